@@ -1,0 +1,52 @@
+/* Status codes and error text.
+ *
+ * Every function that can fail returns a tuff_status. On failure, one sentence for people is kept for the calling
+ * thread: what went wrong, where, what was found, what was expected and what to do. */
+#ifndef TUFF_STATUS_H
+#define TUFF_STATUS_H
+
+#if defined(_WIN32)
+#define TUFF_API __declspec(dllexport)
+#elif defined(__GNUC__)
+#define TUFF_API __attribute__((visibility("default")))
+#else
+#define TUFF_API
+#endif
+
+#if defined(__GNUC__)
+#define TUFF_MUST_USE           __attribute__((warn_unused_result))
+#define TUFF_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#else
+#define TUFF_MUST_USE
+#define TUFF_PRINTF(fmt, first)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tuff_status {
+    TUFF_OK = 0,
+    TUFF_INVALID_ARGUMENT, /* the caller's mistake: a bad parameter, shape or name */
+    TUFF_NOT_FOUND,        /* no such file, tensor, device or option value */
+    TUFF_IO,               /* the operating system refused a read or a write (full disk, no permission) */
+    TUFF_BAD_FORMAT,       /* a file is truncated, corrupted or not of the expected kind */
+    TUFF_UNSUPPORTED,      /* well-formed, but this build or device cannot do it */
+    TUFF_OUT_OF_MEMORY,    /* host or device memory is exhausted */
+    TUFF_DEVICE_LOST,      /* the device reset or vanished; reopen it */
+    TUFF_NOT_FINITE,       /* NaN or Inf where a finite number is required */
+    TUFF_CANCELLED,        /* a callback asked to stop */
+    TUFF_INTERNAL          /* a fault of Tuff's own; please report it */
+} tuff_status;
+
+/* The calling thread's most recent error: one or more lines, first cause first; "" when none.
+ * Owned by the library, valid until the next failing call on the same thread. Thread-safe. */
+TUFF_API const char *tuff_error_message(void);
+
+/* A constant lower-case name of a status, such as "bad format". Thread-safe. */
+TUFF_API const char *tuff_status_name(tuff_status status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,51 @@
+/* Files: mapping, reading, and writing so that nothing half-written is ever left behind. */
+#ifndef TUFF_BASE_FILE_H
+#define TUFF_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <tuff/status.h>
+
+#include "base/text.h"
+
+/* A read-only mapping of a whole file. {0} is empty. Errors name the path and the operating system's reason. */
+typedef struct tuff_mapping {
+    const uint8_t *data;
+    size_t size;
+} tuff_mapping;
+TUFF_MUST_USE tuff_status tuff_map_file(const char *path, tuff_mapping *out);
+void tuff_unmap_file(tuff_mapping *mapping);
+
+/* Reads a whole file (also a pipe); fails past `limit` bytes. */
+TUFF_MUST_USE tuff_status tuff_read_file(const char *path, size_t limit, tuff_buf *out);
+
+bool tuff_is_file(const char *path);
+bool tuff_is_directory(const char *path);
+/* "dir/name" into a fresh string (tuff_free), NULL when out of memory. */
+char *tuff_path_join(const char *directory, const char *name);
+/* The part after the last separator. */
+const char *tuff_path_name(const char *path);
+TUFF_MUST_USE tuff_status tuff_make_directories(const char *path);
+
+/* A file being written under a temporary name beside `path`; commit flushes to the disk and renames, abort removes it.
+ * Errors are sticky: a failed write (a full disk) is reported by commit too. */
+typedef struct tuff_writer tuff_writer;
+TUFF_MUST_USE tuff_status tuff_writer_open(const char *path, tuff_writer **out);
+TUFF_MUST_USE tuff_status tuff_writer_write(tuff_writer *writer, const void *data, size_t size);
+TUFF_MUST_USE tuff_status tuff_writer_commit(tuff_writer **writer); /* frees it, also on failure */
+void tuff_writer_abort(tuff_writer **writer);
+TUFF_MUST_USE tuff_status tuff_write_file(const char *path, const void *data, size_t size);
+
+/* A directory built under a temporary name beside `path`. Commit: if `path` does not exist the temporary directory is
+ * renamed to it; if it does, each file is renamed into it. Abort removes everything written. */
+typedef struct tuff_stage tuff_stage;
+TUFF_MUST_USE tuff_status tuff_stage_open(const char *path, tuff_stage **out);
+const char *tuff_stage_path(const tuff_stage *stage); /* write your files here */
+TUFF_MUST_USE tuff_status tuff_stage_commit(tuff_stage **stage);
+void tuff_stage_abort(tuff_stage **stage);
+
+/* The user's cache folder for Tuff: TUFF_CACHE_DIR, else XDG_CACHE_HOME/tuff, else ~/.cache/tuff. False: none usable. */
+bool tuff_cache_directory(tuff_buf *out);
+
+#endif

@@ -1,0 +1,20 @@
+/* SHA-256 (FIPS 180-4) for content keys, FNV-1a for hash tables. */
+#ifndef TUFF_BASE_HASH_H
+#define TUFF_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct tuff_sha256 {
+    uint32_t state[8];
+    uint64_t size;
+    uint8_t block[64];
+} tuff_sha256;
+void tuff_sha256_init(tuff_sha256 *hash);
+void tuff_sha256_update(tuff_sha256 *hash, const void *data, size_t size);
+/* Lower-case hexadecimal and a NUL. */
+void tuff_sha256_hex(tuff_sha256 *hash, char out[65]);
+
+uint64_t tuff_fnv1a(const void *data, size_t size);
+
+#endif

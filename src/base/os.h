@@ -1,0 +1,38 @@
+/* Threads, time, the environment: thin fronts of os_posix.c and os_win32.c. */
+#ifndef TUFF_BASE_OS_H
+#define TUFF_BASE_OS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct tuff_mutex tuff_mutex;
+tuff_mutex *tuff_mutex_create(void); /* NULL: out of memory */
+void tuff_mutex_destroy(tuff_mutex **mutex);
+void tuff_mutex_lock(tuff_mutex *mutex);
+void tuff_mutex_unlock(tuff_mutex *mutex);
+
+/* Runs fn exactly once. `static tuff_once once = TUFF_ONCE_INIT;` */
+typedef struct tuff_once {
+    int state;
+} tuff_once;
+#define TUFF_ONCE_INIT                                                                                        \
+    {                                                                                                         \
+        0                                                                                                     \
+    }
+void tuff_call_once(tuff_once *once, void (*fn)(void));
+
+/* Monotonic time. */
+uint64_t tuff_now_ns(void);
+
+/* Physical memory, bytes; 0 when unknown. */
+uint64_t tuff_total_memory(void);
+uint64_t tuff_available_memory(void);
+/* Resident peak of this process, bytes. */
+uint64_t tuff_peak_memory(void);
+
+/* A shared library by name, for oneself to look symbols up in. NULL when absent. */
+void *tuff_library_open(const char *name);
+void *tuff_library_symbol(void *library, const char *name);
+void tuff_library_close(void *library);
+
+#endif
