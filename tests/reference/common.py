@@ -1,0 +1,121 @@
+"""What the reference scripts share: models of transformers in true double precision, the loss, the training step."""
+
+import types
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import transformers
+from transformers import AutoModelForCausalLM
+
+transformers.utils.logging.disable_progress_bar()
+
+
+def load_model(directory, double=False):
+    """The causal language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""
+    model = AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+    )
+    if double:
+        to_double(model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def to_double(model):
+    """Makes a model compute in f64 throughout. `model.double()` is not enough: RMSNorm and the rotary tables
+    of transformers go through f32 whatever the type of the weights."""
+    model.double()
+    for module in model.modules():
+        kind = type(module).__name__
+        if kind.endswith("RMSNorm"):
+            module.forward = types.MethodType(_rms_norm, module)
+        elif kind.endswith("RotaryEmbedding"):
+            module.forward = types.MethodType(_rotary, module)
+
+
+def _rms_norm(self, x):
+    return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
+
+
+def _rotary(self, x, position_ids):
+    parameters = getattr(self.config, "rope_parameters", None) or {"rope_theta": self.config.rope_theta}
+    if parameters.get("rope_type", "default") != "default":
+        raise SystemExit("double precision is written for plain RoPE only, not for " + parameters["rope_type"])
+    dim = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
+    frequency = parameters["rope_theta"] ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    angle = position_ids[..., None].to(torch.float64) * frequency
+    angle = torch.cat((angle, angle), dim=-1)
+    return angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+
+
+def causal_loss(logits, ids):
+    """Mean over the T - 1 predictions of each row, in the type of the logits (transformers' own goes through f32)."""
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+
+
+def forward_loss(model, ids):
+    return causal_loss(model(input_ids=ids, use_cache=False).logits, ids)
+
+
+def learning_rate_at(step, base, kind="constant", warmup=0, total=0):
+    """The rate of optimizer step `step` (from 0), as transformers' get_scheduler gives it."""
+    if step < warmup:
+        return base * step / max(1, warmup)
+    progress = (step - warmup) / max(1, total - warmup)
+    if kind in ("constant", "constant_with_warmup"):
+        return base
+    if kind == "linear":
+        return base * max(0.0, 1.0 - progress)
+    if kind == "cosine":
+        return base * max(0.0, 0.5 * (1.0 + np.cos(np.pi * progress)))
+    raise SystemExit(f"unknown scheduler '{kind}': expected constant, linear or cosine")
+
+
+def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_groups="all", betas=(0.9, 0.999), eps=1e-8):
+    """Yields (loss, gradient norm before clipping) of each AdamW step. `batches` is [n, B, T], a micro-batch a row;
+    `rate` is a function of the step. Only parameters that require a gradient are trained."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if decay_groups == "all":
+        groups = [{"params": trained, "weight_decay": decay}]
+    else:
+        groups = [
+            {"params": [p for p in trained if p.dim() > 1], "weight_decay": decay},
+            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=eps)
+    model.train()
+    for step in range(len(batches) // accumulation):
+        optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for batch in batches[step * accumulation : (step + 1) * accumulation]:
+            loss = forward_loss(model, torch.as_tensor(np.asarray(batch), dtype=torch.long)) / accumulation
+            loss.backward()
+            total += loss.item()
+        norm = torch.nn.utils.clip_grad_norm_(trained, clip if clip > 0 else float("inf"))
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        optimizer.step()
+        yield total, norm.item()
+
+
+@torch.no_grad()
+def held_out_loss(model, ids, block, rows=8):
+    """Mean loss over the predicted tokens of non-overlapping blocks of a token sequence: T - 1 predictions a block.
+    A last, shorter block counts when it has at least two tokens."""
+    was_training = model.training
+    model.eval()
+    ids = torch.as_tensor(np.asarray(ids), dtype=torch.long)
+    whole = len(ids) // block
+    pieces = list(ids[: whole * block].view(whole, block).split(rows)) if whole else []
+    if len(ids) - whole * block >= 2:
+        pieces.append(ids[whole * block :].view(1, -1))
+    total, count = 0.0, 0
+    for piece in pieces:
+        predictions = piece.shape[0] * (piece.shape[1] - 1)
+        total += forward_loss(model, piece).item() * predictions
+        count += predictions
+    model.train(was_training)
+    return total / count, count

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""Makes assets/golden: tiny random models as Hugging Face directories, and what PyTorch computes with them in f64.
+
+    python make_goldens.py                  writes assets/golden
+    python make_goldens.py --check          makes them anew in a temporary folder and compares
+    python make_goldens.py --output DIR --only llama
+
+A folder holds config.json, model.safetensors (f32), tokenizer.json and
+
+    truth.safetensors   input_ids [B,T] i32; logits [B,T,V]; loss [1]; grad.<parameter> for every parameter;
+                        batch_ids [20,B,T] i32; adamw_losses [20], adamw_grad_norms [20] (before clipping) and
+                        final_loss [1] (of input_ids, after the 20 steps); prompt_ids [P] i32, greedy_ids [N] i32
+    truth.json          how the 20 steps were made; texts with their token ids and what those decode to
+    lora/               (gpt2, llama) a PEFT adapter with random A and B, its truth.safetensors: logits, loss,
+                        grad.<tensor of adapter_model.safetensors>, and, from lora/initial (Kaiming A, zero B):
+                        adamw_losses, adamw_grad_norms, final_loss
+
+The loss is Hugging Face's with labels = input_ids: T - 1 predictions a row, the mean over all. All is computed in f64
+and rounded to f32 at the end. Weights come from NumPy's legacy generator, which is the same in every version."""
+
+import argparse
+import json
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
+
+import tiny_tokenizers
+from common import causal_loss, load_model, to_double, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STEPS = {"steps": 20, "learning_rate": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01, "clip": 1.0}
+GREEDY_TOKENS = 24
+SMALLEST_GAP = 0.02  # between the two best logits on the greedy way, so that f32 takes the same way
+
+
+def gpt2(tokenizer):
+    return GPT2Config(
+        vocab_size=tokenizer.get_vocab_size(), n_positions=64, n_embd=32, n_layer=2, n_head=4,
+        bos_token_id=tokenizer.token_to_id(tiny_tokenizers.END), eos_token_id=tokenizer.token_to_id(tiny_tokenizers.END),
+    )  # fmt: skip
+
+
+def llama(tokenizer):
+    return LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, intermediate_size=72, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-5,
+        tie_word_embeddings=False, rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
+        bos_token_id=tokenizer.token_to_id("<|begin|>"), eos_token_id=tokenizer.token_to_id(tiny_tokenizers.END),
+    )  # fmt: skip
+
+
+def llama_tied(tokenizer):
+    return LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=36, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=96, rms_norm_eps=1e-5,
+        tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+
+
+def mistral(tokenizer):
+    # A head_dim that is not hidden_size / heads, as in Mistral NeMo.
+    return MistralConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=12, max_position_embeddings=128, rms_norm_eps=1e-5,
+        sliding_window=None, tie_word_embeddings=False,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+
+
+def qwen2(tokenizer):
+    return Qwen2Config(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=40, intermediate_size=56, num_hidden_layers=2,
+        num_attention_heads=5, num_key_value_heads=1, max_position_embeddings=128, rms_norm_eps=1e-6,
+        tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+
+
+# name: config, tokenizer, batch shape, config.json with rope_theta at the top as transformers 4 wrote it, LoRA targets
+MODELS = {
+    "gpt2": (gpt2, lambda: tiny_tokenizers.gpt2(288), (2, 24), False, ["c_attn", "c_proj", "c_fc"]),
+    "llama": (
+        llama, lambda: tiny_tokenizers.split(280, begin="<|begin|>"), (3, 17), True,
+        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    ),  # fmt: skip
+    "llama-tied": (llama_tied, lambda: tiny_tokenizers.split(272, digits=""), (2, 21), False, None),
+    "mistral": (mistral, lambda: tiny_tokenizers.sentencepiece(320), (2, 19), True, None),
+    "qwen2": (qwen2, lambda: tiny_tokenizers.split(276, digits="", nfc=True), (2, 23), False, None),
+}
+
+
+def write_json(path, value):
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = re.sub(r"\[\s+(-?\d+(?:,\s+-?\d+)*)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def randomize(model, random):
+    """Weights with a spread that makes every part of the model matter; norms near one, biases that are not zero."""
+    tied = model.config.tie_word_embeddings
+    for name, parameter in sorted(model.named_parameters()):
+        noise = random.standard_normal(tuple(parameter.shape))
+        if "norm" in name or ".ln_" in name:
+            value = 0.1 * noise if name.endswith("bias") else 1.0 + 0.15 * noise
+        elif name.endswith("bias"):
+            value = 0.2 * noise
+        elif "wpe" in name:
+            value = 0.3 * noise
+        elif "embed_tokens" in name or "wte" in name:
+            value = (0.4 if tied else 0.8) * noise
+        else:
+            fan_in = parameter.shape[0] if model.config.model_type == "gpt2" else parameter.shape[1]
+            value = 1.4 / np.sqrt(fan_in) * noise
+        with torch.no_grad():
+            parameter.copy_(torch.as_tensor(value, dtype=torch.float32))
+
+
+def old_style_config(config):
+    """config.json as most files on the hub have it: rope_theta at the top, torch_dtype, no rope_parameters."""
+    config = dict(config)
+    config["rope_theta"] = config.pop("rope_parameters")["rope_theta"]
+    config["rope_scaling"] = None
+    config["torch_dtype"] = config.pop("dtype")
+    return dict(sorted(config.items()))
+
+
+def save_model(folder, name, model, tokenizer, old_style):
+    model.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    for key in ("_name_or_path", "transformers_version"):
+        config.pop(key, None)
+    write_json(folder / "config.json", old_style_config(config) if old_style else config)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    end = tokenizer.id_to_token(model.config.eos_token_id)
+    write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end, "clean_up_tokenization_spaces": False,
+         "model_max_length": model.config.max_position_embeddings},
+    )  # fmt: skip
+
+
+def floats(value):
+    return torch.as_tensor(value, dtype=torch.float64).detach().reshape(-1).to(torch.float32)
+
+
+@torch.no_grad()
+def greedy(model, prompt):
+    """The greedy continuation of a prompt, and the smallest gap between the two best logits on the way."""
+    ids, gap = list(prompt), float("inf")
+    for _ in range(GREEDY_TOKENS):
+        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
+        best = logits.topk(2).values
+        gap = min(gap, (best[0] - best[1]).item())
+        ids.append(int(logits.argmax()))
+    return ids[len(prompt) :], gap
+
+
+def choose_prompt(model, tokenizer):
+    """The sentence start whose greedy continuation says most: many distinct tokens, no near ties, no end token."""
+    best = (0, None)
+    for sentence in tiny_tokenizers.SENTENCES:
+        words = sentence.split(" ")
+        for count in range(1, 5):
+            text = " ".join(words[:count])
+            prompt = tokenizer.encode(text).ids
+            continuation, gap = greedy(model, prompt)
+            distinct = len(set(continuation))
+            if gap > SMALLEST_GAP and model.config.eos_token_id not in continuation and distinct > best[0]:
+                best = (distinct, (gap, text, prompt, continuation))
+    if best[1] is None:
+        raise SystemExit("no prompt has a greedy continuation without near ties: change the seed")
+    return best[1]
+
+
+def gradients(model, ids, rename=lambda name: name):
+    model.zero_grad(set_to_none=True)
+    logits = model(input_ids=ids, use_cache=False).logits
+    loss = causal_loss(logits, ids)
+    loss.backward()
+    truth = {"logits": logits.detach().to(torch.float32), "loss": floats(loss)}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            truth["grad." + rename(name)] = parameter.grad.to(torch.float32).contiguous()
+    return truth
+
+
+def training(model, batches, ids):
+    steps = list(
+        train(model, batches, lambda step: STEPS["learning_rate"], clip=STEPS["clip"], decay=STEPS["weight_decay"],
+              betas=tuple(STEPS["betas"]), eps=STEPS["eps"])
+    )  # fmt: skip
+    model.eval()
+    with torch.no_grad():
+        final = causal_loss(model(input_ids=ids, use_cache=False).logits, ids)
+    return {
+        "adamw_losses": floats([loss for loss, _ in steps]),
+        "adamw_grad_norms": floats([norm for _, norm in steps]),
+        "final_loss": floats(final),
+    }
+
+
+def save_adapter(model, folder):
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = ".."
+    config["target_modules"] = sorted(config["target_modules"])
+    config.pop("peft_version", None)
+    write_json(folder / "adapter_config.json", config)
+
+
+def adapter_name(name):
+    return name.replace(".default.", ".")
+
+
+def make_lora(folder, targets, ids, batches, random):
+    base = folder
+    folder = folder / "lora"
+    fan_in_fan_out = "c_attn" in targets
+    config = LoraConfig(
+        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=targets, fan_in_fan_out=fan_in_fan_out, task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(load_model(base), config)
+    adapters = sorted((n, p) for n, p in model.named_parameters() if "lora_" in n)
+    with torch.no_grad():
+        for name, parameter in adapters:
+            bound = 1.0 / np.sqrt(parameter.shape[1])  # Kaiming uniform with a = sqrt(5), as PEFT makes A
+            value = random.uniform(-bound, bound, tuple(parameter.shape)) if "lora_A" in name else 0.0
+            parameter.copy_(torch.as_tensor(value, dtype=torch.float32).expand_as(parameter))
+    save_adapter(model, folder / "initial")
+    with torch.no_grad():
+        for name, parameter in adapters:
+            spread = 0.15 if "lora_A" in name else 0.1
+            parameter.copy_(torch.as_tensor(spread * random.standard_normal(tuple(parameter.shape))))
+    save_adapter(model, folder)
+
+    model = PeftModel.from_pretrained(load_model(base), folder, is_trainable=True)
+    to_double(model)
+    truth = gradients(model, ids, adapter_name)
+    model = PeftModel.from_pretrained(load_model(base), folder / "initial", is_trainable=True)
+    to_double(model)
+    truth.update(training(model, batches, ids))
+    save_file(truth, folder / "truth.safetensors")
+
+
+def make(output, name, seed):
+    make_config, make_tokenizer, shape, old_style, targets = MODELS[name]
+    folder = output / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    random = np.random.RandomState(seed)
+    tokenizer = make_tokenizer()
+    model = AutoModelForCausalLM.from_config(make_config(tokenizer), attn_implementation="sdpa").float()
+    randomize(model, random)
+    save_model(folder, name, model, tokenizer, old_style)
+
+    vocabulary = tokenizer.get_vocab_size()
+    ids = torch.as_tensor(random.randint(0, vocabulary, shape), dtype=torch.long)
+    # Few distinct tokens in a fixed order with noise: something to learn in 20 steps.
+    cycle = random.permutation(vocabulary)[:24]
+    batches = cycle[(np.arange(shape[1]) + random.randint(0, 24, (STEPS["steps"], shape[0], 1))) % 24]
+    noise = random.uniform(size=batches.shape) < 0.1
+    batches = np.where(noise, random.randint(0, vocabulary, batches.shape), batches)
+
+    model = load_model(folder, double=True)
+    truth = {"input_ids": ids.to(torch.int32), "batch_ids": torch.as_tensor(batches, dtype=torch.int32)}
+    truth.update(gradients(model, ids))
+    gap, prompt, prompt_ids, continuation = choose_prompt(model, tokenizer)
+    truth["prompt_ids"] = torch.tensor(prompt_ids, dtype=torch.int32)
+    truth["greedy_ids"] = torch.tensor(continuation, dtype=torch.int32)
+    truth.update(training(model, batches, ids))
+    save_file(truth, folder / "truth.safetensors")
+
+    texts = [
+        {"text": text, "ids": ids_, "decoded": tokenizer.decode(ids_, skip_special_tokens=True)}
+        for text, ids_ in ((t, tokenizer.encode(t).ids) for t in tiny_tokenizers.TEXTS + tiny_tokenizers.SENTENCES[-1:])
+    ]
+    write_json(
+        folder / "truth.json",
+        {"adamw": STEPS, "prompt": prompt, "greedy_smallest_gap": round(gap, 4), "texts": texts},
+    )
+    if targets:
+        make_lora(folder, targets, ids, batches, random)
+
+    single = load_model(folder)
+    error = (single(input_ids=ids, use_cache=False).logits - truth["logits"]).abs().max().item()
+    losses = [truth["adamw_losses"][i].item() for i in (0, -1)]
+    print(f"{name:11} f32 logits differ by {error:.1e}; loss {losses[0]:.3f} -> {losses[1]:.3f}, gap {gap:.3f}")
+    if error > 2e-5:
+        raise SystemExit(f"{name}: transformers in f32 is {error:.1e} from the f64 truth: the truth is wrong")
+
+
+def compare(expected, made):
+    """Prints what differs between two golden folders; returns the number of differences."""
+    names = {path.relative_to(root) for root in (expected, made) for path in root.rglob("*") if path.is_file()}
+    wrong = []
+    for name in sorted(names):
+        left, right = expected / name, made / name
+        if not left.is_file() or not right.is_file():
+            wrong.append(f"{name}: only in {'the new' if right.is_file() else 'the committed'} folder")
+        elif name.suffix == ".safetensors":
+            wrong += [f"{name}: {text}" for text in compare_tensors(load_file(left), load_file(right))]
+        elif left.read_bytes() != right.read_bytes():
+            wrong.append(f"{name}: differs")
+    for line in wrong:
+        print(line)
+    return len(wrong)
+
+
+def compare_tensors(left, right):
+    for name in sorted(set(left) | set(right)):
+        if name not in left or name not in right:
+            yield f"tensor {name} is in one file only"
+        elif left[name].dtype != right[name].dtype or left[name].shape != right[name].shape:
+            yield f"tensor {name} has another type or shape"
+        else:
+            a, b = left[name].double(), right[name].double()
+            error = ((a - b).abs().max() / a.abs().max().clamp_min(1e-30)).item() if a.numel() else 0.0
+            if error > 2e-7:
+                yield f"tensor {name} differs by {error:.1e} of its largest value"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "assets" / "golden")
+    parser.add_argument("--only", action="append", choices=sorted(MODELS), help="make this model only (repeatable)")
+    parser.add_argument("--check", action="store_true", help="compare with --output instead of writing it")
+    arguments = parser.parse_args()
+    names = arguments.only or list(MODELS)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        output = pathlib.Path(scratch) if arguments.check else arguments.output
+        for name in names:
+            make(output, name, seed=20260 + list(MODELS).index(name))
+        if arguments.check:
+            wrong = sum(compare(arguments.output / name, output / name) for name in names)
+            print("the goldens are what this script makes" if not wrong else f"{wrong} differences")
+            return 1 if wrong else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
