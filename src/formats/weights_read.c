@@ -1,0 +1,166 @@
+/* Conversion and dequantization of stored tensors. Files are little-endian. */
+#include "base/half.h"
+#include "formats/weights.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "weight files are little-endian and read in place: a big-endian build needs byte swaps here"
+#endif
+
+enum { BLOCK = 32, CHUNK = 32 * BLOCK };
+
+static float block_scale(const uint8_t *block)
+{
+    uint16_t half;
+    memcpy(&half, block, 2);
+    return tuff_f16_to_f32(half);
+}
+
+/* A block of 32: scale (f16), 32 int8. */
+static void read_q8_0(const uint8_t *in, size_t blocks, float *out)
+{
+    for (; blocks > 0; blocks--, in += 34, out += BLOCK) {
+        float scale = block_scale(in);
+        for (int i = 0; i < BLOCK; i++)
+            out[i] = scale * (float)(int8_t)in[2 + i];
+    }
+}
+
+/* A block of 32: scale (f16), 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones, biased
+ * by 8. */
+static void read_q4_0(const uint8_t *in, size_t blocks, float *out)
+{
+    for (; blocks > 0; blocks--, in += 18, out += BLOCK) {
+        float scale = block_scale(in);
+        for (int i = 0; i < BLOCK / 2; i++) {
+            out[i] = scale * (float)((in[2 + i] & 15) - 8);
+            out[i + BLOCK / 2] = scale * (float)((in[2 + i] >> 4) - 8);
+        }
+    }
+}
+
+/* `n` is a multiple of the block; the storage is a readable one. */
+static void to_f32(tuff_storage storage, const uint8_t *in, size_t n, float *out)
+{
+    switch (storage) {
+    case TUFF_STORE_F32:
+        memcpy(out, in, n * 4);
+        break;
+    case TUFF_STORE_F16:
+        tuff_dtype_to_f32(TUFF_F16, in, out, n);
+        break;
+    case TUFF_STORE_BF16:
+        tuff_dtype_to_f32(TUFF_BF16, in, out, n);
+        break;
+    case TUFF_STORE_Q8_0:
+        read_q8_0(in, n / BLOCK, out);
+        break;
+    default:
+        TUFF_ASSERT(storage == TUFF_STORE_Q4_0);
+        read_q4_0(in, n / BLOCK, out);
+    }
+}
+
+static bool finite_f32(float value)
+{
+    return (tuff_f32_bits(value) & 0x7f800000u) != 0x7f800000u;
+}
+
+static tuff_status not_finite(const tuff_weight *weight, size_t element, const char *what)
+{
+    int64_t index[TUFF_MAX_RANK] = {0}, rest = (int64_t)element;
+    for (unsigned i = weight->rank; i-- > 0; rest /= weight->shape[i])
+        index[i] = rest % weight->shape[i];
+    char text[100];
+    tuff_shape_text(weight->rank, index, text, sizeof text);
+    return tuff_fail(TUFF_NOT_FINITE, "%s: tensor '%s' at %s: %s", weight->file, weight->name, text, what);
+}
+
+tuff_status tuff_weight_check_readable(const tuff_weight *weight)
+{
+    switch (weight->storage) {
+    case TUFF_STORE_F32:
+    case TUFF_STORE_F16:
+    case TUFF_STORE_BF16:
+    case TUFF_STORE_Q8_0:
+    case TUFF_STORE_Q4_0:
+        return TUFF_OK;
+    default:
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: tensor '%s' is stored as %s; F32, F16, BF16, Q8_0 and Q4_0 can be read",
+                         weight->file, weight->name, tuff_storage_get(weight->storage)->name);
+    }
+}
+
+tuff_status tuff_weight_read(const tuff_weight *weight, tuff_dtype dtype, void *out)
+{
+    return tuff_weight_read_rows(weight, 0, tuff_weight_rows(weight), dtype, out);
+}
+
+/* Through f32 in chunks, watching for numbers that f16 cannot hold. */
+static tuff_status read_narrow(const tuff_weight *weight, size_t first, size_t n, tuff_dtype dtype,
+                               uint16_t *out)
+{
+    const tuff_storage_info *info = tuff_storage_get(weight->storage);
+    float chunk[CHUNK];
+    for (size_t at = 0; at < n; at += CHUNK) {
+        size_t now = n - at < CHUNK ? n - at : CHUNK;
+        to_f32(weight->storage, weight->data + (first + at) / info->block * info->bytes, now, chunk);
+        tuff_dtype_from_f32(dtype, chunk, out + at, now);
+        uint16_t infinity = dtype == TUFF_F16 ? 0x7c00 : 0x7f80;
+        for (size_t i = 0; i < now; i++) {
+            if ((out[at + i] & 0x7fff) != infinity || !finite_f32(chunk[i])) continue;
+            char what[80];
+            snprintf(what, sizeof what, "%g does not fit %s; load the model as f32", (double)chunk[i],
+                     tuff_dtype_name(dtype));
+            return not_finite(weight, first + at + i, what);
+        }
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64_t begin, int64_t end, tuff_dtype dtype,
+                                  void *out)
+{
+    TUFF_TRY(tuff_weight_check_readable(weight));
+    if (!tuff_dtype_is_float(dtype) || begin < 0 || begin > end || end > tuff_weight_rows(weight))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: tensor '%s': rows %" PRId64 " to %" PRId64
+                         " as %s were asked for; it has %" PRId64 " rows, readable as f32, f16 or bf16",
+                         weight->file, weight->name, begin, end, tuff_dtype_name(dtype),
+                         tuff_weight_rows(weight));
+    const tuff_storage_info *info = tuff_storage_get(weight->storage);
+    int64_t columns = tuff_weight_columns(weight);
+    if (columns == 0) return TUFF_OK;
+    size_t first = (size_t)(begin * columns), n = (size_t)((end - begin) * columns);
+    const uint8_t *in = weight->data + first / info->block * info->bytes;
+    if (n == 0) return TUFF_OK;
+    if (weight->storage == tuff_storage_of(dtype)) {
+        memcpy(out, in, n * info->bytes);
+        return TUFF_OK;
+    }
+    if (dtype != TUFF_F32) return read_narrow(weight, first, n, dtype, out);
+    to_f32(weight->storage, in, n, out);
+    return TUFF_OK;
+}
+
+tuff_status tuff_weight_check_finite(const tuff_weight *weight)
+{
+    TUFF_TRY(tuff_weight_check_readable(weight));
+    const tuff_storage_info *info = tuff_storage_get(weight->storage);
+    size_t n = weight->bytes / info->bytes * info->block;
+    float chunk[CHUNK];
+    for (size_t at = 0; at < n; at += CHUNK) {
+        size_t now = n - at < CHUNK ? n - at : CHUNK;
+        to_f32(weight->storage, weight->data + at / info->block * info->bytes, now, chunk);
+        for (size_t i = 0; i < now; i++)
+            if (!finite_f32(chunk[i]))
+                return not_finite(weight, at + i,
+                                  (tuff_f32_bits(chunk[i]) & 0x7fffffu) ? "the weight is NaN"
+                                                                        : "the weight is infinite");
+    }
+    return TUFF_OK;
+}
