@@ -1,0 +1,52 @@
+/* Conformance cases: each family of ops has a table of them in src/conform/<family>.c. A case builds a small graph; the
+ * runner makes its data, computes the truth in double by the ops' references, checks gradients against finite
+ * differences, and compares a device's results with the truth, forward and backward. */
+#ifndef TUFF_CONFORM_CASE_H
+#define TUFF_CONFORM_CASE_H
+
+#include <tuff/graph.h>
+
+typedef struct tuff_case_run tuff_case_run;
+
+typedef enum tuff_data {
+    TUFF_DATA_NORMAL,   /* standard normal, times a, plus b */
+    TUFF_DATA_UNIFORM,  /* uniform in [a, b) */
+    TUFF_DATA_INTEGER,  /* integers in [a, b) */
+    TUFF_DATA_CONSTANT, /* a */
+    TUFF_DATA_RAMP,     /* a + b * element index */
+    TUFF_DATA_SPECIAL   /* normal, with NaN, +Inf, -Inf, zeros, denormals, very large and tiny values sprinkled in */
+} tuff_data;
+
+#define TUFF_CASE_PARAMS 12
+
+typedef struct tuff_case {
+    const char *name; /* "m=17 n=33 k=65 nt bf16": unique within its family */
+    void (*build)(tuff_case_run *run, tuff_graph *g, const int64_t *p);
+    int64_t p[TUFF_CASE_PARAMS];
+} tuff_case;
+
+typedef struct tuff_case_family {
+    const char *name; /* as the file: "matmul" */
+    const tuff_case *cases;
+    size_t n_cases;
+} tuff_case_family;
+
+/* ---- for build functions ---- */
+
+/* A contiguous leaf with data of its own (made from the case's seed and the leaf's number). */
+tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank, const int64_t *dims,
+                            tuff_data data, double a, double b);
+/* A leaf with given data, as doubles. */
+tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank, const int64_t *dims,
+                            const double *data);
+/* The gradient of this leaf is checked too (by finite differences in double, and device against truth). */
+void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf);
+/* A result to compare: |got - want| <= c * eps(f32) * sqrt(k) * scale, elementwise, where k is the length of the longest
+ * sum behind an element and scale is max(|want|, rms of the tensor). c is written with its reason at the call. For
+ * an exact result c is 0. */
+void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k);
+
+/* All families, ended by NULL: src/conform/families.c. */
+extern const tuff_case_family *const tuff_case_families[];
+
+#endif

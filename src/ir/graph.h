@@ -1,0 +1,147 @@
+/* The graph inside: tensors, nodes, attributes. */
+#ifndef TUFF_IR_GRAPH_H
+#define TUFF_IR_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <tuff/graph.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "ir/dtype.h"
+
+typedef enum tuff_op {
+#define TUFF_OP(name) TUFF_OP_##name,
+#include "ir/ops.def"
+#undef TUFF_OP
+    TUFF_OP_COUNT
+} tuff_op;
+
+typedef struct tuff_shape {
+    int rank;
+    int64_t dim[TUFF_MAX_RANK]; /* unused entries are 1 */
+} tuff_shape;
+
+typedef struct tuff_node tuff_node;
+
+typedef enum tuff_tensor_kind { TUFF_TENSOR_INPUT, TUFF_TENSOR_VARIABLE, TUFF_TENSOR_RESULT } tuff_tensor_kind;
+
+struct tuff_tensor {
+    tuff_dtype dtype;
+    tuff_shape shape;
+    int64_t stride[TUFF_MAX_RANK]; /* elements; 0 repeats; unused entries are 0 */
+    int64_t offset;                /* elements from the start of the storage */
+    tuff_tensor *storage;          /* the tensor that owns the memory: itself, unless a view or an in-place result */
+    tuff_node *producer;           /* NULL for leaves */
+    int output_index;              /* which output of the producer */
+    tuff_tensor_kind kind;
+    uint32_t id; /* position in graph->tensors */
+    const char *name;        /* never NULL; "" when unnamed */
+    const char *output_name; /* NULL unless marked by tuff_output */
+};
+
+/* One struct per op that has attributes; all zero otherwise. */
+typedef union tuff_attrs {
+    struct {
+        int axes[TUFF_MAX_RANK];
+    } permute;
+    struct {
+        int axis;
+        int64_t start, length;
+    } slice; /* also pad */
+    struct {
+        tuff_shape shape;
+    } view; /* reshape, expand */
+    struct {
+        tuff_dtype dtype;
+    } copy;
+    struct {
+        double value;
+        tuff_shape shape;
+    } fill; /* also assign (value only) */
+    struct {
+        double factor;
+    } scale;
+    struct {
+        bool tanh_approximation;
+    } gelu; /* and gelu_backward */
+    struct {
+        double p;
+        uint32_t stream;
+    } dropout;
+    struct {
+        unsigned axes; /* bit i: axis i of the input is summed */
+        bool keep_dims;
+    } sum;
+    struct {
+        double eps;
+    } norm; /* layer_norm, rms_norm */
+    struct {
+        bool inverse; /* turn by minus the angle: the backward of rope */
+    } rope;
+    tuff_attention_params attention; /* and attention_backward; scale is resolved, never 0 */
+    tuff_adamw_params adamw;         /* and optimizer_step */
+} tuff_attrs;
+
+struct tuff_node {
+    tuff_op op;
+    uint32_t id; /* position in graph->nodes, a topological order */
+    int n_in, n_out;
+    tuff_tensor **in;  /* an optional input that was not given is NULL */
+    tuff_tensor **out;
+    tuff_attrs attrs;
+    const bool *decay; /* adamw only: per slot */
+};
+
+struct tuff_graph {
+    tuff_arena arena;
+    tuff_status status; /* the first error */
+    char *message;      /* its text, in the arena; NULL if even that failed */
+    tuff_tensor **tensors;
+    size_t n_tensors, tensors_capacity;
+    tuff_node **nodes;
+    size_t n_nodes, nodes_capacity;
+};
+
+/* ---- building (used by the builders in src/ops) ---- */
+
+/* Appends a node: checks arity, calls the op's infer, gives outputs contiguous strides (or, for views and in-place
+ * outputs, what infer set). Returns the first output, NULL when the graph has failed. `attrs` may be NULL. */
+tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in, const tuff_attrs *attrs);
+
+/* Records the graph's first error, with the text as in tuff_fail; returns NULL for `return tuff_graph_fail(...)`. */
+tuff_tensor *tuff_graph_fail(tuff_graph *g, tuff_status status, const char *format, ...) TUFF_PRINTF(3, 4);
+
+/* ---- questions about tensors ---- */
+
+tuff_shape tuff_shape_of(int rank, const int64_t *dims);
+bool tuff_shape_equal(const tuff_shape *a, const tuff_shape *b);
+int64_t tuff_shape_count(const tuff_shape *shape); /* elements */
+/* "[2, 3, 4]" into one of a few static-thread-local buffers, for error texts. */
+const char *tuff_shape_text(const tuff_shape *shape);
+/* NumPy broadcast of two shapes; false when they do not fit. */
+bool tuff_shape_broadcast(const tuff_shape *a, const tuff_shape *b, tuff_shape *out);
+
+int64_t tuff_tensor_count(const tuff_tensor *x);
+bool tuff_tensor_contiguous(const tuff_tensor *x);
+uint64_t tuff_tensor_bytes(const tuff_tensor *x); /* of a contiguous tensor of this shape */
+/* Row-major strides of a shape. */
+void tuff_contiguous_strides(const tuff_shape *shape, int64_t stride[TUFF_MAX_RANK]);
+/* Dims and strides padded on the left to rank 4 (dim 1, stride 0): what kernels loop over. */
+typedef struct tuff_dims4 {
+    int64_t dim[4], stride[4];
+} tuff_dims4;
+tuff_dims4 tuff_tensor_dims4(const tuff_tensor *x);
+/* Strides of x broadcast to `shape`, padded on the left to 4. */
+tuff_dims4 tuff_tensor_broadcast4(const tuff_tensor *x, const tuff_shape *shape);
+
+/* ---- passes ---- */
+
+/* Fails unless the graph obeys its rules: order, arity, shapes as infer gives them, storages in range. */
+TUFF_MUST_USE tuff_status tuff_graph_verify(const tuff_graph *g);
+/* One line per node. */
+struct tuff_buf;
+const char *tuff_op_name(tuff_op op);
+
+#endif

@@ -1,0 +1,102 @@
+/* A plan: a graph compiled for one kind of device. Plain data: printable, diffable, testable without a device.
+ *
+ * Compile = verify -> rewrite -> choose kernel rows -> memory plan -> hazards. */
+#ifndef TUFF_IR_PLAN_H
+#define TUFF_IR_PLAN_H
+
+#include "base/text.h"
+#include "ir/op.h"
+
+typedef enum tuff_memory_kind {
+    TUFF_MEMORY_NONE,     /* an absent operand */
+    TUFF_MEMORY_ARENA,    /* index: arena block */
+    TUFF_MEMORY_VARIABLE, /* index: plan variable */
+    TUFF_MEMORY_INPUT     /* the step buffer; index: plan input */
+} tuff_memory_kind;
+
+/* Where an operand lies. `offset` is to its first element (view offset applied); [begin, end) bounds every byte that
+ * its strides can reach, both in bytes from the start of the block, variable or step slot. */
+typedef struct tuff_location {
+    tuff_memory_kind kind;
+    uint32_t index;
+    uint64_t offset, begin, end;
+} tuff_location;
+
+typedef struct tuff_plan_step {
+    const tuff_node *node;
+    const tuff_op_info *op;
+    int row;             /* kernel row; -1: the host kernel */
+    tuff_launch *launch; /* NULL with row -1 */
+    bool barrier;        /* waits for all earlier steps since the last barrier */
+    tuff_location *in, *out; /* node->n_in, node->n_out */
+    tuff_location scratch;
+    tuff_cost cost;
+} tuff_plan_step;
+
+typedef struct tuff_plan_variable {
+    const tuff_tensor *tensor;
+    uint64_t bytes;
+    bool written; /* some step writes it */
+} tuff_plan_variable;
+
+typedef struct tuff_plan_input {
+    const tuff_tensor *tensor;
+    uint64_t offset, bytes; /* in a step slot */
+} tuff_plan_input;
+
+typedef struct tuff_plan_output {
+    const tuff_tensor *tensor;
+    tuff_location location;
+    uint64_t offset, bytes; /* in a readback slot */
+} tuff_plan_output;
+
+typedef struct tuff_plan_options {
+    const tuff_caps *caps;        /* required */
+    bool no_alias;                /* never reuse an input's memory for an output */
+    bool no_reuse;                /* give every tensor memory of its own */
+    const int *force_row;         /* by op, -1: choose; NULL: choose all */
+    uint64_t max_block;           /* arena block limit in bytes; 0: caps->max_allocation */
+} tuff_plan_options;
+
+typedef struct tuff_plan {
+    tuff_arena arena; /* owns everything below */
+    const tuff_graph *graph;
+    tuff_caps caps;
+    tuff_plan_step *steps;
+    size_t n_steps;
+    tuff_plan_variable *variables;
+    size_t n_variables;
+    tuff_plan_input *inputs;
+    size_t n_inputs;
+    tuff_plan_output *outputs;
+    size_t n_outputs;
+    uint64_t *blocks; /* sizes of the arena blocks */
+    size_t n_blocks;
+    uint64_t input_bytes, output_bytes; /* of one slot */
+    uint64_t arena_bytes;               /* sum of blocks */
+    uint64_t live_bytes;                /* lower bound: the most bytes live at any one step */
+    double flops, bytes;
+} tuff_plan;
+
+/* Compiles `graph`, which must outlive the plan and is frozen by it. Fails with a text that names the op, its shapes
+ * and what is missing. */
+TUFF_MUST_USE tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_options *options, tuff_plan **out_plan);
+void tuff_plan_destroy(tuff_plan **plan);
+
+/* Rewrites a graph's node list before planning: drops nodes that no output or variable needs, folds sparse gradients
+ * into the sum they are added to. */
+TUFF_MUST_USE tuff_status tuff_rewrite(tuff_graph *graph);
+
+/* Memory: assigns arena offsets to steps' results. Part of tuff_plan_create; alone for tests. */
+TUFF_MUST_USE tuff_status tuff_plan_memory(tuff_plan *plan, const tuff_plan_options *options);
+/* Hazards: sets `barrier` on the fewest steps so that every read-after-write, write-after-read and write-after-write
+ * has one between. */
+TUFF_MUST_USE tuff_status tuff_plan_hazards(tuff_plan *plan);
+
+/* True when the step reads or writes memory in a way that must wait for `earlier`. */
+bool tuff_steps_conflict(const tuff_plan_step *earlier, const tuff_plan_step *later);
+
+/* The plan as text, one line per step. */
+void tuff_plan_print(const tuff_plan *plan, tuff_buf *out);
+
+#endif
