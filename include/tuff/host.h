@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* Replaces malloc, realloc and free for all host memory of the library; NULL restores the C library's. `realloc` must
- * accept NULL, `free` must accept NULL. Not thread-safe: call it before anything else. */
+/* Replaces malloc, realloc and free for all host memory of the library; NULL restores the C library's.
+ * `realloc` must accept NULL, `free` must accept NULL. Not thread-safe: call it before anything else. */
 typedef struct tuff_allocator {
     void *(*malloc)(size_t size, void *user);
     void *(*realloc)(void *pointer, size_t size, void *user);
@@ -35,8 +35,9 @@ typedef enum tuff_log_level { TUFF_LOG_ERROR, TUFF_LOG_WARN, TUFF_LOG_INFO, TUFF
 /* Receives each message as one line without a newline. May be called from any thread, one call at a time. */
 typedef void (*tuff_log_fn)(tuff_log_level level, const char *message, void *user);
 
-/* Sets the receiver of messages up to `level`; NULL (the default) drops all. Environment TUFF_LOG=error|warn|info|debug
- * overrides the level. The library itself never prints. Not thread-safe: call it before anything else. */
+/* Sets the receiver of messages up to `level`; NULL (the default) drops all. Environment
+ * TUFF_LOG=error|warn|info|debug overrides the level. The library itself never prints. Not thread-safe: call
+ * it before anything else. */
 TUFF_API void tuff_set_log(tuff_log_fn fn, tuff_log_level level, void *user);
 
 /* The library's version, "0.1.0". */

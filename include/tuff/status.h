@@ -1,7 +1,7 @@
 /* Status codes and error text.
  *
- * Every function that can fail returns a tuff_status. On failure, one sentence for people is kept for the calling
- * thread: what went wrong, where, what was found, what was expected and what to do. */
+ * Every function that can fail returns a tuff_status. On failure, one sentence for people is kept for the
+ * calling thread: what went wrong, where, what was found, what was expected and what to do. */
 #ifndef TUFF_STATUS_H
 #define TUFF_STATUS_H
 

@@ -17,11 +17,15 @@ static inline uint32_t tuff_f32_bits(float value)
     memcpy(&bits, &value, 4);
     return bits;
 }
-static inline float tuff_bf16_to_f32(uint16_t h) { return tuff_bits_f32((uint32_t)h << 16); }
+static inline float tuff_bf16_to_f32(uint16_t h)
+{
+    return tuff_bits_f32((uint32_t)h << 16);
+}
 static inline uint16_t tuff_f32_to_bf16(float value)
 {
     uint32_t bits = tuff_f32_bits(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((bits >> 16) | 0x40); /* NaN stays a quiet NaN */
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)((bits >> 16) | 0x40); /* NaN stays a quiet NaN */
     return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 float tuff_f16_to_f32(uint16_t h);

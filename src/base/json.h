@@ -1,4 +1,5 @@
-/* JSON over cJSON: depth-limited parsing of (bytes, size), typed getters whose errors name the file and the key. */
+/* JSON over cJSON: depth-limited parsing of (bytes, size), typed getters whose errors name the file and the
+ * key. */
 #ifndef TUFF_BASE_JSON_H
 #define TUFF_BASE_JSON_H
 
@@ -15,12 +16,16 @@ TUFF_MUST_USE tuff_status tuff_json_parse(const char *data, size_t size, const c
 /* Reads and parses a file. */
 TUFF_MUST_USE tuff_status tuff_json_read(const char *path, cJSON **out_json);
 
-/* Getters: a missing key (or null) leaves *out at its present value; a value of the wrong type or range is an error. */
-TUFF_MUST_USE tuff_status tuff_json_int(const cJSON *object, const char *key, const char *where, int64_t *out);
-TUFF_MUST_USE tuff_status tuff_json_number(const cJSON *object, const char *key, const char *where, double *out);
+/* Getters: a missing key (or null) leaves *out at its present value; a value of the wrong type or range is an
+ * error. */
+TUFF_MUST_USE tuff_status tuff_json_int(const cJSON *object, const char *key, const char *where,
+                                        int64_t *out);
+TUFF_MUST_USE tuff_status tuff_json_number(const cJSON *object, const char *key, const char *where,
+                                           double *out);
 TUFF_MUST_USE tuff_status tuff_json_bool(const cJSON *object, const char *key, const char *where, bool *out);
 /* *out points into the JSON tree. */
-TUFF_MUST_USE tuff_status tuff_json_text(const cJSON *object, const char *key, const char *where, const char **out);
+TUFF_MUST_USE tuff_status tuff_json_text(const cJSON *object, const char *key, const char *where,
+                                         const char **out);
 
 /* Writing: appends text as a JSON string literal with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void tuff_json_quote(tuff_buf *buf, const char *data, size_t size);

@@ -23,8 +23,14 @@ char *tuff_strdup(const char *text);
 bool tuff_grow(void **items, size_t count, size_t *capacity, size_t item_size);
 
 /* a + b and a * b; false when the result does not fit. */
-static inline bool tuff_add_size(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
-static inline bool tuff_mul_size(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool tuff_add_size(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+static inline bool tuff_mul_size(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
 
 /* A bump allocator: everything is freed at once. Memory is zeroed and aligned to 16. Not thread-safe. */
 typedef struct tuff_arena_block tuff_arena_block;

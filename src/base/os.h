@@ -1,4 +1,4 @@
-/* Threads, time, the environment: thin fronts of os_posix.c and os_win32.c. */
+/* Threads, time, the environment: thin fronts of os_posix.c. */
 #ifndef TUFF_BASE_OS_H
 #define TUFF_BASE_OS_H
 
@@ -15,11 +15,18 @@ void tuff_mutex_unlock(tuff_mutex *mutex);
 typedef struct tuff_once {
     int state;
 } tuff_once;
-#define TUFF_ONCE_INIT                                                                                        \
-    {                                                                                                         \
-        0                                                                                                     \
+#define TUFF_ONCE_INIT \
+    {                  \
+        0              \
     }
 void tuff_call_once(tuff_once *once, void (*fn)(void));
+
+/* One process-wide lock that always exists, for messages to the host. */
+void tuff_log_lock(void);
+void tuff_log_unlock(void);
+
+/* A variable of the environment, NULL when unset or empty. Only the names that DESIGN lists are read. */
+const char *tuff_environment(const char *name);
 
 /* Monotonic time. */
 uint64_t tuff_now_ns(void);

@@ -11,7 +11,8 @@ typedef struct tuff_philox {
 /* Ten rounds; key is the seed (lo, hi), counter is (position lo, position hi, step, stream). */
 tuff_philox tuff_philox4x32(uint64_t key, uint64_t position, uint32_t step, uint32_t stream);
 
-/* A uniform double in [0, 1) with 53 bits, and a standard normal (Box-Muller), each its own counter position. */
+/* A uniform double in [0, 1) with 53 bits, and a standard normal (Box-Muller), each its own counter position.
+ */
 double tuff_rng_uniform(uint64_t seed, uint64_t position, uint32_t step, uint32_t stream);
 double tuff_rng_normal(uint64_t seed, uint64_t position, uint32_t step, uint32_t stream);
 

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <tuff/status.h>
 
-/* Sets the thread's error text and returns `status`. The text is one sentence: what, where, found, expected, what to do. */
+/* Sets the thread's error text and returns `status`. The text is one sentence: what, where, found, expected,
+ * what to do. */
 tuff_status tuff_fail(tuff_status status, const char *format, ...) TUFF_PRINTF(2, 3);
 
 /* Puts "<note>: " before the thread's error text and returns `status` unchanged; a no-op for TUFF_OK. */
@@ -16,22 +17,21 @@ tuff_status tuff_note(tuff_status status, const char *format, ...) TUFF_PRINTF(2
 tuff_status tuff_fail_memory(const char *what);
 
 /* Propagates a failure to the caller. */
-#define TUFF_TRY(expression)                                                                                  \
-    do {                                                                                                      \
-        tuff_status try_status_ = (expression);                                                               \
-        if (try_status_ != TUFF_OK) return try_status_;                                                       \
+#define TUFF_TRY(expression)                            \
+    do {                                                \
+        tuff_status try_status_ = (expression);         \
+        if (try_status_ != TUFF_OK) return try_status_; \
     } while (0)
 
 /* Propagates a failure through a `done:` label; needs a local `tuff_status status`. */
-#define TUFF_GO(expression)                                                                                   \
-    do {                                                                                                      \
-        status = (expression);                                                                                \
-        if (status != TUFF_OK) goto done;                                                                     \
+#define TUFF_GO(expression)               \
+    do {                                  \
+        status = (expression);            \
+        if (status != TUFF_OK) goto done; \
     } while (0)
 
 /* Broken invariants of our own only; never for a caller's mistake or a bad file. On in every build. */
-#define TUFF_ASSERT(condition)                                                                                \
-    ((condition) ? (void)0 : tuff_assert_failed(#condition, __FILE__, __LINE__))
+#define TUFF_ASSERT(condition) ((condition) ? (void)0 : tuff_assert_failed(#condition, __FILE__, __LINE__))
 _Noreturn void tuff_assert_failed(const char *condition, const char *file, int line);
 
 #endif

@@ -18,8 +18,8 @@ bool tuff_view_is(tuff_view a, const char *text);
 bool tuff_starts_with(const char *text, const char *prefix);
 bool tuff_ends_with(const char *text, const char *suffix);
 
-/* A growable byte buffer, always NUL-terminated after its bytes. {0} is empty. Errors are sticky: after a failed
- * allocation `failed` is set and appends do nothing. */
+/* A growable byte buffer, always NUL-terminated after its bytes. {0} is empty. Errors are sticky: after a
+ * failed allocation `failed` is set and appends do nothing. */
 typedef struct tuff_buf {
     char *data;
     size_t size, capacity;
@@ -38,12 +38,14 @@ typedef struct tuff_map_entry tuff_map_entry;
 typedef struct tuff_map {
     tuff_map_entry *entries;
     size_t count, capacity;
+    tuff_buf keys; /* the bytes of all keys */
 } tuff_map;
-bool tuff_map_put(tuff_map *map, const void *key, size_t size, uint32_t value); /* false: out of memory; replaces */
+/* Adds or replaces; false when out of memory. */
+bool tuff_map_put(tuff_map *map, const void *key, size_t size, uint32_t value);
 bool tuff_map_get(const tuff_map *map, const void *key, size_t size, uint32_t *out_value);
 void tuff_map_free(tuff_map *map);
 
-/* Decodes one code point at data[0..size); returns its length 1..4, or 0 when the bytes are no valid UTF-8. */
+/* Decodes one code point at data[0..size); returns its length 1..4, or 0 when they are not valid UTF-8. */
 size_t tuff_utf8_decode(const char *data, size_t size, uint32_t *out_codepoint);
 /* Length of the longest prefix of data[0..size) that does not end inside a code point. */
 size_t tuff_utf8_complete(const char *data, size_t size);

@@ -1,0 +1,48 @@
+#include "base/file.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/os.h"
+#include "base/status.h"
+
+char *tuff_path_join(const char *directory, const char *name)
+{
+    tuff_buf path = {0};
+    tuff_buf_text(&path, directory);
+    if (path.size > 0 && !tuff_ends_with(directory, "/")) tuff_buf_char(&path, '/');
+    tuff_buf_text(&path, name);
+    if (path.failed) tuff_buf_free(&path);
+    return path.data;
+}
+
+const char *tuff_path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+tuff_status tuff_write_file(const char *path, const void *data, size_t size)
+{
+    tuff_writer *writer;
+    TUFF_TRY(tuff_writer_open(path, &writer));
+    tuff_status status = tuff_writer_write(writer, data, size);
+    if (status == TUFF_OK) return tuff_writer_commit(&writer);
+    tuff_writer_abort(&writer);
+    return status;
+}
+
+bool tuff_cache_directory(tuff_buf *out)
+{
+    const char *own = tuff_environment("TUFF_CACHE_DIR");
+    const char *xdg = tuff_environment("XDG_CACHE_HOME");
+    const char *home = tuff_environment("HOME");
+    tuff_buf_clear(out);
+    if (own)
+        tuff_buf_text(out, own);
+    else if (xdg && xdg[0] == '/') /* a relative one is to be ignored, says the specification */
+        tuff_buf_printf(out, "%s/tuff", xdg);
+    else if (home && home[0] == '/')
+        tuff_buf_printf(out, "%s/.cache/tuff", home);
+    return out->size > 0 && !out->failed;
+}

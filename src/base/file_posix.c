@@ -1,0 +1,170 @@
+#define _POSIX_C_SOURCE 200809L
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file_os.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+tuff_status tuff_fail_errno(const char *verb, const char *path)
+{
+    int reason = errno;
+    char text[128] = "unknown reason";
+    if (strerror_r(reason, text, sizeof text) != 0) strcpy(text, "unknown reason");
+    bool missing = reason == ENOENT || reason == ENOTDIR;
+    tuff_status status = missing ? TUFF_NOT_FOUND : reason == ENOMEM ? TUFF_OUT_OF_MEMORY : TUFF_IO;
+    return tuff_fail(status, "cannot %s %s: %s", verb, path, text);
+}
+
+tuff_status tuff_map_file(const char *path, tuff_mapping *out)
+{
+    *out = (tuff_mapping){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return tuff_fail_errno("open", path);
+    tuff_status status = TUFF_OK;
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        status = tuff_fail_errno("read", path);
+    } else if (!S_ISREG(info.st_mode)) {
+        status = tuff_fail(TUFF_IO, "cannot read %s: it is %s, not a file", path,
+                           S_ISDIR(info.st_mode) ? "a directory" : "a pipe or a device");
+    } else if (info.st_size == 0) {
+        out->data = (const uint8_t *)"";
+    } else if ((uintmax_t)info.st_size > SIZE_MAX) {
+        status = tuff_fail(TUFF_UNSUPPORTED, "cannot read %s: it is larger than this machine's address space",
+                           path);
+    } else {
+        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED)
+            status = tuff_fail_errno("map", path);
+        else
+            *out = (tuff_mapping){.data = data, .size = (size_t)info.st_size};
+    }
+    close(fd);
+    return status;
+}
+
+void tuff_unmap_file(tuff_mapping *mapping)
+{
+    if (mapping->size > 0) munmap((void *)(uintptr_t)mapping->data, mapping->size);
+    *mapping = (tuff_mapping){0};
+}
+
+tuff_status tuff_read_file(const char *path, size_t limit, tuff_buf *out)
+{
+    *out = (tuff_buf){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return tuff_fail_errno("open", path);
+    tuff_status status = TUFF_OK;
+    char chunk[16384];
+    for (;;) {
+        ssize_t got = read(fd, chunk, sizeof chunk);
+        if (got == 0) break;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            status = tuff_fail_errno("read", path);
+        else if ((size_t)got > limit - out->size)
+            status = tuff_fail(TUFF_BAD_FORMAT, "%s is larger than the %zu bytes expected of such a file",
+                               path, limit);
+        else
+            tuff_buf_bytes(out, chunk, (size_t)got);
+        if (out->failed) status = tuff_note(tuff_fail_memory("the file's contents"), "%s", path);
+        if (status != TUFF_OK) break;
+    }
+    close(fd);
+    if (status != TUFF_OK) tuff_buf_free(out);
+    return status;
+}
+
+bool tuff_is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
+bool tuff_is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+tuff_status tuff_path_parent(const char *path, tuff_buf *out)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--; /* "a/b/" is b in a */
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    tuff_buf_bytes(out, end ? path : ".", end ? end : 1);
+    return out->failed ? tuff_fail_memory("a path") : TUFF_OK;
+}
+
+tuff_status tuff_make_directories_from(const char *path, size_t *out_created_at)
+{
+    *out_created_at = 0;
+    char *part = tuff_strdup(path);
+    if (!part) return tuff_fail_memory("a path");
+    tuff_status status = TUFF_OK;
+    size_t size = strlen(path);
+    for (size_t i = 1; i <= size && status == TUFF_OK; i++) {
+        if (path[i] != '/' && path[i] != 0) continue;
+        part[i] = 0;
+        int reason = mkdir(part, 0777) == 0 ? 0 : errno;
+        if (reason == 0) {
+            if (*out_created_at == 0) *out_created_at = i;
+        } else if (!tuff_is_directory(part)) {
+            errno = reason == EEXIST ? ENOTDIR : reason;
+            status = tuff_fail_errno("create the directory", part);
+            if (status == TUFF_NOT_FOUND) status = TUFF_IO;
+        }
+        part[i] = path[i];
+    }
+    tuff_free(part);
+    if (status != TUFF_OK) tuff_unmake_directories(path, *out_created_at);
+    return status;
+}
+
+void tuff_unmake_directories(const char *path, size_t created_at)
+{
+    if (created_at == 0) return;
+    char *part = tuff_strdup(path);
+    if (!part) return;
+    for (size_t i = strlen(part); i >= created_at; i--) {
+        if (path[i] != '/' && path[i] != 0) continue;
+        part[i] = 0;
+        rmdir(part);
+    }
+    tuff_free(part);
+}
+
+tuff_status tuff_make_directories(const char *path)
+{
+    size_t created_at;
+    if (path[0] == 0) return tuff_fail(TUFF_INVALID_ARGUMENT, "the name of a directory is empty");
+    return tuff_make_directories_from(path, &created_at);
+}
+
+void tuff_sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    fsync(fd);
+    close(fd);
+}
+
+tuff_status tuff_temporary_name(const char *directory, tuff_buf *out)
+{
+    static atomic_uint counter;
+    tuff_buf_printf(out, "%s%s.tuff-%ld-%u", directory, tuff_ends_with(directory, "/") ? "" : "/",
+                    (long)getpid(), atomic_fetch_add(&counter, 1));
+    return out->failed ? tuff_fail_memory("a path") : TUFF_OK;
+}

@@ -1,0 +1,142 @@
+#define _POSIX_C_SOURCE 200809L
+#include "base/os.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+struct tuff_mutex {
+    pthread_mutex_t handle;
+};
+
+tuff_mutex *tuff_mutex_create(void)
+{
+    tuff_mutex *mutex = tuff_alloc(sizeof *mutex);
+    if (mutex && pthread_mutex_init(&mutex->handle, NULL) != 0) {
+        tuff_free(mutex);
+        return NULL;
+    }
+    return mutex;
+}
+
+void tuff_mutex_destroy(tuff_mutex **mutex)
+{
+    if (!*mutex) return;
+    pthread_mutex_destroy(&(*mutex)->handle);
+    tuff_free(*mutex);
+    *mutex = NULL;
+}
+
+/* Locking a valid normal mutex cannot fail; if it does, memory is corrupted. */
+void tuff_mutex_lock(tuff_mutex *mutex)
+{
+    TUFF_ASSERT(pthread_mutex_lock(&mutex->handle) == 0);
+}
+void tuff_mutex_unlock(tuff_mutex *mutex)
+{
+    TUFF_ASSERT(pthread_mutex_unlock(&mutex->handle) == 0);
+}
+
+enum { ONCE_NEW = 0, ONCE_RUNNING, ONCE_DONE };
+
+void tuff_call_once(tuff_once *once, void (*fn)(void))
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
+    if (__atomic_load_n(&once->state, __ATOMIC_ACQUIRE) == ONCE_DONE) return;
+    pthread_mutex_lock(&lock);
+    while (once->state == ONCE_RUNNING)
+        pthread_cond_wait(&finished, &lock);
+    if (once->state == ONCE_NEW) {
+        __atomic_store_n(&once->state, ONCE_RUNNING, __ATOMIC_RELAXED);
+        /* Not under the lock: fn may use another once. */
+        pthread_mutex_unlock(&lock);
+        fn();
+        pthread_mutex_lock(&lock);
+        __atomic_store_n(&once->state, ONCE_DONE, __ATOMIC_RELEASE);
+        pthread_cond_broadcast(&finished);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+void tuff_log_lock(void)
+{
+    pthread_mutex_lock(&log_mutex);
+}
+void tuff_log_unlock(void)
+{
+    pthread_mutex_unlock(&log_mutex);
+}
+
+const char *tuff_environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+uint64_t tuff_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The value of a "Name:   123 kB" line of a /proc file in bytes, 0 when there is none. */
+static uint64_t proc_kilobytes(const char *path, const char *name)
+{
+    FILE *file = fopen(path, "r");
+    if (!file) return 0;
+    char line[256];
+    uint64_t bytes = 0;
+    size_t length = strlen(name);
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, name, length) != 0) continue;
+        bytes = strtoull(line + length, NULL, 10) * 1024;
+        break;
+    }
+    fclose(file);
+    return bytes;
+}
+
+uint64_t tuff_total_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+uint64_t tuff_available_memory(void)
+{
+    return proc_kilobytes("/proc/meminfo", "MemAvailable:");
+}
+
+uint64_t tuff_peak_memory(void)
+{
+    /* Before getrusage, whose figure survives exec and so may belong to the program that started this one. */
+    uint64_t peak = proc_kilobytes("/proc/self/status", "VmHWM:");
+    struct rusage usage;
+    if (peak == 0 && getrusage(RUSAGE_SELF, &usage) == 0) peak = (uint64_t)usage.ru_maxrss * 1024;
+    return peak;
+}
+
+void *tuff_library_open(const char *name)
+{
+    return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+}
+void *tuff_library_symbol(void *library, const char *name)
+{
+    return dlsym(library, name);
+}
+void tuff_library_close(void *library)
+{
+    if (library) dlclose(library);
+}
