@@ -93,7 +93,8 @@ void tuff_launch_spec(tuff_launch *launch, uint32_t value); /* the next speciali
 void tuff_launch_after(tuff_launch *launch);
 /* Scratch memory: returns the byte offset of a new 64-byte aligned part. */
 uint64_t tuff_launch_scratch(tuff_launch *launch, uint64_t bytes);
-/* The data table (one per launch): returns it zeroed; addresses in it through tuff_launch_data_address. */
+/* The data table (one per launch): returns it zeroed, NULL on a failed launch; addresses in it through
+ * tuff_launch_data_address. */
 void *tuff_launch_data(tuff_launch *launch, size_t size);
 void tuff_launch_data_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index);
 

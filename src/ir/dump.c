@@ -1,0 +1,75 @@
+/* Plans as text: one line per step, for reading and for comparing two plans with diff. */
+#include "ir/plan.h"
+
+static const char *const names[TUFF_OP_COUNT] = {
+#define TUFF_OP(name) [TUFF_OP_##name] = #name,
+#include "ir/ops.def"
+#undef TUFF_OP
+};
+
+const char *tuff_op_name(tuff_op op)
+{
+    return (unsigned)op < TUFF_OP_COUNT ? names[op] : "?";
+}
+
+tuff_cost tuff_cost_elementwise(const tuff_node *node)
+{
+    tuff_cost cost = {0, 0};
+    for (int i = 0; i < node->n_out; i++) {
+        cost.flops += (double)tuff_tensor_count(node->out[i]);
+        cost.bytes += (double)tuff_tensor_bytes(node->out[i]);
+    }
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i]) cost.bytes += (double)tuff_tensor_bytes(node->in[i]);
+    return cost;
+}
+
+static void print_location(const tuff_plan *plan, const tuff_location *at, tuff_buf *out)
+{
+    switch (at->kind) {
+    case TUFF_MEMORY_NONE:
+        tuff_buf_text(out, "-");
+        break;
+    case TUFF_MEMORY_ARENA:
+        tuff_buf_printf(out, "a%u+%llu", at->index, (unsigned long long)at->offset);
+        break;
+    case TUFF_MEMORY_VARIABLE:
+        tuff_buf_printf(out, "%s", plan->variables[at->index].tensor->name);
+        if (at->offset) tuff_buf_printf(out, "+%llu", (unsigned long long)at->offset);
+        break;
+    case TUFF_MEMORY_INPUT:
+        tuff_buf_printf(out, "%s", plan->inputs[at->index].tensor->name);
+        break;
+    }
+}
+
+static void print_operands(const tuff_plan *plan, tuff_tensor *const *tensors, const tuff_location *at, int n,
+                           tuff_buf *out)
+{
+    enum { SHOWN = 8 }; /* a multi-tensor optimizer has hundreds */
+    for (int i = 0; i < n && i < SHOWN; i++) {
+        tuff_buf_char(out, ' ');
+        print_location(plan, &at[i], out);
+        if (tensors[i])
+            tuff_buf_printf(out, ":%s%s", tuff_dtype_name(tensors[i]->dtype),
+                            tuff_shape_text(&tensors[i]->shape));
+    }
+    if (n > SHOWN) tuff_buf_printf(out, " ... (%d more)", n - SHOWN);
+}
+
+void tuff_plan_print(const tuff_plan *plan, tuff_buf *out)
+{
+    tuff_buf_printf(out, "arena %llu bytes in %zu blocks, live %llu, step buffer %llu, results %llu\n",
+                    (unsigned long long)plan->arena_bytes, plan->n_blocks,
+                    (unsigned long long)plan->live_bytes, (unsigned long long)plan->input_bytes,
+                    (unsigned long long)plan->output_bytes);
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        const tuff_plan_step *step = &plan->steps[s];
+        tuff_buf_printf(out, "%c%4zu %-26s %-18s", step->barrier ? '|' : ' ', s, step->op->name,
+                        step->row < 0 ? "host" : step->op->rows[step->row].name);
+        print_operands(plan, step->node->out, step->out, step->node->n_out, out);
+        tuff_buf_text(out, " <-");
+        print_operands(plan, step->node->in, step->in, step->node->n_in, out);
+        tuff_buf_char(out, '\n');
+    }
+}

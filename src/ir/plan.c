@@ -1,0 +1,147 @@
+#include "ir/plan.h"
+
+#include <string.h>
+
+static tuff_status find_leaves(tuff_plan *plan)
+{
+    const tuff_graph *g = plan->graph;
+    bool *used = tuff_arena_array(&plan->arena, g->n_tensors, sizeof *used);
+    plan->variables = tuff_arena_array(&plan->arena, g->n_tensors, sizeof *plan->variables);
+    plan->inputs = tuff_arena_array(&plan->arena, g->n_tensors, sizeof *plan->inputs);
+    plan->outputs = tuff_arena_array(&plan->arena, g->n_tensors, sizeof *plan->outputs);
+    if (!used || !plan->variables || !plan->inputs || !plan->outputs) return tuff_fail_memory("a plan");
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const tuff_node *node = g->nodes[i];
+        for (int k = 0; k < node->n_in; k++)
+            if (node->in[k]) used[node->in[k]->storage->id] = true;
+    }
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        const tuff_tensor *x = g->tensors[i];
+        if (x->output_name && x->producer) {
+            plan->outputs[plan->n_outputs++] =
+                (tuff_plan_output){.tensor = x, .offset = plan->output_bytes, .bytes = tuff_tensor_bytes(x)};
+            plan->output_bytes += (tuff_tensor_bytes(x) + 63) / 64 * 64;
+        }
+        if (!used[i] || x->kind == TUFF_TENSOR_RESULT) continue;
+        if (x->kind == TUFF_TENSOR_VARIABLE) {
+            plan->variables[plan->n_variables++] =
+                (tuff_plan_variable){.tensor = x, .bytes = tuff_tensor_bytes(x)};
+        } else {
+            plan->inputs[plan->n_inputs++] =
+                (tuff_plan_input){.tensor = x, .offset = plan->input_bytes, .bytes = tuff_tensor_bytes(x)};
+            plan->input_bytes += (tuff_tensor_bytes(x) + 63) / 64 * 64;
+        }
+    }
+    return TUFF_OK;
+}
+
+static tuff_status launch_step(tuff_plan *plan, tuff_plan_step *step)
+{
+    step->launch = tuff_arena_alloc(&plan->arena, sizeof *step->launch);
+    if (!step->launch) return tuff_fail_memory("a plan");
+    step->launch->arena = &plan->arena;
+    const tuff_kernel_row *row = &step->op->rows[step->row];
+    row->geometry(step->node, &plan->caps, step->launch);
+    if (step->launch->failed || step->launch->n == 0)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: kernel %s cannot be laid out for a result of %s on this device", step->op->name,
+                         row->name, tuff_shape_text(&step->node->out[0]->shape));
+    for (size_t i = 0; i < step->launch->n; i++) {
+        const tuff_dispatch *d = step->launch->dispatches[i];
+        for (int axis = 0; axis < 3; axis++)
+            if (d->groups[axis] == 0 || d->groups[axis] > plan->caps.max_groups[axis])
+                return tuff_fail(
+                    TUFF_UNSUPPORTED,
+                    "%s: kernel %s needs %u workgroups along axis %d for %s, the device allows 1 to %u",
+                    step->op->name, row->name, d->groups[axis], axis,
+                    tuff_shape_text(&step->node->out[0]->shape), plan->caps.max_groups[axis]);
+    }
+    return TUFF_OK;
+}
+
+static tuff_status choose_row(const tuff_plan *plan, const tuff_plan_options *options, tuff_plan_step *step)
+{
+    step->row = -1;
+    if (!plan->caps.is_host) {
+        int forced = options->force_row ? options->force_row[step->node->op] : -1;
+        const tuff_kernel_row *row =
+            forced >= 0 && forced < step->op->n_rows ? &step->op->rows[forced] : NULL;
+        bool fits = row && (row->needs & plan->caps.features) == row->needs &&
+                    (!row->match || row->match(step->node, &plan->caps));
+        step->row = fits ? forced : tuff_choose_row(step->node, &plan->caps);
+    }
+    if (step->row < 0 && !step->op->cpu)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: no kernel fits a result of %s", step->op->name,
+                         tuff_shape_text(&step->node->out[0]->shape));
+    return TUFF_OK;
+}
+
+static tuff_status make_steps(tuff_plan *plan, const tuff_plan_options *options)
+{
+    const tuff_graph *g = plan->graph;
+    plan->steps = tuff_arena_array(&plan->arena, g->n_nodes + 1, sizeof *plan->steps);
+    if (!plan->steps) return tuff_fail_memory("a plan");
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const tuff_node *node = g->nodes[i];
+        const tuff_op_info *op = tuff_op_info_of(node->op);
+        if (op->is_view) continue;
+        tuff_plan_step *step = &plan->steps[plan->n_steps++];
+        step->node = node;
+        step->op = op;
+        step->in = tuff_arena_array(&plan->arena, (size_t)node->n_in + 1, sizeof *step->in);
+        step->out = tuff_arena_array(&plan->arena, (size_t)node->n_out + 1, sizeof *step->out);
+        if (!step->in || !step->out) return tuff_fail_memory("a plan");
+        step->cost = op->cost(node);
+        plan->flops += step->cost.flops;
+        plan->bytes += step->cost.bytes;
+        TUFF_TRY(choose_row(plan, options, step));
+        if (step->row >= 0) TUFF_TRY(launch_step(plan, step));
+    }
+    return TUFF_OK;
+}
+
+static void mark_written(tuff_plan *plan)
+{
+    for (size_t s = 0; s < plan->n_steps; s++)
+        for (int o = 0; o < plan->steps[s].node->n_out; o++)
+            if (plan->steps[s].out[o].kind == TUFF_MEMORY_VARIABLE)
+                plan->variables[plan->steps[s].out[o].index].written = true;
+}
+
+static tuff_status compile(tuff_plan *plan, tuff_graph *graph, const tuff_plan_options *options)
+{
+    TUFF_TRY(tuff_graph_verify(graph));
+    TUFF_TRY(tuff_rewrite(graph));
+    TUFF_TRY(tuff_graph_verify(graph));
+    TUFF_TRY(find_leaves(plan));
+    TUFF_TRY(make_steps(plan, options));
+    TUFF_TRY(tuff_plan_memory(plan, options));
+    TUFF_TRY(tuff_plan_hazards(plan));
+    mark_written(plan);
+    return TUFF_OK;
+}
+
+tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_options *options, tuff_plan **out_plan)
+{
+    *out_plan = NULL;
+    tuff_plan *plan = tuff_alloc(sizeof *plan);
+    if (!plan) return tuff_fail_memory("a plan");
+    plan->graph = graph;
+    plan->caps = *options->caps;
+    tuff_status status = compile(plan, graph, options);
+    if (status != TUFF_OK) {
+        tuff_plan_destroy(&plan);
+        return status;
+    }
+    *out_plan = plan;
+    return TUFF_OK;
+}
+
+void tuff_plan_destroy(tuff_plan **plan)
+{
+    if (!*plan) return;
+    tuff_arena arena = (*plan)->arena;
+    tuff_arena_free(&arena);
+    tuff_free(*plan);
+    *plan = NULL;
+}

@@ -1,0 +1,86 @@
+/* Rewrites of a graph before planning. Each yields ordinary nodes. */
+#include <string.h>
+
+#include "ir/op.h"
+
+static int count_uses(const tuff_graph *g, const tuff_tensor *x)
+{
+    int uses = x->output_name ? 1 : 0;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i]->n_in; k++)
+            uses += g->nodes[i]->in[k] == x;
+    return uses;
+}
+
+static bool is_zero_fill(const tuff_tensor *x)
+{
+    return x->producer && x->producer->op == TUFF_OP_fill && x->producer->attrs.fill.value == 0.0;
+}
+
+/* add(dense, embedding_backward(fill 0, dy, index)) becomes embedding_backward(dense, dy, index): a tied
+ * table's gradient without a second dense table. The add's node turns into the embedding's, so the order
+ * stays right. */
+static void fold_sparse_add(const tuff_graph *g, tuff_node *add)
+{
+    for (int side = 0; side < 2; side++) {
+        tuff_tensor *sparse = add->in[side], *dense = add->in[1 - side];
+        tuff_node *source = sparse->producer;
+        if (!source || source->op != TUFF_OP_embedding_backward || !is_zero_fill(source->in[0])) continue;
+        if (dense->kind != TUFF_TENSOR_RESULT || dense->storage != dense || !tuff_tensor_contiguous(dense))
+            continue;
+        if (!tuff_shape_equal(&dense->shape, &sparse->shape) ||
+            !tuff_shape_equal(&dense->shape, &add->out[0]->shape))
+            continue;
+        if (count_uses(g, dense) != 1 || count_uses(g, sparse) != 1) continue;
+        tuff_tensor *out = add->out[0];
+        add->op = TUFF_OP_embedding_backward;
+        add->in = source->in; /* the old node is dead now; its first input becomes the dense part */
+        add->n_in = source->n_in;
+        add->in[0] = dense;
+        out->storage = dense;
+        return;
+    }
+}
+
+static bool writes_variable(const tuff_node *node)
+{
+    if (tuff_op_info_of(node->op)->is_view) return false;
+    for (int o = 0; o < node->n_out; o++)
+        if (node->out[o]->storage->kind == TUFF_TENSOR_VARIABLE) return true;
+    return false;
+}
+
+static void drop_dead(tuff_graph *g, bool *live)
+{
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        tuff_node *node = g->nodes[i];
+        bool keep = writes_variable(node);
+        for (int o = 0; o < node->n_out; o++)
+            keep = keep || live[node->out[o]->id] || node->out[o]->output_name;
+        if (!keep) {
+            g->nodes[i] = NULL;
+            continue;
+        }
+        for (int k = 0; k < node->n_in; k++)
+            if (node->in[k]) live[node->in[k]->id] = live[node->in[k]->storage->id] = true;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]) {
+            g->nodes[n] = g->nodes[i];
+            g->nodes[n]->id = (uint32_t)n;
+            n++;
+        }
+    g->n_nodes = n;
+}
+
+tuff_status tuff_rewrite(tuff_graph *graph)
+{
+    bool *live = tuff_alloc_array(graph->n_tensors, sizeof *live);
+    if (!live) return tuff_fail_memory("rewriting a graph");
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i]->op == TUFF_OP_add) fold_sparse_add(graph, graph->nodes[i]);
+    drop_dead(graph, live);
+    tuff_free(live);
+    return TUFF_OK;
+}
