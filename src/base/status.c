@@ -43,7 +43,7 @@ static void format_into(char out[MESSAGE_SIZE], const char *format, va_list args
     clean(out);
 }
 
-tuff_status tuff_fail(tuff_status status, const char *format, ...)
+tuff_status(tuff_fail)(tuff_status status, const char *format, ...)
 {
     /* Through a second buffer: an argument may be the present message. */
     char text[MESSAGE_SIZE];

@@ -10,6 +10,14 @@
  * what to do. */
 tuff_status tuff_fail(tuff_status status, const char *format, ...) TUFF_PRINTF(2, 3);
 
+/* Shows the compiler which status comes back, so that it does not think a failed call's outputs are used. */
+#define tuff_fail(status, ...)                \
+    __extension__({                           \
+        tuff_status fail_status_ = (status);  \
+        tuff_fail(fail_status_, __VA_ARGS__); \
+        fail_status_;                         \
+    })
+
 /* Puts "<note>: " before the thread's error text and returns `status` unchanged; a no-op for TUFF_OK. */
 tuff_status tuff_note(tuff_status status, const char *format, ...) TUFF_PRINTF(2, 3);
 

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Everything: both compilers, both sanitizers, the validation layer, all tests including the slow ones. Takes an hour or
+# more on two cores. Names of sections as arguments run only those. Logs are in build/proof/.
+set -eu
+cd "$(dirname "$0")/.."
+
+sections="${*:-release clang asan tsan validation}"
+sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers
+mkdir -p build/proof
+
+launcher=""
+if command -v ccache >/dev/null 2>&1; then
+    launcher="-DCMAKE_C_COMPILER_LAUNCHER=ccache"
+fi
+
+# configure_and_build PRESET [options]
+configure_and_build() {
+    preset=$1
+    shift
+    cmake --preset "$preset" -DTUFF_WERROR=ON $launcher "$@" && cmake --build --preset "$preset" -j 2
+}
+
+# gcc, warnings as errors, every test.
+section_release() {
+    configure_and_build default && ctest --preset default
+}
+
+# clang, warnings as errors; the unit tests, since code generation differs.
+section_clang() {
+    cmake -S . -B build/clang -G Ninja -DCMAKE_C_COMPILER=clang -DTUFF_WERROR=ON $launcher &&
+        cmake --build build/clang -j 2 &&
+        ctest --test-dir build/clang -j 2 --output-on-failure --label-exclude slow
+}
+
+section_asan() {
+    configure_and_build asan && ctest --preset asan
+}
+
+section_tsan() {
+    configure_and_build tsan && ctest --preset tsan --label-exclude slow
+}
+
+# All device tests under the validation layer, which writes what it finds to standard output; any report fails.
+section_validation() {
+    configure_and_build default || return 1
+    report=build/proof/validation-layer.txt
+    rm -f "$report"
+    VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_REPORT_FLAGS=error,warn,perf \
+        VK_KHRONOS_VALIDATION_LOG_FILENAME="$PWD/$report" VK_LAYER_LOG_FILENAME="$PWD/$report" \
+        ctest --preset default || return 1
+    if [ -s "$report" ]; then
+        echo "the validation layer reported:"
+        head -50 "$report"
+        return 1
+    fi
+}
+
+failed=""
+for section in $sections; do
+    echo "== $section"
+    start=$(date +%s)
+    # A file of its own per section; the status comes from a subshell, so that one failure does not end the others.
+    if ("section_$section") >"build/proof/$section.log" 2>&1; then
+        verdict=passed
+    else
+        verdict=FAILED
+        failed="$failed $section"
+        tail -40 "build/proof/$section.log"
+    fi
+    grep -E 'tests passed|tests failed' "build/proof/$section.log" | tail -1 || true
+    echo "== $section: $verdict in $(($(date +%s) - start)) s (build/proof/$section.log)"
+done
+
+if [ -n "$failed" ]; then
+    echo "proof: FAILED:$failed"
+    exit 1
+fi
+echo "proof: everything passed"
