@@ -1,5 +1,5 @@
-/* exp(x) by range reduction to 2^n * exp(r), |r| <= ln2/2, and a degree-6 polynomial (Cephes' coefficients, Moshier 1989);
- * branch-free so that loops over it vectorize. */
+/* exp(x) by range reduction to 2^n * exp(r), |r| <= ln2/2, and a degree-6 polynomial (Cephes' coefficients,
+ * Moshier 1989); branch-free so that loops over it vectorize. */
 #ifndef TUFF_BACKEND_CPU_EXPF_H
 #define TUFF_BACKEND_CPU_EXPF_H
 
@@ -9,7 +9,8 @@ static inline float tuff_expf(float x)
 {
     float clamped = x < -104.0f ? -104.0f : x;
     clamped = clamped > 89.0f ? 89.0f : clamped;
-    float shifted = clamped * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2^23: the integer lands in the low bits */
+    float shifted =
+        clamped * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2^23: the integer lands in the low bits */
     float n = shifted - 12582912.0f;
     float r = clamped - n * 0.693359375f;
     r -= n * -2.12194440e-4f;

@@ -1,0 +1,148 @@
+/* The CPU as a device: its memory is the host's, a program runs its steps one after the other. */
+#include "backend/backend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/program.h"
+#include "base/os.h"
+
+static tuff_status list(tuff_device_description *out, size_t capacity, size_t *out_count, char *reason)
+{
+    (void)reason;
+    *out_count = 1;
+    if (capacity == 0) return TUFF_OK;
+    *out =
+        (tuff_device_description){.kind = TUFF_KIND_CPU, .usable = true, .memory_bytes = tuff_total_memory()};
+#ifdef TUFF_HAVE_ONEDNN
+    const char *library = "oneDNN";
+#else
+    const char *library = "plain loops";
+#endif
+    snprintf(out->name, sizeof out->name, "CPU (%d thread%s, %s)", tuff_thread_count(),
+             tuff_thread_count() == 1 ? "" : "s", library);
+    return TUFF_OK;
+}
+
+static tuff_status open_device(size_t index, const tuff_open_params *params, tuff_backend_device **out)
+{
+    (void)index;
+    *out = NULL;
+    tuff_cpu_device *device = tuff_alloc(sizeof *device);
+    if (!device) return tuff_fail_memory("the CPU device");
+    device->base.backend = &tuff_backend_cpu;
+    device->base.caps = (tuff_caps){.is_host = true, .memory_bytes = tuff_total_memory()};
+    device->profile = params->profile;
+    *out = &device->base;
+    return TUFF_OK;
+}
+
+static void close_device(tuff_backend_device **device)
+{
+    tuff_free(*device);
+    *device = NULL;
+}
+
+tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char *what, void **out)
+{
+    *out = bytes <= SIZE_MAX - 64 ? tuff_alloc_aligned((size_t)bytes + 64, 64) : NULL;
+    if (!*out)
+        return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free", what,
+                         (unsigned long long)bytes, (unsigned long long)tuff_available_memory());
+    device->stats.allocations++;
+    device->stats.bytes += bytes;
+    return TUFF_OK;
+}
+
+void tuff_cpu_memory_free(tuff_cpu_device *device, uint64_t bytes, void **memory)
+{
+    if (!*memory) return;
+    tuff_free_aligned(*memory);
+    *memory = NULL;
+    device->stats.bytes -= bytes;
+}
+
+typedef struct cpu_buffer {
+    tuff_backend_buffer base;
+    void *memory;
+} cpu_buffer;
+
+void *tuff_cpu_buffer_memory(tuff_backend_buffer *buffer)
+{
+    return ((cpu_buffer *)buffer)->memory;
+}
+
+static tuff_status buffer_create(tuff_backend_device *device, uint64_t bytes, const char *name,
+                                 tuff_backend_buffer **out)
+{
+    *out = NULL;
+    cpu_buffer *buffer = tuff_alloc(sizeof *buffer);
+    if (!buffer) return tuff_fail_memory("a buffer");
+    tuff_status status = tuff_cpu_memory((tuff_cpu_device *)device, bytes, name, &buffer->memory);
+    if (status != TUFF_OK) {
+        tuff_free(buffer);
+        return status;
+    }
+    memset(buffer->memory, 0, (size_t)bytes);
+    buffer->base = (tuff_backend_buffer){&tuff_backend_cpu, bytes};
+    *out = &buffer->base;
+    return TUFF_OK;
+}
+
+static void buffer_destroy(tuff_backend_device *device, tuff_backend_buffer **buffer)
+{
+    if (!*buffer) return;
+    tuff_cpu_memory_free((tuff_cpu_device *)device, (*buffer)->bytes, &((cpu_buffer *)*buffer)->memory);
+    tuff_free(*buffer);
+    *buffer = NULL;
+}
+
+static tuff_status check_range(const tuff_backend_buffer *buffer, uint64_t offset, uint64_t bytes)
+{
+    if (offset <= buffer->bytes && bytes <= buffer->bytes - offset) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "bytes %llu to %llu lie outside a buffer of %llu bytes",
+                     (unsigned long long)offset, (unsigned long long)(offset + bytes),
+                     (unsigned long long)buffer->bytes);
+}
+
+static tuff_status buffer_write(tuff_backend_device *device, tuff_backend_buffer *buffer, uint64_t offset,
+                                const void *data, uint64_t bytes)
+{
+    (void)device;
+    TUFF_TRY(check_range(buffer, offset, bytes));
+    memcpy((char *)((cpu_buffer *)buffer)->memory + offset, data, (size_t)bytes);
+    return TUFF_OK;
+}
+
+static tuff_status buffer_read(tuff_backend_device *device, tuff_backend_buffer *buffer, uint64_t offset,
+                               void *data, uint64_t bytes)
+{
+    (void)device;
+    TUFF_TRY(check_range(buffer, offset, bytes));
+    memcpy(data, (char *)((cpu_buffer *)buffer)->memory + offset, (size_t)bytes);
+    return TUFF_OK;
+}
+
+static void stats(const tuff_backend_device *device, tuff_backend_stats *out)
+{
+    *out = ((const tuff_cpu_device *)device)->stats;
+}
+
+const tuff_backend tuff_backend_cpu = {
+    .name = "cpu",
+    .list = list,
+    .open = open_device,
+    .close = close_device,
+    .buffer_create = buffer_create,
+    .buffer_destroy = buffer_destroy,
+    .buffer_write = buffer_write,
+    .buffer_read = buffer_read,
+    .program_create = tuff_cpu_program_create,
+    .program_destroy = tuff_cpu_program_destroy,
+    .program_slot = tuff_cpu_program_slot,
+    .program_run = tuff_cpu_program_run,
+    .program_wait = tuff_cpu_program_wait,
+    .program_times = tuff_cpu_program_times,
+    .stats = stats,
+};
