@@ -1,5 +1,7 @@
 #include "ops/support.h"
 
+#include "backend/cpu/kernels.h"
+
 tuff_status tuff_expect_dtype(const tuff_node *node, int i, const char *what, tuff_dtype dtype)
 {
     if (node->in[i]->dtype == dtype) return TUFF_OK;
@@ -96,4 +98,47 @@ tuff_loop tuff_loop_of(const tuff_dims4 *const *operands, int n)
         loop.count *= dim;
     }
     return loop;
+}
+
+tuff_loop tuff_loop_over(const tuff_tensor *y, const tuff_tensor *a, const tuff_tensor *b)
+{
+    tuff_dims4 d[TUFF_LOOP_OPERANDS] = {tuff_tensor_dims4(y), tuff_tensor_broadcast4(a, &y->shape)};
+    if (b != NULL) d[2] = tuff_tensor_broadcast4(b, &y->shape);
+    const tuff_dims4 *operands[TUFF_LOOP_OPERANDS] = {&d[0], &d[1], &d[2]};
+    return tuff_loop_of(operands, b != NULL ? 3 : 2);
+}
+
+enum { RUN = 8192 };
+
+typedef struct run_context {
+    const tuff_loop *loop;
+    tuff_run_fn fn;
+    const void *context;
+    int64_t pieces; /* of one innermost row */
+} run_context;
+
+static void run_range(int64_t begin, int64_t end, void *context)
+{
+    const run_context *c = context;
+    const tuff_loop *loop = c->loop;
+    for (int64_t item = begin; item < end; item++) {
+        int64_t piece = item % c->pieces, row = item / c->pieces;
+        int64_t i2 = row % loop->dim[2], i1 = row / loop->dim[2] % loop->dim[1],
+                i0 = row / loop->dim[2] / loop->dim[1];
+        int64_t left = loop->dim[3] - piece * RUN;
+        tuff_run run = {.n = left < RUN ? left : RUN};
+        for (int k = 0; k < TUFF_LOOP_OPERANDS; k++) {
+            const int64_t *stride = loop->stride[k];
+            run.at[k] = i0 * stride[0] + i1 * stride[1] + i2 * stride[2] + piece * RUN * stride[3];
+            run.stride[k] = stride[3];
+        }
+        c->fn(c->context, &run);
+    }
+}
+
+void tuff_loop_runs(const tuff_loop *loop, tuff_run_fn fn, const void *context)
+{
+    run_context c = {loop, fn, context, (loop->dim[3] + RUN - 1) / RUN};
+    int64_t rows = loop->dim[0] * loop->dim[1] * loop->dim[2];
+    tuff_parallel(rows * c.pieces, tuff_grain(loop->dim[3] < RUN ? loop->dim[3] : RUN), run_range, &c);
 }

@@ -50,4 +50,20 @@ typedef struct tuff_loop {
 } tuff_loop;
 tuff_loop tuff_loop_of(const tuff_dims4 *const *operands, int n);
 
+/* A piece of one innermost row: n elements, operand k's first at[k] elements from its pointer. */
+typedef struct tuff_run {
+    int64_t n, at[TUFF_LOOP_OPERANDS], stride[TUFF_LOOP_OPERANDS];
+} tuff_run;
+typedef void (*tuff_run_fn)(const void *context, const tuff_run *run);
+/* Calls fn for pieces that cover the loop, on all threads. */
+void tuff_loop_runs(const tuff_loop *loop, tuff_run_fn fn, const void *context);
+/* The loop of an output and up to two inputs broadcast to it. */
+tuff_loop tuff_loop_over(const tuff_tensor *y, const tuff_tensor *a, const tuff_tensor *b);
+
+/* Items per thread that are worth waking one, where an item is `elements` elements of memory-bound work. */
+static inline int64_t tuff_grain(int64_t elements)
+{
+    return elements >= 16384 ? 1 : 16384 / elements;
+}
+
 #endif

@@ -1,0 +1,157 @@
+/* Copies of strided tensors, and casts between float types. */
+#include <string.h>
+
+#include "backend/cpu/kernels.h"
+#include "base/half.h"
+#include "ops/support.h"
+
+static tuff_status infer_copy(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    const tuff_tensor *x = node->in[0];
+    tuff_dtype to = node->attrs.copy.dtype;
+    if ((unsigned)to >= TUFF_DTYPE_COUNT)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "copy: %d is no element type", (int)to);
+    if (to != x->dtype && !(tuff_dtype_is_float(to) && tuff_dtype_is_float(x->dtype)))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "copy: only float types are converted, not %s to %s",
+                         tuff_dtype_name(x->dtype), tuff_dtype_name(to));
+    tuff_set_out(node, 0, &x->shape, to);
+    return TUFF_OK;
+}
+
+static void backward_copy(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                          tuff_tensor **d_in)
+{
+    (void)g;
+    (void)node;
+    if (needs[0]) d_in[0] = d_out[0]; /* rounding has no derivative: a cast passes gradients on */
+}
+
+static void reference_copy(const tuff_node *node, const double *const *in, double *const *out)
+{
+    int64_t n = tuff_tensor_count(node->out[0]);
+    tuff_dtype from = node->in[0]->dtype, to = node->out[0]->dtype;
+    for (int64_t i = 0; i < n; i++) {
+        double x = in[0][i];
+        if (from != to && to == TUFF_F16) x = tuff_f16_to_f32(tuff_f32_to_f16((float)x));
+        if (from != to && to == TUFF_BF16) x = tuff_bf16_to_f32(tuff_f32_to_bf16((float)x));
+        out[0][i] = x;
+    }
+}
+
+/* ---- host kernel ---- */
+
+typedef struct copy_context {
+    const unsigned char *x;
+    unsigned char *y;
+    tuff_dtype from, to;
+} copy_context;
+
+TUFF_KERNEL static void gather32(const uint32_t *x, int64_t stride, uint32_t *restrict y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i * stride];
+}
+
+TUFF_KERNEL static void gather16(const uint16_t *x, int64_t stride, uint16_t *restrict y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i * stride];
+}
+
+static void copy_same(const void *x, int64_t stride, void *y, int64_t n, unsigned size)
+{
+    if (stride == 1)
+        memcpy(y, x, (size_t)n * size);
+    else if (size == 4)
+        gather32(x, stride, y, n);
+    else
+        gather16(x, stride, y, n);
+}
+
+static void copy_run(const void *context, const tuff_run *run)
+{
+    enum { PIECE = 512 };
+    const copy_context *c = context;
+    unsigned from = tuff_dtype_size(c->from), to = tuff_dtype_size(c->to);
+    const unsigned char *x = c->x + run->at[1] * from;
+    unsigned char *y = c->y + run->at[0] * to;
+    if (c->from == c->to) {
+        copy_same(x, run->stride[1], y, run->n, from);
+        return;
+    }
+    uint32_t gathered[PIECE];
+    float values[PIECE];
+    for (int64_t at = 0; at < run->n; at += PIECE) {
+        int64_t n = run->n - at < PIECE ? run->n - at : PIECE;
+        copy_same(x + at * run->stride[1] * from, run->stride[1], gathered, n, from);
+        tuff_dtype_to_f32(c->from, gathered, values, (size_t)n);
+        tuff_dtype_from_f32(c->to, values, y + at * to, (size_t)n);
+    }
+}
+
+/* A transposed matrix of 32-bit elements goes by tiles, so that both sides use whole cache lines. */
+enum { TILE = 16 };
+
+typedef struct transpose_context {
+    const uint32_t *x;
+    uint32_t *y;
+    const tuff_loop *loop;
+} transpose_context;
+
+TUFF_KERNEL static void transpose_tile(const uint32_t *x, int64_t x_stride, uint32_t *restrict y,
+                                       int64_t y_stride, int64_t rows, int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            y[r * y_stride + c] = x[c * x_stride + r];
+}
+
+static void transpose_range(int64_t begin, int64_t end, void *context)
+{
+    const transpose_context *t = context;
+    const int64_t *dim = t->loop->dim, *sy = t->loop->stride[0], *sx = t->loop->stride[1];
+    int64_t bands = (dim[2] + TILE - 1) / TILE;
+    for (int64_t item = begin; item < end; item++) {
+        int64_t row = item % bands * TILE, i1 = item / bands % dim[1], i0 = item / bands / dim[1];
+        int64_t rows = dim[2] - row < TILE ? dim[2] - row : TILE;
+        const uint32_t *x = t->x + i0 * sx[0] + i1 * sx[1] + row;
+        uint32_t *y = t->y + i0 * sy[0] + i1 * sy[1] + row * sy[2];
+        for (int64_t column = 0; column < dim[3]; column += TILE) {
+            int64_t columns = dim[3] - column < TILE ? dim[3] - column : TILE;
+            transpose_tile(x + column * sx[3], sx[3], y + column, sy[2], rows, columns);
+        }
+    }
+}
+
+static void cpu_copy(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    (void)scratch;
+    tuff_loop loop = tuff_loop_over(node->out[0], node->in[0], NULL);
+    copy_context c = {in[0], out[0], node->in[0]->dtype, node->out[0]->dtype};
+    if (c.from == c.to && tuff_dtype_size(c.from) == 4 && loop.stride[1][2] == 1 && loop.stride[1][3] > 1) {
+        transpose_context t = {in[0], out[0], &loop};
+        int64_t bands = loop.dim[0] * loop.dim[1] * ((loop.dim[2] + TILE - 1) / TILE);
+        tuff_parallel(bands, tuff_grain(loop.dim[3] * TILE), transpose_range, &t);
+    } else {
+        tuff_loop_runs(&loop, copy_run, &c);
+    }
+}
+
+const tuff_op_info tuff_op_copy = {
+    .name = "copy",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .infer = infer_copy,
+    .backward = backward_copy,
+    .reference = reference_copy,
+    .cpu = cpu_copy,
+    .cost = tuff_cost_elementwise,
+};
+
+tuff_tensor *tuff_copy(tuff_graph *g, tuff_tensor *x, tuff_dtype dtype)
+{
+    tuff_attrs attrs = {.copy = {.dtype = dtype}};
+    return tuff_graph_node(g, TUFF_OP_copy, &x, 1, &attrs);
+}
