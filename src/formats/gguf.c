@@ -282,6 +282,16 @@ static tuff_status read_alignment(tuff_gguf *gguf)
     return TUFF_OK;
 }
 
+static tuff_status refuse_split(const tuff_gguf *gguf)
+{
+    int64_t parts = 1;
+    TUFF_TRY(tuff_gguf_int(gguf, "split.count", &parts));
+    if (parts <= 1) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: it is one of %" PRId64 " parts of a model; join them with llama-gguf-split --merge",
+                     gguf->file, parts);
+}
+
 static tuff_status parse(cursor *c, tuff_gguf *gguf)
 {
     tuff_status status;
@@ -291,6 +301,7 @@ static tuff_status parse(cursor *c, tuff_gguf *gguf)
     for (uint64_t i = 0; i < values; i++)
         TUFF_GO(take_value(c, gguf));
     TUFF_GO(read_alignment(gguf));
+    TUFF_GO(refuse_split(gguf));
     if (!(offsets = tuff_alloc_array((size_t)tensors, sizeof *offsets)))
         TUFF_GO(tuff_fail_memory("the tensors of a GGUF file"));
     for (uint64_t i = 0; i < tensors; i++)

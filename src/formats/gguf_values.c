@@ -193,6 +193,9 @@ static void print_item(const tuff_gguf_value *value, uint64_t index, tuff_buf *o
         tuff_json_quote(out, text.data, text.size);
     } else if (type == TUFF_GGUF_BOOL) {
         tuff_buf_text(out, value->data[index] ? "true" : "false");
+    } else if (type == TUFF_GGUF_U64) {
+        ITEM(uint64_t);
+        tuff_buf_printf(out, "%" PRIu64, item);
     } else if (is_int(type)) {
         tuff_buf_printf(out, "%" PRId64, tuff_gguf_int_at(value, index));
     } else if (type == TUFF_GGUF_F32) {

@@ -78,6 +78,7 @@ void tuff_gguf_put_i32s(tuff_gguf_builder *builder, const char *key, const int32
 
 void tuff_gguf_put_value(tuff_gguf_builder *builder, const tuff_gguf_value *value)
 {
+    if (strcmp(value->key, "general.alignment") == 0) return; /* tuff_gguf_save has its own */
     tuff_buf *out = value->type == TUFF_GGUF_ARRAY
                         ? begin_array(builder, value->key, value->item, value->count)
                         : begin(builder, value->key, value->type);

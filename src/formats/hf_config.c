@@ -1,0 +1,207 @@
+#include "formats/hf_config.h"
+
+#include <string.h>
+
+#include "formats/safetensors.h"
+
+/* Sets *out to "<directory>/<name>" when it is a file, else to NULL. */
+static tuff_status find(tuff_hf_files *files, const char *name, const char **out)
+{
+    *out = NULL;
+    char *path = tuff_path_join(files->directory, name);
+    if (!path) return tuff_fail_memory("a path");
+    tuff_status status = TUFF_OK;
+    if (tuff_is_file(path)) {
+        *out = tuff_arena_strdup(&files->arena, path);
+        if (!*out) status = tuff_fail_memory("a path");
+    }
+    tuff_free(path);
+    return status;
+}
+
+static tuff_status find_all(tuff_hf_files *files)
+{
+    if (files->kind == TUFF_HF_DIRECTORY) {
+        TUFF_TRY(find(files, "model.safetensors", &files->weights));
+        TUFF_TRY(find(files, "model.safetensors.index.json", &files->index));
+    }
+    TUFF_TRY(find(files, "config.json", &files->config));
+    TUFF_TRY(find(files, "generation_config.json", &files->generation_config));
+    TUFF_TRY(find(files, "tokenizer.json", &files->tokenizer_json));
+    TUFF_TRY(find(files, "vocab.json", &files->vocab_json));
+    TUFF_TRY(find(files, "merges.txt", &files->merges_txt));
+    TUFF_TRY(find(files, "tokenizer_config.json", &files->tokenizer_config));
+    TUFF_TRY(find(files, "special_tokens_map.json", &files->special_tokens_map));
+    return find(files, "adapter_config.json", &files->adapter_config);
+}
+
+/* A file is what its first bytes say. */
+static tuff_status look_into(tuff_hf_files *files)
+{
+    tuff_mapping mapping;
+    TUFF_TRY(tuff_map_file(files->path, &mapping));
+    tuff_status status = TUFF_OK;
+    if (mapping.size >= 4 && memcmp(mapping.data, "GGUF", 4) == 0) {
+        files->kind = TUFF_HF_GGUF;
+        files->gguf = files->path;
+    } else if (tuff_ends_with(files->path, ".safetensors") || (mapping.size > 8 && mapping.data[8] == '{')) {
+        files->kind = TUFF_HF_SAFETENSORS;
+        files->weights = files->path;
+    } else if (mapping.size >= 2 && memcmp(mapping.data, "PK", 2) == 0) {
+        status = tuff_fail(TUFF_UNSUPPORTED, "%s is a PyTorch or zip archive: convert it to safetensors",
+                           files->path);
+    } else {
+        status = tuff_fail(
+            TUFF_BAD_FORMAT,
+            "%s is no model: a Hugging Face directory, a .safetensors file or a .gguf file is expected",
+            files->path);
+    }
+    tuff_unmap_file(&mapping);
+    return status;
+}
+
+tuff_status tuff_hf_locate(const char *path, tuff_hf_files **out_files)
+{
+    tuff_status status = TUFF_OK;
+    tuff_hf_files *files = *out_files = tuff_alloc(sizeof *files);
+    if (!files) return tuff_fail_memory("a path");
+    char *directory = tuff_arena_strdup(&files->arena, path);
+    if (!directory || !(files->path = tuff_arena_strdup(&files->arena, path)))
+        TUFF_GO(tuff_fail_memory("a path"));
+    files->directory = directory;
+    if (tuff_is_directory(path)) {
+        files->kind = TUFF_HF_DIRECTORY;
+    } else {
+        TUFF_GO(look_into(files));
+        directory[tuff_path_name(path) - path] = 0;
+        if (!directory[0]) files->directory = ".";
+    }
+    if (files->kind != TUFF_HF_GGUF) TUFF_GO(find_all(files));
+done:
+    if (status != TUFF_OK) tuff_hf_files_destroy(out_files);
+    return status;
+}
+
+void tuff_hf_files_destroy(tuff_hf_files **files)
+{
+    if (!*files) return;
+    tuff_arena_free(&(*files)->arena);
+    tuff_free(*files);
+    *files = NULL;
+}
+
+/* Says what is there in place of safetensors. */
+static tuff_status missing_weights(const tuff_hf_files *files)
+{
+    static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
+                                         "flax_model.msgpack"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char *path = tuff_path_join(files->directory, others[i]);
+        if (!path) return tuff_fail_memory("a path");
+        bool there = tuff_is_file(path);
+        tuff_free(path);
+        if (there)
+            return tuff_fail(TUFF_UNSUPPORTED, "%s has %s only: convert it to safetensors", files->path,
+                             others[i]);
+    }
+    if (files->adapter_config)
+        return tuff_fail(TUFF_NOT_FOUND, "%s is a PEFT adapter, not a model: name the model it belongs to",
+                         files->path);
+    return tuff_fail(TUFF_NOT_FOUND, "%s has neither model.safetensors nor model.safetensors.index.json",
+                     files->path);
+}
+
+tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts)
+{
+    if (files->kind == TUFF_HF_GGUF) return TUFF_OK;
+    if ((parts & TUFF_HF_WEIGHTS) && !files->weights && !files->index) return missing_weights(files);
+    if ((parts & TUFF_HF_CONFIG) && !files->config)
+        return tuff_fail(TUFF_NOT_FOUND, "%s has no config.json%s", files->path,
+                         files->kind == TUFF_HF_SAFETENSORS ? " beside it" : "");
+    if ((parts & TUFF_HF_TOKENIZER) && !files->tokenizer_json && !(files->vocab_json && files->merges_txt))
+        return tuff_fail(TUFF_NOT_FOUND, "%s has no tokenizer: %s", files->path,
+                         files->vocab_json ? "vocab.json is there, but merges.txt is missing"
+                         : files->merges_txt
+                             ? "merges.txt is there, but vocab.json is missing"
+                             : "neither tokenizer.json nor vocab.json with merges.txt is there");
+    return TUFF_OK;
+}
+
+tuff_status tuff_hf_open_weights(const tuff_hf_files *files, tuff_weights **out_weights)
+{
+    *out_weights = NULL;
+    TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
+    if (files->kind == TUFF_HF_GGUF)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is a GGUF file, not safetensors", files->path);
+    return files->weights ? tuff_safetensors_open(files->weights, out_weights)
+                          : tuff_safetensors_open_index(files->index, out_weights);
+}
+
+tuff_status tuff_hf_read_object(const char *path, cJSON **out_json)
+{
+    TUFF_TRY(tuff_json_read(path, out_json));
+    if (cJSON_IsObject(*out_json)) return TUFF_OK;
+    cJSON_Delete(*out_json);
+    *out_json = NULL;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: a JSON object is expected", path);
+}
+
+static tuff_status token_id(const cJSON *item, const char *key, const char *where, int32_t *out)
+{
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) || item->valuedouble > INT32_MAX ||
+        item->valuedouble != (double)(int32_t)item->valuedouble)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: '%s' holds something other than token ids of 0 to 2147483647",
+                         where, key);
+    *out = (int32_t)item->valuedouble;
+    return TUFF_OK;
+}
+
+static tuff_status one_token(const cJSON *object, const char *key, const char *where, int32_t *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item || cJSON_IsNull(item)) return TUFF_OK;
+    if (cJSON_IsNumber(item) && item->valuedouble == -1) { /* some exporters' way to say none */
+        *out = -1;
+        return TUFF_OK;
+    }
+    return token_id(item, key, where, out);
+}
+
+tuff_status tuff_hf_tokens_read(const cJSON *object, const char *where, tuff_hf_tokens *tokens)
+{
+    TUFF_TRY(one_token(object, "bos_token_id", where, &tokens->bos));
+    TUFF_TRY(one_token(object, "pad_token_id", where, &tokens->pad));
+    const cJSON *eos = cJSON_GetObjectItemCaseSensitive(object, "eos_token_id"), *item;
+    if (!eos || cJSON_IsNull(eos)) return TUFF_OK;
+    tokens->eos_count = 0;
+    if (!cJSON_IsArray(eos)) {
+        int32_t id = -1;
+        TUFF_TRY(one_token(object, "eos_token_id", where, &id));
+        if (id >= 0) tokens->eos[tokens->eos_count++] = id;
+        return TUFF_OK;
+    }
+    cJSON_ArrayForEach(item, eos)
+    {
+        if (tokens->eos_count == TUFF_HF_EOS_LIMIT)
+            return tuff_fail(TUFF_UNSUPPORTED, "%s: 'eos_token_id' lists more than %d tokens", where,
+                             TUFF_HF_EOS_LIMIT);
+        TUFF_TRY(token_id(item, "eos_token_id", where, &tokens->eos[tokens->eos_count]));
+        tokens->eos_count++;
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_hf_tokens_load(const tuff_hf_files *files, tuff_hf_tokens *out_tokens)
+{
+    const char *const paths[] = {files->config, files->generation_config};
+    *out_tokens = (tuff_hf_tokens){.bos = -1, .pad = -1};
+    for (int i = 0; i < 2; i++) {
+        cJSON *json;
+        if (!paths[i]) continue;
+        TUFF_TRY(tuff_hf_read_object(paths[i], &json));
+        tuff_status status = tuff_hf_tokens_read(json, paths[i], out_tokens);
+        cJSON_Delete(json);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}

@@ -1,0 +1,85 @@
+/* PEFT adapter directories: adapter_config.json and adapter_model.safetensors, of kind LoRA. */
+#ifndef TUFF_FORMATS_PEFT_H
+#define TUFF_FORMATS_PEFT_H
+
+#include "formats/save.h"
+#include "formats/weights.h"
+
+/* An entry of rank_pattern or alpha_pattern: the modules it names get another value. */
+typedef struct tuff_peft_pattern {
+    const char
+        *module; /* matches this module, and, unless it begins with '^', any that ends in "." and this */
+    double value;
+} tuff_peft_pattern;
+
+/* adapter_config.json. What is read is owned by `arena`; a caller who fills one in to save it owns its texts.
+ */
+typedef struct tuff_peft_config {
+    const char *base_model; /* base_model_name_or_path; NULL: none */
+    const char *task_type;  /* "CAUSAL_LM", ...; NULL: none */
+    const char *revision;   /* of the base model; NULL: none */
+    int64_t rank;
+    double alpha, dropout;
+    bool fan_in_fan_out; /* the base stores these weights as [in, out], as GPT-2's Conv1D does */
+    bool rslora;         /* scale is alpha / sqrt(rank) */
+    /* target_modules: either a list of names or one text (a regular expression or "all-linear"). When an
+     * adapter is read, its tensors say which modules it adapts. */
+    const char *target_text;
+    const char **targets;
+    size_t target_count;
+    tuff_peft_pattern *rank_pattern, *alpha_pattern; /* in file order: the first match counts */
+    size_t rank_pattern_count, alpha_pattern_count;
+    tuff_arena arena;
+} tuff_peft_config;
+
+/* UNSUPPORTED, naming the key, for what would change the numbers and cannot be applied: other PEFT types,
+ * DoRA, modules_to_save, biases, ... */
+TUFF_MUST_USE tuff_status tuff_peft_config_parse(const char *data, size_t size, const char *file,
+                                                 tuff_peft_config **out_config);
+void tuff_peft_config_destroy(tuff_peft_config **config);
+/* The file's text, keys sorted, as PEFT writes it. */
+void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out);
+/* Rank of a module, and the factor on B A x, patterns applied. */
+int64_t tuff_peft_rank(const tuff_peft_config *config, const char *module);
+double tuff_peft_scale(const tuff_peft_config *config, const char *module);
+
+/* The adapter of one module: y += scale * B (A x). */
+typedef struct tuff_peft_pair {
+    const char *module;   /* path in the base model: "transformer.h.0.attn.c_attn" */
+    const tuff_weight *a; /* [rank, in] */
+    const tuff_weight *b; /* [out, rank] */
+    int64_t rank;
+    double scale;
+} tuff_peft_pair;
+
+typedef struct tuff_peft_adapter {
+    tuff_peft_config *config;
+    tuff_weights *weights;
+    tuff_peft_pair *pairs; /* in file order */
+    size_t pair_count, pair_capacity;
+    const char **ignored; /* tensors that are no adapter, such as a classifier's head */
+    size_t ignored_count, ignored_capacity;
+    tuff_map by_module;
+    tuff_arena arena;
+} tuff_peft_adapter;
+
+/* Reads a directory. */
+TUFF_MUST_USE tuff_status tuff_peft_open(const char *directory, tuff_peft_adapter **out_adapter);
+/* Pairs the tensors of `weights` up; takes both over, also when it fails. `file` is for error texts. */
+TUFF_MUST_USE tuff_status tuff_peft_pair_up(tuff_peft_config *config, tuff_weights *weights, const char *file,
+                                            tuff_peft_adapter **out_adapter);
+void tuff_peft_destroy(tuff_peft_adapter **adapter);
+/* NULL: the module is not adapted. */
+const tuff_peft_pair *tuff_peft_find(const tuff_peft_adapter *adapter, const char *module);
+
+/* Writes both files into a directory that exists. `fn` is asked for A of module i as index 2 i, B as 2 i + 1.
+ */
+typedef struct tuff_peft_item {
+    const char *module;
+    int64_t in, out, rank;
+} tuff_peft_item;
+TUFF_MUST_USE tuff_status tuff_peft_save(const char *directory, const tuff_peft_config *config,
+                                         const tuff_peft_item *items, size_t count, tuff_dtype dtype,
+                                         tuff_save_fn fn, void *user);
+
+#endif

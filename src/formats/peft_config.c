@@ -1,0 +1,254 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "formats/peft.h"
+
+static const char *keep(tuff_peft_config *config, const char *text)
+{
+    return tuff_arena_strdup(&config->arena, text);
+}
+
+/* Reads an optional text into the arena. */
+static tuff_status read_text(tuff_peft_config *config, const cJSON *json, const char *key, const char *file,
+                             const char **out)
+{
+    const char *text = NULL;
+    TUFF_TRY(tuff_json_text(json, key, file, &text));
+    if (text && !(*out = keep(config, text))) return tuff_fail_memory("an adapter's configuration");
+    return TUFF_OK;
+}
+
+static tuff_status read_targets(tuff_peft_config *config, const cJSON *json, const char *file)
+{
+    const cJSON *targets = cJSON_GetObjectItemCaseSensitive(json, "target_modules"), *item;
+    if (!targets || cJSON_IsNull(targets)) return TUFF_OK;
+    if (cJSON_IsString(targets)) return read_text(config, json, "target_modules", file, &config->target_text);
+    size_t count = 0;
+    cJSON_ArrayForEach(item, targets) count += cJSON_IsString(item) ? 1 : 0;
+    if (!cJSON_IsArray(targets) || count != (size_t)cJSON_GetArraySize(targets))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: 'target_modules' must be a text or a list of texts", file);
+    config->targets = tuff_arena_array(&config->arena, count, sizeof *config->targets);
+    if (!config->targets) return tuff_fail_memory("an adapter's configuration");
+    cJSON_ArrayForEach(item, targets)
+    {
+        if (!(config->targets[config->target_count] = keep(config, item->valuestring)))
+            return tuff_fail_memory("an adapter's configuration");
+        config->target_count++;
+    }
+    return TUFF_OK;
+}
+
+/* Keys are regular expressions to PEFT; in practice module names, perhaps with ^, $ or "\.". Others are
+ * refused. */
+static bool plain_pattern(tuff_peft_config *config, const char *key, const char **out)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    char *copy = tuff_arena_strdup(&config->arena, key), *to = copy;
+    *out = copy;
+    if (!copy) return false;
+    for (const char *from = key; *from; from++) {
+        bool anchor = (*from == '^' && from == key) || (*from == '$' && from[1] == 0);
+        if (from[0] == '\\' && from[1] == '.') from++;
+        if (!anchor && !strchr(allowed, *from)) return false;
+        if (*from != '$') *to++ = *from;
+    }
+    *to = 0;
+    return to > copy && strcmp(copy, "^") != 0;
+}
+
+static tuff_status read_pattern(tuff_peft_config *config, const cJSON *json, const char *key,
+                                const char *file, tuff_peft_pattern **out, size_t *out_count)
+{
+    const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(json, key), *item;
+    if (!patterns || cJSON_IsNull(patterns)) return TUFF_OK;
+    if (!cJSON_IsObject(patterns)) return tuff_fail(TUFF_BAD_FORMAT, "%s: '%s' must be an object", file, key);
+    *out = tuff_arena_array(&config->arena, (size_t)cJSON_GetArraySize(patterns), sizeof **out);
+    if (!*out) return tuff_fail_memory("an adapter's configuration");
+    cJSON_ArrayForEach(item, patterns)
+    {
+        tuff_peft_pattern *pattern = &(*out)[*out_count];
+        if (!cJSON_IsNumber(item) || !(item->valuedouble > 0) || item->valuedouble > 1e6)
+            return tuff_fail(TUFF_BAD_FORMAT, "%s: '%s' of '%s' must be a number above 0", file, key,
+                             item->string);
+        if (!plain_pattern(config, item->string, &pattern->module))
+            return pattern->module
+                       ? tuff_fail(TUFF_UNSUPPORTED,
+                                   "%s: '%s': the regular expression '%s' is no plain module name", file, key,
+                                   item->string)
+                       : tuff_fail_memory("an adapter's configuration");
+        pattern->value = item->valuedouble;
+        ++*out_count;
+    }
+    return TUFF_OK;
+}
+
+/* What changes an adapter's meaning in a way that cannot be applied. Absent, null, false and empty are fine.
+ */
+static tuff_status refuse_unsupported(const cJSON *json, const char *file)
+{
+    static const char *const keys[] = {"use_dora",          "modules_to_save",         "layer_replication",
+                                       "target_parameters", "trainable_token_indices", "use_qalora",
+                                       "lora_bias",         "alora_invocation_tokens"};
+    const char *type = NULL, *bias = "none";
+    TUFF_TRY(tuff_json_text(json, "peft_type", file, &type));
+    if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: it has no 'peft_type': it is no PEFT adapter", file);
+    if (strcmp(type, "LORA") != 0)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: 'peft_type' is '%s'; adapters of type LORA can be read", file,
+                         type);
+    TUFF_TRY(tuff_json_text(json, "bias", file, &bias));
+    if (strcmp(bias, "none") != 0)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: 'bias' is '%s': adapters that train biases cannot be read",
+                         file, bias);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, keys[i]);
+        bool set = item && !cJSON_IsNull(item) && !cJSON_IsFalse(item) &&
+                   !((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child);
+        if (set)
+            return tuff_fail(TUFF_UNSUPPORTED, "%s: '%s' is set: adapters that use it cannot be read", file,
+                             keys[i]);
+    }
+    return TUFF_OK;
+}
+
+static tuff_status read_config(tuff_peft_config *config, const cJSON *json, const char *file)
+{
+    if (!cJSON_IsObject(json)) return tuff_fail(TUFF_BAD_FORMAT, "%s: a JSON object is expected", file);
+    TUFF_TRY(refuse_unsupported(json, file));
+    TUFF_TRY(read_text(config, json, "base_model_name_or_path", file, &config->base_model));
+    TUFF_TRY(read_text(config, json, "task_type", file, &config->task_type));
+    TUFF_TRY(read_text(config, json, "revision", file, &config->revision));
+    TUFF_TRY(tuff_json_int(json, "r", file, &config->rank));
+    TUFF_TRY(tuff_json_number(json, "lora_alpha", file, &config->alpha));
+    TUFF_TRY(tuff_json_number(json, "lora_dropout", file, &config->dropout));
+    TUFF_TRY(tuff_json_bool(json, "fan_in_fan_out", file, &config->fan_in_fan_out));
+    TUFF_TRY(tuff_json_bool(json, "use_rslora", file, &config->rslora));
+    if (config->rank < 1 || config->rank > 1000000)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: the rank 'r' is %lld; 1 or more is expected", file,
+                         (long long)config->rank);
+    if (!isfinite(config->alpha) || !(config->dropout >= 0 && config->dropout < 1))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: 'lora_alpha' %g or 'lora_dropout' %g is out of range", file,
+                         config->alpha, config->dropout);
+    TUFF_TRY(read_targets(config, json, file));
+    TUFF_TRY(
+        read_pattern(config, json, "rank_pattern", file, &config->rank_pattern, &config->rank_pattern_count));
+    return read_pattern(config, json, "alpha_pattern", file, &config->alpha_pattern,
+                        &config->alpha_pattern_count);
+}
+
+tuff_status tuff_peft_config_parse(const char *data, size_t size, const char *file,
+                                   tuff_peft_config **out_config)
+{
+    tuff_status status;
+    cJSON *json = NULL;
+    tuff_peft_config *config = *out_config = tuff_alloc(sizeof *config);
+    if (!config) return tuff_fail_memory("an adapter's configuration");
+    config->rank = config->alpha = 8; /* PEFT's defaults */
+    TUFF_GO(tuff_json_parse(data, size, file, &json));
+    TUFF_GO(read_config(config, json, file));
+done:
+    cJSON_Delete(json);
+    if (status != TUFF_OK) tuff_peft_config_destroy(out_config);
+    return status;
+}
+
+void tuff_peft_config_destroy(tuff_peft_config **config)
+{
+    if (!*config) return;
+    tuff_arena_free(&(*config)->arena);
+    tuff_free(*config);
+    *config = NULL;
+}
+
+static const tuff_peft_pattern *match(const tuff_peft_pattern *patterns, size_t count, const char *module)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *name = patterns[i].module;
+        if (strcmp(name[0] == '^' ? name + 1 : name, module) == 0) return &patterns[i];
+        size_t length = strlen(name), whole = strlen(module);
+        if (name[0] != '^' && whole > length && module[whole - length - 1] == '.' &&
+            tuff_ends_with(module, name))
+            return &patterns[i];
+    }
+    return NULL;
+}
+
+int64_t tuff_peft_rank(const tuff_peft_config *config, const char *module)
+{
+    const tuff_peft_pattern *own = match(config->rank_pattern, config->rank_pattern_count, module);
+    return own ? (int64_t)own->value : config->rank;
+}
+
+double tuff_peft_scale(const tuff_peft_config *config, const char *module)
+{
+    const tuff_peft_pattern *own = match(config->alpha_pattern, config->alpha_pattern_count, module);
+    double rank = (double)tuff_peft_rank(config, module);
+    return (own ? own->value : config->alpha) / (config->rslora ? sqrt(rank) : rank);
+}
+
+static void print_text(tuff_buf *out, const char *key, const char *value)
+{
+    tuff_buf_printf(out, "  \"%s\": ", key);
+    if (value)
+        tuff_json_quote(out, value, strlen(value));
+    else
+        tuff_buf_text(out, "null");
+    tuff_buf_text(out, ",\n");
+}
+
+static void print_number(tuff_buf *out, const char *key, double value)
+{
+    tuff_buf_printf(out, "  \"%s\": ", key);
+    tuff_json_double(out, value);
+    tuff_buf_text(out, ",\n");
+}
+
+static void print_pattern(tuff_buf *out, const char *key, const tuff_peft_pattern *patterns, size_t count)
+{
+    tuff_buf_printf(out, "  \"%s\": {", key);
+    for (size_t i = 0; i < count; i++) {
+        tuff_buf_text(out, i ? ",\n    " : "\n    ");
+        tuff_json_quote(out, patterns[i].module, strlen(patterns[i].module));
+        tuff_buf_text(out, ": ");
+        tuff_json_double(out, patterns[i].value);
+    }
+    tuff_buf_text(out, count ? "\n  },\n" : "},\n");
+}
+
+static void print_targets(tuff_buf *out, const tuff_peft_config *config)
+{
+    if (config->target_text) {
+        print_text(out, "target_modules", config->target_text);
+        return;
+    }
+    tuff_buf_text(out, "  \"target_modules\": [");
+    for (size_t i = 0; i < config->target_count; i++) {
+        tuff_buf_text(out, i ? ",\n    " : "\n    ");
+        tuff_json_quote(out, config->targets[i], strlen(config->targets[i]));
+    }
+    tuff_buf_text(out, config->target_count ? "\n  ],\n" : "],\n");
+}
+
+void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
+{
+    tuff_buf_text(out, "{\n");
+    print_pattern(out, "alpha_pattern", config->alpha_pattern, config->alpha_pattern_count);
+    print_text(out, "auto_mapping", NULL);
+    print_text(out, "base_model_name_or_path", config->base_model);
+    print_text(out, "bias", "none");
+    tuff_buf_printf(out, "  \"fan_in_fan_out\": %s,\n", config->fan_in_fan_out ? "true" : "false");
+    tuff_buf_text(out, "  \"inference_mode\": true,\n  \"init_lora_weights\": true,\n");
+    print_text(out, "layers_pattern", NULL);
+    print_text(out, "layers_to_transform", NULL);
+    print_number(out, "lora_alpha", config->alpha);
+    print_number(out, "lora_dropout", config->dropout);
+    print_text(out, "modules_to_save", NULL);
+    print_text(out, "peft_type", "LORA");
+    print_number(out, "r", (double)config->rank);
+    print_pattern(out, "rank_pattern", config->rank_pattern, config->rank_pattern_count);
+    print_text(out, "revision", config->revision);
+    print_targets(out, config);
+    print_text(out, "task_type", config->task_type);
+    tuff_buf_printf(out, "  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
+                    config->rslora ? "true" : "false");
+}
