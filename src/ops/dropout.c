@@ -1,0 +1,147 @@
+/* Dropout with a mask that is a function of seed, step, stream and element index. */
+#include "backend/cpu/kernels.h"
+#include "base/rng.h"
+#include "ops/support.h"
+
+static tuff_status infer_dropout(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    const tuff_shape seed = {1, {3, 1, 1, 1}};
+    double p = node->attrs.dropout.p;
+    TUFF_TRY(tuff_expect_dense(node, 0, "x", NULL));
+    TUFF_TRY(tuff_expect_dtype(node, 1, "seed", TUFF_U32));
+    TUFF_TRY(tuff_expect_shape(node, 1, "seed", &seed));
+    TUFF_TRY(tuff_expect_contiguous(node, 1, "seed"));
+    if (!(p >= 0 && p < 1))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "dropout: p must be at least 0 and less than 1, but is %g",
+                         p);
+    tuff_set_out(node, 0, &node->in[0]->shape, TUFF_F32);
+    return TUFF_OK;
+}
+
+/* The same mask and factor act on the gradient. */
+static void backward_dropout(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out,
+                             const bool *needs, tuff_tensor **d_in)
+{
+    if (needs[0])
+        d_in[0] = tuff_dropout(g, d_out[0], node->in[1], node->attrs.dropout.p, node->attrs.dropout.stream);
+}
+
+static uint32_t threshold_of(double p)
+{
+    return (uint32_t)(p * 4294967296.0);
+}
+
+static void reference_dropout(const tuff_node *node, const double *const *in, double *const *out)
+{
+    double p = node->attrs.dropout.p, factor = 1 / (1 - p);
+    uint64_t key = (uint64_t)in[1][0] | (uint64_t)in[1][1] << 32;
+    uint32_t step = (uint32_t)in[1][2];
+    int64_t n = tuff_tensor_count(node->out[0]);
+    for (int64_t i = 0; i < n; i++) {
+        tuff_philox r = tuff_philox4x32(key, (uint64_t)i / 4, step, node->attrs.dropout.stream);
+        out[0][i] = in[0][i] * (r.v[i % 4] < threshold_of(p) ? 0 : factor);
+    }
+}
+
+/* ---- host kernel ---- */
+
+typedef struct dropout_context {
+    const float *x;
+    float *y;
+    int64_t n;
+    uint32_t key[2], step, stream, threshold;
+    float factor;
+} dropout_context;
+
+/* Philox4x32-10 for a vector of consecutive counters, as in base/rng.c. */
+enum { LANES = 16 };
+
+TUFF_KERNEL static void dropout_blocks(const dropout_context *c, int64_t first,
+                                       float factors[restrict 4 * LANES])
+{
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    for (int i = 0; i < LANES; i++) {
+        uint64_t position = (uint64_t)first + (uint64_t)i;
+        c0[i] = (uint32_t)position;
+        c1[i] = (uint32_t)(position >> 32);
+        c2[i] = c->step;
+        c3[i] = c->stream;
+    }
+    uint32_t k0 = c->key[0], k1 = c->key[1];
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t p0 = (uint64_t)0xd2511f53u * c0[i], p1 = (uint64_t)0xcd9e8d57u * c2[i];
+            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+            c1[i] = (uint32_t)p1;
+            c3[i] = (uint32_t)p0;
+        }
+        k0 += 0x9e3779b9u;
+        k1 += 0xbb67ae85u;
+    }
+    for (int i = 0; i < LANES; i++) {
+        factors[4 * i] = c0[i] < c->threshold ? 0 : c->factor;
+        factors[4 * i + 1] = c1[i] < c->threshold ? 0 : c->factor;
+        factors[4 * i + 2] = c2[i] < c->threshold ? 0 : c->factor;
+        factors[4 * i + 3] = c3[i] < c->threshold ? 0 : c->factor;
+    }
+}
+
+static void dropout_range(int64_t begin, int64_t end, void *context)
+{
+    const dropout_context *c = context;
+    for (int64_t group = begin; group < end; group++) {
+        float factors[4 * LANES];
+        int64_t at = group * 4 * LANES;
+        int64_t n = c->n - at < 4 * LANES ? c->n - at : 4 * LANES;
+        dropout_blocks(c, group * LANES, factors);
+        for (int64_t i = 0; i < n; i++)
+            c->y[at + i] = c->x[at + i] * factors[i];
+    }
+}
+
+static void cpu_dropout(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    (void)scratch;
+    const uint32_t *seed = in[1];
+    double p = node->attrs.dropout.p;
+    dropout_context c = {
+        .x = in[0],
+        .y = out[0],
+        .n = tuff_tensor_count(node->out[0]),
+        .key = {seed[0], seed[1]},
+        .step = seed[2],
+        .stream = node->attrs.dropout.stream,
+        .threshold = threshold_of(p),
+        .factor = (float)(1 / (1 - p)),
+    };
+    tuff_parallel((c.n + 4 * LANES - 1) / (4 * LANES), 64, dropout_range, &c);
+}
+
+static tuff_cost cost_dropout(const tuff_node *node)
+{
+    tuff_cost cost = tuff_cost_elementwise(node);
+    cost.flops *= 20;
+    return cost;
+}
+
+const tuff_op_info tuff_op_dropout = {
+    .name = "dropout",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .may_alias = {1},
+    .infer = infer_dropout,
+    .backward = backward_dropout,
+    .reference = reference_dropout,
+    .cpu = cpu_dropout,
+    .cost = cost_dropout,
+};
+
+tuff_tensor *tuff_dropout(tuff_graph *g, tuff_tensor *x, tuff_tensor *seed, double p, uint32_t stream)
+{
+    tuff_attrs attrs = {.dropout = {.p = p, .stream = stream}};
+    if (p == 0 && seed != NULL) return x;
+    return tuff_graph_node(g, TUFF_OP_dropout, (tuff_tensor *[]){tuff_dense(g, x), seed}, 2, &attrs);
+}

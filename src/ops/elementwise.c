@@ -1,0 +1,229 @@
+/* add and mul with NumPy broadcasting, scale. */
+#include "backend/cpu/kernels.h"
+#include "ops/support.h"
+
+/* ---- add and mul: shapes, references ---- */
+
+static tuff_status infer_binary(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    const tuff_tensor *a = node->in[0], *b = node->in[1];
+    tuff_shape shape;
+    TUFF_TRY(tuff_expect_dtype(node, 0, "a", TUFF_F32));
+    TUFF_TRY(tuff_expect_dtype(node, 1, "b", TUFF_F32));
+    if (!tuff_shape_broadcast(&a->shape, &b->shape, &shape))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: shapes do not broadcast: a is %s, b is %s",
+                         tuff_op_name(node->op), tuff_shape_text(&a->shape), tuff_shape_text(&b->shape));
+    tuff_set_out(node, 0, &shape, TUFF_F32);
+    return TUFF_OK;
+}
+
+/* Position in a dense array of x's shape of the element that y's element `index` is made from. */
+static int64_t broadcast_index(const tuff_shape *x, const tuff_shape *y, int64_t index)
+{
+    int64_t at = 0, step = 1;
+    for (int i = y->rank - 1, k = x->rank - 1; k >= 0; i--, k--) {
+        if (x->dim[k] != 1) at += index % y->dim[i] * step;
+        index /= y->dim[i];
+        step *= x->dim[k];
+    }
+    return at;
+}
+
+static void reference_binary(const tuff_node *node, const double *const *in, double *const *out)
+{
+    const tuff_shape *a = &node->in[0]->shape, *b = &node->in[1]->shape, *y = &node->out[0]->shape;
+    int64_t n = tuff_shape_count(y);
+    for (int64_t i = 0; i < n; i++) {
+        double va = in[0][broadcast_index(a, y, i)], vb = in[1][broadcast_index(b, y, i)];
+        out[0][i] = node->op == TUFF_OP_add ? va + vb : va * vb;
+    }
+}
+
+static void backward_add(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                         tuff_tensor **d_in)
+{
+    (void)g;
+    (void)node;
+    for (int i = 0; i < 2; i++)
+        if (needs[i]) d_in[i] = d_out[0];
+}
+
+static void backward_mul(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                         tuff_tensor **d_in)
+{
+    for (int i = 0; i < 2; i++)
+        if (needs[i]) d_in[i] = tuff_mul(g, d_out[0], node->in[1 - i]);
+}
+
+/* ---- add and mul: host kernel ---- */
+
+typedef struct binary_context {
+    const float *a, *b;
+    float *y;
+} binary_context;
+
+TUFF_KERNEL static void add_rows(const float *a, const float *b, float *y, int64_t n)
+{
+    TUFF_LANES
+    for (int64_t i = 0; i < n; i++)
+        y[i] = a[i] + b[i];
+}
+TUFF_KERNEL static void add_value(const float *a, float b, float *y, int64_t n)
+{
+    TUFF_LANES
+    for (int64_t i = 0; i < n; i++)
+        y[i] = a[i] + b;
+}
+TUFF_KERNEL static void mul_rows(const float *a, const float *b, float *y, int64_t n)
+{
+    TUFF_LANES
+    for (int64_t i = 0; i < n; i++)
+        y[i] = a[i] * b[i];
+}
+TUFF_KERNEL static void mul_value(const float *a, float b, float *y, int64_t n)
+{
+    TUFF_LANES
+    for (int64_t i = 0; i < n; i++)
+        y[i] = a[i] * b;
+}
+
+static void add_run(const void *context, const tuff_run *run)
+{
+    const binary_context *c = context;
+    const float *a = c->a + run->at[1], *b = c->b + run->at[2];
+    float *y = c->y + run->at[0];
+    int64_t sa = run->stride[1], sb = run->stride[2];
+    if (sa == 1 && sb == 1)
+        add_rows(a, b, y, run->n);
+    else if (sa == 1 && sb == 0)
+        add_value(a, *b, y, run->n);
+    else if (sa == 0 && sb == 1)
+        add_value(b, *a, y, run->n);
+    else
+        for (int64_t i = 0; i < run->n; i++)
+            y[i] = a[i * sa] + b[i * sb];
+}
+
+static void mul_run(const void *context, const tuff_run *run)
+{
+    const binary_context *c = context;
+    const float *a = c->a + run->at[1], *b = c->b + run->at[2];
+    float *y = c->y + run->at[0];
+    int64_t sa = run->stride[1], sb = run->stride[2];
+    if (sa == 1 && sb == 1)
+        mul_rows(a, b, y, run->n);
+    else if (sa == 1 && sb == 0)
+        mul_value(a, *b, y, run->n);
+    else if (sa == 0 && sb == 1)
+        mul_value(b, *a, y, run->n);
+    else
+        for (int64_t i = 0; i < run->n; i++)
+            y[i] = a[i * sa] * b[i * sb];
+}
+
+static void cpu_binary(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    (void)scratch;
+    binary_context c = {in[0], in[1], out[0]};
+    tuff_loop loop = tuff_loop_over(node->out[0], node->in[0], node->in[1]);
+    tuff_loop_runs(&loop, node->op == TUFF_OP_add ? add_run : mul_run, &c);
+}
+
+const tuff_op_info tuff_op_add = {
+    .name = "add",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .may_alias = {3},
+    .infer = infer_binary,
+    .backward = backward_add,
+    .reference = reference_binary,
+    .cpu = cpu_binary,
+    .cost = tuff_cost_elementwise,
+};
+
+const tuff_op_info tuff_op_mul = {
+    .name = "mul",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .may_alias = {3},
+    .infer = infer_binary,
+    .backward = backward_mul,
+    .reference = reference_binary,
+    .cpu = cpu_binary,
+    .cost = tuff_cost_elementwise,
+};
+
+tuff_tensor *tuff_add(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
+{
+    return tuff_graph_node(g, TUFF_OP_add, (tuff_tensor *[]){a, b}, 2, NULL);
+}
+
+tuff_tensor *tuff_mul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
+{
+    return tuff_graph_node(g, TUFF_OP_mul, (tuff_tensor *[]){a, b}, 2, NULL);
+}
+
+/* ---- scale ---- */
+
+static tuff_status infer_scale(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    TUFF_TRY(tuff_expect_dense(node, 0, "x", NULL));
+    tuff_set_out(node, 0, &node->in[0]->shape, TUFF_F32);
+    return TUFF_OK;
+}
+
+static void backward_scale(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                           tuff_tensor **d_in)
+{
+    if (needs[0]) d_in[0] = tuff_scale(g, d_out[0], node->attrs.scale.factor);
+}
+
+static void reference_scale(const tuff_node *node, const double *const *in, double *const *out)
+{
+    int64_t n = tuff_tensor_count(node->out[0]);
+    for (int64_t i = 0; i < n; i++)
+        out[0][i] = in[0][i] * (float)node->attrs.scale.factor;
+}
+
+typedef struct scale_context {
+    const float *x;
+    float *y;
+    float factor;
+} scale_context;
+
+static void scale_range(int64_t begin, int64_t end, void *context)
+{
+    const scale_context *c = context;
+    mul_value(c->x + begin, c->factor, c->y + begin, end - begin);
+}
+
+static void cpu_scale(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    (void)scratch;
+    scale_context c = {in[0], out[0], (float)node->attrs.scale.factor};
+    tuff_parallel(tuff_tensor_count(node->out[0]), tuff_grain(1), scale_range, &c);
+}
+
+const tuff_op_info tuff_op_scale = {
+    .name = "scale",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .may_alias = {1},
+    .infer = infer_scale,
+    .backward = backward_scale,
+    .reference = reference_scale,
+    .cpu = cpu_scale,
+    .cost = tuff_cost_elementwise,
+};
+
+tuff_tensor *tuff_scale(tuff_graph *g, tuff_tensor *x, double factor)
+{
+    tuff_attrs attrs = {.scale = {.factor = factor}};
+    x = tuff_dense(g, x);
+    return tuff_graph_node(g, TUFF_OP_scale, &x, 1, &attrs);
+}
