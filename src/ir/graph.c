@@ -107,7 +107,8 @@ void tuff_output(tuff_graph *g, const char *name, tuff_tensor *x)
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "an output needs a tensor and a name");
         return;
     }
-    if (!tuff_tensor_contiguous(x) || x->kind != TUFF_TENSOR_RESULT) x = tuff_copy(g, x, x->dtype);
+    /* the readback copies whole storages: leaves, views and in-place results get one of their own */
+    if (x->storage != x || x->kind != TUFF_TENSOR_RESULT) x = tuff_copy(g, x, x->dtype);
     if (!x) return;
     x->output_name = tuff_arena_strdup(&g->arena, name);
     if (!x->output_name) remember(g, tuff_fail_memory("an output's name"));

@@ -50,8 +50,9 @@ tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char 
     if (!*out)
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free", what,
                          (unsigned long long)bytes, (unsigned long long)tuff_available_memory());
-    device->stats.allocations++;
-    device->stats.bytes += bytes;
+    /* a device may be used from several threads */
+    __atomic_fetch_add(&device->stats.allocations, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&device->stats.bytes, bytes, __ATOMIC_RELAXED);
     return TUFF_OK;
 }
 
@@ -60,7 +61,7 @@ void tuff_cpu_memory_free(tuff_cpu_device *device, uint64_t bytes, void **memory
     if (!*memory) return;
     tuff_free_aligned(*memory);
     *memory = NULL;
-    device->stats.bytes -= bytes;
+    __atomic_fetch_sub(&device->stats.bytes, bytes, __ATOMIC_RELAXED);
 }
 
 typedef struct cpu_buffer {
@@ -126,7 +127,12 @@ static tuff_status buffer_read(tuff_backend_device *device, tuff_backend_buffer 
 
 static void stats(const tuff_backend_device *device, tuff_backend_stats *out)
 {
-    *out = ((const tuff_cpu_device *)device)->stats;
+    const tuff_backend_stats *from = &((const tuff_cpu_device *)device)->stats;
+    *out = (tuff_backend_stats){
+        .allocations = __atomic_load_n(&from->allocations, __ATOMIC_RELAXED),
+        .bytes = __atomic_load_n(&from->bytes, __ATOMIC_RELAXED),
+        .dispatches = __atomic_load_n(&from->dispatches, __ATOMIC_RELAXED),
+    };
 }
 
 const tuff_backend tuff_backend_cpu = {

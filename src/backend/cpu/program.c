@@ -134,7 +134,7 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
                (size_t)output->bytes);
     }
     tuff_cpu_device *cpu = (tuff_cpu_device *)device;
-    cpu->stats.dispatches += plan->n_steps;
+    __atomic_fetch_add(&cpu->stats.dispatches, plan->n_steps, __ATOMIC_RELAXED);
     return TUFF_OK;
 }
 

@@ -1,0 +1,78 @@
+/* Devices: GPUs through Vulkan, and the CPU. */
+#ifndef TUFF_DEVICE_H
+#define TUFF_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tuff/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tuff_device_type {
+    TUFF_DEVICE_DISCRETE,   /* a graphics card */
+    TUFF_DEVICE_INTEGRATED, /* a GPU that shares the host's memory */
+    TUFF_DEVICE_VIRTUAL,    /* a GPU lent to a virtual machine */
+    TUFF_DEVICE_CPU,        /* this process's own CPU backend */
+    TUFF_DEVICE_SOFTWARE    /* a Vulkan driver that runs on the CPU, such as lavapipe or SwiftShader */
+} tuff_device_type;
+
+typedef struct tuff_device_info {
+    char name[256];   /* "AMD Radeon RX 7900 XTX (RADV NAVI31)" */
+    char driver[256]; /* "radv, Mesa 25.0.1"; "" for the CPU */
+    char backend[16]; /* "vulkan" or "cpu" */
+    char uuid[33];    /* 32 hexadecimal digits; "" for the CPU */
+    tuff_device_type type;
+    uint64_t memory_bytes; /* of its largest local heap */
+    bool usable;
+    char reason[256]; /* why it is not usable; else why it is or is not the default */
+} tuff_device_info;
+
+/* Fills up to `capacity` entries, best first, the default device in front: discrete GPUs, integrated ones,
+ * the CPU, software Vulkan, unusable ones. *out_count receives how many there are. `out` may be NULL with
+ * capacity 0. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity,
+                                                     size_t *out_count);
+
+typedef struct tuff_device tuff_device;
+
+/* Zero means default. */
+typedef struct tuff_device_params {
+    /* Which device: an index of tuff_list_devices, a UUID, "cpu", "vulkan" (the best one), or a part of a
+     * device's or driver's name in any case ("lavapipe"). NULL or "": the environment's TUFF_DEVICE, else the
+     * default. */
+    const char *name;
+    bool validate; /* Vulkan: the validation layer and object names; its messages go to the log as errors */
+    bool profile;  /* time every step: tuff_program_profile */
+    uint32_t submit_ms; /* aim for this much device time per submit, so that no watchdog strikes; 0: 100 */
+} tuff_device_params;
+
+/* Opens a device. When no name is given and no GPU works (no Vulkan loader, no fit device, a failed
+ * self-test), the CPU is opened and the reason is logged once. `params` may be NULL; it need only live until
+ * the call returns. A device may be used by many threads at once; it must outlive everything made on it. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_device_open(const tuff_device_params *params,
+                                                    tuff_device **out_device);
+
+/* Logs an error naming what still lives on the device, and then does not free it. */
+TUFF_API void tuff_device_destroy(tuff_device **device);
+
+/* Valid as long as the device. Thread-safe. */
+TUFF_API const tuff_device_info *tuff_device_get_info(const tuff_device *device);
+
+/* Counters since the device was opened. */
+typedef struct tuff_device_stats {
+    uint64_t allocations; /* device memory allocations */
+    uint64_t bytes;       /* device memory now held */
+    uint64_t recorded;    /* command buffers recorded */
+    uint64_t submits, dispatches, barriers;
+} tuff_device_stats;
+/* Thread-safe. */
+TUFF_API tuff_device_stats tuff_device_get_stats(const tuff_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,74 @@
+#include "runtime/device.h"
+
+tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype dtype, int rank,
+                               const int64_t *dims, tuff_buffer **out_buffer)
+{
+    *out_buffer = NULL;
+    if (rank < 0 || rank > TUFF_MAX_RANK || (unsigned)dtype >= TUFF_DTYPE_COUNT)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: rank %d or dtype %d is out of range", name, rank,
+                         (int)dtype);
+    tuff_shape shape = tuff_shape_of(rank, dims);
+    size_t bytes = tuff_dtype_size(dtype);
+    for (int i = 0; i < rank; i++)
+        if (dims[i] < 1 || !tuff_mul_size(bytes, (size_t)dims[i], &bytes))
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: shape %s is empty or does not fit memory",
+                             name, tuff_shape_text(&shape));
+    tuff_buffer *buffer = tuff_alloc(sizeof *buffer);
+    if (!buffer) return tuff_fail_memory("a buffer");
+    *buffer = (tuff_buffer){.device = device, .dtype = dtype, .shape = shape, .name = tuff_strdup(name)};
+    tuff_status status = buffer->name
+                             ? device->backend->buffer_create(device->handle, bytes, name, &buffer->handle)
+                             : tuff_fail_memory("a buffer's name");
+    if (status != TUFF_OK) {
+        tuff_free(buffer->name);
+        tuff_free(buffer);
+        return tuff_note(status, "%s %s %s", name, tuff_dtype_name(dtype), tuff_shape_text(&shape));
+    }
+    __atomic_fetch_add(&device->live_buffers, 1, __ATOMIC_ACQ_REL);
+    *out_buffer = buffer;
+    return TUFF_OK;
+}
+
+void tuff_buffer_destroy(tuff_buffer **buffer)
+{
+    tuff_buffer *b = *buffer;
+    if (!b) return;
+    b->device->backend->buffer_destroy(b->device->handle, &b->handle);
+    __atomic_fetch_sub(&b->device->live_buffers, 1, __ATOMIC_ACQ_REL);
+    tuff_free(b->name);
+    tuff_free(b);
+    *buffer = NULL;
+}
+
+static tuff_status check(const tuff_buffer *b, int64_t first, int64_t count)
+{
+    int64_t all = tuff_shape_count(&b->shape);
+    if (first >= 0 && count >= 0 && first <= all && count <= all - first) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: elements %lld to %lld are asked for, it has %lld",
+                     b->name, (long long)first, (long long)first + (long long)count, (long long)all);
+}
+
+tuff_status tuff_buffer_write(tuff_buffer *b, int64_t first, const void *data, int64_t count)
+{
+    TUFF_TRY(check(b, first, count));
+    uint64_t size = tuff_dtype_size(b->dtype);
+    return b->device->backend->buffer_write(b->device->handle, b->handle, (uint64_t)first * size, data,
+                                            (uint64_t)count * size);
+}
+
+tuff_status tuff_buffer_read(tuff_buffer *b, int64_t first, void *data, int64_t count)
+{
+    TUFF_TRY(check(b, first, count));
+    uint64_t size = tuff_dtype_size(b->dtype);
+    return b->device->backend->buffer_read(b->device->handle, b->handle, (uint64_t)first * size, data,
+                                           (uint64_t)count * size);
+}
+
+tuff_dtype tuff_buffer_dtype(const tuff_buffer *b)
+{
+    return b->dtype;
+}
+int64_t tuff_buffer_count(const tuff_buffer *b)
+{
+    return tuff_shape_count(&b->shape);
+}

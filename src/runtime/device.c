@@ -1,0 +1,259 @@
+/* Which device: ranking, choice by name, opening with fallback. */
+#include "runtime/device.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+static const tuff_backend *const backends[] = {
+#ifdef TUFF_HAVE_VULKAN
+    &tuff_backend_vulkan,
+#endif
+    &tuff_backend_cpu,
+};
+enum { N_BACKENDS = sizeof backends / sizeof backends[0], MAX_DEVICES = 32 };
+
+typedef struct candidate {
+    const tuff_backend *backend;
+    size_t index; /* within its backend */
+    tuff_device_info info;
+} candidate;
+
+typedef struct candidates {
+    candidate at[MAX_DEVICES];
+    size_t n;
+    char reason[256]; /* why there is no Vulkan device */
+} candidates;
+
+static const tuff_device_type types[] = {
+    [TUFF_KIND_DISCRETE] = TUFF_DEVICE_DISCRETE, [TUFF_KIND_INTEGRATED] = TUFF_DEVICE_INTEGRATED,
+    [TUFF_KIND_VIRTUAL] = TUFF_DEVICE_VIRTUAL,   [TUFF_KIND_CPU] = TUFF_DEVICE_CPU,
+    [TUFF_KIND_SOFTWARE] = TUFF_DEVICE_SOFTWARE,
+};
+
+static int rank(const tuff_device_info *info)
+{
+    static const int by_type[] = {
+        [TUFF_DEVICE_DISCRETE] = 0, [TUFF_DEVICE_INTEGRATED] = 1, [TUFF_DEVICE_VIRTUAL] = 2,
+        [TUFF_DEVICE_CPU] = 3,      [TUFF_DEVICE_SOFTWARE] = 4,
+    };
+    return by_type[info->type] + (info->usable ? 0 : 10);
+}
+
+static bool better(const tuff_device_info *a, const tuff_device_info *b)
+{
+    if (rank(a) != rank(b)) return rank(a) < rank(b);
+    return a->memory_bytes > b->memory_bytes;
+}
+
+static void describe(candidate *c, const tuff_device_description *d)
+{
+    c->info.type = types[d->kind];
+    c->info.usable = d->usable;
+    c->info.memory_bytes = d->memory_bytes;
+    snprintf(c->info.name, sizeof c->info.name, "%s", d->name);
+    snprintf(c->info.driver, sizeof c->info.driver, "%s", d->driver);
+    snprintf(c->info.backend, sizeof c->info.backend, "%s", c->backend->name);
+    if (d->kind != TUFF_KIND_CPU)
+        for (int i = 0; i < 16; i++)
+            snprintf(c->info.uuid + 2 * i, 3, "%02x", d->uuid[i]);
+    snprintf(c->info.reason, sizeof c->info.reason, "%s", d->reason);
+}
+
+/* All devices, best first. */
+static tuff_status gather(candidates *all)
+{
+    all->n = 0;
+    all->reason[0] = 0;
+    for (int b = 0; b < N_BACKENDS; b++) {
+        static const size_t most = MAX_DEVICES;
+        tuff_device_description *found = tuff_alloc_array(most, sizeof *found);
+        if (!found) return tuff_fail_memory("the list of devices");
+        size_t count = 0;
+        tuff_status status = backends[b]->list(found, most, &count, all->reason);
+        for (size_t i = 0; i < count && i < most && all->n < MAX_DEVICES && status == TUFF_OK; i++) {
+            candidate c = {.backend = backends[b], .index = i};
+            describe(&c, &found[i]);
+            size_t at = all->n++;
+            for (; at > 0 && better(&c.info, &all->at[at - 1].info); at--)
+                all->at[at] = all->at[at - 1];
+            all->at[at] = c;
+        }
+        tuff_free(found);
+        TUFF_TRY(status);
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        tuff_device_info *info = &all->at[i].info;
+        if (!info->usable) continue;
+        const char *why = i == 0 ? "the default" : "usable, ranked below the default";
+        if (info->type == TUFF_DEVICE_SOFTWARE)
+            why = "runs on the CPU: used only when asked for";
+        else if (info->type == TUFF_DEVICE_CPU && i == 0)
+            why = all->reason[0] ? all->reason : "the default: no GPU that Tuff can use";
+        snprintf(info->reason, sizeof info->reason, "%s", why);
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity, size_t *out_count)
+{
+    *out_count = 0;
+    candidates *all = tuff_alloc(sizeof *all);
+    if (!all) return tuff_fail_memory("the list of devices");
+    tuff_status status = gather(all);
+    if (status == TUFF_OK) {
+        *out_count = all->n;
+        for (size_t i = 0; i < all->n && i < capacity; i++)
+            out[i] = all->at[i].info;
+    }
+    tuff_free(all);
+    return status;
+}
+
+static bool contains(const char *text, const char *part)
+{
+    size_t n = strlen(part);
+    for (; *text; text++) {
+        size_t i = 0;
+        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
+            i++;
+        if (i == n) return true;
+    }
+    return false;
+}
+
+static bool matches(const candidates *all, size_t i, const char *name)
+{
+    const tuff_device_info *info = &all->at[i].info;
+    char *end;
+    unsigned long index = strtoul(name, &end, 10);
+    if (*name && !*end && strlen(name) <= 3) return index == i;
+    if (contains("cpu", name) && strlen(name) == 3) return info->type == TUFF_DEVICE_CPU;
+    if (contains("vulkan", name) && strlen(name) == 6) return strcmp(info->backend, "vulkan") == 0;
+    return contains(info->name, name) || contains(info->driver, name) || strcmp(info->uuid, name) == 0;
+}
+
+static tuff_status choose(const candidates *all, const char *name, size_t *out)
+{
+    size_t unusable = all->n;
+    for (size_t i = 0; i < all->n; i++) {
+        if (name ? !matches(all, i, name) : !all->at[i].info.usable) continue;
+        if (all->at[i].info.usable) {
+            *out = i;
+            return TUFF_OK;
+        }
+        unusable = i;
+    }
+    if (unusable < all->n)
+        return tuff_fail(TUFF_UNSUPPORTED, "device \"%s\" is %s, which cannot be used: %s", name,
+                         all->at[unusable].info.name, all->at[unusable].info.reason);
+    tuff_buf found = {0};
+    for (size_t i = 0; i < all->n; i++)
+        tuff_buf_printf(&found, "%s%zu: %s", i ? ", " : "", i, all->at[i].info.name);
+    tuff_status status = tuff_fail(
+        TUFF_NOT_FOUND, "no device matches \"%s\"; found %s%s%s; \"tuff devices\" lists them",
+        name ? name : "", found.data ? found.data : "none", all->reason[0] ? "; " : "", all->reason);
+    tuff_buf_free(&found);
+    return status;
+}
+
+static tuff_status open_candidate(const candidate *c, const tuff_open_params *params, tuff_device **out)
+{
+    tuff_device *device = tuff_alloc(sizeof *device);
+    if (!device) return tuff_fail_memory("a device");
+    device->backend = c->backend;
+    device->info = c->info;
+    tuff_status status = c->backend->open(c->index, params, &device->handle);
+    if (status == TUFF_OK) {
+        status = tuff_device_self_test(device);
+        if (status != TUFF_OK) c->backend->close(&device->handle);
+    }
+    if (status != TUFF_OK) {
+        tuff_free(device);
+        return tuff_note(status, "device %s", c->info.name);
+    }
+    *out = device;
+    return TUFF_OK;
+}
+
+static tuff_status open_best(const candidates *all, const char *name, const tuff_open_params *params,
+                             tuff_device **out)
+{
+    size_t chosen = 0;
+    TUFF_TRY(choose(all, name, &chosen));
+    tuff_status status = open_candidate(&all->at[chosen], params, out);
+    if (status == TUFF_OK) {
+        if (!name && all->at[chosen].backend == &tuff_backend_cpu)
+            tuff_log(TUFF_LOG_INFO, "running on the CPU: %s", all->at[chosen].info.reason);
+        return TUFF_OK;
+    }
+    if (name) return status;
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->at[i].backend != &tuff_backend_cpu || i == chosen) continue;
+        tuff_log(TUFF_LOG_WARN, "%s; running on the CPU instead", tuff_error_message());
+        return open_candidate(&all->at[i], params, out);
+    }
+    return status;
+}
+
+tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tuff_device_test_params *test,
+                                      tuff_device **out_device)
+{
+    *out_device = NULL;
+    static const tuff_device_params defaults;
+    if (!params) params = &defaults;
+    const char *name = params->name && *params->name ? params->name : getenv("TUFF_DEVICE");
+    if (name && !*name) name = NULL;
+    tuff_open_params open = {.validate = params->validate,
+                             .profile = params->profile,
+                             .submit_ns = (uint64_t)params->submit_ms * 1000000};
+    if (test) {
+        open.permute = test->permute;
+        open.mask_features = test->mask_features;
+        open.mask_shared = test->mask_shared;
+    }
+    candidates *all = tuff_alloc(sizeof *all);
+    if (!all) return tuff_fail_memory("the list of devices");
+    tuff_status status = gather(all);
+    if (status == TUFF_OK) status = open_best(all, name, &open, out_device);
+    tuff_free(all);
+    return status;
+}
+
+tuff_status tuff_device_open(const tuff_device_params *params, tuff_device **out_device)
+{
+    return tuff_device_open_for_test(params, NULL, out_device);
+}
+
+void tuff_device_destroy(tuff_device **device)
+{
+    tuff_device *d = *device;
+    if (!d) return;
+    int buffers = __atomic_load_n(&d->live_buffers, __ATOMIC_ACQUIRE);
+    int programs = __atomic_load_n(&d->live_programs, __ATOMIC_ACQUIRE);
+    *device = NULL;
+    if (buffers || programs) {
+        tuff_log(TUFF_LOG_ERROR,
+                 "device %s is destroyed while %d buffers and %d programs live on it; it is kept open",
+                 d->info.name, buffers, programs);
+        return;
+    }
+    d->backend->close(&d->handle);
+    tuff_free(d);
+}
+
+const tuff_device_info *tuff_device_get_info(const tuff_device *device)
+{
+    return &device->info;
+}
+
+tuff_device_stats tuff_device_get_stats(const tuff_device *device)
+{
+    tuff_backend_stats s = {0};
+    device->backend->stats(device->handle, &s);
+    return (tuff_device_stats){s.allocations, s.bytes, s.recorded, s.submits, s.dispatches, s.barriers};
+}

@@ -1,0 +1,39 @@
+/* A device inside: a backend's device, what it is, and how many objects live on it. */
+#ifndef TUFF_RUNTIME_DEVICE_H
+#define TUFF_RUNTIME_DEVICE_H
+
+#include <tuff/device.h>
+#include <tuff/program.h>
+
+#include "backend/backend.h"
+
+struct tuff_device {
+    const tuff_backend *backend;
+    tuff_backend_device *handle;
+    tuff_device_info info;
+    int live_buffers, live_programs; /* atomic */
+};
+
+/* How to open for tests: what the public parameters do not offer. */
+typedef struct tuff_device_test_params {
+    uint64_t permute; /* see tuff_open_params */
+    uint32_t mask_features;
+    uint32_t mask_shared;
+} tuff_device_test_params;
+TUFF_MUST_USE tuff_status tuff_device_open_for_test(const tuff_device_params *params,
+                                                    const tuff_device_test_params *test,
+                                                    tuff_device **out_device);
+
+/* Runs a small graph on the device and compares it with known results; fails with TUFF_NOT_FINITE or
+ * TUFF_INTERNAL and a text that says what was wrong. */
+TUFF_MUST_USE tuff_status tuff_device_self_test(tuff_device *device);
+
+struct tuff_buffer {
+    tuff_device *device;
+    tuff_backend_buffer *handle;
+    tuff_dtype dtype;
+    tuff_shape shape;
+    char *name;
+};
+
+#endif

@@ -1,0 +1,22 @@
+/* A program inside. */
+#ifndef TUFF_RUNTIME_PROGRAM_H
+#define TUFF_RUNTIME_PROGRAM_H
+
+#include "runtime/device.h"
+
+struct tuff_program {
+    tuff_device *device;
+    tuff_graph *graph;
+    tuff_plan *plan;
+    tuff_backend_program *handle; /* NULL until prepared */
+    tuff_backend_buffer **variables;
+    uint8_t *inputs; /* what the next run will see: plan->input_bytes */
+    bool ran;
+};
+
+/* As tuff_program_create, with the planner's options for tests (caps are the device's). */
+TUFF_MUST_USE tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
+                                                   const tuff_plan_options *options,
+                                                   tuff_program **out_program);
+
+#endif
