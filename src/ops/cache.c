@@ -1,0 +1,115 @@
+/* The key-value cache: writes of new positions, in place. */
+#include <string.h>
+
+#include "backend/cpu/kernels.h"
+#include "ops/support.h"
+
+enum { CACHE, X, START };
+
+/* Writes of two f16 at a time need whole 32-bit words. */
+static bool even_words(const tuff_tensor *cache)
+{
+    bool even = cache->offset % 2 == 0 && cache->shape.dim[3] % 2 == 0;
+    for (int i = 0; i < 3; i++)
+        even = even && (cache->shape.dim[i] == 1 || cache->stride[i] % 2 == 0);
+    return even;
+}
+
+static tuff_status infer(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    const tuff_tensor *cache = node->in[CACHE], *x = node->in[X];
+    if (cache->dtype != TUFF_F32 && cache->dtype != TUFF_F16)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "kv_write: the cache must be f32 or f16, but is %s",
+                         tuff_dtype_name(cache->dtype));
+    TUFF_TRY(tuff_expect_dtype(node, X, "x", TUFF_F32));
+    bool fits = cache->shape.rank == 4 && x->shape.rank == 4;
+    for (int i = 0; i < 4; i++)
+        fits = fits && (i == 1 || cache->shape.dim[i] == x->shape.dim[i]);
+    if (!fits)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "kv_write: x %s must be [batch, time, heads, head dim] like the cache %s but for time",
+            tuff_shape_text(&x->shape), tuff_shape_text(&cache->shape));
+    if (cache->shape.dim[3] != 1 && (cache->stride[3] != 1 || x->stride[3] != 1))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "kv_write: the last axis of %s, %s, must be contiguous",
+                         cache->stride[3] != 1 ? "the cache" : "x", tuff_shape_text(&x->shape));
+    if (cache->dtype == TUFF_F16 && !even_words(cache))
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "kv_write: rows of an f16 cache must have an even length and start at even elements, but the "
+            "cache is %s from element %lld; use f32",
+            tuff_shape_text(&cache->shape), (long long)cache->offset);
+    tuff_shape slots = tuff_shape_of(1, cache->shape.dim);
+    TUFF_TRY(tuff_expect_dtype(node, START, "start", TUFF_I32));
+    TUFF_TRY(tuff_expect_shape(node, START, "start", &slots));
+    return tuff_expect_contiguous(node, START, "start");
+}
+
+static void reference(const tuff_node *node, const double *const *in, double *const *out)
+{
+    const int64_t *dim = node->in[CACHE]->shape.dim;
+    int64_t T = node->in[X]->shape.dim[1], row = dim[2] * dim[3];
+    memcpy(out[0], in[CACHE], (size_t)(dim[0] * dim[1] * row) * sizeof(double));
+    for (int64_t b = 0; b < dim[0]; b++)
+        for (int64_t t = 0; t < T; t++) {
+            int64_t position = (int64_t)in[START][b] + t;
+            if (position < 0 || position >= dim[1]) continue;
+            memcpy(out[0] + (b * dim[1] + position) * row, in[X] + (b * T + t) * row,
+                   (size_t)row * sizeof(double));
+        }
+}
+
+typedef struct task {
+    const tuff_node *node;
+    const float *x;
+    const int32_t *start;
+    char *cache;
+} task;
+
+static void write_range(int64_t begin, int64_t end, void *context)
+{
+    const task *w = context;
+    const tuff_tensor *cache = w->node->in[CACHE], *x = w->node->in[X];
+    const int64_t *dim = x->shape.dim, *xs = x->stride, *cs = cache->stride;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t b = i / dim[1], t = i % dim[1], position = (int64_t)w->start[b] + t;
+        if (position < 0 || position >= cache->shape.dim[1]) continue;
+        for (int64_t h = 0; h < dim[2]; h++)
+            tuff_dtype_from_f32(cache->dtype, w->x + b * xs[0] + t * xs[1] + h * xs[2],
+                                w->cache + (b * cs[0] + position * cs[1] + h * cs[2]) *
+                                               (int64_t)tuff_dtype_size(cache->dtype),
+                                (size_t)dim[3]);
+    }
+}
+
+static void cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    (void)scratch;
+    const int64_t *dim = node->in[X]->shape.dim;
+    task w = {node, in[X], in[START], out[0]};
+    tuff_parallel(dim[0] * dim[1], 1 + 8192 / (dim[2] * dim[3]), write_range, &w);
+}
+
+static tuff_cost cost(const tuff_node *node)
+{
+    return (tuff_cost){0, (double)tuff_tensor_bytes(node->in[X]) * 2};
+}
+
+const tuff_op_info tuff_op_kv_write = {
+    .name = "kv_write",
+    .min_in = 3,
+    .max_in = 3,
+    .n_out = 1,
+    .in_place = {1 + CACHE},
+    .infer = infer,
+    .reference = reference,
+    .cpu = cpu,
+    .cost = cost,
+};
+
+tuff_tensor *tuff_kv_write(tuff_graph *g, tuff_tensor *cache, tuff_tensor *x, tuff_tensor *start)
+{
+    if (x && x->shape.rank == 4 && x->shape.dim[3] != 1 && x->stride[3] != 1) x = tuff_copy(g, x, x->dtype);
+    return tuff_graph_node(g, TUFF_OP_kv_write, (tuff_tensor *[]){cache, x, start}, 3, NULL);
+}

@@ -1,0 +1,218 @@
+/* Matrix products. */
+#include "ops/matmul.h"
+
+#include "ops/support.h"
+
+/* The last two axes of an operand. */
+typedef struct matrix {
+    int64_t rows, cols, rs, cs;
+} matrix;
+
+static matrix matrix_of(const tuff_tensor *x)
+{
+    int r = x->shape.rank;
+    return (matrix){x->shape.dim[r - 2], x->shape.dim[r - 1], x->stride[r - 2], x->stride[r - 1]};
+}
+
+static bool rows_contiguous(matrix m)
+{
+    return (m.cols == 1 || m.cs == 1) && (m.rows == 1 || m.rs >= m.cols);
+}
+
+static bool cols_contiguous(matrix m)
+{
+    return (m.rows == 1 || m.rs == 1) && (m.cols == 1 || m.cs >= m.rows);
+}
+
+/* Strides of axes of length 1 are free: they become what a dense matrix has. */
+static matrix settle(matrix m)
+{
+    if (rows_contiguous(m)) {
+        m.cs = 1;
+        if (m.rows == 1) m.rs = m.cols;
+    } else {
+        m.rs = 1;
+        if (m.cols == 1) m.cs = m.rows;
+    }
+    return m;
+}
+
+static bool acceptable(const tuff_tensor *x)
+{
+    matrix m = matrix_of(x);
+    return rows_contiguous(m) || cols_contiguous(m);
+}
+
+static bool stored_by_columns(const tuff_tensor *x)
+{
+    return !rows_contiguous(matrix_of(x));
+}
+
+tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
+{
+    const tuff_tensor *a = node->in[0], *b = node->in[1];
+    matrix ma = settle(matrix_of(a)), mb = settle(matrix_of(b));
+    tuff_dims4 a4 = tuff_tensor_dims4(a), b4 = tuff_tensor_dims4(b), c4 = tuff_tensor_dims4(node->out[0]);
+    tuff_matmul_problem p = {.M = ma.rows,
+                             .N = mb.cols,
+                             .K = ma.cols,
+                             .ars = ma.rs,
+                             .acs = ma.cs,
+                             .brs = mb.rs,
+                             .bcs = mb.cs,
+                             .b_dtype = b->dtype,
+                             .batch = {1, 1}};
+    int at = 2; /* batch axes at..1 are in use */
+    for (int i = 1; i >= 0; i--) {
+        int64_t dim = c4.dim[i];
+        int64_t sa = a4.dim[i] == 1 ? 0 : a4.stride[i], sb = b4.dim[i] == 1 ? 0 : b4.stride[i];
+        if (dim == 1) continue;
+        bool merge = at < 2 && sa == p.a_batch[at] * p.batch[at] && sb == p.b_batch[at] * p.batch[at];
+        if (!merge) {
+            at--;
+            p.a_batch[at] = sa;
+            p.b_batch[at] = sb;
+        }
+        p.batch[at] *= dim;
+    }
+    /* b is the same for all of the inner batch axis: its rows of a are more rows of one product */
+    bool fold = p.batch[1] > 1 && p.b_batch[1] == 0 && p.acs == 1 &&
+                (p.M == 1 ? p.a_batch[1] >= p.K : p.a_batch[1] == p.M * p.ars);
+    if (fold) {
+        if (p.M == 1) p.ars = p.a_batch[1];
+        p.M *= p.batch[1];
+        p.batch[1] = p.batch[0];
+        p.a_batch[1] = p.a_batch[0];
+        p.b_batch[1] = p.b_batch[0];
+        p.batch[0] = 1;
+        p.a_batch[0] = p.b_batch[0] = 0;
+    }
+    return p;
+}
+
+static tuff_status infer(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    const tuff_tensor *a = node->in[0], *b = node->in[1];
+    int ra = a->shape.rank, rb = b->shape.rank;
+    if (ra < 2 || rb < 2)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "matmul: operands need at least two axes: a is %s, b is %s",
+                         tuff_shape_text(&a->shape), tuff_shape_text(&b->shape));
+    TUFF_TRY(tuff_expect_dtype(node, 0, "a", TUFF_F32));
+    if (!tuff_dtype_is_float(b->dtype))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "matmul: b must be f32, f16 or bf16, but is %s",
+                         tuff_dtype_name(b->dtype));
+    if (a->shape.dim[ra - 1] != b->shape.dim[rb - 2])
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "matmul: inner dimensions differ: a is %s, b is %s",
+                         tuff_shape_text(&a->shape), tuff_shape_text(&b->shape));
+    tuff_shape leading_a = tuff_shape_of(ra - 2, a->shape.dim),
+               leading_b = tuff_shape_of(rb - 2, b->shape.dim), out;
+    if (!tuff_shape_broadcast(&leading_a, &leading_b, &out))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "matmul: leading dimensions do not broadcast: a is %s, b is %s",
+                         tuff_shape_text(&a->shape), tuff_shape_text(&b->shape));
+    if (!acceptable(a) || !acceptable(b))
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "matmul: %s, of shape %s, is a view whose rows and columns both have gaps; copy it first",
+            acceptable(a) ? "b" : "a", tuff_shape_text(acceptable(a) ? &b->shape : &a->shape));
+    out.dim[out.rank++] = a->shape.dim[ra - 2];
+    out.dim[out.rank++] = b->shape.dim[rb - 1];
+    tuff_set_out(node, 0, &out, TUFF_F32);
+    return TUFF_OK;
+}
+
+static bool has_batch(const tuff_tensor *x)
+{
+    for (int i = 0; i < x->shape.rank - 2; i++)
+        if (x->shape.dim[i] != 1) return true;
+    return false;
+}
+
+static tuff_tensor *flatten_rows(tuff_graph *g, tuff_tensor *x)
+{
+    int64_t dims[2] = {-1, x ? x->shape.dim[x->shape.rank - 1] : 1};
+    return tuff_reshape(g, x, 2, dims);
+}
+
+/* Gradients come out in the memory order of the operand that they belong to, so that the gradient of a
+ * transposed weight is the dense gradient of the weight: (x y)^T = y^T x^T. */
+static tuff_tensor *product(tuff_graph *g, tuff_tensor *x, tuff_tensor *y, bool by_columns)
+{
+    if (!by_columns) return tuff_matmul(g, x, y);
+    return tuff_transpose(g, tuff_matmul(g, tuff_transpose(g, y), tuff_transpose(g, x)));
+}
+
+static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                     tuff_tensor **d_in)
+{
+    tuff_tensor *a = node->in[0], *b = node->in[1], *d = d_out[0];
+    if (needs[0]) {
+        bool by_columns = stored_by_columns(a) && b->dtype == TUFF_F32;
+        d_in[0] = product(g, d, tuff_transpose(g, b), by_columns);
+    }
+    if (!needs[1]) return;
+    if (b->dtype != TUFF_F32) {
+        tuff_graph_fail(g, TUFF_UNSUPPORTED, "matmul: b is stored as %s and has no gradient; make it f32",
+                        tuff_dtype_name(b->dtype));
+        return;
+    }
+    if (a->shape.rank > 2 && !has_batch(b)) {
+        a = flatten_rows(g, a);
+        d = flatten_rows(g, d);
+        d_in[1] = product(g, tuff_transpose(g, a), d, stored_by_columns(b));
+        if (b->shape.rank > 2) d_in[1] = tuff_reshape(g, d_in[1], b->shape.rank, b->shape.dim);
+        return;
+    }
+    d_in[1] = product(g, tuff_transpose(g, a), d, stored_by_columns(b));
+}
+
+static void reference(const tuff_node *node, const double *const *in, double *const *out)
+{
+    tuff_dims4 a4 = tuff_tensor_dims4(node->in[0]), b4 = tuff_tensor_dims4(node->in[1]);
+    tuff_dims4 c4 = tuff_tensor_dims4(node->out[0]);
+    int64_t M = c4.dim[2], N = c4.dim[3], K = a4.dim[3];
+    double *c = out[0];
+    for (int64_t i = 0; i < c4.dim[0]; i++)
+        for (int64_t j = 0; j < c4.dim[1]; j++) {
+            const double *a =
+                in[0] + ((a4.dim[0] == 1 ? 0 : i) * a4.dim[1] + (a4.dim[1] == 1 ? 0 : j)) * M * K;
+            const double *b =
+                in[1] + ((b4.dim[0] == 1 ? 0 : i) * b4.dim[1] + (b4.dim[1] == 1 ? 0 : j)) * K * N;
+            for (int64_t m = 0; m < M; m++, c += N) {
+                for (int64_t n = 0; n < N; n++)
+                    c[n] = 0;
+                for (int64_t k = 0; k < K; k++)
+                    for (int64_t n = 0; n < N; n++)
+                        c[n] += a[m * K + k] * b[k * N + n];
+            }
+        }
+}
+
+static tuff_cost cost(const tuff_node *node)
+{
+    const tuff_tensor *a = node->in[0], *b = node->in[1], *c = node->out[0];
+    double K = (double)a->shape.dim[a->shape.rank - 1];
+    return (tuff_cost){2 * K * (double)tuff_tensor_count(c),
+                       (double)(tuff_tensor_bytes(a) + tuff_tensor_bytes(b) + tuff_tensor_bytes(c))};
+}
+
+const tuff_op_info tuff_op_matmul = {
+    .name = "matmul",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .infer = infer,
+    .backward = backward,
+    .reference = reference,
+    .cpu = tuff_matmul_cpu,
+    .cpu_scratch = tuff_matmul_cpu_scratch,
+    .cost = cost,
+};
+
+tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
+{
+    if (a && a->shape.rank >= 2 && !acceptable(a)) a = tuff_copy(g, a, a->dtype);
+    if (b && b->shape.rank >= 2 && !acceptable(b)) b = tuff_copy(g, b, b->dtype);
+    return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, NULL);
+}

@@ -1,0 +1,21 @@
+/* A matmul node as kernels see it: one matrix product, or a grid of up to two batch axes of them. */
+#ifndef TUFF_OPS_MATMUL_H
+#define TUFF_OPS_MATMUL_H
+
+#include "ir/op.h"
+
+/* out[i, j, m, n] = sum over k of a[i, j, m, k] * b[i, j, k, n]. Strides are in elements; of each pair of row
+ * and column stride one is 1. The result is contiguous. Batch axes that b does not have are folded into M. */
+typedef struct tuff_matmul_problem {
+    int64_t M, N, K;
+    int64_t batch[2], a_batch[2], b_batch[2];
+    int64_t ars, acs, brs, bcs;
+    tuff_dtype b_dtype;
+} tuff_matmul_problem;
+
+tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);
+
+void tuff_matmul_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
+size_t tuff_matmul_cpu_scratch(const tuff_node *node);
+
+#endif
