@@ -1,0 +1,21 @@
+#!/bin/sh
+# The sources are as clang-format 14 leaves them; other versions break lines elsewhere.
+set -eu
+cd "$(dirname "$0")/../.."
+
+formatter=""
+for candidate in clang-format-14 clang-format; do
+    if command -v "$candidate" >/dev/null 2>&1 && "$candidate" --version | grep -q 'version 14\.'; then
+        formatter=$candidate
+        break
+    fi
+done
+[ -n "$formatter" ] || { echo "no clang-format 14"; exit 77; }
+
+find src include tests examples -name '*.c' -o -name '*.h' | sort >"${TMPDIR:-/tmp}/tuff-format.$$"
+trap 'rm -f "${TMPDIR:-/tmp}/tuff-format.$$"' EXIT
+bad=0
+while read -r file; do
+    "$formatter" --dry-run -Werror "$file" >/dev/null 2>&1 || { echo "$file: run clang-format -i on it"; bad=1; }
+done <"${TMPDIR:-/tmp}/tuff-format.$$"
+exit $bad

@@ -1,0 +1,399 @@
+#define _XOPEN_SOURCE 700
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "kit/kit.h"
+
+static void expect_contents(const char *path, const char *expected)
+{
+    tuff_buf text = {0};
+    KIT_OK(tuff_read_file(path, SIZE_MAX, &text));
+    tuff_buf_text(&text, "");
+    assert_string_equal(text.data, expected);
+    tuff_buf_free(&text);
+}
+
+static const char *fresh_directory(const char *name)
+{
+    const char *path = kit_temp_path(name);
+    assert_int_equal(mkdir(path, 0755), 0);
+    return path;
+}
+
+static const char *inside(const char *directory, const char *name)
+{
+    static char paths[8][512];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static void paths_join(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"/", "b", "/b"}, {"", "b", "b"}, {".", "b", "./b"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = tuff_path_join(cases[i][0], cases[i][1]);
+        assert_string_equal(path, cases[i][2]);
+        tuff_free(path);
+    }
+    assert_string_equal(tuff_path_name("a/b.c"), "b.c");
+    assert_string_equal(tuff_path_name("b.c"), "b.c");
+    assert_string_equal(tuff_path_name("a/"), "");
+}
+
+static void files_map_and_read(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("map"), *path = inside(dir, "x");
+    kit_write_file(path, "hello", 5);
+    tuff_mapping mapping;
+    KIT_OK(tuff_map_file(path, &mapping));
+    assert_int_equal(mapping.size, 5);
+    assert_memory_equal(mapping.data, "hello", 5);
+    tuff_unmap_file(&mapping);
+    assert_null(mapping.data);
+    tuff_unmap_file(&mapping);
+
+    kit_write_file(path, "", 0);
+    KIT_OK(tuff_map_file(path, &mapping));
+    assert_int_equal(mapping.size, 0);
+    assert_non_null(mapping.data);
+    tuff_unmap_file(&mapping);
+
+    KIT_FAILS(tuff_map_file(dir, &mapping), TUFF_IO, "directory");
+    KIT_FAILS(tuff_map_file(inside(dir, "none"), &mapping), TUFF_NOT_FOUND, "none: No such file");
+    KIT_FAILS(tuff_map_file("/dev/null", &mapping), TUFF_IO, "device");
+
+    tuff_buf text;
+    kit_write_file(path, "12345", 5);
+    KIT_OK(tuff_read_file(path, 5, &text));
+    assert_string_equal(text.data, "12345");
+    tuff_buf_free(&text);
+    KIT_FAILS(tuff_read_file(path, 4, &text), TUFF_BAD_FORMAT, "larger than the 4 bytes");
+    assert_null(text.data);
+    KIT_FAILS(tuff_read_file(dir, 100, &text), TUFF_IO, "directory");
+    KIT_FAILS(tuff_read_file("/dev/zero", 100000, &text), TUFF_BAD_FORMAT, "larger");
+    assert_true(tuff_is_file(path) && !tuff_is_file(dir) && !tuff_is_file(inside(dir, "none")));
+    assert_true(tuff_is_directory(dir) && !tuff_is_directory(path));
+}
+
+static void writer_replaces_only_on_commit(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("replace"), *path = inside(dir, "x");
+    kit_write_file(path, "old", 3);
+    chmod(path, 0640);
+    tuff_writer *writer;
+    KIT_OK(tuff_writer_open(path, &writer));
+    KIT_OK(tuff_writer_write(writer, "ne", 2));
+    KIT_OK(tuff_writer_write(writer, "w", 1));
+    expect_contents(path, "old");
+    assert_int_equal(kit_count_entries(dir), 2);
+    KIT_OK(tuff_writer_commit(&writer));
+    assert_null(writer);
+    expect_contents(path, "new");
+    assert_int_equal(kit_count_entries(dir), 1);
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0640);
+
+    KIT_OK(tuff_writer_open(path, &writer));
+    KIT_OK(tuff_writer_write(writer, "never", 5));
+    tuff_writer_abort(&writer);
+    assert_null(writer);
+    tuff_writer_abort(&writer);
+    expect_contents(path, "new");
+    assert_int_equal(kit_count_entries(dir), 1);
+}
+
+static void writer_writes_what_it_is_given(void **state)
+{
+    (void)state;
+    const char *path = kit_temp_path("pieces");
+    tuff_writer *writer;
+    KIT_OK(tuff_writer_open(path, &writer));
+    enum { TOTAL = 1 << 20 };
+    uint8_t *data = malloc(TOTAL);
+    for (size_t i = 0; i < TOTAL; i++)
+        data[i] = (uint8_t)(i * 31 + i / 256);
+    size_t at = 0;
+    for (size_t piece = 1; at < TOTAL; piece = piece * 3 % 200003) {
+        size_t size = piece < TOTAL - at ? piece : TOTAL - at;
+        KIT_OK(tuff_writer_write(writer, data + at, size));
+        at += size;
+    }
+    KIT_OK(tuff_writer_write(writer, NULL, 0));
+    KIT_OK(tuff_writer_commit(&writer));
+    tuff_mapping mapping;
+    KIT_OK(tuff_map_file(path, &mapping));
+    assert_int_equal(mapping.size, TOTAL);
+    assert_memory_equal(mapping.data, data, TOTAL);
+    tuff_unmap_file(&mapping);
+    free(data);
+}
+
+static void writer_follows_links_and_writes_devices_directly(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("links"), *real = inside(dir, "real"), *link = inside(dir, "link");
+    kit_write_file(real, "old", 3);
+    assert_int_equal(symlink("real", link), 0);
+    KIT_OK(tuff_write_file(link, "new", 3));
+    expect_contents(real, "new");
+    struct stat info;
+    assert_true(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+
+    KIT_OK(tuff_write_file("/dev/null", "gone", 4));
+    assert_true(lstat("/dev/null", &info) == 0 && S_ISCHR(info.st_mode));
+}
+
+static void full_disk_is_one_clear_sentence(void **state)
+{
+    (void)state;
+    if (access("/dev/full", W_OK) != 0) skip();
+    KIT_FAILS(tuff_write_file("/dev/full", "x", 1), TUFF_IO,
+              "cannot write /dev/full: No space left on device");
+    /* Sticky, with the first reason, even when something else has failed in between. */
+    char block[100000] = {0};
+    tuff_writer *writer;
+    KIT_OK(tuff_writer_open("/dev/full", &writer));
+    KIT_FAILS(tuff_writer_write(writer, block, sizeof block), TUFF_IO, "No space");
+    tuff_mapping mapping;
+    KIT_FAILS(tuff_map_file("/none", &mapping), TUFF_NOT_FOUND, "/none");
+    KIT_FAILS(tuff_writer_write(writer, "x", 1), TUFF_IO, "No space");
+    KIT_FAILS(tuff_writer_commit(&writer), TUFF_IO, "No space");
+    assert_null(writer);
+}
+
+/* A file size limit acts like a disk that fills up in the middle. */
+static void failed_write_leaves_nothing(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("limit"), *path = inside(dir, "x");
+    struct rlimit before, limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    limit = before;
+    limit.rlim_cur = 300000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    char block[50000] = {0};
+    tuff_writer *writer;
+    KIT_OK(tuff_writer_open(path, &writer));
+    tuff_status status = TUFF_OK;
+    int blocks = 0;
+    while (status == TUFF_OK && blocks < 100) {
+        status = tuff_writer_write(writer, block, sizeof block);
+        blocks++;
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, TUFF_IO);
+    assert_true(blocks >= 6 && blocks <= 8);
+    KIT_FAILS(tuff_writer_commit(&writer), TUFF_IO, "File too large");
+    assert_int_equal(kit_count_entries(dir), 0);
+}
+
+static void unwritable_places_are_reported(void **state)
+{
+    (void)state;
+    tuff_writer *writer = (tuff_writer *)1;
+    KIT_FAILS(tuff_writer_open(kit_temp_path("none/x"), &writer), TUFF_IO, "there is no directory");
+    assert_null(writer);
+    KIT_FAILS(tuff_writer_open(kit_temp_directory(), &writer), TUFF_IO, "is a directory");
+    KIT_FAILS(tuff_writer_open("", &writer), TUFF_INVALID_ARGUMENT, "empty");
+    const char *file = kit_temp_path("plain");
+    kit_write_file(file, "", 0);
+    tuff_stage *stage = (tuff_stage *)1;
+    KIT_FAILS(tuff_stage_open(file, &stage), TUFF_IO, "is a file, not a directory");
+    assert_null(stage);
+    KIT_FAILS(tuff_stage_open(inside(file, "sub"), &stage), TUFF_IO, "Not a directory");
+    KIT_FAILS(tuff_stage_open("", &stage), TUFF_INVALID_ARGUMENT, "empty");
+    KIT_FAILS(tuff_make_directories(inside(file, "a/b")), TUFF_IO, "Not a directory");
+    /* A file system that refuses even the superuser. */
+    if (tuff_is_directory("/proc/self")) {
+        KIT_FAILS(tuff_stage_open("/proc/tuff-out", &stage), TUFF_IO, "/proc/tuff-out");
+        KIT_FAILS(tuff_stage_open("/proc/tuff/out", &stage), TUFF_IO, "/proc/tuff");
+        KIT_FAILS(tuff_stage_open("/proc/self", &stage), TUFF_IO, "/proc/self");
+    }
+    if (getuid() != 0) {
+        const char *locked = fresh_directory("locked");
+        chmod(locked, 0500);
+        KIT_FAILS(tuff_stage_open(locked, &stage), TUFF_IO, "Permission denied");
+        KIT_FAILS(tuff_write_file(inside(locked, "x"), "x", 1), TUFF_IO, "Permission denied");
+        chmod(locked, 0700);
+    }
+}
+
+static void write_in(const tuff_stage *stage, const char *name, const char *text)
+{
+    KIT_OK(tuff_write_file(inside(tuff_stage_path(stage), name), text, strlen(text)));
+}
+
+static void stage_appears_at_once(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("stage"), *out = inside(dir, "out/");
+    tuff_stage *stage;
+    KIT_OK(tuff_stage_open(out, &stage));
+    write_in(stage, "config.json", "{}");
+    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "sub"), 0755), 0);
+    write_in(stage, "sub/a", "A");
+    assert_false(tuff_is_directory(out));
+    KIT_OK(tuff_stage_commit(&stage));
+    assert_null(stage);
+    expect_contents(inside(dir, "out/config.json"), "{}");
+    expect_contents(inside(dir, "out/sub/a"), "A");
+    assert_int_equal(kit_count_entries(dir), 1);
+
+    /* Again, into the same directory: files replaced, others kept, subdirectories merged. */
+    kit_write_file(inside(dir, "out/keep"), "K", 1);
+    KIT_OK(tuff_stage_open(inside(dir, "out"), &stage));
+    write_in(stage, "config.json", "{1}");
+    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "sub"), 0755), 0);
+    write_in(stage, "sub/b", "B");
+    expect_contents(inside(dir, "out/config.json"), "{}");
+    KIT_OK(tuff_stage_commit(&stage));
+    expect_contents(inside(dir, "out/config.json"), "{1}");
+    expect_contents(inside(dir, "out/keep"), "K");
+    expect_contents(inside(dir, "out/sub/a"), "A");
+    expect_contents(inside(dir, "out/sub/b"), "B");
+    assert_int_equal(kit_count_entries(inside(dir, "out")), 3);
+    assert_int_equal(kit_count_entries(dir), 1);
+}
+
+static void stage_abort_leaves_nothing(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("abort");
+    tuff_stage *stage;
+    KIT_OK(tuff_stage_open(inside(dir, "a/b/c"), &stage));
+    write_in(stage, "x", "x");
+    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "sub"), 0755), 0);
+    write_in(stage, "sub/y", "y");
+    /* A link out of the stage is removed, not followed. */
+    const char *precious = kit_temp_path("precious");
+    assert_int_equal(mkdir(precious, 0755), 0);
+    kit_write_file(inside(precious, "z"), "z", 1);
+    assert_int_equal(symlink(precious, inside(tuff_stage_path(stage), "link")), 0);
+    tuff_stage_abort(&stage);
+    assert_null(stage);
+    tuff_stage_abort(&stage);
+    assert_int_equal(kit_count_entries(dir), 0);
+    assert_int_equal(kit_count_entries(precious), 1);
+
+    assert_int_equal(mkdir(inside(dir, "there"), 0755), 0);
+    KIT_OK(tuff_stage_open(inside(dir, "there"), &stage));
+    write_in(stage, "x", "x");
+    tuff_stage_abort(&stage);
+    assert_int_equal(kit_count_entries(inside(dir, "there")), 0);
+}
+
+/* What cannot be moved into place is reported, and the stage goes. */
+static void stage_commit_failure_is_clean(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("clash");
+    assert_int_equal(mkdir(inside(dir, "x"), 0755), 0); /* a directory where a file is to go */
+    tuff_stage *stage;
+    KIT_OK(tuff_stage_open(dir, &stage));
+    write_in(stage, "x", "x");
+    KIT_FAILS(tuff_stage_commit(&stage), TUFF_IO, "/clash/x: Is a directory");
+    assert_null(stage);
+    assert_int_equal(kit_count_entries(dir), 1);
+}
+
+static void stage_in_the_current_directory(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("current");
+    char before[512];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(dir), 0);
+    tuff_stage *stage;
+    KIT_OK(tuff_stage_open(".", &stage));
+    write_in(stage, "x", "x");
+    KIT_OK(tuff_stage_commit(&stage));
+    KIT_OK(tuff_stage_open("new", &stage));
+    write_in(stage, "y", "y");
+    KIT_OK(tuff_stage_commit(&stage));
+    KIT_OK(tuff_write_file("plain", "p", 1));
+    assert_int_equal(chdir(before), 0);
+    expect_contents(inside(dir, "x"), "x");
+    expect_contents(inside(dir, "new/y"), "y");
+    assert_int_equal(kit_count_entries(dir), 3);
+}
+
+static tuff_status write_everything(void *user)
+{
+    const char *dir = user;
+    tuff_stage *stage;
+    tuff_status status = tuff_stage_open(inside(dir, "p/out"), &stage);
+    if (status != TUFF_OK) return status;
+    char *path = tuff_path_join(tuff_stage_path(stage), "x");
+    status = path ? tuff_write_file(path, "x", 1) : TUFF_OUT_OF_MEMORY;
+    if (status == TUFF_OK) {
+        tuff_buf text = {0};
+        status = tuff_read_file(path, 10, &text);
+        tuff_buf_free(&text);
+    }
+    tuff_free(path);
+    tuff_stage_abort(&stage);
+    return status;
+}
+
+static void files_survive_every_memory_failure(void **state)
+{
+    (void)state;
+    char *dir = strdup(fresh_directory("memory"));
+    assert_true(kit_for_each_allocation_failure(write_everything, dir) > 10);
+    free(dir);
+}
+
+static void cache_directory_follows_the_environment(void **state)
+{
+    (void)state;
+    tuff_buf path = {0};
+    setenv("TUFF_CACHE_DIR", "/c/own", 1);
+    setenv("XDG_CACHE_HOME", "/c/xdg", 1);
+    setenv("HOME", "/c/home", 1);
+    assert_true(tuff_cache_directory(&path));
+    assert_string_equal(path.data, "/c/own");
+    setenv("TUFF_CACHE_DIR", "", 1);
+    assert_true(tuff_cache_directory(&path));
+    assert_string_equal(path.data, "/c/xdg/tuff");
+    setenv("XDG_CACHE_HOME", "relative", 1);
+    assert_true(tuff_cache_directory(&path));
+    assert_string_equal(path.data, "/c/home/.cache/tuff");
+    unsetenv("HOME");
+    assert_false(tuff_cache_directory(&path));
+    tuff_buf_free(&path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_join),
+        cmocka_unit_test(files_map_and_read),
+        cmocka_unit_test(writer_replaces_only_on_commit),
+        cmocka_unit_test(writer_writes_what_it_is_given),
+        cmocka_unit_test(writer_follows_links_and_writes_devices_directly),
+        cmocka_unit_test(full_disk_is_one_clear_sentence),
+        cmocka_unit_test(failed_write_leaves_nothing),
+        cmocka_unit_test(unwritable_places_are_reported),
+        cmocka_unit_test(stage_appears_at_once),
+        cmocka_unit_test(stage_abort_leaves_nothing),
+        cmocka_unit_test(stage_commit_failure_is_clean),
+        cmocka_unit_test(stage_in_the_current_directory),
+        cmocka_unit_test(files_survive_every_memory_failure),
+        cmocka_unit_test(cache_directory_follows_the_environment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
