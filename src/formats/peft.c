@@ -94,8 +94,8 @@ static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
     pair->scale = tuff_peft_scale(adapter->config, pair->module);
     if (a->rank != 2 || b->rank != 2 || a->shape[0] != pair->rank || b->shape[1] != pair->rank) {
         char found_a[100], found_b[100];
-        tuff_shape_text(a->rank, a->shape, found_a, sizeof found_a);
-        tuff_shape_text(b->rank, b->shape, found_b, sizeof found_b);
+        tuff_weight_shape_text(a->rank, a->shape, found_a, sizeof found_a);
+        tuff_weight_shape_text(b->rank, b->shape, found_b, sizeof found_b);
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: module '%s': A has shape %s and B %s; with the rank %" PRId64
                          " of the configuration they must be [%" PRId64 ", in] and [out, %" PRId64 "]",

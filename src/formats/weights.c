@@ -70,7 +70,7 @@ tuff_status tuff_weight_size(const tuff_weight *weight, size_t *out_bytes)
         if (weight->shape[i] < 0 || !tuff_mul_size(elements, (size_t)weight->shape[i], &elements) ||
             elements > INT64_MAX) {
             char shape[100];
-            tuff_shape_text(weight->rank, weight->shape, shape, sizeof shape);
+            tuff_weight_shape_text(weight->rank, weight->shape, shape, sizeof shape);
             return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s': the shape %s is negative or too large",
                              weight->file, weight->name, shape);
         }
@@ -176,8 +176,8 @@ tuff_status tuff_weights_require(const tuff_weights *weights, const char *name, 
                          weights->count ? weights->items[0].file : "the model", name, weights->count);
     if (weight->rank != rank || memcmp(weight->shape, shape, rank * sizeof *shape) != 0) {
         char found[100], expected[100];
-        tuff_shape_text(weight->rank, weight->shape, found, sizeof found);
-        tuff_shape_text(rank, shape, expected, sizeof expected);
+        tuff_weight_shape_text(weight->rank, weight->shape, found, sizeof found);
+        tuff_weight_shape_text(rank, shape, expected, sizeof expected);
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' has shape %s; the configuration calls for %s",
                          weight->file, name, found, expected);
     }
@@ -207,7 +207,7 @@ int64_t tuff_weight_columns(const tuff_weight *weight)
     return weight->rank ? weight->shape[weight->rank - 1] : 1;
 }
 
-void tuff_shape_text(unsigned rank, const int64_t *shape, char *text, size_t size)
+void tuff_weight_shape_text(unsigned rank, const int64_t *shape, char *text, size_t size)
 {
     size_t at = 0;
     for (unsigned i = 0; i < rank && at < size; i++)

@@ -90,7 +90,7 @@ int64_t tuff_weight_elements(const tuff_weight *weight);
 int64_t tuff_weight_rows(const tuff_weight *weight);
 int64_t tuff_weight_columns(const tuff_weight *weight);
 /* "[50257, 768]" into text, cut to `size`. */
-void tuff_shape_text(unsigned rank, const int64_t *shape, char *text, size_t size);
+void tuff_weight_shape_text(unsigned rank, const int64_t *shape, char *text, size_t size);
 
 /* UNSUPPORTED, naming tensor and storage, when the tensor can be listed but not read. */
 TUFF_MUST_USE tuff_status tuff_weight_check_readable(const tuff_weight *weight);

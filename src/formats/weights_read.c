@@ -75,7 +75,7 @@ static tuff_status not_finite(const tuff_weight *weight, size_t element, const c
     for (unsigned i = weight->rank; i-- > 0; rest /= weight->shape[i])
         index[i] = rest % weight->shape[i];
     char text[100];
-    tuff_shape_text(weight->rank, index, text, sizeof text);
+    tuff_weight_shape_text(weight->rank, index, text, sizeof text);
     return tuff_fail(TUFF_NOT_FINITE, "%s: tensor '%s' at %s: %s", weight->file, weight->name, text, what);
 }
 
