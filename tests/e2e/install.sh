@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs into a fresh prefix, moves that elsewhere, and builds and runs the examples against it, outside the tree: by
+# find_package, by pkg-config, and by pkg-config --static.
+set -eu
+
+[ -z "${TUFF_TEST_SANITIZE:-}" ] || { echo "not with sanitizers"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cmake --install "$TUFF_TEST_BUILD" --prefix "$work/first" >"$work/log" || { cat "$work/log"; exit 1; }
+mv "$work/first" "$work/moved"
+prefix=$work/moved
+cp -r "$TUFF_TEST_SOURCE/examples" "$work/examples"
+
+cmake -S "$work/examples" -B "$work/build" -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 &&
+    cmake --build "$work/build" >>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+echo "find_package:"
+"$work/build/devices"
+
+version=$(sed -n 's/.*TUFF_VERSION "\(.*\)".*/\1/p' "$TUFF_TEST_SOURCE/src/base/version.h")
+"$work/build/devices" | grep -q "^Tuff $version sees"
+
+library=$(dirname "$(find "$prefix" -name 'libtuff.so' | head -1)")
+export PKG_CONFIG_PATH="$library/pkgconfig"
+[ "$(pkg-config --modversion tuff)" = "$version" ]
+echo "pkg-config:"
+for source in "$work"/examples/*.c; do
+    name=$(basename "$source" .c)
+    $CC -std=c11 -Wall -Wextra -Werror $(pkg-config --cflags tuff) "$source" $(pkg-config --libs tuff) -o "$work/$name"
+done
+LD_LIBRARY_PATH=$library "$work/devices"
+
+echo "static:"
+rm "$library"/libtuff.so*
+$CC $(pkg-config --cflags tuff) "$work/examples/devices.c" $(pkg-config --static --libs tuff) -o "$work/devices-static"
+"$work/devices-static"
+
+echo "command:"
+"$prefix/bin/tuff" --version
