@@ -1,6 +1,6 @@
-/* Conformance cases: each family of ops has a table of them in src/conform/<family>.c. A case builds a small graph; the
- * runner makes its data, computes the truth in double by the ops' references, checks gradients against finite
- * differences, and compares a device's results with the truth, forward and backward. */
+/* Conformance cases: each family of ops has a table of them in src/conform/<family>.c. A case builds a small
+ * graph; the runner makes its data, computes the truth in double by the ops' references, checks gradients
+ * against finite differences, and compares a device's results with the truth, forward and backward. */
 #ifndef TUFF_CONFORM_CASE_H
 #define TUFF_CONFORM_CASE_H
 
@@ -14,7 +14,8 @@ typedef enum tuff_data {
     TUFF_DATA_INTEGER,  /* integers in [a, b) */
     TUFF_DATA_CONSTANT, /* a */
     TUFF_DATA_RAMP,     /* a + b * element index */
-    TUFF_DATA_SPECIAL   /* normal, with NaN, +Inf, -Inf, zeros, denormals, very large and tiny values sprinkled in */
+    TUFF_DATA_SPECIAL /* normal, with NaN, +Inf, -Inf, zeros, denormals, very large and tiny values sprinkled
+                         in */
 } tuff_data;
 
 #define TUFF_CASE_PARAMS 12
@@ -34,17 +35,25 @@ typedef struct tuff_case_family {
 /* ---- for build functions ---- */
 
 /* A contiguous leaf with data of its own (made from the case's seed and the leaf's number). */
-tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank, const int64_t *dims,
-                            tuff_data data, double a, double b);
+tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                            const int64_t *dims, tuff_data data, double a, double b);
 /* A leaf with given data, as doubles. */
-tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank, const int64_t *dims,
-                            const double *data);
+tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                            const int64_t *dims, const double *data);
 /* The gradient of this leaf is checked too (by finite differences in double, and device against truth). */
 void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf);
-/* A result to compare: |got - want| <= c * eps(f32) * sqrt(k) * scale, elementwise, where k is the length of the longest
- * sum behind an element and scale is max(|want|, rms of the tensor). c is written with its reason at the call. For
- * an exact result c is 0. */
+/* The same with a bound of its own for that gradient; tuff_case_grad takes 4 times the largest c of the
+ * results (at least 16) and as k the number of products that end in an element: k * (elements of results) /
+ * (elements of leaf). */
+void tuff_case_grad_bound(tuff_case_run *run, tuff_tensor *leaf, double c, double k);
+/* A result to compare: |got - want| <= c * eps(f32) * sqrt(k) * scale, elementwise, where k is the length of
+ * the longest sum behind an element and scale is max(|want|, rms of the tensor). c is written with its reason
+ * at the call. For an exact result c is 0. */
 void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k);
+/* As tuff_case_result, but no part of the loss whose gradient is checked: for results that are not
+ * differentiable. Given a leaf, its final contents are compared: what operations in place have made of it.
+ * eps is that of the result's dtype. */
+void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k);
 
 /* All families, ended by NULL: src/conform/families.c. */
 extern const tuff_case_family *const tuff_case_families[];

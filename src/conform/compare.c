@@ -1,0 +1,82 @@
+#include <math.h>
+
+#include "conform/runner.h"
+
+/* Root mean square over the finite values. */
+static double rms(const double *x, int64_t n)
+{
+    double sum = 0;
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(x[i])) continue;
+        sum += x[i] * x[i];
+        count++;
+    }
+    return count == 0 ? 0 : sqrt(sum / (double)count);
+}
+
+static bool same_kind(double got, double want)
+{
+    if (isnan(want)) return isnan(got);
+    if (isinf(want)) return got == want;
+    return isfinite(got);
+}
+
+/* Error in units of the bound, signed; HUGE_VAL when a NaN or Inf is misplaced. */
+static double units(double got, double want, double relative, double scale, double least)
+{
+    if (!same_kind(got, want)) return HUGE_VAL;
+    if (!isfinite(want)) return 0;
+    double error = got - want;
+    if (error == 0) return 0;
+    /* a denormal may be flushed to zero, on the way in or out */
+    if (fabs(want) < least && got == 0) return 0;
+    double bound = relative * (fabs(want) > scale ? fabs(want) : scale);
+    /* below the normal range the spacing is fixed */
+    if (relative > 0 && bound < least * 0x1p-20) bound = least * 0x1p-20;
+    return bound > 0 ? error / bound : HUGE_VAL;
+}
+
+tuff_match tuff_compare(const double *got, const double *want, const double *other, int64_t n,
+                        tuff_dtype dtype, double c, double k)
+{
+    tuff_match match = {.at = -1};
+    double relative = c * tuff_data_eps(dtype) * sqrt(k > 1 ? k : 1);
+    double least = tuff_data_min_normal(dtype), scale = rms(want, n);
+    double sum = 0, squares = 0;
+    int64_t counted = 0;
+    bool misplaced = false;
+    for (int64_t i = 0; i < n; i++) {
+        double error = units(got[i], want[i], relative, scale, least);
+        if (other != NULL && fabs(error) > 0) {
+            double second = units(got[i], other[i], relative, scale, least);
+            if (fabs(second) < fabs(error)) error = second;
+        }
+        if (fabs(error) > match.worst || match.at < 0) {
+            match.worst = fabs(error);
+            match.at = i;
+            match.got = got[i];
+            match.want = want[i];
+            misplaced = !same_kind(got[i], want[i]);
+        }
+        if (isfinite(want[i]) && isfinite(error)) {
+            sum += error;
+            squares += error * error;
+            counted++;
+        }
+    }
+    if (counted > 0 && c > 0) {
+        /* Rounding errors are of both signs and most are far below the worst: the root mean square of many
+         * stays under half a bound and their mean under a quarter; of few, both may be as large as the worst.
+         */
+        double few = 1 / sqrt((double)counted);
+        double spread = sqrt(squares / (double)counted) / (0.5 + 0.5 * few);
+        double mean = fabs(sum) / (double)counted / (0.25 + 0.75 * few);
+        match.normwise = spread > mean ? spread : mean;
+    }
+    if (match.worst > 1)
+        match.fault = misplaced ? "NaN or Inf in the wrong place" : "beyond its bound";
+    else if (match.normwise > 1)
+        match.fault = "biased: the norm-wise bound is exceeded";
+    return match;
+}

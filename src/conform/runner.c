@@ -1,0 +1,287 @@
+/* Building a case: leaves and their data, the loss over its results, gradients, and what is to be compared.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "conform/runner.h"
+#include "ir/op.h"
+
+/* Guard elements before and after each packed leaf. */
+#define PACK_GAP 64
+
+uint64_t tuff_case_seed(uint64_t seed, const char *family, const char *name)
+{
+    uint64_t names[3] = {seed, tuff_fnv1a(family, strlen(family)), tuff_fnv1a(name, strlen(name))};
+    return tuff_fnv1a(names, sizeof names);
+}
+
+static void fail_memory(tuff_case_run *run)
+{
+    if (run->status == TUFF_OK) run->status = tuff_fail_memory("a conformance case");
+}
+
+/* Starts of packed leaves cycle through the element alignments 1, 2, 3 (mod 4). */
+static int64_t pack_start(int64_t used, size_t leaf)
+{
+    return (used + PACK_GAP + 63) / 64 * 64 + 1 + (int64_t)(leaf % 3);
+}
+
+static tuff_tensor *leaf_tensor(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                                const int64_t *dims)
+{
+    const tuff_packing *packing = run->options->packing;
+    size_t index = run->n_leaves;
+    if (packing == NULL || index >= packing->n_leaves || packing->own[index] || packing->count[dtype] == 0) {
+        char name[32];
+        snprintf(name, sizeof name, "leaf%zu", index);
+        return tuff_variable(g, name, dtype, rank, dims);
+    }
+    if (run->pool[dtype] == NULL) {
+        char name[32];
+        snprintf(name, sizeof name, "pool_%s", tuff_dtype_name(dtype));
+        run->pool[dtype] = tuff_variable(g, name, dtype, 1, &packing->count[dtype]);
+    }
+    tuff_shape shape = tuff_shape_of(rank, dims);
+    int64_t n = tuff_shape_count(&shape), start = pack_start(run->pool_used[dtype], index);
+    run->pool_used[dtype] = start + n;
+    return tuff_reshape(g, tuff_slice(g, run->pool[dtype], 0, start, n), rank, dims);
+}
+
+static tuff_tensor *new_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                             const int64_t *dims)
+{
+    tuff_tensor *x = leaf_tensor(run, g, dtype, rank, dims);
+    if (x == NULL) return NULL;
+    if (!tuff_grow((void **)&run->leaves, run->n_leaves, &run->leaves_capacity, sizeof *run->leaves)) {
+        fail_memory(run);
+        return NULL;
+    }
+    double *values = tuff_arena_array(&run->arena, (size_t)tuff_tensor_count(x), sizeof *values);
+    if (values == NULL) {
+        fail_memory(run);
+        return NULL;
+    }
+    run->leaves[run->n_leaves++] = (tuff_case_leaf_info){.tensor = x, .values = values};
+    return x;
+}
+
+tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                            const int64_t *dims, tuff_data data, double a, double b)
+{
+    uint32_t stream = TUFF_STREAM_CONFORM + (uint32_t)run->n_leaves;
+    tuff_tensor *x = new_leaf(run, g, dtype, rank, dims);
+    if (x == NULL) return NULL;
+    tuff_data_fill(run->leaves[run->n_leaves - 1].values, tuff_tensor_count(x), dtype, data, a, b, run->seed,
+                   stream);
+    return x;
+}
+
+tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                            const int64_t *dims, const double *data)
+{
+    tuff_tensor *x = new_leaf(run, g, dtype, rank, dims);
+    if (x == NULL) return NULL;
+    double *values = run->leaves[run->n_leaves - 1].values;
+    for (int64_t i = 0; i < tuff_tensor_count(x); i++)
+        values[i] = tuff_data_round(dtype, data[i]);
+    return x;
+}
+
+static tuff_case_leaf_info *find_leaf(tuff_case_run *run, const tuff_tensor *x)
+{
+    for (size_t i = 0; x != NULL && i < run->n_leaves; i++)
+        if (run->leaves[i].tensor == x) return &run->leaves[i];
+    return NULL;
+}
+
+void tuff_case_grad_bound(tuff_case_run *run, tuff_tensor *leaf, double c, double k)
+{
+    tuff_case_leaf_info *info = find_leaf(run, leaf);
+    if (info == NULL) {
+        if (leaf != NULL && run->status == TUFF_OK)
+            run->status = tuff_fail(TUFF_INTERNAL,
+                                    "the case asks for the gradient of a tensor that is none of its leaves");
+        return;
+    }
+    info->grad = true;
+    info->grad_c = c;
+    info->grad_k = k;
+}
+
+void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf)
+{
+    tuff_case_grad_bound(run, leaf, 0, 0);
+}
+
+static void add_check(tuff_case_run *run, tuff_case_check check)
+{
+    if (check.tensor == NULL) return; /* the graph has failed and says why */
+    if (!tuff_grow((void **)&run->checks, run->n_checks, &run->checks_capacity, sizeof *run->checks)) {
+        fail_memory(run);
+        return;
+    }
+    run->checks[run->n_checks++] = check;
+}
+
+void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k)
+{
+    add_check(run, (tuff_case_check){.tensor = y, .c = c, .k = k, .leaf = -1, .in_loss = true});
+}
+
+void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k)
+{
+    add_check(run, (tuff_case_check){.tensor = y, .c = c, .k = k, .leaf = -1});
+}
+
+/* Marks x as an output, through a copy where the plan could not read it back as it lies. */
+static tuff_tensor *readable(tuff_graph *g, tuff_tensor *x, const char *name)
+{
+    bool of_leaf = x->storage->kind != TUFF_TENSOR_RESULT;
+    bool in_place = of_leaf && x->producer != NULL && x->producer->n_in > 0 && tuff_tensor_contiguous(x) &&
+                    x->offset == 0 && tuff_tensor_count(x) == tuff_tensor_count(x->storage);
+    if (!tuff_tensor_contiguous(x) || (of_leaf && !in_place)) x = tuff_copy(g, x, x->dtype);
+    if (x != NULL && x->output_name == NULL) tuff_output(g, name, x);
+    return x;
+}
+
+/* The sum over all results of sum(result * weights), the weights random and fixed. */
+static tuff_tensor *build_loss(tuff_case_run *run, tuff_graph *g)
+{
+    tuff_tensor *loss = NULL;
+    for (size_t i = 0; i < run->n_results; i++) {
+        if (!run->checks[i].in_loss) continue;
+        tuff_tensor *y = run->checks[i].tensor;
+        if (y->dtype != TUFF_F32) y = tuff_copy(g, y, TUFF_F32);
+        if (y == NULL) return NULL;
+        tuff_tensor *w =
+            tuff_case_leaf(run, g, TUFF_F32, y->shape.rank, y->shape.dim, TUFF_DATA_NORMAL, 1, 0);
+        tuff_tensor *term = tuff_mul(g, y, w);
+        if (term != NULL && term->shape.rank > 0)
+            term = tuff_sum(g, term, (1u << term->shape.rank) - 1, false);
+        loss = loss == NULL ? term : tuff_add(g, loss, term);
+        if (loss == NULL) return NULL;
+    }
+    return loss;
+}
+
+static void build_gradients(tuff_case_run *run, tuff_graph *g)
+{
+    size_t n = 0;
+    double c = 4, k = 1, elements = 0;
+    for (size_t i = 0; i < run->n_leaves; i++)
+        n += run->leaves[i].grad;
+    for (size_t i = 0; i < run->n_results; i++) {
+        const tuff_case_check *check = &run->checks[i];
+        if (!check->in_loss) continue;
+        if (check->c > c) c = check->c;
+        if (check->k > k) k = check->k;
+        elements += (double)tuff_tensor_count(check->tensor);
+    }
+    if (n == 0) return;
+    run->loss = build_loss(run, g);
+    run->n_forward = g->n_nodes;
+    if (run->loss == NULL) {
+        if (run->status == TUFF_OK && tuff_graph_status(g) == TUFF_OK)
+            run->status =
+                tuff_fail(TUFF_INTERNAL, "the case asks for gradients but has no result to differentiate");
+        return;
+    }
+    tuff_tensor **wrt = tuff_alloc_array(n, sizeof(tuff_tensor *)),
+                **grads = tuff_alloc_array(n, sizeof(tuff_tensor *));
+    if (wrt == NULL || grads == NULL) {
+        fail_memory(run);
+    } else {
+        size_t at = 0;
+        for (size_t i = 0; i < run->n_leaves; i++)
+            if (run->leaves[i].grad) wrt[at++] = run->leaves[i].tensor;
+        tuff_graph_grad(g, run->loss, wrt, n, grads);
+        at = 0;
+        for (size_t i = 0; i < run->n_leaves; i++) {
+            const tuff_case_leaf_info *leaf = &run->leaves[i];
+            if (!leaf->grad) continue;
+            double products = k * elements / (double)tuff_tensor_count(leaf->tensor);
+            bool own = leaf->grad_c > 0;
+            add_check(run, (tuff_case_check){.tensor = grads[at++],
+                                             .leaf = (int)i,
+                                             .c = own ? leaf->grad_c : 4 * c,
+                                             .k = own            ? leaf->grad_k
+                                                  : products > k ? products
+                                                                 : k});
+        }
+    }
+    tuff_free(wrt);
+    tuff_free(grads);
+}
+
+static void mark_outputs(tuff_case_run *run, tuff_graph *g)
+{
+    for (size_t i = 0; i < run->n_checks; i++) {
+        tuff_case_check *check = &run->checks[i];
+        if (find_leaf(run, check->tensor) != NULL && check->leaf < 0) continue;
+        char name[32];
+        snprintf(name, sizeof name, "%s%zu", check->leaf < 0 ? "result" : "gradient", i);
+        check->output = readable(g, check->tensor, name);
+        if (check->output == NULL) return;
+    }
+}
+
+tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *options, tuff_case_run **out_run)
+{
+    *out_run = NULL;
+    tuff_case_run *run = tuff_alloc(sizeof *run);
+    if (run == NULL) return tuff_fail_memory("a conformance case");
+    *out_run = run;
+    run->options = options;
+    run->seed = options->seed;
+    TUFF_TRY(tuff_graph_create(&run->graph));
+    tuff_graph *g = run->graph;
+    c->build(run, g, c->p);
+    TUFF_TRY(tuff_graph_status(g));
+    TUFF_TRY(run->status);
+    run->n_results = run->n_checks;
+    if (run->n_results == 0) return tuff_fail(TUFF_INTERNAL, "the case has no result");
+    run->n_forward = g->n_nodes;
+    if (options->backward) build_gradients(run, g);
+    TUFF_TRY(tuff_graph_status(g));
+    TUFF_TRY(run->status);
+    mark_outputs(run, g);
+    TUFF_TRY(tuff_graph_status(g));
+    return run->status;
+}
+
+void tuff_case_destroy(tuff_case_run **run)
+{
+    if (*run == NULL) return;
+    tuff_graph_destroy(&(*run)->graph);
+    tuff_free((*run)->leaves);
+    tuff_free((*run)->checks);
+    tuff_arena_free(&(*run)->arena);
+    tuff_free(*run);
+    *run = NULL;
+}
+
+tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out)
+{
+    *out = (tuff_packing){.n_leaves = run->n_leaves};
+    out->own = tuff_alloc_array(run->n_leaves, sizeof *out->own);
+    if (out->own == NULL) return tuff_fail_memory("a conformance case");
+    for (size_t i = 0; i < run->n_leaves; i++) {
+        const tuff_tensor *leaf = run->leaves[i].tensor;
+        /* Final contents are read from the leaf's own variable, and operations in place need one. */
+        for (size_t j = 0; j < run->n_results; j++)
+            out->own[i] |= run->checks[j].tensor == leaf;
+        for (size_t j = 0; j < run->graph->n_nodes; j++) {
+            const tuff_node *node = run->graph->nodes[j];
+            for (int o = 0; o < node->n_out; o++)
+                out->own[i] |= node->out[o]->storage == leaf && node->out[o]->producer == node &&
+                               !tuff_op_info_of(node->op)->is_view;
+        }
+        if (!out->own[i])
+            out->count[leaf->dtype] = pack_start(out->count[leaf->dtype], i) + tuff_tensor_count(leaf);
+    }
+    for (int d = 0; d < TUFF_DTYPE_COUNT; d++)
+        if (out->count[d] > 0) out->count[d] += PACK_GAP;
+    return TUFF_OK;
+}

@@ -1,0 +1,227 @@
+/* The runner inside: what a case builds, its truth in double, its runs on a device. Cases see only case.h. */
+#ifndef TUFF_CONFORM_RUNNER_H
+#define TUFF_CONFORM_RUNNER_H
+
+#include "runtime/device.h"
+#include "base/text.h"
+#include "conform/case.h"
+#include "ir/graph.h"
+#include "ir/plan.h"
+
+/* ---- a built case (runner.c) ---- */
+
+typedef struct tuff_case_leaf_info {
+    tuff_tensor *tensor; /* as the case sees it: a variable, or a view into the packed one */
+    double *values;      /* rounded to the leaf's dtype: truth and device start equal */
+    bool grad;
+    double grad_c, grad_k; /* 0: the runner's rule */
+} tuff_case_leaf_info;
+
+/* Something to compare: a result of the case or the gradient of a leaf. */
+typedef struct tuff_case_check {
+    tuff_tensor *tensor; /* what the truth evaluates */
+    tuff_tensor *output; /* what the plan reads back; NULL: read the variable `tensor` itself after the run */
+    double c, k;
+    bool in_loss;
+    int leaf; /* -1, or the leaf whose gradient this is */
+} tuff_case_check;
+
+struct tuff_case_run {
+    tuff_graph *graph;
+    uint64_t seed;
+    const struct tuff_build_options *options;
+    tuff_tensor *pool[TUFF_DTYPE_COUNT]; /* packed: where the leaves of a dtype lie */
+    int64_t pool_used[TUFF_DTYPE_COUNT];
+    tuff_status status; /* the first error that is not the graph's */
+    tuff_arena arena;
+    tuff_case_leaf_info *leaves;
+    size_t n_leaves, leaves_capacity;
+    tuff_case_check *checks; /* results first, then gradients */
+    size_t n_checks, checks_capacity;
+    size_t n_results;
+    tuff_tensor *loss;
+    size_t n_forward; /* nodes up to the loss */
+};
+
+typedef struct tuff_build_options {
+    uint64_t seed;
+    bool backward;
+    /* Not NULL: leaves of a dtype lie inside one variable, with guards between them and off their natural
+     * alignment. Made by tuff_case_pack from a build without it. */
+    const struct tuff_packing *packing;
+} tuff_build_options;
+
+typedef struct tuff_packing {
+    int64_t count[TUFF_DTYPE_COUNT]; /* elements of each dtype's variable; 0: none */
+    bool *own;                       /* by leaf: written in place, so a variable of its own all the same */
+    size_t n_leaves;
+} tuff_packing;
+
+/* Builds the case's graph, its loss and gradients, and marks the outputs. Destroy also after a failure. */
+TUFF_MUST_USE tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *options,
+                                          tuff_case_run **out_run);
+void tuff_case_destroy(tuff_case_run **run);
+/* How the leaves of a built case pack; `own` is freed with tuff_free. */
+TUFF_MUST_USE tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out);
+
+/* The seed of a case: of the suite's seed and its names. */
+uint64_t tuff_case_seed(uint64_t seed, const char *family, const char *name);
+
+/* ---- data (data.c) ---- */
+
+/* Fills values[0..n), each rounded to dtype. */
+void tuff_data_fill(double *values, int64_t n, tuff_dtype dtype, tuff_data data, double a, double b,
+                    uint64_t seed, uint32_t stream);
+/* Conversion between arrays of a dtype and doubles; encoding rounds to nearest even. */
+void tuff_data_encode(tuff_dtype dtype, const double *values, void *bytes, int64_t n);
+void tuff_data_decode(tuff_dtype dtype, const void *bytes, double *values, int64_t n);
+/* The nearest value of dtype: overflow gives infinity; integers are kept. */
+double tuff_data_round(tuff_dtype dtype, double value);
+/* Below this a value of dtype is denormal. */
+double tuff_data_min_normal(tuff_dtype dtype);
+double tuff_data_eps(tuff_dtype dtype);
+
+/* ---- truth (reference.c) ---- */
+
+typedef struct tuff_truth tuff_truth;
+TUFF_MUST_USE tuff_status tuff_truth_create(const tuff_graph *graph, tuff_truth **out_truth);
+void tuff_truth_destroy(tuff_truth **truth);
+/* The memory of a leaf's storage, to be filled before tuff_truth_run. */
+double *tuff_truth_leaf(tuff_truth *truth, const tuff_tensor *leaf);
+/* Evaluates nodes 0..n_nodes. With `stored`, results take the range and precision that storage in their dtype
+ * gives (f16 and bf16 are rounded, f32 overflows); without, all is smooth, for finite differences. */
+TUFF_MUST_USE tuff_status tuff_truth_run(tuff_truth *truth, size_t n_nodes, bool stored);
+/* The value of any tensor evaluated, dense in its logical shape. */
+void tuff_truth_read(const tuff_truth *truth, const tuff_tensor *tensor, double *out);
+/* The last value of a variable's memory: of the last node that wrote it in place. */
+void tuff_truth_read_final(const tuff_truth *truth, const tuff_tensor *variable, double *out);
+/* Writes the leaves of a case, packed or not; `flush`: denormals as zeros, as some devices read them. */
+void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, bool flush);
+
+/* ---- comparison (compare.c) ---- */
+
+typedef struct tuff_match {
+    double worst;    /* units of the bound, of the worst element; HUGE_VAL for a misplaced NaN or Inf */
+    double normwise; /* units of the norm-wise bounds: root mean square and mean of the errors, in bounds */
+    int64_t at;      /* the worst element, its row-major index */
+    double got, want;
+    const char *fault; /* NULL: within the bound; else what is wrong, a constant phrase */
+} tuff_match;
+
+/* |got - want| <= c * eps * sqrt(k) * max(|want|, rms(want)); `other`, if not NULL, is a second truth, and
+ * each element may match either. */
+tuff_match tuff_compare(const double *got, const double *want, const double *other, int64_t n,
+                        tuff_dtype dtype, double c, double k);
+
+/* ---- the finite difference check of a case's backward rules (runner_gradient.c) ---- */
+
+/* Returns the worst disagreement in units of its bound; a failure's text names the leaf. */
+TUFF_MUST_USE tuff_status tuff_gradient_check(const tuff_case_run *run, double *out_worst);
+
+/* ---- guards (guards.c) ---- */
+
+#define TUFF_GUARD_BYTES 256
+/* A quiet NaN in f32, f16 and bf16 alike, and no number that data has. */
+#define TUFF_GUARD_WORD 0x7fc17fc1u
+
+/* Fills with TUFF_GUARD_WORD; size is a multiple of 4. */
+void tuff_guard_fill(void *bytes, uint64_t size);
+
+/* Takes the arena out of a plan: every result and every scratch gets a place of its own in one more variable
+ * (the last), with TUFF_GUARD_BYTES of guard before and after each, so that the harness can fill the memory
+ * before a run and see every stray write after it. */
+TUFF_MUST_USE tuff_status tuff_plan_isolate(tuff_plan *plan);
+/* What a byte of a variable's buffer is for. */
+enum { TUFF_BYTE_GUARD = 0, TUFF_BYTE_INPUT, TUFF_BYTE_RESULT, TUFF_BYTE_SCRATCH };
+/* Sets map[0..size), one of the above per byte, for variable `index` of a plan: what some step writes is a
+ * result, what a leaf holds and none writes an input. */
+void tuff_guard_map(const tuff_plan *plan, uint32_t index, const tuff_case_run *run, uint8_t *map,
+                    uint64_t size);
+
+/* ---- a run on a device (runner_device.c) ---- */
+
+/* Called on each plan before it becomes a program: tests of the harness put faults there. */
+typedef void (*tuff_plan_hook)(tuff_plan *plan, void *context);
+
+typedef struct tuff_run_options {
+    bool isolate; /* tuff_plan_isolate, and its guards */
+    bool no_alias, no_reuse;
+    const int *force_row;
+    tuff_plan_hook hook;
+    void *hook_context;
+} tuff_run_options;
+
+/* Which rows served, and how well: indexed by tuff_rows_index(op, row), row -1 is the host kernel. */
+typedef struct tuff_row_use {
+    uint64_t cases;
+    double worst;
+} tuff_row_use;
+#define TUFF_MAX_ROWS 16
+static inline size_t tuff_rows_index(tuff_op op, int row)
+{
+    return (size_t)op * (TUFF_MAX_ROWS + 1) + (size_t)(row + 1);
+}
+#define TUFF_ROWS_COUNT ((size_t)TUFF_OP_COUNT * (TUFF_MAX_ROWS + 1))
+
+/* What a suite's cases have used. Free with tuff_coverage_free. */
+typedef struct tuff_coverage {
+    tuff_row_use rows[TUFF_ROWS_COUNT];
+    tuff_map pipelines; /* distinct shaders with specialization constants */
+    uint64_t plans, dispatches;
+} tuff_coverage;
+void tuff_coverage_free(tuff_coverage *coverage);
+
+/* Why a case was found wrong: which guard spoke. */
+typedef enum tuff_verdict {
+    TUFF_VERDICT_HELD,
+    TUFF_VERDICT_ERROR,     /* the case cannot be built, planned or run: the status' text says why */
+    TUFF_VERDICT_VALUE,     /* an element beyond its bound */
+    TUFF_VERDICT_BIAS,      /* every element within its bound, but not their norm or mean */
+    TUFF_VERDICT_NONFINITE, /* NaN or Inf in the wrong places */
+    TUFF_VERDICT_UNWRITTEN, /* part of a result keeps the guard pattern */
+    TUFF_VERDICT_STRAY,     /* a write outside of the results */
+    TUFF_VERDICT_INPUT,     /* an input changed */
+    TUFF_VERDICT_REPEAT,    /* three runs differ */
+    TUFF_VERDICT_GRADIENT   /* the backward rule disagrees with finite differences */
+} tuff_verdict;
+const char *tuff_verdict_name(tuff_verdict verdict);
+
+typedef struct tuff_outcome {
+    tuff_verdict verdict;
+    double worst, worst_backward; /* units of the bound */
+    tuff_buf message;             /* of the first fault */
+} tuff_outcome;
+/* Keeps the first fault only. */
+void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char *format, ...)
+    TUFF_PRINTF(3, 4);
+
+/* The truths of a built case, one array per check. */
+typedef struct tuff_expected {
+    double **want;
+    double **other; /* denormals flushed; NULL when there are none */
+    size_t n;
+} tuff_expected;
+TUFF_MUST_USE tuff_status tuff_expected_create(const tuff_case_run *run, tuff_expected *out);
+void tuff_expected_free(tuff_expected *expected);
+
+/* Plans the built case for the device, runs it three times, and adds what it finds to outcome and coverage
+ * (may be NULL). Failures of planning and running are faults of the case. */
+void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_backend_device *device,
+                       const tuff_run_options *options, tuff_outcome *outcome, tuff_coverage *coverage);
+
+/* ---- a case with all its variants (runner_case.c) ---- */
+
+typedef struct tuff_suite {
+    tuff_backend_device *device;
+    uint64_t seed;
+    bool full, backward;
+    tuff_plan_hook hook;
+    void *hook_context;
+    tuff_coverage *coverage; /* or NULL */
+} tuff_suite;
+
+/* The outcome's message is to be freed with tuff_buf_free. */
+void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, const tuff_case *c,
+                     tuff_outcome *outcome);
+
+#endif

@@ -1,0 +1,389 @@
+/* One plan of a case on a device: three runs in guarded memory, compared with the truth. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conform/runner.h"
+
+#define RUNS 3
+
+const char *tuff_verdict_name(tuff_verdict verdict)
+{
+    static const char *const names[] = {[TUFF_VERDICT_HELD] = "held",
+                                        [TUFF_VERDICT_ERROR] = "error",
+                                        [TUFF_VERDICT_VALUE] = "value",
+                                        [TUFF_VERDICT_BIAS] = "bias",
+                                        [TUFF_VERDICT_NONFINITE] = "nonfinite",
+                                        [TUFF_VERDICT_UNWRITTEN] = "unwritten",
+                                        [TUFF_VERDICT_STRAY] = "stray write",
+                                        [TUFF_VERDICT_INPUT] = "input changed",
+                                        [TUFF_VERDICT_REPEAT] = "not repeatable",
+                                        [TUFF_VERDICT_GRADIENT] = "backward rule"};
+    return names[verdict];
+}
+
+void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char *format, ...)
+{
+    if (outcome->verdict != TUFF_VERDICT_HELD) return;
+    outcome->verdict = verdict;
+    char text[768];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tuff_buf_text(&outcome->message, text);
+}
+
+/* ---- expected values ---- */
+
+tuff_status tuff_expected_create(const tuff_case_run *run, tuff_expected *out)
+{
+    *out = (tuff_expected){.n = run->n_checks};
+    bool denormals = false;
+    for (size_t i = 0; i < run->n_leaves; i++) {
+        const tuff_case_leaf_info *leaf = &run->leaves[i];
+        double least = tuff_data_min_normal(leaf->tensor->dtype);
+        for (int64_t e = 0; e < tuff_tensor_count(leaf->tensor); e++)
+            denormals = denormals || (leaf->values[e] != 0 && fabs(leaf->values[e]) < least);
+    }
+    tuff_truth *truth = NULL;
+    TUFF_TRY(tuff_truth_create(run->graph, &truth));
+    tuff_status status = TUFF_OK;
+    for (int pass = 0; pass < (denormals ? 2 : 1); pass++) {
+        double **values = tuff_alloc_array(run->n_checks, sizeof *values);
+        if (values == NULL) {
+            status = tuff_fail_memory("the truth of a case");
+            goto done;
+        }
+        *(pass == 0 ? &out->want : &out->other) = values;
+        tuff_truth_load(truth, run, pass == 1);
+        TUFF_GO(tuff_truth_run(truth, run->graph->n_nodes, true));
+        for (size_t i = 0; i < run->n_checks; i++) {
+            const tuff_tensor *x = run->checks[i].tensor;
+            values[i] = tuff_alloc_array((size_t)tuff_tensor_count(x), sizeof(double));
+            if (values[i] == NULL) {
+                status = tuff_fail_memory("the truth of a case");
+                goto done;
+            }
+            if (run->checks[i].output == NULL)
+                tuff_truth_read_final(truth, x, values[i]);
+            else
+                tuff_truth_read(truth, x, values[i]);
+        }
+    }
+done:
+    tuff_truth_destroy(&truth);
+    return status;
+}
+
+void tuff_expected_free(tuff_expected *expected)
+{
+    for (size_t i = 0; i < expected->n; i++) {
+        if (expected->want != NULL) tuff_free(expected->want[i]);
+        if (expected->other != NULL) tuff_free(expected->other[i]);
+    }
+    tuff_free(expected->want);
+    tuff_free(expected->other);
+    *expected = (tuff_expected){0};
+}
+
+/* ---- a run ---- */
+
+typedef struct memory {
+    tuff_backend_buffer *buffer;
+    uint64_t bytes;                  /* with guards */
+    uint8_t *before, *after, *first; /* contents; `first` of the first run */
+    uint8_t *map;
+} memory;
+
+typedef struct execution {
+    tuff_case_run *run;
+    const tuff_expected *expected;
+    tuff_backend_device *device;
+    const tuff_run_options *options;
+    tuff_outcome *outcome;
+    tuff_plan *plan;
+    tuff_backend_program *program;
+    memory *memory;
+    tuff_backend_buffer **buffers;
+    uint8_t *results, *first_results; /* copies of a readback slot */
+    double worst;
+} execution;
+
+static tuff_status make_plan(execution *e)
+{
+    tuff_plan_options options = {.caps = &e->device->caps,
+                                 .no_alias = e->options->no_alias || e->options->isolate,
+                                 .no_reuse = e->options->no_reuse || e->options->isolate,
+                                 .force_row = e->options->force_row};
+    TUFF_TRY(tuff_plan_create(e->run->graph, &options, &e->plan));
+    for (size_t s = 0; s < e->plan->n_steps; s++)
+        if (e->plan->steps[s].row < 0 && !e->device->caps.is_host)
+            return tuff_fail(TUFF_UNSUPPORTED, "no kernel row of %s serves this device",
+                             e->plan->steps[s].op->name);
+    if (e->options->isolate) TUFF_TRY(tuff_plan_isolate(e->plan));
+    if (e->options->hook != NULL) e->options->hook(e->plan, e->options->hook_context);
+    return TUFF_OK;
+}
+
+static void fill_before(execution *e, uint32_t index)
+{
+    memory *m = &e->memory[index];
+    tuff_guard_fill(m->before, m->bytes);
+    for (size_t i = 0; i < e->run->n_leaves; i++) {
+        const tuff_tensor *x = e->run->leaves[i].tensor;
+        if (x->storage != e->plan->variables[index].tensor) continue;
+        tuff_data_encode(x->dtype, e->run->leaves[i].values,
+                         m->before + (uint64_t)x->offset * tuff_dtype_size(x->dtype), tuff_tensor_count(x));
+    }
+}
+
+static tuff_status make_memory(execution *e)
+{
+    const tuff_plan *plan = e->plan;
+    const tuff_backend *backend = e->device->backend;
+    e->memory = tuff_alloc_array(plan->n_variables, sizeof *e->memory);
+    e->buffers = tuff_alloc_array(plan->n_variables, sizeof(tuff_backend_buffer *));
+    e->results = tuff_alloc(plan->output_bytes);
+    e->first_results = tuff_alloc(plan->output_bytes);
+    if (e->memory == NULL || e->buffers == NULL || e->results == NULL || e->first_results == NULL)
+        return tuff_fail_memory("a conformance run");
+    for (uint32_t i = 0; i < plan->n_variables; i++) {
+        memory *m = &e->memory[i];
+        m->bytes = (plan->variables[i].bytes + 3) / 4 * 4 + TUFF_GUARD_BYTES;
+        m->before = tuff_alloc(m->bytes);
+        m->after = tuff_alloc(m->bytes);
+        m->first = tuff_alloc(m->bytes);
+        m->map = tuff_alloc(m->bytes);
+        if (m->before == NULL || m->after == NULL || m->first == NULL || m->map == NULL)
+            return tuff_fail_memory("a conformance run");
+        fill_before(e, i);
+        tuff_guard_map(plan, i, e->run, m->map, m->bytes);
+        TUFF_TRY(backend->buffer_create(e->device, m->bytes, plan->variables[i].tensor->name, &m->buffer));
+        e->buffers[i] = m->buffer;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status run_once(execution *e)
+{
+    const tuff_backend *backend = e->device->backend;
+    for (uint32_t i = 0; i < e->plan->n_variables; i++)
+        TUFF_TRY(backend->buffer_write(e->device, e->memory[i].buffer, 0, e->memory[i].before,
+                                       e->memory[i].bytes));
+    void *slot = NULL;
+    const void *results = NULL;
+    TUFF_TRY(backend->program_slot(e->device, e->program, &slot));
+    TUFF_TRY(backend->program_run(e->device, e->program));
+    TUFF_TRY(backend->program_wait(e->device, e->program, &results));
+    if (e->plan->output_bytes > 0) memcpy(e->results, results, e->plan->output_bytes);
+    for (uint32_t i = 0; i < e->plan->n_variables; i++)
+        TUFF_TRY(
+            backend->buffer_read(e->device, e->memory[i].buffer, 0, e->memory[i].after, e->memory[i].bytes));
+    return TUFF_OK;
+}
+
+/* Leaves the planner's memory full of NaN: what a kernel then forgets to write is seen. */
+static tuff_status poison(execution *e)
+{
+    for (uint32_t i = 0; i < e->plan->n_variables; i++)
+        if (tuff_dtype_is_float(e->plan->variables[i].tensor->dtype))
+            tuff_guard_fill(e->memory[i].before, e->memory[i].bytes);
+    tuff_status status = run_once(e);
+    for (uint32_t i = 0; i < e->plan->n_variables; i++)
+        fill_before(e, i);
+    return status;
+}
+
+/* ---- what is found ---- */
+
+static const char *check_name(const execution *e, size_t index, char text[64])
+{
+    const tuff_case_check *check = &e->run->checks[index];
+    if (check->leaf >= 0)
+        snprintf(text, 64, "gradient of leaf %d", check->leaf);
+    else
+        snprintf(text, 64, "result %zu", index);
+    return text;
+}
+
+/* The bytes of a check's tensor after the run. */
+static const uint8_t *find_bytes(const execution *e, const tuff_case_check *check)
+{
+    const tuff_plan *plan = e->plan;
+    for (size_t i = 0; check->output != NULL && i < plan->n_outputs; i++)
+        if (plan->outputs[i].tensor == check->output) return e->results + plan->outputs[i].offset;
+    for (uint32_t i = 0; check->output == NULL && i < plan->n_variables; i++)
+        if (plan->variables[i].tensor == check->tensor) return e->memory[i].after;
+    return NULL;
+}
+
+static bool keeps_guard(const uint8_t *bytes, int64_t at, tuff_dtype dtype)
+{
+    uint32_t word = TUFF_GUARD_WORD;
+    unsigned size = tuff_dtype_size(dtype);
+    return memcmp(bytes + (uint64_t)at * size, &word, size) == 0;
+}
+
+static void place_text(const tuff_tensor *x, int64_t at, char text[96])
+{
+    int n = snprintf(text, 96, "[");
+    int64_t left[TUFF_MAX_RANK];
+    for (int i = x->shape.rank - 1; i >= 0; i--) {
+        left[i] = at % x->shape.dim[i];
+        at /= x->shape.dim[i];
+    }
+    for (int i = 0; i < x->shape.rank; i++)
+        n += snprintf(text + n, 96 - (size_t)n, i == 0 ? "%lld" : ", %lld", (long long)left[i]);
+    snprintf(text + n, 96 - (size_t)n, "]");
+}
+
+static void check_values(execution *e, size_t index)
+{
+    const tuff_case_check *check = &e->run->checks[index];
+    const tuff_tensor *x = check->tensor;
+    int64_t n = tuff_tensor_count(x);
+    const uint8_t *bytes = find_bytes(e, check);
+    double *got = tuff_alloc_array((size_t)n, sizeof *got);
+    if (bytes == NULL || got == NULL) {
+        tuff_outcome_fault(e->outcome, TUFF_VERDICT_ERROR, "result %zu is not among the plan's outputs",
+                           index);
+        tuff_free(got);
+        return;
+    }
+    tuff_data_decode(x->dtype, bytes, got, n);
+    tuff_match match = tuff_compare(got, e->expected->want[index],
+                                    e->expected->other != NULL ? e->expected->other[index] : NULL, n,
+                                    x->dtype, check->c, check->k);
+    tuff_free(got);
+    double units = match.worst > match.normwise ? match.worst : match.normwise;
+    if (units > e->worst) e->worst = units;
+    double *worst = check->leaf >= 0 ? &e->outcome->worst_backward : &e->outcome->worst;
+    if (units > *worst) *worst = units;
+    if (match.fault == NULL) return;
+    char name[64], place[96];
+    place_text(x, match.at, place);
+    tuff_verdict verdict = TUFF_VERDICT_VALUE;
+    if (isinf(match.worst) && keeps_guard(bytes, match.at, x->dtype) && !isnan(match.want))
+        verdict = TUFF_VERDICT_UNWRITTEN;
+    else if (isinf(match.worst) && (!isfinite(match.got) || !isfinite(match.want)))
+        verdict = TUFF_VERDICT_NONFINITE;
+    else if (match.worst <= 1)
+        verdict = TUFF_VERDICT_BIAS;
+    tuff_outcome_fault(
+        e->outcome, verdict, "%s at %s: got %.9g, want %.9g, %s%s (%.3g units, norm-wise %.3g)",
+        check_name(e, index, name), place, match.got, match.want, match.fault,
+        verdict == TUFF_VERDICT_UNWRITTEN ? ", left unwritten or read from outside the inputs" : "",
+        match.worst, match.normwise);
+}
+
+static void check_guards(execution *e, uint32_t index)
+{
+    const memory *m = &e->memory[index];
+    if (memcmp(m->before, m->after, m->bytes) == 0) return;
+    for (uint64_t at = 0; at < m->bytes; at++) {
+        if (m->before[at] == m->after[at] || m->map[at] >= TUFF_BYTE_RESULT) continue;
+        const char *name = e->plan->variables[index].tensor->name;
+        if (m->map[at] == TUFF_BYTE_INPUT)
+            tuff_outcome_fault(e->outcome, TUFF_VERDICT_INPUT, "byte %llu of the input %s was changed",
+                               (unsigned long long)at, name);
+        else
+            tuff_outcome_fault(e->outcome, TUFF_VERDICT_STRAY,
+                               "byte %llu of %s (%llu bytes) was written, where no result lies",
+                               (unsigned long long)at, name,
+                               (unsigned long long)e->plan->variables[index].bytes);
+        return;
+    }
+}
+
+static void check_repeat(execution *e, int turn)
+{
+    bool same = memcmp(e->results, e->first_results, e->plan->output_bytes) == 0;
+    for (uint32_t i = 0; same && i < e->plan->n_variables; i++) {
+        const memory *m = &e->memory[i];
+        if (memcmp(m->after, m->first, m->bytes) == 0) continue;
+        for (uint64_t at = 0; same && at < m->bytes; at++)
+            same = m->after[at] == m->first[at] || m->map[at] == TUFF_BYTE_SCRATCH;
+    }
+    if (!same)
+        tuff_outcome_fault(e->outcome, TUFF_VERDICT_REPEAT,
+                           "run %d gave other bits than run 1 of the same program", turn + 1);
+}
+
+static tuff_status execute(execution *e)
+{
+    TUFF_TRY(make_plan(e));
+    TUFF_TRY(make_memory(e));
+    TUFF_TRY(e->device->backend->program_create(e->device, e->plan, e->buffers, &e->program));
+    if (!e->options->isolate) TUFF_TRY(poison(e));
+    for (int turn = 0; turn < RUNS; turn++) {
+        TUFF_TRY(run_once(e));
+        if (turn > 0) {
+            check_repeat(e, turn);
+            continue;
+        }
+        memcpy(e->first_results, e->results, e->plan->output_bytes);
+        for (uint32_t i = 0; i < e->plan->n_variables; i++)
+            memcpy(e->memory[i].first, e->memory[i].after, e->memory[i].bytes);
+        for (uint32_t i = 0; i < e->plan->n_variables; i++)
+            check_guards(e, i);
+        for (size_t i = 0; i < e->run->n_checks; i++)
+            check_values(e, i);
+    }
+    return TUFF_OK;
+}
+
+static bool count_pipelines(tuff_coverage *coverage, const tuff_launch *launch)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < launch->n; i++) {
+        const tuff_dispatch *d = launch->dispatches[i];
+        uint32_t key[TUFF_MAX_SPEC + 1] = {(uint32_t)d->shader};
+        memcpy(key + 1, d->spec, (size_t)d->n_spec * sizeof *key);
+        ok = tuff_map_put(&coverage->pipelines, key, (size_t)(d->n_spec + 1) * sizeof *key, 1);
+        coverage->dispatches++;
+    }
+    return ok;
+}
+
+static void cover(execution *e, tuff_coverage *coverage)
+{
+    coverage->plans++;
+    for (size_t s = 0; s < e->plan->n_steps; s++) {
+        const tuff_plan_step *step = &e->plan->steps[s];
+        tuff_row_use *use = &coverage->rows[tuff_rows_index(step->node->op, step->row)];
+        use->cases++;
+        if (e->worst > use->worst) use->worst = e->worst;
+        if (step->launch != NULL && !count_pipelines(coverage, step->launch))
+            tuff_outcome_fault(e->outcome, TUFF_VERDICT_ERROR, "out of memory while counting pipelines");
+    }
+}
+
+void tuff_coverage_free(tuff_coverage *coverage)
+{
+    tuff_map_free(&coverage->pipelines);
+}
+
+void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_backend_device *device,
+                       const tuff_run_options *options, tuff_outcome *outcome, tuff_coverage *coverage)
+{
+    execution e = {
+        .run = run, .expected = expected, .device = device, .options = options, .outcome = outcome};
+    tuff_status status = execute(&e);
+    if (status != TUFF_OK) tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
+    if (status == TUFF_OK && coverage != NULL) cover(&e, coverage);
+    const tuff_backend *backend = device->backend;
+    if (e.program != NULL) backend->program_destroy(device, &e.program);
+    for (size_t i = 0; e.memory != NULL && i < e.plan->n_variables; i++) {
+        if (e.memory[i].buffer != NULL) backend->buffer_destroy(device, &e.memory[i].buffer);
+        tuff_free(e.memory[i].before);
+        tuff_free(e.memory[i].after);
+        tuff_free(e.memory[i].first);
+        tuff_free(e.memory[i].map);
+    }
+    tuff_free(e.memory);
+    tuff_free(e.buffers);
+    tuff_free(e.results);
+    tuff_free(e.first_results);
+    tuff_plan_destroy(&e.plan);
+}

@@ -1,0 +1,97 @@
+/* Backward rules against central differences of the reference, in double. */
+#include <math.h>
+
+#include "base/rng.h"
+#include "conform/runner.h"
+
+#define DIRECTIONS 2
+/* The five-point formula's truncation is h^4 f'/30 of the fifth derivative, its rounding about 1e-16 |f| / h:
+ * both near 1e-12 at this step, far below the tolerance. */
+#define STEP      1e-3
+#define TOLERANCE 1e-6
+
+typedef struct checker {
+    const tuff_case_run *run;
+    tuff_truth *truth;
+    double *gradient, *direction;
+    double worst;
+} checker;
+
+static tuff_status loss_at(checker *k, const tuff_case_leaf_info *leaf, double step, double *out)
+{
+    tuff_truth_load(k->truth, k->run, false);
+    double *values = tuff_truth_leaf(k->truth, leaf->tensor) + leaf->tensor->offset;
+    for (int64_t i = 0; i < tuff_tensor_count(leaf->tensor); i++)
+        values[i] += step * k->direction[i];
+    TUFF_TRY(tuff_truth_run(k->truth, k->run->n_forward, false));
+    tuff_truth_read(k->truth, k->run->loss, out);
+    return TUFF_OK;
+}
+
+static tuff_status check_direction(checker *k, const tuff_case_leaf_info *leaf, size_t index, uint32_t turn)
+{
+    int64_t n = tuff_tensor_count(leaf->tensor);
+    double size = 0, along = 0, norm = 0;
+    for (int64_t i = 0; i < n; i++)
+        size += leaf->values[i] * leaf->values[i];
+    size = sqrt(size / (double)n);
+    if (!(size > 0)) size = 1;
+    for (int64_t i = 0; i < n; i++) {
+        k->direction[i] = size * tuff_rng_normal(k->run->seed, (uint64_t)i, 2 + turn, TUFF_STREAM_CONFORM);
+        double term = k->gradient[i] * k->direction[i];
+        along += term;
+        norm += term * term;
+    }
+    double f[4];
+    const double at[4] = {STEP, -STEP, 2 * STEP, -2 * STEP};
+    for (int i = 0; i < 4; i++)
+        TUFF_TRY(loss_at(k, leaf, at[i], &f[i]));
+    double measured = (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * STEP);
+    double bound = TOLERANCE * (fabs(along) + sqrt(norm)) + 1e-10 * fabs(f[0]) + 1e-300;
+    double units = fabs(measured - along) / bound;
+    if (!(units <= k->worst)) k->worst = units;
+    if (units <= 1) return TUFF_OK;
+    return tuff_fail(
+        TUFF_INTERNAL,
+        "the backward rule gives %.9g along a random direction of leaf %zu, finite differences give %.9g "
+        "(%.3g times the tolerance)",
+        along, index, measured, units);
+}
+
+static tuff_status check_leaf(checker *k, const tuff_case_check *check)
+{
+    const tuff_case_leaf_info *leaf = &k->run->leaves[check->leaf];
+    int64_t n = tuff_tensor_count(leaf->tensor);
+    k->gradient = tuff_alloc_array((size_t)n, sizeof(double));
+    k->direction = tuff_alloc_array((size_t)n, sizeof(double));
+    tuff_status status = TUFF_OK;
+    if (k->gradient == NULL || k->direction == NULL) {
+        status = tuff_fail_memory("a gradient check");
+    } else {
+        tuff_truth_load(k->truth, k->run, false);
+        status = tuff_truth_run(k->truth, k->run->graph->n_nodes, false);
+        tuff_truth_read(k->truth, check->tensor, k->gradient);
+        bool finite = true;
+        for (int64_t i = 0; i < n; i++)
+            finite = finite && isfinite(k->gradient[i]) && isfinite(leaf->values[i]);
+        for (uint32_t turn = 0; finite && turn < DIRECTIONS && status == TUFF_OK; turn++)
+            status = check_direction(k, leaf, (size_t)check->leaf, turn);
+    }
+    tuff_free(k->gradient);
+    tuff_free(k->direction);
+    return status;
+}
+
+tuff_status tuff_gradient_check(const tuff_case_run *run, double *out_worst)
+{
+    *out_worst = 0;
+    if (run->loss == NULL) return TUFF_OK;
+    checker k = {.run = run};
+    TUFF_TRY(tuff_truth_create(run->graph, &k.truth));
+    tuff_status status = TUFF_OK;
+    for (size_t i = run->n_results; i < run->n_checks && status == TUFF_OK; i++)
+        status = check_leaf(&k, &run->checks[i]);
+    tuff_truth_destroy(&k.truth);
+    *out_worst = k.worst;
+    return status;
+}
