@@ -14,7 +14,8 @@ typedef struct cpu_program {
     tuff_backend_program base;
     tuff_arena arena; /* the pointer tables below */
     cpu_step *steps;
-    void **blocks; /* arena blocks */
+    const void **outputs; /* where each output lies: in the arena, or in a variable updated in place */
+    void **blocks;        /* arena blocks */
     void *slot, *results;
     tuff_step_time *times;
 } cpu_program;
@@ -52,6 +53,10 @@ static tuff_status resolve_steps(cpu_program *program, tuff_backend_buffer *cons
             to->out[i] = resolve(program, variables, &from->out[i]);
         to->scratch = resolve(program, variables, &from->scratch);
     }
+    program->outputs = tuff_arena_array(&program->arena, plan->n_outputs + 1, sizeof *program->outputs);
+    if (!program->outputs) return tuff_fail_memory("a program");
+    for (size_t i = 0; i < plan->n_outputs; i++)
+        program->outputs[i] = resolve(program, variables, &plan->outputs[i].location);
     return TUFF_OK;
 }
 
@@ -129,9 +134,7 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
     }
     for (size_t i = 0; i < plan->n_outputs; i++) {
         const tuff_plan_output *output = &plan->outputs[i];
-        memcpy((char *)program->results + output->offset,
-               (const char *)program->blocks[output->location.index] + output->location.offset,
-               (size_t)output->bytes);
+        memcpy((char *)program->results + output->offset, program->outputs[i], (size_t)output->bytes);
     }
     tuff_cpu_device *cpu = (tuff_cpu_device *)device;
     __atomic_fetch_add(&cpu->stats.dispatches, plan->n_steps, __ATOMIC_RELAXED);
