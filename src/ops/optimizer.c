@@ -1,0 +1,261 @@
+/* Gradient accumulation, the global norm, and AdamW, all in place on variables. */
+#include "ops/optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ops/support.h"
+
+int64_t tuff_chunks_of(const tuff_node *node, int i)
+{
+    return (tuff_tensor_count(node->in[i]) + TUFF_OPTIMIZER_CHUNK - 1) / TUFF_OPTIMIZER_CHUNK;
+}
+
+/* ---- accumulate ---- */
+
+static tuff_status infer_accumulate(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    TUFF_TRY(tuff_expect_dense(node, 0, "the accumulator", NULL));
+    return tuff_expect_dense(node, 1, "x", &node->in[0]->shape);
+}
+
+static void reference_accumulate(const tuff_node *node, const double *const *in, double *const *out)
+{
+    int64_t n = tuff_tensor_count(node->out[0]);
+    for (int64_t i = 0; i < n; i++)
+        out[0][i] = in[0][i] + in[1][i];
+}
+
+const tuff_op_info tuff_op_accumulate = {
+    .name = "accumulate",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .in_place = {1},
+    .infer = infer_accumulate,
+    .reference = reference_accumulate,
+    .cpu = tuff_accumulate_host,
+    .cost = tuff_cost_elementwise,
+};
+
+tuff_tensor *tuff_accumulate(tuff_graph *g, tuff_tensor *accumulator, tuff_tensor *x)
+{
+    return tuff_graph_node(g, TUFF_OP_accumulate, (tuff_tensor *[]){accumulator, tuff_dense(g, x)}, 2, NULL);
+}
+
+/* ---- the global norm ---- */
+
+static tuff_status infer_grad_norm(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    const tuff_shape scalar = {0, {1, 1, 1, 1}};
+    for (int i = 0; i < node->n_in; i++)
+        TUFF_TRY(tuff_expect_dense(node, i, "a gradient", NULL));
+    tuff_set_out(node, 0, &scalar, TUFF_F32);
+    return TUFF_OK;
+}
+
+static void reference_grad_norm(const tuff_node *node, const double *const *in, double *const *out)
+{
+    double sum = 0;
+    for (int i = 0; i < node->n_in; i++) {
+        int64_t n = tuff_tensor_count(node->in[i]);
+        for (int64_t k = 0; k < n; k++)
+            sum += in[i][k] * in[i][k];
+    }
+    out[0][0] = sqrt(sum);
+}
+
+static tuff_cost cost_grad_norm(const tuff_node *node)
+{
+    tuff_cost cost = tuff_cost_elementwise(node);
+    cost.flops = cost.bytes / 2; /* a product and a sum per element of 4 bytes */
+    return cost;
+}
+
+const tuff_op_info tuff_op_grad_norm = {
+    .name = "grad_norm",
+    .min_in = 1,
+    .max_in = TUFF_VARIADIC,
+    .n_out = 1,
+    .infer = infer_grad_norm,
+    .reference = reference_grad_norm,
+    .cpu = tuff_grad_norm_host,
+    .cpu_scratch = tuff_grad_norm_scratch,
+    .cost = cost_grad_norm,
+};
+
+tuff_tensor *tuff_grad_norm(tuff_graph *g, tuff_tensor *const *grads, size_t n)
+{
+    if (n == 0 || n >= TUFF_VARIADIC)
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
+                               "grad_norm: needs at least one gradient and less than %d, but got %zu",
+                               TUFF_VARIADIC, n);
+    tuff_tensor **in = tuff_arena_array(&g->arena, n, sizeof *in);
+    if (in == NULL)
+        return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of memory for the gradients of a norm");
+    for (size_t i = 0; i < n; i++)
+        in[i] = tuff_dense(g, grads[i]);
+    return tuff_graph_node(g, TUFF_OP_grad_norm, in, (int)n, NULL);
+}
+
+/* ---- the step counter ---- */
+
+static tuff_status check_params(const tuff_node *node)
+{
+    const tuff_adamw_params *p = &node->attrs.adamw;
+    bool betas = p->beta1 >= 0 && p->beta1 < 1 && p->beta2 >= 0 && p->beta2 < 1;
+    bool rest = p->eps >= 0 && p->weight_decay >= 0 && p->max_grad_norm >= 0;
+    if (betas && rest) return TUFF_OK;
+    return tuff_fail(
+        TUFF_INVALID_ARGUMENT,
+        "%s: betas must be at least 0 and less than 1, and eps, weight decay and the largest norm at least 0, "
+        "but they are %g, %g, %g, %g, %g",
+        tuff_op_name(node->op), p->beta1, p->beta2, p->eps, p->weight_decay, p->max_grad_norm);
+}
+
+static tuff_status check_state(const tuff_node *node, int norm, int state)
+{
+    const tuff_shape scalar = {0, {1, 1, 1, 1}}, four = {1, {4, 1, 1, 1}};
+    TUFF_TRY(tuff_expect_dense(node, norm, "the norm", &scalar));
+    return tuff_expect_dense(node, state, "the optimizer's state", &four);
+}
+
+static tuff_status infer_optimizer_step(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    TUFF_TRY(check_state(node, 1, 0));
+    return check_params(node);
+}
+
+static void reference_optimizer_step(const tuff_node *node, const double *const *in, double *const *out)
+{
+    const tuff_adamw_params *p = &node->attrs.adamw;
+    memcpy(out[0], in[0], 4 * sizeof(double));
+    if (!isfinite(in[1][0])) {
+        out[0][1] += 1;
+        return;
+    }
+    out[0][0] += 1;
+    out[0][2] = 1 - pow(p->beta1, out[0][0]);
+    out[0][3] = 1 - pow(p->beta2, out[0][0]);
+}
+
+const tuff_op_info tuff_op_optimizer_step = {
+    .name = "optimizer_step",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .in_place = {1},
+    .infer = infer_optimizer_step,
+    .reference = reference_optimizer_step,
+    .cpu = tuff_optimizer_step_host,
+    .cost = tuff_cost_elementwise,
+};
+
+tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor *norm,
+                                 const tuff_adamw_params *params)
+{
+    tuff_attrs attrs = {.adamw = *params};
+    return tuff_graph_node(g, TUFF_OP_optimizer_step, (tuff_tensor *[]){state, norm}, 2, &attrs);
+}
+
+/* ---- AdamW ---- */
+
+static tuff_status infer_adamw(tuff_graph *g, tuff_node *node)
+{
+    const tuff_shape scalar = {0, {1, 1, 1, 1}};
+    int slots = (node->n_in - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE;
+    TUFF_TRY(tuff_expect_dense(node, 0, "the learning rate", &scalar));
+    TUFF_TRY(check_state(node, 1, 2));
+    TUFF_TRY(check_params(node));
+    int *in_place_of = tuff_arena_array(&g->arena, 3 * (size_t)slots, sizeof *in_place_of);
+    if (in_place_of == NULL) return tuff_fail_memory("the slots of an optimizer step");
+    for (int i = 0; i < slots; i++) {
+        int at = TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
+        const tuff_shape *shape = &node->in[at]->shape;
+        TUFF_TRY(tuff_expect_dense(node, at, "a parameter", NULL));
+        TUFF_TRY(tuff_expect_dense(node, at + 1, "the gradient of a parameter", shape));
+        TUFF_TRY(tuff_expect_dense(node, at + 2, "the first moment of a parameter", shape));
+        TUFF_TRY(tuff_expect_dense(node, at + 3, "the second moment of a parameter", shape));
+        in_place_of[3 * i] = at;
+        in_place_of[3 * i + 1] = at + 2;
+        in_place_of[3 * i + 2] = at + 3;
+    }
+    return tuff_infer_in_place(g, node, in_place_of, 3 * slots);
+}
+
+static void reference_adamw(const tuff_node *node, const double *const *in, double *const *out)
+{
+    const tuff_adamw_params *a = &node->attrs.adamw;
+    double lr = in[0][0], norm = in[1][0], c1 = in[2][2], c2 = in[2][3];
+    double clip = a->max_grad_norm > 0 ? fmin(1, a->max_grad_norm / (norm + 1e-6)) : 1;
+    for (int i = 0; i < node->n_out / 3; i++) {
+        int at = TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
+        const double *p = in[at], *grad = in[at + 1], *m = in[at + 2], *v = in[at + 3];
+        double *new_p = out[3 * i], *new_m = out[3 * i + 1], *new_v = out[3 * i + 2];
+        int64_t n = tuff_tensor_count(node->in[at]);
+        double keep = node->decay[i] ? 1 - lr * a->weight_decay : 1;
+        for (int64_t k = 0; k < n; k++) {
+            new_p[k] = p[k];
+            new_m[k] = m[k];
+            new_v[k] = v[k];
+            if (!isfinite(norm)) continue;
+            double g = grad[k] * clip;
+            new_m[k] = a->beta1 * m[k] + (1 - a->beta1) * g;
+            new_v[k] = a->beta2 * v[k] + (1 - a->beta2) * g * g;
+            new_p[k] = p[k] * keep - lr / c1 * new_m[k] / (sqrt(new_v[k]) / sqrt(c2) + a->eps);
+        }
+    }
+}
+
+static tuff_cost cost_adamw(const tuff_node *node)
+{
+    tuff_cost cost = tuff_cost_elementwise(node);
+    cost.flops = cost.bytes / 2; /* 14 operations per element of 7 * 4 bytes */
+    return cost;
+}
+
+const tuff_op_info tuff_op_adamw = {
+    .name = "adamw",
+    .min_in = TUFF_ADAMW_FIRST + TUFF_ADAMW_STRIDE,
+    .max_in = TUFF_VARIADIC,
+    .n_out = 0,
+    .infer = infer_adamw,
+    .reference = reference_adamw,
+    .cpu = tuff_adamw_host,
+    .cost = cost_adamw,
+};
+
+void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,
+                tuff_tensor *state, const tuff_adamw_params *params)
+{
+    if (n == 0 || n >= (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE) {
+        tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
+                        "adamw: needs at least one slot and less than %d, but got %zu",
+                        (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE, n);
+        return;
+    }
+    size_t count = TUFF_ADAMW_FIRST + n * TUFF_ADAMW_STRIDE;
+    tuff_tensor **in = tuff_arena_array(&g->arena, count, sizeof *in);
+    bool *decay = tuff_arena_array(&g->arena, n, sizeof *decay);
+    if (in == NULL || decay == NULL) {
+        tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of memory for the slots of an optimizer step");
+        return;
+    }
+    in[0] = lr;
+    in[1] = norm;
+    in[2] = state;
+    for (size_t i = 0; i < n; i++) {
+        tuff_tensor **slot = in + TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
+        slot[0] = slots[i].param;
+        slot[1] = tuff_dense(g, slots[i].grad);
+        slot[2] = slots[i].m;
+        slot[3] = slots[i].v;
+        decay[i] = slots[i].decay;
+    }
+    tuff_attrs attrs = {.adamw = *params};
+    tuff_tensor *first = tuff_graph_node(g, TUFF_OP_adamw, in, (int)count, &attrs);
+    if (first != NULL) first->producer->decay = decay;
+}
