@@ -17,6 +17,8 @@ typedef struct tuff_mapping {
 } tuff_mapping;
 TUFF_MUST_USE tuff_status tuff_map_file(const char *path, tuff_mapping *out);
 void tuff_unmap_file(tuff_mapping *mapping);
+/* Lets the pages of a mapping go until they are read again: they no longer count as this process's memory. */
+void tuff_mapping_release_pages(const tuff_mapping *mapping);
 
 /* Reads a whole file (also a pipe); fails past `limit` bytes. */
 TUFF_MUST_USE tuff_status tuff_read_file(const char *path, size_t limit, tuff_buf *out);

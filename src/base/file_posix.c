@@ -1,4 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise: glibc's posix_madvise(DONTNEED) does nothing */
 #include "base/file.h"
 
 #include <errno.h>
@@ -49,6 +50,11 @@ tuff_status tuff_map_file(const char *path, tuff_mapping *out)
     }
     close(fd);
     return status;
+}
+
+void tuff_mapping_release_pages(const tuff_mapping *mapping)
+{
+    if (mapping->size > 0) madvise((void *)(uintptr_t)mapping->data, mapping->size, MADV_DONTNEED);
 }
 
 void tuff_unmap_file(tuff_mapping *mapping)

@@ -39,6 +39,12 @@ tuff_status tuff_weights_create(tuff_weights **out_weights)
     return *out_weights ? TUFF_OK : tuff_fail_memory("a list of tensors");
 }
 
+void tuff_weights_release_pages(const tuff_weights *weights)
+{
+    for (size_t i = 0; i < weights->mapping_count; i++)
+        tuff_mapping_release_pages(&weights->mappings[i]);
+}
+
 void tuff_weights_destroy(tuff_weights **weights)
 {
     tuff_weights *w = *weights;

@@ -63,6 +63,14 @@ static tuff_tensor *new_tensor(tuff_graph *g, tuff_tensor_kind kind)
     return x;
 }
 
+tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_tensors; i++)
+        if (g->tensors[i]->kind != TUFF_TENSOR_RESULT && strcmp(g->tensors[i]->name, name) == 0)
+            return g->tensors[i];
+    return NULL;
+}
+
 static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name, tuff_dtype dtype, int rank,
                          const int64_t *dims)
 {
@@ -78,9 +86,8 @@ static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name,
                                    "%s: axis %d has length %lld, expected at least 1 and a "
                                    "tensor that fits memory",
                                    name, i, (long long)dims[i]);
-    for (size_t i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i]->kind != TUFF_TENSOR_RESULT && strcmp(g->tensors[i]->name, name) == 0)
-            return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "two leaves of a graph are called \"%s\"", name);
+    if (tuff_graph_leaf(g, name))
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "two leaves of a graph are called \"%s\"", name);
     tuff_tensor *x = new_tensor(g, kind);
     if (!x) return NULL;
     x->dtype = dtype;

@@ -110,6 +110,9 @@ struct tuff_graph {
  * outputs, what infer set). Returns the first output, NULL when the graph has failed. `attrs` may be NULL. */
 tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in, const tuff_attrs *attrs);
 
+/* The input or variable of this name; NULL when there is none. */
+tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name);
+
 /* Records the graph's first error, with the text as in tuff_fail; returns NULL for `return tuff_graph_fail(...)`. */
 tuff_tensor *tuff_graph_fail(tuff_graph *g, tuff_status status, const char *format, ...) TUFF_PRINTF(3, 4);
 

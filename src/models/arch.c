@@ -1,0 +1,86 @@
+#include "models/arch.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const tuff_arch *const archs[] = {
+#define TUFF_ARCH(name) &tuff_arch_##name,
+#include "models/archs.def"
+#undef TUFF_ARCH
+};
+enum { N_ARCHS = sizeof archs / sizeof archs[0] };
+
+const tuff_arch *tuff_arch_by_model_type(const char *model_type)
+{
+    for (int i = 0; i < N_ARCHS; i++)
+        if (strcmp(archs[i]->name, model_type) == 0) return archs[i];
+    return NULL;
+}
+
+const tuff_arch *tuff_arch_by_gguf(const char *architecture)
+{
+    for (int i = 0; i < N_ARCHS; i++)
+        if (strcmp(archs[i]->gguf, architecture) == 0) return archs[i];
+    return NULL;
+}
+
+const char *tuff_arch_names(void)
+{
+    return ""
+#define TUFF_ARCH(name) #name " "
+#include "models/archs.def"
+#undef TUFF_ARCH
+        ;
+}
+
+void tuff_params_add(tuff_params *params, const char *name, const char *gguf, int layer, int rank, int64_t d0,
+                     int64_t d1, unsigned flags, int64_t rope_heads)
+{
+    if (params->failed ||
+        !tuff_grow((void **)&params->items, params->count, &params->capacity, sizeof *params->items)) {
+        params->failed = true;
+        return;
+    }
+    tuff_param p = {.rank = rank, .shape = {d0, d1}, .flags = flags, .rope_heads = rope_heads};
+    char text[256];
+    snprintf(text, sizeof text, name, layer);
+    p.name = tuff_arena_strdup(&params->arena, text);
+    snprintf(text, sizeof text, gguf, layer);
+    p.gguf = tuff_arena_strdup(&params->arena, text);
+    params->failed = !p.name || !p.gguf;
+    if (!params->failed) params->items[params->count++] = p;
+}
+
+static tuff_status check_range(const char *where, const char *key, int64_t value, int64_t most)
+{
+    if (value >= 1 && value <= most) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %lld, expected 1 to %lld", where, key, (long long)value,
+                     (long long)most);
+}
+
+tuff_status tuff_config_check(const tuff_config *c, const char *where)
+{
+    TUFF_TRY(check_range(where, "vocab_size", c->vocab_size, 1 << 24));
+    TUFF_TRY(check_range(where, "hidden_size", c->hidden_size, 1 << 20));
+    TUFF_TRY(check_range(where, "num_hidden_layers", c->layers, 4096));
+    TUFF_TRY(check_range(where, "num_attention_heads", c->heads, 4096));
+    TUFF_TRY(check_range(where, "num_key_value_heads", c->kv_heads, 4096));
+    TUFF_TRY(check_range(where, "head_dim", c->head_dim, 4096));
+    TUFF_TRY(check_range(where, "intermediate_size", c->intermediate_size, 1 << 24));
+    TUFF_TRY(check_range(where, "max_position_embeddings", c->max_positions, 1 << 28));
+    if (c->heads % c->kv_heads)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: %lld attention heads cannot share %lld key/value heads; expected a multiple",
+                         where, (long long)c->heads, (long long)c->kv_heads);
+    if (!(c->norm_eps > 0 && c->norm_eps < 1))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: the norm epsilon is %g, expected more than 0 and less than 1",
+                         where, c->norm_eps);
+    if (c->rope_theta != 0 && !(c->rope_theta >= 1 && c->rope_theta < 1e12))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: rope_theta is %g, expected 1 to 1e12", where, c->rope_theta);
+    if (c->rope_theta != 0 && c->head_dim % 2)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: head_dim is %lld; rotary embeddings turn pairs and need an even one", where,
+                         (long long)c->head_dim);
+    return TUFF_OK;
+}

@@ -1,0 +1,175 @@
+/* GPT-2 (Radford et al. 2019): learned positions, LayerNorm before each block, one fused query/key/value
+ * projection. */
+#include <string.h>
+
+#include "models/net.h"
+
+static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
+{
+    const char *activation = "gelu_new";
+    c->vocab_size = 50257;
+    c->max_positions = 1024;
+    c->hidden_size = 768;
+    c->layers = c->heads = 12;
+    c->norm_eps = 1e-5;
+    c->tied = true;
+    bool scale = true, by_layer = false;
+    TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
+    TUFF_TRY(tuff_json_int(json, "n_positions", where, &c->max_positions));
+    TUFF_TRY(tuff_json_int(json, "n_embd", where, &c->hidden_size));
+    TUFF_TRY(tuff_json_int(json, "n_layer", where, &c->layers));
+    TUFF_TRY(tuff_json_int(json, "n_head", where, &c->heads));
+    TUFF_TRY(tuff_json_number(json, "layer_norm_epsilon", where, &c->norm_eps));
+    TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
+    TUFF_TRY(tuff_json_bool(json, "scale_attn_weights", where, &scale));
+    TUFF_TRY(tuff_json_bool(json, "scale_attn_by_inverse_layer_idx", where, &by_layer));
+    TUFF_TRY(tuff_json_text(json, "activation_function", where, &activation));
+    c->intermediate_size = 4 * c->hidden_size;
+    TUFF_TRY(tuff_json_int(json, "n_inner", where, &c->intermediate_size));
+    c->gelu_erf = strcmp(activation, "gelu") == 0;
+    if (!c->gelu_erf && strcmp(activation, "gelu_new") != 0 && strcmp(activation, "gelu_pytorch_tanh") != 0)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: activation_function is \"%s\"; Tuff knows gelu_new, gelu_pytorch_tanh and "
+                         "gelu",
+                         where, activation);
+    if (!scale || by_layer)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: scale_attn_weights must be true and scale_attn_by_inverse_layer_idx false",
+                         where);
+    c->kv_heads = c->heads;
+    if (c->heads > 0 && c->hidden_size % c->heads)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: n_embd %lld is no multiple of n_head %lld", where,
+                         (long long)c->hidden_size, (long long)c->heads);
+    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
+    c->qkv_bias = c->out_bias = c->mlp_bias = true;
+    return TUFF_OK;
+}
+
+static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
+{
+    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.context_length", &c->max_positions));
+    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.embedding_length", &c->hidden_size));
+    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.block_count", &c->layers));
+    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.attention.head_count", &c->heads));
+    c->intermediate_size = 4 * c->hidden_size;
+    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.feed_forward_length", &c->intermediate_size));
+    c->norm_eps = 1e-5;
+    TUFF_TRY(tuff_gguf_number(gguf, "gpt2.attention.layer_norm_epsilon", &c->norm_eps));
+    c->kv_heads = c->heads;
+    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
+    c->qkv_bias = c->out_bias = c->mlp_bias = true;
+    return TUFF_OK;
+}
+
+static void write_hf(const tuff_config *c, tuff_buf *json)
+{
+    tuff_buf_printf(json,
+                    "  \"activation_function\": \"%s\",\n  \"attn_pdrop\": 0.1,\n  \"embd_pdrop\": 0.1,\n"
+                    "  \"initializer_range\": 0.02,\n  \"layer_norm_epsilon\": ",
+                    c->gelu_erf ? "gelu" : "gelu_new");
+    tuff_json_double(json, c->norm_eps);
+    tuff_buf_printf(json,
+                    ",\n  \"n_ctx\": %lld,\n  \"n_embd\": %lld,\n  \"n_head\": %lld,\n  \"n_inner\": %lld,\n"
+                    "  \"n_layer\": %lld,\n  \"n_positions\": %lld,\n  \"resid_pdrop\": 0.1,\n"
+                    "  \"tie_word_embeddings\": %s,\n",
+                    (long long)c->max_positions, (long long)c->hidden_size, (long long)c->heads,
+                    (long long)c->intermediate_size, (long long)c->layers, (long long)c->max_positions,
+                    c->tied ? "true" : "false");
+}
+
+static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
+{
+    tuff_gguf_put_u32(gguf, "gpt2.context_length", (uint32_t)c->max_positions);
+    tuff_gguf_put_u32(gguf, "gpt2.embedding_length", (uint32_t)c->hidden_size);
+    tuff_gguf_put_u32(gguf, "gpt2.feed_forward_length", (uint32_t)c->intermediate_size);
+    tuff_gguf_put_u32(gguf, "gpt2.block_count", (uint32_t)c->layers);
+    tuff_gguf_put_u32(gguf, "gpt2.attention.head_count", (uint32_t)c->heads);
+    tuff_gguf_put_f32(gguf, "gpt2.attention.layer_norm_epsilon", (float)c->norm_eps);
+}
+
+static void list_params(const tuff_config *c, tuff_params *p)
+{
+    const unsigned matrix = TUFF_PARAM_MATRIX | TUFF_PARAM_DECAY, conv = matrix | TUFF_PARAM_CONV1D;
+    const int64_t d = c->hidden_size, ff = c->intermediate_size;
+    tuff_params_add(p, "transformer.wte.weight", "token_embd.weight", 0, 2, c->vocab_size, d, matrix, 0);
+    tuff_params_add(p, "transformer.wpe.weight", "position_embd.weight", 0, 2, c->max_positions, d, matrix,
+                    0);
+    for (int i = 0; i < (int)c->layers; i++) {
+        tuff_params_add(p, "transformer.h.%d.ln_1.weight", "blk.%d.attn_norm.weight", i, 1, d, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.ln_1.bias", "blk.%d.attn_norm.bias", i, 1, d, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.attn.c_attn.weight", "blk.%d.attn_qkv.weight", i, 2, 3 * d, d,
+                        conv, 0);
+        tuff_params_add(p, "transformer.h.%d.attn.c_attn.bias", "blk.%d.attn_qkv.bias", i, 1, 3 * d, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.attn.c_proj.weight", "blk.%d.attn_output.weight", i, 2, d, d,
+                        conv, 0);
+        tuff_params_add(p, "transformer.h.%d.attn.c_proj.bias", "blk.%d.attn_output.bias", i, 1, d, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.ln_2.weight", "blk.%d.ffn_norm.weight", i, 1, d, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.ln_2.bias", "blk.%d.ffn_norm.bias", i, 1, d, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.mlp.c_fc.weight", "blk.%d.ffn_up.weight", i, 2, ff, d, conv, 0);
+        tuff_params_add(p, "transformer.h.%d.mlp.c_fc.bias", "blk.%d.ffn_up.bias", i, 1, ff, 1, 0, 0);
+        tuff_params_add(p, "transformer.h.%d.mlp.c_proj.weight", "blk.%d.ffn_down.weight", i, 2, d, ff, conv,
+                        0);
+        tuff_params_add(p, "transformer.h.%d.mlp.c_proj.bias", "blk.%d.ffn_down.bias", i, 1, d, 1, 0, 0);
+    }
+    tuff_params_add(p, "transformer.ln_f.weight", "output_norm.weight", 0, 1, d, 1, 0, 0);
+    tuff_params_add(p, "transformer.ln_f.bias", "output_norm.bias", 0, 1, d, 1, 0, 0);
+    if (!c->tied) tuff_params_add(p, "lm_head.weight", "output.weight", 0, 2, c->vocab_size, d, matrix, 0);
+}
+
+/* One third of the fused projection [B, T, 3C], as heads [B, T, H, D]. */
+static tuff_tensor *third(tuff_net *net, tuff_tensor *qkv, int which)
+{
+    const tuff_config *c = net->config;
+    tuff_tensor *part = tuff_slice(net->g, qkv, 2, which * c->hidden_size, c->hidden_size);
+    return tuff_reshape(net->g, part, 4, (int64_t[]){net->batch, net->length, c->heads, c->head_dim});
+}
+
+static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    tuff_tensor *qkv = tuff_net_linear(net, x, tuff_net_name(net, "transformer.h.%d.attn.c_attn", i),
+                                       3 * c->hidden_size, true);
+    tuff_tensor *y = tuff_net_attention(net, i, third(net, qkv, 0), third(net, qkv, 1), third(net, qkv, 2));
+    y = tuff_reshape(net->g, y, 3, (int64_t[]){net->batch, net->length, c->hidden_size});
+    return tuff_net_linear(net, y, tuff_net_name(net, "transformer.h.%d.attn.c_proj", i), c->hidden_size,
+                           true);
+}
+
+static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    x = tuff_net_linear(net, x, tuff_net_name(net, "transformer.h.%d.mlp.c_fc", i), c->intermediate_size,
+                        true);
+    x = tuff_gelu(net->g, x, !c->gelu_erf);
+    return tuff_net_linear(net, x, tuff_net_name(net, "transformer.h.%d.mlp.c_proj", i), c->hidden_size,
+                           true);
+}
+
+static tuff_tensor *hidden(tuff_net *net)
+{
+    tuff_graph *g = net->g;
+    tuff_tensor *x =
+        tuff_add(g, tuff_net_embed_tokens(net), tuff_net_embed_positions(net, "transformer.wpe.weight"));
+    for (int i = 0; i < (int)net->config->layers; i++) {
+        tuff_tensor *a = tuff_net_layer_norm(net, x, tuff_net_name(net, "transformer.h.%d.ln_1", i));
+        x = tuff_add(g, x, attend(net, a, i));
+        tuff_tensor *m = tuff_net_layer_norm(net, x, tuff_net_name(net, "transformer.h.%d.ln_2", i));
+        x = tuff_add(g, x, feed_forward(net, m, i));
+    }
+    return tuff_net_layer_norm(net, x, "transformer.ln_f");
+}
+
+const tuff_arch tuff_arch_gpt2 = {
+    .name = "gpt2",
+    .hf_class = "GPT2LMHeadModel",
+    .gguf = "gpt2",
+    .base_prefix = "transformer.",
+    .token_table = "transformer.wte.weight",
+    .lora_target = "c_attn",
+    .read_hf = read_hf,
+    .read_gguf = read_gguf,
+    .write_hf = write_hf,
+    .write_gguf = write_gguf,
+    .list_params = list_params,
+    .hidden = hidden,
+};

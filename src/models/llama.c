@@ -1,0 +1,286 @@
+/* The Llama family (Touvron et al. 2023): RMSNorm, rotary positions, grouped key/value heads, SwiGLU. Llama
+ * and SmolLM, Mistral (sliding window), Qwen2 (biased q, k and v). */
+#include <stdio.h>
+#include <string.h>
+
+#include "models/net.h"
+
+static tuff_status check_rope_scaling(const cJSON *json, const char *where)
+{
+    const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
+    if (!scaling || cJSON_IsNull(scaling)) return TUFF_OK;
+    const char *type = "default";
+    TUFF_TRY(tuff_json_text(scaling, "type", where, &type));
+    TUFF_TRY(tuff_json_text(scaling, "rope_type", where, &type));
+    if (strcmp(type, "default") == 0) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: rope_scaling of type \"%s\" is not supported; Tuff knows unscaled rotary "
+                     "embeddings",
+                     where, type);
+}
+
+static tuff_status read_common(const cJSON *json, const char *where, tuff_config *c)
+{
+    const char *activation = "silu";
+    bool attention_bias = false;
+    TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
+    TUFF_TRY(tuff_json_int(json, "hidden_size", where, &c->hidden_size));
+    TUFF_TRY(tuff_json_int(json, "num_hidden_layers", where, &c->layers));
+    TUFF_TRY(tuff_json_int(json, "num_attention_heads", where, &c->heads));
+    c->kv_heads = c->heads;
+    TUFF_TRY(tuff_json_int(json, "num_key_value_heads", where, &c->kv_heads));
+    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
+    TUFF_TRY(tuff_json_int(json, "head_dim", where, &c->head_dim));
+    TUFF_TRY(tuff_json_int(json, "intermediate_size", where, &c->intermediate_size));
+    TUFF_TRY(tuff_json_int(json, "max_position_embeddings", where, &c->max_positions));
+    TUFF_TRY(tuff_json_number(json, "rms_norm_eps", where, &c->norm_eps));
+    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope_theta));
+    const cJSON *rope = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters"); /* transformers 5 */
+    if (cJSON_IsObject(rope)) TUFF_TRY(tuff_json_number(rope, "rope_theta", where, &c->rope_theta));
+    TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
+    TUFF_TRY(tuff_json_bool(json, "attention_bias", where, &attention_bias));
+    TUFF_TRY(tuff_json_bool(json, "mlp_bias", where, &c->mlp_bias));
+    TUFF_TRY(tuff_json_text(json, "hidden_act", where, &activation));
+    if (attention_bias) c->qkv_bias = c->out_bias = true;
+    if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: hidden_act is \"%s\"; Tuff knows silu", where, activation);
+    return check_rope_scaling(json, where);
+}
+
+static tuff_status read_llama(const cJSON *json, const char *where, tuff_config *c)
+{
+    c->vocab_size = 32000;
+    c->max_positions = 2048;
+    c->norm_eps = 1e-6;
+    c->rope_theta = 10000;
+    return read_common(json, where, c);
+}
+
+static tuff_status read_mistral(const cJSON *json, const char *where, tuff_config *c)
+{
+    TUFF_TRY(read_llama(json, where, c));
+    return tuff_json_int(json, "sliding_window", where, &c->window);
+}
+
+static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config *c)
+{
+    bool sliding = false;
+    TUFF_TRY(read_llama(json, where, c));
+    c->qkv_bias = true;
+    TUFF_TRY(tuff_json_bool(json, "use_sliding_window", where, &sliding));
+    if (sliding)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: use_sliding_window is true; Tuff runs Qwen2 with full attention only", where);
+    return TUFF_OK;
+}
+
+/* "llama.<key>", "qwen2.<key>" */
+static const char *key(const tuff_config *c, const char *name, char text[64])
+{
+    snprintf(text, 64, "%s.%s", c->arch->gguf, name);
+    return text;
+}
+
+static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
+{
+    char k[64];
+    c->norm_eps = 1e-5;
+    c->rope_theta = 10000;
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "context_length", k), &c->max_positions));
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "embedding_length", k), &c->hidden_size));
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "block_count", k), &c->layers));
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.head_count", k), &c->heads));
+    c->kv_heads = c->heads;
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.head_count_kv", k), &c->kv_heads));
+    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.key_length", k), &c->head_dim));
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "feed_forward_length", k), &c->intermediate_size));
+    TUFF_TRY(tuff_gguf_number(gguf, key(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
+    TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.freq_base", k), &c->rope_theta));
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
+    int64_t rope_dims = c->head_dim, experts = 0;
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "rope.dimension_count", k), &rope_dims));
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "expert_count", k), &experts));
+    if (rope_dims != c->head_dim)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads only",
+                         gguf->file, (long long)rope_dims, (long long)c->head_dim);
+    if (experts)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: it is a mixture of %lld experts, which Tuff does not run",
+                         gguf->file, (long long)experts);
+    if (tuff_weights_find(gguf->weights, "rope_freqs.weight"))
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: it scales its rotary embeddings (tensor rope_freqs.weight), which Tuff does "
+                         "not support",
+                         gguf->file);
+    c->tied = !tuff_weights_find(gguf->weights, "output.weight");
+    c->qkv_bias = tuff_weights_find(gguf->weights, "blk.0.attn_q.bias") != NULL;
+    c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
+    c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
+    return TUFF_OK;
+}
+
+static void write_common(const tuff_config *c, tuff_buf *json)
+{
+    tuff_buf_printf(
+        json,
+        "  \"attention_dropout\": 0.0,\n  \"head_dim\": %lld,\n  \"hidden_act\": \"silu\",\n"
+        "  \"hidden_size\": %lld,\n  \"initializer_range\": 0.02,\n  \"intermediate_size\": %lld,\n"
+        "  \"max_position_embeddings\": %lld,\n  \"num_attention_heads\": %lld,\n"
+        "  \"num_hidden_layers\": %lld,\n  \"num_key_value_heads\": %lld,\n  \"rms_norm_eps\": ",
+        (long long)c->head_dim, (long long)c->hidden_size, (long long)c->intermediate_size,
+        (long long)c->max_positions, (long long)c->heads, (long long)c->layers, (long long)c->kv_heads);
+    tuff_json_double(json, c->norm_eps);
+    tuff_buf_text(json, ",\n  \"rope_theta\": ");
+    tuff_json_double(json, c->rope_theta);
+    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
+}
+
+static void write_llama(const tuff_config *c, tuff_buf *json)
+{
+    write_common(c, json);
+    tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n  \"rope_scaling\": null,\n",
+                    c->qkv_bias ? "true" : "false", c->mlp_bias ? "true" : "false");
+}
+
+static void write_mistral(const tuff_config *c, tuff_buf *json)
+{
+    write_common(c, json);
+    if (c->window)
+        tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->window);
+    else
+        tuff_buf_text(json, "  \"sliding_window\": null,\n");
+}
+
+static void write_qwen2(const tuff_config *c, tuff_buf *json)
+{
+    write_common(c, json);
+    tuff_buf_text(json, "  \"use_sliding_window\": false,\n");
+}
+
+static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
+{
+    char k[64];
+    tuff_gguf_put_u32(gguf, key(c, "context_length", k), (uint32_t)c->max_positions);
+    tuff_gguf_put_u32(gguf, key(c, "embedding_length", k), (uint32_t)c->hidden_size);
+    tuff_gguf_put_u32(gguf, key(c, "block_count", k), (uint32_t)c->layers);
+    tuff_gguf_put_u32(gguf, key(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
+    tuff_gguf_put_u32(gguf, key(c, "attention.head_count", k), (uint32_t)c->heads);
+    tuff_gguf_put_u32(gguf, key(c, "attention.head_count_kv", k), (uint32_t)c->kv_heads);
+    tuff_gguf_put_f32(gguf, key(c, "attention.layer_norm_rms_epsilon", k), (float)c->norm_eps);
+    tuff_gguf_put_f32(gguf, key(c, "rope.freq_base", k), (float)c->rope_theta);
+    tuff_gguf_put_u32(gguf, key(c, "rope.dimension_count", k), (uint32_t)c->head_dim);
+    tuff_gguf_put_u32(gguf, key(c, "attention.key_length", k), (uint32_t)c->head_dim);
+    tuff_gguf_put_u32(gguf, key(c, "attention.value_length", k), (uint32_t)c->head_dim);
+    tuff_gguf_put_u32(gguf, key(c, "vocab_size", k), (uint32_t)c->vocab_size);
+    if (c->window) tuff_gguf_put_u32(gguf, key(c, "attention.sliding_window", k), (uint32_t)c->window);
+}
+
+/* A linear layer: its weight, and its bias where the config has one. Heads of q and k whose rows GGUF
+ * interleaves: `turned` (llama.cpp does so for the architecture "llama", not for "qwen2"). */
+static void add_linear(tuff_params *p, int i, const char *name, const char *gguf, int64_t out, int64_t in,
+                       bool bias, int64_t turned)
+{
+    char hf_name[96], gguf_name[96];
+    snprintf(hf_name, sizeof hf_name, "model.layers.%%d.%s.weight", name);
+    snprintf(gguf_name, sizeof gguf_name, "blk.%%d.%s.weight", gguf);
+    tuff_params_add(p, hf_name, gguf_name, i, 2, out, in, TUFF_PARAM_MATRIX | TUFF_PARAM_DECAY, turned);
+    if (!bias) return;
+    snprintf(hf_name, sizeof hf_name, "model.layers.%%d.%s.bias", name);
+    snprintf(gguf_name, sizeof gguf_name, "blk.%%d.%s.bias", gguf);
+    tuff_params_add(p, hf_name, gguf_name, i, 1, out, 1, 0, turned);
+}
+
+static void list_params(const tuff_config *c, tuff_params *p)
+{
+    const unsigned matrix = TUFF_PARAM_MATRIX | TUFF_PARAM_DECAY;
+    const int64_t d = c->hidden_size, ff = c->intermediate_size, q = c->heads * c->head_dim,
+                  kv = c->kv_heads * c->head_dim;
+    const bool turns = strcmp(c->arch->gguf, "llama") == 0;
+    tuff_params_add(p, "model.embed_tokens.weight", "token_embd.weight", 0, 2, c->vocab_size, d, matrix, 0);
+    for (int i = 0; i < (int)c->layers; i++) {
+        tuff_params_add(p, "model.layers.%d.input_layernorm.weight", "blk.%d.attn_norm.weight", i, 1, d, 1, 0,
+                        0);
+        add_linear(p, i, "self_attn.q_proj", "attn_q", q, d, c->qkv_bias, turns ? c->heads : 0);
+        add_linear(p, i, "self_attn.k_proj", "attn_k", kv, d, c->qkv_bias, turns ? c->kv_heads : 0);
+        add_linear(p, i, "self_attn.v_proj", "attn_v", kv, d, c->qkv_bias, 0);
+        add_linear(p, i, "self_attn.o_proj", "attn_output", d, q, c->out_bias, 0);
+        tuff_params_add(p, "model.layers.%d.post_attention_layernorm.weight", "blk.%d.ffn_norm.weight", i, 1,
+                        d, 1, 0, 0);
+        add_linear(p, i, "mlp.gate_proj", "ffn_gate", ff, d, c->mlp_bias, 0);
+        add_linear(p, i, "mlp.up_proj", "ffn_up", ff, d, c->mlp_bias, 0);
+        add_linear(p, i, "mlp.down_proj", "ffn_down", d, ff, c->mlp_bias, 0);
+    }
+    tuff_params_add(p, "model.norm.weight", "output_norm.weight", 0, 1, d, 1, 0, 0);
+    if (!c->tied) tuff_params_add(p, "lm_head.weight", "output.weight", 0, 2, c->vocab_size, d, matrix, 0);
+}
+
+/* A projection of one layer, as heads [B, T, heads, D]. */
+static tuff_tensor *heads(tuff_net *net, tuff_tensor *x, int i, const char *name, int64_t n)
+{
+    const tuff_config *c = net->config;
+    x = tuff_net_linear(net, x, tuff_net_name(net, "model.layers.%d.self_attn.%s", i, name), n * c->head_dim,
+                        c->qkv_bias);
+    return tuff_reshape(net->g, x, 4, (int64_t[]){net->batch, net->length, n, c->head_dim});
+}
+
+static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    tuff_tensor *q = tuff_net_rope(net, heads(net, x, i, "q_proj", c->heads));
+    tuff_tensor *k = tuff_net_rope(net, heads(net, x, i, "k_proj", c->kv_heads));
+    tuff_tensor *y = tuff_net_attention(net, i, q, k, heads(net, x, i, "v_proj", c->kv_heads));
+    y = tuff_reshape(net->g, y, 3, (int64_t[]){net->batch, net->length, c->heads * c->head_dim});
+    return tuff_net_linear(net, y, tuff_net_name(net, "model.layers.%d.self_attn.o_proj", i), c->hidden_size,
+                           c->out_bias);
+}
+
+static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    tuff_tensor *gate = tuff_net_linear(net, x, tuff_net_name(net, "model.layers.%d.mlp.gate_proj", i),
+                                        c->intermediate_size, c->mlp_bias);
+    tuff_tensor *up = tuff_net_linear(net, x, tuff_net_name(net, "model.layers.%d.mlp.up_proj", i),
+                                      c->intermediate_size, c->mlp_bias);
+    return tuff_net_linear(net, tuff_swiglu(net->g, gate, up),
+                           tuff_net_name(net, "model.layers.%d.mlp.down_proj", i), c->hidden_size,
+                           c->mlp_bias);
+}
+
+static tuff_tensor *hidden(tuff_net *net)
+{
+    tuff_graph *g = net->g;
+    tuff_tensor *x = tuff_net_embed_tokens(net);
+    for (int i = 0; i < (int)net->config->layers; i++) {
+        tuff_tensor *a = tuff_net_rms_norm(net, x, tuff_net_name(net, "model.layers.%d.input_layernorm", i));
+        x = tuff_add(g, x, attend(net, a, i));
+        tuff_tensor *m =
+            tuff_net_rms_norm(net, x, tuff_net_name(net, "model.layers.%d.post_attention_layernorm", i));
+        x = tuff_add(g, x, feed_forward(net, m, i));
+    }
+    return tuff_net_rms_norm(net, x, "model.norm");
+}
+
+#define LLAMA_COMMON                                                                                  \
+    .base_prefix = "model.", .token_table = "model.embed_tokens.weight",                              \
+    .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", .read_gguf = read_gguf, \
+    .write_gguf = write_gguf, .list_params = list_params, .hidden = hidden
+
+const tuff_arch tuff_arch_llama = {.name = "llama",
+                                   .hf_class = "LlamaForCausalLM",
+                                   .gguf = "llama",
+                                   .read_hf = read_llama,
+                                   .write_hf = write_llama,
+                                   LLAMA_COMMON};
+const tuff_arch tuff_arch_mistral = {.name = "mistral",
+                                     .hf_class = "MistralForCausalLM",
+                                     .gguf = "llama",
+                                     .read_hf = read_mistral,
+                                     .write_hf = write_mistral,
+                                     LLAMA_COMMON};
+const tuff_arch tuff_arch_qwen2 = {.name = "qwen2",
+                                   .hf_class = "Qwen2ForCausalLM",
+                                   .gguf = "qwen2",
+                                   .read_hf = read_qwen2,
+                                   .write_hf = write_qwen2,
+                                   LLAMA_COMMON};

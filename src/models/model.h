@@ -1,0 +1,54 @@
+/* A model on the host: its config, parameters, tokenizer and the file they come from. */
+#ifndef TUFF_MODELS_MODEL_H
+#define TUFF_MODELS_MODEL_H
+
+#include <tuff/model.h>
+
+#include "models/arch.h"
+#include "runtime/store.h"
+
+/* Immutable once loaded. */
+struct tuff_model {
+    char *path;
+    tuff_config config;
+    tuff_params params;
+    tuff_tokenizer *tokenizer; /* NULL when the files have none */
+    char *tokenizer_error;     /* why, then */
+    tuff_weights *weights;     /* of a Hugging Face directory; NULL for GGUF */
+    tuff_gguf *gguf;           /* NULL for Hugging Face */
+    cJSON *hf_config;          /* config.json as read; NULL for GGUF */
+};
+
+/* The file's tensor of a parameter; NULL when the file has none of its names. */
+const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param);
+
+/* How matrices are to lie on the device. */
+typedef enum tuff_matrix_policy {
+    TUFF_MATRIX_AS_STORED, /* f16 and bf16 stay, all else f32: for frozen weights */
+    TUFF_MATRIX_F32        /* for training them */
+} tuff_matrix_policy;
+/* The dtype that the policy gives this model: one for all matrices (mixed files: f32). */
+tuff_dtype tuff_model_matrix_dtype(const tuff_model *model, tuff_matrix_policy policy);
+
+/* Puts all parameters into the store, under their names, in memory order; matrices as `matrix_dtype`, the
+ * rest f32. */
+TUFF_MUST_USE tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype,
+                                            tuff_store *store);
+/* Puts the rope tables "rope.cos", "rope.sin" f32 [positions, head_dim / 2] into the store; nothing for other
+ * models. */
+TUFF_MUST_USE tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions,
+                                                 tuff_store *store);
+
+/* Reads one parameter's present value in memory order as f32, rows [begin, end) of its matrix view: from the
+ * store when it is there, else from the model's file. */
+TUFF_MUST_USE tuff_status tuff_model_read(const tuff_model *model, const tuff_param *param,
+                                          const tuff_store *store, int64_t begin, int64_t end, float *out);
+
+/* Writes the model as a Hugging Face directory or a GGUF file; values from `store` where it is not NULL.
+ * Nothing half-written stays behind. `dtype` is that of the matrices (and, in HF, of all tensors). */
+TUFF_MUST_USE tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store,
+                                             tuff_dtype dtype, const char *directory);
+TUFF_MUST_USE tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *store,
+                                               tuff_dtype dtype, const char *path);
+
+#endif

@@ -1,0 +1,127 @@
+#include "models/net.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *tuff_net_name(tuff_net *net, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *name = tuff_arena_strdup(&net->g->arena, text);
+    if (!name)
+        tuff_graph_fail(net->g, TUFF_OUT_OF_MEMORY, "out of host memory while naming the parts of a model");
+    return name ? name : "";
+}
+
+void tuff_net_begin(tuff_net *net)
+{
+    const int64_t shape[] = {net->batch, net->length};
+    net->ids = tuff_input(net->g, "ids", TUFF_I32, 2, shape);
+    net->positions = tuff_input(net->g, "positions", TUFF_I32, 2, shape);
+    if (net->capacity) net->start = tuff_input(net->g, "start", TUFF_I32, 1, &net->batch);
+}
+
+static tuff_tensor *variable(tuff_net *net, const char *name, tuff_dtype dtype, int rank, const int64_t *dims)
+{
+    tuff_tensor *x = tuff_graph_leaf(net->g, name);
+    return x ? x : tuff_variable(net->g, name, dtype, rank, dims);
+}
+
+tuff_tensor *tuff_net_param(tuff_net *net, const char *name, int rank, int64_t d0, int64_t d1, bool matrix)
+{
+    return variable(net, name, matrix ? net->matrix_dtype : TUFF_F32, rank, (int64_t[]){d0, d1});
+}
+
+static tuff_tensor *embed(tuff_net *net, const char *table, int64_t rows, tuff_tensor *ids,
+                          const char *index_name)
+{
+    tuff_tensor *index = NULL;
+    if (net->train_base) {
+        int64_t size = (int64_t)tuff_embedding_index_size((size_t)(net->batch * net->length));
+        index = tuff_input(net->g, index_name, TUFF_I32, 1, &size);
+    }
+    tuff_tensor *weight = tuff_net_param(net, table, 2, rows, net->config->hidden_size, true);
+    return tuff_embedding(net->g, weight, ids, index);
+}
+
+tuff_tensor *tuff_net_embed_tokens(tuff_net *net)
+{
+    return embed(net, net->config->arch->token_table, net->config->vocab_size, net->ids, "ids_index");
+}
+
+tuff_tensor *tuff_net_embed_positions(tuff_net *net, const char *table)
+{
+    return embed(net, table, net->config->max_positions, net->positions, "positions_index");
+}
+
+tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *module, int64_t out, bool bias)
+{
+    tuff_graph *g = net->g;
+    tuff_tensor *w =
+        tuff_net_param(net, tuff_net_name(net, "%s.weight", module), 2, out, tuff_tensor_dim(x, -1), true);
+    tuff_tensor *y = tuff_matmul(g, x, tuff_transpose(g, w));
+    if (bias)
+        y = tuff_add(g, y, tuff_net_param(net, tuff_net_name(net, "%s.bias", module), 1, out, 1, false));
+    tuff_set_name(g, y, module);
+    return net->hook ? net->hook->linear(net->hook->self, net, module, x, y) : y;
+}
+
+tuff_tensor *tuff_net_layer_norm(tuff_net *net, tuff_tensor *x, const char *module)
+{
+    int64_t d = tuff_tensor_dim(x, -1);
+    tuff_tensor *w = tuff_net_param(net, tuff_net_name(net, "%s.weight", module), 1, d, 1, false);
+    tuff_tensor *b = tuff_net_param(net, tuff_net_name(net, "%s.bias", module), 1, d, 1, false);
+    return tuff_layer_norm(net->g, x, w, b, net->config->norm_eps);
+}
+
+tuff_tensor *tuff_net_rms_norm(tuff_net *net, tuff_tensor *x, const char *module)
+{
+    tuff_tensor *w =
+        tuff_net_param(net, tuff_net_name(net, "%s.weight", module), 1, tuff_tensor_dim(x, -1), 1, false);
+    return tuff_rms_norm(net->g, x, w, net->config->norm_eps);
+}
+
+tuff_tensor *tuff_net_rope(tuff_net *net, tuff_tensor *x)
+{
+    const int64_t table[] = {net->rope_positions, net->config->head_dim / 2};
+    tuff_tensor *cos = variable(net, "rope.cos", TUFF_F32, 2, table);
+    tuff_tensor *sin = variable(net, "rope.sin", TUFF_F32, 2, table);
+    return tuff_rope(net->g, x, cos, sin, net->positions);
+}
+
+/* Writes x [B, T, H, D] into the layer's cache and returns the cache as [B, capacity, H, D]; in memory a
+ * head's positions lie together: [B, H, capacity, D]. */
+static tuff_tensor *cached(tuff_net *net, const char *which, int layer, tuff_tensor *x)
+{
+    const tuff_config *c = net->config;
+    const int64_t shape[] = {net->batch, c->kv_heads, net->capacity, c->head_dim};
+    tuff_tensor *cache =
+        variable(net, tuff_net_name(net, "cache.%s.%d", which, layer), net->cache_dtype, 4, shape);
+    return tuff_kv_write(net->g, tuff_permute(net->g, cache, (int[]){0, 2, 1, 3}), x, net->start);
+}
+
+tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v)
+{
+    tuff_attention_params params = {.causal = true, .window = net->config->window};
+    if (net->capacity) {
+        k = cached(net, "k", layer, k);
+        v = cached(net, "v", layer, v);
+    }
+    return tuff_attention(net->g, q, k, v, net->start, &params);
+}
+
+tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)
+{
+    const tuff_config *c = net->config;
+    tuff_tensor *x = tuff_reshape(net->g, hidden, 2, (int64_t[]){net->batch * net->length, c->hidden_size});
+    if (last_only) {
+        tuff_tensor *last = tuff_input(net->g, "last", TUFF_I32, 1, &net->batch);
+        x = tuff_embedding(net->g, x, last, NULL);
+    }
+    if (!c->tied) return tuff_net_linear(net, x, "lm_head", c->vocab_size, false);
+    tuff_tensor *w = tuff_net_param(net, c->arch->token_table, 2, c->vocab_size, c->hidden_size, true);
+    return tuff_matmul(net->g, x, tuff_transpose(net->g, w));
+}

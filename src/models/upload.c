@@ -1,0 +1,149 @@
+/* Parameters between their file, host memory in the order of the runtime, and a device. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "models/model.h"
+
+/* Rows are moved in pieces of about this many bytes, so that loading needs little memory beside the model. */
+enum { PIECE_BYTES = 16 << 20 };
+
+static int64_t columns_of(const tuff_param *p)
+{
+    return p->rank == 2 ? p->shape[1] : 1;
+}
+
+/* Row r of a head-wise half-split matrix lies in GGUF at an interleaved place: (head, half, pair) at (head,
+ * pair, half). */
+static int64_t interleaved_row(const tuff_param *p, int64_t r)
+{
+    int64_t d = p->shape[0] / p->rope_heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
+    return head * d + 2 * pair + half;
+}
+
+static tuff_status read_transposed(const tuff_weight *weight, const tuff_param *p, int64_t begin, int64_t end,
+                                   tuff_dtype dtype, void *out)
+{
+    /* the file is [in, out]: one pass over its rows, of which columns begin..end are kept */
+    int64_t in = p->shape[1], size = tuff_dtype_size(dtype);
+    char *row = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
+    if (!row) return tuff_fail_memory("a row of a weight");
+    tuff_status status = TUFF_OK;
+    for (int64_t k = 0; k < in && status == TUFF_OK; k++) {
+        status = tuff_weight_read_rows(weight, k, k + 1, dtype, row);
+        for (int64_t r = begin; r < end && status == TUFF_OK; r++)
+            memcpy((char *)out + ((r - begin) * in + k) * size, row + r * size, (size_t)size);
+    }
+    tuff_free(row);
+    return status;
+}
+
+/* Rows [begin, end) of a parameter in memory order, from its file. */
+static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                                  tuff_dtype dtype, void *out)
+{
+    const tuff_weight *weight = tuff_model_weight(model, p);
+    int64_t columns = columns_of(p), size = tuff_dtype_size(dtype);
+    if (p->rank == 1 && !(model->gguf && p->rope_heads)) {
+        if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);
+        char *whole = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
+        if (!whole) return tuff_fail_memory("a vector of a model");
+        tuff_status status = tuff_weight_read(weight, dtype, whole);
+        if (status == TUFF_OK) memcpy(out, whole + begin * size, (size_t)((end - begin) * size));
+        tuff_free(whole);
+        return status;
+    }
+    if (!model->gguf && (p->flags & TUFF_PARAM_CONV1D))
+        return read_transposed(weight, p, begin, end, dtype, out);
+    if (!model->gguf || !p->rope_heads) return tuff_weight_read_rows(weight, begin, end, dtype, out);
+    if (p->rank == 2) {
+        for (int64_t r = begin; r < end; r++) {
+            int64_t from = interleaved_row(p, r);
+            TUFF_TRY(tuff_weight_read_rows(weight, from, from + 1, dtype,
+                                           (char *)out + (r - begin) * columns * size));
+        }
+        return TUFF_OK;
+    }
+    char *whole = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
+    if (!whole) return tuff_fail_memory("a vector of a model");
+    tuff_status status = tuff_weight_read(weight, dtype, whole);
+    for (int64_t r = begin; r < end && status == TUFF_OK; r++)
+        memcpy((char *)out + (r - begin) * size, whole + interleaved_row(p, r) * size, (size_t)size);
+    tuff_free(whole);
+    return status;
+}
+
+tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const tuff_store *store,
+                            int64_t begin, int64_t end, float *out)
+{
+    tuff_buffer *buffer = store ? tuff_store_find(store, p->name) : NULL;
+    if (!buffer) return read_file_rows(model, p, begin, end, TUFF_F32, out);
+    int64_t columns = columns_of(p), n = (end - begin) * columns;
+    tuff_dtype dtype = tuff_buffer_dtype(buffer);
+    if (dtype == TUFF_F32) return tuff_buffer_read(buffer, begin * columns, out, n);
+    void *half = tuff_alloc_array((size_t)n, tuff_dtype_size(dtype));
+    if (!half) return tuff_fail_memory("rows of a weight");
+    tuff_status status = tuff_buffer_read(buffer, begin * columns, half, n);
+    if (status == TUFF_OK) tuff_dtype_to_f32(dtype, half, out, (size_t)n);
+    tuff_free(half);
+    return status;
+}
+
+static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dtype dtype, tuff_store *store)
+{
+    tuff_buffer *buffer = NULL;
+    TUFF_TRY(tuff_store_add(store, p->name, dtype, p->rank, p->shape, &buffer));
+    int64_t columns = columns_of(p), row_bytes = columns * tuff_dtype_size(dtype);
+    /* a transposed file is read whole per piece: make that one piece */
+    bool whole = !model->gguf && (p->flags & TUFF_PARAM_CONV1D);
+    int64_t step = whole ? p->shape[0] : PIECE_BYTES / row_bytes + 1;
+    if (step > p->shape[0]) step = p->shape[0];
+    void *rows = tuff_alloc_array((size_t)step, (size_t)row_bytes);
+    if (!rows) return tuff_fail_memory("rows of a weight");
+    tuff_status status = TUFF_OK;
+    for (int64_t r = 0; r < p->shape[0] && status == TUFF_OK; r += step) {
+        int64_t end = r + step < p->shape[0] ? r + step : p->shape[0];
+        status = read_file_rows(model, p, r, end, dtype, rows);
+        if (status == TUFF_OK) status = tuff_buffer_write(buffer, r * columns, rows, (end - r) * columns);
+    }
+    tuff_free(rows);
+    return status;
+}
+
+tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, tuff_store *store)
+{
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_param *p = &model->params.items[i];
+        tuff_dtype dtype = p->flags & TUFF_PARAM_MATRIX ? matrix_dtype : TUFF_F32;
+        TUFF_TRY(tuff_note(upload(model, p, dtype, store), "%s: %s", model->path, p->name));
+    }
+    /* the device has its own copy now: let the file's pages go */
+    tuff_weights_release_pages(model->gguf ? model->gguf->weights : model->weights);
+    return TUFF_OK;
+}
+
+tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions, tuff_store *store)
+{
+    const tuff_config *c = &model->config;
+    if (c->rope_theta == 0) return TUFF_OK;
+    int64_t half = c->head_dim / 2, n = positions * half;
+    float *table = tuff_alloc_array((size_t)n, sizeof *table);
+    if (!table) return tuff_fail_memory("the rope tables");
+    tuff_status status = TUFF_OK;
+    for (int which = 0; which < 2 && status == TUFF_OK; which++) {
+        for (int64_t p = 0; p < positions; p++)
+            for (int64_t i = 0; i < half; i++) {
+                /* the angle in f32 as PyTorch computes it, its cosine and sine in double */
+                float inverse =
+                    (float)(1.0 / (double)(float)pow(c->rope_theta, (double)(2 * i) / (double)c->head_dim));
+                double angle = (double)((float)p * inverse);
+                table[p * half + i] = (float)(which ? sin(angle) : cos(angle));
+            }
+        tuff_buffer *buffer = NULL;
+        status = tuff_store_add(store, which ? "rope.sin" : "rope.cos", TUFF_F32, 2,
+                                (int64_t[]){positions, half}, &buffer);
+        if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, table, n);
+    }
+    tuff_free(table);
+    return status;
+}

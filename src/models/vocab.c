@@ -1,0 +1,181 @@
+#include "models/vocab.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* The description's arrays, before a tokenizer copies them. */
+typedef struct arrays {
+    tuff_piece *tokens, *merges;
+    float *scores;
+    int32_t *types;
+} arrays;
+
+static tuff_status read_pieces(const tuff_gguf_value *value, tuff_piece **out)
+{
+    *out = tuff_alloc_array((size_t)value->count + 1, sizeof **out);
+    if (!*out) return tuff_fail_memory("a vocabulary");
+    for (uint64_t i = 0; i < value->count; i++) {
+        tuff_view text = tuff_gguf_string_at(value, i);
+        (*out)[i] = (tuff_piece){text.data, text.size};
+    }
+    return TUFF_OK;
+}
+
+static tuff_status check_count(const tuff_gguf *gguf, const tuff_gguf_value *value, uint64_t want)
+{
+    if (value->count == want) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu items, the vocabulary %llu tokens", gguf->file,
+                     value->key, (unsigned long long)value->count, (unsigned long long)want);
+}
+
+static tuff_status read_arrays(const tuff_gguf *gguf, tuff_vocab_desc *desc, arrays *a)
+{
+    const tuff_gguf_value *tokens, *scores, *types, *merges;
+    TUFF_TRY(tuff_gguf_strings(gguf, "tokenizer.ggml.tokens", &tokens));
+    TUFF_TRY(tuff_gguf_numbers(gguf, "tokenizer.ggml.scores", &scores));
+    TUFF_TRY(tuff_gguf_ints(gguf, "tokenizer.ggml.token_type", &types));
+    TUFF_TRY(tuff_gguf_strings(gguf, "tokenizer.ggml.merges", &merges));
+    if (!tokens || tokens->count == 0 || tokens->count > UINT32_MAX)
+        return tuff_fail(TUFF_NOT_FOUND, "%s: it has no vocabulary (tokenizer.ggml.tokens)", gguf->file);
+    TUFF_TRY(read_pieces(tokens, &a->tokens));
+    desc->size = (uint32_t)tokens->count;
+    desc->tokens = a->tokens;
+    if (scores) {
+        TUFF_TRY(check_count(gguf, scores, tokens->count));
+        a->scores = tuff_alloc_array(desc->size, sizeof *a->scores);
+        if (!a->scores) return tuff_fail_memory("a vocabulary");
+        for (uint32_t i = 0; i < desc->size; i++)
+            a->scores[i] = (float)tuff_gguf_number_at(scores, i);
+        desc->scores = a->scores;
+    }
+    if (types) {
+        TUFF_TRY(check_count(gguf, types, tokens->count));
+        a->types = tuff_alloc_array(desc->size, sizeof *a->types);
+        if (!a->types) return tuff_fail_memory("a vocabulary");
+        for (uint32_t i = 0; i < desc->size; i++)
+            a->types[i] = (int32_t)tuff_gguf_int_at(types, i);
+        desc->types = a->types;
+    }
+    if (merges && merges->count <= UINT32_MAX) {
+        TUFF_TRY(read_pieces(merges, &a->merges));
+        desc->merge_count = (uint32_t)merges->count;
+        desc->merges = a->merges;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status read_id(const tuff_gguf *gguf, const char *key, int32_t *out)
+{
+    int64_t id = -1;
+    TUFF_TRY(tuff_gguf_int(gguf, key, &id));
+    *out = id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
+    return TUFF_OK;
+}
+
+static tuff_status read_desc(const tuff_gguf *gguf, tuff_vocab_desc *desc, char kind[32], char pre[64])
+{
+    tuff_view text = {0};
+    TUFF_TRY(tuff_gguf_text(gguf, "tokenizer.ggml.model", &text));
+    snprintf(kind, 32, "%.*s", (int)(text.size < 31 ? text.size : 31), text.data ? text.data : "");
+    desc->kind = kind;
+    text = (tuff_view){0};
+    TUFF_TRY(tuff_gguf_text(gguf, "tokenizer.ggml.pre", &text));
+    snprintf(pre, 64, "%.*s", (int)(text.size < 63 ? text.size : 63), text.data ? text.data : "");
+    desc->pre = *pre ? pre : NULL;
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.bos_token_id", &desc->bos));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.eos_token_id", &desc->eos));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.eot_token_id", &desc->eot));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.unknown_token_id", &desc->unk));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.padding_token_id", &desc->pad));
+    /* absent flags mean what llama.cpp takes them to mean: SentencePiece begins with its token and a space */
+    desc->add_bos = desc->add_space_prefix = strcmp(kind, "llama") == 0;
+    TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &desc->add_bos));
+    TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &desc->add_eos));
+    TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &desc->add_space_prefix));
+    text = (tuff_view){0};
+    TUFF_TRY(tuff_gguf_text(gguf, "tokenizer.chat_template", &text));
+    desc->chat_template = (tuff_piece){text.data, text.size};
+    return TUFF_OK;
+}
+
+tuff_status tuff_vocab_load(const tuff_gguf *gguf, tuff_tokenizer **out_tokenizer)
+{
+    *out_tokenizer = NULL;
+    tuff_vocab_desc desc = {0};
+    arrays a = {0};
+    char kind[32], pre[64];
+    tuff_status status = read_desc(gguf, &desc, kind, pre);
+    if (status == TUFF_OK) status = read_arrays(gguf, &desc, &a);
+    if (status == TUFF_OK) status = tuff_tokenizer_from_desc(&desc, gguf->file, out_tokenizer);
+    tuff_free(a.tokens);
+    tuff_free(a.merges);
+    tuff_free(a.scores);
+    tuff_free(a.types);
+    return status;
+}
+
+tuff_status tuff_vocab_tokens(const tuff_gguf *gguf, tuff_hf_tokens *out_tokens)
+{
+    int32_t eos = -1, eot = -1;
+    *out_tokens = (tuff_hf_tokens){.bos = -1, .pad = -1};
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.bos_token_id", &out_tokens->bos));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.padding_token_id", &out_tokens->pad));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.eos_token_id", &eos));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.eot_token_id", &eot));
+    if (eos >= 0) out_tokens->eos[out_tokens->eos_count++] = eos;
+    if (eot >= 0 && eot != eos) out_tokens->eos[out_tokens->eos_count++] = eot;
+    return TUFF_OK;
+}
+
+static void put_id(tuff_gguf_builder *gguf, const char *key, int32_t id)
+{
+    if (id >= 0) tuff_gguf_put_u32(gguf, key, (uint32_t)id);
+}
+
+/* tuff_piece and tuff_view are the same two words; GGUF's builder takes views. */
+static tuff_status put_pieces(tuff_gguf_builder *gguf, const char *key, const tuff_piece *pieces, uint32_t n)
+{
+    tuff_view *views = tuff_alloc_array((size_t)n + 1, sizeof *views);
+    if (!views) return tuff_fail_memory("a vocabulary");
+    for (uint32_t i = 0; i < n; i++)
+        views[i] = (tuff_view){pieces[i].data, pieces[i].size};
+    tuff_gguf_put_strings(gguf, key, views, n);
+    tuff_free(views);
+    return TUFF_OK;
+}
+
+tuff_status tuff_vocab_write(const tuff_tokenizer *tokenizer, tuff_gguf_builder *gguf)
+{
+    tuff_vocab_export *vocab = NULL;
+    TUFF_TRY(tuff_vocab_export_create(tokenizer, &vocab));
+    const tuff_vocab_desc *d = tuff_vocab_export_desc(vocab);
+    tuff_gguf_put_text(gguf, "tokenizer.ggml.model", d->kind);
+    if (d->pre) tuff_gguf_put_text(gguf, "tokenizer.ggml.pre", d->pre);
+    tuff_status status = put_pieces(gguf, "tokenizer.ggml.tokens", d->tokens, d->size);
+    if (d->scores) tuff_gguf_put_f32s(gguf, "tokenizer.ggml.scores", d->scores, d->size);
+    if (d->types) tuff_gguf_put_i32s(gguf, "tokenizer.ggml.token_type", d->types, d->size);
+    if (d->merge_count && status == TUFF_OK)
+        status = put_pieces(gguf, "tokenizer.ggml.merges", d->merges, d->merge_count);
+    put_id(gguf, "tokenizer.ggml.bos_token_id", d->bos);
+    put_id(gguf, "tokenizer.ggml.eos_token_id", d->eos);
+    put_id(gguf, "tokenizer.ggml.eot_token_id", d->eot);
+    put_id(gguf, "tokenizer.ggml.unknown_token_id", d->unk);
+    put_id(gguf, "tokenizer.ggml.padding_token_id", d->pad);
+    tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_bos_token", d->add_bos);
+    tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_eos_token", d->add_eos);
+    if (strcmp(d->kind, "llama") == 0)
+        tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_space_prefix", d->add_space_prefix);
+    if (d->chat_template.size) {
+        tuff_buf text = {0};
+        tuff_buf_bytes(&text, d->chat_template.data, d->chat_template.size);
+        if (text.failed)
+            status = tuff_fail_memory("a chat template");
+        else
+            tuff_gguf_put_text(gguf, "tokenizer.chat_template", text.data);
+        tuff_buf_free(&text);
+    }
+    tuff_vocab_export_destroy(&vocab);
+    return status;
+}

@@ -1,0 +1,89 @@
+#include "runtime/store.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "runtime/device.h"
+
+struct tuff_store {
+    tuff_device *device;
+    tuff_buffer **buffers;
+    size_t count, capacity;
+    tuff_map by_name;
+};
+
+tuff_status tuff_store_create(tuff_device *device, tuff_store **out_store)
+{
+    *out_store = tuff_alloc(sizeof **out_store);
+    if (!*out_store) return tuff_fail_memory("a store of buffers");
+    (*out_store)->device = device;
+    return TUFF_OK;
+}
+
+void tuff_store_destroy(tuff_store **store)
+{
+    if (!*store) return;
+    for (size_t i = 0; i < (*store)->count; i++)
+        tuff_buffer_destroy(&(*store)->buffers[i]);
+    tuff_free((*store)->buffers);
+    tuff_map_free(&(*store)->by_name);
+    tuff_free(*store);
+    *store = NULL;
+}
+
+tuff_device *tuff_store_device(const tuff_store *store)
+{
+    return store->device;
+}
+
+tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype, int rank,
+                           const int64_t *dims, tuff_buffer **out_buffer)
+{
+    if (out_buffer) *out_buffer = NULL;
+    if (tuff_store_find(store, name))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "two buffers are called \"%s\"", name);
+    if (!tuff_grow((void **)&store->buffers, store->count, &store->capacity, sizeof *store->buffers))
+        return tuff_fail_memory("a store of buffers");
+    tuff_buffer *buffer = NULL;
+    TUFF_TRY(tuff_buffer_create(store->device, name, dtype, rank, dims, &buffer));
+    if (!tuff_map_put(&store->by_name, name, strlen(name), (uint32_t)store->count)) {
+        tuff_buffer_destroy(&buffer);
+        return tuff_fail_memory("a store of buffers");
+    }
+    store->buffers[store->count++] = buffer;
+    if (out_buffer) *out_buffer = buffer;
+    return TUFF_OK;
+}
+
+tuff_buffer *tuff_store_find(const tuff_store *store, const char *name)
+{
+    uint32_t i;
+    return tuff_map_get(&store->by_name, name, strlen(name), &i) ? store->buffers[i] : NULL;
+}
+
+tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program)
+{
+    for (size_t i = 0; i < store->count; i++)
+        TUFF_TRY(tuff_program_bind(program, store->buffers[i]->name, store->buffers[i]));
+    return TUFF_OK;
+}
+
+uint64_t tuff_store_bytes(const tuff_store *store)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < store->count; i++)
+        bytes += store->buffers[i]->handle->bytes;
+    return bytes;
+}
+
+size_t tuff_store_count(const tuff_store *store)
+{
+    return store->count;
+}
+
+tuff_buffer *tuff_store_at(const tuff_store *store, size_t index, const char **out_name)
+{
+    if (out_name) *out_name = store->buffers[index]->name;
+    return store->buffers[index];
+}
