@@ -1,0 +1,16 @@
+/* The byte-level alphabet of GPT-2: each of the 256 bytes is written as a printable character. */
+#ifndef TUFF_TEXT_BYTE_LEVEL_H
+#define TUFF_TEXT_BYTE_LEVEL_H
+
+#include <stdint.h>
+
+#include "base/text.h"
+
+/* The character that stands for a byte: itself where printable, else U+0100 and up. */
+uint32_t tuff_byte_character(uint8_t byte);
+/* Appends each byte of the text as its character. */
+void tuff_bytes_to_characters(tuff_view text, tuff_buf *out);
+/* Appends the bytes the characters stand for; a text with any other character is appended as it is. */
+void tuff_characters_to_bytes(tuff_view text, tuff_buf *out);
+
+#endif

@@ -1,0 +1,165 @@
+/* Any tokenizer as a GGUF vocabulary. */
+#include <string.h>
+
+#include "base/status.h"
+#include "text/known_cuts.h"
+#include "text/tokenizer_impl.h"
+
+static const char space_piece[] = "\xe2\x96\x81";
+
+struct tuff_vocab_export {
+    tuff_arena arena;
+    tuff_piece *tokens, *merges;
+    int32_t *types;
+    float *scores;
+    tuff_vocab_desc desc;
+};
+
+static tuff_status no_memory(void)
+{
+    return tuff_fail_memory("describing a tokenizer");
+}
+
+static tuff_status inexpressible(const char *what)
+{
+    return tuff_fail(TUFF_UNSUPPORTED, "the tokenizer cannot be written as GGUF: %s", what);
+}
+
+static tuff_status copy_tokens(const tuff_tokenizer *t, tuff_vocab_export *e)
+{
+    e->tokens = tuff_arena_array(&e->arena, t->size, sizeof *e->tokens);
+    e->types = tuff_arena_array(&e->arena, t->size, sizeof *e->types);
+    e->scores = tuff_arena_array(&e->arena, t->size, sizeof *e->scores);
+    if (!e->tokens || !e->types || !e->scores) return no_memory();
+    for (uint32_t id = 0; id < t->size; id++) {
+        const tuff_token *token = &t->tokens[id];
+        e->types[id] = token->text.data ? token->type : TUFF_TOKEN_UNUSED;
+        e->scores[id] = token->score;
+        e->tokens[id] = (tuff_piece){token->text.data, token->text.size};
+        if (token->text.data) continue;
+        const char *name = tuff_arena_printf(&e->arena, "[PAD%u]", id);
+        if (!name) return no_memory();
+        e->tokens[id] = (tuff_piece){name, strlen(name)};
+    }
+    return TUFF_OK;
+}
+
+static tuff_status copy_merges(const tuff_tokenizer *t, tuff_vocab_export *e)
+{
+    e->merges = tuff_arena_array(&e->arena, t->bpe.merge_count, sizeof *e->merges);
+    if (!e->merges) return no_memory();
+    for (size_t m = 0; m < t->bpe.merge_count; m++) {
+        tuff_view left = t->tokens[t->bpe.merges[m].left].text,
+                  right = t->tokens[t->bpe.merges[m].right].text;
+        size_t size = left.size + 1 + right.size;
+        char *text = tuff_arena_alloc(&e->arena, size);
+        if (!text) return no_memory();
+        memcpy(text, left.data, left.size);
+        text[left.size] = ' ';
+        memcpy(text + left.size + 1, right.data, right.size);
+        e->merges[m] = (tuff_piece){text, size};
+    }
+    e->desc.merges = e->merges;
+    e->desc.merge_count = (uint32_t)t->bpe.merge_count;
+    return TUFF_OK;
+}
+
+/* SentencePiece as GGUF knows it: spaces become U+2581, perhaps one goes before, nothing else. */
+static tuff_status check_spaces(const tuff_tokenizer *t)
+{
+    bool spaces = false;
+    for (size_t i = 0; i < t->normalizer_count; i++) {
+        const tuff_normalizer *step = &t->normalizers[i];
+        bool fits = step->kind == TUFF_NORMALIZE_PREPEND || step->kind == TUFF_NORMALIZE_REPLACE;
+        if (!fits || !tuff_view_is(step->text, space_piece))
+            return inexpressible("its normalizer has no name there");
+        spaces = spaces || step->kind == TUFF_NORMALIZE_REPLACE;
+    }
+    for (size_t i = 0; i < t->splitter_count; i++) {
+        const tuff_splitter *step = &t->splitters[i];
+        bool metaspace = step->kind == TUFF_SPLIT_METASPACE && tuff_view_is(step->text, space_piece);
+        bool cut = i == 1 && step->behavior == TUFF_SPLIT_MERGED_WITH_NEXT &&
+                   tuff_view_is(step->pattern, space_piece);
+        if (!metaspace && !cut) return inexpressible("its pre-tokenizer has no name there");
+        spaces = spaces || metaspace;
+    }
+    return spaces ? TUFF_OK : inexpressible("it does not write spaces as U+2581");
+}
+
+static bool is_character(tuff_view text)
+{
+    uint32_t c;
+    return tuff_utf8_decode(text.data, text.size, &c) == text.size;
+}
+
+/* Scores in the order of the merges. A token that no merge gives must not come about by its score: it is
+ * unused. */
+static void score_by_merges(const tuff_tokenizer *t, tuff_vocab_export *e)
+{
+    float next = -1;
+    for (size_t m = 0; m < t->bpe.merge_count; m++) {
+        float *score = &e->scores[t->bpe.merges[m].id];
+        if (*score == 0) *score = next--;
+    }
+    for (uint32_t id = 0; id < t->size; id++) {
+        if (e->scores[id] != 0 || e->types[id] != TUFF_TOKEN_NORMAL) continue;
+        if (!is_character(t->tokens[id].text)) e->types[id] = TUFF_TOKEN_UNUSED;
+        e->scores[id] = next;
+    }
+}
+
+static tuff_status describe(const tuff_tokenizer *t, tuff_vocab_export *e)
+{
+    tuff_vocab_desc *desc = &e->desc;
+    TUFF_TRY(copy_tokens(t, e));
+    desc->kind = tuff_tokenizer_kind(t);
+    if (t->byte_level) {
+        if (!t->cut) return inexpressible("its pre-tokenizer has no name there");
+        desc->pre = t->cut->names[0];
+        TUFF_TRY(copy_merges(t, e));
+    } else {
+        if (!t->space_pieces)
+            return inexpressible("it is neither byte-level BPE nor SentencePiece BPE with byte tokens");
+        if (!t->scored) {
+            TUFF_TRY(check_spaces(t));
+            score_by_merges(t, e);
+        }
+        desc->pre = "default";
+        desc->scores = e->scores;
+    }
+    desc->size = t->size;
+    desc->tokens = e->tokens;
+    desc->types = e->types;
+    desc->bos = t->bos;
+    desc->eos = tuff_tokenizer_eos(t, 0);
+    desc->eot = tuff_tokenizer_eos(t, 1);
+    desc->unk = t->unk;
+    desc->pad = t->pad;
+    desc->add_bos = t->before_count > 0;
+    desc->add_eos = t->after_count > 0;
+    desc->add_space_prefix = t->space_prefix;
+    desc->chat_template = (tuff_piece){t->chat_template.data, t->chat_template.size};
+    return TUFF_OK;
+}
+
+tuff_status tuff_vocab_export_create(const tuff_tokenizer *tokenizer, tuff_vocab_export **out_export)
+{
+    tuff_vocab_export *e = *out_export = tuff_alloc(sizeof *e);
+    if (!e) return no_memory();
+    tuff_status status = describe(tokenizer, e);
+    if (status != TUFF_OK) tuff_vocab_export_destroy(out_export);
+    return status;
+}
+
+const tuff_vocab_desc *tuff_vocab_export_desc(const tuff_vocab_export *vocab)
+{
+    return &vocab->desc;
+}
+
+void tuff_vocab_export_destroy(tuff_vocab_export **vocab)
+{
+    if (!*vocab) return;
+    tuff_arena_free(&(*vocab)->arena);
+    tuff_free(*vocab);
+    *vocab = NULL;
+}

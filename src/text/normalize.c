@@ -1,0 +1,168 @@
+#include "text/normalize.h"
+
+#include <stdint.h>
+#include <utf8proc.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "text/byte_level.h"
+
+bool tuff_is_space(uint32_t c)
+{
+    return (c >= 0x9 && c <= 0xd) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+           c == 0x3000;
+}
+
+void tuff_repair_utf8(tuff_view text, tuff_buf *out)
+{
+    size_t good = 0;
+    for (size_t i = 0; i < text.size;) {
+        uint32_t c;
+        size_t size = tuff_utf8_decode(text.data + i, text.size - i, &c);
+        if (size) {
+            i += size;
+            continue;
+        }
+        tuff_buf_bytes(out, text.data + good, i - good);
+        tuff_buf_utf8(out, 0xfffd);
+        /* The longest piece from here that some character starts with; at least one byte. */
+        size = 1;
+        while (size < 3 && i + size < text.size && tuff_utf8_complete(text.data + i, size) == 0 &&
+               tuff_utf8_complete(text.data + i, size + 1) == 0)
+            size++;
+        i += size;
+        good = i;
+    }
+    tuff_buf_bytes(out, text.data + good, text.size - good);
+}
+
+static bool is_ascii(tuff_view text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if ((uint8_t)text.data[i] >= 0x80) return false;
+    }
+    return true;
+}
+
+static tuff_status unicode_form(tuff_normalizer_kind kind, tuff_view text, tuff_buf *out)
+{
+    if (is_ascii(text)) {
+        tuff_buf_bytes(out, text.data, text.size);
+        return TUFF_OK;
+    }
+    int options = UTF8PROC_STABLE;
+    bool compose = kind == TUFF_NORMALIZE_NFC || kind == TUFF_NORMALIZE_NFKC;
+    options |= compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
+    if (kind == TUFF_NORMALIZE_NFKC || kind == TUFF_NORMALIZE_NFKD) options |= UTF8PROC_COMPAT;
+    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text.data;
+    utf8proc_ssize_t count =
+        utf8proc_decompose(bytes, (utf8proc_ssize_t)text.size, NULL, 0, (utf8proc_option_t)options);
+    if (count < 0)
+        return tuff_fail(TUFF_UNSUPPORTED, "the text cannot be normalized: %s", utf8proc_errmsg(count));
+    utf8proc_int32_t *points = tuff_alloc_array((size_t)count + 1, sizeof *points);
+    if (!points) return tuff_fail_memory("normalizing a text");
+    count = utf8proc_decompose(bytes, (utf8proc_ssize_t)text.size, points, count, (utf8proc_option_t)options);
+    count = utf8proc_reencode(points, count, (utf8proc_option_t)options);
+    if (count >= 0) tuff_buf_bytes(out, points, (size_t)count);
+    tuff_free(points);
+    return count >= 0
+               ? TUFF_OK
+               : tuff_fail(TUFF_UNSUPPORTED, "the text cannot be normalized: %s", utf8proc_errmsg(count));
+}
+
+static void lowercase(tuff_view text, tuff_buf *out)
+{
+    for (size_t i = 0; i < text.size;) {
+        uint32_t c;
+        size_t size = tuff_utf8_decode(text.data + i, text.size - i, &c);
+        TUFF_ASSERT(size > 0);
+        if (c == 0x130)
+            tuff_buf_text(out, "i\xcc\x87"); /* the one letter whose small form is two characters */
+        else
+            tuff_buf_utf8(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)c));
+        i += size;
+    }
+}
+
+static void strip(const tuff_normalizer *step, tuff_view text, tuff_buf *out)
+{
+    uint32_t c;
+    while (step->left && text.size) {
+        size_t size = tuff_utf8_decode(text.data, text.size, &c);
+        if (!tuff_is_space(c)) break;
+        text.data += size;
+        text.size -= size;
+    }
+    while (step->right && text.size) {
+        size_t size = 1;
+        while (((uint8_t)text.data[text.size - size] & 0xc0) == 0x80)
+            size++;
+        tuff_utf8_decode(text.data + text.size - size, size, &c);
+        if (!tuff_is_space(c)) break;
+        text.size -= size;
+    }
+    tuff_buf_bytes(out, text.data, text.size);
+}
+
+tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_buf *out)
+{
+    tuff_regex_search search;
+    TUFF_TRY(tuff_regex_begin(regex, &search));
+    tuff_regex_aim(&search, text);
+    size_t done = 0, start, end;
+    bool found;
+    tuff_status status;
+    while ((status = tuff_regex_next(&search, &start, &end, &found)) == TUFF_OK && found) {
+        tuff_buf_bytes(out, text.data + done, start - done);
+        tuff_buf_bytes(out, by.data, by.size);
+        done = end;
+    }
+    tuff_buf_bytes(out, text.data + done, text.size - done);
+    tuff_regex_end(&search);
+    return status;
+}
+
+static tuff_status apply(const tuff_normalizer *step, tuff_view text, tuff_buf *out)
+{
+    switch (step->kind) {
+    case TUFF_NORMALIZE_PREPEND:
+        if (text.size) tuff_buf_bytes(out, step->text.data, step->text.size);
+        tuff_buf_bytes(out, text.data, text.size);
+        return TUFF_OK;
+    case TUFF_NORMALIZE_REPLACE:
+        return tuff_replace(step->regex, step->text, text, out);
+    case TUFF_NORMALIZE_LOWERCASE:
+        lowercase(text, out);
+        return TUFF_OK;
+    case TUFF_NORMALIZE_STRIP:
+        strip(step, text, out);
+        return TUFF_OK;
+    case TUFF_NORMALIZE_BYTES:
+        tuff_bytes_to_characters(text, out);
+        return TUFF_OK;
+    default:
+        return unicode_form(step->kind, text, out);
+    }
+}
+
+tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text, tuff_buf *out)
+{
+    tuff_buf from = {0}, to = {0};
+    tuff_buf_bytes(&from, text.data, text.size);
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < count && status == TUFF_OK; i++) {
+        tuff_buf_clear(&to);
+        status = apply(&steps[i], (tuff_view){from.data ? from.data : "", from.size}, &to);
+        tuff_buf swap = from;
+        from = to;
+        to = swap;
+        if (from.failed) break;
+    }
+    if (status == TUFF_OK && (from.failed || to.failed)) status = tuff_fail_memory("normalizing a text");
+    if (status == TUFF_OK) tuff_buf_bytes(out, from.data, from.size);
+    if (status == TUFF_OK && out->failed) status = tuff_fail_memory("normalizing a text");
+    tuff_buf_free(&from);
+    tuff_buf_free(&to);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* The normalizers of tokenizer.json: what is done to a text before it is cut into words. */
+#ifndef TUFF_TEXT_NORMALIZE_H
+#define TUFF_TEXT_NORMALIZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <tuff/status.h>
+
+#include "base/text.h"
+#include "text/regex.h"
+
+typedef enum tuff_normalizer_kind {
+    TUFF_NORMALIZE_PREPEND,
+    TUFF_NORMALIZE_REPLACE,
+    TUFF_NORMALIZE_NFC,
+    TUFF_NORMALIZE_NFD,
+    TUFF_NORMALIZE_NFKC,
+    TUFF_NORMALIZE_NFKD,
+    TUFF_NORMALIZE_LOWERCASE,
+    TUFF_NORMALIZE_STRIP,
+    TUFF_NORMALIZE_BYTES /* into the byte-level alphabet */
+} tuff_normalizer_kind;
+
+typedef struct tuff_normalizer {
+    tuff_normalizer_kind kind;
+    tuff_regex *regex; /* replace: what; owned */
+    tuff_view text;    /* replace: by what; prepend: what */
+    bool left, right;  /* strip: which ends */
+} tuff_normalizer;
+
+/* Appends the normalized text; valid UTF-8 in and out. */
+TUFF_MUST_USE tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text,
+                                         tuff_buf *out);
+
+/* Appends the text with each maximal broken sequence replaced by U+FFFD (Unicode 15, section 3.9). */
+void tuff_repair_utf8(tuff_view text, tuff_buf *out);
+
+/* Unicode's White_Space. */
+bool tuff_is_space(uint32_t codepoint);
+
+/* Appends the text with every match replaced. */
+TUFF_MUST_USE tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_buf *out);
+
+#endif

@@ -1,0 +1,91 @@
+/* What the files beside tokenizer.json say. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "text/read.h"
+
+/* "eos_token": a string, or an object with the string as "content". Absent or null: *out stays. */
+static tuff_status read_token(const tuff_tokenizer *t, const cJSON *config, const char *key,
+                              const char *where, int32_t *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    if (cJSON_IsObject(item)) item = cJSON_GetObjectItemCaseSensitive(item, "content");
+    if (!item || cJSON_IsNull(item)) return TUFF_OK;
+    if (!cJSON_IsString(item))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: \"%s\" of tokenizer_config.json is not a token", where, key);
+    /* Some models name a token here that they do not have; Hugging Face would add it, and no model row fits
+     * it. */
+    int32_t id = tuff_tokenizer_id(t, item->valuestring, strlen(item->valuestring));
+    if (id >= 0) *out = id;
+    return TUFF_OK;
+}
+
+/* A string, or a list of named ones, of which "default" is taken. */
+static tuff_status read_chat_template(tuff_tokenizer *t, const cJSON *config)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, "chat_template"), *one;
+    if (cJSON_IsArray(item)) {
+        const cJSON *list = item;
+        item = NULL;
+        cJSON_ArrayForEach(one, list)
+        {
+            const cJSON *name = cJSON_GetObjectItemCaseSensitive(one, "name");
+            if (cJSON_IsString(name) && strcmp(name->valuestring, "default") == 0)
+                item = cJSON_GetObjectItemCaseSensitive(one, "template");
+        }
+    }
+    if (!cJSON_IsString(item)) return TUFF_OK;
+    t->chat_template = tuff_tokenizer_copy(t, tuff_view_of(item->valuestring));
+    return t->chat_template.data ? TUFF_OK : tuff_fail_memory("a chat template");
+}
+
+tuff_status tuff_read_config(tuff_tokenizer *tokenizer, const cJSON *config, const char *where)
+{
+    int32_t eos = -1;
+    if (!cJSON_IsObject(config))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: its tokenizer_config.json is not an object", where);
+    TUFF_TRY(read_token(tokenizer, config, "bos_token", where, &tokenizer->bos));
+    TUFF_TRY(read_token(tokenizer, config, "eos_token", where, &eos));
+    TUFF_TRY(read_token(tokenizer, config, "unk_token", where, &tokenizer->unk));
+    TUFF_TRY(read_token(tokenizer, config, "pad_token", where, &tokenizer->pad));
+    tuff_tokenizer_add_eos(tokenizer, eos);
+    return read_chat_template(tokenizer, config);
+}
+
+static tuff_status check_id(const tuff_tokenizer *t, const cJSON *item, const char *key, const char *where,
+                            int32_t *out)
+{
+    if (!cJSON_IsNumber(item)) return tuff_fail(TUFF_BAD_FORMAT, "%s: \"%s\" is not a number", where, key);
+    /* -1, or an id past the tokenizer's, is how some files say "none". */
+    bool known = item->valuedouble >= 0 && item->valuedouble < t->size;
+    *out = known ? (int32_t)item->valuedouble : -1;
+    return TUFF_OK;
+}
+
+static tuff_status read_id(const tuff_tokenizer *t, const cJSON *config, const char *key, const char *where,
+                           int32_t *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    if (*out >= 0 || !item || cJSON_IsNull(item)) return TUFF_OK;
+    return check_id(t, item, key, where, out);
+}
+
+tuff_status tuff_read_model_ids(tuff_tokenizer *tokenizer, const cJSON *config, const char *where)
+{
+    const cJSON *eos = cJSON_GetObjectItemCaseSensitive(config, "eos_token_id"), *item;
+    int32_t id = -1;
+    TUFF_TRY(read_id(tokenizer, config, "bos_token_id", where, &tokenizer->bos));
+    TUFF_TRY(read_id(tokenizer, config, "pad_token_id", where, &tokenizer->pad));
+    if (!cJSON_IsArray(eos)) {
+        TUFF_TRY(read_id(tokenizer, config, "eos_token_id", where, &id));
+        tuff_tokenizer_add_eos(tokenizer, id);
+        return TUFF_OK;
+    }
+    cJSON_ArrayForEach(item, eos)
+    {
+        TUFF_TRY(check_id(tokenizer, item, "eos_token_id", where, &id));
+        tuff_tokenizer_add_eos(tokenizer, id);
+    }
+    return TUFF_OK;
+}

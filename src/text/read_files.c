@@ -1,0 +1,237 @@
+/* vocab.json with merges.txt, and directories. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "text/known_cuts.h"
+#include "text/read.h"
+
+enum { FILE_LIMIT = 256 << 20 };
+
+/* A token per line, "left right"; the first line may be "#version: ...". */
+static tuff_status read_merges(tuff_tokenizer *t, tuff_view text, const char *where)
+{
+    size_t index = 0;
+    bool first = true;
+    while (text.size) {
+        const char *end = memchr(text.data, '\n', text.size);
+        size_t taken = end ? (size_t)(end - text.data) + 1 : text.size;
+        tuff_view line = {text.data, end ? taken - 1 : taken};
+        text = (tuff_view){text.data + taken, text.size - taken};
+        if (line.size && line.data[line.size - 1] == '\r') line.size--;
+        bool version = first && line.size >= 8 && memcmp(line.data, "#version", 8) == 0;
+        first = false;
+        if (version || line.size == 0) continue;
+        TUFF_TRY(tuff_add_merge_text(t, line, index++, where));
+    }
+    return TUFF_OK;
+}
+
+/* added_tokens_decoder of tokenizer_config.json, {"151643": {"content": ...}}, as the added_tokens of
+ * tokenizer.json. Destroy with cJSON_Delete. */
+static tuff_status added_of(const cJSON *config, cJSON **out_added)
+{
+    cJSON *added = *out_added = cJSON_CreateArray();
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"))
+    {
+        char *end = NULL;
+        double id = (double)strtoul(item->string, &end, 10);
+        cJSON *copy = cJSON_Duplicate(item, true);
+        if (!added || !copy || !cJSON_AddNumberToObject(copy, "id", end != item->string && !*end ? id : -1)) {
+            cJSON_Delete(copy);
+            return tuff_fail_memory("the added tokens of a tokenizer");
+        }
+        cJSON_AddItemToArray(added, copy);
+    }
+    return added ? TUFF_OK : tuff_fail_memory("the added tokens of a tokenizer");
+}
+
+static tuff_status add_around(tuff_tokenizer *t, const cJSON *config, const char *where)
+{
+    bool bos = false, eos = false;
+    TUFF_TRY(tuff_json_bool(config, "add_bos_token", where, &bos));
+    TUFF_TRY(tuff_json_bool(config, "add_eos_token", where, &eos));
+    if (bos && t->bos >= 0) t->before[t->before_count++] = t->bos;
+    if (eos && t->eos_count) t->after[t->after_count++] = t->eos[0];
+    return TUFF_OK;
+}
+
+static tuff_status read_parts(tuff_tokenizer *t, const cJSON *vocab, tuff_view merges, const cJSON *config,
+                              const cJSON *added, const char *where)
+{
+    const char *class = NULL;
+    bool prefix = false;
+    uint32_t size;
+    if (!cJSON_IsObject(vocab)) return tuff_fail(TUFF_BAD_FORMAT, "%s: vocab.json is not an object", where);
+    TUFF_TRY(tuff_json_text(config, "tokenizer_class", where, &class));
+    TUFF_TRY(tuff_json_bool(config, "add_prefix_space", where, &prefix));
+    TUFF_TRY(tuff_count_ids(vocab, added, where, &size));
+    TUFF_TRY(tuff_tokenizer_reserve(t, size));
+    TUFF_TRY(tuff_read_vocab(t, vocab, where));
+    TUFF_TRY(tuff_read_added(t, added, where));
+    TUFF_TRY(read_merges(t, merges, where));
+    const char *cut = class && tuff_starts_with(class, "Qwen2") ? "qwen2" : "gpt-2";
+    TUFF_TRY(tuff_known_cut_apply(t, tuff_known_cut_find(cut), prefix, where));
+    return TUFF_OK;
+}
+
+/* GPT-2's files list no special tokens: its one is known by name. */
+static tuff_status add_endoftext(tuff_tokenizer *t)
+{
+    static const char name[] = "<|endoftext|>";
+    uint32_t id;
+    if (t->added_count || !tuff_map_get(&t->bpe.vocab, name, strlen(name), &id)) return TUFF_OK;
+    t->added = tuff_arena_array(&t->arena, 1, sizeof *t->added);
+    if (!t->added) return tuff_fail_memory("the added tokens of a tokenizer");
+    t->added[t->added_count++] =
+        (tuff_added_token){.text = t->tokens[id].text, .id = (int32_t)id, .special = true};
+    t->tokens[id].special = true;
+    t->tokens[id].type = TUFF_TOKEN_CONTROL;
+    t->bos = (int32_t)id;
+    return TUFF_OK;
+}
+
+tuff_status tuff_read_vocab_tokenizer(tuff_view vocab, tuff_view merges, tuff_view config, const char *where,
+                                      tuff_tokenizer **out_tokenizer)
+{
+    *out_tokenizer = NULL;
+    cJSON *vocab_tree = NULL, *config_tree = NULL, *added = NULL;
+    tuff_tokenizer *t = NULL;
+    tuff_status status;
+    TUFF_GO(tuff_json_parse(vocab.data, vocab.size, where, &vocab_tree));
+    if (config.data)
+        TUFF_GO(tuff_json_parse(config.data, config.size, "tokenizer_config.json", &config_tree));
+    TUFF_GO(added_of(config_tree, &added));
+    TUFF_GO(tuff_tokenizer_new(&t));
+    TUFF_GO(read_parts(t, vocab_tree, merges, config_tree, added, where));
+    TUFF_GO(add_endoftext(t));
+    TUFF_GO(tuff_tokenizer_finish(t));
+    if (config_tree) {
+        TUFF_GO(tuff_read_config(t, config_tree, where));
+        TUFF_GO(add_around(t, config_tree, where));
+        t->config = tuff_tokenizer_copy(t, config);
+        if (!t->config.data) status = tuff_fail_memory("a tokenizer");
+    }
+    if (status == TUFF_OK) {
+        *out_tokenizer = t;
+        t = NULL;
+    }
+done:
+    tuff_tokenizer_destroy(&t);
+    cJSON_Delete(vocab_tree);
+    cJSON_Delete(config_tree);
+    cJSON_Delete(added);
+    return status;
+}
+
+tuff_status tuff_tokenizer_from_vocab(const char *vocab, size_t vocab_size, const char *merges,
+                                      size_t merges_size, const char *config, size_t config_size,
+                                      const char *where, tuff_tokenizer **out_tokenizer)
+{
+    TUFF_TRY(tuff_read_vocab_tokenizer((tuff_view){vocab, vocab_size}, (tuff_view){merges, merges_size},
+                                       (tuff_view){config, config_size}, where, out_tokenizer));
+    tuff_tokenizer_guess_eos(*out_tokenizer);
+    return TUFF_OK;
+}
+
+/* ---- directories ---- */
+
+/* Reads directory/name where it exists; out->data stays NULL where not. */
+static tuff_status read_if_there(const char *directory, const char *name, tuff_buf *out, bool *out_there)
+{
+    char *path = tuff_path_join(directory, name);
+    if (!path) return tuff_fail_memory("a path");
+    tuff_status status = TUFF_OK;
+    *out_there = tuff_is_file(path);
+    if (*out_there) status = tuff_read_file(path, FILE_LIMIT, out);
+    if (status == TUFF_OK && *out_there) tuff_buf_text(out, ""); /* has memory also when empty */
+    if (status == TUFF_OK && out->failed) status = tuff_fail_memory("a file");
+    tuff_free(path);
+    return status;
+}
+
+static tuff_status read_ids_file(tuff_tokenizer *t, const char *directory, const char *name)
+{
+    tuff_buf text = {0};
+    bool there;
+    cJSON *json = NULL;
+    tuff_status status;
+    TUFF_GO(read_if_there(directory, name, &text, &there));
+    if (there) {
+        TUFF_GO(tuff_json_parse(text.data, text.size, name, &json));
+        TUFF_GO(tuff_read_model_ids(t, json, name));
+    }
+done:
+    cJSON_Delete(json);
+    tuff_buf_free(&text);
+    return status;
+}
+
+static tuff_view view_of(const tuff_buf *buf)
+{
+    return (tuff_view){buf->data, buf->size};
+}
+
+static tuff_status load_directory(const char *directory, tuff_tokenizer **out)
+{
+    tuff_buf json = {0}, vocab = {0}, merges = {0}, config = {0}, chat = {0};
+    bool there, whole, words, pairs;
+    tuff_status status;
+    TUFF_GO(read_if_there(directory, "tokenizer_config.json", &config, &there));
+    TUFF_GO(read_if_there(directory, "tokenizer.json", &json, &whole));
+    if (whole) {
+        TUFF_GO(tuff_read_json_tokenizer(view_of(&json), view_of(&config), "tokenizer.json", out));
+    } else {
+        TUFF_GO(read_if_there(directory, "vocab.json", &vocab, &words));
+        TUFF_GO(read_if_there(directory, "merges.txt", &merges, &pairs));
+        if (!words || !pairs) {
+            status =
+                tuff_fail(TUFF_NOT_FOUND,
+                          "no tokenizer found, expected tokenizer.json or both vocab.json and merges.txt");
+            goto done;
+        }
+        TUFF_GO(tuff_read_vocab_tokenizer(view_of(&vocab), view_of(&merges), view_of(&config), "vocab.json",
+                                          out));
+    }
+    TUFF_GO(read_ids_file(*out, directory, "generation_config.json"));
+    if ((*out)->eos_count == 0 || (*out)->bos < 0) TUFF_GO(read_ids_file(*out, directory, "config.json"));
+    TUFF_GO(read_if_there(directory, "chat_template.jinja", &chat, &there));
+    if (there) {
+        (*out)->chat_file = true;
+        (*out)->chat_template = tuff_tokenizer_copy(*out, view_of(&chat));
+        if (!(*out)->chat_template.data) status = tuff_fail_memory("a chat template");
+    }
+done:
+    tuff_buf_free(&json);
+    tuff_buf_free(&vocab);
+    tuff_buf_free(&merges);
+    tuff_buf_free(&config);
+    tuff_buf_free(&chat);
+    return status;
+}
+
+static tuff_status load_file(const char *path, tuff_tokenizer **out)
+{
+    tuff_buf json = {0};
+    tuff_status status = tuff_read_file(path, FILE_LIMIT, &json);
+    if (status == TUFF_OK)
+        status = tuff_read_json_tokenizer(view_of(&json), (tuff_view){NULL, 0}, "tokenizer.json", out);
+    tuff_buf_free(&json);
+    return status;
+}
+
+tuff_status tuff_tokenizer_load(const char *path, tuff_tokenizer **out_tokenizer)
+{
+    *out_tokenizer = NULL;
+    tuff_status status =
+        tuff_is_directory(path) ? load_directory(path, out_tokenizer) : load_file(path, out_tokenizer);
+    if (status != TUFF_OK) {
+        tuff_tokenizer_destroy(out_tokenizer);
+        return tuff_note(status, "%s", path);
+    }
+    tuff_tokenizer_guess_eos(*out_tokenizer);
+    return TUFF_OK;
+}
