@@ -1,0 +1,76 @@
+/* Sampling text from a model. */
+#ifndef TUFF_GENERATE_H
+#define TUFF_GENERATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tuff/device.h>
+#include <tuff/model.h>
+#include <tuff/sampler.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A model on a device with a KV cache for one sequence. Belongs to one thread at a time; several generators
+ * may share a model and a device. */
+typedef struct tuff_generator tuff_generator;
+
+/* Zero means default. */
+typedef struct tuff_generator_params {
+    int64_t context_length; /* positions of the cache; 0: the model's. Models with rotary positions may be run
+                               past it */
+    bool cache_f16;         /* keep keys and values as f16 */
+    const char *adapter;    /* a PEFT LoRA directory to apply; NULL: none */
+} tuff_generator_params;
+
+/* Puts the weights on the device, in the type they are stored in (block types as f32). Model and device must
+ * outlive the generator; `params` may be NULL and need only live until the call returns. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
+                                                         const tuff_generator_params *params,
+                                                         tuff_generator **out_generator);
+TUFF_API void tuff_generator_destroy(tuff_generator **generator);
+
+typedef enum tuff_finish {
+    TUFF_FINISH_LENGTH,   /* max_new_tokens were made */
+    TUFF_FINISH_EOS,      /* the model ended its text */
+    TUFF_FINISH_STOP,     /* a stop string came */
+    TUFF_FINISH_CONTEXT,  /* the context is full */
+    TUFF_FINISH_CANCELLED /* on_text asked to stop */
+} tuff_finish;
+
+/* Zero means default, except temperature, which is greedy at 0. */
+typedef struct tuff_generate_params {
+    tuff_sampling sampling;
+    int64_t max_new_tokens;  /* 0: until the context is full */
+    const char *const *stop; /* stop strings; the text ends before the first that comes */
+    size_t stop_count;
+    bool ignore_eos;
+    bool plain_special; /* special tokens spelled out in the prompt are plain text */
+    /* Receives the new text in pieces of whole UTF-8 characters; returning false stops. May be NULL. */
+    bool (*on_text)(const char *text, size_t size, void *user);
+    void *user;
+} tuff_generate_params;
+
+typedef struct tuff_generate_result {
+    tuff_finish finish;
+    int64_t prompt_tokens, new_tokens;
+    double prompt_seconds, generate_seconds; /* generate: without the prompt */
+} tuff_generate_result;
+
+/* Continues prompt[0..size). Errors: TUFF_INVALID_ARGUMENT when the prompt gives no token or does not leave
+ * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf. `out_result` may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
+                                                 const tuff_generate_params *params,
+                                                 tuff_generate_result *out_result);
+
+/* Logits f32 [vocab_size] after the ids[0..n) alone: for checks against other implementations. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_generator_logits(tuff_generator *generator, const int32_t *ids,
+                                                         size_t n, float *out_logits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

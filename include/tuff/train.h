@@ -1,0 +1,142 @@
+/* Fine-tuning and evaluating causal language models. */
+#ifndef TUFF_TRAIN_H
+#define TUFF_TRAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tuff/device.h>
+#include <tuff/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- data
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* Text as token ids, cut into blocks of `block_size` as Hugging Face's run_clm does: one stream,
+ * non-overlapping blocks, and in each block every token but the first is predicted (block_size - 1
+ * predictions; labels are the ids themselves, shifted inside the model). Training drops a last block that is
+ * not full; evaluation keeps it when it has at least two tokens. Immutable, may be shared by threads. */
+typedef struct tuff_dataset tuff_dataset;
+
+/* Encodes a text file. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary data), or
+ * one with fewer tokens than a block. `add_special` puts begin and end of text around the file where the
+ * model wants them. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
+                                                          int64_t block_size, tuff_dataset **out_dataset);
+/* From ids[0..n), copied. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_size,
+                                                         tuff_dataset **out_dataset);
+TUFF_API void tuff_dataset_destroy(tuff_dataset **dataset);
+TUFF_API int64_t tuff_dataset_tokens(const tuff_dataset *dataset);
+TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones */
+
+/* ---- training
+ * ---------------------------------------------------------------------------------------------------- */
+
+typedef enum tuff_schedule {
+    TUFF_SCHEDULE_LINEAR,
+    TUFF_SCHEDULE_COSINE,
+    TUFF_SCHEDULE_CONSTANT
+} tuff_schedule;
+
+/* Named as in Hugging Face's TrainingArguments and peft's LoraConfig. Take tuff_train_defaults and change
+ * what you want. */
+typedef struct tuff_train_params {
+    int64_t max_steps; /* optimizer steps; < 0: num_train_epochs decides */
+    double num_train_epochs;
+    int64_t per_device_train_batch_size, gradient_accumulation_steps;
+    double learning_rate;
+    tuff_schedule lr_scheduler_type; /* linear and cosine fall to 0 at the last step */
+    int64_t warmup_steps;            /* 0: warmup_ratio decides */
+    double warmup_ratio;             /* of all steps */
+    double weight_decay, adam_beta1, adam_beta2, adam_epsilon;
+    double max_grad_norm; /* 0: no clipping */
+    uint64_t seed;        /* of shuffling, dropout and LoRA's initial A */
+    bool no_shuffle;      /* blocks in file order every epoch */
+    int64_t lora_rank;    /* 0: all parameters are trained */
+    double lora_alpha, lora_dropout;
+    const char *lora_target; /* "q_proj,v_proj", "all-linear"; NULL: the architecture's default */
+} tuff_train_params;
+
+/* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
+ * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is). */
+TUFF_API tuff_train_params tuff_train_defaults(void);
+
+/* One model being trained on one device. Belongs to one thread at a time. */
+typedef struct tuff_trainer tuff_trainer;
+
+/* Plans the step; puts nothing on the device yet. Model, device and dataset must outlive the trainer;
+ * `params` (and its strings) need only live until the call returns. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_create(const tuff_model *model, tuff_device *device,
+                                                       const tuff_dataset *train,
+                                                       const tuff_train_params *params,
+                                                       tuff_trainer **out_trainer);
+TUFF_API void tuff_trainer_destroy(tuff_trainer **trainer);
+
+/* What training needs on the device, known before anything is put there. In bytes. */
+typedef struct tuff_train_memory {
+    uint64_t weights, optimizer;
+    uint64_t gradients;   /* part of the arena, unless gradients are accumulated: then beside it */
+    uint64_t arena;       /* activations, gradients and scratch of a step */
+    uint64_t arena_bound; /* the most bytes alive at any one moment: no arena can be smaller */
+    uint64_t total;       /* everything on the device */
+    int64_t trained_parameters, parameters;
+} tuff_train_memory;
+TUFF_API tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *trainer);
+TUFF_API int64_t tuff_trainer_total_steps(const tuff_trainer *trainer);
+/* The program of a step, for its plan and profile; owned by the trainer. */
+typedef struct tuff_program tuff_program;
+TUFF_API tuff_program *tuff_trainer_program(tuff_trainer *trainer);
+
+typedef struct tuff_train_step {
+    int64_t step; /* 1 for the first */
+    double epoch;
+    double loss;                     /* mean over the predictions of the step, before its update */
+    double learning_rate, grad_norm; /* the norm before clipping; not finite when the step was skipped */
+    bool skipped;
+    int64_t tokens; /* ids seen by this step */
+} tuff_train_step;
+/* One optimizer step. The first puts the weights on the device. A step whose gradient is not finite changes
+ * nothing, and is reported as skipped. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_step(tuff_trainer *trainer, tuff_train_step *out_step);
+
+/* Ids of the micro-batches of the step that tuff_trainer_step would do next: i32
+ * [gradient_accumulation_steps, batch, block_size]. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_next_batch(tuff_trainer *trainer, int32_t *out_ids,
+                                                           size_t count);
+
+/* Writes the present state as a directory that appears whole or not at all: the model as a Hugging Face
+ * directory (f32), or for LoRA a PEFT adapter. Steps may follow. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, const char *directory);
+
+/* ---- evaluation
+ * -------------------------------------------------------------------------------------------------- */
+
+typedef struct tuff_eval_result {
+    double loss;       /* mean negative log-likelihood over the predictions, in nats */
+    double perplexity; /* exp(loss) */
+    int64_t tokens; /* predictions: block_size - 1 of each full block, one less than its tokens of the last */
+} tuff_eval_result;
+
+/* Held-out loss of the model being trained, on its device. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, const tuff_dataset *data,
+                                                         tuff_eval_result *out_result);
+
+/* Zero means default. */
+typedef struct tuff_eval_params {
+    int64_t batch_size;  /* blocks per run; 0: 4 */
+    const char *adapter; /* a PEFT LoRA directory to apply; NULL: none */
+} tuff_eval_params;
+/* Loss of a model as it is in its file. `params` may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,
+                                                 const tuff_dataset *data, const tuff_eval_params *params,
+                                                 tuff_eval_result *out_result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,120 @@
+/* LoRA adapters as PEFT directories. */
+#include <string.h>
+
+#include "adapters/lora_impl.h"
+
+static const tuff_param *find_param(const tuff_model *model, const char *module)
+{
+    for (size_t i = 0; i < model->params.count; i++) {
+        char name[256];
+        if (tuff_lora_adaptable(model, &model->params.items[i], name) && strcmp(name, module) == 0)
+            return &model->params.items[i];
+    }
+    return NULL;
+}
+
+static tuff_status add_pair(tuff_lora *lora, const tuff_peft_pair *pair, const char *directory)
+{
+    const tuff_param *p = find_param(lora->model, pair->module);
+    if (!p)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: it adapts %s, which is no linear layer of the %s model %s",
+                         directory, pair->module, lora->model->config.arch->name, lora->model->path);
+    bool fits = pair->a->rank == 2 && pair->b->rank == 2 && pair->a->shape[0] == pair->rank &&
+                pair->a->shape[1] == p->shape[1] && pair->b->shape[0] == p->shape[0] &&
+                pair->b->shape[1] == pair->rank;
+    if (!fits)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: the adapter of %s is for a layer of %lld to %lld, the model's is %lld to %lld",
+                         directory, pair->module, (long long)pair->a->shape[1], (long long)pair->b->shape[0],
+                         (long long)p->shape[1], (long long)p->shape[0]);
+    TUFF_TRY(tuff_weight_check_readable(pair->a));
+    TUFF_TRY(tuff_weight_check_readable(pair->b));
+    TUFF_TRY(tuff_weight_check_finite(pair->a));
+    TUFF_TRY(tuff_weight_check_finite(pair->b));
+    return tuff_lora_add(lora, pair->module, p->shape[1], p->shape[0], pair->rank, pair->scale);
+}
+
+static tuff_status open_peft(tuff_lora *lora, const char *directory)
+{
+    TUFF_TRY(tuff_peft_open(directory, &lora->peft));
+    lora->rank = lora->peft->config->rank;
+    lora->alpha = lora->peft->config->alpha;
+    lora->dropout = lora->peft->config->dropout;
+    for (size_t i = 0; i < lora->peft->pair_count; i++)
+        TUFF_TRY(add_pair(lora, &lora->peft->pairs[i], directory));
+    return TUFF_OK;
+}
+
+tuff_status tuff_lora_open(const tuff_model *model, const char *directory, tuff_lora **out_lora)
+{
+    TUFF_TRY(tuff_lora_new(model, out_lora));
+    tuff_status status = open_peft(*out_lora, directory);
+    if (status != TUFF_OK) tuff_lora_destroy(out_lora);
+    return status;
+}
+
+/* The distinct last parts of the adapted modules: what target_modules lists. */
+static tuff_status collect_targets(const tuff_lora *lora, tuff_peft_config *config)
+{
+    config->targets = tuff_arena_array(&config->arena, lora->count + 1, sizeof *config->targets);
+    if (!config->targets) return tuff_fail_memory("an adapter's config");
+    for (size_t i = 0; i < lora->count; i++) {
+        const char *dot = strrchr(lora->modules[i].module, '.');
+        const char *last = dot ? dot + 1 : lora->modules[i].module;
+        bool known = false;
+        for (size_t k = 0; k < config->target_count; k++)
+            known = known || strcmp(config->targets[k], last) == 0;
+        if (!known) config->targets[config->target_count++] = last;
+    }
+    return TUFF_OK;
+}
+
+typedef struct source {
+    const tuff_lora *lora;
+    const tuff_store *store;
+} source;
+
+static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
+{
+    const source *from = user;
+    const tuff_lora_module *m = &from->lora->modules[index / 2];
+    tuff_buffer *buffer = tuff_store_find(from->store, index % 2 ? m->b : m->a);
+    int64_t n = tuff_buffer_count(buffer);
+    float *values = tuff_alloc_array((size_t)n, sizeof *values);
+    if (!values) return tuff_fail_memory("an adapter's weights");
+    tuff_status status = tuff_buffer_read(buffer, 0, values, n);
+    if (status == TUFF_OK) status = tuff_sink_write(sink, values, (size_t)n * sizeof *values);
+    tuff_free(values);
+    return status;
+}
+
+static bool any_conv1d(const tuff_lora *lora)
+{
+    for (size_t i = 0; i < lora->count; i++) {
+        const tuff_param *p = find_param(lora->model, lora->modules[i].module);
+        if (p && (p->flags & TUFF_PARAM_CONV1D)) return true;
+    }
+    return false;
+}
+
+tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const char *directory)
+{
+    tuff_peft_config config = {.base_model = lora->model->path,
+                               .task_type = "CAUSAL_LM",
+                               .rank = lora->rank,
+                               .alpha = lora->alpha,
+                               .dropout = lora->dropout,
+                               .fan_in_fan_out = any_conv1d(lora)};
+    tuff_peft_item *items = tuff_alloc_array(lora->count + 1, sizeof *items);
+    tuff_status status = items ? collect_targets(lora, &config) : tuff_fail_memory("an adapter's config");
+    for (size_t i = 0; i < lora->count && status == TUFF_OK; i++) {
+        const tuff_lora_module *m = &lora->modules[i];
+        items[i] = (tuff_peft_item){.module = m->module, .in = m->in, .out = m->out, .rank = m->rank};
+    }
+    source from = {lora, store};
+    if (status == TUFF_OK)
+        status = tuff_peft_save(directory, &config, items, lora->count, TUFF_F32, write_tensor, &from);
+    tuff_free(items);
+    tuff_arena_free(&config.arena);
+    return status;
+}

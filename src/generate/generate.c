@@ -1,0 +1,150 @@
+/* The loop of generation: prompt, then one token after the other. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/os.h"
+#include "generate/generator.h"
+
+typedef struct loop {
+    tuff_generator *gen;
+    const tuff_generate_params *params;
+    const tuff_tokenizer *tokenizer;
+    tuff_sampler *sampler;
+    tuff_decoder *decoder;
+    tuff_stop *stop;
+    int32_t *prompt;
+    size_t prompt_count;
+    tuff_generate_result result;
+    bool done;
+} loop;
+
+static void finish(loop *l, tuff_finish reason)
+{
+    l->result.finish = reason;
+    l->done = true;
+}
+
+static void show(loop *l, const char *text, size_t size)
+{
+    if (size && l->params->on_text && !l->params->on_text(text, size, l->params->user))
+        finish(l, TUFF_FINISH_CANCELLED);
+}
+
+/* Text that became complete, past the stop strings. */
+static tuff_status take_text(loop *l, tuff_piece text)
+{
+    const char *shown;
+    size_t size;
+    bool stopped = false;
+    TUFF_TRY(tuff_stop_feed(l->stop, text.data, text.size, &shown, &size, &stopped));
+    show(l, shown, size);
+    if (stopped) finish(l, TUFF_FINISH_STOP);
+    return TUFF_OK;
+}
+
+static tuff_status prepare(loop *l, const char *prompt, size_t size)
+{
+    const tuff_config *c = &l->gen->model->config;
+    TUFF_TRY(tuff_model_get_tokenizer(l->gen->model, &l->tokenizer));
+    unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (l->params->plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
+    TUFF_TRY(tuff_tokenizer_encode(l->tokenizer, prompt, size, flags, &l->prompt, &l->prompt_count));
+    if (l->prompt_count == 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the prompt is empty and the model has no token that begins a text; give at "
+                         "least one character");
+    if ((int64_t)l->prompt_count >= l->gen->context)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the prompt has %zu tokens and the context is %lld, which leaves no room for "
+                         "new ones; shorten the prompt or raise the context length",
+                         l->prompt_count, (long long)l->gen->context);
+    TUFF_TRY(tuff_sampler_create(&l->params->sampling, (uint32_t)c->vocab_size, &l->sampler));
+    TUFF_TRY(tuff_decoder_create(l->tokenizer, true, &l->decoder));
+    TUFF_TRY(tuff_stop_create(l->params->stop, l->params->stop_count, &l->stop));
+    for (size_t i = 0; i < l->prompt_count; i++) {
+        tuff_piece ignored;
+        tuff_sampler_accept(l->sampler, l->prompt[i]);
+        TUFF_TRY(tuff_decoder_feed(l->decoder, l->prompt[i], &ignored));
+    }
+    l->result.prompt_tokens = (int64_t)l->prompt_count;
+    return TUFF_OK;
+}
+
+static bool is_end(const loop *l, int32_t id)
+{
+    const tuff_hf_tokens *tokens = &l->gen->model->config.tokens;
+    if (l->params->ignore_eos) return false;
+    for (size_t i = 0; i < tokens->eos_count; i++)
+        if (tokens->eos[i] == id) return true;
+    return tuff_tokenizer_is_eos(l->tokenizer, id);
+}
+
+static tuff_status make_tokens(loop *l)
+{
+    int64_t position = l->result.prompt_tokens;
+    int64_t most = l->params->max_new_tokens ? l->params->max_new_tokens : l->gen->context;
+    while (!l->done) {
+        int32_t id = 0;
+        TUFF_TRY(tuff_sampler_sample(l->sampler, l->gen->logits, (uint64_t)position, &id));
+        tuff_sampler_accept(l->sampler, id);
+        if (is_end(l, id)) {
+            finish(l, TUFF_FINISH_EOS);
+            break;
+        }
+        tuff_piece text;
+        TUFF_TRY(tuff_decoder_feed(l->decoder, id, &text));
+        l->result.new_tokens++;
+        TUFF_TRY(take_text(l, text));
+        if (l->done) break;
+        if (l->result.new_tokens >= most)
+            finish(l, TUFF_FINISH_LENGTH);
+        else if (position >= l->gen->context)
+            finish(l, TUFF_FINISH_CONTEXT);
+        else
+            TUFF_TRY(tuff_generator_run(l->gen, &id, 1, position++));
+    }
+    return TUFF_OK;
+}
+
+static tuff_status flush(loop *l)
+{
+    if (l->result.finish == TUFF_FINISH_CANCELLED || l->result.finish == TUFF_FINISH_STOP) return TUFF_OK;
+    tuff_piece text;
+    const char *held;
+    size_t size;
+    tuff_finish why = l->result.finish;
+    TUFF_TRY(tuff_decoder_flush(l->decoder, &text));
+    TUFF_TRY(take_text(l, text));
+    tuff_stop_flush(l->stop, &held, &size);
+    show(l, held, size);
+    if (l->result.finish != TUFF_FINISH_STOP) l->result.finish = why;
+    return TUFF_OK;
+}
+
+static tuff_status generate(loop *l, const char *prompt, size_t size)
+{
+    TUFF_TRY(prepare(l, prompt, size));
+    uint64_t begin = tuff_now_ns();
+    TUFF_TRY(tuff_generator_run(l->gen, l->prompt, (int64_t)l->prompt_count, 0));
+    uint64_t prompt_done = tuff_now_ns();
+    TUFF_TRY(make_tokens(l));
+    TUFF_TRY(flush(l));
+    l->result.prompt_seconds = (double)(prompt_done - begin) / 1e9;
+    l->result.generate_seconds = (double)(tuff_now_ns() - prompt_done) / 1e9;
+    return TUFF_OK;
+}
+
+tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
+                          const tuff_generate_params *params, tuff_generate_result *out_result)
+{
+    loop l = {.gen = generator, .params = params};
+    if (params->max_new_tokens < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
+                         (long long)params->max_new_tokens);
+    tuff_status status = generate(&l, prompt, size);
+    if (out_result) *out_result = l.result;
+    tuff_sampler_destroy(&l.sampler);
+    tuff_decoder_destroy(&l.decoder);
+    tuff_stop_destroy(&l.stop);
+    tuff_tokenizer_free_ids(&l.prompt);
+    return status;
+}
