@@ -98,9 +98,10 @@ typedef enum tuff_conform_format {
     TUFF_CONFORM_HTML /* one page: operations by devices, failures, all cases */
 } tuff_conform_format;
 
-/* Writes n reports to a file; "-" is standard output. */
-TUFF_API TUFF_MUST_USE tuff_status tuff_conform_write(const tuff_conform_report *const *reports, size_t n,
-                                                      tuff_conform_format format, const char *path);
+/* n reports (of several devices, say) as one text, NUL-terminated; free it with tuff_conform_text_free. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t n,
+                                                     tuff_conform_format format, char **out_text);
+TUFF_API void tuff_conform_text_free(char **text);
 
 #ifdef __cplusplus
 }

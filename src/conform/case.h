@@ -43,9 +43,12 @@ tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
 /* The gradient of this leaf is checked too (by finite differences in double, and device against truth). */
 void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf);
 /* The same with a bound of its own for that gradient; tuff_case_grad takes 4 times the largest c of the
- * results (at least 16) and as k the number of products that end in an element: k * (elements of results) /
+ * results (at least 8) and as k the number of products that end in an element: k * (elements of results) /
  * (elements of leaf). */
 void tuff_case_grad_bound(tuff_case_run *run, tuff_tensor *leaf, double c, double k);
+/* For a gradient that is what is left when larger terms cancel (through a softmax, a norm of few columns):
+ * the size of those terms; the bound's scale is at least this. */
+void tuff_case_grad_scale(tuff_case_run *run, tuff_tensor *leaf, double scale);
 /* A result to compare: |got - want| <= c * eps(f32) * sqrt(k) * scale, elementwise, where k is the length of
  * the longest sum behind an element and scale is max(|want|, rms of the tensor). c is written with its reason
  * at the call. For an exact result c is 0. */

@@ -23,33 +23,33 @@ static bool same_kind(double got, double want)
 }
 
 /* Error in units of the bound, signed; HUGE_VAL when a NaN or Inf is misplaced. */
-static double units(double got, double want, double relative, double scale, double least)
+static double units(double got, double want, double relative, double scale, double normal)
 {
     if (!same_kind(got, want)) return HUGE_VAL;
     if (!isfinite(want)) return 0;
     double error = got - want;
     if (error == 0) return 0;
     /* a denormal may be flushed to zero, on the way in or out */
-    if (fabs(want) < least && got == 0) return 0;
+    if (fabs(want) < normal && got == 0) return 0;
     double bound = relative * (fabs(want) > scale ? fabs(want) : scale);
     /* below the normal range the spacing is fixed */
-    if (relative > 0 && bound < least * 0x1p-20) bound = least * 0x1p-20;
+    if (relative > 0 && bound < normal * 0x1p-20) bound = normal * 0x1p-20;
     return bound > 0 ? error / bound : HUGE_VAL;
 }
 
 tuff_match tuff_compare(const double *got, const double *want, const double *other, int64_t n,
-                        tuff_dtype dtype, double c, double k)
+                        tuff_dtype dtype, double c, double k, double least)
 {
     tuff_match match = {.at = -1};
     double relative = c * tuff_data_eps(dtype) * sqrt(k > 1 ? k : 1);
-    double least = tuff_data_min_normal(dtype), scale = rms(want, n);
+    double normal = tuff_data_min_normal(dtype), scale = fmax(rms(want, n), least);
     double sum = 0, squares = 0;
     int64_t counted = 0;
     bool misplaced = false;
     for (int64_t i = 0; i < n; i++) {
-        double error = units(got[i], want[i], relative, scale, least);
+        double error = units(got[i], want[i], relative, scale, normal);
         if (other != NULL && fabs(error) > 0) {
-            double second = units(got[i], other[i], relative, scale, least);
+            double second = units(got[i], other[i], relative, scale, normal);
             if (fabs(second) < fabs(error)) error = second;
         }
         if (fabs(error) > match.worst || match.at < 0) {

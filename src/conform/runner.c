@@ -115,6 +115,12 @@ void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf)
     tuff_case_grad_bound(run, leaf, 0, 0);
 }
 
+void tuff_case_grad_scale(tuff_case_run *run, tuff_tensor *leaf, double scale)
+{
+    tuff_case_leaf_info *info = find_leaf(run, leaf);
+    if (info != NULL) info->grad_scale = scale;
+}
+
 static void add_check(tuff_case_run *run, tuff_case_check check)
 {
     if (check.tensor == NULL) return; /* the graph has failed and says why */
@@ -133,17 +139,6 @@ void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k)
 void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k)
 {
     add_check(run, (tuff_case_check){.tensor = y, .c = c, .k = k, .leaf = -1});
-}
-
-/* Marks x as an output, through a copy where the plan could not read it back as it lies. */
-static tuff_tensor *readable(tuff_graph *g, tuff_tensor *x, const char *name)
-{
-    bool of_leaf = x->storage->kind != TUFF_TENSOR_RESULT;
-    bool in_place = of_leaf && x->producer != NULL && x->producer->n_in > 0 && tuff_tensor_contiguous(x) &&
-                    x->offset == 0 && tuff_tensor_count(x) == tuff_tensor_count(x->storage);
-    if (!tuff_tensor_contiguous(x) || (of_leaf && !in_place)) x = tuff_copy(g, x, x->dtype);
-    if (x != NULL && x->output_name == NULL) tuff_output(g, name, x);
-    return x;
 }
 
 /* The sum over all results of sum(result * weights), the weights random and fixed. */
@@ -205,7 +200,8 @@ static void build_gradients(tuff_case_run *run, tuff_graph *g)
             bool own = leaf->grad_c > 0;
             add_check(run, (tuff_case_check){.tensor = grads[at++],
                                              .leaf = (int)i,
-                                             .c = own ? leaf->grad_c : 4 * c,
+                                             .scale = leaf->grad_scale,
+                                             .c = own ? leaf->grad_c : 2 * c,
                                              .k = own            ? leaf->grad_k
                                                   : products > k ? products
                                                                  : k});
@@ -215,15 +211,28 @@ static void build_gradients(tuff_case_run *run, tuff_graph *g)
     tuff_free(grads);
 }
 
+static bool written_in_place(const tuff_graph *g, const tuff_tensor *leaf)
+{
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int o = 0; o < g->nodes[i]->n_out && !tuff_op_info_of(g->nodes[i]->op)->is_view; o++)
+            if (g->nodes[i]->out[o]->storage == leaf) return true;
+    return false;
+}
+
 static void mark_outputs(tuff_case_run *run, tuff_graph *g)
 {
     for (size_t i = 0; i < run->n_checks; i++) {
         tuff_case_check *check = &run->checks[i];
-        if (find_leaf(run, check->tensor) != NULL && check->leaf < 0) continue;
-        char name[32];
-        snprintf(name, sizeof name, "%s%zu", check->leaf < 0 ? "result" : "gradient", i);
-        check->output = readable(g, check->tensor, name);
-        if (check->output == NULL) return;
+        if (check->leaf < 0 && find_leaf(run, check->tensor) != NULL && written_in_place(g, check->tensor))
+            continue;
+        /* One tensor may be the gradient of several leaves. */
+        check->output = check->tensor->output_name;
+        if (check->output != NULL) continue;
+        check->output = tuff_arena_printf(&run->arena, "%s %zu", check->leaf < 0 ? "result" : "gradient", i);
+        if (check->output == NULL)
+            fail_memory(run);
+        else
+            tuff_output(g, check->output, check->tensor);
     }
 }
 
@@ -269,15 +278,8 @@ tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out)
     if (out->own == NULL) return tuff_fail_memory("a conformance case");
     for (size_t i = 0; i < run->n_leaves; i++) {
         const tuff_tensor *leaf = run->leaves[i].tensor;
-        /* Final contents are read from the leaf's own variable, and operations in place need one. */
-        for (size_t j = 0; j < run->n_results; j++)
-            out->own[i] |= run->checks[j].tensor == leaf;
-        for (size_t j = 0; j < run->graph->n_nodes; j++) {
-            const tuff_node *node = run->graph->nodes[j];
-            for (int o = 0; o < node->n_out; o++)
-                out->own[i] |= node->out[o]->storage == leaf && node->out[o]->producer == node &&
-                               !tuff_op_info_of(node->op)->is_view;
-        }
+        /* Operations in place need a variable, and final contents are read from it. */
+        out->own[i] = written_in_place(run->graph, leaf);
         if (!out->own[i])
             out->count[leaf->dtype] = pack_start(out->count[leaf->dtype], i) + tuff_tensor_count(leaf);
     }

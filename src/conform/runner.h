@@ -15,13 +15,14 @@ typedef struct tuff_case_leaf_info {
     double *values;      /* rounded to the leaf's dtype: truth and device start equal */
     bool grad;
     double grad_c, grad_k; /* 0: the runner's rule */
+    double grad_scale;     /* the least scale of its bound */
 } tuff_case_leaf_info;
 
 /* Something to compare: a result of the case or the gradient of a leaf. */
 typedef struct tuff_case_check {
     tuff_tensor *tensor; /* what the truth evaluates */
-    tuff_tensor *output; /* what the plan reads back; NULL: read the variable `tensor` itself after the run */
-    double c, k;
+    const char *output;  /* name in the plan; NULL: read the variable `tensor` itself after the run */
+    double c, k, scale;  /* scale: at least this */
     bool in_loss;
     int leaf; /* -1, or the leaf whose gradient this is */
 } tuff_case_check;
@@ -108,10 +109,10 @@ typedef struct tuff_match {
     const char *fault; /* NULL: within the bound; else what is wrong, a constant phrase */
 } tuff_match;
 
-/* |got - want| <= c * eps * sqrt(k) * max(|want|, rms(want)); `other`, if not NULL, is a second truth, and
- * each element may match either. */
+/* |got - want| <= c * eps * sqrt(k) * max(|want|, rms(want), least); `other`, if not NULL, is a second truth,
+ * and each element may match either. */
 tuff_match tuff_compare(const double *got, const double *want, const double *other, int64_t n,
-                        tuff_dtype dtype, double c, double k);
+                        tuff_dtype dtype, double c, double k, double least);
 
 /* ---- the finite difference check of a case's backward rules (runner_gradient.c) ---- */
 

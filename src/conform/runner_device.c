@@ -212,7 +212,8 @@ static const uint8_t *find_bytes(const execution *e, const tuff_case_check *chec
 {
     const tuff_plan *plan = e->plan;
     for (size_t i = 0; check->output != NULL && i < plan->n_outputs; i++)
-        if (plan->outputs[i].tensor == check->output) return e->results + plan->outputs[i].offset;
+        if (strcmp(plan->outputs[i].tensor->output_name, check->output) == 0)
+            return e->results + plan->outputs[i].offset;
     for (uint32_t i = 0; check->output == NULL && i < plan->n_variables; i++)
         if (plan->variables[i].tensor == check->tensor) return e->memory[i].after;
     return NULL;
@@ -246,15 +247,15 @@ static void check_values(execution *e, size_t index)
     const uint8_t *bytes = find_bytes(e, check);
     double *got = tuff_alloc_array((size_t)n, sizeof *got);
     if (bytes == NULL || got == NULL) {
-        tuff_outcome_fault(e->outcome, TUFF_VERDICT_ERROR, "result %zu is not among the plan's outputs",
-                           index);
+        tuff_outcome_fault(e->outcome, TUFF_VERDICT_ERROR, "%s is not among the plan's outputs",
+                           check_name(e, index, (char[64]){0}));
         tuff_free(got);
         return;
     }
     tuff_data_decode(x->dtype, bytes, got, n);
     tuff_match match = tuff_compare(got, e->expected->want[index],
                                     e->expected->other != NULL ? e->expected->other[index] : NULL, n,
-                                    x->dtype, check->c, check->k);
+                                    x->dtype, check->c, check->k, check->scale);
     tuff_free(got);
     double units = match.worst > match.normwise ? match.worst : match.normwise;
     if (units > e->worst) e->worst = units;

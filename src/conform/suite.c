@@ -108,8 +108,9 @@ static tuff_status select_cases(const tuff_conform_params *params, selection *ou
     }
     if (out->n > 0) return TUFF_OK;
     selection_free(out);
-    return tuff_fail(TUFF_NOT_FOUND, "no case is called \"%s\" here; \"tuff conform --list\" names them",
-                     params->name != NULL ? params->name : "");
+    if (params->name == NULL) return tuff_fail(TUFF_NOT_FOUND, "no case uses %s", params->ops);
+    return tuff_fail(TUFF_NOT_FOUND, "no case%s%s is called \"%s\"; \"tuff conform --list\" names them",
+                     params->ops != NULL ? " of " : "", params->ops != NULL ? params->ops : "", params->name);
 }
 
 tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_case **out_cases,

@@ -1,0 +1,103 @@
+/* The conformance suite on the CPU backend, and its reports. */
+#include "kit/kit.h"
+
+#include <stdio.h>
+#include <tuff/conform.h>
+
+/* Cases may be added, not lost. */
+#define CASES_FLOOR 1
+
+static void every_case_holds(void **state)
+{
+    (void)state;
+    const tuff_conform_params params = {.device = "cpu", .level = TUFF_CONFORM_FULL};
+    tuff_conform_report *report = NULL;
+    KIT_OK(tuff_conform_run(&params, &report));
+    const tuff_conform_report *reports[1] = {report};
+    char *text = NULL;
+    KIT_OK(tuff_conform_text(reports, 1, TUFF_CONFORM_TEXT, &text));
+    print_message("%s", text);
+    tuff_conform_text_free(&text);
+    assert_true(report->n_cases >= CASES_FLOOR);
+    assert_true(tuff_conform_passed(report));
+    tuff_conform_report_destroy(&report);
+}
+
+static void bad_parameters_are_named(void **state)
+{
+    (void)state;
+    tuff_conform_report *report = NULL;
+    tuff_conform_params params = {.device = "cpu", .ops = "matmul,sqare"};
+    KIT_FAILS(tuff_conform_run(&params, &report), TUFF_NOT_FOUND, "sqare");
+    params = (tuff_conform_params){.device = "cpu", .name = "no such case"};
+    KIT_FAILS(tuff_conform_run(&params, &report), TUFF_NOT_FOUND, "no such case");
+    params = (tuff_conform_params){.device = "cpu", .mask = "fp16=off,shared=12"};
+    KIT_FAILS(tuff_conform_run(&params, &report), TUFF_INVALID_ARGUMENT, "shared=12");
+    params = (tuff_conform_params){.device = "a device that nobody has"};
+    KIT_FAILS(tuff_conform_run(&params, &report), TUFF_NOT_FOUND, "nobody has");
+    assert_null(report);
+}
+
+static bool stop(const tuff_conform_case *done, size_t index, size_t count, void *user)
+{
+    assert_non_null(done->family);
+    assert_true(index < count);
+    *(size_t *)user = index + 1;
+    return false;
+}
+
+static void progress_may_stop_it(void **state)
+{
+    (void)state;
+    size_t seen = 0;
+    const tuff_conform_params params = {.device = "cpu", .ops = "matmul", .progress = stop, .user = &seen};
+    tuff_conform_report *report = NULL;
+    KIT_FAILS(tuff_conform_run(&params, &report), TUFF_CANCELLED, "1 of");
+    assert_int_equal(seen, 1);
+}
+
+static void one_case_can_be_run_alone(void **state)
+{
+    (void)state;
+    tuff_conform_params params = {.device = "cpu", .ops = "layer_norm_backward"};
+    tuff_conform_case *cases = NULL;
+    size_t n = 0;
+    KIT_OK(tuff_conform_list(&params, &cases, &n));
+    assert_true(n > 0);
+    params.ops = cases[0].family;
+    params.name = cases[0].name;
+    tuff_conform_report *report = NULL;
+    KIT_OK(tuff_conform_run(&params, &report));
+    assert_int_equal(report->n_cases, 1);
+    assert_string_equal(report->cases[0].name, cases[0].name);
+    assert_true(tuff_conform_passed(report));
+
+    const tuff_conform_report *twice[2] = {report, report};
+    static const struct {
+        tuff_conform_format format;
+        const char *part;
+    } formats[] = {{TUFF_CONFORM_TEXT, "1 of 1 cases held"},
+                   {TUFF_CONFORM_JSON, "\"cases_run\": 1"},
+                   {TUFF_CONFORM_JUNIT, "<testcase classname="},
+                   {TUFF_CONFORM_HTML, "device1-"}};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        char *text = NULL;
+        KIT_OK(tuff_conform_text(twice, 2, formats[i].format, &text));
+        assert_non_null(strstr(text, formats[i].part));
+        assert_non_null(strstr(text, report->cases[0].family));
+        tuff_conform_text_free(&text);
+    }
+    tuff_conform_report_destroy(&report);
+    tuff_conform_list_free(&cases);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_holds),
+        cmocka_unit_test(bad_parameters_are_named),
+        cmocka_unit_test(progress_may_stop_it),
+        cmocka_unit_test(one_case_can_be_run_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
