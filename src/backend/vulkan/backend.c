@@ -1,0 +1,31 @@
+/* The Vulkan backend's table. */
+#include "backend/vulkan/program.h"
+#include "backend/vulkan/vk.h"
+
+static void stats(const tuff_backend_device *base, tuff_backend_stats *out)
+{
+    const tuff_vk_device *device = (const tuff_vk_device *)base;
+    tuff_mutex_lock(device->memory_lock); /* allocations and bytes */
+    tuff_mutex_lock(device->queue_lock);  /* the rest */
+    *out = device->stats;
+    tuff_mutex_unlock(device->queue_lock);
+    tuff_mutex_unlock(device->memory_lock);
+}
+
+const tuff_backend tuff_backend_vulkan = {
+    .name = "vulkan",
+    .list = tuff_vk_list,
+    .open = tuff_vk_open,
+    .close = tuff_vk_close,
+    .buffer_create = tuff_vk_buffer_create,
+    .buffer_destroy = tuff_vk_buffer_destroy,
+    .buffer_write = tuff_vk_buffer_write,
+    .buffer_read = tuff_vk_buffer_read,
+    .program_create = tuff_vk_program_create,
+    .program_destroy = tuff_vk_program_destroy,
+    .program_slot = tuff_vk_program_slot,
+    .program_run = tuff_vk_program_run,
+    .program_wait = tuff_vk_program_wait,
+    .program_times = tuff_vk_program_times,
+    .stats = stats,
+};

@@ -1,0 +1,174 @@
+/* Opening and closing a device. */
+#include <string.h>
+
+#include "backend/vulkan/vk.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *what)
+{
+    if (result == VK_SUCCESS) return TUFF_OK;
+    const char *name = device->probe.description.name;
+    switch (result) {
+    case VK_ERROR_DEVICE_LOST:
+        atomic_store(&device->lost, true);
+        return tuff_fail(TUFF_DEVICE_LOST,
+                         "%s was lost while %s: its driver reset it or it was removed; reopen the device",
+                         name, what);
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+        return tuff_fail(TUFF_OUT_OF_MEMORY, "out of host memory in the driver of %s while %s", name, what);
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+        return tuff_fail(TUFF_OUT_OF_MEMORY, "out of device memory on %s while %s", name, what);
+    default:
+        return tuff_fail(TUFF_INTERNAL, "%s: VkResult %d while %s", name, result, what);
+    }
+}
+
+tuff_status tuff_vk_alive(tuff_vk_device *device)
+{
+    if (!atomic_load(&device->lost)) return TUFF_OK;
+    return tuff_fail(TUFF_DEVICE_LOST, "%s was lost earlier; reopen the device",
+                     device->probe.description.name);
+}
+
+static void fill_caps(tuff_vk_device *device)
+{
+    const VkPhysicalDeviceLimits *limits = &device->probe.properties.limits;
+    tuff_caps *caps = &device->base.caps;
+    caps->features = device->probe.features & ~device->params.mask_features;
+    caps->subgroup_size = device->probe.subgroup_size;
+    caps->shared_bytes = limits->maxComputeSharedMemorySize;
+    if (device->params.mask_shared && device->params.mask_shared < caps->shared_bytes)
+        caps->shared_bytes = device->params.mask_shared;
+    caps->max_workgroup = limits->maxComputeWorkGroupInvocations;
+    if (limits->maxComputeWorkGroupSize[0] < caps->max_workgroup)
+        caps->max_workgroup = limits->maxComputeWorkGroupSize[0];
+    memcpy(caps->max_groups, limits->maxComputeWorkGroupCount, sizeof caps->max_groups);
+    caps->max_allocation = device->probe.max_allocation;
+    caps->memory_bytes = device->probe.description.memory_bytes;
+}
+
+/* Asks for what the rows may use and no more. */
+static tuff_status create_device(tuff_vk_device *device)
+{
+    uint32_t features = device->base.caps.features;
+    bool int8 = features & TUFF_CAP_INT8;
+    const char *extensions[2];
+    uint32_t n = 0;
+    if (device->probe.has_budget) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if (int8 && !device->probe.int8_core) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE};
+    VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                            .pNext = int8 ? &dot : NULL,
+                                            .bufferDeviceAddress = VK_TRUE,
+                                            .timelineSemaphore = VK_TRUE,
+                                            .shaderFloat16 = (features & TUFF_CAP_F16_ARITHMETIC) != 0,
+                                            .storageBuffer8BitAccess = int8,
+                                            .shaderInt8 = int8};
+    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                                            .pNext = &v12,
+                                            .storageBuffer16BitAccess =
+                                                (features & TUFF_CAP_F16_STORAGE) != 0};
+    float priority = 1;
+    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                     .queueFamilyIndex = device->probe.queue_family,
+                                     .queueCount = 1,
+                                     .pQueuePriorities = &priority};
+    VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                               .pNext = &v11,
+                               .queueCreateInfoCount = 1,
+                               .pQueueCreateInfos = &queue,
+                               .enabledExtensionCount = n,
+                               .ppEnabledExtensionNames = extensions};
+    VkResult result = vkCreateDevice(device->physical, &info, NULL, &device->handle);
+    if (result != VK_SUCCESS) device->handle = VK_NULL_HANDLE;
+    TUFF_TRY(tuff_vk_check(device, result, "opening it"));
+    volkLoadDeviceTable(&device->vk, device->handle);
+    if (device->instance->debug)
+        device->set_name = (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(
+            device->instance->handle, "vkSetDebugUtilsObjectNameEXT");
+    device->vk.vkGetDeviceQueue(device->handle, device->probe.queue_family, 0, &device->queue);
+
+    VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                      .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    return tuff_vk_check(device,
+                         device->vk.vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline),
+                         "creating its timeline");
+}
+
+static tuff_status create_locks(tuff_vk_device *device)
+{
+    device->queue_lock = tuff_mutex_create();
+    device->memory_lock = tuff_mutex_create();
+    device->staging_lock = tuff_mutex_create();
+    device->pipeline_lock = tuff_mutex_create();
+    if (!device->queue_lock || !device->memory_lock || !device->staging_lock || !device->pipeline_lock)
+        return tuff_fail_memory("a Vulkan device");
+    return TUFF_OK;
+}
+
+static tuff_status find_physical(tuff_vk_device *device, size_t index)
+{
+    VkPhysicalDevice *devices;
+    uint32_t n;
+    TUFF_TRY(tuff_vk_physical_devices(device->instance->handle, &devices, &n));
+    if (index < n) device->physical = devices[index];
+    tuff_free(devices);
+    if (index >= n) return tuff_fail(TUFF_NOT_FOUND, "there is no Vulkan device %zu: found %u", index, n);
+    TUFF_TRY(tuff_vk_probe_device(device->physical, &device->probe));
+    const tuff_device_description *description = &device->probe.description;
+    if (!description->usable)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s cannot be used: %s", description->name, description->reason);
+    return TUFF_OK;
+}
+
+tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_backend_device **out)
+{
+    *out = NULL;
+    tuff_vk_device *device = tuff_alloc(sizeof *device);
+    if (!device) return tuff_fail_memory("a Vulkan device");
+    tuff_backend_device *base = &device->base;
+    base->backend = &tuff_backend_vulkan;
+    if (params) device->params = *params;
+    if (!device->params.submit_ns) device->params.submit_ns = 100 * 1000 * 1000;
+    device->pace = 1;
+    tuff_status status = TUFF_OK;
+    TUFF_GO(tuff_vk_instance_acquire(device->params.validate, &device->instance));
+    TUFF_GO(find_physical(device, index));
+    fill_caps(device);
+    TUFF_GO(create_locks(device));
+    TUFF_GO(create_device(device));
+    TUFF_GO(tuff_vk_memory_kinds(device));
+    TUFF_GO(tuff_vk_pipelines_create(device));
+    if (device->params.profile) TUFF_GO(tuff_vk_clock_calibrate(device));
+    *out = base;
+    return TUFF_OK;
+done:
+    tuff_vk_close(&base);
+    return status;
+}
+
+void tuff_vk_close(tuff_backend_device **base)
+{
+    if (!*base) return;
+    tuff_vk_device *device = tuff_vk_device_of(*base);
+    *base = NULL;
+    if (device->handle) {
+        /* a lost device has nothing left to wait for */
+        (void)device->vk.vkDeviceWaitIdle(device->handle);
+        tuff_vk_staging_destroy(device);
+        tuff_vk_pipelines_destroy(device);
+        device->vk.vkDestroySemaphore(device->handle, device->timeline, NULL);
+        device->vk.vkDestroyDevice(device->handle, NULL);
+    }
+    tuff_mutex_destroy(&device->queue_lock);
+    tuff_mutex_destroy(&device->memory_lock);
+    tuff_mutex_destroy(&device->staging_lock);
+    tuff_mutex_destroy(&device->pipeline_lock);
+    tuff_vk_instance_release(&device->instance);
+    tuff_free(device);
+}

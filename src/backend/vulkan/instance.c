@@ -1,0 +1,145 @@
+/* The Vulkan loader and the shared instances. */
+#include <string.h>
+
+#include "backend/vulkan/vk.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+#define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
+
+static tuff_once once = TUFF_ONCE_INIT;
+static tuff_mutex *lock;
+static tuff_vk_instance instances[2]; /* without and with validation */
+
+static void create_lock(void)
+{
+    lock = tuff_mutex_create();
+}
+
+static bool has_layer(const char *name)
+{
+    uint32_t n = 0;
+    if (vkEnumerateInstanceLayerProperties(&n, NULL) != VK_SUCCESS || n == 0) return false;
+    VkLayerProperties *layers = tuff_alloc_array(n, sizeof *layers);
+    bool found = false;
+    if (layers && vkEnumerateInstanceLayerProperties(&n, layers) >= VK_SUCCESS)
+        for (uint32_t i = 0; i < n; i++)
+            found |= strcmp(layers[i].layerName, name) == 0;
+    tuff_free(layers);
+    return found;
+}
+
+static bool has_extension(const char *layer, const char *name)
+{
+    uint32_t n = 0;
+    if (vkEnumerateInstanceExtensionProperties(layer, &n, NULL) != VK_SUCCESS || n == 0) return false;
+    VkExtensionProperties *extensions = tuff_alloc_array(n, sizeof *extensions);
+    bool found = false;
+    if (extensions && vkEnumerateInstanceExtensionProperties(layer, &n, extensions) >= VK_SUCCESS)
+        for (uint32_t i = 0; i < n; i++)
+            found |= strcmp(extensions[i].extensionName, name) == 0;
+    tuff_free(extensions);
+    return found;
+}
+
+static tuff_status load_loader(void)
+{
+    if (volkInitialize() != VK_SUCCESS)
+        return tuff_fail(TUFF_UNSUPPORTED, "no Vulkan loader (libvulkan.so.1) is installed");
+    uint32_t version = volkGetInstanceVersion();
+    if (version < VK_API_VERSION_1_2)
+        return tuff_fail(TUFF_UNSUPPORTED, "the Vulkan loader is for version %u.%u, but 1.2 is needed",
+                         VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
+    return TUFF_OK;
+}
+
+static tuff_status create(bool validate, tuff_vk_instance *instance)
+{
+    TUFF_TRY(load_loader());
+    bool layer = validate && has_layer(VALIDATION_LAYER);
+    if (validate && !layer)
+        tuff_log(TUFF_LOG_WARN, "%s is not installed: Vulkan calls are not validated", VALIDATION_LAYER);
+    instance->debug =
+        validate && (has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) ||
+                     (layer && has_extension(VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME)));
+    const char *layers[] = {VALIDATION_LAYER}, *extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+    VkDebugUtilsMessengerCreateInfoEXT messenger = tuff_vk_messenger_info();
+    VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pEngineName = "tuff", .apiVersion = VK_API_VERSION_1_3};
+    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .pNext = instance->debug ? &messenger : NULL,
+                                 .pApplicationInfo = &application,
+                                 .enabledLayerCount = layer,
+                                 .ppEnabledLayerNames = layers,
+                                 .enabledExtensionCount = instance->debug,
+                                 .ppEnabledExtensionNames = extensions};
+    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    if (result != VK_SUCCESS) {
+        instance->handle = VK_NULL_HANDLE;
+        return tuff_fail(result == VK_ERROR_OUT_OF_HOST_MEMORY ? TUFF_OUT_OF_MEMORY : TUFF_UNSUPPORTED,
+                         "the Vulkan loader found no driver that works (vkCreateInstance: VkResult %d)",
+                         result);
+    }
+    /* The loader's entry points serve every instance: once is enough, and other threads may be using them. */
+    if (!vkGetDeviceProcAddr) volkLoadInstanceOnly(instance->handle);
+    PFN_vkCreateDebugUtilsMessengerEXT make = (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
+        instance->handle, "vkCreateDebugUtilsMessengerEXT");
+    if (instance->debug && make &&
+        make(instance->handle, &messenger, NULL, &instance->messenger) != VK_SUCCESS)
+        instance->messenger = VK_NULL_HANDLE;
+    return TUFF_OK;
+}
+
+tuff_status tuff_vk_instance_acquire(bool validate, tuff_vk_instance **out)
+{
+    *out = NULL;
+    tuff_call_once(&once, create_lock);
+    if (!lock) return tuff_fail_memory("the Vulkan instance");
+    tuff_mutex_lock(lock);
+    tuff_vk_instance *instance = &instances[validate];
+    tuff_status status = instance->users ? TUFF_OK : create(validate, instance);
+    if (status == TUFF_OK) {
+        instance->users++;
+        *out = instance;
+    }
+    tuff_mutex_unlock(lock);
+    return status;
+}
+
+void tuff_vk_instance_release(tuff_vk_instance **instance)
+{
+    tuff_vk_instance *x = *instance;
+    *instance = NULL;
+    if (!x) return;
+    tuff_mutex_lock(lock);
+    if (--x->users == 0) {
+        PFN_vkDestroyDebugUtilsMessengerEXT destroy =
+            (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(x->handle,
+                                                                       "vkDestroyDebugUtilsMessengerEXT");
+        if (x->messenger && destroy) destroy(x->handle, x->messenger, NULL);
+        vkDestroyInstance(x->handle, NULL);
+        *x = (tuff_vk_instance){0};
+    }
+    tuff_mutex_unlock(lock);
+}
+
+tuff_status tuff_vk_physical_devices(VkInstance instance, VkPhysicalDevice **out, uint32_t *out_count)
+{
+    *out = NULL;
+    *out_count = 0;
+    uint32_t n = 0;
+    VkResult result = vkEnumeratePhysicalDevices(instance, &n, NULL);
+    if (result != VK_SUCCESS) /* a loader without drivers says so here */
+        return tuff_fail(TUFF_UNSUPPORTED, "the Vulkan loader found no driver (VkResult %d)", result);
+    VkPhysicalDevice *devices = tuff_alloc_array(n, sizeof *devices);
+    if (!devices) return tuff_fail_memory("the list of Vulkan devices");
+    result = vkEnumeratePhysicalDevices(instance, &n, devices);
+    if (result < VK_SUCCESS) {
+        tuff_free(devices);
+        return tuff_fail(TUFF_UNSUPPORTED, "listing the Vulkan devices failed (VkResult %d)", result);
+    }
+    *out = devices;
+    *out_count = n;
+    return TUFF_OK;
+}

@@ -1,0 +1,168 @@
+/* Pipelines: one layout for all, one pipeline per module and set of specialization constants. */
+#include <string.h>
+
+#include "backend/vulkan/vk.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+enum { PUSH_BYTES = 128 }; /* what every device has */
+
+tuff_status tuff_vk_module_of(tuff_vk_device *device, tuff_shader shader, const tuff_vk_module **out)
+{
+    *out = NULL;
+    tuff_vk_module *module = &device->modules[shader];
+    if (!module->words) TUFF_TRY(tuff_shader_load(shader, tuff_environment("TUFF_SHADER_DIR"), module));
+    *out = module;
+    return TUFF_OK;
+}
+
+static uint32_t local_size(const tuff_spirv_info *info, const tuff_dispatch *dispatch, int axis)
+{
+    uint32_t id = info->local_size_spec[axis];
+    return id != TUFF_SPIRV_NO_SPEC && (int)id < dispatch->n_spec ? dispatch->spec[id]
+                                                                  : info->local_size[axis];
+}
+
+/* Every address of the arguments must be given, and nothing else be taken for one. */
+static const char *check_addresses(const tuff_spirv_info *info, const tuff_dispatch *dispatch)
+{
+    for (size_t i = 0; i < dispatch->n_relocs; i++) {
+        bool found = false;
+        for (size_t k = 0; k < info->n_members && !found; k++)
+            found = info->members[k].address && info->members[k].offset == dispatch->relocs[i].at;
+        if (!found) return "an address is written where the shader has none";
+    }
+    return NULL;
+}
+
+/* What C says of a dispatch against what the shader says of itself. NULL: they agree. */
+static const char *check_dispatch(const tuff_vk_device *device, const tuff_spirv_info *info,
+                                  const tuff_dispatch *dispatch)
+{
+    uint32_t needs, unknown;
+    if (!tuff_spirv_needs(info, &needs, &unknown))
+        return "the shader uses a capability that Tuff never enables";
+    if (needs & ~device->base.caps.features)
+        return "the shader uses a capability that the device lacks or that is masked";
+    if (!info->has_args && dispatch->args_size) return "the shader takes no arguments";
+    if (info->has_args && info->args_bytes != dispatch->args_size)
+        return "the arguments' size differs from the shader's";
+    if (info->has_args && info->far_args != (dispatch->args_size > PUSH_BYTES))
+        return "arguments past 128 bytes are declared with TUFF_ARGS_FAR, others with TUFF_ARGS";
+    if (dispatch->n_spec < TUFF_MAX_SPEC && info->spec_ids >> dispatch->n_spec)
+        return "the shader has more specialization constants than are given";
+    const VkPhysicalDeviceLimits *limits = &device->probe.properties.limits;
+    uint64_t invocations = 1;
+    for (int axis = 0; axis < 3; axis++) {
+        uint32_t size = local_size(info, dispatch, axis);
+        if (size == 0 || size > limits->maxComputeWorkGroupSize[axis])
+            return "the workgroup is too large along an axis";
+        invocations *= size;
+        if (dispatch->groups[axis] == 0 || dispatch->groups[axis] > limits->maxComputeWorkGroupCount[axis])
+            return "the grid is empty or too large";
+    }
+    if (invocations > limits->maxComputeWorkGroupInvocations) return "the workgroup has too many invocations";
+    return check_addresses(info, dispatch);
+}
+
+static tuff_status create_pipeline(tuff_vk_device *device, const tuff_vk_module *code,
+                                   const tuff_dispatch *dispatch, VkPipeline *out)
+{
+    *out = VK_NULL_HANDLE;
+    VkShaderModuleCreateInfo module_info = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                            .codeSize = code->n_words * 4,
+                                            .pCode = code->words};
+    VkShaderModule module;
+    TUFF_TRY(tuff_vk_check(device,
+                           device->vk.vkCreateShaderModule(device->handle, &module_info, NULL, &module),
+                           "loading a shader"));
+    VkSpecializationMapEntry entries[TUFF_MAX_SPEC];
+    for (int i = 0; i < dispatch->n_spec; i++)
+        entries[i] =
+            (VkSpecializationMapEntry){.constantID = (uint32_t)i, .offset = (uint32_t)i * 4, .size = 4};
+    VkSpecializationInfo constants = {.mapEntryCount = (uint32_t)dispatch->n_spec,
+                                      .pMapEntries = entries,
+                                      .dataSize = (size_t)dispatch->n_spec * 4,
+                                      .pData = dispatch->spec};
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main",
+                  .pSpecializationInfo = &constants},
+        .layout = device->layout};
+    VkResult result = device->vk.vkCreateComputePipelines(device->handle, device->cache, 1, &info, NULL, out);
+    device->vk.vkDestroyShaderModule(device->handle, module, NULL);
+    if (result != VK_SUCCESS) *out = VK_NULL_HANDLE;
+    TUFF_TRY(tuff_vk_check(device, result, "compiling a shader"));
+    tuff_vk_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)(uintptr_t)*out,
+                 tuff_spirv_pack[dispatch->shader].name);
+    return TUFF_OK;
+}
+
+typedef struct key {
+    uint32_t shader, n_spec, spec[TUFF_MAX_SPEC];
+} key;
+
+/* With pipeline_lock held. */
+static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *dispatch, VkPipeline *out)
+{
+    const tuff_vk_module *module;
+    TUFF_TRY(tuff_vk_module_of(device, dispatch->shader, &module));
+    const char *fault = check_dispatch(device, &module->info, dispatch);
+    if (fault)
+        return tuff_fail(TUFF_INTERNAL, "shader %s (arguments %u bytes, C gives %u): %s",
+                         tuff_spirv_pack[dispatch->shader].name, module->info.args_bytes, dispatch->args_size,
+                         fault);
+    key k = {.shader = (uint32_t)dispatch->shader, .n_spec = (uint32_t)dispatch->n_spec};
+    memcpy(k.spec, dispatch->spec, (size_t)dispatch->n_spec * 4);
+    uint32_t index;
+    if (tuff_map_get(&device->pipeline_index, &k, sizeof k, &index)) {
+        *out = device->pipelines[index].handle;
+        return TUFF_OK;
+    }
+    if (!tuff_grow((void **)&device->pipelines, device->n_pipelines, &device->pipelines_capacity,
+                   sizeof *device->pipelines))
+        return tuff_fail_memory("a pipeline");
+    TUFF_TRY(create_pipeline(device, module, dispatch, out));
+    index = (uint32_t)device->n_pipelines;
+    device->pipelines[device->n_pipelines++] = (tuff_vk_pipeline){*out, dispatch->shader};
+    if (!tuff_map_put(&device->pipeline_index, &k, sizeof k, index)) return tuff_fail_memory("a pipeline");
+    return TUFF_OK;
+}
+
+tuff_status tuff_vk_pipeline_of(tuff_vk_device *device, const tuff_dispatch *dispatch, VkPipeline *out)
+{
+    *out = VK_NULL_HANDLE;
+    TUFF_TRY(tuff_vk_alive(device));
+    tuff_mutex_lock(device->pipeline_lock);
+    tuff_status status = find_or_create(device, dispatch, out);
+    tuff_mutex_unlock(device->pipeline_lock);
+    return status;
+}
+
+tuff_status tuff_vk_pipelines_create(tuff_vk_device *device)
+{
+    VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = PUSH_BYTES};
+    VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                       .pushConstantRangeCount = 1,
+                                       .pPushConstantRanges = &range};
+    TUFF_TRY(tuff_vk_check(device,
+                           device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &device->layout),
+                           "creating the pipeline layout"));
+    return tuff_vk_cache_load(device);
+}
+
+void tuff_vk_pipelines_destroy(tuff_vk_device *device)
+{
+    if (device->cache) tuff_vk_cache_save(device);
+    for (size_t i = 0; i < device->n_pipelines; i++)
+        device->vk.vkDestroyPipeline(device->handle, device->pipelines[i].handle, NULL);
+    tuff_free(device->pipelines);
+    tuff_map_free(&device->pipeline_index);
+    for (int i = 0; i < TUFF_SHADER_COUNT; i++)
+        tuff_shader_unload(&device->modules[i]);
+    device->vk.vkDestroyPipelineCache(device->handle, device->cache, NULL);
+    device->vk.vkDestroyPipelineLayout(device->handle, device->layout, NULL);
+}

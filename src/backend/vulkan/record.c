@@ -1,0 +1,239 @@
+/* Recording: segments of dispatches, and the copies that begin and end a run. */
+#include <string.h>
+
+#include "backend/vulkan/program.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+enum { SEGMENT_STEPS = 32, SEGMENTS_PER_SUBMIT = 4 };
+
+static const VkPipelineStageFlags compute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                  transfer = VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                  host = VK_PIPELINE_STAGE_HOST_BIT;
+
+/* ---- segments ---- */
+
+/* A segment ends when it is long enough, and around every step of the host. */
+static bool ends_segment(const tuff_vk_program *program, const tuff_vk_segment *segment,
+                         const tuff_plan_step *next)
+{
+    if (segment->host || !next->launch) return true;
+    if (program->device->params.permute) return false; /* the longer, the more there is to permute */
+    double most = (double)program->device->params.submit_ns / SEGMENTS_PER_SUBMIT;
+    return segment->n_steps >= SEGMENT_STEPS || segment->estimate_ns * program->device->pace >= most;
+}
+
+static tuff_status cut(tuff_vk_program *program, uint64_t *out_transfer_bytes)
+{
+    const tuff_plan *plan = program->base.plan;
+    tuff_vk_segment *segment = NULL;
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        const tuff_plan_step *step = &plan->steps[s];
+        if (!segment || ends_segment(program, segment, step)) {
+            segment = &program->segments[program->n_segments++];
+            segment->first_step = (uint32_t)s;
+            segment->first_work = (uint32_t)program->n_work;
+        }
+        segment->n_steps++;
+        if (!step->launch) {
+            TUFF_TRY(tuff_vk_host_step_create(program, step, out_transfer_bytes, &segment->host));
+            continue;
+        }
+        segment->n_work += (uint32_t)step->launch->n;
+        program->n_work += step->launch->n;
+        segment->estimate_ns += tuff_vk_estimate_ns(program->device, step);
+        for (size_t i = 0; i < step->launch->n; i++)
+            segment->barriers += i == 0 ? step->barrier : step->launch->dispatches[i]->after;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status make_commands(tuff_vk_program *program)
+{
+    size_t n = 2 * TUFF_VK_SLOTS;
+    for (size_t i = 0; i < program->n_segments; i++)
+        n += program->segments[i].host ? 2 : 1;
+    program->commands = tuff_arena_array(&program->arena, n, sizeof *program->commands);
+    program->batch = tuff_arena_array(&program->arena, n, sizeof *program->batch);
+    if (!program->commands || !program->batch) return tuff_fail_memory("a program's command buffers");
+    TUFF_TRY(tuff_vk_command_pool(program->device, &program->pool, (uint32_t)n, program->commands));
+    VkCommandBuffer *next = program->commands;
+    for (int i = 0; i < TUFF_VK_SLOTS; i++) {
+        program->ring[i].begin = *next++;
+        program->ring[i].end = *next++;
+    }
+    for (size_t i = 0; i < program->n_segments; i++) {
+        program->segments[i].commands = *next++;
+        if (program->segments[i].host) program->segments[i].back = *next++;
+    }
+    return TUFF_OK;
+}
+
+/* Timestamps: one at the beginning and one after each segment, or, profiling, after each step. */
+static tuff_status make_marks(tuff_vk_program *program)
+{
+    tuff_vk_device *device = program->device;
+    for (size_t i = 0; i < program->n_segments; i++) {
+        tuff_vk_segment *segment = &program->segments[i];
+        segment->mark = program->times ? segment->first_step + segment->n_steps : (uint32_t)i + 1;
+    }
+    if (!device->probe.timestamp_bits) return TUFF_OK;
+    program->n_marks = 1 + (uint32_t)(program->times ? program->base.plan->n_steps : program->n_segments);
+    VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                  .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                  .queryCount = program->n_marks};
+    VkResult result = device->vk.vkCreateQueryPool(device->handle, &info, NULL, &program->queries);
+    if (result != VK_SUCCESS) program->queries = VK_NULL_HANDLE;
+    return tuff_vk_check(device, result, "making timestamps");
+}
+
+tuff_status tuff_vk_make_segments(tuff_vk_program *program)
+{
+    const tuff_plan *plan = program->base.plan;
+    uint64_t transfer_bytes = 0;
+    program->segments = tuff_arena_array(&program->arena, plan->n_steps, sizeof *program->segments);
+    if (!program->segments) return tuff_fail_memory("a program");
+    TUFF_TRY(cut(program, &transfer_bytes));
+    if (transfer_bytes) {
+        TUFF_TRY(tuff_vk_memory_create(program->device, TUFF_VK_READBACK, transfer_bytes,
+                                       "a plan's host steps", &program->transfer));
+        for (size_t i = 0; i < program->n_segments; i++)
+            if (program->segments[i].host)
+                tuff_vk_host_step_bind(program, &plan->steps[program->segments[i].first_step],
+                                       program->segments[i].host);
+    }
+    TUFF_TRY(make_commands(program));
+    if (program->device->params.permute) {
+        program->order = tuff_arena_array(&program->arena, program->n_work, sizeof *program->order);
+        if (!program->order) return tuff_fail_memory("a program");
+    }
+    return make_marks(program);
+}
+
+/* ---- commands ---- */
+
+static void write_mark(const tuff_vk_program *program, VkCommandBuffer commands, uint32_t mark)
+{
+    if (program->queries)
+        program->device->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+                                                program->queries, mark);
+}
+
+static void dispatch(const tuff_vk_program *program, VkCommandBuffer commands, const tuff_vk_work *work,
+                     VkPipeline *bound)
+{
+    const struct VolkDeviceTable *vk = &program->device->vk;
+    if (*bound != work->pipeline)
+        vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, work->pipeline);
+    *bound = work->pipeline;
+    uint8_t push[128];
+    uint32_t bytes = tuff_vk_push_constants(program, work, push);
+    if (bytes)
+        vk->vkCmdPushConstants(commands, program->device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                               (bytes + 3) / 4 * 4, push);
+    vk->vkCmdDispatch(commands, work->dispatch->groups[0], work->dispatch->groups[1],
+                      work->dispatch->groups[2]);
+}
+
+/* `order`: NULL, or which work takes each place. */
+static tuff_status record_segment(tuff_vk_program *program, const tuff_vk_segment *segment,
+                                  const uint32_t *order)
+{
+    tuff_vk_device *device = program->device;
+    VkCommandBuffer commands = segment->commands;
+    /* runs overlap in the ring, so a segment may be pending more than once */
+    TUFF_TRY(tuff_vk_begin_commands(device, commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT));
+    VkPipeline bound = VK_NULL_HANDLE;
+    uint32_t end = segment->first_work + segment->n_work;
+    for (uint32_t i = segment->first_work; i < end; i++) {
+        if (program->work[i].barrier) tuff_vk_barrier(device, commands, compute, compute);
+        dispatch(program, commands, &program->work[order ? order[i] : i], &bound);
+        bool step_ends = i + 1 == end || program->work[i + 1].step != program->work[i].step;
+        if (program->times && step_ends) write_mark(program, commands, program->work[i].step + 1);
+    }
+    if (!program->times) write_mark(program, commands, segment->mark);
+    return tuff_vk_end_commands(device, commands);
+}
+
+static tuff_status record_begin(const tuff_vk_program *program, const tuff_vk_slot *slot, uint64_t index)
+{
+    tuff_vk_device *device = program->device;
+    const struct VolkDeviceTable *vk = &device->vk;
+    uint64_t bytes = program->base.plan->input_bytes;
+    TUFF_TRY(tuff_vk_begin_commands(device, slot->begin, 0));
+    /* everything before, of any program, comes before everything here */
+    tuff_vk_barrier(device, slot->begin, compute | transfer, compute | transfer);
+    if (program->queries) vk->vkCmdResetQueryPool(slot->begin, program->queries, 0, program->n_marks);
+    if (bytes) {
+        VkBufferCopy region = {.srcOffset = program->slots.offset + index * program->slot_stride,
+                               .dstOffset = program->step.offset,
+                               .size = bytes};
+        vk->vkCmdCopyBuffer(slot->begin, program->slots.block->buffer, program->step.block->buffer, 1,
+                            &region);
+        tuff_vk_barrier(device, slot->begin, transfer, compute | transfer);
+    }
+    write_mark(program, slot->begin, 0);
+    return tuff_vk_end_commands(device, slot->begin);
+}
+
+static tuff_status record_end(const tuff_vk_program *program, const tuff_vk_slot *slot, uint64_t index)
+{
+    tuff_vk_device *device = program->device;
+    const struct VolkDeviceTable *vk = &device->vk;
+    const tuff_plan *plan = program->base.plan;
+    uint64_t at = program->results.offset + index * program->result_stride;
+    VkBuffer results = program->results.block->buffer;
+    TUFF_TRY(tuff_vk_begin_commands(device, slot->end, 0));
+    tuff_vk_barrier(device, slot->end, compute | transfer, transfer);
+    for (size_t i = 0; i < plan->n_outputs; i++) {
+        const tuff_plan_output *output = &plan->outputs[i];
+        const tuff_vk_memory *memory = tuff_vk_memory_of(program, &output->location);
+        VkBufferCopy region = {.srcOffset = memory->offset + output->location.offset,
+                               .dstOffset = at + output->offset,
+                               .size = output->bytes};
+        vk->vkCmdCopyBuffer(slot->end, memory->block->buffer, results, 1, &region);
+    }
+    if (program->queries)
+        vk->vkCmdCopyQueryPoolResults(slot->end, program->queries, 0, program->n_marks, results,
+                                      at + (plan->output_bytes + 7) / 8 * 8, 8,
+                                      VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    /* the host may read the results, and variables where it reaches them */
+    tuff_vk_barrier(device, slot->end, compute | transfer, host);
+    return tuff_vk_end_commands(device, slot->end);
+}
+
+tuff_status tuff_vk_record(tuff_vk_program *program)
+{
+    for (uint64_t i = 0; i < TUFF_VK_SLOTS; i++) {
+        TUFF_TRY(record_begin(program, &program->ring[i], i));
+        TUFF_TRY(record_end(program, &program->ring[i], i));
+    }
+    for (size_t i = 0; i < program->n_segments; i++) {
+        const tuff_vk_segment *segment = &program->segments[i];
+        if (segment->host)
+            TUFF_TRY(tuff_vk_host_step_record(program, segment));
+        else
+            TUFF_TRY(record_segment(program, segment, NULL));
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_vk_record_permuted(tuff_vk_program *program)
+{
+    uint32_t n = (uint32_t)program->n_work, stream = 0;
+    for (uint32_t i = 0; i < n; i++)
+        program->order[i] = i;
+    for (uint32_t s = 0; s < program->n_segments; s++) {
+        const tuff_vk_segment *segment = &program->segments[s];
+        uint32_t end = segment->first_work + segment->n_work;
+        for (uint32_t i = segment->first_work, k; i < end; i = k) {
+            for (k = i + 1; k < end && !program->work[k].barrier;)
+                k++;
+            tuff_rng_shuffle(&program->order[i], k - i, program->device->params.permute,
+                             (uint32_t)program->runs, stream++);
+        }
+        if (!segment->host) TUFF_TRY(record_segment(program, segment, program->order));
+    }
+    return TUFF_OK;
+}

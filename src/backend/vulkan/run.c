@@ -1,0 +1,120 @@
+/* Running a program: slots of the ring, submits sized by time. */
+#include "backend/vulkan/program.h"
+#include "base/status.h"
+
+/* Waits until the next run's slot is free. */
+static tuff_status acquire(tuff_vk_program *program)
+{
+    if (program->acquired) return TUFF_OK;
+    tuff_vk_slot *slot = &program->ring[program->current];
+    TUFF_TRY(tuff_vk_wait(program->device, slot->value));
+    tuff_vk_read_marks(program, slot);
+    program->acquired = true;
+    return TUFF_OK;
+}
+
+tuff_status tuff_vk_program_slot(tuff_backend_device *device, tuff_backend_program *base, void **out)
+{
+    (void)device;
+    tuff_vk_program *program = tuff_vk_program_of(base);
+    *out = NULL;
+    TUFF_TRY(tuff_vk_alive(program->device));
+    TUFF_TRY(acquire(program));
+    *out = tuff_vk_mapped(&program->slots) + program->current * program->slot_stride;
+    return TUFF_OK;
+}
+
+static void add(tuff_vk_program *program, VkCommandBuffer commands)
+{
+    program->batch[program->n_batch++] = commands;
+}
+
+static tuff_status submit(tuff_vk_program *program, uint64_t *out_value)
+{
+    tuff_status status = tuff_vk_submit(program->device, program->batch, program->n_batch,
+                                        program->batch_dispatches, program->batch_barriers, out_value);
+    program->n_batch = 0;
+    program->batch_dispatches = program->batch_barriers = 0;
+    return status;
+}
+
+static tuff_status run_host_step(tuff_vk_program *program, const tuff_vk_segment *segment)
+{
+    uint64_t value;
+    add(program, segment->commands);
+    program->batch_barriers += 2;
+    TUFF_TRY(submit(program, &value));
+    TUFF_TRY(tuff_vk_wait(program->device, value));
+    TUFF_TRY(tuff_vk_host_step_run(program, &program->base.plan->steps[segment->first_step], segment->host));
+    add(program, segment->back);
+    program->batch_barriers++;
+    return TUFF_OK;
+}
+
+static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
+{
+    double most = (double)program->device->params.submit_ns, filled = 0;
+    uint64_t value;
+    program->n_batch = 0; /* a run that failed may have left some */
+    program->batch_dispatches = 0;
+    add(program, slot->begin);
+    program->batch_barriers = program->base.plan->input_bytes ? 2 : 1;
+    for (size_t i = 0; i < program->n_segments; i++) {
+        const tuff_vk_segment *segment = &program->segments[i];
+        if (segment->host) {
+            TUFF_TRY(run_host_step(program, segment));
+            filled = 0;
+            continue;
+        }
+        double ns = tuff_vk_segment_ns(program, segment);
+        if (filled > 0 && filled + ns > most) {
+            TUFF_TRY(submit(program, &value));
+            filled = 0;
+        }
+        filled += ns;
+        add(program, segment->commands);
+        program->batch_dispatches += segment->n_work;
+        program->batch_barriers += segment->barriers;
+    }
+    add(program, slot->end);
+    program->batch_barriers += 2;
+    return submit(program, &slot->value);
+}
+
+tuff_status tuff_vk_program_run(tuff_backend_device *device, tuff_backend_program *base)
+{
+    tuff_vk_program *program = tuff_vk_program_of(base);
+    TUFF_TRY(tuff_vk_alive(program->device));
+    TUFF_TRY(acquire(program));
+    if (program->order) {
+        TUFF_TRY(
+            tuff_vk_wait_idle(tuff_vk_device_of(device))); /* its commands are about to be recorded again */
+        TUFF_TRY(tuff_vk_record_permuted(program));
+    }
+    tuff_vk_slot *slot = &program->ring[program->current];
+    TUFF_TRY(tuff_vk_memory_flush(program->device, &program->slots, program->current * program->slot_stride,
+                                  program->slot_stride));
+    TUFF_TRY(submit_all(program, slot));
+    slot->pending = true;
+    program->runs++;
+    program->last = program->current;
+    program->current = (program->current + 1) % TUFF_VK_SLOTS;
+    program->acquired = false;
+    return TUFF_OK;
+}
+
+tuff_status tuff_vk_program_wait(tuff_backend_device *device, tuff_backend_program *base,
+                                 const void **out_results)
+{
+    (void)device;
+    tuff_vk_program *program = tuff_vk_program_of(base);
+    *out_results = NULL;
+    if (!program->runs) return tuff_fail(TUFF_INVALID_ARGUMENT, "a program was waited for that never ran");
+    tuff_vk_slot *slot = &program->ring[program->last];
+    TUFF_TRY(tuff_vk_wait(program->device, slot->value));
+    tuff_vk_read_marks(program, slot);
+    uint64_t at = program->last * program->result_stride;
+    TUFF_TRY(tuff_vk_memory_invalidate(program->device, &program->results, at, program->result_stride));
+    *out_results = tuff_vk_mapped(&program->results) + at;
+    return TUFF_OK;
+}
