@@ -1,0 +1,104 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "train/trainer.h"
+
+/* One batch from block `first` on: rows past the end, and positions past the end of the last block, are
+ * ignored. */
+static void take_rows(const tuff_lm *lm, const tuff_dataset *data, int64_t first, int32_t *ids,
+                      int32_t *labels)
+{
+    for (int64_t b = 0; b < lm->batch; b++) {
+        int64_t at = (first + b) * lm->length;
+        int64_t n = data->tokens - at;
+        n = n < 0 ? 0 : n > lm->length ? lm->length : n;
+        for (int64_t t = 0; t < lm->length; t++) {
+            ids[b * lm->length + t] = t < n ? data->ids[at + t] : 0;
+            labels[b * lm->length + t] = t + 1 < n ? data->ids[at + t + 1] : -100;
+        }
+    }
+}
+
+static tuff_status run_batches(const tuff_lm *lm, tuff_program *program, const tuff_dataset *data,
+                               int32_t *scratch, tuff_eval_result *out)
+{
+    int64_t n = lm->batch * lm->length;
+    int32_t *ids = scratch, *labels = scratch + n, *index = scratch + 2 * n;
+    int64_t rows = (data->tokens + lm->length - 1) / lm->length;
+    double sum = 0, predictions = 0;
+    for (int64_t first = 0; first < rows; first += lm->batch) {
+        float loss = 0, count = 0;
+        take_rows(lm, data, first, ids, labels);
+        TUFF_TRY(tuff_lm_set_batch(lm, program, ids, labels, index));
+        TUFF_TRY(tuff_program_run(program));
+        TUFF_TRY(tuff_program_output(program, "loss", &loss, sizeof loss));
+        TUFF_TRY(tuff_program_output(program, "count", &count, sizeof count));
+        if (count == 0) continue; /* a last block of one token predicts nothing */
+        sum += (double)loss * (double)count;
+        predictions += (double)count;
+    }
+    out->loss = sum / predictions;
+    out->perplexity = exp(out->loss);
+    out->tokens = (int64_t)predictions;
+    return TUFF_OK;
+}
+
+tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program, const tuff_dataset *data,
+                               tuff_eval_result *out_result)
+{
+    int32_t largest = tuff_dataset_largest(data);
+    if (largest >= lm->model->config.vocab_size)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has token id %d, the model's vocabulary only %lld",
+                         largest, (long long)lm->model->config.vocab_size);
+    size_t n = 2 * (size_t)(lm->batch * lm->length) + tuff_lm_index_size(lm);
+    int32_t *scratch = tuff_alloc_array(n, sizeof *scratch);
+    if (!scratch) return tuff_fail_memory("an evaluation");
+    tuff_status status = tuff_lm_set_positions(lm, program);
+    if (status == TUFF_OK) status = run_batches(lm, program, data, scratch, out_result);
+    tuff_free(scratch);
+    return status;
+}
+
+static tuff_status evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
+                            tuff_lm *lm, tuff_store *store, tuff_eval_result *out_result)
+{
+    tuff_program *program = NULL;
+    TUFF_TRY(tuff_model_upload(model, lm->matrix_dtype, store));
+    TUFF_TRY(tuff_model_upload_rope(model, lm->rope_positions, store));
+    if (lm->lora) TUFF_TRY(tuff_lora_upload(lm->lora, store));
+    TUFF_TRY(tuff_lm_eval_program(lm, device, &program));
+    tuff_status status = tuff_store_bind(store, program);
+    if (status == TUFF_OK) status = tuff_evaluate_with(lm, program, data, out_result);
+    tuff_program_destroy(&program);
+    return status;
+}
+
+tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
+                          const tuff_eval_params *params, tuff_eval_result *out_result)
+{
+    static const tuff_eval_params defaults;
+    if (!params) params = &defaults;
+    *out_result = (tuff_eval_result){0};
+    const tuff_config *c = &model->config;
+    if (c->rope_theta == 0 && data->block_size > c->max_positions)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the block size is %lld, but the model has only %lld positions",
+                         (long long)data->block_size, (long long)c->max_positions);
+    if (params->batch_size < 0 || params->batch_size > 65536)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
+                         (long long)params->batch_size);
+    tuff_lm lm = {.model = model,
+                  .batch = params->batch_size ? params->batch_size : 4,
+                  .length = data->block_size,
+                  .matrix_dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED),
+                  .rope_positions =
+                      data->block_size > c->max_positions ? data->block_size : c->max_positions};
+    tuff_store *store = NULL;
+    TUFF_TRY(tuff_store_create(device, &store));
+    tuff_status status = params->adapter ? tuff_lora_open(model, params->adapter, &lm.lora) : TUFF_OK;
+    if (status == TUFF_OK) status = evaluate(model, device, data, &lm, store, out_result);
+    tuff_lora_destroy(&lm.lora);
+    tuff_store_destroy(&store);
+    return status;
+}

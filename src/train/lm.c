@@ -1,0 +1,159 @@
+#include "train/lm.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+/* Builds the loss, a scalar; the net is left for who differentiates. */
+static tuff_tensor *build_loss(const tuff_lm *lm, bool train, tuff_graph *g, tuff_net *net,
+                               tuff_tensor **out_count)
+{
+    *net = (tuff_net){.g = g,
+                      .config = &lm->model->config,
+                      .batch = lm->batch,
+                      .length = lm->length,
+                      .matrix_dtype = lm->matrix_dtype,
+                      .train_base = train && !lm->lora,
+                      .rope_positions = lm->rope_positions,
+                      .hook = lm->lora ? tuff_lora_hook(lm->lora, train) : NULL};
+    tuff_net_begin(net);
+    int64_t n = lm->batch * lm->length;
+    tuff_tensor *labels = tuff_input(g, "labels", TUFF_I32, 1, &n);
+    tuff_tensor *logits = tuff_net_logits(net, lm->model->config.arch->hidden(net), false);
+    return tuff_cross_entropy(g, logits, labels, out_count);
+}
+
+tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device, tuff_program **out_program)
+{
+    *out_program = NULL;
+    tuff_graph *g = NULL;
+    TUFF_TRY(tuff_graph_create(&g));
+    tuff_net net;
+    tuff_tensor *count = NULL;
+    tuff_output(g, "loss", build_loss(lm, false, g, &net, &count));
+    tuff_output(g, "count", count);
+    return tuff_program_create(device, &g, out_program);
+}
+
+size_t tuff_lm_trained_count(const tuff_lm *lm)
+{
+    return lm->lora ? 2 * tuff_lora_count(lm->lora) : lm->model->params.count;
+}
+
+tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
+{
+    if (!lm->lora) {
+        const tuff_param *p = &lm->model->params.items[index];
+        return (tuff_trained){
+            p->name, p->rank, {p->shape[0], p->shape[1]}, (p->flags & TUFF_PARAM_DECAY) != 0};
+    }
+    const tuff_lora_module *m = tuff_lora_at(lm->lora, index / 2);
+    if (index % 2) return (tuff_trained){m->b, 2, {m->out, m->rank}, true};
+    return (tuff_trained){m->a, 2, {m->rank, m->in}, true};
+}
+
+static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained *t)
+{
+    const char *name = tuff_arena_printf(&g->arena, "%s%s", prefix, t->name);
+    return tuff_variable(g, name, TUFF_F32, t->rank, t->shape);
+}
+
+/* Gradients, summed over micro-batches where that is asked for: the sums' last versions. */
+static void accumulate(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor **grads,
+                       size_t n)
+{
+    if (train->step == TUFF_LM_STEP) return;
+    for (size_t i = 0; i < n; i++) {
+        tuff_trained t = tuff_lm_trained(lm, i);
+        tuff_tensor *share = tuff_scale(g, grads[i], 1.0 / (double)train->accumulation);
+        grads[i] = tuff_accumulate(g, state(g, "grad.", &t), share);
+    }
+}
+
+static void update(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor *const *params,
+                   tuff_tensor **grads, size_t n, tuff_adamw_slot *slots)
+{
+    tuff_tensor *norm = tuff_grad_norm(g, grads, n);
+    tuff_tensor *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
+    tuff_tensor *counter = tuff_variable(g, "adam.state", TUFF_F32, 1, (int64_t[]){4});
+    counter = tuff_optimizer_step(g, counter, norm, &train->adamw);
+    for (size_t i = 0; i < n; i++) {
+        tuff_trained t = tuff_lm_trained(lm, i);
+        slots[i] = (tuff_adamw_slot){params[i], grads[i], state(g, "adam.m.", &t), state(g, "adam.v.", &t),
+                                     t.decay || train->decay_all};
+    }
+    tuff_adamw(g, slots, n, lr, norm, counter, &train->adamw);
+    tuff_output(g, "norm", norm);
+    tuff_output(g, "state", counter);
+    for (size_t i = 0; i < n && train->step == TUFF_LM_UPDATE; i++)
+        tuff_assign(g, grads[i], 0.0);
+}
+
+static tuff_status build_train(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g)
+{
+    tuff_net net;
+    size_t n = tuff_lm_trained_count(lm);
+    tuff_tensor **params = tuff_arena_array(&g->arena, n, sizeof *params);
+    tuff_tensor **grads = tuff_arena_array(&g->arena, n, sizeof *grads);
+    tuff_adamw_slot *slots = tuff_arena_array(&g->arena, n, sizeof *slots);
+    if (!params || !grads || !slots) return tuff_fail_memory("the graph of a training step");
+    tuff_tensor *loss = build_loss(lm, true, g, &net, NULL);
+    TUFF_TRY(tuff_graph_status(g));
+    for (size_t i = 0; i < n; i++)
+        params[i] = tuff_graph_leaf(g, tuff_lm_trained(lm, i).name);
+    tuff_graph_grad(g, loss, params, n, grads);
+    accumulate(lm, train, g, grads, n);
+    if (train->step != TUFF_LM_ACCUMULATE) update(lm, train, g, params, grads, n, slots);
+    tuff_output(g, "loss", loss);
+    return tuff_graph_status(g);
+}
+
+tuff_status tuff_lm_train_program(const tuff_lm *lm, const tuff_lm_train *train, tuff_device *device,
+                                  tuff_program **out_program)
+{
+    *out_program = NULL;
+    tuff_graph *g = NULL;
+    TUFF_TRY(tuff_graph_create(&g));
+    tuff_status status = build_train(lm, train, g);
+    if (status == TUFF_OK) return tuff_program_create(device, &g, out_program);
+    tuff_graph_destroy(&g);
+    return status;
+}
+
+size_t tuff_lm_index_size(const tuff_lm *lm)
+{
+    return tuff_embedding_index_size((size_t)(lm->batch * lm->length));
+}
+
+static tuff_status set_positions(tuff_program *program, int32_t *positions, int32_t *index, size_t n,
+                                 size_t index_size)
+{
+    TUFF_TRY(tuff_program_input(program, "positions", positions, n * sizeof *positions));
+    TUFF_TRY(tuff_embedding_index(positions, n, index));
+    return tuff_program_input(program, "positions_index", index, index_size * sizeof *index);
+}
+
+tuff_status tuff_lm_set_positions(const tuff_lm *lm, tuff_program *program)
+{
+    size_t n = (size_t)(lm->batch * lm->length);
+    int32_t *positions = tuff_alloc_array(n, sizeof *positions);
+    int32_t *index = tuff_alloc_array(tuff_lm_index_size(lm), sizeof *index);
+    tuff_status status = positions && index ? TUFF_OK : tuff_fail_memory("positions");
+    for (size_t i = 0; i < n && status == TUFF_OK; i++)
+        positions[i] = (int32_t)(i % (size_t)lm->length);
+    if (status == TUFF_OK) status = set_positions(program, positions, index, n, tuff_lm_index_size(lm));
+    tuff_free(positions);
+    tuff_free(index);
+    return status;
+}
+
+tuff_status tuff_lm_set_batch(const tuff_lm *lm, tuff_program *program, const int32_t *ids,
+                              const int32_t *labels, int32_t *index_scratch)
+{
+    size_t n = (size_t)(lm->batch * lm->length), bytes = n * sizeof *ids;
+    TUFF_TRY(tuff_program_input(program, "ids", ids, bytes));
+    TUFF_TRY(tuff_program_input(program, "labels", labels, bytes));
+    TUFF_TRY(tuff_embedding_index(ids, n, index_scratch));
+    return tuff_program_input(program, "ids_index", index_scratch,
+                              tuff_lm_index_size(lm) * sizeof *index_scratch);
+}

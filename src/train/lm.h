@@ -1,0 +1,57 @@
+/* The graphs of language modelling: loss of a batch, and a training step around it. */
+#ifndef TUFF_TRAIN_LM_H
+#define TUFF_TRAIN_LM_H
+
+#include "adapters/lora.h"
+#include "models/net.h"
+#include "runtime/store.h"
+
+typedef struct tuff_lm {
+    const tuff_model *model;
+    tuff_lora *lora; /* NULL: none */
+    int64_t batch, length;
+    tuff_dtype matrix_dtype;
+    int64_t rope_positions;
+} tuff_lm;
+
+/* Mean loss of ids and labels of one batch: outputs "loss" and "count". Inputs as in models/net.h. */
+TUFF_MUST_USE tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device,
+                                               tuff_program **out_program);
+
+/* What a training program does after its loss and gradients. */
+typedef enum tuff_lm_step {
+    TUFF_LM_STEP,       /* update from this batch's gradients */
+    TUFF_LM_ACCUMULATE, /* add them, times 1 / accumulation, to the variables "grad.<name>" */
+    TUFF_LM_UPDATE      /* add them, update from the sum, and zero it */
+} tuff_lm_step;
+typedef struct tuff_lm_train {
+    tuff_lm_step step;
+    int64_t accumulation;
+    bool decay_all; /* weight decay on biases and norms too */
+    tuff_adamw_params adamw;
+} tuff_lm_train;
+/* Outputs "loss" and, unless only accumulating, "norm" and "state" (f32 [4], see tuff_optimizer_step).
+ * Further input: lr f32 scalar. Further variables: "adam.m.<name>", "adam.v.<name>" of every trained tensor,
+ * "adam.state". */
+TUFF_MUST_USE tuff_status tuff_lm_train_program(const tuff_lm *lm, const tuff_lm_train *train,
+                                                tuff_device *device, tuff_program **out_program);
+
+/* The trained tensors: all parameters, or the adapter's A and B. */
+typedef struct tuff_trained {
+    const char *name;
+    int rank;
+    int64_t shape[2];
+    bool decay;
+} tuff_trained;
+size_t tuff_lm_trained_count(const tuff_lm *lm);
+tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index);
+
+/* Sets the inputs that are the same for every batch: positions and their index. */
+TUFF_MUST_USE tuff_status tuff_lm_set_positions(const tuff_lm *lm, tuff_program *program);
+/* Sets ids and labels [batch, length], and the index of the ids; allocates nothing. `index_scratch` has
+ * tuff_lm_index_size elements. */
+TUFF_MUST_USE tuff_status tuff_lm_set_batch(const tuff_lm *lm, tuff_program *program, const int32_t *ids,
+                                            const int32_t *labels, int32_t *index_scratch);
+size_t tuff_lm_index_size(const tuff_lm *lm);
+
+#endif
