@@ -69,6 +69,23 @@ static bool finite_f32(float value)
     return (tuff_f32_bits(value) & 0x7f800000u) != 0x7f800000u;
 }
 
+/* Without an early exit, so that these become vector code. */
+static bool all_finite(const float *values, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= (uint32_t)!finite_f32(values[i]);
+    return !bad;
+}
+
+static bool any_equal(const uint16_t *halves, size_t n, uint16_t magnitude)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found |= (uint32_t)((halves[i] & 0x7fff) == magnitude);
+    return found;
+}
+
 static tuff_status not_finite(const tuff_weight *weight, size_t element, const char *what)
 {
     int64_t index[TUFF_MAX_RANK] = {0}, rest = (int64_t)element;
@@ -111,6 +128,7 @@ static tuff_status read_narrow(const tuff_weight *weight, size_t first, size_t n
         to_f32(weight->storage, weight->data + (first + at) / info->block * info->bytes, now, chunk);
         tuff_dtype_from_f32(dtype, chunk, out + at, now);
         uint16_t infinity = dtype == TUFF_F16 ? 0x7c00 : 0x7f80;
+        if (!any_equal(out + at, now, infinity)) continue;
         for (size_t i = 0; i < now; i++) {
             if ((out[at + i] & 0x7fff) != infinity || !finite_f32(chunk[i])) continue;
             char what[80];
@@ -156,6 +174,7 @@ tuff_status tuff_weight_check_finite(const tuff_weight *weight)
     for (size_t at = 0; at < n; at += CHUNK) {
         size_t now = n - at < CHUNK ? n - at : CHUNK;
         to_f32(weight->storage, weight->data + at / info->block * info->bytes, now, chunk);
+        if (all_finite(chunk, now)) continue;
         for (size_t i = 0; i < now; i++)
             if (!finite_f32(chunk[i]))
                 return not_finite(weight, at + i,
