@@ -12,7 +12,7 @@ mv "$work/first" "$work/moved"
 prefix=$work/moved
 cp -r "$TUFF_TEST_SOURCE/examples" "$work/examples"
 
-cmake -S "$work/examples" -B "$work/build" -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 &&
+cmake -S "$work/examples" -B "$work/build" -G Ninja -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 &&
     cmake --build "$work/build" >>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 echo "find_package:"
 "$work/build/devices"
