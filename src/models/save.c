@@ -1,0 +1,209 @@
+/* Models as files: a Hugging Face directory or one GGUF. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "formats/safetensors.h"
+#include "models/model.h"
+#include "models/vocab.h"
+
+typedef struct source {
+    const tuff_model *model;
+    const tuff_store *store;
+    tuff_save_item *items;
+    bool gguf;
+} source;
+
+enum { PIECE_BYTES = 16 << 20 };
+
+static int64_t columns_of(const tuff_param *p)
+{
+    return p->rank == 2 ? p->shape[1] : 1;
+}
+
+static tuff_status write_f32(tuff_sink *sink, const float *values, size_t n, tuff_dtype dtype,
+                             void *converted)
+{
+    if (dtype == TUFF_F32) return tuff_sink_write(sink, values, n * sizeof *values);
+    tuff_dtype_from_f32(dtype, values, converted, n);
+    return tuff_sink_write(sink, converted, n * tuff_dtype_size(dtype));
+}
+
+/* Row r of GGUF's order in memory order: the inverse of what the loader does. */
+static int64_t half_split_row(const tuff_param *p, int64_t r)
+{
+    int64_t d = p->shape[0] / p->rope_heads, head = r / d, pair = r % d / 2, half = r % 2;
+    return head * d + half * (d / 2) + pair;
+}
+
+static tuff_status write_rows(const source *from, const tuff_param *p, tuff_dtype dtype, float *values,
+                              void *converted, int64_t step, tuff_sink *sink)
+{
+    int64_t columns = columns_of(p);
+    bool turn = from->gguf && p->rope_heads;
+    for (int64_t r = 0; r < p->shape[0]; r += turn ? 1 : step) {
+        int64_t end = turn ? r + 1 : r + step < p->shape[0] ? r + step : p->shape[0];
+        int64_t begin = turn ? half_split_row(p, r) : r;
+        TUFF_TRY(tuff_model_read(from->model, p, from->store, begin, turn ? begin + 1 : end, values));
+        TUFF_TRY(write_f32(sink, values, (size_t)((end - r) * columns), dtype, converted));
+    }
+    return TUFF_OK;
+}
+
+static tuff_status write_transposed(const source *from, const tuff_param *p, tuff_dtype dtype, float *values,
+                                    void *converted, tuff_sink *sink)
+{
+    int64_t out = p->shape[0], in = p->shape[1];
+    float *row = tuff_alloc_array((size_t)out, sizeof *row);
+    if (!row) return tuff_fail_memory("a row of a weight");
+    tuff_status status = tuff_model_read(from->model, p, from->store, 0, out, values);
+    for (int64_t k = 0; k < in && status == TUFF_OK; k++) {
+        for (int64_t r = 0; r < out; r++)
+            row[r] = values[r * in + k];
+        status = write_f32(sink, row, (size_t)out, dtype, converted);
+    }
+    tuff_free(row);
+    return status;
+}
+
+static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
+{
+    const source *from = user;
+    const tuff_param *p = &from->model->params.items[index];
+    bool transposed = !from->gguf && (p->flags & TUFF_PARAM_CONV1D);
+    int64_t columns = columns_of(p), step = transposed ? p->shape[0] : PIECE_BYTES / (columns * 4) + 1;
+    if (step > p->shape[0]) step = p->shape[0];
+    int64_t piece = step * columns > p->shape[0] ? step * columns : p->shape[0];
+    float *values = tuff_alloc_array((size_t)piece, sizeof *values);
+    void *converted = tuff_alloc_array((size_t)piece, sizeof *values);
+    tuff_dtype dtype = from->items[index].dtype;
+    tuff_status status = values && converted ? TUFF_OK : tuff_fail_memory("rows of a weight");
+    if (status == TUFF_OK && transposed) status = write_transposed(from, p, dtype, values, converted, sink);
+    if (status == TUFF_OK && !transposed) status = write_rows(from, p, dtype, values, converted, step, sink);
+    tuff_free(values);
+    tuff_free(converted);
+    return status;
+}
+
+/* The tensors to write; vectors of a GGUF stay f32, as llama.cpp wants them. */
+static tuff_save_item *list_items(const tuff_model *model, tuff_dtype dtype, bool gguf)
+{
+    tuff_save_item *items = tuff_alloc_array(model->params.count + 1, sizeof *items);
+    for (size_t i = 0; items && i < model->params.count; i++) {
+        const tuff_param *p = &model->params.items[i];
+        bool transposed = !gguf && (p->flags & TUFF_PARAM_CONV1D);
+        items[i] =
+            (tuff_save_item){.name = gguf ? p->gguf : p->name,
+                             .dtype = gguf && p->rank == 1 ? TUFF_F32 : dtype,
+                             .rank = (unsigned)p->rank,
+                             .shape = {p->shape[transposed ? 1 : 0], p->shape[transposed ? 0 : 1], 1, 1}};
+    }
+    return items;
+}
+
+static const char *torch_dtype(tuff_dtype dtype)
+{
+    return dtype == TUFF_F16 ? "float16" : dtype == TUFF_BF16 ? "bfloat16" : "float32";
+}
+
+static void put_tokens(const tuff_hf_tokens *tokens, tuff_buf *json)
+{
+    if (tokens->bos >= 0) tuff_buf_printf(json, "  \"bos_token_id\": %d,\n", tokens->bos);
+    if (tokens->pad >= 0) tuff_buf_printf(json, "  \"pad_token_id\": %d,\n", tokens->pad);
+    if (tokens->eos_count == 1) tuff_buf_printf(json, "  \"eos_token_id\": %d,\n", tokens->eos[0]);
+    if (tokens->eos_count < 2) return;
+    tuff_buf_text(json, "  \"eos_token_id\": [");
+    for (size_t i = 0; i < tokens->eos_count; i++)
+        tuff_buf_printf(json, "%s%d", i ? ", " : "", tokens->eos[i]);
+    tuff_buf_text(json, "],\n");
+}
+
+/* config.json: the one that was read, with its dtype changed, or one made from the config. */
+static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_buf *out)
+{
+    const tuff_config *c = &model->config;
+    if (model->hf_config) {
+        cJSON *copy = cJSON_Duplicate(model->hf_config, true);
+        const char *key = cJSON_HasObjectItem(model->hf_config, "dtype") ? "dtype" : "torch_dtype";
+        if (copy) cJSON_DeleteItemFromObjectCaseSensitive(copy, key);
+        bool ok = copy && cJSON_AddStringToObject(copy, key, torch_dtype(dtype));
+        char *text = ok ? cJSON_Print(copy) : NULL;
+        if (text) tuff_buf_text(out, text);
+        tuff_buf_char(out, '\n');
+        cJSON_free(text);
+        cJSON_Delete(copy);
+        return text && !out->failed ? TUFF_OK : tuff_fail_memory("config.json");
+    }
+    tuff_buf_printf(out, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", c->arch->hf_class,
+                    c->arch->name);
+    put_tokens(&c->tokens, out);
+    c->arch->write_hf(c, out);
+    tuff_buf_printf(out, "  \"torch_dtype\": \"%s\",\n  \"vocab_size\": %lld\n}\n", torch_dtype(dtype),
+                    (long long)c->vocab_size);
+    return out->failed ? tuff_fail_memory("config.json") : TUFF_OK;
+}
+
+static tuff_status write_config(const tuff_model *model, tuff_dtype dtype, const char *directory)
+{
+    tuff_buf text = {0};
+    char *path = tuff_path_join(directory, "config.json");
+    tuff_status status = path ? print_config(model, dtype, &text) : tuff_fail_memory("a path");
+    if (status == TUFF_OK) status = tuff_write_file(path, text.data, text.size);
+    tuff_buf_free(&text);
+    tuff_free(path);
+    return status;
+}
+
+tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
+                               const char *directory)
+{
+    tuff_stage *stage = NULL;
+    TUFF_TRY(tuff_stage_open(directory, &stage));
+    const char *at = tuff_stage_path(stage);
+    source from = {.model = model, .store = store, .items = list_items(model, dtype, false)};
+    tuff_status status =
+        from.items ? write_config(model, dtype, at) : tuff_fail_memory("the list of a model's tensors");
+    if (status == TUFF_OK && model->tokenizer) status = tuff_tokenizer_save(model->tokenizer, at);
+    if (status == TUFF_OK)
+        status = tuff_safetensors_save_sharded(at, "model", from.items, model->params.count, 0, write_tensor,
+                                               &from);
+    tuff_free(from.items);
+    if (status == TUFF_OK) return tuff_stage_commit(&stage);
+    tuff_stage_abort(&stage);
+    return status;
+}
+
+static uint32_t gguf_file_type(tuff_dtype dtype)
+{
+    return dtype == TUFF_F16    ? 1
+           : dtype == TUFF_BF16 ? 32
+                                : 0; /* llama.cpp's LLAMA_FTYPE: F32 0, MOSTLY_F16 1, BF16 32 */
+}
+
+tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
+                                 const char *path)
+{
+    tuff_gguf_builder gguf = {0};
+    source from = {.model = model, .store = store, .items = list_items(model, dtype, true), .gguf = true};
+    tuff_gguf_put_text(&gguf, "general.architecture", model->config.arch->gguf);
+    tuff_gguf_put_text(&gguf, "general.name", tuff_path_name(model->path));
+    tuff_gguf_put_u32(&gguf, "general.file_type", gguf_file_type(dtype));
+    model->config.arch->write_gguf(&model->config, &gguf);
+    tuff_status status = from.items ? TUFF_OK : tuff_fail_memory("the list of a model's tensors");
+    if (status == TUFF_OK && model->tokenizer) status = tuff_vocab_write(model->tokenizer, &gguf);
+    if (status == TUFF_OK)
+        status = tuff_gguf_save(path, &gguf, from.items, model->params.count, write_tensor, &from);
+    tuff_gguf_builder_free(&gguf);
+    tuff_free(from.items);
+    return status;
+}
+
+tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
+                            const char *path)
+{
+    if (!tuff_dtype_is_float(dtype))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "weights cannot be stored as %s; use f32, f16 or bf16",
+                         tuff_dtype_name(dtype));
+    if (format == TUFF_FORMAT_HF) return tuff_model_save_hf(model, NULL, dtype, path);
+    return tuff_model_save_gguf(model, NULL, dtype, path);
+}
