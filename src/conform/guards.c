@@ -1,6 +1,7 @@
 /* Guards: memory in which every stray access shows. */
 #include <string.h>
 
+#include "base/rng.h"
 #include "conform/runner.h"
 
 void tuff_guard_fill(void *bytes, uint64_t size)
@@ -84,6 +85,22 @@ tuff_status tuff_plan_isolate(tuff_plan *plan)
     plan->n_blocks = 0;
     plan->arena_bytes = 0;
     return tuff_plan_hazards(plan);
+}
+
+void tuff_plan_permute(tuff_plan *plan, uint64_t seed)
+{
+    for (size_t begin = 0, end; begin < plan->n_steps; begin = end) {
+        for (end = begin + 1; end < plan->n_steps && !plan->steps[end].barrier;)
+            end++;
+        plan->steps[begin].barrier = false;
+        for (size_t i = end - 1; i > begin; i--) {
+            size_t other = begin + tuff_philox4x32(seed, i, 0, TUFF_STREAM_CONFORM).v[0] % (i - begin + 1);
+            tuff_plan_step step = plan->steps[i];
+            plan->steps[i] = plan->steps[other];
+            plan->steps[other] = step;
+        }
+        plan->steps[begin].barrier = begin > 0;
+    }
 }
 
 static void mark(const tuff_location *location, uint32_t index, uint8_t *map, uint64_t size, uint8_t use)

@@ -132,6 +132,10 @@ void tuff_guard_fill(void *bytes, uint64_t size);
  * (the last), with TUFF_GUARD_BYTES of guard before and after each, so that the harness can fill the memory
  * before a run and see every stray write after it. */
 TUFF_MUST_USE tuff_status tuff_plan_isolate(tuff_plan *plan);
+/* Reorders the steps between each two barriers at random: a plan whose barriers are right gives the same
+ * bits. */
+void tuff_plan_permute(tuff_plan *plan, uint64_t seed);
+
 /* What a byte of a variable's buffer is for. */
 enum { TUFF_BYTE_GUARD = 0, TUFF_BYTE_INPUT, TUFF_BYTE_RESULT, TUFF_BYTE_SCRATCH };
 /* Sets map[0..size), one of the above per byte, for variable `index` of a plan: what some step writes is a
@@ -148,6 +152,9 @@ typedef struct tuff_run_options {
     bool isolate; /* tuff_plan_isolate, and its guards */
     bool no_alias, no_reuse;
     const int *force_row;
+    uint64_t permute; /* not 0: a seed for tuff_plan_permute */
+    uint64_t
+        *out_digest; /* not NULL: receives a hash of all that the first run left in outputs and variables */
     tuff_plan_hook hook;
     void *hook_context;
 } tuff_run_options;
@@ -183,6 +190,7 @@ typedef enum tuff_verdict {
     TUFF_VERDICT_STRAY,     /* a write outside of the results */
     TUFF_VERDICT_INPUT,     /* an input changed */
     TUFF_VERDICT_REPEAT,    /* three runs differ */
+    TUFF_VERDICT_PLAN,      /* another memory layout or order of steps gives other bits */
     TUFF_VERDICT_GRADIENT   /* the backward rule disagrees with finite differences */
 } tuff_verdict;
 const char *tuff_verdict_name(tuff_verdict verdict);

@@ -70,6 +70,30 @@ static void force_rows(const variant *v, const tuff_graph *g)
     }
 }
 
+/* Where results lie and the order between barriers are no part of a result. */
+static void compare_layouts(const variant *v)
+{
+    static const struct {
+        const char *what;
+        tuff_run_options options;
+    } layouts[] = {
+        {"isolated memory", {.isolate = true}},     {"planned memory", {0}},
+        {"nothing aliased", {.no_alias = true}},    {"nothing reused", {.no_reuse = true}},
+        {"steps in another order", {.permute = 1}},
+    };
+    uint64_t first = 0;
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+        uint64_t digest = 0;
+        tuff_run_options options = layouts[i].options;
+        options.out_digest = &digest;
+        run_variant(v, NULL, options, layouts[i].what);
+        if (i == 0) first = digest;
+        if (digest != first)
+            tuff_outcome_fault(v->outcome, TUFF_VERDICT_PLAN, "the bits differ between \"%s\" and \"%s\"",
+                               layouts[0].what, layouts[i].what);
+    }
+}
+
 static tuff_status prepare(const tuff_case_run *run, tuff_expected *expected, tuff_packing *packing,
                            tuff_outcome *outcome)
 {
@@ -96,13 +120,14 @@ void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, co
     if (status != TUFF_OK) {
         tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
     } else {
-        run_variant(&v, NULL, (tuff_run_options){.isolate = true}, "isolated memory");
+        if (suite->full)
+            compare_layouts(&v);
+        else
+            run_variant(&v, NULL, (tuff_run_options){.isolate = true}, "isolated memory");
         run_variant(&v, &packing, (tuff_run_options){0}, "planned memory, packed leaves");
         force_rows(&v, run->graph);
-        if (suite->full) {
-            run_variant(&v, NULL, (tuff_run_options){0}, "planned memory");
+        if (suite->full)
             run_variant(&v, &packing, (tuff_run_options){.isolate = true}, "isolated memory, packed leaves");
-        }
     }
     tuff_free(packing.own);
     tuff_expected_free(&expected);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "conform/runner.h"
 
 #define RUNS 3
@@ -18,6 +19,7 @@ const char *tuff_verdict_name(tuff_verdict verdict)
                                         [TUFF_VERDICT_STRAY] = "stray write",
                                         [TUFF_VERDICT_INPUT] = "input changed",
                                         [TUFF_VERDICT_REPEAT] = "not repeatable",
+                                        [TUFF_VERDICT_PLAN] = "plans disagree",
                                         [TUFF_VERDICT_GRADIENT] = "backward rule"};
     return names[verdict];
 }
@@ -122,6 +124,7 @@ static tuff_status make_plan(execution *e)
             return tuff_fail(TUFF_UNSUPPORTED, "no kernel row of %s serves this device",
                              e->plan->steps[s].op->name);
     if (e->options->isolate) TUFF_TRY(tuff_plan_isolate(e->plan));
+    if (e->options->permute != 0) tuff_plan_permute(e->plan, e->options->permute);
     if (e->options->hook != NULL) e->options->hook(e->plan, e->options->hook_context);
     return TUFF_OK;
 }
@@ -311,6 +314,23 @@ static void check_repeat(execution *e, int turn)
                            "run %d gave other bits than run 1 of the same program", turn + 1);
 }
 
+/* Over outputs and leaves; memory that isolation added is left out, so that layouts can be compared. */
+static uint64_t digest(const execution *e)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < e->plan->n_outputs; i++) {
+        const tuff_plan_output *output = &e->plan->outputs[i];
+        uint64_t both[2] = {hash, tuff_fnv1a(e->results + output->offset, output->bytes)};
+        hash = tuff_fnv1a(both, sizeof both);
+    }
+    for (uint32_t i = 0; i < e->plan->n_variables; i++) {
+        if (e->plan->variables[i].tensor->id >= e->run->graph->n_tensors) continue;
+        uint64_t both[2] = {hash, tuff_fnv1a(e->memory[i].after, e->memory[i].bytes)};
+        hash = tuff_fnv1a(both, sizeof both);
+    }
+    return hash;
+}
+
 static tuff_status execute(execution *e)
 {
     TUFF_TRY(make_plan(e));
@@ -323,6 +343,7 @@ static tuff_status execute(execution *e)
             check_repeat(e, turn);
             continue;
         }
+        if (e->options->out_digest != NULL) *e->options->out_digest = digest(e);
         memcpy(e->first_results, e->results, e->plan->output_bytes);
         for (uint32_t i = 0; i < e->plan->n_variables; i++)
             memcpy(e->memory[i].first, e->memory[i].after, e->memory[i].bytes);

@@ -35,7 +35,8 @@ static tuff_status check_direction(checker *k, const tuff_case_leaf_info *leaf, 
     for (int64_t i = 0; i < n; i++)
         size += leaf->values[i] * leaf->values[i];
     size = sqrt(size / (double)n);
-    if (!(size > 0)) size = 1;
+    /* the step is of the values' size, but a function of large values need not be smooth on their scale */
+    if (!(size > 0) || size > 1) size = 1;
     for (int64_t i = 0; i < n; i++) {
         k->direction[i] = size * tuff_rng_normal(k->run->seed, (uint64_t)i, 2 + turn, TUFF_STREAM_CONFORM);
         double term = k->gradient[i] * k->direction[i];
