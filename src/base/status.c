@@ -66,7 +66,7 @@ tuff_status tuff_note(tuff_status status, const char *format, ...)
     return tuff_fail(status, "%s: %s", note, message);
 }
 
-tuff_status tuff_fail_memory(const char *what)
+tuff_status(tuff_fail_memory)(const char *what)
 {
     return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory while allocating %s", what);
 }

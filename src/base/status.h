@@ -23,6 +23,11 @@ tuff_status tuff_note(tuff_status status, const char *format, ...) TUFF_PRINTF(2
 
 /* Out of host memory; `what` says what was being allocated. */
 tuff_status tuff_fail_memory(const char *what);
+#define tuff_fail_memory(what)        \
+    __extension__({                   \
+        (void)tuff_fail_memory(what); \
+        TUFF_OUT_OF_MEMORY;           \
+    })
 
 /* Propagates a failure to the caller. */
 #define TUFF_TRY(expression)                            \

@@ -39,7 +39,7 @@ static inline void hostile_truncate(hostile_fn parse, const uint8_t *data, size_
 /* Every byte replaced by each of a few others must be accepted or refused cleanly. */
 static inline void hostile_mutate(hostile_fn parse, const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size);
+    uint8_t *copy = size < PTRDIFF_MAX ? malloc(size) : NULL; /* gcc: a size may look wrapped around */
     assert_non_null(copy);
     for (size_t i = 0; i < size; i++) {
         const uint8_t others[] = {0, 1, '"', '}', '9', 0x7f, 0x80, 0xff, data[i] ^ 1, data[i] ^ 0x80};
