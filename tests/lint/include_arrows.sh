@@ -15,8 +15,9 @@ backend/cpu: backend/backend.h ir base ops/op_table.h
 backend/null: backend/backend.h ir base
 backend/vulkan: backend/backend.h ir base shaders
 runtime: backend/backend.h formats ir base
-models: adapters/adapter.h runtime text formats ir base
-adapters: runtime text formats ir base
+models: runtime text formats ir base
+adapters: models runtime text formats ir base
+generate: models adapters runtime text formats ir base
 train: models adapters runtime text formats ir base
 conform: runtime backend/backend.h ops ir base
 bench: runtime ops ir base
