@@ -45,10 +45,9 @@ endforeach()
 target_link_libraries(tuff PRIVATE ${tuff_link_libraries})
 target_link_libraries(tuff_static PUBLIC ${tuff_link_libraries})
 if(NOT APPLE)
-    # Symbols of static dependencies stay inside, and nothing is left undefined.
-    target_link_options(tuff PRIVATE -Wl,--exclude-libs,ALL)
+    include(cmake/exports.cmake)
     if(NOT TUFF_SANITIZE)
-        target_link_options(tuff PRIVATE -Wl,-z,defs)
+        target_link_options(tuff PRIVATE -Wl,-z,defs) # nothing is left undefined
     endif()
 endif()
 

@@ -15,7 +15,7 @@ nm -D --defined-only "$library" | awk '{ print $3 }' | sort -u >"$work/exported"
 for header in include/tuff/*.h; do
     echo "#include \"$header\""
 done | ${CC:-cc} -std=c11 -Iinclude -I. -E -P -x c - | tr '\n' ' ' | tr ';{}' '\n\n\n' |
-    sed -n 's/.*visibility("default")))//p' | sed -n 's/^[^(]*[ *]\(tuff_[a-z0-9_]*\) *(.*/\1/p' |
+    sed 's/__attribute__((warn_unused_result))//g' | sed -n 's/.*visibility("default")))//p' | sed -n 's/^[^(]*[ *]\(tuff_[a-z0-9_]*\) *(.*/\1/p' |
     sort -u >"$work/declared"
 
 if ! diff "$work/declared" "$work/exported" >"$work/difference"; then

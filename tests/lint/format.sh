@@ -14,8 +14,5 @@ done
 
 find src include tests examples -name '*.c' -o -name '*.h' | sort >"${TMPDIR:-/tmp}/tuff-format.$$"
 trap 'rm -f "${TMPDIR:-/tmp}/tuff-format.$$"' EXIT
-bad=0
-while read -r file; do
-    "$formatter" --dry-run -Werror "$file" >/dev/null 2>&1 || { echo "$file: run clang-format -i on it"; bad=1; }
-done <"${TMPDIR:-/tmp}/tuff-format.$$"
-exit $bad
+bad=$(xargs -n 40 "$formatter" --dry-run <"${TMPDIR:-/tmp}/tuff-format.$$" 2>&1 | sed -n 's/^\([^:]*\):[0-9].*warning:.*/\1/p' | sort -u)
+[ -z "$bad" ] || { printf 'run clang-format -i on:\n%s\n' "$bad"; exit 1; }
