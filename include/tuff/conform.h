@@ -67,6 +67,7 @@ typedef struct tuff_conform_params {
         *mask; /* behave as a lesser device: "subgroup=none,fp16=off,int8=off,coopmat=off,shared=16384" */
     tuff_conform_level level;
     uint64_t seed;      /* of the data */
+    bool backward_only; /* only cases that check gradients */
     bool forward_only;  /* no gradients */
     bool validate;      /* with the validation layer, where there is one */
     uint64_t permute;   /* not 0: a seed; dispatches between barriers run in random order */

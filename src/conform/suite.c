@@ -60,6 +60,15 @@ static bool uses_op(const tuff_case *c, const char *ops)
     return found;
 }
 
+static bool has_gradients(const tuff_case *c)
+{
+    tuff_build_options options = {.backward = true};
+    tuff_case_run *run = NULL;
+    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && run->n_checks > run->n_results;
+    tuff_case_destroy(&run);
+    return found;
+}
+
 static bool is_known(const char *name, size_t size)
 {
     for (int f = 0; tuff_case_families[f] != NULL; f++)
@@ -102,13 +111,16 @@ static tuff_status select_cases(const tuff_conform_params *params, selection *ou
             const tuff_case *c = &family->cases[i];
             if (params->name != NULL && strcmp(params->name, c->name) != 0) continue;
             if (!whole && !uses_op(c, params->ops)) continue;
+            if (params->backward_only && !has_gradients(c)) continue;
             out->family[out->n] = family;
             out->cases[out->n++] = c;
         }
     }
     if (out->n > 0) return TUFF_OK;
     selection_free(out);
-    if (params->name == NULL) return tuff_fail(TUFF_NOT_FOUND, "no case uses %s", params->ops);
+    if (params->name == NULL)
+        return tuff_fail(TUFF_NOT_FOUND, "no case of %s%s", params->ops != NULL ? params->ops : "the suite",
+                         params->backward_only ? " checks gradients" : "");
     return tuff_fail(TUFF_NOT_FOUND, "no case%s%s is called \"%s\"; \"tuff conform --list\" names them",
                      params->ops != NULL ? " of " : "", params->ops != NULL ? params->ops : "", params->name);
 }
@@ -282,7 +294,7 @@ static tuff_status run_all(const tuff_conform_params *params, const selection *s
         if (params->progress != NULL && !params->progress(&r->cases[i], i, s->n, params->user))
             return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->n);
     }
-    bool all = params->ops == NULL && params->name == NULL && !params->forward_only;
+    bool all = params->ops == NULL && params->name == NULL && !params->forward_only && !params->backward_only;
     TUFF_TRY(fill_rows(full, coverage, &device->handle->caps, all));
     r->plans = coverage->plans;
     r->dispatches = coverage->dispatches;
