@@ -3,7 +3,9 @@
 
 #include "backend/cpu/kernels.h"
 #include "ops/activation.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/activation.h"
 
 static const double sqrt_2_over_pi = 0.79788456080286535588, sqrt_1_over_2 = 0.70710678118654752440,
                     sqrt_1_over_2pi = 0.39894228040143267794;
@@ -172,6 +174,46 @@ static void cpu_activation(const tuff_node *node, const void *const *in, void *c
     tuff_parallel(tuff_tensor_count(node->out[0]), 4096, activation_range, &c);
 }
 
+/* ---- device kernel ---- */
+
+static tuff_shader shader_of(const tuff_node *node)
+{
+    bool tanh_form = node->attrs.gelu.tanh_approximation;
+    switch (node->op) {
+    case TUFF_OP_gelu:
+        return tanh_form ? TUFF_SHADER_gelu_tanh : TUFF_SHADER_gelu_erf;
+    case TUFF_OP_gelu_backward:
+        return tanh_form ? TUFF_SHADER_gelu_tanh_backward : TUFF_SHADER_gelu_erf_backward;
+    case TUFF_OP_silu:
+        return TUFF_SHADER_silu;
+    case TUFF_OP_silu_backward:
+        return TUFF_SHADER_silu_backward;
+    case TUFF_OP_swiglu:
+        return TUFF_SHADER_swiglu;
+    default:
+        return TUFF_SHADER_swiglu_backward;
+    }
+}
+
+static void launch_activation(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    int64_t n = tuff_tensor_count(node->out[0]);
+    bool gate = node->op == TUFF_OP_swiglu || node->op == TUFF_OP_swiglu_backward;
+    for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
+        uint64_t bytes = (uint64_t)at * 4;
+        tuff_activation_args *args = tuff_launch_add(launch, shader_of(node), sizeof *args);
+        tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, bytes);
+        if (gate) tuff_launch_address(launch, &args->up, TUFF_OPERAND_IN, 1, bytes);
+        if (node->n_in == 2 + gate) tuff_launch_address(launch, &args->d, TUFF_OPERAND_IN, 1 + gate, bytes);
+        tuff_launch_address(launch, &args->out1, TUFF_OPERAND_OUT, 0, bytes);
+        if (node->n_out == 2) tuff_launch_address(launch, &args->out2, TUFF_OPERAND_OUT, 1, bytes);
+        args->n = tuff_flat_count(n, at);
+        tuff_launch_flat(launch, caps, args->n);
+    }
+}
+
+static const tuff_kernel_row activation_rows[] = {{"plain", 0, NULL, launch_activation}};
+
 static tuff_cost cost_activation(const tuff_node *node)
 {
     tuff_cost cost = tuff_cost_elementwise(node);
@@ -191,6 +233,8 @@ static tuff_cost cost_activation(const tuff_node *node)
         .reference = reference_##op,                          \
         .cpu = cpu_activation,                                \
         .cost = cost_activation,                              \
+        .rows = activation_rows,                              \
+        .n_rows = 1,                                          \
     }
 
 ACTIVATION(gelu, 1, 1, 1, backward_gelu);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/copy.h"
 
 static tuff_status infer_copy(tuff_graph *g, tuff_node *node)
 {
@@ -131,6 +133,62 @@ static void cpu_copy(const tuff_node *node, const void *const *in, void *const *
     }
 }
 
+/* ---- device kernels ---- */
+
+static bool match_words(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_dtype from = node->in[0]->dtype, to = node->out[0]->dtype;
+    return from == to && tuff_dtype_size(from) == 4 && tuff_match_32(node, caps);
+}
+
+static void launch_words(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_loop loop = tuff_loop_over(node->out[0], node->in[0], NULL);
+    tuff_copy_words_args *args = TUFF_LAUNCH(launch, copy_words, tuff_copy_words_args);
+    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->dim1 = (uint32_t)loop.dim[1];
+    args->dim2 = (uint32_t)loop.dim[2];
+    for (int i = 0; i < 4; i++)
+        args->stride[i] = (uint32_t)loop.stride[1][i];
+    tuff_launch_tiles(launch, caps, loop.count / loop.dim[3], loop.dim[3], args->tile);
+}
+
+static bool match_cast(const tuff_node *node, const tuff_caps *caps)
+{
+    bool halves = tuff_dtype_size(node->in[0]->dtype) == 2 || tuff_dtype_size(node->out[0]->dtype) == 2;
+    return halves && tuff_match_32(node, caps);
+}
+
+static uint32_t cast_type(tuff_dtype dtype)
+{
+    return dtype == TUFF_F32 ? TUFF_CAST_F32 : dtype == TUFF_F16 ? TUFF_CAST_F16 : TUFF_CAST_BF16;
+}
+
+static void launch_cast(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const tuff_tensor *x = node->in[0], *y = node->out[0];
+    tuff_loop loop = tuff_loop_over(y, x, NULL);
+    tuff_copy_cast_args *args = TUFF_LAUNCH(launch, copy_cast, tuff_copy_cast_args);
+    args->first = tuff_dtype_size(x->dtype) == 2 ? (uint32_t)(x->offset & 1) : 0;
+    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, 0 - 2 * (uint64_t)args->first);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->from = cast_type(x->dtype);
+    args->to = cast_type(y->dtype);
+    args->n = (uint32_t)loop.count;
+    args->dense = tuff_tensor_contiguous(x);
+    for (int i = 0; i < 4; i++) {
+        args->dim[i] = (uint32_t)loop.dim[i];
+        args->stride[i] = (uint32_t)loop.stride[1][i];
+    }
+    tuff_launch_flat(launch, caps, y->dtype == TUFF_F32 ? args->n : (args->n + UINT64_C(1)) / 2);
+}
+
+static const tuff_kernel_row copy_rows[] = {
+    {"words", 0, match_words, launch_words},
+    {"cast", 0, match_cast, launch_cast},
+};
+
 const tuff_op_info tuff_op_copy = {
     .name = "copy",
     .min_in = 1,
@@ -141,6 +199,8 @@ const tuff_op_info tuff_op_copy = {
     .reference = reference_copy,
     .cpu = cpu_copy,
     .cost = tuff_cost_elementwise,
+    .rows = copy_rows,
+    .n_rows = 2,
 };
 
 tuff_tensor *tuff_copy(tuff_graph *g, tuff_tensor *x, tuff_dtype dtype)

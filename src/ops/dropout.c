@@ -1,7 +1,9 @@
 /* Dropout with a mask that is a function of seed, step, stream and element index. */
 #include "backend/cpu/kernels.h"
 #include "base/rng.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/dropout.h"
 
 static tuff_status infer_dropout(tuff_graph *g, tuff_node *node)
 {
@@ -119,6 +121,28 @@ static void cpu_dropout(const tuff_node *node, const void *const *in, void *cons
     tuff_parallel((c.n + 4 * LANES - 1) / (4 * LANES), 64, dropout_range, &c);
 }
 
+static void launch_dropout(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    int64_t n = tuff_tensor_count(node->out[0]);
+    double p = node->attrs.dropout.p;
+    for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
+        tuff_dropout_args *args = TUFF_LAUNCH(launch, dropout, tuff_dropout_args);
+        tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, (uint64_t)at * 4);
+        tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, (uint64_t)at * 4);
+        tuff_launch_address(launch, &args->seed, TUFF_OPERAND_IN, 1, 0);
+        args->n = tuff_flat_count(n, at);
+        args->position_low = (uint32_t)((uint64_t)at / 4);
+        args->position_high = (uint32_t)((uint64_t)at / 4 >> 32);
+        args->stream = node->attrs.dropout.stream;
+        args->threshold = threshold_of(p);
+        args->factor = (float)(1 / (1 - p));
+        uint64_t blocks = (args->n + UINT64_C(3)) / 4;
+        tuff_launch_groups_1d(launch, caps, (blocks + TUFF_FLAT_GROUP - 1) / TUFF_FLAT_GROUP);
+    }
+}
+
+static const tuff_kernel_row dropout_rows[] = {{"plain", 0, NULL, launch_dropout}};
+
 static tuff_cost cost_dropout(const tuff_node *node)
 {
     tuff_cost cost = tuff_cost_elementwise(node);
@@ -137,6 +161,8 @@ const tuff_op_info tuff_op_dropout = {
     .reference = reference_dropout,
     .cpu = cpu_dropout,
     .cost = cost_dropout,
+    .rows = dropout_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_dropout(tuff_graph *g, tuff_tensor *x, tuff_tensor *seed, double p, uint32_t stream)

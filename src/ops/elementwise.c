@@ -1,5 +1,7 @@
 /* add and mul with NumPy broadcasting, scale. */
 #include "backend/cpu/kernels.h"
+#include "ops/elementwise.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
 
 /* ---- add and mul: shapes, references ---- */
@@ -130,6 +132,65 @@ static void cpu_binary(const tuff_node *node, const void *const *in, void *const
     tuff_loop_runs(&loop, node->op == TUFF_OP_add ? add_run : mul_run, &c);
 }
 
+/* ---- device kernels ---- */
+
+void tuff_launch_elementwise(tuff_launch *launch, const tuff_caps *caps, int64_t n, uint32_t op, int b,
+                             float factor)
+{
+    for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
+        tuff_elementwise_args *args = TUFF_LAUNCH(launch, elementwise, tuff_elementwise_args);
+        tuff_launch_address(launch, &args->a, TUFF_OPERAND_IN, 0, (uint64_t)at * 4);
+        tuff_launch_address(launch, &args->b, TUFF_OPERAND_IN, b, (uint64_t)at * 4);
+        tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, (uint64_t)at * 4);
+        args->op = op;
+        args->n = tuff_flat_count(n, at);
+        args->factor = factor;
+        tuff_launch_flat(launch, caps, args->n);
+    }
+}
+
+static uint32_t binary_op(const tuff_node *node)
+{
+    return node->op == TUFF_OP_add ? TUFF_BINARY_ADD : TUFF_BINARY_MUL;
+}
+
+static bool match_dense(const tuff_node *node, const tuff_caps *caps)
+{
+    (void)caps;
+    int64_t n = tuff_tensor_count(node->out[0]);
+    for (int i = 0; i < 2; i++)
+        if (!tuff_tensor_contiguous(node->in[i]) || tuff_tensor_count(node->in[i]) != n) return false;
+    return true;
+}
+
+static void launch_dense(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_launch_elementwise(launch, caps, tuff_tensor_count(node->out[0]), binary_op(node), 1, 0);
+}
+
+static void launch_strided(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_loop loop = tuff_loop_over(node->out[0], node->in[0], node->in[1]);
+    tuff_elementwise_strided_args *args =
+        TUFF_LAUNCH(launch, elementwise_strided, tuff_elementwise_strided_args);
+    tuff_launch_address(launch, &args->a, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->b, TUFF_OPERAND_IN, 1, 0);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->op = binary_op(node);
+    args->dim1 = (uint32_t)loop.dim[1];
+    args->dim2 = (uint32_t)loop.dim[2];
+    for (int i = 0; i < 4; i++) {
+        args->a_stride[i] = (uint32_t)loop.stride[1][i];
+        args->b_stride[i] = (uint32_t)loop.stride[2][i];
+    }
+    tuff_launch_tiles(launch, caps, loop.count / loop.dim[3], loop.dim[3], args->tile);
+}
+
+static const tuff_kernel_row binary_rows[] = {
+    {"dense", 0, match_dense, launch_dense},
+    {"strided", 0, tuff_match_32, launch_strided},
+};
+
 const tuff_op_info tuff_op_add = {
     .name = "add",
     .min_in = 2,
@@ -141,6 +202,8 @@ const tuff_op_info tuff_op_add = {
     .reference = reference_binary,
     .cpu = cpu_binary,
     .cost = tuff_cost_elementwise,
+    .rows = binary_rows,
+    .n_rows = 2,
 };
 
 const tuff_op_info tuff_op_mul = {
@@ -154,6 +217,8 @@ const tuff_op_info tuff_op_mul = {
     .reference = reference_binary,
     .cpu = cpu_binary,
     .cost = tuff_cost_elementwise,
+    .rows = binary_rows,
+    .n_rows = 2,
 };
 
 tuff_tensor *tuff_add(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
@@ -208,6 +273,14 @@ static void cpu_scale(const tuff_node *node, const void *const *in, void *const 
     tuff_parallel(tuff_tensor_count(node->out[0]), tuff_grain(1), scale_range, &c);
 }
 
+static void launch_scale(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_launch_elementwise(launch, caps, tuff_tensor_count(node->out[0]), TUFF_BINARY_SCALE, 0,
+                            (float)node->attrs.scale.factor);
+}
+
+static const tuff_kernel_row scale_rows[] = {{"plain", 0, NULL, launch_scale}};
+
 const tuff_op_info tuff_op_scale = {
     .name = "scale",
     .min_in = 1,
@@ -219,6 +292,8 @@ const tuff_op_info tuff_op_scale = {
     .reference = reference_scale,
     .cpu = cpu_scale,
     .cost = tuff_cost_elementwise,
+    .rows = scale_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_scale(tuff_graph *g, tuff_tensor *x, double factor)

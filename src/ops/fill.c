@@ -1,6 +1,8 @@
 /* Tensors of one value: new ones (fill) and existing ones (assign). */
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/fill.h"
 
 static void reference_fill(const tuff_node *node, const double *const *in, double *const *out)
 {
@@ -30,6 +32,20 @@ static void cpu_fill(const tuff_node *node, const void *const *in, void *const *
     tuff_parallel(tuff_tensor_count(node->out[0]), tuff_grain(1), fill_range, &c);
 }
 
+static void launch_fill(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    int64_t n = tuff_tensor_count(node->out[0]);
+    for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
+        tuff_fill_args *args = TUFF_LAUNCH(launch, fill, tuff_fill_args);
+        tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, (uint64_t)at * 4);
+        args->n = tuff_flat_count(n, at);
+        args->value = (float)node->attrs.fill.value;
+        tuff_launch_flat(launch, caps, args->n);
+    }
+}
+
+static const tuff_kernel_row fill_rows[] = {{"plain", 0, NULL, launch_fill}};
+
 static tuff_status infer_fill(tuff_graph *g, tuff_node *node)
 {
     (void)g;
@@ -44,6 +60,8 @@ const tuff_op_info tuff_op_fill = {
     .reference = reference_fill,
     .cpu = cpu_fill,
     .cost = tuff_cost_elementwise,
+    .rows = fill_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_fill(tuff_graph *g, double value, int rank, const int64_t *dims)
@@ -69,6 +87,8 @@ const tuff_op_info tuff_op_assign = {
     .reference = reference_fill,
     .cpu = cpu_fill,
     .cost = tuff_cost_elementwise,
+    .rows = fill_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_assign(tuff_graph *g, tuff_tensor *x, double value)

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "ops/geometry.h"
 #include "ops/support.h"
 
 tuff_norm_shape tuff_norm_shape_of(const tuff_node *node)
@@ -181,6 +182,10 @@ static tuff_cost cost_norm(const tuff_node *node)
     return cost;
 }
 
+static const tuff_kernel_row norm_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_norm}};
+static const tuff_kernel_row backward_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_norm_backward}};
+static const tuff_kernel_row params_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_norm_backward_params}};
+
 const tuff_op_info tuff_op_layer_norm = {
     .name = "layer_norm",
     .min_in = 3,
@@ -192,6 +197,8 @@ const tuff_op_info tuff_op_layer_norm = {
     .reference = reference_layer_norm,
     .cpu = tuff_layer_norm_host,
     .cost = cost_norm,
+    .rows = norm_rows,
+    .n_rows = 1,
 };
 
 const tuff_op_info tuff_op_layer_norm_backward = {
@@ -204,6 +211,8 @@ const tuff_op_info tuff_op_layer_norm_backward = {
     .reference = reference_norm_backward,
     .cpu = tuff_layer_norm_backward_host,
     .cost = cost_norm,
+    .rows = backward_rows,
+    .n_rows = 1,
 };
 
 const tuff_op_info tuff_op_layer_norm_backward_params = {
@@ -216,6 +225,8 @@ const tuff_op_info tuff_op_layer_norm_backward_params = {
     .cpu = tuff_norm_backward_params_host,
     .cpu_scratch = tuff_norm_backward_params_scratch,
     .cost = cost_norm,
+    .rows = params_rows,
+    .n_rows = 1,
 };
 
 const tuff_op_info tuff_op_rms_norm = {
@@ -229,6 +240,8 @@ const tuff_op_info tuff_op_rms_norm = {
     .reference = reference_rms_norm,
     .cpu = tuff_rms_norm_host,
     .cost = cost_norm,
+    .rows = norm_rows,
+    .n_rows = 1,
 };
 
 const tuff_op_info tuff_op_rms_norm_backward = {
@@ -241,6 +254,8 @@ const tuff_op_info tuff_op_rms_norm_backward = {
     .reference = reference_norm_backward,
     .cpu = tuff_rms_norm_backward_host,
     .cost = cost_norm,
+    .rows = backward_rows,
+    .n_rows = 1,
 };
 
 const tuff_op_info tuff_op_rms_norm_backward_params = {
@@ -253,6 +268,8 @@ const tuff_op_info tuff_op_rms_norm_backward_params = {
     .cpu = tuff_norm_backward_params_host,
     .cpu_scratch = tuff_norm_backward_params_scratch,
     .cost = cost_norm,
+    .rows = params_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_layer_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *weight, tuff_tensor *bias,

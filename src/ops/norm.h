@@ -23,4 +23,8 @@ void tuff_norm_backward_params_host(const tuff_node *node, const void *const *in
                                     void *scratch);
 size_t tuff_norm_backward_params_scratch(const tuff_node *node);
 
+void tuff_launch_norm(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_norm_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_norm_backward_params(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/geometry.h"
 #include "ops/support.h"
 
 int64_t tuff_chunks_of(const tuff_node *node, int i)
@@ -27,6 +28,8 @@ static void reference_accumulate(const tuff_node *node, const double *const *in,
         out[0][i] = in[0][i] + in[1][i];
 }
 
+static const tuff_kernel_row accumulate_rows[] = {{"plain", 0, NULL, tuff_launch_accumulate}};
+
 const tuff_op_info tuff_op_accumulate = {
     .name = "accumulate",
     .min_in = 2,
@@ -37,6 +40,8 @@ const tuff_op_info tuff_op_accumulate = {
     .reference = reference_accumulate,
     .cpu = tuff_accumulate_host,
     .cost = tuff_cost_elementwise,
+    .rows = accumulate_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_accumulate(tuff_graph *g, tuff_tensor *accumulator, tuff_tensor *x)
@@ -74,6 +79,8 @@ static tuff_cost cost_grad_norm(const tuff_node *node)
     return cost;
 }
 
+static const tuff_kernel_row grad_norm_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_grad_norm}};
+
 const tuff_op_info tuff_op_grad_norm = {
     .name = "grad_norm",
     .min_in = 1,
@@ -84,6 +91,8 @@ const tuff_op_info tuff_op_grad_norm = {
     .cpu = tuff_grad_norm_host,
     .cpu_scratch = tuff_grad_norm_scratch,
     .cost = cost_grad_norm,
+    .rows = grad_norm_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_grad_norm(tuff_graph *g, tuff_tensor *const *grads, size_t n)
@@ -142,6 +151,9 @@ static void reference_optimizer_step(const tuff_node *node, const double *const 
     out[0][3] = 1 - pow(p->beta2, out[0][0]);
 }
 
+static const tuff_kernel_row optimizer_step_rows[] = {
+    {"plain", 0, tuff_match_32, tuff_launch_optimizer_step}};
+
 const tuff_op_info tuff_op_optimizer_step = {
     .name = "optimizer_step",
     .min_in = 2,
@@ -152,6 +164,8 @@ const tuff_op_info tuff_op_optimizer_step = {
     .reference = reference_optimizer_step,
     .cpu = tuff_optimizer_step_host,
     .cost = tuff_cost_elementwise,
+    .rows = optimizer_step_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor *norm,
@@ -217,6 +231,8 @@ static tuff_cost cost_adamw(const tuff_node *node)
     return cost;
 }
 
+static const tuff_kernel_row adamw_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_adamw}};
+
 const tuff_op_info tuff_op_adamw = {
     .name = "adamw",
     .min_in = TUFF_ADAMW_FIRST + TUFF_ADAMW_STRIDE,
@@ -226,6 +242,8 @@ const tuff_op_info tuff_op_adamw = {
     .reference = reference_adamw,
     .cpu = tuff_adamw_host,
     .cost = cost_adamw,
+    .rows = adamw_rows,
+    .n_rows = 1,
 };
 
 void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,

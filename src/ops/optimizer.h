@@ -19,4 +19,9 @@ size_t tuff_grad_norm_scratch(const tuff_node *node);
 void tuff_optimizer_step_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 void tuff_adamw_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 
+void tuff_launch_accumulate(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_grad_norm(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_optimizer_step(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+
 #endif

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/pad.h"
 
 /* x as [outer, length, inner] and the result as [outer, total, inner], in elements. */
 typedef struct pad_shape {
@@ -88,6 +90,19 @@ static void cpu_pad(const tuff_node *node, const void *const *in, void *const *o
     tuff_parallel(c.p.outer, tuff_grain(c.p.total * c.p.inner), pad_range, &c);
 }
 
+static void launch_pad(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    pad_shape p = pad_shape_of(node);
+    tuff_pad_args *args = TUFF_LAUNCH(launch, pad, tuff_pad_args);
+    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->before = (uint32_t)(p.start * p.inner);
+    args->within = (uint32_t)(p.length * p.inner);
+    tuff_launch_tiles(launch, caps, p.outer, p.total * p.inner, args->tile);
+}
+
+static const tuff_kernel_row pad_rows[] = {{"plain", 0, tuff_match_32, launch_pad}};
+
 const tuff_op_info tuff_op_pad = {
     .name = "pad",
     .min_in = 1,
@@ -98,6 +113,8 @@ const tuff_op_info tuff_op_pad = {
     .reference = reference_pad,
     .cpu = cpu_pad,
     .cost = tuff_cost_elementwise,
+    .rows = pad_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_pad(tuff_graph *g, tuff_tensor *x, int axis, int64_t start, int64_t length)

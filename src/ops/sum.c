@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 
 tuff_sum_space tuff_sum_space_of(const tuff_tensor *x, unsigned axes)
 {
@@ -96,7 +97,7 @@ TUFF_KERNEL static float sum_dense(const float *x, int64_t n)
     return lane[0];
 }
 
-float tuff_sum_row(const float *x, int64_t stride, int64_t n)
+static float sum_row(const float *x, int64_t stride, int64_t n)
 {
     if (stride == 1) return sum_dense(x, n);
     float lane[4] = {0};
@@ -125,7 +126,7 @@ static void row_parts_range(int64_t begin, int64_t end, void *context)
                          tuff_sum_at(outer, s->summed_stride, part / c->pieces) +
                          piece * ROW_PIECE * s->summed_stride[3];
         int64_t left = s->summed[3] - piece * ROW_PIECE;
-        float sum = tuff_sum_row(x, s->summed_stride[3], left < ROW_PIECE ? left : ROW_PIECE);
+        float sum = sum_row(x, s->summed_stride[3], left < ROW_PIECE ? left : ROW_PIECE);
         if (c->parts == 1)
             c->y[item] = sum;
         else
@@ -254,6 +255,8 @@ static tuff_cost cost_sum(const tuff_node *node)
     return cost;
 }
 
+static const tuff_kernel_row sum_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_sum}};
+
 const tuff_op_info tuff_op_sum = {
     .name = "sum",
     .min_in = 1,
@@ -265,6 +268,8 @@ const tuff_op_info tuff_op_sum = {
     .cpu = cpu_sum,
     .cpu_scratch = cpu_scratch_sum,
     .cost = cost_sum,
+    .rows = sum_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_sum(tuff_graph *g, tuff_tensor *x, unsigned axes, bool keep_dims)

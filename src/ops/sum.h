@@ -26,7 +26,11 @@ static inline int64_t tuff_sum_at(const int64_t dim[4], const int64_t stride[4],
     return at;
 }
 
-/* Sum of x[0], x[stride], .. n terms: sixteen partial sums in f32, joined in a fixed order. */
-float tuff_sum_row(const float *x, int64_t stride, int64_t n);
+void tuff_launch_sum(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+/* Rows that a kernel adds up column by column before their sum becomes a part. */
+int64_t tuff_sum_part_rows(int64_t rows);
+/* Adds a dispatch: output `out`, n elements, is the sum of [parts, n] in scratch memory. */
+void tuff_launch_sum_parts(tuff_launch *launch, const tuff_caps *caps, uint64_t scratch, int64_t parts,
+                           int64_t n, int out);
 
 #endif

@@ -1,0 +1,27 @@
+#include "shaders/args.h"
+#include "shaders/args/limits.h"
+
+/* copy_words.comp: a strided tensor of 32-bit elements becomes dense. Tiles of rows [dim0, dim1, dim2] and columns. */
+TUFF_STRUCT(tuff_copy_words_args)
+{
+    TUFF_ADDRESS(U32) x;
+    TUFF_ADDRESS(U32) y;
+    TUFF_UINT tile[4];
+    TUFF_UINT dim1, dim2;
+    TUFF_UINT stride[4];
+};
+
+/* copy_cast.comp: copies and conversions where one side has 16-bit elements. One invocation per 32-bit word of y. */
+#define TUFF_CAST_F32  0
+#define TUFF_CAST_F16  1
+#define TUFF_CAST_BF16 2
+TUFF_STRUCT(tuff_copy_cast_args)
+{
+    TUFF_ADDRESS(U32) x; /* lowered to a word boundary */
+    TUFF_ADDRESS(U32) y;
+    TUFF_UINT from, to;
+    TUFF_UINT first; /* elements between x and the tensor: 0 or 1 */
+    TUFF_UINT n;     /* elements of y */
+    TUFF_UINT dense; /* 1: x is contiguous and the rest is not needed */
+    TUFF_UINT dim[4], stride[4];
+};

@@ -1,0 +1,13 @@
+#include "shaders/args.h"
+
+/* dropout.comp: y = x * (0 or factor). An invocation makes the four elements of one Philox counter. */
+TUFF_STRUCT(tuff_dropout_args)
+{
+    TUFF_ADDRESS(F32) x;
+    TUFF_ADDRESS(F32) y;
+    TUFF_ADDRESS(U32) seed; /* {low, high, step} */
+    TUFF_UINT n;
+    TUFF_UINT position_low, position_high; /* counter of element 0 */
+    TUFF_UINT stream, threshold;
+    TUFF_FLOAT factor;
+};

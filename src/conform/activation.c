@@ -1,0 +1,58 @@
+/* Cases of the activations. */
+#include "conform/case.h"
+
+/* exp to 2 ulp in f32, a division, a polynomial of degree 8 and a few products. */
+enum { FEW_ROUNDINGS = 12 };
+
+enum { GELU_ERF, GELU_TANH, SILU, SWIGLU };
+
+/* p: op, n, scale of the data, data: with a scale of 30 every saturated branch is reached. */
+static void activated(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_data data = (tuff_data)p[3];
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 1, p + 1, data, (double)p[2], 0), *y = NULL;
+    if (data != TUFF_DATA_SPECIAL) tuff_case_grad(run, x);
+    if (p[0] == SWIGLU) {
+        tuff_tensor *up = tuff_case_leaf(run, g, TUFF_F32, 1, p + 1, TUFF_DATA_NORMAL, 1, 0);
+        if (data != TUFF_DATA_SPECIAL) tuff_case_grad(run, up);
+        y = tuff_swiglu(g, x, up);
+    } else {
+        y = p[0] == SILU ? tuff_silu(g, x) : tuff_gelu(g, x, p[0] == GELU_TANH);
+    }
+    tuff_case_result(run, y, FEW_ROUNDINGS, 1);
+}
+
+/* p: op, rows, columns: of a transposed view, gradients too. */
+static void transposed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, p + 1, TUFF_DATA_NORMAL, 2, 0);
+    tuff_case_grad(run, x);
+    x = tuff_transpose(g, x);
+    tuff_tensor *y = p[0] == SWIGLU ? tuff_swiglu(g, x, x)
+                     : p[0] == SILU ? tuff_silu(g, x)
+                                    : tuff_gelu(g, x, true);
+    tuff_case_result(run, tuff_transpose(g, y), FEW_ROUNDINGS, 1);
+}
+
+static const tuff_case cases[] = {
+    {"gelu erf 1", activated, {GELU_ERF, 1, 1}},
+    {"gelu erf 1031", activated, {GELU_ERF, 1031, 2}},
+    {"gelu erf 4096 saturated", activated, {GELU_ERF, 4096, 30}},
+    {"gelu erf 999, special", activated, {GELU_ERF, 999, 1, TUFF_DATA_SPECIAL}},
+    {"gelu tanh 1", activated, {GELU_TANH, 1, 1}},
+    {"gelu tanh 1031", activated, {GELU_TANH, 1031, 2}},
+    {"gelu tanh 4096 saturated", activated, {GELU_TANH, 4096, 30}},
+    {"gelu tanh 999, special", activated, {GELU_TANH, 999, 1, TUFF_DATA_SPECIAL}},
+    {"silu 1", activated, {SILU, 1, 1}},
+    {"silu 1031", activated, {SILU, 1031, 2}},
+    {"silu 4096 saturated", activated, {SILU, 4096, 60}},
+    {"silu 999, special", activated, {SILU, 999, 1, TUFF_DATA_SPECIAL}},
+    {"swiglu 1", activated, {SWIGLU, 1, 1}},
+    {"swiglu 1031", activated, {SWIGLU, 1031, 2}},
+    {"swiglu 4096 saturated", activated, {SWIGLU, 4096, 60}},
+    {"swiglu 999, special", activated, {SWIGLU, 999, 1, TUFF_DATA_SPECIAL}},
+    {"gelu tanh of a transposed 7x33", transposed, {GELU_TANH, 7, 33}},
+    {"swiglu of a transposed 5x9", transposed, {SWIGLU, 5, 9}},
+};
+
+const tuff_case_family tuff_family_activation = {"activation", cases, sizeof cases / sizeof cases[0]};

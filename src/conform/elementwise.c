@@ -1,0 +1,77 @@
+/* Cases of add, mul and scale. */
+#include "conform/case.h"
+
+/* One rounding of each result; gradients that are summed over broadcast axes have their own rule. */
+enum { ONE_ROUNDING = 2 };
+
+enum { ADD, MUL };
+
+/* p: op, rank of a, dims of a [4], rank of b, dims of b [4], data. */
+static void binary(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_data data = (tuff_data)p[11];
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, (int)p[1], p + 2, data, 1, 0);
+    tuff_tensor *b = tuff_case_leaf(run, g, TUFF_F32, (int)p[6], p + 7, data, 1, 0);
+    if (data != TUFF_DATA_SPECIAL) {
+        tuff_case_grad(run, a);
+        tuff_case_grad(run, b);
+    }
+    tuff_case_result(run, p[0] == ADD ? tuff_add(g, a, b) : tuff_mul(g, a, b), ONE_ROUNDING, 1);
+}
+
+/* p: op, rows, columns: b is transposed, a is a slice that starts late. */
+static void strided(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, 2, (int64_t[]){p[1], p[2] + 3}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_tensor *b = tuff_case_leaf(run, g, TUFF_F32, 2, (int64_t[]){p[2], p[1]}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_case_grad(run, a);
+    tuff_case_grad(run, b);
+    a = tuff_slice(g, a, 1, 3, p[2]);
+    b = tuff_transpose(g, b);
+    tuff_case_result(run, p[0] == ADD ? tuff_add(g, a, b) : tuff_mul(g, a, b), ONE_ROUNDING, 1);
+}
+
+/* p: n: both operands one tensor, then results that may take over their input's memory. */
+static void chained(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 1, p, TUFF_DATA_NORMAL, 1, 0);
+    tuff_case_grad(run, x);
+    tuff_tensor *y = tuff_scale(g, tuff_add(g, tuff_mul(g, x, x), x), 0.5);
+    tuff_case_result(run, tuff_mul(g, tuff_add(g, y, x), y), 8, 1);
+}
+
+/* p: n, factor * 1000, data */
+static void scaled(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 1, p, (tuff_data)p[2], 1, 0);
+    if (p[2] != TUFF_DATA_SPECIAL) tuff_case_grad(run, x);
+    tuff_case_result(run, tuff_scale(g, x, (double)p[1] / 1000), ONE_ROUNDING, 1);
+}
+
+static const tuff_case cases[] = {
+    {"add scalars", binary, {ADD, 0, 0, 0, 0, 0, 0}},
+    {"add 1", binary, {ADD, 1, 1, 0, 0, 0, 1, 1}},
+    {"add 1023", binary, {ADD, 1, 1023, 0, 0, 0, 1, 1023}},
+    {"add 5003, special", binary, {ADD, 1, 5003, 0, 0, 0, 1, 5003, 0, 0, 0, TUFF_DATA_SPECIAL}},
+    {"add bias 257 to 19x257", binary, {ADD, 2, 19, 257, 0, 0, 1, 257}},
+    {"add bias 64 to 2x3x64", binary, {ADD, 3, 2, 3, 64, 0, 1, 64}},
+    {"add a bias first, 5 to 7x5", binary, {ADD, 1, 5, 0, 0, 0, 2, 7, 5}},
+    {"add columns 9x1 to 9x33", binary, {ADD, 2, 9, 1, 0, 0, 2, 9, 33}},
+    {"add 4x1x3x1 to 1x5x1x6", binary, {ADD, 4, 4, 1, 3, 1, 4, 1, 5, 1, 6}},
+    {"add a scalar to 3x5", binary, {ADD, 2, 3, 5, 0, 0, 0}},
+    {"mul 1", binary, {MUL, 1, 1, 0, 0, 0, 1, 1}},
+    {"mul 1025", binary, {MUL, 1, 1025, 0, 0, 0, 1, 1025}},
+    {"mul 2051, special", binary, {MUL, 1, 2051, 0, 0, 0, 1, 2051, 0, 0, 0, TUFF_DATA_SPECIAL}},
+    {"mul 19x257 by 257", binary, {MUL, 2, 19, 257, 0, 0, 1, 257}},
+    {"mul 2x3x4x5 by 3x1x5", binary, {MUL, 4, 2, 3, 4, 5, 3, 3, 1, 5}},
+    {"mul 6x1 by 1x7", binary, {MUL, 2, 6, 1, 0, 0, 2, 1, 7}},
+    {"add strided 33x17", strided, {ADD, 33, 17}},
+    {"mul strided 5x130", strided, {MUL, 5, 130}},
+    {"mul strided 1x1", strided, {MUL, 1, 1}},
+    {"chain of 777", chained, {777}},
+    {"scale 1 by 0.125", scaled, {1, 125}},
+    {"scale 1025 by -1.7", scaled, {1025, -1700}},
+    {"scale 2053 by 0, special", scaled, {2053, 0, TUFF_DATA_SPECIAL}},
+};
+
+const tuff_case_family tuff_family_elementwise = {"elementwise", cases, sizeof cases / sizeof cases[0]};

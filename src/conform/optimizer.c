@@ -1,0 +1,115 @@
+/* Cases of the optimizer ops. What they update in place is compared. */
+#include <math.h>
+
+#include "conform/case.h"
+
+static tuff_tensor *vector(tuff_case_run *run, tuff_graph *g, int64_t n, double scale, double shift)
+{
+    return tuff_case_leaf(run, g, TUFF_F32, 1, &n, TUFF_DATA_NORMAL, scale, shift);
+}
+
+/* p: n */
+static void accumulated(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *sum = vector(run, g, p[0], 1, 0), *x = vector(run, g, p[0], 1, 0);
+    tuff_accumulate(g, tuff_accumulate(g, sum, x), x);
+    tuff_case_aside(run, sum, 4, 1);
+}
+
+/* p: sizes of up to 6 gradients, ended by 0; p[7]: the first one's data. */
+static void normed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *grads[6];
+    size_t n = 0;
+    for (; n < 6 && p[n] > 0; n++)
+        grads[n] =
+            tuff_case_leaf(run, g, TUFF_F32, 1, p + n, n == 0 ? (tuff_data)p[7] : TUFF_DATA_NORMAL, 0.01, 0);
+    /* partial sums of squares, then a root that halves the error */
+    tuff_case_aside(run, tuff_grad_norm(g, grads, n), 16, 1);
+}
+
+static const double betas[2][2] = {{0.9, 0.999}, {0, 0.95}};
+
+static tuff_adamw_params params_of(const int64_t *p)
+{
+    return (tuff_adamw_params){.beta1 = betas[p[0]][0],
+                               .beta2 = betas[p[0]][1],
+                               .eps = 1e-8,
+                               .weight_decay = 0.1,
+                               .max_grad_norm = (double)p[1] / 10};
+}
+
+static tuff_tensor *state_after(tuff_case_run *run, tuff_graph *g, const int64_t *p, double steps)
+{
+    double beta1 = betas[p[0]][0], beta2 = betas[p[0]][1];
+    const double state[4] = {steps, 3, 1 - pow(beta1, steps), 1 - pow(beta2, steps)};
+    return tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){4}, state);
+}
+
+static tuff_tensor *scalar(tuff_case_run *run, tuff_graph *g, double value)
+{
+    return tuff_case_leaf(run, g, TUFF_F32, 0, NULL, TUFF_DATA_CONSTANT, value, 0);
+}
+
+/* p: betas, max norm * 10, steps done, 1 for a norm that is not finite: two steps of the counter */
+static void counted(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_adamw_params params = params_of(p);
+    tuff_tensor *state = state_after(run, g, p, (double)p[2]);
+    tuff_tensor *norm = scalar(run, g, p[3] ? NAN : 2);
+    tuff_optimizer_step(g, tuff_optimizer_step(g, state, norm, &params), scalar(run, g, 0.5), &params);
+    /* about twenty doublings, each of which keeps the relative error of the last */
+    tuff_case_aside(run, state, 16, 1);
+}
+
+/* p: betas, max norm * 10, steps done, 1 for a gradient that is not finite, sizes of up to 6 slots: one whole
+ * step */
+static void stepped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_adamw_params params = params_of(p);
+    tuff_adamw_slot slots[6];
+    tuff_tensor *grads[6];
+    size_t n = 0;
+    for (; n < 6 && p[4 + n] > 0; n++) {
+        int64_t size = p[4 + n];
+        grads[n] = tuff_case_leaf(run, g, TUFF_F32, 1, &size,
+                                  n == 0 && p[3] ? TUFF_DATA_SPECIAL : TUFF_DATA_NORMAL, 0.02, 0);
+        slots[n] =
+            (tuff_adamw_slot){.param = vector(run, g, size, 0.1, 0),
+                              .grad = grads[n],
+                              .m = vector(run, g, size, 0.01, 0),
+                              .v = tuff_case_leaf(run, g, TUFF_F32, 1, &size, TUFF_DATA_UNIFORM, 1e-6, 1e-3),
+                              .decay = n % 2 == 0};
+    }
+    tuff_tensor *state = state_after(run, g, p, (double)p[2]), *norm = tuff_grad_norm(g, grads, n);
+    tuff_tensor *lr = scalar(run, g, 1e-2);
+    tuff_adamw(g, slots, n, lr, norm, tuff_optimizer_step(g, state, norm, &params), &params);
+    /* a root, two divisions and a few products beside the clip factor's own error */
+    for (size_t i = 0; i < n; i++) {
+        tuff_case_aside(run, slots[i].param, 24, 1);
+        tuff_case_aside(run, slots[i].m, 24, 1);
+        tuff_case_aside(run, slots[i].v, 24, 1);
+    }
+    tuff_case_aside(run, state, 16, 1);
+}
+
+static const tuff_case cases[] = {
+    {"accumulate 1", accumulated, {1}},
+    {"accumulate 1027", accumulated, {1027}},
+    {"norm of 1", normed, {1}},
+    {"norm of 1, 1000, 3, 4097", normed, {1, 1000, 3, 4097}},
+    {"norm of 33000, 16384, 16385", normed, {33000, 16384, 16385}},
+    {"norm of 129, 7, special", normed, {129, 7, 0, 0, 0, 0, 0, TUFF_DATA_SPECIAL}},
+    {"first steps", counted, {0, 0, 0}},
+    {"steps after 1000", counted, {0, 0, 1000}},
+    {"steps after 1000000", counted, {0, 0, 1000000}},
+    {"steps with beta1 0", counted, {1, 0, 6}},
+    {"a skipped step", counted, {0, 0, 5, 1}},
+    {"adamw of 1", stepped, {0, 0, 0, 0, 1}},
+    {"adamw of 300, 1, 7, clipped", stepped, {0, 1, 4, 0, 300, 1, 7}},
+    {"adamw of 16385, 33, not clipped", stepped, {0, 1000, 100, 0, 16385, 33}},
+    {"adamw with beta1 0", stepped, {1, 10, 1, 0, 65}},
+    {"adamw of 500, 100, not finite", stepped, {0, 10, 7, 1, 500, 100}},
+};
+
+const tuff_case_family tuff_family_optimizer = {"optimizer", cases, sizeof cases / sizeof cases[0]};

@@ -1,0 +1,59 @@
+#include "ops/geometry.h"
+
+uint32_t tuff_flat_count(int64_t n, int64_t at)
+{
+    return (uint32_t)(n - at < TUFF_FLAT_PART ? n - at : TUFF_FLAT_PART);
+}
+
+void tuff_launch_flat(tuff_launch *launch, const tuff_caps *caps, uint64_t items)
+{
+    enum { SHARE = TUFF_FLAT_GROUP * TUFF_FLAT_STEPS };
+    tuff_launch_groups_1d(launch, caps, (items + SHARE - 1) / SHARE);
+}
+
+void tuff_launch_tiles(tuff_launch *launch, const tuff_caps *caps, int64_t rows, int64_t columns,
+                       uint32_t tile[4])
+{
+    uint32_t shift = 0;
+    while ((1 << shift) < TUFF_TILE_GROUP && (1 << shift) < columns)
+        shift++;
+    int64_t band = TUFF_TILE_GROUP >> shift, span = (int64_t)TUFF_TILE_STEPS << shift;
+    int64_t pieces = (columns + span - 1) / span;
+    tile[0] = (uint32_t)rows;
+    tile[1] = (uint32_t)columns;
+    tile[2] = shift;
+    tile[3] = (uint32_t)pieces;
+    tuff_launch_groups_1d(launch, caps, (uint64_t)((rows + band - 1) / band * pieces));
+}
+
+uint32_t tuff_reduce_group(const tuff_caps *caps)
+{
+    return caps->subgroup_size != 0 && caps->subgroup_size <= 16 ? 32 : TUFF_REDUCE_GROUP;
+}
+
+uint32_t tuff_reduce_lanes(uint32_t group, int64_t n)
+{
+    uint32_t lanes = 1;
+    while (lanes < group && (int64_t)lanes * 8 <= n)
+        lanes *= 2;
+    return lanes;
+}
+
+static bool fits_32(const tuff_tensor *x)
+{
+    int64_t last = 0;
+    if (x == NULL) return true;
+    for (int i = 0; i < x->shape.rank; i++)
+        last += (x->shape.dim[i] - 1) * x->stride[i];
+    return last < INT64_C(1) << 31 && tuff_tensor_count(x) <= INT64_C(1) << 31;
+}
+
+bool tuff_match_32(const tuff_node *node, const tuff_caps *caps)
+{
+    (void)caps;
+    for (int i = 0; i < node->n_in; i++)
+        if (!fits_32(node->in[i])) return false;
+    for (int o = 0; o < node->n_out; o++)
+        if (!fits_32(node->out[o])) return false;
+    return true;
+}

@@ -1,0 +1,29 @@
+/* Grids that several families share. */
+#ifndef TUFF_OPS_GEOMETRY_H
+#define TUFF_OPS_GEOMETRY_H
+
+#include "ir/op.h"
+#include "shaders/args/limits.h"
+
+/* Elements past which a dense array takes another dispatch, so that 32-bit indices hold: a multiple of every
+ * group's share. */
+#define TUFF_FLAT_PART (INT64_C(1) << 30)
+
+/* For dispatches over dense arrays: for (int64_t at = 0; at < n; at += TUFF_FLAT_PART). */
+uint32_t tuff_flat_count(int64_t n, int64_t at);
+/* Groups for `items` items, TUFF_FLAT_STEPS per invocation. */
+void tuff_launch_flat(tuff_launch *launch, const tuff_caps *caps, uint64_t items);
+
+/* Groups and the argument `tile` of a kernel of lib/tiles.glsl. */
+void tuff_launch_tiles(tuff_launch *launch, const tuff_caps *caps, int64_t rows, int64_t columns,
+                       uint32_t tile[4]);
+
+/* Invocations of a workgroup that adds up: narrow devices pay for every barrier. */
+uint32_t tuff_reduce_group(const tuff_caps *caps);
+/* How many of them, a power of two, share a sum of n terms. */
+uint32_t tuff_reduce_lanes(uint32_t group, int64_t n);
+
+/* True when every operand's elements lie within 2^31 of its first: 32-bit indices reach all. */
+bool tuff_match_32(const tuff_node *node, const tuff_caps *caps);
+
+#endif
