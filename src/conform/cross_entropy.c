@@ -1,0 +1,62 @@
+/* Cases of cross-entropy. */
+#include "conform/case.h"
+#include "ir/graph.h"
+
+enum { MOST_ROWS = 128 };
+enum { EVERY, SOME, NONE, INVALID }; /* which labels count */
+
+/* p: rows, classes, labels, factor of the logits, offset of the logits */
+static void labelled(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double labels[MOST_ROWS];
+    for (int64_t i = 0; i < p[0]; i++) {
+        labels[i] = (double)((i * 7 + 3) % p[1]);
+        if (p[2] == NONE || (p[2] == SOME && i % 3 == 1)) labels[i] = -100;
+        if (p[2] == INVALID && i == p[0] / 2) labels[i] = (double)p[1];
+    }
+    double factor = p[3] ? (double)p[3] : 1, terms = (double)(p[0] + p[1]);
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, p, TUFF_DATA_NORMAL, factor, (double)p[4]);
+    bool finite = p[2] == EVERY || p[2] == SOME;
+    if (finite) tuff_case_grad(run, x);
+    tuff_tensor *count,
+        *loss = tuff_cross_entropy(g, x, tuff_case_data(run, g, TUFF_I32, 1, p, labels), &count);
+    /* log-sum-exp minus a logit, each within eps of the largest logit */
+    double c = 4 * (1 + factor + (double)(p[4] > 0 ? p[4] : -p[4]));
+    if (finite)
+        tuff_case_result(run, loss, c, terms);
+    else
+        tuff_case_aside(run, loss, c, terms);
+    tuff_case_aside(run, count, 0, 1);
+    if (loss) tuff_case_aside(run, loss->producer->out[1], 4, terms);
+}
+
+/* The gradient is an output here: rows that count nothing are zeros, rows with a label that is no class NaN.
+ */
+static void gradient(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double labels[MOST_ROWS];
+    for (int64_t i = 0; i < p[0]; i++)
+        labels[i] = i % 4 == 1 ? -100 : i % 4 == 2 ? (double)p[2] : (double)(i % p[1]);
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, p, TUFF_DATA_NORMAL, 3, 0), *d;
+    tuff_tensor *loss = tuff_cross_entropy(g, x, tuff_case_data(run, g, TUFF_I32, 1, p, labels), NULL);
+    tuff_graph_grad(g, loss, &x, 1, &d);
+    tuff_case_aside(run, d, 32, (double)p[1]);
+}
+
+static const tuff_case cases[] = {
+    {"1x1", labelled, {1, 1}},
+    {"1x2", labelled, {1, 2}},
+    {"7x13", labelled, {7, 13}},
+    {"33x65", labelled, {33, 65, SOME}},
+    {"128x64", labelled, {128, 64, EVERY}},
+    {"3x1031", labelled, {3, 1031, SOME}},
+    {"2x5000", labelled, {2, 5000}},
+    {"wide 9x300", labelled, {9, 300, SOME, 20}},
+    {"far from zero 5x40", labelled, {5, 40, EVERY, 2, 100}},
+    {"all ignored 4x9", labelled, {4, 9, NONE}},
+    {"a label past the classes", labelled, {5, 9, INVALID}},
+    {"gradient 9x70, some no class", gradient, {9, 70, 70}},
+    {"gradient 9x33, some negative", gradient, {9, 33, -1}},
+};
+
+const tuff_case_family tuff_family_cross_entropy = {"cross_entropy", cases, sizeof cases / sizeof cases[0]};

@@ -1,0 +1,81 @@
+/* Cases of embedding lookup and of its gradient. */
+#include "conform/case.h"
+
+enum { MOST_IDS = 160, MOST_INDEX = 3 * MOST_IDS + 2 };
+
+/* Ids that repeat, leave rows out and are in no order; with `outside`, some are no rows. */
+static bool make_ids(const int64_t *p, int64_t n, bool outside, double *ids, double *index)
+{
+    int32_t whole[MOST_IDS], list[MOST_INDEX];
+    for (int64_t i = 0; i < n; i++) {
+        whole[i] = (int32_t)((i * i * 5 + i * 3) % p[0]);
+        if (outside && i % 3 == 1) whole[i] = i % 2 ? -1 - (int32_t)i : (int32_t)(p[0] + i);
+        ids[i] = whole[i];
+    }
+    if (tuff_embedding_index(whole, (size_t)n, list) != TUFF_OK) return false;
+    for (size_t i = 0; i < tuff_embedding_index_size((size_t)n); i++)
+        index[i] = list[i];
+    return true;
+}
+
+/* p: table rows, columns, ids as [p[2], p[3]], dtype, 1: ids outside the table */
+static void lookup(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double ids[MOST_IDS], index[MOST_INDEX];
+    int64_t n = p[2] * p[3], size = (int64_t)tuff_embedding_index_size((size_t)n);
+    if (!make_ids(p, n, p[5] != 0, ids, index)) return;
+    tuff_tensor *table = tuff_case_leaf(run, g, (tuff_dtype)p[4], 2, p, TUFF_DATA_NORMAL, 1, 0);
+    bool differentiable = p[4] == TUFF_F32 && p[5] == 0;
+    if (differentiable) tuff_case_grad(run, table);
+    tuff_tensor *i = tuff_case_data(run, g, TUFF_I32, 2, p + 2, ids);
+    tuff_tensor *y = tuff_embedding(g, table, i, tuff_case_data(run, g, TUFF_I32, 1, &size, index));
+    if (differentiable)
+        tuff_case_result(run, y, 0, 1);
+    else
+        tuff_case_aside(run, y, 0, 1);
+}
+
+/* A table that is also the output matrix: its gradient is the sum of both uses. */
+static void tied(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double ids[MOST_IDS], index[MOST_INDEX];
+    int64_t n = p[2] * p[3], size = (int64_t)tuff_embedding_index_size((size_t)n);
+    if (!make_ids(p, n, false, ids, index)) return;
+    tuff_tensor *table = tuff_case_leaf(run, g, TUFF_F32, 2, p, TUFF_DATA_NORMAL, 1, 0);
+    tuff_case_grad(run, table);
+    tuff_tensor *x = tuff_embedding(g, table, tuff_case_data(run, g, TUFF_I32, 2, p + 2, ids),
+                                    tuff_case_data(run, g, TUFF_I32, 1, &size, index));
+    tuff_case_result(run, tuff_matmul(g, x, tuff_transpose(g, table)), 4, (double)p[1]);
+}
+
+/* Ids outside the table add nothing to its gradient, which is an output here. */
+static void gradient(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double ids[MOST_IDS], index[MOST_INDEX];
+    int64_t n = p[2] * p[3], size = (int64_t)tuff_embedding_index_size((size_t)n);
+    if (!make_ids(p, n, true, ids, index)) return;
+    tuff_tensor *table = tuff_case_leaf(run, g, TUFF_F32, 2, p, TUFF_DATA_NORMAL, 1, 0), *d;
+    tuff_tensor *y = tuff_embedding(g, table, tuff_case_data(run, g, TUFF_I32, 2, p + 2, ids),
+                                    tuff_case_data(run, g, TUFF_I32, 1, &size, index));
+    tuff_tensor *loss = tuff_sum(g, y, 7, false);
+    tuff_graph_grad(g, loss, &table, 1, &d);
+    tuff_case_aside(run, d, 0, 1); /* counts */
+}
+
+static const tuff_case cases[] = {
+    {"1x1 by 1", lookup, {1, 1, 1, 1}},
+    {"7x5 by 1x9", lookup, {7, 5, 1, 9}},
+    {"50x33 by 4x40", lookup, {50, 33, 4, 40}},
+    {"9x300 by 3x7", lookup, {9, 300, 3, 7}},
+    {"3x64 by 2x64", lookup, {3, 64, 2, 64}},
+    {"f16 11x10 by 2x9", lookup, {11, 10, 2, 9, TUFF_F16}},
+    {"f16 11x7 by 2x9", lookup, {11, 7, 2, 9, TUFF_F16}},
+    {"bf16 11x64 by 2x9", lookup, {11, 64, 2, 9, TUFF_BF16}},
+    {"bf16 5x1 by 1x9", lookup, {5, 1, 1, 9, TUFF_BF16}},
+    {"outside 7x5 by 3x9", lookup, {7, 5, 3, 9, TUFF_F32, 1}},
+    {"outside bf16 7x6 by 3x9", lookup, {7, 6, 3, 9, TUFF_BF16, 1}},
+    {"tied 20x16 by 2x9", tied, {20, 16, 2, 9}},
+    {"gradient outside 7x5 by 3x9", gradient, {7, 5, 3, 9}},
+};
+
+const tuff_case_family tuff_family_embedding = {"embedding", cases, sizeof cases / sizeof cases[0]};

@@ -1,0 +1,143 @@
+/* Cases of matrix products. */
+#include <math.h>
+
+#include "conform/case.h"
+
+enum { N_N = 0, T_N = 1, N_T = 2, T_T = 3 };
+
+/* A leaf [batch..., rows, cols], transposed in memory when asked; batch is 0 (none), n, or 100 * n + m (two
+ * axes). */
+static tuff_tensor *operand(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int64_t batch, int64_t rows,
+                            int64_t cols, bool transposed, bool grad)
+{
+    int64_t dims[4] = {batch / 100, batch % 100, transposed ? cols : rows, transposed ? rows : cols};
+    int rank = batch == 0 ? 2 : batch < 100 ? 3 : 4;
+    tuff_tensor *x = tuff_case_leaf(run, g, dtype, rank, dims + 4 - rank, TUFF_DATA_NORMAL, 1, 0);
+    if (grad) tuff_case_grad(run, x);
+    return transposed ? tuff_transpose(g, x) : x;
+}
+
+/* p: M, N, K, which are transposed in memory, dtype of b, batch of a, batch of b */
+static void product(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_dtype dtype = (tuff_dtype)p[4];
+    tuff_tensor *a = operand(run, g, TUFF_F32, p[5], p[0], p[2], (p[3] & 1) != 0, true);
+    tuff_tensor *b = operand(run, g, dtype, p[6], p[2], p[1], (p[3] & 2) != 0, dtype == TUFF_F32);
+    /* a sum of K products in f32: a random walk of roundings, five sigma */
+    tuff_case_result(run, tuff_matmul(g, a, b), 4, (double)p[2]);
+}
+
+/* p: M, N, K, 1: b transposed, dtype of b, elements left out at the start of the memory rows of a and of b:
+ * rows with gaps and odd starts. */
+static void sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    bool transposed = p[3] != 0;
+    int64_t rows = transposed ? p[1] : p[2], cols = transposed ? p[2] : p[1];
+    tuff_tensor *a = operand(run, g, TUFF_F32, 0, p[0], p[2] + p[5] + 3, false, true);
+    tuff_tensor *b = operand(run, g, (tuff_dtype)p[4], 0, rows, cols + p[6] + 2, false, p[4] == TUFF_F32);
+    a = tuff_slice(g, a, 1, p[5], p[2]);
+    b = tuff_slice(g, b, 1, p[6], cols);
+    tuff_case_result(run, tuff_matmul(g, a, transposed ? tuff_transpose(g, b) : b), 4, (double)p[2]);
+}
+
+/* Both axes of both operands have gaps: the builder copies. */
+static void gaps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, 3, (int64_t[]){p[0], p[2], 3}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_tensor *b = tuff_case_leaf(run, g, TUFF_F32, 3, (int64_t[]){p[2], p[1], 2}, TUFF_DATA_NORMAL, 1, 0);
+    a = tuff_reshape(g, tuff_slice(g, a, 2, 1, 1), 2, (int64_t[]){p[0], p[2]});
+    b = tuff_reshape(g, tuff_slice(g, b, 2, 1, 1), 2, (int64_t[]){p[2], p[1]});
+    tuff_case_result(run, tuff_matmul(g, a, b), 4, (double)p[2]);
+}
+
+/* A batch of heads cut from rows [B, T, H * D]: q k^T per head, strided in every axis but the last. */
+static void heads(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const int axes[4] = {0, 2, 1, 3};
+    tuff_tensor *x[2];
+    for (int i = 0; i < 2; i++) {
+        x[i] = tuff_case_leaf(run, g, TUFF_F32, 4, p, TUFF_DATA_NORMAL, 1, 0);
+        tuff_case_grad(run, x[i]);
+        x[i] = tuff_permute(g, x[i], axes);
+    }
+    tuff_case_result(run, tuff_matmul(g, x[0], tuff_transpose(g, x[1])), 4, (double)p[3]);
+}
+
+/* NaN and Inf go through, also against zeros. */
+static void special(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double a[6 * 70], b[70 * 66];
+    for (int64_t i = 0; i < p[0] * p[2]; i++)
+        a[i] = i % 7 == 0 ? 0 : (double)(i % 13) - 6;
+    for (int64_t i = 0; i < p[2] * p[1]; i++)
+        b[i] = (double)(i % 11) - 5;
+    a[p[2] + 1] = NAN;
+    b[3 * p[1]] = INFINITY;
+    b[(p[2] - 1) * p[1] + 2] = -INFINITY;
+    tuff_tensor *x = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){p[0], p[2]}, a);
+    tuff_tensor *y = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){p[2], p[1]}, b);
+    tuff_case_aside(run, tuff_matmul(g, x, y), 0, 1); /* small integers: exact */
+}
+
+static const tuff_case cases[] = {
+    {"1x1x1", product, {1, 1, 1}},
+    {"nn 3x5x7", product, {3, 5, 7}},
+    {"nt 3x5x7", product, {3, 5, 7, N_T}},
+    {"tn 3x5x7", product, {3, 5, 7, T_N}},
+    {"tt 3x5x7", product, {3, 5, 7, T_T}},
+    {"nn 16x16x16", product, {16, 16, 16}},
+    {"nt 17x15x33", product, {17, 15, 33, N_T}},
+    {"tn 33x17x15", product, {33, 17, 15, T_N}},
+    {"nn 64x64x64", product, {64, 64, 64}},
+    {"nt 64x64x64", product, {64, 64, 64, N_T}},
+    {"tn 64x64x64", product, {64, 64, 64, T_N}},
+    {"tt 64x64x64", product, {64, 64, 64, T_T}},
+    {"nn 65x63x67", product, {65, 63, 67}},
+    {"nt 63x129x65", product, {63, 129, 65, N_T}},
+    {"tn 129x65x63", product, {129, 65, 63, T_N}},
+    {"nt 100x36x4", product, {100, 36, 4, N_T}},
+    {"nn 5x300x1", product, {5, 300, 1}},
+    {"nt 128x1x96", product, {128, 1, 96, N_T}},
+    {"nt 1x257x129", product, {1, 257, 129, N_T}},
+    {"nt 1x64x256", product, {1, 64, 256, N_T}},
+    {"nt 2x70x37", product, {2, 70, 37, N_T}},
+    {"nt 3x33x1000", product, {3, 33, 1000, N_T}},
+    {"nt 4x130x64", product, {4, 130, 64, N_T}},
+    {"nn 4x130x64", product, {4, 130, 64, N_N}},
+    {"nn 1x33x257", product, {1, 33, 257}},
+    {"nt 8x96x2100", product, {8, 96, 2100, N_T}},
+    {"f16 nt 1x65x130", product, {1, 65, 130, N_T, TUFF_F16}},
+    {"f16 nt 3x40x63", product, {3, 40, 63, N_T, TUFF_F16}},
+    {"f16 nt 65x70x66", product, {65, 70, 66, N_T, TUFF_F16}},
+    {"f16 nn 65x70x66", product, {65, 70, 66, N_N, TUFF_F16}},
+    {"f16 nn 9x33x7", product, {9, 33, 7, N_N, TUFF_F16}},
+    {"bf16 nt 1x65x128", product, {1, 65, 128, N_T, TUFF_BF16}},
+    {"bf16 nt 2x41x63", product, {2, 41, 63, N_T, TUFF_BF16}},
+    {"bf16 nt 64x128x64", product, {64, 128, 64, N_T, TUFF_BF16}},
+    {"bf16 nt 7x300x1100", product, {7, 300, 1100, N_T, TUFF_BF16}},
+    {"bf16 nn 66x65x129", product, {66, 65, 129, N_N, TUFF_BF16}},
+    {"bf16 nn 5x1100x300", product, {5, 1100, 300, N_N, TUFF_BF16}},
+    {"rows of 2x9 by one weight", product, {9, 33, 20, N_T, TUFF_F32, 2}},
+    {"rows of 3x1 by one weight", product, {1, 33, 20, N_T, TUFF_F32, 3}},
+    {"rows of 2x3x5 by one weight", product, {5, 17, 12, N_N, TUFF_F32, 203}},
+    {"rows of 2x9 by one bf16 weight", product, {9, 33, 20, N_T, TUFF_BF16, 2}},
+    {"batch of 3", product, {10, 12, 14, N_N, TUFF_F32, 3, 3}},
+    {"batch of 3, nt", product, {17, 20, 33, N_T, TUFF_F32, 3, 3}},
+    {"batch of 2x3, tn", product, {17, 20, 33, T_N, TUFF_F32, 203, 203}},
+    {"batch of 2x3 by 3", product, {7, 9, 5, N_N, TUFF_F32, 203, 3}},
+    {"batch of 2x3 by 2x1", product, {7, 9, 5, N_T, TUFF_F32, 203, 201}},
+    {"one matrix by a batch of 4", product, {7, 9, 5, N_N, TUFF_F32, 0, 4}},
+    {"a transposed batch of 4 by one", product, {7, 9, 5, T_T, TUFF_F32, 4, 0}},
+    {"sliced 20x30x40", sliced, {20, 30, 40, N_N, TUFF_F32, 1, 1}},
+    {"sliced 70x66x65", sliced, {70, 66, 65, N_N, TUFF_F32, 4, 2}},
+    {"sliced nt 3x40x31", sliced, {3, 40, 31, N_T, TUFF_F32, 0, 1}},
+    {"sliced f16 9x30x20", sliced, {9, 30, 20, N_N, TUFF_F16, 1, 1}},
+    {"sliced bf16 nt 1x30x21", sliced, {1, 30, 21, N_T, TUFF_BF16, 0, 1}},
+    {"sliced bf16 nt 64x65x64", sliced, {64, 65, 64, N_T, TUFF_BF16, 0, 3}},
+    {"gaps 6x7x8", gaps, {6, 7, 8}},
+    {"heads 2x9x3x8", heads, {2, 9, 3, 8}},
+    {"special 6x66x70", special, {6, 66, 70}},
+    {"special 2x66x70", special, {2, 66, 70}},
+};
+
+const tuff_case_family tuff_family_matmul = {"matmul", cases, sizeof cases / sizeof cases[0]};

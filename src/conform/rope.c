@@ -1,0 +1,64 @@
+/* Cases of rotary position embedding. */
+#include <math.h>
+
+#include "conform/case.h"
+
+enum { POSITIONS = 40 };
+
+/* p: batch, time, heads, head dim, turned dims, first position, heads left out on either side */
+static void turned(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const int64_t dims[4] = {p[0], p[1], p[2] + 2 * p[6], p[3]};
+    int64_t half = p[4] / 2;
+    double cosine[POSITIONS * 64], sine[POSITIONS * 64], positions[64];
+    for (int64_t i = 0; i < POSITIONS * half; i++) {
+        double angle = (double)(i / half) * pow(100, -(double)(i % half) / (double)half);
+        cosine[i] = cos(angle);
+        sine[i] = sin(angle);
+    }
+    for (int64_t i = 0; i < p[0] * p[1]; i++)
+        positions[i] = (double)(p[5] + i % p[1] + 2 * (i / p[1]));
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 4, dims, TUFF_DATA_NORMAL, 1, 0);
+    bool inside = p[5] >= 0 && p[5] + p[1] + 2 * p[0] <= POSITIONS;
+    if (inside) tuff_case_grad(run, x);
+    if (p[6]) x = tuff_slice(g, x, 2, p[6], p[2]);
+    tuff_tensor *y =
+        tuff_rope(g, x, tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){POSITIONS, half}, cosine),
+                  tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){POSITIONS, half}, sine),
+                  tuff_case_data(run, g, TUFF_I32, 2, p, positions));
+    /* two products and a sum each */
+    if (inside)
+        tuff_case_result(run, y, 2, 2);
+    else
+        tuff_case_aside(run, y, 2, 2); /* positions outside the tables give NaN */
+}
+
+/* x is in head order in memory: [B, H, T, D] seen as [B, T, H, D]. */
+static void permuted(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const int axes[4] = {0, 2, 1, 3};
+    int64_t half = p[3] / 2;
+    tuff_tensor *x =
+        tuff_case_leaf(run, g, TUFF_F32, 4, (int64_t[]){p[0], p[2], p[1], p[3]}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_case_grad(run, x);
+    tuff_tensor *table[2];
+    for (int i = 0; i < 2; i++)
+        table[i] = tuff_case_leaf(run, g, TUFF_F32, 2, (int64_t[]){9, half}, TUFF_DATA_UNIFORM, -1, 1);
+    tuff_tensor *positions = tuff_case_leaf(run, g, TUFF_I32, 2, p, TUFF_DATA_INTEGER, 0, 9);
+    tuff_case_result(run, tuff_rope(g, tuff_permute(g, x, axes), table[0], table[1], positions), 2, 2);
+}
+
+static const tuff_case cases[] = {
+    {"1x1x1x2", turned, {1, 1, 1, 2, 2}},
+    {"2x7x3x8", turned, {2, 7, 3, 8, 8, 3}},
+    {"1x33x4x64", turned, {1, 33, 4, 64, 64}},
+    {"2x5x2x128", turned, {2, 5, 2, 128, 128, 11}},
+    {"half of each head", turned, {1, 9, 2, 16, 8, 1}},
+    {"6 of 13", turned, {1, 9, 3, 13, 6, 1}},
+    {"a slice of heads", turned, {2, 9, 3, 10, 10, 0, 1}},
+    {"permuted 2x9x3x6", permuted, {2, 9, 3, 6}},
+    {"before the tables", turned, {1, 9, 2, 8, 6, -4}},
+    {"past the tables", turned, {1, 9, 2, 8, 8, 35}},
+};
+
+const tuff_case_family tuff_family_rope = {"rope", cases, sizeof cases / sizeof cases[0]};

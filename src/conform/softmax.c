@@ -1,0 +1,29 @@
+/* Cases of softmax. */
+#include "conform/case.h"
+
+/* p: rank, dims[3], factor of the data, data, 1 to transpose first */
+static void rows(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double factor = p[4] ? (double)p[4] : 1;
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, (int)p[0], p + 1, (tuff_data)p[5], factor, 0);
+    if (p[5] != TUFF_DATA_SPECIAL) tuff_case_grad(run, x);
+    if (p[6]) x = tuff_transpose(g, x);
+    /* the error of exp's argument, eps * |x|, becomes relative */
+    tuff_case_result(run, tuff_softmax(g, x), 4 * factor, (double)p[p[0]]);
+}
+
+static const tuff_case cases[] = {
+    {"1", rows, {1, 1}},
+    {"3x7", rows, {2, 3, 7}},
+    {"2x5x33", rows, {3, 2, 5, 33}},
+    {"64x128", rows, {2, 64, 128}},
+    {"70x1", rows, {2, 70, 1}},
+    {"5x127 wide", rows, {2, 5, 127, 0, 20}},
+    {"3x257", rows, {2, 3, 257}},
+    {"1x5003", rows, {2, 1, 5003}},
+    {"2x9000 constant", rows, {2, 2, 9000, 0, 1, TUFF_DATA_CONSTANT}},
+    {"transposed 9x30", rows, {2, 9, 30, 0, 0, 0, 1}},
+    {"special 20x50", rows, {2, 20, 50, 0, 1, TUFF_DATA_SPECIAL}},
+};
+
+const tuff_case_family tuff_family_softmax = {"softmax", cases, sizeof cases / sizeof cases[0]};
