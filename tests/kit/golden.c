@@ -1,0 +1,328 @@
+#include "kit/golden.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include <tuff/generate.h>
+
+#include "adapters/lora.h"
+#include "base/memory.h"
+#include "formats/safetensors.h"
+#include "kit/kit.h"
+#include "train/trainer.h"
+
+static const char *device_name;
+static tuff_device *device;
+
+/* One golden: its model and its truth. */
+typedef struct golden {
+    const char *name;
+    tuff_model *model;
+    tuff_weights *truth;
+} golden;
+
+static golden load(const char *name, const char *truth)
+{
+    golden g = {.name = name};
+    char path[256];
+    snprintf(path, sizeof path, "golden/%s", name);
+    KIT_OK(tuff_model_load(kit_asset(path), &g.model));
+    snprintf(path, sizeof path, "golden/%s/%s", name, truth);
+    KIT_OK(tuff_safetensors_open(kit_asset(path), &g.truth));
+    return g;
+}
+
+static void unload(golden *g)
+{
+    tuff_weights_destroy(&g->truth);
+    tuff_model_destroy(&g->model);
+}
+
+static const tuff_weight *tensor(const golden *g, const char *name)
+{
+    const tuff_weight *w = tuff_weights_find(g->truth, name);
+    if (!w) fail_msg("%s: the truth has no %s", g->name, name);
+    return w;
+}
+
+static float *floats(const golden *g, const char *name, size_t *out_n)
+{
+    const tuff_weight *w = tensor(g, name);
+    *out_n = (size_t)tuff_weight_elements(w);
+    float *values = tuff_alloc_array(*out_n, sizeof *values);
+    assert_non_null(values);
+    KIT_OK(tuff_weight_read(w, TUFF_F32, values));
+    return values;
+}
+
+static int32_t *ints(const golden *g, const char *name, size_t *out_n)
+{
+    const tuff_weight *w = tensor(g, name);
+    *out_n = (size_t)tuff_weight_elements(w);
+    int32_t *values = tuff_alloc_array(*out_n, sizeof *values);
+    assert_non_null(values);
+    memcpy(values, w->data, *out_n * sizeof *values);
+    return values;
+}
+
+/* Every element within `relative` of the largest magnitude of the truth. */
+static void compare(const char *model, const char *what, const float *got, const float *want, size_t n,
+                    double relative)
+{
+    double largest = 0, worst = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)want[i]));
+    for (size_t i = 0; i < n; i++) {
+        double difference = fabs((double)got[i] - (double)want[i]);
+        if (!(difference <= worst)) worst = difference, at = i;
+    }
+    if (!(worst <= relative * largest))
+        fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g; off by %.3g of the largest %.3g, allowed %.3g",
+                 model, device_name, what, at, (double)got[at], (double)want[at], worst, largest,
+                 relative * largest);
+}
+
+/* A net over input_ids with its loss; outputs logits, loss and, for each trained tensor, its gradient by
+ * name. */
+static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int64_t length, tuff_store *store)
+{
+    tuff_graph *graph = NULL;
+    KIT_OK(tuff_graph_create(&graph));
+    tuff_net net = {.g = graph,
+                    .config = &g->model->config,
+                    .batch = batch,
+                    .length = length,
+                    .train_base = !lora,
+                    .rope_positions = g->model->config.max_positions,
+                    .hook = lora ? tuff_lora_hook(lora, true) : NULL};
+    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length};
+    tuff_net_begin(&net);
+    int64_t n = batch * length;
+    tuff_tensor *labels = tuff_input(graph, "labels", TUFF_I32, 1, &n);
+    tuff_tensor *logits = tuff_net_logits(&net, g->model->config.arch->hidden(&net), false);
+    tuff_tensor *loss = tuff_cross_entropy(graph, logits, labels, NULL);
+    KIT_OK(tuff_graph_status(graph));
+    size_t count = tuff_lm_trained_count(&lm);
+    tuff_tensor **params = tuff_alloc_array(count, sizeof *params),
+                **grads = tuff_alloc_array(count, sizeof *grads);
+    for (size_t i = 0; i < count; i++)
+        params[i] = tuff_graph_leaf(graph, tuff_lm_trained(&lm, i).name);
+    tuff_graph_grad(graph, loss, params, count, grads);
+    for (size_t i = 0; i < count; i++)
+        tuff_output(graph, tuff_lm_trained(&lm, i).name, grads[i]);
+    tuff_output(graph, "logits", logits);
+    tuff_output(graph, "loss", loss);
+    tuff_free(params);
+    tuff_free(grads);
+    tuff_program *program = NULL;
+    KIT_OK(tuff_program_create(device, &graph, &program));
+    KIT_OK(tuff_store_bind(store, program));
+    return program;
+}
+
+/* The truth of a gradient in memory order: GPT-2's Conv1D weights are [in, out] in the file. */
+static float *gradient_truth(const golden *g, const tuff_trained *t, size_t *out_n)
+{
+    char name[256];
+    snprintf(name, sizeof name, "grad.%s", t->name);
+    float *want = floats(g, name, out_n);
+    const tuff_param *param = NULL;
+    for (size_t i = 0; i < g->model->params.count; i++)
+        if (strcmp(g->model->params.items[i].name, t->name) == 0) param = &g->model->params.items[i];
+    if (!param || !(param->flags & TUFF_PARAM_CONV1D)) return want;
+    float *turned = tuff_alloc_array(*out_n, sizeof *turned);
+    for (int64_t r = 0; r < t->shape[0]; r++)
+        for (int64_t c = 0; c < t->shape[1]; c++)
+            turned[r * t->shape[1] + c] = want[c * t->shape[0] + r];
+    tuff_free(want);
+    return turned;
+}
+
+static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
+{
+    size_t n, n_ids, n_loss;
+    golden base = lora ? load(g->name, "truth.safetensors") : *g;
+    int32_t *ids = ints(&base, "input_ids", &n_ids);
+    const tuff_weight *logits = tensor(g, "logits");
+    int64_t batch = logits->shape[0], length = logits->shape[1];
+    assert_int_equal(batch * length, n_ids);
+    tuff_store *store = NULL;
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_OK(tuff_model_upload(g->model, TUFF_F32, store));
+    KIT_OK(tuff_model_upload_rope(g->model, g->model->config.max_positions, store));
+    if (lora) KIT_OK(tuff_lora_upload(lora, store));
+    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length};
+    tuff_program *program = build(g, lora, batch, length, store);
+    int32_t *labels = tuff_alloc_array(n_ids, sizeof *labels),
+            *index = tuff_alloc_array(tuff_lm_index_size(&lm), 4);
+    tuff_labels_of(ids, batch, length, labels);
+    KIT_OK(tuff_lm_set_positions(&lm, program));
+    KIT_OK(tuff_lm_set_batch(&lm, program, ids, labels, index));
+    KIT_OK(tuff_program_run(program));
+
+    float *want = floats(g, "logits", &n), *got = tuff_alloc_array(n, sizeof *got);
+    KIT_OK(tuff_program_output(program, "logits", got, n * sizeof *got));
+    compare(g->name, "logits", got, want, n, 1e-5);
+    tuff_free(want);
+    tuff_free(got);
+    float loss, *want_loss = floats(g, "loss", &n_loss);
+    KIT_OK(tuff_program_output(program, "loss", &loss, sizeof loss));
+    compare(g->name, "loss", &loss, want_loss, 1, 2e-6);
+    tuff_free(want_loss);
+    for (size_t i = 0; i < tuff_lm_trained_count(&lm); i++) {
+        tuff_trained t = tuff_lm_trained(&lm, i);
+        want = gradient_truth(g, &t, &n);
+        got = tuff_alloc_array(n, sizeof *got);
+        KIT_OK(tuff_program_output(program, t.name, got, n * sizeof *got));
+        compare(g->name, t.name, got, want, n, 2e-5);
+        tuff_free(want);
+        tuff_free(got);
+    }
+    tuff_free(ids);
+    tuff_free(labels);
+    tuff_free(index);
+    tuff_program_destroy(&program);
+    tuff_store_destroy(&store);
+    if (lora) unload(&base);
+}
+
+static void copy_adapter(const golden *g, const char *path, tuff_trainer *trainer)
+{
+    tuff_lora *initial = NULL;
+    tuff_store *store = NULL;
+    KIT_OK(tuff_lora_open(g->model, path, &initial));
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_OK(tuff_lora_upload(initial, store));
+    for (size_t i = 0; i < tuff_store_count(store); i++) {
+        const char *name;
+        tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
+        assert_non_null(to);
+        float *values = tuff_alloc_array((size_t)tuff_buffer_count(from), sizeof *values);
+        KIT_OK(tuff_buffer_read(from, 0, values, tuff_buffer_count(from)));
+        KIT_OK(tuff_buffer_write(to, 0, values, tuff_buffer_count(from)));
+        tuff_free(values);
+    }
+    tuff_store_destroy(&store);
+    tuff_lora_destroy(&initial);
+}
+
+/* 20 AdamW steps; with accumulation the batch is split into micro-batches of one row. */
+static void check_adamw(const golden *g, const char *adapter, bool accumulate)
+{
+    size_t n_ids, n, n_norms;
+    golden base = adapter ? load(g->name, "truth.safetensors") : *g;
+    int32_t *ids = ints(&base, "batch_ids", &n_ids);
+    const tuff_weight *batches = tensor(&base, "batch_ids");
+    float *losses = floats(g, "adamw_losses", &n), *norms = floats(g, "adamw_grad_norms", &n_norms);
+    int64_t rows = batches->shape[1];
+    tuff_train_params p = tuff_train_defaults();
+    p.max_steps = (int64_t)n;
+    p.per_device_train_batch_size = accumulate ? 1 : rows;
+    p.gradient_accumulation_steps = accumulate ? rows : 1;
+    p.learning_rate = 1e-3;
+    p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+    p.weight_decay = 0.01;
+    p.no_shuffle = true;
+    if (adapter) {
+        p.lora_rank = 4;
+        p.lora_alpha = 8;
+        p.lora_target = "all-linear";
+    }
+    tuff_dataset *data = NULL;
+    tuff_trainer *trainer = NULL;
+    KIT_OK(tuff_dataset_from_ids(ids, n_ids, batches->shape[2], &data));
+    KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
+    KIT_OK(tuff_trainer_prepare(trainer));
+    if (adapter) copy_adapter(g, adapter, trainer);
+    tuff_device_stats before = {0};
+    for (size_t i = 0; i < n; i++) {
+        tuff_train_step step;
+        if (i == 1) before = tuff_device_get_stats(device);
+        uint64_t host = tuff_get_host_stats().allocations;
+        KIT_OK(tuff_trainer_step(trainer, &step));
+        float loss = (float)step.loss, norm = (float)step.grad_norm;
+        compare(g->name, "the loss of an AdamW step", &loss, &losses[i], 1, 1e-5);
+        compare(g->name, "the gradient norm of an AdamW step", &norm, &norms[i], 1, 2e-4);
+        if (i > 0) assert_int_equal(tuff_get_host_stats().allocations, host);
+    }
+    tuff_device_stats after = tuff_device_get_stats(device);
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.recorded, before.recorded);
+    tuff_trainer_destroy(&trainer);
+    tuff_dataset_destroy(&data);
+    tuff_free(ids);
+    tuff_free(losses);
+    tuff_free(norms);
+    if (adapter) unload(&base);
+}
+
+static void check_greedy(const golden *g)
+{
+    size_t n_prompt, n;
+    int32_t *prompt = ints(g, "prompt_ids", &n_prompt), *want = ints(g, "greedy_ids", &n);
+    tuff_generator *generator = NULL;
+    KIT_OK(tuff_generator_create(g->model, device, NULL, &generator));
+    int64_t vocab = g->model->config.vocab_size;
+    float *logits = tuff_alloc_array((size_t)vocab, sizeof *logits);
+    int32_t *ids = tuff_alloc_array(n_prompt + n, sizeof *ids);
+    memcpy(ids, prompt, n_prompt * sizeof *ids);
+    for (size_t i = 0; i < n; i++) {
+        KIT_OK(tuff_generator_logits(generator, ids, n_prompt + i, logits));
+        int32_t best = 0;
+        for (int32_t v = 1; v < vocab; v++)
+            if (logits[v] > logits[best]) best = v;
+        ids[n_prompt + i] = best;
+        assert_int_equal(best, want[i]);
+    }
+    tuff_free(prompt);
+    tuff_free(want);
+    tuff_free(logits);
+    tuff_free(ids);
+    tuff_generator_destroy(&generator);
+}
+
+static void run_model(void **state)
+{
+    golden g = load(*state, "truth.safetensors");
+    check_forward_and_gradients(&g, NULL);
+    check_adamw(&g, NULL, false);
+    check_adamw(&g, NULL, true);
+    check_greedy(&g);
+    unload(&g);
+}
+
+static void run_lora(void **state)
+{
+    golden g = load(*state, "lora/truth.safetensors");
+    char path[256];
+    snprintf(path, sizeof path, "golden/%s/lora", g.name);
+    tuff_lora *lora = NULL;
+    KIT_OK(tuff_lora_open(g.model, kit_asset(path), &lora));
+    check_forward_and_gradients(&g, lora);
+    tuff_lora_destroy(&lora);
+    snprintf(path, sizeof path, "golden/%s/lora/initial", g.name);
+    check_adamw(&g, kit_asset(path), false);
+    unload(&g);
+}
+
+int golden_main(const char *name)
+{
+    device_name = name;
+    if (tuff_device_open(&(tuff_device_params){.name = name}, &device) != TUFF_OK) {
+        printf("skipped: %s\n", tuff_error_message());
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(run_model, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_model, (void *)"llama"),
+        cmocka_unit_test_prestate(run_model, (void *)"llama-tied"),
+        cmocka_unit_test_prestate(run_model, (void *)"mistral"),
+        cmocka_unit_test_prestate(run_model, (void *)"qwen2"),
+        cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_lora, (void *)"llama"),
+    };
+    int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
+    tuff_device_destroy(&device);
+    return failed;
+}
