@@ -16,53 +16,15 @@ tuff_status tuff_vk_module_of(tuff_vk_device *device, tuff_shader shader, const 
     return TUFF_OK;
 }
 
-static uint32_t local_size(const tuff_spirv_info *info, const tuff_dispatch *dispatch, int axis)
+/* The limits by axis, which caps do not have. */
+static const char *check_axes(const tuff_vk_device *device, const tuff_spirv_info *info,
+                              const tuff_dispatch *dispatch)
 {
-    uint32_t id = info->local_size_spec[axis];
-    return id != TUFF_SPIRV_NO_SPEC && (int)id < dispatch->n_spec ? dispatch->spec[id]
-                                                                  : info->local_size[axis];
-}
-
-/* Every address of the arguments must be given, and nothing else be taken for one. */
-static const char *check_addresses(const tuff_spirv_info *info, const tuff_dispatch *dispatch)
-{
-    for (size_t i = 0; i < dispatch->n_relocs; i++) {
-        bool found = false;
-        for (size_t k = 0; k < info->n_members && !found; k++)
-            found = info->members[k].address && info->members[k].offset == dispatch->relocs[i].at;
-        if (!found) return "an address is written where the shader has none";
-    }
-    return NULL;
-}
-
-/* What C says of a dispatch against what the shader says of itself. NULL: they agree. */
-static const char *check_dispatch(const tuff_vk_device *device, const tuff_spirv_info *info,
-                                  const tuff_dispatch *dispatch)
-{
-    uint32_t needs, unknown;
-    if (!tuff_spirv_needs(info, &needs, &unknown))
-        return "the shader uses a capability that Tuff never enables";
-    if (needs & ~device->base.caps.features)
-        return "the shader uses a capability that the device lacks or that is masked";
-    if (!info->has_args && dispatch->args_size) return "the shader takes no arguments";
-    if (info->has_args && info->args_bytes != dispatch->args_size)
-        return "the arguments' size differs from the shader's";
-    if (info->has_args && info->far_args != (dispatch->args_size > PUSH_BYTES))
-        return "arguments past 128 bytes are declared with TUFF_ARGS_FAR, others with TUFF_ARGS";
-    if (dispatch->n_spec < TUFF_MAX_SPEC && info->spec_ids >> dispatch->n_spec)
-        return "the shader has more specialization constants than are given";
-    const VkPhysicalDeviceLimits *limits = &device->probe.properties.limits;
-    uint64_t invocations = 1;
-    for (int axis = 0; axis < 3; axis++) {
-        uint32_t size = local_size(info, dispatch, axis);
-        if (size == 0 || size > limits->maxComputeWorkGroupSize[axis])
+    for (int axis = 0; axis < 3; axis++)
+        if (tuff_spirv_local_size(info, dispatch, axis) >
+            device->probe.properties.limits.maxComputeWorkGroupSize[axis])
             return "the workgroup is too large along an axis";
-        invocations *= size;
-        if (dispatch->groups[axis] == 0 || dispatch->groups[axis] > limits->maxComputeWorkGroupCount[axis])
-            return "the grid is empty or too large";
-    }
-    if (invocations > limits->maxComputeWorkGroupInvocations) return "the workgroup has too many invocations";
-    return check_addresses(info, dispatch);
+    return NULL;
 }
 
 static tuff_status create_pipeline(tuff_vk_device *device, const tuff_vk_module *code,
@@ -110,7 +72,8 @@ static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *d
 {
     const tuff_vk_module *module;
     TUFF_TRY(tuff_vk_module_of(device, dispatch->shader, &module));
-    const char *fault = check_dispatch(device, &module->info, dispatch);
+    const char *fault = tuff_spirv_check(&module->info, dispatch, &device->base.caps);
+    if (!fault) fault = check_axes(device, &module->info, dispatch);
     if (fault)
         return tuff_fail(TUFF_INTERNAL, "shader %s (arguments %u bytes, C gives %u): %s",
                          tuff_spirv_pack[dispatch->shader].name, module->info.args_bytes, dispatch->args_size,

@@ -6,7 +6,6 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "ir/launch.h"
 
 enum {
     OP_EXECUTION_MODE = 16,
@@ -270,37 +269,4 @@ tuff_status tuff_spirv_reflect(const uint32_t *words, size_t n_words, tuff_spirv
 done:
     tuff_free(r.items);
     return status;
-}
-
-bool tuff_spirv_needs(const tuff_spirv_info *info, uint32_t *out_needs, uint32_t *out_unknown)
-{
-    static const struct {
-        uint32_t capability, needs;
-    } known[] = {
-        {1, 0},    /* Shader */
-        {61, 0},   /* GroupNonUniform: part of Vulkan 1.1 */
-        {5347, 0}, /* PhysicalStorageBufferAddresses */
-        {63, TUFF_CAP_SUBGROUP_ARITHMETIC},
-        {4433, TUFF_CAP_F16_STORAGE}, /* StorageBuffer16BitAccess */
-        {9, TUFF_CAP_F16_ARITHMETIC}, /* Float16 */
-        {39, TUFF_CAP_INT8},          /* Int8 */
-        {4448, TUFF_CAP_INT8},        /* StorageBuffer8BitAccess */
-        {6016, TUFF_CAP_INT8},        /* DotProductInputAll */
-        {6017, TUFF_CAP_INT8},        /* DotProductInput4x8Bit */
-        {6018, TUFF_CAP_INT8},        /* DotProductInput4x8BitPacked */
-        {6019, TUFF_CAP_INT8},        /* DotProduct */
-    };
-    *out_needs = *out_unknown = 0;
-    for (size_t i = 0; i < info->n_capabilities; i++) {
-        bool found = false;
-        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-            if (known[k].capability == info->capabilities[i]) {
-                *out_needs |= known[k].needs;
-                found = true;
-            }
-        if (found) continue;
-        *out_unknown = info->capabilities[i];
-        return false;
-    }
-    return true;
 }

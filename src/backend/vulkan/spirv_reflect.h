@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <tuff/status.h>
 
+#include "ir/launch.h"
+
 enum {
     TUFF_SPIRV_MAX_CAPABILITIES = 32,
     TUFF_SPIRV_MAX_MEMBERS = 256,
@@ -39,5 +41,12 @@ TUFF_MUST_USE tuff_status tuff_spirv_reflect(const uint32_t *words, size_t n_wor
  * at all
  * (*out_unknown). */
 bool tuff_spirv_needs(const tuff_spirv_info *info, uint32_t *out_needs, uint32_t *out_unknown);
+
+/* What C says of a dispatch against what its shader says of itself: NULL when they agree, else what is wrong,
+ * a constant text (spirv_check.c). */
+const char *tuff_spirv_check(const tuff_spirv_info *info, const tuff_dispatch *dispatch,
+                             const tuff_caps *caps);
+/* The workgroup's size along an axis under the dispatch's specialization constants. */
+uint32_t tuff_spirv_local_size(const tuff_spirv_info *info, const tuff_dispatch *dispatch, int axis);
 
 #endif

@@ -1,0 +1,420 @@
+/* Programs on the Vulkan backend: runs, rings, submits, host steps, failures. */
+#include "vulkan_kit.h"
+
+#ifdef TUFF_HAVE_VULKAN
+
+enum { N = 1000, BYTES = 4 * N };
+
+static float *read_all(tuff_backend_device *device, tuff_backend_buffer *x)
+{
+    float *values = test_malloc(x->bytes);
+    KIT_OK(vulkan->buffer_read(device, x, 0, values, x->bytes));
+    return values;
+}
+
+static void expect_values(const float *values, size_t from, size_t to, float want)
+{
+    for (size_t i = from; i < to; i++)
+        if (values[i] != want) fail_msg("element %zu is %g, not %g", i, (double)values[i], (double)want);
+}
+
+static const float *run(tuff_backend_device *device, tuff_backend_program *program)
+{
+    const void *results;
+    KIT_OK(vulkan->program_run(device, program));
+    KIT_OK(vulkan->program_wait(device, program, &results));
+    return results;
+}
+
+static void fills_and_reads_back(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_backend_buffer *x;
+    tuff_backend_program *program;
+    kit_plan p;
+    kit_plan_init(&p, device, BYTES);
+    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 400, 500, 2.5f, false); /* elements 100 to 599 */
+    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 256, 300, -7, false);
+    kit_plan_output(&p, TUFF_MEMORY_ARENA, 256, 1200);
+    KIT_OK(vulkan->buffer_create(device, BYTES, "x", &x));
+    KIT_OK(vulkan->program_create(device, &p.plan, &x, &program));
+    expect_values(run(device, program), 0, 300, -7);
+    float *values = read_all(device, x);
+    expect_values(values, 0, 100, 0);
+    expect_values(values, 100, 600, 2.5f);
+    expect_values(values, 600, N, 0);
+    test_free(values);
+    vulkan->program_destroy(device, &program);
+    assert_null(program);
+    vulkan->buffer_destroy(device, &x);
+    kit_plan_free(&p);
+    assert_int_equal(kit_vulkan_stats(device).bytes, 0);
+    kit_vulkan_close(&device);
+}
+
+/* An op of this test's own: out = 2 * in + input, on the host. */
+static void twice_plus(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    const float *x = in[0], *added = in[1];
+    float *y = out[0];
+    memset(scratch, 1, 1000);
+    for (int64_t i = 0; i < node->out[0]->shape.dim[0]; i++)
+        y[i] = 2 * x[i] + added[0];
+}
+static size_t twice_plus_scratch(const tuff_node *node)
+{
+    (void)node;
+    return 1000;
+}
+static const tuff_op_info twice_plus_op = {
+    .name = "twice_plus", .cpu = twice_plus, .cpu_scratch = twice_plus_scratch};
+
+/* Adds a host step to a plan with an input of one float. */
+static void add_host_step(kit_plan *p, tuff_location x, tuff_location y, uint64_t elements)
+{
+    tuff_plan_step *step = kit_plan_step(p, y.kind, y.offset, y.end - y.begin);
+    size_t i = p->plan.n_steps - 1;
+    static tuff_location in[KIT_STEPS][2];
+    in[i][0] = x;
+    in[i][1] = (tuff_location){TUFF_MEMORY_INPUT, 0, 0, 0, 4};
+    step->in = in[i];
+    step->op = &twice_plus_op;
+    p->nodes[i].n_in = 2;
+    p->tensor.shape = (tuff_shape){1, {(int64_t)elements, 1, 1, 1}};
+    step->barrier = true;
+}
+
+static void add_input(kit_plan *p)
+{
+    static tuff_plan_input input;
+    input = (tuff_plan_input){&p->tensor, 0, 4};
+    p->plan.inputs = &input;
+    p->plan.n_inputs = 1;
+    p->plan.input_bytes = 64;
+}
+
+/* A step without a kernel runs on the host between two submits; its operands may share memory. */
+static void runs_steps_on_the_host(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.profile = true});
+    tuff_backend_buffer *x;
+    tuff_backend_program *program;
+    kit_plan p;
+    kit_plan_init(&p, device, BYTES);
+    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
+    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 100, 3, false);
+    tuff_location arena = {TUFF_MEMORY_ARENA, 0, 0, 0, 400}, in_x = {TUFF_MEMORY_VARIABLE, 0, 40, 40, 440};
+    add_input(&p);
+    add_host_step(&p, arena, in_x, 100); /* x[10..110) = 2 * 3 + input */
+    add_host_step(&p, in_x, in_x, 100);  /* in place: again */
+    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 0, 5, 9, true);
+    kit_plan_output(&p, TUFF_MEMORY_VARIABLE, 0, BYTES);
+    KIT_OK(vulkan->buffer_create(device, BYTES, "x", &x));
+    KIT_OK(vulkan->program_create(device, &p.plan, &x, &program));
+    tuff_backend_stats before = kit_vulkan_stats(device);
+    for (int i = 0; i < 5; i++) {
+        void *slot;
+        KIT_OK(vulkan->program_slot(device, program, &slot));
+        *(float *)slot = (float)i;
+        const float *values = run(device, program);
+        expect_values(values, 0, 5, 9);
+        expect_values(values, 5, 10, 1);
+        expect_values(values, 10, 110, (float)(2 * (6 + i) + i));
+        expect_values(values, 110, N, 1);
+    }
+    tuff_backend_stats after = kit_vulkan_stats(device);
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.recorded, before.recorded);
+    assert_int_equal(after.submits - before.submits, 5 * 3);
+    const tuff_step_time *times = vulkan->program_times(program);
+    assert_non_null(times);
+    for (size_t i = 0; i < p.plan.n_steps; i++) {
+        assert_int_equal(times[i].runs, 5);
+        assert_true(times[i].last_begin_ns <= times[i].last_end_ns);
+        if (i) assert_true(times[i - 1].last_end_ns <= times[i].last_begin_ns);
+    }
+    vulkan->program_destroy(device, &program);
+    vulkan->buffer_destroy(device, &x);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+/* The ring: runs begun without waiting each see their own slot, and results come in order. */
+static void keeps_slots_apart(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    add_input(&p);
+    kit_plan_output(&p, TUFF_MEMORY_INPUT, 0, 4); /* what the device saw of the slot */
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    for (int round = 0; round < 3; round++) {
+        const void *results;
+        for (int i = 0; i < 2 + 3 * round; i++) {
+            void *slot, *again;
+            KIT_OK(vulkan->program_slot(device, program, &slot));
+            KIT_OK(vulkan->program_slot(device, program, &again));
+            assert_ptr_equal(slot, again);
+            *(float *)slot = (float)(10 * round + i);
+            KIT_OK(vulkan->program_run(device, program));
+        }
+        KIT_OK(vulkan->program_wait(device, program, &results));
+        assert_true(*(const float *)results == (float)(10 * round + 1 + 3 * round));
+    }
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+/* After a plan's first run nothing is allocated and nothing recorded. */
+static void allocates_nothing_later(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    for (int i = 0; i < 100; i++)
+        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, i % 3 == 0);
+    kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 4);
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    run(device, program);
+    tuff_backend_stats before = kit_vulkan_stats(device);
+    uint64_t host = tuff_get_host_stats().allocations;
+    for (int i = 0; i < 10; i++)
+        run(device, program);
+    tuff_backend_stats after = kit_vulkan_stats(device);
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.bytes, before.bytes);
+    assert_int_equal(after.recorded, before.recorded);
+    assert_int_equal(tuff_get_host_stats().allocations, host);
+    assert_int_equal(after.dispatches - before.dispatches, 10 * 100);
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+/* The same work in as many submits as the time per submit asks for, with the same results. */
+static uint64_t submits_of(uint64_t submit_ns, double flops)
+{
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.submit_ns = submit_ns});
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    for (int i = 0; i < 96; i++)
+        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = flops;
+    kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 96 * 512);
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    uint64_t before = kit_vulkan_stats(device).submits;
+    const float *values = run(device, program);
+    uint64_t submits = kit_vulkan_stats(device).submits - before;
+    for (size_t i = 0; i < 96; i++)
+        expect_values(values, i * 128, i * 128 + 128, (float)i);
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+    return submits;
+}
+
+static void sizes_submits_by_time(void **state)
+{
+    (void)state;
+    assert_int_equal(submits_of(0, 0), 1);
+    uint64_t few = submits_of(1000 * 1000 * 1000, 1e8), many = submits_of(100 * 1000 * 1000, 1e8);
+    assert_true(many > few);
+    assert_int_equal(submits_of(1, 1e8), 96);
+}
+
+/* A plan guessed too cheap is cut finer once its time is known; what it computes stays. */
+static void learns_from_timestamps(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.submit_ns = 1000 * 1000});
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    p.block = 64 << 20;
+    for (int i = 0; i < 120; i++)
+        kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 400000, 1, true);
+    kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 4);
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    tuff_vk_program *inside = tuff_vk_program_of(program);
+    assert_true(inside->n_segments > 2);
+    for (int i = 0; i < 3; i++)
+        run(device, program);
+    for (size_t i = 0; i < inside->n_segments; i++)
+        assert_true(inside->segments[i].measured_ns > 0);
+    for (size_t i = 0; i < inside->n_segments; i++)
+        inside->segments[i].measured_ns = 400 * 1000;
+    uint64_t before = kit_vulkan_stats(device).submits;
+    run(device, program);
+    assert_int_equal(kit_vulkan_stats(device).submits - before, (inside->n_segments + 1) / 2);
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+/* ---- failures ---- */
+
+static void says_what_is_wrong_with_a_dispatch(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    tuff_plan_step *step = kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    tuff_dispatch *d = step->launch->dispatches[0], good = *d;
+    d->args_size = 24;
+    KIT_FAILS(vulkan->program_create(device, &p.plan, &none, &program), TUFF_INTERNAL, "size differs");
+    *d = good;
+    d->groups[1] = 0;
+    KIT_FAILS(vulkan->program_create(device, &p.plan, &none, &program), TUFF_INTERNAL, "grid");
+    *d = good;
+    d->relocs[0].at = 8;
+    KIT_FAILS(vulkan->program_create(device, &p.plan, &none, &program), TUFF_INTERNAL,
+              "an address is written");
+    assert_null(program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+static void demands_its_variables(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_backend_program *program;
+    tuff_backend_buffer *x = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, BYTES);
+    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
+    KIT_FAILS(vulkan->program_create(device, &p.plan, &x, &program), TUFF_INVALID_ARGUMENT,
+              "\"x\" needs a buffer");
+    KIT_OK(vulkan->buffer_create(device, BYTES - 4, "x", &x));
+    KIT_FAILS(vulkan->program_create(device, &p.plan, &x, &program), TUFF_INVALID_ARGUMENT, "of 4000 bytes");
+    vulkan->buffer_destroy(device, &x);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+static VkResult VKAPI_PTR lost_wait(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout)
+{
+    (void)device, (void)info, (void)timeout;
+    return VK_ERROR_DEVICE_LOST;
+}
+
+static void a_lost_device_ends_runs(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_vk_device *vk = tuff_vk_device_of(device);
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    const void *results;
+    void *slot;
+    KIT_FAILS(vulkan->program_wait(device, program, &results), TUFF_INVALID_ARGUMENT, "never ran");
+    run(device, program);
+    vk->vk.vkDeviceWaitIdle(
+        vk->handle); /* the driver is not really lost, and must be done before it is told so */
+    PFN_vkWaitSemaphores real = vk->vk.vkWaitSemaphores;
+    vk->vk.vkWaitSemaphores = lost_wait;
+    KIT_FAILS(vulkan->program_wait(device, program, &results), TUFF_DEVICE_LOST, "while waiting for work");
+    vk->vk.vkWaitSemaphores = real;
+    KIT_FAILS(vulkan->program_run(device, program), TUFF_DEVICE_LOST, "reopen the device");
+    KIT_FAILS(vulkan->program_slot(device, program, &slot), TUFF_DEVICE_LOST, "reopen the device");
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
+static tuff_status create_and_run(void *user)
+{
+    tuff_backend_device *device = user;
+    tuff_backend_program *program = NULL;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    tuff_launch spare = {.arena = &p.arena};
+    tuff_fill_args args = {0, 64, 1};
+    tuff_reloc reloc = {0, TUFF_OPERAND_OUT, 0, 0};
+    tuff_dispatch d = {.shader = TUFF_SHADER_fill,
+                       .groups = {1, 1, 1},
+                       .spec = {32},
+                       .n_spec = 1,
+                       .args = (uint8_t *)&args,
+                       .args_size = sizeof args,
+                       .relocs = &reloc,
+                       .n_relocs = 1};
+    tuff_dispatch *list = &d;
+    spare.dispatches = &list;
+    spare.n = 1;
+    tuff_plan_step *step = kit_plan_step(&p, TUFF_MEMORY_ARENA, 0, 256);
+    step->launch = &spare;
+    add_input(&p);
+    add_host_step(&p, p.out[0], p.out[0], 64);
+    const void *results;
+    tuff_status status = TUFF_OK;
+    TUFF_GO(vulkan->program_create(device, &p.plan, &none, &program));
+    TUFF_GO(vulkan->program_run(device, program));
+    TUFF_GO(vulkan->program_wait(device, program, &results));
+done:
+    vulkan->program_destroy(device, &program);
+    return status;
+}
+
+static void survives_failed_allocations(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.profile = true, .permute = 1});
+    assert_true(kit_for_each_allocation_failure(create_and_run, device) > 5);
+    assert_int_equal(kit_vulkan_stats(device).bytes, 0);
+    kit_vulkan_close(&device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fills_and_reads_back),
+        cmocka_unit_test(runs_steps_on_the_host),
+        cmocka_unit_test(keeps_slots_apart),
+        cmocka_unit_test(allocates_nothing_later),
+        cmocka_unit_test(sizes_submits_by_time),
+        cmocka_unit_test(learns_from_timestamps),
+        cmocka_unit_test(says_what_is_wrong_with_a_dispatch),
+        cmocka_unit_test(demands_its_variables),
+        cmocka_unit_test(a_lost_device_ends_runs),
+        cmocka_unit_test(survives_failed_allocations),
+    };
+    if (kit_vulkan_index() < 0) return 77;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+    return 77;
+}
+
+#endif
