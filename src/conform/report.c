@@ -104,15 +104,20 @@ static void family_lines(const tuff_conform_report *r, tuff_buf *out)
     }
 }
 
+/* More than a screen or two says nothing more; the other formats have them all. */
+#define MOST_FAILURES 20
+
 static void failures(const tuff_conform_report *r, tuff_buf *out)
 {
+    size_t shown = 0;
     for (size_t i = 0; i < r->n_cases; i++) {
         const tuff_conform_case *c = &r->cases[i];
-        if (c->held) continue;
+        if (c->held || shown++ >= MOST_FAILURES) continue;
         tuff_buf_printf(out, "  FAILED %s: %s\n    %s: %s\n    ", c->family, c->name, c->verdict, c->message);
         tuff_report_command(r, c, out);
         tuff_buf_char(out, '\n');
     }
+    if (shown > MOST_FAILURES) tuff_buf_printf(out, "  and %zu more that failed\n", shown - MOST_FAILURES);
     if (r->n_unreached == 0) return;
     tuff_buf_text(out, "  kernel rows that no case reached:");
     for (size_t i = 0; i < r->n_rows; i++)

@@ -42,9 +42,18 @@ static bool is_text(const char *name, size_t size, const void *text)
     return strlen(text) == size && memcmp(text, name, size) == 0;
 }
 
+static bool is_family(const char *name, size_t size)
+{
+    for (int f = 0; tuff_case_families[f] != NULL; f++)
+        if (is_text(name, size, tuff_case_families[f]->name)) return true;
+    return false;
+}
+
+/* A name that is a family's means its table, not every graph with such a node. */
 static bool graph_has_op(const char *name, size_t size, const void *context)
 {
     const tuff_graph *g = context;
+    if (is_family(name, size)) return false;
     for (size_t i = 0; i < g->n_nodes; i++)
         if (is_text(name, size, tuff_op_name(g->nodes[i]->op))) return true;
     return false;
@@ -71,11 +80,9 @@ static bool has_gradients(const tuff_case *c)
 
 static bool is_known(const char *name, size_t size)
 {
-    for (int f = 0; tuff_case_families[f] != NULL; f++)
-        if (is_text(name, size, tuff_case_families[f]->name)) return true;
     for (int op = 0; op < TUFF_OP_COUNT; op++)
         if (is_text(name, size, tuff_op_name((tuff_op)op))) return true;
-    return false;
+    return is_family(name, size);
 }
 
 static bool is_unknown(const char *name, size_t size, const void *context)

@@ -5,7 +5,7 @@
 #include <tuff/conform.h>
 
 /* Cases may be added, not lost. */
-#define CASES_FLOOR 1
+#define CASES_FLOOR 300
 
 static void every_case_holds(void **state)
 {
@@ -16,7 +16,7 @@ static void every_case_holds(void **state)
     const tuff_conform_report *reports[1] = {report};
     char *text = NULL;
     KIT_OK(tuff_conform_text(reports, 1, TUFF_CONFORM_TEXT, &text));
-    print_message("%s", text);
+    fputs(text, stdout);
     tuff_conform_text_free(&text);
     assert_true(report->n_cases >= CASES_FLOOR);
     assert_true(tuff_conform_passed(report));
