@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/cache.h"
 
 enum { CACHE, X, START };
 
@@ -96,6 +98,27 @@ static tuff_cost cost(const tuff_node *node)
     return (tuff_cost){0, (double)tuff_tensor_bytes(node->in[X]) * 2};
 }
 
+static void launch_write(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const tuff_tensor *cache = node->in[CACHE], *x = node->in[X];
+    const int64_t *dim = x->shape.dim;
+    tuff_kv_write_args *args = tuff_launch_add(launch, TUFF_SHADER_kv_write, sizeof *args);
+    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, X, 0);
+    tuff_launch_address(launch, &args->cache, TUFF_OPERAND_OUT, 0, 0);
+    tuff_launch_address(launch, &args->start, TUFF_OPERAND_IN, START, 0);
+    args->time = (uint32_t)dim[1];
+    args->heads = (uint32_t)dim[2];
+    args->capacity = (uint32_t)cache->shape.dim[1];
+    args->half_words = cache->dtype == TUFF_F16;
+    for (int i = 0; i < 3; i++) {
+        args->x_stride[i] = (uint32_t)x->stride[i];
+        args->cache_stride[i] = (uint32_t)cache->stride[i];
+    }
+    tuff_launch_tiles(launch, caps, dim[0] * dim[1] * dim[2], dim[3] >> args->half_words, args->tile);
+}
+
+static const tuff_kernel_row kernel_rows[] = {{"kv_write", 0, tuff_match_32, launch_write}};
+
 const tuff_op_info tuff_op_kv_write = {
     .name = "kv_write",
     .min_in = 3,
@@ -106,6 +129,8 @@ const tuff_op_info tuff_op_kv_write = {
     .reference = reference,
     .cpu = cpu,
     .cost = cost,
+    .rows = kernel_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_kv_write(tuff_graph *g, tuff_tensor *cache, tuff_tensor *x, tuff_tensor *start)

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/cross_entropy.h"
 
 enum { LOGITS, LABELS, LSE, COUNT, D_LOSS };
-enum { IGNORED = -100 };
+enum { IGNORED = TUFF_LABEL_IGNORED };
 
 static tuff_status expect_operands(const tuff_node *node)
 {
@@ -133,6 +135,37 @@ static size_t cpu_scratch(const tuff_node *node)
     return (size_t)node->in[LOGITS]->shape.dim[0] * sizeof(float);
 }
 
+static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    int64_t N = node->in[LOGITS]->shape.dim[0], V = node->in[LOGITS]->shape.dim[1];
+    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(group, V);
+    uint64_t losses = tuff_launch_scratch(launch, (uint64_t)N * sizeof(float));
+    int64_t at_once = group / lanes;
+    tuff_cross_entropy_args *args = tuff_launch_add(launch, TUFF_SHADER_cross_entropy, sizeof *args);
+    tuff_launch_address(launch, &args->logits, TUFF_OPERAND_IN, LOGITS, 0);
+    tuff_launch_address(launch, &args->labels, TUFF_OPERAND_IN, LABELS, 0);
+    tuff_launch_address(launch, &args->lse, TUFF_OPERAND_OUT, 1, 0);
+    tuff_launch_address(launch, &args->losses, TUFF_OPERAND_SCRATCH, 0, losses);
+    args->rows = (uint32_t)N;
+    args->classes = (uint32_t)V;
+    args->lanes = lanes;
+    tuff_launch_spec(launch, group);
+    tuff_launch_groups_1d(launch, caps, (uint64_t)((N + at_once - 1) / at_once));
+
+    tuff_cross_entropy_join_args *join =
+        tuff_launch_add(launch, TUFF_SHADER_cross_entropy_join, sizeof *join);
+    tuff_launch_address(launch, &join->labels, TUFF_OPERAND_IN, LABELS, 0);
+    tuff_launch_address(launch, &join->losses, TUFF_OPERAND_SCRATCH, 0, losses);
+    tuff_launch_address(launch, &join->loss, TUFF_OPERAND_OUT, 0, 0);
+    tuff_launch_address(launch, &join->count, TUFF_OPERAND_OUT, 2, 0);
+    join->rows = (uint32_t)N;
+    tuff_launch_spec(launch, group);
+    tuff_launch_groups(launch, 1, 1, 1);
+    tuff_launch_after(launch);
+}
+
+static const tuff_kernel_row forward_rows[] = {{"cross_entropy", 0, tuff_match_32, launch_forward}};
+
 const tuff_op_info tuff_op_cross_entropy = {
     .name = "cross_entropy",
     .min_in = 2,
@@ -144,6 +177,8 @@ const tuff_op_info tuff_op_cross_entropy = {
     .cpu = cpu,
     .cpu_scratch = cpu_scratch,
     .cost = cost,
+    .rows = forward_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_cross_entropy(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels,
@@ -222,6 +257,23 @@ static void cpu_backward(const tuff_node *node, const void *const *in, void *con
     tuff_parallel(N, grain(w.V), backward_range, &w);
 }
 
+static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const int64_t *dim = node->in[LOGITS]->shape.dim;
+    tuff_cross_entropy_backward_args *args =
+        tuff_launch_add(launch, TUFF_SHADER_cross_entropy_backward, sizeof *args);
+    tuff_launch_address(launch, &args->logits, TUFF_OPERAND_IN, LOGITS, 0);
+    tuff_launch_address(launch, &args->labels, TUFF_OPERAND_IN, LABELS, 0);
+    tuff_launch_address(launch, &args->lse, TUFF_OPERAND_IN, LSE, 0);
+    tuff_launch_address(launch, &args->count, TUFF_OPERAND_IN, COUNT, 0);
+    tuff_launch_address(launch, &args->d_loss, TUFF_OPERAND_IN, D_LOSS, 0);
+    tuff_launch_address(launch, &args->d_logits, TUFF_OPERAND_OUT, 0, 0);
+    tuff_launch_tiles(launch, caps, dim[0], dim[1], args->tile);
+}
+
+static const tuff_kernel_row backward_rows[] = {
+    {"cross_entropy_backward", 0, tuff_match_32, launch_backward}};
+
 const tuff_op_info tuff_op_cross_entropy_backward = {
     .name = "cross_entropy_backward",
     .min_in = 5,
@@ -232,4 +284,6 @@ const tuff_op_info tuff_op_cross_entropy_backward = {
     .reference = reference_backward,
     .cpu = cpu_backward,
     .cost = cost,
+    .rows = backward_rows,
+    .n_rows = 1,
 };

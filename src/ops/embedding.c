@@ -2,7 +2,9 @@
 #include <math.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/embedding.h"
 
 enum { TABLE, IDS, INDEX };
 
@@ -105,6 +107,23 @@ static tuff_cost cost(const tuff_node *node)
         0, bytes + (double)(tuff_tensor_count(node->out[0]) * tuff_dtype_size(node->in[TABLE]->dtype))};
 }
 
+static void launch_lookup(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const tuff_tensor *table = node->in[TABLE];
+    tuff_embedding_args *args = tuff_launch_add(launch, TUFF_SHADER_embedding, sizeof *args);
+    args->stored = table->dtype == TUFF_F32   ? TUFF_TABLE_F32
+                   : table->dtype == TUFF_F16 ? TUFF_TABLE_F16
+                                              : TUFF_TABLE_BF16;
+    args->first = table->dtype == TUFF_F32 ? 0 : (uint32_t)(table->offset & 1);
+    tuff_launch_address(launch, &args->table, TUFF_OPERAND_IN, TABLE, (uint64_t)0 - 2 * args->first);
+    tuff_launch_address(launch, &args->ids, TUFF_OPERAND_IN, IDS, 0);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->vocabulary = (uint32_t)table->shape.dim[0];
+    tuff_launch_tiles(launch, caps, tuff_tensor_count(node->in[IDS]), table->shape.dim[1], args->tile);
+}
+
+static const tuff_kernel_row lookup_rows[] = {{"embedding", 0, tuff_match_32, launch_lookup}};
+
 const tuff_op_info tuff_op_embedding = {
     .name = "embedding",
     .min_in = 2,
@@ -115,6 +134,8 @@ const tuff_op_info tuff_op_embedding = {
     .reference = reference,
     .cpu = cpu,
     .cost = cost,
+    .rows = lookup_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_embedding(tuff_graph *g, tuff_tensor *table, tuff_tensor *ids, tuff_tensor *index)
@@ -197,6 +218,20 @@ static tuff_cost cost_backward(const tuff_node *node)
     return (tuff_cost){n, 12 * n};
 }
 
+static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const int64_t *dim = node->in[ACCUMULATOR]->shape.dim;
+    tuff_embedding_backward_args *args =
+        tuff_launch_add(launch, TUFF_SHADER_embedding_backward, sizeof *args);
+    tuff_launch_address(launch, &args->accumulator, TUFF_OPERAND_OUT, 0, 0);
+    tuff_launch_address(launch, &args->dy, TUFF_OPERAND_IN, D_Y, 0);
+    tuff_launch_address(launch, &args->index, TUFF_OPERAND_IN, INDEX, 0);
+    args->vocabulary = (uint32_t)dim[0];
+    tuff_launch_tiles(launch, caps, tuff_tensor_count(node->in[D_Y]) / dim[1], dim[1], args->tile);
+}
+
+static const tuff_kernel_row backward_rows[] = {{"embedding_backward", 0, tuff_match_32, launch_backward}};
+
 const tuff_op_info tuff_op_embedding_backward = {
     .name = "embedding_backward",
     .min_in = 3,
@@ -207,4 +242,6 @@ const tuff_op_info tuff_op_embedding_backward = {
     .reference = reference_backward,
     .cpu = cpu_backward,
     .cost = cost_backward,
+    .rows = backward_rows,
+    .n_rows = 1,
 };

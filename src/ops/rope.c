@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/rope.h"
 
 enum { X, COS, SIN, POSITIONS };
 
@@ -126,6 +128,29 @@ static tuff_cost cost(const tuff_node *node)
     return c;
 }
 
+static void launch_rope(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const tuff_tensor *x = node->in[X];
+    const int64_t *dim = x->shape.dim;
+    tuff_rope_args *args = tuff_launch_add(launch, TUFF_SHADER_rope, sizeof *args);
+    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, X, 0);
+    tuff_launch_address(launch, &args->cosine, TUFF_OPERAND_IN, COS, 0);
+    tuff_launch_address(launch, &args->sine, TUFF_OPERAND_IN, SIN, 0);
+    tuff_launch_address(launch, &args->positions, TUFF_OPERAND_IN, POSITIONS, 0);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->time = (uint32_t)dim[1];
+    args->heads = (uint32_t)dim[2];
+    args->dim = (uint32_t)dim[3];
+    args->limit = (uint32_t)node->in[COS]->shape.dim[0];
+    args->pairs = (uint32_t)node->in[COS]->shape.dim[1];
+    for (int i = 0; i < 3; i++)
+        args->stride[i] = (uint32_t)x->stride[i];
+    args->sign = node->attrs.rope.inverse ? -1 : 1;
+    tuff_launch_tiles(launch, caps, dim[0] * dim[1] * dim[2], dim[3] - args->pairs, args->tile);
+}
+
+static const tuff_kernel_row kernel_rows[] = {{"rope", 0, tuff_match_32, launch_rope}};
+
 const tuff_op_info tuff_op_rope = {
     .name = "rope",
     .min_in = 4,
@@ -137,6 +162,8 @@ const tuff_op_info tuff_op_rope = {
     .reference = reference,
     .cpu = cpu,
     .cost = cost,
+    .rows = kernel_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_rope(tuff_graph *g, tuff_tensor *x, tuff_tensor *cosine, tuff_tensor *sine,

@@ -2,7 +2,9 @@
 #include <math.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/softmax.h"
 
 static int64_t row_length(const tuff_tensor *x)
 {
@@ -32,6 +34,16 @@ static tuff_cost cost(const tuff_node *node)
     tuff_cost c = tuff_cost_elementwise(node);
     c.flops *= 4;
     return c;
+}
+
+/* Workgroup and grid with `lanes` invocations per row; returns lanes. */
+static uint32_t rows_groups(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(group, row_length(node->in[0]));
+    int64_t at_once = group / lanes;
+    tuff_launch_spec(launch, group);
+    tuff_launch_groups_1d(launch, caps, (uint64_t)((row_count(node->in[0]) + at_once - 1) / at_once));
+    return lanes;
 }
 
 /* ---- softmax ---- */
@@ -105,6 +117,18 @@ static void cpu_softmax(const tuff_node *node, const void *const *in, void *cons
     tuff_parallel(row_count(node->in[0]), grain(w.n), softmax_range, &w);
 }
 
+static void launch_softmax(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_softmax_args *args = tuff_launch_add(launch, TUFF_SHADER_softmax, sizeof *args);
+    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
+    args->rows = (uint32_t)row_count(node->in[0]);
+    args->width = (uint32_t)row_length(node->in[0]);
+    args->lanes = rows_groups(node, caps, launch);
+}
+
+static const tuff_kernel_row softmax_rows[] = {{"softmax", 0, tuff_match_32, launch_softmax}};
+
 const tuff_op_info tuff_op_softmax = {
     .name = "softmax",
     .min_in = 1,
@@ -116,6 +140,8 @@ const tuff_op_info tuff_op_softmax = {
     .reference = reference_softmax,
     .cpu = cpu_softmax,
     .cost = cost,
+    .rows = softmax_rows,
+    .n_rows = 1,
 };
 
 tuff_tensor *tuff_softmax(tuff_graph *g, tuff_tensor *x)
@@ -175,6 +201,19 @@ static void cpu_softmax_backward(const tuff_node *node, const void *const *in, v
     tuff_parallel(row_count(node->in[0]), grain(w.n), backward_range, &w);
 }
 
+static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_softmax_backward_args *args = tuff_launch_add(launch, TUFF_SHADER_softmax_backward, sizeof *args);
+    tuff_launch_address(launch, &args->y, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->dy, TUFF_OPERAND_IN, 1, 0);
+    tuff_launch_address(launch, &args->dx, TUFF_OPERAND_OUT, 0, 0);
+    args->rows = (uint32_t)row_count(node->in[0]);
+    args->width = (uint32_t)row_length(node->in[0]);
+    args->lanes = rows_groups(node, caps, launch);
+}
+
+static const tuff_kernel_row backward_rows[] = {{"softmax_backward", 0, tuff_match_32, launch_backward}};
+
 const tuff_op_info tuff_op_softmax_backward = {
     .name = "softmax_backward",
     .min_in = 2,
@@ -185,4 +224,6 @@ const tuff_op_info tuff_op_softmax_backward = {
     .reference = reference_softmax_backward,
     .cpu = cpu_softmax_backward,
     .cost = cost,
+    .rows = backward_rows,
+    .n_rows = 1,
 };
