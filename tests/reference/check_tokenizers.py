@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+"""Holds Tuff's tokenizers against the Hugging Face tokenizers library.
+
+    python check_tokenizers.py goldens [--check]
+        Small tokenizers with one component each of tokenizer.json, and what tokenizers makes of a few texts with them,
+        into assets/tokenizers/golden.json, which the unit tests read. --check makes them anew and compares.
+    python check_tokenizers.py compare --library libtuff.so [--text FILE]... PATH...
+        Each PATH is a directory with a tokenizer, a tokenizer.json or a .gguf. Tuff loads it and writes it as a Hugging
+        Face directory; tokenizers and transformers must give Tuff's ids with that directory, tokenizers also with the
+        original. With a .gguf, FILE.gguf.inp and FILE.gguf.out beside it (texts between __ggml_vocab_test__ lines, a line of
+        ids for each) must be met exactly.
+
+Exit status 1 when anything differs."""
+
+import argparse
+import ctypes
+import json
+import pathlib
+import random
+import sys
+import tempfile
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from tiny_tokenizers import SENTENCES, TEXTS
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "assets" / "tokenizers" / "golden.json"
+
+# ---- goldens ----
+
+GOLDEN_TEXTS = TEXTS[:5] + TEXTS[8:] + [
+    "",
+    "a",
+    " the  bridge ",
+    "the the  the\n\n the\r\n\tthe",
+    "<s>the<s> river</s> </s>",
+    "the <mask> river<mask>the, <mask>.",
+    "word Word WORD wordy a word",
+    "ab abc ABCd <x> <x>y <x>yz",
+    "caf\u0065\u0301 \ufb01sh \u2460 \u0130I \u1e9e",
+    "12 345 \u00bd\u0663 6a7",
+    "(the) [river]; \u201cbridge\u201d $5+6=11!",
+    "\u65e5\u672c \U0001f30b\U0001f468\u200d\U0001f469 \u2581x \u2581\u2581",
+    "tthheerree hereherethe",
+    "It's they'LL we\u2019re I'd'S",
+]
+
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+def _train(size, pre=None, alphabet=(), special=(), byte_fallback=False):
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>" if special else None, byte_fallback=byte_fallback))
+    if pre:
+        tokenizer.pre_tokenizer = pre
+    text = [s.replace(" ", "\u2581") for s in SENTENCES] if pre is None else SENTENCES
+    text = text + [s.lower() for s in text]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(special), initial_alphabet=list(alphabet), show_progress=False
+    )
+    tokenizer.train_from_iterator(text, trainer)
+    return json.loads(tokenizer.to_str())["model"]
+
+
+def golden_models():
+    """Vocabularies shared by the variants. `free` has merges across words and both kinds of space."""
+    byte_level = _train(330, pre_tokenizers.ByteLevel(add_prefix_space=False), sorted(pre_tokenizers.ByteLevel.alphabet()))
+    free = _train(220, None, [" ", "\n"], ["<unk>", "<s>", "</s>"])
+    fallback = _train(420, None, ["\n"], ["<unk>", "<s>", "</s>"] + ["<0x%02X>" % b for b in range(256)], True)
+    return {"byte_level": byte_level, "free": free, "fallback": fallback}
+
+
+def _variant(model, decoder=None, normalizer=None, pre=None, post=None, added=(), options=None, special=("<s>", "</s>")):
+    tokenizer = Tokenizer.from_str(json.dumps({"version": "1.0", "added_tokens": [], "model": {**model, **(options or {})}}))
+    if special and special[0] in model["vocab"]:
+        tokenizer.add_special_tokens([AddedToken(s, normalized=False) for s in special])
+    if added:
+        tokenizer.add_tokens(list(added))
+    for name, value in (("normalizer", normalizer), ("pre_tokenizer", pre), ("post_processor", post), ("decoder", decoder)):
+        if value is not None:
+            setattr(tokenizer, name, value)
+    return tokenizer
+
+
+def golden_variants(base):
+    byte_level, free, fallback = base["byte_level"], base["free"], base["fallback"]
+    split = pre_tokenizers.Split
+    llama = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    llama_decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    out = {}
+    for prefix in (False, True):
+        out[f"byte level, prefix {prefix}"] = "byte_level", _variant(
+            byte_level, decoders.ByteLevel(), pre=pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+        )
+    out["byte level, own pattern"] = "byte_level", _variant(
+        byte_level,
+        decoders.ByteLevel(),
+        normalizers.NFC(),
+        pre_tokenizers.Sequence(
+            [
+                split(Regex(r"\p{N}{1,2}"), "isolated"),
+                split(Regex(GPT2_PATTERN), "removed", invert=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        ),
+    )
+    out["byte level, whole words"] = "byte_level", _variant(
+        {**byte_level, "merges": byte_level["merges"][:20], "ignore_merges": True},
+        decoders.ByteLevel(),
+        pre=pre_tokenizers.ByteLevel(add_prefix_space=False),
+    )
+    out["byte level, digits after"] = "byte_level", _variant(
+        byte_level,
+        decoders.ByteLevel(),
+        pre=pre_tokenizers.Sequence(
+            [pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.Digits(True)]
+        ),
+    )
+    for behavior in ("isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous"):
+        for invert in (False, True):
+            out[f"split, {behavior}, invert {invert}"] = "free", _variant(
+                free, decoders.Fuse(), pre=split(Regex(r"[aeiou]|\s"), behavior, invert=invert)
+            )
+    out["split by a string"] = "free", _variant(free, decoders.Fuse(), pre=split("he", "isolated"))
+    for scheme in ("always", "first", "never"):
+        for cut in (True, False):
+            out[f"metaspace, {scheme}, split {cut}"] = "free", _variant(
+                free,
+                decoders.Metaspace(prepend_scheme=scheme, split=cut),
+                pre=pre_tokenizers.Metaspace(prepend_scheme=scheme, split=cut),
+            )
+    for name, pre in (
+        ("digits", pre_tokenizers.Digits(False)),
+        ("single digits", pre_tokenizers.Digits(True)),
+        ("punctuation", pre_tokenizers.Punctuation()),
+        ("white space", pre_tokenizers.Whitespace()),
+        ("split at white space", pre_tokenizers.WhitespaceSplit()),
+    ):
+        out[name] = "free", _variant(free, None, pre=pre)
+    for name, normalizer in (
+        ("NFC", normalizers.NFC()),
+        ("NFD", normalizers.NFD()),
+        ("NFKC", normalizers.NFKC()),
+        ("NFKD", normalizers.NFKD()),
+        ("lower case", normalizers.Lowercase()),
+        ("strip", normalizers.Strip()),
+        ("strip left", normalizers.Strip(right=False)),
+        ("replace", normalizers.Sequence([normalizers.Replace("the", "a"), normalizers.Replace(Regex(r"\s+"), " ")])),
+    ):
+        out[name] = "fallback", _variant(fallback, decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()]), normalizer)
+    out["llama"] = "fallback", _variant(
+        fallback,
+        llama_decoder,
+        llama,
+        post=processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]),
+    )
+    out["llama, unknown fused"] = "free", _variant({**free, "fuse_unk": True}, llama_decoder, llama)
+    out["llama, unknown apart"] = "free", _variant(free, llama_decoder, llama)
+    added = [
+        AddedToken("<mask>", lstrip=True, normalized=False),
+        AddedToken("word", single_word=True, normalized=False),
+        AddedToken("<x>", normalized=False),
+        AddedToken("<x>y", rstrip=True, normalized=False),
+        AddedToken("abc", normalized=True),
+    ]
+    out["added tokens"] = "fallback", _variant(
+        fallback, decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()]), normalizers.Lowercase(), added=added
+    )
+    out["bert's ends"] = "free", _variant(free, decoders.Fuse(), post=processors.BertProcessing(("</s>", 2), ("<s>", 1)))
+    return out
+
+
+def make_goldens():
+    base = golden_models()
+    variants = []
+    for name, (model, tokenizer) in golden_variants(base).items():
+        whole = json.loads(tokenizer.to_str())
+        changed = {k: v for k, v in whole["model"].items() if base[model].get(k) != v}
+        whole["model"] = changed
+        encoded = [tokenizer.encode(text) for text in GOLDEN_TEXTS]
+        decoded = [tokenizer.decode(e.ids, skip_special_tokens=True) for e in encoded]
+        variants.append(
+            {
+                "name": name,
+                "base": model,
+                "tokenizer": whole,
+                "ids": [tokenizer.encode(text, add_special_tokens=False).ids for text in GOLDEN_TEXTS],
+                "special_ids": [e.ids for e in encoded],
+                # Tuff gives the bytes themselves where tokenizers writes U+FFFD.
+                "decoded": [None if "\ufffd" in text else text for text in decoded],
+            }
+        )
+    return {"texts": GOLDEN_TEXTS, "models": base, "variants": variants}
+
+
+def goldens(options):
+    made = make_goldens()
+    if options.check:
+        same = json.loads(GOLDEN.read_text()) == made
+        print("the same" if same else f"{GOLDEN} differs from what tokenizers makes now")
+        return same
+    GOLDEN.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(v, ensure_ascii=True) for v in made["variants"])
+    bases = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in made["models"].items())
+    text = f'{{"texts": {json.dumps(made["texts"])},\n"models": {{\n{bases}}},\n"variants": [\n{lines}]}}\n'
+    assert json.loads(text) == made
+    GOLDEN.write_text(text)
+    print(f"{GOLDEN}: {len(text)} bytes, {len(made['variants'])} tokenizers")
+    return True
+
+
+# ---- Tuff, through its C API ----
+
+
+class Piece(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+
+
+class VocabDesc(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_char_p),
+        ("pre", ctypes.c_char_p),
+        ("size", ctypes.c_uint32),
+        ("tokens", ctypes.POINTER(Piece)),
+        ("scores", ctypes.POINTER(ctypes.c_float)),
+        ("types", ctypes.POINTER(ctypes.c_int32)),
+        ("merge_count", ctypes.c_uint32),
+        ("merges", ctypes.POINTER(Piece)),
+        ("bos", ctypes.c_int32),
+        ("eos", ctypes.c_int32),
+        ("eot", ctypes.c_int32),
+        ("unk", ctypes.c_int32),
+        ("pad", ctypes.c_int32),
+        ("add_bos", ctypes.c_bool),
+        ("add_eos", ctypes.c_bool),
+        ("add_space_prefix", ctypes.c_bool),
+        ("chat_template", Piece),
+    ]
+
+
+ADD_SPECIAL, PLAIN_SPECIAL = 1, 2
+
+
+class TuffTokenizer:
+    def __init__(self, library, path):
+        self.library = library
+        self.handle = ctypes.c_void_p()
+        library.tuff_error_message.restype = ctypes.c_char_p
+        if path.suffix == ".gguf":
+            desc, self.kept = read_gguf(path)
+            self._check(library.tuff_tokenizer_from_desc(ctypes.byref(desc), str(path).encode(), ctypes.byref(self.handle)))
+        else:
+            self._check(library.tuff_tokenizer_load(str(path).encode(), ctypes.byref(self.handle)))
+
+    def _check(self, status):
+        if status:
+            raise SystemExit(self.library.tuff_error_message().decode())
+
+    def encode(self, text, flags=0):
+        data = text.encode()
+        ids, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_size_t()
+        self._check(
+            self.library.tuff_tokenizer_encode(
+                self.handle, data, ctypes.c_size_t(len(data)), flags, ctypes.byref(ids), ctypes.byref(count)
+            )
+        )
+        out = ids[: count.value]
+        self.library.tuff_tokenizer_free_ids(ctypes.byref(ids))
+        return out
+
+    def decode(self, ids):
+        array = (ctypes.c_int32 * len(ids))(*ids)
+        text, size = ctypes.c_void_p(), ctypes.c_size_t()
+        self._check(
+            self.library.tuff_tokenizer_decode(
+                self.handle, array, ctypes.c_size_t(len(ids)), False, ctypes.byref(text), ctypes.byref(size)
+            )
+        )
+        out = ctypes.string_at(text, size.value)
+        self.library.tuff_tokenizer_free_text(ctypes.byref(text))
+        return out
+
+    def save(self, directory):
+        self._check(self.library.tuff_tokenizer_save(self.handle, str(directory).encode()))
+
+
+def read_gguf(path):
+    from gguf import GGUFReader
+
+    fields = GGUFReader(str(path)).fields
+    get = lambda key, default=None: fields["tokenizer.ggml." + key].contents() if "tokenizer.ggml." + key in fields else default
+    pieces = lambda texts: (Piece * max(len(texts), 1))(*[Piece(t, len(t)) for t in texts])
+    tokens = [t.encode() for t in get("tokens")]
+    merges = [m.encode() for m in get("merges", [])]
+    llama = get("model") == "llama"
+    desc = VocabDesc(kind=get("model").encode(), pre=get("pre", "default").encode(), size=len(tokens), merge_count=len(merges))
+    desc.tokens, desc.merges = pieces(tokens), pieces(merges)
+    if get("scores"):
+        desc.scores = (ctypes.c_float * len(tokens))(*get("scores"))
+    if get("token_type"):
+        desc.types = (ctypes.c_int32 * len(tokens))(*get("token_type"))
+    for name, key in (("bos", "bos"), ("eos", "eos"), ("eot", "eot"), ("unk", "unknown"), ("pad", "padding")):
+        setattr(desc, name, get(key + "_token_id", -1))
+    desc.add_bos, desc.add_eos = get("add_bos_token", llama), get("add_eos_token", False)
+    desc.add_space_prefix = get("add_space_prefix", llama)
+    return desc, (tokens, merges)
+
+
+# ---- comparing ----
+
+
+def random_texts(count):
+    source = random.Random(1)
+    ranges = [range(32, 127)] * 6 + [
+        range(0, 32), range(0xA0, 0x250), range(0x300, 0x370), range(0x370, 0x530), range(0x900, 0xA00), range(0x1100, 0x1200),
+        range(0x2000, 0x2070), range(0x4E00, 0x4F00), range(0xAC00, 0xAD00), range(0x1F300, 0x1F650),
+    ]  # fmt: skip
+    bits = ["<s>", "</s>", "<unk>", "<|endoftext|>", "<0x0A>", "\u2581", "  ", "    ", "\n\n", "'s", "'LL", "123456", "e\u0301"]
+    out = []
+    for _ in range(count):
+        text = ""
+        while len(text) < source.choice([3, 10, 40, 200]):
+            kind = source.random()
+            if kind < 0.3:
+                text += source.choice(bits) if kind < 0.15 else " "
+            else:
+                letters = source.choice(ranges)
+                text += "".join(chr(source.choice(letters)) for _ in range(source.randint(1, 6)))
+        out.append(text)
+    return out + [piece * n for piece in ("a", "ab", "=", "\u2581", " ", "\n", "\u00e9") for n in range(1, 60)]
+
+
+def differing(name, texts, tuff, other):
+    bad = [text for text in texts if tuff(text) != other(text)]
+    for text in bad[:3]:
+        print(f"  {text[:60]!r}: Tuff {tuff(text)[:12]}, {name} {other(text)[:12]}")
+    print(f"  {name}: {len(texts) - len(bad)} of {len(texts)} texts the same")
+    return len(bad)
+
+
+def check_vectors(path, tuff):
+    texts_path, ids_path = pathlib.Path(f"{path}.inp"), pathlib.Path(f"{path}.out")
+    if not texts_path.exists():
+        return 0
+    texts = texts_path.read_bytes().decode().split("\n__ggml_vocab_test__\n")
+    ids = [[int(i) for i in line.split()] for line in ids_path.read_text().split("\n")]
+    expected = dict(zip(texts, ids))
+    return differing(f"vectors of {texts_path.name}", texts, tuff.encode, expected.get)
+
+
+def compare(options):
+    from transformers import AutoTokenizer
+
+    library = ctypes.CDLL(options.library)
+    texts = [pathlib.Path(file).read_bytes().decode() for file in options.text] + random_texts(options.random)
+    bad = 0
+    for path in map(pathlib.Path, options.paths):
+        print(path)
+        tuff = TuffTokenizer(library, path)
+        bad += check_vectors(path, tuff)
+        original = path if path.suffix == ".json" else path / "tokenizer.json"
+        plain = lambda t: (lambda text: t.encode(text, add_special_tokens=False).ids)
+        if original.is_file():
+            bad += differing("tokenizers", texts, tuff.encode, plain(Tokenizer.from_file(str(original))))
+        bad += sum(tuff.decode(tuff.encode(text)).decode() != text for text in texts[: len(options.text)])
+        with tempfile.TemporaryDirectory() as directory:
+            tuff.save(directory)
+            again = TuffTokenizer(library, pathlib.Path(directory))
+            bad += differing("what Tuff wrote, in Tuff", texts, tuff.encode, again.encode)
+            written = Tokenizer.from_file(directory + "/tokenizer.json")
+            bad += differing("what Tuff wrote, in tokenizers", texts, tuff.encode, plain(written))
+            special = AutoTokenizer.from_pretrained(directory).encode
+            with_ends = lambda text: tuff.encode(text, ADD_SPECIAL)
+            bad += differing("what Tuff wrote, in transformers", texts, with_ends, special)
+    return bad == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("goldens")
+    make.add_argument("--check", action="store_true")
+    check = commands.add_parser("compare")
+    check.add_argument("--library", required=True)
+    check.add_argument("--text", action="append", default=[])
+    check.add_argument("--random", type=int, default=1000, help="number of random texts")
+    check.add_argument("paths", nargs="+")
+    options = parser.parse_args()
+    sys.exit(0 if {"goldens": goldens, "compare": compare}[options.command](options) else 1)
+
+
+if __name__ == "__main__":
+    main()
