@@ -34,6 +34,21 @@ static void transposed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_result(run, tuff_transpose(g, y), FEW_ROUNDINGS, 1);
 }
 
+/* p: op: values so large that their squares overflow, and their gradients. */
+static void extreme(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const double data[8] = {1e19, -1e19, 1e25, -1e25, 3e38, -3e38, 1e-38, -1e-30};
+    tuff_tensor *x = tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){8}, data), *gradient = NULL;
+    tuff_tensor *y = p[0] == SWIGLU ? tuff_swiglu(g, x, tuff_fill(g, 1, 1, (int64_t[]){8}))
+                     : p[0] == SILU ? tuff_silu(g, x)
+                                    : tuff_gelu(g, x, p[0] == GELU_TANH);
+    tuff_case_aside(run, y, FEW_ROUNDINGS, 1);
+    tuff_tensor *total = tuff_sum(g, y, 1, false);
+    if (total == NULL) return;
+    tuff_graph_grad(g, total, &x, 1, &gradient);
+    tuff_case_aside(run, gradient, FEW_ROUNDINGS, 1);
+}
+
 static const tuff_case cases[] = {
     {"gelu erf 1", activated, {GELU_ERF, 1, 1}},
     {"gelu erf 1031", activated, {GELU_ERF, 1031, 2}},
@@ -51,6 +66,10 @@ static const tuff_case cases[] = {
     {"swiglu 1031", activated, {SWIGLU, 1031, 2}},
     {"swiglu 4096 saturated", activated, {SWIGLU, 4096, 60}},
     {"swiglu 999, special", activated, {SWIGLU, 999, 1, TUFF_DATA_SPECIAL}},
+    {"gelu erf of extremes", extreme, {GELU_ERF}},
+    {"gelu tanh of extremes", extreme, {GELU_TANH}},
+    {"silu of extremes", extreme, {SILU}},
+    {"swiglu of extremes", extreme, {SWIGLU}},
     {"gelu tanh of a transposed 7x33", transposed, {GELU_TANH, 7, 33}},
     {"swiglu of a transposed 5x9", transposed, {SWIGLU, 5, 9}},
 };

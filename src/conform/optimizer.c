@@ -28,20 +28,21 @@ static void normed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_aside(run, tuff_grad_norm(g, grads, n), 16, 1);
 }
 
-static const double betas[2][2] = {{0.9, 0.999}, {0, 0.95}};
+/* beta1, beta2, eps */
+static const double rules[3][3] = {{0.9, 0.999, 1e-8}, {0, 0.95, 1e-8}, {0.8, 0.99, 1e-2}};
 
 static tuff_adamw_params params_of(const int64_t *p)
 {
-    return (tuff_adamw_params){.beta1 = betas[p[0]][0],
-                               .beta2 = betas[p[0]][1],
-                               .eps = 1e-8,
+    return (tuff_adamw_params){.beta1 = rules[p[0]][0],
+                               .beta2 = rules[p[0]][1],
+                               .eps = rules[p[0]][2],
                                .weight_decay = 0.1,
-                               .max_grad_norm = (double)p[1] / 10};
+                               .max_grad_norm = (double)p[1] / 1e7};
 }
 
 static tuff_tensor *state_after(tuff_case_run *run, tuff_graph *g, const int64_t *p, double steps)
 {
-    double beta1 = betas[p[0]][0], beta2 = betas[p[0]][1];
+    double beta1 = rules[p[0]][0], beta2 = rules[p[0]][1];
     const double state[4] = {steps, 3, 1 - pow(beta1, steps), 1 - pow(beta2, steps)};
     return tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){4}, state);
 }
@@ -51,7 +52,7 @@ static tuff_tensor *scalar(tuff_case_run *run, tuff_graph *g, double value)
     return tuff_case_leaf(run, g, TUFF_F32, 0, NULL, TUFF_DATA_CONSTANT, value, 0);
 }
 
-/* p: betas, max norm * 10, steps done, 1 for a norm that is not finite: two steps of the counter */
+/* p: rule, largest norm * 10^7, steps done, 1 for a norm that is not finite: two steps of the counter */
 static void counted(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     tuff_adamw_params params = params_of(p);
@@ -62,22 +63,23 @@ static void counted(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_aside(run, state, 16, 1);
 }
 
-/* p: betas, max norm * 10, steps done, 1 for a gradient that is not finite, sizes of up to 6 slots: one whole
- * step */
+/* p: rule, largest norm * 10^7, steps done, 1 for a gradient that is not finite, sizes of up to 6 slots, size
+ * of the gradients * 10^7 (0: 0.02): one whole step */
 static void stepped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     tuff_adamw_params params = params_of(p);
     tuff_adamw_slot slots[6];
     tuff_tensor *grads[6];
+    double scale = p[10] ? (double)p[10] / 1e7 : 0.02;
     size_t n = 0;
     for (; n < 6 && p[4 + n] > 0; n++) {
         int64_t size = p[4 + n];
         grads[n] = tuff_case_leaf(run, g, TUFF_F32, 1, &size,
-                                  n == 0 && p[3] ? TUFF_DATA_SPECIAL : TUFF_DATA_NORMAL, 0.02, 0);
+                                  n == 0 && p[3] ? TUFF_DATA_SPECIAL : TUFF_DATA_NORMAL, scale, 0);
         slots[n] =
             (tuff_adamw_slot){.param = vector(run, g, size, 0.1, 0),
                               .grad = grads[n],
-                              .m = vector(run, g, size, 0.01, 0),
+                              .m = vector(run, g, size, scale / 2, 0),
                               .v = tuff_case_leaf(run, g, TUFF_F32, 1, &size, TUFF_DATA_UNIFORM, 1e-6, 1e-3),
                               .decay = n % 2 == 0};
     }
@@ -106,10 +108,12 @@ static const tuff_case cases[] = {
     {"steps with beta1 0", counted, {1, 0, 6}},
     {"a skipped step", counted, {0, 0, 5, 1}},
     {"adamw of 1", stepped, {0, 0, 0, 0, 1}},
-    {"adamw of 300, 1, 7, clipped", stepped, {0, 1, 4, 0, 300, 1, 7}},
-    {"adamw of 16385, 33, not clipped", stepped, {0, 1000, 100, 0, 16385, 33}},
-    {"adamw with beta1 0", stepped, {1, 10, 1, 0, 65}},
-    {"adamw of 500, 100, not finite", stepped, {0, 10, 7, 1, 500, 100}},
+    {"adamw of 300, 1, 7, clipped", stepped, {0, 1000000, 4, 0, 300, 1, 7}},
+    {"adamw of 16385, 33, not clipped", stepped, {0, 1000000000, 100, 0, 16385, 33}},
+    {"adamw with beta1 0", stepped, {1, 10000000, 1, 0, 65}},
+    {"adamw of 500, 100, not finite", stepped, {0, 10000000, 7, 1, 500, 100}},
+    {"adamw of 40, tiny gradients, clipped", stepped, {0, 20, 3, 0, 40, 0, 0, 0, 0, 0, 10}},
+    {"adamw of 70, large eps", stepped, {2, 0, 2, 0, 70}},
 };
 
 const tuff_case_family tuff_family_optimizer = {"optimizer", cases, sizeof cases / sizeof cases[0]};

@@ -26,15 +26,20 @@ void tuff_launch_tiles(tuff_launch *launch, const tuff_caps *caps, int64_t rows,
     tuff_launch_groups_1d(launch, caps, (uint64_t)((rows + band - 1) / band * pieces));
 }
 
-uint32_t tuff_reduce_group(const tuff_caps *caps)
+static bool narrow(const tuff_caps *caps)
 {
-    return caps->subgroup_size != 0 && caps->subgroup_size <= 16 ? 32 : TUFF_REDUCE_GROUP;
+    return caps->subgroup_size != 0 && caps->subgroup_size <= 16;
 }
 
-uint32_t tuff_reduce_lanes(uint32_t group, int64_t n)
+uint32_t tuff_reduce_group(const tuff_caps *caps)
 {
-    uint32_t lanes = 1;
-    while (lanes < group && (int64_t)lanes * 8 <= n)
+    return narrow(caps) ? 64 : TUFF_REDUCE_GROUP;
+}
+
+uint32_t tuff_reduce_lanes(const tuff_caps *caps, int64_t n)
+{
+    uint32_t lanes = 1, most = narrow(caps) ? 32 : TUFF_REDUCE_GROUP;
+    while (lanes < most && (int64_t)lanes * 8 <= n)
         lanes *= 2;
     return lanes;
 }

@@ -20,8 +20,8 @@ void tuff_launch_tiles(tuff_launch *launch, const tuff_caps *caps, int64_t rows,
 
 /* Invocations of a workgroup that adds up: narrow devices pay for every barrier. */
 uint32_t tuff_reduce_group(const tuff_caps *caps);
-/* How many of them, a power of two, share a sum of n terms. */
-uint32_t tuff_reduce_lanes(uint32_t group, int64_t n);
+/* How many of them, a power of two, share one of several sums of n terms. */
+uint32_t tuff_reduce_lanes(const tuff_caps *caps, int64_t n);
 
 /* True when every operand's elements lie within 2^31 of its first: 32-bit indices reach all. */
 bool tuff_match_32(const tuff_node *node, const tuff_caps *caps);

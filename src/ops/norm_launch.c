@@ -7,7 +7,7 @@
 /* Workgroup and grid of a kernel with `lanes` invocations per row; returns lanes. */
 static uint32_t rows_groups(tuff_launch *launch, const tuff_caps *caps, const tuff_norm_shape *s)
 {
-    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(group, s->width);
+    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, s->width);
     int64_t at_once = group / lanes;
     tuff_launch_spec(launch, group);
     tuff_launch_groups_1d(launch, caps, (uint64_t)((s->rows + at_once - 1) / at_once));

@@ -28,7 +28,7 @@ static void rows_groups(tuff_launch *launch, const tuff_caps *caps, tuff_sum_arg
     uint32_t group = tuff_reduce_group(caps);
     args->per_part = (uint32_t)per_part;
     args->parts = (uint32_t)ceil_div(args->n_summed, per_part);
-    args->lanes = tuff_reduce_lanes(group, per_part);
+    args->lanes = tuff_reduce_lanes(caps, per_part);
     uint64_t sums = (uint64_t)args->n_kept * args->parts, at_once = group / args->lanes;
     tuff_launch_spec(launch, group);
     tuff_launch_groups_1d(launch, caps, (sums + at_once - 1) / at_once);
