@@ -35,7 +35,7 @@ def parse(argv=None):
     parser.add_argument("--lr-scheduler-type", default="constant", choices=["constant", "linear", "cosine"])
     parser.add_argument("--warmup-steps", type=int, default=0)
     parser.add_argument("--weight-decay", type=float, default=0.0)
-    parser.add_argument("--decay-groups", default="all", choices=["all", "matrices"], help="what the decay is applied to")
+    parser.add_argument("--decay-groups", default="matrices", choices=["matrices", "all"], help="what decays: as in tuff train, or all")
     parser.add_argument("--max-grad-norm", type=float, default=1.0)
     parser.add_argument("--gradient-accumulation-steps", type=int, default=1)
     parser.add_argument("--adam-beta1", type=float, default=0.9)
