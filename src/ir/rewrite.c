@@ -3,6 +3,17 @@
 
 #include "ir/op.h"
 
+/* True when nobody but `node` and those before it look at the memory of x, as itself or through a view. */
+static bool last_use(const tuff_graph *g, const tuff_tensor *x, const tuff_node *node)
+{
+    for (size_t i = 0; i < g->n_tensors; i++)
+        if (g->tensors[i]->storage == x->storage && g->tensors[i]->output_name) return false;
+    for (size_t i = node->id + 1; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i]->n_in; k++)
+            if (g->nodes[i]->in[k] && g->nodes[i]->in[k]->storage == x->storage) return false;
+    return true;
+}
+
 static int count_uses(const tuff_graph *g, const tuff_tensor *x)
 {
     int uses = x->output_name ? 1 : 0;
@@ -26,18 +37,18 @@ static void fold_sparse_add(const tuff_graph *g, tuff_node *add)
         tuff_tensor *sparse = add->in[side], *dense = add->in[1 - side];
         tuff_node *source = sparse->producer;
         if (!source || source->op != TUFF_OP_embedding_backward || !is_zero_fill(source->in[0])) continue;
-        if (dense->kind != TUFF_TENSOR_RESULT || dense->storage != dense || !tuff_tensor_contiguous(dense))
+        if (dense->storage->kind != TUFF_TENSOR_RESULT || !tuff_tensor_contiguous(dense) || dense->offset != 0)
             continue;
         if (!tuff_shape_equal(&dense->shape, &sparse->shape) ||
             !tuff_shape_equal(&dense->shape, &add->out[0]->shape))
             continue;
-        if (count_uses(g, dense) != 1 || count_uses(g, sparse) != 1) continue;
+        if (count_uses(g, dense) != 1 || count_uses(g, sparse) != 1 || !last_use(g, dense, add)) continue;
         tuff_tensor *out = add->out[0];
         add->op = TUFF_OP_embedding_backward;
         add->in = source->in; /* the old node is dead now; its first input becomes the dense part */
         add->n_in = source->n_in;
         add->in[0] = dense;
-        out->storage = dense;
+        out->storage = dense->storage;
         return;
     }
 }
