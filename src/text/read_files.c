@@ -31,12 +31,16 @@ static tuff_status read_merges(tuff_tokenizer *t, tuff_view text, const char *wh
 
 /* added_tokens_decoder of tokenizer_config.json, {"151643": {"content": ...}}, as the added_tokens of
  * tokenizer.json. Destroy with cJSON_Delete. */
-static tuff_status added_of(const cJSON *config, cJSON **out_added)
+static tuff_status added_of(const cJSON *config, const char *where, cJSON **out_added)
 {
     cJSON *added = *out_added = cJSON_CreateArray();
-    const cJSON *item;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"))
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), *item;
+    cJSON_ArrayForEach(item, list)
     {
+        if (!cJSON_IsObject(list) || !cJSON_IsObject(item))
+            return tuff_fail(
+                TUFF_BAD_FORMAT,
+                "%s: \"added_tokens_decoder\" of tokenizer_config.json is not an object of objects", where);
         char *end = NULL;
         double id = (double)strtoul(item->string, &end, 10);
         cJSON *copy = cJSON_Duplicate(item, true);
@@ -104,7 +108,7 @@ tuff_status tuff_read_vocab_tokenizer(tuff_view vocab, tuff_view merges, tuff_vi
     TUFF_GO(tuff_json_parse(vocab.data, vocab.size, where, &vocab_tree));
     if (config.data)
         TUFF_GO(tuff_json_parse(config.data, config.size, "tokenizer_config.json", &config_tree));
-    TUFF_GO(added_of(config_tree, &added));
+    TUFF_GO(added_of(config_tree, where, &added));
     TUFF_GO(tuff_tokenizer_new(&t));
     TUFF_GO(read_parts(t, vocab_tree, merges, config_tree, added, where));
     TUFF_GO(add_endoftext(t));

@@ -119,6 +119,42 @@ static void damaged_bytes(void **state)
     hostile_mutate(parse_and_use, (const uint8_t *)small_json, sizeof small_json - 1);
 }
 
+static const char vocab_json[] =
+    "{\"a\":0,\"b\":1,\"ab\":2,\"#\":3,\"##\":4,\"<|endoftext|>\":5,\"1\":6,\"11\":7,\"\\u0120\":8,\"\\u0120a\":9}";
+static const char merges_txt[] = "#version: 0.2\na b\r\n# #\n\n1 1\n\xc4\xa0 a";
+static const char small_config[] =
+    "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"eos_token\":\"<eot>\",\"add_eos_token\":true,"
+    "\"added_tokens_decoder\":{\"10\":{\"content\":\"<eot>\",\"special\":true,\"normalized\":false}}}";
+
+static tuff_status parse_config(const uint8_t *data, size_t size)
+{
+    tuff_tokenizer *t;
+    tuff_status status =
+        tuff_tokenizer_from_vocab(vocab_json, sizeof vocab_json - 1, merges_txt, sizeof merges_txt - 1,
+                                  (const char *)data, size, "vocab.json", &t);
+    tuff_tokenizer_destroy(&t);
+    return status;
+}
+
+static tuff_status parse_merges(const uint8_t *data, size_t size)
+{
+    tuff_tokenizer *t;
+    tuff_status status = tuff_tokenizer_from_vocab(vocab_json, sizeof vocab_json - 1, (const char *)data,
+                                                   size, NULL, 0, "vocab.json", &t);
+    tuff_tokenizer_destroy(&t);
+    return status;
+}
+
+static void damaged_companions(void **state)
+{
+    (void)state;
+    static const char array[] = "{\"added_tokens_decoder\":[{\"content\":\"<eot>\"}]}";
+    hostile_truncate(parse_config, (const uint8_t *)small_config, sizeof small_config - 1);
+    hostile_mutate(parse_config, (const uint8_t *)small_config, sizeof small_config - 1);
+    hostile_mutate(parse_merges, (const uint8_t *)merges_txt, sizeof merges_txt - 1);
+    hostile_expect_refusal(parse_config((const uint8_t *)array, sizeof array - 1));
+}
+
 static tuff_status parse_whole(void *user)
 {
     (void)user;
@@ -141,16 +177,9 @@ static void every_failed_allocation_is_survived(void **state)
     assert_true(kit_for_each_allocation_failure(parse_whole, NULL) > 30);
 }
 
-static const char vocab_json[] =
-    "{\"a\":0,\"b\":1,\"ab\":2,\"#\":3,\"##\":4,\"<|endoftext|>\":5,\"1\":6,\"11\":7,\"\\u0120\":8,\"\\u0120a\":9}";
-static const char merges_txt[] = "#version: 0.2\na b\r\n# #\n\n1 1\n\xc4\xa0 a";
-
 static void vocab_and_merges(void **state)
 {
     (void)state;
-    static const char config[] =
-        "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"eos_token\":\"<eot>\",\"add_eos_token\":true,"
-        "\"added_tokens_decoder\":{\"10\":{\"content\":\"<eot>\",\"special\":true,\"normalized\":false}}}";
     tuff_tokenizer *t;
     KIT_OK(tuff_tokenizer_from_vocab(vocab_json, sizeof vocab_json - 1, merges_txt, sizeof merges_txt - 1,
                                      NULL, 0, "vocab.json", &t));
@@ -159,7 +188,7 @@ static void vocab_and_merges(void **state)
     assert_int_equal(tuff_tokenizer_eos(t, 0), 5);
     tuff_tokenizer_destroy(&t);
     KIT_OK(tuff_tokenizer_from_vocab(vocab_json, sizeof vocab_json - 1, merges_txt, sizeof merges_txt - 1,
-                                     config, sizeof config - 1, "vocab.json", &t));
+                                     small_config, sizeof small_config - 1, "vocab.json", &t));
     assert_string_equal(fixture_encode(t, "11<eot>", 7, 1), "1|1|<eot>|<eot>|"); /* Qwen cuts digits apart */
     assert_int_equal(tuff_tokenizer_vocab_size(t), 11);
     tuff_tokenizer_destroy(&t);
@@ -265,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_small_file),
         cmocka_unit_test(bad_files_are_refused_in_a_sentence),
         cmocka_unit_test(damaged_bytes),
+        cmocka_unit_test(damaged_companions),
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(vocab_and_merges),
         cmocka_unit_test(directories),
