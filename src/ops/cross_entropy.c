@@ -138,7 +138,7 @@ static size_t cpu_scratch(const tuff_node *node)
 static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     int64_t N = node->in[LOGITS]->shape.dim[0], V = node->in[LOGITS]->shape.dim[1];
-    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(group, V);
+    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, V);
     uint64_t losses = tuff_launch_scratch(launch, (uint64_t)N * sizeof(float));
     int64_t at_once = group / lanes;
     tuff_cross_entropy_args *args = tuff_launch_add(launch, TUFF_SHADER_cross_entropy, sizeof *args);

@@ -39,7 +39,7 @@ static tuff_cost cost(const tuff_node *node)
 /* Workgroup and grid with `lanes` invocations per row; returns lanes. */
 static uint32_t rows_groups(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
-    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(group, row_length(node->in[0]));
+    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, row_length(node->in[0]));
     int64_t at_once = group / lanes;
     tuff_launch_spec(launch, group);
     tuff_launch_groups_1d(launch, caps, (uint64_t)((row_count(node->in[0]) + at_once - 1) / at_once));
