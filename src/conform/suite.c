@@ -170,7 +170,7 @@ static tuff_status apply_mask(const char *mask, tuff_device_test_params *test)
         const char *text;
         uint32_t bits;
     } features[] = {
-        {"subgroup=none", TUFF_CAP_SUBGROUP_ARITHMETIC},
+        {"subgroup=none", TUFF_CAP_SUBGROUP_ARITHMETIC | TUFF_CAP_SUBGROUP_BALLOT},
         {"fp16=off", TUFF_CAP_F16_ARITHMETIC | TUFF_CAP_F16_STORAGE},
         {"int8=off", TUFF_CAP_INT8},
         {"coopmat=off", TUFF_CAP_COOPERATIVE_MATRIX},

@@ -27,7 +27,9 @@ enum {
     TUFF_CAP_F16_STORAGE = 1 << 1,    /* 16-bit storage buffer access */
     TUFF_CAP_F16_ARITHMETIC = 1 << 2,
     TUFF_CAP_INT8 = 1 << 3,           /* 8-bit storage and integer dot product */
-    TUFF_CAP_COOPERATIVE_MATRIX = 1 << 4
+    TUFF_CAP_COOPERATIVE_MATRIX = 1 << 4,
+    TUFF_CAP_SUBGROUP_BALLOT = 1 << 5, /* also broadcasts within a subgroup */
+    TUFF_CAP_SOFTWARE = 1 << 6         /* a driver that runs on the CPU: loads and barriers are what costs */
 };
 
 typedef enum tuff_operand_kind {

@@ -208,6 +208,8 @@ const tuff_op_info tuff_op_matmul = {
     .cpu = tuff_matmul_cpu,
     .cpu_scratch = tuff_matmul_cpu_scratch,
     .cost = cost,
+    .rows = tuff_matmul_rows,
+    .n_rows = TUFF_MATMUL_ROWS,
 };
 
 tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)

@@ -18,4 +18,7 @@ tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);
 void tuff_matmul_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_matmul_cpu_scratch(const tuff_node *node);
 
+enum { TUFF_MATMUL_ROWS = 4 };
+extern const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS];
+
 #endif

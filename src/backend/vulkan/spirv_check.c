@@ -12,6 +12,7 @@ bool tuff_spirv_needs(const tuff_spirv_info *info, uint32_t *out_needs, uint32_t
         {61, 0},   /* GroupNonUniform: part of Vulkan 1.1 */
         {5347, 0}, /* PhysicalStorageBufferAddresses */
         {63, TUFF_CAP_SUBGROUP_ARITHMETIC},
+        {64, TUFF_CAP_SUBGROUP_BALLOT},
         {4433, TUFF_CAP_F16_STORAGE}, /* StorageBuffer16BitAccess */
         {9, TUFF_CAP_F16_ARITHMETIC}, /* Float16 */
         {39, TUFF_CAP_INT8},          /* Int8 */

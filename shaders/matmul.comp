@@ -1,0 +1,39 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "shaders/lib/matmul.glsl"
+
+const uint TILE = TUFF_MATMUL_PLAIN_TILE;
+
+layout(local_size_x = 64) in;
+
+shared float sa[TILE][TILE + 1]; /* by k, then row */
+shared float sb[TILE][TILE + 1]; /* by k, then column */
+
+void main()
+{
+    tuff_matmul_tile(TILE, TILE);
+    uint lane = gl_LocalInvocationID.x, x = lane % TILE, y = lane / TILE; /* y: 0 to 3 */
+    float sum[4] = {0, 0, 0, 0};
+    for (uint k0 = 0; k0 < a.K; k0 += TILE) {
+        for (uint i = y; i < TILE; i += 4) {
+            if (a.acs == 1)
+                sa[x][i] = tuff_load_a(tuff_row + i, k0 + x);
+            else
+                sa[i][x] = tuff_load_a(tuff_row + x, k0 + i);
+            if (a.bcs == 1)
+                sb[i][x] = tuff_load_b(k0 + i, tuff_column + x);
+            else
+                sb[x][i] = tuff_load_b(k0 + x, tuff_column + i);
+        }
+        barrier();
+        for (uint k = 0; k < TILE; k++)
+            [[unroll]] for (uint i = 0; i < 4; i++)
+                sum[i] += sa[k][y + 4 * i] * sb[k][x];
+        barrier();
+    }
+    uint n = tuff_column + x;
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        uint m = tuff_row + y + 4 * i;
+        if (m < a.M && n < a.N) a.c.v[tuff_c + m * a.N + n] = sum[i];
+    }
+}

@@ -1,0 +1,35 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "shaders/lib/common.glsl"
+#include "shaders/lib/stored.glsl"
+#include "shaders/args/matmul.h"
+#define TUFF_SUM_TYPE vec4
+#include "shaders/lib/reduce.glsl"
+
+layout(local_size_x_id = 0) in;
+TUFF_ARGS(tuff_matmul_rows_args);
+
+/* Each segment of a.lanes invocations makes 4 columns of c for all rows of a. */
+void main()
+{
+    uint lane = gl_LocalInvocationID.x, first = lane & (a.lanes - 1);
+    uint n0 = 4 * (TUFF_GROUP_1D * (gl_WorkGroupSize.x / a.lanes) + lane / a.lanes);
+    vec4 sum[4] = {vec4(0), vec4(0), vec4(0), vec4(0)}; /* by column; components are rows of a */
+    for (uint k = first; k < a.K; k += a.lanes) {
+        vec4 x = vec4(0);
+        x.x = a.a.v[k];
+        if (a.M > 1) x.y = a.a.v[a.ars + k];
+        if (a.M > 2) x.z = a.a.v[2 * a.ars + k];
+        if (a.M > 3) x.w = a.a.v[3 * a.ars + k];
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            if (n0 + j < a.N) sum[j] += tuff_stored(a.b, a.b_first + (n0 + j) * a.bcs + k) * x;
+    }
+    [[unroll]] for (uint j = 0; j < 4; j++) {
+        vec4 whole = tuff_segment_sum(sum[j], a.lanes);
+        if (first != 0 || n0 + j >= a.N) continue;
+        a.c.v[n0 + j] = whole.x;
+        if (a.M > 1) a.c.v[a.N + n0 + j] = whole.y;
+        if (a.M > 2) a.c.v[2 * a.N + n0 + j] = whole.z;
+        if (a.M > 3) a.c.v[3 * a.N + n0 + j] = whole.w;
+    }
+}

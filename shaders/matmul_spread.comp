@@ -1,0 +1,42 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#include "shaders/lib/matmul.glsl"
+
+/* For devices that are a CPU: there a load costs as much as a dozen multiplications, wherever it reads, and a barrier
+ * more. A workgroup is one subgroup. Its lanes are columns of c; each lane loads one term of a row of a and then
+ * spreads it to the others, so that no load is made twice. */
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint ROWS = 32;
+const uint COLUMNS = 4; /* of each lane */
+
+void main()
+{
+    uint width = gl_SubgroupSize, lane = gl_SubgroupInvocationID;
+    tuff_matmul_tile(ROWS, width * COLUMNS);
+    float sum[ROWS][COLUMNS];
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
+        [[unroll]] for (uint j = 0; j < COLUMNS; j++)
+            sum[i][j] = 0;
+    for (uint k0 = 0; k0 < a.K; k0 += width) {
+        float mine[ROWS];
+        [[unroll]] for (uint i = 0; i < ROWS; i++)
+            mine[i] = tuff_load_a(tuff_row + i, k0 + lane);
+        for (uint k = 0; k < width; k++) {
+            float b[COLUMNS];
+            [[unroll]] for (uint j = 0; j < COLUMNS; j++)
+                b[j] = tuff_load_b(k0 + k, tuff_column + j * width + lane);
+            [[unroll]] for (uint i = 0; i < ROWS; i++) {
+                float x = subgroupBroadcast(mine[i], k);
+                [[unroll]] for (uint j = 0; j < COLUMNS; j++)
+                    sum[i][j] += x * b[j];
+            }
+        }
+    }
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
+        [[unroll]] for (uint j = 0; j < COLUMNS; j++) {
+            uint m = tuff_row + i, n = tuff_column + j * width + lane;
+            if (m < a.M && n < a.N) a.c.v[tuff_c + m * a.N + n] = sum[i][j];
+        }
+}

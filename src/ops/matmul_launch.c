@@ -1,0 +1,104 @@
+/* Device kernels of the matrix product. */
+#include "ops/geometry.h"
+#include "ops/matmul.h"
+#include "shaders/args/matmul.h"
+
+enum { TILE = 64, SPREAD_ROWS = 32, SPREAD_COLUMNS = 4 };
+
+/* The module of a kernel for b's type: the three are neighbours in shaders.def. */
+static tuff_shader stored(tuff_shader f32, tuff_dtype dtype)
+{
+    return (tuff_shader)((int)f32 + (dtype == TUFF_F32 ? 0 : dtype == TUFF_F16 ? 1 : 2));
+}
+
+/* Operands, sizes and the grid of tiles of c. */
+static void launch(const tuff_node *node, const tuff_caps *caps, tuff_launch *to, tuff_shader shader,
+                   int64_t rows, int64_t columns)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    tuff_matmul_args *args = tuff_launch_add(to, stored(shader, p.b_dtype), sizeof *args);
+    args->b_first = p.b_dtype == TUFF_F32 ? 0 : (uint32_t)(node->in[1]->offset & 1);
+    tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(to, &args->b, TUFF_OPERAND_IN, 1, (uint64_t)0 - 2 * args->b_first);
+    tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
+    args->M = (uint32_t)p.M;
+    args->N = (uint32_t)p.N;
+    args->K = (uint32_t)p.K;
+    args->ars = (uint32_t)p.ars;
+    args->acs = (uint32_t)p.acs;
+    args->brs = (uint32_t)p.brs;
+    args->bcs = (uint32_t)p.bcs;
+    args->batch = (uint32_t)p.batch[1];
+    for (int i = 0; i < 2; i++) {
+        args->a_batch[i] = (uint32_t)p.a_batch[i];
+        args->b_batch[i] = (uint32_t)p.b_batch[i];
+    }
+    tuff_launch_groups_1d(
+        to, caps,
+        (uint64_t)((p.M + rows - 1) / rows * ((p.N + columns - 1) / columns) * p.batch[0] * p.batch[1]));
+}
+
+static void plain(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
+{
+    launch(node, caps, to, TUFF_SHADER_matmul_f32, TUFF_MATMUL_PLAIN_TILE, TUFF_MATMUL_PLAIN_TILE);
+}
+
+/* Below half a tile of rows or columns most of a large tile would be thrown away. */
+static bool match_tile(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    return p.M > TILE / 2 && p.N > TILE / 2 && tuff_match_32(node, caps);
+}
+
+static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
+{
+    launch(node, caps, to, TUFF_SHADER_matmul_tile_f32, TILE, TILE);
+}
+
+/* Software drivers; narrow subgroups are those of a CPU's vectors. */
+static bool match_spread(const tuff_node *node, const tuff_caps *caps)
+{
+    return caps->subgroup_size >= 4 && caps->subgroup_size <= 16 && tuff_match_32(node, caps);
+}
+
+static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
+{
+    launch(node, caps, to, TUFF_SHADER_matmul_spread_f32, SPREAD_ROWS, SPREAD_COLUMNS * caps->subgroup_size);
+    tuff_launch_spec(to, caps->subgroup_size);
+    tuff_launch_spec(to, SPREAD_ROWS);
+}
+
+static bool match_rows(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    return p.M <= TUFF_MATMUL_FEW && p.batch[0] * p.batch[1] == 1 && p.acs == 1 && p.brs == 1 &&
+           tuff_match_32(node, caps);
+}
+
+static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    uint32_t group = tuff_reduce_group(caps);
+    tuff_matmul_rows_args *args =
+        tuff_launch_add(to, stored(TUFF_SHADER_matmul_rows_f32, p.b_dtype), sizeof *args);
+    args->b_first = p.b_dtype == TUFF_F32 ? 0 : (uint32_t)(node->in[1]->offset & 1);
+    tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(to, &args->b, TUFF_OPERAND_IN, 1, (uint64_t)0 - 2 * args->b_first);
+    tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
+    args->M = (uint32_t)p.M;
+    args->N = (uint32_t)p.N;
+    args->K = (uint32_t)p.K;
+    args->ars = (uint32_t)p.ars;
+    args->bcs = (uint32_t)p.bcs;
+    args->lanes = tuff_reduce_lanes(caps, p.K);
+    int64_t at_once = 4 * (group / args->lanes);
+    tuff_launch_spec(to, group);
+    tuff_launch_groups_1d(to, caps, (uint64_t)((p.N + at_once - 1) / at_once));
+}
+
+const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {
+    {"rows", 0, match_rows, rows},
+    {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
+    {"tile", 0, match_tile, tile},
+    {"plain", 0, tuff_match_32, plain},
+};
