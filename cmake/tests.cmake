@@ -19,7 +19,7 @@ if(TUFF_SANITIZE)
          ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
          UBSAN_OPTIONS=print_stacktrace=1
          LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/kit/lsan.supp:print_suppressions=0
-         TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/tests/kit/tsan.supp)
+         TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1)
 endif()
 
 # tuff_describe_test(name file label)
