@@ -12,6 +12,7 @@ struct tuff_device {
     tuff_backend_device *handle;
     tuff_device_info info;
     int live_buffers, live_programs; /* atomic */
+    int said_fallback;               /* atomic: that some steps run on the host */
 };
 
 /* How to open for tests: what the public parameters do not offer. */

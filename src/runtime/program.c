@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 
-/* Steps without a kernel row on the device run on the host: said once per program. */
+/* Steps without a kernel row on the device run on the host: said once per device. */
 static void say_fallbacks(const tuff_program *program)
 {
     if (program->plan->caps.is_host) return;
@@ -12,7 +12,7 @@ static void say_fallbacks(const tuff_program *program)
     const char *first = "";
     for (size_t i = 0; i < program->plan->n_steps; i++)
         if (program->plan->steps[i].row < 0 && n++ == 0) first = program->plan->steps[i].op->name;
-    if (n)
+    if (n && !__atomic_exchange_n(&program->device->said_fallback, 1, __ATOMIC_ACQ_REL))
         tuff_log(TUFF_LOG_WARN,
                  "%zu of %zu steps (the first is %s) have no kernel that fits %s and run on the CPU", n,
                  program->plan->n_steps, first, program->device->info.name);
