@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sections="${*:-release clang asan tsan validation}"
+sections="${*:-release clang asan tsan validation fuzz}"
 sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers
 mkdir -p build/proof
 
@@ -25,7 +25,7 @@ section_release() {
     configure_and_build default && ctest --preset default
 }
 
-# clang, warnings as errors; the unit tests, since code generation differs.
+# clang, warnings as errors; the quick tests.
 section_clang() {
     cmake -S . -B build/clang -G Ninja -DCMAKE_C_COMPILER=clang -DTUFF_WERROR=ON $launcher &&
         cmake --build build/clang -j 2 &&
@@ -73,11 +73,19 @@ END
     return $status
 }
 
+# A minute for each parser of files from outside, from the bundled good files.
+section_fuzz() {
+    sh tests/fuzz/run.sh safetensors 60 assets/golden/llama/lora/adapter_model.safetensors &&
+        sh tests/fuzz/run.sh gguf 60 &&
+        sh tests/fuzz/run.sh hf_config 60 assets/golden/*/config.json &&
+        sh tests/fuzz/run.sh tokenizer 60 assets/golden/llama/tokenizer.json
+}
+
 failed=""
 for section in $sections; do
     echo "== $section"
     start=$(date +%s)
-    # A file of its own per section; the status comes from a subshell, so that one failure does not end the others.
+    # A file of its own per section; the status comes from a subshell, so that one section that fails does not end the others.
     if ("section_$section") >"build/proof/$section.log" 2>&1; then
         verdict=passed
     else
