@@ -1,4 +1,5 @@
 /* Reflection of SPIR-V, the content keys of shaders, and the pack against its sources. */
+#define _POSIX_C_SOURCE 200809L
 #include "kit/kit.h"
 
 #ifdef TUFF_HAVE_VULKAN

@@ -185,7 +185,7 @@ static tuff_status record_end(const tuff_vk_program *program, const tuff_vk_slot
     uint64_t at = program->results.offset + index * program->result_stride;
     VkBuffer results = program->results.block->buffer;
     TUFF_TRY(tuff_vk_begin_commands(device, slot->end, 0));
-    tuff_vk_barrier(device, slot->end, compute | transfer, transfer);
+    if (plan->n_outputs) tuff_vk_barrier(device, slot->end, compute | transfer, transfer);
     for (size_t i = 0; i < plan->n_outputs; i++) {
         const tuff_plan_output *output = &plan->outputs[i];
         const tuff_vk_memory *memory = tuff_vk_memory_of(program, &output->location);

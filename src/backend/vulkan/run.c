@@ -77,7 +77,7 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
         program->batch_barriers += segment->barriers;
     }
     add(program, slot->end);
-    program->batch_barriers += 2;
+    program->batch_barriers += program->base.plan->n_outputs ? 2 : 1;
     return submit(program, &slot->value);
 }
 
