@@ -23,7 +23,7 @@ static bool same_kind(double got, double want)
 }
 
 /* Error in units of the bound, signed; HUGE_VAL when a NaN or Inf is misplaced. */
-static double units(double got, double want, double relative, double scale, double normal)
+static double units(double got, double want, double bound, double normal)
 {
     if (!same_kind(got, want)) return HUGE_VAL;
     if (!isfinite(want)) return 0;
@@ -31,25 +31,28 @@ static double units(double got, double want, double relative, double scale, doub
     if (error == 0) return 0;
     /* a denormal may be flushed to zero, on the way in or out */
     if (fabs(want) < normal && got == 0) return 0;
-    double bound = relative * (fabs(want) > scale ? fabs(want) : scale);
-    /* below the normal range the spacing is fixed */
-    if (relative > 0 && bound < normal * 0x1p-20) bound = normal * 0x1p-20;
     return bound > 0 ? error / bound : HUGE_VAL;
 }
 
 tuff_match tuff_compare(const double *got, const double *want, const double *other, int64_t n,
-                        tuff_dtype dtype, double c, double k, double least)
+                        tuff_dtype dtype, const tuff_bound *bound)
 {
     tuff_match match = {.at = -1};
-    double relative = c * tuff_data_eps(dtype) * sqrt(k > 1 ? k : 1);
-    double normal = tuff_data_min_normal(dtype), scale = fmax(rms(want, n), least);
+    double relative = bound->c * tuff_data_eps(dtype) * sqrt(bound->k > 1 ? bound->k : 1);
+    double normal = tuff_data_min_normal(dtype), scale = fmax(rms(want, n), bound->scale);
     double sum = 0, squares = 0;
     int64_t counted = 0;
     bool misplaced = false;
     for (int64_t i = 0; i < n; i++) {
-        double error = units(got[i], want[i], relative, scale, normal);
+        double limit = relative * (fabs(want[i]) > scale ? fabs(want[i]) : scale);
+        if (relative > 0) {
+            /* below the normal range the spacing is fixed */
+            if (limit < normal * 0x1p-20) limit = normal * 0x1p-20;
+            if (bound->slack != NULL && isfinite(bound->slack[i])) limit += bound->slack[i];
+        }
+        double error = units(got[i], want[i], limit, normal);
         if (other != NULL && fabs(error) > 0) {
-            double second = units(got[i], other[i], relative, scale, normal);
+            double second = units(got[i], other[i], limit, normal);
             if (fabs(second) < fabs(error)) error = second;
         }
         if (fabs(error) > match.worst || match.at < 0) {
@@ -65,7 +68,7 @@ tuff_match tuff_compare(const double *got, const double *want, const double *oth
             counted++;
         }
     }
-    if (counted > 0 && c > 0) {
+    if (counted > 0 && relative > 0) {
         /* Rounding errors are of both signs and most are far below the worst: the root mean square of many
          * stays under half a bound and their mean under a quarter; of few, both may be as large as the worst.
          */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "conform/runner.h"
 #include "ir/op.h"
 
@@ -205,17 +206,23 @@ void tuff_truth_read_final(const tuff_truth *truth, const tuff_tensor *variable,
     gather(variable, truth->memory[last->id], out);
 }
 
-void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, bool flush)
+void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, tuff_load load)
 {
     for (size_t i = 0; i < run->n_leaves; i++) {
         const tuff_tensor *x = run->leaves[i].tensor;
         double *to = tuff_truth_leaf(truth, x) + x->offset;
         double least = tuff_data_min_normal(x->dtype);
-        bool flushes = flush && tuff_dtype_is_float(x->dtype);
+        bool changes = load != TUFF_LOAD_EXACT && tuff_dtype_is_float(x->dtype);
+        uint32_t stream = TUFF_STREAM_CONFORM + (uint32_t)i;
         int64_t n = tuff_tensor_count(x);
         for (int64_t e = 0; e < n; e++) {
-            double v = run->leaves[i].values[e];
-            to[e] = flushes && fabs(v) < least ? 0.0 : v;
+            to[e] = run->leaves[i].values[e];
+            if (!changes) continue;
+            if (load == TUFF_LOAD_FLUSHED)
+                to[e] = fabs(to[e]) < least ? 0.0 : to[e];
+            else
+                to[e] *= tuff_philox4x32(run->seed, (uint64_t)e, load, stream).v[0] & 1u ? 1 + 0x1p-23
+                                                                                         : 1 - 0x1p-23;
         }
     }
 }

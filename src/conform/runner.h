@@ -96,8 +96,14 @@ TUFF_MUST_USE tuff_status tuff_truth_run(tuff_truth *truth, size_t n_nodes, bool
 void tuff_truth_read(const tuff_truth *truth, const tuff_tensor *tensor, double *out);
 /* The last value of a variable's memory: of the last node that wrote it in place. */
 void tuff_truth_read_final(const tuff_truth *truth, const tuff_tensor *variable, double *out);
-/* Writes the leaves of a case, packed or not; `flush`: denormals as zeros, as some devices read them. */
-void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, bool flush);
+/* Writes the leaves of a case, packed or not. */
+typedef enum tuff_load {
+    TUFF_LOAD_EXACT,
+    TUFF_LOAD_FLUSHED, /* denormals as zeros, as some devices read them */
+    TUFF_LOAD_SHAKEN,  /* each float off by eps(f32), up or down at random */
+    TUFF_LOAD_SHAKEN_AGAIN
+} tuff_load;
+void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, tuff_load load);
 
 /* ---- comparison (compare.c) ---- */
 
@@ -109,10 +115,15 @@ typedef struct tuff_match {
     const char *fault; /* NULL: within the bound; else what is wrong, a constant phrase */
 } tuff_match;
 
-/* |got - want| <= c * eps * sqrt(k) * max(|want|, rms(want), least); `other`, if not NULL, is a second truth,
- * and each element may match either. */
+typedef struct tuff_bound {
+    double c, k, scale;  /* scale: at least this */
+    const double *slack; /* by element, added to its bound: what a few eps in the inputs can do; NULL: none */
+} tuff_bound;
+
+/* |got - want| <= c * eps * sqrt(k) * max(|want|, rms(want), scale) + slack; exactly equal with a c of 0.
+ * `other`, if not NULL, is a second truth, and each element may match either. */
 tuff_match tuff_compare(const double *got, const double *want, const double *other, int64_t n,
-                        tuff_dtype dtype, double c, double k, double least);
+                        tuff_dtype dtype, const tuff_bound *bound);
 
 /* ---- the finite difference check of a case's backward rules (runner_gradient.c) ---- */
 
@@ -208,6 +219,9 @@ void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char 
 typedef struct tuff_expected {
     double **want;
     double **other; /* denormals flushed; NULL when there are none */
+    /* How ill-conditioned an element is: twice the change, its own and the root mean square, that inputs off
+     * by eps(f32) bring. No method in f32 does better than a few of that. */
+    double **slack;
     size_t n;
 } tuff_expected;
 TUFF_MUST_USE tuff_status tuff_expected_create(const tuff_case_run *run, tuff_expected *out);

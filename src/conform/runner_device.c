@@ -36,59 +36,6 @@ void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char 
     tuff_buf_text(&outcome->message, text);
 }
 
-/* ---- expected values ---- */
-
-tuff_status tuff_expected_create(const tuff_case_run *run, tuff_expected *out)
-{
-    *out = (tuff_expected){.n = run->n_checks};
-    bool denormals = false;
-    for (size_t i = 0; i < run->n_leaves; i++) {
-        const tuff_case_leaf_info *leaf = &run->leaves[i];
-        double least = tuff_data_min_normal(leaf->tensor->dtype);
-        for (int64_t e = 0; e < tuff_tensor_count(leaf->tensor); e++)
-            denormals = denormals || (leaf->values[e] != 0 && fabs(leaf->values[e]) < least);
-    }
-    tuff_truth *truth = NULL;
-    TUFF_TRY(tuff_truth_create(run->graph, &truth));
-    tuff_status status = TUFF_OK;
-    for (int pass = 0; pass < (denormals ? 2 : 1); pass++) {
-        double **values = tuff_alloc_array(run->n_checks, sizeof *values);
-        if (values == NULL) {
-            status = tuff_fail_memory("the truth of a case");
-            goto done;
-        }
-        *(pass == 0 ? &out->want : &out->other) = values;
-        tuff_truth_load(truth, run, pass == 1);
-        TUFF_GO(tuff_truth_run(truth, run->graph->n_nodes, true));
-        for (size_t i = 0; i < run->n_checks; i++) {
-            const tuff_tensor *x = run->checks[i].tensor;
-            values[i] = tuff_alloc_array((size_t)tuff_tensor_count(x), sizeof(double));
-            if (values[i] == NULL) {
-                status = tuff_fail_memory("the truth of a case");
-                goto done;
-            }
-            if (run->checks[i].output == NULL)
-                tuff_truth_read_final(truth, x, values[i]);
-            else
-                tuff_truth_read(truth, x, values[i]);
-        }
-    }
-done:
-    tuff_truth_destroy(&truth);
-    return status;
-}
-
-void tuff_expected_free(tuff_expected *expected)
-{
-    for (size_t i = 0; i < expected->n; i++) {
-        if (expected->want != NULL) tuff_free(expected->want[i]);
-        if (expected->other != NULL) tuff_free(expected->other[i]);
-    }
-    tuff_free(expected->want);
-    tuff_free(expected->other);
-    *expected = (tuff_expected){0};
-}
-
 /* ---- a run ---- */
 
 typedef struct memory {
@@ -256,9 +203,12 @@ static void check_values(execution *e, size_t index)
         return;
     }
     tuff_data_decode(x->dtype, bytes, got, n);
-    tuff_match match = tuff_compare(got, e->expected->want[index],
-                                    e->expected->other != NULL ? e->expected->other[index] : NULL, n,
-                                    x->dtype, check->c, check->k, check->scale);
+    const tuff_expected *expected = e->expected;
+    const tuff_bound bound = {
+        .c = check->c, .k = check->k, .scale = check->scale, .slack = expected->slack[index]};
+    tuff_match match =
+        tuff_compare(got, expected->want[index], expected->other != NULL ? expected->other[index] : NULL, n,
+                     x->dtype, &bound);
     tuff_free(got);
     double units = match.worst > match.normwise ? match.worst : match.normwise;
     if (units > e->worst) e->worst = units;
