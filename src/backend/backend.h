@@ -19,13 +19,14 @@ typedef enum tuff_device_kind {
 
 /* What a backend says of a device without opening it. */
 typedef struct tuff_device_description {
-    char name[256];        /* "AMD Radeon RX 7900 XTX", "llvmpipe (LLVM 15.0.6, 256 bits)", "CPU (8 threads, oneDNN)" */
-    char driver[256];      /* driver name and version: "lavapipe, Mesa 22.3.6"; "" for the CPU */
+    char name[256]; /* "AMD Radeon RX 7900 XTX", "llvmpipe (LLVM 15.0.6, 256 bits)", "CPU (8 threads, oneDNN)"
+                     */
+    char driver[256]; /* driver name and version: "lavapipe, Mesa 22.3.6"; "" for the CPU */
     uint8_t uuid[16];
     tuff_device_kind kind;
     uint64_t memory_bytes; /* of its largest device-local heap, or the host's memory */
     bool usable;
-    char reason[256];      /* why it is not usable */
+    char reason[256]; /* why it is not usable */
 } tuff_device_description;
 
 /* Objects of a backend. Each backend defines its own structs; the first member is this header. */
@@ -44,12 +45,12 @@ typedef struct tuff_backend_program {
 } tuff_backend_program;
 
 typedef struct tuff_open_params {
-    bool validate;     /* validation layer and object names, where the backend has them */
-    bool profile;      /* timestamps per step */
+    bool validate;      /* validation layer and object names, where the backend has them */
+    bool profile;       /* timestamps per step */
     uint64_t submit_ns; /* aim for this much device time per submit; 0: 100 ms */
-    uint64_t permute;  /* not 0: a seed; every run replays the dispatches between barriers in a random order */
-    uint32_t mask_features;  /* capability bits to hide */
-    uint32_t mask_shared;    /* not 0: report at most this much shared memory */
+    uint64_t permute; /* not 0: a seed; every run replays the dispatches between barriers in a random order */
+    uint32_t mask_features; /* capability bits to hide */
+    uint32_t mask_shared;   /* not 0: report at most this much shared memory */
 } tuff_open_params;
 
 /* Time spent in one step of a plan, summed over runs. */
@@ -60,44 +61,50 @@ typedef struct tuff_step_time {
 
 /* Counters that tests assert on. */
 typedef struct tuff_backend_stats {
-    uint64_t allocations;     /* device memory allocations */
-    uint64_t bytes;           /* device memory now held */
-    uint64_t recorded;        /* command buffers recorded */
+    uint64_t allocations; /* device memory allocations */
+    uint64_t bytes;       /* device memory now held */
+    uint64_t recorded;    /* command buffers recorded */
     uint64_t submits;
-    uint64_t dispatches;      /* submitted */
-    uint64_t barriers;        /* submitted */
+    uint64_t dispatches; /* submitted */
+    uint64_t barriers;   /* submitted */
 } tuff_backend_stats;
 
 struct tuff_backend {
     const char *name; /* "cpu", "vulkan", "null" */
 
-    /* Fills up to `capacity` descriptions, returns how many devices exist in *out_count. A missing loader or driver is
-     * no failure: 0 devices and a text in reason (256 bytes). Thread-safe. */
+    /* Fills up to `capacity` descriptions, returns how many devices exist in *out_count. A missing loader or
+     * driver is no failure: 0 devices and a text in reason (256 bytes). Thread-safe. */
     tuff_status (*list)(tuff_device_description *out, size_t capacity, size_t *out_count, char *reason);
     tuff_status (*open)(size_t index, const tuff_open_params *params, tuff_backend_device **out);
     /* Everything made on the device must be gone. */
     void (*close)(tuff_backend_device **device);
 
-    /* Device memory, zeroed. write and read are complete on return and ordered after all runs begun before. */
+    /* Device memory, zeroed. write and read are complete on return and ordered after all runs begun before.
+     */
     tuff_status (*buffer_create)(tuff_backend_device *device, uint64_t bytes, const char *name,
                                  tuff_backend_buffer **out);
     void (*buffer_destroy)(tuff_backend_device *device, tuff_backend_buffer **buffer);
     tuff_status (*buffer_write)(tuff_backend_device *device, tuff_backend_buffer *buffer, uint64_t offset,
                                 const void *data, uint64_t bytes);
-    tuff_status (*buffer_read)(tuff_backend_device *device, tuff_backend_buffer *buffer, uint64_t offset, void *data,
-                               uint64_t bytes);
+    tuff_status (*buffer_read)(tuff_backend_device *device, tuff_backend_buffer *buffer, uint64_t offset,
+                               void *data, uint64_t bytes);
 
-    /* Instantiates a plan: arena, step ring, kernels. variables[i] serves plan->variables[i] and must outlive the
-     * program, as must the plan. Everything is recorded here or at the first run; later runs allocate and record nothing. */
+    /* Instantiates a plan: arena, step ring, kernels. variables[i] serves plan->variables[i] and must outlive
+     * the program, as must the plan. Everything is recorded here or at the first run; later runs allocate and
+     * record nothing. */
     tuff_status (*program_create)(tuff_backend_device *device, const tuff_plan *plan,
                                   tuff_backend_buffer *const *variables, tuff_backend_program **out);
     void (*program_destroy)(tuff_backend_device *device, tuff_backend_program **program);
-    /* The step slot of the next run, to be filled by the host (plan->inputs[i].offset). Waits if the ring is full. */
+    /* The step slot of the next run, to be filled by the host (plan->inputs[i].offset). Waits if the ring is
+     * full. */
     tuff_status (*program_slot)(tuff_backend_device *device, tuff_backend_program *program, void **out_slot);
-    /* Begins a run with the slot's contents; may return before it is done. Runs of one device happen in order. */
+    /* Begins a run with the slot's contents; may return before it is done. Runs of one device happen in
+     * order. */
     tuff_status (*program_run)(tuff_backend_device *device, tuff_backend_program *program);
-    /* Waits for the last run begun and points to its outputs (plan->outputs[i].offset), valid until the next run. */
-    tuff_status (*program_wait)(tuff_backend_device *device, tuff_backend_program *program, const void **out_results);
+    /* Waits for the last run begun and points to its outputs (plan->outputs[i].offset), valid until the next
+     * run. */
+    tuff_status (*program_wait)(tuff_backend_device *device, tuff_backend_program *program,
+                                const void **out_results);
     /* Per-step times since creation (plan->n_steps entries); NULL when profiling is off. */
     const tuff_step_time *(*program_times)(tuff_backend_program *program);
 

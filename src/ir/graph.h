@@ -25,18 +25,22 @@ typedef struct tuff_shape {
 
 typedef struct tuff_node tuff_node;
 
-typedef enum tuff_tensor_kind { TUFF_TENSOR_INPUT, TUFF_TENSOR_VARIABLE, TUFF_TENSOR_RESULT } tuff_tensor_kind;
+typedef enum tuff_tensor_kind {
+    TUFF_TENSOR_INPUT,
+    TUFF_TENSOR_VARIABLE,
+    TUFF_TENSOR_RESULT
+} tuff_tensor_kind;
 
 struct tuff_tensor {
     tuff_dtype dtype;
     tuff_shape shape;
     int64_t stride[TUFF_MAX_RANK]; /* elements; 0 repeats; unused entries are 0 */
     int64_t offset;                /* elements from the start of the storage */
-    tuff_tensor *storage;          /* the tensor that owns the memory: itself, unless a view or an in-place result */
-    tuff_node *producer;           /* NULL for leaves */
-    int output_index;              /* which output of the producer */
+    tuff_tensor *storage; /* the tensor that owns the memory: itself, unless a view or an in-place result */
+    tuff_node *producer;  /* NULL for leaves */
+    int output_index;     /* which output of the producer */
     tuff_tensor_kind kind;
-    uint32_t id; /* position in graph->tensors */
+    uint32_t id;             /* position in graph->tensors */
     const char *name;        /* never NULL; "" when unnamed */
     const char *output_name; /* NULL unless marked by tuff_output */
 };
@@ -88,7 +92,7 @@ struct tuff_node {
     tuff_op op;
     uint32_t id; /* position in graph->nodes, a topological order */
     int n_in, n_out;
-    tuff_tensor **in;  /* an optional input that was not given is NULL */
+    tuff_tensor **in; /* an optional input that was not given is NULL */
     tuff_tensor **out;
     tuff_attrs attrs;
     const bool *decay; /* adamw only: per slot */
@@ -106,14 +110,17 @@ struct tuff_graph {
 
 /* ---- building (used by the builders in src/ops) ---- */
 
-/* Appends a node: checks arity, calls the op's infer, gives outputs contiguous strides (or, for views and in-place
- * outputs, what infer set). Returns the first output, NULL when the graph has failed. `attrs` may be NULL. */
-tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in, const tuff_attrs *attrs);
+/* Appends a node: checks arity, calls the op's infer, gives outputs contiguous strides (or, for views and
+ * in-place outputs, what infer set). Returns the first output, NULL when the graph has failed. `attrs` may be
+ * NULL. */
+tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in,
+                             const tuff_attrs *attrs);
 
 /* The input or variable of this name; NULL when there is none. */
 tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name);
 
-/* Records the graph's first error, with the text as in tuff_fail; returns NULL for `return tuff_graph_fail(...)`. */
+/* Records the graph's first error, with the text as in tuff_fail; returns NULL for `return
+ * tuff_graph_fail(...)`. */
 tuff_tensor *tuff_graph_fail(tuff_graph *g, tuff_status status, const char *format, ...) TUFF_PRINTF(3, 4);
 
 /* ---- questions about tensors ---- */

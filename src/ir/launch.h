@@ -1,5 +1,5 @@
-/* How a node becomes dispatches on a device: capabilities, kernel rows, and the plain data that a backend replays.
- * Pure: tested without a device. */
+/* How a node becomes dispatches on a device: capabilities, kernel rows, and the plain data that a backend
+ * replays. Pure: tested without a device. */
 #ifndef TUFF_IR_LAUNCH_H
 #define TUFF_IR_LAUNCH_H
 
@@ -12,21 +12,21 @@
 
 /* What a device offers. Filled by the backend; lowered by masks. */
 typedef struct tuff_caps {
-    bool is_host;                    /* the CPU backend: runs op->cpu, needs no row */
-    uint32_t features;               /* TUFF_CAP_* */
-    uint32_t subgroup_size;          /* 0: unknown */
-    uint32_t shared_bytes;           /* per workgroup */
-    uint32_t max_workgroup;          /* invocations */
+    bool is_host;           /* the CPU backend: runs op->cpu, needs no row */
+    uint32_t features;      /* TUFF_CAP_* */
+    uint32_t subgroup_size; /* 0: unknown */
+    uint32_t shared_bytes;  /* per workgroup */
+    uint32_t max_workgroup; /* invocations */
     uint32_t max_groups[3];
-    uint64_t max_allocation;         /* bytes of one allocation */
-    uint64_t memory_bytes;           /* of the heap used for tensors */
+    uint64_t max_allocation; /* bytes of one allocation */
+    uint64_t memory_bytes;   /* of the heap used for tensors */
 } tuff_caps;
 
 enum {
     TUFF_CAP_SUBGROUP_ARITHMETIC = 1 << 0,
-    TUFF_CAP_F16_STORAGE = 1 << 1,    /* 16-bit storage buffer access */
+    TUFF_CAP_F16_STORAGE = 1 << 1, /* 16-bit storage buffer access */
     TUFF_CAP_F16_ARITHMETIC = 1 << 2,
-    TUFF_CAP_INT8 = 1 << 3,           /* 8-bit storage and integer dot product */
+    TUFF_CAP_INT8 = 1 << 3, /* 8-bit storage and integer dot product */
     TUFF_CAP_COOPERATIVE_MATRIX = 1 << 4,
     TUFF_CAP_SUBGROUP_BALLOT = 1 << 5, /* also broadcasts within a subgroup */
     TUFF_CAP_SOFTWARE = 1 << 6         /* a driver that runs on the CPU: loads and barriers are what costs */
@@ -54,8 +54,8 @@ typedef struct tuff_dispatch {
     uint32_t groups[3];
     uint32_t spec[TUFF_MAX_SPEC]; /* specialization constants 0..n_spec-1 */
     int n_spec;
-    bool after;                   /* reads what an earlier dispatch of this launch wrote: needs a barrier before it */
-    uint8_t *args;                /* a struct of shaders/args.h with its addresses still 0 */
+    bool after;    /* reads what an earlier dispatch of this launch wrote: needs a barrier before it */
+    uint8_t *args; /* a struct of shaders/args.h with its addresses still 0 */
     uint32_t args_size;
     tuff_reloc *relocs;
     size_t n_relocs, relocs_capacity;
@@ -67,7 +67,8 @@ typedef struct tuff_launch {
     tuff_dispatch **dispatches;
     size_t n, capacity;
     uint64_t scratch_bytes;
-    uint8_t *data; /* the data table: constant bytes (tables of addresses) that live in device memory beside the plan */
+    uint8_t *data; /* the data table: constant bytes (tables of addresses) that live in device memory beside
+                      the plan */
     size_t data_size;
     tuff_reloc *data_relocs;
     size_t n_data_relocs, data_relocs_capacity;
@@ -85,9 +86,11 @@ typedef struct tuff_kernel_row {
 
 /* Appends a dispatch and returns its zeroed args struct (scratch memory on a failed launch, never NULL). */
 void *tuff_launch_add(tuff_launch *launch, tuff_shader shader, uint32_t args_size);
-#define TUFF_LAUNCH(launch, shader_id, type) ((type *)tuff_launch_add(launch, TUFF_SHADER_##shader_id, sizeof(type)))
+#define TUFF_LAUNCH(launch, shader_id, type) \
+    ((type *)tuff_launch_add(launch, TUFF_SHADER_##shader_id, sizeof(type)))
 /* The rest describe the last dispatch added. `field` points into its args. */
-void tuff_launch_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index, uint64_t offset);
+void tuff_launch_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index,
+                         uint64_t offset);
 void tuff_launch_groups(tuff_launch *launch, uint64_t x, uint64_t y, uint64_t z);
 /* A 1-D grid folded into x and y past the device's limit; shaders read it with TUFF_GROUP_1D. */
 void tuff_launch_groups_1d(tuff_launch *launch, const tuff_caps *caps, uint64_t groups);

@@ -18,26 +18,29 @@ typedef struct tuff_op_info {
     bool is_view;       /* out[0] is a view of in[0]: no kernel; infer sets strides and offset */
 
     /* Bit i of may_alias[o]: output o may take over the memory of input i when that is its last use, both are
-     * contiguous and equally large: the kernel reads element e of input i before or when it writes element e. */
+     * contiguous and equally large: the kernel reads element e of input i before or when it writes element e.
+     */
     uint32_t may_alias[3];
-    /* in_place[o] = 1 + i: output o is input i, updated in place. 0: fresh memory. Variadic ops set it in infer. */
+    /* in_place[o] = 1 + i: output o is input i, updated in place. 0: fresh memory. Variadic ops set it in
+     * infer. */
     uint8_t in_place[3];
 
-    /* Checks inputs and attributes and sets shape and dtype of each out[] (and for views storage, strides, offset).
-     * Error texts say what, where, found, expected. */
+    /* Checks inputs and attributes and sets shape and dtype of each out[] (and for views storage, strides,
+     * offset). Error texts say what, where, found, expected. */
     tuff_status (*infer)(tuff_graph *g, tuff_node *node);
 
-    /* Builds gradients with the graph builders: for each i with needs[i] sets d_in[i], of in[i]'s shape or of a shape
-     * that in[i] was broadcast to (the caller sums it back). d_out[o] is NULL when nothing depends on output o. NULL: not differentiable. */
+    /* Builds gradients with the graph builders: for each i with needs[i] sets d_in[i], of in[i]'s shape or of
+     * a shape that in[i] was broadcast to (the caller sums it back). d_out[o] is NULL when nothing depends on
+     * output o. NULL: not differentiable. */
     void (*backward)(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
                      tuff_tensor **d_in);
 
-    /* The truth, in plain loops: every operand is a dense row-major array of doubles in its logical shape (integers
-     * too); outputs are written whole, in-place ones as copies. NULL operands stay NULL. */
+    /* The truth, in plain loops: every operand is a dense row-major array of doubles in its logical shape
+     * (integers too); outputs are written whole, in-place ones as copies. NULL operands stay NULL. */
     void (*reference)(const tuff_node *node, const double *const *in, double *const *out);
 
-    /* The host kernel: pointers are to the first element of each operand (view offset applied); strides and dtypes are
-     * the tensors'. `scratch` has cpu_scratch(node) bytes, 64-byte aligned. */
+    /* The host kernel: pointers are to the first element of each operand (view offset applied); strides and
+     * dtypes are the tensors'. `scratch` has cpu_scratch(node) bytes, 64-byte aligned. */
     void (*cpu)(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
     size_t (*cpu_scratch)(const tuff_node *node); /* NULL: none */
 

@@ -1,4 +1,5 @@
-/* A plan: a graph compiled for one kind of device. Plain data: printable, diffable, testable without a device.
+/* A plan: a graph compiled for one kind of device. Plain data: printable, diffable, testable without a
+ * device.
  *
  * Compile = verify -> rewrite -> choose kernel rows -> memory plan -> hazards. */
 #ifndef TUFF_IR_PLAN_H
@@ -14,8 +15,8 @@ typedef enum tuff_memory_kind {
     TUFF_MEMORY_INPUT     /* the step buffer; index: plan input */
 } tuff_memory_kind;
 
-/* Where an operand lies. `offset` is to its first element (view offset applied); [begin, end) bounds every byte that
- * its strides can reach, both in bytes from the start of the block, variable or step slot. */
+/* Where an operand lies. `offset` is to its first element (view offset applied); [begin, end) bounds every
+ * byte that its strides can reach, both in bytes from the start of the block, variable or step slot. */
 typedef struct tuff_location {
     tuff_memory_kind kind;
     uint32_t index;
@@ -25,9 +26,9 @@ typedef struct tuff_location {
 typedef struct tuff_plan_step {
     const tuff_node *node;
     const tuff_op_info *op;
-    int row;             /* kernel row; -1: the host kernel */
-    tuff_launch *launch; /* NULL with row -1 */
-    bool barrier;        /* waits for all earlier steps since the last barrier */
+    int row;                 /* kernel row; -1: the host kernel */
+    tuff_launch *launch;     /* NULL with row -1 */
+    bool barrier;            /* waits for all earlier steps since the last barrier */
     tuff_location *in, *out; /* node->n_in, node->n_out */
     tuff_location scratch;
     tuff_cost cost;
@@ -51,11 +52,11 @@ typedef struct tuff_plan_output {
 } tuff_plan_output;
 
 typedef struct tuff_plan_options {
-    const tuff_caps *caps;        /* required */
-    bool no_alias;                /* never reuse an input's memory for an output */
-    bool no_reuse;                /* give every tensor memory of its own */
-    const int *force_row;         /* by op, -1: choose; NULL: choose all */
-    uint64_t max_block;           /* arena block limit in bytes; 0: caps->max_allocation */
+    const tuff_caps *caps; /* required */
+    bool no_alias;         /* never reuse an input's memory for an output */
+    bool no_reuse;         /* give every tensor memory of its own */
+    const int *force_row;  /* by op, -1: choose; NULL: choose all */
+    uint64_t max_block;    /* arena block limit in bytes; 0: caps->max_allocation */
 } tuff_plan_options;
 
 typedef struct tuff_plan {
@@ -78,19 +79,20 @@ typedef struct tuff_plan {
     double flops, bytes;
 } tuff_plan;
 
-/* Compiles `graph`, which must outlive the plan and is frozen by it. Fails with a text that names the op, its shapes
- * and what is missing. */
-TUFF_MUST_USE tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_options *options, tuff_plan **out_plan);
+/* Compiles `graph`, which must outlive the plan and is frozen by it. Fails with a text that names the op, its
+ * shapes and what is missing. */
+TUFF_MUST_USE tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_options *options,
+                                           tuff_plan **out_plan);
 void tuff_plan_destroy(tuff_plan **plan);
 
-/* Rewrites a graph's node list before planning: drops nodes that no output or variable needs, folds sparse gradients
- * into the sum they are added to. */
+/* Rewrites a graph's node list before planning: drops nodes that no output or variable needs, folds sparse
+ * gradients into the sum they are added to. */
 TUFF_MUST_USE tuff_status tuff_rewrite(tuff_graph *graph);
 
 /* Memory: assigns arena offsets to steps' results. Part of tuff_plan_create; alone for tests. */
 TUFF_MUST_USE tuff_status tuff_plan_memory(tuff_plan *plan, const tuff_plan_options *options);
-/* Hazards: sets `barrier` on the fewest steps so that every read-after-write, write-after-read and write-after-write
- * has one between. */
+/* Hazards: sets `barrier` on the fewest steps so that every read-after-write, write-after-read and
+ * write-after-write has one between. */
 TUFF_MUST_USE tuff_status tuff_plan_hazards(tuff_plan *plan);
 
 /* True when the step reads or writes memory in a way that must wait for `earlier`. */

@@ -37,7 +37,8 @@ static void fold_sparse_add(const tuff_graph *g, tuff_node *add)
         tuff_tensor *sparse = add->in[side], *dense = add->in[1 - side];
         tuff_node *source = sparse->producer;
         if (!source || source->op != TUFF_OP_embedding_backward || !is_zero_fill(source->in[0])) continue;
-        if (dense->storage->kind != TUFF_TENSOR_RESULT || !tuff_tensor_contiguous(dense) || dense->offset != 0)
+        if (dense->storage->kind != TUFF_TENSOR_RESULT || !tuff_tensor_contiguous(dense) ||
+            dense->offset != 0)
             continue;
         if (!tuff_shape_equal(&dense->shape, &sparse->shape) ||
             !tuff_shape_equal(&dense->shape, &add->out[0]->shape))

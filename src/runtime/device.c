@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/os.h"
 #include "base/text.h"
 
 static const tuff_backend *const backends[] = {
@@ -206,8 +207,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     *out_device = NULL;
     static const tuff_device_params defaults;
     if (!params) params = &defaults;
-    const char *name = params->name && *params->name ? params->name : getenv("TUFF_DEVICE");
-    if (name && !*name) name = NULL;
+    const char *name = params->name && *params->name ? params->name : tuff_environment("TUFF_DEVICE");
     tuff_open_params open = {.validate = params->validate,
                              .profile = params->profile,
                              .submit_ns = (uint64_t)params->submit_ms * 1000000};
