@@ -56,51 +56,57 @@ typedef struct dropout_context {
     float factor;
 } dropout_context;
 
-/* Philox4x32-10 for a vector of consecutive counters, as in base/rng.c. */
-enum { LANES = 16 };
+/* A vector of consecutive counters: a multiple of 16 and the 15 after it. */
+enum { LANES = 16, GROUP = 4 * LANES };
 
-TUFF_KERNEL static void dropout_blocks(const dropout_context *c, int64_t first,
-                                       float factors[restrict 4 * LANES])
+/* A round of Philox4x32-10, as in base/rng.c, and the next key. */
+#define ROUND()                                                                    \
+    do {                                                                           \
+        uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2; \
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;                                       \
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;                                       \
+        c1 = (uint32_t)p1;                                                         \
+        c3 = (uint32_t)p0;                                                         \
+        k0 += 0x9e3779b9u;                                                         \
+        k1 += 0xbb67ae85u;                                                         \
+    } while (0)
+
+TUFF_KERNEL static void dropout_groups(const dropout_context *c, int64_t first, int64_t last)
 {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-    for (int i = 0; i < LANES; i++) {
-        uint64_t position = (uint64_t)first + (uint64_t)i;
-        c0[i] = (uint32_t)position;
-        c1[i] = (uint32_t)(position >> 32);
-        c2[i] = c->step;
-        c3[i] = c->stream;
-    }
-    uint32_t k0 = c->key[0], k1 = c->key[1];
-    for (int round = 0; round < 10; round++) {
+    uint32_t key0 = c->key[0], key1 = c->key[1], step = c->step, stream = c->stream, threshold = c->threshold;
+    float factor = c->factor, factors[GROUP];
+    for (int64_t group = first; group < last; group++) {
+        uint32_t low = (uint32_t)((uint64_t)group * LANES), high = (uint32_t)((uint64_t)group * LANES >> 32);
+        TUFF_LANES
         for (int i = 0; i < LANES; i++) {
-            uint64_t p0 = (uint64_t)0xd2511f53u * c0[i], p1 = (uint64_t)0xcd9e8d57u * c2[i];
-            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
-            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
-            c1[i] = (uint32_t)p1;
-            c3[i] = (uint32_t)p0;
+            uint32_t c0 = low + (uint32_t)i, c1 = high, c2 = step, c3 = stream, k0 = key0, k1 = key1;
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            ROUND();
+            factors[4 * i] = c0 < threshold ? 0 : factor;
+            factors[4 * i + 1] = c1 < threshold ? 0 : factor;
+            factors[4 * i + 2] = c2 < threshold ? 0 : factor;
+            factors[4 * i + 3] = c3 < threshold ? 0 : factor;
         }
-        k0 += 0x9e3779b9u;
-        k1 += 0xbb67ae85u;
-    }
-    for (int i = 0; i < LANES; i++) {
-        factors[4 * i] = c0[i] < c->threshold ? 0 : c->factor;
-        factors[4 * i + 1] = c1[i] < c->threshold ? 0 : c->factor;
-        factors[4 * i + 2] = c2[i] < c->threshold ? 0 : c->factor;
-        factors[4 * i + 3] = c3[i] < c->threshold ? 0 : c->factor;
+        const float *x = c->x + group * GROUP;
+        float *y = c->y + group * GROUP;
+        int64_t n = c->n - group * GROUP < GROUP ? c->n - group * GROUP : GROUP;
+        TUFF_LANES
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[i] * factors[i];
     }
 }
 
 static void dropout_range(int64_t begin, int64_t end, void *context)
 {
-    const dropout_context *c = context;
-    for (int64_t group = begin; group < end; group++) {
-        float factors[4 * LANES];
-        int64_t at = group * 4 * LANES;
-        int64_t n = c->n - at < 4 * LANES ? c->n - at : 4 * LANES;
-        dropout_blocks(c, group * LANES, factors);
-        for (int64_t i = 0; i < n; i++)
-            c->y[at + i] = c->x[at + i] * factors[i];
-    }
+    dropout_groups(context, begin, end);
 }
 
 static void cpu_dropout(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
@@ -118,7 +124,7 @@ static void cpu_dropout(const tuff_node *node, const void *const *in, void *cons
         .threshold = threshold_of(p),
         .factor = (float)(1 / (1 - p)),
     };
-    tuff_parallel((c.n + 4 * LANES - 1) / (4 * LANES), 64, dropout_range, &c);
+    tuff_parallel((c.n + GROUP - 1) / GROUP, 64, dropout_range, &c);
 }
 
 static void launch_dropout(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
