@@ -11,7 +11,7 @@ text: base
 formats: base ir/dtype.h
 ops: ir base shaders backend/cpu/kernels.h
 backend: ir base
-backend/cpu: backend/backend.h ir base ops/op_table.h
+backend/cpu: backend/backend.h ir base
 backend/null: backend/backend.h ir base
 backend/vulkan: backend/backend.h ir base shaders
 runtime: backend/backend.h formats ir base
@@ -19,7 +19,7 @@ models: runtime text formats ir base
 adapters: models runtime text formats ir base
 generate: models adapters runtime text formats ir base
 train: models adapters runtime text formats ir base
-conform: runtime backend/backend.h ops ir base
+conform: runtime ops ir base
 bench: runtime ops ir base
 cli:
 '
