@@ -9,7 +9,7 @@
  * spreads it to the others, so that no load is made twice. */
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint ROWS = 32;
-const uint COLUMNS = 4; /* of each lane */
+const uint COLUMNS = 8; /* of each lane */
 
 void main()
 {

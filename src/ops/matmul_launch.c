@@ -3,7 +3,7 @@
 #include "ops/matmul.h"
 #include "shaders/args/matmul.h"
 
-enum { TILE = 64, SPREAD_ROWS = 32, SPREAD_COLUMNS = 4 };
+enum { TILE = 64, SPREAD_ROWS = 64, SPREAD_COLUMNS = 8 };
 
 /* The module of a kernel for b's type: the three are neighbours in shaders.def. */
 static tuff_shader stored(tuff_shader f32, tuff_dtype dtype)
@@ -63,9 +63,10 @@ static bool match_spread(const tuff_node *node, const tuff_caps *caps)
 
 static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    launch(node, caps, to, TUFF_SHADER_matmul_spread_f32, SPREAD_ROWS, SPREAD_COLUMNS * caps->subgroup_size);
+    int64_t M = tuff_matmul_problem_of(node).M, height = M <= SPREAD_ROWS / 4 ? SPREAD_ROWS / 4 : SPREAD_ROWS;
+    launch(node, caps, to, TUFF_SHADER_matmul_spread_f32, height, SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
-    tuff_launch_spec(to, SPREAD_ROWS);
+    tuff_launch_spec(to, (uint32_t)height);
 }
 
 static bool match_rows(const tuff_node *node, const tuff_caps *caps)
