@@ -109,6 +109,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_step(tuff_trainer *trainer, tuff
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_next_batch(tuff_trainer *trainer, int32_t *out_ids,
                                                            size_t count);
 
+/* Writes the ids of every micro-batch of the whole run, which are known before it begins, as a NumPy array:
+ * i32 [steps * gradient_accumulation_steps, batch, block_size]. The trainer's own position stays where it is.
+ */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_dump_batches(tuff_trainer *trainer, const char *path);
+
 /* Writes the present state as a directory that appears whole or not at all: the model as a Hugging Face
  * directory (f32), or for LoRA a PEFT adapter. Steps may follow. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, const char *directory);
@@ -135,6 +140,13 @@ typedef struct tuff_eval_params {
 TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,
                                                  const tuff_dataset *data, const tuff_eval_params *params,
                                                  tuff_eval_result *out_result);
+
+/* Writes the logits of the first blocks (at most 4) as a safetensors file for checks against other
+ * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT LoRA directory
+ * or NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device,
+                                                    const tuff_dataset *data, const char *adapter,
+                                                    const char *path);
 
 #ifdef __cplusplus
 }
