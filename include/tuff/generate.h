@@ -66,6 +66,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, cons
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);
 
+/* The program that feeds one token, for its plan and profile; owned by the generator. NULL before its first
+ * use. */
+typedef struct tuff_program tuff_program;
+TUFF_API tuff_program *tuff_generator_program(tuff_generator *generator);
+
 /* Logits f32 [vocab_size] after the ids[0..n) alone: for checks against other implementations. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generator_logits(tuff_generator *generator, const int32_t *ids,
                                                          size_t n, float *out_logits);

@@ -14,13 +14,14 @@
 extern "C" {
 #endif
 
-/* A pre-trained model: config, tokenizer, and weights in their file. Immutable once loaded; may be shared by threads. */
+/* A pre-trained model: config, tokenizer, and weights in their file. Immutable once loaded; may be shared by
+ * threads. */
 typedef struct tuff_model tuff_model;
 
-/* Loads a Hugging Face directory (config.json, model.safetensors or a sharded index, tokenizer.json or vocab.json and
- * merges.txt) or a GGUF file. The file must stay unchanged while the model lives. Weights go to a device when a generator,
- * trainer or evaluation is made. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT, TUFF_UNSUPPORTED, TUFF_NOT_FINITE (a weight is
- * NaN or Inf). */
+/* Loads a Hugging Face directory (config.json, model.safetensors or a sharded index, tokenizer.json or
+ * vocab.json and merges.txt) or a GGUF file. The file must stay unchanged while the model lives. Weights go
+ * to a device when a generator, trainer or evaluation is made. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT,
+ * TUFF_UNSUPPORTED, TUFF_NOT_FINITE (a weight is NaN or Inf). */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_load(const char *path, tuff_model **out_model);
 TUFF_API void tuff_model_destroy(tuff_model **model);
 
@@ -35,20 +36,25 @@ typedef struct tuff_model_info {
 /* Thread-safe; the architecture's name is a constant. */
 TUFF_API tuff_model_info tuff_model_get_info(const tuff_model *model);
 
-/* The model's tokenizer, owned by the model; fails with the reason when its files have none that can be used. */
+/* The model's tokenizer, owned by the model; fails with the reason when its files have none that can be used.
+ */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_get_tokenizer(const tuff_model *model,
                                                             const tuff_tokenizer **out_tokenizer);
 
-/* What a model file holds, as text or JSON for people and machines: architecture, config, tensors, tokenizer, metadata.
- * Works on Hugging Face directories, .safetensors, .gguf and PEFT adapters, also of unknown architectures. Free the text
- * with tuff_free_text. */
-TUFF_API TUFF_MUST_USE tuff_status tuff_inspect(const char *path, bool json, char **out_text);
+enum {
+    TUFF_INSPECT_JSON = 1,   /* one JSON object, with all tensors; else text for people */
+    TUFF_INSPECT_TENSORS = 2 /* list the tensors in the text */
+};
+/* What a model file holds: architecture, config, tensors, tokenizer, metadata, and whether Tuff can run it.
+ * Works on Hugging Face directories, .safetensors, .gguf and PEFT adapters, also of unknown architectures.
+ * Free the text with tuff_free_text. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT for a file that is damaged. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_inspect(const char *path, unsigned flags, char **out_text);
 
 typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_format;
-/* Writes weights, config and tokenizer as the other kind of file: a Hugging Face directory or one GGUF file. `dtype` is
- * that of the weights. */
-TUFF_API TUFF_MUST_USE tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
-                                                   const char *path);
+/* Writes weights, config and tokenizer as the other kind of file: a Hugging Face directory or one GGUF file.
+ * `dtype` is that of the weights. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format,
+                                                   tuff_dtype dtype, const char *path);
 
 #ifdef __cplusplus
 }

@@ -27,11 +27,12 @@ const tuff_arch *tuff_arch_by_gguf(const char *architecture)
 
 const char *tuff_arch_names(void)
 {
-    return ""
-#define TUFF_ARCH(name) #name " "
+    static const char list[] = ""
+#define TUFF_ARCH(name) ", " #name
 #include "models/archs.def"
 #undef TUFF_ARCH
         ;
+    return list + 2;
 }
 
 void tuff_params_add(tuff_params *params, const char *name, const char *gguf, int layer, int rank, int64_t d0,

@@ -1,0 +1,65 @@
+/* Options of a verb: one table gives the parsing, the checks and the help. */
+#ifndef TUFF_CLI_ARGS_H
+#define TUFF_CLI_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum tuff_arg_kind {
+    TUFF_ARG_GROUP,    /* no option: a heading of the help */
+    TUFF_ARG_FLAG,     /* bool */
+    TUFF_ARG_INT,      /* int64_t within low..high */
+    TUFF_ARG_REAL,     /* double within low..high */
+    TUFF_ARG_TEXT,     /* const char * */
+    TUFF_ARG_LIST,     /* tuff_arg_list: may be given again */
+    TUFF_ARG_CHOICE,   /* int, the index into `value`, words separated by '|' */
+    TUFF_ARG_OPTIONAL, /* tuff_arg_optional: a flag that may carry a text */
+    TUFF_ARG_POSITION  /* const char *: an argument without a name, required */
+} tuff_arg_kind;
+
+enum { TUFF_ARG_LIST_MAX = 64 };
+typedef struct tuff_arg_list {
+    const char *items[TUFF_ARG_LIST_MAX];
+    size_t count;
+} tuff_arg_list;
+
+typedef struct tuff_arg_optional {
+    bool given;
+    const char *value; /* NULL: given without one */
+} tuff_arg_optional;
+
+typedef struct tuff_arg {
+    tuff_arg_kind kind;
+    const char *name;  /* without "--", or the text of a heading */
+    const char *value; /* how the help calls its value: "N", "FILE"; the words of a choice */
+    size_t offset;     /* in the verb's struct */
+    double low, high;
+    const char *help;
+    const char *preset; /* the help's words for the default; NULL: the struct's number, nothing for texts */
+    bool required;
+} tuff_arg;
+
+typedef struct tuff_args {
+    const char *verb;
+    const char *usage; /* "--model M --prompt TEXT [options]" */
+    const char *about; /* a paragraph */
+    const tuff_arg *items;
+    size_t count;
+    const char *notes; /* after the options, as it stands; NULL: none */
+} tuff_args;
+
+typedef enum tuff_args_outcome { TUFF_ARGS_RUN, TUFF_ARGS_HELP, TUFF_ARGS_WRONG } tuff_args_outcome;
+
+/* Fills the verb's struct, which holds the defaults, from argv[1..argc). HELP: --help was asked for and
+ * printed to stdout. WRONG: one sentence went to stderr. `_` in an option's name counts as `-`. */
+tuff_args_outcome tuff_args_parse(const tuff_args *args, int argc, char **argv, void *options);
+
+/* Prints the help of a verb, defaults taken from `options`. */
+void tuff_args_help(const tuff_args *args, const void *options);
+
+/* The nearest of `count` names by edits, or NULL when none is near. */
+const char *tuff_args_nearest(const char *name, size_t count, const char *(*get)(const void *user, size_t i),
+                              const void *user);
+
+#endif

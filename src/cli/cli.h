@@ -1,0 +1,101 @@
+/* What the verbs of `tuff` share. */
+#ifndef TUFF_CLI_CLI_H
+#define TUFF_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <tuff/device.h>
+#include <tuff/status.h>
+
+#include "cli/args.h"
+
+/* The verbs: argv[0] is the verb, the result the exit code. */
+int tuff_cli_devices(int argc, char **argv);
+int tuff_cli_inspect(int argc, char **argv);
+int tuff_cli_convert(int argc, char **argv);
+int tuff_cli_generate(int argc, char **argv);
+int tuff_cli_train(int argc, char **argv);
+int tuff_cli_eval(int argc, char **argv);
+int tuff_cli_conform(int argc, char **argv);
+
+enum { TUFF_EXIT_OK = 0, TUFF_EXIT_FAILED = 1, TUFF_EXIT_USAGE = 2 };
+
+/* Options that verbs share. A verb's struct begins with this. */
+typedef struct tuff_cli_common {
+    const char *device;
+    bool json, quiet, verbose, validate;
+} tuff_cli_common;
+
+#define TUFF_CLI_TALK_ROWS                                                                      \
+    {.kind = TUFF_ARG_FLAG,                                                                     \
+     .name = "quiet",                                                                           \
+     .offset = offsetof(tuff_cli_common, quiet),                                                \
+     .help = "print errors and results only"},                                                  \
+    {                                                                                           \
+        .kind = TUFF_ARG_FLAG, .name = "verbose", .offset = offsetof(tuff_cli_common, verbose), \
+        .help = "print more about what is done"                                                 \
+    }
+#define TUFF_CLI_DEVICE_ROWS                                                                                 \
+    {.kind = TUFF_ARG_TEXT,                                                                                  \
+     .name = "device",                                                                                       \
+     .value = "NAME",                                                                                        \
+     .offset = offsetof(tuff_cli_common, device),                                                            \
+     .help = "where to compute: cpu, vulkan, or an index, a UUID or a part of the name that `tuff devices` " \
+             "shows",                                                                                        \
+     .preset = "$TUFF_DEVICE, else the best"},                                                               \
+    {                                                                                                        \
+        .kind = TUFF_ARG_FLAG, .name = "validate", .offset = offsetof(tuff_cli_common, validate),            \
+        .help = "Vulkan: run under the validation layer"                                                     \
+    }
+#define TUFF_CLI_JSON_ROW(what)                                                                        \
+    {                                                                                                  \
+        .kind = TUFF_ARG_FLAG, .name = "json", .offset = offsetof(tuff_cli_common, json), .help = what \
+    }
+
+/* Where the library's messages go, by --quiet and --verbose. Call it before the library is used. */
+void tuff_cli_begin(const tuff_cli_common *common);
+tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device);
+
+/* A line to stderr, past a progress line that is there. */
+void tuff_cli_say(const char *format, ...) TUFF_PRINTF(1, 2);
+/* The library's error as a line; the exit code. */
+int tuff_cli_failed(void);
+/* A line that is replaced by the next one; "" removes it. Only for terminals. */
+void tuff_cli_show_line(const char *text);
+/* False, saying why, when stdout could not take all that was printed. */
+bool tuff_cli_flush(void);
+
+/* ---- text */
+
+/* Text as a JSON string literal; bytes that are not UTF-8 become U+FFFD. */
+void tuff_cli_json_text(FILE *out, const char *text, size_t size);
+/* A number that reads back as the same double; null when it is not finite. */
+void tuff_cli_json_number(FILE *out, double value);
+/* "1,234,567" and "1.2 MB", in one of eight rotating buffers. */
+const char *tuff_cli_count(int64_t n);
+const char *tuff_cli_bytes(uint64_t n);
+/* "1:02:03", "2:03". */
+const char *tuff_cli_time(double seconds);
+/* Writes a profile: the table to stderr, the trace into `path` unless it is NULL. Frees both texts. */
+bool tuff_cli_profile(char *table, char *trace, const char *path);
+
+/* ---- the machine */
+
+bool tuff_cli_is_terminal(FILE *stream);
+/* Columns of the terminal behind stderr. */
+int tuff_cli_columns(void);
+double tuff_cli_seconds(void); /* monotonic */
+bool tuff_cli_exists(const char *path);
+bool tuff_cli_is_directory(const char *path);
+/* Whether a file or directory could be made at `path`: the nearest directory that exists can be written to.
+ * False, saying why; nothing is made. */
+bool tuff_cli_can_create(const char *path);
+/* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
+uint64_t tuff_cli_free_space(const char *path);
+/* From now on the first Ctrl-C (or SIGTERM) only sets a flag; the second ends the process. */
+void tuff_cli_catch_interrupt(void);
+bool tuff_cli_interrupted(void);
+
+#endif

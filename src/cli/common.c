@@ -1,0 +1,82 @@
+/* Messages, errors and devices, the same for every verb. */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <tuff/host.h>
+#include <tuff/program.h>
+
+#include "cli/cli.h"
+
+static bool line_shown;
+
+void tuff_cli_show_line(const char *text)
+{
+    if (!line_shown && !*text) return;
+    fprintf(stderr, "\r%s\033[K", text);
+    fflush(stderr);
+    line_shown = *text != 0;
+}
+
+void tuff_cli_say(const char *format, ...)
+{
+    va_list args;
+    tuff_cli_show_line("");
+    fflush(stdout);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static void log_message(tuff_log_level level, const char *message, void *user)
+{
+    static const char *const words[] = {"error: ", "warning: ", "", ""};
+    (void)user;
+    tuff_cli_say("tuff: %s%s", words[level], message);
+}
+
+void tuff_cli_begin(const tuff_cli_common *common)
+{
+    tuff_set_log(log_message,
+                 common->verbose ? TUFF_LOG_INFO
+                 : common->quiet ? TUFF_LOG_ERROR
+                                 : TUFF_LOG_WARN,
+                 NULL);
+}
+
+tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device)
+{
+    tuff_device_params params = {.name = common->device, .validate = common->validate, .profile = profile};
+    return tuff_device_open(&params, out_device);
+}
+
+int tuff_cli_failed(void)
+{
+    tuff_cli_say("tuff: %s", tuff_error_message());
+    return TUFF_EXIT_FAILED;
+}
+
+bool tuff_cli_flush(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+    tuff_cli_say("tuff: standard output cannot be written%s%s", errno ? ": " : "",
+                 errno ? strerror(errno) : "");
+    return false;
+}
+
+bool tuff_cli_profile(char *table, char *trace, const char *path)
+{
+    bool ok = true;
+    if (table) tuff_cli_say("%s", table);
+    if (path && trace) {
+        errno = 0;
+        FILE *file = fopen(path, "wb");
+        ok = file && fputs(trace, file) >= 0;
+        if (file && fclose(file) != 0) ok = false;
+        if (!ok) tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
+    }
+    tuff_free_text(table);
+    tuff_free_text(trace);
+    return ok;
+}

@@ -1,0 +1,194 @@
+/* tuff conform: every operation on a device, against the truth. */
+#include <stdlib.h>
+#include <string.h>
+#include <tuff/conform.h>
+
+#include "cli/cli.h"
+
+enum { MAX_DEVICES = 32 };
+
+typedef struct options {
+    tuff_cli_common common;
+    bool all_devices, backward_only, forward_only, list;
+    int level, require;
+    int64_t seed, budget, permute;
+    const char *ops, *name, *mask, *json, *junit, *html;
+} options;
+
+#define OPTION(kind_, name_, field, help_) \
+    .kind = kind_, .name = name_, .offset = offsetof(options, field), .help = help_
+
+static const tuff_arg items[] = {
+    {.kind = TUFF_ARG_GROUP, .name = "Which device:"},
+    TUFF_CLI_DEVICE_ROWS,
+    {OPTION(TUFF_ARG_FLAG, "all-devices", all_devices, "every usable device, one after the other")},
+    {OPTION(TUFF_ARG_CHOICE, "require", require, "fail if no device of this kind was run"),
+     .value = "any|vulkan"},
+    {OPTION(
+         TUFF_ARG_TEXT, "mask", mask,
+         "behave as a lesser device: subgroup=none, fp16=off, int8=off, coopmat=off, shared=BYTES, separated by "
+         "commas"),
+     .value = "LIST"},
+    {OPTION(TUFF_ARG_INT, "budget", budget, "aim for this many milliseconds of device time per submit"),
+     .value = "MS", .high = 100000, .preset = "100"},
+    {OPTION(TUFF_ARG_INT, "permute", permute,
+            "run the dispatches between barriers in a random order made from this number"),
+     .value = "N", .high = 9e18, .preset = "in order"},
+    {.kind = TUFF_ARG_GROUP, .name = "Which cases:"},
+    {OPTION(TUFF_ARG_TEXT, "op", ops, "only these families or operations, separated by commas"),
+     .value = "NAMES", .preset = "all"},
+    {OPTION(TUFF_ARG_TEXT, "case", name, "only the case of this name"), .value = "NAME"},
+    {OPTION(TUFF_ARG_FLAG, "backward", backward_only, "only cases that check gradients")},
+    {OPTION(TUFF_ARG_FLAG, "forward-only", forward_only, "no gradients")},
+    {OPTION(TUFF_ARG_CHOICE, "level", level,
+            "full adds memory layouts and orders of steps, which must give the same "
+            "bits"),
+     .value = "quick|full"},
+    {OPTION(TUFF_ARG_INT, "seed", seed, "of the data"), .value = "N", .high = 9e18},
+    {OPTION(TUFF_ARG_FLAG, "list", list, "name the cases and run nothing")},
+    {.kind = TUFF_ARG_GROUP, .name = "Reports (- is standard output):"},
+    {OPTION(TUFF_ARG_TEXT, "report", html, "one HTML page: operations by devices, failures, all cases"),
+     .value = "FILE"},
+    {OPTION(TUFF_ARG_TEXT, "json", json, "everything, for machines"), .value = "FILE"},
+    {OPTION(TUFF_ARG_TEXT, "junit", junit, "for CI services"), .value = "FILE"},
+    TUFF_CLI_TALK_ROWS,
+};
+static const tuff_args spec = {
+    .verb = "conform",
+    .usage = "[options]",
+    .about =
+        "Runs every operation, forward and backward, on a device and compares the results with a truth in double "
+        "precision. Errors are given in units of each case's bound: 1 is the limit. The exit code is 0 only if all "
+        "cases hold and every kernel that fits the device was reached.",
+    .items = items,
+    .count = sizeof items / sizeof items[0],
+};
+
+static int list_cases(const tuff_conform_params *params)
+{
+    tuff_conform_case *cases = NULL;
+    size_t n = 0;
+    if (tuff_conform_list(params, &cases, &n) != TUFF_OK) return tuff_cli_failed();
+    for (size_t i = 0; i < n; i++)
+        printf("%s: %s\n", cases[i].family, cases[i].name);
+    tuff_conform_list_free(&cases);
+    return TUFF_EXIT_OK;
+}
+
+static bool show_progress(const tuff_conform_case *done, size_t index, size_t count, void *user)
+{
+    const bool *terminal = user;
+    if (!done->held)
+        tuff_cli_say("FAILED %s: %s: %s: %s", done->family, done->name, done->verdict, done->message);
+    char line[96];
+    snprintf(line, sizeof line, "%zu of %zu cases, %s", index + 1, count, done->family);
+    if (*terminal) tuff_cli_show_line(index + 1 < count ? line : "");
+    return !tuff_cli_interrupted();
+}
+
+static bool write_report(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
+                         const char *path)
+{
+    if (path == NULL) return true;
+    char *text = NULL;
+    if (tuff_conform_text(reports, n, format, &text) != TUFF_OK) {
+        tuff_cli_failed();
+        return false;
+    }
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdout : fopen(path, "wb");
+    bool ok = file != NULL && fputs(text, file) >= 0;
+    if (file != NULL && !standard) ok = fclose(file) == 0 && ok;
+    tuff_conform_text_free(&text);
+    if (!ok) tuff_cli_say("tuff: %s cannot be written", path);
+    return ok;
+}
+
+static bool is_standard(const char *path)
+{
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
+static bool write_reports(const options *o, tuff_conform_report *const *reports, size_t n)
+{
+    const tuff_conform_report *all[MAX_DEVICES];
+    for (size_t i = 0; i < n; i++)
+        all[i] = reports[i];
+    bool table = !o->common.quiet && !is_standard(o->json) && !is_standard(o->junit) && !is_standard(o->html);
+    bool ok = write_report(all, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
+    ok = write_report(all, n, TUFF_CONFORM_JSON, o->json) && ok;
+    ok = write_report(all, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
+    return write_report(all, n, TUFF_CONFORM_HTML, o->html) && ok;
+}
+
+/* The indices of the devices to run, as names; one empty name for the default. */
+static bool choose_devices(const options *o, char names[][16], size_t *out_n)
+{
+    static tuff_device_info found[MAX_DEVICES];
+    size_t count = 0;
+    *out_n = 1;
+    if (!o->all_devices) return true;
+    if (tuff_list_devices(found, MAX_DEVICES, &count) != TUFF_OK) {
+        tuff_cli_failed();
+        return false;
+    }
+    *out_n = 0;
+    for (size_t i = 0; i < count && i < MAX_DEVICES; i++)
+        if (found[i].usable)
+            snprintf(names[(*out_n)++], 16, "%zu", i);
+        else
+            tuff_cli_say("not run: %s: %s", found[i].name, found[i].reason);
+    return true;
+}
+
+static int run(const options *o, tuff_conform_params *params)
+{
+    char names[MAX_DEVICES][16] = {{0}};
+    tuff_conform_report *reports[MAX_DEVICES] = {0};
+    size_t n_names, n = 0;
+    bool ok = choose_devices(o, names, &n_names), vulkan = false, terminal = tuff_cli_is_terminal(stderr);
+    if (!ok) return TUFF_EXIT_FAILED;
+    params->progress = show_progress;
+    params->user = &terminal;
+    for (size_t i = 0; i < n_names && !tuff_cli_interrupted(); i++) {
+        if (names[i][0] != 0) params->device = names[i];
+        if (tuff_conform_run(params, &reports[n]) != TUFF_OK) {
+            tuff_cli_failed();
+            ok = false;
+            continue;
+        }
+        ok = tuff_conform_passed(reports[n]) && ok;
+        vulkan = vulkan || strcmp(reports[n]->device.backend, "vulkan") == 0;
+        n++;
+    }
+    if (n > 0) ok = write_reports(o, reports, n) && ok;
+    for (size_t i = 0; i < n; i++)
+        tuff_conform_report_destroy(&reports[i]);
+    if (!vulkan && n > 0) {
+        tuff_cli_say("No Vulkan device was run: the kernels for GPUs are not covered by this result.");
+        if (o->require == 1) ok = false;
+    }
+    return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
+}
+
+int tuff_cli_conform(int argc, char **argv)
+{
+    options o = {0};
+    tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &o);
+    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    tuff_cli_begin(&o.common);
+    tuff_conform_params params = {.device = o.common.device,
+                                  .ops = o.ops,
+                                  .name = o.name,
+                                  .mask = o.mask,
+                                  .level = o.level == 1 ? TUFF_CONFORM_FULL : TUFF_CONFORM_QUICK,
+                                  .seed = (uint64_t)o.seed,
+                                  .backward_only = o.backward_only,
+                                  .forward_only = o.forward_only,
+                                  .validate = o.common.validate,
+                                  .permute = (uint64_t)o.permute,
+                                  .submit_ms = (uint32_t)o.budget};
+    if (o.list) return list_cases(&params);
+    tuff_cli_catch_interrupt();
+    return run(&o, &params);
+}

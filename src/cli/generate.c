@@ -1,0 +1,249 @@
+/* tuff generate */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tuff/generate.h>
+#include <tuff/program.h>
+
+#include "cli/cli.h"
+
+typedef struct generate_options {
+    tuff_cli_common common;
+    const char *model, *prompt, *prompt_file, *adapter;
+    double temperature, top_p, min_p, repetition_penalty;
+    int64_t top_k, seed, max_new_tokens, context_length;
+    tuff_arg_list stop;
+    bool ignore_eos, cache_f16;
+    tuff_arg_optional profile;
+} generate_options;
+
+#define AT(field) .offset = offsetof(generate_options, field)
+static const tuff_arg items[] = {
+    {.kind = TUFF_ARG_GROUP, .name = "What to continue:"},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
+     .required = true},
+    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
+    {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt), .help = "the text to continue"},
+    {TUFF_ARG_TEXT, "prompt-file", "FILE", AT(prompt_file),
+     .help = "a file with the text to continue, without its last line end; - is standard input"},
+    {.kind = TUFF_ARG_GROUP, .name = "How to choose each token:"},
+    {TUFF_ARG_REAL, "temperature", "X", AT(temperature), 0, 1e6,
+     "0 always takes the most probable token (greedy); 1 samples from the model's probabilities; more is wilder"},
+    {TUFF_ARG_INT, "top-k", "N", AT(top_k), 0, 4294967295.0, "only the N most probable tokens; 0: all"},
+    {TUFF_ARG_REAL, "top-p", "X", AT(top_p), 0, 1,
+     "only the most probable tokens that together reach X; 1: all"},
+    {TUFF_ARG_REAL, "min-p", "X", AT(min_p), 0, 1,
+     "only tokens at least X times as probable as the most probable one; 0: all"},
+    {TUFF_ARG_REAL, "repetition-penalty", "X", AT(repetition_penalty), 0.01, 100,
+     "above 1, tokens of the prompt and of the text so far are less probable"},
+    {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0, "the same seed gives the same text"},
+    {.kind = TUFF_ARG_GROUP, .name = "When to end:"},
+    {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
+     "at most N tokens; 0: until the context is full"},
+    {TUFF_ARG_LIST, "stop", "TEXT", AT(stop), .help = "end before this text; may be given up to 64 times"},
+    {TUFF_ARG_FLAG, "ignore-eos", NULL, AT(ignore_eos), .help = "go on after the model's end-of-text token"},
+    {TUFF_ARG_INT, "context-length", "N", AT(context_length), 1, 16777216,
+     "tokens of prompt and text together; models with rotary positions may be run past what they were trained for",
+     "the model's"},
+    {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
+    TUFF_CLI_DEVICE_ROWS,
+    {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
+    {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
+     .help = "print the time by operation of a one-token step, and write its Chrome trace to FILE"},
+    TUFF_CLI_JSON_ROW("print one JSON object when done, instead of the text as it comes"),
+    TUFF_CLI_TALK_ROWS,
+};
+static const tuff_args spec = {
+    .verb = "generate",
+    .usage = "--model PATH --prompt TEXT [options]",
+    .about =
+        "Continues a prompt. The prompt and then the new text, as it is made, go to standard output; the speed to "
+        "standard error. Ctrl-C ends the text.",
+    .items = items,
+    .count = sizeof items / sizeof items[0],
+};
+
+enum { PROMPT_LIMIT = 64 << 20 };
+
+typedef struct text {
+    char *data;
+    size_t size, capacity;
+} text;
+
+static bool append(text *to, const char *data, size_t size)
+{
+    if (to->capacity - to->size < size + 1) {
+        size_t capacity = 2 * (to->size + size) + 64;
+        char *grown = realloc(to->data, capacity);
+        if (!grown) {
+            tuff_cli_say("tuff: out of memory");
+            return false;
+        }
+        to->data = grown;
+        to->capacity = capacity;
+    }
+    if (size) memcpy(to->data + to->size, data, size);
+    to->size += size;
+    to->data[to->size] = 0;
+    return true;
+}
+
+static bool read_prompt(const char *path, text *out)
+{
+    bool is_stdin = strcmp(path, "-") == 0, ok = true;
+    errno = 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "rb");
+    char piece[4096];
+    for (size_t n; file && ok && (n = fread(piece, 1, sizeof piece, file)) > 0;)
+        ok = append(out, piece, n) && out->size <= PROMPT_LIMIT;
+    if (out->size > PROMPT_LIMIT) {
+        tuff_cli_say("tuff: the prompt in %s is larger than 64 MB", path);
+    } else if (!file || ferror(file)) {
+        tuff_cli_say("tuff: the prompt in %s cannot be read: %s", path, strerror(errno));
+        ok = false;
+    }
+    if (file && !is_stdin) fclose(file);
+    if (ok && out->size && out->data[out->size - 1] == '\n') out->size--;
+    if (ok && out->size && out->data[out->size - 1] == '\r') out->size--;
+    return ok;
+}
+
+typedef struct receiver {
+    const text *prompt; /* NULL once printed, or not to be printed */
+    bool keep, failed;
+    text made;
+} receiver;
+
+/* The prompt is held back until the model has taken it: an error leaves nothing on stdout. */
+static void print_prompt(receiver *to)
+{
+    if (to->prompt) fwrite(to->prompt->data, 1, to->prompt->size, stdout);
+    to->prompt = NULL;
+}
+
+static bool on_text(const char *data, size_t size, void *user)
+{
+    receiver *to = user;
+    print_prompt(to);
+    if (to->keep)
+        to->failed = !append(&to->made, data, size);
+    else
+        to->failed = fwrite(data, 1, size, stdout) != size || fflush(stdout) != 0;
+    return !to->failed && !tuff_cli_interrupted();
+}
+
+static const char *const finishes[] = {"length", "eos", "stop", "context", "cancelled"};
+
+static void print_json(const text *prompt, const receiver *made, const tuff_generate_result *r)
+{
+    printf("{\"prompt\": ");
+    tuff_cli_json_text(stdout, prompt->data ? prompt->data : "", prompt->size);
+    printf(", \"text\": ");
+    tuff_cli_json_text(stdout, made->made.data ? made->made.data : "", made->made.size);
+    printf(", \"finish\": \"%s\", \"prompt_tokens\": %lld, \"new_tokens\": %lld, \"prompt_seconds\": ",
+           finishes[r->finish], (long long)r->prompt_tokens, (long long)r->new_tokens);
+    tuff_cli_json_number(stdout, r->prompt_seconds);
+    printf(", \"generate_seconds\": ");
+    tuff_cli_json_number(stdout, r->generate_seconds);
+    printf("}\n");
+}
+
+static double rate(int64_t tokens, double seconds)
+{
+    return (double)tokens / (seconds > 1e-9 ? seconds : 1e-9);
+}
+
+static void print_stats(const tuff_generate_result *r)
+{
+    static const char *const why[] = {"--max-new-tokens reached", "the model ended its text",
+                                      "a stop text came", "the context is full", "interrupted"};
+    tuff_cli_say("prompt: %s tokens, %.1f tokens/s; text: %s tokens, %.1f tokens/s (%s)",
+                 tuff_cli_count(r->prompt_tokens), rate(r->prompt_tokens, r->prompt_seconds),
+                 tuff_cli_count(r->new_tokens), rate(r->new_tokens, r->generate_seconds), why[r->finish]);
+}
+
+static int profile(const generate_options *o, tuff_generator *generator)
+{
+    tuff_program *program = tuff_generator_program(generator);
+    if (!program) {
+        tuff_cli_say("tuff: warning: there is no profile: no token was fed back to the model");
+        return TUFF_EXIT_OK;
+    }
+    char *trace = o->profile.value ? tuff_program_profile_trace(program) : NULL;
+    return tuff_cli_profile(tuff_program_profile_text(program), trace, o->profile.value) ? TUFF_EXIT_OK
+                                                                                         : TUFF_EXIT_FAILED;
+}
+
+static int generate(const generate_options *o, tuff_generator *generator, const text *prompt)
+{
+    bool json = o->common.json;
+    receiver made = {.prompt = json ? NULL : prompt, .keep = json};
+    tuff_generate_params params = {
+        .sampling = {.repetition_penalty = (float)o->repetition_penalty,
+                     .temperature = (float)o->temperature,
+                     .top_k = (uint32_t)o->top_k,
+                     .top_p = (float)o->top_p,
+                     .min_p = (float)o->min_p,
+                     .seed = (uint64_t)o->seed},
+        .max_new_tokens = o->max_new_tokens,
+        .stop = o->stop.items,
+        .stop_count = o->stop.count,
+        .ignore_eos = o->ignore_eos,
+        .on_text = on_text,
+        .user = &made,
+    };
+    tuff_generate_result result;
+    tuff_cli_catch_interrupt();
+    tuff_status status = tuff_generate(generator, prompt->data, prompt->size, &params, &result);
+    if (status == TUFF_OK) print_prompt(&made);
+    if (!json && !made.prompt) putchar('\n');
+    int code = made.failed || tuff_cli_interrupted() ? TUFF_EXIT_FAILED : TUFF_EXIT_OK;
+    if (status != TUFF_OK) {
+        code = tuff_cli_failed();
+    } else {
+        if (json && !made.failed) print_json(prompt, &made, &result);
+        if (!o->common.quiet) print_stats(&result);
+        if (o->profile.given && profile(o, generator) != TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
+    }
+    free(made.made.data);
+    return code;
+}
+
+static int with_prompt(const generate_options *o, const text *prompt)
+{
+    int code = TUFF_EXIT_FAILED;
+    tuff_generator_params params = {
+        .context_length = o->context_length, .cache_f16 = o->cache_f16, .adapter = o->adapter};
+    tuff_model *model = NULL;
+    tuff_device *device = NULL;
+    tuff_generator *generator = NULL;
+    if (tuff_model_load(o->model, &model) == TUFF_OK &&
+        tuff_cli_open_device(&o->common, o->profile.given, &device) == TUFF_OK &&
+        tuff_generator_create(model, device, &params, &generator) == TUFF_OK)
+        code = generate(o, generator, prompt);
+    else
+        tuff_cli_failed();
+    tuff_generator_destroy(&generator);
+    tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+    return code;
+}
+
+int tuff_cli_generate(int argc, char **argv)
+{
+    generate_options options = {.top_p = 1, .repetition_penalty = 1};
+    tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
+    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    if (!options.prompt == !options.prompt_file) {
+        tuff_cli_say("tuff: generate needs one of --prompt and --prompt-file%s",
+                     options.prompt ? ", not both" : " (see: tuff help generate)");
+        return TUFF_EXIT_USAGE;
+    }
+    tuff_cli_begin(&options.common);
+    text prompt = {0};
+    bool ok = options.prompt ? append(&prompt, options.prompt, strlen(options.prompt))
+                             : read_prompt(options.prompt_file, &prompt);
+    int code = ok ? with_prompt(&options, &prompt) : TUFF_EXIT_FAILED;
+    free(prompt.data);
+    return code;
+}

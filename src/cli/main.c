@@ -1,0 +1,95 @@
+/* The command `tuff`: finds the verb and runs it. */
+#include <string.h>
+#include <tuff/host.h>
+
+#include "cli/cli.h"
+
+typedef struct verb {
+    const char *name, *what;
+    int (*run)(int argc, char **argv);
+} verb;
+
+static const verb verbs[] = {
+    {"devices", "list the devices to compute on", tuff_cli_devices},
+    {"inspect", "show what a model file holds", tuff_cli_inspect},
+    {"convert", "write a model as the other kind of file", tuff_cli_convert},
+    {"generate", "continue a prompt", tuff_cli_generate},
+    {"train", "fine-tune a model on a text, whole or by LoRA", tuff_cli_train},
+    {"eval", "measure loss and perplexity on a text", tuff_cli_eval},
+    {"conform", "prove every operation on a device", tuff_cli_conform},
+};
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "Usage: tuff VERB [options]\n\n"
+                 "Fine-tunes and samples transformer models on any Vulkan device and on the CPU.\n\n");
+    for (int i = 0; i < VERBS; i++)
+        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].what);
+    fprintf(out,
+            "\n  tuff help VERB    a verb's options\n"
+            "  tuff --version    the version\n\n"
+            "A model is a Hugging Face directory or a GGUF file. Results go to standard output, all else to\n"
+            "standard error. Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage.\n"
+            "Environment: TUFF_DEVICE (a device's name), TUFF_LOG (error, warn, info, debug),\n"
+            "TUFF_CACHE_DIR and TUFF_SHADER_DIR (where shaders are kept and looked for).\n");
+}
+
+static const verb *find(const char *name)
+{
+    for (int i = 0; i < VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0) return &verbs[i];
+    return NULL;
+}
+
+static const char *verb_at(const void *user, size_t i)
+{
+    (void)user;
+    return verbs[i].name;
+}
+
+static int unknown(const char *name)
+{
+    const char *near = tuff_args_nearest(name, VERBS, verb_at, NULL);
+    if (near)
+        tuff_cli_say("tuff: there is no verb \"%.40s\"; did you mean %s?", name, near);
+    else
+        tuff_cli_say("tuff: there is no verb \"%.40s\" (see: tuff --help)", name);
+    return TUFF_EXIT_USAGE;
+}
+
+static int help(const char *name)
+{
+    const verb *v = name ? find(name) : NULL;
+    if (name && !v) return unknown(name);
+    if (!name) {
+        print_help(stdout);
+        return TUFF_EXIT_OK;
+    }
+    char verb_name[16], option[] = "--help", *argv[] = {verb_name, option, NULL};
+    snprintf(verb_name, sizeof verb_name, "%s", name);
+    return v->run(2, argv);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return TUFF_EXIT_USAGE;
+    }
+    const char *first = argv[1];
+    if (strcmp(first, "--version") == 0) {
+        printf("tuff %s\n", tuff_version());
+        return TUFF_EXIT_OK;
+    }
+    if (strcmp(first, "help") == 0 || strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)
+        return help(argc > 2 ? argv[2] : NULL);
+    const verb *v = find(first);
+    return v ? v->run(argc - 1, argv + 1) : unknown(first);
+}
+
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    return tuff_cli_flush() ? code : TUFF_EXIT_FAILED;
+}

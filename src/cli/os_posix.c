@@ -1,0 +1,121 @@
+/* What the command asks the operating system itself. */
+#define _XOPEN_SOURCE 700
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+bool tuff_cli_is_terminal(FILE *stream)
+{
+    return isatty(fileno(stream));
+}
+
+int tuff_cli_columns(void)
+{
+    int columns = 80;
+#ifdef TIOCGWINSZ
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) columns = size.ws_col;
+#endif
+    return columns;
+}
+
+double tuff_cli_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+bool tuff_cli_exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+bool tuff_cli_is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+enum { PATH_SIZE = 4096 };
+
+/* Cuts the last name off a path; "." when there was only one. */
+static void cut_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (!slash) {
+        memcpy(path, ".", 2);
+        return;
+    }
+    while (slash > path && slash[-1] == '/')
+        slash--;
+    slash[slash == path ? 1 : 0] = 0;
+}
+
+/* The nearest directory above `path`, or itself, that exists; what is no directory is in the way. */
+static bool nearest_directory(const char *path, char *out)
+{
+    size_t size = strlen(path);
+    if (size == 0 || size >= PATH_SIZE) return false;
+    memcpy(out, path, size + 1);
+    while (size > 1 && out[size - 1] == '/')
+        out[--size] = 0;
+    if (!tuff_cli_is_directory(out)) cut_last(out);
+    while (!tuff_cli_exists(out))
+        cut_last(out);
+    return true;
+}
+
+bool tuff_cli_can_create(const char *path)
+{
+    char at[PATH_SIZE];
+    if (!nearest_directory(path, at)) {
+        tuff_cli_say("tuff: \"%.80s\" is no path that can be written", path);
+        return false;
+    }
+    if (!tuff_cli_is_directory(at)) {
+        tuff_cli_say("tuff: %s cannot be made: %s is no directory", path, at);
+        return false;
+    }
+    if (access(at, W_OK | X_OK) == 0) return true;
+    tuff_cli_say("tuff: %s cannot be made: %s cannot be written to: %s", path, at, strerror(errno));
+    return false;
+}
+
+uint64_t tuff_cli_free_space(const char *path)
+{
+    char at[PATH_SIZE];
+    struct statvfs info;
+    if (!nearest_directory(path, at) || statvfs(at, &info) != 0) return UINT64_MAX;
+    return (uint64_t)info.f_bavail * info.f_frsize;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    interrupted = 1;
+    signal(number, SIG_DFL);
+}
+
+void tuff_cli_catch_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool tuff_cli_interrupted(void)
+{
+    return interrupted;
+}

@@ -1,0 +1,229 @@
+/* tuff train */
+#include <string.h>
+#include <tuff/program.h>
+
+#include "cli/train.h"
+
+typedef struct run {
+    const tuff_cli_train_options *options;
+    tuff_model *model;
+    tuff_device *device;
+    tuff_dataset *train, *validation;
+    tuff_trainer *trainer;
+    tuff_cli_log log;
+    tuff_cli_progress progress;
+    tuff_train_step last;
+    tuff_eval_result evaluated;
+    int64_t evaluated_at; /* step; -1: never */
+    int64_t skipped;
+} run;
+
+/* ---- before anything runs */
+
+static bool holds_model(const char *directory)
+{
+    static const char *const names[] = {"config.json", "adapter_config.json", "model.safetensors",
+                                        "model.safetensors.index.json", "adapter_model.safetensors"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        if (tuff_cli_exists(path)) return true;
+    }
+    return false;
+}
+
+/* So that an hour's training is not lost at its end. */
+static bool check_output(const tuff_cli_train_options *o)
+{
+    if (!o->output_dir) return true;
+    if (tuff_cli_exists(o->output_dir) && !tuff_cli_is_directory(o->output_dir)) {
+        tuff_cli_say("tuff: --output-dir %s is no directory", o->output_dir);
+        return false;
+    }
+    if (!o->overwrite && holds_model(o->output_dir)) {
+        tuff_cli_say(
+            "tuff: --output-dir %s already holds a model; choose another, or give --overwrite-output-dir",
+            o->output_dir);
+        return false;
+    }
+    return tuff_cli_can_create(o->output_dir) && (!o->dump_batches || tuff_cli_can_create(o->dump_batches));
+}
+
+static bool check_space(const run *r, const tuff_train_memory *m)
+{
+    const char *directory = r->options->output_dir;
+    uint64_t needed = 4 * (uint64_t)m->trained_parameters, there = tuff_cli_free_space(directory);
+    if (there >= needed) return true;
+    tuff_cli_say("tuff: --output-dir %s has %s free, the result needs %s", directory, tuff_cli_bytes(there),
+                 tuff_cli_bytes(needed));
+    return false;
+}
+
+static void print_setting(const run *r, const tuff_train_params *p, int64_t block, const tuff_train_memory *m)
+{
+    int64_t steps = tuff_trainer_total_steps(r->trainer);
+    int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;
+    tuff_cli_say("device   %s", tuff_device_get_info(r->device)->name);
+    tuff_cli_say("model    %s, %s parameters; %s trained%s", tuff_model_get_info(r->model).architecture,
+                 tuff_cli_count(m->parameters), tuff_cli_count(m->trained_parameters),
+                 p->lora_rank ? " (LoRA)" : "");
+    tuff_cli_say("data     %s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
+                 tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
+    tuff_cli_say("steps    %s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
+                 tuff_cli_count(examples * block), (long long)p->gradient_accumulation_steps,
+                 (long long)p->per_device_train_batch_size,
+                 (double)(steps * examples) / (double)tuff_dataset_blocks(r->train));
+    bool kept = p->gradient_accumulation_steps > 1;
+    uint64_t gradients = kept ? m->gradients : 0;
+    tuff_cli_say("memory   weights %s + optimizer %s%s%s + arena %s + transfers %s = %s",
+                 tuff_cli_bytes(m->weights), tuff_cli_bytes(m->optimizer), kept ? " + gradients " : "",
+                 kept ? tuff_cli_bytes(gradients) : "", tuff_cli_bytes(m->arena),
+                 tuff_cli_bytes(m->total - m->weights - m->optimizer - m->arena - gradients),
+                 tuff_cli_bytes(m->total));
+    tuff_cli_say("arena    no plan of this step does with less than %s, of which gradients %s",
+                 tuff_cli_bytes(m->arena_bound), tuff_cli_bytes(m->gradients));
+}
+
+static int print_plan(const run *r)
+{
+    char *text = tuff_program_text(tuff_trainer_program(r->trainer));
+    if (!text) {
+        tuff_cli_say("tuff: out of memory");
+        return TUFF_EXIT_FAILED;
+    }
+    fputs(text, stdout);
+    tuff_free_text(text);
+    return TUFF_EXIT_OK;
+}
+
+/* ---- the run */
+
+static bool evaluate(run *r, int64_t step)
+{
+    if (!r->validation || r->evaluated_at == step) return true;
+    double began = tuff_cli_seconds();
+    if (!r->options->common.quiet && r->progress.terminal)
+        tuff_cli_show_line("measuring the validation file ...");
+    if (tuff_trainer_evaluate(r->trainer, r->validation, &r->evaluated) != TUFF_OK) return false;
+    r->evaluated_at = step;
+    tuff_cli_log_eval(&r->log, step, &r->evaluated);
+    if (!r->options->common.quiet)
+        tuff_cli_say("step %lld/%lld  validation loss %.4f  perplexity %.2f", (long long)step,
+                     (long long)r->progress.steps, r->evaluated.loss, r->evaluated.perplexity);
+    else
+        tuff_cli_show_line("");
+    r->progress.spent += tuff_cli_seconds() - began;
+    return true;
+}
+
+static void say_skipped(run *r)
+{
+    enum { TELL = 3 };
+    if (++r->skipped > TELL) return;
+    tuff_cli_say(
+        "tuff: warning: step %lld was skipped, its gradient is not finite; a lower --learning-rate or "
+        "--max-grad-norm may help%s",
+        (long long)r->last.step, r->skipped == TELL ? " (further ones are only counted)" : "");
+}
+
+static bool train(run *r)
+{
+    int64_t steps = tuff_trainer_total_steps(r->trainer), every = r->options->eval_steps;
+    tuff_cli_progress_begin(&r->progress, r->options->common.quiet, steps, r->options->logging_steps);
+    for (int64_t i = 1; i <= steps && !tuff_cli_interrupted(); i++) {
+        if (tuff_trainer_step(r->trainer, &r->last) != TUFF_OK) return false;
+        tuff_cli_progress_step(&r->progress, &r->last);
+        tuff_cli_log_step(&r->log, &r->last, r->progress.tokens);
+        if (r->last.skipped) say_skipped(r);
+        if (every && i % every == 0 && !evaluate(r, i)) return false;
+    }
+    return tuff_cli_interrupted() || evaluate(r, r->last.step);
+}
+
+static void print_json(const run *r)
+{
+    printf("{\"output_dir\": ");
+    tuff_cli_json_text(stdout, r->options->output_dir, strlen(r->options->output_dir));
+    printf(", \"steps\": %lld, \"skipped_steps\": %lld, \"tokens\": %lld", (long long)r->last.step,
+           (long long)r->skipped, (long long)r->progress.tokens);
+    if (r->last.step) {
+        printf(", \"loss\": ");
+        tuff_cli_json_number(stdout, r->last.loss);
+        printf(", \"tokens_per_second\": ");
+        tuff_cli_json_number(stdout, tuff_cli_progress_rate(&r->progress));
+    }
+    if (r->evaluated_at >= 0) {
+        printf(", \"eval_loss\": ");
+        tuff_cli_json_number(stdout, r->evaluated.loss);
+        printf(", \"eval_perplexity\": ");
+        tuff_cli_json_number(stdout, r->evaluated.perplexity);
+    }
+    printf("}\n");
+}
+
+static int finish(run *r)
+{
+    const tuff_cli_train_options *o = r->options;
+    if (tuff_trainer_save(r->trainer, o->output_dir) != TUFF_OK) return tuff_cli_failed();
+    int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
+    if (r->skipped && !o->common.quiet)
+        tuff_cli_say("%lld of %lld steps were skipped", (long long)r->skipped, (long long)r->last.step);
+    if (!o->common.quiet)
+        tuff_cli_say("saved to %s after %s steps%s", o->output_dir, tuff_cli_count(r->last.step),
+                     tuff_cli_interrupted() ? " (interrupted)" : "");
+    if (o->common.json) print_json(r);
+    tuff_program *program = tuff_trainer_program(r->trainer);
+    if (o->profile.given && r->last.step &&
+        !tuff_cli_profile(tuff_program_profile_text(program),
+                          o->profile.value ? tuff_program_profile_trace(program) : NULL, o->profile.value))
+        code = TUFF_EXIT_FAILED;
+    return tuff_cli_interrupted() ? TUFF_EXIT_FAILED : code;
+}
+
+static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
+{
+    const tuff_cli_train_options *o = r->options;
+    tuff_train_memory memory = tuff_trainer_get_memory(r->trainer);
+    if (!o->common.quiet) print_setting(r, params, block, &memory);
+    if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
+        return tuff_cli_failed();
+    if (o->print_plan) return print_plan(r);
+    if (!check_space(r, &memory)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_log_open(&r->log, o->log_file, o->output_dir)) return TUFF_EXIT_FAILED;
+    tuff_cli_catch_interrupt();
+    return train(r) ? finish(r) : tuff_cli_failed();
+}
+
+static int start(run *r)
+{
+    const tuff_cli_train_options *o = r->options;
+    if (tuff_model_load(o->model, &r->model) != TUFF_OK) return tuff_cli_failed();
+    int64_t context = tuff_model_get_info(r->model).context_length;
+    int64_t block = o->block_size ? o->block_size : context < 1024 ? context : 1024;
+    tuff_train_params params = tuff_cli_train_params(o);
+    if (tuff_dataset_load_text(r->model, o->train_file, block, &r->train) != TUFF_OK ||
+        (o->validation_file &&
+         tuff_dataset_load_text(r->model, o->validation_file, block, &r->validation) != TUFF_OK) ||
+        tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
+        tuff_trainer_create(r->model, r->device, r->train, &params, &r->trainer) != TUFF_OK)
+        return tuff_cli_failed();
+    return with_trainer(r, &params, block);
+}
+
+int tuff_cli_train(int argc, char **argv)
+{
+    tuff_cli_train_options options;
+    tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options);
+    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    tuff_cli_begin(&options.common);
+    if (!check_output(&options)) return TUFF_EXIT_FAILED;
+    run r = {.options = &options, .evaluated_at = -1};
+    int code = start(&r);
+    tuff_cli_log_close(&r.log, false);
+    tuff_trainer_destroy(&r.trainer);
+    tuff_device_destroy(&r.device);
+    tuff_dataset_destroy(&r.train);
+    tuff_dataset_destroy(&r.validation);
+    tuff_model_destroy(&r.model);
+    return code;
+}

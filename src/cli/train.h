@@ -1,0 +1,52 @@
+/* The parts of `tuff train`. */
+#ifndef TUFF_CLI_TRAIN_H
+#define TUFF_CLI_TRAIN_H
+
+#include <tuff/train.h>
+
+#include "cli/cli.h"
+
+typedef struct tuff_cli_train_options {
+    tuff_cli_common common;
+    const char *model, *train_file, *validation_file, *output_dir, *log_file, *dump_batches, *lora_target;
+    int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
+    double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm;
+    int64_t lora_rank;
+    double lora_alpha, lora_dropout; /* negative: not given */
+    int scheduler;
+    bool no_shuffle, overwrite, print_plan;
+    tuff_arg_optional profile;
+} tuff_cli_train_options;
+
+/* Parses and checks what can be checked without the library. */
+tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out);
+tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
+
+/* ---- the log of a run: a line of JSON per step and per evaluation */
+typedef struct tuff_cli_log {
+    FILE *file;
+    char *path, *final; /* where it is written; where it belongs, once the output directory is there */
+    bool failed;
+} tuff_cli_log;
+/* `wanted` NULL: train_log.jsonl of the output directory, until that exists <directory>.train_log.jsonl.
+ * False: said why. The file is made with its first line. */
+bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory);
+void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t tokens);
+void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *result);
+/* Moves the log to its place when `saved`, and frees it. False: said why. */
+bool tuff_cli_log_close(tuff_cli_log *log, bool saved);
+
+/* ---- what one sees of a run */
+typedef struct tuff_cli_progress {
+    bool quiet, terminal;
+    int64_t steps, every;                  /* of the run; plain lines are printed every so many steps */
+    int64_t counted, tokens, first_tokens; /* steps and tokens so far; tokens of the first step */
+    double began, first;                   /* seconds: when, how long the first step took */
+    double shown;                          /* when the line was last rewritten */
+    double spent;                          /* seconds in other things than steps */
+} tuff_cli_progress;
+void tuff_cli_progress_begin(tuff_cli_progress *progress, bool quiet, int64_t steps, int64_t every);
+void tuff_cli_progress_step(tuff_cli_progress *progress, const tuff_train_step *step);
+double tuff_cli_progress_rate(const tuff_cli_progress *progress); /* tokens per second */
+
+#endif

@@ -1,0 +1,99 @@
+/* The log of a run. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/train.h"
+
+static char *joined(const char *a, size_t size, const char *b)
+{
+    char *text = malloc(size + strlen(b) + 1);
+    if (!text) return NULL;
+    memcpy(text, a, size);
+    memcpy(text + size, b, strlen(b) + 1);
+    return text;
+}
+
+bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory)
+{
+    *log = (tuff_cli_log){0};
+    size_t size = strlen(directory);
+    while (size > 1 && directory[size - 1] == '/')
+        size--;
+    bool there = tuff_cli_is_directory(directory);
+    if (wanted) {
+        log->path = joined(wanted, strlen(wanted), "");
+    } else if (there) {
+        log->path = joined(directory, size, "/train_log.jsonl");
+    } else {
+        log->path = joined(directory, size, ".train_log.jsonl");
+        log->final = joined(directory, size, "/train_log.jsonl");
+    }
+    if (!log->path || (!wanted && !there && !log->final)) {
+        tuff_cli_say("tuff: out of memory");
+        return false;
+    }
+    return tuff_cli_can_create(log->path);
+}
+
+static bool ready(tuff_cli_log *log)
+{
+    if (!log->file && !log->failed) log->file = fopen(log->path, "wb");
+    if (log->file) return true;
+    if (!log->failed)
+        tuff_cli_say("tuff: warning: the log %s cannot be written: %s", log->path, strerror(errno));
+    log->failed = true;
+    return false;
+}
+
+static void field(tuff_cli_log *log, const char *name, double value)
+{
+    fprintf(log->file, ", \"%s\": ", name);
+    tuff_cli_json_number(log->file, value);
+}
+
+static void end_line(tuff_cli_log *log)
+{
+    fputs("}\n", log->file);
+    if (fflush(log->file) == 0) return;
+    tuff_cli_say("tuff: warning: the log %s cannot be written: %s", log->path, strerror(errno));
+    log->failed = true;
+    fclose(log->file);
+    log->file = NULL;
+}
+
+void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t tokens)
+{
+    if (!ready(log)) return;
+    fprintf(log->file, "{\"step\": %lld", (long long)step->step);
+    field(log, "epoch", step->epoch);
+    field(log, "loss", step->loss);
+    field(log, "learning_rate", step->learning_rate);
+    field(log, "grad_norm", step->grad_norm);
+    fprintf(log->file, ", \"tokens\": %lld", (long long)tokens);
+    if (step->skipped) fputs(", \"skipped\": true", log->file);
+    end_line(log);
+}
+
+void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *result)
+{
+    if (!ready(log)) return;
+    fprintf(log->file, "{\"step\": %lld", (long long)step);
+    field(log, "eval_loss", result->loss);
+    field(log, "eval_perplexity", result->perplexity);
+    end_line(log);
+}
+
+bool tuff_cli_log_close(tuff_cli_log *log, bool saved)
+{
+    bool ok = !log->failed, written = log->file != NULL;
+    if (log->file && fclose(log->file) != 0) ok = false;
+    if (ok && written && saved && log->final && rename(log->path, log->final) != 0) ok = false;
+    if (!ok && !log->failed)
+        tuff_cli_say("tuff: the log %s cannot be written: %s", log->path, strerror(errno));
+    if (written && !saved) tuff_cli_say("the log of the steps is in %s", log->path);
+    free(log->path);
+    free(log->final);
+    *log = (tuff_cli_log){0};
+    return ok;
+}

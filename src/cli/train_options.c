@@ -1,0 +1,158 @@
+/* The options of `tuff train`. */
+#include "cli/train.h"
+
+#define AT(field) .offset = offsetof(tuff_cli_train_options, field)
+#define MANY      1e15
+
+static const tuff_arg items[] = {
+    {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
+     .required = true},
+    {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
+     .help = "the text to train on, UTF-8; special tokens spelled out in it are seen", .required = true},
+    {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
+     .help = "a text to measure the loss on, at the end and every --eval-steps"},
+    {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
+     .help =
+         "where the result goes: a Hugging Face directory, with LoRA a PEFT adapter; it appears whole or not at all",
+     .preset = ""},
+    {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
+     .help = "replace a model that is in --output-dir"},
+    {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
+     "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
+     "1024, or the model's context if that is less"},
+    {.kind = TUFF_ARG_GROUP, .name = "How long:"},
+    {TUFF_ARG_REAL, "num-train-epochs", "X", AT(epochs), 1e-9, 1e9, "times to go through the text"},
+    {TUFF_ARG_INT, "max-steps", "N", AT(max_steps), -1, MANY,
+     "exactly N steps instead; 0 saves the initial state without training", "as the epochs need"},
+    {TUFF_ARG_INT, "per-device-train-batch-size", "N", AT(batch_size), 1, 65536, "blocks that run at once"},
+    {TUFF_ARG_INT, "gradient-accumulation-steps", "N", AT(accumulation), 1, 65536,
+     "batches whose gradients make one step: the memory of one, the effect of N"},
+    {.kind = TUFF_ARG_GROUP, .name = "AdamW:"},
+    {TUFF_ARG_REAL, "learning-rate", "X", AT(learning_rate), 0, 1e6,
+     "the peak; LoRA wants about 10 times more"},
+    {TUFF_ARG_CHOICE, "lr-scheduler-type", "linear|cosine|constant", AT(scheduler),
+     .help = "how the rate goes after the warm-up; linear and cosine fall to 0 at the last step"},
+    {TUFF_ARG_INT, "warmup-steps", "N", AT(warmup_steps), 0, MANY, "steps in which the rate rises from 0"},
+    {TUFF_ARG_REAL, "warmup-ratio", "X", AT(warmup_ratio), 0, 1, "the same as a part of all steps"},
+    {TUFF_ARG_REAL, "weight-decay", "X", AT(weight_decay), 0, 1e6,
+     "of matrices; biases and norms do not decay"},
+    {TUFF_ARG_REAL, "adam-beta1", "X", AT(beta1), 0, 0.9999999, "decay of the gradient's mean"},
+    {TUFF_ARG_REAL, "adam-beta2", "X", AT(beta2), 0, 0.9999999, "decay of its square's mean"},
+    {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "added to the square root"},
+    {TUFF_ARG_REAL, "max-grad-norm", "X", AT(max_grad_norm), 0, 1e30,
+     "a gradient with a larger norm is scaled down to it; 0: never"},
+    {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0,
+     "of the order, of dropout and of LoRA's start"},
+    {TUFF_ARG_FLAG, "no-shuffle", NULL, AT(no_shuffle), .help = "take the blocks in the order of the file"},
+    {.kind = TUFF_ARG_GROUP, .name = "LoRA (the model stays as it is, a small adapter is trained):"},
+    {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), 0, 65536,
+     "rank of the adapter; 0: no LoRA, all parameters are trained"},
+    {TUFF_ARG_REAL, "lora-alpha", "X", AT(lora_alpha), 0, 1e6,
+     "the adapter's output is scaled by alpha / rank", "16"},
+    {TUFF_ARG_REAL, "lora-dropout", "X", AT(lora_dropout), 0, 0.999, "part of the adapter's inputs to drop",
+     "0"},
+    {TUFF_ARG_TEXT, "lora-target", "NAMES", AT(lora_target),
+     .help = "modules to adapt, such as q_proj,v_proj, or all-linear",
+     .preset = "as PEFT has it for the architecture"},
+    {.kind = TUFF_ARG_GROUP, .name = "What one sees:"},
+    {TUFF_ARG_INT, "logging-steps", "N", AT(logging_steps), 1, MANY, "print a line every N steps"},
+    {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY,
+     "measure --validation-file every N steps; 0: at the end only"},
+    {TUFF_ARG_TEXT, "log-file", "FILE", AT(log_file),
+     .help = "a line of JSON per step: loss, learning rate, gradient norm", .preset = "DIR/train_log.jsonl"},
+    {TUFF_ARG_TEXT, "dump-batches", "FILE", AT(dump_batches),
+     .help = "write the token ids of all batches as .npy, int32 [batches, batch size, block size]"},
+    {TUFF_ARG_FLAG, "print-plan", NULL, AT(print_plan),
+     .help = "print the plan of a step, and stop before it runs"},
+    {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
+     .help = "print the time by operation, and write the last step's Chrome trace to FILE"},
+    {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
+    TUFF_CLI_DEVICE_ROWS,
+    TUFF_CLI_JSON_ROW("print one JSON object when done"),
+    TUFF_CLI_TALK_ROWS,
+};
+static const tuff_args spec = {
+    .verb = "train",
+    .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
+    .about =
+        "Fine-tunes a model on a text. Options are named as in Hugging Face's TrainingArguments. Ctrl-C ends the "
+        "training after the step at hand and saves; a second one ends at once.",
+    .items = items,
+    .count = sizeof items / sizeof items[0],
+    .notes =
+        "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
+        "loss is of the\nstep's batch before its update, grad_norm before clipping, tokens since the start. "
+        "Evaluations are lines\n{\"step\", \"eval_loss\", \"eval_perplexity\"}, counted as `tuff eval` does.",
+};
+
+static tuff_cli_train_options defaults(void)
+{
+    tuff_train_params p = tuff_train_defaults();
+    return (tuff_cli_train_options){
+        .max_steps = p.max_steps,
+        .epochs = p.num_train_epochs,
+        .batch_size = p.per_device_train_batch_size,
+        .accumulation = p.gradient_accumulation_steps,
+        .learning_rate = p.learning_rate,
+        .scheduler = (int)p.lr_scheduler_type,
+        .warmup_steps = p.warmup_steps,
+        .warmup_ratio = p.warmup_ratio,
+        .weight_decay = p.weight_decay,
+        .beta1 = p.adam_beta1,
+        .beta2 = p.adam_beta2,
+        .epsilon = p.adam_epsilon,
+        .max_grad_norm = p.max_grad_norm,
+        .seed = (int64_t)p.seed,
+        .logging_steps = 10,
+        .lora_alpha = -1,
+        .lora_dropout = -1,
+    };
+}
+
+tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
+{
+    tuff_train_params p = tuff_train_defaults();
+    p.max_steps = o->max_steps;
+    p.num_train_epochs = o->epochs;
+    p.per_device_train_batch_size = o->batch_size;
+    p.gradient_accumulation_steps = o->accumulation;
+    p.learning_rate = o->learning_rate;
+    p.lr_scheduler_type = (tuff_schedule)o->scheduler;
+    p.warmup_steps = o->warmup_steps;
+    p.warmup_ratio = o->warmup_ratio;
+    p.weight_decay = o->weight_decay;
+    p.adam_beta1 = o->beta1;
+    p.adam_beta2 = o->beta2;
+    p.adam_epsilon = o->epsilon;
+    p.max_grad_norm = o->max_grad_norm;
+    p.seed = (uint64_t)o->seed;
+    p.no_shuffle = o->no_shuffle;
+    p.lora_rank = o->lora_rank;
+    if (o->lora_alpha >= 0) p.lora_alpha = o->lora_alpha;
+    if (o->lora_dropout >= 0) p.lora_dropout = o->lora_dropout;
+    p.lora_target = o->lora_target;
+    return p;
+}
+
+/* Options that go together. */
+static const char *contradiction(const tuff_cli_train_options *o)
+{
+    if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
+    if (o->eval_steps && !o->validation_file) return "--eval-steps needs --validation-file";
+    if (!o->lora_rank && (o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
+        return "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
+    if (o->warmup_steps && o->warmup_ratio > 0)
+        return "--warmup-steps and --warmup-ratio say the same thing; give one";
+    return NULL;
+}
+
+tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out)
+{
+    *out = defaults();
+    tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
+    const char *wrong = outcome == TUFF_ARGS_RUN ? contradiction(out) : NULL;
+    if (!wrong) return outcome;
+    tuff_cli_say("tuff: %s (see: tuff help train)", wrong);
+    return TUFF_ARGS_WRONG;
+}

@@ -1,0 +1,300 @@
+/* What a model file holds, of any architecture; the parts that cannot be read say why. */
+#include "models/inspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "formats/peft.h"
+#include "formats/safetensors.h"
+#include "models/model.h"
+#include "models/vocab.h"
+
+static void put(tuff_inspection *r, const char *key, const char *value)
+{
+    tuff_inspect_put_text(r, key, value, strlen(value));
+}
+
+/* The first parameter that the file lacks or has in another shape; NULL: it has them all. */
+static const tuff_param *first_missing(const tuff_model *model)
+{
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_param *p = &model->params.items[i];
+        const tuff_weight *weight = tuff_model_weight(model, p);
+        int64_t elements = p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
+        if (!weight || weight->rank != (unsigned)p->rank || tuff_weight_elements(weight) != elements)
+            return p;
+    }
+    return NULL;
+}
+
+/* Whether Tuff runs it, in words. `problem`: the config's, NULL if it is fine. */
+static void put_verdict(tuff_inspection *r, const tuff_model *model, const char *problem)
+{
+    const tuff_param *missing = problem ? NULL : first_missing(model);
+    tuff_buf text = {0};
+    if (problem)
+        tuff_buf_text(&text, problem);
+    else if (missing)
+        tuff_buf_printf(&text, "the tensor %s is missing or has another shape",
+                        model->gguf ? missing->gguf : missing->name);
+    tuff_inspect_put_bool(r, "runs", !problem && !missing);
+    if (text.size) tuff_inspect_put_text(r, "because", text.data, text.size);
+    r->out.failed |= text.failed;
+    tuff_buf_free(&text);
+}
+
+static void put_dimensions(tuff_inspection *r, tuff_model *model)
+{
+    const tuff_config *c = &model->config;
+    int64_t parameters = 0;
+    c->arch->list_params(c, &model->params);
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_param *p = &model->params.items[i];
+        parameters += p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
+    }
+    r->out.failed |= model->params.failed;
+    tuff_inspect_put_int(r, "parameters", parameters);
+    tuff_inspect_put_int(r, "vocab_size", c->vocab_size);
+    tuff_inspect_put_int(r, "context_length", c->max_positions);
+    tuff_inspect_put_int(r, "hidden_size", c->hidden_size);
+    tuff_inspect_put_int(r, "layers", c->layers);
+    tuff_inspect_put_int(r, "heads", c->heads);
+    tuff_inspect_put_int(r, "kv_heads", c->kv_heads);
+    tuff_inspect_put_int(r, "head_dim", c->head_dim);
+    tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
+    if (c->rope_theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope_theta);
+    if (c->window) tuff_inspect_put_int(r, "sliding_window", c->window);
+    tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
+}
+
+/* The section "model". `name`: what the file calls its architecture, NULL when it does not; `status`: of
+ * reading the config. */
+static void put_model(tuff_inspection *r, tuff_model *model, const char *name, tuff_status status)
+{
+    char problem[512] = "";
+    if (status != TUFF_OK) snprintf(problem, sizeof problem, "%s", tuff_error_message());
+    tuff_inspect_section(r, "model", "Model");
+    put(r, "architecture", name ? name : "not said");
+    if (status == TUFF_OK) put_dimensions(r, model);
+    put_verdict(r, model, status == TUFF_OK ? NULL : problem);
+    tuff_inspect_section_end(r);
+}
+
+static void put_token(tuff_inspection *r, const tuff_tokenizer *t, const char *key, int32_t id)
+{
+    if (id < 0) return;
+    tuff_piece spelled = tuff_tokenizer_token(t, id);
+    tuff_inspect_put_token(r, key, id, spelled.data, spelled.size);
+}
+
+static void put_tokenizer(tuff_inspection *r, tuff_status status, const tuff_tokenizer *t)
+{
+    char problem[512] = "";
+    if (status != TUFF_OK) snprintf(problem, sizeof problem, "%s", tuff_error_message());
+    tuff_inspect_section(r, "tokenizer", "Tokenizer");
+    if (status != TUFF_OK) {
+        put(r, "none", problem);
+        tuff_inspect_section_end(r);
+        return;
+    }
+    const char *kind = tuff_tokenizer_kind(t);
+    uint32_t size = tuff_tokenizer_vocab_size(t), special = 0;
+    for (uint32_t i = 0; i < size; i++)
+        special += tuff_tokenizer_token_type(t, (int32_t)i) == TUFF_TOKEN_CONTROL;
+    put(r, "kind",
+        strcmp(kind, "gpt2") == 0    ? "byte-level BPE"
+        : strcmp(kind, "llama") == 0 ? "SentencePiece BPE"
+                                     : "BPE");
+    tuff_inspect_put_int(r, "size", size);
+    tuff_inspect_put_int(r, "special_tokens", special);
+    put_token(r, t, "begin", tuff_tokenizer_bos(t));
+    for (uint32_t i = 0; i < tuff_tokenizer_eos_count(t); i++) {
+        char key[24];
+        snprintf(key, sizeof key, i ? "end_%u" : "end", i + 1);
+        put_token(r, t, key, tuff_tokenizer_eos(t, i));
+    }
+    put_token(r, t, "unknown", tuff_tokenizer_unk(t));
+    put_token(r, t, "padding", tuff_tokenizer_pad(t));
+    tuff_inspect_put_bool(r, "chat_template", tuff_tokenizer_chat_template(t).size > 0);
+    tuff_inspect_section_end(r);
+}
+
+static void put_file(tuff_inspection *r, const char *path, const char *format)
+{
+    tuff_inspect_section(r, "file", "File");
+    put(r, "path", path);
+    put(r, "format", format);
+    tuff_inspect_section_end(r);
+}
+
+static tuff_status read_gguf(tuff_model *model, const char *architecture)
+{
+    model->config.arch = tuff_arch_by_gguf(architecture);
+    if (!model->config.arch)
+        return tuff_fail(TUFF_UNSUPPORTED, "the architectures that Tuff runs are %s", tuff_arch_names());
+    TUFF_TRY(model->config.arch->read_gguf(model->gguf, &model->config));
+    const tuff_weight *table = tuff_weights_find(model->gguf->weights, "token_embd.weight");
+    if (!table || table->rank != 2)
+        return tuff_fail(TUFF_BAD_FORMAT, "the tensor token_embd.weight [vocab, hidden] is missing");
+    model->config.vocab_size = table->shape[0];
+    return tuff_config_check(&model->config, model->path);
+}
+
+static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff_inspection *r)
+{
+    tuff_model model = {.path = (char *)(uintptr_t)files->path};
+    TUFF_TRY(tuff_gguf_open(files->gguf, &model.gguf));
+    char format[32], name[64];
+    tuff_view architecture = {0};
+    snprintf(format, sizeof format, "GGUF version %u", model.gguf->version);
+    put_file(r, files->path, format);
+    tuff_status status = tuff_gguf_text(model.gguf, "general.architecture", &architecture);
+    if (status == TUFF_OK) {
+        int size = architecture.size < sizeof name ? (int)architecture.size : (int)sizeof name - 1;
+        snprintf(name, sizeof name, "%.*s", size, architecture.data ? architecture.data : "");
+        put_model(r, &model, *name ? name : NULL, read_gguf(&model, name));
+        tuff_tokenizer *tokenizer = NULL;
+        tuff_status loaded = tuff_vocab_load(model.gguf, &tokenizer);
+        put_tokenizer(r, loaded, tokenizer);
+        tuff_tokenizer_destroy(&tokenizer);
+        tuff_inspect_put_tensors(r, model.gguf->weights, (flags & TUFF_INSPECT_TENSORS) != 0);
+        tuff_inspect_section(r, "metadata", "Metadata");
+        for (size_t i = 0; i < model.gguf->count; i++)
+            tuff_inspect_put_gguf(r, &model.gguf->values[i]);
+        tuff_inspect_section_end(r);
+    }
+    tuff_gguf_destroy(&model.gguf);
+    tuff_free(model.params.items);
+    tuff_arena_free(&model.params.arena);
+    return status;
+}
+
+static tuff_status read_hf(tuff_model *model, const tuff_hf_files *files, const char *type)
+{
+    if (!type) return tuff_fail(TUFF_BAD_FORMAT, "model_type is missing in %s", files->config);
+    model->config.arch = tuff_arch_by_model_type(type);
+    if (!model->config.arch)
+        return tuff_fail(TUFF_UNSUPPORTED, "the architectures that Tuff runs are %s", tuff_arch_names());
+    TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
+    TUFF_TRY(tuff_config_check(&model->config, files->config));
+    return model->weights ? TUFF_OK : tuff_hf_need(files, TUFF_HF_WEIGHTS);
+}
+
+static tuff_status put_config(tuff_inspection *r, tuff_model *model, const tuff_hf_files *files)
+{
+    const char *type = NULL;
+    TUFF_TRY(tuff_hf_read_object(files->config, &model->hf_config));
+    TUFF_TRY(tuff_json_text(model->hf_config, "model_type", files->config, &type));
+    put_model(r, model, type, read_hf(model, files, type));
+    tuff_inspect_section(r, "config", "config.json");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, model->hf_config) tuff_inspect_put_json(r, item->string, item);
+    tuff_inspect_section_end(r);
+    return TUFF_OK;
+}
+
+static void put_notes(tuff_inspection *r, const tuff_weights *weights)
+{
+    if (!weights->note_count) return;
+    tuff_inspect_section(r, "metadata", "Metadata");
+    for (size_t i = 0; i < weights->note_count; i++)
+        put(r, weights->notes[i].key, weights->notes[i].value);
+    tuff_inspect_section_end(r);
+}
+
+static tuff_status put_hf(tuff_inspection *r, tuff_model *model, const tuff_hf_files *files, unsigned flags)
+{
+    bool one = files->kind == TUFF_HF_SAFETENSORS;
+    if (files->weights || files->index) TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
+    if (!model->weights && !files->config && tuff_hf_need(files, TUFF_HF_TOKENIZER) != TUFF_OK)
+        return tuff_fail(TUFF_NOT_FOUND,
+                         "%s holds no model: no config.json, safetensors or tokenizer is there", files->path);
+    put_file(r, files->path,
+             one            ? "safetensors"
+             : files->index ? "Hugging Face directory, sharded"
+                            : "Hugging Face directory");
+    if (files->config) TUFF_TRY(put_config(r, model, files));
+    tuff_tokenizer *tokenizer = NULL;
+    tuff_status status = tuff_hf_need(files, TUFF_HF_TOKENIZER);
+    bool there = status == TUFF_OK;
+    if (there) status = tuff_tokenizer_load(files->directory, &tokenizer);
+    if (!one || there) put_tokenizer(r, status, tokenizer);
+    tuff_tokenizer_destroy(&tokenizer);
+    if (model->weights) {
+        tuff_inspect_put_tensors(r, model->weights, (flags & TUFF_INSPECT_TENSORS) != 0);
+        put_notes(r, model->weights);
+    }
+    return TUFF_OK;
+}
+
+static tuff_status inspect_hf(const tuff_hf_files *files, unsigned flags, tuff_inspection *r)
+{
+    tuff_model model = {.path = (char *)(uintptr_t)files->path};
+    tuff_status status = put_hf(r, &model, files, flags);
+    tuff_weights_destroy(&model.weights);
+    cJSON_Delete(model.hf_config);
+    tuff_free(model.params.items);
+    tuff_arena_free(&model.params.arena);
+    return status;
+}
+
+static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
+{
+    const tuff_peft_config *c = adapter->config;
+    int64_t parameters = 0;
+    for (size_t i = 0; i < adapter->pair_count; i++)
+        parameters += tuff_weight_elements(adapter->pairs[i].a) + tuff_weight_elements(adapter->pairs[i].b);
+    tuff_inspect_section(r, "adapter", "Adapter");
+    put(r, "kind", c->rslora ? "LoRA, rank-stabilized" : "LoRA");
+    if (c->base_model) put(r, "base_model", c->base_model);
+    if (c->task_type) put(r, "task_type", c->task_type);
+    tuff_inspect_put_int(r, "rank", c->rank);
+    tuff_inspect_put_number(r, "alpha", c->alpha);
+    tuff_inspect_put_number(r, "dropout", c->dropout);
+    tuff_buf targets = {0};
+    if (c->target_text) tuff_buf_text(&targets, c->target_text);
+    for (size_t i = 0; i < c->target_count; i++)
+        tuff_buf_printf(&targets, "%s%s", i ? ", " : "", c->targets[i]);
+    if (targets.size) tuff_inspect_put_text(r, "target_modules", targets.data, targets.size);
+    r->out.failed |= targets.failed;
+    tuff_buf_free(&targets);
+    tuff_inspect_put_int(r, "adapted_modules", (int64_t)adapter->pair_count);
+    tuff_inspect_put_int(r, "parameters", parameters);
+    if (adapter->ignored_count) tuff_inspect_put_int(r, "other_tensors", (int64_t)adapter->ignored_count);
+    tuff_inspect_section_end(r);
+}
+
+static tuff_status inspect_adapter(const tuff_hf_files *files, unsigned flags, tuff_inspection *r)
+{
+    tuff_peft_adapter *adapter = NULL;
+    TUFF_TRY(tuff_peft_open(files->path, &adapter));
+    put_file(r, files->path, "PEFT adapter directory");
+    put_adapter(r, adapter);
+    tuff_inspect_put_tensors(r, adapter->weights, (flags & TUFF_INSPECT_TENSORS) != 0);
+    tuff_peft_destroy(&adapter);
+    return TUFF_OK;
+}
+
+tuff_status tuff_inspect(const char *path, unsigned flags, char **out_text)
+{
+    *out_text = NULL;
+    tuff_hf_files *files = NULL;
+    TUFF_TRY(tuff_hf_locate(path, &files));
+    tuff_inspection r;
+    tuff_inspect_begin(&r, (flags & TUFF_INSPECT_JSON) != 0);
+    bool adapter =
+        files->kind == TUFF_HF_DIRECTORY && files->adapter_config && !files->weights && !files->index;
+    tuff_status status = files->kind == TUFF_HF_GGUF ? inspect_gguf(files, flags, &r)
+                         : adapter                   ? inspect_adapter(files, flags, &r)
+                                                     : inspect_hf(files, flags, &r);
+    tuff_inspect_end(&r);
+    if (status == TUFF_OK && r.out.failed) status = tuff_fail_memory("a report");
+    if (status == TUFF_OK) {
+        *out_text = r.out.data;
+        r.out = (tuff_buf){0};
+    }
+    tuff_buf_free(&r.out);
+    tuff_hf_files_destroy(&files);
+    return status;
+}
