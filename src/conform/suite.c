@@ -315,7 +315,7 @@ tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_rep
     *out_report = NULL;
     tuff_device_params open = {
         .name = params->device, .validate = params->validate, .submit_ms = params->submit_ms};
-    tuff_device_test_params test = {.permute = params->permute};
+    tuff_device_test_params test = {.permute = params->permute, .no_self_test = true};
     if (params->mask != NULL) TUFF_TRY(apply_mask(params->mask, &test));
     selection s = {0};
     TUFF_TRY(select_cases(params, &s));

@@ -162,7 +162,8 @@ static tuff_status choose(const candidates *all, const char *name, size_t *out)
     return status;
 }
 
-static tuff_status open_candidate(const candidate *c, const tuff_open_params *params, tuff_device **out)
+static tuff_status open_candidate(const candidate *c, const tuff_open_params *params, bool test,
+                                  tuff_device **out)
 {
     tuff_device *device = tuff_alloc(sizeof *device);
     if (!device) return tuff_fail_memory("a device");
@@ -170,7 +171,7 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
     device->info = c->info;
     tuff_status status = c->backend->open(c->index, params, &device->handle);
     if (status == TUFF_OK) {
-        status = tuff_device_self_test(device);
+        if (test) status = tuff_device_self_test(device);
         if (status != TUFF_OK) c->backend->close(&device->handle);
     }
     if (status != TUFF_OK) {
@@ -182,11 +183,11 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
 }
 
 static tuff_status open_best(const candidates *all, const char *name, const tuff_open_params *params,
-                             tuff_device **out)
+                             bool test, tuff_device **out)
 {
     size_t chosen = 0;
     TUFF_TRY(choose(all, name, &chosen));
-    tuff_status status = open_candidate(&all->at[chosen], params, out);
+    tuff_status status = open_candidate(&all->at[chosen], params, test, out);
     if (status == TUFF_OK) {
         if (!name && all->at[chosen].backend == &tuff_backend_cpu)
             tuff_log(TUFF_LOG_INFO, "running on the CPU: %s", all->at[chosen].info.reason);
@@ -196,7 +197,7 @@ static tuff_status open_best(const candidates *all, const char *name, const tuff
     for (size_t i = 0; i < all->n; i++) {
         if (all->at[i].backend != &tuff_backend_cpu || i == chosen) continue;
         tuff_log(TUFF_LOG_WARN, "%s; running on the CPU instead", tuff_error_message());
-        return open_candidate(&all->at[i], params, out);
+        return open_candidate(&all->at[i], params, test, out);
     }
     return status;
 }
@@ -219,7 +220,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     candidates *all = tuff_alloc(sizeof *all);
     if (!all) return tuff_fail_memory("the list of devices");
     tuff_status status = gather(all);
-    if (status == TUFF_OK) status = open_best(all, name, &open, out_device);
+    if (status == TUFF_OK) status = open_best(all, name, &open, !test || !test->no_self_test, out_device);
     tuff_free(all);
     return status;
 }
