@@ -19,9 +19,12 @@ double tuff_vk_estimate_ns(const tuff_vk_device *device, const tuff_plan_step *s
     return (flops > bytes ? flops : bytes) + (double)step->launch->n * speed[kind].overhead_ns;
 }
 
-double tuff_vk_segment_ns(const tuff_vk_program *program, const tuff_vk_segment *segment)
+double tuff_vk_pace(tuff_vk_device *device)
 {
-    return segment->measured_ns > 0 ? segment->measured_ns : segment->estimate_ns * program->device->pace;
+    tuff_mutex_lock(device->queue_lock);
+    double pace = device->pace;
+    tuff_mutex_unlock(device->queue_lock);
+    return pace;
 }
 
 /* Ticks from one mark to another; the counter has timestamp_bits bits and may wrap. */

@@ -134,8 +134,8 @@ TUFF_MUST_USE tuff_status tuff_vk_program_wait(tuff_backend_device *device, tuff
 /* ---- pace.c: what steps take ---- */
 /* A first guess from flops and bytes. */
 double tuff_vk_estimate_ns(const tuff_vk_device *device, const tuff_plan_step *step);
-/* Now the best guess for a segment. */
-double tuff_vk_segment_ns(const tuff_vk_program *program, const tuff_vk_segment *segment);
+/* By how much guesses have been off on this device so far. */
+double tuff_vk_pace(tuff_vk_device *device);
 /* Reads a finished slot's timestamps. Never changes what is computed, only how it is cut into submits. */
 void tuff_vk_read_marks(tuff_vk_program *program, tuff_vk_slot *slot);
 

@@ -21,16 +21,17 @@ static bool ends_segment(const tuff_vk_program *program, const tuff_vk_segment *
     if (segment->host || !next->launch) return true;
     if (program->device->params.permute) return false; /* the longer, the more there is to permute */
     double most = (double)program->device->params.submit_ns / SEGMENTS_PER_SUBMIT;
-    return segment->n_steps >= SEGMENT_STEPS || segment->estimate_ns * program->device->pace >= most;
+    return segment->n_steps >= SEGMENT_STEPS || segment->estimate_ns * pace >= most;
 }
 
 static tuff_status cut(tuff_vk_program *program, uint64_t *out_transfer_bytes)
 {
     const tuff_plan *plan = program->base.plan;
     tuff_vk_segment *segment = NULL;
+    double pace = tuff_vk_pace(program->device);
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
-        if (!segment || ends_segment(program, segment, step)) {
+        if (!segment || ends_segment(program, segment, step, pace)) {
             segment = &program->segments[program->n_segments++];
             segment->first_step = (uint32_t)s;
             segment->first_work = (uint32_t)program->n_work;

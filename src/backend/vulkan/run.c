@@ -54,6 +54,7 @@ static tuff_status run_host_step(tuff_vk_program *program, const tuff_vk_segment
 static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
 {
     double most = (double)program->device->params.submit_ns, filled = 0;
+    double pace = tuff_vk_pace(program->device);
     uint64_t value;
     program->n_batch = 0; /* a run that failed may have left some */
     program->batch_dispatches = 0;
@@ -66,7 +67,7 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
             filled = 0;
             continue;
         }
-        double ns = tuff_vk_segment_ns(program, segment);
+        double ns = segment->measured_ns > 0 ? segment->measured_ns : segment->estimate_ns * pace;
         if (filled > 0 && filled + ns > most) {
             TUFF_TRY(submit(program, &value));
             filled = 0;
