@@ -16,7 +16,7 @@ static const VkPipelineStageFlags compute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT
 
 /* A segment ends when it is long enough, and around every step of the host. */
 static bool ends_segment(const tuff_vk_program *program, const tuff_vk_segment *segment,
-                         const tuff_plan_step *next)
+                         const tuff_plan_step *next, double pace)
 {
     if (segment->host || !next->launch) return true;
     if (program->device->params.permute) return false; /* the longer, the more there is to permute */
