@@ -1,0 +1,65 @@
+#!/bin/sh
+# Runs the conformance suite on wrong shaders (shaders.tsv): each must be rejected, by a guard and not because it does not
+# compile. usage: run.sh TUFF [DEVICE [PART OF A NAME]]
+set -eu
+tuff=$(realpath "$1")
+device=${2:-lavapipe}
+only=${3:-}
+cd "$(dirname "$0")/../.."
+list=tests/mutants/shaders.tsv
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TUFF_CACHE_DIR="$work/cache" OMP_WAIT_POLICY=passive
+tab=$(printf '\t')
+
+# The n-th field of mutant $1 to standard output, \n as a line's end.
+field() {
+    awk -F '\t' -v line="$1" -v n="$2" 'NR == line { gsub(/\\n/, "\n", $n); printf "%s", $n }' "$list"
+}
+
+killed=0 survived=0 total=0 line=0
+while IFS="$tab" read -r name file families rest; do
+    line=$((line + 1))
+    case "$name" in "#"* | "") continue ;; esac
+    case "$name" in *"$only"*) ;; *) continue ;; esac
+    total=$((total + 1))
+    rm -rf "$work/shaders"
+    cp -R shaders "$work/shaders"
+    field "$line" 4 >"$work/from"
+    field "$line" 5 >"$work/to"
+    # Literal, the first place only.
+    if ! awk -v from="$work/from" -v to="$work/to" '
+        function whole(path,    text, row) {
+            while ((getline row < path) > 0) text = text row "\n"
+            return substr(text, 1, length(text) - 1)
+        }
+        { text = text $0 "\n" }
+        END {
+            old = whole(from); new = whole(to)
+            at = index(text, old)
+            if (!at) exit 1
+            printf "%s%s%s", substr(text, 1, at - 1), new, substr(text, at + length(old))
+        }' "shaders/$file" >"$work/shaders/$file"; then
+        echo "STALE     $name: its text is no longer in shaders/$file"
+        survived=$((survived + 1))
+        continue
+    fi
+    status=0
+    TUFF_SHADER_DIR="$work/shaders" "$tuff" conform --device "$device" --op "$families" --junit "$work/report.xml" \
+        >"$work/out" 2>"$work/err" || status=$?
+    verdict=$(sed -n 's/.*<failure type="\([^"]*\)".*/\1/p' "$work/report.xml" 2>/dev/null | grep -v -x -e error -e unreached | sort |
+        uniq -c | sort -rn | awk '{ n = $1; $1 = ""; printf "%s%s x %d", sep, substr($0, 2), n; sep = ", " }') || true
+    if [ "$status" = 1 ] && [ -n "$verdict" ]; then
+        killed=$((killed + 1))
+        echo "killed    $name ($verdict)"
+    else
+        survived=$((survived + 1))
+        echo "SURVIVED  $name (exit $status)"
+        grep -v '^ ' "$work/err" | head -3
+    fi
+    rm -f "$work/report.xml"
+done <"$list"
+
+echo "$killed of $total mutants killed"
+[ "$survived" = 0 ] && [ "$total" -gt 0 ]
