@@ -5,12 +5,16 @@
 #include "shaders/lib/flat.glsl"
 #include "shaders/lib/half.glsl"
 
+/* Not arguments: software drivers run every side of a branch. */
+layout(constant_id = 0) const uint from = TUFF_CAST_F32;
+layout(constant_id = 1) const uint to = TUFF_CAST_F32;
+layout(constant_id = 2) const bool dense = false;
 TUFF_ARGS(tuff_copy_cast_args);
 
 /* Where element i of y comes from. */
 uint source(uint i)
 {
-    if (a.dense == 1) return a.first + i;
+    if (dense) return a.first + i;
     uint at = a.first;
     for (int axis = 3; axis >= 0; axis--) {
         at += i % a.dim[axis] * a.stride[axis];
@@ -27,22 +31,22 @@ uint load_half(uint at)
 float load(uint i)
 {
     uint at = source(i);
-    if (a.from == TUFF_CAST_F32) return uintBitsToFloat(a.x.v[at]);
-    return a.from == TUFF_CAST_F16 ? tuff_half_to_float(load_half(at)) : tuff_bfloat_to_float(load_half(at));
+    if (from == TUFF_CAST_F32) return uintBitsToFloat(a.x.v[at]);
+    return from == TUFF_CAST_F16 ? tuff_half_to_float(load_half(at)) : tuff_bfloat_to_float(load_half(at));
 }
 
 /* The bits of element i of y, a half. */
 uint half_bits(uint i)
 {
-    if (a.from == a.to) return load_half(source(i));
-    return a.to == TUFF_CAST_F16 ? tuff_float_to_half(load(i)) : tuff_float_to_bfloat(load(i));
+    if (from == to) return load_half(source(i));
+    return to == TUFF_CAST_F16 ? tuff_float_to_half(load(i)) : tuff_float_to_bfloat(load(i));
 }
 
 void main()
 {
-    uint words = a.to == TUFF_CAST_F32 ? a.n : (a.n + 1) / 2;
+    uint words = to == TUFF_CAST_F32 ? a.n : (a.n + 1) / 2;
     for (uint w = TUFF_FLAT_FIRST; w < TUFF_FLAT_END(words); w += TUFF_FLAT_GROUP) {
-        if (a.to == TUFF_CAST_F32) {
+        if (to == TUFF_CAST_F32) {
             a.y.v[w] = floatBitsToUint(load(w));
             continue;
         }

@@ -5,6 +5,8 @@
 #include "shaders/args/sum.h"
 
 layout(local_size_x = TUFF_FLAT_GROUP) in;
+layout(constant_id = 0) const bool one_kept = false;
+layout(constant_id = 1) const bool one_summed = false;
 TUFF_ARGS(tuff_sum_args);
 #include "shaders/lib/sum_at.glsl"
 

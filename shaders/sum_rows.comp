@@ -6,6 +6,8 @@
 #include "shaders/lib/reduce.glsl"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const bool one_kept = false;
+layout(constant_id = 2) const bool one_summed = false;
 TUFF_ARGS(tuff_sum_args);
 #include "shaders/lib/sum_at.glsl"
 

@@ -11,7 +11,8 @@ TUFF_STRUCT(tuff_copy_words_args)
     TUFF_UINT stride[4];
 };
 
-/* copy_cast.comp: copies and conversions where one side has 16-bit elements. One invocation per 32-bit word of y. */
+/* copy_cast.comp: copies and conversions where one side has 16-bit elements. One invocation per 32-bit word of y. Constants: 0
+ * the type of x, 1 that of y (TUFF_CAST_*), 2 whether x is contiguous, so that dim and stride are not needed. */
 #define TUFF_CAST_F32  0
 #define TUFF_CAST_F16  1
 #define TUFF_CAST_BF16 2
@@ -19,9 +20,7 @@ TUFF_STRUCT(tuff_copy_cast_args)
 {
     TUFF_ADDRESS(U32) x; /* lowered to a word boundary */
     TUFF_ADDRESS(U32) y;
-    TUFF_UINT from, to;
     TUFF_UINT first; /* elements between x and the tensor: 0 or 1 */
     TUFF_UINT n;     /* elements of y */
-    TUFF_UINT dense; /* 1: x is contiguous and the rest is not needed */
     TUFF_UINT dim[4], stride[4];
 };

@@ -5,13 +5,13 @@
 #define TUFF_BINARY_MUL   1
 #define TUFF_BINARY_SCALE 2 /* a * factor; b is not read */
 
-/* elementwise.comp: dense operands of one shape; y may be a or b. */
+/* elementwise.comp: dense operands of one shape; y may be a or b. Constant 0: TUFF_BINARY_*. */
 TUFF_STRUCT(tuff_elementwise_args)
 {
     TUFF_ADDRESS(F32) a;
     TUFF_ADDRESS(F32) b;
     TUFF_ADDRESS(F32) y;
-    TUFF_UINT op, n;
+    TUFF_UINT n;
     TUFF_FLOAT factor;
 };
 

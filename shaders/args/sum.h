@@ -1,7 +1,8 @@
 #include "shaders/args.h"
 
 /* sum_rows.comp and sum_columns.comp: y[k] is the sum over r of x at the positions of k and r; parts of `per_part` terms
- * go to y of their own: y[k * parts + part] by rows, y[part * n_kept + k] by columns. */
+ * go to y of their own: y[k * parts + part] by rows, y[part * n_kept + k] by columns.
+ * Constants: (by rows) the workgroup, then whether all kept, and all summed, elements lie on the last axis. */
 TUFF_STRUCT(tuff_sum_args)
 {
     TUFF_ADDRESS(F32) x;

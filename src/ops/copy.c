@@ -173,10 +173,10 @@ static void launch_cast(const tuff_node *node, const tuff_caps *caps, tuff_launc
     args->first = tuff_dtype_size(x->dtype) == 2 ? (uint32_t)(x->offset & 1) : 0;
     tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, 0 - 2 * (uint64_t)args->first);
     tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
-    args->from = cast_type(x->dtype);
-    args->to = cast_type(y->dtype);
     args->n = (uint32_t)loop.count;
-    args->dense = tuff_tensor_contiguous(x);
+    tuff_launch_spec(launch, cast_type(x->dtype));
+    tuff_launch_spec(launch, cast_type(y->dtype));
+    tuff_launch_spec(launch, tuff_tensor_contiguous(x));
     for (int i = 0; i < 4; i++) {
         args->dim[i] = (uint32_t)loop.dim[i];
         args->stride[i] = (uint32_t)loop.stride[1][i];

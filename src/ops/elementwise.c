@@ -142,9 +142,9 @@ void tuff_launch_elementwise(tuff_launch *launch, const tuff_caps *caps, int64_t
         tuff_launch_address(launch, &args->a, TUFF_OPERAND_IN, 0, (uint64_t)at * 4);
         tuff_launch_address(launch, &args->b, TUFF_OPERAND_IN, b, (uint64_t)at * 4);
         tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, (uint64_t)at * 4);
-        args->op = op;
         args->n = tuff_flat_count(n, at);
         args->factor = factor;
+        tuff_launch_spec(launch, op);
         tuff_launch_flat(launch, caps, args->n);
     }
 }

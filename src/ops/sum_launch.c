@@ -22,6 +22,13 @@ static void fill_space(tuff_sum_args *args, const tuff_sum_space *s)
     }
 }
 
+/* The constants one_kept and one_summed. */
+static void axes_spec(tuff_launch *launch, const tuff_sum_args *args)
+{
+    tuff_launch_spec(launch, args->kept[3] == args->n_kept);
+    tuff_launch_spec(launch, args->summed[3] == args->n_summed);
+}
+
 /* Groups of a dispatch by rows; `per_part` terms go to each of args->parts. */
 static void rows_groups(tuff_launch *launch, const tuff_caps *caps, tuff_sum_args *args, int64_t per_part)
 {
@@ -31,6 +38,7 @@ static void rows_groups(tuff_launch *launch, const tuff_caps *caps, tuff_sum_arg
     args->lanes = tuff_reduce_lanes(caps, per_part);
     uint64_t sums = (uint64_t)args->n_kept * args->parts, at_once = group / args->lanes;
     tuff_launch_spec(launch, group);
+    axes_spec(launch, args);
     tuff_launch_groups_1d(launch, caps, (sums + at_once - 1) / at_once);
 }
 
@@ -38,6 +46,7 @@ static void columns_groups(tuff_launch *launch, const tuff_caps *caps, tuff_sum_
 {
     args->per_part = (uint32_t)per_part;
     args->parts = (uint32_t)ceil_div(args->n_summed, per_part);
+    axes_spec(launch, args);
     uint64_t blocks = (uint64_t)ceil_div(args->n_kept, TUFF_FLAT_GROUP);
     tuff_launch_groups_1d(launch, caps, blocks * args->parts);
 }

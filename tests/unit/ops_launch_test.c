@@ -145,7 +145,8 @@ static void odd_halves_start_a_word_early(void **state)
         const tuff_copy_cast_args *args = (const tuff_copy_cast_args *)d->args;
         assert_int_equal(args->first, start % 2);
         assert_true(d->relocs[0].offset + 2 * (uint64_t)args->first == 0); /* modulo 2^64 */
-        assert_int_equal(args->dense, 1);
+        assert_int_equal(d->n_spec, 3);
+        assert_int_equal(d->spec[2], 1);
     }
     end(&f);
 }
