@@ -12,7 +12,8 @@ void main()
 {
     if (TUFF_GROUP_1D >= a.n_chunks) return;
     tuff_chunk c = a.chunks.v[TUFF_GROUP_1D];
-    F32 x = a.slots.v[c.slot].x;
+    tuff_grad_norm_slot slot = a.slots.v[c.slot]; // whole: glslang aligns a lone address as what it points to
+    F32 x = slot.x;
     float sum = 0;
     for (uint i = gl_LocalInvocationID.x; i < c.n; i += gl_WorkGroupSize.x)
         sum += x.v[c.at + i] * x.v[c.at + i];

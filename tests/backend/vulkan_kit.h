@@ -8,10 +8,19 @@
 
 #include "backend/vulkan/program.h"
 #include "backend/vulkan/vk.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "shaders/args/fill.h"
 
 static const tuff_backend *const vulkan = &tuff_backend_vulkan;
+
+/* What the validation layer says is shown. */
+static inline void kit_vulkan_message(tuff_log_level level, const char *message, void *user)
+{
+    (void)user;
+    if (level == TUFF_LOG_ERROR || tuff_starts_with(message, "Vulkan validation"))
+        print_message("%s\n", message);
+}
 
 /* The device under test: a software one where there is one, so that a developer's GPU is left in peace. -1:
  * none. */
@@ -20,6 +29,7 @@ static inline int kit_vulkan_index(void)
     tuff_device_description found[16];
     size_t n = 0;
     char reason[256];
+    tuff_set_log(kit_vulkan_message, TUFF_LOG_WARN, NULL);
     if (vulkan->list(found, 16, &n, reason) != TUFF_OK) return -1;
     int usable = -1;
     for (size_t i = 0; i < n && i < 16; i++) {

@@ -21,6 +21,7 @@ enum {
     OP_SPEC_CONSTANT = 50,
     OP_SPEC_CONSTANT_COMPOSITE = 51,
     OP_VARIABLE = 59,
+    OP_LOAD = 61,
     OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72
 };
@@ -32,7 +33,8 @@ enum {
     DECORATION_OFFSET = 35,
     BUILTIN_WORKGROUP_SIZE = 25,
     STORAGE_PUSH_CONSTANT = 9,
-    STORAGE_PHYSICAL = 5349
+    STORAGE_PHYSICAL = 5349,
+    ALIGNED = 2
 };
 enum { MAGIC = 0x07230203, MAX_BOUND = 1 << 20, MAX_DEPTH = 8, NONE = 0xffffffff };
 
@@ -121,6 +123,11 @@ static tuff_status scan_instruction(reader *r, const uint32_t *w, uint32_t n)
         if (w[2] == DECORATION_SPEC_ID && n >= 4) x->spec_id = w[3];
         if (w[2] == DECORATION_ARRAY_STRIDE && n >= 4) x->array_stride = w[3];
         if (w[2] == DECORATION_BUILTIN && n >= 4) x->workgroup_size |= w[3] == BUILTIN_WORKGROUP_SIZE;
+    } else if (op == OP_LOAD && n >= 6 && (w[4] & ALIGNED)) {
+        const item *type = get(r, w[1]);
+        if (opcode(type) == OP_TYPE_POINTER && type->declaration[2] == STORAGE_PHYSICAL && w[5] < 8)
+            return malformed(
+                "an address is loaded as if it were not aligned to 8; load the struct that holds it");
     } else if (is_declaration(op, &result, &least)) {
         if (n < least) return malformed("a declaration is too short");
         item *x = get(r, w[result]);
