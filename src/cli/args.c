@@ -250,7 +250,7 @@ const char *tuff_args_nearest(const char *name, size_t count, const char *(*get)
         if (!candidate) continue;
         size_t distance = edits(name, candidate);
         /* "--batch-size" for "--per-device-train-batch-size" */
-        if (distance > limit && size >= 4 && strstr(candidate, name)) distance = limit;
+        if (size >= 4 && strstr(candidate, name)) distance = distance ? 1 : 0;
         if (distance < least) {
             best = candidate;
             least = distance;

@@ -66,6 +66,8 @@ int tuff_cli_failed(void);
 void tuff_cli_show_line(const char *text);
 /* False, saying why, when stdout could not take all that was printed. */
 bool tuff_cli_flush(void);
+/* Says so, once per process. `error`: errno, 0 when unknown. */
+void tuff_cli_stdout_failed(int error);
 
 /* ---- text */
 
@@ -90,10 +92,12 @@ double tuff_cli_seconds(void); /* monotonic */
 bool tuff_cli_exists(const char *path);
 bool tuff_cli_is_directory(const char *path);
 /* Whether a file or directory could be made at `path`: the nearest directory that exists can be written to.
- * False, saying why; nothing is made. */
+ * False, saying why; nothing is left behind. */
 bool tuff_cli_can_create(const char *path);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
+/* A file that grows past the user's limit is an error of writing, not the end of the process. */
+void tuff_cli_prepare_process(void);
 /* From now on the first Ctrl-C (or SIGTERM) only sets a flag; the second ends the process. */
 void tuff_cli_catch_interrupt(void);
 bool tuff_cli_interrupted(void);

@@ -56,12 +56,20 @@ int tuff_cli_failed(void)
     return TUFF_EXIT_FAILED;
 }
 
+void tuff_cli_stdout_failed(int error)
+{
+    static bool told;
+    if (!told)
+        tuff_cli_say("tuff: standard output cannot be written%s%s", error ? ": " : "",
+                     error ? strerror(error) : "");
+    told = true;
+}
+
 bool tuff_cli_flush(void)
 {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-    tuff_cli_say("tuff: standard output cannot be written%s%s", errno ? ": " : "",
-                 errno ? strerror(errno) : "");
+    tuff_cli_stdout_failed(errno);
     return false;
 }
 

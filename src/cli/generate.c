@@ -124,11 +124,14 @@ static void print_prompt(receiver *to)
 static bool on_text(const char *data, size_t size, void *user)
 {
     receiver *to = user;
-    print_prompt(to);
-    if (to->keep)
+    if (to->keep) {
         to->failed = !append(&to->made, data, size);
-    else
+    } else {
+        errno = 0;
+        print_prompt(to);
         to->failed = fwrite(data, 1, size, stdout) != size || fflush(stdout) != 0;
+        if (to->failed) tuff_cli_stdout_failed(errno);
+    }
     return !to->failed && !tuff_cli_interrupted();
 }
 
@@ -202,7 +205,7 @@ static int generate(const generate_options *o, tuff_generator *generator, const 
         code = tuff_cli_failed();
     } else {
         if (json && !made.failed) print_json(prompt, &made, &result);
-        if (!o->common.quiet) print_stats(&result);
+        if (!o->common.quiet && !made.failed) print_stats(&result);
         if (o->profile.given && profile(o, generator) != TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
     }
     free(made.made.data);

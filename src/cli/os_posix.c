@@ -86,7 +86,13 @@ bool tuff_cli_can_create(const char *path)
         tuff_cli_say("tuff: %s cannot be made: %s is no directory", path, at);
         return false;
     }
-    if (access(at, W_OK | X_OK) == 0) return true;
+    /* Permissions, a read-only file system, no room: only trying tells. */
+    char probe[PATH_SIZE + 16];
+    snprintf(probe, sizeof probe, "%s/.tuff-XXXXXX", at);
+    if (mkdtemp(probe)) {
+        rmdir(probe);
+        return true;
+    }
     tuff_cli_say("tuff: %s cannot be made: %s cannot be written to: %s", path, at, strerror(errno));
     return false;
 }
@@ -97,6 +103,11 @@ uint64_t tuff_cli_free_space(const char *path)
     struct statvfs info;
     if (!nearest_directory(path, at) || statvfs(at, &info) != 0) return UINT64_MAX;
     return (uint64_t)info.f_bavail * info.f_frsize;
+}
+
+void tuff_cli_prepare_process(void)
+{
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static volatile sig_atomic_t interrupted;

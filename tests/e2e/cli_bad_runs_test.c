@@ -1,0 +1,199 @@
+/* Texts, prompts, devices and outputs that cannot be: each gives one clear sentence and leaves nothing
+ * behind. */
+#define _POSIX_C_SOURCE 200809L
+#include <sys/stat.h>
+
+#include "e2e/e2e.h"
+
+static char text[512]; /* a file to train on */
+
+static void refused_text(const char *bytes, size_t size, const char *block, const char *part)
+{
+    const char *path = e2e_path("bad.txt"), *model = e2e_golden("llama");
+    kit_write_file(path, bytes, size);
+    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", path, "--output-dir", e2e_path("out"),
+                "--block-size", block, "--max-steps", "1");
+    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", text, "--validation-file", path,
+                "--output-dir", e2e_path("out"), "--block-size", block, "--max-steps", "1");
+    E2E_REFUSES(1, part, "eval", "--model", model, "--file", path, "--block-size", block);
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *path = e2e_path("short.txt");
+    refused_text("", 0, "16", "empty");
+    refused_text("text\0and more", 13, "16", "NUL byte at offset 4");
+    refused_text("a", 1, "16", "1 token");
+    kit_write_file(path, "the river", 9);
+    E2E_REFUSES(1, "fewer than one block", "train", "--model", model, "--train-file", path, "--output-dir",
+                e2e_path("out"), "--block-size", "64");
+    E2E_REFUSES(1, "128 positions", "train", "--model", model, "--train-file", text, "--output-dir",
+                e2e_path("out"), "--block-size", "256");
+    E2E_REFUSES(1, "/nonexistent.txt", "eval", "--model", model, "--file", "/nonexistent.txt");
+    E2E_REFUSES(1, "/nonexistent.txt", "train", "--model", model, "--train-file", "/nonexistent.txt",
+                "--output-dir", e2e_path("out"));
+    E2E_REFUSES(1, "directory", "eval", "--model", model, "--file", model);
+}
+
+static void test_prompts(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("gpt2"), *file = e2e_path("prompt.txt");
+    char longer[1001];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    E2E_REFUSES(1, "leaves no room", "generate", "--model", model, "--prompt", longer);
+    E2E_REFUSES(1, "leaves no room", "generate", "--model", model, "--prompt", "it isn't", "--context-length",
+                "2");
+    E2E_REFUSES(1, "learned only 64", "generate", "--model", model, "--prompt", "it", "--context-length",
+                "65");
+    E2E_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt", "");
+    kit_write_file(file, "\n", 1);
+    E2E_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt-file", file);
+    E2E_REFUSES(1, "/nonexistent.txt", "generate", "--model", model, "--prompt-file", "/nonexistent.txt");
+    E2E_REFUSES(1, "cannot be read", "generate", "--model", model, "--prompt-file", kit_temp_directory());
+    E2E_REFUSES(1, "stop", "generate", "--model", model, "--prompt", "it", "--stop", "");
+}
+
+static void test_devices(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama");
+    E2E_REFUSES(1, "no device matches \"abacus\"", "generate", "--model", model, "--prompt", "the",
+                "--device", "abacus");
+    E2E_REFUSES(1, "abacus", "train", "--model", model, "--train-file", text, "--block-size", "16",
+                "--output-dir", e2e_path("out"), "--device", "abacus");
+    E2E_REFUSES(1, "99", "eval", "--model", model, "--file", text, "--device", "99");
+}
+
+static void test_lora_targets(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama");
+    E2E_REFUSES(1, "no_such_layer", "train", "--model", model, "--train-file", text, "--block-size", "16",
+                "--output-dir", e2e_path("out"), "--lora-rank", "4", "--lora-target", "no_such_layer");
+}
+
+/* Said before the training, not after. */
+static void test_unwritable_outputs(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *file = e2e_path("a-file");
+    kit_write_file(file, "x", 1);
+#define TRAIN(part, output)                                                                     \
+    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", text, "--block-size", "16", \
+                "--max-steps", "1", "--output-dir", output)
+    TRAIN("no directory", file);
+    TRAIN("no directory", e2e_join(file, "below"));
+    TRAIN("/proc", "/proc/tuff-out");
+    TRAIN("no path", "");
+    const char *mode = e2e_path("read-only");
+    assert_int_equal(mkdir(mode, 0500), 0);
+    kit_result r;
+    e2e_run_list(&r,
+                 (const char *const[]){"train", "--model", model, "--train-file", text, "--block-size", "16",
+                                       "--max-steps", "1", "--output-dir", e2e_join(mode, "out"), NULL});
+    if (r.exit_code != 0) { /* root may write there */
+        assert_int_equal(r.exit_code, 1);
+        assert_non_null(strstr(r.err.data, "Permission denied"));
+        assert_int_equal(kit_count_entries(mode), 0);
+    }
+    kit_result_free(&r);
+    E2E_REFUSES(1, "/proc", "convert", model, "--to", "hf", "--output", "/proc/tuff-out");
+    E2E_REFUSES(1, "/proc", "convert", model, "--to", "gguf", "--output", "/proc/tuff.gguf");
+    E2E_REFUSES(1, "/proc", "train", "--model", model, "--train-file", text, "--block-size", "16",
+                "--max-steps", "1", "--output-dir", e2e_path("out"), "--dump-batches", "/proc/b.npy");
+    E2E_REFUSES(1, "/proc", "train", "--model", model, "--train-file", text, "--block-size", "16",
+                "--max-steps", "1", "--output-dir", e2e_path("out"), "--log-file", "/proc/log");
+}
+
+static void test_outputs_in_the_way(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *copy = e2e_copy_model(model, "there");
+    TRAIN("already holds a model", copy);
+    E2E_REFUSES(1, "exists", "convert", model, "--to", "hf", "--output", copy);
+    E2E_REFUSES(1, "exists", "convert", model, "--to", "gguf", "--output", text);
+}
+
+/* A disk that is full in the middle of a save: a limit on the size of files gives the same refusal of a
+ * write. */
+static void full(const char *part, const char *const *arguments)
+{
+    const char *tuff = getenv("TUFF_TEST_TUFF");
+    if (!tuff) skip();
+    const char *argv[E2E_ARGUMENTS] = {"sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", tuff};
+    for (int i = 0; arguments[i]; i++)
+        argv[5 + i] = arguments[i];
+    int entries = kit_count_entries(kit_temp_directory());
+    kit_result r;
+    kit_run(argv, &r);
+    if (r.exit_code != 1 || r.out.size || !strstr(r.err.data, part) || !strstr(r.err.data, "File too large"))
+        fail_msg("%s on a full disk: exit code %d: %s", arguments[0], r.exit_code, r.err.data);
+    kit_result_free(&r);
+    assert_int_equal(kit_count_entries(kit_temp_directory()), entries);
+}
+#define FULL(part, ...) full((part), (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama");
+    FULL("model.safetensors", "train", "--model", model, "--train-file", text, "--block-size", "16",
+         "--max-steps", "0", "--output-dir", e2e_path("out"), "--quiet");
+    FULL("model.safetensors", "convert", model, "--to", "hf", "--output", e2e_path("out"));
+    FULL("out.gguf", "convert", model, "--to", "gguf", "--output", e2e_path("out.gguf"));
+    FULL("b.npy", "train", "--model", model, "--train-file", text, "--block-size", "16", "--max-steps",
+         "1000", "--output-dir", e2e_path("out"), "--dump-batches", e2e_path("b.npy"), "--quiet");
+    kit_result r;
+    kit_run((const char *const[]){"sh", "-c", "exec \"$@\" >/dev/full", "sh", getenv("TUFF_TEST_TUFF"),
+                                  "inspect", model, NULL},
+            &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "standard output cannot be written"));
+    kit_result_free(&r);
+}
+
+/* A run whose save fails keeps the log of its steps, says where, and nothing else. */
+static void test_failed_save_keeps_the_log(void **state)
+{
+    (void)state;
+    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = e2e_path("unsaved");
+    if (!tuff) skip();
+    kit_result r;
+    int entries = kit_count_entries(kit_temp_directory());
+    kit_run((const char *const[]){"sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", tuff, "train", "--model",
+                                  e2e_golden("llama"), "--train-file", text, "--block-size", "16",
+                                  "--max-steps", "1", "--output-dir", out, NULL},
+            &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "unsaved.train_log.jsonl"));
+    assert_false(tuff_is_directory(out));
+    assert_int_equal(kit_count_entries(kit_temp_directory()), entries + 1);
+    kit_result_free(&r);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(text, sizeof text, "%s", e2e_path("text.txt"));
+    e2e_write_text(text, 60);
+    return 0;
+}
+
+int main(void)
+{
+    setenv("TUFF_DEVICE", "cpu", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_lora_targets),
+        cmocka_unit_test(test_unwritable_outputs),
+        cmocka_unit_test(test_outputs_in_the_way),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_failed_save_keeps_the_log),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

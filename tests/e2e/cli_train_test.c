@@ -1,0 +1,270 @@
+/* Training and evaluating, whole and by LoRA, and what is written. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <tuff/train.h>
+
+#include "base/json.h"
+#include "e2e/e2e.h"
+#include "formats/npy.h"
+#include "formats/safetensors.h"
+
+static char text[512]; /* a file to train on */
+
+#define TRAIN(model, out, ...)                                                                         \
+    E2E_OK("train", "--model", model, "--train-file", text, "--output-dir", out, "--block-size", "32", \
+           "--per-device-train-batch-size", "2", "--learning-rate", "1e-3", "--logging-steps", "2",    \
+           __VA_ARGS__)
+
+static cJSON *parse(const char *bytes, size_t size)
+{
+    cJSON *json;
+    KIT_OK(tuff_json_parse(bytes, size, "output", &json));
+    return json;
+}
+
+static double number_of(const cJSON *json, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    if (!cJSON_IsNumber(item)) fail_msg("no number \"%s\"", key);
+    return item->valuedouble;
+}
+
+/* Loss of the lines of a log, in order; returns how many. */
+static int read_log(const char *path, double *losses, int capacity, double *out_eval)
+{
+    tuff_buf log;
+    int n = 0;
+    e2e_read(path, &log);
+    for (char *line = log.data; *line;) {
+        size_t size = strcspn(line, "\n");
+        cJSON *json = parse(line, size);
+        if (cJSON_HasObjectItem(json, "eval_loss")) {
+            *out_eval = number_of(json, "eval_loss");
+            assert_true(fabs(number_of(json, "eval_perplexity") / exp(*out_eval) - 1) < 1e-9);
+        } else {
+            assert_true(n < capacity);
+            losses[n++] = number_of(json, "loss");
+            assert_true(number_of(json, "step") == n);
+            assert_true(number_of(json, "grad_norm") > 0);
+            assert_true(number_of(json, "learning_rate") >= 0);
+            assert_true(number_of(json, "tokens") == 64.0 * n);
+        }
+        cJSON_Delete(json);
+        line += size + (line[size] == '\n');
+    }
+    tuff_buf_free(&log);
+    return n;
+}
+
+static double eval_loss(const char *model, const char *adapter)
+{
+    kit_result r = adapter ? E2E_OK("eval", "--model", model, "--file", text, "--block-size", "32", "--json",
+                                    "--adapter", adapter)
+                           : E2E_OK("eval", "--model", model, "--file", text, "--block-size", "32", "--json");
+    cJSON *json = parse(r.out.data, r.out.size);
+    double loss = number_of(json, "loss");
+    assert_true(fabs(number_of(json, "perplexity") / exp(loss) - 1) < 1e-9);
+    assert_true(number_of(json, "tokens") > 100);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    return loss;
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"llama", "gpt2"};
+    for (int i = 0; i < 2; i++) {
+        const char *model = e2e_golden(models[i]), *out = e2e_path(i ? "full1" : "full0");
+        kit_result r =
+            TRAIN(model, out, "--max-steps", "6", "--validation-file", text, "--eval-steps", "3", "--json");
+        assert_non_null(strstr(r.err.data, "memory   weights"));
+        assert_non_null(strstr(r.err.data, "step 6/6"));
+        assert_non_null(strstr(r.err.data, "validation loss"));
+        cJSON *json = parse(r.out.data, r.out.size);
+        assert_true(number_of(json, "steps") == 6);
+        double losses[8], held_out = 0, before = eval_loss(model, NULL), after = eval_loss(out, NULL);
+        assert_int_equal(read_log(e2e_join(out, "train_log.jsonl"), losses, 8, &held_out), 6);
+        assert_true(losses[5] < losses[0]);
+        assert_true(after < before);
+        assert_true(fabs(held_out / after - 1) < 1e-6);
+        assert_true(fabs(number_of(json, "eval_loss") / after - 1) < 1e-6);
+        cJSON_Delete(json);
+        kit_result_free(&r);
+        E2E_DO("generate", "--model", out, "--prompt", "the", "--max-new-tokens", "4");
+    }
+}
+
+static void test_lora(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"llama", "gpt2"};
+    for (int i = 0; i < 2; i++) {
+        const char *model = e2e_golden(models[i]), *out = e2e_path(i ? "lora1" : "lora0");
+        kit_result r = TRAIN(model, out, "--max-steps", "6", "--lora-rank", "4", "--lora-alpha", "8",
+                             "--lora-dropout", "0.05", "--learning-rate", "2e-2", "--quiet");
+        assert_int_equal(r.err.size, 0);
+        kit_result_free(&r);
+        assert_true(tuff_is_file(e2e_join(out, "adapter_model.safetensors")));
+        assert_false(tuff_is_file(e2e_join(out, "model.safetensors")));
+        assert_true(eval_loss(model, out) < eval_loss(model, NULL));
+        kit_result plain = E2E_OK("generate", "--model", model, "--prompt", "the", "--max-new-tokens", "20"),
+                   adapted = E2E_OK("generate", "--model", model, "--adapter", out, "--prompt", "the",
+                                    "--max-new-tokens", "20");
+        assert_string_not_equal(plain.out.data, adapted.out.data);
+        kit_result_free(&plain);
+        kit_result_free(&adapted);
+        E2E_DO("inspect", out);
+    }
+}
+
+/* The initial state is what was there; a fresh adapter changes nothing. */
+static void test_no_steps(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *full = e2e_path("initial"), *lora = e2e_path("initial-lora");
+    kit_result r = TRAIN(model, full, "--max-steps", "0"),
+               s = TRAIN(model, lora, "--max-steps", "0", "--lora-rank", "2");
+    kit_result_free(&r);
+    kit_result_free(&s);
+    tuff_weights *a, *b;
+    KIT_OK(tuff_safetensors_open(e2e_join(model, "model.safetensors"), &a));
+    KIT_OK(tuff_safetensors_open(e2e_join(full, "model.safetensors"), &b));
+    for (size_t i = 0; i < a->count; i++) {
+        const tuff_weight *v = tuff_weights_find(b, a->items[i].name);
+        assert_non_null(v);
+        assert_memory_equal(v->data, a->items[i].data, a->items[i].bytes);
+    }
+    tuff_weights_destroy(&a);
+    tuff_weights_destroy(&b);
+    assert_true(eval_loss(model, lora) == eval_loss(model, NULL));
+    assert_false(tuff_is_file(e2e_join(full, "train_log.jsonl")));
+}
+
+static void read_file(const char *directory, const char *name, tuff_buf *out)
+{
+    e2e_read(e2e_join(directory, name), out);
+}
+
+static void expect_same_file(const char *a, const char *b, const char *name, bool same)
+{
+    tuff_buf x, y;
+    read_file(a, name, &x);
+    read_file(b, name, &y);
+    bool equal = x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
+    if (equal != same) fail_msg("%s of %s and %s %s", name, a, b, same ? "differ" : "are the same");
+    tuff_buf_free(&x);
+    tuff_buf_free(&y);
+}
+
+static void test_seeds_repeat(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"),
+               *out[] = {e2e_path("seed-a"), e2e_path("seed-b"), e2e_path("seed-c")};
+    for (int i = 0; i < 3; i++) {
+        kit_result r = TRAIN(model, out[i], "--max-steps", "3", "--lora-rank", "4", "--lora-dropout", "0.1",
+                             "--seed", i < 2 ? "7" : "8");
+        kit_result_free(&r);
+    }
+    expect_same_file(out[0], out[1], "adapter_model.safetensors", true);
+    expect_same_file(out[0], out[1], "train_log.jsonl", true);
+    expect_same_file(out[0], out[2], "adapter_model.safetensors", false);
+}
+
+/* The batches are blocks of the text; an epoch has each once; without shuffling they come in order. */
+static void test_dump_batches(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *file = e2e_path("batches.npy");
+    kit_result r = TRAIN(model, e2e_path("dumped"), "--max-steps", "3", "--gradient-accumulation-steps", "2",
+                         "--dump-batches", file, "--no-shuffle");
+    kit_result_free(&r);
+    tuff_model *loaded;
+    const tuff_tokenizer *tokenizer;
+    tuff_buf bytes, words;
+    tuff_npy npy;
+    int32_t *ids;
+    size_t n;
+    KIT_OK(tuff_model_load(model, &loaded));
+    KIT_OK(tuff_model_get_tokenizer(loaded, &tokenizer));
+    e2e_read(text, &words);
+    KIT_OK(tuff_tokenizer_encode(tokenizer, words.data, words.size, 0, &ids, &n));
+    e2e_read(file, &bytes);
+    KIT_OK(tuff_npy_parse((const uint8_t *)bytes.data, bytes.size, file, &npy));
+    assert_string_equal(npy.type, "<i4");
+    assert_int_equal(npy.rank, 3);
+    assert_int_equal(npy.shape[0], 6);
+    assert_int_equal(npy.shape[1], 2);
+    assert_int_equal(npy.shape[2], 32);
+    assert_memory_equal(npy.data, ids, npy.count * sizeof *ids);
+    tuff_tokenizer_free_ids(&ids);
+    tuff_model_destroy(&loaded);
+    tuff_buf_free(&bytes);
+    tuff_buf_free(&words);
+}
+
+static void test_overwrite(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *out = e2e_path("twice");
+    kit_result r = TRAIN(model, out, "--max-steps", "1");
+    kit_result_free(&r);
+    r = TRAIN(model, out, "--max-steps", "2", "--overwrite-output-dir");
+    kit_result_free(&r);
+    double losses[4], unused;
+    assert_int_equal(read_log(e2e_join(out, "train_log.jsonl"), losses, 4, &unused), 2);
+}
+
+static void test_plan_profile_and_log(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama"), *log = e2e_path("own.jsonl"), *trace = e2e_path("trace.json");
+    kit_result r =
+        E2E_OK("train", "--model", model, "--train-file", text, "--block-size", "32", "--print-plan");
+    assert_non_null(strstr(r.out.data, "matmul"));
+    kit_result_free(&r);
+    r = TRAIN(model, e2e_path("profiled"), "--max-steps", "2", "--log-file", log, "--profile", trace);
+    assert_non_null(strstr(r.err.data, "attention"));
+    kit_result_free(&r);
+    double losses[4], unused;
+    assert_int_equal(read_log(log, losses, 4, &unused), 2);
+    cJSON *json;
+    KIT_OK(tuff_json_read(trace, &json));
+    cJSON_Delete(json);
+}
+
+/* A learning rate that blows up: steps are skipped, said, and what is saved is finite. */
+static void test_skipped_steps(void **state)
+{
+    (void)state;
+    kit_result r = TRAIN(e2e_golden("gpt2"), e2e_path("wild"), "--max-steps", "6", "--learning-rate", "1e6",
+                         "--max-grad-norm", "0", "--lr-scheduler-type", "constant");
+    if (strstr(r.err.data, "was skipped")) assert_non_null(strstr(r.err.data, "--learning-rate"));
+    kit_result_free(&r);
+    E2E_DO("inspect", e2e_path("wild"));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(text, sizeof text, "%s", e2e_path("text.txt"));
+    e2e_write_text(text, 60);
+    return 0;
+}
+
+int main(void)
+{
+    setenv("TUFF_DEVICE", "cpu", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_lora),
+        cmocka_unit_test(test_no_steps),
+        cmocka_unit_test(test_seeds_repeat),
+        cmocka_unit_test(test_dump_batches),
+        cmocka_unit_test(test_overwrite),
+        cmocka_unit_test(test_plan_profile_and_log),
+        cmocka_unit_test(test_skipped_steps),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

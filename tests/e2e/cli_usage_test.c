@@ -1,0 +1,161 @@
+/* The command's face: help, versions, and what is said to wrong options. */
+#define _POSIX_C_SOURCE 200809L
+#include "e2e/e2e.h"
+
+static const char *const verbs[] = {"devices", "inspect", "convert", "generate", "train", "eval", "conform"};
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+static void test_help(void **state)
+{
+    (void)state;
+    kit_result all = E2E_OK("--help"), again = E2E_OK("help");
+    assert_string_equal(all.out.data, again.out.data);
+    for (size_t i = 0; i < VERBS; i++) {
+        kit_result by_verb = E2E_OK("help", verbs[i]), by_option = E2E_OK(verbs[i], "--help");
+        assert_string_equal(by_verb.out.data, by_option.out.data);
+        assert_true(strstr(by_verb.out.data, "Usage: tuff ") == by_verb.out.data);
+        assert_non_null(strstr(by_verb.out.data, verbs[i]));
+        assert_non_null(strstr(all.out.data, verbs[i]));
+        for (const char *line = by_verb.out.data; *line; line += strcspn(line, "\n") + 1) {
+            size_t size = strcspn(line, "\n");
+            if (size > 120 || (size && line[size - 1] == ' '))
+                fail_msg("tuff help %s: a line of %zu bytes: %.*s", verbs[i], size, (int)size, line);
+        }
+        assert_int_equal(by_verb.err.size, 0);
+        kit_result_free(&by_verb);
+        kit_result_free(&by_option);
+    }
+    kit_result_free(&all);
+    kit_result_free(&again);
+}
+
+/* Every option of the project's first issue, spelled as there. */
+static void test_all_options_are_there(void **state)
+{
+    (void)state;
+    static const char *const train[] = {"--train-file",
+                                        "--validation-file",
+                                        "--output-dir",
+                                        "--max-steps",
+                                        "--num-train-epochs",
+                                        "--per-device-train-batch-size",
+                                        "--gradient-accumulation-steps",
+                                        "--block-size",
+                                        "--learning-rate",
+                                        "--lr-scheduler-type",
+                                        "--warmup-steps",
+                                        "--warmup-ratio",
+                                        "--weight-decay",
+                                        "--adam-beta1",
+                                        "--adam-beta2",
+                                        "--adam-epsilon",
+                                        "--max-grad-norm",
+                                        "--eval-steps",
+                                        "--logging-steps",
+                                        "--seed",
+                                        "--device",
+                                        "--lora-rank",
+                                        "--lora-alpha",
+                                        "--lora-dropout",
+                                        "--lora-target",
+                                        "--dump-batches",
+                                        "--model"};
+    static const char *const generate[] = {
+        "--model",          "--prompt", "--temperature",        "--top-k",
+        "--top-p",          "--min-p",  "--repetition-penalty", "--seed",
+        "--max-new-tokens", "--stop",   "--context-length",     "--device"};
+    kit_result r = E2E_OK("help", "train");
+    for (size_t i = 0; i < sizeof train / sizeof train[0]; i++)
+        assert_non_null(strstr(r.out.data, train[i]));
+    kit_result_free(&r);
+    r = E2E_OK("help", "generate");
+    for (size_t i = 0; i < sizeof generate / sizeof generate[0]; i++)
+        assert_non_null(strstr(r.out.data, generate[i]));
+    kit_result_free(&r);
+}
+
+static void test_version(void **state)
+{
+    (void)state;
+    kit_result r = E2E_OK("--version");
+    assert_true(tuff_starts_with(r.out.data, "tuff 0."));
+    kit_result_free(&r);
+}
+
+static void test_wrong_usage(void **state)
+{
+    (void)state;
+    kit_result nothing;
+    e2e_run_list(&nothing, (const char *const[]){NULL});
+    assert_int_equal(nothing.exit_code, 2);
+    assert_int_equal(nothing.out.size, 0);
+    kit_result_free(&nothing);
+
+    E2E_REFUSES(2, "did you mean train?", "trian");
+    E2E_REFUSES(2, "there is no verb \"frobnicate\"", "frobnicate");
+    E2E_REFUSES(2, "there is no verb", "help", "frobnicate");
+    E2E_REFUSES(2, "has no option --temprature; did you mean --temperature?", "generate", "--temprature",
+                "1");
+    E2E_REFUSES(2, "did you mean --per-device-train-batch-size?", "train", "--batch-size", "3");
+    E2E_REFUSES(2, "has no option --zzzzzz", "eval", "--zzzzzz=1");
+    E2E_REFUSES(2, "options begin with --", "train", "-x");
+    E2E_REFUSES(2, "does not know what to do with \"surplus\"", "devices", "surplus");
+    E2E_REFUSES(2, "needs MODEL", "inspect");
+    E2E_REFUSES(2, "needs --model", "eval", "--file", "x");
+    E2E_REFUSES(2, "--seed needs a value", "generate", "--seed");
+    E2E_REFUSES(2, "write --prompt=--model", "generate", "--prompt", "--model");
+    E2E_REFUSES(2, "--json takes no value", "devices", "--json=yes");
+    E2E_REFUSES(2, "one of --prompt and --prompt-file", "generate", "--model", "x");
+    E2E_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
+    E2E_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
+                "--output-dir", "z", "--eval-steps", "5");
+    E2E_REFUSES(2, "need --lora-rank", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
+                "--lora-alpha", "5");
+}
+
+static void test_wrong_values(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"generate", "--temperature", "hot"},  {"generate", "--temperature", "nan"},
+        {"generate", "--top-p", "1.5"},        {"generate", "--top-k", "-1"},
+        {"generate", "--seed", "1e3"},         {"generate", "--seed", ""},
+        {"train", "--max-steps", "ten"},       {"train", "--max-steps", "99999999999999999999999"},
+        {"train", "--block-size", "1"},        {"train", "--lr-scheduler-type", "step"},
+        {"train", "--learning-rate", "1e-3x"}, {"train", "--warmup-ratio", "2"},
+        {"convert", "--dtype", "f8"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        E2E_REFUSES(2, cases[i][1], cases[i][0], cases[i][1], cases[i][2]);
+}
+
+/* "--a=b", and underscores as Python programs write them. */
+static void test_spellings(void **state)
+{
+    (void)state;
+    E2E_REFUSES(1, "nowhere", "eval", "--model=nowhere", "--file=x", "--block_size=8", "--batch-size", "2");
+    E2E_REFUSES(1, "nowhere", "inspect", "--", "nowhere");
+}
+
+static void test_devices(void **state)
+{
+    (void)state;
+    kit_result table = E2E_OK("devices"), json = E2E_OK("devices", "--json");
+    assert_non_null(strstr(table.out.data, "CPU"));
+    assert_non_null(strstr(table.out.data, "* the default"));
+    assert_non_null(strstr(json.out.data, "\"backend\": \"cpu\""));
+    assert_non_null(strstr(json.out.data, "\"default\": true"));
+    kit_result_free(&table);
+    kit_result_free(&json);
+}
+
+int main(void)
+{
+    setenv("TUFF_DEVICE", "cpu", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_all_options_are_there),
+        cmocka_unit_test(test_version),      cmocka_unit_test(test_wrong_usage),
+        cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_devices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
