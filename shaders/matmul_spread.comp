@@ -10,6 +10,9 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint ROWS = 32;
 const uint COLUMNS = 8; /* of each lane */
+/* Code that loads and stores is long, and takes such drivers long to compile: it is there for PART rows, in a loop, which
+ * picks its registers by comparing. */
+const uint PART = 8;
 
 void main()
 {
@@ -22,7 +25,13 @@ void main()
     for (uint k0 = 0; k0 < a.K; k0 += width) {
         float mine[ROWS];
         [[unroll]] for (uint i = 0; i < ROWS; i++)
-            mine[i] = tuff_load_a(tuff_row + i, k0 + lane);
+            mine[i] = 0;
+        [[dont_unroll]] for (uint part = 0; part < ROWS; part += PART)
+            [[unroll]] for (uint i = 0; i < PART; i++) {
+                float x = tuff_load_a(tuff_row + part + i, k0 + lane);
+                [[unroll]] for (uint p = 0; p < ROWS; p += PART)
+                    mine[p + i] = p == part ? x : mine[p + i];
+            }
         for (uint k = 0; k < width; k++) {
             float b[COLUMNS];
             [[unroll]] for (uint j = 0; j < COLUMNS; j++)
@@ -34,9 +43,13 @@ void main()
             }
         }
     }
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        [[unroll]] for (uint j = 0; j < COLUMNS; j++) {
-            uint m = tuff_row + i, n = tuff_column + j * width + lane;
-            if (m < a.M && n < a.N) a.c.v[tuff_c + m * a.N + n] = sum[i][j];
-        }
+    [[dont_unroll]] for (uint part = 0; part < ROWS; part += PART)
+        [[unroll]] for (uint i = 0; i < PART; i++)
+            [[unroll]] for (uint j = 0; j < COLUMNS; j++) {
+                float x = 0;
+                [[unroll]] for (uint p = 0; p < ROWS; p += PART)
+                    x = p == part ? sum[p + i][j] : x;
+                uint m = tuff_row + part + i, n = tuff_column + j * width + lane;
+                if (m < a.M && n < a.N) a.c.v[tuff_c + m * a.N + n] = x;
+            }
 }

@@ -1,7 +1,7 @@
 #include "shaders/args.h"
 
 /* One product or a batch of them: c[m][n] = sum over k of a[m][k] * b[k][n], b stored as -DTUFF_STORED says. Grids are
- * 1-D over batch, then the tiles of c. */
+ * tiles of c across, tiles of c down, batch. */
 #define TUFF_MATMUL_PLAIN_TILE 16
 TUFF_STRUCT(tuff_matmul_args)
 {

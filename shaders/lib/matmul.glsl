@@ -11,14 +11,12 @@ uint tuff_row, tuff_column;   /* of the tile */
 
 void tuff_matmul_tile(uint rows, uint columns)
 {
-    uint across = (a.N + columns - 1) / columns, down = (a.M + rows - 1) / rows;
-    uint tile = TUFF_GROUP_1D % (across * down), batch = TUFF_GROUP_1D / (across * down);
-    uint outer = batch / a.batch, inner = batch % a.batch;
+    uint batch = gl_WorkGroupID.z, outer = batch / a.batch, inner = batch % a.batch;
     tuff_a = outer * a.a_batch[0] + inner * a.a_batch[1];
     tuff_b = outer * a.b_batch[0] + inner * a.b_batch[1] + a.b_first;
     tuff_c = batch * a.M * a.N;
-    tuff_row = tile / across * rows;
-    tuff_column = tile % across * columns;
+    tuff_row = gl_WorkGroupID.y * rows;
+    tuff_column = gl_WorkGroupID.x * columns;
 }
 
 /* Terms past K are zero. Rows and columns past the end repeat the last one: they are not stored, and a load without a

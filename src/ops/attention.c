@@ -180,6 +180,8 @@ const tuff_op_info tuff_op_attention = {
     .cpu = tuff_attention_cpu,
     .cpu_scratch = tuff_attention_cpu_scratch,
     .cost = cost,
+    .rows = tuff_attention_rows,
+    .n_rows = TUFF_ATTENTION_KERNELS,
 };
 
 static tuff_tensor *unit_stride(tuff_graph *g, tuff_tensor *x)

@@ -45,6 +45,10 @@ void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, v
                                  void *scratch);
 size_t tuff_attention_backward_cpu_scratch(const tuff_node *node);
 
+enum { TUFF_ATTENTION_KERNELS = 3, TUFF_ATTENTION_BACKWARD_KERNELS = 2 };
+extern const tuff_kernel_row tuff_attention_rows[TUFF_ATTENTION_KERNELS];
+extern const tuff_kernel_row tuff_attention_backward_rows[TUFF_ATTENTION_BACKWARD_KERNELS];
+
 /* The way of few queries, as in decoding: keys in chunks, for the bandwidth of memory. */
 bool tuff_attention_few(const tuff_attention_problem *p);
 size_t tuff_attention_few_scratch(const tuff_attention_problem *p);

@@ -75,4 +75,6 @@ const tuff_op_info tuff_op_attention_backward = {
     .cpu = tuff_attention_backward_cpu,
     .cpu_scratch = tuff_attention_backward_cpu_scratch,
     .cost = cost,
+    .rows = tuff_attention_backward_rows,
+    .n_rows = TUFF_ATTENTION_BACKWARD_KERNELS,
 };

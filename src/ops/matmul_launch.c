@@ -12,8 +12,7 @@ static tuff_shader stored(tuff_shader f32, tuff_dtype dtype)
 }
 
 /* Operands, sizes and the grid of tiles of c. */
-static void launch(const tuff_node *node, const tuff_caps *caps, tuff_launch *to, tuff_shader shader,
-                   int64_t rows, int64_t columns)
+static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, int64_t rows, int64_t columns)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
     tuff_matmul_args *args = tuff_launch_add(to, stored(shader, p.b_dtype), sizeof *args);
@@ -33,38 +32,48 @@ static void launch(const tuff_node *node, const tuff_caps *caps, tuff_launch *to
         args->a_batch[i] = (uint32_t)p.a_batch[i];
         args->b_batch[i] = (uint32_t)p.b_batch[i];
     }
-    tuff_launch_groups_1d(
-        to, caps,
-        (uint64_t)((p.M + rows - 1) / rows * ((p.N + columns - 1) / columns) * p.batch[0] * p.batch[1]));
+    tuff_launch_groups(to, (uint64_t)((p.N + columns - 1) / columns), (uint64_t)((p.M + rows - 1) / rows),
+                       (uint64_t)(p.batch[0] * p.batch[1]));
 }
 
 static void plain(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    launch(node, caps, to, TUFF_SHADER_matmul_f32, TUFF_MATMUL_PLAIN_TILE, TUFF_MATMUL_PLAIN_TILE);
+    (void)caps;
+    launch(node, to, TUFF_SHADER_matmul_f32, TUFF_MATMUL_PLAIN_TILE, TUFF_MATMUL_PLAIN_TILE);
+}
+
+/* Tiles of the smallest size fit the grid, and indices 32 bits. */
+static bool match_plain(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    int64_t side = TUFF_MATMUL_PLAIN_TILE;
+    return p.N <= caps->max_groups[0] * side && p.M <= caps->max_groups[1] * side &&
+           p.batch[0] * p.batch[1] <= caps->max_groups[2] && tuff_match_32(node, caps);
 }
 
 /* Below half a tile of rows or columns most of a large tile would be thrown away. */
 static bool match_tile(const tuff_node *node, const tuff_caps *caps)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return p.M > TILE / 2 && p.N > TILE / 2 && tuff_match_32(node, caps);
+    return p.M > TILE / 2 && p.N > TILE / 2 && match_plain(node, caps);
 }
 
 static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    launch(node, caps, to, TUFF_SHADER_matmul_tile_f32, TILE, TILE);
+    (void)caps;
+    launch(node, to, TUFF_SHADER_matmul_tile_f32, TILE, TILE);
 }
 
 /* Software drivers; narrow subgroups are those of a CPU's vectors. */
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
 {
-    return caps->subgroup_size >= 4 && caps->subgroup_size <= 16 && tuff_match_32(node, caps);
+    return caps->subgroup_size >= 4 && caps->subgroup_size <= 16 && match_plain(node, caps);
 }
 
 static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     int64_t M = tuff_matmul_problem_of(node).M, height = M <= SPREAD_ROWS / 4 ? SPREAD_ROWS / 4 : SPREAD_ROWS;
-    launch(node, caps, to, TUFF_SHADER_matmul_spread_f32, height, SPREAD_COLUMNS * caps->subgroup_size);
+    launch(node, to, TUFF_SHADER_matmul_spread_f32, height, SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
     tuff_launch_spec(to, (uint32_t)height);
 }
@@ -101,5 +110,5 @@ const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {
     {"rows", 0, match_rows, rows},
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
     {"tile", 0, match_tile, tile},
-    {"plain", 0, tuff_match_32, plain},
+    {"plain", 0, match_plain, plain},
 };
