@@ -203,18 +203,21 @@ static void allocates_nothing_later(void **state)
     kit_vulkan_close(&device);
 }
 
-/* The same work in as many submits as the time per submit asks for, with the same results. */
-static uint64_t submits_of(uint64_t submit_ns, double flops)
+/* The same work in as many submits as the time per submit asks for, with the same results. The time is told
+ * in steps, as the backend guesses them. */
+static uint64_t submits_of(double steps)
 {
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.submit_ns = submit_ns});
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
     tuff_backend_program *program;
     tuff_backend_buffer *none = NULL;
     kit_plan p;
     kit_plan_init(&p, device, 0);
     p.plan.n_variables = 0;
     for (int i = 0; i < 96; i++)
-        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = flops;
+        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = 1e9;
     kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 96 * 512);
+    tuff_vk_device *vk = tuff_vk_device_of(device);
+    vk->params.submit_ns = (uint64_t)(steps * tuff_vk_estimate_ns(vk, &p.steps[0]));
     KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
     uint64_t before = kit_vulkan_stats(device).submits;
     const float *values = run(device, program);
@@ -230,10 +233,10 @@ static uint64_t submits_of(uint64_t submit_ns, double flops)
 static void sizes_submits_by_time(void **state)
 {
     (void)state;
-    assert_int_equal(submits_of(0, 0), 1);
-    uint64_t few = submits_of(1000 * 1000 * 1000, 1e8), many = submits_of(100 * 1000 * 1000, 1e8);
-    assert_true(many > few);
-    assert_int_equal(submits_of(1, 1e8), 96);
+    assert_int_equal(submits_of(1000), 1);
+    assert_int_equal(submits_of(48.5), 3); /* segments of 13 steps, three at a time */
+    assert_int_equal(submits_of(4.5), 24);
+    assert_int_equal(submits_of(0.1), 96);
 }
 
 /* A plan guessed too cheap is cut finer once its time is known; what it computes stays. */
