@@ -1,12 +1,13 @@
 /* Graphs of tensor operations, and their gradients.
  *
- * Builders read like mathematics: y = tuff_add(g, tuff_matmul(g, x, w), b). Tensors have rank 0 to 4, are row-major,
- * and may be views with strides. A graph remembers its first error: builders on a failed graph return NULL and accept
- * NULL, so a chain of calls needs one check at the end (tuff_graph_status, or compiling the graph).
- * Everything a builder returns belongs to the graph. Thread-safety: one graph belongs to one thread at a time.
+ * Builders read like mathematics: y = tuff_add(g, tuff_matmul(g, x, w), b). Tensors have rank 0 to 4, are
+ * row-major, and may be views with strides. A graph remembers its first error: builders on a failed graph
+ * return NULL and accept NULL, so a chain of calls needs one check at the end (tuff_graph_status, or
+ * compiling the graph). Everything a builder returns belongs to the graph. Thread-safety: one graph belongs
+ * to one thread at a time.
  *
- * Shapes below are written [B, T, C]. Unless said otherwise tensors are f32, results are contiguous f32, and the
- * operation is differentiable with respect to its float inputs. */
+ * Shapes below are written [B, T, C]. Unless said otherwise tensors are f32, results are contiguous f32, and
+ * the operation is differentiable with respect to its float inputs. */
 #ifndef TUFF_GRAPH_H
 #define TUFF_GRAPH_H
 
@@ -26,21 +27,26 @@ extern "C" {
 typedef struct tuff_graph tuff_graph;
 typedef struct tuff_tensor tuff_tensor;
 
+/* Errors: TUFF_OUT_OF_MEMORY. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_graph_create(tuff_graph **out_graph);
 TUFF_API void tuff_graph_destroy(tuff_graph **graph);
 
 /* The first error of any builder, with its text as the thread's error message; TUFF_OK when there is none. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_graph_status(const tuff_graph *graph);
 
-/* ---- leaves and results ---------------------------------------------------------------------------------------- */
+/* ---- leaves and results ---- */
 
 /* A small tensor that the host writes before every run: token ids, positions, learning rate, seeds. */
-TUFF_API tuff_tensor *tuff_input(tuff_graph *g, const char *name, tuff_dtype dtype, int rank, const int64_t *dims);
+TUFF_API tuff_tensor *tuff_input(tuff_graph *g, const char *name, tuff_dtype dtype, int rank,
+                                 const int64_t *dims);
 
-/* A tensor that outlives runs: weights, optimizer state, caches. Bound by name to a buffer when a program is made. */
-TUFF_API tuff_tensor *tuff_variable(tuff_graph *g, const char *name, tuff_dtype dtype, int rank, const int64_t *dims);
+/* A tensor that outlives runs: weights, optimizer state, caches. Bound by name to a buffer when a program is
+ * made. */
+TUFF_API tuff_tensor *tuff_variable(tuff_graph *g, const char *name, tuff_dtype dtype, int rank,
+                                    const int64_t *dims);
 
-/* Marks a contiguous result as readable by the host under `name` after every run. */
+/* Makes x readable by the host under `name` after every run; a view, a leaf or what is updated in place is
+ * copied at this point of the graph. A name twice is an error. */
 TUFF_API void tuff_output(tuff_graph *g, const char *name, tuff_tensor *x);
 
 /* Names a result, for dumps, profiles and error texts. The text is copied. */
@@ -50,16 +56,17 @@ TUFF_API int tuff_tensor_rank(const tuff_tensor *x);
 TUFF_API int64_t tuff_tensor_dim(const tuff_tensor *x, int axis); /* axis < 0 counts from the last */
 TUFF_API tuff_dtype tuff_tensor_dtype(const tuff_tensor *x);
 
-/* Gradients of the scalar `loss` with respect to `wrt[0..n)`, into out_grads[0..n): new tensors of the same shapes, f32.
- * Asking for the gradient through an operation without a backward rule, or of a tensor that the loss does not depend
- * on, is an error of the graph. */
+/* Gradients of `loss`, one f32 element, with respect to `wrt[0..n)`, into out_grads[0..n): f32 tensors of the
+ * same shapes. They may be views, and two may be the same tensor. All NULL when the graph fails: asking for
+ * the gradient through an operation without a backward rule, or of a tensor that the loss does not depend on,
+ * is an error. */
 TUFF_API void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n,
                               tuff_tensor **out_grads);
 
-/* ---- views: no memory is moved --------------------------------------------------------------------------------- */
+/* ---- views: no memory is moved ---- */
 
-/* The same elements in row-major order under other dims; one dim may be -1. A view whose strides cannot be expressed
- * under the new dims is copied first. */
+/* The same elements in row-major order under other dims; one dim may be -1. A view whose strides cannot be
+ * expressed under the new dims is copied first. */
 TUFF_API tuff_tensor *tuff_reshape(tuff_graph *g, tuff_tensor *x, int rank, const int64_t *dims);
 /* Result axis i is x's axis axes[i]; axes has x's rank entries. */
 TUFF_API tuff_tensor *tuff_permute(tuff_graph *g, tuff_tensor *x, const int *axes);
@@ -70,7 +77,7 @@ TUFF_API tuff_tensor *tuff_slice(tuff_graph *g, tuff_tensor *x, int axis, int64_
 /* Repeats axes of length 1 (and adds leading axes) up to dims, with stride 0. */
 TUFF_API tuff_tensor *tuff_expand(tuff_graph *g, tuff_tensor *x, int rank, const int64_t *dims);
 
-/* ---- copies and fills ------------------------------------------------------------------------------------------ */
+/* ---- copies and fills ---- */
 
 /* A contiguous copy in `dtype`: also the cast between f32, f16 and bf16 (nearest even). */
 TUFF_API tuff_tensor *tuff_copy(tuff_graph *g, tuff_tensor *x, tuff_dtype dtype);
@@ -79,12 +86,12 @@ TUFF_API tuff_tensor *tuff_fill(tuff_graph *g, double value, int rank, const int
 /* x placed at `start` along `axis` into zeros of length `length`: the transpose of tuff_slice. */
 TUFF_API tuff_tensor *tuff_pad(tuff_graph *g, tuff_tensor *x, int axis, int64_t start, int64_t length);
 
-/* ---- elementwise ----------------------------------------------------------------------------------------------- */
+/* ---- elementwise ---- */
 
 /* Broadcast as in NumPy: axes aligned at the last, length 1 repeats. */
 TUFF_API tuff_tensor *tuff_add(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
 TUFF_API tuff_tensor *tuff_mul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
-/* x * factor */
+/* x * factor, the factor rounded to f32 */
 TUFF_API tuff_tensor *tuff_scale(tuff_graph *g, tuff_tensor *x, double factor);
 /* Gaussian error linear unit (Hendrycks and Gimpel 2016): x * Phi(x) with erf, or its tanh approximation. */
 TUFF_API tuff_tensor *tuff_gelu(tuff_graph *g, tuff_tensor *x, bool tanh_approximation);
@@ -92,27 +99,31 @@ TUFF_API tuff_tensor *tuff_gelu(tuff_graph *g, tuff_tensor *x, bool tanh_approxi
 TUFF_API tuff_tensor *tuff_silu(tuff_graph *g, tuff_tensor *x);
 /* silu(gate) * up (Shazeer 2020); the same shape. */
 TUFF_API tuff_tensor *tuff_swiglu(tuff_graph *g, tuff_tensor *gate, tuff_tensor *up);
-/* Zeroes each element with probability p and scales the rest by 1 / (1 - p). `seed` is a u32[3] input {seed low, seed
- * high, step}; the mask is Philox4x32-10 of (seed, element index, step, stream), so backward makes it again. */
-TUFF_API tuff_tensor *tuff_dropout(tuff_graph *g, tuff_tensor *x, tuff_tensor *seed, double p, uint32_t stream);
+/* Zeroes each element with probability p and scales the rest by 1 / (1 - p). `seed` is a u32[3] input {seed
+ * low, seed high, step}; the mask is Philox4x32-10 of (seed, element index, step, stream), so backward makes
+ * it again. */
+TUFF_API tuff_tensor *tuff_dropout(tuff_graph *g, tuff_tensor *x, tuff_tensor *seed, double p,
+                                   uint32_t stream);
 
-/* ---- reductions and products ----------------------------------------------------------------------------------- */
+/* ---- reductions and products ---- */
 
 /* Sums over the axes whose bit is set; those axes are kept with length 1 when keep_dims. */
 TUFF_API tuff_tensor *tuff_sum(tuff_graph *g, tuff_tensor *x, unsigned axes, bool keep_dims);
-/* a [..., M, K] times b [..., K, N] gives [..., M, N]; leading axes broadcast. Either may be a transposed view; b may
- * be stored as f16 or bf16 (then it is not differentiable). f32 accumulation. */
+/* a [..., M, K] times b [..., K, N] gives [..., M, N]; leading axes broadcast. Either may be a transposed
+ * view; b may be stored as f16 or bf16 (then it is not differentiable). f32 accumulation. */
 TUFF_API tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
 
-/* ---- layers ---------------------------------------------------------------------------------------------------- */
+/* ---- layers ---- */
 
-/* Over the last axis: (x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016); weight, bias [C]. */
-TUFF_API tuff_tensor *tuff_layer_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *weight, tuff_tensor *bias, double eps);
+/* Over the last axis: (x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016); weight, bias [C].
+ */
+TUFF_API tuff_tensor *tuff_layer_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *weight, tuff_tensor *bias,
+                                      double eps);
 /* Over the last axis: x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019); weight [C]. */
 TUFF_API tuff_tensor *tuff_rms_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *weight, double eps);
-/* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + D/2) as in Hugging Face: x [B, T, H, D];
- * cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head turn; positions i32 [B, T].
- * Differentiable in x. */
+/* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + D/2) as in Hugging Face: x [B, T, H,
+ * D]; cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head turn; positions i32 [B,
+ * T]. Differentiable in x. */
 TUFF_API tuff_tensor *tuff_rope(tuff_graph *g, tuff_tensor *x, tuff_tensor *cos, tuff_tensor *sin,
                                 tuff_tensor *positions);
 /* Over the last axis. */
@@ -123,31 +134,34 @@ typedef struct tuff_attention_params {
     bool causal;    /* query at position p sees keys at positions <= p */
     int64_t window; /* with causal: sees only the last `window` keys, itself among them; 0: all */
 } tuff_attention_params;
-/* softmax(q k^T * scale) v per head (Vaswani et al. 2017), computed in tiles without the score matrix (Dao 2023).
- * q [B, Tq, Hq, D]; k, v [B, Tk, Hkv, D], Hq a multiple of Hkv (Ainslie et al. 2023); result [B, Tq, Hq, D]. k and v may
- * be f16 (then not differentiable). q_start, i32 [B] or NULL for zeros: the position of the first query among the keys.
- * A query that sees no key gives zeros. */
-TUFF_API tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v, tuff_tensor *q_start,
-                                     const tuff_attention_params *params);
-/* Writes x [B, T, H, D] in place into cache (f32 or f16) [B, capacity, H, D] at positions start[b] + t (start: i32 [B]);
- * positions at or past the capacity are dropped. The result is the cache after the write. Not differentiable. */
+/* softmax(q k^T * scale) v per head (Vaswani et al. 2017), computed in tiles without the score matrix (Dao
+ * 2023). q [B, Tq, Hq, D]; k, v [B, Tk, Hkv, D], Hq a multiple of Hkv (Ainslie et al. 2023); result [B, Tq,
+ * Hq, D]. k and v may be f16 (then not differentiable). q_start, i32 [B] or NULL for zeros: the position of
+ * the first query among the keys. A query that sees no key gives zeros. */
+TUFF_API tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v,
+                                     tuff_tensor *q_start, const tuff_attention_params *params);
+/* Writes x [B, T, H, D] in place into cache (f32 or f16) [B, capacity, H, D] at positions start[b] + t
+ * (start: i32 [B]); positions at or past the capacity are dropped. The result is the cache after the write.
+ * Not differentiable. */
 TUFF_API tuff_tensor *tuff_kv_write(tuff_graph *g, tuff_tensor *cache, tuff_tensor *x, tuff_tensor *start);
 
-/* Rows of table [V, C] (f32, f16 or bf16) at ids (i32, any shape [...]): [..., C]. An id outside 0..V-1 gives NaN rows.
- * `index` is needed only for the gradient of the table: an i32 input of tuff_embedding_index_size(n) elements that the
- * host fills with tuff_embedding_index; else NULL. */
+/* Rows of table [V, C] (f32, f16 or bf16) at ids (i32, any shape [...]): [..., C]. An id outside 0..V-1 gives
+ * NaN rows. `index` is needed only for the gradient of the table: an i32 input of
+ * tuff_embedding_index_size(n) elements that the host fills with tuff_embedding_index; else NULL. */
 TUFF_API tuff_tensor *tuff_embedding(tuff_graph *g, tuff_tensor *table, tuff_tensor *ids, tuff_tensor *index);
-/* The token-to-positions list of ids[0..n): {u, rows[n], starts[n + 1], positions[n]} where the u distinct ids are in
- * rows[0..u), ascending, and row i was looked up at positions[starts[i] .. starts[i + 1]), ascending. */
+/* The token-to-positions list of ids[0..n): {u, rows[n], starts[n + 1], positions[n]} where the u distinct
+ * ids are in rows[0..u), ascending, and row i was looked up at positions[starts[i] .. starts[i + 1]),
+ * ascending. */
 TUFF_API size_t tuff_embedding_index_size(size_t n);
 TUFF_API TUFF_MUST_USE tuff_status tuff_embedding_index(const int32_t *ids, size_t n, int32_t *out_index);
 
-/* Mean negative log-likelihood of labels (i32 [N], -100 is ignored) under softmax(logits [N, V]): a scalar, NaN when
- * all labels are ignored. out_count, if not NULL, receives the number of labels counted, f32 scalar. */
+/* Mean negative log-likelihood of labels (i32 [N], -100 is ignored) under softmax(logits [N, V]): a scalar,
+ * NaN when all labels are ignored. out_count, if not NULL, receives the number of labels counted, f32 scalar.
+ */
 TUFF_API tuff_tensor *tuff_cross_entropy(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels,
                                          tuff_tensor **out_count);
 
-/* ---- optimizer: all in place on variables, none differentiable --------------------------------------------------- */
+/* ---- optimizer: none is differentiable; all but the norm update variables in place ---- */
 
 /* accumulator += x, in place; the result is the accumulator. */
 TUFF_API tuff_tensor *tuff_accumulate(tuff_graph *g, tuff_tensor *accumulator, tuff_tensor *x);
@@ -160,18 +174,21 @@ typedef struct tuff_adamw_params {
     double beta1, beta2, eps, weight_decay;
     double max_grad_norm; /* gradients are scaled by min(1, max / (norm + 1e-6)); 0: no clipping */
 } tuff_adamw_params;
-/* Advances the optimizer's state, a variable f32 [4]: {steps done, steps skipped, 1 - beta1^t, 1 - beta2^t}, zeros at
- * first. A norm that is not finite counts as skipped and changes nothing else. The result is the new state. */
+/* Advances the optimizer's state, a variable f32 [4]: {steps done, steps skipped, 1 - beta1^t, 1 - beta2^t},
+ * zeros at first. A norm that is not finite counts as skipped and changes nothing else. The result is the new
+ * state. */
 TUFF_API tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor *norm,
                                           const tuff_adamw_params *params);
 typedef struct tuff_adamw_slot {
-    tuff_tensor *param, *grad, *m, *v; /* variable, gradient, and the two moments (variables), all of one shape, f32 */
-    bool decay;                        /* weight decay applies */
+    tuff_tensor *param, *grad; /* a variable and its gradient */
+    tuff_tensor *m, *v;        /* the two moments, variables; all four of one shape, f32 */
+    bool decay;                /* weight decay applies */
 } tuff_adamw_slot;
-/* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation. `state` is the result of
- * tuff_optimizer_step, `norm` of tuff_grad_norm, lr an f32 scalar input. Nothing changes when norm is not finite. */
-TUFF_API void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,
-                         tuff_tensor *state, const tuff_adamw_params *params);
+/* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation. `state` is
+ * the result of tuff_optimizer_step, `norm` of tuff_grad_norm, lr an f32 scalar input. Nothing changes when
+ * norm is not finite. */
+TUFF_API void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr,
+                         tuff_tensor *norm, tuff_tensor *state, const tuff_adamw_params *params);
 
 #ifdef __cplusplus
 }

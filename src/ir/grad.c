@@ -96,13 +96,13 @@ static void run(walk *w, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n, t
     w->grads[loss->id] = tuff_fill(g, 1.0, loss->shape.rank, loss->shape.dim);
     for (size_t i = n_nodes; i-- > 0 && g->status == TUFF_OK;)
         step_back(w, g->nodes[i], needs, d_out, d_in);
-    for (size_t i = 0; i < n && g->status == TUFF_OK; i++) {
-        out_grads[i] = w->grads[wrt[i]->id];
-        if (!out_grads[i])
+    for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
+        if (!w->grads[wrt[i]->id])
             tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
                             "the gradient of %s is asked for, but the loss does not depend on it",
                             *wrt[i]->name ? wrt[i]->name : "an unnamed tensor");
-    }
+    for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
+        out_grads[i] = w->grads[wrt[i]->id];
 }
 
 void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n,
