@@ -5,6 +5,9 @@
 
 #include "ir/op.h"
 
+/* of a tensor, so that its bytes and what kernels compute of them never overflow */
+static const int64_t most_elements = (int64_t)1 << 56;
+
 tuff_status tuff_graph_create(tuff_graph **out_graph)
 {
     *out_graph = tuff_alloc(sizeof(tuff_graph));
@@ -81,7 +84,7 @@ static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name,
                                rank, (int)dtype);
     int64_t count = 1;
     for (int i = 0; i < rank; i++)
-        if (dims[i] < 1 || __builtin_mul_overflow(count, dims[i], &count) || count > INT64_MAX / 8)
+        if (dims[i] < 1 || __builtin_mul_overflow(count, dims[i], &count) || count > most_elements)
             return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
                                    "%s: axis %d has length %lld, expected at least 1 and a "
                                    "tensor that fits memory",
@@ -114,8 +117,14 @@ void tuff_output(tuff_graph *g, const char *name, tuff_tensor *x)
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "an output needs a tensor and a name");
         return;
     }
-    /* the readback copies whole storages: leaves, views and in-place results get one of their own */
-    if (x->storage != x || x->kind != TUFF_TENSOR_RESULT) x = tuff_copy(g, x, x->dtype);
+    for (size_t i = 0; i < g->n_tensors; i++)
+        if (g->tensors[i]->output_name && strcmp(g->tensors[i]->output_name, name) == 0) {
+            tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "two outputs of a graph are called \"%s\"", name);
+            return;
+        }
+    /* the readback copies whole storages of one name: leaves, views, in-place results and what has a name
+     * already get one of their own */
+    if (x->storage != x || x->kind != TUFF_TENSOR_RESULT || x->output_name) x = tuff_copy(g, x, x->dtype);
     if (!x) return;
     x->output_name = tuff_arena_strdup(&g->arena, name);
     if (!x->output_name) remember(g, tuff_fail_memory("an output's name"));
@@ -163,6 +172,21 @@ tuff_status tuff_infer_in_place(tuff_graph *g, tuff_node *node, const int *in_pl
     return TUFF_OK;
 }
 
+/* Views of small tensors can be of any size (strides of 0), so shapes are held to what can be counted. */
+static tuff_status check_sizes(const tuff_node *node)
+{
+    for (int o = 0; o < node->n_out; o++) {
+        const tuff_shape *shape = &node->out[o]->shape;
+        int64_t count = 1;
+        for (int i = 0; i < shape->rank; i++)
+            if (__builtin_mul_overflow(count, shape->dim[i], &count) || count > most_elements)
+                return tuff_fail(TUFF_INVALID_ARGUMENT,
+                                 "%s: a result of shape %s is too large for any memory",
+                                 tuff_op_name(node->op), tuff_shape_text(shape));
+    }
+    return TUFF_OK;
+}
+
 static tuff_status build(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in, const tuff_attrs *attrs,
                          tuff_node **out_node)
 {
@@ -191,6 +215,7 @@ static tuff_status build(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int 
     for (int i = 0; i < info->n_out; i++)
         if (info->in_place[i]) make_in_place(node->out[i], node->in[info->in_place[i] - 1]);
     TUFF_TRY(info->infer(g, node));
+    TUFF_TRY(check_sizes(node));
     for (int i = 0; i < node->n_out; i++)
         if (!info->is_view && node->out[i]->storage == node->out[i])
             tuff_contiguous_strides(&node->out[i]->shape, node->out[i]->stride);

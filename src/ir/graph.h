@@ -148,10 +148,11 @@ tuff_dims4 tuff_tensor_broadcast4(const tuff_tensor *x, const tuff_shape *shape)
 
 /* ---- passes ---- */
 
-/* Fails unless the graph obeys its rules: order, arity, shapes as infer gives them, storages in range. */
+/* Fails unless the graph obeys its rules: nodes in order, storages in range, and what is overwritten in place
+ * is neither an input, nor an output of the graph, nor read afterwards or by the same node a second time. */
 TUFF_MUST_USE tuff_status tuff_graph_verify(const tuff_graph *g);
-/* One line per node. */
-struct tuff_buf;
+
+/* As in ops.def. */
 const char *tuff_op_name(tuff_op op);
 
 #endif

@@ -49,7 +49,8 @@ static void fold_sparse_add(const tuff_graph *g, tuff_node *add)
         add->in = source->in; /* the old node is dead now; its first input becomes the dense part */
         add->n_in = source->n_in;
         add->in[0] = dense;
-        out->storage = dense->storage;
+        for (size_t i = 0; i < g->n_tensors; i++) /* the sum, and views of it */
+            if (g->tensors[i]->storage == out) g->tensors[i]->storage = dense->storage;
         return;
     }
 }
