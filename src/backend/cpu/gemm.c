@@ -1,3 +1,4 @@
+#include "backend/cpu/gemm_plain.h"
 #include "backend/cpu/kernels.h"
 
 #ifdef TUFF_HAVE_ONEDNN
@@ -21,11 +22,13 @@ void tuff_gemm(int64_t M, int64_t N, int64_t K, float alpha, const float *a, int
     int64_t lda, ldb;
     char ta = layout(M, K, ars, acs, &lda), tb = layout(K, N, brs, bcs, &ldb);
     int64_t ldc = crs < N ? N : crs;
-    dnnl_sgemm(ta, tb, M, N, K, alpha, a, lda, b, ldb, beta, c, ldc);
+    /* it packs into memory of its own: without any left, the loop that needs none gives the same result
+     * slowly */
+    if (dnnl_sgemm(ta, tb, M, N, K, alpha, a, lda, b, ldb, beta, c, ldc) == dnnl_success) return;
+    tuff_gemm_plain(M, N, K, alpha, a, ars, acs, b, brs, bcs, beta, c, crs);
 }
 
 #else
-#include "backend/cpu/gemm_plain.h"
 
 void tuff_gemm(int64_t M, int64_t N, int64_t K, float alpha, const float *a, int64_t ars, int64_t acs,
                const float *b, int64_t brs, int64_t bcs, float beta, float *c, int64_t crs)

@@ -92,9 +92,10 @@ static tuff_status program_create(tuff_backend_device *device, const tuff_plan *
                                   tuff_backend_buffer *const *variables, tuff_backend_program **out)
 {
     (void)variables;
+    *out = NULL;
     null_program *p = tuff_alloc(sizeof *p);
-    *out = &p->base;
     if (!p) return tuff_fail_memory("a program");
+    *out = &p->base;
     p->base = (tuff_backend_program){&tuff_backend_null, plan};
     p->slot = tuff_alloc((size_t)plan->input_bytes + 1);
     p->results = tuff_alloc((size_t)plan->output_bytes + 1);
