@@ -21,7 +21,8 @@
 extern "C" {
 #endif
 
-/* Device memory for one tensor, zeroed at first. */
+/* Device memory for one tensor, zeroed at first. The name, for error texts, is copied and may be NULL.
+ * Errors: TUFF_INVALID_ARGUMENT for an empty or impossible shape, TUFF_OUT_OF_MEMORY. */
 typedef struct tuff_buffer tuff_buffer;
 TUFF_API TUFF_MUST_USE tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype dtype,
                                                       int rank, const int64_t *dims,
@@ -44,18 +45,20 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_program_create(tuff_device *device, tuff
                                                        tuff_program **out_program);
 TUFF_API void tuff_program_destroy(tuff_program **program);
 
-/* Gives a variable its memory: same dtype and number of elements. The buffer must outlive the program. A name
- * that the program does not use is accepted and ignored. */
+/* Gives a variable its memory: same dtype and number of elements, on the same device; possible until the
+ * program is prepared. The buffer must outlive the program. A name that the program does not use is accepted
+ * and ignored. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_bind(tuff_program *program, const char *variable,
                                                      tuff_buffer *buffer);
 
 /* Allocates and records; done by the first run otherwise. Every variable must be bound. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_prepare(tuff_program *program);
 
-/* Sets an input for the runs that follow; `bytes` must be its whole size. A name that the program does not
- * use is accepted and ignored. */
+/* Sets an input for the runs that follow, zeros until then; `bytes` must be its whole size. The data is
+ * copied. A name that the program does not use is accepted and ignored. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_input(tuff_program *program, const char *name,
                                                       const void *data, size_t bytes);
+/* Begins a run with the inputs as they are now. Errors: what tuff_program_prepare gives, TUFF_DEVICE_LOST. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_run(tuff_program *program);
 /* Waits for the last run and copies an output; `bytes` must be its whole size. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_output(tuff_program *program, const char *name, void *out,

@@ -4,13 +4,14 @@ tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype
                                const int64_t *dims, tuff_buffer **out_buffer)
 {
     *out_buffer = NULL;
+    if (!name) name = "";
     if (rank < 0 || rank > TUFF_MAX_RANK || (unsigned)dtype >= TUFF_DTYPE_COUNT)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: rank %d or dtype %d is out of range", name, rank,
                          (int)dtype);
     tuff_shape shape = tuff_shape_of(rank, dims);
     size_t bytes = tuff_dtype_size(dtype);
     for (int i = 0; i < rank; i++)
-        if (dims[i] < 1 || !tuff_mul_size(bytes, (size_t)dims[i], &bytes))
+        if (dims[i] < 1 || !tuff_mul_size(bytes, (size_t)dims[i], &bytes) || bytes > INT64_MAX)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: shape %s is empty or does not fit memory",
                              name, tuff_shape_text(&shape));
     tuff_buffer *buffer = tuff_alloc(sizeof *buffer);
@@ -44,8 +45,8 @@ static tuff_status check(const tuff_buffer *b, int64_t first, int64_t count)
 {
     int64_t all = tuff_shape_count(&b->shape);
     if (first >= 0 && count >= 0 && first <= all && count <= all - first) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: elements %lld to %lld are asked for, it has %lld",
-                     b->name, (long long)first, (long long)first + (long long)count, (long long)all);
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: %lld elements from %lld are asked for, it has %lld",
+                     b->name, (long long)count, (long long)first, (long long)all);
 }
 
 tuff_status tuff_buffer_write(tuff_buffer *b, int64_t first, const void *data, int64_t count)

@@ -135,7 +135,8 @@ static bool matches(const candidates *all, size_t i, const char *name)
     if (*name && !*end && strlen(name) <= 3) return index == i;
     if (contains("cpu", name) && strlen(name) == 3) return info->type == TUFF_DEVICE_CPU;
     if (contains("vulkan", name) && strlen(name) == 6) return strcmp(info->backend, "vulkan") == 0;
-    return contains(info->name, name) || contains(info->driver, name) || strcmp(info->uuid, name) == 0;
+    return contains(info->name, name) || contains(info->driver, name) ||
+           (strlen(name) == strlen(info->uuid) && contains(info->uuid, name));
 }
 
 static tuff_status choose(const candidates *all, const char *name, size_t *out)
