@@ -53,6 +53,11 @@ void tuff_params_add(tuff_params *params, const char *name, const char *gguf, in
     if (!params->failed) params->items[params->count++] = p;
 }
 
+int64_t tuff_param_columns(const tuff_param *param)
+{
+    return param->rank == 2 ? param->shape[1] : 1;
+}
+
 static tuff_status check_range(const char *where, const char *key, int64_t value, int64_t most)
 {
     if (value >= 1 && value <= most) return TUFF_OK;
@@ -70,6 +75,9 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     TUFF_TRY(check_range(where, "head_dim", c->head_dim, 4096));
     TUFF_TRY(check_range(where, "intermediate_size", c->intermediate_size, 1 << 24));
     TUFF_TRY(check_range(where, "max_position_embeddings", c->max_positions, 1 << 28));
+    if (c->window < 0 || c->window > 1 << 28)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is %lld, expected 0 to %d", where,
+                         (long long)c->window, 1 << 28);
     if (c->heads % c->kv_heads)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: %lld attention heads cannot share %lld key/value heads; expected a multiple",

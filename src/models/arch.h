@@ -41,6 +41,9 @@ typedef struct tuff_param {
     int64_t rope_heads; /* not 0: GGUF interleaves the rows of each of this many heads (pairs 2i, 2i + 1) */
 } tuff_param;
 
+/* Columns of its matrix view: a vector has one. */
+int64_t tuff_param_columns(const tuff_param *param);
+
 typedef struct tuff_params {
     tuff_param *items;
     size_t count, capacity;

@@ -4,6 +4,23 @@
 
 #include "models/net.h"
 
+/* Of a feed-forward layer where the file does not say; a hidden size out of range is refused later. */
+static int64_t usual_inner(const tuff_config *c)
+{
+    return c->hidden_size > 0 && c->hidden_size <= INT64_MAX / 4 ? 4 * c->hidden_size : 0;
+}
+
+/* What every GPT-2 has, and what follows from its sizes. */
+static tuff_status derive(tuff_config *c, const char *where)
+{
+    c->qkv_bias = c->out_bias = c->mlp_bias = true;
+    c->kv_heads = c->heads;
+    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0; /* 0 is refused by the check of all sizes */
+    if (c->heads <= 0 || c->hidden_size % c->heads == 0) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: a hidden size of %lld cannot be shared by %lld heads", where,
+                     (long long)c->hidden_size, (long long)c->heads);
+}
+
 static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
 {
     const char *activation = "gelu_new";
@@ -24,7 +41,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_json_bool(json, "scale_attn_weights", where, &scale));
     TUFF_TRY(tuff_json_bool(json, "scale_attn_by_inverse_layer_idx", where, &by_layer));
     TUFF_TRY(tuff_json_text(json, "activation_function", where, &activation));
-    c->intermediate_size = 4 * c->hidden_size;
+    c->intermediate_size = usual_inner(c);
     TUFF_TRY(tuff_json_int(json, "n_inner", where, &c->intermediate_size));
     c->gelu_erf = strcmp(activation, "gelu") == 0;
     if (!c->gelu_erf && strcmp(activation, "gelu_new") != 0 && strcmp(activation, "gelu_pytorch_tanh") != 0)
@@ -36,13 +53,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: scale_attn_weights must be true and scale_attn_by_inverse_layer_idx false",
                          where);
-    c->kv_heads = c->heads;
-    if (c->heads > 0 && c->hidden_size % c->heads)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: n_embd %lld is no multiple of n_head %lld", where,
-                         (long long)c->hidden_size, (long long)c->heads);
-    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
-    c->qkv_bias = c->out_bias = c->mlp_bias = true;
-    return TUFF_OK;
+    return derive(c, where);
 }
 
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
@@ -51,14 +62,11 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_int(gguf, "gpt2.embedding_length", &c->hidden_size));
     TUFF_TRY(tuff_gguf_int(gguf, "gpt2.block_count", &c->layers));
     TUFF_TRY(tuff_gguf_int(gguf, "gpt2.attention.head_count", &c->heads));
-    c->intermediate_size = 4 * c->hidden_size;
+    c->intermediate_size = usual_inner(c);
     TUFF_TRY(tuff_gguf_int(gguf, "gpt2.feed_forward_length", &c->intermediate_size));
     c->norm_eps = 1e-5;
     TUFF_TRY(tuff_gguf_number(gguf, "gpt2.attention.layer_norm_epsilon", &c->norm_eps));
-    c->kv_heads = c->heads;
-    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
-    c->qkv_bias = c->out_bias = c->mlp_bias = true;
-    return TUFF_OK;
+    return derive(c, gguf->file);
 }
 
 static void write_hf(const tuff_config *c, tuff_buf *json)

@@ -5,18 +5,38 @@
 
 #include "models/net.h"
 
-static tuff_status check_rope_scaling(const cJSON *json, const char *where)
+/* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
+ */
+static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *c)
 {
-    const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
-    if (!scaling || cJSON_IsNull(scaling)) return TUFF_OK;
+    static const char *const objects[] = {"rope_scaling", "rope_parameters"};
     const char *type = "default";
-    TUFF_TRY(tuff_json_text(scaling, "type", where, &type));
-    TUFF_TRY(tuff_json_text(scaling, "rope_type", where, &type));
-    if (strcmp(type, "default") == 0) return TUFF_OK;
-    return tuff_fail(TUFF_UNSUPPORTED,
-                     "%s: rope_scaling of type \"%s\" is not supported; Tuff knows unscaled rotary "
-                     "embeddings",
-                     where, type);
+    double part = 1;
+    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope_theta));
+    TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &part));
+    for (int i = 0; i < 2 && strcmp(type, "default") == 0; i++) {
+        const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, objects[i]);
+        if (!object || cJSON_IsNull(object)) continue;
+        TUFF_TRY(tuff_json_text(object, "type", where, &type));
+        TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
+        TUFF_TRY(tuff_json_number(object, "rope_theta", where, &c->rope_theta));
+        TUFF_TRY(tuff_json_number(object, "partial_rotary_factor", where, &part));
+    }
+    if (strcmp(type, "default") != 0)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: rotary embeddings scaled by \"%s\" are not supported; Tuff knows unscaled ones",
+                         where, type);
+    if (part != 1)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: partial_rotary_factor is %g; Tuff turns whole heads only",
+                         where, part);
+    return TUFF_OK;
+}
+
+static tuff_status check_theta(const tuff_config *c, const char *where)
+{
+    if (c->rope_theta > 0) return TUFF_OK; /* how large it may be is checked with all sizes */
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: the base of its rotary embeddings is %g, expected 1 or more",
+                     where, c->rope_theta);
 }
 
 static tuff_status read_common(const cJSON *json, const char *where, tuff_config *c)
@@ -34,9 +54,6 @@ static tuff_status read_common(const cJSON *json, const char *where, tuff_config
     TUFF_TRY(tuff_json_int(json, "intermediate_size", where, &c->intermediate_size));
     TUFF_TRY(tuff_json_int(json, "max_position_embeddings", where, &c->max_positions));
     TUFF_TRY(tuff_json_number(json, "rms_norm_eps", where, &c->norm_eps));
-    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope_theta));
-    const cJSON *rope = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters"); /* transformers 5 */
-    if (cJSON_IsObject(rope)) TUFF_TRY(tuff_json_number(rope, "rope_theta", where, &c->rope_theta));
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_json_bool(json, "attention_bias", where, &attention_bias));
     TUFF_TRY(tuff_json_bool(json, "mlp_bias", where, &c->mlp_bias));
@@ -44,7 +61,8 @@ static tuff_status read_common(const cJSON *json, const char *where, tuff_config
     if (attention_bias) c->qkv_bias = c->out_bias = true;
     if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: hidden_act is \"%s\"; Tuff knows silu", where, activation);
-    return check_rope_scaling(json, where);
+    TUFF_TRY(read_rope(json, where, c));
+    return check_theta(c, where);
 }
 
 static tuff_status read_llama(const cJSON *json, const char *where, tuff_config *c)
@@ -81,6 +99,30 @@ static const char *key(const tuff_config *c, const char *name, char text[64])
     return text;
 }
 
+/* As llama.cpp takes them: a factor without a type is linear, and 0 means none. */
+static tuff_status check_gguf_rope(const tuff_gguf *gguf, const tuff_config *c)
+{
+    char k[64];
+    tuff_view type = {"linear", 6};
+    double factor = 0;
+    int64_t dims = c->head_dim;
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "rope.dimension_count", k), &dims));
+    TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.scale_linear", k), &factor)); /* of old files */
+    TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.scaling.factor", k), &factor));
+    TUFF_TRY(tuff_gguf_text(gguf, key(c, "rope.scaling.type", k), &type));
+    bool unscaled =
+        tuff_view_is(type, "none") || (tuff_view_is(type, "linear") && (factor == 0 || factor == 1));
+    if (!unscaled || tuff_weights_find(gguf->weights, "rope_freqs.weight"))
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: it scales its rotary embeddings (%s), which Tuff does not support", gguf->file,
+                         unscaled ? "tensor rope_freqs.weight" : key(c, "rope.scaling", k));
+    if (dims != c->head_dim)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads only",
+                         gguf->file, (long long)dims, (long long)c->head_dim);
+    return TUFF_OK;
+}
+
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     char k[64];
@@ -97,26 +139,21 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_int(gguf, key(c, "feed_forward_length", k), &c->intermediate_size));
     TUFF_TRY(tuff_gguf_number(gguf, key(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.freq_base", k), &c->rope_theta));
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
-    int64_t rope_dims = c->head_dim, experts = 0;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "rope.dimension_count", k), &rope_dims));
+    TUFF_TRY(check_theta(c, gguf->file));
+    TUFF_TRY(check_gguf_rope(gguf, c));
+    int64_t experts = 0;
     TUFF_TRY(tuff_gguf_int(gguf, key(c, "expert_count", k), &experts));
-    if (rope_dims != c->head_dim)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads only",
-                         gguf->file, (long long)rope_dims, (long long)c->head_dim);
     if (experts)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: it is a mixture of %lld experts, which Tuff does not run",
                          gguf->file, (long long)experts);
-    if (tuff_weights_find(gguf->weights, "rope_freqs.weight"))
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: it scales its rotary embeddings (tensor rope_freqs.weight), which Tuff does "
-                         "not support",
-                         gguf->file);
     c->tied = !tuff_weights_find(gguf->weights, "output.weight");
     c->qkv_bias = tuff_weights_find(gguf->weights, "blk.0.attn_q.bias") != NULL;
     c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
     c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
+    if (c->arch != &tuff_arch_llama) return TUFF_OK;
+    /* "llama" with a window is what Hugging Face calls mistral: its config.json keeps the window */
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
+    if (c->window && !c->qkv_bias && !c->out_bias && !c->mlp_bias) c->arch = &tuff_arch_mistral;
     return TUFF_OK;
 }
 

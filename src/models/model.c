@@ -1,7 +1,6 @@
 /* Loading a model: what the path is, its config, its tensors checked against the architecture's list. */
 #include "models/model.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +20,8 @@ static tuff_status read_hf_config(tuff_model *model, const tuff_hf_files *files)
     TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
     TUFF_TRY(tuff_config_check(&model->config, files->config));
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
+    if (files->generation_config)
+        TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
     return tuff_hf_open_weights(files, &model->weights);
 }
 
@@ -143,6 +144,7 @@ void tuff_model_destroy(tuff_model **model)
     tuff_weights_destroy(&m->weights);
     tuff_gguf_destroy(&m->gguf);
     cJSON_Delete(m->hf_config);
+    cJSON_Delete(m->hf_generation);
     tuff_free(m->params.items);
     tuff_arena_free(&m->params.arena);
     tuff_free(m->tokenizer_error);

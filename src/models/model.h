@@ -17,6 +17,7 @@ struct tuff_model {
     tuff_weights *weights;     /* of a Hugging Face directory; NULL for GGUF */
     tuff_gguf *gguf;           /* NULL for Hugging Face */
     cJSON *hf_config;          /* config.json as read; NULL for GGUF */
+    cJSON *hf_generation;      /* generation_config.json as read; NULL when there is none */
 };
 
 /* The file's tensor of a parameter; NULL when the file has none of its names. */

@@ -16,11 +16,6 @@ typedef struct source {
 
 enum { PIECE_BYTES = 16 << 20 };
 
-static int64_t columns_of(const tuff_param *p)
-{
-    return p->rank == 2 ? p->shape[1] : 1;
-}
-
 static tuff_status write_f32(tuff_sink *sink, const float *values, size_t n, tuff_dtype dtype,
                              void *converted)
 {
@@ -29,23 +24,41 @@ static tuff_status write_f32(tuff_sink *sink, const float *values, size_t n, tuf
     return tuff_sink_write(sink, converted, n * tuff_dtype_size(dtype));
 }
 
-/* Row r of GGUF's order in memory order: the inverse of what the loader does. */
-static int64_t half_split_row(const tuff_param *p, int64_t r)
+static bool is_transposed(const source *from, const tuff_param *p)
 {
-    int64_t d = p->shape[0] / p->rope_heads, head = r / d, pair = r % d / 2, half = r % 2;
-    return head * d + half * (d / 2) + pair;
+    return !from->gguf && (p->flags & TUFF_PARAM_CONV1D);
+}
+
+/* GGUF interleaves the rows of this parameter's heads. */
+static bool is_turned(const source *from, const tuff_param *p)
+{
+    return from->gguf && p->rope_heads;
+}
+
+/* Rows of the parameter that are read together: a device answers few large questions faster than many. */
+static int64_t rows_at_once(const source *from, const tuff_param *p)
+{
+    if (is_transposed(from, p)) return p->shape[0];
+    if (is_turned(from, p)) return p->shape[0] / p->rope_heads;
+    int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
+    return rows < p->shape[0] ? rows : p->shape[0];
 }
 
 static tuff_status write_rows(const source *from, const tuff_param *p, tuff_dtype dtype, float *values,
-                              void *converted, int64_t step, tuff_sink *sink)
+                              void *converted, tuff_sink *sink)
 {
-    int64_t columns = columns_of(p);
-    bool turn = from->gguf && p->rope_heads;
-    for (int64_t r = 0; r < p->shape[0]; r += turn ? 1 : step) {
-        int64_t end = turn ? r + 1 : r + step < p->shape[0] ? r + step : p->shape[0];
-        int64_t begin = turn ? half_split_row(p, r) : r;
-        TUFF_TRY(tuff_model_read(from->model, p, from->store, begin, turn ? begin + 1 : end, values));
-        TUFF_TRY(write_f32(sink, values, (size_t)((end - r) * columns), dtype, converted));
+    int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p);
+    for (int64_t r = 0; r < p->shape[0]; r += step) {
+        int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
+        TUFF_TRY(tuff_model_read(from->model, p, from->store, r, r + n, values));
+        if (!is_turned(from, p)) {
+            TUFF_TRY(write_f32(sink, values, (size_t)(n * columns), dtype, converted));
+            continue;
+        }
+        for (int64_t i = 0; i < n; i++) { /* (pair, half) of the file is (half, pair) in memory */
+            int64_t at = i % 2 * (n / 2) + i / 2;
+            TUFF_TRY(write_f32(sink, values + at * columns, (size_t)columns, dtype, converted));
+        }
     }
     return TUFF_OK;
 }
@@ -53,16 +66,19 @@ static tuff_status write_rows(const source *from, const tuff_param *p, tuff_dtyp
 static tuff_status write_transposed(const source *from, const tuff_param *p, tuff_dtype dtype, float *values,
                                     void *converted, tuff_sink *sink)
 {
+    enum { ROWS = 16 }; /* of the file, gathered together: what is read fills cache lines */
     int64_t out = p->shape[0], in = p->shape[1];
-    float *row = tuff_alloc_array((size_t)out, sizeof *row);
-    if (!row) return tuff_fail_memory("a row of a weight");
+    float *rows = tuff_alloc_array((size_t)(ROWS * out), sizeof *rows);
+    if (!rows) return tuff_fail_memory("rows of a weight");
     tuff_status status = tuff_model_read(from->model, p, from->store, 0, out, values);
-    for (int64_t k = 0; k < in && status == TUFF_OK; k++) {
+    for (int64_t k = 0; k < in && status == TUFF_OK; k += ROWS) {
+        int64_t n = in - k < ROWS ? in - k : ROWS;
         for (int64_t r = 0; r < out; r++)
-            row[r] = values[r * in + k];
-        status = write_f32(sink, row, (size_t)out, dtype, converted);
+            for (int64_t i = 0; i < n; i++)
+                rows[i * out + r] = values[r * in + k + i];
+        status = write_f32(sink, rows, (size_t)(n * out), dtype, converted);
     }
-    tuff_free(row);
+    tuff_free(rows);
     return status;
 }
 
@@ -70,16 +86,15 @@ static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
 {
     const source *from = user;
     const tuff_param *p = &from->model->params.items[index];
-    bool transposed = !from->gguf && (p->flags & TUFF_PARAM_CONV1D);
-    int64_t columns = columns_of(p), step = transposed ? p->shape[0] : PIECE_BYTES / (columns * 4) + 1;
-    if (step > p->shape[0]) step = p->shape[0];
-    int64_t piece = step * columns > p->shape[0] ? step * columns : p->shape[0];
-    float *values = tuff_alloc_array((size_t)piece, sizeof *values);
-    void *converted = tuff_alloc_array((size_t)piece, sizeof *values);
     tuff_dtype dtype = from->items[index].dtype;
-    tuff_status status = values && converted ? TUFF_OK : tuff_fail_memory("rows of a weight");
-    if (status == TUFF_OK && transposed) status = write_transposed(from, p, dtype, values, converted, sink);
-    if (status == TUFF_OK && !transposed) status = write_rows(from, p, dtype, values, converted, step, sink);
+    size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
+    float *values = tuff_alloc_array(n, sizeof *values);
+    void *converted = dtype == TUFF_F32 ? NULL : tuff_alloc_array(n, tuff_dtype_size(dtype));
+    tuff_status status =
+        values && (converted || dtype == TUFF_F32) ? TUFF_OK : tuff_fail_memory("rows of a weight");
+    if (status == TUFF_OK)
+        status = is_transposed(from, p) ? write_transposed(from, p, dtype, values, converted, sink)
+                                        : write_rows(from, p, dtype, values, converted, sink);
     tuff_free(values);
     tuff_free(converted);
     return status;
@@ -143,14 +158,34 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
     return out->failed ? tuff_fail_memory("config.json") : TUFF_OK;
 }
 
+/* generation_config.json as it was read: it may know more ends of a text than config.json. */
+static tuff_status print_generation(const tuff_model *model, tuff_buf *out)
+{
+    char *text = cJSON_Print(model->hf_generation);
+    if (text) tuff_buf_text(out, text);
+    tuff_buf_char(out, '\n');
+    cJSON_free(text);
+    return text && !out->failed ? TUFF_OK : tuff_fail_memory("generation_config.json");
+}
+
+static tuff_status write_text(const char *directory, const char *name, const tuff_buf *text)
+{
+    char *path = tuff_path_join(directory, name);
+    tuff_status status = path ? tuff_write_file(path, text->data, text->size) : tuff_fail_memory("a path");
+    tuff_free(path);
+    return status;
+}
+
 static tuff_status write_config(const tuff_model *model, tuff_dtype dtype, const char *directory)
 {
-    tuff_buf text = {0};
-    char *path = tuff_path_join(directory, "config.json");
-    tuff_status status = path ? print_config(model, dtype, &text) : tuff_fail_memory("a path");
-    if (status == TUFF_OK) status = tuff_write_file(path, text.data, text.size);
+    tuff_buf text = {0}, generation = {0};
+    tuff_status status = print_config(model, dtype, &text);
+    if (status == TUFF_OK) status = write_text(directory, "config.json", &text);
+    if (status == TUFF_OK && model->hf_generation) status = print_generation(model, &generation);
+    if (status == TUFF_OK && model->hf_generation)
+        status = write_text(directory, "generation_config.json", &generation);
     tuff_buf_free(&text);
-    tuff_free(path);
+    tuff_buf_free(&generation);
     return status;
 }
 
@@ -190,7 +225,8 @@ tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *stor
     tuff_gguf_put_u32(&gguf, "general.file_type", gguf_file_type(dtype));
     model->config.arch->write_gguf(&model->config, &gguf);
     tuff_status status = from.items ? TUFF_OK : tuff_fail_memory("the list of a model's tensors");
-    if (status == TUFF_OK && model->tokenizer) status = tuff_vocab_write(model->tokenizer, &gguf);
+    if (status == TUFF_OK && model->tokenizer)
+        status = tuff_vocab_write(model->tokenizer, (uint32_t)model->config.vocab_size, &gguf);
     if (status == TUFF_OK)
         status = tuff_gguf_save(path, &gguf, from.items, model->params.count, write_tensor, &from);
     tuff_gguf_builder_free(&gguf);

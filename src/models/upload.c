@@ -8,11 +8,6 @@
 /* Rows are moved in pieces of about this many bytes, so that loading needs little memory beside the model. */
 enum { PIECE_BYTES = 16 << 20 };
 
-static int64_t columns_of(const tuff_param *p)
-{
-    return p->rank == 2 ? p->shape[1] : 1;
-}
-
 /* Row r of a head-wise half-split matrix lies in GGUF at an interleaved place: (head, half, pair) at (head,
  * pair, half). */
 static int64_t interleaved_row(const tuff_param *p, int64_t r)
@@ -21,20 +16,43 @@ static int64_t interleaved_row(const tuff_param *p, int64_t r)
     return head * d + 2 * pair + half;
 }
 
+/* Columns of `from` [n, stride] become rows of `to`, n elements of each. */
+static void turn32(const uint32_t *from, int64_t stride, int64_t n, int64_t columns, uint32_t *to,
+                   int64_t to_stride)
+{
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t i = 0; i < n; i++)
+            to[c * to_stride + i] = from[i * stride + c];
+}
+
+static void turn16(const uint16_t *from, int64_t stride, int64_t n, int64_t columns, uint16_t *to,
+                   int64_t to_stride)
+{
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t i = 0; i < n; i++)
+            to[c * to_stride + i] = from[i * stride + c];
+}
+
 static tuff_status read_transposed(const tuff_weight *weight, const tuff_param *p, int64_t begin, int64_t end,
                                    tuff_dtype dtype, void *out)
 {
-    /* the file is [in, out]: one pass over its rows, of which columns begin..end are kept */
-    int64_t in = p->shape[1], size = tuff_dtype_size(dtype);
-    char *row = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
-    if (!row) return tuff_fail_memory("a row of a weight");
+    /* the file is [in, out]: one pass over its rows, of which columns begin..end are kept; some rows at a
+     * time, so that what is written fills cache lines */
+    enum { ROWS = 16 };
+    int64_t out_dim = p->shape[0], in = p->shape[1], size = tuff_dtype_size(dtype);
+    void *rows = tuff_alloc_array((size_t)(ROWS * out_dim), (size_t)size);
+    if (!rows) return tuff_fail_memory("rows of a weight");
     tuff_status status = TUFF_OK;
-    for (int64_t k = 0; k < in && status == TUFF_OK; k++) {
-        status = tuff_weight_read_rows(weight, k, k + 1, dtype, row);
-        for (int64_t r = begin; r < end && status == TUFF_OK; r++)
-            memcpy((char *)out + ((r - begin) * in + k) * size, row + r * size, (size_t)size);
+    for (int64_t k = 0; k < in && status == TUFF_OK; k += ROWS) {
+        int64_t n = in - k < ROWS ? in - k : ROWS;
+        status = tuff_weight_read_rows(weight, k, k + n, dtype, rows);
+        if (status != TUFF_OK) break;
+        if (size == 4)
+            turn32((const uint32_t *)rows + begin, out_dim, n, end - begin, (uint32_t *)out + k, in);
+        else
+            turn16((const uint16_t *)rows + begin, out_dim, n, end - begin, (uint16_t *)out + k, in);
     }
-    tuff_free(row);
+    tuff_free(rows);
     return status;
 }
 
@@ -43,7 +61,7 @@ static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, 
                                   tuff_dtype dtype, void *out)
 {
     const tuff_weight *weight = tuff_model_weight(model, p);
-    int64_t columns = columns_of(p), size = tuff_dtype_size(dtype);
+    int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype);
     if (p->rank == 1 && !(model->gguf && p->rope_heads)) {
         if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);
         char *whole = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
@@ -78,7 +96,7 @@ tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const 
 {
     tuff_buffer *buffer = store ? tuff_store_find(store, p->name) : NULL;
     if (!buffer) return read_file_rows(model, p, begin, end, TUFF_F32, out);
-    int64_t columns = columns_of(p), n = (end - begin) * columns;
+    int64_t columns = tuff_param_columns(p), n = (end - begin) * columns;
     tuff_dtype dtype = tuff_buffer_dtype(buffer);
     if (dtype == TUFF_F32) return tuff_buffer_read(buffer, begin * columns, out, n);
     void *half = tuff_alloc_array((size_t)n, tuff_dtype_size(dtype));
@@ -93,7 +111,7 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
 {
     tuff_buffer *buffer = NULL;
     TUFF_TRY(tuff_store_add(store, p->name, dtype, p->rank, p->shape, &buffer));
-    int64_t columns = columns_of(p), row_bytes = columns * tuff_dtype_size(dtype);
+    int64_t columns = tuff_param_columns(p), row_bytes = columns * tuff_dtype_size(dtype);
     /* a transposed file is read whole per piece: make that one piece */
     bool whole = !model->gguf && (p->flags & TUFF_PARAM_CONV1D);
     int64_t step = whole ? p->shape[0] : PIECE_BYTES / row_bytes + 1;

@@ -129,6 +129,8 @@ tuff_status tuff_vocab_tokens(const tuff_gguf *gguf, tuff_hf_tokens *out_tokens)
     return TUFF_OK;
 }
 
+enum { UNUSED_SCORE = -1000 }; /* as llama.cpp's converter gives it */
+
 static void put_id(tuff_gguf_builder *gguf, const char *key, int32_t id)
 {
     if (id >= 0) tuff_gguf_put_u32(gguf, key, (uint32_t)id);
@@ -146,16 +148,40 @@ static tuff_status put_pieces(tuff_gguf_builder *gguf, const char *key, const tu
     return TUFF_OK;
 }
 
-tuff_status tuff_vocab_write(const tuff_tokenizer *tokenizer, tuff_gguf_builder *gguf)
+/* The tokens, scores and types, up to `rows`. */
+static tuff_status put_tokens(tuff_gguf_builder *gguf, const tuff_vocab_desc *d, uint32_t rows)
+{
+    tuff_arena arena = {0};
+    uint32_t n = rows > d->size ? rows : d->size;
+    tuff_piece *tokens = tuff_arena_array(&arena, n, sizeof *tokens);
+    float *scores = tuff_arena_array(&arena, n, sizeof *scores);
+    int32_t *types = tuff_arena_array(&arena, n, sizeof *types);
+    bool ok = tokens && scores && types;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        bool known = i < d->size;
+        const char *unused = known ? NULL : tuff_arena_printf(&arena, "[PAD%u]", i);
+        ok = known || unused;
+        if (!ok) break;
+        tokens[i] = known ? d->tokens[i] : (tuff_piece){unused, strlen(unused)};
+        scores[i] = known ? (d->scores ? d->scores[i] : 0) : UNUSED_SCORE;
+        types[i] = known ? (d->types ? d->types[i] : TUFF_TOKEN_NORMAL) : TUFF_TOKEN_UNUSED;
+    }
+    tuff_status status =
+        ok ? put_pieces(gguf, "tokenizer.ggml.tokens", tokens, n) : tuff_fail_memory("a vocabulary");
+    if (status == TUFF_OK && d->scores) tuff_gguf_put_f32s(gguf, "tokenizer.ggml.scores", scores, n);
+    if (status == TUFF_OK) tuff_gguf_put_i32s(gguf, "tokenizer.ggml.token_type", types, n);
+    tuff_arena_free(&arena);
+    return status;
+}
+
+tuff_status tuff_vocab_write(const tuff_tokenizer *tokenizer, uint32_t rows, tuff_gguf_builder *gguf)
 {
     tuff_vocab_export *vocab = NULL;
     TUFF_TRY(tuff_vocab_export_create(tokenizer, &vocab));
     const tuff_vocab_desc *d = tuff_vocab_export_desc(vocab);
     tuff_gguf_put_text(gguf, "tokenizer.ggml.model", d->kind);
     if (d->pre) tuff_gguf_put_text(gguf, "tokenizer.ggml.pre", d->pre);
-    tuff_status status = put_pieces(gguf, "tokenizer.ggml.tokens", d->tokens, d->size);
-    if (d->scores) tuff_gguf_put_f32s(gguf, "tokenizer.ggml.scores", d->scores, d->size);
-    if (d->types) tuff_gguf_put_i32s(gguf, "tokenizer.ggml.token_type", d->types, d->size);
+    tuff_status status = put_tokens(gguf, d, rows);
     if (d->merge_count && status == TUFF_OK)
         status = put_pieces(gguf, "tokenizer.ggml.merges", d->merges, d->merge_count);
     put_id(gguf, "tokenizer.ggml.bos_token_id", d->bos);
