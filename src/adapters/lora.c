@@ -7,11 +7,10 @@
 #include "adapters/lora_impl.h"
 #include "base/rng.h"
 
-static bool last_part_is(const char *module, const char *name, size_t size)
+static bool last_part_is(const char *module, const char *name)
 {
-    size_t n = strlen(module);
-    return n >= size && strncmp(module + n - size, name, size) == 0 &&
-           (n == size || module[n - size - 1] == '.');
+    size_t n = strlen(module), size = strlen(name);
+    return tuff_ends_with(module, name) && (n == size || module[n - size - 1] == '.');
 }
 
 /* The module of a linear layer's weight: its name without ".weight"; false for embeddings, norms and the
@@ -21,23 +20,41 @@ bool tuff_lora_adaptable(const tuff_model *model, const tuff_param *p, char modu
     const char *table = model->config.arch->token_table;
     if (p->rank != 2 || strcmp(p->name, table) == 0 || !tuff_ends_with(p->name, ".weight")) return false;
     snprintf(module, 256, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
-    return strcmp(module, "lm_head") != 0 && !last_part_is(module, "wpe", 3);
+    return strcmp(module, "lm_head") != 0 && !last_part_is(module, "wpe");
 }
 
-/* True when `module` is one of the comma-separated targets; marks which. */
-static bool targeted(const char *module, const char *targets, uint64_t *found)
+/* Cuts "q_proj, v_proj" at its commas, without the spaces around names. */
+static tuff_status split_targets(tuff_lora *lora, const char *targets)
 {
-    if (strcmp(targets, "all-linear") == 0) return true;
-    int index = 0;
-    for (const char *at = targets; *at; index++) {
+    size_t most = 1;
+    for (const char *at = targets; *at; at++)
+        most += *at == ',';
+    lora->targets = tuff_arena_array(&lora->arena, most, sizeof *lora->targets);
+    if (!lora->targets) return tuff_fail_memory("an adapter");
+    for (const char *at = targets; *at;) {
+        at += strspn(at, ", ");
         size_t size = strcspn(at, ",");
-        if (size && last_part_is(module, at, size)) {
-            if (index < 64) *found |= (uint64_t)1 << index;
-            return true;
+        const char *next = at + size;
+        while (size && at[size - 1] == ' ')
+            size--;
+        if (size) {
+            char *name = tuff_arena_alloc(&lora->arena, size + 1);
+            if (!name) return tuff_fail_memory("an adapter");
+            memcpy(name, at, size);
+            lora->targets[lora->target_count++] = name;
         }
-        at += size + (at[size] == ',');
+        at = next;
     }
-    return false;
+    return TUFF_OK;
+}
+
+/* True when some target names the module; marks all that do. */
+static bool targeted(const tuff_lora *lora, const char *module, bool *found)
+{
+    bool any = false;
+    for (size_t i = 0; i < lora->target_count; i++)
+        if (last_part_is(module, lora->targets[i])) found[i] = any = true;
+    return any;
 }
 
 tuff_status tuff_lora_add(tuff_lora *lora, const char *module, int64_t in, int64_t out, int64_t rank,
@@ -68,22 +85,25 @@ static void list_targets(const tuff_model *model, tuff_buf *out)
     }
 }
 
-static tuff_status unknown_target(const tuff_model *model, const char *targets, uint64_t found)
+static tuff_status unknown_target(const tuff_model *model, const char *target)
 {
-    int index = 0;
-    for (const char *at = targets; *at; index++) {
-        size_t size = strcspn(at, ",");
-        if (index < 64 && !(found >> index & 1)) {
-            tuff_buf known = {0};
-            list_targets(model, &known);
-            tuff_status status =
-                tuff_fail(TUFF_INVALID_ARGUMENT,
-                          "lora_target \"%.*s\" names no linear layer of this %s model; it has %s", (int)size,
-                          at, model->config.arch->name, known.data ? known.data : "none");
-            tuff_buf_free(&known);
-            return status;
-        }
-        at += size + (at[size] == ',');
+    tuff_buf known = {0};
+    list_targets(model, &known);
+    tuff_status status = tuff_fail(TUFF_INVALID_ARGUMENT,
+                                   "lora_target \"%s\" names no linear layer of this %s model; it has %s",
+                                   target, model->config.arch->name, known.data ? known.data : "none");
+    tuff_buf_free(&known);
+    return status;
+}
+
+static tuff_status add_targeted(tuff_lora *lora, const tuff_lora_params *params, bool all, bool *found)
+{
+    for (size_t i = 0; i < lora->model->params.count; i++) {
+        const tuff_param *p = &lora->model->params.items[i];
+        char module[256];
+        if (!tuff_lora_adaptable(lora->model, p, module) || !(all || targeted(lora, module, found))) continue;
+        TUFF_TRY(tuff_lora_add(lora, module, p->shape[1], p->shape[0], params->rank,
+                               params->alpha / (double)params->rank));
     }
     return TUFF_OK;
 }
@@ -104,21 +124,15 @@ static tuff_status create(tuff_lora *lora, const tuff_lora_params *params)
     lora->rank = params->rank;
     lora->alpha = params->alpha;
     lora->seed = params->seed;
-    lora->targets = tuff_arena_strdup(&lora->arena, targets);
-    if (!lora->targets) return tuff_fail_memory("an adapter");
-    uint64_t found = 0;
-    for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_param *p = &model->params.items[i];
-        char module[256];
-        if (!tuff_lora_adaptable(model, p, module) || !targeted(module, targets, &found)) continue;
-        TUFF_TRY(tuff_lora_add(lora, module, p->shape[1], p->shape[0], params->rank,
-                               params->alpha / (double)params->rank));
-    }
-    if (strcmp(targets, "all-linear") == 0) return TUFF_OK;
-    TUFF_TRY(unknown_target(model, targets, found));
-    return lora->count
-               ? TUFF_OK
-               : tuff_fail(TUFF_INVALID_ARGUMENT, "lora_target \"%s\" names no module to adapt", targets);
+    bool all = strcmp(targets, "all-linear") == 0;
+    if (!all) TUFF_TRY(split_targets(lora, targets));
+    if (!all && lora->target_count == 0) return unknown_target(model, targets);
+    bool *found = tuff_arena_array(&lora->arena, lora->target_count, sizeof *found);
+    if (!found) return tuff_fail_memory("an adapter");
+    TUFF_TRY(add_targeted(lora, params, all, found));
+    for (size_t i = 0; i < lora->target_count; i++)
+        if (!found[i]) return unknown_target(model, lora->targets[i]);
+    return TUFF_OK;
 }
 
 tuff_status tuff_lora_new(const tuff_model *model, tuff_lora **out_lora)

@@ -9,7 +9,7 @@ typedef struct tuff_lora_params {
     int64_t rank;        /* at least 1 */
     double alpha;        /* the scale is alpha / rank */
     double dropout;      /* of the layer's input, while training */
-    const char *targets; /* last parts of module names, separated by commas ("q_proj,v_proj"), or
+    const char *targets; /* last parts of module names, separated by commas ("q_proj,attn.c_proj"), or
                             "all-linear"; NULL: the architecture's default */
     uint64_t seed;       /* of the initial A */
 } tuff_lora_params;

@@ -53,9 +53,14 @@ tuff_status tuff_lora_open(const tuff_model *model, const char *directory, tuff_
     return status;
 }
 
-/* The distinct last parts of the adapted modules: what target_modules lists. */
+/* What target_modules lists: the targets as given, else the distinct last parts of the adapted modules. */
 static tuff_status collect_targets(const tuff_lora *lora, tuff_peft_config *config)
 {
+    if (lora->target_count) {
+        config->targets = lora->targets;
+        config->target_count = lora->target_count;
+        return TUFF_OK;
+    }
     config->targets = tuff_arena_array(&config->arena, lora->count + 1, sizeof *config->targets);
     if (!config->targets) return tuff_fail_memory("an adapter's config");
     for (size_t i = 0; i < lora->count; i++) {

@@ -15,7 +15,8 @@ struct tuff_lora {
     tuff_peft_adapter *peft; /* where opened from a file */
     int64_t rank;            /* of the config to be written */
     double alpha, dropout;
-    const char *targets;
+    const char **targets; /* as given, one by one; none: every linear layer, or as the file says */
+    size_t target_count;
     uint64_t seed;
     bool training;
     tuff_linear_hook hook;
