@@ -20,8 +20,8 @@ typedef struct tuff_generator tuff_generator;
 
 /* Zero means default. */
 typedef struct tuff_generator_params {
-    int64_t context_length; /* positions of the cache; 0: the model's. Models with rotary positions may be run
-                               past it */
+    int64_t context_length; /* positions of the cache, all of which take memory; 0: the model's. Models with
+                               rotary positions may be run past it */
     bool cache_f16;         /* keep keys and values as f16 */
     const char *adapter;    /* a PEFT LoRA directory to apply; NULL: none */
 } tuff_generator_params;
@@ -61,7 +61,8 @@ typedef struct tuff_generate_result {
 } tuff_generate_result;
 
 /* Continues prompt[0..size). Errors: TUFF_INVALID_ARGUMENT when the prompt gives no token or does not leave
- * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf. `out_result` may be NULL. */
+ * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf. `params` and `out_result` may be
+ * NULL; after an error the result holds what was done before it. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);

@@ -15,7 +15,7 @@ typedef struct loop {
     int32_t *prompt;
     size_t prompt_count;
     tuff_generate_result result;
-    bool done;
+    bool done, cancelled;
 } loop;
 
 static void finish(loop *l, tuff_finish reason)
@@ -26,8 +26,9 @@ static void finish(loop *l, tuff_finish reason)
 
 static void show(loop *l, const char *text, size_t size)
 {
-    if (size && l->params->on_text && !l->params->on_text(text, size, l->params->user))
-        finish(l, TUFF_FINISH_CANCELLED);
+    if (size == 0 || !l->params->on_text || l->cancelled) return;
+    l->cancelled = !l->params->on_text(text, size, l->params->user);
+    if (l->cancelled) finish(l, TUFF_FINISH_CANCELLED);
 }
 
 /* Text that became complete, past the stop strings. */
@@ -38,7 +39,7 @@ static tuff_status take_text(loop *l, tuff_piece text)
     bool stopped = false;
     TUFF_TRY(tuff_stop_feed(l->stop, text.data, text.size, &shown, &size, &stopped));
     show(l, shown, size);
-    if (stopped) finish(l, TUFF_FINISH_STOP);
+    if (stopped && !l->cancelled) finish(l, TUFF_FINISH_STOP);
     return TUFF_OK;
 }
 
@@ -105,18 +106,17 @@ static tuff_status make_tokens(loop *l)
     return TUFF_OK;
 }
 
+/* What was held back in case a character or a stop string went on. */
 static tuff_status flush(loop *l)
 {
     if (l->result.finish == TUFF_FINISH_CANCELLED || l->result.finish == TUFF_FINISH_STOP) return TUFF_OK;
     tuff_piece text;
     const char *held;
     size_t size;
-    tuff_finish why = l->result.finish;
     TUFF_TRY(tuff_decoder_flush(l->decoder, &text));
     TUFF_TRY(take_text(l, text));
     tuff_stop_flush(l->stop, &held, &size);
     show(l, held, size);
-    if (l->result.finish != TUFF_FINISH_STOP) l->result.finish = why;
     return TUFF_OK;
 }
 
@@ -136,6 +136,9 @@ static tuff_status generate(loop *l, const char *prompt, size_t size)
 tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                           const tuff_generate_params *params, tuff_generate_result *out_result)
 {
+    static const tuff_generate_params defaults;
+    if (!params) params = &defaults;
+    if (out_result) *out_result = (tuff_generate_result){0};
     loop l = {.gen = generator, .params = params};
     if (params->max_new_tokens < 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "runtime/program.h"
 
-const int64_t tuff_bucket_length[TUFF_BUCKETS] = {1, 16, 64, 256};
+const int64_t tuff_bucket_length[TUFF_BUCKETS] = {1, 16, 64, TUFF_LONGEST_BUCKET};
 
 static tuff_status add_caches(tuff_generator *gen)
 {
@@ -29,8 +29,8 @@ static tuff_status choose_context(tuff_generator *gen, int64_t wanted)
     const tuff_config *c = &gen->model->config;
     gen->context = wanted ? wanted : c->max_positions;
     if (gen->context < 1 || gen->context > 1 << 24)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d",
-                         (long long)wanted, 1 << 24);
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d%s",
+                         (long long)gen->context, 1 << 24, wanted ? "" : "; give one that is shorter");
     if (c->rope_theta == 0 && gen->context > c->max_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "a context of %lld positions is asked for, but the model learned only %lld",
@@ -50,7 +50,7 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
     TUFF_TRY(tuff_model_upload(gen->model, gen->matrix_dtype, gen->store));
     TUFF_TRY(tuff_model_upload_rope(gen->model, gen->context, gen->store));
     if (gen->lora) TUFF_TRY(tuff_lora_upload(gen->lora, gen->store));
-    return add_caches(gen);
+    return tuff_note(add_caches(gen), "a context of %lld positions", (long long)gen->context);
 }
 
 tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
@@ -113,8 +113,8 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
  * finite. */
 static tuff_status run_bucket(tuff_generator *gen, int bucket, const int32_t *ids, int32_t n, int64_t start)
 {
-    enum { LONGEST = 256 };
-    int32_t padded[LONGEST] = {0}, positions[LONGEST], at = (int32_t)start, last = n - 1;
+    int32_t padded[TUFF_LONGEST_BUCKET] = {0}, positions[TUFF_LONGEST_BUCKET], at = (int32_t)start,
+            last = n - 1;
     int64_t length = tuff_bucket_length[bucket];
     size_t bytes = (size_t)length * sizeof *ids;
     memcpy(padded, ids, (size_t)n * sizeof *ids);
@@ -147,8 +147,14 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
                                (size_t)gen->model->config.vocab_size * sizeof *gen->logits);
 }
 
+tuff_program *tuff_generator_program(tuff_generator *gen)
+{
+    return gen->programs[0];
+}
+
 tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_t n, float *out_logits)
 {
+    if (n == 0) return tuff_fail(TUFF_INVALID_ARGUMENT, "logits are asked for after no token at all");
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= gen->model->config.vocab_size)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "id %d at %zu is outside the vocabulary of %lld", ids[i],

@@ -8,7 +8,7 @@
 
 /* Ids go through programs of a few fixed lengths: decoding takes one at a time, a prompt the largest that it
  * fills, its rest the smallest that holds it. */
-enum { TUFF_BUCKETS = 4 };
+enum { TUFF_BUCKETS = 4, TUFF_LONGEST_BUCKET = 256 };
 extern const int64_t tuff_bucket_length[TUFF_BUCKETS];
 
 struct tuff_generator {
