@@ -13,8 +13,7 @@
 extern "C" {
 #endif
 
-/* ---- data
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- data ---- */
 
 /* Text as token ids, cut into blocks of `block_size` as Hugging Face's run_clm does: one stream,
  * non-overlapping blocks, and in each block every token but the first is predicted (block_size - 1
@@ -34,8 +33,7 @@ TUFF_API void tuff_dataset_destroy(tuff_dataset **dataset);
 TUFF_API int64_t tuff_dataset_tokens(const tuff_dataset *dataset);
 TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones */
 
-/* ---- training
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- training ---- */
 
 typedef enum tuff_schedule {
     TUFF_SCHEDULE_LINEAR,
@@ -118,8 +116,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_dump_batches(tuff_trainer *train
  * directory (f32), or for LoRA a PEFT adapter. Steps may follow. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, const char *directory);
 
-/* ---- evaluation
- * -------------------------------------------------------------------------------------------------- */
+/* ---- evaluation ---- */
 
 typedef struct tuff_eval_result {
     double loss;       /* mean negative log-likelihood over the predictions, in nats */

@@ -14,13 +14,16 @@ tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_si
 {
     *out_dataset = NULL;
     if (block_size < 2 || block_size > 1 << 24)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the block size is %lld, expected at least 2",
-                         (long long)block_size);
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the block size is %lld, expected 2 to %d",
+                         (long long)block_size, 1 << 24);
     if (n < 2)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the text has %zu token%s; at least 2 are needed to predict one from the "
                          "other",
                          n, n == 1 ? "" : "s");
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0)
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "token %zu has the id %d, expected 0 or more", i, ids[i]);
     tuff_dataset *data = tuff_alloc(sizeof *data);
     if (data) data->ids = tuff_alloc_array(n, sizeof *ids);
     if (!data || !data->ids) {

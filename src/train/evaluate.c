@@ -20,12 +20,18 @@ static void take_rows(const tuff_lm *lm, const tuff_dataset *data, int64_t first
     }
 }
 
+/* Blocks, the last one perhaps not full. */
+static int64_t rows_of(const tuff_dataset *data)
+{
+    return (data->tokens + data->block_size - 1) / data->block_size;
+}
+
 static tuff_status run_batches(const tuff_lm *lm, tuff_program *program, const tuff_dataset *data,
                                int32_t *scratch, tuff_eval_result *out)
 {
     int64_t n = lm->batch * lm->length;
     int32_t *ids = scratch, *labels = scratch + n, *index = scratch + 2 * n;
-    int64_t rows = (data->tokens + lm->length - 1) / lm->length;
+    int64_t rows = rows_of(data);
     double sum = 0, predictions = 0;
     for (int64_t first = 0; first < rows; first += lm->batch) {
         float loss = 0, count = 0;
@@ -47,10 +53,6 @@ static tuff_status run_batches(const tuff_lm *lm, tuff_program *program, const t
 tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program, const tuff_dataset *data,
                                tuff_eval_result *out_result)
 {
-    int32_t largest = tuff_dataset_largest(data);
-    if (largest >= lm->model->config.vocab_size)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has token id %d, the model's vocabulary only %lld",
-                         largest, (long long)lm->model->config.vocab_size);
     size_t n = 2 * (size_t)(lm->batch * lm->length) + tuff_lm_index_size(lm);
     int32_t *scratch = tuff_alloc_array(n, sizeof *scratch);
     if (!scratch) return tuff_fail_memory("an evaluation");
@@ -80,20 +82,16 @@ tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tu
     static const tuff_eval_params defaults;
     if (!params) params = &defaults;
     *out_result = (tuff_eval_result){0};
-    const tuff_config *c = &model->config;
-    if (c->rope_theta == 0 && data->block_size > c->max_positions)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "the block size is %lld, but the model has only %lld positions",
-                         (long long)data->block_size, (long long)c->max_positions);
+    TUFF_TRY(tuff_lm_check_data(model, data));
     if (params->batch_size < 0 || params->batch_size > 65536)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
                          (long long)params->batch_size);
+    int64_t batch = params->batch_size ? params->batch_size : 4, rows = rows_of(data);
     tuff_lm lm = {.model = model,
-                  .batch = params->batch_size ? params->batch_size : 4,
+                  .batch = batch < rows ? batch : rows,
                   .length = data->block_size,
                   .matrix_dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED),
-                  .rope_positions =
-                      data->block_size > c->max_positions ? data->block_size : c->max_positions};
+                  .rope_positions = data->block_size};
     tuff_store *store = NULL;
     TUFF_TRY(tuff_store_create(device, &store));
     tuff_status status = params->adapter ? tuff_lora_open(model, params->adapter, &lm.lora) : TUFF_OK;

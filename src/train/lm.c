@@ -4,6 +4,20 @@
 
 #include "base/memory.h"
 
+tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data)
+{
+    const tuff_config *c = &model->config;
+    if (c->rope_theta == 0 && data->block_size > c->max_positions)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the block size is %lld, but the model has only %lld positions; use a smaller one",
+                         (long long)data->block_size, (long long)c->max_positions);
+    int32_t largest = tuff_dataset_largest(data);
+    if (largest >= c->vocab_size)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has token id %d, the model's vocabulary only %lld",
+                         largest, (long long)c->vocab_size);
+    return TUFF_OK;
+}
+
 /* Builds the loss, a scalar; the net is left for who differentiates. */
 static tuff_tensor *build_loss(const tuff_lm *lm, bool train, tuff_graph *g, tuff_net *net,
                                tuff_tensor **out_count)
@@ -55,6 +69,7 @@ tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
 static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained *t)
 {
     const char *name = tuff_arena_printf(&g->arena, "%s%s", prefix, t->name);
+    if (!name) return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while naming %s", t->name);
     return tuff_variable(g, name, TUFF_F32, t->rank, t->shape);
 }
 

@@ -5,6 +5,7 @@
 #include "adapters/lora.h"
 #include "models/net.h"
 #include "runtime/store.h"
+#include "train/dataset.h"
 
 typedef struct tuff_lm {
     const tuff_model *model;
@@ -13,6 +14,10 @@ typedef struct tuff_lm {
     tuff_dtype matrix_dtype;
     int64_t rope_positions;
 } tuff_lm;
+
+/* Fails unless the model knows every id of the data and has positions for its blocks: learned ones end,
+ * rotary ones go on. */
+TUFF_MUST_USE tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data);
 
 /* Mean loss of ids and labels of one batch: outputs "loss" and "count". Inputs as in models/net.h. */
 TUFF_MUST_USE tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device,

@@ -39,17 +39,12 @@ static tuff_status run(job *j, tuff_device *device, const tuff_dataset *data, co
     if (blocks == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has %lld tokens, fewer than one block of %lld",
                          (long long)data->tokens, (long long)data->block_size);
-    if (data->block_size > c->max_positions)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the block size is %lld, the model's context %lld",
-                         (long long)data->block_size, (long long)c->max_positions);
-    if (tuff_dataset_largest(data) >= c->vocab_size)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has token id %d, the model's vocabulary only %lld",
-                         tuff_dataset_largest(data), (long long)c->vocab_size);
+    TUFF_TRY(tuff_lm_check_data(j->model, data));
     j->lm = (tuff_lm){.model = j->model,
                       .batch = blocks < 4 ? blocks : 4,
                       .length = data->block_size,
                       .matrix_dtype = tuff_model_matrix_dtype(j->model, TUFF_MATRIX_AS_STORED),
-                      .rope_positions = c->max_positions};
+                      .rope_positions = data->block_size};
     j->n_ids = (size_t)(j->lm.batch * j->lm.length);
     j->n_logits = j->n_ids * (size_t)c->vocab_size;
     j->ids = tuff_alloc_array(j->n_ids, sizeof *j->ids);

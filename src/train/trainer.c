@@ -3,49 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
-#include "base/rng.h"
 #include "train/schedule.h"
-
-tuff_train_params tuff_train_defaults(void)
-{
-    return (tuff_train_params){
-        .max_steps = -1,
-        .num_train_epochs = 3,
-        .per_device_train_batch_size = 8,
-        .gradient_accumulation_steps = 1,
-        .learning_rate = 5e-5,
-        .lr_scheduler_type = TUFF_SCHEDULE_LINEAR,
-        .adam_beta1 = 0.9,
-        .adam_beta2 = 0.999,
-        .adam_epsilon = 1e-8,
-        .max_grad_norm = 1.0,
-        .seed = 42,
-        .lora_alpha = 16,
-    };
-}
-
-static tuff_status check_range(const char *name, double value, double low, double high)
-{
-    if (value >= low && value <= high) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %g, expected %g to %g", name, value, low, high);
-}
-
-static tuff_status check_params(const tuff_train_params *p)
-{
-    TUFF_TRY(check_range("per_device_train_batch_size", (double)p->per_device_train_batch_size, 1, 65536));
-    TUFF_TRY(check_range("gradient_accumulation_steps", (double)p->gradient_accumulation_steps, 1, 65536));
-    TUFF_TRY(check_range("learning_rate", p->learning_rate, 0, 1e6));
-    TUFF_TRY(check_range("warmup_ratio", p->warmup_ratio, 0, 1));
-    TUFF_TRY(check_range("warmup_steps", (double)p->warmup_steps, 0, 1e15));
-    TUFF_TRY(check_range("weight_decay", p->weight_decay, 0, 1e6));
-    TUFF_TRY(check_range("adam_beta1", p->adam_beta1, 0, 0.9999999));
-    TUFF_TRY(check_range("adam_beta2", p->adam_beta2, 0, 0.9999999));
-    TUFF_TRY(check_range("adam_epsilon", p->adam_epsilon, 0, 1));
-    TUFF_TRY(check_range("max_grad_norm", p->max_grad_norm, 0, 1e30));
-    if (p->max_steps < 0) TUFF_TRY(check_range("num_train_epochs", p->num_train_epochs, 1e-9, 1e9));
-    return TUFF_OK;
-}
 
 static tuff_status check_data(const tuff_model *model, const tuff_dataset *data)
 {
@@ -54,18 +14,24 @@ static tuff_status check_data(const tuff_model *model, const tuff_dataset *data)
                          "the training text has %lld tokens, fewer than one block of %lld; give more "
                          "text or a smaller block size",
                          (long long)data->tokens, (long long)data->block_size);
-    const tuff_config *c = &model->config;
-    if (data->block_size > c->max_positions)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "the block size is %lld, but the model was trained for %lld positions; use a "
-                         "smaller block size",
-                         (long long)data->block_size, (long long)c->max_positions);
-    int32_t largest = tuff_dataset_largest(data);
-    if (largest >= c->vocab_size)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "the training text has token id %d, the model's vocabulary only %lld", largest,
-                         (long long)c->vocab_size);
+    if (tuff_dataset_blocks(data) > UINT32_MAX)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the training text has %lld blocks, more than %lld",
+                         (long long)tuff_dataset_blocks(data), (long long)UINT32_MAX);
+    TUFF_TRY(tuff_lm_check_data(model, data));
+    if (data->block_size > model->config.max_positions)
+        tuff_log(TUFF_LOG_WARN,
+                 "blocks of %lld tokens are longer than the %lld positions that the model has seen",
+                 (long long)data->block_size, (long long)model->config.max_positions);
     return TUFF_OK;
+}
+
+/* Rows of the rotary tables: as many as the model has positions, so that evaluation may use longer blocks
+ * than training does; but the tables of models with a million positions would take memory for nothing. */
+static int64_t rope_positions(const tuff_model *model, const tuff_dataset *data)
+{
+    enum { MOST = 1 << 16 };
+    int64_t rows = model->config.max_positions < MOST ? model->config.max_positions : MOST;
+    return data->block_size > rows ? data->block_size : rows;
 }
 
 static void plan_steps(tuff_trainer *t)
@@ -96,7 +62,7 @@ static tuff_status make_programs(tuff_trainer *t, bool decay_all)
 static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
-    TUFF_TRY(check_params(p));
+    TUFF_TRY(tuff_train_params_check(p));
     TUFF_TRY(check_data(t->model, t->data));
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
@@ -104,7 +70,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     t->lm = (tuff_lm){.model = t->model,
                       .batch = p->per_device_train_batch_size,
                       .length = t->data->block_size,
-                      .rope_positions = t->model->config.max_positions};
+                      .rope_positions = rope_positions(t->model, t->data)};
     if (p->lora_rank) {
         tuff_lora_params lora = {p->lora_rank, p->lora_alpha, p->lora_dropout, p->lora_target, p->seed};
         TUFF_TRY(tuff_lora_create(t->model, &lora, &t->lm.lora));
@@ -131,7 +97,7 @@ tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *devic
     t->model = model;
     t->device = device;
     t->data = train;
-    t->params = *params;
+    t->params = params ? *params : tuff_train_defaults();
     tuff_status status = build(t, decay_all);
     if (status != TUFF_OK)
         tuff_trainer_destroy(&t);
@@ -229,7 +195,8 @@ static tuff_status fill_store(tuff_trainer *t)
     return tuff_lm_set_positions(&t->lm, t->accumulate);
 }
 
-tuff_status tuff_trainer_prepare(tuff_trainer *t)
+/* Half a store is of no use; programs that were bound to it are bound anew next time. */
+static tuff_status need_store(tuff_trainer *t)
 {
     if (t->store) return TUFF_OK;
     tuff_status status = fill_store(t);
@@ -237,36 +204,11 @@ tuff_status tuff_trainer_prepare(tuff_trainer *t)
     return status;
 }
 
-/* Block `i` of the endless sequence: every epoch is a new order of all blocks. */
-static const int32_t *block_at(tuff_trainer *t, int64_t i)
+tuff_status tuff_trainer_prepare(tuff_trainer *t)
 {
-    int64_t epoch = i / t->blocks;
-    if (epoch != t->order_epoch) {
-        for (int64_t k = 0; k < t->blocks; k++)
-            t->order[k] = (uint32_t)k;
-        if (!t->params.no_shuffle)
-            tuff_rng_shuffle(t->order, (uint32_t)t->blocks, t->params.seed, (uint32_t)epoch,
-                             TUFF_STREAM_SHUFFLE);
-        t->order_epoch = epoch;
-    }
-    return t->data->ids + (int64_t)t->order[i % t->blocks] * t->data->block_size;
-}
-
-static void take_batch(tuff_trainer *t, int64_t first_block, int32_t *ids)
-{
-    for (int64_t b = 0; b < t->lm.batch; b++)
-        memcpy(ids + b * t->lm.length, block_at(t, first_block + b), (size_t)t->lm.length * sizeof *ids);
-}
-
-tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
-{
-    int64_t micro = t->params.gradient_accumulation_steps, n = t->lm.batch * t->lm.length;
-    if (count != (size_t)(micro * n))
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "a step has %lld ids, room for %zu was given",
-                         (long long)(micro * n), count);
-    for (int64_t i = 0; i < micro; i++)
-        take_batch(t, t->next_block + i * t->lm.batch, out_ids + i * n);
-    return TUFF_OK;
+    TUFF_TRY(need_store(t));
+    if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
+    return tuff_program_prepare(t->update);
 }
 
 static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
@@ -278,7 +220,7 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
                         (uint32_t)(t->step * micro + i)};
     float lr = (float)tuff_schedule_rate(t->params.lr_scheduler_type, t->params.learning_rate, t->step,
                                          t->warmup_steps, t->total_steps);
-    take_batch(t, t->next_block, t->ids);
+    tuff_trainer_take_batch(t, t->next_block, t->ids);
     t->next_block += t->lm.batch;
     tuff_labels_of(t->ids, t->lm.batch, t->lm.length, t->labels);
     TUFF_TRY(tuff_lm_set_batch(&t->lm, program, t->ids, t->labels, t->index));
@@ -288,18 +230,33 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
     return tuff_program_output(program, "loss", out_loss, sizeof *out_loss);
 }
 
-tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
+static tuff_status run_step(tuff_trainer *t, double *out_loss, float *out_norm)
 {
-    TUFF_TRY(tuff_trainer_prepare(t));
     int64_t micro = t->params.gradient_accumulation_steps;
-    double loss = 0;
     for (int64_t i = 0; i < micro; i++) {
         float one = 0;
         TUFF_TRY(run_micro(t, i, &one));
-        loss += (double)one / (double)micro;
+        *out_loss += (double)one / (double)micro;
     }
+    return tuff_program_output(t->update, "norm", out_norm, sizeof *out_norm);
+}
+
+tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
+{
+    int64_t micro = t->params.gradient_accumulation_steps, next_block = t->next_block;
+    double loss = 0;
     float norm = 0;
-    TUFF_TRY(tuff_program_output(t->update, "norm", &norm, sizeof norm));
+    if (t->broken)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "an earlier step failed on its way, and what it left cannot be trained on; begin anew");
+    TUFF_TRY(tuff_trainer_prepare(t));
+    tuff_status status = run_step(t, &loss, &norm);
+    if (status != TUFF_OK) {
+        t->next_block = next_block;
+        t->broken = true;
+        return status;
+    }
     double rate = tuff_schedule_rate(t->params.lr_scheduler_type, t->params.learning_rate, t->step,
                                      t->warmup_steps, t->total_steps);
     t->step++;
@@ -313,17 +270,29 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
     return TUFF_OK;
 }
 
+/* Made for the first data set, and anew for one of other blocks. */
+static tuff_status need_eval_program(tuff_trainer *t, int64_t block_size)
+{
+    if (t->evaluate && t->eval_lm.length == block_size) return TUFF_OK;
+    tuff_program_destroy(&t->evaluate);
+    t->eval_lm = t->lm;
+    t->eval_lm.length = block_size;
+    TUFF_TRY(tuff_lm_eval_program(&t->eval_lm, t->device, &t->evaluate));
+    tuff_status status = tuff_store_bind(t->store, t->evaluate);
+    if (status != TUFF_OK) tuff_program_destroy(&t->evaluate);
+    return status;
+}
+
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
 {
     *out_result = (tuff_eval_result){0};
-    TUFF_TRY(tuff_trainer_prepare(t));
-    if (t->evaluate && t->eval_lm.length != data->block_size) tuff_program_destroy(&t->evaluate);
-    if (!t->evaluate) {
-        t->eval_lm = t->lm;
-        t->eval_lm.length = data->block_size;
-        TUFF_TRY(tuff_lm_eval_program(&t->eval_lm, t->device, &t->evaluate));
-        TUFF_TRY(tuff_store_bind(t->store, t->evaluate));
-    }
+    TUFF_TRY(tuff_lm_check_data(t->model, data));
+    if (data->block_size > t->lm.rope_positions)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the block size of the evaluation is %lld, the trainer was made for at most %lld",
+                         (long long)data->block_size, (long long)t->lm.rope_positions);
+    TUFF_TRY(need_store(t));
+    TUFF_TRY(need_eval_program(t, data->block_size));
     return tuff_evaluate_with(&t->eval_lm, t->evaluate, data, out_result);
 }
 
@@ -339,7 +308,7 @@ static tuff_status save_adapter(const tuff_trainer *t, const char *directory)
 
 tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)
 {
-    TUFF_TRY(tuff_trainer_prepare(t));
+    TUFF_TRY(need_store(t));
     if (t->lm.lora) return save_adapter(t, directory);
     return tuff_model_save_hf(t->model, t->store, TUFF_F32, directory);
 }

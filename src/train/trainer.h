@@ -16,10 +16,11 @@ struct tuff_trainer {
     int64_t blocks, next_block;              /* of the data; in the endless shuffled sequence of blocks */
     uint32_t *order;                         /* of the blocks in the current epoch */
     int64_t order_epoch;                     /* -1: none yet */
-    tuff_store *store;                       /* NULL until the first step */
+    tuff_store *store;                       /* NULL until needed */
     tuff_program *update, *accumulate,
         *evaluate;                 /* accumulate only with more than one micro-batch; evaluate when asked */
     int32_t *ids, *labels, *index; /* one batch */
+    bool broken;                   /* a step failed on its way: nobody knows what it changed */
 };
 
 /* As tuff_trainer_create; `decay_all` applies weight decay to biases and norms too (for comparison with plain
@@ -28,10 +29,17 @@ TUFF_MUST_USE tuff_status tuff_trainer_create_with(const tuff_model *model, tuff
                                                    const tuff_dataset *train, const tuff_train_params *params,
                                                    bool decay_all, tuff_trainer **out_trainer);
 
-/* Puts weights and state on the device, once. */
+/* Fails for a setting that is out of its range. */
+TUFF_MUST_USE tuff_status tuff_train_params_check(const tuff_train_params *params);
+
+/* Ids of the micro-batch of blocks first_block.. of the endless shuffled sequence, [batch, block_size]. */
+void tuff_trainer_take_batch(tuff_trainer *trainer, int64_t first_block, int32_t *ids);
+
+/* Puts weights and state on the device and makes the programs ready, once. After a failure it may be called
+ * again. */
 TUFF_MUST_USE tuff_status tuff_trainer_prepare(tuff_trainer *trainer);
 
-/* Mean loss over a data set by a program of lm's shape; ids, labels and index are scratch of one batch. */
+/* Mean loss over a data set, checked by tuff_lm_check_data, by a program of lm's shape. */
 TUFF_MUST_USE tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program,
                                              const tuff_dataset *data, tuff_eval_result *out_result);
 

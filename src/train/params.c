@@ -1,0 +1,46 @@
+/* The settings of a training: defaults and ranges. */
+#include "base/status.h"
+#include "train/trainer.h"
+
+tuff_train_params tuff_train_defaults(void)
+{
+    return (tuff_train_params){
+        .max_steps = -1,
+        .num_train_epochs = 3,
+        .per_device_train_batch_size = 8,
+        .gradient_accumulation_steps = 1,
+        .learning_rate = 5e-5,
+        .lr_scheduler_type = TUFF_SCHEDULE_LINEAR,
+        .adam_beta1 = 0.9,
+        .adam_beta2 = 0.999,
+        .adam_epsilon = 1e-8,
+        .max_grad_norm = 1.0,
+        .seed = 42,
+        .lora_alpha = 16,
+    };
+}
+
+static tuff_status check_range(const char *name, double value, double low, double high)
+{
+    if (value >= low && value <= high) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %g, expected %g to %g", name, value, low, high);
+}
+
+tuff_status tuff_train_params_check(const tuff_train_params *p)
+{
+    TUFF_TRY(check_range("per_device_train_batch_size", (double)p->per_device_train_batch_size, 1, 65536));
+    TUFF_TRY(check_range("gradient_accumulation_steps", (double)p->gradient_accumulation_steps, 1, 65536));
+    TUFF_TRY(check_range("learning_rate", p->learning_rate, 0, 1e6));
+    TUFF_TRY(check_range("warmup_ratio", p->warmup_ratio, 0, 1));
+    TUFF_TRY(check_range("warmup_steps", (double)p->warmup_steps, 0, 1e15));
+    TUFF_TRY(check_range("weight_decay", p->weight_decay, 0, 1e6));
+    TUFF_TRY(check_range("adam_beta1", p->adam_beta1, 0, 0.9999999));
+    TUFF_TRY(check_range("adam_beta2", p->adam_beta2, 0, 0.9999999));
+    TUFF_TRY(check_range("adam_epsilon", p->adam_epsilon, 0, 1));
+    TUFF_TRY(check_range("max_grad_norm", p->max_grad_norm, 0, 1e30));
+    if ((unsigned)p->lr_scheduler_type > TUFF_SCHEDULE_CONSTANT)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "lr_scheduler_type is %d, which is none",
+                         (int)p->lr_scheduler_type);
+    if (p->max_steps < 0) TUFF_TRY(check_range("num_train_epochs", p->num_train_epochs, 1e-9, 1e9));
+    return TUFF_OK;
+}
