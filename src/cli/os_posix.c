@@ -118,12 +118,19 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
 }
 
+/* A signal that the parent has us ignore, as shells do for background jobs, stays ignored. */
+static void catch_signal(int number)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
 void tuff_cli_catch_interrupt(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
 }
 
 bool tuff_cli_interrupted(void)

@@ -1,4 +1,5 @@
 /* A line that is rewritten on a terminal; plain lines, fewer of them, elsewhere. */
+#include <math.h>
 #include <string.h>
 
 #include "cli/train.h"
@@ -39,9 +40,10 @@ void tuff_cli_progress_step(tuff_cli_progress *p, const tuff_train_step *step)
         p->first_tokens = p->tokens;
     }
     if (p->quiet) return;
-    char line[200];
-    snprintf(line, sizeof line, "step %lld/%lld  loss %.4f  lr %.3g  grad norm %.3g  %s tok/s  ETA %s",
-             (long long)step->step, (long long)p->steps, step->loss, step->learning_rate, step->grad_norm,
+    char line[200], norm[32] = "not finite";
+    if (isfinite(step->grad_norm)) snprintf(norm, sizeof norm, "%.3g", step->grad_norm);
+    snprintf(line, sizeof line, "step %lld/%lld  loss %.4f  lr %.3g  grad norm %s  %s tok/s  ETA %s",
+             (long long)step->step, (long long)p->steps, step->loss, step->learning_rate, norm,
              tuff_cli_count((int64_t)tuff_cli_progress_rate(p)), tuff_cli_time(seconds_left(p, step->step)));
     if (step->step % p->every == 0 || step->step == p->steps || step->step == 1) {
         tuff_cli_say("%s", line);

@@ -234,15 +234,41 @@ static void test_plan_profile_and_log(void **state)
     cJSON_Delete(json);
 }
 
-/* A learning rate that blows up: steps are skipped, said, and what is saved is finite. */
+/* A model whose numbers overflow: its steps are skipped, said, and change nothing. */
 static void test_skipped_steps(void **state)
 {
     (void)state;
-    kit_result r = TRAIN(e2e_golden("gpt2"), e2e_path("wild"), "--max-steps", "6", "--learning-rate", "1e6",
-                         "--max-grad-norm", "0", "--lr-scheduler-type", "constant");
-    if (strstr(r.err.data, "was skipped")) assert_non_null(strstr(r.err.data, "--learning-rate"));
+    static const float huge[2] = {3e38f, 3e38f}; /* of the last norm */
+    const char *model = e2e_copy_model(e2e_golden("llama"), "wild"), *out = e2e_path("tamed");
+    e2e_poke(e2e_join(model, "model.safetensors"), -8, huge, sizeof huge);
+    kit_result r = TRAIN(model, out, "--max-steps", "4");
+    assert_non_null(strstr(r.err.data, "step 1 was skipped"));
+    assert_non_null(strstr(r.err.data, "a lower --learning-rate"));
+    assert_non_null(strstr(r.err.data, "4 of 4 steps were skipped"));
     kit_result_free(&r);
-    E2E_DO("inspect", e2e_path("wild"));
+    expect_same_file(model, out, "model.safetensors", true);
+}
+
+/* Stopped from outside in the middle, a run saves what it has and says so by its exit code. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = e2e_path("stopped");
+    if (!tuff) skip();
+    kit_result r;
+    kit_run((const char *const[]){"sh", "-c",
+                                  "log=$1; shift; \"$@\" & child=$!\n"
+                                  "while kill -0 $child && ! [ -s \"$log\" ]; do sleep 0.02; done\n"
+                                  "kill -TERM $child; wait $child",
+                                  "sh", e2e_path("stopped.train_log.jsonl"), tuff, "train", "--model",
+                                  e2e_golden("llama"), "--train-file", text, "--output-dir", out,
+                                  "--block-size", "16", "--num-train-epochs", "1e6", NULL},
+            &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "(interrupted)"));
+    kit_result_free(&r);
+    assert_true(tuff_is_file(e2e_join(out, "train_log.jsonl")));
+    E2E_DO("eval", "--model", out, "--file", text);
 }
 
 static int setup(void **state)
@@ -265,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_overwrite),
         cmocka_unit_test(test_plan_profile_and_log),
         cmocka_unit_test(test_skipped_steps),
+        cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
