@@ -91,9 +91,10 @@ int tuff_cli_columns(void);
 double tuff_cli_seconds(void); /* monotonic */
 bool tuff_cli_exists(const char *path);
 bool tuff_cli_is_directory(const char *path);
-/* Whether a file or directory could be made at `path`: the nearest directory that exists can be written to.
- * False, saying why; nothing is left behind. */
-bool tuff_cli_can_create(const char *path);
+/* Whether a file or directory could be made at `path`: the nearest directory that exists can be written to,
+ * and is the one right above unless the directories between are made too. False, saying why; nothing is left
+ * behind. */
+bool tuff_cli_can_create(const char *path, bool with_parents);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process. */

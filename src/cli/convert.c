@@ -10,6 +10,7 @@ typedef struct convert_options {
     bool overwrite;
 } convert_options;
 
+enum { TO_HF };
 enum { DTYPE_AS_STORED };
 static const tuff_dtype dtypes[] = {TUFF_F32, TUFF_F32, TUFF_F16, TUFF_BF16};
 
@@ -60,7 +61,8 @@ static bool check_output(const convert_options *options)
                      options->output);
         return false;
     }
-    return tuff_cli_is_directory(options->output) || tuff_cli_can_create(options->output);
+    return tuff_cli_is_directory(options->output) ||
+           tuff_cli_can_create(options->output, options->to == TO_HF);
 }
 
 static int convert(const convert_options *options, const tuff_model *model)
@@ -70,7 +72,7 @@ static int convert(const convert_options *options, const tuff_model *model)
     const tuff_tokenizer *tokenizer;
     if (tuff_model_get_tokenizer(model, &tokenizer) != TUFF_OK && !options->common.quiet)
         tuff_cli_say("tuff: warning: the result will have no tokenizer: %s", tuff_error_message());
-    if (tuff_model_save(model, options->to == 0 ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF, dtype,
+    if (tuff_model_save(model, options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF, dtype,
                         options->output) != TUFF_OK)
         return tuff_cli_failed();
     if (!options->common.quiet)

@@ -75,11 +75,17 @@ static bool nearest_directory(const char *path, char *out)
     return true;
 }
 
-bool tuff_cli_can_create(const char *path)
+bool tuff_cli_can_create(const char *path, bool with_parents)
 {
-    char at[PATH_SIZE];
+    char at[PATH_SIZE], parent[PATH_SIZE];
     if (!nearest_directory(path, at)) {
         tuff_cli_say("tuff: \"%.80s\" is no path that can be written", path);
+        return false;
+    }
+    memcpy(parent, path, strlen(path) + 1);
+    cut_last(parent);
+    if (!with_parents && !tuff_cli_exists(parent)) {
+        tuff_cli_say("tuff: %s cannot be made: the directory %s is not there", path, parent);
         return false;
     }
     if (!tuff_cli_is_directory(at)) {

@@ -46,8 +46,9 @@ static bool check_output(const tuff_cli_train_options *o)
             o->output_dir);
         return false;
     }
-    return tuff_cli_can_create(o->output_dir) && (!o->dump_batches || tuff_cli_can_create(o->dump_batches)) &&
-           (!o->log_file || tuff_cli_can_create(o->log_file));
+    return tuff_cli_can_create(o->output_dir, true) &&
+           (!o->dump_batches || tuff_cli_can_create(o->dump_batches, false)) &&
+           (!o->log_file || tuff_cli_can_create(o->log_file, false));
 }
 
 static bool check_space(const run *r, const tuff_train_memory *m)

@@ -101,6 +101,8 @@ static void test_unwritable_outputs(void **state)
         assert_int_equal(kit_count_entries(mode), 0);
     }
     kit_result_free(&r);
+    E2E_REFUSES(1, "is not there", "train", "--model", model, "--train-file", text, "--block-size", "16",
+                "--output-dir", e2e_path("out"), "--log-file", e2e_path("out/log.jsonl"));
     E2E_REFUSES(1, "/proc", "convert", model, "--to", "hf", "--output", "/proc/tuff-out");
     E2E_REFUSES(1, "/proc", "convert", model, "--to", "gguf", "--output", "/proc/tuff.gguf");
     E2E_REFUSES(1, "/proc", "train", "--model", model, "--train-file", text, "--block-size", "16",
