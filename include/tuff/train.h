@@ -68,7 +68,9 @@ TUFF_API tuff_train_params tuff_train_defaults(void);
 typedef struct tuff_trainer tuff_trainer;
 
 /* Plans the step; puts nothing on the device yet. Model, device and dataset must outlive the trainer;
- * `params` (and its strings) need only live until the call returns. */
+ * `params` (and its strings) need only live until the call returns; NULL: tuff_train_defaults. The blocks of
+ * models with rotary positions may be longer than their context. Errors: TUFF_INVALID_ARGUMENT,
+ * TUFF_UNSUPPORTED, TUFF_OUT_OF_MEMORY. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_create(const tuff_model *model, tuff_device *device,
                                                        const tuff_dataset *train,
                                                        const tuff_train_params *params,
@@ -81,12 +83,12 @@ typedef struct tuff_train_memory {
     uint64_t gradients;   /* part of the arena, unless gradients are accumulated: then beside it */
     uint64_t arena;       /* activations, gradients and scratch of a step */
     uint64_t arena_bound; /* the most bytes alive at any one moment: no arena can be smaller */
-    uint64_t total;       /* everything on the device */
+    uint64_t total;       /* everything on the device; evaluation needs an arena of its own beside it */
     int64_t trained_parameters, parameters;
 } tuff_train_memory;
 TUFF_API tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *trainer);
 TUFF_API int64_t tuff_trainer_total_steps(const tuff_trainer *trainer);
-/* The program of a step, for its plan and profile; owned by the trainer. */
+/* The program that sees a batch, for its plan and profile; owned by the trainer. */
 typedef struct tuff_program tuff_program;
 TUFF_API tuff_program *tuff_trainer_program(tuff_trainer *trainer);
 
@@ -98,8 +100,9 @@ typedef struct tuff_train_step {
     bool skipped;
     int64_t tokens; /* ids seen by this step */
 } tuff_train_step;
-/* One optimizer step. The first puts the weights on the device. A step whose gradient is not finite changes
- * nothing, and is reported as skipped. */
+/* One optimizer step. The first puts the weights on the device, and may be tried again when that fails; after
+ * any other failure the trainer can only be destroyed. A step whose gradient is not finite changes nothing,
+ * and is reported as skipped. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_step(tuff_trainer *trainer, tuff_train_step *out_step);
 
 /* Ids of the micro-batches of the step that tuff_trainer_step would do next: i32
@@ -124,7 +127,8 @@ typedef struct tuff_eval_result {
     int64_t tokens; /* predictions: block_size - 1 of each full block, one less than its tokens of the last */
 } tuff_eval_result;
 
-/* Held-out loss of the model being trained, on its device. */
+/* Held-out loss of the model being trained, on its device. Blocks may be as long as the model's context or
+ * the training's blocks, with rotary positions no longer than 65536. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, const tuff_dataset *data,
                                                          tuff_eval_result *out_result);
 
@@ -133,7 +137,8 @@ typedef struct tuff_eval_params {
     int64_t batch_size;  /* blocks per run; 0: 4 */
     const char *adapter; /* a PEFT LoRA directory to apply; NULL: none */
 } tuff_eval_params;
-/* Loss of a model as it is in its file. `params` may be NULL. */
+/* Loss of a model as it is in its file. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for blocks that
+ * are too long for learned positions, or ids that the model does not know. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,
                                                  const tuff_dataset *data, const tuff_eval_params *params,
                                                  tuff_eval_result *out_result);

@@ -86,7 +86,7 @@ TUFF_MUST_USE tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_op
 void tuff_plan_destroy(tuff_plan **plan);
 
 /* Rewrites a graph's node list before planning: drops nodes that no output or variable needs, folds sparse
- * gradients into the sum they are added to. */
+ * gradients into the sum they are added to, moves accumulates up to what they add. */
 TUFF_MUST_USE tuff_status tuff_rewrite(tuff_graph *graph);
 
 /* Memory: assigns arena offsets to steps' results. Part of tuff_plan_create; alone for tests. */

@@ -87,6 +87,64 @@ static void drop_dead(tuff_graph *g, bool *live)
     g->n_nodes = n;
 }
 
+static bool touches(const tuff_node *node, const tuff_tensor *storage)
+{
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i] && node->in[i]->storage == storage) return true;
+    for (int o = 0; o < node->n_out; o++)
+        if (node->out[o]->storage == storage) return true;
+    return false;
+}
+
+/* The node behind which an accumulate may stand: the one that makes its addend (unless that may move too);
+ * itself where something between needs the accumulator as it was. */
+static uint32_t earliest(const tuff_graph *g, const tuff_node *node)
+{
+    if (node->op != TUFF_OP_accumulate) return node->id;
+    const tuff_tensor *accumulator = node->in[0], *addend = node->in[1];
+    if (!addend->producer) return node->id;
+    if (addend->producer->op == TUFF_OP_accumulate) return node->id;
+    uint32_t at = addend->producer->id;
+    for (uint32_t i = at + 1; i < node->id; i++)
+        if (touches(g->nodes[i], accumulator->storage)) return node->id;
+    return at;
+}
+
+/* Moves accumulates up to where their addend is made, so that the gradients of a whole model never live
+ * together. */
+static tuff_status hoist_accumulates(tuff_graph *g)
+{
+    const uint32_t none = UINT32_MAX;
+    uint32_t n = (uint32_t)g->n_nodes;
+    uint32_t *first = tuff_alloc_array(n, sizeof *first); /* of those to stand behind a node */
+    uint32_t *next = tuff_alloc_array(n, sizeof *next);
+    tuff_node **nodes = tuff_alloc_array(n, sizeof *nodes);
+    bool ok = first && next && nodes;
+    for (uint32_t i = 0; ok && i < n; i++)
+        first[i] = next[i] = none;
+    for (uint32_t i = n; ok && i-- > 0;) {
+        uint32_t at = earliest(g, g->nodes[i]);
+        if (at == i) continue;
+        next[i] = first[at];
+        first[at] = i;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        if (earliest(g, g->nodes[i]) != i) continue;
+        nodes[count++] = g->nodes[i];
+        for (uint32_t k = first[i]; k != none; k = next[k])
+            nodes[count++] = g->nodes[k];
+    }
+    for (uint32_t i = 0; ok && i < n; i++) {
+        g->nodes[i] = nodes[i];
+        g->nodes[i]->id = i;
+    }
+    tuff_free(first);
+    tuff_free(next);
+    tuff_free(nodes);
+    return ok ? TUFF_OK : tuff_fail_memory("rewriting a graph");
+}
+
 tuff_status tuff_rewrite(tuff_graph *graph)
 {
     bool *live = tuff_alloc_array(graph->n_tensors, sizeof *live);
@@ -95,5 +153,5 @@ tuff_status tuff_rewrite(tuff_graph *graph)
         if (graph->nodes[i]->op == TUFF_OP_add) fold_sparse_add(graph, graph->nodes[i]);
     drop_dead(graph, live);
     tuff_free(live);
-    return TUFF_OK;
+    return hoist_accumulates(graph);
 }

@@ -73,15 +73,31 @@ static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained 
     return tuff_variable(g, name, TUFF_F32, t->rank, t->shape);
 }
 
-/* Gradients, summed over micro-batches where that is asked for: the sums' last versions. */
-static void accumulate(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor **grads,
-                       size_t n)
+/* Loss and gradients of a batch, in the accumulators where there are some. */
+static void differentiate(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor **params,
+                          tuff_tensor **grads, size_t n)
 {
-    if (train->step == TUFF_LM_STEP) return;
+    tuff_net net;
+    bool sum = train->step == TUFF_LM_ACCUMULATE;
+    tuff_tensor *loss = build_loss(lm, true, g, &net, NULL);
+    for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
+        params[i] = tuff_graph_leaf(g, tuff_lm_trained(lm, i).name);
+    tuff_tensor *share = sum ? tuff_scale(g, loss, 1.0 / (double)train->accumulation) : loss;
+    tuff_graph_grad(g, share, params, n, grads);
+    tuff_output(g, "loss", loss);
+    for (size_t i = 0; sum && i < n; i++) {
+        tuff_trained t = tuff_lm_trained(lm, i);
+        grads[i] = tuff_accumulate(g, state(g, "grad.", &t), grads[i]);
+    }
+}
+
+/* The trained tensors and their accumulators, as other programs left them. */
+static void take_sums(const tuff_lm *lm, tuff_graph *g, tuff_tensor **params, tuff_tensor **grads, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         tuff_trained t = tuff_lm_trained(lm, i);
-        tuff_tensor *share = tuff_scale(g, grads[i], 1.0 / (double)train->accumulation);
-        grads[i] = tuff_accumulate(g, state(g, "grad.", &t), share);
+        params[i] = state(g, "", &t);
+        grads[i] = state(g, "grad.", &t);
     }
 }
 
@@ -106,20 +122,16 @@ static void update(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g,
 
 static tuff_status build_train(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g)
 {
-    tuff_net net;
     size_t n = tuff_lm_trained_count(lm);
     tuff_tensor **params = tuff_arena_array(&g->arena, n, sizeof *params);
     tuff_tensor **grads = tuff_arena_array(&g->arena, n, sizeof *grads);
     tuff_adamw_slot *slots = tuff_arena_array(&g->arena, n, sizeof *slots);
     if (!params || !grads || !slots) return tuff_fail_memory("the graph of a training step");
-    tuff_tensor *loss = build_loss(lm, true, g, &net, NULL);
-    TUFF_TRY(tuff_graph_status(g));
-    for (size_t i = 0; i < n; i++)
-        params[i] = tuff_graph_leaf(g, tuff_lm_trained(lm, i).name);
-    tuff_graph_grad(g, loss, params, n, grads);
-    accumulate(lm, train, g, grads, n);
+    if (train->step == TUFF_LM_UPDATE)
+        take_sums(lm, g, params, grads, n);
+    else
+        differentiate(lm, train, g, params, grads, n);
     if (train->step != TUFF_LM_ACCUMULATE) update(lm, train, g, params, grads, n, slots);
-    tuff_output(g, "loss", loss);
     return tuff_graph_status(g);
 }
 

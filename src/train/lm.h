@@ -23,11 +23,12 @@ TUFF_MUST_USE tuff_status tuff_lm_check_data(const tuff_model *model, const tuff
 TUFF_MUST_USE tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device,
                                                tuff_program **out_program);
 
-/* What a training program does after its loss and gradients. */
+/* What a training program does. */
 typedef enum tuff_lm_step {
-    TUFF_LM_STEP,       /* update from this batch's gradients */
-    TUFF_LM_ACCUMULATE, /* add them, times 1 / accumulation, to the variables "grad.<name>" */
-    TUFF_LM_UPDATE      /* add them, update from the sum, and zero it */
+    TUFF_LM_STEP,       /* loss of a batch, its gradients, update */
+    TUFF_LM_ACCUMULATE, /* loss of a batch, gradients of loss / accumulation, added to variables "grad.<name>"
+                         */
+    TUFF_LM_UPDATE      /* of no batch: update from these variables, then zeros in them */
 } tuff_lm_step;
 typedef struct tuff_lm_train {
     tuff_lm_step step;
@@ -35,9 +36,9 @@ typedef struct tuff_lm_train {
     bool decay_all; /* weight decay on biases and norms too */
     tuff_adamw_params adamw;
 } tuff_lm_train;
-/* Outputs "loss" and, unless only accumulating, "norm" and "state" (f32 [4], see tuff_optimizer_step).
- * Further input: lr f32 scalar. Further variables: "adam.m.<name>", "adam.v.<name>" of every trained tensor,
- * "adam.state". */
+/* With a batch: inputs as in models/net.h, output "loss". With an update: input "lr" f32 scalar, outputs
+ * "norm" and "state" (f32 [4], see tuff_optimizer_step), variables "adam.m.<name>", "adam.v.<name>" of every
+ * trained tensor and "adam.state". */
 TUFF_MUST_USE tuff_status tuff_lm_train_program(const tuff_lm *lm, const tuff_lm_train *train,
                                                 tuff_device *device, tuff_program **out_program);
 

@@ -133,9 +133,16 @@ int64_t tuff_trainer_total_steps(const tuff_trainer *t)
 {
     return t->total_steps;
 }
+
+/* The one that sees batches. */
+static tuff_program *batch_program(const tuff_trainer *t)
+{
+    return t->accumulate ? t->accumulate : t->update;
+}
+
 tuff_program *tuff_trainer_program(tuff_trainer *t)
 {
-    return t->update;
+    return batch_program(t);
 }
 
 tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *t)
@@ -149,17 +156,18 @@ tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *t)
     }
     m.optimizer = 2 * 4 * (uint64_t)m.trained_parameters + 16;
     m.gradients = 4 * (uint64_t)m.trained_parameters;
-    uint64_t kept = t->accumulate ? m.gradients : 0;
-    m.weights = update.variables - m.optimizer - kept;
+    m.weights = update.variables - m.optimizer;
     m.arena = update.arena;
     m.arena_bound = update.arena_bound;
-    m.total = update.variables + update.arena + update.staging;
+    m.total = m.optimizer + update.staging;
     if (t->accumulate) {
-        tuff_program_memory more = tuff_program_get_memory(t->accumulate);
-        m.arena += more.arena;
-        m.arena_bound += more.arena_bound;
-        m.total += more.arena + more.staging;
+        tuff_program_memory batch = tuff_program_get_memory(t->accumulate);
+        m.weights = batch.variables - m.gradients;
+        m.arena += batch.arena;
+        m.arena_bound += batch.arena_bound;
+        m.total += m.gradients + batch.staging;
     }
+    m.total += m.weights + m.arena;
     return m;
 }
 
@@ -189,10 +197,8 @@ static tuff_status fill_store(tuff_trainer *t)
     if (t->lm.lora) TUFF_TRY(tuff_lora_upload(t->lm.lora, t->store));
     TUFF_TRY(add_state(t));
     TUFF_TRY(tuff_store_bind(t->store, t->update));
-    TUFF_TRY(tuff_lm_set_positions(&t->lm, t->update));
-    if (!t->accumulate) return TUFF_OK;
-    TUFF_TRY(tuff_store_bind(t->store, t->accumulate));
-    return tuff_lm_set_positions(&t->lm, t->accumulate);
+    if (t->accumulate) TUFF_TRY(tuff_store_bind(t->store, t->accumulate));
+    return tuff_lm_set_positions(&t->lm, batch_program(t));
 }
 
 /* Half a store is of no use; programs that were bound to it are bound anew next time. */
@@ -211,21 +217,22 @@ tuff_status tuff_trainer_prepare(tuff_trainer *t)
     return tuff_program_prepare(t->update);
 }
 
+static double present_rate(const tuff_trainer *t)
+{
+    return tuff_schedule_rate(t->params.lr_scheduler_type, t->params.learning_rate, t->step, t->warmup_steps,
+                              t->total_steps);
+}
+
 static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
 {
-    int64_t micro = t->params.gradient_accumulation_steps;
-    bool last = i + 1 == micro;
-    tuff_program *program = last ? t->update : t->accumulate;
+    tuff_program *program = batch_program(t);
     uint32_t seed[3] = {(uint32_t)t->params.seed, (uint32_t)(t->params.seed >> 32),
-                        (uint32_t)(t->step * micro + i)};
-    float lr = (float)tuff_schedule_rate(t->params.lr_scheduler_type, t->params.learning_rate, t->step,
-                                         t->warmup_steps, t->total_steps);
+                        (uint32_t)(t->step * t->params.gradient_accumulation_steps + i)};
     tuff_trainer_take_batch(t, t->next_block, t->ids);
     t->next_block += t->lm.batch;
     tuff_labels_of(t->ids, t->lm.batch, t->lm.length, t->labels);
     TUFF_TRY(tuff_lm_set_batch(&t->lm, program, t->ids, t->labels, t->index));
     TUFF_TRY(tuff_program_input(program, "dropout_seed", seed, sizeof seed));
-    TUFF_TRY(tuff_program_input(program, "lr", &lr, sizeof lr));
     TUFF_TRY(tuff_program_run(program));
     return tuff_program_output(program, "loss", out_loss, sizeof *out_loss);
 }
@@ -233,11 +240,14 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
 static tuff_status run_step(tuff_trainer *t, double *out_loss, float *out_norm)
 {
     int64_t micro = t->params.gradient_accumulation_steps;
+    float lr = (float)present_rate(t);
+    TUFF_TRY(tuff_program_input(t->update, "lr", &lr, sizeof lr));
     for (int64_t i = 0; i < micro; i++) {
         float one = 0;
         TUFF_TRY(run_micro(t, i, &one));
         *out_loss += (double)one / (double)micro;
     }
+    if (t->accumulate) TUFF_TRY(tuff_program_run(t->update));
     return tuff_program_output(t->update, "norm", out_norm, sizeof *out_norm);
 }
 
@@ -257,8 +267,7 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
         t->broken = true;
         return status;
     }
-    double rate = tuff_schedule_rate(t->params.lr_scheduler_type, t->params.learning_rate, t->step,
-                                     t->warmup_steps, t->total_steps);
+    double rate = present_rate(t);
     t->step++;
     *out_step = (tuff_train_step){.step = t->step,
                                   .epoch = (double)t->next_block / (double)t->blocks,
