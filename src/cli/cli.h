@@ -28,14 +28,16 @@ typedef struct tuff_cli_common {
     bool json, quiet, verbose, validate;
 } tuff_cli_common;
 
+#define TUFF_CLI_QUIET_ROW                                                                  \
+    {                                                                                       \
+        .kind = TUFF_ARG_FLAG, .name = "quiet", .offset = offsetof(tuff_cli_common, quiet), \
+        .help = "print errors and results only"                                             \
+    }
 #define TUFF_CLI_TALK_ROWS                                                                      \
-    {.kind = TUFF_ARG_FLAG,                                                                     \
-     .name = "quiet",                                                                           \
-     .offset = offsetof(tuff_cli_common, quiet),                                                \
-     .help = "print errors and results only"},                                                  \
+    TUFF_CLI_QUIET_ROW,                                                                         \
     {                                                                                           \
         .kind = TUFF_ARG_FLAG, .name = "verbose", .offset = offsetof(tuff_cli_common, verbose), \
-        .help = "print more about what is done"                                                 \
+        .help = "print which device runs, what it holds and has done"                           \
     }
 #define TUFF_CLI_DEVICE_ROWS                                                                                 \
     {.kind = TUFF_ARG_TEXT,                                                                                  \
@@ -57,6 +59,9 @@ typedef struct tuff_cli_common {
 /* Where the library's messages go, by --quiet and --verbose. Call it before the library is used. */
 void tuff_cli_begin(const tuff_cli_common *common);
 tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device);
+
+/* With --verbose: what the device holds and has done. `device` may be NULL. */
+void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *device);
 
 /* A line to stderr, past a progress line that is there. */
 void tuff_cli_say(const char *format, ...) TUFF_PRINTF(1, 2);
@@ -97,8 +102,9 @@ bool tuff_cli_is_directory(const char *path);
 bool tuff_cli_can_create(const char *path, bool with_parents);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
-/* A file that grows past the user's limit is an error of writing, not the end of the process. */
-void tuff_cli_prepare_process(void);
+/* A file that grows past the user's limit is an error of writing, not the end of the process; host threads
+ * that wait do not spin for long. */
+void tuff_cli_prepare_process(char **argv);
 /* From now on the first Ctrl-C (or SIGTERM) only sets a flag; the second ends the process. */
 void tuff_cli_catch_interrupt(void);
 bool tuff_cli_interrupted(void);
