@@ -1,0 +1,339 @@
+/* Loading and saving models: what a config may say, the same numbers through every format, failing memory. */
+#include "formats/gguf.h"
+#include "formats/safetensors.h"
+#include "model_fixture.h"
+#include "models/model.h"
+#include "models/vocab.h"
+
+static void refused(const char *path, tuff_status status, const char *part)
+{
+    tuff_model *model = NULL;
+    KIT_FAILS(tuff_model_load(path, &model), status, part);
+    assert_null(model);
+}
+
+static void configs_that_would_give_other_numbers_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *part;
+        tuff_status status;
+    } edits[] = {
+        {"\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}", "linear",
+         TUFF_UNSUPPORTED},
+        {"\"rope_scaling\": null", "\"rope_parameters\": {\"rope_type\": \"llama3\", \"factor\": 8}",
+         "llama3", TUFF_UNSUPPORTED},
+        {"\"rope_scaling\": null", "\"rope_parameters\": {\"partial_rotary_factor\": 0.5}",
+         "partial_rotary_factor is 0.5", TUFF_UNSUPPORTED},
+        {"\"rope_scaling\": null", "\"partial_rotary_factor\": 0.25", "partial_rotary_factor is 0.25",
+         TUFF_UNSUPPORTED},
+        {"\"rope_scaling\": null", "\"rope_scaling\": [1]", "expected an object", TUFF_BAD_FORMAT},
+        {"\"rope_theta\": 500000.0", "\"rope_theta\": 0", "rotary", TUFF_BAD_FORMAT},
+        {"\"rope_theta\": 500000.0", "\"rope_theta\": -1e4", "rotary", TUFF_BAD_FORMAT},
+        {"\"rope_theta\": 500000.0", "\"rope_theta\": 1e30", "rope_theta is 1e+30", TUFF_BAD_FORMAT},
+        {"\"hidden_act\": \"silu\"", "\"hidden_act\": \"relu\"", "hidden_act is \"relu\"", TUFF_UNSUPPORTED},
+        {"\"head_dim\": 8", "\"head_dim\": 7", "need an even one", TUFF_BAD_FORMAT},
+        {"\"head_dim\": 8", "\"head_dim\": 16", "has shape", TUFF_BAD_FORMAT},
+        {"\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "cannot share", TUFF_BAD_FORMAT},
+        {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 0", "epsilon is 0", TUFF_BAD_FORMAT},
+        {"\"attention_bias\": false", "\"attention_bias\": true", "q_proj.bias", TUFF_BAD_FORMAT},
+        {"\"max_position_embeddings\": 128", "\"max_position_embeddings\": 999999999",
+         "max_position_embeddings is 999999999", TUFF_BAD_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
+        refused(model_copy("llama", "edited", edits[i].from, edits[i].to), edits[i].status, edits[i].part);
+    refused(model_copy("mistral", "edited", "\"sliding_window\": null", "\"sliding_window\": -5"),
+            TUFF_BAD_FORMAT, "sliding_window is -5");
+    refused(model_copy("gpt2", "edited", "\"n_head\": 4", "\"n_head\": 5"), TUFF_BAD_FORMAT,
+            "cannot be shared by 5 heads");
+    tuff_model *model =
+        model_open(model_copy("llama", "edited", "\"rope_scaling\": null",
+                              "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1234.5}"));
+    assert_true(model->config.rope_theta == 1234.5);
+    tuff_model_destroy(&model);
+}
+
+/* A GGUF file of metadata and no tensors. */
+static const char *gguf_of(void (*fill)(tuff_gguf_builder *))
+{
+    const char *path = kit_temp_path("made.gguf");
+    tuff_gguf_builder builder = {0};
+    fill(&builder);
+    KIT_OK(tuff_gguf_save(path, &builder, NULL, 0, NULL, NULL));
+    tuff_gguf_builder_free(&builder);
+    return path;
+}
+
+static void llama_sizes(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_text(b, "general.architecture", "llama");
+    tuff_gguf_put_u32(b, "llama.context_length", 64);
+    tuff_gguf_put_u32(b, "llama.embedding_length", 32);
+    tuff_gguf_put_u32(b, "llama.block_count", 1);
+    tuff_gguf_put_u32(b, "llama.attention.head_count", 4);
+    tuff_gguf_put_u32(b, "llama.feed_forward_length", 64);
+}
+
+static void llama_yarn(tuff_gguf_builder *b)
+{
+    llama_sizes(b);
+    tuff_gguf_put_text(b, "llama.rope.scaling.type", "yarn");
+}
+
+static void llama_linear(tuff_gguf_builder *b)
+{
+    llama_sizes(b);
+    tuff_gguf_put_f32(b, "llama.rope.scaling.factor", 4);
+}
+
+static void llama_unscaled(tuff_gguf_builder *b)
+{
+    llama_sizes(b);
+    tuff_gguf_put_text(b, "llama.rope.scaling.type", "none");
+    tuff_gguf_put_f32(b, "llama.rope.scaling.factor", 4);
+}
+
+static void llama_without_base(tuff_gguf_builder *b)
+{
+    llama_sizes(b);
+    tuff_gguf_put_f32(b, "llama.rope.freq_base", 0);
+}
+
+static void llama_partial(tuff_gguf_builder *b)
+{
+    llama_sizes(b);
+    tuff_gguf_put_u32(b, "llama.rope.dimension_count", 4);
+}
+
+static void gpt2_heads(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_text(b, "general.architecture", "gpt2");
+    tuff_gguf_put_u32(b, "gpt2.context_length", 64);
+    tuff_gguf_put_u32(b, "gpt2.embedding_length", 32);
+    tuff_gguf_put_u32(b, "gpt2.block_count", 1);
+    tuff_gguf_put_u32(b, "gpt2.attention.head_count", 5);
+}
+
+static void gpt2_huge(tuff_gguf_builder *b)
+{
+    const uint64_t huge = INT64_MAX;
+    const tuff_gguf_value value = {.key = "gpt2.embedding_length",
+                                   .type = TUFF_GGUF_U64,
+                                   .count = 1,
+                                   .data = (const uint8_t *)&huge,
+                                   .bytes = sizeof huge};
+    tuff_gguf_put_text(b, "general.architecture", "gpt2");
+    tuff_gguf_put_value(b, &value);
+    tuff_gguf_put_u32(b, "gpt2.attention.head_count", 1);
+}
+
+static void gguf_metadata_that_would_give_other_numbers_is_refused(void **state)
+{
+    (void)state;
+    refused(gguf_of(llama_yarn), TUFF_UNSUPPORTED, "scales its rotary");
+    refused(gguf_of(llama_linear), TUFF_UNSUPPORTED, "scales its rotary");
+    refused(gguf_of(llama_partial), TUFF_UNSUPPORTED, "rope.dimension_count is 4 of a head of 8");
+    refused(gguf_of(llama_without_base), TUFF_BAD_FORMAT, "the base of its rotary embeddings is 0");
+    refused(gguf_of(llama_unscaled), TUFF_BAD_FORMAT, "token_embd.weight");
+    refused(gguf_of(gpt2_heads), TUFF_BAD_FORMAT, "cannot be shared by 5 heads");
+    refused(gguf_of(gpt2_huge), TUFF_BAD_FORMAT, "token_embd.weight");
+}
+
+/* Every parameter of the two models holds the same numbers. */
+static void same_parameters(const tuff_model *a, const tuff_model *b)
+{
+    assert_int_equal(a->params.count, b->params.count);
+    for (size_t i = 0; i < a->params.count; i++) {
+        const tuff_param *p = &a->params.items[i], *q = &b->params.items[i];
+        assert_string_equal(p->name, q->name);
+        size_t n = (size_t)(p->shape[0] * tuff_param_columns(p));
+        float *x = tuff_alloc_array(n, sizeof *x), *y = tuff_alloc_array(n, sizeof *y);
+        KIT_OK(tuff_model_read(a, p, NULL, 0, p->shape[0], x));
+        KIT_OK(tuff_model_read(b, q, NULL, 0, q->shape[0], y));
+        if (memcmp(x, y, n * sizeof *x) != 0) fail_msg("%s differs", p->name);
+        /* pieces that begin and end inside a head and inside a tile */
+        if (p->shape[0] > 5) {
+            KIT_OK(tuff_model_read(b, q, NULL, 3, p->shape[0] - 2, y));
+            assert_memory_equal(x + 3 * tuff_param_columns(p), y,
+                                (n - 5 * (size_t)tuff_param_columns(p)) * 4);
+        }
+        tuff_free(x);
+        tuff_free(y);
+    }
+}
+
+static void formats_keep_every_number(void **state)
+{
+    (void)state;
+    const char *const names[] = {
+        "gpt2", "llama", "llama-tied", "qwen2",
+        /* a window makes mistral of what GGUF calls llama; without one the two are the same network */
+        model_copy("mistral", "windowed", "\"sliding_window\": null", "\"sliding_window\": 16")};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tuff_model *model = model_open(names[i]);
+        const char *gguf = kit_temp_path("same.gguf"), *directory = kit_temp_path("same");
+        KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+        tuff_model *through = model_open(gguf);
+        same_parameters(model, through);
+        assert_int_equal(through->config.window, model->config.window);
+        assert_int_equal(through->config.tied, model->config.tied);
+        KIT_OK(tuff_model_save(through, TUFF_FORMAT_HF, TUFF_F32, directory));
+        tuff_model *back = model_open(directory);
+        same_parameters(model, back);
+        assert_string_equal(back->config.arch->name, model->config.arch->name);
+        assert_int_equal(back->config.window, model->config.window);
+        tuff_model_destroy(&back);
+        tuff_model_destroy(&through);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void halves_are_stored_and_read(void **state)
+{
+    (void)state;
+    static const tuff_dtype dtypes[] = {TUFF_F16, TUFF_BF16};
+    tuff_model *model = model_open("llama-tied");
+    for (int i = 0; i < 4; i++) {
+        tuff_file_format format = i % 2 ? TUFF_FORMAT_GGUF : TUFF_FORMAT_HF;
+        const char *path = kit_temp_path(i % 2 ? "half.gguf" : "half");
+        KIT_OK(tuff_model_save(model, format, dtypes[i / 2], path));
+        tuff_model *half = model_open(path);
+        assert_int_equal(tuff_model_get_info(half).dtype, dtypes[i / 2]);
+        assert_true(tuff_model_get_info(half).tied);
+        assert_int_equal(tuff_model_get_info(half).parameters, tuff_model_get_info(model).parameters);
+        const tuff_param *table = &half->params.items[0];
+        float row[256], truth[256];
+        assert_true(table->shape[1] <= 256);
+        KIT_OK(tuff_model_read(half, table, NULL, 7, 8, row));
+        KIT_OK(tuff_model_read(model, table, NULL, 7, 8, truth));
+        for (int k = 0; k < table->shape[1]; k++)
+            assert_true(row[k] - truth[k] < 0.01f && truth[k] - row[k] < 0.01f);
+        tuff_model_destroy(&half);
+    }
+    KIT_FAILS(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_I32, kit_temp_path("never")), TUFF_INVALID_ARGUMENT,
+              "cannot be stored as i32");
+    tuff_model_destroy(&model);
+}
+
+/* A model whose table has more rows than the tokenizer has tokens, as many have. */
+static tuff_status write_padded(void *user, size_t index, tuff_sink *sink)
+{
+    const tuff_weights *from = user;
+    const tuff_weight *w = &from->items[index];
+    TUFF_TRY(tuff_sink_write(sink, w->data, w->bytes));
+    static const float zeros[8 * 256];
+    size_t bytes = 8 * sizeof(float) * (size_t)w->shape[1];
+    return strstr(w->name, "embed_tokens") ? tuff_sink_write(sink, zeros, bytes) : TUFF_OK;
+}
+
+static void a_padded_vocabulary_is_whole_in_gguf(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama-tied");
+    char to[64];
+    snprintf(to, sizeof to, "\"vocab_size\": %lld", (long long)model->config.vocab_size + 8);
+    char from[64];
+    snprintf(from, sizeof from, "\"vocab_size\": %lld", (long long)model->config.vocab_size);
+    const char *directory = model_copy("llama-tied", "padded", from, to);
+    tuff_save_item items[64] = {{0}};
+    assert_true(model->weights->count <= 64);
+    for (size_t i = 0; i < model->weights->count; i++) {
+        const tuff_weight *w = &model->weights->items[i];
+        items[i] = (tuff_save_item){.name = w->name, .dtype = TUFF_F32, .rank = w->rank};
+        memcpy(items[i].shape, w->shape, sizeof w->shape);
+        if (strstr(w->name, "embed_tokens")) items[i].shape[0] += 8;
+    }
+    char path[512];
+    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    KIT_OK(tuff_safetensors_save(path, items, model->weights->count, write_padded, model->weights));
+    tuff_model *padded = model_open(directory);
+    int64_t rows = padded->config.vocab_size;
+    assert_int_equal(rows, model->config.vocab_size + 8);
+    assert_true(tuff_tokenizer_vocab_size(padded->tokenizer) < rows);
+    const char *gguf = kit_temp_path("padded.gguf");
+    KIT_OK(tuff_model_save(padded, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    tuff_model *back = model_open(gguf);
+    assert_int_equal(back->config.vocab_size, rows);
+    assert_int_equal(tuff_tokenizer_vocab_size(back->tokenizer), rows);
+    assert_int_equal(tuff_tokenizer_token_type(back->tokenizer, (int32_t)rows - 1), TUFF_TOKEN_UNUSED);
+    const tuff_gguf_value *tokens;
+    KIT_OK(tuff_gguf_strings(back->gguf, "tokenizer.ggml.tokens", &tokens));
+    assert_int_equal(tokens->count, rows);
+    /* texts are cut as before, also one that spells an unused token */
+    static const char text[] = "The river [PAD287] ran";
+    int32_t *a = NULL, *b = NULL;
+    size_t n_a = 0, n_b = 0;
+    KIT_OK(tuff_tokenizer_encode(padded->tokenizer, text, sizeof text - 1, 0, &a, &n_a));
+    KIT_OK(tuff_tokenizer_encode(back->tokenizer, text, sizeof text - 1, 0, &b, &n_b));
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(a, b, n_a * sizeof *a);
+    tuff_tokenizer_free_ids(&a);
+    tuff_tokenizer_free_ids(&b);
+    tuff_model_destroy(&back);
+    tuff_model_destroy(&padded);
+    tuff_model_destroy(&model);
+}
+
+static void generation_settings_travel_along(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"eos_token_id\": [0, 5], \"temperature\": 0.6}";
+    const char *directory = model_copy("llama", "chatty", "{", "{");
+    model_write_file(directory, "generation_config.json", json, sizeof json - 1);
+    tuff_model *model = model_open(directory);
+    assert_int_equal(model->config.tokens.eos_count, 2);
+    const char *saved = kit_temp_path("chatty-saved");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, saved));
+    tuff_model *back = model_open(saved);
+    assert_int_equal(back->config.tokens.eos_count, 2);
+    tuff_buf text = {0};
+    model_read_file(saved, "generation_config.json", &text);
+    assert_non_null(strstr(text.data, "0.6"));
+    tuff_buf_free(&text);
+    tuff_model_destroy(&back);
+    tuff_model_destroy(&model);
+    model_write_file(directory, "generation_config.json", "[]", 2);
+    refused(directory, TUFF_BAD_FORMAT, "generation_config.json");
+}
+
+static tuff_status load(void *user)
+{
+    tuff_model *model = NULL;
+    tuff_status status = tuff_model_load(user, &model);
+    tuff_model_destroy(&model);
+    return status;
+}
+
+static tuff_status save(void *user)
+{
+    const tuff_model *model = user;
+    TUFF_TRY(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_BF16, kit_temp_path("saved-once")));
+    return tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F16, kit_temp_path("saved-once.gguf"));
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    const char *directory = model_copy("llama", "failing", "{", "{"), *gguf = kit_temp_path("failing.gguf");
+    model_write_file(directory, "generation_config.json", "{}", 2);
+    assert_true(kit_for_each_allocation_failure(load, (void *)directory) > 20);
+    tuff_model *model = model_open(directory);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    assert_true(kit_for_each_allocation_failure(load, (void *)gguf) > 20);
+    model_fail_some_allocations(save, model);
+    tuff_model_destroy(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),
+        cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
+        cmocka_unit_test(formats_keep_every_number),
+        cmocka_unit_test(halves_are_stored_and_read),
+        cmocka_unit_test(a_padded_vocabulary_is_whole_in_gguf),
+        cmocka_unit_test(generation_settings_travel_along),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,154 @@
+/* The plans of training at the size of real models, made without their weights: what the arena takes beside
+ * its lower bound, that blocks keep within a device's allocations, and how long planning takes. */
+#include <stdio.h>
+#include <time.h>
+
+#include "kit/kit.h"
+#include "runtime/program.h"
+#include "train/lm.h"
+
+static const tuff_config gpt2_124m = {.arch = &tuff_arch_gpt2,
+                                      .vocab_size = 50257,
+                                      .hidden_size = 768,
+                                      .layers = 12,
+                                      .heads = 12,
+                                      .kv_heads = 12,
+                                      .head_dim = 64,
+                                      .intermediate_size = 3072,
+                                      .max_positions = 1024,
+                                      .norm_eps = 1e-5,
+                                      .tied = true,
+                                      .qkv_bias = true,
+                                      .out_bias = true,
+                                      .mlp_bias = true};
+static const tuff_config llama_135m = {.arch = &tuff_arch_llama,
+                                       .vocab_size = 49152,
+                                       .hidden_size = 576,
+                                       .layers = 30,
+                                       .heads = 9,
+                                       .kv_heads = 3,
+                                       .head_dim = 64,
+                                       .intermediate_size = 1536,
+                                       .max_positions = 2048,
+                                       .norm_eps = 1e-5,
+                                       .rope_theta = 10000,
+                                       .tied = true};
+
+/* The CPU, and a device with the least that a GPU has. */
+static const tuff_backend *const backends[] = {&tuff_backend_cpu, &tuff_backend_null};
+
+static tuff_model model_of(const tuff_config *config)
+{
+    tuff_model model = {.config = *config};
+    config->arch->list_params(config, &model.params);
+    assert_false(model.params.failed);
+    return model;
+}
+
+static void forget(tuff_model *model)
+{
+    tuff_free(model->params.items);
+    tuff_arena_free(&model->params.arena);
+}
+
+static tuff_device device_of(const tuff_backend *backend)
+{
+    tuff_device device = {.backend = backend};
+    KIT_OK(backend->open(0, &(tuff_open_params){0}, &device.handle));
+    return device;
+}
+
+static tuff_program *plan(const tuff_lm *lm, tuff_lm_step step, tuff_device *device)
+{
+    const tuff_lm_train train = {.step = step, .accumulation = 2, .adamw = {0.9, 0.999, 1e-8, 0, 1}};
+    tuff_program *program = NULL;
+    clock_t begin = clock();
+    KIT_OK(tuff_lm_train_program(lm, &train, device, &program));
+    double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    const char *sanitize = getenv("TUFF_TEST_SANITIZE");
+    if (seconds > 1 && !(sanitize && *sanitize)) fail_msg("planning took %.2f s", seconds);
+    return program;
+}
+
+static uint64_t arena_near_bound(const tuff_lm *lm, tuff_lm_step step, tuff_device *device)
+{
+    tuff_program *program = plan(lm, step, device);
+    tuff_program_memory memory = tuff_program_get_memory(program);
+    double ratio = (double)memory.arena / (double)memory.arena_bound;
+    printf("%s %s %lldx%lld: arena %.1f MB, bound %.1f MB, ratio %.4f, %zu blocks\n", device->backend->name,
+           lm->model->config.arch->name, (long long)lm->batch, (long long)lm->length,
+           (double)memory.arena / 1e6, (double)memory.arena_bound / 1e6, ratio, program->plan->n_blocks);
+    assert_true(memory.arena >= memory.arena_bound);
+    assert_true(ratio <= 1.15);
+    uint64_t most = program->plan->caps.max_allocation;
+    for (size_t i = 0; most && i < program->plan->n_blocks; i++)
+        assert_true(program->plan->blocks[i] <= most);
+    tuff_program_destroy(&program);
+    return memory.arena;
+}
+
+static void arenas_are_near_their_bound(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][2] = {{1, 64}, {4, 256}};
+    const tuff_config *const configs[] = {&gpt2_124m, &llama_135m};
+    for (int c = 0; c < 2; c++)
+        for (int b = 0; b < 2; b++)
+            for (int s = 0; s < 2; s++) {
+                tuff_model model = model_of(configs[c]);
+                tuff_device device = device_of(backends[b]);
+                tuff_lm lm = {.model = &model,
+                              .batch = shapes[s][0],
+                              .length = shapes[s][1],
+                              .rope_positions = configs[c]->max_positions};
+                arena_near_bound(&lm, TUFF_LM_STEP, &device);
+                device.backend->close(&device.handle);
+                forget(&model);
+            }
+}
+
+/* Gradients that are added up die as they are added, and the update reads the sums where they are. */
+static void accumulation_takes_less_than_a_step(void **state)
+{
+    (void)state;
+    tuff_model model = model_of(&gpt2_124m);
+    tuff_device device = device_of(&tuff_backend_null);
+    tuff_lm lm = {.model = &model, .batch = 1, .length = 64};
+    uint64_t step = arena_near_bound(&lm, TUFF_LM_STEP, &device);
+    uint64_t sum = arena_near_bound(&lm, TUFF_LM_ACCUMULATE, &device);
+    assert_true(sum < step / 2);
+    tuff_program *update = plan(&lm, TUFF_LM_UPDATE, &device);
+    assert_true(tuff_program_get_memory(update).arena < 1 << 20);
+    assert_int_equal(update->plan->n_inputs, 1);
+    tuff_program_destroy(&update);
+    device.backend->close(&device.handle);
+    forget(&model);
+}
+
+/* Weights, optimizer, gradients: what the plan knows before anything runs. */
+static void variables_are_counted(void **state)
+{
+    (void)state;
+    tuff_model model = model_of(&gpt2_124m);
+    tuff_device device = device_of(&tuff_backend_null);
+    tuff_lm lm = {.model = &model, .batch = 1, .length = 64};
+    const uint64_t parameters = 124439808; /* as transformers counts GPT-2 */
+    tuff_program *program = plan(&lm, TUFF_LM_STEP, &device);
+    assert_int_equal(tuff_program_get_memory(program).variables, 3 * 4 * parameters + 16);
+    tuff_program_destroy(&program);
+    program = plan(&lm, TUFF_LM_ACCUMULATE, &device);
+    assert_int_equal(tuff_program_get_memory(program).variables, 2 * 4 * parameters);
+    tuff_program_destroy(&program);
+    device.backend->close(&device.handle);
+    forget(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arenas_are_near_their_bound),
+        cmocka_unit_test(accumulation_takes_less_than_a_step),
+        cmocka_unit_test(variables_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
