@@ -47,7 +47,23 @@ void tuff_cli_begin(const tuff_cli_common *common)
 tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device)
 {
     tuff_device_params params = {.name = common->device, .validate = common->validate, .profile = profile};
-    return tuff_device_open(&params, out_device);
+    tuff_status status = tuff_device_open(&params, out_device);
+    if (status == TUFF_OK && common->verbose) {
+        const tuff_device_info *info = tuff_device_get_info(*out_device);
+        tuff_cli_say("tuff: on %s%s%s (%s)", info->name, *info->driver ? ", " : "", info->driver,
+                     info->backend);
+    }
+    return status;
+}
+
+void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *device)
+{
+    if (!common->verbose || !device) return;
+    tuff_device_stats s = tuff_device_get_stats(device);
+    tuff_cli_say(
+        "tuff: device memory %s, %llu allocations; %llu command buffers, %llu submits, %llu dispatches",
+        tuff_cli_bytes(s.bytes), (unsigned long long)s.allocations, (unsigned long long)s.recorded,
+        (unsigned long long)s.submits, (unsigned long long)s.dispatches);
 }
 
 int tuff_cli_failed(void)

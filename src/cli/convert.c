@@ -42,7 +42,7 @@ static const tuff_arg items[] = {
      .name = "overwrite",
      .offset = offsetof(convert_options, overwrite),
      .help = "replace what is at PATH; without it nothing that exists is touched"},
-    TUFF_CLI_TALK_ROWS,
+    TUFF_CLI_QUIET_ROW,
 };
 static const tuff_args spec = {
     .verb = "convert",

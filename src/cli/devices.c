@@ -9,7 +9,7 @@ static const char *const types[] = {"discrete", "integrated", "virtual", "cpu", 
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
     TUFF_CLI_JSON_ROW("print a JSON array with one object per device"),
-    TUFF_CLI_TALK_ROWS,
+    TUFF_CLI_QUIET_ROW,
 };
 static const tuff_args spec = {
     .verb = "devices",

@@ -78,6 +78,7 @@ int tuff_cli_eval(int argc, char **argv)
                        tuff_cli_open_device(&options.common, false, &device) == TUFF_OK
                    ? evaluate(&options, model, device)
                    : tuff_cli_failed();
+    tuff_cli_device_stats(&options.common, device);
     tuff_device_destroy(&device);
     tuff_model_destroy(&model);
     return code;

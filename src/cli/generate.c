@@ -226,6 +226,7 @@ static int with_prompt(const generate_options *o, const text *prompt)
         code = generate(o, generator, prompt);
     else
         tuff_cli_failed();
+    tuff_cli_device_stats(&o->common, device);
     tuff_generator_destroy(&generator);
     tuff_device_destroy(&device);
     tuff_model_destroy(&model);

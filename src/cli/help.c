@@ -84,6 +84,7 @@ void tuff_args_help(const tuff_args *args, const void *options)
 {
     printf("Usage: tuff %s %s\n\n", args->verb, args->usage);
     wrap(args->about, 0, 0);
+    if (args->items[0].kind != TUFF_ARG_GROUP) putchar('\n');
     for (size_t i = 0; i < args->count; i++) {
         if (args->items[i].kind == TUFF_ARG_GROUP)
             printf("\n%s\n", args->items[i].name);

@@ -21,7 +21,7 @@ static const tuff_arg items[] = {
      .offset = offsetof(inspect_options, tensors),
      .help = "list every tensor with its type and shape (in row-major order, as in Hugging Face)"},
     TUFF_CLI_JSON_ROW("print one JSON object, tensors included"),
-    TUFF_CLI_TALK_ROWS,
+    TUFF_CLI_QUIET_ROW,
 };
 static const tuff_args spec = {
     .verb = "inspect",

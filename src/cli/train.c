@@ -222,6 +222,7 @@ int tuff_cli_train(int argc, char **argv)
     run r = {.options = &options, .evaluated_at = -1};
     int code = start(&r);
     tuff_cli_log_close(&r.log, false);
+    tuff_cli_device_stats(&options.common, r.device);
     tuff_trainer_destroy(&r.trainer);
     tuff_device_destroy(&r.device);
     tuff_dataset_destroy(&r.train);
