@@ -1,0 +1,210 @@
+/* LoRA: which layers targets name, what is written, and that nothing is left behind when memory fails. */
+#include <math.h>
+
+#include "adapters/lora.h"
+#include "formats/peft.h"
+#include "model_fixture.h"
+
+static tuff_device *device;
+
+static int open_device(void **state)
+{
+    (void)state;
+    return tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    tuff_device_destroy(&device);
+    return 0;
+}
+
+static tuff_lora *create(const tuff_model *model, const char *targets)
+{
+    tuff_lora *lora = NULL;
+    KIT_OK(tuff_lora_create(
+        model, &(tuff_lora_params){.rank = 2, .alpha = 4, .targets = targets, .seed = 1}, &lora));
+    return lora;
+}
+
+static void refused(const tuff_model *model, tuff_lora_params params, const char *part)
+{
+    tuff_lora *lora = NULL;
+    KIT_FAILS(tuff_lora_create(model, &params, &lora), TUFF_INVALID_ARGUMENT, part);
+    assert_null(lora);
+}
+
+static void targets_name_layers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *targets;
+        size_t modules; /* of two layers */
+    } cases[] = {
+        {"llama", "q_proj,v_proj", 4},
+        {"llama", " q_proj , v_proj,", 4},
+        {"llama", "q_proj,q_proj", 2},
+        {"llama", "q_proj,self_attn.q_proj", 2},
+        {"llama", "model.layers.1.mlp.up_proj", 1},
+        {"llama", "all-linear", 14},
+        {"llama", NULL, 14},
+        {"gpt2", NULL, 2},
+        {"gpt2", "c_proj", 4},
+        {"gpt2", "attn.c_proj", 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model = model_open(cases[i].model);
+        tuff_lora *lora = create(model, cases[i].targets);
+        assert_int_equal(tuff_lora_count(lora), cases[i].modules);
+        tuff_lora_destroy(&lora);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama");
+    const tuff_lora_params good = {.rank = 2, .alpha = 4};
+    static const char *const targets[][2] = {{"q_proj,z_proj", "\"z_proj\" names no linear layer"},
+                                             {"", "\"\" names no linear layer"},
+                                             {" , ", "names no linear layer"},
+                                             {"proj", "\"proj\" names no linear layer"},
+                                             {"lm_head", "\"lm_head\" names no linear layer"},
+                                             {"embed_tokens", "it has q_proj, k_proj"}};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        tuff_lora_params p = good;
+        p.targets = targets[i][0];
+        refused(model, p, targets[i][1]);
+    }
+    tuff_lora_params p = good;
+    p.rank = -1;
+    refused(model, p, "lora_rank is -1");
+    p = good;
+    p.alpha = (double)NAN;
+    refused(model, p, "lora_alpha is nan");
+    p = good;
+    p.dropout = 1;
+    refused(model, p, "lora_dropout is 1");
+    tuff_model_destroy(&model);
+}
+
+/* Opened again, the adapter has the same targets' modules and values. */
+static void what_is_written_is_read(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("gpt2");
+    static const char *const targets[] = {"attn.c_proj, c_fc", "all-linear"};
+    static const char *const listed[] = {"attn.c_proj", "c_attn"};
+    for (int i = 0; i < 2; i++) {
+        const char *directory = kit_temp_path(i ? "all" : "some");
+        KIT_OK(tuff_make_directories(directory));
+        tuff_lora *lora = create(model, targets[i]), *back = NULL;
+        tuff_store *store = NULL, *again = NULL;
+        KIT_OK(tuff_store_create(device, &store));
+        KIT_OK(tuff_lora_upload(lora, store));
+        KIT_OK(tuff_lora_save(lora, store, directory));
+        KIT_OK(tuff_lora_open(model, directory, &back));
+        KIT_OK(tuff_store_create(device, &again));
+        KIT_OK(tuff_lora_upload(back, again));
+        assert_int_equal(tuff_store_count(again), tuff_store_count(store));
+        for (size_t k = 0; k < tuff_store_count(store); k++) {
+            const char *name;
+            tuff_buffer *a = tuff_store_at(store, k, &name), *b = tuff_store_find(again, name);
+            assert_non_null(b);
+            int64_t n = tuff_buffer_count(a);
+            float *x = tuff_alloc_array((size_t)n, sizeof *x), *y = tuff_alloc_array((size_t)n, sizeof *y);
+            KIT_OK(tuff_buffer_read(a, 0, x, n));
+            KIT_OK(tuff_buffer_read(b, 0, y, n));
+            assert_memory_equal(x, y, (size_t)n * sizeof *x);
+            tuff_free(x);
+            tuff_free(y);
+        }
+        tuff_peft_adapter *peft = NULL;
+        KIT_OK(tuff_peft_open(directory, &peft));
+        bool found = false;
+        for (size_t k = 0; k < peft->config->target_count; k++)
+            found = found || strcmp(peft->config->targets[k], listed[i]) == 0;
+        assert_true(found);
+        assert_true(peft->config->fan_in_fan_out);
+        tuff_peft_destroy(&peft);
+        tuff_store_destroy(&store);
+        tuff_store_destroy(&again);
+        tuff_lora_destroy(&lora);
+        tuff_lora_destroy(&back);
+    }
+    /* of another model */
+    tuff_model *other = model_open("llama");
+    tuff_lora *wrong = NULL;
+    KIT_FAILS(tuff_lora_open(other, kit_temp_path("all"), &wrong), TUFF_BAD_FORMAT, "is no linear layer");
+    assert_null(wrong);
+    tuff_model_destroy(&other);
+    tuff_model_destroy(&model);
+}
+
+static tuff_status make(void *user)
+{
+    tuff_lora *lora = NULL;
+    tuff_store *store = NULL;
+    tuff_status status = TUFF_OK;
+    const tuff_lora_params params = {.rank = 2, .alpha = 4, .targets = "q_proj, v_proj"};
+    TUFF_GO(tuff_lora_create(user, &params, &lora));
+    TUFF_GO(tuff_store_create(device, &store));
+    TUFF_GO(tuff_lora_upload(lora, store));
+done:
+    tuff_store_destroy(&store);
+    tuff_lora_destroy(&lora);
+    return status;
+}
+
+static tuff_status open_and_upload(void *user)
+{
+    tuff_lora *lora = NULL;
+    tuff_store *store = NULL;
+    tuff_status status = TUFF_OK;
+    TUFF_GO(tuff_lora_open(user, kit_asset("golden/llama/lora"), &lora));
+    TUFF_GO(tuff_store_create(device, &store));
+    TUFF_GO(tuff_lora_upload(lora, store));
+done:
+    tuff_store_destroy(&store);
+    tuff_lora_destroy(&lora);
+    return status;
+}
+
+static tuff_status make_and_save(void *user)
+{
+    tuff_lora *lora = NULL;
+    tuff_store *store = NULL;
+    tuff_status status = TUFF_OK;
+    const tuff_lora_params params = {.rank = 2, .alpha = 4};
+    TUFF_GO(tuff_lora_create(user, &params, &lora));
+    TUFF_GO(tuff_store_create(device, &store));
+    TUFF_GO(tuff_lora_upload(lora, store));
+    TUFF_GO(tuff_lora_save(lora, store, kit_temp_directory()));
+done:
+    tuff_store_destroy(&store);
+    tuff_lora_destroy(&lora);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama");
+    assert_true(kit_for_each_allocation_failure(make, model) > 10);
+    assert_true(kit_for_each_allocation_failure(open_and_upload, model) > 10);
+    model_fail_some_allocations(make_and_save, model);
+    tuff_model_destroy(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(targets_name_layers),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
