@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sections="${*:-release clang asan tsan validation fuzz}"
+sections="${*:-release clang asan tsan validation fuzz conform mutants}"
 sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers
 mkdir -p build/proof
 
@@ -79,6 +79,30 @@ section_fuzz() {
         sh tests/fuzz/run.sh gguf 60 &&
         sh tests/fuzz/run.sh hf_config 60 assets/golden/*/config.json &&
         sh tests/fuzz/run.sh tokenizer 60 assets/golden/llama/tokenizer.json
+}
+
+# Every operation on every device that can be had here: the CPU, also with fewer instructions, lavapipe with vectors of 4, 8
+# and 16 floats, and behaving as lesser devices.
+section_conform() {
+    configure_and_build default || return 1
+    tuff=build/default/tuff
+    status=0
+    "$tuff" conform --device cpu --level full --report build/proof/conform-cpu.html || status=1
+    ONEDNN_MAX_CPU_ISA=AVX2 "$tuff" conform --device cpu --level full || status=1
+    for width in 128 256 512; do
+        LP_NATIVE_VECTOR_WIDTH=$width "$tuff" conform --device lavapipe --require vulkan --level full \
+            --report "build/proof/conform-lavapipe-$width.html" || status=1
+    done
+    for mask in subgroup=none fp16=off,int8=off shared=16384 subgroup=none,fp16=off,int8=off,coopmat=off,shared=16384; do
+        "$tuff" conform --device lavapipe --require vulkan --mask "$mask" || status=1
+    done
+    "$tuff" conform --device lavapipe --require vulkan --budget 1 --permute 1 || status=1
+    return $status
+}
+
+# The suite rejects each of these wrong shaders.
+section_mutants() {
+    configure_and_build default && sh tests/mutants/run.sh build/default/tuff lavapipe
 }
 
 failed=""

@@ -46,7 +46,9 @@ while IFS="$tab" read -r name file families rest; do
         continue
     fi
     status=0
-    TUFF_SHADER_DIR="$work/shaders" "$tuff" conform --device "$device" --op "$families" --junit "$work/report.xml" \
+    case=$(field "$line" 6)
+    TUFF_SHADER_DIR="$work/shaders" "$tuff" conform --device "$device" --op "$families" ${case:+--case "$case"} \
+        --junit "$work/report.xml" \
         >"$work/out" 2>"$work/err" || status=$?
     verdict=$(sed -n 's/.*<failure type="\([^"]*\)".*/\1/p' "$work/report.xml" 2>/dev/null | grep -v -x -e error -e unreached | sort |
         uniq -c | sort -rn | awk '{ n = $1; $1 = ""; printf "%s%s x %d", sep, substr($0, 2), n; sep = ", " }') || true
