@@ -249,7 +249,7 @@ static void learns_from_timestamps(void **state)
     kit_plan p;
     kit_plan_init(&p, device, 0);
     p.plan.n_variables = 0;
-    p.block = 64 << 20;
+    p.block = 2 << 20;
     for (int i = 0; i < 120; i++)
         kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 400000, 1, true);
     kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 4);
