@@ -23,8 +23,8 @@ static int close_device(void **state)
 static tuff_lora *create(const tuff_model *model, const char *targets)
 {
     tuff_lora *lora = NULL;
-    KIT_OK(tuff_lora_create(
-        model, &(tuff_lora_params){.rank = 2, .alpha = 4, .targets = targets, .seed = 1}, &lora));
+    KIT_OK(tuff_lora_create(model, &(tuff_lora_params){.rank = 2, .alpha = 4, .targets = targets, .seed = 1},
+                            &lora));
     return lora;
 }
 
