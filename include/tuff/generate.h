@@ -49,7 +49,8 @@ typedef struct tuff_generate_params {
     size_t stop_count;
     bool ignore_eos;
     bool plain_special; /* special tokens spelled out in the prompt are plain text */
-    /* Receives the new text in pieces of whole UTF-8 characters; returning false stops. May be NULL. */
+    /* Receives the new text in pieces that never split a UTF-8 character (bytes that are no UTF-8 come as the
+     * model made them); returning false stops. May be NULL. */
     bool (*on_text)(const char *text, size_t size, void *user);
     void *user;
 } tuff_generate_params;
