@@ -165,13 +165,14 @@ static void texts_stop(void **state)
     const char *const stops[] = {stop};
     const char *first = strstr(all.text, stop);
     assert_int_equal(strlen(stop), 2);
-    receiver r = {.size = 0};
-    tuff_generate_result result = generate(
+    receiver part = {.size = 0};
+    tuff_generate_result stopped = generate(
         generator, "The river",
-        (tuff_generate_params){.max_new_tokens = 24, .ignore_eos = true, .stop = stops, .stop_count = 1}, &r);
-    assert_int_equal(result.finish, TUFF_FINISH_STOP);
-    assert_int_equal(r.size, first - all.text);
-    assert_memory_equal(r.text, all.text, r.size);
+        (tuff_generate_params){.max_new_tokens = 24, .ignore_eos = true, .stop = stops, .stop_count = 1},
+        &part);
+    assert_int_equal(stopped.finish, TUFF_FINISH_STOP);
+    assert_int_equal(part.size, first - all.text);
+    assert_memory_equal(part.text, all.text, part.size);
     /* when the receiver says so, and then it hears nothing more */
     for (int pieces = 1; pieces <= all.pieces; pieces++) {
         receiver r = {.most = pieces};
