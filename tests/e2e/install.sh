@@ -20,6 +20,17 @@ echo "find_package:"
 version=$(sed -n 's/.*TUFF_VERSION "\(.*\)".*/\1/p' "$TUFF_TEST_SOURCE/src/base/version.h")
 "$work/build/devices" | grep -q "^Tuff $version sees"
 
+echo "examples:"
+"$work/build/generate" "$TUFF_TEST_SOURCE/assets/model" "Once upon a time" >"$work/story"
+cat "$work/story"
+[ "$(wc -w <"$work/story")" -gt 20 ]
+"$work/build/finetune" "$TUFF_TEST_SOURCE/assets/model" "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$work/adapter" >"$work/log"
+tail -n 1 "$work/log"
+[ "$(grep -c '^step ' "$work/log")" = 20 ]
+[ -s "$work/adapter/adapter_model.safetensors" ]
+if "$work/build/generate" "$work/nowhere" "x" 2>"$work/log" >&2; then exit 1; fi
+grep -q "^not found: .*nowhere" "$work/log"
+
 library=$(dirname "$(find "$prefix" -name 'libtuff.so' | head -1)")
 export PKG_CONFIG_PATH="$library/pkgconfig"
 [ "$(pkg-config --modversion tuff)" = "$version" ]
