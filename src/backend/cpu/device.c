@@ -44,9 +44,20 @@ static void close_device(tuff_backend_device **device)
     *device = NULL;
 }
 
+/* Systems that promise more memory than they have kill the process that uses it: what is surely too much is
+ * refused here. */
+static bool surely_too_much(uint64_t bytes)
+{
+    enum { LARGE = 64 << 20 }; /* worth the question */
+    if (bytes > SIZE_MAX - 64) return true;
+    if (bytes < LARGE) return false;
+    uint64_t available = tuff_available_memory();
+    return available && bytes > available;
+}
+
 tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char *what, void **out)
 {
-    *out = bytes <= SIZE_MAX - 64 ? tuff_alloc_aligned((size_t)bytes + 64, 64) : NULL;
+    *out = surely_too_much(bytes) ? NULL : tuff_alloc_aligned((size_t)bytes + 64, 64);
     if (!*out)
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free", what,
                          (unsigned long long)bytes, (unsigned long long)tuff_available_memory());
