@@ -6,7 +6,7 @@
 #   sh scripts/peers/run-peers.sh generate   generation only (one sequence)
 #
 # Needs Python with torch and transformers, and llama-bench of llama.cpp. By environment:
-#   TUFF        the program measured              (build/tuff)
+#   TUFF        the program measured              (build/default/tuff)
 #   WORK        a folder for models and output    (/tmp/tuff-peers)
 #   ROUNDS      rounds, the median is printed     (3)
 #   TOKENIZER   a GPT-2 tokenizer.json            (none: a small trained one, padded)
@@ -16,7 +16,7 @@
 #   THREADS     threads of llama.cpp              (all cores)
 set -eu
 repo=$(cd "$(dirname "$0")/../.." && pwd)
-: "${TUFF:=$repo/build/tuff}" "${WORK:=/tmp/tuff-peers}" "${ROUNDS:=3}" "${TOKENIZER:=}" "${PEER:=}"
+: "${TUFF:=$repo/build/default/tuff}" "${WORK:=/tmp/tuff-peers}" "${ROUNDS:=3}" "${TOKENIZER:=}" "${PEER:=}"
 : "${PYTHON:=python3}" "${LLAMA_BENCH:=llama-bench}" "${THREADS:=$(nproc)}"
 : "${PEER_REPO:=$repo}" "${PEER_WORK:=$WORK}"
 what=${1:-all}
