@@ -150,7 +150,7 @@ static bool take_option(parser *p, const char *text)
     if (!value) {
         if (p->at == p->argc) return wrong(p, name, "needs a value");
         if (looks_like_option(p->argv[p->at])) {
-            char what[160];
+            char what[256];
             snprintf(what, sizeof what,
                      "needs a value, but %.40s follows; write --%s=%.40s if that is the value",
                      p->argv[p->at], name, p->argv[p->at]);
