@@ -12,8 +12,7 @@ void main()
 {
     if (TUFF_GROUP_1D >= a.n_chunks) return;
     tuff_chunk c = a.chunks.v[TUFF_GROUP_1D];
-    tuff_grad_norm_slot slot = a.slots.v[c.slot]; // whole: glslang aligns a lone address as what it points to
-    F32 x = slot.x;
+    F32 x = TUFF_ADDRESS_AT(F32, a.slots, 2 * c.slot);
     float sum = 0;
     for (uint i = gl_LocalInvocationID.x; i < c.n; i += gl_WorkGroupSize.x)
         sum += x.v[c.at + i] * x.v[c.at + i];

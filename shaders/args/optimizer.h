@@ -6,37 +6,28 @@ TUFF_STRUCT(tuff_chunk)
     TUFF_UINT slot, at, n;
 };
 
-/* grad_norm.comp: parts[i] is the sum of squares of chunk i. */
-TUFF_STRUCT(tuff_grad_norm_slot)
-{
-    TUFF_ADDRESS(F32) x;
-};
-
-/* adamw.comp */
-TUFF_STRUCT(tuff_adamw_slot_addresses)
-{
-    TUFF_ADDRESS(F32) param;
-    TUFF_ADDRESS(F32) grad;
-    TUFF_ADDRESS(F32) m;
-    TUFF_ADDRESS(F32) v;
-    TUFF_UINT decay, unused;
-};
+/* Tables of addresses, which shaders read as words with TUFF_ADDRESS_AT. */
+#ifndef TUFF_GLSL
+typedef struct tuff_grad_norm_slot {
+    uint64_t x;
+} tuff_grad_norm_slot;
+typedef struct tuff_adamw_slot_addresses {
+    uint64_t param, grad, m, v;
+    uint32_t decay, unused;
+} tuff_adamw_slot_addresses;
+#endif
+#define TUFF_ADAMW_SLOT_WORDS 10
 
 #ifdef TUFF_GLSL
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Chunks {
     tuff_chunk v[];
 };
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer GradNormSlots {
-    tuff_grad_norm_slot v[];
-};
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer AdamwSlots {
-    tuff_adamw_slot_addresses v[];
-};
 #endif
 
+/* grad_norm.comp: parts[i] is the sum of squares of chunk i. */
 TUFF_STRUCT(tuff_grad_norm_args)
 {
-    TUFF_ADDRESS(GradNormSlots) slots;
+    TUFF_ADDRESS(U32) slots; /* of tuff_grad_norm_slot */
     TUFF_ADDRESS(Chunks) chunks;
     TUFF_ADDRESS(F32) parts;
     TUFF_UINT n_chunks, unused;
@@ -58,9 +49,10 @@ TUFF_STRUCT(tuff_optimizer_step_args)
     TUFF_FLOAT one_minus_beta1, one_minus_beta2;
 };
 
+/* adamw.comp */
 TUFF_STRUCT(tuff_adamw_args)
 {
-    TUFF_ADDRESS(AdamwSlots) slots;
+    TUFF_ADDRESS(U32) slots; /* of tuff_adamw_slot_addresses */
     TUFF_ADDRESS(Chunks) chunks;
     TUFF_ADDRESS(F32) lr;
     TUFF_ADDRESS(F32) norm;

@@ -1,5 +1,6 @@
 /* What every shader begins with: buffer references, argument access, 1-D grids. */
 #extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_EXT_scalar_block_layout : require
 #extension GL_EXT_control_flow_attributes : require
 
@@ -38,3 +39,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer U32 {
 
 /* The workgroup's number in a grid folded by tuff_launch_groups_1d. */
 #define TUFF_GROUP_1D (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x)
+
+/* The address that the words at `at` and after it hold, in a table made with tuff_launch_data. Tables are read as words:
+ * SwiftShader crashes on loads of addresses from memory. */
+#define TUFF_ADDRESS_AT(type, words, at) type(uvec2(words.v[at], words.v[(at) + 1]))
