@@ -2,7 +2,7 @@
 # A first line with "ctest: slow" gives the label slow; scripts/test.sh leaves those out.
 tuff_require(CMOCKA cmocka.h cmocka libcmocka-dev)
 
-set(tuff_test_timeout 120)
+set(tuff_test_timeout 400)
 set(tuff_slow_timeout 1800)
 set(test_environment
     TUFF_TEST_SOURCE=${PROJECT_SOURCE_DIR}
