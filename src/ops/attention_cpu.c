@@ -1,118 +1,86 @@
-/* Attention on the host: forward. */
+/* Attention on the host: forward, and backward in two passes, so that nothing is shared between threads: one
+ * over blocks of queries for d_q, one over blocks of keys for d_k and d_v, whose sums run over heads and
+ * queries in ascending order. */
+#include "ops/attention_cpu.h"
+
+#include <math.h>
 #include <string.h>
 
+#include "backend/cpu/kernels.h"
+#include "ops/support.h"
+
+lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *start, int64_t index)
+{
+    int64_t rows = p->G * p->Tq, blocks = (rows + LANES - 1) / LANES, head = index / blocks;
+    lane_block out = {.b = head / p->Hkv, .h = head % p->Hkv * p->G, .first = index % blocks * LANES};
+    out.count = rows - out.first < LANES ? rows - out.first : LANES;
+    out.least = out.full_to = p->Tk;
+    for (int64_t i = 0; i < LANES; i++) {
+        int64_t begin = 0, end = 0;
+        if (i < out.count)
+            tuff_attention_range(p, (out.first + i) / p->G + (start ? start[out.b] : 0), &begin, &end);
+        if (begin > p->Tk) begin = p->Tk;
+        if (end < 0) end = 0;
+        out.begin[i] = (int32_t)begin;
+        out.end[i] = (int32_t)end;
+        if (begin >= end) {
+            if (i < out.count) out.full_to = 0;
+            continue;
+        }
+        if (begin < out.least) out.least = begin;
+        if (end > out.most) out.most = end;
+        if (begin > out.full_from) out.full_from = begin;
+        if (end < out.full_to) out.full_to = end;
+    }
+    return out;
+}
+
+void tuff_attention_times(const tuff_attention_problem *p, int64_t start, int64_t first, int64_t last,
+                          int64_t *begin, int64_t *end)
+{
+    *begin = p->causal && first > start ? first - start : 0;
+    *end = p->Tq;
+    if (p->causal && p->window > 0 && last + p->window - start < *end) *end = last + p->window - start;
+}
+
+/* GCC makes poor code of vectors wider than the machine's, so each instruction set has its own. */
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(TUFF_NO_MULTIVERSION)
+#define WIDTH   16
+#define ROWS    8
+#define NAME(x) x##_avx512
+#define TARGET  __attribute__((target("avx512f")))
 #include "ops/attention_lanes.h"
 
-typedef struct forward {
-    const tuff_attention_problem *p;
-    const float *q;
-    const char *k, *v;
-    const int32_t *start;
-    float *o, *lse;
-} forward;
+#define WIDTH   8
+#define ROWS    6
+#define NAME(x) x##_avx2
+#define TARGET  __attribute__((target("avx2,fma")))
+#include "ops/attention_lanes.h"
+#endif
 
-/* Running maximum and sum of each lane, and p * v summed, for one block of lanes. */
-typedef struct state {
-    tuff_lanes sum[TUFF_ATTENTION_MAX_DIM];
-    float max[LANES], total[LANES];
-} state;
+#define WIDTH   4
+#define ROWS    3
+#define NAME(x) x##_any
+#define TARGET
+#include "ops/attention_lanes.h"
 
-/* Turns the scores of n keys from `key` on into probabilities under a new running maximum; `all` when every
- * lane sees every one of them. Scales what was summed before. */
-TUFF_INLINE void soften(const tuff_lane_block *block, int64_t key, int64_t n, bool all, float scale,
-                        int64_t D, tuff_lanes *scores, state *s)
+static const tuff_attention_kernels *kernels(void)
 {
-    float *score = (float *)scores;
-    float max[LANES], base[LANES], total[LANES], factor[LANES];
-    memcpy(max, s->max, sizeof max);
-    for (int64_t j = 0; j < n; j++) {
-        float *row = score + j * LANES;
-        int32_t at = (int32_t)(key + j);
-        TUFF_LANES
-        for (int i = 0; i < LANES; i++) {
-            float x = row[i] * scale;
-            if (!all) x = at >= block->begin[i] && at < block->end[i] ? x : -INFINITY;
-            row[i] = x;
-            max[i] = x > max[i] ? x : max[i];
-        }
-    }
-    TUFF_LANES
-    for (int i = 0; i < LANES; i++) {
-        base[i] = max[i] == -INFINITY ? 0 : max[i];
-        factor[i] = tuff_expf(s->max[i] - base[i]);
-        total[i] = s->total[i] * factor[i];
-        s->max[i] = max[i];
-    }
-    for (int64_t j = 0; j < n; j++) {
-        float *row = score + j * LANES;
-        TUFF_LANES
-        for (int i = 0; i < LANES; i++) {
-            row[i] = tuff_expf(row[i] - base[i]);
-            total[i] += row[i];
-        }
-    }
-    memcpy(s->total, total, sizeof total);
-    tuff_lanes by;
-    memcpy(&by, factor, sizeof by);
-    for (int64_t d = 0; d < D; d++)
-        s->sum[d] *= by;
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(TUFF_NO_MULTIVERSION)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) return &kernels_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kernels_avx2;
+#endif
+    return &kernels_any;
 }
 
-/* Rows of k or v in f32: where they lie, or converted into `room`. */
-static const float *rows_of(const char *base, const tuff_attention_operand *x, int64_t at, int64_t n,
-                            int64_t D, float *room, int64_t *stride)
-{
-    if (x->dtype == TUFF_F32) {
-        *stride = x->t;
-        return (const float *)(const void *)base + at;
-    }
-    for (int64_t j = 0; j < n; j++)
-        tuff_dtype_to_f32(x->dtype, base + (at + j * x->t) * (int64_t)tuff_dtype_size(x->dtype), room + j * D,
-                          (size_t)D);
-    *stride = D;
-    return room;
-}
-
-TUFF_KERNEL static void forward_block(const forward *w, int64_t index)
-{
-    const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, head;
-    tuff_lane_block block;
-    tuff_lanes q[TUFF_ATTENTION_MAX_DIM], scores[BLOCK];
-    float room[BLOCK * TUFF_ATTENTION_MAX_DIM];
-    state s = {.total = {0}};
-    tuff_lane_block_of(p, w->start, index, &block);
-    tuff_lanes_load(&block, p->G, D, w->q, p->q.b, p->q.t, p->q.h, q);
-    for (int i = 0; i < LANES; i++)
-        s.max[i] = -INFINITY;
-    head = block.h / p->G;
-    for (int64_t key = block.least; key < block.most; key += BLOCK) {
-        int64_t n = block.most - key < BLOCK ? block.most - key : BLOCK, stride;
-        const float *rows =
-            rows_of(w->k, &p->k, block.b * p->k.b + key * p->k.t + head * p->k.h, n, D, room, &stride);
-        tuff_lanes_scores(rows, stride, n, q, D, scores);
-        if (key >= block.full_from && key + n <= block.full_to)
-            soften(&block, key, n, true, p->scale, D, scores, &s);
-        else
-            soften(&block, key, n, false, p->scale, D, scores, &s);
-        rows = rows_of(w->v, &p->v, block.b * p->v.b + key * p->v.t + head * p->v.h, n, D, room, &stride);
-        tuff_lanes_accumulate(rows, stride, n, scores, D, s.sum);
-    }
-    float factor[LANES];
-    for (int64_t i = 0; i < LANES; i++)
-        factor[i] = block.begin[i] < block.end[i] ? 1 / s.total[i] : 0;
-    tuff_lanes_store(&block, p, s.sum, factor, w->o);
-    for (int64_t i = 0; i < block.count; i++) {
-        int64_t row = block.first + i, h = block.h + row % p->G;
-        w->lse[(block.b * p->Hq + h) * p->Tq + row / p->G] =
-            block.begin[i] < block.end[i] ? s.max[i] + logf(s.total[i]) : -INFINITY;
-    }
-}
+/* ---- forward ---- */
 
 static void forward_range(int64_t begin, int64_t end, void *context)
 {
+    const tuff_attention_kernels *k = kernels();
     for (int64_t i = begin; i < end; i++)
-        forward_block(context, i);
+        k->forward(context, i);
 }
 
 void tuff_attention_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
@@ -131,4 +99,66 @@ size_t tuff_attention_cpu_scratch(const tuff_node *node)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
     return tuff_attention_few(&p) ? tuff_attention_few_scratch(&p) : 0;
+}
+
+/* ---- backward ---- */
+
+TUFF_KERNEL static void delta_of(const backward *w, int64_t b, int64_t h)
+{
+    const tuff_attention_problem *p = w->p;
+    for (int64_t t = 0; t < p->Tq; t++) {
+        int64_t at = ((b * p->Tq + t) * p->Hq + h) * p->D;
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t d = 0; d < p->D; d++)
+            sum += w->o[at + d] * w->d_o[at + d];
+        w->delta[(b * p->Hq + h) * p->Tq + t] = sum;
+    }
+}
+
+static void delta_range(int64_t begin, int64_t end, void *context)
+{
+    const backward *w = context;
+    for (int64_t i = begin; i < end; i++)
+        delta_of(w, i / w->p->Hq, i % w->p->Hq);
+}
+
+static void queries_range(int64_t begin, int64_t end, void *context)
+{
+    const tuff_attention_kernels *k = kernels();
+    for (int64_t i = begin; i < end; i++)
+        k->queries(context, i);
+}
+
+static void keys_range(int64_t begin, int64_t end, void *context)
+{
+    const tuff_attention_kernels *k = kernels();
+    for (int64_t i = begin; i < end; i++)
+        k->keys(context, i);
+}
+
+void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, void *const *out,
+                                 void *scratch)
+{
+    tuff_attention_problem p = tuff_attention_problem_of(node);
+    backward w = {.p = &p,
+                  .q = in[TUFF_ATTENTION_Q],
+                  .k = in[TUFF_ATTENTION_K],
+                  .v = in[TUFF_ATTENTION_V],
+                  .o = in[TUFF_ATTENTION_O],
+                  .lse = in[TUFF_ATTENTION_LSE],
+                  .d_o = in[TUFF_ATTENTION_D_O],
+                  .start = in[TUFF_ATTENTION_BACKWARD_START],
+                  .dq = out[0],
+                  .dk = out[1],
+                  .dv = out[2],
+                  .delta = scratch};
+    tuff_parallel(p.B * p.Hq, 1, delta_range, &w);
+    tuff_parallel(p.B * p.Hkv * ((p.G * p.Tq + LANES - 1) / LANES), 1, queries_range, &w);
+    tuff_parallel(p.B * p.Hkv * ((p.Tk + LANES - 1) / LANES), 1, keys_range, &w);
+}
+
+size_t tuff_attention_backward_cpu_scratch(const tuff_node *node)
+{
+    return (size_t)tuff_tensor_count(node->in[TUFF_ATTENTION_LSE]) * sizeof(float);
 }

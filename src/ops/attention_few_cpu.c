@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "backend/cpu/kernels.h"
-#include "ops/attention.h"
+#include "ops/attention_cpu.h"
 #include "ops/support.h"
 
 enum {
@@ -16,7 +16,7 @@ enum {
 typedef struct few {
     const tuff_attention_problem *p;
     const float *q;
-    const char *k, *v;
+    const void *k, *v;
     const int32_t *start;
     float *part; /* [B, Hkv, chunks, rows, D + 2]: weighted sum of values, maximum, sum */
 } few;
@@ -73,19 +73,31 @@ static inline __attribute__((always_inline)) void weigh(const float *p, const fl
             o[d] += p[j] * v[j * stride + d];
 }
 
-static inline __attribute__((always_inline)) const float *load(const char *base,
-                                                               const tuff_attention_operand *x, int64_t at,
-                                                               int64_t n, int64_t D, float *room,
-                                                               int64_t *stride)
+/* As tuff_f16_to_f32, but for NaN's payload: shifted into place and scaled, which is exact. */
+static inline float from_half(uint16_t h)
+{
+    uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
+    uint32_t bits = tuff_f32_bits(tuff_bits_f32(magnitude) * 0x1p112f);
+    bits = magnitude >= 0x0f800000u ? magnitude | 0x7f800000u : bits; /* Inf and NaN */
+    return tuff_bits_f32(bits | sign);
+}
+
+TUFF_KERNEL static void convert(const uint16_t *from, int64_t stride, int64_t n, int64_t D, float *to)
+{
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t d = 0; d < D; d++)
+            to[j * D + d] = from_half(from[j * stride + d]);
+}
+
+const float *tuff_attention_rows_of(const void *base, const tuff_attention_operand *x, int64_t at, int64_t n,
+                                    int64_t D, float *room, int64_t *out_stride)
 {
     if (x->dtype == TUFF_F32) {
-        *stride = x->t;
-        return (const float *)(const void *)base + at;
+        *out_stride = x->t;
+        return (const float *)base + at;
     }
-    for (int64_t j = 0; j < n; j++)
-        tuff_dtype_to_f32(x->dtype, base + (at + j * x->t) * (int64_t)tuff_dtype_size(x->dtype), room + j * D,
-                          (size_t)D);
-    *stride = D;
+    convert((const uint16_t *)base + at, x->t, n, D, room);
+    *out_stride = D;
     return room;
 }
 
@@ -146,7 +158,8 @@ TUFF_KERNEL static void chunk(const few *w, int64_t index)
         }
         for (int64_t j = least; j < most; j += STEP) {
             int64_t n = smaller(STEP, most - j);
-            const float *k = load(w->k, &p->k, b * p->k.b + j * p->k.t + h * p->k.h, n, D, room, &stride);
+            const float *k = tuff_attention_rows_of(w->k, &p->k, b * p->k.b + j * p->k.t + h * p->k.h, n, D,
+                                                    room, &stride);
             for (int64_t r = r0; r < r1; r++) {
                 const float *q = w->q + b * p->q.b + r / p->G * p->q.t + (h * p->G + r % p->G) * p->q.h;
                 for (int64_t i = 0; i < n; i++)
@@ -161,7 +174,8 @@ TUFF_KERNEL static void chunk(const few *w, int64_t index)
         }
         for (int64_t j = least; j < most; j += STEP) {
             int64_t n = smaller(STEP, most - j);
-            const float *v = load(w->v, &p->v, b * p->v.b + j * p->v.t + h * p->v.h, n, D, room, &stride);
+            const float *v = tuff_attention_rows_of(w->v, &p->v, b * p->v.b + j * p->v.t + h * p->v.h, n, D,
+                                                    room, &stride);
             for (int64_t r = r0; r < r1; r++) {
                 visible(w, b, r, j, j + n, &begin, &end);
                 if (begin < end)
