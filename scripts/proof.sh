@@ -81,23 +81,9 @@ section_fuzz() {
         sh tests/fuzz/run.sh tokenizer 60 assets/golden/llama/tokenizer.json
 }
 
-# Every operation on every device that can be had here: the CPU, also with fewer instructions, lavapipe with vectors of 4, 8
-# and 16 floats, and behaving as lesser devices.
+# Every operation on every device that can be had here; the table is docs/conformance.md.
 section_conform() {
-    configure_and_build default || return 1
-    tuff=build/default/tuff
-    status=0
-    "$tuff" conform --device cpu --level full --report build/proof/conform-cpu.html || status=1
-    ONEDNN_MAX_CPU_ISA=AVX2 "$tuff" conform --device cpu --level full || status=1
-    for width in 128 256 512; do
-        LP_NATIVE_VECTOR_WIDTH=$width "$tuff" conform --device lavapipe --require vulkan --level full \
-            --report "build/proof/conform-lavapipe-$width.html" || status=1
-    done
-    for mask in subgroup=none fp16=off,int8=off shared=16384 subgroup=none,fp16=off,int8=off,coopmat=off,shared=16384; do
-        "$tuff" conform --device lavapipe --require vulkan --mask "$mask" || status=1
-    done
-    "$tuff" conform --device lavapipe --require vulkan --budget 1 --permute 1 || status=1
-    return $status
+    configure_and_build default && sh scripts/conformance.sh build/default/tuff full
 }
 
 # The suite rejects each of these wrong shaders.
