@@ -1,6 +1,5 @@
 /* Parameters between their file, host memory in the order of the runtime, and a device. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "models/model.h"

@@ -32,11 +32,6 @@ void tuff_store_destroy(tuff_store **store)
     *store = NULL;
 }
 
-tuff_device *tuff_store_device(const tuff_store *store)
-{
-    return store->device;
-}
-
 tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype, int rank,
                            const int64_t *dims, tuff_buffer **out_buffer)
 {
@@ -67,14 +62,6 @@ tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program)
     for (size_t i = 0; i < store->count; i++)
         TUFF_TRY(tuff_program_bind(program, store->buffers[i]->name, store->buffers[i]));
     return TUFF_OK;
-}
-
-uint64_t tuff_store_bytes(const tuff_store *store)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < store->count; i++)
-        bytes += store->buffers[i]->handle->bytes;
-    return bytes;
 }
 
 size_t tuff_store_count(const tuff_store *store)

@@ -11,7 +11,6 @@ typedef struct tuff_store tuff_store;
 /* The device must outlive the store. */
 TUFF_MUST_USE tuff_status tuff_store_create(tuff_device *device, tuff_store **out_store);
 void tuff_store_destroy(tuff_store **store);
-tuff_device *tuff_store_device(const tuff_store *store);
 
 /* Adds a zeroed buffer; *out_buffer (may be NULL) stays owned by the store. A name twice is an error. */
 TUFF_MUST_USE tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype, int rank,
@@ -20,8 +19,7 @@ TUFF_MUST_USE tuff_status tuff_store_add(tuff_store *store, const char *name, tu
 tuff_buffer *tuff_store_find(const tuff_store *store, const char *name);
 /* Binds every buffer to the program's variable of its name. The store must outlive the program. */
 TUFF_MUST_USE tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program);
-/* Bytes of all buffers. */
-uint64_t tuff_store_bytes(const tuff_store *store);
+/* What is in it, in the order of adding. */
 size_t tuff_store_count(const tuff_store *store);
 tuff_buffer *tuff_store_at(const tuff_store *store, size_t index, const char **out_name);
 

@@ -1,6 +1,5 @@
 #include "train/dataset.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
