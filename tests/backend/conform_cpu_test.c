@@ -91,6 +91,29 @@ static void one_case_can_be_run_alone(void **state)
     tuff_conform_list_free(&cases);
 }
 
+static tuff_status run_one(void *user)
+{
+    const tuff_conform_params *params = user;
+    tuff_conform_report *report = NULL;
+    char *text = NULL;
+    tuff_status status = tuff_conform_run(params, &report);
+    const tuff_conform_report *reports[1] = {report};
+    for (int format = TUFF_CONFORM_TEXT; format <= TUFF_CONFORM_HTML && status == TUFF_OK; format++) {
+        status = tuff_conform_text(reports, 1, (tuff_conform_format)format, &text);
+        tuff_conform_text_free(&text);
+    }
+    tuff_conform_report_destroy(&report);
+    return status;
+}
+
+static void memory_may_run_out_anywhere(void **state)
+{
+    (void)state;
+    tuff_conform_params params = {
+        .device = "cpu", .ops = "softmax", .name = "3x7", .level = TUFF_CONFORM_FULL};
+    assert_true(kit_for_each_allocation_failure(run_one, &params) > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +121,7 @@ int main(void)
         cmocka_unit_test(bad_parameters_are_named),
         cmocka_unit_test(progress_may_stop_it),
         cmocka_unit_test(one_case_can_be_run_alone),
+        cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
