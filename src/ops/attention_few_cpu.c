@@ -224,8 +224,15 @@ void tuff_attention_few_cpu(const tuff_attention_problem *p, const float *q, con
                             const int32_t *start, float *o, float *lse, float *scratch)
 {
     few w = {p, q, k, v, start, scratch};
-    int64_t rows = rows_of(p), chunks = chunks_of(p), begin, end;
-    tuff_parallel(p->B * p->Hkv * chunks, 1 + 65536 / (smaller(CHUNK, p->Tk) * p->D * rows), chunk_range, &w);
+    int64_t rows = rows_of(p), chunks = chunks_of(p), tasks = p->B * p->Hkv * chunks, seen = 0, begin, end;
+    for (int64_t b = 0; b < p->B; b++) {
+        visible(&w, b, rows - 1, 0, p->Tk, &begin, &end);
+        seen += larger(end - begin, 0);
+    }
+    /* a thread is worth waking for a quarter of a million multiply-adds: early in a text there is less to do
+     */
+    int64_t threads = larger(1, seen * p->Hkv * rows * p->D * 2 / (1 << 18));
+    tuff_parallel(tasks, (tasks + threads - 1) / threads, chunk_range, &w);
     for (int64_t i = 0; i < p->B * p->Hkv * rows; i++) {
         int64_t b = i / (p->Hkv * rows), h = i / rows % p->Hkv, r = i % rows, t = r / p->G,
                 head = h * p->G + r % p->G;
