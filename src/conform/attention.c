@@ -11,12 +11,20 @@ enum { NO_START = -1000 };
 
 enum { BATCH, TQ, TK, HQ, HKV, DIM, CAUSAL, WINDOW, START, LAYOUT, DTYPE };
 
+/* Queries that see a single key: its probability is 1 whatever the scores, the gradients of q and k are
+ * exactly 0, and what a device computes for them is the rounding of terms of size 1 that cancel. */
+static bool sees_one_key(const int64_t *p)
+{
+    return p[TK] == 1 || (p[CAUSAL] && (p[WINDOW] == 1 || (p[TQ] == 1 && p[START] == 0)));
+}
+
 static tuff_tensor *cached(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     const int axes[4] = {0, 2, 1, 3};
     const int64_t dims[4] = {p[BATCH], p[HKV], p[TK], p[DIM]};
     tuff_tensor *x = tuff_case_leaf(run, g, (tuff_dtype)p[DTYPE], 4, dims, TUFF_DATA_NORMAL, 1, 0);
     if (p[DTYPE] == TUFF_F32) tuff_case_grad(run, x);
+    if (p[DTYPE] == TUFF_F32 && sees_one_key(p)) tuff_case_grad_scale(run, x, 1.0);
     return tuff_permute(g, x, axes);
 }
 
@@ -24,13 +32,6 @@ static tuff_tensor *projected(tuff_graph *g, tuff_tensor *x, const int64_t *p, i
 {
     return tuff_reshape(g, tuff_slice(g, x, 2, first * p[DIM], heads * p[DIM]), 4,
                         (int64_t[]){p[BATCH], p[TQ], heads, p[DIM]});
-}
-
-/* Queries that see a single key: its probability is 1 whatever the scores, the gradients of q and k are
- * exactly 0, and what a device computes for them is the rounding of terms of size 1 that cancel. */
-static bool sees_one_key(const int64_t *p)
-{
-    return p[TK] == 1 || (p[CAUSAL] && (p[WINDOW] == 1 || (p[TQ] == 1 && p[START] == 0)));
 }
 
 static void attend(tuff_case_run *run, tuff_graph *g, const int64_t *p)
