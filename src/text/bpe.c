@@ -300,7 +300,8 @@ static tuff_status encode_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scr
     } else {
         TUFF_TRY(merge_word(bpe, word, scratch, out));
     }
-    if (cached) remember(scratch, word, out->data + start, out->size - start);
+    /* a word of an empty vocabulary gives no ids, and then there may be no array yet */
+    if (cached && out->size > start) remember(scratch, word, out->data + start, out->size - start);
     return TUFF_OK;
 }
 
