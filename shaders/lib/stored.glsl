@@ -6,16 +6,20 @@
 #endif
 #include "shaders/lib/half.glsl"
 
-float tuff_stored(TUFF_STORED_BUFFER x, uint at)
+float tuff_stored_bits(uint h)
 {
-#if TUFF_STORED == 0
-    return x.v[at];
-#else
-    uint h = (x.v[at >> 1] >> (16 * (at & 1))) & 0xffffu;
 #if TUFF_STORED == 1
     return tuff_half_to_float(h);
 #else
     return tuff_bfloat_to_float(h);
 #endif
+}
+
+float tuff_stored(TUFF_STORED_BUFFER x, uint at)
+{
+#if TUFF_STORED == 0
+    return x.v[at];
+#else
+    return tuff_stored_bits((x.v[at >> 1] >> (16 * (at & 1))) & 0xffffu);
 #endif
 }

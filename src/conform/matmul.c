@@ -27,14 +27,15 @@ static void product(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_result(run, tuff_matmul(g, a, b), 4, (double)p[2]);
 }
 
-/* p: M, N, K, 1: b transposed, dtype of b, elements left out at the start of the memory rows of a and of b:
- * rows with gaps and odd starts. */
+/* p: M, N, K, 1: b transposed, dtype of b, elements left out at the start of the memory rows of a and of b,
+ * elements more at the ends of b's: rows with gaps, odd starts, even and odd strides. */
 static void sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     bool transposed = p[3] != 0;
     int64_t rows = transposed ? p[1] : p[2], cols = transposed ? p[2] : p[1];
     tuff_tensor *a = operand(run, g, TUFF_F32, 0, p[0], p[2] + p[5] + 3, false, true);
-    tuff_tensor *b = operand(run, g, (tuff_dtype)p[4], 0, rows, cols + p[6] + 2, false, p[4] == TUFF_F32);
+    tuff_tensor *b =
+        operand(run, g, (tuff_dtype)p[4], 0, rows, cols + p[6] + 2 + p[7], false, p[4] == TUFF_F32);
     a = tuff_slice(g, a, 1, p[5], p[2]);
     b = tuff_slice(g, b, 1, p[6], cols);
     tuff_case_result(run, tuff_matmul(g, a, transposed ? tuff_transpose(g, b) : b), 4, (double)p[2]);
@@ -134,6 +135,8 @@ static const tuff_case cases[] = {
     {"sliced f16 9x30x20", sliced, {9, 30, 20, N_N, TUFF_F16, 1, 1}},
     {"sliced bf16 nt 1x30x21", sliced, {1, 30, 21, N_T, TUFF_BF16, 0, 1}},
     {"sliced bf16 nt 64x65x64", sliced, {64, 65, 64, N_T, TUFF_BF16, 0, 3}},
+    {"sliced bf16 nt 2x30x21, even rows", sliced, {2, 30, 21, N_T, TUFF_BF16, 0, 0, 1}},
+    {"sliced f16 nt 4x9x64, even rows", sliced, {4, 9, 64, N_T, TUFF_F16, 0, 2, 0}},
     {"gaps 6x7x8", gaps, {6, 7, 8}},
     {"heads 2x9x3x8", heads, {2, 9, 3, 8}},
     {"special 6x66x70", special, {6, 66, 70}},
