@@ -31,7 +31,7 @@ static void check_index(const int32_t *ids, size_t n)
 static void index_lists_each_position_once(void **state)
 {
     (void)state;
-    int32_t ids[100];
+    int32_t ids[100] = {0};
     check_index(ids, 0);
     for (size_t n = 1; n <= 100; n += 9) {
         for (size_t i = 0; i < n; i++)
