@@ -175,7 +175,6 @@ typedef struct tuff_row_use {
     uint64_t cases;
     double worst;
 } tuff_row_use;
-#define TUFF_MAX_ROWS 16
 static inline size_t tuff_rows_index(tuff_op op, int row)
 {
     return (size_t)op * (TUFF_MAX_ROWS + 1) + (size_t)(row + 1);

@@ -4,22 +4,13 @@
 #include "conform/runner.h"
 #include "ir/op.h"
 
-static const tuff_kernel_row *row_of(const tuff_node *node, int row)
-{
-    const tuff_op_info *op = tuff_op_info_of(node->op);
-    return row < op->n_rows ? &op->rows[row] : NULL;
-}
-
 /* True when the row serves some node of the graph that the device would give to another row. */
 static bool worth_forcing(const tuff_graph *g, const tuff_caps *caps, tuff_op op, int row)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const tuff_node *node = g->nodes[i];
         if (node->op != op) continue;
-        const tuff_kernel_row *r = row_of(node, row);
-        if (r == NULL || (r->needs & caps->features) != r->needs) continue;
-        if (r->match != NULL && !r->match(node, caps)) continue;
-        if (tuff_choose_row(node, caps) != row) return true;
+        if (tuff_row_fits(node, caps, row) && tuff_choose_row(node, caps) != row) return true;
     }
     return false;
 }
@@ -60,7 +51,7 @@ static void force_rows(const variant *v, const tuff_graph *g)
         for (int row = 0; row < n_rows; row++) {
             if (!worth_forcing(g, caps, (tuff_op)op, row)) continue;
             for (int other = 0; other < TUFF_OP_COUNT; other++)
-                force[other] = -1;
+                force[other] = TUFF_ROW_ANY;
             force[op] = row;
             char what[128];
             snprintf(what, sizeof what, "row %s of %s", tuff_op_info_of((tuff_op)op)->rows[row].name,

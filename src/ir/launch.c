@@ -4,13 +4,19 @@
 
 #include "ir/op.h"
 
-int tuff_choose_row(const tuff_node *node, const tuff_caps *caps)
+bool tuff_row_fits(const tuff_node *node, const tuff_caps *caps, int index)
 {
     const tuff_op_info *info = tuff_op_info_of(node->op);
-    for (int i = 0; i < info->n_rows; i++) {
-        const tuff_kernel_row *row = &info->rows[i];
-        if ((row->needs & caps->features) == row->needs && (!row->match || row->match(node, caps))) return i;
-    }
+    if (index < 0 || index >= info->n_rows || caps->quarantined[node->op] >> index & 1) return false;
+    const tuff_kernel_row *row = &info->rows[index];
+    return (row->needs & caps->features) == row->needs && (!row->match || row->match(node, caps));
+}
+
+int tuff_choose_row(const tuff_node *node, const tuff_caps *caps)
+{
+    int n_rows = tuff_op_info_of(node->op)->n_rows;
+    for (int i = 0; i < n_rows; i++)
+        if (tuff_row_fits(node, caps, i)) return i;
     return -1;
 }
 

@@ -20,7 +20,11 @@ typedef struct tuff_caps {
     uint32_t max_groups[3];
     uint64_t max_allocation; /* bytes of one allocation */
     uint64_t memory_bytes;   /* of the heap used for tensors */
+    /* Bit r of quarantined[op]: kernel row r of the op was found wrong on this device and is not chosen. */
+    uint16_t quarantined[TUFF_OP_COUNT];
 } tuff_caps;
+
+#define TUFF_MAX_ROWS 16
 
 enum {
     TUFF_CAP_SUBGROUP_ARITHMETIC = 1 << 0,

@@ -60,7 +60,9 @@ const tuff_op_info *tuff_op_info_of(tuff_op op);
 /* For infer of variadic ops: makes n outputs, output i in place on input in_place_of[i]. */
 tuff_status tuff_infer_in_place(tuff_graph *g, tuff_node *node, const int *in_place_of, int n);
 
-/* Index of the first row that matches on a device, -1 if none (law 6: the one predicate). */
+/* True when a kernel row can serve the node on a device (law 6: the one predicate). */
+bool tuff_row_fits(const tuff_node *node, const tuff_caps *caps, int row);
+/* Index of the first row that fits, -1 if none. */
 int tuff_choose_row(const tuff_node *node, const tuff_caps *caps);
 
 /* Common costs. */

@@ -63,12 +63,11 @@ static tuff_status choose_row(const tuff_plan *plan, const tuff_plan_options *op
 {
     step->row = -1;
     if (!plan->caps.is_host) {
-        int forced = options->force_row ? options->force_row[step->node->op] : -1;
-        const tuff_kernel_row *row =
-            forced >= 0 && forced < step->op->n_rows ? &step->op->rows[forced] : NULL;
-        bool fits = row && (row->needs & plan->caps.features) == row->needs &&
-                    (!row->match || row->match(step->node, &plan->caps));
-        step->row = fits ? forced : tuff_choose_row(step->node, &plan->caps);
+        int forced = options->force_row ? options->force_row[step->node->op] : TUFF_ROW_ANY;
+        if (forced != TUFF_ROW_HOST)
+            step->row = tuff_row_fits(step->node, &plan->caps, forced)
+                            ? forced
+                            : tuff_choose_row(step->node, &plan->caps);
     }
     if (step->row < 0 && !step->op->cpu)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: no kernel fits a result of %s", step->op->name,

@@ -51,11 +51,16 @@ typedef struct tuff_plan_output {
     uint64_t offset, bytes; /* in a readback slot */
 } tuff_plan_output;
 
+enum {
+    TUFF_ROW_ANY = -1, /* the first that fits */
+    TUFF_ROW_HOST = -2 /* none: the host kernel */
+};
+
 typedef struct tuff_plan_options {
     const tuff_caps *caps; /* required */
     bool no_alias;         /* never reuse an input's memory for an output */
     bool no_reuse;         /* give every tensor memory of its own */
-    const int *force_row;  /* by op, -1: choose; NULL: choose all */
+    const int *force_row;  /* by op: a row, used where it fits, TUFF_ROW_ANY or TUFF_ROW_HOST; NULL: any */
     uint64_t max_block;    /* arena block limit in bytes; 0: caps->max_allocation */
 } tuff_plan_options;
 
