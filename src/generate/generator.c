@@ -47,9 +47,7 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
     if (!gen->logits) return tuff_fail_memory("logits");
     TUFF_TRY(tuff_store_create(gen->device, &gen->store));
     if (params->adapter) TUFF_TRY(tuff_lora_open(gen->model, params->adapter, &gen->lora));
-    TUFF_TRY(tuff_model_upload(gen->model, gen->matrix_dtype, gen->store));
-    TUFF_TRY(tuff_model_upload_rope(gen->model, gen->context, gen->store));
-    if (gen->lora) TUFF_TRY(tuff_lora_upload(gen->lora, gen->store));
+    TUFF_TRY(tuff_lora_upload_model(gen->model, gen->lora, gen->matrix_dtype, gen->context, gen->store));
     return tuff_note(add_caches(gen), "a context of %lld positions", (long long)gen->context);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "train/frozen.h"
 #include "train/trainer.h"
 
 /* One batch from block `first` on: rows past the end, and positions past the end of the last block, are
@@ -62,41 +63,20 @@ tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program, const t
     return status;
 }
 
-static tuff_status evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
-                            tuff_lm *lm, tuff_store *store, tuff_eval_result *out_result)
-{
-    tuff_program *program = NULL;
-    TUFF_TRY(tuff_model_upload(model, lm->matrix_dtype, store));
-    TUFF_TRY(tuff_model_upload_rope(model, lm->rope_positions, store));
-    if (lm->lora) TUFF_TRY(tuff_lora_upload(lm->lora, store));
-    TUFF_TRY(tuff_lm_eval_program(lm, device, &program));
-    tuff_status status = tuff_store_bind(store, program);
-    if (status == TUFF_OK) status = tuff_evaluate_with(lm, program, data, out_result);
-    tuff_program_destroy(&program);
-    return status;
-}
-
 tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
                           const tuff_eval_params *params, tuff_eval_result *out_result)
 {
     static const tuff_eval_params defaults;
     if (!params) params = &defaults;
     *out_result = (tuff_eval_result){0};
-    TUFF_TRY(tuff_lm_check_data(model, data));
     if (params->batch_size < 0 || params->batch_size > 65536)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
                          (long long)params->batch_size);
     int64_t batch = params->batch_size ? params->batch_size : 4, rows = rows_of(data);
-    tuff_lm lm = {.model = model,
-                  .batch = batch < rows ? batch : rows,
-                  .length = data->block_size,
-                  .matrix_dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED),
-                  .rope_positions = data->block_size};
-    tuff_store *store = NULL;
-    TUFF_TRY(tuff_store_create(device, &store));
-    tuff_status status = params->adapter ? tuff_lora_open(model, params->adapter, &lm.lora) : TUFF_OK;
-    if (status == TUFF_OK) status = evaluate(model, device, data, &lm, store, out_result);
-    tuff_lora_destroy(&lm.lora);
-    tuff_store_destroy(&store);
+    tuff_frozen frozen;
+    TUFF_TRY(tuff_frozen_open(model, device, data, batch < rows ? batch : rows, params->adapter,
+                              tuff_lm_eval_program, &frozen));
+    tuff_status status = tuff_evaluate_with(&frozen.lm, frozen.program, data, out_result);
+    tuff_frozen_close(&frozen);
     return status;
 }

@@ -18,23 +18,40 @@ tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data
     return TUFF_OK;
 }
 
-/* Builds the loss, a scalar; the net is left for who differentiates. */
-static tuff_tensor *build_loss(const tuff_lm *lm, bool train, tuff_graph *g, tuff_net *net,
-                               tuff_tensor **out_count)
+tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 {
-    *net = (tuff_net){.g = g,
-                      .config = &lm->model->config,
-                      .batch = lm->batch,
-                      .length = lm->length,
-                      .matrix_dtype = lm->matrix_dtype,
-                      .train_base = train && !lm->lora,
-                      .rope_positions = lm->rope_positions,
-                      .hook = lm->lora ? tuff_lora_hook(lm->lora, train) : NULL};
-    tuff_net_begin(net);
+    return tuff_lora_upload_model(lm->model, lm->lora, lm->matrix_dtype, lm->rope_positions, store);
+}
+
+static tuff_tensor *build_logits(const tuff_lm *lm, bool train, tuff_graph *g)
+{
+    tuff_net net = {.g = g,
+                    .config = &lm->model->config,
+                    .batch = lm->batch,
+                    .length = lm->length,
+                    .matrix_dtype = lm->matrix_dtype,
+                    .train_base = train && !lm->lora,
+                    .rope_positions = lm->rope_positions,
+                    .hook = lm->lora ? tuff_lora_hook(lm->lora, train) : NULL};
+    tuff_net_begin(&net);
+    return tuff_net_logits(&net, lm->model->config.arch->hidden(&net), false);
+}
+
+/* A scalar; `out_count` may be NULL. */
+static tuff_tensor *build_loss(const tuff_lm *lm, bool train, tuff_graph *g, tuff_tensor **out_count)
+{
     int64_t n = lm->batch * lm->length;
     tuff_tensor *labels = tuff_input(g, "labels", TUFF_I32, 1, &n);
-    tuff_tensor *logits = tuff_net_logits(net, lm->model->config.arch->hidden(net), false);
-    return tuff_cross_entropy(g, logits, labels, out_count);
+    return tuff_cross_entropy(g, build_logits(lm, train, g), labels, out_count);
+}
+
+tuff_status tuff_lm_logits_program(const tuff_lm *lm, tuff_device *device, tuff_program **out_program)
+{
+    *out_program = NULL;
+    tuff_graph *g = NULL;
+    TUFF_TRY(tuff_graph_create(&g));
+    tuff_output(g, "logits", build_logits(lm, false, g));
+    return tuff_program_create(device, &g, out_program);
 }
 
 tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device, tuff_program **out_program)
@@ -42,9 +59,8 @@ tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device, tuff_pr
     *out_program = NULL;
     tuff_graph *g = NULL;
     TUFF_TRY(tuff_graph_create(&g));
-    tuff_net net;
     tuff_tensor *count = NULL;
-    tuff_output(g, "loss", build_loss(lm, false, g, &net, &count));
+    tuff_output(g, "loss", build_loss(lm, false, g, &count));
     tuff_output(g, "count", count);
     return tuff_program_create(device, &g, out_program);
 }
@@ -77,9 +93,8 @@ static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained 
 static void differentiate(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor **params,
                           tuff_tensor **grads, size_t n)
 {
-    tuff_net net;
     bool sum = train->step == TUFF_LM_ACCUMULATE;
-    tuff_tensor *loss = build_loss(lm, true, g, &net, NULL);
+    tuff_tensor *loss = build_loss(lm, true, g, NULL);
     for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
         params[i] = tuff_graph_leaf(g, tuff_lm_trained(lm, i).name);
     tuff_tensor *share = sum ? tuff_scale(g, loss, 1.0 / (double)train->accumulation) : loss;

@@ -19,6 +19,12 @@ typedef struct tuff_lm {
  * rotary ones go on. */
 TUFF_MUST_USE tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data);
 
+/* Puts all that the programs below read into the store, but for the optimizer's state. */
+TUFF_MUST_USE tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store);
+
+/* Logits of ids: output "logits" [batch * length, vocab]. Inputs as in models/net.h. */
+TUFF_MUST_USE tuff_status tuff_lm_logits_program(const tuff_lm *lm, tuff_device *device,
+                                                 tuff_program **out_program);
 /* Mean loss of ids and labels of one batch: outputs "loss" and "count". Inputs as in models/net.h. */
 TUFF_MUST_USE tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device,
                                                tuff_program **out_program);

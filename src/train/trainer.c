@@ -192,9 +192,7 @@ static tuff_status add_state(tuff_trainer *t)
 static tuff_status fill_store(tuff_trainer *t)
 {
     TUFF_TRY(tuff_store_create(t->device, &t->store));
-    TUFF_TRY(tuff_model_upload(t->model, t->lm.matrix_dtype, t->store));
-    TUFF_TRY(tuff_model_upload_rope(t->model, t->lm.rope_positions, t->store));
-    if (t->lm.lora) TUFF_TRY(tuff_lora_upload(t->lm.lora, t->store));
+    TUFF_TRY(tuff_lm_upload(&t->lm, t->store));
     TUFF_TRY(add_state(t));
     TUFF_TRY(tuff_store_bind(t->store, t->update));
     if (t->accumulate) TUFF_TRY(tuff_store_bind(t->store, t->accumulate));

@@ -149,9 +149,7 @@ static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
     assert_int_equal(batch * length, n_ids);
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_model_upload(g->model, TUFF_F32, store));
-    KIT_OK(tuff_model_upload_rope(g->model, g->model->config.max_positions, store));
-    if (lora) KIT_OK(tuff_lora_upload(lora, store));
+    KIT_OK(tuff_lora_upload_model(g->model, lora, TUFF_F32, g->model->config.max_positions, store));
     tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length};
     tuff_program *program = build(g, lora, batch, length, store);
     int32_t *labels = tuff_alloc_array(n_ids, sizeof *labels),
