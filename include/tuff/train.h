@@ -80,12 +80,17 @@ TUFF_API void tuff_trainer_destroy(tuff_trainer **trainer);
 /* What training needs on the device, known before anything is put there. In bytes. */
 typedef struct tuff_train_memory {
     uint64_t weights, optimizer;
-    uint64_t gradients;   /* part of the arena, unless gradients are accumulated: then beside it */
-    uint64_t arena;       /* activations, gradients and scratch of a step */
+    uint64_t gradients;   /* of all that is trained */
+    bool gradients_apart; /* accumulated in buffers of their own; else they are in the arena */
+    uint64_t arena;       /* activations and scratch of a step, and its gradients unless they are apart */
     uint64_t arena_bound; /* the most bytes alive at any one moment: no arena can be smaller */
-    uint64_t total;       /* everything on the device; evaluation needs an arena of its own beside it */
+    uint64_t evaluation;  /* of tuff_trainer_evaluate, once it is planned; 0 until then */
+    uint64_t transfers;   /* of inputs and results on their way */
+    uint64_t total; /* everything on the device: the sum of these, but for arena_bound, and for gradients
+                       that are in the arena */
     int64_t trained_parameters, parameters;
 } tuff_train_memory;
+/* Changes when an evaluation is planned. */
 TUFF_API tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *trainer);
 TUFF_API int64_t tuff_trainer_total_steps(const tuff_trainer *trainer);
 /* The program that sees a batch, for its plan and profile; owned by the trainer. */
@@ -127,8 +132,13 @@ typedef struct tuff_eval_result {
     int64_t tokens; /* predictions: block_size - 1 of each full block, one less than its tokens of the last */
 } tuff_eval_result;
 
-/* Held-out loss of the model being trained, on its device. Blocks may be as long as the model's context or
- * the training's blocks, with rotary positions no longer than 65536. */
+/* Checks the data and plans tuff_trainer_evaluate for blocks as long as its: what evaluating takes is in
+ * tuff_trainer_get_memory from here on, and what it would refuse is refused now. Puts nothing on the device
+ * yet. Blocks may be as long as the model's context or the training's blocks, with rotary positions no longer
+ * than 65536. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_plan_evaluation(tuff_trainer *trainer,
+                                                                const tuff_dataset *data);
+/* Held-out loss of the model being trained, on its device; planned now if it is not yet. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, const tuff_dataset *data,
                                                          tuff_eval_result *out_result);
 

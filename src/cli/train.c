@@ -61,6 +61,23 @@ static bool check_space(const run *r, const tuff_train_memory *m)
     return false;
 }
 
+/* What is where: gradients lie in the arena, or beside it where they are summed over several batches. */
+static void print_memory(const tuff_train_memory *m)
+{
+    bool apart = m->gradients_apart;
+    tuff_cli_say("memory   weights %s + optimizer %s%s%s + arena %s%s%s + transfers %s = %s",
+                 tuff_cli_bytes(m->weights), tuff_cli_bytes(m->optimizer), apart ? " + gradients " : "",
+                 apart ? tuff_cli_bytes(m->gradients) : "", tuff_cli_bytes(m->arena),
+                 m->evaluation ? " + evaluation " : "", m->evaluation ? tuff_cli_bytes(m->evaluation) : "",
+                 tuff_cli_bytes(m->transfers), tuff_cli_bytes(m->total));
+    if (apart)
+        tuff_cli_say("arena    no plan of this step does with less than %s; the gradients lie beside it",
+                     tuff_cli_bytes(m->arena_bound));
+    else
+        tuff_cli_say("arena    no plan of this step does with less than %s; the gradients, %s, lie in it",
+                     tuff_cli_bytes(m->arena_bound), tuff_cli_bytes(m->gradients));
+}
+
 static void print_setting(const run *r, const tuff_train_params *p, int64_t block, const tuff_train_memory *m)
 {
     int64_t steps = tuff_trainer_total_steps(r->trainer);
@@ -75,15 +92,7 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
                  tuff_cli_count(examples * block), (long long)p->gradient_accumulation_steps,
                  (long long)p->per_device_train_batch_size,
                  (double)(steps * examples) / (double)tuff_dataset_blocks(r->train));
-    bool kept = p->gradient_accumulation_steps > 1;
-    uint64_t gradients = kept ? m->gradients : 0;
-    tuff_cli_say("memory   weights %s + optimizer %s%s%s + arena %s + transfers %s = %s",
-                 tuff_cli_bytes(m->weights), tuff_cli_bytes(m->optimizer), kept ? " + gradients " : "",
-                 kept ? tuff_cli_bytes(gradients) : "", tuff_cli_bytes(m->arena),
-                 tuff_cli_bytes(m->total - m->weights - m->optimizer - m->arena - gradients),
-                 tuff_cli_bytes(m->total));
-    tuff_cli_say("arena    no plan of this step does with less than %s, of which gradients %s",
-                 tuff_cli_bytes(m->arena_bound), tuff_cli_bytes(m->gradients));
+    print_memory(m);
 }
 
 static int print_plan(const run *r)
@@ -207,7 +216,8 @@ static int start(run *r)
         (o->validation_file &&
          tuff_dataset_load_text(r->model, o->validation_file, block, &r->validation) != TUFF_OK) ||
         tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
-        tuff_trainer_create(r->model, r->device, r->train, &params, &r->trainer) != TUFF_OK)
+        tuff_trainer_create(r->model, r->device, r->train, &params, &r->trainer) != TUFF_OK ||
+        (r->validation && tuff_trainer_plan_evaluation(r->trainer, r->validation) != TUFF_OK))
         return tuff_cli_failed();
     return with_trainer(r, &params, block);
 }

@@ -154,20 +154,26 @@ tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *t)
         tuff_trained x = tuff_lm_trained(&t->lm, i);
         m.trained_parameters += x.shape[0] * (x.rank == 2 ? x.shape[1] : 1);
     }
+    m.gradients_apart = t->accumulate != NULL;
     m.optimizer = 2 * 4 * (uint64_t)m.trained_parameters + 16;
     m.gradients = 4 * (uint64_t)m.trained_parameters;
     m.weights = update.variables - m.optimizer;
     m.arena = update.arena;
     m.arena_bound = update.arena_bound;
-    m.total = m.optimizer + update.staging;
+    m.transfers = update.staging;
     if (t->accumulate) {
         tuff_program_memory batch = tuff_program_get_memory(t->accumulate);
         m.weights = batch.variables - m.gradients;
         m.arena += batch.arena;
         m.arena_bound += batch.arena_bound;
-        m.total += m.gradients + batch.staging;
+        m.transfers += batch.staging;
     }
-    m.total += m.weights + m.arena;
+    if (t->evaluate) {
+        tuff_program_memory evaluation = tuff_program_get_memory(t->evaluate);
+        m.evaluation = evaluation.arena + evaluation.staging;
+    }
+    m.total = m.weights + m.optimizer + m.arena + m.evaluation + m.transfers;
+    if (m.gradients_apart) m.total += m.gradients;
     return m;
 }
 
@@ -196,6 +202,7 @@ static tuff_status fill_store(tuff_trainer *t)
     TUFF_TRY(add_state(t));
     TUFF_TRY(tuff_store_bind(t->store, t->update));
     if (t->accumulate) TUFF_TRY(tuff_store_bind(t->store, t->accumulate));
+    if (t->evaluate) TUFF_TRY(tuff_store_bind(t->store, t->evaluate));
     return tuff_lm_set_positions(&t->lm, batch_program(t));
 }
 
@@ -277,7 +284,7 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
     return TUFF_OK;
 }
 
-/* Made for the first data set, and anew for one of other blocks. */
+/* Made for the first data set, and anew for one of other blocks; bound when there is something to bind to. */
 static tuff_status need_eval_program(tuff_trainer *t, int64_t block_size)
 {
     if (t->evaluate && t->eval_lm.length == block_size) return TUFF_OK;
@@ -285,21 +292,26 @@ static tuff_status need_eval_program(tuff_trainer *t, int64_t block_size)
     t->eval_lm = t->lm;
     t->eval_lm.length = block_size;
     TUFF_TRY(tuff_lm_eval_program(&t->eval_lm, t->device, &t->evaluate));
-    tuff_status status = tuff_store_bind(t->store, t->evaluate);
+    tuff_status status = t->store ? tuff_store_bind(t->store, t->evaluate) : TUFF_OK;
     if (status != TUFF_OK) tuff_program_destroy(&t->evaluate);
     return status;
 }
 
-tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
+tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
 {
-    *out_result = (tuff_eval_result){0};
     TUFF_TRY(tuff_lm_check_data(t->model, data));
     if (data->block_size > t->lm.rope_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the block size of the evaluation is %lld, the trainer was made for at most %lld",
                          (long long)data->block_size, (long long)t->lm.rope_positions);
+    return need_eval_program(t, data->block_size);
+}
+
+tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
+{
+    *out_result = (tuff_eval_result){0};
+    TUFF_TRY(tuff_trainer_plan_evaluation(t, data));
     TUFF_TRY(need_store(t));
-    TUFF_TRY(need_eval_program(t, data->block_size));
     return tuff_evaluate_with(&t->eval_lm, t->evaluate, data, out_result);
 }
 

@@ -95,6 +95,24 @@ static void test_full(void **state)
     }
 }
 
+/* What is said of the memory: where gradients lie, and what an evaluation takes. */
+static void test_memory_lines(void **state)
+{
+    (void)state;
+    const char *model = e2e_golden("llama");
+    kit_result r = TRAIN(model, e2e_path("memory0"), "--max-steps", "1");
+    assert_non_null(strstr(r.err.data, " lie in it"));
+    assert_null(strstr(r.err.data, "+ gradients"));
+    assert_null(strstr(r.err.data, "+ evaluation"));
+    kit_result_free(&r);
+    r = TRAIN(model, e2e_path("memory1"), "--max-steps", "1", "--gradient-accumulation-steps", "2",
+              "--validation-file", text);
+    assert_non_null(strstr(r.err.data, "the gradients lie beside it"));
+    assert_non_null(strstr(r.err.data, " + gradients 152 kB + arena "));
+    assert_non_null(strstr(r.err.data, " + evaluation "));
+    kit_result_free(&r);
+}
+
 static void test_lora(void **state)
 {
     (void)state;
@@ -283,15 +301,11 @@ int main(void)
 {
     setenv("TUFF_DEVICE", "cpu", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_lora),
-        cmocka_unit_test(test_no_steps),
-        cmocka_unit_test(test_seeds_repeat),
-        cmocka_unit_test(test_dump_batches),
-        cmocka_unit_test(test_overwrite),
-        cmocka_unit_test(test_plan_profile_and_log),
-        cmocka_unit_test(test_skipped_steps),
-        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_full),          cmocka_unit_test(test_memory_lines),
+        cmocka_unit_test(test_lora),          cmocka_unit_test(test_no_steps),
+        cmocka_unit_test(test_seeds_repeat),  cmocka_unit_test(test_dump_batches),
+        cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
+        cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -303,16 +303,28 @@ static void memory_is_as_it_was_said(void **state)
 {
     (void)state;
     tuff_dataset *data = blocks_of(16, IDS);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
+        bool accumulates = i % 2, lora = i / 2 % 2, evaluates = i / 4;
         uint64_t before = tuff_device_get_stats(device).bytes;
-        tuff_trainer *trainer = trainer_of(llama, data, few_steps(2, 1 + i % 2, i < 2 ? 0 : 4));
+        tuff_trainer *trainer = trainer_of(llama, data, few_steps(2, accumulates ? 2 : 1, lora ? 4 : 0));
+        uint64_t unplanned = tuff_trainer_get_memory(trainer).total;
+        if (evaluates) KIT_OK(tuff_trainer_plan_evaluation(trainer, data));
         tuff_train_memory m = tuff_trainer_get_memory(trainer);
+        assert_int_equal(m.gradients_apart, accumulates);
+        assert_int_equal(m.gradients, 4 * (uint64_t)m.trained_parameters);
+        assert_int_equal(m.evaluation > 0, evaluates);
+        assert_int_equal(m.total, unplanned + m.evaluation);
+        assert_int_equal(m.total, m.weights + m.optimizer + m.arena + m.evaluation + m.transfers +
+                                      (accumulates ? m.gradients : 0));
+        if (!accumulates) assert_true(m.arena > m.gradients);
         assert_int_equal(tuff_device_get_stats(device).bytes, before);
         double losses[2];
         run(trainer, losses, 2);
+        tuff_eval_result result;
+        if (evaluates) KIT_OK(tuff_trainer_evaluate(trainer, data, &result));
         uint64_t held = tuff_device_get_stats(device).bytes - before;
         uint64_t tables = 2 * 128 * 4 * 4, weights = 4 * (uint64_t)m.parameters + tables;
-        if (i >= 2) weights += 4 * (uint64_t)m.trained_parameters;
+        if (lora) weights += 4 * (uint64_t)m.trained_parameters;
         assert_int_equal(m.weights, weights);
         assert_true(m.total >= held && (double)m.total <= 1.1 * (double)held);
         tuff_trainer_destroy(&trainer);
