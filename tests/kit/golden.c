@@ -8,6 +8,7 @@
 #include "adapters/lora.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
+#include "generate/generator.h"
 #include "kit/kit.h"
 #include "train/trainer.h"
 
@@ -255,6 +256,14 @@ static void check_adamw(const golden *g, const char *adapter, bool accumulate)
     if (adapter) unload(&base);
 }
 
+static int32_t largest(const float *logits, int64_t n)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < n; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
 static void check_greedy(const golden *g)
 {
     size_t n_prompt, n;
@@ -267,17 +276,71 @@ static void check_greedy(const golden *g)
     memcpy(ids, prompt, n_prompt * sizeof *ids);
     for (size_t i = 0; i < n; i++) {
         KIT_OK(tuff_generator_logits(generator, ids, n_prompt + i, logits));
-        int32_t best = 0;
-        for (int32_t v = 1; v < vocab; v++)
-            if (logits[v] > logits[best]) best = v;
-        ids[n_prompt + i] = best;
-        assert_int_equal(best, want[i]);
+        ids[n_prompt + i] = largest(logits, vocab);
+        assert_int_equal(ids[n_prompt + i], want[i]);
     }
     tuff_free(prompt);
     tuff_free(want);
     tuff_free(logits);
     tuff_free(ids);
     tuff_generator_destroy(&generator);
+}
+
+/* Keys and values rounded to f16 on their way into the cache: one token after the other, then all at once. A
+ * number that f32 rounds to its other neighbour moves the logits by less than is allowed; an f32 cache would
+ * move them by five times more. */
+static void check_cache_f16(const golden *g)
+{
+    golden half = load(g->name, "cache_f16.safetensors");
+    size_t n_prompt, n, n_logits;
+    int32_t *prompt = ints(g, "prompt_ids", &n_prompt), *want = ints(&half, "greedy_ids", &n);
+    float *logits = floats(&half, "logits", &n_logits);
+    size_t vocab = (size_t)g->model->config.vocab_size;
+    assert_int_equal(n_logits, n * vocab);
+    tuff_generator *generator = NULL;
+    KIT_OK(tuff_generator_create(g->model, device, &(tuff_generator_params){.cache_f16 = true}, &generator));
+    KIT_OK(tuff_generator_run(generator, prompt, (int64_t)n_prompt, 0));
+    for (size_t i = 0; i < n; i++) {
+        compare(g->name, "logits from an f16 cache", generator->logits, logits + i * vocab, vocab, 1e-4);
+        assert_int_equal(largest(generator->logits, (int64_t)vocab), want[i]);
+        if (i + 1 < n) KIT_OK(tuff_generator_run(generator, &want[i], 1, (int64_t)(n_prompt + i)));
+    }
+    int32_t *ids = tuff_alloc_array(n_prompt + n, sizeof *ids);
+    memcpy(ids, prompt, n_prompt * sizeof *ids);
+    memcpy(ids + n_prompt, want, (n - 1) * sizeof *ids);
+    KIT_OK(tuff_generator_run(generator, ids, (int64_t)(n_prompt + n - 1), 0));
+    compare(g->name, "logits from an f16 cache", generator->logits, logits + (n - 1) * vocab, vocab, 1e-4);
+    tuff_generator_destroy(&generator);
+    tuff_free(prompt);
+    tuff_free(want);
+    tuff_free(logits);
+    tuff_free(ids);
+    unload(&half);
+}
+
+/* What `tuff eval --dump-logits` writes of the truth's ids. */
+static void check_saved_logits(const golden *g, const char *adapter)
+{
+    size_t n_ids, n, n_saved;
+    golden base = adapter ? load(g->name, "truth.safetensors") : *g;
+    int32_t *ids = ints(&base, "input_ids", &n_ids);
+    float *want = floats(g, "logits", &n);
+    const char *path = kit_temp_path("logits.safetensors");
+    tuff_dataset *data = NULL;
+    KIT_OK(tuff_dataset_from_ids(ids, n_ids, tensor(g, "logits")->shape[1], &data));
+    KIT_OK(tuff_save_logits(g->model, device, data, adapter, path));
+    golden saved = {.name = g->name};
+    KIT_OK(tuff_safetensors_open(path, &saved.truth));
+    float *got = floats(&saved, "logits", &n_saved);
+    assert_int_equal(n_saved, n);
+    compare(g->name, "saved logits", got, want, n, 1e-5);
+    assert_memory_equal(tensor(&saved, "input_ids")->data, ids, n_ids * sizeof *ids);
+    tuff_free(ids);
+    tuff_free(want);
+    tuff_free(got);
+    tuff_weights_destroy(&saved.truth);
+    tuff_dataset_destroy(&data);
+    if (adapter) unload(&base);
 }
 
 static void run_model(void **state)
@@ -287,6 +350,14 @@ static void run_model(void **state)
     check_adamw(&g, NULL, false);
     check_adamw(&g, NULL, true);
     check_greedy(&g);
+    check_saved_logits(&g, NULL);
+    unload(&g);
+}
+
+static void run_cache_f16(void **state)
+{
+    golden g = load(*state, "truth.safetensors");
+    check_cache_f16(&g);
     unload(&g);
 }
 
@@ -299,6 +370,7 @@ static void run_lora(void **state)
     KIT_OK(tuff_lora_open(g.model, kit_asset(path), &lora));
     check_forward_and_gradients(&g, lora);
     tuff_lora_destroy(&lora);
+    check_saved_logits(&g, kit_asset(path));
     snprintf(path, sizeof path, "golden/%s/lora/initial", g.name);
     check_adamw(&g, kit_asset(path), false);
     unload(&g);
@@ -317,6 +389,8 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"llama-tied"),
         cmocka_unit_test_prestate(run_model, (void *)"mistral"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen2"),
+        cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_cache_f16, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_lora, (void *)"llama"),
     };

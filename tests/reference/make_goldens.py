@@ -10,6 +10,8 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
     truth.safetensors   input_ids [B,T] i32; logits [B,T,V]; loss [1]; grad.<parameter> for every parameter;
                         batch_ids [20,B,T] i32; adamw_losses [20], adamw_grad_norms [20] (before clipping) and
                         final_loss [1] (of input_ids, after the 20 steps); prompt_ids [P] i32, greedy_ids [N] i32
+    cache_f16.safetensors   (gpt2, llama) logits [N,V] and greedy_ids [N] i32 from prompt_ids when keys and values are
+                        rounded to f16 on their way into the KV cache
     truth.json          how the 20 steps were made; texts with their token ids and what those decode to
     lora/               (gpt2, llama) a PEFT adapter with random A and B, its truth.safetensors: logits, loss,
                         grad.<tensor of adapter_model.safetensors>, and, from lora/initial (Kaiming A, zero B):
@@ -30,7 +32,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 import tiny_tokenizers
 from common import causal_loss, load_model, to_double, train
@@ -38,6 +40,7 @@ from common import causal_loss, load_model, to_double, train
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = {"steps": 20, "learning_rate": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01, "clip": 1.0}
 GREEDY_TOKENS = 24
+CACHE_F16_TOLERANCE = 1e-4  # of the largest logit: room for a number that f32 rounds to the other neighbour in f16
 SMALLEST_GAP = 0.02  # between the two best logits on the greedy way, so that f32 takes the same way
 
 
@@ -165,6 +168,34 @@ def greedy(model, prompt):
     return ids[len(prompt) :], gap
 
 
+class HalfCache(DynamicCache):
+    """A KV cache that holds what f16 holds."""
+
+    def update(self, key_states, value_states, layer_idx, *args, **kwargs):
+        half = [x.to(torch.float16).to(x.dtype) for x in (key_states, value_states)]
+        return super().update(*half, layer_idx, *args, **kwargs)
+
+
+@torch.no_grad()
+def make_cache_f16(folder, model, prompt):
+    """The greedy way with such a cache; fails when it is too near a tie, or too near the logits of an f32 cache."""
+    ids, rows, gap, change = list(prompt), [], float("inf"), 0.0
+    for _ in range(GREEDY_TOKENS):
+        given = torch.tensor([ids])
+        logits = model(input_ids=given, use_cache=True, past_key_values=HalfCache()).logits[0, -1]
+        exact = model(input_ids=given, use_cache=False).logits[0, -1]
+        change = max(change, ((logits - exact).abs().max() / logits.abs().max()).item())
+        best = logits.topk(2).values
+        gap = min(gap, (best[0] - best[1]).item())
+        rows.append(logits)
+        ids.append(int(logits.argmax()))
+    if gap < SMALLEST_GAP or change < 5 * CACHE_F16_TOLERANCE:
+        raise SystemExit(f"{folder.name}: a cache in f16: gap {gap:.3f}, logits change by {change:.1e}: change the seed")
+    greedy_ids = torch.tensor(ids[len(prompt) :], dtype=torch.int32)
+    save_file({"logits": torch.stack(rows).float(), "greedy_ids": greedy_ids}, folder / "cache_f16.safetensors")
+    print(f"{folder.name:11} cache in f16: logits change by {change:.1e} of the largest, gap {gap:.3f}")
+
+
 def choose_prompt(model, tokenizer):
     """The sentence start whose greedy continuation says most: many distinct tokens, no near ties, no end token."""
     best = (0, None)
@@ -290,6 +321,7 @@ def make(output, name, seed):
         {"adamw": STEPS, "prompt": prompt, "greedy_smallest_gap": round(gap, 4), "texts": texts},
     )
     if targets:
+        make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
         make_lora(folder, targets, ids, batches, random)
 
     single = load_model(folder)
