@@ -350,6 +350,56 @@ static void a_lost_device_ends_runs(void **state)
     kit_vulkan_close(&device);
 }
 
+/* Lets `submits_left` submits through; the values waited for are noted. */
+static unsigned submits_left;
+static uint64_t waited_for;
+static PFN_vkQueueSubmit real_submit;
+static PFN_vkWaitSemaphores real_wait;
+static VkResult VKAPI_PTR few_submits(VkQueue queue, uint32_t n, const VkSubmitInfo *infos, VkFence fence)
+{
+    if (submits_left == 0) return VK_ERROR_OUT_OF_HOST_MEMORY;
+    submits_left--;
+    return real_submit(queue, n, infos, fence);
+}
+static VkResult VKAPI_PTR noted_wait(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout)
+{
+    waited_for = info->pValues[0];
+    return real_wait(device, info, timeout);
+}
+
+/* A run of which only the first submits were accepted still uses its slot: nobody gets it before they are
+ * done, and the next run is whole. */
+static void waits_for_half_a_run(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.submit_ns = 1});
+    tuff_vk_device *vk = tuff_vk_device_of(device);
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    for (int i = 0; i < 8; i++)
+        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = 1e9;
+    kit_plan_output(&p, TUFF_MEMORY_ARENA, 7 * 512, 512);
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    real_submit = vk->vk.vkQueueSubmit;
+    real_wait = vk->vk.vkWaitSemaphores;
+    vk->vk.vkQueueSubmit = few_submits;
+    vk->vk.vkWaitSemaphores = noted_wait;
+    submits_left = 2;
+    void *slot;
+    KIT_FAILS(vulkan->program_run(device, program), TUFF_OUT_OF_MEMORY, "while submitting work");
+    waited_for = 0;
+    KIT_OK(vulkan->program_slot(device, program, &slot));
+    assert_int_equal(waited_for, vk->submitted);
+    submits_left = 100;
+    expect_values(run(device, program), 0, 128, 7);
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
 static tuff_status create_and_run(void *user)
 {
     tuff_backend_device *device = user;
@@ -407,6 +457,7 @@ int main(void)
         cmocka_unit_test(says_what_is_wrong_with_a_dispatch),
         cmocka_unit_test(demands_its_variables),
         cmocka_unit_test(a_lost_device_ends_runs),
+        cmocka_unit_test(waits_for_half_a_run),
         cmocka_unit_test(survives_failed_allocations),
     };
     if (kit_vulkan_index() < 0) return 77;

@@ -29,22 +29,22 @@ static void add(tuff_vk_program *program, VkCommandBuffer commands)
     program->batch[program->n_batch++] = commands;
 }
 
-static tuff_status submit(tuff_vk_program *program, uint64_t *out_value)
+/* The slot is busy from its first submit on, also when a later one fails. */
+static tuff_status submit(tuff_vk_program *program, tuff_vk_slot *slot)
 {
     tuff_status status = tuff_vk_submit(program->device, program->batch, program->n_batch,
-                                        program->batch_dispatches, program->batch_barriers, out_value);
+                                        program->batch_dispatches, program->batch_barriers, &slot->value);
     program->n_batch = 0;
     program->batch_dispatches = program->batch_barriers = 0;
     return status;
 }
 
-static tuff_status run_host_step(tuff_vk_program *program, const tuff_vk_segment *segment)
+static tuff_status run_host_step(tuff_vk_program *program, const tuff_vk_segment *segment, tuff_vk_slot *slot)
 {
-    uint64_t value;
     add(program, segment->commands);
     program->batch_barriers += 2;
-    TUFF_TRY(submit(program, &value));
-    TUFF_TRY(tuff_vk_wait(program->device, value));
+    TUFF_TRY(submit(program, slot));
+    TUFF_TRY(tuff_vk_wait(program->device, slot->value));
     TUFF_TRY(tuff_vk_host_step_run(program, &program->base.plan->steps[segment->first_step], segment->host));
     add(program, segment->back);
     program->batch_barriers++;
@@ -55,7 +55,6 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
 {
     double most = (double)program->device->params.submit_ns, filled = 0;
     double pace = tuff_vk_pace(program->device);
-    uint64_t value;
     program->n_batch = 0; /* a run that failed may have left some */
     program->batch_dispatches = 0;
     add(program, slot->begin);
@@ -63,13 +62,13 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
     for (size_t i = 0; i < program->n_segments; i++) {
         const tuff_vk_segment *segment = &program->segments[i];
         if (segment->host) {
-            TUFF_TRY(run_host_step(program, segment));
+            TUFF_TRY(run_host_step(program, segment, slot));
             filled = 0;
             continue;
         }
         double ns = segment->measured_ns > 0 ? segment->measured_ns : segment->estimate_ns * pace;
         if (filled > 0 && filled + ns > most) {
-            TUFF_TRY(submit(program, &value));
+            TUFF_TRY(submit(program, slot));
             filled = 0;
         }
         filled += ns;
@@ -79,7 +78,7 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
     }
     add(program, slot->end);
     program->batch_barriers += program->base.plan->n_outputs ? 2 : 1;
-    return submit(program, &slot->value);
+    return submit(program, slot);
 }
 
 tuff_status tuff_vk_program_run(tuff_backend_device *device, tuff_backend_program *base)
@@ -95,12 +94,12 @@ tuff_status tuff_vk_program_run(tuff_backend_device *device, tuff_backend_progra
     tuff_vk_slot *slot = &program->ring[program->current];
     TUFF_TRY(tuff_vk_memory_flush(program->device, &program->slots, program->current * program->slot_stride,
                                   program->slot_stride));
+    program->acquired = false;
     TUFF_TRY(submit_all(program, slot));
     slot->pending = true;
     program->runs++;
     program->last = program->current;
     program->current = (program->current + 1) % TUFF_VK_SLOTS;
-    program->acquired = false;
     return TUFF_OK;
 }
 
