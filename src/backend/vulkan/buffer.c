@@ -62,6 +62,9 @@ tuff_status tuff_vk_upload(tuff_vk_device *device, const tuff_vk_memory *to, uin
 {
     if (!device->direct_write) return tuff_vk_stage_up(device, to, offset, data, bytes);
     TUFF_TRY(tuff_vk_wait_idle(device));
+    /* the flush writes whole atoms: what the host has of their other bytes must be what the device left there
+     */
+    TUFF_TRY(tuff_vk_memory_invalidate(device, to, offset, bytes));
     if (bytes) memcpy(tuff_vk_mapped(to) + offset, data, bytes);
     return tuff_vk_memory_flush(device, to, offset, bytes);
 }
