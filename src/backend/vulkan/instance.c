@@ -45,7 +45,8 @@ static bool has_extension(const char *layer, const char *name)
 
 static tuff_status load_loader(void)
 {
-    if (volkInitialize() != VK_SUCCESS)
+    /* once: other threads may be calling through it */
+    if (!vkGetInstanceProcAddr && volkInitialize() != VK_SUCCESS)
         return tuff_fail(TUFF_UNSUPPORTED, "no Vulkan loader (libvulkan.so.1) is installed");
     uint32_t version = volkGetInstanceVersion();
     if (version < VK_API_VERSION_1_2)

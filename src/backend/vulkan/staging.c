@@ -50,6 +50,7 @@ static tuff_status copy(tuff_vk_device *device, int direction, int half, const t
 {
     tuff_vk_staging *staging = &device->staging[direction];
     VkCommandBuffer commands = staging->commands[half];
+    TUFF_TRY(tuff_vk_wait(device, staging->value[half])); /* a copy that failed may have left it running */
     TUFF_TRY(begin(device, commands));
     uint64_t here = staging->memory.offset + (uint64_t)half * HALF, there = memory->offset + offset;
     VkBuffer host = staging->memory.block->buffer, far = memory->block->buffer;
