@@ -47,7 +47,7 @@ typedef struct tuff_conform_report {
     tuff_conform_level level;
     uint64_t seed;
     bool backward;
-    char mask[128];           /* as given */
+    char mask[256];           /* as given */
     tuff_conform_case *cases; /* those that were run */
     size_t n_cases, n_failed;
     tuff_conform_row *rows;
@@ -63,8 +63,12 @@ typedef struct tuff_conform_params {
     const char *device; /* as in tuff_device_params */
     const char *ops;    /* families or operations, separated by commas; NULL: all */
     const char *name;   /* only the case of this name in those families; NULL: all */
-    const char
-        *mask; /* behave as a lesser device: "subgroup=none,fp16=off,int8=off,coopmat=off,shared=16384" */
+    /* Behave as a lesser device: names of tuff_conform_masks and settings, separated by commas, as in
+     * "phone,shared=16K". subgroup=none hides subgroup operations, subgroup=N has kernels chosen as for that
+     * size; fp16=off, int8=off (8-bit storage and integer dot products), coopmat=off, software=off (the
+     * kernels made for drivers that run on the CPU); at most shared=BYTES per workgroup, allocation=BYTES in
+     * one allocation, memory=BYTES in all, with K, M or G. What the device lacks anyhow may be named too. */
+    const char *mask;
     tuff_conform_level level;
     uint64_t seed;      /* of the data */
     bool backward_only; /* only cases that check gradients */
@@ -82,6 +86,12 @@ typedef struct tuff_conform_params {
 TUFF_API TUFF_MUST_USE tuff_status tuff_conform_run(const tuff_conform_params *params,
                                                     tuff_conform_report **out_report);
 TUFF_API void tuff_conform_report_destroy(tuff_conform_report **report);
+
+/* A named mask: the settings that it stands for, and which devices it is like. */
+typedef struct tuff_conform_mask {
+    const char *name, *settings, *why;
+} tuff_conform_mask;
+TUFF_API const tuff_conform_mask *tuff_conform_masks(size_t *out_count);
 
 /* True when all cases held and no row that fits the device was left unreached. */
 TUFF_API bool tuff_conform_passed(const tuff_conform_report *report);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "ir/mask.h"
 #include "ir/plan.h"
 
 typedef enum tuff_device_kind {
@@ -49,8 +50,7 @@ typedef struct tuff_open_params {
     bool profile;       /* timestamps per step */
     uint64_t submit_ns; /* aim for this much device time per submit; 0: 100 ms */
     uint64_t permute; /* not 0: a seed; every run replays the dispatches between barriers in a random order */
-    uint32_t mask_features; /* capability bits to hide */
-    uint32_t mask_shared;   /* not 0: report at most this much shared memory */
+    tuff_mask mask;   /* what to report less of */
 } tuff_open_params;
 
 /* Time spent in one step of a plan, summed over runs. */

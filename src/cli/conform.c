@@ -26,8 +26,8 @@ static const tuff_arg items[] = {
      .value = "any|vulkan"},
     {OPTION(
          TUFF_ARG_TEXT, "mask", mask,
-         "behave as a lesser device: subgroup=none, fp16=off, int8=off, coopmat=off, shared=BYTES, separated by "
-         "commas"),
+         "behave as a lesser device: one named below, or settings (subgroup=none or N, fp16=off, int8=off, "
+         "coopmat=off, software=off, shared=BYTES, allocation=BYTES, memory=BYTES), separated by commas"),
      .value = "LIST"},
     {OPTION(TUFF_ARG_INT, "budget", budget, "aim for this many milliseconds of device time per submit"),
      .value = "MS", .high = 100000, .preset = "100"},
@@ -53,7 +53,7 @@ static const tuff_arg items[] = {
     {OPTION(TUFF_ARG_TEXT, "junit", junit, "for CI services"), .value = "FILE"},
     TUFF_CLI_TALK_ROWS,
 };
-static const tuff_args spec = {
+static const tuff_args base_spec = {
     .verb = "conform",
     .usage = "[options]",
     .about =
@@ -171,8 +171,23 @@ static int run(const options *o, tuff_conform_params *params)
     return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
+/* "Masks:", a line for each, and its settings under it. */
+static void describe_masks(char *out, size_t size)
+{
+    size_t count, used = 0;
+    const tuff_conform_mask *masks = tuff_conform_masks(&count);
+    used += (size_t)snprintf(out, size, "Masks:");
+    for (size_t i = 0; i < count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "\n  %-14s %s\n  %-14s %s", masks[i].name,
+                                 masks[i].why, "", masks[i].settings);
+}
+
 int tuff_cli_conform(int argc, char **argv)
 {
+    char notes[2048];
+    describe_masks(notes, sizeof notes);
+    tuff_args spec = base_spec;
+    spec.notes = notes;
     options o = {0};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &o);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;

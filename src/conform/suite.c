@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "conform/masks.h"
 #include "conform/runner.h"
 #include "ir/op.h"
 
@@ -162,45 +163,6 @@ void tuff_conform_list_free(tuff_conform_case **cases)
     *cases = NULL;
 }
 
-/* ---- masks ---- */
-
-static tuff_status apply_mask(const char *mask, tuff_device_test_params *test)
-{
-    static const struct {
-        const char *text;
-        uint32_t bits;
-    } features[] = {
-        {"subgroup=none", TUFF_CAP_SUBGROUP_ARITHMETIC | TUFF_CAP_SUBGROUP_BALLOT},
-        {"fp16=off", TUFF_CAP_F16_ARITHMETIC | TUFF_CAP_F16_STORAGE},
-        {"int8=off", TUFF_CAP_INT8},
-        {"coopmat=off", TUFF_CAP_COOPERATIVE_MATRIX},
-    };
-    for (const char *at = mask; *at != '\0';) {
-        size_t size = strcspn(at, ",");
-        bool known = size == 0;
-        for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-            if (is_text(at, size, features[i].text)) {
-                test->mask_features |= features[i].bits;
-                known = true;
-            }
-        char *end = NULL;
-        if (size > 7 && memcmp(at, "shared=", 7) == 0) {
-            unsigned long long bytes = strtoull(at + 7, &end, 10);
-            known = end == at + size && bytes >= 1024 && bytes <= UINT32_MAX;
-            test->mask_shared = (uint32_t)bytes;
-        }
-        if (!known)
-            return tuff_fail(
-                TUFF_INVALID_ARGUMENT,
-                "mask \"%.*s\" is not understood; expected subgroup=none, fp16=off, int8=off, coopmat=off or "
-                "shared=BYTES (at least 1024), separated by commas",
-                (int)size, at);
-        at += size;
-        if (*at == ',') at++;
-    }
-    return TUFF_OK;
-}
-
 /* ---- the run ---- */
 
 /* The report, with the memory that its texts lie in. */
@@ -316,7 +278,7 @@ tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_rep
     tuff_device_params open = {
         .name = params->device, .validate = params->validate, .submit_ms = params->submit_ms};
     tuff_device_test_params test = {.permute = params->permute, .no_self_test = true};
-    if (params->mask != NULL) TUFF_TRY(apply_mask(params->mask, &test));
+    if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &test.mask));
     selection s = {0};
     TUFF_TRY(select_cases(params, &s));
     tuff_status status = TUFF_OK;

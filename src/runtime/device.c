@@ -215,8 +215,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
                              .submit_ns = (uint64_t)params->submit_ms * 1000000};
     if (test) {
         open.permute = test->permute;
-        open.mask_features = test->mask_features;
-        open.mask_shared = test->mask_shared;
+        open.mask = test->mask;
     }
     candidates *all = tuff_alloc(sizeof *all);
     if (!all) return tuff_fail_memory("the list of devices");

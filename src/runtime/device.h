@@ -18,8 +18,7 @@ struct tuff_device {
 /* How to open for tests: what the public parameters do not offer. */
 typedef struct tuff_device_test_params {
     uint64_t permute; /* see tuff_open_params */
-    uint32_t mask_features;
-    uint32_t mask_shared;
+    tuff_mask mask;
     bool no_self_test; /* the conformance suite runs on devices that fail it too */
 } tuff_device_test_params;
 TUFF_MUST_USE tuff_status tuff_device_open_for_test(const tuff_device_params *params,

@@ -301,10 +301,25 @@ static void survives_failed_allocations(void **state)
 static void masks_lower_the_caps(void **state)
 {
     (void)state;
-    tuff_backend_device *device =
-        kit_vulkan_open((tuff_open_params){.mask_features = ~0u, .mask_shared = 4096});
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){
+        .mask = {.features = ~0u, .shared = 4096, .allocation = 3 << 20, .memory = 8 << 20}});
     assert_int_equal(device->caps.features, 0);
     assert_int_equal(device->caps.shared_bytes, 4096);
+    /* in one piece; in all, though the driver has more */
+    tuff_backend_buffer *x[3] = {0};
+    KIT_FAILS(vulkan->buffer_create(device, (3 << 20) + 1, "too long", &x[0]), TUFF_UNSUPPORTED,
+              "in one piece");
+    buffer(device, 3 << 20, &x[0]);
+    buffer(device, 3 << 20, &x[1]);
+    KIT_FAILS(vulkan->buffer_create(device, 3 << 20, "the third", &x[2]), TUFF_OUT_OF_MEMORY,
+              "the third wants 3.0 MiB of device memory, 2.0 MiB are available");
+    KIT_OK(tuff_vk_memory_expect(tuff_vk_device_of(device), 2 << 20, "a plan"));
+    KIT_FAILS(tuff_vk_memory_expect(tuff_vk_device_of(device), (2 << 20) + 1, "a plan"), TUFF_OUT_OF_MEMORY,
+              "a plan wants 2.0 MiB of device memory in all, 2.0 MiB are available");
+    vulkan->buffer_destroy(device, &x[0]);
+    buffer(device, 3 << 20, &x[2]);
+    vulkan->buffer_destroy(device, &x[1]);
+    vulkan->buffer_destroy(device, &x[2]);
     assert_false(device->caps.is_host);
     kit_vulkan_close(&device);
 }

@@ -33,6 +33,8 @@ static tuff_status open_device(size_t index, const tuff_open_params *params, tuf
     if (!device) return tuff_fail_memory("the CPU device");
     device->base.backend = &tuff_backend_cpu;
     device->base.caps = (tuff_caps){.is_host = true, .memory_bytes = tuff_total_memory()};
+    tuff_mask_apply(&params->mask, &device->base.caps);
+    device->budget = params->mask.memory;
     device->profile = params->profile;
     *out = &device->base;
     return TUFF_OK;
@@ -44,23 +46,33 @@ static void close_device(tuff_backend_device **device)
     *device = NULL;
 }
 
+/* What is free: of the host, or of a lesser budget; 0: not known. */
+static uint64_t available(const tuff_cpu_device *device)
+{
+    uint64_t left = tuff_available_memory(), budget = device->budget;
+    if (!budget) return left;
+    uint64_t held = __atomic_load_n(&device->stats.bytes, __ATOMIC_RELAXED);
+    budget = held < budget ? budget - held : 1;
+    return left && left < budget ? left : budget;
+}
+
 /* Systems that promise more memory than they have kill the process that uses it: what is surely too much is
  * refused here. */
-static bool surely_too_much(uint64_t bytes)
+static bool surely_too_much(const tuff_cpu_device *device, uint64_t bytes)
 {
     enum { LARGE = 64 << 20 }; /* worth the question */
     if (bytes > SIZE_MAX - 64) return true;
-    if (bytes < LARGE) return false;
-    uint64_t available = tuff_available_memory();
-    return available && bytes > available;
+    if (bytes < LARGE && !device->budget) return false;
+    uint64_t left = available(device);
+    return left && bytes > left;
 }
 
 tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char *what, void **out)
 {
-    *out = surely_too_much(bytes) ? NULL : tuff_alloc_aligned((size_t)bytes + 64, 64);
+    *out = surely_too_much(device, bytes) ? NULL : tuff_alloc_aligned((size_t)bytes + 64, 64);
     if (!*out)
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free", what,
-                         (unsigned long long)bytes, (unsigned long long)tuff_available_memory());
+                         (unsigned long long)bytes, (unsigned long long)available(device));
     /* a device may be used from several threads */
     __atomic_fetch_add(&device->stats.allocations, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&device->stats.bytes, bytes, __ATOMIC_RELAXED);

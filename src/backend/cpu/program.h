@@ -7,6 +7,7 @@
 typedef struct tuff_cpu_device {
     tuff_backend_device base;
     tuff_backend_stats stats;
+    uint64_t budget; /* not 0: of all memory; a mask's */
     bool profile;
 } tuff_cpu_device;
 

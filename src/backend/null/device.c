@@ -27,10 +27,11 @@ static tuff_status open_device(size_t index, const tuff_open_params *params, tuf
     /* the least that the Vulkan backend accepts, less what is masked */
     (*out)->caps = (tuff_caps){.features = 0,
                                .subgroup_size = 4,
-                               .shared_bytes = params->mask_shared ? params->mask_shared : 16384,
+                               .shared_bytes = 16384,
                                .max_workgroup = 128,
                                .max_groups = {65535, 65535, 65535},
                                .max_allocation = (uint64_t)1 << 30};
+    tuff_mask_apply(&params->mask, &(*out)->caps);
     return TUFF_OK;
 }
 

@@ -35,17 +35,16 @@ static void fill_caps(tuff_vk_device *device)
 {
     const VkPhysicalDeviceLimits *limits = &device->probe.properties.limits;
     tuff_caps *caps = &device->base.caps;
-    caps->features = device->probe.features & ~device->params.mask_features;
+    caps->features = device->probe.features;
     caps->subgroup_size = device->probe.subgroup_size;
     caps->shared_bytes = limits->maxComputeSharedMemorySize;
-    if (device->params.mask_shared && device->params.mask_shared < caps->shared_bytes)
-        caps->shared_bytes = device->params.mask_shared;
     caps->max_workgroup = limits->maxComputeWorkGroupInvocations;
     if (limits->maxComputeWorkGroupSize[0] < caps->max_workgroup)
         caps->max_workgroup = limits->maxComputeWorkGroupSize[0];
     memcpy(caps->max_groups, limits->maxComputeWorkGroupCount, sizeof caps->max_groups);
     caps->max_allocation = device->probe.max_allocation;
     caps->memory_bytes = device->probe.description.memory_bytes;
+    tuff_mask_apply(&device->params.mask, caps);
 }
 
 /* Asks for what the rows may use and no more. */

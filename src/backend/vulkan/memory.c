@@ -120,7 +120,7 @@ static uint64_t host_available(const tuff_vk_device *device)
     return device->probe.description.kind == TUFF_KIND_SOFTWARE ? tuff_available_memory() : 0;
 }
 
-static uint64_t available(tuff_vk_device *device, tuff_vk_memory_use use)
+static uint64_t driver_available(tuff_vk_device *device, tuff_vk_memory_use use)
 {
     uint64_t host = host_available(device);
     if (host) return host;
@@ -136,6 +136,22 @@ static uint64_t available(tuff_vk_device *device, tuff_vk_memory_use use)
         used = budget.heapUsage[heap];
     }
     return size > used ? size - used : 0;
+}
+
+static uint64_t available(tuff_vk_device *device, tuff_vk_memory_use use)
+{
+    uint64_t left = driver_available(device, use), budget = device->params.mask.memory,
+             used = device->stats.bytes;
+    if (!budget) return left;
+    budget = budget > used ? budget - used : 0;
+    return budget < left ? budget : left;
+}
+
+/* Where memory is the host's, more than there is would kill the process, and a budget is to be kept. A card's
+ * driver may move others' memory away, so there it is asked. */
+static bool must_fit(const tuff_vk_device *device)
+{
+    return device->params.mask.memory || host_available(device);
 }
 
 static tuff_status fail_memory(tuff_vk_device *device, tuff_vk_memory_use use, uint64_t bytes,
@@ -201,9 +217,7 @@ static tuff_status create_block(tuff_vk_device *device, tuff_vk_memory_use use, 
                          device->probe.description.name, what, (double)bytes / MIB,
                          (double)device->base.caps.max_allocation / MIB);
     uint64_t left = available(device, use);
-    /* where memory is the host's, more than there is would kill the process; a driver may move others' away
-     */
-    if (bytes > left && host_available(device)) return fail_memory(device, use, bytes, what);
+    if (bytes > left && must_fit(device)) return fail_memory(device, use, bytes, what);
     uint64_t size = block_size(device, use, bytes);
     if (size > left) size = bytes;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -278,12 +292,21 @@ void tuff_vk_memory_destroy(tuff_vk_device *device, tuff_vk_memory *memory)
     *memory = (tuff_vk_memory){0};
 }
 
-uint64_t tuff_vk_memory_available(tuff_vk_device *device)
+/* What the driver would still give, and the free parts of the blocks there are. */
+tuff_status tuff_vk_memory_expect(tuff_vk_device *device, uint64_t bytes, const char *what)
 {
+    if (!must_fit(device)) return TUFF_OK;
     tuff_mutex_lock(device->memory_lock);
     uint64_t left = available(device, TUFF_VK_TENSOR);
+    for (const tuff_vk_block *block = device->blocks; block; block = block->next)
+        for (size_t i = 0; block->use == TUFF_VK_TENSOR && i < block->n_free; i++)
+            left += block->free[i].bytes;
     tuff_mutex_unlock(device->memory_lock);
-    return left;
+    if (bytes <= left) return TUFF_OK;
+    return tuff_fail(TUFF_OUT_OF_MEMORY,
+                     "%s: %s wants %.1f MiB of device memory in all, %.1f MiB are available; smaller batches "
+                     "or shorter sequences need less",
+                     device->probe.description.name, what, (double)bytes / MIB, (double)left / MIB);
 }
 
 static VkMappedMemoryRange mapped_range(const tuff_vk_memory *memory, uint64_t offset, uint64_t bytes)

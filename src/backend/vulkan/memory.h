@@ -48,8 +48,9 @@ TUFF_MUST_USE tuff_status tuff_vk_memory_create(struct tuff_vk_device *device, t
                                                 uint64_t bytes, const char *what, tuff_vk_memory *out);
 void tuff_vk_memory_destroy(struct tuff_vk_device *device, tuff_vk_memory *memory);
 
-/* Bytes that the device can still give for tensors: the driver's budget where it has one. */
-uint64_t tuff_vk_memory_available(struct tuff_vk_device *device);
+/* Fails when `bytes` more for tensors, in however many parts, are surely too much. */
+TUFF_MUST_USE tuff_status tuff_vk_memory_expect(struct tuff_vk_device *device, uint64_t bytes,
+                                                const char *what);
 
 /* Makes host writes visible to the device, device writes visible to the host. */
 TUFF_MUST_USE tuff_status tuff_vk_memory_flush(struct tuff_vk_device *device, const tuff_vk_memory *memory,

@@ -31,6 +31,7 @@ static tuff_status create_blocks(tuff_vk_program *program)
 {
     const tuff_plan *plan = program->base.plan;
     tuff_vk_device *device = program->device;
+    TUFF_TRY(tuff_vk_memory_expect(device, plan->arena_bytes, "a plan"));
     for (size_t i = 0; i < plan->n_blocks; i++) {
         TUFF_TRY(tuff_vk_memory_create(device, TUFF_VK_TENSOR, plan->blocks[i], "a plan's arena",
                                        &program->blocks[i]));
