@@ -64,6 +64,8 @@ TUFF_MUST_USE tuff_status tuff_gguf_require(const tuff_gguf *gguf, const char *k
  * BAD_FORMAT. */
 TUFF_MUST_USE tuff_status tuff_gguf_int(const tuff_gguf *gguf, const char *key,
                                         int64_t *out); /* any integer type */
+/* The same, but a missing key is NOT_FOUND, naming file and key. */
+TUFF_MUST_USE tuff_status tuff_gguf_need_int(const tuff_gguf *gguf, const char *key, int64_t *out);
 TUFF_MUST_USE tuff_status tuff_gguf_number(const tuff_gguf *gguf, const char *key,
                                            double *out); /* any number */
 TUFF_MUST_USE tuff_status tuff_gguf_bool(const tuff_gguf *gguf, const char *key, bool *out);

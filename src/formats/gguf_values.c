@@ -66,6 +66,13 @@ tuff_status tuff_gguf_int(const tuff_gguf *gguf, const char *key, int64_t *out)
     return TUFF_OK;
 }
 
+tuff_status tuff_gguf_need_int(const tuff_gguf *gguf, const char *key, int64_t *out)
+{
+    const tuff_gguf_value *value;
+    TUFF_TRY(tuff_gguf_require(gguf, key, &value));
+    return tuff_gguf_int(gguf, key, out);
+}
+
 tuff_status tuff_gguf_number(const tuff_gguf *gguf, const char *key, double *out)
 {
     const tuff_gguf_value *value = tuff_gguf_find(gguf, key);

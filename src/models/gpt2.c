@@ -58,10 +58,10 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
 
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
-    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.context_length", &c->max_positions));
-    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.embedding_length", &c->hidden_size));
-    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.block_count", &c->layers));
-    TUFF_TRY(tuff_gguf_int(gguf, "gpt2.attention.head_count", &c->heads));
+    TUFF_TRY(tuff_gguf_need_int(gguf, "gpt2.context_length", &c->max_positions));
+    TUFF_TRY(tuff_gguf_need_int(gguf, "gpt2.embedding_length", &c->hidden_size));
+    TUFF_TRY(tuff_gguf_need_int(gguf, "gpt2.block_count", &c->layers));
+    TUFF_TRY(tuff_gguf_need_int(gguf, "gpt2.attention.head_count", &c->heads));
     c->intermediate_size = usual_inner(c);
     TUFF_TRY(tuff_gguf_int(gguf, "gpt2.feed_forward_length", &c->intermediate_size));
     c->norm_eps = 1e-5;

@@ -39,19 +39,28 @@ static tuff_status check_theta(const tuff_config *c, const char *where)
                      where, c->rope_theta);
 }
 
+/* A size that every model of the family has its own of. */
+static tuff_status need_int(const cJSON *json, const char *name, const char *where, int64_t *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
+    if (!item || cJSON_IsNull(item))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is missing", where, name);
+    return tuff_json_int(json, name, where, out);
+}
+
 static tuff_status read_common(const cJSON *json, const char *where, tuff_config *c)
 {
     const char *activation = "silu";
     bool attention_bias = false;
     TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
-    TUFF_TRY(tuff_json_int(json, "hidden_size", where, &c->hidden_size));
-    TUFF_TRY(tuff_json_int(json, "num_hidden_layers", where, &c->layers));
-    TUFF_TRY(tuff_json_int(json, "num_attention_heads", where, &c->heads));
+    TUFF_TRY(need_int(json, "hidden_size", where, &c->hidden_size));
+    TUFF_TRY(need_int(json, "num_hidden_layers", where, &c->layers));
+    TUFF_TRY(need_int(json, "num_attention_heads", where, &c->heads));
     c->kv_heads = c->heads;
     TUFF_TRY(tuff_json_int(json, "num_key_value_heads", where, &c->kv_heads));
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
     TUFF_TRY(tuff_json_int(json, "head_dim", where, &c->head_dim));
-    TUFF_TRY(tuff_json_int(json, "intermediate_size", where, &c->intermediate_size));
+    TUFF_TRY(need_int(json, "intermediate_size", where, &c->intermediate_size));
     TUFF_TRY(tuff_json_int(json, "max_position_embeddings", where, &c->max_positions));
     TUFF_TRY(tuff_json_number(json, "rms_norm_eps", where, &c->norm_eps));
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
@@ -128,15 +137,15 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     char k[64];
     c->norm_eps = 1e-5;
     c->rope_theta = 10000;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "context_length", k), &c->max_positions));
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "embedding_length", k), &c->hidden_size));
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "block_count", k), &c->layers));
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.head_count", k), &c->heads));
+    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "context_length", k), &c->max_positions));
+    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "embedding_length", k), &c->hidden_size));
+    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "block_count", k), &c->layers));
+    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "attention.head_count", k), &c->heads));
     c->kv_heads = c->heads;
     TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.head_count_kv", k), &c->kv_heads));
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
     TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.key_length", k), &c->head_dim));
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "feed_forward_length", k), &c->intermediate_size));
+    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "feed_forward_length", k), &c->intermediate_size));
     TUFF_TRY(tuff_gguf_number(gguf, key(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.freq_base", k), &c->rope_theta));
     TUFF_TRY(check_theta(c, gguf->file));

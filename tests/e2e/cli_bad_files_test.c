@@ -168,7 +168,7 @@ static void test_gguf(void **state)
     }
     kit_write_file(broken, bytes.data, bytes.size);
     e2e_edit(broken, "llama.embedding_length", "llama.embedding_lengtH");
-    refused(broken, "hidden_size");
+    refused(broken, "the metadata key 'llama.embedding_length' is missing");
     kit_write_file(broken, bytes.data, bytes.size);
     e2e_edit(broken, "blk.1.ffn_up.weight", "blk.1.ffn_uq.weight");
     refused(broken, "blk.1.ffn_up.weight");

@@ -123,6 +123,8 @@ static void gpt2_huge(tuff_gguf_builder *b)
                                    .data = (const uint8_t *)&huge,
                                    .bytes = sizeof huge};
     tuff_gguf_put_text(b, "general.architecture", "gpt2");
+    tuff_gguf_put_u32(b, "gpt2.context_length", 64);
+    tuff_gguf_put_u32(b, "gpt2.block_count", 1);
     tuff_gguf_put_value(b, &value);
     tuff_gguf_put_u32(b, "gpt2.attention.head_count", 1);
 }
@@ -137,6 +139,41 @@ static void gguf_metadata_that_would_give_other_numbers_is_refused(void **state)
     refused(gguf_of(llama_unscaled), TUFF_BAD_FORMAT, "token_embd.weight");
     refused(gguf_of(gpt2_heads), TUFF_BAD_FORMAT, "cannot be shared by 5 heads");
     refused(gguf_of(gpt2_huge), TUFF_BAD_FORMAT, "token_embd.weight");
+}
+
+/* A size that is not there is named as it should have stood in the file. */
+static void missing_sizes_are_named(void **state)
+{
+    (void)state;
+    static const char *const gguf_keys[] = {"context_length", "embedding_length", "block_count",
+                                            "attention.head_count", "feed_forward_length"};
+    static const char *const hf_keys[] = {"hidden_size", "num_hidden_layers", "num_attention_heads",
+                                          "intermediate_size"};
+    static const char *const archs[] = {"llama", "qwen2", "gpt2"};
+    for (int a = 0; a < 3; a++)
+        for (int missing = 0; missing < 5 - (a == 2); missing++) { /* GPT-2's inner size has a default */
+            const char *path = kit_temp_path("sizes.gguf");
+            char key[64], part[160];
+            tuff_gguf_builder b = {0};
+            tuff_gguf_put_text(&b, "general.architecture", archs[a]);
+            for (int k = 0; k < 5; k++) {
+                snprintf(key, sizeof key, "%s.%s", archs[a], gguf_keys[k]);
+                if (k == missing)
+                    snprintf(part, sizeof part, "sizes.gguf: the metadata key '%s' is missing", key);
+                else
+                    tuff_gguf_put_u32(&b, key, 8);
+            }
+            KIT_OK(tuff_gguf_save(path, &b, NULL, 0, NULL, NULL));
+            tuff_gguf_builder_free(&b);
+            refused(path, TUFF_NOT_FOUND, part);
+        }
+    for (size_t i = 0; i < sizeof hf_keys / sizeof *hf_keys; i++) {
+        char from[64], to[64], part[96];
+        snprintf(from, sizeof from, "\"%s\":", hf_keys[i]);
+        snprintf(to, sizeof to, "\"no_%s\":", hf_keys[i]);
+        snprintf(part, sizeof part, "config.json: %s is missing", hf_keys[i]);
+        refused(model_copy("llama", "edited", from, to), TUFF_BAD_FORMAT, part);
+    }
 }
 
 /* Every parameter of the two models holds the same numbers. */
@@ -329,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),
         cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
+        cmocka_unit_test(missing_sizes_are_named),
         cmocka_unit_test(formats_keep_every_number),
         cmocka_unit_test(halves_are_stored_and_read),
         cmocka_unit_test(a_padded_vocabulary_is_whole_in_gguf),
