@@ -52,8 +52,9 @@ static tuff_status create_device(tuff_vk_device *device)
 {
     uint32_t features = device->base.caps.features;
     bool int8 = features & TUFF_CAP_INT8;
-    const char *extensions[2];
+    const char *extensions[3];
     uint32_t n = 0;
+    if (device->probe.is_subset) extensions[n++] = TUFF_VK_PORTABILITY_SUBSET;
     if (device->probe.has_budget) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (int8 && !device->probe.int8_core) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
 
@@ -66,7 +67,9 @@ static tuff_status create_device(tuff_vk_device *device)
                                             .timelineSemaphore = VK_TRUE,
                                             .shaderFloat16 = (features & TUFF_CAP_F16_ARITHMETIC) != 0,
                                             .storageBuffer8BitAccess = int8,
-                                            .shaderInt8 = int8};
+                                            .shaderInt8 = int8,
+                                            .subgroupBroadcastDynamicId =
+                                                (features & TUFF_CAP_SUBGROUP_BALLOT) != 0};
     VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                             .pNext = &v12,
                                             .storageBuffer16BitAccess =
@@ -94,9 +97,9 @@ static tuff_status create_device(tuff_vk_device *device)
     VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                       .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    return tuff_vk_check(device,
-                         device->vk.vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline),
-                         "creating its timeline");
+    result = device->vk.vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline);
+    if (result != VK_SUCCESS) device->timeline = VK_NULL_HANDLE;
+    return tuff_vk_check(device, result, "creating its timeline");
 }
 
 static tuff_status create_locks(tuff_vk_device *device)

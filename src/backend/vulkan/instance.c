@@ -64,16 +64,22 @@ static tuff_status create(bool validate, tuff_vk_instance *instance)
     instance->debug =
         validate && (has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) ||
                      (layer && has_extension(VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME)));
-    const char *layers[] = {VALIDATION_LAYER}, *extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+    /* without it the loader hides drivers that are layers over another interface, such as MoltenVK */
+    bool layered = has_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
+    const char *layers[] = {VALIDATION_LAYER}, *extensions[2];
+    uint32_t n = 0;
+    if (instance->debug) extensions[n++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    if (layered) extensions[n++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
     VkDebugUtilsMessengerCreateInfoEXT messenger = tuff_vk_messenger_info();
     VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pEngineName = "tuff", .apiVersion = VK_API_VERSION_1_3};
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                  .pNext = instance->debug ? &messenger : NULL,
+                                 .flags = layered ? VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR : 0,
                                  .pApplicationInfo = &application,
                                  .enabledLayerCount = layer,
                                  .ppEnabledLayerNames = layers,
-                                 .enabledExtensionCount = instance->debug,
+                                 .enabledExtensionCount = n,
                                  .ppEnabledExtensionNames = extensions};
     VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
     if (result != VK_SUCCESS) {

@@ -111,9 +111,9 @@ tuff_status tuff_vk_pipelines_create(tuff_vk_device *device)
     VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                        .pushConstantRangeCount = 1,
                                        .pPushConstantRanges = &range};
-    TUFF_TRY(tuff_vk_check(device,
-                           device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &device->layout),
-                           "creating the pipeline layout"));
+    VkResult result = device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &device->layout);
+    if (result != VK_SUCCESS) device->layout = VK_NULL_HANDLE;
+    TUFF_TRY(tuff_vk_check(device, result, "creating the pipeline layout"));
     return tuff_vk_cache_load(device);
 }
 

@@ -63,6 +63,7 @@ tuff_status tuff_vk_cache_load(tuff_vk_device *device)
                                       .initialDataSize = usable ? file.size - HEX : 0,
                                       .pInitialData = usable ? file.data + HEX : NULL};
     VkResult result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->cache);
+    if (result != VK_SUCCESS) device->cache = VK_NULL_HANDLE;
     tuff_buf_free(&path);
     tuff_buf_free(&file);
     return tuff_vk_check(device, result, "creating the pipeline cache");

@@ -55,13 +55,15 @@ static tuff_status find_extensions(VkPhysicalDevice physical, tuff_vk_probe *out
     for (uint32_t i = 0; i < n; i++) {
         const char *name = extensions[i].extensionName;
         if (strcmp(name, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0) out->has_budget = true;
+        if (strcmp(name, TUFF_VK_PORTABILITY_SUBSET) == 0) out->is_subset = true;
         if (strcmp(name, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) == 0) *out_dot_product = true;
     }
     tuff_free(extensions);
     return TUFF_OK;
 }
 
-static uint32_t features_of(VkPhysicalDevice physical, bool dot_product, bool *out_floor)
+/* Adds to out->features; *out_floor: the device has what Tuff cannot do without. */
+static void find_features(VkPhysicalDevice physical, bool dot_product, tuff_vk_probe *out, bool *out_floor)
 {
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
@@ -73,11 +75,12 @@ static uint32_t features_of(VkPhysicalDevice physical, bool dot_product, bool *o
                                           .pNext = &v11};
     vkGetPhysicalDeviceFeatures2(physical, &features);
     *out_floor = v12.bufferDeviceAddress && v12.timelineSemaphore;
-    uint32_t found = 0;
-    if (v11.storageBuffer16BitAccess) found |= TUFF_CAP_F16_STORAGE;
-    if (v12.shaderFloat16) found |= TUFF_CAP_F16_ARITHMETIC;
-    if (v12.storageBuffer8BitAccess && v12.shaderInt8 && dot.shaderIntegerDotProduct) found |= TUFF_CAP_INT8;
-    return found;
+    if (v11.storageBuffer16BitAccess) out->features |= TUFF_CAP_F16_STORAGE;
+    if (v12.shaderFloat16) out->features |= TUFF_CAP_F16_ARITHMETIC;
+    if (v12.storageBuffer8BitAccess && v12.shaderInt8 && dot.shaderIntegerDotProduct)
+        out->features |= TUFF_CAP_INT8;
+    /* the kernels broadcast from invocations that a loop counts */
+    if (!v12.subgroupBroadcastDynamicId) out->features &= ~(uint32_t)TUFF_CAP_SUBGROUP_BALLOT;
 }
 
 static void read_properties(VkPhysicalDevice physical, tuff_vk_probe *out)
@@ -140,7 +143,7 @@ tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out)
     TUFF_TRY(find_extensions(physical, out, &dot_product));
     read_properties(physical, out);
     out->int8_core = version >= VK_API_VERSION_1_3;
-    out->features |= features_of(physical, dot_product || out->int8_core, &floor);
+    find_features(physical, dot_product || out->int8_core, out, &floor);
     bool queue = find_queue(physical, out, &memory_failed);
     if (memory_failed) return tuff_fail_memory("the queues of a Vulkan device");
     if (!floor)

@@ -38,6 +38,9 @@ VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(void);
 
 /* ---- probe.c ---- */
 
+/* Its name is in vulkan_beta.h. A device that lists it must be opened with it. */
+#define TUFF_VK_PORTABILITY_SUBSET "VK_KHR_portability_subset"
+
 /* All that is known of a physical device before it is opened. */
 typedef struct tuff_vk_probe {
     tuff_device_description description;
@@ -49,6 +52,7 @@ typedef struct tuff_vk_probe {
     uint32_t features; /* TUFF_CAP_* */
     bool int8_core;    /* integer dot product is core (1.3), not an extension */
     bool has_budget;   /* VK_EXT_memory_budget */
+    bool is_subset;    /* a layer over another interface, such as MoltenVK: TUFF_VK_PORTABILITY_SUBSET */
     uint32_t queue_family, timestamp_bits;
 } tuff_vk_probe;
 TUFF_MUST_USE tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out);
