@@ -65,7 +65,7 @@ TUFF_API const tuff_device_info *tuff_device_get_info(const tuff_device *device)
 /* Counters since the device was opened. */
 typedef struct tuff_device_stats {
     uint64_t allocations; /* device memory allocations */
-    uint64_t bytes;       /* device memory now held */
+    uint64_t bytes;       /* device memory in use; blocks kept empty for the next program do not count */
     uint64_t recorded;    /* command buffers recorded */
     uint64_t submits, dispatches, barriers;
 } tuff_device_stats;

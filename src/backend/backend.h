@@ -62,7 +62,7 @@ typedef struct tuff_step_time {
 /* Counters that tests assert on. */
 typedef struct tuff_backend_stats {
     uint64_t allocations; /* device memory allocations */
-    uint64_t bytes;       /* device memory now held */
+    uint64_t bytes;       /* device memory in use; blocks kept empty for the next program do not count */
     uint64_t recorded;    /* command buffers recorded */
     uint64_t submits;
     uint64_t dispatches; /* submitted */

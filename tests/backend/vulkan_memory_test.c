@@ -122,6 +122,30 @@ static void shares_blocks(void **state)
     kit_vulkan_close(&device);
 }
 
+/* Programs come and go: the driver is not asked again for what was just given back; what is too large to be
+ * kept is not, and what is kept goes when something larger is wanted. */
+static void keeps_an_empty_block(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_vk_device *vk = tuff_vk_device_of(device);
+    for (int i = 0; i < 5; i++) {
+        tuff_vk_memory x;
+        KIT_OK(tuff_vk_memory_create(vk, TUFF_VK_TENSOR, 1000, "x", &x));
+        assert_true(kit_vulkan_stats(device).bytes > 0);
+        tuff_vk_memory_destroy(vk, &x);
+        assert_int_equal(kit_vulkan_stats(device).bytes, 0);
+    }
+    assert_int_equal(kit_vulkan_stats(device).allocations, 1);
+    assert_non_null(vk->blocks);
+    tuff_vk_memory large;
+    KIT_OK(tuff_vk_memory_create(vk, TUFF_VK_TENSOR, vk->blocks->bytes + 1, "larger", &large));
+    assert_null(vk->blocks->next);
+    tuff_vk_memory_destroy(vk, &large);
+    assert_null(vk->blocks);
+    kit_vulkan_close(&device);
+}
+
 static void reuses_freed_parts(void **state)
 {
     (void)state;
@@ -327,12 +351,12 @@ static void masks_lower_the_caps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_was_written),    cmocka_unit_test(reads_through_staging),
-        cmocka_unit_test(refuses_ranges_outside),    cmocka_unit_test(shares_blocks),
-        cmocka_unit_test(reuses_freed_parts),        cmocka_unit_test(says_wanted_and_available),
-        cmocka_unit_test(takes_less_than_a_block),   cmocka_unit_test(flushes_incoherent_memory),
-        cmocka_unit_test(a_lost_device_is_a_status), cmocka_unit_test(survives_failed_allocations),
-        cmocka_unit_test(masks_lower_the_caps),
+        cmocka_unit_test(reads_what_was_written),      cmocka_unit_test(reads_through_staging),
+        cmocka_unit_test(refuses_ranges_outside),      cmocka_unit_test(shares_blocks),
+        cmocka_unit_test(keeps_an_empty_block),        cmocka_unit_test(reuses_freed_parts),
+        cmocka_unit_test(says_wanted_and_available),   cmocka_unit_test(takes_less_than_a_block),
+        cmocka_unit_test(flushes_incoherent_memory),   cmocka_unit_test(a_lost_device_is_a_status),
+        cmocka_unit_test(survives_failed_allocations), cmocka_unit_test(masks_lower_the_caps),
     };
     if (kit_vulkan_index() < 0) return 77;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,9 +97,22 @@ static void destroy_block(tuff_vk_device *device, tuff_vk_block *block)
 {
     if (block->buffer) device->vk.vkDestroyBuffer(device->handle, block->buffer, NULL);
     if (block->memory) device->vk.vkFreeMemory(device->handle, block->memory, NULL);
-    device->stats.bytes -= block->memory ? block->allocated : 0;
     tuff_free(block->free);
     tuff_free(block);
+}
+
+/* Empty blocks that were kept go back to the driver. */
+static void destroy_spares(tuff_vk_device *device)
+{
+    for (tuff_vk_block **link = &device->blocks; *link;) {
+        tuff_vk_block *block = *link;
+        if (block->n_parts > 0) {
+            link = &block->next;
+            continue;
+        }
+        *link = block->next;
+        destroy_block(device, block);
+    }
 }
 
 static VkResult create_buffer(tuff_vk_device *device, uint64_t bytes, VkBuffer *out)
@@ -182,7 +195,6 @@ static VkResult fill_block(tuff_vk_device *device, tuff_vk_block *block)
     }
     block->allocated = requirements.size;
     device->stats.allocations++;
-    device->stats.bytes += block->allocated;
     result = device->vk.vkBindBufferMemory(device->handle, block->buffer, block->memory, 0);
     if (result != VK_SUCCESS) return result;
     VkMemoryPropertyFlags properties = type_of(device, block->use)->propertyFlags;
@@ -216,6 +228,7 @@ static tuff_status create_block(tuff_vk_device *device, tuff_vk_memory_use use, 
         return tuff_fail(TUFF_UNSUPPORTED, "%s: %s wants %.1f MiB in one piece, the driver allows %.1f MiB",
                          device->probe.description.name, what, (double)bytes / MIB,
                          (double)device->base.caps.max_allocation / MIB);
+    destroy_spares(device); /* none of them would do */
     uint64_t left = available(device, use);
     if (bytes > left && must_fit(device)) return fail_memory(device, use, bytes, what);
     uint64_t size = block_size(device, use, bytes);
@@ -246,6 +259,7 @@ static tuff_status take(tuff_vk_device *device, tuff_vk_memory_use use, uint64_t
 {
     for (tuff_vk_block *block = device->blocks; block; block = block->next) {
         if (block->use != use || !take_range(block, bytes, &out->offset)) continue;
+        if (block->n_parts == 1) device->stats.bytes += block->allocated;
         out->block = block;
         return TUFF_OK;
     }
@@ -255,10 +269,33 @@ static tuff_status take(tuff_vk_device *device, tuff_vk_memory_use use, uint64_t
         destroy_block(device, block);
         return tuff_fail_memory("a block of device memory");
     }
+    device->stats.bytes += block->allocated;
     block->next = device->blocks;
     device->blocks = block;
     out->block = block;
     return TUFF_OK;
+}
+
+/* An empty block of the usual size is kept, one for each use: programs come and go, and drivers clear what
+ * they allocate. */
+static void drop_block(tuff_vk_device *device, tuff_vk_block *block)
+{
+    bool keep = block->bytes <= block_size(device, block->use, 0);
+    for (const tuff_vk_block *other = device->blocks; other; other = other->next)
+        keep = keep && (other == block || other->use != block->use || other->n_parts > 0);
+    if (keep) return;
+    tuff_vk_block **link = &device->blocks;
+    while (*link != block)
+        link = &(*link)->next;
+    *link = block->next;
+    destroy_block(device, block);
+}
+
+void tuff_vk_memory_trim(tuff_vk_device *device)
+{
+    tuff_mutex_lock(device->memory_lock);
+    destroy_spares(device);
+    tuff_mutex_unlock(device->memory_lock);
 }
 
 tuff_status tuff_vk_memory_create(tuff_vk_device *device, tuff_vk_memory_use use, uint64_t bytes,
@@ -282,25 +319,32 @@ void tuff_vk_memory_destroy(tuff_vk_device *device, tuff_vk_memory *memory)
     tuff_mutex_lock(device->memory_lock);
     give_range(block, memory->offset, memory->bytes);
     if (--block->n_parts == 0) {
-        tuff_vk_block **link = &device->blocks;
-        while (*link != block)
-            link = &(*link)->next;
-        *link = block->next;
-        destroy_block(device, block);
+        device->stats.bytes -= block->allocated;
+        drop_block(device, block);
     }
     tuff_mutex_unlock(device->memory_lock);
     *memory = (tuff_vk_memory){0};
 }
 
 /* What the driver would still give, and the free parts of the blocks there are. */
+static uint64_t available_in_parts(tuff_vk_device *device)
+{
+    uint64_t left = available(device, TUFF_VK_TENSOR);
+    for (const tuff_vk_block *block = device->blocks; block; block = block->next)
+        for (size_t i = 0; block->use == TUFF_VK_TENSOR && block->n_parts > 0 && i < block->n_free; i++)
+            left += block->free[i].bytes;
+    return left;
+}
+
 tuff_status tuff_vk_memory_expect(tuff_vk_device *device, uint64_t bytes, const char *what)
 {
     if (!must_fit(device)) return TUFF_OK;
     tuff_mutex_lock(device->memory_lock);
-    uint64_t left = available(device, TUFF_VK_TENSOR);
-    for (const tuff_vk_block *block = device->blocks; block; block = block->next)
-        for (size_t i = 0; block->use == TUFF_VK_TENSOR && i < block->n_free; i++)
-            left += block->free[i].bytes;
+    uint64_t left = available_in_parts(device);
+    if (bytes > left) {
+        destroy_spares(device);
+        left = available_in_parts(device);
+    }
     tuff_mutex_unlock(device->memory_lock);
     if (bytes <= left) return TUFF_OK;
     return tuff_fail(TUFF_OUT_OF_MEMORY,

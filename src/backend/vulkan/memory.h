@@ -48,6 +48,9 @@ TUFF_MUST_USE tuff_status tuff_vk_memory_create(struct tuff_vk_device *device, t
                                                 uint64_t bytes, const char *what, tuff_vk_memory *out);
 void tuff_vk_memory_destroy(struct tuff_vk_device *device, tuff_vk_memory *memory);
 
+/* Gives blocks back to the driver that were kept empty for the next program. */
+void tuff_vk_memory_trim(struct tuff_vk_device *device);
+
 /* Fails when `bytes` more for tensors, in however many parts, are surely too much. */
 TUFF_MUST_USE tuff_status tuff_vk_memory_expect(struct tuff_vk_device *device, uint64_t bytes,
                                                 const char *what);
