@@ -236,6 +236,14 @@ static void mark_outputs(tuff_case_run *run, tuff_graph *g)
     }
 }
 
+/* A leaf without memory leaves its operation without an input: the first cause is what counts. */
+static tuff_status build_status(const tuff_case_run *run)
+{
+    if (run->status == TUFF_OUT_OF_MEMORY) return tuff_fail_memory("a conformance case");
+    TUFF_TRY(tuff_graph_status(run->graph));
+    return run->status;
+}
+
 tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *options, tuff_case_run **out_run)
 {
     *out_run = NULL;
@@ -247,17 +255,14 @@ tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *option
     TUFF_TRY(tuff_graph_create(&run->graph));
     tuff_graph *g = run->graph;
     c->build(run, g, c->p);
-    TUFF_TRY(tuff_graph_status(g));
-    TUFF_TRY(run->status);
+    TUFF_TRY(build_status(run));
     run->n_results = run->n_checks;
     if (run->n_results == 0) return tuff_fail(TUFF_INTERNAL, "the case has no result");
     run->n_forward = g->n_nodes;
     if (options->backward) build_gradients(run, g);
-    TUFF_TRY(tuff_graph_status(g));
-    TUFF_TRY(run->status);
+    TUFF_TRY(build_status(run));
     mark_outputs(run, g);
-    TUFF_TRY(tuff_graph_status(g));
-    return run->status;
+    return build_status(run);
 }
 
 void tuff_case_destroy(tuff_case_run **run)
