@@ -29,6 +29,11 @@ typedef struct tuff_device_info {
     uint64_t memory_bytes; /* of its largest local heap */
     bool usable;
     char reason[256]; /* why it is not usable; else why it is or is not the default */
+    /* Kernels that earlier runs have tested on this device with this driver (each is, before its first use),
+     * how many of them gave wrong results and are therefore not used, and their names: "matmul tile, norm
+     * rows". */
+    uint32_t rows_tested, rows_wrong;
+    char wrong_rows[256];
 } tuff_device_info;
 
 /* Fills up to `capacity` entries, best first, the default device in front: discrete GPUs, integrated ones,

@@ -28,6 +28,9 @@ typedef struct tuff_device_description {
     uint64_t memory_bytes; /* of its largest device-local heap, or the host's memory */
     bool usable;
     char reason[256]; /* why it is not usable */
+    /* Tells this device with this driver from all others, in characters that a file name may have; "" for the
+     * CPU. */
+    char identity[128];
 } tuff_device_description;
 
 /* Objects of a backend. Each backend defines its own structs; the first member is this header. */
@@ -107,6 +110,10 @@ struct tuff_backend {
                                 const void **out_results);
     /* Per-step times since creation (plan->n_steps entries); NULL when profiling is off. */
     const tuff_step_time *(*program_times)(tuff_backend_program *program);
+
+    /* The key of what a shader's module is made from: equal keys, equal modules. NULL: the backend runs none.
+     */
+    tuff_status (*shader_key)(const tuff_backend_device *device, tuff_shader shader, char out_key[65]);
 
     void (*stats)(const tuff_backend_device *device, tuff_backend_stats *out);
 };

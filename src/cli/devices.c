@@ -17,7 +17,7 @@ static const tuff_args spec = {
     .about =
         "Lists the devices that Tuff can compute on, best first. The first one is used where no --device is given; "
         "the last column says why. Any index, UUID, backend or part of a name or driver's name is a name for "
-        "--device.",
+        "--device. A kernel is tested before its first use on a device; what was found is listed below the table.",
     .items = items,
     .count = sizeof items / sizeof items[0],
 };
@@ -37,9 +37,13 @@ static void print_json(const tuff_device_info *list, size_t count)
             tuff_cli_json_text(stdout, texts[k].value, strlen(texts[k].value));
             printf(", ");
         }
-        printf("\"memory_bytes\": %llu, \"usable\": %s, \"default\": %s}",
-               (unsigned long long)d->memory_bytes, d->usable ? "true" : "false",
-               i == 0 && d->usable ? "true" : "false");
+        printf(
+            "\"memory_bytes\": %llu, \"usable\": %s, \"default\": %s, \"rows_tested\": %u, \"rows_wrong\": %u, "
+            "\"wrong_rows\": ",
+            (unsigned long long)d->memory_bytes, d->usable ? "true" : "false",
+            i == 0 && d->usable ? "true" : "false", d->rows_tested, d->rows_wrong);
+        tuff_cli_json_text(stdout, d->wrong_rows, strlen(d->wrong_rows));
+        printf("}");
     }
     printf("\n]\n");
 }
@@ -60,6 +64,14 @@ static void print_table(const tuff_device_info *list, size_t count)
                d->usable ? "yes" : "no", d->reason);
     }
     printf("* the default\n");
+    for (size_t i = 0; i < count; i++) {
+        const tuff_device_info *d = &list[i];
+        if (d->rows_wrong)
+            printf("%zu: of %u kernels tested with this driver, %u gave wrong results and %s not used: %s\n",
+                   i, d->rows_tested, d->rows_wrong, d->rows_wrong == 1 ? "is" : "are", d->wrong_rows);
+        else if (d->rows_tested)
+            printf("%zu: %u kernels tested with this driver, all right\n", i, d->rows_tested);
+    }
 }
 
 int tuff_cli_devices(int argc, char **argv)

@@ -58,6 +58,9 @@ typedef struct tuff_packing {
     size_t n_leaves;
 } tuff_packing;
 
+/* The one family whose cases test plans, not one operation. */
+extern const tuff_case_family tuff_family_graphs;
+
 /* Builds the case's graph, its loss and gradients, and marks the outputs. Destroy also after a failure. */
 TUFF_MUST_USE tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *options,
                                           tuff_case_run **out_run);
@@ -163,6 +166,7 @@ typedef struct tuff_run_options {
     bool isolate; /* tuff_plan_isolate, and its guards */
     bool no_alias, no_reuse;
     const int *force_row;
+    bool host_steps;  /* steps without a kernel row are no fault */
     uint64_t permute; /* not 0: a seed for tuff_plan_permute */
     uint64_t
         *out_digest; /* not NULL: receives a hash of all that the first run left in outputs and variables */
@@ -207,6 +211,7 @@ const char *tuff_verdict_name(tuff_verdict verdict);
 
 typedef struct tuff_outcome {
     tuff_verdict verdict;
+    tuff_status status;           /* with TUFF_VERDICT_ERROR: why */
     double worst, worst_backward; /* units of the bound */
     tuff_buf message;             /* of the first fault */
 } tuff_outcome;

@@ -67,7 +67,7 @@ static tuff_status make_plan(execution *e)
                                  .force_row = e->options->force_row};
     TUFF_TRY(tuff_plan_create(e->run->graph, &options, &e->plan));
     for (size_t s = 0; s < e->plan->n_steps; s++)
-        if (e->plan->steps[s].row < 0 && !e->device->caps.is_host)
+        if (e->plan->steps[s].row < 0 && !e->device->caps.is_host && !e->options->host_steps)
             return tuff_fail(TUFF_UNSUPPORTED, "no kernel row of %s serves this device",
                              e->plan->steps[s].op->name);
     if (e->options->isolate) TUFF_TRY(tuff_plan_isolate(e->plan));
@@ -342,7 +342,10 @@ void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_b
     execution e = {
         .run = run, .expected = expected, .device = device, .options = options, .outcome = outcome};
     tuff_status status = execute(&e);
-    if (status != TUFF_OK) tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
+    if (status != TUFF_OK) {
+        tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
+        outcome->status = status;
+    }
     if (status == TUFF_OK && coverage != NULL) cover(&e, coverage);
     const tuff_backend *backend = device->backend;
     if (e.program != NULL) backend->program_destroy(device, &e.program);

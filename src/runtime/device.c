@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "runtime/row_trust.h"
 
 static const tuff_backend *const backends[] = {
 #ifdef TUFF_HAVE_VULKAN
@@ -22,6 +23,7 @@ typedef struct candidate {
     const tuff_backend *backend;
     size_t index; /* within its backend */
     tuff_device_info info;
+    char identity[128]; /* see tuff_device_description */
 } candidate;
 
 typedef struct candidates {
@@ -63,6 +65,11 @@ static void describe(candidate *c, const tuff_device_description *d)
         for (int i = 0; i < 16; i++)
             snprintf(c->info.uuid + 2 * i, 3, "%02x", d->uuid[i]);
     snprintf(c->info.reason, sizeof c->info.reason, "%s", d->reason);
+    /* while kernels are worked on, verdicts on them are nobody else's */
+    if (*d->identity)
+        snprintf(c->identity, sizeof c->identity, "%.120s%s", d->identity,
+                 tuff_environment("TUFF_SHADER_DIR") ? "-dev" : "");
+    tuff_row_trust_recall(c->identity, &c->info);
 }
 
 /* All devices, best first. */
@@ -163,6 +170,14 @@ static tuff_status choose(const candidates *all, const char *name, size_t *out)
     return status;
 }
 
+static void free_device(tuff_device **device)
+{
+    tuff_row_trust_destroy(&(*device)->trust);
+    if ((*device)->handle) (*device)->backend->close(&(*device)->handle);
+    tuff_free(*device);
+    *device = NULL;
+}
+
 static tuff_status open_candidate(const candidate *c, const tuff_open_params *params, bool test,
                                   tuff_device **out)
 {
@@ -171,12 +186,13 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
     device->backend = c->backend;
     device->info = c->info;
     tuff_status status = c->backend->open(c->index, params, &device->handle);
-    if (status == TUFF_OK) {
-        if (test) status = tuff_device_self_test(device);
-        if (status != TUFF_OK) c->backend->close(&device->handle);
-    }
+    const tuff_mask *mask = &params->mask; /* other kernels than the device's own */
+    bool masked = mask->features || mask->subgroup || mask->shared;
+    if (status == TUFF_OK && test && c->backend->shader_key)
+        status = tuff_row_trust_create(device->handle, masked ? "" : c->identity, &device->trust);
+    if (status == TUFF_OK && test) status = tuff_device_self_test(device);
     if (status != TUFF_OK) {
-        tuff_free(device);
+        free_device(&device);
         return tuff_note(status, "device %s", c->info.name);
     }
     *out = device;
@@ -243,8 +259,7 @@ void tuff_device_destroy(tuff_device **device)
                  d->info.name, buffers, programs);
         return;
     }
-    d->backend->close(&d->handle);
-    tuff_free(d);
+    free_device(&d);
 }
 
 const tuff_device_info *tuff_device_get_info(const tuff_device *device)

@@ -6,11 +6,15 @@
 #include <tuff/program.h>
 
 #include "backend/backend.h"
+#include "base/os.h"
+
+struct tuff_row_trust;
 
 struct tuff_device {
     const tuff_backend *backend;
     tuff_backend_device *handle;
     tuff_device_info info;
+    struct tuff_row_trust *trust;    /* NULL: all kernel rows are trusted */
     int live_buffers, live_programs; /* atomic */
     int said_fallback;               /* atomic: that some steps run on the host */
 };
@@ -19,7 +23,7 @@ struct tuff_device {
 typedef struct tuff_device_test_params {
     uint64_t permute; /* see tuff_open_params */
     tuff_mask mask;
-    bool no_self_test; /* the conformance suite runs on devices that fail it too */
+    bool no_self_test; /* the conformance suite runs on devices that fail it too: all rows are trusted */
 } tuff_device_test_params;
 TUFF_MUST_USE tuff_status tuff_device_open_for_test(const tuff_device_params *params,
                                                     const tuff_device_test_params *test,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "runtime/row_trust.h"
 
 /* Steps without a kernel row on the device run on the host: said once per device. */
 static void say_fallbacks(const tuff_program *program)
@@ -18,11 +19,27 @@ static void say_fallbacks(const tuff_program *program)
                  program->plan->n_steps, first, program->device->info.name);
 }
 
+/* Plans for the kernel rows that the device can be trusted with; finding a wrong one means planning again. */
+static tuff_status make_plan(tuff_program *program, const tuff_plan_options *options)
+{
+    tuff_device *device = program->device;
+    tuff_caps caps = {0};
+    tuff_plan_options with_caps = *options;
+    with_caps.caps = device->trust ? &caps : &device->handle->caps;
+    for (bool again = true; again;) {
+        tuff_plan_destroy(&program->plan);
+        if (device->trust) tuff_row_trust_caps(device->trust, &caps);
+        TUFF_TRY(tuff_plan_create(program->graph, &with_caps, &program->plan));
+        again = false;
+        if (device->trust)
+            TUFF_TRY(tuff_row_trust_check(device->trust, program->plan, &device->info, &again));
+    }
+    return TUFF_OK;
+}
+
 static tuff_status build(tuff_program *program, const tuff_plan_options *options)
 {
-    tuff_plan_options with_caps = *options;
-    with_caps.caps = &program->device->handle->caps;
-    TUFF_TRY(tuff_plan_create(program->graph, &with_caps, &program->plan));
+    TUFF_TRY(make_plan(program, options));
     program->variables = tuff_alloc_array(program->plan->n_variables + 1, sizeof(tuff_backend_buffer *));
     program->inputs = tuff_alloc((size_t)program->plan->input_bytes + 1);
     if (!program->variables || !program->inputs) return tuff_fail_memory("a program");

@@ -12,6 +12,12 @@ static void stats(const tuff_backend_device *base, tuff_backend_stats *out)
     tuff_mutex_unlock(device->memory_lock);
 }
 
+static tuff_status shader_key(const tuff_backend_device *device, tuff_shader shader, char out_key[65])
+{
+    (void)device;
+    return tuff_shader_key_of(shader, tuff_environment("TUFF_SHADER_DIR"), out_key);
+}
+
 const tuff_backend tuff_backend_vulkan = {
     .name = "vulkan",
     .list = tuff_vk_list,
@@ -27,5 +33,6 @@ const tuff_backend tuff_backend_vulkan = {
     .program_run = tuff_vk_program_run,
     .program_wait = tuff_vk_program_wait,
     .program_times = tuff_vk_program_times,
+    .shader_key = shader_key,
     .stats = stats,
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/vulkan/vk.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -119,6 +120,18 @@ static void read_properties(VkPhysicalDevice physical, tuff_vk_probe *out)
     out->max_allocation &= ~(uint64_t)255;
 }
 
+/* All of it counts: lavapipe's version is always 1, and its subgroups depend on the width it was told to use.
+ */
+static void identify(tuff_vk_probe *out)
+{
+    uint64_t driver[3] = {tuff_fnv1a(out->description.driver, strlen(out->description.driver)),
+                          tuff_fnv1a(out->driver_uuid, sizeof out->driver_uuid),
+                          tuff_fnv1a(out->properties.pipelineCacheUUID, VK_UUID_SIZE)};
+    snprintf(out->description.identity, sizeof out->description.identity, "%04x-%04x-%08x-%u-%016llx",
+             out->properties.vendorID, out->properties.deviceID, out->properties.driverVersion,
+             out->subgroup_size, (unsigned long long)tuff_fnv1a(driver, sizeof driver));
+}
+
 tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out)
 {
     *out = (tuff_vk_probe){0};
@@ -142,6 +155,7 @@ tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out)
     bool dot_product = false, floor, memory_failed;
     TUFF_TRY(find_extensions(physical, out, &dot_product));
     read_properties(physical, out);
+    identify(out);
     out->int8_core = version >= VK_API_VERSION_1_3;
     find_features(physical, dot_product || out->int8_core, out, &floor);
     bool queue = find_queue(physical, out, &memory_failed);

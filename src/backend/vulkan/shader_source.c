@@ -106,6 +106,15 @@ done:
     return TUFF_OK;
 }
 
+tuff_status tuff_shader_key_of(tuff_shader shader, const char *directory, char out_key[65])
+{
+    const tuff_spirv_entry *entry = &tuff_spirv_pack[shader];
+    if (directory)
+        return tuff_shader_key(directory, entry->file, entry->defines, tuff_spirv_compiler, out_key);
+    memcpy(out_key, entry->key, 65);
+    return TUFF_OK;
+}
+
 void tuff_shader_unload(tuff_vk_module *module)
 {
     tuff_buf_free(&module->owned);

@@ -32,6 +32,8 @@ typedef struct tuff_vk_module {
  * sources decide whether the pack still fits. */
 TUFF_MUST_USE tuff_status tuff_shader_load(tuff_shader shader, const char *directory, tuff_vk_module *out);
 void tuff_shader_unload(tuff_vk_module *module);
+/* The key of the source that tuff_shader_load would use. */
+TUFF_MUST_USE tuff_status tuff_shader_key_of(tuff_shader shader, const char *directory, char out_key[65]);
 
 /* The content key of a module's source in `directory`: SHA-256 over the hashes of the file and of all it
  * includes, in the order first met, with defines, target, flags and compiler. The build computes the same

@@ -1,0 +1,41 @@
+/* Which kernel rows of a device are trusted: each is tested when a program first wants it, by driver. */
+#ifndef TUFF_RUNTIME_ROW_TRUST_H
+#define TUFF_RUNTIME_ROW_TRUST_H
+
+#include "backend/backend.h"
+#include "runtime/device.h"
+
+/* What is known of one device's rows, in this process and in the cache folder. Thread-safe. `identity` is the
+ * backend's; "": nothing is kept on disk. The backend device must outlive it. */
+typedef struct tuff_row_trust tuff_row_trust;
+TUFF_MUST_USE tuff_status tuff_row_trust_create(tuff_backend_device *device, const char *identity,
+                                                tuff_row_trust **out);
+void tuff_row_trust_destroy(tuff_row_trust **trust);
+
+/* The device's capabilities, less the rows found wrong so far. */
+void tuff_row_trust_caps(tuff_row_trust *trust, tuff_caps *out);
+
+/* Tests the rows of the plan that were not tested yet. *out_changed: some are wrong and now quarantined, so
+ * the graph is to be planned again. Fails only when a test cannot be run: memory, a lost device. */
+TUFF_MUST_USE tuff_status tuff_row_trust_check(tuff_row_trust *trust, const tuff_plan *plan,
+                                               const tuff_device_info *device, bool *out_changed);
+
+/* What the cache folder says of a device that is not open: fills rows_tested, rows_wrong, wrong_rows. */
+void tuff_row_trust_recall(const char *identity, tuff_device_info *info);
+
+/* ---- what src/conform/row_tests.c provides ---- */
+
+/* The suite's cases as tests of rows. The shaders of a launch tell variants of one row apart. */
+typedef struct tuff_row_tests tuff_row_tests;
+TUFF_MUST_USE tuff_status tuff_row_tests_create(tuff_backend_device *device, tuff_row_tests **out);
+void tuff_row_tests_destroy(tuff_row_tests **tests);
+
+/* Order and repetition of dispatches do not matter. */
+uint64_t tuff_row_variant(const tuff_launch *launch);
+
+/* Runs the cases chosen for a row; all other operations of its graph run on the host. *out_held: right, or no
+ * case reaches it. Else `why` receives the first fault. */
+TUFF_MUST_USE tuff_status tuff_row_tests_run(tuff_row_tests *tests, tuff_op op, int row, uint64_t variant,
+                                             bool *out_held, tuff_buf *why);
+
+#endif
