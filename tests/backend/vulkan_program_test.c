@@ -149,7 +149,6 @@ static void keeps_slots_apart(void **state)
     tuff_backend_program *program;
     tuff_backend_buffer *none = NULL;
     kit_plan p;
-    tuff_vk_memory_trim(tuff_vk_device_of(device)); /* each time all blocks are made anew */
     kit_plan_init(&p, device, 0);
     p.plan.n_variables = 0;
     kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
@@ -407,6 +406,7 @@ static tuff_status create_and_run(void *user)
     tuff_backend_program *program = NULL;
     tuff_backend_buffer *none = NULL;
     kit_plan p;
+    tuff_vk_memory_trim(tuff_vk_device_of(device)); /* each time all blocks are made anew */
     kit_plan_init(&p, device, 0);
     p.plan.n_variables = 0;
     tuff_launch spare = {.arena = &p.arena};
