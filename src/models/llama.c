@@ -5,6 +5,9 @@
 
 #include "models/net.h"
 
+/* A Qwen2 whose GGUF says "llama", with heads interleaved as that wants. */
+static const tuff_arch qwen2_as_llama;
+
 /* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
  */
 static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *c)
@@ -43,8 +46,7 @@ static tuff_status check_theta(const tuff_config *c, const char *where)
 static tuff_status need_int(const cJSON *json, const char *name, const char *where, int64_t *out)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
-    if (!item || cJSON_IsNull(item))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is missing", where, name);
+    if (!item || cJSON_IsNull(item)) return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is missing", where, name);
     return tuff_json_int(json, name, where, out);
 }
 
@@ -86,6 +88,7 @@ static tuff_status read_llama(const cJSON *json, const char *where, tuff_config 
 static tuff_status read_mistral(const cJSON *json, const char *where, tuff_config *c)
 {
     TUFF_TRY(read_llama(json, where, c));
+    c->qkv_bias = c->out_bias = c->mlp_bias = false; /* whatever the config says, as in transformers */
     return tuff_json_int(json, "sliding_window", where, &c->window);
 }
 
@@ -93,7 +96,8 @@ static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config 
 {
     bool sliding = false;
     TUFF_TRY(read_llama(json, where, c));
-    c->qkv_bias = true;
+    c->qkv_bias = true; /* and no other, whatever the config says, as in transformers */
+    c->out_bias = c->mlp_bias = false;
     TUFF_TRY(tuff_json_bool(json, "use_sliding_window", where, &sliding));
     if (sliding)
         return tuff_fail(TUFF_UNSUPPORTED,
@@ -132,6 +136,29 @@ static tuff_status check_gguf_rope(const tuff_gguf *gguf, const tuff_config *c)
     return TUFF_OK;
 }
 
+/* What GGUF calls "llama" is whichever of Hugging Face's architectures has these biases and a window or none:
+ * llama's attention_bias is of q, k, v and the output together, qwen2's of q, k and v, mistral has none. */
+static tuff_status choose_hf_arch(tuff_config *c, const char *where)
+{
+    bool qkv = c->qkv_bias, out = c->out_bias, mlp = c->mlp_bias, fits = true;
+    if (c->arch == &tuff_arch_qwen2) {
+        c->qkv_bias = true; /* a file that lacks them is refused when its tensors are looked for */
+        fits = !out && !mlp;
+    } else if (c->window) {
+        c->arch = &tuff_arch_mistral;
+        fits = !qkv && !out && !mlp;
+    } else if (qkv != out) {
+        c->arch = &qwen2_as_llama;
+        fits = qkv && !mlp;
+    }
+    if (fits) return TUFF_OK;
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s: it has biases on q, k and v: %s, on the attention's output: %s, on the feed-forward "
+        "layers: %s, a sliding window: %s; no architecture of Hugging Face has these together",
+        where, qkv ? "yes" : "no", out ? "yes" : "no", mlp ? "yes" : "no", c->window ? "yes" : "no");
+}
+
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     char k[64];
@@ -159,11 +186,9 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     c->qkv_bias = tuff_weights_find(gguf->weights, "blk.0.attn_q.bias") != NULL;
     c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
     c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
-    if (c->arch != &tuff_arch_llama) return TUFF_OK;
-    /* "llama" with a window is what Hugging Face calls mistral: its config.json keeps the window */
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
-    if (c->window && !c->qkv_bias && !c->out_bias && !c->mlp_bias) c->arch = &tuff_arch_mistral;
-    return TUFF_OK;
+    if (c->arch == &tuff_arch_llama)
+        TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
+    return choose_hf_arch(c, gguf->file);
 }
 
 static void write_common(const tuff_config *c, tuff_buf *json)
@@ -330,3 +355,9 @@ const tuff_arch tuff_arch_qwen2 = {.name = "qwen2",
                                    .read_hf = read_qwen2,
                                    .write_hf = write_qwen2,
                                    LLAMA_COMMON};
+static const tuff_arch qwen2_as_llama = {.name = "qwen2",
+                                         .hf_class = "Qwen2ForCausalLM",
+                                         .gguf = "llama",
+                                         .read_hf = read_qwen2,
+                                         .write_hf = write_qwen2,
+                                         LLAMA_COMMON};

@@ -225,6 +225,94 @@ static void formats_keep_every_number(void **state)
     }
 }
 
+/* A golden Qwen2 as a GGUF that says "llama", as files of llamafied models do: the same tensors, the rows of
+ * q and k in another order. */
+static void save_as_llama(const char *path)
+{
+    tuff_model *model = model_open("qwen2");
+    tuff_arch llama = *model->config.arch;
+    llama.gguf = "llama";
+    model->config.arch = &llama;
+    tuff_free(model->params.items);
+    tuff_arena_free(&model->params.arena);
+    model->params = (tuff_params){0};
+    llama.list_params(&model->config, &model->params);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, path));
+    tuff_model_destroy(&model);
+}
+
+/* Llama's attention_bias is of all four projections; biases on q, k and v alone are Qwen2's. */
+static void biases_choose_the_architecture(void **state)
+{
+    (void)state;
+    const char *gguf = kit_temp_path("llamafied.gguf"), *directory = kit_temp_path("llamafied");
+    const char *again = kit_temp_path("llamafied-again.gguf");
+    save_as_llama(gguf);
+    tuff_model *truth = model_open("qwen2"), *model = model_open(gguf);
+    same_parameters(truth, model);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, directory));
+    tuff_model *saved = model_open(directory);
+    assert_ptr_equal(saved->config.arch, truth->config.arch);
+    same_parameters(truth, saved);
+    tuff_buf config = {0};
+    model_read_file(directory, "config.json", &config);
+    assert_non_null(strstr(config.data, "\"Qwen2ForCausalLM\""));
+    assert_null(strstr(config.data, "attention_bias"));
+    tuff_buf_free(&config);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, again));
+    tuff_model *back = model_open(again);
+    same_parameters(truth, back);
+    tuff_view name = {0};
+    KIT_OK(tuff_gguf_text(back->gguf, "general.architecture", &name));
+    assert_true(tuff_view_is(name, "llama"));
+    tuff_model_destroy(&back);
+    tuff_model_destroy(&saved);
+    tuff_model_destroy(&model);
+    tuff_model_destroy(&truth);
+}
+
+static tuff_status write_zeros(void *user, size_t index, tuff_sink *sink)
+{
+    static const float zeros[32];
+    (void)user, (void)index;
+    return tuff_sink_write(sink, zeros, sizeof zeros);
+}
+
+static void biases_of_no_architecture_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arch, *biases[3];
+        uint32_t window;
+    } cases[] = {{"llama", {"attn_output"}, 0},
+                 {"llama", {"attn_q", "ffn_up"}, 0},
+                 {"llama", {"attn_q", "attn_output"}, 16},
+                 {"qwen2", {"attn_q", "attn_output"}, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const char *const keys[] = {"context_length", "embedding_length", "block_count",
+                                           "attention.head_count", "feed_forward_length"};
+        const char *path = kit_temp_path("biased.gguf");
+        tuff_gguf_builder b = {0};
+        tuff_save_item items[3] = {{0}};
+        char key[64], names[3][32];
+        size_t n = 0;
+        tuff_gguf_put_text(&b, "general.architecture", cases[i].arch);
+        for (int k = 0; k < 5; k++) {
+            snprintf(key, sizeof key, "%s.%s", cases[i].arch, keys[k]);
+            tuff_gguf_put_u32(&b, key, 8);
+        }
+        snprintf(key, sizeof key, "%s.attention.sliding_window", cases[i].arch);
+        if (cases[i].window) tuff_gguf_put_u32(&b, key, cases[i].window);
+        for (; n < 3 && cases[i].biases[n]; n++) {
+            snprintf(names[n], sizeof names[n], "blk.0.%s.bias", cases[i].biases[n]);
+            items[n] = (tuff_save_item){names[n], TUFF_F32, 1, {32, 1, 1, 1}};
+        }
+        KIT_OK(tuff_gguf_save(path, &b, items, n, write_zeros, NULL));
+        tuff_gguf_builder_free(&b);
+        refused(path, TUFF_UNSUPPORTED, "no architecture of Hugging Face has these together");
+    }
+}
+
 static void halves_are_stored_and_read(void **state)
 {
     (void)state;
@@ -368,6 +456,8 @@ int main(void)
         cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
         cmocka_unit_test(missing_sizes_are_named),
         cmocka_unit_test(formats_keep_every_number),
+        cmocka_unit_test(biases_choose_the_architecture),
+        cmocka_unit_test(biases_of_no_architecture_are_refused),
         cmocka_unit_test(halves_are_stored_and_read),
         cmocka_unit_test(a_padded_vocabulary_is_whole_in_gguf),
         cmocka_unit_test(generation_settings_travel_along),
