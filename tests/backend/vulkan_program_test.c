@@ -406,7 +406,6 @@ static tuff_status create_and_run(void *user)
     tuff_backend_program *program = NULL;
     tuff_backend_buffer *none = NULL;
     kit_plan p;
-    tuff_vk_memory_trim(tuff_vk_device_of(device)); /* each time all blocks are made anew */
     kit_plan_init(&p, device, 0);
     p.plan.n_variables = 0;
     tuff_launch spare = {.arena = &p.arena};
@@ -434,6 +433,7 @@ static tuff_status create_and_run(void *user)
     TUFF_GO(vulkan->program_wait(device, program, &results));
 done:
     vulkan->program_destroy(device, &program);
+    tuff_vk_memory_trim(tuff_vk_device_of(device)); /* each time all blocks are made anew */
     return status;
 }
 
