@@ -1,8 +1,8 @@
 /* How kernel arguments are written once for C and GLSL. The structs are in args/<family>.h.
  *
  * Addresses come first, then 32-bit scalars, so that both languages lay a struct out alike (std430 = C). In C an address
- * is a uint64_t; in GLSL it is a buffer reference. Structs up to 128 bytes travel as push constants, larger ones by
- * address (TUFF_ARGS_FAR). Arrays of scalars are allowed (std430 stride 4); vectors are not. */
+ * is a uint64_t; in GLSL it is a buffer reference. Structs travel as push constants, of which every device has 128 bytes;
+ * what is larger goes into a table (tuff_launch_data). Arrays of scalars are allowed (std430 stride 4); vectors are not. */
 #ifndef TUFF_SHADERS_ARGS_H
 #define TUFF_SHADERS_ARGS_H
 

@@ -1,14 +1,10 @@
 /* What every shader begins with: buffer references, argument access, 1-D grids. */
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference_uvec2 : require
-#extension GL_EXT_scalar_block_layout : require
 #extension GL_EXT_control_flow_attributes : require
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer F32 {
     float v[];
-};
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 {
-    vec4 v[];
 };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer I32 {
     int v[];
@@ -25,16 +21,6 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer U32 {
     layout(push_constant, std430) uniform tuff_push                                                                    \
     {                                                                                                                  \
         type a;                                                                                                        \
-    }
-/* The same for structs past 128 bytes, which lie in device memory. */
-#define TUFF_ARGS_FAR(type)                                                                                            \
-    layout(buffer_reference, std430, buffer_reference_align = 16) buffer tuff_far                                      \
-    {                                                                                                                  \
-        type a;                                                                                                        \
-    };                                                                                                                 \
-    layout(push_constant, std430) uniform tuff_push                                                                    \
-    {                                                                                                                  \
-        tuff_far far;                                                                                                  \
     }
 
 /* The workgroup's number in a grid folded by tuff_launch_groups_1d. */

@@ -40,7 +40,7 @@ static bool arena_grow(tuff_arena *arena, void **items, size_t count, size_t *ca
 
 void *tuff_launch_add(tuff_launch *launch, tuff_shader shader, uint32_t args_size)
 {
-    static _Thread_local uint8_t nowhere[4096]; /* for the callers of a failed launch to write to */
+    static _Thread_local uint64_t nowhere[TUFF_MAX_ARGS / 8]; /* for callers of a failed launch to write to */
     TUFF_ASSERT(args_size <= sizeof nowhere);
     tuff_dispatch *d = launch->failed ? NULL : tuff_arena_alloc(launch->arena, sizeof *d);
     uint8_t *args = d ? tuff_arena_alloc(launch->arena, args_size) : NULL;

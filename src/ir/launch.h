@@ -52,6 +52,7 @@ typedef struct tuff_reloc {
 } tuff_reloc;
 
 #define TUFF_MAX_SPEC 12
+#define TUFF_MAX_ARGS 128 /* bytes of push constants that every device has */
 
 typedef struct tuff_dispatch {
     tuff_shader shader;

@@ -51,7 +51,6 @@ static void reads_what_a_module_declares(void **state)
     KIT_OK(tuff_spirv_reflect(by_hand, BY_HAND, &info));
     assert_int_equal(info.n_capabilities, 3);
     assert_true(info.has_args);
-    assert_false(info.far_args);
     assert_int_equal(info.args_bytes, 24);
     assert_int_equal(info.n_members, 5);
     const tuff_spirv_member want[] = {
@@ -97,6 +96,9 @@ static void holds_dispatches_to_it(void **state)
     d = good;
     d.args_size = 20;
     assert_non_null(strstr(tuff_spirv_check(&info, &d, &caps), "size differs"));
+    info.args_bytes = d.args_size = TUFF_MAX_ARGS + 8;
+    assert_non_null(strstr(tuff_spirv_check(&info, &d, &caps), "do not fit"));
+    info.args_bytes = 24;
     d = good;
     d.groups[2] = 1001;
     assert_non_null(strstr(tuff_spirv_check(&info, &d, &caps), "grid"));

@@ -5,8 +5,6 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-enum { PUSH_BYTES = 128 }; /* what every device has */
-
 tuff_status tuff_vk_module_of(tuff_vk_device *device, tuff_shader shader, const tuff_vk_module **out)
 {
     *out = NULL;
@@ -107,7 +105,7 @@ tuff_status tuff_vk_pipeline_of(tuff_vk_device *device, const tuff_dispatch *dis
 
 tuff_status tuff_vk_pipelines_create(tuff_vk_device *device)
 {
-    VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = PUSH_BYTES};
+    VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = TUFF_MAX_ARGS};
     VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                        .pushConstantRangeCount = 1,
                                        .pPushConstantRanges = &range};

@@ -5,14 +5,12 @@
 #include "backend/vulkan/vk.h"
 
 enum { TUFF_VK_SLOTS = 3 };
-#define TUFF_VK_NOWHERE UINT64_MAX
 
 /* A dispatch ready to be recorded. */
 typedef struct tuff_vk_work {
     const tuff_dispatch *dispatch;
     uint32_t step;
-    bool barrier;    /* waits for all before it */
-    uint64_t far_at; /* its arguments in program->tables, or TUFF_VK_NOWHERE */
+    bool barrier; /* waits for all before it */
     VkPipeline pipeline;
 } tuff_vk_work;
 
@@ -56,7 +54,7 @@ typedef struct tuff_vk_program {
 
     tuff_vk_memory *blocks;           /* the plan's arena */
     const tuff_vk_memory **variables; /* memory of the runtime's buffers */
-    tuff_vk_memory tables;            /* data tables and far arguments: constant */
+    tuff_vk_memory tables;            /* data tables: constant */
     tuff_vk_memory step;              /* the running step's inputs */
     tuff_vk_memory slots, results;    /* the rings */
     tuff_vk_memory transfer;          /* host steps' operands */
@@ -103,7 +101,8 @@ const tuff_vk_memory *tuff_vk_memory_of(const tuff_vk_program *program, const tu
 /* Fills `tables`, and work[]. */
 TUFF_MUST_USE tuff_status tuff_vk_resolve(tuff_vk_program *program);
 /* A dispatch's push constants, with addresses; returns their size. */
-uint32_t tuff_vk_push_constants(const tuff_vk_program *program, const tuff_vk_work *work, uint8_t out[128]);
+uint32_t tuff_vk_push_constants(const tuff_vk_program *program, const tuff_vk_work *work,
+                                uint8_t out[TUFF_MAX_ARGS]);
 
 /* ---- record.c ---- */
 /* Cuts the steps into segments and makes the command buffers. */

@@ -128,7 +128,7 @@ static void dispatch(const tuff_vk_program *program, VkCommandBuffer commands, c
     if (*bound != work->pipeline)
         vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, work->pipeline);
     *bound = work->pipeline;
-    uint8_t push[128];
+    uint8_t push[TUFF_MAX_ARGS];
     uint32_t bytes = tuff_vk_push_constants(program, work, push);
     if (bytes)
         vk->vkCmdPushConstants(commands, program->device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-enum { PUSH_BYTES = 128, TABLE_ALIGNMENT = 64 };
+enum { TABLE_ALIGNMENT = 64 };
 
 const tuff_vk_memory *tuff_vk_memory_of(const tuff_vk_program *program, const tuff_location *location)
 {
@@ -54,14 +54,10 @@ static void write_addresses(const tuff_vk_program *program, size_t step, const t
     }
 }
 
-uint32_t tuff_vk_push_constants(const tuff_vk_program *program, const tuff_vk_work *work, uint8_t out[128])
+uint32_t tuff_vk_push_constants(const tuff_vk_program *program, const tuff_vk_work *work,
+                                uint8_t out[TUFF_MAX_ARGS])
 {
     const tuff_dispatch *d = work->dispatch;
-    if (work->far_at != TUFF_VK_NOWHERE) {
-        uint64_t address = tuff_vk_address(&program->tables) + work->far_at;
-        memcpy(out, &address, sizeof address);
-        return sizeof address;
-    }
     memcpy(out, d->args, d->args_size);
     write_addresses(program, work->step, d->relocs, d->n_relocs, out);
     return d->args_size;
@@ -90,9 +86,8 @@ static tuff_status lay_out(tuff_vk_program *program, uint64_t *out_bytes)
         for (size_t i = 0; i < step->launch->n; i++) {
             const tuff_dispatch *d = step->launch->dispatches[i];
             tuff_vk_work *work = &program->work[n++];
-            *work = (tuff_vk_work){.dispatch = d, .step = (uint32_t)s, .far_at = TUFF_VK_NOWHERE};
+            *work = (tuff_vk_work){.dispatch = d, .step = (uint32_t)s};
             work->barrier = i == 0 ? step->barrier : d->after;
-            if (d->args_size > PUSH_BYTES) work->far_at = place(out_bytes, d->args_size);
             tuff_status status = tuff_vk_pipeline_of(program->device, d, &work->pipeline);
             if (status != TUFF_OK) return tuff_note(status, "%s", step->op->name);
         }
@@ -115,13 +110,6 @@ tuff_status tuff_vk_resolve(tuff_vk_program *program)
         if (!launch || !launch->data_size) continue;
         memcpy(image + program->data_at[s], launch->data, launch->data_size);
         write_addresses(program, s, launch->data_relocs, launch->n_data_relocs, image + program->data_at[s]);
-    }
-    for (size_t i = 0; i < program->n_work; i++) {
-        const tuff_vk_work *work = &program->work[i];
-        if (work->far_at == TUFF_VK_NOWHERE) continue;
-        memcpy(image + work->far_at, work->dispatch->args, work->dispatch->args_size);
-        write_addresses(program, work->step, work->dispatch->relocs, work->dispatch->n_relocs,
-                        image + work->far_at);
     }
     tuff_status status = tuff_vk_upload(program->device, &program->tables, 0, image, bytes);
     tuff_free(image);

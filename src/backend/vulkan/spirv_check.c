@@ -1,8 +1,6 @@
 /* Law 7: the C side of a kernel is held to what its SPIR-V declares. */
 #include "backend/vulkan/spirv_reflect.h"
 
-enum { PUSH_BYTES = 128 };
-
 bool tuff_spirv_needs(const tuff_spirv_info *info, uint32_t *out_needs, uint32_t *out_unknown)
 {
     static const struct {
@@ -48,8 +46,7 @@ static const char *check_args(const tuff_spirv_info *info, const tuff_dispatch *
 {
     if (!info->has_args) return dispatch->args_size ? "the shader takes no arguments" : NULL;
     if (info->args_bytes != dispatch->args_size) return "the arguments' size differs from the shader's";
-    if (info->far_args != (dispatch->args_size > PUSH_BYTES))
-        return "arguments past 128 bytes are declared with TUFF_ARGS_FAR, others with TUFF_ARGS";
+    if (info->args_bytes > TUFF_MAX_ARGS) return "the arguments do not fit the push constants";
     for (size_t i = 0; i < dispatch->n_relocs; i++) {
         bool found = false;
         for (size_t k = 0; k < info->n_members && !found; k++)

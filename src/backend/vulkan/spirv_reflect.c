@@ -183,8 +183,8 @@ static tuff_status add_members(reader *r, uint32_t type, uint64_t offset, int de
         return add_member(r, (uint32_t)offset, 8, true);
     case OP_TYPE_ARRAY: {
         const item *length = get(r, x->declaration[3]);
-        if (opcode(length) != OP_CONSTANT)
-            return malformed("an array of its arguments has no constant length");
+        if (opcode(length) != OP_CONSTANT || length->declaration[3] > TUFF_SPIRV_MAX_MEMBERS)
+            return malformed("an array of its arguments has no constant length, or a large one");
         for (uint32_t i = 0; i < length->declaration[3]; i++)
             TUFF_TRY(add_members(r, x->declaration[2], offset + (uint64_t)i * x->array_stride, depth + 1));
         return TUFF_OK;
@@ -217,11 +217,6 @@ static tuff_status read_args(reader *r)
         const item *x = &r->items[id];
         if (opcode(x) != OP_VARIABLE || x->declaration[3] != STORAGE_PUSH_CONSTANT) continue;
         uint32_t type = only_member(r, x->declaration[1]);
-        const item *args = get(r, type);
-        if (opcode(args) == OP_TYPE_POINTER) { /* TUFF_ARGS_FAR */
-            info->far_args = true;
-            type = only_member(r, type);
-        }
         if (opcode(get(r, type)) != OP_TYPE_STRUCT) return malformed("its arguments are no struct");
         TUFF_TRY(add_members(r, type, 0, 0));
         info->has_args = true;

@@ -27,7 +27,6 @@ typedef struct tuff_spirv_info {
     uint32_t local_size_spec[3]; /* specialization ids, or TUFF_SPIRV_NO_SPEC */
     uint32_t spec_ids;           /* bit i: constant id i is declared */
     bool has_args;
-    bool far_args;       /* the push constant is the address of the arguments */
     uint32_t args_bytes; /* of the argument struct, as C's sizeof */
     tuff_spirv_member
         members[TUFF_SPIRV_MAX_MEMBERS]; /* its scalars and addresses, in order; arrays spelled out */
