@@ -113,6 +113,7 @@ static tuff_build_options build_options(const row_test *test)
 static tuff_status add_case(tuff_row_tests *tests, row_test test)
 {
     tuff_build_options options = build_options(&test);
+    options.no_data = true;
     tuff_case_run *run = NULL;
     tuff_status status = tuff_case_build(test.c, &options, &run);
     if (status == TUFF_OK) status = tuff_rewrite(run->graph);

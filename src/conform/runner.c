@@ -72,7 +72,7 @@ tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
 {
     uint32_t stream = TUFF_STREAM_CONFORM + (uint32_t)run->n_leaves;
     tuff_tensor *x = new_leaf(run, g, dtype, rank, dims);
-    if (x == NULL) return NULL;
+    if (x == NULL || run->options->no_data) return x;
     tuff_data_fill(run->leaves[run->n_leaves - 1].values, tuff_tensor_count(x), dtype, data, a, b, run->seed,
                    stream);
     return x;

@@ -47,6 +47,7 @@ struct tuff_case_run {
 typedef struct tuff_build_options {
     uint64_t seed;
     bool backward;
+    bool no_data; /* only the graph is wanted */
     /* Not NULL: leaves of a dtype lie inside one variable, with guards between them and off their natural
      * alignment. Made by tuff_case_pack from a build without it. */
     const struct tuff_packing *packing;
