@@ -110,6 +110,45 @@ static void holds_dispatches_to_it(void **state)
     assert_non_null(strstr(tuff_spirv_check(&info, &good, &caps), "never enables"));
 }
 
+/* shared float x[a * 2 + 1], y[3]; with a constant a of id 0 whose default is 16. */
+static void adds_up_shared_memory(void **state)
+{
+    (void)state;
+    const uint32_t module[] = {
+        0x07230203, 0x00010500, 0,  40,  0,      /* */
+        OP(71, 4),  20,         1,  0,           /* Decorate SpecId 0 */
+        OP(21, 4),  2,          32, 0,           /* uint */
+        OP(22, 3),  3,          32,              /* float */
+        OP(50, 4),  2,          20, 16,          /* spec constant 16 */
+        OP(43, 4),  2,          21, 2,           /* 2 */
+        OP(43, 4),  2,          22, 3,           /* 3 */
+        OP(43, 4),  2,          23, 1,           /* 1 */
+        OP(52, 6),  2,          24, 132, 20, 21, /* a * 2 */
+        OP(52, 6),  2,          25, 128, 24, 23, /* + 1 */
+        OP(28, 4),  8,          3,  25,          /* float[] */
+        OP(28, 4),  9,          3,  22,          /* float[3] */
+        OP(32, 4),  10,         4,  8,           /* */
+        OP(32, 4),  11,         4,  9,           /* */
+        OP(32, 4),  12,         5,  9,           /* a pointer to something else */
+        OP(59, 4),  10,         13, 4,           /* */
+        OP(59, 4),  11,         14, 4,           /* */
+        OP(59, 4),  12,         15, 5,           /* */
+    };
+    enum { N = sizeof module / sizeof *module };
+    uint64_t bytes;
+    tuff_dispatch d = {.n_spec = 0};
+    KIT_OK(tuff_spirv_shared_bytes(module, N, &d, &bytes));
+    assert_int_equal(bytes, 4 * (33 + 3));
+    d = (tuff_dispatch){.n_spec = 1, .spec = {100}};
+    KIT_OK(tuff_spirv_shared_bytes(module, N, &d, &bytes));
+    assert_int_equal(bytes, 4 * (201 + 3));
+    uint32_t odd[N];
+    memcpy(odd, module, sizeof odd);
+    for (size_t i = 0; i < N; i++)
+        if (odd[i] == OP(52, 6) && odd[i + 3] == 132) odd[i + 3] = 169; /* select */
+    KIT_FAILS(tuff_spirv_shared_bytes(odd, N, &d, &bytes), TUFF_BAD_FORMAT, "cannot be computed");
+}
+
 /* Cut short and damaged modules are refused or read, never run past. */
 static void survives_damage(void **state)
 {
@@ -267,11 +306,9 @@ static void serves_changed_sources(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_a_module_declares),
-        cmocka_unit_test(holds_dispatches_to_it),
-        cmocka_unit_test(survives_damage),
-        cmocka_unit_test(the_pack_fits_its_sources),
-        cmocka_unit_test(keys_follow_every_file),
+        cmocka_unit_test(reads_what_a_module_declares), cmocka_unit_test(holds_dispatches_to_it),
+        cmocka_unit_test(adds_up_shared_memory),        cmocka_unit_test(survives_damage),
+        cmocka_unit_test(the_pack_fits_its_sources),    cmocka_unit_test(keys_follow_every_file),
         cmocka_unit_test(serves_changed_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

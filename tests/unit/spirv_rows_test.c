@@ -11,6 +11,7 @@
 
 static tuff_vk_module modules[TUFF_SHADER_COUNT];
 static bool reached[TUFF_SHADER_COUNT];
+static uint64_t most_shared;
 
 /* The weakest device that Vulkan 1.2 allows, a common one, and two that offer everything. */
 static const tuff_caps presets[] = {
@@ -53,6 +54,13 @@ static void check_step(const tuff_plan_step *step, tuff_caps caps)
             fail_msg("%s, row %s, shader %s (arguments %u bytes, C gives %u): %s", step->op->name, row->name,
                      tuff_spirv_pack[d->shader].name, modules[d->shader].info.args_bytes, d->args_size,
                      fault);
+        uint64_t shared;
+        KIT_OK(tuff_spirv_shared_bytes(modules[d->shader].words, modules[d->shader].n_words, d, &shared));
+        if (shared > caps.shared_bytes)
+            fail_msg("%s, row %s, shader %s: %llu bytes of shared memory, the device has %u", step->op->name,
+                     row->name, tuff_spirv_pack[d->shader].name, (unsigned long long)shared,
+                     caps.shared_bytes);
+        if (shared > most_shared) most_shared = shared;
         reached[d->shader] = true;
     }
 }
@@ -90,6 +98,8 @@ static void every_row_fits_its_shaders(void **state)
             for (size_t f = 0; tuff_case_families[f]; f++)
                 for (size_t i = 0; i < tuff_case_families[f]->n_cases; i++)
                     check_case(&tuff_case_families[f]->cases[i], &presets[p], row);
+    print_message("the most shared memory: %llu bytes\n", (unsigned long long)most_shared);
+    assert_true(most_shared >= 8192); /* the tiles of a matrix product: the sum is not of nothing */
     for (int i = 0; i < TUFF_SHADER_COUNT; i++)
         if (!reached[i]) fail_msg("no case of the suite dispatches shader %s", tuff_spirv_pack[i].name);
 }

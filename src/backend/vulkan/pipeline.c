@@ -61,6 +61,17 @@ static tuff_status create_pipeline(tuff_vk_device *device, const tuff_vk_module 
     return TUFF_OK;
 }
 
+static tuff_status check_shared(const tuff_vk_device *device, const tuff_vk_module *module,
+                                const tuff_dispatch *dispatch)
+{
+    uint64_t bytes;
+    TUFF_TRY(tuff_spirv_shared_bytes(module->words, module->n_words, dispatch, &bytes));
+    if (bytes <= device->base.caps.shared_bytes) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "shader %s takes %llu bytes of shared memory, %s allows %u",
+                     tuff_spirv_pack[dispatch->shader].name, (unsigned long long)bytes,
+                     device->probe.description.name, device->base.caps.shared_bytes);
+}
+
 typedef struct key {
     uint32_t shader, n_spec, spec[TUFF_MAX_SPEC];
 } key;
@@ -86,6 +97,7 @@ static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *d
     if (!tuff_grow((void **)&device->pipelines, device->n_pipelines, &device->pipelines_capacity,
                    sizeof *device->pipelines))
         return tuff_fail_memory("a pipeline");
+    TUFF_TRY(check_shared(device, module, dispatch));
     TUFF_TRY(create_pipeline(device, module, dispatch, out));
     index = (uint32_t)device->n_pipelines;
     device->pipelines[device->n_pipelines++] = (tuff_vk_pipeline){*out, dispatch->shader};

@@ -48,4 +48,9 @@ const char *tuff_spirv_check(const tuff_spirv_info *info, const tuff_dispatch *d
 /* The workgroup's size along an axis under the dispatch's specialization constants. */
 uint32_t tuff_spirv_local_size(const tuff_spirv_info *info, const tuff_dispatch *dispatch, int axis);
 
+/* Bytes of shared memory per workgroup under the dispatch's specialization constants, of a module that was
+ * reflected (spirv_shared.c). */
+TUFF_MUST_USE tuff_status tuff_spirv_shared_bytes(const uint32_t *words, size_t n_words,
+                                                  const tuff_dispatch *dispatch, uint64_t *out);
+
 #endif
