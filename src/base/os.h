@@ -31,9 +31,17 @@ const char *tuff_environment(const char *name);
 /* Monotonic time. */
 uint64_t tuff_now_ns(void);
 
-/* Physical memory, bytes; 0 when unknown. */
+/* Memory that this process may have: the machine's, or its control group's where that is less. Bytes; 0 when
+ * unknown. */
 uint64_t tuff_total_memory(void);
 uint64_t tuff_available_memory(void);
+/* The smallest limit and the least that is free among the control groups that the process is in, by the lines
+ * of `group_file` (/proc/self/cgroup) and the tree below `root` (/sys/fs/cgroup); UINT64_MAX: no limit. What
+ * the kernel would give back first, cached pages of files not lately read, counts as free. */
+typedef struct tuff_memory_limit {
+    uint64_t limit, available;
+} tuff_memory_limit;
+tuff_memory_limit tuff_cgroup_limit(const char *group_file, const char *root);
 /* Resident peak of this process, bytes. */
 uint64_t tuff_peak_memory(void);
 

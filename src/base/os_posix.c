@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -108,15 +109,86 @@ static uint64_t proc_kilobytes(const char *path, const char *name)
     return bytes;
 }
 
+/* Bytes of a small file; 0 when it cannot be read. */
+static size_t read_small(const char *path, char *out, size_t capacity)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) return 0;
+    size_t size = fread(out, 1, capacity, file);
+    fclose(file);
+    return size;
+}
+
+enum { CGROUP_PATH = 1024, CGROUP_FILE = 16384 };
+
+static size_t read_cgroup(const char *root, const char *group, const char *name, char *out)
+{
+    char path[2 * CGROUP_PATH];
+    int size = snprintf(path, sizeof path, "%s%s/%s", root, group, name);
+    return size > 0 && (size_t)size < sizeof path ? read_small(path, out, CGROUP_FILE) : 0;
+}
+
+/* The names that a version of control groups gives its files. */
+typedef struct cgroup_names {
+    int version;
+    const char *folder, *limit, *usage, *cached;
+} cgroup_names;
+
+static void apply_limit(const cgroup_names *names, const char *root, const char *group,
+                        tuff_memory_limit *all)
+{
+    char text[CGROUP_FILE];
+    uint64_t limit = tuff_cgroup_number(text, read_cgroup(root, group, names->limit, text));
+    if (limit == UINT64_MAX) return;
+    uint64_t used = tuff_cgroup_number(text, read_cgroup(root, group, names->usage, text));
+    uint64_t cached = tuff_cgroup_stat(text, read_cgroup(root, group, "memory.stat", text), names->cached);
+    if (used == UINT64_MAX) used = 0;
+    used = cached < used ? used - cached : 0;
+    uint64_t available = used < limit ? limit - used : 1; /* 0 would be "not known" */
+    if (limit < all->limit) all->limit = limit;
+    if (available < all->available) all->available = available;
+}
+
+tuff_memory_limit tuff_cgroup_limit(const char *group_file, const char *root)
+{
+    static const cgroup_names versions[] = {
+        {2, "", "memory.max", "memory.current", "inactive_file"},
+        {1, "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}};
+    tuff_memory_limit all = {UINT64_MAX, UINT64_MAX};
+    char text[CGROUP_FILE], group[CGROUP_PATH], tree[CGROUP_PATH];
+    size_t size = read_small(group_file, text, sizeof text);
+    for (int i = 0; i < 2; i++) {
+        if (!tuff_cgroup_path(text, size, versions[i].version, group, sizeof group)) continue;
+        snprintf(tree, sizeof tree, "%s%s", root, versions[i].folder);
+        /* a group is bound by those above it; in a container the path may be the host's, and only the root be
+         * there */
+        for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
+            *end = 0;
+            apply_limit(&versions[i], tree, group, &all);
+        }
+    }
+    return all;
+}
+
+static uint64_t least(uint64_t known, uint64_t limit)
+{
+    return known == 0 || limit < known ? (limit == UINT64_MAX ? 0 : limit) : known;
+}
+
+static tuff_memory_limit own_limit(void)
+{
+    return tuff_cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
 uint64_t tuff_total_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+    return least(pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0, own_limit().limit);
 }
 
 uint64_t tuff_available_memory(void)
 {
-    return proc_kilobytes("/proc/meminfo", "MemAvailable:");
+    return least(proc_kilobytes("/proc/meminfo", "MemAvailable:"), own_limit().available);
 }
 
 uint64_t tuff_peak_memory(void)

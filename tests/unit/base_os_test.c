@@ -1,8 +1,11 @@
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <tuff/host.h>
 
+#include "base/cgroup.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/os.h"
@@ -156,6 +159,89 @@ static void clock_and_memory_make_sense(void **state)
     tuff_free(block);
 }
 
+static bool group_of(const char *text, int version, const char *expected)
+{
+    char path[16];
+    bool found = tuff_cgroup_path(text, strlen(text), version, path, sizeof path);
+    return found ? expected && strcmp(path, expected) == 0 : !expected;
+}
+
+static void control_group_files_are_read(void **state)
+{
+    (void)state;
+    static const char mixed[] = "9:name=systemd:/s\n4:cpu,memory:/a/b\n1:cpu:/c\n0::/new\n";
+    assert_true(group_of(mixed, 1, "/a/b"));
+    assert_true(group_of(mixed, 2, "/new"));
+    assert_true(group_of("0::/", 2, "/"));
+    assert_true(group_of("0::/", 1, NULL));
+    assert_true(group_of("4:memory_x:/a\n4:xmemory,cpu:/b\n", 1, NULL));
+    assert_true(group_of("4:memory", 1, NULL));
+    assert_true(group_of("4:memory:", 1, NULL));
+    assert_true(group_of("\n\n::\n:::\n", 1, NULL));
+    assert_true(group_of("0::/123456789012345678\n4:memory:/123456789012345\n", 2, NULL)); /* does not fit */
+    assert_true(group_of("", 2, NULL));
+
+#define NUMBER(text) tuff_cgroup_number(text, strlen(text))
+    assert_true(NUMBER("536870912\n") == 536870912);
+    assert_true(NUMBER("0") == 0);
+    assert_true(NUMBER("max\n") == UINT64_MAX);
+    assert_true(NUMBER("9223372036854771712\n") == UINT64_MAX);
+    assert_true(NUMBER("99999999999999999999999") == UINT64_MAX);
+    assert_true(NUMBER("") == UINT64_MAX);
+    assert_true(tuff_cgroup_number("1234", 2) == 12);
+
+    static const char stat[] = "anon 5\ninactive_file 4096\ninactive_filed 7\nfile x\nlast 9";
+#define STAT(key) tuff_cgroup_stat(stat, sizeof stat - 1, key)
+    assert_true(STAT("inactive_file") == 4096);
+    assert_true(STAT("anon") == 5);
+    assert_true(STAT("last") == 9);
+    assert_true(STAT("file") == 0);
+    assert_true(STAT("inactive") == 0);
+    assert_true(tuff_cgroup_stat(stat, 18, "inactive_file") == 0);
+}
+
+/* Writes a file below a folder that is made if it is not there. */
+static void put(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    KIT_OK(tuff_make_directories(folder));
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    kit_write_file(path, text, strlen(text));
+}
+
+static void control_groups_limit_memory(void **state)
+{
+    (void)state;
+    const char *root = kit_temp_path("cgroup"), *file = kit_temp_path("self"), *none = kit_temp_path("none");
+    tuff_memory_limit m = tuff_cgroup_limit(none, root);
+    assert_true(m.limit == UINT64_MAX && m.available == UINT64_MAX);
+
+    /* version 2: the group has no limit of its own, the one above it has */
+    kit_write_file(file, "0::/pod/box\n", 12);
+    put(kit_temp_path("cgroup/pod/box"), "memory.max", "max\n");
+    put(kit_temp_path("cgroup/pod"), "memory.max", "1000000\n");
+    put(kit_temp_path("cgroup/pod"), "memory.current", "700000\n");
+    put(kit_temp_path("cgroup/pod"), "memory.stat", "anon 1\ninactive_file 200000\n");
+    m = tuff_cgroup_limit(file, root);
+    assert_true(m.limit == 1000000 && m.available == 500000);
+    put(kit_temp_path("cgroup/pod/box"), "memory.max", "2000\n");
+    put(kit_temp_path("cgroup/pod/box"), "memory.current", "3000\n");
+    m = tuff_cgroup_limit(file, root);
+    assert_true(m.limit == 2000 &&
+                m.available == 1); /* over its limit: nothing is free, which is not 0, unknown */
+
+    /* version 1, in a container that sees its own group as the root and the host's path */
+    kit_write_file(file, "4:memory:/docker/123\n", 21);
+    put(kit_temp_path("cgroup/memory"), "memory.limit_in_bytes", "5000\n");
+    put(kit_temp_path("cgroup/memory"), "memory.usage_in_bytes", "4000\n");
+    put(kit_temp_path("cgroup/memory"), "memory.stat", "inactive_file 9\ntotal_inactive_file 1000\n");
+    m = tuff_cgroup_limit(file, root);
+    assert_true(m.limit == 5000 && m.available == 2000);
+    put(kit_temp_path("cgroup/memory"), "memory.limit_in_bytes", "9223372036854771712\n");
+    m = tuff_cgroup_limit(file, root);
+    assert_true(m.limit == UINT64_MAX && m.available == UINT64_MAX);
+}
+
 static void environment_ignores_the_empty(void **state)
 {
     (void)state;
@@ -187,6 +273,8 @@ int main(void)
         cmocka_unit_test(host_counters_are_exact_across_threads),
         cmocka_unit_test(log_reaches_the_host),
         cmocka_unit_test(clock_and_memory_make_sense),
+        cmocka_unit_test(control_group_files_are_read),
+        cmocka_unit_test(control_groups_limit_memory),
         cmocka_unit_test(environment_ignores_the_empty),
         cmocka_unit_test(libraries_open),
     };
