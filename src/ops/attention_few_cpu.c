@@ -73,20 +73,11 @@ static inline __attribute__((always_inline)) void weigh(const float *p, const fl
             o[d] += p[j] * v[j * stride + d];
 }
 
-/* As tuff_f16_to_f32, but for NaN's payload: shifted into place and scaled, which is exact. */
-static inline float from_half(uint16_t h)
-{
-    uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
-    uint32_t bits = tuff_f32_bits(tuff_bits_f32(magnitude) * 0x1p112f);
-    bits = magnitude >= 0x0f800000u ? magnitude | 0x7f800000u : bits; /* Inf and NaN */
-    return tuff_bits_f32(bits | sign);
-}
-
 TUFF_KERNEL static void convert(const uint16_t *from, int64_t stride, int64_t n, int64_t D, float *to)
 {
     for (int64_t j = 0; j < n; j++)
         for (int64_t d = 0; d < D; d++)
-            to[j * D + d] = from_half(from[j * stride + d]);
+            to[j * D + d] = tuff_f16_scaled(from[j * stride + d]);
 }
 
 const float *tuff_attention_rows_of(const void *base, const tuff_attention_operand *x, int64_t at, int64_t n,

@@ -90,7 +90,7 @@ static void cpu(const tuff_node *node, const void *const *in, void *const *out, 
     (void)scratch;
     const int64_t *dim = node->in[X]->shape.dim;
     task w = {node, in[X], in[START], out[0]};
-    tuff_parallel(dim[0] * dim[1], 1 + 8192 / (dim[2] * dim[3]), write_range, &w);
+    tuff_parallel(dim[0] * dim[1], tuff_grain(2 * dim[2] * dim[3]), write_range, &w);
 }
 
 static tuff_cost cost(const tuff_node *node)

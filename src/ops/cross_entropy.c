@@ -107,11 +107,6 @@ static void forward_range(int64_t begin, int64_t end, void *context)
     }
 }
 
-static int64_t grain(int64_t V)
-{
-    return 1 + 16384 / V;
-}
-
 static void cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
 {
     int64_t N = node->in[LOGITS]->shape.dim[0], counted = 0;
@@ -120,7 +115,7 @@ static void cpu(const tuff_node *node, const void *const *in, void *const *out, 
               .lse = out[1],
               .loss = scratch,
               .V = node->in[LOGITS]->shape.dim[1]};
-    tuff_parallel(N, grain(w.V), forward_range, &w);
+    tuff_parallel(N, tuff_grain(w.V), forward_range, &w);
     double sum = 0;
     for (int64_t r = 0; r < N; r++) {
         sum += w.loss[r];
@@ -138,9 +133,7 @@ static size_t cpu_scratch(const tuff_node *node)
 static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     int64_t N = node->in[LOGITS]->shape.dim[0], V = node->in[LOGITS]->shape.dim[1];
-    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, V);
     uint64_t losses = tuff_launch_scratch(launch, (uint64_t)N * sizeof(float));
-    int64_t at_once = group / lanes;
     tuff_cross_entropy_args *args = tuff_launch_add(launch, TUFF_SHADER_cross_entropy, sizeof *args);
     tuff_launch_address(launch, &args->logits, TUFF_OPERAND_IN, LOGITS, 0);
     tuff_launch_address(launch, &args->labels, TUFF_OPERAND_IN, LABELS, 0);
@@ -148,9 +141,7 @@ static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_la
     tuff_launch_address(launch, &args->losses, TUFF_OPERAND_SCRATCH, 0, losses);
     args->rows = (uint32_t)N;
     args->classes = (uint32_t)V;
-    args->lanes = lanes;
-    tuff_launch_spec(launch, group);
-    tuff_launch_groups_1d(launch, caps, (uint64_t)((N + at_once - 1) / at_once));
+    args->lanes = tuff_launch_rows(launch, caps, N, V);
 
     tuff_cross_entropy_join_args *join =
         tuff_launch_add(launch, TUFF_SHADER_cross_entropy_join, sizeof *join);
@@ -159,7 +150,7 @@ static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_la
     tuff_launch_address(launch, &join->loss, TUFF_OPERAND_OUT, 0, 0);
     tuff_launch_address(launch, &join->count, TUFF_OPERAND_OUT, 2, 0);
     join->rows = (uint32_t)N;
-    tuff_launch_spec(launch, group);
+    tuff_launch_spec(launch, tuff_reduce_group(caps));
     tuff_launch_groups(launch, 1, 1, 1);
     tuff_launch_after(launch);
 }
@@ -254,7 +245,7 @@ static void cpu_backward(const tuff_node *node, const void *const *in, void *con
               .dx = out[0],
               .factor = *(const float *)in[D_LOSS] / *(const float *)in[COUNT],
               .V = node->in[LOGITS]->shape.dim[1]};
-    tuff_parallel(N, grain(w.V), backward_range, &w);
+    tuff_parallel(N, tuff_grain(w.V), backward_range, &w);
 }
 
 static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)

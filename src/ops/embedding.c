@@ -96,7 +96,7 @@ static void cpu(const tuff_node *node, const void *const *in, void *const *out, 
 {
     (void)scratch;
     task w = {.node = node, .table = in[TABLE], .ids = in[IDS], .y = out[0]};
-    tuff_parallel(tuff_tensor_count(node->in[IDS]), 1 + 16384 / node->in[TABLE]->shape.dim[1], lookup_range,
+    tuff_parallel(tuff_tensor_count(node->in[IDS]), tuff_grain(node->in[TABLE]->shape.dim[1]), lookup_range,
                   &w);
 }
 
@@ -209,7 +209,7 @@ static void cpu_backward(const tuff_node *node, const void *const *in, void *con
     (void)scratch;
     int64_t C = node->in[ACCUMULATOR]->shape.dim[1], n = tuff_tensor_count(node->in[D_Y]) / C;
     task w = {.node = node, .ids = in[INDEX], .dy = in[D_Y], .y = out[0]};
-    tuff_parallel(clamp(w.ids[0], 0, n), 1 + 16384 / C, scatter_range, &w);
+    tuff_parallel(clamp(w.ids[0], 0, n), tuff_grain(C), scatter_range, &w);
 }
 
 static tuff_cost cost_backward(const tuff_node *node)

@@ -44,6 +44,15 @@ uint32_t tuff_reduce_lanes(const tuff_caps *caps, int64_t n)
     return lanes;
 }
 
+uint32_t tuff_launch_rows(tuff_launch *launch, const tuff_caps *caps, int64_t rows, int64_t n)
+{
+    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, n);
+    int64_t at_once = group / lanes;
+    tuff_launch_spec(launch, group);
+    tuff_launch_groups_1d(launch, caps, (uint64_t)((rows + at_once - 1) / at_once));
+    return lanes;
+}
+
 static bool fits_32(const tuff_tensor *x)
 {
     int64_t last = 0;

@@ -23,6 +23,10 @@ uint32_t tuff_reduce_group(const tuff_caps *caps);
 /* How many of them, a power of two, share one of several sums of n terms. */
 uint32_t tuff_reduce_lanes(const tuff_caps *caps, int64_t n);
 
+/* Of a kernel with some invocations, a power of two, for each of `rows` sums of n terms: the workgroup
+ * (constant 0) and the grid. Returns how many. */
+uint32_t tuff_launch_rows(tuff_launch *launch, const tuff_caps *caps, int64_t rows, int64_t n);
+
 /* True when every operand's elements lie within 2^31 of its first: 32-bit indices reach all. */
 bool tuff_match_32(const tuff_node *node, const tuff_caps *caps);
 

@@ -88,7 +88,6 @@ static bool match_rows(const tuff_node *node, const tuff_caps *caps)
 static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    uint32_t group = tuff_reduce_group(caps);
     tuff_matmul_rows_args *args =
         tuff_launch_add(to, stored(TUFF_SHADER_matmul_rows_f32, p.b_dtype), sizeof *args);
     args->b_first = p.b_dtype == TUFF_F32 ? 0 : (uint32_t)(node->in[1]->offset & 1);
@@ -100,10 +99,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
     args->K = (uint32_t)p.K;
     args->ars = (uint32_t)p.ars;
     args->bcs = (uint32_t)p.bcs;
-    args->lanes = tuff_reduce_lanes(caps, p.K);
-    int64_t at_once = 4 * (group / args->lanes);
-    tuff_launch_spec(to, group);
-    tuff_launch_groups_1d(to, caps, (uint64_t)((p.N + at_once - 1) / at_once));
+    args->lanes = tuff_launch_rows(to, caps, (p.N + 3) / 4, p.K);
 }
 
 const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {

@@ -186,91 +186,57 @@ static const tuff_kernel_row norm_rows[] = {{"plain", 0, tuff_match_32, tuff_lau
 static const tuff_kernel_row backward_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_norm_backward}};
 static const tuff_kernel_row params_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_norm_backward_params}};
 
-const tuff_op_info tuff_op_layer_norm = {
-    .name = "layer_norm",
-    .min_in = 3,
-    .max_in = 3,
-    .n_out = 3,
-    .may_alias = {1},
-    .infer = infer_norm,
-    .backward = backward_layer_norm,
-    .reference = reference_layer_norm,
-    .cpu = tuff_layer_norm_host,
-    .cost = cost_norm,
-    .rows = norm_rows,
-    .n_rows = 1,
-};
+/* The two norms differ in what goes in and comes out. */
+#define NORM(op, inputs, outputs)       \
+    const tuff_op_info tuff_op_##op = { \
+        .name = #op,                    \
+        .min_in = (inputs),             \
+        .max_in = (inputs),             \
+        .n_out = (outputs),             \
+        .may_alias = {1},               \
+        .infer = infer_norm,            \
+        .backward = backward_##op,      \
+        .reference = reference_##op,    \
+        .cpu = tuff_##op##_host,        \
+        .cost = cost_norm,              \
+        .rows = norm_rows,              \
+        .n_rows = 1,                    \
+    }
+#define NORM_BACKWARD(op, inputs)             \
+    const tuff_op_info tuff_op_##op = {       \
+        .name = #op,                          \
+        .min_in = (inputs),                   \
+        .max_in = (inputs),                   \
+        .n_out = 1,                           \
+        .may_alias = {3},                     \
+        .infer = infer_norm_backward,         \
+        .reference = reference_norm_backward, \
+        .cpu = tuff_##op##_host,              \
+        .cost = cost_norm,                    \
+        .rows = backward_rows,                \
+        .n_rows = 1,                          \
+    }
+#define NORM_BACKWARD_PARAMS(op, inputs, outputs)         \
+    const tuff_op_info tuff_op_##op = {                   \
+        .name = #op,                                      \
+        .min_in = (inputs),                               \
+        .max_in = (inputs),                               \
+        .n_out = (outputs),                               \
+        .infer = infer_norm_backward_params,              \
+        .reference = reference_norm_backward_params,      \
+        .cpu = tuff_norm_backward_params_host,            \
+        .cpu_scratch = tuff_norm_backward_params_scratch, \
+        .cost = cost_norm,                                \
+        .rows = params_rows,                              \
+        .n_rows = 1,                                      \
+    }
 
-const tuff_op_info tuff_op_layer_norm_backward = {
-    .name = "layer_norm_backward",
-    .min_in = 5,
-    .max_in = 5,
-    .n_out = 1,
-    .may_alias = {3},
-    .infer = infer_norm_backward,
-    .reference = reference_norm_backward,
-    .cpu = tuff_layer_norm_backward_host,
-    .cost = cost_norm,
-    .rows = backward_rows,
-    .n_rows = 1,
-};
-
-const tuff_op_info tuff_op_layer_norm_backward_params = {
-    .name = "layer_norm_backward_params",
-    .min_in = 4,
-    .max_in = 4,
-    .n_out = 2,
-    .infer = infer_norm_backward_params,
-    .reference = reference_norm_backward_params,
-    .cpu = tuff_norm_backward_params_host,
-    .cpu_scratch = tuff_norm_backward_params_scratch,
-    .cost = cost_norm,
-    .rows = params_rows,
-    .n_rows = 1,
-};
-
-const tuff_op_info tuff_op_rms_norm = {
-    .name = "rms_norm",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 2,
-    .may_alias = {1},
-    .infer = infer_norm,
-    .backward = backward_rms_norm,
-    .reference = reference_rms_norm,
-    .cpu = tuff_rms_norm_host,
-    .cost = cost_norm,
-    .rows = norm_rows,
-    .n_rows = 1,
-};
-
-const tuff_op_info tuff_op_rms_norm_backward = {
-    .name = "rms_norm_backward",
-    .min_in = 4,
-    .max_in = 4,
-    .n_out = 1,
-    .may_alias = {3},
-    .infer = infer_norm_backward,
-    .reference = reference_norm_backward,
-    .cpu = tuff_rms_norm_backward_host,
-    .cost = cost_norm,
-    .rows = backward_rows,
-    .n_rows = 1,
-};
-
-const tuff_op_info tuff_op_rms_norm_backward_params = {
-    .name = "rms_norm_backward_params",
-    .min_in = 3,
-    .max_in = 3,
-    .n_out = 1,
-    .infer = infer_norm_backward_params,
-    .reference = reference_norm_backward_params,
-    .cpu = tuff_norm_backward_params_host,
-    .cpu_scratch = tuff_norm_backward_params_scratch,
-    .cost = cost_norm,
-    .rows = params_rows,
-    .n_rows = 1,
-};
+NORM(layer_norm, 3, 3);
+NORM(rms_norm, 2, 2);
+NORM_BACKWARD(layer_norm_backward, 5);
+NORM_BACKWARD(rms_norm_backward, 4);
+NORM_BACKWARD_PARAMS(layer_norm_backward_params, 4, 2);
+NORM_BACKWARD_PARAMS(rms_norm_backward_params, 3, 1);
 
 tuff_tensor *tuff_layer_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *weight, tuff_tensor *bias,
                              double eps)

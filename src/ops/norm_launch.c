@@ -4,16 +4,6 @@
 #include "ops/sum.h"
 #include "shaders/args/norm.h"
 
-/* Workgroup and grid of a kernel with `lanes` invocations per row; returns lanes. */
-static uint32_t rows_groups(tuff_launch *launch, const tuff_caps *caps, const tuff_norm_shape *s)
-{
-    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, s->width);
-    int64_t at_once = group / lanes;
-    tuff_launch_spec(launch, group);
-    tuff_launch_groups_1d(launch, caps, (uint64_t)((s->rows + at_once - 1) / at_once));
-    return lanes;
-}
-
 void tuff_launch_norm(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     tuff_norm_shape s = tuff_norm_shape_of(node);
@@ -29,7 +19,7 @@ void tuff_launch_norm(const tuff_node *node, const tuff_caps *caps, tuff_launch 
     args->rows = (uint32_t)s.rows;
     args->width = (uint32_t)s.width;
     args->eps = (float)node->attrs.norm.eps;
-    args->lanes = rows_groups(launch, caps, &s);
+    args->lanes = tuff_launch_rows(launch, caps, s.rows, s.width);
 }
 
 void tuff_launch_norm_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
@@ -46,7 +36,7 @@ void tuff_launch_norm_backward(const tuff_node *node, const tuff_caps *caps, tuf
     tuff_launch_address(launch, &args->dx, TUFF_OPERAND_OUT, 0, 0);
     args->rows = (uint32_t)s.rows;
     args->width = (uint32_t)s.width;
-    args->lanes = rows_groups(launch, caps, &s);
+    args->lanes = tuff_launch_rows(launch, caps, s.rows, s.width);
 }
 
 void tuff_launch_norm_backward_params(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)

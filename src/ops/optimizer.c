@@ -12,6 +12,14 @@ int64_t tuff_chunks_of(const tuff_node *node, int i)
     return (tuff_tensor_count(node->in[i]) + TUFF_OPTIMIZER_CHUNK - 1) / TUFF_OPTIMIZER_CHUNK;
 }
 
+int64_t tuff_total_chunks(const tuff_node *node, int first, int stride)
+{
+    int64_t chunks = 0;
+    for (int i = first; i < node->n_in; i += stride)
+        chunks += tuff_chunks_of(node, i);
+    return chunks;
+}
+
 /* ---- accumulate ---- */
 
 static tuff_status infer_accumulate(tuff_graph *g, tuff_node *node)

@@ -10,8 +10,9 @@ enum { TUFF_OPTIMIZER_CHUNK = 16384 };
 /* Inputs of adamw before its slots: lr, norm, state. Then per slot: parameter, gradient, m, v. */
 enum { TUFF_ADAMW_FIRST = 3, TUFF_ADAMW_STRIDE = 4 };
 
-/* Chunks of input i. */
+/* Chunks of input i, and of inputs first, first + stride, ... together. */
 int64_t tuff_chunks_of(const tuff_node *node, int i);
+int64_t tuff_total_chunks(const tuff_node *node, int first, int stride);
 
 void tuff_accumulate_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 void tuff_grad_norm_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);

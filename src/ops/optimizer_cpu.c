@@ -59,14 +59,6 @@ static void chunk_range(int64_t begin, int64_t end, void *context)
     }
 }
 
-static int64_t total_chunks(const tuff_node *node, int first, int stride)
-{
-    int64_t chunks = 0;
-    for (int i = first; i < node->n_in; i += stride)
-        chunks += tuff_chunks_of(node, i);
-    return chunks;
-}
-
 /* ---- the global norm: a partial sum per chunk, joined in order ---- */
 
 typedef struct norm_context {
@@ -100,7 +92,7 @@ void tuff_grad_norm_host(const tuff_node *node, const void *const *in, void *con
 {
     norm_context norm = {in, scratch};
     chunk_context c = {node, 0, 1, norm_chunk, &norm};
-    int64_t chunks = total_chunks(node, 0, 1);
+    int64_t chunks = tuff_total_chunks(node, 0, 1);
     tuff_parallel(chunks, 1, chunk_range, &c);
     double sum = 0;
     for (int64_t i = 0; i < chunks; i++)
@@ -110,7 +102,7 @@ void tuff_grad_norm_host(const tuff_node *node, const void *const *in, void *con
 
 size_t tuff_grad_norm_scratch(const tuff_node *node)
 {
-    return (size_t)total_chunks(node, 0, 1) * sizeof(double);
+    return (size_t)tuff_total_chunks(node, 0, 1) * sizeof(double);
 }
 
 /* ---- the step counter ---- */
@@ -188,5 +180,5 @@ void tuff_adamw_host(const tuff_node *node, const void *const *in, void *const *
         .eps = (float)a->eps,
     };
     chunk_context c = {node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE, adamw_chunk, &adamw};
-    tuff_parallel(total_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE), 1, chunk_range, &c);
+    tuff_parallel(tuff_total_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE), 1, chunk_range, &c);
 }

@@ -9,14 +9,6 @@ void tuff_launch_accumulate(const tuff_node *node, const tuff_caps *caps, tuff_l
     tuff_launch_elementwise(launch, caps, tuff_tensor_count(node->out[0]), TUFF_BINARY_ADD, 1, 0);
 }
 
-static int64_t total_chunks(const tuff_node *node, int first, int stride)
-{
-    int64_t chunks = 0;
-    for (int i = first; i < node->n_in; i += stride)
-        chunks += tuff_chunks_of(node, i);
-    return chunks;
-}
-
 /* Of inputs first, first + stride, .. in order. */
 static void fill_chunks(const tuff_node *node, int first, int stride, tuff_chunk *chunks)
 {
@@ -32,7 +24,7 @@ static void fill_chunks(const tuff_node *node, int first, int stride, tuff_chunk
 
 void tuff_launch_grad_norm(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
-    int64_t chunks = total_chunks(node, 0, 1);
+    int64_t chunks = tuff_total_chunks(node, 0, 1);
     size_t slots_size = (size_t)node->n_in * sizeof(tuff_grad_norm_slot);
     uint8_t *table = tuff_launch_data(launch, slots_size + (size_t)chunks * sizeof(tuff_chunk));
     uint64_t scratch = tuff_launch_scratch(launch, (uint64_t)chunks * 4);
@@ -72,7 +64,7 @@ void tuff_launch_optimizer_step(const tuff_node *node, const tuff_caps *caps, tu
 void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     const tuff_adamw_params *a = &node->attrs.adamw;
-    int64_t chunks = total_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE);
+    int64_t chunks = tuff_total_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE);
     int n_slots = node->n_out / 3;
     size_t slots_size = (size_t)n_slots * sizeof(tuff_adamw_slot_addresses);
     uint8_t *table = tuff_launch_data(launch, slots_size + (size_t)chunks * sizeof(tuff_chunk));

@@ -16,12 +16,6 @@ static int64_t row_count(const tuff_tensor *x)
     return tuff_tensor_count(x) / row_length(x);
 }
 
-/* Rows per task: about 16k elements. */
-static int64_t grain(int64_t length)
-{
-    return 1 + 16384 / length;
-}
-
 static tuff_status expect_rows(const tuff_node *node)
 {
     if (node->in[0]->shape.rank >= 1) return TUFF_OK;
@@ -34,16 +28,6 @@ static tuff_cost cost(const tuff_node *node)
     tuff_cost c = tuff_cost_elementwise(node);
     c.flops *= 4;
     return c;
-}
-
-/* Workgroup and grid with `lanes` invocations per row; returns lanes. */
-static uint32_t rows_groups(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
-{
-    uint32_t group = tuff_reduce_group(caps), lanes = tuff_reduce_lanes(caps, row_length(node->in[0]));
-    int64_t at_once = group / lanes;
-    tuff_launch_spec(launch, group);
-    tuff_launch_groups_1d(launch, caps, (uint64_t)((row_count(node->in[0]) + at_once - 1) / at_once));
-    return lanes;
 }
 
 /* ---- softmax ---- */
@@ -114,7 +98,7 @@ static void cpu_softmax(const tuff_node *node, const void *const *in, void *cons
 {
     (void)scratch;
     rows w = {.x = in[0], .y = out[0], .n = row_length(node->in[0])};
-    tuff_parallel(row_count(node->in[0]), grain(w.n), softmax_range, &w);
+    tuff_parallel(row_count(node->in[0]), tuff_grain(w.n), softmax_range, &w);
 }
 
 static void launch_softmax(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
@@ -124,7 +108,7 @@ static void launch_softmax(const tuff_node *node, const tuff_caps *caps, tuff_la
     tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
     args->rows = (uint32_t)row_count(node->in[0]);
     args->width = (uint32_t)row_length(node->in[0]);
-    args->lanes = rows_groups(node, caps, launch);
+    args->lanes = tuff_launch_rows(launch, caps, args->rows, args->width);
 }
 
 static const tuff_kernel_row softmax_rows[] = {{"softmax", 0, tuff_match_32, launch_softmax}};
@@ -198,7 +182,7 @@ static void cpu_softmax_backward(const tuff_node *node, const void *const *in, v
 {
     (void)scratch;
     rows w = {.x = in[0], .dy = in[1], .y = out[0], .n = row_length(node->in[0])};
-    tuff_parallel(row_count(node->in[0]), grain(w.n), backward_range, &w);
+    tuff_parallel(row_count(node->in[0]), tuff_grain(w.n), backward_range, &w);
 }
 
 static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
@@ -209,7 +193,7 @@ static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_l
     tuff_launch_address(launch, &args->dx, TUFF_OPERAND_OUT, 0, 0);
     args->rows = (uint32_t)row_count(node->in[0]);
     args->width = (uint32_t)row_length(node->in[0]);
-    args->lanes = rows_groups(node, caps, launch);
+    args->lanes = tuff_launch_rows(launch, caps, args->rows, args->width);
 }
 
 static const tuff_kernel_row backward_rows[] = {{"softmax_backward", 0, tuff_match_32, launch_backward}};

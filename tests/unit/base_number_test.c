@@ -19,6 +19,7 @@ static void f16_is_exact_both_ways(void **state)
     (void)state;
     for (uint32_t h = 0; h < 0x10000; h++) {
         float value = tuff_f16_to_f32((uint16_t)h);
+        assert_int_equal(tuff_f32_bits(tuff_f16_scaled((uint16_t)h)), tuff_f32_bits(value));
         uint16_t back = tuff_f32_to_f16(value);
         double expected = f16_value((uint16_t)h);
         if (isnan(expected)) {

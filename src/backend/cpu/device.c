@@ -103,7 +103,8 @@ static tuff_status buffer_create(tuff_backend_device *device, uint64_t bytes, co
     *out = NULL;
     cpu_buffer *buffer = tuff_alloc(sizeof *buffer);
     if (!buffer) return tuff_fail_memory("a buffer");
-    tuff_status status = tuff_cpu_memory((tuff_cpu_device *)device, bytes, name, &buffer->memory);
+    tuff_status status =
+        tuff_cpu_memory((tuff_cpu_device *)device, bytes, name ? name : "a buffer", &buffer->memory);
     if (status != TUFF_OK) {
         tuff_free(buffer);
         return status;

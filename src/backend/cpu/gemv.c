@@ -34,26 +34,15 @@ static TUFF_KERNEL float dot_bf16(const float *restrict x, const uint16_t *restr
     return s[0];
 }
 
-/* binary16 to f32 by shifting into place and one multiplication, exact for all but NaN payloads; vectorizes.
- */
-static inline float f16_fast(uint16_t h)
-{
-    uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
-    float value = tuff_bits_f32(magnitude) * 0x1p112f;
-    uint32_t bits = tuff_f32_bits(value);
-    bits = magnitude >= 0x0f800000u ? magnitude | 0x7f800000u : bits; /* Inf and NaN */
-    return tuff_bits_f32(bits | sign);
-}
-
 static TUFF_KERNEL float dot_f16(const float *restrict x, const uint16_t *restrict w, int64_t k)
 {
     float s[LANES] = {0};
     int64_t i = 0;
     for (; i + LANES <= k; i += LANES)
         for (int l = 0; l < LANES; l++)
-            s[l] += x[i + l] * f16_fast(w[i + l]);
+            s[l] += x[i + l] * tuff_f16_scaled(w[i + l]);
     for (int l = 0; i < k; i++, l++)
-        s[l] += x[i] * f16_fast(w[i]);
+        s[l] += x[i] * tuff_f16_scaled(w[i]);
     for (int half = LANES / 2; half > 0; half /= 2)
         for (int l = 0; l < half; l++)
             s[l] += s[l + half];
