@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include <tuff/generate.h>
+#include <tuff/program.h>
 #include <tuff/train.h>
 
 #include "kit/kit.h"
@@ -101,6 +102,44 @@ static void threads_agree_with_one_thread_alone(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Each thread opens a device of its own, lists those there are, and closes it, over and over. */
+static void *open_and_close(void *name)
+{
+    for (int i = 0; i < 5; i++) {
+        tuff_device *own = NULL;
+        tuff_buffer *x = NULL;
+        tuff_device_info listed[8];
+        float out[3] = {1, 1, 1};
+        size_t n = 0;
+        tuff_status status = tuff_device_open(&(tuff_device_params){.name = name}, &own);
+        if (status == TUFF_OK) status = tuff_buffer_create(own, "x", TUFF_F32, 1, (const int64_t[]){3}, &x);
+        if (status == TUFF_OK) status = tuff_buffer_read(x, 0, out, 3);
+        if (status == TUFF_OK) status = tuff_list_devices(listed, 8, &n);
+        tuff_buffer_destroy(&x);
+        tuff_device_destroy(&own);
+        if (status != TUFF_OK || n == 0 || out[0] != 0) return (void *)1;
+    }
+    return NULL;
+}
+
+static void threads_open_devices(void **state)
+{
+    tuff_device *there = NULL;
+    if (tuff_device_open(&(tuff_device_params){.name = *state}, &there) != TUFF_OK) {
+        print_message("%s\n", tuff_error_message());
+        skip();
+    }
+    tuff_device_destroy(&there);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, *state), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *failed = NULL;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+}
+
 /* The error text belongs to the thread that failed. */
 static void *fail_elsewhere(void *user)
 {
@@ -127,6 +166,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(threads_agree_with_one_thread_alone, (void *)"cpu"),
         cmocka_unit_test_prestate(threads_agree_with_one_thread_alone, (void *)"lavapipe"),
+        cmocka_unit_test_prestate(threads_open_devices, (void *)"cpu"),
+        cmocka_unit_test_prestate(threads_open_devices, (void *)"lavapipe"),
         cmocka_unit_test(error_texts_belong_to_their_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
