@@ -36,8 +36,8 @@ uint64_t tuff_now_ns(void);
 uint64_t tuff_total_memory(void);
 uint64_t tuff_available_memory(void);
 /* The smallest limit and the least that is free among the control groups that the process is in, by the lines
- * of `group_file` (/proc/self/cgroup) and the tree below `root` (/sys/fs/cgroup); UINT64_MAX: no limit. What
- * the kernel would give back first, cached pages of files not lately read, counts as free. */
+ * of `group_file` (/proc/self/cgroup) and the tree below `root` (/sys/fs/cgroup); UINT64_MAX: no limit.
+ * Cached pages of files, which the kernel gives back when memory is short, count as free. */
 typedef struct tuff_memory_limit {
     uint64_t limit, available;
 } tuff_memory_limit;

@@ -131,7 +131,8 @@ static size_t read_cgroup(const char *root, const char *group, const char *name,
 /* The names that a version of control groups gives its files. */
 typedef struct cgroup_names {
     int version;
-    const char *folder, *limit, *usage, *cached;
+    const char *folder, *limit, *usage;
+    const char *cached[2]; /* of memory.stat: pages of files, which are given back when memory is short */
 } cgroup_names;
 
 static void apply_limit(const cgroup_names *names, const char *root, const char *group,
@@ -141,7 +142,9 @@ static void apply_limit(const cgroup_names *names, const char *root, const char 
     uint64_t limit = tuff_cgroup_number(text, read_cgroup(root, group, names->limit, text));
     if (limit == UINT64_MAX) return;
     uint64_t used = tuff_cgroup_number(text, read_cgroup(root, group, names->usage, text));
-    uint64_t cached = tuff_cgroup_stat(text, read_cgroup(root, group, "memory.stat", text), names->cached);
+    size_t size = read_cgroup(root, group, "memory.stat", text);
+    uint64_t cached =
+        tuff_cgroup_stat(text, size, names->cached[0]) + tuff_cgroup_stat(text, size, names->cached[1]);
     if (used == UINT64_MAX) used = 0;
     used = cached < used ? used - cached : 0;
     uint64_t available = used < limit ? limit - used : 1; /* 0 would be "not known" */
@@ -152,8 +155,12 @@ static void apply_limit(const cgroup_names *names, const char *root, const char 
 tuff_memory_limit tuff_cgroup_limit(const char *group_file, const char *root)
 {
     static const cgroup_names versions[] = {
-        {2, "", "memory.max", "memory.current", "inactive_file"},
-        {1, "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}};
+        {2, "", "memory.max", "memory.current", {"inactive_file", "active_file"}},
+        {1,
+         "/memory",
+         "memory.limit_in_bytes",
+         "memory.usage_in_bytes",
+         {"total_inactive_file", "total_active_file"}}};
     tuff_memory_limit all = {UINT64_MAX, UINT64_MAX};
     char text[CGROUP_FILE], group[CGROUP_PATH], tree[CGROUP_PATH];
     size_t size = read_small(group_file, text, sizeof text);

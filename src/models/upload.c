@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/model.h"
+#include "runtime/room.h"
 
 /* Rows are moved in pieces of about this many bytes, so that loading needs little memory beside the model. */
 enum { PIECE_BYTES = 16 << 20 };
@@ -127,11 +128,27 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     return status;
 }
 
-tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, tuff_store *store)
+static tuff_dtype dtype_of(const tuff_param *p, tuff_dtype matrix_dtype)
 {
+    return p->flags & TUFF_PARAM_MATRIX ? matrix_dtype : TUFF_F32;
+}
+
+static tuff_status check_room(const tuff_model *model, tuff_dtype matrix_dtype, const tuff_store *store)
+{
+    uint64_t bytes = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        tuff_dtype dtype = p->flags & TUFF_PARAM_MATRIX ? matrix_dtype : TUFF_F32;
+        bytes += (uint64_t)(p->shape[0] * tuff_param_columns(p)) * tuff_dtype_size(dtype_of(p, matrix_dtype));
+    }
+    return tuff_note(tuff_room_check(tuff_store_device(store), bytes, "the model"), "%s", model->path);
+}
+
+tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, tuff_store *store)
+{
+    TUFF_TRY(check_room(model, matrix_dtype, store));
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_param *p = &model->params.items[i];
+        tuff_dtype dtype = dtype_of(p, matrix_dtype);
         TUFF_TRY(tuff_note(upload(model, p, dtype, store), "%s: %s", model->path, p->name));
     }
     /* the device has its own copy now: let the file's pages go */

@@ -32,6 +32,11 @@ void tuff_store_destroy(tuff_store **store)
     *store = NULL;
 }
 
+tuff_device *tuff_store_device(const tuff_store *store)
+{
+    return store->device;
+}
+
 tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype, int rank,
                            const int64_t *dims, tuff_buffer **out_buffer)
 {

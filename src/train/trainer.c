@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "runtime/room.h"
 #include "train/schedule.h"
 
 static tuff_status check_data(const tuff_model *model, const tuff_dataset *data)
@@ -217,6 +218,7 @@ static tuff_status need_store(tuff_trainer *t)
 
 tuff_status tuff_trainer_prepare(tuff_trainer *t)
 {
+    if (!t->store) TUFF_TRY(tuff_room_check(t->device, tuff_trainer_get_memory(t).total, "training"));
     TUFF_TRY(need_store(t));
     if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
     return tuff_program_prepare(t->update);

@@ -221,7 +221,7 @@ static void control_groups_limit_memory(void **state)
     put(kit_temp_path("cgroup/pod/box"), "memory.max", "max\n");
     put(kit_temp_path("cgroup/pod"), "memory.max", "1000000\n");
     put(kit_temp_path("cgroup/pod"), "memory.current", "700000\n");
-    put(kit_temp_path("cgroup/pod"), "memory.stat", "anon 1\ninactive_file 200000\n");
+    put(kit_temp_path("cgroup/pod"), "memory.stat", "anon 1\nactive_file 50000\ninactive_file 150000\n");
     m = tuff_cgroup_limit(file, root);
     assert_true(m.limit == 1000000 && m.available == 500000);
     put(kit_temp_path("cgroup/pod/box"), "memory.max", "2000\n");
@@ -234,7 +234,8 @@ static void control_groups_limit_memory(void **state)
     kit_write_file(file, "4:memory:/docker/123\n", 21);
     put(kit_temp_path("cgroup/memory"), "memory.limit_in_bytes", "5000\n");
     put(kit_temp_path("cgroup/memory"), "memory.usage_in_bytes", "4000\n");
-    put(kit_temp_path("cgroup/memory"), "memory.stat", "inactive_file 9\ntotal_inactive_file 1000\n");
+    put(kit_temp_path("cgroup/memory"), "memory.stat",
+        "inactive_file 9\ntotal_inactive_file 700\ntotal_active_file 300\n");
     m = tuff_cgroup_limit(file, root);
     assert_true(m.limit == 5000 && m.available == 2000);
     put(kit_temp_path("cgroup/memory"), "memory.limit_in_bytes", "9223372036854771712\n");

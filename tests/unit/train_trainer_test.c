@@ -429,6 +429,34 @@ static void device_memory_may_fail(void **state)
     tuff_dataset_destroy(&data);
 }
 
+/* What cannot fit is refused before any of it is taken, in numbers. */
+static void too_little_room_is_said_first(void **state)
+{
+    (void)state;
+    tuff_dataset *data = blocks_of(8, 40);
+    tuff_device small = failing_device_open();
+    tuff_trainer *trainer = NULL;
+    tuff_train_params p = few_steps(1, 1, 0);
+    tuff_train_step step;
+    tuff_eval_result result;
+    KIT_OK(tuff_trainer_create(llama, &small, data, &p, &trainer));
+    uint64_t total = tuff_trainer_get_memory(trainer).total,
+             weights = tuff_trainer_get_memory(trainer).weights;
+    small.info = (tuff_device_info){.type = TUFF_DEVICE_CPU, .memory_bytes = total - 1};
+    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_OUT_OF_MEMORY, "training needs");
+    assert_int_equal(tuff_device_get_stats(&small).allocations, 0);
+    small.info.memory_bytes = total;
+    KIT_OK(tuff_trainer_step(trainer, &step));
+    tuff_trainer_destroy(&trainer);
+    small.info.memory_bytes = weights / 2;
+    KIT_FAILS(tuff_evaluate(llama, &small, data, NULL, &result), TUFF_OUT_OF_MEMORY, "the model needs");
+    assert_int_equal(tuff_device_get_stats(&small).bytes, 0);
+    small.info.type = TUFF_DEVICE_DISCRETE; /* which says by itself what it cannot hold */
+    KIT_OK(tuff_evaluate(llama, &small, data, NULL, &result));
+    failing_device_close(&small);
+    tuff_dataset_destroy(&data);
+}
+
 static void a_step_that_fails_on_its_way_ends_training(void **state)
 {
     (void)state;
@@ -462,6 +490,7 @@ int main(void)
         cmocka_unit_test(bad_steps_are_skipped),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(device_memory_may_fail),
+        cmocka_unit_test(too_little_room_is_said_first),
         cmocka_unit_test(a_step_that_fails_on_its_way_ends_training),
     };
     return cmocka_run_group_tests(tests, begin, end);
