@@ -18,39 +18,64 @@ static void expect_values(const float *values, size_t from, size_t to, float wan
         if (values[i] != want) fail_msg("element %zu is %g, not %g", i, (double)values[i], (double)want);
 }
 
-static const float *run(tuff_backend_device *device, tuff_backend_program *program)
+/* A device, a plan made by hand, its one variable or none, and its program. */
+typedef struct fixture {
+    tuff_backend_device *device;
+    kit_plan p;
+    tuff_backend_buffer *x;
+    tuff_backend_program *program;
+} fixture;
+
+static void begin(fixture *f, tuff_open_params params, uint64_t variable_bytes)
+{
+    f->device = kit_vulkan_open(params);
+    f->x = NULL;
+    f->program = NULL;
+    kit_plan_init(&f->p, f->device, variable_bytes);
+    if (variable_bytes == 0) f->p.plan.n_variables = 0;
+}
+
+static void create(fixture *f)
+{
+    if (f->p.plan.n_variables) KIT_OK(vulkan->buffer_create(f->device, f->p.variables[0].bytes, "x", &f->x));
+    KIT_OK(vulkan->program_create(f->device, &f->p.plan, &f->x, &f->program));
+}
+
+static const float *run(fixture *f)
 {
     const void *results;
-    KIT_OK(vulkan->program_run(device, program));
-    KIT_OK(vulkan->program_wait(device, program, &results));
+    KIT_OK(vulkan->program_run(f->device, f->program));
+    KIT_OK(vulkan->program_wait(f->device, f->program, &results));
     return results;
+}
+
+/* All is given back. */
+static void end(fixture *f)
+{
+    vulkan->program_destroy(f->device, &f->program);
+    assert_null(f->program);
+    vulkan->buffer_destroy(f->device, &f->x);
+    kit_plan_free(&f->p);
+    assert_int_equal(kit_vulkan_stats(f->device).bytes, 0);
+    kit_vulkan_close(&f->device);
 }
 
 static void fills_and_reads_back(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_backend_buffer *x;
-    tuff_backend_program *program;
-    kit_plan p;
-    kit_plan_init(&p, device, BYTES);
-    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 400, 500, 2.5f, false); /* elements 100 to 599 */
-    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 256, 300, -7, false);
-    kit_plan_output(&p, TUFF_MEMORY_ARENA, 256, 1200);
-    KIT_OK(vulkan->buffer_create(device, BYTES, "x", &x));
-    KIT_OK(vulkan->program_create(device, &p.plan, &x, &program));
-    expect_values(run(device, program), 0, 300, -7);
-    float *values = read_all(device, x);
+    fixture f;
+    begin(&f, (tuff_open_params){0}, BYTES);
+    kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 400, 500, 2.5f, false); /* elements 100 to 599 */
+    kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 256, 300, -7, false);
+    kit_plan_output(&f.p, TUFF_MEMORY_ARENA, 256, 1200);
+    create(&f);
+    expect_values(run(&f), 0, 300, -7);
+    float *values = read_all(f.device, f.x);
     expect_values(values, 0, 100, 0);
     expect_values(values, 100, 600, 2.5f);
     expect_values(values, 600, N, 0);
     test_free(values);
-    vulkan->program_destroy(device, &program);
-    assert_null(program);
-    vulkan->buffer_destroy(device, &x);
-    kit_plan_free(&p);
-    assert_int_equal(kit_vulkan_stats(device).bytes, 0);
-    kit_vulkan_close(&device);
+    end(&f);
 }
 
 /* An op of this test's own: out = 2 * in + input, on the host. */
@@ -98,135 +123,110 @@ static void add_input(kit_plan *p)
 static void runs_steps_on_the_host(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.profile = true});
-    tuff_backend_buffer *x;
-    tuff_backend_program *program;
-    kit_plan p;
-    kit_plan_init(&p, device, BYTES);
-    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
-    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 100, 3, false);
+    fixture f;
+    begin(&f, (tuff_open_params){.profile = true}, BYTES);
+    kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
+    kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 100, 3, false);
     tuff_location arena = {TUFF_MEMORY_ARENA, 0, 0, 0, 400}, in_x = {TUFF_MEMORY_VARIABLE, 0, 40, 40, 440};
-    add_input(&p);
-    add_host_step(&p, arena, in_x, 100); /* x[10..110) = 2 * 3 + input */
-    add_host_step(&p, in_x, in_x, 100);  /* in place: again */
-    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 0, 5, 9, true);
-    kit_plan_output(&p, TUFF_MEMORY_VARIABLE, 0, BYTES);
-    KIT_OK(vulkan->buffer_create(device, BYTES, "x", &x));
-    KIT_OK(vulkan->program_create(device, &p.plan, &x, &program));
-    tuff_backend_stats before = kit_vulkan_stats(device);
+    add_input(&f.p);
+    add_host_step(&f.p, arena, in_x, 100); /* x[10..110) = 2 * 3 + input */
+    add_host_step(&f.p, in_x, in_x, 100);  /* in place: again */
+    kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 0, 5, 9, true);
+    kit_plan_output(&f.p, TUFF_MEMORY_VARIABLE, 0, BYTES);
+    create(&f);
+    tuff_backend_stats before = kit_vulkan_stats(f.device);
     for (int i = 0; i < 5; i++) {
         void *slot;
-        KIT_OK(vulkan->program_slot(device, program, &slot));
+        KIT_OK(vulkan->program_slot(f.device, f.program, &slot));
         *(float *)slot = (float)i;
-        const float *values = run(device, program);
+        const float *values = run(&f);
         expect_values(values, 0, 5, 9);
         expect_values(values, 5, 10, 1);
         expect_values(values, 10, 110, (float)(2 * (6 + i) + i));
         expect_values(values, 110, N, 1);
     }
-    tuff_backend_stats after = kit_vulkan_stats(device);
+    tuff_backend_stats after = kit_vulkan_stats(f.device);
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.recorded, before.recorded);
     assert_int_equal(after.submits - before.submits, 5 * 3);
-    const tuff_step_time *times = vulkan->program_times(program);
+    const tuff_step_time *times = vulkan->program_times(f.program);
     assert_non_null(times);
-    for (size_t i = 0; i < p.plan.n_steps; i++) {
+    for (size_t i = 0; i < f.p.plan.n_steps; i++) {
         assert_int_equal(times[i].runs, 5);
         assert_true(times[i].last_begin_ns <= times[i].last_end_ns);
         if (i) assert_true(times[i - 1].last_end_ns <= times[i].last_begin_ns);
     }
-    vulkan->program_destroy(device, &program);
-    vulkan->buffer_destroy(device, &x);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    end(&f);
 }
 
 /* The ring: runs begun without waiting each see their own slot, and results come in order. */
 static void keeps_slots_apart(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
-    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
-    add_input(&p);
-    kit_plan_output(&p, TUFF_MEMORY_INPUT, 0, 4); /* what the device saw of the slot */
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    fixture f;
+    begin(&f, (tuff_open_params){0}, 0);
+    kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    add_input(&f.p);
+    kit_plan_output(&f.p, TUFF_MEMORY_INPUT, 0, 4); /* what the device saw of the slot */
+    create(&f);
     for (int round = 0; round < 3; round++) {
         const void *results;
         for (int i = 0; i < 2 + 3 * round; i++) {
             void *slot, *again;
-            KIT_OK(vulkan->program_slot(device, program, &slot));
-            KIT_OK(vulkan->program_slot(device, program, &again));
+            KIT_OK(vulkan->program_slot(f.device, f.program, &slot));
+            KIT_OK(vulkan->program_slot(f.device, f.program, &again));
             assert_ptr_equal(slot, again);
             *(float *)slot = (float)(10 * round + i);
-            KIT_OK(vulkan->program_run(device, program));
+            KIT_OK(vulkan->program_run(f.device, f.program));
         }
-        KIT_OK(vulkan->program_wait(device, program, &results));
+        KIT_OK(vulkan->program_wait(f.device, f.program, &results));
         assert_true(*(const float *)results == (float)(10 * round + 1 + 3 * round));
     }
-    vulkan->program_destroy(device, &program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    end(&f);
 }
 
 /* After a plan's first run nothing is allocated and nothing recorded. */
 static void allocates_nothing_later(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
+    fixture f;
+    begin(&f, (tuff_open_params){0}, 0);
     for (int i = 0; i < 100; i++)
-        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, i % 3 == 0);
-    kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 4);
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
-    run(device, program);
-    tuff_backend_stats before = kit_vulkan_stats(device);
+        kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, i % 3 == 0);
+    kit_plan_output(&f.p, TUFF_MEMORY_ARENA, 0, 4);
+    create(&f);
+    run(&f);
+    tuff_backend_stats before = kit_vulkan_stats(f.device);
     uint64_t host = tuff_get_host_stats().allocations;
     for (int i = 0; i < 10; i++)
-        run(device, program);
-    tuff_backend_stats after = kit_vulkan_stats(device);
+        run(&f);
+    tuff_backend_stats after = kit_vulkan_stats(f.device);
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.bytes, before.bytes);
     assert_int_equal(after.recorded, before.recorded);
     assert_int_equal(tuff_get_host_stats().allocations, host);
     assert_int_equal(after.dispatches - before.dispatches, 10 * 100);
-    vulkan->program_destroy(device, &program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    end(&f);
 }
 
 /* The same work in as many submits as the time per submit asks for, with the same results. The time is told
  * in steps, as the backend guesses them. */
 static uint64_t submits_of(double steps)
 {
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
+    fixture f;
+    begin(&f, (tuff_open_params){0}, 0);
     for (int i = 0; i < 96; i++)
-        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = 1e9;
-    kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 96 * 512);
-    tuff_vk_device *vk = tuff_vk_device_of(device);
-    vk->params.submit_ns = (uint64_t)(steps * tuff_vk_estimate_ns(vk, &p.steps[0]));
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
-    uint64_t before = kit_vulkan_stats(device).submits;
-    const float *values = run(device, program);
-    uint64_t submits = kit_vulkan_stats(device).submits - before;
+        kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = 1e9;
+    kit_plan_output(&f.p, TUFF_MEMORY_ARENA, 0, 96 * 512);
+    tuff_vk_device *vk = tuff_vk_device_of(f.device);
+    vk->params.submit_ns = (uint64_t)(steps * tuff_vk_estimate_ns(vk, &f.p.steps[0]));
+    create(&f);
+    uint64_t before = kit_vulkan_stats(f.device).submits;
+    const float *values = run(&f);
+    uint64_t submits = kit_vulkan_stats(f.device).submits - before;
     for (size_t i = 0; i < 96; i++)
         expect_values(values, i * 128, i * 128 + 128, (float)i);
-    vulkan->program_destroy(device, &program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    end(&f);
     return submits;
 }
 
@@ -243,31 +243,25 @@ static void sizes_submits_by_time(void **state)
 static void learns_from_timestamps(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.submit_ns = 1000 * 1000});
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
-    p.block = 2 << 20;
+    fixture f;
+    begin(&f, (tuff_open_params){.submit_ns = 1000 * 1000}, 0);
+    f.p.block = 2 << 20;
     for (int i = 0; i < 120; i++)
-        kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 400000, 1, true);
-    kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 4);
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
-    tuff_vk_program *inside = tuff_vk_program_of(program);
+        kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 400000, 1, true);
+    kit_plan_output(&f.p, TUFF_MEMORY_ARENA, 0, 4);
+    create(&f);
+    tuff_vk_program *inside = tuff_vk_program_of(f.program);
     assert_true(inside->n_segments > 2);
     for (int i = 0; i < 3; i++)
-        run(device, program);
+        run(&f);
     for (size_t i = 0; i < inside->n_segments; i++)
         assert_true(inside->segments[i].measured_ns > 0);
     for (size_t i = 0; i < inside->n_segments; i++)
         inside->segments[i].measured_ns = 400 * 1000;
-    uint64_t before = kit_vulkan_stats(device).submits;
-    run(device, program);
-    assert_int_equal(kit_vulkan_stats(device).submits - before, (inside->n_segments + 1) / 2);
-    vulkan->program_destroy(device, &program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    uint64_t before = kit_vulkan_stats(f.device).submits;
+    run(&f);
+    assert_int_equal(kit_vulkan_stats(f.device).submits - before, (inside->n_segments + 1) / 2);
+    end(&f);
 }
 
 /* ---- failures ---- */
@@ -275,44 +269,35 @@ static void learns_from_timestamps(void **state)
 static void says_what_is_wrong_with_a_dispatch(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
-    tuff_plan_step *step = kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    fixture f;
+    begin(&f, (tuff_open_params){0}, 0);
+    tuff_plan_step *step = kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
     tuff_dispatch *d = step->launch->dispatches[0], good = *d;
     d->args_size = 24;
-    KIT_FAILS(vulkan->program_create(device, &p.plan, &none, &program), TUFF_INTERNAL, "size differs");
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INTERNAL, "size differs");
     *d = good;
     d->groups[1] = 0;
-    KIT_FAILS(vulkan->program_create(device, &p.plan, &none, &program), TUFF_INTERNAL, "grid");
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INTERNAL, "grid");
     *d = good;
     d->relocs[0].at = 8;
-    KIT_FAILS(vulkan->program_create(device, &p.plan, &none, &program), TUFF_INTERNAL,
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INTERNAL,
               "an address is written");
-    assert_null(program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    assert_null(f.program);
+    end(&f);
 }
 
 static void demands_its_variables(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_backend_program *program;
-    tuff_backend_buffer *x = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, BYTES);
-    kit_plan_fill(&p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
-    KIT_FAILS(vulkan->program_create(device, &p.plan, &x, &program), TUFF_INVALID_ARGUMENT,
+    fixture f;
+    begin(&f, (tuff_open_params){0}, BYTES);
+    kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INVALID_ARGUMENT,
               "\"x\" needs a buffer");
-    KIT_OK(vulkan->buffer_create(device, BYTES - 4, "x", &x));
-    KIT_FAILS(vulkan->program_create(device, &p.plan, &x, &program), TUFF_INVALID_ARGUMENT, "of 4000 bytes");
-    vulkan->buffer_destroy(device, &x);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    KIT_OK(vulkan->buffer_create(f.device, BYTES - 4, "x", &f.x));
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INVALID_ARGUMENT,
+              "of 4000 bytes");
+    end(&f);
 }
 
 static VkResult VKAPI_PTR lost_wait(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout)
@@ -324,30 +309,25 @@ static VkResult VKAPI_PTR lost_wait(VkDevice device, const VkSemaphoreWaitInfo *
 static void a_lost_device_ends_runs(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    tuff_vk_device *vk = tuff_vk_device_of(device);
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
-    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    fixture f;
+    begin(&f, (tuff_open_params){0}, 0);
+    tuff_vk_device *vk = tuff_vk_device_of(f.device);
+    kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    create(&f);
     const void *results;
     void *slot;
-    KIT_FAILS(vulkan->program_wait(device, program, &results), TUFF_INVALID_ARGUMENT, "never ran");
-    run(device, program);
+    KIT_FAILS(vulkan->program_wait(f.device, f.program, &results), TUFF_INVALID_ARGUMENT, "never ran");
+    run(&f);
     vk->vk.vkDeviceWaitIdle(
         vk->handle); /* the driver is not really lost, and must be done before it is told so */
     PFN_vkWaitSemaphores real = vk->vk.vkWaitSemaphores;
     vk->vk.vkWaitSemaphores = lost_wait;
-    KIT_FAILS(vulkan->program_wait(device, program, &results), TUFF_DEVICE_LOST, "while waiting for work");
+    KIT_FAILS(vulkan->program_wait(f.device, f.program, &results), TUFF_DEVICE_LOST,
+              "while waiting for work");
     vk->vk.vkWaitSemaphores = real;
-    KIT_FAILS(vulkan->program_run(device, program), TUFF_DEVICE_LOST, "reopen the device");
-    KIT_FAILS(vulkan->program_slot(device, program, &slot), TUFF_DEVICE_LOST, "reopen the device");
-    vulkan->program_destroy(device, &program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    KIT_FAILS(vulkan->program_run(f.device, f.program), TUFF_DEVICE_LOST, "reopen the device");
+    KIT_FAILS(vulkan->program_slot(f.device, f.program, &slot), TUFF_DEVICE_LOST, "reopen the device");
+    end(&f);
 }
 
 /* Lets `submits_left` submits through; the values waited for are noted. */
@@ -372,32 +352,26 @@ static VkResult VKAPI_PTR noted_wait(VkDevice device, const VkSemaphoreWaitInfo 
 static void waits_for_half_a_run(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){.submit_ns = 1});
-    tuff_vk_device *vk = tuff_vk_device_of(device);
-    tuff_backend_program *program;
-    tuff_backend_buffer *none = NULL;
-    kit_plan p;
-    kit_plan_init(&p, device, 0);
-    p.plan.n_variables = 0;
+    fixture f;
+    begin(&f, (tuff_open_params){.submit_ns = 1}, 0);
+    tuff_vk_device *vk = tuff_vk_device_of(f.device);
     for (int i = 0; i < 8; i++)
-        kit_plan_fill(&p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = 1e9;
-    kit_plan_output(&p, TUFF_MEMORY_ARENA, 7 * 512, 512);
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+        kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, (uint64_t)i * 512, 128, (float)i, false)->cost.flops = 1e9;
+    kit_plan_output(&f.p, TUFF_MEMORY_ARENA, 7 * 512, 512);
+    create(&f);
     real_submit = vk->vk.vkQueueSubmit;
     real_wait = vk->vk.vkWaitSemaphores;
     vk->vk.vkQueueSubmit = few_submits;
     vk->vk.vkWaitSemaphores = noted_wait;
     submits_left = 2;
     void *slot;
-    KIT_FAILS(vulkan->program_run(device, program), TUFF_OUT_OF_MEMORY, "while submitting work");
+    KIT_FAILS(vulkan->program_run(f.device, f.program), TUFF_OUT_OF_MEMORY, "while submitting work");
     waited_for = 0;
-    KIT_OK(vulkan->program_slot(device, program, &slot));
+    KIT_OK(vulkan->program_slot(f.device, f.program, &slot));
     assert_int_equal(waited_for, vk->submitted);
     submits_left = 100;
-    expect_values(run(device, program), 0, 128, 7);
-    vulkan->program_destroy(device, &program);
-    kit_plan_free(&p);
-    kit_vulkan_close(&device);
+    expect_values(run(&f), 0, 128, 7);
+    end(&f);
 }
 
 static tuff_status create_and_run(void *user)
