@@ -198,6 +198,30 @@ static void says_wanted_and_available(void **state)
     kit_vulkan_close(&device);
 }
 
+static VkResult VKAPI_PTR no_mapping(VkDevice device, VkDeviceMemory memory, VkDeviceSize offset,
+                                     VkDeviceSize size, VkMemoryMapFlags flags, void **out)
+{
+    (void)device, (void)memory, (void)offset, (void)size, (void)flags, (void)out;
+    return VK_ERROR_MEMORY_MAP_FAILED;
+}
+
+/* Host addresses may run out where the device's memory does not; what was allocated goes back. */
+static void an_address_is_memory_too(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_vk_device *vk = tuff_vk_device_of(device);
+    tuff_backend_buffer *x;
+    PFN_vkMapMemory map = vk->vk.vkMapMemory;
+    vk->vk.vkMapMemory = no_mapping;
+    KIT_FAILS(vulkan->buffer_create(device, 64, "x", &x), TUFF_OUT_OF_MEMORY, "out of host memory");
+    assert_int_equal(kit_vulkan_stats(device).bytes, 0);
+    vk->vk.vkMapMemory = map;
+    KIT_OK(vulkan->buffer_create(device, 64, "x", &x));
+    vulkan->buffer_destroy(device, &x);
+    kit_vulkan_close(&device);
+}
+
 /* The last block may not fit while the part asked for does. */
 static uint64_t only_below;
 static PFN_vkAllocateMemory real_allocate;
@@ -351,12 +375,13 @@ static void masks_lower_the_caps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_was_written),      cmocka_unit_test(reads_through_staging),
-        cmocka_unit_test(refuses_ranges_outside),      cmocka_unit_test(shares_blocks),
-        cmocka_unit_test(keeps_an_empty_block),        cmocka_unit_test(reuses_freed_parts),
-        cmocka_unit_test(says_wanted_and_available),   cmocka_unit_test(takes_less_than_a_block),
-        cmocka_unit_test(flushes_incoherent_memory),   cmocka_unit_test(a_lost_device_is_a_status),
-        cmocka_unit_test(survives_failed_allocations), cmocka_unit_test(masks_lower_the_caps),
+        cmocka_unit_test(reads_what_was_written),    cmocka_unit_test(reads_through_staging),
+        cmocka_unit_test(refuses_ranges_outside),    cmocka_unit_test(shares_blocks),
+        cmocka_unit_test(keeps_an_empty_block),      cmocka_unit_test(reuses_freed_parts),
+        cmocka_unit_test(says_wanted_and_available), cmocka_unit_test(takes_less_than_a_block),
+        cmocka_unit_test(an_address_is_memory_too),  cmocka_unit_test(flushes_incoherent_memory),
+        cmocka_unit_test(a_lost_device_is_a_status), cmocka_unit_test(survives_failed_allocations),
+        cmocka_unit_test(masks_lower_the_caps),
     };
     if (kit_vulkan_index() < 0) return 77;
     return cmocka_run_group_tests(tests, NULL, NULL);

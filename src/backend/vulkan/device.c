@@ -16,8 +16,10 @@ tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *w
                          "%s was lost while %s: its driver reset it or it was removed; reopen the device",
                          name, what);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
+    case VK_ERROR_MEMORY_MAP_FAILED:
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of host memory in the driver of %s while %s", name, what);
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_TOO_MANY_OBJECTS: /* allocations */
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of device memory on %s while %s", name, what);
     default:
         return tuff_fail(TUFF_INTERNAL, "%s: VkResult %d while %s", name, result, what);

@@ -199,7 +199,6 @@ static VkResult fill_block(tuff_vk_device *device, tuff_vk_block *block)
     if (result != VK_SUCCESS) return result;
     VkMemoryPropertyFlags properties = type_of(device, block->use)->propertyFlags;
     block->coherent = properties & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    block->cached = properties & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     if (properties & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) {
         void *mapped;
         result = device->vk.vkMapMemory(device->handle, block->memory, 0, VK_WHOLE_SIZE, 0, &mapped);

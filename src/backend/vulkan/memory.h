@@ -30,7 +30,7 @@ typedef struct tuff_vk_block {
     VkBuffer buffer;
     VkDeviceAddress address;
     uint8_t *mapped; /* NULL: not host-visible */
-    bool coherent, cached;
+    bool coherent;
     uint64_t bytes, allocated; /* of the buffer, of the memory under it */
     size_t n_parts;            /* handed out */
     tuff_vk_range *free;       /* by offset, never adjacent */
