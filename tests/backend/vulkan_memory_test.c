@@ -212,6 +212,10 @@ static void an_address_is_memory_too(void **state)
     tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
     tuff_vk_device *vk = tuff_vk_device_of(device);
     tuff_backend_buffer *x;
+    if (!vk->direct_write) { /* nothing is mapped */
+        kit_vulkan_close(&device);
+        skip();
+    }
     PFN_vkMapMemory map = vk->vk.vkMapMemory;
     vk->vk.vkMapMemory = no_mapping;
     KIT_FAILS(vulkan->buffer_create(device, 64, "x", &x), TUFF_OUT_OF_MEMORY, "out of host memory");
