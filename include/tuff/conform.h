@@ -21,7 +21,8 @@ extern "C" {
 typedef enum tuff_conform_level {
     TUFF_CONFORM_QUICK, /* every case, in guarded memory and as planned, and with every kernel row that fits
                            it */
-    TUFF_CONFORM_FULL   /* and in further memory layouts, and random whole graphs */
+    TUFF_CONFORM_FULL,  /* and in further memory layouts and orders of steps */
+    TUFF_CONFORM_SOAK   /* full, with larger random graphs, round after round, each with the next seed */
 } tuff_conform_level;
 
 typedef struct tuff_conform_case {
@@ -32,6 +33,7 @@ typedef struct tuff_conform_case {
     double worst;          /* forward, in units of the bound */
     double worst_backward; /* gradients, likewise; 0 when there are none */
     double milliseconds;
+    uint64_t seed; /* of the run that failed; of the first one where all held */
 } tuff_conform_case;
 
 typedef struct tuff_conform_row {
@@ -45,7 +47,9 @@ typedef struct tuff_conform_row {
 typedef struct tuff_conform_report {
     tuff_device_info device;
     tuff_conform_level level;
-    uint64_t seed;
+    uint64_t seed, rounds; /* seeds seed to seed + rounds - 1; 1 but for soak */
+    uint64_t permute;      /* as given */
+    uint32_t submit_ms;
     bool backward;
     char mask[256];           /* as given */
     tuff_conform_case *cases; /* those that were run */
@@ -71,12 +75,15 @@ typedef struct tuff_conform_params {
     const char *mask;
     tuff_conform_level level;
     uint64_t seed;      /* of the data */
+    double minutes;     /* of soak: when to end, after the first round and between two cases; 0: 10 */
+    uint64_t rounds;    /* of soak: end after as many; 0: any number */
     bool backward_only; /* only cases that check gradients */
     bool forward_only;  /* no gradients */
     bool validate;      /* with the validation layer, where there is one */
     uint64_t permute;   /* not 0: a seed; dispatches between barriers run in random order */
     uint32_t submit_ms; /* as in tuff_device_params */
-    /* Called after each case; false stops the run, which then fails with TUFF_CANCELLED. */
+    /* Called after each case; false stops the run, which then fails with TUFF_CANCELLED, or after the first
+     * round of soak ends with what it has found. A case that failed is not run again in later rounds. */
     bool (*progress)(const tuff_conform_case *done, size_t index, size_t count, void *user);
     void *user;
 } tuff_conform_params;

@@ -11,7 +11,8 @@ typedef struct options {
     tuff_cli_common common;
     bool all_devices, backward_only, forward_only, list;
     int level, require;
-    int64_t seed, budget, permute;
+    int64_t seed, budget, permute, rounds;
+    double minutes;
     const char *ops, *name, *mask, *json, *junit, *html;
 } options;
 
@@ -40,11 +41,16 @@ static const tuff_arg items[] = {
     {OPTION(TUFF_ARG_TEXT, "case", name, "only the case of this name"), .value = "NAME"},
     {OPTION(TUFF_ARG_FLAG, "backward", backward_only, "only cases that check gradients")},
     {OPTION(TUFF_ARG_FLAG, "forward-only", forward_only, "no gradients")},
-    {OPTION(TUFF_ARG_CHOICE, "level", level,
-            "full adds memory layouts and orders of steps, which must give the same "
-            "bits"),
-     .value = "quick|full"},
-    {OPTION(TUFF_ARG_INT, "seed", seed, "of the data"), .value = "N", .high = 9e18},
+    {OPTION(
+         TUFF_ARG_CHOICE, "level", level,
+         "full adds memory layouts and orders of steps, which must give the same bits; soak repeats full "
+         "with larger random graphs, each round with the next seed, until time is up or it is interrupted"),
+     .value = "quick|full|soak"},
+    {OPTION(TUFF_ARG_REAL, "minutes", minutes, "of soak: how long; the first round is always finished"),
+     .value = "N", .high = 1e6, .preset = "10"},
+    {OPTION(TUFF_ARG_INT, "rounds", rounds, "of soak: end after as many rounds"), .value = "N", .high = 9e18,
+     .preset = "any number"},
+    {OPTION(TUFF_ARG_INT, "seed", seed, "of the data, and of the first round"), .value = "N", .high = 9e18},
     {OPTION(TUFF_ARG_FLAG, "list", list, "name the cases and run nothing")},
     {.kind = TUFF_ARG_GROUP, .name = "Reports (- is standard output):"},
     {OPTION(TUFF_ARG_TEXT, "report", html, "one HTML page: operations by devices, failures, all cases"),
@@ -81,7 +87,8 @@ static bool show_progress(const tuff_conform_case *done, size_t index, size_t co
     if (!done->held)
         tuff_cli_say("FAILED %s: %s: %s: %s", done->family, done->name, done->verdict, done->message);
     char line[96];
-    snprintf(line, sizeof line, "%zu of %zu cases, %s", index + 1, count, done->family);
+    snprintf(line, sizeof line, "%zu of %zu cases, seed %llu, %s", index + 1, count,
+             (unsigned long long)done->seed, done->family);
     if (*terminal) tuff_cli_show_line(index + 1 < count ? line : "");
     return !tuff_cli_interrupted();
 }
@@ -196,7 +203,9 @@ int tuff_cli_conform(int argc, char **argv)
                                   .ops = o.ops,
                                   .name = o.name,
                                   .mask = o.mask,
-                                  .level = o.level == 1 ? TUFF_CONFORM_FULL : TUFF_CONFORM_QUICK,
+                                  .level = (tuff_conform_level)o.level,
+                                  .minutes = o.minutes,
+                                  .rounds = (uint64_t)o.rounds,
                                   .seed = (uint64_t)o.seed,
                                   .backward_only = o.backward_only,
                                   .forward_only = o.forward_only,

@@ -58,7 +58,12 @@ void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k);
  * eps is that of the result's dtype. */
 void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k);
 
+/* The seed of the case's data, for graphs that are made from it too. */
+uint64_t tuff_case_seed_of(const tuff_case_run *run);
+
 /* All families, ended by NULL: src/conform/families.c. */
 extern const tuff_case_family *const tuff_case_families[];
+/* One more, run at level soak and where it is named: another graph with each seed. */
+extern const tuff_case_family tuff_family_large_graphs;
 
 #endif

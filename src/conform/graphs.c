@@ -4,7 +4,7 @@
 #include "conform/case.h"
 #include "ir/graph.h"
 
-#define MAX_VALUES 48
+#define MAX_VALUES 96
 
 /* All values are [2, t, c] with t and c from a few sizes; weights are leaves made where they are needed. */
 typedef struct generator {
@@ -143,10 +143,10 @@ static tuff_tensor *gather_unused(generator *r, tuff_tensor *last)
     return last;
 }
 
-/* p: the number of the graph, its steps */
+/* p: the number of the graph, 0: made from the case's seed; its steps */
 static void build(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
-    generator r = {.run = run, .g = g, .seed = 0x67726170u + (uint64_t)p[0]};
+    generator r = {.run = run, .g = g, .seed = p[0] ? 0x67726170u + (uint64_t)p[0] : tuff_case_seed_of(run)};
     static const int64_t lengths[] = {1, 3, 7, 16};
     const int64_t dims[3] = {2, lengths[draw(&r, 4)], 8};
     r.values[r.n++] = leaf(&r, 3, dims, 1, 0);
@@ -178,3 +178,10 @@ static const tuff_case cases[] = {
 };
 
 const tuff_case_family tuff_family_graphs = {"graphs", cases, sizeof cases / sizeof cases[0]};
+
+static const tuff_case large[] = {
+    {"8 steps", build, {0, 8}},   {"16 steps", build, {0, 16}}, {"24 steps", build, {0, 24}},
+    {"32 steps", build, {0, 32}}, {"48 steps", build, {0, 48}}, {"64 steps", build, {0, 64}},
+};
+
+const tuff_case_family tuff_family_large_graphs = {"large_graphs", large, sizeof large / sizeof large[0]};

@@ -18,6 +18,8 @@ struct tuff_truth {
         *last;        /* by tensor id of a variable: the last tensor whose version is of its storage */
     double **scratch; /* dense copies of operands */
     size_t scratch_count;
+    tuff_load load; /* as last loaded: results are shaken as leaves are */
+    uint64_t seed;
 };
 
 /* Visits the elements of x in row-major order of its shape. */
@@ -49,6 +51,18 @@ static void scatter(const tuff_tensor *x, double *memory, const double *in, bool
                     to[e * d.stride[3]] = v;
                 }
             }
+}
+
+static bool shaken(tuff_load load)
+{
+    return load == TUFF_LOAD_SHAKEN || load == TUFF_LOAD_SHAKEN_AGAIN;
+}
+
+/* Off by eps(f32), up or down. */
+static double shake(double value, uint64_t seed, int64_t element, tuff_load load, uint32_t stream)
+{
+    bool up = tuff_philox4x32(seed, (uint64_t)element, load, stream).v[0] & 1u;
+    return value * (up ? 1 + 0x1p-23 : 1 - 0x1p-23);
 }
 
 static int64_t storage_count(const tuff_tensor *x)
@@ -174,8 +188,12 @@ static tuff_status evaluate(tuff_truth *t, const tuff_node *node, bool stored)
         used++;
     }
     op->reference(node, (const double *const *)in, out);
-    for (int o = 0; o < node->n_out; o++)
-        scatter(node->out[o], t->memory[node->out[o]->id], out[o], stored);
+    for (int o = 0; o < node->n_out; o++) {
+        const tuff_tensor *x = node->out[o];
+        for (int64_t e = 0; shaken(t->load) && tuff_dtype_is_float(x->dtype) && e < tuff_tensor_count(x); e++)
+            out[o][e] = shake(out[o][e], t->seed, e, t->load, TUFF_STREAM_CONFORM + x->id);
+        scatter(x, t->memory[x->id], out[o], stored);
+    }
 done:
     for (size_t i = 0; i < used; i++) {
         tuff_free(t->scratch[i]);
@@ -208,6 +226,8 @@ void tuff_truth_read_final(const tuff_truth *truth, const tuff_tensor *variable,
 
 void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, tuff_load load)
 {
+    truth->load = load;
+    truth->seed = run->seed;
     for (size_t i = 0; i < run->n_leaves; i++) {
         const tuff_tensor *x = run->leaves[i].tensor;
         double *to = tuff_truth_leaf(truth, x) + x->offset;
@@ -221,8 +241,7 @@ void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, tuff_load load
             if (load == TUFF_LOAD_FLUSHED)
                 to[e] = fabs(to[e]) < least ? 0.0 : to[e];
             else
-                to[e] *= tuff_philox4x32(run->seed, (uint64_t)e, load, stream).v[0] & 1u ? 1 + 0x1p-23
-                                                                                         : 1 - 0x1p-23;
+                to[e] = shake(to[e], run->seed, e, load, stream);
         }
     }
 }

@@ -8,15 +8,24 @@
 #include "base/memory.h"
 #include "base/status.h"
 
+const char *tuff_report_level(tuff_conform_level level)
+{
+    static const char *const names[] = {
+        [TUFF_CONFORM_QUICK] = "quick", [TUFF_CONFORM_FULL] = "full", [TUFF_CONFORM_SOAK] = "soak"};
+    return names[level];
+}
+
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out)
 {
     bool cpu = report->device.type == TUFF_DEVICE_CPU;
     tuff_buf_printf(out, "tuff conform --device '%s' --op %s --case '%s'", cpu ? "cpu" : report->device.name,
                     c->family, c->name);
-    if (report->seed != 0) tuff_buf_printf(out, " --seed %llu", (unsigned long long)report->seed);
-    if (report->level == TUFF_CONFORM_FULL) tuff_buf_text(out, " --level full");
+    if (c->seed != 0) tuff_buf_printf(out, " --seed %llu", (unsigned long long)c->seed);
+    if (report->level != TUFF_CONFORM_QUICK) tuff_buf_text(out, " --level full");
     if (!report->backward) tuff_buf_text(out, " --forward-only");
     if (report->mask[0] != '\0') tuff_buf_printf(out, " --mask %s", report->mask);
+    if (report->permute != 0) tuff_buf_printf(out, " --permute %llu", (unsigned long long)report->permute);
+    if (report->submit_ms != 0) tuff_buf_printf(out, " --budget %u", report->submit_ms);
 }
 
 void tuff_report_escape(tuff_buf *out, const char *text)
@@ -138,6 +147,9 @@ static void terminal(const tuff_conform_report *const *reports, size_t n, tuff_b
         tuff_buf_printf(out, "%s%s%s\n", r->device.name, r->device.driver[0] != '\0' ? ", " : "",
                         r->device.driver);
         if (r->mask[0] != '\0') tuff_buf_printf(out, "  masked: %s\n", r->mask);
+        if (r->level == TUFF_CONFORM_SOAK)
+            tuff_buf_printf(out, "  %llu rounds, seeds %llu to %llu\n", (unsigned long long)r->rounds,
+                            (unsigned long long)r->seed, (unsigned long long)(r->seed + r->rounds - 1));
         family_lines(r, out);
         worst_ten(r, out);
         failures(r, out);

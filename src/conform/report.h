@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+/* "quick", "full", "soak" */
+const char *tuff_report_level(tuff_conform_level level);
 /* The command that reruns exactly this case. */
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out);
 /* Escapes &, <, >, " and '. */

@@ -29,6 +29,7 @@ static void json_case(const tuff_conform_report *r, const tuff_conform_case *c, 
     number(out, "worst", c->worst);
     number(out, "worst_backward", c->worst_backward);
     number(out, "milliseconds", c->milliseconds);
+    tuff_buf_printf(out, ", \"seed\": %llu", (unsigned long long)c->seed);
     if (!c->held) {
         tuff_buf command = {0};
         tuff_report_command(r, c, &command);
@@ -50,8 +51,8 @@ static void json_report(const tuff_conform_report *r, tuff_buf *out)
     quote(out, "driver", r->device.driver);
     tuff_buf_text(out, ", ");
     quote(out, "mask", r->mask);
-    tuff_buf_printf(out, ", \"level\": \"%s\", \"seed\": %llu, \"passed\": %s,\n",
-                    r->level == TUFF_CONFORM_FULL ? "full" : "quick", (unsigned long long)r->seed,
+    tuff_buf_printf(out, ", \"level\": \"%s\", \"seed\": %llu, \"rounds\": %llu, \"passed\": %s,\n",
+                    tuff_report_level(r->level), (unsigned long long)r->seed, (unsigned long long)r->rounds,
                     tuff_conform_passed(r) ? "true" : "false");
     tuff_buf_printf(
         out, "   \"cases_run\": %zu, \"cases_failed\": %zu, \"rows_unreached\": %zu, \"plans\": %llu, ",

@@ -89,6 +89,11 @@ tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
     return x;
 }
 
+uint64_t tuff_case_seed_of(const tuff_case_run *run)
+{
+    return run->seed;
+}
+
 static tuff_case_leaf_info *find_leaf(tuff_case_run *run, const tuff_tensor *x)
 {
     for (size_t i = 0; x != NULL && i < run->n_leaves; i++)

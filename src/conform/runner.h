@@ -104,7 +104,7 @@ void tuff_truth_read_final(const tuff_truth *truth, const tuff_tensor *variable,
 typedef enum tuff_load {
     TUFF_LOAD_EXACT,
     TUFF_LOAD_FLUSHED, /* denormals as zeros, as some devices read them */
-    TUFF_LOAD_SHAKEN,  /* each float off by eps(f32), up or down at random */
+    TUFF_LOAD_SHAKEN,  /* each float, and each that is then computed, off by eps(f32), up or down at random */
     TUFF_LOAD_SHAKEN_AGAIN
 } tuff_load;
 void tuff_truth_load(tuff_truth *truth, const tuff_case_run *run, tuff_load load);
@@ -224,8 +224,8 @@ void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char 
 typedef struct tuff_expected {
     double **want;
     double **other; /* denormals flushed; NULL when there are none */
-    /* How ill-conditioned an element is: twice the change, its own and the root mean square, that inputs off
-     * by eps(f32) bring. No method in f32 does better than a few of that. */
+    /* How ill-conditioned an element is: twice the change, its own and the root mean square, that inputs and
+     * intermediate results off by eps(f32) bring. No method in f32 does better than a few of that. */
     double **slack;
     size_t n;
 } tuff_expected;

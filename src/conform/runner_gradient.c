@@ -6,9 +6,9 @@
 
 #define DIRECTIONS 2
 /* The five-point formula's truncation is h^4 f'/30 of the fifth derivative, its rounding about 1e-16 |f| / h:
- * near 1e-12 at the first step, far below the tolerance; where the function bends sharply the second one
+ * near 1e-12 at the first step, far below the tolerance; where the function bends sharply a smaller one
  * serves. */
-static const double steps[] = {1e-3, 1e-4};
+static const double steps[] = {1e-3, 1e-4, 1e-5};
 #define TOLERANCE 1e-6
 
 typedef struct checker {

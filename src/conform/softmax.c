@@ -7,6 +7,9 @@ static void rows(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     double factor = p[4] ? (double)p[4] : 1;
     tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, (int)p[0], p + 1, (tuff_data)p[5], factor, 0);
     if (p[5] != TUFF_DATA_SPECIAL) tuff_case_grad(run, x);
+    /* Of wide rows one probability is almost 1: its gradient is what is left of terms of size 1, and the
+     * bound is to allow some 20 roundings of those. */
+    if (factor > 1 && p[5] != TUFF_DATA_SPECIAL) tuff_case_grad_scale(run, x, 0.01);
     if (p[6]) x = tuff_transpose(g, x);
     /* the error of exp's argument, eps * |x|, becomes relative */
     tuff_case_result(run, tuff_softmax(g, x), 4 * factor, (double)p[p[0]]);

@@ -8,160 +8,8 @@
 #include "base/os.h"
 #include "conform/masks.h"
 #include "conform/runner.h"
+#include "conform/select.h"
 #include "ir/op.h"
-
-/* ---- selection ---- */
-
-typedef struct selection {
-    const tuff_case_family **family; /* of each case */
-    const tuff_case **cases;
-    size_t n;
-} selection;
-
-static void selection_free(selection *s)
-{
-    tuff_free(s->family);
-    tuff_free(s->cases);
-    *s = (selection){0};
-}
-
-/* Calls fn for each of the names separated by commas until it gives true. */
-static bool any_name(const char *names, bool (*fn)(const char *name, size_t size, const void *context),
-                     const void *context)
-{
-    for (const char *at = names; *at != '\0';) {
-        size_t size = strcspn(at, ",");
-        if (size > 0 && fn(at, size, context)) return true;
-        at += size;
-        if (*at == ',') at++;
-    }
-    return false;
-}
-
-static bool is_text(const char *name, size_t size, const void *text)
-{
-    return strlen(text) == size && memcmp(text, name, size) == 0;
-}
-
-static bool is_family(const char *name, size_t size)
-{
-    for (int f = 0; tuff_case_families[f] != NULL; f++)
-        if (is_text(name, size, tuff_case_families[f]->name)) return true;
-    return false;
-}
-
-/* A name that is a family's means its table, not every graph with such a node. */
-static bool graph_has_op(const char *name, size_t size, const void *context)
-{
-    const tuff_graph *g = context;
-    if (is_family(name, size)) return false;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (is_text(name, size, tuff_op_name(g->nodes[i]->op))) return true;
-    return false;
-}
-
-/* A case is of an operation when its graph, gradients included, has one. */
-static bool uses_op(const tuff_case *c, const char *ops)
-{
-    tuff_build_options options = {.backward = true};
-    tuff_case_run *run = NULL;
-    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && any_name(ops, graph_has_op, run->graph);
-    tuff_case_destroy(&run);
-    return found;
-}
-
-static bool has_gradients(const tuff_case *c)
-{
-    tuff_build_options options = {.backward = true};
-    tuff_case_run *run = NULL;
-    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && run->n_checks > run->n_results;
-    tuff_case_destroy(&run);
-    return found;
-}
-
-static bool is_known(const char *name, size_t size)
-{
-    for (int op = 0; op < TUFF_OP_COUNT; op++)
-        if (is_text(name, size, tuff_op_name((tuff_op)op))) return true;
-    return is_family(name, size);
-}
-
-static bool is_unknown(const char *name, size_t size, const void *context)
-{
-    (void)context;
-    if (is_known(name, size)) return false;
-    tuff_buf all = {0};
-    for (int f = 0; tuff_case_families[f] != NULL; f++)
-        tuff_buf_printf(&all, "%s%s", f > 0 ? ", " : "", tuff_case_families[f]->name);
-    (void)tuff_fail(TUFF_NOT_FOUND, "no operation is called \"%.*s\"; the families are %s", (int)size, name,
-                    all.data != NULL ? all.data : "");
-    tuff_buf_free(&all);
-    return true;
-}
-
-static tuff_status select_cases(const tuff_conform_params *params, selection *out)
-{
-    *out = (selection){0};
-    if (params->ops != NULL && any_name(params->ops, is_unknown, NULL)) return TUFF_NOT_FOUND;
-    size_t capacity = 0;
-    for (int f = 0; tuff_case_families[f] != NULL; f++)
-        capacity += tuff_case_families[f]->n_cases;
-    out->family = tuff_alloc_array(capacity, sizeof *out->family);
-    out->cases = tuff_alloc_array(capacity, sizeof *out->cases);
-    if (out->family == NULL || out->cases == NULL) {
-        selection_free(out);
-        return tuff_fail_memory("the list of cases");
-    }
-    for (int f = 0; tuff_case_families[f] != NULL; f++) {
-        const tuff_case_family *family = tuff_case_families[f];
-        bool whole = params->ops == NULL || any_name(params->ops, is_text, family->name);
-        for (size_t i = 0; i < family->n_cases; i++) {
-            const tuff_case *c = &family->cases[i];
-            if (params->name != NULL && strcmp(params->name, c->name) != 0) continue;
-            if (!whole && !uses_op(c, params->ops)) continue;
-            if (params->backward_only && !has_gradients(c)) continue;
-            out->family[out->n] = family;
-            out->cases[out->n++] = c;
-        }
-    }
-    if (out->n > 0) return TUFF_OK;
-    selection_free(out);
-    if (params->name == NULL)
-        return tuff_fail(TUFF_NOT_FOUND, "no case of %s%s", params->ops != NULL ? params->ops : "the suite",
-                         params->backward_only ? " checks gradients" : "");
-    return tuff_fail(TUFF_NOT_FOUND, "no case%s%s is called \"%s\"; \"tuff conform --list\" names them",
-                     params->ops != NULL ? " of " : "", params->ops != NULL ? params->ops : "", params->name);
-}
-
-tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_case **out_cases,
-                              size_t *out_count)
-{
-    *out_cases = NULL;
-    *out_count = 0;
-    selection s;
-    TUFF_TRY(select_cases(params, &s));
-    tuff_conform_case *cases = tuff_alloc_array(s.n, sizeof *cases);
-    if (cases == NULL) {
-        selection_free(&s);
-        return tuff_fail_memory("the list of cases");
-    }
-    for (size_t i = 0; i < s.n; i++)
-        cases[i] = (tuff_conform_case){.family = s.family[i]->name,
-                                       .name = s.cases[i]->name,
-                                       .held = true,
-                                       .verdict = "",
-                                       .message = ""};
-    *out_cases = cases;
-    *out_count = s.n;
-    selection_free(&s);
-    return TUFF_OK;
-}
-
-void tuff_conform_list_free(tuff_conform_case **cases)
-{
-    tuff_free(*cases);
-    *cases = NULL;
-}
 
 /* ---- the run ---- */
 
@@ -221,31 +69,57 @@ static tuff_status fill_rows(full_report *full, const tuff_coverage *coverage, c
     return TUFF_OK;
 }
 
-static tuff_status run_case(const tuff_suite *suite, const selection *s, size_t i, full_report *full)
+static void raise(double *most, double value)
+{
+    if (value > *most) *most = value;
+}
+
+/* Adds a case's run to what its earlier rounds have found. */
+static tuff_status run_case(const tuff_suite *suite, const tuff_selection *s, size_t i, full_report *full)
 {
     tuff_outcome outcome;
     uint64_t begin = tuff_now_ns();
     tuff_suite_case(suite, s->family[i], s->cases[i], &outcome);
     tuff_conform_report *r = &full->report;
-    tuff_conform_case *c = &r->cases[r->n_cases];
-    *c = (tuff_conform_case){.family = s->family[i]->name,
-                             .name = s->cases[i]->name,
-                             .held = outcome.verdict == TUFF_VERDICT_HELD,
-                             .verdict = tuff_verdict_name(outcome.verdict),
-                             .worst = outcome.worst,
-                             .worst_backward = outcome.worst_backward,
-                             .milliseconds = (double)(tuff_now_ns() - begin) / 1e6};
-    c->message = tuff_arena_strdup(&full->arena, outcome.message.data != NULL ? outcome.message.data : "");
-    tuff_buf_free(&outcome.message);
-    if (c->message == NULL) return tuff_fail_memory("a conformance report");
-    r->n_cases++;
+    tuff_conform_case *c = &r->cases[i];
+    if (i == r->n_cases) {
+        *c =
+            (tuff_conform_case){.family = s->family[i]->name, .name = s->cases[i]->name, .seed = suite->seed};
+        r->n_cases++;
+    }
+    c->held = outcome.verdict == TUFF_VERDICT_HELD;
+    c->verdict = tuff_verdict_name(outcome.verdict);
+    if (!c->held) c->seed = suite->seed;
+    c->milliseconds += (double)(tuff_now_ns() - begin) / 1e6;
+    raise(&c->worst, outcome.worst);
+    raise(&c->worst_backward, outcome.worst_backward);
+    raise(&r->worst, outcome.worst);
+    raise(&r->worst_backward, outcome.worst_backward);
     r->n_failed += !c->held;
-    if (c->worst > r->worst) r->worst = c->worst;
-    if (c->worst_backward > r->worst_backward) r->worst_backward = c->worst_backward;
+    c->message = outcome.message.data != NULL ? tuff_arena_strdup(&full->arena, outcome.message.data) : "";
+    tuff_buf_free(&outcome.message);
+    return c->message != NULL ? TUFF_OK : tuff_fail_memory("a conformance report");
+}
+
+/* One round, or what is left of it when *stop is set: by the caller, or with `until`, in nanoseconds. */
+static tuff_status run_round(const tuff_conform_params *params, const tuff_suite *suite,
+                             const tuff_selection *s, uint64_t until, full_report *full, bool *stop)
+{
+    tuff_conform_report *r = &full->report;
+    bool first = r->rounds == 0;
+    for (size_t i = 0; i < s->n && !*stop; i++) {
+        if (!first && !r->cases[i].held) continue;
+        TUFF_TRY(run_case(suite, s, i, full));
+        *stop = !first && tuff_now_ns() >= until;
+        if (params->progress == NULL || params->progress(&r->cases[i], i, s->n, params->user)) continue;
+        if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->n);
+        *stop = true;
+    }
+    r->rounds++;
     return TUFF_OK;
 }
 
-static tuff_status run_all(const tuff_conform_params *params, const selection *s, tuff_device *device,
+static tuff_status run_all(const tuff_conform_params *params, const tuff_selection *s, tuff_device *device,
                            tuff_coverage *coverage, full_report *full)
 {
     uint64_t begin = tuff_now_ns();
@@ -255,14 +129,16 @@ static tuff_status run_all(const tuff_conform_params *params, const selection *s
     if (r->cases == NULL) return tuff_fail_memory("a conformance report");
     tuff_suite suite = {.device = device->handle,
                         .seed = params->seed,
-                        .full = params->level == TUFF_CONFORM_FULL,
+                        .full = params->level != TUFF_CONFORM_QUICK,
                         .backward = !params->forward_only,
                         .coverage = coverage};
-    for (size_t i = 0; i < s->n; i++) {
-        TUFF_TRY(run_case(&suite, s, i, full));
-        if (params->progress != NULL && !params->progress(&r->cases[i], i, s->n, params->user))
-            return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->n);
-    }
+    bool soak = params->level == TUFF_CONFORM_SOAK, stop = false;
+    uint64_t until = begin + (uint64_t)((params->minutes > 0 ? params->minutes : 10) * 60e9);
+    do {
+        suite.seed = params->seed + r->rounds;
+        TUFF_TRY(run_round(params, &suite, s, until, full, &stop));
+        stop = stop || !soak || tuff_now_ns() >= until || (params->rounds > 0 && r->rounds >= params->rounds);
+    } while (!stop);
     bool all = params->ops == NULL && params->name == NULL && !params->forward_only && !params->backward_only;
     TUFF_TRY(fill_rows(full, coverage, &device->handle->caps, all));
     r->plans = coverage->plans;
@@ -279,8 +155,8 @@ tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_rep
         .name = params->device, .validate = params->validate, .submit_ms = params->submit_ms};
     tuff_device_test_params test = {.permute = params->permute, .no_self_test = true};
     if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &test.mask));
-    selection s = {0};
-    TUFF_TRY(select_cases(params, &s));
+    tuff_selection s = {0};
+    TUFF_TRY(tuff_select_cases(params, &s));
     tuff_status status = TUFF_OK;
     tuff_device *device = NULL;
     full_report *full = tuff_alloc(sizeof *full);
@@ -293,6 +169,8 @@ tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_rep
     report->level = params->level;
     report->seed = params->seed;
     report->backward = !params->forward_only;
+    report->permute = params->permute;
+    report->submit_ms = params->submit_ms;
     if (params->mask != NULL) snprintf(report->mask, sizeof report->mask, "%s", params->mask);
     TUFF_GO(tuff_device_open_for_test(&open, &test, &device));
     status = run_all(params, &s, device, coverage, full);
@@ -300,7 +178,7 @@ done:
     if (coverage != NULL) tuff_coverage_free(coverage);
     tuff_free(coverage);
     tuff_device_destroy(&device);
-    selection_free(&s);
+    tuff_selection_free(&s);
     if (status == TUFF_OK)
         *out_report = report;
     else if (full != NULL)

@@ -91,6 +91,55 @@ static void one_case_can_be_run_alone(void **state)
     tuff_conform_list_free(&cases);
 }
 
+/* Rounds differ in their seeds, add up, and take in the larger graphs. */
+static void soak_goes_on_with_other_seeds(void **state)
+{
+    (void)state;
+    tuff_conform_params params = {
+        .device = "cpu", .ops = "softmax,large_graphs", .level = TUFF_CONFORM_SOAK, .seed = 7, .rounds = 3};
+    tuff_conform_report *report = NULL, *one = NULL;
+    KIT_OK(tuff_conform_run(&params, &report));
+    assert_true(tuff_conform_passed(report));
+    assert_int_equal(report->rounds, 3);
+    assert_int_equal(report->seed, 7);
+    params.rounds = 1;
+    KIT_OK(tuff_conform_run(&params, &one));
+    assert_int_equal(one->n_cases, report->n_cases);
+    assert_true(report->plans > 2 * one->plans);
+    bool graphs = false, worse = false;
+    for (size_t i = 0; i < one->n_cases; i++) {
+        graphs = graphs || strcmp(one->cases[i].family, "large_graphs") == 0;
+        assert_true(report->cases[i].worst >= one->cases[i].worst);
+        worse = worse || report->cases[i].worst > one->cases[i].worst;
+    }
+    assert_true(graphs && worse);
+    tuff_conform_report_destroy(&one);
+    tuff_conform_report_destroy(&report);
+}
+
+static bool stop_in_second_round(const tuff_conform_case *done, size_t index, size_t count, void *user)
+{
+    (void)done, (void)index, (void)count;
+    return ++*(int *)user < 14;
+}
+
+static void soak_may_be_stopped(void **state)
+{
+    (void)state;
+    int calls = 0;
+    const tuff_conform_params params = {.device = "cpu",
+                                        .ops = "softmax",
+                                        .level = TUFF_CONFORM_SOAK,
+                                        .progress = stop_in_second_round,
+                                        .user = &calls};
+    tuff_conform_report *report = NULL;
+    KIT_OK(tuff_conform_run(&params, &report));
+    assert_int_equal(calls, 14);
+    assert_int_equal(report->rounds, 2);
+    assert_true(tuff_conform_passed(report));
+    tuff_conform_report_destroy(&report);
+}
+
 static tuff_status run_one(void *user)
 {
     const tuff_conform_params *params = user;
@@ -121,6 +170,8 @@ int main(void)
         cmocka_unit_test(bad_parameters_are_named),
         cmocka_unit_test(progress_may_stop_it),
         cmocka_unit_test(one_case_can_be_run_alone),
+        cmocka_unit_test(soak_goes_on_with_other_seeds),
+        cmocka_unit_test(soak_may_be_stopped),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
