@@ -3,6 +3,7 @@
 #include "formats/gguf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ARRAY_DEPTH = 4, DEFAULT_ALIGNMENT = 32, ALIGNMENT_LIMIT = 1 << 20 };
@@ -200,23 +201,26 @@ static tuff_status take_tensor(cursor *c, tuff_gguf *gguf, tuff_arena *scratch, 
     tuff_weight weight = {.file = gguf->file};
     char *name;
     uint32_t rank, type;
+    int64_t dims[TUFF_LISTED_RANK];
     TUFF_TRY(take_name(c, scratch, "a tensor's name", &name));
     weight.name = name;
     TUFF_TRY(take_u32(c, "a tensor's rank", &rank));
-    if (rank > TUFF_MAX_RANK)
+    if (rank > TUFF_LISTED_RANK)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: tensor '%s' has %" PRIu32 " dimensions; at most %d are possible", c->file, name,
-                         rank, TUFF_MAX_RANK);
-    weight.rank = rank;
+                         rank, TUFF_LISTED_RANK);
     for (unsigned i = rank; i-- > 0;) {
         uint64_t dimension;
         TUFF_TRY(take_u64(c, "a tensor's dimension", &dimension));
-        weight.shape[i] = dimension > INT64_MAX ? -1 : (int64_t)dimension;
+        dims[i] = dimension > INT64_MAX ? -1 : (int64_t)dimension;
     }
+    TUFF_TRY(tuff_weights_shape(gguf->weights, &weight, rank, dims));
     TUFF_TRY(take_u32(c, "a tensor's type", &type));
-    if (!find_storage(type, &weight.storage))
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: tensor '%s' has the unknown type number %" PRIu32, c->file,
-                         name, type);
+    if (!find_storage(type, &weight.storage)) {
+        char text[32];
+        snprintf(text, sizeof text, "type %" PRIu32, type);
+        TUFF_TRY(tuff_weights_unknown_type(gguf->weights, &weight, text));
+    }
     TUFF_TRY(take_u64(c, "a tensor's offset", out_offset));
     if (*out_offset % gguf->alignment != 0)
         return tuff_fail(TUFF_BAD_FORMAT,

@@ -92,6 +92,8 @@ static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
                          pair->module, a ? 'A' : 'B', a ? 'B' : 'A');
     pair->rank = tuff_peft_rank(adapter->config, pair->module);
     pair->scale = tuff_peft_scale(adapter->config, pair->module);
+    TUFF_TRY(tuff_weight_check_readable(a));
+    TUFF_TRY(tuff_weight_check_readable(b));
     if (a->rank != 2 || b->rank != 2 || a->shape[0] != pair->rank || b->shape[1] != pair->rank) {
         char found_a[100], found_b[100];
         tuff_weight_shape_text(a->rank, a->shape, found_a, sizeof found_a);
@@ -101,8 +103,7 @@ static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
                          " of the configuration they must be [%" PRId64 ", in] and [out, %" PRId64 "]",
                          a->file, pair->module, found_a, found_b, pair->rank, pair->rank, pair->rank);
     }
-    TUFF_TRY(tuff_weight_check_readable(a));
-    return tuff_weight_check_readable(b);
+    return TUFF_OK;
 }
 
 tuff_status tuff_peft_pair_up(tuff_peft_config *config, tuff_weights *weights, const char *file,

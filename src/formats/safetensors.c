@@ -33,8 +33,11 @@ static bool whole_number(const cJSON *item, uint64_t *out)
     return (double)*out == item->valuedouble;
 }
 
-static tuff_status read_shape(const cJSON *entry, const char *file, tuff_weight *weight)
+static tuff_status read_shape(tuff_weights *weights, const cJSON *entry, const char *file,
+                              tuff_weight *weight)
 {
+    int64_t dims[TUFF_LISTED_RANK];
+    unsigned rank = 0;
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(entry, "shape"), *dimension;
     if (!cJSON_IsArray(shape))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' has no list 'shape'", file, weight->name);
@@ -43,13 +46,13 @@ static tuff_status read_shape(const cJSON *entry, const char *file, tuff_weight 
         uint64_t value;
         if (!whole_number(dimension, &value))
             return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s': dimension %u of its shape is no whole number",
-                             file, weight->name, weight->rank);
-        if (weight->rank == TUFF_MAX_RANK)
+                             file, weight->name, rank);
+        if (rank == TUFF_LISTED_RANK)
             return tuff_fail(TUFF_UNSUPPORTED, "%s: tensor '%s' has more than %d dimensions", file,
-                             weight->name, TUFF_MAX_RANK);
-        weight->shape[weight->rank++] = (int64_t)value;
+                             weight->name, TUFF_LISTED_RANK);
+        dims[rank++] = (int64_t)value;
     }
-    return TUFF_OK;
+    return tuff_weights_shape(weights, weight, rank, dims);
 }
 
 static tuff_status read_offsets(const cJSON *entry, const char *file, const char *name, uint64_t *begin,
@@ -76,10 +79,8 @@ static tuff_status read_tensor(tuff_weights *weights, const cJSON *entry, const 
                          weight.name);
     TUFF_TRY(tuff_json_text(entry, "dtype", file, &type));
     if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' has no 'dtype'", file, weight.name);
-    if (!find_storage(type, &weight.storage))
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: tensor '%s' has the unknown dtype '%s'", file, weight.name,
-                         type);
-    TUFF_TRY(read_shape(entry, file, &weight));
+    if (!find_storage(type, &weight.storage)) TUFF_TRY(tuff_weights_unknown_type(weights, &weight, type));
+    TUFF_TRY(read_shape(weights, entry, file, &weight));
     TUFF_TRY(read_offsets(entry, file, weight.name, &begin, &end));
     if (end > size)
         return tuff_fail(
@@ -88,13 +89,14 @@ static tuff_status read_tensor(tuff_weights *weights, const cJSON *entry, const 
             file, weight.name, (unsigned long long)end, size);
     weight.data = data + begin;
     TUFF_TRY(tuff_weights_add(weights, &weight));
-    size_t bytes = weights->items[weights->count - 1].bytes;
-    if (bytes != end - begin)
+    size_t *bytes = &weights->items[weights->count - 1].bytes;
+    if (weight.storage == TUFF_STORE_UNKNOWN) *bytes = (size_t)(end - begin);
+    if (*bytes != end - begin)
         return tuff_fail(
             TUFF_BAD_FORMAT,
             "%s: tensor '%s' spans %llu bytes (%llu to %llu), but its dtype and shape call for %zu", file,
             weight.name, (unsigned long long)(end - begin), (unsigned long long)begin,
-            (unsigned long long)end, bytes);
+            (unsigned long long)end, *bytes);
     return TUFF_OK;
 }
 

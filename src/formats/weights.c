@@ -92,6 +92,44 @@ tuff_status tuff_weight_size(const tuff_weight *weight, size_t *out_bytes)
     return TUFF_OK;
 }
 
+tuff_status tuff_weights_shape(tuff_weights *weights, tuff_weight *weight, unsigned rank,
+                               const int64_t *shape)
+{
+    if (rank > TUFF_LISTED_RANK)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' has %u dimensions; at most %d are possible",
+                         weight->file, weight->name, rank, TUFF_LISTED_RANK);
+    unsigned extra = rank > TUFF_MAX_RANK ? rank - TUFF_MAX_RANK : 0;
+    weight->rank = rank - extra;
+    for (unsigned i = 0; i < weight->rank; i++)
+        weight->shape[i] = shape[extra + i];
+    if (!extra) return TUFF_OK;
+    for (unsigned i = 0; i < extra; i++) {
+        int64_t *first = &weight->shape[0];
+        if (*first < 0 || shape[i] < 0 || __builtin_mul_overflow(*first, shape[i], first)) *first = -1;
+    }
+    char text[TUFF_LISTED_RANK * 24];
+    tuff_weight_shape_text(rank, shape, text, sizeof text);
+    weight->dims = tuff_arena_strdup(&weights->arena, text);
+    return weight->dims ? TUFF_OK : tuff_fail_memory("the shape of a tensor");
+}
+
+tuff_status tuff_weights_unknown_type(tuff_weights *weights, tuff_weight *weight, const char *type)
+{
+    size_t size = strlen(type);
+    if (size == 0 || size > 64 || !tuff_weight_name_valid(type, size))
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: the type of tensor '%s' is no printable UTF-8 text of 1 to 64 bytes",
+                         weight->file, weight->name);
+    weight->storage = TUFF_STORE_UNKNOWN;
+    weight->type = tuff_arena_strdup(&weights->arena, type);
+    return weight->type ? TUFF_OK : tuff_fail_memory("the type of a tensor");
+}
+
+const char *tuff_weight_type(const tuff_weight *weight)
+{
+    return weight->type ? weight->type : tuff_storage_get(weight->storage)->name;
+}
+
 tuff_status tuff_weights_add(tuff_weights *weights, const tuff_weight *weight)
 {
     size_t length = strlen(weight->name);
@@ -180,6 +218,7 @@ tuff_status tuff_weights_require(const tuff_weights *weights, const char *name, 
     if (!weight)
         return tuff_fail(TUFF_NOT_FOUND, "%s: tensor '%s' is missing (%zu others are there)",
                          weights->count ? weights->items[0].file : "the model", name, weights->count);
+    TUFF_TRY(tuff_weight_check_readable(weight));
     if (weight->rank != rank || memcmp(weight->shape, shape, rank * sizeof *shape) != 0) {
         char found[100], expected[100];
         tuff_weight_shape_text(weight->rank, weight->shape, found, sizeof found);
@@ -187,7 +226,6 @@ tuff_status tuff_weights_require(const tuff_weights *weights, const char *name, 
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' has shape %s; the configuration calls for %s",
                          weight->file, name, found, expected);
     }
-    TUFF_TRY(tuff_weight_check_readable(weight));
     *out_weight = weight;
     return TUFF_OK;
 }

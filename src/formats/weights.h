@@ -10,7 +10,7 @@
 #include "ir/dtype.h"
 
 /* How a file stores the numbers of a tensor. F32, F16, BF16, Q8_0 and Q4_0 can be read; the rest can be
- * listed. */
+ * listed, as can tensors of more than 4 dimensions. */
 typedef enum tuff_storage {
 #define TUFF_STORAGE(name, block, bytes, gguf, safetensors) TUFF_STORE_##name,
 #include "formats/storage.def"
@@ -28,6 +28,7 @@ const tuff_storage_info *tuff_storage_get(tuff_storage storage);
 tuff_storage tuff_storage_of(tuff_dtype dtype);
 
 #define TUFF_MAX_RANK 4
+enum { TUFF_LISTED_RANK = 64 }; /* the most dimensions of a tensor that can be listed */
 
 /* One tensor of a file. */
 typedef struct tuff_weight {
@@ -39,6 +40,9 @@ typedef struct tuff_weight {
                                      are 1 */
     const uint8_t *data;          /* within the file's mapping; of any alignment */
     size_t bytes;
+    const char *type; /* what the file calls its type, of storage UNKNOWN; NULL otherwise */
+    const char *dims; /* its shape as text when it has more than 4 dimensions: `shape` then has the first ones
+                         in one; NULL otherwise */
 } tuff_weight;
 
 /* An entry of a safetensors file's __metadata__. */
@@ -68,6 +72,12 @@ void tuff_weights_release_pages(const tuff_weights *weights);
  * from storage and shape; fails on a name twice, a name that is not printable UTF-8, a bad shape or a row of
  * partial blocks. */
 TUFF_MUST_USE tuff_status tuff_weights_add(tuff_weights *weights, const tuff_weight *weight);
+/* Sets rank and shape of a tensor to be added; its text is owned by the container. */
+TUFF_MUST_USE tuff_status tuff_weights_shape(tuff_weights *weights, tuff_weight *weight, unsigned rank,
+                                             const int64_t *shape);
+/* Sets the type of a tensor to be added to one that nobody knows, by its name in the file. */
+TUFF_MUST_USE tuff_status tuff_weights_unknown_type(tuff_weights *weights, tuff_weight *weight,
+                                                    const char *type);
 /* Takes over a mapping, also when it fails. */
 TUFF_MUST_USE tuff_status tuff_weights_adopt(tuff_weights *weights, tuff_mapping mapping);
 /* True for a name fit for a message: UTF-8 of at most 4096 bytes without control characters. */
@@ -91,6 +101,8 @@ TUFF_MUST_USE tuff_status tuff_weights_require(const tuff_weights *weights, cons
 int64_t tuff_weight_elements(const tuff_weight *weight);
 int64_t tuff_weight_rows(const tuff_weight *weight);
 int64_t tuff_weight_columns(const tuff_weight *weight);
+/* "F32", or what the file calls a type that nobody knows. */
+const char *tuff_weight_type(const tuff_weight *weight);
 /* "[50257, 768]" into text, cut to `size`. */
 void tuff_weight_shape_text(unsigned rank, const int64_t *shape, char *text, size_t size);
 

@@ -98,6 +98,10 @@ static tuff_status not_finite(const tuff_weight *weight, size_t element, const c
 
 tuff_status tuff_weight_check_readable(const tuff_weight *weight)
 {
+    if (weight->dims)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: tensor '%s' has the shape %s; at most %d dimensions can be read", weight->file,
+                         weight->name, weight->dims, TUFF_MAX_RANK);
     switch (weight->storage) {
     case TUFF_STORE_F32:
     case TUFF_STORE_F16:
@@ -108,7 +112,7 @@ tuff_status tuff_weight_check_readable(const tuff_weight *weight)
     default:
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: tensor '%s' is stored as %s; F32, F16, BF16, Q8_0 and Q4_0 can be read",
-                         weight->file, weight->name, tuff_storage_get(weight->storage)->name);
+                         weight->file, weight->name, tuff_weight_type(weight));
     }
 }
 

@@ -6,42 +6,12 @@
 
 #include "base/memory.h"
 #include "formats/peft.h"
-#include "formats/safetensors.h"
 #include "models/model.h"
 #include "models/vocab.h"
 
 static void put(tuff_inspection *r, const char *key, const char *value)
 {
     tuff_inspect_put_text(r, key, value, strlen(value));
-}
-
-/* The first parameter that the file lacks or has in another shape; NULL: it has them all. */
-static const tuff_param *first_missing(const tuff_model *model)
-{
-    for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_param *p = &model->params.items[i];
-        const tuff_weight *weight = tuff_model_weight(model, p);
-        int64_t elements = p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
-        if (!weight || weight->rank != (unsigned)p->rank || tuff_weight_elements(weight) != elements)
-            return p;
-    }
-    return NULL;
-}
-
-/* Whether Tuff runs it, in words. `problem`: the config's, NULL if it is fine. */
-static void put_verdict(tuff_inspection *r, const tuff_model *model, const char *problem)
-{
-    const tuff_param *missing = problem ? NULL : first_missing(model);
-    tuff_buf text = {0};
-    if (problem)
-        tuff_buf_text(&text, problem);
-    else if (missing)
-        tuff_buf_printf(&text, "the tensor %s is missing or has another shape",
-                        model->gguf ? missing->gguf : missing->name);
-    tuff_inspect_put_bool(r, "runs", !problem && !missing);
-    if (text.size) tuff_inspect_put_text(r, "because", text.data, text.size);
-    r->out.failed |= text.failed;
-    tuff_buf_free(&text);
 }
 
 static void put_dimensions(tuff_inspection *r, tuff_model *model)
@@ -68,16 +38,25 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }
 
+static tuff_status check_params(const tuff_model *model)
+{
+    for (size_t i = 0; i < model->params.count; i++)
+        TUFF_TRY(tuff_model_check_param(model, &model->params.items[i]));
+    return TUFF_OK;
+}
+
 /* The section "model". `name`: what the file calls its architecture, NULL when it does not; `status`: of
  * reading the config. */
 static void put_model(tuff_inspection *r, tuff_model *model, const char *name, tuff_status status)
 {
-    char problem[512] = "";
-    if (status != TUFF_OK) snprintf(problem, sizeof problem, "%s", tuff_error_message());
     tuff_inspect_section(r, "model", "Model");
     put(r, "architecture", name ? name : "not said");
-    if (status == TUFF_OK) put_dimensions(r, model);
-    put_verdict(r, model, status == TUFF_OK ? NULL : problem);
+    if (status == TUFF_OK) {
+        put_dimensions(r, model);
+        status = check_params(model);
+    }
+    tuff_inspect_put_bool(r, "runs", status == TUFF_OK);
+    if (status != TUFF_OK) put(r, "because", tuff_error_message());
     tuff_inspect_section_end(r);
 }
 
@@ -128,19 +107,6 @@ static void put_file(tuff_inspection *r, const char *path, const char *format)
     tuff_inspect_section_end(r);
 }
 
-static tuff_status read_gguf(tuff_model *model, const char *architecture)
-{
-    model->config.arch = tuff_arch_by_gguf(architecture);
-    if (!model->config.arch)
-        return tuff_fail(TUFF_UNSUPPORTED, "the architectures that Tuff runs are %s", tuff_arch_names());
-    TUFF_TRY(model->config.arch->read_gguf(model->gguf, &model->config));
-    const tuff_weight *table = tuff_weights_find(model->gguf->weights, "token_embd.weight");
-    if (!table || table->rank != 2)
-        return tuff_fail(TUFF_BAD_FORMAT, "the tensor token_embd.weight [vocab, hidden] is missing");
-    model->config.vocab_size = table->shape[0];
-    return tuff_config_check(&model->config, model->path);
-}
-
 static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff_inspection *r)
 {
     tuff_model model = {.path = (char *)(uintptr_t)files->path};
@@ -153,7 +119,7 @@ static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff
     if (status == TUFF_OK) {
         int size = architecture.size < sizeof name ? (int)architecture.size : (int)sizeof name - 1;
         snprintf(name, sizeof name, "%.*s", size, architecture.data ? architecture.data : "");
-        put_model(r, &model, *name ? name : NULL, read_gguf(&model, name));
+        put_model(r, &model, *name ? name : NULL, tuff_model_read_gguf(&model));
         tuff_tokenizer *tokenizer = NULL;
         tuff_status loaded = tuff_vocab_load(model.gguf, &tokenizer);
         put_tokenizer(r, loaded, tokenizer);
@@ -170,14 +136,9 @@ static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff
     return status;
 }
 
-static tuff_status read_hf(tuff_model *model, const tuff_hf_files *files, const char *type)
+static tuff_status read_hf(tuff_model *model, const tuff_hf_files *files)
 {
-    if (!type) return tuff_fail(TUFF_BAD_FORMAT, "model_type is missing in %s", files->config);
-    model->config.arch = tuff_arch_by_model_type(type);
-    if (!model->config.arch)
-        return tuff_fail(TUFF_UNSUPPORTED, "the architectures that Tuff runs are %s", tuff_arch_names());
-    TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
-    TUFF_TRY(tuff_config_check(&model->config, files->config));
+    TUFF_TRY(tuff_model_read_hf(model, files));
     return model->weights ? TUFF_OK : tuff_hf_need(files, TUFF_HF_WEIGHTS);
 }
 
@@ -186,7 +147,7 @@ static tuff_status put_config(tuff_inspection *r, tuff_model *model, const tuff_
     const char *type = NULL;
     TUFF_TRY(tuff_hf_read_object(files->config, &model->hf_config));
     TUFF_TRY(tuff_json_text(model->hf_config, "model_type", files->config, &type));
-    put_model(r, model, type, read_hf(model, files, type));
+    put_model(r, model, type, read_hf(model, files));
     tuff_inspect_section(r, "config", "config.json");
     const cJSON *item;
     cJSON_ArrayForEach(item, model->hf_config) tuff_inspect_put_json(r, item->string, item);

@@ -228,10 +228,33 @@ static void put_types(tuff_inspection *r, const tuff_weights *weights)
 
 static void put_shape(tuff_buf *out, const tuff_weight *weight)
 {
-    tuff_buf_char(out, '[');
-    for (unsigned d = 0; d < weight->rank; d++)
-        tuff_buf_printf(out, "%s%" PRId64, d ? ", " : "", weight->shape[d]);
-    tuff_buf_char(out, ']');
+    char text[100];
+    tuff_weight_shape_text(weight->rank, weight->shape, text, sizeof text);
+    tuff_buf_text(out, weight->dims ? weight->dims : text);
+}
+
+/* Those that the format allows, but that Tuff cannot read. */
+static bool is_unsupported(const tuff_weight *weight)
+{
+    return tuff_weight_check_readable(weight) != TUFF_OK;
+}
+
+static void put_tensor(tuff_inspection *r, const tuff_weight *w, bool first)
+{
+    const char *type = tuff_weight_type(w);
+    if (r->json) {
+        tuff_buf_printf(&r->out, "%s\n  {\"name\": ", first ? "" : ",");
+        tuff_json_quote(&r->out, w->name, strlen(w->name));
+        tuff_buf_text(&r->out, ", \"type\": ");
+        tuff_json_quote(&r->out, type, strlen(type));
+        tuff_buf_text(&r->out, ", \"shape\": ");
+        put_shape(&r->out, w);
+        tuff_buf_text(&r->out, is_unsupported(w) ? ", \"unsupported\": true}" : "}");
+    } else {
+        tuff_buf_printf(&r->out, "  %-52s %-6s ", w->name, type);
+        put_shape(&r->out, w);
+        tuff_buf_text(&r->out, is_unsupported(w) ? " (unsupported)\n" : "\n");
+    }
 }
 
 static void put_list(tuff_inspection *r, const tuff_weights *weights)
@@ -240,36 +263,25 @@ static void put_list(tuff_inspection *r, const tuff_weights *weights)
         next(r);
         tuff_buf_text(&r->out, "\"list\": [");
     }
-    for (size_t i = 0; i < weights->count; i++) {
-        const tuff_weight *w = &weights->items[i];
-        const char *type = tuff_storage_get(w->storage)->name;
-        if (r->json) {
-            tuff_buf_printf(&r->out, "%s\n  {\"name\": ", i ? "," : "");
-            tuff_json_quote(&r->out, w->name, strlen(w->name));
-            tuff_buf_printf(&r->out, ", \"type\": \"%s\", \"shape\": ", type);
-            put_shape(&r->out, w);
-            tuff_buf_char(&r->out, '}');
-        } else {
-            tuff_buf_printf(&r->out, "  %-52s %-6s ", w->name, type);
-            put_shape(&r->out, w);
-            tuff_buf_char(&r->out, '\n');
-        }
-    }
+    for (size_t i = 0; i < weights->count; i++)
+        put_tensor(r, &weights->items[i], i == 0);
     if (r->json) tuff_buf_text(&r->out, "\n]");
 }
 
 void tuff_inspect_put_tensors(tuff_inspection *r, const tuff_weights *weights, bool list)
 {
-    int64_t elements = 0;
+    int64_t elements = 0, unsupported = 0;
     uint64_t bytes = 0;
     for (size_t i = 0; i < weights->count; i++) {
         elements += tuff_weight_elements(&weights->items[i]);
         bytes += weights->items[i].bytes;
+        unsupported += is_unsupported(&weights->items[i]);
     }
     tuff_inspect_section(r, "tensors", "Tensors");
     tuff_inspect_put_int(r, "count", (int64_t)weights->count);
     tuff_inspect_put_int(r, "elements", elements);
     tuff_inspect_put_int(r, "bytes", (int64_t)bytes);
+    if (unsupported) tuff_inspect_put_int(r, "unsupported", unsupported);
     if (weights->count) put_types(r, weights);
     if (list || r->json) put_list(r, weights);
     tuff_inspect_section_end(r);

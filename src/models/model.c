@@ -6,10 +6,8 @@
 
 #include "models/vocab.h"
 
-static tuff_status read_hf_config(tuff_model *model, const tuff_hf_files *files)
+tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
 {
-    TUFF_TRY(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS));
-    TUFF_TRY(tuff_hf_read_object(files->config, &model->hf_config));
     const char *type = NULL;
     TUFF_TRY(tuff_json_text(model->hf_config, "model_type", files->config, &type));
     if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: model_type is missing", files->config);
@@ -18,17 +16,24 @@ static tuff_status read_hf_config(tuff_model *model, const tuff_hf_files *files)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: model_type is \"%s\"; Tuff runs %s", files->config, type,
                          tuff_arch_names());
     TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
-    TUFF_TRY(tuff_config_check(&model->config, files->config));
+    return tuff_config_check(&model->config, files->config);
+}
+
+static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
+{
+    TUFF_TRY(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS));
+    TUFF_TRY(tuff_hf_read_object(files->config, &model->hf_config));
+    TUFF_TRY(tuff_model_read_hf(model, files));
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
     if (files->generation_config)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
     return tuff_hf_open_weights(files, &model->weights);
 }
 
-static tuff_status read_gguf_config(tuff_model *model, const char *path)
+tuff_status tuff_model_read_gguf(tuff_model *model)
 {
-    TUFF_TRY(tuff_gguf_open(path, &model->gguf));
     const tuff_gguf *gguf = model->gguf;
+    const char *path = gguf->file;
     tuff_view name = {0};
     TUFF_TRY(tuff_gguf_text(gguf, "general.architecture", &name));
     char text[64];
@@ -49,8 +54,14 @@ static tuff_status read_gguf_config(tuff_model *model, const char *path)
         model->config.tied =
             !head || (head->bytes == table->bytes && memcmp(head->data, table->data, head->bytes) == 0);
     }
-    TUFF_TRY(tuff_config_check(&model->config, path));
-    return tuff_vocab_tokens(gguf, &model->config.tokens);
+    return tuff_config_check(&model->config, path);
+}
+
+static tuff_status open_gguf(tuff_model *model, const char *path)
+{
+    TUFF_TRY(tuff_gguf_open(path, &model->gguf));
+    TUFF_TRY(tuff_model_read_gguf(model));
+    return tuff_vocab_tokens(model->gguf, &model->config.tokens);
 }
 
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
@@ -64,13 +75,14 @@ const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *
                : NULL;
 }
 
-static tuff_status check_param(const tuff_model *model, const tuff_param *param)
+tuff_status tuff_model_check_param(const tuff_model *model, const tuff_param *param)
 {
     const tuff_weight *weight = tuff_model_weight(model, param);
     if (!weight)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor %s of a %s model with %lld layers is missing",
                          model->path, model->gguf ? param->gguf : param->name, model->config.arch->name,
                          (long long)model->config.layers);
+    TUFF_TRY(tuff_weight_check_readable(weight));
     bool transposed = !model->gguf && (param->flags & TUFF_PARAM_CONV1D);
     int64_t want[2] = {param->shape[transposed ? 1 : 0], param->shape[transposed ? 0 : 1]};
     bool fits = weight->rank == (unsigned)param->rank && weight->shape[0] == want[0] &&
@@ -81,16 +93,18 @@ static tuff_status check_param(const tuff_model *model, const tuff_param *param)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
                          weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
     }
-    TUFF_TRY(tuff_weight_check_readable(weight));
-    return tuff_weight_check_finite(weight);
+    return TUFF_OK;
 }
 
 static tuff_status list_params(tuff_model *model)
 {
     model->config.arch->list_params(&model->config, &model->params);
     if (model->params.failed) return tuff_fail_memory("the list of a model's parameters");
-    for (size_t i = 0; i < model->params.count; i++)
-        TUFF_TRY(check_param(model, &model->params.items[i]));
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_param *param = &model->params.items[i];
+        TUFF_TRY(tuff_model_check_param(model, param));
+        TUFF_TRY(tuff_weight_check_finite(tuff_model_weight(model, param)));
+    }
     return TUFF_OK;
 }
 
@@ -115,8 +129,7 @@ static tuff_status load(tuff_model *model, const char *path)
     if (!model->path) return tuff_fail_memory("a model");
     tuff_hf_files *files = NULL;
     TUFF_TRY(tuff_hf_locate(path, &files));
-    tuff_status status =
-        files->kind == TUFF_HF_GGUF ? read_gguf_config(model, files->gguf) : read_hf_config(model, files);
+    tuff_status status = files->kind == TUFF_HF_GGUF ? open_gguf(model, files->gguf) : open_hf(model, files);
     if (status == TUFF_OK) status = list_params(model);
     if (status == TUFF_OK) status = load_tokenizer(model, files);
     tuff_hf_files_destroy(&files);

@@ -20,6 +20,11 @@ struct tuff_model {
     cJSON *hf_generation;      /* generation_config.json as read; NULL when there is none */
 };
 
+/* Sets the config, all but its tokens: from the file, which is open, or from hf_config, which is read. */
+TUFF_MUST_USE tuff_status tuff_model_read_gguf(tuff_model *model);
+TUFF_MUST_USE tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files);
+/* Fails when the file lacks a parameter, or has it in a shape or a type that cannot be used. */
+TUFF_MUST_USE tuff_status tuff_model_check_param(const tuff_model *model, const tuff_param *param);
 /* The file's tensor of a parameter; NULL when the file has none of its names. */
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param);
 

@@ -75,7 +75,18 @@ static void test_tensors(void **state)
     e2e_edit(weights, "model.norm.weight", "model.norm.weighs");
     refused(model, "model.norm.weight");
     kit_result r = E2E_OK("inspect", model);
-    assert_non_null(strstr(r.out.data, "model.norm.weight is missing"));
+    assert_non_null(
+        strstr(r.out.data, "the tensor model.norm.weight of a llama model with 2 layers is missing"));
+    kit_result_free(&r);
+
+    /* a type that nobody knows: listed, and refused where a model needs it */
+    model = damaged_copy("type");
+    e2e_edit(e2e_join(model, "model.safetensors"), "\"F32\"", "\"F99\"");
+    refused(model, "is stored as F99");
+    r = E2E_OK("inspect", model, "--tensors");
+    assert_non_null(strstr(r.out.data, "is stored as F99"));
+    assert_non_null(strstr(r.out.data, "F99    ["));
+    assert_non_null(strstr(r.out.data, "(unsupported)"));
     kit_result_free(&r);
 
     model = damaged_copy("shape");
