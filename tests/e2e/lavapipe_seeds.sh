@@ -1,0 +1,46 @@
+#!/bin/sh
+# ctest: slow. Whole trainings on lavapipe: the same seed gives the same bytes, files and log; another seed gives others.
+set -eu
+
+"$TUFF_TEST_TUFF" devices --json | grep -q '"driver": "lavapipe.*"usable": true' || { echo "no usable lavapipe"; exit 77; }
+golden=$TUFF_TEST_ASSETS/golden
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+i=0
+while [ $i -lt 40 ]; do
+    echo "In the morning they said the river isn't a road, but $i stones because the bridge is one."
+    i=$((i + 1))
+done >"$work/text"
+
+# train NAME MODEL SEED OPTIONS...
+train() {
+    name=$1 model=$2 seed=$3
+    shift 3
+    "$TUFF_TEST_TUFF" train --model "$golden/$model" --train-file "$work/text" --output-dir "$work/$name" \
+        --validation-file "$work/text" --eval-steps 2 --max-steps 4 --block-size 32 --per-device-train-batch-size 2 \
+        --learning-rate 1e-3 --seed "$seed" --device lavapipe --quiet "$@"
+}
+
+# twice NAME MODEL OPTIONS...
+twice() {
+    run=$1 base=$2
+    shift 2
+    train "$run-a" "$base" 7 "$@"
+    train "$run-b" "$base" 7 "$@"
+    train "$run-c" "$base" 8 "$@"
+    diff -r "$work/$run-a" "$work/$run-b"
+    for file in "$work/$run-a"/*model.safetensors "$work/$run-a/train_log.jsonl"; do
+        if cmp -s "$file" "$work/$run-c/${file##*/}"; then
+            echo "$run: another seed gives the same ${file##*/}"
+            exit 1
+        fi
+    done
+    echo "$run: the same bytes"
+}
+
+for model in gpt2 llama; do
+    twice "$model" "$model"
+    twice "$model-sums" "$model" --gradient-accumulation-steps 2
+    twice "$model-lora" "$model" --lora-rank 4 --lora-dropout 0.1
+done
