@@ -101,8 +101,9 @@ struct tuff_backend {
     /* The step slot of the next run, to be filled by the host (plan->inputs[i].offset). Waits if the ring is
      * full. */
     tuff_status (*program_slot)(tuff_backend_device *device, tuff_backend_program *program, void **out_slot);
-    /* Begins a run with the slot's contents; may return before it is done. Runs of one device happen in
-     * order. */
+    /* Begins a run with the slot's contents; may return before it is done. Runs that one
+     * thread begins happen in order; those of several threads may mingle, so none may write what another
+     * uses. */
     tuff_status (*program_run)(tuff_backend_device *device, tuff_backend_program *program);
     /* Waits for the last run begun and points to its outputs (plan->outputs[i].offset), valid until the next
      * run. */

@@ -38,11 +38,15 @@ static bool arena_grow(tuff_arena *arena, void **items, size_t count, size_t *ca
     return true;
 }
 
+/* More parts than any memory holds: what asks for them has a shape that the memory plan would refuse. */
+enum { MOST_DISPATCHES = 4096 };
+
 void *tuff_launch_add(tuff_launch *launch, tuff_shader shader, uint32_t args_size)
 {
     static _Thread_local uint64_t nowhere[TUFF_MAX_ARGS / 8]; /* for callers of a failed launch to write to */
     TUFF_ASSERT(args_size <= sizeof nowhere);
-    tuff_dispatch *d = launch->failed ? NULL : tuff_arena_alloc(launch->arena, sizeof *d);
+    bool full = launch->failed || launch->n == MOST_DISPATCHES;
+    tuff_dispatch *d = full ? NULL : tuff_arena_alloc(launch->arena, sizeof *d);
     uint8_t *args = d ? tuff_arena_alloc(launch->arena, args_size) : NULL;
     if (!args || !arena_grow(launch->arena, (void **)&launch->dispatches, launch->n, &launch->capacity,
                              sizeof *launch->dispatches)) {

@@ -93,6 +93,21 @@ static void dense_arrays_are_covered_in_parts(void **state)
         }
 }
 
+/* A shape that no memory holds fails by itself, and not by filling the host's with dispatches. */
+static void dispatches_are_counted(void **state)
+{
+    (void)state;
+    fixture f;
+    tuff_graph *g = begin(&f);
+    const tuff_node *node = tuff_fill(g, 1, 1, (int64_t[]){INT64_C(1) << 50})->producer;
+    KIT_OK(tuff_graph_status(g));
+    f.launch = (tuff_launch){.arena = &f.arena};
+    tuff_op_info_of(node->op)->rows[0].geometry(node, &devices[0], &f.launch);
+    assert_true(f.launch.failed);
+    assert_in_range(f.launch.n, 0, 10000);
+    end(&f);
+}
+
 static void tiles_cover_rows_and_columns(void **state)
 {
     (void)state;
@@ -283,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dense_arrays_are_covered_in_parts),
+        cmocka_unit_test(dispatches_are_counted),
         cmocka_unit_test(tiles_cover_rows_and_columns),
         cmocka_unit_test(far_strides_have_no_row),
         cmocka_unit_test(odd_halves_start_a_word_early),

@@ -3,7 +3,8 @@
 #include "backend/cpu/kernels.h"
 
 /* A tile of C is MR x NR in registers; panels of KC columns of A and rows of B are packed so that the inner
- * loop reads both in order. Row blocks are the threads' share, so a result never depends on their number. */
+ * loop reads both in order. Blocks of columns are the threads' share, so a result never depends on their
+ * number. */
 enum { MR = 4, NR = 32, KC = 256 };
 
 typedef struct job {

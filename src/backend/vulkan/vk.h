@@ -83,7 +83,7 @@ typedef struct tuff_vk_device {
     PFN_vkSetDebugUtilsObjectNameEXT set_name; /* NULL: no names */
     atomic_bool lost;
 
-    tuff_mutex *queue_lock; /* queue, timeline, stats, pace */
+    tuff_mutex *queue_lock; /* queue, timeline, pace, stats but for memory's */
     VkQueue queue;
     VkSemaphore timeline;
     uint64_t submitted; /* the timeline's value when all work submitted is done */
@@ -91,7 +91,7 @@ typedef struct tuff_vk_device {
     double pace;            /* measured time over estimated time, a running mean */
     double clock_offset_ns; /* add to a timestamp's nanoseconds to get tuff_now_ns */
 
-    tuff_mutex *memory_lock;
+    tuff_mutex *memory_lock; /* blocks, their stats */
     tuff_vk_block *blocks;
     uint32_t memory_type[TUFF_VK_MEMORY_USES];
     bool direct_write, direct_read; /* tensors are reached by the host without copies; tests turn it off */
