@@ -21,9 +21,9 @@ extern "C" {
  * not full; evaluation keeps it when it has at least two tokens. Immutable, may be shared by threads. */
 typedef struct tuff_dataset tuff_dataset;
 
-/* Encodes a text file. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary data), or
- * one with fewer than two tokens. Special tokens spelled out in the text, such as "<|endoftext|>", are seen;
- * none are added. */
+/* Encodes a text file. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary data) or
+ * that is not UTF-8, or one with fewer than two tokens. Special tokens spelled out in the text, such as
+ * "<|endoftext|>", are seen; none are added. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
                                                           int64_t block_size, tuff_dataset **out_dataset);
 /* From ids[0..n), copied. */

@@ -44,7 +44,14 @@ static tuff_status check_text(const char *path, const tuff_buf *text)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "%s is not text: it has a NUL byte at offset %lld; expected UTF-8 text", path,
                          (long long)(nul - text->data));
-    return TUFF_OK;
+    if (tuff_utf8_valid(text->data, text->size)) return TUFF_OK;
+    size_t at = 0, size = 0;
+    for (uint32_t unused; (size = tuff_utf8_decode(text->data + at, text->size - at, &unused)) != 0;)
+        at += size;
+    return tuff_fail(
+        TUFF_INVALID_ARGUMENT,
+        "%s is not UTF-8: the byte 0x%02x at offset %zu begins no character; convert the text first", path,
+        (unsigned char)text->data[at], at);
 }
 
 tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, int64_t block_size,

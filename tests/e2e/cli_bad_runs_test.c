@@ -24,6 +24,8 @@ static void test_texts(void **state)
     const char *model = e2e_golden("llama"), *path = e2e_path("short.txt");
     refused_text("", 0, "16", "empty");
     refused_text("text\0and more", 13, "16", "NUL byte at offset 4");
+    refused_text("caf\xe9 and more", 13, "16", "is not UTF-8: the byte 0xe9 at offset 3");
+    refused_text("the river \xe2\x82", 12, "16", "the byte 0xe2 at offset 10");
     refused_text("a", 1, "16", "1 token");
     kit_write_file(path, "the river", 9);
     E2E_REFUSES(1, "fewer than one block", "train", "--model", model, "--train-file", path, "--output-dir",
