@@ -81,8 +81,9 @@ tuff_status tuff_vk_download(tuff_vk_device *device, const tuff_vk_memory *from,
 
 tuff_status tuff_vk_clear(tuff_vk_device *device, const tuff_vk_memory *memory, uint8_t value)
 {
+    /* a card fills its own memory much faster than the host does, even where the host reaches it */
+    if (!device->direct_read) return tuff_vk_stage_clear(device, memory, value);
     /* new memory: nothing submitted uses it, so there is nothing to wait for */
-    if (!device->direct_write) return tuff_vk_stage_clear(device, memory, value);
     memset(tuff_vk_mapped(memory), value, memory->bytes);
     return tuff_vk_memory_flush(device, memory, 0, memory->bytes);
 }
