@@ -72,6 +72,17 @@ static void reads_through_staging(void **state)
     kit_vulkan_close(&device);
 }
 
+/* As on a card whose memory the host reaches all of, but over the bus: it writes there, and has it read. */
+static void writes_over_the_bus(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    tuff_vk_device_of(device)->direct_read = false;
+    write_between_sentinels(device, 1000);
+    write_between_sentinels(device, (9 << 20) + 77);
+    kit_vulkan_close(&device);
+}
+
 static void refuses_ranges_outside(void **state)
 {
     (void)state;
@@ -379,12 +390,19 @@ static void masks_lower_the_caps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_was_written),    cmocka_unit_test(reads_through_staging),
-        cmocka_unit_test(refuses_ranges_outside),    cmocka_unit_test(shares_blocks),
-        cmocka_unit_test(keeps_an_empty_block),      cmocka_unit_test(reuses_freed_parts),
-        cmocka_unit_test(says_wanted_and_available), cmocka_unit_test(takes_less_than_a_block),
-        cmocka_unit_test(an_address_is_memory_too),  cmocka_unit_test(flushes_incoherent_memory),
-        cmocka_unit_test(a_lost_device_is_a_status), cmocka_unit_test(survives_failed_allocations),
+        cmocka_unit_test(reads_what_was_written),
+        cmocka_unit_test(reads_through_staging),
+        cmocka_unit_test(writes_over_the_bus),
+        cmocka_unit_test(refuses_ranges_outside),
+        cmocka_unit_test(shares_blocks),
+        cmocka_unit_test(keeps_an_empty_block),
+        cmocka_unit_test(reuses_freed_parts),
+        cmocka_unit_test(says_wanted_and_available),
+        cmocka_unit_test(takes_less_than_a_block),
+        cmocka_unit_test(an_address_is_memory_too),
+        cmocka_unit_test(flushes_incoherent_memory),
+        cmocka_unit_test(a_lost_device_is_a_status),
+        cmocka_unit_test(survives_failed_allocations),
         cmocka_unit_test(masks_lower_the_caps),
     };
     if (kit_vulkan_index() < 0) return 77;
