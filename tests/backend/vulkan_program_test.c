@@ -374,6 +374,40 @@ static void waits_for_half_a_run(void **state)
     end(&f);
 }
 
+static VkResult VKAPI_PTR poor_wait(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout)
+{
+    (void)device, (void)info, (void)timeout;
+    return VK_ERROR_OUT_OF_HOST_MEMORY;
+}
+static unsigned idle_waits;
+static PFN_vkDeviceWaitIdle real_idle;
+static VkResult VKAPI_PTR counted_idle(VkDevice device)
+{
+    idle_waits++;
+    return real_idle(device);
+}
+
+/* Nothing that the device may still use is destroyed because a wait lacked memory. */
+static void drains_without_memory(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, (tuff_open_params){0}, 0);
+    tuff_vk_device *vk = tuff_vk_device_of(f.device);
+    kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
+    create(&f);
+    KIT_OK(vulkan->program_run(f.device, f.program));
+    real_wait = vk->vk.vkWaitSemaphores;
+    real_idle = vk->vk.vkDeviceWaitIdle;
+    vk->vk.vkWaitSemaphores = poor_wait;
+    vk->vk.vkDeviceWaitIdle = counted_idle;
+    idle_waits = 0;
+    vulkan->program_destroy(f.device, &f.program);
+    assert_int_equal(idle_waits, 1);
+    vk->vk.vkWaitSemaphores = real_wait;
+    end(&f);
+}
+
 static tuff_status create_and_run(void *user)
 {
     tuff_backend_device *device = user;
@@ -433,6 +467,7 @@ int main(void)
         cmocka_unit_test(demands_its_variables),
         cmocka_unit_test(a_lost_device_ends_runs),
         cmocka_unit_test(waits_for_half_a_run),
+        cmocka_unit_test(drains_without_memory),
         cmocka_unit_test(survives_failed_allocations),
     };
     if (kit_vulkan_index() < 0) return 77;
