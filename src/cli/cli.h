@@ -74,6 +74,10 @@ bool tuff_cli_flush(void);
 /* Says so, once per process. `error`: errno, 0 when unknown. */
 void tuff_cli_stdout_failed(int error);
 
+/* What files in a directory make of it for those who load it. */
+bool tuff_cli_holds_model(const char *directory);
+bool tuff_cli_holds_adapter(const char *directory);
+
 /* ---- text */
 
 /* Text as a JSON string literal; bytes that are not UTF-8 become U+FFFD. */

@@ -89,6 +89,28 @@ bool tuff_cli_flush(void)
     return false;
 }
 
+static bool holds(const char *directory, const char *const *names, size_t count)
+{
+    char path[4096];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        if (tuff_cli_exists(path)) return true;
+    }
+    return false;
+}
+
+bool tuff_cli_holds_model(const char *directory)
+{
+    static const char *const names[] = {"config.json", "model.safetensors", "model.safetensors.index.json"};
+    return holds(directory, names, sizeof names / sizeof names[0]);
+}
+
+bool tuff_cli_holds_adapter(const char *directory)
+{
+    static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors"};
+    return holds(directory, names, sizeof names / sizeof names[0]);
+}
+
 bool tuff_cli_profile(char *table, char *trace, const char *path)
 {
     bool ok = true;

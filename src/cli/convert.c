@@ -61,6 +61,11 @@ static bool check_output(const convert_options *options)
                      options->output);
         return false;
     }
+    if (options->to == TO_HF && tuff_cli_holds_adapter(options->output)) {
+        tuff_cli_say("tuff: %s holds an adapter, and a model is to be written; choose another --output",
+                     options->output);
+        return false;
+    }
     return tuff_cli_is_directory(options->output) ||
            tuff_cli_can_create(options->output, options->to == TO_HF);
 }

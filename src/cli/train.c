@@ -20,18 +20,6 @@ typedef struct run {
 
 /* ---- before anything runs */
 
-static bool holds_model(const char *directory)
-{
-    static const char *const names[] = {"config.json", "adapter_config.json", "model.safetensors",
-                                        "model.safetensors.index.json", "adapter_model.safetensors"};
-    char path[4096];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        if (tuff_cli_exists(path)) return true;
-    }
-    return false;
-}
-
 /* So that an hour's training is not lost at its end. */
 static bool check_output(const tuff_cli_train_options *o)
 {
@@ -40,10 +28,15 @@ static bool check_output(const tuff_cli_train_options *o)
         tuff_cli_say("tuff: --output-dir %s is no directory", o->output_dir);
         return false;
     }
-    if (!o->overwrite && holds_model(o->output_dir)) {
-        tuff_cli_say(
-            "tuff: --output-dir %s already holds a model; choose another, or give --overwrite-output-dir",
-            o->output_dir);
+    bool model = tuff_cli_holds_model(o->output_dir), adapter = tuff_cli_holds_adapter(o->output_dir);
+    if (o->lora_rank ? model : adapter) {
+        tuff_cli_say("tuff: --output-dir %s holds %s, and %s is to be written; choose another", o->output_dir,
+                     model ? "a model" : "an adapter", model ? "an adapter" : "a model");
+        return false;
+    }
+    if (!o->overwrite && (model || adapter)) {
+        tuff_cli_say("tuff: --output-dir %s already holds %s; choose another, or give --overwrite-output-dir",
+                     o->output_dir, model ? "a model" : "an adapter");
         return false;
     }
     return tuff_cli_can_create(o->output_dir, true) &&

@@ -17,7 +17,7 @@ static const tuff_arg items[] = {
          "where the result goes: a Hugging Face directory, with LoRA a PEFT adapter; it appears whole or not at all",
      .preset = ""},
     {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
-     .help = "replace a model that is in --output-dir"},
+     .help = "replace a model or an adapter that is in --output-dir by one of its kind"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
      "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},

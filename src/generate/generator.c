@@ -1,9 +1,11 @@
 #include "generate/generator.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "runtime/program.h"
+#include "runtime/room.h"
 
 const int64_t tuff_bucket_length[TUFF_BUCKETS] = {1, 16, 64, TUFF_LONGEST_BUCKET};
 
@@ -11,6 +13,11 @@ static tuff_status add_caches(tuff_generator *gen)
 {
     const tuff_config *c = &gen->model->config;
     const int64_t shape[] = {1, c->kv_heads, gen->context, c->head_dim};
+    uint64_t bytes = (uint64_t)(2 * c->layers * c->kv_heads * c->head_dim) * (uint64_t)gen->context *
+                     tuff_dtype_size(gen->cache_dtype);
+    char what[64];
+    snprintf(what, sizeof what, "a context of %lld positions", (long long)gen->context);
+    TUFF_TRY(tuff_room_check(gen->device, bytes, what));
     for (int i = 0; i < (int)c->layers; i++)
         for (int v = 0; v < 2; v++) {
             tuff_buf name = {0};
@@ -48,7 +55,7 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
     TUFF_TRY(tuff_store_create(gen->device, &gen->store));
     if (params->adapter) TUFF_TRY(tuff_lora_open(gen->model, params->adapter, &gen->lora));
     TUFF_TRY(tuff_lora_upload_model(gen->model, gen->lora, gen->matrix_dtype, gen->context, gen->store));
-    return tuff_note(add_caches(gen), "a context of %lld positions", (long long)gen->context);
+    return add_caches(gen);
 }
 
 tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,

@@ -118,6 +118,17 @@ static void test_outputs_in_the_way(void **state)
     (void)state;
     const char *model = e2e_golden("llama"), *copy = e2e_copy_model(model, "there");
     TRAIN("already holds a model", copy);
+    /* what loads a directory would take the one for the other, or both together */
+    E2E_REFUSES(1, "holds a model, and an adapter is to be written", "train", "--model", model,
+                "--train-file", text, "--block-size", "16", "--lora-rank", "2", "--output-dir", copy,
+                "--overwrite-output-dir");
+    const char *adapter = e2e_path("there/lora");
+    KIT_OK(tuff_make_directories(adapter));
+    e2e_copy(e2e_golden("llama/lora/adapter_config.json"), e2e_join(adapter, "adapter_config.json"));
+    TRAIN("holds an adapter, and a model is to be written", adapter);
+    E2E_REFUSES(1, "holds an adapter", "convert", model, "--to", "hf", "--output", adapter, "--overwrite");
+    E2E_REFUSES(1, "already holds an adapter", "train", "--model", model, "--train-file", text,
+                "--block-size", "16", "--lora-rank", "2", "--output-dir", adapter);
     E2E_REFUSES(1, "exists", "convert", model, "--to", "hf", "--output", copy);
     E2E_REFUSES(1, "exists", "convert", model, "--to", "gguf", "--output", text);
 }

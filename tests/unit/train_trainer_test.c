@@ -2,6 +2,7 @@
  */
 #include <math.h>
 
+#include <tuff/generate.h>
 #include <tuff/train.h>
 
 #include "failing_device.h"
@@ -451,6 +452,11 @@ static void too_little_room_is_said_first(void **state)
     small.info.memory_bytes = weights / 2;
     KIT_FAILS(tuff_evaluate(llama, &small, data, NULL, &result), TUFF_OUT_OF_MEMORY, "the model needs");
     assert_int_equal(tuff_device_get_stats(&small).bytes, 0);
+    tuff_generator *generator = NULL;
+    small.info.memory_bytes = weights;
+    KIT_FAILS(
+        tuff_generator_create(llama, &small, &(tuff_generator_params){.context_length = 1 << 20}, &generator),
+        TUFF_OUT_OF_MEMORY, "a context of 1048576 positions needs 268.4 MB of memory");
     small.info.type = TUFF_DEVICE_DISCRETE; /* which says by itself what it cannot hold */
     KIT_OK(tuff_evaluate(llama, &small, data, NULL, &result));
     failing_device_close(&small);
