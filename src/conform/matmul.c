@@ -75,6 +75,8 @@ static void special(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     a[p[2] + 1] = NAN;
     b[3 * p[1]] = INFINITY;
     b[(p[2] - 1) * p[1] + 2] = -INFINITY;
+    /* where a kernel's last tile of terms is not full, nothing past the end may meet it */
+    if (p[0] > 2) a[3 * p[2] - 1] = INFINITY;
     tuff_tensor *x = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){p[0], p[2]}, a);
     tuff_tensor *y = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){p[2], p[1]}, b);
     tuff_case_aside(run, tuff_matmul(g, x, y), 0, 1); /* small integers: exact */
