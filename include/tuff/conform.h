@@ -40,6 +40,8 @@ typedef struct tuff_conform_row {
     const char *op, *row; /* a kernel of an operation; "host" is the CPU's */
     bool fits;            /* the device has what it needs */
     uint64_t uses;        /* by the cases that were run */
+    bool batch_free;      /* promises the same bits for an entry whatever else is in its batch */
+    uint64_t batches;     /* times that it was held to that */
     double worst;         /* of the cases that used it */
 } tuff_conform_row;
 

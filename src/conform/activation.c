@@ -20,6 +20,7 @@ static void activated(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         y = p[0] == SILU ? tuff_silu(g, x) : tuff_gelu(g, x, p[0] == GELU_TANH);
     }
     tuff_case_result(run, y, FEW_ROUNDINGS, 1);
+    tuff_case_batch(run, 1);
 }
 
 /* p: op, rows, columns: of a transposed view, gradients too. */

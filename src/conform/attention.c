@@ -72,6 +72,7 @@ static void attend(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_tensor *o = tuff_attention(g, q, k, v, start, &params);
     /* scores are sums of D products, exp turns their absolute error into a relative one, and values are
      * summed over Tk */
+    tuff_case_batch(run, BATCH);
     double k_terms = (double)(p[DIM] + p[TK]);
     if (p[DTYPE] == TUFF_F32)
         tuff_case_result(run, o, 8, k_terms);

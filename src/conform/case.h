@@ -58,6 +58,10 @@ void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k);
  * eps is that of the result's dtype. */
 void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k);
 
+/* Parameter p[param] is how many entries the leading axis of the results has, and that of the leaves that
+ * have a part for each of them: kernels that promise it are held to give each entry the same bits in any
+ * batch. */
+void tuff_case_batch(tuff_case_run *run, int param);
 /* The seed of the case's data, for graphs that are made from it too. */
 uint64_t tuff_case_seed_of(const tuff_case_run *run);
 

@@ -25,6 +25,7 @@ static void product(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_tensor *b = operand(run, g, dtype, p[6], p[2], p[1], (p[3] & 2) != 0, dtype == TUFF_F32);
     /* a sum of K products in f32: a random walk of roundings, five sigma */
     tuff_case_result(run, tuff_matmul(g, a, b), 4, (double)p[2]);
+    if (p[5] == 0 && p[6] == 0 && (p[3] & 1) == 0) tuff_case_batch(run, 0);
 }
 
 /* p: M, N, K, 1: b transposed, dtype of b, elements left out at the start of the memory rows of a and of b,
@@ -39,6 +40,7 @@ static void sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     a = tuff_slice(g, a, 1, p[5], p[2]);
     b = tuff_slice(g, b, 1, p[6], cols);
     tuff_case_result(run, tuff_matmul(g, a, transposed ? tuff_transpose(g, b) : b), 4, (double)p[2]);
+    tuff_case_batch(run, 0);
 }
 
 /* Both axes of both operands have gaps: the builder copies. */

@@ -13,6 +13,7 @@ static void normed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     /* of one element nothing but rounding is left in the gradient */
     if (differentiable && p[p[1] + 1] > 1) tuff_case_grad(run, x);
     if (p[8]) x = tuff_transpose(g, x);
+    if (p[1] > 1 && !p[8]) tuff_case_batch(run, 2);
     int64_t width = tuff_tensor_dim(x, -1);
     tuff_tensor *weight = tuff_case_leaf(run, g, TUFF_F32, 1, &width, TUFF_DATA_NORMAL, 0.5, 1);
     if (differentiable && !p[7]) tuff_case_grad(run, weight);

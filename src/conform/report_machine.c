@@ -70,6 +70,8 @@ static void json_report(const tuff_conform_report *r, tuff_buf *out)
         quote(out, "row", r->rows[i].row);
         tuff_buf_printf(out, ", \"fits\": %s, \"uses\": %llu", r->rows[i].fits ? "true" : "false",
                         (unsigned long long)r->rows[i].uses);
+        if (r->rows[i].batch_free)
+            tuff_buf_printf(out, ", \"batches\": %llu", (unsigned long long)r->rows[i].batches);
         number(out, "worst", r->rows[i].worst);
         tuff_buf_text(out, i + 1 < r->n_rows ? "},\n" : "}\n");
     }

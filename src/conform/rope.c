@@ -10,7 +10,7 @@ static void turned(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     const int64_t dims[4] = {p[0], p[1], p[2] + 2 * p[6], p[3]};
     int64_t half = p[4] / 2;
-    double cosine[POSITIONS * 64], sine[POSITIONS * 64], positions[64];
+    double cosine[POSITIONS * 64], sine[POSITIONS * 64], positions[256];
     for (int64_t i = 0; i < POSITIONS * half; i++) {
         double angle = (double)(i / half) * pow(100, -(double)(i % half) / (double)half);
         cosine[i] = cos(angle);
@@ -26,6 +26,7 @@ static void turned(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         tuff_rope(g, x, tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){POSITIONS, half}, cosine),
                   tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){POSITIONS, half}, sine),
                   tuff_case_data(run, g, TUFF_I32, 2, p, positions));
+    if (p[6] == 0) tuff_case_batch(run, 0);
     /* two products and a sum each */
     if (inside)
         tuff_case_result(run, y, 2, 2);

@@ -42,6 +42,7 @@ struct tuff_case_run {
     size_t n_results;
     tuff_tensor *loss;
     size_t n_forward; /* nodes up to the loss */
+    int batch_param;  /* the parameter that tuff_case_batch named, -1: none */
 };
 
 typedef struct tuff_build_options {
@@ -163,6 +164,14 @@ void tuff_guard_map(const tuff_plan *plan, uint32_t index, const tuff_case_run *
 /* Called on each plan before it becomes a program: tests of the harness put faults there. */
 typedef void (*tuff_plan_hook)(tuff_plan *plan, void *context);
 
+/* The bytes of each result of a run. Free with tuff_run_results_free. */
+typedef struct tuff_run_results {
+    uint8_t **data;
+    uint64_t *bytes;
+    size_t n;
+} tuff_run_results;
+void tuff_run_results_free(tuff_run_results *results);
+
 typedef struct tuff_run_options {
     bool isolate; /* tuff_plan_isolate, and its guards */
     bool no_alias, no_reuse;
@@ -171,6 +180,8 @@ typedef struct tuff_run_options {
     uint64_t permute; /* not 0: a seed for tuff_plan_permute */
     uint64_t
         *out_digest; /* not NULL: receives a hash of all that the first run left in outputs and variables */
+    tuff_run_results *out_results; /* not NULL: receives what the first run gave */
+    bool once;                     /* one run instead of three */
     tuff_plan_hook hook;
     void *hook_context;
 } tuff_run_options;
@@ -178,6 +189,7 @@ typedef struct tuff_run_options {
 /* Which rows served, and how well: indexed by tuff_rows_index(op, row), row -1 is the host kernel. */
 typedef struct tuff_row_use {
     uint64_t cases;
+    uint64_t batches; /* times that it was seen to give the same bits in another batch */
     double worst;
 } tuff_row_use;
 static inline size_t tuff_rows_index(tuff_op op, int row)
@@ -206,7 +218,8 @@ typedef enum tuff_verdict {
     TUFF_VERDICT_INPUT,     /* an input changed */
     TUFF_VERDICT_REPEAT,    /* three runs differ */
     TUFF_VERDICT_PLAN,      /* another memory layout or order of steps gives other bits */
-    TUFF_VERDICT_GRADIENT   /* the backward rule disagrees with finite differences */
+    TUFF_VERDICT_GRADIENT,  /* the backward rule disagrees with finite differences */
+    TUFF_VERDICT_BATCH      /* a kernel that promises not to, depends on what else is in the batch */
 } tuff_verdict;
 const char *tuff_verdict_name(tuff_verdict verdict);
 
@@ -233,7 +246,8 @@ TUFF_MUST_USE tuff_status tuff_expected_create(const tuff_case_run *run, tuff_ex
 void tuff_expected_free(tuff_expected *expected);
 
 /* Plans the built case for the device, runs it three times, and adds what it finds to outcome and coverage
- * (may be NULL). Failures of planning and running are faults of the case. */
+ * (may be NULL). Without `expected`, values are not compared. Failures of planning and running are faults of
+ * the case. */
 void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_backend_device *device,
                        const tuff_run_options *options, tuff_outcome *outcome, tuff_coverage *coverage);
 
@@ -247,6 +261,11 @@ typedef struct tuff_suite {
     void *hook_context;
     tuff_coverage *coverage; /* or NULL */
 } tuff_suite;
+
+/* Runs the built case alone and within larger batches, forward, and compares the bits, where all kernels that
+ * serve make that promise (runner_batch.c). force: as in tuff_plan_options. */
+void tuff_batch_check(const tuff_suite *suite, const tuff_case *c, const tuff_case_run *built,
+                      const int *force, tuff_outcome *outcome);
 
 /* The outcome's message is to be freed with tuff_buf_free. */
 void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, const tuff_case *c,

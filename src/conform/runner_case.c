@@ -41,8 +41,9 @@ static void run_variant(const variant *v, const tuff_packing *packing, tuff_run_
     if (v->outcome->verdict != TUFF_VERDICT_HELD) tuff_buf_printf(&v->outcome->message, " [%s]", what);
 }
 
-static void force_rows(const variant *v, const tuff_graph *g)
+static void force_rows(const variant *v, const tuff_case_run *run)
 {
+    const tuff_graph *g = run->graph;
     const tuff_caps *caps = &v->suite->device->caps;
     if (caps->is_host) return;
     int force[TUFF_OP_COUNT];
@@ -57,6 +58,8 @@ static void force_rows(const variant *v, const tuff_graph *g)
             snprintf(what, sizeof what, "row %s of %s", tuff_op_info_of((tuff_op)op)->rows[row].name,
                      tuff_op_info_of((tuff_op)op)->name);
             run_variant(v, NULL, (tuff_run_options){.isolate = true, .force_row = force}, what);
+            if (tuff_is_batch_free(tuff_op_info_of((tuff_op)op), row))
+                tuff_batch_check(v->suite, v->c, run, force, v->outcome);
         }
     }
 }
@@ -116,7 +119,8 @@ void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, co
         else
             run_variant(&v, NULL, (tuff_run_options){.isolate = true}, "isolated memory");
         run_variant(&v, &packing, (tuff_run_options){0}, "planned memory, packed leaves");
-        force_rows(&v, run->graph);
+        tuff_batch_check(suite, c, run, NULL, outcome);
+        force_rows(&v, run);
         if (suite->full)
             run_variant(&v, &packing, (tuff_run_options){.isolate = true}, "isolated memory, packed leaves");
     }

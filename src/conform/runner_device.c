@@ -20,7 +20,8 @@ const char *tuff_verdict_name(tuff_verdict verdict)
                                         [TUFF_VERDICT_INPUT] = "input changed",
                                         [TUFF_VERDICT_REPEAT] = "not repeatable",
                                         [TUFF_VERDICT_PLAN] = "plans disagree",
-                                        [TUFF_VERDICT_GRADIENT] = "backward rule"};
+                                        [TUFF_VERDICT_GRADIENT] = "backward rule",
+                                        [TUFF_VERDICT_BATCH] = "batch"};
     return names[verdict];
 }
 
@@ -281,25 +282,53 @@ static uint64_t digest(const execution *e)
     return hash;
 }
 
+void tuff_run_results_free(tuff_run_results *results)
+{
+    for (size_t i = 0; results->data != NULL && i < results->n; i++)
+        tuff_free(results->data[i]);
+    tuff_free(results->data);
+    tuff_free(results->bytes);
+    *results = (tuff_run_results){0};
+}
+
+static tuff_status keep_results(const execution *e)
+{
+    tuff_run_results *r = e->options->out_results;
+    r->n = e->run->n_checks;
+    r->data = tuff_alloc_array(r->n, sizeof(uint8_t *));
+    r->bytes = tuff_alloc_array(r->n, sizeof *r->bytes);
+    if (r->data == NULL || r->bytes == NULL) return tuff_fail_memory("the results of a case");
+    for (size_t i = 0; i < r->n; i++) {
+        const uint8_t *from = find_bytes(e, &e->run->checks[i]);
+        r->bytes[i] = tuff_tensor_bytes(e->run->checks[i].tensor);
+        r->data[i] = tuff_alloc(r->bytes[i]);
+        if (r->data[i] == NULL) return tuff_fail_memory("the results of a case");
+        if (from == NULL) return tuff_fail(TUFF_INTERNAL, "result %zu is not among the plan's outputs", i);
+        memcpy(r->data[i], from, r->bytes[i]);
+    }
+    return TUFF_OK;
+}
+
 static tuff_status execute(execution *e)
 {
     TUFF_TRY(make_plan(e));
     TUFF_TRY(make_memory(e));
     TUFF_TRY(e->device->backend->program_create(e->device, e->plan, e->buffers, &e->program));
     if (!e->options->isolate) TUFF_TRY(poison(e));
-    for (int turn = 0; turn < RUNS; turn++) {
+    for (int turn = 0; turn < (e->options->once ? 1 : RUNS); turn++) {
         TUFF_TRY(run_once(e));
         if (turn > 0) {
             check_repeat(e, turn);
             continue;
         }
         if (e->options->out_digest != NULL) *e->options->out_digest = digest(e);
+        if (e->options->out_results != NULL) TUFF_TRY(keep_results(e));
         memcpy(e->first_results, e->results, e->plan->output_bytes);
         for (uint32_t i = 0; i < e->plan->n_variables; i++)
             memcpy(e->memory[i].first, e->memory[i].after, e->memory[i].bytes);
         for (uint32_t i = 0; i < e->plan->n_variables; i++)
             check_guards(e, i);
-        for (size_t i = 0; i < e->run->n_checks; i++)
+        for (size_t i = 0; e->expected != NULL && i < e->run->n_checks; i++)
             check_values(e, i);
     }
     return TUFF_OK;

@@ -11,6 +11,7 @@ static void rows(tuff_case_run *run, tuff_graph *g, const int64_t *p)
      * bound is to allow some 20 roundings of those. */
     if (factor > 1 && p[5] != TUFF_DATA_SPECIAL) tuff_case_grad_scale(run, x, 0.01);
     if (p[6]) x = tuff_transpose(g, x);
+    if (p[0] > 1 && !p[6]) tuff_case_batch(run, 1);
     /* the error of exp's argument, eps * |x|, becomes relative */
     tuff_case_result(run, tuff_softmax(g, x), 4 * factor, (double)p[p[0]]);
 }

@@ -42,6 +42,8 @@ static void add_row(full_report *full, const tuff_coverage *coverage, tuff_op op
                                               .row = row < 0 ? "host" : info->rows[row].name,
                                               .fits = fits,
                                               .uses = use->cases,
+                                              .batch_free = tuff_is_batch_free(info, row),
+                                              .batches = use->batches,
                                               .worst = use->worst};
 }
 

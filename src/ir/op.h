@@ -48,7 +48,19 @@ typedef struct tuff_op_info {
 
     const tuff_kernel_row *rows; /* best first, the last one needs nothing optional */
     int n_rows;
+    /* Kernels whose results are, to the bit, those of each entry of the leading axis alone: whatever else is
+     * in the batch, and however much. A promise of one kernel; which one serves may depend on the size of the
+     * batch. Bit 1 + r: kernel row r, bit 0: the host kernel. */
+    uint32_t batch_free;
 } tuff_op_info;
+
+#define TUFF_BATCH_FREE_HOST 1u
+#define TUFF_BATCH_FREE_ROWS 0xfffeu
+/* True when kernel row `row`, -1 for the host kernel, makes that promise. */
+static inline bool tuff_is_batch_free(const tuff_op_info *op, int row)
+{
+    return op->batch_free >> (row + 1) & 1;
+}
 
 #define TUFF_OP(name) extern const tuff_op_info tuff_op_##name;
 #include "ir/ops.def"

@@ -221,28 +221,29 @@ static tuff_cost cost_activation(const tuff_node *node)
     return cost;
 }
 
-#define ACTIVATION(op, inputs, outputs, alias, backward_rule) \
-    const tuff_op_info tuff_op_##op = {                       \
-        .name = #op,                                          \
-        .min_in = (inputs),                                   \
-        .max_in = (inputs),                                   \
-        .n_out = (outputs),                                   \
-        .may_alias = {(alias), (alias)},                      \
-        .infer = infer_same,                                  \
-        .backward = backward_rule,                            \
-        .reference = reference_##op,                          \
-        .cpu = cpu_activation,                                \
-        .cost = cost_activation,                              \
-        .rows = activation_rows,                              \
-        .n_rows = 1,                                          \
+#define ACTIVATION(op, inputs, outputs, alias, backward_rule, promise) \
+    const tuff_op_info tuff_op_##op = {                                \
+        .name = #op,                                                   \
+        .min_in = (inputs),                                            \
+        .max_in = (inputs),                                            \
+        .n_out = (outputs),                                            \
+        .may_alias = {(alias), (alias)},                               \
+        .infer = infer_same,                                           \
+        .backward = backward_rule,                                     \
+        .reference = reference_##op,                                   \
+        .cpu = cpu_activation,                                         \
+        .cost = cost_activation,                                       \
+        .rows = activation_rows,                                       \
+        .n_rows = 1,                                                   \
+        .batch_free = promise,                                         \
     }
 
-ACTIVATION(gelu, 1, 1, 1, backward_gelu);
-ACTIVATION(gelu_backward, 2, 1, 3, NULL);
-ACTIVATION(silu, 1, 1, 1, backward_silu);
-ACTIVATION(silu_backward, 2, 1, 3, NULL);
-ACTIVATION(swiglu, 2, 1, 3, backward_swiglu);
-ACTIVATION(swiglu_backward, 3, 2, 7, NULL);
+ACTIVATION(gelu, 1, 1, 1, backward_gelu, TUFF_BATCH_FREE_ROWS);
+ACTIVATION(gelu_backward, 2, 1, 3, NULL, 0);
+ACTIVATION(silu, 1, 1, 1, backward_silu, TUFF_BATCH_FREE_ROWS);
+ACTIVATION(silu_backward, 2, 1, 3, NULL, 0);
+ACTIVATION(swiglu, 2, 1, 3, backward_swiglu, TUFF_BATCH_FREE_ROWS);
+ACTIVATION(swiglu_backward, 3, 2, 7, NULL, 0);
 
 tuff_tensor *tuff_gelu(tuff_graph *g, tuff_tensor *x, bool tanh_approximation)
 {

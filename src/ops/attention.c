@@ -182,6 +182,7 @@ const tuff_op_info tuff_op_attention = {
     .cost = cost,
     .rows = tuff_attention_rows,
     .n_rows = TUFF_ATTENTION_KERNELS,
+    .batch_free = TUFF_BATCH_FREE_ROWS,
 };
 
 static tuff_tensor *unit_stride(tuff_graph *g, tuff_tensor *x)

@@ -187,20 +187,21 @@ static const tuff_kernel_row backward_rows[] = {{"plain", 0, tuff_match_32, tuff
 static const tuff_kernel_row params_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_norm_backward_params}};
 
 /* The two norms differ in what goes in and comes out. */
-#define NORM(op, inputs, outputs)       \
-    const tuff_op_info tuff_op_##op = { \
-        .name = #op,                    \
-        .min_in = (inputs),             \
-        .max_in = (inputs),             \
-        .n_out = (outputs),             \
-        .may_alias = {1},               \
-        .infer = infer_norm,            \
-        .backward = backward_##op,      \
-        .reference = reference_##op,    \
-        .cpu = tuff_##op##_host,        \
-        .cost = cost_norm,              \
-        .rows = norm_rows,              \
-        .n_rows = 1,                    \
+#define NORM(op, inputs, outputs)                                  \
+    const tuff_op_info tuff_op_##op = {                            \
+        .name = #op,                                               \
+        .min_in = (inputs),                                        \
+        .max_in = (inputs),                                        \
+        .n_out = (outputs),                                        \
+        .may_alias = {1},                                          \
+        .infer = infer_norm,                                       \
+        .backward = backward_##op,                                 \
+        .reference = reference_##op,                               \
+        .cpu = tuff_##op##_host,                                   \
+        .cost = cost_norm,                                         \
+        .rows = norm_rows,                                         \
+        .n_rows = 1,                                               \
+        .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST, \
     }
 #define NORM_BACKWARD(op, inputs)             \
     const tuff_op_info tuff_op_##op = {       \

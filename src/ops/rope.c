@@ -164,6 +164,7 @@ const tuff_op_info tuff_op_rope = {
     .cost = cost,
     .rows = kernel_rows,
     .n_rows = 1,
+    .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST,
 };
 
 tuff_tensor *tuff_rope(tuff_graph *g, tuff_tensor *x, tuff_tensor *cosine, tuff_tensor *sine,

@@ -126,6 +126,7 @@ const tuff_op_info tuff_op_softmax = {
     .cost = cost,
     .rows = softmax_rows,
     .n_rows = 1,
+    .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST,
 };
 
 tuff_tensor *tuff_softmax(tuff_graph *g, tuff_tensor *x)

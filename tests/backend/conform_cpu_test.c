@@ -19,6 +19,8 @@ static void every_case_holds(void **state)
     fputs(text, stdout);
     tuff_conform_text_free(&text);
     assert_true(report->n_cases >= CASES_FLOOR);
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (report->rows[i].batch_free) assert_true(report->rows[i].batches > 0);
     assert_true(tuff_conform_passed(report));
     tuff_conform_report_destroy(&report);
 }

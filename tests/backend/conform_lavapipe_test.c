@@ -41,6 +41,10 @@ static void expect_pass(const tuff_conform_params *params, size_t floor)
     fflush(stdout);
     tuff_conform_text_free(&text);
     assert_true(report->n_cases >= floor);
+    for (size_t i = 0; params->ops == NULL && i < report->n_rows; i++)
+        if (report->rows[i].fits && report->rows[i].batch_free && report->rows[i].batches == 0)
+            fail_msg("%s/%s: its promise about batches was not put to the test", report->rows[i].op,
+                     report->rows[i].row);
     assert_true(tuff_conform_passed(report));
     assert_int_equal(errors_logged, 0);
     tuff_conform_report_destroy(&report);
