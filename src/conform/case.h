@@ -58,6 +58,9 @@ void tuff_case_result(tuff_case_run *run, tuff_tensor *y, double c, double k);
  * eps is that of the result's dtype. */
 void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k);
 
+/* For chains of operations: how many times the change that inputs and intermediate results off by eps(f32)
+ * bring is allowed on top of the bounds. 2 where it is not set. */
+void tuff_case_slack(tuff_case_run *run, double times);
 /* Parameter p[param] is how many entries the leading axis of the results has, and that of the leaves that
  * have a part for each of them: kernels that promise it are held to give each entry the same bits in any
  * batch. */

@@ -40,7 +40,7 @@ tuff_match tuff_compare(const double *got, const double *want, const double *oth
     tuff_match match = {.at = -1};
     double relative = bound->c * tuff_data_eps(dtype) * sqrt(bound->k > 1 ? bound->k : 1);
     double normal = tuff_data_min_normal(dtype), scale = fmax(rms(want, n), bound->scale);
-    double sum = 0, squares = 0, ill = 0;
+    double sum = 0, squares = 0;
     int64_t counted = 0;
     bool misplaced = false;
     for (int64_t i = 0; i < n; i++) {
@@ -48,10 +48,8 @@ tuff_match tuff_compare(const double *got, const double *want, const double *oth
         if (relative > 0) {
             /* below the normal range the spacing is fixed */
             if (limit < normal * 0x1p-20) limit = normal * 0x1p-20;
+            if (bound->slack != NULL && isfinite(bound->slack[i])) limit += bound->slack[i];
         }
-        double slack =
-            relative > 0 && bound->slack != NULL && isfinite(bound->slack[i]) ? bound->slack[i] : 0;
-        limit += slack;
         double error = units(got[i], want[i], limit, normal);
         if (other != NULL && fabs(error) > 0) {
             double second = units(got[i], other[i], limit, normal);
@@ -67,15 +65,14 @@ tuff_match tuff_compare(const double *got, const double *want, const double *oth
         if (isfinite(want[i]) && isfinite(error)) {
             sum += error;
             squares += error * error;
-            if (limit > 0) ill += slack / limit;
             counted++;
         }
     }
     if (counted > 0 && relative > 0) {
         /* Rounding errors are of both signs and most are far below the worst: the root mean square of many
          * stays under half a bound and their mean under a quarter; of few, both may be as large as the worst.
-         * So they may where the bound is mostly slack: errors that are amplified have a common cause. */
-        double few = fmax(1 / sqrt((double)counted), 2 * ill / (double)counted - 1);
+         */
+        double few = 1 / sqrt((double)counted);
         double spread = sqrt(squares / (double)counted) / (0.5 + 0.5 * few);
         double mean = fabs(sum) / (double)counted / (0.25 + 0.75 * few);
         match.normwise = spread > mean ? spread : mean;

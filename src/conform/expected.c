@@ -43,7 +43,7 @@ static void free_values(double **values, size_t n)
 }
 
 /* Turns the values under shaken leaves into slack. */
-static void to_slack(double *shaken, const double *again, const double *want, int64_t n)
+static void to_slack(double *shaken, const double *again, const double *want, int64_t n, double times)
 {
     double squares = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -53,7 +53,7 @@ static void to_slack(double *shaken, const double *again, const double *want, in
     }
     double rms = sqrt(squares / (double)n);
     for (int64_t i = 0; i < n; i++)
-        shaken[i] = 2 * (shaken[i] + rms);
+        shaken[i] = times * (shaken[i] + rms);
 }
 
 tuff_status tuff_expected_create(const tuff_case_run *run, tuff_expected *out)
@@ -68,7 +68,7 @@ tuff_status tuff_expected_create(const tuff_case_run *run, tuff_expected *out)
     if (status == TUFF_OK && has_denormals(run))
         status = evaluate(truth, run, TUFF_LOAD_FLUSHED, &out->other);
     for (size_t i = 0; status == TUFF_OK && i < run->n_checks; i++)
-        to_slack(out->slack[i], again[i], out->want[i], tuff_tensor_count(run->checks[i].tensor));
+        to_slack(out->slack[i], again[i], out->want[i], tuff_tensor_count(run->checks[i].tensor), run->slack);
     free_values(again, out->n);
     tuff_truth_destroy(&truth);
     return status;

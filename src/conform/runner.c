@@ -89,6 +89,11 @@ tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
     return x;
 }
 
+void tuff_case_slack(tuff_case_run *run, double times)
+{
+    run->slack = times;
+}
+
 void tuff_case_batch(tuff_case_run *run, int param)
 {
     run->batch_param = param;
@@ -263,6 +268,7 @@ tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *option
     run->options = options;
     run->seed = options->seed;
     run->batch_param = -1;
+    run->slack = 2;
     TUFF_TRY(tuff_graph_create(&run->graph));
     tuff_graph *g = run->graph;
     c->build(run, g, c->p);

@@ -42,6 +42,7 @@ struct tuff_case_run {
     size_t n_results;
     tuff_tensor *loss;
     size_t n_forward; /* nodes up to the loss */
+    double slack;     /* of tuff_case_slack */
     int batch_param;  /* the parameter that tuff_case_batch named, -1: none */
 };
 
@@ -237,8 +238,9 @@ void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char 
 typedef struct tuff_expected {
     double **want;
     double **other; /* denormals flushed; NULL when there are none */
-    /* How ill-conditioned an element is: twice the change, its own and the root mean square, that inputs and
-     * intermediate results off by eps(f32) bring. No method in f32 does better than a few of that. */
+    /* How ill-conditioned an element is: twice (or as the case says) the change, its own and the root mean
+     * square, that inputs and intermediate results off by eps(f32) bring. No method in f32 does better than a
+     * few of that. */
     double **slack;
     size_t n;
 } tuff_expected;
