@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <tuff/device.h>
+#include <tuff/model.h>
 #include <tuff/status.h>
 
 #include "cli/args.h"
@@ -73,6 +74,9 @@ void tuff_cli_show_line(const char *text);
 bool tuff_cli_flush(void);
 /* Says so, once per process. `error`: errno, 0 when unknown. */
 void tuff_cli_stdout_failed(int error);
+
+/* Tokens of a block: as wanted, else 1024 or the model's context if that is less. */
+int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted);
 
 /* What files in a directory make of it for those who load it. */
 bool tuff_cli_holds_model(const char *directory);

@@ -89,6 +89,13 @@ bool tuff_cli_flush(void)
     return false;
 }
 
+int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted)
+{
+    enum { USUAL = 1024 };
+    int64_t context = tuff_model_get_info(model).context_length;
+    return wanted ? wanted : context < USUAL ? context : USUAL;
+}
+
 static bool holds(const char *directory, const char *const *names, size_t count)
 {
     char path[4096];

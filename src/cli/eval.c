@@ -42,8 +42,7 @@ static const tuff_args spec = {
 
 static int evaluate(const eval_options *o, const tuff_model *model, tuff_device *device)
 {
-    tuff_model_info info = tuff_model_get_info(model);
-    int64_t block = o->block_size ? o->block_size : info.context_length < 1024 ? info.context_length : 1024;
+    int64_t block = tuff_cli_block_size(model, o->block_size);
     tuff_eval_params params = {.batch_size = o->batch_size, .adapter = o->adapter};
     tuff_eval_result result;
     tuff_dataset *data = NULL;

@@ -173,8 +173,8 @@ static int finish(run *r)
     if (r->skipped && !o->common.quiet)
         tuff_cli_say("%lld of %lld steps were skipped", (long long)r->skipped, (long long)r->last.step);
     if (!o->common.quiet)
-        tuff_cli_say("saved to %s after %s steps%s", o->output_dir, tuff_cli_count(r->last.step),
-                     tuff_cli_interrupted() ? " (interrupted)" : "");
+        tuff_cli_say("saved to %s after %s step%s%s", o->output_dir, tuff_cli_count(r->last.step),
+                     r->last.step == 1 ? "" : "s", tuff_cli_interrupted() ? " (interrupted)" : "");
     if (o->common.json) print_json(r);
     tuff_program *program = tuff_trainer_program(r->trainer);
     if (o->profile.given && r->last.step &&
@@ -202,8 +202,7 @@ static int start(run *r)
 {
     const tuff_cli_train_options *o = r->options;
     if (tuff_model_load(o->model, &r->model) != TUFF_OK) return tuff_cli_failed();
-    int64_t context = tuff_model_get_info(r->model).context_length;
-    int64_t block = o->block_size ? o->block_size : context < 1024 ? context : 1024;
+    int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
     if (tuff_dataset_load_text(r->model, o->train_file, block, &r->train) != TUFF_OK ||
         (o->validation_file &&

@@ -144,10 +144,11 @@ tuff_status tuff_safetensors_parse(tuff_weights *weights, const uint8_t *data, s
             "%s: the header's length is given as %llu bytes, but only %zu follow: the file is truncated",
             file, (unsigned long long)header, size - PREFIX);
     char *path = tuff_arena_strdup(&weights->arena, file);
-    if (!path) return tuff_fail_memory("a path");
+    const char *label = tuff_arena_printf(&weights->arena, "%s: its header", file);
+    if (!path || !label) return tuff_fail_memory("a path");
     data += PREFIX;
     size -= PREFIX;
-    TUFF_GO(tuff_json_parse((const char *)data, (size_t)header, path, &json));
+    TUFF_GO(tuff_json_parse((const char *)data, (size_t)header, label, &json));
     if (!cJSON_IsObject(json)) TUFF_GO(tuff_fail(TUFF_BAD_FORMAT, "%s: the header is no JSON object", path));
     for (const cJSON *entry = json->child; entry; entry = entry->next) {
         if (strcmp(entry->string, "__metadata__") == 0)

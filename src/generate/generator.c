@@ -17,7 +17,7 @@ static tuff_status add_caches(tuff_generator *gen)
                      tuff_dtype_size(gen->cache_dtype);
     char what[64];
     snprintf(what, sizeof what, "a context of %lld positions", (long long)gen->context);
-    TUFF_TRY(tuff_room_check(gen->device, bytes, what));
+    TUFF_TRY(tuff_room_check(gen->device, bytes, what, "a shorter one needs"));
     for (int i = 0; i < (int)c->layers; i++)
         for (int v = 0; v < 2; v++) {
             tuff_buf name = {0};

@@ -140,7 +140,9 @@ static tuff_status check_room(const tuff_model *model, tuff_dtype matrix_dtype, 
         const tuff_param *p = &model->params.items[i];
         bytes += (uint64_t)(p->shape[0] * tuff_param_columns(p)) * tuff_dtype_size(dtype_of(p, matrix_dtype));
     }
-    return tuff_note(tuff_room_check(tuff_store_device(store), bytes, "the model"), "%s", model->path);
+    return tuff_note(
+        tuff_room_check(tuff_store_device(store), bytes, "the model", "one stored as bf16 or f16 needs"),
+        "%s", model->path);
 }
 
 tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, tuff_store *store)

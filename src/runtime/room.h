@@ -6,7 +6,9 @@
 
 /* TUFF_OUT_OF_MEMORY when a device that computes in the host's memory is to hold more than the host has free:
  * systems that promise more memory than they have end the process that uses it. Other devices refuse by
- * themselves. `what` begins the sentence: "training". */
-TUFF_MUST_USE tuff_status tuff_room_check(const tuff_device *device, uint64_t bytes, const char *what);
+ * themselves. `what` begins the sentence: "training"; `remedy` ends it, what needs less: "shorter blocks
+ * need". */
+TUFF_MUST_USE tuff_status tuff_room_check(const tuff_device *device, uint64_t bytes, const char *what,
+                                          const char *remedy);
 
 #endif

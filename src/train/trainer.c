@@ -218,7 +218,9 @@ static tuff_status need_store(tuff_trainer *t)
 
 tuff_status tuff_trainer_prepare(tuff_trainer *t)
 {
-    if (!t->store) TUFF_TRY(tuff_room_check(t->device, tuff_trainer_get_memory(t).total, "training"));
+    if (!t->store)
+        TUFF_TRY(tuff_room_check(t->device, tuff_trainer_get_memory(t).total, "training",
+                                 "a smaller batch, shorter blocks or LoRA need"));
     TUFF_TRY(need_store(t));
     if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
     return tuff_program_prepare(t->update);

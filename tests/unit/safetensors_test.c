@@ -112,7 +112,7 @@ static void test_bad_files(void **state)
               "18446744073709551615");
     KIT_FAILS(parse((const uint8_t *)"\x40\0\0\0\0\0\0\0{}", 10), TUFF_BAD_FORMAT, "only 2 follow");
     expect("[]", 0, TUFF_BAD_FORMAT, "no JSON object");
-    expect("{", 0, TUFF_BAD_FORMAT, "m.safetensors is not valid JSON");
+    expect("{", 0, TUFF_BAD_FORMAT, "m.safetensors: its header is not valid JSON");
     expect("{}", 4, TUFF_BAD_FORMAT, "names no tensor, but 4 data bytes");
     expect("{\"a\":3}", 0, TUFF_BAD_FORMAT, "'a' is no object");
     expect("{\"__metadata__\":[]}", 0, TUFF_BAD_FORMAT, "'__metadata__' is no object");
