@@ -236,7 +236,55 @@ static void sizes_submits_by_time(void **state)
     assert_int_equal(submits_of(1000), 1);
     assert_int_equal(submits_of(48.5), 3); /* segments of 13 steps, three at a time */
     assert_int_equal(submits_of(4.5), 24);
-    assert_int_equal(submits_of(0.1), 96);
+    assert_int_equal(submits_of(0.1), 192); /* each in two parts, of one workgroup */
+}
+
+/* A dispatch that would take longer than half a submit is made of parts, also one whose grid is folded. */
+static void split_into_five(uint32_t widest_grid, bool profile)
+{
+    enum { LARGE = 100000 };
+    fixture f;
+    begin(&f, (tuff_open_params){.profile = profile}, 4 * (LARGE + 100));
+    f.p.plan.caps.max_groups[0] = widest_grid;
+    kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 0, 50, 1, false);
+    tuff_plan_step *step = kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 200, LARGE, 2, true);
+    kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 4 * (LARGE + 40), 60, 3, true);
+    kit_plan_output(&f.p, TUFF_MEMORY_VARIABLE, 0, 4 * (LARGE + 100));
+    step->cost.flops = 1e10;
+    tuff_vk_device *vk = tuff_vk_device_of(f.device);
+    vk->params.submit_ns = (uint64_t)(tuff_vk_estimate_ns(vk, step) / 2.25);
+    create(&f);
+    tuff_vk_program *inside = tuff_vk_program_of(f.program);
+    assert_int_equal(inside->n_work, 1 + 5 + 1);
+    uint32_t axis = tuff_vk_split_axis(inside->work[1].dispatch), next = 0;
+    assert_int_equal(axis, widest_grid < 1000 ? 1 : 0);
+    for (int k = 1; k <= 5; k++) {
+        assert_int_equal(inside->work[k].base[axis], next);
+        assert_int_equal(inside->work[k].barrier, k == 1);
+        next += inside->work[k].groups[axis];
+    }
+    assert_int_equal(next, inside->work[1].dispatch->groups[axis]);
+    assert_true(inside->work[6].barrier);
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = kit_vulkan_stats(f.device).submits;
+        const float *values = run(&f);
+        if (!i) assert_int_equal(kit_vulkan_stats(f.device).submits - before, 3);
+        expect_values(values, 0, 50, 1);
+        expect_values(values, 50, LARGE + 40, 2);
+        expect_values(values, LARGE + 40, LARGE + 100, 3);
+    }
+    if (profile)
+        for (int s = 0; s < 3; s++)
+            assert_int_equal(vulkan->program_times(f.program)[s].runs, 3);
+    end(&f);
+}
+
+static void splits_long_dispatches(void **state)
+{
+    (void)state;
+    split_into_five(65535, false);
+    split_into_five(65535, true);
+    split_into_five(7, false);
 }
 
 /* A plan guessed too cheap is cut finer once its time is known; what it computes stays. */
@@ -457,17 +505,12 @@ static void survives_failed_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fills_and_reads_back),
-        cmocka_unit_test(runs_steps_on_the_host),
-        cmocka_unit_test(keeps_slots_apart),
-        cmocka_unit_test(allocates_nothing_later),
-        cmocka_unit_test(sizes_submits_by_time),
-        cmocka_unit_test(learns_from_timestamps),
-        cmocka_unit_test(says_what_is_wrong_with_a_dispatch),
-        cmocka_unit_test(demands_its_variables),
-        cmocka_unit_test(a_lost_device_ends_runs),
-        cmocka_unit_test(waits_for_half_a_run),
-        cmocka_unit_test(drains_without_memory),
+        cmocka_unit_test(fills_and_reads_back),        cmocka_unit_test(runs_steps_on_the_host),
+        cmocka_unit_test(keeps_slots_apart),           cmocka_unit_test(allocates_nothing_later),
+        cmocka_unit_test(sizes_submits_by_time),       cmocka_unit_test(splits_long_dispatches),
+        cmocka_unit_test(learns_from_timestamps),      cmocka_unit_test(says_what_is_wrong_with_a_dispatch),
+        cmocka_unit_test(demands_its_variables),       cmocka_unit_test(a_lost_device_ends_runs),
+        cmocka_unit_test(waits_for_half_a_run),        cmocka_unit_test(drains_without_memory),
         cmocka_unit_test(survives_failed_allocations),
     };
     if (kit_vulkan_index() < 0) return 77;

@@ -6,10 +6,10 @@
 
 enum { TUFF_VK_SLOTS = 3 };
 
-/* A dispatch ready to be recorded. */
+/* A dispatch ready to be recorded, or a part of its grid. */
 typedef struct tuff_vk_work {
     const tuff_dispatch *dispatch;
-    uint32_t step;
+    uint32_t step, base[3], groups[3];
     bool barrier; /* waits for all before it */
     VkPipeline pipeline;
 } tuff_vk_work;
@@ -35,7 +35,8 @@ typedef struct tuff_vk_segment {
     VkCommandBuffer commands; /* of a host step: its operands to the host */
     VkCommandBuffer back;     /* of a host step: its results to the device */
     tuff_vk_host_step *host;  /* NULL: dispatches */
-    uint32_t first_step, n_steps, first_work, n_work, barriers;
+    uint32_t first_step, n_steps, first_work, n_work, barriers; /* n_steps: that begin in it */
+    uint32_t n_done;    /* steps of the plan that are done at its end */
     uint32_t mark;      /* the timestamp at its end */
     double estimate_ns; /* from the steps' costs, at the device's guessed speed */
     double measured_ns; /* running mean of its timestamps; 0: none yet */
@@ -61,6 +62,7 @@ typedef struct tuff_vk_program {
     uint64_t slot_stride, result_stride;
     uint64_t *data_at; /* by step: its data table in `tables` */
 
+    uint32_t *parts; /* of each dispatch */
     tuff_vk_work *work;
     size_t n_work;
     tuff_vk_segment *segments;
@@ -104,9 +106,14 @@ TUFF_MUST_USE tuff_status tuff_vk_resolve(tuff_vk_program *program);
 uint32_t tuff_vk_push_constants(const tuff_vk_program *program, const tuff_vk_work *work,
                                 uint8_t out[TUFF_MAX_ARGS]);
 
-/* ---- record.c ---- */
-/* Cuts the steps into segments and makes the command buffers. */
+/* ---- segment.c ---- */
+/* Cuts long dispatches into parts, the steps into segments, and makes the command buffers. */
 TUFF_MUST_USE tuff_status tuff_vk_make_segments(tuff_vk_program *program);
+/* The axis of its grid that a dispatch is cut along: never x where the grid may be folded, for kernels count
+ * their workgroups by its width. */
+uint32_t tuff_vk_split_axis(const tuff_dispatch *dispatch);
+
+/* ---- record.c ---- */
 TUFF_MUST_USE tuff_status tuff_vk_record(tuff_vk_program *program);
 /* Records the segments again with the dispatches between barriers in a random order. */
 TUFF_MUST_USE tuff_status tuff_vk_record_permuted(tuff_vk_program *program);

@@ -6,113 +6,9 @@
 #include "base/rng.h"
 #include "base/status.h"
 
-enum { SEGMENT_STEPS = 32, SEGMENTS_PER_SUBMIT = 4 };
-
 static const VkPipelineStageFlags compute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                                   transfer = VK_PIPELINE_STAGE_TRANSFER_BIT,
                                   host = VK_PIPELINE_STAGE_HOST_BIT;
-
-/* ---- segments ---- */
-
-/* A segment ends when it is long enough, and around every step of the host. */
-static bool ends_segment(const tuff_vk_program *program, const tuff_vk_segment *segment,
-                         const tuff_plan_step *next, double pace)
-{
-    if (segment->host || !next->launch) return true;
-    if (program->device->params.permute) return false; /* the longer, the more there is to permute */
-    double most = (double)program->device->params.submit_ns / SEGMENTS_PER_SUBMIT;
-    return segment->n_steps >= SEGMENT_STEPS || segment->estimate_ns * pace >= most;
-}
-
-static tuff_status cut(tuff_vk_program *program, uint64_t *out_transfer_bytes)
-{
-    const tuff_plan *plan = program->base.plan;
-    tuff_vk_segment *segment = NULL;
-    double pace = tuff_vk_pace(program->device);
-    for (size_t s = 0; s < plan->n_steps; s++) {
-        const tuff_plan_step *step = &plan->steps[s];
-        if (!segment || ends_segment(program, segment, step, pace)) {
-            segment = &program->segments[program->n_segments++];
-            segment->first_step = (uint32_t)s;
-            segment->first_work = (uint32_t)program->n_work;
-        }
-        segment->n_steps++;
-        if (!step->launch) {
-            TUFF_TRY(tuff_vk_host_step_create(program, step, out_transfer_bytes, &segment->host));
-            continue;
-        }
-        segment->n_work += (uint32_t)step->launch->n;
-        program->n_work += step->launch->n;
-        segment->estimate_ns += tuff_vk_estimate_ns(program->device, step);
-        for (size_t i = 0; i < step->launch->n; i++)
-            segment->barriers += i == 0 ? step->barrier : step->launch->dispatches[i]->after;
-    }
-    return TUFF_OK;
-}
-
-static tuff_status make_commands(tuff_vk_program *program)
-{
-    size_t n = 2 * TUFF_VK_SLOTS;
-    for (size_t i = 0; i < program->n_segments; i++)
-        n += program->segments[i].host ? 2 : 1;
-    program->commands = tuff_arena_array(&program->arena, n, sizeof *program->commands);
-    program->batch = tuff_arena_array(&program->arena, n, sizeof *program->batch);
-    if (!program->commands || !program->batch) return tuff_fail_memory("a program's command buffers");
-    TUFF_TRY(tuff_vk_command_pool(program->device, &program->pool, (uint32_t)n, program->commands));
-    VkCommandBuffer *next = program->commands;
-    for (int i = 0; i < TUFF_VK_SLOTS; i++) {
-        program->ring[i].begin = *next++;
-        program->ring[i].end = *next++;
-    }
-    for (size_t i = 0; i < program->n_segments; i++) {
-        program->segments[i].commands = *next++;
-        if (program->segments[i].host) program->segments[i].back = *next++;
-    }
-    return TUFF_OK;
-}
-
-/* Timestamps: one at the beginning and one after each segment, or, profiling, after each step. */
-static tuff_status make_marks(tuff_vk_program *program)
-{
-    tuff_vk_device *device = program->device;
-    for (size_t i = 0; i < program->n_segments; i++) {
-        tuff_vk_segment *segment = &program->segments[i];
-        segment->mark = program->times ? segment->first_step + segment->n_steps : (uint32_t)i + 1;
-    }
-    if (!device->probe.timestamp_bits) return TUFF_OK;
-    program->n_marks = 1 + (uint32_t)(program->times ? program->base.plan->n_steps : program->n_segments);
-    VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-                                  .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                  .queryCount = program->n_marks};
-    VkResult result = device->vk.vkCreateQueryPool(device->handle, &info, NULL, &program->queries);
-    if (result != VK_SUCCESS) program->queries = VK_NULL_HANDLE;
-    return tuff_vk_check(device, result, "making timestamps");
-}
-
-tuff_status tuff_vk_make_segments(tuff_vk_program *program)
-{
-    const tuff_plan *plan = program->base.plan;
-    uint64_t transfer_bytes = 0;
-    program->segments = tuff_arena_array(&program->arena, plan->n_steps, sizeof *program->segments);
-    if (!program->segments) return tuff_fail_memory("a program");
-    TUFF_TRY(cut(program, &transfer_bytes));
-    if (transfer_bytes) {
-        TUFF_TRY(tuff_vk_memory_create(program->device, TUFF_VK_READBACK, transfer_bytes,
-                                       "a plan's host steps", &program->transfer));
-        for (size_t i = 0; i < program->n_segments; i++)
-            if (program->segments[i].host)
-                tuff_vk_host_step_bind(program, &plan->steps[program->segments[i].first_step],
-                                       program->segments[i].host);
-    }
-    TUFF_TRY(make_commands(program));
-    if (program->device->params.permute) {
-        program->order = tuff_arena_array(&program->arena, program->n_work, sizeof *program->order);
-        if (!program->order) return tuff_fail_memory("a program");
-    }
-    return make_marks(program);
-}
-
-/* ---- commands ---- */
 
 static void write_mark(const tuff_vk_program *program, VkCommandBuffer commands, uint32_t mark)
 {
@@ -133,8 +29,11 @@ static void dispatch(const tuff_vk_program *program, VkCommandBuffer commands, c
     if (bytes)
         vk->vkCmdPushConstants(commands, program->device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                (bytes + 3) / 4 * 4, push);
-    vk->vkCmdDispatch(commands, work->dispatch->groups[0], work->dispatch->groups[1],
-                      work->dispatch->groups[2]);
+    const uint32_t *base = work->base, *groups = work->groups;
+    if (base[0] || base[1] || base[2])
+        vk->vkCmdDispatchBase(commands, base[0], base[1], base[2], groups[0], groups[1], groups[2]);
+    else
+        vk->vkCmdDispatch(commands, groups[0], groups[1], groups[2]);
 }
 
 /* `order`: NULL, or which work takes each place. */
@@ -150,7 +49,7 @@ static tuff_status record_segment(tuff_vk_program *program, const tuff_vk_segmen
     for (uint32_t i = segment->first_work; i < end; i++) {
         if (program->work[i].barrier) tuff_vk_barrier(device, commands, compute, compute);
         dispatch(program, commands, &program->work[order ? order[i] : i], &bound);
-        bool step_ends = i + 1 == end || program->work[i + 1].step != program->work[i].step;
+        bool step_ends = i + 1 == program->n_work || program->work[i + 1].step != program->work[i].step;
         if (program->times && step_ends) write_mark(program, commands, program->work[i].step + 1);
     }
     if (!program->times) write_mark(program, commands, segment->mark);
