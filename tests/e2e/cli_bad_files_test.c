@@ -1,32 +1,30 @@
 /* Damaged model files: each gives one clear sentence and leaves nothing behind. */
 #define _POSIX_C_SOURCE 200809L
-#include "e2e/e2e.h"
-
-static char text[512]; /* a file to train on */
+#include "kit/command.h"
 
 /* Refused by every verb that reads a model, for a reason that has `part` in it. */
 static void refused(const char *model, const char *part)
 {
-    E2E_REFUSES(1, part, "generate", "--model", model, "--prompt", "the", "--max-new-tokens", "2");
-    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", text, "--output-dir", e2e_path("out"),
-                "--block-size", "16", "--max-steps", "1");
-    E2E_REFUSES(1, part, "eval", "--model", model, "--file", text);
-    E2E_REFUSES(1, part, "convert", model, "--to", "gguf", "--output", e2e_path("out.gguf"));
+    KIT_REFUSES(1, part, "generate", "--model", model, "--prompt", "the", "--max-new-tokens", "2");
+    KIT_REFUSES(1, part, "train", "--model", model, "--train-file", kit_text(), "--output-dir",
+                kit_path("out"), "--block-size", "16", "--max-steps", "1");
+    KIT_REFUSES(1, part, "eval", "--model", model, "--file", kit_text());
+    KIT_REFUSES(1, part, "convert", model, "--to", "gguf", "--output", kit_path("out.gguf"));
 }
 
 static const char *damaged_copy(const char *as)
 {
-    return e2e_copy_model(e2e_golden("llama"), as);
+    return kit_copy_model(kit_golden("llama"), as);
 }
 
 static void test_nothing_there(void **state)
 {
     (void)state;
     refused("/nonexistent/model", "/nonexistent/model");
-    const char *empty = e2e_path("empty");
+    const char *empty = kit_path("empty");
     KIT_OK(tuff_make_directories(empty));
     refused(empty, "safetensors");
-    const char *file = e2e_path("notes.txt");
+    const char *file = kit_path("notes.txt");
     kit_write_file(file, "hello", 5);
     refused(file, "is no model");
 }
@@ -34,21 +32,21 @@ static void test_nothing_there(void **state)
 static void test_safetensors(void **state)
 {
     (void)state;
-    const char *model = damaged_copy("cut"), *weights = e2e_join(model, "model.safetensors");
-    e2e_cut(weights, 100000);
+    const char *model = damaged_copy("cut"), *weights = kit_join(model, "model.safetensors");
+    kit_cut_file(weights, 100000);
     refused(model, "model.safetensors");
-    E2E_REFUSES(1, "model.safetensors", "inspect", model);
-    e2e_cut(weights, 500); /* within the header */
+    KIT_REFUSES(1, "model.safetensors", "inspect", model);
+    kit_cut_file(weights, 500); /* within the header */
     refused(model, "model.safetensors");
-    e2e_cut(weights, 3);
+    kit_cut_file(weights, 3);
     refused(model, "model.safetensors");
 
     model = damaged_copy("garbled");
-    e2e_poke(e2e_join(model, "model.safetensors"), 20, "\x01\xff\xfe", 3);
+    kit_poke_file(kit_join(model, "model.safetensors"), 20, "\x01\xff\xfe", 3);
     refused(model, "model.safetensors");
 
     model = damaged_copy("overlapping");
-    e2e_edit(e2e_join(model, "model.safetensors"), "\"data_offsets\":[", "\"data_offsets\":[9");
+    kit_edit_file(kit_join(model, "model.safetensors"), "\"data_offsets\":[", "\"data_offsets\":[9");
     refused(model, "model.safetensors");
 }
 
@@ -57,12 +55,12 @@ static void test_sizes_that_overflow(void **state)
     (void)state;
     static const char header[] = "{\"x\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,4294967296],"
                                  "\"data_offsets\":[0,4]}}    ";
-    const char *model = damaged_copy("overflow"), *weights = e2e_join(model, "model.safetensors");
+    const char *model = damaged_copy("overflow"), *weights = kit_join(model, "model.safetensors");
     uint8_t bytes[8 + sizeof header + 4] = {sizeof header - 1};
     memcpy(bytes + 8, header, sizeof header - 1);
     kit_write_file(weights, bytes, 8 + sizeof header - 1 + 4);
     refused(model, "model.safetensors");
-    E2E_REFUSES(1, "model.safetensors", "inspect", weights);
+    KIT_REFUSES(1, "model.safetensors", "inspect", weights);
     memset(bytes, 0xff, 8); /* a header of 2^64 - 1 bytes */
     kit_write_file(weights, bytes, sizeof bytes);
     refused(model, "model.safetensors");
@@ -71,42 +69,42 @@ static void test_sizes_that_overflow(void **state)
 static void test_tensors(void **state)
 {
     (void)state;
-    const char *model = damaged_copy("missing"), *weights = e2e_join(model, "model.safetensors");
-    e2e_edit(weights, "model.norm.weight", "model.norm.weighs");
+    const char *model = damaged_copy("missing"), *weights = kit_join(model, "model.safetensors");
+    kit_edit_file(weights, "model.norm.weight", "model.norm.weighs");
     refused(model, "model.norm.weight");
-    kit_result r = E2E_OK("inspect", model);
+    kit_result r = KIT_TUFF("inspect", model);
     assert_non_null(
         strstr(r.out.data, "the tensor model.norm.weight of a llama model with 2 layers is missing"));
     kit_result_free(&r);
 
     /* a type that nobody knows: listed, and refused where a model needs it */
     model = damaged_copy("type");
-    e2e_edit(e2e_join(model, "model.safetensors"), "\"F32\"", "\"F99\"");
+    kit_edit_file(kit_join(model, "model.safetensors"), "\"F32\"", "\"F99\"");
     refused(model, "is stored as F99");
-    r = E2E_OK("inspect", model, "--tensors");
+    r = KIT_TUFF("inspect", model, "--tensors");
     assert_non_null(strstr(r.out.data, "is stored as F99"));
     assert_non_null(strstr(r.out.data, "F99    ["));
     assert_non_null(strstr(r.out.data, "(unsupported)"));
     kit_result_free(&r);
 
     model = damaged_copy("shape");
-    e2e_edit(e2e_join(model, "config.json"), "\"intermediate_size\": 72", "\"intermediate_size\": 80");
+    kit_edit_file(kit_join(model, "config.json"), "\"intermediate_size\": 72", "\"intermediate_size\": 80");
     refused(model, "[80, 32]");
 
     static const uint8_t nan[] = {0, 0, 0xc0, 0x7f}, inf[] = {0, 0, 0x80, 0xff};
     model = damaged_copy("nan");
-    e2e_poke(e2e_join(model, "model.safetensors"), -4, nan, 4);
+    kit_poke_file(kit_join(model, "model.safetensors"), -4, nan, 4);
     refused(model, "NaN");
     model = damaged_copy("inf");
-    e2e_poke(e2e_join(model, "model.safetensors"), -400, inf, 4);
+    kit_poke_file(kit_join(model, "model.safetensors"), -400, inf, 4);
     refused(model, "nf");
 }
 
 static void test_config(void **state)
 {
     (void)state;
-    const char *model = damaged_copy("config"), *config = e2e_join(model, "config.json");
-    e2e_cut(config, 200);
+    const char *model = damaged_copy("config"), *config = kit_join(model, "config.json");
+    kit_cut_file(config, 200);
     refused(model, "config.json");
     kit_write_file(config, "", 0);
     refused(model, "config.json");
@@ -129,42 +127,42 @@ static void test_config(void **state)
         {"\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4}", "yarn"}};
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         model = damaged_copy("edited");
-        e2e_edit(e2e_join(model, "config.json"), edits[i][0], edits[i][1]);
-        E2E_REFUSES(1, edits[i][2], "generate", "--model", model, "--prompt", "the");
+        kit_edit_file(kit_join(model, "config.json"), edits[i][0], edits[i][1]);
+        KIT_REFUSES(1, edits[i][2], "generate", "--model", model, "--prompt", "the");
     }
 }
 
 static void test_tokenizer(void **state)
 {
     (void)state;
-    const char *model = damaged_copy("tokenizer"), *tokenizer = e2e_join(model, "tokenizer.json");
-    e2e_cut(tokenizer, 4000);
+    const char *model = damaged_copy("tokenizer"), *tokenizer = kit_join(model, "tokenizer.json");
+    kit_cut_file(tokenizer, 4000);
     refused(model, "tokenizer.json");
     kit_write_file(tokenizer, "{}", 2);
     refused(model, "tokenizer.json");
     kit_write_file(tokenizer, "\xff\xfe\x00", 3);
     refused(model, "tokenizer.json");
     remove(tokenizer);
-    E2E_REFUSES(1, "no tokenizer", "generate", "--model", model, "--prompt", "the");
-    E2E_REFUSES(1, "no tokenizer", "eval", "--model", model, "--file", text);
+    KIT_REFUSES(1, "no tokenizer", "generate", "--model", model, "--prompt", "the");
+    KIT_REFUSES(1, "no tokenizer", "eval", "--model", model, "--file", kit_text());
     /* more ids than the model has rows */
     model = damaged_copy("ids");
-    e2e_copy(e2e_golden("mistral/tokenizer.json"), e2e_join(model, "tokenizer.json"));
+    kit_copy_file(kit_golden("mistral/tokenizer.json"), kit_join(model, "tokenizer.json"));
     refused(model, "280");
 }
 
 static void test_gguf(void **state)
 {
     (void)state;
-    const char *whole = e2e_path("whole.gguf"), *broken = e2e_path("broken.gguf");
-    E2E_DO("convert", e2e_golden("llama"), "--to", "gguf", "--output", whole);
+    const char *whole = kit_path("whole.gguf"), *broken = kit_path("broken.gguf");
+    KIT_DO("convert", kit_golden("llama"), "--to", "gguf", "--output", whole);
     tuff_buf bytes;
-    e2e_read(whole, &bytes);
+    kit_read_file(whole, &bytes);
     static const double parts[] = {0.001, 0.01, 0.05, 0.2, 0.5, 0.999};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         kit_write_file(broken, bytes.data, (size_t)((double)bytes.size * parts[i]));
         refused(broken, "broken.gguf");
-        E2E_REFUSES(1, "broken.gguf", "inspect", broken);
+        KIT_REFUSES(1, "broken.gguf", "inspect", broken);
     }
     static const uint8_t huge[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
     static const struct {
@@ -174,14 +172,14 @@ static void test_gguf(void **state)
         {0, 4}, {4, 4}, {8, 8}, {16, 8}, {24, 8}}; /* magic, version, tensors, values, a key's length */
     for (size_t i = 0; i < sizeof pokes / sizeof pokes[0]; i++) {
         kit_write_file(broken, bytes.data, bytes.size);
-        e2e_poke(broken, pokes[i].offset, huge, pokes[i].size);
+        kit_poke_file(broken, pokes[i].offset, huge, pokes[i].size);
         refused(broken, "broken.gguf");
     }
     kit_write_file(broken, bytes.data, bytes.size);
-    e2e_edit(broken, "llama.embedding_length", "llama.embedding_lengtH");
+    kit_edit_file(broken, "llama.embedding_length", "llama.embedding_lengtH");
     refused(broken, "the metadata key 'llama.embedding_length' is missing");
     kit_write_file(broken, bytes.data, bytes.size);
-    e2e_edit(broken, "blk.1.ffn_up.weight", "blk.1.ffn_uq.weight");
+    kit_edit_file(broken, "blk.1.ffn_up.weight", "blk.1.ffn_uq.weight");
     refused(broken, "blk.1.ffn_up.weight");
     tuff_buf_free(&bytes);
 }
@@ -189,36 +187,28 @@ static void test_gguf(void **state)
 static void test_adapter(void **state)
 {
     (void)state;
-    const char *llama = e2e_golden("llama"), *gpt2 = e2e_golden("gpt2");
-    const char *lora = e2e_golden("llama/lora"), *bad = e2e_path("adapter");
+    const char *llama = kit_golden("llama"), *gpt2 = kit_golden("gpt2");
+    const char *lora = kit_golden("llama/lora"), *bad = kit_path("adapter");
     KIT_OK(tuff_make_directories(bad));
-    e2e_copy(e2e_join(lora, "adapter_config.json"), e2e_join(bad, "adapter_config.json"));
-    e2e_copy(e2e_join(lora, "adapter_model.safetensors"), e2e_join(bad, "adapter_model.safetensors"));
+    kit_copy_file(kit_join(lora, "adapter_config.json"), kit_join(bad, "adapter_config.json"));
+    kit_copy_file(kit_join(lora, "adapter_model.safetensors"), kit_join(bad, "adapter_model.safetensors"));
 #define REFUSED(model, adapter, part)                                                            \
-    E2E_REFUSES(1, part, "generate", "--model", model, "--adapter", adapter, "--prompt", "the"); \
-    E2E_REFUSES(1, part, "eval", "--model", model, "--adapter", adapter, "--file", text, "--block-size", "16")
+    KIT_REFUSES(1, part, "generate", "--model", model, "--adapter", adapter, "--prompt", "the"); \
+    KIT_REFUSES(1, part, "eval", "--model", model, "--adapter", adapter, "--file", kit_text(),   \
+                "--block-size", "16")
     REFUSED(gpt2, lora, "no linear layer of the gpt2 model");
     REFUSED(llama, "/nonexistent", "/nonexistent");
     REFUSED(llama, llama, "adapter");
-    e2e_cut(e2e_join(bad, "adapter_model.safetensors"), 9000);
+    kit_cut_file(kit_join(bad, "adapter_model.safetensors"), 9000);
     REFUSED(llama, bad, "adapter_model.safetensors");
-    e2e_copy(e2e_join(lora, "adapter_model.safetensors"), e2e_join(bad, "adapter_model.safetensors"));
-    e2e_edit(e2e_join(bad, "adapter_config.json"), "LORA", "LOHA");
+    kit_copy_file(kit_join(lora, "adapter_model.safetensors"), kit_join(bad, "adapter_model.safetensors"));
+    kit_edit_file(kit_join(bad, "adapter_config.json"), "LORA", "LOHA");
     REFUSED(llama, bad, "LOHA");
-    E2E_REFUSES(1, "adapter", "generate", "--model", lora, "--prompt", "the");
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    snprintf(text, sizeof text, "%s", e2e_path("text.txt"));
-    e2e_write_text(text, 60);
-    return 0;
+    KIT_REFUSES(1, "adapter", "generate", "--model", lora, "--prompt", "the");
 }
 
 int main(void)
 {
-    setenv("TUFF_DEVICE", "cpu", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_there),
         cmocka_unit_test(test_safetensors),
@@ -229,5 +219,5 @@ int main(void)
         cmocka_unit_test(test_gguf),
         cmocka_unit_test(test_adapter),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

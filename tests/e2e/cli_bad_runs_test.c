@@ -3,134 +3,132 @@
 #define _POSIX_C_SOURCE 200809L
 #include <sys/stat.h>
 
-#include "e2e/e2e.h"
-
-static char text[512]; /* a file to train on */
+#include "kit/command.h"
 
 static void refused_text(const char *bytes, size_t size, const char *block, const char *part)
 {
-    const char *path = e2e_path("bad.txt"), *model = e2e_golden("llama");
+    const char *path = kit_path("bad.txt"), *model = kit_golden("llama");
     kit_write_file(path, bytes, size);
-    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", path, "--output-dir", e2e_path("out"),
+    KIT_REFUSES(1, part, "train", "--model", model, "--train-file", path, "--output-dir", kit_path("out"),
                 "--block-size", block, "--max-steps", "1");
-    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", text, "--validation-file", path,
-                "--output-dir", e2e_path("out"), "--block-size", block, "--max-steps", "1");
-    E2E_REFUSES(1, part, "eval", "--model", model, "--file", path, "--block-size", block);
+    KIT_REFUSES(1, part, "train", "--model", model, "--train-file", kit_text(), "--validation-file", path,
+                "--output-dir", kit_path("out"), "--block-size", block, "--max-steps", "1");
+    KIT_REFUSES(1, part, "eval", "--model", model, "--file", path, "--block-size", block);
 }
 
 static void test_texts(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *path = e2e_path("short.txt");
+    const char *model = kit_golden("llama"), *path = kit_path("short.txt");
     refused_text("", 0, "16", "empty");
     refused_text("text\0and more", 13, "16", "NUL byte at offset 4");
     refused_text("caf\xe9 and more", 13, "16", "is not UTF-8: the byte 0xe9 at offset 3");
     refused_text("the river \xe2\x82", 12, "16", "the byte 0xe2 at offset 10");
     refused_text("a", 1, "16", "1 token");
     kit_write_file(path, "the river", 9);
-    E2E_REFUSES(1, "fewer than one block", "train", "--model", model, "--train-file", path, "--output-dir",
-                e2e_path("out"), "--block-size", "64");
+    KIT_REFUSES(1, "fewer than one block", "train", "--model", model, "--train-file", path, "--output-dir",
+                kit_path("out"), "--block-size", "64");
     /* learned positions end; rotary ones may be passed */
-    E2E_REFUSES(1, "64", "train", "--model", e2e_golden("gpt2"), "--train-file", text, "--output-dir",
-                e2e_path("out"), "--block-size", "256");
-    E2E_REFUSES(1, "/nonexistent.txt", "eval", "--model", model, "--file", "/nonexistent.txt");
-    E2E_REFUSES(1, "/nonexistent.txt", "train", "--model", model, "--train-file", "/nonexistent.txt",
-                "--output-dir", e2e_path("out"));
-    E2E_REFUSES(1, "directory", "eval", "--model", model, "--file", model);
+    KIT_REFUSES(1, "64", "train", "--model", kit_golden("gpt2"), "--train-file", kit_text(), "--output-dir",
+                kit_path("out"), "--block-size", "256");
+    KIT_REFUSES(1, "/nonexistent.txt", "eval", "--model", model, "--file", "/nonexistent.txt");
+    KIT_REFUSES(1, "/nonexistent.txt", "train", "--model", model, "--train-file", "/nonexistent.txt",
+                "--output-dir", kit_path("out"));
+    KIT_REFUSES(1, "directory", "eval", "--model", model, "--file", model);
 }
 
 static void test_prompts(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("gpt2"), *file = e2e_path("prompt.txt");
+    const char *model = kit_golden("gpt2"), *file = kit_path("prompt.txt");
     char longer[1001];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = 0;
-    E2E_REFUSES(1, "leaves no room", "generate", "--model", model, "--prompt", longer);
-    E2E_REFUSES(1, "leaves no room", "generate", "--model", model, "--prompt", "it isn't", "--context-length",
+    KIT_REFUSES(1, "leaves no room", "generate", "--model", model, "--prompt", longer);
+    KIT_REFUSES(1, "leaves no room", "generate", "--model", model, "--prompt", "it isn't", "--context-length",
                 "2");
-    E2E_REFUSES(1, "learned only 64", "generate", "--model", model, "--prompt", "it", "--context-length",
+    KIT_REFUSES(1, "learned only 64", "generate", "--model", model, "--prompt", "it", "--context-length",
                 "65");
-    E2E_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt", "");
+    KIT_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt", "");
     kit_write_file(file, "\n", 1);
-    E2E_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt-file", file);
-    E2E_REFUSES(1, "/nonexistent.txt", "generate", "--model", model, "--prompt-file", "/nonexistent.txt");
-    E2E_REFUSES(1, "cannot be read", "generate", "--model", model, "--prompt-file", kit_temp_directory());
-    E2E_REFUSES(1, "stop", "generate", "--model", model, "--prompt", "it", "--stop", "");
+    KIT_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt-file", file);
+    KIT_REFUSES(1, "/nonexistent.txt", "generate", "--model", model, "--prompt-file", "/nonexistent.txt");
+    KIT_REFUSES(1, "cannot be read", "generate", "--model", model, "--prompt-file", kit_temp_directory());
+    KIT_REFUSES(1, "stop", "generate", "--model", model, "--prompt", "it", "--stop", "");
 }
 
 static void test_devices(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama");
-    E2E_REFUSES(1, "no device matches \"abacus\"", "generate", "--model", model, "--prompt", "the",
+    const char *model = kit_golden("llama");
+    KIT_REFUSES(1, "no device matches \"abacus\"", "generate", "--model", model, "--prompt", "the",
                 "--device", "abacus");
-    E2E_REFUSES(1, "abacus", "train", "--model", model, "--train-file", text, "--block-size", "16",
-                "--output-dir", e2e_path("out"), "--device", "abacus");
-    E2E_REFUSES(1, "99", "eval", "--model", model, "--file", text, "--device", "99");
+    KIT_REFUSES(1, "abacus", "train", "--model", model, "--train-file", kit_text(), "--block-size", "16",
+                "--output-dir", kit_path("out"), "--device", "abacus");
+    KIT_REFUSES(1, "99", "eval", "--model", model, "--file", kit_text(), "--device", "99");
 }
 
 static void test_lora_targets(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama");
-    E2E_REFUSES(1, "no_such_layer", "train", "--model", model, "--train-file", text, "--block-size", "16",
-                "--output-dir", e2e_path("out"), "--lora-rank", "4", "--lora-target", "no_such_layer");
+    const char *model = kit_golden("llama");
+    KIT_REFUSES(1, "no_such_layer", "train", "--model", model, "--train-file", kit_text(), "--block-size",
+                "16", "--output-dir", kit_path("out"), "--lora-rank", "4", "--lora-target", "no_such_layer");
 }
 
 /* Said before the training, not after. */
 static void test_unwritable_outputs(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *file = e2e_path("a-file");
+    const char *model = kit_golden("llama"), *file = kit_path("a-file");
     kit_write_file(file, "x", 1);
-#define TRAIN(part, output)                                                                     \
-    E2E_REFUSES(1, part, "train", "--model", model, "--train-file", text, "--block-size", "16", \
+#define TRAIN(part, output)                                                                           \
+    KIT_REFUSES(1, part, "train", "--model", model, "--train-file", kit_text(), "--block-size", "16", \
                 "--max-steps", "1", "--output-dir", output)
     TRAIN("no directory", file);
-    TRAIN("no directory", e2e_join(file, "below"));
+    TRAIN("no directory", kit_join(file, "below"));
     TRAIN("/proc", "/proc/tuff-out");
     TRAIN("no path", "");
-    const char *mode = e2e_path("read-only");
+    const char *mode = kit_path("read-only");
     assert_int_equal(mkdir(mode, 0500), 0);
     kit_result r;
-    e2e_run_list(&r,
-                 (const char *const[]){"train", "--model", model, "--train-file", text, "--block-size", "16",
-                                       "--max-steps", "1", "--output-dir", e2e_join(mode, "out"), NULL});
+    kit_run_tuff(&r, (const char *const[]){"train", "--model", model, "--train-file", kit_text(),
+                                           "--block-size", "16", "--max-steps", "1", "--output-dir",
+                                           kit_join(mode, "out"), NULL});
     if (r.exit_code != 0) { /* root may write there */
         assert_int_equal(r.exit_code, 1);
         assert_non_null(strstr(r.err.data, "Permission denied"));
         assert_int_equal(kit_count_entries(mode), 0);
     }
     kit_result_free(&r);
-    E2E_REFUSES(1, "is not there", "train", "--model", model, "--train-file", text, "--block-size", "16",
-                "--output-dir", e2e_path("out"), "--log-file", e2e_path("out/log.jsonl"));
-    E2E_REFUSES(1, "/proc", "convert", model, "--to", "hf", "--output", "/proc/tuff-out");
-    E2E_REFUSES(1, "/proc", "convert", model, "--to", "gguf", "--output", "/proc/tuff.gguf");
-    E2E_REFUSES(1, "/proc", "train", "--model", model, "--train-file", text, "--block-size", "16",
-                "--max-steps", "1", "--output-dir", e2e_path("out"), "--dump-batches", "/proc/b.npy");
-    E2E_REFUSES(1, "/proc", "train", "--model", model, "--train-file", text, "--block-size", "16",
-                "--max-steps", "1", "--output-dir", e2e_path("out"), "--log-file", "/proc/log");
+    KIT_REFUSES(1, "is not there", "train", "--model", model, "--train-file", kit_text(), "--block-size",
+                "16", "--output-dir", kit_path("out"), "--log-file", kit_path("out/log.jsonl"));
+    KIT_REFUSES(1, "/proc", "convert", model, "--to", "hf", "--output", "/proc/tuff-out");
+    KIT_REFUSES(1, "/proc", "convert", model, "--to", "gguf", "--output", "/proc/tuff.gguf");
+    KIT_REFUSES(1, "/proc", "train", "--model", model, "--train-file", kit_text(), "--block-size", "16",
+                "--max-steps", "1", "--output-dir", kit_path("out"), "--dump-batches", "/proc/b.npy");
+    KIT_REFUSES(1, "/proc", "train", "--model", model, "--train-file", kit_text(), "--block-size", "16",
+                "--max-steps", "1", "--output-dir", kit_path("out"), "--log-file", "/proc/log");
 }
 
 static void test_outputs_in_the_way(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *copy = e2e_copy_model(model, "there");
+    const char *model = kit_golden("llama"), *copy = kit_copy_model(model, "there");
     TRAIN("already holds a model", copy);
     /* what loads a directory would take the one for the other, or both together */
-    E2E_REFUSES(1, "holds a model, and an adapter is to be written", "train", "--model", model,
-                "--train-file", text, "--block-size", "16", "--lora-rank", "2", "--output-dir", copy,
+    KIT_REFUSES(1, "holds a model, and an adapter is to be written", "train", "--model", model,
+                "--train-file", kit_text(), "--block-size", "16", "--lora-rank", "2", "--output-dir", copy,
                 "--overwrite-output-dir");
-    const char *adapter = e2e_path("there/lora");
+    const char *adapter = kit_path("there/lora");
     KIT_OK(tuff_make_directories(adapter));
-    e2e_copy(e2e_golden("llama/lora/adapter_config.json"), e2e_join(adapter, "adapter_config.json"));
+    kit_copy_file(kit_golden("llama/lora/adapter_config.json"), kit_join(adapter, "adapter_config.json"));
     TRAIN("holds an adapter, and a model is to be written", adapter);
-    E2E_REFUSES(1, "holds an adapter", "convert", model, "--to", "hf", "--output", adapter, "--overwrite");
-    E2E_REFUSES(1, "already holds an adapter", "train", "--model", model, "--train-file", text,
+    KIT_REFUSES(1, "holds an adapter", "convert", model, "--to", "hf", "--output", adapter, "--overwrite");
+    KIT_REFUSES(1, "already holds an adapter", "train", "--model", model, "--train-file", kit_text(),
                 "--block-size", "16", "--lora-rank", "2", "--output-dir", adapter);
-    E2E_REFUSES(1, "exists", "convert", model, "--to", "hf", "--output", copy);
-    E2E_REFUSES(1, "exists", "convert", model, "--to", "gguf", "--output", text);
+    KIT_REFUSES(1, "exists", "convert", model, "--to", "hf", "--output", copy);
+    KIT_REFUSES(1, "exists", "convert", model, "--to", "gguf", "--output", kit_text());
 }
 
 /* A disk that is full in the middle of a save: a limit on the size of files gives the same refusal of a
@@ -139,7 +137,7 @@ static void full(const char *part, const char *const *arguments)
 {
     const char *tuff = getenv("TUFF_TEST_TUFF");
     if (!tuff) skip();
-    const char *argv[E2E_ARGUMENTS] = {"sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", tuff};
+    const char *argv[KIT_ARGUMENTS] = {"sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", tuff};
     for (int i = 0; arguments[i]; i++)
         argv[5 + i] = arguments[i];
     int entries = kit_count_entries(kit_temp_directory());
@@ -155,13 +153,13 @@ static void full(const char *part, const char *const *arguments)
 static void test_full_disk(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama");
-    FULL("model.safetensors", "train", "--model", model, "--train-file", text, "--block-size", "16",
-         "--max-steps", "0", "--output-dir", e2e_path("out"), "--quiet");
-    FULL("model.safetensors", "convert", model, "--to", "hf", "--output", e2e_path("out"));
-    FULL("out.gguf", "convert", model, "--to", "gguf", "--output", e2e_path("out.gguf"));
-    FULL("b.npy", "train", "--model", model, "--train-file", text, "--block-size", "16", "--max-steps",
-         "1000", "--output-dir", e2e_path("out"), "--dump-batches", e2e_path("b.npy"), "--quiet");
+    const char *model = kit_golden("llama");
+    FULL("model.safetensors", "train", "--model", model, "--train-file", kit_text(), "--block-size", "16",
+         "--max-steps", "0", "--output-dir", kit_path("out"), "--quiet");
+    FULL("model.safetensors", "convert", model, "--to", "hf", "--output", kit_path("out"));
+    FULL("out.gguf", "convert", model, "--to", "gguf", "--output", kit_path("out.gguf"));
+    FULL("b.npy", "train", "--model", model, "--train-file", kit_text(), "--block-size", "16", "--max-steps",
+         "1000", "--output-dir", kit_path("out"), "--dump-batches", kit_path("b.npy"), "--quiet");
     kit_result r;
     kit_run((const char *const[]){"sh", "-c", "exec \"$@\" >/dev/full", "sh", getenv("TUFF_TEST_TUFF"),
                                   "inspect", model, NULL},
@@ -175,12 +173,12 @@ static void test_full_disk(void **state)
 static void test_failed_save_keeps_the_log(void **state)
 {
     (void)state;
-    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = e2e_path("unsaved");
+    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = kit_path("unsaved");
     if (!tuff) skip();
     kit_result r;
     int entries = kit_count_entries(kit_temp_directory());
     kit_run((const char *const[]){"sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", tuff, "train", "--model",
-                                  e2e_golden("llama"), "--train-file", text, "--block-size", "16",
+                                  kit_golden("llama"), "--train-file", kit_text(), "--block-size", "16",
                                   "--max-steps", "1", "--output-dir", out, NULL},
             &r);
     assert_int_equal(r.exit_code, 1);
@@ -190,17 +188,8 @@ static void test_failed_save_keeps_the_log(void **state)
     kit_result_free(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    snprintf(text, sizeof text, "%s", e2e_path("text.txt"));
-    e2e_write_text(text, 60);
-    return 0;
-}
-
 int main(void)
 {
-    setenv("TUFF_DEVICE", "cpu", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_prompts),
@@ -211,5 +200,5 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_failed_save_keeps_the_log),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -3,7 +3,7 @@
 #include <tuff/tokenizer.h>
 
 #include "base/json.h"
-#include "e2e/e2e.h"
+#include "kit/command.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 
@@ -21,13 +21,13 @@ static void read_truth(const char *model, truth *t)
     *t = (truth){0};
     cJSON *json;
     const char *prompt = NULL;
-    KIT_OK(tuff_json_read(e2e_join(model, "truth.json"), &json));
+    KIT_OK(tuff_json_read(kit_join(model, "truth.json"), &json));
     KIT_OK(tuff_json_text(json, "prompt", "truth.json", &prompt));
     assert_non_null(prompt);
     snprintf(t->prompt, sizeof t->prompt, "%s", prompt);
     cJSON_Delete(json);
     tuff_weights *weights;
-    KIT_OK(tuff_safetensors_open(e2e_join(model, "truth.safetensors"), &weights));
+    KIT_OK(tuff_safetensors_open(kit_join(model, "truth.safetensors"), &weights));
     const tuff_weight *before = tuff_weights_find(weights, "prompt_ids"),
                       *after = tuff_weights_find(weights, "greedy_ids");
     assert_non_null(before);
@@ -55,8 +55,8 @@ static void read_truth(const char *model, truth *t)
 
 static void expect_greedy(const char *model, const truth *t)
 {
-    kit_result r = E2E_OK("generate", "--model", model, "--prompt", t->prompt, "--max-new-tokens", t->count,
-                          "--ignore-eos");
+    kit_result r = KIT_TUFF("generate", "--model", model, "--prompt", t->prompt, "--max-new-tokens", t->count,
+                            "--ignore-eos");
     if (r.out.size != t->out.size || memcmp(r.out.data, t->out.data, t->out.size) != 0)
         fail_msg("%s: %s\ninstead of %s", model, r.out.data, t->out.data);
     assert_non_null(strstr(r.err.data, "tokens/s"));
@@ -68,8 +68,8 @@ static void test_greedy_is_the_truth(void **state)
     (void)state;
     for (int i = 0; i < MODELS; i++) {
         truth t;
-        read_truth(e2e_golden(models[i]), &t);
-        expect_greedy(e2e_golden(models[i]), &t);
+        read_truth(kit_golden(models[i]), &t);
+        expect_greedy(kit_golden(models[i]), &t);
         tuff_buf_free(&t.out);
     }
 }
@@ -94,14 +94,14 @@ static void test_there_and_back(void **state)
 {
     (void)state;
     for (int i = 0; i < MODELS; i++) {
-        const char *model = e2e_golden(models[i]);
-        const char *gguf = e2e_path("there.gguf"), *back = e2e_path("back");
+        const char *model = kit_golden(models[i]);
+        const char *gguf = kit_path("there.gguf"), *back = kit_path("back");
         truth t;
         read_truth(model, &t);
-        E2E_DO("convert", model, "--to", "gguf", "--output", gguf, "--overwrite");
+        KIT_DO("convert", model, "--to", "gguf", "--output", gguf, "--overwrite");
         expect_greedy(gguf, &t);
-        E2E_DO("convert", gguf, "--to", "hf", "--output", back, "--overwrite");
-        expect_equal_tensors(e2e_join(model, "model.safetensors"), e2e_join(back, "model.safetensors"));
+        KIT_DO("convert", gguf, "--to", "hf", "--output", back, "--overwrite");
+        expect_equal_tensors(kit_join(model, "model.safetensors"), kit_join(back, "model.safetensors"));
         expect_greedy(back, &t);
         tuff_buf_free(&t.out);
     }
@@ -114,55 +114,34 @@ static void test_convert_types(void **state)
         const char *dtype;
         tuff_storage storage;
     } kinds[] = {{"f16", TUFF_STORE_F16}, {"bf16", TUFF_STORE_BF16}, {"f32", TUFF_STORE_F32}};
-    const char *model = e2e_golden("llama");
+    const char *model = kit_golden("llama");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        const char *to = e2e_path(kinds[i].dtype), *again = e2e_join(to, "again");
-        E2E_DO("convert", model, "--to", "hf", "--output", to, "--dtype", kinds[i].dtype);
+        const char *to = kit_path(kinds[i].dtype), *again = kit_join(to, "again");
+        KIT_DO("convert", model, "--to", "hf", "--output", to, "--dtype", kinds[i].dtype);
         tuff_weights *w;
-        KIT_OK(tuff_safetensors_open(e2e_join(to, "model.safetensors"), &w));
+        KIT_OK(tuff_safetensors_open(kit_join(to, "model.safetensors"), &w));
         for (size_t k = 0; k < w->count; k++)
             assert_int_equal(w->items[k].storage, kinds[i].storage);
         tuff_weights_destroy(&w);
-        E2E_DO("convert", to, "--to", "hf", "--output", again); /* as stored */
-        expect_equal_tensors(e2e_join(to, "model.safetensors"), e2e_join(again, "model.safetensors"));
-        E2E_DO("generate", "--model", to, "--prompt", "The", "--max-new-tokens", "3");
+        KIT_DO("convert", to, "--to", "hf", "--output", again); /* as stored */
+        expect_equal_tensors(kit_join(to, "model.safetensors"), kit_join(again, "model.safetensors"));
+        KIT_DO("generate", "--model", to, "--prompt", "The", "--max-new-tokens", "3");
     }
-}
-
-static double number_of(const cJSON *json, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
-    if (!cJSON_IsNumber(item)) fail_msg("no number \"%s\"", key);
-    return item->valuedouble;
-}
-
-static const char *text_of(const cJSON *json, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
-    if (!cJSON_IsString(item)) fail_msg("no text \"%s\"", key);
-    return item->valuestring;
-}
-
-static cJSON *parse(const kit_result *r)
-{
-    cJSON *json;
-    KIT_OK(tuff_json_parse(r->out.data, r->out.size, "stdout", &json));
-    return json;
 }
 
 static void test_json_and_prompt_file(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *file = e2e_path("prompt.txt");
+    const char *model = kit_golden("llama"), *file = kit_path("prompt.txt");
     kit_write_file(file, "It isn't \"the\"\n", 15);
-    kit_result r = E2E_OK("generate", "--model", model, "--prompt-file", file, "--max-new-tokens", "5",
-                          "--json", "--quiet", "--ignore-eos");
+    kit_result r = KIT_TUFF("generate", "--model", model, "--prompt-file", file, "--max-new-tokens", "5",
+                            "--json", "--quiet", "--ignore-eos");
     assert_int_equal(r.err.size, 0);
-    cJSON *json = parse(&r);
-    assert_string_equal(text_of(json, "prompt"), "It isn't \"the\"");
-    assert_string_equal(text_of(json, "finish"), "length");
-    assert_true(number_of(json, "new_tokens") == 5);
-    assert_true(number_of(json, "prompt_tokens") > 3);
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    assert_string_equal(kit_string(json, "prompt"), "It isn't \"the\"");
+    assert_string_equal(kit_string(json, "finish"), "length");
+    assert_true(kit_number(json, "new_tokens") == 5);
+    assert_true(kit_number(json, "prompt_tokens") > 3);
     cJSON_Delete(json);
     kit_result_free(&r);
 }
@@ -170,11 +149,11 @@ static void test_json_and_prompt_file(void **state)
 static void test_seeds(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("gpt2");
-#define SAMPLE(seed)                                                                                         \
-    E2E_OK("generate", "--model", model, "--prompt", "it", "--max-new-tokens", "30", "--temperature", "1.5", \
-           "--top-k", "100", "--top-p", "0.95", "--min-p", "0.001", "--repetition-penalty", "1.1",           \
-           "--ignore-eos", "--seed", seed)
+    const char *model = kit_golden("gpt2");
+#define SAMPLE(seed)                                                                                        \
+    KIT_TUFF("generate", "--model", model, "--prompt", "it", "--max-new-tokens", "30", "--temperature",     \
+             "1.5", "--top-k", "100", "--top-p", "0.95", "--min-p", "0.001", "--repetition-penalty", "1.1", \
+             "--ignore-eos", "--seed", seed)
     kit_result a = SAMPLE("1"), b = SAMPLE("1"), c = SAMPLE("2");
     assert_string_equal(a.out.data, b.out.data);
     assert_string_not_equal(a.out.data, c.out.data);
@@ -186,7 +165,7 @@ static void test_seeds(void **state)
 static void test_ends(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("qwen2");
+    const char *model = kit_golden("qwen2");
     truth t;
     read_truth(model, &t);
     /* the truth's text up to a letter in it */
@@ -196,8 +175,8 @@ static void test_ends(void **state)
         at++;
     assert_true(made[at]);
     char stop[2] = {made[at], 0};
-    kit_result r = E2E_OK("generate", "--model", model, "--prompt", t.prompt, "--max-new-tokens", t.count,
-                          "--ignore-eos", "--stop", "never this", "--stop", stop);
+    kit_result r = KIT_TUFF("generate", "--model", model, "--prompt", t.prompt, "--max-new-tokens", t.count,
+                            "--ignore-eos", "--stop", "never this", "--stop", stop);
     size_t size = strlen(t.prompt) + at;
     assert_int_equal(r.out.size, size + 1);
     assert_memory_equal(r.out.data, t.out.data, size);
@@ -205,11 +184,11 @@ static void test_ends(void **state)
     kit_result_free(&r);
     tuff_buf_free(&t.out);
 
-    r = E2E_OK("generate", "--model", model, "--prompt", "it", "--ignore-eos", "--context-length", "12");
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "it", "--ignore-eos", "--context-length", "12");
     assert_non_null(strstr(r.err.data, "the context is full"));
     kit_result_free(&r);
-    r = E2E_OK("generate", "--model", model, "--prompt", "it", "--ignore-eos", "--max-new-tokens", "3",
-               "--cache-f16");
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "it", "--ignore-eos", "--max-new-tokens", "3",
+                 "--cache-f16");
     assert_non_null(strstr(r.err.data, "--max-new-tokens reached"));
     kit_result_free(&r);
 }
@@ -217,9 +196,9 @@ static void test_ends(void **state)
 static void test_profile(void **state)
 {
     (void)state;
-    const char *trace = e2e_path("trace.json");
-    kit_result r = E2E_OK("generate", "--model", e2e_golden("llama"), "--prompt", "it", "--ignore-eos",
-                          "--max-new-tokens", "3", "--profile", trace);
+    const char *trace = kit_path("trace.json");
+    kit_result r = KIT_TUFF("generate", "--model", kit_golden("llama"), "--prompt", "it", "--ignore-eos",
+                            "--max-new-tokens", "3", "--profile", trace);
     assert_non_null(strstr(r.err.data, "matmul"));
     kit_result_free(&r);
     cJSON *json;
@@ -230,25 +209,26 @@ static void test_profile(void **state)
 static void test_inspect(void **state)
 {
     (void)state;
-    const char *llama = e2e_golden("llama"), *gguf = e2e_path("inspect.gguf");
-    E2E_DO("convert", llama, "--to", "gguf", "--output", gguf);
-    const char *const paths[] = {llama, gguf, e2e_join(llama, "model.safetensors")};
+    const char *llama = kit_golden("llama"), *gguf = kit_path("inspect.gguf");
+    KIT_DO("convert", llama, "--to", "gguf", "--output", gguf);
+    const char *const paths[] = {llama, gguf, kit_join(llama, "model.safetensors")};
     for (int i = 0; i < 3; i++) {
-        kit_result text = E2E_OK("inspect", paths[i], "--tensors"), r = E2E_OK("inspect", paths[i], "--json");
+        kit_result text = KIT_TUFF("inspect", paths[i], "--tensors"),
+                   r = KIT_TUFF("inspect", paths[i], "--json");
         assert_non_null(strstr(text.out.data, "38,048"));
         assert_non_null(strstr(text.out.data, "[72, 32]"));
-        cJSON *json = parse(&r);
+        cJSON *json = kit_parse(r.out.data, r.out.size);
         const cJSON *model = cJSON_GetObjectItemCaseSensitive(json, "model");
         const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(json, "tensors");
-        assert_string_equal(text_of(model, "architecture"), "llama");
-        assert_true(number_of(model, "parameters") == 38048);
+        assert_string_equal(kit_string(model, "architecture"), "llama");
+        assert_true(kit_number(model, "parameters") == 38048);
         assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(model, "runs")));
         assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(tensors, "list")), 21);
         cJSON_Delete(json);
         kit_result_free(&text);
         kit_result_free(&r);
     }
-    kit_result r = E2E_OK("inspect", e2e_join(llama, "lora"));
+    kit_result r = KIT_TUFF("inspect", kit_join(llama, "lora"));
     assert_non_null(strstr(r.out.data, "down_proj"));
     kit_result_free(&r);
 }
@@ -257,15 +237,15 @@ static void test_inspect(void **state)
 static void test_inspect_unknown(void **state)
 {
     (void)state;
-    const char *path = e2e_path("unknown.gguf");
+    const char *path = kit_path("unknown.gguf");
     tuff_gguf_builder builder = {0};
     tuff_gguf_put_text(&builder, "general.architecture", "perceptron");
     tuff_gguf_put_u32(&builder, "perceptron.layers", 7);
     KIT_OK(tuff_gguf_save(path, &builder, NULL, 0, NULL, NULL));
     tuff_gguf_builder_free(&builder);
-    kit_result r = E2E_OK("inspect", path), json = E2E_OK("inspect", path, "--json");
+    kit_result r = KIT_TUFF("inspect", path), json = KIT_TUFF("inspect", path, "--json");
     assert_non_null(strstr(r.out.data, "perceptron.layers"));
-    cJSON *parsed = parse(&json);
+    cJSON *parsed = kit_parse(json.out.data, json.out.size);
     assert_true(cJSON_IsFalse(
         cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(parsed, "model"), "runs")));
     cJSON_Delete(parsed);
@@ -275,7 +255,6 @@ static void test_inspect_unknown(void **state)
 
 int main(void)
 {
-    setenv("TUFF_DEVICE", "cpu", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy_is_the_truth),
         cmocka_unit_test(test_there_and_back),
@@ -287,5 +266,5 @@ int main(void)
         cmocka_unit_test(test_inspect),
         cmocka_unit_test(test_inspect_unknown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

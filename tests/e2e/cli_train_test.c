@@ -4,50 +4,34 @@
 #include <tuff/train.h>
 
 #include "base/json.h"
-#include "e2e/e2e.h"
+#include "kit/command.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 
-static char text[512]; /* a file to train on */
-
-#define TRAIN(model, out, ...)                                                                         \
-    E2E_OK("train", "--model", model, "--train-file", text, "--output-dir", out, "--block-size", "32", \
-           "--per-device-train-batch-size", "2", "--learning-rate", "1e-3", "--logging-steps", "2",    \
-           __VA_ARGS__)
-
-static cJSON *parse(const char *bytes, size_t size)
-{
-    cJSON *json;
-    KIT_OK(tuff_json_parse(bytes, size, "output", &json));
-    return json;
-}
-
-static double number_of(const cJSON *json, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
-    if (!cJSON_IsNumber(item)) fail_msg("no number \"%s\"", key);
-    return item->valuedouble;
-}
+#define TRAIN(model, out, ...)                                                                              \
+    KIT_TUFF("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--block-size",    \
+             "32", "--per-device-train-batch-size", "2", "--learning-rate", "1e-3", "--logging-steps", "2", \
+             __VA_ARGS__)
 
 /* Loss of the lines of a log, in order; returns how many. */
 static int read_log(const char *path, double *losses, int capacity, double *out_eval)
 {
     tuff_buf log;
     int n = 0;
-    e2e_read(path, &log);
+    kit_read_file(path, &log);
     for (char *line = log.data; *line;) {
         size_t size = strcspn(line, "\n");
-        cJSON *json = parse(line, size);
+        cJSON *json = kit_parse(line, size);
         if (cJSON_HasObjectItem(json, "eval_loss")) {
-            *out_eval = number_of(json, "eval_loss");
-            assert_true(fabs(number_of(json, "eval_perplexity") / exp(*out_eval) - 1) < 1e-9);
+            *out_eval = kit_number(json, "eval_loss");
+            assert_true(fabs(kit_number(json, "eval_perplexity") / exp(*out_eval) - 1) < 1e-9);
         } else {
             assert_true(n < capacity);
-            losses[n++] = number_of(json, "loss");
-            assert_true(number_of(json, "step") == n);
-            assert_true(number_of(json, "grad_norm") > 0);
-            assert_true(number_of(json, "learning_rate") >= 0);
-            assert_true(number_of(json, "tokens") == 64.0 * n);
+            losses[n++] = kit_number(json, "loss");
+            assert_true(kit_number(json, "step") == n);
+            assert_true(kit_number(json, "grad_norm") > 0);
+            assert_true(kit_number(json, "learning_rate") >= 0);
+            assert_true(kit_number(json, "tokens") == 64.0 * n);
         }
         cJSON_Delete(json);
         line += size + (line[size] == '\n');
@@ -58,13 +42,14 @@ static int read_log(const char *path, double *losses, int capacity, double *out_
 
 static double eval_loss(const char *model, const char *adapter)
 {
-    kit_result r = adapter ? E2E_OK("eval", "--model", model, "--file", text, "--block-size", "32", "--json",
-                                    "--adapter", adapter)
-                           : E2E_OK("eval", "--model", model, "--file", text, "--block-size", "32", "--json");
-    cJSON *json = parse(r.out.data, r.out.size);
-    double loss = number_of(json, "loss");
-    assert_true(fabs(number_of(json, "perplexity") / exp(loss) - 1) < 1e-9);
-    assert_true(number_of(json, "tokens") > 100);
+    kit_result r =
+        adapter ? KIT_TUFF("eval", "--model", model, "--file", kit_text(), "--block-size", "32", "--json",
+                           "--adapter", adapter)
+                : KIT_TUFF("eval", "--model", model, "--file", kit_text(), "--block-size", "32", "--json");
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    double loss = kit_number(json, "loss");
+    assert_true(fabs(kit_number(json, "perplexity") / exp(loss) - 1) < 1e-9);
+    assert_true(kit_number(json, "tokens") > 100);
     cJSON_Delete(json);
     kit_result_free(&r);
     return loss;
@@ -75,23 +60,23 @@ static void test_full(void **state)
     (void)state;
     static const char *const models[] = {"llama", "gpt2"};
     for (int i = 0; i < 2; i++) {
-        const char *model = e2e_golden(models[i]), *out = e2e_path(i ? "full1" : "full0");
-        kit_result r =
-            TRAIN(model, out, "--max-steps", "6", "--validation-file", text, "--eval-steps", "3", "--json");
+        const char *model = kit_golden(models[i]), *out = kit_path(i ? "full1" : "full0");
+        kit_result r = TRAIN(model, out, "--max-steps", "6", "--validation-file", kit_text(), "--eval-steps",
+                             "3", "--json");
         assert_non_null(strstr(r.err.data, "memory   weights"));
         assert_non_null(strstr(r.err.data, "step 6/6"));
         assert_non_null(strstr(r.err.data, "validation loss"));
-        cJSON *json = parse(r.out.data, r.out.size);
-        assert_true(number_of(json, "steps") == 6);
+        cJSON *json = kit_parse(r.out.data, r.out.size);
+        assert_true(kit_number(json, "steps") == 6);
         double losses[8], held_out = 0, before = eval_loss(model, NULL), after = eval_loss(out, NULL);
-        assert_int_equal(read_log(e2e_join(out, "train_log.jsonl"), losses, 8, &held_out), 6);
+        assert_int_equal(read_log(kit_join(out, "train_log.jsonl"), losses, 8, &held_out), 6);
         assert_true(losses[5] < losses[0]);
         assert_true(after < before);
         assert_true(fabs(held_out / after - 1) < 1e-6);
-        assert_true(fabs(number_of(json, "eval_loss") / after - 1) < 1e-6);
+        assert_true(fabs(kit_number(json, "eval_loss") / after - 1) < 1e-6);
         cJSON_Delete(json);
         kit_result_free(&r);
-        E2E_DO("generate", "--model", out, "--prompt", "the", "--max-new-tokens", "4");
+        KIT_DO("generate", "--model", out, "--prompt", "the", "--max-new-tokens", "4");
     }
 }
 
@@ -99,14 +84,14 @@ static void test_full(void **state)
 static void test_memory_lines(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama");
-    kit_result r = TRAIN(model, e2e_path("memory0"), "--max-steps", "1");
+    const char *model = kit_golden("llama");
+    kit_result r = TRAIN(model, kit_path("memory0"), "--max-steps", "1");
     assert_non_null(strstr(r.err.data, " lie in it"));
     assert_null(strstr(r.err.data, "+ gradients"));
     assert_null(strstr(r.err.data, "+ evaluation"));
     kit_result_free(&r);
-    r = TRAIN(model, e2e_path("memory1"), "--max-steps", "1", "--gradient-accumulation-steps", "2",
-              "--validation-file", text);
+    r = TRAIN(model, kit_path("memory1"), "--max-steps", "1", "--gradient-accumulation-steps", "2",
+              "--validation-file", kit_text());
     assert_non_null(strstr(r.err.data, "the gradients lie beside it"));
     assert_non_null(strstr(r.err.data, " + gradients 152 kB + arena "));
     assert_non_null(strstr(r.err.data, " + evaluation "));
@@ -118,21 +103,22 @@ static void test_lora(void **state)
     (void)state;
     static const char *const models[] = {"llama", "gpt2"};
     for (int i = 0; i < 2; i++) {
-        const char *model = e2e_golden(models[i]), *out = e2e_path(i ? "lora1" : "lora0");
+        const char *model = kit_golden(models[i]), *out = kit_path(i ? "lora1" : "lora0");
         kit_result r = TRAIN(model, out, "--max-steps", "6", "--lora-rank", "4", "--lora-alpha", "8",
                              "--lora-dropout", "0.05", "--learning-rate", "2e-2", "--quiet");
         assert_int_equal(r.err.size, 0);
         kit_result_free(&r);
-        assert_true(tuff_is_file(e2e_join(out, "adapter_model.safetensors")));
-        assert_false(tuff_is_file(e2e_join(out, "model.safetensors")));
+        assert_true(tuff_is_file(kit_join(out, "adapter_model.safetensors")));
+        assert_false(tuff_is_file(kit_join(out, "model.safetensors")));
         assert_true(eval_loss(model, out) < eval_loss(model, NULL));
-        kit_result plain = E2E_OK("generate", "--model", model, "--prompt", "the", "--max-new-tokens", "20"),
-                   adapted = E2E_OK("generate", "--model", model, "--adapter", out, "--prompt", "the",
-                                    "--max-new-tokens", "20");
+        kit_result plain =
+                       KIT_TUFF("generate", "--model", model, "--prompt", "the", "--max-new-tokens", "20"),
+                   adapted = KIT_TUFF("generate", "--model", model, "--adapter", out, "--prompt", "the",
+                                      "--max-new-tokens", "20");
         assert_string_not_equal(plain.out.data, adapted.out.data);
         kit_result_free(&plain);
         kit_result_free(&adapted);
-        E2E_DO("inspect", out);
+        KIT_DO("inspect", out);
     }
 }
 
@@ -140,14 +126,14 @@ static void test_lora(void **state)
 static void test_no_steps(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *full = e2e_path("initial"), *lora = e2e_path("initial-lora");
+    const char *model = kit_golden("llama"), *full = kit_path("initial"), *lora = kit_path("initial-lora");
     kit_result r = TRAIN(model, full, "--max-steps", "0"),
                s = TRAIN(model, lora, "--max-steps", "0", "--lora-rank", "2");
     kit_result_free(&r);
     kit_result_free(&s);
     tuff_weights *a, *b;
-    KIT_OK(tuff_safetensors_open(e2e_join(model, "model.safetensors"), &a));
-    KIT_OK(tuff_safetensors_open(e2e_join(full, "model.safetensors"), &b));
+    KIT_OK(tuff_safetensors_open(kit_join(model, "model.safetensors"), &a));
+    KIT_OK(tuff_safetensors_open(kit_join(full, "model.safetensors"), &b));
     for (size_t i = 0; i < a->count; i++) {
         const tuff_weight *v = tuff_weights_find(b, a->items[i].name);
         assert_non_null(v);
@@ -156,12 +142,12 @@ static void test_no_steps(void **state)
     tuff_weights_destroy(&a);
     tuff_weights_destroy(&b);
     assert_true(eval_loss(model, lora) == eval_loss(model, NULL));
-    assert_false(tuff_is_file(e2e_join(full, "train_log.jsonl")));
+    assert_false(tuff_is_file(kit_join(full, "train_log.jsonl")));
 }
 
 static void read_file(const char *directory, const char *name, tuff_buf *out)
 {
-    e2e_read(e2e_join(directory, name), out);
+    kit_read_file(kit_join(directory, name), out);
 }
 
 static void expect_same_file(const char *a, const char *b, const char *name, bool same)
@@ -178,8 +164,8 @@ static void expect_same_file(const char *a, const char *b, const char *name, boo
 static void test_seeds_repeat(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"),
-               *out[] = {e2e_path("seed-a"), e2e_path("seed-b"), e2e_path("seed-c")};
+    const char *model = kit_golden("llama"),
+               *out[] = {kit_path("seed-a"), kit_path("seed-b"), kit_path("seed-c")};
     for (int i = 0; i < 3; i++) {
         kit_result r = TRAIN(model, out[i], "--max-steps", "3", "--lora-rank", "4", "--lora-dropout", "0.1",
                              "--seed", i < 2 ? "7" : "8");
@@ -190,12 +176,12 @@ static void test_seeds_repeat(void **state)
     expect_same_file(out[0], out[2], "adapter_model.safetensors", false);
 }
 
-/* The batches are blocks of the text; an epoch has each once; without shuffling they come in order. */
+/* The batches are blocks of the kit_text(); an epoch has each once; without shuffling they come in order. */
 static void test_dump_batches(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *file = e2e_path("batches.npy");
-    kit_result r = TRAIN(model, e2e_path("dumped"), "--max-steps", "3", "--gradient-accumulation-steps", "2",
+    const char *model = kit_golden("llama"), *file = kit_path("batches.npy");
+    kit_result r = TRAIN(model, kit_path("dumped"), "--max-steps", "3", "--gradient-accumulation-steps", "2",
                          "--dump-batches", file, "--no-shuffle");
     kit_result_free(&r);
     tuff_model *loaded;
@@ -206,9 +192,9 @@ static void test_dump_batches(void **state)
     size_t n;
     KIT_OK(tuff_model_load(model, &loaded));
     KIT_OK(tuff_model_get_tokenizer(loaded, &tokenizer));
-    e2e_read(text, &words);
+    kit_read_file(kit_text(), &words);
     KIT_OK(tuff_tokenizer_encode(tokenizer, words.data, words.size, 0, &ids, &n));
-    e2e_read(file, &bytes);
+    kit_read_file(file, &bytes);
     KIT_OK(tuff_npy_parse((const uint8_t *)bytes.data, bytes.size, file, &npy));
     assert_string_equal(npy.type, "<i4");
     assert_int_equal(npy.rank, 3);
@@ -225,24 +211,24 @@ static void test_dump_batches(void **state)
 static void test_overwrite(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *out = e2e_path("twice");
+    const char *model = kit_golden("llama"), *out = kit_path("twice");
     kit_result r = TRAIN(model, out, "--max-steps", "1");
     kit_result_free(&r);
     r = TRAIN(model, out, "--max-steps", "2", "--overwrite-output-dir");
     kit_result_free(&r);
     double losses[4], unused;
-    assert_int_equal(read_log(e2e_join(out, "train_log.jsonl"), losses, 4, &unused), 2);
+    assert_int_equal(read_log(kit_join(out, "train_log.jsonl"), losses, 4, &unused), 2);
 }
 
 static void test_plan_profile_and_log(void **state)
 {
     (void)state;
-    const char *model = e2e_golden("llama"), *log = e2e_path("own.jsonl"), *trace = e2e_path("trace.json");
+    const char *model = kit_golden("llama"), *log = kit_path("own.jsonl"), *trace = kit_path("trace.json");
     kit_result r =
-        E2E_OK("train", "--model", model, "--train-file", text, "--block-size", "32", "--print-plan");
+        KIT_TUFF("train", "--model", model, "--train-file", kit_text(), "--block-size", "32", "--print-plan");
     assert_non_null(strstr(r.out.data, "matmul"));
     kit_result_free(&r);
-    r = TRAIN(model, e2e_path("profiled"), "--max-steps", "2", "--log-file", log, "--profile", trace);
+    r = TRAIN(model, kit_path("profiled"), "--max-steps", "2", "--log-file", log, "--profile", trace);
     assert_non_null(strstr(r.err.data, "attention"));
     kit_result_free(&r);
     double losses[4], unused;
@@ -257,8 +243,8 @@ static void test_skipped_steps(void **state)
 {
     (void)state;
     static const float huge[2] = {3e38f, 3e38f}; /* of the last norm */
-    const char *model = e2e_copy_model(e2e_golden("llama"), "wild"), *out = e2e_path("tamed");
-    e2e_poke(e2e_join(model, "model.safetensors"), -8, huge, sizeof huge);
+    const char *model = kit_copy_model(kit_golden("llama"), "wild"), *out = kit_path("tamed");
+    kit_poke_file(kit_join(model, "model.safetensors"), -8, huge, sizeof huge);
     kit_result r = TRAIN(model, out, "--max-steps", "4");
     assert_non_null(strstr(r.err.data, "step 1 was skipped"));
     assert_non_null(strstr(r.err.data, "a lower --learning-rate"));
@@ -271,35 +257,26 @@ static void test_skipped_steps(void **state)
 static void test_interrupted(void **state)
 {
     (void)state;
-    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = e2e_path("stopped");
+    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = kit_path("stopped");
     if (!tuff) skip();
     kit_result r;
     kit_run((const char *const[]){"sh", "-c",
                                   "log=$1; shift; \"$@\" & child=$!\n"
                                   "while kill -0 $child && ! [ -s \"$log\" ]; do sleep 0.02; done\n"
                                   "kill -TERM $child; wait $child",
-                                  "sh", e2e_path("stopped.train_log.jsonl"), tuff, "train", "--model",
-                                  e2e_golden("llama"), "--train-file", text, "--output-dir", out,
+                                  "sh", kit_path("stopped.train_log.jsonl"), tuff, "train", "--model",
+                                  kit_golden("llama"), "--train-file", kit_text(), "--output-dir", out,
                                   "--block-size", "16", "--num-train-epochs", "1e6", NULL},
             &r);
     assert_int_equal(r.exit_code, 1);
     assert_non_null(strstr(r.err.data, "(interrupted)"));
     kit_result_free(&r);
-    assert_true(tuff_is_file(e2e_join(out, "train_log.jsonl")));
-    E2E_DO("eval", "--model", out, "--file", text);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    snprintf(text, sizeof text, "%s", e2e_path("text.txt"));
-    e2e_write_text(text, 60);
-    return 0;
+    assert_true(tuff_is_file(kit_join(out, "train_log.jsonl")));
+    KIT_DO("eval", "--model", out, "--file", kit_text());
 }
 
 int main(void)
 {
-    setenv("TUFF_DEVICE", "cpu", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),          cmocka_unit_test(test_memory_lines),
         cmocka_unit_test(test_lora),          cmocka_unit_test(test_no_steps),
@@ -307,5 +284,5 @@ int main(void)
         cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
         cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_interrupted),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -1,6 +1,6 @@
 /* The command's face: help, versions, and what is said to wrong options. */
 #define _POSIX_C_SOURCE 200809L
-#include "e2e/e2e.h"
+#include "kit/command.h"
 
 static const char *const verbs[] = {"devices", "inspect", "convert", "generate", "train", "eval", "conform"};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
@@ -8,10 +8,10 @@ enum { VERBS = sizeof verbs / sizeof verbs[0] };
 static void test_help(void **state)
 {
     (void)state;
-    kit_result all = E2E_OK("--help"), again = E2E_OK("help");
+    kit_result all = KIT_TUFF("--help"), again = KIT_TUFF("help");
     assert_string_equal(all.out.data, again.out.data);
     for (size_t i = 0; i < VERBS; i++) {
-        kit_result by_verb = E2E_OK("help", verbs[i]), by_option = E2E_OK(verbs[i], "--help");
+        kit_result by_verb = KIT_TUFF("help", verbs[i]), by_option = KIT_TUFF(verbs[i], "--help");
         assert_string_equal(by_verb.out.data, by_option.out.data);
         assert_true(strstr(by_verb.out.data, "Usage: tuff ") == by_verb.out.data);
         assert_non_null(strstr(by_verb.out.data, verbs[i]));
@@ -64,11 +64,11 @@ static void test_all_options_are_there(void **state)
         "--model",          "--prompt", "--temperature",        "--top-k",
         "--top-p",          "--min-p",  "--repetition-penalty", "--seed",
         "--max-new-tokens", "--stop",   "--context-length",     "--device"};
-    kit_result r = E2E_OK("help", "train");
+    kit_result r = KIT_TUFF("help", "train");
     for (size_t i = 0; i < sizeof train / sizeof train[0]; i++)
         assert_non_null(strstr(r.out.data, train[i]));
     kit_result_free(&r);
-    r = E2E_OK("help", "generate");
+    r = KIT_TUFF("help", "generate");
     for (size_t i = 0; i < sizeof generate / sizeof generate[0]; i++)
         assert_non_null(strstr(r.out.data, generate[i]));
     kit_result_free(&r);
@@ -77,7 +77,7 @@ static void test_all_options_are_there(void **state)
 static void test_version(void **state)
 {
     (void)state;
-    kit_result r = E2E_OK("--version");
+    kit_result r = KIT_TUFF("--version");
     assert_true(tuff_starts_with(r.out.data, "tuff 0."));
     kit_result_free(&r);
 }
@@ -86,30 +86,30 @@ static void test_wrong_usage(void **state)
 {
     (void)state;
     kit_result nothing;
-    e2e_run_list(&nothing, (const char *const[]){NULL});
+    kit_run_tuff(&nothing, (const char *const[]){NULL});
     assert_int_equal(nothing.exit_code, 2);
     assert_int_equal(nothing.out.size, 0);
     kit_result_free(&nothing);
 
-    E2E_REFUSES(2, "did you mean train?", "trian");
-    E2E_REFUSES(2, "there is no verb \"frobnicate\"", "frobnicate");
-    E2E_REFUSES(2, "there is no verb", "help", "frobnicate");
-    E2E_REFUSES(2, "has no option --temprature; did you mean --temperature?", "generate", "--temprature",
+    KIT_REFUSES(2, "did you mean train?", "trian");
+    KIT_REFUSES(2, "there is no verb \"frobnicate\"", "frobnicate");
+    KIT_REFUSES(2, "there is no verb", "help", "frobnicate");
+    KIT_REFUSES(2, "has no option --temprature; did you mean --temperature?", "generate", "--temprature",
                 "1");
-    E2E_REFUSES(2, "did you mean --per-device-train-batch-size?", "train", "--batch-size", "3");
-    E2E_REFUSES(2, "has no option --zzzzzz", "eval", "--zzzzzz=1");
-    E2E_REFUSES(2, "options begin with --", "train", "-x");
-    E2E_REFUSES(2, "does not know what to do with \"surplus\"", "devices", "surplus");
-    E2E_REFUSES(2, "needs MODEL", "inspect");
-    E2E_REFUSES(2, "needs --model", "eval", "--file", "x");
-    E2E_REFUSES(2, "--seed needs a value", "generate", "--seed");
-    E2E_REFUSES(2, "write --prompt=--model", "generate", "--prompt", "--model");
-    E2E_REFUSES(2, "--json takes no value", "devices", "--json=yes");
-    E2E_REFUSES(2, "one of --prompt and --prompt-file", "generate", "--model", "x");
-    E2E_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
-    E2E_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
+    KIT_REFUSES(2, "did you mean --per-device-train-batch-size?", "train", "--batch-size", "3");
+    KIT_REFUSES(2, "has no option --zzzzzz", "eval", "--zzzzzz=1");
+    KIT_REFUSES(2, "options begin with --", "train", "-x");
+    KIT_REFUSES(2, "does not know what to do with \"surplus\"", "devices", "surplus");
+    KIT_REFUSES(2, "needs MODEL", "inspect");
+    KIT_REFUSES(2, "needs --model", "eval", "--file", "x");
+    KIT_REFUSES(2, "--seed needs a value", "generate", "--seed");
+    KIT_REFUSES(2, "write --prompt=--model", "generate", "--prompt", "--model");
+    KIT_REFUSES(2, "--json takes no value", "devices", "--json=yes");
+    KIT_REFUSES(2, "one of --prompt and --prompt-file", "generate", "--model", "x");
+    KIT_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
+    KIT_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--eval-steps", "5");
-    E2E_REFUSES(2, "need --lora-rank", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
+    KIT_REFUSES(2, "need --lora-rank", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
                 "--lora-alpha", "5");
 }
 
@@ -125,21 +125,21 @@ static void test_wrong_values(void **state)
         {"train", "--learning-rate", "1e-3x"}, {"train", "--warmup-ratio", "2"},
         {"convert", "--dtype", "f8"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        E2E_REFUSES(2, cases[i][1], cases[i][0], cases[i][1], cases[i][2]);
+        KIT_REFUSES(2, cases[i][1], cases[i][0], cases[i][1], cases[i][2]);
 }
 
 /* "--a=b", and underscores as Python programs write them. */
 static void test_spellings(void **state)
 {
     (void)state;
-    E2E_REFUSES(1, "nowhere", "eval", "--model=nowhere", "--file=x", "--block_size=8", "--batch-size", "2");
-    E2E_REFUSES(1, "nowhere", "inspect", "--", "nowhere");
+    KIT_REFUSES(1, "nowhere", "eval", "--model=nowhere", "--file=x", "--block_size=8", "--batch-size", "2");
+    KIT_REFUSES(1, "nowhere", "inspect", "--", "nowhere");
 }
 
 static void test_devices(void **state)
 {
     (void)state;
-    kit_result table = E2E_OK("devices"), json = E2E_OK("devices", "--json");
+    kit_result table = KIT_TUFF("devices"), json = KIT_TUFF("devices", "--json");
     assert_non_null(strstr(table.out.data, "CPU"));
     assert_non_null(strstr(table.out.data, "* the default"));
     assert_non_null(strstr(json.out.data, "\"backend\": \"cpu\""));
@@ -150,12 +150,11 @@ static void test_devices(void **state)
 
 int main(void)
 {
-    setenv("TUFF_DEVICE", "cpu", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),         cmocka_unit_test(test_all_options_are_there),
         cmocka_unit_test(test_version),      cmocka_unit_test(test_wrong_usage),
         cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_devices),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

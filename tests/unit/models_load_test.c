@@ -255,7 +255,7 @@ static void biases_choose_the_architecture(void **state)
     assert_ptr_equal(saved->config.arch, truth->config.arch);
     same_parameters(truth, saved);
     tuff_buf config = {0};
-    model_read_file(directory, "config.json", &config);
+    kit_read_file(kit_join(directory, "config.json"), &config);
     assert_non_null(strstr(config.data, "\"Qwen2ForCausalLM\""));
     assert_null(strstr(config.data, "attention_bias"));
     tuff_buf_free(&config);
@@ -404,7 +404,7 @@ static void generation_settings_travel_along(void **state)
     (void)state;
     static const char json[] = "{\"eos_token_id\": [0, 5], \"temperature\": 0.6}";
     const char *directory = model_copy("llama", "chatty", "{", "{");
-    model_write_file(directory, "generation_config.json", json, sizeof json - 1);
+    kit_write_file(kit_join(directory, "generation_config.json"), json, sizeof json - 1);
     tuff_model *model = model_open(directory);
     assert_int_equal(model->config.tokens.eos_count, 2);
     const char *saved = kit_temp_path("chatty-saved");
@@ -412,12 +412,12 @@ static void generation_settings_travel_along(void **state)
     tuff_model *back = model_open(saved);
     assert_int_equal(back->config.tokens.eos_count, 2);
     tuff_buf text = {0};
-    model_read_file(saved, "generation_config.json", &text);
+    kit_read_file(kit_join(saved, "generation_config.json"), &text);
     assert_non_null(strstr(text.data, "0.6"));
     tuff_buf_free(&text);
     tuff_model_destroy(&back);
     tuff_model_destroy(&model);
-    model_write_file(directory, "generation_config.json", "[]", 2);
+    kit_write_file(kit_join(directory, "generation_config.json"), "[]", 2);
     refused(directory, TUFF_BAD_FORMAT, "generation_config.json");
 }
 
@@ -440,7 +440,7 @@ static void every_allocation_may_fail(void **state)
 {
     (void)state;
     const char *directory = model_copy("llama", "failing", "{", "{"), *gguf = kit_temp_path("failing.gguf");
-    model_write_file(directory, "generation_config.json", "{}", 2);
+    kit_write_file(kit_join(directory, "generation_config.json"), "{}", 2);
     assert_true(kit_for_each_allocation_failure(load, (void *)directory) > 20);
     tuff_model *model = model_open(directory);
     KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
