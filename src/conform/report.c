@@ -154,9 +154,11 @@ static void terminal(const tuff_conform_report *const *reports, size_t n, tuff_b
         worst_ten(r, out);
         failures(r, out);
         tuff_buf_printf(
-            out, "  %zu of %zu cases held; %zu of %zu kernel rows reached; %llu pipelines, %llu dispatches, ",
-            r->n_cases - r->n_failed, r->n_cases, reached, rows, (unsigned long long)r->pipelines,
-            (unsigned long long)r->dispatches);
+            out,
+            "  %zu of %zu cases held; %zu of %zu kernel rows reached, %zu are not for this device; %llu distinct "
+            "pipelines, %llu dispatches, ",
+            r->n_cases - r->n_failed, r->n_cases, reached, rows, r->n_rows - rows,
+            (unsigned long long)r->pipelines, (unsigned long long)r->dispatches);
         tuff_buf_printf(out, "%llu plans; %.1f s: %s\n", (unsigned long long)r->plans, r->seconds,
                         tuff_conform_passed(r) ? "passed" : "FAILED");
     }

@@ -6,8 +6,7 @@
 #include <tuff/conform.h>
 #include <tuff/host.h>
 
-/* Cases may be added, not lost. */
-#define CASES_FLOOR 300
+#include "backend/conform_floor.h"
 
 static int errors_logged;
 
@@ -29,7 +28,7 @@ static bool have_lavapipe(void)
     return false;
 }
 
-static void expect_pass(const tuff_conform_params *params, size_t floor)
+static void expect_pass(const tuff_conform_params *params, size_t cases, size_t rows, size_t pipelines)
 {
     errors_logged = 0;
     tuff_conform_report *report = NULL;
@@ -40,7 +39,12 @@ static void expect_pass(const tuff_conform_params *params, size_t floor)
     fputs(text, stdout);
     fflush(stdout);
     tuff_conform_text_free(&text);
-    assert_true(report->n_cases >= floor);
+    size_t reached = 0;
+    for (size_t i = 0; i < report->n_rows; i++)
+        reached += report->rows[i].fits && report->rows[i].uses > 0;
+    assert_true(report->n_cases >= cases);
+    assert_true(reached >= rows);
+    assert_true(report->pipelines >= pipelines);
     for (size_t i = 0; params->ops == NULL && i < report->n_rows; i++)
         if (report->rows[i].fits && report->rows[i].batch_free && report->rows[i].batches == 0)
             fail_msg("%s/%s: its promise about batches was not put to the test", report->rows[i].op,
@@ -53,7 +57,8 @@ static void expect_pass(const tuff_conform_params *params, size_t floor)
 static void every_case_holds(void **state)
 {
     (void)state;
-    expect_pass(&(tuff_conform_params){.device = "llvmpipe", .validate = true}, CASES_FLOOR);
+    expect_pass(&(tuff_conform_params){.device = "llvmpipe", .validate = true}, FLOOR_CASES, FLOOR_ROWS,
+                FLOOR_PIPELINES);
 }
 
 /* Whole graphs: other memory layouts and orders of steps, dispatches permuted, submits as small as they get.
@@ -63,14 +68,14 @@ static void plans_agree(void **state)
     (void)state;
     const tuff_conform_params params = {
         .device = "llvmpipe", .ops = "graphs", .level = TUFF_CONFORM_FULL, .permute = 3, .submit_ms = 1};
-    expect_pass(&params, 10);
+    expect_pass(&params, 12, 30, 40);
 }
 
 static void lesser_devices_are_served(void **state)
 {
     (void)state;
     const tuff_conform_params params = {.device = "llvmpipe", .forward_only = true, .mask = "floor"};
-    expect_pass(&params, CASES_FLOOR);
+    expect_pass(&params, FLOOR_CASES, FLOOR_MASKED_ROWS, 60);
 }
 
 int main(void)
