@@ -51,7 +51,7 @@ static const tuff_arg items[] = {
     {OPTION(TUFF_ARG_INT, "rounds", rounds, "of soak: end after as many rounds"), .value = "N", .high = 9e18,
      .preset = "any number"},
     {OPTION(TUFF_ARG_INT, "seed", seed, "of the data, and of the first round"), .value = "N", .high = 9e18},
-    {OPTION(TUFF_ARG_FLAG, "list", list, "name the cases and run nothing")},
+    {OPTION(TUFF_ARG_FLAG, "list", list, "name the cases, with --json for machines, and run nothing")},
     {.kind = TUFF_ARG_GROUP, .name = "Reports (- is standard output):"},
     {OPTION(TUFF_ARG_TEXT, "report", html, "one HTML page: operations by devices, failures, all cases"),
      .value = "FILE"},
@@ -70,15 +70,38 @@ static const tuff_args base_spec = {
     .count = sizeof items / sizeof items[0],
 };
 
-static int list_cases(const tuff_conform_params *params)
+static bool is_standard(const char *path)
+{
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
+static void list_json(FILE *out, const tuff_conform_case *cases, size_t n)
+{
+    fputs("[\n", out);
+    for (size_t i = 0; i < n; i++) {
+        fputs("  {\"family\": ", out);
+        tuff_cli_json_text(out, cases[i].family, strlen(cases[i].family));
+        fputs(", \"case\": ", out);
+        tuff_cli_json_text(out, cases[i].name, strlen(cases[i].name));
+        fputs(i + 1 < n ? "},\n" : "}\n", out);
+    }
+    fputs("]\n", out);
+}
+
+static int list_cases(const tuff_conform_params *params, const char *json)
 {
     tuff_conform_case *cases = NULL;
     size_t n = 0;
     if (tuff_conform_list(params, &cases, &n) != TUFF_OK) return tuff_cli_failed();
-    for (size_t i = 0; i < n; i++)
+    bool standard = json == NULL || is_standard(json);
+    FILE *out = standard ? stdout : fopen(json, "wb");
+    if (json != NULL && out != NULL) list_json(out, cases, n);
+    for (size_t i = 0; i < n && json == NULL; i++)
         printf("%s: %s\n", cases[i].family, cases[i].name);
     tuff_conform_list_free(&cases);
-    return TUFF_EXIT_OK;
+    bool ok = out != NULL && (standard || fclose(out) == 0);
+    if (!ok) tuff_cli_say("tuff: %s cannot be written", json);
+    return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
 static bool show_progress(const tuff_conform_case *done, size_t index, size_t count, void *user)
@@ -109,11 +132,6 @@ static bool write_report(const tuff_conform_report *const *reports, size_t n, tu
     tuff_conform_text_free(&text);
     if (!ok) tuff_cli_say("tuff: %s cannot be written", path);
     return ok;
-}
-
-static bool is_standard(const char *path)
-{
-    return path != NULL && strcmp(path, "-") == 0;
 }
 
 static bool write_reports(const options *o, tuff_conform_report *const *reports, size_t n)
@@ -172,7 +190,8 @@ static int run(const options *o, tuff_conform_params *params)
     for (size_t i = 0; i < n; i++)
         tuff_conform_report_destroy(&reports[i]);
     if (!vulkan && n > 0) {
-        tuff_cli_say("No Vulkan device was run: the kernels for GPUs are not covered by this result.");
+        tuff_cli_say("No Vulkan device was run: the kernels for GPUs are not covered by this result%s.",
+                     o->require == 1 ? ", and --require vulkan asks for them" : "");
         if (o->require == 1) ok = false;
     }
     return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
@@ -212,7 +231,7 @@ int tuff_cli_conform(int argc, char **argv)
                                   .validate = o.common.validate,
                                   .permute = (uint64_t)o.permute,
                                   .submit_ms = (uint32_t)o.budget};
-    if (o.list) return list_cases(&params);
+    if (o.list) return list_cases(&params, o.json);
     tuff_cli_catch_interrupt();
     return run(&o, &params);
 }
