@@ -160,9 +160,13 @@ static void print_stats(const tuff_generate_result *r)
 {
     static const char *const why[] = {"--max-new-tokens reached", "the model ended its text",
                                       "a stop text came", "the context is full", "interrupted"};
-    tuff_cli_say("prompt: %s tokens, %.1f tokens/s; text: %s tokens, %.1f tokens/s (%s)",
-                 tuff_cli_count(r->prompt_tokens), rate(r->prompt_tokens, r->prompt_seconds),
-                 tuff_cli_count(r->new_tokens), rate(r->new_tokens, r->generate_seconds), why[r->finish]);
+    char speed[48] = ""; /* the first token comes with the prompt: one alone has no speed */
+    if (r->new_tokens > 1)
+        snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(r->new_tokens, r->generate_seconds));
+    tuff_cli_say("prompt: %s token%s, %.1f tokens/s; text: %s token%s%s (%s)",
+                 tuff_cli_count(r->prompt_tokens), r->prompt_tokens == 1 ? "" : "s",
+                 rate(r->prompt_tokens, r->prompt_seconds), tuff_cli_count(r->new_tokens),
+                 r->new_tokens == 1 ? "" : "s", speed, why[r->finish]);
 }
 
 static int profile(const generate_options *o, tuff_generator *generator)
@@ -244,6 +248,7 @@ int tuff_cli_generate(int argc, char **argv)
         return TUFF_EXIT_USAGE;
     }
     tuff_cli_begin(&options.common);
+    if (options.profile.value && !tuff_cli_can_create(options.profile.value, false)) return TUFF_EXIT_FAILED;
     text prompt = {0};
     bool ok = options.prompt ? append(&prompt, options.prompt, strlen(options.prompt))
                              : read_prompt(options.prompt_file, &prompt);

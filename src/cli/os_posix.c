@@ -78,6 +78,9 @@ static bool nearest_directory(const char *path, char *out)
 bool tuff_cli_can_create(const char *path, bool with_parents)
 {
     char at[PATH_SIZE], parent[PATH_SIZE];
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISCHR(info.st_mode))
+        return true; /* /dev/stdout, /dev/null: nothing is made */
     if (!nearest_directory(path, at)) {
         tuff_cli_say("tuff: \"%.80s\" is no path that can be written", path);
         return false;

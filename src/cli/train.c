@@ -41,6 +41,7 @@ static bool check_output(const tuff_cli_train_options *o)
     }
     return tuff_cli_can_create(o->output_dir, true) &&
            (!o->dump_batches || tuff_cli_can_create(o->dump_batches, false)) &&
+           (!o->profile.value || tuff_cli_can_create(o->profile.value, false)) &&
            (!o->log_file || tuff_cli_can_create(o->log_file, false));
 }
 

@@ -111,6 +111,19 @@ static void test_unwritable_outputs(void **state)
                 "--max-steps", "1", "--output-dir", kit_path("out"), "--log-file", "/proc/log");
 }
 
+static void test_unwritable_extras(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama"), *nowhere = "/nonexistent/file";
+    KIT_REFUSES(1, "the directory /nonexistent is not there", "train", "--model", model, "--train-file",
+                kit_text(), "--block-size", "16", "--output-dir", kit_path("out"), "--profile", nowhere);
+    KIT_REFUSES(1, "the directory /nonexistent is not there", "generate", "--model", model, "--prompt", "it",
+                "--profile", nowhere);
+    KIT_REFUSES(1, "the directory /nonexistent is not there", "eval", "--model", model, "--file", kit_text(),
+                "--dump-logits", nowhere);
+    KIT_REFUSES(1, "/proc", "eval", "--model", model, "--file", kit_text(), "--dump-logits", "/proc/logits");
+}
+
 static void test_outputs_in_the_way(void **state)
 {
     (void)state;
@@ -196,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_lora_targets),
         cmocka_unit_test(test_unwritable_outputs),
+        cmocka_unit_test(test_unwritable_extras),
         cmocka_unit_test(test_outputs_in_the_way),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_failed_save_keeps_the_log),
