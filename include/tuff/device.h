@@ -55,9 +55,10 @@ typedef struct tuff_device_params {
     uint32_t submit_ms; /* aim for this much device time per submit, so that no watchdog strikes; 0: 100 */
 } tuff_device_params;
 
-/* Opens a device. When no name is given and no GPU works (no Vulkan loader, no fit device, a failed
- * self-test), the CPU is opened and the reason is logged once. `params` may be NULL; it need only live until
- * the call returns. A device may be used by many threads at once; it must outlive everything made on it. */
+/* Opens a device. When no name is given and the best one does not work (a failed self-test), the next is
+ * opened, at last the CPU (also without a Vulkan loader or a fit device), and the reason is logged once.
+ * `params` may be NULL; it need only live until the call returns. A device may be used by many threads at
+ * once; it must outlive everything made on it. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_device_open(const tuff_device_params *params,
                                                     tuff_device **out_device);
 

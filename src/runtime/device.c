@@ -211,10 +211,11 @@ static tuff_status open_best(const candidates *all, const char *name, const tuff
         return TUFF_OK;
     }
     if (name) return status;
-    for (size_t i = 0; i < all->n; i++) {
-        if (all->at[i].backend != &tuff_backend_cpu || i == chosen) continue;
-        tuff_log(TUFF_LOG_WARN, "%s; running on the CPU instead", tuff_error_message());
-        return open_candidate(&all->at[i], params, test, out);
+    for (size_t i = chosen + 1; i < all->n && status != TUFF_OK; i++) { /* they are in the order of rank */
+        const tuff_device_info *info = &all->at[i].info;
+        if (!info->usable || info->type == TUFF_DEVICE_SOFTWARE) continue;
+        tuff_log(TUFF_LOG_WARN, "%s; running on %s instead", tuff_error_message(), info->name);
+        status = open_candidate(&all->at[i], params, test, out);
     }
     return status;
 }
