@@ -52,7 +52,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_inspect(const char *path, unsigned flags
 
 typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_format;
 /* Writes weights, config and tokenizer as the other kind of file: a Hugging Face directory or one GGUF file.
- * `dtype` is that of the weights. */
+ * `dtype` is that of the weights. A model that is there is replaced: of its files none stays that a loader
+ * would take for the new one's; other files in the directory are left alone. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format,
                                                    tuff_dtype dtype, const char *path);
 

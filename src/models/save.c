@@ -189,6 +189,41 @@ static tuff_status write_config(const tuff_model *model, tuff_dtype dtype, const
     return status;
 }
 
+/* What loaders look for. One of another model that stays would be taken for this one's: an old
+ * model.safetensors comes before the index of new shards. */
+static const char *const looked_for[] = {"config.json",       "generation_config.json",
+                                         "model.safetensors", "model.safetensors.index.json",
+                                         "tokenizer.json",    "vocab.json",
+                                         "merges.txt",        "tokenizer_config.json",
+                                         "added_tokens.json", "special_tokens_map.json",
+                                         "tokenizer.model"};
+enum { LOOKED_FOR = sizeof looked_for / sizeof looked_for[0] };
+
+static bool has(const char *directory, const char *name)
+{
+    char *path = tuff_path_join(directory, name);
+    bool there = path && tuff_is_file(path);
+    tuff_free(path);
+    return there;
+}
+
+/* Commits, then removes those that the stage did not replace. */
+static tuff_status commit(tuff_stage **stage, const char *directory)
+{
+    bool stale[LOOKED_FOR];
+    for (int i = 0; i < LOOKED_FOR; i++)
+        stale[i] = has(directory, looked_for[i]) && !has(tuff_stage_path(*stage), looked_for[i]);
+    TUFF_TRY(tuff_stage_commit(stage));
+    for (int i = 0; i < LOOKED_FOR; i++) {
+        if (!stale[i]) continue;
+        char *path = tuff_path_join(directory, looked_for[i]);
+        if (!path) return tuff_fail_memory("a path");
+        remove(path);
+        tuff_free(path);
+    }
+    return TUFF_OK;
+}
+
 tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
                                const char *directory)
 {
@@ -203,7 +238,7 @@ tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store,
         status = tuff_safetensors_save_sharded(at, "model", from.items, model->params.count, 0, write_tensor,
                                                &from);
     tuff_free(from.items);
-    if (status == TUFF_OK) return tuff_stage_commit(&stage);
+    if (status == TUFF_OK) return commit(&stage, directory);
     tuff_stage_abort(&stage);
     return status;
 }

@@ -421,6 +421,30 @@ static void generation_settings_travel_along(void **state)
     refused(directory, TUFF_BAD_FORMAT, "generation_config.json");
 }
 
+/* Saved over another model, nothing of that is left that a loader would take for this one's. */
+static void what_was_there_is_replaced(void **state)
+{
+    (void)state;
+    static const char *const old[] = {"generation_config.json", "vocab.json", "merges.txt",
+                                      "model.safetensors.index.json"};
+    const char *directory = model_copy("gpt2", "replaced", "{", "{"),
+               *notes = kit_join(directory, "notes.txt");
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        kit_write_file(kit_join(directory, old[i]), "{\"eos_token_id\": 3}", 19);
+    kit_write_file(notes, "mine", 4);
+    tuff_model *model = model_open("llama");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, directory));
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        assert_false(tuff_is_file(kit_join(directory, old[i])));
+    assert_true(tuff_is_file(notes));
+    tuff_model *back = model_open(directory);
+    same_parameters(model, back);
+    assert_int_equal(back->config.tokens.eos_count, model->config.tokens.eos_count);
+    assert_int_equal(back->config.tokens.eos[0], model->config.tokens.eos[0]);
+    tuff_model_destroy(&back);
+    tuff_model_destroy(&model);
+}
+
 static tuff_status load(void *user)
 {
     tuff_model *model = NULL;
@@ -461,6 +485,7 @@ int main(void)
         cmocka_unit_test(halves_are_stored_and_read),
         cmocka_unit_test(a_padded_vocabulary_is_whole_in_gguf),
         cmocka_unit_test(generation_settings_travel_along),
+        cmocka_unit_test(what_was_there_is_replaced),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
