@@ -40,8 +40,45 @@ section_tsan() {
     configure_and_build tsan && ctest --preset tsan --label-exclude slow
 }
 
-# Every test with a device under the validation layer; any report fails. Each process would truncate a log file, and tests
-# capture their children's output, so the layer writes to a pipe with one reader.
+# A few small cases of each kind, for GPU-assisted validation is a hundred times slower.
+gpu_assisted() {
+    while read -r family name; do
+        VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT build/default/tuff conform --device lavapipe --op "$family" \
+            --case "$name" --quiet || return 1
+    done <<END
+activation silu 1
+copy f32 257x3
+cross_entropy 7x13
+dropout 1 at 0.5
+elementwise add 1023
+embedding 7x5 by 1x9
+fill fill 255
+attention 5x5 h2 d3
+cache one
+matmul nt 3x5x7
+norm layer 5x7
+optimizer norm of 1
+pad pad 5 to 300 at 7
+rope 2x7x3x8
+softmax 3x7
+sum columns of 2050x3
+END
+}
+
+# It is awake: a read far outside of all buffers is reported (and not made, for that would end the process).
+gpu_assisted_notices() {
+    rm -rf build/proof/shaders
+    cp -R shaders build/proof/shaders
+    sed -i 's/float x = a.a.v\[i\];/float x = a.a.v[i + 0x10000000u];/' build/proof/shaders/elementwise.comp
+    ! cmp -s shaders/elementwise.comp build/proof/shaders/elementwise.comp || return 1
+    TUFF_SHADER_DIR=build/proof/shaders VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT build/default/tuff conform \
+        --device lavapipe --op elementwise --case "add 1" --forward-only --quiet || true
+    sleep 1
+    grep -q 'access out of bounds' "$1"
+}
+
+# Every test with a device under the validation layer, then the whole suite; any report fails. Each process would truncate a
+# log file, and tests capture their children's output, so the layer writes to a pipe with one reader.
 section_validation() {
     configure_and_build default || return 1
     layer=VK_LAYER_KHRONOS_validation
@@ -61,15 +98,21 @@ khronos_validation.log_filename = $dir/pipe
 END
     (exec 3<>"$dir/pipe" && exec cat <&3 >"$dir/report.txt") &
     reader=$!
-    VK_LAYER_SETTINGS_PATH="$dir/vk_layer_settings.txt" VK_INSTANCE_LAYERS=$layer ctest --preset default
-    status=$?
+    export VK_LAYER_SETTINGS_PATH="$dir/vk_layer_settings.txt" VK_INSTANCE_LAYERS=$layer
+    status=0
+    ctest --preset default || status=1
+    build/default/tuff conform --device lavapipe --level full || status=1
+    gpu_assisted || status=1
     sleep 1
-    kill $reader
     if [ -s "$dir/report.txt" ]; then
         echo "the validation layer reported:"
         cut -c1-400 "$dir/report.txt" | head -50
-        return 1
+        status=1
+    elif ! gpu_assisted_notices "$dir/report.txt"; then
+        echo "GPU-assisted validation did not notice a read outside of all buffers"
+        status=1
     fi
+    kill $reader
     return $status
 }
 
@@ -86,9 +129,13 @@ section_conform() {
     configure_and_build default && sh scripts/conformance.sh build/default/tuff full
 }
 
-# The suite rejects each of these wrong shaders.
+# The suite rejects each of these wrong shaders; what killed each is in build/proof/mutants.txt.
 section_mutants() {
-    configure_and_build default && sh tests/mutants/run.sh build/default/tuff lavapipe
+    configure_and_build default || return 1
+    status=0
+    sh tests/mutants/run.sh build/default/tuff lavapipe >build/proof/mutants.txt || status=1
+    cat build/proof/mutants.txt
+    return $status
 }
 
 failed=""
@@ -104,6 +151,7 @@ for section in $sections; do
         tail -40 "build/proof/$section.log"
     fi
     grep -E 'tests passed|tests failed' "build/proof/$section.log" | tail -1 || true
+    grep -E 'mutants killed$' "build/proof/$section.log" | sed 's|$|: build/proof/mutants.txt says by what|' || true
     echo "== $section: $verdict in $(($(date +%s) - start)) s (build/proof/$section.log)"
 done
 

@@ -63,5 +63,17 @@ while IFS="$tab" read -r name file families rest; do
     rm -f "$work/report.xml"
 done <"$list"
 
+# Every family that has kernels is touched; views have none, and graphs are made of the others.
+missing=0
+if [ -z "$only" ]; then
+    for family in $("$tuff" conform --list | cut -d: -f1 | sort -u); do
+        case "$family" in view | graphs) continue ;; esac
+        if ! grep -v '^#' "$list" | cut -f3 | grep -qx "$family"; then
+            echo "UNTOUCHED $family: no mutant is of this family"
+            missing=$((missing + 1))
+        fi
+    done
+fi
+
 echo "$killed of $total mutants killed"
-[ "$survived" = 0 ] && [ "$total" -gt 0 ]
+[ "$survived" = 0 ] && [ "$missing" = 0 ] && [ "$total" -gt 0 ]
