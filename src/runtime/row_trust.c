@@ -21,7 +21,7 @@ struct tuff_row_trust {
     tuff_map seen;     /* (op, row, variant) that this process has a verdict on */
     tuff_map verdicts; /* "matmul tile 1f0c..." to held (1) or wrong (0): the file and what was added */
     tuff_buf path;     /* of the file; empty: none */
-    tuff_buf text;     /* its contents */
+    tuff_buf text;     /* its contents to be */
     bool unsaved;
     tuff_row_tests *tests; /* NULL until a row needs one */
 };
@@ -35,27 +35,33 @@ static bool file_path(const char *identity, tuff_buf *out)
     return !out->failed;
 }
 
-/* Reads the file and calls fn for each of its lines; a file of another version is no file. */
-static void read_lines(const char *path, tuff_buf *text,
-                       void (*fn)(bool held, const char *row, size_t size, void *context), void *context)
+/* Reads the file and calls fn for each of its whole lines; a file of another version is no file. */
+static void read_lines(const char *path, void (*fn)(bool held, const char *row, size_t size, void *context),
+                       void *context)
 {
-    bool found = tuff_is_file(path) && tuff_read_file(path, FILE_LIMIT, text) == TUFF_OK;
-    if (!found || text->size < sizeof header - 1 || memcmp(text->data, header, sizeof header - 1) != 0) {
-        tuff_buf_clear(text);
-        return;
-    }
-    for (const char *line = text->data + sizeof header - 1; *line;) {
-        size_t size = strcspn(line, "\n");
+    tuff_buf text = {0};
+    bool found = tuff_is_file(path) && tuff_read_file(path, FILE_LIMIT, &text) == TUFF_OK;
+    found = found && text.size >= sizeof header - 1 && memcmp(text.data, header, sizeof header - 1) == 0;
+    const char *line = found ? text.data + sizeof header - 1 : "";
+    for (size_t size; line[size = strcspn(line, "\n")] == '\n'; line += size + 1) {
         if (size > 5 && memcmp(line, "held ", 5) == 0) fn(true, line + 5, size - 5, context);
         if (size > 6 && memcmp(line, "wrong ", 6) == 0) fn(false, line + 6, size - 6, context);
-        line += size + (line[size] != '\0');
     }
+    tuff_buf_free(&text);
 }
 
+static void write_line(tuff_row_trust *trust, bool held, const char *row, size_t size)
+{
+    tuff_buf_text(&trust->text, held ? "held " : "wrong ");
+    tuff_buf_bytes(&trust->text, row, size);
+    tuff_buf_char(&trust->text, '\n');
+}
+
+/* What does not fit in memory is tested again; what was damaged is not written back. */
 static void remember(bool held, const char *row, size_t size, void *context)
 {
     tuff_row_trust *trust = context;
-    (void)tuff_map_put(&trust->verdicts, row, size, held); /* what does not fit is tested again */
+    if (tuff_map_put(&trust->verdicts, row, size, held)) write_line(trust, held, row, size);
 }
 
 /* A cache that cannot be written costs time only. */
@@ -91,16 +97,18 @@ static void count_line(bool held, const char *row, size_t size, void *context)
         }
     const size_t room = sizeof info->wrong_rows - r->used;
     int n = snprintf(info->wrong_rows + r->used, room, "%s%.*s", r->used ? ", " : "", (int)size, row);
-    if (n > 0 && (size_t)n < room) r->used += (size_t)n;
+    if (n > 0 && (size_t)n < room)
+        r->used += (size_t)n;
+    else
+        info->wrong_rows[r->used] = 0; /* whole names only */
 }
 
 void tuff_row_trust_recall(const char *identity, tuff_device_info *info)
 {
-    tuff_buf path = {0}, text = {0};
+    tuff_buf path = {0};
     recall r = {.info = info};
-    if (file_path(identity, &path)) read_lines(path.data, &text, count_line, &r);
+    if (file_path(identity, &path)) read_lines(path.data, count_line, &r);
     tuff_buf_free(&path);
-    tuff_buf_free(&text);
 }
 
 /* ---- verdicts ---- */
@@ -116,11 +124,11 @@ tuff_status tuff_row_trust_create(tuff_backend_device *device, const char *ident
         tuff_row_trust_destroy(&trust);
         return tuff_fail_memory("a device");
     }
+    tuff_buf_text(&trust->text, header);
     if (file_path(identity, &trust->path))
-        read_lines(trust->path.data, &trust->text, remember, trust);
+        read_lines(trust->path.data, remember, trust);
     else
         tuff_buf_clear(&trust->path);
-    if (!trust->text.size) tuff_buf_text(&trust->text, header);
     *out = trust;
     return TUFF_OK;
 }
@@ -173,7 +181,7 @@ static tuff_status try_row(tuff_row_trust *trust, const tuff_plan_step *step, co
                                 out_held, why));
     if (!tuff_map_put(&trust->verdicts, row, strlen(row), *out_held))
         return tuff_fail_memory("the self-test");
-    tuff_buf_printf(&trust->text, "%s %s\n", *out_held ? "held" : "wrong", row);
+    write_line(trust, *out_held, row, strlen(row));
     trust->unsaved = true;
     return TUFF_OK;
 }

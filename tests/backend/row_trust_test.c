@@ -244,11 +244,19 @@ static void survives_a_damaged_file(void **state)
         assert_string_equal(again.row, "dense");
         assert_int_equal(again.dispatches, first.dispatches); /* tried anew */
     }
-    tuff_buf cut = {0};
-    tuff_buf_bytes(&cut, whole.data, whole.size - 3);
-    kit_write_file(verdicts(), cut.data, cut.size);
-    assert_string_equal(try_add().row, "dense");
-    tuff_buf_free(&cut);
+    /* A cut line and a byte that ends texts hide nothing that is written later. */
+    const unsigned kernels = listed().rows_tested;
+    static const char *const ends[] = {"", "\0 held"};
+    for (size_t i = 0; i < 2; i++) {
+        tuff_buf cut = {0};
+        tuff_buf_bytes(&cut, whole.data, whole.size - 3);
+        tuff_buf_bytes(&cut, ends[i], i ? 6 : 0);
+        kit_write_file(verdicts(), cut.data, cut.size);
+        tuff_buf_free(&cut);
+        assert_string_equal(try_add().row, "dense");
+        assert_int_equal(listed().rows_tested, kernels);
+        assert_true(try_add().dispatches < first.dispatches);
+    }
     tuff_buf_free(&whole);
 }
 
