@@ -104,6 +104,7 @@ int tuff_cli_columns(void);
 double tuff_cli_seconds(void); /* monotonic */
 bool tuff_cli_exists(const char *path);
 bool tuff_cli_is_directory(const char *path);
+bool tuff_cli_is_empty_directory(const char *path);
 /* Whether a file or directory could be made at `path`: the nearest directory that exists can be written to,
  * and is the one right above unless the directories between are made too. False, saying why; nothing is left
  * behind. */

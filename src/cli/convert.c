@@ -56,7 +56,8 @@ static const tuff_args spec = {
 
 static bool check_output(const convert_options *options)
 {
-    if (tuff_cli_exists(options->output) && !options->overwrite) {
+    bool room = options->to == TO_HF && tuff_cli_is_empty_directory(options->output);
+    if (tuff_cli_exists(options->output) && !room && !options->overwrite) {
         tuff_cli_say("tuff: %s exists; choose another --output, or give --overwrite to replace it",
                      options->output);
         return false;

@@ -1,5 +1,6 @@
 /* What the command asks the operating system itself. */
 #define _XOPEN_SOURCE 700
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -44,6 +45,17 @@ bool tuff_cli_is_directory(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool tuff_cli_is_empty_directory(const char *path)
+{
+    DIR *directory = opendir(path);
+    if (!directory) return false;
+    int entries = 0;
+    while (entries <= 2 && readdir(directory)) /* itself and its parent are always there */
+        entries++;
+    closedir(directory);
+    return entries == 2;
 }
 
 enum { PATH_SIZE = 4096 };

@@ -142,6 +142,11 @@ static void test_outputs_in_the_way(void **state)
                 "--block-size", "16", "--lora-rank", "2", "--output-dir", adapter);
     KIT_REFUSES(1, "exists", "convert", model, "--to", "hf", "--output", copy);
     KIT_REFUSES(1, "exists", "convert", model, "--to", "gguf", "--output", kit_text());
+    const char *empty = kit_path("empty"); /* nothing there is lost */
+    KIT_OK(tuff_make_directories(empty));
+    KIT_REFUSES(1, "exists", "convert", model, "--to", "gguf", "--output", empty);
+    KIT_DO("convert", model, "--to", "hf", "--output", empty);
+    KIT_REFUSES(1, "exists", "convert", model, "--to", "hf", "--output", empty);
 }
 
 /* A disk that is full in the middle of a save: a limit on the size of files gives the same refusal of a
