@@ -75,6 +75,26 @@ static tuff_status check_direction(checker *k, const tuff_case_leaf_info *leaf, 
         along, index, closest, best);
 }
 
+/* Where values or the loss are not finite, differences say nothing; elsewhere the gradient is to be finite
+ * too.
+ */
+static tuff_status check_finite(const checker *k, const tuff_case_leaf_info *leaf, size_t index,
+                                bool *out_all)
+{
+    double loss = 0;
+    tuff_truth_read(k->truth, k->run->loss, &loss);
+    *out_all = isfinite(loss);
+    for (int64_t i = 0; *out_all && i < tuff_tensor_count(leaf->tensor); i++)
+        *out_all = isfinite(leaf->values[i]);
+    for (int64_t i = 0; *out_all && i < tuff_tensor_count(leaf->tensor); i++)
+        if (!isfinite(k->gradient[i]))
+            return tuff_fail(
+                TUFF_INTERNAL,
+                "the backward rule gives %g for element %lld of leaf %zu, though the loss is finite",
+                k->gradient[i], (long long)i, index);
+    return TUFF_OK;
+}
+
 static tuff_status check_leaf(checker *k, const tuff_case_check *check)
 {
     const tuff_case_leaf_info *leaf = &k->run->leaves[check->leaf];
@@ -88,9 +108,8 @@ static tuff_status check_leaf(checker *k, const tuff_case_check *check)
         tuff_truth_load(k->truth, k->run, TUFF_LOAD_EXACT);
         status = tuff_truth_run(k->truth, k->run->graph->n_nodes, false);
         tuff_truth_read(k->truth, check->tensor, k->gradient);
-        bool finite = true;
-        for (int64_t i = 0; i < n; i++)
-            finite = finite && isfinite(k->gradient[i]) && isfinite(leaf->values[i]);
+        bool finite = false;
+        if (status == TUFF_OK) status = check_finite(k, leaf, (size_t)check->leaf, &finite);
         for (uint32_t turn = 0; finite && turn < DIRECTIONS && status == TUFF_OK; turn++)
             status = check_direction(k, leaf, (size_t)check->leaf, turn);
     }

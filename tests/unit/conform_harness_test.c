@@ -265,6 +265,11 @@ static void wrong_backward_is_caught(void **state)
     assert_int_equal(changed, 1);
     assert_int_not_equal(tuff_gradient_check(run, &worst), TUFF_OK);
     assert_true(worst > 1);
+    /* a rule that gives NaN for finite values is no rule that differences need not be held against */
+    for (size_t i = run->n_forward; i < run->graph->n_nodes; i++)
+        if (run->graph->nodes[i]->op == TUFF_OP_scale) run->graph->nodes[i]->attrs.scale.factor = NAN;
+    assert_int_not_equal(tuff_gradient_check(run, &worst), TUFF_OK);
+    assert_non_null(strstr(tuff_error_message(), "though the loss is finite"));
     tuff_case_destroy(&run);
 }
 
