@@ -46,9 +46,9 @@ typedef struct tuff_device tuff_device;
 
 /* Zero means default. */
 typedef struct tuff_device_params {
-    /* Which device: an index of tuff_list_devices, a UUID, "cpu", "vulkan" (the best one), or a part of a
-     * device's or driver's name in any case ("lavapipe"). NULL or "": the environment's TUFF_DEVICE, else the
-     * default. */
+    /* Which device: an index of tuff_list_devices, a UUID, "cpu", "vulkan" (the best one), a device's name,
+     * or a part of a device's or driver's name in any case ("lavapipe"). NULL or "": the environment's
+     * TUFF_DEVICE, else the default. */
     const char *name;
     bool validate; /* Vulkan: the validation layer and object names; its messages go to the log as errors */
     bool profile;  /* time every step: tuff_program_profile */

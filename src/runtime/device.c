@@ -139,7 +139,7 @@ static bool matches(const candidates *all, size_t i, const char *name)
     const tuff_device_info *info = &all->at[i].info;
     char *end;
     unsigned long index = strtoul(name, &end, 10);
-    if (*name && !*end && strlen(name) <= 3) return index == i;
+    if (*name && !*end && strlen(name) <= 2) return index == i; /* longer ones are parts of names: "780" */
     if (contains("cpu", name) && strlen(name) == 3) return info->type == TUFF_DEVICE_CPU;
     if (contains("vulkan", name) && strlen(name) == 6) return strcmp(info->backend, "vulkan") == 0;
     return contains(info->name, name) || contains(info->driver, name) ||
@@ -149,8 +149,14 @@ static bool matches(const candidates *all, size_t i, const char *name)
 static tuff_status choose(const candidates *all, const char *name, size_t *out)
 {
     size_t unusable = all->n;
+    bool whole = false; /* somebody's whole name, and perhaps a part of another's */
+    for (size_t i = 0; name && i < all->n; i++)
+        whole = whole || strcmp(all->at[i].info.name, name) == 0;
     for (size_t i = 0; i < all->n; i++) {
-        if (name ? !matches(all, i, name) : !all->at[i].info.usable) continue;
+        bool meant = !name   ? all->at[i].info.usable
+                     : whole ? strcmp(all->at[i].info.name, name) == 0
+                             : matches(all, i, name);
+        if (!meant) continue;
         if (all->at[i].info.usable) {
             *out = i;
             return TUFF_OK;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <tuff/device.h>
+
 #include "base/file.h"
 
 static void describes_what_it_lists(void **state)
@@ -245,6 +247,34 @@ static void opens_several_devices(void **state)
     kit_vulkan_close(&b);
 }
 
+static PFN_vkGetPhysicalDeviceProperties properties;
+static char renamed[64];
+
+static void VKAPI_CALL rename_device(VkPhysicalDevice device, VkPhysicalDeviceProperties *out)
+{
+    properties(device, out);
+    snprintf(out->deviceName, sizeof out->deviceName, "%s", renamed);
+}
+
+/* A device whose whole name is a part of a better one's can be named all the same: drivers append to what the
+ * card is called. */
+static void whole_names_come_first(void **state)
+{
+    (void)state;
+    tuff_device *device = NULL;
+    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device));
+    snprintf(renamed, sizeof renamed, "%.5s", tuff_device_get_info(device)->name);
+    tuff_device_destroy(&device);
+    properties = vkGetPhysicalDeviceProperties;
+    vkGetPhysicalDeviceProperties = rename_device;
+    tuff_status status = tuff_device_open(&(tuff_device_params){.name = renamed}, &device);
+    vkGetPhysicalDeviceProperties = properties;
+    KIT_OK(status);
+    assert_string_equal(tuff_device_get_info(device)->name, renamed);
+    assert_string_equal(tuff_device_get_info(device)->backend, "vulkan");
+    tuff_device_destroy(&device);
+}
+
 static int print_list(void)
 {
     tuff_device_description found[16];
@@ -266,6 +296,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(serves_threads_directly),
         cmocka_unit_test(serves_threads_through_staging),
         cmocka_unit_test(opens_several_devices),
+        cmocka_unit_test(whole_names_come_first),
     };
     if (argc > 1 && strcmp(argv[1], "list") == 0) return print_list();
     if (kit_vulkan_index() < 0) return 77;
