@@ -39,15 +39,16 @@ tuff_match tuff_compare(const double *got, const double *want, const double *oth
 {
     tuff_match match = {.at = -1};
     double relative = bound->c * tuff_data_eps(dtype) * sqrt(bound->k > 1 ? bound->k : 1);
-    double normal = tuff_data_min_normal(dtype), scale = fmax(rms(want, n), bound->scale);
+    /* below the normal range the spacing is fixed: a few of it */
+    double normal = tuff_data_min_normal(dtype), least = 8 * tuff_data_eps(dtype) * normal;
+    double scale = fmax(rms(want, n), bound->scale);
     double sum = 0, squares = 0;
     int64_t counted = 0;
     bool misplaced = false;
     for (int64_t i = 0; i < n; i++) {
         double limit = relative * (fabs(want[i]) > scale ? fabs(want[i]) : scale);
         if (relative > 0) {
-            /* below the normal range the spacing is fixed */
-            if (limit < normal * 0x1p-20) limit = normal * 0x1p-20;
+            if (limit < least) limit = least;
             if (bound->slack != NULL && isfinite(bound->slack[i])) limit += bound->slack[i];
         }
         double error = units(got[i], want[i], limit, normal);

@@ -394,6 +394,11 @@ static void comparison_knows_its_places(void **state)
     const double small[1] = {1e-9}, off[1] = {2e-9};
     assert_non_null(compare(off, small, NULL, 1, 1, 1, 0).fault);
     assert_null(compare(off, small, NULL, 1, 1, 1, 0.1).fault);
+    /* denormals are as far apart as their dtype has them */
+    const double half[1] = {0x1p-20}, higher[1] = {0x1p-20 + 0x1p-24};
+    const tuff_bound loose = {.c = 1};
+    assert_null(tuff_compare(higher, half, NULL, 1, TUFF_F16, &loose).fault);
+    assert_non_null(tuff_compare(higher, half, NULL, 1, TUFF_F32, &loose).fault);
     /* what its inputs' own rounding does to an element is allowed it, except where it is to be exact */
     const double slack[1] = {2e-9};
     assert_null(tuff_compare(off, small, NULL, 1, TUFF_F32, &(tuff_bound){.c = 1, .slack = slack}).fault);
