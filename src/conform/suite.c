@@ -108,16 +108,18 @@ static tuff_status run_round(const tuff_conform_params *params, const tuff_suite
                              const tuff_selection *s, uint64_t until, full_report *full, bool *stop)
 {
     tuff_conform_report *r = &full->report;
-    bool first = r->rounds == 0;
+    bool first = r->rounds == 0, any = first;
     for (size_t i = 0; i < s->n && !*stop; i++) {
         if (!first && !r->cases[i].held) continue;
+        any = true;
         TUFF_TRY(run_case(suite, s, i, full));
         *stop = !first && tuff_now_ns() >= until;
         if (params->progress == NULL || params->progress(&r->cases[i], i, s->n, params->user)) continue;
         if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->n);
         *stop = true;
     }
-    r->rounds++;
+    r->rounds += any;
+    *stop = *stop || !any; /* all have failed: nothing is left to run again */
     return TUFF_OK;
 }
 

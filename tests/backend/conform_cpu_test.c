@@ -145,6 +145,24 @@ static void soak_may_be_stopped(void **state)
     tuff_conform_report_destroy(&report);
 }
 
+/* Where every case has failed, no round is left, whatever the time. */
+static void soak_ends_where_nothing_holds(void **state)
+{
+    (void)state;
+    const tuff_conform_params params = {.device = "cpu",
+                                        .ops = "matmul",
+                                        .name = "bf16 nt 7x300x1100",
+                                        .mask = "memory=1M",
+                                        .level = TUFF_CONFORM_SOAK,
+                                        .minutes = 0.02};
+    tuff_conform_report *report = NULL;
+    KIT_OK(tuff_conform_run(&params, &report));
+    assert_int_equal(report->n_failed, 1);
+    assert_int_equal(report->rounds, 1);
+    assert_true(report->seconds < 1);
+    tuff_conform_report_destroy(&report);
+}
+
 static tuff_status run_one(void *user)
 {
     const tuff_conform_params *params = user;
@@ -177,6 +195,7 @@ int main(void)
         cmocka_unit_test(one_case_can_be_run_alone),
         cmocka_unit_test(soak_goes_on_with_other_seeds),
         cmocka_unit_test(soak_may_be_stopped),
+        cmocka_unit_test(soak_ends_where_nothing_holds),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
