@@ -1,4 +1,5 @@
 /* tuff conform: every operation on a device, against the truth. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tuff/conform.h>
@@ -75,6 +76,40 @@ static bool is_standard(const char *path)
     return path != NULL && strcmp(path, "-") == 0;
 }
 
+/* What would be ignored, or come out as nothing, is refused. */
+static bool check_usage(const options *o)
+{
+    const char *wrong = NULL;
+    if (o->all_devices && o->common.device != NULL)
+        wrong = "--all-devices and --device are two answers to one question; give one";
+    else if (o->backward_only && o->forward_only)
+        wrong = "--backward and --forward-only leave nothing to check; give one";
+    else if (o->level != TUFF_CONFORM_SOAK && (o->minutes > 0 || o->rounds > 0))
+        wrong = "--minutes and --rounds are of --level soak";
+    else if (is_standard(o->json) + is_standard(o->junit) + is_standard(o->html) > 1)
+        wrong = "only one report can go to standard output";
+    if (wrong != NULL) tuff_cli_say("tuff: %s (see: tuff help conform)", wrong);
+    return wrong == NULL;
+}
+
+/* Before a run that may take long. */
+static bool check_files(const options *o)
+{
+    const char *const paths[] = {o->html, o->json, o->junit};
+    bool ok = true;
+    for (size_t i = 0; i < 3 && ok; i++)
+        ok = paths[i] == NULL || is_standard(paths[i]) || tuff_cli_can_create(paths[i], false);
+    return ok;
+}
+
+static void say_unwritten(const char *path)
+{
+    if (is_standard(path))
+        tuff_cli_stdout_failed(errno);
+    else
+        tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
+}
+
 static void list_json(FILE *out, const tuff_conform_case *cases, size_t n)
 {
     fputs("[\n", out);
@@ -100,19 +135,26 @@ static int list_cases(const tuff_conform_params *params, const char *json)
         printf("%s: %s\n", cases[i].family, cases[i].name);
     tuff_conform_list_free(&cases);
     bool ok = out != NULL && (standard || fclose(out) == 0);
-    if (!ok) tuff_cli_say("tuff: %s cannot be written", json);
+    if (!ok) say_unwritten(json);
     return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
+typedef struct progress {
+    bool terminal, soak;
+    size_t rounds, last; /* rounds begun; the last index seen */
+} progress;
+
 static bool show_progress(const tuff_conform_case *done, size_t index, size_t count, void *user)
 {
-    const bool *terminal = user;
+    progress *p = user;
+    if (p->rounds == 0 || index <= p->last) p->rounds++;
+    p->last = index;
     if (!done->held)
         tuff_cli_say("FAILED %s: %s: %s: %s", done->family, done->name, done->verdict, done->message);
-    char line[96];
-    snprintf(line, sizeof line, "%zu of %zu cases, seed %llu, %s", index + 1, count,
-             (unsigned long long)done->seed, done->family);
-    if (*terminal) tuff_cli_show_line(index + 1 < count ? line : "");
+    char line[96], round[32] = "";
+    if (p->soak) snprintf(round, sizeof round, "round %zu: ", p->rounds);
+    snprintf(line, sizeof line, "%s%zu of %zu cases, %s", round, index + 1, count, done->family);
+    if (p->terminal) tuff_cli_show_line(index + 1 < count ? line : "");
     return !tuff_cli_interrupted();
 }
 
@@ -130,7 +172,7 @@ static bool write_report(const tuff_conform_report *const *reports, size_t n, tu
     bool ok = file != NULL && fputs(text, file) >= 0;
     if (file != NULL && !standard) ok = fclose(file) == 0 && ok;
     tuff_conform_text_free(&text);
-    if (!ok) tuff_cli_say("tuff: %s cannot be written", path);
+    if (!ok) say_unwritten(path);
     return ok;
 }
 
@@ -171,11 +213,12 @@ static int run(const options *o, tuff_conform_params *params)
     char names[MAX_DEVICES][16] = {{0}};
     tuff_conform_report *reports[MAX_DEVICES] = {0};
     size_t n_names, n = 0;
-    bool ok = choose_devices(o, names, &n_names), vulkan = false, terminal = tuff_cli_is_terminal(stderr);
+    bool ok = choose_devices(o, names, &n_names), vulkan = false;
     if (!ok) return TUFF_EXIT_FAILED;
     params->progress = show_progress;
-    params->user = &terminal;
     for (size_t i = 0; i < n_names && !tuff_cli_interrupted(); i++) {
+        progress shown = {.terminal = tuff_cli_is_terminal(stderr), .soak = o->level == TUFF_CONFORM_SOAK};
+        params->user = &shown;
         if (names[i][0] != 0) params->device = names[i];
         if (tuff_conform_run(params, &reports[n]) != TUFF_OK) {
             tuff_cli_failed();
@@ -217,7 +260,9 @@ int tuff_cli_conform(int argc, char **argv)
     options o = {0};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &o);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    if (!check_usage(&o)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&o.common);
+    if (!check_files(&o)) return TUFF_EXIT_FAILED;
     tuff_conform_params params = {.device = o.common.device,
                                   .ops = o.ops,
                                   .name = o.name,

@@ -64,9 +64,33 @@ static void test_reports(void **state)
     assert_int_equal(r.out.data[0], '[');
     assert_false(says(&r.out, "cases held"));
     kit_result_free(&r);
+    /* found out before the run */
     r = CONFORM(1, "--device", "cpu", "--op", "rope", "--json", "/nonexistent/r.json");
-    assert_true(says(&r.err, "/nonexistent/r.json cannot be written"));
+    assert_true(says(&r.err, "/nonexistent/r.json cannot be made: the directory /nonexistent is not there"));
+    assert_false(says(&r.out, "cases held"));
     kit_result_free(&r);
+    r = CONFORM(1, "--device", "cpu", "--op", "fill", "--json", "/dev/full", "--quiet");
+    assert_true(says(&r.err, "/dev/full cannot be written: No space left on device"));
+    kit_result_free(&r);
+}
+
+/* Options that would be ignored are wrong usage. */
+static void test_contradictions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b, *what;
+    } wrong[] = {
+        {"--all-devices", "--device=cpu", "give one"},   {"--backward", "--forward-only", "give one"},
+        {"--minutes=1", "--level=full", "--level soak"}, {"--rounds=2", "--quiet", "--level soak"},
+        {"--json=-", "--report=-", "standard output"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        kit_result r = CONFORM(2, wrong[i].a, wrong[i].b, "--op", "fill");
+        assert_true(says(&r.err, wrong[i].what));
+        assert_int_equal(r.out.size, 0);
+        kit_result_free(&r);
+    }
 }
 
 static void test_list(void **state)
@@ -131,11 +155,9 @@ static void test_masks_are_explained(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_vulkan),
-        cmocka_unit_test(test_reports),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_rerun),
-        cmocka_unit_test(test_masks_are_explained),
+        cmocka_unit_test(test_no_vulkan),      cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_rerun),          cmocka_unit_test(test_masks_are_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
