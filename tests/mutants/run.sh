@@ -18,6 +18,14 @@ field() {
     awk -F '\t' -v line="$1" -v n="$2" 'NR == line { gsub(/\\n/, "\n", $n); printf "%s", $n }' "$list"
 }
 
+# Where the unchanged shaders do not hold, a failure says nothing of a mutant.
+all=$(awk -F '\t' -v only="$only" '!/^#/ && (only == "" || index($1, only)) { print $3 }' "$list" | sort -u | tr '\n' ',')
+if [ -n "$all" ] && ! TUFF_SHADER_DIR="$PWD/shaders" "$tuff" conform --device "$device" --op "$all" --quiet 2>"$work/err"; then
+    echo "no verdict on mutants: the unchanged shaders do not hold on $device" >&2
+    head -3 "$work/err" >&2
+    exit 1
+fi
+
 killed=0 survived=0 total=0 line=0
 while IFS="$tab" read -r name file families rest; do
     line=$((line + 1))
