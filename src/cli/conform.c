@@ -12,9 +12,9 @@ typedef struct options {
     tuff_cli_common common;
     bool all_devices, backward_only, forward_only, list;
     int level, require;
-    int64_t seed, budget, permute, rounds;
+    int64_t seed, permute, rounds;
     double minutes;
-    const char *ops, *name, *mask, *json, *junit, *html;
+    const char *ops, *name, *mask, *budget, *json, *junit, *html;
 } options;
 
 #define OPTION(kind_, name_, field, help_) \
@@ -31,8 +31,9 @@ static const tuff_arg items[] = {
          "behave as a lesser device: one named below, or settings (subgroup=none or N, fp16=off, int8=off, "
          "coopmat=off, software=off, shared=BYTES, allocation=BYTES, memory=BYTES), separated by commas"),
      .value = "LIST"},
-    {OPTION(TUFF_ARG_INT, "budget", budget, "aim for this many milliseconds of device time per submit"),
-     .value = "MS", .high = 100000, .preset = "100"},
+    {OPTION(TUFF_ARG_TEXT, "budget", budget,
+            "aim for this much device time per submit: milliseconds, or with a unit as in 5ms and 1s"),
+     .value = "TIME", .preset = "100ms"},
     {OPTION(TUFF_ARG_INT, "permute", permute,
             "run the dispatches between barriers in a random order made from this number"),
      .value = "N", .high = 9e18, .preset = "in order"},
@@ -240,6 +241,20 @@ static int run(const options *o, tuff_conform_params *params)
     return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
+/* "100", "100ms", "1s"; at most 100 s. */
+static bool read_budget(const char *text, uint32_t *out_ms)
+{
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    bool digits = *text >= '0' && *text <= '9';
+    if (strcmp(end, "s") == 0 && value <= 100)
+        value *= 1000;
+    else if (*end != 0 && strcmp(end, "ms") != 0)
+        digits = false;
+    *out_ms = (uint32_t)value;
+    return digits && value >= 1 && value <= 100000;
+}
+
 /* "Masks:", a line for each, and its settings under it. */
 static void describe_masks(char *out, size_t size)
 {
@@ -274,8 +289,11 @@ int tuff_cli_conform(int argc, char **argv)
                                   .backward_only = o.backward_only,
                                   .forward_only = o.forward_only,
                                   .validate = o.common.validate,
-                                  .permute = (uint64_t)o.permute,
-                                  .submit_ms = (uint32_t)o.budget};
+                                  .permute = (uint64_t)o.permute};
+    if (o.budget != NULL && !read_budget(o.budget, &params.submit_ms)) {
+        tuff_cli_say("tuff: --budget %s is no time from 1ms to 100s", o.budget);
+        return TUFF_EXIT_USAGE;
+    }
     if (o.list) return list_cases(&params, o.json);
     tuff_cli_catch_interrupt();
     return run(&o, &params);

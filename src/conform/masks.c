@@ -13,11 +13,11 @@ static const tuff_conform_mask named[] = {
      "Mali: subgroups of 16, where reductions are laid out anew"},
     {"old-intel", "software=off,subgroup=32,fp16=off,int8=off,coopmat=off",
      "Gen 7.5 to 9: no half floats, no integer dot product"},
-    {"moltenvk", "software=off,subgroup=none,int8=off,coopmat=off,shared=32K,allocation=1G",
-     "Metal of older Macs: no subgroup operations"},
-    {"raspberry-pi", "software=off,subgroup=none,fp16=off,int8=off,coopmat=off,shared=16K,memory=1G",
+    {"moltenvk", "software=off,subgroup=32,int8=off,coopmat=off,shared=32K,allocation=1G",
+     "Metal: SIMD groups of 32, half floats, 32 KiB of shared memory"},
+    {"raspberry-pi", "software=off,subgroup=16,fp16=off,int8=off,coopmat=off,shared=16K,memory=1G",
      "V3D: 16 KiB of shared memory, a small budget"},
-    {"floor", "software=off,subgroup=none,fp16=off,int8=off,coopmat=off,shared=16K,allocation=1G,memory=1G",
+    {"floor", "software=off,subgroup=1,fp16=off,int8=off,coopmat=off,shared=16K,allocation=1G,memory=1G",
      "the least that Vulkan 1.2 allows"},
 };
 

@@ -25,7 +25,7 @@ void tuff_report_command(const tuff_conform_report *report, const tuff_conform_c
     if (!report->backward) tuff_buf_text(out, " --forward-only");
     if (report->mask[0] != '\0') tuff_buf_printf(out, " --mask %s", report->mask);
     if (report->permute != 0) tuff_buf_printf(out, " --permute %llu", (unsigned long long)report->permute);
-    if (report->submit_ms != 0) tuff_buf_printf(out, " --budget %u", report->submit_ms);
+    if (report->submit_ms != 0) tuff_buf_printf(out, " --budget %ums", report->submit_ms);
 }
 
 void tuff_report_escape(tuff_buf *out, const char *text)

@@ -112,13 +112,13 @@ static void test_list(void **state)
     kit_result_free(&r);
 }
 
-/* A budget too small for anything makes every case fail; the command that is printed fails in the same way.
- */
+/* With too little memory one case fails and another does not; the command that is printed names all that it
+ * ran with. */
 static void test_rerun(void **state)
 {
     (void)state;
     kit_result r = CONFORM(0, "--device", "cpu", "--op", "matmul", "--case", "nt 63x129x65", "--mask",
-                           "memory=1M", "--seed", "5", "--budget", "7", "--level", "full");
+                           "memory=1M", "--seed", "5", "--budget", "7ms", "--level", "full");
     kit_result_free(&r);
     r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "bf16 nt 7x300x1100", "--mask", "memory=1M",
                 "--seed", "5", "--budget", "7", "--level", "full");
@@ -126,10 +126,26 @@ static void test_rerun(void **state)
     assert_non_null(command);
     const char *want =
         "    tuff conform --device 'cpu' --op matmul --case 'bf16 nt 7x300x1100' --seed 5 --level full "
-        "--mask memory=1M --budget 7\n";
+        "--mask memory=1M --budget 7ms\n";
     assert_memory_equal(command, want, strlen(want));
     assert_true(says(&r.out, "out of memory"));
     kit_result_free(&r);
+}
+
+static void test_budgets(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"1", "100ms", "2s"}, *const bad[] = {"0",  "ms",   "5m",
+                                                                            "-3", "101s", "1e3"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        kit_result r = CONFORM(0, "--list", "--op", "rope", "--budget", good[i]);
+        kit_result_free(&r);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        kit_result r = CONFORM(2, "--list", "--op", "rope", "--budget", bad[i]);
+        assert_true(says(&r.err, bad[i]));
+        kit_result_free(&r);
+    }
 }
 
 static void test_masks_are_explained(void **state)
@@ -155,9 +171,13 @@ static void test_masks_are_explained(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_vulkan),      cmocka_unit_test(test_reports),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_list),
-        cmocka_unit_test(test_rerun),          cmocka_unit_test(test_masks_are_explained),
+        cmocka_unit_test(test_no_vulkan),
+        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_rerun),
+        cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_masks_are_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
