@@ -94,8 +94,9 @@ static tuff_status prepare(const tuff_case_run *run, tuff_expected *expected, tu
     TUFF_TRY(tuff_case_pack(run, packing));
     TUFF_TRY(tuff_expected_create(run, expected));
     double worst = 0;
-    if (tuff_gradient_check(run, &worst) != TUFF_OK)
-        tuff_outcome_fault(outcome, TUFF_VERDICT_GRADIENT, "%s", tuff_error_message());
+    tuff_status status = tuff_gradient_check(run, &worst);
+    if (status == TUFF_OUT_OF_MEMORY) return status;
+    if (status != TUFF_OK) tuff_outcome_fault(outcome, TUFF_VERDICT_GRADIENT, "%s", tuff_error_message());
     return TUFF_OK;
 }
 

@@ -190,7 +190,7 @@ static void place_text(const tuff_tensor *x, int64_t at, char text[96])
     snprintf(text + n, 96 - (size_t)n, "]");
 }
 
-static void check_values(execution *e, size_t index)
+static tuff_status check_values(execution *e, size_t index)
 {
     const tuff_case_check *check = &e->run->checks[index];
     const tuff_tensor *x = check->tensor;
@@ -198,10 +198,10 @@ static void check_values(execution *e, size_t index)
     const uint8_t *bytes = find_bytes(e, check);
     double *got = tuff_alloc_array((size_t)n, sizeof *got);
     if (bytes == NULL || got == NULL) {
-        tuff_outcome_fault(e->outcome, TUFF_VERDICT_ERROR, "%s is not among the plan's outputs",
-                           check_name(e, index, (char[64]){0}));
         tuff_free(got);
-        return;
+        if (bytes != NULL) return tuff_fail_memory("the results of a case");
+        return tuff_fail(TUFF_INTERNAL, "%s is not among the plan's outputs",
+                         check_name(e, index, (char[64]){0}));
     }
     tuff_data_decode(x->dtype, bytes, got, n);
     const tuff_expected *expected = e->expected;
@@ -215,7 +215,7 @@ static void check_values(execution *e, size_t index)
     if (units > e->worst) e->worst = units;
     double *worst = check->leaf >= 0 ? &e->outcome->worst_backward : &e->outcome->worst;
     if (units > *worst) *worst = units;
-    if (match.fault == NULL) return;
+    if (match.fault == NULL) return TUFF_OK;
     char name[64], place[96];
     place_text(x, match.at, place);
     tuff_verdict verdict = TUFF_VERDICT_VALUE;
@@ -230,6 +230,7 @@ static void check_values(execution *e, size_t index)
         check_name(e, index, name), place, match.got, match.want, match.fault,
         verdict == TUFF_VERDICT_UNWRITTEN ? ", left unwritten or read from outside the inputs" : "",
         match.worst, match.normwise);
+    return TUFF_OK;
 }
 
 static void check_guards(execution *e, uint32_t index)
@@ -329,7 +330,7 @@ static tuff_status execute(execution *e)
         for (uint32_t i = 0; i < e->plan->n_variables; i++)
             check_guards(e, i);
         for (size_t i = 0; e->expected != NULL && i < e->run->n_checks; i++)
-            check_values(e, i);
+            TUFF_TRY(check_values(e, i));
     }
     return TUFF_OK;
 }
@@ -347,7 +348,7 @@ static bool count_pipelines(tuff_coverage *coverage, const tuff_launch *launch)
     return ok;
 }
 
-static void cover(execution *e, tuff_coverage *coverage)
+static tuff_status cover(const execution *e, tuff_coverage *coverage)
 {
     coverage->plans++;
     for (size_t s = 0; s < e->plan->n_steps; s++) {
@@ -356,8 +357,9 @@ static void cover(execution *e, tuff_coverage *coverage)
         use->cases++;
         if (e->worst > use->worst) use->worst = e->worst;
         if (step->launch != NULL && !count_pipelines(coverage, step->launch))
-            tuff_outcome_fault(e->outcome, TUFF_VERDICT_ERROR, "out of memory while counting pipelines");
+            return tuff_fail_memory("the pipelines that were used");
     }
+    return TUFF_OK;
 }
 
 void tuff_coverage_free(tuff_coverage *coverage)
@@ -371,11 +373,11 @@ void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_b
     execution e = {
         .run = run, .expected = expected, .device = device, .options = options, .outcome = outcome};
     tuff_status status = execute(&e);
+    if (status == TUFF_OK && coverage != NULL) status = cover(&e, coverage);
     if (status != TUFF_OK) {
         tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
         outcome->status = status;
     }
-    if (status == TUFF_OK && coverage != NULL) cover(&e, coverage);
     const tuff_backend *backend = device->backend;
     if (e.program != NULL) backend->program_destroy(device, &e.program);
     for (size_t i = 0; e.memory != NULL && i < e.plan->n_variables; i++) {

@@ -1,13 +1,9 @@
 /* The harness itself: right kernels pass, and every kind of fault is caught by the guard that is meant for
  * it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "kit/kit.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "conform/runner.h"
 #include "ir/op.h"
@@ -302,6 +298,44 @@ static void broken_cases_are_errors(void **state)
     tuff_backend_cpu.close(&device);
 }
 
+/* ---- memory ---- */
+
+static tuff_status execute_scale(void *user)
+{
+    tuff_backend_device *device = user;
+    const tuff_build_options options = {.backward = true};
+    const tuff_run_options how = {.isolate = true};
+    tuff_case_run *run = NULL;
+    tuff_expected expected = {0};
+    tuff_outcome outcome = {0};
+    tuff_coverage *coverage = tuff_alloc(sizeof *coverage);
+    tuff_status status = coverage ? tuff_case_build(&scale_case, &options, &run) : TUFF_OUT_OF_MEMORY;
+    if (status == TUFF_OK) status = tuff_expected_create(run, &expected);
+    if (status == TUFF_OK) {
+        tuff_case_execute(run, &expected, device, &how, &outcome, coverage);
+        status = outcome.status;
+        if (status == TUFF_OK && outcome.verdict != TUFF_VERDICT_HELD)
+            status = tuff_fail(TUFF_INTERNAL, "verdict: %s", tuff_verdict_name(outcome.verdict));
+    }
+    tuff_buf_free(&outcome.message);
+    tuff_expected_free(&expected);
+    tuff_case_destroy(&run);
+    if (coverage) tuff_coverage_free(coverage);
+    tuff_free(coverage);
+    return status;
+}
+
+/* Kernels are judged by this: one must not be found wrong because the host lacked memory. */
+static void shortage_is_no_verdict(void **state)
+{
+    (void)state;
+    static const tuff_open_params params;
+    tuff_backend_device *device = NULL;
+    assert_int_equal(tuff_backend_cpu.open(0, &params, &device), TUFF_OK);
+    assert_true(kit_for_each_allocation_failure(execute_scale, device) > 20);
+    tuff_backend_cpu.close(&device);
+}
+
 /* ---- truth, data and comparison alone ---- */
 
 static void views_of_old_versions_keep_their_values(void **state)
@@ -420,6 +454,7 @@ int main(void)
         cmocka_unit_test(batch_dependence_is_caught),
         cmocka_unit_test(wrong_backward_is_caught),
         cmocka_unit_test(broken_cases_are_errors),
+        cmocka_unit_test(shortage_is_no_verdict),
         cmocka_unit_test(views_of_old_versions_keep_their_values),
         cmocka_unit_test(rounding_is_to_nearest_even),
         cmocka_unit_test(comparison_knows_its_places),
