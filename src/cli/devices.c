@@ -15,9 +15,9 @@ static const tuff_args spec = {
     .verb = "devices",
     .usage = "[options]",
     .about =
-        "Lists the devices that Tuff can compute on, best first. The first one is used where no --device is given; "
-        "the last column says why. Any index, UUID, backend or part of a name or driver's name is a name for "
-        "--device. A kernel is tested before its first use on a device; what was found is listed below the table.",
+        "Lists the devices that Tuff can compute on, best first. The first one is used where neither --device nor "
+        "TUFF_DEVICE names one; the last column says why. Any index, UUID, backend or part of a name or driver's "
+        "name is a name for --device. A kernel is tested before its first use on a device; what was found is listed below the table.",
     .items = items,
     .count = sizeof items / sizeof items[0],
 };
@@ -67,10 +67,10 @@ static void print_table(const tuff_device_info *list, size_t count)
     for (size_t i = 0; i < count; i++) {
         const tuff_device_info *d = &list[i];
         if (d->rows_wrong)
-            printf("%zu: of %u kernels tested with this driver, %u gave wrong results and %s not used: %s\n",
-                   i, d->rows_tested, d->rows_wrong, d->rows_wrong == 1 ? "is" : "are", d->wrong_rows);
+            printf("%zu: kernels tested with this driver: %u; wrong and not used: %u (%s)\n", i,
+                   d->rows_tested, d->rows_wrong, d->wrong_rows);
         else if (d->rows_tested)
-            printf("%zu: %u kernels tested with this driver, all right\n", i, d->rows_tested);
+            printf("%zu: kernels tested with this driver: %u, all right\n", i, d->rows_tested);
     }
 }
 

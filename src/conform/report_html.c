@@ -104,10 +104,13 @@ static void device(const tuff_conform_report *r, size_t index, tuff_buf *out)
     tuff_report_escape(out, r->device.name);
     tuff_buf_text(out, "</h2>\n<p>");
     tuff_report_escape(out, r->device.driver);
-    tuff_buf_printf(out,
-                    " %zu cases, %zu failed; %llu plans, %llu dispatches, %llu pipelines; seed %llu; %.1f s.",
-                    r->n_cases, r->n_failed, (unsigned long long)r->plans, (unsigned long long)r->dispatches,
-                    (unsigned long long)r->pipelines, (unsigned long long)r->seed, r->seconds);
+    tuff_buf_text(out, r->device.driver[0] != '\0' ? ". " : "");
+    tuff_buf_printf(
+        out,
+        "Level %s: %zu cases, %zu failed; %llu plans, %llu dispatches, %llu pipelines; seed %llu; %.1f s.",
+        tuff_report_level(r->level), r->n_cases, r->n_failed, (unsigned long long)r->plans,
+        (unsigned long long)r->dispatches, (unsigned long long)r->pipelines, (unsigned long long)r->seed,
+        r->seconds);
     if (r->mask[0] != '\0') {
         tuff_buf_text(out, " Masked: <code>");
         tuff_report_escape(out, r->mask);
