@@ -5,6 +5,7 @@
 
 #if defined TUFF_HAVE_VULKAN && defined TUFF_HAVE_SHADERC
 
+#include <pthread.h>
 #include <stdio.h>
 #include <tuff/device.h>
 #include <tuff/host.h>
@@ -202,6 +203,53 @@ static void at_last_the_host_serves(void **state)
     assert_int_equal(listed().rows_wrong, 2);
 }
 
+typedef struct maker {
+    tuff_device *device;
+    pthread_t thread;
+    tuff_status status;
+    bool next_row; /* serves */
+} maker;
+
+static void *make_sum(void *user)
+{
+    maker *m = user;
+    tuff_graph *g = NULL;
+    tuff_program *program = NULL;
+    m->status = tuff_graph_create(&g);
+    if (m->status != TUFF_OK) return NULL;
+    tuff_tensor *x = tuff_input(g, "a", TUFF_F32, 1, (int64_t[]){N});
+    tuff_output(g, "y", tuff_add(g, x, x));
+    m->status = tuff_program_create(m->device, &g, &program);
+    char *plan = m->status == TUFF_OK ? tuff_program_text(program) : NULL;
+    m->next_row = plan && strstr(plan, " strided ");
+    tuff_free_text(plan);
+    tuff_program_destroy(&program);
+    return NULL;
+}
+
+/* One thread judges, the others wait for the verdict. */
+static void threads_share_verdicts(void **state)
+{
+    (void)state;
+    begin("threads");
+    break_dense();
+    tuff_buf_clear(&messages);
+    tuff_device *device = open_device();
+    maker makers[6];
+    for (int i = 0; i < 6; i++) {
+        makers[i] = (maker){.device = device};
+        assert_int_equal(pthread_create(&makers[i].thread, NULL, make_sum, &makers[i]), 0);
+    }
+    for (int i = 0; i < 6; i++)
+        pthread_join(makers[i].thread, NULL);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(makers[i].status, TUFF_OK);
+        assert_true(makers[i].next_row);
+    }
+    tuff_device_destroy(&device);
+    assert_int_equal(count(messages.data, " gives wrong results on "), 1);
+}
+
 /* A changed kernel is another kernel. */
 static void a_mended_kernel_is_tried_again(void **state)
 {
@@ -329,7 +377,7 @@ int main(void)
         cmocka_unit_test(remembers_what_held),     cmocka_unit_test(the_next_row_serves),
         cmocka_unit_test(at_last_the_host_serves), cmocka_unit_test(a_mended_kernel_is_tried_again),
         cmocka_unit_test(survives_a_damaged_file), cmocka_unit_test(works_without_a_cache),
-        cmocka_unit_test(shortage_is_no_verdict),
+        cmocka_unit_test(threads_share_verdicts),  cmocka_unit_test(shortage_is_no_verdict),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_buf_free(&messages);
