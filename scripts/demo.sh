@@ -12,10 +12,6 @@ model=assets/model
 out=build/demo
 prompt="Once upon a time"
 
-# OpenMP's threads wait busily; where other programs run too, both would be slow. This lets them sleep sooner.
-: "${GOMP_SPINCOUNT:=10000}"
-export GOMP_SPINCOUNT
-
 heading() { printf '\n=== %s\n' "$*"; }
 
 # Prints a command, so that it can be copied, and runs it.

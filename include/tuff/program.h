@@ -40,7 +40,9 @@ TUFF_API int64_t tuff_buffer_count(const tuff_buffer *buffer); /* elements */
 typedef struct tuff_program tuff_program;
 
 /* Plans *graph for the device. The program owns the graph from here on, also on failure: *graph becomes NULL.
- */
+ * Kernels that nobody has tested with this driver yet are tested on small cases first, which takes a moment
+ * once; a wrong one is not used, and the log says so. Errors: TUFF_OUT_OF_MEMORY, TUFF_UNSUPPORTED, what the
+ * graph is in error of, TUFF_DEVICE_LOST. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_create(tuff_device *device, tuff_graph **graph,
                                                        tuff_program **out_program);
 TUFF_API void tuff_program_destroy(tuff_program **program);

@@ -42,9 +42,9 @@ tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
                             const int64_t *dims, const double *data);
 /* The gradient of this leaf is checked too (by finite differences in double, and device against truth). */
 void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf);
-/* The same with a bound of its own for that gradient; tuff_case_grad takes 4 times the largest c of the
- * results (at least 8) and as k the number of products that end in an element: k * (elements of results) /
- * (elements of leaf). */
+/* The same with a bound of its own for that gradient; tuff_case_grad takes twice the largest c of the
+ * results (at least 8) and as k the number of products that end in an element, k * (elements of results) /
+ * (elements of leaf), or the largest k of the results if that is more. */
 void tuff_case_grad_bound(tuff_case_run *run, tuff_tensor *leaf, double c, double k);
 /* For a gradient that is what is left when larger terms cancel (through a softmax, a norm of few columns):
  * the size of those terms; the bound's scale is at least this. */
