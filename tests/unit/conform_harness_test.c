@@ -33,6 +33,8 @@ static void replace_scale(tuff_plan *plan, void *context)
         }
 }
 
+static tuff_plan_hook run_hook = replace_scale;
+
 static tuff_outcome run_with(void (*kernel)(const tuff_node *, const void *const *, void *const *, void *))
 {
     static const tuff_open_params params;
@@ -41,7 +43,7 @@ static tuff_outcome run_with(void (*kernel)(const tuff_node *, const void *const
     right = tuff_op_info_of(TUFF_OP_scale);
     wrong = *right;
     if (kernel != NULL) wrong.cpu = kernel;
-    tuff_suite suite = {.device = device, .full = true, .backward = true, .hook = replace_scale};
+    tuff_suite suite = {.device = device, .full = true, .backward = true, .hook = run_hook};
     tuff_outcome outcome;
     tuff_suite_case(&suite, &family, &scale_case, &outcome);
     if (outcome.message.size > 0)
@@ -174,6 +176,33 @@ static void unrepeatable_is_caught(void **state)
 {
     (void)state;
     assert_int_equal(run_with(every_second_differs).verdict, TUFF_VERDICT_REPEAT);
+}
+
+/* As a kernel whose result depends on where its operands lie: each plan of the case lays them out anew. */
+static int plans_made;
+
+static void count_plan(tuff_plan *plan, void *context)
+{
+    plans_made++;
+    replace_scale(plan, context);
+}
+
+static void third_layout_differs(const tuff_node *node, const void *const *in, void *const *out,
+                                 void *scratch)
+{
+    right->cpu(node, in, out, scratch);
+    if (plans_made == 3) ((float *)out[0])[3] = nextafterf(((float *)out[0])[3], 9);
+}
+
+static void disagreement_of_plans_is_caught(void **state)
+{
+    (void)state;
+    plans_made = 0;
+    run_hook = count_plan;
+    tuff_outcome outcome = run_with(third_layout_differs);
+    run_hook = replace_scale;
+    assert_int_equal(outcome.verdict, TUFF_VERDICT_PLAN);
+    assert_int_equal(plans_made, 3);
 }
 
 /* ---- what else is in the batch: softmax on the host promises that it does not matter ---- */
@@ -451,6 +480,7 @@ int main(void)
         cmocka_unit_test(read_past_the_end_is_caught),
         cmocka_unit_test(changed_input_is_caught),
         cmocka_unit_test(unrepeatable_is_caught),
+        cmocka_unit_test(disagreement_of_plans_is_caught),
         cmocka_unit_test(batch_dependence_is_caught),
         cmocka_unit_test(wrong_backward_is_caught),
         cmocka_unit_test(broken_cases_are_errors),
