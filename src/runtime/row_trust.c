@@ -217,6 +217,8 @@ static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, cons
         bool right = false;
         status = try_row(trust, step, row.data, &right, &why);
         held = right;
+        /* a kernel that hangs the device is known by this */
+        status = tuff_note(status, "testing kernel %s of %s", step->op->rows[step->row].name, step->op->name);
     }
     if (status == TUFF_OK && !held) {
         quarantine(trust, step, device, why.data ? why.data : "its self-test failed in an earlier run");
