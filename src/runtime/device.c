@@ -232,7 +232,8 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     *out_device = NULL;
     static const tuff_device_params defaults;
     if (!params) params = &defaults;
-    const char *name = params->name && *params->name ? params->name : tuff_environment("TUFF_DEVICE");
+    bool given = params->name && *params->name;
+    const char *name = given ? params->name : tuff_environment("TUFF_DEVICE");
     tuff_open_params open = {.validate = params->validate,
                              .profile = params->profile,
                              .submit_ns = (uint64_t)params->submit_ms * 1000000};
@@ -245,6 +246,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     tuff_status status = gather(all);
     if (status == TUFF_OK) status = open_best(all, name, &open, !test || !test->no_self_test, out_device);
     tuff_free(all);
+    if (name && !given) status = tuff_note(status, "TUFF_DEVICE");
     return status;
 }
 

@@ -1,5 +1,7 @@
 /* Devices, buffers and programs: what is refused, what is reported, what is left. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "kit/kit.h"
 #include "runtime/program.h"
@@ -56,6 +58,9 @@ static void devices_are_listed_and_chosen(void **state)
                   "no device matches");
         assert_null(none);
     }
+    setenv("TUFF_DEVICE", "toaster", 1);
+    KIT_FAILS(tuff_device_open(NULL, &none), TUFF_NOT_FOUND, "TUFF_DEVICE: no device matches \"toaster\"");
+    unsetenv("TUFF_DEVICE");
     tuff_device_destroy(&none);
 }
 
