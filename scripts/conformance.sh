@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs the conformance suite on every device that can be had on this machine and writes docs/conformance.md.
-# usage: conformance.sh TUFF [quick|full]
+# Runs the conformance suite on every device that can be had on this machine and writes a page of what it found.
+# usage: conformance.sh TUFF [quick|full [PAGE]]        PAGE: docs/conformance.md
 # ELSEWHERE: a command that runs tuff where there is another Vulkan driver, without the verb: "chroot DIRECTORY /tmp/tuff".
 set -eu
 tuff=$(realpath "$1")
 level=${2:-full}
 cd "$(dirname "$0")/.."
-page=docs/conformance.md
+page=${3:-docs/conformance.md}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
