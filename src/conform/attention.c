@@ -1,4 +1,6 @@
 /* Cases of attention, forward and backward. */
+#include <math.h>
+
 #include "conform/case.h"
 #include "ir/graph.h"
 
@@ -81,6 +83,31 @@ static void attend(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     if (o) tuff_case_aside(run, o->producer->out[1], 8, k_terms); /* the log-sum-exp */
 }
 
+/* What is not finite stays with the queries, heads and columns that meet it, and is not lost on the way: a
+ * query of head 0 has a NaN; the values of the last head have a NaN and an Inf, each in a column of its own.
+ * No causal mask: kernels may multiply values with probabilities of 0, and 0 times NaN is NaN. */
+static void special(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    enum { MOST = 3 * 40 * 20 };
+    static const double step = 0.37;
+    double x[3][MOST];
+    tuff_tensor *operand[3];
+    for (int i = 0; i < 3; i++) {
+        const int64_t dims[4] = {1, i == 0 ? p[TQ] : p[TK], p[HQ], p[DIM]}, row = p[HQ] * p[DIM];
+        for (int64_t e = 0; e < dims[1] * row; e++)
+            x[i][e] = sin(step * (double)(e + 1) + i);
+        if (i == 0) x[i][(dims[1] - 1) * row + 1] = NAN;
+        if (i == 2) x[i][2 * row + (p[HQ] - 1) * p[DIM]] = NAN;
+        if (i == 2) x[i][3 * row + (p[HQ] - 1) * p[DIM] + 2] = INFINITY;
+        operand[i] = tuff_case_data(run, g, (tuff_dtype)(i == 0 ? TUFF_F32 : p[DTYPE]), 4, dims, x[i]);
+    }
+    const tuff_attention_params params = {0};
+    tuff_tensor *o = tuff_attention(g, operand[0], operand[1], operand[2], NULL, &params);
+    double k_terms = (double)(p[DIM] + p[TK]);
+    tuff_case_aside(run, o, 8, k_terms);
+    if (o) tuff_case_aside(run, o->producer->out[1], 8, k_terms);
+}
+
 static const tuff_case cases[] = {
     {"one", attend, {1, 1, 1, 1, 1, 1, 0, 0, NO_START}},
     {"5x5 h2 d3", attend, {2, 5, 5, 2, 2, 3, 0, 0, NO_START}},
@@ -110,6 +137,9 @@ static const tuff_case cases[] = {
     {"f16 17x40 h2 d16", attend, {1, 17, 40, 2, 1, 16, 1, 0, 20, CACHED, TUFF_F16}},
     {"f16 9x9 h2 d7", attend, {1, 9, 9, 2, 2, 7, 0, 0, NO_START, APART, TUFF_F16}},
     {"f16 decode h4/2 d64", attend, {2, 1, 300, 4, 2, 64, 1, 0, 280, CACHED, TUFF_F16}},
+    {"special 20x33 h2 d16", special, {1, 20, 33, 2, 2, 16}},
+    {"special 1x40 h3 d20", special, {1, 1, 40, 3, 3, 20}},
+    {"special f16 2x11 h2 d7", special, {1, 2, 11, 2, 2, 7, 0, 0, 0, 0, TUFF_F16}},
     {"f16 decode h2 d13", attend, {2, 1, 70, 2, 2, 13, 1, 0, 50, CACHED, TUFF_F16}},
 };
 

@@ -4,7 +4,7 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 319,
+    FLOOR_CASES = 322,
     FLOOR_HOST_KERNELS = 36,
     FLOOR_ROWS = 45,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 106, /* distinct shaders with specialization constants, there, at level quick */
