@@ -154,12 +154,12 @@ static void soak_ends_where_nothing_holds(void **state)
                                         .name = "bf16 nt 7x300x1100",
                                         .mask = "memory=1M",
                                         .level = TUFF_CONFORM_SOAK,
-                                        .minutes = 0.02};
+                                        .minutes = 1};
     tuff_conform_report *report = NULL;
     KIT_OK(tuff_conform_run(&params, &report));
     assert_int_equal(report->n_failed, 1);
     assert_int_equal(report->rounds, 1);
-    assert_true(report->seconds < 1);
+    assert_true(report->seconds < 40);
     tuff_conform_report_destroy(&report);
 }
 
