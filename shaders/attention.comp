@@ -95,6 +95,6 @@ void main()
             TAKE(o[r], d, x);
             a.o.v[at + d] = x * scale;
         }
-        a.lse.v[(batch * a.Hq + h) * a.Tq + time] = any ? top[r] + log(total[r]) : -uintBitsToFloat(0x7f800000u);
+        a.lse.v[(batch * a.Hq + h) * a.Tq + time] = any ? top[r] + tuff_log(total[r]) : -uintBitsToFloat(0x7f800000u);
     }
 }

@@ -82,5 +82,5 @@ void main()
     }
     if (lane == 0)
         a.lse.v[(batch * a.Hq + head) * a.Tq + time] =
-            begin < end ? lse.x + log(lse.y) : -uintBitsToFloat(0x7f800000u);
+            begin < end ? lse.x + tuff_log(lse.y) : -uintBitsToFloat(0x7f800000u);
 }

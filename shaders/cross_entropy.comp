@@ -18,7 +18,7 @@ void main()
         lse = tuff_lse_add(lse, a.logits.v[x + i]);
     lse = tuff_lse_segment(lse, a.lanes);
     if (first == 0 && row < a.rows) {
-        float whole = lse.x + log(lse.y), loss = 0;
+        float whole = lse.x + tuff_log(lse.y), loss = 0;
         int label = a.labels.v[row];
         if (label != TUFF_LABEL_IGNORED) {
             loss = uintBitsToFloat(0x7fc00000u); /* a label that is no class */

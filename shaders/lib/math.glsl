@@ -29,6 +29,12 @@ float tuff_exp(float x)
     return tuff_is_nan(x) ? x : y;
 }
 
+/* The logarithm of what is not negative. The driver's may make a number of NaN or Inf: SwiftShader's does. */
+float tuff_log(float x)
+{
+    return tuff_is_finite(x) ? log(x) : x;
+}
+
 /* 1 / (1 + exp(-x)) and its complement, both to full relative accuracy. */
 void tuff_sigmoids(float x, out float yes, out float no)
 {
