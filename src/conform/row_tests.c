@@ -30,30 +30,22 @@ typedef struct row_entry {
 
 struct tuff_row_tests {
     tuff_backend_device *device;
-    tuff_map index; /* of row_key to entries[] */
+    tuff_map index; /* of tuff_row_key to entries[] */
     row_entry *entries;
     size_t n, capacity;
 };
 
-typedef struct row_key {
-    uint64_t variant;
-    uint32_t op, row;
-} row_key;
-
-uint64_t tuff_row_variant(const tuff_launch *launch)
+tuff_row_key tuff_row_key_of(tuff_op op, int row, const tuff_launch *launch)
 {
-    uint64_t variant = 0;
+    tuff_row_key key = {.op = (uint32_t)op, .row = (uint32_t)row};
     for (size_t i = 0; i < launch->n; i++) {
         uint32_t shader = (uint32_t)launch->dispatches[i]->shader;
-        bool seen = false;
-        for (size_t j = 0; j < i && !seen; j++)
-            seen = launch->dispatches[j]->shader == launch->dispatches[i]->shader;
-        if (!seen) variant ^= tuff_fnv1a(&shader, sizeof shader);
+        if (tuff_launch_is_first(launch, i)) key.shaders ^= tuff_fnv1a(&shader, sizeof shader);
     }
-    return variant;
+    return key;
 }
 
-static row_entry *entry_of(tuff_row_tests *tests, const row_key *key)
+static row_entry *entry_of(tuff_row_tests *tests, const tuff_row_key *key)
 {
     uint32_t at;
     if (tuff_map_get(&tests->index, key, sizeof *key, &at)) return &tests->entries[at];
@@ -94,7 +86,7 @@ static tuff_status add_node(tuff_row_tests *tests, const tuff_graph *g, const tu
         tuff_arena arena = {0};
         tuff_launch launch = {.arena = &arena};
         op->rows[row].geometry(node, caps, &launch);
-        row_key key = {tuff_row_variant(&launch), (uint32_t)node->op, (uint32_t)row};
+        tuff_row_key key = tuff_row_key_of(node->op, row, &launch);
         bool fits = !launch.failed && launch.n > 0;
         row_entry *entry = fits ? entry_of(tests, &key) : NULL;
         tuff_arena_free(&arena);
@@ -191,15 +183,13 @@ static tuff_status run_test(tuff_row_tests *tests, const row_test *test, tuff_op
     return status;
 }
 
-tuff_status tuff_row_tests_run(tuff_row_tests *tests, tuff_op op, int row, uint64_t variant, bool *out_held,
-                               tuff_buf *why)
+tuff_status tuff_row_tests_run(tuff_row_tests *tests, const tuff_row_key *key, bool *out_held, tuff_buf *why)
 {
-    row_key key = {variant, (uint32_t)op, (uint32_t)row};
     uint32_t at;
     *out_held = true;
-    if (!tuff_map_get(&tests->index, &key, sizeof key, &at)) return TUFF_OK;
+    if (!tuff_map_get(&tests->index, key, sizeof *key, &at)) return TUFF_OK;
     const row_entry *entry = &tests->entries[at];
     for (int i = 0; i < entry->n && *out_held; i++)
-        TUFF_TRY(run_test(tests, &entry->tests[i], op, row, out_held, why));
+        TUFF_TRY(run_test(tests, &entry->tests[i], (tuff_op)key->op, (int)key->row, out_held, why));
     return TUFF_OK;
 }

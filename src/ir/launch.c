@@ -20,6 +20,13 @@ int tuff_choose_row(const tuff_node *node, const tuff_caps *caps)
     return -1;
 }
 
+bool tuff_launch_is_first(const tuff_launch *launch, size_t dispatch)
+{
+    for (size_t i = 0; i < dispatch; i++)
+        if (launch->dispatches[i]->shader == launch->dispatches[dispatch]->shader) return false;
+    return true;
+}
+
 static tuff_dispatch *last(tuff_launch *launch)
 {
     return launch->failed || launch->n == 0 ? NULL : launch->dispatches[launch->n - 1];

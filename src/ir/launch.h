@@ -87,6 +87,9 @@ typedef struct tuff_kernel_row {
     void (*geometry)(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 } tuff_kernel_row;
 
+/* True when no dispatch before this one runs its shader: for going over each shader of a launch once. */
+bool tuff_launch_is_first(const tuff_launch *launch, size_t dispatch);
+
 /* ---- for geometry functions; all are harmless on a failed launch ---- */
 
 /* Appends a dispatch and returns its zeroed args struct (scratch memory on a failed launch, never NULL). */

@@ -18,7 +18,7 @@ static const char header[] = "tuff " TUFF_VERSION "\n";
 struct tuff_row_trust {
     tuff_backend_device *device;
     tuff_mutex *lock;  /* all below, and device->caps.quarantined */
-    tuff_map seen;     /* (op, row, variant) that this process has a verdict on */
+    tuff_map seen;     /* of tuff_row_key: what this process has a verdict on */
     tuff_map verdicts; /* "matmul tile 1f0c..." to held (1) or wrong (0): the file and what was added */
     tuff_buf path;     /* of the file; empty: none */
     tuff_buf text;     /* its contents to be */
@@ -159,13 +159,9 @@ static tuff_status row_text(const tuff_row_trust *trust, const tuff_plan_step *s
 {
     uint64_t key = 0;
     for (size_t i = 0; i < step->launch->n; i++) {
-        bool seen = false;
-        tuff_shader shader = step->launch->dispatches[i]->shader;
-        for (size_t j = 0; j < i && !seen; j++)
-            seen = step->launch->dispatches[j]->shader == shader;
-        if (seen) continue;
+        if (!tuff_launch_is_first(step->launch, i)) continue;
         char hex[65];
-        TUFF_TRY(trust->device->backend->shader_key(trust->device, shader, hex));
+        TUFF_TRY(trust->device->backend->shader_key(trust->device, step->launch->dispatches[i]->shader, hex));
         key ^= tuff_fnv1a(hex, 64);
     }
     tuff_buf_printf(out, "%s %s %016llx", step->op->name, step->op->rows[step->row].name,
@@ -173,12 +169,11 @@ static tuff_status row_text(const tuff_row_trust *trust, const tuff_plan_step *s
     return out->failed ? tuff_fail_memory("the self-test") : TUFF_OK;
 }
 
-static tuff_status try_row(tuff_row_trust *trust, const tuff_plan_step *step, const char *row, bool *out_held,
+static tuff_status try_row(tuff_row_trust *trust, const tuff_row_key *key, const char *row, bool *out_held,
                            tuff_buf *why)
 {
     if (!trust->tests) TUFF_TRY(tuff_row_tests_create(trust->device, &trust->tests));
-    TUFF_TRY(tuff_row_tests_run(trust->tests, step->node->op, step->row, tuff_row_variant(step->launch),
-                                out_held, why));
+    TUFF_TRY(tuff_row_tests_run(trust->tests, key, out_held, why));
     if (!tuff_map_put(&trust->verdicts, row, strlen(row), *out_held))
         return tuff_fail_memory("the self-test");
     write_line(trust, *out_held, row, strlen(row));
@@ -200,22 +195,18 @@ static void quarantine(tuff_row_trust *trust, const tuff_plan_step *step, const 
 static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, const tuff_device_info *device,
                          bool *out_changed)
 {
-    struct {
-        uint64_t variant;
-        uint32_t op, row;
-    } key = {tuff_row_variant(step->launch), (uint32_t)step->node->op, (uint32_t)step->row};
-    if (trust->device->caps.quarantined[step->node->op] >> step->row &
-        1) { /* by an earlier step of the plan */
+    if (trust->device->caps.quarantined[step->node->op] >> step->row & 1) { /* by an earlier step */
         *out_changed = true;
         return TUFF_OK;
     }
+    const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->launch);
     uint32_t held = 1;
     if (tuff_map_get(&trust->seen, &key, sizeof key, &held)) return TUFF_OK;
     tuff_buf row = {0}, why = {0};
     tuff_status status = row_text(trust, step, &row);
     if (status == TUFF_OK && !tuff_map_get(&trust->verdicts, row.data, row.size, &held)) {
         bool right = false;
-        status = try_row(trust, step, row.data, &right, &why);
+        status = try_row(trust, &key, row.data, &right, &why);
         held = right;
         /* a kernel that hangs the device is known by this */
         status = tuff_note(status, "testing kernel %s of %s", step->op->rows[step->row].name, step->op->name);

@@ -30,12 +30,16 @@ typedef struct tuff_row_tests tuff_row_tests;
 TUFF_MUST_USE tuff_status tuff_row_tests_create(tuff_backend_device *device, tuff_row_tests **out);
 void tuff_row_tests_destroy(tuff_row_tests **tests);
 
-/* Order and repetition of dispatches do not matter. */
-uint64_t tuff_row_variant(const tuff_launch *launch);
+/* A kernel: a row with the shaders that its launch runs, whatever their order and repetition. */
+typedef struct tuff_row_key {
+    uint64_t shaders;
+    uint32_t op, row;
+} tuff_row_key;
+tuff_row_key tuff_row_key_of(tuff_op op, int row, const tuff_launch *launch);
 
-/* Runs the cases chosen for a row; all other operations of its graph run on the host. *out_held: right, or no
- * case reaches it. Else `why` receives the first fault. */
-TUFF_MUST_USE tuff_status tuff_row_tests_run(tuff_row_tests *tests, tuff_op op, int row, uint64_t variant,
-                                             bool *out_held, tuff_buf *why);
+/* Runs the cases chosen for a kernel; all other operations of its graph run on the host. *out_held: right, or
+ * no case reaches it. Else `why` receives the first fault. */
+TUFF_MUST_USE tuff_status tuff_row_tests_run(tuff_row_tests *tests, const tuff_row_key *key, bool *out_held,
+                                             tuff_buf *why);
 
 #endif
