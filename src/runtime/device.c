@@ -69,7 +69,6 @@ static void describe(candidate *c, const tuff_device_description *d)
     if (*d->identity)
         snprintf(c->identity, sizeof c->identity, "%.120s%s", d->identity,
                  tuff_environment("TUFF_SHADER_DIR") ? "-dev" : "");
-    tuff_row_trust_recall(c->identity, &c->info);
 }
 
 /* All devices, best first. */
@@ -115,8 +114,10 @@ tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity, size_t *ou
     tuff_status status = gather(all);
     if (status == TUFF_OK) {
         *out_count = all->n;
-        for (size_t i = 0; i < all->n && i < capacity; i++)
+        for (size_t i = 0; i < all->n && i < capacity; i++) {
             out[i] = all->at[i].info;
+            tuff_row_trust_recall(all->at[i].identity, &out[i]);
+        }
     }
     tuff_free(all);
     return status;
@@ -191,6 +192,7 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
     if (!device) return tuff_fail_memory("a device");
     device->backend = c->backend;
     device->info = c->info;
+    tuff_row_trust_recall(c->identity, &device->info);
     tuff_status status = c->backend->open(c->index, params, &device->handle);
     const tuff_mask *mask = &params->mask; /* other kernels than the device's own */
     bool masked = mask->features || mask->subgroup || mask->shared;
