@@ -132,7 +132,6 @@ static tuff_status run_all(const tuff_conform_params *params, const tuff_selecti
     r->cases = tuff_arena_array(&full->arena, s->n, sizeof *r->cases);
     if (r->cases == NULL) return tuff_fail_memory("a conformance report");
     tuff_suite suite = {.device = device->handle,
-                        .seed = params->seed,
                         .full = params->level != TUFF_CONFORM_QUICK,
                         .backward = !params->forward_only,
                         .coverage = coverage};
