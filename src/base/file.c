@@ -46,3 +46,14 @@ bool tuff_cache_directory(tuff_buf *out)
         tuff_buf_printf(out, "%s/.cache/tuff", home);
     return out->size > 0 && !out->failed;
 }
+
+tuff_status tuff_write_cache_file(const char *path, const void *data, size_t size)
+{
+    tuff_buf directory = {0};
+    const char *name = tuff_path_name(path);
+    tuff_buf_bytes(&directory, path, name > path ? (size_t)(name - path) - 1 : 0);
+    tuff_status status = directory.failed ? tuff_fail_memory("a path") : TUFF_OK;
+    if (status == TUFF_OK && directory.size > 0) status = tuff_make_directories(directory.data);
+    tuff_buf_free(&directory);
+    return status == TUFF_OK ? tuff_write_file(path, data, size) : status;
+}

@@ -54,5 +54,7 @@ void tuff_stage_abort(tuff_stage **stage);
 /* The user's cache folder for Tuff: TUFF_CACHE_DIR, else XDG_CACHE_HOME/tuff, else ~/.cache/tuff. False: none
  * usable. */
 bool tuff_cache_directory(tuff_buf *out);
+/* tuff_write_file, making the directories above the file that are not there. */
+TUFF_MUST_USE tuff_status tuff_write_cache_file(const char *path, const void *data, size_t size);
 
 #endif

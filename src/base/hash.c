@@ -80,6 +80,14 @@ void tuff_sha256_hex(tuff_sha256 *hash, char out[65])
     out[64] = 0;
 }
 
+void tuff_sha256_hex_of(const void *data, size_t size, char out[65])
+{
+    tuff_sha256 hash;
+    tuff_sha256_init(&hash);
+    tuff_sha256_update(&hash, data, size);
+    tuff_sha256_hex(&hash, out);
+}
+
 uint64_t tuff_fnv1a(const void *data, size_t size)
 {
     const uint8_t *bytes = data;

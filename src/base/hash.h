@@ -14,6 +14,8 @@ void tuff_sha256_init(tuff_sha256 *hash);
 void tuff_sha256_update(tuff_sha256 *hash, const void *data, size_t size);
 /* Lower-case hexadecimal and a NUL. */
 void tuff_sha256_hex(tuff_sha256 *hash, char out[65]);
+/* Of one piece of memory. */
+void tuff_sha256_hex_of(const void *data, size_t size, char out[65]);
 
 uint64_t tuff_fnv1a(const void *data, size_t size);
 

@@ -69,13 +69,8 @@ static void save(tuff_row_trust *trust)
 {
     if (!trust->unsaved || !trust->path.size || trust->text.failed) return;
     trust->unsaved = false;
-    tuff_buf directory = {0};
-    tuff_buf_bytes(&directory, trust->path.data,
-                   (size_t)(tuff_path_name(trust->path.data) - trust->path.data) - 1);
-    if (directory.failed || tuff_make_directories(directory.data) != TUFF_OK ||
-        tuff_write_file(trust->path.data, trust->text.data, trust->text.size) != TUFF_OK)
+    if (tuff_write_cache_file(trust->path.data, trust->text.data, trust->text.size) != TUFF_OK)
         tuff_log(TUFF_LOG_DEBUG, "the verdicts on kernels were not saved: %s", tuff_error_message());
-    tuff_buf_free(&directory);
 }
 
 typedef struct recall {

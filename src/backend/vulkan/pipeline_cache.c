@@ -11,27 +11,16 @@
 
 enum { HEX = 64, LIMIT = 256 << 20 };
 
-/* "<cache folder>/pipelines" and, with a file name, the file of this device's driver. */
-static bool cache_path(const tuff_vk_device *device, bool file, tuff_buf *out)
+/* The file of this device's driver. */
+static bool cache_path(const tuff_vk_device *device, tuff_buf *out)
 {
     if (!tuff_cache_directory(out)) return false;
-    tuff_buf_text(out, "/pipelines");
-    if (file) {
-        tuff_buf_char(out, '/');
-        for (size_t i = 0; i < VK_UUID_SIZE; i++)
-            tuff_buf_printf(out, "%02x", device->probe.driver_uuid[i]);
-        tuff_buf_printf(out, "-%04x-%04x.bin", device->probe.properties.vendorID,
-                        device->probe.properties.deviceID);
-    }
+    tuff_buf_text(out, "/pipelines/");
+    for (size_t i = 0; i < VK_UUID_SIZE; i++)
+        tuff_buf_printf(out, "%02x", device->probe.driver_uuid[i]);
+    tuff_buf_printf(out, "-%04x-%04x.bin", device->probe.properties.vendorID,
+                    device->probe.properties.deviceID);
     return !out->failed;
-}
-
-static void hex_of(const void *data, size_t size, char out[65])
-{
-    tuff_sha256 hash;
-    tuff_sha256_init(&hash);
-    tuff_sha256_update(&hash, data, size);
-    tuff_sha256_hex(&hash, out);
 }
 
 /* Our hash, and the driver's own header (Vulkan 1.2, table 12). */
@@ -40,7 +29,7 @@ static bool is_ours(const tuff_vk_device *device, const tuff_buf *file)
     VkPipelineCacheHeaderVersionOne header;
     if (file->size < HEX + sizeof header) return false;
     char hex[65];
-    hex_of(file->data + HEX, file->size - HEX, hex);
+    tuff_sha256_hex_of(file->data + HEX, file->size - HEX, hex);
     if (memcmp(hex, file->data, HEX) != 0) return false;
     memcpy(&header, file->data + HEX, sizeof header);
     const VkPhysicalDeviceProperties *properties = &device->probe.properties;
@@ -53,7 +42,7 @@ static bool is_ours(const tuff_vk_device *device, const tuff_buf *file)
 tuff_status tuff_vk_cache_load(tuff_vk_device *device)
 {
     tuff_buf path = {0}, file = {0};
-    bool found = cache_path(device, true, &path) && tuff_is_file(path.data) &&
+    bool found = cache_path(device, &path) && tuff_is_file(path.data) &&
                  tuff_read_file(path.data, LIMIT, &file) == TUFF_OK;
     bool usable = found && is_ours(device, &file);
     if (usable) memcpy(device->cache_hash, file.data, HEX);
@@ -72,24 +61,21 @@ tuff_status tuff_vk_cache_load(tuff_vk_device *device)
 void tuff_vk_cache_save(tuff_vk_device *device)
 {
     if (device->n_pipelines == 0 || atomic_load(&device->lost)) return; /* nothing new, or nothing to trust */
-    tuff_buf directory = {0}, path = {0}, file = {0};
+    tuff_buf path = {0}, file = {0};
     char hex[65] = {0};
     size_t size = 0;
     VkResult result = device->vk.vkGetPipelineCacheData(device->handle, device->cache, &size, NULL);
     void *data = result == VK_SUCCESS ? tuff_alloc(size) : NULL;
     if (data && device->vk.vkGetPipelineCacheData(device->handle, device->cache, &size, data) == VK_SUCCESS) {
-        hex_of(data, size, hex);
+        tuff_sha256_hex_of(data, size, hex);
         tuff_buf_bytes(&file, hex, HEX);
         tuff_buf_bytes(&file, data, size);
         bool saved = memcmp(hex, device->cache_hash, HEX) == 0;
-        saved =
-            saved || (!file.failed && cache_path(device, false, &directory) &&
-                      cache_path(device, true, &path) && tuff_make_directories(directory.data) == TUFF_OK &&
-                      tuff_write_file(path.data, file.data, file.size) == TUFF_OK);
+        saved = saved || (!file.failed && cache_path(device, &path) &&
+                          tuff_write_cache_file(path.data, file.data, file.size) == TUFF_OK);
         if (!saved) tuff_log(TUFF_LOG_DEBUG, "the pipeline cache was not saved: %s", tuff_error_message());
     }
     tuff_free(data);
-    tuff_buf_free(&directory);
     tuff_buf_free(&path);
     tuff_buf_free(&file);
 }

@@ -12,26 +12,10 @@
 
 enum { MODULE_LIMIT = 16 << 20, HEX = 64 };
 
-static void hex_of(const void *data, size_t size, char out[65])
-{
-    tuff_sha256 hash;
-    tuff_sha256_init(&hash);
-    tuff_sha256_update(&hash, data, size);
-    tuff_sha256_hex(&hash, out);
-}
-
-/* "<cache folder>/spirv" into *out; false when there is no cache folder. */
-static bool cache_directory(tuff_buf *out)
-{
-    if (!tuff_cache_directory(out)) return false;
-    tuff_buf_text(out, "/spirv");
-    return !out->failed;
-}
-
 static bool cache_path(const char *key, tuff_buf *out)
 {
-    if (!cache_directory(out)) return false;
-    tuff_buf_printf(out, "/%s.spv", key);
+    if (!tuff_cache_directory(out)) return false;
+    tuff_buf_printf(out, "/spirv/%s.spv", key);
     return !out->failed;
 }
 
@@ -44,7 +28,7 @@ static bool cache_load(const char *key, tuff_buf *out)
                  (file.size - HEX) % 4 == 0;
     if (found) {
         char hex[65];
-        hex_of(file.data + HEX, file.size - HEX, hex);
+        tuff_sha256_hex_of(file.data + HEX, file.size - HEX, hex);
         found = memcmp(hex, file.data, HEX) == 0;
     }
     if (found) tuff_buf_bytes(out, file.data + HEX, file.size - HEX);
@@ -56,16 +40,14 @@ static bool cache_load(const char *key, tuff_buf *out)
 /* A cache that cannot be written costs time only. */
 static void cache_store(const char *key, const tuff_buf *words)
 {
-    tuff_buf directory = {0}, path = {0}, file = {0};
+    tuff_buf path = {0}, file = {0};
     char hex[65];
-    hex_of(words->data, words->size, hex);
+    tuff_sha256_hex_of(words->data, words->size, hex);
     tuff_buf_bytes(&file, hex, HEX);
     tuff_buf_bytes(&file, words->data, words->size);
-    bool stored = !file.failed && cache_directory(&directory) && cache_path(key, &path) &&
-                  tuff_make_directories(directory.data) == TUFF_OK &&
-                  tuff_write_file(path.data, file.data, file.size) == TUFF_OK;
+    bool stored = !file.failed && cache_path(key, &path) &&
+                  tuff_write_cache_file(path.data, file.data, file.size) == TUFF_OK;
     if (!stored) tuff_log(TUFF_LOG_DEBUG, "a compiled shader was not cached: %s", tuff_error_message());
-    tuff_buf_free(&directory);
     tuff_buf_free(&path);
     tuff_buf_free(&file);
 }
