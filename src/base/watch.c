@@ -1,0 +1,86 @@
+#include "base/watch.h"
+
+#include <stdatomic.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+/* A lock-free atomic is what a signal handler may write (C11, 7.14.1.1). */
+struct tuff_cancel {
+    atomic_int requested;
+};
+
+tuff_status tuff_cancel_create(tuff_cancel **out_cancel)
+{
+    if (!out_cancel) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_cancel_create: out_cancel is NULL");
+    *out_cancel = NULL;
+    tuff_cancel *cancel = tuff_alloc(sizeof *cancel);
+    if (!cancel) return tuff_fail_memory("a request to stop");
+    atomic_init(&cancel->requested, 0);
+    *out_cancel = cancel;
+    return TUFF_OK;
+}
+
+void tuff_cancel_request(tuff_cancel *cancel)
+{
+    if (cancel) atomic_store(&cancel->requested, 1);
+}
+
+bool tuff_cancel_requested(const tuff_cancel *cancel)
+{
+    return cancel && atomic_load(&cancel->requested) != 0;
+}
+
+void tuff_cancel_reset(tuff_cancel *cancel)
+{
+    if (cancel) atomic_store(&cancel->requested, 0);
+}
+
+void tuff_cancel_destroy(tuff_cancel **cancel)
+{
+    if (!cancel) return;
+    tuff_free(*cancel);
+    *cancel = NULL;
+}
+
+const char *tuff_phase_name(tuff_phase phase)
+{
+    switch (phase) {
+    case TUFF_PHASE_LOAD:
+        return "load";
+    case TUFF_PHASE_TOKENIZE:
+        return "tokenize";
+    case TUFF_PHASE_UPLOAD:
+        return "upload";
+    case TUFF_PHASE_PROMPT:
+        return "prompt";
+    case TUFF_PHASE_GENERATE:
+        return "generate";
+    case TUFF_PHASE_TRAIN:
+        return "train";
+    case TUFF_PHASE_EVALUATE:
+        return "evaluate";
+    case TUFF_PHASE_SAVE:
+        return "save";
+    }
+    return "unknown phase";
+}
+
+tuff_status tuff_watch_check(const tuff_watch *watch)
+{
+    if (watch && watch->struct_size < sizeof *watch)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "tuff_watch: struct_size is %zu; start from TUFF_WATCH_INIT, which sets it",
+                         watch->struct_size);
+    return TUFF_OK;
+}
+
+tuff_status tuff_watch_step(const tuff_watch *watch, tuff_phase phase, uint64_t done, uint64_t total)
+{
+    if (!watch) return TUFF_OK;
+    bool go_on = !tuff_cancel_requested(watch->cancel);
+    if (go_on && watch->on_progress)
+        go_on =
+            watch->on_progress(&(tuff_progress){.phase = phase, .done = done, .total = total}, watch->user);
+    return go_on ? TUFF_OK : tuff_fail(TUFF_CANCELLED, "cancelled during %s", tuff_phase_name(phase));
+}

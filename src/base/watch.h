@@ -1,0 +1,17 @@
+/* What the library's loops do with a tuff_watch. */
+#ifndef TUFF_BASE_WATCH_H
+#define TUFF_BASE_WATCH_H
+
+#include <tuff/watch.h>
+
+/* Checks a watch from outside: TUFF_INVALID_ARGUMENT for one that was not made by TUFF_WATCH_INIT. NULL is
+ * fine.
+ */
+TUFF_MUST_USE tuff_status tuff_watch_check(const tuff_watch *watch);
+
+/* Between two steps of a loop: tells how far it is, and fails with TUFF_CANCELLED when it is to end. NULL is
+ * fine. */
+TUFF_MUST_USE tuff_status tuff_watch_step(const tuff_watch *watch, tuff_phase phase, uint64_t done,
+                                          uint64_t total);
+
+#endif
