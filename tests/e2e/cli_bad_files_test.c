@@ -20,7 +20,7 @@ static const char *damaged_copy(const char *as)
 static void test_nothing_there(void **state)
 {
     (void)state;
-    refused("/nonexistent/model", "/nonexistent/model");
+    refused(kit_path("none/model"), "none/model");
     const char *empty = kit_path("empty");
     KIT_OK(tuff_make_directories(empty));
     refused(empty, "safetensors");
@@ -197,7 +197,7 @@ static void test_adapter(void **state)
     KIT_REFUSES(1, part, "eval", "--model", model, "--adapter", adapter, "--file", kit_text(),   \
                 "--block-size", "16")
     REFUSED(gpt2, lora, "no linear layer of the gpt2 model");
-    REFUSED(llama, "/nonexistent", "/nonexistent");
+    REFUSED(llama, kit_path("none"), "none");
     REFUSED(llama, llama, "adapter");
     kit_cut_file(kit_join(bad, "adapter_model.safetensors"), 9000);
     REFUSED(llama, bad, "adapter_model.safetensors");

@@ -31,9 +31,10 @@ static void test_texts(void **state)
     /* learned positions end; rotary ones may be passed */
     KIT_REFUSES(1, "64", "train", "--model", kit_golden("gpt2"), "--train-file", kit_text(), "--output-dir",
                 kit_path("out"), "--block-size", "256");
-    KIT_REFUSES(1, "/nonexistent.txt", "eval", "--model", model, "--file", "/nonexistent.txt");
-    KIT_REFUSES(1, "/nonexistent.txt", "train", "--model", model, "--train-file", "/nonexistent.txt",
-                "--output-dir", kit_path("out"));
+    path = kit_path("none.txt");
+    KIT_REFUSES(1, "none.txt", "eval", "--model", model, "--file", path);
+    KIT_REFUSES(1, "none.txt", "train", "--model", model, "--train-file", path, "--output-dir",
+                kit_path("out"));
     KIT_REFUSES(1, "directory", "eval", "--model", model, "--file", model);
 }
 
@@ -52,7 +53,7 @@ static void test_prompts(void **state)
     KIT_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt", "");
     kit_write_file(file, "\n", 1);
     KIT_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt-file", file);
-    KIT_REFUSES(1, "/nonexistent.txt", "generate", "--model", model, "--prompt-file", "/nonexistent.txt");
+    KIT_REFUSES(1, "none.txt", "generate", "--model", model, "--prompt-file", kit_path("none.txt"));
     KIT_REFUSES(1, "cannot be read", "generate", "--model", model, "--prompt-file", kit_temp_directory());
     KIT_REFUSES(1, "stop", "generate", "--model", model, "--prompt", "it", "--stop", "");
 }
@@ -114,13 +115,12 @@ static void test_unwritable_outputs(void **state)
 static void test_unwritable_extras(void **state)
 {
     (void)state;
-    const char *model = kit_golden("llama"), *nowhere = "/nonexistent/file";
-    KIT_REFUSES(1, "the directory /nonexistent is not there", "train", "--model", model, "--train-file",
-                kit_text(), "--block-size", "16", "--output-dir", kit_path("out"), "--profile", nowhere);
-    KIT_REFUSES(1, "the directory /nonexistent is not there", "generate", "--model", model, "--prompt", "it",
-                "--profile", nowhere);
-    KIT_REFUSES(1, "the directory /nonexistent is not there", "eval", "--model", model, "--file", kit_text(),
-                "--dump-logits", nowhere);
+    const char *model = kit_golden("llama"), *nowhere = kit_path("none/file");
+    KIT_REFUSES(1, "none is not there", "train", "--model", model, "--train-file", kit_text(), "--block-size",
+                "16", "--output-dir", kit_path("out"), "--profile", nowhere);
+    KIT_REFUSES(1, "none is not there", "generate", "--model", model, "--prompt", "it", "--profile", nowhere);
+    KIT_REFUSES(1, "none is not there", "eval", "--model", model, "--file", kit_text(), "--dump-logits",
+                nowhere);
     KIT_REFUSES(1, "/proc", "eval", "--model", model, "--file", kit_text(), "--dump-logits", "/proc/logits");
 }
 

@@ -24,8 +24,8 @@ static bool says(const tuff_buf *text, const char *part)
 static void test_no_vulkan(void **state)
 {
     (void)state;
-    setenv("VK_ICD_FILENAMES", "/nonexistent", 1);
-    setenv("VK_DRIVER_FILES", "/nonexistent", 1);
+    setenv("VK_ICD_FILENAMES", kit_path("none"), 1);
+    setenv("VK_DRIVER_FILES", kit_path("none"), 1);
     kit_result r = CONFORM(0, "--op", "softmax");
     assert_true(says(&r.out, "CPU ("));
     assert_true(says(&r.out, "cases held"));
@@ -65,8 +65,9 @@ static void test_reports(void **state)
     assert_false(says(&r.out, "cases held"));
     kit_result_free(&r);
     /* found out before the run */
-    r = CONFORM(1, "--device", "cpu", "--op", "rope", "--json", "/nonexistent/r.json");
-    assert_true(says(&r.err, "/nonexistent/r.json cannot be made: the directory /nonexistent is not there"));
+    r = CONFORM(1, "--device", "cpu", "--op", "rope", "--json", kit_path("none/r.json"));
+    assert_true(says(&r.err, "none/r.json cannot be made: the directory "));
+    assert_true(says(&r.err, "none is not there"));
     assert_false(says(&r.out, "cases held"));
     kit_result_free(&r);
     r = CONFORM(1, "--device", "cpu", "--op", "fill", "--json", "/dev/full", "--quiet");

@@ -92,7 +92,7 @@ unsigned kit_for_each_allocation_failure(tuff_status (*fn)(void *user), void *us
     }
 }
 
-static char temp_directory[64];
+static char temp_directory[256];
 static pid_t temp_owner;
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
@@ -109,8 +109,11 @@ static void remove_temp_directory(void)
 const char *kit_temp_directory(void)
 {
     if (!temp_directory[0]) {
-        strcpy(temp_directory, "/tmp/tuff-test-XXXXXX");
-        if (!mkdtemp(temp_directory)) fail_msg("cannot make a temporary directory");
+        const char *parent = getenv("TMPDIR");
+        int size = snprintf(temp_directory, sizeof temp_directory, "%s/tuff-test-XXXXXX",
+                            parent && *parent ? parent : P_tmpdir);
+        if (size >= (int)sizeof temp_directory || !mkdtemp(temp_directory))
+            fail_msg("cannot make a temporary directory");
         temp_owner = getpid();
         atexit(remove_temp_directory);
     }

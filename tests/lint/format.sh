@@ -12,7 +12,5 @@ for candidate in clang-format-14 clang-format; do
 done
 [ -n "$formatter" ] || { echo "no clang-format 14"; exit 77; }
 
-find src include tests examples -name '*.c' -o -name '*.h' | sort >"${TMPDIR:-/tmp}/tuff-format.$$"
-trap 'rm -f "${TMPDIR:-/tmp}/tuff-format.$$"' EXIT
-bad=$(xargs -n 40 "$formatter" --dry-run <"${TMPDIR:-/tmp}/tuff-format.$$" 2>&1 | sed -n 's/^\([^:]*\):[0-9].*warning:.*/\1/p' | sort -u)
+bad=$(find src include tests examples -name '*.c' -o -name '*.h' | sort | xargs -n 40 "$formatter" --dry-run 2>&1 | sed -n 's/^\([^:]*\):[0-9].*warning:.*/\1/p' | sort -u)
 [ -z "$bad" ] || { printf 'run clang-format -i on:\n%s\n' "$bad"; exit 1; }

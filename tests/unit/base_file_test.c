@@ -168,7 +168,7 @@ static void full_disk_is_one_clear_sentence(void **state)
     KIT_OK(tuff_writer_open("/dev/full", &writer));
     KIT_FAILS(tuff_writer_write(writer, block, sizeof block), TUFF_IO, "No space");
     tuff_mapping mapping;
-    KIT_FAILS(tuff_map_file("/none", &mapping), TUFF_NOT_FOUND, "/none");
+    KIT_FAILS(tuff_map_file(kit_temp_path("none"), &mapping), TUFF_NOT_FOUND, "none");
     KIT_FAILS(tuff_writer_write(writer, "x", 1), TUFF_IO, "No space");
     KIT_FAILS(tuff_writer_commit(&writer), TUFF_IO, "No space");
     assert_null(writer);
@@ -305,7 +305,7 @@ static void stage_commit_failure_is_clean(void **state)
     tuff_stage *stage;
     KIT_OK(tuff_stage_open(dir, &stage));
     write_in(stage, "x", "x");
-    KIT_FAILS(tuff_stage_commit(&stage), TUFF_IO, "/clash/x: Is a directory");
+    KIT_FAILS(tuff_stage_commit(&stage), TUFF_IO, "clash/x: Is a directory");
     assert_null(stage);
     assert_int_equal(kit_count_entries(dir), 1);
 }

@@ -17,7 +17,7 @@ static void children_are_captured(void **state)
     assert_int_equal(result.exit_code, 128 + 9);
     assert_string_equal(result.out.data, "");
     kit_result_free(&result);
-    kit_run((const char *const[]){"/none/such", NULL}, &result);
+    kit_run((const char *const[]){kit_temp_path("none/such"), NULL}, &result);
     assert_int_equal(result.exit_code, 127);
     kit_result_free(&result);
     /* More than a pipe holds. */
