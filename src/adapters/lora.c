@@ -85,13 +85,21 @@ static void list_targets(const tuff_model *model, tuff_buf *out)
     }
 }
 
+const char *tuff_lora_refusal(const tuff_model *model, const char *module)
+{
+    if (!last_part_is(module, "lm_head")) return NULL;
+    return model->config.tied ? "is the embedding table (the head is tied to it), which Tuff does not adapt"
+                              : "is the head, a linear layer that Tuff does not adapt";
+}
+
 static tuff_status unknown_target(const tuff_model *model, const char *target)
 {
+    const char *refusal = tuff_lora_refusal(model, target);
     tuff_buf known = {0};
     list_targets(model, &known);
-    tuff_status status = tuff_fail(TUFF_INVALID_ARGUMENT,
-                                   "lora_target \"%s\" names no linear layer of this %s model; it has %s",
-                                   target, model->config.arch->name, known.data ? known.data : "none");
+    tuff_status status = tuff_fail(TUFF_INVALID_ARGUMENT, "lora_target \"%s\" %s; this %s model has %s",
+                                   target, refusal ? refusal : "names no linear layer",
+                                   model->config.arch->name, known.data ? known.data : "none");
     tuff_buf_free(&known);
     return status;
 }

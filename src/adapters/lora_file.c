@@ -16,6 +16,9 @@ static const tuff_param *find_param(const tuff_model *model, const char *module)
 static tuff_status add_pair(tuff_lora *lora, const tuff_peft_pair *pair, const char *directory)
 {
     const tuff_param *p = find_param(lora->model, pair->module);
+    const char *refusal = tuff_lora_refusal(lora->model, pair->module);
+    if (!p && refusal)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: it adapts %s, which %s", directory, pair->module, refusal);
     if (!p)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: it adapts %s, which is no linear layer of the %s model %s",
                          directory, pair->module, lora->model->config.arch->name, lora->model->path);

@@ -27,5 +27,8 @@ TUFF_MUST_USE tuff_status tuff_lora_add(tuff_lora *lora, const char *module, int
                                         int64_t rank, double scale);
 /* Whether a parameter is the weight of a linear layer that adapters may change; its module then. */
 bool tuff_lora_adaptable(const tuff_model *model, const tuff_param *param, char module[256]);
+/* Why a module that has a weight cannot be adapted: "is the head, ..."; NULL: no more to be said than that it
+ * is no linear layer of the model. */
+const char *tuff_lora_refusal(const tuff_model *model, const char *module);
 
 #endif

@@ -31,8 +31,12 @@ static const char *name_at(const void *user, size_t i)
 
 static bool unknown(const parser *p, const char *name)
 {
+    const char *hint = tuff_args_hint(name);
     const char *near = tuff_args_nearest(name, p->args->count, name_at, p->args);
-    if (near)
+    if (hint)
+        tuff_cli_say("tuff: %s has no option --%s: %s (see: tuff help %s)", p->args->verb, name, hint,
+                     p->args->verb);
+    else if (near)
         tuff_cli_say("tuff: %s has no option --%s; did you mean --%s?", p->args->verb, name, near);
     else
         tuff_cli_say("tuff: %s has no option --%s (see: tuff help %s)", p->args->verb, name, p->args->verb);
@@ -140,6 +144,9 @@ static bool take_option(parser *p, const char *text)
     if (row == p->args->count) return unknown(p, name);
     const tuff_arg *arg = &p->args->items[row];
     const char *value = equals ? equals + 1 : NULL;
+    /* the one that is meant may be the first or the last: nobody knows */
+    if (p->given[row] && arg->kind != TUFF_ARG_FLAG && arg->kind != TUFF_ARG_LIST)
+        return wrong(p, name, "is given twice, and takes one value");
     p->given[row] = true;
     if (arg->kind == TUFF_ARG_FLAG) {
         if (value) return wrong(p, name, "takes no value");

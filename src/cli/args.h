@@ -52,7 +52,8 @@ typedef struct tuff_args {
 typedef enum tuff_args_outcome { TUFF_ARGS_RUN, TUFF_ARGS_HELP, TUFF_ARGS_WRONG } tuff_args_outcome;
 
 /* Fills the verb's struct, which holds the defaults, from argv[1..argc). HELP: --help was asked for and
- * printed to stdout. WRONG: one sentence went to stderr. `_` in an option's name counts as `-`. */
+ * printed to stdout. WRONG: one sentence went to stderr. `_` in an option's name counts as `-`. An option
+ * that takes one value may be given once. */
 tuff_args_outcome tuff_args_parse(const tuff_args *args, int argc, char **argv, void *options);
 
 /* Prints the help of a verb, defaults taken from `options`. */
@@ -61,5 +62,9 @@ void tuff_args_help(const tuff_args *args, const void *options);
 /* The nearest of `count` names by edits, or NULL when none is near. */
 const char *tuff_args_nearest(const char *name, size_t count, const char *(*get)(const void *user, size_t i),
                               const void *user);
+
+/* What to do instead of an option that other programs have and no verb of Tuff: the end of a sentence. NULL:
+ * unknown. */
+const char *tuff_args_hint(const char *name);
 
 #endif

@@ -78,6 +78,10 @@ void tuff_cli_stdout_failed(int error);
 /* Tokens of a block: as wanted, else 1024 or the model's context if that is less. */
 int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted);
 
+/* False, saying how to get its files, for a name of the Hugging Face hub that is no path here. Other paths
+ * are left to the library. */
+bool tuff_cli_model_is_there(const char *path);
+
 /* What files in a directory make of it for those who load it. */
 bool tuff_cli_holds_model(const char *directory);
 bool tuff_cli_holds_adapter(const char *directory);

@@ -118,6 +118,29 @@ bool tuff_cli_holds_adapter(const char *directory)
     return holds(directory, names, sizeof names / sizeof names[0]);
 }
 
+/* "owner/name" as the Hugging Face hub has it. Where the owner is a directory here, it is a path. */
+static bool looks_like_hub_id(const char *path)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t owner = strspn(path, letters);
+    if (owner == 0 || owner > 96 || path[0] == '.' || path[owner] != '/') return false;
+    const char *name = path + owner + 1;
+    char directory[128];
+    snprintf(directory, sizeof directory, "%.*s", (int)owner, path);
+    size_t size = strspn(name, letters);
+    return size > 0 && size <= 96 && !name[size] && name[0] != '.' && !tuff_cli_exists(directory);
+}
+
+bool tuff_cli_model_is_there(const char *path)
+{
+    if (tuff_cli_exists(path) || !looks_like_hub_id(path)) return true;
+    const char *name = strchr(path, '/') + 1;
+    tuff_cli_say("tuff: there is no file or directory %s; Tuff does not download models: get its files with "
+                 "`hf download %s --local-dir %s`, then give %s as the model",
+                 path, path, name, name);
+    return false;
+}
+
 bool tuff_cli_profile(char *table, char *trace, const char *path)
 {
     bool ok = true;

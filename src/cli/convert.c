@@ -93,7 +93,7 @@ int tuff_cli_convert(int argc, char **argv)
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!check_output(&options)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     int code =
         tuff_model_load(options.model, &model) == TUFF_OK ? convert(&options, model) : tuff_cli_failed();

@@ -71,6 +71,7 @@ int tuff_cli_eval(int argc, char **argv)
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
+    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
     if (options.dump_logits && !tuff_cli_can_create(options.dump_logits, false)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_device *device = NULL;

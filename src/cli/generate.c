@@ -248,6 +248,7 @@ int tuff_cli_generate(int argc, char **argv)
         return TUFF_EXIT_USAGE;
     }
     tuff_cli_begin(&options.common);
+    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
     if (options.profile.value && !tuff_cli_can_create(options.profile.value, false)) return TUFF_EXIT_FAILED;
     text prompt = {0};
     bool ok = options.prompt ? append(&prompt, options.prompt, strlen(options.prompt))

@@ -221,7 +221,7 @@ int tuff_cli_train(int argc, char **argv)
     tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!check_output(&options)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
     run r = {.options = &options, .evaluated_at = -1};
     int code = start(&r);
     tuff_cli_log_close(&r.log, false);

@@ -8,10 +8,11 @@
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 
-#define TRAIN(model, out, ...)                                                                              \
-    KIT_TUFF("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--block-size",    \
-             "32", "--per-device-train-batch-size", "2", "--learning-rate", "1e-3", "--logging-steps", "2", \
+#define TRAIN_AT(rate, model, out, ...)                                                                   \
+    KIT_TUFF("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--block-size",  \
+             "32", "--per-device-train-batch-size", "2", "--learning-rate", rate, "--logging-steps", "2", \
              __VA_ARGS__)
+#define TRAIN(model, out, ...) TRAIN_AT("1e-3", model, out, __VA_ARGS__)
 
 /* Loss of the lines of a log, in order; returns how many. */
 static int read_log(const char *path, double *losses, int capacity, double *out_eval)
@@ -104,8 +105,8 @@ static void test_lora(void **state)
     static const char *const models[] = {"llama", "gpt2"};
     for (int i = 0; i < 2; i++) {
         const char *model = kit_golden(models[i]), *out = kit_path(i ? "lora1" : "lora0");
-        kit_result r = TRAIN(model, out, "--max-steps", "6", "--lora-rank", "4", "--lora-alpha", "8",
-                             "--lora-dropout", "0.05", "--learning-rate", "2e-2", "--quiet");
+        kit_result r = TRAIN_AT("2e-2", model, out, "--max-steps", "6", "--lora-rank", "4", "--lora-alpha",
+                                "8", "--lora-dropout", "0.05", "--quiet");
         assert_int_equal(r.err.size, 0);
         kit_result_free(&r);
         assert_true(tuff_is_file(kit_join(out, "adapter_model.safetensors")));

@@ -136,6 +136,56 @@ static void test_spellings(void **state)
     KIT_REFUSES(1, "nowhere", "inspect", "--", "nowhere");
 }
 
+/* One value, given twice: neither is taken. Lists and flags may come again. */
+static void test_repeated(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama");
+    KIT_REFUSES(2, "--seed is given twice", "generate", "--model", model, "--prompt", "x", "--seed", "1",
+                "--seed=2");
+    KIT_REFUSES(2, "--model is given twice", "train", "--model", model, "--model", model, "--train-file", "x",
+                "--output-dir", "y");
+    KIT_REFUSES(2, "--profile is given twice", "train", "--model", model, "--train-file", "x", "--output-dir",
+                "y", "--profile", "--profile", "z");
+    KIT_REFUSES(2, "--to is given twice", "convert", model, "--to", "hf", "--to", "hf", "--output", "y");
+    KIT_DO("generate", "--model", model, "--prompt", "the", "--max-new-tokens", "1", "--stop", "a", "--stop",
+           "b", "--quiet", "--quiet");
+}
+
+/* Options of other programs: what Tuff has instead, or why not. */
+static void test_hints(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"train", "--bf16", "trains in f32"},
+        {"train", "--fp16=1", "trains in f32"},
+        {"train", "--gradient_checkpointing", "--gradient-accumulation-steps"},
+        {"train", "--model_name_or_path", "write --model PATH"},
+        {"eval", "--model-name-or-path", "write --model PATH"},
+        {"train", "--load-in-4bit", "quantized .gguf"},
+        {"train", "--max_seq_length", "write --block-size"},
+        {"train", "--lora_r", "write --lora-rank"},
+        {"generate", "--do_sample", "--temperature above 0"},
+        {"generate", "--n-predict", "write --max-new-tokens"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        KIT_REFUSES(2, cases[i][2], cases[i][0], cases[i][1], "x");
+}
+
+/* A name of the hub is not taken for a path that is missing. */
+static void test_hub_names(void **state)
+{
+    (void)state;
+#define HUB "hf download Qwen/Qwen2-0.5B --local-dir Qwen2-0.5B"
+    static const char name[] = "Qwen/Qwen2-0.5B";
+    KIT_REFUSES(1, HUB, "generate", "--model", name, "--prompt", "x");
+    KIT_REFUSES(1, HUB, "train", "--model", name, "--train-file", kit_text(), "--output-dir",
+                kit_path("out"));
+    KIT_REFUSES(1, HUB, "eval", "--model", name, "--file", kit_text());
+    KIT_REFUSES(1, HUB, "inspect", name);
+    KIT_REFUSES(1, HUB, "convert", name, "--to", "gguf", "--output", kit_path("out.gguf"));
+    KIT_REFUSES(1, "cannot open ./Qwen", "inspect", "./Qwen/Qwen2-0.5B");
+}
+
 static void test_devices(void **state)
 {
     (void)state;
@@ -154,7 +204,8 @@ int main(void)
         cmocka_unit_test(test_help),         cmocka_unit_test(test_all_options_are_there),
         cmocka_unit_test(test_version),      cmocka_unit_test(test_wrong_usage),
         cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_spellings),
-        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_devices),      cmocka_unit_test(test_repeated),
+        cmocka_unit_test(test_hints),        cmocka_unit_test(test_hub_names),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -67,12 +67,13 @@ static void what_cannot_be_is_refused(void **state)
     (void)state;
     tuff_model *model = model_open("llama");
     const tuff_lora_params good = {.rank = 2, .alpha = 4};
-    static const char *const targets[][2] = {{"q_proj,z_proj", "\"z_proj\" names no linear layer"},
-                                             {"", "\"\" names no linear layer"},
-                                             {" , ", "names no linear layer"},
-                                             {"proj", "\"proj\" names no linear layer"},
-                                             {"lm_head", "\"lm_head\" names no linear layer"},
-                                             {"embed_tokens", "it has q_proj, k_proj"}};
+    static const char *const targets[][2] = {
+        {"q_proj,z_proj", "\"z_proj\" names no linear layer"},
+        {"", "\"\" names no linear layer"},
+        {" , ", "names no linear layer"},
+        {"proj", "\"proj\" names no linear layer"},
+        {"lm_head", "\"lm_head\" is the head, a linear layer that Tuff does not adapt"},
+        {"embed_tokens", "has q_proj, k_proj"}};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         tuff_lora_params p = good;
         p.targets = targets[i][0];

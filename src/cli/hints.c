@@ -1,0 +1,89 @@
+/* What to do instead of an option of another program that Tuff does not have. */
+#include <string.h>
+
+#include "cli/args.h"
+
+typedef struct hint {
+    const char *name; /* with '-', as options are compared */
+    const char *text; /* ends the sentence "train has no option --name: " */
+} hint;
+
+#define PRECISION                                                                                      \
+    "Tuff trains in f32, and keeps a frozen model's matrices (with --lora-rank) in the type its file " \
+    "has; leave the option out"
+#define QUANTIZED                                                                                      \
+    "Tuff does not quantize while it loads; give a quantized .gguf file as --model, its matrices are " \
+    "widened to f32 on the device"
+#define NO_HUB    "Tuff neither loads from the hub nor writes to it; leave the option out"
+#define NO_TOPICS "Tuff reports to standard error and into --log-file; leave the option out"
+#define AT_END    "Tuff saves once, at the end, and after Ctrl-C; leave the option out"
+#define MULTIPLE  "Tuff trains on one device (--device); leave the option out"
+
+static const hint hints[] = {
+    {"bf16", PRECISION},
+    {"fp16", PRECISION},
+    {"tf32", PRECISION},
+    {"torch-dtype", PRECISION},
+    {"mixed-precision", PRECISION},
+    {"gradient-checkpointing", "Tuff keeps all activations of a batch; to save memory take a smaller "
+                               "--per-device-train-batch-size with more --gradient-accumulation-steps, or a "
+                               "smaller --block-size"},
+    {"model-name-or-path", "write --model PATH, a local directory or .gguf file"},
+    {"model-name", "write --model PATH, a local directory or .gguf file"},
+    {"config-name", "the config is read from the directory of --model"},
+    {"tokenizer-name", "the tokenizer is read from the directory or the .gguf file of --model"},
+    {"load-in-4bit", QUANTIZED},
+    {"load-in-8bit", QUANTIZED},
+    {"quantization", QUANTIZED},
+    {"dataset-name", "write --train-file FILE, a text in a local file"},
+    {"dataset", "write --train-file FILE, a text in a local file"},
+    {"train-data", "write --train-file FILE"},
+    {"do-train", "train always trains; leave the option out"},
+    {"do-eval", "--validation-file alone asks for an evaluation; leave the option out"},
+    {"do-predict", "see: tuff help generate"},
+    {"eval-strategy", "write --eval-steps N"},
+    {"evaluation-strategy", "write --eval-steps N"},
+    {"per-device-eval-batch-size", "an evaluation while training takes --per-device-train-batch-size"},
+    {"save-steps", AT_END},
+    {"save-strategy", AT_END},
+    {"save-total-limit", AT_END},
+    {"resume-from-checkpoint",
+     "Tuff does not continue an interrupted run; a saved model can be given as --model"},
+    {"report-to", NO_TOPICS},
+    {"logging-dir", NO_TOPICS},
+    {"push-to-hub", NO_HUB},
+    {"hub-model-id", NO_HUB},
+    {"trust-remote-code", "Tuff runs no code of a model; leave the option out"},
+    {"optim", "Tuff trains with AdamW; leave the option out"},
+    {"deepspeed", MULTIPLE},
+    {"fsdp", MULTIPLE},
+    {"local-rank", MULTIPLE},
+    {"use-cpu", "write --device cpu"},
+    {"no-cuda", "write --device cpu"},
+    {"max-seq-length", "write --block-size N"},
+    {"max-length", "write --max-new-tokens N, which does not count the prompt (with train: --block-size N)"},
+    {"epochs", "write --num-train-epochs X"},
+    {"lr", "write --learning-rate X"},
+    {"use-peft", "write --lora-rank N"},
+    {"use-lora", "write --lora-rank N"},
+    {"lora-r", "write --lora-rank N"},
+    {"lora-target-modules", "write --lora-target NAMES"},
+    {"target-modules", "write --lora-target NAMES"},
+    {"do-sample", "a --temperature above 0 samples"},
+    {"num-beams", "Tuff has no beam search; leave the option out"},
+    {"temp", "write --temperature X"},
+    {"repeat-penalty", "write --repetition-penalty X"},
+    {"n-predict", "write --max-new-tokens N"},
+    {"max-tokens", "write --max-new-tokens N"},
+    {"ctx-size", "write --context-length N"},
+    {"file", "write --prompt-file FILE (with train: --train-file FILE)"},
+    {"n-gpu-layers", "the whole model lies on one device (--device); leave the option out"},
+    {"lora", "write --adapter DIR, a PEFT directory (with train: --lora-rank N)"},
+};
+
+const char *tuff_args_hint(const char *name)
+{
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
+        if (strcmp(hints[i].name, name) == 0) return hints[i].text;
+    return NULL;
+}
