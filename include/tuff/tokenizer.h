@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <tuff/status.h>
+#include <tuff/watch.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -130,6 +131,13 @@ enum {
 TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_encode(const tuff_tokenizer *tokenizer, const char *text,
                                                          size_t size, unsigned flags, int32_t **out_ids,
                                                          size_t *out_count);
+/* The same, watched: TUFF_PHASE_TOKENIZE, in bytes of the text. The watch is asked every millisecond or so of
+ * work; only one search of one pattern at one place of the text is not interrupted. Cancelled, it gives
+ * TUFF_CANCELLED and no ids. `watch` may be NULL. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_encode_watched(const tuff_tokenizer *tokenizer,
+                                                                 const char *text, size_t size,
+                                                                 unsigned flags, const tuff_watch *watch,
+                                                                 int32_t **out_ids, size_t *out_count);
 TUFF_API void tuff_tokenizer_free_ids(int32_t **ids);
 
 /* Decodes ids to text, NUL-terminated after its *out_size bytes: free with tuff_tokenizer_free_text. Ids that

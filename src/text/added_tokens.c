@@ -101,13 +101,16 @@ static bool stands_alone(tuff_view text, size_t start, size_t end)
     return !(end < text.size && tuff_utf8_decode(text.data + end, text.size - end, &c) && is_word(c));
 }
 
-bool tuff_added_next(const tuff_added_set *set, tuff_view text, bool plain_special, tuff_added_search *search,
-                     const tuff_added_token **out_token, size_t *out_start, size_t *out_end)
+tuff_status tuff_added_next(const tuff_added_set *set, tuff_view text, bool plain_special,
+                            tuff_added_search *search, const tuff_added_token **out_token, size_t *out_start,
+                            size_t *out_end)
 {
     size_t at = search->from;
+    *out_token = NULL;
     while (at < text.size) {
         const struct tuff_added_needle *needle =
             set->starts[(uint8_t)text.data[at]] ? longest(set, text.data + at, text.size - at) : NULL;
+        TUFF_TRY(tuff_pace_work(search->pace, 1));
         if (!needle) {
             at++;
             continue;
@@ -130,8 +133,8 @@ bool tuff_added_next(const tuff_added_set *set, tuff_view text, bool plain_speci
         *out_end = end > search->done ? end : search->done;
         search->from = at;
         search->done = *out_end;
-        return true;
+        return TUFF_OK;
     }
     search->from = text.size;
-    return false;
+    return TUFF_OK;
 }

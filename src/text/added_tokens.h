@@ -8,6 +8,7 @@
 #include <tuff/status.h>
 
 #include "base/text.h"
+#include "text/pace.h"
 
 typedef struct tuff_added_token {
     tuff_view text; /* as the vocabulary spells it */
@@ -32,13 +33,15 @@ void tuff_added_free(tuff_added_set *set);
 
 /* Where the search in one text stands. */
 typedef struct tuff_added_search {
-    size_t from; /* where the next needle may start */
-    size_t done; /* end of the last token, white space it took included */
+    size_t from;     /* where the next needle may start */
+    size_t done;     /* end of the last token, white space it took included */
+    tuff_pace *pace; /* NULL: nobody watches */
 } tuff_added_search;
 
-/* The next token: it takes [*out_start, *out_end); the text between the last token and it is plain. False: no
- * more. */
-bool tuff_added_next(const tuff_added_set *set, tuff_view text, bool plain_special, tuff_added_search *search,
-                     const tuff_added_token **out_token, size_t *out_start, size_t *out_end);
+/* The next token: it takes [*out_start, *out_end); the text between the last token and it is plain.
+ * *out_token is NULL after the last. */
+TUFF_MUST_USE tuff_status tuff_added_next(const tuff_added_set *set, tuff_view text, bool plain_special,
+                                          tuff_added_search *search, const tuff_added_token **out_token,
+                                          size_t *out_start, size_t *out_end);
 
 #endif

@@ -8,7 +8,8 @@
 
 enum {
     CACHED_WORDS = 1 << 16, /* the cache is emptied when full */
-    CACHED_SIZE = 64        /* longer words are rare: not kept */
+    CACHED_SIZE = 64,       /* longer words are rare: not kept */
+    MERGE_WORK = 4          /* bytes that are read in the time of a merge */
 };
 
 /* Linked by index; size 0 marks a symbol merged away. */
@@ -198,8 +199,9 @@ static bool has_bytes(const tuff_bpe *bpe, const char *text, size_t size)
     return bpe->byte_fallback;
 }
 
-/* The word's characters as symbols; returns their number. */
-static size_t first_symbols(const tuff_bpe *bpe, tuff_view word, symbol *symbols)
+/* The word's characters as symbols. */
+static tuff_status first_symbols(const tuff_bpe *bpe, tuff_view word, tuff_pace *pace, symbol *symbols,
+                                 size_t *out_count)
 {
     size_t count = 0;
     bool after_unk = false;
@@ -220,8 +222,10 @@ static size_t first_symbols(const tuff_bpe *bpe, tuff_view word, symbol *symbols
         }
         after_unk = unknown;
         i += size;
+        TUFF_TRY(tuff_pace_work(pace, size));
     }
-    return count;
+    *out_count = count;
+    return TUFF_OK;
 }
 
 static void propose(const tuff_bpe *bpe, const symbol *symbols, uint32_t left, candidate *heap, size_t *count)
@@ -235,16 +239,20 @@ static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scra
     TUFF_TRY(reserve(scratch, word.size));
     symbol *symbols = scratch->symbols;
     candidate *heap = scratch->heap;
-    size_t count = first_symbols(bpe, word, symbols), waiting = 0;
+    size_t count, waiting = 0;
+    TUFF_TRY(first_symbols(bpe, word, scratch->pace, symbols, &count));
     for (size_t i = 0; i < count; i++) {
         symbols[i].previous = i ? (uint32_t)i - 1 : NONE;
         symbols[i].next = i + 1 < count ? (uint32_t)i + 1 : NONE;
         symbols[i].live = 1;
     }
-    for (size_t i = 0; i + 1 < count; i++)
+    for (size_t i = 0; i + 1 < count; i++) {
         propose(bpe, symbols, (uint32_t)i, heap, &waiting);
+        TUFF_TRY(tuff_pace_work(scratch->pace, 1));
+    }
     while (waiting) {
         candidate top = heap_pop(heap, &waiting);
+        TUFF_TRY(tuff_pace_work(scratch->pace, MERGE_WORK));
         symbol *left = &symbols[top.at];
         if (!left->live || left->next == NONE) continue;
         symbol *right = &symbols[left->next];
@@ -311,10 +319,12 @@ tuff_status tuff_bpe_encode(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratc
     if (!bpe->space_starts_word || bpe->whole_words) return encode_word(bpe, word, scratch, out);
     size_t start = 0;
     for (size_t i = 1; i + 3 <= word.size; i++) {
+        TUFF_TRY(tuff_pace_work(scratch->pace, 1));
         bool here = memcmp(word.data + i, space, 3) == 0;
         if (!here || (i >= 3 && memcmp(word.data + i - 3, space, 3) == 0)) continue;
         TUFF_TRY(encode_word(bpe, (tuff_view){word.data + start, i - start}, scratch, out));
         start = i;
+        if (scratch->pace && scratch->outer) scratch->pace->at = i;
     }
     return encode_word(bpe, (tuff_view){word.data + start, word.size - start}, scratch, out);
 }

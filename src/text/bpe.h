@@ -11,6 +11,7 @@
 #include <tuff/status.h>
 
 #include "base/text.h"
+#include "text/pace.h"
 
 /* A growable list of ids. {0} is empty. */
 typedef struct tuff_ids {
@@ -56,9 +57,11 @@ typedef struct tuff_bpe_scratch {
     struct tuff_bpe_symbol *symbols;
     struct tuff_bpe_candidate *heap;
     size_t capacity;
-    tuff_map seen;  /* words encoded before, to their index in `spans` */
-    tuff_ids spans; /* pairs: first id, count */
-    tuff_ids ids;   /* of the words in `seen` */
+    tuff_map seen;   /* words encoded before, to their index in `spans` */
+    tuff_ids spans;  /* pairs: first id, count */
+    tuff_ids ids;    /* of the words in `seen` */
+    tuff_pace *pace; /* NULL: nobody watches */
+    bool outer;      /* a word is all there is: it tells how far the text is */
 } tuff_bpe_scratch;
 void tuff_bpe_scratch_free(tuff_bpe_scratch *scratch);
 

@@ -1,5 +1,7 @@
 #include "text/byte_level.h"
 
+#include "base/status.h"
+
 static bool printable(uint32_t c)
 {
     return (c >= 0x21 && c <= 0x7e) || (c >= 0xa1 && c <= 0xac) || (c >= 0xae && c <= 0xff);
@@ -23,10 +25,13 @@ static int character_byte(uint32_t c)
     return c == 0x143 ? 0xad : -1;
 }
 
-void tuff_bytes_to_characters(tuff_view text, tuff_buf *out)
+tuff_status tuff_bytes_to_characters(tuff_view text, tuff_pace *pace, tuff_buf *out)
 {
-    for (size_t i = 0; i < text.size; i++)
+    for (size_t i = 0; i < text.size; i++) {
         tuff_buf_utf8(out, tuff_byte_character((uint8_t)text.data[i]));
+        TUFF_TRY(tuff_pace_work(pace, 1));
+    }
+    return TUFF_OK;
 }
 
 void tuff_characters_to_bytes(tuff_view text, tuff_buf *out)

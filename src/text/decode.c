@@ -77,7 +77,7 @@ static tuff_status apply(unspelling *u, const tuff_unspell *step, tuff_view text
         tuff_characters_to_bytes(text, out);
         return TUFF_OK;
     case TUFF_UNSPELL_REPLACE:
-        return tuff_replace(step->regex, step->text, text, out);
+        return tuff_replace(step->regex, step->text, text, NULL, out);
     case TUFF_UNSPELL_BYTE_TOKEN:
         byte_token(text, out);
         return TUFF_OK;

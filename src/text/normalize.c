@@ -14,12 +14,13 @@ bool tuff_is_space(uint32_t c)
            c == 0x3000;
 }
 
-void tuff_repair_utf8(tuff_view text, tuff_buf *out)
+tuff_status tuff_repair_utf8(tuff_view text, tuff_pace *pace, tuff_buf *out)
 {
     size_t good = 0;
     for (size_t i = 0; i < text.size;) {
         uint32_t c;
         size_t size = tuff_utf8_decode(text.data + i, text.size - i, &c);
+        TUFF_TRY(tuff_pace_work(pace, size ? size : 1));
         if (size) {
             i += size;
             continue;
@@ -35,6 +36,7 @@ void tuff_repair_utf8(tuff_view text, tuff_buf *out)
         good = i;
     }
     tuff_buf_bytes(out, text.data + good, text.size - good);
+    return out->failed ? tuff_fail_memory("repairing a text") : TUFF_OK;
 }
 
 static bool is_ascii(tuff_view text)
@@ -71,7 +73,7 @@ static tuff_status unicode_form(tuff_normalizer_kind kind, tuff_view text, tuff_
                : tuff_fail(TUFF_UNSUPPORTED, "the text cannot be normalized: %s", utf8proc_errmsg(count));
 }
 
-static void lowercase(tuff_view text, tuff_buf *out)
+static tuff_status lowercase(tuff_view text, tuff_pace *pace, tuff_buf *out)
 {
     for (size_t i = 0; i < text.size;) {
         uint32_t c;
@@ -82,7 +84,9 @@ static void lowercase(tuff_view text, tuff_buf *out)
         else
             tuff_buf_utf8(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)c));
         i += size;
+        TUFF_TRY(tuff_pace_work(pace, size));
     }
+    return TUFF_OK;
 }
 
 static void strip(const tuff_normalizer *step, tuff_view text, tuff_buf *out)
@@ -105,10 +109,11 @@ static void strip(const tuff_normalizer *step, tuff_view text, tuff_buf *out)
     tuff_buf_bytes(out, text.data, text.size);
 }
 
-tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_buf *out)
+tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_pace *pace,
+                         tuff_buf *out)
 {
     tuff_regex_search search;
-    TUFF_TRY(tuff_regex_begin(regex, &search));
+    TUFF_TRY(tuff_regex_begin(regex, pace, &search));
     tuff_regex_aim(&search, text);
     size_t done = 0, start, end;
     bool found;
@@ -123,7 +128,7 @@ tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, 
     return status;
 }
 
-static tuff_status apply(const tuff_normalizer *step, tuff_view text, tuff_buf *out)
+static tuff_status apply(const tuff_normalizer *step, tuff_view text, tuff_pace *pace, tuff_buf *out)
 {
     switch (step->kind) {
     case TUFF_NORMALIZE_PREPEND:
@@ -131,29 +136,28 @@ static tuff_status apply(const tuff_normalizer *step, tuff_view text, tuff_buf *
         tuff_buf_bytes(out, text.data, text.size);
         return TUFF_OK;
     case TUFF_NORMALIZE_REPLACE:
-        return tuff_replace(step->regex, step->text, text, out);
+        return tuff_replace(step->regex, step->text, text, pace, out);
     case TUFF_NORMALIZE_LOWERCASE:
-        lowercase(text, out);
-        return TUFF_OK;
+        return lowercase(text, pace, out);
     case TUFF_NORMALIZE_STRIP:
         strip(step, text, out);
         return TUFF_OK;
     case TUFF_NORMALIZE_BYTES:
-        tuff_bytes_to_characters(text, out);
-        return TUFF_OK;
+        return tuff_bytes_to_characters(text, pace, out);
     default:
         return unicode_form(step->kind, text, out);
     }
 }
 
-tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text, tuff_buf *out)
+tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text, tuff_pace *pace,
+                           tuff_buf *out)
 {
     tuff_buf from = {0}, to = {0};
     tuff_buf_bytes(&from, text.data, text.size);
     tuff_status status = TUFF_OK;
     for (size_t i = 0; i < count && status == TUFF_OK; i++) {
         tuff_buf_clear(&to);
-        status = apply(&steps[i], (tuff_view){from.data ? from.data : "", from.size}, &to);
+        status = apply(&steps[i], (tuff_view){from.data ? from.data : "", from.size}, pace, &to);
         tuff_buf swap = from;
         from = to;
         to = swap;

@@ -30,15 +30,16 @@ typedef struct tuff_normalizer {
 
 /* Appends the normalized text; valid UTF-8 in and out. */
 TUFF_MUST_USE tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text,
-                                         tuff_buf *out);
+                                         tuff_pace *pace, tuff_buf *out);
 
 /* Appends the text with each maximal broken sequence replaced by U+FFFD (Unicode 15, section 3.9). */
-void tuff_repair_utf8(tuff_view text, tuff_buf *out);
+TUFF_MUST_USE tuff_status tuff_repair_utf8(tuff_view text, tuff_pace *pace, tuff_buf *out);
 
 /* Unicode's White_Space. */
 bool tuff_is_space(uint32_t codepoint);
 
 /* Appends the text with every match replaced. */
-TUFF_MUST_USE tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_buf *out);
+TUFF_MUST_USE tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_pace *pace,
+                                       tuff_buf *out);
 
 #endif

@@ -139,9 +139,9 @@ void tuff_regex_quote(tuff_view text, tuff_buf *pattern)
     }
 }
 
-tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_regex_search *search)
+tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_pace *pace, tuff_regex_search *search)
 {
-    *search = (tuff_regex_search){.regex = regex};
+    *search = (tuff_regex_search){.regex = regex, .pace = pace};
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
     search->match = general ? pcre2_match_data_create_from_pattern(regex->code, general) : NULL;
     pcre2_general_context_free(general);
@@ -174,10 +174,11 @@ tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t
                 search->from);
         const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(search->match);
         if (bounds[1] > bounds[0]) {
+            size_t passed = bounds[1] - search->from;
             *out_start = bounds[0];
             *out_end = search->from = bounds[1];
             *out_found = true;
-            return TUFF_OK;
+            return tuff_pace_work(search->pace, passed);
         }
         /* An empty match: look again from the next character. */
         search->from = bounds[1] + 1;

@@ -8,6 +8,7 @@
 #include <tuff/status.h>
 
 #include "base/text.h"
+#include "text/pace.h"
 
 /* Immutable once compiled. */
 typedef struct tuff_regex tuff_regex;
@@ -23,9 +24,11 @@ typedef struct tuff_regex_search {
     void *match;
     const char *text; /* valid UTF-8 */
     size_t size, from;
+    tuff_pace *pace; /* NULL: nobody watches */
 } tuff_regex_search;
 /* Allocates; then search one text after another with tuff_regex_aim. */
-TUFF_MUST_USE tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_regex_search *search);
+TUFF_MUST_USE tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_pace *pace,
+                                           tuff_regex_search *search);
 void tuff_regex_aim(tuff_regex_search *search, tuff_view text);
 /* The next match that is not empty, [*out_start, *out_end); *out_found is false after the last. */
 TUFF_MUST_USE tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t *out_end,

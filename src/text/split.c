@@ -18,13 +18,15 @@ typedef struct stretch {
 } stretch;
 
 tuff_status tuff_split_begin(const tuff_splitter *steps, size_t count, tuff_word_fn fn, void *user,
-                             tuff_split_run *run)
+                             tuff_pace *pace, tuff_split_run *run)
 {
-    *run = (tuff_split_run){.steps = steps, .count = count, .fn = fn, .user = user};
+    *run = (tuff_split_run){.steps = steps, .count = count, .fn = fn, .user = user, .pace = pace};
+    while (run->outer < count && steps[run->outer].kind != TUFF_SPLIT_PATTERN)
+        run->outer++;
     run->states = tuff_alloc_array(count, sizeof *run->states);
     if (!run->states) return tuff_fail_memory("cutting a text into words");
     for (size_t i = 0; i < count; i++) {
-        if (steps[i].regex) TUFF_TRY(tuff_regex_begin(steps[i].regex, &run->states[i].search));
+        if (steps[i].regex) TUFF_TRY(tuff_regex_begin(steps[i].regex, pace, &run->states[i].search));
     }
     return TUFF_OK;
 }
@@ -74,11 +76,13 @@ static tuff_status split_pattern(tuff_split_run *run, size_t step, tuff_view pie
     bool invert = run->steps[step].invert;
     stretch last = {0};
     size_t done = 0, start, end;
+    if (run->pace && step == run->outer) run->pace->length = piece.size;
     tuff_regex_aim(search, piece);
     for (;;) {
         bool found;
         TUFF_TRY(tuff_regex_next(search, &start, &end, &found));
         if (!found) break;
+        if (run->pace && step == run->outer) run->pace->at = end;
         TUFF_TRY(take(run, step, piece, first, &last, done, start, invert));
         TUFF_TRY(take(run, step, piece, first, &last, start, end, !invert));
         done = end;
@@ -92,7 +96,8 @@ static bool begins_with(tuff_view text, tuff_view prefix)
     return text.size >= prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0;
 }
 
-static void metaspace(const tuff_splitter *step, tuff_view piece, bool first, tuff_buf *out)
+static tuff_status metaspace(const tuff_splitter *step, tuff_view piece, bool first, tuff_pace *pace,
+                             tuff_buf *out)
 {
     bool wanted = step->prepend == TUFF_PREPEND_ALWAYS || (step->prepend == TUFF_PREPEND_FIRST && first);
     if (wanted && piece.data[0] != ' ' && !begins_with(piece, step->text))
@@ -102,7 +107,9 @@ static void metaspace(const tuff_splitter *step, tuff_view piece, bool first, tu
             tuff_buf_bytes(out, step->text.data, step->text.size);
         else
             tuff_buf_char(out, piece.data[i]);
+        TUFF_TRY(tuff_pace_work(pace, 1));
     }
+    return TUFF_OK;
 }
 
 static tuff_status run_step(tuff_split_run *run, size_t step, tuff_view piece, bool first)
@@ -118,10 +125,10 @@ static tuff_status run_step(tuff_split_run *run, size_t step, tuff_view piece, b
         tuff_buf_bytes(text, piece.data, piece.size);
         break;
     case TUFF_SPLIT_METASPACE:
-        metaspace(splitter, piece, first, text);
+        TUFF_TRY(metaspace(splitter, piece, first, run->pace, text));
         break;
     default:
-        tuff_bytes_to_characters(piece, text);
+        TUFF_TRY(tuff_bytes_to_characters(piece, run->pace, text));
         break;
     }
     if (text->failed) return tuff_fail_memory("cutting a text into words");

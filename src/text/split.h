@@ -47,12 +47,14 @@ typedef tuff_status (*tuff_word_fn)(void *user, tuff_view word);
 typedef struct tuff_split_run {
     const tuff_splitter *steps;
     size_t count;
+    size_t outer;    /* the first step that cuts: it tells how far the text is; count: none does */
+    tuff_pace *pace; /* NULL: nobody watches */
     struct tuff_split_state *states;
     tuff_word_fn fn;
     void *user;
 } tuff_split_run;
 TUFF_MUST_USE tuff_status tuff_split_begin(const tuff_splitter *steps, size_t count, tuff_word_fn fn,
-                                           void *user, tuff_split_run *run);
+                                           void *user, tuff_pace *pace, tuff_split_run *run);
 /* Cuts one piece (valid UTF-8) and hands its words over in order; none is empty. `first`: the piece begins
  * the text. */
 TUFF_MUST_USE tuff_status tuff_split(tuff_split_run *run, tuff_view piece, bool first);

@@ -206,7 +206,7 @@ static tuff_status finish_added(tuff_tokenizer *tokenizer)
         }
         tuff_buf text = {0};
         tuff_status status =
-            tuff_normalize(tokenizer->normalizers, tokenizer->normalizer_count, token->text, &text);
+            tuff_normalize(tokenizer->normalizers, tokenizer->normalizer_count, token->text, NULL, &text);
         if (status == TUFF_OK) {
             normalized[i] = tuff_tokenizer_copy(tokenizer, (tuff_view){text.data, text.size});
             if (!normalized[i].data) status = tuff_fail_memory("the added tokens of a tokenizer");
