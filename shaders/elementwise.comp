@@ -3,9 +3,8 @@
 #include "shaders/lib/common.glsl"
 #include "shaders/args/elementwise.h"
 #include "shaders/lib/flat.glsl"
+#include "shaders/lib/binary.glsl"
 
-/* Not an argument: software drivers run every side of a branch. */
-layout(constant_id = 0) const uint op = TUFF_BINARY_ADD;
 TUFF_ARGS(tuff_elementwise_args);
 
 void main()
@@ -14,10 +13,8 @@ void main()
         float x = a.a.v[i];
         if (op == TUFF_BINARY_SCALE)
             x *= a.factor;
-        else if (op == TUFF_BINARY_ADD)
-            x += a.b.v[i];
         else
-            x *= a.b.v[i];
+            x = tuff_binary(x, a.b.v[i]);
         a.y.v[i] = x;
     }
 }

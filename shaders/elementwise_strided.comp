@@ -3,6 +3,7 @@
 #include "shaders/lib/common.glsl"
 #include "shaders/args/elementwise.h"
 #include "shaders/lib/tiles.glsl"
+#include "shaders/lib/binary.glsl"
 
 TUFF_ARGS(tuff_elementwise_strided_args);
 
@@ -14,6 +15,6 @@ void main()
     uint at_b = i0 * a.b_stride[0] + i1 * a.b_stride[1] + i2 * a.b_stride[2];
     for (uint c = t.column; c < t.end; c += t.step) {
         float x = a.a.v[at_a + c * a.a_stride[3]], y = a.b.v[at_b + c * a.b_stride[3]];
-        a.y.v[t.row * a.tile[1] + c] = a.op == TUFF_BINARY_ADD ? x + y : x * y;
+        a.y.v[t.row * a.tile[1] + c] = tuff_binary(x, y);
     }
 }

@@ -91,8 +91,26 @@ TUFF_API tuff_tensor *tuff_pad(tuff_graph *g, tuff_tensor *x, int axis, int64_t 
 /* Broadcast as in NumPy: axes aligned at the last, length 1 repeats. */
 TUFF_API tuff_tensor *tuff_add(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
 TUFF_API tuff_tensor *tuff_mul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
+TUFF_API tuff_tensor *tuff_sub(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
+TUFF_API tuff_tensor *tuff_div(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
+/* NaN where an operand is NaN. Where both are equal each takes half of the gradient. */
+TUFF_API tuff_tensor *tuff_maximum(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
+TUFF_API tuff_tensor *tuff_minimum(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
+/* 1 where a > b, 0.5 where they are equal, else 0; NaN where an operand is NaN. Not differentiable. */
+TUFF_API tuff_tensor *tuff_greater(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
 /* x * factor, the factor rounded to f32 */
 TUFF_API tuff_tensor *tuff_scale(tuff_graph *g, tuff_tensor *x, double factor);
+/* e^x, the natural logarithm, the hyperbolic tangent, 1 / (1 + e^-x), max(x, 0), the square root, 1 /
+ * sqrt(x), |x|. The logarithm and the roots of a negative x are NaN. The gradients of relu and abs at 0 are
+ * 0. */
+TUFF_API tuff_tensor *tuff_exp(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_ln(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_tanh(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_sigmoid(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_relu(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_sqrt(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_rsqrt(tuff_graph *g, tuff_tensor *x);
+TUFF_API tuff_tensor *tuff_abs(tuff_graph *g, tuff_tensor *x);
 /* Gaussian error linear unit (Hendrycks and Gimpel 2016): x * Phi(x) with erf, or its tanh approximation. */
 TUFF_API tuff_tensor *tuff_gelu(tuff_graph *g, tuff_tensor *x, bool tanh_approximation);
 /* x * sigmoid(x) */

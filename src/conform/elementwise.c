@@ -1,10 +1,19 @@
-/* Cases of add, mul and scale. */
+/* Cases of the binary operations and of scale. */
+#include <math.h>
+
 #include "conform/case.h"
 
 /* One rounding of each result; gradients that are summed over broadcast axes have their own rule. */
 enum { ONE_ROUNDING = 2 };
 
-enum { ADD, MUL };
+enum { ADD, MUL, SUB, DIV, MAXIMUM, MINIMUM, GREATER };
+
+static tuff_tensor *binary_of(tuff_graph *g, int64_t op, tuff_tensor *a, tuff_tensor *b)
+{
+    tuff_tensor *(*const builders[])(tuff_graph *, tuff_tensor *, tuff_tensor *) = {
+        tuff_add, tuff_mul, tuff_sub, tuff_div, tuff_maximum, tuff_minimum, tuff_greater};
+    return builders[op](g, a, b);
+}
 
 /* p: op, rank of a, dims of a [4], rank of b, dims of b [4], data. */
 static void binary(tuff_case_run *run, tuff_graph *g, const int64_t *p)
@@ -16,7 +25,7 @@ static void binary(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         tuff_case_grad(run, a);
         tuff_case_grad(run, b);
     }
-    tuff_case_result(run, p[0] == ADD ? tuff_add(g, a, b) : tuff_mul(g, a, b), ONE_ROUNDING, 1);
+    tuff_case_result(run, binary_of(g, p[0], a, b), ONE_ROUNDING, 1);
 }
 
 /* p: op, rows, columns: b is transposed, a is a slice that starts late. */
@@ -28,7 +37,49 @@ static void strided(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_grad(run, b);
     a = tuff_slice(g, a, 1, 3, p[2]);
     b = tuff_transpose(g, b);
-    tuff_case_result(run, p[0] == ADD ? tuff_add(g, a, b) : tuff_mul(g, a, b), ONE_ROUNDING, 1);
+    tuff_case_result(run, binary_of(g, p[0], a, b), ONE_ROUNDING, 1);
+}
+
+/* A division of the driver's, to 2.5 ulp (Vulkan's table of precisions), and a product. */
+enum { DIVISION = 8 };
+
+/* p: rank of a, dims of a [4], rank of b, dims of b [4]: a divisor away from 0 */
+static void divided(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, (int)p[0], p + 1, TUFF_DATA_NORMAL, 1, 0);
+    tuff_tensor *b = tuff_case_leaf(run, g, TUFF_F32, (int)p[5], p + 6, TUFF_DATA_UNIFORM, 0.5, 2);
+    tuff_case_grad(run, a);
+    tuff_case_grad(run, b);
+    tuff_case_result(run, tuff_div(g, a, b), DIVISION, 1);
+}
+
+/* What has no finite quotient, and signs. */
+static void divided_special(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const double dividends[8] = {1, -1, 0, INFINITY, INFINITY, NAN, 2, -6};
+    const double divisors[8] = {0, 0, 0, 2, INFINITY, 1, NAN, -3};
+    (void)p;
+    tuff_tensor *a = tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){8}, dividends);
+    tuff_tensor *b = tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){8}, divisors);
+    tuff_case_aside(run, tuff_div(g, a, b), DIVISION, 1);
+}
+
+/* p: op: pairs that are equal, of unequal zeros, infinite or NaN on one side or both; gradients of the finite
+ * ones. */
+static void compared(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const double left[9] = {1, 2, 3, 0, -INFINITY, INFINITY, NAN, 1, NAN};
+    const double right[9] = {1, 3, 2, -0.0, 5, INFINITY, 1, NAN, NAN};
+    tuff_tensor *a = tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){9}, left);
+    tuff_tensor *b = tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){9}, right), *gradients[2] = {NULL, NULL};
+    tuff_tensor *y = binary_of(g, p[0], a, b);
+    tuff_case_aside(run, y, 0, 1);
+    if (p[0] == GREATER) return;
+    tuff_tensor *total = tuff_sum(g, tuff_slice(g, y, 0, 0, 4), 1, false);
+    if (total == NULL) return;
+    tuff_graph_grad(g, total, (tuff_tensor *[]){a, b}, 2, gradients);
+    for (int i = 0; i < 2; i++)
+        tuff_case_aside(run, tuff_slice(g, gradients[i], 0, 0, 4), 0, 1);
 }
 
 /* p: n: both operands one tensor, then results that may take over their input's memory. */
@@ -68,6 +119,25 @@ static const tuff_case cases[] = {
     {"add strided 33x17", strided, {ADD, 33, 17}},
     {"mul strided 5x130", strided, {MUL, 5, 130}},
     {"mul strided 1x1", strided, {MUL, 1, 1}},
+    {"sub 1025", binary, {SUB, 1, 1025, 0, 0, 0, 1, 1025}},
+    {"sub a scalar of 3x5 from it", binary, {SUB, 2, 3, 5, 0, 0, 0}},
+    {"sub 7x5 from a row of 5", binary, {SUB, 1, 5, 0, 0, 0, 2, 7, 5}},
+    {"sub 2051, special", binary, {SUB, 1, 2051, 0, 0, 0, 1, 2051, 0, 0, 0, TUFF_DATA_SPECIAL}},
+    {"sub strided 33x17", strided, {SUB, 33, 17}},
+    {"div 1025", divided, {1, 1025, 0, 0, 0, 1, 1025}},
+    {"div 19x257 by 257", divided, {2, 19, 257, 0, 0, 1, 257}},
+    {"div 257 by 19x257", divided, {1, 257, 0, 0, 0, 2, 19, 257}},
+    {"div 19x257 by columns", divided, {2, 19, 257, 0, 0, 2, 19, 1}},
+    {"div of what is not finite", divided_special, {0}},
+    {"maximum 1025", binary, {MAXIMUM, 1, 1025, 0, 0, 0, 1, 1025}},
+    {"maximum 2051, special", binary, {MAXIMUM, 1, 2051, 0, 0, 0, 1, 2051, 0, 0, 0, TUFF_DATA_SPECIAL}},
+    {"maximum 19x257 and 257", binary, {MAXIMUM, 2, 19, 257, 0, 0, 1, 257}},
+    {"maximum of pairs", compared, {MAXIMUM}},
+    {"minimum 1025", binary, {MINIMUM, 1, 1025, 0, 0, 0, 1, 1025}},
+    {"minimum 6x1 and 1x7", binary, {MINIMUM, 2, 6, 1, 0, 0, 2, 1, 7}},
+    {"minimum of pairs", compared, {MINIMUM}},
+    {"minimum strided 5x130", strided, {MINIMUM, 5, 130}},
+    {"greater of pairs", compared, {GREATER}},
     {"chain of 777", chained, {777}},
     {"scale 1 by 0.125", scaled, {1, 125}},
     {"scale 1025 by -1.7", scaled, {1025, -1700}},

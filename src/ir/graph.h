@@ -71,6 +71,9 @@ typedef union tuff_attrs {
         bool tanh_approximation;
     } gelu; /* and gelu_backward */
     struct {
+        tuff_op of; /* the operation whose gradient it is */
+    } unary_backward;
+    struct {
         double p;
         uint32_t stream;
     } dropout;

@@ -1,10 +1,10 @@
-/* add and mul with NumPy broadcasting, scale. */
+/* Binary operations with NumPy broadcasting, scale. The host loops are in elementwise_cpu.c. */
 #include "backend/cpu/kernels.h"
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
 #include "ops/support.h"
 
-/* ---- add and mul: shapes, references ---- */
+/* ---- binary operations: shapes, references ---- */
 
 static tuff_status infer_binary(tuff_graph *g, tuff_node *node)
 {
@@ -32,15 +32,41 @@ static int64_t broadcast_index(const tuff_shape *x, const tuff_shape *y, int64_t
     return at;
 }
 
+/* The larger one, or the one that is NaN. */
+static double larger(double a, double b)
+{
+    return a != a ? a : b != b ? b : a >= b ? a : b;
+}
+
+static double binary_of(tuff_op op, double a, double b)
+{
+    switch (op) {
+    case TUFF_OP_add:
+        return a + b;
+    case TUFF_OP_sub:
+        return a - b;
+    case TUFF_OP_mul:
+        return a * b;
+    case TUFF_OP_div:
+        return a / b;
+    case TUFF_OP_maximum:
+        return larger(a, b);
+    case TUFF_OP_minimum:
+        return -larger(-a, -b);
+    default: /* greater */
+        return a != a ? a : b != b ? b : a > b ? 1 : a == b ? 0.5 : 0;
+    }
+}
+
 static void reference_binary(const tuff_node *node, const double *const *in, double *const *out)
 {
     const tuff_shape *a = &node->in[0]->shape, *b = &node->in[1]->shape, *y = &node->out[0]->shape;
     int64_t n = tuff_shape_count(y);
-    for (int64_t i = 0; i < n; i++) {
-        double va = in[0][broadcast_index(a, y, i)], vb = in[1][broadcast_index(b, y, i)];
-        out[0][i] = node->op == TUFF_OP_add ? va + vb : va * vb;
-    }
+    for (int64_t i = 0; i < n; i++)
+        out[0][i] = binary_of(node->op, in[0][broadcast_index(a, y, i)], in[1][broadcast_index(b, y, i)]);
 }
+
+/* ---- binary operations: backward ---- */
 
 static void backward_add(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
                          tuff_tensor **d_in)
@@ -51,6 +77,14 @@ static void backward_add(tuff_graph *g, const tuff_node *node, tuff_tensor *cons
         if (needs[i]) d_in[i] = d_out[0];
 }
 
+static void backward_sub(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                         tuff_tensor **d_in)
+{
+    (void)node;
+    if (needs[0]) d_in[0] = d_out[0];
+    if (needs[1]) d_in[1] = tuff_scale(g, d_out[0], -1);
+}
+
 static void backward_mul(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
                          tuff_tensor **d_in)
 {
@@ -58,83 +92,58 @@ static void backward_mul(tuff_graph *g, const tuff_node *node, tuff_tensor *cons
         if (needs[i]) d_in[i] = tuff_mul(g, d_out[0], node->in[1 - i]);
 }
 
-/* ---- add and mul: host kernel ---- */
-
-typedef struct binary_context {
-    const float *a, *b;
-    float *y;
-} binary_context;
-
-TUFF_KERNEL static void add_rows(const float *a, const float *b, float *y, int64_t n)
+/* d(a / b) = (da - y db) / b */
+static void backward_div(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                         tuff_tensor **d_in)
 {
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        y[i] = a[i] + b[i];
-}
-TUFF_KERNEL static void add_value(const float *a, float b, float *y, int64_t n)
-{
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        y[i] = a[i] + b;
-}
-TUFF_KERNEL static void mul_rows(const float *a, const float *b, float *y, int64_t n)
-{
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        y[i] = a[i] * b[i];
-}
-TUFF_KERNEL static void mul_value(const float *a, float b, float *y, int64_t n)
-{
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        y[i] = a[i] * b;
+    tuff_tensor *d = tuff_div(g, d_out[0], node->in[1]);
+    if (needs[0]) d_in[0] = d;
+    if (needs[1]) d_in[1] = tuff_scale(g, tuff_mul(g, d, node->out[0]), -1);
 }
 
-static void add_run(const void *context, const tuff_run *run)
+/* The gradient goes to the operand that was taken, half to each where they are equal. */
+static void backward_extremum(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out,
+                              const bool *needs, tuff_tensor **d_in)
 {
-    const binary_context *c = context;
-    const float *a = c->a + run->at[1], *b = c->b + run->at[2];
-    float *y = c->y + run->at[0];
-    int64_t sa = run->stride[1], sb = run->stride[2];
-    if (sa == 1 && sb == 1)
-        add_rows(a, b, y, run->n);
-    else if (sa == 1 && sb == 0)
-        add_value(a, *b, y, run->n);
-    else if (sa == 0 && sb == 1)
-        add_value(b, *a, y, run->n);
-    else
-        for (int64_t i = 0; i < run->n; i++)
-            y[i] = a[i * sa] + b[i * sb];
+    bool larger_one = node->op == TUFF_OP_maximum;
+    for (int i = 0; i < 2; i++)
+        if (needs[i]) {
+            tuff_tensor *self = node->in[i], *other = node->in[1 - i];
+            tuff_tensor *share = larger_one ? tuff_greater(g, self, other) : tuff_greater(g, other, self);
+            d_in[i] = tuff_mul(g, d_out[0], share);
+        }
 }
 
-static void mul_run(const void *context, const tuff_run *run)
+/* ---- binary operations: kernels ---- */
+
+static tuff_binary binary_kind(const tuff_node *node)
 {
-    const binary_context *c = context;
-    const float *a = c->a + run->at[1], *b = c->b + run->at[2];
-    float *y = c->y + run->at[0];
-    int64_t sa = run->stride[1], sb = run->stride[2];
-    if (sa == 1 && sb == 1)
-        mul_rows(a, b, y, run->n);
-    else if (sa == 1 && sb == 0)
-        mul_value(a, *b, y, run->n);
-    else if (sa == 0 && sb == 1)
-        mul_value(b, *a, y, run->n);
-    else
-        for (int64_t i = 0; i < run->n; i++)
-            y[i] = a[i * sa] * b[i * sb];
+    switch (node->op) {
+    case TUFF_OP_add:
+        return TUFF_BINARY_ADD;
+    case TUFF_OP_sub:
+        return TUFF_BINARY_SUB;
+    case TUFF_OP_mul:
+        return TUFF_BINARY_MUL;
+    case TUFF_OP_div:
+        return TUFF_BINARY_DIV;
+    case TUFF_OP_maximum:
+        return TUFF_BINARY_MAXIMUM;
+    case TUFF_OP_minimum:
+        return TUFF_BINARY_MINIMUM;
+    default:
+        return TUFF_BINARY_GREATER;
+    }
 }
 
 static void cpu_binary(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
 {
     (void)scratch;
-    binary_context c = {in[0], in[1], out[0]};
     tuff_loop loop = tuff_loop_over(node->out[0], node->in[0], node->in[1]);
-    tuff_loop_runs(&loop, node->op == TUFF_OP_add ? add_run : mul_run, &c);
+    tuff_binary_host(binary_kind(node), &loop, in[0], in[1], out[0]);
 }
 
-/* ---- device kernels ---- */
-
-void tuff_launch_elementwise(tuff_launch *launch, const tuff_caps *caps, int64_t n, uint32_t op, int b,
+void tuff_launch_elementwise(tuff_launch *launch, const tuff_caps *caps, int64_t n, tuff_binary op, int b,
                              float factor)
 {
     for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
@@ -149,11 +158,6 @@ void tuff_launch_elementwise(tuff_launch *launch, const tuff_caps *caps, int64_t
     }
 }
 
-static uint32_t binary_op(const tuff_node *node)
-{
-    return node->op == TUFF_OP_add ? TUFF_BINARY_ADD : TUFF_BINARY_MUL;
-}
-
 static bool match_dense(const tuff_node *node, const tuff_caps *caps)
 {
     (void)caps;
@@ -165,7 +169,7 @@ static bool match_dense(const tuff_node *node, const tuff_caps *caps)
 
 static void launch_dense(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
-    tuff_launch_elementwise(launch, caps, tuff_tensor_count(node->out[0]), binary_op(node), 1, 0);
+    tuff_launch_elementwise(launch, caps, tuff_tensor_count(node->out[0]), binary_kind(node), 1, 0);
 }
 
 static void launch_strided(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
@@ -176,13 +180,13 @@ static void launch_strided(const tuff_node *node, const tuff_caps *caps, tuff_la
     tuff_launch_address(launch, &args->a, TUFF_OPERAND_IN, 0, 0);
     tuff_launch_address(launch, &args->b, TUFF_OPERAND_IN, 1, 0);
     tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
-    args->op = binary_op(node);
     args->dim1 = (uint32_t)loop.dim[1];
     args->dim2 = (uint32_t)loop.dim[2];
     for (int i = 0; i < 4; i++) {
         args->a_stride[i] = (uint32_t)loop.stride[1][i];
         args->b_stride[i] = (uint32_t)loop.stride[2][i];
     }
+    tuff_launch_spec(launch, binary_kind(node));
     tuff_launch_tiles(launch, caps, loop.count / loop.dim[3], loop.dim[3], args->tile);
 }
 
@@ -191,45 +195,33 @@ static const tuff_kernel_row binary_rows[] = {
     {"strided", 0, tuff_match_32, launch_strided},
 };
 
-const tuff_op_info tuff_op_add = {
-    .name = "add",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .may_alias = {3},
-    .infer = infer_binary,
-    .backward = backward_add,
-    .reference = reference_binary,
-    .cpu = cpu_binary,
-    .cost = tuff_cost_elementwise,
-    .rows = binary_rows,
-    .n_rows = 2,
-};
+#define BINARY(op, backward_rule)                                                  \
+    const tuff_op_info tuff_op_##op = {                                            \
+        .name = #op,                                                               \
+        .min_in = 2,                                                               \
+        .max_in = 2,                                                               \
+        .n_out = 1,                                                                \
+        .may_alias = {3},                                                          \
+        .infer = infer_binary,                                                     \
+        .backward = backward_rule,                                                 \
+        .reference = reference_binary,                                             \
+        .cpu = cpu_binary,                                                         \
+        .cost = tuff_cost_elementwise,                                             \
+        .rows = binary_rows,                                                       \
+        .n_rows = 2,                                                               \
+    };                                                                             \
+    tuff_tensor *tuff_##op(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)          \
+    {                                                                              \
+        return tuff_graph_node(g, TUFF_OP_##op, (tuff_tensor *[]){a, b}, 2, NULL); \
+    }
 
-const tuff_op_info tuff_op_mul = {
-    .name = "mul",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .may_alias = {3},
-    .infer = infer_binary,
-    .backward = backward_mul,
-    .reference = reference_binary,
-    .cpu = cpu_binary,
-    .cost = tuff_cost_elementwise,
-    .rows = binary_rows,
-    .n_rows = 2,
-};
-
-tuff_tensor *tuff_add(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
-{
-    return tuff_graph_node(g, TUFF_OP_add, (tuff_tensor *[]){a, b}, 2, NULL);
-}
-
-tuff_tensor *tuff_mul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
-{
-    return tuff_graph_node(g, TUFF_OP_mul, (tuff_tensor *[]){a, b}, 2, NULL);
-}
+BINARY(add, backward_add)
+BINARY(sub, backward_sub)
+BINARY(mul, backward_mul)
+BINARY(div, backward_div)
+BINARY(maximum, backward_extremum)
+BINARY(minimum, backward_extremum)
+BINARY(greater, NULL)
 
 /* ---- scale ---- */
 
@@ -254,23 +246,10 @@ static void reference_scale(const tuff_node *node, const double *const *in, doub
         out[0][i] = in[0][i] * (float)node->attrs.scale.factor;
 }
 
-typedef struct scale_context {
-    const float *x;
-    float *y;
-    float factor;
-} scale_context;
-
-static void scale_range(int64_t begin, int64_t end, void *context)
-{
-    const scale_context *c = context;
-    mul_value(c->x + begin, c->factor, c->y + begin, end - begin);
-}
-
 static void cpu_scale(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
 {
     (void)scratch;
-    scale_context c = {in[0], out[0], (float)node->attrs.scale.factor};
-    tuff_parallel(tuff_tensor_count(node->out[0]), tuff_grain(1), scale_range, &c);
+    tuff_scale_host(tuff_tensor_count(node->out[0]), in[0], (float)node->attrs.scale.factor, out[0]);
 }
 
 static void launch_scale(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
