@@ -7,18 +7,32 @@
 #include <pcre2.h>
 
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/status.h"
+#include "text/regex_syntax.h"
+
+/* No \C, which would cut characters. */
+#define OPTIONS (PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C)
 
 struct tuff_regex {
     pcre2_code *code;
 };
 
-/* Unicode's White_Space, which Oniguruma's \s is and PCRE2's is not quite (U+180E). */
-#define SPACES \
-    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-/* Oniguruma's \w: letters, marks, digits, connectors and the symbols that count as alphabetic. */
-#define WORDS \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+enum {
+    /* How hard one place of a text may be: backtracks in PCRE2's count. Oniguruma's limit is the same. */
+    HARDEST = 10000000,
+    /* Where more than this is needed, it is taken from the search's credit. */
+    EASY = 1000,
+    HARDER = 8, /* what the limit is multiplied by, from easy to hardest */
+    /* The credit: what cutting a text may take beside the easy places. It grows with the text. */
+    CREDIT = 32000000,
+    CREDIT_PER_BYTE = 32,
+    /* Kibibytes of memory for backtracking, for any text and per 1024 bytes of it. */
+    HEAP = 64 * 1024,
+    HEAP_PER_BYTE = 256,
+    LONGEST_PATTERN = 1 << 16,
+    FIRST_WINDOW = 64
+};
 
 static void *allocate(PCRE2_SIZE size, void *user)
 {
@@ -32,48 +46,6 @@ static void release(void *pointer, void *user)
     tuff_free(pointer);
 }
 
-/* Rewrites \s \S \w \W. False: the pattern has a class syntax that PCRE2 reads otherwise (nested sets, &&).
- */
-static bool translate(tuff_view in, tuff_buf *out)
-{
-    bool in_class = false;
-    size_t class_start = 0;
-    for (size_t i = 0; i < in.size; i++) {
-        char c = in.data[i], next = i + 1 < in.size ? in.data[i + 1] : '\0';
-        if (c == '\\' && i + 1 < in.size) {
-            i++;
-            if (next == 's' || next == 'w') {
-                const char *set = next == 's' ? SPACES : WORDS;
-                tuff_buf_text(out, in_class ? "" : "[");
-                tuff_buf_text(out, set);
-                tuff_buf_text(out, in_class ? "" : "]");
-            } else if ((next == 'S' || next == 'W') && !in_class) {
-                tuff_buf_printf(out, "[^%s]", next == 'S' ? SPACES : WORDS);
-            } else {
-                tuff_buf_bytes(out, in.data + i - 1, 2);
-            }
-            continue;
-        }
-        if (in_class) {
-            bool first = i == class_start || (i == class_start + 1 && in.data[class_start] == '^');
-            if (c == '[' && next != ':') return false;
-            if (c == '&' && next == '&') return false;
-            if (c == '[') { /* a POSIX name: copy up to its end */
-                while (i < in.size && in.data[i] != ']')
-                    tuff_buf_char(out, in.data[i++]);
-                c = ']';
-            } else if (c == ']' && !first) {
-                in_class = false;
-            }
-        } else if (c == '[') {
-            in_class = true;
-            class_start = i + 1;
-        }
-        tuff_buf_char(out, c);
-    }
-    return true;
-}
-
 tuff_status tuff_regex_compile(tuff_view pattern, const char *where, tuff_regex **out_regex)
 {
     *out_regex = NULL;
@@ -83,12 +55,12 @@ tuff_status tuff_regex_compile(tuff_view pattern, const char *where, tuff_regex 
     pcre2_compile_context *context = NULL;
     tuff_regex *regex = tuff_alloc(sizeof *regex);
     if (!regex) return tuff_fail_memory("a pattern");
-    if (!translate(pattern, &text)) {
-        status = tuff_fail(TUFF_UNSUPPORTED,
-                           "%s: the pattern \"%.*s\" uses sets within sets, which Tuff does not support",
-                           where, (int)(pattern.size < 200 ? pattern.size : 200), pattern.data);
+    if (pattern.size > LONGEST_PATTERN) {
+        status = tuff_fail(TUFF_UNSUPPORTED, "%s: a pattern of %zu bytes, Tuff supports up to %d", where,
+                           pattern.size, (int)LONGEST_PATTERN);
         goto done;
     }
+    TUFF_GO(tuff_regex_translate(pattern, where, &text));
     general = pcre2_general_context_create(allocate, release, NULL);
     context = general ? pcre2_compile_context_create(general) : NULL;
     if (!context || text.failed) {
@@ -97,8 +69,8 @@ tuff_status tuff_regex_compile(tuff_view pattern, const char *where, tuff_regex 
     }
     int error;
     PCRE2_SIZE offset;
-    regex->code = pcre2_compile((PCRE2_SPTR)(text.data ? text.data : ""), text.size,
-                                PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, context);
+    regex->code =
+        pcre2_compile((PCRE2_SPTR)(text.data ? text.data : ""), text.size, OPTIONS, &error, &offset, context);
     if (!regex->code && error == PCRE2_ERROR_HEAP_FAILED) {
         status = tuff_fail_memory("a pattern");
     } else if (!regex->code) {
@@ -144,46 +116,138 @@ tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_pace *pace, tuff_rege
     *search = (tuff_regex_search){.regex = regex, .pace = pace};
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
     search->match = general ? pcre2_match_data_create_from_pattern(regex->code, general) : NULL;
+    search->context = general ? pcre2_match_context_create(general) : NULL;
     pcre2_general_context_free(general);
-    return search->match ? TUFF_OK : tuff_fail_memory("a pattern search");
+    search->credit = CREDIT;
+    search->window = FIRST_WINDOW;
+    search->limit = EASY;
+    if (search->match && search->context) return TUFF_OK;
+    tuff_regex_end(search);
+    return tuff_fail_memory("a pattern search");
 }
 
 void tuff_regex_aim(tuff_regex_search *search, tuff_view text)
 {
+    size_t heap = HEAP + text.size / 1024 * HEAP_PER_BYTE;
     search->text = text.data ? text.data : "";
     search->size = text.size;
     search->from = 0;
+    search->credit += (uint64_t)text.size * CREDIT_PER_BYTE;
+    pcre2_set_heap_limit(search->context, heap < UINT32_MAX ? (uint32_t)heap : UINT32_MAX);
+}
+
+/* The start of the next character. */
+static size_t past(const tuff_regex_search *search, size_t at)
+{
+    at++;
+    while (at < search->size && ((unsigned char)search->text[at] & 0xc0) == 0x80)
+        at++;
+    return at;
+}
+
+static bool is_border(const tuff_regex_search *search, size_t at)
+{
+    return at == search->size || ((unsigned char)search->text[at] & 0xc0) != 0x80;
+}
+
+/* Searches for a match that begins at one of search->window bytes. */
+static int look(tuff_regex_search *search, size_t last)
+{
+    const pcre2_code *code = search->regex->code;
+    PCRE2_SPTR text = (PCRE2_SPTR)search->text;
+    pcre2_set_offset_limit(search->context, last);
+    pcre2_set_match_limit(search->context, search->limit);
+    int count = pcre2_match(code, text, search->size, search->from, PCRE2_NO_UTF_CHECK, search->match,
+                            search->context);
+    if (count == PCRE2_ERROR_JIT_STACKLIMIT)
+        count = pcre2_match(code, text, search->size, search->from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                            search->match, search->context);
+    return count;
+}
+
+/* A place was harder than the limit: which one is found place by place, and that one gets more, while there
+ * is credit. So what is too hard depends on the pattern and the text alone. */
+static tuff_status try_harder(tuff_regex_search *search)
+{
+    if (search->window > 1) {
+        search->window = 1;
+        return TUFF_OK;
+    }
+    uint32_t limit = search->limit < HARDEST / HARDER ? search->limit * HARDER : HARDEST;
+    if (search->limit == HARDEST || search->credit < limit)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "the tokenizer's pattern is too complex for this text (at byte %zu of %zu)",
+                         search->from, search->size);
+    search->limit = limit;
+    search->credit -= limit;
+    return search->pace ? tuff_pace_ask(search->pace) : TUFF_OK;
+}
+
+/* No match begins in the window. The next one is as long as a millisecond lasts: a clock decides when the
+ * watch is asked, nothing else. */
+static tuff_status move_window(tuff_regex_search *search, size_t last, uint64_t began)
+{
+    uint64_t took = tuff_now_ns() - began;
+    size_t passed = last + 1 - search->from;
+    search->from = past(search, last);
+    search->limit = EASY;
+    if (took < 500000)
+        search->window = search->window < SIZE_MAX / 4 ? search->window * 2 : search->window;
+    else if (took > 1000000 && search->window > 1)
+        search->window /= 2;
+    return took < 200000 || !search->pace ? tuff_pace_work(search->pace, passed / 16)
+                                          : tuff_pace_ask(search->pace);
+}
+
+static tuff_status match_error(const tuff_regex_search *search, int error)
+{
+    if (error == PCRE2_ERROR_NOMEMORY) return tuff_fail_memory("a pattern search");
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "the tokenizer's pattern is too complex for this text (PCRE2 error %d at byte %zu)",
+                     error, search->from);
+}
+
+/* A match as the callers rely on it: after the last one, within the text, of whole characters. */
+static bool is_sound(const tuff_regex_search *search, size_t start, size_t end)
+{
+    return start >= search->from && end >= start && end <= search->size && is_border(search, start) &&
+           is_border(search, end);
 }
 
 tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t *out_end, bool *out_found)
 {
     *out_found = false;
     while (search->from <= search->size) {
-        PCRE2_SPTR text = (PCRE2_SPTR)search->text;
-        int count = pcre2_match(search->regex->code, text, search->size, search->from, PCRE2_NO_UTF_CHECK,
-                                search->match, NULL);
-        if (count == PCRE2_ERROR_JIT_STACKLIMIT)
-            count = pcre2_match(search->regex->code, text, search->size, search->from,
-                                PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, search->match, NULL);
-        if (count == PCRE2_ERROR_NOMATCH) break;
-        if (count == PCRE2_ERROR_NOMEMORY) return tuff_fail_memory("a pattern search");
-        if (count < 0)
+        uint64_t began = tuff_now_ns();
+        size_t left = search->size - search->from;
+        size_t last = search->from + (search->window <= left ? search->window - 1 : left);
+        int count = look(search, last);
+        if (count == PCRE2_ERROR_MATCHLIMIT) {
+            TUFF_TRY(try_harder(search));
+            continue;
+        }
+        if (count == PCRE2_ERROR_NOMATCH) {
+            TUFF_TRY(move_window(search, last, began));
+            continue;
+        }
+        if (count < 0) return match_error(search, count);
+        const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(search->match);
+        size_t start = bounds[0], end = bounds[1], passed = end - search->from;
+        if (!is_sound(search, start, end))
             return tuff_fail(
                 TUFF_UNSUPPORTED,
-                "the tokenizer's pattern is too complex for this text (PCRE2 error %d at byte %zu)", count,
+                "the tokenizer's pattern matches backwards at byte %zu, which Tuff does not support",
                 search->from);
-        const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(search->match);
-        if (bounds[1] > bounds[0]) {
-            size_t passed = bounds[1] - search->from;
-            *out_start = bounds[0];
-            *out_end = search->from = bounds[1];
+        search->limit = EASY;
+        if (search->window < FIRST_WINDOW) search->window *= 2;
+        search->from = end > start ? end : past(search, end);
+        if (end > start) {
+            *out_start = start;
+            *out_end = end;
             *out_found = true;
             return tuff_pace_work(search->pace, passed);
         }
-        /* An empty match: look again from the next character. */
-        search->from = bounds[1] + 1;
-        while (search->from < search->size && ((unsigned char)search->text[search->from] & 0xc0) == 0x80)
-            search->from++;
+        TUFF_TRY(tuff_pace_work(search->pace, 1));
     }
     search->from = search->size + 1;
     return TUFF_OK;
@@ -192,5 +256,6 @@ tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t
 void tuff_regex_end(tuff_regex_search *search)
 {
     pcre2_match_data_free(search->match);
-    search->match = NULL;
+    pcre2_match_context_free(search->context);
+    search->match = search->context = NULL;
 }

@@ -21,10 +21,13 @@ void tuff_regex_quote(tuff_view text, tuff_buf *pattern);
 /* Where a search in one text stands; one thread at a time. */
 typedef struct tuff_regex_search {
     const tuff_regex *regex;
-    void *match;
+    void *match, *context;
     const char *text; /* valid UTF-8 */
     size_t size, from;
     tuff_pace *pace; /* NULL: nobody watches */
+    uint64_t credit; /* for places that are hard to match */
+    size_t window;   /* bytes at which a match may begin in one call of PCRE2, at least 1 */
+    uint32_t limit;  /* how hard the next place may be */
 } tuff_regex_search;
 /* Allocates; then search one text after another with tuff_regex_aim. */
 TUFF_MUST_USE tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_pace *pace,
