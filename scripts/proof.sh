@@ -42,26 +42,26 @@ section_tsan() {
 
 # A few small cases of each kind, for GPU-assisted validation is a hundred times slower.
 gpu_assisted() {
-    while read -r family name; do
-        VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT build/default/tuff conform --device lavapipe --op "$family" \
-            --case "$name" --quiet || return 1
+    while read -r name; do
+        VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT build/default/tuff conform --device lavapipe --case "$name" \
+            --quiet || return 1
     done <<END
-activation silu 1
-copy f32 257x3
-cross_entropy 7x13
-dropout 1 at 0.5
-elementwise add 1023
-embedding 7x5 by 1x9
-fill fill 255
-attention 5x5 h2 d3
-cache one
-matmul nt 3x5x7
-norm layer 5x7
-optimizer norm of 1
-pad pad 5 to 300 at 7
-rope 2x7x3x8
-softmax 3x7
-sum columns of 2050x3
+activation.silu.n1
+copy.f32.257x3.special
+cross_entropy.loss.r7c13
+dropout.1.rate0_5
+elementwise.add.1023
+embedding.lookup.f32.v7d5.b1n9
+fill.fill.255
+attention.full.f32.b2q5k5.h2kv2d3
+cache.write.f32.b1c1n1.h1d1.at0
+matmul.nt.f32.m3n5k7
+norm.layer.5x7
+optimizer.norm.n1
+pad.5.axis0.to300.at7
+rope.2x7x3x8.turn8.at3
+softmax.3x7
+sum.2050x3.over0
 END
 }
 
@@ -72,7 +72,7 @@ gpu_assisted_notices() {
     sed -i 's/float x = a.a.v\[i\];/float x = a.a.v[i + 0x10000000u];/' build/proof/shaders/elementwise.comp
     ! cmp -s shaders/elementwise.comp build/proof/shaders/elementwise.comp || return 1
     TUFF_SHADER_DIR=build/proof/shaders VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT build/default/tuff conform \
-        --device lavapipe --op elementwise --case "add 1" --forward-only --quiet || true
+        --device lavapipe --case elementwise.add.1 --forward-only --quiet || true
     sleep 1
     grep -q 'access out of bounds' "$1"
 }

@@ -26,7 +26,9 @@ typedef enum tuff_conform_level {
 } tuff_conform_level;
 
 typedef struct tuff_conform_case {
-    const char *family, *name; /* "matmul", "m=17 n=33 k=65"; together they name the case */
+    /* "matmul", "matmul.nt.f32.m17n33k65.strided". Names are unique and stay the same from version to version
+     * while the case does. */
+    const char *family, *name;
     bool held;
     const char *verdict;   /* "held", or the kind of guard that spoke: "value", "stray write", ... */
     const char *message;   /* what was found; "" when held */
@@ -68,7 +70,7 @@ typedef struct tuff_conform_report {
 typedef struct tuff_conform_params {
     const char *device; /* as in tuff_device_params */
     const char *ops;    /* families or operations, separated by commas; NULL: all */
-    const char *name;   /* only the case of this name in those families; NULL: all */
+    const char *name;   /* only the case of this name; NULL: all */
     /* Behave as a lesser device: names of tuff_conform_masks and settings, separated by commas, as in
      * "phone,shared=16K". subgroup=none hides subgroup operations; subgroup=N has kernels chosen as for that
      * size, and hides those operations too where the device's own size is another: kernels that use them run

@@ -133,7 +133,7 @@ static int list_cases(const tuff_conform_params *params, const char *json)
     FILE *out = standard ? stdout : fopen(json, "wb");
     if (json != NULL && out != NULL) list_json(out, cases, n);
     for (size_t i = 0; i < n && json == NULL; i++)
-        printf("%s: %s\n", cases[i].family, cases[i].name);
+        puts(cases[i].name);
     tuff_conform_list_free(&cases);
     bool ok = out != NULL && (standard || fclose(out) == 0);
     if (!ok) say_unwritten(json);
@@ -150,8 +150,7 @@ static bool show_progress(const tuff_conform_case *done, size_t index, size_t co
     progress *p = user;
     if (p->rounds == 0 || index <= p->last) p->rounds++;
     p->last = index;
-    if (!done->held)
-        tuff_cli_say("FAILED %s: %s: %s: %s", done->family, done->name, done->verdict, done->message);
+    if (!done->held) tuff_cli_say("FAILED %s: %s: %s", done->name, done->verdict, done->message);
     char line[96], round[32] = "";
     if (p->soak) snprintf(round, sizeof round, "round %zu: ", p->rounds);
     snprintf(line, sizeof line, "%s%zu of %zu cases, %s", round, index + 1, count, done->family);

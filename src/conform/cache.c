@@ -41,18 +41,18 @@ static void attended(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"one", write, {1, 1, 1, 1, 1}},
-    {"3 at 4", write, {2, 9, 3, 2, 5, 4}},
-    {"1 at 7, heads of 64", write, {2, 16, 1, 3, 64, 7}},
-    {"past the capacity", write, {2, 9, 6, 2, 4, 5}},
-    {"before the start", write, {1, 9, 6, 2, 4, -3}},
-    {"all dropped", write, {1, 9, 2, 2, 4, 9}},
-    {"strided", write, {2, 9, 3, 2, 5, 1, TUFF_F32, 2}},
-    {"f16, 3 at 4", write, {2, 9, 3, 2, 6, 4, TUFF_F16}},
-    {"f16, heads of 64, strided", write, {2, 9, 4, 3, 64, 2, TUFF_F16, 2}},
-    {"f16, past the capacity", write, {2, 9, 6, 2, 4, 5, TUFF_F16}},
-    {"attended, prompt", attended, {2, 40, 20, 2, 16, 0}},
-    {"attended, f16, one at 30", attended, {2, 40, 1, 2, 16, 30, TUFF_F16}},
+    {"cache.write.f32.b1c1n1.h1d1.at0", write, {1, 1, 1, 1, 1}},
+    {"cache.write.f32.b2c9n3.h2d5.at4", write, {2, 9, 3, 2, 5, 4}},
+    {"cache.write.f32.b2c16n1.h3d64.at7", write, {2, 16, 1, 3, 64, 7}},
+    {"cache.write.f32.b2c9n6.h2d4.at5", write, {2, 9, 6, 2, 4, 5}},
+    {"cache.write.f32.b1c9n6.h2d4.before3", write, {1, 9, 6, 2, 4, -3}},
+    {"cache.write.f32.b1c9n2.h2d4.at9", write, {1, 9, 2, 2, 4, 9}},
+    {"cache.write.f32.b2c9n3.h2d5.at1.strided", write, {2, 9, 3, 2, 5, 1, TUFF_F32, 2}},
+    {"cache.write.f16.b2c9n3.h2d6.at4", write, {2, 9, 3, 2, 6, 4, TUFF_F16}},
+    {"cache.write.f16.b2c9n4.h3d64.at2.strided", write, {2, 9, 4, 3, 64, 2, TUFF_F16, 2}},
+    {"cache.write.f16.b2c9n6.h2d4.at5", write, {2, 9, 6, 2, 4, 5, TUFF_F16}},
+    {"cache.attended.f32.b2c40n20.h2d16.at0", attended, {2, 40, 20, 2, 16, 0}},
+    {"cache.attended.f16.b2c40n1.h2d16.at30", attended, {2, 40, 1, 2, 16, 30, TUFF_F16}},
 };
 
 const tuff_case_family tuff_family_cache = {"cache", cases, sizeof cases / sizeof cases[0]};

@@ -21,7 +21,10 @@ typedef enum tuff_data {
 #define TUFF_CASE_PARAMS 12
 
 typedef struct tuff_case {
-    const char *name; /* "m=17 n=33 k=65 nt bf16": unique within its family */
+    /* "matmul.nt.bf16.m17n33k65.strided": the family, then what the case is, derived from its parameters.
+     * Lower case letters, digits, '_' and '.'. Users have lists of names: tests/unit/conform_names.txt holds
+     * them, and a name changes only when the case does. */
+    const char *name;
     void (*build)(tuff_case_run *run, tuff_graph *g, const int64_t *p);
     int64_t p[TUFF_CASE_PARAMS];
 } tuff_case;

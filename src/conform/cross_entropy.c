@@ -44,19 +44,19 @@ static void gradient(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"1x1", labelled, {1, 1}},
-    {"1x2", labelled, {1, 2}},
-    {"7x13", labelled, {7, 13}},
-    {"33x65", labelled, {33, 65, SOME}},
-    {"128x64", labelled, {128, 64, EVERY}},
-    {"3x1031", labelled, {3, 1031, SOME}},
-    {"2x5000", labelled, {2, 5000}},
-    {"wide 9x300", labelled, {9, 300, SOME, 20}},
-    {"far from zero 5x40", labelled, {5, 40, EVERY, 2, 100}},
-    {"all ignored 4x9", labelled, {4, 9, NONE}},
-    {"a label past the classes", labelled, {5, 9, INVALID}},
-    {"gradient 9x70, some no class", gradient, {9, 70, 70}},
-    {"gradient 9x33, some negative", gradient, {9, 33, -1}},
+    {"cross_entropy.loss.r1c1", labelled, {1, 1}},
+    {"cross_entropy.loss.r1c2", labelled, {1, 2}},
+    {"cross_entropy.loss.r7c13", labelled, {7, 13}},
+    {"cross_entropy.loss.r33c65.some_ignored", labelled, {33, 65, SOME}},
+    {"cross_entropy.loss.r128c64", labelled, {128, 64, EVERY}},
+    {"cross_entropy.loss.r3c1031.some_ignored", labelled, {3, 1031, SOME}},
+    {"cross_entropy.loss.r2c5000", labelled, {2, 5000}},
+    {"cross_entropy.loss.r9c300.some_ignored.wide", labelled, {9, 300, SOME, 20}},
+    {"cross_entropy.loss.r5c40.far_from_zero", labelled, {5, 40, EVERY, 2, 100}},
+    {"cross_entropy.loss.r4c9.all_ignored", labelled, {4, 9, NONE}},
+    {"cross_entropy.loss.r5c9.invalid_label", labelled, {5, 9, INVALID}},
+    {"cross_entropy.gradient.r9c70.no_class", gradient, {9, 70, 70}},
+    {"cross_entropy.gradient.r9c33.negative", gradient, {9, 33, -1}},
 };
 
 const tuff_case_family tuff_family_cross_entropy = {"cross_entropy", cases, sizeof cases / sizeof cases[0]};

@@ -13,12 +13,12 @@ static void dropped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"1 at 0.5", dropped, {1, 1, 0, 0, 500, 1, 0}},
-    {"1027 at 0.1", dropped, {1, 1027, 0, 0, 100, 0x04000007, 3}},
-    {"3x5x67 at 0.9", dropped, {3, 3, 5, 67, 900, 2, 4294967295}},
-    {"4098 at 0.3", dropped, {1, 4098, 0, 0, 300, 4294967295, 1}},
-    {"515 at 0", dropped, {1, 515, 0, 0, 0, 1, 1}},
-    {"517 at 0.5, special", dropped, {1, 517, 0, 0, 500, 9, 2, TUFF_DATA_SPECIAL}},
+    {"dropout.1.rate0_5", dropped, {1, 1, 0, 0, 500, 1, 0}},
+    {"dropout.1027.rate0_1", dropped, {1, 1027, 0, 0, 100, 0x04000007, 3}},
+    {"dropout.3x5x67.rate0_9", dropped, {3, 3, 5, 67, 900, 2, 4294967295}},
+    {"dropout.4098.rate0_3", dropped, {1, 4098, 0, 0, 300, 4294967295, 1}},
+    {"dropout.515.rate0", dropped, {1, 515, 0, 0, 0, 1, 1}},
+    {"dropout.517.rate0_5.special", dropped, {1, 517, 0, 0, 500, 9, 2, TUFF_DATA_SPECIAL}},
 };
 
 const tuff_case_family tuff_family_dropout = {"dropout", cases, sizeof cases / sizeof cases[0]};

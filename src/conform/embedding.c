@@ -63,19 +63,19 @@ static void gradient(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"1x1 by 1", lookup, {1, 1, 1, 1}},
-    {"7x5 by 1x9", lookup, {7, 5, 1, 9}},
-    {"50x33 by 4x40", lookup, {50, 33, 4, 40}},
-    {"9x300 by 3x7", lookup, {9, 300, 3, 7}},
-    {"3x64 by 2x64", lookup, {3, 64, 2, 64}},
-    {"f16 11x10 by 2x9", lookup, {11, 10, 2, 9, TUFF_F16}},
-    {"f16 11x7 by 2x9", lookup, {11, 7, 2, 9, TUFF_F16}},
-    {"bf16 11x64 by 2x9", lookup, {11, 64, 2, 9, TUFF_BF16}},
-    {"bf16 5x1 by 1x9", lookup, {5, 1, 1, 9, TUFF_BF16}},
-    {"outside 7x5 by 3x9", lookup, {7, 5, 3, 9, TUFF_F32, 1}},
-    {"outside bf16 7x6 by 3x9", lookup, {7, 6, 3, 9, TUFF_BF16, 1}},
-    {"tied 20x16 by 2x9", tied, {20, 16, 2, 9}},
-    {"gradient outside 7x5 by 3x9", gradient, {7, 5, 3, 9}},
+    {"embedding.lookup.f32.v1d1.b1n1", lookup, {1, 1, 1, 1}},
+    {"embedding.lookup.f32.v7d5.b1n9", lookup, {7, 5, 1, 9}},
+    {"embedding.lookup.f32.v50d33.b4n40", lookup, {50, 33, 4, 40}},
+    {"embedding.lookup.f32.v9d300.b3n7", lookup, {9, 300, 3, 7}},
+    {"embedding.lookup.f32.v3d64.b2n64", lookup, {3, 64, 2, 64}},
+    {"embedding.lookup.f16.v11d10.b2n9", lookup, {11, 10, 2, 9, TUFF_F16}},
+    {"embedding.lookup.f16.v11d7.b2n9", lookup, {11, 7, 2, 9, TUFF_F16}},
+    {"embedding.lookup.bf16.v11d64.b2n9", lookup, {11, 64, 2, 9, TUFF_BF16}},
+    {"embedding.lookup.bf16.v5d1.b1n9", lookup, {5, 1, 1, 9, TUFF_BF16}},
+    {"embedding.lookup.f32.v7d5.b3n9.outside", lookup, {7, 5, 3, 9, TUFF_F32, 1}},
+    {"embedding.lookup.bf16.v7d6.b3n9.outside", lookup, {7, 6, 3, 9, TUFF_BF16, 1}},
+    {"embedding.tied.f32.v20d16.b2n9", tied, {20, 16, 2, 9}},
+    {"embedding.gradient.f32.v7d5.b3n9.outside", gradient, {7, 5, 3, 9}},
 };
 
 const tuff_case_family tuff_family_embedding = {"embedding", cases, sizeof cases / sizeof cases[0]};

@@ -17,12 +17,12 @@ static void assigned(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"fill a scalar", filled, {0}},
-    {"fill 255", filled, {1, 255}},
-    {"fill 3x5x7x11", filled, {4, 3, 5, 7, 11}},
-    {"fill 4099", filled, {1, 4099}},
-    {"assign 1", assigned, {1}},
-    {"assign 1025", assigned, {1025}},
+    {"fill.fill.scalar", filled, {0}},
+    {"fill.fill.255", filled, {1, 255}},
+    {"fill.fill.3x5x7x11", filled, {4, 3, 5, 7, 11}},
+    {"fill.fill.4099", filled, {1, 4099}},
+    {"fill.assign.1", assigned, {1}},
+    {"fill.assign.1025", assigned, {1025}},
 };
 
 const tuff_case_family tuff_family_fill = {"fill", cases, sizeof cases / sizeof cases[0]};

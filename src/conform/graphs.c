@@ -173,17 +173,20 @@ static void build(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"graph 1", build, {1, 4}},    {"graph 2", build, {2, 6}},    {"graph 3", build, {3, 8}},
-    {"graph 4", build, {4, 8}},    {"graph 5", build, {5, 10}},   {"graph 6", build, {6, 10}},
-    {"graph 7", build, {7, 12}},   {"graph 8", build, {8, 12}},   {"graph 9", build, {9, 16}},
-    {"graph 10", build, {10, 16}}, {"graph 11", build, {11, 20}}, {"graph 12", build, {12, 24}},
+    {"graphs.seed1.steps4", build, {1, 4}},     {"graphs.seed2.steps6", build, {2, 6}},
+    {"graphs.seed3.steps8", build, {3, 8}},     {"graphs.seed4.steps8", build, {4, 8}},
+    {"graphs.seed5.steps10", build, {5, 10}},   {"graphs.seed6.steps10", build, {6, 10}},
+    {"graphs.seed7.steps12", build, {7, 12}},   {"graphs.seed8.steps12", build, {8, 12}},
+    {"graphs.seed9.steps16", build, {9, 16}},   {"graphs.seed10.steps16", build, {10, 16}},
+    {"graphs.seed11.steps20", build, {11, 20}}, {"graphs.seed12.steps24", build, {12, 24}},
 };
 
 const tuff_case_family tuff_family_graphs = {"graphs", cases, sizeof cases / sizeof cases[0]};
 
 static const tuff_case large[] = {
-    {"8 steps", build, {0, 8}},   {"16 steps", build, {0, 16}}, {"24 steps", build, {0, 24}},
-    {"32 steps", build, {0, 32}}, {"48 steps", build, {0, 48}}, {"64 steps", build, {0, 64}},
+    {"large_graphs.steps8", build, {0, 8}},   {"large_graphs.steps16", build, {0, 16}},
+    {"large_graphs.steps24", build, {0, 24}}, {"large_graphs.steps32", build, {0, 32}},
+    {"large_graphs.steps48", build, {0, 48}}, {"large_graphs.steps64", build, {0, 64}},
 };
 
 const tuff_case_family tuff_family_large_graphs = {"large_graphs", large, sizeof large / sizeof large[0]};

@@ -11,12 +11,12 @@ static void padded(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"pad 1 to 1", padded, {1, 1, 0, 0, 0, 0, 0, 1}},
-    {"pad 5 to 300 at 7", padded, {1, 5, 0, 0, 0, 0, 7, 300}},
-    {"pad the first axis of 3x17 to 5 at 2", padded, {2, 3, 17, 0, 0, 0, 2, 5}},
-    {"pad the last axis of 9x17 to 51 at 17", padded, {2, 9, 17, 0, 0, -1, 17, 51}},
-    {"pad a middle axis of 2x3x5x7 to 8 at 0", padded, {4, 2, 3, 5, 7, 2, 0, 8}},
-    {"pad a transposed 6x4 to 9 at 2", padded, {2, 6, 4, 0, 0, 1, 2, 9, 1}},
+    {"pad.1.axis0.to1.at0", padded, {1, 1, 0, 0, 0, 0, 0, 1}},
+    {"pad.5.axis0.to300.at7", padded, {1, 5, 0, 0, 0, 0, 7, 300}},
+    {"pad.3x17.axis0.to5.at2", padded, {2, 3, 17, 0, 0, 0, 2, 5}},
+    {"pad.9x17.axis1.to51.at17", padded, {2, 9, 17, 0, 0, -1, 17, 51}},
+    {"pad.2x3x5x7.axis2.to8.at0", padded, {4, 2, 3, 5, 7, 2, 0, 8}},
+    {"pad.6x4.axis1.to9.at2.transposed", padded, {2, 6, 4, 0, 0, 1, 2, 9, 1}},
 };
 
 const tuff_case_family tuff_family_pad = {"pad", cases, sizeof cases / sizeof cases[0]};

@@ -18,8 +18,7 @@ const char *tuff_report_level(tuff_conform_level level)
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out)
 {
     bool cpu = report->device.type == TUFF_DEVICE_CPU;
-    tuff_buf_printf(out, "tuff conform --device '%s' --op %s --case '%s'", cpu ? "cpu" : report->device.name,
-                    c->family, c->name);
+    tuff_buf_printf(out, "tuff conform --device '%s' --case %s", cpu ? "cpu" : report->device.name, c->name);
     if (c->seed != 0) tuff_buf_printf(out, " --seed %llu", (unsigned long long)c->seed);
     if (report->level != TUFF_CONFORM_QUICK) tuff_buf_text(out, " --level full");
     if (!report->backward) tuff_buf_text(out, " --forward-only");
@@ -86,8 +85,8 @@ static void worst_ten(const tuff_conform_report *r, tuff_buf *out)
     qsort(order, r->n_cases, sizeof(const tuff_conform_case *), by_worst);
     tuff_buf_text(out, "  worst, in units of the bound (forward, backward):\n");
     for (size_t i = 0; i < r->n_cases && i < 10 && worst_of(order[i]) > 0; i++)
-        tuff_buf_printf(out, "    %8.3g %8.3g  %s: %s\n", order[i]->worst, order[i]->worst_backward,
-                        order[i]->family, order[i]->name);
+        tuff_buf_printf(out, "    %8.3g %8.3g  %s\n", order[i]->worst, order[i]->worst_backward,
+                        order[i]->name);
     tuff_free(order);
 }
 
@@ -122,7 +121,7 @@ static void failures(const tuff_conform_report *r, tuff_buf *out)
     for (size_t i = 0; i < r->n_cases; i++) {
         const tuff_conform_case *c = &r->cases[i];
         if (c->held || shown++ >= MOST_FAILURES) continue;
-        tuff_buf_printf(out, "  FAILED %s: %s\n    %s: %s\n    ", c->family, c->name, c->verdict, c->message);
+        tuff_buf_printf(out, "  FAILED %s\n    %s: %s\n    ", c->name, c->verdict, c->message);
         tuff_report_command(r, c, out);
         tuff_buf_char(out, '\n');
     }

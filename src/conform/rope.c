@@ -50,16 +50,16 @@ static void permuted(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"1x1x1x2", turned, {1, 1, 1, 2, 2}},
-    {"2x7x3x8", turned, {2, 7, 3, 8, 8, 3}},
-    {"1x33x4x64", turned, {1, 33, 4, 64, 64}},
-    {"2x5x2x128", turned, {2, 5, 2, 128, 128, 11}},
-    {"half of each head", turned, {1, 9, 2, 16, 8, 1}},
-    {"6 of 13", turned, {1, 9, 3, 13, 6, 1}},
-    {"a slice of heads", turned, {2, 9, 3, 10, 10, 0, 1}},
-    {"permuted 2x9x3x6", permuted, {2, 9, 3, 6}},
-    {"before the tables", turned, {1, 9, 2, 8, 6, -4}},
-    {"past the tables", turned, {1, 9, 2, 8, 8, 35}},
+    {"rope.1x1x1x2.turn2.at0", turned, {1, 1, 1, 2, 2}},
+    {"rope.2x7x3x8.turn8.at3", turned, {2, 7, 3, 8, 8, 3}},
+    {"rope.1x33x4x64.turn64.at0", turned, {1, 33, 4, 64, 64}},
+    {"rope.2x5x2x128.turn128.at11", turned, {2, 5, 2, 128, 128, 11}},
+    {"rope.1x9x2x16.turn8.at1", turned, {1, 9, 2, 16, 8, 1}},
+    {"rope.1x9x3x13.turn6.at1", turned, {1, 9, 3, 13, 6, 1}},
+    {"rope.2x9x3x10.turn10.at0.sliced", turned, {2, 9, 3, 10, 10, 0, 1}},
+    {"rope.2x9x3x6.permuted", permuted, {2, 9, 3, 6}},
+    {"rope.1x9x2x8.turn6.before4", turned, {1, 9, 2, 8, 6, -4}},
+    {"rope.1x9x2x8.turn8.at35", turned, {1, 9, 2, 8, 8, 35}},
 };
 
 const tuff_case_family tuff_family_rope = {"rope", cases, sizeof cases / sizeof cases[0]};

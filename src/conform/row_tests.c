@@ -176,7 +176,7 @@ static tuff_status run_test(tuff_row_tests *tests, const row_test *test, tuff_op
         *out_held = status == TUFF_OK && outcome.verdict == TUFF_VERDICT_HELD;
         status = TUFF_OK;
         if (!*out_held)
-            tuff_buf_printf(why, "%s: %s: %s", test->family->name, test->c->name,
+            tuff_buf_printf(why, "%s: %s", test->c->name,
                             outcome.message.data ? outcome.message.data : tuff_error_message());
     }
     tuff_buf_free(&outcome.message);

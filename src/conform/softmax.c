@@ -17,17 +17,17 @@ static void rows(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"1", rows, {1, 1}},
-    {"3x7", rows, {2, 3, 7}},
-    {"2x5x33", rows, {3, 2, 5, 33}},
-    {"64x128", rows, {2, 64, 128}},
-    {"70x1", rows, {2, 70, 1}},
-    {"5x127 wide", rows, {2, 5, 127, 0, 20}},
-    {"3x257", rows, {2, 3, 257}},
-    {"1x5003", rows, {2, 1, 5003}},
-    {"2x9000 constant", rows, {2, 2, 9000, 0, 1, TUFF_DATA_CONSTANT}},
-    {"transposed 9x30", rows, {2, 9, 30, 0, 0, 0, 1}},
-    {"special 20x50", rows, {2, 20, 50, 0, 1, TUFF_DATA_SPECIAL}},
+    {"softmax.1", rows, {1, 1}},
+    {"softmax.3x7", rows, {2, 3, 7}},
+    {"softmax.2x5x33", rows, {3, 2, 5, 33}},
+    {"softmax.64x128", rows, {2, 64, 128}},
+    {"softmax.70x1", rows, {2, 70, 1}},
+    {"softmax.5x127.wide", rows, {2, 5, 127, 0, 20}},
+    {"softmax.3x257", rows, {2, 3, 257}},
+    {"softmax.1x5003", rows, {2, 1, 5003}},
+    {"softmax.2x9000.constant", rows, {2, 2, 9000, 0, 1, TUFF_DATA_CONSTANT}},
+    {"softmax.9x30.transposed", rows, {2, 9, 30, 0, 0, 0, 1}},
+    {"softmax.20x50.special", rows, {2, 20, 50, 0, 1, TUFF_DATA_SPECIAL}},
 };
 
 const tuff_case_family tuff_family_softmax = {"softmax", cases, sizeof cases / sizeof cases[0]};

@@ -62,19 +62,19 @@ static void fused(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"permute 2x3x5x7 to 0213", permuted, {2, 3, 5, 7, 0, 2, 1, 3}},
-    {"permute 3x1x33x17 to 3210", permuted, {3, 1, 33, 17, 3, 2, 1, 0}},
-    {"permute 1x2x31x65 to 0132", permuted, {1, 2, 31, 65, 0, 1, 3, 2}},
-    {"slice the first axis of 5x2x3x4", sliced, {5, 2, 3, 4, 0, 1, 3}},
-    {"slice the last axis of 2x2x3x9, odd start", sliced, {2, 2, 3, 9, -1, 3, 5}},
-    {"slice one element of 1x1x7x1", sliced, {1, 1, 7, 1, 2, 6, 1}},
-    {"reshape 2x3x4x5 to 6x20", reshaped, {2, 3, 4, 5, 2, 6, -1}},
-    {"reshape 1x1x1x1 to a scalar", reshaped, {1, 1, 1, 1, 0}},
-    {"reshape 4x1x6x1 to 2x2x3x2", reshaped, {4, 1, 6, 1, 4, 2, 2, 3, 2}},
-    {"expand 3x1x5 to 2x3x4x5", expanded, {1, 3, 1, 5, 2, 3, 4, 5}},
-    {"expand 1x1x1 to 3x2x5x7", expanded, {1, 1, 1, 1, 3, 2, 5, 7}},
-    {"fused projection of 5 tokens, 3 heads of 7", fused, {5, 3, 7}},
-    {"fused projection of 1 token, 2 heads of 4", fused, {1, 2, 4}},
+    {"view.permute.2x3x5x7.to0213", permuted, {2, 3, 5, 7, 0, 2, 1, 3}},
+    {"view.permute.3x1x33x17.to3210", permuted, {3, 1, 33, 17, 3, 2, 1, 0}},
+    {"view.permute.1x2x31x65.to0132", permuted, {1, 2, 31, 65, 0, 1, 3, 2}},
+    {"view.slice.5x2x3x4.axis0.at1n3", sliced, {5, 2, 3, 4, 0, 1, 3}},
+    {"view.slice.2x2x3x9.axis3.at3n5", sliced, {2, 2, 3, 9, -1, 3, 5}},
+    {"view.slice.1x1x7x1.axis2.at6n1", sliced, {1, 1, 7, 1, 2, 6, 1}},
+    {"view.reshape.2x3x4x5.to_6x20", reshaped, {2, 3, 4, 5, 2, 6, -1}},
+    {"view.reshape.1x1x1x1.to_scalar", reshaped, {1, 1, 1, 1, 0}},
+    {"view.reshape.4x1x6x1.to_2x2x3x2", reshaped, {4, 1, 6, 1, 4, 2, 2, 3, 2}},
+    {"view.expand.3x1x5.to_2x3x4x5", expanded, {1, 3, 1, 5, 2, 3, 4, 5}},
+    {"view.expand.1x1x1.to_3x2x5x7", expanded, {1, 1, 1, 1, 3, 2, 5, 7}},
+    {"view.fused_projection.n5h3d7", fused, {5, 3, 7}},
+    {"view.fused_projection.n1h2d4", fused, {1, 2, 4}},
 };
 
 const tuff_case_family tuff_family_view = {"view", cases, sizeof cases / sizeof cases[0]};

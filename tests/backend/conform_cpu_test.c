@@ -151,7 +151,7 @@ static void soak_ends_where_nothing_holds(void **state)
     (void)state;
     const tuff_conform_params params = {.device = "cpu",
                                         .ops = "matmul",
-                                        .name = "bf16 nt 7x300x1100",
+                                        .name = "matmul.nt.bf16.m7n300k1100",
                                         .mask = "memory=1M",
                                         .level = TUFF_CONFORM_SOAK,
                                         .minutes = 1};
@@ -182,7 +182,7 @@ static void memory_may_run_out_anywhere(void **state)
 {
     (void)state;
     tuff_conform_params params = {
-        .device = "cpu", .ops = "softmax", .name = "3x7", .level = TUFF_CONFORM_FULL};
+        .device = "cpu", .ops = "softmax", .name = "softmax.3x7", .level = TUFF_CONFORM_FULL};
     assert_true(kit_for_each_allocation_failure(run_one, &params) > 100);
 }
 

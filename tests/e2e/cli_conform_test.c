@@ -98,18 +98,18 @@ static void test_list(void **state)
 {
     (void)state;
     kit_result r = CONFORM(0, "--list", "--op", "softmax");
-    assert_true(says(&r.out, "softmax: 3x7\n"));
+    assert_true(says(&r.out, "softmax.3x7\n"));
     kit_result_free(&r);
     r = CONFORM(0, "--list", "--op", "softmax", "--json", "-");
-    assert_true(says(&r.out, "  {\"family\": \"softmax\", \"case\": \"3x7\"},\n"));
-    assert_false(says(&r.out, "softmax: "));
+    assert_true(says(&r.out, "  {\"family\": \"softmax\", \"case\": \"softmax.3x7\"},\n"));
+    assert_false(says(&r.out, "\nsoftmax."));
     kit_result_free(&r);
     /* the larger graphs are soak's, or are named */
     r = CONFORM(0, "--list");
     assert_false(says(&r.out, "large_graphs"));
     kit_result_free(&r);
     r = CONFORM(0, "--list", "--level", "soak");
-    assert_true(says(&r.out, "large_graphs: "));
+    assert_true(says(&r.out, "large_graphs."));
     kit_result_free(&r);
 }
 
@@ -118,15 +118,15 @@ static void test_list(void **state)
 static void test_rerun(void **state)
 {
     (void)state;
-    kit_result r = CONFORM(0, "--device", "cpu", "--op", "matmul", "--case", "nt 63x129x65", "--mask",
+    kit_result r = CONFORM(0, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.f32.m63n129k65", "--mask",
                            "memory=1M", "--seed", "5", "--budget", "7ms", "--level", "full");
     kit_result_free(&r);
-    r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "bf16 nt 7x300x1100", "--mask", "memory=1M",
+    r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.bf16.m7n300k1100", "--mask", "memory=1M",
                 "--seed", "5", "--budget", "7", "--level", "full");
     const char *command = strstr(r.out.data, "    tuff conform --device");
     assert_non_null(command);
     const char *want =
-        "    tuff conform --device 'cpu' --op matmul --case 'bf16 nt 7x300x1100' --seed 5 --level full "
+        "    tuff conform --device 'cpu' --case matmul.nt.bf16.m7n300k1100 --seed 5 --level full "
         "--mask memory=1M --budget 7ms\n";
     assert_memory_equal(command, want, strlen(want));
     assert_true(says(&r.out, "out of memory"));

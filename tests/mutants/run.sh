@@ -74,7 +74,7 @@ done <"$list"
 # Every family that has kernels is touched; views have none, and graphs are made of the others.
 missing=0
 if [ -z "$only" ]; then
-    for family in $("$tuff" conform --list | cut -d: -f1 | sort -u); do
+    for family in $("$tuff" conform --list | cut -d. -f1 | sort -u); do
         case "$family" in view | graphs) continue ;; esac
         if ! grep -v '^#' "$list" | cut -f3 | grep -qx "$family"; then
             echo "UNTOUCHED $family: no mutant is of this family"
