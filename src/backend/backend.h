@@ -50,11 +50,19 @@ typedef struct tuff_backend_program {
 
 typedef struct tuff_open_params {
     bool validate;      /* validation layer and object names, where the backend has them */
+    bool must_validate; /* fail where that layer is not installed */
     bool profile;       /* timestamps per step */
     uint64_t submit_ns; /* aim for this much device time per submit; 0: 100 ms */
     uint64_t permute; /* not 0: a seed; every run replays the dispatches between barriers in a random order */
     tuff_mask mask;   /* what to report less of */
 } tuff_open_params;
+
+/* What a dispatch runs; lives as long as the device. */
+typedef struct tuff_backend_kernel {
+    const void *spirv;
+    size_t spirv_bytes;
+    uint32_t workgroup[3];
+} tuff_backend_kernel;
 
 /* Time spent in one step of a plan, summed over runs. */
 typedef struct tuff_step_time {
@@ -116,7 +124,15 @@ struct tuff_backend {
      */
     tuff_status (*shader_key)(const tuff_backend_device *device, tuff_shader shader, char out_key[65]);
 
+    /* NULL: the backend runs no shaders. */
+    tuff_status (*kernel)(tuff_backend_device *device, const tuff_dispatch *dispatch,
+                          tuff_backend_kernel *out);
+
     void (*stats)(const tuff_backend_device *device, tuff_backend_stats *out);
+
+    /* How many messages the validation layer has sent in this process; `text` receives the last one. NULL:
+     * the backend has no such layer. Thread-safe. */
+    uint64_t (*validation)(char *text, size_t size);
 };
 
 extern const tuff_backend tuff_backend_cpu;

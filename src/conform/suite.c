@@ -156,7 +156,8 @@ tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_rep
     *out_report = NULL;
     tuff_device_params open = {
         .name = params->device, .validate = params->validate, .submit_ms = params->submit_ms};
-    tuff_device_test_params test = {.permute = params->permute, .no_self_test = true};
+    tuff_device_test_params test = {
+        .permute = params->permute, .no_self_test = true, .must_validate = params->validate};
     if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &test.mask));
     tuff_selection s = {0};
     TUFF_TRY(tuff_select_cases(params, &s));
@@ -176,6 +177,10 @@ tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_rep
     report->submit_ms = params->submit_ms;
     if (params->mask != NULL) snprintf(report->mask, sizeof report->mask, "%s", params->mask);
     TUFF_GO(tuff_device_open_for_test(&open, &test, &device));
+    if (params->validate && device->backend->validation == NULL)
+        TUFF_GO(tuff_fail(TUFF_UNSUPPORTED,
+                          "%s is no Vulkan device: there is nothing for the validation layer to look at",
+                          tuff_device_get_info(device)->name));
     status = run_all(params, &s, device, coverage, full);
 done:
     if (coverage != NULL) tuff_coverage_free(coverage);

@@ -218,7 +218,7 @@ static tuff_status open_best(const candidates *all, const char *name, const tuff
             tuff_log(TUFF_LOG_INFO, "running on the CPU: %s", all->at[chosen].info.reason);
         return TUFF_OK;
     }
-    if (name) return status;
+    if (name || params->must_validate) return status;
     for (size_t i = chosen + 1; i < all->n && status != TUFF_OK; i++) { /* they are in the order of rank */
         const tuff_device_info *info = &all->at[i].info;
         if (!info->usable || info->type == TUFF_DEVICE_SOFTWARE) continue;
@@ -241,6 +241,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
                              .submit_ns = (uint64_t)params->submit_ms * 1000000};
     if (test) {
         open.permute = test->permute;
+        open.must_validate = test->must_validate;
         open.mask = test->mask;
     }
     candidates *all = tuff_alloc(sizeof *all);

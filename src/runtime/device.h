@@ -23,7 +23,8 @@ struct tuff_device {
 typedef struct tuff_device_test_params {
     uint64_t permute; /* see tuff_open_params */
     tuff_mask mask;
-    bool no_self_test; /* the conformance suite runs on devices that fail it too: all rows are trusted */
+    bool must_validate; /* a device without the validation layer is not opened */
+    bool no_self_test;  /* the conformance suite runs on devices that fail it too: all rows are trusted */
 } tuff_device_test_params;
 TUFF_MUST_USE tuff_status tuff_device_open_for_test(const tuff_device_params *params,
                                                     const tuff_device_test_params *test,

@@ -38,6 +38,38 @@ static void describes_what_it_lists(void **state)
     assert_null(device);
 }
 
+static VKAPI_ATTR void VKAPI_CALL no_memory(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *out)
+{
+    (void)physical;
+    *out = (VkPhysicalDeviceMemoryProperties){.memoryHeapCount = 1};
+    out->memoryHeaps[0].flags = VK_MEMORY_HEAP_DEVICE_LOCAL_BIT;
+}
+
+/* RADV's "Null hardware", say: it would be the default in front of the CPU. */
+static void hardware_that_is_not_there_is_not_used(void **state)
+{
+    (void)state;
+    tuff_device_info found[16];
+    size_t n = 0;
+    KIT_OK(tuff_list_devices(found, 16, &n)); /* the loader's functions are there from now on */
+    PFN_vkGetPhysicalDeviceMemoryProperties real = vkGetPhysicalDeviceMemoryProperties;
+    vkGetPhysicalDeviceMemoryProperties = no_memory;
+    KIT_OK(tuff_list_devices(found, 16, &n));
+    tuff_device *device = NULL;
+    const tuff_device_params params = {.name = "vulkan"};
+    tuff_status status = tuff_device_open(&params, &device);
+    vkGetPhysicalDeviceMemoryProperties = real;
+    tuff_device_destroy(&device);
+    assert_int_equal(status, TUFF_UNSUPPORTED);
+    assert_true(n > 1);
+    for (size_t i = 0; i < n && i < 16; i++) {
+        if (strcmp(found[i].backend, "vulkan") != 0) continue;
+        assert_false(found[i].usable);
+        assert_non_null(strstr(found[i].reason, "0 bytes of memory"));
+    }
+    assert_string_equal(found[0].backend, "cpu");
+}
+
 static void fills_the_caps(void **state)
 {
     (void)state;
@@ -291,6 +323,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(describes_what_it_lists),
+        cmocka_unit_test(hardware_that_is_not_there_is_not_used),
         cmocka_unit_test(fills_the_caps),
         cmocka_unit_test(lives_without_drivers),
         cmocka_unit_test(listing_survives_failed_allocations),

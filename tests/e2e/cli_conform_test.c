@@ -118,11 +118,11 @@ static void test_list(void **state)
 static void test_rerun(void **state)
 {
     (void)state;
-    kit_result r = CONFORM(0, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.f32.m63n129k65", "--mask",
-                           "memory=1M", "--seed", "5", "--budget", "7ms", "--level", "full");
+    kit_result r = CONFORM(0, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.f32.m63n129k65",
+                           "--mask", "memory=1M", "--seed", "5", "--budget", "7ms", "--level", "full");
     kit_result_free(&r);
-    r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.bf16.m7n300k1100", "--mask", "memory=1M",
-                "--seed", "5", "--budget", "7", "--level", "full");
+    r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.bf16.m7n300k1100", "--mask",
+                "memory=1M", "--seed", "5", "--budget", "7", "--level", "full");
     const char *command = strstr(r.out.data, "    tuff conform --device");
     assert_non_null(command);
     const char *want =

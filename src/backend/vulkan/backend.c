@@ -18,6 +18,22 @@ static tuff_status shader_key(const tuff_backend_device *device, tuff_shader sha
     return tuff_shader_key_of(shader, tuff_environment("TUFF_SHADER_DIR"), out_key);
 }
 
+static tuff_status kernel(tuff_backend_device *device, const tuff_dispatch *dispatch,
+                          tuff_backend_kernel *out)
+{
+    tuff_vk_device *d = tuff_vk_device_of(device);
+    const tuff_vk_module *module;
+    tuff_mutex_lock(d->pipeline_lock);
+    tuff_status status = tuff_vk_module_of(d, dispatch->shader, &module);
+    tuff_mutex_unlock(d->pipeline_lock);
+    TUFF_TRY(status);
+    out->spirv = module->words;
+    out->spirv_bytes = module->n_words * 4;
+    for (int axis = 0; axis < 3; axis++)
+        out->workgroup[axis] = tuff_spirv_local_size(&module->info, dispatch, axis);
+    return TUFF_OK;
+}
+
 const tuff_backend tuff_backend_vulkan = {
     .name = "vulkan",
     .list = tuff_vk_list,
@@ -34,5 +50,7 @@ const tuff_backend tuff_backend_vulkan = {
     .program_wait = tuff_vk_program_wait,
     .program_times = tuff_vk_program_times,
     .shader_key = shader_key,
+    .kernel = kernel,
     .stats = stats,
+    .validation = tuff_vk_validation,
 };

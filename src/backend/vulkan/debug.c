@@ -1,11 +1,24 @@
 /* Messages of the validation layer, and names of objects. */
+#include <stdio.h>
+
 #include "backend/vulkan/vk.h"
 #include "base/log.h"
+#include "base/os.h"
 
+enum { TEXT_SIZE = 1024 };
 static atomic_ullong messages;
+static char last[TEXT_SIZE]; /* guarded by the lock of the log */
 
 uint64_t tuff_vk_validation_messages(void)
 {
+    return atomic_load(&messages);
+}
+
+uint64_t tuff_vk_validation(char *text, size_t size)
+{
+    tuff_log_lock();
+    snprintf(text, size, "%s", last);
+    tuff_log_unlock();
     return atomic_load(&messages);
 }
 
@@ -15,6 +28,9 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL receive(VkDebugUtilsMessageSeverityFlagBit
 {
     (void)types;
     (void)user;
+    tuff_log_lock();
+    snprintf(last, sizeof last, "%s", data->pMessage);
+    tuff_log_unlock();
     atomic_fetch_add(&messages, 1);
     bool error = severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
     tuff_log(error ? TUFF_LOG_ERROR : TUFF_LOG_WARN, "Vulkan validation: %s", data->pMessage);

@@ -142,6 +142,12 @@ tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_back
     device->pace = 1;
     tuff_status status = TUFF_OK;
     TUFF_GO(tuff_vk_instance_acquire(device->params.validate, &device->instance));
+    if (params->must_validate && !device->instance->layer)
+        TUFF_GO(tuff_fail(
+            TUFF_UNSUPPORTED,
+            "the validation layer is not installed, so that nothing would be validated: install the "
+            "package vulkan-validationlayers (Debian, Ubuntu) or vulkan-validation-layers "
+            "(Fedora, Arch)"));
     TUFF_GO(find_physical(device, index));
     fill_caps(device);
     TUFF_GO(create_locks(device));

@@ -58,7 +58,7 @@ static tuff_status load_loader(void)
 static tuff_status create(bool validate, tuff_vk_instance *instance)
 {
     TUFF_TRY(load_loader());
-    bool layer = validate && has_layer(VALIDATION_LAYER);
+    bool layer = instance->layer = validate && has_layer(VALIDATION_LAYER);
     if (validate && !layer)
         tuff_log(TUFF_LOG_WARN, "%s is not installed: Vulkan calls are not validated", VALIDATION_LAYER);
     instance->debug =

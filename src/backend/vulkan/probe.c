@@ -104,7 +104,8 @@ static void read_properties(VkPhysicalDevice physical, tuff_vk_probe *out)
     snprintf(out->description.driver, sizeof out->description.driver, "%.100s%s%.100s", name,
              v12.driverInfo[0] ? ", " : "", v12.driverInfo);
     out->description.kind = kind_of(out->properties.deviceType, v12.driverID);
-    if (out->description.kind == TUFF_KIND_SOFTWARE && tuff_total_memory())
+    bool software = out->description.kind == TUFF_KIND_SOFTWARE;
+    if (software && out->description.memory_bytes && tuff_total_memory())
         out->description.memory_bytes = tuff_total_memory(); /* lavapipe says 2 GiB, whatever there is */
     out->subgroup_size = v11.subgroupSize;
     if ((v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) &&
@@ -165,7 +166,10 @@ tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out)
                  "its driver lacks bufferDeviceAddress or timelineSemaphore, which Tuff needs");
     else if (!queue)
         snprintf(description->reason, sizeof description->reason, "it has no queue for computing");
-    description->usable = floor && queue;
+    else if (description->memory_bytes == 0) /* RADV_FORCE_FAMILY, or a driver that only compiles */
+        snprintf(description->reason, sizeof description->reason,
+                 "it has 0 bytes of memory: its driver stands for hardware that is not there");
+    description->usable = floor && queue && description->memory_bytes > 0;
     return TUFF_OK;
 }
 

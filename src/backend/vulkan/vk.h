@@ -20,6 +20,7 @@
 typedef struct tuff_vk_instance {
     VkInstance handle;
     int users;
+    bool layer; /* the validation layer is on */
     bool debug; /* VK_EXT_debug_utils is on */
     VkDebugUtilsMessengerEXT messenger;
 } tuff_vk_instance;
@@ -33,6 +34,8 @@ TUFF_MUST_USE tuff_status tuff_vk_physical_devices(VkInstance instance, VkPhysic
 
 /* Messages of the validation layer since the process started. */
 uint64_t tuff_vk_validation_messages(void);
+/* The same, with the last of them. */
+uint64_t tuff_vk_validation(char *text, size_t size);
 /* Chained into the instance's creation, so that it is watched too. */
 VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(void);
 
