@@ -139,7 +139,9 @@ static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff
 static tuff_status read_hf(tuff_model *model, const tuff_hf_files *files)
 {
     TUFF_TRY(tuff_model_read_hf(model, files));
-    return model->weights ? TUFF_OK : tuff_hf_need(files, TUFF_HF_WEIGHTS);
+    TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
+    tuff_model_settle_head(model);
+    return TUFF_OK;
 }
 
 static tuff_status put_config(tuff_inspection *r, tuff_model *model, const tuff_hf_files *files)

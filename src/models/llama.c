@@ -182,7 +182,6 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     if (experts)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: it is a mixture of %lld experts, which Tuff does not run",
                          gguf->file, (long long)experts);
-    c->tied = !tuff_weights_find(gguf->weights, "output.weight");
     c->qkv_bias = tuff_weights_find(gguf->weights, "blk.0.attn_q.bias") != NULL;
     c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
     c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "models/vocab.h"
 
 tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
@@ -19,6 +20,33 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
     return tuff_config_check(&model->config, files->config);
 }
 
+/* Whether both hold the same bytes. */
+static bool is_copy(const tuff_weight *a, const tuff_weight *b)
+{
+    return a->storage == b->storage && a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
+}
+
+void tuff_model_settle_head(tuff_model *model)
+{
+    const tuff_arch *arch = model->config.arch;
+    const tuff_param param = {.name = arch->token_table, .gguf = "token_embd.weight"};
+    const tuff_weight *table = tuff_model_weight(model, &param);
+    const tuff_weight *head = model->gguf ? tuff_weights_find(model->gguf->weights, "output.weight")
+                                          : tuff_weights_find(model->weights, "lm_head.weight");
+    if (model->gguf) {
+        /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
+        bool twice = arch == &tuff_arch_gpt2 && head && table && is_copy(head, table);
+        model->config.tied = !head || twice;
+    } else if (model->config.tied && head && table && !is_copy(head, table)) {
+        model->config.tied = false;
+        tuff_log(
+            TUFF_LOG_INFO,
+            "%s: config.json ties the head to the embedding table, but lm_head.weight holds other numbers; "
+            "they are used",
+            model->path);
+    }
+}
+
 static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
 {
     TUFF_TRY(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS));
@@ -27,7 +55,9 @@ static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
     if (files->generation_config)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
-    return tuff_hf_open_weights(files, &model->weights);
+    TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
+    tuff_model_settle_head(model);
+    return TUFF_OK;
 }
 
 tuff_status tuff_model_read_gguf(tuff_model *model)
@@ -48,12 +78,7 @@ tuff_status tuff_model_read_gguf(tuff_model *model)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor token_embd.weight [vocab, hidden] is missing",
                          path);
     model->config.vocab_size = table->shape[0];
-    if (strcmp(model->config.arch->name, "gpt2") == 0) {
-        /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
-        const tuff_weight *head = tuff_weights_find(gguf->weights, "output.weight");
-        model->config.tied =
-            !head || (head->bytes == table->bytes && memcmp(head->data, table->data, head->bytes) == 0);
-    }
+    tuff_model_settle_head(model);
     return tuff_config_check(&model->config, path);
 }
 

@@ -23,6 +23,9 @@ struct tuff_model {
 /* Sets the config, all but its tokens: from the file, which is open, or from hf_config, which is read. */
 TUFF_MUST_USE tuff_status tuff_model_read_gguf(tuff_model *model);
 TUFF_MUST_USE tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files);
+/* Once config and tensors are both known: decides whether the head is the embedding table. A head of its own
+ * in the file is used, whatever the config says, as transformers does. */
+void tuff_model_settle_head(tuff_model *model);
 /* Fails when the file lacks a parameter, or has it in a shape or a type that cannot be used. */
 TUFF_MUST_USE tuff_status tuff_model_check_param(const tuff_model *model, const tuff_param *param);
 /* The file's tensor of a parameter; NULL when the file has none of its names. */

@@ -133,6 +133,14 @@ static void put_tokens(const tuff_hf_tokens *tokens, tuff_buf *json)
     tuff_buf_text(json, "],\n");
 }
 
+/* Sets a text (or, where `text` is NULL, true or false) of an object, in place of the one that is there. */
+static bool set_member(cJSON *object, const char *key, const char *text, bool flag)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    return text ? cJSON_AddStringToObject(object, key, text) != NULL
+                : cJSON_AddBoolToObject(object, key, flag) != NULL;
+}
+
 /* config.json: the one that was read, with its dtype changed, or one made from the config. */
 static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_buf *out)
 {
@@ -140,8 +148,9 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
     if (model->hf_config) {
         cJSON *copy = cJSON_Duplicate(model->hf_config, true);
         const char *key = cJSON_HasObjectItem(model->hf_config, "dtype") ? "dtype" : "torch_dtype";
-        if (copy) cJSON_DeleteItemFromObjectCaseSensitive(copy, key);
-        bool ok = copy && cJSON_AddStringToObject(copy, key, torch_dtype(dtype));
+        bool ok = copy && set_member(copy, key, torch_dtype(dtype), false);
+        /* a head beside a config that ties it: readers that trust the config would drop it */
+        if (!c->tied) ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
         char *text = ok ? cJSON_Print(copy) : NULL;
         if (text) tuff_buf_text(out, text);
         tuff_buf_char(out, '\n');
