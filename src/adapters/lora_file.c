@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "adapters/lora_impl.h"
+#include "base/log.h"
 
 static const tuff_param *find_param(const tuff_model *model, const char *module)
 {
@@ -35,9 +36,21 @@ static tuff_status add_pair(tuff_lora *lora, const tuff_peft_pair *pair, const c
     return tuff_lora_add(lora, pair->module, p->shape[1], p->shape[0], pair->rank, pair->scale);
 }
 
+/* An adapter of a classifier has its head along, which a language model has no place for. */
+static void say_unused(const tuff_peft_adapter *peft, const char *directory)
+{
+    if (!peft->ignored_count) return;
+    tuff_log(
+        TUFF_LOG_WARN,
+        "%s: the tensor %s%s of this adapter is not used: Tuff applies its LoRA matrices only, to a language "
+        "model",
+        directory, peft->ignored[0], peft->ignored_count > 1 ? " (and others)" : "");
+}
+
 static tuff_status open_peft(tuff_lora *lora, const char *directory)
 {
     TUFF_TRY(tuff_peft_open(directory, &lora->peft));
+    say_unused(lora->peft, directory);
     lora->rank = lora->peft->config->rank;
     lora->alpha = lora->peft->config->alpha;
     lora->dropout = lora->peft->config->dropout;

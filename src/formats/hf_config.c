@@ -48,8 +48,11 @@ static tuff_status look_into(tuff_hf_files *files)
         files->kind = TUFF_HF_SAFETENSORS;
         files->weights = files->path;
     } else if (mapping.size >= 2 && memcmp(mapping.data, "PK", 2) == 0) {
-        status = tuff_fail(TUFF_UNSUPPORTED, "%s is a PyTorch or zip archive: convert it to safetensors",
-                           files->path);
+        status = tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s is a PyTorch or zip archive: convert it to safetensors, as transformers does: load the "
+            "model and call its save_pretrained",
+            files->path);
     } else {
         status = tuff_fail(
             TUFF_BAD_FORMAT,
@@ -101,8 +104,11 @@ static tuff_status missing_weights(const tuff_hf_files *files)
         bool there = tuff_is_file(path);
         tuff_free(path);
         if (there)
-            return tuff_fail(TUFF_UNSUPPORTED, "%s has %s only: convert it to safetensors", files->path,
-                             others[i]);
+            return tuff_fail(
+                TUFF_UNSUPPORTED,
+                "%s has %s only: convert it to safetensors, as transformers does: load the model "
+                "and call its save_pretrained",
+                files->path, others[i]);
     }
     if (files->adapter_config)
         return tuff_fail(TUFF_NOT_FOUND, "%s is a PEFT adapter, not a model: name the model it belongs to",

@@ -10,6 +10,15 @@ static int64_t usual_inner(const tuff_config *c)
     return c->hidden_size > 0 && c->hidden_size <= INT64_MAX / 4 ? 4 * c->hidden_size : 0;
 }
 
+/* The names that transformers' classes share; where they stand beside GPT-2's own, they count. */
+static tuff_status read_shared_names(const cJSON *json, const char *where, tuff_config *c)
+{
+    TUFF_TRY(tuff_json_int(json, "max_position_embeddings", where, &c->max_positions));
+    TUFF_TRY(tuff_json_int(json, "hidden_size", where, &c->hidden_size));
+    TUFF_TRY(tuff_json_int(json, "num_hidden_layers", where, &c->layers));
+    return tuff_json_int(json, "num_attention_heads", where, &c->heads);
+}
+
 /* What every GPT-2 has, and what follows from its sizes. */
 static tuff_status derive(tuff_config *c, const char *where)
 {
@@ -36,6 +45,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_json_int(json, "n_embd", where, &c->hidden_size));
     TUFF_TRY(tuff_json_int(json, "n_layer", where, &c->layers));
     TUFF_TRY(tuff_json_int(json, "n_head", where, &c->heads));
+    TUFF_TRY(read_shared_names(json, where, c));
     TUFF_TRY(tuff_json_number(json, "layer_norm_epsilon", where, &c->norm_eps));
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_json_bool(json, "scale_attn_weights", where, &scale));
@@ -56,6 +66,30 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     return derive(c, where);
 }
 
+/* A size that follows from others must not say otherwise. */
+static tuff_status same_as(const tuff_gguf *gguf, const char *key, int64_t expected)
+{
+    int64_t found = expected;
+    TUFF_TRY(tuff_gguf_int(gguf, key, &found));
+    if (found == expected) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is %lld; Tuff runs GPT-2 with %lld", gguf->file, key,
+                     (long long)found, (long long)expected);
+}
+
+/* Written by Tuff only, for the one of the two that llama.cpp's GPT-2 does not have. */
+static tuff_status read_activation(const tuff_gguf *gguf, tuff_config *c)
+{
+    tuff_view name = tuff_view_of("gelu_new");
+    TUFF_TRY(tuff_gguf_text(gguf, "gpt2.hidden_activation", &name));
+    c->gelu_erf = tuff_view_is(name, "gelu");
+    if (c->gelu_erf || tuff_view_is(name, "gelu_new") || tuff_view_is(name, "gelu_pytorch_tanh"))
+        return TUFF_OK;
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s: gpt2.hidden_activation is \"%.*s\"; Tuff knows gelu_new, gelu_pytorch_tanh and gelu", gguf->file,
+        (int)(name.size < 40 ? name.size : 40), name.data);
+}
+
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     TUFF_TRY(tuff_gguf_need_int(gguf, "gpt2.context_length", &c->max_positions));
@@ -66,7 +100,11 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_int(gguf, "gpt2.feed_forward_length", &c->intermediate_size));
     c->norm_eps = 1e-5;
     TUFF_TRY(tuff_gguf_number(gguf, "gpt2.attention.layer_norm_epsilon", &c->norm_eps));
-    return derive(c, gguf->file);
+    TUFF_TRY(derive(c, gguf->file));
+    TUFF_TRY(same_as(gguf, "gpt2.attention.head_count_kv", c->heads));
+    TUFF_TRY(same_as(gguf, "gpt2.attention.key_length", c->head_dim));
+    TUFF_TRY(same_as(gguf, "gpt2.attention.value_length", c->head_dim));
+    return read_activation(gguf, c);
 }
 
 static void write_hf(const tuff_config *c, tuff_buf *json)
@@ -93,6 +131,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, "gpt2.block_count", (uint32_t)c->layers);
     tuff_gguf_put_u32(gguf, "gpt2.attention.head_count", (uint32_t)c->heads);
     tuff_gguf_put_f32(gguf, "gpt2.attention.layer_norm_epsilon", (float)c->norm_eps);
+    if (c->gelu_erf) tuff_gguf_put_text(gguf, "gpt2.hidden_activation", "gelu");
 }
 
 static void list_params(const tuff_config *c, tuff_params *p)

@@ -38,13 +38,6 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }
 
-static tuff_status check_params(const tuff_model *model)
-{
-    for (size_t i = 0; i < model->params.count; i++)
-        TUFF_TRY(tuff_model_check_param(model, &model->params.items[i]));
-    return TUFF_OK;
-}
-
 /* The section "model". `name`: what the file calls its architecture, NULL when it does not; `status`: of
  * reading the config. */
 static void put_model(tuff_inspection *r, tuff_model *model, const char *name, tuff_status status)
@@ -53,7 +46,7 @@ static void put_model(tuff_inspection *r, tuff_model *model, const char *name, t
     put(r, "architecture", name ? name : "not said");
     if (status == TUFF_OK) {
         put_dimensions(r, model);
-        status = check_params(model);
+        status = tuff_model_check_tensors(model);
     }
     tuff_inspect_put_bool(r, "runs", status == TUFF_OK);
     if (status != TUFF_OK) put(r, "because", tuff_error_message());
@@ -224,7 +217,10 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
     tuff_buf_free(&targets);
     tuff_inspect_put_int(r, "adapted_modules", (int64_t)adapter->pair_count);
     tuff_inspect_put_int(r, "parameters", parameters);
-    if (adapter->ignored_count) tuff_inspect_put_int(r, "other_tensors", (int64_t)adapter->ignored_count);
+    if (adapter->ignored_count) {
+        tuff_inspect_put_int(r, "other_tensors", (int64_t)adapter->ignored_count);
+        put(r, "not_used", adapter->ignored[0]);
+    }
     tuff_inspect_section_end(r);
 }
 

@@ -9,21 +9,26 @@
 static const tuff_arch qwen2_as_llama;
 
 /* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
- */
+ * Where both objects are there, the older one counts, as in transformers. */
 static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *c)
 {
-    static const char *const objects[] = {"rope_scaling", "rope_parameters"};
     const char *type = "default";
     double part = 1;
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling"), *item;
+    if (!object || cJSON_IsNull(object) || (cJSON_IsObject(object) && !object->child))
+        object = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters");
     TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope_theta));
     TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &part));
-    for (int i = 0; i < 2 && strcmp(type, "default") == 0; i++) {
-        const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, objects[i]);
-        if (!object || cJSON_IsNull(object)) continue;
+    if (object && !cJSON_IsNull(object)) {
         TUFF_TRY(tuff_json_text(object, "type", where, &type));
         TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
         TUFF_TRY(tuff_json_number(object, "rope_theta", where, &c->rope_theta));
         TUFF_TRY(tuff_json_number(object, "partial_rotary_factor", where, &part));
+        cJSON_ArrayForEach(item, object) if (cJSON_IsObject(item)) return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: its rotary embeddings have parameters of their own for \"%s\"; Tuff's layers "
+            "are all alike",
+            where, item->string);
     }
     if (strcmp(type, "default") != 0)
         return tuff_fail(TUFF_UNSUPPORTED,
@@ -58,7 +63,8 @@ static tuff_status read_common(const cJSON *json, const char *where, tuff_config
     TUFF_TRY(need_int(json, "hidden_size", where, &c->hidden_size));
     TUFF_TRY(need_int(json, "num_hidden_layers", where, &c->layers));
     TUFF_TRY(need_int(json, "num_attention_heads", where, &c->heads));
-    c->kv_heads = c->heads;
+    if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "num_key_value_heads")) || !c->kv_heads)
+        c->kv_heads = c->heads;
     TUFF_TRY(tuff_json_int(json, "num_key_value_heads", where, &c->kv_heads));
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
     TUFF_TRY(tuff_json_int(json, "head_dim", where, &c->head_dim));
@@ -85,24 +91,48 @@ static tuff_status read_llama(const cJSON *json, const char *where, tuff_config 
     return read_common(json, where, c);
 }
 
+/* A key that is absent means what transformers' class takes it to mean; null means none. */
 static tuff_status read_mistral(const cJSON *json, const char *where, tuff_config *c)
 {
-    TUFF_TRY(read_llama(json, where, c));
+    c->vocab_size = 32000;
+    c->max_positions = 131072;
+    c->norm_eps = 1e-6;
+    c->rope_theta = 10000;
+    c->kv_heads = 8;
+    TUFF_TRY(read_common(json, where, c));
     c->qkv_bias = c->out_bias = c->mlp_bias = false; /* whatever the config says, as in transformers */
+    c->window = cJSON_HasObjectItem(json, "sliding_window") ? 0 : 4096;
     return tuff_json_int(json, "sliding_window", where, &c->window);
+}
+
+/* Qwen2's layers from max_window_layers on have the window, when it is used at all. */
+static tuff_status check_qwen2_window(const cJSON *json, const char *where, const tuff_config *c)
+{
+    bool sliding = false;
+    int64_t window = 4096, full = 28;
+    TUFF_TRY(tuff_json_bool(json, "use_sliding_window", where, &sliding));
+    TUFF_TRY(tuff_json_int(json, "sliding_window", where, &window));
+    TUFF_TRY(tuff_json_int(json, "max_window_layers", where, &full));
+    /* layer_types, where it is there, decides instead: it is read for all architectures alike */
+    const cJSON *types = cJSON_GetObjectItemCaseSensitive(json, "layer_types");
+    if (!sliding || full >= c->layers || (types && !cJSON_IsNull(types))) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: use_sliding_window is true, from layer %lld of %lld on; Tuff runs Qwen2 with full "
+                     "attention only",
+                     where, (long long)full, (long long)c->layers);
 }
 
 static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config *c)
 {
-    bool sliding = false;
-    TUFF_TRY(read_llama(json, where, c));
+    c->vocab_size = 151936;
+    c->max_positions = 32768;
+    c->norm_eps = 1e-6;
+    c->rope_theta = 10000;
+    c->kv_heads = 32;
+    TUFF_TRY(read_common(json, where, c));
     c->qkv_bias = true; /* and no other, whatever the config says, as in transformers */
     c->out_bias = c->mlp_bias = false;
-    TUFF_TRY(tuff_json_bool(json, "use_sliding_window", where, &sliding));
-    if (sliding)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: use_sliding_window is true; Tuff runs Qwen2 with full attention only", where);
-    return TUFF_OK;
+    return check_qwen2_window(json, where, c);
 }
 
 /* "llama.<key>", "qwen2.<key>" */
@@ -129,10 +159,35 @@ static tuff_status check_gguf_rope(const tuff_gguf *gguf, const tuff_config *c)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: it scales its rotary embeddings (%s), which Tuff does not support", gguf->file,
                          unscaled ? "tensor rope_freqs.weight" : key(c, "rope.scaling", k));
+    int64_t values = c->head_dim;
+    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.value_length", k), &values));
+    if (values != c->head_dim)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: attention.value_length is %lld beside keys of %lld; Tuff's heads have one size",
+                         gguf->file, (long long)values, (long long)c->head_dim);
     if (dims != c->head_dim)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads only",
                          gguf->file, (long long)dims, (long long)c->head_dim);
+    return TUFF_OK;
+}
+
+/* Biases come on q, k and v together, or on none of them. */
+static tuff_status read_gguf_biases(const tuff_gguf *gguf, tuff_config *c)
+{
+    static const char *const names[] = {"blk.0.attn_q.bias", "blk.0.attn_k.bias", "blk.0.attn_v.bias"};
+    const char *there = NULL, *missing = NULL;
+    for (int i = 2; i >= 0; i--)
+        *(tuff_weights_find(gguf->weights, names[i]) ? &there : &missing) = names[i];
+    if (there && missing)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: it has the tensor %s, but not %s; the models that Tuff runs have biases on q, k and "
+            "v together, or on none of them",
+            gguf->file, there, missing);
+    c->qkv_bias = there != NULL;
+    c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
+    c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
     return TUFF_OK;
 }
 
@@ -177,14 +232,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.freq_base", k), &c->rope_theta));
     TUFF_TRY(check_theta(c, gguf->file));
     TUFF_TRY(check_gguf_rope(gguf, c));
-    int64_t experts = 0;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "expert_count", k), &experts));
-    if (experts)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: it is a mixture of %lld experts, which Tuff does not run",
-                         gguf->file, (long long)experts);
-    c->qkv_bias = tuff_weights_find(gguf->weights, "blk.0.attn_q.bias") != NULL;
-    c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
-    c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
+    TUFF_TRY(read_gguf_biases(gguf, c));
     if (c->arch == &tuff_arch_llama)
         TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
     return choose_hf_arch(c, gguf->file);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "models/keys.h"
 #include "models/vocab.h"
 
 tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
@@ -16,35 +16,10 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
     if (!model->config.arch)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: model_type is \"%s\"; Tuff runs %s", files->config, type,
                          tuff_arch_names());
+    TUFF_TRY(tuff_hf_keys_check(model->hf_config, files->config, type));
     TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
+    TUFF_TRY(tuff_hf_layer_types_check(model->hf_config, files->config, &model->config));
     return tuff_config_check(&model->config, files->config);
-}
-
-/* Whether both hold the same bytes. */
-static bool is_copy(const tuff_weight *a, const tuff_weight *b)
-{
-    return a->storage == b->storage && a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
-}
-
-void tuff_model_settle_head(tuff_model *model)
-{
-    const tuff_arch *arch = model->config.arch;
-    const tuff_param param = {.name = arch->token_table, .gguf = "token_embd.weight"};
-    const tuff_weight *table = tuff_model_weight(model, &param);
-    const tuff_weight *head = model->gguf ? tuff_weights_find(model->gguf->weights, "output.weight")
-                                          : tuff_weights_find(model->weights, "lm_head.weight");
-    if (model->gguf) {
-        /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
-        bool twice = arch == &tuff_arch_gpt2 && head && table && is_copy(head, table);
-        model->config.tied = !head || twice;
-    } else if (model->config.tied && head && table && !is_copy(head, table)) {
-        model->config.tied = false;
-        tuff_log(
-            TUFF_LOG_INFO,
-            "%s: config.json ties the head to the embedding table, but lm_head.weight holds other numbers; "
-            "they are used",
-            model->path);
-    }
 }
 
 static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
@@ -60,10 +35,22 @@ static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
     return TUFF_OK;
 }
 
+/* A model, not something else in the same format. */
+static tuff_status check_gguf_kind(const tuff_gguf *gguf)
+{
+    tuff_view type = tuff_view_of("model");
+    TUFF_TRY(tuff_gguf_text(gguf, "general.type", &type));
+    if (!tuff_view_is(type, "model"))
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: it holds no model: its general.type is \"%.*s\"", gguf->file,
+                         (int)(type.size < 40 ? type.size : 40), type.data);
+    return TUFF_OK;
+}
+
 tuff_status tuff_model_read_gguf(tuff_model *model)
 {
     const tuff_gguf *gguf = model->gguf;
     const char *path = gguf->file;
+    TUFF_TRY(check_gguf_kind(gguf));
     tuff_view name = {0};
     TUFF_TRY(tuff_gguf_text(gguf, "general.architecture", &name));
     char text[64];
@@ -72,6 +59,7 @@ tuff_status tuff_model_read_gguf(tuff_model *model)
     if (!model->config.arch)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: general.architecture is \"%s\"; Tuff runs %s", path, text,
                          tuff_arch_names());
+    TUFF_TRY(tuff_gguf_keys_check(gguf, text));
     TUFF_TRY(model->config.arch->read_gguf(gguf, &model->config));
     const tuff_weight *table = tuff_weights_find(gguf->weights, "token_embd.weight");
     if (!table || table->rank != 2)
@@ -89,47 +77,13 @@ static tuff_status open_gguf(tuff_model *model, const char *path)
     return tuff_vocab_tokens(model->gguf, &model->config.tokens);
 }
 
-const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
-{
-    if (model->gguf) return tuff_weights_find(model->gguf->weights, param->gguf);
-    const tuff_weight *weight = tuff_weights_find(model->weights, param->name);
-    if (weight) return weight;
-    const char *prefix = model->config.arch->base_prefix;
-    return tuff_starts_with(param->name, prefix)
-               ? tuff_weights_find(model->weights, param->name + strlen(prefix))
-               : NULL;
-}
-
-tuff_status tuff_model_check_param(const tuff_model *model, const tuff_param *param)
-{
-    const tuff_weight *weight = tuff_model_weight(model, param);
-    if (!weight)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor %s of a %s model with %lld layers is missing",
-                         model->path, model->gguf ? param->gguf : param->name, model->config.arch->name,
-                         (long long)model->config.layers);
-    TUFF_TRY(tuff_weight_check_readable(weight));
-    bool transposed = !model->gguf && (param->flags & TUFF_PARAM_CONV1D);
-    int64_t want[2] = {param->shape[transposed ? 1 : 0], param->shape[transposed ? 0 : 1]};
-    bool fits = weight->rank == (unsigned)param->rank && weight->shape[0] == want[0] &&
-                (param->rank == 1 || weight->shape[1] == want[1]);
-    if (!fits) {
-        tuff_shape expected = tuff_shape_of(param->rank, want),
-                   found = tuff_shape_of((int)weight->rank, weight->shape);
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
-                         weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
-    }
-    return TUFF_OK;
-}
-
 static tuff_status list_params(tuff_model *model)
 {
     model->config.arch->list_params(&model->config, &model->params);
     if (model->params.failed) return tuff_fail_memory("the list of a model's parameters");
-    for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_param *param = &model->params.items[i];
-        TUFF_TRY(tuff_model_check_param(model, param));
-        TUFF_TRY(tuff_weight_check_finite(tuff_model_weight(model, param)));
-    }
+    TUFF_TRY(tuff_model_check_tensors(model));
+    for (size_t i = 0; i < model->params.count; i++)
+        TUFF_TRY(tuff_weight_check_finite(tuff_model_weight(model, &model->params.items[i])));
     return TUFF_OK;
 }
 

@@ -26,8 +26,11 @@ TUFF_MUST_USE tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_fi
 /* Once config and tensors are both known: decides whether the head is the embedding table. A head of its own
  * in the file is used, whatever the config says, as transformers does. */
 void tuff_model_settle_head(tuff_model *model);
-/* Fails when the file lacks a parameter, or has it in a shape or a type that cannot be used. */
-TUFF_MUST_USE tuff_status tuff_model_check_param(const tuff_model *model, const tuff_param *param);
+/* Fails when the file lacks a parameter, has it in a shape or a type that cannot be used, or holds a tensor
+ * that the model has no use for. */
+TUFF_MUST_USE tuff_status tuff_model_check_tensors(const tuff_model *model);
+/* The file's tensors. */
+const tuff_weights *tuff_model_weights(const tuff_model *model);
 /* The file's tensor of a parameter; NULL when the file has none of its names. */
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param);
 

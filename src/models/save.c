@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
 #include "models/model.h"
@@ -259,6 +260,23 @@ static uint32_t gguf_file_type(tuff_dtype dtype)
                                 : 0; /* llama.cpp's LLAMA_FTYPE: F32 0, MOSTLY_F16 1, BF16 32 */
 }
 
+/* What the file says and llama.cpp does not do. */
+static void say_lost(const tuff_model *model, const char *path)
+{
+    const tuff_config *c = &model->config;
+    if (c->gelu_erf)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s: llama.cpp runs GPT-2 with the tanh approximation of GELU, this model has the exact one: "
+            "its results will differ a little there; in Tuff they do not",
+            path);
+    if (c->window && c->window < c->max_positions)
+        tuff_log(TUFF_LOG_WARN,
+                 "%s: llama.cpp runs this architecture without its sliding window of %lld tokens: past that "
+                 "length its results will differ there; in Tuff they do not",
+                 path, (long long)c->window);
+}
+
 tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
                                  const char *path)
 {
@@ -273,6 +291,7 @@ tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *stor
         status = tuff_vocab_write(model->tokenizer, (uint32_t)model->config.vocab_size, &gguf);
     if (status == TUFF_OK)
         status = tuff_gguf_save(path, &gguf, from.items, model->params.count, write_tensor, &from);
+    if (status == TUFF_OK) say_lost(model, path);
     tuff_gguf_builder_free(&gguf);
     tuff_free(from.items);
     return status;

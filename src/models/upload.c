@@ -154,7 +154,7 @@ tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, 
         TUFF_TRY(tuff_note(upload(model, p, dtype, store), "%s: %s", model->path, p->name));
     }
     /* the device has its own copy now: let the file's pages go */
-    tuff_weights_release_pages(model->gguf ? model->gguf->weights : model->weights);
+    tuff_weights_release_pages(tuff_model_weights(model));
     return TUFF_OK;
 }
 

@@ -282,19 +282,19 @@ static void biases_of_no_architecture_are_refused(void **state)
 {
     (void)state;
     static const struct {
-        const char *arch, *biases[3];
+        const char *arch, *biases[4];
         uint32_t window;
     } cases[] = {{"llama", {"attn_output"}, 0},
-                 {"llama", {"attn_q", "ffn_up"}, 0},
-                 {"llama", {"attn_q", "attn_output"}, 16},
-                 {"qwen2", {"attn_q", "attn_output"}, 0}};
+                 {"llama", {"attn_q", "attn_k", "attn_v", "ffn_up"}, 0},
+                 {"llama", {"attn_q", "attn_k", "attn_v", "attn_output"}, 16},
+                 {"qwen2", {"attn_q", "attn_k", "attn_v", "attn_output"}, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static const char *const keys[] = {"context_length", "embedding_length", "block_count",
                                            "attention.head_count", "feed_forward_length"};
         const char *path = kit_temp_path("biased.gguf");
         tuff_gguf_builder b = {0};
-        tuff_save_item items[3] = {{0}};
-        char key[64], names[3][32];
+        tuff_save_item items[4] = {{0}};
+        char key[64], names[4][32];
         size_t n = 0;
         tuff_gguf_put_text(&b, "general.architecture", cases[i].arch);
         for (int k = 0; k < 5; k++) {
@@ -303,7 +303,7 @@ static void biases_of_no_architecture_are_refused(void **state)
         }
         snprintf(key, sizeof key, "%s.attention.sliding_window", cases[i].arch);
         if (cases[i].window) tuff_gguf_put_u32(&b, key, cases[i].window);
-        for (; n < 3 && cases[i].biases[n]; n++) {
+        for (; n < 4 && cases[i].biases[n]; n++) {
             snprintf(names[n], sizeof names[n], "blk.0.%s.bias", cases[i].biases[n]);
             items[n] = (tuff_save_item){names[n], TUFF_F32, 1, {32, 1, 1, 1}};
         }

@@ -1,8 +1,10 @@
 /* What a file holds is what runs, or it is refused: heads beside tied tables, keys that change the
  * mathematics, tensors that no part of the model reads. */
+#include "adapters/lora.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
+#include "models/keys.h"
 #include "models/model.h"
 
 static void refused(const char *path, tuff_status status, const char *part)
@@ -46,18 +48,24 @@ static size_t list_more(const tuff_weights *from, const char *name, int64_t rows
     return from->count + 1;
 }
 
+/* Adds a tensor to a safetensors file of f32. */
+static void add_tensor(const char *from, const char *to, const char *name, int64_t rows, int64_t columns)
+{
+    tuff_weights *weights = NULL;
+    tuff_save_item items[MOST] = {{0}};
+    KIT_OK(tuff_safetensors_open(from, &weights));
+    size_t n = list_more(weights, name, rows, columns, items);
+    KIT_OK(tuff_safetensors_save(to, items, n, write_more, &(more){weights, rows * columns}));
+    tuff_weights_destroy(&weights);
+}
+
 /* A copy of a golden model that holds one tensor more. */
 static const char *with_tensor(const char *golden, const char *as, const char *name, int64_t rows,
                                int64_t columns)
 {
     const char *directory = kit_copy_model(kit_golden(golden), as);
-    tuff_weights *from = NULL;
-    tuff_save_item items[MOST] = {{0}};
-    KIT_OK(tuff_safetensors_open(kit_join(kit_golden(golden), "model.safetensors"), &from));
-    size_t n = list_more(from, name, rows, columns, items);
-    KIT_OK(tuff_safetensors_save(kit_join(directory, "model.safetensors"), items, n, write_more,
-                                 &(more){from, rows * columns}));
-    tuff_weights_destroy(&from);
+    add_tensor(kit_join(kit_golden(golden), "model.safetensors"), kit_join(directory, "model.safetensors"),
+               name, rows, columns);
     return directory;
 }
 
@@ -141,12 +149,384 @@ static void an_untied_model_needs_its_head(void **state)
         TUFF_BAD_FORMAT, "lm_head.weight");
 }
 
+/* Golden models with a key of config.json set, which comes before the one that is there. */
+static const char *with_key(const char *golden, const char *key, const char *value)
+{
+    const char *directory = kit_copy_model(kit_golden(golden), "keyed"),
+               *path = kit_join(directory, "config.json");
+    cJSON *json = NULL;
+    KIT_OK(tuff_json_read(path, &json));
+    cJSON *item = cJSON_Parse(value);
+    assert_non_null(item);
+    cJSON_DeleteItemFromObjectCaseSensitive(json, key);
+    assert_true(cJSON_AddItemToObject(json, key, item));
+    char *text = cJSON_Print(json);
+    kit_write_file(path, text, strlen(text));
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return directory;
+}
+
+static const struct edit {
+    const char *golden, *key, *value, *part; /* part: of the refusal; NULL: it runs as before */
+} edits[] = {
+    {"llama", "is_causal", "false", "is_causal is false: in Tuff a token sees only"},
+    {"llama", "is_causal", "true", NULL},
+    {"gpt2", "is_causal", "false", "is_causal is false"},
+    {"mistral", "is_causal", "false", "is_causal is false"},
+    {"qwen2", "is_causal", "false", "is_causal is false"},
+    {"qwen2", "layer_types", "[\"full_attention\", \"full_attention\"]", NULL},
+    {"qwen2", "layer_types", "[\"attention\", \"full_attention\"]", NULL},
+    {"qwen2", "layer_types", "[\"full_attention\", \"sliding_attention\"]",
+     "a layer of \"sliding_attention\""},
+    {"qwen2", "layer_types", "[\"full_attention\"]", "a list of 2 texts"},
+    {"mistral", "layer_types", "[\"sliding_attention\", \"full_attention\"]", "layer_types has a layer of"},
+    {"mistral", "layer_types", "[\"full_attention\", \"full_attention\"]", NULL},
+    {"llama", "layer_types", "[\"chunked_attention\", \"full_attention\"]", "layer_types has a layer of"},
+    {"gpt2", "layer_types", "[\"linear_attention\", \"full_attention\"]", "layer_types has a layer of"},
+    {"llama", "layer_types", "\"full_attention\"", "a list of 2 texts"},
+    {"llama", "per_layer_config", "{\"0\": {\"hidden_act\": \"gelu\"}}", "per_layer_config is {\"0\""},
+    {"llama", "per_layer_config", "{}", NULL},
+    {"llama", "sliding_window", "16", "sliding_window is 16"},
+    {"llama", "text_config", "{\"hidden_size\": 4}", "a model of several parts"},
+    {"gpt2", "add_cross_attention", "true", "decoders only"},
+    {"gpt2", "hidden_size", "64", "has shape"},
+    {"qwen2", "use_sliding_window", "true", NULL}, /* from layer 28 on, of 2 */
+    {"llama", "rope_parameters", "{\"full_attention\": {\"rope_theta\": 77}}",
+     "parameters of their own for \"full_attention\""},
+    {"llama", "quantization_config", "{\"quant_method\": \"gptq\", \"bits\": 4}", "GPTQ's packed integers"},
+    {"llama", "quantization_config", "{\"quant_method\": \"awq\"}", "AWQ's packed integers"},
+    {"llama", "quantization_config", "{\"quant_method\": \"bitsandbytes\"}", "bitsandbytes' packed"},
+    {"llama", "quantization_config", "{\"load_in_4bit\": true}", "bitsandbytes' packed"},
+    {"llama", "quantization_config", "{\"quant_method\": \"fp8\"}", "8-bit floats with scales"},
+    {"llama", "quantization_config", "{\"quant_method\": \"new\"}", "quant_method new"},
+    {"llama", "quantization_config", "null", NULL},
+    {"llama", "a_key_of_tomorrow", "7", NULL},
+};
+
+/* Each of them, set in config.json, was passed over in silence. */
+static void keys_that_change_the_model_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        const char *path = with_key(edits[i].golden, edits[i].key, edits[i].value);
+        tuff_model *model = NULL;
+        tuff_status status = tuff_model_load(path, &model);
+        const char *told = status == TUFF_OK ? "it ran" : tuff_error_message();
+        if ((status != TUFF_OK) != (edits[i].part != NULL) || (edits[i].part && !strstr(told, edits[i].part)))
+            fail_msg("%s with %s %s: %s", edits[i].golden, edits[i].key, edits[i].value, told);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void drop_key(const char *directory, const char *key)
+{
+    char old[96], with[104];
+    snprintf(old, sizeof old, "\"%s\":", key);
+    snprintf(with, sizeof with, "\"no_%s\":", key);
+    kit_edit_file(kit_join(directory, "config.json"), old, with);
+}
+
+/* A key that is absent has the value that transformers' class gives it; null is none. */
+static void absent_keys_mean_what_they_mean_to_transformers(void **state)
+{
+    (void)state;
+    const char *directory = kit_copy_model(kit_golden("mistral"), "absent");
+    drop_key(directory, "sliding_window");
+    drop_key(directory, "max_position_embeddings");
+    tuff_model *model = model_open(directory);
+    assert_int_equal(model->config.window, 4096);
+    assert_int_equal(model->config.max_positions, 131072);
+    tuff_model_destroy(&model);
+    drop_key(directory, "num_key_value_heads");
+    refused(directory, TUFF_BAD_FORMAT, "cannot share 8 key/value heads");
+    directory = kit_copy_model(kit_golden("qwen2"), "absent");
+    drop_key(directory, "max_position_embeddings");
+    model = model_open(directory);
+    assert_int_equal(model->config.max_positions, 32768);
+    tuff_model_destroy(&model);
+    drop_key(directory, "num_key_value_heads");
+    refused(directory, TUFF_BAD_FORMAT, "cannot share 32 key/value heads");
+}
+
+/* Of two objects of rotary parameters the older one counts, as in transformers. */
+static void rotary_parameters_have_one_home(void **state)
+{
+    (void)state;
+    tuff_model *model =
+        model_open(model_copy("llama", "rotary", "\"rope_scaling\": null",
+                              "\"rope_scaling\": {\"type\": \"default\", \"rope_theta\": 11}, "
+                              "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 22}"));
+    assert_true(model->config.rope_theta == 11);
+    tuff_model_destroy(&model);
+}
+
+/* Every key that transformers' classes know is in the list of its architecture; every key that is listed as
+ * read is read: a value of a type that nobody can mean is refused. */
+static void every_key_of_transformers_is_listed(void **state)
+{
+    (void)state;
+    static const char *const archs[] = {"gpt2", "llama", "mistral", "qwen2"};
+    cJSON *known = NULL;
+    KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
+    for (int a = 0; a < 4; a++) {
+        const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, archs[a]), *key;
+        assert_true(cJSON_GetArraySize(keys) > 80);
+        cJSON_ArrayForEach(key, keys)
+        {
+            tuff_key_verdict verdict = tuff_hf_key(archs[a], key->valuestring);
+            if (verdict == TUFF_KEY_UNKNOWN)
+                fail_msg("%s of %s is in no line of hf_keys.def", key->valuestring, archs[a]);
+            if (verdict == TUFF_KEY_HARMLESS) continue;
+            tuff_model *model = NULL;
+            if (tuff_model_load(with_key(archs[a], key->valuestring, "[[7]]"), &model) == TUFF_OK)
+                fail_msg("%s of %s is listed as read, and is not", key->valuestring, archs[a]);
+        }
+    }
+    cJSON_Delete(known);
+}
+
+static void every_key_of_llama_cpp_is_listed(void **state)
+{
+    (void)state;
+    static const char *const archs[] = {"gpt2", "llama", "qwen2"};
+    cJSON *known = NULL;
+    KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
+    const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
+    assert_true(cJSON_GetArraySize(keys) > 80);
+    cJSON_ArrayForEach(key, keys) for (int a = 0; a < 3;
+                                       a++) if (tuff_gguf_key(archs[a], key->valuestring) == TUFF_KEY_UNKNOWN)
+        fail_msg("%s of %s is in no line of gguf_keys.def", key->valuestring, archs[a]);
+    cJSON_Delete(known);
+}
+
+/* A golden model as GGUF, with what a test adds to its metadata, or one tensor more. */
+typedef void (*put_fn)(tuff_gguf_builder *builder);
+
+static const char *gguf_with(const char *golden, put_fn put, const char *tensor)
+{
+    const char *plain = kit_temp_path("plain.gguf"), *made = kit_temp_path("made.gguf");
+    tuff_model *model = model_open(golden);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, plain));
+    tuff_model_destroy(&model);
+    tuff_gguf *from = NULL;
+    KIT_OK(tuff_gguf_open(plain, &from));
+    tuff_gguf_builder builder = {0};
+    for (size_t i = 0; i < from->count; i++)
+        tuff_gguf_put_value(&builder, &from->values[i]);
+    if (put) put(&builder);
+    tuff_save_item items[MOST] = {{0}};
+    size_t n = list_more(from->weights, tensor ? tensor : "none", 1, 32, items);
+    KIT_OK(tuff_gguf_save(made, &builder, items, tensor ? n : n - 1, write_more, &(more){from->weights, 32}));
+    tuff_gguf_builder_free(&builder);
+    tuff_gguf_destroy(&from);
+    return made;
+}
+
+static void put_causal(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_bool(b, "llama.attention.causal", false);
+}
+static void put_scale(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_f32(b, "llama.attention.scale", 0.25f);
+}
+static void put_softcap(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_f32(b, "llama.final_logit_softcapping", 30);
+}
+static void put_experts(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_u32(b, "llama.expert_count", 8);
+}
+static void put_logit_scale(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_f32(b, "llama.logit_scale", 2);
+}
+static void put_state_space(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_u32(b, "llama.ssm.state_size", 4);
+}
+static void put_split(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_u32(b, "split.no", 0);
+    tuff_gguf_put_u32(b, "split.count", 3);
+}
+static void put_adapter(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_text(b, "general.type", "adapter");
+}
+static void put_harmless(tuff_gguf_builder *b)
+{
+    tuff_gguf_put_bool(b, "llama.attention.causal", true);
+    tuff_gguf_put_u32(b, "llama.expert_count", 0);
+    tuff_gguf_put_f32(b, "llama.logit_scale", 1);
+    tuff_gguf_put_text(b, "llama.tensor_data_layout", "Meta AI original pth");
+    tuff_gguf_put_u32(b, "llama.rope.scaling.original_context_length", 64);
+    tuff_gguf_put_u32(b, "llama.a_key_of_tomorrow", 7);
+    tuff_gguf_put_text(b, "general.type", "model");
+}
+
+static void metadata_that_changes_the_model_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        put_fn put;
+        const char *part;
+    } cases[] = {
+        {put_causal, "llama.attention.causal is false: in Tuff a token sees only"},
+        {put_scale, "llama.attention.scale is 0.25"},
+        {put_softcap, "llama.final_logit_softcapping is 30"},
+        {put_experts, "llama.expert_count is 8: Tuff runs no mixtures"},
+        {put_logit_scale, "llama.logit_scale is 2"},
+        {put_state_space, "llama.ssm.state_size is 4"},
+        {put_split, "it is one of 3 parts of a model"},
+        {put_adapter, "it holds no model: its general.type is \"adapter\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refused(gguf_with("llama", cases[i].put, NULL), TUFF_UNSUPPORTED, cases[i].part);
+    tuff_model *model = model_open(gguf_with("llama", put_harmless, NULL));
+    tuff_model_destroy(&model);
+}
+
+/* Run without them, the file would be another model. */
+static void tensors_without_a_place_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *golden, *tensor, *part;
+    } cases[] = {
+        {"llama", "model.layers.0.self_attn.q_norm.weight", "q_norm.weight: running it without"},
+        {"llama", "model.layers.2.self_attn.q_proj.weight", "Tuff's llama of 2 layers has no use for"},
+        {"llama", "model.norm.bias", "no use for the tensor model.norm.bias"},
+        {"llama", "model.layers.0.self_attn.q_proj.bias", "no use for"},
+        {"llama", "model.layers.0.self_attn.q_proj.weight_scale", "with scales beside them"},
+        {"llama", "model.layers.0.mlp.up_proj.qweight", "packed by GPTQ or AWQ"},
+        {"llama", "model.layers.0.mlp.up_proj.weight.absmax", "packed by bitsandbytes"},
+        {"gpt2", "score.weight", "a classifier's head"},
+        {"gpt2", "transformer.h.0.attn.bias", NULL},
+        {"gpt2", "h.1.attn.masked_bias", NULL},
+        {"llama", "model.layers.0.self_attn.rotary_emb.inv_freq", NULL},
+        {"llama", "transformer.h.0.attn.bias", "no use for"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = with_tensor(cases[i].golden, "spare", cases[i].tensor, 1, 32);
+        tuff_model *model = NULL;
+        if (cases[i].part)
+            refused(path, TUFF_UNSUPPORTED, cases[i].part);
+        else
+            KIT_OK(tuff_model_load(path, &model));
+        tuff_model_destroy(&model);
+    }
+    refused(gguf_with("llama", NULL, "blk.0.attn_q_norm.weight"), TUFF_UNSUPPORTED,
+            "blk.0.attn_q_norm.weight");
+    refused(gguf_with("llama", NULL, "output_norm.bias"), TUFF_UNSUPPORTED, "output_norm.bias");
+    refused(gguf_with("llama", NULL, "blk.0.ffn_up.scale"), TUFF_UNSUPPORTED, "blk.0.ffn_up.scale");
+    refused(gguf_with("llama", NULL, "blk.0.attn_q.bias"), TUFF_UNSUPPORTED,
+            "blk.0.attn_q.bias, but not blk.0.attn_k.bias");
+}
+
+/* Inspection gives the same verdict, with its reason. */
+static void inspection_says_the_same(void **state)
+{
+    (void)state;
+    const char *const paths[] = {with_key("llama", "is_causal", "false"),
+                                 with_tensor("gpt2", "spare", "transformer.ln_f.scale", 1, 32)};
+    static const char *const parts[] = {"is_causal is false", "transformer.ln_f.scale"};
+    for (int i = 0; i < 2; i++) {
+        char *text = NULL;
+        KIT_OK(tuff_inspect(paths[i], TUFF_INSPECT_JSON, &text));
+        assert_non_null(strstr(text, "\"runs\": false"));
+        assert_non_null(strstr(text, parts[i]));
+        tuff_free(text);
+    }
+}
+
+static tuff_buf told;
+
+static void hear(tuff_log_level level, const char *message, void *user)
+{
+    (void)user;
+    if (level == TUFF_LOG_WARN) tuff_buf_printf(&told, "%s\n", message);
+}
+
+static const char *told_by_saving(const char *path)
+{
+    tuff_buf_free(&told);
+    tuff_model *model = model_open(path);
+    tuff_set_log(hear, TUFF_LOG_WARN, NULL);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, kit_temp_path("told.gguf")));
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+    tuff_model_destroy(&model);
+    return told.data ? told.data : "";
+}
+
+/* What llama.cpp would not do is said when the file is made; Tuff reads it back as it was. */
+static void conversion_says_what_llama_cpp_does_not_do(void **state)
+{
+    (void)state;
+    assert_string_equal(told_by_saving("llama"), "");
+    assert_string_equal(told_by_saving("gpt2"), "");
+    assert_non_null(strstr(told_by_saving(model_copy("gpt2", "erf", "\"activation_function\": \"gelu_new\"",
+                                                     "\"activation_function\": \"gelu\"")),
+                           "tanh approximation of GELU"));
+    tuff_model *model = model_open(kit_temp_path("told.gguf"));
+    assert_true(model->config.gelu_erf);
+    tuff_model_destroy(&model);
+    assert_non_null(strstr(told_by_saving(model_copy("mistral", "windowed", "\"sliding_window\": null",
+                                                     "\"sliding_window\": 16")),
+                           "without its sliding window of 16 tokens"));
+    assert_string_equal(told_by_saving(model_copy("mistral", "windowed", "\"sliding_window\": null",
+                                                  "\"sliding_window\": 4096")),
+                        "");
+    tuff_buf_free(&told);
+}
+
+/* An adapter that was trained for a classifier brings its head along. */
+static void an_adapters_unused_head_is_said(void **state)
+{
+    (void)state;
+    static const char head[] = "base_model.model.score.weight";
+    const char *from = kit_golden("gpt2/lora"), *directory = kit_temp_path("classifier");
+    KIT_OK(tuff_make_directories(directory));
+    kit_copy_file(kit_join(from, "adapter_config.json"), kit_join(directory, "adapter_config.json"));
+    add_tensor(kit_join(from, "adapter_model.safetensors"), kit_join(directory, "adapter_model.safetensors"),
+               head, 6, 32);
+    tuff_model *model = model_open("gpt2");
+    tuff_lora *lora = NULL;
+    tuff_set_log(hear, TUFF_LOG_WARN, NULL);
+    KIT_OK(tuff_lora_open(model, from, &lora));
+    assert_null(told.data);
+    tuff_lora_destroy(&lora);
+    KIT_OK(tuff_lora_open(model, directory, &lora));
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+    assert_non_null(told.data);
+    assert_non_null(strstr(told.data, head));
+    char *text = NULL;
+    KIT_OK(tuff_inspect(directory, 0, &text));
+    assert_non_null(strstr(text, head));
+    tuff_free(text);
+    tuff_lora_destroy(&lora);
+    tuff_model_destroy(&model);
+    tuff_buf_free(&told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stored_head_is_used_whatever_the_config_says),
         cmocka_unit_test(a_copied_head_is_the_table),
         cmocka_unit_test(an_untied_model_needs_its_head),
+        cmocka_unit_test(keys_that_change_the_model_are_refused),
+        cmocka_unit_test(absent_keys_mean_what_they_mean_to_transformers),
+        cmocka_unit_test(rotary_parameters_have_one_home),
+        cmocka_unit_test(every_key_of_transformers_is_listed),
+        cmocka_unit_test(every_key_of_llama_cpp_is_listed),
+        cmocka_unit_test(metadata_that_changes_the_model_is_refused),
+        cmocka_unit_test(tensors_without_a_place_are_refused),
+        cmocka_unit_test(inspection_says_the_same),
+        cmocka_unit_test(conversion_says_what_llama_cpp_does_not_do),
+        cmocka_unit_test(an_adapters_unused_head_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,151 @@
+/* Whether a file's tensors are the parameters of its model: none missing, none to spare. */
+#include <string.h>
+
+#include "base/log.h"
+#include "models/keys.h"
+#include "models/model.h"
+
+static const struct spare {
+    const char *archs, *ending;
+} spares[] = {
+#define TUFF_SPARE(archs, ending) {archs, ending},
+#include "models/spare_tensors.def"
+#undef TUFF_SPARE
+};
+
+const tuff_weights *tuff_model_weights(const tuff_model *model)
+{
+    return model->gguf ? model->gguf->weights : model->weights;
+}
+
+const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
+{
+    if (model->gguf) return tuff_weights_find(model->gguf->weights, param->gguf);
+    const tuff_weight *weight = tuff_weights_find(model->weights, param->name);
+    if (weight) return weight;
+    const char *prefix = model->config.arch->base_prefix;
+    return tuff_starts_with(param->name, prefix)
+               ? tuff_weights_find(model->weights, param->name + strlen(prefix))
+               : NULL;
+}
+
+/* Whether both hold the same bytes. */
+static bool is_copy(const tuff_weight *a, const tuff_weight *b)
+{
+    return a->storage == b->storage && a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
+}
+
+static const tuff_weight *find_head(const tuff_model *model)
+{
+    return tuff_weights_find(tuff_model_weights(model), model->gguf ? "output.weight" : "lm_head.weight");
+}
+
+void tuff_model_settle_head(tuff_model *model)
+{
+    const tuff_arch *arch = model->config.arch;
+    const tuff_param param = {.name = arch->token_table, .gguf = "token_embd.weight"};
+    const tuff_weight *table = tuff_model_weight(model, &param), *head = find_head(model);
+    if (model->gguf) {
+        /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
+        bool twice = arch == &tuff_arch_gpt2 && head && table && is_copy(head, table);
+        model->config.tied = !head || twice;
+    } else if (model->config.tied && head && table && !is_copy(head, table)) {
+        model->config.tied = false;
+        tuff_log(TUFF_LOG_INFO,
+                 "%s: config.json ties the head to the embedding table, but lm_head.weight holds other "
+                 "numbers; they are used",
+                 model->path);
+    }
+}
+
+static tuff_status check_param(const tuff_model *model, const tuff_param *param)
+{
+    const tuff_weight *weight = tuff_model_weight(model, param);
+    if (!weight)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor %s of a %s model with %lld layers is missing",
+                         model->path, model->gguf ? param->gguf : param->name, model->config.arch->name,
+                         (long long)model->config.layers);
+    TUFF_TRY(tuff_weight_check_readable(weight));
+    bool transposed = !model->gguf && (param->flags & TUFF_PARAM_CONV1D);
+    int64_t want[2] = {param->shape[transposed ? 1 : 0], param->shape[transposed ? 0 : 1]};
+    bool fits = weight->rank == (unsigned)param->rank && weight->shape[0] == want[0] &&
+                (param->rank == 1 || weight->shape[1] == want[1]);
+    if (!fits) {
+        tuff_shape expected = tuff_shape_of(param->rank, want),
+                   found = tuff_shape_of((int)weight->rank, weight->shape);
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
+                         weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
+    }
+    return TUFF_OK;
+}
+
+static bool is_spare(const tuff_model *model, const char *name)
+{
+    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++)
+        if (tuff_ends_with(name, spares[i].ending) &&
+            tuff_has_word(spares[i].archs, model->config.arch->name))
+            return true;
+    return false;
+}
+
+/* Endings that tell how the weights are packed, or what else the file holds. */
+static const struct sign {
+    const char *ending, *what;
+} signs[] = {
+    {".qweight", "weights packed by GPTQ or AWQ are not read"},
+    {".qzeros", "weights packed by GPTQ or AWQ are not read"},
+    {".g_idx", "weights packed by GPTQ are not read"},
+    {".absmax", "weights packed by bitsandbytes are not read"},
+    {".SCB", "weights packed by bitsandbytes are not read"},
+    {".weight_scale_inv", "8-bit floats with scales beside them are not read"},
+    {".weight_scale", "weights with scales beside them are not read"},
+    {"_scale", "weights with scales beside them are not read"},
+    {".lora_A.weight", "it is an adapter's; merge it first"},
+    {"score.weight", "it is a classifier's head, and Tuff runs language models"},
+    {"classifier.weight", "it is a classifier's head, and Tuff runs language models"},
+};
+
+/* NULL: nothing is known of such a name. */
+static const char *sign_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (tuff_ends_with(name, signs[i].ending)) return signs[i].what;
+    return NULL;
+}
+
+static tuff_status refuse(const tuff_model *model, const tuff_weight *weight)
+{
+    const char *what = sign_of(weight->name);
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: Tuff's %s of %lld layers has no use for the tensor %s: %s",
+                     weight->file, model->config.arch->name, (long long)model->config.layers, weight->name,
+                     what ? what : "running it without that tensor would run another model");
+}
+
+/* Tensors that no parameter takes; of those the ones whose name tells what they are, or all. */
+static tuff_status check_spares(const tuff_model *model, bool telling)
+{
+    const tuff_weights *weights = tuff_model_weights(model);
+    bool *used = tuff_alloc_array(weights->count + 1, sizeof *used);
+    if (!used) return tuff_fail_memory("the list of a file's tensors");
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
+        if (weight) used[weight - weights->items] = true;
+    }
+    const tuff_weight *head = find_head(model); /* of a tied model: a copy of the table */
+    if (head) used[head - weights->items] = true;
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < weights->count && status == TUFF_OK; i++)
+        if (!used[i] && !is_spare(model, weights->items[i].name) &&
+            (!telling || sign_of(weights->items[i].name)))
+            status = refuse(model, &weights->items[i]);
+    tuff_free(used);
+    return status;
+}
+
+tuff_status tuff_model_check_tensors(const tuff_model *model)
+{
+    TUFF_TRY(check_spares(model, true)); /* why a parameter is missing, before that it is */
+    for (size_t i = 0; i < model->params.count; i++)
+        TUFF_TRY(check_param(model, &model->params.items[i]));
+    return check_spares(model, false);
+}
