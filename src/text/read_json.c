@@ -138,6 +138,14 @@ static tuff_status read_merges(tuff_tokenizer *t, const cJSON *merges, const cha
     return TUFF_OK;
 }
 
+/* Old files name no type; what they hold tells it. */
+static const char *type_by_content(const cJSON *model)
+{
+    if (cJSON_GetObjectItemCaseSensitive(model, "merges")) return "BPE";
+    if (cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(model, "vocab"))) return "Unigram";
+    return cJSON_GetObjectItemCaseSensitive(model, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
+}
+
 static tuff_status check_model(const cJSON *model, const char *where)
 {
     static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
@@ -145,8 +153,7 @@ static tuff_status check_model(const cJSON *model, const char *where)
     double dropout = 0;
     if (!cJSON_IsObject(model)) return tuff_fail(TUFF_BAD_FORMAT, "%s: no \"model\"", where);
     TUFF_TRY(tuff_json_text(model, "type", where, &type));
-    /* Old files name no type; only BPE has merges. */
-    if (!type) type = cJSON_GetObjectItemCaseSensitive(model, "merges") ? "BPE" : "without merges";
+    if (!type) type = type_by_content(model);
     if (strcmp(type, "BPE") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: the model \"%s\" is not supported by Tuff, expected \"BPE\"",
                          where, type);

@@ -33,6 +33,25 @@ static void a_small_file(void **state)
     tuff_tokenizer_destroy(&t);
 }
 
+/* Files before the models had a "type" are told by what they hold: T5's is such a one. */
+static void models_without_a_type_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *part;
+    } files[] = {
+        {"{\"model\":{\"unk_id\":0,\"vocab\":[[\"<unk>\",0.0],[\"a\",-1.5]]}}", "the model \"Unigram\""},
+        {"{\"model\":{\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\",\"vocab\":{\"u\":0}}}",
+         "the model \"WordPiece\""},
+        {"{\"model\":{\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}", "the model \"WordLevel\""},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        tuff_tokenizer *t = NULL;
+        KIT_FAILS(tuff_tokenizer_from_json(files[i].json, strlen(files[i].json), NULL, 0, "test.json", &t),
+                  TUFF_UNSUPPORTED, files[i].part);
+    }
+}
+
 /* The small file with `from` replaced by `to`. */
 static void refuses(const char *from, const char *to, tuff_status status, const char *part)
 {
@@ -291,6 +310,7 @@ static void the_inexpressible_is_not_exported(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(models_without_a_type_are_named),
         cmocka_unit_test(a_small_file),
         cmocka_unit_test(bad_files_are_refused_in_a_sentence),
         cmocka_unit_test(damaged_bytes),
