@@ -36,6 +36,8 @@ typedef struct tuff_peft_config {
  * DoRA, modules_to_save, biases, ... */
 TUFF_MUST_USE tuff_status tuff_peft_config_parse(const char *data, size_t size, const char *file,
                                                  tuff_peft_config **out_config);
+/* Whether a key of adapter_config.json is in the list, peft_keys.def. */
+bool tuff_peft_key_known(const char *key);
 void tuff_peft_config_destroy(tuff_peft_config **config);
 /* The file's text, keys sorted, as PEFT writes it. */
 void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out);

@@ -1,7 +1,9 @@
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "formats/peft.h"
 
 static const char *keep(tuff_peft_config *config, const char *text)
@@ -83,13 +85,63 @@ static tuff_status read_pattern(tuff_peft_config *config, const cJSON *json, con
     return TUFF_OK;
 }
 
+typedef enum verdict { READ, HARMLESS, OFF } verdict;
+
+static const struct listed {
+    const char *key;
+    verdict verdict;
+} keys[] = {
+#define TUFF_PEFT_KEY(key, verdict) {#key, verdict},
+#include "formats/peft_keys.def"
+#undef TUFF_PEFT_KEY
+};
+
+static const struct listed *look_up(const char *key)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(keys[i].key, key) == 0) return &keys[i];
+    return NULL;
+}
+
+bool tuff_peft_key_known(const char *key)
+{
+    return look_up(key) != NULL;
+}
+
+/* Whatever the case of its letters. */
+static bool begins_with(const char *text, const char *prefix)
+{
+    while (*prefix && tolower((unsigned char)*text) == *prefix) {
+        text++;
+        prefix++;
+    }
+    return !*prefix;
+}
+
+/* Starts that take something away from the base model's weights, which the adapter then puts back: PEFT
+ * changes the base each time it loads such an adapter. */
+static tuff_status check_start(const cJSON *json, const char *file)
+{
+    static const char *const changing[] = {"pissa", "corda", "olora", "loftq"};
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "init_lora_weights");
+    if (!item || cJSON_IsNull(item) || cJSON_IsBool(item)) return TUFF_OK;
+    const char *start = NULL;
+    TUFF_TRY(tuff_json_text(json, "init_lora_weights", file, &start));
+    for (size_t i = 0; i < sizeof changing / sizeof *changing; i++)
+        if (begins_with(start, changing[i]))
+            return tuff_fail(
+                TUFF_UNSUPPORTED,
+                "%s: 'init_lora_weights' is '%.40s': such an adapter belongs to a base model with "
+                "changed weights; have PEFT save it as plain LoRA "
+                "(path_initial_model_for_weight_conversion)",
+                file, start);
+    return TUFF_OK;
+}
+
 /* What changes an adapter's meaning in a way that cannot be applied. Absent, null, false and empty are fine.
  */
 static tuff_status refuse_unsupported(const cJSON *json, const char *file)
 {
-    static const char *const keys[] = {"use_dora",          "modules_to_save",         "layer_replication",
-                                       "target_parameters", "trainable_token_indices", "use_qalora",
-                                       "lora_bias",         "alora_invocation_tokens"};
     const char *type = NULL, *bias = "none";
     TUFF_TRY(tuff_json_text(json, "peft_type", file, &type));
     if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: it has no 'peft_type': it is no PEFT adapter", file);
@@ -100,15 +152,20 @@ static tuff_status refuse_unsupported(const cJSON *json, const char *file)
     if (strcmp(bias, "none") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: 'bias' is '%s': adapters that train biases cannot be read",
                          file, bias);
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, keys[i]);
-        bool set = item && !cJSON_IsNull(item) && !cJSON_IsFalse(item) &&
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json)
+    {
+        const struct listed *line = look_up(item->string);
+        if (!line)
+            tuff_log(TUFF_LOG_DEBUG, "%s: '%s' is passed over: PEFT's LoRA has no such key", file,
+                     item->string);
+        bool set = !cJSON_IsNull(item) && !cJSON_IsFalse(item) &&
                    !((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child);
-        if (set)
+        if (line && line->verdict == OFF && set)
             return tuff_fail(TUFF_UNSUPPORTED, "%s: '%s' is set: adapters that use it cannot be read", file,
-                             keys[i]);
+                             item->string);
     }
-    return TUFF_OK;
+    return check_start(json, file);
 }
 
 static tuff_status read_config(tuff_peft_config *config, const cJSON *json, const char *file)

@@ -4,9 +4,9 @@
     python check_config_keys.py --list
     python check_config_keys.py --perturb build/default/tuff [--only llama] [--report table.tsv]
 
---list:    writes assets/golden/keys/transformers.json and llama.cpp.json: the keys that transformers' config classes have
-           or that its models ask a config for while they are built, run and generate; the names of the gguf package.
-           A C test holds src/models/hf_keys.def and gguf_keys.def to them.
+--list:    writes assets/golden/keys/*.json: the keys that transformers' config classes have or that its models ask a config
+           for while they are built, run and generate; those of PEFT's LoraConfig; the names of the gguf package.
+           C tests hold src/models/hf_keys.def, src/models/gguf_keys.def and src/formats/peft_keys.def to them.
 --perturb: gives each key other values, or takes it out, in copies of the golden models, and compares Tuff's logits with
            those of transformers. A key that changes transformers' logits must change Tuff's to the same, or be refused.
            Exit status 1 when Tuff ran a model and gave other logits."""
@@ -21,8 +21,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 
-import gguf
+import peft
 import torch
 import transformers
 from gguf.constants import Keys
@@ -86,11 +87,10 @@ def list_keys():
         if inspect.isclass(kind):
             names |= {v for v in vars(kind).values() if isinstance(v, str) and v.startswith("{arch}.")}
     names = {re.sub(r"\{dense\}", "dense_2", name.removeprefix("{arch}.")) for name in names}
-    from importlib.metadata import version
-
     folder = GOLDEN / "keys"
     folder.mkdir(exist_ok=True)
     write(folder / "transformers.json", found)
+    write(folder / "peft.json", {"peft": peft.__version__, "keys": [f.name for f in dataclasses.fields(peft.LoraConfig)]})
     write(folder / "llama.cpp.json", {"gguf": version("gguf"), "keys": sorted(names)})
     print({name: len(found[name]) for name in MODELS}, len(names), "of GGUF")
 

@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "formats/peft.h"
 
 #include <math.h>
@@ -69,6 +70,11 @@ static void test_bad_configs(void **state)
     expect("{\"peft_type\":\"LORA\",\"use_dora\":true}", TUFF_UNSUPPORTED, "'use_dora' is set");
     expect("{\"peft_type\":\"LORA\",\"modules_to_save\":[\"lm_head\"]}", TUFF_UNSUPPORTED,
            "'modules_to_save' is set");
+    expect("{\"peft_type\":\"LORA\",\"kasa_config\":{\"beta\":1}}", TUFF_UNSUPPORTED, "'kasa_config' is set");
+    expect("{\"peft_type\":\"LORA\",\"init_lora_weights\":\"pissa_niter_4\"}", TUFF_UNSUPPORTED,
+           "'init_lora_weights' is 'pissa_niter_4'");
+    expect("{\"peft_type\":\"LORA\",\"init_lora_weights\":\"OLoRA\"}", TUFF_UNSUPPORTED, "plain LoRA");
+    expect("{\"peft_type\":\"LORA\",\"init_lora_weights\":3}", TUFF_BAD_FORMAT, "init_lora_weights");
     expect("{\"peft_type\":\"LORA\",\"layer_replication\":[[0,4],[2,5]]}", TUFF_UNSUPPORTED,
            "'layer_replication'");
     expect("{\"peft_type\":\"LORA\",\"r\":0}", TUFF_BAD_FORMAT, "'r' is 0");
@@ -255,13 +261,31 @@ static void test_out_of_memory(void **state)
     tuff_free(directory);
 }
 
+/* Those of PEFT's LoraConfig, all of them. */
+static void every_key_of_peft_is_listed(void **state)
+{
+    (void)state;
+    cJSON *known = NULL;
+    KIT_OK(tuff_json_read(kit_asset("golden/keys/peft.json"), &known));
+    const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
+    assert_true(cJSON_GetArraySize(keys) > 30);
+    cJSON_ArrayForEach(key, keys) if (!tuff_peft_key_known(key->valuestring))
+        fail_msg("%s is in no line of peft_keys.def", key->valuestring);
+    cJSON_Delete(known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config),        cmocka_unit_test(test_bad_configs),
-        cmocka_unit_test(test_hostile),       cmocka_unit_test(test_print),
-        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_bad_pairs),
-        cmocka_unit_test(test_save_and_open), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_bad_configs),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_bad_pairs),
+        cmocka_unit_test(test_save_and_open),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(every_key_of_peft_is_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
