@@ -20,8 +20,8 @@ typedef struct tuff_generator tuff_generator;
 
 /* Zero means default. */
 typedef struct tuff_generator_params {
-    int64_t context_length; /* positions of the cache, all of which take memory; 0: the model's. Models with
-                               rotary positions may be run past it */
+    int64_t context_length; /* the most tokens of prompt and text together; 0: the model's. Models with rotary
+                               positions may be run past it. Memory is taken for what runs need, in steps */
     bool cache_f16;         /* keep keys and values as f16 */
     const char *adapter;    /* a PEFT LoRA directory to apply; NULL: none */
 } tuff_generator_params;
@@ -68,8 +68,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, cons
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);
 
-/* The program that feeds one token, for its plan and profile; owned by the generator. NULL before its first
- * use. */
+/* The program that feeds one token, for its plan and profile; owned by the generator, valid until the next
+ * call. NULL before its first use. A longer context than any run before makes it anew. */
 typedef struct tuff_program tuff_program;
 TUFF_API tuff_program *tuff_generator_program(tuff_generator *generator);
 

@@ -82,7 +82,7 @@ static bool is_end(const loop *l, int32_t id)
 static tuff_status make_tokens(loop *l)
 {
     int64_t position = l->result.prompt_tokens;
-    int64_t most = l->params->max_new_tokens ? l->params->max_new_tokens : l->gen->context;
+    int64_t most = l->params->max_new_tokens ? l->params->max_new_tokens : INT64_MAX;
     while (!l->done) {
         int32_t id = 0;
         TUFF_TRY(tuff_sampler_sample(l->sampler, l->gen->logits, (uint64_t)position, &id));
@@ -120,9 +120,17 @@ static tuff_status flush(loop *l)
     return TUFF_OK;
 }
 
+/* The last token is not fed back: the cache needs no place for it. */
+static void limit_cache(loop *l)
+{
+    int64_t left = l->gen->context - l->result.prompt_tokens, more = l->params->max_new_tokens;
+    l->gen->most = more && more - 1 < left ? l->result.prompt_tokens + more - 1 : l->gen->context;
+}
+
 static tuff_status generate(loop *l, const char *prompt, size_t size)
 {
     TUFF_TRY(prepare(l, prompt, size));
+    limit_cache(l);
     uint64_t begin = tuff_now_ns();
     TUFF_TRY(tuff_generator_run(l->gen, l->prompt, (int64_t)l->prompt_count, 0));
     uint64_t prompt_done = tuff_now_ns();

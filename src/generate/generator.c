@@ -1,35 +1,11 @@
 #include "generate/generator.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "runtime/program.h"
-#include "runtime/room.h"
 
 const int64_t tuff_bucket_length[TUFF_BUCKETS] = {1, 16, 64, TUFF_LONGEST_BUCKET};
-
-static tuff_status add_caches(tuff_generator *gen)
-{
-    const tuff_config *c = &gen->model->config;
-    const int64_t shape[] = {1, c->kv_heads, gen->context, c->head_dim};
-    uint64_t bytes = (uint64_t)(2 * c->layers * c->kv_heads * c->head_dim) * (uint64_t)gen->context *
-                     tuff_dtype_size(gen->cache_dtype);
-    char what[64];
-    snprintf(what, sizeof what, "a context of %lld positions", (long long)gen->context);
-    TUFF_TRY(tuff_room_check(gen->device, bytes, what, "a shorter one needs"));
-    for (int i = 0; i < (int)c->layers; i++)
-        for (int v = 0; v < 2; v++) {
-            tuff_buf name = {0};
-            tuff_buf_printf(&name, "cache.%c.%d", v ? 'v' : 'k', i);
-            tuff_status status =
-                name.failed ? tuff_fail_memory("the KV cache")
-                            : tuff_store_add(gen->store, name.data, gen->cache_dtype, 4, shape, NULL);
-            tuff_buf_free(&name);
-            TUFF_TRY(status);
-        }
-    return TUFF_OK;
-}
 
 static tuff_status choose_context(tuff_generator *gen, int64_t wanted)
 {
@@ -54,8 +30,8 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
     if (!gen->logits) return tuff_fail_memory("logits");
     TUFF_TRY(tuff_store_create(gen->device, &gen->store));
     if (params->adapter) TUFF_TRY(tuff_lora_open(gen->model, params->adapter, &gen->lora));
-    TUFF_TRY(tuff_lora_upload_model(gen->model, gen->lora, gen->matrix_dtype, gen->context, gen->store));
-    return add_caches(gen);
+    TUFF_TRY(tuff_model_upload(gen->model, gen->matrix_dtype, gen->store));
+    return gen->lora ? tuff_lora_upload(gen->lora, gen->store) : TUFF_OK;
 }
 
 tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
@@ -81,6 +57,7 @@ void tuff_generator_destroy(tuff_generator **generator)
     if (!gen) return;
     for (int i = 0; i < TUFF_BUCKETS; i++)
         tuff_program_destroy(&gen->programs[i]);
+    tuff_store_destroy(&gen->caches);
     tuff_store_destroy(&gen->store);
     tuff_lora_destroy(&gen->lora);
     tuff_free(gen->logits);
@@ -97,15 +74,16 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
                     .batch = 1,
                     .length = tuff_bucket_length[bucket],
                     .matrix_dtype = gen->matrix_dtype,
-                    .capacity = gen->context,
+                    .capacity = gen->capacity,
                     .cache_dtype = gen->cache_dtype,
-                    .rope_positions = gen->context,
+                    .rope_positions = gen->capacity,
                     .hook = gen->lora ? tuff_lora_hook(gen->lora, false) : NULL};
     tuff_net_begin(&net);
     tuff_output(g, "logits", tuff_net_logits(&net, gen->model->config.arch->hidden(&net), true));
     tuff_program *program = NULL;
     TUFF_TRY(tuff_program_create(gen->device, &g, &program));
     tuff_status status = tuff_store_bind(gen->store, program);
+    if (status == TUFF_OK) status = tuff_store_bind(gen->caches, program);
     if (status != TUFF_OK)
         tuff_program_destroy(&program);
     else
@@ -124,7 +102,7 @@ static tuff_status run_bucket(tuff_generator *gen, int bucket, const int32_t *id
     size_t bytes = (size_t)length * sizeof *ids;
     memcpy(padded, ids, (size_t)n * sizeof *ids);
     for (int64_t i = 0; i < length; i++)
-        positions[i] = (int32_t)(start + i < gen->context ? start + i : gen->context - 1);
+        positions[i] = (int32_t)(start + i < gen->capacity ? start + i : gen->capacity - 1);
     if (!gen->programs[bucket]) TUFF_TRY(make_program(gen, bucket));
     tuff_program *program = gen->programs[bucket];
     TUFF_TRY(tuff_program_input(program, "ids", padded, bytes));
@@ -139,6 +117,7 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
     if (n < 1 || start < 0 || start + n > gen->context)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "positions %lld to %lld do not fit a context of %lld",
                          (long long)start, (long long)(start + n), (long long)gen->context);
+    TUFF_TRY(tuff_generator_reserve(gen, start + n, start));
     int bucket = 0;
     for (int64_t done = 0; done < n;) {
         int64_t left = n - done;
@@ -164,6 +143,7 @@ tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_
         if (ids[i] < 0 || ids[i] >= gen->model->config.vocab_size)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "id %d at %zu is outside the vocabulary of %lld", ids[i],
                              i, (long long)gen->model->config.vocab_size);
+    gen->most = n < (size_t)gen->context ? (int64_t)n : gen->context;
     TUFF_TRY(tuff_generator_run(gen, ids, (int64_t)n, 0));
     memcpy(out_logits, gen->logits, (size_t)gen->model->config.vocab_size * sizeof *out_logits);
     return TUFF_OK;

@@ -138,6 +138,13 @@ static void the_context_ends(void **state)
               "id 280 at 0");
     KIT_OK(tuff_generate(generator, "a", 1, NULL, NULL)); /* greedy, to the end */
     tuff_generator_destroy(&generator);
+    /* from the token that begins a text alone, the context ends as it does after any prompt */
+    generator = generator_of(llama, 12, false);
+    receiver r = {.size = 0};
+    tuff_generate_result result = generate(generator, "", (tuff_generate_params){.ignore_eos = true}, &r);
+    assert_int_equal(result.prompt_tokens, 1);
+    assert_int_equal(result.finish, TUFF_FINISH_CONTEXT);
+    tuff_generator_destroy(&generator);
 
     KIT_FAILS(tuff_generator_create(gpt2, device, &(tuff_generator_params){.context_length = 65}, &generator),
               TUFF_INVALID_ARGUMENT, "the model learned only 64");
@@ -224,6 +231,62 @@ static void storage_types_agree(void **state)
     tuff_model_destroy(&tied);
 }
 
+/* A cache that grows while it is in use gives the bits of one that was large from the start; between two
+ * growths nothing is allocated. */
+static void a_cache_grows(void **state)
+{
+    (void)state;
+    enum { PROMPT = 700, END = 1100, CONTEXT = 5000 };
+    int32_t ids[END];
+    for (int i = 0; i < END; i++)
+        ids[i] = (i * 31 + i / 9) % 250;
+    size_t bytes = (size_t)llama->config.vocab_size * sizeof(float);
+    for (int half = 0; half < 2; half++) {
+        tuff_generator *grows = generator_of(llama, CONTEXT, half),
+                       *large = generator_of(llama, CONTEXT, half);
+        KIT_OK(tuff_generator_reserve(large, CONTEXT, 0));
+        assert_int_equal(large->capacity, CONTEXT);
+        KIT_OK(tuff_generator_run(grows, ids, PROMPT, 0));
+        KIT_OK(tuff_generator_run(large, ids, PROMPT, 0));
+        assert_int_equal(grows->capacity, 1024);
+        uint64_t allocations = 0;
+        for (int at = PROMPT; at < END; at++) {
+            KIT_OK(tuff_generator_run(grows, &ids[at], 1, at));
+            if (at == PROMPT || at == 1024) allocations = tuff_get_host_stats().allocations;
+            assert_int_equal(tuff_get_host_stats().allocations, allocations);
+            KIT_OK(tuff_generator_run(large, &ids[at], 1, at));
+            if (at == PROMPT) allocations = tuff_get_host_stats().allocations;
+            assert_memory_equal(grows->logits, large->logits, bytes);
+        }
+        assert_int_equal(grows->capacity, 2048);
+        tuff_generator_destroy(&grows);
+        tuff_generator_destroy(&large);
+    }
+}
+
+/* What a model declares is not what a run takes: keys, values and rotary tables of a million positions. */
+static void a_million_positions_are_not_made(void **state)
+{
+    (void)state;
+    tuff_model *wide = model_open(model_copy("llama", "million", "\"max_position_embeddings\": 128",
+                                             "\"max_position_embeddings\": 1000000"));
+    uint64_t before = tuff_device_get_stats(device).bytes;
+    tuff_generator *generator = generator_of(wide, 0, false);
+    assert_int_equal(generator->context, 1000000);
+    receiver r = {.size = 0};
+    generate(generator, "The river", (tuff_generate_params){.max_new_tokens = 3, .ignore_eos = true}, &r);
+    assert_true(tuff_device_get_stats(device).bytes - before < 2 << 20);
+    assert_true(generator->capacity <= 256);
+    tuff_generator_destroy(&generator);
+    /* a run without a limit begins with little too */
+    generator = generator_of(wide, 0, false);
+    receiver first = {.most = 1};
+    generate(generator, "The river", (tuff_generate_params){.ignore_eos = true}, &first);
+    assert_int_equal(generator->capacity, 1024);
+    tuff_generator_destroy(&generator);
+    tuff_model_destroy(&wide);
+}
+
 static tuff_status create_and_generate(void *user)
 {
     tuff_generator *generator = NULL;
@@ -276,6 +339,8 @@ int main(void)
         cmocka_unit_test(the_context_ends),
         cmocka_unit_test(texts_stop),
         cmocka_unit_test(storage_types_agree),
+        cmocka_unit_test(a_cache_grows),
+        cmocka_unit_test(a_million_positions_are_not_made),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(device_memory_may_fail),
     };
