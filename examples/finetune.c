@@ -30,7 +30,7 @@ int main(int argc, char **argv)
     tuff_dataset *text = NULL;
     tuff_trainer *trainer = NULL;
     tuff_status status = tuff_model_load(argv[1], &model);
-    if (!status) status = tuff_dataset_load_text(model, argv[2], 128, &text);
+    if (!status) status = tuff_dataset_load_text(model, argv[2], 128, NULL, &text);
     if (!status) status = tuff_device_open(NULL, &device);
     if (!status) status = tuff_trainer_create(model, device, text, &params, &trainer);
     if (!status) status = run(trainer, argv[3]);

@@ -9,13 +9,15 @@
 #include <tuff/device.h>
 #include <tuff/model.h>
 #include <tuff/sampler.h>
+#include <tuff/watch.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* A model on a device with a KV cache for one sequence. Belongs to one thread at a time; several generators
- * may share a model and a device. */
+ * may share a model and a device. While a call works on it, as seen from its callbacks, other calls fail with
+ * TUFF_INVALID_ARGUMENT, and tuff_generator_destroy leaves it as it is. */
 typedef struct tuff_generator tuff_generator;
 
 /* Zero means default. */
@@ -24,10 +26,13 @@ typedef struct tuff_generator_params {
                                positions may be run past it. Memory is taken for what runs need, in steps */
     bool cache_f16;         /* keep keys and values as f16 */
     const char *adapter;    /* a PEFT LoRA directory to apply; NULL: none */
+    const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
+                                as it is until the generator is destroyed */
 } tuff_generator_params;
 
-/* Puts the weights on the device, in the type they are stored in (block types as f32). Model and device must
- * outlive the generator; `params` may be NULL and need only live until the call returns. */
+/* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in (block types as f32).
+ * Model and device must outlive the generator; `params` may be NULL and need only live until the call
+ * returns. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
                                                          const tuff_generator_params *params,
                                                          tuff_generator **out_generator);
@@ -38,7 +43,7 @@ typedef enum tuff_finish {
     TUFF_FINISH_EOS,      /* the model ended its text */
     TUFF_FINISH_STOP,     /* a stop string came */
     TUFF_FINISH_CONTEXT,  /* the context is full */
-    TUFF_FINISH_CANCELLED /* on_text asked to stop */
+    TUFF_FINISH_CANCELLED /* on_text or the watch asked to stop */
 } tuff_finish;
 
 /* Zero means default, except temperature, which is greedy at 0. */
@@ -53,17 +58,25 @@ typedef struct tuff_generate_params {
      * model made them); returning false stops. May be NULL. */
     bool (*on_text)(const char *text, size_t size, void *user);
     void *user;
+    /* TUFF_PHASE_PROMPT: tokens of the prompt; TUFF_PHASE_GENERATE: new tokens. NULL: the generator's. A
+     * request is also seen while the model runs: on the CPU after the operation at hand, on GPUs after about
+     * 200 ms. */
+    const tuff_watch *watch;
 } tuff_generate_params;
 
 typedef struct tuff_generate_result {
     tuff_finish finish;
     int64_t prompt_tokens, new_tokens;
     double prompt_seconds, generate_seconds; /* generate: without the prompt */
+    double start_seconds; /* before them: planning, making room in the cache, making kernels ready */
+    double prompt_rate; /* tokens of the prompt per second, first runs of programs left out, in which drivers
+                           and libraries may still compile; 0: there were no others */
 } tuff_generate_result;
 
 /* Continues prompt[0..size). Errors: TUFF_INVALID_ARGUMENT when the prompt gives no token or does not leave
- * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf. `params` and `out_result` may be
- * NULL; after an error the result holds what was done before it. */
+ * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf; TUFF_CANCELLED when the watch
+ * says so, with `finish` TUFF_FINISH_CANCELLED. `params` and `out_result` may be NULL; after an error the
+ * result holds what was done before it, and the generator can be used again unless the device is lost. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);

@@ -8,6 +8,7 @@
 
 #include <tuff/device.h>
 #include <tuff/model.h>
+#include <tuff/watch.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,11 +22,25 @@ extern "C" {
  * not full; evaluation keeps it when it has at least two tokens. Immutable, may be shared by threads. */
 typedef struct tuff_dataset tuff_dataset;
 
+/* How a text file is read. */
+typedef struct tuff_text_params {
+    size_t struct_size;      /* set by TUFF_TEXT_PARAMS_INIT */
+    bool allow_json;         /* take JSON records as the text that they are written in */
+    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE; NULL: none */
+} tuff_text_params;
+#define TUFF_TEXT_PARAMS_INIT                 \
+    {                                         \
+        sizeof(tuff_text_params), false, NULL \
+    }
+
 /* Encodes a text file. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary data) or
- * that is not UTF-8, or one with fewer than two tokens. Special tokens spelled out in the text, such as
- * "<|endoftext|>", are seen; none are added. */
+ * that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for JSON records (a file called
+ * .json, .jsonl or .ndjson, or one that begins with a JSON object), unless they are allowed: they are not
+ * understood yet. Special tokens spelled out in the text, such as "<|endoftext|>", are seen; none are added.
+ * The line ends of Windows are kept and logged as a warning. `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
-                                                          int64_t block_size, tuff_dataset **out_dataset);
+                                                          int64_t block_size, const tuff_text_params *params,
+                                                          tuff_dataset **out_dataset);
 /* From ids[0..n), copied. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_size,
                                                          tuff_dataset **out_dataset);
@@ -58,13 +73,21 @@ typedef struct tuff_train_params {
     int64_t lora_rank;    /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;
     const char *lora_target; /* "q_proj,v_proj", "all-linear"; NULL: the architecture's default */
+    int64_t max_nonfinite;   /* tuff_trainer_step fails after so many skipped steps in a row; 0: never */
+    /* Of every call of the trainer: TUFF_PHASE_UPLOAD, TUFF_PHASE_TRAIN, TUFF_PHASE_EVALUATE. A request is
+     * also seen within a run: on the CPU after the operation at hand, on GPUs after about 200 ms. Must stay
+     * as it is until the trainer is destroyed; NULL: none. */
+    const tuff_watch *watch;
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
- * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is). */
+ * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
+ * max_nonfinite 10, no watch. */
 TUFF_API tuff_train_params tuff_train_defaults(void);
 
-/* One model being trained on one device. Belongs to one thread at a time. */
+/* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
+ * from the watch's callback, other calls fail with TUFF_INVALID_ARGUMENT, and tuff_trainer_destroy leaves it
+ * as it is. */
 typedef struct tuff_trainer tuff_trainer;
 
 /* Plans the step; puts nothing on the device yet. Model, device and dataset must outlive the trainer;
@@ -105,9 +128,11 @@ typedef struct tuff_train_step {
     bool skipped;
     int64_t tokens; /* ids seen by this step */
 } tuff_train_step;
-/* One optimizer step. The first puts the weights on the device, and may be tried again when that fails; after
- * any other failure the trainer can only be destroyed. A step whose gradient is not finite changes nothing,
- * and is reported as skipped. */
+/* One optimizer step. The first puts the weights on the device, and may be tried again when that fails. A
+ * step whose gradient is not finite changes nothing, and is reported as skipped. Errors: TUFF_NOT_FINITE when
+ * it is the last of max_nonfinite such steps in a row: it is in *out_step, the trainer can be saved or go on,
+ * but most likely its weights are of no use; TUFF_CANCELLED by the watch: the trainer is as it was before the
+ * step, which may be tried again. After any other failure it can only be destroyed. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_step(tuff_trainer *trainer, tuff_train_step *out_step);
 
 /* Ids of the micro-batches of the step that tuff_trainer_step would do next: i32
@@ -144,8 +169,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, 
 
 /* Zero means default. */
 typedef struct tuff_eval_params {
-    int64_t batch_size;  /* blocks per run; 0: 4 */
-    const char *adapter; /* a PEFT LoRA directory to apply; NULL: none */
+    int64_t batch_size;      /* blocks per run; 0: 4 */
+    const char *adapter;     /* a PEFT LoRA directory to apply; NULL: none */
+    const tuff_watch *watch; /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
 } tuff_eval_params;
 /* Loss of a model as it is in its file. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for blocks that
  * are too long for learned positions, or ids that the model does not know. */
@@ -155,10 +181,10 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_d
 
 /* Writes the logits of the first blocks (at most 4) as a safetensors file for checks against other
  * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT LoRA directory
- * or NULL. */
+ * or NULL; `watch` (TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE) may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device,
                                                     const tuff_dataset *data, const char *adapter,
-                                                    const char *path);
+                                                    const tuff_watch *watch, const char *path);
 
 #ifdef __cplusplus
 }

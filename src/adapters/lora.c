@@ -243,9 +243,9 @@ tuff_status tuff_lora_upload(const tuff_lora *lora, tuff_store *store)
 }
 
 tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lora, tuff_dtype matrix_dtype,
-                                   int64_t rope_positions, tuff_store *store)
+                                   int64_t rope_positions, const tuff_watch *watch, tuff_store *store)
 {
-    TUFF_TRY(tuff_model_upload(model, matrix_dtype, store));
-    TUFF_TRY(tuff_model_upload_rope(model, rope_positions, store));
+    TUFF_TRY(tuff_model_upload(model, matrix_dtype, watch, store));
+    TUFF_TRY(tuff_model_upload_rope(model, rope_positions, watch, store));
     return lora ? tuff_lora_upload(lora, store) : TUFF_OK;
 }

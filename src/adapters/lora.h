@@ -42,7 +42,7 @@ TUFF_MUST_USE tuff_status tuff_lora_upload(const tuff_lora *lora, tuff_store *st
  * the adapter's A and B unless it is NULL. */
 TUFF_MUST_USE tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lora,
                                                  tuff_dtype matrix_dtype, int64_t rope_positions,
-                                                 tuff_store *store);
+                                                 const tuff_watch *watch, tuff_store *store);
 
 size_t tuff_lora_count(const tuff_lora *lora);
 const tuff_lora_module *tuff_lora_at(const tuff_lora *lora, size_t index);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/watch.h"
 #include "ir/mask.h"
 #include "ir/plan.h"
 
@@ -46,6 +47,11 @@ typedef struct tuff_backend_buffer {
 typedef struct tuff_backend_program {
     const tuff_backend *backend;
     const tuff_plan *plan;
+    /* Of the next run, set before it begins. A request found before a step up to `last_cancel` ends the run
+     * with TUFF_CANCELLED: the steps before it are done, its outputs are not there. NULL: it goes to its end.
+     */
+    const tuff_cancel *cancel;
+    size_t last_cancel;
 } tuff_backend_program;
 
 typedef struct tuff_open_params {

@@ -9,6 +9,7 @@
 #include <tuff/device.h>
 #include <tuff/model.h>
 #include <tuff/status.h>
+#include <tuff/watch.h>
 
 #include "cli/args.h"
 
@@ -75,12 +76,19 @@ bool tuff_cli_flush(void);
 /* Says so, once per process. `error`: errno, 0 when unknown. */
 void tuff_cli_stdout_failed(int error);
 
+/* The words of --train-file-format and --file-format. */
+enum { TUFF_CLI_FORMAT_AUTO, TUFF_CLI_FORMAT_TEXT };
+
 /* Tokens of a block: as wanted, else 1024 or the model's context if that is less. */
 int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted);
 
 /* False, saying how to get its files, for a name of the Hugging Face hub that is no path here. Other paths
  * are left to the library. */
 bool tuff_cli_model_is_there(const char *path);
+
+/* The library's error when a text cannot be loaded; `option` insists on taking JSON for text. The exit code.
+ */
+int tuff_cli_text_failed(tuff_status status, const char *option);
 
 /* What files in a directory make of it for those who load it. */
 bool tuff_cli_holds_model(const char *directory);
@@ -118,8 +126,11 @@ uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process; host threads
  * that wait do not spin for long. */
 void tuff_cli_prepare_process(char **argv);
-/* From now on the first Ctrl-C (or SIGTERM) only sets a flag; the second ends the process. */
+/* From now on the first Ctrl-C (or SIGTERM) only cancels what tuff_cli_watch was given to; the second ends
+ * the process. Until then the first does. */
 void tuff_cli_catch_interrupt(void);
 bool tuff_cli_interrupted(void);
+/* What every long call is given; NULL when there is no memory for it. */
+const tuff_watch *tuff_cli_watch(void);
 
 #endif

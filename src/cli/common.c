@@ -118,6 +118,13 @@ bool tuff_cli_holds_adapter(const char *directory)
     return holds(directory, names, sizeof names / sizeof names[0]);
 }
 
+int tuff_cli_text_failed(tuff_status status, const char *option)
+{
+    if (status != TUFF_UNSUPPORTED) return tuff_cli_failed();
+    tuff_cli_say("tuff: %s, or give --%s text to take the file as it is", tuff_error_message(), option);
+    return TUFF_EXIT_FAILED;
+}
+
 /* "owner/name" as the Hugging Face hub has it. Where the owner is a directory here, it is a path. */
 static bool looks_like_hub_id(const char *path)
 {

@@ -7,6 +7,7 @@ typedef struct eval_options {
     tuff_cli_common common;
     const char *model, *file, *adapter, *dump_logits;
     int64_t block_size, batch_size;
+    int format;
 } eval_options;
 
 #define AT(field) .offset = offsetof(eval_options, field)
@@ -15,6 +16,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file), .help = "the text, UTF-8", .required = true},
+    {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
+     .help = "auto refuses JSON records, which are not understood yet; text takes them as they are written"},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
@@ -43,13 +46,23 @@ static const tuff_args spec = {
 static int evaluate(const eval_options *o, const tuff_model *model, tuff_device *device)
 {
     int64_t block = tuff_cli_block_size(model, o->block_size);
-    tuff_eval_params params = {.batch_size = o->batch_size, .adapter = o->adapter};
+    const tuff_watch *watch = tuff_cli_watch();
+    tuff_eval_params params = {.batch_size = o->batch_size, .adapter = o->adapter, .watch = watch};
+    tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
+    text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
     tuff_eval_result result;
     tuff_dataset *data = NULL;
     int code = TUFF_EXIT_OK;
-    if (tuff_dataset_load_text(model, o->file, block, &data) != TUFF_OK ||
-        tuff_evaluate(model, device, data, &params, &result) != TUFF_OK ||
-        (o->dump_logits && tuff_save_logits(model, device, data, o->adapter, o->dump_logits) != TUFF_OK)) {
+    tuff_status status = tuff_dataset_load_text(model, o->file, block, &text, &data);
+    if (status != TUFF_OK) return tuff_cli_text_failed(status, "file-format");
+    tuff_cli_catch_interrupt();
+    status = tuff_evaluate(model, device, data, &params, &result);
+    if (status == TUFF_OK && o->dump_logits)
+        status = tuff_save_logits(model, device, data, o->adapter, watch, o->dump_logits);
+    if (status == TUFF_CANCELLED && tuff_cli_interrupted()) {
+        tuff_cli_say("tuff: interrupted");
+        code = TUFF_EXIT_FAILED;
+    } else if (status != TUFF_OK) {
         code = tuff_cli_failed();
     } else if (o->common.json) {
         printf("{\"loss\": ");

@@ -148,6 +148,8 @@ static void print_json(const text *prompt, const receiver *made, const tuff_gene
     tuff_cli_json_number(stdout, r->prompt_seconds);
     printf(", \"generate_seconds\": ");
     tuff_cli_json_number(stdout, r->generate_seconds);
+    printf(", \"start_seconds\": ");
+    tuff_cli_json_number(stdout, r->start_seconds);
     printf("}\n");
 }
 
@@ -163,9 +165,13 @@ static void print_stats(const tuff_generate_result *r)
     char speed[48] = ""; /* the first token comes with the prompt: one alone has no speed */
     if (r->new_tokens > 1)
         snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(r->new_tokens, r->generate_seconds));
-    tuff_cli_say("prompt: %s token%s, %.1f tokens/s; text: %s token%s%s (%s)",
-                 tuff_cli_count(r->prompt_tokens), r->prompt_tokens == 1 ? "" : "s",
-                 rate(r->prompt_tokens, r->prompt_seconds), tuff_cli_count(r->new_tokens),
+    char prompt[64]; /* a short one is one run, in which libraries and drivers may still compile */
+    if (r->prompt_rate > 0)
+        snprintf(prompt, sizeof prompt, ", %.1f tokens/s", r->prompt_rate);
+    else
+        snprintf(prompt, sizeof prompt, " in %.2f s, first run included", r->prompt_seconds);
+    tuff_cli_say("prompt: %s token%s%s; text: %s token%s%s (%s)", tuff_cli_count(r->prompt_tokens),
+                 r->prompt_tokens == 1 ? "" : "s", prompt, tuff_cli_count(r->new_tokens),
                  r->new_tokens == 1 ? "" : "s", speed, why[r->finish]);
 }
 
@@ -198,14 +204,17 @@ static int generate(const generate_options *o, tuff_generator *generator, const 
         .ignore_eos = o->ignore_eos,
         .on_text = on_text,
         .user = &made,
+        .watch = tuff_cli_watch(),
     };
     tuff_generate_result result;
-    tuff_cli_catch_interrupt();
     tuff_status status = tuff_generate(generator, prompt->data, prompt->size, &params, &result);
     if (status == TUFF_OK) print_prompt(&made);
     if (!json && !made.prompt) putchar('\n');
     int code = made.failed || tuff_cli_interrupted() ? TUFF_EXIT_FAILED : TUFF_EXIT_OK;
-    if (status != TUFF_OK) {
+    bool interrupted = status == TUFF_CANCELLED && tuff_cli_interrupted();
+    if (interrupted && !result.new_tokens) {
+        tuff_cli_say("tuff: interrupted before the first token");
+    } else if (status != TUFF_OK && !interrupted) {
         code = tuff_cli_failed();
     } else {
         if (json && !made.failed) print_json(prompt, &made, &result);
@@ -219,15 +228,21 @@ static int generate(const generate_options *o, tuff_generator *generator, const 
 static int with_prompt(const generate_options *o, const text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
-    tuff_generator_params params = {
-        .context_length = o->context_length, .cache_f16 = o->cache_f16, .adapter = o->adapter};
+    tuff_generator_params params = {.context_length = o->context_length,
+                                    .cache_f16 = o->cache_f16,
+                                    .adapter = o->adapter,
+                                    .watch = tuff_cli_watch()};
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     tuff_generator *generator = NULL;
-    if (tuff_model_load(o->model, &model) == TUFF_OK &&
-        tuff_cli_open_device(&o->common, o->profile.given, &device) == TUFF_OK &&
-        tuff_generator_create(model, device, &params, &generator) == TUFF_OK)
+    tuff_status status = tuff_model_load(o->model, &model);
+    if (status == TUFF_OK) status = tuff_cli_open_device(&o->common, o->profile.given, &device);
+    tuff_cli_catch_interrupt();
+    if (status == TUFF_OK) status = tuff_generator_create(model, device, &params, &generator);
+    if (status == TUFF_OK)
         code = generate(o, generator, prompt);
+    else if (status == TUFF_CANCELLED && tuff_cli_interrupted())
+        tuff_cli_say("tuff: interrupted before the first token");
     else
         tuff_cli_failed();
     tuff_cli_device_stats(&o->common, device);

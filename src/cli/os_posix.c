@@ -146,12 +146,18 @@ void tuff_cli_prepare_process(char **argv)
     signal(SIGXFSZ, SIG_IGN);
 }
 
-static volatile sig_atomic_t interrupted;
+static tuff_watch watch = TUFF_WATCH_INIT;
 
 static void on_signal(int number)
 {
-    interrupted = 1;
+    tuff_cancel_request(watch.cancel);
     signal(number, SIG_DFL);
+}
+
+const tuff_watch *tuff_cli_watch(void)
+{
+    if (!watch.cancel && tuff_cancel_create(&watch.cancel) != TUFF_OK) return NULL;
+    return &watch;
 }
 
 /* A signal that the parent has us ignore, as shells do for background jobs, stays ignored. */
@@ -165,11 +171,12 @@ static void catch_signal(int number)
 
 void tuff_cli_catch_interrupt(void)
 {
+    if (!tuff_cli_watch()) return; /* Ctrl-C ends the process then */
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
 }
 
 bool tuff_cli_interrupted(void)
 {
-    return interrupted;
+    return tuff_cancel_requested(watch.cancel);
 }

@@ -15,7 +15,8 @@ typedef struct run {
     tuff_train_step last;
     tuff_eval_result evaluated;
     int64_t evaluated_at; /* step; -1: never */
-    int64_t skipped;
+    tuff_cli_health health;
+    bool diverged; /* it came to nothing */
 } run;
 
 /* ---- before anything runs */
@@ -109,7 +110,8 @@ static bool evaluate(run *r, int64_t step)
     double began = tuff_cli_seconds();
     if (!r->options->common.quiet && r->progress.terminal)
         tuff_cli_show_line("measuring the validation file ...");
-    if (tuff_trainer_evaluate(r->trainer, r->validation, &r->evaluated) != TUFF_OK) return false;
+    tuff_status status = tuff_trainer_evaluate(r->trainer, r->validation, &r->evaluated);
+    if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
     tuff_cli_log_eval(&r->log, step, &r->evaluated);
     if (!r->options->common.quiet)
@@ -121,28 +123,23 @@ static bool evaluate(run *r, int64_t step)
     return true;
 }
 
-static void say_skipped(run *r)
-{
-    enum { TELL = 3 };
-    if (++r->skipped > TELL) return;
-    tuff_cli_say(
-        "tuff: warning: step %lld was skipped, its gradient is not finite; a lower --learning-rate or "
-        "--max-grad-norm may help%s",
-        (long long)r->last.step, r->skipped == TELL ? " (further ones are only counted)" : "");
-}
-
 static bool train(run *r)
 {
     int64_t steps = tuff_trainer_total_steps(r->trainer), every = r->options->eval_steps;
     tuff_cli_progress_begin(&r->progress, r->options->common.quiet, steps, r->options->logging_steps);
-    for (int64_t i = 1; i <= steps && !tuff_cli_interrupted(); i++) {
-        if (tuff_trainer_step(r->trainer, &r->last) != TUFF_OK) return false;
+    for (int64_t i = 1; i <= steps && !tuff_cli_interrupted() && !r->diverged; i++) {
+        tuff_status status = tuff_trainer_step(r->trainer, &r->last);
+        r->diverged = status == TUFF_NOT_FINITE && r->last.step == i;
+        if (status == TUFF_CANCELLED && tuff_cli_interrupted()) break;
+        if (status != TUFF_OK && !r->diverged) return false;
         tuff_cli_progress_step(&r->progress, &r->last);
         tuff_cli_log_step(&r->log, &r->last, r->progress.tokens);
-        if (r->last.skipped) say_skipped(r);
+        tuff_cli_health_step(&r->health, &r->last);
+        if (r->diverged) tuff_cli_failed();
         if (every && i % every == 0 && !evaluate(r, i)) return false;
     }
-    return tuff_cli_interrupted() || evaluate(r, r->last.step);
+    if (!r->diverged) r->diverged = !tuff_cli_health_end(&r->health);
+    return r->diverged || tuff_cli_interrupted() || evaluate(r, r->last.step);
 }
 
 static void print_json(const run *r)
@@ -150,7 +147,7 @@ static void print_json(const run *r)
     printf("{\"output_dir\": ");
     tuff_cli_json_text(stdout, r->options->output_dir, strlen(r->options->output_dir));
     printf(", \"steps\": %lld, \"skipped_steps\": %lld, \"tokens\": %lld", (long long)r->last.step,
-           (long long)r->skipped, (long long)r->progress.tokens);
+           (long long)r->health.skipped, (long long)r->progress.tokens);
     if (r->last.step) {
         printf(", \"loss\": ");
         tuff_cli_json_number(stdout, r->last.loss);
@@ -166,13 +163,29 @@ static void print_json(const run *r)
     printf("}\n");
 }
 
+/* Whether there is something worth keeping; else says why not. */
+static bool to_be_saved(const run *r)
+{
+    if (r->diverged && !r->options->save_anyway) {
+        tuff_cli_say("nothing is saved; --save-anyway would save the model as it is now");
+        return false;
+    }
+    if (r->last.step == 0 && tuff_cli_interrupted()) {
+        tuff_cli_say("tuff: interrupted before the first step was done; nothing is saved");
+        return false;
+    }
+    return true;
+}
+
 static int finish(run *r)
 {
     const tuff_cli_train_options *o = r->options;
+    if (!to_be_saved(r)) return TUFF_EXIT_FAILED;
     if (tuff_trainer_save(r->trainer, o->output_dir) != TUFF_OK) return tuff_cli_failed();
     int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
-    if (r->skipped && !o->common.quiet)
-        tuff_cli_say("%lld of %lld steps were skipped", (long long)r->skipped, (long long)r->last.step);
+    if (r->health.skipped && !o->common.quiet)
+        tuff_cli_say("%lld of %lld steps were skipped", (long long)r->health.skipped,
+                     (long long)r->last.step);
     if (!o->common.quiet)
         tuff_cli_say("saved to %s after %s step%s%s", o->output_dir, tuff_cli_count(r->last.step),
                      r->last.step == 1 ? "" : "s", tuff_cli_interrupted() ? " (interrupted)" : "");
@@ -182,7 +195,7 @@ static int finish(run *r)
         !tuff_cli_profile(tuff_program_profile_text(program),
                           o->profile.value ? tuff_program_profile_trace(program) : NULL, o->profile.value))
         code = TUFF_EXIT_FAILED;
-    return tuff_cli_interrupted() ? TUFF_EXIT_FAILED : code;
+    return tuff_cli_interrupted() || r->diverged ? TUFF_EXIT_FAILED : code;
 }
 
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
@@ -205,10 +218,13 @@ static int start(run *r)
     if (tuff_model_load(o->model, &r->model) != TUFF_OK) return tuff_cli_failed();
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
-    if (tuff_dataset_load_text(r->model, o->train_file, block, &r->train) != TUFF_OK ||
-        (o->validation_file &&
-         tuff_dataset_load_text(r->model, o->validation_file, block, &r->validation) != TUFF_OK) ||
-        tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
+    tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
+    text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
+    tuff_status status = tuff_dataset_load_text(r->model, o->train_file, block, &text, &r->train);
+    if (status == TUFF_OK && o->validation_file)
+        status = tuff_dataset_load_text(r->model, o->validation_file, block, &text, &r->validation);
+    if (status != TUFF_OK) return tuff_cli_text_failed(status, "train-file-format");
+    if (tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
         tuff_trainer_create(r->model, r->device, r->train, &params, &r->trainer) != TUFF_OK ||
         (r->validation && tuff_trainer_plan_evaluation(r->trainer, r->validation) != TUFF_OK))
         return tuff_cli_failed();

@@ -13,8 +13,9 @@ typedef struct tuff_cli_train_options {
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm;
     int64_t lora_rank;
     double lora_alpha, lora_dropout; /* negative: not given */
-    int scheduler;
-    bool no_shuffle, overwrite, print_plan;
+    int64_t max_nonfinite;
+    int scheduler, format;
+    bool no_shuffle, overwrite, print_plan, save_anyway;
     tuff_arg_optional profile;
 } tuff_cli_train_options;
 
@@ -35,6 +36,17 @@ void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t t
 void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *result);
 /* Moves the log to its place when `saved`, and frees it. False: said why. */
 bool tuff_cli_log_close(tuff_cli_log *log, bool saved);
+
+/* ---- whether it learns */
+enum { TUFF_CLI_RECENT = 10 };
+typedef struct tuff_cli_health {
+    int64_t steps, skipped, finite; /* done; of them without an update; with a loss */
+    double first, recent[TUFF_CLI_RECENT];
+} tuff_cli_health;
+/* Warns of the first steps that were skipped. */
+void tuff_cli_health_step(tuff_cli_health *health, const tuff_train_step *step);
+/* False, saying so, when more than half of the steps were skipped. Warns when the loss rose far. */
+bool tuff_cli_health_end(const tuff_cli_health *health);
 
 /* ---- what one sees of a run */
 typedef struct tuff_cli_progress {

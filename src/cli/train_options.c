@@ -12,12 +12,18 @@ static const tuff_arg items[] = {
      .help = "the text to train on, UTF-8; special tokens spelled out in it are seen", .required = true},
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "a text to measure the loss on, at the end and every --eval-steps"},
+    {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
+     .help = "auto refuses JSON records, which are not understood yet, in the training and the validation "
+             "file; text takes them as they are written"},
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
          "where the result goes: a Hugging Face directory, with LoRA a PEFT adapter; it appears whole or not at all",
      .preset = ""},
     {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
      .help = "replace a model or an adapter that is in --output-dir by one of its kind"},
+    {TUFF_ARG_FLAG, "save-anyway", NULL, AT(save_anyway),
+     .help = "save the result of a training that came to nothing, which is not saved otherwise (it is a "
+             "failure all the same)"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
      "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},
@@ -42,6 +48,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "added to the square root"},
     {TUFF_ARG_REAL, "max-grad-norm", "X", AT(max_grad_norm), 0, 1e30,
      "a gradient with a larger norm is scaled down to it; 0: never"},
+    {TUFF_ARG_INT, "max-nonfinite", "N", AT(max_nonfinite), 0, MANY,
+     "end the training as failed after N steps in a row whose gradients are not finite; 0: never"},
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0,
      "of the order, of dropout and of LoRA's start"},
     {TUFF_ARG_FLAG, "no-shuffle", NULL, AT(no_shuffle), .help = "take the blocks in the order of the file"},
@@ -77,13 +85,16 @@ static const tuff_args spec = {
     .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
     .about =
         "Fine-tunes a model on a text. Options are named as in Hugging Face's TrainingArguments. Ctrl-C ends the "
-        "training after the step at hand and saves; a second one ends at once.",
+        "training, leaves the step at hand out and saves what the steps before it made; a second one ends at once.",
     .items = items,
     .count = sizeof items / sizeof items[0],
     .notes =
         "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
         "loss is of the\nstep's batch before its update, grad_norm before clipping, tokens since the start. "
-        "Evaluations are lines\n{\"step\", \"eval_loss\", \"eval_perplexity\"}, counted as `tuff eval` does.",
+        "Evaluations are lines\n{\"step\", \"eval_loss\", \"eval_perplexity\"}, counted as `tuff eval` does.\n\n"
+        "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
+        "steps have\ngradients that are not finite. It warns when the mean loss of the last steps (10, or "
+        "half of all) is more than\n1.5 times the first step's and above it by more than 1.",
 };
 
 static tuff_cli_train_options defaults(void)
@@ -104,6 +115,7 @@ static tuff_cli_train_options defaults(void)
         .epsilon = p.adam_epsilon,
         .max_grad_norm = p.max_grad_norm,
         .seed = (int64_t)p.seed,
+        .max_nonfinite = p.max_nonfinite,
         .logging_steps = 10,
         .lora_alpha = -1,
         .lora_dropout = -1,
@@ -128,6 +140,8 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.max_grad_norm = o->max_grad_norm;
     p.seed = (uint64_t)o->seed;
     p.no_shuffle = o->no_shuffle;
+    p.max_nonfinite = o->max_nonfinite;
+    p.watch = tuff_cli_watch();
     p.lora_rank = o->lora_rank;
     if (o->lora_alpha >= 0) p.lora_alpha = o->lora_alpha;
     if (o->lora_dropout >= 0) p.lora_dropout = o->lora_dropout;

@@ -65,10 +65,12 @@ static tuff_status fill(const tuff_generator *gen, int64_t used, tuff_store *sto
     tuff_status status = rows ? TUFF_OK : tuff_fail_memory("a copy of the KV cache");
     for (int i = 0; i < (int)c->layers && status == TUFF_OK; i++) {
         status = add_cache(gen, i, 'k', used, store, capacity, rows);
+        if (status == TUFF_OK && gen->watch && tuff_cancel_requested(gen->watch->cancel))
+            status = tuff_fail(TUFF_CANCELLED, "cancelled while a KV cache was made");
         if (status == TUFF_OK) status = add_cache(gen, i, 'v', used, store, capacity, rows);
     }
     tuff_free(rows);
-    return status == TUFF_OK ? tuff_model_upload_rope(gen->model, capacity, store) : status;
+    return status == TUFF_OK ? tuff_model_upload_rope(gen->model, capacity, gen->watch, store) : status;
 }
 
 tuff_status tuff_generator_reserve(tuff_generator *gen, int64_t needed, int64_t used)

@@ -48,7 +48,8 @@ static tuff_status prepare(loop *l, const char *prompt, size_t size)
     const tuff_config *c = &l->gen->model->config;
     TUFF_TRY(tuff_model_get_tokenizer(l->gen->model, &l->tokenizer));
     unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (l->params->plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
-    TUFF_TRY(tuff_tokenizer_encode(l->tokenizer, prompt, size, flags, &l->prompt, &l->prompt_count));
+    TUFF_TRY(tuff_tokenizer_encode_watched(l->tokenizer, prompt, size, flags, l->gen->watch, &l->prompt,
+                                           &l->prompt_count));
     if (l->prompt_count == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the prompt is empty and the model has no token that begins a text; give at "
@@ -85,6 +86,8 @@ static tuff_status make_tokens(loop *l)
     int64_t most = l->params->max_new_tokens ? l->params->max_new_tokens : INT64_MAX;
     while (!l->done) {
         int32_t id = 0;
+        TUFF_TRY(tuff_watch_step(l->gen->watch, TUFF_PHASE_GENERATE, (uint64_t)l->result.new_tokens,
+                                 most == INT64_MAX ? 0 : (uint64_t)most));
         TUFF_TRY(tuff_sampler_sample(l->sampler, l->gen->logits, (uint64_t)position, &id));
         tuff_sampler_accept(l->sampler, id);
         if (is_end(l, id)) {
@@ -131,9 +134,15 @@ static tuff_status generate(loop *l, const char *prompt, size_t size)
 {
     TUFF_TRY(prepare(l, prompt, size));
     limit_cache(l);
+    uint64_t start = tuff_now_ns();
+    TUFF_TRY(tuff_generator_prepare(l->gen, l->result.prompt_tokens, l->params->max_new_tokens != 1));
     uint64_t begin = tuff_now_ns();
+    l->gen->warm_tokens = 0;
+    l->gen->warm_seconds = 0;
+    l->result.start_seconds = (double)(begin - start) / 1e9;
     TUFF_TRY(tuff_generator_run(l->gen, l->prompt, (int64_t)l->prompt_count, 0));
     uint64_t prompt_done = tuff_now_ns();
+    if (l->gen->warm_seconds > 0) l->result.prompt_rate = (double)l->gen->warm_tokens / l->gen->warm_seconds;
     TUFF_TRY(make_tokens(l));
     TUFF_TRY(flush(l));
     l->result.prompt_seconds = (double)(prompt_done - begin) / 1e9;
@@ -151,7 +160,10 @@ tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t 
     if (params->max_new_tokens < 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
                          (long long)params->max_new_tokens);
+    TUFF_TRY(tuff_generator_enter(generator, params->watch));
     tuff_status status = generate(&l, prompt, size);
+    tuff_generator_leave(generator);
+    if (status == TUFF_CANCELLED) l.result.finish = TUFF_FINISH_CANCELLED;
     if (out_result) *out_result = l.result;
     tuff_sampler_destroy(&l.sampler);
     tuff_decoder_destroy(&l.decoder);

@@ -101,10 +101,13 @@ static tuff_status make_steps(tuff_plan *plan, const tuff_plan_options *options)
 
 static void mark_written(tuff_plan *plan)
 {
+    plan->first_write = plan->n_steps;
     for (size_t s = 0; s < plan->n_steps; s++)
-        for (int o = 0; o < plan->steps[s].node->n_out; o++)
-            if (plan->steps[s].out[o].kind == TUFF_MEMORY_VARIABLE)
-                plan->variables[plan->steps[s].out[o].index].written = true;
+        for (int o = 0; o < plan->steps[s].node->n_out; o++) {
+            if (plan->steps[s].out[o].kind != TUFF_MEMORY_VARIABLE) continue;
+            plan->variables[plan->steps[s].out[o].index].written = true;
+            if (s < plan->first_write) plan->first_write = s;
+        }
 }
 
 static tuff_status compile(tuff_plan *plan, tuff_graph *graph, const tuff_plan_options *options)

@@ -76,7 +76,8 @@ typedef struct tuff_plan {
     size_t n_inputs;
     tuff_plan_output *outputs;
     size_t n_outputs;
-    uint64_t *blocks; /* sizes of the arena blocks */
+    size_t first_write; /* the first step that writes a variable; n_steps when none does */
+    uint64_t *blocks;   /* sizes of the arena blocks */
     size_t n_blocks;
     uint64_t input_bytes, output_bytes; /* of one slot */
     uint64_t arena_bytes;               /* sum of blocks */

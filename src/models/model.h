@@ -4,6 +4,7 @@
 
 #include <tuff/model.h>
 
+#include "base/watch.h"
 #include "models/arch.h"
 #include "runtime/store.h"
 
@@ -43,13 +44,13 @@ typedef enum tuff_matrix_policy {
 tuff_dtype tuff_model_matrix_dtype(const tuff_model *model, tuff_matrix_policy policy);
 
 /* Puts all parameters into the store, under their names, in memory order; matrices as `matrix_dtype`, the
- * rest f32. */
+ * rest f32. `watch` may be NULL. */
 TUFF_MUST_USE tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype,
-                                            tuff_store *store);
+                                            const tuff_watch *watch, tuff_store *store);
 /* Puts the rope tables "rope.cos", "rope.sin" f32 [positions, head_dim / 2] into the store; nothing for other
  * models. */
 TUFF_MUST_USE tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions,
-                                                 tuff_store *store);
+                                                 const tuff_watch *watch, tuff_store *store);
 
 /* Reads one parameter's present value in memory order as f32, rows [begin, end) of its matrix view: from the
  * store when it is there, else from the model's file. */

@@ -107,7 +107,14 @@ tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const 
     return status;
 }
 
-static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dtype dtype, tuff_store *store)
+/* How far an upload is, in parameters of the model. */
+typedef struct progress {
+    const tuff_watch *watch;
+    uint64_t done, total;
+} progress;
+
+static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dtype dtype, tuff_store *store,
+                          progress *at)
 {
     tuff_buffer *buffer = NULL;
     TUFF_TRY(tuff_store_add(store, p->name, dtype, p->rank, p->shape, &buffer));
@@ -121,7 +128,9 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     tuff_status status = TUFF_OK;
     for (int64_t r = 0; r < p->shape[0] && status == TUFF_OK; r += step) {
         int64_t end = r + step < p->shape[0] ? r + step : p->shape[0];
-        status = read_file_rows(model, p, r, end, dtype, rows);
+        status = tuff_watch_step(at->watch, TUFF_PHASE_UPLOAD, at->done, at->total);
+        at->done += (uint64_t)((end - r) * columns);
+        if (status == TUFF_OK) status = read_file_rows(model, p, r, end, dtype, rows);
         if (status == TUFF_OK) status = tuff_buffer_write(buffer, r * columns, rows, (end - r) * columns);
     }
     tuff_free(rows);
@@ -145,41 +154,69 @@ static tuff_status check_room(const tuff_model *model, tuff_dtype matrix_dtype, 
         "%s", model->path);
 }
 
-tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, tuff_store *store)
+tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, const tuff_watch *watch,
+                              tuff_store *store)
 {
+    progress at = {.watch = watch};
+    for (size_t i = 0; i < model->params.count; i++)
+        at.total += (uint64_t)(model->params.items[i].shape[0] * tuff_param_columns(&model->params.items[i]));
     TUFF_TRY(check_room(model, matrix_dtype, store));
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         tuff_dtype dtype = dtype_of(p, matrix_dtype);
-        TUFF_TRY(tuff_note(upload(model, p, dtype, store), "%s: %s", model->path, p->name));
+        TUFF_TRY(tuff_note(upload(model, p, dtype, store, &at), "%s: %s", model->path, p->name));
     }
+    TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_UPLOAD, at.total, at.total));
     /* the device has its own copy now: let the file's pages go */
     tuff_weights_release_pages(tuff_model_weights(model));
     return TUFF_OK;
 }
 
-tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions, tuff_store *store)
+/* Angles of one position: in f32 as PyTorch computes them. */
+static void rope_rows(const float *inverse, int64_t half, int64_t begin, int64_t end, bool sine, float *out)
+{
+    for (int64_t p = begin; p < end; p++)
+        for (int64_t i = 0; i < half; i++) {
+            double angle = (double)((float)p * inverse[i]);
+            *out++ = (float)(sine ? sin(angle) : cos(angle)); /* these in double */
+        }
+}
+
+static tuff_status upload_rope_table(const float *inverse, int64_t half, int64_t positions, bool sine,
+                                     const tuff_cancel *cancel, tuff_store *store)
+{
+    enum { PIECE = 4096 }; /* positions */
+    const tuff_watch watch = {.struct_size = sizeof watch, .cancel = (tuff_cancel *)(uintptr_t)cancel};
+    int64_t most = positions < PIECE ? positions : PIECE;
+    tuff_buffer *buffer = NULL;
+    TUFF_TRY(tuff_store_add(store, sine ? "rope.sin" : "rope.cos", TUFF_F32, 2, (int64_t[]){positions, half},
+                            &buffer));
+    float *rows = tuff_alloc_array((size_t)(most * half), sizeof *rows);
+    if (!rows) return tuff_fail_memory("the rope tables");
+    tuff_status status = TUFF_OK;
+    for (int64_t at = 0; at < positions && status == TUFF_OK; at += PIECE) {
+        int64_t end = at + PIECE < positions ? at + PIECE : positions;
+        rope_rows(inverse, half, at, end, sine, rows);
+        status = tuff_buffer_write(buffer, at * half, rows, (end - at) * half);
+        if (status == TUFF_OK) status = tuff_watch_step(&watch, TUFF_PHASE_UPLOAD, 0, 0);
+    }
+    tuff_free(rows);
+    return status;
+}
+
+tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions, const tuff_watch *watch,
+                                   tuff_store *store)
 {
     const tuff_config *c = &model->config;
     if (c->rope_theta == 0) return TUFF_OK;
-    int64_t half = c->head_dim / 2, n = positions * half;
-    float *table = tuff_alloc_array((size_t)n, sizeof *table);
-    if (!table) return tuff_fail_memory("the rope tables");
-    tuff_status status = TUFF_OK;
-    for (int which = 0; which < 2 && status == TUFF_OK; which++) {
-        for (int64_t p = 0; p < positions; p++)
-            for (int64_t i = 0; i < half; i++) {
-                /* the angle in f32 as PyTorch computes it, its cosine and sine in double */
-                float inverse =
-                    (float)(1.0 / (double)(float)pow(c->rope_theta, (double)(2 * i) / (double)c->head_dim));
-                double angle = (double)((float)p * inverse);
-                table[p * half + i] = (float)(which ? sin(angle) : cos(angle));
-            }
-        tuff_buffer *buffer = NULL;
-        status = tuff_store_add(store, which ? "rope.sin" : "rope.cos", TUFF_F32, 2,
-                                (int64_t[]){positions, half}, &buffer);
-        if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, table, n);
-    }
-    tuff_free(table);
+    int64_t half = c->head_dim / 2;
+    float *inverse = tuff_alloc_array((size_t)half, sizeof *inverse);
+    if (!inverse) return tuff_fail_memory("the rope tables");
+    for (int64_t i = 0; i < half; i++)
+        inverse[i] = (float)(1.0 / (double)(float)pow(c->rope_theta, (double)(2 * i) / (double)c->head_dim));
+    const tuff_cancel *cancel = watch ? watch->cancel : NULL;
+    tuff_status status = upload_rope_table(inverse, half, positions, false, cancel, store);
+    if (status == TUFF_OK) status = upload_rope_table(inverse, half, positions, true, cancel, store);
+    tuff_free(inverse);
     return status;
 }

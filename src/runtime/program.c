@@ -133,7 +133,14 @@ tuff_status tuff_program_input(tuff_program *p, const char *name, const void *da
 
 tuff_status tuff_program_run(tuff_program *p)
 {
+    return tuff_program_run_until(p, NULL, false);
+}
+
+tuff_status tuff_program_run_until(tuff_program *p, const tuff_cancel *cancel, bool whole)
+{
     TUFF_TRY(tuff_program_prepare(p));
+    p->handle->cancel = cancel;
+    p->handle->last_cancel = whole ? p->plan->first_write : SIZE_MAX;
     void *slot = NULL;
     TUFF_TRY(p->device->backend->program_slot(p->device->handle, p->handle, &slot));
     memcpy(slot, p->inputs, (size_t)p->plan->input_bytes);

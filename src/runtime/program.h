@@ -14,6 +14,12 @@ struct tuff_program {
     bool ran;
 };
 
+/* As tuff_program_run, until `cancel` (NULL: none) is requested: then TUFF_CANCELLED. With `whole`, variables
+ * are written by a run that is not cancelled, or not at all; else some may be, those that later steps write
+ * not. The program can be run again. Waiting for results is not cancelled: it is short. */
+TUFF_MUST_USE tuff_status tuff_program_run_until(tuff_program *program, const tuff_cancel *cancel,
+                                                 bool whole);
+
 /* As tuff_program_create, with the planner's options for tests (caps are the device's). */
 TUFF_MUST_USE tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
                                                    const tuff_plan_options *options,

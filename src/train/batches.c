@@ -27,7 +27,7 @@ void tuff_trainer_take_batch(tuff_trainer *t, int64_t first_block, int32_t *ids)
         memcpy(ids + b * t->lm.length, block_at(t, first_block + b), (size_t)t->lm.length * sizeof *ids);
 }
 
-tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
+static tuff_status next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
 {
     int64_t micro = t->params.gradient_accumulation_steps, n = t->lm.batch * t->lm.length;
     if (count != (size_t)(micro * n))
@@ -38,18 +38,24 @@ tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t co
     return TUFF_OK;
 }
 
+tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
+{
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, next_batch(t, out_ids, count));
+}
+
 static tuff_status append_steps(tuff_trainer *t, int32_t *ids, int64_t blocks, tuff_npy_writer *writer)
 {
     size_t n = (size_t)(blocks * t->lm.length);
     for (int64_t step = 0; step < t->total_steps; step++) {
         t->next_block = step * blocks;
-        TUFF_TRY(tuff_trainer_next_batch(t, ids, n));
+        TUFF_TRY(next_batch(t, ids, n));
         TUFF_TRY(tuff_npy_append(writer, ids, n));
     }
     return TUFF_OK;
 }
 
-tuff_status tuff_trainer_dump_batches(tuff_trainer *t, const char *path)
+static tuff_status dump_batches(tuff_trainer *t, const char *path)
 {
     int64_t micro = t->params.gradient_accumulation_steps, next = t->next_block, rows = 0;
     if (__builtin_mul_overflow(t->total_steps, micro, &rows))
@@ -70,4 +76,10 @@ tuff_status tuff_trainer_dump_batches(tuff_trainer *t, const char *path)
     t->next_block = next;
     tuff_free(ids);
     return status;
+}
+
+tuff_status tuff_trainer_dump_batches(tuff_trainer *t, const char *path)
+{
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, dump_batches(t, path));
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -54,10 +56,91 @@ static tuff_status check_text(const char *path, const tuff_buf *text)
         (unsigned char)text->data[at], at);
 }
 
-tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, int64_t block_size,
-                                   tuff_dataset **out_dataset)
+static bool is_blank(char c)
 {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static size_t skip_blanks(const char *text, size_t size, size_t at)
+{
+    while (at < size && is_blank(text[at]))
+        at++;
+    return at;
+}
+
+/* The size of what begins with the brace at `text` and ends with the one that closes it; 0: it is not closed
+ * within a megabyte. */
+static size_t braces(const char *text, size_t size)
+{
+    enum { MOST = 1 << 20 };
+    size_t depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < size && i < MOST; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && text[i] == '{')
+            depth++;
+        else if (!quoted && text[i] == '}' && --depth == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* Whether a text begins with a JSON object, alone or as the first of an array. */
+static bool begins_with_record(const tuff_buf *text)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* byte order */
+    size_t at = text->size >= 3 && memcmp(text->data, mark, 3) == 0 ? 3 : 0;
+    at = skip_blanks(text->data, text->size, at);
+    if (at < text->size && text->data[at] == '[') at = skip_blanks(text->data, text->size, at + 1);
+    if (at == text->size || text->data[at] != '{') return false;
+    cJSON *json = NULL;
+    size_t size = braces(text->data + at, text->size - at);
+    if (!size || tuff_json_parse(text->data + at, size, "a text", &json) != TUFF_OK) return false;
+    bool record = cJSON_IsObject(json) && json->child;
+    cJSON_Delete(json);
+    return record;
+}
+
+static tuff_status check_records(const char *path, const tuff_buf *text)
+{
+    static const char *const names[] = {".json", ".jsonl", ".ndjson"};
+    bool named = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        named = named || tuff_ends_with(path, names[i]);
+    if (!named && !begins_with_record(text)) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s %s, and records are not understood yet: expected plain text; write the texts of the "
+                     "records into a file of their own",
+                     path, named ? "is JSON by its name" : "begins with a JSON record");
+}
+
+/* Models see a \r as a token, and learn to write it. */
+static void say_windows_lines(const char *path, const tuff_buf *text)
+{
+    size_t lines = 0;
+    for (size_t i = 0; i + 1 < text->size; i++)
+        lines += text->data[i] == '\r' && text->data[i + 1] == '\n';
+    if (lines)
+        tuff_log(TUFF_LOG_WARN,
+                 "%s: %zu line%s as on Windows (\\r\\n); the \\r is kept, and counts as text: remove it from "
+                 "the file if that is not meant",
+                 path, lines, lines == 1 ? " ends" : "s end");
+}
+
+tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, int64_t block_size,
+                                   const tuff_text_params *params, tuff_dataset **out_dataset)
+{
+    static const tuff_text_params defaults = TUFF_TEXT_PARAMS_INIT;
     *out_dataset = NULL;
+    if (!params) params = &defaults;
+    if (params->struct_size < sizeof *params)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "tuff_text_params: struct_size is %zu; start from TUFF_TEXT_PARAMS_INIT, which sets it",
+            params->struct_size);
     const tuff_tokenizer *tokenizer;
     TUFF_TRY(tuff_model_get_tokenizer(model, &tokenizer));
     tuff_buf text = {0};
@@ -65,7 +148,10 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
     size_t n = 0;
     tuff_status status = tuff_read_file(path, file_limit, &text);
     if (status == TUFF_OK) status = check_text(path, &text);
-    if (status == TUFF_OK) status = tuff_tokenizer_encode(tokenizer, text.data, text.size, 0, &ids, &n);
+    if (status == TUFF_OK && !params->allow_json) status = check_records(path, &text);
+    if (status == TUFF_OK) say_windows_lines(path, &text);
+    if (status == TUFF_OK)
+        status = tuff_tokenizer_encode_watched(tokenizer, text.data, text.size, 0, params->watch, &ids, &n);
     tuff_buf_free(&text);
     if (status == TUFF_OK)
         status = tuff_note(tuff_dataset_from_ids(ids, n, block_size, out_dataset), "%s", path);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "runtime/program.h"
 #include "train/frozen.h"
 #include "train/trainer.h"
 
@@ -33,12 +34,14 @@ static tuff_status run_batches(const tuff_lm *lm, tuff_program *program, const t
     int64_t n = lm->batch * lm->length;
     int32_t *ids = scratch, *labels = scratch + n, *index = scratch + 2 * n;
     int64_t rows = rows_of(data);
+    uint64_t batches = (uint64_t)((rows + lm->batch - 1) / lm->batch);
     double sum = 0, predictions = 0;
     for (int64_t first = 0; first < rows; first += lm->batch) {
         float loss = 0, count = 0;
+        TUFF_TRY(tuff_watch_step(lm->watch, TUFF_PHASE_EVALUATE, (uint64_t)(first / lm->batch), batches));
         take_rows(lm, data, first, ids, labels);
         TUFF_TRY(tuff_lm_set_batch(lm, program, ids, labels, index));
-        TUFF_TRY(tuff_program_run(program));
+        TUFF_TRY(tuff_program_run_until(program, lm->watch ? lm->watch->cancel : NULL, false));
         TUFF_TRY(tuff_program_output(program, "loss", &loss, sizeof loss));
         TUFF_TRY(tuff_program_output(program, "count", &count, sizeof count));
         if (count == 0) continue; /* a last block of one token predicts nothing */
@@ -72,10 +75,11 @@ tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tu
     if (params->batch_size < 0 || params->batch_size > 65536)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
                          (long long)params->batch_size);
+    TUFF_TRY(tuff_watch_check(params->watch));
     int64_t batch = params->batch_size ? params->batch_size : 4, rows = rows_of(data);
     tuff_frozen frozen;
     TUFF_TRY(tuff_frozen_open(model, device, data, batch < rows ? batch : rows, params->adapter,
-                              tuff_lm_eval_program, &frozen));
+                              tuff_lm_eval_program, params->watch, &frozen));
     tuff_status status = tuff_evaluate_with(&frozen.lm, frozen.program, data, out_result);
     tuff_frozen_close(&frozen);
     return status;

@@ -12,13 +12,14 @@ static tuff_status open_frozen(tuff_frozen *f, tuff_device *device, const char *
 
 tuff_status tuff_frozen_open(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
                              int64_t batch, const char *adapter, tuff_lm_program_fn make_program,
-                             tuff_frozen *out_frozen)
+                             const tuff_watch *watch, tuff_frozen *out_frozen)
 {
     *out_frozen = (tuff_frozen){.lm = {.model = model,
                                        .batch = batch,
                                        .length = data->block_size,
                                        .matrix_dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED),
-                                       .rope_positions = data->block_size}};
+                                       .rope_positions = data->block_size,
+                                       .watch = watch}};
     TUFF_TRY(tuff_lm_check_data(model, data));
     tuff_status status = open_frozen(out_frozen, device, adapter, make_program);
     if (status != TUFF_OK) tuff_frozen_close(out_frozen);

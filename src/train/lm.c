@@ -20,7 +20,8 @@ tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data
 
 tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 {
-    return tuff_lora_upload_model(lm->model, lm->lora, lm->matrix_dtype, lm->rope_positions, store);
+    return tuff_lora_upload_model(lm->model, lm->lora, lm->matrix_dtype, lm->rope_positions, lm->watch,
+                                  store);
 }
 
 static tuff_tensor *build_logits(const tuff_lm *lm, bool train, tuff_graph *g)

@@ -13,6 +13,7 @@ typedef struct tuff_lm {
     int64_t batch, length;
     tuff_dtype matrix_dtype;
     int64_t rope_positions;
+    const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
 } tuff_lm;
 
 /* Fails unless the model knows every id of the data and has positions for its blocks: learned ones end,

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "formats/safetensors.h"
+#include "runtime/program.h"
 #include "train/frozen.h"
 
 typedef struct job {
@@ -23,8 +24,9 @@ static tuff_status run(job *j, const tuff_dataset *data)
     if (!j->ids || !j->logits) return tuff_fail_memory("logits");
     memcpy(j->ids, data->ids, j->n_ids * sizeof *j->ids);
     TUFF_TRY(tuff_lm_set_positions(lm, program));
+    TUFF_TRY(tuff_watch_step(lm->watch, TUFF_PHASE_EVALUATE, 0, 1));
     TUFF_TRY(tuff_program_input(program, "ids", j->ids, j->n_ids * sizeof *j->ids));
-    TUFF_TRY(tuff_program_run(program));
+    TUFF_TRY(tuff_program_run_until(program, lm->watch ? lm->watch->cancel : NULL, false));
     return tuff_program_output(program, "logits", j->logits, j->n_logits * sizeof *j->logits);
 }
 
@@ -46,15 +48,16 @@ static tuff_status save(job *j, const char *path)
 }
 
 tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
-                             const char *adapter, const char *path)
+                             const char *adapter, const tuff_watch *watch, const char *path)
 {
     job j = {0};
+    TUFF_TRY(tuff_watch_check(watch));
     int64_t blocks = tuff_dataset_blocks(data);
     if (blocks == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has %lld tokens, fewer than one block of %lld",
                          (long long)data->tokens, (long long)data->block_size);
     TUFF_TRY(tuff_frozen_open(model, device, data, blocks < 4 ? blocks : 4, adapter, tuff_lm_logits_program,
-                              &j.frozen));
+                              watch, &j.frozen));
     tuff_status status = run(&j, data);
     if (status == TUFF_OK) status = save(&j, path);
     tuff_frozen_close(&j.frozen);

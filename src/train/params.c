@@ -1,5 +1,6 @@
 /* The settings of a training: defaults and ranges. */
 #include "base/status.h"
+#include "base/watch.h"
 #include "train/trainer.h"
 
 tuff_train_params tuff_train_defaults(void)
@@ -17,6 +18,7 @@ tuff_train_params tuff_train_defaults(void)
         .max_grad_norm = 1.0,
         .seed = 42,
         .lora_alpha = 16,
+        .max_nonfinite = 10,
     };
 }
 
@@ -37,6 +39,8 @@ tuff_status tuff_train_params_check(const tuff_train_params *p)
     TUFF_TRY(check_range("adam_beta1", p->adam_beta1, 0, 0.9999999));
     TUFF_TRY(check_range("adam_beta2", p->adam_beta2, 0, 0.9999999));
     TUFF_TRY(check_range("adam_epsilon", p->adam_epsilon, 0, 1));
+    TUFF_TRY(check_range("max_nonfinite", (double)p->max_nonfinite, 0, 1e15));
+    TUFF_TRY(tuff_watch_check(p->watch));
     TUFF_TRY(check_range("max_grad_norm", p->max_grad_norm, 0, 1e30));
     if ((unsigned)p->lr_scheduler_type > TUFF_SCHEDULE_CONSTANT)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "lr_scheduler_type is %d, which is none",

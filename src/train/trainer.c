@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "runtime/program.h"
 #include "runtime/room.h"
 #include "train/schedule.h"
 
@@ -68,7 +69,8 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
     plan_steps(t);
-    t->lm = (tuff_lm){.model = t->model,
+    t->lm = (tuff_lm){.watch = p->watch,
+                      .model = t->model,
                       .batch = p->per_device_train_batch_size,
                       .length = t->data->block_size,
                       .rope_positions = rope_positions(t->model, t->data)};
@@ -95,6 +97,7 @@ tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *devic
     *out_trainer = NULL;
     tuff_trainer *t = tuff_alloc(sizeof *t);
     if (!t) return tuff_fail_memory("a trainer");
+    atomic_flag_clear(&t->busy);
     t->model = model;
     t->device = device;
     t->data = train;
@@ -113,10 +116,29 @@ tuff_status tuff_trainer_create(const tuff_model *model, tuff_device *device, co
     return tuff_trainer_create_with(model, device, train, params, false, out_trainer);
 }
 
+tuff_status tuff_trainer_enter(tuff_trainer *t)
+{
+    if (!atomic_flag_test_and_set(&t->busy)) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "the trainer is in use by another call; a callback must not call into it, and a trainer "
+                     "belongs to one thread at a time");
+}
+
+tuff_status tuff_trainer_leave(tuff_trainer *t, tuff_status status)
+{
+    atomic_flag_clear(&t->busy);
+    return status;
+}
+
 void tuff_trainer_destroy(tuff_trainer **trainer)
 {
     tuff_trainer *t = *trainer;
     if (!t) return;
+    if (atomic_flag_test_and_set(&t->busy)) {
+        tuff_log(TUFF_LOG_ERROR,
+                 "a trainer that is in use by a call was to be destroyed; it is left as it is");
+        return;
+    }
     tuff_program_destroy(&t->update);
     tuff_program_destroy(&t->accumulate);
     tuff_program_destroy(&t->evaluate);
@@ -232,6 +254,30 @@ static double present_rate(const tuff_trainer *t)
                               t->total_steps);
 }
 
+static const tuff_cancel *cancel_of(const tuff_trainer *t)
+{
+    return t->lm.watch ? t->lm.watch->cancel : NULL;
+}
+
+/* After a cancelled step: what its micro-batches have added to the gradients is taken back. */
+static tuff_status clear_gradients(tuff_trainer *t)
+{
+    enum { PIECE = 1 << 18 };
+    if (!t->unclean) return TUFF_OK;
+    float *zeros = tuff_alloc_array(PIECE, sizeof *zeros);
+    tuff_status status = zeros ? TUFF_OK : tuff_fail_memory("zeros for gradients");
+    for (size_t i = 0; i < tuff_store_count(t->store) && status == TUFF_OK; i++) {
+        const char *name;
+        tuff_buffer *buffer = tuff_store_at(t->store, i, &name);
+        int64_t n = tuff_starts_with(name, "grad.") ? tuff_buffer_count(buffer) : 0;
+        for (int64_t at = 0; at < n && status == TUFF_OK; at += PIECE)
+            status = tuff_buffer_write(buffer, at, zeros, n - at < PIECE ? n - at : PIECE);
+    }
+    tuff_free(zeros);
+    if (status == TUFF_OK) t->unclean = false;
+    return status;
+}
+
 static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
 {
     tuff_program *program = batch_program(t);
@@ -242,7 +288,7 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
     tuff_labels_of(t->ids, t->lm.batch, t->lm.length, t->labels);
     TUFF_TRY(tuff_lm_set_batch(&t->lm, program, t->ids, t->labels, t->index));
     TUFF_TRY(tuff_program_input(program, "dropout_seed", seed, sizeof seed));
-    TUFF_TRY(tuff_program_run(program));
+    TUFF_TRY(tuff_program_run_until(program, cancel_of(t), program == t->update));
     return tuff_program_output(program, "loss", out_loss, sizeof *out_loss);
 }
 
@@ -253,14 +299,15 @@ static tuff_status run_step(tuff_trainer *t, double *out_loss, float *out_norm)
     TUFF_TRY(tuff_program_input(t->update, "lr", &lr, sizeof lr));
     for (int64_t i = 0; i < micro; i++) {
         float one = 0;
+        TUFF_TRY(tuff_watch_step(t->lm.watch, TUFF_PHASE_TRAIN, (uint64_t)i, (uint64_t)micro));
         TUFF_TRY(run_micro(t, i, &one));
         *out_loss += (double)one / (double)micro;
     }
-    if (t->accumulate) TUFF_TRY(tuff_program_run(t->update));
+    if (t->accumulate) TUFF_TRY(tuff_program_run_until(t->update, cancel_of(t), true));
     return tuff_program_output(t->update, "norm", out_norm, sizeof *out_norm);
 }
 
-tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
+static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
 {
     int64_t micro = t->params.gradient_accumulation_steps, next_block = t->next_block;
     double loss = 0;
@@ -270,10 +317,12 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
             TUFF_INVALID_ARGUMENT,
             "an earlier step failed on its way, and what it left cannot be trained on; begin anew");
     TUFF_TRY(tuff_trainer_prepare(t));
+    TUFF_TRY(clear_gradients(t));
     tuff_status status = run_step(t, &loss, &norm);
     if (status != TUFF_OK) {
         t->next_block = next_block;
-        t->broken = true;
+        t->unclean = t->accumulate != NULL;
+        t->broken = status != TUFF_CANCELLED;
         return status;
     }
     double rate = present_rate(t);
@@ -285,7 +334,20 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
                                   .grad_norm = (double)norm,
                                   .skipped = !isfinite(norm),
                                   .tokens = micro * t->lm.batch * t->lm.length};
-    return TUFF_OK;
+    t->nonfinite = out_step->skipped ? t->nonfinite + 1 : 0;
+    if (!t->params.max_nonfinite || t->nonfinite < t->params.max_nonfinite) return TUFF_OK;
+    t->nonfinite = 0; /* who goes on has as many again */
+    return tuff_fail(
+        TUFF_NOT_FINITE,
+        "the training has diverged: the gradients of %lld steps in a row, up to step %lld, are not "
+        "finite; begin anew with a lower learning rate, and check the data for text that is none",
+        (long long)t->params.max_nonfinite, (long long)t->step);
+}
+
+tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
+{
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, do_step(t, out_step));
 }
 
 /* Made for the first data set, and anew for one of other blocks; bound when there is something to bind to. */
@@ -301,7 +363,7 @@ static tuff_status need_eval_program(tuff_trainer *t, int64_t block_size)
     return status;
 }
 
-tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
+static tuff_status plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
 {
     TUFF_TRY(tuff_lm_check_data(t->model, data));
     if (data->block_size > t->lm.rope_positions)
@@ -311,12 +373,24 @@ tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *da
     return need_eval_program(t, data->block_size);
 }
 
+tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
+{
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, plan_evaluation(t, data));
+}
+
+static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
+{
+    TUFF_TRY(plan_evaluation(t, data));
+    TUFF_TRY(need_store(t));
+    return tuff_evaluate_with(&t->eval_lm, t->evaluate, data, out_result);
+}
+
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
 {
     *out_result = (tuff_eval_result){0};
-    TUFF_TRY(tuff_trainer_plan_evaluation(t, data));
-    TUFF_TRY(need_store(t));
-    return tuff_evaluate_with(&t->eval_lm, t->evaluate, data, out_result);
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, evaluate(t, data, out_result));
 }
 
 static tuff_status save_adapter(const tuff_trainer *t, const char *directory)
@@ -329,9 +403,15 @@ static tuff_status save_adapter(const tuff_trainer *t, const char *directory)
     return status;
 }
 
-tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)
+static tuff_status save(tuff_trainer *t, const char *directory)
 {
     TUFF_TRY(need_store(t));
     if (t->lm.lora) return save_adapter(t, directory);
     return tuff_model_save_hf(t->model, t->store, TUFF_F32, directory);
+}
+
+tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)
+{
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, save(t, directory));
 }

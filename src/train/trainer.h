@@ -2,6 +2,8 @@
 #ifndef TUFF_TRAIN_TRAINER_H
 #define TUFF_TRAIN_TRAINER_H
 
+#include <stdatomic.h>
+
 #include "train/dataset.h"
 #include "train/lm.h"
 
@@ -20,7 +22,10 @@ struct tuff_trainer {
     tuff_program *update, *accumulate,
         *evaluate;                 /* accumulate only with more than one micro-batch; evaluate when asked */
     int32_t *ids, *labels, *index; /* one batch */
+    int64_t nonfinite;             /* skipped steps in a row */
+    atomic_flag busy;              /* a call works on it */
     bool broken;                   /* a step failed on its way: nobody knows what it changed */
+    bool unclean; /* a step was cancelled on its way: the accumulated gradients are part of it */
 };
 
 /* As tuff_trainer_create; `decay_all` applies weight decay to biases and norms too (for comparison with plain
@@ -28,6 +33,11 @@ struct tuff_trainer {
 TUFF_MUST_USE tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *device,
                                                    const tuff_dataset *train, const tuff_train_params *params,
                                                    bool decay_all, tuff_trainer **out_trainer);
+
+/* Of every public call that works on it: TUFF_INVALID_ARGUMENT when another one is at work. Leaving returns
+ * `status`. */
+TUFF_MUST_USE tuff_status tuff_trainer_enter(tuff_trainer *trainer);
+TUFF_MUST_USE tuff_status tuff_trainer_leave(tuff_trainer *trainer, tuff_status status);
 
 /* Fails for a setting that is out of its range. */
 TUFF_MUST_USE tuff_status tuff_train_params_check(const tuff_train_params *params);

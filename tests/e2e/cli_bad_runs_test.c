@@ -38,6 +38,47 @@ static void test_texts(void **state)
     KIT_REFUSES(1, "directory", "eval", "--model", model, "--file", model);
 }
 
+/* Records are not trained on as if they were text, unless that is asked for. */
+static void test_records(void **state)
+{
+    (void)state;
+    static const char lines[] = "\n{\"text\": \"the {river\"}\n{\"text\": \"and\"}\n",
+                      array[] = "[\n  {\n    \"text\": \"the \\\"river\"\n  }\n]\n",
+                      code[] = "{ the river and the old bridge; }\n[1] the river\n",
+                      list[] = "[1] the river and the old bridge of stone";
+    refused_text(lines, sizeof lines - 1, "4", "begins with a JSON record");
+    refused_text(array, sizeof array - 1, "4", "begins with a JSON record");
+    const char *model = kit_golden("llama"), *names[] = {kit_path("a.json"), kit_path("a.jsonl")};
+    for (int i = 0; i < 2; i++) {
+        kit_copy_file(kit_text(), names[i]);
+        KIT_REFUSES(1, "is JSON by its name", "train", "--model", model, "--train-file", names[i],
+                    "--output-dir", kit_path("out"), "--block-size", "16");
+        KIT_REFUSES(1, "--train-file-format text", "train", "--model", model, "--train-file", kit_text(),
+                    "--validation-file", names[i], "--output-dir", kit_path("out"), "--block-size", "16");
+        KIT_REFUSES(1, "--file-format text", "eval", "--model", model, "--file", names[i]);
+        KIT_DO("eval", "--model", model, "--file", names[i], "--file-format", "text");
+        KIT_DO("train", "--model", model, "--train-file", names[i], "--validation-file", names[i],
+               "--train-file-format", "text", "--output-dir", kit_path("records"), "--overwrite-output-dir",
+               "--block-size", "16", "--max-steps", "1");
+    }
+    const char *text = kit_path("code.txt"); /* not all that has braces is JSON */
+    kit_write_file(text, code, sizeof code - 1);
+    KIT_DO("eval", "--model", model, "--file", text, "--block-size", "4");
+    kit_write_file(text, list, sizeof list - 1);
+    KIT_DO("eval", "--model", model, "--file", text, "--block-size", "4");
+}
+
+static void test_windows_lines(void **state)
+{
+    (void)state;
+    static const char text[] = "the river\r\nand the old\r\nstone bridge\n";
+    const char *path = kit_path("windows.txt");
+    kit_write_file(path, text, sizeof text - 1);
+    kit_result r = KIT_TUFF("eval", "--model", kit_golden("llama"), "--file", path, "--block-size", "8");
+    assert_non_null(strstr(r.err.data, "2 lines end as on Windows"));
+    kit_result_free(&r);
+}
+
 static void test_prompts(void **state)
 {
     (void)state;
@@ -210,6 +251,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_windows_lines),
         cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_lora_targets),

@@ -239,19 +239,64 @@ static void test_plan_profile_and_log(void **state)
     cJSON_Delete(json);
 }
 
-/* A model whose numbers overflow: its steps are skipped, said, and change nothing. */
+static kit_result train_wild(const char *model, const char *out, const char *const *more)
+{
+    const char *arguments[KIT_ARGUMENTS] = {"train",    "--model",
+                                            model,      "--train-file",
+                                            kit_text(), "--output-dir",
+                                            out,        "--block-size",
+                                            "32",       "--per-device-train-batch-size",
+                                            "2"};
+    for (int i = 0; more[i]; i++)
+        arguments[11 + i] = more[i];
+    kit_result r;
+    kit_run_tuff(&r, arguments);
+    return r;
+}
+#define WILD(model, out, ...) train_wild(model, out, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A model whose numbers overflow: its steps are skipped and change nothing; the training is a failure and is
+ * not saved unless that is asked for. */
 static void test_skipped_steps(void **state)
 {
     (void)state;
     static const float huge[2] = {3e38f, 3e38f}; /* of the last norm */
     const char *model = kit_copy_model(kit_golden("llama"), "wild"), *out = kit_path("tamed");
     kit_poke_file(kit_join(model, "model.safetensors"), -8, huge, sizeof huge);
-    kit_result r = TRAIN(model, out, "--max-steps", "4");
+    kit_result r = WILD(model, out, "--max-steps", "100");
+    assert_int_equal(r.exit_code, 1);
     assert_non_null(strstr(r.err.data, "step 1 was skipped"));
-    assert_non_null(strstr(r.err.data, "a lower --learning-rate"));
-    assert_non_null(strstr(r.err.data, "4 of 4 steps were skipped"));
+    assert_non_null(strstr(r.err.data, "10 steps in a row, up to step 10, are not finite"));
+    assert_non_null(strstr(r.err.data, "a lower learning rate"));
+    assert_non_null(strstr(r.err.data, "nothing is saved"));
+    assert_false(tuff_is_directory(out));
+    kit_result_free(&r);
+    r = WILD(model, out, "--max-steps", "100", "--max-nonfinite", "2");
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "2 steps in a row, up to step 2, are not finite"));
+    kit_result_free(&r);
+    /* too short for as many in a row */
+    r = WILD(model, out, "--max-steps", "4");
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "4 of its 4 steps were skipped"));
+    assert_false(tuff_is_directory(out));
+    kit_result_free(&r);
+    r = WILD(model, out, "--max-steps", "4", "--save-anyway");
+    assert_int_equal(r.exit_code, 1);
     kit_result_free(&r);
     expect_same_file(model, out, "model.safetensors", true);
+}
+
+/* A loss that ends far above where it began is warned of; one that falls is not. */
+static void test_rising_loss(void **state)
+{
+    (void)state;
+    kit_result r = TRAIN_AT("5", kit_golden("llama"), kit_path("risen"), "--max-steps", "20");
+    assert_non_null(strstr(r.err.data, "the loss rose from"));
+    kit_result_free(&r);
+    r = TRAIN_AT("1e-2", kit_golden("llama"), kit_path("fallen"), "--max-steps", "20");
+    assert_null(strstr(r.err.data, "the loss rose from"));
+    kit_result_free(&r);
 }
 
 /* Stopped from outside in the middle, a run saves what it has and says so by its exit code. */
@@ -283,7 +328,8 @@ int main(void)
         cmocka_unit_test(test_lora),          cmocka_unit_test(test_no_steps),
         cmocka_unit_test(test_seeds_repeat),  cmocka_unit_test(test_dump_batches),
         cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
-        cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_rising_loss),
+        cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -150,7 +150,7 @@ static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
     assert_int_equal(batch * length, n_ids);
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_lora_upload_model(g->model, lora, TUFF_F32, g->model->config.max_positions, store));
+    KIT_OK(tuff_lora_upload_model(g->model, lora, TUFF_F32, g->model->config.max_positions, NULL, store));
     tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length};
     tuff_program *program = build(g, lora, batch, length, store);
     int32_t *labels = tuff_alloc_array(n_ids, sizeof *labels),
@@ -328,7 +328,7 @@ static void check_saved_logits(const golden *g, const char *adapter)
     const char *path = kit_temp_path("logits.safetensors");
     tuff_dataset *data = NULL;
     KIT_OK(tuff_dataset_from_ids(ids, n_ids, tensor(g, "logits")->shape[1], &data));
-    KIT_OK(tuff_save_logits(g->model, device, data, adapter, path));
+    KIT_OK(tuff_save_logits(g->model, device, data, adapter, NULL, path));
     golden saved = {.name = g->name};
     KIT_OK(tuff_safetensors_open(path, &saved.truth));
     float *got = floats(&saved, "logits", &n_saved);

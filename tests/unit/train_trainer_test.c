@@ -197,8 +197,8 @@ static void positions_end_where_they_were_learned(void **state)
     KIT_FAILS(tuff_trainer_create(gpt2, device, longer, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "the model has only 64 positions");
     KIT_FAILS(tuff_evaluate(gpt2, device, longer, NULL, &result), TUFF_INVALID_ARGUMENT, "only 64 positions");
-    KIT_FAILS(tuff_save_logits(gpt2, device, longer, NULL, kit_temp_path("never")), TUFF_INVALID_ARGUMENT,
-              "only 64 positions");
+    KIT_FAILS(tuff_save_logits(gpt2, device, longer, NULL, NULL, kit_temp_path("never")),
+              TUFF_INVALID_ARGUMENT, "only 64 positions");
     trainer = trainer_of(gpt2, usual, p);
     KIT_FAILS(tuff_trainer_evaluate(trainer, longer, &result), TUFF_INVALID_ARGUMENT, "only 64 positions");
     tuff_trainer_destroy(&trainer);
@@ -454,9 +454,15 @@ static void too_little_room_is_said_first(void **state)
     assert_int_equal(tuff_device_get_stats(&small).bytes, 0);
     tuff_generator *generator = NULL;
     small.info.memory_bytes = weights;
-    KIT_FAILS(
-        tuff_generator_create(llama, &small, &(tuff_generator_params){.context_length = 1 << 20}, &generator),
-        TUFF_OUT_OF_MEMORY, "a context of 1048576 positions needs 268.4 MB of memory");
+    KIT_OK(tuff_generator_create(llama, &small, &(tuff_generator_params){.context_length = 1 << 20},
+                                 &generator));
+    small.info.memory_bytes = 1000;
+    float logits[300];
+    KIT_FAILS(tuff_generator_logits(generator, (const int32_t[]){1}, 1, logits), TUFF_OUT_OF_MEMORY,
+              "a KV cache of 256 positions needs 0.1 MB of memory");
+    small.info.memory_bytes = weights;
+    KIT_OK(tuff_generator_logits(generator, (const int32_t[]){1}, 1, logits));
+    tuff_generator_destroy(&generator);
     small.info.type = TUFF_DEVICE_DISCRETE; /* which says by itself what it cannot hold */
     KIT_OK(tuff_evaluate(llama, &small, data, NULL, &result));
     failing_device_close(&small);

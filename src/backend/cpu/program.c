@@ -83,7 +83,7 @@ tuff_status tuff_cpu_program_create(tuff_backend_device *device, const tuff_plan
     *out = NULL;
     cpu_program *program = tuff_alloc(sizeof *program);
     if (!program) return tuff_fail_memory("a program");
-    program->base = (tuff_backend_program){&tuff_backend_cpu, plan};
+    program->base = (tuff_backend_program){.backend = &tuff_backend_cpu, .plan = plan};
     tuff_backend_program *base = &program->base;
     tuff_status status = build(program, (tuff_cpu_device *)device, variables);
     if (status != TUFF_OK) {
@@ -123,6 +123,9 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
         const cpu_step *at = &program->steps[s];
+        if (s <= base->last_cancel && tuff_cancel_requested(base->cancel))
+            return tuff_fail(TUFF_CANCELLED, "cancelled during a run, before step %zu of %zu", s,
+                             plan->n_steps);
         uint64_t begin = program->times ? tuff_now_ns() : 0;
         step->op->cpu(step->node, at->in, at->out, at->scratch);
         if (!program->times) continue;

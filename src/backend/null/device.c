@@ -97,7 +97,7 @@ static tuff_status program_create(tuff_backend_device *device, const tuff_plan *
     null_program *p = tuff_alloc(sizeof *p);
     if (!p) return tuff_fail_memory("a program");
     *out = &p->base;
-    p->base = (tuff_backend_program){&tuff_backend_null, plan};
+    p->base = (tuff_backend_program){.backend = &tuff_backend_null, .plan = plan};
     p->slot = tuff_alloc((size_t)plan->input_bytes + 1);
     p->results = tuff_alloc((size_t)plan->output_bytes + 1);
     if (p->slot && p->results) return TUFF_OK;

@@ -79,6 +79,7 @@ typedef struct tuff_vk_program {
     bool acquired;            /* `current` is free for the host */
     uint64_t runs, runs_read; /* begun; whose timestamps were read */
 
+    uint64_t before_last;   /* what the submit before the last one of this run signals; 0: there was none */
     VkCommandBuffer *batch; /* of the submit being put together */
     uint32_t n_batch;
     uint64_t batch_dispatches, batch_barriers;

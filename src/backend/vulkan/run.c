@@ -39,6 +39,20 @@ static tuff_status submit(tuff_vk_program *program, tuff_vk_slot *slot)
     return status;
 }
 
+/* Before each submit of a run that may be cancelled: it stays at most two submits ahead of the device, so
+ * that what was submitted ends soon. `begun`: no step from here on was submitted. */
+static tuff_status go_on(tuff_vk_program *program, const tuff_vk_slot *slot, size_t begun)
+{
+    const tuff_backend_program *base = &program->base;
+    if (!base->cancel) return TUFF_OK;
+    uint64_t before_last = program->before_last;
+    program->before_last = slot->value;
+    if (before_last) TUFF_TRY(tuff_vk_wait(program->device, before_last));
+    if (begun > base->last_cancel || !tuff_cancel_requested(base->cancel)) return TUFF_OK;
+    return tuff_fail(TUFF_CANCELLED, "cancelled during a run, before step %zu of %zu", begun,
+                     base->plan->n_steps);
+}
+
 static tuff_status run_host_step(tuff_vk_program *program, const tuff_vk_segment *segment, tuff_vk_slot *slot)
 {
     add(program, segment->commands);
@@ -55,6 +69,8 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
 {
     double most = (double)program->device->params.submit_ns, filled = 0;
     double pace = tuff_vk_pace(program->device);
+    size_t begun = 0;
+    program->before_last = 0;
     program->n_batch = 0; /* a run that failed may have left some */
     program->batch_dispatches = 0;
     add(program, slot->begin);
@@ -62,13 +78,17 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
     for (size_t i = 0; i < program->n_segments; i++) {
         const tuff_vk_segment *segment = &program->segments[i];
         if (segment->host) {
+            TUFF_TRY(go_on(program, slot, begun));
             TUFF_TRY(run_host_step(program, segment, slot));
+            begun = segment->n_done;
             filled = 0;
             continue;
         }
         double ns = segment->measured_ns > 0 ? segment->measured_ns : segment->estimate_ns * pace;
         if (filled > 0 && filled + ns > most) {
+            TUFF_TRY(go_on(program, slot, begun));
             TUFF_TRY(submit(program, slot));
+            begun = segment->first_step + 1; /* it may be the rest of a step */
             filled = 0;
         }
         filled += ns;
@@ -76,6 +96,7 @@ static tuff_status submit_all(tuff_vk_program *program, tuff_vk_slot *slot)
         program->batch_dispatches += segment->n_work;
         program->batch_barriers += segment->barriers;
     }
+    TUFF_TRY(go_on(program, slot, begun));
     add(program, slot->end);
     program->batch_barriers += program->base.plan->n_outputs ? 2 : 1;
     return submit(program, slot);
