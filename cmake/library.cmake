@@ -7,7 +7,7 @@ function(tuff_compile target)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
     target_include_directories(${target} SYSTEM PRIVATE ${tuff_include_dirs})
     target_compile_definitions(${target} PRIVATE ${tuff_definitions})
-    target_compile_options(${target} PRIVATE ${tuff_warnings} ${tuff_c_flags})
+    target_compile_options(${target} PRIVATE ${tuff_warnings} ${tuff_c_flags} ${tuff_hardening})
 endfunction()
 
 foreach(layer ${tuff_layers})
