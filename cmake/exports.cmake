@@ -1,5 +1,6 @@
 # The linker's list of what libtuff.so exports: every function that a public header declares with TUFF_API. Visibility
-# attributes alone do not do: gcc exports the dispatchers of multiversioned functions.
+# attributes alone do not do: gcc exports the dispatchers of multiversioned functions. The symbols carry the version of the
+# binary interface, which until 1.0 is the minor version.
 file(GLOB headers CONFIGURE_DEPENDS include/tuff/*.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
 set(names "")
@@ -14,7 +15,7 @@ foreach(header ${headers})
     endforeach()
 endforeach()
 list(JOIN names "; " names)
-file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/exports.map CONTENT "{ global: @names@; local: *; };\n" @ONLY)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/exports.map CONTENT "TUFF_@PROJECT_VERSION_MAJOR@.@PROJECT_VERSION_MINOR@ { global: @names@; local: *; };\n" @ONLY)
 
 target_link_options(tuff PRIVATE -Wl,--version-script=${PROJECT_BINARY_DIR}/exports.map)
 set_property(TARGET tuff APPEND PROPERTY LINK_DEPENDS ${PROJECT_BINARY_DIR}/exports.map)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# libtuff.so exports exactly what the public headers declare with TUFF_API.
+# libtuff.so exports exactly what the public headers declare with TUFF_API, each under the version of the binary interface,
+# which until 1.0 is TUFF_0.<minor>.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -9,7 +10,9 @@ library="$TUFF_TEST_BUILD/libtuff.so"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-nm -D --defined-only "$library" | awk '{ print $3 }' | sort -u >"$work/exported"
+version=TUFF_$(sed -n 's/.*"\([0-9]*\.[0-9]*\)\.[0-9]*".*/\1/p' src/base/version.h)
+nm -D --defined-only "$library" | awk -v version="$version" '$3 == version { next } !sub("@@" version "$", "", $3) {
+    $3 = $3 " (not of version " version ")" } { print $3 }' | sort -u >"$work/exported"
 
 # After the preprocessor TUFF_API is an attribute, also where a macro expands to declarations.
 for header in include/tuff/*.h; do
