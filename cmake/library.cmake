@@ -34,6 +34,9 @@ endif()
 
 add_library(tuff SHARED ${tuff_objects})
 add_library(tuff_static STATIC ${tuff_objects})
+# as an installed Tuff is called, so that a project may take either
+add_library(Tuff::tuff ALIAS tuff)
+add_library(Tuff::tuff_static ALIAS tuff_static)
 set_target_properties(tuff tuff_static PROPERTIES LINKER_LANGUAGE C)
 # Until 1.0 the minor version is the binary interface.
 set_target_properties(tuff PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MINOR})
@@ -43,7 +46,8 @@ foreach(target tuff tuff_static)
         ${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 target_link_libraries(tuff PRIVATE ${tuff_link_libraries})
-target_link_libraries(tuff_static PUBLIC ${tuff_link_libraries})
+# Where those libraries lie is this machine's matter: an installed tuff_static gets them from tuff-config.cmake.
+target_link_libraries(tuff_static PUBLIC "$<BUILD_INTERFACE:${tuff_link_libraries}>")
 if(NOT APPLE)
     include(cmake/exports.cmake)
     if(NOT TUFF_SANITIZE)

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs into a fresh prefix, moves that elsewhere, and builds and runs the examples against it, outside the tree: by
-# find_package, by pkg-config, and by pkg-config --static.
+# find_package, shared and static, by pkg-config, and by pkg-config --static.
 set -eu
 
 [ -z "${TUFF_TEST_SANITIZE:-}" ] || { echo "not with sanitizers"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cmake --install "$TUFF_TEST_BUILD" --prefix "$work/first" >"$work/log" || { cat "$work/log"; exit 1; }
+cmake --install "$TUFF_TEST_BUILD" --prefix "$work/first" --strip >"$work/log" || { cat "$work/log"; exit 1; }
 mv "$work/first" "$work/moved"
 prefix=$work/moved
 cp -r "$TUFF_TEST_SOURCE/examples" "$work/examples"
@@ -41,7 +41,37 @@ for source in "$work"/examples/*.c; do
 done
 LD_LIBRARY_PATH=$library "$work/devices"
 
-echo "static:"
+# both targets, by the names of today and of 0.1.0
+mkdir "$work/both"
+cp "$work/examples/devices.c" "$work/both/"
+cat >"$work/both/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.22)
+project(both LANGUAGES C)
+find_package(Tuff 0.1 REQUIRED CONFIG COMPONENTS shared static)
+foreach(name Tuff::tuff tuff::tuff Tuff::tuff_static)
+    string(MAKE_C_IDENTIFIER \${name} program)
+    add_executable(\${program} devices.c)
+    target_link_libraries(\${program} PRIVATE \${name})
+endforeach()
+END
+configure_both() {
+    cmake -S "$work/both" -B "$work/both-$1" -G Ninja -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1
+}
+echo "find_package, shared and static:"
+configure_both a && cmake --build "$work/both-a" >>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+# no folder of the machine that built it; a static program has no libtuff.so
+! grep -rn "$TUFF_TEST_BUILD\|/usr/lib" "$library/cmake" "$library/pkgconfig" || exit 1
+for program in Tuff__tuff tuff__tuff Tuff__tuff_static; do
+    "$work/both-a/$program" >"$work/log"
+    grep -q "^Tuff $version sees" "$work/log"
+done
+! readelf -d "$work/both-a/Tuff__tuff_static" | grep -q 'NEEDED.*libtuff' || exit 1
+# a needed library that is not there is named
+sed -i 's/foreach(tuff_name /&no_such_library /' "$library/cmake/tuff/tuff-config.cmake"
+if configure_both b; then exit 1; fi
+grep -q "no_such_library\. " "$work/log" || { cat "$work/log"; exit 1; }
+
+echo "pkg-config --static:"
 rm "$library"/libtuff.so*
 $CC $(pkg-config --cflags tuff) "$work/examples/devices.c" $(pkg-config --static --libs tuff) -o "$work/devices-static"
 "$work/devices-static"
