@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "models/keys.h"
 #include "models/vocab.h"
 
@@ -32,6 +33,12 @@ static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
     TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
     tuff_model_settle_head(model);
+    if (files->kind == TUFF_HF_DIRECTORY && files->adapter_config)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s holds an adapter beside the model (adapter_config.json): the model is loaded without it, "
+            "where transformers would apply it; name the directory as the adapter too",
+            files->path);
     return TUFF_OK;
 }
 

@@ -511,6 +511,21 @@ static void an_adapters_unused_head_is_said(void **state)
     tuff_buf_free(&told);
 }
 
+/* transformers applies an adapter that lies in the model's directory; Tuff does not, and says so. */
+static void an_adapter_beside_the_model_is_said(void **state)
+{
+    (void)state;
+    const char *directory = kit_copy_model(kit_golden("gpt2"), "both"), *from = kit_golden("gpt2/lora");
+    kit_copy_file(kit_join(from, "adapter_config.json"), kit_join(directory, "adapter_config.json"));
+    tuff_set_log(hear, TUFF_LOG_WARN, NULL);
+    tuff_model *model = model_open(directory);
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+    assert_non_null(told.data);
+    assert_non_null(strstr(told.data, "loaded without it"));
+    tuff_model_destroy(&model);
+    tuff_buf_free(&told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +542,7 @@ int main(void)
         cmocka_unit_test(inspection_says_the_same),
         cmocka_unit_test(conversion_says_what_llama_cpp_does_not_do),
         cmocka_unit_test(an_adapters_unused_head_is_said),
+        cmocka_unit_test(an_adapter_beside_the_model_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
