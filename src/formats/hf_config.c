@@ -47,10 +47,11 @@ static tuff_status look_into(tuff_hf_files *files)
     } else if (tuff_ends_with(files->path, ".safetensors") || (mapping.size > 8 && mapping.data[8] == '{')) {
         files->kind = TUFF_HF_SAFETENSORS;
         files->weights = files->path;
-    } else if (mapping.size >= 2 && memcmp(mapping.data, "PK", 2) == 0) {
+    } else if (mapping.size >= 2 &&
+               (memcmp(mapping.data, "PK", 2) == 0 || (mapping.data[0] == 0x80 && mapping.data[1] < 6))) {
         status = tuff_fail(
             TUFF_UNSUPPORTED,
-            "%s is a PyTorch or zip archive: convert it to safetensors, as transformers does: load the "
+            "%s is a PyTorch file or a zip archive: convert it to safetensors, as transformers does: load the "
             "model and call its save_pretrained",
             files->path);
     } else {

@@ -25,9 +25,11 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
 
 static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
 {
-    TUFF_TRY(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS));
+    /* what the model is comes first: who has one that Tuff does not run need not convert its weights */
+    if (!files->config) TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS | TUFF_HF_CONFIG));
     TUFF_TRY(tuff_hf_read_object(files->config, &model->hf_config));
     TUFF_TRY(tuff_model_read_hf(model, files));
+    TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
     if (files->generation_config)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));

@@ -92,7 +92,7 @@ static void test_single_files(void **state)
     kit_write_file(other, "hello world", 11);
     KIT_FAILS(tuff_hf_locate(other, &files), TUFF_BAD_FORMAT, "is no model");
     kit_write_file(zip, "PK\3\4............", 16);
-    KIT_FAILS(tuff_hf_locate(zip, &files), TUFF_UNSUPPORTED, "PyTorch or zip archive");
+    KIT_FAILS(tuff_hf_locate(zip, &files), TUFF_UNSUPPORTED, "PyTorch file or a zip archive");
 
     char *st = tuff_path_join(directory_with("single", FILES("config.json")), "part.safetensors");
     kit_write_file(st, "\2\0\0\0\0\0\0\0{}", 10);

@@ -526,6 +526,19 @@ static void an_adapter_beside_the_model_is_said(void **state)
     tuff_buf_free(&told);
 }
 
+/* What a model is counts before what form its weights have: converting these would not help. */
+static void a_model_of_another_kind_is_named_first(void **state)
+{
+    (void)state;
+    static const char config[] = "{\"model_type\": \"t5\"}", pickle[] = "\x80\x02}q";
+    const char *directory = kit_temp_path("t5");
+    KIT_OK(tuff_make_directories(directory));
+    kit_write_file(kit_join(directory, "config.json"), config, sizeof config - 1);
+    kit_write_file(kit_join(directory, "pytorch_model.bin"), pickle, sizeof pickle - 1);
+    refused(directory, TUFF_UNSUPPORTED, "model_type is \"t5\"; Tuff runs");
+    refused(kit_join(directory, "pytorch_model.bin"), TUFF_UNSUPPORTED, "is a PyTorch file or a zip archive");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +556,7 @@ int main(void)
         cmocka_unit_test(conversion_says_what_llama_cpp_does_not_do),
         cmocka_unit_test(an_adapters_unused_head_is_said),
         cmocka_unit_test(an_adapter_beside_the_model_is_said),
+        cmocka_unit_test(a_model_of_another_kind_is_named_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
