@@ -20,8 +20,12 @@ typedef struct tuff_model tuff_model;
 
 /* Loads a Hugging Face directory (config.json, model.safetensors or a sharded index, tokenizer.json or
  * vocab.json and merges.txt) or a GGUF file. The file must stay unchanged while the model lives. Weights go
- * to a device when a generator, trainer or evaluation is made. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT,
- * TUFF_UNSUPPORTED, TUFF_NOT_FINITE (a weight is NaN or Inf). */
+ * to a device when a generator, trainer or evaluation is made.
+ * What is loaded computes what the files describe, as transformers and llama.cpp read them. A config key or a
+ * tensor that asks for something else is refused with TUFF_UNSUPPORTED, by name. A head stored in the file is
+ * used, also where the config ties it to the embedding table. An adapter in the same directory is not
+ * applied; a message of level warn says so. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT, TUFF_UNSUPPORTED,
+ * TUFF_NOT_FINITE (a weight is NaN or Inf). */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_load(const char *path, tuff_model **out_model);
 TUFF_API void tuff_model_destroy(tuff_model **model);
 
@@ -53,7 +57,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_inspect(const char *path, unsigned flags
 typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_format;
 /* Writes weights, config and tokenizer as the other kind of file: a Hugging Face directory or one GGUF file.
  * `dtype` is that of the weights. A model that is there is replaced: of its files none stays that a loader
- * would take for the new one's; other files in the directory are left alone. */
+ * would take for the new one's; other files in the directory are left alone.
+ * A GGUF that llama.cpp would run otherwise than Tuff (a sliding window of Mistral, the exact GELU of a
+ * GPT-2) is written, and a message of level warn says what differs. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format,
                                                    tuff_dtype dtype, const char *path);
 

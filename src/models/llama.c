@@ -101,8 +101,11 @@ static tuff_status read_mistral(const cJSON *json, const char *where, tuff_confi
     c->kv_heads = 8;
     TUFF_TRY(read_common(json, where, c));
     c->qkv_bias = c->out_bias = c->mlp_bias = false; /* whatever the config says, as in transformers */
-    c->window = cJSON_HasObjectItem(json, "sliding_window") ? 0 : 4096;
-    return tuff_json_int(json, "sliding_window", where, &c->window);
+    const cJSON *window = cJSON_GetObjectItemCaseSensitive(json, "sliding_window");
+    c->window = window ? 0 : 4096;
+    TUFF_TRY(tuff_json_int(json, "sliding_window", where, &c->window));
+    if (c->window || !window || cJSON_IsNull(window)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is 0, expected null or 1 and more", where);
 }
 
 /* Qwen2's layers from max_window_layers on have the window, when it is used at all. */

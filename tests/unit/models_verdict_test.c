@@ -188,6 +188,8 @@ static const struct edit {
     {"llama", "per_layer_config", "{\"0\": {\"hidden_act\": \"gelu\"}}", "per_layer_config is {\"0\""},
     {"llama", "per_layer_config", "{}", NULL},
     {"llama", "sliding_window", "16", "sliding_window is 16"},
+    {"mistral", "sliding_window", "0", "sliding_window is 0"},
+    {"mistral", "sliding_window", "5", NULL},
     {"llama", "text_config", "{\"hidden_size\": 4}", "a model of several parts"},
     {"gpt2", "add_cross_attention", "true", "decoders only"},
     {"gpt2", "hidden_size", "64", "has shape"},
