@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/log.h"
 #include "formats/peft.h"
 
 static const char *keep(tuff_peft_config *config, const char *text)
@@ -156,9 +155,6 @@ static tuff_status refuse_unsupported(const cJSON *json, const char *file)
     cJSON_ArrayForEach(item, json)
     {
         const struct listed *line = look_up(item->string);
-        if (!line)
-            tuff_log(TUFF_LOG_DEBUG, "%s: '%s' is passed over: PEFT's LoRA has no such key", file,
-                     item->string);
         bool set = !cJSON_IsNull(item) && !cJSON_IsFalse(item) &&
                    !((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child);
         if (line && line->verdict == OFF && set)

@@ -75,7 +75,9 @@ typedef struct passed {
 
 static void pass(passed *over, const char *key)
 {
-    if (over->count++ < 20) tuff_buf_printf(&over->names, "%s%s", over->count > 1 ? ", " : "", key);
+    if (over->count++ >= 20) return;
+    if (over->count > 1) tuff_buf_text(&over->names, ", ");
+    tuff_json_quote(&over->names, key, strlen(key));
 }
 
 static void say_passed(passed *over, const char *where, const char *peer)
@@ -95,8 +97,10 @@ static bool json_is_off(const cJSON *item)
 
 static tuff_status refuse(const char *where, const char *key, const char *value, const char *why)
 {
-    return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is %.60s%s: %s", where, key, value,
-                     strlen(value) > 60 ? "..." : "", why);
+    enum { SHOWN = 60 };
+    bool whole = strlen(value) <= SHOWN;
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is %.*s%s: %s", where, key,
+                     whole ? SHOWN : (int)tuff_utf8_complete(value, SHOWN), value, whole ? "" : "...", why);
 }
 
 static tuff_status check_json(const cJSON *item, const char *where, const listed *line)
