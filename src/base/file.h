@@ -25,6 +25,9 @@ TUFF_MUST_USE tuff_status tuff_read_file(const char *path, size_t limit, tuff_bu
 
 bool tuff_is_file(const char *path);
 bool tuff_is_directory(const char *path);
+/* The first name in a directory, in the order of bytes, that ends so: a fresh string (tuff_free), NULL when
+ * there is none or memory or the right to read fails. For messages. */
+char *tuff_first_name(const char *directory, const char *ending);
 /* "dir/name" into a fresh string (tuff_free), NULL when out of memory. */
 char *tuff_path_join(const char *directory, const char *name);
 /* The part after the last separator. */

@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE /* madvise: glibc's posix_madvise(DONTNEED) does nothing */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -99,6 +100,20 @@ bool tuff_is_directory(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+char *tuff_first_name(const char *directory, const char *ending)
+{
+    DIR *open = opendir(directory);
+    char *first = NULL;
+    for (const struct dirent *entry; open && (entry = readdir(open));) {
+        if (!tuff_ends_with(entry->d_name, ending) || (first && strcmp(first, entry->d_name) <= 0)) continue;
+        tuff_free(first);
+        first = tuff_strdup(entry->d_name);
+        if (!first) break;
+    }
+    if (open) closedir(open);
+    return first;
 }
 
 tuff_status tuff_path_parent(const char *path, tuff_buf *out)

@@ -94,6 +94,18 @@ void tuff_hf_files_destroy(tuff_hf_files **files)
     *files = NULL;
 }
 
+/* A directory without `what`: it may be one of GGUF files, each of which is a model. */
+static tuff_status missing(const tuff_hf_files *files, const char *what)
+{
+    char *gguf = files->kind == TUFF_HF_DIRECTORY ? tuff_first_name(files->directory, ".gguf") : NULL;
+    tuff_status status =
+        gguf ? tuff_fail(TUFF_NOT_FOUND, "%s has %s; it holds GGUF files: name one of them, such as %s/%s",
+                         files->path, what, files->path, gguf)
+             : tuff_fail(TUFF_NOT_FOUND, "%s has %s", files->path, what);
+    tuff_free(gguf);
+    return status;
+}
+
 /* Says what is there in place of safetensors. */
 static tuff_status missing_weights(const tuff_hf_files *files)
 {
@@ -114,8 +126,7 @@ static tuff_status missing_weights(const tuff_hf_files *files)
     if (files->adapter_config)
         return tuff_fail(TUFF_NOT_FOUND, "%s is a PEFT adapter, not a model: name the model it belongs to",
                          files->path);
-    return tuff_fail(TUFF_NOT_FOUND, "%s has neither model.safetensors nor model.safetensors.index.json",
-                     files->path);
+    return missing(files, "neither model.safetensors nor model.safetensors.index.json");
 }
 
 tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts)

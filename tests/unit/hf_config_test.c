@@ -55,6 +55,10 @@ static void test_what_is_missing(void **state)
     (void)state;
     expect_need(directory_with("empty", FILES(NULL)), TUFF_HF_WEIGHTS, TUFF_NOT_FOUND,
                 "neither model.safetensors nor");
+    expect_need(directory_with("ggufs", FILES("model-q8_0.gguf", "model-f16.gguf")), TUFF_HF_WEIGHTS,
+                TUFF_NOT_FOUND, "it holds GGUF files: name one of them, such as");
+    expect_need(directory_with("ggufs", FILES("notes.txt")), TUFF_HF_WEIGHTS, TUFF_NOT_FOUND,
+                "ggufs/model-f16.gguf");
     expect_need(directory_with("torch", FILES("config.json", "pytorch_model.bin")), TUFF_HF_WEIGHTS,
                 TUFF_UNSUPPORTED, "has pytorch_model.bin only: convert it to safetensors");
     expect_need(directory_with("adapter", FILES("adapter_config.json")), TUFF_HF_WEIGHTS, TUFF_NOT_FOUND,
