@@ -93,7 +93,8 @@ endif()
 tuff_decide(ONEDNN ${found} "dnnl.h or libdnnl (libdnnl-dev; not in a thread sanitizer build)")
 if(use_onednn)
     list(APPEND tuff_include_dirs ${DNNL_INCLUDE_DIR})
-    list(APPEND tuff_link_libraries ${DNNL_LIBRARY})
+    # gomp: the OpenMP runtime of Debian's libdnnl, which is told to use one thread per call
+    list(APPEND tuff_link_libraries ${DNNL_LIBRARY} gomp)
 endif()
 
 # OpenMP: Debian's libdnnl uses libgomp, and two runtimes in one process fight; so only with the compiler that links it.

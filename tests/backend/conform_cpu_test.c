@@ -151,7 +151,7 @@ static void soak_ends_where_nothing_holds(void **state)
     (void)state;
     const tuff_conform_params params = {.device = "cpu",
                                         .ops = "matmul",
-                                        .name = "matmul.nt.bf16.m7n300k1100",
+                                        .name = "matmul.nt.f32.m8n96k2100",
                                         .mask = "memory=1M",
                                         .level = TUFF_CONFORM_SOAK,
                                         .minutes = 1};

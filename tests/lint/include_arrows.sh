@@ -11,9 +11,9 @@ text: base
 formats: base ir/dtype.h
 ops: ir base shaders backend/cpu/kernels.h
 backend: ir base
-backend/cpu: backend/backend.h ir base
+backend/cpu: backend/backend.h backend/host.h ir base
 backend/null: backend/backend.h ir base
-backend/vulkan: backend/backend.h ir base shaders
+backend/vulkan: backend/backend.h backend/host.h ir base shaders
 runtime: backend/backend.h formats ir base
 models: runtime text formats ir base
 adapters: models runtime text formats ir base

@@ -25,6 +25,13 @@ static tuff_status list(tuff_device_description *out, size_t capacity, size_t *o
     return TUFF_OK;
 }
 
+static void close_device(tuff_backend_device **device)
+{
+    tuff_host_destroy(&((tuff_cpu_device *)*device)->host);
+    tuff_free(*device);
+    *device = NULL;
+}
+
 static tuff_status open_device(size_t index, const tuff_open_params *params, tuff_backend_device **out)
 {
     (void)index;
@@ -36,16 +43,15 @@ static tuff_status open_device(size_t index, const tuff_open_params *params, tuf
     tuff_mask_apply(&params->mask, &device->base.caps);
     device->budget = params->mask.memory;
     device->profile = params->profile;
-    *out = &device->base;
+    tuff_backend_device *base = &device->base;
+    tuff_status status = tuff_host_create(&device->host);
+    if (status != TUFF_OK) {
+        close_device(&base);
+        return status;
+    }
+    *out = base;
     return TUFF_OK;
 }
-
-static void close_device(tuff_backend_device **device)
-{
-    tuff_free(*device);
-    *device = NULL;
-}
-
 /* What is free: of the host, or of a lesser budget; 0: not known. */
 static uint64_t available(const tuff_cpu_device *device)
 {

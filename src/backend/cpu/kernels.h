@@ -20,11 +20,23 @@ typedef void (*tuff_range_fn)(int64_t begin, int64_t end, void *context);
 void tuff_parallel(int64_t n, int64_t grain, tuff_range_fn fn, void *context);
 int tuff_thread_count(void);
 
-/* C[M,N] = alpha * A[M,K] B[K,N] + beta * C, f32. A element (i,k) is at a[i*ars + k*acs], likewise B and C;
- * one of each pair of strides must be 1 (C: ccs is 1). Threaded. oneDNN where built in, else a blocked loop.
- */
-void tuff_gemm(int64_t M, int64_t N, int64_t K, float alpha, const float *a, int64_t ars, int64_t acs,
-               const float *b, int64_t brs, int64_t bcs, float beta, float *c, int64_t crs);
+/* C[M,N] = A[M,K] B[K,N]. Element (i,k) of A is at a[i*ars + k*acs], likewise B's; one of each pair of
+ * strides is 1. B is f32, f16 or bf16; C has its rows crs apart. M, N and K are at least 1. */
+typedef struct tuff_gemm_problem {
+    int64_t M, N, K;
+    const float *a;
+    int64_t ars, acs;
+    const void *b;
+    tuff_dtype b_dtype;
+    int64_t brs, bcs;
+    float *c;
+    int64_t crs;
+} tuff_gemm_problem;
+
+/* Threaded. By oneDNN where built in, else by loops. `scratch` has tuff_gemm_scratch bytes, which depend on
+ * all but the pointers, and is aligned to 64. */
+void tuff_gemm(const tuff_gemm_problem *problem, void *scratch);
+size_t tuff_gemm_scratch(const tuff_gemm_problem *problem);
 
 /* y[N] = sum over k of x[k] * W[n,k], W row-major with row stride `ldw`, stored as dtype (f32, f16, bf16).
  * Threaded, at memory speed. */

@@ -1,4 +1,5 @@
 /* Threads of the host kernels: OpenMP where built in, one thread otherwise. */
+#include "backend/cpu/host.h"
 #include "backend/cpu/kernels.h"
 
 #ifdef _OPENMP
@@ -20,12 +21,16 @@ void tuff_parallel(int64_t n, int64_t grain, tuff_range_fn fn, void *context)
         fn(0, n, context);
         return;
     }
+    tuff_host *host = tuff_host_swap(NULL);
 #pragma omp parallel num_threads(threads)
     {
+        tuff_host_swap(host);
         int64_t t = omp_get_thread_num(), count = omp_get_num_threads();
         int64_t begin = n * t / count, end = n * (t + 1) / count;
         if (begin < end) fn(begin, end, context);
+        tuff_host_swap(NULL);
     }
+    tuff_host_swap(host);
 }
 
 #else

@@ -119,6 +119,7 @@ tuff_status tuff_cpu_program_slot(tuff_backend_device *device, tuff_backend_prog
 tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_program *base)
 {
     cpu_program *program = (cpu_program *)base;
+    tuff_cpu_device *cpu = (tuff_cpu_device *)device;
     const tuff_plan *plan = base->plan;
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
@@ -127,7 +128,7 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
             return tuff_fail(TUFF_CANCELLED, "cancelled during a run, before step %zu of %zu", s,
                              plan->n_steps);
         uint64_t begin = program->times ? tuff_now_ns() : 0;
-        step->op->cpu(step->node, at->in, at->out, at->scratch);
+        tuff_host_run(cpu->host, step, at->in, at->out, at->scratch);
         if (!program->times) continue;
         tuff_step_time *time = &program->times[s];
         time->last_begin_ns = begin;
@@ -139,7 +140,6 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
         const tuff_plan_output *output = &plan->outputs[i];
         memcpy((char *)program->results + output->offset, program->outputs[i], (size_t)output->bytes);
     }
-    tuff_cpu_device *cpu = (tuff_cpu_device *)device;
     __atomic_fetch_add(&cpu->stats.dispatches, plan->n_steps, __ATOMIC_RELAXED);
     return TUFF_OK;
 }

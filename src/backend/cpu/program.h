@@ -3,10 +3,12 @@
 #define TUFF_BACKEND_CPU_PROGRAM_H
 
 #include "backend/backend.h"
+#include "backend/host.h"
 
 typedef struct tuff_cpu_device {
     tuff_backend_device base;
     tuff_backend_stats stats;
+    tuff_host *host;
     uint64_t budget; /* not 0: of all memory; a mask's */
     bool profile;
 } tuff_cpu_device;

@@ -151,6 +151,7 @@ tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_back
     TUFF_GO(find_physical(device, index));
     fill_caps(device);
     TUFF_GO(create_locks(device));
+    TUFF_GO(tuff_host_create(&device->host));
     TUFF_GO(create_device(device));
     TUFF_GO(tuff_vk_memory_kinds(device));
     TUFF_GO(tuff_vk_pipelines_create(device));
@@ -176,6 +177,7 @@ void tuff_vk_close(tuff_backend_device **base)
         device->vk.vkDestroySemaphore(device->handle, device->timeline, NULL);
         device->vk.vkDestroyDevice(device->handle, NULL);
     }
+    tuff_host_destroy(&device->host);
     tuff_mutex_destroy(&device->queue_lock);
     tuff_mutex_destroy(&device->memory_lock);
     tuff_mutex_destroy(&device->staging_lock);

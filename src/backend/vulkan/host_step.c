@@ -128,6 +128,6 @@ tuff_status tuff_vk_host_step_run(tuff_vk_program *program, const tuff_plan_step
 {
     tuff_vk_device *device = program->device;
     TUFF_TRY(tuff_vk_memory_invalidate(device, &program->transfer, 0, program->transfer.bytes));
-    step->op->cpu(step->node, host->in, host->out, host->scratch);
+    tuff_host_run(device->host, step, host->in, host->out, host->scratch);
     return tuff_vk_memory_flush(device, &program->transfer, 0, program->transfer.bytes);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "backend/backend.h"
+#include "backend/host.h"
 #include "backend/vulkan/memory.h"
 #include "backend/vulkan/shader_source.h"
 #include "base/os.h"
@@ -85,6 +86,7 @@ typedef struct tuff_vk_device {
     struct VolkDeviceTable vk;                 /* every device command goes through here */
     PFN_vkSetDebugUtilsObjectNameEXT set_name; /* NULL: no names */
     atomic_bool lost;
+    tuff_host *host; /* for steps without a kernel */
 
     tuff_mutex *queue_lock; /* queue, timeline, pace, stats but for memory's */
     VkQueue queue;

@@ -1,0 +1,127 @@
+/* Packing: a part of a matrix of any layout and type becomes dense rows of f32. */
+#include <string.h>
+
+#include "backend/cpu/gemm_tile.h"
+#include "backend/cpu/kernels.h"
+#include "ir/dtype.h"
+
+enum { SIDE = 16, PIECE = 256 };
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define HAVE_SHUFFLE 1
+#endif
+#endif
+
+#ifdef HAVE_SHUFFLE
+typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
+
+#define LOW(a, b)   __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b)  __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define EVEN(a, b)  __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define ODD(a, b)   __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define FRONT(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define BACK(a, b)  __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+
+/* out[i,j] = x[j,i] for 8 x 8 elements */
+static inline __attribute__((always_inline)) void turn8(const float *x, int64_t ldx, float *out, int64_t ld)
+{
+    vec r[8], s[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = *(const vec *)(x + i * ldx);
+    for (int i = 0; i < 8; i += 2) {
+        s[i] = LOW(r[i], r[i + 1]);
+        s[i + 1] = HIGH(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int k = 0; k < 2; k++) {
+            r[i + 2 * k] = EVEN(s[i + k], s[i + k + 2]);
+            r[i + 2 * k + 1] = ODD(s[i + k], s[i + k + 2]);
+        }
+    for (int i = 0; i < 4; i++) {
+        *(vec *)(out + i * ld) = FRONT(r[i], r[i + 4]);
+        *(vec *)(out + (i + 4) * ld) = BACK(r[i], r[i + 4]);
+    }
+}
+
+/* out[i,j] = x[j,i] for SIDE x SIDE elements */
+static TUFF_KERNEL void turn(const float *x, int64_t ldx, float *out, int64_t ld)
+{
+    for (int i = 0; i < SIDE; i += 8)
+        for (int j = 0; j < SIDE; j += 8)
+            turn8(x + j * ldx + i, ldx, out + i * ld + j, ld);
+}
+#else
+static TUFF_KERNEL void turn(const float *x, int64_t ldx, float *restrict out, int64_t ld)
+{
+    for (int i = 0; i < SIDE; i++)
+        for (int j = 0; j < SIDE; j++)
+            out[i * ld + j] = x[j * ldx + i];
+}
+#endif
+
+static void turn_part(const float *x, int64_t ldx, int64_t rows, int64_t columns, float *out, int64_t ld)
+{
+    if (rows == SIDE && columns == SIDE) {
+        turn(x, ldx, out, ld);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            out[i * ld + j] = x[j * ldx + i];
+}
+
+static const void *element(const void *base, tuff_dtype dtype, int64_t index)
+{
+    return (const char *)base + index * (int64_t)tuff_dtype_size(dtype);
+}
+
+/* x is stored by columns, `cs` apart: SIDE columns at a time, in pieces of rows that are f32 or made so. */
+static void pack_turned(const void *x, tuff_dtype dtype, int64_t cs, int64_t rows, int64_t columns,
+                        float *out)
+{
+    float converted[SIDE * PIECE];
+    for (int64_t j = 0; j < columns; j += SIDE) {
+        int64_t nj = columns - j < SIDE ? columns - j : SIDE;
+        for (int64_t p = 0; p < rows; p += PIECE) {
+            int64_t np = rows - p < PIECE ? rows - p : PIECE, from_ld = cs;
+            const float *from = element(x, dtype, j * cs + p);
+            if (dtype != TUFF_F32) {
+                for (int64_t c = 0; c < nj; c++)
+                    tuff_dtype_to_f32(dtype, element(x, dtype, (j + c) * cs + p), converted + c * PIECE,
+                                      (size_t)np);
+                from = converted;
+                from_ld = PIECE;
+            }
+            for (int64_t i = 0; i < np; i += SIDE)
+                turn_part(from + i, from_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * columns + j,
+                          columns);
+        }
+    }
+}
+
+void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
+               float *out)
+{
+    if (cs != 1 && columns > 1) {
+        pack_turned(x, dtype, cs, rows, columns, out);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        tuff_dtype_to_f32(dtype, element(x, dtype, i * rs), out + i * columns, (size_t)columns);
+}
+
+static TUFF_KERNEL void add_row(const float *restrict x, int64_t n, float *restrict c)
+{
+    for (int64_t j = 0; j < n; j++)
+        c[j] += x[j];
+}
+
+void tuff_unpack(const float *tile, int64_t rows, int64_t columns, bool add, float *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < rows; i++)
+        if (add)
+            add_row(tile + i * columns, columns, c + i * ldc);
+        else
+            memcpy(c + i * ldc, tile + i * columns, (size_t)columns * sizeof *c);
+}

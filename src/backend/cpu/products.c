@@ -1,0 +1,298 @@
+/* The matmul primitive of oneDNN. Never dnnl_sgemm: with AVX-512 oneDNN 2.6's does not survive a signal
+ * handler on the thread's own stack. What fails for want of memory goes by our own loop. */
+#include "backend/cpu/products.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/os.h"
+
+#ifdef TUFF_HAVE_ONEDNN
+#include <dnnl.h>
+
+#if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
+/* of the OpenMP runtime that oneDNN uses; not from omp.h, which is a compiler's own */
+extern int omp_get_max_threads(void);
+extern void omp_set_num_threads(int threads);
+#else
+static int omp_get_max_threads(void)
+{
+    return 1;
+}
+static void omp_set_num_threads(int threads)
+{
+    (void)threads;
+}
+#endif
+
+enum { BUCKETS = 64 };
+
+struct tuff_product {
+    tuff_product *next; /* in its bucket */
+    tuff_tile_shape shape;
+    dnnl_primitive_t primitive; /* NULL: the loop serves this shape */
+    dnnl_memory_desc_t operands[4];
+    unsigned users;
+    uint64_t used; /* when, by the count of uses */
+};
+
+struct tuff_products {
+    tuff_mutex *lock;
+    dnnl_engine_t engine;
+    tuff_product *buckets[BUCKETS];
+    size_t count;
+    uint64_t uses;
+};
+
+static const int arguments[4] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
+
+tuff_products *tuff_products_create(void)
+{
+    tuff_products *products = tuff_alloc(sizeof *products);
+    if (!products) return NULL;
+    products->lock = tuff_mutex_create();
+    if (!products->lock || dnnl_engine_create(&products->engine, dnnl_cpu, 0) != dnnl_success)
+        tuff_products_destroy(&products);
+    return products;
+}
+
+static void destroy_product(tuff_product *product)
+{
+    if (product->primitive) dnnl_primitive_destroy(product->primitive);
+    tuff_free(product);
+}
+
+void tuff_products_destroy(tuff_products **products)
+{
+    tuff_products *p = *products;
+    if (!p) return;
+    for (int i = 0; i < BUCKETS; i++)
+        for (tuff_product *at = p->buckets[i], *next; at; at = next) {
+            next = at->next;
+            destroy_product(at);
+        }
+    if (p->engine) dnnl_engine_destroy(p->engine);
+    tuff_mutex_destroy(&p->lock);
+    tuff_free(p);
+    *products = NULL;
+}
+
+size_t tuff_products_count(tuff_products *products)
+{
+    tuff_mutex_lock(products->lock);
+    size_t count = products->count;
+    tuff_mutex_unlock(products->lock);
+    return count;
+}
+
+static bool same(const tuff_tile_shape *a, const tuff_tile_shape *b)
+{
+    return a->m == b->m && a->n == b->n && a->k == b->k;
+}
+
+static size_t bucket_of(const tuff_tile_shape *s)
+{
+    uint64_t h = (uint64_t)s->m;
+    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->n;
+    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->k;
+    return h * 0x9e3779b97f4a7c15u >> 58;
+}
+
+/* With AVX-512 the kernels named "gemm" are those of dnnl_sgemm; "ref" is slower than our loop. */
+static bool acceptable(const_dnnl_primitive_desc_t desc)
+{
+    const char *name = NULL;
+    if (dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success)
+        return false;
+    bool avx512 = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+    return strncmp(name, "ref", 3) != 0 && (!avx512 || strncmp(name, "gemm", 4) != 0);
+}
+
+static dnnl_status_t describe(tuff_product *product)
+{
+    const tuff_tile_shape *s = &product->shape;
+    const dnnl_dims_t dims[3] = {{s->m, s->k}, {s->k, s->n}, {s->m, s->n}};
+    const dnnl_dims_t strides[3] = {{s->k, 1}, {s->n, 1}, {s->n, 1}};
+    dnnl_status_t status = dnnl_success;
+    for (int i = 0; i < 3 && status == dnnl_success; i++)
+        status = dnnl_memory_desc_init_by_strides(&product->operands[i], 2, dims[i], dnnl_f32, strides[i]);
+    return status;
+}
+
+static dnnl_status_t make_primitive(const tuff_products *products, tuff_product *product)
+{
+    dnnl_matmul_desc_t matmul;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t status = describe(product);
+    const dnnl_memory_desc_t *x = product->operands;
+    if (status == dnnl_success) status = dnnl_matmul_desc_init(&matmul, &x[0], &x[1], NULL, &x[2]);
+    if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(&desc, &matmul, attributes, products->engine, NULL);
+    if (status == dnnl_success && acceptable(desc)) {
+        product->operands[3] = *dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+        bool fits = dnnl_memory_desc_get_size(&product->operands[3]) <= TUFF_PRODUCT_SCRATCH;
+        if (fits) status = dnnl_primitive_create(&product->primitive, desc);
+        if (status != dnnl_success) product->primitive = NULL;
+    }
+    if (desc) dnnl_primitive_desc_destroy(desc);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    return status;
+}
+
+/* Forgets what nobody uses and what was used longest ago. */
+static void make_room(tuff_products *products)
+{
+    tuff_product **oldest = NULL;
+    for (int i = 0; i < BUCKETS; i++)
+        for (tuff_product **at = &products->buckets[i]; *at; at = &(*at)->next)
+            if ((*at)->users == 0 && (!oldest || (*at)->used < (*oldest)->used)) oldest = at;
+    if (!oldest) return;
+    tuff_product *gone = *oldest;
+    *oldest = gone->next;
+    products->count--;
+    destroy_product(gone);
+}
+
+static tuff_product *find(tuff_products *products, const tuff_tile_shape *shape)
+{
+    tuff_product **bucket = &products->buckets[bucket_of(shape)], *at = *bucket;
+    while (at && !same(&at->shape, shape))
+        at = at->next;
+    if (at) return at;
+    if (products->count >= TUFF_MOST_PRODUCTS) make_room(products);
+    at = tuff_alloc(sizeof *at);
+    if (!at) return NULL;
+    at->shape = *shape;
+    if (make_primitive(products, at) == dnnl_out_of_memory) {
+        destroy_product(at); /* another time there may be some */
+        return NULL;
+    }
+    at->next = *bucket;
+    *bucket = at;
+    products->count++;
+    return at;
+}
+
+static void release(tuff_product_use *use)
+{
+    for (int i = 0; i < 4; i++)
+        if (use->memory[i]) dnnl_memory_destroy(use->memory[i]);
+    memset(use->memory, 0, sizeof use->memory);
+    if (!use->product) return;
+    tuff_mutex_lock(use->products->lock);
+    use->product->users--;
+    tuff_mutex_unlock(use->products->lock);
+    use->product = NULL;
+}
+
+/* Makes a shape's product the one in use; false: there is no memory for it. */
+static bool turn_to(tuff_product_use *use, const tuff_tile_shape *shape)
+{
+    if (use->product && same(&use->product->shape, shape)) return true;
+    release(use);
+    tuff_mutex_lock(use->products->lock);
+    tuff_product *product = use->product = find(use->products, shape);
+    if (product) {
+        product->users++;
+        product->used = ++use->products->uses;
+    }
+    tuff_mutex_unlock(use->products->lock);
+    if (!product || !product->primitive) return product != NULL;
+    bool made = true;
+    for (int i = 0; i < 4 && made; i++) {
+        dnnl_memory_t memory = NULL;
+        made = dnnl_memory_create(&memory, &product->operands[i], use->products->engine,
+                                  i == 3 ? use->scratch : NULL) == dnnl_success;
+        use->memory[i] = made ? memory : NULL;
+    }
+    if (!made) release(use);
+    return made;
+}
+
+void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *scratch)
+{
+    dnnl_stream_t stream = NULL;
+    *use = (tuff_product_use){.products = products, .scratch = scratch};
+    if (!products) return;
+    /* The tiles are the threads' share: within one, oneDNN is to use this thread only. */
+    use->threads = omp_get_max_threads();
+    if (use->threads != 1) omp_set_num_threads(1);
+    if (dnnl_stream_create(&stream, products->engine, dnnl_stream_default_flags) == dnnl_success)
+        use->stream = stream;
+}
+
+static bool run_primitive(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
+                          float *c)
+{
+    if (!use->stream || !turn_to(use, shape) || !use->product->primitive) return false;
+    const void *operands[3] = {a, b, c};
+    dnnl_exec_arg_t args[4];
+    for (int i = 0; i < 4; i++) {
+        args[i] = (dnnl_exec_arg_t){arguments[i], use->memory[i]};
+        if (i < 3 &&
+            dnnl_memory_set_data_handle(use->memory[i], (void *)(uintptr_t)operands[i]) != dnnl_success)
+            return false;
+    }
+    return dnnl_primitive_execute(use->product->primitive, use->stream, 4, args) == dnnl_success;
+}
+
+void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
+                       float *c)
+{
+    if (!run_primitive(use, shape, a, b, c)) tuff_tile_plain(shape, a, b, c);
+}
+
+void tuff_product_end(tuff_product_use *use)
+{
+    if (!use->products) return;
+    release(use);
+    if (use->stream) dnnl_stream_destroy(use->stream);
+    if (use->threads != 1) omp_set_num_threads(use->threads);
+}
+
+#else
+
+struct tuff_products {
+    char none;
+};
+
+tuff_products *tuff_products_create(void)
+{
+    return tuff_alloc(sizeof(tuff_products));
+}
+
+void tuff_products_destroy(tuff_products **products)
+{
+    tuff_free(*products);
+    *products = NULL;
+}
+
+size_t tuff_products_count(tuff_products *products)
+{
+    (void)products;
+    return 0;
+}
+
+void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *scratch)
+{
+    (void)scratch;
+    use->products = products;
+}
+
+void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
+                       float *c)
+{
+    (void)use;
+    tuff_tile_plain(shape, a, b, c);
+}
+
+void tuff_product_end(tuff_product_use *use)
+{
+    (void)use;
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* The host's matrix product against plain loops in double: tiles of all sizes and their edges, all layouts
+ * and types; without memory for a thread; with more shapes than are kept. */
+#include <math.h>
+
+#include "backend/cpu/host.h"
+#include "backend/cpu/kernels.h"
+#include "base/memory.h"
+#include "ir/dtype.h"
+#include "kit/kit.h"
+
+enum { LARGEST = 1100 * 800 };
+
+static float a[LARGEST], b[LARGEST], c[LARGEST], again[LARGEST], wide[LARGEST];
+static uint16_t narrow[LARGEST];
+
+static void fill(float *x, uint32_t seed)
+{
+    for (int i = 0; i < LARGEST; i++)
+        x[i] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) / (1 << 23) - 1;
+}
+
+static void run(tuff_gemm_problem *g, float *out)
+{
+    void *scratch = tuff_alloc_aligned(tuff_gemm_scratch(g), 64);
+    assert_non_null(scratch);
+    memset(out, 0xff, sizeof c);
+    g->c = out;
+    tuff_gemm(g, scratch);
+    tuff_free_aligned(scratch);
+}
+
+/* Some elements of each row and column, so that no tile is left out. */
+static void check(const tuff_gemm_problem *g, const float *factors)
+{
+    for (int64_t i = 0; i < g->M; i++)
+        for (int64_t j = i % 7; j < g->N; j += 7) {
+            double sum = 0, size = 0;
+            for (int64_t k = 0; k < g->K; k++) {
+                double term = (double)g->a[i * g->ars + k * g->acs] * factors[k * g->brs + j * g->bcs];
+                sum += term;
+                size += fabs(term);
+            }
+            double found = g->c[i * g->crs + j];
+            if (!(fabs(found - sum) <= 4e-6 * size))
+                fail_msg("%ldx%ldx%ld, element %ld, %ld: %g, expected %g", (long)g->M, (long)g->N, (long)g->K,
+                         (long)i, (long)j, found, sum);
+        }
+}
+
+typedef struct size {
+    int64_t M, N, K;
+} size;
+
+static const size sizes[] = {{1, 1, 1},       {5, 7, 3},       {64, 64, 768},  {65, 63, 769},
+                             {17, 900, 800},  {900, 17, 800},  {1, 300, 2000}, {300, 1, 2000},
+                             {200, 200, 790}, {1090, 770, 33}, {770, 1090, 20}};
+enum { SIZES = sizeof sizes / sizeof sizes[0] };
+
+static tuff_gemm_problem problem_of(size s, int layout)
+{
+    bool ta = layout & 1, tb = layout & 2;
+    return (tuff_gemm_problem){.M = s.M,
+                               .N = s.N,
+                               .K = s.K,
+                               .a = a,
+                               .ars = ta ? 1 : s.K,
+                               .acs = ta ? s.M : 1,
+                               .b = b,
+                               .b_dtype = TUFF_F32,
+                               .brs = tb ? 1 : s.N,
+                               .bcs = tb ? s.K : 1,
+                               .crs = s.N};
+}
+
+static void products_are_right(void **state)
+{
+    (void)state;
+    tuff_host *host = NULL;
+    KIT_OK(tuff_host_create(&host));
+    fill(a, 1);
+    fill(b, 2);
+    for (int i = 0; i < SIZES; i++)
+        for (int layout = 0; layout < 4; layout++) {
+            tuff_gemm_problem g = problem_of(sizes[i], layout);
+            tuff_host *before = tuff_host_swap(host);
+            run(&g, c);
+            check(&g, b);
+            g.b_dtype = layout & 1 ? TUFF_BF16 : TUFF_F16;
+            tuff_dtype_from_f32(g.b_dtype, b, narrow, LARGEST);
+            tuff_dtype_to_f32(g.b_dtype, narrow, wide, LARGEST);
+            g.b = narrow;
+            run(&g, c);
+            check(&g, wide);
+            tuff_host_swap(before);
+        }
+    tuff_host_destroy(&host);
+}
+
+/* A thread that gets no memory uses its stack. */
+static void products_do_without_memory(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIZES; i++) {
+        tuff_gemm_problem g = problem_of(sizes[i], i % 4);
+        void *scratch = tuff_alloc_aligned(tuff_gemm_scratch(&g), 64);
+        g.c = c;
+        kit_fail_allocation(1);
+        tuff_gemm(&g, scratch); /* outside a device, each share is to be allocated */
+        assert_true(kit_allocation_failed());
+        kit_fail_allocation(0);
+        check(&g, b);
+        tuff_free_aligned(scratch);
+    }
+}
+
+/* What is kept is bounded, and what is made anew gives the same. */
+static void kept_products_are_bounded(void **state)
+{
+    (void)state;
+    tuff_host *host = NULL;
+    uint64_t live = tuff_get_host_stats().live;
+    KIT_OK(tuff_host_create(&host));
+    tuff_host *before = tuff_host_swap(host);
+    tuff_gemm_problem first = problem_of((size){20, 30, 40}, 0);
+    run(&first, c);
+    for (int i = 0; i < 2 * TUFF_MOST_PRODUCTS; i++) {
+        tuff_gemm_problem g = problem_of((size){1 + i % 60, 30, 2 + i / 60}, 0);
+        run(&g, again);
+        assert_true(tuff_products_count(tuff_host_products(host)) <= TUFF_MOST_PRODUCTS);
+    }
+    run(&first, again);
+    assert_memory_equal(c, again, 20 * 30 * sizeof *c);
+    tuff_host_swap(before);
+    tuff_host_destroy(&host);
+    assert_true(tuff_get_host_stats().live == live);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_are_right),
+        cmocka_unit_test(products_do_without_memory),
+        cmocka_unit_test(kept_products_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
