@@ -28,6 +28,8 @@ foreach(layer ${tuff_layers})
     list(APPEND tuff_objects $<TARGET_OBJECTS:tuff_${layer}>)
 endforeach()
 
+include(cmake/commit.cmake)
+
 if(TARGET tuff_spirv_pack)
     list(APPEND tuff_objects $<TARGET_OBJECTS:tuff_spirv_pack>)
 endif()

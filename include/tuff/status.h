@@ -46,6 +46,9 @@ TUFF_API const char *tuff_error_message(void);
 /* A constant lower-case name of a status, such as "bad format". Thread-safe. */
 TUFF_API const char *tuff_status_name(tuff_status status);
 
+/* Frees what the library gave away as text or as an array. NULL is ignored. Thread-safe. */
+TUFF_API void tuff_free(void *pointer);
+
 #ifdef __cplusplus
 }
 #endif

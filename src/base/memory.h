@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <tuff/host.h>
+#include <tuff/status.h>
 
 /* Zeroed memory, or NULL. A size of 0 gives a valid pointer. */
 void *tuff_alloc(size_t size);
@@ -13,7 +14,6 @@ void *tuff_alloc(size_t size);
 void *tuff_alloc_array(size_t count, size_t size);
 /* Grows or shrinks an array (new part not zeroed); NULL leaves the old one valid. */
 void *tuff_realloc_array(void *pointer, size_t count, size_t size);
-void tuff_free(void *pointer);
 /* Not zeroed, aligned to `alignment` (a power of two, up to 4096); free with tuff_free_aligned. */
 void *tuff_alloc_aligned(size_t size, size_t alignment);
 void tuff_free_aligned(void *pointer);

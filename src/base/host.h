@@ -1,0 +1,20 @@
+/* Where and when this runs, for reports. */
+#ifndef TUFF_BASE_HOST_H
+#define TUFF_BASE_HOST_H
+
+#include <stddef.h>
+
+#include "base/text.h"
+
+/* The machine's name, "" when unknown. */
+void tuff_host_name(char *out, size_t size);
+/* "Linux 6.1.0 x86_64" */
+void tuff_host_system(char *out, size_t size);
+/* "2026-11-21T15:04:05Z": now. * */
+enum { TUFF_UTC_SIZE = 32 };
+void tuff_utc_now(char out[TUFF_UTC_SIZE]);
+/* Appends a line "NAME=value" for each variable of the environment whose name begins with one of `prefixes`
+ * (ended by NULL), in the order of their names. */
+void tuff_environment_lines(const char *const *prefixes, tuff_buf *out);
+
+#endif
