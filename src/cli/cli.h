@@ -22,7 +22,13 @@ int tuff_cli_train(int argc, char **argv);
 int tuff_cli_eval(int argc, char **argv);
 int tuff_cli_conform(int argc, char **argv);
 
-enum { TUFF_EXIT_OK = 0, TUFF_EXIT_FAILED = 1, TUFF_EXIT_USAGE = 2 };
+enum {
+    TUFF_EXIT_OK = 0,
+    TUFF_EXIT_FAILED = 1,
+    TUFF_EXIT_USAGE = 2,
+    TUFF_EXIT_NO_DEVICE = 3,  /* of conform, as the next one */
+    TUFF_EXIT_INTERRUPTED = 4 /* what was found until then is reported */
+};
 
 /* Options that verbs share. A verb's struct begins with this. */
 typedef struct tuff_cli_common {
@@ -94,6 +100,9 @@ int tuff_cli_text_failed(tuff_status status, const char *option);
 bool tuff_cli_holds_model(const char *directory);
 bool tuff_cli_holds_adapter(const char *directory);
 
+/* A whole text file, freed with free. NULL: it cannot be read, which was said. */
+char *tuff_cli_read_text(const char *path);
+
 /* ---- text */
 
 /* Text as a JSON string literal; bytes that are not UTF-8 become U+FFFD. */
@@ -111,6 +120,9 @@ bool tuff_cli_profile(char *table, char *trace, const char *path);
 /* ---- the machine */
 
 bool tuff_cli_is_terminal(FILE *stream);
+/* A stream into memory: *text, freed with free, and *size are there once it is closed. NULL: out of memory.
+ */
+FILE *tuff_cli_memory_stream(char **text, size_t *size);
 /* Columns of the terminal behind stderr. */
 int tuff_cli_columns(void);
 double tuff_cli_seconds(void); /* monotonic */
@@ -132,5 +144,21 @@ void tuff_cli_catch_interrupt(void);
 bool tuff_cli_interrupted(void);
 /* What every long call is given; NULL when there is no memory for it. */
 const tuff_watch *tuff_cli_watch(void);
+
+/* ---- a child process, which is this one again with another task and nothing but a pipe to its parent */
+
+typedef struct tuff_cli_child {
+    int process, pipe;
+} tuff_cli_child;
+/* The child runs `task` and ends with its result as exit code; it ignores the keyboard's Ctrl-C, which is the
+ * parent's to decide, and ends when the parent does. False, saying why, when there can be none. No thread may
+ * have been started before. */
+bool tuff_cli_start_child(tuff_cli_child *child, int (*task)(FILE *out, void *user), void *user);
+/* Waits at most `seconds` for what the child writes. > 0: as many bytes; 0: it wrote its last; -1: time is
+ * up; -2: a signal came (see tuff_cli_interrupted). */
+int tuff_cli_read_child(tuff_cli_child *child, double seconds, char *bytes, size_t size);
+/* Waits for its end, which `kill` brings about. NULL: it ended by itself; else the signal's name, "SIGSEGV".
+ */
+const char *tuff_cli_end_child(tuff_cli_child *child, bool kill, int *out_code);
 
 #endif

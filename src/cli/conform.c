@@ -1,21 +1,11 @@
 /* tuff conform: every operation on a device, against the truth. */
+#include "cli/conform.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tuff/conform.h>
 
-#include "cli/cli.h"
-
-enum { MAX_DEVICES = 32 };
-
-typedef struct options {
-    tuff_cli_common common;
-    bool all_devices, backward_only, forward_only, list;
-    int level, require;
-    int64_t seed, permute, rounds;
-    double minutes;
-    const char *ops, *name, *mask, *budget, *json, *junit, *html;
-} options;
+typedef tuff_cli_conform_options options;
 
 #define OPTION(kind_, name_, field, help_) \
     .kind = kind_, .name = name_, .offset = offsetof(options, field), .help = help_
@@ -37,10 +27,24 @@ static const tuff_arg items[] = {
     {OPTION(TUFF_ARG_INT, "permute", permute,
             "run the dispatches between barriers in a random order made from this number"),
      .value = "N", .high = 9e18, .preset = "in order"},
-    {.kind = TUFF_ARG_GROUP, .name = "Which cases:"},
-    {OPTION(TUFF_ARG_TEXT, "op", ops, "only these families or operations, separated by commas"),
+    {.kind = TUFF_ARG_GROUP, .name = "Which cases (lists of names with *, ? and [ab], separated by commas):"},
+    {OPTION(TUFF_ARG_TEXT, "op", ops, "only these families or operations"), .value = "NAMES",
+     .preset = "all"},
+    {OPTION(TUFF_ARG_TEXT, "case", name, "only these cases, as in 'matmul.nt.*,softmax.3x7'"),
      .value = "NAMES", .preset = "all"},
-    {OPTION(TUFF_ARG_TEXT, "case", name, "only the case of this name"), .value = "NAME"},
+    {OPTION(TUFF_ARG_TEXT, "case-list", case_list,
+            "only the cases in this file: a name on each line, # before remarks; with --case, those too"),
+     .value = "FILE"},
+    {OPTION(TUFF_ARG_TEXT, "exclude", exclude, "not these cases"), .value = "NAMES"},
+    {OPTION(
+         TUFF_ARG_TEXT, "expect-fail", expect_fail,
+         "the cases in this file fail: that fails no run, but one of them that holds does, until it is taken "
+         "out of the file"),
+     .value = "FILE"},
+    {OPTION(
+         TUFF_ARG_TEXT, "shard", shard,
+         "only part I of N (I from 1): by a hash of each case's name, whatever else there is; it may be empty"),
+     .value = "I/N"},
     {OPTION(TUFF_ARG_FLAG, "backward", backward_only, "only cases that check gradients")},
     {OPTION(TUFF_ARG_FLAG, "forward-only", forward_only, "no gradients")},
     {OPTION(
@@ -54,11 +58,31 @@ static const tuff_arg items[] = {
      .preset = "any number"},
     {OPTION(TUFF_ARG_INT, "seed", seed, "of the data, and of the first round"), .value = "N", .high = 9e18},
     {OPTION(TUFF_ARG_FLAG, "list", list, "name the cases, with --json for machines, and run nothing")},
+    {.kind = TUFF_ARG_GROUP, .name = "A driver that crashes or hangs:"},
+    {OPTION(
+        TUFF_ARG_FLAG, "isolate", isolate,
+        "run the cases in child processes, 64 at a time: a crash or a hang is the result of the case that ran, "
+        "and the next child goes on behind it")},
+    {OPTION(TUFF_ARG_REAL, "timeout", timeout, "of --isolate: how many seconds a case may take"),
+     .value = "SECONDS", .high = 1e6, .preset = "300"},
     {.kind = TUFF_ARG_GROUP, .name = "Reports (- is standard output):"},
     {OPTION(TUFF_ARG_TEXT, "report", html, "one HTML page: operations by devices, failures, all cases"),
      .value = "FILE"},
-    {OPTION(TUFF_ARG_TEXT, "json", json, "everything, for machines"), .value = "FILE"},
+    {OPTION(
+         TUFF_ARG_TEXT, "json", json,
+         "everything, for machines: lines of JSON, each written as it happens, so that they tell what ran when "
+         "this process was killed"),
+     .value = "FILE"},
     {OPTION(TUFF_ARG_TEXT, "junit", junit, "for CI services"), .value = "FILE"},
+    {OPTION(
+         TUFF_ARG_TEXT, "compare", compare,
+         "an older --json file: tell what fails now and did not, what was mended, what is slower or missing"),
+     .value = "FILE"},
+    {OPTION(
+         TUFF_ARG_TEXT, "dump", dump,
+         "write inputs, results and expected results (.npy) of failing cases, and the SPIR-V of the kernels to "
+         "blame, into a folder for each"),
+     .value = "DIRECTORY"},
     TUFF_CLI_TALK_ROWS,
 };
 static const tuff_args base_spec = {
@@ -66,8 +90,10 @@ static const tuff_args base_spec = {
     .usage = "[options]",
     .about =
         "Runs every operation, forward and backward, on a device and compares the results with a truth in double "
-        "precision. Errors are given in units of each case's bound: 1 is the limit. The exit code is 0 only if all "
-        "cases hold and every kernel that fits the device was reached.",
+        "precision. Errors are given in units of each case's bound: 1 is the limit. Exit codes: 0 all cases held, and "
+        "every kernel that fits the device was reached; 1 a case failed, or a kernel was not reached; 2 wrong usage; 3 "
+        "there is no such device, or it cannot be opened or validated; 4 interrupted. The reports are written in all "
+        "cases but 2, and say the same.",
     .items = items,
     .count = sizeof items / sizeof items[0],
 };
@@ -87,6 +113,8 @@ static bool check_usage(const options *o)
         wrong = "--backward and --forward-only leave nothing to check; give one";
     else if (o->level != TUFF_CONFORM_SOAK && (o->minutes > 0 || o->rounds > 0))
         wrong = "--minutes and --rounds are of --level soak";
+    else if (o->timeout > 0 && !o->isolate)
+        wrong = "--timeout is of --isolate: only another process can be ended";
     else if (is_standard(o->json) + is_standard(o->junit) + is_standard(o->html) > 1)
         wrong = "only one report can go to standard output";
     if (wrong != NULL) tuff_cli_say("tuff: %s (see: tuff help conform)", wrong);
@@ -100,7 +128,7 @@ static bool check_files(const options *o)
     bool ok = true;
     for (size_t i = 0; i < 3 && ok; i++)
         ok = paths[i] == NULL || is_standard(paths[i]) || tuff_cli_can_create(paths[i], false);
-    return ok;
+    return ok && (o->dump == NULL || tuff_cli_can_create(o->dump, true));
 }
 
 static void say_unwritten(const char *path)
@@ -111,52 +139,34 @@ static void say_unwritten(const char *path)
         tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
 }
 
-static void list_json(FILE *out, const tuff_conform_case *cases, size_t n)
+/* ---- --list ---- */
+
+static void list_json(FILE *out, tuff_conform_case *const *cases, size_t n)
 {
     fputs("[\n", out);
     for (size_t i = 0; i < n; i++) {
         fputs("  {\"family\": ", out);
-        tuff_cli_json_text(out, cases[i].family, strlen(cases[i].family));
+        tuff_cli_json_text(out, cases[i]->family, strlen(cases[i]->family));
         fputs(", \"case\": ", out);
-        tuff_cli_json_text(out, cases[i].name, strlen(cases[i].name));
+        tuff_cli_json_text(out, cases[i]->name, strlen(cases[i]->name));
         fputs(i + 1 < n ? "},\n" : "}\n", out);
     }
     fputs("]\n", out);
 }
 
-static int list_cases(const tuff_conform_params *params, const char *json)
+static int list_cases(tuff_conform_case *const *cases, size_t n, const char *json)
 {
-    tuff_conform_case *cases = NULL;
-    size_t n = 0;
-    if (tuff_conform_list(params, &cases, &n) != TUFF_OK) return tuff_cli_failed();
     bool standard = json == NULL || is_standard(json);
     FILE *out = standard ? stdout : fopen(json, "wb");
     if (json != NULL && out != NULL) list_json(out, cases, n);
     for (size_t i = 0; i < n && json == NULL; i++)
-        puts(cases[i].name);
-    tuff_conform_list_free(&cases);
+        puts(cases[i]->name);
     bool ok = out != NULL && (standard || fclose(out) == 0);
     if (!ok) say_unwritten(json);
     return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
-typedef struct progress {
-    bool terminal, soak;
-    size_t rounds, last; /* rounds begun; the last index seen */
-} progress;
-
-static bool show_progress(const tuff_conform_case *done, size_t index, size_t count, void *user)
-{
-    progress *p = user;
-    if (p->rounds == 0 || index <= p->last) p->rounds++;
-    p->last = index;
-    if (!done->held) tuff_cli_say("FAILED %s: %s: %s", done->name, done->verdict, done->message);
-    char line[96], round[32] = "";
-    if (p->soak) snprintf(round, sizeof round, "round %zu: ", p->rounds);
-    snprintf(line, sizeof line, "%s%zu of %zu cases, %s", round, index + 1, count, done->family);
-    if (p->terminal) tuff_cli_show_line(index + 1 < count ? line : "");
-    return !tuff_cli_interrupted();
-}
+/* ---- reports at the end ---- */
 
 static bool write_report(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
                          const char *path)
@@ -167,78 +177,165 @@ static bool write_report(const tuff_conform_report *const *reports, size_t n, tu
         tuff_cli_failed();
         return false;
     }
-    bool standard = strcmp(path, "-") == 0;
+    bool standard = is_standard(path);
     FILE *file = standard ? stdout : fopen(path, "wb");
     bool ok = file != NULL && fputs(text, file) >= 0;
     if (file != NULL && !standard) ok = fclose(file) == 0 && ok;
-    tuff_conform_text_free(&text);
+    tuff_free(text);
     if (!ok) say_unwritten(path);
     return ok;
 }
 
-static bool write_reports(const options *o, tuff_conform_report *const *reports, size_t n)
+static bool write_reports(const options *o, const tuff_conform_report *const *reports, size_t n)
 {
-    const tuff_conform_report *all[MAX_DEVICES];
-    for (size_t i = 0; i < n; i++)
-        all[i] = reports[i];
     bool table = !o->common.quiet && !is_standard(o->json) && !is_standard(o->junit) && !is_standard(o->html);
-    bool ok = write_report(all, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
-    ok = write_report(all, n, TUFF_CONFORM_JSON, o->json) && ok;
-    ok = write_report(all, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
-    return write_report(all, n, TUFF_CONFORM_HTML, o->html) && ok;
+    bool ok = write_report(reports, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
+    ok = write_report(reports, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
+    return write_report(reports, n, TUFF_CONFORM_HTML, o->html) && ok;
 }
 
-/* The indices of the devices to run, as names; one empty name for the default. */
-static bool choose_devices(const options *o, char names[][16], size_t *out_n)
+static void free_reports(tuff_conform_report **reports, size_t n)
 {
-    static tuff_device_info found[MAX_DEVICES];
-    size_t count = 0;
-    *out_n = 1;
-    if (!o->all_devices) return true;
-    if (tuff_list_devices(found, MAX_DEVICES, &count) != TUFF_OK) {
-        tuff_cli_failed();
-        return false;
+    for (size_t i = 0; i < n; i++)
+        tuff_conform_report_destroy(&reports[i]);
+    tuff_free(reports);
+}
+
+/* A device's older report: of the same name and mask, else the only one. */
+static const tuff_conform_report *older(tuff_conform_report *const *old, size_t n,
+                                        const tuff_conform_report *now)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(old[i]->device->name, now->device->name) == 0 && strcmp(old[i]->mask, now->mask) == 0)
+            return old[i];
+    return n == 1 ? old[0] : NULL;
+}
+
+static void compare(const options *o, tuff_conform_report *const *old, size_t n_old,
+                    const tuff_conform_report *const *reports, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const tuff_conform_report *before = older(old, n_old, reports[i]);
+        char *text = NULL;
+        if (before == NULL) {
+            tuff_cli_say("%s: %s has nothing to compare it with", reports[i]->device->name, o->compare);
+        } else if (tuff_conform_compare(before, reports[i], &text, NULL) == TUFF_OK) {
+            bool standard = is_standard(o->json) || is_standard(o->junit) || is_standard(o->html);
+            fputs(text, standard ? stderr : stdout);
+        } else {
+            tuff_cli_failed();
+        }
+        tuff_free(text);
     }
-    *out_n = 0;
-    for (size_t i = 0; i < count && i < MAX_DEVICES; i++)
-        if (found[i].usable)
-            snprintf(names[(*out_n)++], 16, "%zu", i);
+}
+
+static int exit_code(const tuff_conform_report *const *reports, size_t n)
+{
+    bool failed = false, missing = n == 0;
+    for (size_t i = 0; i < n; i++) {
+        failed = failed || reports[i]->verdict == TUFF_CONFORM_FAILED ||
+                 reports[i]->verdict == TUFF_CONFORM_INTERRUPTED;
+        missing = missing || reports[i]->verdict == TUFF_CONFORM_NOT_RUN;
+    }
+    return tuff_cli_interrupted() ? TUFF_EXIT_INTERRUPTED
+           : failed               ? TUFF_EXIT_FAILED
+           : missing              ? TUFF_EXIT_NO_DEVICE
+                                  : TUFF_EXIT_OK;
+}
+
+/* ---- the run ---- */
+
+static void run_devices(const options *o, tuff_conform_params *params, tuff_cli_record *record)
+{
+    char names[TUFF_CLI_DEVICES][16] = {{0}};
+    size_t n = 1;
+    bool listed = true, to_stdout = is_standard(o->json) || is_standard(o->junit) || is_standard(o->html);
+    if (o->all_devices)
+        listed =
+            o->isolate ? tuff_cli_conform_devices_isolated(names, &n) : tuff_cli_conform_devices(names, &n);
+    if (!listed) tuff_cli_record_error(record, "", "the devices cannot be listed");
+    for (size_t i = 0; i < n && listed && !tuff_cli_interrupted(); i++) {
+        bool terminal = tuff_cli_is_terminal(stderr) && (to_stdout || tuff_cli_is_terminal(stdout));
+        tuff_cli_conform_run run = {.options = o, .params = params, .record = record};
+        run.lines = (tuff_cli_case_lines){.terminal = terminal, .soak = o->level == TUFF_CONFORM_SOAK};
+        if (!o->common.quiet) run.lines.out = to_stdout || terminal ? stderr : stdout;
+        if (names[i][0] != 0) params->device = names[i];
+        if (o->isolate)
+            tuff_cli_conform_isolated(&run);
         else
-            tuff_cli_say("not run: %s: %s", found[i].name, found[i].reason);
-    return true;
+            tuff_cli_conform_here(&run);
+    }
+}
+
+/* The record's own error where a device was required that nobody has. */
+static void check_required(const options *o, tuff_cli_record *record)
+{
+    tuff_conform_report **reports = NULL;
+    size_t n = 0;
+    bool vulkan = false, any = false;
+    if (record->size == 0 || tuff_conform_read(record->text, record->size, &reports, &n) != TUFF_OK) return;
+    for (size_t i = 0; i < n; i++) {
+        any = any || reports[i]->device->backend[0] != 0;
+        vulkan = vulkan || strcmp(reports[i]->device->backend, "vulkan") == 0;
+    }
+    free_reports(reports, n);
+    if (vulkan || !any) return;
+    static const char text[] =
+        "No Vulkan device was run: the kernels for GPUs are not covered by this result";
+    char sentence[192];
+    snprintf(sentence, sizeof sentence, "%s%s.", text,
+             o->require == 1 ? ", and --require vulkan asks for them" : "");
+    tuff_cli_say("%s", sentence);
+    if (o->require == 1) tuff_cli_record_error(record, "", sentence);
+}
+
+static int finish(const options *o, tuff_cli_record *record, tuff_conform_report *const *old, size_t n_old)
+{
+    tuff_conform_report **reports = NULL;
+    size_t n = 0;
+    if (record->size == 0) /* interrupted before anything was known */
+        tuff_cli_record_error(record, "", "it was interrupted before a device was opened");
+    if (tuff_conform_read(record->text, record->size, &reports, &n) != TUFF_OK) return tuff_cli_failed();
+    const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
+    int code = exit_code(all, n);
+    bool ok = write_reports(o, all, n);
+    if (old != NULL) compare(o, old, n_old, all, n);
+    ok = !record->failed && ok && tuff_cli_flush();
+    if (!ok && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
+    tuff_cli_record_close(record, code);
+    if (record->failed && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
+    free_reports(reports, n);
+    return code;
 }
 
 static int run(const options *o, tuff_conform_params *params)
 {
-    char names[MAX_DEVICES][16] = {{0}};
-    tuff_conform_report *reports[MAX_DEVICES] = {0};
-    size_t n_names, n = 0;
-    bool ok = choose_devices(o, names, &n_names), vulkan = false;
-    if (!ok) return TUFF_EXIT_FAILED;
-    params->progress = show_progress;
-    for (size_t i = 0; i < n_names && !tuff_cli_interrupted(); i++) {
-        progress shown = {.terminal = tuff_cli_is_terminal(stderr), .soak = o->level == TUFF_CONFORM_SOAK};
-        params->user = &shown;
-        if (names[i][0] != 0) params->device = names[i];
-        if (tuff_conform_run(params, &reports[n]) != TUFF_OK) {
-            tuff_cli_failed();
-            ok = false;
-            continue;
+    tuff_conform_report **old = NULL;
+    size_t n_old = 0;
+    char *text = NULL;
+    if (o->compare != NULL) {
+        bool read = (text = tuff_cli_read_text(o->compare)) != NULL;
+        if (read && tuff_conform_read(text, strlen(text), &old, &n_old) != TUFF_OK) {
+            tuff_cli_say("tuff: %s: %s", o->compare, tuff_error_message());
+            read = false;
         }
-        ok = tuff_conform_passed(reports[n]) && ok;
-        vulkan = vulkan || strcmp(reports[n]->device.backend, "vulkan") == 0;
-        n++;
+        free(text);
+        if (!read) return TUFF_EXIT_USAGE;
     }
-    if (n > 0) ok = write_reports(o, reports, n) && ok;
-    for (size_t i = 0; i < n; i++)
-        tuff_conform_report_destroy(&reports[i]);
-    if (!vulkan && n > 0) {
-        tuff_cli_say("No Vulkan device was run: the kernels for GPUs are not covered by this result%s.",
-                     o->require == 1 ? ", and --require vulkan asks for them" : "");
-        if (o->require == 1) ok = false;
+    tuff_cli_record record;
+    int code = TUFF_EXIT_FAILED;
+    if (tuff_cli_record_open(&record, o->json)) {
+        tuff_cli_catch_interrupt();
+        run_devices(o, params, &record);
+        check_required(o, &record);
+        code = finish(o, &record, old, n_old);
     }
-    return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
+    tuff_cli_record_free(&record);
+    free_reports(old, n_old);
+    return code;
 }
+
+/* ---- options ---- */
 
 /* "100", "100ms", "1s"; at most 100 s. */
 static bool read_budget(const char *text, uint32_t *out_ms)
@@ -254,15 +351,56 @@ static bool read_budget(const char *text, uint32_t *out_ms)
     return digits && value >= 1 && value <= 100000;
 }
 
+/* "2/5" */
+static bool read_shard(const char *text, tuff_conform_params *params)
+{
+    char *end, *last;
+    unsigned long shard = strtoul(text, &end, 10), shards = *end == '/' ? strtoul(end + 1, &last, 10) : 0;
+    bool ok = *text >= '0' && *text <= '9' && shards > 0 && *last == 0 && end[1] >= '0' && end[1] <= '9' &&
+              shard >= 1 && shard <= shards && shards <= 1000000;
+    params->shard = (uint32_t)shard;
+    params->shards = (uint32_t)shards;
+    if (!ok) tuff_cli_say("tuff: --shard %s is no part, expected I/N with I from 1 to N", text);
+    return ok;
+}
+
 /* "Masks:", a line for each, and its settings under it. */
 static void describe_masks(char *out, size_t size)
 {
-    size_t count, used = 0;
-    const tuff_conform_mask *masks = tuff_conform_masks(&count);
-    used += (size_t)snprintf(out, size, "Masks:");
-    for (size_t i = 0; i < count && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "\n  %-14s %s\n  %-14s %s", masks[i].name,
-                                 masks[i].why, "", masks[i].settings);
+    size_t used = (size_t)snprintf(out, size, "Masks:");
+    const tuff_conform_mask *mask;
+    for (size_t i = 0; (mask = tuff_conform_mask_at(i)) != NULL && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "\n  %-14s %s\n  %-14s %s", mask->name, mask->why,
+                                 "", mask->settings);
+}
+
+/* The texts of --case and --case-list as one list; freed by the caller. */
+static bool join_names(const options *o, char **out)
+{
+    char *file = NULL;
+    *out = NULL;
+    if (o->name == NULL && o->case_list == NULL) return true;
+    if (o->case_list != NULL && (file = tuff_cli_read_text(o->case_list)) == NULL) return false;
+    size_t size = (file != NULL ? strlen(file) : 0) + (o->name != NULL ? strlen(o->name) : 0) + 2;
+    *out = malloc(size);
+    if (*out != NULL)
+        snprintf(*out, size, "%s\n%s", o->name != NULL ? o->name : "", file != NULL ? file : "");
+    free(file);
+    return *out != NULL;
+}
+
+/* With the cases listed, which finds all that is wrong with their choice before anything runs. */
+static int choose_and_run(const options *o, tuff_conform_params *params)
+{
+    tuff_conform_case **cases = NULL;
+    size_t n = 0;
+    if (tuff_conform_list(params, &cases, &n) != TUFF_OK) {
+        tuff_cli_failed();
+        return TUFF_EXIT_USAGE;
+    }
+    int code = o->list ? list_cases(cases, n, o->json) : TUFF_EXIT_OK;
+    tuff_free(cases);
+    return o->list ? code : run(o, params);
 }
 
 int tuff_cli_conform(int argc, char **argv)
@@ -277,23 +415,35 @@ int tuff_cli_conform(int argc, char **argv)
     if (!check_usage(&o)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&o.common);
     if (!check_files(&o)) return TUFF_EXIT_FAILED;
-    tuff_conform_params params = {.device = o.common.device,
-                                  .ops = o.ops,
-                                  .name = o.name,
-                                  .mask = o.mask,
-                                  .level = (tuff_conform_level)o.level,
-                                  .minutes = o.minutes,
-                                  .rounds = (uint64_t)o.rounds,
-                                  .seed = (uint64_t)o.seed,
-                                  .backward_only = o.backward_only,
-                                  .forward_only = o.forward_only,
-                                  .validate = o.common.validate,
-                                  .permute = (uint64_t)o.permute};
+    tuff_conform_params params = TUFF_CONFORM_PARAMS_INIT;
+    params.device = o.common.device;
+    params.ops = o.ops;
+    params.exclude = o.exclude;
+    params.mask = o.mask;
+    params.level = (tuff_conform_level)o.level;
+    params.minutes = o.minutes;
+    params.rounds = (uint64_t)o.rounds;
+    params.seed = (uint64_t)o.seed;
+    params.backward_only = o.backward_only;
+    params.forward_only = o.forward_only;
+    params.validate = o.common.validate;
+    params.permute = (uint64_t)o.permute;
+    params.dump = o.dump;
+    if (o.timeout == 0) o.timeout = 300;
     if (o.budget != NULL && !read_budget(o.budget, &params.submit_ms)) {
         tuff_cli_say("tuff: --budget %s is no time from 1ms to 100s", o.budget);
         return TUFF_EXIT_USAGE;
     }
-    if (o.list) return list_cases(&params, o.json);
-    tuff_cli_catch_interrupt();
-    return run(&o, &params);
+    if (o.shard != NULL && !read_shard(o.shard, &params)) return TUFF_EXIT_USAGE;
+    char *names = NULL, *failing = NULL;
+    int code = TUFF_EXIT_USAGE;
+    if (join_names(&o, &names) &&
+        (o.expect_fail == NULL || (failing = tuff_cli_read_text(o.expect_fail)) != NULL)) {
+        params.name = names;
+        params.expect_fail = failing;
+        code = choose_and_run(&o, &params);
+    }
+    free(names);
+    free(failing);
+    return code;
 }

@@ -2,20 +2,31 @@
 #define _XOPEN_SOURCE 700
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "cli/cli.h"
 
 bool tuff_cli_is_terminal(FILE *stream)
 {
     return isatty(fileno(stream));
+}
+
+FILE *tuff_cli_memory_stream(char **text, size_t *size)
+{
+    return open_memstream(text, size);
 }
 
 int tuff_cli_columns(void)
@@ -179,4 +190,84 @@ void tuff_cli_catch_interrupt(void)
 bool tuff_cli_interrupted(void)
 {
     return tuff_cancel_requested(watch.cancel);
+}
+
+/* ---- child processes ---- */
+
+static void be_child(int from, int to, int (*task)(FILE *out, void *user), void *user)
+{
+    pid_t parent = getppid();
+    close(from);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
+#ifdef __linux__
+    /* also a child that hangs in a driver ends when its parent is killed */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(TUFF_EXIT_FAILED);
+#else
+    (void)parent;
+#endif
+    FILE *out = fdopen(to, "wb");
+    int code = out ? task(out, user) : TUFF_EXIT_FAILED;
+    if (out && fclose(out) != 0) code = TUFF_EXIT_FAILED;
+    fflush(stderr);
+    _exit(code);
+}
+
+bool tuff_cli_start_child(tuff_cli_child *child, int (*task)(FILE *out, void *user), void *user)
+{
+    int ends[2];
+    fflush(stdout);
+    fflush(stderr);
+    if (pipe(ends) == 0) {
+        pid_t process = fork();
+        if (process == 0) be_child(ends[0], ends[1], task, user);
+        close(ends[1]);
+        if (process > 0) {
+            *child = (tuff_cli_child){.process = process, .pipe = ends[0]};
+            return true;
+        }
+        close(ends[0]);
+    }
+    tuff_cli_say("tuff: a process for isolated cases cannot be started: %s", strerror(errno));
+    return false;
+}
+
+int tuff_cli_read_child(tuff_cli_child *child, double seconds, char *bytes, size_t size)
+{
+    struct pollfd wait = {.fd = child->pipe, .events = POLLIN};
+    if (tuff_cli_interrupted()) return -2;
+    double ms = seconds > 1e6 ? 1e9 : seconds * 1e3;
+    int ready = poll(&wait, 1, ms > 0 ? (int)ms + 1 : 0);
+    if (ready == 0) return -1;
+    if (ready < 0) return errno == EINTR && tuff_cli_interrupted() ? -2 : -1;
+    ssize_t n = read(child->pipe, bytes, size);
+    return n < 0 ? -1 : (int)n;
+}
+
+static const char *signal_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{SIGSEGV, "SIGSEGV"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+                 {SIGILL, "SIGILL"},   {SIGKILL, "SIGKILL"}, {SIGTRAP, "SIGTRAP"}, {SIGTERM, "SIGTERM"},
+                 {SIGSYS, "SIGSYS"},   {SIGXCPU, "SIGXCPU"}};
+    static char other[32];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == number) return names[i].name;
+    snprintf(other, sizeof other, "signal %d", number);
+    return other;
+}
+
+const char *tuff_cli_end_child(tuff_cli_child *child, bool kill_it, int *out_code)
+{
+    int status = 0;
+    if (kill_it) kill(child->process, SIGKILL);
+    while (waitpid(child->process, &status, 0) < 0 && errno == EINTR)
+        continue;
+    close(child->pipe);
+    *out_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return WIFSIGNALED(status) ? signal_name(WTERMSIG(status)) : NULL;
 }

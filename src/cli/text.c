@@ -1,4 +1,5 @@
 /* Numbers and JSON, printed. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,4 +115,27 @@ const char *tuff_cli_time(double seconds)
     else
         snprintf(out, size, "%lld:%02lld", s / 60, s % 60);
     return out;
+}
+
+char *tuff_cli_read_text(const char *path)
+{
+    size_t size = 0, capacity = 1 << 16, n;
+    errno = 0;
+    FILE *file = fopen(path, "rb");
+    char *text = file ? malloc(capacity) : NULL;
+    while (text && (n = fread(text + size, 1, capacity - 1 - size, file)) > 0) {
+        size += n;
+        if (size + 1 < capacity) continue;
+        char *grown = realloc(text, capacity *= 2);
+        if (!grown) free(text);
+        text = grown;
+    }
+    if (file && (ferror(file) || !text)) {
+        free(text);
+        text = NULL;
+    }
+    if (!text) tuff_cli_say("tuff: %s cannot be read: %s", path, strerror(errno));
+    if (file) fclose(file);
+    if (text) text[size] = 0;
+    return text;
 }

@@ -1,4 +1,4 @@
-/* What a case's results should be, and how sure one can be of each element. */
+/* What a case's results should be, and by how much rounding may move each element. */
 #include <math.h>
 #include <string.h>
 

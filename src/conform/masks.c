@@ -21,10 +21,9 @@ static const tuff_conform_mask named[] = {
      "the least that Vulkan 1.2 allows"},
 };
 
-const tuff_conform_mask *tuff_conform_masks(size_t *out_count)
+const tuff_conform_mask *tuff_conform_mask_at(size_t index)
 {
-    *out_count = sizeof named / sizeof named[0];
-    return named;
+    return index < sizeof named / sizeof named[0] ? &named[index] : NULL;
 }
 
 static const struct {

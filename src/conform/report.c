@@ -1,4 +1,4 @@
-/* The report for a terminal, and the choice of format. */
+/* The report for a terminal, what all formats share, and the choice of format. */
 #include "conform/report.h"
 
 #include <math.h>
@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "conform/ledger.h"
 
 const char *tuff_report_level(tuff_conform_level level)
 {
@@ -15,16 +16,102 @@ const char *tuff_report_level(tuff_conform_level level)
     return names[level];
 }
 
+const char *tuff_report_verdict(tuff_conform_verdict verdict)
+{
+    static const char *const names[] = {[TUFF_CONFORM_PASSED] = "passed",
+                                        [TUFF_CONFORM_FAILED] = "failed",
+                                        [TUFF_CONFORM_NOT_RUN] = "not run",
+                                        [TUFF_CONFORM_INTERRUPTED] = "interrupted"};
+    return names[verdict];
+}
+
+const char *tuff_report_device(const tuff_conform_report *report)
+{
+    return report->device->name[0] != '\0' ? report->device->name : "no device";
+}
+
+static void plural(tuff_buf *out, size_t n, const char *what)
+{
+    tuff_buf_printf(out, "%zu %s%s", n, what, n == 1 ? "" : "s");
+}
+
+void tuff_report_headline(const tuff_conform_report *r, tuff_buf *out)
+{
+    const char *comma = "";
+    switch (r->verdict) {
+    case TUFF_CONFORM_PASSED:
+        tuff_buf_text(out, "PASSED: ");
+        plural(out, r->n_cases - r->n_listed, "case");
+        tuff_buf_text(out, " held");
+        break;
+    case TUFF_CONFORM_NOT_RUN:
+        tuff_buf_printf(out, "NOT RUN: %s", r->error);
+        return;
+    case TUFF_CONFORM_INTERRUPTED:
+        tuff_buf_printf(out, "INTERRUPTED after %zu of %zu cases", r->n_cases, r->n_planned);
+        if (*r->running != '\0') tuff_buf_printf(out, ", in %s", r->running);
+        if (r->n_failed > 0) tuff_buf_printf(out, "; %zu failed", r->n_failed);
+        return;
+    case TUFF_CONFORM_FAILED:
+        tuff_buf_text(out, "FAILED: ");
+        if (r->n_failed > 0) {
+            tuff_buf_printf(out, "%zu of ", r->n_failed);
+            plural(out, r->n_cases, "case");
+            comma = ", ";
+        }
+        if (r->n_unreached > 0) {
+            tuff_buf_text(out, comma);
+            plural(out, r->n_unreached, "kernel");
+            tuff_buf_text(out, " that no case reached");
+            comma = ", ";
+        }
+        if (r->validation > 0) {
+            tuff_buf_text(out, comma);
+            plural(out, (size_t)r->validation, "message");
+            tuff_buf_text(out, " of the validation layer");
+        }
+        break;
+    }
+    if (r->n_listed > 0) tuff_buf_printf(out, ", %zu failed as expected", r->n_listed);
+}
+
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out)
 {
-    bool cpu = report->device.type == TUFF_DEVICE_CPU;
-    tuff_buf_printf(out, "tuff conform --device '%s' --case %s", cpu ? "cpu" : report->device.name, c->name);
+    bool cpu = report->device->type == TUFF_DEVICE_CPU;
+    tuff_buf_printf(out, "tuff conform --device '%s' --case %s", cpu ? "cpu" : report->device->name, c->name);
     if (c->seed != 0) tuff_buf_printf(out, " --seed %llu", (unsigned long long)c->seed);
     if (report->level != TUFF_CONFORM_QUICK) tuff_buf_text(out, " --level full");
     if (!report->backward) tuff_buf_text(out, " --forward-only");
     if (report->mask[0] != '\0') tuff_buf_printf(out, " --mask %s", report->mask);
     if (report->permute != 0) tuff_buf_printf(out, " --permute %llu", (unsigned long long)report->permute);
     if (report->submit_ms != 0) tuff_buf_printf(out, " --budget %ums", report->submit_ms);
+    bool isolated = strcmp(c->verdict, "crashed") == 0 || strcmp(c->verdict, "timed out") == 0;
+    if (isolated) tuff_buf_text(out, " --isolate");
+    if (strcmp(c->verdict, "validation") == 0) tuff_buf_text(out, " --validate");
+}
+
+const char *tuff_report_outcome(const tuff_conform_case *c)
+{
+    if (c->held) return c->listed ? "HELD, not as expected" : "held";
+    return c->listed ? "failed as expected" : "FAILED";
+}
+
+void tuff_report_failure(const tuff_conform_case *c, const char *indent, tuff_buf *out)
+{
+    if (c->held) {
+        tuff_buf_printf(out, "%sit held, and is listed as a case that fails\n", indent);
+        return;
+    }
+    bool told = tuff_starts_with(c->message, c->verdict); /* "timed out after 30 s" */
+    tuff_buf_printf(out, "%s%s%s%s\n", indent, told ? "" : c->verdict, told ? "" : ": ", c->message);
+    if (*c->blame != '\0') tuff_buf_printf(out, "%s%s\n", indent, c->blame);
+    for (size_t i = 0; i < c->n_launches; i++) {
+        const tuff_conform_launch *l = &c->launches[i];
+        tuff_buf_printf(out, "%s%s: SPIR-V %s, constants [%s], workgroup %ux%ux%u, grid %ux%ux%u\n", indent,
+                        l->kernel, l->spirv, l->constants, l->workgroup[0], l->workgroup[1], l->workgroup[2],
+                        l->grid[0], l->grid[1], l->grid[2]);
+    }
+    if (*c->dump != '\0') tuff_buf_printf(out, "%sdumped to %s\n", indent, c->dump);
 }
 
 void tuff_report_escape(tuff_buf *out, const char *text)
@@ -47,7 +134,10 @@ void tuff_report_escape(tuff_buf *out, const char *text)
             tuff_buf_text(out, "&#39;");
             break;
         default:
-            tuff_buf_char(out, *text);
+            if ((unsigned char)*text < ' ' && *text != '\n' && *text != '\t')
+                tuff_buf_text(out, "\xef\xbf\xbd");
+            else
+                tuff_buf_char(out, *text);
         }
     }
 }
@@ -56,13 +146,26 @@ void tuff_report_units(tuff_buf *out, double units)
 {
     if (units == 0)
         tuff_buf_text(out, "-");
+    else if (units >= 1e300)
+        tuff_buf_text(out, "inf");
     else
         tuff_buf_printf(out, "%.3g", units);
 }
 
+/* ---- for a terminal: no line of the tables is wider than 50 columns ---- */
+
 static double worst_of(const tuff_conform_case *c)
 {
     return c->worst > c->worst_backward ? c->worst : c->worst_backward;
+}
+
+/* In 7 columns. */
+static void put_units(tuff_buf *out, double units)
+{
+    if (units >= 1e300)
+        tuff_buf_printf(out, "%7s", "inf");
+    else
+        tuff_buf_printf(out, units > 0 && (units < 1e-3 || units >= 1e4) ? "%7.1e" : "%7.3g", units);
 }
 
 static int by_worst(const void *a, const void *b)
@@ -70,45 +173,56 @@ static int by_worst(const void *a, const void *b)
     const tuff_conform_case *x = *(const tuff_conform_case *const *)a,
                             *y = *(const tuff_conform_case *const *)b;
     double u = worst_of(x), v = worst_of(y);
-    return u > v ? -1 : u < v ? 1 : x < y ? -1 : x > y;
+    return u > v ? -1 : u < v ? 1 : strcmp(x->name, y->name);
 }
 
 static void worst_ten(const tuff_conform_report *r, tuff_buf *out)
 {
-    const tuff_conform_case **order = tuff_alloc_array(r->n_cases, sizeof(const tuff_conform_case *));
+    const tuff_conform_case **order = tuff_alloc_array(r->n_cases + 1, sizeof(const tuff_conform_case *));
     if (order == NULL) {
         out->failed = true;
         return;
     }
     for (size_t i = 0; i < r->n_cases; i++)
-        order[i] = &r->cases[i];
+        order[i] = r->cases[i];
     qsort(order, r->n_cases, sizeof(const tuff_conform_case *), by_worst);
-    tuff_buf_text(out, "  worst, in units of the bound (forward, backward):\n");
-    for (size_t i = 0; i < r->n_cases && i < 10 && worst_of(order[i]) > 0; i++)
-        tuff_buf_printf(out, "    %8.3g %8.3g  %s\n", order[i]->worst, order[i]->worst_backward,
-                        order[i]->name);
+    if (r->n_cases > 0 && worst_of(order[0]) > 0)
+        tuff_buf_text(out, "  worst, in units of the bound\n  (forward, backward):\n");
+    for (size_t i = 0; i < r->n_cases && i < 10 && worst_of(order[i]) > 0; i++) {
+        tuff_buf_text(out, "  ");
+        put_units(out, order[i]->worst);
+        tuff_buf_char(out, ' ');
+        put_units(out, order[i]->worst_backward);
+        tuff_buf_printf(out, "  %s\n", order[i]->name);
+    }
     tuff_free(order);
 }
+
+typedef struct family_sum {
+    size_t cases, held;
+    double worst, backward, time;
+} family_sum;
 
 /* A line for each family of the run, in order; cases of a family are neighbours. */
 static void family_lines(const tuff_conform_report *r, tuff_buf *out)
 {
-    tuff_buf_printf(out, "  %-16s %6s %6s %9s %9s %9s\n", "family", "cases", "held", "forward", "backward",
-                    "ms");
+    tuff_buf_printf(out, "  %-13s %5s %5s %7s %7s %6s\n", "family", "cases", "held", "forw.", "backw.", "ms");
     for (size_t i = 0; i < r->n_cases;) {
-        const char *family = r->cases[i].family;
-        size_t cases = 0, held = 0;
-        double worst = 0, backward = 0, time = 0;
-        for (; i < r->n_cases && strcmp(r->cases[i].family, family) == 0; i++) {
-            const tuff_conform_case *c = &r->cases[i];
-            cases++;
-            held += c->held;
-            worst = fmax(worst, c->worst);
-            backward = fmax(backward, c->worst_backward);
-            time += c->milliseconds;
+        const char *family = r->cases[i]->family;
+        family_sum sum = {0};
+        for (; i < r->n_cases && strcmp(r->cases[i]->family, family) == 0; i++) {
+            const tuff_conform_case *c = r->cases[i];
+            sum.cases++;
+            sum.held += c->held;
+            sum.worst = fmax(sum.worst, c->worst);
+            sum.backward = fmax(sum.backward, c->worst_backward);
+            sum.time += c->milliseconds;
         }
-        tuff_buf_printf(out, "  %-16s %6zu %6zu ", family, cases, held);
-        tuff_buf_printf(out, "%9.3g %9.3g %9.0f\n", worst, backward, time);
+        tuff_buf_printf(out, "  %-13s %5zu %5zu ", family, sum.cases, sum.held);
+        put_units(out, sum.worst);
+        tuff_buf_char(out, ' ');
+        put_units(out, sum.backward);
+        tuff_buf_printf(out, " %6.0f\n", sum.time);
     }
 }
 
@@ -119,48 +233,76 @@ static void failures(const tuff_conform_report *r, tuff_buf *out)
 {
     size_t shown = 0;
     for (size_t i = 0; i < r->n_cases; i++) {
-        const tuff_conform_case *c = &r->cases[i];
-        if (c->held || shown++ >= MOST_FAILURES) continue;
-        tuff_buf_printf(out, "  FAILED %s\n    %s: %s\n    ", c->name, c->verdict, c->message);
+        const tuff_conform_case *c = r->cases[i];
+        if (!c->failed || shown++ >= MOST_FAILURES) continue;
+        tuff_buf_printf(out, "  FAILED %s\n", c->name);
+        tuff_report_failure(c, "    ", out);
+        tuff_buf_text(out, "    ");
         tuff_report_command(r, c, out);
         tuff_buf_char(out, '\n');
     }
     if (shown > MOST_FAILURES) tuff_buf_printf(out, "  and %zu more that failed\n", shown - MOST_FAILURES);
     if (r->n_unreached == 0) return;
-    tuff_buf_text(out, "  kernel rows that no case reached:");
+    tuff_buf_text(out, "  kernels that no case reached:");
     for (size_t i = 0; i < r->n_rows; i++)
-        if (r->rows[i].fits && r->rows[i].uses == 0)
-            tuff_buf_printf(out, " %s/%s", r->rows[i].op, r->rows[i].row);
+        if (r->rows[i]->fits && r->rows[i]->uses == 0)
+            tuff_buf_printf(out, " %s/%s", r->rows[i]->op, r->rows[i]->row);
     tuff_buf_char(out, '\n');
 }
 
-static void terminal(const tuff_conform_report *const *reports, size_t n, tuff_buf *out)
+static void totals(const tuff_conform_report *r, tuff_buf *out)
 {
-    for (size_t i = 0; i < n; i++) {
-        const tuff_conform_report *r = reports[i];
-        size_t rows = 0, reached = 0;
-        for (size_t k = 0; k < r->n_rows; k++) {
-            rows += r->rows[k].fits;
-            reached += r->rows[k].fits && r->rows[k].uses > 0;
-        }
-        tuff_buf_printf(out, "%s%s%s\n", r->device.name, r->device.driver[0] != '\0' ? ", " : "",
-                        r->device.driver);
+    size_t fit = 0, reached = 0, held = 0;
+    for (size_t k = 0; k < r->n_rows; k++) {
+        fit += r->rows[k]->fits;
+        reached += r->rows[k]->fits && r->rows[k]->uses > 0;
+    }
+    for (size_t i = 0; i < r->n_cases; i++)
+        held += r->cases[i]->held;
+    tuff_buf_printf(out, "  %zu of %zu cases held, %.1f s\n", held, r->n_cases, r->seconds);
+    tuff_buf_printf(out, "  %zu of %zu kernels reached", reached, fit);
+    if (r->n_rows > fit) tuff_buf_printf(out, ",\n  %zu are not for this device", r->n_rows - fit);
+    tuff_buf_printf(out, "\n  %llu plans, %llu dispatches, %llu pipelines\n", (unsigned long long)r->plans,
+                    (unsigned long long)r->dispatches, (unsigned long long)r->pipelines);
+}
+
+static void terminal(const tuff_conform_report *r, tuff_buf *out)
+{
+    tuff_buf_printf(out, "%s\n", tuff_report_device(r));
+    if (r->verdict != TUFF_CONFORM_NOT_RUN) {
+        if (r->device->driver[0] != '\0') tuff_buf_printf(out, "  %s\n", r->device->driver);
         if (r->mask[0] != '\0') tuff_buf_printf(out, "  masked: %s\n", r->mask);
-        if (r->level == TUFF_CONFORM_SOAK)
+        if (r->level == TUFF_CONFORM_SOAK && r->rounds > 0)
             tuff_buf_printf(out, "  %llu rounds, seeds %llu to %llu\n", (unsigned long long)r->rounds,
                             (unsigned long long)r->seed, (unsigned long long)(r->seed + r->rounds - 1));
         family_lines(r, out);
         worst_ten(r, out);
         failures(r, out);
-        tuff_buf_printf(
-            out,
-            "  %zu of %zu cases held; %zu of %zu kernel rows reached, %zu are not for this device; %llu distinct "
-            "pipelines, %llu dispatches, ",
-            r->n_cases - r->n_failed, r->n_cases, reached, rows, r->n_rows - rows,
-            (unsigned long long)r->pipelines, (unsigned long long)r->dispatches);
-        tuff_buf_printf(out, "%llu plans; %.1f s: %s\n", (unsigned long long)r->plans, r->seconds,
-                        tuff_conform_passed(r) ? "passed" : "FAILED");
+        totals(r, out);
     }
+    tuff_report_headline(r, out);
+    tuff_buf_char(out, '\n');
+}
+
+/* ---- all formats ---- */
+
+static void record(const tuff_conform_report *r, tuff_buf *out)
+{
+    const tuff_ledger *ledger = (const tuff_ledger *)r;
+    if (r->verdict == TUFF_CONFORM_NOT_RUN) {
+        tuff_record_error(ledger, out);
+        tuff_buf_char(out, '\n');
+        return;
+    }
+    tuff_record_run(ledger, out);
+    tuff_buf_char(out, '\n');
+    for (size_t i = 0; i < r->n_cases; i++) {
+        tuff_record_case(r, (const tuff_finding *)r->cases[i], out);
+        tuff_buf_char(out, '\n');
+    }
+    if (!ledger->ended) return;
+    tuff_record_end(ledger, out);
+    tuff_buf_char(out, '\n');
 }
 
 tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
@@ -168,30 +310,18 @@ tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t 
 {
     *out_text = NULL;
     tuff_buf out = {0};
-    switch (format) {
-    case TUFF_CONFORM_TEXT:
-        terminal(reports, n, &out);
-        break;
-    case TUFF_CONFORM_JSON:
-        tuff_report_json(reports, n, &out);
-        break;
-    case TUFF_CONFORM_JUNIT:
-        tuff_report_junit(reports, n, &out);
-        break;
-    case TUFF_CONFORM_HTML:
-        tuff_report_html(reports, n, &out);
-        break;
-    }
+    for (size_t i = 0; i < n && format == TUFF_CONFORM_TEXT; i++)
+        terminal(reports[i], &out);
+    for (size_t i = 0; i < n && format == TUFF_CONFORM_JSON; i++)
+        record(reports[i], &out);
+    for (size_t i = 0; i < n && format == TUFF_CONFORM_END; i++)
+        tuff_record_end((const tuff_ledger *)reports[i], &out);
+    if (format == TUFF_CONFORM_JUNIT) tuff_report_junit(reports, n, &out);
+    if (format == TUFF_CONFORM_HTML) tuff_report_html(reports, n, &out);
     if (out.failed || out.data == NULL) {
         tuff_buf_free(&out);
         return tuff_fail_memory("a conformance report");
     }
     *out_text = out.data;
     return TUFF_OK;
-}
-
-void tuff_conform_text_free(char **text)
-{
-    tuff_free(*text);
-    *text = NULL;
 }

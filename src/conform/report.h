@@ -8,15 +8,27 @@
 
 /* "quick", "full", "soak" */
 const char *tuff_report_level(tuff_conform_level level);
+/* "passed", "failed", "not run", "interrupted" */
+const char *tuff_report_verdict(tuff_conform_verdict verdict);
+/* "discrete", "cpu", ... */
+const char *tuff_report_device_type(tuff_device_type type);
+/* The device's name, or a word where none was opened. */
+const char *tuff_report_device(const tuff_conform_report *report);
+/* The verdict and its reason: "FAILED: 3 of 322 cases". */
+void tuff_report_headline(const tuff_conform_report *report, tuff_buf *out);
 /* The command that reruns exactly this case. */
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out);
-/* Escapes &, <, >, " and '. */
+/* What is told of a case that failed, a line each: what was found, who is to blame, where it was dumped;
+ * lines begin with `indent`. */
+void tuff_report_failure(const tuff_conform_case *c, const char *indent, tuff_buf *out);
+/* "held", "FAILED", "failed as expected", "HELD, not as expected" */
+const char *tuff_report_outcome(const tuff_conform_case *c);
+/* Escapes &, <, >, " and '; characters that XML does not have become U+FFFD. */
 void tuff_report_escape(tuff_buf *out, const char *text);
 /* "-" for 0, "inf", else three digits. */
 void tuff_report_units(tuff_buf *out, double units);
 
 void tuff_report_html(const tuff_conform_report *const *reports, size_t n, tuff_buf *out);
-void tuff_report_json(const tuff_conform_report *const *reports, size_t n, tuff_buf *out);
 void tuff_report_junit(const tuff_conform_report *const *reports, size_t n, tuff_buf *out);
 
 #endif

@@ -1,21 +1,37 @@
-/* The report as one page without scripts: families by devices, then each device's failures, rows and cases.
- */
+/* The report as one page without scripts: the verdicts, families by devices, then each device's failures,
+ * kernels and cases. Every colour goes with a word or a sign. */
 #include <math.h>
 #include <string.h>
 
 #include "conform/report.h"
 
 static const char *const style =
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;"
-    "text-align:left;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".ok{background:#e7f5ea}.warn{background:#fff4d6}.bad{background:#fbe0e0}.none{color:#999}"
-    "code{font:13px ui-monospace,monospace;background:#f4f4f4;padding:.1rem .3rem;overflow-wrap:anywhere}"
-    "summary{cursor:pointer;font-weight:600;margin:.6rem 0}a{color:#0b57d0}";
+    ":root{color-scheme:light dark;--text:#1d1f23;--page:#fff;--line:#d8dbe0;--soft:#f3f4f6;--link:#0b57d0;"
+    "--ok:#e4f4e8;--warn:#fff2cf;--bad:#fbdede;--mute:#6a6f78}"
+    "@media(prefers-color-scheme:dark){:root{--text:#e4e6ea;--page:#16181c;--line:#3a3e46;--soft:#24272d;"
+    "--link:#8ab4f8;--ok:#16351f;--warn:#403410;--bad:#4a1d1f;--mute:#9aa0aa}}"
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:var(--text);"
+    "background:var(--page)}h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse;margin:.5rem 0}"
+    "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
+    ".ok{background:var(--ok)}.warn{background:var(--warn)}.bad{background:var(--bad)}.none{color:var(--mute)}"
+    ".verdict{font-weight:600;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;"
+    "overflow-wrap:anywhere}"
+    "code,pre{font:13px ui-monospace,monospace;background:var(--soft);overflow-wrap:anywhere}"
+    "code{padding:.1rem .3rem}pre{padding:.5rem;white-space:pre-wrap;margin:.4rem 0}"
+    "td.name{overflow-wrap:anywhere;min-width:12rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}"
+    "dt{color:var(--mute)}dd{margin:0;overflow-wrap:anywhere;white-space:pre-line}"
+    "summary{cursor:pointer;font-weight:600;margin:.6rem 0}a{color:var(--link)}"
+    "@media(max-width:36rem){body{margin:1rem auto}dl{grid-template-columns:1fr}dt{margin-top:.4rem}"
+    "th,td{padding:.2rem .35rem}}"
+    "@media print{:root{color-scheme:light;--text:#000;--page:#fff;--line:#999;--soft:#fff;--link:#000;--ok:#fff;"
+    "--warn:#fff;--bad:#eee;--mute:#444}body{margin:0;max-width:none;font-size:11px}details{break-inside:auto}"
+    "tr{break-inside:avoid}}";
 
 /* A family on one device. */
 typedef struct tally {
-    size_t cases, held;
+    size_t cases, held, failed;
     double worst;
 } tally;
 
@@ -23,18 +39,27 @@ static tally tally_of(const tuff_conform_report *r, const char *family)
 {
     tally t = {0};
     for (size_t i = 0; i < r->n_cases; i++) {
-        const tuff_conform_case *c = &r->cases[i];
+        const tuff_conform_case *c = r->cases[i];
         if (strcmp(c->family, family) != 0) continue;
         t.cases++;
         t.held += c->held;
+        t.failed += c->failed;
         t.worst = fmax(t.worst, fmax(c->worst, c->worst_backward));
     }
     return t;
 }
 
-static const char *colour(bool held, double worst)
+/* The class that gives the colour, and the sign that says the same. */
+static const char *colour(bool fine, double worst)
 {
-    return !held ? "bad" : worst > 0.8 ? "warn" : "ok";
+    return !fine ? "bad" : worst > 0.8 ? "warn" : "ok";
+}
+
+static const char *sign(bool fine, double worst)
+{
+    return !fine         ? "\xe2\x9c\x97"
+           : worst > 0.8 ? "\xe2\x9a\xa0"
+                         : "\xe2\x9c\x93"; /* a cross, a warning, a tick */
 }
 
 static bool seen_before(const tuff_conform_report *const *reports, size_t report, size_t index,
@@ -42,54 +67,75 @@ static bool seen_before(const tuff_conform_report *const *reports, size_t report
 {
     for (size_t i = 0; i <= report; i++)
         for (size_t k = 0; k < (i == report ? index : reports[i]->n_cases); k++)
-            if (strcmp(reports[i]->cases[k].family, family) == 0) return true;
+            if (strcmp(reports[i]->cases[k]->family, family) == 0) return true;
     return false;
+}
+
+static void matrix_row(const tuff_conform_report *const *reports, size_t n, const char *family, tuff_buf *out)
+{
+    tuff_buf_printf(out, "<tr><th scope=\"row\">%s</th>", family);
+    for (size_t d = 0; d < n; d++) {
+        tally t = tally_of(reports[d], family);
+        if (t.cases == 0) {
+            tuff_buf_text(out, "<td class=\"none\">not run</td>");
+            continue;
+        }
+        tuff_buf_printf(out, "<td class=\"%s\">%s <a href=\"#device%zu-%s\">%zu of %zu held</a>, worst ",
+                        colour(t.failed == 0, t.worst), sign(t.failed == 0, t.worst), d, family, t.held,
+                        t.cases);
+        tuff_report_units(out, t.worst);
+        tuff_buf_text(out, "</td>");
+    }
+    tuff_buf_text(out, "</tr>\n");
 }
 
 static void matrix(const tuff_conform_report *const *reports, size_t n, tuff_buf *out)
 {
-    tuff_buf_text(out, "<table><tr><th>operations</th>");
+    tuff_buf_text(out, "<div class=\"scroll\"><table><tr><th>operations</th>");
     for (size_t i = 0; i < n; i++) {
         tuff_buf_printf(out, "<th><a href=\"#device%zu\">", i);
-        tuff_report_escape(out, reports[i]->device.name);
+        tuff_report_escape(out, tuff_report_device(reports[i]));
         tuff_buf_text(out, "</a></th>");
     }
     tuff_buf_text(out, "</tr>\n");
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < reports[i]->n_cases; k++) {
-            const char *family = reports[i]->cases[k].family;
-            if (seen_before(reports, i, k, family)) continue;
-            tuff_buf_printf(out, "<tr><td>%s</td>", family);
-            for (size_t d = 0; d < n; d++) {
-                tally t = tally_of(reports[d], family);
-                if (t.cases == 0) {
-                    tuff_buf_text(out, "<td class=\"none\">not run</td>");
-                    continue;
-                }
-                tuff_buf_printf(out, "<td class=\"%s\"><a href=\"#device%zu-%s\">%zu of %zu</a>, worst ",
-                                colour(t.held == t.cases, t.worst), d, family, t.held, t.cases);
-                tuff_report_units(out, t.worst);
-                tuff_buf_text(out, "</td>");
-            }
-            tuff_buf_text(out, "</tr>\n");
-        }
-    tuff_buf_text(out, "</table>\n");
+        for (size_t k = 0; k < reports[i]->n_cases; k++)
+            if (!seen_before(reports, i, k, reports[i]->cases[k]->family))
+                matrix_row(reports, n, reports[i]->cases[k]->family, out);
+    tuff_buf_text(out, "</table></div>\n");
+}
+
+static void escaped(tuff_buf *out, const char *before, const tuff_buf *text, const char *after)
+{
+    tuff_buf_text(out, before);
+    tuff_report_escape(out, text->data != NULL ? text->data : "");
+    tuff_buf_text(out, after);
+    out->failed |= text->failed;
+}
+
+static void verdict(const tuff_conform_report *r, tuff_buf *out)
+{
+    tuff_buf text = {0};
+    bool fine = tuff_conform_passed(r);
+    tuff_report_headline(r, &text);
+    tuff_buf_printf(out, "<p class=\"verdict %s\">%s ", colour(fine, 0), sign(fine, 0));
+    tuff_report_escape(out, tuff_report_device(r));
+    escaped(out, ": ", &text, "</p>\n");
+    tuff_buf_free(&text);
 }
 
 static void one_case(const tuff_conform_report *r, const tuff_conform_case *c, tuff_buf *out)
 {
-    tuff_buf_printf(out, "<tr class=\"%s\"><td>", colour(c->held, fmax(c->worst, c->worst_backward)));
-    tuff_report_escape(out, c->name);
-    if (!c->held) {
-        tuff_buf_printf(out, "<br><b>%s</b>: ", c->verdict);
-        tuff_report_escape(out, c->message);
-        tuff_buf command = {0};
-        tuff_report_command(r, c, &command);
-        tuff_buf_text(out, "<br><code>");
-        tuff_report_escape(out, command.data != NULL ? command.data : "");
-        tuff_buf_text(out, "</code>");
-        out->failed |= command.failed;
-        tuff_buf_free(&command);
+    double worst = fmax(c->worst, c->worst_backward);
+    tuff_buf_printf(out, "<tr class=\"%s\"><td class=\"name\">%s %s", colour(!c->failed, c->held ? worst : 0),
+                    sign(!c->failed, c->held ? worst : 0), c->name);
+    if (!c->held || c->failed) {
+        tuff_buf more = {0};
+        tuff_buf_printf(out, "<br><b>%s</b>", tuff_report_outcome(c));
+        tuff_report_failure(c, "", &more);
+        tuff_report_command(r, c, &more);
+        escaped(out, "<pre>", &more, "</pre>");
+        tuff_buf_free(&more);
     }
     tuff_buf_text(out, "</td><td class=\"n\">");
     tuff_report_units(out, c->worst);
@@ -98,66 +144,102 @@ static void one_case(const tuff_conform_report *r, const tuff_conform_case *c, t
     tuff_buf_printf(out, "</td><td class=\"n\">%.1f</td></tr>\n", c->milliseconds);
 }
 
+static void fact(tuff_buf *out, const char *name, const char *value)
+{
+    if (*value == '\0') return;
+    tuff_buf_printf(out, "<dt>%s</dt><dd>", name);
+    tuff_report_escape(out, value);
+    tuff_buf_text(out, "</dd>");
+}
+
+static void facts(const tuff_conform_report *r, tuff_buf *out)
+{
+    tuff_buf build = {0}, work = {0};
+    tuff_buf_printf(&build, "%s%s%s", r->version, *r->commit != '\0' ? ", commit " : "", r->commit);
+    tuff_buf_printf(&work, "%llu plans, %llu dispatches, %llu pipelines, %.1f s",
+                    (unsigned long long)r->plans, (unsigned long long)r->dispatches,
+                    (unsigned long long)r->pipelines, r->seconds);
+    tuff_buf_text(out, "<dl>");
+    fact(out, "driver", r->device->driver);
+    fact(out, "tuff", build.data != NULL ? build.data : "");
+    fact(out, "date", r->date);
+    fact(out, "host", r->host);
+    fact(out, "system", r->system);
+    fact(out, "level", tuff_report_level(r->level));
+    fact(out, "masked", r->mask);
+    fact(out, "environment", r->environment);
+    fact(out, "work", work.data != NULL ? work.data : "");
+    tuff_buf_text(out, "</dl>\n");
+    out->failed |= build.failed || work.failed;
+    tuff_buf_free(&build);
+    tuff_buf_free(&work);
+}
+
+static void families(const tuff_conform_report *r, size_t index, tuff_buf *out)
+{
+    for (size_t i = 0; i < r->n_cases;) {
+        const char *family = r->cases[i]->family;
+        tally t = tally_of(r, family);
+        tuff_buf_printf(out, "<details id=\"device%zu-%s\"%s><summary>%s %s: %zu of %zu held</summary>",
+                        index, family, t.failed > 0 ? " open" : "", sign(t.failed == 0, 0), family, t.held,
+                        t.cases);
+        tuff_buf_text(out, "<div class=\"scroll\"><table>"
+                           "<tr><th>case</th><th>forward</th><th>backward</th><th>ms</th></tr>\n");
+        for (; i < r->n_cases && strcmp(r->cases[i]->family, family) == 0; i++)
+            one_case(r, r->cases[i], out);
+        tuff_buf_text(out, "</table></div></details>\n");
+    }
+}
+
+static void kernels(const tuff_conform_report *r, tuff_buf *out)
+{
+    tuff_buf_printf(out, "<details%s><summary>kernels</summary><div class=\"scroll\"><table>",
+                    r->n_unreached > 0 ? " open" : "");
+    tuff_buf_text(
+        out, "<tr><th>operation</th><th>kernel</th><th>uses</th><th>at fault in</th><th>worst</th></tr>\n");
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const tuff_conform_row *row = r->rows[i];
+        bool unreached = row->fits && row->uses == 0 && r->n_unreached > 0,
+             fine = row->faults == 0 && !unreached;
+        tuff_buf_printf(out, "<tr class=\"%s\"><td>%s %s</td><td>%s</td>",
+                        row->fits ? colour(fine, 0) : "none", row->fits ? sign(fine, 0) : "", row->op,
+                        row->row);
+        tuff_buf_printf(out, "<td class=\"n\">%llu</td><td class=\"n\">%llu</td><td class=\"n\">",
+                        (unsigned long long)row->uses, (unsigned long long)row->faults);
+        if (!row->fits)
+            tuff_buf_text(out, "not on this device");
+        else if (unreached)
+            tuff_buf_text(out, "no case reached it");
+        else
+            tuff_report_units(out, row->worst);
+        tuff_buf_text(out, "</td></tr>\n");
+    }
+    tuff_buf_text(out, "</table></div></details>\n");
+}
+
 static void device(const tuff_conform_report *r, size_t index, tuff_buf *out)
 {
     tuff_buf_printf(out, "<h2 id=\"device%zu\">", index);
-    tuff_report_escape(out, r->device.name);
-    tuff_buf_text(out, "</h2>\n<p>");
-    tuff_report_escape(out, r->device.driver);
-    tuff_buf_text(out, r->device.driver[0] != '\0' ? ". " : "");
-    tuff_buf_printf(
-        out,
-        "Level %s: %zu cases, %zu failed; %llu plans, %llu dispatches, %llu pipelines; seed %llu; %.1f s.",
-        tuff_report_level(r->level), r->n_cases, r->n_failed, (unsigned long long)r->plans,
-        (unsigned long long)r->dispatches, (unsigned long long)r->pipelines, (unsigned long long)r->seed,
-        r->seconds);
-    if (r->mask[0] != '\0') {
-        tuff_buf_text(out, " Masked: <code>");
-        tuff_report_escape(out, r->mask);
-        tuff_buf_text(out, "</code>.");
-    }
-    tuff_buf_text(out, "</p>\n");
-    for (size_t i = 0; i < r->n_cases;) {
-        const char *family = r->cases[i].family;
-        tally t = tally_of(r, family);
-        tuff_buf_printf(out, "<details id=\"device%zu-%s\"%s><summary>%s: %zu of %zu held</summary><table>",
-                        index, family, t.held < t.cases ? " open" : "", family, t.held, t.cases);
-        tuff_buf_text(out, "<tr><th>case</th><th>forward</th><th>backward</th><th>ms</th></tr>\n");
-        for (; i < r->n_cases && strcmp(r->cases[i].family, family) == 0; i++)
-            one_case(r, &r->cases[i], out);
-        tuff_buf_text(out, "</table></details>\n");
-    }
-    tuff_buf_printf(out, "<details%s><summary>kernel rows</summary><table>",
-                    r->n_unreached > 0 ? " open" : "");
-    tuff_buf_text(out, "<tr><th>operation</th><th>row</th><th>uses</th><th>worst</th></tr>\n");
-    for (size_t i = 0; i < r->n_rows; i++) {
-        const tuff_conform_row *row = &r->rows[i];
-        tuff_buf_printf(out,
-                        "<tr class=\"%s\"><td>%s</td><td>%s</td><td class=\"n\">%llu</td><td class=\"n\">",
-                        !row->fits                             ? "none"
-                        : row->uses == 0 && r->n_unreached > 0 ? "bad"
-                                                               : "ok",
-                        row->op, row->row, (unsigned long long)row->uses);
-        if (row->fits)
-            tuff_report_units(out, row->worst);
-        else
-            tuff_buf_text(out, "not on this device");
-        tuff_buf_text(out, "</td></tr>\n");
-    }
-    tuff_buf_text(out, "</table></details>\n");
+    tuff_report_escape(out, tuff_report_device(r));
+    tuff_buf_text(out, "</h2>\n");
+    facts(r, out);
+    families(r, index, out);
+    if (r->n_rows > 0) kernels(r, out);
 }
 
 void tuff_report_html(const tuff_conform_report *const *reports, size_t n, tuff_buf *out)
 {
-    tuff_buf_text(out, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                       "content=\"width=device-width\"><title>Tuff conformance</title>\n<style>");
+    tuff_buf_text(out,
+                  "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                  "content=\"width=device-width\"><title>Tuff conformance</title>\n<style>");
     tuff_buf_text(out, style);
-    tuff_buf_text(
-        out,
-        "</style>\n<h1>Tuff conformance</h1>\n<p>Errors are in units of each case's bound: 1 is the limit, "
-        "above 0.8 is marked.</p>\n");
+    tuff_buf_text(out, "</style></head><body>\n<h1>Tuff conformance</h1>\n");
+    for (size_t i = 0; i < n; i++)
+        verdict(reports[i], out);
+    tuff_buf_text(out, "<p>Errors are in units of each case's bound: 1 is the limit, above 0.8 is marked "
+                       "\xe2\x9a\xa0.</p>\n");
     matrix(reports, n, out);
     for (size_t i = 0; i < n; i++)
         device(reports[i], i, out);
-    tuff_buf_text(out, "</html>\n");
+    tuff_buf_text(out, "</body></html>\n");
 }

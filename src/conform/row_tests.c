@@ -179,7 +179,7 @@ static tuff_status run_test(tuff_row_tests *tests, const row_test *test, tuff_op
             tuff_buf_printf(why, "%s: %s", test->c->name,
                             outcome.message.data ? outcome.message.data : tuff_error_message());
     }
-    tuff_buf_free(&outcome.message);
+    tuff_outcome_free(&outcome);
     return status;
 }
 

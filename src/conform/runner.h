@@ -183,6 +183,7 @@ typedef struct tuff_run_options {
         *out_digest; /* not NULL: receives a hash of all that the first run left in outputs and variables */
     tuff_run_results *out_results; /* not NULL: receives what the first run gave */
     bool once;                     /* one run instead of three */
+    const char *dump;              /* not NULL: a folder for what a run with a fault saw */
     tuff_plan_hook hook;
     void *hook_context;
 } tuff_run_options;
@@ -191,7 +192,8 @@ typedef struct tuff_run_options {
 typedef struct tuff_row_use {
     uint64_t cases;
     uint64_t batches; /* times that it was seen to give the same bits in another batch */
-    double worst;
+    double worst;     /* of the cases that held, and of those that it alone makes fail */
+    uint64_t faults;  /* cases that it alone makes fail */
 } tuff_row_use;
 static inline size_t tuff_rows_index(tuff_op op, int row)
 {
@@ -199,10 +201,15 @@ static inline size_t tuff_rows_index(tuff_op op, int row)
 }
 #define TUFF_ROWS_COUNT ((size_t)TUFF_OP_COUNT * (TUFF_MAX_ROWS + 1))
 
-/* What a suite's cases have used. Free with tuff_coverage_free. */
+/* "matmul/tile", "softmax/host": of an index as above. */
+enum { TUFF_KERNEL_NAME = 128 };
+const char *tuff_kernel_name(size_t kernel, char text[TUFF_KERNEL_NAME]);
+
+/* What a case has used. {0} is empty. Free with tuff_coverage_free, which empties it. */
 typedef struct tuff_coverage {
     tuff_row_use rows[TUFF_ROWS_COUNT];
-    tuff_map pipelines; /* distinct shaders with specialization constants */
+    uint64_t *pipelines; /* a hash of each distinct shader with its specialization constants */
+    size_t n_pipelines, pipelines_capacity;
     uint64_t plans, dispatches;
 } tuff_coverage;
 void tuff_coverage_free(tuff_coverage *coverage);
@@ -220,16 +227,40 @@ typedef enum tuff_verdict {
     TUFF_VERDICT_REPEAT,    /* three runs differ */
     TUFF_VERDICT_PLAN,      /* another memory layout or order of steps gives other bits */
     TUFF_VERDICT_GRADIENT,  /* the backward rule disagrees with finite differences */
-    TUFF_VERDICT_BATCH      /* a kernel that promises not to, depends on what else is in the batch */
+    TUFF_VERDICT_BATCH,     /* a kernel that promises not to, depends on what else is in the batch */
+    TUFF_VERDICT_VALIDATION /* the validation layer sent a message */
 } tuff_verdict;
 const char *tuff_verdict_name(tuff_verdict verdict);
+
+/* A dispatch of the plan that a fault was seen in. */
+typedef struct tuff_blamed_launch {
+    size_t kernel;          /* tuff_rows_index */
+    tuff_dispatch dispatch; /* without its arguments */
+} tuff_blamed_launch;
+
+/* Which kernels took part where a fault was seen, then which of them is at fault (runner_blame.c). */
+typedef struct tuff_blame {
+    tuff_blamed_launch *launches; /* one for each distinct pipeline and grid */
+    size_t n_launches, launches_capacity;
+    size_t *kernels; /* tuff_rows_index, each once */
+    size_t n_kernels, kernels_capacity;
+    size_t n_plan_kernels; /* of the plan, before any was found innocent */
+    bool found;            /* each of `kernels` fails with all other operations on the host */
+} tuff_blame;
+void tuff_blame_free(tuff_blame *blame);
+/* Lists a plan's kernels and dispatches, unless there are some already; what there is no memory for is left
+ * out. */
+void tuff_blame_plan(tuff_blame *blame, const tuff_plan *plan);
 
 typedef struct tuff_outcome {
     tuff_verdict verdict;
     tuff_status status;           /* with TUFF_VERDICT_ERROR: why */
     double worst, worst_backward; /* units of the bound */
     tuff_buf message;             /* of the first fault */
+    tuff_blame blame;             /* for that fault */
+    uint64_t validation;          /* messages of the validation layer */
 } tuff_outcome;
+void tuff_outcome_free(tuff_outcome *outcome);
 /* Keeps the first fault only. */
 void tuff_outcome_fault(tuff_outcome *outcome, tuff_verdict verdict, const char *format, ...)
     TUFF_PRINTF(3, 4);
@@ -262,14 +293,37 @@ typedef struct tuff_suite {
     tuff_plan_hook hook;
     void *hook_context;
     tuff_coverage *coverage; /* or NULL */
+    const char *dump;        /* a folder for what the runs of a failing case saw; NULL: none */
 } tuff_suite;
+
+/* Runs the case once for each kernel of outcome->blame with all other operations on the host, and keeps those
+ * that fail so (runner_blame.c). */
+void tuff_blame_search(const tuff_suite *suite, const tuff_case *c, const tuff_build_options *build,
+                       const tuff_expected *expected, tuff_outcome *outcome);
+/* The search's result as a sentence. */
+void tuff_blame_text(const tuff_suite *suite, const tuff_outcome *outcome, tuff_buf *out);
+
+/* ---- what a failing run saw, as files (runner_dump.c) ---- */
+
+/* "output 0", "gradient of leaf 2": what check `index` of a case compares. */
+const char *tuff_check_name(const tuff_case_run *run, size_t index, char text[64]);
+/* Writes the leaves, and of each check the result (NULL in results[i]: not known) and what is expected, into
+ * `directory`, which is made. */
+TUFF_MUST_USE tuff_status tuff_dump_run(const char *directory, const tuff_case_run *run,
+                                        const tuff_expected *expected, const uint8_t *const *results);
+/* The SPIR-V of the blamed kernels. */
+TUFF_MUST_USE tuff_status tuff_dump_kernels(const char *directory, tuff_backend_device *device,
+                                            const tuff_blame *blame);
 
 /* Runs the built case alone and within larger batches, forward, and compares the bits, where all kernels that
  * serve make that promise (runner_batch.c). force: as in tuff_plan_options. */
 void tuff_batch_check(const tuff_suite *suite, const tuff_case *c, const tuff_case_run *built,
                       const int *force, tuff_outcome *outcome);
 
-/* The outcome's message is to be freed with tuff_buf_free. */
+/* Messages of the validation layer so far, in this process; `text` receives the last one. */
+uint64_t tuff_suite_validation(const tuff_suite *suite, char *text, size_t size);
+
+/* Free the outcome with tuff_outcome_free. */
 void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, const tuff_case *c,
                      tuff_outcome *outcome);
 

@@ -23,12 +23,14 @@ typedef struct served {
     size_t kernels[MOST_STEPS]; /* tuff_rows_index of each step */
     size_t n;
     bool promised; /* by every step */
+    tuff_blame blame;
 } served;
 
 static void look(tuff_plan *plan, void *context)
 {
     served *s = context;
     if (s->suite->hook != NULL) s->suite->hook(plan, s->suite->hook_context);
+    tuff_blame_plan(&s->blame, plan);
     s->promised = plan->n_steps > 0 && plan->n_steps <= MOST_STEPS;
     for (size_t i = 0; i < plan->n_steps && s->promised; i++) {
         const tuff_plan_step *step = &plan->steps[i];
@@ -110,7 +112,7 @@ static bool run_pair(const pair *p)
     bool compared = false;
     tuff_case_run *alone = NULL, *among = NULL;
     tuff_run_results results[2] = {{0}};
-    served kernels[2];
+    served kernels[2] = {{0}};
     tuff_status status = build(p, p->n, &alone);
     if (status == TUFF_OK) status = build(p, p->more, &among);
     if (status == TUFF_OK) status = cut(p, alone, among);
@@ -120,11 +122,17 @@ static bool run_pair(const pair *p)
              execute(p, among, &results[1], &kernels[1]) && same_kernels(&kernels[0], &kernels[1])) {
         compared = true;
         compare(p, &results[0], &results[1]);
+        if (p->outcome->verdict != TUFF_VERDICT_HELD) {
+            p->outcome->blame = kernels[0].blame;
+            kernels[0].blame = (tuff_blame){0};
+        }
         for (size_t i = 0; p->suite->coverage != NULL && i < kernels[0].n; i++)
             p->suite->coverage->rows[kernels[0].kernels[i]].batches++;
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         tuff_run_results_free(&results[i]);
+        tuff_blame_free(&kernels[i].blame);
+    }
     tuff_case_destroy(&alone);
     tuff_case_destroy(&among);
     return compared;

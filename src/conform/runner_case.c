@@ -1,6 +1,7 @@
 /* A case in all its variants. */
 #include <stdio.h>
 
+#include "base/file.h"
 #include "conform/runner.h"
 #include "ir/op.h"
 
@@ -21,6 +22,7 @@ typedef struct variant {
     tuff_build_options build;
     const tuff_expected *expected;
     tuff_outcome *outcome;
+    const char *dump; /* the case's folder, NULL: none */
 } variant;
 
 /* A plan rewrites its graph, so each variant builds its own. */
@@ -30,6 +32,7 @@ static void run_variant(const variant *v, const tuff_packing *packing, tuff_run_
     if (v->outcome->verdict != TUFF_VERDICT_HELD) return;
     tuff_build_options build = v->build;
     build.packing = packing;
+    options.dump = v->dump;
     options.hook = v->suite->hook;
     options.hook_context = v->suite->hook_context;
     tuff_case_run *run = NULL;
@@ -100,6 +103,53 @@ static tuff_status prepare(const tuff_case_run *run, tuff_expected *expected, tu
     return TUFF_OK;
 }
 
+static void run_variants(const variant *v, const tuff_case_run *run, const tuff_packing *packing)
+{
+    if (v->suite->full)
+        compare_layouts(v);
+    else
+        run_variant(v, NULL, (tuff_run_options){.isolate = true}, "isolated memory");
+    run_variant(v, packing, (tuff_run_options){0}, "planned memory, packed leaves");
+    tuff_batch_check(v->suite, v->c, run, NULL, v->outcome);
+    force_rows(v, run);
+    if (v->suite->full)
+        run_variant(v, packing, (tuff_run_options){.isolate = true}, "isolated memory, packed leaves");
+}
+
+/* Finds whose fault it is, and credits the kernels that are. */
+static void blame(const variant *v)
+{
+    tuff_outcome *outcome = v->outcome;
+    tuff_blame_search(v->suite, v->c, &v->build, v->expected, outcome);
+    tuff_coverage *coverage = v->suite->coverage;
+    for (size_t i = 0; coverage != NULL && outcome->blame.found && i < outcome->blame.n_kernels; i++) {
+        tuff_row_use *use = &coverage->rows[outcome->blame.kernels[i]];
+        double worst = outcome->worst > outcome->worst_backward ? outcome->worst : outcome->worst_backward;
+        use->faults++;
+        if (worst > use->worst) use->worst = worst;
+    }
+    if (v->dump != NULL && tuff_dump_kernels(v->dump, v->suite->device, &outcome->blame) != TUFF_OK)
+        tuff_buf_printf(&outcome->message, " (no SPIR-V dumped: %s)", tuff_error_message());
+}
+
+/* What the validation layer has said since `before` is a fault of the case. */
+static void check_validation(const tuff_suite *suite, uint64_t before, tuff_outcome *outcome)
+{
+    char text[512] = "";
+    uint64_t now = tuff_suite_validation(suite, text, sizeof text);
+    if (now == before) return;
+    outcome->validation = now - before;
+    tuff_outcome_fault(outcome, TUFF_VERDICT_VALIDATION,
+                       "%llu message%s of the validation layer, the last one: %s",
+                       (unsigned long long)(now - before), now - before == 1 ? "" : "s", text);
+}
+
+uint64_t tuff_suite_validation(const tuff_suite *suite, char *text, size_t size)
+{
+    const tuff_backend *backend = suite->device->backend;
+    return backend->validation != NULL ? backend->validation(text, size) : 0;
+}
+
 void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, const tuff_case *c,
                      tuff_outcome *outcome)
 {
@@ -107,24 +157,21 @@ void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, co
     tuff_expected expected = {0};
     tuff_packing packing = {0};
     tuff_case_run *run = NULL;
-    variant v = {.suite = suite, .c = c, .expected = &expected, .outcome = outcome};
+    char text[8];
+    uint64_t messages = tuff_suite_validation(suite, text, sizeof text);
+    char *folder = suite->dump != NULL ? tuff_path_join(suite->dump, c->name) : NULL;
+    variant v = {.suite = suite, .c = c, .expected = &expected, .outcome = outcome, .dump = folder};
     v.build = (tuff_build_options){.seed = tuff_case_seed(suite->seed, family->name, c->name),
                                    .backward = suite->backward};
     tuff_status status = tuff_case_build(c, &v.build, &run);
     if (status == TUFF_OK) status = prepare(run, &expected, &packing, outcome);
-    if (status != TUFF_OK) {
+    if (status == TUFF_OK)
+        run_variants(&v, run, &packing);
+    else
         tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
-    } else {
-        if (suite->full)
-            compare_layouts(&v);
-        else
-            run_variant(&v, NULL, (tuff_run_options){.isolate = true}, "isolated memory");
-        run_variant(&v, &packing, (tuff_run_options){0}, "planned memory, packed leaves");
-        tuff_batch_check(suite, c, run, NULL, outcome);
-        force_rows(&v, run);
-        if (suite->full)
-            run_variant(&v, &packing, (tuff_run_options){.isolate = true}, "isolated memory, packed leaves");
-    }
+    check_validation(suite, messages, outcome);
+    if (outcome->verdict != TUFF_VERDICT_HELD && status == TUFF_OK) blame(&v);
+    tuff_free(folder);
     tuff_free(packing.own);
     tuff_expected_free(&expected);
     tuff_case_destroy(&run);

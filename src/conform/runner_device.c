@@ -21,7 +21,8 @@ const char *tuff_verdict_name(tuff_verdict verdict)
                                         [TUFF_VERDICT_REPEAT] = "not repeatable",
                                         [TUFF_VERDICT_PLAN] = "plans disagree",
                                         [TUFF_VERDICT_GRADIENT] = "backward rule",
-                                        [TUFF_VERDICT_BATCH] = "batch"};
+                                        [TUFF_VERDICT_BATCH] = "batch",
+                                        [TUFF_VERDICT_VALIDATION] = "validation"};
     return names[verdict];
 }
 
@@ -148,16 +149,6 @@ static tuff_status poison(execution *e)
 
 /* ---- what is found ---- */
 
-static const char *check_name(const execution *e, size_t index, char text[64])
-{
-    const tuff_case_check *check = &e->run->checks[index];
-    if (check->leaf >= 0)
-        snprintf(text, 64, "gradient of leaf %d", check->leaf);
-    else
-        snprintf(text, 64, "result %zu", index);
-    return text;
-}
-
 /* The bytes of a check's tensor after the run. */
 static const uint8_t *find_bytes(const execution *e, const tuff_case_check *check)
 {
@@ -201,7 +192,7 @@ static tuff_status check_values(execution *e, size_t index)
         tuff_free(got);
         if (bytes != NULL) return tuff_fail_memory("the results of a case");
         return tuff_fail(TUFF_INTERNAL, "%s is not among the plan's outputs",
-                         check_name(e, index, (char[64]){0}));
+                         tuff_check_name(e->run, index, (char[64]){0}));
     }
     tuff_data_decode(x->dtype, bytes, got, n);
     const tuff_expected *expected = e->expected;
@@ -227,7 +218,7 @@ static tuff_status check_values(execution *e, size_t index)
         verdict = TUFF_VERDICT_BIAS;
     tuff_outcome_fault(
         e->outcome, verdict, "%s at %s: got %.9g, want %.9g, %s%s (%.3g units, norm-wise %.3g)",
-        check_name(e, index, name), place, match.got, match.want, match.fault,
+        tuff_check_name(e->run, index, name), place, match.got, match.want, match.fault,
         verdict == TUFF_VERDICT_UNWRITTEN ? ", left unwritten or read from outside the inputs" : "",
         match.worst, match.normwise);
     return TUFF_OK;
@@ -335,36 +326,55 @@ static tuff_status execute(execution *e)
     return TUFF_OK;
 }
 
-static bool count_pipelines(tuff_coverage *coverage, const tuff_launch *launch)
+static bool count_pipeline(tuff_coverage *coverage, const tuff_dispatch *d)
 {
-    bool ok = true;
-    for (size_t i = 0; ok && i < launch->n; i++) {
-        const tuff_dispatch *d = launch->dispatches[i];
-        uint32_t key[TUFF_MAX_SPEC + 1] = {(uint32_t)d->shader};
-        memcpy(key + 1, d->spec, (size_t)d->n_spec * sizeof *key);
-        ok = tuff_map_put(&coverage->pipelines, key, (size_t)(d->n_spec + 1) * sizeof *key, 1);
-        coverage->dispatches++;
-    }
-    return ok;
+    uint32_t key[TUFF_MAX_SPEC + 1] = {(uint32_t)d->shader};
+    memcpy(key + 1, d->spec, (size_t)d->n_spec * sizeof *key);
+    uint64_t hash = tuff_fnv1a(key, (size_t)(d->n_spec + 1) * sizeof *key);
+    for (size_t i = 0; i < coverage->n_pipelines; i++)
+        if (coverage->pipelines[i] == hash) return true;
+    if (!tuff_grow((void **)&coverage->pipelines, coverage->n_pipelines, &coverage->pipelines_capacity,
+                   sizeof *coverage->pipelines))
+        return false;
+    coverage->pipelines[coverage->n_pipelines++] = hash;
+    return true;
 }
 
+/* A plan that failed tells nothing of the errors of each of its kernels. */
 static tuff_status cover(const execution *e, tuff_coverage *coverage)
 {
+    bool held = e->outcome->verdict == TUFF_VERDICT_HELD;
     coverage->plans++;
     for (size_t s = 0; s < e->plan->n_steps; s++) {
         const tuff_plan_step *step = &e->plan->steps[s];
         tuff_row_use *use = &coverage->rows[tuff_rows_index(step->node->op, step->row)];
         use->cases++;
-        if (e->worst > use->worst) use->worst = e->worst;
-        if (step->launch != NULL && !count_pipelines(coverage, step->launch))
-            return tuff_fail_memory("the pipelines that were used");
+        if (held && e->worst > use->worst) use->worst = e->worst;
+        for (size_t i = 0; step->launch != NULL && i < step->launch->n; i++) {
+            coverage->dispatches++;
+            if (!count_pipeline(coverage, step->launch->dispatches[i]))
+                return tuff_fail_memory("the pipelines that were used");
+        }
     }
     return TUFF_OK;
 }
 
 void tuff_coverage_free(tuff_coverage *coverage)
 {
-    tuff_map_free(&coverage->pipelines);
+    tuff_free(coverage->pipelines);
+    *coverage = (tuff_coverage){0};
+}
+
+static tuff_status dump(const execution *e)
+{
+    const uint8_t **results = tuff_alloc_array(e->run->n_checks + 1, sizeof *results);
+    if (results == NULL) return tuff_fail_memory("the files of a failing case");
+    for (size_t i = 0; i < e->run->n_checks && e->plan != NULL && e->memory != NULL && e->results != NULL;
+         i++)
+        results[i] = find_bytes(e, &e->run->checks[i]);
+    tuff_status status = tuff_dump_run(e->options->dump, e->run, e->expected, results);
+    tuff_free(results);
+    return status;
 }
 
 void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_backend_device *device,
@@ -377,6 +387,11 @@ void tuff_case_execute(tuff_case_run *run, const tuff_expected *expected, tuff_b
     if (status != TUFF_OK) {
         tuff_outcome_fault(outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
         outcome->status = status;
+    }
+    if (outcome->verdict != TUFF_VERDICT_HELD) {
+        if (e.plan != NULL) tuff_blame_plan(&outcome->blame, e.plan);
+        if (options->dump != NULL && dump(&e) != TUFF_OK)
+            tuff_buf_printf(&outcome->message, " (nothing dumped: %s)", tuff_error_message());
     }
     const tuff_backend *backend = device->backend;
     if (e.program != NULL) backend->program_destroy(device, &e.program);

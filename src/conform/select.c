@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
+#include "conform/masks.h"
+#include "conform/patterns.h"
 #include "conform/runner.h"
 #include "ir/op.h"
 
@@ -11,24 +14,6 @@ void tuff_selection_free(tuff_selection *s)
     tuff_free(s->family);
     tuff_free(s->cases);
     *s = (tuff_selection){0};
-}
-
-/* Calls fn for each of the names separated by commas until it gives true. */
-static bool any_name(const char *names, bool (*fn)(const char *name, size_t size, const void *context),
-                     const void *context)
-{
-    for (const char *at = names; *at != '\0';) {
-        size_t size = strcspn(at, ",");
-        if (size > 0 && fn(at, size, context)) return true;
-        at += size;
-        if (*at == ',') at++;
-    }
-    return false;
-}
-
-static bool is_text(const char *name, size_t size, const void *text)
-{
-    return strlen(text) == size && memcmp(text, name, size) == 0;
 }
 
 /* All families, those of soak last; NULL past the end. */
@@ -41,22 +26,22 @@ static const tuff_case_family *family_at(size_t index, bool *out_soak)
     return index < n ? tuff_case_families[index] : index == n ? &tuff_family_large_graphs : NULL;
 }
 
-static bool is_family(const char *name, size_t size)
+static bool matches_family(tuff_pattern p)
 {
     bool soak;
     const tuff_case_family *family;
     for (size_t f = 0; (family = family_at(f, &soak)) != NULL; f++)
-        if (is_text(name, size, family->name)) return true;
+        if (tuff_glob(p.text, p.size, family->name)) return true;
     return false;
 }
 
 /* A name that is a family's means its table, not every graph with such a node. */
-static bool graph_has_op(const char *name, size_t size, const void *context)
+static bool graph_has_op(const tuff_graph *g, const char *ops)
 {
-    const tuff_graph *g = context;
-    if (is_family(name, size)) return false;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (is_text(name, size, tuff_op_name(g->nodes[i]->op))) return true;
+    tuff_pattern p;
+    while (tuff_next_pattern(&ops, &p))
+        for (size_t i = 0; i < g->n_nodes && !matches_family(p); i++)
+            if (tuff_glob(p.text, p.size, tuff_op_name(g->nodes[i]->op))) return true;
     return false;
 }
 
@@ -65,7 +50,7 @@ static bool uses_op(const tuff_case *c, const char *ops)
 {
     tuff_build_options options = {.backward = true, .no_data = true};
     tuff_case_run *run = NULL;
-    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && any_name(ops, graph_has_op, run->graph);
+    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && graph_has_op(run->graph, ops);
     tuff_case_destroy(&run);
     return found;
 }
@@ -79,32 +64,88 @@ static bool has_gradients(const tuff_case *c)
     return found;
 }
 
-static bool is_known(const char *name, size_t size)
+/* A pattern that stands for nothing is a mistake: it must not make a run smaller than was meant. */
+static tuff_status check_ops(const char *ops)
 {
-    for (int op = 0; op < TUFF_OP_COUNT; op++)
-        if (is_text(name, size, tuff_op_name((tuff_op)op))) return true;
-    return is_family(name, size);
+    tuff_pattern p;
+    while (tuff_next_pattern(&ops, &p)) {
+        bool known = matches_family(p);
+        for (int op = 0; op < TUFF_OP_COUNT && !known; op++)
+            known = tuff_glob(p.text, p.size, tuff_op_name((tuff_op)op));
+        if (known) continue;
+        tuff_buf all = {0};
+        bool soak;
+        const tuff_case_family *family;
+        for (size_t f = 0; (family = family_at(f, &soak)) != NULL; f++)
+            tuff_buf_printf(&all, "%s%s", f > 0 ? ", " : "", family->name);
+        tuff_status status = tuff_fail(TUFF_NOT_FOUND, "no operation is called \"%.*s\"; the families are %s",
+                                       (int)p.size, p.text, all.data != NULL ? all.data : "");
+        tuff_buf_free(&all);
+        return status;
+    }
+    return TUFF_OK;
 }
 
-static bool is_unknown(const char *name, size_t size, const void *context)
+static tuff_status check_names(const char *names)
 {
-    (void)context;
-    if (is_known(name, size)) return false;
-    tuff_buf all = {0};
-    bool soak;
-    const tuff_case_family *family;
-    for (size_t f = 0; (family = family_at(f, &soak)) != NULL; f++)
-        tuff_buf_printf(&all, "%s%s", f > 0 ? ", " : "", family->name);
-    (void)tuff_fail(TUFF_NOT_FOUND, "no operation is called \"%.*s\"; the families are %s", (int)size, name,
-                    all.data != NULL ? all.data : "");
-    tuff_buf_free(&all);
-    return true;
+    tuff_pattern p;
+    while (tuff_next_pattern(&names, &p)) {
+        bool known = false, soak;
+        const tuff_case_family *family;
+        for (size_t f = 0; (family = family_at(f, &soak)) != NULL && !known; f++)
+            for (size_t i = 0; i < family->n_cases && !known; i++)
+                known = tuff_glob(p.text, p.size, family->cases[i].name);
+        if (!known)
+            return tuff_fail(
+                TUFF_NOT_FOUND,
+                "no case is called \"%.*s\"; \"tuff conform --list --level soak\" names them all",
+                (int)p.size, p.text);
+    }
+    return TUFF_OK;
+}
+
+/* By name alone: another version's shard of the same number runs the same cases. */
+static bool in_shard(const tuff_conform_params *params, const char *name)
+{
+    if (params->shards == 0) return true;
+    return tuff_fnv1a(name, strlen(name)) % params->shards == params->shard - 1;
+}
+
+static bool is_selected(const tuff_conform_params *params, const tuff_case *c, bool whole_family)
+{
+    if (params->name != NULL && !tuff_patterns_match(params->name, c->name)) return false;
+    if (tuff_patterns_match(params->exclude, c->name) || !in_shard(params, c->name)) return false;
+    if (!whole_family && !uses_op(c, params->ops)) return false;
+    return !params->backward_only || has_gradients(c);
+}
+
+static void select_family(const tuff_conform_params *params, const tuff_case_family *family, bool soak,
+                          tuff_selection *out)
+{
+    bool by_op = params->ops != NULL && tuff_patterns_match(params->ops, family->name);
+    bool whole = params->ops == NULL || by_op;
+    for (size_t i = 0; i < family->n_cases; i++) {
+        const tuff_case *c = &family->cases[i];
+        /* soak has cases of its own: at other levels they are run only where their family is named */
+        if (soak && params->level != TUFF_CONFORM_SOAK && !by_op &&
+            !(params->name != NULL && strstr(params->name, family->name) != NULL))
+            continue;
+        if (!is_selected(params, c, whole)) continue;
+        out->family[out->n] = family;
+        out->cases[out->n++] = c;
+    }
 }
 
 tuff_status tuff_select_cases(const tuff_conform_params *params, tuff_selection *out)
 {
     *out = (tuff_selection){0};
-    if (params->ops != NULL && any_name(params->ops, is_unknown, NULL)) return TUFF_NOT_FOUND;
+    if (params->shards > 0 && (params->shard == 0 || params->shard > params->shards))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no shard %u of %u; they are 1 to %u", params->shard,
+                         params->shards, params->shards);
+    TUFF_TRY(check_ops(params->ops));
+    TUFF_TRY(check_names(params->name));
+    TUFF_TRY(check_names(params->exclude));
+    TUFF_TRY(check_names(params->expect_fail));
     size_t capacity = 0;
     bool soak;
     const tuff_case_family *family;
@@ -116,54 +157,42 @@ tuff_status tuff_select_cases(const tuff_conform_params *params, tuff_selection 
         tuff_selection_free(out);
         return tuff_fail_memory("the list of cases");
     }
-    for (size_t f = 0; (family = family_at(f, &soak)) != NULL; f++) {
-        bool named = params->ops != NULL && any_name(params->ops, is_text, family->name);
-        bool whole = params->ops == NULL || named;
-        if (soak && params->level != TUFF_CONFORM_SOAK && !named) continue;
-        for (size_t i = 0; i < family->n_cases; i++) {
-            const tuff_case *c = &family->cases[i];
-            if (params->name != NULL && strcmp(params->name, c->name) != 0) continue;
-            if (!whole && !uses_op(c, params->ops)) continue;
-            if (params->backward_only && !has_gradients(c)) continue;
-            out->family[out->n] = family;
-            out->cases[out->n++] = c;
-        }
-    }
-    if (out->n > 0) return TUFF_OK;
+    for (size_t f = 0; (family = family_at(f, &soak)) != NULL; f++)
+        select_family(params, family, soak, out);
+    if (out->n > 0 || params->shards > 0) return TUFF_OK; /* a shard may be empty */
     tuff_selection_free(out);
-    if (params->name == NULL)
-        return tuff_fail(TUFF_NOT_FOUND, "no case of %s%s", params->ops != NULL ? params->ops : "the suite",
-                         params->backward_only ? " checks gradients" : "");
-    return tuff_fail(TUFF_NOT_FOUND, "no case%s%s is called \"%s\"; \"tuff conform --list\" names them",
-                     params->ops != NULL ? " of " : "", params->ops != NULL ? params->ops : "", params->name);
+    return tuff_fail(TUFF_NOT_FOUND,
+                     "no case is left by what was asked for%s; \"tuff conform --list\" names the cases",
+                     params->backward_only ? " (cases that check gradients)" : "");
 }
 
-tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_case **out_cases,
+tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_case ***out_cases,
                               size_t *out_count)
 {
     *out_cases = NULL;
     *out_count = 0;
+    tuff_conform_params p = *params;
+    tuff_mask mask;
+    if (p.mask != NULL) TUFF_TRY(tuff_mask_parse(p.mask, &mask));
     tuff_selection s;
-    TUFF_TRY(tuff_select_cases(params, &s));
-    tuff_conform_case *cases = tuff_alloc_array(s.n, sizeof *cases);
+    TUFF_TRY(tuff_select_cases(&p, &s));
+    /* One block: the pointers, then what they point to. */
+    tuff_conform_case **cases = tuff_alloc_array(s.n + 1, sizeof *cases + sizeof **cases);
     if (cases == NULL) {
         tuff_selection_free(&s);
         return tuff_fail_memory("the list of cases");
     }
-    for (size_t i = 0; i < s.n; i++)
-        cases[i] = (tuff_conform_case){.family = s.family[i]->name,
-                                       .name = s.cases[i]->name,
-                                       .held = true,
-                                       .verdict = "",
-                                       .message = ""};
+    for (size_t i = 0; i < s.n; i++) {
+        cases[i] = (tuff_conform_case *)(cases + s.n) + i;
+        *cases[i] = (tuff_conform_case){.family = s.family[i]->name,
+                                        .name = s.cases[i]->name,
+                                        .held = true,
+                                        .verdict = "",
+                                        .message = "",
+                                        .listed = tuff_patterns_match(p.expect_fail, s.cases[i]->name)};
+    }
     *out_cases = cases;
     *out_count = s.n;
     tuff_selection_free(&s);
     return TUFF_OK;
-}
-
-void tuff_conform_list_free(tuff_conform_case **cases)
-{
-    tuff_free(*cases);
-    *cases = NULL;
 }

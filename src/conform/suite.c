@@ -5,117 +5,245 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/commit.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/host.h"
 #include "base/os.h"
+#include "base/version.h"
+#include "conform/ledger.h"
 #include "conform/masks.h"
+#include "conform/patterns.h"
 #include "conform/runner.h"
 #include "conform/select.h"
 #include "ir/op.h"
 
-/* ---- the run ---- */
+/* A run: what was asked for, what is being done, what was found. */
+typedef struct session {
+    const tuff_conform_params *params;
+    tuff_selection selection;
+    tuff_suite suite;
+    tuff_coverage *coverage; /* of the case that is run */
+    tuff_device *device;
+    tuff_ledger *ledger;
+    uint64_t begin;
+    size_t done; /* of this round */
+} session;
 
-/* The report, with the memory that its texts lie in. */
-typedef struct full_report {
-    tuff_conform_report report;
-    tuff_arena arena;
-} full_report;
+/* ---- the record ---- */
 
-void tuff_conform_report_destroy(tuff_conform_report **report)
+static tuff_status emit(const session *s, tuff_buf *line)
 {
-    full_report *full = (full_report *)*report;
-    if (full == NULL) return;
-    tuff_arena_free(&full->arena);
-    tuff_free(full);
-    *report = NULL;
+    bool failed = line->failed;
+    if (!failed && s->params->record != NULL) s->params->record(line->data, s->params->user);
+    tuff_buf_free(line);
+    return failed ? tuff_fail_memory("a conformance report") : TUFF_OK;
 }
 
-bool tuff_conform_passed(const tuff_conform_report *report)
-{
-    return report->n_failed == 0 && report->n_unreached == 0;
-}
+/* ---- what is known before the first case ---- */
 
-static void add_row(full_report *full, const tuff_coverage *coverage, tuff_op op, int row, bool fits)
+static tuff_status add_kernels(tuff_ledger *ledger, const tuff_caps *caps)
 {
-    const tuff_op_info *info = tuff_op_info_of(op);
-    const tuff_row_use *use = &coverage->rows[tuff_rows_index(op, row)];
-    tuff_conform_report *r = &full->report;
-    r->rows[r->n_rows++] = (tuff_conform_row){.op = info->name,
-                                              .row = row < 0 ? "host" : info->rows[row].name,
-                                              .fits = fits,
-                                              .uses = use->cases,
-                                              .batch_free = tuff_is_batch_free(info, row),
-                                              .batches = use->batches,
-                                              .worst = use->worst};
-}
-
-static tuff_status fill_rows(full_report *full, const tuff_coverage *coverage, const tuff_caps *caps,
-                             bool all)
-{
-    size_t count = 0;
-    for (int op = 0; op < TUFF_OP_COUNT; op++)
-        count += 1 + (size_t)tuff_op_info_of((tuff_op)op)->n_rows;
-    full->report.rows = tuff_arena_array(&full->arena, count, sizeof *full->report.rows);
-    if (full->report.rows == NULL) return tuff_fail_memory("a conformance report");
     for (int op = 0; op < TUFF_OP_COUNT; op++) {
         const tuff_op_info *info = tuff_op_info_of((tuff_op)op);
         if (info->is_view) continue;
-        if (caps->is_host) {
-            add_row(full, coverage, (tuff_op)op, -1, true);
-            continue;
-        }
-        for (int row = 0; row < info->n_rows && row < TUFF_MAX_ROWS; row++)
-            add_row(full, coverage, (tuff_op)op, row,
-                    (info->rows[row].needs & caps->features) == info->rows[row].needs);
+        if (caps->is_host)
+            TUFF_TRY(tuff_ledger_add_kernel(ledger, info->name, "host", true, tuff_is_batch_free(info, -1)));
+        for (int row = 0; !caps->is_host && row < info->n_rows && row < TUFF_MAX_ROWS; row++)
+            TUFF_TRY(tuff_ledger_add_kernel(ledger, info->name, info->rows[row].name,
+                                            (info->rows[row].needs & caps->features) == info->rows[row].needs,
+                                            tuff_is_batch_free(info, row)));
     }
-    for (size_t i = 0; all && i < full->report.n_rows; i++)
-        full->report.n_unreached += full->report.rows[i].fits && full->report.rows[i].uses == 0;
     return TUFF_OK;
 }
 
-static void raise(double *most, double value)
+/* Variables that choose drivers, kernels or instructions. */
+static const char *const prefixes[] = {"TUFF_", "VK_",   "ONEDNN_", "DNNL_", "OMP_",     "LP_",
+                                       "MESA_", "RADV_", "ANV_",    "NIR_",  "GALLIVM_", NULL};
+
+/* Also where no device can be opened. */
+static tuff_status describe_place(session *s)
 {
-    if (value > *most) *most = value;
+    tuff_status status = TUFF_OK;
+    tuff_conform_report *r = &s->ledger->report;
+    char text[256];
+    tuff_buf environment = {0};
+    r->version = TUFF_VERSION;
+    r->commit = TUFF_COMMIT;
+    tuff_utc_now(text);
+    r->date = tuff_ledger_text(s->ledger, text, &status);
+    tuff_host_name(text, sizeof text);
+    r->host = tuff_ledger_text(s->ledger, text, &status);
+    tuff_host_system(text, sizeof text);
+    r->system = tuff_ledger_text(s->ledger, text, &status);
+    tuff_environment_lines(prefixes, &environment);
+    r->environment = tuff_ledger_text(s->ledger, environment.data, &status);
+    if (environment.failed) status = tuff_fail_memory("a conformance report");
+    tuff_buf_free(&environment);
+    return status;
 }
 
-/* Adds a case's run to what its earlier rounds have found. */
-static tuff_status run_case(const tuff_suite *suite, const tuff_selection *s, size_t i, full_report *full)
+static tuff_status describe_run(session *s)
 {
-    tuff_outcome outcome;
-    uint64_t begin = tuff_now_ns();
-    tuff_suite_case(suite, s->family[i], s->cases[i], &outcome);
-    tuff_conform_report *r = &full->report;
-    tuff_conform_case *c = &r->cases[i];
-    if (i == r->n_cases) {
-        *c =
-            (tuff_conform_case){.family = s->family[i]->name, .name = s->cases[i]->name, .seed = suite->seed};
-        r->n_cases++;
-    }
-    c->held = outcome.verdict == TUFF_VERDICT_HELD;
-    c->verdict = tuff_verdict_name(outcome.verdict);
-    if (!c->held) c->seed = suite->seed;
-    c->milliseconds += (double)(tuff_now_ns() - begin) / 1e6;
-    raise(&c->worst, outcome.worst);
-    raise(&c->worst_backward, outcome.worst_backward);
-    raise(&r->worst, outcome.worst);
-    raise(&r->worst_backward, outcome.worst_backward);
-    r->n_failed += !c->held;
-    c->message = outcome.message.data != NULL ? tuff_arena_strdup(&full->arena, outcome.message.data) : "";
-    tuff_buf_free(&outcome.message);
-    return c->message != NULL ? TUFF_OK : tuff_fail_memory("a conformance report");
+    tuff_conform_report *r = &s->ledger->report;
+    const tuff_conform_params *p = s->params;
+    r->level = p->level;
+    r->seed = p->seed;
+    r->backward = !p->forward_only;
+    r->permute = p->permute;
+    r->submit_ms = p->submit_ms;
+    r->n_planned = s->selection.n;
+    s->ledger->validated = p->validate;
+    s->ledger->whole = p->ops == NULL && p->name == NULL && p->exclude == NULL && p->shards == 0 &&
+                       !p->forward_only && !p->backward_only;
+    if (p->mask != NULL) snprintf(r->mask, sizeof r->mask, "%s", p->mask);
+    s->ledger->device = *tuff_device_get_info(s->device);
+    TUFF_TRY(add_kernels(s->ledger, &s->device->handle->caps));
+    tuff_buf line = {0};
+    tuff_record_run(s->ledger, &line);
+    return emit(s, &line);
 }
+
+/* ---- a case ---- */
+
+/* The texts and arrays of a finding. */
+typedef struct scratch {
+    tuff_arena arena;
+    tuff_buf blame;
+    char *dump;
+} scratch;
+
+static const char *constants_text(tuff_arena *arena, const tuff_dispatch *d)
+{
+    char text[TUFF_MAX_SPEC * 11 + 1] = "";
+    size_t used = 0;
+    for (int i = 0; i < d->n_spec; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%u", i > 0 ? " " : "", d->spec[i]);
+    return tuff_arena_strdup(arena, text);
+}
+
+static bool fill_launch(const session *s, tuff_arena *arena, const tuff_blamed_launch *from,
+                        tuff_conform_launch *to)
+{
+    char name[TUFF_KERNEL_NAME], hash[65] = "";
+    tuff_backend_device *device = s->suite.device;
+    tuff_backend_kernel kernel = {0};
+    bool known = device->backend->kernel != NULL &&
+                 device->backend->kernel(device, &from->dispatch, &kernel) == TUFF_OK;
+    if (known) tuff_sha256_hex_of(kernel.spirv, kernel.spirv_bytes, hash);
+    to->kernel = tuff_arena_strdup(arena, tuff_kernel_name(from->kernel, name));
+    to->spirv = tuff_arena_strdup(arena, hash);
+    to->constants = constants_text(arena, &from->dispatch);
+    memcpy(to->workgroup, kernel.workgroup, sizeof to->workgroup);
+    memcpy(to->grid, from->dispatch.groups, sizeof to->grid);
+    return to->kernel != NULL && to->spirv != NULL && to->constants != NULL;
+}
+
+static tuff_status fill_blame(const session *s, const tuff_outcome *outcome, scratch *x, tuff_finding *f)
+{
+    const tuff_blame *blame = &outcome->blame;
+    tuff_blame_text(&s->suite, outcome, &x->blame);
+    tuff_conform_launch *launches = tuff_arena_array(&x->arena, blame->n_launches + 1, sizeof *launches);
+    bool ok = !x->blame.failed && launches != NULL;
+    for (size_t i = 0; ok && i < blame->n_launches; i++)
+        ok = fill_launch(s, &x->arena, &blame->launches[i], &launches[i]);
+    if (!ok) return tuff_fail_memory("a conformance report");
+    if (x->blame.data != NULL) f->seen.blame = x->blame.data;
+    f->seen.launches = launches;
+    f->seen.n_launches = blame->n_launches;
+    return TUFF_OK;
+}
+
+static tuff_status fill_uses(const tuff_coverage *coverage, scratch *x, tuff_finding *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < TUFF_ROWS_COUNT; i++)
+        n += coverage->rows[i].cases > 0;
+    tuff_kernel_use *uses = tuff_arena_array(&x->arena, n + 1, sizeof *uses);
+    if (uses == NULL) return tuff_fail_memory("a conformance report");
+    for (size_t i = 0; i < TUFF_ROWS_COUNT; i++) {
+        const tuff_row_use *use = &coverage->rows[i];
+        if (use->cases == 0) continue;
+        char name[TUFF_KERNEL_NAME];
+        const char *kernel = tuff_arena_strdup(&x->arena, tuff_kernel_name(i, name));
+        if (kernel == NULL) return tuff_fail_memory("a conformance report");
+        uses[f->n_uses++] = (tuff_kernel_use){.kernel = kernel,
+                                              .uses = use->cases,
+                                              .batches = use->batches,
+                                              .faults = use->faults,
+                                              .worst = use->worst};
+    }
+    f->uses = uses;
+    f->pipelines = coverage->pipelines;
+    f->n_pipelines = coverage->n_pipelines;
+    f->plans = coverage->plans;
+    f->dispatches = coverage->dispatches;
+    return TUFF_OK;
+}
+
+static tuff_status note_case(session *s, const tuff_outcome *outcome, scratch *x, tuff_finding *f)
+{
+    tuff_buf line = {0};
+    f->seen.held = outcome->verdict == TUFF_VERDICT_HELD;
+    f->seen.verdict = tuff_verdict_name(outcome->verdict);
+    f->seen.message = outcome->message.data != NULL ? outcome->message.data : "";
+    f->seen.worst = outcome->worst;
+    f->seen.worst_backward = outcome->worst_backward;
+    f->seen.listed = tuff_patterns_match(s->params->expect_fail, f->seen.name);
+    f->seen.blame = f->seen.dump = "";
+    f->validation = outcome->validation;
+    TUFF_TRY(fill_uses(s->coverage, x, f));
+    if (!f->seen.held) {
+        TUFF_TRY(fill_blame(s, outcome, x, f));
+        if (s->suite.dump != NULL) {
+            x->dump = tuff_path_join(s->suite.dump, f->seen.name);
+            if (x->dump == NULL) return tuff_fail_memory("a conformance report");
+            f->seen.dump = x->dump;
+        }
+    }
+    TUFF_TRY(tuff_ledger_add(s->ledger, f));
+    tuff_record_case(&s->ledger->report, f, &line);
+    return emit(s, &line);
+}
+
+static tuff_status run_case(session *s, size_t i)
+{
+    const char *name = s->selection.cases[i]->name;
+    tuff_buf line = {0};
+    tuff_record_begin(name, &line);
+    TUFF_TRY(emit(s, &line));
+    if (s->params->begin != NULL) s->params->begin(name, i, s->selection.n, s->params->user);
+    tuff_outcome outcome;
+    scratch x = {0};
+    uint64_t begin = tuff_now_ns();
+    tuff_coverage_free(s->coverage);
+    tuff_suite_case(&s->suite, s->selection.family[i], s->selection.cases[i], &outcome);
+    tuff_finding f = {.seen = {.family = s->selection.family[i]->name, .name = name, .seed = s->suite.seed}};
+    f.seen.milliseconds = (double)(tuff_now_ns() - begin) / 1e6;
+    tuff_status status = note_case(s, &outcome, &x, &f);
+    tuff_outcome_free(&outcome);
+    tuff_arena_free(&x.arena);
+    tuff_buf_free(&x.blame);
+    tuff_free(x.dump);
+    return status;
+}
+
+/* ---- rounds ---- */
 
 /* One round, or what is left of it when *stop is set: by the caller, or with `until`, in nanoseconds. */
-static tuff_status run_round(const tuff_conform_params *params, const tuff_suite *suite,
-                             const tuff_selection *s, uint64_t until, full_report *full, bool *stop)
+static tuff_status run_round(session *s, uint64_t until, bool *stop)
 {
-    tuff_conform_report *r = &full->report;
+    tuff_conform_report *r = &s->ledger->report;
     bool first = r->rounds == 0, any = first;
-    for (size_t i = 0; i < s->n && !*stop; i++) {
-        if (!first && !r->cases[i].held) continue;
+    for (size_t i = 0; i < s->selection.n && !*stop; i++) {
+        if (!first && !r->cases[i]->held) continue;
         any = true;
-        TUFF_TRY(run_case(suite, s, i, full));
+        TUFF_TRY(run_case(s, i));
         *stop = !first && tuff_now_ns() >= until;
-        if (params->progress == NULL || params->progress(&r->cases[i], i, s->n, params->user)) continue;
-        if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->n);
+        if (s->params->progress == NULL ||
+            s->params->progress(r->cases[i], i, s->selection.n, s->params->user))
+            continue;
+        if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->selection.n);
         *stop = true;
     }
     r->rounds += any;
@@ -123,73 +251,96 @@ static tuff_status run_round(const tuff_conform_params *params, const tuff_suite
     return TUFF_OK;
 }
 
-static tuff_status run_all(const tuff_conform_params *params, const tuff_selection *s, tuff_device *device,
-                           tuff_coverage *coverage, full_report *full)
+static tuff_status run_all(session *s)
 {
+    const tuff_conform_params *p = s->params;
+    tuff_conform_report *r = &s->ledger->report;
     uint64_t begin = tuff_now_ns();
-    tuff_conform_report *r = &full->report;
-    r->device = *tuff_device_get_info(device);
-    r->cases = tuff_arena_array(&full->arena, s->n, sizeof *r->cases);
-    if (r->cases == NULL) return tuff_fail_memory("a conformance report");
-    tuff_suite suite = {.device = device->handle,
-                        .full = params->level != TUFF_CONFORM_QUICK,
-                        .backward = !params->forward_only,
-                        .coverage = coverage};
-    bool soak = params->level == TUFF_CONFORM_SOAK, stop = false;
-    uint64_t until = begin + (uint64_t)((params->minutes > 0 ? params->minutes : 10) * 60e9);
+    TUFF_TRY(describe_run(s));
+    s->suite = (tuff_suite){.device = s->device->handle,
+                            .full = p->level != TUFF_CONFORM_QUICK,
+                            .backward = !p->forward_only,
+                            .coverage = s->coverage,
+                            .dump = p->dump};
+    bool soak = p->level == TUFF_CONFORM_SOAK, stop = false;
+    uint64_t until = begin + (uint64_t)((p->minutes > 0 ? p->minutes : 10) * 60e9);
     do {
-        suite.seed = params->seed + r->rounds;
-        TUFF_TRY(run_round(params, &suite, s, until, full, &stop));
-        stop = stop || !soak || tuff_now_ns() >= until || (params->rounds > 0 && r->rounds >= params->rounds);
+        s->suite.seed = p->seed + r->rounds;
+        TUFF_TRY(run_round(s, until, &stop));
+        stop = stop || !soak || tuff_now_ns() >= until || (p->rounds > 0 && r->rounds >= p->rounds);
     } while (!stop);
-    bool all = params->ops == NULL && params->name == NULL && !params->forward_only && !params->backward_only;
-    TUFF_TRY(fill_rows(full, coverage, &device->handle->caps, all));
-    r->plans = coverage->plans;
-    r->dispatches = coverage->dispatches;
-    r->pipelines = coverage->pipelines.count;
+    char text[8];
+    uint64_t messages = tuff_suite_validation(&s->suite, text, sizeof text) - s->begin;
+    if (messages > r->validation) r->validation = messages; /* those between two cases */
     r->seconds = (double)(tuff_now_ns() - begin) / 1e9;
+    s->ledger->ended = true;
+    tuff_ledger_close(s->ledger);
+    tuff_buf line = {0};
+    tuff_record_end(s->ledger, &line);
+    return emit(s, &line);
+}
+
+static tuff_status open_device(session *s)
+{
+    const tuff_conform_params *p = s->params;
+    tuff_device_params open = {.name = p->device, .validate = p->validate, .submit_ms = p->submit_ms};
+    tuff_device_test_params test = {
+        .permute = p->permute, .no_self_test = true, .must_validate = p->validate};
+    char text[8];
+    if (p->mask != NULL) TUFF_TRY(tuff_mask_parse(p->mask, &test.mask));
+    TUFF_TRY(tuff_device_open_for_test(&open, &test, &s->device));
+    const tuff_backend *backend = s->device->backend;
+    if (p->validate && backend->validation == NULL)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s is no Vulkan device: there is nothing for the validation layer to look at",
+                         tuff_device_get_info(s->device)->name);
+    s->begin = backend->validation != NULL ? backend->validation(text, sizeof text) : 0;
     return TUFF_OK;
+}
+
+/* Why nothing more is found. The error's text stays what it is. */
+static void emit_error(session *s)
+{
+    tuff_conform_report *r = &s->ledger->report;
+    tuff_buf line = {0};
+    r->error = tuff_error_message();
+    if (s->ledger->device.name[0] == '\0' && s->params->device != NULL)
+        snprintf(s->ledger->device.name, sizeof s->ledger->device.name, "%s", s->params->device);
+    tuff_record_error(s->ledger, &line);
+    if (!line.failed && s->params->record != NULL) s->params->record(line.data, s->params->user);
+    tuff_buf_free(&line);
+    r->error = "";
+}
+
+static tuff_status run_on_device(const tuff_conform_params *params, tuff_conform_report **out_report)
+{
+    tuff_status status = TUFF_OK;
+    tuff_mask mask;
+    if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &mask));
+    session s = {.params = params};
+    TUFF_TRY(tuff_select_cases(params, &s.selection));
+    s.coverage = tuff_alloc(sizeof *s.coverage);
+    if (s.coverage == NULL) TUFF_GO(tuff_fail_memory("a conformance report"));
+    TUFF_GO(tuff_ledger_create(&s.ledger));
+    TUFF_GO(describe_place(&s));
+    TUFF_GO(open_device(&s));
+    TUFF_GO(run_all(&s));
+done:
+    if (status != TUFF_OK && status != TUFF_CANCELLED && s.ledger != NULL) emit_error(&s);
+    if (s.coverage != NULL) tuff_coverage_free(s.coverage);
+    tuff_free(s.coverage);
+    tuff_device_destroy(&s.device);
+    tuff_selection_free(&s.selection);
+    tuff_conform_report *report = s.ledger != NULL ? &s.ledger->report : NULL;
+    if (status == TUFF_OK)
+        *out_report = report;
+    else
+        tuff_conform_report_destroy(&report);
+    return status;
 }
 
 tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_report **out_report)
 {
     *out_report = NULL;
-    tuff_device_params open = {
-        .name = params->device, .validate = params->validate, .submit_ms = params->submit_ms};
-    tuff_device_test_params test = {
-        .permute = params->permute, .no_self_test = true, .must_validate = params->validate};
-    if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &test.mask));
-    tuff_selection s = {0};
-    TUFF_TRY(tuff_select_cases(params, &s));
-    tuff_status status = TUFF_OK;
-    tuff_device *device = NULL;
-    full_report *full = tuff_alloc(sizeof *full);
-    tuff_coverage *coverage = tuff_alloc(sizeof *coverage);
-    tuff_conform_report *report = (tuff_conform_report *)full;
-    if (full == NULL || coverage == NULL) {
-        status = tuff_fail_memory("a conformance report");
-        goto done;
-    }
-    report->level = params->level;
-    report->seed = params->seed;
-    report->backward = !params->forward_only;
-    report->permute = params->permute;
-    report->submit_ms = params->submit_ms;
-    if (params->mask != NULL) snprintf(report->mask, sizeof report->mask, "%s", params->mask);
-    TUFF_GO(tuff_device_open_for_test(&open, &test, &device));
-    if (params->validate && device->backend->validation == NULL)
-        TUFF_GO(tuff_fail(TUFF_UNSUPPORTED,
-                          "%s is no Vulkan device: there is nothing for the validation layer to look at",
-                          tuff_device_get_info(device)->name));
-    status = run_all(params, &s, device, coverage, full);
-done:
-    if (coverage != NULL) tuff_coverage_free(coverage);
-    tuff_free(coverage);
-    tuff_device_destroy(&device);
-    tuff_selection_free(&s);
-    if (status == TUFF_OK)
-        *out_report = report;
-    else if (full != NULL)
-        tuff_conform_report_destroy(&report);
-    return status;
+    return run_on_device(params, out_report);
 }

@@ -51,17 +51,17 @@ static void expect_pass(const tuff_conform_params *params, size_t cases, size_t 
     KIT_OK(tuff_conform_text(reports, 1, TUFF_CONFORM_TEXT, &text));
     fputs(text, stdout);
     fflush(stdout);
-    tuff_conform_text_free(&text);
+    tuff_free(text);
     size_t reached = 0;
     for (size_t i = 0; i < report->n_rows; i++)
-        reached += report->rows[i].fits && report->rows[i].uses > 0;
+        reached += report->rows[i]->fits && report->rows[i]->uses > 0;
     assert_true(report->n_cases >= cases);
     assert_true(reached >= rows);
     assert_true(report->pipelines >= pipelines);
     for (size_t i = 0; params->ops == NULL && i < report->n_rows; i++)
-        if (report->rows[i].fits && report->rows[i].batch_free && report->rows[i].batches == 0)
-            fail_msg("%s/%s: its promise about batches was not put to the test", report->rows[i].op,
-                     report->rows[i].row);
+        if (report->rows[i]->fits && report->rows[i]->batch_free && report->rows[i]->batches == 0)
+            fail_msg("%s/%s: its promise about batches was not put to the test", report->rows[i]->op,
+                     report->rows[i]->row);
     assert_true(tuff_conform_passed(report));
     assert_int_equal(errors_logged, 0);
     tuff_conform_report_destroy(&report);

@@ -48,7 +48,7 @@ static tuff_outcome run_with(void (*kernel)(const tuff_node *, const void *const
     tuff_suite_case(&suite, &family, &scale_case, &outcome);
     if (outcome.message.size > 0)
         print_message("%s: %s\n", tuff_verdict_name(outcome.verdict), outcome.message.data);
-    tuff_buf_free(&outcome.message);
+    tuff_outcome_free(&outcome);
     tuff_backend_cpu.close(&device);
     return outcome;
 }
@@ -263,7 +263,7 @@ static void batch_dependence_is_caught(void **state)
         tuff_suite_case(&suite, &family, &rows_case, &outcome);
         assert_int_equal(outcome.verdict, i == 0 ? TUFF_VERDICT_HELD : TUFF_VERDICT_BATCH);
         if (i == 0) assert_int_equal(coverage->rows[tuff_rows_index(TUFF_OP_softmax, -1)].batches, 2);
-        tuff_buf_free(&outcome.message);
+        tuff_outcome_free(&outcome);
         tuff_coverage_free(coverage);
         tuff_free(coverage);
     }
@@ -322,7 +322,7 @@ static void broken_cases_are_errors(void **state)
         tuff_suite_case(&suite, &family, &broken[i], &outcome);
         assert_int_equal(outcome.verdict, TUFF_VERDICT_ERROR);
         assert_true(outcome.message.size > 0);
-        tuff_buf_free(&outcome.message);
+        tuff_outcome_free(&outcome);
     }
     tuff_backend_cpu.close(&device);
 }
@@ -346,7 +346,7 @@ static tuff_status execute_scale(void *user)
         if (status == TUFF_OK && outcome.verdict != TUFF_VERDICT_HELD)
             status = tuff_fail(TUFF_INTERNAL, "verdict: %s", tuff_verdict_name(outcome.verdict));
     }
-    tuff_buf_free(&outcome.message);
+    tuff_outcome_free(&outcome);
     tuff_expected_free(&expected);
     tuff_case_destroy(&run);
     if (coverage) tuff_coverage_free(coverage);

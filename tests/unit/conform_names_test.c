@@ -21,17 +21,17 @@ static void names_are_the_committed_ones(void **state)
     kit_read_file(path, &text);
     const char *at = text.data;
     tuff_conform_params params = {.level = TUFF_CONFORM_SOAK};
-    tuff_conform_case *cases = NULL;
+    tuff_conform_case **cases = NULL;
     size_t n = 0;
     KIT_OK(tuff_conform_list(&params, &cases, &n));
     for (size_t i = 0; i < n; i++) {
         size_t size = strcspn(at, "\n");
-        if (strlen(cases[i].name) != size || memcmp(at, cases[i].name, size) != 0)
-            fail_msg("case %zu is %s, and the committed name is %.*s", i, cases[i].name, (int)size, at);
+        if (strlen(cases[i]->name) != size || memcmp(at, cases[i]->name, size) != 0)
+            fail_msg("case %zu is %s, and the committed name is %.*s", i, cases[i]->name, (int)size, at);
         at += size + 1;
     }
     if (*at != 0) fail_msg("%.*s is in the list of names and not in the suite", (int)strcspn(at, "\n"), at);
-    tuff_conform_list_free(&cases);
+    tuff_free(cases);
     tuff_buf_free(&text);
 }
 
@@ -39,21 +39,21 @@ static void names_are_dotted_and_unique(void **state)
 {
     (void)state;
     tuff_conform_params params = {.level = TUFF_CONFORM_SOAK};
-    tuff_conform_case *cases = NULL;
+    tuff_conform_case **cases = NULL;
     size_t n = 0;
     KIT_OK(tuff_conform_list(&params, &cases, &n));
     for (size_t i = 0; i < n; i++) {
-        const char *name = cases[i].name;
-        size_t family = strlen(cases[i].family);
-        assert_memory_equal(name, cases[i].family, family);
+        const char *name = cases[i]->name;
+        size_t family = strlen(cases[i]->family);
+        assert_memory_equal(name, cases[i]->family, family);
         assert_int_equal(name[family], '.');
         assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_."), strlen(name));
         assert_null(strstr(name, ".."));
         assert_int_not_equal(name[strlen(name) - 1], '.');
         for (size_t k = 0; k < i; k++)
-            assert_string_not_equal(name, cases[k].name);
+            assert_string_not_equal(name, cases[k]->name);
     }
-    tuff_conform_list_free(&cases);
+    tuff_free(cases);
 }
 
 int main(void)

@@ -1,0 +1,364 @@
+/* Conformance runs in child processes: what crashes or hangs there is the result of the case that ran.
+ *
+ * A child runs a batch of cases and tells of each: a line that begins with 'B' and an index before it, one
+ * with 'C' and the outcome after it, 'R' and a line of the record, 'E' and why the device was not run, at
+ * last 'D'. Where a child ends without that, the case that ran is to blame, and the next child goes on behind
+ * it. This process opens no device. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/conform.h"
+
+/* As many cases make the start of a child cheap, and bound what one that misbehaves may spoil. */
+enum { BATCH = 64, NONE = -1 };
+static const double listing_seconds = 60;
+
+/* ---- the child ---- */
+
+typedef struct child_task {
+    const tuff_conform_params *params;
+    FILE *out;
+} child_task;
+
+static void say_line(FILE *out, char kind, const char *text)
+{
+    fputc(kind, out);
+    for (; *text != 0; text++)
+        fputc(*text == '\n' ? ' ' : *text, out);
+    fputc('\n', out);
+    fflush(out);
+}
+
+static void child_record(const char *line, void *user)
+{
+    say_line(((child_task *)user)->out, 'R', line);
+}
+
+static void child_begin(const char *name, size_t index, size_t count, void *user)
+{
+    (void)name;
+    (void)count;
+    fprintf(((child_task *)user)->out, "B%zu\n", index);
+    fflush(((child_task *)user)->out);
+}
+
+static bool child_end(const tuff_conform_case *c, size_t index, size_t count, void *user)
+{
+    (void)index;
+    (void)count;
+    char text[1280];
+    snprintf(text, sizeof text, "%d %d %.4g %.3f %s: %s", c->held, c->failed,
+             c->worst > c->worst_backward ? c->worst : c->worst_backward, c->milliseconds, c->verdict,
+             c->message);
+    say_line(((child_task *)user)->out, 'C', text);
+    return true;
+}
+
+static int run_child(FILE *out, void *user)
+{
+    child_task task = {.params = user, .out = out};
+    tuff_conform_params params = *task.params;
+    params.record = child_record;
+    params.begin = child_begin;
+    params.progress = child_end;
+    params.user = &task;
+    tuff_conform_report *report = NULL;
+    if (tuff_conform_run(&params, &report) == TUFF_OK)
+        say_line(out, 'D', "");
+    else
+        say_line(out, 'E', tuff_error_message());
+    tuff_conform_report_destroy(&report);
+    return TUFF_EXIT_OK;
+}
+
+/* ---- the parent ---- */
+
+typedef struct isolation {
+    tuff_cli_conform_run *run;
+    tuff_conform_case **cases;
+    bool *failed; /* by case: not run again in later rounds of soak */
+    size_t n;
+    tuff_cli_record *record; /* of this device alone, kept to count up what was found */
+    tuff_conform_params params;
+    size_t batch[BATCH], n_batch; /* indices of the child's cases */
+    long running;                 /* index in the batch, or NONE */
+    size_t done;                  /* of the batch */
+    bool described, over;         /* the run's first line is there; the child said 'D' or 'E' */
+    bool stop;
+    double began; /* the case that runs, or the child */
+} isolation;
+
+/* Both records: the one of the whole command, and this device's. */
+static void note(isolation *x, const char *line)
+{
+    tuff_cli_record_line(x->record, line);
+    tuff_cli_record_line(x->run->record, line);
+}
+
+static bool is_record(const char *line, const char *kind)
+{
+    char text[48];
+    int size = snprintf(text, sizeof text, "{\"record\": \"%s\"", kind);
+    return strncmp(line, text, (size_t)size) == 0;
+}
+
+/* Each child describes its run and ends it; of all of them the first description is kept. */
+static void take_record(isolation *x, const char *line)
+{
+    bool first = is_record(line, "run");
+    if (is_record(line, "end") || (first && x->described)) return;
+    x->described = x->described || first;
+    note(x, line);
+}
+
+static void take_case(isolation *x, const char *text)
+{
+    size_t index = x->batch[x->running];
+    int held = 0, failed = 1, at = 0;
+    double worst = 0, milliseconds = 0;
+    if (sscanf(text, "%d %d %lf %lf %n", &held, &failed, &worst, &milliseconds, &at) < 4) return;
+    tuff_conform_case c = {.name = x->cases[index]->name, .held = held, .listed = x->cases[index]->listed};
+    tuff_cli_case_ended(&x->run->lines, c.name, tuff_cli_case_outcome(&c), held ? NULL : text + at, failed,
+                        worst, milliseconds);
+    x->failed[index] = !held;
+    x->running = NONE;
+    x->done++;
+    x->began = tuff_cli_seconds();
+}
+
+static void take_line(isolation *x, const char *line)
+{
+    const char *text = line + 1;
+    switch (line[0]) {
+    case 'R':
+        take_record(x, text);
+        break;
+    case 'B':
+        x->running = strtol(text, NULL, 10);
+        if (x->running < 0 || (size_t)x->running >= x->n_batch) x->running = NONE;
+        x->began = tuff_cli_seconds();
+        if (x->running != NONE)
+            tuff_cli_case_begins(&x->run->lines, x->cases[x->batch[x->running]]->name, x->batch[x->running],
+                                 x->n);
+        break;
+    case 'C':
+        if (x->running != NONE) take_case(x, text);
+        break;
+    case 'E':
+        tuff_cli_say("tuff: %s", text); /* its record says so too */
+        x->stop = x->over = true;
+        break;
+    case 'D':
+        x->over = true;
+        break;
+    default: /* a driver that prints */
+        tuff_cli_say("%s", line);
+    }
+}
+
+/* The record's line for a case that ended its process, with what only the library can tell of it. */
+static void note_lost(isolation *x, const char *name, const char *verdict, const char *message,
+                      double milliseconds)
+{
+    const tuff_conform_case *c = NULL;
+    for (size_t i = 0; i < x->n && c == NULL; i++)
+        if (strcmp(x->cases[i]->name, name) == 0) c = x->cases[i];
+    char line[1024];
+    snprintf(
+        line, sizeof line,
+        "{\"record\": \"case\", \"case\": \"%s\", \"family\": \"%s\", \"verdict\": \"%s\", \"held\": false, "
+        "\"failed\": %s%s, \"worst\": 0, \"worst_backward\": 0, \"milliseconds\": %.3f, \"seed\": %llu, "
+        "\"message\": \"%s\", \"rerun\": \"tuff conform --isolate --case %s\"}",
+        name, c->family, verdict, c->listed ? "false" : "true", c->listed ? ", \"listed\": true" : "",
+        milliseconds, (unsigned long long)x->params.seed, message, name);
+    note(x, line);
+}
+
+/* The child is gone or is to go, and has not said that it is done. */
+static void take_loss(isolation *x, bool timed_out, const char *signal, int code)
+{
+    double seconds = tuff_cli_seconds() - x->began;
+    char message[160];
+    if (timed_out)
+        snprintf(message, sizeof message, "timed out after %.3g s", x->run->options->timeout);
+    else if (signal != NULL)
+        snprintf(message, sizeof message, "crashed: %s", signal);
+    else
+        snprintf(message, sizeof message, "crashed: the process ended by itself with exit code %d", code);
+    if (x->running == NONE && !x->described) {
+        char text[256];
+        snprintf(text, sizeof text, "opening the device %s", message);
+        tuff_cli_say("tuff: %s", text);
+        tuff_cli_record_error(x->run->record, x->params.device != NULL ? x->params.device : "", text);
+        x->stop = true;
+        return;
+    }
+    bool between = x->running == NONE;
+    if (between) { /* the case before it has left the driver in that state */
+        strncat(message, ", after this case, before the next one", sizeof message - strlen(message) - 1);
+        x->running = x->done > 0 ? (long)x->done - 1 : 0;
+    }
+    size_t index = x->batch[x->running];
+    tuff_conform_case c = {.name = x->cases[index]->name, .listed = x->cases[index]->listed};
+    if (between) tuff_cli_case_begins(&x->run->lines, c.name, index, x->n);
+    tuff_cli_case_ended(&x->run->lines, c.name, tuff_cli_case_outcome(&c), message, !c.listed, 0,
+                        seconds * 1e3);
+    note_lost(x, c.name, timed_out ? "timed out" : "crashed", message, seconds * 1e3);
+    x->failed[index] = true;
+    if (!between || x->done == 0) x->done++;
+}
+
+/* Reads lines until the child is done, dead, late, or this process is told to stop. */
+static void follow(isolation *x, tuff_cli_child *child)
+{
+    char *line = NULL, bytes[4096];
+    size_t size = 0, capacity = 0;
+    int n = 0, code = 0;
+    while (!x->over) {
+        double left = x->run->options->timeout - (tuff_cli_seconds() - x->began);
+        n = tuff_cli_read_child(child, left, bytes, sizeof bytes);
+        if (n <= 0) break;
+        for (int i = 0; i < n; i++) {
+            if (size + 1 >= capacity) {
+                capacity = 2 * capacity + 4096;
+                char *grown = realloc(line, capacity);
+                if (grown == NULL) break;
+                line = grown;
+            }
+            if (size + 1 < capacity) line[size++] = bytes[i];
+            if (bytes[i] != '\n') continue;
+            line[size - 1] = 0;
+            take_line(x, line);
+            size = 0;
+        }
+    }
+    free(line);
+    const char *signal = tuff_cli_end_child(child, n < 0, &code);
+    if (n == -2 || tuff_cli_interrupted())
+        x->stop = true;
+    else if (!x->over || (signal != NULL && n >= 0) || code != 0)
+        take_loss(x, n == -1, signal, code);
+}
+
+/* The cases from *next on that are to be run, as a list for a child. */
+static char *take_batch(isolation *x, size_t *next)
+{
+    size_t size = 1;
+    x->n_batch = x->done = 0;
+    for (; *next < x->n && x->n_batch < BATCH; ++*next) {
+        if (x->failed[*next]) continue;
+        x->batch[x->n_batch++] = *next;
+        size += strlen(x->cases[*next]->name) + 1;
+    }
+    char *list = calloc(size, 1);
+    size_t used = 0;
+    for (size_t i = 0; list != NULL && i < x->n_batch; i++)
+        used += (size_t)snprintf(list + used, size - used, "%s\n", x->cases[x->batch[i]]->name);
+    return list;
+}
+
+static void run_round(isolation *x)
+{
+    for (size_t next = 0; next < x->n && !x->stop && !tuff_cli_interrupted();) {
+        char *list = take_batch(x, &next);
+        if (list == NULL || x->n_batch == 0) {
+            free(list);
+            return;
+        }
+        tuff_cli_child child;
+        x->params.name = list;
+        x->running = NONE;
+        x->over = false;
+        x->began = tuff_cli_seconds();
+        if (!tuff_cli_start_child(&child, run_child, &x->params)) {
+            x->stop = true;
+            tuff_cli_record_error(x->run->record, "", "a process for isolated cases cannot be started");
+        } else {
+            follow(x, &child);
+        }
+        free(list);
+        if (x->done < x->n_batch) next = x->batch[x->done]; /* behind the one that was lost */
+    }
+}
+
+/* The last line of this device's record, from all that its children found. */
+static void note_end(isolation *x, size_t rounds, double seconds)
+{
+    char line[128];
+    snprintf(line, sizeof line, "{\"record\": \"end\", \"rounds\": %zu, \"seconds\": %.3f}", rounds, seconds);
+    tuff_cli_record_line(x->record, line);
+    tuff_conform_report **reports = NULL;
+    size_t n = 0;
+    char *text = NULL;
+    if (tuff_conform_read(x->record->text, x->record->size, &reports, &n) == TUFF_OK &&
+        tuff_conform_text((const tuff_conform_report *const *)reports, 1, TUFF_CONFORM_END, &text) == TUFF_OK)
+        tuff_cli_record_line(x->run->record, text);
+    else
+        tuff_cli_failed();
+    tuff_free(text);
+    for (size_t i = 0; i < n; i++)
+        tuff_conform_report_destroy(&reports[i]);
+    tuff_free(reports);
+}
+
+void tuff_cli_conform_isolated(tuff_cli_conform_run *run)
+{
+    tuff_cli_record own = {0};
+    isolation x = {.run = run, .record = &own, .params = *run->params};
+    double began = tuff_cli_seconds();
+    bool soak = run->params->level == TUFF_CONFORM_SOAK;
+    double until = began + 60 * (run->params->minutes > 0 ? run->params->minutes : 10);
+    size_t rounds = 0;
+    if (tuff_conform_list(run->params, &x.cases, &x.n) != TUFF_OK) {
+        tuff_cli_failed();
+        return;
+    }
+    x.failed = calloc(x.n + 1, sizeof *x.failed);
+    /* each child runs its list and nothing else, whatever it was chosen by */
+    x.params.ops = x.params.exclude = NULL;
+    x.params.shards = x.params.shard = 0;
+    x.params.backward_only = false;
+    x.params.rounds = 1;
+    do {
+        run_round(&x);
+        rounds++;
+        x.params.seed++;
+    } while (soak && !x.stop && !tuff_cli_interrupted() && tuff_cli_seconds() < until &&
+             (run->params->rounds == 0 || rounds < run->params->rounds));
+    tuff_cli_show_line("");
+    if (!x.stop && x.described) note_end(&x, rounds, tuff_cli_seconds() - began);
+    tuff_cli_record_free(&own);
+    tuff_free(x.cases);
+    free(x.failed);
+}
+
+/* ---- devices ---- */
+
+static int list_child(FILE *out, void *user)
+{
+    char names[TUFF_CLI_DEVICES][16];
+    size_t n;
+    (void)user;
+    if (!tuff_cli_conform_devices(names, &n)) return TUFF_EXIT_FAILED;
+    for (size_t i = 0; i < n; i++)
+        fprintf(out, "%s\n", names[i]);
+    return TUFF_EXIT_OK;
+}
+
+bool tuff_cli_conform_devices_isolated(char names[][16], size_t *out_n)
+{
+    char text[TUFF_CLI_DEVICES * 16 + 1];
+    size_t size = 0;
+    int n, code = 0;
+    tuff_cli_child child;
+    *out_n = 0;
+    if (!tuff_cli_start_child(&child, list_child, NULL)) return false;
+    while ((n = tuff_cli_read_child(&child, listing_seconds, text + size, sizeof text - 1 - size)) > 0)
+        size += (size_t)n;
+    const char *signal = tuff_cli_end_child(&child, n < 0, &code);
+    if (signal != NULL) tuff_cli_say("tuff: listing the devices crashed: %s", signal);
+    text[size] = 0;
+    for (char *at = text; *at != 0 && *out_n < TUFF_CLI_DEVICES; at += strcspn(at, "\n") + 1)
+        snprintf(names[(*out_n)++], 16, "%.*s", (int)strcspn(at, "\n"), at);
+    return signal == NULL && code == 0;
+}

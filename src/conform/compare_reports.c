@@ -1,0 +1,92 @@
+/* What changed from one report to another. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "base/text.h"
+#include <tuff/conform.h>
+
+/* Less is noise: a case of a few milliseconds easily takes twice as long. */
+static const double slower_times = 2, slower_by_ms = 10;
+
+static tuff_status index_cases(const tuff_conform_report *r, tuff_map *map)
+{
+    for (size_t i = 0; i < r->n_cases; i++)
+        if (!tuff_map_put(map, r->cases[i]->name, strlen(r->cases[i]->name), (uint32_t)i))
+            return tuff_fail_memory("a comparison");
+    return TUFF_OK;
+}
+
+static const tuff_conform_case *find(const tuff_conform_report *r, const tuff_map *map, const char *name)
+{
+    uint32_t at;
+    return tuff_map_get(map, name, strlen(name), &at) ? r->cases[at] : NULL;
+}
+
+typedef struct tallies {
+    size_t failures, mended, added, missing, slower;
+} tallies;
+
+static void compare_case(const tuff_conform_case *old, const tuff_conform_case *c, tallies *n, tuff_buf *out)
+{
+    if (old == NULL) {
+        n->added++;
+        n->failures += c->failed;
+        tuff_buf_printf(out, "  new           %s%s\n", c->name, c->failed ? ", FAILED" : "");
+    } else if (c->failed && !old->failed) {
+        n->failures++;
+        tuff_buf_printf(out, "  NEW FAILURE   %s: %s: %s\n", c->name, c->verdict, c->message);
+    } else if (!c->failed && old->failed) {
+        n->mended++;
+        tuff_buf_printf(out, "  mended        %s\n", c->name);
+    }
+    if (old != NULL && c->milliseconds > slower_times * old->milliseconds &&
+        c->milliseconds > old->milliseconds + slower_by_ms) {
+        n->slower++;
+        tuff_buf_printf(out, "  slower        %s: %.1f ms, was %.1f ms\n", c->name, c->milliseconds,
+                        old->milliseconds);
+    }
+}
+
+tuff_status tuff_conform_compare(const tuff_conform_report *before, const tuff_conform_report *now,
+                                 char **out_text, size_t *out_worse)
+{
+    *out_text = NULL;
+    tuff_map old = {0}, new = {0};
+    tuff_buf lines = {0}, out = {0};
+    tallies n = {0};
+    size_t lost = 0;
+    double time = 0, old_time = 0;
+    tuff_status status;
+    TUFF_GO(index_cases(before, &old));
+    TUFF_GO(index_cases(now, &new));
+    for (size_t i = 0; i < now->n_cases; i++) {
+        const tuff_conform_case *was = find(before, &old, now->cases[i]->name);
+        compare_case(was, now->cases[i], &n, &lines);
+        if (was == NULL) continue;
+        time += now->cases[i]->milliseconds;
+        old_time += was->milliseconds;
+    }
+    for (size_t i = 0; i < before->n_cases; i++) {
+        if (find(now, &new, before->cases[i]->name) != NULL) continue;
+        n.missing++;
+        lost += before->cases[i]->held;
+        tuff_buf_printf(&lines, "  missing       %s\n", before->cases[i]->name);
+    }
+    tuff_buf_printf(
+        &out, "compared with %s of %s: %zu new failure%s, %zu mended, %zu new, %zu missing, %zu slower; ",
+        before->device->name, *before->date != '\0' ? before->date : "an unknown date", n.failures,
+        n.failures == 1 ? "" : "s", n.mended, n.added, n.missing, n.slower);
+    tuff_buf_printf(&out, "%.1f s for the cases of both, was %.1f s\n%s", time / 1e3, old_time / 1e3,
+                    lines.data != NULL ? lines.data : "");
+    if (out.failed || lines.failed) TUFF_GO(tuff_fail_memory("a comparison"));
+    *out_text = out.data;
+    out = (tuff_buf){0};
+    if (out_worse != NULL) *out_worse = n.failures + lost;
+done:
+    tuff_buf_free(&lines);
+    tuff_buf_free(&out);
+    tuff_map_free(&old);
+    tuff_map_free(&new);
+    return status;
+}
