@@ -24,9 +24,9 @@ kernels that the suite rejects: \`tests/mutants/shaders.tsv\`.
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|
 END
 
-# number NAME: the report's first value of that name
+# number NAME: the value of that name in the record's last line about the device, its totals
 number() {
-    sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p" "$work/report.json" | head -1
+    sed -n "/^{\"record\": \"end\"/s/.*\"$1\": \([0-9.e+-]*\).*/\1/p" "$work/report.json" | head -1
 }
 
 # run SETTINGS [options]: a line of the table
@@ -41,12 +41,11 @@ run() {
     fi
     device=$(sed -n 's/.*"device": "\([^"]*\)", "driver": "\([^"]*\)".*/\1; \2/p' "$work/report.json" | sed 's/; $//')
     cases=$(number cases_run)
-    rows=$(awk '/"fits": true/ { n++; if ($0 !~ /"uses": 0[,}]/) used++ } /"fits": false/ { other++ }
-        END { printf "%d of %d | %d", used, n, other }' "$work/report.json")
+    rows="$(number kernels_used) of $(number kernels_fit) | $(number kernels_other)"
     LC_ALL=C printf '| %s | %s | %d | %d | %.2f | %.2f | %s | %d | %.0f |\n' "$device" "$settings" "$cases" \
         $((cases - $(number cases_failed))) "$(number worst)" "$(number worst_backward)" "$rows" "$(number pipelines)" \
         "$(number seconds)" | tee -a "$work/page"
-    grep '"rerun"' "$work/report.json" | cut -c1-600 >&2 || true
+    sed -n 's/.*"rerun": "\([^"]*\)".*/\1/p' "$work/report.json" >&2
 }
 
 run "" --device cpu
