@@ -6,7 +6,7 @@ set(tuff_objects "")
 function(tuff_compile target)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
     target_include_directories(${target} SYSTEM PRIVATE ${tuff_include_dirs})
-    target_compile_definitions(${target} PRIVATE ${tuff_definitions})
+    target_compile_definitions(${target} PRIVATE TUFF_BUILD ${tuff_definitions})
     target_compile_options(${target} PRIVATE ${tuff_warnings} ${tuff_c_flags} ${tuff_hardening})
 endfunction()
 
@@ -47,6 +47,7 @@ foreach(target tuff tuff_static)
     target_include_directories(
         ${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
+target_compile_definitions(tuff_static INTERFACE TUFF_STATIC)
 target_link_libraries(tuff PRIVATE ${tuff_link_libraries})
 # Where those libraries lie is this machine's matter: an installed tuff_static gets them from tuff-config.cmake.
 target_link_libraries(tuff_static PUBLIC "$<BUILD_INTERFACE:${tuff_link_libraries}>")

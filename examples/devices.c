@@ -1,8 +1,7 @@
 /* Lists the devices Tuff can compute on, the default one first. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <tuff/device.h>
-#include <tuff/host.h>
+#include <tuff/tuff.h>
 
 int main(void)
 {
@@ -14,6 +13,7 @@ int main(void)
     }
     room = count;
     tuff_device_info *devices = calloc(room, sizeof *devices);
+    if (devices) devices[0] = (tuff_device_info)TUFF_DEVICE_INFO_INIT;
     if (!devices || tuff_list_devices(devices, room, &count) != TUFF_OK) {
         fprintf(stderr, "%s\n", devices ? tuff_error_message() : "out of memory");
         free(devices);

@@ -1,13 +1,13 @@
 /* Fine-tunes a model by LoRA: finetune MODEL TEXT OUT writes the PEFT adapter OUT. */
 #include <stdio.h>
-#include <tuff/train.h>
+#include <tuff/tuff.h>
 
 static tuff_status run(tuff_trainer *trainer, const char *out)
 {
     tuff_status status = TUFF_OK;
     int64_t steps = tuff_trainer_total_steps(trainer);
     for (int64_t i = 0; i < steps && !status; i++) {
-        tuff_train_step step;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         status = tuff_trainer_step(trainer, &step);
         if (!status) printf("step %lld  loss %.4f\n", (long long)step.step, step.loss);
     }
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s MODEL TEXT OUT\n", argv[0]);
         return 2;
     }
-    tuff_train_params params = tuff_train_defaults();
+    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
     params.max_steps = 20;
     params.learning_rate = 1e-3;
     params.lora_rank = 8;

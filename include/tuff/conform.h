@@ -106,6 +106,7 @@ typedef struct tuff_conform_report {
 
 /* Zero means default. */
 typedef struct tuff_conform_params {
+    size_t struct_size; /* set by TUFF_CONFORM_PARAMS_INIT */
     const char *device; /* as in tuff_device_params */
     /* Which cases: lists of names separated by commas or line ends, in which '*' stands for any characters,
      * '?' for one and "[ab]" for one of those. A name that nothing has is an error. */
@@ -148,10 +149,10 @@ typedef struct tuff_conform_params {
      * TUFF_CONFORM_JSON. NULL: none. */
     void (*record)(const char *line, void *user);
 } tuff_conform_params;
-#define TUFF_CONFORM_PARAMS_INIT                                                                          \
-    {                                                                                                     \
-        NULL, NULL, NULL, NULL, TUFF_CONFORM_QUICK, 0, 0, 0, false, false, false, 0, 0, NULL, NULL, NULL, \
-            NULL, 0, 0, NULL, NULL, NULL                                                                  \
+#define TUFF_CONFORM_PARAMS_INIT                                                                        \
+    {                                                                                                   \
+        sizeof(tuff_conform_params), NULL, NULL, NULL, NULL, TUFF_CONFORM_QUICK, 0, 0, 0, false, false, \
+            false, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL                                 \
     }
 
 /* Runs the suite on one device. Cases that do not hold are no failure of this call: they are counted in the

@@ -21,10 +21,11 @@ typedef enum tuff_device_type {
 } tuff_device_type;
 
 typedef struct tuff_device_info {
-    char name[256];   /* "AMD Radeon RX 7900 XTX (RADV NAVI31)" */
-    char driver[256]; /* "radv, Mesa 25.0.1"; "" for the CPU */
-    char backend[16]; /* "vulkan" or "cpu" */
-    char uuid[33];    /* 32 hexadecimal digits; "" for the CPU */
+    size_t struct_size; /* set by TUFF_DEVICE_INFO_INIT */
+    char name[256];     /* "AMD Radeon RX 7900 XTX (RADV NAVI31)" */
+    char driver[256];   /* "radv, Mesa 25.0.1"; "" for the CPU */
+    char backend[16];   /* "vulkan" or "cpu" */
+    char uuid[33];      /* 32 hexadecimal digits; "" for the CPU */
     tuff_device_type type;
     uint64_t memory_bytes; /* of its largest local heap */
     bool usable;
@@ -35,10 +36,15 @@ typedef struct tuff_device_info {
     uint32_t rows_tested, rows_wrong;
     char wrong_rows[256];
 } tuff_device_info;
+#define TUFF_DEVICE_INFO_INIT                                                                  \
+    {                                                                                          \
+        sizeof(tuff_device_info), "", "", "", "", TUFF_DEVICE_DISCRETE, 0, false, "", 0, 0, "" \
+    }
 
 /* Fills up to `capacity` entries, best first, the default device in front: discrete GPUs, integrated ones,
  * the CPU, software Vulkan, unusable ones. *out_count receives how many there are. `out` may be NULL with
- * capacity 0. Thread-safe. */
+ * capacity 0. The struct_size of the first entry tells how large each is; the others' need not be set.
+ * Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity,
                                                      size_t *out_count);
 
@@ -46,6 +52,7 @@ typedef struct tuff_device tuff_device;
 
 /* Zero means default. */
 typedef struct tuff_device_params {
+    size_t struct_size; /* set by TUFF_DEVICE_PARAMS_INIT */
     /* Which device: an index of tuff_list_devices, a UUID, "cpu", "vulkan" (the best one), a device's name,
      * or a part of a device's or driver's name in any case ("lavapipe"). NULL or "": the environment's
      * TUFF_DEVICE, else the default. */
@@ -54,6 +61,10 @@ typedef struct tuff_device_params {
     bool profile;  /* time every step: tuff_program_profile */
     uint32_t submit_ms; /* aim for this much device time per submit, so that no watchdog strikes; 0: 100 */
 } tuff_device_params;
+#define TUFF_DEVICE_PARAMS_INIT                           \
+    {                                                     \
+        sizeof(tuff_device_params), NULL, false, false, 0 \
+    }
 
 /* Opens a device. When no name is given and the best one does not work (a failed self-test), the next is
  * opened, at last the CPU (also without a Vulkan loader or a fit device), and the reason is logged once.
@@ -65,18 +76,24 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_device_open(const tuff_device_params *pa
 /* Logs an error naming what still lives on the device, and then does not free it. */
 TUFF_API void tuff_device_destroy(tuff_device **device);
 
-/* Valid as long as the device. Thread-safe. */
+/* Owned by the device and valid as long as it. Thread-safe. */
 TUFF_API const tuff_device_info *tuff_device_get_info(const tuff_device *device);
 
 /* Counters since the device was opened. */
 typedef struct tuff_device_stats {
+    size_t struct_size;   /* set by TUFF_DEVICE_STATS_INIT */
     uint64_t allocations; /* device memory allocations */
     uint64_t bytes;       /* device memory in use; blocks kept empty for the next program do not count */
     uint64_t recorded;    /* command buffers recorded */
     uint64_t submits, dispatches, barriers;
 } tuff_device_stats;
+#define TUFF_DEVICE_STATS_INIT                      \
+    {                                               \
+        sizeof(tuff_device_stats), 0, 0, 0, 0, 0, 0 \
+    }
 /* Thread-safe. */
-TUFF_API tuff_device_stats tuff_device_get_stats(const tuff_device *device);
+TUFF_API TUFF_MUST_USE tuff_status tuff_device_get_stats(const tuff_device *device,
+                                                         tuff_device_stats *out_stats);
 
 #ifdef __cplusplus
 }

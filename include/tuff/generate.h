@@ -8,7 +8,9 @@
 
 #include <tuff/device.h>
 #include <tuff/model.h>
+#include <tuff/program.h>
 #include <tuff/sampler.h>
+#include <tuff/status.h>
 #include <tuff/watch.h>
 
 #ifdef __cplusplus
@@ -22,6 +24,7 @@ typedef struct tuff_generator tuff_generator;
 
 /* Zero means default. */
 typedef struct tuff_generator_params {
+    size_t struct_size;     /* set by TUFF_GENERATOR_PARAMS_INIT */
     int64_t context_length; /* the most tokens of prompt and text together; 0: the model's. Models with rotary
                                positions may be run past it. Memory is taken for what runs need, in steps */
     bool cache_f16;         /* keep keys and values as f16 */
@@ -29,6 +32,10 @@ typedef struct tuff_generator_params {
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the generator is destroyed */
 } tuff_generator_params;
+#define TUFF_GENERATOR_PARAMS_INIT                          \
+    {                                                       \
+        sizeof(tuff_generator_params), 0, false, NULL, NULL \
+    }
 
 /* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in (block types as f32).
  * Model and device must outlive the generator; `params` may be NULL and need only live until the call
@@ -46,11 +53,12 @@ typedef enum tuff_finish {
     TUFF_FINISH_CANCELLED /* on_text or the watch asked to stop */
 } tuff_finish;
 
-/* Zero means default, except temperature, which is greedy at 0. */
+/* Zero means default. */
 typedef struct tuff_generate_params {
-    tuff_sampling sampling;
-    int64_t max_new_tokens;  /* 0: until the context is full */
-    const char *const *stop; /* stop strings; the text ends before the first that comes */
+    size_t struct_size;            /* set by TUFF_GENERATE_PARAMS_INIT */
+    const tuff_sampling *sampling; /* NULL: the most likely token each time */
+    int64_t max_new_tokens;        /* 0: until the context is full */
+    const char *const *stop;       /* stop strings; the text ends before the first that comes */
     size_t stop_count;
     bool ignore_eos;
     bool plain_special; /* special tokens spelled out in the prompt are plain text */
@@ -63,8 +71,13 @@ typedef struct tuff_generate_params {
      * 200 ms. */
     const tuff_watch *watch;
 } tuff_generate_params;
+#define TUFF_GENERATE_PARAMS_INIT                                                      \
+    {                                                                                  \
+        sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL \
+    }
 
 typedef struct tuff_generate_result {
+    size_t struct_size; /* set by TUFF_GENERATE_RESULT_INIT */
     tuff_finish finish;
     int64_t prompt_tokens, new_tokens;
     double prompt_seconds, generate_seconds; /* generate: without the prompt */
@@ -72,6 +85,10 @@ typedef struct tuff_generate_result {
     double prompt_rate; /* tokens of the prompt per second, first runs of programs left out, in which drivers
                            and libraries may still compile; 0: there were no others */
 } tuff_generate_result;
+#define TUFF_GENERATE_RESULT_INIT                                          \
+    {                                                                      \
+        sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0 \
+    }
 
 /* Continues prompt[0..size). Errors: TUFF_INVALID_ARGUMENT when the prompt gives no token or does not leave
  * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf; TUFF_CANCELLED when the watch
@@ -83,7 +100,6 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, cons
 
 /* The program that feeds one token, for its plan and profile; owned by the generator, valid until the next
  * call. NULL before its first use. A longer context than any run before makes it anew. */
-typedef struct tuff_program tuff_program;
 TUFF_API tuff_program *tuff_generator_program(tuff_generator *generator);
 
 /* Logits f32 [vocab_size] after the ids[0..n) alone: for checks against other implementations. */

@@ -148,14 +148,20 @@ TUFF_API tuff_tensor *tuff_rope(tuff_graph *g, tuff_tensor *x, tuff_tensor *cos,
 TUFF_API tuff_tensor *tuff_softmax(tuff_graph *g, tuff_tensor *x);
 
 typedef struct tuff_attention_params {
-    double scale;   /* of the scores; 0 means 1 / sqrt(head_dim) */
-    bool causal;    /* query at position p sees keys at positions <= p */
-    int64_t window; /* with causal: sees only the last `window` keys, itself among them; 0: all */
+    size_t struct_size; /* set by TUFF_ATTENTION_PARAMS_INIT */
+    double scale;       /* of the scores; 0 means 1 / sqrt(head_dim) */
+    bool causal;        /* query at position p sees keys at positions <= p */
+    int64_t window;     /* with causal: sees only the last `window` keys, itself among them; 0: all */
 } tuff_attention_params;
+#define TUFF_ATTENTION_PARAMS_INIT                 \
+    {                                              \
+        sizeof(tuff_attention_params), 0, false, 0 \
+    }
 /* softmax(q k^T * scale) v per head (Vaswani et al. 2017), computed in tiles without the score matrix (Dao
  * 2023). q [B, Tq, Hq, D]; k, v [B, Tk, Hkv, D], Hq a multiple of Hkv (Ainslie et al. 2023); result [B, Tq,
  * Hq, D]. k and v may be f16 (then not differentiable). q_start, i32 [B] or NULL for zeros: the position of
- * the first query among the keys. A query that sees no key gives zeros. */
+ * the first query among the keys. A query that sees no key gives zeros. `params` may be
+ * NULL. */
 TUFF_API tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v,
                                      tuff_tensor *q_start, const tuff_attention_params *params);
 /* Writes x [B, T, H, D] in place into cache (f32 or f16) [B, capacity, H, D] at positions start[b] + t
@@ -189,20 +195,32 @@ TUFF_API tuff_tensor *tuff_assign(tuff_graph *g, tuff_tensor *x, double value);
 TUFF_API tuff_tensor *tuff_grad_norm(tuff_graph *g, tuff_tensor *const *grads, size_t n);
 
 typedef struct tuff_adamw_params {
+    size_t struct_size; /* set by TUFF_ADAMW_PARAMS_INIT */
     double beta1, beta2, eps, weight_decay;
     double max_grad_norm; /* gradients are scaled by min(1, max / (norm + 1e-6)); 0: no clipping */
 } tuff_adamw_params;
+/* The defaults of PyTorch's AdamW, but no decay and no clipping. */
+#define TUFF_ADAMW_PARAMS_INIT                            \
+    {                                                     \
+        sizeof(tuff_adamw_params), 0.9, 0.999, 1e-8, 0, 0 \
+    }
 /* Advances the optimizer's state, a variable f32 [4]: {steps done, steps skipped, 1 - beta1^t, 1 - beta2^t},
  * zeros at first. A norm that is not finite counts as skipped and changes nothing else. The result is the new
  * state. */
 TUFF_API tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor *norm,
                                           const tuff_adamw_params *params);
 typedef struct tuff_adamw_slot {
+    size_t struct_size;        /* set by TUFF_ADAMW_SLOT_INIT */
     tuff_tensor *param, *grad; /* a variable and its gradient */
     tuff_tensor *m, *v;        /* the two moments, variables; all four of one shape, f32 */
     bool decay;                /* weight decay applies */
 } tuff_adamw_slot;
-/* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation. `state` is
+#define TUFF_ADAMW_SLOT_INIT                                   \
+    {                                                          \
+        sizeof(tuff_adamw_slot), NULL, NULL, NULL, NULL, false \
+    }
+/* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation; slots[0]'s
+ * struct_size tells how large each is, and `params` may be NULL. `state` is
  * the result of tuff_optimizer_step, `norm` of tuff_grad_norm, lr an f32 scalar input. Nothing changes when
  * norm is not finite. */
 TUFF_API void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr,

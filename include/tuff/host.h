@@ -12,23 +12,34 @@
 extern "C" {
 #endif
 
-/* Replaces malloc, realloc and free for all host memory of the library; NULL restores the C library's.
- * `realloc` must accept NULL, `free` must accept NULL. Not thread-safe: call it before anything else. */
+/* `realloc` must accept NULL, `free` must accept NULL. */
 typedef struct tuff_allocator {
+    size_t struct_size; /* set by TUFF_ALLOCATOR_INIT */
     void *(*malloc)(size_t size, void *user);
     void *(*realloc)(void *pointer, size_t size, void *user);
     void (*free)(void *pointer, void *user);
     void *user;
 } tuff_allocator;
-TUFF_API void tuff_set_allocator(const tuff_allocator *allocator);
+#define TUFF_ALLOCATOR_INIT                            \
+    {                                                  \
+        sizeof(tuff_allocator), NULL, NULL, NULL, NULL \
+    }
+/* Replaces malloc, realloc and free for all host memory of the library; NULL restores the C library's. All
+ * three functions are needed. Not thread-safe: call it before anything else. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_set_allocator(const tuff_allocator *allocator);
 
 /* Counters of the host allocations made through the allocator since the process started. */
 typedef struct tuff_host_stats {
+    size_t struct_size;   /* set by TUFF_HOST_STATS_INIT */
     uint64_t allocations; /* calls that returned memory */
     uint64_t live;        /* allocations not yet freed */
 } tuff_host_stats;
+#define TUFF_HOST_STATS_INIT          \
+    {                                 \
+        sizeof(tuff_host_stats), 0, 0 \
+    }
 /* Thread-safe. */
-TUFF_API tuff_host_stats tuff_get_host_stats(void);
+TUFF_API TUFF_MUST_USE tuff_status tuff_get_host_stats(tuff_host_stats *out_stats);
 
 typedef enum tuff_log_level { TUFF_LOG_ERROR, TUFF_LOG_WARN, TUFF_LOG_INFO, TUFF_LOG_DEBUG } tuff_log_level;
 
@@ -39,9 +50,6 @@ typedef void (*tuff_log_fn)(tuff_log_level level, const char *message, void *use
  * TUFF_LOG=error|warn|info|debug overrides the level. The library itself never prints. Not thread-safe: call
  * it before anything else. */
 TUFF_API void tuff_set_log(tuff_log_fn fn, tuff_log_level level, void *user);
-
-/* The library's version, "0.1.0". */
-TUFF_API const char *tuff_version(void);
 
 #ifdef __cplusplus
 }

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <tuff/device.h>
 #include <tuff/dtype.h>
+#include <tuff/status.h>
 #include <tuff/tokenizer.h>
 
 #ifdef __cplusplus
@@ -30,6 +30,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_load(const char *path, tuff_model 
 TUFF_API void tuff_model_destroy(tuff_model **model);
 
 typedef struct tuff_model_info {
+    size_t struct_size;       /* set by TUFF_MODEL_INFO_INIT */
     const char *architecture; /* model_type of Hugging Face: "gpt2", "llama", ... */
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t context_length; /* positions that the model was trained for */
@@ -37,8 +38,12 @@ typedef struct tuff_model_info {
     int64_t parameters;     /* elements of all parameters; a tied table counts once */
     tuff_dtype dtype;       /* of the matrices as stored; f32 for block types, which are dequantized */
 } tuff_model_info;
+#define TUFF_MODEL_INFO_INIT                                                      \
+    {                                                                             \
+        sizeof(tuff_model_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, TUFF_F32 \
+    }
 /* Thread-safe; the architecture's name is a constant. */
-TUFF_API tuff_model_info tuff_model_get_info(const tuff_model *model);
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_info);
 
 /* The model's tokenizer, owned by the model; fails with the reason when its files have none that can be used.
  */
@@ -51,7 +56,7 @@ enum {
 };
 /* What a model file holds: architecture, config, tensors, tokenizer, metadata, and whether Tuff can run it.
  * Works on Hugging Face directories, .safetensors, .gguf and PEFT adapters, also of unknown architectures.
- * Free the text with tuff_free_text. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT for a file that is damaged. */
+ * Free the text with tuff_free. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT for a file that is damaged. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_inspect(const char *path, unsigned flags, char **out_text);
 
 typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_format;

@@ -15,7 +15,9 @@
 #include <stdint.h>
 
 #include <tuff/device.h>
+#include <tuff/dtype.h>
 #include <tuff/graph.h>
+#include <tuff/status.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -68,25 +70,29 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_program_output(tuff_program *program, co
 
 /* What a program needs on the device, known before anything runs. */
 typedef struct tuff_program_memory {
+    size_t struct_size;   /* set by TUFF_PROGRAM_MEMORY_INIT */
     uint64_t variables;   /* bytes of all variables */
     uint64_t arena;       /* results and scratch */
     uint64_t arena_bound; /* the most bytes of results alive at any one step: no arena can be smaller */
     uint64_t staging;     /* step slots and readback */
 } tuff_program_memory;
-TUFF_API tuff_program_memory tuff_program_get_memory(const tuff_program *program);
+#define TUFF_PROGRAM_MEMORY_INIT                \
+    {                                           \
+        sizeof(tuff_program_memory), 0, 0, 0, 0 \
+    }
+TUFF_API TUFF_MUST_USE tuff_status tuff_program_get_memory(const tuff_program *program,
+                                                           tuff_program_memory *out_memory);
 
 /* Floating-point operations of one run, by the operations' formulas. */
 TUFF_API double tuff_program_flops(const tuff_program *program);
 
-/* The plan as text, one line per step, into memory that the caller frees with tuff_free_text; NULL: out of
+/* The plan as text, one line per step, into memory that the caller frees with tuff_free; NULL: out of
  * memory. */
 TUFF_API char *tuff_program_text(const tuff_program *program);
-/* Time by operation as a table; NULL when the device was opened without `profile`. Freed with tuff_free_text.
- */
+/* Time by operation as a table; NULL when the device was opened without `profile`. Freed with tuff_free. */
 TUFF_API char *tuff_program_profile_text(tuff_program *program);
-/* The last run as a Chrome trace (JSON, chrome://tracing). Freed with tuff_free_text. */
+/* The last run as a Chrome trace (JSON, chrome://tracing). Freed with tuff_free. */
 TUFF_API char *tuff_program_profile_trace(tuff_program *program);
-TUFF_API void tuff_free_text(char *text);
 
 #ifdef __cplusplus
 }

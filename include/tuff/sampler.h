@@ -12,9 +12,10 @@
 extern "C" {
 #endif
 
-/* Zero means default. The steps apply in the order of Hugging Face's GenerationMixin: repetition penalty,
- * temperature, top-k, top-p, min-p. */
+/* Zero means default, which for the temperature is greedy. The steps apply in the order of Hugging Face's
+ * GenerationMixin: repetition penalty, temperature, top-k, top-p, min-p. */
 typedef struct tuff_sampling {
+    size_t struct_size;       /* set by TUFF_SAMPLING_INIT */
     float repetition_penalty; /* of every id seen: a positive logit is divided by it, a negative one
                                  multiplied (Keskar et al. 2019); 0 or 1 is none */
     float temperature;        /* 0: greedy, the largest logit, of equals the lowest id */
@@ -24,12 +25,16 @@ typedef struct tuff_sampling {
     float min_p; /* only tokens at least min_p times as probable as the most probable one; 0: all */
     uint64_t seed;
 } tuff_sampling;
+#define TUFF_SAMPLING_INIT                      \
+    {                                           \
+        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0 \
+    }
 
 /* One thread at a time. */
 typedef struct tuff_sampler tuff_sampler;
 
-/* `vocab` is the number of logits. TUFF_INVALID_ARGUMENT for a setting out of its range. Nothing is allocated
- * later. */
+/* `vocab` is the number of logits; `settings` may be NULL. TUFF_INVALID_ARGUMENT for a setting out of its
+ * range. Nothing is allocated later. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_sampler_create(const tuff_sampling *settings, uint32_t vocab,
                                                        tuff_sampler **out_sampler);
 /* Tells of an id of the prompt or of one chosen, for the repetition penalty. Ids outside the vocabulary are

@@ -1,12 +1,36 @@
-/* Status codes and error text.
+/* Status codes, error text, and what holds for every function of the library.
  *
- * Every function that can fail returns a tuff_status. On failure, one sentence for people is kept for the
- * calling thread: what went wrong, where, what was found, what was expected and what to do. */
+ * Errors. Every function that can fail returns a tuff_status. On failure, one sentence for people is kept for
+ * the calling thread: what went wrong, where, what was found, what was expected and what to do.
+ *
+ * Structs. A struct that the caller makes begins with struct_size. Start from the struct's macro, which sets
+ * the size and the defaults, and then set what you need:
+ *
+ *     tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+ *     params.name = "cpu";
+ *
+ * The size tells the library which fields the program was compiled with: later versions add fields at the
+ * end, programs made with older headers keep working, and fields that they do not have take their defaults. A
+ * program made with newer headers works too, as long as what it sets is known to the library. A struct_size
+ * that is 0 or too small is TUFF_INVALID_ARGUMENT. Where a pointer to parameters may be NULL, NULL means all
+ * defaults. Structs that the library owns and only points to may also get fields at their end, so do not copy
+ * them, and do not step through them as an array. tuff_piece never changes.
+ *
+ * Enums may get further values in later versions: expect values that you do not know.
+ *
+ * Memory that the library gives away as text or as an array is freed with tuff_free, objects with the
+ * destroy function of their kind. */
 #ifndef TUFF_STATUS_H
 #define TUFF_STATUS_H
 
-#if defined(_WIN32)
+#include <stddef.h>
+
+/* TUFF_BUILD is defined while the library itself is compiled, TUFF_STATIC in programs that link it
+ * statically. */
+#if defined(_WIN32) && defined(TUFF_BUILD)
 #define TUFF_API __declspec(dllexport)
+#elif defined(_WIN32) && !defined(TUFF_STATIC)
+#define TUFF_API __declspec(dllimport)
 #elif defined(__GNUC__)
 #define TUFF_API __attribute__((visibility("default")))
 #else

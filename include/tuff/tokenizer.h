@@ -19,7 +19,7 @@ extern "C" {
 
 typedef struct tuff_tokenizer tuff_tokenizer;
 
-/* Bytes owned by someone else; not NUL-terminated. */
+/* Bytes owned by someone else; not NUL-terminated. Never gets further fields. */
 typedef struct tuff_piece {
     const char *data;
     size_t size;
@@ -37,6 +37,7 @@ typedef enum tuff_token_type {
 
 /* A vocabulary as GGUF holds it (keys tokenizer.ggml.*). All pointers belong to the caller. */
 typedef struct tuff_vocab_desc {
+    size_t struct_size; /* set by TUFF_VOCAB_DESC_INIT */
     const char
         *kind; /* tokenizer.ggml.model: "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE with scores) */
     const char
@@ -52,6 +53,14 @@ typedef struct tuff_vocab_desc {
     bool add_space_prefix;           /* a space is put before each text */
     tuff_piece chat_template;        /* {NULL, 0}: none */
 } tuff_vocab_desc;
+#define TUFF_VOCAB_DESC_INIT                                                                                 \
+    {                                                                                                        \
+        sizeof(tuff_vocab_desc), NULL, NULL, 0, NULL, NULL, NULL, 0, NULL, -1, -1, -1, -1, -1, false, false, \
+            false,                                                                                           \
+        {                                                                                                    \
+            NULL, 0                                                                                          \
+        }                                                                                                    \
+    }
 
 /* Reads a directory (tokenizer.json, else vocab.json and merges.txt; with tokenizer_config.json,
  * generation_config.json and config.json for the ids of begin and end of text, where present) or the path of
@@ -126,7 +135,7 @@ enum {
 };
 
 /* Encodes text[0..size). Bytes that are not UTF-8 count as U+FFFD, one for each maximal broken sequence (as
- * Python's errors="replace"). *out_ids has *out_count ids: free with tuff_tokenizer_free_ids. Truncation and
+ * Python's errors="replace"). *out_ids has *out_count ids: free with tuff_free. Truncation and
  * padding settings of tokenizer.json are not applied. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_encode(const tuff_tokenizer *tokenizer, const char *text,
                                                          size_t size, unsigned flags, int32_t **out_ids,
@@ -138,14 +147,12 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_encode_watched(const tuff_toke
                                                                  const char *text, size_t size,
                                                                  unsigned flags, const tuff_watch *watch,
                                                                  int32_t **out_ids, size_t *out_count);
-TUFF_API void tuff_tokenizer_free_ids(int32_t **ids);
 
-/* Decodes ids to text, NUL-terminated after its *out_size bytes: free with tuff_tokenizer_free_text. Ids that
+/* Decodes ids to text, NUL-terminated after its *out_size bytes: free with tuff_free. Ids that
  * no token has give nothing. The bytes are those the tokens stand for, UTF-8 or not. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_decode(const tuff_tokenizer *tokenizer, const int32_t *ids,
                                                          size_t count, bool skip_special, char **out_text,
                                                          size_t *out_size);
-TUFF_API void tuff_tokenizer_free_text(char **text);
 
 /* Decodes a stream of ids, never splitting a UTF-8 character between two answers. One thread at a time; the
  * tokenizer must outlive it. Feed the prompt's ids first and drop the answer: what a token gives may depend

@@ -8,6 +8,8 @@
 
 #include <tuff/device.h>
 #include <tuff/model.h>
+#include <tuff/program.h>
+#include <tuff/status.h>
 #include <tuff/watch.h>
 
 #ifdef __cplusplus
@@ -56,10 +58,11 @@ typedef enum tuff_schedule {
     TUFF_SCHEDULE_CONSTANT
 } tuff_schedule;
 
-/* Named as in Hugging Face's TrainingArguments and peft's LoraConfig. Take tuff_train_defaults and change
- * what you want. */
+/* Named as in Hugging Face's TrainingArguments and peft's LoraConfig. Take TUFF_TRAIN_PARAMS_INIT and
+ * change what you want. */
 typedef struct tuff_train_params {
-    int64_t max_steps; /* optimizer steps; < 0: num_train_epochs decides */
+    size_t struct_size; /* set by TUFF_TRAIN_PARAMS_INIT */
+    int64_t max_steps;  /* optimizer steps; < 0: num_train_epochs decides */
     double num_train_epochs;
     int64_t per_device_train_batch_size, gradient_accumulation_steps;
     double learning_rate;
@@ -83,7 +86,11 @@ typedef struct tuff_train_params {
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
  * max_nonfinite 10, no watch. */
-TUFF_API tuff_train_params tuff_train_defaults(void);
+#define TUFF_TRAIN_PARAMS_INIT                                                                            \
+    {                                                                                                     \
+        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1, \
+            42, false, 0, 16, 0, NULL, 10, NULL                                                           \
+    }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
  * from the watch's callback, other calls fail with TUFF_INVALID_ARGUMENT, and tuff_trainer_destroy leaves it
@@ -91,7 +98,7 @@ TUFF_API tuff_train_params tuff_train_defaults(void);
 typedef struct tuff_trainer tuff_trainer;
 
 /* Plans the step; puts nothing on the device yet. Model, device and dataset must outlive the trainer;
- * `params` (and its strings) need only live until the call returns; NULL: tuff_train_defaults. The blocks of
+ * `params` (and its strings) need only live until the call returns; NULL: the defaults. The blocks of
  * models with rotary positions may be longer than their context. Errors: TUFF_INVALID_ARGUMENT,
  * TUFF_UNSUPPORTED, TUFF_OUT_OF_MEMORY. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_create(const tuff_model *model, tuff_device *device,
@@ -102,6 +109,7 @@ TUFF_API void tuff_trainer_destroy(tuff_trainer **trainer);
 
 /* What training needs on the device, known before anything is put there. In bytes. */
 typedef struct tuff_train_memory {
+    size_t struct_size; /* set by TUFF_TRAIN_MEMORY_INIT */
     uint64_t weights, optimizer;
     uint64_t gradients;   /* of all that is trained */
     bool gradients_apart; /* accumulated in buffers of their own; else they are in the arena */
@@ -113,21 +121,30 @@ typedef struct tuff_train_memory {
                        that are in the arena */
     int64_t trained_parameters, parameters;
 } tuff_train_memory;
+#define TUFF_TRAIN_MEMORY_INIT                                         \
+    {                                                                  \
+        sizeof(tuff_train_memory), 0, 0, 0, false, 0, 0, 0, 0, 0, 0, 0 \
+    }
 /* Changes when an evaluation is planned. */
-TUFF_API tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *trainer);
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_get_memory(const tuff_trainer *trainer,
+                                                           tuff_train_memory *out_memory);
 TUFF_API int64_t tuff_trainer_total_steps(const tuff_trainer *trainer);
 /* The program that sees a batch, for its plan and profile; owned by the trainer. */
-typedef struct tuff_program tuff_program;
 TUFF_API tuff_program *tuff_trainer_program(tuff_trainer *trainer);
 
 typedef struct tuff_train_step {
-    int64_t step; /* 1 for the first */
+    size_t struct_size; /* set by TUFF_TRAIN_STEP_INIT */
+    int64_t step;       /* 1 for the first */
     double epoch;
     double loss;                     /* mean over the predictions of the step, before its update */
     double learning_rate, grad_norm; /* the norm before clipping; not finite when the step was skipped */
     bool skipped;
     int64_t tokens; /* ids seen by this step */
 } tuff_train_step;
+#define TUFF_TRAIN_STEP_INIT                             \
+    {                                                    \
+        sizeof(tuff_train_step), 0, 0, 0, 0, 0, false, 0 \
+    }
 /* One optimizer step. The first puts the weights on the device, and may be tried again when that fails. A
  * step whose gradient is not finite changes nothing, and is reported as skipped. Errors: TUFF_NOT_FINITE when
  * it is the last of max_nonfinite such steps in a row: it is in *out_step, the trainer can be saved or go on,
@@ -152,10 +169,15 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, cons
 /* ---- evaluation ---- */
 
 typedef struct tuff_eval_result {
-    double loss;       /* mean negative log-likelihood over the predictions, in nats */
-    double perplexity; /* exp(loss) */
+    size_t struct_size; /* set by TUFF_EVAL_RESULT_INIT */
+    double loss;        /* mean negative log-likelihood over the predictions, in nats */
+    double perplexity;  /* exp(loss) */
     int64_t tokens; /* predictions: block_size - 1 of each full block, one less than its tokens of the last */
 } tuff_eval_result;
+#define TUFF_EVAL_RESULT_INIT             \
+    {                                     \
+        sizeof(tuff_eval_result), 0, 0, 0 \
+    }
 
 /* Checks the data and plans tuff_trainer_evaluate for blocks as long as its: what evaluating takes is in
  * tuff_trainer_get_memory from here on, and what it would refuse is refused now. Puts nothing on the device
@@ -169,10 +191,15 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, 
 
 /* Zero means default. */
 typedef struct tuff_eval_params {
+    size_t struct_size;      /* set by TUFF_EVAL_PARAMS_INIT */
     int64_t batch_size;      /* blocks per run; 0: 4 */
     const char *adapter;     /* a PEFT LoRA directory to apply; NULL: none */
     const tuff_watch *watch; /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
 } tuff_eval_params;
+#define TUFF_EVAL_PARAMS_INIT                   \
+    {                                           \
+        sizeof(tuff_eval_params), 0, NULL, NULL \
+    }
 /* Loss of a model as it is in its file. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for blocks that
  * are too long for learned positions, or ids that the model does not know. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,

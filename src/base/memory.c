@@ -4,17 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/status.h"
+#include "base/structs.h"
+
 static tuff_allocator allocator; /* malloc == NULL: the C library's */
 static atomic_uint_fast64_t allocations, live;
 
-void tuff_set_allocator(const tuff_allocator *replacement)
+tuff_status tuff_set_allocator(const tuff_allocator *replacement)
 {
-    allocator = replacement ? *replacement : (tuff_allocator){0};
+    tuff_allocator taken = TUFF_ALLOCATOR_INIT;
+    TUFF_TRY(TUFF_TAKE(&taken, replacement, TUFF_ALLOCATOR_INIT, user));
+    if (replacement && !(taken.malloc && taken.realloc && taken.free))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "an allocator needs malloc, realloc and free; %s is NULL",
+                         !taken.malloc    ? "malloc"
+                         : !taken.realloc ? "realloc"
+                                          : "free");
+    allocator = taken;
+    return TUFF_OK;
 }
 
-tuff_host_stats tuff_get_host_stats(void)
+tuff_status tuff_get_host_stats(tuff_host_stats *out_stats)
 {
-    return (tuff_host_stats){.allocations = atomic_load(&allocations), .live = atomic_load(&live)};
+    tuff_host_stats stats = TUFF_HOST_STATS_INIT;
+    stats.allocations = atomic_load(&allocations);
+    stats.live = atomic_load(&live);
+    return TUFF_GIVE(out_stats, &stats, TUFF_HOST_STATS_INIT, live);
 }
 
 static void count_allocation(bool is_new)

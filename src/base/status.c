@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tuff/host.h>
+#include <tuff/version.h>
 
 #include "base/text.h"
-#include "base/version.h"
 
 /* Fixed per thread, so that running out of memory can be reported. */
 enum { MESSAGE_SIZE = 2048 };

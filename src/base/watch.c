@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/structs.h"
 
 /* A lock-free atomic is what a signal handler may write (C11, 7.14.1.1). */
 struct tuff_cancel {
@@ -68,11 +69,8 @@ const char *tuff_phase_name(tuff_phase phase)
 
 tuff_status tuff_watch_check(const tuff_watch *watch)
 {
-    if (watch && watch->struct_size < sizeof *watch)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "tuff_watch: struct_size is %zu; start from TUFF_WATCH_INIT, which sets it",
-                         watch->struct_size);
-    return TUFF_OK;
+    tuff_watch taken = TUFF_WATCH_INIT;
+    return tuff_note(TUFF_TAKE(&taken, watch, TUFF_WATCH_INIT, user), "tuff_watch");
 }
 
 tuff_status tuff_watch_step(const tuff_watch *watch, tuff_phase phase, uint64_t done, uint64_t total)

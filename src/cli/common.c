@@ -46,7 +46,10 @@ void tuff_cli_begin(const tuff_cli_common *common)
 
 tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device)
 {
-    tuff_device_params params = {.name = common->device, .validate = common->validate, .profile = profile};
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = common->device;
+    params.validate = common->validate;
+    params.profile = profile;
     tuff_status status = tuff_device_open(&params, out_device);
     if (status == TUFF_OK && common->verbose) {
         const tuff_device_info *info = tuff_device_get_info(*out_device);
@@ -58,8 +61,8 @@ tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tu
 
 void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *device)
 {
-    if (!common->verbose || !device) return;
-    tuff_device_stats s = tuff_device_get_stats(device);
+    tuff_device_stats s = TUFF_DEVICE_STATS_INIT;
+    if (!common->verbose || tuff_device_get_stats(device, &s) != TUFF_OK) return;
     tuff_cli_say(
         "tuff: device memory %s, %llu allocations; %llu command buffers, %llu submits, %llu dispatches",
         tuff_cli_bytes(s.bytes), (unsigned long long)s.allocations, (unsigned long long)s.recorded,
@@ -92,8 +95,9 @@ bool tuff_cli_flush(void)
 int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted)
 {
     enum { USUAL = 1024 };
-    int64_t context = tuff_model_get_info(model).context_length;
-    return wanted ? wanted : context < USUAL ? context : USUAL;
+    tuff_model_info info = TUFF_MODEL_INFO_INIT;
+    if (wanted || tuff_model_get_info(model, &info) != TUFF_OK) return wanted;
+    return info.context_length < USUAL ? info.context_length : USUAL;
 }
 
 static bool holds(const char *directory, const char *const *names, size_t count)
@@ -159,7 +163,7 @@ bool tuff_cli_profile(char *table, char *trace, const char *path)
         if (file && fclose(file) != 0) ok = false;
         if (!ok) tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
     }
-    tuff_free_text(table);
-    tuff_free_text(trace);
+    tuff_free(table);
+    tuff_free(trace);
     return ok;
 }

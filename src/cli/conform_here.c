@@ -48,7 +48,7 @@ void tuff_cli_conform_here(tuff_cli_conform_run *run)
 
 bool tuff_cli_conform_devices(char names[][16], size_t *out_n)
 {
-    static tuff_device_info found[TUFF_CLI_DEVICES];
+    static tuff_device_info found[TUFF_CLI_DEVICES] = {TUFF_DEVICE_INFO_INIT};
     size_t count = 0;
     *out_n = 0;
     if (tuff_list_devices(found, TUFF_CLI_DEVICES, &count) != TUFF_OK) {

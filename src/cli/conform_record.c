@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tuff/host.h>
+#include <tuff/version.h>
 
 #include "cli/conform.h"
 

@@ -73,7 +73,8 @@ static bool check_output(const convert_options *options)
 
 static int convert(const convert_options *options, const tuff_model *model)
 {
-    tuff_model_info info = tuff_model_get_info(model);
+    tuff_model_info info = TUFF_MODEL_INFO_INIT;
+    if (tuff_model_get_info(model, &info) != TUFF_OK) return tuff_cli_failed();
     tuff_dtype dtype = options->dtype == DTYPE_AS_STORED ? info.dtype : dtypes[options->dtype];
     const tuff_tokenizer *tokenizer;
     if (tuff_model_get_tokenizer(model, &tokenizer) != TUFF_OK && !options->common.quiet)

@@ -88,6 +88,7 @@ int tuff_cli_devices(int argc, char **argv)
         return TUFF_EXIT_FAILED;
     }
     int code = TUFF_EXIT_OK;
+    list[0] = (tuff_device_info)TUFF_DEVICE_INFO_INIT;
     if (tuff_list_devices(list, room, &count) != TUFF_OK)
         code = tuff_cli_failed();
     else if (options.json)

@@ -47,10 +47,13 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
 {
     int64_t block = tuff_cli_block_size(model, o->block_size);
     const tuff_watch *watch = tuff_cli_watch();
-    tuff_eval_params params = {.batch_size = o->batch_size, .adapter = o->adapter, .watch = watch};
+    tuff_eval_params params = TUFF_EVAL_PARAMS_INIT;
+    params.batch_size = o->batch_size;
+    params.adapter = o->adapter;
+    params.watch = watch;
     tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
     text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
-    tuff_eval_result result;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     tuff_dataset *data = NULL;
     int code = TUFF_EXIT_OK;
     tuff_status status = tuff_dataset_load_text(model, o->file, block, &text, &data);

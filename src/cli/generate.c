@@ -191,22 +191,23 @@ static int generate(const generate_options *o, tuff_generator *generator, const 
 {
     bool json = o->common.json;
     receiver made = {.prompt = json ? NULL : prompt, .keep = json};
-    tuff_generate_params params = {
-        .sampling = {.repetition_penalty = (float)o->repetition_penalty,
-                     .temperature = (float)o->temperature,
-                     .top_k = (uint32_t)o->top_k,
-                     .top_p = (float)o->top_p,
-                     .min_p = (float)o->min_p,
-                     .seed = (uint64_t)o->seed},
-        .max_new_tokens = o->max_new_tokens,
-        .stop = o->stop.items,
-        .stop_count = o->stop.count,
-        .ignore_eos = o->ignore_eos,
-        .on_text = on_text,
-        .user = &made,
-        .watch = tuff_cli_watch(),
-    };
-    tuff_generate_result result;
+    tuff_sampling sampling = TUFF_SAMPLING_INIT;
+    sampling.repetition_penalty = (float)o->repetition_penalty;
+    sampling.temperature = (float)o->temperature;
+    sampling.top_k = (uint32_t)o->top_k;
+    sampling.top_p = (float)o->top_p;
+    sampling.min_p = (float)o->min_p;
+    sampling.seed = (uint64_t)o->seed;
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    params.sampling = &sampling;
+    params.max_new_tokens = o->max_new_tokens;
+    params.stop = o->stop.items;
+    params.stop_count = o->stop.count;
+    params.ignore_eos = o->ignore_eos;
+    params.on_text = on_text;
+    params.user = &made;
+    params.watch = tuff_cli_watch();
+    tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
     tuff_status status = tuff_generate(generator, prompt->data, prompt->size, &params, &result);
     if (status == TUFF_OK) print_prompt(&made);
     if (!json && !made.prompt) putchar('\n');
@@ -228,10 +229,11 @@ static int generate(const generate_options *o, tuff_generator *generator, const 
 static int with_prompt(const generate_options *o, const text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
-    tuff_generator_params params = {.context_length = o->context_length,
-                                    .cache_f16 = o->cache_f16,
-                                    .adapter = o->adapter,
-                                    .watch = tuff_cli_watch()};
+    tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
+    params.context_length = o->context_length;
+    params.cache_f16 = o->cache_f16;
+    params.adapter = o->adapter;
+    params.watch = tuff_cli_watch();
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     tuff_generator *generator = NULL;

@@ -45,6 +45,6 @@ int tuff_cli_inspect(int argc, char **argv)
         (options.common.json ? TUFF_INSPECT_JSON : 0) | (options.tensors ? TUFF_INSPECT_TENSORS : 0);
     if (tuff_inspect(options.model, flags, &text) != TUFF_OK) return tuff_cli_failed();
     fputs(text, stdout);
-    tuff_free_text(text);
+    tuff_free(text);
     return TUFF_EXIT_OK;
 }

@@ -1,6 +1,6 @@
 /* The command `tuff`: finds the verb and runs it. */
 #include <string.h>
-#include <tuff/host.h>
+#include <tuff/version.h>
 
 #include "cli/cli.h"
 

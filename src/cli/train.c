@@ -75,12 +75,13 @@ static void print_memory(const tuff_train_memory *m)
 
 static void print_setting(const run *r, const tuff_train_params *p, int64_t block, const tuff_train_memory *m)
 {
+    tuff_model_info info = TUFF_MODEL_INFO_INIT;
+    if (tuff_model_get_info(r->model, &info) != TUFF_OK) return;
     int64_t steps = tuff_trainer_total_steps(r->trainer);
     int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;
     tuff_cli_say("device   %s", tuff_device_get_info(r->device)->name);
-    tuff_cli_say("model    %s, %s parameters; %s trained%s", tuff_model_get_info(r->model).architecture,
-                 tuff_cli_count(m->parameters), tuff_cli_count(m->trained_parameters),
-                 p->lora_rank ? " (LoRA)" : "");
+    tuff_cli_say("model    %s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
+                 tuff_cli_count(m->trained_parameters), p->lora_rank ? " (LoRA)" : "");
     tuff_cli_say("data     %s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
                  tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
     tuff_cli_say("steps    %s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
@@ -98,7 +99,7 @@ static int print_plan(const run *r)
         return TUFF_EXIT_FAILED;
     }
     fputs(text, stdout);
-    tuff_free_text(text);
+    tuff_free(text);
     return TUFF_EXIT_OK;
 }
 
@@ -201,7 +202,8 @@ static int finish(run *r)
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
 {
     const tuff_cli_train_options *o = r->options;
-    tuff_train_memory memory = tuff_trainer_get_memory(r->trainer);
+    tuff_train_memory memory = TUFF_TRAIN_MEMORY_INIT;
+    if (tuff_trainer_get_memory(r->trainer, &memory) != TUFF_OK) return tuff_cli_failed();
     if (!o->common.quiet) print_setting(r, params, block, &memory);
     if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
         return tuff_cli_failed();
@@ -238,7 +240,10 @@ int tuff_cli_train(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
-    run r = {.options = &options, .evaluated_at = -1};
+    run r = {.options = &options,
+             .last = TUFF_TRAIN_STEP_INIT,
+             .evaluated = TUFF_EVAL_RESULT_INIT,
+             .evaluated_at = -1};
     int code = start(&r);
     tuff_cli_log_close(&r.log, false);
     tuff_cli_device_stats(&options.common, r.device);

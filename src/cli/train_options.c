@@ -99,7 +99,7 @@ static const tuff_args spec = {
 
 static tuff_cli_train_options defaults(void)
 {
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     return (tuff_cli_train_options){
         .max_steps = p.max_steps,
         .epochs = p.num_train_epochs,
@@ -124,7 +124,7 @@ static tuff_cli_train_options defaults(void)
 
 tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
 {
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = o->max_steps;
     p.num_train_epochs = o->epochs;
     p.per_device_train_batch_size = o->batch_size;

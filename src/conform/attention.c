@@ -70,7 +70,8 @@ static void attend(tuff_case_run *run, tuff_graph *g, const int64_t *p)
             data[b] = (double)(p[START] + 3 * b);
         start = tuff_case_data(run, g, TUFF_I32, 1, p, data);
     }
-    const tuff_attention_params params = {.causal = p[CAUSAL] != 0, .window = p[WINDOW]};
+    const tuff_attention_params params = {
+        .struct_size = sizeof params, .causal = p[CAUSAL] != 0, .window = p[WINDOW]};
     tuff_tensor *o = tuff_attention(g, q, k, v, start, &params);
     /* scores are sums of D products, exp turns their absolute error into a relative one, and values are
      * summed over Tk */
@@ -101,7 +102,7 @@ static void special(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         if (i == 2) x[i][3 * row + (p[HQ] - 1) * p[DIM] + 2] = INFINITY;
         operand[i] = tuff_case_data(run, g, (tuff_dtype)(i == 0 ? TUFF_F32 : p[DTYPE]), 4, dims, x[i]);
     }
-    const tuff_attention_params params = {0};
+    const tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
     tuff_tensor *o = tuff_attention(g, operand[0], operand[1], operand[2], NULL, &params);
     double k_terms = (double)(p[DIM] + p[TK]);
     tuff_case_aside(run, o, 8, k_terms);

@@ -35,7 +35,7 @@ static void attended(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 4, x_dims, TUFF_DATA_NORMAL, 1, 0);
         kv[i] = tuff_kv_write(g, tuff_permute(g, cache, axes), x, at);
     }
-    const tuff_attention_params params = {.causal = true};
+    const tuff_attention_params params = {.struct_size = sizeof params, .causal = true};
     /* as in the attention family */
     tuff_case_aside(run, tuff_attention(g, q, kv[0], kv[1], at, &params), 8, (double)(p[DIM] + p[CAPACITY]));
 }

@@ -75,7 +75,7 @@ static tuff_tensor *attend(generator *r, tuff_tensor *x)
     if (c % 4 != 0) return tuff_silu(r->g, x);
     const int64_t heads[4] = {b, t, 2, c / 2};
     tuff_tensor *q = tuff_reshape(r->g, x, 4, heads), *k = tuff_reshape(r->g, same_shape(r, x), 4, heads);
-    const tuff_attention_params params = {.causal = draw(r, 2) == 0};
+    const tuff_attention_params params = {.struct_size = sizeof params, .causal = draw(r, 2) == 0};
     const int64_t back[3] = {b, t, c};
     return tuff_reshape(r->g, tuff_attention(r->g, q, k, q, NULL, &params), 3, back);
 }

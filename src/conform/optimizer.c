@@ -33,7 +33,8 @@ static const double rules[3][3] = {{0.9, 0.999, 1e-8}, {0, 0.95, 1e-8}, {0.8, 0.
 
 static tuff_adamw_params params_of(const int64_t *p)
 {
-    return (tuff_adamw_params){.beta1 = rules[p[0]][0],
+    return (tuff_adamw_params){.struct_size = sizeof(tuff_adamw_params),
+                               .beta1 = rules[p[0]][0],
                                .beta2 = rules[p[0]][1],
                                .eps = rules[p[0]][2],
                                .weight_decay = 0.1,
@@ -77,7 +78,8 @@ static void stepped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         grads[n] = tuff_case_leaf(run, g, TUFF_F32, 1, &size,
                                   n == 0 && p[3] ? TUFF_DATA_SPECIAL : TUFF_DATA_NORMAL, scale, 0);
         slots[n] =
-            (tuff_adamw_slot){.param = vector(run, g, size, 0.1, 0),
+            (tuff_adamw_slot){.struct_size = sizeof(tuff_adamw_slot),
+                              .param = vector(run, g, size, 0.1, 0),
                               .grad = grads[n],
                               .m = vector(run, g, size, scale / 2, 0),
                               .v = tuff_case_leaf(run, g, TUFF_F32, 1, &size, TUFF_DATA_UNIFORM, 1e-6, 1e-3),

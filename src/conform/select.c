@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/structs.h"
 #include "base/text.h"
 #include "conform/masks.h"
 #include "conform/patterns.h"
@@ -171,7 +172,8 @@ tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_ca
 {
     *out_cases = NULL;
     *out_count = 0;
-    tuff_conform_params p = *params;
+    tuff_conform_params p = TUFF_CONFORM_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_CONFORM_PARAMS_INIT, record));
     tuff_mask mask;
     if (p.mask != NULL) TUFF_TRY(tuff_mask_parse(p.mask, &mask));
     tuff_selection s;

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tuff/version.h>
 
 #include "base/commit.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/host.h"
 #include "base/os.h"
-#include "base/version.h"
+#include "base/structs.h"
 #include "conform/ledger.h"
 #include "conform/masks.h"
 #include "conform/patterns.h"
@@ -283,7 +284,10 @@ static tuff_status run_all(session *s)
 static tuff_status open_device(session *s)
 {
     const tuff_conform_params *p = s->params;
-    tuff_device_params open = {.name = p->device, .validate = p->validate, .submit_ms = p->submit_ms};
+    tuff_device_params open = TUFF_DEVICE_PARAMS_INIT;
+    open.name = p->device;
+    open.validate = p->validate;
+    open.submit_ms = p->submit_ms;
     tuff_device_test_params test = {
         .permute = p->permute, .no_self_test = true, .must_validate = p->validate};
     char text[8];
@@ -341,6 +345,9 @@ done:
 
 tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_report **out_report)
 {
+    if (!out_report) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_conform_run: out_report is NULL");
     *out_report = NULL;
-    return run_on_device(params, out_report);
+    tuff_conform_params p = TUFF_CONFORM_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_CONFORM_PARAMS_INIT, record));
+    return run_on_device(&p, out_report);
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/structs.h"
 #include "generate/generator.h"
 
 typedef struct loop {
@@ -59,7 +60,7 @@ static tuff_status prepare(loop *l, const char *prompt, size_t size)
                          "the prompt has %zu tokens and the context is %lld, which leaves no room for "
                          "new ones; shorten the prompt or raise the context length",
                          l->prompt_count, (long long)l->gen->context);
-    TUFF_TRY(tuff_sampler_create(&l->params->sampling, (uint32_t)c->vocab_size, &l->sampler));
+    TUFF_TRY(tuff_sampler_create(l->params->sampling, (uint32_t)c->vocab_size, &l->sampler));
     TUFF_TRY(tuff_decoder_create(l->tokenizer, true, &l->decoder));
     TUFF_TRY(tuff_stop_create(l->params->stop, l->params->stop_count, &l->stop));
     for (size_t i = 0; i < l->prompt_count; i++) {
@@ -153,21 +154,24 @@ static tuff_status generate(loop *l, const char *prompt, size_t size)
 tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                           const tuff_generate_params *params, tuff_generate_result *out_result)
 {
-    static const tuff_generate_params defaults;
-    if (!params) params = &defaults;
-    if (out_result) *out_result = (tuff_generate_result){0};
-    loop l = {.gen = generator, .params = params};
-    if (params->max_new_tokens < 0)
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    loop l = {.gen = generator, .params = &p, .result = TUFF_GENERATE_RESULT_INIT};
+    if (out_result) TUFF_TRY(TUFF_GIVE(out_result, &l.result, TUFF_GENERATE_RESULT_INIT, prompt_rate));
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATE_PARAMS_INIT, watch));
+    if (p.max_new_tokens < 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
-                         (long long)params->max_new_tokens);
-    TUFF_TRY(tuff_generator_enter(generator, params->watch));
+                         (long long)p.max_new_tokens);
+    TUFF_TRY(tuff_generator_enter(generator, p.watch));
     tuff_status status = generate(&l, prompt, size);
     tuff_generator_leave(generator);
     if (status == TUFF_CANCELLED) l.result.finish = TUFF_FINISH_CANCELLED;
-    if (out_result) *out_result = l.result;
+    if (out_result) {
+        tuff_status given = TUFF_GIVE(out_result, &l.result, TUFF_GENERATE_RESULT_INIT, prompt_rate);
+        if (status == TUFF_OK) status = given;
+    }
     tuff_sampler_destroy(&l.sampler);
     tuff_decoder_destroy(&l.decoder);
     tuff_stop_destroy(&l.stop);
-    tuff_tokenizer_free_ids(&l.prompt);
+    tuff_free(l.prompt);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/structs.h"
 #include "runtime/program.h"
 
 const int64_t tuff_bucket_length[TUFF_BUCKETS] = {1, 16, 64, TUFF_LONGEST_BUCKET};
@@ -41,14 +42,15 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
 tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
                                   const tuff_generator_params *params, tuff_generator **out_generator)
 {
-    static const tuff_generator_params defaults;
+    tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
     *out_generator = NULL;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATOR_PARAMS_INIT, watch));
     tuff_generator *gen = tuff_alloc(sizeof *gen);
     if (!gen) return tuff_fail_memory("a generator");
     gen->model = model;
     gen->device = device;
     atomic_flag_clear(&gen->busy);
-    tuff_status status = build(gen, params ? params : &defaults);
+    tuff_status status = build(gen, &p);
     if (status != TUFF_OK)
         tuff_generator_destroy(&gen);
     else

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/structs.h"
 #include "models/keys.h"
 #include "models/vocab.h"
 
@@ -173,23 +174,32 @@ tuff_dtype tuff_model_matrix_dtype(const tuff_model *model, tuff_matrix_policy p
     return common == TUFF_STORE_F16 ? TUFF_F16 : common == TUFF_STORE_BF16 ? TUFF_BF16 : TUFF_F32;
 }
 
-tuff_model_info tuff_model_get_info(const tuff_model *model)
+int64_t tuff_model_parameters(const tuff_model *model)
 {
-    const tuff_config *c = &model->config;
-    tuff_model_info info = {.architecture = c->arch->name,
-                            .vocab_size = c->vocab_size,
-                            .hidden_size = c->hidden_size,
-                            .layers = c->layers,
-                            .heads = c->heads,
-                            .kv_heads = c->kv_heads,
-                            .head_dim = c->head_dim,
-                            .intermediate_size = c->intermediate_size,
-                            .context_length = c->max_positions,
-                            .tied = c->tied,
-                            .dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED)};
+    int64_t count = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        info.parameters += p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
+        count += p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
     }
-    return info;
+    return count;
+}
+
+tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_info)
+{
+    if (!model) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_model_get_info: model is NULL");
+    const tuff_config *c = &model->config;
+    const tuff_model_info info = {.struct_size = sizeof info,
+                                  .architecture = c->arch->name,
+                                  .vocab_size = c->vocab_size,
+                                  .hidden_size = c->hidden_size,
+                                  .layers = c->layers,
+                                  .heads = c->heads,
+                                  .kv_heads = c->kv_heads,
+                                  .head_dim = c->head_dim,
+                                  .intermediate_size = c->intermediate_size,
+                                  .context_length = c->max_positions,
+                                  .tied = c->tied,
+                                  .parameters = tuff_model_parameters(model),
+                                  .dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED)};
+    return TUFF_GIVE(out_info, &info, TUFF_MODEL_INFO_INIT, dtype);
 }

@@ -35,6 +35,9 @@ const tuff_weights *tuff_model_weights(const tuff_model *model);
 /* The file's tensor of a parameter; NULL when the file has none of its names. */
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param);
 
+/* Elements of all parameters; a tied table counts once. */
+int64_t tuff_model_parameters(const tuff_model *model);
+
 /* How matrices are to lie on the device. */
 typedef enum tuff_matrix_policy {
     TUFF_MATRIX_AS_STORED, /* f16 and bf16 stay, all else f32: for frozen weights */

@@ -105,7 +105,8 @@ static tuff_tensor *cached(tuff_net *net, const char *which, int layer, tuff_ten
 
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v)
 {
-    tuff_attention_params params = {.causal = true, .window = net->config->window};
+    tuff_attention_params params = {
+        .struct_size = sizeof params, .causal = true, .window = net->config->window};
     if (net->capacity) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);

@@ -103,7 +103,7 @@ static tuff_status read_desc(const tuff_gguf *gguf, tuff_vocab_desc *desc, char 
 tuff_status tuff_vocab_load(const tuff_gguf *gguf, tuff_tokenizer **out_tokenizer)
 {
     *out_tokenizer = NULL;
-    tuff_vocab_desc desc = {0};
+    tuff_vocab_desc desc = TUFF_VOCAB_DESC_INIT;
     arrays a = {0};
     char kind[32], pre[64];
     tuff_status status = read_desc(gguf, &desc, kind, pre);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/structs.h"
 #include "ops/support.h"
 
 static tuff_attention_operand operand_of(const tuff_tensor *x)
@@ -194,8 +195,10 @@ static tuff_tensor *unit_stride(tuff_graph *g, tuff_tensor *x)
 tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v,
                             tuff_tensor *q_start, const tuff_attention_params *params)
 {
-    tuff_attrs attrs = {.attention = *params};
-    if (q && q->shape.rank == 4 && params->scale == 0)
+    tuff_attrs attrs = {.attention = TUFF_ATTENTION_PARAMS_INIT};
+    tuff_status status = TUFF_TAKE(&attrs.attention, params, TUFF_ATTENTION_PARAMS_INIT, window);
+    if (status != TUFF_OK) return tuff_graph_fail(g, status, "attention: %s", tuff_error_message());
+    if (q && q->shape.rank == 4 && attrs.attention.scale == 0)
         attrs.attention.scale = 1 / sqrt((double)q->shape.dim[3]);
     tuff_tensor *in[4] = {unit_stride(g, q), unit_stride(g, k), unit_stride(g, v), q_start};
     return tuff_graph_node(g, TUFF_OP_attention, in, 4, &attrs);

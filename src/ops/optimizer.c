@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/structs.h"
 #include "ops/geometry.h"
 #include "ops/support.h"
 
@@ -179,7 +180,9 @@ const tuff_op_info tuff_op_optimizer_step = {
 tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor *norm,
                                  const tuff_adamw_params *params)
 {
-    tuff_attrs attrs = {.adamw = *params};
+    tuff_attrs attrs = {.adamw = TUFF_ADAMW_PARAMS_INIT};
+    tuff_status status = TUFF_TAKE(&attrs.adamw, params, TUFF_ADAMW_PARAMS_INIT, max_grad_norm);
+    if (status != TUFF_OK) return tuff_graph_fail(g, status, "optimizer_step: %s", tuff_error_message());
     return tuff_graph_node(g, TUFF_OP_optimizer_step, (tuff_tensor *[]){state, norm}, 2, &attrs);
 }
 
@@ -263,6 +266,13 @@ void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tens
                         (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE, n);
         return;
     }
+    tuff_attrs attrs = {.adamw = TUFF_ADAMW_PARAMS_INIT};
+    tuff_status status = TUFF_TAKE(&attrs.adamw, params, TUFF_ADAMW_PARAMS_INIT, max_grad_norm);
+    if (status == TUFF_OK) status = TUFF_CHECK_OUT(slots, TUFF_ADAMW_SLOT_INIT, decay);
+    if (status != TUFF_OK) {
+        tuff_graph_fail(g, status, "adamw: %s", tuff_error_message());
+        return;
+    }
     size_t count = TUFF_ADAMW_FIRST + n * TUFF_ADAMW_STRIDE;
     tuff_tensor **in = tuff_arena_array(&g->arena, count, sizeof *in);
     bool *decay = tuff_arena_array(&g->arena, n, sizeof *decay);
@@ -275,13 +285,14 @@ void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tens
     in[2] = state;
     for (size_t i = 0; i < n; i++) {
         tuff_tensor **slot = in + TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
-        slot[0] = slots[i].param;
-        slot[1] = tuff_dense(g, slots[i].grad);
-        slot[2] = slots[i].m;
-        slot[3] = slots[i].v;
-        decay[i] = slots[i].decay;
+        const tuff_adamw_slot *given =
+            (const tuff_adamw_slot *)((const char *)slots + i * slots->struct_size);
+        slot[0] = given->param;
+        slot[1] = tuff_dense(g, given->grad);
+        slot[2] = given->m;
+        slot[3] = given->v;
+        decay[i] = given->decay;
     }
-    tuff_attrs attrs = {.adamw = *params};
     tuff_tensor *first = tuff_graph_node(g, TUFF_OP_adamw, in, (int)count, &attrs);
     if (first != NULL) first->producer->decay = decay;
 }

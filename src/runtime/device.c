@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/os.h"
+#include "base/structs.h"
 #include "base/text.h"
 #include "runtime/row_trust.h"
 
@@ -108,15 +109,20 @@ static tuff_status gather(candidates *all)
 
 tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity, size_t *out_count)
 {
+    if (!out_count) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_list_devices: out_count is NULL");
     *out_count = 0;
+    if (capacity > 0) TUFF_TRY(TUFF_CHECK_OUT(out, TUFF_DEVICE_INFO_INIT, wrong_rows));
+    size_t stride = capacity > 0 ? out->struct_size : 0;
     candidates *all = tuff_alloc(sizeof *all);
     if (!all) return tuff_fail_memory("the list of devices");
     tuff_status status = gather(all);
     if (status == TUFF_OK) {
         *out_count = all->n;
-        for (size_t i = 0; i < all->n && i < capacity; i++) {
-            out[i] = all->at[i].info;
-            tuff_row_trust_recall(all->at[i].identity, &out[i]);
+        for (size_t i = 0; i < all->n && i < capacity && status == TUFF_OK; i++) {
+            tuff_device_info *entry = (tuff_device_info *)((char *)out + i * stride);
+            entry->struct_size = stride;
+            tuff_row_trust_recall(all->at[i].identity, &all->at[i].info);
+            status = TUFF_GIVE(entry, &all->at[i].info, TUFF_DEVICE_INFO_INIT, wrong_rows);
         }
     }
     tuff_free(all);
@@ -232,13 +238,12 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
                                       tuff_device **out_device)
 {
     *out_device = NULL;
-    static const tuff_device_params defaults;
-    if (!params) params = &defaults;
-    bool given = params->name && *params->name;
-    const char *name = given ? params->name : tuff_environment("TUFF_DEVICE");
-    tuff_open_params open = {.validate = params->validate,
-                             .profile = params->profile,
-                             .submit_ns = (uint64_t)params->submit_ms * 1000000};
+    tuff_device_params p = TUFF_DEVICE_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_DEVICE_PARAMS_INIT, submit_ms));
+    bool given = p.name && *p.name;
+    const char *name = given ? p.name : tuff_environment("TUFF_DEVICE");
+    tuff_open_params open = {
+        .validate = p.validate, .profile = p.profile, .submit_ns = (uint64_t)p.submit_ms * 1000000};
     if (test) {
         open.permute = test->permute;
         open.must_validate = test->must_validate;
@@ -255,6 +260,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
 
 tuff_status tuff_device_open(const tuff_device_params *params, tuff_device **out_device)
 {
+    if (!out_device) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_device_open: out_device is NULL");
     return tuff_device_open_for_test(params, NULL, out_device);
 }
 
@@ -279,9 +285,17 @@ const tuff_device_info *tuff_device_get_info(const tuff_device *device)
     return &device->info;
 }
 
-tuff_device_stats tuff_device_get_stats(const tuff_device *device)
+tuff_status tuff_device_get_stats(const tuff_device *device, tuff_device_stats *out_stats)
 {
+    if (!device) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_device_get_stats: device is NULL");
     tuff_backend_stats s = {0};
     device->backend->stats(device->handle, &s);
-    return (tuff_device_stats){s.allocations, s.bytes, s.recorded, s.submits, s.dispatches, s.barriers};
+    const tuff_device_stats stats = {.struct_size = sizeof stats,
+                                     .allocations = s.allocations,
+                                     .bytes = s.bytes,
+                                     .recorded = s.recorded,
+                                     .submits = s.submits,
+                                     .dispatches = s.dispatches,
+                                     .barriers = s.barriers};
+    return TUFF_GIVE(out_stats, &stats, TUFF_DEVICE_STATS_INIT, barriers);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/structs.h"
 #include "runtime/row_trust.h"
 
 /* Steps without a kernel row on the device run on the host: said once per device. */
@@ -168,14 +169,22 @@ tuff_status tuff_program_output(tuff_program *p, const char *name, void *out, si
     return tuff_fail(TUFF_NOT_FOUND, "the program has no output called \"%s\"", name);
 }
 
-tuff_program_memory tuff_program_get_memory(const tuff_program *p)
+tuff_program_memory tuff_program_memory_of(const tuff_program *p)
 {
     enum { SLOTS = 3 }; /* the deepest ring a backend keeps */
-    tuff_program_memory memory = {.arena = p->plan->arena_bytes, .arena_bound = p->plan->live_bytes};
+    tuff_program_memory memory = {
+        .struct_size = sizeof memory, .arena = p->plan->arena_bytes, .arena_bound = p->plan->live_bytes};
     for (size_t i = 0; i < p->plan->n_variables; i++)
         memory.variables += p->plan->variables[i].bytes;
     memory.staging = SLOTS * (p->plan->input_bytes + p->plan->output_bytes);
     return memory;
+}
+
+tuff_status tuff_program_get_memory(const tuff_program *p, tuff_program_memory *out_memory)
+{
+    if (!p) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_program_get_memory: program is NULL");
+    const tuff_program_memory memory = tuff_program_memory_of(p);
+    return TUFF_GIVE(out_memory, &memory, TUFF_PROGRAM_MEMORY_INIT, staging);
 }
 
 double tuff_program_flops(const tuff_program *p)
@@ -190,9 +199,4 @@ char *tuff_program_text(const tuff_program *p)
     if (!text.failed) return text.data;
     tuff_buf_free(&text);
     return NULL;
-}
-
-void tuff_free_text(char *text)
-{
-    tuff_free(text);
 }

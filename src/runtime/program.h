@@ -25,4 +25,6 @@ TUFF_MUST_USE tuff_status tuff_program_create_with(tuff_device *device, tuff_gra
                                                    const tuff_plan_options *options,
                                                    tuff_program **out_program);
 
+tuff_program_memory tuff_program_memory_of(const tuff_program *program);
+
 #endif

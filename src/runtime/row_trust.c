@@ -5,11 +5,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <tuff/version.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/version.h"
 #include "ir/op.h"
 
 enum { FILE_LIMIT = 1 << 20 };

@@ -152,12 +152,6 @@ tuff_status tuff_tokenizer_decode(const tuff_tokenizer *tokenizer, const int32_t
     return TUFF_OK;
 }
 
-void tuff_tokenizer_free_text(char **text)
-{
-    tuff_free(*text);
-    *text = NULL;
-}
-
 tuff_status tuff_decoder_create(const tuff_tokenizer *tokenizer, bool skip_special,
                                 tuff_decoder **out_decoder)
 {

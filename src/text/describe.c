@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/structs.h"
 #include "text/known_cuts.h"
 #include "text/tokenizer_impl.h"
 
@@ -201,9 +202,11 @@ tuff_status tuff_tokenizer_from_desc(const tuff_vocab_desc *desc, const char *wh
                                      tuff_tokenizer **out_tokenizer)
 {
     *out_tokenizer = NULL;
+    tuff_vocab_desc d = TUFF_VOCAB_DESC_INIT;
+    TUFF_TRY(TUFF_TAKE(&d, desc, TUFF_VOCAB_DESC_INIT, chat_template));
     tuff_tokenizer *t = NULL;
     tuff_status status = tuff_tokenizer_new(&t);
-    if (status == TUFF_OK) status = fill(t, desc, where);
+    if (status == TUFF_OK) status = fill(t, &d, where);
     if (status == TUFF_OK)
         *out_tokenizer = t;
     else

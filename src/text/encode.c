@@ -131,9 +131,3 @@ tuff_status tuff_tokenizer_encode(const tuff_tokenizer *tokenizer, const char *t
 {
     return tuff_tokenizer_encode_watched(tokenizer, text, size, flags, NULL, out_ids, out_count);
 }
-
-void tuff_tokenizer_free_ids(int32_t **ids)
-{
-    tuff_free(*ids);
-    *ids = NULL;
-}

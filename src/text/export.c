@@ -111,6 +111,7 @@ static void score_by_merges(const tuff_tokenizer *t, tuff_vocab_export *e)
 static tuff_status describe(const tuff_tokenizer *t, tuff_vocab_export *e)
 {
     tuff_vocab_desc *desc = &e->desc;
+    *desc = (tuff_vocab_desc)TUFF_VOCAB_DESC_INIT;
     TUFF_TRY(copy_tokens(t, e));
     desc->kind = tuff_tokenizer_kind(t);
     if (t->byte_level) {

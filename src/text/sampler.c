@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "base/structs.h"
 
 typedef struct choice {
     int32_t id;
@@ -32,7 +33,8 @@ static tuff_status check_range(const char *name, float value, float low, float h
 static tuff_status fill(tuff_sampler *sampler, const tuff_sampling *settings, uint32_t vocab)
 {
     tuff_sampling *s = &sampler->settings;
-    *s = *settings;
+    *s = (tuff_sampling)TUFF_SAMPLING_INIT;
+    TUFF_TRY(TUFF_TAKE(s, settings, TUFF_SAMPLING_INIT, seed));
     if (vocab == 0 || vocab > INT32_MAX)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "a sampler needs 1 to %d logits, found %u", INT32_MAX, vocab);
     if (s->repetition_penalty == 0) s->repetition_penalty = 1;

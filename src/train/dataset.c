@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/structs.h"
 
 static const size_t file_limit = (size_t)1 << 32;
 
@@ -133,14 +134,9 @@ static void say_windows_lines(const char *path, const tuff_buf *text)
 tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, int64_t block_size,
                                    const tuff_text_params *params, tuff_dataset **out_dataset)
 {
-    static const tuff_text_params defaults = TUFF_TEXT_PARAMS_INIT;
+    tuff_text_params p = TUFF_TEXT_PARAMS_INIT;
     *out_dataset = NULL;
-    if (!params) params = &defaults;
-    if (params->struct_size < sizeof *params)
-        return tuff_fail(
-            TUFF_INVALID_ARGUMENT,
-            "tuff_text_params: struct_size is %zu; start from TUFF_TEXT_PARAMS_INIT, which sets it",
-            params->struct_size);
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_TEXT_PARAMS_INIT, watch));
     const tuff_tokenizer *tokenizer;
     TUFF_TRY(tuff_model_get_tokenizer(model, &tokenizer));
     tuff_buf text = {0};
@@ -148,14 +144,14 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
     size_t n = 0;
     tuff_status status = tuff_read_file(path, file_limit, &text);
     if (status == TUFF_OK) status = check_text(path, &text);
-    if (status == TUFF_OK && !params->allow_json) status = check_records(path, &text);
+    if (status == TUFF_OK && !p.allow_json) status = check_records(path, &text);
     if (status == TUFF_OK) say_windows_lines(path, &text);
     if (status == TUFF_OK)
-        status = tuff_tokenizer_encode_watched(tokenizer, text.data, text.size, 0, params->watch, &ids, &n);
+        status = tuff_tokenizer_encode_watched(tokenizer, text.data, text.size, 0, p.watch, &ids, &n);
     tuff_buf_free(&text);
     if (status == TUFF_OK)
         status = tuff_note(tuff_dataset_from_ids(ids, n, block_size, out_dataset), "%s", path);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/structs.h"
 #include "runtime/program.h"
 #include "train/frozen.h"
 #include "train/trainer.h"
@@ -69,18 +70,20 @@ tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program, const t
 tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
                           const tuff_eval_params *params, tuff_eval_result *out_result)
 {
-    static const tuff_eval_params defaults;
-    if (!params) params = &defaults;
-    *out_result = (tuff_eval_result){0};
-    if (params->batch_size < 0 || params->batch_size > 65536)
+    tuff_eval_params p = TUFF_EVAL_PARAMS_INIT;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens));
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_EVAL_PARAMS_INIT, watch));
+    if (p.batch_size < 0 || p.batch_size > 65536)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
-                         (long long)params->batch_size);
-    TUFF_TRY(tuff_watch_check(params->watch));
-    int64_t batch = params->batch_size ? params->batch_size : 4, rows = rows_of(data);
+                         (long long)p.batch_size);
+    TUFF_TRY(tuff_watch_check(p.watch));
+    int64_t batch = p.batch_size ? p.batch_size : 4, rows = rows_of(data);
     tuff_frozen frozen;
-    TUFF_TRY(tuff_frozen_open(model, device, data, batch < rows ? batch : rows, params->adapter,
-                              tuff_lm_eval_program, params->watch, &frozen));
-    tuff_status status = tuff_evaluate_with(&frozen.lm, frozen.program, data, out_result);
+    TUFF_TRY(tuff_frozen_open(model, device, data, batch < rows ? batch : rows, p.adapter,
+                              tuff_lm_eval_program, p.watch, &frozen));
+    tuff_status status = tuff_evaluate_with(&frozen.lm, frozen.program, data, &result);
     tuff_frozen_close(&frozen);
-    return status;
+    TUFF_TRY(status);
+    return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
 }

@@ -126,8 +126,12 @@ static void update(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g,
     counter = tuff_optimizer_step(g, counter, norm, &train->adamw);
     for (size_t i = 0; i < n; i++) {
         tuff_trained t = tuff_lm_trained(lm, i);
-        slots[i] = (tuff_adamw_slot){params[i], grads[i], state(g, "adam.m.", &t), state(g, "adam.v.", &t),
-                                     t.decay || train->decay_all};
+        slots[i] = (tuff_adamw_slot){.struct_size = sizeof *slots,
+                                     .param = params[i],
+                                     .grad = grads[i],
+                                     .m = state(g, "adam.m.", &t),
+                                     .v = state(g, "adam.v.", &t),
+                                     .decay = t.decay || train->decay_all};
     }
     tuff_adamw(g, slots, n, lr, norm, counter, &train->adamw);
     tuff_output(g, "norm", norm);

@@ -1,26 +1,7 @@
-/* The settings of a training: defaults and ranges. */
+/* The settings of a training: their ranges. */
 #include "base/status.h"
 #include "base/watch.h"
 #include "train/trainer.h"
-
-tuff_train_params tuff_train_defaults(void)
-{
-    return (tuff_train_params){
-        .max_steps = -1,
-        .num_train_epochs = 3,
-        .per_device_train_batch_size = 8,
-        .gradient_accumulation_steps = 1,
-        .learning_rate = 5e-5,
-        .lr_scheduler_type = TUFF_SCHEDULE_LINEAR,
-        .adam_beta1 = 0.9,
-        .adam_beta2 = 0.999,
-        .adam_epsilon = 1e-8,
-        .max_grad_norm = 1.0,
-        .seed = 42,
-        .lora_alpha = 16,
-        .max_nonfinite = 10,
-    };
-}
 
 static tuff_status check_range(const char *name, double value, double low, double high)
 {

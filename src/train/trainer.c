@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/structs.h"
 #include "runtime/program.h"
 #include "runtime/room.h"
 #include "train/schedule.h"
@@ -50,11 +51,11 @@ static void plan_steps(tuff_trainer *t)
 static tuff_status make_programs(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
-    tuff_lm_train train = {
-        .step = p->gradient_accumulation_steps > 1 ? TUFF_LM_UPDATE : TUFF_LM_STEP,
-        .accumulation = p->gradient_accumulation_steps,
-        .decay_all = decay_all,
-        .adamw = {p->adam_beta1, p->adam_beta2, p->adam_epsilon, p->weight_decay, p->max_grad_norm}};
+    tuff_lm_train train = {.step = p->gradient_accumulation_steps > 1 ? TUFF_LM_UPDATE : TUFF_LM_STEP,
+                           .accumulation = p->gradient_accumulation_steps,
+                           .decay_all = decay_all,
+                           .adamw = {sizeof(tuff_adamw_params), p->adam_beta1, p->adam_beta2, p->adam_epsilon,
+                                     p->weight_decay, p->max_grad_norm}};
     TUFF_TRY(tuff_lm_train_program(&t->lm, &train, t->device, &t->update));
     if (p->gradient_accumulation_steps == 1) return TUFF_OK;
     train.step = TUFF_LM_ACCUMULATE;
@@ -101,8 +102,9 @@ tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *devic
     t->model = model;
     t->device = device;
     t->data = train;
-    t->params = params ? *params : tuff_train_defaults();
-    tuff_status status = build(t, decay_all);
+    t->params = (tuff_train_params)TUFF_TRAIN_PARAMS_INIT;
+    tuff_status status = TUFF_TAKE(&t->params, params, TUFF_TRAIN_PARAMS_INIT, watch);
+    if (status == TUFF_OK) status = build(t, decay_all);
     if (status != TUFF_OK)
         tuff_trainer_destroy(&t);
     else
@@ -168,11 +170,11 @@ tuff_program *tuff_trainer_program(tuff_trainer *t)
     return batch_program(t);
 }
 
-tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *t)
+tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
 {
-    tuff_train_memory m = {0};
-    tuff_program_memory update = tuff_program_get_memory(t->update);
-    m.parameters = tuff_model_get_info(t->model).parameters;
+    tuff_train_memory m = TUFF_TRAIN_MEMORY_INIT;
+    tuff_program_memory update = tuff_program_memory_of(t->update);
+    m.parameters = tuff_model_parameters(t->model);
     for (size_t i = 0; i < tuff_lm_trained_count(&t->lm); i++) {
         tuff_trained x = tuff_lm_trained(&t->lm, i);
         m.trained_parameters += x.shape[0] * (x.rank == 2 ? x.shape[1] : 1);
@@ -185,19 +187,26 @@ tuff_train_memory tuff_trainer_get_memory(const tuff_trainer *t)
     m.arena_bound = update.arena_bound;
     m.transfers = update.staging;
     if (t->accumulate) {
-        tuff_program_memory batch = tuff_program_get_memory(t->accumulate);
+        tuff_program_memory batch = tuff_program_memory_of(t->accumulate);
         m.weights = batch.variables - m.gradients;
         m.arena += batch.arena;
         m.arena_bound += batch.arena_bound;
         m.transfers += batch.staging;
     }
     if (t->evaluate) {
-        tuff_program_memory evaluation = tuff_program_get_memory(t->evaluate);
+        tuff_program_memory evaluation = tuff_program_memory_of(t->evaluate);
         m.evaluation = evaluation.arena + evaluation.staging;
     }
     m.total = m.weights + m.optimizer + m.arena + m.evaluation + m.transfers;
     if (m.gradients_apart) m.total += m.gradients;
     return m;
+}
+
+tuff_status tuff_trainer_get_memory(const tuff_trainer *t, tuff_train_memory *out_memory)
+{
+    if (!t) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_trainer_get_memory: trainer is NULL");
+    const tuff_train_memory memory = tuff_trainer_memory(t);
+    return TUFF_GIVE(out_memory, &memory, TUFF_TRAIN_MEMORY_INIT, parameters);
 }
 
 static tuff_status add_state(tuff_trainer *t)
@@ -241,7 +250,7 @@ static tuff_status need_store(tuff_trainer *t)
 tuff_status tuff_trainer_prepare(tuff_trainer *t)
 {
     if (!t->store)
-        TUFF_TRY(tuff_room_check(t->device, tuff_trainer_get_memory(t).total, "training",
+        TUFF_TRY(tuff_room_check(t->device, tuff_trainer_memory(t).total, "training",
                                  "a smaller batch, shorter blocks or LoRA need"));
     TUFF_TRY(need_store(t));
     if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
@@ -312,6 +321,7 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     int64_t micro = t->params.gradient_accumulation_steps, next_block = t->next_block;
     double loss = 0;
     float norm = 0;
+    TUFF_TRY(TUFF_CHECK_OUT(out_step, TUFF_TRAIN_STEP_INIT, tokens));
     if (t->broken)
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
@@ -327,14 +337,16 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     }
     double rate = present_rate(t);
     t->step++;
-    *out_step = (tuff_train_step){.step = t->step,
+    const tuff_train_step step = {.struct_size = sizeof step,
+                                  .step = t->step,
                                   .epoch = (double)t->next_block / (double)t->blocks,
                                   .loss = loss,
                                   .learning_rate = rate,
                                   .grad_norm = (double)norm,
                                   .skipped = !isfinite(norm),
                                   .tokens = micro * t->lm.batch * t->lm.length};
-    t->nonfinite = out_step->skipped ? t->nonfinite + 1 : 0;
+    TUFF_TRY(TUFF_GIVE(out_step, &step, TUFF_TRAIN_STEP_INIT, tokens));
+    t->nonfinite = step.skipped ? t->nonfinite + 1 : 0;
     if (!t->params.max_nonfinite || t->nonfinite < t->params.max_nonfinite) return TUFF_OK;
     t->nonfinite = 0; /* who goes on has as many again */
     return tuff_fail(
@@ -388,9 +400,11 @@ static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval
 
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
 {
-    *out_result = (tuff_eval_result){0};
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens));
     TUFF_TRY(tuff_trainer_enter(t));
-    return tuff_trainer_leave(t, evaluate(t, data, out_result));
+    TUFF_TRY(tuff_trainer_leave(t, evaluate(t, data, &result)));
+    return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
 }
 
 static tuff_status save_adapter(const tuff_trainer *t, const char *directory)

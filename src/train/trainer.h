@@ -49,6 +49,8 @@ void tuff_trainer_take_batch(tuff_trainer *trainer, int64_t first_block, int32_t
  * again. */
 TUFF_MUST_USE tuff_status tuff_trainer_prepare(tuff_trainer *trainer);
 
+tuff_train_memory tuff_trainer_memory(const tuff_trainer *trainer);
+
 /* Mean loss over a data set, checked by tuff_lm_check_data, by a program of lm's shape. */
 TUFF_MUST_USE tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program,
                                              const tuff_dataset *data, tuff_eval_result *out_result);

@@ -9,7 +9,8 @@
 static void every_case_holds(void **state)
 {
     (void)state;
-    const tuff_conform_params params = {.device = "cpu", .level = TUFF_CONFORM_FULL};
+    const tuff_conform_params params = {
+        .struct_size = sizeof params, .device = "cpu", .level = TUFF_CONFORM_FULL};
     tuff_conform_report *report = NULL;
     KIT_OK(tuff_conform_run(&params, &report));
     const tuff_conform_report *reports[1] = {report};
@@ -32,13 +33,16 @@ static void bad_parameters_are_named(void **state)
 {
     (void)state;
     tuff_conform_report *report = NULL;
-    tuff_conform_params params = {.device = "cpu", .ops = "matmul,sqare"};
+    tuff_conform_params params = {.struct_size = sizeof params, .device = "cpu", .ops = "matmul,sqare"};
     KIT_FAILS(tuff_conform_run(&params, &report), TUFF_NOT_FOUND, "sqare");
-    params = (tuff_conform_params){.device = "cpu", .name = "no such case"};
+    params = (tuff_conform_params){
+        .struct_size = sizeof(tuff_conform_params), .device = "cpu", .name = "no such case"};
     KIT_FAILS(tuff_conform_run(&params, &report), TUFF_NOT_FOUND, "no such case");
-    params = (tuff_conform_params){.device = "cpu", .mask = "fp16=off,shared=12"};
+    params = (tuff_conform_params){
+        .struct_size = sizeof(tuff_conform_params), .device = "cpu", .mask = "fp16=off,shared=12"};
     KIT_FAILS(tuff_conform_run(&params, &report), TUFF_INVALID_ARGUMENT, "shared=12");
-    params = (tuff_conform_params){.device = "a device that nobody has"};
+    params = (tuff_conform_params){.struct_size = sizeof(tuff_conform_params),
+                                   .device = "a device that nobody has"};
     KIT_FAILS(tuff_conform_run(&params, &report), TUFF_NOT_FOUND, "nobody has");
     assert_null(report);
 }
@@ -55,7 +59,8 @@ static void progress_may_stop_it(void **state)
 {
     (void)state;
     size_t seen = 0;
-    const tuff_conform_params params = {.device = "cpu", .ops = "matmul", .progress = stop, .user = &seen};
+    const tuff_conform_params params = {
+        .struct_size = sizeof params, .device = "cpu", .ops = "matmul", .progress = stop, .user = &seen};
     tuff_conform_report *report = NULL;
     KIT_FAILS(tuff_conform_run(&params, &report), TUFF_CANCELLED, "1 of");
     assert_int_equal(seen, 1);
@@ -64,7 +69,8 @@ static void progress_may_stop_it(void **state)
 static void one_case_can_be_run_alone(void **state)
 {
     (void)state;
-    tuff_conform_params params = {.device = "cpu", .ops = "layer_norm_backward"};
+    tuff_conform_params params = {
+        .struct_size = sizeof params, .device = "cpu", .ops = "layer_norm_backward"};
     tuff_conform_case **cases = NULL;
     size_t n = 0;
     KIT_OK(tuff_conform_list(&params, &cases, &n));
@@ -100,8 +106,12 @@ static void one_case_can_be_run_alone(void **state)
 static void soak_goes_on_with_other_seeds(void **state)
 {
     (void)state;
-    tuff_conform_params params = {
-        .device = "cpu", .ops = "softmax,large_graphs", .level = TUFF_CONFORM_SOAK, .seed = 7, .rounds = 3};
+    tuff_conform_params params = {.struct_size = sizeof params,
+                                  .device = "cpu",
+                                  .ops = "softmax,large_graphs",
+                                  .level = TUFF_CONFORM_SOAK,
+                                  .seed = 7,
+                                  .rounds = 3};
     tuff_conform_report *report = NULL, *one = NULL;
     KIT_OK(tuff_conform_run(&params, &report));
     assert_true(tuff_conform_passed(report));
@@ -132,7 +142,8 @@ static void soak_may_be_stopped(void **state)
 {
     (void)state;
     int calls = 0;
-    const tuff_conform_params params = {.device = "cpu",
+    const tuff_conform_params params = {.struct_size = sizeof params,
+                                        .device = "cpu",
                                         .ops = "softmax",
                                         .level = TUFF_CONFORM_SOAK,
                                         .progress = stop_in_second_round,
@@ -149,7 +160,8 @@ static void soak_may_be_stopped(void **state)
 static void soak_ends_where_nothing_holds(void **state)
 {
     (void)state;
-    const tuff_conform_params params = {.device = "cpu",
+    const tuff_conform_params params = {.struct_size = sizeof params,
+                                        .device = "cpu",
                                         .ops = "matmul",
                                         .name = "matmul.nt.f32.m8n96k2100",
                                         .mask = "memory=1M",
@@ -181,8 +193,11 @@ static tuff_status run_one(void *user)
 static void memory_may_run_out_anywhere(void **state)
 {
     (void)state;
-    tuff_conform_params params = {
-        .device = "cpu", .ops = "softmax", .name = "softmax.3x7", .level = TUFF_CONFORM_FULL};
+    tuff_conform_params params = {.struct_size = sizeof params,
+                                  .device = "cpu",
+                                  .ops = "softmax",
+                                  .name = "softmax.3x7",
+                                  .level = TUFF_CONFORM_FULL};
     assert_true(kit_for_each_allocation_failure(run_one, &params) > 100);
 }
 

@@ -20,7 +20,7 @@ static void count_errors(tuff_log_level level, const char *message, void *user)
 
 static bool have_lavapipe(void)
 {
-    tuff_device_info found[32];
+    tuff_device_info found[32] = {TUFF_DEVICE_INFO_INIT};
     size_t n = 0;
     if (tuff_list_devices(found, 32, &n) != TUFF_OK) return false;
     for (size_t i = 0; i < n && i < 32; i++)
@@ -70,8 +70,10 @@ static void expect_pass(const tuff_conform_params *params, size_t cases, size_t 
 static void every_case_holds(void **state)
 {
     (void)state;
-    expect_pass(&(tuff_conform_params){.device = "llvmpipe", .validate = true}, FLOOR_CASES, FLOOR_ROWS,
-                FLOOR_PIPELINES);
+    expect_pass(&(tuff_conform_params){.struct_size = sizeof(tuff_conform_params),
+                                       .device = "llvmpipe",
+                                       .validate = true},
+                FLOOR_CASES, FLOOR_ROWS, FLOOR_PIPELINES);
 }
 
 /* Whole graphs: other memory layouts and orders of steps, dispatches permuted, submits as small as they get.
@@ -79,15 +81,20 @@ static void every_case_holds(void **state)
 static void plans_agree(void **state)
 {
     (void)state;
-    const tuff_conform_params params = {
-        .device = "llvmpipe", .ops = "graphs", .level = TUFF_CONFORM_FULL, .permute = 3, .submit_ms = 1};
+    const tuff_conform_params params = {.struct_size = sizeof params,
+                                        .device = "llvmpipe",
+                                        .ops = "graphs",
+                                        .level = TUFF_CONFORM_FULL,
+                                        .permute = 3,
+                                        .submit_ms = 1};
     expect_pass(&params, 12, 30, 40);
 }
 
 static void lesser_devices_are_served(void **state)
 {
     (void)state;
-    const tuff_conform_params params = {.device = "llvmpipe", .forward_only = true, .mask = "floor"};
+    const tuff_conform_params params = {
+        .struct_size = sizeof params, .device = "llvmpipe", .forward_only = true, .mask = "floor"};
     expect_pass(&params, FLOOR_CASES, FLOOR_MASKED_ROWS, 60);
 }
 

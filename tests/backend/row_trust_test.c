@@ -42,7 +42,10 @@ typedef struct trial {
 static tuff_device *open_device(void)
 {
     tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "lavapipe", .validate = true}, &device));
+    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params),
+                                                  .name = "lavapipe",
+                                                  .validate = true},
+                            &device));
     return device;
 }
 
@@ -68,7 +71,7 @@ static void add(tuff_device *device, trial *out)
     const char *step = plan ? strstr(plan, " 0 add ") : NULL;
     assert_non_null(step);
     assert_int_equal(sscanf(step, " 0 add %15s", out->row), 1);
-    tuff_free_text(plan);
+    tuff_free(plan);
     tuff_program_destroy(&program);
 }
 
@@ -80,7 +83,7 @@ static trial try_add(void)
     add(device, &first);
     add(device, &second);
     assert_string_equal(first.row, second.row);
-    first.dispatches = tuff_device_get_stats(device).dispatches;
+    first.dispatches = kit_device_stats(device).dispatches;
     tuff_device_destroy(&device);
     first.said = count(messages.data, " gives wrong results on ");
     first.said_host = count(messages.data, "run on the CPU");
@@ -89,7 +92,7 @@ static trial try_add(void)
 
 static tuff_device_info listed(void)
 {
-    tuff_device_info list[32];
+    tuff_device_info list[32] = {TUFF_DEVICE_INFO_INIT};
     size_t n = 0;
     KIT_OK(tuff_list_devices(list, 32, &n));
     for (size_t i = 0; i < n && i < 32; i++)
@@ -222,7 +225,7 @@ static void *make_sum(void *user)
     m->status = tuff_program_create(m->device, &g, &program);
     char *plan = m->status == TUFF_OK ? tuff_program_text(program) : NULL;
     m->next_row = plan && strstr(plan, " strided ");
-    tuff_free_text(plan);
+    tuff_free(plan);
     tuff_program_destroy(&program);
     return NULL;
 }
@@ -325,7 +328,8 @@ static tuff_status open_and_add(void)
     tuff_device *device = NULL;
     tuff_graph *g = NULL;
     tuff_program *program = NULL;
-    TUFF_TRY(tuff_device_open(&(tuff_device_params){.name = "lavapipe"}, &device));
+    TUFF_TRY(tuff_device_open(
+        &(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "lavapipe"}, &device));
     tuff_status status = tuff_graph_create(&g);
     if (status == TUFF_OK) {
         tuff_tensor *x = tuff_input(g, "a", TUFF_F32, 1, (int64_t[]){N});
@@ -346,7 +350,7 @@ static void shortage_is_no_verdict(void **state)
     KIT_OK(open_and_add());
     tuff_buf_clear(&messages);
     tuff_buf_text(&messages, " ");
-    uint64_t live = tuff_get_host_stats().live;
+    uint64_t live = kit_live();
     int on_trial = 0;
     /* from an empty cache every run tries the kernels */
     char command[4096];
@@ -362,7 +366,7 @@ static void shortage_is_no_verdict(void **state)
         if (status != TUFF_OK)
             kit_expect_status(status, TUFF_OUT_OF_MEMORY, "a failed allocation", __FILE__, __LINE__);
         on_trial += status != TUFF_OK && strstr(tuff_error_message(), "testing kernel ") != NULL;
-        assert_int_equal(tuff_get_host_stats().live, live);
+        assert_int_equal(kit_live(), live);
         assert_int_equal(listed().rows_wrong, 0);
         if (!reached) break;
     }
@@ -373,7 +377,9 @@ static void shortage_is_no_verdict(void **state)
 int main(void)
 {
     tuff_device *device = NULL;
-    if (tuff_device_open(&(tuff_device_params){.name = "lavapipe"}, &device) != TUFF_OK) return 77;
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "lavapipe"},
+                         &device) != TUFF_OK)
+        return 77;
     tuff_device_destroy(&device);
     tuff_set_log(keep_message, TUFF_LOG_WARN, NULL);
     const struct CMUnitTest tests[] = {

@@ -59,7 +59,8 @@ static void products_survive(void **state)
 {
     (void)state;
     tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device));
+    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device));
     for (int i = 0; i < M * K; i++)
         a[i] = (float)(i * 7919 % 2001 - 1000) / 1000;
     for (int i = 0; i < N * K; i++)
@@ -97,14 +98,14 @@ static void train(const tuff_model *model, tuff_device *device, outcome *out)
         ids[i] = (i * 37 + i / 7) % 250;
     tuff_dataset *data = NULL;
     tuff_trainer *trainer = NULL;
-    tuff_train_params params = tuff_train_defaults();
+    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
     params.max_steps = STEPS;
     params.per_device_train_batch_size = 4;
     params.learning_rate = 1e-3;
     KIT_OK(tuff_dataset_from_ids(ids, 4 * BLOCK * STEPS, BLOCK, &data));
     KIT_OK(tuff_trainer_create(model, device, data, &params, &trainer));
     for (int i = 0; i < STEPS; i++) {
-        tuff_train_step step = {0};
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(trainer, &step));
         out->losses[i] = step.loss;
     }
@@ -115,11 +116,15 @@ static void train(const tuff_model *model, tuff_device *device, outcome *out)
 static void work(const tuff_model *model, outcome *out)
 {
     tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device));
+    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device));
     train(model, device, out);
     tuff_generator *generator = NULL;
-    tuff_generate_params params = {
-        .max_new_tokens = TOKENS, .on_text = collect, .user = out, .ignore_eos = true};
+    tuff_generate_params params = {.struct_size = sizeof params,
+                                   .max_new_tokens = TOKENS,
+                                   .on_text = collect,
+                                   .user = out,
+                                   .ignore_eos = true};
     static const char prompt[] = "Once upon a time there was a girl who had a red ball and a very old dog";
     KIT_OK(tuff_generator_create(model, device, NULL, &generator));
     KIT_OK(tuff_generate(generator, prompt, sizeof prompt - 1, &params, NULL));

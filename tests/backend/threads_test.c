@@ -34,7 +34,11 @@ static bool collect(const char *text, size_t size, void *user)
 static tuff_status generate(outcome *out)
 {
     tuff_generator *generator = NULL;
-    tuff_generate_params params = {.max_new_tokens = 24, .on_text = collect, .user = out, .ignore_eos = true};
+    tuff_generate_params params = {.struct_size = sizeof params,
+                                   .max_new_tokens = 24,
+                                   .on_text = collect,
+                                   .user = out,
+                                   .ignore_eos = true};
     tuff_status status = tuff_generator_create(model, device, NULL, &generator);
     if (status == TUFF_OK) status = tuff_generate(generator, "The river", 9, &params, NULL);
     tuff_generator_destroy(&generator);
@@ -44,7 +48,7 @@ static tuff_status generate(outcome *out)
 static tuff_status train(outcome *out)
 {
     tuff_trainer *trainer = NULL;
-    tuff_train_params params = tuff_train_defaults();
+    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
     params.max_steps = 3;
     params.per_device_train_batch_size = 2;
     params.learning_rate = 1e-3;
@@ -52,7 +56,7 @@ static tuff_status train(outcome *out)
     params.lora_dropout = 0.1;
     tuff_status status = tuff_trainer_create(model, device, data, &params, &trainer);
     for (int i = 0; i < 3 && status == TUFF_OK; i++) {
-        tuff_train_step step = {0};
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         status = tuff_trainer_step(trainer, &step);
         out->losses[i] = step.loss;
     }
@@ -74,7 +78,8 @@ static void threads_agree_with_one_thread_alone(void **state)
     int32_t ids[200];
     for (int i = 0; i < 200; i++)
         ids[i] = (i * 37 + i / 7) % 250;
-    if (tuff_device_open(&(tuff_device_params){.name = *state}, &device) != TUFF_OK) {
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = *state},
+                         &device) != TUFF_OK) {
         print_message("%s\n", tuff_error_message());
         skip();
     }
@@ -108,10 +113,11 @@ static void *open_and_close(void *name)
     for (int i = 0; i < 5; i++) {
         tuff_device *own = NULL;
         tuff_buffer *x = NULL;
-        tuff_device_info listed[8];
+        tuff_device_info listed[8] = {TUFF_DEVICE_INFO_INIT};
         float out[3] = {1, 1, 1};
         size_t n = 0;
-        tuff_status status = tuff_device_open(&(tuff_device_params){.name = name}, &own);
+        tuff_status status = tuff_device_open(
+            &(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = name}, &own);
         if (status == TUFF_OK) status = tuff_buffer_create(own, "x", TUFF_F32, 1, (const int64_t[]){3}, &x);
         if (status == TUFF_OK) status = tuff_buffer_read(x, 0, out, 3);
         if (status == TUFF_OK) status = tuff_list_devices(listed, 8, &n);
@@ -125,7 +131,8 @@ static void *open_and_close(void *name)
 static void threads_open_devices(void **state)
 {
     tuff_device *there = NULL;
-    if (tuff_device_open(&(tuff_device_params){.name = *state}, &there) != TUFF_OK) {
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = *state},
+                         &there) != TUFF_OK) {
         print_message("%s\n", tuff_error_message());
         skip();
     }

@@ -24,7 +24,7 @@ static tuff_model *model_of(const char *name)
 static tuff_trainer *trainer_of(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
                                 int64_t batch, int64_t micro, int64_t lora_rank)
 {
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = STEPS;
     p.per_device_train_batch_size = batch;
     p.gradient_accumulation_steps = micro;
@@ -39,7 +39,7 @@ static tuff_trainer *trainer_of(const tuff_model *model, tuff_device *device, co
 static void run(tuff_trainer *trainer, double *losses)
 {
     for (int i = 0; i < STEPS; i++) {
-        tuff_train_step step;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(trainer, &step));
         assert_false(step.skipped);
         losses[i] = step.loss;
@@ -88,7 +88,7 @@ static void trainers_do_not_disturb_each_other(void **state)
         trainers[k] = trainer_of(model, lavapipe, data, 2, 2, 4);
     for (int i = 0; i < STEPS; i++)
         for (int k = 0; k < 2; k++) {
-            tuff_train_step step;
+            tuff_train_step step = TUFF_TRAIN_STEP_INIT;
             KIT_OK(tuff_trainer_step(trainers[k], &step));
             losses[k][i] = step.loss;
         }
@@ -106,7 +106,7 @@ static void blocks_may_be_longer_than_the_context(void **state)
     tuff_dataset *data = NULL;
     KIT_OK(tuff_dataset_from_ids(ids, IDS, 200, &data));
     double losses[STEPS], truth[STEPS];
-    tuff_eval_result result, expected;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT, expected = TUFF_EVAL_RESULT_INIT;
     tuff_trainer *a = trainer_of(model, lavapipe, data, 1, 1, 0), *b = trainer_of(model, cpu, data, 1, 1, 0);
     run(a, losses);
     run(b, truth);
@@ -125,11 +125,14 @@ int main(void)
 {
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
-    if (tuff_device_open(&(tuff_device_params){.name = "lavapipe"}, &lavapipe) != TUFF_OK) {
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "lavapipe"},
+                         &lavapipe) != TUFF_OK) {
         printf("skipped: %s\n", tuff_error_message());
         return 77;
     }
-    if (tuff_device_open(&(tuff_device_params){.name = "cpu"}, &cpu) != TUFF_OK) return 1;
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                         &cpu) != TUFF_OK)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(accumulation_is_a_larger_batch, (void *)"llama"),
         cmocka_unit_test_prestate(accumulation_is_a_larger_batch, (void *)"gpt2"),

@@ -49,14 +49,14 @@ static VKAPI_ATTR void VKAPI_CALL no_memory(VkPhysicalDevice physical, VkPhysica
 static void hardware_that_is_not_there_is_not_used(void **state)
 {
     (void)state;
-    tuff_device_info found[16];
+    tuff_device_info found[16] = {TUFF_DEVICE_INFO_INIT};
     size_t n = 0;
     KIT_OK(tuff_list_devices(found, 16, &n)); /* the loader's functions are there from now on */
     PFN_vkGetPhysicalDeviceMemoryProperties real = vkGetPhysicalDeviceMemoryProperties;
     vkGetPhysicalDeviceMemoryProperties = no_memory;
     KIT_OK(tuff_list_devices(found, 16, &n));
     tuff_device *device = NULL;
-    const tuff_device_params params = {.name = "vulkan"};
+    const tuff_device_params params = {.struct_size = sizeof params, .name = "vulkan"};
     tuff_status status = tuff_device_open(&params, &device);
     vkGetPhysicalDeviceMemoryProperties = real;
     tuff_device_destroy(&device);
@@ -296,12 +296,14 @@ static void whole_names_come_first(void **state)
 {
     (void)state;
     tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device));
+    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device));
     snprintf(renamed, sizeof renamed, "%.5s", tuff_device_get_info(device)->name);
     tuff_device_destroy(&device);
     properties = vkGetPhysicalDeviceProperties;
     vkGetPhysicalDeviceProperties = rename_device;
-    tuff_status status = tuff_device_open(&(tuff_device_params){.name = renamed}, &device);
+    tuff_status status = tuff_device_open(
+        &(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = renamed}, &device);
     vkGetPhysicalDeviceProperties = properties;
     KIT_OK(status);
     assert_string_equal(tuff_device_get_info(device)->name, renamed);

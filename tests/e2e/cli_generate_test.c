@@ -47,8 +47,8 @@ static void read_truth(const char *model, truth *t)
     tuff_buf_bytes(&t->out, all + head_size, all_size - head_size);
     tuff_buf_char(&t->out, '\n');
     snprintf(t->count, sizeof t->count, "%zu", m);
-    tuff_tokenizer_free_text(&all);
-    tuff_tokenizer_free_text(&head);
+    tuff_free(all);
+    tuff_free(head);
     tuff_tokenizer_destroy(&tokenizer);
     tuff_weights_destroy(&weights);
 }

@@ -203,7 +203,7 @@ static void test_dump_batches(void **state)
     assert_int_equal(npy.shape[1], 2);
     assert_int_equal(npy.shape[2], 32);
     assert_memory_equal(npy.data, ids, npy.count * sizeof *ids);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     tuff_model_destroy(&loaded);
     tuff_buf_free(&bytes);
     tuff_buf_free(&words);

@@ -17,7 +17,7 @@ cmake -S "$work/examples" -B "$work/build" -G Ninja -DCMAKE_C_COMPILER="$CC" -DC
 echo "find_package:"
 "$work/build/devices"
 
-version=$(sed -n 's/.*TUFF_VERSION "\(.*\)".*/\1/p' "$TUFF_TEST_SOURCE/src/base/version.h")
+version=$(sed -n 's/^#define TUFF_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$TUFF_TEST_SOURCE/include/tuff/version.h" | paste -sd .)
 "$work/build/devices" | grep -q "^Tuff $version sees"
 
 echo "examples:"

@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (tuff_tokenizer_encode(tokenizer, text, size < 512 ? size : 512, TUFF_ENCODE_ADD_SPECIAL, &ids,
                               &count) == TUFF_OK &&
         tuff_tokenizer_decode(tokenizer, ids, count, false, &decoded, &length) == TUFF_OK)
-        tuff_tokenizer_free_text(&decoded);
-    tuff_tokenizer_free_ids(&ids);
+        tuff_free(decoded);
+    tuff_free(ids);
     tuff_tokenizer_destroy(&tokenizer);
     return 0;
 }

@@ -215,7 +215,7 @@ static void check_adamw(const golden *g, const char *adapter, bool accumulate)
     const tuff_weight *batches = tensor(&base, "batch_ids");
     float *losses = floats(g, "adamw_losses", &n), *norms = floats(g, "adamw_grad_norms", &n_norms);
     int64_t rows = batches->shape[1];
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = (int64_t)n;
     p.per_device_train_batch_size = accumulate ? 1 : rows;
     p.gradient_accumulation_steps = accumulate ? rows : 1;
@@ -234,18 +234,18 @@ static void check_adamw(const golden *g, const char *adapter, bool accumulate)
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
     KIT_OK(tuff_trainer_prepare(trainer));
     if (adapter) copy_adapter(g, adapter, trainer);
-    tuff_device_stats before = {0};
+    tuff_device_stats before = TUFF_DEVICE_STATS_INIT, after = TUFF_DEVICE_STATS_INIT;
     for (size_t i = 0; i < n; i++) {
-        tuff_train_step step;
-        if (i == 1) before = tuff_device_get_stats(device);
-        uint64_t host = tuff_get_host_stats().allocations;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        if (i == 1) KIT_OK(tuff_device_get_stats(device, &before));
+        uint64_t host = kit_allocations();
         KIT_OK(tuff_trainer_step(trainer, &step));
         float loss = (float)step.loss, norm = (float)step.grad_norm;
         compare(g->name, "the loss of an AdamW step", &loss, &losses[i], 1, 1e-5);
         compare(g->name, "the gradient norm of an AdamW step", &norm, &norms[i], 1, 2e-4);
-        if (i > 0) assert_int_equal(tuff_get_host_stats().allocations, host);
+        if (i > 0) assert_int_equal(kit_allocations(), host);
     }
-    tuff_device_stats after = tuff_device_get_stats(device);
+    KIT_OK(tuff_device_get_stats(device, &after));
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.recorded, before.recorded);
     tuff_trainer_destroy(&trainer);
@@ -298,7 +298,10 @@ static void check_cache_f16(const golden *g)
     size_t vocab = (size_t)g->model->config.vocab_size;
     assert_int_equal(n_logits, n * vocab);
     tuff_generator *generator = NULL;
-    KIT_OK(tuff_generator_create(g->model, device, &(tuff_generator_params){.cache_f16 = true}, &generator));
+    KIT_OK(tuff_generator_create(
+        g->model, device,
+        &(tuff_generator_params){.struct_size = sizeof(tuff_generator_params), .cache_f16 = true},
+        &generator));
     KIT_OK(tuff_generator_run(generator, prompt, (int64_t)n_prompt, 0));
     for (size_t i = 0; i < n; i++) {
         compare(g->name, "logits from an f16 cache", generator->logits, logits + i * vocab, vocab, 1e-4);
@@ -379,7 +382,8 @@ static void run_lora(void **state)
 int golden_main(const char *name)
 {
     device_name = name;
-    if (tuff_device_open(&(tuff_device_params){.name = name}, &device) != TUFF_OK) {
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = name},
+                         &device) != TUFF_OK) {
         printf("skipped: %s\n", tuff_error_message());
         return 77;
     }

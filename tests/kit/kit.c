@@ -58,11 +58,37 @@ static void plain_free(void *pointer, void *user)
 
 void kit_fail_allocation(uint64_t n)
 {
-    static const tuff_allocator failing = {
-        .malloc = failing_malloc, .realloc = failing_realloc, .free = plain_free};
+    static const tuff_allocator failing = {.struct_size = sizeof failing,
+                                           .malloc = failing_malloc,
+                                           .realloc = failing_realloc,
+                                           .free = plain_free};
     atomic_store(&failed, false);
     atomic_store(&countdown, (int_fast64_t)n);
-    tuff_set_allocator(n ? &failing : NULL);
+    KIT_OK(tuff_set_allocator(n ? &failing : NULL));
+}
+
+static tuff_host_stats host_stats(void)
+{
+    tuff_host_stats stats = TUFF_HOST_STATS_INIT;
+    KIT_OK(tuff_get_host_stats(&stats));
+    return stats;
+}
+
+uint64_t kit_live(void)
+{
+    return host_stats().live;
+}
+
+uint64_t kit_allocations(void)
+{
+    return host_stats().allocations;
+}
+
+tuff_device_stats kit_device_stats(const tuff_device *device)
+{
+    tuff_device_stats stats = TUFF_DEVICE_STATS_INIT;
+    KIT_OK(tuff_device_get_stats(device, &stats));
+    return stats;
 }
 
 bool kit_allocation_failed(void)
@@ -74,12 +100,12 @@ unsigned kit_for_each_allocation_failure(tuff_status (*fn)(void *user), void *us
 {
     KIT_OK(fn(user));
     for (unsigned n = 1;; n++) {
-        uint64_t live = tuff_get_host_stats().live;
+        uint64_t live = kit_live();
         kit_fail_allocation(n);
         tuff_status status = fn(user);
         bool reached = kit_allocation_failed();
         kit_fail_allocation(0);
-        uint64_t left = tuff_get_host_stats().live;
+        uint64_t left = kit_live();
         if (left != live)
             fail_msg("failing allocation %u left %ld allocations behind", n, (long)(left - live));
         if (!reached) {

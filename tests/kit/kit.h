@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <tuff/device.h>
+#include <tuff/host.h>
 #include <tuff/status.h>
 
 #include "base/text.h"
@@ -35,6 +37,11 @@ bool kit_allocation_failed(void); /* since kit_fail_allocation */
  * run must succeed. The first run, without failures, may keep what is made only once per process. Returns the
  * number of allocations failed. */
 unsigned kit_for_each_allocation_failure(tuff_status (*fn)(void *user), void *user);
+
+/* The counters of tuff_get_host_stats, and those of a device. */
+uint64_t kit_live(void);
+uint64_t kit_allocations(void);
+tuff_device_stats kit_device_stats(const tuff_device *device);
 
 /* A fresh directory, removed with all its contents when the process exits. Valid until then. */
 const char *kit_temp_directory(void);

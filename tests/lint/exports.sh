@@ -10,7 +10,7 @@ library="$TUFF_TEST_BUILD/libtuff.so"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-version=TUFF_$(sed -n 's/.*"\([0-9]*\.[0-9]*\)\.[0-9]*".*/\1/p' src/base/version.h)
+version=TUFF_$(sed -n 's/^#define TUFF_VERSION_M[AJINOR]* \([0-9]*\)$/\1/p' include/tuff/version.h | paste -sd .)
 nm -D --defined-only "$library" | awk -v version="$version" '$3 == version { next } !sub("@@" version "$", "", $3) {
     $3 = $3 " (not of version " version ")" } { print $3 }' | sort -u >"$work/exported"
 

@@ -266,7 +266,7 @@ class TuffTokenizer:
             )
         )
         out = ids[: count.value]
-        self.library.tuff_tokenizer_free_ids(ctypes.byref(ids))
+        self.library.tuff_free(ids)
         return out
 
     def decode(self, ids):
@@ -278,7 +278,7 @@ class TuffTokenizer:
             )
         )
         out = ctypes.string_at(text, size.value)
-        self.library.tuff_tokenizer_free_text(ctypes.byref(text))
+        self.library.tuff_free(text)
         return out
 
     def save(self, directory):

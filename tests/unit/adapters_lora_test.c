@@ -10,7 +10,8 @@ static tuff_device *device;
 static int open_device(void **state)
 {
     (void)state;
-    return tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK;
+    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device) != TUFF_OK;
 }
 
 static int close_device(void **state)

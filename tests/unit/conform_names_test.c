@@ -20,7 +20,7 @@ static void names_are_the_committed_ones(void **state)
     snprintf(path, sizeof path, "%s/tests/unit/conform_names.txt", source);
     kit_read_file(path, &text);
     const char *at = text.data;
-    tuff_conform_params params = {.level = TUFF_CONFORM_SOAK};
+    tuff_conform_params params = {.struct_size = sizeof params, .level = TUFF_CONFORM_SOAK};
     tuff_conform_case **cases = NULL;
     size_t n = 0;
     KIT_OK(tuff_conform_list(&params, &cases, &n));
@@ -38,7 +38,7 @@ static void names_are_the_committed_ones(void **state)
 static void names_are_dotted_and_unique(void **state)
 {
     (void)state;
-    tuff_conform_params params = {.level = TUFF_CONFORM_SOAK};
+    tuff_conform_params params = {.struct_size = sizeof params, .level = TUFF_CONFORM_SOAK};
     tuff_conform_case **cases = NULL;
     size_t n = 0;
     KIT_OK(tuff_conform_list(&params, &cases, &n));

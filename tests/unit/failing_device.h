@@ -50,7 +50,7 @@ static inline void failing_device_close(tuff_device *device)
 {
     assert_int_equal(device->live_buffers, 0);
     assert_int_equal(device->live_programs, 0);
-    assert_int_equal(tuff_device_get_stats(device).bytes, 0);
+    assert_int_equal(kit_device_stats(device).bytes, 0);
     device->backend->close(&device->handle);
 }
 

@@ -17,7 +17,9 @@ static tuff_cancel *stop;
 static int begin(void **state)
 {
     (void)state;
-    if (tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK) return 1;
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                         &device) != TUFF_OK)
+        return 1;
     llama = model_open("llama");
     KIT_OK(tuff_cancel_create(&stop));
     return 0;
@@ -35,7 +37,8 @@ static int end(void **state)
 static tuff_generator *generator_of(int64_t context, const tuff_watch *watch)
 {
     tuff_generator *generator = NULL;
-    const tuff_generator_params params = {.context_length = context, .watch = watch};
+    const tuff_generator_params params = {
+        .struct_size = sizeof params, .context_length = context, .watch = watch};
     KIT_OK(tuff_generator_create(llama, device, &params, &generator));
     return generator;
 }
@@ -74,11 +77,12 @@ static void a_long_prompt_ends_soon(void **state)
     KIT_OK(tuff_generator_logits(generator, ids, 4, before));
     for (int milliseconds = 150; milliseconds <= 600; milliseconds += 150) {
         pthread_t thread;
-        tuff_generate_result result;
+        tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
         tuff_cancel_reset(stop);
         assert_int_equal(pthread_create(&thread, NULL, request_later, &milliseconds), 0);
-        tuff_status status =
-            tuff_generate(generator, text.data, text.size, &(tuff_generate_params){.watch = &watch}, &result);
+        tuff_status status = tuff_generate(
+            generator, text.data, text.size,
+            &(tuff_generate_params){.struct_size = sizeof(tuff_generate_params), .watch = &watch}, &result);
         uint64_t now = tuff_now_ns();
         pthread_join(thread, NULL);
         kit_expect_status(status, TUFF_CANCELLED, "a long prompt", __FILE__, __LINE__);
@@ -114,7 +118,8 @@ static void progress_is_told_and_can_end_calls(void **state)
     listener l = {.refuse = TUFF_PHASE_UPLOAD};
     const tuff_watch watch = {.struct_size = sizeof watch, .on_progress = listen, .user = &l};
     tuff_generator *generator = NULL;
-    const tuff_generator_params watched = {.context_length = 4096, .watch = &watch};
+    const tuff_generator_params watched = {
+        .struct_size = sizeof watched, .context_length = 4096, .watch = &watch};
     KIT_FAILS(tuff_generator_create(llama, device, &watched, &generator), TUFF_CANCELLED, "during upload");
     assert_null(generator);
     l = (listener){.refuse = TUFF_PHASE_SAVE};
@@ -122,8 +127,9 @@ static void progress_is_told_and_can_end_calls(void **state)
     assert_true(l.told[TUFF_PHASE_UPLOAD] > 5);
     assert_int_equal(l.done[TUFF_PHASE_UPLOAD], 38048);
     tuff_buf text = long_prompt(200);
-    tuff_generate_result result;
-    const tuff_generate_params params = {.max_new_tokens = 5, .ignore_eos = true};
+    tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
+    const tuff_generate_params params = {
+        .struct_size = sizeof params, .max_new_tokens = 5, .ignore_eos = true};
     KIT_OK(tuff_generate(generator, text.data, text.size, &params, &result));
     assert_int_equal(l.done[TUFF_PHASE_TOKENIZE], text.size);
     assert_int_equal(l.total[TUFF_PHASE_PROMPT], result.prompt_tokens);
@@ -141,10 +147,15 @@ static void progress_is_told_and_can_end_calls(void **state)
     KIT_OK(tuff_generate(generator, text.data, text.size, &params, &result));
     assert_int_equal(result.new_tokens, 5);
     const tuff_watch bad = {0};
-    KIT_FAILS(tuff_generate(generator, "a", 1, &(tuff_generate_params){.watch = &bad}, NULL),
+    KIT_FAILS(tuff_generate(
+                  generator, "a", 1,
+                  &(tuff_generate_params){.struct_size = sizeof(tuff_generate_params), .watch = &bad}, NULL),
               TUFF_INVALID_ARGUMENT, "TUFF_WATCH_INIT");
     tuff_generator_destroy(&generator);
-    KIT_FAILS(tuff_generator_create(llama, device, &(tuff_generator_params){.watch = &bad}, &generator),
+    KIT_FAILS(tuff_generator_create(
+                  llama, device,
+                  &(tuff_generator_params){.struct_size = sizeof(tuff_generator_params), .watch = &bad},
+                  &generator),
               TUFF_INVALID_ARGUMENT, "TUFF_WATCH_INIT");
     tuff_buf_free(&text);
 }
@@ -167,9 +178,12 @@ static void callbacks_keep_out(void **state)
 {
     (void)state;
     tuff_generator *generator = generator_of(64, NULL);
-    tuff_generate_result result;
-    const tuff_generate_params params = {
-        .max_new_tokens = 8, .ignore_eos = true, .on_text = misuse, .user = generator};
+    tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
+    const tuff_generate_params params = {.struct_size = sizeof params,
+                                         .max_new_tokens = 8,
+                                         .ignore_eos = true,
+                                         .on_text = misuse,
+                                         .user = generator};
     KIT_OK(tuff_generate(generator, "The river", 9, &params, &result));
     assert_int_equal(result.new_tokens, 8);
     KIT_OK(tuff_generate(generator, "The river", 9, &params, &result));

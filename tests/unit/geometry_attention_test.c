@@ -35,7 +35,9 @@ static fixture begin(const int64_t s[6], tuff_dtype dtype, bool started)
     f.k = tuff_variable(f.graph, "k", dtype, 4, (int64_t[]){s[0], s[2], s[4], s[5]});
     f.v = tuff_variable(f.graph, "v", dtype, 4, (int64_t[]){s[0], s[2], s[4], s[5]});
     tuff_tensor *start = started ? tuff_input(f.graph, "start", TUFF_I32, 1, s) : NULL;
-    f.o = tuff_attention(f.graph, f.q, f.k, f.v, start, &(tuff_attention_params){.causal = true});
+    f.o = tuff_attention(
+        f.graph, f.q, f.k, f.v, start,
+        &(tuff_attention_params){.struct_size = sizeof(tuff_attention_params), .causal = true});
     KIT_OK(tuff_graph_status(f.graph));
     return f;
 }
@@ -148,7 +150,7 @@ static void odd_caches_start_a_word_early(void **state)
         tuff_tensor *x = tuff_variable(g, "x", TUFF_F16, 4, (int64_t[]){1, 40, 1, 9});
         tuff_tensor *k = tuff_slice(g, x, 3, odd & 1, 8), *v = tuff_slice(g, x, 3, odd >> 1, 8);
         tuff_tensor *q = tuff_variable(g, "q", TUFF_F32, 4, (int64_t[]){1, 20, 1, 8});
-        tuff_tensor *o = tuff_attention(g, q, k, v, NULL, &(tuff_attention_params){0});
+        tuff_tensor *o = tuff_attention(g, q, k, v, NULL, &(tuff_attention_params)TUFF_ATTENTION_PARAMS_INIT);
         KIT_OK(tuff_graph_status(g));
         tuff_arena arena = {0};
         tuff_launch launch = {.arena = &arena};
@@ -194,12 +196,30 @@ static void mistakes_are_named(void **state)
         tuff_attention_params params;
         const char *text;
     } bad[] = {
-        {{1, 4, 3, 8}, {1, 4, 2, 8}, {.causal = false}, "no multiple"},
-        {{1, 4, 2, 8}, {2, 4, 2, 8}, {.causal = false}, "differ in batch or head dim"},
-        {{1, 4, 2, 8}, {1, 4, 2, 9}, {.causal = false}, "differ in batch or head dim"},
-        {{1, 4, 2, 257}, {1, 4, 2, 257}, {.causal = false}, "above the limit of 256"},
-        {{1, 4, 2, 8}, {1, 4, 2, 8}, {.window = 3}, "used with causal"},
-        {{1, 4, 2, 8}, {1, 4, 2, 8}, {.causal = true, .window = -1}, "at least 0"},
+        {{1, 4, 3, 8},
+         {1, 4, 2, 8},
+         {.struct_size = sizeof(tuff_attention_params), .causal = false},
+         "no multiple"},
+        {{1, 4, 2, 8},
+         {2, 4, 2, 8},
+         {.struct_size = sizeof(tuff_attention_params), .causal = false},
+         "differ in batch or head dim"},
+        {{1, 4, 2, 8},
+         {1, 4, 2, 9},
+         {.struct_size = sizeof(tuff_attention_params), .causal = false},
+         "differ in batch or head dim"},
+        {{1, 4, 2, 257},
+         {1, 4, 2, 257},
+         {.struct_size = sizeof(tuff_attention_params), .causal = false},
+         "above the limit of 256"},
+        {{1, 4, 2, 8},
+         {1, 4, 2, 8},
+         {.struct_size = sizeof(tuff_attention_params), .window = 3},
+         "used with causal"},
+        {{1, 4, 2, 8},
+         {1, 4, 2, 8},
+         {.struct_size = sizeof(tuff_attention_params), .causal = true, .window = -1},
+         "at least 0"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         tuff_graph *g = NULL;

@@ -24,14 +24,14 @@ static inline void model_fail_some_allocations(tuff_status (*fn)(void *user), vo
     KIT_OK(fn(user));
     bool reached = true;
     for (unsigned n = 1; reached; n += 1 + n) {
-        uint64_t live = tuff_get_host_stats().live;
+        uint64_t live = kit_live();
         kit_fail_allocation(n);
         tuff_status status = fn(user);
         reached = kit_allocation_failed();
         kit_fail_allocation(0);
         if (status != TUFF_OK && status != TUFF_OUT_OF_MEMORY)
             fail_msg("failing allocation %u gave \"%s\"", n, tuff_error_message());
-        assert_int_equal(tuff_get_host_stats().live, live);
+        assert_int_equal(kit_live(), live);
     }
 }
 

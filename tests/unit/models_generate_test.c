@@ -14,7 +14,9 @@ static tuff_model *llama, *gpt2;
 static int begin(void **state)
 {
     (void)state;
-    if (tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK) return 1;
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                         &device) != TUFF_OK)
+        return 1;
     llama = model_open("llama");
     gpt2 = model_open("gpt2");
     return 0;
@@ -32,8 +34,11 @@ static int end(void **state)
 static tuff_generator *generator_of(const tuff_model *model, int64_t context, bool half)
 {
     tuff_generator *generator = NULL;
-    KIT_OK(tuff_generator_create(
-        model, device, &(tuff_generator_params){.context_length = context, .cache_f16 = half}, &generator));
+    KIT_OK(tuff_generator_create(model, device,
+                                 &(tuff_generator_params){.struct_size = sizeof(tuff_generator_params),
+                                                          .context_length = context,
+                                                          .cache_f16 = half},
+                                 &generator));
     return generator;
 }
 
@@ -96,7 +101,7 @@ static bool receive(const char *text, size_t size, void *user)
 static tuff_generate_result generate(tuff_generator *generator, const char *prompt,
                                      tuff_generate_params params, receiver *r)
 {
-    tuff_generate_result result;
+    tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
     params.on_text = receive;
     params.user = r;
     KIT_OK(tuff_generate(generator, prompt, strlen(prompt), &params, &result));
@@ -111,17 +116,21 @@ static void the_context_ends(void **state)
     size_t n = 0;
     KIT_OK(
         tuff_tokenizer_encode(llama->tokenizer, prompt, strlen(prompt), TUFF_ENCODE_ADD_SPECIAL, &ids, &n));
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     for (int64_t room = 1; room <= 3; room++) {
         tuff_generator *generator = generator_of(llama, (int64_t)n + room, false);
         receiver r = {.size = 0};
-        tuff_generate_result result =
-            generate(generator, prompt, (tuff_generate_params){.ignore_eos = true}, &r);
+        tuff_generate_result result = generate(
+            generator, prompt,
+            (tuff_generate_params){.struct_size = sizeof(tuff_generate_params), .ignore_eos = true}, &r);
         assert_int_equal(result.finish, TUFF_FINISH_CONTEXT);
         assert_int_equal(result.prompt_tokens, n);
         assert_int_equal(result.new_tokens, room + 1); /* the last one is not fed back */
-        result =
-            generate(generator, prompt, (tuff_generate_params){.ignore_eos = true, .max_new_tokens = 1}, &r);
+        result = generate(generator, prompt,
+                          (tuff_generate_params){.struct_size = sizeof(tuff_generate_params),
+                                                 .ignore_eos = true,
+                                                 .max_new_tokens = 1},
+                          &r);
         assert_int_equal(result.finish, TUFF_FINISH_LENGTH);
         assert_int_equal(result.new_tokens, 1);
         tuff_generator_destroy(&generator);
@@ -129,7 +138,7 @@ static void the_context_ends(void **state)
     tuff_generator *generator = generator_of(llama, (int64_t)n, false);
     KIT_FAILS(tuff_generate(generator, prompt, strlen(prompt), NULL, NULL), TUFF_INVALID_ARGUMENT,
               "leaves no room");
-    tuff_generate_params negative = {.max_new_tokens = -1};
+    tuff_generate_params negative = {.struct_size = sizeof negative, .max_new_tokens = -1};
     KIT_FAILS(tuff_generate(generator, "a", 1, &negative, NULL), TUFF_INVALID_ARGUMENT,
               "max_new_tokens is -1");
     KIT_FAILS(tuff_generator_logits(generator, NULL, 0, NULL), TUFF_INVALID_ARGUMENT, "no token");
@@ -141,16 +150,23 @@ static void the_context_ends(void **state)
     /* from the token that begins a text alone, the context ends as it does after any prompt */
     generator = generator_of(llama, 12, false);
     receiver r = {.size = 0};
-    tuff_generate_result result = generate(generator, "", (tuff_generate_params){.ignore_eos = true}, &r);
+    tuff_generate_result result =
+        generate(generator, "",
+                 (tuff_generate_params){.struct_size = sizeof(tuff_generate_params), .ignore_eos = true}, &r);
     assert_int_equal(result.prompt_tokens, 1);
     assert_int_equal(result.finish, TUFF_FINISH_CONTEXT);
     tuff_generator_destroy(&generator);
 
-    KIT_FAILS(tuff_generator_create(gpt2, device, &(tuff_generator_params){.context_length = 65}, &generator),
+    KIT_FAILS(tuff_generator_create(gpt2, device,
+                                    &(tuff_generator_params){.struct_size = sizeof(tuff_generator_params),
+                                                             .context_length = 65},
+                                    &generator),
               TUFF_INVALID_ARGUMENT, "the model learned only 64");
-    KIT_FAILS(
-        tuff_generator_create(llama, device, &(tuff_generator_params){.context_length = -1}, &generator),
-        TUFF_INVALID_ARGUMENT, "context length is -1");
+    KIT_FAILS(tuff_generator_create(llama, device,
+                                    &(tuff_generator_params){.struct_size = sizeof(tuff_generator_params),
+                                                             .context_length = -1},
+                                    &generator),
+              TUFF_INVALID_ARGUMENT, "context length is -1");
     assert_null(generator);
     tuff_model *endless = model_open(model_copy("llama", "endless", "\"max_position_embeddings\": 128",
                                                 "\"max_position_embeddings\": 200000000"));
@@ -164,7 +180,10 @@ static void texts_stop(void **state)
     (void)state;
     tuff_generator *generator = generator_of(llama, 64, false);
     receiver all = {.size = 0};
-    generate(generator, "The river", (tuff_generate_params){.max_new_tokens = 24, .ignore_eos = true}, &all);
+    generate(generator, "The river",
+             (tuff_generate_params){
+                 .struct_size = sizeof(tuff_generate_params), .max_new_tokens = 24, .ignore_eos = true},
+             &all);
     assert_true(all.size > 4 && all.pieces > 3);
 
     /* at a stop string from the middle of what it says, which is left out */
@@ -173,10 +192,14 @@ static void texts_stop(void **state)
     const char *first = strstr(all.text, stop);
     assert_int_equal(strlen(stop), 2);
     receiver part = {.size = 0};
-    tuff_generate_result stopped = generate(
-        generator, "The river",
-        (tuff_generate_params){.max_new_tokens = 24, .ignore_eos = true, .stop = stops, .stop_count = 1},
-        &part);
+    tuff_generate_result stopped =
+        generate(generator, "The river",
+                 (tuff_generate_params){.struct_size = sizeof(tuff_generate_params),
+                                        .max_new_tokens = 24,
+                                        .ignore_eos = true,
+                                        .stop = stops,
+                                        .stop_count = 1},
+                 &part);
     assert_int_equal(stopped.finish, TUFF_FINISH_STOP);
     assert_int_equal(part.size, first - all.text);
     assert_memory_equal(part.text, all.text, part.size);
@@ -184,12 +207,17 @@ static void texts_stop(void **state)
     for (int pieces = 1; pieces <= all.pieces; pieces++) {
         receiver r = {.most = pieces};
         tuff_generate_result result = generate(
-            generator, "The river", (tuff_generate_params){.max_new_tokens = 24, .ignore_eos = true}, &r);
+            generator, "The river",
+            (tuff_generate_params){
+                .struct_size = sizeof(tuff_generate_params), .max_new_tokens = 24, .ignore_eos = true},
+            &r);
         assert_int_equal(result.finish, TUFF_FINISH_CANCELLED);
         assert_int_equal(r.pieces, pieces);
     }
     KIT_FAILS(tuff_generate(generator, "a", 1,
-                            &(tuff_generate_params){.stop = (const char *const[]){""}, .stop_count = 1},
+                            &(tuff_generate_params){.struct_size = sizeof(tuff_generate_params),
+                                                    .stop = (const char *const[]){""},
+                                                    .stop_count = 1},
                             NULL),
               TUFF_INVALID_ARGUMENT, "stop string 1 is empty");
     tuff_generator_destroy(&generator);
@@ -252,10 +280,10 @@ static void a_cache_grows(void **state)
         uint64_t allocations = 0;
         for (int at = PROMPT; at < END; at++) {
             KIT_OK(tuff_generator_run(grows, &ids[at], 1, at));
-            if (at == PROMPT || at == 1024) allocations = tuff_get_host_stats().allocations;
-            assert_int_equal(tuff_get_host_stats().allocations, allocations);
+            if (at == PROMPT || at == 1024) allocations = kit_allocations();
+            assert_int_equal(kit_allocations(), allocations);
             KIT_OK(tuff_generator_run(large, &ids[at], 1, at));
-            if (at == PROMPT) allocations = tuff_get_host_stats().allocations;
+            if (at == PROMPT) allocations = kit_allocations();
             assert_memory_equal(grows->logits, large->logits, bytes);
         }
         assert_int_equal(grows->capacity, 2048);
@@ -270,18 +298,22 @@ static void a_million_positions_are_not_made(void **state)
     (void)state;
     tuff_model *wide = model_open(model_copy("llama", "million", "\"max_position_embeddings\": 128",
                                              "\"max_position_embeddings\": 1000000"));
-    uint64_t before = tuff_device_get_stats(device).bytes;
+    uint64_t before = kit_device_stats(device).bytes;
     tuff_generator *generator = generator_of(wide, 0, false);
     assert_int_equal(generator->context, 1000000);
     receiver r = {.size = 0};
-    generate(generator, "The river", (tuff_generate_params){.max_new_tokens = 3, .ignore_eos = true}, &r);
-    assert_true(tuff_device_get_stats(device).bytes - before < 2 << 20);
+    generate(generator, "The river",
+             (tuff_generate_params){
+                 .struct_size = sizeof(tuff_generate_params), .max_new_tokens = 3, .ignore_eos = true},
+             &r);
+    assert_true(kit_device_stats(device).bytes - before < 2 << 20);
     assert_true(generator->capacity <= 256);
     tuff_generator_destroy(&generator);
     /* a run without a limit begins with little too */
     generator = generator_of(wide, 0, false);
     receiver first = {.most = 1};
-    generate(generator, "The river", (tuff_generate_params){.ignore_eos = true}, &first);
+    generate(generator, "The river",
+             (tuff_generate_params){.struct_size = sizeof(tuff_generate_params), .ignore_eos = true}, &first);
     assert_int_equal(generator->capacity, 1024);
     tuff_generator_destroy(&generator);
     tuff_model_destroy(&wide);
@@ -291,8 +323,10 @@ static tuff_status create_and_generate(void *user)
 {
     tuff_generator *generator = NULL;
     receiver r = {.size = 0};
-    const tuff_generate_params params = {.max_new_tokens = 3, .on_text = receive, .user = &r};
-    const tuff_generator_params with = {.context_length = 32, .adapter = kit_asset("golden/llama/lora")};
+    const tuff_generate_params params = {
+        .struct_size = sizeof params, .max_new_tokens = 3, .on_text = receive, .user = &r};
+    const tuff_generator_params with = {
+        .struct_size = sizeof with, .context_length = 32, .adapter = kit_asset("golden/llama/lora")};
     tuff_status status = tuff_generator_create(llama, user, &with, &generator);
     if (status == TUFF_OK) status = tuff_generate(generator, "The river", 9, &params, NULL);
     tuff_generator_destroy(&generator);
@@ -315,13 +349,14 @@ static void device_memory_may_fail(void **state)
         tuff_status status = create_and_generate(&failing);
         failed = status != TUFF_OK;
         assert_true(!failed || status == TUFF_OUT_OF_MEMORY);
-        assert_int_equal(tuff_device_get_stats(&failing).bytes, 0);
+        assert_int_equal(kit_device_stats(&failing).bytes, 0);
         failing_buffers = 0;
     }
     /* a run that fails leaves a generator that can be used again */
     tuff_generator *generator = NULL;
-    const tuff_generate_params params = {.max_new_tokens = 3, .ignore_eos = true};
-    tuff_generate_result result;
+    const tuff_generate_params params = {
+        .struct_size = sizeof params, .max_new_tokens = 3, .ignore_eos = true};
+    tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
     KIT_OK(tuff_generator_create(llama, &failing, NULL, &generator));
     failing_runs = 3;
     KIT_FAILS(tuff_generate(generator, "The river", 9, &params, &result), TUFF_DEVICE_LOST, "lost");

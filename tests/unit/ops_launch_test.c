@@ -250,7 +250,7 @@ static void optimizer_tables_list_every_element_once(void **state)
 {
     (void)state;
     static const int64_t sizes[] = {1, TUFF_OPTIMIZER_CHUNK, TUFF_OPTIMIZER_CHUNK + 1, 5000000};
-    static const tuff_adamw_params params = {.beta1 = 0.9, .beta2 = 0.999};
+    static const tuff_adamw_params params = {.struct_size = sizeof params, .beta1 = 0.9, .beta2 = 0.999};
     static const char *const names[4][4] = {{"p0", "g0", "m0", "v0"},
                                             {"p1", "g1", "m1", "v1"},
                                             {"p2", "g2", "m2", "v2"},
@@ -263,7 +263,7 @@ static void optimizer_tables_list_every_element_once(void **state)
         tuff_tensor *t[4];
         for (int k = 0; k < 4; k++)
             t[k] = tuff_variable(g, names[i][k], TUFF_F32, 1, sizes + i);
-        slots[i] = (tuff_adamw_slot){t[0], t[1], t[2], t[3], i == 2};
+        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 2};
         grads[i] = t[1];
     }
     tuff_tensor *norm = tuff_grad_norm(g, grads, 4),

@@ -12,7 +12,8 @@ static tuff_device *device;
 static int open_device(void **state)
 {
     (void)state;
-    return tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK;
+    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device) != TUFF_OK;
 }
 
 static int close_device(void **state)
@@ -26,7 +27,7 @@ static void devices_are_listed_and_chosen(void **state)
 {
     (void)state;
     size_t n = 0, more = 0;
-    tuff_device_info all[32];
+    tuff_device_info all[32] = {TUFF_DEVICE_INFO_INIT};
     KIT_OK(tuff_list_devices(NULL, 0, &n));
     KIT_OK(tuff_list_devices(all, 32, &more));
     assert_true(n >= 1 && n <= 32 && more == n);
@@ -44,7 +45,8 @@ static void devices_are_listed_and_chosen(void **state)
             if (*c >= 'a' && *c <= 'f') *c = (char)(*c - 'a' + 'A');
         for (int k = 0; k < (all[i].uuid[0] ? 3 : 2); k++) {
             tuff_device *found = NULL;
-            KIT_OK(tuff_device_open(&(tuff_device_params){.name = names[k]}, &found));
+            KIT_OK(tuff_device_open(
+                &(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = names[k]}, &found));
             assert_string_equal(tuff_device_get_info(found)->name, all[i].name);
             tuff_device_destroy(&found);
         }
@@ -54,8 +56,10 @@ static void devices_are_listed_and_chosen(void **state)
     static const char *const wrong[] = {"no such device", "999", "99999999999999999999",
                                         "0123456789abcdef0123456789abcdef"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        KIT_FAILS(tuff_device_open(&(tuff_device_params){.name = wrong[i]}, &none), TUFF_NOT_FOUND,
-                  "no device matches");
+        KIT_FAILS(
+            tuff_device_open(
+                &(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = wrong[i]}, &none),
+            TUFF_NOT_FOUND, "no device matches");
         assert_null(none);
     }
     setenv("TUFF_DEVICE", "toaster", 1);
@@ -123,7 +127,8 @@ static void programs_say_what_is_missing(void **state)
     tuff_program *p = make(device);
     KIT_FAILS(tuff_program_run(p), TUFF_INVALID_ARGUMENT, "variable v of the program is not bound");
     KIT_FAILS(tuff_program_output(p, "y", y, sizeof y), TUFF_INVALID_ARGUMENT, "before the program has run");
-    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "cpu"}, &other));
+    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &other));
     KIT_OK(tuff_buffer_create(device, "v", TUFF_F32, 2, (int64_t[]){1, 3}, &good)); /* the count must agree */
     KIT_OK(tuff_buffer_create(device, "v", TUFF_F32, 1, (int64_t[]){4}, &wide));
     KIT_OK(tuff_buffer_create(device, "v", TUFF_F16, 1, (int64_t[]){3}, &half));
@@ -160,7 +165,9 @@ static void profiles_name_operations(void **state)
     (void)state;
     tuff_device *timed = NULL;
     tuff_buffer *v = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.name = "cpu", .profile = true}, &timed));
+    KIT_OK(tuff_device_open(
+        &(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu", .profile = true},
+        &timed));
     tuff_program *p = make(timed);
     KIT_OK(tuff_buffer_create(timed, "v", TUFF_F32, 1, (int64_t[]){3}, &v));
     KIT_OK(tuff_program_bind(p, "v", v));
@@ -169,8 +176,8 @@ static void profiles_name_operations(void **state)
     char *text = tuff_program_profile_text(p), *trace = tuff_program_profile_trace(p);
     assert_non_null(strstr(text, "scale"));
     assert_non_null(strstr(trace, "\"name\":\"add\""));
-    tuff_free_text(text);
-    tuff_free_text(trace);
+    tuff_free(text);
+    tuff_free(trace);
     tuff_program_destroy(&p);
     tuff_buffer_destroy(&v);
     tuff_device_destroy(&timed);
@@ -181,7 +188,7 @@ static void stores_hold_each_name_once(void **state)
     (void)state;
     tuff_store *store = NULL;
     tuff_buffer *b = NULL;
-    uint64_t before = tuff_device_get_stats(device).bytes;
+    uint64_t before = kit_device_stats(device).bytes;
     KIT_OK(tuff_store_create(device, &store));
     KIT_OK(tuff_store_add(store, "a", TUFF_F16, 1, (int64_t[]){5}, &b));
     KIT_FAILS(tuff_store_add(store, "a", TUFF_F32, 1, (int64_t[]){5}, &b), TUFF_INVALID_ARGUMENT,
@@ -189,10 +196,10 @@ static void stores_hold_each_name_once(void **state)
     assert_null(b);
     KIT_OK(tuff_store_add(store, "b", TUFF_F32, 0, NULL, NULL));
     assert_int_equal(tuff_store_count(store), 2);
-    assert_int_equal(tuff_device_get_stats(device).bytes - before, 14);
+    assert_int_equal(kit_device_stats(device).bytes - before, 14);
     assert_null(tuff_store_find(store, "c"));
     tuff_store_destroy(&store);
-    assert_int_equal(tuff_device_get_stats(device).bytes, before);
+    assert_int_equal(kit_device_stats(device).bytes, before);
 }
 
 int main(void)

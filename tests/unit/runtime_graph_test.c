@@ -9,7 +9,8 @@ static tuff_device *device;
 static int open_device(void **state)
 {
     (void)state;
-    return tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK;
+    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device) != TUFF_OK;
 }
 
 static int close_device(void **state)
@@ -81,10 +82,11 @@ static void what_is_updated_in_place_is_looked_at_once(void **state)
     g = new_graph();
     tuff_tensor *p = tuff_variable(g, "p", TUFF_F32, 1, n), *grad = tuff_input(g, "g", TUFF_F32, 1, n);
     tuff_tensor *state4 = tuff_variable(g, "s", TUFF_F32, 1, n), *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
-    const tuff_adamw_params adamw = {.beta1 = 0.9, .beta2 = 0.999};
-    tuff_adamw_slot slots[2] = {
-        {p, grad, tuff_variable(g, "m", TUFF_F32, 1, n), tuff_variable(g, "v", TUFF_F32, 1, n), false},
-        {p, grad, tuff_variable(g, "m2", TUFF_F32, 1, n), tuff_variable(g, "v2", TUFF_F32, 1, n), false}};
+    const tuff_adamw_params adamw = {.struct_size = sizeof adamw, .beta1 = 0.9, .beta2 = 0.999};
+    tuff_adamw_slot slots[2] = {{sizeof *slots, p, grad, tuff_variable(g, "m", TUFF_F32, 1, n),
+                                 tuff_variable(g, "v", TUFF_F32, 1, n), false},
+                                {sizeof *slots, p, grad, tuff_variable(g, "m2", TUFF_F32, 1, n),
+                                 tuff_variable(g, "v2", TUFF_F32, 1, n), false}};
     tuff_tensor *norm = tuff_grad_norm(g, &grad, 1);
     tuff_adamw(g, slots, 2, lr, norm, tuff_optimizer_step(g, state4, norm, &adamw), &adamw);
     refused(g, "updates p in place");
@@ -253,7 +255,7 @@ static tuff_status plan_and_run(void *user)
     TUFF_GO(tuff_program_run(program));
     char *text = tuff_program_text(program);
     status = text ? TUFF_OK : TUFF_OUT_OF_MEMORY;
-    tuff_free_text(text);
+    tuff_free(text);
 done:
     tuff_program_destroy(&program);
     tuff_graph_destroy(&g);

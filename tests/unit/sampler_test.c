@@ -26,7 +26,8 @@ static void greedy_takes_the_largest_and_of_equals_the_first(void **state)
 {
     (void)state;
     const float logits[] = {-1, 3, 2, 3, -7};
-    tuff_sampler *sampler = make((tuff_sampling){.top_k = 1, .top_p = 0.1f}, 5);
+    tuff_sampler *sampler =
+        make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .top_k = 1, .top_p = 0.1f}, 5);
     for (uint64_t position = 0; position < 10; position++)
         assert_int_equal(sample(sampler, logits, position), 1);
     tuff_sampler_destroy(&sampler);
@@ -37,7 +38,8 @@ static void seen_tokens_are_penalized_once(void **state)
 {
     (void)state;
     const float logits[] = {3, 2, -0.5f, -0.9f}, negative[] = {-2, -1, -1.5f, -9};
-    tuff_sampler *sampler = make((tuff_sampling){.repetition_penalty = 2}, 4);
+    tuff_sampler *sampler =
+        make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .repetition_penalty = 2}, 4);
     assert_int_equal(sample(sampler, logits, 0), 0);
     tuff_sampler_accept(sampler, 0);
     tuff_sampler_accept(sampler, 0); /* 1.5, not 0.75 */
@@ -103,7 +105,8 @@ static void every_setting_is_hugging_faces(void **state)
     uint64_t position = 0;
     float logits[VOCAB];
     for (unsigned n = 0; n < 3 * 2 * 4 * 3 * 5; n++) {
-        tuff_sampling s = {.temperature = temperatures[n % 3],
+        tuff_sampling s = {.struct_size = sizeof s,
+                           .temperature = temperatures[n % 3],
                            .repetition_penalty = penalties[n / 3 % 2],
                            .top_p = top_ps[n / 6 % 4],
                            .min_p = min_ps[n / 24 % 3],
@@ -134,14 +137,17 @@ static void draws_follow_the_probabilities(void **state)
     unsigned counts[5] = {0}, n = 20000;
     for (int i = 0; i < 5; i++)
         logits[i] = (float)log(wanted[i]) + 3;
-    tuff_sampler *sampler = make((tuff_sampling){.temperature = 1, .seed = 4}, 5);
+    tuff_sampler *sampler =
+        make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .temperature = 1, .seed = 4}, 5);
     for (uint64_t position = 0; position < n; position++)
         counts[sample(sampler, logits, position)]++;
     for (int i = 0; i < 5; i++)
         assert_true(fabs(counts[i] / (double)n - wanted[i]) < 0.015);
     /* A function of seed and position. */
-    tuff_sampler *same = make((tuff_sampling){.temperature = 1, .seed = 4}, 5);
-    tuff_sampler *other = make((tuff_sampling){.temperature = 1, .seed = 5}, 5);
+    tuff_sampler *same =
+        make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .temperature = 1, .seed = 4}, 5);
+    tuff_sampler *other =
+        make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .temperature = 1, .seed = 5}, 5);
     unsigned differing = 0;
     for (uint64_t position = 100; position > 0; position--) {
         assert_int_equal(sample(same, logits, position), sample(sampler, logits, position));
@@ -158,7 +164,8 @@ static void top_k_keeps_all_equal_to_the_kth(void **state)
     (void)state;
     const float logits[] = {1, 5, 4, 4, 4, 0};
     bool found[6] = {false};
-    tuff_sampler *sampler = make((tuff_sampling){.temperature = 1, .top_k = 2}, 6);
+    tuff_sampler *sampler =
+        make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .temperature = 1, .top_k = 2}, 6);
     for (uint64_t position = 0; position < 500; position++)
         found[sample(sampler, logits, position)] = true;
     assert_true(found[1] && found[2] && found[3] && found[4]);
@@ -170,8 +177,11 @@ static void extreme_logits_are_no_trouble(void **state)
 {
     (void)state;
     const float logits[] = {-3e38f, 3e38f, 3e38f, -3e38f}, flat[] = {2, 2, 2, 2};
-    tuff_sampler *sampler =
-        make((tuff_sampling){.temperature = 1e-6f, .top_p = 1e-7f, .repetition_penalty = 2}, 4);
+    tuff_sampler *sampler = make((tuff_sampling){.struct_size = sizeof(tuff_sampling),
+                                                 .temperature = 1e-6f,
+                                                 .top_p = 1e-7f,
+                                                 .repetition_penalty = 2},
+                                 4);
     tuff_sampler_accept(sampler, 0);
     for (uint64_t position = 0; position < 50; position++) {
         assert_int_equal(sample(sampler, logits, position), 1);
@@ -187,7 +197,8 @@ static void not_a_number_is_refused(void **state)
     for (int i = 0; i < 2; i++) {
         float logits[] = {1, 2, 3};
         int32_t id;
-        tuff_sampler *sampler = make((tuff_sampling){.temperature = temperatures[i]}, 3);
+        tuff_sampler *sampler =
+            make((tuff_sampling){.struct_size = sizeof(tuff_sampling), .temperature = temperatures[i]}, 3);
         logits[2] = NAN;
         KIT_FAILS(tuff_sampler_sample(sampler, logits, 7, &id), TUFF_NOT_FINITE,
                   "token 2 at position 7 is not a number");
@@ -207,11 +218,11 @@ static void settings_out_of_range_are_refused(void **state)
         tuff_sampling settings;
         const char *part;
     } cases[] = {
-        {{.temperature = -1}, "the temperature is -1"},
-        {{.temperature = NAN}, "the temperature"},
-        {{.top_p = 1.5f}, "top-p is 1.5"},
-        {{.min_p = -0.1f}, "min-p is -0.1"},
-        {{.repetition_penalty = -2}, "the repetition penalty is -2"},
+        {{.struct_size = sizeof(tuff_sampling), .temperature = -1}, "the temperature is -1"},
+        {{.struct_size = sizeof(tuff_sampling), .temperature = NAN}, "the temperature"},
+        {{.struct_size = sizeof(tuff_sampling), .top_p = 1.5f}, "top-p is 1.5"},
+        {{.struct_size = sizeof(tuff_sampling), .min_p = -0.1f}, "min-p is -0.1"},
+        {{.struct_size = sizeof(tuff_sampling), .repetition_penalty = -2}, "the repetition penalty is -2"},
     };
     tuff_sampler *sampler;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -219,7 +230,8 @@ static void settings_out_of_range_are_refused(void **state)
                   cases[i].part);
         assert_null(sampler);
     }
-    KIT_FAILS(tuff_sampler_create(&(tuff_sampling){0}, 0, &sampler), TUFF_INVALID_ARGUMENT, "found 0");
+    KIT_FAILS(tuff_sampler_create(&(tuff_sampling)TUFF_SAMPLING_INIT, 0, &sampler), TUFF_INVALID_ARGUMENT,
+              "found 0");
 }
 
 /* What the parts, fed one by one, give: answers joined by '|', then '!' if stopped, then what flush gives. */
@@ -286,8 +298,9 @@ static tuff_status whole_life(void *user)
     size_t size;
     bool stopped;
     int32_t id;
-    tuff_status status =
-        tuff_sampler_create(&(tuff_sampling){.temperature = 1, .top_k = 2, .top_p = 0.5f}, 3, &sampler);
+    tuff_status status = tuff_sampler_create(
+        &(tuff_sampling){.struct_size = sizeof(tuff_sampling), .temperature = 1, .top_k = 2, .top_p = 0.5f},
+        3, &sampler);
     if (status == TUFF_OK) status = tuff_sampler_sample(sampler, logits, 0, &id);
     if (status == TUFF_OK) status = tuff_stop_create(strings, 2, &stop);
     if (status == TUFF_OK) status = tuff_stop_feed(stop, "abcEN", 5, &text, &size, &stopped);

@@ -284,7 +284,7 @@ static void long_words_take_no_quadratic_time(void **state)
         tuff_tokenizer *t = make(&f);
         KIT_OK(tuff_tokenizer_encode(t, text, size, 0, &ids, &count));
         assert_int_equal(count, llama ? size / 2 + 1 : size / 4);
-        tuff_tokenizer_free_ids(&ids);
+        tuff_free(ids);
         tuff_tokenizer_destroy(&t);
     }
     free(text);
@@ -353,7 +353,7 @@ static void *encode_in_thread(void *user)
         size_t count;
         if (tuff_tokenizer_encode(t, text, sizeof text - 1, 0, &ids, &count) != TUFF_OK || count != 12)
             return NULL;
-        tuff_tokenizer_free_ids(&ids);
+        tuff_free(ids);
     }
     return user;
 }
@@ -395,8 +395,8 @@ static tuff_status whole_life(void *user)
     if (status == TUFF_OK) status = tuff_tokenizer_save(t, kit_temp_directory());
     tuff_vocab_export_destroy(&vocab);
     tuff_decoder_destroy(&decoder);
-    tuff_tokenizer_free_text(&text);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(text);
+    tuff_free(ids);
     tuff_tokenizer_destroy(&t);
     return status;
 }

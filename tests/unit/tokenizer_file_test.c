@@ -124,9 +124,9 @@ static tuff_status parse_and_use(const uint8_t *data, size_t size)
     status = tuff_tokenizer_encode(t, "aba ab<e>\xff z", 12, TUFF_ENCODE_ADD_SPECIAL, &ids, &count);
     if (status == TUFF_OK) {
         KIT_OK(tuff_tokenizer_decode(t, ids, count, true, &text, &length));
-        tuff_tokenizer_free_text(&text);
+        tuff_free(text);
     }
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     tuff_tokenizer_destroy(&t);
     return status;
 }
@@ -185,7 +185,7 @@ static tuff_status parse_whole(void *user)
     tuff_status status = tuff_tokenizer_from_json(small_json, sizeof small_json - 1, config,
                                                   sizeof config - 1, "test.json", &t);
     if (status == TUFF_OK) status = tuff_tokenizer_encode(t, "ab\xc3\xa9 <e>", 8, 1, &ids, &count);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     tuff_tokenizer_destroy(&t);
     return status;
 }

@@ -22,8 +22,14 @@ typedef struct fixture {
 static inline void fixture_start(fixture *f, const char *kind, const char *pre)
 {
     memset(f, 0, sizeof *f);
-    f->desc =
-        (tuff_vocab_desc){.kind = kind, .pre = pre, .bos = -1, .eos = -1, .eot = -1, .unk = -1, .pad = -1};
+    f->desc = (tuff_vocab_desc){.struct_size = sizeof(tuff_vocab_desc),
+                                .kind = kind,
+                                .pre = pre,
+                                .bos = -1,
+                                .eos = -1,
+                                .eot = -1,
+                                .unk = -1,
+                                .pad = -1};
     f->desc.tokens = f->tokens;
     f->desc.merges = f->merges;
     f->desc.types = f->types;
@@ -103,7 +109,7 @@ static inline const char *fixture_encode(const tuff_tokenizer *tokenizer, const 
         strncat(out, piece.data, piece.size);
         strcat(out, "|");
     }
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     return out;
 }
 
@@ -117,8 +123,8 @@ static inline void fixture_round_trip(const tuff_tokenizer *tokenizer, const cha
     KIT_OK(tuff_tokenizer_decode(tokenizer, ids, count, false, &decoded, &decoded_size));
     assert_int_equal(decoded_size, size);
     assert_memory_equal(decoded, text, size);
-    tuff_tokenizer_free_text(&decoded);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(decoded);
+    tuff_free(ids);
 }
 
 #endif

@@ -66,7 +66,7 @@ static unsigned compare(const tuff_tokenizer *tokenizer, const char *name, const
         print_error(", expected %s\n", wanted);
         cJSON_free(wanted);
     }
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     return !same;
 }
 
@@ -98,7 +98,7 @@ static unsigned compare_decoded(const tuff_tokenizer *tokenizer, const char *nam
     if (!same) print_error("%s: \"%s\", expected \"%s\"\n", name, text, expected);
     tuff_decoder_destroy(&decoder);
     tuff_buf_free(&streamed);
-    tuff_tokenizer_free_text(&text);
+    tuff_free(text);
     free(list);
     return !same;
 }

@@ -26,7 +26,7 @@ static size_t words(const char *pattern, const char *text)
     size_t count;
     KIT_OK(load(pattern, &t));
     KIT_OK(tuff_tokenizer_encode(t, text, strlen(text), 0, &ids, &count));
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     tuff_tokenizer_destroy(&t);
     return count;
 }
@@ -152,7 +152,7 @@ static void long_runs_are_not_too_complex(void **state)
             text[SIZE - 1] = 'x';
             KIT_OK(tuff_tokenizer_encode(t, text, SIZE, 0, &ids, &count));
             assert_true(count > SIZE / 5);
-            tuff_tokenizer_free_ids(&ids);
+            tuff_free(ids);
             free(text);
         }
         tuff_tokenizer_destroy(&t);

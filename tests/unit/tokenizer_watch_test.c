@@ -26,7 +26,7 @@ static tuff_status encode(const tuff_tokenizer *t, tuff_view text, watcher *w, s
     watch.user = w;
     tuff_status status = tuff_tokenizer_encode_watched(t, text.data, text.size, 0, &watch, &ids, out_count);
     if (status != TUFF_OK) assert_true(!ids && *out_count == 0);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     return status;
 }
 
@@ -91,7 +91,7 @@ static void a_request_to_stop_is_seen(void **state)
     watch.cancel = cancel;
     KIT_OK(tuff_tokenizer_encode_watched(t, "hello", 5, 0, &watch, &ids, &count));
     assert_int_equal(count, 1);
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     tuff_cancel_request(cancel);
     KIT_FAILS(tuff_tokenizer_encode_watched(t, "hello", 5, 0, &watch, &ids, &count), TUFF_CANCELLED,
               "cancelled");
@@ -99,7 +99,7 @@ static void a_request_to_stop_is_seen(void **state)
     KIT_FAILS(tuff_tokenizer_encode_watched(t, "hello", 5, 0, &unset, &ids, &count), TUFF_INVALID_ARGUMENT,
               "TUFF_WATCH_INIT");
     KIT_OK(tuff_tokenizer_encode_watched(t, "hello", 5, 0, NULL, &ids, &count));
-    tuff_tokenizer_free_ids(&ids);
+    tuff_free(ids);
     tuff_cancel_destroy(&cancel);
     tuff_tokenizer_destroy(&t);
 }

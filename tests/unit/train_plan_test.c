@@ -60,7 +60,8 @@ static tuff_device device_of(const tuff_backend *backend)
 
 static tuff_program *plan(const tuff_lm *lm, tuff_lm_step step, tuff_device *device)
 {
-    const tuff_lm_train train = {.step = step, .accumulation = 2, .adamw = {0.9, 0.999, 1e-8, 0, 1}};
+    const tuff_lm_train train = {
+        .step = step, .accumulation = 2, .adamw = {sizeof train.adamw, 0.9, 0.999, 1e-8, 0, 1}};
     tuff_program *program = NULL;
     clock_t begin = clock();
     KIT_OK(tuff_lm_train_program(lm, &train, device, &program));
@@ -73,7 +74,7 @@ static tuff_program *plan(const tuff_lm *lm, tuff_lm_step step, tuff_device *dev
 static uint64_t arena_near_bound(const tuff_lm *lm, tuff_lm_step step, tuff_device *device)
 {
     tuff_program *program = plan(lm, step, device);
-    tuff_program_memory memory = tuff_program_get_memory(program);
+    tuff_program_memory memory = tuff_program_memory_of(program);
     double ratio = (double)memory.arena / (double)memory.arena_bound;
     printf("%s %s %lldx%lld: arena %.1f MB, bound %.1f MB, ratio %.4f, %zu blocks\n", device->backend->name,
            lm->model->config.arch->name, (long long)lm->batch, (long long)lm->length,
@@ -118,7 +119,7 @@ static void accumulation_takes_less_than_a_step(void **state)
     uint64_t sum = arena_near_bound(&lm, TUFF_LM_ACCUMULATE, &device);
     assert_true(sum < step / 2);
     tuff_program *update = plan(&lm, TUFF_LM_UPDATE, &device);
-    assert_true(tuff_program_get_memory(update).arena < 1 << 20);
+    assert_true(tuff_program_memory_of(update).arena < 1 << 20);
     assert_int_equal(update->plan->n_inputs, 1);
     tuff_program_destroy(&update);
     device.backend->close(&device.handle);
@@ -134,10 +135,10 @@ static void variables_are_counted(void **state)
     tuff_lm lm = {.model = &model, .batch = 1, .length = 64};
     const uint64_t parameters = 124439808; /* as transformers counts GPT-2 */
     tuff_program *program = plan(&lm, TUFF_LM_STEP, &device);
-    assert_int_equal(tuff_program_get_memory(program).variables, 3 * 4 * parameters + 16);
+    assert_int_equal(tuff_program_memory_of(program).variables, 3 * 4 * parameters + 16);
     tuff_program_destroy(&program);
     program = plan(&lm, TUFF_LM_ACCUMULATE, &device);
-    assert_int_equal(tuff_program_get_memory(program).variables, 2 * 4 * parameters);
+    assert_int_equal(tuff_program_memory_of(program).variables, 2 * 4 * parameters);
     tuff_program_destroy(&program);
     device.backend->close(&device.handle);
     forget(&model);

@@ -20,7 +20,9 @@ static int begin(void **state)
     (void)state;
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
-    if (tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK) return 1;
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                         &device) != TUFF_OK)
+        return 1;
     llama = model_open("llama");
     gpt2 = model_open("gpt2");
     return 0;
@@ -44,7 +46,7 @@ static tuff_dataset *blocks_of(int64_t block_size, size_t n)
 
 static tuff_train_params few_steps(int64_t batch, int64_t micro, int64_t lora_rank)
 {
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = 4;
     p.per_device_train_batch_size = batch;
     p.gradient_accumulation_steps = micro;
@@ -63,7 +65,7 @@ static tuff_trainer *trainer_of(const tuff_model *model, const tuff_dataset *dat
 static void run_norms(tuff_trainer *trainer, double *losses, double *norms, int steps)
 {
     for (int i = 0; i < steps; i++) {
-        tuff_train_step step = {0};
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(trainer, &step));
         assert_int_equal(step.step, i + 1);
         assert_true(isfinite(step.loss) && !step.skipped);
@@ -154,7 +156,7 @@ static void trainers_do_not_disturb_each_other(void **state)
     tuff_trainer *one = trainer_of(llama, data, few_steps(2, 2, 4)),
                  *other = trainer_of(llama, data, few_steps(2, 2, 4));
     for (int i = 0; i < 4; i++) {
-        tuff_train_step step;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(one, &step));
         a[i] = step.loss;
         KIT_OK(tuff_trainer_step(other, &step));
@@ -179,7 +181,7 @@ static void no_steps_save_the_initial_state(void **state)
     KIT_OK(tuff_trainer_save(trainer, directory));
     tuff_trainer_destroy(&trainer);
     tuff_model *saved = model_open(directory);
-    tuff_eval_result before, after;
+    tuff_eval_result before = TUFF_EVAL_RESULT_INIT, after = TUFF_EVAL_RESULT_INIT;
     KIT_OK(tuff_evaluate(gpt2, device, data, NULL, &before));
     KIT_OK(tuff_evaluate(saved, device, data, NULL, &after));
     assert_true(before.loss == after.loss);
@@ -193,7 +195,7 @@ static void positions_end_where_they_were_learned(void **state)
     tuff_dataset *longer = blocks_of(200, IDS), *usual = blocks_of(16, IDS), *longest = blocks_of(210, IDS);
     tuff_trainer *trainer = NULL;
     tuff_train_params p = few_steps(1, 1, 0);
-    tuff_eval_result result;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     KIT_FAILS(tuff_trainer_create(gpt2, device, longer, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "the model has only 64 positions");
     KIT_FAILS(tuff_evaluate(gpt2, device, longer, NULL, &result), TUFF_INVALID_ARGUMENT, "only 64 positions");
@@ -204,7 +206,7 @@ static void positions_end_where_they_were_learned(void **state)
     tuff_trainer_destroy(&trainer);
 
     /* rotary ones go on: evaluation in a trainer as alone, within what its tables hold */
-    tuff_eval_result alone;
+    tuff_eval_result alone = TUFF_EVAL_RESULT_INIT;
     trainer = trainer_of(llama, longer, p);
     KIT_OK(tuff_trainer_evaluate(trainer, longer, &result));
     KIT_OK(tuff_evaluate(llama, device, longer, NULL, &alone));
@@ -235,8 +237,10 @@ static void evaluation_counts_every_prediction(void **state)
         tuff_dataset *data = blocks_of(cases[i].block, cases[i].ids);
         double loss = 0;
         for (int64_t batch = 1; batch <= 5; batch++) {
-            tuff_eval_result result;
-            KIT_OK(tuff_evaluate(llama, device, data, &(tuff_eval_params){.batch_size = batch}, &result));
+            tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+            KIT_OK(tuff_evaluate(
+                llama, device, data,
+                &(tuff_eval_params){.struct_size = sizeof(tuff_eval_params), .batch_size = batch}, &result));
             assert_int_equal(result.tokens, cases[i].tokens);
             if (batch == 1) loss = result.loss;
             assert_true(fabs(result.loss - loss) < 1e-5 * loss);
@@ -260,7 +264,7 @@ static void what_cannot_be_is_refused(void **state)
     KIT_OK(tuff_dataset_from_ids((const int32_t[]){1, 280, 3, 4}, 4, 2, &data));
     tuff_train_params p = few_steps(1, 1, 0);
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT, "token id 280");
-    tuff_eval_result result;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     KIT_FAILS(tuff_evaluate(llama, device, data, NULL, &result), TUFF_INVALID_ARGUMENT, "token id 280");
     tuff_dataset_destroy(&data);
 
@@ -306,11 +310,11 @@ static void memory_is_as_it_was_said(void **state)
     tuff_dataset *data = blocks_of(16, IDS);
     for (int i = 0; i < 8; i++) {
         bool accumulates = i % 2, lora = i / 2 % 2, evaluates = i / 4;
-        uint64_t before = tuff_device_get_stats(device).bytes;
+        uint64_t before = kit_device_stats(device).bytes;
         tuff_trainer *trainer = trainer_of(llama, data, few_steps(2, accumulates ? 2 : 1, lora ? 4 : 0));
-        uint64_t unplanned = tuff_trainer_get_memory(trainer).total;
+        uint64_t unplanned = tuff_trainer_memory(trainer).total;
         if (evaluates) KIT_OK(tuff_trainer_plan_evaluation(trainer, data));
-        tuff_train_memory m = tuff_trainer_get_memory(trainer);
+        tuff_train_memory m = tuff_trainer_memory(trainer);
         assert_int_equal(m.gradients_apart, accumulates);
         assert_int_equal(m.gradients, 4 * (uint64_t)m.trained_parameters);
         assert_int_equal(m.evaluation > 0, evaluates);
@@ -318,18 +322,18 @@ static void memory_is_as_it_was_said(void **state)
         assert_int_equal(m.total, m.weights + m.optimizer + m.arena + m.evaluation + m.transfers +
                                       (accumulates ? m.gradients : 0));
         if (!accumulates) assert_true(m.arena > m.gradients);
-        assert_int_equal(tuff_device_get_stats(device).bytes, before);
+        assert_int_equal(kit_device_stats(device).bytes, before);
         double losses[2];
         run(trainer, losses, 2);
-        tuff_eval_result result;
+        tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
         if (evaluates) KIT_OK(tuff_trainer_evaluate(trainer, data, &result));
-        uint64_t held = tuff_device_get_stats(device).bytes - before;
+        uint64_t held = kit_device_stats(device).bytes - before;
         uint64_t tables = 2 * 128 * 4 * 4, weights = 4 * (uint64_t)m.parameters + tables;
         if (lora) weights += 4 * (uint64_t)m.trained_parameters;
         assert_int_equal(m.weights, weights);
         assert_true(m.total >= held && (double)m.total <= 1.1 * (double)held);
         tuff_trainer_destroy(&trainer);
-        assert_int_equal(tuff_device_get_stats(device).bytes, before);
+        assert_int_equal(kit_device_stats(device).bytes, before);
     }
     tuff_dataset_destroy(&data);
 }
@@ -348,11 +352,11 @@ static void bad_steps_are_skipped(void **state)
         const float bad = INFINITY;
         KIT_OK(tuff_buffer_read(norm, 0, &good, 1));
         KIT_OK(tuff_buffer_write(norm, 0, &bad, 1));
-        tuff_train_step step;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(trainer, &step));
         assert_true(step.skipped && !isfinite(step.grad_norm));
         KIT_OK(tuff_buffer_write(norm, 0, &good, 1));
-        tuff_eval_result result, truth;
+        tuff_eval_result result = TUFF_EVAL_RESULT_INIT, truth = TUFF_EVAL_RESULT_INIT;
         KIT_OK(tuff_trainer_evaluate(trainer, data, &result));
         KIT_OK(tuff_evaluate(llama, device, data, NULL, &truth));
         assert_true(fabs(result.loss - truth.loss) < 1e-6);
@@ -373,8 +377,8 @@ static tuff_status train_and_evaluate(void *user)
 {
     const job *j = user;
     tuff_trainer *trainer = NULL;
-    tuff_train_step step;
-    tuff_eval_result result;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     tuff_status status = TUFF_OK;
     TUFF_GO(tuff_trainer_create(llama, j->device, j->data, &j->params, &trainer));
     TUFF_GO(tuff_trainer_step(trainer, &step));
@@ -414,7 +418,7 @@ static void device_memory_may_fail(void **state)
         for (int n = 1, failed = 1; failed; n++) {
             KIT_OK(tuff_trainer_create(llama, &failing, data, &p, &trainer));
             *counters[k] = n;
-            tuff_train_step step;
+            tuff_train_step step = TUFF_TRAIN_STEP_INIT;
             tuff_status status = tuff_trainer_step(trainer, &step);
             failed = status != TUFF_OK;
             *counters[k] = 0;
@@ -438,24 +442,25 @@ static void too_little_room_is_said_first(void **state)
     tuff_device small = failing_device_open();
     tuff_trainer *trainer = NULL;
     tuff_train_params p = few_steps(1, 1, 0);
-    tuff_train_step step;
-    tuff_eval_result result;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     KIT_OK(tuff_trainer_create(llama, &small, data, &p, &trainer));
-    uint64_t total = tuff_trainer_get_memory(trainer).total,
-             weights = tuff_trainer_get_memory(trainer).weights;
+    uint64_t total = tuff_trainer_memory(trainer).total, weights = tuff_trainer_memory(trainer).weights;
     small.info = (tuff_device_info){.type = TUFF_DEVICE_CPU, .memory_bytes = total - 1};
     KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_OUT_OF_MEMORY, "training needs");
-    assert_int_equal(tuff_device_get_stats(&small).allocations, 0);
+    assert_int_equal(kit_device_stats(&small).allocations, 0);
     small.info.memory_bytes = total;
     KIT_OK(tuff_trainer_step(trainer, &step));
     tuff_trainer_destroy(&trainer);
     small.info.memory_bytes = weights / 2;
     KIT_FAILS(tuff_evaluate(llama, &small, data, NULL, &result), TUFF_OUT_OF_MEMORY, "the model needs");
-    assert_int_equal(tuff_device_get_stats(&small).bytes, 0);
+    assert_int_equal(kit_device_stats(&small).bytes, 0);
     tuff_generator *generator = NULL;
     small.info.memory_bytes = weights;
-    KIT_OK(tuff_generator_create(llama, &small, &(tuff_generator_params){.context_length = 1 << 20},
-                                 &generator));
+    KIT_OK(tuff_generator_create(
+        llama, &small,
+        &(tuff_generator_params){.struct_size = sizeof(tuff_generator_params), .context_length = 1 << 20},
+        &generator));
     small.info.memory_bytes = 1000;
     float logits[300];
     KIT_FAILS(tuff_generator_logits(generator, (const int32_t[]){1}, 1, logits), TUFF_OUT_OF_MEMORY,
@@ -476,7 +481,7 @@ static void a_step_that_fails_on_its_way_ends_training(void **state)
     tuff_device failing = failing_device_open();
     tuff_trainer *trainer = NULL;
     tuff_train_params p = few_steps(1, 2, 0);
-    tuff_train_step step;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
     KIT_OK(tuff_trainer_create(llama, &failing, data, &p, &trainer));
     KIT_OK(tuff_trainer_step(trainer, &step));
     failing_runs = 2; /* the second micro-batch */

@@ -24,7 +24,9 @@ static int begin(void **state)
     static int32_t ids[IDS];
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
-    if (tuff_device_open(&(tuff_device_params){.name = "cpu"}, &device) != TUFF_OK) return 1;
+    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                         &device) != TUFF_OK)
+        return 1;
     llama = model_open("llama");
     KIT_OK(tuff_cancel_create(&stop));
     KIT_OK(tuff_dataset_from_ids(ids, 200, 16, &small));
@@ -47,7 +49,7 @@ static tuff_trainer *trainer_of(const tuff_dataset *data, int64_t batch, int64_t
                                 const tuff_watch *watch)
 {
     tuff_trainer *trainer = NULL;
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = 4;
     p.per_device_train_batch_size = batch;
     p.gradient_accumulation_steps = micro;
@@ -72,7 +74,7 @@ static void request_and_run(const tuff_node *node, const void *const *in, void *
 static tuff_status step_cancelled_at(tuff_trainer *trainer, tuff_program *program, size_t k)
 {
     tuff_op_info asking;
-    tuff_train_step step;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
     tuff_plan_step *at = &program->plan->steps[k];
     real = at->op;
     asking = *real;
@@ -122,7 +124,7 @@ static void a_cancelled_step_changes_nothing(void **state)
         int64_t micro = kind % 2 ? 3 : 1, rank = kind / 2 ? 4 : 0;
         tuff_trainer *plain = trainer_of(small, 2, micro, rank, NULL),
                      *asked = trainer_of(small, 2, micro, rank, &watch);
-        tuff_train_step a = {0}, b = {0};
+        tuff_train_step a = TUFF_TRAIN_STEP_INIT, b = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(plain, &a));
         KIT_OK(tuff_trainer_step(asked, &b));
         tuff_program *const programs[] = {asked->update, asked->accumulate};
@@ -184,20 +186,22 @@ static void expect_soon(tuff_status (*fn)(void *user), void *user, int milliseco
 
 static tuff_status one_step(void *user)
 {
-    tuff_train_step step;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
     return tuff_trainer_step(user, &step);
 }
 
 static tuff_status one_evaluation(void *user)
 {
-    tuff_eval_result result;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     return tuff_trainer_evaluate(user, large, &result);
 }
 
 static tuff_status own_evaluation(void *user)
 {
-    tuff_eval_result result;
-    return tuff_evaluate(llama, device, large, &(tuff_eval_params){.watch = user}, &result);
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    return tuff_evaluate(llama, device, large,
+                         &(tuff_eval_params){.struct_size = sizeof(tuff_eval_params), .watch = user},
+                         &result);
 }
 
 static tuff_status logits(void *user)
@@ -215,7 +219,7 @@ static void calls_end_soon(void **state)
     tuff_trainer_destroy(&trainer);
     trainer = trainer_of(large, 256, 1, 0, &watch); /* one long run */
     expect_soon(one_step, trainer, 100);
-    tuff_train_step step;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
     tuff_trainer_destroy(&trainer);
     trainer = trainer_of(small, 2, 1, 0, &watch);
     KIT_OK(tuff_trainer_step(trainer, &step));
@@ -233,7 +237,7 @@ static void an_evaluation_can_be_repeated(void **state)
     (void)state;
     const tuff_watch watch = {.struct_size = sizeof watch, .cancel = stop};
     tuff_trainer *trainer = trainer_of(small, 2, 1, 0, &watch);
-    tuff_eval_result first, again;
+    tuff_eval_result first = TUFF_EVAL_RESULT_INIT, again = TUFF_EVAL_RESULT_INIT;
     KIT_OK(tuff_trainer_evaluate(trainer, small, &first));
     tuff_cancel_request(stop);
     KIT_FAILS(tuff_trainer_evaluate(trainer, small, &again), TUFF_CANCELLED, "cancelled during evaluate");
@@ -258,8 +262,8 @@ static bool listen(const tuff_progress *progress, void *user)
     if (l->told[progress->phase]++ && progress->done) assert_true(progress->done >= l->done);
     l->done = progress->done;
     if (l->trainer) { /* none of this may be done from here */
-        tuff_train_step step;
-        tuff_eval_result result;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
         int32_t ids[32];
         tuff_trainer *same = l->trainer;
         KIT_FAILS(tuff_trainer_step(same, &step), TUFF_INVALID_ARGUMENT, "in use by another call");
@@ -280,8 +284,8 @@ static void progress_is_told_and_can_end_calls(void **state)
     listener l = {.refuse = TUFF_PHASE_SAVE};
     const tuff_watch watch = {.struct_size = sizeof watch, .on_progress = listen, .user = &l};
     tuff_trainer *trainer = trainer_of(small, 2, 3, 0, &watch);
-    tuff_train_step step;
-    tuff_eval_result result;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     l.trainer = trainer;
     KIT_OK(tuff_trainer_step(trainer, &step));
     assert_true(l.told[TUFF_PHASE_UPLOAD] > 3);
@@ -304,11 +308,13 @@ static void progress_is_told_and_can_end_calls(void **state)
     KIT_OK(tuff_trainer_step(trainer, &step));
     tuff_trainer_destroy(&trainer);
     const tuff_watch bad = {0};
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.watch = &bad;
     KIT_FAILS(tuff_trainer_create(llama, device, small, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "TUFF_WATCH_INIT");
-    KIT_FAILS(tuff_evaluate(llama, device, small, &(tuff_eval_params){.watch = &bad}, &result),
+    KIT_FAILS(tuff_evaluate(llama, device, small,
+                            &(tuff_eval_params){.struct_size = sizeof(tuff_eval_params), .watch = &bad},
+                            &result),
               TUFF_INVALID_ARGUMENT, "TUFF_WATCH_INIT");
 }
 
@@ -321,13 +327,13 @@ static void a_diverged_training_fails(void **state)
     kit_poke_file(kit_join(path, "model.safetensors"), -8, huge, sizeof huge);
     tuff_model *wild = model_open(path);
     tuff_trainer *trainer = NULL;
-    tuff_train_params p = tuff_train_defaults();
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     assert_int_equal(p.max_nonfinite, 10);
     p.max_nonfinite = 3;
     p.per_device_train_batch_size = 2;
     KIT_OK(tuff_trainer_create(wild, device, small, &p, &trainer));
     for (int i = 1; i <= 6; i++) {
-        tuff_train_step step = {0};
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         if (i % 3)
             KIT_OK(tuff_trainer_step(trainer, &step));
         else
@@ -343,7 +349,7 @@ static void a_diverged_training_fails(void **state)
     p.max_nonfinite = 0;
     KIT_OK(tuff_trainer_create(wild, device, small, &p, &trainer));
     for (int i = 1; i <= 12; i++) {
-        tuff_train_step step = {0};
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         KIT_OK(tuff_trainer_step(trainer, &step));
     }
     tuff_trainer_destroy(&trainer);

@@ -1,0 +1,24 @@
+/* All of Tuff: fine-tuning and sampling transformer models on Vulkan and on the CPU.
+ *
+ *     #include <tuff/tuff.h>
+ *
+ * Each header may also be included alone. What holds for all of them is said in <tuff/status.h>. */
+#ifndef TUFF_TUFF_H
+#define TUFF_TUFF_H
+
+#include <tuff/conform.h>
+#include <tuff/device.h>
+#include <tuff/dtype.h>
+#include <tuff/generate.h>
+#include <tuff/graph.h>
+#include <tuff/host.h>
+#include <tuff/model.h>
+#include <tuff/program.h>
+#include <tuff/sampler.h>
+#include <tuff/status.h>
+#include <tuff/tokenizer.h>
+#include <tuff/train.h>
+#include <tuff/version.h>
+#include <tuff/watch.h>
+
+#endif

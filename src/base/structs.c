@@ -1,0 +1,56 @@
+#include "base/structs.h"
+
+#include <string.h>
+
+#include <tuff/version.h>
+
+#include "base/status.h"
+
+/* No struct comes near it: a larger size was never set. */
+enum { LARGEST = 1 << 16 };
+
+static size_t size_of(const void *given)
+{
+    size_t size;
+    memcpy(&size, given, sizeof size);
+    return size;
+}
+
+static tuff_status check_size(size_t found, size_t least, const char *macro)
+{
+    if (found >= least && found <= LARGEST) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "struct_size is %zu, expected at least %zu: begin with %s, which sets it", found, least,
+                     macro);
+}
+
+tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *given, const char *macro)
+{
+    if (!given) return TUFF_OK;
+    size_t found = size_of(given);
+    TUFF_TRY(check_size(found, least, macro));
+    for (size_t i = size; i < found; i++)
+        if (((const char *)given)[i] != 0)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "the struct made by %s sets a field that came with a later version of Tuff than "
+                             "this library's %s: leave it unset, or use the newer library",
+                             macro, TUFF_VERSION);
+    memcpy(out, given, found < size ? found : size);
+    memcpy(out, &size, sizeof size);
+    return TUFF_OK;
+}
+
+tuff_status tuff_check_out(const void *out, size_t least, const char *macro)
+{
+    if (!out) return tuff_fail(TUFF_INVALID_ARGUMENT, "the struct to fill (%s) is NULL", macro);
+    return check_size(size_of(out), least, macro);
+}
+
+tuff_status tuff_give_struct(void *out, const void *result, size_t size, size_t least, const char *macro)
+{
+    TUFF_TRY(tuff_check_out(out, least, macro));
+    size_t found = size_of(out), known = found < size ? found : size;
+    memcpy((char *)out + sizeof found, (const char *)result + sizeof found, known - sizeof found);
+    memset((char *)out + known, 0, found - known);
+    return TUFF_OK;
+}

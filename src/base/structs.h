@@ -1,0 +1,33 @@
+/* Structs that the caller makes: they begin with `size_t struct_size`, so that later versions can add fields
+ * at their end. Here they come in and go out. */
+#ifndef TUFF_BASE_STRUCTS_H
+#define TUFF_BASE_STRUCTS_H
+
+#include <stddef.h>
+#include <tuff/status.h>
+
+/* In all of these, `macro` is the public macro that a caller begins with, and `last` the last field that the
+ * struct's first version had: what ends before it was not made by the macro. */
+
+/* Copies the caller's parameters over *out, which holds the defaults. Fields that an older program does not
+ * have stay as they are. What a newer program sets beyond the fields known here must be zero. `given` may be
+ * NULL. */
+#define TUFF_TAKE(out, given, macro, last) \
+    tuff_take_struct((out), sizeof *(out), TUFF_END_OF(out, last), 1 ? (given) : (out), #macro)
+
+/* Whether the caller's result struct can be filled: it is there and was made by the macro. */
+#define TUFF_CHECK_OUT(out, macro, last) tuff_check_out((out), TUFF_END_OF(out, last), #macro)
+
+/* Copies *result over the caller's struct, as much as that has room for. */
+#define TUFF_GIVE(out, result, macro, last) \
+    tuff_give_struct((out), 1 ? (result) : (out), sizeof *(result), TUFF_END_OF(result, last), #macro)
+
+#define TUFF_END_OF(pointer, last) ((size_t)((const char *)(&(pointer)->last + 1) - (const char *)(pointer)))
+
+TUFF_MUST_USE tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *given,
+                                           const char *macro);
+TUFF_MUST_USE tuff_status tuff_check_out(const void *out, size_t least, const char *macro);
+TUFF_MUST_USE tuff_status tuff_give_struct(void *out, const void *result, size_t size, size_t least,
+                                           const char *macro);
+
+#endif
