@@ -1,19 +1,16 @@
-/* Kernel rows on trial. The verdicts of a driver lie in "<cache folder>/self-test/<identity>.txt", a line
- * each: "held matmul tile 1f0c..." with the key of the shaders that ran; the first line names Tuff's version.
- */
+/* Kernel rows on trial. The verdicts of a driver lie in "<cache folder>/self-test/<identity>.txt";
+ * runtime/verdicts.h says how. */
 #include "runtime/row_trust.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <tuff/version.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "ir/op.h"
+#include "runtime/verdicts.h"
 
 enum { FILE_LIMIT = 1 << 20 };
-static const char header[] = "tuff " TUFF_VERSION "\n";
 
 struct tuff_row_trust {
     tuff_backend_device *device;
@@ -35,33 +32,17 @@ static bool file_path(const char *identity, tuff_buf *out)
     return !out->failed;
 }
 
-/* Reads the file and calls fn for each of its whole lines; a file of another version is no file. */
-static void read_lines(const char *path, void (*fn)(bool held, const char *row, size_t size, void *context),
-                       void *context)
+/* Its text; empty where there is none. */
+static void read_file(const char *path, tuff_buf *out)
 {
-    tuff_buf text = {0};
-    bool found = tuff_is_file(path) && tuff_read_file(path, FILE_LIMIT, &text) == TUFF_OK;
-    found = found && text.size >= sizeof header - 1 && memcmp(text.data, header, sizeof header - 1) == 0;
-    const char *line = found ? text.data + sizeof header - 1 : "";
-    for (size_t size; line[size = strcspn(line, "\n")] == '\n'; line += size + 1) {
-        if (size > 5 && memcmp(line, "held ", 5) == 0) fn(true, line + 5, size - 5, context);
-        if (size > 6 && memcmp(line, "wrong ", 6) == 0) fn(false, line + 6, size - 6, context);
-    }
-    tuff_buf_free(&text);
-}
-
-static void write_line(tuff_row_trust *trust, bool held, const char *row, size_t size)
-{
-    tuff_buf_text(&trust->text, held ? "held " : "wrong ");
-    tuff_buf_bytes(&trust->text, row, size);
-    tuff_buf_char(&trust->text, '\n');
+    if (!tuff_is_file(path) || tuff_read_file(path, FILE_LIMIT, out) != TUFF_OK) tuff_buf_clear(out);
 }
 
 /* What does not fit in memory is tested again; what was damaged is not written back. */
 static void remember(bool held, const char *row, size_t size, void *context)
 {
     tuff_row_trust *trust = context;
-    if (tuff_map_put(&trust->verdicts, row, size, held)) write_line(trust, held, row, size);
+    if (tuff_map_put(&trust->verdicts, row, size, held)) tuff_verdicts_add(&trust->text, held, row, size);
 }
 
 /* A cache that cannot be written costs time only. */
@@ -73,36 +54,12 @@ static void save(tuff_row_trust *trust)
         tuff_log(TUFF_LOG_DEBUG, "the verdicts on kernels were not saved: %s", tuff_error_message());
 }
 
-typedef struct recall {
-    tuff_device_info *info;
-    size_t used; /* of info->wrong_rows */
-} recall;
-
-static void count_line(bool held, const char *row, size_t size, void *context)
-{
-    recall *r = context;
-    tuff_device_info *info = r->info;
-    info->rows_tested++;
-    if (held) return;
-    info->rows_wrong++;
-    for (size_t i = size; i-- > 0;)
-        if (row[i] == ' ') { /* without the key */
-            size = i;
-            break;
-        }
-    const size_t room = sizeof info->wrong_rows - r->used;
-    int n = snprintf(info->wrong_rows + r->used, room, "%s%.*s", r->used ? ", " : "", (int)size, row);
-    if (n > 0 && (size_t)n < room)
-        r->used += (size_t)n;
-    else
-        info->wrong_rows[r->used] = 0; /* whole names only */
-}
-
 void tuff_row_trust_recall(const char *identity, tuff_device_info *info)
 {
-    tuff_buf path = {0};
-    recall r = {.info = info};
-    if (file_path(identity, &path)) read_lines(path.data, count_line, &r);
+    tuff_buf path = {0}, text = {0};
+    if (file_path(identity, &path)) read_file(path.data, &text);
+    tuff_verdicts_count(text.data, text.size, info);
+    tuff_buf_free(&text);
     tuff_buf_free(&path);
 }
 
@@ -119,11 +76,14 @@ tuff_status tuff_row_trust_create(tuff_backend_device *device, const char *ident
         tuff_row_trust_destroy(&trust);
         return tuff_fail_memory("a device");
     }
-    tuff_buf_text(&trust->text, header);
+    tuff_verdicts_begin(&trust->text);
+    tuff_buf text = {0};
     if (file_path(identity, &trust->path))
-        read_lines(trust->path.data, remember, trust);
+        read_file(trust->path.data, &text);
     else
         tuff_buf_clear(&trust->path);
+    tuff_verdicts_read(text.data, text.size, remember, trust);
+    tuff_buf_free(&text);
     *out = trust;
     return TUFF_OK;
 }
@@ -171,7 +131,7 @@ static tuff_status try_row(tuff_row_trust *trust, const tuff_row_key *key, const
     TUFF_TRY(tuff_row_tests_run(trust->tests, key, out_held, why));
     if (!tuff_map_put(&trust->verdicts, row, strlen(row), *out_held))
         return tuff_fail_memory("the self-test");
-    write_line(trust, *out_held, row, strlen(row));
+    tuff_verdicts_add(&trust->text, *out_held, row, strlen(row));
     trust->unsaved = true;
     return TUFF_OK;
 }
