@@ -22,7 +22,7 @@ command -v dpkg-query >/dev/null 2>&1 || fail "the licences are taken from Debia
 [ -n "${SOURCE_DATE_EPOCH:-}" ] || SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) ||
     fail "no git history: set SOURCE_DATE_EPOCH to the time of the release"
 export SOURCE_DATE_EPOCH
-version=$(sed -n 's/.*TUFF_VERSION "\(.*\)".*/\1/p' src/base/version.h)
+version=$(sed -n 's/^#define TUFF_VERSION_[A-Z]* \([0-9]*\)$/\1/p' include/tuff/version.h | paste -sd .)
 name=tuff-$version-x86_64-linux
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
