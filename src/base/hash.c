@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/os.h"
+
 static const uint32_t round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -95,4 +97,19 @@ uint64_t tuff_fnv1a(const void *data, size_t size)
     for (size_t i = 0; i < size; i++)
         hash = (hash ^ bytes[i]) * 0x100000001b3u;
     return hash;
+}
+
+static uint64_t seed;
+
+static void make_seed(void)
+{
+    uint64_t start = tuff_now_ns() ^ (uint64_t)(uintptr_t)&seed;
+    seed = tuff_fnv1a(&start, sizeof start) | 1;
+}
+
+uint64_t tuff_hash_seed(void)
+{
+    static tuff_once once = TUFF_ONCE_INIT;
+    tuff_call_once(&once, make_seed);
+    return seed;
 }

@@ -19,4 +19,8 @@ void tuff_sha256_hex_of(const void *data, size_t size, char out[65]);
 
 uint64_t tuff_fnv1a(const void *data, size_t size);
 
+/* An odd number of this process alone, for tables whose keys come from files: whoever wrote a file must not
+ * know which keys fall on one place, or a table of n of them would take n^2 steps. Thread-safe. */
+uint64_t tuff_hash_seed(void);
+
 #endif

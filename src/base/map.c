@@ -11,10 +11,25 @@ struct tuff_map_entry {
     uint32_t used;
 };
 
+static uint64_t mix(uint64_t hash, uint64_t word, uint64_t seed)
+{
+    hash = (hash ^ word) * seed;
+    hash ^= hash >> 29;
+    hash *= 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
+}
+
 static uint32_t hash_of(const void *key, size_t size)
 {
-    uint64_t hash = tuff_fnv1a(key, size);
-    return (uint32_t)(hash ^ (hash >> 32));
+    const char *bytes = key;
+    uint64_t seed = tuff_hash_seed(), hash = mix(seed, size, seed), word;
+    for (; size >= sizeof word; bytes += sizeof word, size -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = mix(hash, word, seed);
+    }
+    word = 0;
+    if (size) memcpy(&word, bytes, size);
+    return (uint32_t)mix(hash, word, seed);
 }
 
 /* The entry with this key, or the free one where it belongs. There is always a free entry. */

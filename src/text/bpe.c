@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -55,6 +56,8 @@ void tuff_ids_free(tuff_ids *ids)
 static size_t slot_of(const tuff_bpe *bpe, int32_t left, int32_t right)
 {
     uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    key *= bpe->seed;
+    key ^= key >> 29;
     key *= 0x9e3779b97f4a7c15u;
     return (size_t)(key >> 32 ^ key) & bpe->slot_mask;
 }
@@ -91,6 +94,7 @@ tuff_status tuff_bpe_finish(tuff_bpe *bpe)
     bpe->slots = tuff_alloc_array(slots, sizeof *bpe->slots);
     if (!bpe->slots) return tuff_fail_memory("the merges of a tokenizer");
     bpe->slot_mask = slots - 1;
+    bpe->seed = tuff_hash_seed();
     for (size_t m = 0; m < bpe->merge_count; m++) {
         const tuff_merge *merge = &bpe->merges[m];
         size_t i = slot_of(bpe, merge->left, merge->right);

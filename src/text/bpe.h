@@ -35,6 +35,7 @@ typedef struct tuff_bpe {
     size_t merge_count, merge_capacity;
     uint32_t *slots; /* open addressing by (left, right): index into merges plus one, 0 is free */
     size_t slot_mask;
+    uint64_t seed;                   /* of the slots' hash */
     tuff_map vocab;                  /* spelling to id, of the tokens the model itself may give */
     int32_t direct[TUFF_BPE_DIRECT]; /* ids of the first code points, -1: none */
     int32_t bytes[256];              /* ids of "<0x00>" to "<0xFF>", -1: none */
