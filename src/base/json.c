@@ -34,21 +34,34 @@ static tuff_status bad_json(const char *where, size_t offset, const char *what)
     return tuff_fail(TUFF_BAD_FORMAT, "%s is not valid JSON: found %s at byte %zu", where, what, offset);
 }
 
+static tuff_status scan_failed(const char *where, const tuff_json_fault *fault)
+{
+    if (fault->no_memory) return tuff_note(tuff_fail_memory("the keys of a JSON tree"), "%s", where);
+    if (fault->too_many)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s has more than %d values, Tuff reads JSON of up to so many",
+                         where, TUFF_JSON_VALUES);
+    if (fault->twice.data)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: the key \"%.*s\" appears twice in one object, again at byte %zu; remove one",
+                         where, (int)(fault->twice.size < 60 ? fault->twice.size : 60), fault->twice.data,
+                         fault->offset);
+    return bad_json(where, fault->offset, fault->what);
+}
+
 tuff_status tuff_json_parse(const char *data, size_t size, const char *where, cJSON **out_json)
 {
     static tuff_once once = TUFF_ONCE_INIT;
     *out_json = NULL;
     tuff_call_once(&once, install_hooks);
 
-    size_t offset;
-    const char *wrong = tuff_json_scan(data, size, &offset);
-    if (wrong) return bad_json(where, offset, wrong);
+    tuff_json_fault fault;
+    if (!tuff_json_scan(data, size, &fault)) return scan_failed(where, &fault);
     if (size == 0) return tuff_fail(TUFF_BAD_FORMAT, "%s is not valid JSON: it is empty", where);
 
     out_of_memory = false;
     const char *end = NULL;
     cJSON *json = cJSON_ParseWithLengthOpts(data, size, &end, false);
-    offset = end ? (size_t)(end - data) : 0;
+    size_t offset = end ? (size_t)(end - data) : 0;
     if (!json) {
         if (out_of_memory) return tuff_note(tuff_fail_memory("a JSON tree"), "%s", where);
         return bad_json(where, offset, "unexpected text");

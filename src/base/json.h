@@ -11,7 +11,8 @@
 
 #include "base/text.h"
 
-/* Parses hostile bytes; `where` (a file name) goes into error texts. Destroy with cJSON_Delete. */
+/* Parses hostile bytes; `where` (a file name) goes into error texts. A key that an object has twice is an
+ * error, and so are more values or levels than base/json_scan.h allows. Destroy with cJSON_Delete. */
 TUFF_MUST_USE tuff_status tuff_json_parse(const char *data, size_t size, const char *where, cJSON **out_json);
 /* Reads and parses a file. */
 TUFF_MUST_USE tuff_status tuff_json_read(const char *path, cJSON **out_json);

@@ -8,6 +8,13 @@
 typedef struct scanner {
     const char *data;
     size_t size, at;
+    size_t values, objects;
+    bool key_next; /* the next string is a key, if this is an object */
+    size_t depth;
+    uint64_t object[TUFF_JSON_DEPTH]; /* which object each level is; 0: a list */
+    tuff_buf key;                     /* the number of its object, then the key as it is meant */
+    tuff_map keys;
+    tuff_json_fault *fault;
 } scanner;
 
 static bool digit_at(const scanner *s)
@@ -94,30 +101,111 @@ static const char *scan_string(scanner *s)
     return "a string without an end";
 }
 
-const char *tuff_json_scan(const char *data, size_t size, size_t *out_offset)
+static unsigned four_digits(const char *text)
 {
-    scanner s = {.data = data, .size = size};
-    const char *wrong = NULL;
-    int depth = 0;
-    if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) s.at = 3; /* a byte order mark */
-    while (s.at < size && !wrong) {
-        char c = data[s.at];
-        if (c == '"') {
-            wrong = scan_string(&s);
-        } else if (c == '-' || (c >= '0' && c <= '9')) {
-            wrong = scan_number(&s);
-        } else if ((c == '[' || c == '{') && ++depth > TUFF_JSON_DEPTH) {
-            wrong = "values nested deeper than 64 levels";
-        } else if (c == 0) {
-            wrong = "a NUL byte";
-        } else if ((unsigned char)c >= 0x7f ||
-                   ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t')) {
-            wrong = "a byte that is no JSON";
-        } else {
-            if (c == ']' || c == '}') depth--;
-            s.at++;
-        }
+    unsigned value = 0;
+    for (size_t i = 0; i < 4; i++) {
+        unsigned char c = (unsigned char)text[i];
+        value = value * 16 + (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
     }
-    *out_offset = s.at;
-    return wrong;
+    return value;
+}
+
+/* Appends a string that was scanned, as it is meant; cJSON refuses halves of surrogate pairs later. */
+static void unescape(const char *text, size_t size, tuff_buf *out)
+{
+    static const char names[] = "bfnrt", meant[] = "\b\f\n\r\t";
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] != '\\') {
+            tuff_buf_char(out, text[i]);
+            continue;
+        }
+        char c = text[++i];
+        const char *name = memchr(names, c, 5);
+        if (c != 'u') {
+            tuff_buf_char(out, name ? meant[name - names] : c);
+            continue;
+        }
+        uint32_t point = four_digits(text + i + 1);
+        i += 4;
+        if (point >= 0xd800 && point < 0xdc00 && size - i > 6 && text[i + 1] == '\\' && text[i + 2] == 'u') {
+            uint32_t low = four_digits(text + i + 3);
+            if (low >= 0xdc00 && low < 0xe000) {
+                point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+                i += 6;
+            }
+        }
+        tuff_buf_utf8(out, point);
+    }
+}
+
+/* A string just scanned, from its opening quote on, is a key. */
+static void take_key(scanner *s, size_t start)
+{
+    uint64_t object = s->object[s->depth - 1];
+    tuff_view spelled = {s->data + start + 1, s->at - start - 2};
+    uint32_t known;
+    s->key_next = false;
+    tuff_buf_clear(&s->key);
+    tuff_buf_bytes(&s->key, &object, sizeof object);
+    unescape(spelled.data, spelled.size, &s->key);
+    if (!s->key.failed && tuff_map_get(&s->keys, s->key.data, s->key.size, &known)) {
+        s->fault->twice = spelled;
+        s->at = start;
+    } else {
+        s->fault->no_memory = s->key.failed || !tuff_map_put(&s->keys, s->key.data, s->key.size, 0);
+    }
+}
+
+static const char *scan_mark(scanner *s, char c)
+{
+    bool opens = c == '[' || c == '{';
+    if ((opens || c == ',') && ++s->values == TUFF_JSON_VALUES) {
+        s->fault->too_many = true;
+        return NULL;
+    }
+    if (opens) {
+        if (s->depth == TUFF_JSON_DEPTH) return "values nested deeper than 64 levels";
+        s->object[s->depth++] = c == '{' ? ++s->objects : 0;
+    } else if ((c == ']' || c == '}') && s->depth) {
+        s->depth--;
+    }
+    s->key_next = s->depth && s->object[s->depth - 1] && (c == '{' || c == ',');
+    s->at++;
+    return NULL;
+}
+
+static const char *scan_next(scanner *s)
+{
+    char c = s->data[s->at];
+    size_t start = s->at;
+    if (c == '"') {
+        const char *wrong = scan_string(s);
+        if (!wrong && s->key_next) take_key(s, start);
+        return wrong;
+    }
+    if (c == '-' || (c >= '0' && c <= '9')) return scan_number(s);
+    if (c && memchr("[]{},", c, 5)) return scan_mark(s, c);
+    if (c == 0) return "a NUL byte";
+    if ((unsigned char)c >= 0x7f || ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t'))
+        return "a byte that is no JSON";
+    s->at++;
+    return NULL;
+}
+
+bool tuff_json_scan(const char *data, size_t size, tuff_json_fault *out_fault)
+{
+    tuff_json_fault *fault = out_fault;
+    *fault = (tuff_json_fault){0};
+    scanner s = {.data = data, .size = size, .fault = fault};
+    bool clean = true;
+    if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) s.at = 3; /* a byte order mark */
+    while (s.at < size && clean) {
+        fault->what = scan_next(&s);
+        clean = !fault->what && !fault->twice.data && !fault->too_many && !fault->no_memory;
+    }
+    fault->offset = s.at;
+    tuff_map_free(&s.keys);
+    tuff_buf_free(&s.key);
+    return clean;
 }

@@ -57,16 +57,12 @@ tuff_status tuff_read_vocab(tuff_tokenizer *t, const cJSON *vocab, const char *w
     const cJSON *item;
     cJSON_ArrayForEach(item, vocab)
     {
-        uint32_t id, other;
+        uint32_t id;
         tuff_view text = tuff_view_of(item->string);
         TUFF_TRY(read_id(item, item->string, where, &id));
         if (t->tokens[id].text.data)
             return tuff_fail(TUFF_BAD_FORMAT, "%s: the tokens \"%.60s\" and \"%.60s\" have the same id %u",
                              where, t->tokens[id].text.data, item->string, id);
-        if (tuff_map_get(&t->bpe.vocab, text.data, text.size, &other))
-            return tuff_fail(TUFF_BAD_FORMAT,
-                             "%s: the token \"%.60s\" is in the vocabulary twice, with ids %u and %u", where,
-                             item->string, other, id);
         tuff_view copy = tuff_tokenizer_copy(t, text);
         if (!copy.data || !tuff_map_put(&t->bpe.vocab, copy.data, copy.size, id))
             return tuff_fail_memory("the tokens of a tokenizer");

@@ -61,6 +61,59 @@ static void bad_text_is_rejected_with_its_place(void **state)
     rejects("[.5]", 4, "byte 1");
 }
 
+static void a_key_twice_is_rejected_with_its_name_and_place(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {"{\"a\":1,\"b\":{\"a\":2},\"c\":[{\"a\":1},{\"a\":2}]}",
+                                       "[\"a\",\"a\",\"a\"]", "{\"a\":\"a\",\"b\":\"a\"}", "{\"\":1,\" \":2}",
+                                       "{\"\\n\":1,\"n\":2,\"\\\\n\":3}"};
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        cJSON *json;
+        KIT_OK(parse(fine[i], strlen(fine[i]), &json));
+        cJSON_Delete(json);
+    }
+    static const char simple[] = "{\"key\":1, \"b\":{\"c\":[1,{}]}, \"key\":2}";
+    rejects(simple, strlen(simple), "the key \"key\" appears twice in one object, again at byte 28");
+    static const char *const twice[] = {"{\"a\":1,\"\\u0061\":2}",
+                                        "{\"\":1,\"\":2}",
+                                        "{\"\xf0\x9f\x98\x80\":1,\"\\uD83d\\ude00\":2}",
+                                        "{\"\\/\":1,\"/\":2}",
+                                        "[0,{\"a\":{},\"a\":[]}]",
+                                        "{\"\\n\":{\"\\n\":1},\"\\u000A\":2}",
+                                        "{\"x\":[[],{}],\"x\":[[]]}"};
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++)
+        rejects(twice[i], strlen(twice[i]), "appears twice in one object");
+}
+
+static tuff_buf many(const char *start, const char *each, size_t count, const char *end)
+{
+    tuff_buf text = {0};
+    tuff_buf_text(&text, start);
+    for (size_t i = 0; i < count; i++) {
+        if (i) tuff_buf_char(&text, ',');
+        tuff_buf_printf(&text, each, i);
+    }
+    tuff_buf_text(&text, end);
+    assert_false(text.failed);
+    return text;
+}
+
+/* 12 million values in 24 MB would be a tree of a gigabyte; they are counted before there is a tree. */
+static void values_are_limited(void **state)
+{
+    (void)state;
+    cJSON *json = NULL;
+    tuff_buf text = many("[", "0", 12000000, "]");
+    KIT_FAILS(tuff_json_parse(text.data, text.size, "test.json", &json), TUFF_UNSUPPORTED,
+              "test.json has more than 4194304 values");
+    assert_null(json);
+    tuff_buf_free(&text);
+    text = many("{\"vocab\":{", "\"token %zu\":1", 500000, "}}");
+    KIT_OK(tuff_json_parse(text.data, text.size, "test.json", &json));
+    cJSON_Delete(json);
+    tuff_buf_free(&text);
+}
+
 static void depth_is_limited(void **state)
 {
     (void)state;
@@ -262,6 +315,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_text_is_rejected_with_its_place),
+        cmocka_unit_test(a_key_twice_is_rejected_with_its_name_and_place),
+        cmocka_unit_test(values_are_limited),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(mutilated_text_is_survived),
         cmocka_unit_test(getters_check_types),

@@ -156,7 +156,7 @@ static void test_bad_files(void **state)
            8, TUFF_BAD_FORMAT, "'a' and 'b' overlap at data byte 4");
     expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
            "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
-           8, TUFF_BAD_FORMAT, "'a' appears twice");
+           8, TUFF_BAD_FORMAT, "key \"a\" appears twice");
     expect("{\"\\u0007\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, TUFF_BAD_FORMAT,
            "printable");
 }

@@ -76,7 +76,7 @@ static void bad_files_are_refused_in_a_sentence(void **state)
     refuses("\"ab\":3", "\"ab\":\"3\"", TUFF_BAD_FORMAT, "the token \"ab\" has no valid id");
     refuses("\"ab\":3", "\"ab\":1", TUFF_BAD_FORMAT, "\"b\" and \"ab\" have the same id 1");
     refuses("\"ab\":3", "\"ab\":3,\"ab\":9", TUFF_BAD_FORMAT,
-            "\"ab\" is in the vocabulary twice, with ids 3 and 9");
+            "test.json: the key \"ab\" appears twice in one object, again at byte");
     refuses("\"ab\":3", "\"ab\":9000000", TUFF_BAD_FORMAT, "an id of 9000000 in a vocabulary of 7 tokens");
     refuses("\"id\":6", "\"id\":4", TUFF_BAD_FORMAT, "\"aba\" and \"<e>\" have the same id 4");
     refuses("\"content\":\"<e>\"", "\"content\":\"ab\"", TUFF_BAD_FORMAT, "the vocabulary gives it 3");
