@@ -55,6 +55,12 @@ static const struct tuff_added_needle *longest(const tuff_added_set *set, const 
                 low++;
         }
         if (depth == size) break;
+        if (high - low == 1) {
+            tuff_view rest = needles[low].text;
+            return rest.size <= size && memcmp(rest.data + depth, text + depth, rest.size - depth) == 0
+                       ? &needles[low]
+                       : best;
+        }
         uint8_t byte = (uint8_t)text[depth];
         size_t a = low, b = high;
         while (a < b) {

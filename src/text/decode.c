@@ -70,6 +70,15 @@ static void metaspace(const tuff_unspell *step, tuff_view text, bool first, tuff
     }
 }
 
+static tuff_status check_growth(size_t before, size_t after)
+{
+    if (after <= tuff_normalize_room(before)) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "the tokenizer's decoder makes more than %zu bytes of a token's %zu, and Tuff allows 16 "
+                     "times a token and 65536",
+                     tuff_normalize_room(before), before);
+}
+
 static tuff_status apply(unspelling *u, const tuff_unspell *step, tuff_view text, tuff_buf *out)
 {
     switch (step->kind) {
@@ -77,7 +86,8 @@ static tuff_status apply(unspelling *u, const tuff_unspell *step, tuff_view text
         tuff_characters_to_bytes(text, out);
         return TUFF_OK;
     case TUFF_UNSPELL_REPLACE:
-        return tuff_replace(step->regex, step->text, text, NULL, out);
+        TUFF_TRY(tuff_replace(step->regex, step->text, text, tuff_normalize_room(text.size), NULL, out));
+        return check_growth(text.size, out->size);
     case TUFF_UNSPELL_BYTE_TOKEN:
         byte_token(text, out);
         return TUFF_OK;

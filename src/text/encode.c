@@ -8,7 +8,9 @@ enum { VALID_SPEED = 16 };
 
 typedef struct encoding {
     const tuff_tokenizer *tokenizer;
-    tuff_view text; /* valid UTF-8 */
+    tuff_view text;    /* valid UTF-8 */
+    size_t room;       /* bytes that normalizing may still give */
+    size_t words_room; /* bytes that cutting may still give */
     bool plain_special;
     tuff_bpe_scratch scratch;
     tuff_split_run split;
@@ -25,6 +27,12 @@ static tuff_status add_ids(encoding *e, const int32_t *ids, size_t count)
 static tuff_status encode_word(void *user, tuff_view word)
 {
     encoding *e = user;
+    if (word.size > e->words_room)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "the tokenizer's pre-tokenizer makes more than %zu bytes of %zu, and Tuff allows 64 "
+                         "times a text and 262144",
+                         4 * tuff_normalize_room(e->text.size), e->text.size);
+    e->words_room -= word.size;
     if (e->scratch.outer) e->pace.length = word.size;
     return tuff_bpe_encode(&e->tokenizer->bpe, word, &e->scratch, &e->ids);
 }
@@ -62,7 +70,8 @@ static tuff_status encode_raw(encoding *e, tuff_view text, bool first)
     e->pace.at = e->pace.length = 0;
     if (t->normalizer_count) {
         tuff_buf_clear(&e->normalized);
-        TUFF_TRY(tuff_normalize(t->normalizers, t->normalizer_count, text, &e->pace, &e->normalized));
+        TUFF_TRY(
+            tuff_normalize(t->normalizers, t->normalizer_count, text, &e->room, &e->pace, &e->normalized));
         text = (tuff_view){e->normalized.data, e->normalized.size};
     }
     return around_added(e, &t->normalized_added, text, first, encode_normalized);
@@ -94,6 +103,8 @@ static tuff_status encode(encoding *e, tuff_view text, bool add_special, tuff_bu
     e->scratch.outer = e->split.outer == e->split.count;
     TUFF_TRY(tuff_pace_ask(&e->pace));
     TUFF_TRY(take_text(e, text, repaired));
+    e->room = tuff_normalize_room(e->text.size);
+    e->words_room = e->room > SIZE_MAX / 4 ? SIZE_MAX : e->room * 4;
     if (add_special) TUFF_TRY(add_ids(e, t->before, t->before_count));
     TUFF_TRY(around_added(e, &t->raw_added, e->text, true, encode_raw));
     if (add_special) TUFF_TRY(add_ids(e, t->after, t->after_count));

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "text/known_cuts.h"
 #include "text/read.h"
+#include "text/unicode_tables.h"
 
 static const tuff_view nothing = {NULL, 0};
 
@@ -174,6 +175,13 @@ static tuff_status read_metaspace(const cJSON *json, const char *where, const ch
     const char *scheme = NULL;
     *out_text = "\xe2\x96\x81";
     TUFF_TRY(tuff_json_text(json, "replacement", where, out_text));
+    uint32_t point;
+    size_t size = strlen(*out_text);
+    if (tuff_utf8_decode(*out_text, size, &point) != size)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: the \"replacement\" of \"Metaspace\" is \"%.60s\", expected one "
+                         "character",
+                         where, *out_text);
     TUFF_TRY(tuff_json_bool(json, "add_prefix_space", where, &prefix));
     TUFF_TRY(tuff_json_text(json, "prepend_scheme", where, &scheme));
     TUFF_TRY(tuff_json_bool(json, "split", where, out_split));
@@ -223,7 +231,7 @@ static tuff_status read_pre_tokenizer(tuff_tokenizer *t, const cJSON *json, cons
     if (strcmp(type, "Punctuation") == 0) {
         tuff_split_behavior behavior = TUFF_SPLIT_ISOLATED;
         TUFF_TRY(read_behavior(json, where, &behavior));
-        return add_pattern(t, "[\\p{P}$+<=>^`|~]", behavior, where);
+        return add_pattern(t, TUFF_PUNCTUATION, behavior, where);
     }
     if (strcmp(type, "WhitespaceSplit") == 0) return add_pattern(t, "\\s+", TUFF_SPLIT_REMOVED, where);
     if (strcmp(type, "Whitespace") == 0) {
@@ -332,11 +340,15 @@ static tuff_status read_template(tuff_tokenizer *t, const cJSON *json, const cha
 {
     const cJSON *single = cJSON_GetObjectItemCaseSensitive(json, "single"), *part, *id;
     const cJSON *specials = cJSON_GetObjectItemCaseSensitive(json, "special_tokens");
+    int parts = 0;
     bool after = false;
     if (!cJSON_IsArray(single))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: \"TemplateProcessing\" has no list \"single\"", where);
     cJSON_ArrayForEach(part, single)
     {
+        if (++parts > 4 * TUFF_TEMPLATE_LIMIT)
+            return tuff_fail(TUFF_UNSUPPORTED, "%s: \"TemplateProcessing\" has more than %d parts", where,
+                             4 * TUFF_TEMPLATE_LIMIT);
         if (cJSON_GetObjectItemCaseSensitive(part, "Sequence")) {
             after = true;
             continue;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "text/byte_level.h"
+#include "text/unicode_form.h"
 
 bool tuff_is_space(uint32_t c)
 {
@@ -37,40 +38,6 @@ tuff_status tuff_repair_utf8(tuff_view text, tuff_pace *pace, tuff_buf *out)
     }
     tuff_buf_bytes(out, text.data + good, text.size - good);
     return out->failed ? tuff_fail_memory("repairing a text") : TUFF_OK;
-}
-
-static bool is_ascii(tuff_view text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        if ((uint8_t)text.data[i] >= 0x80) return false;
-    }
-    return true;
-}
-
-static tuff_status unicode_form(tuff_normalizer_kind kind, tuff_view text, tuff_buf *out)
-{
-    if (is_ascii(text)) {
-        tuff_buf_bytes(out, text.data, text.size);
-        return TUFF_OK;
-    }
-    int options = UTF8PROC_STABLE;
-    bool compose = kind == TUFF_NORMALIZE_NFC || kind == TUFF_NORMALIZE_NFKC;
-    options |= compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
-    if (kind == TUFF_NORMALIZE_NFKC || kind == TUFF_NORMALIZE_NFKD) options |= UTF8PROC_COMPAT;
-    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text.data;
-    utf8proc_ssize_t count =
-        utf8proc_decompose(bytes, (utf8proc_ssize_t)text.size, NULL, 0, (utf8proc_option_t)options);
-    if (count < 0)
-        return tuff_fail(TUFF_UNSUPPORTED, "the text cannot be normalized: %s", utf8proc_errmsg(count));
-    utf8proc_int32_t *points = tuff_alloc_array((size_t)count + 1, sizeof *points);
-    if (!points) return tuff_fail_memory("normalizing a text");
-    count = utf8proc_decompose(bytes, (utf8proc_ssize_t)text.size, points, count, (utf8proc_option_t)options);
-    count = utf8proc_reencode(points, count, (utf8proc_option_t)options);
-    if (count >= 0) tuff_buf_bytes(out, points, (size_t)count);
-    tuff_free(points);
-    return count >= 0
-               ? TUFF_OK
-               : tuff_fail(TUFF_UNSUPPORTED, "the text cannot be normalized: %s", utf8proc_errmsg(count));
 }
 
 static tuff_status lowercase(tuff_view text, tuff_pace *pace, tuff_buf *out)
@@ -109,7 +76,7 @@ static void strip(const tuff_normalizer *step, tuff_view text, tuff_buf *out)
     tuff_buf_bytes(out, text.data, text.size);
 }
 
-tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, tuff_pace *pace,
+tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, size_t limit, tuff_pace *pace,
                          tuff_buf *out)
 {
     tuff_regex_search search;
@@ -118,7 +85,8 @@ tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, 
     size_t done = 0, start, end;
     bool found;
     tuff_status status;
-    while ((status = tuff_regex_next(&search, &start, &end, &found)) == TUFF_OK && found) {
+    while ((status = tuff_regex_next(&search, &start, &end, &found)) == TUFF_OK && found &&
+           out->size <= limit) {
         tuff_buf_bytes(out, text.data + done, start - done);
         tuff_buf_bytes(out, by.data, by.size);
         done = end;
@@ -128,15 +96,17 @@ tuff_status tuff_replace(const tuff_regex *regex, tuff_view by, tuff_view text, 
     return status;
 }
 
-static tuff_status apply(const tuff_normalizer *step, tuff_view text, tuff_pace *pace, tuff_buf *out)
+static tuff_status apply(const tuff_normalizer *step, tuff_view text, size_t limit, tuff_pace *pace,
+                         tuff_buf *out)
 {
-    switch (step->kind) {
+    tuff_normalizer_kind kind = step->kind;
+    switch (kind) {
     case TUFF_NORMALIZE_PREPEND:
         if (text.size) tuff_buf_bytes(out, step->text.data, step->text.size);
         tuff_buf_bytes(out, text.data, text.size);
         return TUFF_OK;
     case TUFF_NORMALIZE_REPLACE:
-        return tuff_replace(step->regex, step->text, text, pace, out);
+        return tuff_replace(step->regex, step->text, text, limit, pace, out);
     case TUFF_NORMALIZE_LOWERCASE:
         return lowercase(text, pace, out);
     case TUFF_NORMALIZE_STRIP:
@@ -144,28 +114,46 @@ static tuff_status apply(const tuff_normalizer *step, tuff_view text, tuff_pace 
         return TUFF_OK;
     case TUFF_NORMALIZE_BYTES:
         return tuff_bytes_to_characters(text, pace, out);
-    default:
-        return unicode_form(step->kind, text, out);
+    case TUFF_NORMALIZE_NFC:
+    case TUFF_NORMALIZE_NFD:
+    case TUFF_NORMALIZE_NFKC:
+    case TUFF_NORMALIZE_NFKD:
+        break;
     }
+    return tuff_unicode_form(text, kind == TUFF_NORMALIZE_NFC || kind == TUFF_NORMALIZE_NFKC,
+                             kind == TUFF_NORMALIZE_NFKC || kind == TUFF_NORMALIZE_NFKD, limit, pace, out);
 }
 
-tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text, tuff_pace *pace,
-                           tuff_buf *out)
+static tuff_status run_steps(const tuff_normalizer *steps, size_t count, size_t size, size_t room,
+                             tuff_pace *pace, tuff_buf *from, tuff_buf *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        tuff_buf_clear(to);
+        TUFF_TRY(apply(&steps[i], (tuff_view){from->data ? from->data : "", from->size}, room, pace, to));
+        tuff_buf swap = *from;
+        *from = *to;
+        *to = swap;
+        if (from->failed) return tuff_fail_memory("normalizing a text");
+        if (from->size > room)
+            return tuff_fail(
+                TUFF_UNSUPPORTED,
+                "the tokenizer's normalizer makes more than %zu bytes of %zu, and Tuff allows 16 "
+                "times a text and 65536",
+                room, size);
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_normalize(const tuff_normalizer *steps, size_t count, tuff_view text, size_t *room,
+                           tuff_pace *pace, tuff_buf *out)
 {
     tuff_buf from = {0}, to = {0};
     tuff_buf_bytes(&from, text.data, text.size);
-    tuff_status status = TUFF_OK;
-    for (size_t i = 0; i < count && status == TUFF_OK; i++) {
-        tuff_buf_clear(&to);
-        status = apply(&steps[i], (tuff_view){from.data ? from.data : "", from.size}, pace, &to);
-        tuff_buf swap = from;
-        from = to;
-        to = swap;
-        if (from.failed) break;
-    }
-    if (status == TUFF_OK && (from.failed || to.failed)) status = tuff_fail_memory("normalizing a text");
+    tuff_status status = from.failed ? tuff_fail_memory("normalizing a text") : TUFF_OK;
+    if (status == TUFF_OK) status = run_steps(steps, count, text.size, *room, pace, &from, &to);
     if (status == TUFF_OK) tuff_buf_bytes(out, from.data, from.size);
     if (status == TUFF_OK && out->failed) status = tuff_fail_memory("normalizing a text");
+    if (status == TUFF_OK) *room -= from.size < *room ? from.size : *room;
     tuff_buf_free(&from);
     tuff_buf_free(&to);
     return status;

@@ -7,6 +7,9 @@
 #include "text/known_cuts.h"
 #include "text/read.h"
 
+/* They are sought at each place of a text. */
+enum { LONGEST_ADDED = 1024 };
+
 static tuff_status read_id(const cJSON *value, const char *token, const char *where, uint32_t *out)
 {
     double id = cJSON_IsNumber(value) ? value->valuedouble : -1;
@@ -76,6 +79,9 @@ static tuff_status read_added_token(tuff_tokenizer *t, const cJSON *item, const 
     uint32_t id, other;
     const char *content = content_of(item);
     tuff_view text = tuff_view_of(content);
+    if (text.size > LONGEST_ADDED)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: an added token of %zu bytes, Tuff supports up to %d", where,
+                         text.size, (int)LONGEST_ADDED);
     TUFF_TRY(read_id(cJSON_GetObjectItemCaseSensitive(item, "id"), content, where, &id));
     if (t->tokens[id].text.data && !tuff_view_equal(t->tokens[id].text, text))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tokens \"%.60s\" and \"%.60s\" have the same id %u", where,

@@ -4,6 +4,8 @@
 
 #include "base/status.h"
 
+enum { LONGEST_MERGE = 1024 };
+
 /* ---- building ---- */
 
 tuff_status tuff_tokenizer_new(tuff_tokenizer **out_tokenizer)
@@ -143,6 +145,13 @@ tuff_status tuff_add_merge(tuff_tokenizer *tokenizer, tuff_view left, tuff_view 
 tuff_status tuff_add_merge_text(tuff_tokenizer *tokenizer, tuff_view text, size_t index, const char *where)
 {
     tuff_view first_left = {NULL, 0}, first_right = {NULL, 0};
+    const char *space = text.size ? memchr(text.data, ' ', text.size) : NULL;
+    /* Each of its cuts is looked up in the vocabulary. */
+    if (space && text.size > LONGEST_MERGE &&
+        memchr(space + 1, ' ', text.size - (size_t)(space + 1 - text.data)))
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: merge %zu has %zu bytes with several spaces, Tuff supports up to %d", where,
+                         index, text.size, (int)LONGEST_MERGE);
     /* Tokens may have spaces in them: the first cut that names three known tokens is meant. */
     for (size_t cut = 1; cut + 1 < text.size; cut++) {
         if (text.data[cut] != ' ') continue;
@@ -192,7 +201,10 @@ static bool space_starts_word(const tuff_tokenizer *tokenizer)
 
 static tuff_status finish_added(tuff_tokenizer *tokenizer)
 {
-    size_t count = tokenizer->added_count;
+    size_t count = tokenizer->added_count, room = 0;
+    for (size_t i = 0; i < count; i++)
+        room += tokenizer->added[i].text.size;
+    room = tuff_normalize_room(room);
     tuff_view *raw = tuff_arena_array(&tokenizer->arena, count, sizeof *raw);
     tuff_view *normalized = tuff_arena_array(&tokenizer->arena, count, sizeof *normalized);
     if (!raw || !normalized) return tuff_fail_memory("the added tokens of a tokenizer");
@@ -205,8 +217,8 @@ static tuff_status finish_added(tuff_tokenizer *tokenizer)
             continue;
         }
         tuff_buf text = {0};
-        tuff_status status =
-            tuff_normalize(tokenizer->normalizers, tokenizer->normalizer_count, token->text, NULL, &text);
+        tuff_status status = tuff_normalize(tokenizer->normalizers, tokenizer->normalizer_count, token->text,
+                                            &room, NULL, &text);
         if (status == TUFF_OK) {
             normalized[i] = tuff_tokenizer_copy(tokenizer, (tuff_view){text.data, text.size});
             if (!normalized[i].data) status = tuff_fail_memory("the added tokens of a tokenizer");

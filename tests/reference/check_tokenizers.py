@@ -9,6 +9,8 @@
         Face directory; tokenizers and transformers must give Tuff's ids with that directory, tokenizers also with the
         original. With a .gguf, FILE.gguf.inp and FILE.gguf.out beside it (texts between __ggml_vocab_test__ lines, a line of
         ids for each) must be met exactly.
+    python check_tokenizers.py unicode --library libtuff.so
+        Every code point in the normal forms and in "Punctuation": docs/decisions/006-unicode-tables.md.
 
 Exit status 1 when anything differs."""
 
@@ -376,6 +378,40 @@ def compare(options):
     return bad == 0
 
 
+def made_by(parts):
+    """A tokenizer of these components that knows nothing but how its words begin."""
+    model = {"type": "BPE", "unk_token": "?", "fuse_unk": True, "vocab": {"?": 0, "\u0394": 1}, "merges": []}
+    parts = {"added_tokens": [], "normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None, **parts}
+    return json.dumps({"version": "1.0", **parts, "model": model}).encode()
+
+
+def unicode_tables(options):
+    """Every code point, alone and between marks, in the normal forms; and what is punctuation."""
+    library = ctypes.CDLL(options.library)
+    points = [chr(c) for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
+    bad = 0
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "tokenizer.json"
+        alphabet = {"<0x%02X>" % b: b for b in range(256)}
+        for form in ("NFC", "NFD", "NFKC", "NFKD"):
+            whole = json.loads(made_by({"normalizer": {"type": form}}))
+            whole["model"].update({"vocab": alphabet, "byte_fallback": True, "unk_token": None})
+            path.write_text(json.dumps(whole))
+            tuff = TuffTokenizer(library, path)
+            theirs = getattr(normalizers, form)().normalize_str
+            for make in ("{}", "a\u0301{}\u0316", "\u0345{}\u0334\u3099", "\U00011935{}"):
+                texts = [make.format(c) for c in points]
+                ours = lambda text: bytes(tuff.encode(text)).decode()
+                bad += differing(f"{form} of {ascii(make)}", texts, ours, theirs)
+        path.write_bytes(made_by({"pre_tokenizer": {"type": "Punctuation", "behavior": "Isolated"}}))
+        tuff = TuffTokenizer(library, path)
+        theirs = pre_tokenizers.Punctuation("isolated").pre_tokenize_str
+        count = lambda text: len(theirs(text))
+        texts = [f"b{c}b" for c in points if c not in "?\u0394"]
+        bad += differing("Punctuation", texts, lambda text: len(tuff.encode(text)), count)
+    return bad == 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -386,8 +422,10 @@ def main():
     check.add_argument("--text", action="append", default=[])
     check.add_argument("--random", type=int, default=1000, help="number of random texts")
     check.add_argument("paths", nargs="+")
+    tables = commands.add_parser("unicode")
+    tables.add_argument("--library", required=True)
     options = parser.parse_args()
-    sys.exit(0 if {"goldens": goldens, "compare": compare}[options.command](options) else 1)
+    sys.exit(0 if {"goldens": goldens, "compare": compare, "unicode": unicode_tables}[options.command](options) else 1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* Patterns of tokenizer.json: what they mean, which are refused, and what they may cost. */
+/* Patterns and normalizers of tokenizer.json: what they mean, which are refused, and what they may cost. */
 #include <stdio.h>
 
 #include "base/json.h"
@@ -53,6 +53,96 @@ static void patterns_are_read_as_oniguruma_reads_them(void **state)
     assert_int_equal(words("\\\\K", "a\\Kb"), 3);
     assert_int_equal(words("[\\\\K]", "a\\b"), 3);
     assert_int_equal(words("a(?=b)|(?<=b)c", "abc"), 3);
+}
+
+/* What the Hugging Face library, whose tables are Unicode 9's, does not know: docs/decisions/006. */
+static void punctuation_is_hugging_faces(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t words;
+    } cases[] = {{"b!b", 3},
+                 {"b\xd8\x9e"
+                  "b",
+                  3}, /* U+061E */
+                 {"b\xd8\x9d"
+                  "b",
+                  1}, /* U+061D, new in Unicode 14 */
+                 {"b\xe2\xb9\x83"
+                  "b",
+                  1}, /* U+2E43, new in Unicode 9 */
+                 {"b\xe1\x99\xad"
+                  "b",
+                  3}, /* U+166D, a symbol since Unicode 12 */
+                 {"b\xf0\x91\x87\x89"
+                  "b",
+                  3}, /* U+111C9, a mark since Unicode 11 */
+                 {"b\xf0\x9e\xa5\x9f"
+                  "b",
+                  1}, /* U+1E95F, new in Unicode 9 */
+                 {"b~b$b", 5}};
+    tuff_buf json = {0};
+    tuff_tokenizer *t;
+    tuff_buf_text(
+        &json,
+        "{\"pre_tokenizer\":{\"type\":\"Punctuation\"},\"model\":{\"type\":\"BPE\",\"unk_token\":\"?\","
+        "\"fuse_unk\":true,\"vocab\":{\"?\":0},\"merges\":[]}}");
+    KIT_OK(tuff_tokenizer_from_json(json.data, json.size, NULL, 0, "test.json", &t));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t *ids;
+        size_t count;
+        KIT_OK(tuff_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), 0, &ids, &count));
+        assert_int_equal(count, cases[i].words);
+        tuff_free(ids);
+    }
+    tuff_tokenizer_destroy(&t);
+    tuff_buf_free(&json);
+}
+
+/* The normal form of a text, by a tokenizer of bytes. */
+static void has_form(const char *form, const char *text, const char *expected)
+{
+    tuff_buf json = {0};
+    tuff_tokenizer *t;
+    int32_t *ids;
+    size_t count;
+    char found[64] = {0};
+    tuff_buf_printf(
+        &json,
+        "{\"normalizer\":{\"type\":\"%s\"},\"model\":{\"byte_fallback\":true,\"merges\":[],\"vocab\":{",
+        form);
+    for (unsigned b = 0; b < 256; b++)
+        tuff_buf_printf(&json, "%s\"<0x%02X>\":%u", b ? "," : "", b, b);
+    tuff_buf_text(&json, "}}}");
+    KIT_OK(tuff_tokenizer_from_json(json.data, json.size, NULL, 0, "test.json", &t));
+    KIT_OK(tuff_tokenizer_encode(t, text, strlen(text), 0, &ids, &count));
+    assert_true(count < sizeof found);
+    for (size_t i = 0; i < count; i++)
+        found[i] = (char)ids[i];
+    assert_string_equal(found, expected);
+    tuff_free(ids);
+    tuff_tokenizer_destroy(&t);
+    tuff_buf_free(&json);
+}
+
+static void normal_forms_are_hugging_faces(void **state)
+{
+    (void)state;
+    has_form("NFC", "e\xcc\x81", "\xc3\xa9");
+    has_form("NFC", "a\xcc\x81\xcc\x96", "\xc3\xa1\xcc\x96");
+    has_form("NFD", "\xc3\xa9\xcc\x96", "e\xcc\x96\xcc\x81");
+    has_form("NFKC", "\xef\xac\x81", "fi");
+    has_form("NFC", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8", "\xea\xb0\x81");
+    /* U+07FD, a mark of class 220 since Unicode 11, is not moved before U+0301 */
+    has_form("NFD", "a\xcc\x81\xdf\xbd", "a\xcc\x81\xdf\xbd");
+    has_form("NFC", "a\xdf\xbd\xcc\x81", "a\xdf\xbd\xcc\x81");
+    /* U+11938 and the two characters of Unicode 13 that it is */
+    has_form("NFD", "\xf0\x91\xa4\xb8", "\xf0\x91\xa4\xb8");
+    has_form("NFC", "\xf0\x91\xa4\xb5\xf0\x91\xa4\xb0", "\xf0\x91\xa4\xb5\xf0\x91\xa4\xb0");
+    /* U+32FF, the era Reiwa, and U+1FBF1, a digit of Unicode 13 */
+    has_form("NFKC", "\xe3\x8b\xbf", "\xe3\x8b\xbf");
+    has_form("NFKD", "\xf0\x9f\xaf\xb1", "\xf0\x9f\xaf\xb1");
 }
 
 static void refuses(const char *pattern, const char *part)
@@ -190,6 +280,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_are_read_as_oniguruma_reads_them),
+        cmocka_unit_test(punctuation_is_hugging_faces),
+        cmocka_unit_test(normal_forms_are_hugging_faces),
         cmocka_unit_test(what_is_read_otherwise_is_refused),
         cmocka_unit_test(hopeless_searches_end),
         cmocka_unit_test(long_runs_are_not_too_complex),
