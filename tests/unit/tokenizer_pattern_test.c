@@ -210,7 +210,7 @@ static void hopeless_searches_end(void **state)
     (void)state;
     static const char *const patterns[] = {"(?:a|a){0,21}[bc]", "(?:a|a){0,14}[bc]", "(?:a|aa)+[bc]",
                                            "(?:a?){40}a{40}[bc]", "(?:(?:a|a){0,9}[bc])|(?:a|a){0,12}[de]"};
-    enum { SIZE = 300000 };
+    enum { SIZE = 100000 };
     char *text = filled('a', SIZE);
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         tuff_tokenizer *t;
@@ -230,7 +230,7 @@ static void long_runs_are_not_too_complex(void **state)
     (void)state;
     static const char *const cuts[] = {"gpt-2", "llama-bpe", "qwen2", "smollm", "falcon", "default"};
     static fixture f;
-    enum { SIZE = 1 << 20 };
+    enum { SIZE = 1 << 18 };
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         tuff_tokenizer *t;
         fixture_gpt2(&f, cuts[i], fixture_merges);
