@@ -116,14 +116,46 @@ static bool any_conv1d(const tuff_lora *lora)
     return false;
 }
 
+/* "owner/name", as the last two parts of a repository's address are; NULL: it is none of the hub. */
+static const char *hub_name(tuff_view text, tuff_arena *arena)
+{
+    static const char hub[] = "https://huggingface.co/";
+    const size_t prefix = sizeof hub - 1;
+    size_t slashes = 0;
+    if (text.size > prefix && memcmp(text.data, hub, prefix) == 0)
+        text = (tuff_view){text.data + prefix, text.size - prefix};
+    for (size_t i = 0; i < text.size; i++) {
+        slashes += text.data[i] == '/';
+        if (text.data[i] <= ' ' || text.data[i] == ':') return NULL;
+    }
+    bool named = slashes == 1 && text.data[0] != '/' && text.data[text.size - 1] != '/';
+    return named ? tuff_arena_printf(arena, "%.*s", (int)text.size, text.data) : NULL;
+}
+
+/* What PEFT is to load the adapter onto. It cannot load a GGUF file: then the repository on the hub that the
+ * file says its weights are from; NULL when it says none. */
+static const char *base_model(const tuff_model *model, tuff_arena *arena)
+{
+    static const char *const keys[] = {"general.source.huggingface.repository", "general.source.repo_url",
+                                       "general.source.url", "general.repo_url"};
+    if (!model->gguf) return model->path;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        tuff_view text = {0};
+        if (tuff_gguf_text(model->gguf, keys[i], &text) != TUFF_OK || !text.size) continue;
+        const char *name = hub_name(text, arena);
+        if (name) return name;
+    }
+    return NULL;
+}
+
 tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const char *directory)
 {
-    tuff_peft_config config = {.base_model = lora->model->path,
-                               .task_type = "CAUSAL_LM",
+    tuff_peft_config config = {.task_type = "CAUSAL_LM",
                                .rank = lora->rank,
                                .alpha = lora->alpha,
                                .dropout = lora->dropout,
                                .fan_in_fan_out = any_conv1d(lora)};
+    config.base_model = base_model(lora->model, &config.arena);
     tuff_peft_item *items = tuff_alloc_array(lora->count + 1, sizeof *items);
     tuff_status status = items ? collect_targets(lora, &config) : tuff_fail_memory("an adapter's config");
     for (size_t i = 0; i < lora->count && status == TUFF_OK; i++) {

@@ -73,6 +73,9 @@ void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *dev
 
 /* A line to stderr, past a progress line that is there. */
 void tuff_cli_say(const char *format, ...) TUFF_PRINTF(1, 2);
+/* A line that begins with a word in a column of its own. On a terminal that is too narrow for the rest it
+ * goes on below, broken between words. */
+void tuff_cli_row(const char *word, const char *format, ...) TUFF_PRINTF(2, 3);
 /* The library's error as a line; the exit code. */
 int tuff_cli_failed(void);
 /* A line that is replaced by the next one; "" removes it. Only for terminals. */

@@ -28,6 +28,29 @@ void tuff_cli_say(const char *format, ...)
     fputc('\n', stderr);
 }
 
+void tuff_cli_row(const char *word, const char *format, ...)
+{
+    enum { COLUMN = 9 };
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    size_t room = SIZE_MAX, size = strlen(text);
+    if (tuff_cli_is_terminal(stderr)) room = (size_t)tuff_cli_columns() - COLUMN;
+    for (const char *at = text; size; word = "") {
+        size_t cut = size;
+        if (size > room)
+            for (cut = room; cut && at[cut] != ' ';)
+                cut--;
+        if (cut == 0) cut = strcspn(at, " "); /* a word that fits no line */
+        tuff_cli_say("%-*s%.*s", COLUMN, word, (int)cut, at);
+        at += cut;
+        at += strspn(at, " ");
+        size = strlen(at);
+    }
+}
+
 static void log_message(tuff_log_level level, const char *message, void *user)
 {
     static const char *const words[] = {"error: ", "warning: ", "", ""};

@@ -32,6 +32,25 @@ static double seconds_left(const tuff_cli_progress *p, int64_t step)
     return seconds * (double)(p->steps - step);
 }
 
+/* All there is to say; on a narrow terminal without what matters less: the norm, then the rates. */
+static void print_line(const tuff_cli_progress *p, const tuff_train_step *step, char *line, size_t size)
+{
+    char norm[48] = "  grad norm not finite", lr[32], speed[48], eta[48];
+    char *const optional[] = {norm, lr, speed};
+    size_t columns = p->terminal ? (size_t)tuff_cli_columns() - 1 : size;
+    if (isfinite(step->grad_norm)) snprintf(norm, sizeof norm, "  grad norm %.3g", step->grad_norm);
+    snprintf(lr, sizeof lr, "  lr %.3g", step->learning_rate);
+    snprintf(speed, sizeof speed, "  %s tok/s", tuff_cli_count((int64_t)tuff_cli_progress_rate(p)));
+    snprintf(eta, sizeof eta, "  ETA %s", tuff_cli_time(seconds_left(p, step->step)));
+    for (int left_out = 0; left_out <= 3; left_out++) {
+        if (left_out) optional[left_out - 1][0] = 0;
+        snprintf(line, size, "step %lld/%lld  loss %.4f%s%s%s%s", (long long)step->step, (long long)p->steps,
+                 step->loss, lr, norm, speed, eta);
+        if (strlen(line) <= columns) return;
+    }
+    if (columns < size) line[columns] = 0;
+}
+
 void tuff_cli_progress_step(tuff_cli_progress *p, const tuff_train_step *step)
 {
     p->tokens += step->tokens;
@@ -40,17 +59,12 @@ void tuff_cli_progress_step(tuff_cli_progress *p, const tuff_train_step *step)
         p->first_tokens = p->tokens;
     }
     if (p->quiet) return;
-    char line[200], norm[32] = "not finite";
-    if (isfinite(step->grad_norm)) snprintf(norm, sizeof norm, "%.3g", step->grad_norm);
-    snprintf(line, sizeof line, "step %lld/%lld  loss %.4f  lr %.3g  grad norm %s  %s tok/s  ETA %s",
-             (long long)step->step, (long long)p->steps, step->loss, step->learning_rate, norm,
-             tuff_cli_count((int64_t)tuff_cli_progress_rate(p)), tuff_cli_time(seconds_left(p, step->step)));
+    char line[200];
+    print_line(p, step, line, sizeof line);
     if (step->step % p->every == 0 || step->step == p->steps || step->step == 1) {
         tuff_cli_say("%s", line);
         p->shown = tuff_cli_seconds();
     } else if (p->terminal && tuff_cli_seconds() - p->shown > 0.1) {
-        int columns = tuff_cli_columns() - 1;
-        if ((int)strlen(line) > columns) line[columns] = 0;
         tuff_cli_show_line(line);
         p->shown = tuff_cli_seconds();
     }

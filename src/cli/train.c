@@ -57,19 +57,20 @@ static bool check_space(const run *r, const tuff_train_memory *m)
 }
 
 /* What is where: gradients lie in the arena, or beside it where they are summed over several batches. */
-static void print_memory(const tuff_train_memory *m)
+static void print_memory(const tuff_train_memory *m, bool verbose)
 {
     bool apart = m->gradients_apart;
-    tuff_cli_say("memory   weights %s + optimizer %s%s%s + arena %s%s%s + transfers %s = %s",
+    tuff_cli_row("memory", "weights %s + optimizer %s%s%s + arena %s%s%s + transfers %s = %s",
                  tuff_cli_bytes(m->weights), tuff_cli_bytes(m->optimizer), apart ? " + gradients " : "",
                  apart ? tuff_cli_bytes(m->gradients) : "", tuff_cli_bytes(m->arena),
                  m->evaluation ? " + evaluation " : "", m->evaluation ? tuff_cli_bytes(m->evaluation) : "",
                  tuff_cli_bytes(m->transfers), tuff_cli_bytes(m->total));
+    if (!verbose) return;
     if (apart)
-        tuff_cli_say("arena    no plan of this step does with less than %s; the gradients lie beside it",
+        tuff_cli_row("arena", "no plan of this step does with less than %s; the gradients lie beside it",
                      tuff_cli_bytes(m->arena_bound));
     else
-        tuff_cli_say("arena    no plan of this step does with less than %s; the gradients, %s, lie in it",
+        tuff_cli_row("arena", "no plan of this step does with less than %s; the gradients, %s, lie in it",
                      tuff_cli_bytes(m->arena_bound), tuff_cli_bytes(m->gradients));
 }
 
@@ -79,16 +80,17 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
     if (tuff_model_get_info(r->model, &info) != TUFF_OK) return;
     int64_t steps = tuff_trainer_total_steps(r->trainer);
     int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;
-    tuff_cli_say("device   %s", tuff_device_get_info(r->device)->name);
-    tuff_cli_say("model    %s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
-                 tuff_cli_count(m->trained_parameters), p->lora_rank ? " (LoRA)" : "");
-    tuff_cli_say("data     %s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
+    tuff_cli_row("device", "%s", tuff_device_get_info(r->device)->name);
+    tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture,
+                 tuff_cli_count(m->parameters), tuff_cli_count(m->trained_parameters),
+                 p->lora_rank ? " (LoRA)" : "");
+    tuff_cli_row("data", "%s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
                  tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
-    tuff_cli_say("steps    %s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
+    tuff_cli_row("steps", "%s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
                  tuff_cli_count(examples * block), (long long)p->gradient_accumulation_steps,
                  (long long)p->per_device_train_batch_size,
                  (double)(steps * examples) / (double)tuff_dataset_blocks(r->train));
-    print_memory(m);
+    print_memory(m, r->options->common.verbose);
 }
 
 static int print_plan(const run *r)
@@ -190,6 +192,11 @@ static int finish(run *r)
     if (!o->common.quiet)
         tuff_cli_say("saved to %s after %s step%s%s", o->output_dir, tuff_cli_count(r->last.step),
                      r->last.step == 1 ? "" : "s", tuff_cli_interrupted() ? " (interrupted)" : "");
+    if (o->lora_rank && !o->common.quiet && !tuff_cli_is_directory(o->model))
+        tuff_cli_say(
+            "the adapter goes onto %s: `tuff generate --model %s --adapter %s`; PEFT needs the model as a "
+            "directory: `tuff convert %s --to hf --output DIR`",
+            o->model, o->model, o->output_dir, o->model);
     if (o->common.json) print_json(r);
     tuff_program *program = tuff_trainer_program(r->trainer);
     if (o->profile.given && r->last.step &&

@@ -86,16 +86,53 @@ static void test_memory_lines(void **state)
 {
     (void)state;
     const char *model = kit_golden("llama");
-    kit_result r = TRAIN(model, kit_path("memory0"), "--max-steps", "1");
+    kit_result r = TRAIN(model, kit_path("memory0"), "--max-steps", "1", "--verbose");
     assert_non_null(strstr(r.err.data, " lie in it"));
     assert_null(strstr(r.err.data, "+ gradients"));
     assert_null(strstr(r.err.data, "+ evaluation"));
     kit_result_free(&r);
     r = TRAIN(model, kit_path("memory1"), "--max-steps", "1", "--gradient-accumulation-steps", "2",
-              "--validation-file", kit_text());
+              "--validation-file", kit_text(), "--verbose");
     assert_non_null(strstr(r.err.data, "the gradients lie beside it"));
+    assert_non_null(strstr(r.err.data, "no plan of this step"));
     assert_non_null(strstr(r.err.data, " + gradients 152 kB + arena "));
     assert_non_null(strstr(r.err.data, " + evaluation "));
+    kit_result_free(&r);
+}
+
+static void read_file(const char *directory, const char *name, tuff_buf *out)
+{
+    kit_read_file(kit_join(directory, name), out);
+}
+
+/* What only developers can use is said to them only. */
+static void test_plain_lines(void **state)
+{
+    (void)state;
+    kit_result r = TRAIN(kit_golden("llama"), kit_path("memory2"), "--max-steps", "1");
+    assert_non_null(strstr(r.err.data, "memory   weights"));
+    assert_null(strstr(r.err.data, "no plan"));
+    kit_result_free(&r);
+}
+
+/* What to load an adapter onto whose base is a GGUF file. */
+static void test_lora_on_gguf(void **state)
+{
+    (void)state;
+    const char *model = kit_path("base.gguf"), *out = kit_path("lora-gguf");
+    char part[1024];
+    KIT_DO("convert", kit_golden("llama"), "--to", "gguf", "--output", model);
+    kit_result r = TRAIN(model, out, "--max-steps", "1", "--lora-rank", "2");
+    snprintf(part, sizeof part, "tuff generate --model %s --adapter %s", model, out);
+    assert_non_null(strstr(r.err.data, part));
+    assert_non_null(strstr(r.err.data, "tuff convert"));
+    kit_result_free(&r);
+    tuff_buf config;
+    read_file(out, "adapter_config.json", &config);
+    assert_non_null(strstr(config.data, "\"base_model_name_or_path\": null"));
+    tuff_buf_free(&config);
+    r = TRAIN(kit_golden("llama"), kit_path("lora-hf"), "--max-steps", "1", "--lora-rank", "2");
+    assert_null(strstr(r.err.data, "tuff convert"));
     kit_result_free(&r);
 }
 
@@ -144,11 +181,6 @@ static void test_no_steps(void **state)
     tuff_weights_destroy(&b);
     assert_true(eval_loss(model, lora) == eval_loss(model, NULL));
     assert_false(tuff_is_file(kit_join(full, "train_log.jsonl")));
-}
-
-static void read_file(const char *directory, const char *name, tuff_buf *out)
-{
-    kit_read_file(kit_join(directory, name), out);
 }
 
 static void expect_same_file(const char *a, const char *b, const char *name, bool same)
@@ -329,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_seeds_repeat),  cmocka_unit_test(test_dump_batches),
         cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
         cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_rising_loss),
+        cmocka_unit_test(test_plain_lines),   cmocka_unit_test(test_lora_on_gguf),
         cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

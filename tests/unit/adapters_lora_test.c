@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "adapters/lora.h"
+#include "formats/gguf.h"
 #include "formats/peft.h"
 #include "model_fixture.h"
 
@@ -200,12 +201,77 @@ static void every_allocation_may_fail(void **state)
     tuff_model_destroy(&model);
 }
 
+typedef struct copied {
+    const tuff_weights *weights;
+} copied;
+
+static tuff_status copy_tensor(void *user, size_t index, tuff_sink *sink)
+{
+    const tuff_weight *w = &((const copied *)user)->weights->items[index];
+    return tuff_sink_write(sink, w->data, w->bytes);
+}
+
+/* Writes the GGUF file of a model again, with one more text in it. */
+static void with_text(const char *from, const char *key, const char *text, const char *to)
+{
+    tuff_gguf *gguf = NULL;
+    tuff_gguf_builder builder = {0};
+    tuff_save_item items[64];
+    KIT_OK(tuff_gguf_open(from, &gguf));
+    for (size_t i = 0; i < gguf->count; i++)
+        tuff_gguf_put_value(&builder, &gguf->values[i]);
+    tuff_gguf_put_text(&builder, key, text);
+    assert_true(gguf->weights->count <= 64);
+    for (size_t i = 0; i < gguf->weights->count; i++) {
+        const tuff_weight *w = &gguf->weights->items[i];
+        assert_int_equal(w->storage, TUFF_STORE_F32);
+        items[i] = (tuff_save_item){w->name, TUFF_F32, (int)w->rank, {w->shape[0], w->shape[1]}};
+    }
+    copied user = {gguf->weights};
+    KIT_OK(tuff_gguf_save(to, &builder, items, gguf->weights->count, copy_tensor, &user));
+    tuff_gguf_builder_free(&builder);
+    tuff_gguf_destroy(&gguf);
+}
+
+/* PEFT loads adapters onto directories and names of the hub, never onto a GGUF file. */
+static void a_gguf_file_is_no_base_model(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"general.unused", "https://huggingface.co/owner/name", "\"base_model_name_or_path\": null"},
+        {"general.source.repo_url", "https://huggingface.co/owner/name", "_path\": \"owner/name\""},
+        {"general.source.huggingface.repository", "owner/name-2", "_path\": \"owner/name-2\""},
+        {"general.repo_url", "https://example.org/owner/name", "_path\": null"}};
+    const char *plain = kit_temp_path("plain.gguf"), *file = kit_temp_path("model.gguf");
+    tuff_model *llama = model_open("llama");
+    KIT_OK(tuff_model_save(llama, TUFF_FORMAT_GGUF, TUFF_F32, plain));
+    tuff_model_destroy(&llama);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tuff_model *model;
+        tuff_lora *lora;
+        tuff_store *store;
+        tuff_buf text;
+        with_text(plain, cases[i][0], cases[i][1], file);
+        KIT_OK(tuff_model_load(file, &model));
+        KIT_OK(tuff_lora_create(model, &(tuff_lora_params){.rank = 2, .alpha = 4}, &lora));
+        KIT_OK(tuff_store_create(device, &store));
+        KIT_OK(tuff_lora_upload(lora, store));
+        KIT_OK(tuff_make_directories(kit_temp_path("of-gguf")));
+        KIT_OK(tuff_lora_save(lora, store, kit_temp_path("of-gguf")));
+        kit_read_file(kit_temp_path("of-gguf/adapter_config.json"), &text);
+        if (!strstr(text.data, cases[i][2])) fail_msg("%s: %s", cases[i][1], text.data);
+        tuff_buf_free(&text);
+        tuff_lora_destroy(&lora);
+        tuff_store_destroy(&store);
+        tuff_model_destroy(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(targets_name_layers),
-        cmocka_unit_test(what_cannot_be_is_refused),
-        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(targets_name_layers),       cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(what_is_written_is_read),   cmocka_unit_test(a_gguf_file_is_no_base_model),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -1,0 +1,96 @@
+/* What is seen on a terminal, also on a narrow one: nothing breaks within a word, and the time that is left
+ * stays in sight. */
+#define _DEFAULT_SOURCE
+#define _XOPEN_SOURCE 700
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kit/command.h"
+
+enum { COLUMNS = 50 };
+
+/* The child's standard error is a terminal of so many columns; standard output goes nowhere. */
+static void become_tuff(const char *terminal, const char *const *arguments)
+{
+    const char *argv[KIT_ARGUMENTS] = {getenv("TUFF_TEST_TUFF")};
+    for (int i = 0; arguments[i]; i++)
+        argv[i + 1] = arguments[i];
+    setsid();
+    int tty = open(terminal, O_RDWR), null = open("/dev/null", O_RDWR);
+    if (tty < 0 || null < 0 ||
+        ioctl(tty, TIOCSWINSZ, &(struct winsize){.ws_row = 24, .ws_col = COLUMNS}) != 0)
+        _exit(126);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(tty, STDERR_FILENO);
+    execv(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(127);
+}
+
+static void run_on_terminal(const char *const *arguments, tuff_buf *out)
+{
+    if (!getenv("TUFF_TEST_TUFF")) skip();
+    *out = (tuff_buf){0};
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY), status = 0;
+    if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) skip(); /* there are none here */
+    const char *name = ptsname(terminal);
+    assert_non_null(name);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) become_tuff(name, arguments);
+    char piece[1024];
+    for (ssize_t n;
+         (n = read(terminal, piece, sizeof piece)) > 0 || (n < 0 && waitpid(child, &status, WNOHANG) == 0);)
+        if (n > 0) tuff_buf_bytes(out, piece, (size_t)n);
+    waitpid(child, &status, 0);
+    close(terminal);
+    assert_false(out->failed);
+    tuff_buf_char(out, 0);
+}
+
+/* Lines end with \r\n there; "\r" alone and "\033[K" are of the line that is rewritten. */
+static void narrow_terminals(void **state)
+{
+    (void)state;
+    tuff_buf out;
+    run_on_terminal((const char *const[]){"train", "--model", kit_golden("llama"), "--train-file", kit_text(),
+                                          "--output-dir", kit_path("out"), "--block-size", "32",
+                                          "--max-steps", "1000", "--logging-steps", "1000", "--lora-rank",
+                                          "2", "--verbose", NULL},
+                    &out);
+    int steps = 0, live = 0, words = 0;
+    for (char *line = strtok(out.data, "\r\n"); line; line = strtok(NULL, "\r\n")) {
+        bool shown = strstr(line, "\033[K") != NULL;
+        char *text = line;
+        size_t size = strlen(text);
+        if (shown && size >= 3) size -= 3;
+        if (strncmp(text, "step ", 5) == 0) {
+            if (size >= COLUMNS) fail_msg("%zu columns: %s", size, text);
+            assert_non_null(strstr(text, "ETA "));
+            assert_non_null(strstr(text, "loss "));
+            live += shown;
+            steps++;
+        }
+        static const char *const heads[] = {"device ", "model ", "data ",    "steps ",
+                                            "memory ", "arena ", "         "};
+        for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+            if (strncmp(text, heads[i], strlen(heads[i])) == 0) {
+                if (size > COLUMNS) fail_msg("%zu columns: %s", size, text);
+                words++;
+            }
+    }
+    assert_true(steps >= 3 && words >= 8);
+    assert_true(live >= 1);
+    tuff_buf_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(narrow_terminals),
+    };
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
+}
