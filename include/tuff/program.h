@@ -89,7 +89,10 @@ TUFF_API double tuff_program_flops(const tuff_program *program);
 /* The plan as text, one line per step, into memory that the caller frees with tuff_free; NULL: out of
  * memory. */
 TUFF_API char *tuff_program_text(const tuff_program *program);
-/* Time by operation as a table; NULL when the device was opened without `profile`. Freed with tuff_free. */
+/* Time by operation as a table, summed over all runs but the first, in which kernels may be compiled (a
+ * program that ran once: of that run; the table says so); NULL when the device was opened without `profile`.
+ * Freed with tuff_free.
+ */
 TUFF_API char *tuff_program_profile_text(tuff_program *program);
 /* The last run as a Chrome trace (JSON, chrome://tracing). Freed with tuff_free. */
 TUFF_API char *tuff_program_profile_trace(tuff_program *program);

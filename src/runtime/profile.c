@@ -18,9 +18,14 @@ static int by_time(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+/* Of all runs that are done, the last one included. */
 static const tuff_step_time *times_of(tuff_program *p)
 {
-    return p->handle ? p->device->backend->program_times(p->handle) : NULL;
+    const void *results;
+    if (!p->handle) return NULL;
+    if (p->ran && p->device->backend->program_wait(p->device->handle, p->handle, &results) != TUFF_OK)
+        return NULL;
+    return p->device->backend->program_times(p->handle);
 }
 
 static char *finish(tuff_buf *text)
@@ -61,6 +66,10 @@ char *tuff_program_profile_text(tuff_program *p)
                         lines[i].flops / ns, lines[i].bytes / ns);
     }
     tuff_buf_printf(&text, "%-28s %6zu %9.3f ms\n", "total", p->plan->n_steps, (double)total / 1e6);
+    uint64_t runs = p->plan->n_steps ? times[0].runs : 0;
+    tuff_buf_printf(&text, "time of %llu run%s; the first of all, in which kernels may be compiled, is %s\n",
+                    (unsigned long long)runs, runs == 1 ? "" : "s",
+                    runs < p->runs ? "left out" : "one of them");
     return finish(&text);
 }
 

@@ -147,6 +147,7 @@ tuff_status tuff_program_run_until(tuff_program *p, const tuff_cancel *cancel, b
     memcpy(slot, p->inputs, (size_t)p->plan->input_bytes);
     TUFF_TRY(p->device->backend->program_run(p->device->handle, p->handle));
     p->ran = true;
+    p->runs++;
     return TUFF_OK;
 }
 

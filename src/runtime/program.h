@@ -12,6 +12,7 @@ struct tuff_program {
     tuff_backend_buffer **variables;
     uint8_t *inputs; /* what the next run will see: plan->input_bytes */
     bool ran;
+    uint64_t runs; /* begun and not cancelled */
 };
 
 /* As tuff_program_run, until `cancel` (NULL: none) is requested: then TUFF_CANCELLED. With `whole`, variables

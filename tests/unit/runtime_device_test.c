@@ -176,6 +176,14 @@ static void profiles_name_operations(void **state)
     char *text = tuff_program_profile_text(p), *trace = tuff_program_profile_trace(p);
     assert_non_null(strstr(text, "scale"));
     assert_non_null(strstr(trace, "\"name\":\"add\""));
+    assert_non_null(
+        strstr(text, "time of 1 run; the first of all, in which kernels may be compiled, is one of them"));
+    tuff_free(text);
+    KIT_OK(tuff_program_run(p));
+    KIT_OK(tuff_program_run(p));
+    text = tuff_program_profile_text(p);
+    assert_non_null(
+        strstr(text, "time of 2 runs; the first of all, in which kernels may be compiled, is left out"));
     tuff_free(text);
     tuff_free(trace);
     tuff_program_destroy(&p);

@@ -18,6 +18,7 @@ typedef struct cpu_program {
     void **blocks;        /* arena blocks */
     void *slot, *results;
     tuff_step_time *times;
+    uint64_t runs; /* begun */
 } cpu_program;
 
 static void *resolve(const cpu_program *program, tuff_backend_buffer *const *variables,
@@ -121,6 +122,8 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
     cpu_program *program = (cpu_program *)base;
     tuff_cpu_device *cpu = (tuff_cpu_device *)device;
     const tuff_plan *plan = base->plan;
+    if (program->runs++ == 1 && program->times) /* the first may have compiled: it tells nothing of others */
+        memset(program->times, 0, plan->n_steps * sizeof *program->times);
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
         const cpu_step *at = &program->steps[s];
