@@ -9,6 +9,7 @@
 #include <tuff/dtype.h>
 #include <tuff/status.h>
 #include <tuff/tokenizer.h>
+#include <tuff/watch.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +28,10 @@ typedef struct tuff_model tuff_model;
  * applied; a message of level warn says so. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT, TUFF_UNSUPPORTED,
  * TUFF_NOT_FINITE (a weight is NaN or Inf). */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_load(const char *path, tuff_model **out_model);
+/* The same, watched: TUFF_PHASE_LOAD, in bytes of the weights, which are all read and checked. `watch` may be
+ * NULL; it need only live until the call returns. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch,
+                                                           tuff_model **out_model);
 TUFF_API void tuff_model_destroy(tuff_model **model);
 
 typedef struct tuff_model_info {

@@ -123,8 +123,8 @@ struct tuff_backend {
      * run. */
     tuff_status (*program_wait)(tuff_backend_device *device, tuff_backend_program *program,
                                 const void **out_results);
-    /* Per-step times since creation (plan->n_steps entries), with two runs or more without the first, in which
-     * drivers and libraries may still compile; NULL when profiling is off. */
+    /* Per-step times since creation (plan->n_steps entries), with two runs or more without the first, in
+     * which drivers and libraries may still compile; NULL when profiling is off. */
     const tuff_step_time *(*program_times)(tuff_backend_program *program);
 
     /* The key of what a shader's module is made from: equal keys, equal modules. NULL: the backend runs none.

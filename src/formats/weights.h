@@ -3,6 +3,7 @@
 #ifndef TUFF_FORMATS_WEIGHTS_H
 #define TUFF_FORMATS_WEIGHTS_H
 
+#include "base/watch.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -116,5 +117,8 @@ TUFF_MUST_USE tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64
                                                 tuff_dtype dtype, void *out);
 /* NOT_FINITE, naming the tensor and the index of the first NaN or Inf. Thread-safe. */
 TUFF_MUST_USE tuff_status tuff_weight_check_finite(const tuff_weight *weight);
+/* The same, watched: TUFF_PHASE_LOAD, in bytes, after `done` of `total`. `watch` may be NULL. */
+TUFF_MUST_USE tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight, const tuff_watch *watch,
+                                                           uint64_t done, uint64_t total);
 
 #endif

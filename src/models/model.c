@@ -87,14 +87,20 @@ static tuff_status open_gguf(tuff_model *model, const char *path)
     return tuff_vocab_tokens(model->gguf, &model->config.tokens);
 }
 
-static tuff_status list_params(tuff_model *model)
+static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
 {
+    uint64_t done = 0, total = 0;
     model->config.arch->list_params(&model->config, &model->params);
     if (model->params.failed) return tuff_fail_memory("the list of a model's parameters");
     TUFF_TRY(tuff_model_check_tensors(model));
     for (size_t i = 0; i < model->params.count; i++)
-        TUFF_TRY(tuff_weight_check_finite(tuff_model_weight(model, &model->params.items[i])));
-    return TUFF_OK;
+        total += tuff_model_weight(model, &model->params.items[i])->bytes;
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
+        TUFF_TRY(tuff_weight_check_finite_watched(weight, watch, done, total));
+        done += weight->bytes;
+    }
+    return tuff_watch_step(watch, TUFF_PHASE_LOAD, total, total);
 }
 
 /* A model without a usable tokenizer still trains on ids and converts; the reason is kept for who asks. */
@@ -111,15 +117,16 @@ static tuff_status load_tokenizer(tuff_model *model, const tuff_hf_files *files)
     return model->tokenizer_error ? TUFF_OK : tuff_fail_memory("an error text");
 }
 
-static tuff_status load(tuff_model *model, const char *path)
+static tuff_status load(tuff_model *model, const char *path, const tuff_watch *watch)
 {
+    TUFF_TRY(tuff_watch_check(watch));
     model->config.tokens.bos = model->config.tokens.pad = -1;
     model->path = tuff_strdup(path);
     if (!model->path) return tuff_fail_memory("a model");
     tuff_hf_files *files = NULL;
     TUFF_TRY(tuff_hf_locate(path, &files));
     tuff_status status = files->kind == TUFF_HF_GGUF ? open_gguf(model, files->gguf) : open_hf(model, files);
-    if (status == TUFF_OK) status = list_params(model);
+    if (status == TUFF_OK) status = list_params(model, watch);
     if (status == TUFF_OK) status = load_tokenizer(model, files);
     tuff_hf_files_destroy(&files);
     return status;
@@ -127,10 +134,15 @@ static tuff_status load(tuff_model *model, const char *path)
 
 tuff_status tuff_model_load(const char *path, tuff_model **out_model)
 {
+    return tuff_model_load_watched(path, NULL, out_model);
+}
+
+tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch, tuff_model **out_model)
+{
     *out_model = NULL;
     tuff_model *model = tuff_alloc(sizeof *model);
     if (!model) return tuff_fail_memory("a model");
-    tuff_status status = load(model, path);
+    tuff_status status = load(model, path, watch);
     if (status != TUFF_OK)
         tuff_model_destroy(&model);
     else

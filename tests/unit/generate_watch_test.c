@@ -115,8 +115,17 @@ static bool listen(const tuff_progress *progress, void *user)
 static void progress_is_told_and_can_end_calls(void **state)
 {
     (void)state;
-    listener l = {.refuse = TUFF_PHASE_UPLOAD};
+    listener l = {.refuse = TUFF_PHASE_LOAD};
     const tuff_watch watch = {.struct_size = sizeof watch, .on_progress = listen, .user = &l};
+    tuff_model *loaded;
+    KIT_FAILS(tuff_model_load_watched(kit_golden("llama"), &watch, &loaded), TUFF_CANCELLED, "during load");
+    assert_null(loaded);
+    l = (listener){.refuse = TUFF_PHASE_SAVE};
+    KIT_OK(tuff_model_load_watched(kit_golden("llama"), &watch, &loaded));
+    tuff_model_destroy(&loaded);
+    assert_int_equal(l.done[TUFF_PHASE_LOAD], 4 * 38048);
+    assert_true(l.told[TUFF_PHASE_LOAD] > 5);
+    l = (listener){.refuse = TUFF_PHASE_UPLOAD};
     tuff_generator *generator = NULL;
     const tuff_generator_params watched = {
         .struct_size = sizeof watched, .context_length = 4096, .watch = &watch};
