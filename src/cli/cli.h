@@ -120,6 +120,13 @@ const char *tuff_cli_time(double seconds);
 /* Writes a profile: the table to stderr, the trace into `path` unless it is NULL. Frees both texts. */
 bool tuff_cli_profile(char *table, char *trace, const char *path);
 
+/* ---- watching long calls */
+
+/* What every long call is given; NULL when there is no memory for it. */
+const tuff_watch *tuff_cli_watch(void);
+/* From now on it shows on a terminal how far they are, unless --quiet is given. */
+void tuff_cli_watch_shown(const tuff_cli_common *common);
+
 /* ---- the machine */
 
 bool tuff_cli_is_terminal(FILE *stream);
@@ -145,8 +152,6 @@ void tuff_cli_prepare_process(char **argv);
  * the process. Until then the first does. */
 void tuff_cli_catch_interrupt(void);
 bool tuff_cli_interrupted(void);
-/* What every long call is given; NULL when there is no memory for it. */
-const tuff_watch *tuff_cli_watch(void);
 
 /* ---- a child process, which is this one again with another task and nothing but a pipe to its parent */
 

@@ -60,6 +60,7 @@ static void log_message(tuff_log_level level, const char *message, void *user)
 
 void tuff_cli_begin(const tuff_cli_common *common)
 {
+    tuff_cli_watch_shown(common);
     tuff_set_log(log_message,
                  common->verbose ? TUFF_LOG_INFO
                  : common->quiet ? TUFF_LOG_ERROR

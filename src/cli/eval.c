@@ -52,6 +52,7 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     params.adapter = o->adapter;
     params.watch = watch;
     tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
+    text.watch = watch;
     text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     tuff_dataset *data = NULL;
@@ -68,12 +69,14 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     } else if (status != TUFF_OK) {
         code = tuff_cli_failed();
     } else if (o->common.json) {
+        tuff_cli_show_line("");
         printf("{\"loss\": ");
         tuff_cli_json_number(stdout, result.loss);
         printf(", \"perplexity\": ");
         tuff_cli_json_number(stdout, result.perplexity);
         printf(", \"tokens\": %lld, \"block_size\": %lld}\n", (long long)result.tokens, (long long)block);
     } else {
+        tuff_cli_show_line("");
         printf("loss        %.6f\nperplexity  %.4f\ntokens      %s in blocks of %lld\n", result.loss,
                result.perplexity, tuff_cli_count(result.tokens), (long long)block);
     }

@@ -117,6 +117,7 @@ typedef struct receiver {
 /* The prompt is held back until the model has taken it: an error leaves nothing on stdout. */
 static void print_prompt(receiver *to)
 {
+    tuff_cli_show_line("");
     if (to->prompt) fwrite(to->prompt->data, 1, to->prompt->size, stdout);
     to->prompt = NULL;
 }

@@ -157,18 +157,12 @@ void tuff_cli_prepare_process(char **argv)
     signal(SIGXFSZ, SIG_IGN);
 }
 
-static tuff_watch watch = TUFF_WATCH_INIT;
+static tuff_cancel *cancel; /* of all long calls; NULL: none is to be told */
 
 static void on_signal(int number)
 {
-    tuff_cancel_request(watch.cancel);
+    tuff_cancel_request(cancel);
     signal(number, SIG_DFL);
-}
-
-const tuff_watch *tuff_cli_watch(void)
-{
-    if (!watch.cancel && tuff_cancel_create(&watch.cancel) != TUFF_OK) return NULL;
-    return &watch;
 }
 
 /* A signal that the parent has us ignore, as shells do for background jobs, stays ignored. */
@@ -182,14 +176,16 @@ static void catch_signal(int number)
 
 void tuff_cli_catch_interrupt(void)
 {
-    if (!tuff_cli_watch()) return; /* Ctrl-C ends the process then */
+    const tuff_watch *watch = tuff_cli_watch();
+    if (!watch) return; /* Ctrl-C ends the process then */
+    cancel = watch->cancel;
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
 }
 
 bool tuff_cli_interrupted(void)
 {
-    return tuff_cancel_requested(watch.cancel);
+    return tuff_cancel_requested(cancel);
 }
 
 /* ---- child processes ---- */

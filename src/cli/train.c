@@ -111,8 +111,6 @@ static bool evaluate(run *r, int64_t step)
 {
     if (!r->validation || r->evaluated_at == step) return true;
     double began = tuff_cli_seconds();
-    if (!r->options->common.quiet && r->progress.terminal)
-        tuff_cli_show_line("measuring the validation file ...");
     tuff_status status = tuff_trainer_evaluate(r->trainer, r->validation, &r->evaluated);
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
@@ -228,6 +226,7 @@ static int start(run *r)
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
     tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
+    text.watch = tuff_cli_watch();
     text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
     tuff_status status = tuff_dataset_load_text(r->model, o->train_file, block, &text, &r->train);
     if (status == TUFF_OK && o->validation_file)

@@ -87,10 +87,27 @@ static void narrow_terminals(void **state)
     tuff_buf_free(&out);
 }
 
+/* What takes long says how far it is, and takes its line away at the end. */
+static void long_calls_show_how_far_they_are(void **state)
+{
+    (void)state;
+    tuff_buf out;
+    const char *text = kit_path("long.txt");
+    kit_write_sentences(text, 6000);
+    run_on_terminal((const char *const[]){"eval", "--model", kit_golden("llama"), "--file", text,
+                                          "--batch-size", "1", "--block-size", "16", NULL},
+                    &out);
+    assert_non_null(strstr(out.data, "\rmeasuring the loss: "));
+    const char *last = strrchr(out.data, '\r');
+    assert_string_equal(last, "\r\033[K");
+    tuff_buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(narrow_terminals),
+        cmocka_unit_test(long_calls_show_how_far_they_are),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
