@@ -144,7 +144,7 @@ static bool take_option(parser *p, const char *text)
     if (row == p->args->count) return unknown(p, name);
     const tuff_arg *arg = &p->args->items[row];
     const char *value = equals ? equals + 1 : NULL;
-    /* the one that is meant may be the first or the last: nobody knows */
+    /* the user may mean the first value or the last: do not guess */
     if (p->given[row] && arg->kind != TUFF_ARG_FLAG && arg->kind != TUFF_ARG_LIST)
         return wrong(p, name, "is given twice, and takes one value");
     p->given[row] = true;

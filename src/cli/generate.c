@@ -163,10 +163,10 @@ static void print_stats(const tuff_generate_result *r)
 {
     static const char *const why[] = {"--max-new-tokens reached", "the model ended its text",
                                       "a stop text came", "the context is full", "interrupted"};
-    char speed[48] = ""; /* the first token comes with the prompt: one alone has no speed */
+    char speed[48] = ""; /* the run of the prompt gives the first token: one token alone has no speed */
     if (r->new_tokens > 1)
         snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(r->new_tokens, r->generate_seconds));
-    char prompt[64]; /* a short one is one run, in which libraries and drivers may still compile */
+    char prompt[64]; /* a short prompt is one run, the first, in which kernels may be compiled: no speed */
     if (r->prompt_rate > 0)
         snprintf(prompt, sizeof prompt, ", %.1f tokens/s", r->prompt_rate);
     else

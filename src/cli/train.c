@@ -16,12 +16,12 @@ typedef struct run {
     tuff_eval_result evaluated;
     int64_t evaluated_at; /* step; -1: never */
     tuff_cli_health health;
-    bool diverged; /* it came to nothing */
+    bool diverged; /* too many steps were not finite: the training failed */
 } run;
 
 /* ---- before anything runs */
 
-/* So that an hour's training is not lost at its end. */
+/* Checked before the training, so that its work is not lost at its end. */
 static bool check_output(const tuff_cli_train_options *o)
 {
     if (!o->output_dir) return true;
@@ -56,7 +56,7 @@ static bool check_space(const run *r, const tuff_train_memory *m)
     return false;
 }
 
-/* What is where: gradients lie in the arena, or beside it where they are summed over several batches. */
+/* Gradients lie in the arena, or in buffers of their own when they are summed over several batches. */
 static void print_memory(const tuff_train_memory *m, bool verbose)
 {
     bool apart = m->gradients_apart;
@@ -81,9 +81,8 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
     int64_t steps = tuff_trainer_total_steps(r->trainer);
     int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;
     tuff_cli_row("device", "%s", tuff_device_get_info(r->device)->name);
-    tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture,
-                 tuff_cli_count(m->parameters), tuff_cli_count(m->trained_parameters),
-                 p->lora_rank ? " (LoRA)" : "");
+    tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
+                 tuff_cli_count(m->trained_parameters), p->lora_rank ? " (LoRA)" : "");
     tuff_cli_row("data", "%s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
                  tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
     tuff_cli_row("steps", "%s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),

@@ -37,7 +37,7 @@ void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *
 /* Moves the log to its place when `saved`, and frees it. False: said why. */
 bool tuff_cli_log_close(tuff_cli_log *log, bool saved);
 
-/* ---- whether it learns */
+/* ---- whether a training has failed */
 enum { TUFF_CLI_RECENT = 10 };
 typedef struct tuff_cli_health {
     int64_t steps, skipped, finite; /* done; of them without an update; with a loss */

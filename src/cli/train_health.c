@@ -1,4 +1,4 @@
-/* Whether a training came to anything. */
+/* Whether a training has failed: steps that were skipped, a loss that rose. */
 #include <math.h>
 
 #include "cli/train.h"
@@ -33,10 +33,9 @@ static double last_mean(const tuff_cli_health *h, int64_t *out_n)
 bool tuff_cli_health_end(const tuff_cli_health *h)
 {
     if (2 * h->skipped > h->steps) {
-        tuff_cli_say(
-            "tuff: the training has come to nothing: %lld of its %lld steps were skipped, because their "
-            "gradients are not finite; begin anew with a lower --learning-rate, and check the data",
-            (long long)h->skipped, (long long)h->steps);
+        tuff_cli_say("tuff: the training failed: %lld of its %lld steps were skipped, because their "
+                     "gradients are not finite; start again with a lower --learning-rate, and check the data",
+                     (long long)h->skipped, (long long)h->steps);
         return false;
     }
     int64_t n;

@@ -22,8 +22,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
      .help = "replace a model or an adapter that is in --output-dir by one of its kind"},
     {TUFF_ARG_FLAG, "save-anyway", NULL, AT(save_anyway),
-     .help = "save the result of a training that came to nothing, which is not saved otherwise (it is a "
-             "failure all the same)"},
+     .help = "save the result of a failed training too; the exit code stays 1"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
      "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},

@@ -15,7 +15,7 @@ static const char *what(tuff_phase phase)
     case TUFF_PHASE_EVALUATE:
         return "measuring the loss";
     default:
-        return NULL; /* these show themselves what they do */
+        return NULL; /* other phases have lines of their own */
     }
 }
 

@@ -1,5 +1,5 @@
-/* The KV cache and the rotary tables beside it: as long as the runs so far needed, made anew, with what they
- * hold, when a run needs more. */
+/* The KV cache and the rotary tables. They have room for what the runs so far needed. For a run that needs
+ * more larger ones are made, and what the old ones hold is copied. */
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -7,11 +7,11 @@
 #include "models/model.h"
 #include "runtime/room.h"
 
-/* FIRST: short runs never grow, and few positions cost little. STEP: lengths are multiples of it. */
+/* Positions: what a cache has at first, so that short runs never grow; what its length is a multiple of. */
 enum { FIRST = 1024, STEP = 256 };
 
-/* At least twice what there was, so that all copies together cost no more than the last; never more than the
- * run can use. */
+/* At least twice the old length, so that all copies together cost about as much as the last one. Never more
+ * than the run can use. */
 static int64_t next_capacity(const tuff_generator *gen, int64_t needed)
 {
     int64_t most = gen->most && gen->most < gen->context ? gen->most : gen->context;
@@ -85,7 +85,7 @@ tuff_status tuff_generator_reserve(tuff_generator *gen, int64_t needed, int64_t 
         tuff_store_destroy(&store);
         return tuff_note(status, "making a KV cache of %lld positions", (long long)capacity);
     }
-    for (int i = 0; i < TUFF_BUCKETS; i++) /* they are bound to the old one */
+    for (int i = 0; i < TUFF_BUCKETS; i++) /* they are bound to the old cache */
         tuff_program_destroy(&gen->programs[i]);
     tuff_store_destroy(&gen->caches);
     gen->caches = store;

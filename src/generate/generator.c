@@ -120,9 +120,9 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
     return status;
 }
 
-/* One program run: n ids, padded to the bucket's length. What the padding writes to the cache lies past the
- * sequence's end and is overwritten before it is ever seen; positions stay inside the tables so that it is
- * finite. */
+/* One program run: n ids, padded to the bucket's length. Padding writes rows of the cache past the end of the
+ * sequence. Later tokens overwrite them before attention reads them. Positions stay within the tables, so
+ * that these rows are finite. */
 static tuff_status run_bucket(tuff_generator *gen, int bucket, const int32_t *ids, int32_t n, int64_t start)
 {
     int32_t padded[TUFF_LONGEST_BUCKET] = {0}, positions[TUFF_LONGEST_BUCKET], at = (int32_t)start,

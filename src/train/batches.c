@@ -1,4 +1,5 @@
-/* Which blocks a step sees; and all of them in a file, for another trainer to be fed the same. */
+/* Which blocks a step sees, and a file of all of them, so that another trainer can be given the same batches.
+ */
 #include <string.h>
 
 #include "base/memory.h"

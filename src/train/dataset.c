@@ -69,8 +69,7 @@ static size_t skip_blanks(const char *text, size_t size, size_t at)
     return at;
 }
 
-/* The size of what begins with the brace at `text` and ends with the one that closes it; 0: it is not closed
- * within a megabyte. */
+/* Size of the braces that open at text[0], up to the one that closes them; 0: none does within a megabyte. */
 static size_t braces(const char *text, size_t size)
 {
     enum { MOST = 1 << 20 };
@@ -118,7 +117,7 @@ static tuff_status check_records(const char *path, const tuff_buf *text)
                      path, named ? "is JSON by its name" : "begins with a JSON record");
 }
 
-/* Models see a \r as a token, and learn to write it. */
+/* A model that is trained on \r learns to write it. */
 static void say_windows_lines(const char *path, const tuff_buf *text)
 {
     size_t lines = 0;

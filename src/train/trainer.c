@@ -79,7 +79,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
         tuff_lora_params lora = {p->lora_rank, p->lora_alpha, p->lora_dropout, p->lora_target, p->seed};
         TUFF_TRY(tuff_lora_create(t->model, &lora, &t->lm.lora));
     }
-    t->params.lora_target = NULL; /* was the caller's */
+    t->params.lora_target = NULL; /* it points to the caller's text, which need not live on */
     t->lm.matrix_dtype =
         tuff_model_matrix_dtype(t->model, p->lora_rank ? TUFF_MATRIX_AS_STORED : TUFF_MATRIX_F32);
     size_t n = (size_t)(t->lm.batch * t->lm.length);
@@ -159,7 +159,7 @@ int64_t tuff_trainer_total_steps(const tuff_trainer *t)
     return t->total_steps;
 }
 
-/* The one that sees batches. */
+/* The program that takes a batch. */
 static tuff_program *batch_program(const tuff_trainer *t)
 {
     return t->accumulate ? t->accumulate : t->update;
@@ -238,7 +238,8 @@ static tuff_status fill_store(tuff_trainer *t)
     return tuff_lm_set_positions(&t->lm, batch_program(t));
 }
 
-/* Half a store is of no use; programs that were bound to it are bound anew next time. */
+/* A store that could be filled in part only is destroyed. The next call makes a new one and binds the
+ * programs to it. */
 static tuff_status need_store(tuff_trainer *t)
 {
     if (t->store) return TUFF_OK;
@@ -268,7 +269,8 @@ static const tuff_cancel *cancel_of(const tuff_trainer *t)
     return t->lm.watch ? t->lm.watch->cancel : NULL;
 }
 
-/* After a cancelled step: what its micro-batches have added to the gradients is taken back. */
+/* Sets the accumulated gradients to zero after a cancelled step, whose micro-batches may have added to them.
+ */
 static tuff_status clear_gradients(tuff_trainer *t)
 {
     enum { PIECE = 1 << 18 };
@@ -348,11 +350,11 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     TUFF_TRY(TUFF_GIVE(out_step, &step, TUFF_TRAIN_STEP_INIT, tokens));
     t->nonfinite = step.skipped ? t->nonfinite + 1 : 0;
     if (!t->params.max_nonfinite || t->nonfinite < t->params.max_nonfinite) return TUFF_OK;
-    t->nonfinite = 0; /* who goes on has as many again */
+    t->nonfinite = 0; /* a caller who goes on gets as many steps again */
     return tuff_fail(
         TUFF_NOT_FINITE,
         "the training has diverged: the gradients of %lld steps in a row, up to step %lld, are not "
-        "finite; begin anew with a lower learning rate, and check the data for text that is none",
+        "finite; start again with a lower learning rate, and check that the data is text",
         (long long)t->params.max_nonfinite, (long long)t->step);
 }
 
@@ -362,7 +364,7 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
     return tuff_trainer_leave(t, do_step(t, out_step));
 }
 
-/* Made for the first data set, and anew for one of other blocks; bound when there is something to bind to. */
+/* Makes the program for a block size, unless it is there; binds it when the weights are on the device. */
 static tuff_status need_eval_program(tuff_trainer *t, int64_t block_size)
 {
     if (t->evaluate && t->eval_lm.length == block_size) return TUFF_OK;
