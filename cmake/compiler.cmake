@@ -5,12 +5,8 @@ if(TUFF_WERROR)
     list(APPEND tuff_warnings -Werror)
 endif()
 set(tuff_c_flags -fno-semantic-interposition -ffp-contract=off -fno-math-errno)
-# In CPU kernels a * b + c may be one instruction, no code looks at floating-point exceptions, and `omp simd` counts
-# also in a build without OpenMP.
+# In CPU kernels a * b + c may be one instruction, no code looks at floating-point exceptions, and `omp simd` counts.
 set(tuff_kernel_flags -ffp-contract=fast -fno-trapping-math -fopenmp-simd)
-if(use_openmp)
-    list(APPEND tuff_kernel_flags ${OpenMP_C_FLAGS})
-endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3")
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 

@@ -97,16 +97,5 @@ if(use_onednn)
     list(APPEND tuff_link_libraries ${DNNL_LIBRARY} gomp)
 endif()
 
-# OpenMP: Debian's libdnnl uses libgomp, and two runtimes in one process fight; so only with the compiler that links it.
-find_package(OpenMP COMPONENTS C QUIET)
-set(found OFF)
-if(OpenMP_C_FOUND AND CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT TUFF_SANITIZE STREQUAL "thread")
-    set(found ON)
-endif()
-tuff_decide(OPENMP ${found} "OpenMP with libgomp (gcc; not in a thread sanitizer build)")
-if(use_openmp)
-    list(APPEND tuff_link_libraries gomp)
-endif()
-
 list(APPEND tuff_link_libraries Threads::Threads ${CMAKE_DL_LIBS} m)
 list(REMOVE_DUPLICATES tuff_include_dirs)

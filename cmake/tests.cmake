@@ -10,8 +10,6 @@ set(test_environment
     TUFF_TEST_ASSETS=${PROJECT_SOURCE_DIR}/assets
     TUFF_TEST_TUFF=${PROJECT_BINARY_DIR}/tuff
     TUFF_CACHE_DIR=${PROJECT_BINARY_DIR}/cache
-    # tests run side by side: a thread that spins for its team starves the others
-    OMP_WAIT_POLICY=passive
     TUFF_TEST_SANITIZE=${TUFF_SANITIZE}
     CC=${CMAKE_C_COMPILER})
 if(TUFF_SANITIZE)

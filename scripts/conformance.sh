@@ -10,8 +10,6 @@ page=${3:-docs/conformance.md}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-# the processors are the driver's
-export OMP_WAIT_POLICY=passive
 
 cat >"$work/page" <<END
 # Conformance

@@ -148,11 +148,12 @@ typedef struct tuff_conform_params {
     /* Receives the record of the run as it goes, a line of JSON without its end at a time; see
      * TUFF_CONFORM_JSON. NULL: none. */
     void (*record)(const char *line, void *user);
+    uint32_t threads; /* see tuff_device_params */
 } tuff_conform_params;
 #define TUFF_CONFORM_PARAMS_INIT                                                                        \
     {                                                                                                   \
         sizeof(tuff_conform_params), NULL, NULL, NULL, NULL, TUFF_CONFORM_QUICK, 0, 0, 0, false, false, \
-            false, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL                                 \
+            false, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, 0                              \
     }
 
 /* Runs the suite on one device. Cases that do not hold are no failure of this call: they are counted in the

@@ -60,16 +60,22 @@ typedef struct tuff_device_params {
     bool validate; /* Vulkan: the validation layer and object names; its messages go to the log as errors */
     bool profile;  /* time every step: tuff_program_profile */
     uint32_t submit_ms; /* aim for this much device time per submit, so that no watchdog strikes; 0: 100 */
+    /* How many threads compute on the CPU, the calling one among them, at most 1024: on the CPU device, and
+     * on any other for operations that it has no kernel for. 0: as many as the process may use processors, by
+     * its affinity and its control group's quota. No result depends on it. The threads belong to the device,
+     * take no signals, and sleep soon after the last work. */
+    uint32_t threads;
 } tuff_device_params;
-#define TUFF_DEVICE_PARAMS_INIT                           \
-    {                                                     \
-        sizeof(tuff_device_params), NULL, false, false, 0 \
+#define TUFF_DEVICE_PARAMS_INIT                              \
+    {                                                        \
+        sizeof(tuff_device_params), NULL, false, false, 0, 0 \
     }
 
 /* Opens a device. When no name is given and the best one does not work (a failed self-test), the next is
  * opened, at last the CPU (also without a Vulkan loader or a fit device), and the reason is logged once.
  * `params` may be NULL; it need only live until the call returns. A device may be used by many threads at
- * once; it must outlive everything made on it. */
+ * once; it must outlive everything made on it. It does not
+ * survive fork: a child process must neither use nor destroy it; it may open one of its own. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_device_open(const tuff_device_params *params,
                                                     tuff_device **out_device);
 

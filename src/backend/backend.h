@@ -61,6 +61,7 @@ typedef struct tuff_open_params {
     uint64_t submit_ns; /* aim for this much device time per submit; 0: 100 ms */
     uint64_t permute; /* not 0: a seed; every run replays the dispatches between barriers in a random order */
     tuff_mask mask;   /* what to report less of */
+    uint32_t threads; /* of host kernels; 0: as many as there are processors to use */
 } tuff_open_params;
 
 /* What a dispatch runs; lives as long as the device. */
@@ -135,6 +136,8 @@ struct tuff_backend {
     tuff_status (*kernel)(tuff_backend_device *device, const tuff_dispatch *dispatch,
                           tuff_backend_kernel *out);
 
+    /* The name of an opened device where its parameters change it; NULL: as it is listed. */
+    void (*name_of)(const tuff_backend_device *device, char out_name[256]);
     void (*stats)(const tuff_backend_device *device, tuff_backend_stats *out);
 
     /* How many messages the validation layer has sent in this process; `text` receives the last one. NULL:

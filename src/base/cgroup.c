@@ -13,20 +13,25 @@ static bool next_line(const char *text, size_t size, size_t *at, const char **ou
     return true;
 }
 
-/* Whether "cpu,memory" has "memory" in it. */
-static bool names_memory(const char *list, size_t size)
+/* Whether a list such as "cpu,memory" has `name` in it. */
+static bool names(const char *list, size_t size, const char *name)
 {
-    static const char name[] = "memory";
     for (size_t at = 0; at < size;) {
         const char *comma = memchr(list + at, ',', size - at);
         size_t length = comma ? (size_t)(comma - list) - at : size - at;
-        if (length == sizeof name - 1 && memcmp(list + at, name, length) == 0) return true;
+        if (length == strlen(name) && memcmp(list + at, name, length) == 0) return true;
         at += length + 1;
     }
     return false;
 }
 
 bool tuff_cgroup_path(const char *text, size_t size, int version, char *out_path, size_t capacity)
+{
+    return tuff_cgroup_path_of(text, size, version == 2 ? NULL : "memory", out_path, capacity);
+}
+
+bool tuff_cgroup_path_of(const char *text, size_t size, const char *controller, char *out_path,
+                         size_t capacity)
 {
     const char *line;
     for (size_t at = 0, length; next_line(text, size, &at, &line, &length);) {
@@ -36,7 +41,7 @@ bool tuff_cgroup_path(const char *text, size_t size, int version, char *out_path
         const char *path = memchr(list, ':', length - (size_t)(list - line));
         if (!path) continue;
         size_t list_size = (size_t)(path - list), path_size = length - (size_t)(++path - line);
-        bool wanted = version == 2 ? list_size == 0 : names_memory(list, list_size);
+        bool wanted = controller ? names(list, list_size, controller) : list_size == 0;
         if (!wanted || path_size == 0 || path_size >= capacity) continue;
         memcpy(out_path, path, path_size);
         out_path[path_size] = 0;
@@ -73,4 +78,14 @@ uint64_t tuff_cgroup_stat(const char *text, size_t size, const char *key)
         return value == UINT64_MAX ? 0 : value;
     }
     return 0;
+}
+
+unsigned tuff_cgroup_quota(const char *text, size_t size)
+{
+    const char *space = memchr(text, ' ', size);
+    if (!space) return 0;
+    uint64_t quota = number(text, size), period = number(space + 1, size - (size_t)(space + 1 - text));
+    if (quota == UINT64_MAX || quota == 0 || period == UINT64_MAX || period == 0) return 0;
+    uint64_t processors = (quota - 1) / period + 1;
+    return processors < 1u << 16 ? (unsigned)processors : 0;
 }

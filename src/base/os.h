@@ -42,6 +42,8 @@ typedef struct tuff_memory_limit {
     uint64_t limit, available;
 } tuff_memory_limit;
 tuff_memory_limit tuff_cgroup_limit(const char *group_file, const char *root);
+/* How many processors' time the control groups grant at most, rounded up; 0: no limit. Arguments as above. */
+unsigned tuff_cgroup_processors(const char *group_file, const char *root);
 /* Resident peak of this process, bytes. */
 uint64_t tuff_peak_memory(void);
 

@@ -177,6 +177,38 @@ tuff_memory_limit tuff_cgroup_limit(const char *group_file, const char *root)
     return all;
 }
 
+static unsigned quota_of(int version, const char *tree, const char *group)
+{
+    char text[CGROUP_FILE], period[64];
+    if (version == 2) return tuff_cgroup_quota(text, read_cgroup(tree, group, "cpu.max", text));
+    size_t size = read_cgroup(tree, group, "cpu.cfs_quota_us", text);
+    char all[CGROUP_FILE];
+    uint64_t whole = tuff_cgroup_number(all, read_cgroup(tree, group, "cpu.cfs_period_us", all));
+    int more = snprintf(period, sizeof period, " %llu", (unsigned long long)whole);
+    while (size > 0 && text[size - 1] == '\n')
+        size--;
+    if (size + (size_t)more > sizeof text) return 0;
+    memcpy(text + size, period, (size_t)more);
+    return tuff_cgroup_quota(text, size + (size_t)more);
+}
+
+unsigned tuff_cgroup_processors(const char *group_file, const char *root)
+{
+    unsigned fewest = 0;
+    char text[CGROUP_FILE], group[CGROUP_PATH], tree[CGROUP_PATH];
+    size_t size = read_small(group_file, text, sizeof text);
+    for (int version = 1; version <= 2; version++) {
+        if (!tuff_cgroup_path_of(text, size, version == 1 ? "cpu" : NULL, group, sizeof group)) continue;
+        snprintf(tree, sizeof tree, "%s%s", root, version == 1 ? "/cpu" : "");
+        for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
+            *end = 0;
+            unsigned granted = quota_of(version, tree, group);
+            if (granted && (!fewest || granted < fewest)) fewest = granted;
+        }
+    }
+    return fewest;
+}
+
 static uint64_t least(uint64_t known, uint64_t limit)
 {
     return known == 0 || limit < known ? (limit == UINT64_MAX ? 0 : limit) : known;

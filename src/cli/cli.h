@@ -33,6 +33,7 @@ enum {
 /* Options that verbs share. A verb's struct begins with this. */
 typedef struct tuff_cli_common {
     const char *device;
+    int64_t threads;
     bool json, quiet, verbose, validate;
 } tuff_cli_common;
 
@@ -55,6 +56,14 @@ typedef struct tuff_cli_common {
      .help = "where to compute: cpu, vulkan, or an index, a UUID or a part of the name that `tuff devices` " \
              "shows",                                                                                        \
      .preset = "$TUFF_DEVICE, else the best"},                                                               \
+        {.kind = TUFF_ARG_INT,                                                                               \
+         .name = "threads",                                                                                  \
+         .value = "N",                                                                                       \
+         .offset = offsetof(tuff_cli_common, threads),                                                       \
+         .low = 1,                                                                                           \
+         .high = 1024,                                                                                       \
+         .help = "how many threads compute on the CPU; no result depends on it",                             \
+         .preset = "the processors that the process may use"},                                               \
     {                                                                                                        \
         .kind = TUFF_ARG_FLAG, .name = "validate", .offset = offsetof(tuff_cli_common, validate),            \
         .help = "Vulkan: run under the validation layer"                                                     \
@@ -147,7 +156,7 @@ bool tuff_cli_can_create(const char *path, bool with_parents);
 uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process; host threads
  * that wait do not spin for long. */
-void tuff_cli_prepare_process(char **argv);
+void tuff_cli_prepare_process(void);
 /* From now on the first Ctrl-C (or SIGTERM) only cancels what tuff_cli_watch was given to; the second ends
  * the process. Until then the first does. */
 void tuff_cli_catch_interrupt(void);

@@ -74,6 +74,7 @@ tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tu
     params.name = common->device;
     params.validate = common->validate;
     params.profile = profile;
+    params.threads = (uint32_t)common->threads;
     tuff_status status = tuff_device_open(&params, out_device);
     if (status == TUFF_OK && common->verbose) {
         const tuff_device_info *info = tuff_device_get_info(*out_device);

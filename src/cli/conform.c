@@ -427,6 +427,7 @@ int tuff_cli_conform(int argc, char **argv)
     params.backward_only = o.backward_only;
     params.forward_only = o.forward_only;
     params.validate = o.common.validate;
+    params.threads = (uint32_t)o.common.threads;
     params.permute = (uint64_t)o.permute;
     params.dump = o.dump;
     if (o.timeout == 0) o.timeout = 300;

@@ -90,7 +90,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    tuff_cli_prepare_process(argv);
+    tuff_cli_prepare_process();
     int code = run(argc, argv);
     return tuff_cli_flush() ? code : TUFF_EXIT_FAILED;
 }

@@ -137,23 +137,8 @@ uint64_t tuff_cli_free_space(const char *path)
     return (uint64_t)info.f_bavail * info.f_frsize;
 }
 
-/* libgomp reads its settings before main and then lets idle threads spin for milliseconds. Where other
- * programs want the processors too, a spinning thread keeps its own team from running: with two cores shared,
- * training ran several times slower. A short spin costs nothing measurable on an idle machine. So the command
- * starts itself once more with it set, unless the user has chosen. */
-static void limit_spinning(char **argv)
+void tuff_cli_prepare_process(void)
 {
-#if defined(__linux__) && defined(TUFF_HAVE_OPENMP)
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-    if (setenv("GOMP_SPINCOUNT", "3000", 1) == 0) execv("/proc/self/exe", argv);
-#else
-    (void)argv;
-#endif
-}
-
-void tuff_cli_prepare_process(char **argv)
-{
-    limit_spinning(argv);
     signal(SIGXFSZ, SIG_IGN);
 }
 

@@ -288,6 +288,7 @@ static tuff_status open_device(session *s)
     open.name = p->device;
     open.validate = p->validate;
     open.submit_ms = p->submit_ms;
+    open.threads = p->threads;
     tuff_device_test_params test = {
         .permute = p->permute, .no_self_test = true, .must_validate = p->validate};
     char text[8];

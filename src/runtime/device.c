@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/os.h"
+#include "base/pool.h"
 #include "base/structs.h"
 #include "base/text.h"
 #include "runtime/row_trust.h"
@@ -18,7 +19,11 @@ static const tuff_backend *const backends[] = {
 #endif
     &tuff_backend_cpu,
 };
-enum { N_BACKENDS = sizeof backends / sizeof backends[0], MAX_DEVICES = 32 };
+enum {
+    N_BACKENDS = sizeof backends / sizeof backends[0],
+    MAX_DEVICES = 32,
+    MOST_THREADS = TUFF_MOST_THREADS
+};
 
 typedef struct candidate {
     const tuff_backend *backend;
@@ -200,6 +205,7 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
     device->info = c->info;
     tuff_row_trust_recall(c->identity, &device->info);
     tuff_status status = c->backend->open(c->index, params, &device->handle);
+    if (status == TUFF_OK && c->backend->name_of) c->backend->name_of(device->handle, device->info.name);
     const tuff_mask *mask = &params->mask; /* other kernels than the device's own */
     bool masked = mask->features || mask->subgroup || mask->shared;
     if (status == TUFF_OK && test && c->backend->shader_key)
@@ -240,10 +246,15 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     *out_device = NULL;
     tuff_device_params p = TUFF_DEVICE_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_DEVICE_PARAMS_INIT, submit_ms));
+    if (p.threads > MOST_THREADS)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "a device cannot have %u threads; at most %d", p.threads,
+                         MOST_THREADS);
     bool given = p.name && *p.name;
     const char *name = given ? p.name : tuff_environment("TUFF_DEVICE");
-    tuff_open_params open = {
-        .validate = p.validate, .profile = p.profile, .submit_ns = (uint64_t)p.submit_ms * 1000000};
+    tuff_open_params open = {.validate = p.validate,
+                             .profile = p.profile,
+                             .submit_ns = (uint64_t)p.submit_ms * 1000000,
+                             .threads = p.threads};
     if (test) {
         open.permute = test->permute;
         open.must_validate = test->must_validate;

@@ -76,7 +76,7 @@ static void products_are_right(void **state)
 {
     (void)state;
     tuff_host *host = NULL;
-    KIT_OK(tuff_host_create(&host));
+    KIT_OK(tuff_host_create(0, &host));
     fill(a, 1);
     fill(b, 2);
     for (int i = 0; i < SIZES; i++)
@@ -119,7 +119,7 @@ static void kept_products_are_bounded(void **state)
     (void)state;
     tuff_host *host = NULL;
     uint64_t live = kit_live();
-    KIT_OK(tuff_host_create(&host));
+    KIT_OK(tuff_host_create(0, &host));
     tuff_host *before = tuff_host_swap(host);
     tuff_gemm_problem first = problem_of((size){20, 30, 40}, 0);
     run(&first, c);

@@ -33,7 +33,7 @@ static void ring(bool on)
 
 /* ---- one product ---- */
 
-enum { M = 256, N = 352, K = 128, PRODUCTS = 2000, RUNS = 3 };
+enum { M = 256, N = 352, K = 128, PRODUCTS = 2000, RUNS = 4 };
 
 static float a[M * K], b[N * K], quiet[M * N], loud[M * N];
 
@@ -113,11 +113,13 @@ static void train(const tuff_model *model, tuff_device *device, outcome *out)
     tuff_dataset_destroy(&data);
 }
 
-static void work(const tuff_model *model, outcome *out)
+static void work(const tuff_model *model, uint32_t threads, outcome *out)
 {
     tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    tuff_device_params cpu = TUFF_DEVICE_PARAMS_INIT;
+    cpu.name = "cpu";
+    cpu.threads = threads;
+    KIT_OK(tuff_device_open(&cpu, &device));
     train(model, device, out);
     tuff_generator *generator = NULL;
     tuff_generate_params params = {.struct_size = sizeof params,
@@ -138,12 +140,12 @@ static void work_survives(void **state)
     static outcome alone, rung;
     tuff_model *model = NULL;
     KIT_OK(tuff_model_load(kit_asset("model"), &model));
-    work(model, &alone);
+    work(model, 0, &alone);
     assert_true(alone.size > TOKENS / 2 && alone.losses[STEPS - 1] > 0);
     for (int i = 0; i < RUNS; i++) {
         memset(&rung, 0, sizeof rung);
         ring(true);
-        work(model, &rung);
+        work(model, 1 + (uint32_t)i % 2, &rung);
         assert_true(alarms > 10);
         ring(false);
         assert_memory_equal(&alone, &rung, sizeof alone);

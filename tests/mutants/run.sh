@@ -10,7 +10,7 @@ list=tests/mutants/shaders.tsv
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export TUFF_CACHE_DIR="$work/cache" OMP_WAIT_POLICY=passive
+export TUFF_CACHE_DIR="$work/cache"
 tab=$(printf '\t')
 
 # The n-th field of mutant $1 to standard output, \n as a line's end.

@@ -4,9 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/cpu/kernels.h"
 #include "backend/cpu/program.h"
 #include "base/os.h"
+#include "base/thread.h"
+
+static void write_name(unsigned threads, char out[256])
+{
+#ifdef TUFF_HAVE_ONEDNN
+    const char *library = "oneDNN";
+#else
+    const char *library = "plain loops";
+#endif
+    snprintf(out, 256, "CPU (%u thread%s, %s)", threads, threads == 1 ? "" : "s", library);
+}
+
+static void name_of(const tuff_backend_device *device, char out_name[256])
+{
+    write_name(tuff_host_threads(((const tuff_cpu_device *)device)->host), out_name);
+}
 
 static tuff_status list(tuff_device_description *out, size_t capacity, size_t *out_count, char *reason)
 {
@@ -15,13 +30,7 @@ static tuff_status list(tuff_device_description *out, size_t capacity, size_t *o
     if (capacity == 0) return TUFF_OK;
     *out =
         (tuff_device_description){.kind = TUFF_KIND_CPU, .usable = true, .memory_bytes = tuff_total_memory()};
-#ifdef TUFF_HAVE_ONEDNN
-    const char *library = "oneDNN";
-#else
-    const char *library = "plain loops";
-#endif
-    snprintf(out->name, sizeof out->name, "CPU (%d thread%s, %s)", tuff_thread_count(),
-             tuff_thread_count() == 1 ? "" : "s", library);
+    write_name(tuff_processors(), out->name);
     return TUFF_OK;
 }
 
@@ -44,7 +53,7 @@ static tuff_status open_device(size_t index, const tuff_open_params *params, tuf
     device->budget = params->mask.memory;
     device->profile = params->profile;
     tuff_backend_device *base = &device->base;
-    tuff_status status = tuff_host_create(&device->host);
+    tuff_status status = tuff_host_create(params->threads, &device->host);
     if (status != TUFF_OK) {
         close_device(&base);
         return status;
@@ -180,5 +189,6 @@ const tuff_backend tuff_backend_cpu = {
     .program_run = tuff_cpu_program_run,
     .program_wait = tuff_cpu_program_wait,
     .program_times = tuff_cpu_program_times,
+    .name_of = name_of,
     .stats = stats,
 };

@@ -1,8 +1,8 @@
 #include "backend/cpu/host.h"
 
-#include "backend/cpu/kernels.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/thread.h"
 
 /* Before the memory that a thread gets. */
 typedef union piece {
@@ -11,6 +11,7 @@ typedef union piece {
 } piece;
 
 struct tuff_host {
+    tuff_pool *pool;
     tuff_products *products;
     tuff_mutex *lock;
     piece *ready;
@@ -27,7 +28,7 @@ static piece *new_piece(void)
 /* Later runs allocate nothing: there is a piece for each thread. */
 static bool add_pieces(tuff_host *host)
 {
-    for (int i = 0; i < tuff_thread_count(); i++) {
+    for (unsigned i = 0; i < tuff_pool_threads(host->pool); i++) {
         piece *added = new_piece();
         if (!added) return false;
         added->next = host->ready;
@@ -36,12 +37,13 @@ static bool add_pieces(tuff_host *host)
     return true;
 }
 
-tuff_status tuff_host_create(tuff_host **out)
+tuff_status tuff_host_create(unsigned threads, tuff_host **out)
 {
     tuff_host *host = *out = tuff_alloc(sizeof *host);
+    if (host) host->pool = tuff_pool_create(threads ? threads : tuff_processors());
     if (host) host->products = tuff_products_create();
     if (host) host->lock = tuff_mutex_create();
-    if (host && host->products && host->lock && add_pieces(host)) return TUFF_OK;
+    if (host && host->pool && host->products && host->lock && add_pieces(host)) return TUFF_OK;
     tuff_host_destroy(out);
     return tuff_fail_memory("what host kernels share");
 }
@@ -54,9 +56,20 @@ void tuff_host_destroy(tuff_host **host)
         tuff_free_aligned(at);
     }
     tuff_mutex_destroy(&(*host)->lock);
+    tuff_pool_destroy(&(*host)->pool);
     tuff_products_destroy(&(*host)->products);
     tuff_free(*host);
     *host = NULL;
+}
+
+unsigned tuff_host_threads(const tuff_host *host)
+{
+    return tuff_pool_threads(host->pool);
+}
+
+tuff_pool *tuff_host_pool(tuff_host *host)
+{
+    return host ? host->pool : NULL;
 }
 
 tuff_host *tuff_host_current(void)

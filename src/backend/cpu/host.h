@@ -4,10 +4,12 @@
 
 #include "backend/cpu/products.h"
 #include "backend/host.h"
+#include "base/pool.h"
 
 /* Of the device that the calling thread works for; NULL outside tuff_host_run. */
 tuff_host *tuff_host_current(void);
 /* NULL for the host NULL. */
+tuff_pool *tuff_host_pool(tuff_host *host);
 tuff_products *tuff_host_products(tuff_host *host);
 /* Memory for a thread's share of a kernel, TUFF_HOST_PIECE bytes aligned to 64, to be given back. NULL: there
  * is none. */

@@ -14,7 +14,8 @@
 #define TUFF_KERNEL
 #endif
 
-/* Splits 0..n into contiguous ranges of at least `grain` items and runs them on the machine's threads.
+/* Splits 0..n into contiguous ranges of at least `grain` items and runs them on the threads of
+ * the device that the calling thread works for.
  * Results must not depend on the split. */
 typedef void (*tuff_range_fn)(int64_t begin, int64_t end, void *context);
 void tuff_parallel(int64_t n, int64_t grain, tuff_range_fn fn, void *context);

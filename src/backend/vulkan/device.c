@@ -151,7 +151,7 @@ tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_back
     TUFF_GO(find_physical(device, index));
     fill_caps(device);
     TUFF_GO(create_locks(device));
-    TUFF_GO(tuff_host_create(&device->host));
+    TUFF_GO(tuff_host_create(device->params.threads, &device->host));
     TUFF_GO(create_device(device));
     TUFF_GO(tuff_vk_memory_kinds(device));
     TUFF_GO(tuff_vk_pipelines_create(device));
