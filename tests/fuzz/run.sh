@@ -26,9 +26,19 @@ line=$(sed -n "s/^$name\( \|\$\) *//p" tests/fuzz/targets)
 packages=${line#*:}
 [ "$packages" != "$line" ] || packages=""
 libraries="-lcjson -lm -lpthread ${packages:+$(pkg-config --libs $packages)}"
+compiler=clang
+if command -v ccache >/dev/null 2>&1; then
+    compiler="ccache clang" # the fuzzers share most sources
+fi
+objects=$out/objects-$name
+rm -rf "$objects"
+mkdir -p "$objects"
 # shellcheck disable=SC2086 # lists of files and options
-clang -std=c11 -g -O1 -DPCRE2_CODE_UNIT_WIDTH=8 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iinclude -Isrc -I. \
-    "tests/fuzz/${name}_fuzz.c" src/base/*.c src/ir/dtype.c src/formats/*.c ${line%%:*} $libraries -o "$out/${name}_fuzz"
+ls "tests/fuzz/${name}_fuzz.c" src/base/*.c src/ir/dtype.c src/formats/*.c ${line%%:*} |
+    xargs -P "$(nproc)" -I @ sh -c "$compiler -std=c11 -g -O1 -DPCRE2_CODE_UNIT_WIDTH=8 -fsanitize=fuzzer-no-link,address,undefined \
+        -fno-sanitize-recover=all -Iinclude -Isrc -I. -c @ -o $objects/\$(echo @ | tr / -).o"
+# shellcheck disable=SC2086
+clang -fsanitize=fuzzer,address,undefined "$objects"/*.o $libraries -o "$out/${name}_fuzz"
 # A small input that takes 512 MB or 5 seconds is a finding.
 exec "$out/${name}_fuzz" -max_total_time="$seconds" -rss_limit_mb=512 -timeout=5 -max_len=65536 -verbosity="${FUZZ_VERBOSITY:-1}" \
     -artifact_prefix="$out/" "$corpus"
