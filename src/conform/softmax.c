@@ -22,7 +22,7 @@ static const tuff_case cases[] = {
     {"softmax.2x5x33", rows, {3, 2, 5, 33}},
     {"softmax.64x128", rows, {2, 64, 128}},
     {"softmax.70x1", rows, {2, 70, 1}},
-    {"softmax.5x127.wide", rows, {2, 5, 127, 0, 20}},
+    {"softmax.5x127.wide", rows, {2, 5, 127, 0, 40}},
     {"softmax.3x257", rows, {2, 3, 257}},
     {"softmax.1x5003", rows, {2, 1, 5003}},
     {"softmax.2x9000.constant", rows, {2, 2, 9000, 0, 1, TUFF_DATA_CONSTANT}},
