@@ -149,11 +149,15 @@ typedef struct tuff_conform_params {
      * TUFF_CONFORM_JSON. NULL: none. */
     void (*record)(const char *line, void *user);
     uint32_t threads; /* see tuff_device_params */
+    /* Of the cases chosen by all of the above, in their order: begin with number `first` (from 0) and run
+     * `count` (0: all that follow). For runs in pieces, each of which tells in its record what the whole was
+     * to be. */
+    size_t first, count;
 } tuff_conform_params;
 #define TUFF_CONFORM_PARAMS_INIT                                                                        \
     {                                                                                                   \
         sizeof(tuff_conform_params), NULL, NULL, NULL, NULL, TUFF_CONFORM_QUICK, 0, 0, 0, false, false, \
-            false, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, 0                              \
+            false, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, 0, 0, 0                        \
     }
 
 /* Runs the suite on one device. Cases that do not hold are no failure of this call: they are counted in the

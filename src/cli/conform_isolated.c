@@ -1,6 +1,6 @@
 /* Conformance runs in child processes: what crashes or hangs there is the result of the case that ran.
  *
- * A child runs a batch of cases and tells of each: a line that begins with 'B' and an index before it, one
+ * A child runs up to 64 cases and tells of each: a line that begins with 'B' and an index before it, one
  * with 'C' and the outcome after it, 'R' and a line of the record, 'E' and why the device was not run, at
  * last 'D'. Where a child ends without that, the case that ran is to blame, and the next child goes on behind
  * it. This process opens no device. */
@@ -78,12 +78,11 @@ typedef struct isolation {
     tuff_conform_case **cases;
     bool *failed; /* by case: not run again in later rounds of soak */
     size_t n;
-    tuff_cli_record *record; /* of this device alone, kept to count up what was found */
-    tuff_conform_params params;
-    size_t batch[BATCH], n_batch; /* indices of the child's cases */
-    long running;                 /* index in the batch, or NONE */
-    size_t done;                  /* of the batch */
-    bool described, over;         /* the run's first line is there; the child said 'D' or 'E' */
+    tuff_cli_record *record;    /* of this device alone, kept to count up what was found */
+    tuff_conform_params params; /* its first and count are the child's cases */
+    long running;               /* index of the case, or NONE */
+    size_t done;                /* of the child's cases */
+    bool described, over;       /* the run's first line is there; the child said 'D' or 'E' */
     bool stop;
     double began; /* the case that runs, or the child */
 } isolation;
@@ -113,7 +112,7 @@ static void take_record(isolation *x, const char *line)
 
 static void take_case(isolation *x, const char *text)
 {
-    size_t index = x->batch[x->running];
+    size_t index = (size_t)x->running;
     int held = 0, failed = 1, at = 0;
     double worst = 0, milliseconds = 0;
     if (sscanf(text, "%d %d %lf %lf %n", &held, &failed, &worst, &milliseconds, &at) < 4) return;
@@ -135,11 +134,10 @@ static void take_line(isolation *x, const char *line)
         break;
     case 'B':
         x->running = strtol(text, NULL, 10);
-        if (x->running < 0 || (size_t)x->running >= x->n_batch) x->running = NONE;
+        if (x->running < 0 || (size_t)x->running >= x->n) x->running = NONE;
         x->began = tuff_cli_seconds();
         if (x->running != NONE)
-            tuff_cli_case_begins(&x->run->lines, x->cases[x->batch[x->running]]->name, x->batch[x->running],
-                                 x->n);
+            tuff_cli_case_begins(&x->run->lines, x->cases[x->running]->name, (size_t)x->running, x->n);
         break;
     case 'C':
         if (x->running != NONE) take_case(x, text);
@@ -196,9 +194,9 @@ static void take_loss(isolation *x, bool timed_out, const char *signal, int code
     bool between = x->running == NONE;
     if (between) { /* the case before it has left the driver in that state */
         strncat(message, ", after this case, before the next one", sizeof message - strlen(message) - 1);
-        x->running = x->done > 0 ? (long)x->done - 1 : 0;
+        x->running = (long)(x->params.first + (x->done > 0 ? x->done - 1 : 0));
     }
-    size_t index = x->batch[x->running];
+    size_t index = (size_t)x->running;
     tuff_conform_case c = {.name = x->cases[index]->name, .listed = x->cases[index]->listed};
     if (between) tuff_cli_case_begins(&x->run->lines, c.name, index, x->n);
     tuff_cli_case_ended(&x->run->lines, c.name, tuff_cli_case_outcome(&c), message, !c.listed, 0,
@@ -240,35 +238,29 @@ static void follow(isolation *x, tuff_cli_child *child)
         take_loss(x, n == -1, signal, code);
 }
 
-/* The cases from *next on that are to be run, as a list for a child. */
-static char *take_batch(isolation *x, size_t *next)
+/* The cases from `next` on that a child is to run: neighbours, without those that have failed before. */
+static void choose_batch(isolation *x, size_t next)
 {
-    size_t size = 1;
-    x->n_batch = x->done = 0;
-    for (; *next < x->n && x->n_batch < BATCH; ++*next) {
-        if (x->failed[*next]) continue;
-        x->batch[x->n_batch++] = *next;
-        size += strlen(x->cases[*next]->name) + 1;
+    while (next < x->n && x->failed[next])
+        next++;
+    x->params.first = next;
+    x->params.count = 0;
+    while (next < x->n && !x->failed[next] && x->params.count < BATCH) {
+        next++;
+        x->params.count++;
     }
-    char *list = calloc(size, 1);
-    size_t used = 0;
-    for (size_t i = 0; list != NULL && i < x->n_batch; i++)
-        used += (size_t)snprintf(list + used, size - used, "%s\n", x->cases[x->batch[i]]->name);
-    return list;
 }
 
 static void run_round(isolation *x)
 {
-    for (size_t next = 0; next < x->n && !x->stop && !tuff_cli_interrupted();) {
-        char *list = take_batch(x, &next);
-        if (list == NULL || x->n_batch == 0) {
-            free(list);
-            return;
-        }
+    /* where there is no case, a child still tells of the device */
+    for (size_t next = 0; (next < x->n || !x->described) && !x->stop && !tuff_cli_interrupted();) {
+        choose_batch(x, next);
+        if (x->params.count == 0 && x->n > 0) return;
         tuff_cli_child child;
-        x->params.name = list;
         x->running = NONE;
         x->over = false;
+        x->done = 0;
         x->began = tuff_cli_seconds();
         if (!tuff_cli_start_child(&child, run_child, &x->params)) {
             x->stop = true;
@@ -276,8 +268,7 @@ static void run_round(isolation *x)
         } else {
             follow(x, &child);
         }
-        free(list);
-        if (x->done < x->n_batch) next = x->batch[x->done]; /* behind the one that was lost */
+        next = x->params.first + x->done; /* behind the one that was lost, if any */
     }
 }
 
@@ -314,10 +305,6 @@ void tuff_cli_conform_isolated(tuff_cli_conform_run *run)
         return;
     }
     x.failed = calloc(x.n + 1, sizeof *x.failed);
-    /* each child runs its list and nothing else, whatever it was chosen by */
-    x.params.ops = x.params.exclude = NULL;
-    x.params.shards = x.params.shard = 0;
-    x.params.backward_only = false;
     x.params.rounds = 1;
     do {
         run_round(&x);

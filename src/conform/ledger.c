@@ -176,7 +176,7 @@ void tuff_ledger_close(tuff_ledger *ledger)
         r->n_failed += r->cases[i]->failed;
         r->n_listed += r->cases[i]->listed && !r->cases[i]->held;
     }
-    for (size_t i = 0; ledger->whole && ledger->ended && i < r->n_rows; i++)
+    for (size_t i = 0; ledger->whole && ledger->ended && !ledger->piece && i < r->n_rows; i++)
         r->n_unreached += r->rows[i]->fits && r->rows[i]->uses == 0;
     bool wrong = r->n_failed > 0 || r->n_unreached > 0 || r->validation > 0;
     r->verdict = *r->error != '\0' ? TUFF_CONFORM_NOT_RUN

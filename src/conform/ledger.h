@@ -30,6 +30,7 @@ typedef struct tuff_ledger {
     tuff_conform_report report;
     tuff_device_info device;
     bool whole; /* all cases with all their gradients: a kernel that none reaches is a fault */
+    bool piece; /* of a larger run: others may reach what this one does not */
     bool ended, validated;
     tuff_arena arena; /* texts and findings */
     tuff_map names, kernels, pipelines;

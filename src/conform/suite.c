@@ -95,6 +95,7 @@ static tuff_status describe_run(session *s)
     r->submit_ms = p->submit_ms;
     r->n_planned = s->selection.n;
     s->ledger->validated = p->validate;
+    s->ledger->piece = p->first > 0 || p->count > 0;
     s->ledger->whole = p->ops == NULL && p->name == NULL && p->exclude == NULL && p->shards == 0 &&
                        !p->forward_only && !p->backward_only;
     if (p->mask != NULL) snprintf(r->mask, sizeof r->mask, "%s", p->mask);
@@ -236,15 +237,16 @@ static tuff_status run_round(session *s, uint64_t until, bool *stop)
 {
     tuff_conform_report *r = &s->ledger->report;
     bool first = r->rounds == 0, any = first;
-    for (size_t i = 0; i < s->selection.n && !*stop; i++) {
-        if (!first && !r->cases[i]->held) continue;
+    size_t from = s->params->first, n = s->selection.n;
+    size_t end = s->params->count > 0 && s->params->count < n - from ? from + s->params->count : n;
+    for (size_t i = from; i < end && !*stop; i++) {
+        if (!first && !r->cases[i - from]->held) continue;
         any = true;
         TUFF_TRY(run_case(s, i));
         *stop = !first && tuff_now_ns() >= until;
-        if (s->params->progress == NULL ||
-            s->params->progress(r->cases[i], i, s->selection.n, s->params->user))
+        if (s->params->progress == NULL || s->params->progress(r->cases[i - from], i, n, s->params->user))
             continue;
-        if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, s->selection.n);
+        if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, n);
         *stop = true;
     }
     r->rounds += any;
@@ -324,6 +326,11 @@ static tuff_status run_on_device(const tuff_conform_params *params, tuff_conform
     if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &mask));
     session s = {.params = params};
     TUFF_TRY(tuff_select_cases(params, &s.selection));
+    if (params->first > s.selection.n) {
+        size_t n = s.selection.n;
+        tuff_selection_free(&s.selection);
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no case %zu: %zu are chosen", params->first, n);
+    }
     s.coverage = tuff_alloc(sizeof *s.coverage);
     if (s.coverage == NULL) TUFF_GO(tuff_fail_memory("a conformance report"));
     TUFF_GO(tuff_ledger_create(&s.ledger));

@@ -153,6 +153,20 @@ static void isolated_runs_find_the_same(void **state)
         tuff_buf_free(&ends[i]);
 }
 
+/* All cases, in pieces: each kernel is reached by some. */
+static void the_whole_suite_holds(void **state)
+{
+    (void)state;
+    kit_result r = KIT_TUFF("conform", "--device", "cpu", "--isolate", "--json", kit_path("all.json"));
+    assert_true(says(&r.out, "PASSED: "));
+    kit_result_free(&r);
+    expect_in_file("all.json", "\"whole\": true");
+    expect_in_file("all.json", "\"rows_unreached\": 0");
+    r = KIT_TUFF("conform", "--device", "cpu", "--isolate", "--op", "softmax", "--shard", "77/1000");
+    assert_true(says(&r.out, "PASSED: 0 cases held"));
+    kit_result_free(&r);
+}
+
 static void an_interrupt_leaves_reports(void **state)
 {
     (void)state;
@@ -160,7 +174,7 @@ static void an_interrupt_leaves_reports(void **state)
     static const int signals[] = {SIGINT, SIGTERM};
     for (int i = 0; i < 2; i++) {
         pid_t process =
-            START("--device", "cpu", "--level", "full", "--case", "matmul.*", modes[i], "--json",
+            START("--device", "cpu", "--level", "full", "--case", "matmul.*,norm.*,sum.*", modes[i], "--json",
                   kit_path("i.json"), "--junit", kit_path("i.xml"), "--report", kit_path("i.html"));
         wait_for("i.json", "\"record\": \"case\"");
         kill(process, signals[i]);
@@ -168,6 +182,7 @@ static void an_interrupt_leaves_reports(void **state)
         expect_in_file("i.json", "{\"record\": \"exit\", \"code\": 4, \"verdict\": \"interrupted\"}\n");
         expect_in_file("i.xml", "<error type=\"interrupted\" message=\"INTERRUPTED after ");
         expect_in_file("i.html", "INTERRUPTED after ");
+        expect_in_file("i.xml", " of 102 cases"); /* not only of those that a child was given */
     }
 }
 
@@ -297,9 +312,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_is_a_cases_result),   cmocka_unit_test(a_hang_is_a_cases_result),
-        cmocka_unit_test(isolated_runs_find_the_same), cmocka_unit_test(an_interrupt_leaves_reports),
-        cmocka_unit_test(a_kill_leaves_the_record),    cmocka_unit_test(a_kernel_that_crashes),
-        cmocka_unit_test(a_kernel_that_hangs),         cmocka_unit_test(a_wrong_kernel_is_named),
+        cmocka_unit_test(isolated_runs_find_the_same), cmocka_unit_test(the_whole_suite_holds),
+        cmocka_unit_test(an_interrupt_leaves_reports), cmocka_unit_test(a_kill_leaves_the_record),
+        cmocka_unit_test(a_kernel_that_crashes),       cmocka_unit_test(a_kernel_that_hangs),
+        cmocka_unit_test(a_wrong_kernel_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

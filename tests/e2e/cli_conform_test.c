@@ -151,12 +151,12 @@ static void test_rerun(void **state)
     kit_result r = CONFORM(0, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.f32.m63n129k65",
                            "--mask", "memory=1M", "--seed", "5", "--budget", "7ms", "--level", "full");
     kit_result_free(&r);
-    r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.bf16.m7n300k1100", "--mask",
+    r = CONFORM(1, "--device", "cpu", "--op", "matmul", "--case", "matmul.nt.f32.m8n96k2100", "--mask",
                 "memory=1M", "--seed", "5", "--budget", "7", "--level", "full");
     const char *command = strstr(r.out.data, "    tuff conform --device");
     assert_non_null(command);
     const char *want =
-        "    tuff conform --device 'cpu' --case matmul.nt.bf16.m7n300k1100 --seed 5 --level full "
+        "    tuff conform --device 'cpu' --case matmul.nt.f32.m8n96k2100 --seed 5 --level full "
         "--mask memory=1M --budget 7ms\n";
     assert_memory_equal(command, want, strlen(want));
     assert_true(says(&r.out, "out of memory"));
@@ -236,11 +236,11 @@ static void test_shards(void **state)
 static void test_expected_failures(void **state)
 {
     (void)state;
-    static const char big[] = "matmul.nt.bf16.m7n300k1100\n", both[] = "matmul.nt.bf16.m7*\nfill.fill.255\n";
+    static const char big[] = "matmul.nt.f32.m8n96k2100\n", both[] = "matmul.nt.f32.m8*\nfill.fill.255\n";
     const char *list = kit_path("fails.txt"), *junit = kit_path("e.xml");
     kit_write_file(list, big, sizeof big - 1);
 #define SOME \
-    "--device", "cpu", "--mask", "memory=1M", "--case", "matmul.nt.bf16.m7*,fill.fill.255", "--junit", junit
+    "--device", "cpu", "--mask", "memory=1M", "--case", "matmul.nt.f32.m8*,fill.fill.255", "--junit", junit
     kit_result r = CONFORM(1, SOME);
     kit_result_free(&r);
     r = CONFORM(0, SOME, "--expect-fail", list, "--json", kit_path("e.json"));
@@ -254,10 +254,10 @@ static void test_expected_failures(void **state)
     kit_result_free(&r);
     expect_in_file("e.xml", "<failure type=\"held, not as expected\"");
     /* what was recorded is what a later run is compared with */
-    r = CONFORM(1, "--device", "cpu", "--mask", "memory=1M", "--case", "matmul.nt.bf16.m7*", "--compare",
+    r = CONFORM(1, "--device", "cpu", "--mask", "memory=1M", "--case", "matmul.nt.f32.m8*", "--compare",
                 kit_path("e.json"));
     assert_true(says(&r.out, "1 new failure, 0 mended, 0 new, 1 missing, 0 slower"));
-    assert_true(says(&r.out, "  NEW FAILURE   matmul.nt.bf16.m7n300k1100: "));
+    assert_true(says(&r.out, "  NEW FAILURE   matmul.nt.f32.m8n96k2100: "));
     assert_true(says(&r.out, "  missing       fill.fill.255\n"));
     kit_result_free(&r);
 }
