@@ -58,8 +58,8 @@ static void narrow_terminals(void **state)
     tuff_buf out;
     run_on_terminal((const char *const[]){"train", "--model", kit_golden("llama"), "--train-file", kit_text(),
                                           "--output-dir", kit_path("out"), "--block-size", "32",
-                                          "--max-steps", "1000", "--logging-steps", "1000", "--lora-rank",
-                                          "2", "--verbose", NULL},
+                                          "--max-steps", "300", "--logging-steps", "300", "--lora-rank", "2",
+                                          "--verbose", NULL},
                     &out);
     int steps = 0, live = 0, words = 0;
     for (char *line = strtok(out.data, "\r\n"); line; line = strtok(NULL, "\r\n")) {
@@ -93,7 +93,7 @@ static void long_calls_show_how_far_they_are(void **state)
     (void)state;
     tuff_buf out;
     const char *text = kit_path("long.txt");
-    kit_write_sentences(text, 6000);
+    kit_write_sentences(text, 3000);
     run_on_terminal((const char *const[]){"eval", "--model", kit_golden("llama"), "--file", text,
                                           "--batch-size", "1", "--block-size", "16", NULL},
                     &out);
