@@ -221,6 +221,7 @@ class Piece(ctypes.Structure):
 
 class VocabDesc(ctypes.Structure):
     _fields_ = [
+        ("struct_size", ctypes.c_size_t),
         ("kind", ctypes.c_char_p),
         ("pre", ctypes.c_char_p),
         ("size", ctypes.c_uint32),
@@ -296,7 +297,7 @@ def read_gguf(path):
     tokens = [t.encode() for t in get("tokens")]
     merges = [m.encode() for m in get("merges", [])]
     llama = get("model") == "llama"
-    desc = VocabDesc(kind=get("model").encode(), pre=get("pre", "default").encode(), size=len(tokens), merge_count=len(merges))
+    desc = VocabDesc(struct_size=ctypes.sizeof(VocabDesc), kind=get("model").encode(), pre=get("pre", "default").encode(), size=len(tokens), merge_count=len(merges))
     desc.tokens, desc.merges = pieces(tokens), pieces(merges)
     if get("scores"):
         desc.scores = (ctypes.c_float * len(tokens))(*get("scores"))
