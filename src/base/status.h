@@ -29,6 +29,26 @@ tuff_status tuff_fail_memory(const char *what);
         TUFF_OUT_OF_MEMORY;           \
     })
 
+/* The arguments of public functions. One that may not be NULL: */
+#define TUFF_NEED(argument)                                                                              \
+    do {                                                                                                 \
+        if (!(argument))                                                                                 \
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: the argument %s is NULL", __func__, #argument); \
+    } while (0)
+/* where a result goes, which is 0 or NULL until there is one: */
+#define TUFF_NEED_OUT(argument) \
+    do {                        \
+        TUFF_NEED(argument);    \
+        *(argument) = 0;        \
+    } while (0)
+/* `count` elements, NULL only when there are none: */
+#define TUFF_NEED_MANY(argument, count)                                                                      \
+    do {                                                                                                     \
+        if (!(argument) && (count) > 0)                                                                      \
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: the argument %s is NULL, and %s is %lld", __func__, \
+                             #argument, #count, (long long)(count));                                         \
+    } while (0)
+
 /* Propagates a failure to the caller. */
 #define TUFF_TRY(expression)                            \
     do {                                                \

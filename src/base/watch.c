@@ -13,8 +13,7 @@ struct tuff_cancel {
 
 tuff_status tuff_cancel_create(tuff_cancel **out_cancel)
 {
-    if (!out_cancel) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_cancel_create: out_cancel is NULL");
-    *out_cancel = NULL;
+    TUFF_NEED_OUT(out_cancel);
     tuff_cancel *cancel = tuff_alloc(sizeof *cancel);
     if (!cancel) return tuff_fail_memory("a request to stop");
     atomic_init(&cancel->requested, 0);

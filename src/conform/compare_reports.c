@@ -51,7 +51,9 @@ static void compare_case(const tuff_conform_case *old, const tuff_conform_case *
 tuff_status tuff_conform_compare(const tuff_conform_report *before, const tuff_conform_report *now,
                                  char **out_text, size_t *out_worse)
 {
-    *out_text = NULL;
+    TUFF_NEED_OUT(out_text);
+    TUFF_NEED(before);
+    TUFF_NEED(now);
     tuff_map old = {0}, new = {0};
     tuff_buf lines = {0}, out = {0};
     tallies n = {0};

@@ -17,6 +17,7 @@ tuff_status tuff_ledger_create(tuff_ledger **out_ledger)
 
 void tuff_conform_report_destroy(tuff_conform_report **report)
 {
+    if (!report) return;
     tuff_ledger *ledger = (tuff_ledger *)*report;
     *report = NULL;
     if (ledger == NULL) return;
@@ -187,5 +188,6 @@ void tuff_ledger_close(tuff_ledger *ledger)
 
 bool tuff_conform_passed(const tuff_conform_report *report)
 {
+    if (!report) return false;
     return report->verdict == TUFF_CONFORM_PASSED;
 }

@@ -235,8 +235,9 @@ static tuff_status read_lines(reader *r, const char *data, size_t size)
 tuff_status tuff_conform_read(const char *data, size_t size, tuff_conform_report ***out_reports,
                               size_t *out_count)
 {
-    *out_reports = NULL;
-    *out_count = 0;
+    TUFF_NEED_OUT(out_reports);
+    TUFF_NEED_OUT(out_count);
+    TUFF_NEED_MANY(text, size);
     reader r = {0};
     tuff_status status = read_lines(&r, data, size);
     if (status == TUFF_OK && r.n == 0)

@@ -308,7 +308,12 @@ static void record(const tuff_conform_report *r, tuff_buf *out)
 tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
                               char **out_text)
 {
-    *out_text = NULL;
+    TUFF_NEED_OUT(out_text);
+    TUFF_NEED_MANY(reports, n);
+    for (size_t i = 0; i < n; i++)
+        TUFF_NEED(reports[i]);
+    if ((unsigned)format > TUFF_CONFORM_HTML)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no report format %d", (int)format);
     tuff_buf out = {0};
     for (size_t i = 0; i < n && format == TUFF_CONFORM_TEXT; i++)
         terminal(reports[i], &out);

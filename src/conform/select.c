@@ -170,8 +170,8 @@ tuff_status tuff_select_cases(const tuff_conform_params *params, tuff_selection 
 tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_case ***out_cases,
                               size_t *out_count)
 {
-    *out_cases = NULL;
-    *out_count = 0;
+    TUFF_NEED_OUT(out_cases);
+    TUFF_NEED_OUT(out_count);
     tuff_conform_params p = TUFF_CONFORM_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_CONFORM_PARAMS_INIT, record));
     tuff_mask mask;

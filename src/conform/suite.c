@@ -353,8 +353,7 @@ done:
 
 tuff_status tuff_conform_run(const tuff_conform_params *params, tuff_conform_report **out_report)
 {
-    if (!out_report) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_conform_run: out_report is NULL");
-    *out_report = NULL;
+    TUFF_NEED_OUT(out_report);
     tuff_conform_params p = TUFF_CONFORM_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_CONFORM_PARAMS_INIT, record));
     return run_on_device(&p, out_report);

@@ -154,6 +154,8 @@ static tuff_status generate(loop *l, const char *prompt, size_t size)
 tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                           const tuff_generate_params *params, tuff_generate_result *out_result)
 {
+    TUFF_NEED(generator);
+    TUFF_NEED_MANY(prompt, size);
     tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
     loop l = {.gen = generator, .params = &p, .result = TUFF_GENERATE_RESULT_INIT};
     if (out_result) TUFF_TRY(TUFF_GIVE(out_result, &l.result, TUFF_GENERATE_RESULT_INIT, prompt_rate));

@@ -42,6 +42,9 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
 tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
                                   const tuff_generator_params *params, tuff_generator **out_generator)
 {
+    TUFF_NEED_OUT(out_generator);
+    TUFF_NEED(model);
+    TUFF_NEED(device);
     tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
     *out_generator = NULL;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATOR_PARAMS_INIT, watch));
@@ -77,6 +80,7 @@ void tuff_generator_leave(tuff_generator *gen)
 
 void tuff_generator_destroy(tuff_generator **generator)
 {
+    if (!generator) return;
     tuff_generator *gen = *generator;
     if (!gen) return;
     if (atomic_flag_test_and_set(&gen->busy)) {
@@ -209,11 +213,15 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
 
 tuff_program *tuff_generator_program(tuff_generator *gen)
 {
+    if (!gen) return NULL;
     return gen->programs[0] && gen->programs[0]->ran ? gen->programs[0] : NULL;
 }
 
 tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_t n, float *out_logits)
 {
+    TUFF_NEED(gen);
+    TUFF_NEED(ids);
+    TUFF_NEED(out_logits);
     if (n == 0) return tuff_fail(TUFF_INVALID_ARGUMENT, "logits are asked for after no token at all");
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= gen->model->config.vocab_size)

@@ -108,8 +108,12 @@ static void run(walk *w, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n, t
 void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n,
                      tuff_tensor **out_grads)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && out_grads; i++)
         out_grads[i] = NULL;
+    if (!g || (n > 0 && (!wrt || !out_grads))) {
+        tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "gradients need a graph, tensors and a place for results");
+        return;
+    }
     if (g->status != TUFF_OK) return;
     if (!loss || loss->dtype != TUFF_F32 || tuff_tensor_count(loss) != 1) {
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "gradients need a loss of one f32 element, found %s",

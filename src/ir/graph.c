@@ -10,12 +10,14 @@ static const int64_t most_elements = (int64_t)1 << 56;
 
 tuff_status tuff_graph_create(tuff_graph **out_graph)
 {
+    TUFF_NEED(out_graph);
     *out_graph = tuff_alloc(sizeof(tuff_graph));
     return *out_graph ? TUFF_OK : tuff_fail_memory("a graph");
 }
 
 void tuff_graph_destroy(tuff_graph **graph)
 {
+    if (!graph) return;
     tuff_graph *g = *graph;
     if (!g) return;
     tuff_arena_free(&g->arena);
@@ -37,17 +39,26 @@ static tuff_tensor *remember(tuff_graph *g, tuff_status status)
 
 tuff_tensor *tuff_graph_fail(tuff_graph *g, tuff_status status, const char *format, ...)
 {
-    if (g->status != TUFF_OK) return NULL;
+    if (g && g->status != TUFF_OK) return NULL;
     char text[512];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return remember(g, tuff_fail(status, "%s", text));
+    status = tuff_fail(status, "%s", text);
+    return g ? remember(g, status) : NULL;
+}
+
+/* Whether builders do anything: there is a graph, and it has not failed. */
+static bool is_open(tuff_graph *g)
+{
+    if (!g) tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "a builder was called without a graph");
+    return g && g->status == TUFF_OK;
 }
 
 tuff_status tuff_graph_status(const tuff_graph *g)
 {
+    TUFF_NEED(g);
     if (g->status == TUFF_OK) return TUFF_OK;
     return tuff_fail(g->status, "%s", g->message ? g->message : "out of memory while building a graph");
 }
@@ -77,11 +88,13 @@ tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name)
 static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name, tuff_dtype dtype, int rank,
                          const int64_t *dims)
 {
-    if (g->status != TUFF_OK) return NULL;
+    if (!is_open(g)) return NULL;
     if (!name || !*name) return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "a leaf of a graph needs a name");
     if (rank < 0 || rank > TUFF_MAX_RANK || (unsigned)dtype >= TUFF_DTYPE_COUNT)
         return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "%s: rank %d or dtype %d is out of range", name,
                                rank, (int)dtype);
+    if (!dims && rank > 0)
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "%s: dims is NULL, and the rank is %d", name, rank);
     int64_t count = 1;
     for (int i = 0; i < rank; i++)
         if (dims[i] < 1 || __builtin_mul_overflow(count, dims[i], &count) || count > most_elements)
@@ -112,7 +125,7 @@ tuff_tensor *tuff_variable(tuff_graph *g, const char *name, tuff_dtype dtype, in
 
 void tuff_output(tuff_graph *g, const char *name, tuff_tensor *x)
 {
-    if (g->status != TUFF_OK) return;
+    if (!is_open(g)) return;
     if (!x || !name || !*name) {
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "an output needs a tensor and a name");
         return;
@@ -132,7 +145,12 @@ void tuff_output(tuff_graph *g, const char *name, tuff_tensor *x)
 
 void tuff_set_name(tuff_graph *g, tuff_tensor *x, const char *name)
 {
-    if (g->status != TUFF_OK || !x || x->kind != TUFF_TENSOR_RESULT) return;
+    if (!is_open(g)) return;
+    if (!x || !name) {
+        tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "a name needs a tensor and a text");
+        return;
+    }
+    if (x->kind != TUFF_TENSOR_RESULT) return;
     x->name = tuff_arena_strdup(&g->arena, name);
     if (!x->name) {
         x->name = "";
@@ -228,7 +246,7 @@ static tuff_status build(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int 
 tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in,
                              const tuff_attrs *attrs)
 {
-    if (g->status != TUFF_OK) return NULL;
+    if (!is_open(g)) return NULL;
     tuff_node *node = NULL;
     tuff_status status = build(g, op, in, n_in, attrs, &node);
     return status == TUFF_OK ? node->out[0] : remember(g, status);

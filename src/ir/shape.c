@@ -104,6 +104,7 @@ tuff_dims4 tuff_tensor_dims4(const tuff_tensor *x)
 
 int tuff_tensor_rank(const tuff_tensor *x)
 {
+    if (!x) return 0;
     return x ? x->shape.rank : 0;
 }
 
@@ -116,5 +117,6 @@ int64_t tuff_tensor_dim(const tuff_tensor *x, int axis)
 
 tuff_dtype tuff_tensor_dtype(const tuff_tensor *x)
 {
+    if (!x) return TUFF_F32;
     return x ? x->dtype : TUFF_F32;
 }

@@ -237,7 +237,8 @@ static tuff_status inspect_adapter(const tuff_hf_files *files, unsigned flags, t
 
 tuff_status tuff_inspect(const char *path, unsigned flags, char **out_text)
 {
-    *out_text = NULL;
+    TUFF_NEED_OUT(out_text);
+    TUFF_NEED(path);
     tuff_hf_files *files = NULL;
     TUFF_TRY(tuff_hf_locate(path, &files));
     tuff_inspection r;

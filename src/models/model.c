@@ -139,7 +139,8 @@ tuff_status tuff_model_load(const char *path, tuff_model **out_model)
 
 tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch, tuff_model **out_model)
 {
-    *out_model = NULL;
+    TUFF_NEED_OUT(out_model);
+    TUFF_NEED(path);
     tuff_model *model = tuff_alloc(sizeof *model);
     if (!model) return tuff_fail_memory("a model");
     tuff_status status = load(model, path, watch);
@@ -152,6 +153,7 @@ tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch, t
 
 void tuff_model_destroy(tuff_model **model)
 {
+    if (!model) return;
     tuff_model *m = *model;
     if (!m) return;
     tuff_tokenizer_destroy(&m->tokenizer);
@@ -169,6 +171,8 @@ void tuff_model_destroy(tuff_model **model)
 
 tuff_status tuff_model_get_tokenizer(const tuff_model *model, const tuff_tokenizer **out_tokenizer)
 {
+    TUFF_NEED_OUT(out_tokenizer);
+    TUFF_NEED(model);
     *out_tokenizer = model->tokenizer;
     return model->tokenizer ? TUFF_OK : tuff_fail(TUFF_NOT_FOUND, "%s", model->tokenizer_error);
 }
@@ -198,7 +202,7 @@ int64_t tuff_model_parameters(const tuff_model *model)
 
 tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_info)
 {
-    if (!model) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_model_get_info: model is NULL");
+    TUFF_NEED(model);
     const tuff_config *c = &model->config;
     const tuff_model_info info = {.struct_size = sizeof info,
                                   .architecture = c->arch->name,

@@ -300,9 +300,13 @@ tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *stor
 tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
                             const char *path)
 {
+    TUFF_NEED(model);
+    TUFF_NEED(path);
     if (!tuff_dtype_is_float(dtype))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "weights cannot be stored as %s; use f32, f16 or bf16",
                          tuff_dtype_name(dtype));
     if (format == TUFF_FORMAT_HF) return tuff_model_save_hf(model, NULL, dtype, path);
+    if (format != TUFF_FORMAT_GGUF)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: there is no file format %d", path, (int)format);
     return tuff_model_save_gguf(model, NULL, dtype, path);
 }

@@ -31,6 +31,8 @@ static void sort_pass(const int32_t *ids, size_t n, int shift, const int32_t *fr
 
 tuff_status tuff_embedding_index(const int32_t *ids, size_t n, int32_t *out_index)
 {
+    TUFF_NEED_MANY(ids, n);
+    TUFF_NEED(out_index);
     if (n > INT32_MAX / 4)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "embedding: an index of %zu ids is too long; at most %d fit",
                          n, INT32_MAX / 4);

@@ -49,6 +49,10 @@ bool tuff_shape_given(tuff_graph *g, const char *builder, int rank, const int64_
                         TUFF_MAX_RANK, rank);
         return false;
     }
+    if (dims == NULL && rank > 0) {
+        tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "%s: dims is NULL, and the rank is %d", builder, rank);
+        return false;
+    }
     int64_t count = 1;
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 1 || __builtin_mul_overflow(count, dims[i], &count)) {

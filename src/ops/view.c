@@ -88,7 +88,8 @@ static bool resolve_dims(tuff_graph *g, const tuff_tensor *x, int rank, const in
 {
     int64_t resolved[TUFF_MAX_RANK] = {1, 1, 1, 1}, known = 1;
     int open = -1;
-    if (rank < 0 || rank > TUFF_MAX_RANK) return tuff_shape_given(g, "reshape", rank, dims, out);
+    if (rank < 0 || rank > TUFF_MAX_RANK || dims == NULL)
+        return tuff_shape_given(g, "reshape", rank, dims, out);
     for (int i = 0; i < rank; i++) {
         resolved[i] = dims[i];
         if (dims[i] == -1 && open < 0) {
@@ -184,6 +185,9 @@ const tuff_op_info tuff_op_permute = {
 tuff_tensor *tuff_permute(tuff_graph *g, tuff_tensor *x, const int *axes)
 {
     tuff_attrs attrs = {0};
+    if (x != NULL && axes == NULL && x->shape.rank > 0)
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "permute: axes is NULL, and the rank is %d",
+                               x->shape.rank);
     for (int i = 0; x != NULL && i < x->shape.rank; i++)
         attrs.permute.axes[i] = axes[i];
     return tuff_graph_node(g, TUFF_OP_permute, &x, 1, &attrs);

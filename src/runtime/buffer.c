@@ -3,7 +3,9 @@
 tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype dtype, int rank,
                                const int64_t *dims, tuff_buffer **out_buffer)
 {
-    *out_buffer = NULL;
+    TUFF_NEED_OUT(out_buffer);
+    TUFF_NEED(device);
+    TUFF_NEED_MANY(dims, rank);
     if (!name) name = "";
     if (rank < 0 || rank > TUFF_MAX_RANK || (unsigned)dtype >= TUFF_DTYPE_COUNT)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: rank %d or dtype %d is out of range", name, rank,
@@ -32,6 +34,7 @@ tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype
 
 void tuff_buffer_destroy(tuff_buffer **buffer)
 {
+    if (!buffer) return;
     tuff_buffer *b = *buffer;
     if (!b) return;
     b->device->backend->buffer_destroy(b->device->handle, &b->handle);
@@ -51,6 +54,8 @@ static tuff_status check(const tuff_buffer *b, int64_t first, int64_t count)
 
 tuff_status tuff_buffer_write(tuff_buffer *b, int64_t first, const void *data, int64_t count)
 {
+    TUFF_NEED(b);
+    TUFF_NEED_MANY(data, count);
     TUFF_TRY(check(b, first, count));
     uint64_t size = tuff_dtype_size(b->dtype);
     return b->device->backend->buffer_write(b->device->handle, b->handle, (uint64_t)first * size, data,
@@ -59,6 +64,8 @@ tuff_status tuff_buffer_write(tuff_buffer *b, int64_t first, const void *data, i
 
 tuff_status tuff_buffer_read(tuff_buffer *b, int64_t first, void *data, int64_t count)
 {
+    TUFF_NEED(b);
+    TUFF_NEED_MANY(data, count);
     TUFF_TRY(check(b, first, count));
     uint64_t size = tuff_dtype_size(b->dtype);
     return b->device->backend->buffer_read(b->device->handle, b->handle, (uint64_t)first * size, data,
@@ -67,9 +74,11 @@ tuff_status tuff_buffer_read(tuff_buffer *b, int64_t first, void *data, int64_t 
 
 tuff_dtype tuff_buffer_dtype(const tuff_buffer *b)
 {
+    if (!b) return TUFF_F32;
     return b->dtype;
 }
 int64_t tuff_buffer_count(const tuff_buffer *b)
 {
+    if (!b) return 0;
     return tuff_shape_count(&b->shape);
 }

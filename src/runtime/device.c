@@ -114,8 +114,7 @@ static tuff_status gather(candidates *all)
 
 tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity, size_t *out_count)
 {
-    if (!out_count) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_list_devices: out_count is NULL");
-    *out_count = 0;
+    TUFF_NEED_OUT(out_count);
     if (capacity > 0) TUFF_TRY(TUFF_CHECK_OUT(out, TUFF_DEVICE_INFO_INIT, wrong_rows));
     size_t stride = capacity > 0 ? out->struct_size : 0;
     candidates *all = tuff_alloc(sizeof *all);
@@ -271,12 +270,13 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
 
 tuff_status tuff_device_open(const tuff_device_params *params, tuff_device **out_device)
 {
-    if (!out_device) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_device_open: out_device is NULL");
+    TUFF_NEED_OUT(out_device);
     return tuff_device_open_for_test(params, NULL, out_device);
 }
 
 void tuff_device_destroy(tuff_device **device)
 {
+    if (!device) return;
     tuff_device *d = *device;
     if (!d) return;
     int buffers = __atomic_load_n(&d->live_buffers, __ATOMIC_ACQUIRE);
@@ -293,12 +293,13 @@ void tuff_device_destroy(tuff_device **device)
 
 const tuff_device_info *tuff_device_get_info(const tuff_device *device)
 {
+    if (!device) return NULL;
     return &device->info;
 }
 
 tuff_status tuff_device_get_stats(const tuff_device *device, tuff_device_stats *out_stats)
 {
-    if (!device) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_device_get_stats: device is NULL");
+    TUFF_NEED(device);
     tuff_backend_stats s = {0};
     device->backend->stats(device->handle, &s);
     const tuff_device_stats stats = {.struct_size = sizeof stats,

@@ -37,6 +37,7 @@ static char *finish(tuff_buf *text)
 
 char *tuff_program_profile_text(tuff_program *p)
 {
+    if (!p) return NULL;
     const tuff_step_time *times = times_of(p);
     if (!times) return NULL;
     line lines[TUFF_OP_COUNT] = {{0}};
@@ -75,6 +76,7 @@ char *tuff_program_profile_text(tuff_program *p)
 
 char *tuff_program_profile_trace(tuff_program *p)
 {
+    if (!p) return NULL;
     const tuff_step_time *times = times_of(p);
     if (!times) return NULL;
     tuff_buf text = {0};

@@ -71,11 +71,18 @@ tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
 
 tuff_status tuff_program_create(tuff_device *device, tuff_graph **graph, tuff_program **out_program)
 {
+    if (out_program) *out_program = NULL;
+    if (!device || !out_program) tuff_graph_destroy(graph);
+    TUFF_NEED(device);
+    TUFF_NEED(out_program);
+    TUFF_NEED(graph);
+    TUFF_NEED(*graph);
     return tuff_program_create_with(device, graph, &(tuff_plan_options){0}, out_program);
 }
 
 void tuff_program_destroy(tuff_program **program)
 {
+    if (!program) return;
     tuff_program *p = *program;
     if (!p) return;
     if (p->handle) p->device->backend->program_destroy(p->device->handle, &p->handle);
@@ -90,6 +97,9 @@ void tuff_program_destroy(tuff_program **program)
 
 tuff_status tuff_program_bind(tuff_program *p, const char *variable, tuff_buffer *buffer)
 {
+    TUFF_NEED(p);
+    TUFF_NEED(variable);
+    TUFF_NEED(buffer);
     for (size_t i = 0; i < p->plan->n_variables; i++) {
         const tuff_tensor *x = p->plan->variables[i].tensor;
         if (strcmp(x->name, variable) != 0) continue;
@@ -110,6 +120,7 @@ tuff_status tuff_program_bind(tuff_program *p, const char *variable, tuff_buffer
 
 tuff_status tuff_program_prepare(tuff_program *p)
 {
+    TUFF_NEED(p);
     if (p->handle) return TUFF_OK;
     for (size_t i = 0; i < p->plan->n_variables; i++)
         if (!p->variables[i])
@@ -120,6 +131,9 @@ tuff_status tuff_program_prepare(tuff_program *p)
 
 tuff_status tuff_program_input(tuff_program *p, const char *name, const void *data, size_t bytes)
 {
+    TUFF_NEED(p);
+    TUFF_NEED(name);
+    TUFF_NEED(data);
     for (size_t i = 0; i < p->plan->n_inputs; i++) {
         const tuff_plan_input *input = &p->plan->inputs[i];
         if (strcmp(input->tensor->name, name) != 0) continue;
@@ -134,6 +148,7 @@ tuff_status tuff_program_input(tuff_program *p, const char *name, const void *da
 
 tuff_status tuff_program_run(tuff_program *p)
 {
+    TUFF_NEED(p);
     return tuff_program_run_until(p, NULL, false);
 }
 
@@ -153,6 +168,9 @@ tuff_status tuff_program_run_until(tuff_program *p, const tuff_cancel *cancel, b
 
 tuff_status tuff_program_output(tuff_program *p, const char *name, void *out, size_t bytes)
 {
+    TUFF_NEED(p);
+    TUFF_NEED(name);
+    TUFF_NEED(out);
     if (!p->ran)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "output %s is read before the program has run", name);
     for (size_t i = 0; i < p->plan->n_outputs; i++) {
@@ -183,18 +201,20 @@ tuff_program_memory tuff_program_memory_of(const tuff_program *p)
 
 tuff_status tuff_program_get_memory(const tuff_program *p, tuff_program_memory *out_memory)
 {
-    if (!p) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_program_get_memory: program is NULL");
+    TUFF_NEED(p);
     const tuff_program_memory memory = tuff_program_memory_of(p);
     return TUFF_GIVE(out_memory, &memory, TUFF_PROGRAM_MEMORY_INIT, staging);
 }
 
 double tuff_program_flops(const tuff_program *p)
 {
+    if (!p) return 0;
     return p->plan->flops;
 }
 
 char *tuff_program_text(const tuff_program *p)
 {
+    if (!p) return NULL;
     tuff_buf text = {0};
     tuff_plan_print(p->plan, &text);
     if (!text.failed) return text.data;

@@ -143,8 +143,10 @@ static void finish(unspelling *u)
 tuff_status tuff_tokenizer_decode(const tuff_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                   bool skip_special, char **out_text, size_t *out_size)
 {
-    *out_text = NULL;
-    *out_size = 0;
+    TUFF_NEED_OUT(out_text);
+    TUFF_NEED_OUT(out_size);
+    TUFF_NEED(tokenizer);
+    TUFF_NEED_MANY(ids, count);
     unspelling u = {.tokenizer = tokenizer, .skip_special = skip_special};
     restart(&u);
     tuff_buf text = {0};
@@ -165,6 +167,8 @@ tuff_status tuff_tokenizer_decode(const tuff_tokenizer *tokenizer, const int32_t
 tuff_status tuff_decoder_create(const tuff_tokenizer *tokenizer, bool skip_special,
                                 tuff_decoder **out_decoder)
 {
+    TUFF_NEED_OUT(out_decoder);
+    TUFF_NEED(tokenizer);
     tuff_decoder *decoder = *out_decoder = tuff_alloc(sizeof *decoder);
     if (!decoder) return tuff_fail_memory("a decoder");
     decoder->unspelling = (unspelling){.tokenizer = tokenizer, .skip_special = skip_special};
@@ -184,6 +188,8 @@ static void keep_held(tuff_decoder *decoder)
 
 tuff_status tuff_decoder_feed(tuff_decoder *decoder, int32_t id, tuff_piece *out_text)
 {
+    TUFF_NEED(decoder);
+    TUFF_NEED(out_text);
     *out_text = (tuff_piece){NULL, 0};
     keep_held(decoder);
     TUFF_TRY(unspell(&decoder->unspelling, id, &decoder->text));
@@ -196,6 +202,8 @@ tuff_status tuff_decoder_feed(tuff_decoder *decoder, int32_t id, tuff_piece *out
 
 tuff_status tuff_decoder_flush(tuff_decoder *decoder, tuff_piece *out_text)
 {
+    TUFF_NEED(decoder);
+    TUFF_NEED(out_text);
     keep_held(decoder);
     *out_text = (tuff_piece){decoder->text.data, decoder->text.size};
     restart(&decoder->unspelling);
@@ -204,7 +212,8 @@ tuff_status tuff_decoder_flush(tuff_decoder *decoder, tuff_piece *out_text)
 
 void tuff_decoder_destroy(tuff_decoder **decoder)
 {
-    if (!*decoder) return;
+    if (!decoder) return;
+    if (!decoder || !*decoder) return;
     finish(&(*decoder)->unspelling);
     tuff_buf_free(&(*decoder)->text);
     tuff_free(*decoder);

@@ -26,6 +26,9 @@ static tuff_status check_desc(const tuff_vocab_desc *desc, const char *where)
                          where, desc->kind ? desc->kind : "");
     if (desc->size == 0 || desc->size > INT32_MAX)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the vocabulary has %u tokens", where, desc->size);
+    if (!desc->tokens || (desc->merge_count > 0 && !desc->merges))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: the vocabulary has a size, but %s is NULL", where,
+                         desc->tokens ? "merges" : "tokens");
     if (is_kind(desc, "llama") && !desc->scores)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: a vocabulary of kind \"llama\" needs scores, found none",
                          where);
@@ -201,7 +204,9 @@ static tuff_status fill(tuff_tokenizer *t, const tuff_vocab_desc *desc, const ch
 tuff_status tuff_tokenizer_from_desc(const tuff_vocab_desc *desc, const char *where,
                                      tuff_tokenizer **out_tokenizer)
 {
-    *out_tokenizer = NULL;
+    TUFF_NEED_OUT(out_tokenizer);
+    TUFF_NEED(desc);
+    TUFF_NEED(where);
     tuff_vocab_desc d = TUFF_VOCAB_DESC_INIT;
     TUFF_TRY(TUFF_TAKE(&d, desc, TUFF_VOCAB_DESC_INIT, chat_template));
     tuff_tokenizer *t = NULL;

@@ -115,8 +115,10 @@ tuff_status tuff_tokenizer_encode_watched(const tuff_tokenizer *tokenizer, const
                                           unsigned flags, const tuff_watch *watch, int32_t **out_ids,
                                           size_t *out_count)
 {
-    *out_ids = NULL;
-    *out_count = 0;
+    TUFF_NEED_OUT(out_ids);
+    TUFF_NEED_OUT(out_count);
+    TUFF_NEED(tokenizer);
+    TUFF_NEED_MANY(text, size);
     TUFF_TRY(tuff_watch_check(watch));
     tuff_buf repaired = {0};
     encoding e = {.tokenizer = tokenizer,

@@ -145,6 +145,8 @@ static tuff_status describe(const tuff_tokenizer *t, tuff_vocab_export *e)
 
 tuff_status tuff_vocab_export_create(const tuff_tokenizer *tokenizer, tuff_vocab_export **out_export)
 {
+    TUFF_NEED_OUT(out_export);
+    TUFF_NEED(tokenizer);
     tuff_vocab_export *e = *out_export = tuff_alloc(sizeof *e);
     if (!e) return no_memory();
     tuff_status status = describe(tokenizer, e);
@@ -154,12 +156,14 @@ tuff_status tuff_vocab_export_create(const tuff_tokenizer *tokenizer, tuff_vocab
 
 const tuff_vocab_desc *tuff_vocab_export_desc(const tuff_vocab_export *vocab)
 {
+    if (!vocab) return NULL;
     return &vocab->desc;
 }
 
 void tuff_vocab_export_destroy(tuff_vocab_export **vocab)
 {
-    if (!*vocab) return;
+    if (!vocab) return;
+    if (!vocab || !*vocab) return;
     tuff_arena_free(&(*vocab)->arena);
     tuff_free(*vocab);
     *vocab = NULL;

@@ -135,6 +135,11 @@ tuff_status tuff_tokenizer_from_vocab(const char *vocab, size_t vocab_size, cons
                                       size_t merges_size, const char *config, size_t config_size,
                                       const char *where, tuff_tokenizer **out_tokenizer)
 {
+    TUFF_NEED_OUT(out_tokenizer);
+    TUFF_NEED(vocab);
+    TUFF_NEED(merges);
+    TUFF_NEED_MANY(config, config_size);
+    TUFF_NEED(where);
     TUFF_TRY(tuff_read_vocab_tokenizer((tuff_view){vocab, vocab_size}, (tuff_view){merges, merges_size},
                                        (tuff_view){config, config_size}, where, out_tokenizer));
     tuff_tokenizer_guess_eos(*out_tokenizer);
@@ -229,7 +234,8 @@ static tuff_status load_file(const char *path, tuff_tokenizer **out)
 
 tuff_status tuff_tokenizer_load(const char *path, tuff_tokenizer **out_tokenizer)
 {
-    *out_tokenizer = NULL;
+    TUFF_NEED_OUT(out_tokenizer);
+    TUFF_NEED(path);
     tuff_status status =
         tuff_is_directory(path) ? load_directory(path, out_tokenizer) : load_file(path, out_tokenizer);
     if (status != TUFF_OK) {

@@ -254,6 +254,10 @@ done:
 tuff_status tuff_tokenizer_from_json(const char *json, size_t json_size, const char *config,
                                      size_t config_size, const char *where, tuff_tokenizer **out_tokenizer)
 {
+    TUFF_NEED_OUT(out_tokenizer);
+    TUFF_NEED(json);
+    TUFF_NEED_MANY(config, config_size);
+    TUFF_NEED(where);
     TUFF_TRY(tuff_read_json_tokenizer((tuff_view){json, json_size}, (tuff_view){config, config_size}, where,
                                       out_tokenizer));
     tuff_tokenizer_guess_eos(*out_tokenizer);

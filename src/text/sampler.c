@@ -55,6 +55,7 @@ static tuff_status fill(tuff_sampler *sampler, const tuff_sampling *settings, ui
 
 tuff_status tuff_sampler_create(const tuff_sampling *settings, uint32_t vocab, tuff_sampler **out_sampler)
 {
+    TUFF_NEED_OUT(out_sampler);
     tuff_sampler *sampler = *out_sampler = tuff_alloc(sizeof *sampler);
     if (!sampler) return tuff_fail_memory("a sampler");
     tuff_status status = fill(sampler, settings, vocab);
@@ -64,7 +65,8 @@ tuff_status tuff_sampler_create(const tuff_sampling *settings, uint32_t vocab, t
 
 void tuff_sampler_destroy(tuff_sampler **sampler)
 {
-    if (!*sampler) return;
+    if (!sampler) return;
+    if (!sampler || !*sampler) return;
     tuff_free((*sampler)->seen);
     tuff_free((*sampler)->choices);
     tuff_free((*sampler)->sorted);
@@ -75,11 +77,13 @@ void tuff_sampler_destroy(tuff_sampler **sampler)
 
 void tuff_sampler_accept(tuff_sampler *sampler, int32_t id)
 {
+    if (!sampler) return;
     if (id >= 0 && (uint32_t)id < sampler->vocab) sampler->seen[id] = 1;
 }
 
 void tuff_sampler_reset(tuff_sampler *sampler)
 {
+    if (!sampler) return;
     for (uint32_t i = 0; i < sampler->vocab; i++)
         sampler->seen[i] = 0;
 }
@@ -216,6 +220,9 @@ static int32_t largest(const tuff_sampler *sampler, const float *logits)
 tuff_status tuff_sampler_sample(tuff_sampler *sampler, const float *logits, uint64_t position,
                                 int32_t *out_id)
 {
+    TUFF_NEED(sampler);
+    TUFF_NEED(logits);
+    TUFF_NEED(out_id);
     const tuff_sampling *s = &sampler->settings;
     uint32_t count = sampler->vocab;
     *out_id = -1;

@@ -15,6 +15,8 @@ struct tuff_stop {
 
 tuff_status tuff_stop_create(const char *const *strings, size_t count, tuff_stop **out_stop)
 {
+    TUFF_NEED_OUT(out_stop);
+    TUFF_NEED_MANY(strings, count);
     tuff_stop *stop = *out_stop = tuff_alloc(sizeof *stop);
     if (stop) stop->strings = tuff_alloc_array(count, sizeof *stop->strings);
     tuff_status status = stop && stop->strings ? TUFF_OK : tuff_fail_memory("stop strings");
@@ -36,7 +38,8 @@ tuff_status tuff_stop_create(const char *const *strings, size_t count, tuff_stop
 
 void tuff_stop_destroy(tuff_stop **stop)
 {
-    if (!*stop) return;
+    if (!stop) return;
+    if (!stop || !*stop) return;
     for (size_t i = 0; i < (*stop)->count; i++)
         tuff_free((void *)(*stop)->strings[i].data);
     tuff_free((*stop)->strings);
@@ -76,6 +79,11 @@ static void drop_answered(tuff_stop *stop)
 tuff_status tuff_stop_feed(tuff_stop *stop, const char *text, size_t size, const char **out_text,
                            size_t *out_size, bool *out_stopped)
 {
+    TUFF_NEED(out_text);
+    TUFF_NEED(out_size);
+    TUFF_NEED(out_stopped);
+    TUFF_NEED(stop);
+    TUFF_NEED_MANY(text, size);
     *out_text = "";
     *out_size = 0;
     *out_stopped = stop->stopped;
@@ -95,6 +103,9 @@ tuff_status tuff_stop_feed(tuff_stop *stop, const char *text, size_t size, const
 
 void tuff_stop_flush(tuff_stop *stop, const char **out_text, size_t *out_size)
 {
+    if (out_text) *out_text = "";
+    if (out_size) *out_size = 0;
+    if (!stop || !out_text || !out_size) return;
     drop_answered(stop);
     if (stop->stopped) stop->text.size = 0;
     *out_text = stop->text.size ? stop->text.data : "";

@@ -18,6 +18,7 @@ tuff_status tuff_tokenizer_new(tuff_tokenizer **out_tokenizer)
 
 void tuff_tokenizer_destroy(tuff_tokenizer **tokenizer)
 {
+    if (!tokenizer) return;
     tuff_tokenizer *t = *tokenizer;
     if (!t) return;
     for (size_t i = 0; i < t->normalizer_count; i++)
@@ -251,11 +252,13 @@ tuff_status tuff_tokenizer_finish(tuff_tokenizer *tokenizer)
 
 uint32_t tuff_tokenizer_vocab_size(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return 0;
     return tokenizer->size;
 }
 
 tuff_status tuff_tokenizer_check_model(const tuff_tokenizer *tokenizer, uint32_t rows)
 {
+    TUFF_NEED(tokenizer);
     if (tokenizer->size <= rows) return TUFF_OK;
     return tuff_fail(
         TUFF_BAD_FORMAT,
@@ -265,7 +268,7 @@ tuff_status tuff_tokenizer_check_model(const tuff_tokenizer *tokenizer, uint32_t
 
 static const tuff_token *token_at(const tuff_tokenizer *tokenizer, int32_t id)
 {
-    if (id < 0 || (uint32_t)id >= tokenizer->size) return NULL;
+    if (!tokenizer || id < 0 || (uint32_t)id >= tokenizer->size) return NULL;
     const tuff_token *token = &tokenizer->tokens[id];
     return token->text.data ? token : NULL;
 }
@@ -284,6 +287,9 @@ tuff_token_type tuff_tokenizer_token_type(const tuff_tokenizer *tokenizer, int32
 
 int32_t tuff_tokenizer_id(const tuff_tokenizer *tokenizer, const char *text, size_t size)
 {
+    if (!tokenizer||(!text&&size>0)) return -1;
+    if (!tokenizer || (!text && size > 0)) return -1;
+    if (!tokenizer || (!text && size > 0)) return -1;
     uint32_t id;
     if (tuff_map_get(&tokenizer->ids, text, size, &id)) return (int32_t)id;
     return tuff_map_get(&tokenizer->bpe.vocab, text, size, &id) ? (int32_t)id : -1;
@@ -291,31 +297,37 @@ int32_t tuff_tokenizer_id(const tuff_tokenizer *tokenizer, const char *text, siz
 
 int32_t tuff_tokenizer_bos(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return -1;
     return tokenizer->bos;
 }
 
 int32_t tuff_tokenizer_unk(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return -1;
     return tokenizer->unk;
 }
 
 int32_t tuff_tokenizer_pad(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return -1;
     return tokenizer->pad;
 }
 
 uint32_t tuff_tokenizer_eos_count(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return 0;
     return (uint32_t)tokenizer->eos_count;
 }
 
 int32_t tuff_tokenizer_eos(const tuff_tokenizer *tokenizer, uint32_t index)
 {
+    if (!tokenizer) return -1;
     return index < tokenizer->eos_count ? tokenizer->eos[index] : -1;
 }
 
 bool tuff_tokenizer_is_eos(const tuff_tokenizer *tokenizer, int32_t id)
 {
+    if (!tokenizer) return false;
     for (size_t i = 0; i < tokenizer->eos_count; i++) {
         if (tokenizer->eos[i] == id) return true;
     }
@@ -324,10 +336,14 @@ bool tuff_tokenizer_is_eos(const tuff_tokenizer *tokenizer, int32_t id)
 
 tuff_piece tuff_tokenizer_chat_template(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return (tuff_piece){NULL,0};
+    if (!tokenizer) return (tuff_piece){NULL, 0};
+    if (!tokenizer) return (tuff_piece){NULL, 0};
     return (tuff_piece){tokenizer->chat_template.data, tokenizer->chat_template.size};
 }
 
 const char *tuff_tokenizer_kind(const tuff_tokenizer *tokenizer)
 {
+    if (!tokenizer) return "";
     return tokenizer->byte_level ? "gpt2" : tokenizer->space_pieces ? "llama" : "";
 }

@@ -250,6 +250,8 @@ static tuff_status write_file(const char *directory, const char *name, const tuf
 
 tuff_status tuff_tokenizer_save(const tuff_tokenizer *tokenizer, const char *directory)
 {
+    TUFF_NEED(tokenizer);
+    TUFF_NEED(directory);
     tuff_buf text = {0};
     tuff_status status;
     TUFF_GO(tuff_write_tokenizer_json(tokenizer, &text));

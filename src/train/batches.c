@@ -30,6 +30,8 @@ void tuff_trainer_take_batch(tuff_trainer *t, int64_t first_block, int32_t *ids)
 
 static tuff_status next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(out_ids);
     int64_t micro = t->params.gradient_accumulation_steps, n = t->lm.batch * t->lm.length;
     if (count != (size_t)(micro * n))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "a step has %lld ids, room for %zu was given",
@@ -41,6 +43,8 @@ static tuff_status next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
 
 tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(out_ids);
     TUFF_TRY(tuff_trainer_enter(t));
     return tuff_trainer_leave(t, next_batch(t, out_ids, count));
 }
@@ -58,6 +62,8 @@ static tuff_status append_steps(tuff_trainer *t, int32_t *ids, int64_t blocks, t
 
 static tuff_status dump_batches(tuff_trainer *t, const char *path)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(path);
     int64_t micro = t->params.gradient_accumulation_steps, next = t->next_block, rows = 0;
     if (__builtin_mul_overflow(t->total_steps, micro, &rows))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %lld steps are too many to be written", path,
@@ -81,6 +87,8 @@ static tuff_status dump_batches(tuff_trainer *t, const char *path)
 
 tuff_status tuff_trainer_dump_batches(tuff_trainer *t, const char *path)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(path);
     TUFF_TRY(tuff_trainer_enter(t));
     return tuff_trainer_leave(t, dump_batches(t, path));
 }

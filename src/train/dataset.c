@@ -14,7 +14,8 @@ static const size_t file_limit = (size_t)1 << 32;
 tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_size,
                                   tuff_dataset **out_dataset)
 {
-    *out_dataset = NULL;
+    TUFF_NEED_OUT(out_dataset);
+    TUFF_NEED_MANY(ids, n);
     if (block_size < 2 || block_size > 1 << 24)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the block size is %lld, expected 2 to %d",
                          (long long)block_size, 1 << 24);
@@ -133,8 +134,10 @@ static void say_windows_lines(const char *path, const tuff_buf *text)
 tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, int64_t block_size,
                                    const tuff_text_params *params, tuff_dataset **out_dataset)
 {
+    TUFF_NEED_OUT(out_dataset);
+    TUFF_NEED(model);
+    TUFF_NEED(path);
     tuff_text_params p = TUFF_TEXT_PARAMS_INIT;
-    *out_dataset = NULL;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_TEXT_PARAMS_INIT, watch));
     const tuff_tokenizer *tokenizer;
     TUFF_TRY(tuff_model_get_tokenizer(model, &tokenizer));
@@ -156,7 +159,8 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
 
 void tuff_dataset_destroy(tuff_dataset **dataset)
 {
-    if (!*dataset) return;
+    if (!dataset) return;
+    if (!dataset || !*dataset) return;
     tuff_free((*dataset)->ids);
     tuff_free(*dataset);
     *dataset = NULL;
@@ -164,10 +168,12 @@ void tuff_dataset_destroy(tuff_dataset **dataset)
 
 int64_t tuff_dataset_tokens(const tuff_dataset *dataset)
 {
+    if (!dataset) return 0;
     return dataset->tokens;
 }
 int64_t tuff_dataset_blocks(const tuff_dataset *dataset)
 {
+    if (!dataset) return 0;
     return dataset->tokens / dataset->block_size;
 }
 

@@ -70,6 +70,9 @@ tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program, const t
 tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
                           const tuff_eval_params *params, tuff_eval_result *out_result)
 {
+    TUFF_NEED(model);
+    TUFF_NEED(device);
+    TUFF_NEED(data);
     tuff_eval_params p = TUFF_EVAL_PARAMS_INIT;
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens));

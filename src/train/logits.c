@@ -50,6 +50,10 @@ static tuff_status save(job *j, const char *path)
 tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
                              const char *adapter, const tuff_watch *watch, const char *path)
 {
+    TUFF_NEED(model);
+    TUFF_NEED(device);
+    TUFF_NEED(data);
+    TUFF_NEED(path);
     job j = {0};
     TUFF_TRY(tuff_watch_check(watch));
     int64_t blocks = tuff_dataset_blocks(data);

@@ -115,6 +115,10 @@ tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *devic
 tuff_status tuff_trainer_create(const tuff_model *model, tuff_device *device, const tuff_dataset *train,
                                 const tuff_train_params *params, tuff_trainer **out_trainer)
 {
+    TUFF_NEED_OUT(out_trainer);
+    TUFF_NEED(model);
+    TUFF_NEED(device);
+    TUFF_NEED(train);
     return tuff_trainer_create_with(model, device, train, params, false, out_trainer);
 }
 
@@ -134,6 +138,7 @@ tuff_status tuff_trainer_leave(tuff_trainer *t, tuff_status status)
 
 void tuff_trainer_destroy(tuff_trainer **trainer)
 {
+    if (!trainer) return;
     tuff_trainer *t = *trainer;
     if (!t) return;
     if (atomic_flag_test_and_set(&t->busy)) {
@@ -156,6 +161,7 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
 
 int64_t tuff_trainer_total_steps(const tuff_trainer *t)
 {
+    if (!t) return 0;
     return t->total_steps;
 }
 
@@ -167,6 +173,7 @@ static tuff_program *batch_program(const tuff_trainer *t)
 
 tuff_program *tuff_trainer_program(tuff_trainer *t)
 {
+    if (!t) return NULL;
     return batch_program(t);
 }
 
@@ -204,7 +211,7 @@ tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
 
 tuff_status tuff_trainer_get_memory(const tuff_trainer *t, tuff_train_memory *out_memory)
 {
-    if (!t) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_trainer_get_memory: trainer is NULL");
+    TUFF_NEED(t);
     const tuff_train_memory memory = tuff_trainer_memory(t);
     return TUFF_GIVE(out_memory, &memory, TUFF_TRAIN_MEMORY_INIT, parameters);
 }
@@ -360,6 +367,7 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
 
 tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
 {
+    TUFF_NEED(t);
     TUFF_TRY(tuff_trainer_enter(t));
     return tuff_trainer_leave(t, do_step(t, out_step));
 }
@@ -389,6 +397,8 @@ static tuff_status plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
 
 tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(data);
     TUFF_TRY(tuff_trainer_enter(t));
     return tuff_trainer_leave(t, plan_evaluation(t, data));
 }
@@ -402,6 +412,8 @@ static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval
 
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(data);
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens));
     TUFF_TRY(tuff_trainer_enter(t));
@@ -428,6 +440,8 @@ static tuff_status save(tuff_trainer *t, const char *directory)
 
 tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)
 {
+    TUFF_NEED(t);
+    TUFF_NEED(directory);
     TUFF_TRY(tuff_trainer_enter(t));
     return tuff_trainer_leave(t, save(t, directory));
 }

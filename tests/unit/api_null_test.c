@@ -1,0 +1,326 @@
+/* Every exported function without one of its arguments: a call that can fail gives TUFF_INVALID_ARGUMENT and
+ * leaves NULL where its result would go, others do nothing or give 0, NULL, false, -1 or "". The public
+ * headers say which functions there are: one that is not in the table below fails the test. */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "kit/files.h"
+#include "model_fixture.h"
+#include "null_graph.h"
+#include "null_run.h"
+#include "null_text.h"
+
+#define CALLS(function)                \
+    {                                  \
+#function, calls_of_##function \
+    }
+
+static const struct {
+    const char *name;
+    void (*calls)(void);
+} functions[] = {
+    CALLS(tuff_graph_create),
+    CALLS(tuff_graph_destroy),
+    CALLS(tuff_graph_status),
+    CALLS(tuff_input),
+    CALLS(tuff_variable),
+    CALLS(tuff_output),
+    CALLS(tuff_set_name),
+    CALLS(tuff_tensor_rank),
+    CALLS(tuff_tensor_dim),
+    CALLS(tuff_tensor_dtype),
+    CALLS(tuff_graph_grad),
+    CALLS(tuff_reshape),
+    CALLS(tuff_permute),
+    CALLS(tuff_transpose),
+    CALLS(tuff_slice),
+    CALLS(tuff_expand),
+    CALLS(tuff_copy),
+    CALLS(tuff_fill),
+    CALLS(tuff_pad),
+    CALLS(tuff_exp),
+    CALLS(tuff_ln),
+    CALLS(tuff_tanh),
+    CALLS(tuff_sigmoid),
+    CALLS(tuff_relu),
+    CALLS(tuff_sqrt),
+    CALLS(tuff_rsqrt),
+    CALLS(tuff_abs),
+    CALLS(tuff_silu),
+    CALLS(tuff_softmax),
+    CALLS(tuff_add),
+    CALLS(tuff_mul),
+    CALLS(tuff_sub),
+    CALLS(tuff_div),
+    CALLS(tuff_maximum),
+    CALLS(tuff_minimum),
+    CALLS(tuff_greater),
+    CALLS(tuff_swiglu),
+    CALLS(tuff_matmul),
+    CALLS(tuff_accumulate),
+    CALLS(tuff_scale),
+    CALLS(tuff_gelu),
+    CALLS(tuff_dropout),
+    CALLS(tuff_sum),
+    CALLS(tuff_layer_norm),
+    CALLS(tuff_rms_norm),
+    CALLS(tuff_rope),
+    CALLS(tuff_attention),
+    CALLS(tuff_kv_write),
+    CALLS(tuff_embedding),
+    CALLS(tuff_embedding_index_size),
+    CALLS(tuff_embedding_index),
+    CALLS(tuff_cross_entropy),
+    CALLS(tuff_assign),
+    CALLS(tuff_grad_norm),
+    CALLS(tuff_optimizer_step),
+    CALLS(tuff_adamw),
+    CALLS(tuff_tokenizer_load),
+    CALLS(tuff_tokenizer_from_json),
+    CALLS(tuff_tokenizer_from_vocab),
+    CALLS(tuff_tokenizer_from_desc),
+    CALLS(tuff_tokenizer_destroy),
+    CALLS(tuff_tokenizer_save),
+    CALLS(tuff_vocab_export_create),
+    CALLS(tuff_vocab_export_desc),
+    CALLS(tuff_vocab_export_destroy),
+    CALLS(tuff_tokenizer_vocab_size),
+    CALLS(tuff_tokenizer_check_model),
+    CALLS(tuff_tokenizer_token),
+    CALLS(tuff_tokenizer_token_type),
+    CALLS(tuff_tokenizer_id),
+    CALLS(tuff_tokenizer_bos),
+    CALLS(tuff_tokenizer_unk),
+    CALLS(tuff_tokenizer_pad),
+    CALLS(tuff_tokenizer_eos_count),
+    CALLS(tuff_tokenizer_eos),
+    CALLS(tuff_tokenizer_is_eos),
+    CALLS(tuff_tokenizer_chat_template),
+    CALLS(tuff_tokenizer_kind),
+    CALLS(tuff_tokenizer_encode),
+    CALLS(tuff_tokenizer_encode_watched),
+    CALLS(tuff_tokenizer_decode),
+    CALLS(tuff_decoder_create),
+    CALLS(tuff_decoder_feed),
+    CALLS(tuff_decoder_flush),
+    CALLS(tuff_decoder_destroy),
+    CALLS(tuff_sampler_create),
+    CALLS(tuff_sampler_accept),
+    CALLS(tuff_sampler_reset),
+    CALLS(tuff_sampler_sample),
+    CALLS(tuff_sampler_destroy),
+    CALLS(tuff_stop_create),
+    CALLS(tuff_stop_feed),
+    CALLS(tuff_stop_flush),
+    CALLS(tuff_stop_destroy),
+    CALLS(tuff_set_allocator),
+    CALLS(tuff_get_host_stats),
+    CALLS(tuff_set_log),
+    CALLS(tuff_version),
+    CALLS(tuff_error_message),
+    CALLS(tuff_status_name),
+    CALLS(tuff_free),
+    CALLS(tuff_dtype_name),
+    CALLS(tuff_dtype_size),
+    CALLS(tuff_cancel_create),
+    CALLS(tuff_cancel_request),
+    CALLS(tuff_cancel_requested),
+    CALLS(tuff_cancel_reset),
+    CALLS(tuff_cancel_destroy),
+    CALLS(tuff_phase_name),
+    CALLS(tuff_list_devices),
+    CALLS(tuff_device_open),
+    CALLS(tuff_device_destroy),
+    CALLS(tuff_device_get_info),
+    CALLS(tuff_device_get_stats),
+    CALLS(tuff_buffer_create),
+    CALLS(tuff_buffer_destroy),
+    CALLS(tuff_buffer_write),
+    CALLS(tuff_buffer_read),
+    CALLS(tuff_buffer_dtype),
+    CALLS(tuff_buffer_count),
+    CALLS(tuff_program_create),
+    CALLS(tuff_program_destroy),
+    CALLS(tuff_program_bind),
+    CALLS(tuff_program_prepare),
+    CALLS(tuff_program_input),
+    CALLS(tuff_program_run),
+    CALLS(tuff_program_output),
+    CALLS(tuff_program_get_memory),
+    CALLS(tuff_program_flops),
+    CALLS(tuff_program_text),
+    CALLS(tuff_program_profile_text),
+    CALLS(tuff_program_profile_trace),
+    CALLS(tuff_model_load),
+    CALLS(tuff_model_destroy),
+    CALLS(tuff_model_get_info),
+    CALLS(tuff_model_get_tokenizer),
+    CALLS(tuff_inspect),
+    CALLS(tuff_model_save),
+    CALLS(tuff_generator_create),
+    CALLS(tuff_generator_destroy),
+    CALLS(tuff_generate),
+    CALLS(tuff_generator_program),
+    CALLS(tuff_generator_logits),
+    CALLS(tuff_dataset_load_text),
+    CALLS(tuff_dataset_from_ids),
+    CALLS(tuff_dataset_destroy),
+    CALLS(tuff_dataset_tokens),
+    CALLS(tuff_dataset_blocks),
+    CALLS(tuff_trainer_create),
+    CALLS(tuff_trainer_destroy),
+    CALLS(tuff_trainer_get_memory),
+    CALLS(tuff_trainer_total_steps),
+    CALLS(tuff_trainer_program),
+    CALLS(tuff_trainer_step),
+    CALLS(tuff_trainer_next_batch),
+    CALLS(tuff_trainer_dump_batches),
+    CALLS(tuff_trainer_save),
+    CALLS(tuff_trainer_plan_evaluation),
+    CALLS(tuff_trainer_evaluate),
+    CALLS(tuff_evaluate),
+    CALLS(tuff_save_logits),
+    CALLS(tuff_conform_run),
+    CALLS(tuff_conform_report_destroy),
+    CALLS(tuff_conform_mask_at),
+    CALLS(tuff_conform_passed),
+    CALLS(tuff_conform_list),
+    CALLS(tuff_conform_text),
+};
+enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
+
+static void every_call_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FUNCTIONS; i++) {
+        uint64_t live = kit_live();
+        functions[i].calls();
+        if (strcmp(functions[i].name, "tuff_program_output") == 0) continue; /* its run keeps memory */
+        if (kit_live() != live) fail_msg("%s leaves memory behind", functions[i].name);
+    }
+}
+
+/* ---- the list of functions ---- */
+
+static size_t find(const char *name, size_t size)
+{
+    size_t i = 0;
+    while (i < FUNCTIONS && (strlen(functions[i].name) != size || memcmp(functions[i].name, name, size) != 0))
+        i++;
+    return i;
+}
+
+/* Marks the functions of a header, and counts those that are not in the table. */
+static size_t read_header(const char *path, bool *seen)
+{
+    tuff_buf text = {0};
+    size_t missing = 0;
+    kit_read_file(path, &text);
+    tuff_buf_char(&text, 0);
+    for (char *at = text.data; (at = strstr(at, "TUFF_API ")) != NULL; at++) {
+        if (at > text.data && at[-1] == ' ') continue; /* a #define */
+        char *end = strchr(at, '('), *begin = end;
+        assert_non_null(end);
+        while (isalnum((unsigned char)begin[-1]) || begin[-1] == '_')
+            begin--;
+        size_t i = find(begin, (size_t)(end - begin));
+        if (i < FUNCTIONS)
+            seen[i] = true;
+        else
+            print_error("%s: %.*s is not in the table of this test\n", path, (int)(end - begin), begin);
+        missing += i == FUNCTIONS;
+    }
+    tuff_buf_free(&text);
+    return missing;
+}
+
+static void every_function_is_in_the_table(void **state)
+{
+    (void)state;
+    bool seen[FUNCTIONS] = {false};
+    size_t wrong = 0, headers = 0;
+    tuff_buf all = {0};
+    char path[1024], name[64];
+    snprintf(path, sizeof path, "%s/include/tuff/tuff.h", getenv("TUFF_TEST_SOURCE"));
+    kit_read_file(path, &all);
+    tuff_buf_char(&all, 0);
+    for (char *at = all.data; (at = strstr(at, "\n#include <tuff/")) != NULL; at++, headers++) {
+        assert_int_equal(sscanf(at, "\n#include <tuff/%63[a-z].h>", name), 1);
+        snprintf(path, sizeof path, "%s/include/tuff/%s.h", getenv("TUFF_TEST_SOURCE"), name);
+        wrong += read_header(path, seen);
+    }
+    tuff_buf_free(&all);
+    assert_true(headers > 10);
+    for (size_t i = 0; i < FUNCTIONS; i++)
+        if (!seen[i]) {
+            print_error("%s is in the table, but in no header\n", functions[i].name);
+            wrong++;
+        }
+    assert_int_equal(wrong, 0);
+}
+
+/* ---- one of everything ---- */
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const int32_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    tuff_device_params cpu = TUFF_DEVICE_PARAMS_INIT;
+    cpu.name = "cpu";
+    tuff_train_params train = TUFF_TRAIN_PARAMS_INIT;
+    train.per_device_train_batch_size = 2;
+    tuff_conform_params suite = TUFF_CONFORM_PARAMS_INIT;
+    suite.device = "cpu";
+    suite.ops = "softmax";
+    suite.name = "softmax.3x7";
+    const char *const stops[] = {"end"};
+    const int64_t shape[] = {1};
+    fixture.model = model_open("llama");
+    KIT_OK(tuff_device_open(&cpu, &fixture.device));
+    KIT_OK(tuff_model_get_tokenizer(fixture.model, &fixture.tokenizer));
+    KIT_OK(tuff_decoder_create(fixture.tokenizer, true, &fixture.decoder));
+    KIT_OK(tuff_sampler_create(NULL, 3, &fixture.sampler));
+    KIT_OK(tuff_stop_create(stops, 1, &fixture.stop));
+    KIT_OK(tuff_dataset_from_ids(ids, 16, 8, &fixture.data));
+    KIT_OK(tuff_trainer_create(fixture.model, fixture.device, fixture.data, &train, &fixture.trainer));
+    KIT_OK(tuff_generator_create(fixture.model, fixture.device, NULL, &fixture.generator));
+    KIT_OK(tuff_graph_create(&fixture.graph));
+    fixture.tensor = tuff_variable(fixture.graph, "x", TUFF_F32, 4, dims);
+    KIT_OK(tuff_buffer_create(fixture.device, "v", TUFF_F32, 1, shape, &fixture.buffer));
+    tuff_graph *g = NULL;
+    KIT_OK(tuff_graph_create(&g));
+    tuff_output(
+        g, "o",
+        tuff_add(g, tuff_input(g, "i", TUFF_F32, 1, shape), tuff_variable(g, "v", TUFF_F32, 1, shape)));
+    KIT_OK(tuff_program_create(fixture.device, &g, &fixture.program));
+    KIT_OK(tuff_program_bind(fixture.program, "v", fixture.buffer));
+    KIT_OK(tuff_conform_run(&suite, &fixture.report));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tuff_conform_report_destroy(&fixture.report);
+    tuff_program_destroy(&fixture.program);
+    tuff_buffer_destroy(&fixture.buffer);
+    tuff_graph_destroy(&fixture.graph);
+    tuff_generator_destroy(&fixture.generator);
+    tuff_trainer_destroy(&fixture.trainer);
+    tuff_dataset_destroy(&fixture.data);
+    tuff_stop_destroy(&fixture.stop);
+    tuff_sampler_destroy(&fixture.sampler);
+    tuff_decoder_destroy(&fixture.decoder);
+    tuff_device_destroy(&fixture.device);
+    tuff_model_destroy(&fixture.model);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_function_is_in_the_table),
+        cmocka_unit_test(every_call_is_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

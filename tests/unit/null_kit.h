@@ -1,0 +1,41 @@
+/* What the tests of missing arguments share: see api_null_test.c. A function's calls are in
+ * CALLS_OF(function); each call has one argument that is missing. */
+#ifndef TUFF_TESTS_NULL_KIT_H
+#define TUFF_TESTS_NULL_KIT_H
+
+#include <tuff/tuff.h>
+
+#include "kit/kit.h"
+
+#define CALLS_OF(function) static void calls_of_##function(void)
+
+/* A call that must be refused. */
+#define REFUSED(call) kit_expect_status((call), TUFF_INVALID_ARGUMENT, #call, __FILE__, __LINE__)
+/* One that must also leave NULL where its result would go. */
+#define REFUSED_OUT(call, out)                                  \
+    do {                                                        \
+        (out) = (void *)&fixture;                               \
+        REFUSED(call);                                          \
+        if ((out) != NULL) fail_msg("%s left a result", #call); \
+        (out) = NULL;                                           \
+    } while (0)
+
+/* One of everything, all of it usable. */
+static struct {
+    tuff_model *model;
+    tuff_device *device;
+    const tuff_tokenizer *tokenizer;
+    tuff_decoder *decoder;
+    tuff_sampler *sampler;
+    tuff_stop *stop;
+    tuff_dataset *data;
+    tuff_trainer *trainer;
+    tuff_generator *generator;
+    tuff_graph *graph;
+    tuff_tensor *tensor;
+    tuff_buffer *buffer;
+    tuff_program *program;
+    tuff_conform_report *report;
+} fixture;
+
+#endif

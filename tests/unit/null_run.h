@@ -1,0 +1,474 @@
+/* Devices, models, programs, training and the suite, whose arguments are missing: see api_null_test.c. */
+#ifndef TUFF_TESTS_NULL_RUN_H
+#define TUFF_TESTS_NULL_RUN_H
+
+#include "null_kit.h"
+
+/* ---- host ---- */
+
+CALLS_OF(tuff_set_allocator)
+{
+    tuff_allocator half = TUFF_ALLOCATOR_INIT;
+    REFUSED(tuff_set_allocator(&half));
+    half.struct_size = 0;
+    REFUSED(tuff_set_allocator(&half));
+    KIT_OK(tuff_set_allocator(NULL));
+}
+CALLS_OF(tuff_get_host_stats)
+{
+    tuff_host_stats unset = {0};
+    REFUSED(tuff_get_host_stats(NULL));
+    REFUSED(tuff_get_host_stats(&unset));
+}
+CALLS_OF(tuff_set_log)
+{
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+}
+CALLS_OF(tuff_version)
+{
+    assert_string_equal(tuff_version(), TUFF_VERSION);
+}
+CALLS_OF(tuff_error_message)
+{
+    assert_non_null(tuff_error_message());
+}
+CALLS_OF(tuff_status_name)
+{
+    assert_non_null(tuff_status_name((tuff_status)-1));
+}
+CALLS_OF(tuff_free)
+{
+    tuff_free(NULL);
+}
+CALLS_OF(tuff_dtype_name)
+{
+    assert_non_null(tuff_dtype_name((tuff_dtype)-1));
+    assert_non_null(tuff_dtype_name(TUFF_DTYPE_COUNT));
+}
+CALLS_OF(tuff_dtype_size)
+{
+    assert_int_equal(tuff_dtype_size((tuff_dtype)-1), 0);
+    assert_int_equal(tuff_dtype_size(TUFF_DTYPE_COUNT), 0);
+}
+CALLS_OF(tuff_cancel_create)
+{
+    REFUSED(tuff_cancel_create(NULL));
+}
+CALLS_OF(tuff_cancel_request)
+{
+    tuff_cancel_request(NULL);
+}
+CALLS_OF(tuff_cancel_requested)
+{
+    assert_false(tuff_cancel_requested(NULL));
+}
+CALLS_OF(tuff_cancel_reset)
+{
+    tuff_cancel_reset(NULL);
+}
+CALLS_OF(tuff_cancel_destroy)
+{
+    tuff_cancel *none = NULL;
+    tuff_cancel_destroy(NULL);
+    tuff_cancel_destroy(&none);
+}
+CALLS_OF(tuff_phase_name)
+{
+    assert_non_null(tuff_phase_name((tuff_phase)-1));
+}
+
+/* ---- devices, buffers, programs ---- */
+
+CALLS_OF(tuff_list_devices)
+{
+    tuff_device_info unset = {0};
+    size_t n;
+    REFUSED(tuff_list_devices(NULL, 0, NULL));
+    REFUSED(tuff_list_devices(NULL, 1, &n));
+    REFUSED(tuff_list_devices(&unset, 1, &n));
+}
+CALLS_OF(tuff_device_open)
+{
+    const tuff_device_params unset = {0};
+    tuff_device *out;
+    REFUSED(tuff_device_open(NULL, NULL));
+    REFUSED_OUT(tuff_device_open(&unset, &out), out);
+}
+CALLS_OF(tuff_device_destroy)
+{
+    tuff_device *none = NULL;
+    tuff_device_destroy(NULL);
+    tuff_device_destroy(&none);
+}
+CALLS_OF(tuff_device_get_info)
+{
+    assert_null(tuff_device_get_info(NULL));
+}
+CALLS_OF(tuff_device_get_stats)
+{
+    tuff_device_stats stats = TUFF_DEVICE_STATS_INIT, unset = {0};
+    REFUSED(tuff_device_get_stats(NULL, &stats));
+    REFUSED(tuff_device_get_stats(fixture.device, NULL));
+    REFUSED(tuff_device_get_stats(fixture.device, &unset));
+}
+CALLS_OF(tuff_buffer_create)
+{
+    const int64_t shape[2] = {2, 3}, empty[2] = {2, 0};
+    tuff_buffer *out;
+    REFUSED(tuff_buffer_create(fixture.device, "b", TUFF_F32, 2, shape, NULL));
+    REFUSED_OUT(tuff_buffer_create(NULL, "b", TUFF_F32, 2, shape, &out), out);
+    REFUSED_OUT(tuff_buffer_create(fixture.device, "b", TUFF_F32, 2, NULL, &out), out);
+    REFUSED_OUT(tuff_buffer_create(fixture.device, "b", TUFF_F32, 2, empty, &out), out);
+    KIT_OK(tuff_buffer_create(fixture.device, NULL, TUFF_F32, 0, NULL, &out));
+    tuff_buffer_destroy(&out);
+}
+CALLS_OF(tuff_buffer_destroy)
+{
+    tuff_buffer *none = NULL;
+    tuff_buffer_destroy(NULL);
+    tuff_buffer_destroy(&none);
+}
+CALLS_OF(tuff_buffer_write)
+{
+    const float value = 1;
+    REFUSED(tuff_buffer_write(NULL, 0, &value, 1));
+    REFUSED(tuff_buffer_write(fixture.buffer, 0, NULL, 1));
+    KIT_OK(tuff_buffer_write(fixture.buffer, 0, NULL, 0));
+}
+CALLS_OF(tuff_buffer_read)
+{
+    float value;
+    REFUSED(tuff_buffer_read(NULL, 0, &value, 1));
+    REFUSED(tuff_buffer_read(fixture.buffer, 0, NULL, 1));
+    KIT_OK(tuff_buffer_read(fixture.buffer, 0, NULL, 0));
+}
+CALLS_OF(tuff_buffer_dtype)
+{
+    assert_int_equal(tuff_buffer_dtype(NULL), TUFF_F32);
+}
+CALLS_OF(tuff_buffer_count)
+{
+    assert_int_equal(tuff_buffer_count(NULL), 0);
+}
+CALLS_OF(tuff_program_create)
+{
+    tuff_graph *g = NULL;
+    tuff_program *out;
+    REFUSED_OUT(tuff_program_create(fixture.device, NULL, &out), out);
+    REFUSED_OUT(tuff_program_create(fixture.device, &g, &out), out);
+    KIT_OK(tuff_graph_create(&g));
+    REFUSED_OUT(tuff_program_create(NULL, &g, &out), out);
+    assert_null(g);
+    KIT_OK(tuff_graph_create(&g));
+    REFUSED(tuff_program_create(fixture.device, &g, NULL));
+    assert_null(g);
+}
+CALLS_OF(tuff_program_destroy)
+{
+    tuff_program *none = NULL;
+    tuff_program_destroy(NULL);
+    tuff_program_destroy(&none);
+}
+CALLS_OF(tuff_program_bind)
+{
+    REFUSED(tuff_program_bind(NULL, "v", fixture.buffer));
+    REFUSED(tuff_program_bind(fixture.program, NULL, fixture.buffer));
+    REFUSED(tuff_program_bind(fixture.program, "v", NULL));
+}
+CALLS_OF(tuff_program_prepare)
+{
+    REFUSED(tuff_program_prepare(NULL));
+}
+CALLS_OF(tuff_program_input)
+{
+    const float value = 1;
+    REFUSED(tuff_program_input(NULL, "i", &value, 4));
+    REFUSED(tuff_program_input(fixture.program, NULL, &value, 4));
+    REFUSED(tuff_program_input(fixture.program, "i", NULL, 4));
+    REFUSED(tuff_program_input(fixture.program, "i", &value, 0));
+}
+CALLS_OF(tuff_program_run)
+{
+    REFUSED(tuff_program_run(NULL));
+}
+CALLS_OF(tuff_program_output)
+{
+    float value;
+    KIT_OK(tuff_program_run(fixture.program));
+    REFUSED(tuff_program_output(NULL, "o", &value, 4));
+    REFUSED(tuff_program_output(fixture.program, NULL, &value, 4));
+    REFUSED(tuff_program_output(fixture.program, "o", NULL, 4));
+    REFUSED(tuff_program_output(fixture.program, "o", &value, 0));
+}
+CALLS_OF(tuff_program_get_memory)
+{
+    tuff_program_memory memory = TUFF_PROGRAM_MEMORY_INIT, unset = {0};
+    REFUSED(tuff_program_get_memory(NULL, &memory));
+    REFUSED(tuff_program_get_memory(fixture.program, NULL));
+    REFUSED(tuff_program_get_memory(fixture.program, &unset));
+}
+CALLS_OF(tuff_program_flops)
+{
+    assert_true(tuff_program_flops(NULL) == 0);
+}
+CALLS_OF(tuff_program_text)
+{
+    assert_null(tuff_program_text(NULL));
+}
+CALLS_OF(tuff_program_profile_text)
+{
+    assert_null(tuff_program_profile_text(NULL));
+}
+CALLS_OF(tuff_program_profile_trace)
+{
+    assert_null(tuff_program_profile_trace(NULL));
+}
+
+/* ---- models, generating ---- */
+
+CALLS_OF(tuff_model_load)
+{
+    tuff_model *out;
+    REFUSED(tuff_model_load("x", NULL));
+    REFUSED_OUT(tuff_model_load(NULL, &out), out);
+}
+CALLS_OF(tuff_model_destroy)
+{
+    tuff_model *none = NULL;
+    tuff_model_destroy(NULL);
+    tuff_model_destroy(&none);
+}
+CALLS_OF(tuff_model_get_info)
+{
+    tuff_model_info info = TUFF_MODEL_INFO_INIT, unset = {0};
+    REFUSED(tuff_model_get_info(NULL, &info));
+    REFUSED(tuff_model_get_info(fixture.model, NULL));
+    REFUSED(tuff_model_get_info(fixture.model, &unset));
+}
+CALLS_OF(tuff_model_get_tokenizer)
+{
+    const tuff_tokenizer *out;
+    REFUSED(tuff_model_get_tokenizer(fixture.model, NULL));
+    REFUSED_OUT(tuff_model_get_tokenizer(NULL, &out), out);
+}
+CALLS_OF(tuff_inspect)
+{
+    char *out;
+    REFUSED(tuff_inspect("x", 0, NULL));
+    REFUSED_OUT(tuff_inspect(NULL, 0, &out), out);
+}
+CALLS_OF(tuff_model_save)
+{
+    REFUSED(tuff_model_save(NULL, TUFF_FORMAT_HF, TUFF_F32, kit_temp_path("out")));
+    REFUSED(tuff_model_save(fixture.model, TUFF_FORMAT_HF, TUFF_F32, NULL));
+    REFUSED(tuff_model_save(fixture.model, (tuff_file_format)7, TUFF_F32, kit_temp_path("out")));
+}
+CALLS_OF(tuff_generator_create)
+{
+    const tuff_generator_params unset = {0};
+    tuff_generator *out;
+    REFUSED(tuff_generator_create(fixture.model, fixture.device, NULL, NULL));
+    REFUSED_OUT(tuff_generator_create(NULL, fixture.device, NULL, &out), out);
+    REFUSED_OUT(tuff_generator_create(fixture.model, NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_generator_create(fixture.model, fixture.device, &unset, &out), out);
+}
+CALLS_OF(tuff_generator_destroy)
+{
+    tuff_generator *none = NULL;
+    tuff_generator_destroy(NULL);
+    tuff_generator_destroy(&none);
+}
+CALLS_OF(tuff_generate)
+{
+    const tuff_sampling unset_sampling = {0};
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    const tuff_generate_params unset = {0};
+    tuff_generate_result result = {0};
+    REFUSED(tuff_generate(NULL, "a", 1, NULL, NULL));
+    REFUSED(tuff_generate(fixture.generator, NULL, 1, NULL, NULL));
+    REFUSED(tuff_generate(fixture.generator, "a", 1, &unset, NULL));
+    REFUSED(tuff_generate(fixture.generator, "a", 1, NULL, &result));
+    p.stop_count = 1;
+    REFUSED(tuff_generate(fixture.generator, "a", 1, &p, NULL));
+    p.stop_count = 0;
+    p.sampling = &unset_sampling;
+    REFUSED(tuff_generate(fixture.generator, "a", 1, &p, NULL));
+}
+CALLS_OF(tuff_generator_program)
+{
+    assert_null(tuff_generator_program(NULL));
+}
+CALLS_OF(tuff_generator_logits)
+{
+    const int32_t id = 1;
+    float logits[1];
+    REFUSED(tuff_generator_logits(NULL, &id, 1, logits));
+    REFUSED(tuff_generator_logits(fixture.generator, NULL, 1, logits));
+    REFUSED(tuff_generator_logits(fixture.generator, &id, 0, logits));
+    REFUSED(tuff_generator_logits(fixture.generator, &id, 1, NULL));
+}
+
+/* ---- training ---- */
+
+CALLS_OF(tuff_dataset_load_text)
+{
+    const tuff_text_params unset = {0};
+    tuff_dataset *out;
+    REFUSED(tuff_dataset_load_text(fixture.model, "x", 8, NULL, NULL));
+    REFUSED_OUT(tuff_dataset_load_text(NULL, "x", 8, NULL, &out), out);
+    REFUSED_OUT(tuff_dataset_load_text(fixture.model, NULL, 8, NULL, &out), out);
+    REFUSED_OUT(tuff_dataset_load_text(fixture.model, "x", 8, &unset, &out), out);
+}
+CALLS_OF(tuff_dataset_from_ids)
+{
+    const int32_t ids[4] = {1, 2, 3, 4};
+    tuff_dataset *out;
+    REFUSED(tuff_dataset_from_ids(ids, 4, 2, NULL));
+    REFUSED_OUT(tuff_dataset_from_ids(NULL, 4, 2, &out), out);
+    REFUSED_OUT(tuff_dataset_from_ids(NULL, 0, 2, &out), out);
+    REFUSED_OUT(tuff_dataset_from_ids(ids, 4, 0, &out), out);
+}
+CALLS_OF(tuff_dataset_destroy)
+{
+    tuff_dataset *none = NULL;
+    tuff_dataset_destroy(NULL);
+    tuff_dataset_destroy(&none);
+}
+CALLS_OF(tuff_dataset_tokens)
+{
+    assert_int_equal(tuff_dataset_tokens(NULL), 0);
+}
+CALLS_OF(tuff_dataset_blocks)
+{
+    assert_int_equal(tuff_dataset_blocks(NULL), 0);
+}
+CALLS_OF(tuff_trainer_create)
+{
+    const tuff_train_params unset = {0};
+    tuff_trainer *out;
+    REFUSED(tuff_trainer_create(fixture.model, fixture.device, fixture.data, NULL, NULL));
+    REFUSED_OUT(tuff_trainer_create(NULL, fixture.device, fixture.data, NULL, &out), out);
+    REFUSED_OUT(tuff_trainer_create(fixture.model, NULL, fixture.data, NULL, &out), out);
+    REFUSED_OUT(tuff_trainer_create(fixture.model, fixture.device, NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_trainer_create(fixture.model, fixture.device, fixture.data, &unset, &out), out);
+}
+CALLS_OF(tuff_trainer_destroy)
+{
+    tuff_trainer *none = NULL;
+    tuff_trainer_destroy(NULL);
+    tuff_trainer_destroy(&none);
+}
+CALLS_OF(tuff_trainer_get_memory)
+{
+    tuff_train_memory memory = TUFF_TRAIN_MEMORY_INIT, unset = {0};
+    REFUSED(tuff_trainer_get_memory(NULL, &memory));
+    REFUSED(tuff_trainer_get_memory(fixture.trainer, NULL));
+    REFUSED(tuff_trainer_get_memory(fixture.trainer, &unset));
+}
+CALLS_OF(tuff_trainer_total_steps)
+{
+    assert_int_equal(tuff_trainer_total_steps(NULL), 0);
+}
+CALLS_OF(tuff_trainer_program)
+{
+    assert_null(tuff_trainer_program(NULL));
+}
+CALLS_OF(tuff_trainer_step)
+{
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT, unset = {0};
+    REFUSED(tuff_trainer_step(NULL, &step));
+    REFUSED(tuff_trainer_step(fixture.trainer, NULL));
+    REFUSED(tuff_trainer_step(fixture.trainer, &unset));
+}
+CALLS_OF(tuff_trainer_next_batch)
+{
+    int32_t ids[16];
+    REFUSED(tuff_trainer_next_batch(NULL, ids, 16));
+    REFUSED(tuff_trainer_next_batch(fixture.trainer, NULL, 16));
+    REFUSED(tuff_trainer_next_batch(fixture.trainer, ids, 0));
+}
+CALLS_OF(tuff_trainer_dump_batches)
+{
+    REFUSED(tuff_trainer_dump_batches(NULL, "x"));
+    REFUSED(tuff_trainer_dump_batches(fixture.trainer, NULL));
+}
+CALLS_OF(tuff_trainer_save)
+{
+    REFUSED(tuff_trainer_save(NULL, "x"));
+    REFUSED(tuff_trainer_save(fixture.trainer, NULL));
+}
+CALLS_OF(tuff_trainer_plan_evaluation)
+{
+    REFUSED(tuff_trainer_plan_evaluation(NULL, fixture.data));
+    REFUSED(tuff_trainer_plan_evaluation(fixture.trainer, NULL));
+}
+CALLS_OF(tuff_trainer_evaluate)
+{
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT, unset = {0};
+    REFUSED(tuff_trainer_evaluate(NULL, fixture.data, &result));
+    REFUSED(tuff_trainer_evaluate(fixture.trainer, NULL, &result));
+    REFUSED(tuff_trainer_evaluate(fixture.trainer, fixture.data, NULL));
+    REFUSED(tuff_trainer_evaluate(fixture.trainer, fixture.data, &unset));
+}
+CALLS_OF(tuff_evaluate)
+{
+    const tuff_eval_params unset_params = {0};
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT, unset = {0};
+    REFUSED(tuff_evaluate(NULL, fixture.device, fixture.data, NULL, &result));
+    REFUSED(tuff_evaluate(fixture.model, NULL, fixture.data, NULL, &result));
+    REFUSED(tuff_evaluate(fixture.model, fixture.device, NULL, NULL, &result));
+    REFUSED(tuff_evaluate(fixture.model, fixture.device, fixture.data, NULL, NULL));
+    REFUSED(tuff_evaluate(fixture.model, fixture.device, fixture.data, NULL, &unset));
+    REFUSED(tuff_evaluate(fixture.model, fixture.device, fixture.data, &unset_params, &result));
+}
+CALLS_OF(tuff_save_logits)
+{
+    REFUSED(tuff_save_logits(NULL, fixture.device, fixture.data, NULL, NULL, "x"));
+    REFUSED(tuff_save_logits(fixture.model, NULL, fixture.data, NULL, NULL, "x"));
+    REFUSED(tuff_save_logits(fixture.model, fixture.device, NULL, NULL, NULL, "x"));
+    REFUSED(tuff_save_logits(fixture.model, fixture.device, fixture.data, NULL, NULL, NULL));
+}
+
+/* ---- the conformance suite ---- */
+
+CALLS_OF(tuff_conform_run)
+{
+    const tuff_conform_params unset = {0};
+    tuff_conform_report *out;
+    REFUSED(tuff_conform_run(NULL, NULL));
+    REFUSED_OUT(tuff_conform_run(&unset, &out), out);
+}
+CALLS_OF(tuff_conform_report_destroy)
+{
+    tuff_conform_report *none = NULL;
+    tuff_conform_report_destroy(NULL);
+    tuff_conform_report_destroy(&none);
+}
+CALLS_OF(tuff_conform_mask_at)
+{
+    assert_null(tuff_conform_mask_at((size_t)-1));
+}
+CALLS_OF(tuff_conform_passed)
+{
+    assert_false(tuff_conform_passed(NULL));
+}
+CALLS_OF(tuff_conform_list)
+{
+    const tuff_conform_params unset = {0};
+    tuff_conform_case **out;
+    size_t n;
+    REFUSED(tuff_conform_list(NULL, NULL, &n));
+    REFUSED_OUT(tuff_conform_list(NULL, &out, NULL), out);
+    REFUSED_OUT(tuff_conform_list(&unset, &out, &n), out);
+}
+CALLS_OF(tuff_conform_text)
+{
+    const tuff_conform_report *const none = NULL, *const one = fixture.report;
+    char *out;
+    REFUSED(tuff_conform_text(&one, 1, TUFF_CONFORM_JSON, NULL));
+    REFUSED_OUT(tuff_conform_text(NULL, 1, TUFF_CONFORM_JSON, &out), out);
+    REFUSED_OUT(tuff_conform_text(&none, 1, TUFF_CONFORM_JSON, &out), out);
+    REFUSED_OUT(tuff_conform_text(&one, 1, (tuff_conform_format)9, &out), out);
+}
+
+#endif
