@@ -1,0 +1,348 @@
+/* Where the fields of public structs lie: the binary interface, on 64-bit systems. The compiler checks it.
+ *
+ * A program that was compiled with older headers finds its fields at these places. So no line changes here:
+ * a new field gets a line at the end of its struct, and lies at or behind the size that the struct had. */
+#include <stddef.h>
+#include <tuff/tuff.h>
+
+#include "kit/kit.h"
+
+#if UINTPTR_MAX == UINT64_MAX
+/* The size is that of version 1: a struct may grow. */
+#define STRUCT(type, size) _Static_assert(sizeof(type) >= (size), #type " got smaller");
+#define FIELD(type, field, offset) \
+    _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved");
+/* clang-format off */
+
+STRUCT(tuff_allocator, 40)
+FIELD(tuff_allocator, struct_size, 0)
+FIELD(tuff_allocator, malloc, 8)
+FIELD(tuff_allocator, realloc, 16)
+FIELD(tuff_allocator, free, 24)
+FIELD(tuff_allocator, user, 32)
+
+STRUCT(tuff_host_stats, 24)
+FIELD(tuff_host_stats, struct_size, 0)
+FIELD(tuff_host_stats, allocations, 8)
+FIELD(tuff_host_stats, live, 16)
+
+STRUCT(tuff_device_info, 1112)
+FIELD(tuff_device_info, struct_size, 0)
+FIELD(tuff_device_info, name, 8)
+FIELD(tuff_device_info, driver, 264)
+FIELD(tuff_device_info, backend, 520)
+FIELD(tuff_device_info, uuid, 536)
+FIELD(tuff_device_info, type, 572)
+FIELD(tuff_device_info, memory_bytes, 576)
+FIELD(tuff_device_info, usable, 584)
+FIELD(tuff_device_info, reason, 585)
+FIELD(tuff_device_info, rows_tested, 844)
+FIELD(tuff_device_info, rows_wrong, 848)
+FIELD(tuff_device_info, wrong_rows, 852)
+
+STRUCT(tuff_device_params, 24)
+FIELD(tuff_device_params, struct_size, 0)
+FIELD(tuff_device_params, name, 8)
+FIELD(tuff_device_params, validate, 16)
+FIELD(tuff_device_params, profile, 17)
+FIELD(tuff_device_params, submit_ms, 20)
+
+STRUCT(tuff_device_stats, 56)
+FIELD(tuff_device_stats, struct_size, 0)
+FIELD(tuff_device_stats, allocations, 8)
+FIELD(tuff_device_stats, bytes, 16)
+FIELD(tuff_device_stats, recorded, 24)
+FIELD(tuff_device_stats, submits, 32)
+FIELD(tuff_device_stats, dispatches, 40)
+FIELD(tuff_device_stats, barriers, 48)
+
+STRUCT(tuff_generator_params, 40)
+FIELD(tuff_generator_params, struct_size, 0)
+FIELD(tuff_generator_params, context_length, 8)
+FIELD(tuff_generator_params, cache_f16, 16)
+FIELD(tuff_generator_params, adapter, 24)
+FIELD(tuff_generator_params, watch, 32)
+
+STRUCT(tuff_generate_params, 72)
+FIELD(tuff_generate_params, struct_size, 0)
+FIELD(tuff_generate_params, sampling, 8)
+FIELD(tuff_generate_params, max_new_tokens, 16)
+FIELD(tuff_generate_params, stop, 24)
+FIELD(tuff_generate_params, stop_count, 32)
+FIELD(tuff_generate_params, ignore_eos, 40)
+FIELD(tuff_generate_params, plain_special, 41)
+FIELD(tuff_generate_params, on_text, 48)
+FIELD(tuff_generate_params, user, 56)
+FIELD(tuff_generate_params, watch, 64)
+
+STRUCT(tuff_generate_result, 64)
+FIELD(tuff_generate_result, struct_size, 0)
+FIELD(tuff_generate_result, finish, 8)
+FIELD(tuff_generate_result, prompt_tokens, 16)
+FIELD(tuff_generate_result, new_tokens, 24)
+FIELD(tuff_generate_result, prompt_seconds, 32)
+FIELD(tuff_generate_result, generate_seconds, 40)
+FIELD(tuff_generate_result, start_seconds, 48)
+FIELD(tuff_generate_result, prompt_rate, 56)
+
+STRUCT(tuff_model_info, 104)
+FIELD(tuff_model_info, struct_size, 0)
+FIELD(tuff_model_info, architecture, 8)
+FIELD(tuff_model_info, vocab_size, 16)
+FIELD(tuff_model_info, hidden_size, 24)
+FIELD(tuff_model_info, layers, 32)
+FIELD(tuff_model_info, heads, 40)
+FIELD(tuff_model_info, kv_heads, 48)
+FIELD(tuff_model_info, head_dim, 56)
+FIELD(tuff_model_info, intermediate_size, 64)
+FIELD(tuff_model_info, context_length, 72)
+FIELD(tuff_model_info, tied, 80)
+FIELD(tuff_model_info, parameters, 88)
+FIELD(tuff_model_info, dtype, 96)
+
+STRUCT(tuff_program_memory, 40)
+FIELD(tuff_program_memory, struct_size, 0)
+FIELD(tuff_program_memory, variables, 8)
+FIELD(tuff_program_memory, arena, 16)
+FIELD(tuff_program_memory, arena_bound, 24)
+FIELD(tuff_program_memory, staging, 32)
+
+STRUCT(tuff_sampling, 40)
+FIELD(tuff_sampling, struct_size, 0)
+FIELD(tuff_sampling, repetition_penalty, 8)
+FIELD(tuff_sampling, temperature, 12)
+FIELD(tuff_sampling, top_k, 16)
+FIELD(tuff_sampling, top_p, 20)
+FIELD(tuff_sampling, min_p, 24)
+FIELD(tuff_sampling, seed, 32)
+
+STRUCT(tuff_piece, 16)
+FIELD(tuff_piece, data, 0)
+FIELD(tuff_piece, size, 8)
+
+STRUCT(tuff_vocab_desc, 112)
+FIELD(tuff_vocab_desc, struct_size, 0)
+FIELD(tuff_vocab_desc, kind, 8)
+FIELD(tuff_vocab_desc, pre, 16)
+FIELD(tuff_vocab_desc, size, 24)
+FIELD(tuff_vocab_desc, tokens, 32)
+FIELD(tuff_vocab_desc, scores, 40)
+FIELD(tuff_vocab_desc, types, 48)
+FIELD(tuff_vocab_desc, merge_count, 56)
+FIELD(tuff_vocab_desc, merges, 64)
+FIELD(tuff_vocab_desc, bos, 72)
+FIELD(tuff_vocab_desc, eos, 76)
+FIELD(tuff_vocab_desc, eot, 80)
+FIELD(tuff_vocab_desc, unk, 84)
+FIELD(tuff_vocab_desc, pad, 88)
+FIELD(tuff_vocab_desc, add_bos, 92)
+FIELD(tuff_vocab_desc, add_eos, 93)
+FIELD(tuff_vocab_desc, add_space_prefix, 94)
+FIELD(tuff_vocab_desc, chat_template, 96)
+
+STRUCT(tuff_attention_params, 32)
+FIELD(tuff_attention_params, struct_size, 0)
+FIELD(tuff_attention_params, scale, 8)
+FIELD(tuff_attention_params, causal, 16)
+FIELD(tuff_attention_params, window, 24)
+
+STRUCT(tuff_adamw_params, 48)
+FIELD(tuff_adamw_params, struct_size, 0)
+FIELD(tuff_adamw_params, beta1, 8)
+FIELD(tuff_adamw_params, beta2, 16)
+FIELD(tuff_adamw_params, eps, 24)
+FIELD(tuff_adamw_params, weight_decay, 32)
+FIELD(tuff_adamw_params, max_grad_norm, 40)
+
+STRUCT(tuff_adamw_slot, 48)
+FIELD(tuff_adamw_slot, struct_size, 0)
+FIELD(tuff_adamw_slot, param, 8)
+FIELD(tuff_adamw_slot, grad, 16)
+FIELD(tuff_adamw_slot, m, 24)
+FIELD(tuff_adamw_slot, v, 32)
+FIELD(tuff_adamw_slot, decay, 40)
+
+STRUCT(tuff_text_params, 24)
+FIELD(tuff_text_params, struct_size, 0)
+FIELD(tuff_text_params, allow_json, 8)
+FIELD(tuff_text_params, watch, 16)
+
+STRUCT(tuff_train_params, 176)
+FIELD(tuff_train_params, struct_size, 0)
+FIELD(tuff_train_params, max_steps, 8)
+FIELD(tuff_train_params, num_train_epochs, 16)
+FIELD(tuff_train_params, per_device_train_batch_size, 24)
+FIELD(tuff_train_params, gradient_accumulation_steps, 32)
+FIELD(tuff_train_params, learning_rate, 40)
+FIELD(tuff_train_params, lr_scheduler_type, 48)
+FIELD(tuff_train_params, warmup_steps, 56)
+FIELD(tuff_train_params, warmup_ratio, 64)
+FIELD(tuff_train_params, weight_decay, 72)
+FIELD(tuff_train_params, adam_beta1, 80)
+FIELD(tuff_train_params, adam_beta2, 88)
+FIELD(tuff_train_params, adam_epsilon, 96)
+FIELD(tuff_train_params, max_grad_norm, 104)
+FIELD(tuff_train_params, seed, 112)
+FIELD(tuff_train_params, no_shuffle, 120)
+FIELD(tuff_train_params, lora_rank, 128)
+FIELD(tuff_train_params, lora_alpha, 136)
+FIELD(tuff_train_params, lora_dropout, 144)
+FIELD(tuff_train_params, lora_target, 152)
+FIELD(tuff_train_params, max_nonfinite, 160)
+FIELD(tuff_train_params, watch, 168)
+
+STRUCT(tuff_train_memory, 96)
+FIELD(tuff_train_memory, struct_size, 0)
+FIELD(tuff_train_memory, weights, 8)
+FIELD(tuff_train_memory, optimizer, 16)
+FIELD(tuff_train_memory, gradients, 24)
+FIELD(tuff_train_memory, gradients_apart, 32)
+FIELD(tuff_train_memory, arena, 40)
+FIELD(tuff_train_memory, arena_bound, 48)
+FIELD(tuff_train_memory, evaluation, 56)
+FIELD(tuff_train_memory, transfers, 64)
+FIELD(tuff_train_memory, total, 72)
+FIELD(tuff_train_memory, trained_parameters, 80)
+FIELD(tuff_train_memory, parameters, 88)
+
+STRUCT(tuff_train_step, 64)
+FIELD(tuff_train_step, struct_size, 0)
+FIELD(tuff_train_step, step, 8)
+FIELD(tuff_train_step, epoch, 16)
+FIELD(tuff_train_step, loss, 24)
+FIELD(tuff_train_step, learning_rate, 32)
+FIELD(tuff_train_step, grad_norm, 40)
+FIELD(tuff_train_step, skipped, 48)
+FIELD(tuff_train_step, tokens, 56)
+
+STRUCT(tuff_eval_result, 32)
+FIELD(tuff_eval_result, struct_size, 0)
+FIELD(tuff_eval_result, loss, 8)
+FIELD(tuff_eval_result, perplexity, 16)
+FIELD(tuff_eval_result, tokens, 24)
+
+STRUCT(tuff_eval_params, 32)
+FIELD(tuff_eval_params, struct_size, 0)
+FIELD(tuff_eval_params, batch_size, 8)
+FIELD(tuff_eval_params, adapter, 16)
+FIELD(tuff_eval_params, watch, 24)
+
+STRUCT(tuff_conform_case, 72)
+FIELD(tuff_conform_case, family, 0)
+FIELD(tuff_conform_case, name, 8)
+FIELD(tuff_conform_case, held, 16)
+FIELD(tuff_conform_case, verdict, 24)
+FIELD(tuff_conform_case, message, 32)
+FIELD(tuff_conform_case, worst, 40)
+FIELD(tuff_conform_case, worst_backward, 48)
+FIELD(tuff_conform_case, milliseconds, 56)
+FIELD(tuff_conform_case, seed, 64)
+
+STRUCT(tuff_conform_row, 56)
+FIELD(tuff_conform_row, op, 0)
+FIELD(tuff_conform_row, row, 8)
+FIELD(tuff_conform_row, fits, 16)
+FIELD(tuff_conform_row, uses, 24)
+FIELD(tuff_conform_row, batch_free, 32)
+FIELD(tuff_conform_row, batches, 40)
+FIELD(tuff_conform_row, worst, 48)
+
+STRUCT(tuff_conform_report, 400)
+FIELD(tuff_conform_report, device, 0)
+FIELD(tuff_conform_report, level, 8)
+FIELD(tuff_conform_report, seed, 16)
+FIELD(tuff_conform_report, rounds, 24)
+FIELD(tuff_conform_report, permute, 32)
+FIELD(tuff_conform_report, submit_ms, 40)
+FIELD(tuff_conform_report, backward, 44)
+FIELD(tuff_conform_report, mask, 45)
+FIELD(tuff_conform_report, cases, 304)
+FIELD(tuff_conform_report, n_cases, 312)
+FIELD(tuff_conform_report, n_failed, 320)
+FIELD(tuff_conform_report, rows, 328)
+FIELD(tuff_conform_report, n_rows, 336)
+FIELD(tuff_conform_report, n_unreached, 344)
+FIELD(tuff_conform_report, plans, 352)
+FIELD(tuff_conform_report, dispatches, 360)
+FIELD(tuff_conform_report, pipelines, 368)
+FIELD(tuff_conform_report, worst, 376)
+FIELD(tuff_conform_report, worst_backward, 384)
+FIELD(tuff_conform_report, seconds, 392)
+
+STRUCT(tuff_conform_params, 112)
+FIELD(tuff_conform_params, struct_size, 0)
+FIELD(tuff_conform_params, device, 8)
+FIELD(tuff_conform_params, ops, 16)
+FIELD(tuff_conform_params, name, 24)
+FIELD(tuff_conform_params, mask, 32)
+FIELD(tuff_conform_params, level, 40)
+FIELD(tuff_conform_params, seed, 48)
+FIELD(tuff_conform_params, minutes, 56)
+FIELD(tuff_conform_params, rounds, 64)
+FIELD(tuff_conform_params, backward_only, 72)
+FIELD(tuff_conform_params, forward_only, 73)
+FIELD(tuff_conform_params, validate, 74)
+FIELD(tuff_conform_params, permute, 80)
+FIELD(tuff_conform_params, submit_ms, 88)
+FIELD(tuff_conform_params, progress, 96)
+FIELD(tuff_conform_params, user, 104)
+
+STRUCT(tuff_conform_mask, 24)
+FIELD(tuff_conform_mask, name, 0)
+FIELD(tuff_conform_mask, settings, 8)
+FIELD(tuff_conform_mask, why, 16)
+
+STRUCT(tuff_progress, 24)
+FIELD(tuff_progress, phase, 0)
+FIELD(tuff_progress, done, 8)
+FIELD(tuff_progress, total, 16)
+
+STRUCT(tuff_watch, 32)
+FIELD(tuff_watch, struct_size, 0)
+FIELD(tuff_watch, cancel, 8)
+FIELD(tuff_watch, on_progress, 16)
+FIELD(tuff_watch, user, 24)
+/* clang-format on */
+#endif
+
+/* What every caller-made struct begins with, set by its macro. */
+#define SETS_SIZE(type, macro)                            \
+    do {                                                  \
+        const type made = macro;                          \
+        assert_int_equal(made.struct_size, sizeof made);  \
+        assert_int_equal(offsetof(type, struct_size), 0); \
+    } while (0)
+
+static void macros_set_the_size(void **state)
+{
+    (void)state;
+    SETS_SIZE(tuff_allocator, TUFF_ALLOCATOR_INIT);
+    SETS_SIZE(tuff_host_stats, TUFF_HOST_STATS_INIT);
+    SETS_SIZE(tuff_device_info, TUFF_DEVICE_INFO_INIT);
+    SETS_SIZE(tuff_device_params, TUFF_DEVICE_PARAMS_INIT);
+    SETS_SIZE(tuff_device_stats, TUFF_DEVICE_STATS_INIT);
+    SETS_SIZE(tuff_generator_params, TUFF_GENERATOR_PARAMS_INIT);
+    SETS_SIZE(tuff_generate_params, TUFF_GENERATE_PARAMS_INIT);
+    SETS_SIZE(tuff_generate_result, TUFF_GENERATE_RESULT_INIT);
+    SETS_SIZE(tuff_model_info, TUFF_MODEL_INFO_INIT);
+    SETS_SIZE(tuff_program_memory, TUFF_PROGRAM_MEMORY_INIT);
+    SETS_SIZE(tuff_sampling, TUFF_SAMPLING_INIT);
+    SETS_SIZE(tuff_vocab_desc, TUFF_VOCAB_DESC_INIT);
+    SETS_SIZE(tuff_attention_params, TUFF_ATTENTION_PARAMS_INIT);
+    SETS_SIZE(tuff_adamw_params, TUFF_ADAMW_PARAMS_INIT);
+    SETS_SIZE(tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT);
+    SETS_SIZE(tuff_text_params, TUFF_TEXT_PARAMS_INIT);
+    SETS_SIZE(tuff_train_params, TUFF_TRAIN_PARAMS_INIT);
+    SETS_SIZE(tuff_train_memory, TUFF_TRAIN_MEMORY_INIT);
+    SETS_SIZE(tuff_train_step, TUFF_TRAIN_STEP_INIT);
+    SETS_SIZE(tuff_eval_result, TUFF_EVAL_RESULT_INIT);
+    SETS_SIZE(tuff_eval_params, TUFF_EVAL_PARAMS_INIT);
+    SETS_SIZE(tuff_conform_params, TUFF_CONFORM_PARAMS_INIT);
+    SETS_SIZE(tuff_watch, TUFF_WATCH_INIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(macros_set_the_size)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
