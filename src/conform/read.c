@@ -237,7 +237,7 @@ tuff_status tuff_conform_read(const char *data, size_t size, tuff_conform_report
 {
     TUFF_NEED_OUT(out_reports);
     TUFF_NEED_OUT(out_count);
-    TUFF_NEED_MANY(text, size);
+    TUFF_NEED_MANY(data, size);
     reader r = {0};
     tuff_status status = read_lines(&r, data, size);
     if (status == TUFF_OK && r.n == 0)

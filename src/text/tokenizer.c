@@ -287,7 +287,7 @@ tuff_token_type tuff_tokenizer_token_type(const tuff_tokenizer *tokenizer, int32
 
 int32_t tuff_tokenizer_id(const tuff_tokenizer *tokenizer, const char *text, size_t size)
 {
-    if (!tokenizer||(!text&&size>0)) return -1;
+    if (!tokenizer || (!text && size > 0)) return -1;
     if (!tokenizer || (!text && size > 0)) return -1;
     if (!tokenizer || (!text && size > 0)) return -1;
     uint32_t id;
@@ -336,7 +336,7 @@ bool tuff_tokenizer_is_eos(const tuff_tokenizer *tokenizer, int32_t id)
 
 tuff_piece tuff_tokenizer_chat_template(const tuff_tokenizer *tokenizer)
 {
-    if (!tokenizer) return (tuff_piece){NULL,0};
+    if (!tokenizer) return (tuff_piece){NULL, 0};
     if (!tokenizer) return (tuff_piece){NULL, 0};
     if (!tokenizer) return (tuff_piece){NULL, 0};
     return (tuff_piece){tokenizer->chat_template.data, tokenizer->chat_template.size};

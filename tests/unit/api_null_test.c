@@ -186,6 +186,8 @@ static const struct {
     CALLS(tuff_conform_passed),
     CALLS(tuff_conform_list),
     CALLS(tuff_conform_text),
+    CALLS(tuff_conform_read),
+    CALLS(tuff_conform_compare),
 };
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
 

@@ -461,6 +461,21 @@ CALLS_OF(tuff_conform_list)
     REFUSED_OUT(tuff_conform_list(NULL, &out, NULL), out);
     REFUSED_OUT(tuff_conform_list(&unset, &out, &n), out);
 }
+CALLS_OF(tuff_conform_read)
+{
+    tuff_conform_report **out;
+    size_t n;
+    REFUSED(tuff_conform_read("", 0, NULL, &n));
+    REFUSED_OUT(tuff_conform_read("", 0, &out, NULL), out);
+    REFUSED_OUT(tuff_conform_read(NULL, 1, &out, &n), out);
+}
+CALLS_OF(tuff_conform_compare)
+{
+    char *out;
+    REFUSED(tuff_conform_compare(fixture.report, fixture.report, NULL, NULL));
+    REFUSED_OUT(tuff_conform_compare(NULL, fixture.report, &out, NULL), out);
+    REFUSED_OUT(tuff_conform_compare(fixture.report, NULL, &out, NULL), out);
+}
 CALLS_OF(tuff_conform_text)
 {
     const tuff_conform_report *const none = NULL, *const one = fixture.report;
