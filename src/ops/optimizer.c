@@ -107,10 +107,9 @@ const tuff_op_info tuff_op_grad_norm = {
 tuff_tensor *tuff_grad_norm(tuff_graph *g, tuff_tensor *const *grads, size_t n)
 {
     if (!g || !grads || n == 0 || n >= TUFF_VARIADIC)
-        return tuff_graph_fail(
-            g, TUFF_INVALID_ARGUMENT,
-            "grad_norm: needs a graph, at least one gradient and less than %d, but got %zu", TUFF_VARIADIC,
-            grads ? n : 0);
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
+                               "grad_norm: needs at least one gradient and less than %d, but got %zu",
+                               TUFF_VARIADIC, grads ? n : 0);
     tuff_tensor **in = tuff_arena_array(&g->arena, n, sizeof *in);
     if (in == NULL)
         return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of memory for the gradients of a norm");
@@ -263,7 +262,7 @@ void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tens
 {
     if (!g || !slots || n == 0 || n >= (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE) {
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
-                        "adamw: needs a graph, at least one slot and less than %d, but got %zu",
+                        "adamw: needs at least one slot and less than %d, but got %zu",
                         (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE, slots ? n : 0);
         return;
     }

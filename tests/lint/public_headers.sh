@@ -32,20 +32,21 @@ done
 # The macros that begin a struct list all its fields: no compiler has anything to say about one.
 macros=$(sed -n 's/^#define \(TUFF_[A-Z0-9_]*\)_INIT.*/\1/p' include/tuff/*.h)
 [ -n "$macros" ]
+macros_file=$(mktemp)
+trap 'rm -f "$macros_file"' EXIT
 {
     echo "#include <tuff/tuff.h>"
     for macro in $macros; do
         type=$(echo "$macro" | tr '[:upper:]' '[:lower:]')
         echo "extern $type made_$type; $type made_$type = ${macro}_INIT;"
     done
-} >"${TMPDIR:-/tmp}/tuff-macros-$$.c"
-trap 'rm -f "${TMPDIR:-/tmp}/tuff-macros-$$.c"' EXIT
+} >"$macros_file"
 for standard in c99 c11; do
-    ${CC:-cc} -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "${TMPDIR:-/tmp}/tuff-macros-$$.c" || bad=1
+    ${CC:-cc} -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only -x c "$macros_file" || bad=1
 done
 for standard in c++98 c++17; do
     $cxx -std=$standard -Wall -Wextra -Wpedantic -Wno-long-long -Werror -Iinclude -fsyntax-only -x c++ \
-        "${TMPDIR:-/tmp}/tuff-macros-$$.c" || bad=1
+        "$macros_file" || bad=1
 done
 
 # What a header uses it declares itself, or a header does that it includes.
