@@ -3,6 +3,11 @@
  * Errors. Every function that can fail returns a tuff_status. On failure, one sentence for people is kept for
  * the calling thread: what went wrong, where, what was found, what was expected and what to do.
  *
+ * Arguments. A pointer may be NULL only where its function says so, or where there are none of what it points
+ * to: else the call fails with TUFF_INVALID_ARGUMENT, and pointers to results receive NULL. Functions that
+ * return no status do nothing for NULL, or return 0, NULL, false, "" or, where they return an id, -1;
+ * builders of graphs return NULL and fail their graph. Destroy functions accept NULL and a pointer to NULL.
+ *
  * Structs. A struct that the caller makes begins with struct_size. Start from the struct's macro, which sets
  * the size and the defaults, and then set what you need:
  *
