@@ -312,7 +312,7 @@ tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t 
     TUFF_NEED_MANY(reports, n);
     for (size_t i = 0; i < n; i++)
         TUFF_NEED(reports[i]);
-    if ((unsigned)format > TUFF_CONFORM_HTML)
+    if ((unsigned)format > TUFF_CONFORM_END)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no report format %d", (int)format);
     tuff_buf out = {0};
     for (size_t i = 0; i < n && format == TUFF_CONFORM_TEXT; i++)

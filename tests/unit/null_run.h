@@ -232,6 +232,14 @@ CALLS_OF(tuff_model_load)
     REFUSED(tuff_model_load("x", NULL));
     REFUSED_OUT(tuff_model_load(NULL, &out), out);
 }
+CALLS_OF(tuff_model_load_watched)
+{
+    tuff_watch unset = {0, NULL, NULL, NULL};
+    tuff_model *out;
+    REFUSED(tuff_model_load_watched("x", NULL, NULL));
+    REFUSED_OUT(tuff_model_load_watched(NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_model_load_watched("x", &unset, &out), out);
+}
 CALLS_OF(tuff_model_destroy)
 {
     tuff_model *none = NULL;
