@@ -36,8 +36,8 @@ void tuff_log(tuff_log_level level, const char *format, ...)
     for (char *c = line; *c; c++)
         if (*c == '\n' || *c == '\r') *c = ' ';
     inside = true;
-    tuff_log_lock();
+    tuff_lock_global(TUFF_LOCK_LOG);
     receiver(level, line, receiver_user);
-    tuff_log_unlock();
+    tuff_unlock_global(TUFF_LOCK_LOG);
     inside = false;
 }

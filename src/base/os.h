@@ -21,9 +21,14 @@ typedef struct tuff_once {
     }
 void tuff_call_once(tuff_once *once, void (*fn)(void));
 
-/* One process-wide lock that always exists, for messages to the host. */
-void tuff_log_lock(void);
-void tuff_log_unlock(void);
+/* Locks of the whole process. They always exist and take no memory, so that nothing stays of them. */
+typedef enum tuff_global_lock {
+    TUFF_LOCK_LOG,       /* messages to the host program */
+    TUFF_LOCK_INSTANCES, /* the Vulkan instances that devices share */
+    TUFF_GLOBAL_LOCKS
+} tuff_global_lock;
+void tuff_lock_global(tuff_global_lock which);
+void tuff_unlock_global(tuff_global_lock which);
 
 /* A variable of the environment, NULL when unset or empty. Only the names that DESIGN lists are read. */
 const char *tuff_environment(const char *name);

@@ -69,14 +69,17 @@ void tuff_call_once(tuff_once *once, void (*fn)(void))
     pthread_mutex_unlock(&lock);
 }
 
-static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
-void tuff_log_lock(void)
+static pthread_mutex_t global_locks[TUFF_GLOBAL_LOCKS] = {
+    [TUFF_LOCK_LOG] = PTHREAD_MUTEX_INITIALIZER,
+    [TUFF_LOCK_INSTANCES] = PTHREAD_MUTEX_INITIALIZER,
+};
+void tuff_lock_global(tuff_global_lock which)
 {
-    pthread_mutex_lock(&log_mutex);
+    pthread_mutex_lock(&global_locks[which]);
 }
-void tuff_log_unlock(void)
+void tuff_unlock_global(tuff_global_lock which)
 {
-    pthread_mutex_unlock(&log_mutex);
+    pthread_mutex_unlock(&global_locks[which]);
 }
 
 const char *tuff_environment(const char *name)

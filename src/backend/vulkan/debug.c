@@ -16,9 +16,9 @@ uint64_t tuff_vk_validation_messages(void)
 
 uint64_t tuff_vk_validation(char *text, size_t size)
 {
-    tuff_log_lock();
+    tuff_lock_global(TUFF_LOCK_LOG);
     snprintf(text, size, "%s", last);
-    tuff_log_unlock();
+    tuff_unlock_global(TUFF_LOCK_LOG);
     return atomic_load(&messages);
 }
 
@@ -28,9 +28,9 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL receive(VkDebugUtilsMessageSeverityFlagBit
 {
     (void)types;
     (void)user;
-    tuff_log_lock();
+    tuff_lock_global(TUFF_LOCK_LOG);
     snprintf(last, sizeof last, "%s", data->pMessage);
-    tuff_log_unlock();
+    tuff_unlock_global(TUFF_LOCK_LOG);
     atomic_fetch_add(&messages, 1);
     bool error = severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
     tuff_log(error ? TUFF_LOG_ERROR : TUFF_LOG_WARN, "Vulkan validation: %s", data->pMessage);

@@ -8,14 +8,7 @@
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
-static tuff_once once = TUFF_ONCE_INIT;
-static tuff_mutex *lock;
 static tuff_vk_instance instances[2]; /* without and with validation */
-
-static void create_lock(void)
-{
-    lock = tuff_mutex_create();
-}
 
 static bool has_layer(const char *name)
 {
@@ -101,16 +94,14 @@ static tuff_status create(bool validate, tuff_vk_instance *instance)
 tuff_status tuff_vk_instance_acquire(bool validate, tuff_vk_instance **out)
 {
     *out = NULL;
-    tuff_call_once(&once, create_lock);
-    if (!lock) return tuff_fail_memory("the Vulkan instance");
-    tuff_mutex_lock(lock);
+    tuff_lock_global(TUFF_LOCK_INSTANCES);
     tuff_vk_instance *instance = &instances[validate];
     tuff_status status = instance->users ? TUFF_OK : create(validate, instance);
     if (status == TUFF_OK) {
         instance->users++;
         *out = instance;
     }
-    tuff_mutex_unlock(lock);
+    tuff_unlock_global(TUFF_LOCK_INSTANCES);
     return status;
 }
 
@@ -119,7 +110,7 @@ void tuff_vk_instance_release(tuff_vk_instance **instance)
     tuff_vk_instance *x = *instance;
     *instance = NULL;
     if (!x) return;
-    tuff_mutex_lock(lock);
+    tuff_lock_global(TUFF_LOCK_INSTANCES);
     if (--x->users == 0) {
         PFN_vkDestroyDebugUtilsMessengerEXT destroy =
             (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(x->handle,
@@ -128,7 +119,7 @@ void tuff_vk_instance_release(tuff_vk_instance **instance)
         vkDestroyInstance(x->handle, NULL);
         *x = (tuff_vk_instance){0};
     }
-    tuff_mutex_unlock(lock);
+    tuff_unlock_global(TUFF_LOCK_INSTANCES);
 }
 
 tuff_status tuff_vk_physical_devices(VkInstance instance, VkPhysicalDevice **out, uint32_t *out_count)
