@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs into a fresh prefix, moves that elsewhere, and builds and runs the examples against it, outside the tree: by
-# find_package, shared and static, by pkg-config, and by pkg-config --static.
+# find_package, shared and static, by pkg-config, and by pkg-config --static. Then programs in C++ and in Python, which know
+# nothing but what is installed.
 set -eu
 
 [ -z "${TUFF_TEST_SANITIZE:-}" ] || { echo "not with sanitizers"; exit 77; }
@@ -40,6 +41,25 @@ for source in "$work"/examples/*.c; do
     $CC -std=c11 -Wall -Wextra -Werror $(pkg-config --cflags tuff) "$source" $(pkg-config --libs tuff) -o "$work/$name"
 done
 LD_LIBRARY_PATH=$library "$work/devices"
+
+# in other languages; a machine that lacks one says so
+for cxx in "${CXX:-}" g++ clang++ c++ ""; do
+    [ -n "$cxx" ] && command -v "$cxx" >"$work/log" && break
+done
+if [ -n "$cxx" ]; then
+    echo "C++:"
+    $cxx -std=c++17 -Wall -Wextra -Werror $(pkg-config --cflags tuff) "$TUFF_TEST_SOURCE/tests/e2e/install/generate.cpp" \
+        $(pkg-config --libs tuff) -o "$work/generate-cpp"
+    LD_LIBRARY_PATH=$library "$work/generate-cpp" "$TUFF_TEST_SOURCE/assets/model"
+else
+    echo "C++: skipped, no compiler found"
+fi
+if python3 -c "import ctypes" 2>"$work/log"; then
+    echo "Python:"
+    python3 -B "$TUFF_TEST_SOURCE/tests/e2e/install/generate.py" "$library/libtuff.so" "$TUFF_TEST_SOURCE/assets/model"
+else
+    echo "Python: skipped, no python3 with ctypes found"
+fi
 
 # both targets, by the names of today and of 0.1.0
 mkdir "$work/both"
