@@ -260,10 +260,11 @@ static void a_kernel_that_crashes(void **state)
 static void a_kernel_that_hangs(void **state)
 {
     (void)state;
-    /* lavapipe ends a loop after 65,536 turns: many long ones are a hang all the same */
+    /* lavapipe ends a loop after 65,536 turns: many with much in each are a hang all the same */
     break_shader(
         "fill.comp", "        a.y.v[i] = a.value;",
-        "{ vec4 s = vec4(i); for (uint j = 0; j < 0xffffffu; j++) s = sin(cos(sin(cos(sin(cos(s + 1.0))))));"
+        "\n#define TURN(s) sin(cos(sin(cos(sin(cos((s) + 1.0))))))\n"
+        "{ vec4 s = vec4(i); for (uint j = 0; j < 0xffffffu; j++) s = TURN(TURN(TURN(TURN(TURN(TURN(s))))));"
         " a.y.v[i] = s.x + s.y + s.z + s.w > 99.0 ? s.x : a.value; }");
     kit_result r = RUN_BROKEN("--case", "fill.fill.4099,copy.i32.31x9.offset", "--isolate", "--timeout", "8");
     assert_int_equal(r.exit_code, 1);
