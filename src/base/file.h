@@ -36,23 +36,14 @@ TUFF_MUST_USE tuff_status tuff_make_directories(const char *path);
 
 /* A file being written under a temporary name beside `path`; commit flushes to the disk and renames, abort
  * removes it. Errors are sticky: a failed write (a full disk) is reported by commit too. A symbolic link is
- * followed; a pipe or a device is written directly. */
+ * followed; a pipe or a device is written directly. What killed processes left of such files in the same
+ * directory is removed. */
 typedef struct tuff_writer tuff_writer;
 TUFF_MUST_USE tuff_status tuff_writer_open(const char *path, tuff_writer **out);
 TUFF_MUST_USE tuff_status tuff_writer_write(tuff_writer *writer, const void *data, size_t size);
 TUFF_MUST_USE tuff_status tuff_writer_commit(tuff_writer **writer); /* frees it, also on failure */
 void tuff_writer_abort(tuff_writer **writer);
 TUFF_MUST_USE tuff_status tuff_write_file(const char *path, const void *data, size_t size);
-
-/* A directory built under a temporary name. If `path` does not exist, it lies beside it and commit renames it
- * to `path`; if it does, it lies inside it and commit renames each file into place (subdirectories are
- * merged). Abort removes everything written, and the parent directories made for it. Commit frees the stage,
- * also on failure. */
-typedef struct tuff_stage tuff_stage;
-TUFF_MUST_USE tuff_status tuff_stage_open(const char *path, tuff_stage **out);
-const char *tuff_stage_path(const tuff_stage *stage); /* write your files here */
-TUFF_MUST_USE tuff_status tuff_stage_commit(tuff_stage **stage);
-void tuff_stage_abort(tuff_stage **stage);
 
 /* The user's cache folder for Tuff: TUFF_CACHE_DIR, else XDG_CACHE_HOME/tuff, else ~/.cache/tuff. False: none
  * usable. */

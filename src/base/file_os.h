@@ -18,9 +18,7 @@ TUFF_MUST_USE tuff_status tuff_make_directories_from(const char *path, size_t *o
 /* Takes back the directories made, deepest first, as far as they are empty. */
 void tuff_unmake_directories(const char *path, size_t created_at);
 
-/* Makes directory entries durable. Best effort: not every file system can. */
-void tuff_sync_directory(const char *path);
-
+#define TUFF_TEMPORARY_PREFIX ".tuff-"
 /* A fresh hidden name in `directory`, unique in this process, into an empty buffer. */
 TUFF_MUST_USE tuff_status tuff_temporary_name(const char *directory, tuff_buf *out);
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "base/file_os.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -139,7 +140,7 @@ tuff_status tuff_make_directories_from(const char *path, size_t *out_created_at)
     for (size_t i = 1; i <= size && status == TUFF_OK; i++) {
         if (path[i] != '/' && path[i] != 0) continue;
         part[i] = 0;
-        int reason = mkdir(part, 0777) == 0 ? 0 : errno;
+        int reason = tuff_disk_make_directory(part) ? 0 : errno;
         if (reason == 0) {
             if (*out_created_at == 0) *out_created_at = i;
         } else if (!tuff_is_directory(part)) {
@@ -162,7 +163,7 @@ void tuff_unmake_directories(const char *path, size_t created_at)
     for (size_t i = strlen(part); i >= created_at; i--) {
         if (path[i] != '/' && path[i] != 0) continue;
         part[i] = 0;
-        rmdir(part);
+        tuff_disk_remove_directory(part);
     }
     tuff_free(part);
 }
@@ -174,18 +175,10 @@ tuff_status tuff_make_directories(const char *path)
     return tuff_make_directories_from(path, &created_at);
 }
 
-void tuff_sync_directory(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    fsync(fd);
-    close(fd);
-}
-
 tuff_status tuff_temporary_name(const char *directory, tuff_buf *out)
 {
     static atomic_uint counter;
-    tuff_buf_printf(out, "%s%s.tuff-%ld-%u", directory, tuff_ends_with(directory, "/") ? "" : "/",
-                    (long)getpid(), atomic_fetch_add(&counter, 1));
+    tuff_buf_printf(out, "%s%s" TUFF_TEMPORARY_PREFIX "%ld-%u", directory,
+                    tuff_ends_with(directory, "/") ? "" : "/", (long)getpid(), atomic_fetch_add(&counter, 1));
     return out->failed ? tuff_fail_memory("a path") : TUFF_OK;
 }

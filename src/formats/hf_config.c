@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/stage.h"
 #include "formats/safetensors.h"
 
 /* Sets *out to "<directory>/<name>" when it is a file, else to NULL. */
@@ -80,6 +81,7 @@ tuff_status tuff_hf_locate(const char *path, tuff_hf_files **out_files)
         directory[tuff_path_name(path) - path] = 0;
         if (!directory[0]) files->directory = ".";
     }
+    if (files->kind != TUFF_HF_GGUF) TUFF_GO(tuff_stage_settle(files->directory));
     if (files->kind != TUFF_HF_GGUF) TUFF_GO(find_all(files));
 done:
     if (status != TUFF_OK) tuff_hf_files_destroy(out_files);

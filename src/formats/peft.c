@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/stage.h"
 #include "formats/safetensors.h"
 
 #define CONFIG  "adapter_config.json"
@@ -139,6 +140,7 @@ tuff_status tuff_peft_open(const char *directory, tuff_peft_adapter **out_adapte
     *out_adapter = NULL;
     char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS);
     if (!config_path || !weights_path) TUFF_GO(tuff_fail_memory("a path"));
+    TUFF_GO(tuff_stage_settle(directory));
     TUFF_GO(tuff_read_file(config_path, CONFIG_LIMIT, &text));
     TUFF_GO(tuff_peft_config_parse(text.data, text.size, config_path, &config));
     TUFF_GO(tuff_safetensors_open(weights_path, &weights));

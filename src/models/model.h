@@ -3,6 +3,7 @@
 #define TUFF_MODELS_MODEL_H
 
 #include <tuff/model.h>
+#include <tuff/stage.h>
 
 #include "base/watch.h"
 #include "models/arch.h"
@@ -60,10 +61,11 @@ TUFF_MUST_USE tuff_status tuff_model_upload_rope(const tuff_model *model, int64_
 TUFF_MUST_USE tuff_status tuff_model_read(const tuff_model *model, const tuff_param *param,
                                           const tuff_store *store, int64_t begin, int64_t end, float *out);
 
-/* Writes the model as a Hugging Face directory or a GGUF file; values from `store` where it is not NULL.
- * Nothing half-written stays behind. `dtype` is that of the matrices (and, in HF, of all tensors). */
-TUFF_MUST_USE tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store,
-                                             tuff_dtype dtype, const char *directory);
+/* Writes the model as the files of a Hugging Face directory into a stage, which the caller commits, or as a
+ * GGUF file, of which nothing half-written stays behind. Values come from `store` where it is not NULL.
+ * `dtype` is that of the matrices (and, in HF, of all tensors). */
+TUFF_MUST_USE tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store,
+                                              tuff_dtype dtype, tuff_stage *stage);
 TUFF_MUST_USE tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *store,
                                                tuff_dtype dtype, const char *path);
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stage.h"
 #include "formats/safetensors.h"
 #include "models/model.h"
 #include "models/vocab.h"
@@ -209,37 +210,11 @@ static const char *const looked_for[] = {"config.json",       "generation_config
                                          "tokenizer.model"};
 enum { LOOKED_FOR = sizeof looked_for / sizeof looked_for[0] };
 
-static bool has(const char *directory, const char *name)
+tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
+                                tuff_stage *stage)
 {
-    char *path = tuff_path_join(directory, name);
-    bool there = path && tuff_is_file(path);
-    tuff_free(path);
-    return there;
-}
-
-/* Commits, then removes those that the stage did not replace. */
-static tuff_status commit(tuff_stage **stage, const char *directory)
-{
-    bool stale[LOOKED_FOR];
-    for (int i = 0; i < LOOKED_FOR; i++)
-        stale[i] = has(directory, looked_for[i]) && !has(tuff_stage_path(*stage), looked_for[i]);
-    TUFF_TRY(tuff_stage_commit(stage));
-    for (int i = 0; i < LOOKED_FOR; i++) {
-        if (!stale[i]) continue;
-        char *path = tuff_path_join(directory, looked_for[i]);
-        if (!path) return tuff_fail_memory("a path");
-        remove(path);
-        tuff_free(path);
-    }
-    return TUFF_OK;
-}
-
-tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
-                               const char *directory)
-{
-    tuff_stage *stage = NULL;
-    TUFF_TRY(tuff_stage_open(directory, &stage));
     const char *at = tuff_stage_path(stage);
+    tuff_stage_replaces(stage, looked_for, LOOKED_FOR);
     source from = {.model = model, .store = store, .items = list_items(model, dtype, false)};
     tuff_status status =
         from.items ? write_config(model, dtype, at) : tuff_fail_memory("the list of a model's tensors");
@@ -248,7 +223,15 @@ tuff_status tuff_model_save_hf(const tuff_model *model, const tuff_store *store,
         status = tuff_safetensors_save_sharded(at, "model", from.items, model->params.count, 0, write_tensor,
                                                &from);
     tuff_free(from.items);
-    if (status == TUFF_OK) return commit(&stage, directory);
+    return status;
+}
+
+static tuff_status save_hf(const tuff_model *model, tuff_dtype dtype, const char *directory)
+{
+    tuff_stage *stage = NULL;
+    TUFF_TRY(tuff_stage_open(directory, &stage));
+    tuff_status status = tuff_model_write_hf(model, NULL, dtype, stage);
+    if (status == TUFF_OK) return tuff_stage_commit(&stage);
     tuff_stage_abort(&stage);
     return status;
 }
@@ -305,7 +288,7 @@ tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tu
     if (!tuff_dtype_is_float(dtype))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "weights cannot be stored as %s; use f32, f16 or bf16",
                          tuff_dtype_name(dtype));
-    if (format == TUFF_FORMAT_HF) return tuff_model_save_hf(model, NULL, dtype, path);
+    if (format == TUFF_FORMAT_HF) return save_hf(model, dtype, path);
     if (format != TUFF_FORMAT_GGUF)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: there is no file format %d", path, (int)format);
     return tuff_model_save_gguf(model, NULL, dtype, path);

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/stage.h"
 #include "base/status.h"
 #include "text/known_cuts.h"
 #include "text/read.h"
@@ -189,6 +190,7 @@ static tuff_status load_directory(const char *directory, tuff_tokenizer **out)
     tuff_buf json = {0}, vocab = {0}, merges = {0}, config = {0}, chat = {0};
     bool there, whole, words, pairs;
     tuff_status status;
+    TUFF_GO(tuff_stage_settle(directory));
     TUFF_GO(read_if_there(directory, "tokenizer_config.json", &config, &there));
     TUFF_GO(read_if_there(directory, "tokenizer.json", &json, &whole));
     if (whole) {

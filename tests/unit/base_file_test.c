@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/stage.h"
 #include "kit/kit.h"
 
 static void expect_contents(const char *path, const char *expected)
@@ -232,105 +233,6 @@ static void unwritable_places_are_reported(void **state)
     }
 }
 
-static void write_in(const tuff_stage *stage, const char *name, const char *text)
-{
-    KIT_OK(tuff_write_file(inside(tuff_stage_path(stage), name), text, strlen(text)));
-}
-
-static void stage_appears_at_once(void **state)
-{
-    (void)state;
-    const char *dir = fresh_directory("stage"), *out = inside(dir, "out/");
-    tuff_stage *stage;
-    KIT_OK(tuff_stage_open(out, &stage));
-    write_in(stage, "config.json", "{}");
-    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "sub"), 0755), 0);
-    write_in(stage, "sub/a", "A");
-    assert_false(tuff_is_directory(out));
-    KIT_OK(tuff_stage_commit(&stage));
-    assert_null(stage);
-    expect_contents(inside(dir, "out/config.json"), "{}");
-    expect_contents(inside(dir, "out/sub/a"), "A");
-    assert_int_equal(kit_count_entries(dir), 1);
-
-    /* Again, into the same directory: files replaced, others kept, subdirectories merged. */
-    kit_write_file(inside(dir, "out/keep"), "K", 1);
-    KIT_OK(tuff_stage_open(inside(dir, "out"), &stage));
-    write_in(stage, "config.json", "{1}");
-    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "sub"), 0755), 0);
-    write_in(stage, "sub/b", "B");
-    expect_contents(inside(dir, "out/config.json"), "{}");
-    KIT_OK(tuff_stage_commit(&stage));
-    expect_contents(inside(dir, "out/config.json"), "{1}");
-    expect_contents(inside(dir, "out/keep"), "K");
-    expect_contents(inside(dir, "out/sub/a"), "A");
-    expect_contents(inside(dir, "out/sub/b"), "B");
-    assert_int_equal(kit_count_entries(inside(dir, "out")), 3);
-    assert_int_equal(kit_count_entries(dir), 1);
-}
-
-static void stage_abort_leaves_nothing(void **state)
-{
-    (void)state;
-    const char *dir = fresh_directory("abort");
-    tuff_stage *stage;
-    KIT_OK(tuff_stage_open(inside(dir, "a/b/c"), &stage));
-    write_in(stage, "x", "x");
-    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "sub"), 0755), 0);
-    write_in(stage, "sub/y", "y");
-    /* A link out of the stage is removed, not followed. */
-    const char *precious = kit_temp_path("precious");
-    assert_int_equal(mkdir(precious, 0755), 0);
-    kit_write_file(inside(precious, "z"), "z", 1);
-    assert_int_equal(symlink(precious, inside(tuff_stage_path(stage), "link")), 0);
-    tuff_stage_abort(&stage);
-    assert_null(stage);
-    tuff_stage_abort(&stage);
-    assert_int_equal(kit_count_entries(dir), 0);
-    assert_int_equal(kit_count_entries(precious), 1);
-
-    assert_int_equal(mkdir(inside(dir, "there"), 0755), 0);
-    KIT_OK(tuff_stage_open(inside(dir, "there"), &stage));
-    write_in(stage, "x", "x");
-    tuff_stage_abort(&stage);
-    assert_int_equal(kit_count_entries(inside(dir, "there")), 0);
-}
-
-/* What cannot be moved into place is reported, and the stage goes. */
-static void stage_commit_failure_is_clean(void **state)
-{
-    (void)state;
-    const char *dir = fresh_directory("clash");
-    assert_int_equal(mkdir(inside(dir, "x"), 0755), 0); /* a directory where a file is to go */
-    tuff_stage *stage;
-    KIT_OK(tuff_stage_open(dir, &stage));
-    write_in(stage, "x", "x");
-    KIT_FAILS(tuff_stage_commit(&stage), TUFF_IO, "clash/x: Is a directory");
-    assert_null(stage);
-    assert_int_equal(kit_count_entries(dir), 1);
-}
-
-static void stage_in_the_current_directory(void **state)
-{
-    (void)state;
-    const char *dir = fresh_directory("current");
-    char before[512];
-    assert_non_null(getcwd(before, sizeof before));
-    assert_int_equal(chdir(dir), 0);
-    tuff_stage *stage;
-    KIT_OK(tuff_stage_open(".", &stage));
-    write_in(stage, "x", "x");
-    KIT_OK(tuff_stage_commit(&stage));
-    KIT_OK(tuff_stage_open("new", &stage));
-    write_in(stage, "y", "y");
-    KIT_OK(tuff_stage_commit(&stage));
-    KIT_OK(tuff_write_file("plain", "p", 1));
-    assert_int_equal(chdir(before), 0);
-    expect_contents(inside(dir, "x"), "x");
-    expect_contents(inside(dir, "new/y"), "y");
-    assert_int_equal(kit_count_entries(dir), 3);
-}
-
 static tuff_status write_everything(void *user)
 {
     const char *dir = user;
@@ -388,10 +290,6 @@ int main(void)
         cmocka_unit_test(full_disk_is_one_clear_sentence),
         cmocka_unit_test(failed_write_leaves_nothing),
         cmocka_unit_test(unwritable_places_are_reported),
-        cmocka_unit_test(stage_appears_at_once),
-        cmocka_unit_test(stage_abort_leaves_nothing),
-        cmocka_unit_test(stage_commit_failure_is_clean),
-        cmocka_unit_test(stage_in_the_current_directory),
         cmocka_unit_test(files_survive_every_memory_failure),
         cmocka_unit_test(cache_directory_follows_the_environment),
     };

@@ -1,0 +1,23 @@
+/* Stages, as the library uses them: see <tuff/stage.h>. */
+#ifndef TUFF_BASE_STAGE_H
+#define TUFF_BASE_STAGE_H
+
+#include <stddef.h>
+#include <tuff/stage.h>
+
+#include "base/text.h"
+
+/* The commit also removes those of these names that the stage has no new file of: loaders would take them for
+ * parts of the new model. The names must outlive the stage. */
+void tuff_stage_replaces(tuff_stage *stage, const char *const *names, size_t count);
+
+/* Before anything in `directory` is read: completes a commit that was cut short. TUFF_IO when this process
+ * has no right to, when another one is at it for more than some seconds, or when its record is damaged; the
+ * text says what to do. */
+TUFF_MUST_USE tuff_status tuff_stage_settle(const char *directory);
+
+/* What a path within a stage is called once it is in place, for messages: "out/x" for "out/.tuff-stage/x" and
+ * for ".out.tuff-stage/x"; other paths as they are. */
+TUFF_MUST_USE tuff_status tuff_stage_final_path(const char *path, tuff_buf *out);
+
+#endif
