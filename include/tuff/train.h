@@ -9,6 +9,7 @@
 #include <tuff/device.h>
 #include <tuff/model.h>
 #include <tuff/program.h>
+#include <tuff/stage.h>
 #include <tuff/status.h>
 #include <tuff/watch.h>
 
@@ -165,6 +166,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_dump_batches(tuff_trainer *train
 /* Writes the present state as a directory that appears whole or not at all: the model as a Hugging Face
  * directory (f32), or for LoRA a PEFT adapter. Steps may follow. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, const char *directory);
+/* The same into a stage that was opened before, so that nobody else could begin to write there meanwhile; you
+ * commit it. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save_into(tuff_trainer *trainer, tuff_stage *stage);
 
 /* ---- evaluation ---- */
 

@@ -15,6 +15,7 @@
 #include <tuff/model.h>
 #include <tuff/program.h>
 #include <tuff/sampler.h>
+#include <tuff/stage.h>
 #include <tuff/status.h>
 #include <tuff/tokenizer.h>
 #include <tuff/train.h>

@@ -152,6 +152,9 @@ bool tuff_cli_is_empty_directory(const char *path);
  * and is the one right above unless the directories between are made too. False, saying why; nothing is left
  * behind. */
 bool tuff_cli_can_create(const char *path, bool with_parents);
+/* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. NULL:
+ * errno says why. */
+FILE *tuff_cli_create(const char *path, bool fresh);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process; host threads

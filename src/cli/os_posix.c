@@ -129,6 +129,16 @@ bool tuff_cli_can_create(const char *path, bool with_parents)
     return false;
 }
 
+FILE *tuff_cli_create(const char *path, bool fresh)
+{
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (fresh ? O_EXCL | O_NOFOLLOW : O_TRUNC), 0666);
+    if (fd < 0) return NULL;
+    FILE *file = fdopen(fd, "wb");
+    if (!file) close(fd);
+    return file;
+}
+
 uint64_t tuff_cli_free_space(const char *path)
 {
     char at[PATH_SIZE];

@@ -10,6 +10,7 @@ typedef struct run {
     tuff_device *device;
     tuff_dataset *train, *validation;
     tuff_trainer *trainer;
+    tuff_stage *stage; /* of the output directory, from before anything is loaded until all is saved */
     tuff_cli_log log;
     tuff_cli_progress progress;
     tuff_train_step last;
@@ -22,13 +23,16 @@ typedef struct run {
 /* ---- before anything runs */
 
 /* Checked before the training, so that its work is not lost at its end. */
-static bool check_output(const tuff_cli_train_options *o)
+static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
 {
     if (!o->output_dir) return true;
     if (tuff_cli_exists(o->output_dir) && !tuff_cli_is_directory(o->output_dir)) {
         tuff_cli_say("tuff: --output-dir %s is no directory", o->output_dir);
         return false;
     }
+    /* from here on nobody else writes there */
+    if (!tuff_cli_can_create(o->output_dir, true)) return false;
+    if (tuff_stage_open(o->output_dir, out_stage) != TUFF_OK) return tuff_cli_failed() == TUFF_EXIT_OK;
     bool model = tuff_cli_holds_model(o->output_dir), adapter = tuff_cli_holds_adapter(o->output_dir);
     if (o->lora_rank ? model : adapter) {
         tuff_cli_say("tuff: --output-dir %s holds %s, and %s is to be written; choose another", o->output_dir,
@@ -40,8 +44,7 @@ static bool check_output(const tuff_cli_train_options *o)
                      o->output_dir, model ? "a model" : "an adapter");
         return false;
     }
-    return tuff_cli_can_create(o->output_dir, true) &&
-           (!o->dump_batches || tuff_cli_can_create(o->dump_batches, false)) &&
+    return (!o->dump_batches || tuff_cli_can_create(o->dump_batches, false)) &&
            (!o->profile.value || tuff_cli_can_create(o->profile.value, false)) &&
            (!o->log_file || tuff_cli_can_create(o->log_file, false));
 }
@@ -181,8 +184,9 @@ static int finish(run *r)
 {
     const tuff_cli_train_options *o = r->options;
     if (!to_be_saved(r)) return TUFF_EXIT_FAILED;
-    if (tuff_trainer_save(r->trainer, o->output_dir) != TUFF_OK) return tuff_cli_failed();
+    if (tuff_trainer_save_into(r->trainer, r->stage) != TUFF_OK) return tuff_cli_failed();
     int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
+    if (tuff_stage_commit(&r->stage) != TUFF_OK) return tuff_cli_failed();
     if (r->health.skipped && !o->common.quiet)
         tuff_cli_say("%lld of %lld steps were skipped", (long long)r->health.skipped,
                      (long long)r->last.step);
@@ -213,7 +217,10 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
         return tuff_cli_failed();
     if (o->print_plan) return print_plan(r);
     if (!check_space(r, &memory)) return TUFF_EXIT_FAILED;
-    if (!tuff_cli_log_open(&r->log, o->log_file, o->output_dir)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_log_open(&r->log, o->log_file, o->output_dir, tuff_stage_path(r->stage)))
+        return TUFF_EXIT_FAILED;
+    if (!o->common.quiet)
+        tuff_cli_say("log      %s%s", r->log.path, o->log_file ? "" : " (until it is saved)");
     tuff_cli_catch_interrupt();
     return train(r) ? finish(r) : tuff_cli_failed();
 }
@@ -244,13 +251,14 @@ int tuff_cli_train(int argc, char **argv)
     tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
     run r = {.options = &options,
              .last = TUFF_TRAIN_STEP_INIT,
              .evaluated = TUFF_EVAL_RESULT_INIT,
              .evaluated_at = -1};
-    int code = start(&r);
+    int code = open_output(&options, &r.stage) ? start(&r) : TUFF_EXIT_FAILED;
     tuff_cli_log_close(&r.log, false);
+    tuff_stage_abort(&r.stage);
     tuff_cli_device_stats(&options.common, r.device);
     tuff_trainer_destroy(&r.trainer);
     tuff_device_destroy(&r.device);

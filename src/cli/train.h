@@ -26,15 +26,16 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
 /* ---- the log of a run: a line of JSON per step and per evaluation */
 typedef struct tuff_cli_log {
     FILE *file;
-    char *path, *final; /* where it is written; where it belongs, once the output directory is there */
+    char *path, *unsaved; /* where it is written; where it goes when nothing is saved, NULL: stays */
     bool failed;
 } tuff_cli_log;
-/* `wanted` NULL: train_log.jsonl of the output directory, until that exists <directory>.train_log.jsonl.
- * False: said why. The file is made with its first line. */
-bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory);
+/* `wanted` NULL: train_log.jsonl of the stage of the output directory. False: said why. The file is made with
+ * its first line. */
+bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory, const char *stage);
 void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t tokens);
 void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *result);
-/* Moves the log to its place when `saved`, and frees it. False: said why. */
+/* Ends the log. Unless it is `saved` with the stage, it moves out of it: to <directory>.train_log.jsonl, or
+ * where the directory exists to train_log.failed.jsonl in it. False: said why. */
 bool tuff_cli_log_close(tuff_cli_log *log, bool saved);
 
 /* ---- whether a training has failed */

@@ -14,22 +14,20 @@ static char *joined(const char *a, size_t size, const char *b)
     return text;
 }
 
-bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory)
+bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory, const char *stage)
 {
     *log = (tuff_cli_log){0};
     size_t size = strlen(directory);
     while (size > 1 && directory[size - 1] == '/')
         size--;
-    bool there = tuff_cli_is_directory(directory);
     if (wanted) {
         log->path = joined(wanted, strlen(wanted), "");
-    } else if (there) {
-        log->path = joined(directory, size, "/train_log.jsonl");
     } else {
-        log->path = joined(directory, size, ".train_log.jsonl");
-        log->final = joined(directory, size, "/train_log.jsonl");
+        bool there = tuff_cli_is_directory(directory);
+        log->path = joined(stage, strlen(stage), "/train_log.jsonl");
+        log->unsaved = joined(directory, size, there ? "/train_log.failed.jsonl" : ".train_log.jsonl");
     }
-    if (!log->path || (!wanted && !there && !log->final)) {
+    if (!log->path || (!wanted && !log->unsaved)) {
         tuff_cli_say("tuff: out of memory");
         return false;
     }
@@ -38,7 +36,7 @@ bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *direct
 
 static bool ready(tuff_cli_log *log)
 {
-    if (!log->file && !log->failed) log->file = fopen(log->path, "wb");
+    if (!log->file && !log->failed) log->file = tuff_cli_create(log->path, log->unsaved != NULL);
     if (log->file) return true;
     if (!log->failed)
         tuff_cli_say("tuff: warning: the log %s cannot be written: %s", log->path, strerror(errno));
@@ -88,12 +86,17 @@ bool tuff_cli_log_close(tuff_cli_log *log, bool saved)
 {
     bool ok = !log->failed, written = log->file != NULL;
     if (log->file && fclose(log->file) != 0) ok = false;
-    if (ok && written && saved && log->final && rename(log->path, log->final) != 0) ok = false;
     if (!ok && !log->failed)
         tuff_cli_say("tuff: the log %s cannot be written: %s", log->path, strerror(errno));
-    if (written && !saved) tuff_cli_say("the log of the steps is in %s", log->path);
+    if (written && !saved) {
+        bool moved = log->unsaved && rename(log->path, log->unsaved) == 0;
+        if (log->unsaved && !moved)
+            tuff_cli_say("tuff: the log cannot be kept as %s: %s", log->unsaved, strerror(errno));
+        else
+            tuff_cli_say("the log of the steps is in %s", moved ? log->unsaved : log->path);
+    }
     free(log->path);
-    free(log->final);
+    free(log->unsaved);
     *log = (tuff_cli_log){0};
     return ok;
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stage.h"
 #include "base/structs.h"
 #include "runtime/program.h"
 #include "runtime/room.h"
@@ -421,21 +422,30 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
     return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
 }
 
-static tuff_status save_adapter(const tuff_trainer *t, const char *directory)
+static tuff_status save_into(tuff_trainer *t, tuff_stage *stage)
+{
+    TUFF_TRY(need_store(t));
+    if (t->lm.lora) return tuff_lora_save(t->lm.lora, t->store, tuff_stage_path(stage));
+    return tuff_model_write_hf(t->model, t->store, TUFF_F32, stage);
+}
+
+static tuff_status save(tuff_trainer *t, const char *directory)
 {
     tuff_stage *stage = NULL;
     TUFF_TRY(tuff_stage_open(directory, &stage));
-    tuff_status status = tuff_lora_save(t->lm.lora, t->store, tuff_stage_path(stage));
+    tuff_status status = save_into(t, stage);
     if (status == TUFF_OK) return tuff_stage_commit(&stage);
     tuff_stage_abort(&stage);
     return status;
 }
 
-static tuff_status save(tuff_trainer *t, const char *directory)
+tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage)
 {
-    TUFF_TRY(need_store(t));
-    if (t->lm.lora) return save_adapter(t, directory);
-    return tuff_model_save_hf(t->model, t->store, TUFF_F32, directory);
+    if (!t || !stage)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_trainer_save_into: %s is NULL",
+                         t ? "stage" : "trainer");
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, save_into(t, stage));
 }
 
 tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)

@@ -342,9 +342,9 @@ static void test_interrupted(void **state)
                                   "log=$1; shift; \"$@\" & child=$!\n"
                                   "while kill -0 $child && ! [ -s \"$log\" ]; do sleep 0.02; done\n"
                                   "kill -TERM $child; wait $child",
-                                  "sh", kit_path("stopped.train_log.jsonl"), tuff, "train", "--model",
-                                  kit_golden("llama"), "--train-file", kit_text(), "--output-dir", out,
-                                  "--block-size", "16", "--num-train-epochs", "1e6", NULL},
+                                  "sh", kit_path(".stopped.tuff-stage/train_log.jsonl"), tuff, "train",
+                                  "--model", kit_golden("llama"), "--train-file", kit_text(), "--output-dir",
+                                  out, "--block-size", "16", "--num-train-epochs", "1e6", NULL},
             &r);
     assert_int_equal(r.exit_code, 1);
     assert_non_null(strstr(r.err.data, "(interrupted)"));

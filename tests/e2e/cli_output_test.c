@@ -1,0 +1,165 @@
+/* Output directories: changed whole or not at all, by one run at a time. */
+#define _XOPEN_SOURCE 700
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kit/command.h"
+
+#define TRAIN(out, ...)                                                                        \
+    "train", "--model", kit_golden("llama"), "--train-file", kit_text(), "--block-size", "16", \
+        "--output-dir", (out), __VA_ARGS__
+
+static pid_t running;
+static void end_running(void) /* also when a check failed before the test did */
+{
+    if (running > 0) kill(running, SIGKILL);
+}
+
+/* Starts a training that only ends when it is told to; it has begun its steps when its log is there. */
+static pid_t start_long_training(const char *out, const char *log)
+{
+    const char *const argv[] = {getenv("TUFF_TEST_TUFF"), TRAIN(out, "--num-train-epochs", "1e6", "--quiet"),
+                                NULL};
+    if (!argv[0]) skip();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        execv(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    running = child;
+    for (int i = 0; i < 6000 && !tuff_is_file(log); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_true(tuff_is_file(log));
+    return child;
+}
+
+static int end(pid_t child, int with)
+{
+    int status;
+    kill(child, with);
+    running = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void test_second_run_is_refused(void **state)
+{
+    (void)state;
+    const char *there = kit_path("there"), *new = kit_path("new");
+    assert_int_equal(mkdir(there, 0755), 0);
+    pid_t first = start_long_training(there, kit_path("there/.tuff-stage/train_log.jsonl"));
+    KIT_REFUSES(1, "another process is writing to", TRAIN(there, "--max-steps", "1"));
+    KIT_REFUSES(1, "another process is writing to", "convert", kit_golden("llama"), "--to", "hf", "--output",
+                there, "--overwrite");
+    assert_int_equal(end(first, SIGTERM), 1); /* interrupted, and saved */
+    assert_true(tuff_is_file(kit_join(there, "model.safetensors")));
+    assert_true(tuff_is_file(kit_join(there, "train_log.jsonl")));
+    assert_false(tuff_is_directory(kit_join(there, ".tuff-stage")));
+
+    first = start_long_training(new, kit_path(".new.tuff-stage/train_log.jsonl"));
+    KIT_REFUSES(1, "another process is writing to", TRAIN(new, "--max-steps", "1"));
+    assert_int_equal(end(first, SIGTERM), 1);
+    assert_true(tuff_is_file(kit_join(new, "model.safetensors")));
+}
+
+/* What a killed run leaves is cleared away by the next one. */
+static void test_killed_run_leaves_nothing_for_long(void **state)
+{
+    (void)state;
+    const char *out = kit_path("killed");
+    int entries = kit_count_entries(kit_temp_directory());
+    assert_int_equal(end(start_long_training(out, kit_path(".killed.tuff-stage/train_log.jsonl")), SIGKILL),
+                     128 + SIGKILL);
+    assert_false(tuff_is_directory(out));
+    KIT_DO(TRAIN(out, "--max-steps", "1"));
+    assert_int_equal(kit_count_entries(kit_temp_directory()), entries + 1);
+    KIT_DO("eval", "--model", out, "--file", kit_text());
+}
+
+/* Each way to read a directory completes a commit that was cut short. */
+static void test_readers_complete_a_commit(void **state)
+{
+    (void)state;
+    static const char record[] = "tuff commit 1\nput 12 marked.txt\nend\n";
+    const char *model = kit_copy_model(kit_golden("llama"), "cut"), *adapter = kit_path("adapter");
+    KIT_DO(TRAIN(adapter, "--max-steps", "0", "--lora-rank", "2"));
+    const char *const file = kit_join(model, "model.safetensors");
+    const char *const readers[][8] = {
+        {"inspect", model},
+        {"inspect", file},
+        {"eval", "--model", model, "--file", kit_text()},
+        {"eval", "--model", kit_golden("llama"), "--adapter", adapter, "--file", kit_text()},
+        {"convert", file, "--to", "gguf", "--output", kit_path("cut.gguf")}};
+    for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+        const char *directory = i == 3 ? adapter : model, *stage = kit_join(directory, ".tuff-stage");
+        assert_int_equal(mkdir(stage, 0755), 0);
+        kit_write_file(kit_join(stage, ".tuff-commit"), record, sizeof record - 1);
+        kit_write_file(kit_join(stage, "marked.txt"), "not yet here", 12);
+        kit_result r = kit_expect_success(readers[i]);
+        kit_result_free(&r);
+        assert_true(tuff_is_file(kit_join(directory, "marked.txt")));
+        assert_false(tuff_is_directory(stage));
+        assert_int_equal(remove(kit_join(directory, "marked.txt")), 0);
+    }
+}
+
+/* A link where the log goes is not written through. */
+static void test_log_follows_no_link(void **state)
+{
+    (void)state;
+    const char *out = kit_path("linked"), *victim = kit_path("victim");
+    assert_int_equal(mkdir(out, 0755), 0);
+    kit_write_file(victim, "precious", 8);
+    assert_int_equal(symlink(victim, kit_join(out, "train_log.jsonl")), 0);
+    KIT_DO(TRAIN(out, "--max-steps", "1"));
+    tuff_buf text;
+    kit_read_file(victim, &text);
+    assert_string_equal(text.data, "precious");
+    tuff_buf_free(&text);
+    struct stat info;
+    assert_true(lstat(kit_join(out, "train_log.jsonl"), &info) == 0 && S_ISREG(info.st_mode));
+}
+
+/* A failed run leaves an existing directory's model and log alone. */
+static void test_failed_run_keeps_the_old_model(void **state)
+{
+    (void)state;
+    const char *tuff = getenv("TUFF_TEST_TUFF"), *out = kit_path("kept");
+    if (!tuff) skip();
+    KIT_DO(TRAIN(out, "--max-steps", "1"));
+    tuff_buf before, after;
+    kit_read_file(kit_join(out, "train_log.jsonl"), &before);
+    kit_result r;
+    kit_run((const char *const[]){"sh", "-c", "ulimit -f 16; exec \"$@\"", "sh", tuff,
+                                  TRAIN(out, "--max-steps", "2", "--overwrite-output-dir"), NULL},
+            &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "kept/model.safetensors: File too large"));
+    assert_null(strstr(r.err.data, ".tuff-stage/model"));
+    assert_non_null(strstr(r.err.data, "kept/train_log.failed.jsonl"));
+    kit_result_free(&r);
+    kit_read_file(kit_join(out, "train_log.jsonl"), &after);
+    assert_string_equal(before.data, after.data);
+    tuff_buf_free(&before);
+    tuff_buf_free(&after);
+    assert_false(tuff_is_directory(kit_join(out, ".tuff-stage")));
+    assert_true(tuff_is_file(kit_join(out, "train_log.failed.jsonl")));
+    KIT_DO("eval", "--model", out, "--file", kit_text());
+}
+
+int main(void)
+{
+    atexit(end_running);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_second_run_is_refused),
+        cmocka_unit_test(test_killed_run_leaves_nothing_for_long),
+        cmocka_unit_test(test_readers_complete_a_commit),
+        cmocka_unit_test(test_log_follows_no_link),
+        cmocka_unit_test(test_failed_run_keeps_the_old_model),
+    };
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
+}
