@@ -36,11 +36,12 @@ typedef struct tuff_text_params {
         sizeof(tuff_text_params), false, NULL \
     }
 
-/* Encodes a text file. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary data) or
- * that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for JSON records (a file called
- * .json, .jsonl or .ndjson, or one that begins with a JSON object), unless they are allowed: they are not
- * understood yet. Special tokens spelled out in the text, such as "<|endoftext|>", are seen; none are added.
- * The line ends of Windows are kept and logged as a warning. `params` may be NULL. */
+/* Encodes a text file, or what comes through a pipe. Errors: TUFF_INVALID_ARGUMENT for an empty file, one
+ * with NUL bytes (binary data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for
+ * JSON records (a file called .json, .jsonl or .ndjson, or one that begins with a JSON object), unless they
+ * are allowed: they are not understood yet. Special tokens spelled out in the text, such as "<|endoftext|>",
+ * are seen; none are added. The line ends of Windows are kept and logged as a warning. `params` may be NULL.
+ */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
                                                           int64_t block_size, const tuff_text_params *params,
                                                           tuff_dataset **out_dataset);

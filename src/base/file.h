@@ -10,18 +10,28 @@
 #include "base/text.h"
 
 /* A read-only mapping of a whole file. {0} is empty. Errors name the path and the operating system's reason.
- */
+ * What is no regular file is refused, without waiting for it. If the file is shortened while it is mapped,
+ * reading past its new end ends the process (SIGBUS): check before long reads. */
 typedef struct tuff_mapping {
     const uint8_t *data;
     size_t size;
+    char *path;
+    uint64_t device, inode, changed; /* of the file when it was mapped */
 } tuff_mapping;
 TUFF_MUST_USE tuff_status tuff_map_file(const char *path, tuff_mapping *out);
 void tuff_unmap_file(tuff_mapping *mapping);
+/* TUFF_IO when the file was written to, shortened or lengthened since. One that was removed or replaced by
+ * another file is still as it was. */
+TUFF_MUST_USE tuff_status tuff_mapping_check(const tuff_mapping *mapping);
 /* Lets the pages of a mapping go until they are read again: they no longer count as this process's memory. */
 void tuff_mapping_release_pages(const tuff_mapping *mapping);
 
-/* Reads a whole file (also a pipe); fails past `limit` bytes. */
+/* Reads a whole file; fails past `limit` bytes, and at once for pipes, devices and directories. */
 TUFF_MUST_USE tuff_status tuff_read_file(const char *path, size_t limit, tuff_buf *out);
+
+/* The same, also of a pipe or a terminal, for text that a user may pass from another program: "/dev/stdin", a
+ * shell's <(...). A pipe that nobody writes into is given up after 10 seconds. */
+TUFF_MUST_USE tuff_status tuff_read_stream(const char *path, size_t limit, tuff_buf *out);
 
 bool tuff_is_file(const char *path);
 bool tuff_is_directory(const char *path);

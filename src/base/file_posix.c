@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/disk.h"
@@ -26,32 +28,84 @@ tuff_status tuff_fail_errno(const char *verb, const char *path)
     return tuff_fail(status, "cannot %s %s: %s", verb, path, text);
 }
 
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a directory"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+/* Opens without waiting, whatever it is, and looks what it is: a pipe without a writer, or some devices,
+ * would keep us forever. With `streams`, pipes and terminals are taken too. */
+static tuff_status open_input(const char *path, bool streams, int *out_fd, struct stat *info)
+{
+    int fd;
+    do {
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    *out_fd = fd;
+    if (fd < 0) return tuff_fail_errno("open", path);
+    tuff_status status = TUFF_OK;
+    if (fstat(fd, info) != 0)
+        status = tuff_fail_errno("read", path);
+    else if (!S_ISREG(info->st_mode) && !(streams && (S_ISFIFO(info->st_mode) || isatty(fd))))
+        status = tuff_fail(TUFF_IO, "cannot read %s: it is %s, not a file", path, kind_of(info->st_mode));
+    if (status != TUFF_OK) close(fd);
+    return status;
+}
+
+/* Nanoseconds; only compared. */
+static uint64_t changed_at(const struct stat *info)
+{
+    return (uint64_t)info->st_mtim.tv_sec * 1000000000u + (uint64_t)info->st_mtim.tv_nsec;
+}
+
+static tuff_status map(int fd, const struct stat *info, const char *path, tuff_mapping *out)
+{
+    if ((uintmax_t)info->st_size > SIZE_MAX)
+        return tuff_fail(TUFF_UNSUPPORTED, "cannot read %s: it is larger than this machine's address space",
+                         path);
+    char *copy = tuff_strdup(path);
+    if (!copy) return tuff_fail_memory("a path");
+    *out = (tuff_mapping){.data = (const uint8_t *)"",
+                          .path = copy,
+                          .device = (uint64_t)info->st_dev,
+                          .inode = (uint64_t)info->st_ino,
+                          .changed = changed_at(info)};
+    if (info->st_size == 0) return TUFF_OK;
+    void *data = mmap(NULL, (size_t)info->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        tuff_status status = tuff_fail_errno("map", path);
+        tuff_unmap_file(out);
+        return status;
+    }
+    out->data = data;
+    out->size = (size_t)info->st_size;
+    return TUFF_OK;
+}
+
 tuff_status tuff_map_file(const char *path, tuff_mapping *out)
 {
     *out = (tuff_mapping){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return tuff_fail_errno("open", path);
-    tuff_status status = TUFF_OK;
+    int fd;
     struct stat info;
-    if (fstat(fd, &info) != 0) {
-        status = tuff_fail_errno("read", path);
-    } else if (!S_ISREG(info.st_mode)) {
-        status = tuff_fail(TUFF_IO, "cannot read %s: it is %s, not a file", path,
-                           S_ISDIR(info.st_mode) ? "a directory" : "a pipe or a device");
-    } else if (info.st_size == 0) {
-        out->data = (const uint8_t *)"";
-    } else if ((uintmax_t)info.st_size > SIZE_MAX) {
-        status = tuff_fail(TUFF_UNSUPPORTED, "cannot read %s: it is larger than this machine's address space",
-                           path);
-    } else {
-        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED)
-            status = tuff_fail_errno("map", path);
-        else
-            *out = (tuff_mapping){.data = data, .size = (size_t)info.st_size};
-    }
+    TUFF_TRY(open_input(path, false, &fd, &info));
+    tuff_status status = map(fd, &info, path, out);
     close(fd);
     return status;
+}
+
+tuff_status tuff_mapping_check(const tuff_mapping *mapping)
+{
+    struct stat info;
+    /* a file that was removed, or replaced by another, stays as it was for those who have it mapped */
+    if (!mapping->path || stat(mapping->path, &info) != 0) return TUFF_OK;
+    if ((uint64_t)info.st_dev != mapping->device || (uint64_t)info.st_ino != mapping->inode) return TUFF_OK;
+    if ((uintmax_t)info.st_size == mapping->size && changed_at(&info) == mapping->changed) return TUFF_OK;
+    return tuff_fail(TUFF_IO,
+                     "%s was changed after it was loaded (it had %zu bytes, it has %ju now); load it again",
+                     mapping->path, mapping->size, (uintmax_t)info.st_size);
 }
 
 void tuff_mapping_release_pages(const tuff_mapping *mapping)
@@ -62,33 +116,68 @@ void tuff_mapping_release_pages(const tuff_mapping *mapping)
 void tuff_unmap_file(tuff_mapping *mapping)
 {
     if (mapping->size > 0) munmap((void *)(uintptr_t)mapping->data, mapping->size);
+    tuff_free(mapping->path);
     *mapping = (tuff_mapping){0};
+}
+
+static tuff_status read_all(int fd, const char *path, size_t limit, tuff_buf *out)
+{
+    char chunk[16384];
+    for (;;) {
+        ssize_t got = read(fd, chunk, sizeof chunk);
+        if (got == 0) return TUFF_OK;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return tuff_fail_errno("read", path);
+        if ((size_t)got > limit - out->size)
+            return tuff_fail(TUFF_BAD_FORMAT, "%s is larger than the %zu bytes expected of such a file", path,
+                             limit);
+        tuff_buf_bytes(out, chunk, (size_t)got);
+        if (out->failed) return tuff_note(tuff_fail_memory("the file's contents"), "%s", path);
+    }
+}
+
+/* Of a pipe that was opened without waiting: until somebody writes into it, or has done so and left. Reading
+ * tells them apart: nothing at all without a writer, EAGAIN with one. */
+static tuff_status wait_for_writer(int fd, const char *path, tuff_buf *out)
+{
+    enum { PATIENCE = 1000 }; /* times 10 ms */
+    struct pollfd pipe = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < PATIENCE; i++) {
+        char byte;
+        ssize_t got = read(fd, &byte, 1);
+        if (got == 1) tuff_buf_bytes(out, &byte, 1);
+        if (got == 1 || (got < 0 && errno == EAGAIN)) return TUFF_OK;
+        if (got < 0 && errno != EINTR) return tuff_fail_errno("read", path);
+        if (poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLHUP)) return TUFF_OK;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return tuff_fail(TUFF_IO, "cannot read %s: it is a pipe, and nobody writes into it", path);
+}
+
+static tuff_status read_input(const char *path, bool streams, size_t limit, tuff_buf *out)
+{
+    *out = (tuff_buf){0};
+    int fd;
+    struct stat info;
+    TUFF_TRY(open_input(path, streams, &fd, &info));
+    tuff_status status = TUFF_OK;
+    if (S_ISFIFO(info.st_mode) && limit > 0) status = wait_for_writer(fd, path, out);
+    if (status == TUFF_OK && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0)
+        status = tuff_fail_errno("read", path);
+    if (status == TUFF_OK) status = read_all(fd, path, limit, out);
+    close(fd);
+    if (status != TUFF_OK) tuff_buf_free(out);
+    return status;
 }
 
 tuff_status tuff_read_file(const char *path, size_t limit, tuff_buf *out)
 {
-    *out = (tuff_buf){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return tuff_fail_errno("open", path);
-    tuff_status status = TUFF_OK;
-    char chunk[16384];
-    for (;;) {
-        ssize_t got = read(fd, chunk, sizeof chunk);
-        if (got == 0) break;
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0)
-            status = tuff_fail_errno("read", path);
-        else if ((size_t)got > limit - out->size)
-            status = tuff_fail(TUFF_BAD_FORMAT, "%s is larger than the %zu bytes expected of such a file",
-                               path, limit);
-        else
-            tuff_buf_bytes(out, chunk, (size_t)got);
-        if (out->failed) status = tuff_note(tuff_fail_memory("the file's contents"), "%s", path);
-        if (status != TUFF_OK) break;
-    }
-    close(fd);
-    if (status != TUFF_OK) tuff_buf_free(out);
-    return status;
+    return read_input(path, false, limit, out);
+}
+
+tuff_status tuff_read_stream(const char *path, size_t limit, tuff_buf *out)
+{
+    return read_input(path, true, limit, out);
 }
 
 bool tuff_is_file(const char *path)

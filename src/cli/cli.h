@@ -89,7 +89,7 @@ void tuff_cli_row(const char *word, const char *format, ...) TUFF_PRINTF(2, 3);
 int tuff_cli_failed(void);
 /* A line that is replaced by the next one; "" removes it. Only for terminals. */
 void tuff_cli_show_line(const char *text);
-/* False, saying why, when stdout could not take all that was printed. */
+/* False, saying why, when stdout or stderr could not take all that was printed. */
 bool tuff_cli_flush(void);
 /* Says so, once per process. `error`: errno, 0 when unknown. */
 void tuff_cli_stdout_failed(int error);
@@ -152,6 +152,11 @@ bool tuff_cli_is_empty_directory(const char *path);
  * and is the one right above unless the directories between are made too. False, saying why; nothing is left
  * behind. */
 bool tuff_cli_can_create(const char *path, bool with_parents);
+/* Opens text to read: a file, a pipe or a terminal. A pipe that nobody writes into is given up after 10
+ * seconds. NULL: said why. */
+FILE *tuff_cli_open_input(const char *path);
+/* From now on a reader of our messages that goes away does not end the process: for runs that must save. */
+void tuff_cli_outlive_readers(void);
 /* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. NULL:
  * errno says why. */
 FILE *tuff_cli_create(const char *path, bool fresh);

@@ -112,9 +112,11 @@ void tuff_cli_stdout_failed(int error)
 bool tuff_cli_flush(void)
 {
     errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-    tuff_cli_stdout_failed(errno);
-    return false;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        tuff_cli_stdout_failed(errno);
+        return false;
+    }
+    return fflush(stderr) == 0 && !ferror(stderr); /* there is nobody to tell */
 }
 
 int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted)

@@ -91,18 +91,19 @@ static bool append(text *to, const char *data, size_t size)
 static bool read_prompt(const char *path, text *out)
 {
     bool is_stdin = strcmp(path, "-") == 0, ok = true;
+    FILE *file = is_stdin ? stdin : tuff_cli_open_input(path);
+    if (!file) return false;
     errno = 0;
-    FILE *file = is_stdin ? stdin : fopen(path, "rb");
     char piece[4096];
-    for (size_t n; file && ok && (n = fread(piece, 1, sizeof piece, file)) > 0;)
+    for (size_t n; ok && (n = fread(piece, 1, sizeof piece, file)) > 0;)
         ok = append(out, piece, n) && out->size <= PROMPT_LIMIT;
     if (out->size > PROMPT_LIMIT) {
         tuff_cli_say("tuff: the prompt in %s is larger than 64 MB", path);
-    } else if (!file || ferror(file)) {
+    } else if (ferror(file)) {
         tuff_cli_say("tuff: the prompt in %s cannot be read: %s", path, strerror(errno));
         ok = false;
     }
-    if (file && !is_stdin) fclose(file);
+    if (!is_stdin) fclose(file);
     if (ok && out->size && out->data[out->size - 1] == '\n') out->size--;
     if (ok && out->size && out->data[out->size - 1] == '\r') out->size--;
     return ok;

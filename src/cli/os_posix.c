@@ -19,6 +19,11 @@
 
 #include "cli/cli.h"
 
+void tuff_cli_outlive_readers(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+}
+
 bool tuff_cli_is_terminal(FILE *stream)
 {
     return isatty(fileno(stream));
@@ -129,6 +134,41 @@ bool tuff_cli_can_create(const char *path, bool with_parents)
     return false;
 }
 
+/* Of a pipe that was opened without waiting: the first byte that comes, else EOF. Reading gives nothing at
+ * all while nobody writes, and EAGAIN once somebody may. False: nobody did for 10 seconds. */
+static bool first_byte(int fd, int *out)
+{
+    struct pollfd pipe = {.fd = fd, .events = POLLIN};
+    *out = EOF;
+    for (int i = 0; i < 1000; i++) {
+        unsigned char byte;
+        ssize_t got = read(fd, &byte, 1);
+        if (got == 1) *out = byte;
+        if (got == 1 || (got < 0 && errno != EINTR)) return true; /* a true failure shows again at once */
+        if (poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLHUP)) return true;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return false;
+}
+
+FILE *tuff_cli_open_input(const char *path)
+{
+    struct stat info;
+    int byte = EOF, fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const char *why = fd < 0 || fstat(fd, &info) != 0 ? strerror(errno) : NULL;
+    if (!why && !S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode) && !isatty(fd))
+        why = S_ISDIR(info.st_mode) ? "it is a directory" : "it is a device";
+    if (!why && S_ISFIFO(info.st_mode) && !first_byte(fd, &byte))
+        why = "it is a pipe, and nobody writes into it";
+    if (!why && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0) why = strerror(errno);
+    FILE *file = why ? NULL : fdopen(fd, "rb");
+    if (!why && !file) why = strerror(errno);
+    if (file && byte != EOF) ungetc(byte, file);
+    if (why) tuff_cli_say("tuff: %s cannot be read: %s", path, why);
+    if (!file && fd >= 0) close(fd);
+    return file;
+}
+
 FILE *tuff_cli_create(const char *path, bool fresh)
 {
     int fd =
@@ -147,8 +187,19 @@ uint64_t tuff_cli_free_space(const char *path)
     return (uint64_t)info.f_bavail * info.f_frsize;
 }
 
+/* A file that is opened takes the lowest number that is free: were one of 0 to 2 closed, the next file that
+ * is opened would be read as input, or get the messages. What stands in for one cannot be used that way
+ * round, so that reading fails, and lost output is seen. */
+static void take_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+            return;
+}
+
 void tuff_cli_prepare_process(void)
 {
+    take_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN);
 }
 

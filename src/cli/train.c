@@ -250,6 +250,7 @@ int tuff_cli_train(int argc, char **argv)
     tuff_cli_train_options options;
     tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    tuff_cli_outlive_readers();
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
     run r = {.options = &options,

@@ -45,6 +45,13 @@ void tuff_weights_release_pages(const tuff_weights *weights)
         tuff_mapping_release_pages(&weights->mappings[i]);
 }
 
+tuff_status tuff_weights_check_files(const tuff_weights *weights)
+{
+    for (size_t i = 0; i < weights->mapping_count; i++)
+        TUFF_TRY(tuff_mapping_check(&weights->mappings[i]));
+    return TUFF_OK;
+}
+
 void tuff_weights_destroy(tuff_weights **weights)
 {
     tuff_weights *w = *weights;

@@ -66,6 +66,8 @@ typedef struct tuff_weights {
 
 TUFF_MUST_USE tuff_status tuff_weights_create(tuff_weights **out_weights);
 void tuff_weights_destroy(tuff_weights **weights);
+/* TUFF_IO when one of the files was changed since it was opened. */
+TUFF_MUST_USE tuff_status tuff_weights_check_files(const tuff_weights *weights);
 /* Lets the files' pages go until they are read again. */
 void tuff_weights_release_pages(const tuff_weights *weights);
 

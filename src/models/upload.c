@@ -95,7 +95,10 @@ tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const 
                             int64_t begin, int64_t end, float *out)
 {
     tuff_buffer *buffer = store ? tuff_store_find(store, p->name) : NULL;
-    if (!buffer) return read_file_rows(model, p, begin, end, TUFF_F32, out);
+    if (!buffer) {
+        TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model)));
+        return read_file_rows(model, p, begin, end, TUFF_F32, out);
+    }
     int64_t columns = tuff_param_columns(p), n = (end - begin) * columns;
     tuff_dtype dtype = tuff_buffer_dtype(buffer);
     if (dtype == TUFF_F32) return tuff_buffer_read(buffer, begin * columns, out, n);
@@ -162,10 +165,12 @@ tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, 
         at.total += (uint64_t)(model->params.items[i].shape[0] * tuff_param_columns(&model->params.items[i]));
     TUFF_TRY(check_room(model, matrix_dtype, store));
     for (size_t i = 0; i < model->params.count; i++) {
+        TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model)));
         const tuff_param *p = &model->params.items[i];
         tuff_dtype dtype = dtype_of(p, matrix_dtype);
         TUFF_TRY(tuff_note(upload(model, p, dtype, store, &at), "%s: %s", model->path, p->name));
     }
+    TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model))); /* nor while they were read */
     TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_UPLOAD, at.total, at.total));
     /* the device has its own copy now: let the file's pages go */
     tuff_weights_release_pages(tuff_model_weights(model));

@@ -144,7 +144,7 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
     tuff_buf text = {0};
     int32_t *ids = NULL;
     size_t n = 0;
-    tuff_status status = tuff_read_file(path, file_limit, &text);
+    tuff_status status = tuff_read_stream(path, file_limit, &text);
     if (status == TUFF_OK) status = check_text(path, &text);
     if (status == TUFF_OK && !p.allow_json) status = check_records(path, &text);
     if (status == TUFF_OK) say_windows_lines(path, &text);

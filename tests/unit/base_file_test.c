@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -82,9 +84,92 @@ static void files_map_and_read(void **state)
     KIT_FAILS(tuff_read_file(path, 4, &text), TUFF_BAD_FORMAT, "larger than the 4 bytes");
     assert_null(text.data);
     KIT_FAILS(tuff_read_file(dir, 100, &text), TUFF_IO, "directory");
-    KIT_FAILS(tuff_read_file("/dev/zero", 100000, &text), TUFF_BAD_FORMAT, "larger");
+    KIT_FAILS(tuff_read_file("/dev/zero", 100000, &text), TUFF_IO, "it is a device, not a file");
     assert_true(tuff_is_file(path) && !tuff_is_file(dir) && !tuff_is_file(inside(dir, "none")));
     assert_true(tuff_is_directory(dir) && !tuff_is_directory(path));
+}
+
+/* A pipe that nobody writes into: whoever opened it to read would wait for ever. */
+static void pipes_are_no_files(void **state)
+{
+    (void)state;
+    const char *path = kit_temp_path("fifo");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    tuff_mapping mapping;
+    tuff_buf text;
+    alarm(60);
+    KIT_FAILS(tuff_map_file(path, &mapping), TUFF_IO, "it is a pipe, not a file");
+    KIT_FAILS(tuff_read_file(path, 100, &text), TUFF_IO, "it is a pipe, not a file");
+    KIT_FAILS(tuff_read_stream("/dev/zero", 100, &text), TUFF_IO, "it is a device, not a file");
+    static const char *const said[] = {"late", ""};
+    for (int i = 0; i < 2; i++) { /* a writer that comes late, waits, and may have nothing to say */
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+            int fd = open(path, O_WRONLY);
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+            _exit(write(fd, said[i], strlen(said[i])) != (ssize_t)strlen(said[i]));
+        }
+        KIT_OK(tuff_read_stream(path, 100, &text));
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        assert_int_equal(text.size, strlen(said[i]));
+        assert_memory_equal(text.size ? text.data : "", said[i], text.size);
+        tuff_buf_free(&text);
+    }
+    alarm(0);
+}
+
+static void changed_files_are_noticed(void **state)
+{
+    (void)state;
+    const char *path = kit_temp_path("mapped"), *other = kit_temp_path("other");
+    tuff_mapping mapping;
+    kit_write_file(path, "hello", 5);
+    KIT_OK(tuff_map_file(path, &mapping));
+    KIT_OK(tuff_mapping_check(&mapping));
+    assert_int_equal(truncate(path, 2), 0);
+    KIT_FAILS(tuff_mapping_check(&mapping), TUFF_IO,
+              "mapped was changed after it was loaded (it had 5 bytes, it has 2 now)");
+    tuff_unmap_file(&mapping);
+
+    kit_write_file(path, "hello", 5);
+    KIT_OK(tuff_map_file(path, &mapping));
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    KIT_FAILS(tuff_mapping_check(&mapping), TUFF_IO, "was changed after it was loaded");
+    tuff_unmap_file(&mapping);
+
+    /* replaced or removed, the file stays for those who have it */
+    KIT_OK(tuff_map_file(path, &mapping));
+    kit_write_file(other, "other one", 9);
+    assert_int_equal(rename(other, path), 0);
+    KIT_OK(tuff_mapping_check(&mapping));
+    assert_int_equal(remove(path), 0);
+    KIT_OK(tuff_mapping_check(&mapping));
+    assert_memory_equal(mapping.data, "hello", 5);
+    tuff_unmap_file(&mapping);
+}
+
+/* What a writer that was killed left goes with the next one; what another is writing stays. */
+static void left_over_files_go(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("leftover"), *path = inside(dir, "x");
+    kit_write_file(inside(dir, ".tuff-12345-0"), "half", 4);
+    kit_write_file(inside(dir, ".tuff-12345-0.txt"), "mine", 4);
+    kit_write_file(inside(dir, ".tuff-notes"), "mine", 4);
+    tuff_writer *first, *second;
+    KIT_OK(tuff_writer_open(path, &first));
+    KIT_OK(tuff_writer_write(first, "1", 1));
+    assert_int_equal(kit_count_entries(dir), 3);
+    KIT_OK(tuff_writer_open(path, &second));
+    assert_int_equal(kit_count_entries(dir), 4);
+    KIT_OK(tuff_writer_commit(&first));
+    KIT_OK(tuff_writer_write(second, "2", 1));
+    KIT_OK(tuff_writer_commit(&second));
+    expect_contents(path, "2");
+    assert_int_equal(kit_count_entries(dir), 3);
 }
 
 static void writer_replaces_only_on_commit(void **state)
@@ -284,6 +369,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_join),
         cmocka_unit_test(files_map_and_read),
+        cmocka_unit_test(pipes_are_no_files),
+        cmocka_unit_test(changed_files_are_noticed),
+        cmocka_unit_test(left_over_files_go),
         cmocka_unit_test(writer_replaces_only_on_commit),
         cmocka_unit_test(writer_writes_what_it_is_given),
         cmocka_unit_test(writer_follows_links_and_writes_devices_directly),

@@ -53,6 +53,27 @@ static void configs_that_would_give_other_numbers_are_refused(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Reading past the end of a file that was shortened would end the process. */
+static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
+{
+    (void)state;
+    const char *path = kit_copy_model(kit_golden("llama"), "shortened");
+    tuff_model *model = model_open(path);
+    tuff_device *device = NULL;
+    tuff_store *store = NULL;
+    tuff_device_params params = {.name = "cpu"};
+    KIT_OK(tuff_device_open(&params, &device));
+    KIT_OK(tuff_store_create(device, &store));
+    kit_cut_file(kit_join(path, "model.safetensors"), 4096);
+    KIT_FAILS(tuff_model_upload(model, TUFF_F32, NULL, store), TUFF_IO, "was changed after it was loaded");
+    KIT_FAILS(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, kit_path("shortened.gguf")), TUFF_IO,
+              "was changed after it was loaded");
+    assert_false(tuff_is_file(kit_path("shortened.gguf")));
+    tuff_store_destroy(&store);
+    tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+}
+
 /* A GGUF file of metadata and no tensors. */
 static const char *gguf_of(void (*fill)(tuff_gguf_builder *))
 {
@@ -478,6 +499,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weights_that_changed_on_the_disk_are_not_uploaded),
         cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),
         cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
         cmocka_unit_test(missing_sizes_are_named),
