@@ -76,6 +76,11 @@ typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_for
  * GPT-2) is written, and a message of level warn says what differs. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format,
                                                    tuff_dtype dtype, const char *path);
+/* The same, watched: TUFF_PHASE_SAVE, in bytes of the weights. Once it is asked to stop, what was there stays
+ * as it was; the last step, which flushes a file to the disk, is not interrupted. `watch` may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_watched(const tuff_model *model, tuff_file_format format,
+                                                           tuff_dtype dtype, const tuff_watch *watch,
+                                                           const char *path);
 
 #ifdef __cplusplus
 }

@@ -168,8 +168,10 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_dump_batches(tuff_trainer *train
  * directory (f32), or for LoRA a PEFT adapter. Steps may follow. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, const char *directory);
 /* The same into a stage that was opened before, so that nobody else could begin to write there meanwhile; you
- * commit it. */
-TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save_into(tuff_trainer *trainer, tuff_stage *stage);
+ * commit it. `watch` (TUFF_PHASE_SAVE, in bytes) may be NULL; the trainer's own, which may have been asked to
+ * end the training, is not asked. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save_into(tuff_trainer *trainer, tuff_stage *stage,
+                                                          const tuff_watch *watch);
 
 /* ---- evaluation ---- */
 

@@ -98,7 +98,7 @@ uint64_t tuff_now_ns(void)
 /* The value of a "Name:   123 kB" line of a /proc file in bytes, 0 when there is none. */
 static uint64_t proc_kilobytes(const char *path, const char *name)
 {
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(path, "re");
     if (!file) return 0;
     char line[256];
     uint64_t bytes = 0;
@@ -115,7 +115,7 @@ static uint64_t proc_kilobytes(const char *path, const char *name)
 /* Bytes of a small file; 0 when it cannot be read. */
 static size_t read_small(const char *path, char *out, size_t capacity)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = fopen(path, "rbe");
     if (!file) return 0;
     size_t size = fread(out, 1, capacity, file);
     fclose(file);

@@ -16,6 +16,13 @@ void tuff_stage_replaces(tuff_stage *stage, const char *const *names, size_t cou
  * text says what to do. */
 TUFF_MUST_USE tuff_status tuff_stage_settle(const char *directory);
 
+/* Reads several files that belong together: settles the directory, calls `read`, and calls it again when a
+ * commit replaced some of the files meanwhile, so that what it has read at last is all old or all new. What
+ * `read` returns is what counts; before another call `undo` frees what it made. TUFF_IO when the files change
+ * again and again. */
+TUFF_MUST_USE tuff_status tuff_stage_read(const char *directory, tuff_status (*read)(void *user),
+                                          void (*undo)(void *user), void *user);
+
 /* What a path within a stage is called once it is in place, for messages: "out/x" for "out/.tuff-stage/x" and
  * for ".out.tuff-stage/x"; other paths as they are. */
 TUFF_MUST_USE tuff_status tuff_stage_final_path(const char *path, tuff_buf *out);

@@ -13,6 +13,7 @@
 #include "base/disk.h"
 #include "base/file.h"
 #include "base/file_os.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/stage.h"
@@ -252,4 +253,53 @@ tuff_status tuff_stage_settle(const char *directory)
     tuff_free(stage);
     tuff_free(record);
     return status;
+}
+
+/* The files that may belong to a model, by how their names end; a log that grows is none. */
+static bool is_of_a_model(const char *name)
+{
+    static const char *const ends[] = {".json", ".safetensors", ".txt", ".jinja", ".model"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (tuff_ends_with(name, ends[i])) return true;
+    return false;
+}
+
+/* Which files they are: a file that is replaced is another one, also at the same moment and of the same size.
+ */
+static tuff_status add_to_stamp(const char *path, const char *name, void *user)
+{
+    struct stat info;
+    if (!is_of_a_model(name) || stat(path, &info) != 0) return TUFF_OK;
+    const uint64_t parts[] = {tuff_fnv1a(name, strlen(name)), (uint64_t)info.st_dev,
+                              (uint64_t)info.st_ino,          (uint64_t)info.st_size,
+                              (uint64_t)info.st_mtim.tv_sec,  (uint64_t)info.st_mtim.tv_nsec};
+    *(uint64_t *)user += tuff_fnv1a(parts, sizeof parts); /* in whatever order they are listed */
+    return TUFF_OK;
+}
+
+/* 0 where the directory cannot be listed: then nothing is known of changes. */
+static uint64_t stamp_of(const char *directory)
+{
+    uint64_t stamp = 1;
+    return tuff_for_each_entry(directory, add_to_stamp, &stamp) == TUFF_OK ? stamp : 0;
+}
+
+tuff_status tuff_stage_read(const char *directory, tuff_status (*read)(void *user), void (*undo)(void *user),
+                            void *user)
+{
+    enum { ATTEMPTS = 5 };
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        TUFF_TRY(tuff_stage_settle(directory));
+        uint64_t before = stamp_of(directory);
+        tuff_status status = read(user);
+        if (status == TUFF_CANCELLED || status == TUFF_OUT_OF_MEMORY) return status;
+        tuff_buf reason = {0}; /* looking may fail, and change the text of what did */
+        if (status != TUFF_OK) tuff_buf_text(&reason, tuff_error_message());
+        bool same = before == stamp_of(directory);
+        if (same && reason.data) status = tuff_fail(status, "%s", reason.data);
+        tuff_buf_free(&reason);
+        if (same) return status;
+        undo(user);
+    }
+    return tuff_fail(TUFF_IO, "%s is being written while it is read; try again later", directory);
 }

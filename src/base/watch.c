@@ -81,3 +81,10 @@ tuff_status tuff_watch_step(const tuff_watch *watch, tuff_phase phase, uint64_t 
             watch->on_progress(&(tuff_progress){.phase = phase, .done = done, .total = total}, watch->user);
     return go_on ? TUFF_OK : tuff_fail(TUFF_CANCELLED, "cancelled during %s", tuff_phase_name(phase));
 }
+
+tuff_status tuff_watched_add(tuff_watched *work, uint64_t more)
+{
+    if (!work) return TUFF_OK;
+    work->done += more;
+    return tuff_watch_step(work->watch, work->phase, work->done, work->total);
+}

@@ -14,4 +14,13 @@ TUFF_MUST_USE tuff_status tuff_watch_check(const tuff_watch *watch);
 TUFF_MUST_USE tuff_status tuff_watch_step(const tuff_watch *watch, tuff_phase phase, uint64_t done,
                                           uint64_t total);
 
+/* A long work that is watched, as far as it is. */
+typedef struct tuff_watched {
+    const tuff_watch *watch;
+    tuff_phase phase;
+    uint64_t done, total;
+} tuff_watched;
+/* After `more` of it: as tuff_watch_step. NULL is fine. */
+TUFF_MUST_USE tuff_status tuff_watched_add(tuff_watched *work, uint64_t more);
+
 #endif

@@ -185,7 +185,7 @@ bool tuff_cli_profile(char *table, char *trace, const char *path)
     if (table) tuff_cli_say("%s", table);
     if (path && trace) {
         errno = 0;
-        FILE *file = fopen(path, "wb");
+        FILE *file = tuff_cli_create(path, false);
         ok = file && fputs(trace, file) >= 0;
         if (file && fclose(file) != 0) ok = false;
         if (!ok) tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));

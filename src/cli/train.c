@@ -184,7 +184,7 @@ static int finish(run *r)
 {
     const tuff_cli_train_options *o = r->options;
     if (!to_be_saved(r)) return TUFF_EXIT_FAILED;
-    if (tuff_trainer_save_into(r->trainer, r->stage) != TUFF_OK) return tuff_cli_failed();
+    if (tuff_trainer_save_into(r->trainer, r->stage, NULL) != TUFF_OK) return tuff_cli_failed();
     int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
     if (tuff_stage_commit(&r->stage) != TUFF_OK) return tuff_cli_failed();
     if (r->health.skipped && !o->common.quiet)

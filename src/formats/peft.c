@@ -131,20 +131,31 @@ done:
     return status;
 }
 
-tuff_status tuff_peft_open(const char *directory, tuff_peft_adapter **out_adapter)
+typedef struct opening {
+    const char *directory;
+    tuff_peft_adapter *adapter; /* NULL after a failure */
+} opening;
+
+static void drop(void *user)
 {
+    opening *work = user;
+    tuff_peft_destroy(&work->adapter);
+}
+
+static tuff_status open_one(void *user)
+{
+    opening *work = user;
+    const char *directory = work->directory;
     tuff_status status;
     tuff_buf text = {0};
     tuff_peft_config *config = NULL;
     tuff_weights *weights = NULL;
-    *out_adapter = NULL;
     char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS);
     if (!config_path || !weights_path) TUFF_GO(tuff_fail_memory("a path"));
-    TUFF_GO(tuff_stage_settle(directory));
     TUFF_GO(tuff_read_file(config_path, CONFIG_LIMIT, &text));
     TUFF_GO(tuff_peft_config_parse(text.data, text.size, config_path, &config));
     TUFF_GO(tuff_safetensors_open(weights_path, &weights));
-    status = tuff_peft_pair_up(config, weights, weights_path, out_adapter);
+    status = tuff_peft_pair_up(config, weights, weights_path, &work->adapter);
     config = NULL;
     weights = NULL;
 done:
@@ -153,6 +164,14 @@ done:
     tuff_buf_free(&text);
     tuff_free(config_path);
     tuff_free(weights_path);
+    return status;
+}
+
+tuff_status tuff_peft_open(const char *directory, tuff_peft_adapter **out_adapter)
+{
+    opening work = {.directory = directory};
+    tuff_status status = tuff_stage_read(directory, open_one, drop, &work);
+    *out_adapter = work.adapter;
     return status;
 }
 

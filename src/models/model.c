@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/stage.h"
 #include "base/structs.h"
 #include "models/keys.h"
 #include "models/vocab.h"
@@ -132,6 +133,28 @@ static tuff_status load(tuff_model *model, const char *path, const tuff_watch *w
     return status;
 }
 
+typedef struct loading {
+    const char *path;
+    const tuff_watch *watch;
+    tuff_model *model; /* NULL after a failure */
+} loading;
+
+static void drop(void *user)
+{
+    loading *work = user;
+    tuff_model_destroy(&work->model);
+}
+
+static tuff_status load_one(void *user)
+{
+    loading *work = user;
+    work->model = tuff_alloc(sizeof *work->model);
+    if (!work->model) return tuff_fail_memory("a model");
+    tuff_status status = load(work->model, work->path, work->watch);
+    if (status != TUFF_OK) drop(work);
+    return status;
+}
+
 tuff_status tuff_model_load(const char *path, tuff_model **out_model)
 {
     return tuff_model_load_watched(path, NULL, out_model);
@@ -141,13 +164,11 @@ tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch, t
 {
     TUFF_NEED_OUT(out_model);
     TUFF_NEED(path);
-    tuff_model *model = tuff_alloc(sizeof *model);
-    if (!model) return tuff_fail_memory("a model");
-    tuff_status status = load(model, path, watch);
-    if (status != TUFF_OK)
-        tuff_model_destroy(&model);
-    else
-        *out_model = model;
+    TUFF_TRY(tuff_watch_check(watch));
+    loading work = {.path = path, .watch = watch};
+    tuff_status status =
+        tuff_is_directory(path) ? tuff_stage_read(path, load_one, drop, &work) : load_one(&work);
+    *out_model = work.model;
     return status;
 }
 

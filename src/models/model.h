@@ -61,12 +61,9 @@ TUFF_MUST_USE tuff_status tuff_model_upload_rope(const tuff_model *model, int64_
 TUFF_MUST_USE tuff_status tuff_model_read(const tuff_model *model, const tuff_param *param,
                                           const tuff_store *store, int64_t begin, int64_t end, float *out);
 
-/* Writes the model as the files of a Hugging Face directory into a stage, which the caller commits, or as a
- * GGUF file, of which nothing half-written stays behind. Values come from `store` where it is not NULL.
- * `dtype` is that of the matrices (and, in HF, of all tensors). */
+/* Writes the model as the files of a Hugging Face directory into a stage, which the caller commits. Values
+ * come from `store` where it is not NULL; all tensors are stored as `dtype`. `watch` may be NULL. */
 TUFF_MUST_USE tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store,
-                                              tuff_dtype dtype, tuff_stage *stage);
-TUFF_MUST_USE tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *store,
-                                               tuff_dtype dtype, const char *path);
+                                              tuff_dtype dtype, const tuff_watch *watch, tuff_stage *stage);
 
 #endif

@@ -14,16 +14,24 @@ typedef struct source {
     const tuff_store *store;
     tuff_save_item *items;
     bool gguf;
+    tuff_watched work;
 } source;
 
 enum { PIECE_BYTES = 16 << 20 };
 
-static tuff_status write_f32(tuff_sink *sink, const float *values, size_t n, tuff_dtype dtype,
+static tuff_status write_f32(source *from, tuff_sink *sink, const float *values, size_t n, tuff_dtype dtype,
                              void *converted)
 {
-    if (dtype == TUFF_F32) return tuff_sink_write(sink, values, n * sizeof *values);
-    tuff_dtype_from_f32(dtype, values, converted, n);
-    return tuff_sink_write(sink, converted, n * tuff_dtype_size(dtype));
+    enum { STEP = 1 << 20 }; /* bytes between two looks at the watch */
+    const char *bytes = dtype == TUFF_F32 ? (const void *)values : converted;
+    size_t size = n * tuff_dtype_size(dtype);
+    if (dtype != TUFF_F32) tuff_dtype_from_f32(dtype, values, converted, n);
+    for (size_t at = 0; at < size; at += STEP) {
+        size_t now = size - at < STEP ? size - at : STEP;
+        TUFF_TRY(tuff_sink_write(sink, bytes + at, now));
+        TUFF_TRY(tuff_watched_add(&from->work, now));
+    }
+    return TUFF_OK;
 }
 
 static bool is_transposed(const source *from, const tuff_param *p)
@@ -46,7 +54,7 @@ static int64_t rows_at_once(const source *from, const tuff_param *p)
     return rows < p->shape[0] ? rows : p->shape[0];
 }
 
-static tuff_status write_rows(const source *from, const tuff_param *p, tuff_dtype dtype, float *values,
+static tuff_status write_rows(source *from, const tuff_param *p, tuff_dtype dtype, float *values,
                               void *converted, tuff_sink *sink)
 {
     int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p);
@@ -54,18 +62,18 @@ static tuff_status write_rows(const source *from, const tuff_param *p, tuff_dtyp
         int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, r, r + n, values));
         if (!is_turned(from, p)) {
-            TUFF_TRY(write_f32(sink, values, (size_t)(n * columns), dtype, converted));
+            TUFF_TRY(write_f32(from, sink, values, (size_t)(n * columns), dtype, converted));
             continue;
         }
         for (int64_t i = 0; i < n; i++) { /* (pair, half) of the file is (half, pair) in memory */
             int64_t at = i % 2 * (n / 2) + i / 2;
-            TUFF_TRY(write_f32(sink, values + at * columns, (size_t)columns, dtype, converted));
+            TUFF_TRY(write_f32(from, sink, values + at * columns, (size_t)columns, dtype, converted));
         }
     }
     return TUFF_OK;
 }
 
-static tuff_status write_transposed(const source *from, const tuff_param *p, tuff_dtype dtype, float *values,
+static tuff_status write_transposed(source *from, const tuff_param *p, tuff_dtype dtype, float *values,
                                     void *converted, tuff_sink *sink)
 {
     enum { ROWS = 16 }; /* of the file, gathered together: what is read fills cache lines */
@@ -78,7 +86,7 @@ static tuff_status write_transposed(const source *from, const tuff_param *p, tuf
         for (int64_t r = 0; r < out; r++)
             for (int64_t i = 0; i < n; i++)
                 rows[i * out + r] = values[r * in + k + i];
-        status = write_f32(sink, rows, (size_t)(n * out), dtype, converted);
+        status = write_f32(from, sink, rows, (size_t)(n * out), dtype, converted);
     }
     tuff_free(rows);
     return status;
@@ -86,7 +94,7 @@ static tuff_status write_transposed(const source *from, const tuff_param *p, tuf
 
 static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
 {
-    const source *from = user;
+    source *from = user;
     const tuff_param *p = &from->model->params.items[index];
     tuff_dtype dtype = from->items[index].dtype;
     size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
@@ -210,14 +218,28 @@ static const char *const looked_for[] = {"config.json",       "generation_config
                                          "tokenizer.model"};
 enum { LOOKED_FOR = sizeof looked_for / sizeof looked_for[0] };
 
+/* The tensors of a model, and how many bytes of them there are to be written. */
+static tuff_status begin_source(source *from, tuff_dtype dtype, const char *path)
+{
+    from->items = list_items(from->model, dtype, from->gguf);
+    from->work.phase = TUFF_PHASE_SAVE;
+    if (!from->items) return tuff_fail_memory("the list of a model's tensors");
+    for (size_t i = 0; i < from->model->params.count; i++) {
+        size_t bytes;
+        TUFF_TRY(tuff_save_item_size(&from->items[i], path, &bytes));
+        from->work.total += bytes;
+    }
+    return tuff_watched_add(&from->work, 0);
+}
+
 tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
-                                tuff_stage *stage)
+                                const tuff_watch *watch, tuff_stage *stage)
 {
     const char *at = tuff_stage_path(stage);
     tuff_stage_replaces(stage, looked_for, LOOKED_FOR);
-    source from = {.model = model, .store = store, .items = list_items(model, dtype, false)};
-    tuff_status status =
-        from.items ? write_config(model, dtype, at) : tuff_fail_memory("the list of a model's tensors");
+    source from = {.model = model, .store = store, .work.watch = watch};
+    tuff_status status = begin_source(&from, dtype, at);
+    if (status == TUFF_OK) status = write_config(model, dtype, at);
     if (status == TUFF_OK && model->tokenizer) status = tuff_tokenizer_save(model->tokenizer, at);
     if (status == TUFF_OK)
         status = tuff_safetensors_save_sharded(at, "model", from.items, model->params.count, 0, write_tensor,
@@ -226,11 +248,12 @@ tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store
     return status;
 }
 
-static tuff_status save_hf(const tuff_model *model, tuff_dtype dtype, const char *directory)
+static tuff_status save_hf(const tuff_model *model, tuff_dtype dtype, const tuff_watch *watch,
+                           const char *directory)
 {
     tuff_stage *stage = NULL;
     TUFF_TRY(tuff_stage_open(directory, &stage));
-    tuff_status status = tuff_model_write_hf(model, NULL, dtype, stage);
+    tuff_status status = tuff_model_write_hf(model, NULL, dtype, watch, stage);
     if (status == TUFF_OK) return tuff_stage_commit(&stage);
     tuff_stage_abort(&stage);
     return status;
@@ -260,16 +283,16 @@ static void say_lost(const tuff_model *model, const char *path)
                  path, (long long)c->window);
 }
 
-tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *store, tuff_dtype dtype,
-                                 const char *path)
+static tuff_status save_gguf(const tuff_model *model, tuff_dtype dtype, const tuff_watch *watch,
+                             const char *path)
 {
     tuff_gguf_builder gguf = {0};
-    source from = {.model = model, .store = store, .items = list_items(model, dtype, true), .gguf = true};
+    source from = {.model = model, .gguf = true, .work.watch = watch};
     tuff_gguf_put_text(&gguf, "general.architecture", model->config.arch->gguf);
     tuff_gguf_put_text(&gguf, "general.name", tuff_path_name(model->path));
     tuff_gguf_put_u32(&gguf, "general.file_type", gguf_file_type(dtype));
     model->config.arch->write_gguf(&model->config, &gguf);
-    tuff_status status = from.items ? TUFF_OK : tuff_fail_memory("the list of a model's tensors");
+    tuff_status status = begin_source(&from, dtype, path);
     if (status == TUFF_OK && model->tokenizer)
         status = tuff_vocab_write(model->tokenizer, (uint32_t)model->config.vocab_size, &gguf);
     if (status == TUFF_OK)
@@ -280,16 +303,23 @@ tuff_status tuff_model_save_gguf(const tuff_model *model, const tuff_store *stor
     return status;
 }
 
-tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
-                            const char *path)
+tuff_status tuff_model_save_watched(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
+                                    const tuff_watch *watch, const char *path)
 {
     TUFF_NEED(model);
     TUFF_NEED(path);
+    TUFF_TRY(tuff_watch_check(watch));
     if (!tuff_dtype_is_float(dtype))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "weights cannot be stored as %s; use f32, f16 or bf16",
                          tuff_dtype_name(dtype));
-    if (format == TUFF_FORMAT_HF) return save_hf(model, dtype, path);
+    if (format == TUFF_FORMAT_HF) return save_hf(model, dtype, watch, path);
     if (format != TUFF_FORMAT_GGUF)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: there is no file format %d", path, (int)format);
-    return tuff_model_save_gguf(model, NULL, dtype, path);
+    return save_gguf(model, dtype, watch, path);
+}
+
+tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
+                            const char *path)
+{
+    return tuff_model_save_watched(model, format, dtype, NULL, path);
 }

@@ -422,30 +422,31 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
     return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
 }
 
-static tuff_status save_into(tuff_trainer *t, tuff_stage *stage)
+static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     TUFF_TRY(need_store(t));
     if (t->lm.lora) return tuff_lora_save(t->lm.lora, t->store, tuff_stage_path(stage));
-    return tuff_model_write_hf(t->model, t->store, TUFF_F32, stage);
+    return tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage);
 }
 
 static tuff_status save(tuff_trainer *t, const char *directory)
 {
     tuff_stage *stage = NULL;
     TUFF_TRY(tuff_stage_open(directory, &stage));
-    tuff_status status = save_into(t, stage);
+    tuff_status status = save_into(t, stage, NULL);
     if (status == TUFF_OK) return tuff_stage_commit(&stage);
     tuff_stage_abort(&stage);
     return status;
 }
 
-tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage)
+tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     if (!t || !stage)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_trainer_save_into: %s is NULL",
                          t ? "stage" : "trainer");
+    TUFF_TRY(tuff_watch_check(watch));
     TUFF_TRY(tuff_trainer_enter(t));
-    return tuff_trainer_leave(t, save_into(t, stage));
+    return tuff_trainer_leave(t, save_into(t, stage, watch));
 }
 
 tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)

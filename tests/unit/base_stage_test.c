@@ -433,6 +433,46 @@ static void a_reader_without_the_right_refuses(void **state)
     assert_int_equal(kit_count_entries(directory), 1);
 }
 
+typedef struct reading {
+    const char *directory;
+    int calls, saves; /* so often it is saved to while it is read */
+    char found[3];
+} reading;
+
+static tuff_status read_two_files(void *user)
+{
+    reading *r = user;
+    r->found[0] = content(r->directory, "config.json");
+    if (r->calls++ < r->saves) KIT_OK(save_new(r->directory));
+    r->found[1] = content(r->directory, "model.safetensors");
+    if (r->found[0] != r->found[1]) return tuff_fail(TUFF_BAD_FORMAT, "they do not belong together");
+    return strchr("on", r->found[0]) ? TUFF_OK : TUFF_INTERNAL;
+}
+
+static void forget(void *user)
+{
+    memset(((reading *)user)->found, 0, 2);
+}
+
+static void reading_meets_no_mixture(void **state)
+{
+    (void)state;
+    reading r = {.directory = kit_path("read")};
+    make_old(r.directory);
+    KIT_OK(tuff_stage_read(r.directory, read_two_files, forget, &r));
+    assert_true(r.calls == 1 && strcmp(r.found, "oo") == 0);
+    r = (reading){.directory = r.directory, .saves = 2};
+    KIT_OK(tuff_stage_read(r.directory, read_two_files, forget, &r));
+    assert_true(r.calls == 3 && strcmp(r.found, "nn") == 0);
+    r = (reading){.directory = r.directory, .saves = 100};
+    KIT_FAILS(tuff_stage_read(r.directory, read_two_files, forget, &r), TUFF_IO, "try again later");
+    /* a file of no model may change as it likes, and a true failure is told */
+    kit_write_file(inside(r.directory, "config.json"), "o", 1);
+    r = (reading){.directory = r.directory};
+    KIT_FAILS(tuff_stage_read(r.directory, read_two_files, forget, &r), TUFF_BAD_FORMAT, "do not belong");
+    assert_int_equal(r.calls, 1);
+}
+
 static void messages_name_the_final_path(void **state)
 {
     (void)state;
@@ -486,6 +526,7 @@ int main(void)
         cmocka_unit_test(records_lead_nowhere_else),
         cmocka_unit_test(damaged_stages_are_refused_and_kept),
         cmocka_unit_test(a_reader_without_the_right_refuses),
+        cmocka_unit_test(reading_meets_no_mixture),
         cmocka_unit_test(messages_name_the_final_path),
         cmocka_unit_test(stages_survive_every_memory_failure),
     };

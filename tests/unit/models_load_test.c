@@ -61,7 +61,8 @@ static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
     tuff_model *model = model_open(path);
     tuff_device *device = NULL;
     tuff_store *store = NULL;
-    tuff_device_params params = {.name = "cpu"};
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = "cpu";
     KIT_OK(tuff_device_open(&params, &device));
     KIT_OK(tuff_store_create(device, &store));
     kit_cut_file(kit_join(path, "model.safetensors"), 4096);
@@ -71,6 +72,58 @@ static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
     assert_false(tuff_is_file(kit_path("shortened.gguf")));
     tuff_store_destroy(&store);
     tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+}
+
+typedef struct watched {
+    tuff_phase phase;
+    uint64_t last, total, stop_at; /* bytes */
+    int calls;
+} watched;
+
+static bool on_progress(const tuff_progress *progress, void *user)
+{
+    watched *w = user;
+    assert_int_equal(progress->phase, w->phase);
+    assert_true(progress->done >= w->last && progress->done <= progress->total);
+    w->last = progress->done;
+    w->total = progress->total;
+    w->calls++;
+    return progress->done < w->stop_at;
+}
+
+/* Each tells how far it is in bytes, ends where it is told to, and leaves nothing. */
+static void loading_and_saving_can_be_watched_and_stopped(void **state)
+{
+    (void)state;
+    tuff_model *model = NULL;
+    watched w = {.phase = TUFF_PHASE_LOAD, .stop_at = UINT64_MAX};
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = on_progress;
+    watch.user = &w;
+    KIT_OK(tuff_model_load_watched(kit_golden("llama"), &watch, &model));
+    assert_true(w.calls > (int)model->params.count && w.last == w.total && w.total > 0);
+    tuff_model *none = model;
+    w = (watched){.phase = TUFF_PHASE_LOAD, .stop_at = w.total / 2};
+    KIT_FAILS(tuff_model_load_watched(kit_golden("llama"), &watch, &none), TUFF_CANCELLED, "load");
+    assert_null(none);
+
+    const char *where[] = {kit_path("watched"), kit_path("watched.gguf")};
+    for (int i = 0; i < 2; i++) {
+        tuff_file_format format = i ? TUFF_FORMAT_GGUF : TUFF_FORMAT_HF;
+        int entries = kit_count_entries(kit_temp_directory());
+        w = (watched){.phase = TUFF_PHASE_SAVE, .stop_at = 100};
+        KIT_FAILS(tuff_model_save_watched(model, format, TUFF_F32, &watch, where[i]), TUFF_CANCELLED, "save");
+        assert_true(w.last >= 100 && w.last < w.total);
+        assert_int_equal(kit_count_entries(kit_temp_directory()), entries);
+        w = (watched){.phase = TUFF_PHASE_SAVE, .stop_at = UINT64_MAX};
+        KIT_OK(tuff_model_save_watched(model, format, TUFF_BF16, &watch, where[i]));
+        assert_true(w.calls > (int)model->params.count && w.last == w.total && w.total > 0);
+        assert_int_equal(kit_count_entries(kit_temp_directory()), entries + 1);
+    }
+    watch.struct_size = 0;
+    KIT_FAILS(tuff_model_load_watched(kit_golden("llama"), &watch, &none), TUFF_INVALID_ARGUMENT,
+              "TUFF_WATCH_INIT");
     tuff_model_destroy(&model);
 }
 
@@ -499,6 +552,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loading_and_saving_can_be_watched_and_stopped),
         cmocka_unit_test(weights_that_changed_on_the_disk_are_not_uploaded),
         cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),
         cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
