@@ -100,7 +100,7 @@ static void stage_commit_failure_is_clean(void **state)
     tuff_stage *stage;
     KIT_OK(tuff_stage_open(dir, &stage));
     write_in(stage, "x", "x");
-    KIT_FAILS(tuff_stage_commit(&stage), TUFF_IO, "/clash/x: Is a directory");
+    KIT_FAILS(tuff_stage_commit(&stage), TUFF_IO, "clash/x: Is a directory");
     assert_null(stage);
     assert_int_equal(kit_count_entries(dir), 1);
 }
