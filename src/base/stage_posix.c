@@ -131,9 +131,8 @@ static tuff_status prepare(tuff_stage *s, const char *directory)
 
 tuff_status tuff_stage_open(const char *directory, tuff_stage **out)
 {
-    if (!out) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_stage_open: out_stage is NULL");
-    *out = NULL;
-    if (!directory) return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_stage_open: directory is NULL");
+    TUFF_NEED_OUT(out);
+    TUFF_NEED(directory);
     tuff_stage *s = tuff_alloc(sizeof *s);
     if (!s) return tuff_fail_memory("an output directory");
     s->lock = -1;

@@ -441,9 +441,8 @@ static tuff_status save(tuff_trainer *t, const char *directory)
 
 tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
-    if (!t || !stage)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_trainer_save_into: %s is NULL",
-                         t ? "stage" : "trainer");
+    TUFF_NEED(t);
+    TUFF_NEED(stage);
     TUFF_TRY(tuff_watch_check(watch));
     TUFF_TRY(tuff_trainer_enter(t));
     return tuff_trainer_leave(t, save_into(t, stage, watch));

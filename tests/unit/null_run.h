@@ -265,6 +265,36 @@ CALLS_OF(tuff_inspect)
     REFUSED(tuff_inspect("x", 0, NULL));
     REFUSED_OUT(tuff_inspect(NULL, 0, &out), out);
 }
+CALLS_OF(tuff_model_save_watched)
+{
+    const tuff_watch unset = {0};
+    REFUSED(tuff_model_save_watched(NULL, TUFF_FORMAT_HF, TUFF_F32, NULL, kit_temp_path("out")));
+    REFUSED(tuff_model_save_watched(fixture.model, TUFF_FORMAT_HF, TUFF_F32, NULL, NULL));
+    REFUSED(tuff_model_save_watched(fixture.model, TUFF_FORMAT_HF, TUFF_F32, &unset, kit_temp_path("out")));
+}
+CALLS_OF(tuff_stage_open)
+{
+    tuff_stage *out;
+    REFUSED(tuff_stage_open("x", NULL));
+    REFUSED_OUT(tuff_stage_open(NULL, &out), out);
+    REFUSED_OUT(tuff_stage_open("", &out), out);
+}
+CALLS_OF(tuff_stage_path)
+{
+    assert_null(tuff_stage_path(NULL));
+}
+CALLS_OF(tuff_stage_commit)
+{
+    tuff_stage *none = NULL;
+    REFUSED(tuff_stage_commit(NULL));
+    REFUSED(tuff_stage_commit(&none));
+}
+CALLS_OF(tuff_stage_abort)
+{
+    tuff_stage *none = NULL;
+    tuff_stage_abort(NULL);
+    tuff_stage_abort(&none);
+}
 CALLS_OF(tuff_model_save)
 {
     REFUSED(tuff_model_save(NULL, TUFF_FORMAT_HF, TUFF_F32, kit_temp_path("out")));
@@ -404,6 +434,16 @@ CALLS_OF(tuff_trainer_save)
 {
     REFUSED(tuff_trainer_save(NULL, "x"));
     REFUSED(tuff_trainer_save(fixture.trainer, NULL));
+}
+CALLS_OF(tuff_trainer_save_into)
+{
+    const tuff_watch unset = {0};
+    tuff_stage *stage;
+    KIT_OK(tuff_stage_open(kit_temp_path("into"), &stage));
+    REFUSED(tuff_trainer_save_into(NULL, stage, NULL));
+    REFUSED(tuff_trainer_save_into(fixture.trainer, NULL, NULL));
+    REFUSED(tuff_trainer_save_into(fixture.trainer, stage, &unset));
+    tuff_stage_abort(&stage);
 }
 CALLS_OF(tuff_trainer_plan_evaluation)
 {
