@@ -2,6 +2,7 @@
 # it changes. An unpacked archive has no commit: it is "" there, also where it lies in another project's repository, so
 # that two builds of one archive are the same.
 if(CMAKE_SCRIPT_MODE_FILE)
+    cmake_minimum_required(VERSION 3.22) # a script begins with the policies of an old CMake
     set(commit "")
     if(GIT)
         execute_process(COMMAND ${GIT} -C ${ROOT} rev-parse --show-toplevel OUTPUT_VARIABLE top OUTPUT_STRIP_TRAILING_WHITESPACE
