@@ -1,171 +1,13 @@
 /* The order of memory accesses. The validation layer does not see accesses through buffer addresses, and
  * lavapipe runs dispatches in order and hides a missing barrier. So the commands that the backend records are
- * captured by swapping entries of the device's function table, what each of them reads and writes is taken
- * from the plan, and between every two that conflict there must be a barrier; with any one barrier taken out,
- * some pair must have none. */
-#include "vulkan_case.h"
+ * captured, and between every two that conflict there must be a barrier; with any one barrier taken out, some
+ * pair must have none. Timestamps are captured as well: each is reset, written once, and then copied by
+ * a command that waits for it. */
+#include "vulkan_capture.h"
 
 #ifdef TUFF_HAVE_VULKAN
 
-enum { MAX_EVENTS = 4096, MAX_BUFFERS = 512, MAX_ACCESSES = 64 };
-
-typedef struct access {
-    VkBuffer buffer;
-    uint64_t begin, end;
-    bool write;
-} access_t;
-
-/* Something that happens on the device: a barrier, or accesses in one pipeline stage. */
-typedef struct event {
-    VkCommandBuffer commands;
-    enum { BARRIER, ACCESSES } kind;
-    VkPipelineStageFlags stage, from, to; /* of accesses; of a barrier */
-    VkAccessFlags from_access, to_access; /* of a barrier */
-    bool dispatch;
-    access_t accesses[MAX_ACCESSES];
-    int n;
-    int step; /* of a dispatch; -1 */
-    bool after;
-} event;
-
-static event *recorded, *executed; /* by command buffer; in order of submission */
-static size_t n_recorded, n_executed;
-
-/* ---- capture ---- */
-
-static struct VolkDeviceTable real;
-
-static event *record(VkCommandBuffer commands, int kind)
-{
-    assert_true(n_recorded < MAX_EVENTS);
-    event *e = &recorded[n_recorded++];
-    *e = (event){.commands = commands, .step = -1};
-    e->kind = kind;
-    return e;
-}
-
-static void add_access(event *e, VkBuffer buffer, uint64_t begin, uint64_t end, bool write)
-{
-    assert_true(e->n < MAX_ACCESSES);
-    e->accesses[e->n++] = (access_t){buffer, begin, end, write};
-}
-
-static VkResult VKAPI_PTR begin_commands(VkCommandBuffer commands, const VkCommandBufferBeginInfo *info)
-{
-    for (size_t i = 0; i < n_recorded;) /* what was recorded before is gone */
-        if (recorded[i].commands == commands)
-            memmove(&recorded[i], &recorded[i + 1], (--n_recorded - i) * sizeof *recorded);
-        else
-            i++;
-    return real.vkBeginCommandBuffer(commands, info);
-}
-
-static void VKAPI_PTR dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z)
-{
-    event *e = record(commands, ACCESSES);
-    e->stage = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
-    e->dispatch = true;
-    real.vkCmdDispatch(commands, x, y, z);
-}
-
-static void VKAPI_PTR barrier(VkCommandBuffer commands, VkPipelineStageFlags from, VkPipelineStageFlags to,
-                              VkDependencyFlags flags, uint32_t n, const VkMemoryBarrier *barriers,
-                              uint32_t n_buffer, const VkBufferMemoryBarrier *buffer, uint32_t n_image,
-                              const VkImageMemoryBarrier *image)
-{
-    assert_int_equal(n, 1);
-    event *e = record(commands, BARRIER);
-    e->from = from;
-    e->to = to;
-    e->from_access = barriers->srcAccessMask;
-    e->to_access = barriers->dstAccessMask;
-    real.vkCmdPipelineBarrier(commands, from, to, flags, n, barriers, n_buffer, buffer, n_image, image);
-}
-
-static void VKAPI_PTR copy(VkCommandBuffer commands, VkBuffer from, VkBuffer to, uint32_t n,
-                           const VkBufferCopy *regions)
-{
-    event *e = record(commands, ACCESSES);
-    e->stage = VK_PIPELINE_STAGE_TRANSFER_BIT;
-    for (uint32_t i = 0; i < n; i++) {
-        add_access(e, from, regions[i].srcOffset, regions[i].srcOffset + regions[i].size, false);
-        add_access(e, to, regions[i].dstOffset, regions[i].dstOffset + regions[i].size, true);
-    }
-    real.vkCmdCopyBuffer(commands, from, to, n, regions);
-}
-
-static VkResult VKAPI_PTR submit(VkQueue queue, uint32_t n, const VkSubmitInfo *infos, VkFence fence)
-{
-    for (uint32_t s = 0; s < n; s++)
-        for (uint32_t c = 0; c < infos[s].commandBufferCount; c++)
-            for (size_t i = 0; i < n_recorded; i++)
-                if (recorded[i].commands == infos[s].pCommandBuffers[c]) {
-                    assert_true(n_executed < MAX_EVENTS);
-                    executed[n_executed++] = recorded[i];
-                }
-    return real.vkQueueSubmit(queue, n, infos, fence);
-}
-
-static void capture(tuff_vk_device *device)
-{
-    real = device->vk;
-    device->vk.vkBeginCommandBuffer = begin_commands;
-    device->vk.vkCmdDispatch = dispatch;
-    device->vk.vkCmdPipelineBarrier = barrier;
-    device->vk.vkCmdCopyBuffer = copy;
-    device->vk.vkQueueSubmit = submit;
-    n_recorded = n_executed = 0;
-}
-
-/* ---- what dispatches touch, from the plan ---- */
-
-static void add_location(event *e, const tuff_vk_program *program, const tuff_location *location, bool write)
-{
-    const tuff_vk_memory *memory = tuff_vk_memory_of(program, location);
-    if (memory)
-        add_access(e, memory->block->buffer, memory->offset + location->begin, memory->offset + location->end,
-                   write);
-}
-
-/* Gives the recorded dispatches their accesses: they are the plan's, in its order. */
-static void attach_plan(const tuff_vk_program *program)
-{
-    const tuff_plan *plan = program->base.plan;
-    size_t s = 0, d = 0;
-    for (size_t i = 0; i < n_recorded; i++) {
-        event *e = &recorded[i];
-        if (!e->dispatch) continue;
-        while (s < plan->n_steps && d == plan->steps[s].launch->n)
-            s++, d = 0;
-        assert_true(s < plan->n_steps);
-        const tuff_plan_step *step = &plan->steps[s];
-        e->step = (int)s;
-        e->after = step->launch->dispatches[d++]->after;
-        for (int k = 0; k < step->node->n_in; k++)
-            add_location(e, program, &step->in[k], false);
-        for (int k = 0; k < step->node->n_out; k++)
-            add_location(e, program, &step->out[k], true);
-        add_location(e, program, &step->scratch, true);
-    }
-    assert_int_equal(s + 1, plan->n_steps);
-}
-
-/* The host reads the results after a run, and variables that were written. */
-static void add_host(const tuff_vk_program *program)
-{
-    const tuff_plan *plan = program->base.plan;
-    event *e = &executed[n_executed++];
-    *e = (event){.kind = ACCESSES, .stage = VK_PIPELINE_STAGE_HOST_BIT, .step = -1};
-    const tuff_vk_memory *results = &program->results;
-    uint64_t at = results->offset + program->last * program->result_stride;
-    if (plan->output_bytes) add_access(e, results->block->buffer, at, at + plan->output_bytes, false);
-    for (size_t i = 0; i < plan->n_variables; i++) {
-        const tuff_vk_memory *memory = program->variables[i];
-        if (plan->variables[i].written)
-            add_access(e, memory->block->buffer, memory->offset, memory->offset + plan->variables[i].bytes,
-                       false);
-    }
-}
+enum { MAX_PARTS = 256 };
 
 /* ---- the proof ---- */
 
@@ -207,12 +49,15 @@ static bool orders(const event *barrier_event, const event *a, const event *b, i
            (!writes || (x->to_access & write));
 }
 
-/* Dispatches of one step may overlap unless the later one says that it comes after. */
+/* Dispatches of one step may overlap unless the later one says that it comes after; parts of one dispatch
+ * may. */
 static bool free_within_step(const event *a, const event *b, size_t from, size_t to)
 {
     if (a->step < 0 || a->step != b->step) return false;
-    for (size_t i = from + 1; i <= to; i++)
-        if (executed[i].dispatch && executed[i].after) return false;
+    for (size_t i = from + 1; i <= to; i++) {
+        const event *e = &executed[i];
+        if (e->is_dispatch && e->dispatch != a->dispatch && e->dispatch->after) return false;
+    }
     for (size_t i = from + 1; i < to; i++)
         if (executed[i].step != a->step && executed[i].kind == ACCESSES) return false; /* of another run */
     return true;
@@ -254,6 +99,23 @@ static bool all_ordered(bool *needed, size_t *out_a, size_t *out_b)
     return true;
 }
 
+/* The first event that a timestamp is not ready for; n_executed: there is none. */
+static size_t unready_query(void)
+{
+    static int last[MAX_EVENTS]; /* by query: what was done with it */
+    memset(last, 0, sizeof last);
+    for (size_t i = 0; i < n_executed; i++) {
+        const event *e = &executed[i];
+        assert_true(e->first_query + e->n_queries <= MAX_EVENTS);
+        for (uint32_t q = e->first_query; q < e->first_query + e->n_queries; q++) {
+            if (e->query == STAMP && last[q] != RESET) return i;
+            if (e->query == FETCH && (last[q] != STAMP || !e->waits)) return i;
+            last[q] = e->query;
+        }
+    }
+    return n_executed;
+}
+
 static void prove(const tuff_plan *plan, const char *family, const char *name)
 {
     static bool needed[MAX_EVENTS];
@@ -265,46 +127,94 @@ static void prove(const tuff_plan *plan, const char *family, const char *name)
         if (executed[i].kind == BARRIER && !needed[i])
             fail_msg("%s %s: without the barrier at event %zu of %zu (%zu steps) nothing changes", family,
                      name, i, n_executed, plan->n_steps);
+    if (unready_query() != n_executed)
+        fail_msg("%s %s: a timestamp is not ready for event %zu of %zu", family, name, unready_query(),
+                 n_executed);
+}
+
+/* How many dispatches it is when all are cut into as many parts as can be. */
+static uint64_t most_parts(const tuff_plan *plan)
+{
+    uint64_t n = 0;
+    for (size_t s = 0; s < plan->n_steps; s++)
+        for (size_t i = 0; i < plan->steps[s].launch->n; i++) {
+            const tuff_dispatch *d = plan->steps[s].launch->dispatches[i];
+            n += d->groups[tuff_vk_split_axis(d)];
+        }
+    return n;
+}
+
+/* What was submitted is what the device counts. */
+static void expect_counted(const tuff_backend_stats *before, const tuff_backend_stats *after)
+{
+    uint64_t dispatches = 0, barriers = 0;
+    for (size_t i = 0; i < n_executed; i++) {
+        dispatches += executed[i].is_dispatch;
+        barriers += executed[i].kind == BARRIER;
+    }
+    assert_int_equal(after->dispatches - before->dispatches, dispatches);
+    assert_int_equal(after->barriers - before->barriers, barriers);
 }
 
 /* Two runs in a row, so that the second one's hazards with the first are seen as well. */
-static void prove_case(tuff_backend_device *device, const char *family, const tuff_case *c,
-                       unsigned *n_proven)
+static void prove_program(tuff_backend_device *device, kit_case *x, const char *family, const char *name)
 {
-    kit_case x;
-    if (kit_case_plan(&x, c, device)) {
-        tuff_backend_program *program;
-        kit_case_load(&x, device);
-        n_recorded = n_executed = 0;
-        KIT_OK(vulkan->program_create(device, x.plan, x.variables, &program));
-        attach_plan(tuff_vk_program_of(program));
-        const void *results;
-        n_executed = 0;
-        for (int i = 0; i < 2; i++) {
-            KIT_OK(vulkan->program_run(device, program));
-            KIT_OK(vulkan->program_wait(device, program, &results));
-            add_host(tuff_vk_program_of(program));
-        }
-        prove(x.plan, family, c->name);
-        vulkan->program_destroy(device, &program);
-        ++*n_proven;
+    tuff_backend_program *program;
+    n_recorded = 0;
+    KIT_OK(vulkan->program_create(device, x->plan, x->variables, &program));
+    attach_plan(tuff_vk_program_of(program));
+    const void *results;
+    n_executed = 0;
+    tuff_backend_stats before = kit_vulkan_stats(device), after;
+    for (int i = 0; i < 2; i++) {
+        KIT_OK(vulkan->program_run(device, program));
+        KIT_OK(vulkan->program_wait(device, program, &results));
+        add_host(tuff_vk_program_of(program));
     }
-    kit_case_free(&x, device);
+    after = kit_vulkan_stats(device);
+    expect_counted(&before, &after);
+    prove(x->plan, family, name);
+    vulkan->program_destroy(device, &program);
+}
+
+/* Every case that has at most `most` parts; returns of how many cases some dispatch was cut. */
+static unsigned prove_all(tuff_open_params params, uint64_t most, unsigned at_least)
+{
+    tuff_backend_device *device = kit_vulkan_open(params);
+    capture(tuff_vk_device_of(device));
+    unsigned n_proven = 0, n_cut = 0;
+    for (size_t f = 0; tuff_case_families[f]; f++) {
+        const tuff_case_family *family = tuff_case_families[f];
+        for (size_t i = 0; i < family->n_cases; i++) {
+            kit_case x;
+            if (kit_case_plan(&x, &family->cases[i], device) && most_parts(x.plan) <= most) {
+                kit_case_load(&x, device);
+                prove_program(device, &x, family->name, family->cases[i].name);
+                n_proven++;
+                bool cut = false;
+                for (size_t e = 0; e < n_executed; e++)
+                    cut = cut || executed[e].base[0] || executed[e].base[1] || executed[e].base[2];
+                n_cut += cut;
+            }
+            kit_case_free(&x, device);
+        }
+    }
+    if (n_proven < at_least) fail_msg("%u cases were looked at, not %u", n_proven, at_least);
+    kit_vulkan_close(&device);
+    return n_cut;
 }
 
 static void every_hazard_has_a_barrier(void **state)
 {
     (void)state;
-    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
-    capture(tuff_vk_device_of(device));
-    unsigned n_proven = 0;
-    for (size_t f = 0; tuff_case_families[f]; f++) {
-        const tuff_case_family *family = tuff_case_families[f];
-        for (size_t i = 0; i < family->n_cases; i++)
-            prove_case(device, family->name, &family->cases[i], &n_proven);
-    }
-    assert_true(n_proven > 250);
-    kit_vulkan_close(&device);
+    prove_all((tuff_open_params){0}, UINT64_MAX, 250);
+}
+
+static void every_hazard_has_a_barrier_in_parts(void **state)
+{
+    (void)state;
+    unsigned n_cut = prove_all((tuff_open_params){.submit_ns = 1}, MAX_PARTS, 150);
+    if (n_cut < 100) fail_msg("only %u cases had a dispatch in parts", n_cut);
 }
 
 /* ---- order at random ---- */
@@ -409,12 +319,58 @@ static void a_missing_barrier_shows(void **state)
     kit_vulkan_close(&device);
 }
 
+/* That timestamps are looked at: a program with no output writes nothing else that the host reads. */
+static void a_timestamp_out_of_order_shows(void **state)
+{
+    (void)state;
+    tuff_backend_device *device = kit_vulkan_open((tuff_open_params){0});
+    if (!tuff_vk_device_of(device)->probe.timestamp_bits) {
+        kit_vulkan_close(&device);
+        skip();
+    }
+    capture(tuff_vk_device_of(device));
+    tuff_backend_program *program;
+    tuff_backend_buffer *none = NULL;
+    const void *results;
+    kit_plan p;
+    kit_plan_init(&p, device, 0);
+    p.plan.n_variables = 0;
+    kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 32, 1, false);
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    attach_plan(tuff_vk_program_of(program));
+    n_executed = 0;
+    for (int i = 0; i < 2; i++) {
+        KIT_OK(vulkan->program_run(device, program));
+        KIT_OK(vulkan->program_wait(device, program, &results));
+        add_host(tuff_vk_program_of(program));
+    }
+    prove(&p.plan, "timestamps", "of a fill"); /* among others, that the barrier to the host is needed */
+    unsigned n_seen = 0;
+    for (size_t i = 0; i < n_executed; i++) {
+        event *e = &executed[i], whole = *e;
+        if (e->query == NO_QUERY) continue;
+        n_seen++;
+        if (e->query == FETCH)
+            e->waits = false;
+        else
+            e->query = NO_QUERY, e->n_queries = 0;
+        assert_true(unready_query() < n_executed);
+        *e = whole;
+    }
+    assert_true(n_seen >= 8); /* two runs: a reset, two timestamps, a copy */
+    vulkan->program_destroy(device, &program);
+    kit_plan_free(&p);
+    kit_vulkan_close(&device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_hazard_has_a_barrier),
+        cmocka_unit_test(every_hazard_has_a_barrier_in_parts),
         cmocka_unit_test(any_order_gives_the_same_bits),
         cmocka_unit_test(a_missing_barrier_shows),
+        cmocka_unit_test(a_timestamp_out_of_order_shows),
     };
     if (kit_vulkan_index() < 0) return 77;
     recorded = calloc(MAX_EVENTS, sizeof *recorded);
