@@ -31,6 +31,19 @@ static void through(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_result(run, tuff_copy(g, tuff_copy(g, tuff_transpose(g, x), TUFF_BF16), TUFF_F32), 0, 1);
 }
 
+/* p: dtype to: values midway between two neighbours of that dtype, which go to the even one. */
+static void ties(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    enum { COUNT = 130 };
+    const double half_step = p[0] == TUFF_F16 ? 1.0 / 2048 : 1.0 / 256;
+    double data[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        data[i] =
+            (i % 2 == 0 ? 1 : -1) * (1 + (double)(2 * (i / 2) + 1) * half_step) * (i % 3 == 0 ? 4 : 0.5);
+    tuff_tensor *x = tuff_case_data(run, g, TUFF_F32, 1, (int64_t[]){COUNT}, data);
+    tuff_case_aside(run, tuff_copy(g, x, (tuff_dtype)p[0]), 0, 1);
+}
+
 static const tuff_case cases[] = {
     {"copy.f32.1x1", cast, {TUFF_F32, TUFF_F32, 1, 1}},
     {"copy.f32.257x3.special", cast, {TUFF_F32, TUFF_F32, 257, 3, 0, 0, TUFF_DATA_SPECIAL}},
@@ -54,6 +67,8 @@ static const tuff_case cases[] = {
     {"copy.bf16.64x64", cast, {TUFF_BF16, TUFF_BF16, 64, 64}},
     {"copy.f16.2x3x5x7.permuted2031", halves, {2, 3, 5, 7, 2, 0, 3, 1}},
     {"copy.f16.1x8x3x2.permuted0213", halves, {1, 8, 3, 2, 0, 2, 1, 3}},
+    {"copy.f32_to_f16.ties", ties, {TUFF_F16}},
+    {"copy.f32_to_bf16.ties", ties, {TUFF_BF16}},
     {"copy.gradient_through_bf16.5x7", through, {5, 7}},
 };
 

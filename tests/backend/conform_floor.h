@@ -4,7 +4,7 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 371,
+    FLOOR_CASES = 373,
     FLOOR_HOST_KERNELS = 50,
     FLOOR_ROWS = 64,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 133, /* distinct shaders with specialization constants, there, at level quick */
