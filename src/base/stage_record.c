@@ -49,14 +49,14 @@ void tuff_stage_record_print(const tuff_stage_record *record, tuff_buf *out)
     tuff_buf_text(out, tail);
 }
 
-/* A decimal number of at most 18 digits. */
+/* A decimal number of at most 18 digits, as it is printed: without zeros in front. */
 static bool take_number(const char **at, const char *end, uint64_t *out)
 {
     const char *first = *at;
     *out = 0;
     while (*at < end && **at >= '0' && **at <= '9' && *at - first < 18)
         *out = *out * 10 + (uint64_t)(*(*at)++ - '0');
-    return *at > first;
+    return *at > first && (*first != '0' || *at - first == 1);
 }
 
 static bool take_word(const char **at, const char *end, const char *word)
@@ -73,7 +73,8 @@ static tuff_status take_line(const char *at, const char *end, const char *where,
     uint64_t size;
     bool remove = take_word(&at, end, "remove ");
     bool good = (remove || take_word(&at, end, "put ")) && take_number(&at, end, &size) &&
-                take_word(&at, end, " ") && tuff_stage_name_valid(at, (size_t)(end - at));
+                !(remove && size) && take_word(&at, end, " ") &&
+                tuff_stage_name_valid(at, (size_t)(end - at));
     if (!good)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: line %zu is no entry of a commit's record", where,
                          out->count + 2);

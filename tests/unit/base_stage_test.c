@@ -357,6 +357,8 @@ static void records_lead_nowhere_else(void **state)
                                       "tuff commit 1\nput 1 /x\nend\n",
                                       "tuff commit 1\nput 1 \nend\n",
                                       "tuff commit 1\nput -1 x\nend\n",
+                                      "tuff commit 1\nput 007 x\nend\n",
+                                      "tuff commit 1\nremove 7 x\nend\n",
                                       "tuff commit 1\nput 99999999999999999999 x\nend\n",
                                       "tuff commit 1\nput 1 x\x1b[2J\nend\n",
                                       "tuff commit 1\nput 1 \xff\nend\n",
