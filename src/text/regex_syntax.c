@@ -190,24 +190,18 @@ static bool group(translation *t)
     return true;
 }
 
-/* "{n}", "{n,}", "{n,m}": how long it is; 0: the brace is a character. */
+/* "{n}", "{n,}", "{n,m}", "{,m}": how long it is; 0: the brace is a character. */
 static size_t interval(const translation *t)
 {
-    size_t end = 1;
-    while (peek(t, end) >= '0' && peek(t, end) <= '9')
-        end++;
-    if (end == 1) return 0;
-    if (peek(t, end) == ',') end++;
-    while (peek(t, end) >= '0' && peek(t, end) <= '9')
-        end++;
-    return peek(t, end) == '}' ? end + 1 : 0;
+    static const char digits[] = "0123456789";
+    size_t least = run(t, 1, digits, t->in.size), end = 1 + least, most = 0;
+    if (peek(t, end) == ',') most = run(t, ++end, digits, t->in.size);
+    return peek(t, end + most) == '}' && least + most > 0 ? end + most + 1 : 0;
 }
 
-/* "{n,m}+" repeats what was repeated; in PCRE2 it would never give back. */
-static void repeat_interval(translation *t, size_t size)
+/* Puts the last thing, up to the end of what is written, into a group of its own. */
+static void group_atom(translation *t)
 {
-    copy(t, size);
-    if (peek(t, 0) != '+' || t->out->failed) return;
     tuff_buf_text(t->out, "(?:");
     tuff_buf_char(t->out, ')');
     if (t->out->failed) return;
@@ -216,6 +210,20 @@ static void repeat_interval(translation *t, size_t size)
     memmove(text + t->atom + 3, text + t->atom, end - t->atom);
     memcpy(text + t->atom, "(?:", 3);
     text[end + 3] = ')';
+}
+
+/* Three that PCRE2 reads otherwise. "{,m}" begins at 0; to PCRE2 it is characters. "{n,m}+" repeats what was
+ * repeated; PCRE2's would never give back. "{n}?" is there or not; PCRE2's is always there. */
+static void repeat_interval(translation *t, size_t size)
+{
+    bool exact = !memchr(t->in.data + t->at, ',', size);
+    if (peek(t, 1) == ',') {
+        tuff_buf_text(t->out, "{0");
+        t->at++;
+        size--;
+    }
+    copy(t, size);
+    if (peek(t, 0) == '+' || (exact && peek(t, 0) == '?')) group_atom(t);
 }
 
 static bool step(translation *t)

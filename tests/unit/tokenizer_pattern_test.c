@@ -41,6 +41,10 @@ static void patterns_are_read_as_oniguruma_reads_them(void **state)
     assert_int_equal(words("[ab]{1,2}+", "abababc"), 2);
     assert_int_equal(words("\\x61{1,2}+", "aaaab"), 2);
     assert_int_equal(words("\xc3\xa9{1,2}+", "\xc3\xa9\xc3\xa9\xc3\xa9z"), 2);
+    assert_int_equal(words("ba{,2}", "baaab"), 3);
+    assert_int_equal(words("ba{,2}+c", "zbaaaac"), 2);
+    assert_int_equal(words("b{,}", "ab{,}c"), 3);
+    assert_int_equal(words("xa{2}?b", "yxbxaab"), 3);
     assert_int_equal(words("\\h+", "0fz 9"), 3);
     assert_int_equal(words("[\\h]+", "0fz"), 2);
     assert_int_equal(words("\\v", "a\vb\nc"), 3);
