@@ -155,22 +155,18 @@ static void print_json(const text *prompt, const receiver *made, const tuff_gene
     printf("}\n");
 }
 
-static double rate(int64_t tokens, double seconds)
-{
-    return (double)tokens / (seconds > 1e-9 ? seconds : 1e-9);
-}
-
 static void print_stats(const tuff_generate_result *r)
 {
     static const char *const why[] = {"--max-new-tokens reached", "the model ended its text",
                                       "a stop text came", "the context is full", "interrupted"};
     char speed[48] = ""; /* the run of the prompt gives the first token: one token alone has no speed */
-    if (r->new_tokens > 1)
-        snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(r->new_tokens, r->generate_seconds));
-    char prompt[64]; /* a short prompt is one run, the first, in which kernels may be compiled: no speed */
+    if (r->new_tokens > 1 && r->generate_seconds > 0)
+        snprintf(speed, sizeof speed, ", %.1f tokens/s", (double)r->new_tokens / r->generate_seconds);
+    char prompt[64] =
+        ""; /* a short prompt is one run, the first, in which kernels may be compiled: no speed */
     if (r->prompt_rate > 0)
         snprintf(prompt, sizeof prompt, ", %.1f tokens/s", r->prompt_rate);
-    else
+    else if (r->prompt_seconds > 0)
         snprintf(prompt, sizeof prompt, " in %.2f s, first run included", r->prompt_seconds);
     tuff_cli_say("prompt: %s token%s%s; text: %s token%s%s (%s)", tuff_cli_count(r->prompt_tokens),
                  r->prompt_tokens == 1 ? "" : "s", prompt, tuff_cli_count(r->new_tokens),

@@ -131,6 +131,16 @@ static void limit_cache(loop *l)
     l->gen->most = more && more - 1 < left ? l->result.prompt_tokens + more - 1 : l->gen->context;
 }
 
+/* The loop after the prompt. Its time counts on every way out: an interrupted call tells its speed too. */
+static tuff_status continue_text(loop *l)
+{
+    uint64_t begin = tuff_now_ns();
+    tuff_status status = make_tokens(l);
+    if (status == TUFF_OK) status = flush(l);
+    l->result.generate_seconds = (double)(tuff_now_ns() - begin) / 1e9;
+    return status;
+}
+
 static tuff_status generate(loop *l, const char *prompt, size_t size)
 {
     TUFF_TRY(prepare(l, prompt, size));
@@ -141,14 +151,11 @@ static tuff_status generate(loop *l, const char *prompt, size_t size)
     l->gen->warm_tokens = 0;
     l->gen->warm_seconds = 0;
     l->result.start_seconds = (double)(begin - start) / 1e9;
-    TUFF_TRY(tuff_generator_run(l->gen, l->prompt, (int64_t)l->prompt_count, 0));
-    uint64_t prompt_done = tuff_now_ns();
+    tuff_status status = tuff_generator_run(l->gen, l->prompt, (int64_t)l->prompt_count, 0);
+    l->result.prompt_seconds = (double)(tuff_now_ns() - begin) / 1e9;
+    if (status != TUFF_OK) return status; /* what was fed last has not been timed: no rate */
     if (l->gen->warm_seconds > 0) l->result.prompt_rate = (double)l->gen->warm_tokens / l->gen->warm_seconds;
-    TUFF_TRY(make_tokens(l));
-    TUFF_TRY(flush(l));
-    l->result.prompt_seconds = (double)(prompt_done - begin) / 1e9;
-    l->result.generate_seconds = (double)(tuff_now_ns() - prompt_done) / 1e9;
-    return TUFF_OK;
+    return continue_text(l);
 }
 
 tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,

@@ -151,6 +151,8 @@ static void progress_is_told_and_can_end_calls(void **state)
         KIT_FAILS(tuff_generate(generator, text.data, text.size, &params, &result), TUFF_CANCELLED,
                   "cancelled");
         assert_int_equal(result.finish, TUFF_FINISH_CANCELLED);
+        assert_int_equal(result.prompt_seconds > 0, i > 0); /* what was begun was timed */
+        assert_int_equal(result.generate_seconds > 0, i > 1);
     }
     l = (listener){.refuse = TUFF_PHASE_SAVE};
     KIT_OK(tuff_generate(generator, text.data, text.size, &params, &result));
