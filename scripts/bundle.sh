@@ -41,7 +41,7 @@ fi
 # Without shaderc, which only compiles shaders at run time for who develops them. The old kind of rpath, for it serves also
 # the libraries that a library needs.
 cmake -S . -B "$build" -G Ninja $launcher -DCMAKE_BUILD_TYPE=Release -DTUFF_TESTS=OFF -DTUFF_VULKAN=ON -DTUFF_ONEDNN=ON \
-    -DTUFF_OPENMP=ON -DTUFF_SHADERC=OFF -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_RPATH="$search" \
+    -DTUFF_SHADERC=OFF -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_RPATH="$search" \
     -DCMAKE_C_FLAGS="-ffile-prefix-map=$source=. -ffile-prefix-map=$build=build" \
     -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--disable-new-dtags >"$work/log" &&
     cmake --build "$build" -j "$(nproc)" >>"$work/log" &&
