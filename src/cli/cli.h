@@ -162,8 +162,7 @@ void tuff_cli_outlive_readers(void);
 FILE *tuff_cli_create(const char *path, bool fresh);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
-/* A file that grows past the user's limit is an error of writing, not the end of the process; host threads
- * that wait do not spin for long. */
+/* A file that grows past the user's limit is an error of writing, not the end of the process. */
 void tuff_cli_prepare_process(void);
 /* From now on the first Ctrl-C (or SIGTERM) only cancels what tuff_cli_watch was given to; the second ends
  * the process. Until then the first does. */
