@@ -1,6 +1,7 @@
 #include "base/watch.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
@@ -72,13 +73,22 @@ tuff_status tuff_watch_check(const tuff_watch *watch)
     return tuff_note(TUFF_TAKE(&taken, watch, TUFF_WATCH_INIT, user), "tuff_watch");
 }
 
+/* What its maker knew of; the rest has its defaults. The caller's struct may be shorter than ours. */
+static tuff_watch known(const tuff_watch *watch)
+{
+    tuff_watch known = TUFF_WATCH_INIT;
+    size_t size = watch->struct_size < sizeof known ? watch->struct_size : sizeof known;
+    memcpy(&known, watch, size);
+    return known;
+}
+
 tuff_status tuff_watch_step(const tuff_watch *watch, tuff_phase phase, uint64_t done, uint64_t total)
 {
     if (!watch) return TUFF_OK;
-    bool go_on = !tuff_cancel_requested(watch->cancel);
-    if (go_on && watch->on_progress)
-        go_on =
-            watch->on_progress(&(tuff_progress){.phase = phase, .done = done, .total = total}, watch->user);
+    const tuff_watch w = known(watch);
+    bool go_on = !tuff_cancel_requested(w.cancel);
+    if (go_on && w.on_progress)
+        go_on = w.on_progress(&(tuff_progress){.phase = phase, .done = done, .total = total}, w.user);
     return go_on ? TUFF_OK : tuff_fail(TUFF_CANCELLED, "cancelled during %s", tuff_phase_name(phase));
 }
 

@@ -1,4 +1,7 @@
-/* What the library's loops do with a tuff_watch. */
+/* What the library's loops do with a tuff_watch.
+ *
+ * The caller's struct may be of an older version and end before the newest fields: only tuff_watch_step reads
+ * those. Of a watch that was checked, `cancel`, which every version has, may be read directly. */
 #ifndef TUFF_BASE_WATCH_H
 #define TUFF_BASE_WATCH_H
 
