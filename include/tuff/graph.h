@@ -219,10 +219,10 @@ typedef struct tuff_adamw_slot {
     {                                                          \
         sizeof(tuff_adamw_slot), NULL, NULL, NULL, NULL, false \
     }
-/* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation; slots[0]'s
- * struct_size tells how large each is, and `params` may be NULL. `state` is
- * the result of tuff_optimizer_step, `norm` of tuff_grad_norm, lr an f32 scalar input. Nothing changes when
- * norm is not finite. */
+/* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation. The
+ * struct_size of the first slot tells how large each is; the others' need not be set. `params` may be NULL.
+ * `state` is the result of tuff_optimizer_step, `norm` of tuff_grad_norm, lr an f32 scalar input. Nothing
+ * changes when norm is not finite. */
 TUFF_API void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr,
                          tuff_tensor *norm, tuff_tensor *state, const tuff_adamw_params *params);
 

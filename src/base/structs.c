@@ -24,11 +24,9 @@ static tuff_status check_size(size_t found, size_t least, const char *macro)
                      macro);
 }
 
-tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *given, const char *macro)
+/* Copies `found` bytes over *out, as much as that has room for. */
+static tuff_status take(void *out, size_t size, const void *given, size_t found, const char *macro)
 {
-    if (!given) return TUFF_OK;
-    size_t found = size_of(given);
-    TUFF_TRY(check_size(found, least, macro));
     for (size_t i = size; i < found; i++)
         if (((const char *)given)[i] != 0)
             return tuff_fail(TUFF_INVALID_ARGUMENT,
@@ -38,6 +36,29 @@ tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *g
     memcpy(out, given, found < size ? found : size);
     memcpy(out, &size, sizeof size);
     return TUFF_OK;
+}
+
+tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *given, const char *macro)
+{
+    if (!given) return TUFF_OK;
+    TUFF_TRY(check_size(size_of(given), least, macro));
+    return take(out, size, given, size_of(given), macro);
+}
+
+tuff_status tuff_take_entry(void *out, size_t size, const void *array, size_t i, const char *macro)
+{
+    return take(out, size, (const char *)array + i * size_of(array), size_of(array), macro);
+}
+
+tuff_status tuff_check_array(const void *array, size_t alignment, size_t least, const char *macro)
+{
+    if (!array) return tuff_fail(TUFF_INVALID_ARGUMENT, "the array of structs (%s) is NULL", macro);
+    TUFF_TRY(check_size(size_of(array), least, macro));
+    if (size_of(array) % alignment == 0) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "struct_size of an array's first entry is %zu, expected a multiple of %zu: begin with "
+                     "%s, which sets it",
+                     size_of(array), alignment, macro);
 }
 
 tuff_status tuff_check_out(const void *out, size_t least, const char *macro)

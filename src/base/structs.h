@@ -22,10 +22,23 @@
 #define TUFF_GIVE(out, result, macro, last) \
     tuff_give_struct((out), 1 ? (result) : (out), sizeof *(result), TUFF_END_OF(result, last), #macro)
 
+/* Of an array that the caller made: the struct_size of the first entry tells how large each is, those of the
+ * others need not be set. Whether the array is there and its entries are of a size that can be. */
+#define TUFF_CHECK_ARRAY(array, type, macro, last)               \
+    tuff_check_array(1 ? (array) : (type *)NULL, _Alignof(type), \
+                     offsetof(type, last) + sizeof(((type *)0)->last), #macro)
+/* Copies entry i of an array that was checked over *out, as TUFF_TAKE does. */
+#define TUFF_TAKE_ENTRY(out, array, i, macro) \
+    tuff_take_entry((out), sizeof *(out), 1 ? (array) : (out), i, #macro)
+
 #define TUFF_END_OF(pointer, last) ((size_t)((const char *)(&(pointer)->last + 1) - (const char *)(pointer)))
 
 TUFF_MUST_USE tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *given,
                                            const char *macro);
+TUFF_MUST_USE tuff_status tuff_check_array(const void *array, size_t alignment, size_t least,
+                                           const char *macro);
+TUFF_MUST_USE tuff_status tuff_take_entry(void *out, size_t size, const void *array, size_t i,
+                                          const char *macro);
 TUFF_MUST_USE tuff_status tuff_check_out(const void *out, size_t least, const char *macro);
 TUFF_MUST_USE tuff_status tuff_give_struct(void *out, const void *result, size_t size, size_t least,
                                            const char *macro);

@@ -257,6 +257,14 @@ const tuff_op_info tuff_op_adamw = {
     .n_rows = 1,
 };
 
+static void put_slot(tuff_graph *g, const tuff_adamw_slot *slot, tuff_tensor **out)
+{
+    out[0] = slot->param;
+    out[1] = tuff_dense(g, slot->grad);
+    out[2] = slot->m;
+    out[3] = slot->v;
+}
+
 void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,
                 tuff_tensor *state, const tuff_adamw_params *params)
 {
@@ -268,7 +276,8 @@ void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tens
     }
     tuff_attrs attrs = {.adamw = TUFF_ADAMW_PARAMS_INIT};
     tuff_status status = TUFF_TAKE(&attrs.adamw, params, TUFF_ADAMW_PARAMS_INIT, max_grad_norm);
-    if (status == TUFF_OK) status = TUFF_CHECK_OUT(slots, TUFF_ADAMW_SLOT_INIT, decay);
+    if (status == TUFF_OK)
+        status = TUFF_CHECK_ARRAY(slots, const tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT, decay);
     if (status != TUFF_OK) {
         tuff_graph_fail(g, status, "adamw: %s", tuff_error_message());
         return;
@@ -284,14 +293,14 @@ void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tens
     in[1] = norm;
     in[2] = state;
     for (size_t i = 0; i < n; i++) {
-        tuff_tensor **slot = in + TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
-        const tuff_adamw_slot *given =
-            (const tuff_adamw_slot *)((const char *)slots + i * slots->struct_size);
-        slot[0] = given->param;
-        slot[1] = tuff_dense(g, given->grad);
-        slot[2] = given->m;
-        slot[3] = given->v;
-        decay[i] = given->decay;
+        tuff_adamw_slot given = TUFF_ADAMW_SLOT_INIT;
+        status = TUFF_TAKE_ENTRY(&given, slots, i, TUFF_ADAMW_SLOT_INIT);
+        if (status != TUFF_OK) {
+            tuff_graph_fail(g, status, "adamw: slot %zu: %s", i, tuff_error_message());
+            return;
+        }
+        put_slot(g, &given, in + TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE);
+        decay[i] = given.decay;
     }
     tuff_tensor *first = tuff_graph_node(g, TUFF_OP_adamw, in, (int)count, &attrs);
     if (first != NULL) first->producer->decay = decay;

@@ -115,7 +115,7 @@ static tuff_status gather(candidates *all)
 tuff_status tuff_list_devices(tuff_device_info *out, size_t capacity, size_t *out_count)
 {
     TUFF_NEED_OUT(out_count);
-    if (capacity > 0) TUFF_TRY(TUFF_CHECK_OUT(out, TUFF_DEVICE_INFO_INIT, wrong_rows));
+    if (capacity > 0) TUFF_TRY(TUFF_CHECK_ARRAY(out, tuff_device_info, TUFF_DEVICE_INFO_INIT, wrong_rows));
     size_t stride = capacity > 0 ? out->struct_size : 0;
     candidates *all = tuff_alloc(sizeof *all);
     if (!all) return tuff_fail_memory("the list of devices");

@@ -99,6 +99,30 @@ static void a_result_fills_what_there_is_room_for(void **state)
     assert_true(newer.e == 0);
 }
 
+/* An array's entries lie as far apart as its maker's struct is large. */
+static void entries_are_taken_at_their_makers_stride(void **state)
+{
+    (void)state;
+    second_version out = SECOND_INIT;
+    const first_version older[] = {{sizeof *older, 10, 20}, {0, 11, 21}};
+    const second_version *array = (const second_version *)(const void *)older;
+    KIT_OK(TUFF_CHECK_ARRAY(array, second_version, SECOND_INIT, b));
+    KIT_OK(TUFF_TAKE_ENTRY(&out, array, 1, SECOND_INIT));
+    assert_int_equal(out.a, 11);
+    assert_int_equal(out.b, 21);
+    assert_int_equal(out.c, 3);
+    third_version newer[] = {{.struct_size = sizeof *newer, .a = 10}, {.a = 11}};
+    array = (const second_version *)(const void *)newer;
+    KIT_OK(TUFF_TAKE_ENTRY(&out, array, 1, SECOND_INIT));
+    assert_int_equal(out.a, 11);
+    newer[1].e = 1;
+    KIT_FAILS(TUFF_TAKE_ENTRY(&out, array, 1, SECOND_INIT), TUFF_INVALID_ARGUMENT, "a later version");
+    const second_version odd = {.struct_size = sizeof odd + 1};
+    KIT_FAILS(TUFF_CHECK_ARRAY(&odd, second_version, SECOND_INIT, b), TUFF_INVALID_ARGUMENT,
+              "a multiple of 8");
+    KIT_FAILS(TUFF_CHECK_ARRAY(NULL, second_version, SECOND_INIT, b), TUFF_INVALID_ARGUMENT, "is NULL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +131,7 @@ int main(void)
         cmocka_unit_test(a_newer_program_is_heard_if_it_asks_for_nothing_new),
         cmocka_unit_test(a_size_that_was_never_set_is_refused),
         cmocka_unit_test(a_result_fills_what_there_is_room_for),
+        cmocka_unit_test(entries_are_taken_at_their_makers_stride),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
