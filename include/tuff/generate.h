@@ -18,8 +18,9 @@ extern "C" {
 #endif
 
 /* A model on a device with a KV cache for one sequence. Belongs to one thread at a time; several generators
- * may share a model and a device. While a call works on it, as seen from its callbacks, other calls fail with
- * TUFF_INVALID_ARGUMENT, and tuff_generator_destroy leaves it as it is. */
+ * may share a model and a device. While tuff_generate or tuff_generator_logits works on it, as seen from
+ * callbacks, both fail with TUFF_INVALID_ARGUMENT, tuff_generator_program gives NULL, and
+ * tuff_generator_destroy leaves it as it is. */
 typedef struct tuff_generator tuff_generator;
 
 /* Zero means default. */
@@ -99,7 +100,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, cons
                                                  tuff_generate_result *out_result);
 
 /* The program that feeds one token, for its plan and profile; owned by the generator, valid until the next
- * call. NULL before its first use. A longer context than any run before makes it anew. */
+ * tuff_generate or tuff_generator_logits: a longer context than any run before makes it anew. NULL before its
+ * first use, and while one of these calls is at work. */
 TUFF_API tuff_program *tuff_generator_program(tuff_generator *generator);
 
 /* Logits f32 [vocab_size] after the ids[0..n) alone: for checks against other implementations. */

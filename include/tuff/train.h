@@ -95,8 +95,9 @@ typedef struct tuff_train_params {
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
- * from the watch's callback, other calls fail with TUFF_INVALID_ARGUMENT, and tuff_trainer_destroy leaves it
- * as it is. */
+ * from the watch's callback, others that would work on it (steps, batches, saving, evaluating and its plan)
+ * fail with TUFF_INVALID_ARGUMENT, and tuff_trainer_destroy leaves it as it is. What only reads figures
+ * (tuff_trainer_get_memory, tuff_trainer_total_steps, tuff_trainer_program) may be called. */
 typedef struct tuff_trainer tuff_trainer;
 
 /* Plans the step; puts nothing on the device yet. Model, device and dataset must outlive the trainer;

@@ -213,8 +213,10 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
 
 tuff_program *tuff_generator_program(tuff_generator *gen)
 {
-    if (!gen) return NULL;
-    return gen->programs[0] && gen->programs[0]->ran ? gen->programs[0] : NULL;
+    if (!gen || atomic_flag_test_and_set(&gen->busy)) return NULL;
+    tuff_program *program = gen->programs[0] && gen->programs[0]->ran ? gen->programs[0] : NULL;
+    atomic_flag_clear(&gen->busy);
+    return program;
 }
 
 tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_t n, float *out_logits)

@@ -179,6 +179,7 @@ static bool misuse(const char *text, size_t size, void *user)
     KIT_FAILS(tuff_generate(same, "a", 1, NULL, NULL), TUFF_INVALID_ARGUMENT, "in use by another call");
     KIT_FAILS(tuff_generator_logits(same, (const int32_t[]){1}, 1, logits), TUFF_INVALID_ARGUMENT,
               "in use by another call");
+    assert_null(tuff_generator_program(same)); /* this call may make it anew */
     tuff_generator_destroy(&same);
     assert_ptr_equal(same, user);
     return true;
@@ -198,6 +199,7 @@ static void callbacks_keep_out(void **state)
     KIT_OK(tuff_generate(generator, "The river", 9, &params, &result));
     assert_int_equal(result.new_tokens, 8);
     KIT_OK(tuff_generate(generator, "The river", 9, &params, &result));
+    assert_non_null(tuff_generator_program(generator));
     tuff_generator_destroy(&generator);
     assert_null(generator);
 }
