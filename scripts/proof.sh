@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sections="${*:-release clang asan tsan validation fuzz conform mutants}"
+sections="${*:-release clang asan tsan validation fuzz conform mutants abi}"
 sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers
 mkdir -p build/proof
 
@@ -137,6 +137,11 @@ section_mutants() {
     sh tests/mutants/run.sh build/default/tuff lavapipe >build/proof/mutants.txt || status=1
     cat build/proof/mutants.txt
     return $status
+}
+
+# Programs that were built before still run with this library.
+section_abi() {
+    sh scripts/abi.sh
 }
 
 failed=""
