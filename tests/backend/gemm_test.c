@@ -51,9 +51,10 @@ typedef struct size {
     int64_t M, N, K;
 } size;
 
-static const size sizes[] = {{1, 1, 1},       {5, 7, 3},       {64, 64, 768},  {65, 63, 769},
-                             {17, 900, 800},  {900, 17, 800},  {1, 300, 2000}, {300, 1, 2000},
-                             {200, 200, 790}, {1090, 770, 33}, {770, 1090, 20}};
+static const size sizes[] = {{1, 1, 1},       {5, 7, 3},       {64, 64, 768},   {65, 63, 769},
+                             {17, 900, 800},  {900, 17, 800},  {1, 300, 2000},  {300, 1, 2000},
+                             {200, 200, 790}, {1090, 770, 33}, {770, 1090, 20}, {1030, 40, 800},
+                             {1090, 8, 300},  {130, 5, 9}};
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static tuff_gemm_problem problem_of(size s, int layout)
@@ -113,6 +114,29 @@ static void products_do_without_memory(void **state)
     }
 }
 
+/* Panels of rows for which oneDNN gets no memory are computed as tiles. */
+static void panels_do_without_memory(void **state)
+{
+    (void)state;
+    tuff_host *host = NULL;
+    KIT_OK(tuff_host_create(0, &host));
+    tuff_host *before = tuff_host_swap(host);
+    tuff_gemm_problem g = problem_of((size){1030, 40, 800}, 2);
+    void *scratch = tuff_alloc_aligned(tuff_gemm_scratch(&g), 64);
+    g.c = c;
+    memset(c, 0xff, sizeof c);
+    kit_fail_allocation(1);
+    tuff_gemm(&g, scratch);
+#ifdef TUFF_HAVE_ONEDNN
+    assert_true(kit_allocation_failed());
+#endif
+    kit_fail_allocation(0);
+    check(&g, b);
+    tuff_free_aligned(scratch);
+    tuff_host_swap(before);
+    tuff_host_destroy(&host);
+}
+
 /* What is kept is bounded, and what is made anew gives the same. */
 static void kept_products_are_bounded(void **state)
 {
@@ -140,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_right),
         cmocka_unit_test(products_do_without_memory),
+        cmocka_unit_test(panels_do_without_memory),
         cmocka_unit_test(kept_products_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

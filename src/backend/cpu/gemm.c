@@ -1,8 +1,10 @@
-/* Matrix products in tiles. The smaller of the two operands is packed by all threads together, a block at a
- * time; each thread packs what it needs of the larger one just before use, while that stays in its cache.
- * Where tiles begin and end follows from the product's shape alone, so results do not depend on the number of
- * threads. */
+/* Matrix products. Where oneDNN is as fast with the operands as they lie, it gets panels of rows and writes
+ * straight into c. All else goes in tiles: the smaller of the two operands is packed by all threads
+ * together, a block at a time; each thread packs what it needs of the larger one just before use, while that
+ * stays in its cache. Where tiles begin and end follows from the product's shape alone, so results do not
+ * depend on the number of threads. */
 #include <assert.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "backend/cpu/host.h"
@@ -16,7 +18,11 @@ enum {
     MOST_TILE = 192,      /* rows or columns of a tile */
     MANY_TILES = 32,      /* enough for many threads */
     SMALL_WORK = 1 << 18, /* multiply-adds that are worth a thread */
-    SMALL_COPY = 1 << 14  /* elements that are */
+    SMALL_COPY = 1 << 14, /* elements that are */
+    PANEL = 128,          /* rows that oneDNN gets at a time where nothing is packed */
+    MANY_PANELS = 8,      /* enough for some threads */
+    SMALL_B = 1 << 16,    /* elements of a b with which fewer panels are enough */
+    THIN = 16             /* terms, or columns of b, that are too few for packing to pay */
 };
 
 /* One operand: a's rows or b's columns. */
@@ -175,8 +181,8 @@ static void tile_range(int64_t begin, int64_t end, void *context)
         const float *x = shared->pack ? w->packed + (one - w->begin) * w->kt : in_place(w, shared, one);
         const float *y = late->pack && own ? own->late : in_place(w, late, two);
         if (late->pack && own && held != two) pack(w, late, held = two, n_two, own->late);
-        place at = shared == &w->a ? (place){one, two, {n_one, n_two, w->nk}, x, y}
-                                   : (place){two, one, {n_two, n_one, w->nk}, y, x};
+        place at = shared == &w->a ? (place){one, two, {n_one, n_two, w->nk, false}, x, y}
+                                   : (place){two, one, {n_two, n_one, w->nk, false}, y, x};
         if (own)
             multiply(w, &use, &at, own->result);
         else
@@ -194,8 +200,53 @@ static void run_block(work *w)
     tuff_parallel(w->tiles * parts(w->late->count, w->late->tile), 1 + SMALL_WORK / each, tile_range, w);
 }
 
+/* Packing is for a b by rows, where the rows of a tile lie far apart, and for what has gaps. Panels are fewer
+ * than tiles: there must be enough to share out. */
+static bool by_panels(const tuff_gemm_problem *g)
+{
+    bool a_and_c = g->acs == 1 && g->ars == g->K && g->crs == g->N;
+    bool turned = g->brs == 1 && g->bcs == g->K;
+    bool plain = g->bcs == 1 && g->brs == g->N && (g->N <= THIN || g->K <= THIN);
+    bool enough = g->M >= PANEL * MANY_PANELS || (g->M >= PANEL && g->N * g->K <= SMALL_B);
+    return a_and_c && (turned || plain) && g->b_dtype == TUFF_F32 && enough;
+}
+
+typedef struct panels {
+    const tuff_gemm_problem *g;
+    tuff_host *host;
+    atomic_bool failed;
+} panels;
+
+static void panel_range(int64_t begin, int64_t end, void *context)
+{
+    panels *w = context;
+    const tuff_gemm_problem *g = w->g;
+    thread_memory *own = tuff_host_take(w->host);
+    tuff_product_use use;
+    bool ok = own != NULL;
+    if (own) tuff_product_begin(&use, tuff_host_products(w->host), own->scratch);
+    for (int64_t t = begin; t < end && ok; t++) {
+        int64_t row = t * PANEL;
+        tuff_tile_shape shape = {least(PANEL, g->M - row), g->N, g->K, g->bcs != 1};
+        ok = tuff_product_try(&use, &shape, g->a + row * g->K, g->b, g->c + row * g->N);
+    }
+    if (own) tuff_product_end(&use);
+    tuff_host_give(w->host, own);
+    if (!ok) atomic_store(&w->failed, true);
+}
+
+/* False: c is still to be computed. */
+static bool run_panels(const tuff_gemm_problem *g)
+{
+    panels w = {.g = g, .host = tuff_host_current()};
+    if (!tuff_host_products(w.host)) return false;
+    tuff_parallel(parts(g->M, PANEL), 1 + SMALL_WORK / (PANEL * g->N * g->K), panel_range, &w);
+    return !atomic_load(&w.failed);
+}
+
 void tuff_gemm(const tuff_gemm_problem *g, void *scratch)
 {
+    if (by_panels(g) && run_panels(g)) return;
     work w;
     begin_work(&w, g);
     w.packed = scratch;

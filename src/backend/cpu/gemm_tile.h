@@ -6,12 +6,13 @@
 #include <stdint.h>
 #include <tuff/dtype.h>
 
-/* c[m,n] = a[m,k] b[k,n]: row-major, rows without gaps. */
+/* c[m,n] = a[m,k] b[k,n]: row-major, rows without gaps; where `turned`, b by columns without gaps. */
 typedef struct tuff_tile_shape {
     int64_t m, n, k;
+    bool turned;
 } tuff_tile_shape;
 
-/* Each element is one sum in the order of k, so it depends neither on m nor on n. */
+/* `shape` is not turned. Each element is one sum in the order of k, so it depends neither on m nor on n. */
 void tuff_tile_plain(const tuff_tile_shape *shape, const float *a, const float *b, float *c);
 
 /* out[i,j] = x[i,j] as f32, rows without gaps; element (i,j) of x is at i*rs + j*cs, and rs or cs is 1. */

@@ -87,7 +87,7 @@ size_t tuff_products_count(tuff_products *products)
 
 static bool same(const tuff_tile_shape *a, const tuff_tile_shape *b)
 {
-    return a->m == b->m && a->n == b->n && a->k == b->k;
+    return a->m == b->m && a->n == b->n && a->k == b->k && a->turned == b->turned;
 }
 
 static size_t bucket_of(const tuff_tile_shape *s)
@@ -95,6 +95,7 @@ static size_t bucket_of(const tuff_tile_shape *s)
     uint64_t h = (uint64_t)s->m;
     h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->n;
     h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->k;
+    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->turned;
     return h * 0x9e3779b97f4a7c15u >> 58;
 }
 
@@ -112,10 +113,11 @@ static dnnl_status_t describe(tuff_product *product)
 {
     const tuff_tile_shape *s = &product->shape;
     const dnnl_dims_t dims[3] = {{s->m, s->k}, {s->k, s->n}, {s->m, s->n}};
-    const dnnl_dims_t strides[3] = {{s->k, 1}, {s->n, 1}, {s->n, 1}};
+    const dnnl_dims_t strides[3] = {{s->k, 1}, {s->n, 1}, {s->n, 1}}, by_columns = {1, s->k};
     dnnl_status_t status = dnnl_success;
     for (int i = 0; i < 3 && status == dnnl_success; i++)
-        status = dnnl_memory_desc_init_by_strides(&product->operands[i], 2, dims[i], dnnl_f32, strides[i]);
+        status = dnnl_memory_desc_init_by_strides(&product->operands[i], 2, dims[i], dnnl_f32,
+                                                  i == 1 && s->turned ? by_columns : strides[i]);
     return status;
 }
 
@@ -225,8 +227,8 @@ void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *sc
         use->stream = stream;
 }
 
-static bool run_primitive(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
-                          float *c)
+bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
+                      float *c)
 {
     if (!use->stream || !turn_to(use, shape) || !use->product->primitive) return false;
     const void *operands[3] = {a, b, c};
@@ -243,7 +245,7 @@ static bool run_primitive(tuff_product_use *use, const tuff_tile_shape *shape, c
 void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
                        float *c)
 {
-    if (!run_primitive(use, shape, a, b, c)) tuff_tile_plain(shape, a, b, c);
+    if (!tuff_product_try(use, shape, a, b, c)) tuff_tile_plain(shape, a, b, c);
 }
 
 void tuff_product_end(tuff_product_use *use)
@@ -288,6 +290,17 @@ void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, cons
 {
     (void)use;
     tuff_tile_plain(shape, a, b, c);
+}
+
+bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
+                      float *c)
+{
+    (void)use;
+    (void)shape;
+    (void)a;
+    (void)b;
+    (void)c;
+    return false;
 }
 
 void tuff_product_end(tuff_product_use *use)

@@ -26,12 +26,16 @@ typedef struct tuff_product_use {
 } tuff_product_use;
 
 /* What a kernel works in; one that wants more is not used. */
-enum { TUFF_PRODUCT_SCRATCH = 16384 };
+enum { TUFF_PRODUCT_SCRATCH = 1 << 19 };
 
 /* products NULL: the loop. `scratch` has TUFF_PRODUCT_SCRATCH bytes, aligned to 64. */
 void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *scratch);
+/* `shape` is not turned. */
 void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
                        float *c);
+/* Only by oneDNN; false: it does not serve this shape, or there is no memory. */
+bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
+                      float *c);
 void tuff_product_end(tuff_product_use *use);
 
 #endif
