@@ -20,8 +20,7 @@ enum {
     SMALL_WORK = 1 << 18, /* multiply-adds that are worth a thread */
     SMALL_COPY = 1 << 14, /* elements that are */
     PANEL = 128,          /* rows that oneDNN gets at a time where nothing is packed */
-    MANY_PANELS = 8,      /* enough for some threads */
-    SMALL_B = 1 << 16,    /* elements of a b with which fewer panels are enough */
+    SMALL_B = 1 << 16,    /* elements of a b that is small: larger ones are faster in tiles */
     THIN = 16             /* terms, or columns of b, that are too few for packing to pay */
 };
 
@@ -200,15 +199,14 @@ static void run_block(work *w)
     tuff_parallel(w->tiles * parts(w->late->count, w->late->tile), 1 + SMALL_WORK / each, tile_range, w);
 }
 
-/* Packing is for a b by rows, where the rows of a tile lie far apart, and for what has gaps. Panels are fewer
- * than tiles: there must be enough to share out. */
+/* A large b is left to tiles: a panel would read all of it, and there would be few panels to share out. */
 static bool by_panels(const tuff_gemm_problem *g)
 {
     bool a_and_c = g->acs == 1 && g->ars == g->K && g->crs == g->N;
     bool turned = g->brs == 1 && g->bcs == g->K;
     bool plain = g->bcs == 1 && g->brs == g->N && (g->N <= THIN || g->K <= THIN);
-    bool enough = g->M >= PANEL * MANY_PANELS || (g->M >= PANEL && g->N * g->K <= SMALL_B);
-    return a_and_c && (turned || plain) && g->b_dtype == TUFF_F32 && enough;
+    bool fits = g->M >= PANEL && g->N * g->K <= SMALL_B;
+    return a_and_c && (turned || plain) && g->b_dtype == TUFF_F32 && fits;
 }
 
 typedef struct panels {
