@@ -110,37 +110,76 @@ static tuff_status copy_case(tuff_ledger *ledger, const tuff_conform_case *from,
     return status;
 }
 
-static tuff_status copy_finding(tuff_ledger *ledger, const tuff_finding *from, tuff_finding *to)
+/* Entries that an array of n has room for. */
+static size_t room(size_t n)
 {
-    tuff_status status = copy_case(ledger, &from->seen, &to->seen);
-    tuff_kernel_use *uses = tuff_arena_array(&ledger->arena, from->n_uses + 1, sizeof *uses);
-    uint64_t *pipelines = tuff_arena_array(&ledger->arena, from->n_pipelines + 1, sizeof *pipelines);
-    if (uses == NULL || pipelines == NULL) return tuff_fail_memory("a conformance report");
-    for (size_t i = 0; i < from->n_uses; i++) {
-        uses[i] = from->uses[i];
-        uses[i].kernel = tuff_ledger_text(ledger, from->uses[i].kernel, &status);
+    size_t size = 4;
+    while (size < n)
+        size *= 2;
+    return size;
+}
+
+static tuff_status grow(tuff_ledger *ledger, void **items, size_t n, size_t item_size)
+{
+    if (*items != NULL && n < room(n)) return TUFF_OK;
+    void *grown = tuff_arena_array(&ledger->arena, room(n + 1), item_size);
+    if (grown == NULL) return tuff_fail_memory("a conformance report");
+    if (n > 0) memcpy(grown, *items, n * item_size);
+    *items = grown;
+    return TUFF_OK;
+}
+
+static tuff_status merge_use(tuff_ledger *ledger, tuff_finding *to, const tuff_kernel_use *use)
+{
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < to->n_uses; i++) {
+        tuff_kernel_use *mine = &to->uses[i];
+        if (strcmp(mine->kernel, use->kernel) != 0) continue;
+        mine->uses += use->uses;
+        mine->batches += use->batches;
+        mine->faults += use->faults;
+        raise_to(&mine->worst, use->worst);
+        return TUFF_OK;
     }
-    if (from->n_pipelines > 0) memcpy(pipelines, from->pipelines, from->n_pipelines * sizeof *pipelines);
-    to->uses = uses;
-    to->n_uses = from->n_uses;
-    to->pipelines = pipelines;
-    to->n_pipelines = from->n_pipelines;
-    to->plans = from->plans;
-    to->dispatches = from->dispatches;
-    to->validation = from->validation;
+    TUFF_TRY(grow(ledger, (void **)&to->uses, to->n_uses, sizeof *to->uses));
+    tuff_kernel_use *mine = &to->uses[to->n_uses++];
+    *mine = *use;
+    mine->kernel = tuff_ledger_text(ledger, use->kernel, &status);
     return status;
 }
 
-/* The case held in all rounds before. */
+static tuff_status merge_pipeline(tuff_ledger *ledger, tuff_finding *to, uint64_t pipeline)
+{
+    for (size_t i = 0; i < to->n_pipelines; i++)
+        if (to->pipelines[i] == pipeline) return TUFF_OK;
+    TUFF_TRY(grow(ledger, (void **)&to->pipelines, to->n_pipelines, sizeof *to->pipelines));
+    to->pipelines[to->n_pipelines++] = pipeline;
+    return TUFF_OK;
+}
+
+static tuff_status merge_totals(tuff_ledger *ledger, tuff_finding *to, const tuff_finding *from)
+{
+    for (size_t i = 0; i < from->n_uses; i++)
+        TUFF_TRY(merge_use(ledger, to, &from->uses[i]));
+    for (size_t i = 0; i < from->n_pipelines; i++)
+        TUFF_TRY(merge_pipeline(ledger, to, from->pipelines[i]));
+    to->plans += from->plans;
+    to->dispatches += from->dispatches;
+    to->validation += from->validation;
+    return TUFF_OK;
+}
+
+/* The case held in all rounds before: only where it no longer does is there something to copy. */
 static tuff_status merge(tuff_ledger *ledger, tuff_finding *old, const tuff_finding *f)
 {
     tuff_conform_case before = old->seen;
-    tuff_status status = copy_finding(ledger, f, old);
-    if (f->seen.held) old->seen.seed = before.seed;
-    old->seen.milliseconds += before.milliseconds;
-    raise_to(&old->seen.worst, before.worst);
-    raise_to(&old->seen.worst_backward, before.worst_backward);
-    return status;
+    if (!f->seen.held) TUFF_TRY(copy_case(ledger, &f->seen, &old->seen));
+    old->seen.milliseconds = before.milliseconds + f->seen.milliseconds;
+    old->seen.worst = before.worst;
+    old->seen.worst_backward = before.worst_backward;
+    raise_to(&old->seen.worst, f->seen.worst);
+    raise_to(&old->seen.worst_backward, f->seen.worst_backward);
+    return merge_totals(ledger, old, f);
 }
 
 tuff_status tuff_ledger_add(tuff_ledger *ledger, const tuff_finding *f)
@@ -159,7 +198,8 @@ tuff_status tuff_ledger_add(tuff_ledger *ledger, const tuff_finding *f)
                                             sizeof *ledger->cases);
         if (!ok || !tuff_map_put(&ledger->names, name, strlen(name), (uint32_t)r->n_cases))
             return tuff_fail_memory("a conformance report");
-        TUFF_TRY(copy_finding(ledger, f, mine));
+        TUFF_TRY(copy_case(ledger, &f->seen, &mine->seen));
+        TUFF_TRY(merge_totals(ledger, mine, f));
         ledger->cases[r->n_cases++] = &mine->seen;
         r->cases = ledger->cases;
     }

@@ -18,11 +18,11 @@ typedef struct tuff_kernel_use {
 /* One run of a case: what the report tells of it, and what the totals are made from. */
 typedef struct tuff_finding {
     tuff_conform_case seen; /* first: the report's cases are the ledger's findings */
-    const tuff_kernel_use *uses;
+    tuff_kernel_use *uses;
     size_t n_uses;
-    const uint64_t *pipelines; /* a hash of each distinct shader with its specialization constants */
+    uint64_t *pipelines; /* a hash of each distinct shader with its specialization constants */
     size_t n_pipelines;
-    uint64_t plans, dispatches, validation;
+    uint64_t plans, dispatches, validation; /* all of these: of all its rounds, where it has been run again */
 } tuff_finding;
 
 /* The report begins it: tuff_conform_report_destroy frees the whole. */
@@ -43,7 +43,8 @@ TUFF_MUST_USE tuff_status tuff_ledger_create(tuff_ledger **out_ledger);
 /* A kernel that the device could be given. */
 TUFF_MUST_USE tuff_status tuff_ledger_add_kernel(tuff_ledger *ledger, const char *op, const char *row,
                                                  bool fits, bool batch_free);
-/* Copies the finding. A case that is there already has been run with another seed: the two become one. */
+/* Copies the finding. A case that is there already has been run with another seed: the two become one, which
+ * takes no memory but for what is new in it. */
 TUFF_MUST_USE tuff_status tuff_ledger_add(tuff_ledger *ledger, const tuff_finding *finding);
 /* Counts what is only known at the end, and sets the verdict. May be called again. */
 void tuff_ledger_close(tuff_ledger *ledger);

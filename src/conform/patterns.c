@@ -57,9 +57,11 @@ bool tuff_next_pattern(const char **at, tuff_pattern *out)
 {
     while (*at != NULL && **at != '\0') {
         const char *s = *at + strspn(*at, ", \t\r\n");
-        size_t size = *s == '#' ? strcspn(s, "\n") : strcspn(s, ",\n");
-        *at = s + size;
-        if (*s == '#') continue;
+        size_t line = strcspn(s, "\n"), size = strcspn(s, ",\n"), end = 0;
+        while (end < size && !(s[end] == '#' && (end == 0 || s[end - 1] == ' ' || s[end - 1] == '\t')))
+            end++;
+        *at = s + (end < size ? line : size); /* a remark may have commas */
+        size = end;
         while (size > 0 && strchr(" \t\r", s[size - 1]) != NULL)
             size--;
         if (size == 0) continue;

@@ -9,8 +9,8 @@
  * of those, "[!ab]" for one that is not among those. */
 bool tuff_glob(const char *pattern, size_t size, const char *text);
 
-/* A list is separated by commas or line ends; blanks around a pattern and lines that begin with '#' do not
- * count. */
+/* A list is separated by commas or line ends. Blanks around a pattern do not count, nor does what follows a
+ * '#' in its line, where that begins the line or stands behind a blank. */
 typedef struct tuff_pattern {
     const char *text;
     size_t size;

@@ -47,22 +47,24 @@ static bool graph_has_op(const tuff_graph *g, const char *ops)
 }
 
 /* A case is of an operation when its graph, gradients included, has one. */
-static bool uses_op(const tuff_case *c, const char *ops)
+static tuff_status uses_op(const tuff_case *c, const char *ops, bool *out)
 {
     tuff_build_options options = {.backward = true, .no_data = true};
     tuff_case_run *run = NULL;
-    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && graph_has_op(run->graph, ops);
+    tuff_status status = tuff_case_build(c, &options, &run);
+    *out = status == TUFF_OK && graph_has_op(run->graph, ops);
     tuff_case_destroy(&run);
-    return found;
+    return status;
 }
 
-static bool has_gradients(const tuff_case *c)
+static tuff_status has_gradients(const tuff_case *c, bool *out)
 {
     tuff_build_options options = {.backward = true, .no_data = true};
     tuff_case_run *run = NULL;
-    bool found = tuff_case_build(c, &options, &run) == TUFF_OK && run->n_checks > run->n_results;
+    tuff_status status = tuff_case_build(c, &options, &run);
+    *out = status == TUFF_OK && run->n_checks > run->n_results;
     tuff_case_destroy(&run);
-    return found;
+    return status;
 }
 
 /* A pattern that stands for nothing is a mistake: it must not make a run smaller than was meant. */
@@ -112,29 +114,34 @@ static bool in_shard(const tuff_conform_params *params, const char *name)
     return tuff_fnv1a(name, strlen(name)) % params->shards == params->shard - 1;
 }
 
-static bool is_selected(const tuff_conform_params *params, const tuff_case *c, bool whole_family)
+static tuff_status is_selected(const tuff_conform_params *params, const tuff_case *c, bool whole_family,
+                               bool *out)
 {
-    if (params->name != NULL && !tuff_patterns_match(params->name, c->name)) return false;
-    if (tuff_patterns_match(params->exclude, c->name) || !in_shard(params, c->name)) return false;
-    if (!whole_family && !uses_op(c, params->ops)) return false;
-    return !params->backward_only || has_gradients(c);
+    *out = false;
+    if (params->name != NULL && !tuff_patterns_match(params->name, c->name)) return TUFF_OK;
+    if (tuff_patterns_match(params->exclude, c->name) || !in_shard(params, c->name)) return TUFF_OK;
+    *out = true;
+    if (!whole_family) TUFF_TRY(uses_op(c, params->ops, out));
+    return *out && params->backward_only ? has_gradients(c, out) : TUFF_OK;
 }
 
-static void select_family(const tuff_conform_params *params, const tuff_case_family *family, bool soak,
-                          tuff_selection *out)
+static tuff_status select_family(const tuff_conform_params *params, const tuff_case_family *family, bool soak,
+                                 tuff_selection *out)
 {
     bool by_op = params->ops != NULL && tuff_patterns_match(params->ops, family->name);
     bool whole = params->ops == NULL || by_op;
     for (size_t i = 0; i < family->n_cases; i++) {
         const tuff_case *c = &family->cases[i];
-        /* soak has cases of its own: at other levels they are run only where their family is named */
-        if (soak && params->level != TUFF_CONFORM_SOAK && !by_op &&
-            !(params->name != NULL && strstr(params->name, family->name) != NULL))
-            continue;
-        if (!is_selected(params, c, whole)) continue;
+        /* soak has cases of its own: at other levels they are run only where they or their family are named
+         */
+        if (soak && params->level != TUFF_CONFORM_SOAK && !by_op && params->name == NULL) continue;
+        bool selected;
+        TUFF_TRY(is_selected(params, c, whole, &selected));
+        if (!selected) continue;
         out->family[out->n] = family;
         out->cases[out->n++] = c;
     }
+    return TUFF_OK;
 }
 
 tuff_status tuff_select_cases(const tuff_conform_params *params, tuff_selection *out)
@@ -158,8 +165,13 @@ tuff_status tuff_select_cases(const tuff_conform_params *params, tuff_selection 
         tuff_selection_free(out);
         return tuff_fail_memory("the list of cases");
     }
-    for (size_t f = 0; (family = family_at(f, &soak)) != NULL; f++)
-        select_family(params, family, soak, out);
+    tuff_status status = TUFF_OK;
+    for (size_t f = 0; status == TUFF_OK && (family = family_at(f, &soak)) != NULL; f++)
+        status = select_family(params, family, soak, out);
+    if (status != TUFF_OK) {
+        tuff_selection_free(out);
+        return status;
+    }
     if (out->n > 0 || params->shards > 0) return TUFF_OK; /* a shard may be empty */
     tuff_selection_free(out);
     return tuff_fail(TUFF_NOT_FOUND,

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <tuff/conform.h>
 
+#include "base/status.h"
+#include "conform/ledger.h"
 #include "conform/patterns.h"
 
 static void patterns_match_whole_names(void **state)
@@ -43,6 +45,12 @@ static void patterns_match_whole_names(void **state)
     assert_true(tuff_patterns_match(" # all\n a*, b ,\n\nc\r\n", "c"));
     assert_true(tuff_patterns_match("a*, b", "b"));
     assert_false(tuff_patterns_match("#b\n", "b"));
+    static const char remarks[] = "a # slow, c\nb\t#, e\nd#1, f #\n";
+    static const char *const named[] = {"a", "b", "d#1", "f"}, *const not [] = {"c", "e", "slow", "#", "d"};
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++)
+        assert_true(tuff_patterns_match(remarks, named[i]));
+    for (size_t i = 0; i < sizeof not / sizeof not [0]; i++)
+        assert_false(tuff_patterns_match(remarks, not [i]));
     assert_false(tuff_patterns_match("", ""));
     assert_false(tuff_patterns_match(NULL, "a"));
 }
@@ -171,12 +179,79 @@ static void memory_may_run_out(void **state)
     assert_true(kit_for_each_allocation_failure(read_and_compare, NULL) > 20);
 }
 
+/* A case that cannot be looked at is no case that was not asked for. */
+static tuff_status list_by_operation(void *user)
+{
+    tuff_conform_params params = TUFF_CONFORM_PARAMS_INIT;
+    params.ops = "softmax_backward";
+    params.name = "softmax.3x7,softmax.1,graphs.seed9*";
+    params.backward_only = true;
+    tuff_conform_case **cases = NULL;
+    size_t n = 0;
+    tuff_status status = tuff_conform_list(&params, &cases, &n);
+    if (status == TUFF_OK) *(size_t *)user = n;
+    if (status == TUFF_OK && n != 3) status = TUFF_INTERNAL;
+    tuff_free(cases);
+    return status;
+}
+
+static void memory_may_run_out_while_cases_are_chosen(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    assert_true(kit_for_each_allocation_failure(list_by_operation, &n) > 20);
+    assert_int_equal(n, 3);
+}
+
+static tuff_status run_many_rounds(void *user)
+{
+    tuff_ledger *ledger;
+    tuff_kernel_use uses[2] = {{.kernel = "softmax/softmax", .uses = 2, .worst = 0.1},
+                               {.kernel = "add/add", .uses = 1}};
+    uint64_t pipelines[2] = {7, 8};
+    tuff_finding f = {.seen = {.family = "softmax", .name = "softmax.1", .verdict = "held", .held = true},
+                      .uses = uses,
+                      .n_uses = 1,
+                      .pipelines = pipelines,
+                      .n_pipelines = 1,
+                      .plans = 3};
+    f.seen.message = f.seen.blame = f.seen.dump = "";
+    TUFF_TRY(tuff_ledger_create(&ledger));
+    tuff_status status = TUFF_OK;
+    for (size_t round = 0; round < 10000 && status == TUFF_OK; round++) {
+        f.seen.worst = round == 5000 ? 0.5 : 0.25;
+        f.n_uses = f.n_pipelines = 1 + (round == 2);
+        f.seen.milliseconds = 2;
+        status = tuff_ledger_add(ledger, &f);
+    }
+    if (status == TUFF_OK) *(tuff_finding *)user = *(tuff_finding *)ledger->cases[0];
+    tuff_conform_report *report = &ledger->report;
+    tuff_conform_report_destroy(&report);
+    return status;
+}
+
+/* Soak may run for days. */
+static void rounds_take_no_memory(void **state)
+{
+    (void)state;
+    tuff_finding sum = {0};
+    assert_true(kit_for_each_allocation_failure(run_many_rounds, &sum) < 20);
+    assert_int_equal(sum.n_uses, 2);
+    assert_int_equal(sum.n_pipelines, 2);
+    assert_int_equal(sum.plans, 30000);
+    assert_true(sum.seen.worst == 0.5 && sum.seen.milliseconds == 20000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(patterns_match_whole_names),   cmocka_unit_test(a_record_is_read_as_it_was),
-        cmocka_unit_test(a_record_may_be_cut_anywhere), cmocka_unit_test(what_is_no_record_is_refused),
+        cmocka_unit_test(patterns_match_whole_names),
+        cmocka_unit_test(a_record_is_read_as_it_was),
+        cmocka_unit_test(a_record_may_be_cut_anywhere),
+        cmocka_unit_test(what_is_no_record_is_refused),
         cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(rounds_take_no_memory),
+        cmocka_unit_test(memory_may_run_out_while_cases_are_chosen),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_buf_free(&record);
