@@ -109,7 +109,8 @@ typedef struct tuff_conform_params {
     size_t struct_size; /* set by TUFF_CONFORM_PARAMS_INIT */
     const char *device; /* as in tuff_device_params */
     /* Which cases: lists of names separated by commas or line ends, in which '*' stands for any characters,
-     * '?' for one and "[ab]" for one of those. A name that nothing has is an error. */
+     * '?' for one and "[ab]" for one of those. A name that nothing has is an error. What follows a '#' in its
+     * line, at its begin or behind a blank, is a remark. */
     const char *ops;  /* families or operations; NULL: all */
     const char *name; /* only these cases; NULL: all */
     /* Behave as a lesser device: names of tuff_conform_masks and settings, separated by commas, as in
@@ -121,7 +122,7 @@ typedef struct tuff_conform_params {
      * may be named too. */
     const char *mask;
     tuff_conform_level level;
-    uint64_t seed;      /* of the data */
+    uint64_t seed;      /* of the data; at most 2^53, as `permute` */
     double minutes;     /* of soak: when to end, after the first round and between two cases; 0: 10 */
     uint64_t rounds;    /* of soak: end after as many; 0: any number */
     bool backward_only; /* only cases that check gradients */
@@ -131,8 +132,9 @@ typedef struct tuff_conform_params {
     bool validate;
     uint64_t permute;   /* not 0: a seed; dispatches between barriers run in random order */
     uint32_t submit_ms; /* as in tuff_device_params */
-    /* Called after each case; false stops the run, which then fails with TUFF_CANCELLED, or after the first
-     * round of soak ends with what it has found. A case that failed is not run again in later rounds. */
+    /* Called after each case; false stops the run, which then fails with TUFF_CANCELLED. Once every case has
+     * been run (at the end of soak's first round) it ends with what it has found instead. A case that failed
+     * is not run again in later rounds. */
     bool (*progress)(const tuff_conform_case *done, size_t index, size_t count, void *user);
     void *user;
     const char *exclude;     /* not these cases */

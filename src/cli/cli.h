@@ -179,7 +179,7 @@ typedef struct tuff_cli_child {
  * have been started before. */
 bool tuff_cli_start_child(tuff_cli_child *child, int (*task)(FILE *out, void *user), void *user);
 /* Waits at most `seconds` for what the child writes. > 0: as many bytes; 0: it wrote its last; -1: time is
- * up; -2: a signal came (see tuff_cli_interrupted). */
+ * up, or it cannot be read; -2: tuff_cli_interrupted. */
 int tuff_cli_read_child(tuff_cli_child *child, double seconds, char *bytes, size_t size);
 /* Waits for its end, which `kill` brings about. NULL: it ended by itself; else the signal's name, "SIGSEGV".
  */

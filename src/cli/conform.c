@@ -10,6 +10,9 @@ typedef tuff_cli_conform_options options;
 #define OPTION(kind_, name_, field, help_) \
     .kind = kind_, .name = name_, .offset = offsetof(options, field), .help = help_
 
+/* The record holds it, and those of the rounds that follow, as JSON's numbers: up to 2^53. */
+#define MOST_SEED 9e15
+
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Which device:"},
     TUFF_CLI_DEVICE_ROWS,
@@ -26,7 +29,7 @@ static const tuff_arg items[] = {
      .value = "TIME", .preset = "100ms"},
     {OPTION(TUFF_ARG_INT, "permute", permute,
             "run the dispatches between barriers in a random order made from this number"),
-     .value = "N", .high = 9e18, .preset = "in order"},
+     .value = "N", .high = MOST_SEED, .preset = "in order"},
     {.kind = TUFF_ARG_GROUP, .name = "Which cases (lists of names with *, ? and [ab], separated by commas):"},
     {OPTION(TUFF_ARG_TEXT, "op", ops, "only these families or operations"), .value = "NAMES",
      .preset = "all"},
@@ -50,13 +53,15 @@ static const tuff_arg items[] = {
     {OPTION(
          TUFF_ARG_CHOICE, "level", level,
          "full adds memory layouts and orders of steps, which must give the same bits; soak repeats full "
-         "with larger random graphs, each round with the next seed, until time is up or it is interrupted"),
+         "with larger random graphs, each round with the next seed, until time is up or it is interrupted: after its first round that is an "
+         "end like any other"),
      .value = "quick|full|soak"},
     {OPTION(TUFF_ARG_REAL, "minutes", minutes, "of soak: how long; the first round is always finished"),
      .value = "N", .high = 1e6, .preset = "10"},
     {OPTION(TUFF_ARG_INT, "rounds", rounds, "of soak: end after as many rounds"), .value = "N", .high = 9e18,
      .preset = "any number"},
-    {OPTION(TUFF_ARG_INT, "seed", seed, "of the data, and of the first round"), .value = "N", .high = 9e18},
+    {OPTION(TUFF_ARG_INT, "seed", seed, "of the data, and of the first round"), .value = "N",
+     .high = MOST_SEED},
     {OPTION(TUFF_ARG_FLAG, "list", list, "name the cases, with --json for machines, and run nothing")},
     {.kind = TUFF_ARG_GROUP, .name = "A driver that crashes or hangs:"},
     {OPTION(
@@ -92,8 +97,8 @@ static const tuff_args base_spec = {
         "Runs every operation, forward and backward, on a device and compares the results with a truth in double "
         "precision. Errors are given in units of each case's bound: 1 is the limit. Exit codes: 0 all cases held, and "
         "every kernel that fits the device was reached; 1 a case failed, or a kernel was not reached; 2 wrong usage; 3 "
-        "there is no such device, or it cannot be opened or validated; 4 interrupted. The reports are written in all "
-        "cases but 2, and say the same.",
+        "there is no such device, or it cannot be opened or validated; 4 interrupted before all cases had been run. The "
+        "reports are written in all cases but 2, and say the same.",
     .items = items,
     .count = sizeof items / sizeof items[0],
 };
@@ -229,32 +234,38 @@ static void compare(const options *o, tuff_conform_report *const *old, size_t n_
     }
 }
 
-static int exit_code(const tuff_conform_report *const *reports, size_t n)
+static int exit_code(const tuff_cli_record *record, const tuff_conform_report *const *reports, size_t n)
 {
-    bool failed = false, missing = n == 0;
+    bool failed = false, cut = false, missing = n == 0;
     for (size_t i = 0; i < n; i++) {
-        failed = failed || reports[i]->verdict == TUFF_CONFORM_FAILED ||
-                 reports[i]->verdict == TUFF_CONFORM_INTERRUPTED;
+        failed = failed || reports[i]->verdict == TUFF_CONFORM_FAILED;
+        cut = cut || reports[i]->verdict == TUFF_CONFORM_INTERRUPTED;
         missing = missing || reports[i]->verdict == TUFF_CONFORM_NOT_RUN;
     }
-    return tuff_cli_interrupted() ? TUFF_EXIT_INTERRUPTED
-           : failed               ? TUFF_EXIT_FAILED
-           : missing              ? TUFF_EXIT_NO_DEVICE
-                                  : TUFF_EXIT_OK;
+    bool interrupted = tuff_cli_interrupted() && (cut || record->cut);
+    return interrupted     ? TUFF_EXIT_INTERRUPTED
+           : failed || cut ? TUFF_EXIT_FAILED
+           : missing       ? TUFF_EXIT_NO_DEVICE
+                           : TUFF_EXIT_OK;
 }
 
 /* ---- the run ---- */
 
 static void run_devices(const options *o, tuff_conform_params *params, tuff_cli_record *record)
 {
-    char names[TUFF_CLI_DEVICES][16] = {{0}};
+    char names[TUFF_CLI_DEVICES][16] = {{0}}, why[TUFF_CLI_WHY] = "the devices cannot be listed";
     size_t n = 1;
     bool listed = true, to_stdout = is_standard(o->json) || is_standard(o->junit) || is_standard(o->html);
     if (o->all_devices)
-        listed =
-            o->isolate ? tuff_cli_conform_devices_isolated(names, &n) : tuff_cli_conform_devices(names, &n);
-    if (!listed) tuff_cli_record_error(record, "", "the devices cannot be listed");
-    for (size_t i = 0; i < n && listed && !tuff_cli_interrupted(); i++) {
+        listed = o->isolate ? tuff_cli_conform_devices_isolated(names, &n, why)
+                            : tuff_cli_conform_devices(names, &n);
+    if (!listed || n == 0) tuff_cli_record_error(record, "", listed ? "no device is usable" : why);
+    record->cut = !listed && tuff_cli_interrupted();
+    for (size_t i = 0; i < n && listed; i++) {
+        if (tuff_cli_interrupted()) {
+            tuff_cli_record_cut(record, names[i]);
+            continue;
+        }
         bool terminal = tuff_cli_is_terminal(stderr) && (to_stdout || tuff_cli_is_terminal(stdout));
         tuff_cli_conform_run run = {.options = o, .params = params, .record = record};
         run.lines = (tuff_cli_case_lines){.terminal = terminal, .soak = o->level == TUFF_CONFORM_SOAK};
@@ -289,16 +300,29 @@ static void check_required(const options *o, tuff_cli_record *record)
     if (o->require == 1) tuff_cli_record_error(record, "", sentence);
 }
 
+/* Where the record cannot be read again, the reports say only that. */
+static bool read_again(tuff_cli_record *record, tuff_conform_report ***out_reports, size_t *out_n)
+{
+    if (tuff_conform_read(record->text, record->size, out_reports, out_n) == TUFF_OK) return true;
+    char why[512];
+    snprintf(why, sizeof why, "what was found cannot be read again: %s", tuff_error_message());
+    tuff_cli_say("tuff: %s", why);
+    size_t before = record->size;
+    tuff_cli_record_error(record, "", why);
+    if (tuff_conform_read(record->text + before, record->size - before, out_reports, out_n) != TUFF_OK)
+        tuff_cli_failed();
+    return false;
+}
+
 static int finish(const options *o, tuff_cli_record *record, tuff_conform_report *const *old, size_t n_old)
 {
     tuff_conform_report **reports = NULL;
     size_t n = 0;
-    if (record->size == 0) /* interrupted before anything was known */
-        tuff_cli_record_error(record, "", "it was interrupted before a device was opened");
-    if (tuff_conform_read(record->text, record->size, &reports, &n) != TUFF_OK) return tuff_cli_failed();
+    if (record->size == 0) tuff_cli_record_error(record, "", "nothing was found out about any device");
+    bool known = read_again(record, &reports, &n);
     const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
-    int code = exit_code(all, n);
-    bool ok = write_reports(o, all, n);
+    int code = known ? exit_code(record, all, n) : TUFF_EXIT_FAILED;
+    bool ok = n == 0 || write_reports(o, all, n);
     if (old != NULL) compare(o, old, n_old, all, n);
     ok = !record->failed && ok && tuff_cli_flush();
     if (!ok && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;

@@ -23,12 +23,15 @@ typedef struct tuff_cli_record {
     char *text;
     size_t size, capacity;
     bool failed; /* it could not be written, which was said */
+    bool cut;    /* a device was not run because of an interrupt */
 } tuff_cli_record;
 bool tuff_cli_record_open(tuff_cli_record *record, const char *path);
 /* A line without its end; flushed, so that it outlives this process. */
 void tuff_cli_record_line(tuff_cli_record *record, const char *line);
 /* {"record": "error"}: the device, or "", and why it was not run. */
 void tuff_cli_record_error(tuff_cli_record *record, const char *device, const char *message);
+/* An error, too: the device was not run, for an interrupt came before. */
+void tuff_cli_record_cut(tuff_cli_record *record, const char *device);
 /* Writes what is the last line, and closes the file. */
 void tuff_cli_record_close(tuff_cli_record *record, int exit_code);
 void tuff_cli_record_free(tuff_cli_record *record);
@@ -45,7 +48,7 @@ void tuff_cli_case_begins(tuff_cli_case_lines *lines, const char *name, size_t i
 void tuff_cli_case_ended(tuff_cli_case_lines *lines, const char *name, const char *outcome, const char *found,
                          bool failed, double worst, double milliseconds);
 
-/* Runs of one device; what they find is in the record. False: it could not be opened, or the like. */
+/* Runs of one device; what they find is in the record, also why it could not be opened. */
 typedef struct tuff_cli_conform_run {
     const tuff_cli_conform_options *options;
     const tuff_conform_params *params;
@@ -57,9 +60,9 @@ const char *tuff_cli_case_outcome(const tuff_conform_case *c);
 void tuff_cli_conform_here(tuff_cli_conform_run *run);
 void tuff_cli_conform_isolated(tuff_cli_conform_run *run);
 /* The indices of all usable devices, as names; what is not usable is said. False: they cannot be listed. */
-enum { TUFF_CLI_DEVICES = 32 };
+enum { TUFF_CLI_DEVICES = 32, TUFF_CLI_WHY = 160 };
 bool tuff_cli_conform_devices(char names[][16], size_t *out_n);
-/* The same, asked in another process: this one stays without drivers and threads. */
-bool tuff_cli_conform_devices_isolated(char names[][16], size_t *out_n);
+/* The same, asked in another process: this one stays without drivers and threads. False: `why` tells. */
+bool tuff_cli_conform_devices_isolated(char names[][16], size_t *out_n, char why[TUFF_CLI_WHY]);
 
 #endif

@@ -4,6 +4,7 @@
  * with 'C' and the outcome after it, 'R' and a line of the record, 'E' and why the device was not run, at
  * last 'D'. Where a child ends without that, the case that ran is to blame, and the next child goes on behind
  * it. This process opens no device. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ static const double listing_seconds = 60;
 
 typedef struct child_task {
     const tuff_conform_params *params;
+    double until; /* no case is begun later, but for the first */
     FILE *out;
 } child_task;
 
@@ -50,20 +52,23 @@ static bool child_end(const tuff_conform_case *c, size_t index, size_t count, vo
     snprintf(text, sizeof text, "%d %d %.4g %.3f %s: %s", c->held, c->failed,
              c->worst > c->worst_backward ? c->worst : c->worst_backward, c->milliseconds, c->verdict,
              c->message);
-    say_line(((child_task *)user)->out, 'C', text);
-    return true;
+    const child_task *task = user;
+    say_line(task->out, 'C', text);
+    return tuff_cli_seconds() < task->until;
 }
 
 static int run_child(FILE *out, void *user)
 {
-    child_task task = {.params = user, .out = out};
+    child_task task = *(const child_task *)user;
+    task.out = out;
     tuff_conform_params params = *task.params;
     params.record = child_record;
     params.begin = child_begin;
     params.progress = child_end;
     params.user = &task;
     tuff_conform_report *report = NULL;
-    if (tuff_conform_run(&params, &report) == TUFF_OK)
+    tuff_status status = tuff_conform_run(&params, &report);
+    if (status == TUFF_OK || status == TUFF_CANCELLED) /* time was up */
         say_line(out, 'D', "");
     else
         say_line(out, 'E', tuff_error_message());
@@ -80,11 +85,13 @@ typedef struct isolation {
     size_t n;
     tuff_cli_record *record;    /* of this device alone, kept to count up what was found */
     tuff_conform_params params; /* its first and count are the child's cases */
+    char *described;            /* the run's first line; NULL: not there yet */
     long running;               /* index of the case, or NONE */
     size_t done;                /* of the child's cases */
-    bool described, over;       /* the run's first line is there; the child said 'D' or 'E' */
-    bool stop;
-    double began; /* the case that runs, or the child */
+    size_t next;                /* the round has come to this case */
+    bool over;                  /* the child said 'D' or 'E' */
+    bool stop;                  /* the device, or this process, cannot go on */
+    double began;               /* the case that runs, or the child */
 } isolation;
 
 /* Both records: the one of the whole command, and this device's. */
@@ -92,6 +99,13 @@ static void note(isolation *x, const char *line)
 {
     tuff_cli_record_line(x->record, line);
     tuff_cli_record_line(x->run->record, line);
+}
+
+static void stop_for_memory(isolation *x)
+{
+    tuff_cli_say("tuff: out of memory for what isolated cases tell");
+    tuff_cli_record_error(x->run->record, "", "out of memory for what isolated cases tell");
+    x->stop = true;
 }
 
 static bool is_record(const char *line, const char *kind)
@@ -105,8 +119,16 @@ static bool is_record(const char *line, const char *kind)
 static void take_record(isolation *x, const char *line)
 {
     bool first = is_record(line, "run");
-    if (is_record(line, "end") || (first && x->described)) return;
-    x->described = x->described || first;
+    if (is_record(line, "end") || (first && x->described != NULL)) return;
+    if (first) {
+        size_t size = strlen(line) + 1;
+        x->described = malloc(size);
+        if (x->described == NULL) {
+            stop_for_memory(x);
+            return;
+        }
+        memcpy(x->described, line, size);
+    }
     note(x, line);
 }
 
@@ -154,22 +176,43 @@ static void take_line(isolation *x, const char *line)
     }
 }
 
-/* The record's line for a case that ended its process, with what only the library can tell of it. */
-static void note_lost(isolation *x, const char *name, const char *verdict, const char *message,
+/* A record of this one case, as the library writes it: with the command that runs it again. NULL: no memory;
+ * freed with tuff_free. */
+static char *complete(const isolation *x, const char *line)
+{
+    size_t size = strlen(x->described) + strlen(line) + 3, n = 0;
+    char *text = malloc(size), *out = NULL;
+    tuff_conform_report **reports = NULL;
+    if (text == NULL) return NULL;
+    snprintf(text, size, "%s\n%s\n", x->described, line);
+    if (tuff_conform_read(text, strlen(text), &reports, &n) == TUFF_OK &&
+        tuff_conform_text((const tuff_conform_report *const *)reports, n, TUFF_CONFORM_JSON, &out) != TUFF_OK)
+        out = NULL;
+    for (size_t i = 0; i < n; i++)
+        tuff_conform_report_destroy(&reports[i]);
+    tuff_free(reports);
+    free(text);
+    return out;
+}
+
+/* The record's line for a case that ended its process. */
+static void note_lost(isolation *x, const tuff_conform_case *c, const char *verdict, const char *message,
                       double milliseconds)
 {
-    const tuff_conform_case *c = NULL;
-    for (size_t i = 0; i < x->n && c == NULL; i++)
-        if (strcmp(x->cases[i]->name, name) == 0) c = x->cases[i];
     char line[1024];
-    snprintf(
-        line, sizeof line,
-        "{\"record\": \"case\", \"case\": \"%s\", \"family\": \"%s\", \"verdict\": \"%s\", \"held\": false, "
-        "\"failed\": %s%s, \"worst\": 0, \"worst_backward\": 0, \"milliseconds\": %.3f, \"seed\": %llu, "
-        "\"message\": \"%s\", \"rerun\": \"tuff conform --isolate --case %s\"}",
-        name, c->family, verdict, c->listed ? "false" : "true", c->listed ? ", \"listed\": true" : "",
-        milliseconds, (unsigned long long)x->params.seed, message, name);
-    note(x, line);
+    snprintf(line, sizeof line,
+             "{\"record\": \"case\", \"case\": \"%s\", \"verdict\": \"%s\", \"held\": false, \"listed\": %s, "
+             "\"milliseconds\": %.3f, \"seed\": %llu, \"message\": \"%s\"}",
+             c->name, verdict, c->listed ? "true" : "false", milliseconds, (unsigned long long)x->params.seed,
+             message);
+    char *text = complete(x, line), *at = text != NULL ? strchr(text, '\n') : NULL;
+    if (at != NULL) {
+        at[1 + strcspn(at + 1, "\n")] = 0;
+        note(x, at + 1);
+    } else {
+        stop_for_memory(x);
+    }
+    tuff_free(text);
 }
 
 /* The child is gone or is to go, and has not said that it is done. */
@@ -183,7 +226,7 @@ static void take_loss(isolation *x, bool timed_out, const char *signal, int code
         snprintf(message, sizeof message, "crashed: %s", signal);
     else
         snprintf(message, sizeof message, "crashed: the process ended by itself with exit code %d", code);
-    if (x->running == NONE && !x->described) {
+    if (x->described == NULL) {
         char text[256];
         snprintf(text, sizeof text, "opening the device %s", message);
         tuff_cli_say("tuff: %s", text);
@@ -201,7 +244,7 @@ static void take_loss(isolation *x, bool timed_out, const char *signal, int code
     if (between) tuff_cli_case_begins(&x->run->lines, c.name, index, x->n);
     tuff_cli_case_ended(&x->run->lines, c.name, tuff_cli_case_outcome(&c), message, !c.listed, 0,
                         seconds * 1e3);
-    note_lost(x, c.name, timed_out ? "timed out" : "crashed", message, seconds * 1e3);
+    note_lost(x, &c, timed_out ? "timed out" : "crashed", message, seconds * 1e3);
     x->failed[index] = true;
     if (!between || x->done == 0) x->done++;
 }
@@ -212,7 +255,7 @@ static void follow(isolation *x, tuff_cli_child *child)
     char *line = NULL, bytes[4096];
     size_t size = 0, capacity = 0;
     int n = 0, code = 0;
-    while (!x->over) {
+    while (!x->over && !x->stop) {
         double left = x->run->options->timeout - (tuff_cli_seconds() - x->began);
         n = tuff_cli_read_child(child, left, bytes, sizeof bytes);
         if (n <= 0) break;
@@ -220,10 +263,13 @@ static void follow(isolation *x, tuff_cli_child *child)
             if (size + 1 >= capacity) {
                 capacity = 2 * capacity + 4096;
                 char *grown = realloc(line, capacity);
-                if (grown == NULL) break;
+                if (grown == NULL) {
+                    stop_for_memory(x);
+                    break;
+                }
                 line = grown;
             }
-            if (size + 1 < capacity) line[size++] = bytes[i];
+            line[size++] = bytes[i];
             if (bytes[i] != '\n') continue;
             line[size - 1] = 0;
             take_line(x, line);
@@ -231,11 +277,9 @@ static void follow(isolation *x, tuff_cli_child *child)
         }
     }
     free(line);
-    const char *signal = tuff_cli_end_child(child, n < 0, &code);
-    if (n == -2 || tuff_cli_interrupted())
-        x->stop = true;
-    else if (!x->over || (signal != NULL && n >= 0) || code != 0)
-        take_loss(x, n == -1, signal, code);
+    const char *signal = tuff_cli_end_child(child, n < 0 || (x->stop && !x->over), &code);
+    if (x->stop || tuff_cli_interrupted()) return;
+    if (!x->over || (signal != NULL && n >= 0) || code != 0) take_loss(x, n == -1, signal, code);
 }
 
 /* The cases from `next` on that a child is to run: neighbours, without those that have failed before. */
@@ -251,25 +295,36 @@ static void choose_batch(isolation *x, size_t next)
     }
 }
 
-static void run_round(isolation *x)
+static bool goes_on(const isolation *x, double until)
 {
+    return !x->stop && !tuff_cli_interrupted() && tuff_cli_seconds() < until;
+}
+
+/* Runs the cases that have not failed, and begins none after `until`. False: there was none to run. */
+static bool run_round(isolation *x, double until)
+{
+    child_task task = {.params = &x->params, .until = until};
+    bool any = false;
     /* where there is no case, a child still tells of the device */
-    for (size_t next = 0; (next < x->n || !x->described) && !x->stop && !tuff_cli_interrupted();) {
-        choose_batch(x, next);
-        if (x->params.count == 0 && x->n > 0) return;
+    for (x->next = 0; (x->next < x->n || x->described == NULL) && goes_on(x, until);) {
+        choose_batch(x, x->next);
+        x->next = x->params.first;
+        if (x->params.count == 0 && x->n > 0) break;
         tuff_cli_child child;
+        any = true;
         x->running = NONE;
         x->over = false;
         x->done = 0;
         x->began = tuff_cli_seconds();
-        if (!tuff_cli_start_child(&child, run_child, &x->params)) {
+        if (!tuff_cli_start_child(&child, run_child, &task)) {
             x->stop = true;
             tuff_cli_record_error(x->run->record, "", "a process for isolated cases cannot be started");
         } else {
             follow(x, &child);
         }
-        next = x->params.first + x->done; /* behind the one that was lost, if any */
+        x->next = x->params.first + x->done; /* behind the one that was lost, if any */
     }
+    return any;
 }
 
 /* The last line of this device's record, from all that its children found. */
@@ -292,30 +347,47 @@ static void note_end(isolation *x, size_t rounds, double seconds)
     tuff_free(reports);
 }
 
+/* Rounds until time is up or nothing is left to run; the first one has all the time it takes. How many. */
+static size_t run_rounds(isolation *x)
+{
+    const tuff_conform_params *p = x->run->params;
+    double until = tuff_cli_seconds() + 60 * (p->minutes > 0 ? p->minutes : 10);
+    run_round(x, HUGE_VAL);
+    size_t rounds = 1;
+    if (x->next < x->n || x->described == NULL) return 0;
+    while (p->level == TUFF_CONFORM_SOAK && goes_on(x, until) && (p->rounds == 0 || rounds < p->rounds)) {
+        x->params.seed++;
+        if (!run_round(x, until)) break;
+        rounds++;
+    }
+    return rounds;
+}
+
 void tuff_cli_conform_isolated(tuff_cli_conform_run *run)
 {
     tuff_cli_record own = {0};
     isolation x = {.run = run, .record = &own, .params = *run->params};
     double began = tuff_cli_seconds();
-    bool soak = run->params->level == TUFF_CONFORM_SOAK;
-    double until = began + 60 * (run->params->minutes > 0 ? run->params->minutes : 10);
-    size_t rounds = 0;
     if (tuff_conform_list(run->params, &x.cases, &x.n) != TUFF_OK) {
+        tuff_cli_record_error(run->record, "", tuff_error_message());
         tuff_cli_failed();
         return;
     }
     x.failed = calloc(x.n + 1, sizeof *x.failed);
     x.params.rounds = 1;
-    do {
-        run_round(&x);
-        rounds++;
-        x.params.seed++;
-    } while (soak && !x.stop && !tuff_cli_interrupted() && tuff_cli_seconds() < until &&
-             (run->params->rounds == 0 || rounds < run->params->rounds));
+    size_t rounds = 0;
+    if (x.failed != NULL)
+        rounds = run_rounds(&x);
+    else
+        stop_for_memory(&x);
     tuff_cli_show_line("");
-    if (!x.stop && x.described) note_end(&x, rounds, tuff_cli_seconds() - began);
+    /* an interrupt after the first round is an end; before it nothing ends the record */
+    if (!x.stop && rounds > 0) note_end(&x, rounds, tuff_cli_seconds() - began);
+    if (!x.stop && x.described == NULL)
+        tuff_cli_record_cut(run->record, run->params->device != NULL ? run->params->device : "");
     tuff_cli_record_free(&own);
     tuff_free(x.cases);
+    free(x.described);
     free(x.failed);
 }
 
@@ -332,20 +404,27 @@ static int list_child(FILE *out, void *user)
     return TUFF_EXIT_OK;
 }
 
-bool tuff_cli_conform_devices_isolated(char names[][16], size_t *out_n)
+bool tuff_cli_conform_devices_isolated(char names[][16], size_t *out_n, char why[TUFF_CLI_WHY])
 {
     char text[TUFF_CLI_DEVICES * 16 + 1];
     size_t size = 0;
     int n, code = 0;
     tuff_cli_child child;
     *out_n = 0;
+    snprintf(why, TUFF_CLI_WHY, "the devices cannot be listed");
     if (!tuff_cli_start_child(&child, list_child, NULL)) return false;
     while ((n = tuff_cli_read_child(&child, listing_seconds, text + size, sizeof text - 1 - size)) > 0)
         size += (size_t)n;
     const char *signal = tuff_cli_end_child(&child, n < 0, &code);
-    if (signal != NULL) tuff_cli_say("tuff: listing the devices crashed: %s", signal);
+    if (n == -2)
+        snprintf(why, TUFF_CLI_WHY, "it was interrupted while the devices were listed");
+    else if (n == -1)
+        snprintf(why, TUFF_CLI_WHY, "listing the devices timed out after %.0f s", listing_seconds);
+    else if (signal != NULL)
+        snprintf(why, TUFF_CLI_WHY, "listing the devices crashed: %s", signal);
+    if (n < 0 || signal != NULL) tuff_cli_say("tuff: %s", why);
     text[size] = 0;
     for (char *at = text; *at != 0 && *out_n < TUFF_CLI_DEVICES; at += strcspn(at, "\n") + 1)
         snprintf(names[(*out_n)++], 16, "%.*s", (int)strcspn(at, "\n"), at);
-    return signal == NULL && code == 0;
+    return n == 0 && signal == NULL && code == 0;
 }

@@ -86,6 +86,12 @@ void tuff_cli_record_error(tuff_cli_record *record, const char *device, const ch
     free(line);
 }
 
+void tuff_cli_record_cut(tuff_cli_record *record, const char *device)
+{
+    record->cut = true;
+    tuff_cli_record_error(record, device, "it was interrupted before this device was run");
+}
+
 void tuff_cli_record_close(tuff_cli_record *record, int exit_code)
 {
     static const char *const words[] = {[TUFF_EXIT_OK] = "passed",

@@ -236,15 +236,14 @@ bool tuff_cli_interrupted(void)
 
 /* ---- child processes ---- */
 
-static void be_child(int from, int to, int (*task)(FILE *out, void *user), void *user)
+static void be_child(pid_t parent, int from, int to, int (*task)(FILE *out, void *user), void *user)
 {
-    pid_t parent = getppid();
     close(from);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_DFL);
 #ifdef __linux__
-    /* also a child that hangs in a driver ends when its parent is killed */
+    /* also a child that hangs in a driver ends when its parent is killed; it may have been already */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(TUFF_EXIT_FAILED);
 #else
@@ -263,8 +262,8 @@ bool tuff_cli_start_child(tuff_cli_child *child, int (*task)(FILE *out, void *us
     fflush(stdout);
     fflush(stderr);
     if (pipe(ends) == 0) {
-        pid_t process = fork();
-        if (process == 0) be_child(ends[0], ends[1], task, user);
+        pid_t parent = getpid(), process = fork();
+        if (process == 0) be_child(parent, ends[0], ends[1], task, user);
         close(ends[1]);
         if (process > 0) {
             *child = (tuff_cli_child){.process = process, .pipe = ends[0]};
@@ -279,11 +278,14 @@ bool tuff_cli_start_child(tuff_cli_child *child, int (*task)(FILE *out, void *us
 int tuff_cli_read_child(tuff_cli_child *child, double seconds, char *bytes, size_t size)
 {
     struct pollfd wait = {.fd = child->pipe, .events = POLLIN};
-    if (tuff_cli_interrupted()) return -2;
-    double ms = seconds > 1e6 ? 1e9 : seconds * 1e3;
-    int ready = poll(&wait, 1, ms > 0 ? (int)ms + 1 : 0);
-    if (ready == 0) return -1;
-    if (ready < 0) return errno == EINTR && tuff_cli_interrupted() ? -2 : -1;
+    double end = tuff_cli_seconds() + seconds;
+    for (int ready = 0; ready <= 0;) {
+        /* in slices: a signal that comes after this question does not end poll */
+        if (tuff_cli_interrupted()) return -2;
+        double left = end - tuff_cli_seconds();
+        ready = poll(&wait, 1, left > 0.2 ? 200 : left > 0 ? (int)(left * 1e3) + 1 : 0);
+        if ((ready == 0 && left <= 0) || (ready < 0 && errno != EINTR)) return -1;
+    }
     ssize_t n = read(child->pipe, bytes, size);
     return n < 0 ? -1 : (int)n;
 }

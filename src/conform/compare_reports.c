@@ -1,10 +1,11 @@
 /* What changed from one report to another. */
+#include <tuff/conform.h>
+
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/text.h"
-#include <tuff/conform.h>
 
 /* Less is noise: a case of a few milliseconds easily takes twice as long. */
 static const double slower_times = 2, slower_by_ms = 10;

@@ -11,7 +11,6 @@
 typedef struct reader {
     tuff_conform_report **reports; /* each begins a ledger */
     size_t n, capacity;
-
 } reader;
 
 /* ---- values; what is missing or of another kind is empty, for later versions may change it ---- */
@@ -204,6 +203,7 @@ static tuff_status read_record(reader *r, const cJSON *o)
         status = read_case(o, ledger);
     else if (strcmp(kind, "end") == 0) {
         ledger->ended = true;
+        ledger->report.running = ""; /* soak may be interrupted in a later round of a case */
         ledger->report.rounds = count(o, "rounds");
         ledger->report.seconds = number(o, "seconds");
         uint64_t messages = count(o, "validation"); /* also those between two cases */

@@ -87,7 +87,7 @@ void tuff_report_command(const tuff_conform_report *report, const tuff_conform_c
     if (report->submit_ms != 0) tuff_buf_printf(out, " --budget %ums", report->submit_ms);
     bool isolated = strcmp(c->verdict, "crashed") == 0 || strcmp(c->verdict, "timed out") == 0;
     if (isolated) tuff_buf_text(out, " --isolate");
-    if (strcmp(c->verdict, "validation") == 0) tuff_buf_text(out, " --validate");
+    if (((const tuff_ledger *)report)->validated) tuff_buf_text(out, " --validate");
 }
 
 const char *tuff_report_outcome(const tuff_conform_case *c)

@@ -246,7 +246,8 @@ static tuff_status run_round(session *s, uint64_t until, bool *stop)
         *stop = !first && tuff_now_ns() >= until;
         if (s->params->progress == NULL || s->params->progress(r->cases[i - from], i, n, s->params->user))
             continue;
-        if (first) return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, n);
+        if (first && i + 1 < end)
+            return tuff_fail(TUFF_CANCELLED, "stopped after %zu of %zu cases", i + 1, n);
         *stop = true;
     }
     r->rounds += any;
@@ -319,9 +320,20 @@ static void emit_error(session *s)
     r->error = "";
 }
 
+/* The record's numbers are JSON's: beyond that, a failure would be rerun with another seed. */
+static tuff_status check_number(const char *name, uint64_t value)
+{
+    const uint64_t most = (uint64_t)1 << 53;
+    if (value <= most) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %llu, expected at most %llu (2^53)", name,
+                     (unsigned long long)value, (unsigned long long)most);
+}
+
 static tuff_status run_on_device(const tuff_conform_params *params, tuff_conform_report **out_report)
 {
     tuff_status status = TUFF_OK;
+    TUFF_TRY(check_number("the seed of a conformance run", params->seed));
+    TUFF_TRY(check_number("the number that permutes dispatches", params->permute));
     tuff_mask mask;
     if (params->mask != NULL) TUFF_TRY(tuff_mask_parse(params->mask, &mask));
     session s = {.params = params};

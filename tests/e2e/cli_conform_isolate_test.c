@@ -38,6 +38,7 @@ static pid_t start(const char *const *arguments)
     const char *tuff = getenv("TUFF_TEST_TUFF");
     if (tuff == NULL) skip();
     const char *out = kit_path("out.txt");
+    remove(out);
     remove(kit_path("r.json"));
     remove(kit_path("i.json"));
     pid_t process = fork();
@@ -100,14 +101,16 @@ static pid_t child_of(pid_t process)
 static void a_crash_is_a_cases_result(void **state)
 {
     (void)state;
-    pid_t process =
-        START("--device", "cpu", "--level", "full", "--case", "elementwise.*,norm.*,softmax.*", "--isolate",
-              "--json", kit_path("r.json"), "--junit", kit_path("r.xml"), "--report", kit_path("r.html"));
+    pid_t process = START("--device", "cpu", "--level", "full", "--case", "elementwise.*,norm.*,softmax.*",
+                          "--isolate", "--seed", "3", "--budget", "7", "--json", kit_path("r.json"),
+                          "--junit", kit_path("r.xml"), "--report", kit_path("r.html"));
     wait_for("r.json", "\"record\": \"begin\"");
     kill(child_of(process), SIGSEGV);
     assert_int_equal(end_of(process), 1);
     expect_in_file("r.json", "\"verdict\": \"crashed\"");
     expect_in_file("r.json", "\"message\": \"crashed: SIGSEGV");
+    expect_in_file("r.json", "\"rerun\": \"tuff conform --device 'cpu' --case ");
+    expect_in_file("r.json", " --seed 3 --level full --budget 7ms --isolate\"");
     expect_in_file("r.json", "\"case\": \"softmax.20x50.special\""); /* the last one was run all the same */
     expect_in_file("r.json", "\"cases_failed\": 1,");
     expect_in_file("r.json", "{\"record\": \"exit\", \"code\": 1, \"verdict\": \"failed\"}");
@@ -185,6 +188,37 @@ static void an_interrupt_leaves_reports(void **state)
         expect_in_file("i.html", "INTERRUPTED after ");
         expect_in_file("i.xml", " of 102 cases"); /* not only of those that a child was given */
     }
+}
+
+/* From the second round on, an interrupt is how soak ends: with the verdict of what was run. */
+static void an_interrupted_soak_has_a_verdict(void **state)
+{
+    (void)state;
+    static const char *const modes[] = {"--verbose", "--isolate"};
+    for (int i = 0; i < 2; i++) {
+        pid_t process = START("--device", "cpu", "--level", "soak", "--case", "softmax.3x7,softmax.3x257",
+                              modes[i], "--json", kit_path("i.json"), "--junit", kit_path("i.xml"));
+        wait_for("out.txt", "round 3: ");
+        kill(process, SIGINT);
+        assert_int_equal(end_of(process), 0);
+        expect_in_file("i.json", "{\"record\": \"end\", \"verdict\": \"passed\"");
+        expect_in_file("i.json", "{\"record\": \"exit\", \"code\": 0, \"verdict\": \"passed\"}\n");
+        expect_in_file("i.xml", "errors=\"0\"");
+        expect_in_file("out.txt", "PASSED: 2 cases held");
+    }
+}
+
+/* Where all have failed there is nothing to run in another round. */
+static void soak_ends_where_all_have_failed(void **state)
+{
+    (void)state;
+    time_t began = time(NULL);
+    kit_result r = KIT_TUFF("conform", "--device", "cpu", "--isolate", "--level", "soak", "--minutes", "2",
+                            "--case", "matmul.nt.f32.m8n96k2100", "--mask", "memory=1M");
+    assert_int_equal(r.exit_code, 1);
+    assert_true(says(&r.out, "FAILED: 1 of 1 case"));
+    assert_true(time(NULL) - began < 90);
+    kit_result_free(&r);
 }
 
 /* Nothing can be written then: what was written before tells which case ran. */
@@ -313,10 +347,16 @@ static void a_wrong_kernel_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_crash_is_a_cases_result),   cmocka_unit_test(a_hang_is_a_cases_result),
-        cmocka_unit_test(isolated_runs_find_the_same), cmocka_unit_test(the_whole_suite_holds),
-        cmocka_unit_test(an_interrupt_leaves_reports), cmocka_unit_test(a_kill_leaves_the_record),
-        cmocka_unit_test(a_kernel_that_crashes),       cmocka_unit_test(a_kernel_that_hangs),
+        cmocka_unit_test(a_crash_is_a_cases_result),
+        cmocka_unit_test(a_hang_is_a_cases_result),
+        cmocka_unit_test(isolated_runs_find_the_same),
+        cmocka_unit_test(the_whole_suite_holds),
+        cmocka_unit_test(an_interrupt_leaves_reports),
+        cmocka_unit_test(a_kill_leaves_the_record),
+        cmocka_unit_test(an_interrupted_soak_has_a_verdict),
+        cmocka_unit_test(soak_ends_where_all_have_failed),
+        cmocka_unit_test(a_kernel_that_crashes),
+        cmocka_unit_test(a_kernel_that_hangs),
         cmocka_unit_test(a_wrong_kernel_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

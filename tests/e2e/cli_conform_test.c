@@ -114,6 +114,8 @@ static void test_contradictions(void **state)
         {"--shard=1", "--quiet", "is no part"},
         {"--case=fill.nothing*", "--quiet", "no case"},
         {"--exclude=fil.*", "--quiet", "no case is called"},
+        {"--seed=9007199254740993", "--quiet", "from 0 to 9000000000000000"},
+        {"--permute=9007199254740993", "--quiet", "from 0 to 9000000000000000"},
         {"--case-list=gone", "--quiet", "cannot be read"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -137,6 +139,9 @@ static void test_list(void **state)
     /* the larger graphs are soak's, or are named */
     r = CONFORM(0, "--list");
     assert_false(says(&r.out, "large_graphs"));
+    kit_result_free(&r);
+    r = CONFORM(0, "--list", "--case", "large_*");
+    assert_true(says(&r.out, "large_graphs."));
     kit_result_free(&r);
     r = CONFORM(0, "--list", "--level", "soak");
     assert_true(says(&r.out, "large_graphs."));

@@ -184,7 +184,7 @@ static tuff_status list_by_operation(void *user)
 {
     tuff_conform_params params = TUFF_CONFORM_PARAMS_INIT;
     params.ops = "softmax_backward";
-    params.name = "softmax.3x7,softmax.1,graphs.seed9*";
+    params.name = "softmax.3x7,softmax.1,softmax.70x1";
     params.backward_only = true;
     tuff_conform_case **cases = NULL;
     size_t n = 0;
