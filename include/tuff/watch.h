@@ -1,7 +1,9 @@
 /* Watching and stopping long calls.
  *
- * Every call that may take longer than a moment has a field or a parameter `const tuff_watch *watch`: NULL,
- * or where it reports how far it is and asks whether to go on. */
+ * Calls that work with a model or a text have a field or a parameter `const tuff_watch *watch`, theirs or
+ * their object's, or a twin that has one (tuff_model_load_watched, tuff_trainer_save_into): NULL, or where
+ * the call reports how far it is and asks whether to go on. Exceptions: tuff_inspect and
+ * tuff_trainer_dump_batches have none; tuff_conform_run has callbacks of its own. */
 #ifndef TUFF_WATCH_H
 #define TUFF_WATCH_H
 

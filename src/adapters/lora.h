@@ -53,6 +53,6 @@ const tuff_linear_hook *tuff_lora_hook(tuff_lora *lora, bool training);
 
 /* Writes adapter_config.json and adapter_model.safetensors (f32) into a directory that exists. */
 TUFF_MUST_USE tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store,
-                                         const char *directory);
+                                         const tuff_watch *watch, const char *directory);
 
 #endif

@@ -91,11 +91,12 @@ static tuff_status collect_targets(const tuff_lora *lora, tuff_peft_config *conf
 typedef struct source {
     const tuff_lora *lora;
     const tuff_store *store;
+    tuff_watched work;
 } source;
 
 static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
 {
-    const source *from = user;
+    source *from = user;
     const tuff_lora_module *m = &from->lora->modules[index / 2];
     tuff_buffer *buffer = tuff_store_find(from->store, index % 2 ? m->b : m->a);
     int64_t n = tuff_buffer_count(buffer);
@@ -103,6 +104,7 @@ static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
     if (!values) return tuff_fail_memory("an adapter's weights");
     tuff_status status = tuff_buffer_read(buffer, 0, values, n);
     if (status == TUFF_OK) status = tuff_sink_write(sink, values, (size_t)n * sizeof *values);
+    if (status == TUFF_OK) status = tuff_watched_add(&from->work, (uint64_t)n * sizeof *values);
     tuff_free(values);
     return status;
 }
@@ -148,7 +150,8 @@ static const char *base_model(const tuff_model *model, tuff_arena *arena)
     return NULL;
 }
 
-tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const char *directory)
+tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const tuff_watch *watch,
+                           const char *directory)
 {
     tuff_peft_config config = {.task_type = "CAUSAL_LM",
                                .rank = lora->rank,
@@ -162,7 +165,11 @@ tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const
         const tuff_lora_module *m = &lora->modules[i];
         items[i] = (tuff_peft_item){.module = m->module, .in = m->in, .out = m->out, .rank = m->rank};
     }
-    source from = {lora, store};
+    source from = {.lora = lora, .store = store, .work = {.watch = watch, .phase = TUFF_PHASE_SAVE}};
+    for (size_t i = 0; i < lora->count; i++)
+        from.work.total +=
+            (uint64_t)(lora->modules[i].rank * (lora->modules[i].in + lora->modules[i].out)) * sizeof(float);
+    if (status == TUFF_OK) status = tuff_watched_add(&from.work, 0);
     if (status == TUFF_OK)
         status = tuff_peft_save(directory, &config, items, lora->count, TUFF_F32, write_tensor, &from);
     tuff_free(items);

@@ -425,7 +425,7 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
 static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     TUFF_TRY(need_store(t));
-    if (t->lm.lora) return tuff_lora_save(t->lm.lora, t->store, tuff_stage_path(stage));
+    if (t->lm.lora) return tuff_lora_save(t->lm.lora, t->store, watch, tuff_stage_path(stage));
     return tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage);
 }
 

@@ -6,6 +6,7 @@
 
 #include <tuff/train.h>
 
+#include "base/file.h"
 #include "base/os.h"
 #include "model_fixture.h"
 #include "runtime/program.h"
@@ -251,7 +252,7 @@ static void an_evaluation_can_be_repeated(void **state)
 
 typedef struct listener {
     tuff_trainer *trainer;
-    uint64_t done, told[TUFF_PHASE_SAVE + 1];
+    uint64_t done, total, told[TUFF_PHASE_SAVE + 1];
     tuff_phase refuse; /* ends the call in this phase; TUFF_PHASE_SAVE: never */
 } listener;
 
@@ -261,6 +262,7 @@ static bool listen(const tuff_progress *progress, void *user)
     assert_true(progress->done <= progress->total);
     if (l->told[progress->phase]++ && progress->done) assert_true(progress->done >= l->done);
     l->done = progress->done;
+    l->total = progress->total;
     if (l->trainer) { /* none of this may be done from here */
         tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
@@ -318,6 +320,33 @@ static void progress_is_told_and_can_end_calls(void **state)
               TUFF_INVALID_ARGUMENT, "TUFF_WATCH_INIT");
 }
 
+/* Of a LoRA, too; and nothing is left of what was cut. */
+static void saving_is_told_and_can_end(void **state)
+{
+    (void)state;
+    listener l = {.refuse = TUFF_PHASE_SAVE};
+    const tuff_watch watch = {.struct_size = sizeof watch, .on_progress = listen, .user = &l};
+    for (int64_t rank = 0; rank <= 2; rank += 2) {
+        tuff_trainer *trainer = trainer_of(small, 2, 1, rank, NULL);
+        const char *path = kit_temp_path(rank ? "adapter" : "whole");
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        tuff_stage *stage = NULL;
+        l = (listener){.refuse = TUFF_PHASE_SAVE};
+        KIT_OK(tuff_trainer_step(trainer, &step));
+        KIT_OK(tuff_stage_open(path, &stage));
+        KIT_FAILS(tuff_trainer_save_into(trainer, stage, &watch), TUFF_CANCELLED, "cancelled during save");
+        tuff_stage_abort(&stage);
+        assert_false(tuff_is_directory(path));
+        l = (listener){.refuse = TUFF_PHASE_LOAD};
+        KIT_OK(tuff_stage_open(path, &stage));
+        KIT_OK(tuff_trainer_save_into(trainer, stage, &watch));
+        KIT_OK(tuff_stage_commit(&stage));
+        assert_true(l.told[TUFF_PHASE_SAVE] > 3);
+        assert_true(l.done == l.total && l.total > 0);
+        tuff_trainer_destroy(&trainer);
+    }
+}
+
 /* Weights that overflow: every step is skipped, and the third in a row is an error; the trainer can go on. */
 static void a_diverged_training_fails(void **state)
 {
@@ -363,6 +392,7 @@ int main(void)
         cmocka_unit_test(calls_end_soon),
         cmocka_unit_test(an_evaluation_can_be_repeated),
         cmocka_unit_test(progress_is_told_and_can_end_calls),
+        cmocka_unit_test(saving_is_told_and_can_end),
         cmocka_unit_test(a_diverged_training_fails),
     };
     return cmocka_run_group_tests(tests, begin, end);
