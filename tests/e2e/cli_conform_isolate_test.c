@@ -213,8 +213,10 @@ static void soak_ends_where_all_have_failed(void **state)
 {
     (void)state;
     time_t began = time(NULL);
-    kit_result r = KIT_TUFF("conform", "--device", "cpu", "--isolate", "--level", "soak", "--minutes", "2",
-                            "--case", "matmul.nt.f32.m8n96k2100", "--mask", "memory=1M");
+    kit_result r;
+    kit_run_tuff(&r, (const char *const[]){"conform", "--device", "cpu", "--isolate", "--level", "soak",
+                                           "--minutes", "2", "--case", "matmul.nt.f32.m8n96k2100", "--mask",
+                                           "memory=1M", NULL});
     assert_int_equal(r.exit_code, 1);
     assert_true(says(&r.out, "FAILED: 1 of 1 case"));
     assert_true(time(NULL) - began < 90);
