@@ -31,7 +31,8 @@
 #define TUFF_TAKE_ENTRY(out, array, i, macro) \
     tuff_take_entry((out), sizeof *(out), 1 ? (array) : (out), i, #macro)
 
-#define TUFF_END_OF(pointer, last) ((size_t)((const char *)(&(pointer)->last + 1) - (const char *)(pointer)))
+/* Where a field ends; the pointer is not followed and may be NULL. */
+#define TUFF_END_OF(pointer, last) (offsetof(__typeof__(*(pointer)), last) + sizeof((pointer)->last))
 
 TUFF_MUST_USE tuff_status tuff_take_struct(void *out, size_t size, size_t least, const void *given,
                                            const char *macro);

@@ -151,7 +151,7 @@ static tuff_status buffer_write(tuff_backend_device *device, tuff_backend_buffer
 {
     (void)device;
     TUFF_TRY(check_range(buffer, offset, bytes));
-    memcpy((char *)((cpu_buffer *)buffer)->memory + offset, data, (size_t)bytes);
+    if (bytes > 0) memcpy((char *)((cpu_buffer *)buffer)->memory + offset, data, (size_t)bytes);
     return TUFF_OK;
 }
 
@@ -160,7 +160,7 @@ static tuff_status buffer_read(tuff_backend_device *device, tuff_backend_buffer 
 {
     (void)device;
     TUFF_TRY(check_range(buffer, offset, bytes));
-    memcpy(data, (char *)((cpu_buffer *)buffer)->memory + offset, (size_t)bytes);
+    if (bytes > 0) memcpy(data, (char *)((cpu_buffer *)buffer)->memory + offset, (size_t)bytes);
     return TUFF_OK;
 }
 
