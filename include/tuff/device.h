@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <tuff/host.h>
 #include <tuff/status.h>
 
 #ifdef __cplusplus
@@ -65,10 +66,18 @@ typedef struct tuff_device_params {
      * its affinity and its control group's quota. No result depends on it. The threads belong to the device,
      * take no signals, and sleep soon after the last work. */
     uint32_t threads;
+    /* Receives the messages, up to log_level, that concern this device: its opening, the validation layer's,
+     * and those of programs, generators, trainers and evaluations on it. As the receiver of tuff_set_log, it
+     * may be called from any thread, one call at a time, TUFF_LOG overrides its level, and messages that a
+     * call from within it gives rise to are dropped. Must stay good until the device is destroyed. NULL: they
+     * go where tuff_set_log says, as do all messages that concern no device. */
+    tuff_log_fn log;
+    tuff_log_level log_level;
+    void *log_user;
 } tuff_device_params;
-#define TUFF_DEVICE_PARAMS_INIT                              \
-    {                                                        \
-        sizeof(tuff_device_params), NULL, false, false, 0, 0 \
+#define TUFF_DEVICE_PARAMS_INIT                                                          \
+    {                                                                                    \
+        sizeof(tuff_device_params), NULL, false, false, 0, 0, NULL, TUFF_LOG_ERROR, NULL \
     }
 
 /* Opens a device. When no name is given and the best one does not work (a failed self-test), the next is

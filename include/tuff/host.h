@@ -46,7 +46,8 @@ typedef enum tuff_log_level { TUFF_LOG_ERROR, TUFF_LOG_WARN, TUFF_LOG_INFO, TUFF
 /* Receives each message as one line without a newline. May be called from any thread, one call at a time. */
 typedef void (*tuff_log_fn)(tuff_log_level level, const char *message, void *user);
 
-/* Sets the receiver of messages up to `level`; NULL (the default) drops all. Environment
+/* Sets the receiver of messages up to `level`; NULL (the default) drops all. A device may have a receiver of
+ * its own: tuff_device_params. Environment
  * TUFF_LOG=error|warn|info|debug overrides the level. The library itself never prints. Not thread-safe: call
  * it before anything else. */
 TUFF_API void tuff_set_log(tuff_log_fn fn, tuff_log_level level, void *user);

@@ -2,6 +2,7 @@
 #ifndef TUFF_ADAPTERS_LORA_H
 #define TUFF_ADAPTERS_LORA_H
 
+#include "base/log.h"
 #include "models/model.h"
 #include "models/net.h"
 
@@ -29,9 +30,10 @@ typedef struct tuff_lora tuff_lora;
  * must outlive it. */
 TUFF_MUST_USE tuff_status tuff_lora_create(const tuff_model *model, const tuff_lora_params *params,
                                            tuff_lora **out_lora);
-/* An adapter from a PEFT directory; shapes are checked against the model. */
+/* An adapter from a PEFT directory; shapes are checked against the model. `log` receives what is said of it;
+ * it may be NULL. */
 TUFF_MUST_USE tuff_status tuff_lora_open(const tuff_model *model, const char *directory,
-                                         tuff_lora **out_lora);
+                                         const tuff_log_receiver *log, tuff_lora **out_lora);
 void tuff_lora_destroy(tuff_lora **lora);
 
 /* Puts A and B of every module into the store (f32): from the file where opened, else A Kaiming-uniform with

@@ -37,20 +37,20 @@ static tuff_status add_pair(tuff_lora *lora, const tuff_peft_pair *pair, const c
 }
 
 /* An adapter of a classifier has its head along, which a language model has no place for. */
-static void say_unused(const tuff_peft_adapter *peft, const char *directory)
+static void say_unused(const tuff_peft_adapter *peft, const char *directory, const tuff_log_receiver *log)
 {
     if (!peft->ignored_count) return;
-    tuff_log(
-        TUFF_LOG_WARN,
+    tuff_log_to(
+        log, TUFF_LOG_WARN,
         "%s: the tensor %s%s of this adapter is not used: Tuff applies its LoRA matrices only, to a language "
         "model",
         directory, peft->ignored[0], peft->ignored_count > 1 ? " (and others)" : "");
 }
 
-static tuff_status open_peft(tuff_lora *lora, const char *directory)
+static tuff_status open_peft(tuff_lora *lora, const char *directory, const tuff_log_receiver *log)
 {
     TUFF_TRY(tuff_peft_open(directory, &lora->peft));
-    say_unused(lora->peft, directory);
+    say_unused(lora->peft, directory, log);
     lora->rank = lora->peft->config->rank;
     lora->alpha = lora->peft->config->alpha;
     lora->dropout = lora->peft->config->dropout;
@@ -59,10 +59,11 @@ static tuff_status open_peft(tuff_lora *lora, const char *directory)
     return TUFF_OK;
 }
 
-tuff_status tuff_lora_open(const tuff_model *model, const char *directory, tuff_lora **out_lora)
+tuff_status tuff_lora_open(const tuff_model *model, const char *directory, const tuff_log_receiver *log,
+                           tuff_lora **out_lora)
 {
     TUFF_TRY(tuff_lora_new(model, out_lora));
-    tuff_status status = open_peft(*out_lora, directory);
+    tuff_status status = open_peft(*out_lora, directory, log);
     if (status != TUFF_OK) tuff_lora_destroy(out_lora);
     return status;
 }

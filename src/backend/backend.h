@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "base/watch.h"
 #include "ir/mask.h"
@@ -61,7 +62,8 @@ typedef struct tuff_open_params {
     uint64_t submit_ns; /* aim for this much device time per submit; 0: 100 ms */
     uint64_t permute; /* not 0: a seed; every run replays the dispatches between barriers in a random order */
     tuff_mask mask;   /* what to report less of */
-    uint32_t threads; /* of host kernels; 0: as many as there are processors to use */
+    tuff_log_receiver log; /* of messages that concern the device */
+    uint32_t threads;      /* of host kernels; 0: as many as there are processors to use */
 } tuff_open_params;
 
 /* What a dispatch runs; lives as long as the device. */

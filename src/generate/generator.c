@@ -34,7 +34,7 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
     gen->logits = tuff_alloc_array((size_t)gen->model->config.vocab_size, sizeof *gen->logits);
     if (!gen->logits) return tuff_fail_memory("logits");
     TUFF_TRY(tuff_store_create(gen->device, &gen->store));
-    if (params->adapter) TUFF_TRY(tuff_lora_open(gen->model, params->adapter, &gen->lora));
+    if (params->adapter) TUFF_TRY(tuff_lora_open(gen->model, params->adapter, &gen->device->log, &gen->lora));
     TUFF_TRY(tuff_model_upload(gen->model, gen->matrix_dtype, gen->watch, gen->store));
     return gen->lora ? tuff_lora_upload(gen->lora, gen->store) : TUFF_OK;
 }
@@ -84,8 +84,8 @@ void tuff_generator_destroy(tuff_generator **generator)
     tuff_generator *gen = *generator;
     if (!gen) return;
     if (atomic_flag_test_and_set(&gen->busy)) {
-        tuff_log(TUFF_LOG_ERROR,
-                 "a generator that is in use by a call was to be destroyed; it is left as it is");
+        tuff_log_to(&gen->device->log, TUFF_LOG_ERROR,
+                    "a generator that is in use by a call was to be destroyed; it is left as it is");
         return;
     }
     for (int i = 0; i < TUFF_BUCKETS; i++)

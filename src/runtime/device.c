@@ -202,13 +202,14 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
     if (!device) return tuff_fail_memory("a device");
     device->backend = c->backend;
     device->info = c->info;
+    device->log = params->log;
     tuff_row_trust_recall(c->identity, &device->info);
     tuff_status status = c->backend->open(c->index, params, &device->handle);
     if (status == TUFF_OK && c->backend->name_of) c->backend->name_of(device->handle, device->info.name);
     const tuff_mask *mask = &params->mask; /* other kernels than the device's own */
     bool masked = mask->features || mask->subgroup || mask->shared;
     if (status == TUFF_OK && test && c->backend->shader_key)
-        status = tuff_row_trust_create(device->handle, masked ? "" : c->identity, &device->trust);
+        status = tuff_row_trust_create(device, masked ? "" : c->identity, &device->trust);
     if (status == TUFF_OK && test) status = tuff_device_self_test(device);
     if (status != TUFF_OK) {
         free_device(&device);
@@ -226,14 +227,15 @@ static tuff_status open_best(const candidates *all, const char *name, const tuff
     tuff_status status = open_candidate(&all->at[chosen], params, test, out);
     if (status == TUFF_OK) {
         if (!name && all->at[chosen].backend == &tuff_backend_cpu)
-            tuff_log(TUFF_LOG_INFO, "running on the CPU: %s", all->at[chosen].info.reason);
+            tuff_log_to(&params->log, TUFF_LOG_INFO, "running on the CPU: %s", all->at[chosen].info.reason);
         return TUFF_OK;
     }
     if (name || params->must_validate) return status;
     for (size_t i = chosen + 1; i < all->n && status != TUFF_OK; i++) { /* they are in the order of rank */
         const tuff_device_info *info = &all->at[i].info;
         if (!info->usable || info->type == TUFF_DEVICE_SOFTWARE) continue;
-        tuff_log(TUFF_LOG_WARN, "%s; running on %s instead", tuff_error_message(), info->name);
+        tuff_log_to(&params->log, TUFF_LOG_WARN, "%s; running on %s instead", tuff_error_message(),
+                    info->name);
         status = open_candidate(&all->at[i], params, test, out);
     }
     return status;
@@ -253,7 +255,8 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     tuff_open_params open = {.validate = p.validate,
                              .profile = p.profile,
                              .submit_ns = (uint64_t)p.submit_ms * 1000000,
-                             .threads = p.threads};
+                             .threads = p.threads,
+                             .log = tuff_log_receiver_of(p.log, p.log_level, p.log_user)};
     if (test) {
         open.permute = test->permute;
         open.must_validate = test->must_validate;
@@ -283,9 +286,9 @@ void tuff_device_destroy(tuff_device **device)
     int programs = __atomic_load_n(&d->live_programs, __ATOMIC_ACQUIRE);
     *device = NULL;
     if (buffers || programs) {
-        tuff_log(TUFF_LOG_ERROR,
-                 "device %s is destroyed while %d buffers and %d programs live on it; it is kept open",
-                 d->info.name, buffers, programs);
+        tuff_log_to(&d->log, TUFF_LOG_ERROR,
+                    "device %s is destroyed while %d buffers and %d programs live on it; it is kept open",
+                    d->info.name, buffers, programs);
         return;
     }
     free_device(&d);

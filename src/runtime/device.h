@@ -14,6 +14,7 @@ struct tuff_device {
     const tuff_backend *backend;
     tuff_backend_device *handle;
     tuff_device_info info;
+    tuff_log_receiver log;           /* of messages that concern it and what is made on it */
     struct tuff_row_trust *trust;    /* NULL: all kernel rows are trusted */
     int live_buffers, live_programs; /* atomic */
     int said_fallback;               /* atomic: that some steps run on the host */

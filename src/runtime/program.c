@@ -15,9 +15,9 @@ static void say_fallbacks(const tuff_program *program)
     for (size_t i = 0; i < program->plan->n_steps; i++)
         if (program->plan->steps[i].row < 0 && n++ == 0) first = program->plan->steps[i].op->name;
     if (n && !__atomic_exchange_n(&program->device->said_fallback, 1, __ATOMIC_ACQ_REL))
-        tuff_log(TUFF_LOG_WARN,
-                 "%zu of %zu steps (the first is %s) have no kernel that fits %s and run on the CPU", n,
-                 program->plan->n_steps, first, program->device->info.name);
+        tuff_log_to(&program->device->log, TUFF_LOG_WARN,
+                    "%zu of %zu steps (the first is %s) have no kernel that fits %s and run on the CPU", n,
+                    program->plan->n_steps, first, program->device->info.name);
 }
 
 /* Plans for the kernel rows that the device can be trusted with; finding a wrong one means planning again. */

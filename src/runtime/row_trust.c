@@ -14,6 +14,7 @@ enum { FILE_LIMIT = 1 << 20 };
 
 struct tuff_row_trust {
     tuff_backend_device *device;
+    const tuff_log_receiver *log;
     tuff_mutex *lock;  /* all below, and device->caps.quarantined */
     tuff_map seen;     /* of tuff_row_key: what this process has a verdict on */
     tuff_map verdicts; /* "matmul tile 1f0c..." to held (1) or wrong (0): the file and what was added */
@@ -51,7 +52,8 @@ static void save(tuff_row_trust *trust)
     if (!trust->unsaved || !trust->path.size || trust->text.failed) return;
     trust->unsaved = false;
     if (tuff_write_cache_file(trust->path.data, trust->text.data, trust->text.size) != TUFF_OK)
-        tuff_log(TUFF_LOG_DEBUG, "the verdicts on kernels were not saved: %s", tuff_error_message());
+        tuff_log_to(trust->log, TUFF_LOG_DEBUG, "the verdicts on kernels were not saved: %s",
+                    tuff_error_message());
 }
 
 void tuff_row_trust_recall(const char *identity, tuff_device_info *info)
@@ -65,12 +67,13 @@ void tuff_row_trust_recall(const char *identity, tuff_device_info *info)
 
 /* ---- verdicts ---- */
 
-tuff_status tuff_row_trust_create(tuff_backend_device *device, const char *identity, tuff_row_trust **out)
+tuff_status tuff_row_trust_create(tuff_device *device, const char *identity, tuff_row_trust **out)
 {
     *out = NULL;
     tuff_row_trust *trust = tuff_alloc(sizeof *trust);
     if (!trust) return tuff_fail_memory("a device");
-    trust->device = device;
+    trust->device = device->handle;
+    trust->log = &device->log;
     trust->lock = tuff_mutex_create();
     if (!trust->lock) {
         tuff_row_trust_destroy(&trust);
@@ -140,8 +143,8 @@ static void quarantine(tuff_row_trust *trust, const tuff_plan_step *step, const 
                        const char *why)
 {
     trust->device->caps.quarantined[step->node->op] |= (uint16_t)(1u << step->row);
-    tuff_log(
-        TUFF_LOG_WARN,
+    tuff_log_to(
+        trust->log, TUFF_LOG_WARN,
         "kernel %s of %s gives wrong results on %s (%s) and is not used: %s; please report the device and "
         "its driver",
         step->op->rows[step->row].name, step->op->name, device->name, device->driver, why);

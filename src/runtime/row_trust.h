@@ -6,9 +6,9 @@
 #include "runtime/device.h"
 
 /* What is known of one device's rows, in this process and in the cache folder. Thread-safe. `identity` is the
- * backend's; "": nothing is kept on disk. The backend device must outlive it. */
+ * backend's; "": nothing is kept on disk. The device, whose backend's is open, must outlive it. */
 typedef struct tuff_row_trust tuff_row_trust;
-TUFF_MUST_USE tuff_status tuff_row_trust_create(tuff_backend_device *device, const char *identity,
+TUFF_MUST_USE tuff_status tuff_row_trust_create(tuff_device *device, const char *identity,
                                                 tuff_row_trust **out);
 void tuff_row_trust_destroy(tuff_row_trust **trust);
 

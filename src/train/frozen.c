@@ -1,9 +1,11 @@
 #include "train/frozen.h"
 
+#include "runtime/device.h"
+
 static tuff_status open_frozen(tuff_frozen *f, tuff_device *device, const char *adapter,
                                tuff_lm_program_fn make_program)
 {
-    if (adapter) TUFF_TRY(tuff_lora_open(f->lm.model, adapter, &f->lm.lora));
+    if (adapter) TUFF_TRY(tuff_lora_open(f->lm.model, adapter, &device->log, &f->lm.lora));
     TUFF_TRY(make_program(&f->lm, device, &f->program));
     TUFF_TRY(tuff_store_create(device, &f->store));
     TUFF_TRY(tuff_lm_upload(&f->lm, f->store));

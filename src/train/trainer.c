@@ -11,7 +11,7 @@
 #include "runtime/room.h"
 #include "train/schedule.h"
 
-static tuff_status check_data(const tuff_model *model, const tuff_dataset *data)
+static tuff_status check_data(const tuff_model *model, const tuff_dataset *data, const tuff_log_receiver *log)
 {
     if (tuff_dataset_blocks(data) == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
@@ -23,9 +23,9 @@ static tuff_status check_data(const tuff_model *model, const tuff_dataset *data)
                          (long long)tuff_dataset_blocks(data), (long long)UINT32_MAX);
     TUFF_TRY(tuff_lm_check_data(model, data));
     if (data->block_size > model->config.max_positions)
-        tuff_log(TUFF_LOG_WARN,
-                 "blocks of %lld tokens are longer than the %lld positions that the model has seen",
-                 (long long)data->block_size, (long long)model->config.max_positions);
+        tuff_log_to(log, TUFF_LOG_WARN,
+                    "blocks of %lld tokens are longer than the %lld positions that the model has seen",
+                    (long long)data->block_size, (long long)model->config.max_positions);
     return TUFF_OK;
 }
 
@@ -67,7 +67,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
     TUFF_TRY(tuff_train_params_check(p));
-    TUFF_TRY(check_data(t->model, t->data));
+    TUFF_TRY(check_data(t->model, t->data, &t->device->log));
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
     plan_steps(t);
@@ -143,8 +143,8 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
     tuff_trainer *t = *trainer;
     if (!t) return;
     if (atomic_flag_test_and_set(&t->busy)) {
-        tuff_log(TUFF_LOG_ERROR,
-                 "a trainer that is in use by a call was to be destroyed; it is left as it is");
+        tuff_log_to(&t->device->log, TUFF_LOG_ERROR,
+                    "a trainer that is in use by a call was to be destroyed; it is left as it is");
         return;
     }
     tuff_program_destroy(&t->update);

@@ -190,7 +190,7 @@ static void copy_adapter(const golden *g, const char *path, tuff_trainer *traine
 {
     tuff_lora *initial = NULL;
     tuff_store *store = NULL;
-    KIT_OK(tuff_lora_open(g->model, path, &initial));
+    KIT_OK(tuff_lora_open(g->model, path, NULL, &initial));
     KIT_OK(tuff_store_create(device, &store));
     KIT_OK(tuff_lora_upload(initial, store));
     for (size_t i = 0; i < tuff_store_count(store); i++) {
@@ -370,7 +370,7 @@ static void run_lora(void **state)
     char path[256];
     snprintf(path, sizeof path, "golden/%s/lora", g.name);
     tuff_lora *lora = NULL;
-    KIT_OK(tuff_lora_open(g.model, kit_asset(path), &lora));
+    KIT_OK(tuff_lora_open(g.model, kit_asset(path), NULL, &lora));
     check_forward_and_gradients(&g, lora);
     tuff_lora_destroy(&lora);
     check_saved_logits(&g, kit_asset(path));

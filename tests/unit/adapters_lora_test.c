@@ -108,7 +108,7 @@ static void what_is_written_is_read(void **state)
         KIT_OK(tuff_store_create(device, &store));
         KIT_OK(tuff_lora_upload(lora, store));
         KIT_OK(tuff_lora_save(lora, store, NULL, directory));
-        KIT_OK(tuff_lora_open(model, directory, &back));
+        KIT_OK(tuff_lora_open(model, directory, NULL, &back));
         KIT_OK(tuff_store_create(device, &again));
         KIT_OK(tuff_lora_upload(back, again));
         assert_int_equal(tuff_store_count(again), tuff_store_count(store));
@@ -140,7 +140,8 @@ static void what_is_written_is_read(void **state)
     /* of another model */
     tuff_model *other = model_open("llama");
     tuff_lora *wrong = NULL;
-    KIT_FAILS(tuff_lora_open(other, kit_temp_path("all"), &wrong), TUFF_BAD_FORMAT, "is no linear layer");
+    KIT_FAILS(tuff_lora_open(other, kit_temp_path("all"), NULL, &wrong), TUFF_BAD_FORMAT,
+              "is no linear layer");
     assert_null(wrong);
     tuff_model_destroy(&other);
     tuff_model_destroy(&model);
@@ -166,7 +167,7 @@ static tuff_status open_and_upload(void *user)
     tuff_lora *lora = NULL;
     tuff_store *store = NULL;
     tuff_status status = TUFF_OK;
-    TUFF_GO(tuff_lora_open(user, kit_asset("golden/llama/lora"), &lora));
+    TUFF_GO(tuff_lora_open(user, kit_asset("golden/llama/lora"), NULL, &lora));
     TUFF_GO(tuff_store_create(device, &store));
     TUFF_GO(tuff_lora_upload(lora, store));
 done:

@@ -497,10 +497,10 @@ static void an_adapters_unused_head_is_said(void **state)
     tuff_model *model = model_open("gpt2");
     tuff_lora *lora = NULL;
     tuff_set_log(hear, TUFF_LOG_WARN, NULL);
-    KIT_OK(tuff_lora_open(model, from, &lora));
+    KIT_OK(tuff_lora_open(model, from, NULL, &lora));
     assert_null(told.data);
     tuff_lora_destroy(&lora);
-    KIT_OK(tuff_lora_open(model, directory, &lora));
+    KIT_OK(tuff_lora_open(model, directory, NULL, &lora));
     tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
     assert_non_null(told.data);
     assert_non_null(strstr(told.data, head));

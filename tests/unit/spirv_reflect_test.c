@@ -196,7 +196,7 @@ static void the_pack_fits_its_sources(void **state)
         tuff_vk_module module;
         char key[65];
         uint32_t needs, unknown;
-        KIT_OK(tuff_shader_load((tuff_shader)i, NULL, &module));
+        KIT_OK(tuff_shader_load((tuff_shader)i, NULL, NULL, &module));
         assert_true(module.info.has_args);
         if (!tuff_spirv_needs(&module.info, &needs, &unknown))
             fail_msg("%s declares capability %u", entry->name, unknown);
@@ -274,31 +274,31 @@ static void serves_changed_sources(void **state)
     const char *directory = development_directory("development");
     setenv("TUFF_CACHE_DIR", kit_temp_path("cache"), 1);
     tuff_vk_module module;
-    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, &module));
+    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, NULL, &module));
     assert_ptr_equal(module.words, entry->words);
     tuff_shader_unload(&module);
     append(directory, "fill.comp", "// changed\n");
 #ifdef TUFF_HAVE_SHADERC
-    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, &module));
+    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, NULL, &module));
     assert_ptr_not_equal(module.words, entry->words);
     assert_int_equal(module.info.args_bytes, 16);
     tuff_shader_unload(&module);
     char cache[512];
     snprintf(cache, sizeof cache, "%s/spirv", kit_temp_path("cache"));
     assert_int_equal(kit_count_entries(cache), 1);
-    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, &module));
+    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, NULL, &module));
     tuff_shader_unload(&module);
     assert_int_equal(kit_count_entries(cache), 1);
     damage_files(cache); /* not believed, but compiled again */
-    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, &module));
+    KIT_OK(tuff_shader_load(TUFF_SHADER_fill, directory, NULL, &module));
     assert_int_equal(module.info.args_bytes, 16);
     tuff_shader_unload(&module);
     append(directory, "fill.comp", "syntax error\n");
-    KIT_FAILS(tuff_shader_load(TUFF_SHADER_fill, directory, &module), TUFF_BAD_FORMAT,
+    KIT_FAILS(tuff_shader_load(TUFF_SHADER_fill, directory, NULL, &module), TUFF_BAD_FORMAT,
               "fill.comp does not compile");
     assert_null(module.words);
 #else
-    KIT_FAILS(tuff_shader_load(TUFF_SHADER_fill, directory, &module), TUFF_UNSUPPORTED,
+    KIT_FAILS(tuff_shader_load(TUFF_SHADER_fill, directory, NULL, &module), TUFF_UNSUPPORTED,
               "cannot compile shaders");
 #endif
 }

@@ -92,7 +92,7 @@ static void every_row_fits_its_shaders(void **state)
 {
     (void)state;
     for (int i = 0; i < TUFF_SHADER_COUNT; i++)
-        KIT_OK(tuff_shader_load((tuff_shader)i, NULL, &modules[i]));
+        KIT_OK(tuff_shader_load((tuff_shader)i, NULL, NULL, &modules[i]));
     for (size_t p = 0; p < sizeof presets / sizeof *presets; p++)
         for (int row = 0; row < most_rows(); row++)
             for (size_t f = 0; tuff_case_families[f]; f++)

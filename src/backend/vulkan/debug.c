@@ -27,17 +27,16 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL receive(VkDebugUtilsMessageSeverityFlagBit
                                               const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
 {
     (void)types;
-    (void)user;
     tuff_lock_global(TUFF_LOCK_LOG);
     snprintf(last, sizeof last, "%s", data->pMessage);
     tuff_unlock_global(TUFF_LOCK_LOG);
     atomic_fetch_add(&messages, 1);
     bool error = severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
-    tuff_log(error ? TUFF_LOG_ERROR : TUFF_LOG_WARN, "Vulkan validation: %s", data->pMessage);
+    tuff_log_to(user, error ? TUFF_LOG_ERROR : TUFF_LOG_WARN, "Vulkan validation: %s", data->pMessage);
     return VK_FALSE;
 }
 
-VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(void)
+VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(tuff_log_receiver *log)
 {
     return (VkDebugUtilsMessengerCreateInfoEXT){
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
@@ -45,7 +44,8 @@ VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(void)
             VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
         .messageType =
             VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
-        .pfnUserCallback = receive};
+        .pfnUserCallback = receive,
+        .pUserData = log};
 }
 
 void tuff_vk_name(tuff_vk_device *device, VkObjectType type, uint64_t handle, const char *name)

@@ -141,7 +141,7 @@ tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_back
     if (!device->params.submit_ns) device->params.submit_ns = 100 * 1000 * 1000;
     device->pace = 1;
     tuff_status status = TUFF_OK;
-    TUFF_GO(tuff_vk_instance_acquire(device->params.validate, &device->instance));
+    TUFF_GO(tuff_vk_instance_acquire(device->params.validate, &device->params.log, &device->instance));
     if (params->must_validate && !device->instance->layer)
         TUFF_GO(tuff_fail(
             TUFF_UNSUPPORTED,

@@ -1,4 +1,4 @@
-/* The Vulkan loader and the shared instances. */
+/* The Vulkan loader and the instances. */
 #include <string.h>
 
 #include "backend/vulkan/vk.h"
@@ -8,7 +8,7 @@
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
-static tuff_vk_instance instances[2]; /* without and with validation */
+static tuff_vk_instance shared; /* without validation */
 
 static bool has_layer(const char *name)
 {
@@ -48,12 +48,13 @@ static tuff_status load_loader(void)
     return TUFF_OK;
 }
 
-static tuff_status create(bool validate, tuff_vk_instance *instance)
+static tuff_status create(bool validate, tuff_log_receiver *log, tuff_vk_instance *instance)
 {
     TUFF_TRY(load_loader());
     bool layer = instance->layer = validate && has_layer(VALIDATION_LAYER);
     if (validate && !layer)
-        tuff_log(TUFF_LOG_WARN, "%s is not installed: Vulkan calls are not validated", VALIDATION_LAYER);
+        tuff_log_to(log, TUFF_LOG_WARN, "%s is not installed: Vulkan calls are not validated",
+                    VALIDATION_LAYER);
     instance->debug =
         validate && (has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) ||
                      (layer && has_extension(VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME)));
@@ -63,7 +64,7 @@ static tuff_status create(bool validate, tuff_vk_instance *instance)
     uint32_t n = 0;
     if (instance->debug) extensions[n++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
     if (layered) extensions[n++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
-    VkDebugUtilsMessengerCreateInfoEXT messenger = tuff_vk_messenger_info();
+    VkDebugUtilsMessengerCreateInfoEXT messenger = tuff_vk_messenger_info(log);
     VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pEngineName = "tuff", .apiVersion = VK_API_VERSION_1_3};
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
@@ -91,17 +92,19 @@ static tuff_status create(bool validate, tuff_vk_instance *instance)
     return TUFF_OK;
 }
 
-tuff_status tuff_vk_instance_acquire(bool validate, tuff_vk_instance **out)
+tuff_status tuff_vk_instance_acquire(bool validate, tuff_log_receiver *log, tuff_vk_instance **out)
 {
     *out = NULL;
+    tuff_vk_instance *instance = validate ? tuff_alloc(sizeof *instance) : &shared;
+    if (!instance) return tuff_fail_memory("a Vulkan instance");
     tuff_lock_global(TUFF_LOCK_INSTANCES);
-    tuff_vk_instance *instance = &instances[validate];
-    tuff_status status = instance->users ? TUFF_OK : create(validate, instance);
+    tuff_status status = instance->users ? TUFF_OK : create(validate, log, instance);
     if (status == TUFF_OK) {
         instance->users++;
         *out = instance;
     }
     tuff_unlock_global(TUFF_LOCK_INSTANCES);
+    if (status != TUFF_OK && validate) tuff_free(instance);
     return status;
 }
 
@@ -117,7 +120,10 @@ void tuff_vk_instance_release(tuff_vk_instance **instance)
                                                                        "vkDestroyDebugUtilsMessengerEXT");
         if (x->messenger && destroy) destroy(x->handle, x->messenger, NULL);
         vkDestroyInstance(x->handle, NULL);
-        *x = (tuff_vk_instance){0};
+        if (x == &shared)
+            *x = (tuff_vk_instance){0};
+        else
+            tuff_free(x);
     }
     tuff_unlock_global(TUFF_LOCK_INSTANCES);
 }

@@ -9,7 +9,8 @@ tuff_status tuff_vk_module_of(tuff_vk_device *device, tuff_shader shader, const 
 {
     *out = NULL;
     tuff_vk_module *module = &device->modules[shader];
-    if (!module->words) TUFF_TRY(tuff_shader_load(shader, tuff_environment("TUFF_SHADER_DIR"), module));
+    if (!module->words)
+        TUFF_TRY(tuff_shader_load(shader, tuff_environment("TUFF_SHADER_DIR"), &device->params.log, module));
     *out = module;
     return TUFF_OK;
 }

@@ -47,7 +47,8 @@ tuff_status tuff_vk_cache_load(tuff_vk_device *device)
     bool usable = found && is_ours(device, &file);
     if (usable) memcpy(device->cache_hash, file.data, HEX);
     if (found && !usable)
-        tuff_log(TUFF_LOG_DEBUG, "%s is damaged or of another driver: starting afresh", path.data);
+        tuff_log_to(&device->params.log, TUFF_LOG_DEBUG,
+                    "%s is damaged or of another driver: starting afresh", path.data);
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                       .initialDataSize = usable ? file.size - HEX : 0,
                                       .pInitialData = usable ? file.data + HEX : NULL};
@@ -73,7 +74,9 @@ void tuff_vk_cache_save(tuff_vk_device *device)
         bool saved = memcmp(hex, device->cache_hash, HEX) == 0;
         saved = saved || (!file.failed && cache_path(device, &path) &&
                           tuff_write_cache_file(path.data, file.data, file.size) == TUFF_OK);
-        if (!saved) tuff_log(TUFF_LOG_DEBUG, "the pipeline cache was not saved: %s", tuff_error_message());
+        if (!saved)
+            tuff_log_to(&device->params.log, TUFF_LOG_DEBUG, "the pipeline cache was not saved: %s",
+                        tuff_error_message());
     }
     tuff_free(data);
     tuff_buf_free(&path);

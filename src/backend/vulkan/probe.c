@@ -182,7 +182,7 @@ tuff_status tuff_vk_list(tuff_device_description *out, size_t capacity, size_t *
     uint32_t n = 0;
     tuff_vk_probe *probe = NULL;
     tuff_status status = TUFF_OK;
-    TUFF_GO(tuff_vk_instance_acquire(false, &instance));
+    TUFF_GO(tuff_vk_instance_acquire(false, NULL, &instance));
     TUFF_GO(tuff_vk_physical_devices(instance->handle, &devices, &n));
     probe = tuff_alloc(sizeof *probe);
     if (!probe) TUFF_GO(tuff_fail_memory("the list of Vulkan devices"));

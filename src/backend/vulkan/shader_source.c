@@ -38,7 +38,7 @@ static bool cache_load(const char *key, tuff_buf *out)
 }
 
 /* A cache that cannot be written costs time only. */
-static void cache_store(const char *key, const tuff_buf *words)
+static void cache_store(const char *key, const tuff_buf *words, const tuff_log_receiver *log)
 {
     tuff_buf path = {0}, file = {0};
     char hex[65];
@@ -47,23 +47,26 @@ static void cache_store(const char *key, const tuff_buf *words)
     tuff_buf_bytes(&file, words->data, words->size);
     bool stored = !file.failed && cache_path(key, &path) &&
                   tuff_write_cache_file(path.data, file.data, file.size) == TUFF_OK;
-    if (!stored) tuff_log(TUFF_LOG_DEBUG, "a compiled shader was not cached: %s", tuff_error_message());
+    if (!stored)
+        tuff_log_to(log, TUFF_LOG_DEBUG, "a compiled shader was not cached: %s", tuff_error_message());
     tuff_buf_free(&path);
     tuff_buf_free(&file);
 }
 
-static tuff_status compile(const tuff_spirv_entry *entry, const char *directory, tuff_buf *out)
+static tuff_status compile(const tuff_spirv_entry *entry, const char *directory, const tuff_log_receiver *log,
+                           tuff_buf *out)
 {
     char key[65], compiler[256];
     tuff_shader_compiler_name(compiler, sizeof compiler);
     TUFF_TRY(tuff_shader_key(directory, entry->file, entry->defines, compiler, key));
     if (cache_load(key, out)) return TUFF_OK;
     TUFF_TRY(tuff_shader_compile(directory, entry->file, entry->defines, out));
-    cache_store(key, out);
+    cache_store(key, out, log);
     return TUFF_OK;
 }
 
-tuff_status tuff_shader_load(tuff_shader shader, const char *directory, tuff_vk_module *out)
+tuff_status tuff_shader_load(tuff_shader shader, const char *directory, const tuff_log_receiver *log,
+                             tuff_vk_module *out)
 {
     memset(out, 0, sizeof *out);
     const tuff_spirv_entry *entry = &tuff_spirv_pack[shader];
@@ -74,7 +77,7 @@ tuff_status tuff_shader_load(tuff_shader shader, const char *directory, tuff_vk_
         char key[65];
         TUFF_GO(tuff_shader_key(directory, entry->file, entry->defines, tuff_spirv_compiler, key));
         if (strcmp(key, entry->key) != 0) {
-            TUFF_GO(compile(entry, directory, &out->owned));
+            TUFF_GO(compile(entry, directory, log, &out->owned));
             out->words = (const uint32_t *)(const void *)out->owned.data;
             out->n_words = out->owned.size / 4;
         }

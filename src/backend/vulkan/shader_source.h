@@ -7,6 +7,7 @@
 #include <tuff/status.h>
 
 #include "backend/vulkan/spirv_reflect.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "shaders/shader_ids.h"
 
@@ -30,7 +31,8 @@ typedef struct tuff_vk_module {
 
 /* Finds or compiles a module and reflects it. `directory`: NULL, or the folder (TUFF_SHADER_DIR) whose
  * sources decide whether the pack still fits. */
-TUFF_MUST_USE tuff_status tuff_shader_load(tuff_shader shader, const char *directory, tuff_vk_module *out);
+TUFF_MUST_USE tuff_status tuff_shader_load(tuff_shader shader, const char *directory,
+                                           const tuff_log_receiver *log, tuff_vk_module *out);
 void tuff_shader_unload(tuff_vk_module *module);
 /* The key of the source that tuff_shader_load would use. */
 TUFF_MUST_USE tuff_status tuff_shader_key_of(tuff_shader shader, const char *directory, char out_key[65]);

@@ -16,8 +16,8 @@
 
 /* ---- instance.c, debug.c ---- */
 
-/* One instance per process without validation and one with it; created by the first user, destroyed by the
- * last. */
+/* One per process for all devices without validation, created by the first user and destroyed by the last;
+ * one for each device with it, since the layer's messages go to that device's receiver. */
 typedef struct tuff_vk_instance {
     VkInstance handle;
     int users;
@@ -27,7 +27,9 @@ typedef struct tuff_vk_instance {
 } tuff_vk_instance;
 
 /* Fails with TUFF_UNSUPPORTED when there is no loader, or none for Vulkan 1.2. */
-TUFF_MUST_USE tuff_status tuff_vk_instance_acquire(bool validate, tuff_vk_instance **out);
+/* `log` must live as long as an instance with validation; NULL: the process's receiver. */
+TUFF_MUST_USE tuff_status tuff_vk_instance_acquire(bool validate, tuff_log_receiver *log,
+                                                   tuff_vk_instance **out);
 void tuff_vk_instance_release(tuff_vk_instance **instance);
 /* The physical devices of an instance; free with tuff_free. */
 TUFF_MUST_USE tuff_status tuff_vk_physical_devices(VkInstance instance, VkPhysicalDevice **out,
@@ -38,7 +40,7 @@ uint64_t tuff_vk_validation_messages(void);
 /* The same, with the last of them. */
 uint64_t tuff_vk_validation(char *text, size_t size);
 /* Chained into the instance's creation, so that it is watched too. */
-VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(void);
+VkDebugUtilsMessengerCreateInfoEXT tuff_vk_messenger_info(tuff_log_receiver *log);
 
 /* ---- probe.c ---- */
 
