@@ -36,10 +36,11 @@ typedef struct tuff_device_info {
      * rows". */
     uint32_t rows_tested, rows_wrong;
     char wrong_rows[256];
+    uint32_t reserved; /* 0 */
 } tuff_device_info;
-#define TUFF_DEVICE_INFO_INIT                                                                  \
-    {                                                                                          \
-        sizeof(tuff_device_info), "", "", "", "", TUFF_DEVICE_DISCRETE, 0, false, "", 0, 0, "" \
+#define TUFF_DEVICE_INFO_INIT                                                                     \
+    {                                                                                             \
+        sizeof(tuff_device_info), "", "", "", "", TUFF_DEVICE_DISCRETE, 0, false, "", 0, 0, "", 0 \
     }
 
 /* Fills up to `capacity` entries, best first, the default device in front: discrete GPUs, integrated ones,
@@ -66,6 +67,7 @@ typedef struct tuff_device_params {
      * its affinity and its control group's quota. No result depends on it. The threads belong to the device,
      * take no signals, and sleep soon after the last work. */
     uint32_t threads;
+    uint32_t reserved; /* leave it 0 */
     /* Receives the messages, up to log_level, that concern this device: its opening, the validation layer's,
      * and those of programs, generators, trainers and evaluations on it. As the receiver of tuff_set_log, it
      * may be called from any thread, one call at a time, TUFF_LOG overrides its level, and messages that a
@@ -75,9 +77,9 @@ typedef struct tuff_device_params {
     tuff_log_level log_level;
     void *log_user;
 } tuff_device_params;
-#define TUFF_DEVICE_PARAMS_INIT                                                          \
-    {                                                                                    \
-        sizeof(tuff_device_params), NULL, false, false, 0, 0, NULL, TUFF_LOG_ERROR, NULL \
+#define TUFF_DEVICE_PARAMS_INIT                                                             \
+    {                                                                                       \
+        sizeof(tuff_device_params), NULL, false, false, 0, 0, 0, NULL, TUFF_LOG_ERROR, NULL \
     }
 
 /* Opens a device. When no name is given and the best one does not work (a failed self-test), the next is

@@ -214,10 +214,14 @@ typedef struct tuff_adamw_slot {
     tuff_tensor *param, *grad; /* a variable and its gradient */
     tuff_tensor *m, *v;        /* the two moments, variables; all four of one shape, f32 */
     bool decay;                /* weight decay applies */
+    bool reserved[7];          /* leave them false */
 } tuff_adamw_slot;
-#define TUFF_ADAMW_SLOT_INIT                                   \
-    {                                                          \
-        sizeof(tuff_adamw_slot), NULL, NULL, NULL, NULL, false \
+#define TUFF_ADAMW_SLOT_INIT                                    \
+    {                                                           \
+        sizeof(tuff_adamw_slot), NULL, NULL, NULL, NULL, false, \
+        {                                                       \
+            false                                               \
+        }                                                       \
     }
 /* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation. The
  * struct_size of the first slot tells how large each is; the others' need not be set. `params` may be NULL.

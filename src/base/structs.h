@@ -1,5 +1,11 @@
 /* Structs that the caller makes: they begin with `size_t struct_size`, so that later versions can add fields
- * at their end. Here they come in and go out. */
+ * at their end. Here they come in and go out.
+ *
+ * The rule for their layout: fields and nothing else. A struct's last field ends where the struct does; where
+ * the compiler would pad, a field `reserved`, which the macro sets to 0, says so. For a field that came into
+ * padding would not change the size: what an older program has there by chance would be read as that field.
+ * And padding among fields that a newer program has would count as set if it is not 0. So a field added later
+ * takes the place of `reserved`, with a default of 0, or comes behind it, without a gap. */
 #ifndef TUFF_BASE_STRUCTS_H
 #define TUFF_BASE_STRUCTS_H
 

@@ -263,7 +263,7 @@ static void optimizer_tables_list_every_element_once(void **state)
         tuff_tensor *t[4];
         for (int k = 0; k < 4; k++)
             t[k] = tuff_variable(g, names[i][k], TUFF_F32, 1, sizes + i);
-        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 2};
+        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 2, {0}};
         grads[i] = t[1];
     }
     tuff_tensor *norm = tuff_grad_norm(g, grads, 4),

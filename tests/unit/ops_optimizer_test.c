@@ -37,7 +37,7 @@ static nodes build(void)
         tuff_tensor *t[4];
         for (int k = 0; k < 4; k++)
             t[k] = tuff_variable(g, names[i][k], TUFF_F32, 1, n + i);
-        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 0};
+        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 0, {0}};
     }
     tuff_tensor *norm = tuff_grad_norm(g, (tuff_tensor *[]){slots[0].grad, slots[1].grad}, 2);
     tuff_tensor *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
@@ -145,7 +145,7 @@ static void mistakes_are_named(void **state)
         tuff_tensor *grad = i == 0 ? other : tuff_variable(g, "g", TUFF_F32, 1, n);
         tuff_tensor *counters = tuff_variable(g, "state", TUFF_F32, 1, n + (i != 2));
         tuff_tensor *norm = tuff_grad_norm(g, &grad, i == 6 ? 0 : 1);
-        tuff_adamw_slot slot = {sizeof slot, p, grad, m, v, true};
+        tuff_adamw_slot slot = {sizeof slot, p, grad, m, v, true, {0}};
         if (i == 7) tuff_accumulate(g, p, other);
         tuff_adamw(g, &slot, i == 5 ? 0 : 1, lr, norm, counters, &params);
         KIT_FAILS(tuff_graph_status(g), TUFF_INVALID_ARGUMENT, part[i]);

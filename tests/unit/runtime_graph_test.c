@@ -83,10 +83,20 @@ static void what_is_updated_in_place_is_looked_at_once(void **state)
     tuff_tensor *p = tuff_variable(g, "p", TUFF_F32, 1, n), *grad = tuff_input(g, "g", TUFF_F32, 1, n);
     tuff_tensor *state4 = tuff_variable(g, "s", TUFF_F32, 1, n), *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
     const tuff_adamw_params adamw = {.struct_size = sizeof adamw, .beta1 = 0.9, .beta2 = 0.999};
-    tuff_adamw_slot slots[2] = {{sizeof *slots, p, grad, tuff_variable(g, "m", TUFF_F32, 1, n),
-                                 tuff_variable(g, "v", TUFF_F32, 1, n), false},
-                                {sizeof *slots, p, grad, tuff_variable(g, "m2", TUFF_F32, 1, n),
-                                 tuff_variable(g, "v2", TUFF_F32, 1, n), false}};
+    tuff_adamw_slot slots[2] = {{sizeof *slots,
+                                 p,
+                                 grad,
+                                 tuff_variable(g, "m", TUFF_F32, 1, n),
+                                 tuff_variable(g, "v", TUFF_F32, 1, n),
+                                 false,
+                                 {0}},
+                                {sizeof *slots,
+                                 p,
+                                 grad,
+                                 tuff_variable(g, "m2", TUFF_F32, 1, n),
+                                 tuff_variable(g, "v2", TUFF_F32, 1, n),
+                                 false,
+                                 {0}}};
     tuff_tensor *norm = tuff_grad_norm(g, &grad, 1);
     tuff_adamw(g, slots, 2, lr, norm, tuff_optimizer_step(g, state4, norm, &adamw), &adamw);
     refused(g, "updates p in place");
