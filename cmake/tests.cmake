@@ -62,6 +62,11 @@ foreach(label unit backend e2e)
     endforeach()
 endforeach()
 
+# The kernels that oneDNN has for processors without AVX-512.
+add_test(NAME signals_avx2_test COMMAND signals_test)
+tuff_describe_test(signals_avx2_test ${PROJECT_SOURCE_DIR}/tests/backend/signals_test.c backend)
+set_property(TEST signals_avx2_test APPEND PROPERTY ENVIRONMENT ONEDNN_MAX_CPU_ISA=AVX2)
+
 foreach(label e2e lint)
     file(GLOB scripts CONFIGURE_DEPENDS tests/${label}/*.sh)
     foreach(script ${scripts})

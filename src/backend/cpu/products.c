@@ -1,4 +1,4 @@
-/* The matmul primitive of oneDNN. Never dnnl_sgemm: with AVX-512 oneDNN 2.6's does not survive a signal
+/* The matmul primitive of oneDNN. Never dnnl_sgemm: oneDNN 2.6's does not survive a signal
  * handler on the thread's own stack. What fails for want of memory goes by our own loop. */
 #include "backend/cpu/products.h"
 
@@ -99,14 +99,14 @@ static size_t bucket_of(const tuff_tile_shape *s)
     return h * 0x9e3779b97f4a7c15u >> 58;
 }
 
-/* With AVX-512 the kernels named "gemm" are those of dnnl_sgemm; "ref" is slower than our loop. */
+/* The kernels named "gemm" are those of dnnl_sgemm: no signal handler on the normal stack may run while they
+ * do, with AVX-512 and with AVX2 alike. "ref" is slower than our loop. */
 static bool acceptable(const_dnnl_primitive_desc_t desc)
 {
     const char *name = NULL;
     if (dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success)
         return false;
-    bool avx512 = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-    return strncmp(name, "ref", 3) != 0 && (!avx512 || strncmp(name, "gemm", 4) != 0);
+    return strncmp(name, "ref", 3) != 0 && strncmp(name, "gemm", 4) != 0;
 }
 
 static dnnl_status_t describe(tuff_product *product)
