@@ -4,6 +4,7 @@
 #include "backend/cpu/kernels.h"
 #include "ops/activation.h"
 #include "ops/geometry.h"
+#include "ops/sigmoid.h"
 #include "ops/support.h"
 #include "shaders/args/activation.h"
 
@@ -27,12 +28,7 @@ static tuff_status infer_same(tuff_graph *g, tuff_node *node)
 
 /* ---- references ---- */
 
-static double sigmoid(double x)
-{
-    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
-}
-
-/* The argument of tanh, doubled: tanh(u) = 2 sigmoid(2 u) - 1. */
+/* The argument of tanh, doubled: tanh(u) = 2 tuff_sigmoid_reference(2 u) - 1. */
 static double gelu_argument(double x)
 {
     return 2 * sqrt_2_over_pi * (x + 0.044715 * x * x * x);
@@ -43,7 +39,7 @@ static void reference_gelu(const tuff_node *node, const double *const *in, doubl
     int64_t n = tuff_tensor_count(node->out[0]);
     for (int64_t i = 0; i < n; i++) {
         double x = in[0][i];
-        out[0][i] = x * (node->attrs.gelu.tanh_approximation ? sigmoid(gelu_argument(x))
+        out[0][i] = x * (node->attrs.gelu.tanh_approximation ? tuff_sigmoid_reference(gelu_argument(x))
                                                              : 0.5 * erfc(-x * sqrt_1_over_2));
     }
 }
@@ -54,7 +50,7 @@ static void reference_gelu_backward(const tuff_node *node, const double *const *
     for (int64_t i = 0; i < n; i++) {
         double x = in[0][i], slope;
         if (node->attrs.gelu.tanh_approximation) {
-            double s = sigmoid(gelu_argument(x)), bounded = x < -20 ? -20 : x > 20 ? 20 : x;
+            double s = tuff_sigmoid_reference(gelu_argument(x)), bounded = x < -20 ? -20 : x > 20 ? 20 : x;
             slope = s + bounded * s * (1 - s) * 2 * sqrt_2_over_pi * (1 + 3 * 0.044715 * bounded * bounded);
         } else {
             slope = 0.5 * erfc(-x * sqrt_1_over_2) + x * exp(-0.5 * x * x) * sqrt_1_over_2pi;
@@ -67,12 +63,12 @@ static void reference_silu(const tuff_node *node, const double *const *in, doubl
 {
     int64_t n = tuff_tensor_count(node->out[0]);
     for (int64_t i = 0; i < n; i++)
-        out[0][i] = in[0][i] * sigmoid(in[0][i]);
+        out[0][i] = in[0][i] * tuff_sigmoid_reference(in[0][i]);
 }
 
 static double silu_slope(double x)
 {
-    return sigmoid(x) * (1 + x * sigmoid(-x));
+    return tuff_sigmoid_reference(x) * (1 + x * tuff_sigmoid_reference(-x));
 }
 
 static void reference_silu_backward(const tuff_node *node, const double *const *in, double *const *out)
@@ -86,7 +82,7 @@ static void reference_swiglu(const tuff_node *node, const double *const *in, dou
 {
     int64_t n = tuff_tensor_count(node->out[0]);
     for (int64_t i = 0; i < n; i++)
-        out[0][i] = in[0][i] * sigmoid(in[0][i]) * in[1][i];
+        out[0][i] = in[0][i] * tuff_sigmoid_reference(in[0][i]) * in[1][i];
 }
 
 static void reference_swiglu_backward(const tuff_node *node, const double *const *in, double *const *out)
@@ -95,7 +91,7 @@ static void reference_swiglu_backward(const tuff_node *node, const double *const
     for (int64_t i = 0; i < n; i++) {
         double gate = in[0][i], up = in[1][i], d = in[2][i];
         out[0][i] = d * up * silu_slope(gate);
-        out[1][i] = d * gate * sigmoid(gate);
+        out[1][i] = d * gate * tuff_sigmoid_reference(gate);
     }
 }
 

@@ -3,19 +3,8 @@
 #include "ops/activation.h"
 
 #include "backend/cpu/kernels.h"
+#include "ops/sigmoid.h"
 #include "ops/support.h"
-
-/* 1 / (1 + exp(-x)) and its complement, both to full relative accuracy. */
-typedef struct sigmoids {
-    float yes, no;
-} sigmoids;
-
-static inline sigmoids sigmoids_of(float x)
-{
-    float e = tuff_expf(x < 0 ? x : -x);
-    float large = 1.0f / (1.0f + e), small = e * large;
-    return (sigmoids){x < 0 ? small : large, x < 0 ? large : small};
-}
 
 static inline float gelu_tanh_argument(float x)
 {
@@ -53,7 +42,7 @@ TUFF_KERNEL void tuff_gelu_tanh_host(const float *const *in, float *const *out, 
     float *y = out[0];
     TUFF_LANES
     for (int64_t i = 0; i < n; i++)
-        y[i] = px[i] * sigmoids_of(gelu_tanh_argument(px[i])).yes;
+        y[i] = px[i] * tuff_sigmoids_of(gelu_tanh_argument(px[i])).yes;
 }
 
 TUFF_KERNEL void tuff_gelu_tanh_backward_host(const float *const *in, float *const *out, int64_t n)
@@ -63,7 +52,7 @@ TUFF_KERNEL void tuff_gelu_tanh_backward_host(const float *const *in, float *con
     TUFF_LANES
     for (int64_t i = 0; i < n; i++) {
         float x = px[i];
-        sigmoids s = sigmoids_of(gelu_tanh_argument(x));
+        tuff_sigmoids s = tuff_sigmoids_of(gelu_tanh_argument(x));
         float b = x < -10.0f ? -10.0f : x; /* beyond, the second term is 0 and must not become 0 * inf */
         b = b > 10.0f ? 10.0f : b;
         y[i] = pd[i] * (s.yes + b * (s.yes * s.no) * (1.5957691216f + 0.21406441222f * b * b));
@@ -96,7 +85,7 @@ TUFF_KERNEL void tuff_silu_host(const float *const *in, float *const *out, int64
     float *y = out[0];
     TUFF_LANES
     for (int64_t i = 0; i < n; i++)
-        y[i] = px[i] * sigmoids_of(px[i]).yes;
+        y[i] = px[i] * tuff_sigmoids_of(px[i]).yes;
 }
 
 TUFF_KERNEL void tuff_silu_backward_host(const float *const *in, float *const *out, int64_t n)
@@ -105,7 +94,7 @@ TUFF_KERNEL void tuff_silu_backward_host(const float *const *in, float *const *o
     float *y = out[0];
     TUFF_LANES
     for (int64_t i = 0; i < n; i++) {
-        sigmoids s = sigmoids_of(px[i]);
+        tuff_sigmoids s = tuff_sigmoids_of(px[i]);
         y[i] = pd[i] * (s.yes * (1.0f + px[i] * s.no));
     }
 }
@@ -116,7 +105,7 @@ TUFF_KERNEL void tuff_swiglu_host(const float *const *in, float *const *out, int
     float *y = out[0];
     TUFF_LANES
     for (int64_t i = 0; i < n; i++)
-        y[i] = gate[i] * sigmoids_of(gate[i]).yes * up[i];
+        y[i] = gate[i] * tuff_sigmoids_of(gate[i]).yes * up[i];
 }
 
 TUFF_KERNEL void tuff_swiglu_backward_host(const float *const *in, float *const *out, int64_t n)
@@ -126,7 +115,7 @@ TUFF_KERNEL void tuff_swiglu_backward_host(const float *const *in, float *const 
     TUFF_LANES
     for (int64_t i = 0; i < n; i++) {
         float x = gate[i], u = up[i], d = pd[i];
-        sigmoids s = sigmoids_of(x);
+        tuff_sigmoids s = tuff_sigmoids_of(x);
         d_gate[i] = d * u * (s.yes * (1.0f + x * s.no));
         d_up[i] = d * (x * s.yes);
     }

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/geometry.h"
+#include "ops/sigmoid.h"
 #include "ops/support.h"
 #include "ops/unary.h"
 #include "shaders/args/unary.h"
@@ -46,11 +47,6 @@ static bool keeps_result(tuff_unary kind)
 
 /* ---- references ---- */
 
-static double sigmoid(double x)
-{
-    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
-}
-
 static double value_of(tuff_unary kind, double x)
 {
     switch (kind) {
@@ -61,7 +57,7 @@ static double value_of(tuff_unary kind, double x)
     case TUFF_UNARY_TANH:
         return tanh(x);
     case TUFF_UNARY_SIGMOID:
-        return sigmoid(x);
+        return tuff_sigmoid_reference(x);
     case TUFF_UNARY_RELU:
         return x < 0 ? 0 : x;
     case TUFF_UNARY_SQRT:
@@ -82,9 +78,9 @@ static double slope_of(tuff_unary kind, double kept)
     case TUFF_UNARY_LN:
         return 1 / kept;
     case TUFF_UNARY_TANH:
-        return 4 * sigmoid(2 * kept) * sigmoid(-2 * kept);
+        return 4 * tuff_sigmoid_reference(2 * kept) * tuff_sigmoid_reference(-2 * kept);
     case TUFF_UNARY_SIGMOID:
-        return sigmoid(kept) * sigmoid(-kept);
+        return tuff_sigmoid_reference(kept) * tuff_sigmoid_reference(-kept);
     case TUFF_UNARY_RELU:
         return kept != kept ? kept : kept > 0;
     case TUFF_UNARY_SQRT:

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/sigmoid.h"
 #include "ops/support.h"
 #include "ops/unary.h"
 #include "shaders/args/unary.h"
@@ -58,8 +59,7 @@ static inline float tanh_of(float x)
 }
 static inline float sigmoid_of(float x)
 {
-    float e = tuff_expf(x < 0 ? x : -x), large = 1.0f / (1.0f + e);
-    return x < 0 ? e * large : large;
+    return tuff_sigmoids_of(x).yes;
 }
 static inline float relu_of(float x)
 {
@@ -88,8 +88,8 @@ static inline float ln_slope(float x, float d)
 }
 static inline float sigmoid_slope(float x, float d)
 {
-    float e = tuff_expf(x < 0 ? x : -x), large = 1.0f / (1.0f + e);
-    return d * (large * (e * large));
+    tuff_sigmoids s = tuff_sigmoids_of(x);
+    return d * (s.yes * s.no);
 }
 static inline float tanh_slope(float x, float d)
 {
