@@ -1,14 +1,12 @@
 /* Trainings and evaluations that are watched: what a cancelled step leaves, how soon it ends, what is told,
  * and what a callback must not do. */
 #define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
-#include <time.h>
-
 #include <tuff/train.h>
 
 #include "base/file.h"
 #include "base/os.h"
 #include "model_fixture.h"
+#include "request_later.h"
 #include "runtime/program.h"
 #include "train/trainer.h"
 
@@ -157,32 +155,13 @@ static void a_cancelled_step_changes_nothing(void **state)
 
 /* ---- another thread */
 
-static uint64_t requested_ns;
-
-static void *request_later(void *milliseconds)
-{
-    uint64_t until = tuff_now_ns() + (uint64_t) * (int *)milliseconds * 1000000;
-    while (tuff_now_ns() < until)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    requested_ns = tuff_now_ns();
-    tuff_cancel_request(stop);
-    return NULL;
-}
-
 /* Runs fn with a request after some milliseconds; it must be heard, and soon. A sanitizer makes everything
  * slower; the whole of each call takes far longer than this bound in any build. */
 static void expect_soon(tuff_status (*fn)(void *user), void *user, int milliseconds)
 {
-    pthread_t thread;
-    tuff_cancel_reset(stop);
-    assert_int_equal(pthread_create(&thread, NULL, request_later, &milliseconds), 0);
-    tuff_status status = fn(user);
-    uint64_t now = tuff_now_ns();
-    pthread_join(thread, NULL);
-    tuff_cancel_reset(stop);
-    kit_expect_status(status, TUFF_CANCELLED, "a cancelled call", __FILE__, __LINE__);
-    double late = (double)(now - requested_ns) / 1e9;
-    if (now < requested_ns || late > 1.5) fail_msg("cancelled %g s after the request", late);
+    later request = {.cancel = stop, .milliseconds = milliseconds};
+    request_begin(&request);
+    request_was_heard(&request, fn(user), "a cancelled call");
 }
 
 static tuff_status one_step(void *user)
