@@ -28,6 +28,8 @@ function(tuff_describe_test name file label)
     set(timeout ${tuff_test_timeout})
     if(head MATCHES "ctest: slow")
         list(APPEND label slow)
+    endif()
+    if("slow" IN_LIST label)
         set(timeout ${tuff_slow_timeout})
     endif()
     set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77 ENVIRONMENT
@@ -62,10 +64,15 @@ foreach(label unit backend e2e)
     endforeach()
 endforeach()
 
-# The kernels that oneDNN has for processors without AVX-512.
-add_test(NAME signals_avx2_test COMMAND signals_test)
-tuff_describe_test(signals_avx2_test ${PROJECT_SOURCE_DIR}/tests/backend/signals_test.c backend)
-set_property(TEST signals_avx2_test APPEND PROPERTY ENVIRONMENT ONEDNN_MAX_CPU_ISA=AVX2)
+# tuff_signals_test(name isa label runs): the same again with the kernels that oneDNN has for such a processor
+function(tuff_signals_test name isa label)
+    add_test(NAME ${name} COMMAND signals_test ${ARGN})
+    tuff_describe_test(${name} ${PROJECT_SOURCE_DIR}/tests/backend/signals_test.c "${label}")
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT ONEDNN_MAX_CPU_ISA=${isa})
+endfunction()
+tuff_signals_test(signals_avx2_test AVX2 backend)
+tuff_signals_test(signals_long_test ALL "backend;slow" 20)
+tuff_signals_test(signals_long_avx2_test AVX2 "backend;slow" 20)
 
 foreach(label e2e lint)
     file(GLOB scripts CONFIGURE_DEPENDS tests/${label}/*.sh)

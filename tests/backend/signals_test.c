@@ -1,5 +1,6 @@
 /* Signals of the program that uses the library: a handler on the threads' own stacks, called every 150 us,
- * changes no byte of a product, of a training or of a generation. */
+ * changes no byte of a product, of a training or of a generation. The argument is the number of runs, with
+ * one and with two threads each. */
 #define _XOPEN_SOURCE 700
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "kit/kit.h"
 
 static volatile sig_atomic_t alarms;
+static int runs = 2;
 
 static void on_alarm(int number)
 {
@@ -33,7 +35,7 @@ static void ring(bool on)
 
 /* ---- one product ---- */
 
-enum { M = 256, N = 352, K = 128, PRODUCTS = 2000, RUNS = 4 };
+enum { M = 256, N = 352, K = 128, PRODUCTS = 2000 };
 
 static float a[M * K], b[N * K], quiet[M * N], loud[M * N];
 
@@ -142,7 +144,7 @@ static void work_survives(void **state)
     KIT_OK(tuff_model_load(kit_asset("model"), &model));
     work(model, 0, &alone);
     assert_true(alone.size > TOKENS / 2 && alone.losses[STEPS - 1] > 0);
-    for (int i = 0; i < RUNS; i++) {
+    for (int i = 0; i < 2 * runs; i++) {
         memset(&rung, 0, sizeof rung);
         ring(true);
         work(model, 1 + (uint32_t)i % 2, &rung);
@@ -153,8 +155,9 @@ static void work_survives(void **state)
     tuff_model_destroy(&model);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) runs = atoi(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_survive),
         cmocka_unit_test(work_survives),
