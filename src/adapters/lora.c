@@ -15,12 +15,11 @@ static bool last_part_is(const char *module, const char *name)
 
 /* The module of a linear layer's weight: its name without ".weight"; false for embeddings, norms and the
  * head. */
-bool tuff_lora_adaptable(const tuff_model *model, const tuff_param *p, char module[256])
+bool tuff_lora_adaptable(const tuff_param *p, char module[256])
 {
-    const char *table = model->config.arch->token_table;
-    if (p->rank != 2 || strcmp(p->name, table) == 0 || !tuff_ends_with(p->name, ".weight")) return false;
+    if (p->rank != 2 || p->role != TUFF_ROLE_MATRIX || !tuff_ends_with(p->name, ".weight")) return false;
     snprintf(module, 256, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
-    return strcmp(module, "lm_head") != 0 && !last_part_is(module, "wpe");
+    return strcmp(module, "lm_head") != 0;
 }
 
 /* Cuts "q_proj, v_proj" at its commas, without the spaces around names. */
@@ -78,7 +77,7 @@ static void list_targets(const tuff_model *model, tuff_buf *out)
 {
     for (size_t i = 0; i < model->params.count; i++) {
         char module[256];
-        if (!tuff_lora_adaptable(model, &model->params.items[i], module)) continue;
+        if (!tuff_lora_adaptable(&model->params.items[i], module)) continue;
         const char *last = strrchr(module, '.');
         last = last ? last + 1 : module;
         if (!out->data || !strstr(out->data, last)) tuff_buf_printf(out, "%s%s", out->size ? ", " : "", last);
@@ -109,7 +108,7 @@ static tuff_status add_targeted(tuff_lora *lora, const tuff_lora_params *params,
     for (size_t i = 0; i < lora->model->params.count; i++) {
         const tuff_param *p = &lora->model->params.items[i];
         char module[256];
-        if (!tuff_lora_adaptable(lora->model, p, module) || !(all || targeted(lora, module, found))) continue;
+        if (!tuff_lora_adaptable(p, module) || !(all || targeted(lora, module, found))) continue;
         TUFF_TRY(tuff_lora_add(lora, module, p->shape[1], p->shape[0], params->rank,
                                params->alpha / (double)params->rank));
     }
@@ -242,10 +241,10 @@ tuff_status tuff_lora_upload(const tuff_lora *lora, tuff_store *store)
     return TUFF_OK;
 }
 
-tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lora, tuff_dtype matrix_dtype,
+tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lora, bool trained,
                                    int64_t rope_positions, const tuff_watch *watch, tuff_store *store)
 {
-    TUFF_TRY(tuff_model_upload(model, matrix_dtype, watch, store));
+    TUFF_TRY(tuff_model_upload(model, trained, watch, store));
     TUFF_TRY(tuff_model_upload_rope(model, rope_positions, watch, store));
     return lora ? tuff_lora_upload(lora, store) : TUFF_OK;
 }

@@ -40,11 +40,11 @@ void tuff_lora_destroy(tuff_lora **lora);
  * a = sqrt(5) as PEFT does (each tensor its own stream of the seed) and B zero. */
 TUFF_MUST_USE tuff_status tuff_lora_upload(const tuff_lora *lora, tuff_store *store);
 
-/* Puts all that a net of the model reads into the store: parameters, rope tables of so many positions, and
- * the adapter's A and B unless it is NULL. */
-TUFF_MUST_USE tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lora,
-                                                 tuff_dtype matrix_dtype, int64_t rope_positions,
-                                                 const tuff_watch *watch, tuff_store *store);
+/* Puts all that a net of the model reads into the store: parameters (f32 when they are trained), rope tables
+ * of so many positions, and the adapter's A and B unless it is NULL. */
+TUFF_MUST_USE tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lora, bool trained,
+                                                 int64_t rope_positions, const tuff_watch *watch,
+                                                 tuff_store *store);
 
 size_t tuff_lora_count(const tuff_lora *lora);
 const tuff_lora_module *tuff_lora_at(const tuff_lora *lora, size_t index);

@@ -8,7 +8,7 @@ static const tuff_param *find_param(const tuff_model *model, const char *module)
 {
     for (size_t i = 0; i < model->params.count; i++) {
         char name[256];
-        if (tuff_lora_adaptable(model, &model->params.items[i], name) && strcmp(name, module) == 0)
+        if (tuff_lora_adaptable(&model->params.items[i], name) && strcmp(name, module) == 0)
             return &model->params.items[i];
     }
     return NULL;
@@ -114,7 +114,7 @@ static bool any_conv1d(const tuff_lora *lora)
 {
     for (size_t i = 0; i < lora->count; i++) {
         const tuff_param *p = find_param(lora->model, lora->modules[i].module);
-        if (p && (p->flags & TUFF_PARAM_CONV1D)) return true;
+        if (p && p->hf.layout == TUFF_LAYOUT_TRANSPOSED) return true;
     }
     return false;
 }

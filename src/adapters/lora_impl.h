@@ -26,7 +26,7 @@ TUFF_MUST_USE tuff_status tuff_lora_new(const tuff_model *model, tuff_lora **out
 TUFF_MUST_USE tuff_status tuff_lora_add(tuff_lora *lora, const char *module, int64_t in, int64_t out,
                                         int64_t rank, double scale);
 /* Whether a parameter is the weight of a linear layer that adapters may change; its module then. */
-bool tuff_lora_adaptable(const tuff_model *model, const tuff_param *param, char module[256]);
+bool tuff_lora_adaptable(const tuff_param *param, char module[256]);
 /* Why a module that has a weight cannot be adapted: "is the head, ..."; NULL: no more to be said than that it
  * is no linear layer of the model. */
 const char *tuff_lora_refusal(const tuff_model *model, const char *module);

@@ -29,13 +29,12 @@ static tuff_status build(tuff_generator *gen, const tuff_generator_params *param
     TUFF_TRY(tuff_watch_check(params->watch));
     TUFF_TRY(choose_context(gen, params->context_length));
     gen->own_watch = gen->watch = params->watch;
-    gen->matrix_dtype = tuff_model_matrix_dtype(gen->model, TUFF_MATRIX_AS_STORED);
     gen->cache_dtype = params->cache_f16 ? TUFF_F16 : TUFF_F32;
     gen->logits = tuff_alloc_array((size_t)gen->model->config.vocab_size, sizeof *gen->logits);
     if (!gen->logits) return tuff_fail_memory("logits");
     TUFF_TRY(tuff_store_create(gen->device, &gen->store));
     if (params->adapter) TUFF_TRY(tuff_lora_open(gen->model, params->adapter, &gen->device->log, &gen->lora));
-    TUFF_TRY(tuff_model_upload(gen->model, gen->matrix_dtype, gen->watch, gen->store));
+    TUFF_TRY(tuff_model_upload(gen->model, false, gen->watch, gen->store));
     return gen->lora ? tuff_lora_upload(gen->lora, gen->store) : TUFF_OK;
 }
 
@@ -106,7 +105,7 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
                     .config = &gen->model->config,
                     .batch = 1,
                     .length = tuff_bucket_length[bucket],
-                    .matrix_dtype = gen->matrix_dtype,
+                    .params = &gen->model->params,
                     .capacity = gen->capacity,
                     .cache_dtype = gen->cache_dtype,
                     .rope_positions = gen->capacity,

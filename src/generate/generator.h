@@ -23,7 +23,7 @@ struct tuff_generator {
     int64_t context;    /* the most positions that a run may have */
     int64_t most;       /* the most that the run at hand can have; 0: the context */
     int64_t capacity;
-    tuff_dtype matrix_dtype, cache_dtype;
+    tuff_dtype cache_dtype;
     tuff_program *programs[TUFF_BUCKETS]; /* made when first needed, anew for every capacity */
     float *logits;                        /* [vocab] */
     const tuff_watch *own_watch, *watch;  /* of all calls; of the call at hand; NULL: none */

@@ -1,7 +1,5 @@
 #include "models/arch.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 static const tuff_arch *const archs[] = {
@@ -33,29 +31,6 @@ const char *tuff_arch_names(void)
 #undef TUFF_ARCH
         ;
     return list + 2;
-}
-
-void tuff_params_add(tuff_params *params, const char *name, const char *gguf, int layer, int rank, int64_t d0,
-                     int64_t d1, unsigned flags, int64_t rope_heads)
-{
-    if (params->failed ||
-        !tuff_grow((void **)&params->items, params->count, &params->capacity, sizeof *params->items)) {
-        params->failed = true;
-        return;
-    }
-    tuff_param p = {.rank = rank, .shape = {d0, d1}, .flags = flags, .rope_heads = rope_heads};
-    char text[256];
-    snprintf(text, sizeof text, name, layer);
-    p.name = tuff_arena_strdup(&params->arena, text);
-    snprintf(text, sizeof text, gguf, layer);
-    p.gguf = tuff_arena_strdup(&params->arena, text);
-    params->failed = !p.name || !p.gguf;
-    if (!params->failed) params->items[params->count++] = p;
-}
-
-int64_t tuff_param_columns(const tuff_param *param)
-{
-    return param->rank == 2 ? param->shape[1] : 1;
 }
 
 static tuff_status check_range(const char *where, const char *key, int64_t value, int64_t most)

@@ -7,12 +7,13 @@
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
 #include "ir/graph.h"
+#include "models/params.h"
 
 typedef struct tuff_arch tuff_arch;
 typedef struct tuff_net tuff_net;
 
 /* The dimensions of a model, neutral between the formats. */
-typedef struct tuff_config {
+struct tuff_config {
     const tuff_arch *arch;
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t max_positions; /* the context that the model was trained for */
@@ -23,36 +24,7 @@ typedef struct tuff_config {
     bool qkv_bias, out_bias, mlp_bias;
     bool gelu_erf; /* GELU by erf, not its tanh approximation */
     tuff_hf_tokens tokens;
-} tuff_config;
-
-enum {
-    TUFF_PARAM_MATRIX = 1, /* a weight matrix or table: may be stored as f16 or bf16 */
-    TUFF_PARAM_DECAY = 2,  /* weight decay applies, as in Hugging Face's Trainer: no biases, no norms */
-    TUFF_PARAM_CONV1D = 4  /* Hugging Face's file holds the transpose (GPT-2's Conv1D) */
 };
-
-/* One parameter. Shapes are those in memory: [out, in] for matrices. */
-typedef struct tuff_param {
-    const char *name; /* as in a Hugging Face state dict: "model.layers.0.self_attn.q_proj.weight" */
-    const char *gguf; /* as in GGUF: "blk.0.attn_q.weight" */
-    int rank;
-    int64_t shape[2];
-    unsigned flags;
-    int64_t rope_heads; /* not 0: GGUF interleaves the rows of each of this many heads (pairs 2i, 2i + 1) */
-} tuff_param;
-
-/* Columns of its matrix view: a vector has one. */
-int64_t tuff_param_columns(const tuff_param *param);
-
-typedef struct tuff_params {
-    tuff_param *items;
-    size_t count, capacity;
-    tuff_arena arena; /* the names */
-    bool failed;
-} tuff_params;
-/* For the architectures: appends a parameter with printf'd names ("%d" is the layer). */
-void tuff_params_add(tuff_params *params, const char *name, const char *gguf, int layer, int rank, int64_t d0,
-                     int64_t d1, unsigned flags, int64_t rope_heads);
 
 struct tuff_arch {
     const char *name;        /* model_type */
@@ -68,7 +40,9 @@ struct tuff_arch {
      * torch_dtype and tokens. */
     void (*write_hf)(const tuff_config *config, tuff_buf *json);
     void (*write_gguf)(const tuff_config *config, tuff_gguf_builder *gguf);
-    void (*list_params)(const tuff_config *config, tuff_params *params);
+    /* The names of its modules in both formats; ends with an empty one. */
+    const tuff_part *parts;
+    bool gguf_interleaves; /* the rows of query and key heads */
     /* ids to the last hidden states after the final norm, [B, T, C]. */
     tuff_tensor *(*hidden)(tuff_net *net);
 };

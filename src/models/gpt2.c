@@ -134,34 +134,17 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     if (c->gelu_erf) tuff_gguf_put_text(gguf, "gpt2.hidden_activation", "gelu");
 }
 
-static void list_params(const tuff_config *c, tuff_params *p)
-{
-    const unsigned matrix = TUFF_PARAM_MATRIX | TUFF_PARAM_DECAY, conv = matrix | TUFF_PARAM_CONV1D;
-    const int64_t d = c->hidden_size, ff = c->intermediate_size;
-    tuff_params_add(p, "transformer.wte.weight", "token_embd.weight", 0, 2, c->vocab_size, d, matrix, 0);
-    tuff_params_add(p, "transformer.wpe.weight", "position_embd.weight", 0, 2, c->max_positions, d, matrix,
-                    0);
-    for (int i = 0; i < (int)c->layers; i++) {
-        tuff_params_add(p, "transformer.h.%d.ln_1.weight", "blk.%d.attn_norm.weight", i, 1, d, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.ln_1.bias", "blk.%d.attn_norm.bias", i, 1, d, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.attn.c_attn.weight", "blk.%d.attn_qkv.weight", i, 2, 3 * d, d,
-                        conv, 0);
-        tuff_params_add(p, "transformer.h.%d.attn.c_attn.bias", "blk.%d.attn_qkv.bias", i, 1, 3 * d, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.attn.c_proj.weight", "blk.%d.attn_output.weight", i, 2, d, d,
-                        conv, 0);
-        tuff_params_add(p, "transformer.h.%d.attn.c_proj.bias", "blk.%d.attn_output.bias", i, 1, d, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.ln_2.weight", "blk.%d.ffn_norm.weight", i, 1, d, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.ln_2.bias", "blk.%d.ffn_norm.bias", i, 1, d, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.mlp.c_fc.weight", "blk.%d.ffn_up.weight", i, 2, ff, d, conv, 0);
-        tuff_params_add(p, "transformer.h.%d.mlp.c_fc.bias", "blk.%d.ffn_up.bias", i, 1, ff, 1, 0, 0);
-        tuff_params_add(p, "transformer.h.%d.mlp.c_proj.weight", "blk.%d.ffn_down.weight", i, 2, d, ff, conv,
-                        0);
-        tuff_params_add(p, "transformer.h.%d.mlp.c_proj.bias", "blk.%d.ffn_down.bias", i, 1, d, 1, 0, 0);
-    }
-    tuff_params_add(p, "transformer.ln_f.weight", "output_norm.weight", 0, 1, d, 1, 0, 0);
-    tuff_params_add(p, "transformer.ln_f.bias", "output_norm.bias", 0, 1, d, 1, 0, 0);
-    if (!c->tied) tuff_params_add(p, "lm_head.weight", "output.weight", 0, 2, c->vocab_size, d, matrix, 0);
-}
+static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PLAIN},
+                                  {"transformer.wpe", "position_embd", TUFF_PART_PLAIN},
+                                  {"transformer.h.#.ln_1", "blk.#.attn_norm", TUFF_PART_PLAIN},
+                                  {"transformer.h.#.attn.c_attn", "blk.#.attn_qkv", TUFF_PART_CONV1D},
+                                  {"transformer.h.#.attn.c_proj", "blk.#.attn_output", TUFF_PART_CONV1D},
+                                  {"transformer.h.#.ln_2", "blk.#.ffn_norm", TUFF_PART_PLAIN},
+                                  {"transformer.h.#.mlp.c_fc", "blk.#.ffn_up", TUFF_PART_CONV1D},
+                                  {"transformer.h.#.mlp.c_proj", "blk.#.ffn_down", TUFF_PART_CONV1D},
+                                  {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
+                                  {"lm_head", "output", TUFF_PART_PLAIN},
+                                  {NULL, NULL, TUFF_PART_PLAIN}};
 
 /* One third of the fused projection [B, T, 3C], as heads [B, T, H, D]. */
 static tuff_tensor *third(tuff_net *net, tuff_tensor *qkv, int which)
@@ -217,6 +200,6 @@ const tuff_arch tuff_arch_gpt2 = {
     .read_gguf = read_gguf,
     .write_hf = write_hf,
     .write_gguf = write_gguf,
-    .list_params = list_params,
+    .parts = parts,
     .hidden = hidden,
 };

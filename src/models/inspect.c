@@ -17,14 +17,8 @@ static void put(tuff_inspection *r, const char *key, const char *value)
 static void put_dimensions(tuff_inspection *r, tuff_model *model)
 {
     const tuff_config *c = &model->config;
-    int64_t parameters = 0;
-    c->arch->list_params(c, &model->params);
-    for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_param *p = &model->params.items[i];
-        parameters += p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
-    }
-    r->out.failed |= model->params.failed;
-    tuff_inspect_put_int(r, "parameters", parameters);
+    r->out.failed |= tuff_params_list(c, &model->params) != TUFF_OK;
+    tuff_inspect_put_int(r, "parameters", tuff_model_parameters(model));
     tuff_inspect_put_int(r, "vocab_size", c->vocab_size);
     tuff_inspect_put_int(r, "context_length", c->max_positions);
     tuff_inspect_put_int(r, "hidden_size", c->hidden_size);
@@ -124,8 +118,7 @@ static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff
         tuff_inspect_section_end(r);
     }
     tuff_gguf_destroy(&model.gguf);
-    tuff_free(model.params.items);
-    tuff_arena_free(&model.params.arena);
+    tuff_params_free(&model.params);
     return status;
 }
 
@@ -190,8 +183,7 @@ static tuff_status inspect_hf(const tuff_hf_files *files, unsigned flags, tuff_i
     tuff_status status = put_hf(r, &model, files, flags);
     tuff_weights_destroy(&model.weights);
     cJSON_Delete(model.hf_config);
-    tuff_free(model.params.items);
-    tuff_arena_free(&model.params.arena);
+    tuff_params_free(&model.params);
     return status;
 }
 

@@ -297,44 +297,20 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     if (c->window) tuff_gguf_put_u32(gguf, key(c, "attention.sliding_window", k), (uint32_t)c->window);
 }
 
-/* A linear layer: its weight, and its bias where the config has one. Heads of q and k whose rows GGUF
- * interleaves: `turned` (llama.cpp does so for the architecture "llama", not for "qwen2"). */
-static void add_linear(tuff_params *p, int i, const char *name, const char *gguf, int64_t out, int64_t in,
-                       bool bias, int64_t turned)
-{
-    char hf_name[96], gguf_name[96];
-    snprintf(hf_name, sizeof hf_name, "model.layers.%%d.%s.weight", name);
-    snprintf(gguf_name, sizeof gguf_name, "blk.%%d.%s.weight", gguf);
-    tuff_params_add(p, hf_name, gguf_name, i, 2, out, in, TUFF_PARAM_MATRIX | TUFF_PARAM_DECAY, turned);
-    if (!bias) return;
-    snprintf(hf_name, sizeof hf_name, "model.layers.%%d.%s.bias", name);
-    snprintf(gguf_name, sizeof gguf_name, "blk.%%d.%s.bias", gguf);
-    tuff_params_add(p, hf_name, gguf_name, i, 1, out, 1, 0, turned);
-}
-
-static void list_params(const tuff_config *c, tuff_params *p)
-{
-    const unsigned matrix = TUFF_PARAM_MATRIX | TUFF_PARAM_DECAY;
-    const int64_t d = c->hidden_size, ff = c->intermediate_size, q = c->heads * c->head_dim,
-                  kv = c->kv_heads * c->head_dim;
-    const bool turns = strcmp(c->arch->gguf, "llama") == 0;
-    tuff_params_add(p, "model.embed_tokens.weight", "token_embd.weight", 0, 2, c->vocab_size, d, matrix, 0);
-    for (int i = 0; i < (int)c->layers; i++) {
-        tuff_params_add(p, "model.layers.%d.input_layernorm.weight", "blk.%d.attn_norm.weight", i, 1, d, 1, 0,
-                        0);
-        add_linear(p, i, "self_attn.q_proj", "attn_q", q, d, c->qkv_bias, turns ? c->heads : 0);
-        add_linear(p, i, "self_attn.k_proj", "attn_k", kv, d, c->qkv_bias, turns ? c->kv_heads : 0);
-        add_linear(p, i, "self_attn.v_proj", "attn_v", kv, d, c->qkv_bias, 0);
-        add_linear(p, i, "self_attn.o_proj", "attn_output", d, q, c->out_bias, 0);
-        tuff_params_add(p, "model.layers.%d.post_attention_layernorm.weight", "blk.%d.ffn_norm.weight", i, 1,
-                        d, 1, 0, 0);
-        add_linear(p, i, "mlp.gate_proj", "ffn_gate", ff, d, c->mlp_bias, 0);
-        add_linear(p, i, "mlp.up_proj", "ffn_up", ff, d, c->mlp_bias, 0);
-        add_linear(p, i, "mlp.down_proj", "ffn_down", d, ff, c->mlp_bias, 0);
-    }
-    tuff_params_add(p, "model.norm.weight", "output_norm.weight", 0, 1, d, 1, 0, 0);
-    if (!c->tied) tuff_params_add(p, "lm_head.weight", "output.weight", 0, 2, c->vocab_size, d, matrix, 0);
-}
+static const tuff_part parts[] = {
+    {"model.embed_tokens", "token_embd", TUFF_PART_PLAIN},
+    {"model.layers.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},
+    {"model.layers.#.self_attn.q_proj", "blk.#.attn_q", TUFF_PART_Q},
+    {"model.layers.#.self_attn.k_proj", "blk.#.attn_k", TUFF_PART_K},
+    {"model.layers.#.self_attn.v_proj", "blk.#.attn_v", TUFF_PART_PLAIN},
+    {"model.layers.#.self_attn.o_proj", "blk.#.attn_output", TUFF_PART_PLAIN},
+    {"model.layers.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
+    {"model.layers.#.mlp.gate_proj", "blk.#.ffn_gate", TUFF_PART_PLAIN},
+    {"model.layers.#.mlp.up_proj", "blk.#.ffn_up", TUFF_PART_PLAIN},
+    {"model.layers.#.mlp.down_proj", "blk.#.ffn_down", TUFF_PART_PLAIN},
+    {"model.norm", "output_norm", TUFF_PART_PLAIN},
+    {"lm_head", "output", TUFF_PART_PLAIN},
+    {NULL, NULL, TUFF_PART_PLAIN}};
 
 /* A projection of one layer, as heads [B, T, heads, D]. */
 static tuff_tensor *heads(tuff_net *net, tuff_tensor *x, int i, const char *name, int64_t n)
@@ -385,17 +361,19 @@ static tuff_tensor *hidden(tuff_net *net)
 #define LLAMA_COMMON                                                                                  \
     .base_prefix = "model.", .token_table = "model.embed_tokens.weight",                              \
     .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", .read_gguf = read_gguf, \
-    .write_gguf = write_gguf, .list_params = list_params, .hidden = hidden
+    .write_gguf = write_gguf, .parts = parts, .hidden = hidden
 
 const tuff_arch tuff_arch_llama = {.name = "llama",
                                    .hf_class = "LlamaForCausalLM",
                                    .gguf = "llama",
+                                   .gguf_interleaves = true,
                                    .read_hf = read_llama,
                                    .write_hf = write_llama,
                                    LLAMA_COMMON};
 const tuff_arch tuff_arch_mistral = {.name = "mistral",
                                      .hf_class = "MistralForCausalLM",
                                      .gguf = "llama",
+                                     .gguf_interleaves = true,
                                      .read_hf = read_mistral,
                                      .write_hf = write_mistral,
                                      LLAMA_COMMON};
@@ -408,6 +386,7 @@ const tuff_arch tuff_arch_qwen2 = {.name = "qwen2",
 static const tuff_arch qwen2_as_llama = {.name = "qwen2",
                                          .hf_class = "Qwen2ForCausalLM",
                                          .gguf = "llama",
+                                         .gguf_interleaves = true,
                                          .read_hf = read_qwen2,
                                          .write_hf = write_qwen2,
                                          LLAMA_COMMON};

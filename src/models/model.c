@@ -88,14 +88,26 @@ static tuff_status open_gguf(tuff_model *model, const char *path)
     return tuff_vocab_tokens(model->gguf, &model->config.tokens);
 }
 
+/* 16 bits stay; all else becomes f32. */
+static tuff_dtype stored_as(const tuff_param *p, const tuff_weight *weight)
+{
+    if (!tuff_param_is_matrix(p)) return TUFF_F32;
+    return weight->storage == TUFF_STORE_F16    ? TUFF_F16
+           : weight->storage == TUFF_STORE_BF16 ? TUFF_BF16
+                                                : TUFF_F32;
+}
+
 static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
 {
     uint64_t done = 0, total = 0;
-    model->config.arch->list_params(&model->config, &model->params);
-    if (model->params.failed) return tuff_fail_memory("the list of a model's parameters");
+    TUFF_TRY(tuff_params_list(&model->config, &model->params));
     TUFF_TRY(tuff_model_check_tensors(model));
-    for (size_t i = 0; i < model->params.count; i++)
-        total += tuff_model_weight(model, &model->params.items[i])->bytes;
+    for (size_t i = 0; i < model->params.count; i++) {
+        tuff_param *p = &model->params.items[i];
+        const tuff_weight *weight = tuff_model_weight(model, p);
+        p->stored = stored_as(p, weight);
+        total += weight->bytes;
+    }
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
         TUFF_TRY(tuff_weight_check_finite_watched(weight, watch, done, total));
@@ -182,8 +194,7 @@ void tuff_model_destroy(tuff_model **model)
     tuff_gguf_destroy(&m->gguf);
     cJSON_Delete(m->hf_config);
     cJSON_Delete(m->hf_generation);
-    tuff_free(m->params.items);
-    tuff_arena_free(&m->params.arena);
+    tuff_params_free(&m->params);
     tuff_free(m->tokenizer_error);
     tuff_free(m->path);
     tuff_free(m);
@@ -198,26 +209,23 @@ tuff_status tuff_model_get_tokenizer(const tuff_model *model, const tuff_tokeniz
     return model->tokenizer ? TUFF_OK : tuff_fail(TUFF_NOT_FOUND, "%s", model->tokenizer_error);
 }
 
-tuff_dtype tuff_model_matrix_dtype(const tuff_model *model, tuff_matrix_policy policy)
+tuff_dtype tuff_model_matrix_dtype(const tuff_model *model)
 {
-    if (policy == TUFF_MATRIX_F32) return TUFF_F32;
-    tuff_storage common = TUFF_STORE_COUNT;
+    const tuff_param *first = NULL;
     for (size_t i = 0; i < model->params.count; i++) {
-        if (!(model->params.items[i].flags & TUFF_PARAM_MATRIX)) continue;
-        tuff_storage s = tuff_model_weight(model, &model->params.items[i])->storage;
-        if (common != TUFF_STORE_COUNT && s != common) return TUFF_F32;
-        common = s;
+        const tuff_param *p = &model->params.items[i];
+        if (!tuff_param_is_matrix(p)) continue;
+        if (!first) first = p;
+        if (p->stored != first->stored) return TUFF_F32;
     }
-    return common == TUFF_STORE_F16 ? TUFF_F16 : common == TUFF_STORE_BF16 ? TUFF_BF16 : TUFF_F32;
+    return first ? first->stored : TUFF_F32;
 }
 
 int64_t tuff_model_parameters(const tuff_model *model)
 {
     int64_t count = 0;
-    for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_param *p = &model->params.items[i];
-        count += p->shape[0] * (p->rank == 2 ? p->shape[1] : 1);
-    }
+    for (size_t i = 0; i < model->params.count; i++)
+        count += tuff_param_elements(&model->params.items[i]);
     return count;
 }
 
@@ -237,6 +245,6 @@ tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_in
                                   .context_length = c->max_positions,
                                   .tied = c->tied,
                                   .parameters = tuff_model_parameters(model),
-                                  .dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED)};
+                                  .dtype = tuff_model_matrix_dtype(model)};
     return TUFF_GIVE(out_info, &info, TUFF_MODEL_INFO_INIT, dtype);
 }

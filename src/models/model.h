@@ -39,18 +39,13 @@ const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *
 /* Elements of all parameters; a tied table counts once. */
 int64_t tuff_model_parameters(const tuff_model *model);
 
-/* How matrices are to lie on the device. */
-typedef enum tuff_matrix_policy {
-    TUFF_MATRIX_AS_STORED, /* f16 and bf16 stay, all else f32: for frozen weights */
-    TUFF_MATRIX_F32        /* for training them */
-} tuff_matrix_policy;
-/* The dtype that the policy gives this model: one for all matrices (mixed files: f32). */
-tuff_dtype tuff_model_matrix_dtype(const tuff_model *model, tuff_matrix_policy policy);
+/* The type of its matrices on a device where they are frozen; f32 when there are several. */
+tuff_dtype tuff_model_matrix_dtype(const tuff_model *model);
 
-/* Puts all parameters into the store, under their names, in memory order; matrices as `matrix_dtype`, the
- * rest f32. `watch` may be NULL. */
-TUFF_MUST_USE tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype,
-                                            const tuff_watch *watch, tuff_store *store);
+/* Puts all parameters into the store, under their names, in memory order: as they are stored, or, to be
+ * trained, as f32. `watch` may be NULL. */
+TUFF_MUST_USE tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_watch *watch,
+                                            tuff_store *store);
 /* Puts the rope tables "rope.cos", "rope.sin" f32 [positions, head_dim / 2] into the store; nothing for other
  * models. */
 TUFF_MUST_USE tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions,

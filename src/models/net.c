@@ -30,9 +30,29 @@ static tuff_tensor *variable(tuff_net *net, const char *name, tuff_dtype dtype, 
     return x ? x : tuff_variable(net->g, name, dtype, rank, dims);
 }
 
-tuff_tensor *tuff_net_param(tuff_net *net, const char *name, int rank, int64_t d0, int64_t d1, bool matrix)
+/* How the parameter lies on the device; adds it to the list that is made. */
+static tuff_dtype storage(tuff_net *net, const char *name, tuff_role role, int rank, const int64_t *shape)
 {
-    return variable(net, name, matrix ? net->matrix_dtype : TUFF_F32, rank, (int64_t[]){d0, d1});
+    if (net->declare && net->g->status == TUFF_OK && !tuff_graph_leaf(net->g, name) &&
+        tuff_params_declare(net->declare, net->config, name, role, rank, shape) != TUFF_OK)
+        tuff_graph_fail(net->g, TUFF_OUT_OF_MEMORY, "%s", tuff_error_message());
+    const tuff_param *p = net->params ? tuff_params_find(net->params, name) : NULL;
+    return p ? p->stored : TUFF_F32;
+}
+
+tuff_tensor *tuff_net_param(tuff_net *net, const char *name, tuff_role role, int rank, const int64_t *shape)
+{
+    return variable(net, name, storage(net, name, role, rank, shape), rank, shape);
+}
+
+static tuff_tensor *matrix(tuff_net *net, const char *name, tuff_role role, int64_t rows, int64_t columns)
+{
+    return tuff_net_param(net, name, role, 2, (int64_t[]){rows, columns});
+}
+
+static tuff_tensor *vector(tuff_net *net, const char *module, const char *which, tuff_role role, int64_t n)
+{
+    return tuff_net_param(net, tuff_net_name(net, "%s.%s", module, which), role, 1, &n);
 }
 
 static tuff_tensor *embed(tuff_net *net, const char *table, int64_t rows, tuff_tensor *ids,
@@ -43,7 +63,7 @@ static tuff_tensor *embed(tuff_net *net, const char *table, int64_t rows, tuff_t
         int64_t size = (int64_t)tuff_embedding_index_size((size_t)(net->batch * net->length));
         index = tuff_input(net->g, index_name, TUFF_I32, 1, &size);
     }
-    tuff_tensor *weight = tuff_net_param(net, table, 2, rows, net->config->hidden_size, true);
+    tuff_tensor *weight = matrix(net, table, TUFF_ROLE_TABLE, rows, net->config->hidden_size);
     return tuff_embedding(net->g, weight, ids, index);
 }
 
@@ -61,10 +81,9 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *module, 
 {
     tuff_graph *g = net->g;
     tuff_tensor *w =
-        tuff_net_param(net, tuff_net_name(net, "%s.weight", module), 2, out, tuff_tensor_dim(x, -1), true);
+        matrix(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, out, tuff_tensor_dim(x, -1));
     tuff_tensor *y = tuff_matmul(g, x, tuff_transpose(g, w));
-    if (bias)
-        y = tuff_add(g, y, tuff_net_param(net, tuff_net_name(net, "%s.bias", module), 1, out, 1, false));
+    if (bias) y = tuff_add(g, y, vector(net, module, "bias", TUFF_ROLE_BIAS, out));
     tuff_set_name(g, y, module);
     return net->hook ? net->hook->linear(net->hook->self, net, module, x, y) : y;
 }
@@ -72,15 +91,14 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *module, 
 tuff_tensor *tuff_net_layer_norm(tuff_net *net, tuff_tensor *x, const char *module)
 {
     int64_t d = tuff_tensor_dim(x, -1);
-    tuff_tensor *w = tuff_net_param(net, tuff_net_name(net, "%s.weight", module), 1, d, 1, false);
-    tuff_tensor *b = tuff_net_param(net, tuff_net_name(net, "%s.bias", module), 1, d, 1, false);
+    tuff_tensor *w = vector(net, module, "weight", TUFF_ROLE_NORM, d);
+    tuff_tensor *b = vector(net, module, "bias", TUFF_ROLE_BIAS, d);
     return tuff_layer_norm(net->g, x, w, b, net->config->norm_eps);
 }
 
 tuff_tensor *tuff_net_rms_norm(tuff_net *net, tuff_tensor *x, const char *module)
 {
-    tuff_tensor *w =
-        tuff_net_param(net, tuff_net_name(net, "%s.weight", module), 1, tuff_tensor_dim(x, -1), 1, false);
+    tuff_tensor *w = vector(net, module, "weight", TUFF_ROLE_NORM, tuff_tensor_dim(x, -1));
     return tuff_rms_norm(net->g, x, w, net->config->norm_eps);
 }
 
@@ -123,6 +141,6 @@ tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)
         x = tuff_embedding(net->g, x, last, NULL);
     }
     if (!c->tied) return tuff_net_linear(net, x, "lm_head", c->vocab_size, false);
-    tuff_tensor *w = tuff_net_param(net, c->arch->token_table, 2, c->vocab_size, c->hidden_size, true);
+    tuff_tensor *w = matrix(net, c->arch->token_table, TUFF_ROLE_TABLE, c->vocab_size, c->hidden_size);
     return tuff_matmul(net->g, x, tuff_transpose(net->g, w));
 }

@@ -18,7 +18,8 @@ struct tuff_net {
     tuff_graph *g;
     const tuff_config *config;
     int64_t batch, length;
-    tuff_dtype matrix_dtype;      /* how matrices are stored on the device */
+    const tuff_params *params;    /* of the model, in whose types it is stored; NULL: f32 */
+    tuff_params *declare;         /* not NULL: the parameters that are asked for are listed here */
     bool train_base;              /* base parameters get gradients: embeddings need their index inputs */
     int64_t capacity;             /* positions of the KV cache; 0: no cache */
     tuff_dtype cache_dtype;       /* f32 or f16 */
@@ -32,8 +33,8 @@ struct tuff_net {
 /* Makes the inputs. */
 void tuff_net_begin(tuff_net *net);
 
-/* The variable of a parameter; the same tensor when asked again. f32 unless the parameter is a matrix. */
-tuff_tensor *tuff_net_param(tuff_net *net, const char *name, int rank, int64_t d0, int64_t d1, bool matrix);
+/* The variable of a parameter; the same tensor when asked again. */
+tuff_tensor *tuff_net_param(tuff_net *net, const char *name, tuff_role role, int rank, const int64_t *shape);
 /* Formats a name; the text lives as long as the graph. */
 const char *tuff_net_name(tuff_net *net, const char *format, ...) TUFF_PRINTF(2, 3);
 

@@ -36,20 +36,20 @@ static tuff_status write_f32(source *from, tuff_sink *sink, const float *values,
 
 static bool is_transposed(const source *from, const tuff_param *p)
 {
-    return !from->gguf && (p->flags & TUFF_PARAM_CONV1D);
+    return !from->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
 }
 
 /* GGUF interleaves the rows of this parameter's heads. */
 static bool is_turned(const source *from, const tuff_param *p)
 {
-    return from->gguf && p->rope_heads;
+    return from->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;
 }
 
 /* Rows of the parameter that are read together: a device answers few large questions faster than many. */
 static int64_t rows_at_once(const source *from, const tuff_param *p)
 {
     if (is_transposed(from, p)) return p->shape[0];
-    if (is_turned(from, p)) return p->shape[0] / p->rope_heads;
+    if (is_turned(from, p)) return p->shape[0] / p->gguf.heads;
     int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
     return rows < p->shape[0] ? rows : p->shape[0];
 }
@@ -116,12 +116,11 @@ static tuff_save_item *list_items(const tuff_model *model, tuff_dtype dtype, boo
     tuff_save_item *items = tuff_alloc_array(model->params.count + 1, sizeof *items);
     for (size_t i = 0; items && i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        bool transposed = !gguf && (p->flags & TUFF_PARAM_CONV1D);
-        items[i] =
-            (tuff_save_item){.name = gguf ? p->gguf : p->name,
-                             .dtype = gguf && p->rank == 1 ? TUFF_F32 : dtype,
-                             .rank = (unsigned)p->rank,
-                             .shape = {p->shape[transposed ? 1 : 0], p->shape[transposed ? 0 : 1], 1, 1}};
+        items[i] = (tuff_save_item){.name = gguf ? p->gguf.name : p->name,
+                                    .dtype = gguf && p->rank == 1 ? TUFF_F32 : dtype,
+                                    .rank = (unsigned)p->rank,
+                                    .shape = {1, 1, 1, 1}};
+        tuff_param_file_shape(p, gguf, items[i].shape);
     }
     return items;
 }

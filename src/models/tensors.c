@@ -20,7 +20,8 @@ const tuff_weights *tuff_model_weights(const tuff_model *model)
 
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
 {
-    if (model->gguf) return tuff_weights_find(model->gguf->weights, param->gguf);
+    if (model->gguf)
+        return param->gguf.name ? tuff_weights_find(model->gguf->weights, param->gguf.name) : NULL;
     const tuff_weight *weight = tuff_weights_find(model->weights, param->name);
     if (weight) return weight;
     const char *prefix = model->config.arch->base_prefix;
@@ -43,7 +44,7 @@ static const tuff_weight *find_head(const tuff_model *model)
 void tuff_model_settle_head(tuff_model *model)
 {
     const tuff_arch *arch = model->config.arch;
-    const tuff_param param = {.name = arch->token_table, .gguf = "token_embd.weight"};
+    const tuff_param param = {.name = arch->token_table, .gguf.name = "token_embd.weight"};
     const tuff_weight *table = tuff_model_weight(model, &param), *head = find_head(model);
     if (model->gguf) {
         /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
@@ -63,16 +64,14 @@ static tuff_status check_param(const tuff_model *model, const tuff_param *param)
     const tuff_weight *weight = tuff_model_weight(model, param);
     if (!weight)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor %s of a %s model with %lld layers is missing",
-                         model->path, model->gguf ? param->gguf : param->name, model->config.arch->name,
-                         (long long)model->config.layers);
+                         model->path, model->gguf && param->gguf.name ? param->gguf.name : param->name,
+                         model->config.arch->name, (long long)model->config.layers);
     TUFF_TRY(tuff_weight_check_readable(weight));
-    bool transposed = !model->gguf && (param->flags & TUFF_PARAM_CONV1D);
-    int64_t want[2] = {param->shape[transposed ? 1 : 0], param->shape[transposed ? 0 : 1]};
-    bool fits = weight->rank == (unsigned)param->rank && weight->shape[0] == want[0] &&
-                (param->rank == 1 || weight->shape[1] == want[1]);
-    if (!fits) {
-        tuff_shape expected = tuff_shape_of(param->rank, want),
-                   found = tuff_shape_of((int)weight->rank, weight->shape);
+    int64_t want[TUFF_MAX_RANK];
+    tuff_param_file_shape(param, model->gguf != NULL, want);
+    const tuff_shape expected = tuff_shape_of(param->rank, want),
+                     found = tuff_shape_of((int)weight->rank, weight->shape);
+    if (!tuff_shape_equal(&expected, &found)) {
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
                          weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
     }

@@ -12,7 +12,7 @@ enum { PIECE_BYTES = 16 << 20 };
  * pair, half). */
 static int64_t interleaved_row(const tuff_param *p, int64_t r)
 {
-    int64_t d = p->shape[0] / p->rope_heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
+    int64_t d = p->shape[0] / p->gguf.heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
     return head * d + 2 * pair + half;
 }
 
@@ -62,7 +62,8 @@ static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, 
 {
     const tuff_weight *weight = tuff_model_weight(model, p);
     int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype);
-    if (p->rank == 1 && !(model->gguf && p->rope_heads)) {
+    bool turned = model->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;
+    if (p->rank == 1 && !turned) {
         if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);
         char *whole = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
         if (!whole) return tuff_fail_memory("a vector of a model");
@@ -71,10 +72,10 @@ static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, 
         tuff_free(whole);
         return status;
     }
-    if (!model->gguf && (p->flags & TUFF_PARAM_CONV1D))
+    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED)
         return read_transposed(weight, p, begin, end, dtype, out);
-    if (!model->gguf || !p->rope_heads) return tuff_weight_read_rows(weight, begin, end, dtype, out);
-    if (p->rank == 2) {
+    if (!turned) return tuff_weight_read_rows(weight, begin, end, dtype, out);
+    if (p->rank > 1) {
         for (int64_t r = begin; r < end; r++) {
             int64_t from = interleaved_row(p, r);
             TUFF_TRY(tuff_weight_read_rows(weight, from, from + 1, dtype,
@@ -123,7 +124,7 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     TUFF_TRY(tuff_store_add(store, p->name, dtype, p->rank, p->shape, &buffer));
     int64_t columns = tuff_param_columns(p), row_bytes = columns * tuff_dtype_size(dtype);
     /* a transposed file is read whole per piece: make that one piece */
-    bool whole = !model->gguf && (p->flags & TUFF_PARAM_CONV1D);
+    bool whole = !model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
     int64_t step = whole ? p->shape[0] : PIECE_BYTES / row_bytes + 1;
     if (step > p->shape[0]) step = p->shape[0];
     void *rows = tuff_alloc_array((size_t)step, (size_t)row_bytes);
@@ -140,34 +141,34 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     return status;
 }
 
-static tuff_dtype dtype_of(const tuff_param *p, tuff_dtype matrix_dtype)
+static tuff_dtype dtype_of(const tuff_param *p, bool trained)
 {
-    return p->flags & TUFF_PARAM_MATRIX ? matrix_dtype : TUFF_F32;
+    return trained ? TUFF_F32 : p->stored;
 }
 
-static tuff_status check_room(const tuff_model *model, tuff_dtype matrix_dtype, const tuff_store *store)
+static tuff_status check_room(const tuff_model *model, bool trained, const tuff_store *store)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        bytes += (uint64_t)(p->shape[0] * tuff_param_columns(p)) * tuff_dtype_size(dtype_of(p, matrix_dtype));
+        bytes += (uint64_t)tuff_param_elements(p) * tuff_dtype_size(dtype_of(p, trained));
     }
     return tuff_note(
         tuff_room_check(tuff_store_device(store), bytes, "the model", "one stored as bf16 or f16 needs"),
         "%s", model->path);
 }
 
-tuff_status tuff_model_upload(const tuff_model *model, tuff_dtype matrix_dtype, const tuff_watch *watch,
+tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_watch *watch,
                               tuff_store *store)
 {
     progress at = {.watch = watch};
     for (size_t i = 0; i < model->params.count; i++)
-        at.total += (uint64_t)(model->params.items[i].shape[0] * tuff_param_columns(&model->params.items[i]));
-    TUFF_TRY(check_room(model, matrix_dtype, store));
+        at.total += (uint64_t)tuff_param_elements(&model->params.items[i]);
+    TUFF_TRY(check_room(model, trained, store));
     for (size_t i = 0; i < model->params.count; i++) {
         TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model)));
         const tuff_param *p = &model->params.items[i];
-        tuff_dtype dtype = dtype_of(p, matrix_dtype);
+        tuff_dtype dtype = dtype_of(p, trained);
         TUFF_TRY(tuff_note(upload(model, p, dtype, store, &at), "%s: %s", model->path, p->name));
     }
     TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model))); /* nor while they were read */

@@ -19,7 +19,6 @@ tuff_status tuff_frozen_open(const tuff_model *model, tuff_device *device, const
     *out_frozen = (tuff_frozen){.lm = {.model = model,
                                        .batch = batch,
                                        .length = data->block_size,
-                                       .matrix_dtype = tuff_model_matrix_dtype(model, TUFF_MATRIX_AS_STORED),
                                        .rope_positions = data->block_size,
                                        .watch = watch}};
     TUFF_TRY(tuff_lm_check_data(model, data));

@@ -20,7 +20,7 @@ tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data
 
 tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 {
-    return tuff_lora_upload_model(lm->model, lm->lora, lm->matrix_dtype, lm->rope_positions, lm->watch,
+    return tuff_lora_upload_model(lm->model, lm->lora, lm->trains_model, lm->rope_positions, lm->watch,
                                   store);
 }
 
@@ -30,8 +30,8 @@ static tuff_tensor *build_logits(const tuff_lm *lm, bool train, tuff_graph *g)
                     .config = &lm->model->config,
                     .batch = lm->batch,
                     .length = lm->length,
-                    .matrix_dtype = lm->matrix_dtype,
-                    .train_base = train && !lm->lora,
+                    .params = lm->trains_model ? NULL : &lm->model->params,
+                    .train_base = train && lm->trains_model,
                     .rope_positions = lm->rope_positions,
                     .hook = lm->lora ? tuff_lora_hook(lm->lora, train) : NULL};
     tuff_net_begin(&net);
@@ -75,8 +75,7 @@ tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
 {
     if (!lm->lora) {
         const tuff_param *p = &lm->model->params.items[index];
-        return (tuff_trained){
-            p->name, p->rank, {p->shape[0], p->shape[1]}, (p->flags & TUFF_PARAM_DECAY) != 0};
+        return (tuff_trained){p->name, p->rank, {p->shape[0], p->shape[1]}, tuff_param_is_matrix(p)};
     }
     const tuff_lora_module *m = tuff_lora_at(lm->lora, index / 2);
     if (index % 2) return (tuff_trained){m->b, 2, {m->out, m->rank}, true};

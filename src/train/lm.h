@@ -11,7 +11,7 @@ typedef struct tuff_lm {
     const tuff_model *model;
     tuff_lora *lora; /* NULL: none */
     int64_t batch, length;
-    tuff_dtype matrix_dtype;
+    bool trains_model; /* its parameters are f32 and get gradients */
     int64_t rope_positions;
     const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
 } tuff_lm;

@@ -81,8 +81,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
         TUFF_TRY(tuff_lora_create(t->model, &lora, &t->lm.lora));
     }
     t->params.lora_target = NULL; /* it points to the caller's text, which need not live on */
-    t->lm.matrix_dtype =
-        tuff_model_matrix_dtype(t->model, p->lora_rank ? TUFF_MATRIX_AS_STORED : TUFF_MATRIX_F32);
+    t->lm.trains_model = !p->lora_rank;
     size_t n = (size_t)(t->lm.batch * t->lm.length);
     t->order = tuff_alloc_array((size_t)t->blocks, sizeof *t->order);
     t->ids = tuff_alloc_array(n, sizeof *t->ids);

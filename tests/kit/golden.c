@@ -97,7 +97,7 @@ static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int6
                     .train_base = !lora,
                     .rope_positions = g->model->config.max_positions,
                     .hook = lora ? tuff_lora_hook(lora, true) : NULL};
-    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length};
+    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length, .trains_model = !lora};
     tuff_net_begin(&net);
     int64_t n = batch * length;
     tuff_tensor *labels = tuff_input(graph, "labels", TUFF_I32, 1, &n);
@@ -128,10 +128,8 @@ static float *gradient_truth(const golden *g, const tuff_trained *t, size_t *out
     char name[256];
     snprintf(name, sizeof name, "grad.%s", t->name);
     float *want = floats(g, name, out_n);
-    const tuff_param *param = NULL;
-    for (size_t i = 0; i < g->model->params.count; i++)
-        if (strcmp(g->model->params.items[i].name, t->name) == 0) param = &g->model->params.items[i];
-    if (!param || !(param->flags & TUFF_PARAM_CONV1D)) return want;
+    const tuff_param *param = tuff_params_find(&g->model->params, t->name);
+    if (!param || param->hf.layout != TUFF_LAYOUT_TRANSPOSED) return want;
     float *turned = tuff_alloc_array(*out_n, sizeof *turned);
     for (int64_t r = 0; r < t->shape[0]; r++)
         for (int64_t c = 0; c < t->shape[1]; c++)
@@ -150,8 +148,8 @@ static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
     assert_int_equal(batch * length, n_ids);
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_lora_upload_model(g->model, lora, TUFF_F32, g->model->config.max_positions, NULL, store));
-    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length};
+    KIT_OK(tuff_lora_upload_model(g->model, lora, !lora, g->model->config.max_positions, NULL, store));
+    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length, .trains_model = !lora};
     tuff_program *program = build(g, lora, batch, length, store);
     int32_t *labels = tuff_alloc_array(n_ids, sizeof *labels),
             *index = tuff_alloc_array(tuff_lm_index_size(&lm), 4);

@@ -249,7 +249,7 @@ static void storage_types_agree(void **state)
             KIT_OK(tuff_model_save(models[m], format, dtypes[i / 2 % 3], path));
             tuff_model *stored = model_open(path);
             generator = generator_of(stored, 64, i == 6);
-            assert_int_equal(generator->matrix_dtype, dtypes[i / 2 % 3]);
+            assert_int_equal(tuff_model_matrix_dtype(stored), dtypes[i / 2 % 3]);
             KIT_OK(tuff_generator_logits(generator, ids, n, logits));
             double off = distance(logits, truth, vocab) / largest;
             if (off > bounds[i / 2]) fail_msg("model %d, storage %d: off by %g", m, i, off);

@@ -66,7 +66,7 @@ static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
     KIT_OK(tuff_device_open(&params, &device));
     KIT_OK(tuff_store_create(device, &store));
     kit_cut_file(kit_join(path, "model.safetensors"), 4096);
-    KIT_FAILS(tuff_model_upload(model, TUFF_F32, NULL, store), TUFF_IO, "was changed after it was loaded");
+    KIT_FAILS(tuff_model_upload(model, false, NULL, store), TUFF_IO, "was changed after it was loaded");
     KIT_FAILS(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, kit_path("shortened.gguf")), TUFF_IO,
               "was changed after it was loaded");
     assert_false(tuff_is_file(kit_path("shortened.gguf")));
@@ -306,11 +306,10 @@ static void save_as_llama(const char *path)
     tuff_model *model = model_open("qwen2");
     tuff_arch llama = *model->config.arch;
     llama.gguf = "llama";
+    llama.gguf_interleaves = true;
     model->config.arch = &llama;
-    tuff_free(model->params.items);
-    tuff_arena_free(&model->params.arena);
-    model->params = (tuff_params){0};
-    llama.list_params(&model->config, &model->params);
+    tuff_params_free(&model->params);
+    KIT_OK(tuff_params_list(&model->config, &model->params));
     KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, path));
     tuff_model_destroy(&model);
 }

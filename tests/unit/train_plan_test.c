@@ -40,15 +40,13 @@ static const tuff_backend *const backends[] = {&tuff_backend_cpu, &tuff_backend_
 static tuff_model model_of(const tuff_config *config)
 {
     tuff_model model = {.config = *config};
-    config->arch->list_params(config, &model.params);
-    assert_false(model.params.failed);
+    KIT_OK(tuff_params_list(config, &model.params));
     return model;
 }
 
 static void forget(tuff_model *model)
 {
-    tuff_free(model->params.items);
-    tuff_arena_free(&model->params.arena);
+    tuff_params_free(&model->params);
 }
 
 static tuff_device device_of(const tuff_backend *backend)
@@ -101,7 +99,8 @@ static void arenas_are_near_their_bound(void **state)
                 tuff_lm lm = {.model = &model,
                               .batch = shapes[s][0],
                               .length = shapes[s][1],
-                              .rope_positions = configs[c]->max_positions};
+                              .rope_positions = configs[c]->max_positions,
+                              .trains_model = true};
                 arena_near_bound(&lm, TUFF_LM_STEP, &device);
                 device.backend->close(&device.handle);
                 forget(&model);
@@ -114,7 +113,7 @@ static void accumulation_takes_less_than_a_step(void **state)
     (void)state;
     tuff_model model = model_of(&gpt2_124m);
     tuff_device device = device_of(&tuff_backend_null);
-    tuff_lm lm = {.model = &model, .batch = 1, .length = 64};
+    tuff_lm lm = {.model = &model, .batch = 1, .length = 64, .trains_model = true};
     uint64_t step = arena_near_bound(&lm, TUFF_LM_STEP, &device);
     uint64_t sum = arena_near_bound(&lm, TUFF_LM_ACCUMULATE, &device);
     assert_true(sum < step / 2);
@@ -132,7 +131,7 @@ static void variables_are_counted(void **state)
     (void)state;
     tuff_model model = model_of(&gpt2_124m);
     tuff_device device = device_of(&tuff_backend_null);
-    tuff_lm lm = {.model = &model, .batch = 1, .length = 64};
+    tuff_lm lm = {.model = &model, .batch = 1, .length = 64, .trains_model = true};
     const uint64_t parameters = 124439808; /* as transformers counts GPT-2 */
     tuff_program *program = plan(&lm, TUFF_LM_STEP, &device);
     assert_int_equal(tuff_program_memory_of(program).variables, 3 * 4 * parameters + 16);

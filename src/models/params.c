@@ -1,0 +1,118 @@
+#include "models/params.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "models/net.h"
+
+int64_t tuff_param_elements(const tuff_param *param)
+{
+    int64_t n = 1;
+    for (int i = 0; i < param->rank; i++)
+        n *= param->shape[i];
+    return n;
+}
+
+int64_t tuff_param_columns(const tuff_param *param)
+{
+    return tuff_param_elements(param) / param->shape[0];
+}
+
+void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shape)
+{
+    memcpy(out_shape, param->shape, (size_t)param->rank * sizeof *out_shape);
+    if ((gguf ? param->gguf : param->hf).layout != TUFF_LAYOUT_TRANSPOSED) return;
+    out_shape[0] = param->shape[1];
+    out_shape[1] = param->shape[0];
+}
+
+bool tuff_param_is_matrix(const tuff_param *param)
+{
+    return param->role == TUFF_ROLE_MATRIX || param->role == TUFF_ROLE_TABLE;
+}
+
+void tuff_params_free(tuff_params *params)
+{
+    tuff_free(params->items);
+    tuff_arena_free(&params->arena);
+    tuff_map_free(&params->by_name);
+    *params = (tuff_params){0};
+}
+
+const tuff_param *tuff_params_find(const tuff_params *params, const char *name)
+{
+    uint32_t i;
+    return tuff_map_get(&params->by_name, name, strlen(name), &i) ? &params->items[i] : NULL;
+}
+
+/* The length of `name`'s part that `pattern` names, a whole module; 0 when it does not. *layer is what '#'
+ * stands for. */
+static size_t match(const char *pattern, const char *name, int *layer)
+{
+    const char *at = name;
+    for (; *pattern; pattern++) {
+        if (*pattern != '#') {
+            if (*at++ != *pattern) return 0;
+            continue;
+        }
+        if (*at < '0' || *at > '9') return 0;
+        for (*layer = 0; *at >= '0' && *at <= '9'; at++)
+            *layer = 10 * *layer + (*at - '0');
+    }
+    return *at == '.' || *at == '\0' ? (size_t)(at - name) : 0;
+}
+
+/* "blk.#.attn_q" and ".weight" of layer 3: "blk.3.attn_q.weight". */
+static const char *gguf_name(tuff_params *params, const char *pattern, int layer, const char *ending)
+{
+    const char *number = strchr(pattern, '#');
+    if (!number) return tuff_arena_printf(&params->arena, "%s%s", pattern, ending);
+    return tuff_arena_printf(&params->arena, "%.*s%d%s%s", (int)(number - pattern), pattern, layer,
+                             number + 1, ending);
+}
+
+static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
+{
+    p->hf = (tuff_source){.name = p->name};
+    for (const tuff_part *part = config->arch->parts; part->hf; part++) {
+        int layer = 0;
+        size_t size = match(part->hf, p->name, &layer);
+        if (!size) continue;
+        p->gguf.name = gguf_name(params, part->gguf, layer, p->name + size);
+        if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
+        if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
+        if (part->kind < TUFF_PART_Q || !config->arch->gguf_interleaves) return TUFF_OK;
+        p->gguf.layout = TUFF_LAYOUT_INTERLEAVED;
+        p->gguf.heads = part->kind == TUFF_PART_Q ? config->heads : config->kv_heads;
+        return TUFF_OK;
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_params_declare(tuff_params *params, const tuff_config *config, const char *name,
+                                tuff_role role, int rank, const int64_t *shape)
+{
+    if (!tuff_grow((void **)&params->items, params->count, &params->capacity, sizeof *params->items))
+        return tuff_fail_memory("the list of a model's parameters");
+    tuff_param p = {.role = role, .rank = rank, .stored = TUFF_F32};
+    memcpy(p.shape, shape, (size_t)rank * sizeof *shape);
+    p.name = tuff_arena_strdup(&params->arena, name);
+    if (!p.name || !tuff_map_put(&params->by_name, p.name, strlen(p.name), (uint32_t)params->count))
+        return tuff_fail_memory("the list of a model's parameters");
+    TUFF_TRY(find_sources(params, config, &p));
+    params->items[params->count++] = p;
+    return TUFF_OK;
+}
+
+tuff_status tuff_params_list(const tuff_config *config, tuff_params *params)
+{
+    tuff_graph *g = NULL;
+    TUFF_TRY(tuff_graph_create(&g));
+    tuff_net net = {
+        .g = g, .config = config, .batch = 1, .length = 1, .rope_positions = 1, .declare = params};
+    tuff_net_begin(&net);
+    tuff_net_logits(&net, config->arch->hidden(&net), false);
+    tuff_status status = tuff_graph_status(g);
+    tuff_graph_destroy(&g);
+    return status;
+}

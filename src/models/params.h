@@ -1,0 +1,80 @@
+/* The parameters of a model: what each is, and where files hold it. The list is made by running the model's
+ * graph once, which declares what it asks for (models/net.h), so that names and shapes are written once. */
+#ifndef TUFF_MODELS_PARAMS_H
+#define TUFF_MODELS_PARAMS_H
+
+#include <tuff/graph.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "base/text.h"
+
+typedef struct tuff_config tuff_config;
+
+/* What a parameter is for. Matrices multiply, rows of tables are looked up: both may be stored in 16 bits,
+ * and weight decay applies to them, as in Hugging Face's Trainer. Norms and biases are f32. */
+typedef enum tuff_role { TUFF_ROLE_MATRIX, TUFF_ROLE_TABLE, TUFF_ROLE_NORM, TUFF_ROLE_BIAS } tuff_role;
+
+/* How a file holds the rows of a parameter. */
+typedef enum tuff_layout {
+    TUFF_LAYOUT_ROWS,       /* as they are in memory */
+    TUFF_LAYOUT_TRANSPOSED, /* [in, out]: GPT-2's Conv1D in Hugging Face's files */
+    TUFF_LAYOUT_INTERLEAVED /* rows of a head as pairs (2i, 2i + 1), where memory has them half-split */
+} tuff_layout;
+
+/* A tensor of a file. */
+typedef struct tuff_source {
+    const char *name; /* NULL: the format has no name for it */
+    tuff_layout layout;
+    int64_t heads; /* whose rows are interleaved */
+} tuff_source;
+
+/* One parameter. Shapes are those in memory: [out, in] for matrices. */
+typedef struct tuff_param {
+    const char *name; /* as in a Hugging Face state dict: "model.layers.0.self_attn.q_proj.weight" */
+    tuff_role role;
+    int rank;
+    int64_t shape[TUFF_MAX_RANK];
+    tuff_source hf, gguf;
+    tuff_dtype stored; /* on a device, when it is not trained: f32, f16 or bf16, as the model's file has it */
+} tuff_param;
+
+/* Columns of its matrix view: all axes but the first; a vector has one. */
+int64_t tuff_param_columns(const tuff_param *param);
+int64_t tuff_param_elements(const tuff_param *param);
+/* Its axes in a file of one of the two formats, out_shape[0..rank). */
+void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shape);
+/* Whether it may be stored in 16 bits, and whether weight decay applies. */
+bool tuff_param_is_matrix(const tuff_param *param);
+
+typedef struct tuff_params {
+    tuff_param *items;
+    size_t count, capacity;
+    tuff_arena arena; /* the names */
+    tuff_map by_name;
+} tuff_params;
+void tuff_params_free(tuff_params *params);
+/* NULL when there is none of the name. */
+const tuff_param *tuff_params_find(const tuff_params *params, const char *name);
+
+/* Sets the list, which is empty, to the parameters of a model of this config; `stored` is f32. */
+TUFF_MUST_USE tuff_status tuff_params_list(const tuff_config *config, tuff_params *params);
+/* Appends one; for models/net.c. Its sources follow from the architecture's parts. */
+TUFF_MUST_USE tuff_status tuff_params_declare(tuff_params *params, const tuff_config *config,
+                                              const char *name, tuff_role role, int rank,
+                                              const int64_t *shape);
+
+/* A module (or, when it has a ".", a tensor) in the names of Hugging Face and of GGUF; '#' is the layer's
+ * number. */
+typedef enum tuff_part_kind {
+    TUFF_PART_PLAIN,
+    TUFF_PART_CONV1D, /* Hugging Face's files hold the transpose */
+    TUFF_PART_Q,      /* query rows: GGUF interleaves them where the architecture says so */
+    TUFF_PART_K       /* key rows */
+} tuff_part_kind;
+typedef struct tuff_part {
+    const char *hf, *gguf;
+    tuff_part_kind kind;
+} tuff_part;
+
+#endif
