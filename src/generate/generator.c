@@ -111,7 +111,7 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
                     .rope_positions = gen->capacity,
                     .hook = gen->lora ? tuff_lora_hook(gen->lora, false) : NULL};
     tuff_net_begin(&net);
-    tuff_output(g, "logits", tuff_net_logits(&net, gen->model->config.arch->hidden(&net), true));
+    tuff_output(g, "logits", tuff_net_logits(&net, tuff_net_hidden(&net), true));
     tuff_program *program = NULL;
     TUFF_TRY(tuff_program_create(gen->device, &g, &program));
     tuff_status status = tuff_store_bind(gen->store, program);

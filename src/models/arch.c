@@ -33,6 +33,19 @@ const char *tuff_arch_names(void)
     return list + 2;
 }
 
+const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer)
+{
+    (void)layer;
+    return &config->layer;
+}
+
+const char *tuff_arch_module(const tuff_arch *arch, const char *part)
+{
+    for (const tuff_part *p = arch->parts; p->hf; p++)
+        if (strcmp(p->gguf, part) == 0) return p->hf;
+    return NULL;
+}
+
 static tuff_status check_range(const char *where, const char *key, int64_t value, int64_t most)
 {
     if (value >= 1 && value <= most) return TUFF_OK;
@@ -50,9 +63,9 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     TUFF_TRY(check_range(where, "head_dim", c->head_dim, 4096));
     TUFF_TRY(check_range(where, "intermediate_size", c->intermediate_size, 1 << 24));
     TUFF_TRY(check_range(where, "max_position_embeddings", c->max_positions, 1 << 28));
-    if (c->window < 0 || c->window > 1 << 28)
+    if (c->layer.window < 0 || c->layer.window > 1 << 28)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is %lld, expected 0 to %d", where,
-                         (long long)c->window, 1 << 28);
+                         (long long)c->layer.window, 1 << 28);
     if (c->heads % c->kv_heads)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: %lld attention heads cannot share %lld key/value heads; expected a multiple",

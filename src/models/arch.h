@@ -12,6 +12,32 @@
 typedef struct tuff_arch tuff_arch;
 typedef struct tuff_net tuff_net;
 
+typedef enum tuff_norm {
+    TUFF_NORM_LAYER,         /* LayerNorm with weight and bias */
+    TUFF_NORM_LAYER_NO_BIAS, /* with a weight only */
+    TUFF_NORM_RMS
+} tuff_norm;
+typedef enum tuff_activation {
+    TUFF_ACT_GELU,      /* by erf */
+    TUFF_ACT_GELU_TANH, /* its tanh approximation */
+    TUFF_ACT_SILU,
+    TUFF_ACT_RELU
+} tuff_activation;
+typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN } tuff_rotary;
+
+/* What a layer is made of. */
+typedef struct tuff_layer_spec {
+    bool norm_after;   /* norms follow the sums (BERT); else they come before attention and feed-forward */
+    bool no_attn_norm; /* none comes before attention */
+    bool fused_qkv;    /* one matrix gives queries, keys and values */
+    bool qkv_bias, out_bias, mlp_bias;
+    tuff_activation activation;
+    bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
+    bool fused_gate; /* one matrix gives both */
+    tuff_rotary rope;
+    int64_t window; /* sliding attention window in tokens; 0: none */
+} tuff_layer_spec;
+
 /* The dimensions of a model, neutral between the formats. */
 struct tuff_config {
     const tuff_arch *arch;
@@ -19,10 +45,14 @@ struct tuff_config {
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
     double rope_theta; /* 0: no rotary embedding */
-    int64_t window;    /* sliding attention window in tokens; 0: none */
-    bool tied;         /* the output head is the embedding table */
-    bool qkv_bias, out_bias, mlp_bias;
-    bool gelu_erf; /* GELU by erf, not its tanh approximation */
+    tuff_norm norm;
+    bool causal;             /* a token sees itself and what comes before it; else all */
+    bool tied;               /* the output head is the embedding table */
+    bool learned_positions;  /* a table of max_positions + position_offset rows */
+    int64_t position_offset; /* of the first token: RoBERTa's begin after the padding id */
+    int64_t token_types;     /* rows of the table of token types; 0: none */
+    bool embed_norm, final_norm;
+    tuff_layer_spec layer; /* what all layers are like */
     tuff_hf_tokens tokens;
 };
 
@@ -31,7 +61,6 @@ struct tuff_arch {
     const char *hf_class;    /* "LlamaForCausalLM" */
     const char *gguf;        /* general.architecture */
     const char *base_prefix; /* "model.": files of the bare model leave it out */
-    const char *token_table; /* the parameter that embeds tokens, and is the head of a tied model */
     const char *lora_target; /* modules adapted by default, separated by commas */
     /* Sets everything but arch and tokens; errors name the file and the key. */
     tuff_status (*read_hf)(const cJSON *json, const char *where, tuff_config *config);
@@ -43,13 +72,15 @@ struct tuff_arch {
     /* The names of its modules in both formats; ends with an empty one. */
     const tuff_part *parts;
     bool gguf_interleaves; /* the rows of query and key heads */
-    /* ids to the last hidden states after the final norm, [B, T, C]. */
-    tuff_tensor *(*hidden)(tuff_net *net);
 };
 
 #define TUFF_ARCH(name) extern const tuff_arch tuff_arch_##name;
 #include "models/archs.def"
 #undef TUFF_ARCH
+
+const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer);
+/* Hugging Face's name of a part, '#' for the layer's number; NULL when the architecture has no such part. */
+const char *tuff_arch_module(const tuff_arch *arch, const char *part);
 
 /* NULL when unknown. */
 const tuff_arch *tuff_arch_by_model_type(const char *model_type);

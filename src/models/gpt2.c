@@ -22,7 +22,9 @@ static tuff_status read_shared_names(const cJSON *json, const char *where, tuff_
 /* What every GPT-2 has, and what follows from its sizes. */
 static tuff_status derive(tuff_config *c, const char *where)
 {
-    c->qkv_bias = c->out_bias = c->mlp_bias = true;
+    c->norm = TUFF_NORM_LAYER;
+    c->causal = c->learned_positions = c->final_norm = true;
+    c->layer.fused_qkv = c->layer.qkv_bias = c->layer.out_bias = c->layer.mlp_bias = true;
     c->kv_heads = c->heads;
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0; /* 0 is refused by the check of all sizes */
     if (c->heads <= 0 || c->hidden_size % c->heads == 0) return TUFF_OK;
@@ -53,8 +55,9 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_json_text(json, "activation_function", where, &activation));
     c->intermediate_size = usual_inner(c);
     TUFF_TRY(tuff_json_int(json, "n_inner", where, &c->intermediate_size));
-    c->gelu_erf = strcmp(activation, "gelu") == 0;
-    if (!c->gelu_erf && strcmp(activation, "gelu_new") != 0 && strcmp(activation, "gelu_pytorch_tanh") != 0)
+    bool exact = strcmp(activation, "gelu") == 0;
+    c->layer.activation = exact ? TUFF_ACT_GELU : TUFF_ACT_GELU_TANH;
+    if (!exact && strcmp(activation, "gelu_new") != 0 && strcmp(activation, "gelu_pytorch_tanh") != 0)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: activation_function is \"%s\"; Tuff knows gelu_new, gelu_pytorch_tanh and "
                          "gelu",
@@ -81,9 +84,9 @@ static tuff_status read_activation(const tuff_gguf *gguf, tuff_config *c)
 {
     tuff_view name = tuff_view_of("gelu_new");
     TUFF_TRY(tuff_gguf_text(gguf, "gpt2.hidden_activation", &name));
-    c->gelu_erf = tuff_view_is(name, "gelu");
-    if (c->gelu_erf || tuff_view_is(name, "gelu_new") || tuff_view_is(name, "gelu_pytorch_tanh"))
-        return TUFF_OK;
+    bool exact = tuff_view_is(name, "gelu");
+    c->layer.activation = exact ? TUFF_ACT_GELU : TUFF_ACT_GELU_TANH;
+    if (exact || tuff_view_is(name, "gelu_new") || tuff_view_is(name, "gelu_pytorch_tanh")) return TUFF_OK;
     return tuff_fail(
         TUFF_UNSUPPORTED,
         "%s: gpt2.hidden_activation is \"%.*s\"; Tuff knows gelu_new, gelu_pytorch_tanh and gelu", gguf->file,
@@ -112,7 +115,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_buf_printf(json,
                     "  \"activation_function\": \"%s\",\n  \"attn_pdrop\": 0.1,\n  \"embd_pdrop\": 0.1,\n"
                     "  \"initializer_range\": 0.02,\n  \"layer_norm_epsilon\": ",
-                    c->gelu_erf ? "gelu" : "gelu_new");
+                    c->layer.activation == TUFF_ACT_GELU ? "gelu" : "gelu_new");
     tuff_json_double(json, c->norm_eps);
     tuff_buf_printf(json,
                     ",\n  \"n_ctx\": %lld,\n  \"n_embd\": %lld,\n  \"n_head\": %lld,\n  \"n_inner\": %lld,\n"
@@ -131,7 +134,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, "gpt2.block_count", (uint32_t)c->layers);
     tuff_gguf_put_u32(gguf, "gpt2.attention.head_count", (uint32_t)c->heads);
     tuff_gguf_put_f32(gguf, "gpt2.attention.layer_norm_epsilon", (float)c->norm_eps);
-    if (c->gelu_erf) tuff_gguf_put_text(gguf, "gpt2.hidden_activation", "gelu");
+    if (c->layer.activation == TUFF_ACT_GELU) tuff_gguf_put_text(gguf, "gpt2.hidden_activation", "gelu");
 }
 
 static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PLAIN},
@@ -146,60 +149,15 @@ static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PL
                                   {"lm_head", "output", TUFF_PART_PLAIN},
                                   {NULL, NULL, TUFF_PART_PLAIN}};
 
-/* One third of the fused projection [B, T, 3C], as heads [B, T, H, D]. */
-static tuff_tensor *third(tuff_net *net, tuff_tensor *qkv, int which)
-{
-    const tuff_config *c = net->config;
-    tuff_tensor *part = tuff_slice(net->g, qkv, 2, which * c->hidden_size, c->hidden_size);
-    return tuff_reshape(net->g, part, 4, (int64_t[]){net->batch, net->length, c->heads, c->head_dim});
-}
-
-static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
-{
-    const tuff_config *c = net->config;
-    tuff_tensor *qkv = tuff_net_linear(net, x, tuff_net_name(net, "transformer.h.%d.attn.c_attn", i),
-                                       3 * c->hidden_size, true);
-    tuff_tensor *y = tuff_net_attention(net, i, third(net, qkv, 0), third(net, qkv, 1), third(net, qkv, 2));
-    y = tuff_reshape(net->g, y, 3, (int64_t[]){net->batch, net->length, c->hidden_size});
-    return tuff_net_linear(net, y, tuff_net_name(net, "transformer.h.%d.attn.c_proj", i), c->hidden_size,
-                           true);
-}
-
-static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
-{
-    const tuff_config *c = net->config;
-    x = tuff_net_linear(net, x, tuff_net_name(net, "transformer.h.%d.mlp.c_fc", i), c->intermediate_size,
-                        true);
-    x = tuff_gelu(net->g, x, !c->gelu_erf);
-    return tuff_net_linear(net, x, tuff_net_name(net, "transformer.h.%d.mlp.c_proj", i), c->hidden_size,
-                           true);
-}
-
-static tuff_tensor *hidden(tuff_net *net)
-{
-    tuff_graph *g = net->g;
-    tuff_tensor *x =
-        tuff_add(g, tuff_net_embed_tokens(net), tuff_net_embed_positions(net, "transformer.wpe.weight"));
-    for (int i = 0; i < (int)net->config->layers; i++) {
-        tuff_tensor *a = tuff_net_layer_norm(net, x, tuff_net_name(net, "transformer.h.%d.ln_1", i));
-        x = tuff_add(g, x, attend(net, a, i));
-        tuff_tensor *m = tuff_net_layer_norm(net, x, tuff_net_name(net, "transformer.h.%d.ln_2", i));
-        x = tuff_add(g, x, feed_forward(net, m, i));
-    }
-    return tuff_net_layer_norm(net, x, "transformer.ln_f");
-}
-
 const tuff_arch tuff_arch_gpt2 = {
     .name = "gpt2",
     .hf_class = "GPT2LMHeadModel",
     .gguf = "gpt2",
     .base_prefix = "transformer.",
-    .token_table = "transformer.wte.weight",
     .lora_target = "c_attn",
     .read_hf = read_hf,
     .read_gguf = read_gguf,
     .write_hf = write_hf,
     .write_gguf = write_gguf,
     .parts = parts,
-    .hidden = hidden,
 };

@@ -28,7 +28,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "head_dim", c->head_dim);
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
     if (c->rope_theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope_theta);
-    if (c->window) tuff_inspect_put_int(r, "sliding_window", c->window);
+    if (c->layer.window) tuff_inspect_put_int(r, "sliding_window", c->layer.window);
     tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }
 

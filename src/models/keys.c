@@ -216,7 +216,7 @@ tuff_status tuff_gguf_keys_check(const tuff_gguf *gguf, const char *architecture
 tuff_status tuff_hf_layer_types_check(const cJSON *json, const char *where, const tuff_config *config)
 {
     const cJSON *types = cJSON_GetObjectItemCaseSensitive(json, "layer_types"), *item;
-    const char *wanted = config->window ? "sliding_attention" : "full_attention";
+    const char *wanted = config->layer.window ? "sliding_attention" : "full_attention";
     if (!types || cJSON_IsNull(types)) return TUFF_OK;
     if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != config->layers)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: layer_types must be a list of %lld texts, one for each layer",

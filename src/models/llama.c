@@ -55,10 +55,20 @@ static tuff_status need_int(const cJSON *json, const char *name, const char *whe
     return tuff_json_int(json, name, where, out);
 }
 
+/* What all of the family have. */
+static void set_layers(tuff_config *c)
+{
+    c->norm = TUFF_NORM_RMS;
+    c->causal = c->final_norm = c->layer.gated = true;
+    c->layer.activation = TUFF_ACT_SILU;
+    c->layer.rope = TUFF_ROTARY_MAIN;
+}
+
 static tuff_status read_common(const cJSON *json, const char *where, tuff_config *c)
 {
     const char *activation = "silu";
     bool attention_bias = false;
+    set_layers(c);
     TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
     TUFF_TRY(need_int(json, "hidden_size", where, &c->hidden_size));
     TUFF_TRY(need_int(json, "num_hidden_layers", where, &c->layers));
@@ -73,9 +83,9 @@ static tuff_status read_common(const cJSON *json, const char *where, tuff_config
     TUFF_TRY(tuff_json_number(json, "rms_norm_eps", where, &c->norm_eps));
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_json_bool(json, "attention_bias", where, &attention_bias));
-    TUFF_TRY(tuff_json_bool(json, "mlp_bias", where, &c->mlp_bias));
+    TUFF_TRY(tuff_json_bool(json, "mlp_bias", where, &c->layer.mlp_bias));
     TUFF_TRY(tuff_json_text(json, "hidden_act", where, &activation));
-    if (attention_bias) c->qkv_bias = c->out_bias = true;
+    if (attention_bias) c->layer.qkv_bias = c->layer.out_bias = true;
     if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: hidden_act is \"%s\"; Tuff knows silu", where, activation);
     TUFF_TRY(read_rope(json, where, c));
@@ -100,11 +110,12 @@ static tuff_status read_mistral(const cJSON *json, const char *where, tuff_confi
     c->rope_theta = 10000;
     c->kv_heads = 8;
     TUFF_TRY(read_common(json, where, c));
-    c->qkv_bias = c->out_bias = c->mlp_bias = false; /* whatever the config says, as in transformers */
+    c->layer.qkv_bias = c->layer.out_bias = c->layer.mlp_bias =
+        false; /* whatever the config says, as in transformers */
     const cJSON *window = cJSON_GetObjectItemCaseSensitive(json, "sliding_window");
-    c->window = window ? 0 : 4096;
-    TUFF_TRY(tuff_json_int(json, "sliding_window", where, &c->window));
-    if (c->window || !window || cJSON_IsNull(window)) return TUFF_OK;
+    c->layer.window = window ? 0 : 4096;
+    TUFF_TRY(tuff_json_int(json, "sliding_window", where, &c->layer.window));
+    if (c->layer.window || !window || cJSON_IsNull(window)) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is 0, expected null or 1 and more", where);
 }
 
@@ -133,8 +144,8 @@ static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config 
     c->rope_theta = 10000;
     c->kv_heads = 32;
     TUFF_TRY(read_common(json, where, c));
-    c->qkv_bias = true; /* and no other, whatever the config says, as in transformers */
-    c->out_bias = c->mlp_bias = false;
+    c->layer.qkv_bias = true; /* and no other, whatever the config says, as in transformers */
+    c->layer.out_bias = c->layer.mlp_bias = false;
     return check_qwen2_window(json, where, c);
 }
 
@@ -188,9 +199,9 @@ static tuff_status read_gguf_biases(const tuff_gguf *gguf, tuff_config *c)
             "%s: it has the tensor %s, but not %s; the models that Tuff runs have biases on q, k and "
             "v together, or on none of them",
             gguf->file, there, missing);
-    c->qkv_bias = there != NULL;
-    c->out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
-    c->mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
+    c->layer.qkv_bias = there != NULL;
+    c->layer.out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
+    c->layer.mlp_bias = tuff_weights_find(gguf->weights, "blk.0.ffn_up.bias") != NULL;
     return TUFF_OK;
 }
 
@@ -198,11 +209,11 @@ static tuff_status read_gguf_biases(const tuff_gguf *gguf, tuff_config *c)
  * llama's attention_bias is of q, k, v and the output together, qwen2's of q, k and v, mistral has none. */
 static tuff_status choose_hf_arch(tuff_config *c, const char *where)
 {
-    bool qkv = c->qkv_bias, out = c->out_bias, mlp = c->mlp_bias, fits = true;
+    bool qkv = c->layer.qkv_bias, out = c->layer.out_bias, mlp = c->layer.mlp_bias, fits = true;
     if (c->arch == &tuff_arch_qwen2) {
-        c->qkv_bias = true; /* a file that lacks them is refused when its tensors are looked for */
+        c->layer.qkv_bias = true; /* a file that lacks them is refused when its tensors are looked for */
         fits = !out && !mlp;
-    } else if (c->window) {
+    } else if (c->layer.window) {
         c->arch = &tuff_arch_mistral;
         fits = !qkv && !out && !mlp;
     } else if (qkv != out) {
@@ -214,7 +225,7 @@ static tuff_status choose_hf_arch(tuff_config *c, const char *where)
         TUFF_UNSUPPORTED,
         "%s: it has biases on q, k and v: %s, on the attention's output: %s, on the feed-forward "
         "layers: %s, a sliding window: %s; no architecture of Hugging Face has these together",
-        where, qkv ? "yes" : "no", out ? "yes" : "no", mlp ? "yes" : "no", c->window ? "yes" : "no");
+        where, qkv ? "yes" : "no", out ? "yes" : "no", mlp ? "yes" : "no", c->layer.window ? "yes" : "no");
 }
 
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
@@ -222,6 +233,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     char k[64];
     c->norm_eps = 1e-5;
     c->rope_theta = 10000;
+    set_layers(c);
     TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "context_length", k), &c->max_positions));
     TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "embedding_length", k), &c->hidden_size));
     TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "block_count", k), &c->layers));
@@ -237,7 +249,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(check_gguf_rope(gguf, c));
     TUFF_TRY(read_gguf_biases(gguf, c));
     if (c->arch == &tuff_arch_llama)
-        TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->window));
+        TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->layer.window));
     return choose_hf_arch(c, gguf->file);
 }
 
@@ -261,14 +273,14 @@ static void write_llama(const tuff_config *c, tuff_buf *json)
 {
     write_common(c, json);
     tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n  \"rope_scaling\": null,\n",
-                    c->qkv_bias ? "true" : "false", c->mlp_bias ? "true" : "false");
+                    c->layer.qkv_bias ? "true" : "false", c->layer.mlp_bias ? "true" : "false");
 }
 
 static void write_mistral(const tuff_config *c, tuff_buf *json)
 {
     write_common(c, json);
-    if (c->window)
-        tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->window);
+    if (c->layer.window)
+        tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->layer.window);
     else
         tuff_buf_text(json, "  \"sliding_window\": null,\n");
 }
@@ -294,7 +306,8 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, key(c, "attention.key_length", k), (uint32_t)c->head_dim);
     tuff_gguf_put_u32(gguf, key(c, "attention.value_length", k), (uint32_t)c->head_dim);
     tuff_gguf_put_u32(gguf, key(c, "vocab_size", k), (uint32_t)c->vocab_size);
-    if (c->window) tuff_gguf_put_u32(gguf, key(c, "attention.sliding_window", k), (uint32_t)c->window);
+    if (c->layer.window)
+        tuff_gguf_put_u32(gguf, key(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
 }
 
 static const tuff_part parts[] = {
@@ -312,56 +325,9 @@ static const tuff_part parts[] = {
     {"lm_head", "output", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
 
-/* A projection of one layer, as heads [B, T, heads, D]. */
-static tuff_tensor *heads(tuff_net *net, tuff_tensor *x, int i, const char *name, int64_t n)
-{
-    const tuff_config *c = net->config;
-    x = tuff_net_linear(net, x, tuff_net_name(net, "model.layers.%d.self_attn.%s", i, name), n * c->head_dim,
-                        c->qkv_bias);
-    return tuff_reshape(net->g, x, 4, (int64_t[]){net->batch, net->length, n, c->head_dim});
-}
-
-static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
-{
-    const tuff_config *c = net->config;
-    tuff_tensor *q = tuff_net_rope(net, heads(net, x, i, "q_proj", c->heads));
-    tuff_tensor *k = tuff_net_rope(net, heads(net, x, i, "k_proj", c->kv_heads));
-    tuff_tensor *y = tuff_net_attention(net, i, q, k, heads(net, x, i, "v_proj", c->kv_heads));
-    y = tuff_reshape(net->g, y, 3, (int64_t[]){net->batch, net->length, c->heads * c->head_dim});
-    return tuff_net_linear(net, y, tuff_net_name(net, "model.layers.%d.self_attn.o_proj", i), c->hidden_size,
-                           c->out_bias);
-}
-
-static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
-{
-    const tuff_config *c = net->config;
-    tuff_tensor *gate = tuff_net_linear(net, x, tuff_net_name(net, "model.layers.%d.mlp.gate_proj", i),
-                                        c->intermediate_size, c->mlp_bias);
-    tuff_tensor *up = tuff_net_linear(net, x, tuff_net_name(net, "model.layers.%d.mlp.up_proj", i),
-                                      c->intermediate_size, c->mlp_bias);
-    return tuff_net_linear(net, tuff_swiglu(net->g, gate, up),
-                           tuff_net_name(net, "model.layers.%d.mlp.down_proj", i), c->hidden_size,
-                           c->mlp_bias);
-}
-
-static tuff_tensor *hidden(tuff_net *net)
-{
-    tuff_graph *g = net->g;
-    tuff_tensor *x = tuff_net_embed_tokens(net);
-    for (int i = 0; i < (int)net->config->layers; i++) {
-        tuff_tensor *a = tuff_net_rms_norm(net, x, tuff_net_name(net, "model.layers.%d.input_layernorm", i));
-        x = tuff_add(g, x, attend(net, a, i));
-        tuff_tensor *m =
-            tuff_net_rms_norm(net, x, tuff_net_name(net, "model.layers.%d.post_attention_layernorm", i));
-        x = tuff_add(g, x, feed_forward(net, m, i));
-    }
-    return tuff_net_rms_norm(net, x, "model.norm");
-}
-
-#define LLAMA_COMMON                                                                                  \
-    .base_prefix = "model.", .token_table = "model.embed_tokens.weight",                              \
-    .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", .read_gguf = read_gguf, \
-    .write_gguf = write_gguf, .parts = parts, .hidden = hidden
+#define LLAMA_COMMON                                                                                   \
+    .base_prefix = "model.", .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", \
+    .read_gguf = read_gguf, .write_gguf = write_gguf, .parts = parts
 
 const tuff_arch tuff_arch_llama = {.name = "llama",
                                    .hf_class = "LlamaForCausalLM",

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *tuff_net_name(tuff_net *net, const char *format, ...)
 {
@@ -21,6 +22,7 @@ void tuff_net_begin(tuff_net *net)
     const int64_t shape[] = {net->batch, net->length};
     net->ids = tuff_input(net->g, "ids", TUFF_I32, 2, shape);
     net->positions = tuff_input(net->g, "positions", TUFF_I32, 2, shape);
+    if (net->config->token_types) net->types = tuff_input(net->g, "types", TUFF_I32, 2, shape);
     if (net->capacity) net->start = tuff_input(net->g, "start", TUFF_I32, 1, &net->batch);
 }
 
@@ -55,31 +57,36 @@ static tuff_tensor *vector(tuff_net *net, const char *module, const char *which,
     return tuff_net_param(net, tuff_net_name(net, "%s.%s", module, which), role, 1, &n);
 }
 
-static tuff_tensor *embed(tuff_net *net, const char *table, int64_t rows, tuff_tensor *ids,
-                          const char *index_name)
+/* Hugging Face's name of a part's module. */
+static const char *module_of(tuff_net *net, const char *part, int layer)
+{
+    const char *pattern = tuff_arch_module(net->config->arch, part),
+               *number = pattern ? strchr(pattern, '#') : NULL;
+    if (!pattern)
+        tuff_graph_fail(net->g, TUFF_UNSUPPORTED, "the architecture %s has no part %s",
+                        net->config->arch->name, part);
+    if (!number) return pattern ? pattern : "";
+    return tuff_net_name(net, "%.*s%d%s", (int)(number - pattern), pattern, layer, number + 1);
+}
+
+tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_tensor *ids,
+                            const char *index_name)
 {
     tuff_tensor *index = NULL;
     if (net->train_base) {
         int64_t size = (int64_t)tuff_embedding_index_size((size_t)(net->batch * net->length));
         index = tuff_input(net->g, index_name, TUFF_I32, 1, &size);
     }
-    tuff_tensor *weight = matrix(net, table, TUFF_ROLE_TABLE, rows, net->config->hidden_size);
-    return tuff_embedding(net->g, weight, ids, index);
+    const char *name = tuff_net_name(net, "%s.weight", module_of(net, part, 0));
+    return tuff_embedding(net->g, matrix(net, name, TUFF_ROLE_TABLE, rows, net->config->hidden_size), ids,
+                          index);
 }
 
-tuff_tensor *tuff_net_embed_tokens(tuff_net *net)
-{
-    return embed(net, net->config->arch->token_table, net->config->vocab_size, net->ids, "ids_index");
-}
-
-tuff_tensor *tuff_net_embed_positions(tuff_net *net, const char *table)
-{
-    return embed(net, table, net->config->max_positions, net->positions, "positions_index");
-}
-
-tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *module, int64_t out, bool bias)
+tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, int layer, int64_t out,
+                             bool bias)
 {
     tuff_graph *g = net->g;
+    const char *module = module_of(net, part, layer);
     tuff_tensor *w =
         matrix(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, out, tuff_tensor_dim(x, -1));
     tuff_tensor *y = tuff_matmul(g, x, tuff_transpose(g, w));
@@ -88,22 +95,31 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *module, 
     return net->hook ? net->hook->linear(net->hook->self, net, module, x, y) : y;
 }
 
-tuff_tensor *tuff_net_layer_norm(tuff_net *net, tuff_tensor *x, const char *module)
+tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int layer)
 {
+    const tuff_config *c = net->config;
+    const char *module = module_of(net, part, layer);
     int64_t d = tuff_tensor_dim(x, -1);
     tuff_tensor *w = vector(net, module, "weight", TUFF_ROLE_NORM, d);
-    tuff_tensor *b = vector(net, module, "bias", TUFF_ROLE_BIAS, d);
-    return tuff_layer_norm(net->g, x, w, b, net->config->norm_eps);
+    if (c->norm == TUFF_NORM_RMS) return tuff_rms_norm(net->g, x, w, c->norm_eps);
+    tuff_tensor *b = c->norm == TUFF_NORM_LAYER ? vector(net, module, "bias", TUFF_ROLE_BIAS, d)
+                                                : tuff_fill(net->g, 0, 1, &d);
+    return tuff_layer_norm(net->g, x, w, b, c->norm_eps);
 }
 
-tuff_tensor *tuff_net_rms_norm(tuff_net *net, tuff_tensor *x, const char *module)
+tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n)
 {
-    tuff_tensor *w = vector(net, module, "weight", TUFF_ROLE_NORM, tuff_tensor_dim(x, -1));
-    return tuff_rms_norm(net->g, x, w, net->config->norm_eps);
+    return tuff_reshape(net->g, x, 4, (int64_t[]){net->batch, net->length, n, net->config->head_dim});
 }
 
-tuff_tensor *tuff_net_rope(tuff_net *net, tuff_tensor *x)
+tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x)
 {
+    return tuff_reshape(net->g, x, 3, (int64_t[]){net->batch, net->length, -1});
+}
+
+tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
+{
+    if (rope == TUFF_ROTARY_NONE) return x;
     const int64_t table[] = {net->rope_positions, net->config->head_dim / 2};
     tuff_tensor *cos = variable(net, "rope.cos", TUFF_F32, 2, table);
     tuff_tensor *sin = variable(net, "rope.sin", TUFF_F32, 2, table);
@@ -123,8 +139,9 @@ static tuff_tensor *cached(tuff_net *net, const char *which, int layer, tuff_ten
 
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v)
 {
-    tuff_attention_params params = {
-        .struct_size = sizeof params, .causal = true, .window = net->config->window};
+    tuff_attention_params params = {.struct_size = sizeof params,
+                                    .causal = net->config->causal,
+                                    .window = tuff_config_layer(net->config, layer)->window};
     if (net->capacity) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);
@@ -140,7 +157,8 @@ tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)
         tuff_tensor *last = tuff_input(net->g, "last", TUFF_I32, 1, &net->batch);
         x = tuff_embedding(net->g, x, last, NULL);
     }
-    if (!c->tied) return tuff_net_linear(net, x, "lm_head", c->vocab_size, false);
-    tuff_tensor *w = matrix(net, c->arch->token_table, TUFF_ROLE_TABLE, c->vocab_size, c->hidden_size);
+    if (!c->tied) return tuff_net_linear(net, x, "output", 0, c->vocab_size, false);
+    const char *table = tuff_net_name(net, "%s.weight", module_of(net, "token_embd", 0));
+    tuff_tensor *w = matrix(net, table, TUFF_ROLE_TABLE, c->vocab_size, c->hidden_size);
     return tuff_matmul(net->g, x, tuff_transpose(net->g, w));
 }

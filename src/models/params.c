@@ -111,7 +111,7 @@ tuff_status tuff_params_list(const tuff_config *config, tuff_params *params)
     tuff_net net = {
         .g = g, .config = config, .batch = 1, .length = 1, .rope_positions = 1, .declare = params};
     tuff_net_begin(&net);
-    tuff_net_logits(&net, config->arch->hidden(&net), false);
+    tuff_net_logits(&net, tuff_net_hidden(&net), false);
     tuff_status status = tuff_graph_status(g);
     tuff_graph_destroy(&g);
     return status;

@@ -269,17 +269,17 @@ static uint32_t gguf_file_type(tuff_dtype dtype)
 static void say_lost(const tuff_model *model, const char *path)
 {
     const tuff_config *c = &model->config;
-    if (c->gelu_erf)
+    if (c->arch == &tuff_arch_gpt2 && c->layer.activation == TUFF_ACT_GELU)
         tuff_log(
             TUFF_LOG_WARN,
             "%s: llama.cpp runs GPT-2 with the tanh approximation of GELU, this model has the exact one: "
             "its results will differ a little there; in Tuff they do not",
             path);
-    if (c->window && c->window < c->max_positions)
+    if (c->layer.window && c->layer.window < c->max_positions)
         tuff_log(TUFF_LOG_WARN,
                  "%s: llama.cpp runs this architecture without its sliding window of %lld tokens: past that "
                  "length its results will differ there; in Tuff they do not",
-                 path, (long long)c->window);
+                 path, (long long)c->layer.window);
 }
 
 static tuff_status save_gguf(const tuff_model *model, tuff_dtype dtype, const tuff_watch *watch,

@@ -1,4 +1,5 @@
 /* Whether a file's tensors are the parameters of its model: none missing, none to spare. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -44,7 +45,9 @@ static const tuff_weight *find_head(const tuff_model *model)
 void tuff_model_settle_head(tuff_model *model)
 {
     const tuff_arch *arch = model->config.arch;
-    const tuff_param param = {.name = arch->token_table, .gguf.name = "token_embd.weight"};
+    char name[64];
+    snprintf(name, sizeof name, "%s.weight", tuff_arch_module(arch, "token_embd"));
+    const tuff_param param = {.name = name, .gguf.name = "token_embd.weight"};
     const tuff_weight *table = tuff_model_weight(model, &param), *head = find_head(model);
     if (model->gguf) {
         /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */

@@ -35,7 +35,7 @@ static tuff_tensor *build_logits(const tuff_lm *lm, bool train, tuff_graph *g)
                     .rope_positions = lm->rope_positions,
                     .hook = lm->lora ? tuff_lora_hook(lm->lora, train) : NULL};
     tuff_net_begin(&net);
-    return tuff_net_logits(&net, lm->model->config.arch->hidden(&net), false);
+    return tuff_net_logits(&net, tuff_net_hidden(&net), false);
 }
 
 /* A scalar; `out_count` may be NULL. */

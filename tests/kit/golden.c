@@ -101,7 +101,7 @@ static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int6
     tuff_net_begin(&net);
     int64_t n = batch * length;
     tuff_tensor *labels = tuff_input(graph, "labels", TUFF_I32, 1, &n);
-    tuff_tensor *logits = tuff_net_logits(&net, g->model->config.arch->hidden(&net), false);
+    tuff_tensor *logits = tuff_net_logits(&net, tuff_net_hidden(&net), false);
     tuff_tensor *loss = tuff_cross_entropy(graph, logits, labels, NULL);
     KIT_OK(tuff_graph_status(graph));
     size_t count = tuff_lm_trained_count(&lm);

@@ -286,13 +286,13 @@ static void formats_keep_every_number(void **state)
         KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
         tuff_model *through = model_open(gguf);
         same_parameters(model, through);
-        assert_int_equal(through->config.window, model->config.window);
+        assert_int_equal(through->config.layer.window, model->config.layer.window);
         assert_int_equal(through->config.tied, model->config.tied);
         KIT_OK(tuff_model_save(through, TUFF_FORMAT_HF, TUFF_F32, directory));
         tuff_model *back = model_open(directory);
         same_parameters(model, back);
         assert_string_equal(back->config.arch->name, model->config.arch->name);
-        assert_int_equal(back->config.window, model->config.window);
+        assert_int_equal(back->config.layer.window, model->config.layer.window);
         tuff_model_destroy(&back);
         tuff_model_destroy(&through);
         tuff_model_destroy(&model);

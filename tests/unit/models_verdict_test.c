@@ -237,7 +237,7 @@ static void absent_keys_mean_what_they_mean_to_transformers(void **state)
     drop_key(directory, "sliding_window");
     drop_key(directory, "max_position_embeddings");
     tuff_model *model = model_open(directory);
-    assert_int_equal(model->config.window, 4096);
+    assert_int_equal(model->config.layer.window, 4096);
     assert_int_equal(model->config.max_positions, 131072);
     tuff_model_destroy(&model);
     drop_key(directory, "num_key_value_heads");
@@ -473,7 +473,7 @@ static void conversion_says_what_llama_cpp_does_not_do(void **state)
                                                      "\"activation_function\": \"gelu\"")),
                            "tanh approximation of GELU"));
     tuff_model *model = model_open(kit_temp_path("told.gguf"));
-    assert_true(model->config.gelu_erf);
+    assert_int_equal(model->config.layer.activation, TUFF_ACT_GELU);
     tuff_model_destroy(&model);
     assert_non_null(strstr(told_by_saving(model_copy("mistral", "windowed", "\"sliding_window\": null",
                                                      "\"sliding_window\": 16")),

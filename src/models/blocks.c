@@ -1,0 +1,110 @@
+/* The layers of all architectures: built from the specs of the config, whose readers filled them. */
+#include "models/net.h"
+
+static tuff_tensor *activate(tuff_graph *g, tuff_activation activation, tuff_tensor *x)
+{
+    switch (activation) {
+    case TUFF_ACT_GELU:
+        return tuff_gelu(g, x, false);
+    case TUFF_ACT_GELU_TANH:
+        return tuff_gelu(g, x, true);
+    case TUFF_ACT_SILU:
+        return tuff_silu(g, x);
+    case TUFF_ACT_RELU:
+        return tuff_relu(g, x);
+    }
+    return NULL;
+}
+
+/* Queries, keys and values of one layer: [B, T, heads, D] each, not turned yet. */
+static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
+{
+    static const char *const parts[] = {"blk.#.attn_q", "blk.#.attn_k", "blk.#.attn_v"};
+    const tuff_config *c = net->config;
+    const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    const int64_t heads[] = {c->heads, c->kv_heads, c->kv_heads};
+    const int64_t columns = (c->heads + 2 * c->kv_heads) * c->head_dim;
+    tuff_tensor *fused =
+        spec->fused_qkv ? tuff_net_linear(net, x, "blk.#.attn_qkv", i, columns, spec->qkv_bias) : NULL;
+    for (int part = 0, at = 0; part < 3; part++) {
+        int64_t n = heads[part] * c->head_dim;
+        tuff_tensor *y = spec->fused_qkv ? tuff_slice(net->g, fused, -1, at, n)
+                                         : tuff_net_linear(net, x, parts[part], i, n, spec->qkv_bias);
+        out[part] = tuff_net_split_heads(net, y, heads[part]);
+        at += (int)n;
+    }
+}
+
+static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    tuff_tensor *qkv[3];
+    project(net, x, i, qkv);
+    for (int part = 0; part < 2; part++)
+        qkv[part] = tuff_net_rope(net, spec->rope, qkv[part]);
+    tuff_tensor *y = tuff_net_attention(net, i, qkv[0], qkv[1], qkv[2]);
+    return tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.attn_output", i, c->hidden_size,
+                           spec->out_bias);
+}
+
+/* The first half of the rows gives what is activated, where both are one matrix. */
+static tuff_tensor *gate(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    const int64_t ff = c->intermediate_size;
+    tuff_tensor *a, *b;
+    if (spec->fused_gate) {
+        tuff_tensor *both = tuff_net_linear(net, x, "blk.#.ffn_up", i, 2 * ff, spec->mlp_bias);
+        a = tuff_slice(net->g, both, -1, 0, ff);
+        b = tuff_slice(net->g, both, -1, ff, ff);
+    } else {
+        a = tuff_net_linear(net, x, "blk.#.ffn_gate", i, ff, spec->mlp_bias);
+        b = tuff_net_linear(net, x, "blk.#.ffn_up", i, ff, spec->mlp_bias);
+    }
+    if (spec->activation == TUFF_ACT_SILU) return tuff_swiglu(net->g, a, b);
+    return tuff_mul(net->g, activate(net->g, spec->activation, a), b);
+}
+
+static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    if (spec->gated)
+        x = gate(net, x, i);
+    else
+        x = activate(net->g, spec->activation,
+                     tuff_net_linear(net, x, "blk.#.ffn_up", i, c->intermediate_size, spec->mlp_bias));
+    return tuff_net_linear(net, x, "blk.#.ffn_down", i, c->hidden_size, spec->mlp_bias);
+}
+
+static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
+{
+    tuff_graph *g = net->g;
+    const tuff_layer_spec *spec = tuff_config_layer(net->config, i);
+    if (spec->norm_after) {
+        x = tuff_net_norm(net, tuff_add(g, x, attend(net, x, i)), "blk.#.attn_output_norm", i);
+        return tuff_net_norm(net, tuff_add(g, x, feed_forward(net, x, i)), "blk.#.layer_output_norm", i);
+    }
+    tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, "blk.#.attn_norm", i);
+    x = tuff_add(g, x, attend(net, a, i));
+    return tuff_add(g, x, feed_forward(net, tuff_net_norm(net, x, "blk.#.ffn_norm", i), i));
+}
+
+tuff_tensor *tuff_net_hidden(tuff_net *net)
+{
+    const tuff_config *c = net->config;
+    tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, net->ids, "ids_index");
+    if (c->token_types)
+        x = tuff_add(net->g, x,
+                     tuff_net_embed(net, "token_types", c->token_types, net->types, "types_index"));
+    if (c->learned_positions)
+        x = tuff_add(net->g, x,
+                     tuff_net_embed(net, "position_embd", c->max_positions + c->position_offset,
+                                    net->positions, "positions_index"));
+    if (c->embed_norm) x = tuff_net_norm(net, x, "token_embd_norm", 0);
+    for (int i = 0; i < (int)c->layers; i++)
+        x = layer(net, x, i);
+    return c->final_norm ? tuff_net_norm(net, x, "output_norm", 0) : x;
+}
