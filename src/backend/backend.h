@@ -110,10 +110,13 @@ struct tuff_backend {
                                void *data, uint64_t bytes);
 
     /* Instantiates a plan: arena, step ring, kernels. variables[i] serves plan->variables[i] and must outlive
-     * the program, as must the plan. Everything is recorded here or at the first run; later runs allocate and
-     * record nothing. */
+     * the program, as must the plan. blocks[i], at least as large as plan->blocks[i], serves it, and must
+     * outlive the program too; programs that share blocks never run at once, and what one left there is
+     * nothing to another. NULL: the program makes its own. Everything is recorded here or at the first run;
+     * later runs allocate and record nothing. */
     tuff_status (*program_create)(tuff_backend_device *device, const tuff_plan *plan,
-                                  tuff_backend_buffer *const *variables, tuff_backend_program **out);
+                                  tuff_backend_buffer *const *variables, tuff_backend_buffer *const *blocks,
+                                  tuff_backend_program **out);
     void (*program_destroy)(tuff_backend_device *device, tuff_backend_program **program);
     /* The step slot of the next run, to be filled by the host (plan->inputs[i].offset). Waits if the ring is
      * full. */

@@ -305,7 +305,7 @@ static tuff_status execute(execution *e)
 {
     TUFF_TRY(make_plan(e));
     TUFF_TRY(make_memory(e));
-    TUFF_TRY(e->device->backend->program_create(e->device, e->plan, e->buffers, &e->program));
+    TUFF_TRY(e->device->backend->program_create(e->device, e->plan, e->buffers, NULL, &e->program));
     if (!e->options->isolate) TUFF_TRY(poison(e));
     for (int turn = 0; turn < (e->options->once ? 1 : RUNS); turn++) {
         TUFF_TRY(run_once(e));

@@ -89,6 +89,7 @@ void tuff_program_destroy(tuff_program **program)
     tuff_plan_destroy(&p->plan);
     tuff_graph_destroy(&p->graph);
     tuff_free(p->variables);
+    tuff_free(p->blocks);
     tuff_free(p->inputs);
     __atomic_fetch_sub(&p->device->live_programs, 1, __ATOMIC_ACQ_REL);
     tuff_free(p);
@@ -126,7 +127,8 @@ tuff_status tuff_program_prepare(tuff_program *p)
         if (!p->variables[i])
             return tuff_fail(TUFF_INVALID_ARGUMENT, "variable %s of the program is not bound to a buffer",
                              p->plan->variables[i].tensor->name);
-    return p->device->backend->program_create(p->device->handle, p->plan, p->variables, &p->handle);
+    return p->device->backend->program_create(p->device->handle, p->plan, p->variables, p->blocks,
+                                              &p->handle);
 }
 
 tuff_status tuff_program_input(tuff_program *p, const char *name, const void *data, size_t bytes)

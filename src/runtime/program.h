@@ -10,7 +10,8 @@ struct tuff_program {
     tuff_plan *plan;
     tuff_backend_program *handle; /* NULL until prepared */
     tuff_backend_buffer **variables;
-    uint8_t *inputs; /* what the next run will see: plan->input_bytes */
+    tuff_backend_buffer **blocks; /* of an arena that programs share; NULL: it makes its own */
+    uint8_t *inputs;              /* what the next run will see: plan->input_bytes */
     bool ran;
     uint64_t runs; /* begun and not cancelled */
 };

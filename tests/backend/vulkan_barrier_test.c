@@ -161,7 +161,7 @@ static void prove_program(tuff_backend_device *device, kit_case *x, const char *
 {
     tuff_backend_program *program;
     n_recorded = 0;
-    KIT_OK(vulkan->program_create(device, x->plan, x->variables, &program));
+    KIT_OK(vulkan->program_create(device, x->plan, x->variables, NULL, &program));
     attach_plan(tuff_vk_program_of(program));
     const void *results;
     n_executed = 0;
@@ -231,7 +231,7 @@ static void compare_permuted(tuff_backend_device **devices, const tuff_case *c, 
         both = kit_case_plan(&x[i], c, devices[i]) && both;
     for (int i = 0; i < 2 && both; i++) {
         kit_case_load(&x[i], devices[i]);
-        KIT_OK(vulkan->program_create(devices[i], x[i].plan, x[i].variables, &program[i]));
+        KIT_OK(vulkan->program_create(devices[i], x[i].plan, x[i].variables, NULL, &program[i]));
     }
     for (int r = 0; r < RUNS && both; r++) {
         const void *results[2];
@@ -294,7 +294,7 @@ static void a_missing_barrier_shows(void **state)
             kit_plan_fill(&p, TUFF_MEMORY_ARENA, 64 * (uint64_t)i, 32, (float)i, barriers);
         kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 256);
         n_recorded = 0;
-        KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+        KIT_OK(vulkan->program_create(device, &p.plan, &none, NULL, &program));
         unsigned changed = 0;
         static bool needed[MAX_EVENTS];
         size_t a, b;
@@ -336,7 +336,7 @@ static void a_timestamp_out_of_order_shows(void **state)
     kit_plan_init(&p, device, 0);
     p.plan.n_variables = 0;
     kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 32, 1, false);
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, NULL, &program));
     attach_plan(tuff_vk_program_of(program));
     n_executed = 0;
     for (int i = 0; i < 2; i++) {

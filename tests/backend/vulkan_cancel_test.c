@@ -38,7 +38,7 @@ static void begin(fixture *f)
     real_submit = vk->vk.vkQueueSubmit;
     vk->vk.vkQueueSubmit = counted_submit;
     KIT_OK(vulkan->buffer_create(f->device, EACH * 4, "x", &f->x));
-    KIT_OK(vulkan->program_create(f->device, &f->p.plan, &f->x, &f->program));
+    KIT_OK(vulkan->program_create(f->device, &f->p.plan, &f->x, NULL, &f->program));
     vk->params.submit_ns = 1; /* each segment by itself, whatever is measured */
 }
 

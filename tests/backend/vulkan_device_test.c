@@ -134,7 +134,7 @@ static void use_a_pipeline(void)
     p.plan.n_variables = 0;
     kit_plan_fill(&p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
     kit_plan_output(&p, TUFF_MEMORY_ARENA, 0, 256);
-    KIT_OK(vulkan->program_create(device, &p.plan, &none, &program));
+    KIT_OK(vulkan->program_create(device, &p.plan, &none, NULL, &program));
     const void *results;
     KIT_OK(vulkan->program_run(device, program));
     KIT_OK(vulkan->program_wait(device, program, &results));
@@ -211,7 +211,7 @@ static tuff_status work(worker *w)
             vulkan->program_destroy(w->device, &program);
             vulkan->buffer_destroy(w->device, &x);
             TUFF_GO(vulkan->buffer_create(w->device, 256, "x", &x));
-            TUFF_GO(vulkan->program_create(w->device, &p.plan, &x, &program));
+            TUFF_GO(vulkan->program_create(w->device, &p.plan, &x, NULL, &program));
         }
         TUFF_GO(vulkan->program_run(w->device, program));
         TUFF_GO(vulkan->program_wait(w->device, program, &results));

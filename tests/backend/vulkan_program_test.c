@@ -38,7 +38,7 @@ static void begin(fixture *f, tuff_open_params params, uint64_t variable_bytes)
 static void create(fixture *f)
 {
     if (f->p.plan.n_variables) KIT_OK(vulkan->buffer_create(f->device, f->p.variables[0].bytes, "x", &f->x));
-    KIT_OK(vulkan->program_create(f->device, &f->p.plan, &f->x, &f->program));
+    KIT_OK(vulkan->program_create(f->device, &f->p.plan, &f->x, NULL, &f->program));
 }
 
 static const float *run(fixture *f)
@@ -322,13 +322,14 @@ static void says_what_is_wrong_with_a_dispatch(void **state)
     tuff_plan_step *step = kit_plan_fill(&f.p, TUFF_MEMORY_ARENA, 0, 64, 1, false);
     tuff_dispatch *d = step->launch->dispatches[0], good = *d;
     d->args_size = 24;
-    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INTERNAL, "size differs");
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program), TUFF_INTERNAL,
+              "size differs");
     *d = good;
     d->groups[1] = 0;
-    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INTERNAL, "grid");
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program), TUFF_INTERNAL, "grid");
     *d = good;
     d->relocs[0].at = 8;
-    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INTERNAL,
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program), TUFF_INTERNAL,
               "an address is written");
     assert_null(f.program);
     end(&f);
@@ -340,10 +341,10 @@ static void demands_its_variables(void **state)
     fixture f;
     begin(&f, (tuff_open_params){0}, BYTES);
     kit_plan_fill(&f.p, TUFF_MEMORY_VARIABLE, 0, N, 1, false);
-    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INVALID_ARGUMENT,
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program), TUFF_INVALID_ARGUMENT,
               "\"x\" needs a buffer");
     KIT_OK(vulkan->buffer_create(f.device, BYTES - 4, "x", &f.x));
-    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, &f.program), TUFF_INVALID_ARGUMENT,
+    KIT_FAILS(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program), TUFF_INVALID_ARGUMENT,
               "of 4000 bytes");
     end(&f);
 }
@@ -484,7 +485,7 @@ static tuff_status create_and_run(void *user)
     add_host_step(&p, p.out[0], p.out[0], 64);
     const void *results;
     tuff_status status = TUFF_OK;
-    TUFF_GO(vulkan->program_create(device, &p.plan, &none, &program));
+    TUFF_GO(vulkan->program_create(device, &p.plan, &none, NULL, &program));
     TUFF_GO(vulkan->program_run(device, program));
     TUFF_GO(vulkan->program_wait(device, program, &results));
 done:

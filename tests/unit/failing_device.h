@@ -17,12 +17,13 @@ static tuff_status failing_buffer_create(tuff_backend_device *device, uint64_t b
 }
 
 static tuff_status failing_program_create(tuff_backend_device *device, const tuff_plan *plan,
-                                          tuff_backend_buffer *const *variables, tuff_backend_program **out)
+                                          tuff_backend_buffer *const *variables,
+                                          tuff_backend_buffer *const *blocks, tuff_backend_program **out)
 {
     *out = NULL;
     if (failing_programs && --failing_programs == 0)
         return tuff_fail(TUFF_OUT_OF_MEMORY, "the device has no memory for an arena");
-    return tuff_backend_cpu.program_create(device, plan, variables, out);
+    return tuff_backend_cpu.program_create(device, plan, variables, blocks, out);
 }
 
 static tuff_status failing_program_run(tuff_backend_device *device, tuff_backend_program *program)

@@ -16,6 +16,7 @@ typedef struct cpu_program {
     cpu_step *steps;
     const void **outputs; /* where each output lies: in the arena, or in a variable updated in place */
     void **blocks;        /* arena blocks */
+    bool shares_blocks;   /* they belong to somebody else */
     void *slot, *results;
     tuff_step_time *times;
     uint64_t runs; /* begun */
@@ -61,13 +62,19 @@ static tuff_status resolve_steps(cpu_program *program, tuff_backend_buffer *cons
     return TUFF_OK;
 }
 
-static tuff_status build(cpu_program *program, tuff_cpu_device *device, tuff_backend_buffer *const *variables)
+static tuff_status build(cpu_program *program, tuff_cpu_device *device, tuff_backend_buffer *const *variables,
+                         tuff_backend_buffer *const *blocks)
 {
     const tuff_plan *plan = program->base.plan;
     program->blocks = tuff_arena_array(&program->arena, plan->n_blocks + 1, sizeof *program->blocks);
     if (!program->blocks) return tuff_fail_memory("a program");
-    for (size_t i = 0; i < plan->n_blocks; i++)
-        TUFF_TRY(tuff_cpu_memory(device, plan->blocks[i], "the arena of a program", &program->blocks[i]));
+    program->shares_blocks = blocks != NULL;
+    for (size_t i = 0; i < plan->n_blocks; i++) {
+        if (blocks)
+            program->blocks[i] = tuff_cpu_buffer_memory(blocks[i]);
+        else
+            TUFF_TRY(tuff_cpu_memory(device, plan->blocks[i], "the arena of a program", &program->blocks[i]));
+    }
     TUFF_TRY(tuff_cpu_memory(device, plan->input_bytes, "the step buffer", &program->slot));
     TUFF_TRY(tuff_cpu_memory(device, plan->output_bytes, "the results of a program", &program->results));
     memset(program->slot, 0, (size_t)plan->input_bytes);
@@ -79,14 +86,15 @@ static tuff_status build(cpu_program *program, tuff_cpu_device *device, tuff_bac
 }
 
 tuff_status tuff_cpu_program_create(tuff_backend_device *device, const tuff_plan *plan,
-                                    tuff_backend_buffer *const *variables, tuff_backend_program **out)
+                                    tuff_backend_buffer *const *variables, tuff_backend_buffer *const *blocks,
+                                    tuff_backend_program **out)
 {
     *out = NULL;
     cpu_program *program = tuff_alloc(sizeof *program);
     if (!program) return tuff_fail_memory("a program");
     program->base = (tuff_backend_program){.backend = &tuff_backend_cpu, .plan = plan};
     tuff_backend_program *base = &program->base;
-    tuff_status status = build(program, (tuff_cpu_device *)device, variables);
+    tuff_status status = build(program, (tuff_cpu_device *)device, variables, blocks);
     if (status != TUFF_OK) {
         tuff_cpu_program_destroy(device, &base);
         return status;
@@ -101,7 +109,7 @@ void tuff_cpu_program_destroy(tuff_backend_device *device, tuff_backend_program 
     if (!program) return;
     tuff_cpu_device *cpu = (tuff_cpu_device *)device;
     const tuff_plan *plan = program->base.plan;
-    for (size_t i = 0; program->blocks && i < plan->n_blocks; i++)
+    for (size_t i = 0; program->blocks && !program->shares_blocks && i < plan->n_blocks; i++)
         tuff_cpu_memory_free(cpu, plan->blocks[i], &program->blocks[i]);
     tuff_cpu_memory_free(cpu, plan->input_bytes, &program->slot);
     tuff_cpu_memory_free(cpu, plan->output_bytes, &program->results);

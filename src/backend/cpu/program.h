@@ -19,7 +19,8 @@ void tuff_cpu_memory_free(tuff_cpu_device *device, uint64_t bytes, void **memory
 void *tuff_cpu_buffer_memory(tuff_backend_buffer *buffer);
 
 tuff_status tuff_cpu_program_create(tuff_backend_device *device, const tuff_plan *plan,
-                                    tuff_backend_buffer *const *variables, tuff_backend_program **out);
+                                    tuff_backend_buffer *const *variables, tuff_backend_buffer *const *blocks,
+                                    tuff_backend_program **out);
 void tuff_cpu_program_destroy(tuff_backend_device *device, tuff_backend_program **program);
 tuff_status tuff_cpu_program_slot(tuff_backend_device *device, tuff_backend_program *program,
                                   void **out_slot);

@@ -90,9 +90,10 @@ static void program_destroy(tuff_backend_device *device, tuff_backend_program **
 }
 
 static tuff_status program_create(tuff_backend_device *device, const tuff_plan *plan,
-                                  tuff_backend_buffer *const *variables, tuff_backend_program **out)
+                                  tuff_backend_buffer *const *variables, tuff_backend_buffer *const *blocks,
+                                  tuff_backend_program **out)
 {
-    (void)variables;
+    (void)variables, (void)blocks;
     *out = NULL;
     null_program *p = tuff_alloc(sizeof *p);
     if (!p) return tuff_fail_memory("a program");

@@ -27,15 +27,21 @@ static tuff_status bind_variables(tuff_vk_program *program, tuff_backend_buffer 
 }
 
 /* The plan's arena. Under validation it starts as NaN, so that a read before the first write shows. */
-static tuff_status create_blocks(tuff_vk_program *program)
+static tuff_status create_blocks(tuff_vk_program *program, tuff_backend_buffer *const *blocks)
 {
     const tuff_plan *plan = program->base.plan;
     tuff_vk_device *device = program->device;
+    for (size_t i = 0; blocks && i < plan->n_blocks; i++)
+        program->blocks[i] = &((const tuff_vk_buffer *)blocks[i])->memory;
+    if (blocks) return TUFF_OK;
+    program->own_blocks = tuff_arena_array(&program->arena, plan->n_blocks, sizeof *program->own_blocks);
+    if (!program->own_blocks) return tuff_fail_memory("a program");
     TUFF_TRY(tuff_vk_memory_expect(device, plan->arena_bytes, "a plan"));
     for (size_t i = 0; i < plan->n_blocks; i++) {
         TUFF_TRY(tuff_vk_memory_create(device, TUFF_VK_TENSOR, plan->blocks[i], "a plan's arena",
-                                       &program->blocks[i]));
-        if (device->params.validate) TUFF_TRY(tuff_vk_clear(device, &program->blocks[i], 0xff));
+                                       &program->own_blocks[i]));
+        if (device->params.validate) TUFF_TRY(tuff_vk_clear(device, &program->own_blocks[i], 0xff));
+        program->blocks[i] = &program->own_blocks[i];
     }
     return TUFF_OK;
 }
@@ -57,7 +63,8 @@ static tuff_status create_rings(tuff_vk_program *program)
     return TUFF_OK;
 }
 
-static tuff_status create(tuff_vk_program *program, tuff_backend_buffer *const *variables)
+static tuff_status create(tuff_vk_program *program, tuff_backend_buffer *const *variables,
+                          tuff_backend_buffer *const *blocks)
 {
     const tuff_plan *plan = program->base.plan;
     program->blocks = tuff_arena_array(&program->arena, plan->n_blocks, sizeof *program->blocks);
@@ -68,7 +75,7 @@ static tuff_status create(tuff_vk_program *program, tuff_backend_buffer *const *
         if (!program->times) return tuff_fail_memory("a program");
     }
     TUFF_TRY(bind_variables(program, variables));
-    TUFF_TRY(create_blocks(program));
+    TUFF_TRY(create_blocks(program, blocks));
     TUFF_TRY(tuff_vk_make_segments(program));
     TUFF_TRY(create_rings(program));
     TUFF_TRY(tuff_vk_resolve(program));
@@ -76,7 +83,8 @@ static tuff_status create(tuff_vk_program *program, tuff_backend_buffer *const *
 }
 
 tuff_status tuff_vk_program_create(tuff_backend_device *base, const tuff_plan *plan,
-                                   tuff_backend_buffer *const *variables, tuff_backend_program **out)
+                                   tuff_backend_buffer *const *variables, tuff_backend_buffer *const *blocks,
+                                   tuff_backend_program **out)
 {
     *out = NULL;
     tuff_vk_device *device = tuff_vk_device_of(base);
@@ -86,7 +94,7 @@ tuff_status tuff_vk_program_create(tuff_backend_device *base, const tuff_plan *p
     program->base = (tuff_backend_program){.backend = base->backend, .plan = plan};
     program->device = device;
     tuff_backend_program *result = &program->base;
-    tuff_status status = create(program, variables);
+    tuff_status status = create(program, variables, blocks);
     if (status != TUFF_OK) tuff_vk_program_destroy(base, &result);
     *out = result;
     return status;
@@ -103,8 +111,8 @@ void tuff_vk_program_destroy(tuff_backend_device *base, tuff_backend_program **o
     if (program->queries) device->vk.vkDestroyQueryPool(device->handle, program->queries, NULL);
     for (size_t i = 0; i < program->n_segments; i++)
         tuff_vk_host_step_destroy(program->segments[i].host);
-    for (size_t i = 0; program->blocks && i < program->base.plan->n_blocks; i++)
-        tuff_vk_memory_destroy(device, &program->blocks[i]);
+    for (size_t i = 0; program->own_blocks && i < program->base.plan->n_blocks; i++)
+        tuff_vk_memory_destroy(device, &program->own_blocks[i]);
     tuff_vk_memory_destroy(device, &program->tables);
     tuff_vk_memory_destroy(device, &program->step);
     tuff_vk_memory_destroy(device, &program->slots);

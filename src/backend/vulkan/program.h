@@ -53,7 +53,8 @@ typedef struct tuff_vk_program {
     tuff_vk_device *device;
     tuff_arena arena;
 
-    tuff_vk_memory *blocks;           /* the plan's arena */
+    tuff_vk_memory *own_blocks;       /* the plan's arena; NULL: it is somebody else's */
+    const tuff_vk_memory **blocks;    /* where it lies */
     const tuff_vk_memory **variables; /* memory of the runtime's buffers */
     tuff_vk_memory tables;            /* data tables: constant */
     tuff_vk_memory step;              /* the running step's inputs */
@@ -94,6 +95,7 @@ static inline tuff_vk_program *tuff_vk_program_of(tuff_backend_program *program)
 /* ---- program.c ---- */
 TUFF_MUST_USE tuff_status tuff_vk_program_create(tuff_backend_device *device, const tuff_plan *plan,
                                                  tuff_backend_buffer *const *variables,
+                                                 tuff_backend_buffer *const *blocks,
                                                  tuff_backend_program **out);
 void tuff_vk_program_destroy(tuff_backend_device *device, tuff_backend_program **program);
 const tuff_step_time *tuff_vk_program_times(tuff_backend_program *program);

@@ -11,7 +11,7 @@ const tuff_vk_memory *tuff_vk_memory_of(const tuff_vk_program *program, const tu
 {
     switch (location->kind) {
     case TUFF_MEMORY_ARENA:
-        return &program->blocks[location->index];
+        return program->blocks[location->index];
     case TUFF_MEMORY_VARIABLE:
         return program->variables[location->index];
     case TUFF_MEMORY_INPUT:

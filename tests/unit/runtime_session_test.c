@@ -1,0 +1,128 @@
+/* Sessions: programs by key, one arena for all, nothing left behind when one cannot be made. */
+#include <math.h>
+
+#include "failing_device.h"
+#include "kit/kit.h"
+#include "runtime/program.h"
+#include "runtime/session.h"
+
+/* y = w * exp(x) over n elements, in several steps that need memory of their own. */
+static tuff_status build(void *user, tuff_graph *g)
+{
+    const int64_t n = *(const int64_t *)user;
+    tuff_tensor *x = tuff_input(g, "x", TUFF_F32, 1, &n);
+    tuff_tensor *w = tuff_variable(g, "w", TUFF_F32, 1, (int64_t[]){1});
+    tuff_tensor *a = tuff_exp(g, x), *b = tuff_sqrt(g, tuff_mul(g, a, a));
+    tuff_output(g, "y", tuff_mul(g, w, b));
+    return TUFF_OK;
+}
+
+static void check_run(tuff_session *session, int64_t n, float value)
+{
+    tuff_program *program = NULL;
+    KIT_OK(tuff_session_program(session, &n, sizeof n, build, &n, &program));
+    float x[64], y[64];
+    for (int64_t i = 0; i < n; i++)
+        x[i] = value;
+    KIT_OK(tuff_program_input(program, "x", x, (size_t)n * sizeof *x));
+    KIT_OK(tuff_program_run(program));
+    KIT_OK(tuff_program_output(program, "y", y, (size_t)n * sizeof *y));
+    for (int64_t i = 0; i < n; i++)
+        assert_true(fabsf(y[i] - 3 * expf(value)) < 1e-5f);
+}
+
+static tuff_session *session_of(tuff_device *device)
+{
+    tuff_session *session = NULL;
+    tuff_buffer *w = NULL;
+    KIT_OK(tuff_session_create(device, &session));
+    KIT_OK(tuff_store_add(tuff_session_store(session), "w", TUFF_F32, 1, (int64_t[]){1}, &w));
+    KIT_OK(tuff_buffer_write(w, 0, &(float){3}, 1));
+    return session;
+}
+
+static void programs_share_one_arena(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = session_of(&device);
+    check_run(session, 64, 0.5f);
+    uint64_t arena = tuff_session_arena(session);
+    assert_true(arena > 0);
+    check_run(session, 8, -1);
+    assert_int_equal(tuff_session_arena(session), arena); /* the smaller one needs no more */
+    check_run(session, 64, 0.25f);
+    check_run(session, 8, 2);
+    assert_int_equal(device.live_programs, 2); /* one of each key */
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+
+    device = failing_device_open(); /* the larger one after the smaller adds to it */
+    session = session_of(&device);
+    check_run(session, 8, 1);
+    uint64_t small = tuff_session_arena(session);
+    check_run(session, 64, 1);
+    assert_true(tuff_session_arena(session) > small);
+    check_run(session, 8, 1);
+    tuff_session_destroy(&session);
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
+static tuff_status refuse(void *user, tuff_graph *g)
+{
+    (void)user, (void)g;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "no such graph");
+}
+
+static void what_cannot_be_made_leaves_nothing(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = session_of(&device);
+    tuff_program *program = NULL;
+    int64_t n = 64;
+    KIT_FAILS(tuff_session_program(session, &n, sizeof n, refuse, NULL, &program), TUFF_INVALID_ARGUMENT,
+              "no such graph");
+    assert_null(program);
+    failing_buffers = 1;
+    KIT_FAILS(tuff_session_program(session, &n, sizeof n, build, &n, &program), TUFF_OUT_OF_MEMORY,
+              "a session's arena");
+    assert_null(program);
+    assert_int_equal(device.live_programs, 0);
+    check_run(session, n, 1); /* and it can be had afterwards */
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
+/* Every allocation of the host fails in turn. */
+static tuff_status make_one(void *user)
+{
+    tuff_session *session = NULL;
+    tuff_program *program = NULL;
+    int64_t n = 8;
+    tuff_status status = tuff_session_create(user, &session);
+    if (status == TUFF_OK)
+        status = tuff_store_add(tuff_session_store(session), "w", TUFF_F32, 1, (int64_t[]){1}, NULL);
+    if (status == TUFF_OK) status = tuff_session_program(session, &n, sizeof n, build, &n, &program);
+    tuff_session_destroy(&session);
+    return status;
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    assert_true(kit_for_each_allocation_failure(make_one, &device) > 10);
+    failing_device_close(&device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(programs_share_one_arena),
+        cmocka_unit_test(what_cannot_be_made_leaves_nothing),
+        cmocka_unit_test(memory_may_end_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
