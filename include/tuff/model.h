@@ -74,7 +74,7 @@ typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_for
  * `dtype` is that of the weights. A model that is there is replaced: of its files none stays that a loader
  * would take for the new one's; other files in the directory are left alone.
  * A GGUF that llama.cpp would run otherwise than Tuff (a sliding window of Mistral, the exact GELU of a
- * GPT-2) is written, and a message of level warn says what differs. */
+ * GPT-2 or a BERT) is written, and a message of level warn says what differs. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format,
                                                    tuff_dtype dtype, const char *path);
 /* The same, watched: TUFF_PHASE_SAVE, in bytes of the weights. Once it is asked to stop, what was there stays

@@ -47,6 +47,7 @@ tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
     tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
     *out_generator = NULL;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATOR_PARAMS_INIT, watch));
+    TUFF_TRY(tuff_model_need_lm(model));
     tuff_generator *gen = tuff_alloc(sizeof *gen);
     if (!gen) return tuff_fail_memory("a generator");
     gen->model = model;

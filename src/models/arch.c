@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const tuff_arch *const archs[] = {
-#define TUFF_ARCH(name) &tuff_arch_##name,
+#define TUFF_ARCH(name, model_type) &tuff_arch_##name,
 #include "models/archs.def"
 #undef TUFF_ARCH
 };
@@ -26,7 +26,7 @@ const tuff_arch *tuff_arch_by_gguf(const char *architecture)
 const char *tuff_arch_names(void)
 {
     static const char list[] = ""
-#define TUFF_ARCH(name) ", " #name
+#define TUFF_ARCH(name, model_type) ", " model_type
 #include "models/archs.def"
 #undef TUFF_ARCH
         ;
@@ -46,6 +46,55 @@ const char *tuff_arch_module(const tuff_arch *arch, const char *part)
     return NULL;
 }
 
+/* The first name of each is the one that is written. */
+#define TUFF_ACTIVATIONS(X)                    \
+    X(TUFF_ACT_GELU, "gelu")                   \
+    X(TUFF_ACT_GELU, "gelu_python")            \
+    X(TUFF_ACT_GELU_TANH, "gelu_new")          \
+    X(TUFF_ACT_GELU_TANH, "gelu_fast")         \
+    X(TUFF_ACT_GELU_TANH, "gelu_python_tanh")  \
+    X(TUFF_ACT_GELU_TANH, "gelu_pytorch_tanh") \
+    X(TUFF_ACT_RELU, "relu")                   \
+    X(TUFF_ACT_SILU, "silu")                   \
+    X(TUFF_ACT_SILU, "swish")
+
+static const struct {
+    tuff_activation activation;
+    const char *name;
+} activations[] = {
+#define TUFF_ACTIVATION(activation, name) {activation, name},
+    TUFF_ACTIVATIONS(TUFF_ACTIVATION)
+#undef TUFF_ACTIVATION
+};
+enum { ACTIVATIONS = sizeof activations / sizeof *activations };
+
+bool tuff_activation_by_name(const char *name, size_t size, tuff_activation *out)
+{
+    for (int i = 0; i < ACTIVATIONS; i++) {
+        if (strlen(activations[i].name) != size || memcmp(activations[i].name, name, size) != 0) continue;
+        *out = activations[i].activation;
+        return true;
+    }
+    return false;
+}
+
+const char *tuff_activation_name(tuff_activation activation)
+{
+    for (int i = 0; i < ACTIVATIONS; i++)
+        if (activations[i].activation == activation) return activations[i].name;
+    return "";
+}
+
+const char *tuff_activation_names(void)
+{
+    static const char list[] = ""
+#define TUFF_ACTIVATION(activation, name) ", " name
+        TUFF_ACTIVATIONS(TUFF_ACTIVATION)
+#undef TUFF_ACTIVATION
+        ;
+    return list + 2;
+}
+
 static tuff_status check_range(const char *where, const char *key, int64_t value, int64_t most)
 {
     if (value >= 1 && value <= most) return TUFF_OK;
@@ -63,6 +112,8 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     TUFF_TRY(check_range(where, "head_dim", c->head_dim, 4096));
     TUFF_TRY(check_range(where, "intermediate_size", c->intermediate_size, 1 << 24));
     TUFF_TRY(check_range(where, "max_position_embeddings", c->max_positions, 1 << 28));
+    if (c->token_types) TUFF_TRY(check_range(where, "type_vocab_size", c->token_types, 1 << 20));
+    TUFF_TRY(check_range(where, "one more than the offset of positions", c->position_offset + 1, 1 << 24));
     if (c->layer.window < 0 || c->layer.window > 1 << 28)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is %lld, expected 0 to %d", where,
                          (long long)c->layer.window, 1 << 28);

@@ -11,6 +11,7 @@
 
 typedef struct tuff_arch tuff_arch;
 typedef struct tuff_net tuff_net;
+typedef struct tuff_head tuff_head;
 
 typedef enum tuff_norm {
     TUFF_NORM_LAYER,         /* LayerNorm with weight and bias */
@@ -41,6 +42,8 @@ typedef struct tuff_layer_spec {
 /* The dimensions of a model, neutral between the formats. */
 struct tuff_config {
     const tuff_arch *arch;
+    const tuff_head *head; /* models/heads/head.h; NULL: the layers alone */
+    bool bare;             /* tensors in Hugging Face's files go without the base's prefix */
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
@@ -57,9 +60,11 @@ struct tuff_config {
 };
 
 struct tuff_arch {
-    const char *name;        /* model_type */
-    const char *hf_class;    /* "LlamaForCausalLM" */
-    const char *gguf;        /* general.architecture */
+    const char *name;     /* model_type */
+    const char *hf_class; /* "Llama": how the names of its classes begin */
+    const char
+        *hf_lm_class; /* "LMHeadModel", for "ForCausalLM" in the class of the language model; else NULL */
+    const char *gguf; /* general.architecture */
     const char *base_prefix; /* "model.": files of the bare model leave it out */
     const char *lora_target; /* modules adapted by default, separated by commas */
     /* Sets everything but arch and tokens; errors name the file and the key. */
@@ -72,9 +77,10 @@ struct tuff_arch {
     /* The names of its modules in both formats; ends with an empty one. */
     const tuff_part *parts;
     bool gguf_interleaves; /* the rows of query and key heads */
+    bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
 };
 
-#define TUFF_ARCH(name) extern const tuff_arch tuff_arch_##name;
+#define TUFF_ARCH(name, model_type) extern const tuff_arch tuff_arch_##name;
 #include "models/archs.def"
 #undef TUFF_ARCH
 
@@ -85,8 +91,14 @@ const char *tuff_arch_module(const tuff_arch *arch, const char *part);
 /* NULL when unknown. */
 const tuff_arch *tuff_arch_by_model_type(const char *model_type);
 const tuff_arch *tuff_arch_by_gguf(const char *architecture);
-/* "gpt2, llama, mistral, qwen2", for error texts. */
+/* "gpt2, llama, mistral", and so on, for error texts. */
 const char *tuff_arch_names(void);
+
+/* An activation by transformers' name of it: true when Tuff has it. */
+bool tuff_activation_by_name(const char *name, size_t size, tuff_activation *out);
+const char *tuff_activation_name(tuff_activation activation);
+/* "gelu, gelu_new, ...", for error texts. */
+const char *tuff_activation_names(void);
 
 /* Checks that the dimensions are sane and fit together; errors name the file and the key. */
 TUFF_MUST_USE tuff_status tuff_config_check(const tuff_config *config, const char *where);

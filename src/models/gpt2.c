@@ -151,7 +151,9 @@ static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PL
 
 const tuff_arch tuff_arch_gpt2 = {
     .name = "gpt2",
-    .hf_class = "GPT2LMHeadModel",
+    .hf_class = "GPT2",
+    .hf_lm_class = "LMHeadModel",
+    .decoder = true,
     .gguf = "gpt2",
     .base_prefix = "transformer.",
     .lora_target = "c_attn",

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "formats/peft.h"
+#include "models/heads/head.h"
 #include "models/model.h"
 #include "models/vocab.h"
 
@@ -18,10 +19,13 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
 {
     const tuff_config *c = &model->config;
     r->out.failed |= tuff_params_list(c, &model->params) != TUFF_OK;
+    put(r, "kind", c->causal ? "decoder" : "encoder");
+    put(r, "head", tuff_head_title(c->head));
     tuff_inspect_put_int(r, "parameters", tuff_model_parameters(model));
     tuff_inspect_put_int(r, "vocab_size", c->vocab_size);
     tuff_inspect_put_int(r, "context_length", c->max_positions);
     tuff_inspect_put_int(r, "hidden_size", c->hidden_size);
+    if (c->token_types) tuff_inspect_put_int(r, "token_types", c->token_types);
     tuff_inspect_put_int(r, "layers", c->layers);
     tuff_inspect_put_int(r, "heads", c->heads);
     tuff_inspect_put_int(r, "kv_heads", c->kv_heads);
@@ -29,7 +33,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
     if (c->rope_theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope_theta);
     if (c->layer.window) tuff_inspect_put_int(r, "sliding_window", c->layer.window);
-    tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
+    if (c->head) tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }
 
 /* The section "model". `name`: what the file calls its architecture, NULL when it does not; `status`: of

@@ -325,32 +325,33 @@ static const tuff_part parts[] = {
     {"lm_head", "output", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
 
-#define LLAMA_COMMON                                                                                   \
-    .base_prefix = "model.", .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", \
-    .read_gguf = read_gguf, .write_gguf = write_gguf, .parts = parts
+#define LLAMA_COMMON                                                                                  \
+    .decoder = true, .base_prefix = "model.",                                                         \
+    .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", .read_gguf = read_gguf, \
+    .write_gguf = write_gguf, .parts = parts
 
 const tuff_arch tuff_arch_llama = {.name = "llama",
-                                   .hf_class = "LlamaForCausalLM",
+                                   .hf_class = "Llama",
                                    .gguf = "llama",
                                    .gguf_interleaves = true,
                                    .read_hf = read_llama,
                                    .write_hf = write_llama,
                                    LLAMA_COMMON};
 const tuff_arch tuff_arch_mistral = {.name = "mistral",
-                                     .hf_class = "MistralForCausalLM",
+                                     .hf_class = "Mistral",
                                      .gguf = "llama",
                                      .gguf_interleaves = true,
                                      .read_hf = read_mistral,
                                      .write_hf = write_mistral,
                                      LLAMA_COMMON};
 const tuff_arch tuff_arch_qwen2 = {.name = "qwen2",
-                                   .hf_class = "Qwen2ForCausalLM",
+                                   .hf_class = "Qwen2",
                                    .gguf = "qwen2",
                                    .read_hf = read_qwen2,
                                    .write_hf = write_qwen2,
                                    LLAMA_COMMON};
 static const tuff_arch qwen2_as_llama = {.name = "qwen2",
-                                         .hf_class = "Qwen2ForCausalLM",
+                                         .hf_class = "Qwen2",
                                          .gguf = "llama",
                                          .gguf_interleaves = true,
                                          .read_hf = read_qwen2,

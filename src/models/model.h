@@ -25,9 +25,15 @@ struct tuff_model {
 /* Sets the config, all but its tokens: from the file, which is open, or from hf_config, which is read. */
 TUFF_MUST_USE tuff_status tuff_model_read_gguf(tuff_model *model);
 TUFF_MUST_USE tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files);
-/* Once config and tensors are both known: decides whether the head is the embedding table. A head of its own
- * in the file is used, whatever the config says, as transformers does. */
+/* Once config and tensors are both known: decides which head the model has, and whether its output is the
+ * embedding table. A matrix of its own in the file is used, whatever the config says, as transformers does.
+ */
 void tuff_model_settle_head(tuff_model *model);
+/* The file's matrix of the output, also where it is a copy of the embedding table; NULL when there is none.
+ */
+const tuff_weight *tuff_model_output(const tuff_model *model);
+/* UNSUPPORTED, saying what it is instead, unless it is a language model. */
+TUFF_MUST_USE tuff_status tuff_model_need_lm(const tuff_model *model);
 /* Fails when the file lacks a parameter, has it in a shape or a type that cannot be used, or holds a tensor
  * that the model has no use for. */
 TUFF_MUST_USE tuff_status tuff_model_check_tensors(const tuff_model *model);

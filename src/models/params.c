@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/net.h"
+#include "models/heads/head.h"
 
 int64_t tuff_param_elements(const tuff_param *param)
 {
@@ -21,7 +21,9 @@ int64_t tuff_param_columns(const tuff_param *param)
 void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shape)
 {
     memcpy(out_shape, param->shape, (size_t)param->rank * sizeof *out_shape);
-    if ((gguf ? param->gguf : param->hf).layout != TUFF_LAYOUT_TRANSPOSED) return;
+    const tuff_source *source = gguf ? &param->gguf : &param->hf;
+    out_shape[0] -= source->skip;
+    if (source->layout != TUFF_LAYOUT_TRANSPOSED) return;
     out_shape[0] = param->shape[1];
     out_shape[1] = param->shape[0];
 }
@@ -73,15 +75,19 @@ static const char *gguf_name(tuff_params *params, const char *pattern, int layer
 
 static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
 {
-    p->hf = (tuff_source){.name = p->name};
+    const char *prefix = config->arch->base_prefix;
+    p->hf.name = p->name;
+    if (config->bare && tuff_starts_with(p->name, prefix)) p->hf.name += strlen(prefix);
     for (const tuff_part *part = config->arch->parts; part->hf; part++) {
         int layer = 0;
         size_t size = match(part->hf, p->name, &layer);
         if (!size) continue;
         p->gguf.name = gguf_name(params, part->gguf, layer, p->name + size);
         if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
+        if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
         if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
-        if (part->kind < TUFF_PART_Q || !config->arch->gguf_interleaves) return TUFF_OK;
+        bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
+        if (!turned || !config->arch->gguf_interleaves) return TUFF_OK;
         p->gguf.layout = TUFF_LAYOUT_INTERLEAVED;
         p->gguf.heads = part->kind == TUFF_PART_Q ? config->heads : config->kv_heads;
         return TUFF_OK;
@@ -111,7 +117,8 @@ tuff_status tuff_params_list(const tuff_config *config, tuff_params *params)
     tuff_net net = {
         .g = g, .config = config, .batch = 1, .length = 1, .rope_positions = 1, .declare = params};
     tuff_net_begin(&net);
-    tuff_net_logits(&net, tuff_net_hidden(&net), false);
+    tuff_tensor *states = tuff_net_hidden(&net);
+    if (config->head) config->head->build(&net, states);
     tuff_status status = tuff_graph_status(g);
     tuff_graph_destroy(&g);
     return status;

@@ -27,6 +27,7 @@ typedef struct tuff_source {
     const char *name; /* NULL: the format has no name for it */
     tuff_layout layout;
     int64_t heads; /* whose rows are interleaved */
+    int64_t skip;  /* rows that come before the file's first */
 } tuff_source;
 
 /* One parameter. Shapes are those in memory: [out, in] for matrices. */
@@ -68,9 +69,10 @@ TUFF_MUST_USE tuff_status tuff_params_declare(tuff_params *params, const tuff_co
  * number. */
 typedef enum tuff_part_kind {
     TUFF_PART_PLAIN,
-    TUFF_PART_CONV1D, /* Hugging Face's files hold the transpose */
-    TUFF_PART_Q,      /* query rows: GGUF interleaves them where the architecture says so */
-    TUFF_PART_K       /* key rows */
+    TUFF_PART_CONV1D,   /* Hugging Face's files hold the transpose */
+    TUFF_PART_Q,        /* query rows: GGUF interleaves them where the architecture says so */
+    TUFF_PART_K,        /* key rows */
+    TUFF_PART_POSITIONS /* a table of positions: GGUF's begins with the first that texts have */
 } tuff_part_kind;
 typedef struct tuff_part {
     const char *hf, *gguf;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/stage.h"
 #include "formats/safetensors.h"
+#include "models/heads/head.h"
 #include "models/model.h"
 #include "models/vocab.h"
 
@@ -58,7 +59,7 @@ static tuff_status write_rows(source *from, const tuff_param *p, tuff_dtype dtyp
                               void *converted, tuff_sink *sink)
 {
     int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p);
-    for (int64_t r = 0; r < p->shape[0]; r += step) {
+    for (int64_t r = from->gguf ? p->gguf.skip : 0; r < p->shape[0]; r += step) {
         int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, r, r + n, values));
         if (!is_turned(from, p)) {
@@ -116,7 +117,7 @@ static tuff_save_item *list_items(const tuff_model *model, tuff_dtype dtype, boo
     tuff_save_item *items = tuff_alloc_array(model->params.count + 1, sizeof *items);
     for (size_t i = 0; items && i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        items[i] = (tuff_save_item){.name = gguf ? p->gguf.name : p->name,
+        items[i] = (tuff_save_item){.name = gguf ? p->gguf.name : p->hf.name,
                                     .dtype = gguf && p->rank == 1 ? TUFF_F32 : dtype,
                                     .rank = (unsigned)p->rank,
                                     .shape = {1, 1, 1, 1}};
@@ -150,6 +151,13 @@ static bool set_member(cJSON *object, const char *key, const char *text, bool fl
                 : cJSON_AddBoolToObject(object, key, flag) != NULL;
 }
 
+/* Of the class that transformers is to load it with. */
+static const char *class_ending(const tuff_config *c)
+{
+    if (!c->head) return "Model";
+    return c->head == &tuff_head_lm && c->arch->hf_lm_class ? c->arch->hf_lm_class : c->head->hf_class;
+}
+
 /* config.json: the one that was read, with its dtype changed, or one made from the config. */
 static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_buf *out)
 {
@@ -159,7 +167,7 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         const char *key = cJSON_HasObjectItem(model->hf_config, "dtype") ? "dtype" : "torch_dtype";
         bool ok = copy && set_member(copy, key, torch_dtype(dtype), false);
         /* a head beside a config that ties it: readers that trust the config would drop it */
-        if (!c->tied) ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
+        if (c->head && !c->tied) ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
         char *text = ok ? cJSON_Print(copy) : NULL;
         if (text) tuff_buf_text(out, text);
         tuff_buf_char(out, '\n');
@@ -167,8 +175,8 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         cJSON_Delete(copy);
         return text && !out->failed ? TUFF_OK : tuff_fail_memory("config.json");
     }
-    tuff_buf_printf(out, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", c->arch->hf_class,
-                    c->arch->name);
+    tuff_buf_printf(out, "{\n  \"architectures\": [\"%s%s\"],\n  \"model_type\": \"%s\",\n",
+                    c->arch->hf_class, class_ending(c), c->arch->name);
     put_tokens(&c->tokens, out);
     c->arch->write_hf(c, out);
     tuff_buf_printf(out, "  \"torch_dtype\": \"%s\",\n  \"vocab_size\": %lld\n}\n", torch_dtype(dtype),
@@ -275,6 +283,12 @@ static void say_lost(const tuff_model *model, const char *path)
             "%s: llama.cpp runs GPT-2 with the tanh approximation of GELU, this model has the exact one: "
             "its results will differ a little there; in Tuff they do not",
             path);
+    if (!c->causal && c->layer.activation != TUFF_ACT_GELU_TANH)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s: llama.cpp runs BERT with the tanh approximation of GELU, this model has %s: its results will "
+            "differ there; in Tuff they do not",
+            path, tuff_activation_name(c->layer.activation));
     if (c->layer.window && c->layer.window < c->max_positions)
         tuff_log(TUFF_LOG_WARN,
                  "%s: llama.cpp runs this architecture without its sliding window of %lld tokens: past that "

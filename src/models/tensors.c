@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "models/keys.h"
 #include "models/model.h"
 
@@ -19,47 +18,27 @@ const tuff_weights *tuff_model_weights(const tuff_model *model)
     return model->gguf ? model->gguf->weights : model->weights;
 }
 
+/* Of a Hugging Face file. The weights of LayerNorm were gamma and beta once; transformers reads both. */
+static const tuff_weight *find(const tuff_weights *weights, const char *name)
+{
+    const tuff_weight *weight = tuff_weights_find(weights, name);
+    const char *norm = weight ? NULL : strstr(name, "LayerNorm.");
+    if (!norm) return weight;
+    char old[256];
+    norm += strlen("LayerNorm.");
+    snprintf(old, sizeof old, "%.*s%s", (int)(norm - name), name,
+             strcmp(norm, "bias") == 0 ? "beta" : "gamma");
+    return tuff_weights_find(weights, old);
+}
+
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
 {
     if (model->gguf)
         return param->gguf.name ? tuff_weights_find(model->gguf->weights, param->gguf.name) : NULL;
-    const tuff_weight *weight = tuff_weights_find(model->weights, param->name);
+    const tuff_weight *weight = find(model->weights, param->name);
     if (weight) return weight;
     const char *prefix = model->config.arch->base_prefix;
-    return tuff_starts_with(param->name, prefix)
-               ? tuff_weights_find(model->weights, param->name + strlen(prefix))
-               : NULL;
-}
-
-/* Whether both hold the same bytes. */
-static bool is_copy(const tuff_weight *a, const tuff_weight *b)
-{
-    return a->storage == b->storage && a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
-}
-
-static const tuff_weight *find_head(const tuff_model *model)
-{
-    return tuff_weights_find(tuff_model_weights(model), model->gguf ? "output.weight" : "lm_head.weight");
-}
-
-void tuff_model_settle_head(tuff_model *model)
-{
-    const tuff_arch *arch = model->config.arch;
-    char name[64];
-    snprintf(name, sizeof name, "%s.weight", tuff_arch_module(arch, "token_embd"));
-    const tuff_param param = {.name = name, .gguf.name = "token_embd.weight"};
-    const tuff_weight *table = tuff_model_weight(model, &param), *head = find_head(model);
-    if (model->gguf) {
-        /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
-        bool twice = arch == &tuff_arch_gpt2 && head && table && is_copy(head, table);
-        model->config.tied = !head || twice;
-    } else if (model->config.tied && head && table && !is_copy(head, table)) {
-        model->config.tied = false;
-        tuff_log(TUFF_LOG_INFO,
-                 "%s: config.json ties the head to the embedding table, but lm_head.weight holds other "
-                 "numbers; they are used",
-                 model->path);
-    }
+    return tuff_starts_with(param->name, prefix) ? find(model->weights, param->name + strlen(prefix)) : NULL;
 }
 
 static tuff_status check_param(const tuff_model *model, const tuff_param *param)
@@ -67,7 +46,7 @@ static tuff_status check_param(const tuff_model *model, const tuff_param *param)
     const tuff_weight *weight = tuff_model_weight(model, param);
     if (!weight)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor %s of a %s model with %lld layers is missing",
-                         model->path, model->gguf && param->gguf.name ? param->gguf.name : param->name,
+                         model->path, model->gguf && param->gguf.name ? param->gguf.name : param->hf.name,
                          model->config.arch->name, (long long)model->config.layers);
     TUFF_TRY(tuff_weight_check_readable(weight));
     int64_t want[TUFF_MAX_RANK];
@@ -133,7 +112,7 @@ static tuff_status check_spares(const tuff_model *model, bool telling)
         const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
         if (weight) used[weight - weights->items] = true;
     }
-    const tuff_weight *head = find_head(model); /* of a tied model: a copy of the table */
+    const tuff_weight *head = tuff_model_output(model); /* of a tied model: a copy of the table */
     if (head) used[head - weights->items] = true;
     tuff_status status = TUFF_OK;
     for (size_t i = 0; i < weights->count && status == TUFF_OK; i++)

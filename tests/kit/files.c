@@ -49,7 +49,8 @@ const char *kit_copy_model(const char *golden, const char *as)
     const char *to = kit_path(as);
     KIT_OK(tuff_make_directories(to));
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        kit_copy_file(kit_join(golden, files[i]), kit_join(to, files[i]));
+        if (tuff_is_file(kit_join(golden, files[i])))
+            kit_copy_file(kit_join(golden, files[i]), kit_join(to, files[i]));
     return to;
 }
 

@@ -2,7 +2,8 @@
 #ifndef TUFF_TESTS_GOLDEN_H
 #define TUFF_TESTS_GOLDEN_H
 
-/* Runs all checks on the device of this name and returns the exit code; 77 when there is no such device. */
-int golden_main(const char *device);
+/* Run all checks on the device of this name and return the exit code; 77 when there is no such device. */
+int golden_main(const char *device);  /* language models */
+int encoder_main(const char *device); /* encoders */
 
 #endif

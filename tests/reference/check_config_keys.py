@@ -28,12 +28,13 @@ import torch
 import transformers
 from gguf.constants import Keys
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, PreTrainedConfig
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedConfig
 from transformers.generation import GenerationConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2")
+ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
 GENERATION = set(GenerationConfig._get_default_generation_params())
 # What PreTrainedConfig takes from a file besides its fields, and what versions before 5 wrote.
@@ -56,6 +57,7 @@ def load(directory):
 
 def keys_asked_for(directory):
     """The attributes of its config that a model asks for."""
+    encoder = directory.name in ENCODERS
     asked = set()
     original = PreTrainedConfig.__getattribute__
 
@@ -65,10 +67,14 @@ def keys_asked_for(directory):
 
     PreTrainedConfig.__getattribute__ = trace
     try:
-        model, _ = load(directory)
         ids = torch.arange(3, 12)[None]
-        model(ids, use_cache=False)
-        model.generate(ids, max_new_tokens=3, do_sample=False)
+        if encoder:
+            model = AutoModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True).eval()
+            model(ids)
+        else:
+            model, _ = load(directory)
+            model(ids, use_cache=False)
+            model.generate(ids, max_new_tokens=3, do_sample=False)
     finally:
         PreTrainedConfig.__getattribute__ = original
     kind = type(model.config)
@@ -78,7 +84,7 @@ def keys_asked_for(directory):
 
 def list_keys():
     found = {"transformers": transformers.__version__}
-    for name in MODELS:
+    for name in MODELS + ENCODERS:
         asked, kind = keys_asked_for(GOLDEN / name)
         fields = {field.name for field in dataclasses.fields(kind)}
         found[name] = sorted(asked | fields | GENERATION | set(kind.attribute_map) | set(TAKEN))
@@ -92,7 +98,7 @@ def list_keys():
     write(folder / "transformers.json", found)
     write(folder / "peft.json", {"peft": peft.__version__, "keys": [f.name for f in dataclasses.fields(peft.LoraConfig)]})
     write(folder / "llama.cpp.json", {"gguf": version("gguf"), "keys": sorted(names)})
-    print({name: len(found[name]) for name in MODELS}, len(names), "of GGUF")
+    print({name: len(found[name]) for name in MODELS + ENCODERS}, len(names), "of GGUF")
 
 
 def write(path, value):

@@ -191,7 +191,7 @@ static const struct edit {
     {"mistral", "sliding_window", "0", "sliding_window is 0"},
     {"mistral", "sliding_window", "5", NULL},
     {"llama", "text_config", "{\"hidden_size\": 4}", "a model of several parts"},
-    {"gpt2", "add_cross_attention", "true", "decoders only"},
+    {"gpt2", "add_cross_attention", "true", "one stack of layers only"},
     {"gpt2", "hidden_size", "64", "has shape"},
     {"qwen2", "use_sliding_window", "true", NULL}, /* from layer 28 on, of 2 */
     {"llama", "rope_parameters", "{\"full_attention\": {\"rope_theta\": 77}}",
@@ -268,10 +268,11 @@ static void rotary_parameters_have_one_home(void **state)
 static void every_key_of_transformers_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2", "llama", "mistral", "qwen2"};
+    static const char *const archs[] = {"gpt2", "llama",   "mistral",     "qwen2",
+                                        "bert", "roberta", "xlm-roberta", "distilbert"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
-    for (int a = 0; a < 4; a++) {
+    for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
         const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, archs[a]), *key;
         assert_true(cJSON_GetArraySize(keys) > 80);
         cJSON_ArrayForEach(key, keys)
@@ -291,12 +292,12 @@ static void every_key_of_transformers_is_listed(void **state)
 static void every_key_of_llama_cpp_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2", "llama", "qwen2"};
+    static const char *const archs[] = {"gpt2", "llama", "qwen2", "bert"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
     assert_true(cJSON_GetArraySize(keys) > 80);
-    cJSON_ArrayForEach(key, keys) for (int a = 0; a < 3;
+    cJSON_ArrayForEach(key, keys) for (int a = 0; a < 4;
                                        a++) if (tuff_gguf_key(archs[a], key->valuestring) == TUFF_KEY_UNKNOWN)
         fail_msg("%s of %s is in no line of gguf_keys.def", key->valuestring, archs[a]);
     cJSON_Delete(known);

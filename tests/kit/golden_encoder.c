@@ -1,0 +1,125 @@
+#include "kit/golden.h"
+#include "kit/truth.h"
+#include "models/net.h"
+
+/* A net whose outputs are its states, the truth's loss and, by name, the gradients of all parameters. */
+static tuff_program *build(const golden *g, int64_t batch, int64_t length, tuff_store *store)
+{
+    const tuff_params *list = &g->model->params;
+    const int64_t shape[] = {batch, length, g->model->config.hidden_size};
+    tuff_graph *graph = NULL;
+    KIT_OK(tuff_graph_create(&graph));
+    tuff_net net = {
+        .g = graph, .config = &g->model->config, .batch = batch, .length = length, .train_base = true};
+    tuff_net_begin(&net);
+    tuff_tensor *states = tuff_net_hidden(&net);
+    tuff_tensor *weights = tuff_input(graph, "weights", TUFF_F32, 3, shape);
+    tuff_tensor *loss = tuff_sum(graph, tuff_mul(graph, states, weights), 7, false);
+    tuff_tensor **params = tuff_alloc_array(list->count, sizeof *params),
+                **grads = tuff_alloc_array(list->count, sizeof *grads);
+    for (size_t i = 0; i < list->count; i++)
+        params[i] = tuff_graph_leaf(graph, list->items[i].name);
+    tuff_graph_grad(graph, loss, params, list->count, grads);
+    for (size_t i = 0; i < list->count; i++)
+        tuff_output(graph, list->items[i].name, grads[i]);
+    tuff_output(graph, "states", states);
+    tuff_output(graph, "loss", loss);
+    tuff_free(params);
+    tuff_free(grads);
+    tuff_program *program = NULL;
+    KIT_OK(tuff_program_create(device, &graph, &program));
+    KIT_OK(tuff_store_bind(store, program));
+    return program;
+}
+
+/* Ids of a table, and the index that its gradient needs. */
+static void set_ids(tuff_program *program, const char *name, const int32_t *ids, size_t n)
+{
+    size_t size = tuff_embedding_index_size(n);
+    int32_t *index = tuff_alloc_array(size, sizeof *index);
+    char index_name[32];
+    snprintf(index_name, sizeof index_name, "%s_index", name);
+    KIT_OK(tuff_program_input(program, name, ids, n * sizeof *ids));
+    KIT_OK(tuff_embedding_index(ids, n, index));
+    KIT_OK(tuff_program_input(program, index_name, index, size * sizeof *index));
+    tuff_free(index);
+}
+
+static void set_inputs(const golden *g, tuff_program *program, int64_t length)
+{
+    size_t n, n_weights;
+    int32_t *ids = ints(g, "input_ids", &n);
+    float *weights = floats(g, "state_weights", &n_weights);
+    set_ids(program, "ids", ids, n);
+    if (g->model->config.token_types) {
+        int32_t *types = ints(g, "token_type_ids", &n);
+        set_ids(program, "types", types, n);
+        tuff_free(types);
+    }
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)(g->model->config.position_offset + (int64_t)i % length);
+    set_ids(program, "positions", ids, n);
+    KIT_OK(tuff_program_input(program, "weights", weights, n_weights * sizeof *weights));
+    tuff_free(weights);
+    tuff_free(ids);
+}
+
+/* The bias of keys moves all scores of a query alike: its gradient is zero but for rounding. */
+static void compare_zeros(const char *model, const char *what, const float *got, const float *want, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(want[i]) < 1e-12F && fabsf(got[i]) < 1e-5F))
+            fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g, expected 0", model, device_name, what, i,
+                     (double)got[i], (double)want[i]);
+}
+
+static void check_output(const golden *g, tuff_program *program, const char *output, const char *truth,
+                         double relative)
+{
+    size_t n;
+    float *want = floats(g, truth, &n), *got = tuff_alloc_array(n, sizeof *got);
+    KIT_OK(tuff_program_output(program, output, got, n * sizeof *got));
+    if (tuff_ends_with(truth, "k_lin.bias") || tuff_ends_with(truth, "key.bias"))
+        compare_zeros(g->name, truth, got, want, n);
+    else
+        compare(g->name, truth, got, want, n, relative);
+    tuff_free(want);
+    tuff_free(got);
+}
+
+static void run_encoder(void **state)
+{
+    golden g = load(*state, "truth.safetensors");
+    const tuff_weight *states = tensor(&g, "states");
+    tuff_store *store = NULL;
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_OK(tuff_model_upload(g.model, true, NULL, store));
+    tuff_program *program = build(&g, states->shape[0], states->shape[1], store);
+    set_inputs(&g, program, states->shape[1]);
+    KIT_OK(tuff_program_run(program));
+    check_output(&g, program, "states", "states", 1e-5);
+    check_output(&g, program, "loss", "loss", 1e-5);
+    for (size_t i = 0; i < g.model->params.count; i++) {
+        char truth[256];
+        const tuff_param *p = &g.model->params.items[i];
+        snprintf(truth, sizeof truth, "grad.%s", p->hf.name);
+        check_output(&g, program, p->name, truth, 2e-5);
+    }
+    tuff_program_destroy(&program);
+    tuff_store_destroy(&store);
+    unload(&g);
+}
+
+int encoder_main(const char *name)
+{
+    if (!open_device(name)) return 77;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(run_encoder, (void *)"bert"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"roberta"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"distilbert"),
+    };
+    int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
+    tuff_device_destroy(&device);
+    return failed;
+}

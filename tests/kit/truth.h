@@ -1,0 +1,96 @@
+/* What tests of the goldens share: a device, a model of assets/golden and the truth beside it. */
+#ifndef TUFF_TESTS_TRUTH_H
+#define TUFF_TESTS_TRUTH_H
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "formats/safetensors.h"
+#include "kit/kit.h"
+#include "models/model.h"
+
+static const char *device_name;
+static tuff_device *device;
+
+/* False, having said why, when there is no such device here. */
+static inline bool open_device(const char *name)
+{
+    device_name = name;
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = name;
+    if (tuff_device_open(&params, &device) == TUFF_OK) return true;
+    printf("skipped: %s\n", tuff_error_message());
+    return false;
+}
+
+/* One golden: its model and its truth. */
+typedef struct golden {
+    const char *name;
+    tuff_model *model;
+    tuff_weights *truth;
+} golden;
+
+static inline golden load(const char *name, const char *truth)
+{
+    golden g = {.name = name};
+    char path[256];
+    snprintf(path, sizeof path, "golden/%s", name);
+    KIT_OK(tuff_model_load(kit_asset(path), &g.model));
+    snprintf(path, sizeof path, "golden/%s/%s", name, truth);
+    KIT_OK(tuff_safetensors_open(kit_asset(path), &g.truth));
+    return g;
+}
+
+static inline void unload(golden *g)
+{
+    tuff_weights_destroy(&g->truth);
+    tuff_model_destroy(&g->model);
+}
+
+static inline const tuff_weight *tensor(const golden *g, const char *name)
+{
+    const tuff_weight *w = tuff_weights_find(g->truth, name);
+    if (!w) fail_msg("%s: the truth has no %s", g->name, name);
+    return w;
+}
+
+static inline float *floats(const golden *g, const char *name, size_t *out_n)
+{
+    const tuff_weight *w = tensor(g, name);
+    *out_n = (size_t)tuff_weight_elements(w);
+    float *values = tuff_alloc_array(*out_n, sizeof *values);
+    assert_non_null(values);
+    KIT_OK(tuff_weight_read(w, TUFF_F32, values));
+    return values;
+}
+
+static inline int32_t *ints(const golden *g, const char *name, size_t *out_n)
+{
+    const tuff_weight *w = tensor(g, name);
+    *out_n = (size_t)tuff_weight_elements(w);
+    int32_t *values = tuff_alloc_array(*out_n, sizeof *values);
+    assert_non_null(values);
+    memcpy(values, w->data, *out_n * sizeof *values);
+    return values;
+}
+
+/* Every element within `relative` of the largest magnitude of the truth. */
+static inline void compare(const char *model, const char *what, const float *got, const float *want, size_t n,
+                           double relative)
+{
+    double largest = 0, worst = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)want[i]));
+    for (size_t i = 0; i < n; i++) {
+        double difference = fabs((double)got[i] - (double)want[i]);
+        if (!(difference <= worst)) worst = difference, at = i;
+    }
+    if (!(worst <= relative * largest))
+        fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g; off by %.3g of the largest %.3g, allowed %.3g",
+                 model, device_name, what, at, (double)got[at], (double)want[at], worst, largest,
+                 relative * largest);
+}
+
+#endif
