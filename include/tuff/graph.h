@@ -169,6 +169,18 @@ TUFF_API tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor 
  * Not differentiable. */
 TUFF_API tuff_tensor *tuff_kv_write(tuff_graph *g, tuff_tensor *cache, tuff_tensor *x, tuff_tensor *start);
 
+/* Pooling of sequences that are packed in one row of tokens. x [N, C]; segments i32 [S, 4], as attention has
+ * them, {q_begin, q_len, kv_begin, kv_len}: of segment s the rows q_begin .. q_begin + q_len of x, without
+ * those that x does not have (before 0 or from N on). The result is [S, C]; a segment that has no row gives
+ * zeros. A segment's result depends on its own rows alone, to the bit, wherever they lie; what is not finite
+ * in one reaches no other. Segments may overlap. Differentiable in x.
+ * The mean; by_position: weighted by 1, 2, 3, ... along the segment, from the first row that x has
+ * (Muennighoff 2022). */
+TUFF_API tuff_tensor *tuff_segment_mean(tuff_graph *g, tuff_tensor *x, tuff_tensor *segments,
+                                        bool by_position);
+/* The maximum, NaN where a row has NaN. The gradient goes to the first row that has it. */
+TUFF_API tuff_tensor *tuff_segment_max(tuff_graph *g, tuff_tensor *x, tuff_tensor *segments);
+
 /* Rows of table [V, C] (f32, f16 or bf16) at ids (i32, any shape [...]): [..., C]. An id outside 0..V-1 gives
  * NaN rows. `index` is needed only for the gradient of the table: an i32 input of
  * tuff_embedding_index_size(n) elements that the host fills with tuff_embedding_index; else NULL. */

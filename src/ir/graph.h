@@ -85,6 +85,10 @@ typedef union tuff_attrs {
         double eps;
     } norm; /* layer_norm, rms_norm */
     struct {
+        bool by_position; /* the mean's weights are 1, 2, 3, ... */
+        int64_t rows;     /* of x; backward only */
+    } segment;            /* segment_mean, segment_max and their gradients */
+    struct {
         bool inverse; /* turn by minus the angle: the backward of rope */
     } rope;
     tuff_attention_params attention; /* and attention_backward; scale is resolved, never 0 */

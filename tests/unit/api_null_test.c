@@ -67,6 +67,8 @@ static const struct {
     CALLS(tuff_rope),
     CALLS(tuff_attention),
     CALLS(tuff_kv_write),
+    CALLS(tuff_segment_mean),
+    CALLS(tuff_segment_max),
     CALLS(tuff_embedding),
     CALLS(tuff_embedding_index_size),
     CALLS(tuff_embedding_index),

@@ -201,6 +201,16 @@ CALLS_OF(tuff_kv_write)
     FAILS(tuff_kv_write(g, x, NULL, x));
     FAILS(tuff_kv_write(g, x, x, NULL));
 }
+CALLS_OF(tuff_segment_mean)
+{
+    FAILS(tuff_segment_mean(g, NULL, x, false));
+    FAILS(tuff_segment_mean(g, x, NULL, false));
+}
+CALLS_OF(tuff_segment_max)
+{
+    FAILS(tuff_segment_max(g, NULL, x));
+    FAILS(tuff_segment_max(g, x, NULL));
+}
 CALLS_OF(tuff_embedding)
 {
     FAILS(tuff_embedding(g, NULL, x, NULL));
