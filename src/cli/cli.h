@@ -164,8 +164,8 @@ FILE *tuff_cli_create(const char *path, bool fresh);
 uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process. */
 void tuff_cli_prepare_process(void);
-/* From now on the first Ctrl-C (or SIGTERM) only cancels what tuff_cli_watch was given to; the second ends
- * the process. Until then the first does. */
+/* From now on the first Ctrl-C (or SIGTERM, or SIGHUP of a terminal that is closed) only cancels what
+ * tuff_cli_watch was given to; the second of a kind ends the process. Until then the first does. */
 void tuff_cli_catch_interrupt(void);
 bool tuff_cli_interrupted(void);
 
@@ -174,9 +174,9 @@ bool tuff_cli_interrupted(void);
 typedef struct tuff_cli_child {
     int process, pipe;
 } tuff_cli_child;
-/* The child runs `task` and ends with its result as exit code; it ignores the keyboard's Ctrl-C, which is the
- * parent's to decide, and ends when the parent does. False, saying why, when there can be none. No thread may
- * have been started before. */
+/* The child runs `task` and ends with its result as exit code; it ignores the terminal's Ctrl-C and hangup,
+ * which are the parent's to decide, and ends when the parent does. False, saying why, when there can be none.
+ * No thread may have been started before. */
 bool tuff_cli_start_child(tuff_cli_child *child, int (*task)(FILE *out, void *user), void *user);
 /* Waits at most `seconds` for what the child writes. > 0: as many bytes; 0: it wrote its last; -1: time is
  * up, or it cannot be read; -2: tuff_cli_interrupted. */

@@ -227,6 +227,7 @@ void tuff_cli_catch_interrupt(void)
     cancel = watch->cancel;
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
+    catch_signal(SIGHUP); /* the terminal or the connection is gone; nohup has it ignored */
 }
 
 bool tuff_cli_interrupted(void)
@@ -240,6 +241,7 @@ static void be_child(pid_t parent, int from, int to, int (*task)(FILE *out, void
 {
     close(from);
     signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_DFL);
 #ifdef __linux__

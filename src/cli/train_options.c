@@ -83,8 +83,9 @@ static const tuff_args spec = {
     .verb = "train",
     .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
     .about =
-        "Fine-tunes a model on a text. Options are named as in Hugging Face's TrainingArguments. Ctrl-C ends the "
-        "training, leaves the step at hand out and saves what the steps before it made; a second one ends at once.",
+        "Fine-tunes a model on a text. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
+        "closed, ends the training, leaves the step at hand out and saves what the steps before it made; a second Ctrl-C "
+        "ends at once.",
     .items = items,
     .count = sizeof items / sizeof items[0],
     .notes =

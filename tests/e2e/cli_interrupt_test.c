@@ -94,6 +94,44 @@ static void test_first_step(void **state)
     kit_result_free(&r);
 }
 
+/* A terminal or a connection that is closed ends the training as Ctrl-C does: what was done is saved. */
+static void test_closed_terminal(void **state)
+{
+    (void)state;
+    static const char script[] =
+        "log=$1; shift; \"$@\" & child=$!\n"
+        "for i in $(seq 1200); do grep -qs '\"step\": 2,' \"$log\" && break; sleep .05; done\n"
+        "kill -HUP $child || exit 99; wait $child";
+    const char *log = kit_path("hup.jsonl"), *out = kit_path("hup"), *tuff = getenv("TUFF_TEST_TUFF");
+    if (!tuff) skip();
+    kit_result r;
+    kit_run((const char *const[]){"sh",
+                                  "-c",
+                                  script,
+                                  "sh",
+                                  log,
+                                  tuff,
+                                  "train",
+                                  "--model",
+                                  kit_golden("llama"),
+                                  "--train-file",
+                                  kit_text(),
+                                  "--output-dir",
+                                  out,
+                                  "--block-size",
+                                  "32",
+                                  "--max-steps",
+                                  "1000000",
+                                  "--log-file",
+                                  log,
+                                  NULL},
+            &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "(interrupted)"));
+    assert_true(tuff_is_directory(out));
+    kit_result_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_eval),
         cmocka_unit_test(test_first_step),
+        cmocka_unit_test(test_closed_terminal),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
