@@ -98,15 +98,11 @@ static const tuff_args base_spec = {
         "precision. Errors are given in units of each case's bound: 1 is the limit. Exit codes: 0 all cases held, and "
         "every kernel that fits the device was reached; 1 a case failed, or a kernel was not reached; 2 wrong usage; 3 "
         "there is no such device, or it cannot be opened or validated; 4 interrupted before all cases had been run. The "
-        "reports are written in all cases but 2, and say the same.",
+        "reports are written in all cases but 2, and say the same; while a run lasts, and after it was killed, they say "
+        "that it has not ended.",
     .items = items,
     .count = sizeof items / sizeof items[0],
 };
-
-static bool is_standard(const char *path)
-{
-    return path != NULL && strcmp(path, "-") == 0;
-}
 
 /* What would be ignored, or come out as nothing, is refused. */
 static bool check_usage(const options *o)
@@ -120,7 +116,8 @@ static bool check_usage(const options *o)
         wrong = "--minutes and --rounds are of --level soak";
     else if (o->timeout > 0 && !o->isolate)
         wrong = "--timeout is of --isolate: only another process can be ended";
-    else if (is_standard(o->json) + is_standard(o->junit) + is_standard(o->html) > 1)
+    else if (tuff_cli_is_standard(o->json) + tuff_cli_is_standard(o->junit) + tuff_cli_is_standard(o->html) >
+             1)
         wrong = "only one report can go to standard output";
     if (wrong != NULL) tuff_cli_say("tuff: %s (see: tuff help conform)", wrong);
     return wrong == NULL;
@@ -132,16 +129,8 @@ static bool check_files(const options *o)
     const char *const paths[] = {o->html, o->json, o->junit};
     bool ok = true;
     for (size_t i = 0; i < 3 && ok; i++)
-        ok = paths[i] == NULL || is_standard(paths[i]) || tuff_cli_can_create(paths[i], false);
+        ok = paths[i] == NULL || tuff_cli_is_standard(paths[i]) || tuff_cli_can_create(paths[i], false);
     return ok && (o->dump == NULL || tuff_cli_can_create(o->dump, true));
-}
-
-static void say_unwritten(const char *path)
-{
-    if (is_standard(path))
-        tuff_cli_stdout_failed(errno);
-    else
-        tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
 }
 
 /* ---- --list ---- */
@@ -161,78 +150,17 @@ static void list_json(FILE *out, tuff_conform_case *const *cases, size_t n)
 
 static int list_cases(tuff_conform_case *const *cases, size_t n, const char *json)
 {
-    bool standard = json == NULL || is_standard(json);
+    bool standard = json == NULL || tuff_cli_is_standard(json);
     FILE *out = standard ? stdout : fopen(json, "wb");
     if (json != NULL && out != NULL) list_json(out, cases, n);
     for (size_t i = 0; i < n && json == NULL; i++)
         puts(cases[i]->name);
     bool ok = out != NULL && (standard || fclose(out) == 0);
-    if (!ok) say_unwritten(json);
+    if (!ok) tuff_cli_say_unwritten(json);
     return ok ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
-/* ---- reports at the end ---- */
-
-static bool write_report(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
-                         const char *path)
-{
-    if (path == NULL) return true;
-    char *text = NULL;
-    if (tuff_conform_text(reports, n, format, &text) != TUFF_OK) {
-        tuff_cli_failed();
-        return false;
-    }
-    bool standard = is_standard(path);
-    FILE *file = standard ? stdout : fopen(path, "wb");
-    bool ok = file != NULL && fputs(text, file) >= 0;
-    if (file != NULL && !standard) ok = fclose(file) == 0 && ok;
-    tuff_free(text);
-    if (!ok) say_unwritten(path);
-    return ok;
-}
-
-static bool write_reports(const options *o, const tuff_conform_report *const *reports, size_t n)
-{
-    bool table = !o->common.quiet && !is_standard(o->json) && !is_standard(o->junit) && !is_standard(o->html);
-    bool ok = write_report(reports, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
-    ok = write_report(reports, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
-    return write_report(reports, n, TUFF_CONFORM_HTML, o->html) && ok;
-}
-
-static void free_reports(tuff_conform_report **reports, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        tuff_conform_report_destroy(&reports[i]);
-    tuff_free(reports);
-}
-
-/* A device's older report: of the same name and mask, else the only one. */
-static const tuff_conform_report *older(tuff_conform_report *const *old, size_t n,
-                                        const tuff_conform_report *now)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(old[i]->device->name, now->device->name) == 0 && strcmp(old[i]->mask, now->mask) == 0)
-            return old[i];
-    return n == 1 ? old[0] : NULL;
-}
-
-static void compare(const options *o, tuff_conform_report *const *old, size_t n_old,
-                    const tuff_conform_report *const *reports, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const tuff_conform_report *before = older(old, n_old, reports[i]);
-        char *text = NULL;
-        if (before == NULL) {
-            tuff_cli_say("%s: %s has nothing to compare it with", reports[i]->device->name, o->compare);
-        } else if (tuff_conform_compare(before, reports[i], &text, NULL) == TUFF_OK) {
-            bool standard = is_standard(o->json) || is_standard(o->junit) || is_standard(o->html);
-            fputs(text, standard ? stderr : stdout);
-        } else {
-            tuff_cli_failed();
-        }
-        tuff_free(text);
-    }
-}
+/* ---- the run's result ---- */
 
 static int exit_code(const tuff_cli_record *record, const tuff_conform_report *const *reports, size_t n)
 {
@@ -255,7 +183,8 @@ static void run_devices(const options *o, tuff_conform_params *params, tuff_cli_
 {
     char names[TUFF_CLI_DEVICES][16] = {{0}}, why[TUFF_CLI_WHY] = "the devices cannot be listed";
     size_t n = 1;
-    bool listed = true, to_stdout = is_standard(o->json) || is_standard(o->junit) || is_standard(o->html);
+    bool listed = true, to_stdout = tuff_cli_is_standard(o->json) || tuff_cli_is_standard(o->junit) ||
+                                    tuff_cli_is_standard(o->html);
     if (o->all_devices)
         listed = o->isolate ? tuff_cli_conform_devices_isolated(names, &n, why)
                             : tuff_cli_conform_devices(names, &n);
@@ -289,7 +218,7 @@ static void check_required(const options *o, tuff_cli_record *record)
         any = any || reports[i]->device->backend[0] != 0;
         vulkan = vulkan || strcmp(reports[i]->device->backend, "vulkan") == 0;
     }
-    free_reports(reports, n);
+    tuff_cli_reports_free(reports, n);
     if (vulkan || !any) return;
     static const char text[] =
         "No Vulkan device was run: the kernels for GPUs are not covered by this result";
@@ -322,13 +251,13 @@ static int finish(const options *o, tuff_cli_record *record, tuff_conform_report
     bool known = read_again(record, &reports, &n);
     const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
     int code = known ? exit_code(record, all, n) : TUFF_EXIT_FAILED;
-    bool ok = n == 0 || write_reports(o, all, n);
-    if (old != NULL) compare(o, old, n_old, all, n);
+    bool ok = n == 0 || tuff_cli_reports_write(o, all, n);
+    if (old != NULL) tuff_cli_reports_compare(o, old, n_old, all, n);
     ok = !record->failed && ok && tuff_cli_flush();
     if (!ok && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
     tuff_cli_record_close(record, code);
     if (record->failed && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
-    free_reports(reports, n);
+    tuff_cli_reports_free(reports, n);
     return code;
 }
 
@@ -346,16 +275,16 @@ static int run(const options *o, tuff_conform_params *params)
         free(text);
         if (!read) return TUFF_EXIT_USAGE;
     }
-    tuff_cli_record record;
+    tuff_cli_record record = {0};
     int code = TUFF_EXIT_FAILED;
-    if (tuff_cli_record_open(&record, o->json)) {
+    if (tuff_cli_reports_begin(o) && tuff_cli_record_open(&record, o->json)) {
         tuff_cli_catch_interrupt();
         run_devices(o, params, &record);
         check_required(o, &record);
         code = finish(o, &record, old, n_old);
     }
     tuff_cli_record_free(&record);
-    free_reports(old, n_old);
+    tuff_cli_reports_free(old, n_old);
     return code;
 }
 

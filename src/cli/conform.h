@@ -48,6 +48,22 @@ void tuff_cli_case_begins(tuff_cli_case_lines *lines, const char *name, size_t i
 void tuff_cli_case_ended(tuff_cli_case_lines *lines, const char *name, const char *outcome, const char *found,
                          bool failed, double worst, double milliseconds);
 
+/* ---- reports for people and CI services */
+
+/* "-" */
+bool tuff_cli_is_standard(const char *path);
+/* Says so, with errno. */
+void tuff_cli_say_unwritten(const char *path);
+/* Before anything is run: the HTML and JUnit files say that the run has not ended. Whoever kills it must not
+ * find the verdict of an older one there. False, saying why, when they cannot be written. */
+bool tuff_cli_reports_begin(const tuff_cli_conform_options *options);
+bool tuff_cli_reports_write(const tuff_cli_conform_options *options,
+                            const tuff_conform_report *const *reports, size_t n);
+/* With the reports of --compare, as text. */
+void tuff_cli_reports_compare(const tuff_cli_conform_options *options, tuff_conform_report *const *old,
+                              size_t n_old, const tuff_conform_report *const *reports, size_t n);
+void tuff_cli_reports_free(tuff_conform_report **reports, size_t n);
+
 /* Runs of one device; what they find is in the record, also why it could not be opened. */
 typedef struct tuff_cli_conform_run {
     const tuff_cli_conform_options *options;

@@ -7,16 +7,11 @@
 
 #include "cli/conform.h"
 
-static bool is_standard(const char *path)
-{
-    return strcmp(path, "-") == 0;
-}
-
 bool tuff_cli_record_open(tuff_cli_record *record, const char *path)
 {
     *record = (tuff_cli_record){.path = path};
     if (path == NULL) return true;
-    record->file = is_standard(path) ? stdout : fopen(path, "wb");
+    record->file = tuff_cli_is_standard(path) ? stdout : fopen(path, "wb");
     if (record->file == NULL) tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
     return record->file != NULL;
 }
@@ -46,7 +41,7 @@ void tuff_cli_record_line(tuff_cli_record *record, const char *line)
     errno = 0;
     if (fprintf(record->file, "%s\n", line) >= 0 && fflush(record->file) == 0) return;
     record->failed = true;
-    if (is_standard(record->path))
+    if (tuff_cli_is_standard(record->path))
         tuff_cli_stdout_failed(errno);
     else
         tuff_cli_say("tuff: %s cannot be written: %s", record->path, strerror(errno));
@@ -103,7 +98,8 @@ void tuff_cli_record_close(tuff_cli_record *record, int exit_code)
     snprintf(line, sizeof line, "{\"record\": \"exit\", \"code\": %d, \"verdict\": \"%s\"}", exit_code,
              words[exit_code]);
     tuff_cli_record_line(record, line);
-    if (record->file != NULL && !is_standard(record->path) && fclose(record->file) != 0 && !record->failed) {
+    if (record->file != NULL && !tuff_cli_is_standard(record->path) && fclose(record->file) != 0 &&
+        !record->failed) {
         tuff_cli_say("tuff: %s cannot be written: %s", record->path, strerror(errno));
         record->failed = true;
     }

@@ -1,0 +1,102 @@
+/* Reports of conform for people and for CI services, and the comparison with an older run. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/conform.h"
+
+bool tuff_cli_is_standard(const char *path)
+{
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
+void tuff_cli_say_unwritten(const char *path)
+{
+    if (tuff_cli_is_standard(path))
+        tuff_cli_stdout_failed(errno);
+    else
+        tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
+}
+
+static bool write_report(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
+                         const char *path)
+{
+    if (path == NULL) return true;
+    char *text = NULL;
+    if (tuff_conform_text(reports, n, format, &text) != TUFF_OK) {
+        tuff_cli_failed();
+        return false;
+    }
+    bool standard = tuff_cli_is_standard(path);
+    FILE *file = standard ? stdout : fopen(path, "wb");
+    bool ok = file != NULL && fputs(text, file) >= 0;
+    if (file != NULL && !standard) ok = fclose(file) == 0 && ok;
+    tuff_free(text);
+    if (!ok) tuff_cli_say_unwritten(path);
+    return ok;
+}
+
+bool tuff_cli_reports_write(const tuff_cli_conform_options *o, const tuff_conform_report *const *reports,
+                            size_t n)
+{
+    bool table = !o->common.quiet && !tuff_cli_is_standard(o->json) && !tuff_cli_is_standard(o->junit) &&
+                 !tuff_cli_is_standard(o->html);
+    bool ok = write_report(reports, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
+    ok = write_report(reports, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
+    return write_report(reports, n, TUFF_CONFORM_HTML, o->html) && ok;
+}
+
+void tuff_cli_reports_free(tuff_conform_report **reports, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        tuff_conform_report_destroy(&reports[i]);
+    tuff_free(reports);
+}
+
+bool tuff_cli_reports_begin(const tuff_cli_conform_options *o)
+{
+    const char *junit = tuff_cli_is_standard(o->junit) ? NULL : o->junit,
+               *html = tuff_cli_is_standard(o->html) ? NULL : o->html;
+    if (junit == NULL && html == NULL) return true;
+    tuff_cli_record record = {0};
+    tuff_conform_report **reports = NULL;
+    size_t n = 0;
+    tuff_cli_record_error(&record, o->common.device != NULL ? o->common.device : "",
+                          "the run has not ended: it goes on, or it was killed");
+    bool ok = !record.failed && tuff_conform_read(record.text, record.size, &reports, &n) == TUFF_OK;
+    if (!ok) tuff_cli_say("tuff: out of memory");
+    const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
+    ok = ok && write_report(all, n, TUFF_CONFORM_JUNIT, junit) &&
+         write_report(all, n, TUFF_CONFORM_HTML, html);
+    tuff_cli_reports_free(reports, n);
+    tuff_cli_record_free(&record);
+    return ok;
+}
+
+/* A device's older report: of the same name and mask, else the only one. */
+static const tuff_conform_report *older(tuff_conform_report *const *old, size_t n,
+                                        const tuff_conform_report *now)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(old[i]->device->name, now->device->name) == 0 && strcmp(old[i]->mask, now->mask) == 0)
+            return old[i];
+    return n == 1 ? old[0] : NULL;
+}
+
+void tuff_cli_reports_compare(const tuff_cli_conform_options *o, tuff_conform_report *const *old,
+                              size_t n_old, const tuff_conform_report *const *reports, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const tuff_conform_report *before = older(old, n_old, reports[i]);
+        char *text = NULL;
+        if (before == NULL) {
+            tuff_cli_say("%s: %s has nothing to compare it with", reports[i]->device->name, o->compare);
+        } else if (tuff_conform_compare(before, reports[i], &text, NULL) == TUFF_OK) {
+            bool standard = tuff_cli_is_standard(o->json) || tuff_cli_is_standard(o->junit) ||
+                            tuff_cli_is_standard(o->html);
+            fputs(text, standard ? stderr : stdout);
+        } else {
+            tuff_cli_failed();
+        }
+        tuff_free(text);
+    }
+}
