@@ -75,9 +75,49 @@ void tuff_report_headline(const tuff_conform_report *r, tuff_buf *out)
     if (r->n_listed > 0) tuff_buf_printf(out, ", %zu failed as expected", r->n_listed);
 }
 
+/* As a shell reads it. */
+static void put_word(tuff_buf *out, const char *text, size_t size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+-@%";
+    if (size > 0 && strspn(text, plain) >= size) {
+        tuff_buf_bytes(out, text, size);
+        return;
+    }
+    tuff_buf_char(out, '\'');
+    for (size_t i = 0; i < size; i++)
+        if (text[i] == '\'')
+            tuff_buf_text(out, "'\\''");
+        else
+            tuff_buf_char(out, text[i]);
+    tuff_buf_char(out, '\'');
+}
+
+/* Whether results on the device may depend on a variable. TUFF_DEVICE does not count beside --device. */
+static bool matters(const char *line, bool cpu)
+{
+    static const char *const host[] = {"ONEDNN_", "DNNL_", "OMP_"};
+    for (size_t i = 0; i < sizeof host / sizeof host[0]; i++)
+        if (tuff_starts_with(line, host[i])) return true;
+    return !cpu && (!tuff_starts_with(line, "TUFF_") || tuff_starts_with(line, "TUFF_SHADER_DIR="));
+}
+
+static void put_environment(const tuff_conform_report *report, bool cpu, tuff_buf *out)
+{
+    for (const char *line = report->environment; *line != '\0';) {
+        size_t size = strcspn(line, "\n"), name = strcspn(line, "=");
+        if (name < size && matters(line, cpu)) {
+            tuff_buf_bytes(out, line, name + 1);
+            put_word(out, line + name + 1, size - name - 1);
+            tuff_buf_char(out, ' ');
+        }
+        line += size + (line[size] == '\n');
+    }
+}
+
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out)
 {
     bool cpu = report->device->type == TUFF_DEVICE_CPU;
+    put_environment(report, cpu, out);
     tuff_buf_printf(out, "tuff conform --device '%s' --case %s", cpu ? "cpu" : report->device->name, c->name);
     if (c->seed != 0) tuff_buf_printf(out, " --seed %llu", (unsigned long long)c->seed);
     if (report->level != TUFF_CONFORM_QUICK) tuff_buf_text(out, " --level full");

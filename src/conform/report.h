@@ -16,7 +16,7 @@ const char *tuff_report_device_type(tuff_device_type type);
 const char *tuff_report_device(const tuff_conform_report *report);
 /* The verdict and its reason: "FAILED: 3 of 322 cases". */
 void tuff_report_headline(const tuff_conform_report *report, tuff_buf *out);
-/* The command that reruns exactly this case. */
+/* The command that reruns exactly this case, with what the environment had that may matter. */
 void tuff_report_command(const tuff_conform_report *report, const tuff_conform_case *c, tuff_buf *out);
 /* What is told of a case that failed, a line each: what was found, who is to blame, where it was dumped;
  * lines begin with `indent`. */

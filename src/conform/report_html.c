@@ -20,7 +20,7 @@ static const char *const style =
     "overflow-wrap:anywhere}"
     "code,pre{font:13px ui-monospace,monospace;background:var(--soft);overflow-wrap:anywhere}"
     "code{padding:.1rem .3rem}pre{padding:.5rem;white-space:pre-wrap;margin:.4rem 0}"
-    "td.name{overflow-wrap:anywhere;min-width:12rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}"
+    "td.name{overflow-wrap:anywhere;min-width:12rem}td.more{padding-top:0}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}"
     "dt{color:var(--mute)}dd{margin:0;overflow-wrap:anywhere;white-space:pre-line}"
     "summary{cursor:pointer;font-weight:600;margin:.6rem 0}a{color:var(--link)}"
     "@media(max-width:36rem){body{margin:1rem auto}dl{grid-template-columns:1fr}dt{margin-top:.4rem}"
@@ -129,19 +129,20 @@ static void one_case(const tuff_conform_report *r, const tuff_conform_case *c, t
     double worst = fmax(c->worst, c->worst_backward);
     tuff_buf_printf(out, "<tr class=\"%s\"><td class=\"name\">%s %s", colour(!c->failed, c->held ? worst : 0),
                     sign(!c->failed, c->held ? worst : 0), c->name);
-    if (!c->held || c->failed) {
-        tuff_buf more = {0};
-        tuff_buf_printf(out, "<br><b>%s</b>", tuff_report_outcome(c));
-        tuff_report_failure(c, "", &more);
-        tuff_report_command(r, c, &more);
-        escaped(out, "<pre>", &more, "</pre>");
-        tuff_buf_free(&more);
-    }
+    bool told = !c->held || c->failed;
+    if (told) tuff_buf_printf(out, "<br><b>%s</b>", tuff_report_outcome(c));
     tuff_buf_text(out, "</td><td class=\"n\">");
     tuff_report_units(out, c->worst);
     tuff_buf_text(out, "</td><td class=\"n\">");
     tuff_report_units(out, c->worst_backward);
     tuff_buf_printf(out, "</td><td class=\"n\">%.1f</td></tr>\n", c->milliseconds);
+    if (!told) return;
+    tuff_buf more = {0};
+    tuff_report_failure(c, "", &more);
+    tuff_report_command(r, c, &more);
+    tuff_buf_printf(out, "<tr class=\"%s\"><td class=\"more\" colspan=\"4\">", colour(!c->failed, 0));
+    escaped(out, "<pre>", &more, "</pre></td></tr>\n");
+    tuff_buf_free(&more);
 }
 
 static void fact(tuff_buf *out, const char *name, const char *value)
@@ -180,11 +181,11 @@ static void families(const tuff_conform_report *r, size_t index, tuff_buf *out)
     for (size_t i = 0; i < r->n_cases;) {
         const char *family = r->cases[i]->family;
         tally t = tally_of(r, family);
-        tuff_buf_printf(out, "<details id=\"device%zu-%s\"%s><summary>%s %s: %zu of %zu held</summary>",
-                        index, family, t.failed > 0 ? " open" : "", sign(t.failed == 0, 0), family, t.held,
-                        t.cases);
-        tuff_buf_text(out, "<div class=\"scroll\"><table>"
-                           "<tr><th>case</th><th>forward</th><th>backward</th><th>ms</th></tr>\n");
+        tuff_buf_printf(out, "<details%s><summary>%s %s: %zu of %zu held</summary>",
+                        t.failed > 0 ? " open" : "", sign(t.failed == 0, 0), family, t.held, t.cases);
+        /* a link to what lies inside opens it */
+        tuff_buf_printf(out, "<div class=\"scroll\" id=\"device%zu-%s\"><table>", index, family);
+        tuff_buf_text(out, "<tr><th>case</th><th>forward</th><th>backward</th><th>ms</th></tr>\n");
         for (; i < r->n_cases && strcmp(r->cases[i]->family, family) == 0; i++)
             one_case(r, r->cases[i], out);
         tuff_buf_text(out, "</table></div></details>\n");
