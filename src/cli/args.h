@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 typedef enum tuff_arg_kind {
     TUFF_ARG_GROUP,    /* no option: a heading of the help */
@@ -46,7 +47,7 @@ typedef struct tuff_args {
     const char *about; /* a paragraph */
     const tuff_arg *items;
     size_t count;
-    const char *notes; /* after the options, as it stands; NULL: none */
+    const char *notes; /* after the options, its lines broken where the terminal ends; NULL: none */
 } tuff_args;
 
 typedef enum tuff_args_outcome { TUFF_ARGS_RUN, TUFF_ARGS_HELP, TUFF_ARGS_WRONG } tuff_args_outcome;
@@ -58,6 +59,9 @@ tuff_args_outcome tuff_args_parse(const tuff_args *args, int argc, char **argv, 
 
 /* Prints the help of a verb, defaults taken from `options`. */
 void tuff_args_help(const tuff_args *args, const void *options);
+
+/* Lines of text, none wider than the terminal, as far as their words allow. */
+void tuff_cli_paragraphs(FILE *out, const char *text);
 
 /* The nearest of `count` names by edits, or NULL when none is near. */
 const char *tuff_args_nearest(const char *name, size_t count, const char *(*get)(const void *user, size_t i),

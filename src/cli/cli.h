@@ -85,6 +85,9 @@ void tuff_cli_say(const char *format, ...) TUFF_PRINTF(1, 2);
 /* A line that begins with a word in a column of its own. On a terminal that is too narrow for the rest it
  * goes on below, broken between words. */
 void tuff_cli_row(const char *word, const char *format, ...) TUFF_PRINTF(2, 3);
+/* Prints a line's words from column `at` on, continued at column `indent` where they would go past `width`.
+ */
+void tuff_cli_wrap(FILE *out, int width, const char *line, int at, int indent);
 /* The library's error as a line; the exit code. */
 int tuff_cli_failed(void);
 /* A line that is replaced by the next one; "" removes it. Only for terminals. */
@@ -142,8 +145,8 @@ bool tuff_cli_is_terminal(FILE *stream);
 /* A stream into memory: *text, freed with free, and *size are there once it is closed. NULL: out of memory.
  */
 FILE *tuff_cli_memory_stream(char **text, size_t *size);
-/* Columns of the terminal behind stderr. */
-int tuff_cli_columns(void);
+/* Columns of the terminal behind a stream; 0 where there is none. */
+int tuff_cli_columns(FILE *stream);
 double tuff_cli_seconds(void); /* monotonic */
 bool tuff_cli_exists(const char *path);
 bool tuff_cli_is_directory(const char *path);

@@ -31,13 +31,13 @@ void tuff_cli_say(const char *format, ...)
 void tuff_cli_row(const char *word, const char *format, ...)
 {
     enum { COLUMN = 9 };
-    char text[512];
+    char text[4352]; /* it may have a path in it */
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    size_t room = SIZE_MAX, size = strlen(text);
-    if (tuff_cli_is_terminal(stderr)) room = (size_t)tuff_cli_columns() - COLUMN;
+    int columns = tuff_cli_columns(stderr);
+    size_t room = columns ? (size_t)(columns - COLUMN) : SIZE_MAX, size = strlen(text);
     for (const char *at = text; size; word = "") {
         size_t cut = size;
         if (size > room)
@@ -49,6 +49,27 @@ void tuff_cli_row(const char *word, const char *format, ...)
         at += strspn(at, " ");
         size = strlen(at);
     }
+}
+
+void tuff_cli_wrap(FILE *out, int width, const char *line, int at, int indent)
+{
+    bool begun = false,
+         word = false; /* word: this line has one, so that there is something to break behind */
+    for (; *line; begun = true) {
+        int size = (int)strcspn(line, " ");
+        if (word && at + 1 + size > width) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        } else if (begun) {
+            fputc(' ', out);
+            at++;
+        }
+        fprintf(out, "%.*s", size, line);
+        word = word || size > 0;
+        at += size;
+        line += size + (line[size] == ' ');
+    }
+    fputc('\n', out);
 }
 
 static void log_message(tuff_log_level level, const char *message, void *user)

@@ -126,7 +126,7 @@ void tuff_cli_case_begins(tuff_cli_case_lines *lines, const char *name, size_t i
         fflush(lines->out);
         return;
     }
-    int columns = tuff_cli_columns() - 1;
+    int columns = tuff_cli_columns(stderr) - 1;
     snprintf(text, sizeof text, "%s%zu/%zu %s", round, index + 1, count, name);
     if ((int)strlen(text) > columns) text[columns] = 0;
     tuff_cli_show_line(text);

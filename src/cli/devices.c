@@ -48,29 +48,57 @@ static void print_json(const tuff_device_info *list, size_t count)
     printf("\n]\n");
 }
 
+static void print_row(const tuff_device_info *list, size_t i, int name, int driver)
+{
+    const tuff_device_info *d = &list[i];
+    printf("%c %2zu %-*s  %-*s  %-10s  %8s  %-6s  %s\n", i == 0 && d->usable ? '*' : ' ', i, name, d->name,
+           driver, *d->driver ? d->driver : "-", types[d->type], tuff_cli_bytes(d->memory_bytes),
+           d->usable ? "yes" : "no", d->reason);
+}
+
+/* The same where a row would not fit: a device on lines of its own. */
+static void print_block(const tuff_device_info *list, size_t i, int width)
+{
+    const tuff_device_info *d = &list[i];
+    char line[1024];
+    snprintf(line, sizeof line, "%c %2zu %s", i == 0 && d->usable ? '*' : ' ', i, d->name);
+    tuff_cli_wrap(stdout, width, line, 0, 5);
+    snprintf(line, sizeof line, "     %s%s%s, %s", d->driver, *d->driver ? "; " : "", types[d->type],
+             tuff_cli_bytes(d->memory_bytes));
+    tuff_cli_wrap(stdout, width, line, 0, 5);
+    snprintf(line, sizeof line, "     %s, %s", d->usable ? "usable" : "not usable", d->reason);
+    tuff_cli_wrap(stdout, width, line, 0, 5);
+}
+
 static void print_table(const tuff_device_info *list, size_t count)
 {
-    int name = 4, driver = 6;
+    int name = 4, driver = 6, why = 3, width = tuff_cli_columns(stdout);
     for (size_t i = 0; i < count; i++) {
         if ((int)strlen(list[i].name) > name) name = (int)strlen(list[i].name);
         if ((int)strlen(list[i].driver) > driver) driver = (int)strlen(list[i].driver);
+        if ((int)strlen(list[i].reason) > why) why = (int)strlen(list[i].reason);
     }
-    printf("   # %-*s  %-*s  %-10s  %8s  %-6s  why\n", name, "name", driver, "driver", "type", "memory",
-           "usable");
-    for (size_t i = 0; i < count; i++) {
-        const tuff_device_info *d = &list[i];
-        printf("%c %2zu %-*s  %-*s  %-10s  %8s  %-6s  %s\n", i == 0 && d->usable ? '*' : ' ', i, name,
-               d->name, driver, *d->driver ? d->driver : "-", types[d->type], tuff_cli_bytes(d->memory_bytes),
-               d->usable ? "yes" : "no", d->reason);
-    }
+    bool narrow = width && name + driver + why + 41 > width;
+    if (!narrow)
+        printf("   # %-*s  %-*s  %-10s  %8s  %-6s  why\n", name, "name", driver, "driver", "type", "memory",
+               "usable");
+    for (size_t i = 0; i < count; i++)
+        if (narrow)
+            print_block(list, i, width);
+        else
+            print_row(list, i, name, driver);
     printf("* the default\n");
     for (size_t i = 0; i < count; i++) {
         const tuff_device_info *d = &list[i];
+        char line[512] = "";
         if (d->rows_wrong)
-            printf("%zu: kernels tested with this driver: %u; wrong and not used: %u (%s)\n", i,
-                   d->rows_tested, d->rows_wrong, d->wrong_rows);
+            snprintf(line, sizeof line,
+                     "%zu: kernels tested with this driver: %u; wrong and not used: %u (%s)", i,
+                     d->rows_tested, d->rows_wrong, d->wrong_rows);
         else if (d->rows_tested)
-            printf("%zu: kernels tested with this driver: %u, all right\n", i, d->rows_tested);
+            snprintf(line, sizeof line, "%zu: kernels tested with this driver: %u, all right", i,
+                     d->rows_tested);
+        if (*line) tuff_cli_wrap(stdout, width ? width : (int)sizeof line, line, 0, 3);
     }
 }
 

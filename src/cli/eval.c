@@ -36,11 +36,11 @@ static const tuff_args spec = {
     .count = sizeof items / sizeof items[0],
     .notes =
         "How it is counted:\n"
-        "  The text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut\n"
-        "  into blocks of --block-size that do not overlap. In each block every token but the first is predicted\n"
-        "  from those before it in the block. A last block that is not full counts when it has two tokens.\n"
-        "  tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity\n"
-        "  exp(loss). Numbers from other block sizes or tokenizers do not compare.",
+        "  The text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut "
+        "into blocks of --block-size that do not overlap. In each block every token but the first is predicted "
+        "from those before it in the block. A last block that is not full counts when it has two tokens. "
+        "tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity "
+        "exp(loss). Numbers from other block sizes or tokenizers do not compare.",
 };
 
 static int evaluate(const eval_options *o, const tuff_model *model, tuff_device *device)

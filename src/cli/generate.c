@@ -168,9 +168,14 @@ static void print_stats(const tuff_generate_result *r)
         snprintf(prompt, sizeof prompt, ", %.1f tokens/s", r->prompt_rate);
     else if (r->prompt_seconds > 0)
         snprintf(prompt, sizeof prompt, " in %.2f s, first run included", r->prompt_seconds);
-    tuff_cli_say("prompt: %s token%s%s; text: %s token%s%s (%s)", tuff_cli_count(r->prompt_tokens),
-                 r->prompt_tokens == 1 ? "" : "s", prompt, tuff_cli_count(r->new_tokens),
-                 r->new_tokens == 1 ? "" : "s", speed, why[r->finish]);
+    char line[256];
+    int columns = tuff_cli_columns(stderr);
+    snprintf(line, sizeof line, "prompt: %s token%s%s; text: %s token%s%s (%s)",
+             tuff_cli_count(r->prompt_tokens), r->prompt_tokens == 1 ? "" : "s", prompt,
+             tuff_cli_count(r->new_tokens), r->new_tokens == 1 ? "" : "s", speed, why[r->finish]);
+    tuff_cli_show_line("");
+    fflush(stdout);
+    tuff_cli_wrap(stderr, columns ? columns : (int)sizeof line, line, 0, 0);
 }
 
 static int profile(const generate_options *o, tuff_generator *generator)

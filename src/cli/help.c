@@ -5,25 +5,31 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 
-enum { WIDTH = 100, COLUMN = 36 };
+/* Where there is room, what an option does stands beside it, else below. */
+enum { WIDEST = 100, COLUMN = 36, BESIDE = 76, BELOW = 8 };
 
-/* Prints words from column `at` on, continued at column `indent`. */
-static void wrap(const char *text, int at, int indent)
+/* Of the terminal that is written to, or that a pager behind a pipe most likely writes to. */
+static int width_of(FILE *out)
 {
-    for (bool begun = false; *text; begun = true) {
-        int size = (int)strcspn(text, " ");
-        if (begun && at + 1 + size > WIDTH) {
-            printf("\n%*s", indent, "");
-            at = indent;
-        } else if (begun) {
-            putchar(' ');
-            at++;
-        }
-        printf("%.*s", size, text);
-        at += size;
-        text += size + (text[size] == ' ');
+    int columns = tuff_cli_columns(out);
+    if (!columns) columns = tuff_cli_columns(stderr);
+    return columns && columns < WIDEST ? columns : WIDEST;
+}
+
+void tuff_cli_paragraphs(FILE *out, const char *text)
+{
+    int width = width_of(out);
+    while (*text) {
+        char line[1024];
+        int size = (int)strcspn(text, "\n");
+        snprintf(line, sizeof line, "%.*s", size, text);
+        /* what goes on stands under the second column of a table, else under the line's begin */
+        int indent = (int)strspn(line, " ");
+        const char *gap = strstr(line + indent, "  ");
+        if (gap) indent = (int)(gap - line) + (int)strspn(gap, " ");
+        tuff_cli_wrap(out, width, line, 0, indent);
+        text += size + (text[size] == '\n');
     }
-    putchar('\n');
 }
 
 static void default_of(const tuff_arg *arg, const void *options, char *out, size_t size)
@@ -61,6 +67,7 @@ static void default_of(const tuff_arg *arg, const void *options, char *out, size
 
 static void print_option(const tuff_arg *arg, const void *options)
 {
+    int width = width_of(stdout), column = width >= BESIDE ? COLUMN : BELOW;
     char left[96], text[1024], preset[128];
     const char *dashes = arg->kind == TUFF_ARG_POSITION ? "" : "--";
     if (arg->kind == TUFF_ARG_OPTIONAL)
@@ -72,25 +79,30 @@ static void print_option(const tuff_arg *arg, const void *options)
     snprintf(text, sizeof text, "%s%s%s", arg->help, arg->required ? " (required)" : "", preset);
     int at = (int)strlen(left);
     printf("%s", left);
-    if (at > COLUMN - 2) {
+    if (at > column - 2) {
         putchar('\n');
         at = 0;
     }
-    printf("%*s", COLUMN - at, "");
-    wrap(text, COLUMN, COLUMN);
+    printf("%*s", column - at, "");
+    tuff_cli_wrap(stdout, width, text, column, column);
 }
 
 void tuff_args_help(const tuff_args *args, const void *options)
 {
-    printf("Usage: tuff %s %s\n\n", args->verb, args->usage);
-    wrap(args->about, 0, 0);
+    char usage[256];
+    snprintf(usage, sizeof usage, "Usage: tuff %s %s\n\n", args->verb, args->usage);
+    tuff_cli_paragraphs(stdout, usage);
+    tuff_cli_paragraphs(stdout, args->about);
     if (args->items[0].kind != TUFF_ARG_GROUP) putchar('\n');
     for (size_t i = 0; i < args->count; i++) {
-        if (args->items[i].kind == TUFF_ARG_GROUP)
-            printf("\n%s\n", args->items[i].name);
-        else
+        if (args->items[i].kind == TUFF_ARG_GROUP) {
+            putchar('\n');
+            tuff_cli_paragraphs(stdout, args->items[i].name);
+        } else
             print_option(&args->items[i], options);
     }
     print_option(&(tuff_arg){.kind = TUFF_ARG_FLAG, .name = "help", .help = "print this help"}, options);
-    if (args->notes) printf("\n%s\n", args->notes);
+    if (!args->notes) return;
+    putchar('\n');
+    tuff_cli_paragraphs(stdout, args->notes);
 }

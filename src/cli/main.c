@@ -22,17 +22,22 @@ enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *out)
 {
-    fprintf(out, "Usage: tuff VERB [options]\n\n"
-                 "Fine-tunes and samples transformer models on any Vulkan device and on the CPU.\n\n");
-    for (int i = 0; i < VERBS; i++)
-        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].what);
-    fprintf(out,
-            "\n  tuff help VERB    a verb's options\n"
-            "  tuff --version    the version\n\n"
-            "A model is a Hugging Face directory or a GGUF file. Results go to standard output, all else to\n"
-            "standard error. Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage.\n"
-            "Environment: TUFF_DEVICE (a device's name), TUFF_LOG (error, warn, info, debug),\n"
-            "TUFF_CACHE_DIR and TUFF_SHADER_DIR (where shaders are kept and looked for).\n");
+    tuff_cli_paragraphs(out,
+                        "Usage: tuff VERB [options]\n\n"
+                        "Fine-tunes and samples transformer models on any Vulkan device and on the CPU.\n\n");
+    for (int i = 0; i < VERBS; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "  %-10s %s", verbs[i].name, verbs[i].what);
+        tuff_cli_paragraphs(out, line);
+    }
+    tuff_cli_paragraphs(
+        out,
+        "\n  tuff help VERB    a verb's options\n"
+        "  tuff --version    the version\n\n"
+        "A model is a Hugging Face directory or a GGUF file. Results go to standard output, all else to "
+        "standard error. Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage; conform has more.\n"
+        "Environment: TUFF_DEVICE (a device's name), TUFF_LOG (error, warn, info, debug), TUFF_CACHE_DIR "
+        "and TUFF_SHADER_DIR (where shaders are kept and looked for).\n");
 }
 
 static const verb *find(const char *name)

@@ -34,14 +34,14 @@ FILE *tuff_cli_memory_stream(char **text, size_t *size)
     return open_memstream(text, size);
 }
 
-int tuff_cli_columns(void)
+int tuff_cli_columns(FILE *stream)
 {
-    int columns = 80;
+    if (!tuff_cli_is_terminal(stream)) return 0;
 #ifdef TIOCGWINSZ
     struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) columns = size.ws_col;
+    if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) return size.ws_col;
 #endif
-    return columns;
+    return 80;
 }
 
 double tuff_cli_seconds(void)

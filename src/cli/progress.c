@@ -37,7 +37,7 @@ static void print_line(const tuff_cli_progress *p, const tuff_train_step *step, 
 {
     char norm[48] = "  grad norm not finite", lr[32], speed[48], eta[48];
     char *const optional[] = {norm, lr, speed};
-    size_t columns = p->terminal ? (size_t)tuff_cli_columns() - 1 : size;
+    size_t columns = p->terminal ? (size_t)tuff_cli_columns(stderr) - 1 : size;
     if (isfinite(step->grad_norm)) snprintf(norm, sizeof norm, "  grad norm %.3g", step->grad_norm);
     snprintf(lr, sizeof lr, "  lr %.3g", step->learning_rate);
     snprintf(speed, sizeof speed, "  %s tok/s", tuff_cli_count((int64_t)tuff_cli_progress_rate(p)));

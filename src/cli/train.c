@@ -219,8 +219,7 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
     if (!check_space(r, &memory)) return TUFF_EXIT_FAILED;
     if (!tuff_cli_log_open(&r->log, o->log_file, o->output_dir, tuff_stage_path(r->stage)))
         return TUFF_EXIT_FAILED;
-    if (!o->common.quiet)
-        tuff_cli_say("log      %s%s", r->log.path, o->log_file ? "" : " (until it is saved)");
+    if (!o->common.quiet) tuff_cli_row("log", "%s%s", r->log.path, o->log_file ? "" : " (until it is saved)");
     tuff_cli_catch_interrupt();
     return train(r) ? finish(r) : tuff_cli_failed();
 }

@@ -90,11 +90,11 @@ static const tuff_args spec = {
     .count = sizeof items / sizeof items[0],
     .notes =
         "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
-        "loss is of the\nstep's batch before its update, grad_norm before clipping, tokens since the start. "
-        "Evaluations are lines\n{\"step\", \"eval_loss\", \"eval_perplexity\"}, counted as `tuff eval` does.\n\n"
+        "loss is of the step's batch before its update, grad_norm before clipping, tokens since the start. "
+        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\"}, counted as `tuff eval` does.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
-        "steps have\ngradients that are not finite. It warns when the mean loss of the last steps (10, or "
-        "half of all) is more than\n1.5 times the first step's and above it by more than 1.",
+        "steps have gradients that are not finite. It warns when the mean loss of the last steps (10, or "
+        "half of all) is more than 1.5 times the first step's and above it by more than 1.",
 };
 
 static tuff_cli_train_options defaults(void)
