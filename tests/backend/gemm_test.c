@@ -51,10 +51,10 @@ typedef struct size {
     int64_t M, N, K;
 } size;
 
-static const size sizes[] = {{1, 1, 1},       {5, 7, 3},       {64, 64, 768},   {65, 63, 769},
-                             {17, 900, 800},  {900, 17, 800},  {1, 300, 2000},  {300, 1, 2000},
-                             {200, 200, 790}, {1090, 770, 33}, {770, 1090, 20}, {1030, 40, 800},
-                             {1090, 8, 300},  {130, 5, 9}};
+static const size sizes[] = {
+    {1, 1, 1},      {5, 7, 3},      {64, 64, 768},    {65, 63, 769},   {17, 900, 800},  {900, 17, 800},
+    {1, 300, 2000}, {300, 1, 2000}, {200, 200, 790},  {1090, 770, 33}, {770, 1090, 20}, {1030, 40, 800},
+    {1090, 8, 300}, {130, 5, 9},    {800, 790, 1060}, {8, 700, 1100},  {60, 20, 2100}};
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static tuff_gemm_problem problem_of(size s, int layout)
@@ -114,7 +114,51 @@ static void products_do_without_memory(void **state)
     }
 }
 
-/* Panels of rows for which oneDNN gets no memory are computed as tiles. */
+/* A row's result is the same bit by bit whatever the number of rows, and so however the product is cut up. */
+static void rows_do_not_depend_on_their_number(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {6, 63, 64, 300};
+    static const size shapes[] = {{1100, 40, 800}, {1100, 190, 780}, {700, 900, 970}, {780, 20, 1100}};
+    tuff_host *host = NULL;
+    KIT_OK(tuff_host_create(0, &host));
+    tuff_host *before = tuff_host_swap(host);
+    for (int i = 0; i < 4; i++)
+        for (int layout = 0; layout < 4; layout += 2) {
+            tuff_gemm_problem g = problem_of(shapes[i], layout);
+            run(&g, c);
+            for (int m = 0; m < 4; m++) {
+                g.M = numbers[m];
+                run(&g, again);
+                assert_memory_equal(c, again, (size_t)(g.M * g.N) * sizeof *c);
+            }
+        }
+    tuff_host_swap(before);
+    tuff_host_destroy(&host);
+}
+
+/* Nor does any result depend on the number of threads. */
+static void results_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    tuff_host *hosts[2] = {NULL};
+    KIT_OK(tuff_host_create(1, &hosts[0]));
+    KIT_OK(tuff_host_create(3, &hosts[1]));
+    for (int i = 0; i < SIZES; i++)
+        for (int layout = 0; layout < 4; layout++) {
+            tuff_gemm_problem g = problem_of(sizes[i], layout);
+            tuff_host *before = tuff_host_swap(hosts[0]);
+            run(&g, c);
+            tuff_host_swap(hosts[1]);
+            run(&g, again);
+            tuff_host_swap(before);
+            assert_memory_equal(c, again, (size_t)(g.M * g.N) * sizeof *c);
+        }
+    tuff_host_destroy(&hosts[0]);
+    tuff_host_destroy(&hosts[1]);
+}
+
+/* Panels of rows for which oneDNN gets no memory are computed by our own loop. */
 static void panels_do_without_memory(void **state)
 {
     (void)state;
@@ -163,6 +207,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_right),
+        cmocka_unit_test(rows_do_not_depend_on_their_number),
+        cmocka_unit_test(results_do_not_depend_on_threads),
         cmocka_unit_test(products_do_without_memory),
         cmocka_unit_test(panels_do_without_memory),
         cmocka_unit_test(kept_products_are_bounded),

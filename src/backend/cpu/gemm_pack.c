@@ -5,7 +5,7 @@
 #include "backend/cpu/kernels.h"
 #include "ir/dtype.h"
 
-enum { SIDE = 16, PIECE = 256 };
+enum { SIDE = 16, PIECE = 256, ROWS = 32 };
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
@@ -78,7 +78,7 @@ static const void *element(const void *base, tuff_dtype dtype, int64_t index)
 
 /* x is stored by columns, `cs` apart: SIDE columns at a time, in pieces of rows that are f32 or made so. */
 static void pack_turned(const void *x, tuff_dtype dtype, int64_t cs, int64_t rows, int64_t columns,
-                        float *out)
+                        float *out, int64_t ld)
 {
     float converted[SIDE * PIECE];
     for (int64_t j = 0; j < columns; j += SIDE) {
@@ -94,21 +94,52 @@ static void pack_turned(const void *x, tuff_dtype dtype, int64_t cs, int64_t row
                 from_ld = PIECE;
             }
             for (int64_t i = 0; i < np; i += SIDE)
-                turn_part(from + i, from_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * columns + j,
-                          columns);
+                turn_part(from + i, from_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * ld + j, ld);
         }
     }
 }
 
-void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
-               float *out)
+/* Rows of a strip. */
+static TUFF_KERNEL void copy_strip(const float *restrict x, int64_t rs, int64_t rows, float *restrict out)
 {
-    if (cs != 1 && columns > 1) {
-        pack_turned(x, dtype, cs, rows, columns, out);
-        return;
-    }
     for (int64_t i = 0; i < rows; i++)
-        tuff_dtype_to_f32(dtype, element(x, dtype, i * rs), out + i * columns, (size_t)columns);
+        for (int j = 0; j < TUFF_STRIP; j++)
+            out[i * TUFF_STRIP + j] = x[i * rs + j];
+}
+
+void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
+               float *out, int64_t ld)
+{
+    if (cs != 1 && columns > 1)
+        pack_turned(x, dtype, cs, rows, columns, out, ld);
+    else if (dtype == TUFF_F32 && columns == TUFF_STRIP && ld == TUFF_STRIP)
+        copy_strip(x, rs, rows, out);
+    else
+        for (int64_t i = 0; i < rows; i++)
+            tuff_dtype_to_f32(dtype, element(x, dtype, i * rs), out + i * ld, (size_t)columns);
+}
+
+/* What a strip has beyond its columns and rows. */
+static void clear_rest(float *strip, int64_t rows, int64_t columns)
+{
+    for (int64_t i = 0; i < rows && columns < TUFF_STRIP; i++)
+        memset(strip + i * TUFF_STRIP + columns, 0, (size_t)(TUFF_STRIP - columns) * sizeof *strip);
+    memset(strip + rows * TUFF_STRIP, 0,
+           (size_t)((tuff_strip_rows(rows) - rows) * TUFF_STRIP) * sizeof *strip);
+}
+
+/* Where x lies by rows, they are read some at a time for all strips: a page holds parts of many strips. */
+void tuff_pack_strips(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
+                      float *out)
+{
+    int64_t size = tuff_strip_rows(rows) * TUFF_STRIP, step = cs == 1 ? ROWS : rows;
+    for (int64_t i = 0; i < rows; i += step)
+        for (int64_t j = 0; j < columns; j += TUFF_STRIP)
+            tuff_pack(element(x, dtype, i * rs + j * cs), dtype, rs, cs, rows - i < step ? rows - i : step,
+                      columns - j < TUFF_STRIP ? columns - j : TUFF_STRIP,
+                      out + j / TUFF_STRIP * size + i * TUFF_STRIP, TUFF_STRIP);
+    for (int64_t j = 0; j < columns; j += TUFF_STRIP)
+        clear_rest(out + j / TUFF_STRIP * size, rows, columns - j < TUFF_STRIP ? columns - j : TUFF_STRIP);
 }
 
 static TUFF_KERNEL void add_row(const float *restrict x, int64_t n, float *restrict c)

@@ -6,18 +6,38 @@
 #include <stdint.h>
 #include <tuff/dtype.h>
 
-/* c[m,n] = a[m,k] b[k,n]: row-major, rows without gaps; where `turned`, b by columns without gaps. */
+/* A strip: so many columns of b, without gaps; its rows, as many as there are terms, are rounded up to whole
+ * TUFF_STRIP_ROWS. What the last strip has beyond b is zero. It is oneDNN's BA16a64b. */
+enum { TUFF_STRIP = 64, TUFF_STRIP_ROWS = 16 };
+
+static inline int64_t tuff_strip_rows(int64_t k)
+{
+    return (k + TUFF_STRIP_ROWS - 1) / TUFF_STRIP_ROWS * TUFF_STRIP_ROWS;
+}
+
+static inline int64_t tuff_strips(int64_t n)
+{
+    return (n + TUFF_STRIP - 1) / TUFF_STRIP;
+}
+
+/* c[m,n] = a[m,k] b[k,n], or c += where `add`: row-major, rows without gaps; a by columns where `turned`, b
+ * in strips where `strips`. */
 typedef struct tuff_tile_shape {
     int64_t m, n, k;
-    bool turned;
+    bool turned, strips, add;
 } tuff_tile_shape;
 
-/* `shape` is not turned. Each element is one sum in the order of k, so it depends neither on m nor on n. */
-void tuff_tile_plain(const tuff_tile_shape *shape, const float *a, const float *b, float *c);
+/* Element (i,p) of a is at i*ars + p*acs, whatever `turned` says. Each element is one sum in the order of k,
+ * so it depends neither on m nor on n. */
+void tuff_tile_plain(const tuff_tile_shape *shape, const float *a, int64_t ars, int64_t acs, const float *b,
+                     float *c);
 
-/* out[i,j] = x[i,j] as f32, rows without gaps; element (i,j) of x is at i*rs + j*cs, and rs or cs is 1. */
+/* out[i*ld + j] = x[i,j] as f32; element (i,j) of x is at i*rs + j*cs, and rs or cs is 1. */
 void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
-               float *out);
+               float *out, int64_t ld);
+/* The same as strips. */
+void tuff_pack_strips(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
+                      float *out);
 
 /* c[i,j] = tile[i,j], or c += where `add`; c has its rows ldc apart. */
 void tuff_unpack(const float *tile, int64_t rows, int64_t columns, bool add, float *c, int64_t ldc);

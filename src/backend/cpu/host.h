@@ -13,7 +13,7 @@ tuff_pool *tuff_host_pool(tuff_host *host);
 tuff_products *tuff_host_products(tuff_host *host);
 /* Memory for a thread's share of a kernel, TUFF_HOST_PIECE bytes aligned to 64, to be given back. NULL: there
  * is none. */
-enum { TUFF_HOST_PIECE = 1280 << 10 };
+enum { TUFF_HOST_PIECE = 1536 << 10 };
 void *tuff_host_take(tuff_host *host);
 void tuff_host_give(tuff_host *host, void *memory);
 /* Makes the calling thread work for `host`; gives the one that it worked for before. */

@@ -7,6 +7,11 @@
 #include "base/memory.h"
 #include "base/os.h"
 
+static void run_plain(const tuff_tile_shape *shape, const float *a, const float *b, float *c)
+{
+    tuff_tile_plain(shape, a, shape->turned ? 1 : shape->k, shape->turned ? shape->m : 1, b, c);
+}
+
 #ifdef TUFF_HAVE_ONEDNN
 #include <dnnl.h>
 
@@ -39,22 +44,13 @@ struct tuff_product {
 struct tuff_products {
     tuff_mutex *lock;
     dnnl_engine_t engine;
+    bool strips;
     tuff_product *buckets[BUCKETS];
     size_t count;
     uint64_t uses;
 };
 
 static const int arguments[4] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
-
-tuff_products *tuff_products_create(void)
-{
-    tuff_products *products = tuff_alloc(sizeof *products);
-    if (!products) return NULL;
-    products->lock = tuff_mutex_create();
-    if (!products->lock || dnnl_engine_create(&products->engine, dnnl_cpu, 0) != dnnl_success)
-        tuff_products_destroy(&products);
-    return products;
-}
 
 static void destroy_product(tuff_product *product)
 {
@@ -85,9 +81,14 @@ size_t tuff_products_count(tuff_products *products)
     return count;
 }
 
+static unsigned kind_of(const tuff_tile_shape *s)
+{
+    return (unsigned)s->turned | (unsigned)s->strips << 1 | (unsigned)s->add << 2;
+}
+
 static bool same(const tuff_tile_shape *a, const tuff_tile_shape *b)
 {
-    return a->m == b->m && a->n == b->n && a->k == b->k && a->turned == b->turned;
+    return a->m == b->m && a->n == b->n && a->k == b->k && kind_of(a) == kind_of(b);
 }
 
 static size_t bucket_of(const tuff_tile_shape *s)
@@ -95,7 +96,7 @@ static size_t bucket_of(const tuff_tile_shape *s)
     uint64_t h = (uint64_t)s->m;
     h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->n;
     h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->k;
-    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->turned;
+    h = h * 0x9e3779b97f4a7c15u + kind_of(s);
     return h * 0x9e3779b97f4a7c15u >> 58;
 }
 
@@ -113,11 +114,28 @@ static dnnl_status_t describe(tuff_product *product)
 {
     const tuff_tile_shape *s = &product->shape;
     const dnnl_dims_t dims[3] = {{s->m, s->k}, {s->k, s->n}, {s->m, s->n}};
-    const dnnl_dims_t strides[3] = {{s->k, 1}, {s->n, 1}, {s->n, 1}}, by_columns = {1, s->k};
+    const dnnl_dims_t strides[3] = {{s->k, 1}, {s->n, 1}, {s->n, 1}}, by_columns = {1, s->m};
     dnnl_status_t status = dnnl_success;
     for (int i = 0; i < 3 && status == dnnl_success; i++)
-        status = dnnl_memory_desc_init_by_strides(&product->operands[i], 2, dims[i], dnnl_f32,
-                                                  i == 1 && s->turned ? by_columns : strides[i]);
+        if (i == 1 && s->strips)
+            status = dnnl_memory_desc_init_by_tag(&product->operands[i], 2, dims[i], dnnl_f32, dnnl_BA16a64b);
+        else
+            status = dnnl_memory_desc_init_by_strides(&product->operands[i], 2, dims[i], dnnl_f32,
+                                                      i == 0 && s->turned ? by_columns : strides[i]);
+    return status;
+}
+
+static dnnl_status_t make_attributes(const tuff_tile_shape *shape, dnnl_primitive_attr_t *out)
+{
+    dnnl_post_ops_t add = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(out);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
+    if (status != dnnl_success || !shape->add) return status;
+    status = dnnl_post_ops_create(&add);
+    if (status == dnnl_success) status = dnnl_post_ops_append_sum(add, 1);
+    if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, add);
+    if (add) dnnl_post_ops_destroy(add);
     return status;
 }
 
@@ -129,9 +147,7 @@ static dnnl_status_t make_primitive(const tuff_products *products, tuff_product 
     dnnl_status_t status = describe(product);
     const dnnl_memory_desc_t *x = product->operands;
     if (status == dnnl_success) status = dnnl_matmul_desc_init(&matmul, &x[0], &x[1], NULL, &x[2]);
-    if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success) status = make_attributes(&product->shape, &attributes);
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(&desc, &matmul, attributes, products->engine, NULL);
     if (status == dnnl_success && acceptable(desc)) {
@@ -177,6 +193,27 @@ static tuff_product *find(tuff_products *products, const tuff_tile_shape *shape)
     *bucket = at;
     products->count++;
     return at;
+}
+
+/* Whether strips are served is a property of the machine: found by trying one. */
+tuff_products *tuff_products_create(void)
+{
+    tuff_products *products = tuff_alloc(sizeof *products);
+    if (!products) return NULL;
+    products->lock = tuff_mutex_create();
+    const tuff_product *tried = NULL;
+    if (products->lock && dnnl_engine_create(&products->engine, dnnl_cpu, 0) == dnnl_success)
+        tried = find(products, &(tuff_tile_shape){.m = 64, .n = 64, .k = 64, .strips = true});
+    if (tried)
+        products->strips = tried->primitive != NULL;
+    else
+        tuff_products_destroy(&products);
+    return products;
+}
+
+bool tuff_products_strips(const tuff_products *products)
+{
+    return products && products->strips;
 }
 
 static void release(tuff_product_use *use)
@@ -227,8 +264,7 @@ void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *sc
         use->stream = stream;
 }
 
-bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
-                      float *c)
+static bool run(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b, float *c)
 {
     if (!use->stream || !turn_to(use, shape) || !use->product->primitive) return false;
     const void *operands[3] = {a, b, c};
@@ -245,7 +281,7 @@ bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const
 void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
                        float *c)
 {
-    if (!tuff_product_try(use, shape, a, b, c)) tuff_tile_plain(shape, a, b, c);
+    if (!run(use, shape, a, b, c)) run_plain(shape, a, b, c);
 }
 
 void tuff_product_end(tuff_product_use *use)
@@ -279,6 +315,12 @@ size_t tuff_products_count(tuff_products *products)
     return 0;
 }
 
+bool tuff_products_strips(const tuff_products *products)
+{
+    (void)products;
+    return false;
+}
+
 void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *scratch)
 {
     (void)scratch;
@@ -289,18 +331,7 @@ void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, cons
                        float *c)
 {
     (void)use;
-    tuff_tile_plain(shape, a, b, c);
-}
-
-bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
-                      float *c)
-{
-    (void)use;
-    (void)shape;
-    (void)a;
-    (void)b;
-    (void)c;
-    return false;
+    run_plain(shape, a, b, c);
 }
 
 void tuff_product_end(tuff_product_use *use)

@@ -15,6 +15,9 @@ void tuff_products_destroy(tuff_products **products);
 size_t tuff_products_count(tuff_products *products);
 enum { TUFF_MOST_PRODUCTS = 256 };
 
+/* Whether oneDNN serves tiles with strips here: where it does, it does so at the processor's full speed. */
+bool tuff_products_strips(const tuff_products *products);
+
 /* One thread's use of them, for some tiles in a row. */
 typedef struct tuff_product tuff_product;
 typedef struct tuff_product_use {
@@ -30,12 +33,8 @@ enum { TUFF_PRODUCT_SCRATCH = 1 << 19 };
 
 /* products NULL: the loop. `scratch` has TUFF_PRODUCT_SCRATCH bytes, aligned to 64. */
 void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *scratch);
-/* `shape` is not turned. */
 void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
                        float *c);
-/* Only by oneDNN; false: it does not serve this shape, or there is no memory. */
-bool tuff_product_try(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b,
-                      float *c);
 void tuff_product_end(tuff_product_use *use);
 
 #endif
