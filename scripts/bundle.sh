@@ -19,6 +19,7 @@ fail() {
 
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "this is $(uname -sm), not Linux x86_64"
 command -v dpkg-query >/dev/null 2>&1 || fail "the licences are taken from Debian's packages, and this is no Debian"
+command -v patchelf >/dev/null 2>&1 || fail "patchelf is not installed (apt-get install patchelf)"
 [ -n "${SOURCE_DATE_EPOCH:-}" ] || SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) ||
     fail "no git history: set SOURCE_DATE_EPOCH to the time of the release"
 export SOURCE_DATE_EPOCH
@@ -64,6 +65,17 @@ take() {
     dpkg-query -W -f '${Package} ${Version} (source ${source:Package} ${source:Version})\n' "$owner" | head -1 >>"$work/packages"
 }
 
+# guide FILE: a library that needs those of lib/fallback finds them by itself. Its user's search path does not serve it, neither
+# when a program is linked nor, in most programs, when one starts.
+guide() {
+    for library in $(objdump -p "$1" | awk '$1 == "NEEDED" { print $2 }'); do
+        case $fallback in *" $library "*) ;; *) continue ;; esac
+        patchelf --force-rpath --set-rpath "$(echo "$search" | sed 's|/\.\./lib||g')" "$1"
+        echo "$(basename "$1"): of this copy the search path was changed (RPATH), nothing else" >>"$work/changed"
+        return
+    done
+}
+
 mkdir -p "$tree/licences"
 ldd "$tree/bin/tuff" "$tree/lib/libtuff.so" | awk '$2 == "=>" { print $1, $3 }' | sort -u >"$work/needed"
 while read -r library path; do
@@ -73,6 +85,7 @@ while read -r library path; do
     *" $library "*) take "$path" "$tree/lib/fallback" ;;
     *)
         take "$path" "$tree/lib"
+        guide "$tree/lib/$library"
         # what a linker looks for
         ln -sf "$library" "$tree/lib/${library%%.so*}.so"
         ;;
@@ -83,7 +96,7 @@ loader=/usr/lib/x86_64-linux-gnu/libvulkan.so.1
 [ ! -e "$loader" ] || take "$loader" "$tree/lib/vulkan"
 
 cp LICENSE "$tree/licences/tuff"
-sort -u "$work/packages" >"$tree/licences/PACKAGES"
+sort -u "$work/packages" "$work/changed" >"$tree/licences/PACKAGES"
 mkdir -p "$tree/share/tuff"
 cp -R assets/model assets/stories examples "$tree/share/tuff/"
 cat >"$tree/README" <<END
@@ -103,7 +116,7 @@ A program of your own, with Debian's or any C compiler; share/tuff/examples has 
 
     export PKG_CONFIG_PATH=<here>/lib/pkgconfig
     cc app.c \$(pkg-config --cflags --libs tuff) -Wl,-rpath,<here>/lib
-    cc app.c \$(pkg-config --static --cflags --libs tuff) -Wl,-rpath-link,<here>/lib/fallback -Wl,-rpath,<here>/lib
+    cc app.c \$(pkg-config --static --cflags --libs tuff) -Wl,-rpath,<here>/lib:<here>/lib/fallback
 
 The second line takes what -L has first, the shared library, unless libtuff.so is not there or libtuff.a is named. By CMake:
 find_package(tuff) with CMAKE_PREFIX_PATH=<here>, then Tuff::tuff or Tuff::tuff_static.

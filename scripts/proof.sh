@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 sections="${*:-release clang asan tsan validation fuzz conform mutants abi}"
-# libxml2-utils, python3, xz-utils: what tests of reports, of the installed library and of the bundle skip without
-sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers libxml2-utils python3 xz-utils
+# libxml2-utils, python3, xz-utils, patchelf: what tests of reports, of the installed library and of the bundle skip without
+sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers libxml2-utils python3 xz-utils patchelf
 mkdir -p build/proof
 
 launcher=""

@@ -6,6 +6,7 @@ set -eu
 
 [ -z "${TUFF_TEST_SANITIZE:-}" ] || { echo "not with sanitizers"; exit 77; }
 [ "$(uname -sm)" = "Linux x86_64" ] && grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || { echo "only on Debian 12, x86-64"; exit 77; }
+command -v patchelf >/dev/null || { echo "patchelf is not installed"; exit 77; }
 enter=""
 if [ "$(id -u)" != 0 ]; then
     enter="unshare -r"
@@ -30,11 +31,14 @@ for library in libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1; do
     cp -L "/lib/x86_64-linux-gnu/$library" "$root/lib/x86_64-linux-gnu/"
 done
 
-# A user's program, from what the archive has.
+# A linker finds what libraries need by their own search paths only.
+objdump -p "$here/lib/libdnnl.so.2" | grep -q 'RPATH.*:\$ORIGIN/fallback' || { echo "libdnnl does not find the libraries of lib/fallback"; exit 1; }
+
+# A user's program, from what the archive has, as the archive's README says.
 rm "$here"/lib/libtuff.so*
 export PKG_CONFIG_PATH="$here/lib/pkgconfig"
 ${CC:-cc} $(pkg-config --cflags tuff) "$here/share/tuff/examples/generate.c" $(pkg-config --static --libs tuff) \
-    -Wl,-rpath-link,"$here/lib/fallback" -Wl,--disable-new-dtags -Wl,-rpath,/opt/moved/lib:/opt/moved/lib/fallback -o "$here/bin/generate"
+    -Wl,-rpath,/opt/moved/lib:/opt/moved/lib/fallback -o "$here/bin/generate"
 
 # without /proc the loader is told where the program lies
 inside() {
