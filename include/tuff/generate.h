@@ -91,10 +91,11 @@ typedef struct tuff_generate_result {
         sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0 \
     }
 
-/* Continues prompt[0..size). Errors: TUFF_INVALID_ARGUMENT when the prompt gives no token or does not leave
- * room in the context; TUFF_NOT_FINITE when the model gives NaN or Inf; TUFF_CANCELLED when the watch
- * says so, with `finish` TUFF_FINISH_CANCELLED. `params` and `out_result` may be NULL; after an error the
- * result holds what was done before it, and the generator can be used again unless the device is lost. */
+/* Continues prompt[0..size). One that gives no token stands for the model's begin of text, where it has one.
+ * Errors: TUFF_INVALID_ARGUMENT when there is no token to begin with, or no room left in the context;
+ * TUFF_NOT_FINITE when the model gives NaN or Inf; TUFF_CANCELLED when the watch says so, with `finish`
+ * TUFF_FINISH_CANCELLED. `params` and `out_result` may be NULL; after an error the result holds what was done
+ * before it, and the generator can be used again unless the device is lost. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);

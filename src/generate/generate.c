@@ -44,6 +44,18 @@ static tuff_status take_text(loop *l, tuff_piece text)
     return TUFF_OK;
 }
 
+/* A text from nothing begins with the token that begins texts, also where none is put before prompts. */
+static tuff_status begin_text(loop *l)
+{
+    int32_t bos = tuff_tokenizer_bos(l->tokenizer);
+    if (bos < 0) return TUFF_OK;
+    tuff_free(l->prompt);
+    l->prompt = tuff_alloc_array(1, sizeof *l->prompt);
+    if (!l->prompt) return tuff_fail_memory("a prompt");
+    l->prompt[l->prompt_count++] = bos;
+    return TUFF_OK;
+}
+
 static tuff_status prepare(loop *l, const char *prompt, size_t size)
 {
     const tuff_config *c = &l->gen->model->config;
@@ -51,6 +63,7 @@ static tuff_status prepare(loop *l, const char *prompt, size_t size)
     unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (l->params->plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
     TUFF_TRY(tuff_tokenizer_encode_watched(l->tokenizer, prompt, size, flags, l->gen->watch, &l->prompt,
                                            &l->prompt_count));
+    if (l->prompt_count == 0) TUFF_TRY(begin_text(l));
     if (l->prompt_count == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the prompt is empty and the model has no token that begins a text; give at "

@@ -253,6 +253,24 @@ static void test_inspect_unknown(void **state)
     kit_result_free(&json);
 }
 
+/* Nothing to continue: the model begins a text of its own. */
+static void test_empty_prompt(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("gpt2");
+    kit_result r = KIT_TUFF("generate", "--model", model, "--prompt", "", "--max-new-tokens", "8", "--json"),
+               spelled = KIT_TUFF("generate", "--model", model, "--prompt", "<|endoftext|>",
+                                  "--max-new-tokens", "8", "--json");
+    cJSON *json = kit_parse(r.out.data, r.out.size), *want = kit_parse(spelled.out.data, spelled.out.size);
+    assert_true(kit_number(json, "prompt_tokens") == 1);
+    assert_string_equal(kit_string(json, "prompt"), "");
+    assert_string_equal(kit_string(json, "text"), kit_string(want, "text"));
+    cJSON_Delete(json);
+    cJSON_Delete(want);
+    kit_result_free(&r);
+    kit_result_free(&spelled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_json_and_prompt_file),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_empty_prompt),
         cmocka_unit_test(test_profile),
         cmocka_unit_test(test_inspect),
         cmocka_unit_test(test_inspect_unknown),
