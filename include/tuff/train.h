@@ -28,7 +28,7 @@ typedef struct tuff_dataset tuff_dataset;
 /* How a text file is read. */
 typedef struct tuff_text_params {
     size_t struct_size;      /* set by TUFF_TEXT_PARAMS_INIT */
-    bool allow_json;         /* take JSON records as the text that they are written in */
+    bool allow_json;         /* take JSON records and tables as the text that they are written in */
     const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE; NULL: none */
 } tuff_text_params;
 #define TUFF_TEXT_PARAMS_INIT                 \
@@ -38,9 +38,10 @@ typedef struct tuff_text_params {
 
 /* Encodes a text file, or what comes through a pipe. Errors: TUFF_INVALID_ARGUMENT for an empty file, one
  * with NUL bytes (binary data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for
- * JSON records (a file called .json, .jsonl or .ndjson, or one that begins with a JSON object), unless they
- * are allowed: they are not understood yet. Special tokens spelled out in the text, such as "<|endoftext|>",
- * are seen; none are added. The line ends of Windows are kept and logged as a warning. `params` may be NULL.
+ * records (a file called .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless
+ * they are allowed: they are not understood yet. Special tokens spelled out in the text, such as
+ * "<|endoftext|>", are seen; none are added. The line ends of Windows are kept and logged as a warning.
+ * `params` may be NULL.
  */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
                                                           int64_t block_size, const tuff_text_params *params,

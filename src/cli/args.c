@@ -181,8 +181,9 @@ static bool take_position(parser *p, const char *text)
         tuff_cli_say("tuff: %s has no option %.40s; options begin with -- (see: tuff help %s)", p->args->verb,
                      text, p->args->verb);
     else
-        tuff_cli_say("tuff: %s does not know what to do with \"%.60s\" (see: tuff help %s)", p->args->verb,
-                     text, p->args->verb);
+        tuff_cli_say("tuff: %s does not know what to do with \"%.60s\"%s%s (see: tuff help %s)",
+                     p->args->verb, text, p->args->stray ? ": give " : "",
+                     p->args->stray ? p->args->stray : "", p->args->verb);
     return false;
 }
 

@@ -47,6 +47,8 @@ typedef struct tuff_args {
     const char *about; /* a paragraph */
     const tuff_arg *items;
     size_t count;
+    const char
+        *stray; /* how to give what stands without a name, most likely: "the prompt as --prompt TEXT" */
     const char *notes; /* after the options, its lines broken where the terminal ends; NULL: none */
 } tuff_args;
 

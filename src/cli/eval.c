@@ -17,7 +17,8 @@ static const tuff_arg items[] = {
      .required = true},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file), .help = "the text, UTF-8", .required = true},
     {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
-     .help = "auto refuses JSON records, which are not understood yet; text takes them as they are written"},
+     .help =
+         "auto refuses JSON records and tables (.csv, .tsv), which are not understood yet; text takes them as they are written"},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
@@ -31,6 +32,7 @@ static const tuff_arg items[] = {
 static const tuff_args spec = {
     .verb = "eval",
     .usage = "--model PATH --file FILE [options]",
+    .stray = "a model as --model PATH, a text as --file FILE",
     .about = "Measures how well a model predicts a text.",
     .items = items,
     .count = sizeof items / sizeof items[0],

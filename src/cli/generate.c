@@ -56,6 +56,7 @@ static const tuff_arg items[] = {
 static const tuff_args spec = {
     .verb = "generate",
     .usage = "--model PATH --prompt TEXT [options]",
+    .stray = "a model as --model PATH, a prompt as --prompt TEXT, in quotes",
     .about =
         "Continues a prompt. The prompt and then the new text, as it is made, go to standard output; the speed to "
         "standard error. Ctrl-C ends the text.",

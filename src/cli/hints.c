@@ -78,6 +78,10 @@ static const hint hints[] = {
     {"ctx-size", "write --context-length N"},
     {"file", "write --prompt-file FILE (with train: --train-file FILE)"},
     {"n-gpu-layers", "the whole model lies on one device (--device); leave the option out"},
+    {"model", "the model's path stands alone, without a name"},
+    {"train-file", "write --file FILE (with generate: --prompt-file FILE)"},
+    {"adapter",
+     "Tuff does not merge an adapter into its model yet; PEFT does: merge_and_unload, then save_pretrained"},
     {"lora", "write --adapter DIR, a PEFT directory (with train: --lora-rank N)"},
 };
 

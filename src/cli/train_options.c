@@ -13,8 +13,9 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "a text to measure the loss on, at the end and every --eval-steps"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
-     .help = "auto refuses JSON records, which are not understood yet, in the training and the validation "
-             "file; text takes them as they are written"},
+     .help =
+         "auto refuses JSON records and tables (.csv, .tsv), which are not understood yet, in the training and the validation "
+         "file; text takes them as they are written"},
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
          "where the result goes: a Hugging Face directory, with LoRA a PEFT adapter; it appears whole or not at all",
@@ -82,6 +83,7 @@ static const tuff_arg items[] = {
 static const tuff_args spec = {
     .verb = "train",
     .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
+    .stray = "a model as --model PATH, a text as --train-file FILE",
     .about =
         "Fine-tunes a model on a text. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
         "closed, ends the training, leaves the step at hand out and saves what the steps before it made; a second Ctrl-C "

@@ -126,8 +126,10 @@ static tuff_status missing_weights(const tuff_hf_files *files)
                 files->path, others[i]);
     }
     if (files->adapter_config)
-        return tuff_fail(TUFF_NOT_FOUND, "%s is a PEFT adapter, not a model: name the model it belongs to",
-                         files->path);
+        return tuff_fail(
+            TUFF_NOT_FOUND,
+            "%s is a PEFT adapter, not a model: name the model it belongs to, and this as its adapter",
+            files->path);
     return missing(files, "neither model.safetensors nor model.safetensors.index.json");
 }
 

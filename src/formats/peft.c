@@ -150,8 +150,13 @@ static tuff_status open_one(void *user)
     tuff_buf text = {0};
     tuff_peft_config *config = NULL;
     tuff_weights *weights = NULL;
-    char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS);
-    if (!config_path || !weights_path) TUFF_GO(tuff_fail_memory("a path"));
+    char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS),
+         *model = tuff_path_join(directory, "config.json");
+    if (!config_path || !weights_path || !model) TUFF_GO(tuff_fail_memory("a path"));
+    if (tuff_is_file(model) && !tuff_is_file(config_path))
+        TUFF_GO(tuff_fail(TUFF_NOT_FOUND,
+                          "%s is a model, not an adapter: it has no " CONFIG "; load it as a model",
+                          directory));
     TUFF_GO(tuff_read_file(config_path, CONFIG_LIMIT, &text));
     TUFF_GO(tuff_peft_config_parse(text.data, text.size, config_path, &config));
     TUFF_GO(tuff_safetensors_open(weights_path, &weights));
@@ -162,6 +167,7 @@ done:
     tuff_peft_config_destroy(&config);
     tuff_weights_destroy(&weights);
     tuff_buf_free(&text);
+    tuff_free(model);
     tuff_free(config_path);
     tuff_free(weights_path);
     return status;

@@ -107,15 +107,22 @@ static bool begins_with_record(const tuff_buf *text)
 
 static tuff_status check_records(const char *path, const tuff_buf *text)
 {
-    static const char *const names[] = {".json", ".jsonl", ".ndjson"};
-    bool named = false;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        named = named || tuff_ends_with(path, names[i]);
-    if (!named && !begins_with_record(text)) return TUFF_OK;
+    static const struct {
+        const char *end, *what;
+    } names[] = {{".json", "is JSON by its name"},
+                 {".jsonl", "is JSON by its name"},
+                 {".ndjson", "is JSON by its name"},
+                 {".csv", "is a table by its name"},
+                 {".tsv", "is a table by its name"}};
+    const char *what = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !what; i++)
+        if (tuff_ends_with(path, names[i].end)) what = names[i].what;
+    if (!what && begins_with_record(text)) what = "begins with a JSON record";
+    if (!what) return TUFF_OK;
     return tuff_fail(TUFF_UNSUPPORTED,
                      "%s %s, and records are not understood yet: expected plain text; write the texts of the "
                      "records into a file of their own",
-                     path, named ? "is JSON by its name" : "begins with a JSON record");
+                     path, what);
 }
 
 /* A model that is trained on \r learns to write it. */

@@ -48,11 +48,12 @@ static void test_records(void **state)
                       list[] = "[1] the river and the old bridge of stone";
     refused_text(lines, sizeof lines - 1, "4", "begins with a JSON record");
     refused_text(array, sizeof array - 1, "4", "begins with a JSON record");
-    const char *model = kit_golden("llama"), *names[] = {kit_path("a.json"), kit_path("a.jsonl")};
-    for (int i = 0; i < 2; i++) {
+    const char *model = kit_golden("llama"),
+               *names[] = {kit_path("a.json"), kit_path("a.jsonl"), kit_path("a.csv")};
+    for (int i = 0; i < 3; i++) {
         kit_copy_file(kit_text(), names[i]);
-        KIT_REFUSES(1, "is JSON by its name", "train", "--model", model, "--train-file", names[i],
-                    "--output-dir", kit_path("out"), "--block-size", "16");
+        KIT_REFUSES(1, i < 2 ? "is JSON by its name" : "is a table by its name", "train", "--model", model,
+                    "--train-file", names[i], "--output-dir", kit_path("out"), "--block-size", "16");
         KIT_REFUSES(1, "--train-file-format text", "train", "--model", model, "--train-file", kit_text(),
                     "--validation-file", names[i], "--output-dir", kit_path("out"), "--block-size", "16");
         KIT_REFUSES(1, "--file-format text", "eval", "--model", model, "--file", names[i]);
@@ -91,9 +92,11 @@ static void test_prompts(void **state)
                 "2");
     KIT_REFUSES(1, "learned only 64", "generate", "--model", model, "--prompt", "it", "--context-length",
                 "65");
-    KIT_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt", "");
+    const char *without = kit_copy_model(model, "without-begin");
+    kit_edit_file(kit_join(without, "config.json"), "\"bos_token_id\": 287", "\"bos_token_id\": null");
+    KIT_REFUSES(1, "prompt is empty", "generate", "--model", without, "--prompt", "");
     kit_write_file(file, "\n", 1);
-    KIT_REFUSES(1, "prompt is empty", "generate", "--model", model, "--prompt-file", file);
+    KIT_REFUSES(1, "prompt is empty", "generate", "--model", without, "--prompt-file", file);
     KIT_REFUSES(1, "none.txt", "generate", "--model", model, "--prompt-file", kit_path("none.txt"));
     KIT_REFUSES(1, "cannot be read", "generate", "--model", model, "--prompt-file", kit_temp_directory());
     KIT_REFUSES(1, "stop", "generate", "--model", model, "--prompt", "it", "--stop", "");

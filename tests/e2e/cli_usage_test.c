@@ -166,7 +166,12 @@ static void test_hints(void **state)
         {"train", "--max_seq_length", "write --block-size"},
         {"train", "--lora_r", "write --lora-rank"},
         {"generate", "--do_sample", "--temperature above 0"},
-        {"generate", "--n-predict", "write --max-new-tokens"}};
+        {"generate", "--n-predict", "write --max-new-tokens"},
+        {"generate", "Once upon", "a prompt as --prompt TEXT"},
+        {"eval", "text.txt", "a text as --file FILE"},
+        {"eval", "--train-file", "write --file FILE"},
+        {"convert", "--model", "stands alone"},
+        {"convert", "--adapter", "merge_and_unload"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         KIT_REFUSES(2, cases[i][2], cases[i][0], cases[i][1], "x");
 }

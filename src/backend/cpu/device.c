@@ -85,9 +85,13 @@ static bool surely_too_much(const tuff_cpu_device *device, uint64_t bytes)
 tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char *what, void **out)
 {
     *out = surely_too_much(device, bytes) ? NULL : tuff_alloc_aligned((size_t)bytes + 64, 64);
-    if (!*out)
-        return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free", what,
-                         (unsigned long long)bytes, (unsigned long long)available(device));
+    if (!*out) {
+        uint64_t left = available(device);
+        return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free%s",
+                         what, (unsigned long long)bytes, (unsigned long long)left,
+                         bytes <= left ? ", yet the system gives none: see the process's limits (ulimit -v)"
+                                       : "");
+    }
     /* a device may be used from several threads */
     __atomic_fetch_add(&device->stats.allocations, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&device->stats.bytes, bytes, __ATOMIC_RELAXED);
