@@ -3,8 +3,8 @@
  * Builders read like mathematics: y = tuff_add(g, tuff_matmul(g, x, w), b). Tensors have rank 0 to 4, are
  * row-major, and may be views with strides. A graph remembers its first error: builders on a failed graph
  * return NULL and accept NULL, so a chain of calls needs one check at the end (tuff_graph_status, or
- * compiling the graph). Everything a builder returns belongs to the graph. Thread-safety: one graph belongs
- * to one thread at a time.
+ * compiling the graph). Everything a builder returns belongs to its graph, and is an error in any other.
+ * Thread-safety: one graph belongs to one thread at a time.
  *
  * Shapes below are written [B, T, C]. Unless said otherwise tensors are f32, results are contiguous f32, and
  * the operation is differentiable with respect to its float inputs. */

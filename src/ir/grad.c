@@ -125,6 +125,10 @@ void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, 
             tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "gradient %zu is asked of no tensor", i);
             return;
         }
+    bool owned = tuff_graph_owns(g, loss);
+    for (size_t i = 0; i < n && owned; i++)
+        owned = tuff_graph_owns(g, wrt[i]);
+    if (!owned) return;
     walk w = {.g = g, .n = g->n_tensors};
     w.depends = tuff_alloc_array(w.n, sizeof *w.depends);
     w.grads = tuff_alloc_array(w.n, sizeof *w.grads);

@@ -56,6 +56,15 @@ static bool is_open(tuff_graph *g)
     return g && g->status == TUFF_OK;
 }
 
+bool tuff_graph_owns(tuff_graph *g, const tuff_tensor *x)
+{
+    if (x->id < g->n_tensors && g->tensors[x->id] == x) return true;
+    tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
+                    "a tensor of shape %s belongs to another graph than the one that it is used in",
+                    tuff_shape_text(&x->shape));
+    return false;
+}
+
 tuff_status tuff_graph_status(const tuff_graph *g)
 {
     TUFF_NEED(g);
@@ -130,6 +139,7 @@ void tuff_output(tuff_graph *g, const char *name, tuff_tensor *x)
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "an output needs a tensor and a name");
         return;
     }
+    if (!tuff_graph_owns(g, x)) return;
     for (size_t i = 0; i < g->n_tensors; i++)
         if (g->tensors[i]->output_name && strcmp(g->tensors[i]->output_name, name) == 0) {
             tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "two outputs of a graph are called \"%s\"", name);
@@ -150,7 +160,7 @@ void tuff_set_name(tuff_graph *g, tuff_tensor *x, const char *name)
         tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "a name needs a tensor and a text");
         return;
     }
-    if (x->kind != TUFF_TENSOR_RESULT) return;
+    if (!tuff_graph_owns(g, x) || x->kind != TUFF_TENSOR_RESULT) return;
     x->name = tuff_arena_strdup(&g->arena, name);
     if (!x->name) {
         x->name = "";
@@ -216,6 +226,8 @@ static tuff_status build(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int 
     for (int i = 0; i < n_in; i++)
         if (!in[i] && (i < info->min_in || variadic))
             return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: input %d is missing", info->name, i);
+    for (int i = 0; i < n_in; i++)
+        if (in[i] && !tuff_graph_owns(g, in[i])) return tuff_note(g->status, "%s", info->name);
 
     tuff_node *node = tuff_arena_alloc(&g->arena, sizeof *node);
     int slots = variadic ? n_in : info->max_in;

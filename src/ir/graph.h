@@ -126,6 +126,9 @@ tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, 
 /* The input or variable of this name; NULL when there is none. */
 tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name);
 
+/* Whether x is one of the graph's tensors; fails the graph where it is another's. */
+bool tuff_graph_owns(tuff_graph *g, const tuff_tensor *x);
+
 /* Records the graph's first error, with the text as in tuff_fail; returns NULL for `return
  * tuff_graph_fail(...)`. */
 tuff_tensor *tuff_graph_fail(tuff_graph *g, tuff_status status, const char *format, ...) TUFF_PRINTF(3, 4);

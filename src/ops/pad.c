@@ -33,7 +33,7 @@ static tuff_status infer_pad(tuff_graph *g, tuff_node *node)
     if (axis < 0 || axis >= x->shape.rank)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "pad: axis %d is out of range for shape %s", axis,
                          tuff_shape_text(&x->shape));
-    if (start < 0 || start > total - x->shape.dim[axis])
+    if (start < 0 || total < 0 || start > total - x->shape.dim[axis])
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "pad: axis %d of shape %s does not fit at %lld within length %lld", axis,
                          tuff_shape_text(&x->shape), (long long)start, (long long)total);

@@ -45,6 +45,74 @@ static void leaves_are_checked(void **state)
     tuff_graph_destroy(&g);
 }
 
+/* Uses `other`, a tensor of another graph, in g, where `own` is one of its own. */
+typedef void (*misuse_fn)(tuff_graph *g, tuff_tensor *own, tuff_tensor *other);
+
+static void misuse_add(tuff_graph *g, tuff_tensor *own, tuff_tensor *other)
+{
+    assert_null(tuff_add(g, own, other));
+}
+static void misuse_reshape(tuff_graph *g, tuff_tensor *own, tuff_tensor *other)
+{
+    (void)own;
+    assert_null(tuff_reshape(g, other, 2, d23));
+}
+static void misuse_output(tuff_graph *g, tuff_tensor *own, tuff_tensor *other)
+{
+    (void)own;
+    tuff_output(g, "out", other);
+}
+static void misuse_name(tuff_graph *g, tuff_tensor *own, tuff_tensor *other)
+{
+    (void)own;
+    tuff_set_name(g, other, "other");
+}
+static void misuse_wrt(tuff_graph *g, tuff_tensor *own, tuff_tensor *other)
+{
+    tuff_tensor *grad;
+    tuff_graph_grad(g, tuff_sum(g, own, 3, false), &other, 1, &grad);
+    assert_null(grad);
+}
+static void misuse_loss(tuff_graph *g, tuff_tensor *own, tuff_tensor *other)
+{
+    tuff_tensor *grad;
+    tuff_graph_grad(g, other, &own, 1, &grad);
+    assert_null(grad);
+}
+
+static void tensors_of_other_graphs_are_refused(void **state)
+{
+    (void)state;
+    static const misuse_fn misuses[] = {misuse_add,  misuse_reshape, misuse_output,
+                                        misuse_name, misuse_wrt,     misuse_loss};
+    for (size_t i = 0; i < sizeof misuses / sizeof misuses[0]; i++) {
+        tuff_graph *g = fresh(), *far = fresh();
+        tuff_tensor *own = tuff_variable(g, "x", TUFF_F32, 2, d23);
+        tuff_tensor *other = tuff_variable(far, "y", TUFF_F32, 2, d23);
+        for (int k = 0; k < 40; k++) /* its place in the other graph is past the end of this one */
+            other = tuff_scale(far, other, 2);
+        misuses[i](g, own, misuses[i] == misuse_loss ? tuff_sum(far, other, 3, false) : other);
+        KIT_FAILS(tuff_graph_status(g), TUFF_INVALID_ARGUMENT, "belongs to another graph");
+        KIT_OK(tuff_graph_status(far));
+        tuff_graph_destroy(&g);
+        tuff_graph_destroy(&far);
+    }
+}
+
+static void impossible_pads_are_refused(void **state)
+{
+    (void)state;
+    const int64_t lengths[] = {INT64_MIN, -1, 0, 1, INT64_MAX}, starts[] = {0, INT64_MIN, INT64_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        for (size_t k = 0; k < sizeof starts / sizeof starts[0]; k++) {
+            tuff_graph *g = fresh();
+            tuff_tensor *x = tuff_variable(g, "x", TUFF_F32, 1, d4);
+            assert_null(tuff_pad(g, x, 0, starts[k], lengths[i]));
+            KIT_FAILS(tuff_graph_status(g), TUFF_INVALID_ARGUMENT, "pad");
+            tuff_graph_destroy(&g);
+        }
+}
+
 static void gradient_of_a_broadcast_has_the_leafs_shape(void **state)
 {
     (void)state;
@@ -176,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_error_sticks),
         cmocka_unit_test(leaves_are_checked),
+        cmocka_unit_test(tensors_of_other_graphs_are_refused),
+        cmocka_unit_test(impossible_pads_are_refused),
         cmocka_unit_test(gradient_of_a_broadcast_has_the_leafs_shape),
         cmocka_unit_test(gradients_that_do_not_exist_are_errors),
         cmocka_unit_test(reading_what_was_overwritten_is_an_error),
