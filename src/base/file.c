@@ -57,6 +57,7 @@ tuff_status tuff_write_cache_file(const char *path, const void *data, size_t siz
     tuff_status status = directory.failed ? tuff_fail_memory("a path") : TUFF_OK;
     if (status == TUFF_OK && directory.size > 0) status = tuff_make_directories(directory.data);
     tuff_buf_free(&directory);
+    if (status == TUFF_OK) tuff_remove_stream(path); /* the folder is ours: nobody reads a pipe there */
     return status == TUFF_OK ? tuff_write_file(path, data, size) : status;
 }
 

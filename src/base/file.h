@@ -46,7 +46,8 @@ TUFF_MUST_USE tuff_status tuff_make_directories(const char *path);
 
 /* A file being written under a temporary name beside `path`; commit flushes to the disk and renames, abort
  * removes it. Errors are sticky: a failed write (a full disk) is reported by commit too. A symbolic link is
- * followed; a pipe or a device is written directly. What killed processes left of such files in the same
+ * followed; a pipe or a device is written directly; a
+ * pipe that nobody reads is given up after 10 seconds. What killed processes left of such files in the same
  * directory is removed. */
 typedef struct tuff_writer tuff_writer;
 TUFF_MUST_USE tuff_status tuff_writer_open(const char *path, tuff_writer **out);
@@ -58,7 +59,10 @@ TUFF_MUST_USE tuff_status tuff_write_file(const char *path, const void *data, si
 /* The user's cache folder for Tuff: TUFF_CACHE_DIR, else XDG_CACHE_HOME/tuff, else ~/.cache/tuff. False: none
  * usable. */
 bool tuff_cache_directory(tuff_buf *out);
-/* tuff_write_file, making the directories above the file that are not there. */
+/* Removes a pipe or a device that lies where a file is expected. */
+void tuff_remove_stream(const char *path);
+/* tuff_write_file, making the directories above the file that are not there, and replacing whatever is in its
+ * place but a directory. */
 TUFF_MUST_USE tuff_status tuff_write_cache_file(const char *path, const void *data, size_t size);
 
 #endif

@@ -186,6 +186,12 @@ bool tuff_is_file(const char *path)
     return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
+void tuff_remove_stream(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) tuff_disk_remove(path);
+}
+
 bool tuff_is_directory(const char *path)
 {
     struct stat info;

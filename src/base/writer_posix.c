@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/disk.h"
@@ -129,6 +130,22 @@ static tuff_status create_temporary(tuff_writer *w, mode_t mode)
     return tuff_fail_errno("write", w->shown.data);
 }
 
+/* A pipe is given time to get a reader, as it is to get a writer where it is read. */
+static tuff_status open_in_place(tuff_writer *w, const char *path)
+{
+    enum { PATIENCE = 1000 }; /* times 10 ms */
+    for (int i = 0; i < PATIENCE; i++) {
+        w->fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (w->fd >= 0 || (errno != EINTR && errno != ENXIO)) break;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    if (w->fd < 0 && errno == ENXIO)
+        return tuff_fail(TUFF_IO, "cannot write %s: it is a pipe, and nobody reads it", path);
+    if (w->fd < 0 || fcntl(w->fd, F_SETFL, fcntl(w->fd, F_GETFL) & ~O_NONBLOCK) != 0)
+        return tuff_fail_errno("write", path);
+    return TUFF_OK;
+}
+
 static tuff_status open_target(tuff_writer *w, const char *path)
 {
     if (path[0] == 0) return tuff_fail(TUFF_INVALID_ARGUMENT, "the name of the file to write is empty");
@@ -150,11 +167,7 @@ static tuff_status open_target(tuff_writer *w, const char *path)
         return TUFF_OK;
     }
     w->in_place = true;
-    /* a pipe has a reader, or waits for one: that is how pipes are used */
-    do {
-        w->fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-    } while (w->fd < 0 && errno == EINTR);
-    return w->fd < 0 ? tuff_fail_errno("write", path) : TUFF_OK;
+    return open_in_place(w, path);
 }
 
 tuff_status tuff_writer_open(const char *path, tuff_writer **out)

@@ -120,6 +120,33 @@ static void pipes_are_no_files(void **state)
     alarm(0);
 }
 
+/* Nor does writing wait for ever: for a reader that comes late, and in the cache for none at all. */
+static void pipes_are_written_when_somebody_reads(void **state)
+{
+    (void)state;
+    const char *path = kit_temp_path("sink");
+    struct stat info;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(60);
+    KIT_FAILS(tuff_write_file(path, "lost", 4), TUFF_IO, "it is a pipe, and nobody reads it");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char got[8];
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        int fd = open(path, O_RDONLY);
+        _exit(read(fd, got, sizeof got) != 4);
+    }
+    int ended;
+    KIT_OK(tuff_write_file(path, "late", 4));
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_int_equal(ended, 0);
+    KIT_OK(tuff_write_cache_file(path, "kept", 4));
+    assert_true(lstat(path, &info) == 0 && S_ISREG(info.st_mode));
+    expect_contents(path, "kept");
+    alarm(0);
+}
+
 static void changed_files_are_noticed(void **state)
 {
     (void)state;
@@ -370,6 +397,7 @@ int main(void)
         cmocka_unit_test(paths_join),
         cmocka_unit_test(files_map_and_read),
         cmocka_unit_test(pipes_are_no_files),
+        cmocka_unit_test(pipes_are_written_when_somebody_reads),
         cmocka_unit_test(changed_files_are_noticed),
         cmocka_unit_test(left_over_files_go),
         cmocka_unit_test(writer_replaces_only_on_commit),
