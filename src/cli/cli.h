@@ -111,6 +111,10 @@ bool tuff_cli_model_is_there(const char *path);
  */
 int tuff_cli_text_failed(tuff_status status, const char *option);
 
+/* Whether `path`, where an option wants a file written, is free for it: it can be made, and is none of what
+ * the command reads (inputs[0..n), NULL where there is none). False, saying why. A path of NULL is fine. */
+bool tuff_cli_check_output(const char *option, const char *path, const char *const *inputs, size_t n);
+
 /* What files in a directory make of it for those who load it. */
 bool tuff_cli_holds_model(const char *directory);
 bool tuff_cli_holds_adapter(const char *directory);
@@ -160,9 +164,12 @@ bool tuff_cli_can_create(const char *path, bool with_parents);
 FILE *tuff_cli_open_input(const char *path);
 /* From now on a reader of our messages that goes away does not end the process: for runs that must save. */
 void tuff_cli_outlive_readers(void);
-/* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. NULL:
- * errno says why. */
-FILE *tuff_cli_create(const char *path, bool fresh);
+/* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. A pipe
+ * that nobody reads is given up after 10 seconds. NULL: *out_why says why. */
+FILE *tuff_cli_create(const char *path, bool fresh, const char **out_why);
+/* Whether a file at `path` would be in the place of `input`, or of a file of the model or adapter in the
+ * directory `input`. */
+bool tuff_cli_would_replace(const char *path, const char *input);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process. */

@@ -93,7 +93,8 @@ int tuff_cli_eval(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
-    if (options.dump_logits && !tuff_cli_can_create(options.dump_logits, false)) return TUFF_EXIT_FAILED;
+    const char *const inputs[] = {options.model, options.file, options.adapter};
+    if (!tuff_cli_check_output("dump-logits", options.dump_logits, inputs, 3)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     int code = tuff_model_load(options.model, &model) == TUFF_OK &&

@@ -270,7 +270,8 @@ int tuff_cli_generate(int argc, char **argv)
     }
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
-    if (options.profile.value && !tuff_cli_can_create(options.profile.value, false)) return TUFF_EXIT_FAILED;
+    const char *const inputs[] = {options.model, options.prompt_file, options.adapter};
+    if (!tuff_cli_check_output("profile", options.profile.value, inputs, 3)) return TUFF_EXIT_FAILED;
     text prompt = {0};
     bool ok = options.prompt ? append(&prompt, options.prompt, strlen(options.prompt))
                              : read_prompt(options.prompt_file, &prompt);

@@ -134,6 +134,31 @@ bool tuff_cli_can_create(const char *path, bool with_parents)
     return false;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool tuff_cli_would_replace(const char *path, const char *input)
+{
+    /* how the files of a model or an adapter begin, as far as Tuff reads or writes them */
+    static const char *const names[] = {"model",        "pytorch_model", "config",  "generation_config",
+                                        "tokenizer",    "vocab",         "merges",  "special_tokens",
+                                        "added_tokens", "chat_template", "adapter_"};
+    char parent[PATH_SIZE];
+    struct stat in, out;
+    size_t size = strlen(path);
+    if (size == 0 || size >= PATH_SIZE || stat(input, &in) != 0) return false;
+    if (S_ISREG(in.st_mode)) return stat(path, &out) == 0 && is_same(&in, &out);
+    memcpy(parent, path, size + 1);
+    cut_last(parent);
+    if (!S_ISDIR(in.st_mode) || stat(parent, &out) != 0 || !is_same(&in, &out)) return false;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0) return true;
+    return false;
+}
+
 /* Of a pipe that was opened without waiting: the first byte that comes, else EOF. Reading gives nothing at
  * all while nobody writes, and EAGAIN once somebody may. False: nobody did for 10 seconds. */
 static bool first_byte(int fd, int *out)
@@ -169,13 +194,25 @@ FILE *tuff_cli_open_input(const char *path)
     return file;
 }
 
-FILE *tuff_cli_create(const char *path, bool fresh)
+/* As open, but a pipe that nobody reads is given up after 10 seconds, or when we are told to stop. */
+static int open_output(const char *path, int flags)
 {
-    int fd =
-        open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (fresh ? O_EXCL | O_NOFOLLOW : O_TRUNC), 0666);
-    if (fd < 0) return NULL;
-    FILE *file = fdopen(fd, "wb");
-    if (!file) close(fd);
+    for (int i = 0;; i++) {
+        int fd = open(path, flags | O_NONBLOCK, 0666);
+        if (fd >= 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0) return fd;
+        if (fd >= 0) close(fd);
+        if (fd >= 0 || errno != ENXIO || i == 1000 || tuff_cli_interrupted()) return -1;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+}
+
+FILE *tuff_cli_create(const char *path, bool fresh, const char **out_why)
+{
+    int fd = open_output(path,
+                         O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (fresh ? O_EXCL | O_NOFOLLOW : O_TRUNC));
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
+    *out_why = file ? NULL : errno == ENXIO ? "it is a pipe, and nobody reads it" : strerror(errno);
+    if (!file && fd >= 0) close(fd);
     return file;
 }
 

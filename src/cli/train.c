@@ -44,9 +44,16 @@ static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
                      o->output_dir, model ? "a model" : "an adapter");
         return false;
     }
-    return (!o->dump_batches || tuff_cli_can_create(o->dump_batches, false)) &&
-           (!o->profile.value || tuff_cli_can_create(o->profile.value, false)) &&
-           (!o->log_file || tuff_cli_can_create(o->log_file, false));
+    return true;
+}
+
+static bool check_other_outputs(const tuff_cli_train_options *o)
+{
+    const char *const inputs[] = {o->model, o->train_file, o->validation_file, o->output_dir};
+    enum { INPUTS = sizeof inputs / sizeof inputs[0] };
+    return tuff_cli_check_output("dump-batches", o->dump_batches, inputs, INPUTS) &&
+           tuff_cli_check_output("profile", o->profile.value, inputs, INPUTS) &&
+           tuff_cli_check_output("log-file", o->log_file, inputs, INPUTS);
 }
 
 static bool check_space(const run *r, const tuff_train_memory *m)
@@ -256,7 +263,8 @@ int tuff_cli_train(int argc, char **argv)
              .last = TUFF_TRAIN_STEP_INIT,
              .evaluated = TUFF_EVAL_RESULT_INIT,
              .evaluated_at = -1};
-    int code = open_output(&options, &r.stage) ? start(&r) : TUFF_EXIT_FAILED;
+    bool ready = open_output(&options, &r.stage) && check_other_outputs(&options);
+    int code = ready ? start(&r) : TUFF_EXIT_FAILED;
     tuff_cli_log_close(&r.log, false);
     tuff_stage_abort(&r.stage);
     tuff_cli_device_stats(&options.common, r.device);

@@ -36,10 +36,11 @@ bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *direct
 
 static bool ready(tuff_cli_log *log)
 {
-    if (!log->file && !log->failed) log->file = tuff_cli_create(log->path, log->unsaved != NULL);
+    const char *why;
+    if (log->file || log->failed) return log->file != NULL;
+    log->file = tuff_cli_create(log->path, log->unsaved != NULL, &why);
     if (log->file) return true;
-    if (!log->failed)
-        tuff_cli_say("tuff: warning: the log %s cannot be written: %s", log->path, strerror(errno));
+    tuff_cli_say("tuff: warning: the log %s cannot be written: %s", log->path, why);
     log->failed = true;
     return false;
 }

@@ -107,6 +107,41 @@ static void test_readers_complete_a_commit(void **state)
     }
 }
 
+/* What is written beside the result is never put in the place of what is read, nor of the result. */
+static void test_inputs_are_not_written_over(void **state)
+{
+    (void)state;
+    const char *model = kit_copy_model(kit_golden("llama"), "base"), *text = kit_path("own.txt");
+    const char *weights = kit_join(model, "model.safetensors"), *alias = kit_path("alias"),
+               *gguf = kit_path("base.gguf"), *out = kit_path("over");
+    kit_copy_file(kit_text(), text);
+    KIT_DO("convert", model, "--to", "gguf", "--output", gguf);
+    KIT_DO(TRAIN(out, "--max-steps", "0"));
+    assert_int_equal(link(gguf, alias), 0);
+    static const char *const options[] = {"--log-file", "--dump-batches", "--profile"};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const char *const files[] = {gguf,
+                                     alias,
+                                     text,
+                                     kit_join(out, "config.json"),
+                                     kit_join(out, "model.safetensors"),
+                                     kit_join(out, "generation_config.json")};
+        for (size_t k = 0; k < sizeof files / sizeof files[0]; k++)
+            KIT_REFUSES(1, "would replace", "train", "--model", gguf, "--train-file", text, "--output-dir",
+                        out, "--overwrite-output-dir", "--max-steps", "1", options[i], files[k]);
+        KIT_REFUSES(1, "is a directory", "train", "--model", gguf, "--train-file", text, "--output-dir",
+                    kit_path("unmade"), options[i], model);
+    }
+    KIT_REFUSES(1, "would replace", "train", "--model", gguf, "--train-file", text, "--print-plan",
+                "--dump-batches", gguf);
+    KIT_REFUSES(1, "would replace", "generate", "--model", model, "--prompt", "x", "--profile", weights);
+    KIT_REFUSES(1, "would replace", "generate", "--model", model, "--prompt-file", text, "--profile", text);
+    KIT_REFUSES(1, "would replace", "eval", "--model", model, "--file", text, "--dump-logits", weights);
+    KIT_REFUSES(1, "would replace", "eval", "--model", gguf, "--file", text, "--dump-logits", gguf);
+    KIT_DO("eval", "--model", gguf, "--file", text);
+    KIT_DO("eval", "--model", model, "--file", text);
+}
+
 /* A link where the log goes is not written through. */
 static void test_log_follows_no_link(void **state)
 {
@@ -158,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_second_run_is_refused),
         cmocka_unit_test(test_killed_run_leaves_nothing_for_long),
         cmocka_unit_test(test_readers_complete_a_commit),
+        cmocka_unit_test(test_inputs_are_not_written_over),
         cmocka_unit_test(test_log_follows_no_link),
         cmocka_unit_test(test_failed_run_keeps_the_old_model),
     };
