@@ -34,6 +34,11 @@ TUFF_API const char *tuff_stage_path(const tuff_stage *stage);
 /* Puts all files in place. The stage is freed, also on failure. After a failure the directory is as it was,
  * unless the message says that files remain to be moved. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_stage_commit(tuff_stage **stage);
+/* The same, but files that cannot be put in place are kept, if only they can be renamed: *out_kept is then
+ * the folder that they are in, "DIRECTORY/unsaved" or "DIRECTORY.unsaved" (with a number where that is there
+ * already), freed with tuff_free. NULL after success, when the message says that files remain to be moved,
+ * and when they are lost. `out_kept` may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_stage_commit_or_keep(tuff_stage **stage, char **out_kept);
 /* Removes the stage with its files, and the directories that were made for it. */
 TUFF_API void tuff_stage_abort(tuff_stage **stage);
 

@@ -297,15 +297,44 @@ static tuff_status finish(tuff_stage *s, listing *list)
     return commit_inside(s, list);
 }
 
-tuff_status tuff_stage_commit(tuff_stage **stage)
+/* Gives the stage's folder a name of its own, where nobody takes it for something left over: "unsaved" in the
+ * target, "TARGET.unsaved" beside it. NULL: it has none, and goes with the stage. */
+static char *keep_folder(tuff_stage *s)
 {
+    enum { NAMES = 100 };
+    tuff_buf path = {0};
+    bool kept = false;
+    for (int i = 1; i <= NAMES && !kept && !path.failed; i++) {
+        struct stat info;
+        tuff_buf_clear(&path);
+        tuff_buf_printf(&path, "%s%s", s->target.data, s->inside ? "/unsaved" : ".unsaved");
+        if (i > 1) tuff_buf_printf(&path, "-%d", i);
+        if (path.failed || lstat(path.data, &info) == 0) continue;
+        kept = tuff_disk_rename(s->path.data, path.data);
+        if (!kept) break;
+    }
+    char *name = kept ? tuff_strdup(path.data) : NULL;
+    s->keep = s->keep || kept;
+    tuff_buf_free(&path);
+    return name;
+}
+
+tuff_status tuff_stage_commit_or_keep(tuff_stage **stage, char **out_kept)
+{
+    if (out_kept) *out_kept = NULL;
     if (!stage || !*stage)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "tuff_stage_commit: there is no stage to commit");
     listing list = {.stage = *stage};
     tuff_status status = finish(*stage, &list);
     tuff_stage_record_free(&list.record);
+    if (status != TUFF_OK && out_kept && !(*stage)->keep) *out_kept = keep_folder(*stage);
     destroy(stage);
     return status;
+}
+
+tuff_status tuff_stage_commit(tuff_stage **stage)
+{
+    return tuff_stage_commit_or_keep(stage, NULL);
 }
 
 void tuff_stage_abort(tuff_stage **stage)

@@ -187,13 +187,25 @@ static bool to_be_saved(const run *r)
     return true;
 }
 
+/* What was trained is not lost where it cannot be put where it was to go. */
+static bool put_in_place(run *r)
+{
+    char *kept;
+    if (tuff_stage_commit_or_keep(&r->stage, &kept) == TUFF_OK) return true;
+    tuff_cli_failed();
+    if (kept)
+        tuff_cli_say("tuff: the result is whole, and kept in %s: it can be used from there, or moved", kept);
+    tuff_free(kept);
+    return false;
+}
+
 static int finish(run *r)
 {
     const tuff_cli_train_options *o = r->options;
     if (!to_be_saved(r)) return TUFF_EXIT_FAILED;
     if (tuff_trainer_save_into(r->trainer, r->stage, NULL) != TUFF_OK) return tuff_cli_failed();
     int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
-    if (tuff_stage_commit(&r->stage) != TUFF_OK) return tuff_cli_failed();
+    if (!put_in_place(r)) return TUFF_EXIT_FAILED;
     if (r->health.skipped && !o->common.quiet)
         tuff_cli_say("%lld of %lld steps were skipped", (long long)r->health.skipped,
                      (long long)r->last.step);

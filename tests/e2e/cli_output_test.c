@@ -186,6 +186,19 @@ static void test_failed_run_keeps_the_old_model(void **state)
     KIT_DO("eval", "--model", out, "--file", kit_text());
 }
 
+/* What was trained is kept where it cannot go where it was to go. */
+static void test_result_that_cannot_be_put_in_place(void **state)
+{
+    (void)state;
+    const char *out = kit_path("taken"), *kept = kit_path("taken.unsaved");
+    pid_t run = start_long_training(out, kit_path(".taken.tuff-stage/train_log.jsonl"));
+    kit_write_file(out, "a file now", 10);
+    assert_int_equal(end(run, SIGTERM), 1);
+    assert_true(tuff_is_file(out));
+    assert_true(tuff_is_file(kit_join(kept, "train_log.jsonl")));
+    KIT_DO("eval", "--model", kept, "--file", kit_text());
+}
+
 int main(void)
 {
     atexit(end_running);
@@ -196,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_inputs_are_not_written_over),
         cmocka_unit_test(test_log_follows_no_link),
         cmocka_unit_test(test_failed_run_keeps_the_old_model),
+        cmocka_unit_test(test_result_that_cannot_be_put_in_place),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

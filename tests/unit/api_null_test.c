@@ -164,6 +164,7 @@ static const struct {
     CALLS(tuff_stage_open),
     CALLS(tuff_stage_path),
     CALLS(tuff_stage_commit),
+    CALLS(tuff_stage_commit_or_keep),
     CALLS(tuff_stage_abort),
     CALLS(tuff_generator_create),
     CALLS(tuff_generator_destroy),

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/stage.h"
+#include "base/stage_os.h"
 #include "base/stage_record.h"
 #include "base/status.h"
 #include "kit/files.h"
@@ -304,6 +305,73 @@ static void a_full_disk_leaves_what_was_there(void **state)
     full_everywhere(false);
 }
 
+static int fail_once(tuff_disk_step step, const char *path)
+{
+    (void)path;
+    if (--steps_left == 0) return EIO;
+    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
+}
+
+/* A commit of which one step fails: the new files are in place, will be, or are kept apart as they are. */
+static void kept_everywhere(bool exists)
+{
+    int kept_count = 0;
+    for (int n = 1;; n++) {
+        const char *parent = kit_path("keep"), *directory = inside(parent, "model");
+        char *kept;
+        tuff_stage *stage;
+        assert_int_equal(mkdir(parent, 0755), 0);
+        if (exists) make_old(directory);
+        KIT_OK(tuff_stage_open(directory, &stage));
+        tuff_stage_replaces(stage, replaced, sizeof replaced / sizeof replaced[0]);
+        for (int i = 0; i < 3; i++)
+            write_in(stage, replaced[i], "newer");
+        steps_left = n;
+        tuff_disk_hook = fail_once;
+        tuff_status status = tuff_stage_commit_or_keep(&stage, &kept);
+        tuff_disk_hook = NULL;
+        assert_null(stage);
+        if (kept) {
+            assert_int_not_equal(status, TUFF_OK);
+            assert_string_equal(kept, inside(parent, exists ? "model/unsaved" : "model.unsaved"));
+            assert_int_equal(which_model(kept, n), 'n');
+            assert_int_equal(which_model(directory, n), exists ? 'o' : '-');
+            KIT_OK(tuff_stage_open(directory, &stage)); /* whoever writes there next leaves it alone */
+            tuff_stage_abort(&stage);
+            assert_int_equal(which_model(kept, n), 'n');
+            kept_count++;
+        } else if (status != TUFF_OK) {
+            KIT_OK(tuff_stage_settle(directory));
+        }
+        if (!kept) assert_int_equal(which_model(directory, n), 'n');
+        tuff_free(kept);
+        tuff_remove_tree(parent);
+        if (status == TUFF_OK && steps_left > 0) break;
+    }
+    assert_true(kept_count >= 3);
+}
+
+static void what_cannot_be_put_in_place_is_kept(void **state)
+{
+    (void)state;
+    kept_everywhere(true);
+    kept_everywhere(false);
+
+    const char *dir = fresh_directory("again"); /* where one is kept already */
+    assert_int_equal(mkdir(inside(dir, "x"), 0755), 0);
+    for (int i = 1; i <= 3; i++) {
+        char *kept;
+        char name[32];
+        tuff_stage *stage;
+        KIT_OK(tuff_stage_open(dir, &stage));
+        write_in(stage, "x", "x");
+        KIT_FAILS(tuff_stage_commit_or_keep(&stage, &kept), TUFF_IO, "Is a directory");
+        snprintf(name, sizeof name, i == 1 ? "unsaved" : "unsaved-%d", i);
+        assert_string_equal(kept, inside(dir, name));
+        tuff_free(kept);
+    }
+}
+
 /* ---- two at once */
 
 static void a_second_writer_is_refused_at_its_start(void **state)
@@ -524,6 +592,7 @@ int main(void)
         cmocka_unit_test(stage_in_the_current_directory),
         cmocka_unit_test(a_killed_save_is_whole_or_nothing),
         cmocka_unit_test(a_full_disk_leaves_what_was_there),
+        cmocka_unit_test(what_cannot_be_put_in_place_is_kept),
         cmocka_unit_test(a_second_writer_is_refused_at_its_start),
         cmocka_unit_test(records_lead_nowhere_else),
         cmocka_unit_test(damaged_stages_are_refused_and_kept),

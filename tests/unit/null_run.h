@@ -289,6 +289,13 @@ CALLS_OF(tuff_stage_commit)
     REFUSED(tuff_stage_commit(NULL));
     REFUSED(tuff_stage_commit(&none));
 }
+CALLS_OF(tuff_stage_commit_or_keep)
+{
+    tuff_stage *none = NULL;
+    char *kept = NULL;
+    REFUSED(tuff_stage_commit_or_keep(NULL, NULL));
+    REFUSED_OUT(tuff_stage_commit_or_keep(&none, &kept), kept);
+}
 CALLS_OF(tuff_stage_abort)
 {
     tuff_stage *none = NULL;
