@@ -139,6 +139,9 @@ TUFF_API tuff_tensor *tuff_layer_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor
                                       double eps);
 /* Over the last axis: x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019); weight [C]. */
 TUFF_API tuff_tensor *tuff_rms_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *weight, double eps);
+/* Over the last axis: x / max(|x|, eps) with |x| = sqrt(sum(x^2)), as torch.nn.functional.normalize; eps at
+ * least 0. The gradient is (dy - y (y . dy)) / |x|, where |x| < eps it is dy / eps. */
+TUFF_API tuff_tensor *tuff_l2_normalize(tuff_graph *g, tuff_tensor *x, double eps);
 /* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + D/2) as in Hugging Face: x [B, T, H,
  * D]; cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head turn; positions i32 [B,
  * T]. Differentiable in x. */

@@ -83,7 +83,7 @@ typedef union tuff_attrs {
     } sum;
     struct {
         double eps;
-    } norm; /* layer_norm, rms_norm */
+    } norm; /* layer_norm, rms_norm, l2_normalize and its gradient */
     struct {
         bool by_position; /* the mean's weights are 1, 2, 3, ... */
         int64_t rows;     /* of x; backward only */

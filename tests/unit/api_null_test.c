@@ -64,6 +64,7 @@ static const struct {
     CALLS(tuff_sum),
     CALLS(tuff_layer_norm),
     CALLS(tuff_rms_norm),
+    CALLS(tuff_l2_normalize),
     CALLS(tuff_rope),
     CALLS(tuff_attention),
     CALLS(tuff_kv_write),

@@ -179,6 +179,11 @@ CALLS_OF(tuff_rms_norm)
     FAILS(tuff_rms_norm(g, NULL, x, 1e-5));
     FAILS(tuff_rms_norm(g, x, NULL, 1e-5));
 }
+CALLS_OF(tuff_l2_normalize)
+{
+    FAILS(tuff_l2_normalize(g, NULL, 1e-12));
+    FAILS(tuff_l2_normalize(g, x, -1));
+}
 CALLS_OF(tuff_rope)
 {
     FAILS(tuff_rope(g, NULL, x, x, x));
