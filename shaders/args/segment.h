@@ -17,8 +17,9 @@ TUFF_STRUCT(tuff_segment_args)
     TUFF_UINT by_position;   /* the mean only: weights 1, 2, 3, ... */
 };
 
-/* segment_find.comp: an invocation per row; found[2 r], found[2 r + 1]: the first and the last segment that have row r,
- * 1 and 0 where none has. */
+/* segment_find.comp: TUFF_SEGMENT_EACH rows an invocation; found[2 r], found[2 r + 1]: the first and the last segment that
+ * have row r, 1 and 0 where none has. */
+#define TUFF_SEGMENT_EACH 4
 TUFF_STRUCT(tuff_segment_find_args)
 {
     TUFF_ADDRESS(I32) segments;

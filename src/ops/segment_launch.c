@@ -33,7 +33,8 @@ void tuff_launch_segment_backward(const tuff_node *node, const tuff_caps *caps, 
     tuff_launch_address(launch, &find->found, TUFF_OPERAND_SCRATCH, 0, found);
     find->count = (uint32_t)count;
     find->rows = (uint32_t)x[0];
-    tuff_launch_groups_1d(launch, caps, (uint64_t)((x[0] + TUFF_FLAT_GROUP - 1) / TUFF_FLAT_GROUP));
+    enum { ROWS = TUFF_FLAT_GROUP * TUFF_SEGMENT_EACH };
+    tuff_launch_groups_1d(launch, caps, (uint64_t)((x[0] + ROWS - 1) / ROWS));
 
     tuff_segment_backward_args *args = tuff_launch_add(
         launch, max ? TUFF_SHADER_segment_max_backward : TUFF_SHADER_segment_mean_backward, sizeof *args);
