@@ -184,6 +184,13 @@ TUFF_API tuff_tensor *tuff_segment_mean(tuff_graph *g, tuff_tensor *x, tuff_tens
 /* The maximum, NaN where a row has NaN. The gradient goes to the first row that has it. */
 TUFF_API tuff_tensor *tuff_segment_max(tuff_graph *g, tuff_tensor *x, tuff_tensor *segments);
 
+/* Rows of x [N, C] by number, i32 [M]: [M, C]. A number outside 0..N-1 gives zeros; numbers may repeat.
+ * Differentiable in x. */
+TUFF_API tuff_tensor *tuff_gather_rows(tuff_graph *g, tuff_tensor *x, tuff_tensor *rows);
+/* The transpose: row m of x [M, C] is added to row rows[m] of zeros [n, C]; a row whose number is outside
+ * 0..n-1 is left out. Rows of the same number are added in ascending order of m. Differentiable in x. */
+TUFF_API tuff_tensor *tuff_scatter_add_rows(tuff_graph *g, tuff_tensor *x, tuff_tensor *rows, int64_t n);
+
 /* Rows of table [V, C] (f32, f16 or bf16) at ids (i32, any shape [...]): [..., C]. An id outside 0..V-1 gives
  * NaN rows. `index` is needed only for the gradient of the table: an i32 input of
  * tuff_embedding_index_size(n) elements that the host fills with tuff_embedding_index; else NULL. */

@@ -89,6 +89,9 @@ typedef union tuff_attrs {
         int64_t rows;     /* of x; backward only */
     } segment;            /* segment_mean, segment_max and their gradients */
     struct {
+        int64_t rows; /* of the result */
+    } scatter;        /* scatter_add_rows */
+    struct {
         bool inverse; /* turn by minus the angle: the backward of rope */
     } rope;
     tuff_attention_params attention; /* and attention_backward; scale is resolved, never 0 */

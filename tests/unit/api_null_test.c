@@ -70,6 +70,8 @@ static const struct {
     CALLS(tuff_kv_write),
     CALLS(tuff_segment_mean),
     CALLS(tuff_segment_max),
+    CALLS(tuff_gather_rows),
+    CALLS(tuff_scatter_add_rows),
     CALLS(tuff_embedding),
     CALLS(tuff_embedding_index_size),
     CALLS(tuff_embedding_index),

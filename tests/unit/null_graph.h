@@ -216,6 +216,16 @@ CALLS_OF(tuff_segment_max)
     FAILS(tuff_segment_max(g, NULL, x));
     FAILS(tuff_segment_max(g, x, NULL));
 }
+CALLS_OF(tuff_gather_rows)
+{
+    FAILS(tuff_gather_rows(g, NULL, x));
+    FAILS(tuff_gather_rows(g, x, NULL));
+}
+CALLS_OF(tuff_scatter_add_rows)
+{
+    FAILS(tuff_scatter_add_rows(g, NULL, x, 3));
+    FAILS(tuff_scatter_add_rows(g, x, NULL, 3));
+}
 CALLS_OF(tuff_embedding)
 {
     FAILS(tuff_embedding(g, NULL, x, NULL));
