@@ -1,0 +1,42 @@
+/* Records of a text file, one after the other: lines of text, JSON objects a line each, rows of CSV or TSV.
+ */
+#ifndef TUFF_FORMATS_RECORDS_H
+#define TUFF_FORMATS_RECORDS_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "base/text.h"
+
+typedef enum tuff_records_kind {
+    TUFF_RECORDS_AUTO,  /* by the name: .jsonl and .ndjson, .csv, .tsv, else lines */
+    TUFF_RECORDS_LINES, /* a record is a line, without its end */
+    TUFF_RECORDS_JSONL, /* a JSON object a line; empty lines are passed over */
+    TUFF_RECORDS_CSV,   /* RFC 4180, the first row names the columns */
+    TUFF_RECORDS_TSV    /* no quotes: a row is a line, tabs part its columns, the first row names them */
+} tuff_records_kind;
+
+typedef struct tuff_records tuff_records;
+
+enum { TUFF_RECORD_FIELDS = 8 };
+
+/* Opens a file, or what comes through a pipe. `fields` are the keys or columns wanted, at most
+ * TUFF_RECORD_FIELDS; lines of text have one without a name (n is 0 or 1, the name is not looked at). With n
+ * 0 a JSON record's or a row's field is "text". A byte order mark is passed over. INVALID_ARGUMENT for a
+ * column that the file does not have. */
+TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind kind,
+                                            const char *const *fields, size_t n, tuff_records **out_records);
+void tuff_records_close(tuff_records **records);
+
+/* The fields of the next record, out_values[0..n), valid until the next call; *out_there is false after the
+ * last one. Errors name the file and the line: BAD_FORMAT for a line that is no record, that lacks a field,
+ * or whose field is no text. Numbers, true and false of JSON are given as they are written. A record that
+ * failed is passed over by the next call. */
+TUFF_MUST_USE tuff_status tuff_records_next(tuff_records *records, tuff_view *out_values, bool *out_there);
+
+/* Bytes read so far, and of the whole file. */
+void tuff_records_position(const tuff_records *records, uint64_t *out_done, uint64_t *out_total);
+/* The line at which the last record began, from 1. */
+uint64_t tuff_records_line(const tuff_records *records);
+
+#endif

@@ -1,0 +1,165 @@
+/* Records of text files: lines, JSON lines, CSV, TSV, and what is wrong with them. */
+#include "formats/records.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "kit/kit.h"
+
+static const char *file_of(const char *name, const char *text)
+{
+    const char *path = kit_temp_path(name);
+    KIT_OK(tuff_write_file(path, text, strlen(text)));
+    return path;
+}
+
+static tuff_records *open_records(const char *name, const char *text, const char *const *fields, size_t n)
+{
+    tuff_records *r = NULL;
+    KIT_OK(tuff_records_open(file_of(name, text), TUFF_RECORDS_AUTO, fields, n, &r));
+    return r;
+}
+
+/* The next record's fields, joined by '|', at its line. */
+static void expect(tuff_records *r, size_t n, const char *joined, unsigned long long line)
+{
+    tuff_view values[TUFF_RECORD_FIELDS];
+    bool there = false;
+    tuff_buf found = {0};
+    KIT_OK(tuff_records_next(r, values, &there));
+    assert_true(there);
+    for (size_t i = 0; i < n; i++) {
+        if (i) tuff_buf_char(&found, '|');
+        tuff_buf_bytes(&found, values[i].data, values[i].size);
+    }
+    assert_string_equal(found.data ? found.data : "", joined);
+    assert_int_equal(tuff_records_line(r), line);
+    tuff_buf_free(&found);
+}
+
+static void expect_bad(tuff_records *r, const char *part)
+{
+    tuff_view values[TUFF_RECORD_FIELDS];
+    bool there = true;
+    KIT_FAILS(tuff_records_next(r, values, &there), TUFF_BAD_FORMAT, part);
+    assert_false(there);
+}
+
+static void expect_end(tuff_records *r)
+{
+    tuff_view values[TUFF_RECORD_FIELDS];
+    uint64_t done, total;
+    for (int i = 0; i < 2; i++) {
+        bool there = true;
+        KIT_OK(tuff_records_next(r, values, &there));
+        assert_false(there);
+    }
+    tuff_records_position(r, &done, &total);
+    assert_int_equal(done, total);
+    tuff_records_close(&r);
+}
+
+static void lines_are_records(void **state)
+{
+    (void)state;
+    tuff_records *r = open_records("a.txt", "\xef\xbb\xbfone\r\n\ntwo \"x\"\nlast", NULL, 0);
+    expect(r, 1, "one", 1);
+    expect(r, 1, "", 2);
+    expect(r, 1, "two \"x\"", 3);
+    expect(r, 1, "last", 4);
+    expect_end(r);
+    expect_end(open_records("empty.txt", "", NULL, 0));
+}
+
+static void objects_are_records(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"a", "b"};
+    tuff_records *r =
+        open_records("a.jsonl",
+                     "{\"a\": \"x\\n\\u00e4\", \"b\": 1.5, \"c\": []}\n  \n"
+                     "{\"a\": true, \"b\": \"\"}\r\n[1]\n{\"a\": \"x\"}\n{\"a\": \"x\", \"b\": {}}\n"
+                     "{\"a\": \"x\"\n{\"a\": \"x\", \"a\": \"y\", \"b\": \"\"}\n{\"a\": \"p\", \"b\": \"q\"}",
+                     fields, 2);
+    expect(r, 2, "x\n\xc3\xa4|1.5", 1);
+    expect(r, 2, "true|", 3);
+    expect_bad(r, "a.jsonl, line 4: it is no JSON object");
+    expect_bad(r, "line 5: its \"b\" is missing, expected a text");
+    expect_bad(r, "line 6: its \"b\" is an object");
+    expect_bad(r, "line 7");
+    expect_bad(r, "line 8");
+    expect(r, 2, "p|q", 9); /* those that failed are passed over */
+    expect_end(r);
+}
+
+static void rows_are_records(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"text", "label"};
+    tuff_records *r =
+        open_records("a.csv",
+                     "label,\"text\",more\r\n1,\"a, \"\"b\"\"\nc\",\n2,plain,x\n,,\n3\n4,\"x\"y,\n"
+                     "5,z,\n6,\"open",
+                     fields, 2);
+    expect(r, 2, "a, \"b\"\nc|1", 2);
+    expect(r, 2, "plain|2", 4);
+    expect(r, 2, "|", 5);
+    expect_bad(r, "a.csv, line 6: it has 1 columns, \"text\" is column 2");
+    expect_bad(r, "line 7: something follows a quoted cell");
+    expect(r, 2, "z|5", 8);
+    expect_bad(r, "line 9: a quote is not closed");
+    expect_end(r);
+
+    r = open_records("a.tsv", "text\tlabel\na \"b\"\t1\n\t2\nalone\n", fields, 2);
+    expect(r, 2, "a \"b\"|1", 2);
+    expect(r, 2, "|2", 3);
+    expect_bad(r, "line 4: it has 1 columns, \"label\" is column 2");
+    expect_end(r);
+}
+
+static void a_column_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"body"};
+    tuff_records *r = NULL;
+    KIT_FAILS(tuff_records_open(file_of("b.csv", "id,text\n"), TUFF_RECORDS_AUTO, fields, 1, &r),
+              TUFF_INVALID_ARGUMENT, "has no column \"body\"; its first row names id, text");
+    assert_null(r);
+    KIT_FAILS(tuff_records_open(file_of("c.csv", ""), TUFF_RECORDS_AUTO, fields, 1, &r), TUFF_BAD_FORMAT,
+              "is empty; a first row that names the columns is expected");
+    KIT_FAILS(tuff_records_open(kit_temp_path("none.txt"), TUFF_RECORDS_AUTO, NULL, 0, &r), TUFF_NOT_FOUND,
+              "none.txt");
+}
+
+static tuff_status read_both(void *user)
+{
+    tuff_status status = TUFF_OK;
+    for (int i = 0; i < 2 && status == TUFF_OK; i++) {
+        tuff_records *r = NULL;
+        tuff_view value;
+        bool there = true;
+        status = tuff_records_open(((const char *const *)user)[i], TUFF_RECORDS_AUTO, NULL, 0, &r);
+        while (status == TUFF_OK && there)
+            status = tuff_records_next(r, &value, &there);
+        tuff_records_close(&r);
+    }
+    return status;
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    const char *paths[] = {file_of("m.csv", "text,b\n\"x\"\"y\",2\nplain,3\n"),
+                           file_of("m.jsonl", "{\"text\": \"x\"}\n{\"text\": 3}\n")};
+    assert_true(kit_for_each_allocation_failure(read_both, (void *)paths) > 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_are_records),       cmocka_unit_test(objects_are_records),
+        cmocka_unit_test(rows_are_records),        cmocka_unit_test(a_column_that_is_not_there_is_named),
+        cmocka_unit_test(memory_may_end_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
