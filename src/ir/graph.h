@@ -68,6 +68,9 @@ typedef union tuff_attrs {
         double factor;
     } scale;
     struct {
+        bool invariant; /* how a row of the result is computed does not depend on how many there are */
+    } matmul;
+    struct {
         bool tanh_approximation;
     } gelu; /* and gelu_backward */
     struct {
@@ -116,6 +119,7 @@ struct tuff_graph {
     size_t n_tensors, tensors_capacity;
     tuff_node **nodes;
     size_t n_nodes, nodes_capacity;
+    bool invariant; /* of the products made from here on */
 };
 
 /* ---- building (used by the builders in src/ops) ---- */

@@ -61,6 +61,7 @@ tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
                              .brs = mb.rs,
                              .bcs = mb.cs,
                              .b_dtype = b->dtype,
+                             .invariant = node->attrs.matmul.invariant,
                              .batch = {1, 1}};
     int at = 2; /* batch axes at..1 are in use */
     for (int i = 1; i >= 0; i--) {
@@ -217,5 +218,11 @@ tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
 {
     if (a && a->shape.rank >= 2 && !acceptable(a)) a = tuff_copy(g, a, a->dtype);
     if (b && b->shape.rank >= 2 && !acceptable(b)) b = tuff_copy(g, b, b->dtype);
-    return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, NULL);
+    const tuff_attrs attrs = {.matmul = {.invariant = g && g->invariant}};
+    return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);
+}
+
+void tuff_graph_set_invariant(tuff_graph *g, bool invariant)
+{
+    if (g) g->invariant = invariant;
 }

@@ -11,6 +11,7 @@ typedef struct tuff_matmul_problem {
     int64_t batch[2], a_batch[2], b_batch[2];
     int64_t ars, acs, brs, bcs;
     tuff_dtype b_dtype;
+    bool invariant; /* the way is chosen by N, K and the types alone, never by M */
 } tuff_matmul_problem;
 
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);

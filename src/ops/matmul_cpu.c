@@ -54,7 +54,7 @@ static tuff_gemm_problem gemm_of(const tuff_matmul_problem *p, const float *a, c
 /* Few rows of a with a weight as it lies: bound by memory. */
 static bool streams(const tuff_matmul_problem *p)
 {
-    return p->M <= FEW_ROWS && p->brs == 1 && p->acs == 1;
+    return !p->invariant && p->M <= FEW_ROWS && p->brs == 1 && p->acs == 1;
 }
 
 static void multiply(const product *x)

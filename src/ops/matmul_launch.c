@@ -55,7 +55,7 @@ static bool match_plain(const tuff_node *node, const tuff_caps *caps)
 static bool match_tile(const tuff_node *node, const tuff_caps *caps)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return p.M > TILE / 2 && p.N > TILE / 2 && match_plain(node, caps);
+    return (p.invariant || p.M > TILE / 2) && p.N > TILE / 2 && match_plain(node, caps);
 }
 
 static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
@@ -81,8 +81,8 @@ static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to
 static bool match_rows(const tuff_node *node, const tuff_caps *caps)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return p.M <= TUFF_MATMUL_FEW && p.batch[0] * p.batch[1] == 1 && p.acs == 1 && p.brs == 1 &&
-           tuff_match_32(node, caps);
+    return !p.invariant && p.M <= TUFF_MATMUL_FEW && p.batch[0] * p.batch[1] == 1 && p.acs == 1 &&
+           p.brs == 1 && tuff_match_32(node, caps);
 }
 
 static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)

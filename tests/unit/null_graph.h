@@ -206,6 +206,10 @@ CALLS_OF(tuff_kv_write)
     FAILS(tuff_kv_write(g, x, NULL, x));
     FAILS(tuff_kv_write(g, x, x, NULL));
 }
+CALLS_OF(tuff_graph_set_invariant)
+{
+    tuff_graph_set_invariant(NULL, true);
+}
 CALLS_OF(tuff_segment_mean)
 {
     FAILS(tuff_segment_mean(g, NULL, x, false));
