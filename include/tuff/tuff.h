@@ -9,6 +9,7 @@
 #include <tuff/conform.h>
 #include <tuff/device.h>
 #include <tuff/dtype.h>
+#include <tuff/embed.h>
 #include <tuff/generate.h>
 #include <tuff/graph.h>
 #include <tuff/host.h>

@@ -63,6 +63,8 @@ const char *tuff_phase_name(tuff_phase phase)
         return "evaluate";
     case TUFF_PHASE_SAVE:
         return "save";
+    case TUFF_PHASE_EMBED:
+        return "embed";
     }
     return "unknown phase";
 }

@@ -18,6 +18,7 @@ runtime: backend/backend.h formats ir base
 models: runtime text formats ir base
 adapters: models runtime text formats ir base
 generate: models adapters runtime text formats ir base
+embed: models adapters runtime text formats ir base
 train: models adapters runtime text formats ir base
 conform: runtime ops ir base
 bench: runtime ops ir base

@@ -195,6 +195,47 @@ FIELD(tuff_text_params, allow_json, 8)
 FIELD(tuff_text_params, watch, 16)
 LAST(tuff_text_params, watch)
 
+STRUCT(tuff_embedder_params, 56)
+FIELD(tuff_embedder_params, struct_size, 0)
+FIELD(tuff_embedder_params, pooling, 8)
+FIELD(tuff_embedder_params, normalize, 12)
+FIELD(tuff_embedder_params, dimensions, 16)
+FIELD(tuff_embedder_params, max_length, 24)
+FIELD(tuff_embedder_params, batch_tokens, 32)
+FIELD(tuff_embedder_params, adapter, 40)
+FIELD(tuff_embedder_params, watch, 48)
+LAST(tuff_embedder_params, watch)
+
+STRUCT(tuff_embed_params, 24)
+FIELD(tuff_embed_params, struct_size, 0)
+FIELD(tuff_embed_params, prompt, 8)
+FIELD(tuff_embed_params, watch, 16)
+LAST(tuff_embed_params, watch)
+
+STRUCT(tuff_embed_result, 24)
+FIELD(tuff_embed_result, struct_size, 0)
+FIELD(tuff_embed_result, tokens, 8)
+FIELD(tuff_embed_result, truncated, 16)
+LAST(tuff_embed_result, truncated)
+
+STRUCT(tuff_embed_file_params, 40)
+FIELD(tuff_embed_file_params, struct_size, 0)
+FIELD(tuff_embed_file_params, field, 8)
+FIELD(tuff_embed_file_params, prompt, 16)
+FIELD(tuff_embed_file_params, type, 24)
+FIELD(tuff_embed_file_params, restart, 28)
+FIELD(tuff_embed_file_params, reserved, 29)
+FIELD(tuff_embed_file_params, watch, 32)
+LAST(tuff_embed_file_params, watch)
+
+STRUCT(tuff_embed_file_result, 40)
+FIELD(tuff_embed_file_result, struct_size, 0)
+FIELD(tuff_embed_file_result, vectors, 8)
+FIELD(tuff_embed_file_result, resumed, 16)
+FIELD(tuff_embed_file_result, tokens, 24)
+FIELD(tuff_embed_file_result, truncated, 32)
+LAST(tuff_embed_file_result, truncated)
+
 STRUCT(tuff_train_params, 176)
 FIELD(tuff_train_params, struct_size, 0)
 FIELD(tuff_train_params, max_steps, 8)
@@ -392,6 +433,11 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_device_info, TUFF_DEVICE_INFO_INIT);
     SETS_SIZE(tuff_device_params, TUFF_DEVICE_PARAMS_INIT);
     SETS_SIZE(tuff_device_stats, TUFF_DEVICE_STATS_INIT);
+    SETS_SIZE(tuff_embedder_params, TUFF_EMBEDDER_PARAMS_INIT);
+    SETS_SIZE(tuff_embed_params, TUFF_EMBED_PARAMS_INIT);
+    SETS_SIZE(tuff_embed_result, TUFF_EMBED_RESULT_INIT);
+    SETS_SIZE(tuff_embed_file_params, TUFF_EMBED_FILE_PARAMS_INIT);
+    SETS_SIZE(tuff_embed_file_result, TUFF_EMBED_FILE_RESULT_INIT);
     SETS_SIZE(tuff_generator_params, TUFF_GENERATOR_PARAMS_INIT);
     SETS_SIZE(tuff_generate_params, TUFF_GENERATE_PARAMS_INIT);
     SETS_SIZE(tuff_generate_result, TUFF_GENERATE_RESULT_INIT);

@@ -6,6 +6,7 @@
 
 #include "kit/files.h"
 #include "model_fixture.h"
+#include "null_embed.h"
 #include "null_graph.h"
 #include "null_run.h"
 #include "null_text.h"
@@ -57,6 +58,7 @@ static const struct {
     CALLS(tuff_greater),
     CALLS(tuff_swiglu),
     CALLS(tuff_matmul),
+    CALLS(tuff_graph_set_invariant),
     CALLS(tuff_accumulate),
     CALLS(tuff_scale),
     CALLS(tuff_gelu),
@@ -169,6 +171,14 @@ static const struct {
     CALLS(tuff_stage_commit),
     CALLS(tuff_stage_commit_or_keep),
     CALLS(tuff_stage_abort),
+    CALLS(tuff_embedder_create),
+    CALLS(tuff_embedder_destroy),
+    CALLS(tuff_embedder_dimensions),
+    CALLS(tuff_embedder_max_length),
+    CALLS(tuff_embedder_prompt),
+    CALLS(tuff_embed),
+    CALLS(tuff_embed_ids),
+    CALLS(tuff_embed_file),
     CALLS(tuff_generator_create),
     CALLS(tuff_generator_destroy),
     CALLS(tuff_generate),
@@ -299,6 +309,7 @@ static int set_up(void **state)
     KIT_OK(tuff_dataset_from_ids(ids, 16, 8, &fixture.data));
     KIT_OK(tuff_trainer_create(fixture.model, fixture.device, fixture.data, &train, &fixture.trainer));
     KIT_OK(tuff_generator_create(fixture.model, fixture.device, NULL, &fixture.generator));
+    KIT_OK(tuff_embedder_create(fixture.model, fixture.device, NULL, &fixture.embedder));
     KIT_OK(tuff_graph_create(&fixture.graph));
     fixture.tensor = tuff_variable(fixture.graph, "x", TUFF_F32, 4, dims);
     KIT_OK(tuff_buffer_create(fixture.device, "v", TUFF_F32, 1, shape, &fixture.buffer));
@@ -320,6 +331,7 @@ static int tear_down(void **state)
     tuff_program_destroy(&fixture.program);
     tuff_buffer_destroy(&fixture.buffer);
     tuff_graph_destroy(&fixture.graph);
+    tuff_embedder_destroy(&fixture.embedder);
     tuff_generator_destroy(&fixture.generator);
     tuff_trainer_destroy(&fixture.trainer);
     tuff_dataset_destroy(&fixture.data);

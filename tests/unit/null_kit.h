@@ -31,6 +31,7 @@ static struct {
     tuff_dataset *data;
     tuff_trainer *trainer;
     tuff_generator *generator;
+    tuff_embedder *embedder;
     tuff_graph *graph;
     tuff_tensor *tensor;
     tuff_buffer *buffer;

@@ -1,0 +1,168 @@
+/* Embeddings: texts in, vectors out.
+ *
+ *     tuff_embedder_create(model, device, NULL, &embedder);
+ *     float *vectors = malloc(n * tuff_embedder_dimensions(embedder) * sizeof *vectors);
+ *     tuff_embed(embedder, texts, NULL, n, NULL, vectors, NULL);
+ *
+ * Texts of any lengths are packed without padding. A vector depends on its text, the model, the settings and
+ * the device; never, not in one bit, on the texts that it was computed with. */
+#ifndef TUFF_EMBED_H
+#define TUFF_EMBED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tuff/device.h>
+#include <tuff/model.h>
+#include <tuff/status.h>
+#include <tuff/watch.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How the vectors of a text's tokens become one. */
+typedef enum tuff_pooling {
+    TUFF_POOLING_MODEL, /* as the model's files say; else the mean for encoders, the last for decoders */
+    TUFF_POOLING_MEAN,  /* of all tokens, special ones among them */
+    TUFF_POOLING_CLS,   /* the first token's */
+    TUFF_POOLING_MAX,   /* of all tokens, by component */
+    TUFF_POOLING_LAST,  /* the last token's */
+    TUFF_POOLING_WEIGHTED_MEAN, /* by position: 1, 2, 3, ... (Muennighoff 2022) */
+    TUFF_POOLING_MEAN_SQRT_LEN  /* the sum over the square root of the number of tokens */
+} tuff_pooling;
+
+/* Whether vectors are scaled to length 1. */
+typedef enum tuff_normalize {
+    TUFF_NORMALIZE_MODEL, /* as the model's files say; else yes */
+    TUFF_NORMALIZE_YES,
+    TUFF_NORMALIZE_NO
+} tuff_normalize;
+
+/* A model that makes vectors, on a device. Any number of threads may use it at once; they take turns. */
+typedef struct tuff_embedder tuff_embedder;
+
+/* Zero means default. */
+typedef struct tuff_embedder_params {
+    size_t struct_size; /* set by TUFF_EMBEDDER_PARAMS_INIT */
+    tuff_pooling pooling;
+    tuff_normalize normalize;
+    int64_t dimensions; /* only the first so many of each vector (Kusupati et al. 2022), which are scaled to
+                           length 1 again where vectors are; 0: all */
+    int64_t
+        max_length; /* tokens of a text, special ones among them, the rest of it is cut off; 0: the model's */
+    int64_t batch_tokens;    /* at most so many tokens are computed together, a longer text alone; 0: 4096 */
+    const char *adapter;     /* a PEFT LoRA directory to apply; NULL: none */
+    const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
+                                as it is until the embedder is destroyed */
+} tuff_embedder_params;
+#define TUFF_EMBEDDER_PARAMS_INIT                                                                   \
+    {                                                                                               \
+        sizeof(tuff_embedder_params), TUFF_POOLING_MODEL, TUFF_NORMALIZE_MODEL, 0, 0, 0, NULL, NULL \
+    }
+
+/* Puts the weights on the device (TUFF_PHASE_UPLOAD). What a sentence-transformers directory says beside the
+ * model is followed: modules.json and what it names (pooling, dense layers, normalization), the longest text,
+ * prompts. Model and device must outlive the embedder; `params` may be NULL and need only live until the call
+ * returns. Errors: TUFF_UNSUPPORTED for a module that Tuff does not know, by its name. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embedder_create(const tuff_model *model, tuff_device *device,
+                                                        const tuff_embedder_params *params,
+                                                        tuff_embedder **out_embedder);
+/* Nobody may be using it. */
+TUFF_API void tuff_embedder_destroy(tuff_embedder **embedder);
+
+/* Numbers of a vector; 0 for NULL. */
+TUFF_API int64_t tuff_embedder_dimensions(const tuff_embedder *embedder);
+/* The longest text in tokens; 0 for NULL. */
+TUFF_API int64_t tuff_embedder_max_length(const tuff_embedder *embedder);
+/* The text that the model's files put before texts of this kind ("query", "document", ...), owned by the
+ * embedder; NULL when they know none of the name. A name of NULL: the one that they use where none is named.
+ */
+TUFF_API const char *tuff_embedder_prompt(const tuff_embedder *embedder, const char *name);
+
+typedef struct tuff_embed_params {
+    size_t struct_size; /* set by TUFF_EMBED_PARAMS_INIT */
+    const char *prompt; /* put before every text; NULL: the model's default prompt, if it has one; "": none */
+    const tuff_watch *watch; /* TUFF_PHASE_EMBED, in tokens; NULL: the embedder's */
+} tuff_embed_params;
+#define TUFF_EMBED_PARAMS_INIT                \
+    {                                         \
+        sizeof(tuff_embed_params), NULL, NULL \
+    }
+
+typedef struct tuff_embed_result {
+    size_t struct_size; /* set by TUFF_EMBED_RESULT_INIT */
+    int64_t tokens;     /* that were computed */
+    int64_t truncated;  /* texts that were longer than the longest one */
+} tuff_embed_result;
+#define TUFF_EMBED_RESULT_INIT          \
+    {                                   \
+        sizeof(tuff_embed_result), 0, 0 \
+    }
+
+/* The vectors of texts[0..n), in out_vectors [n, dimensions]. `sizes` are the texts' bytes; NULL: they end
+ * with a NUL. Bytes that are not UTF-8 count as U+FFFD. An empty text has the vector of the model's special
+ * tokens; TUFF_INVALID_ARGUMENT for one when the model puts none around texts. Cancelled, it gives
+ * TUFF_CANCELLED. `params` and `out_result` may be NULL. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embed(tuff_embedder *embedder, const char *const *texts,
+                                              const size_t *sizes, size_t n, const tuff_embed_params *params,
+                                              float *out_vectors, tuff_embed_result *out_result);
+
+/* The same from token ids, special ones among them: text i is ids[i][0..counts[i]), no longer than the
+ * longest text. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embed_ids(tuff_embedder *embedder, const int32_t *const *ids,
+                                                  const size_t *counts, size_t n,
+                                                  const tuff_embed_params *params, float *out_vectors);
+
+/* ---- files ---- */
+
+/* How the numbers of a vector are stored in a file. */
+typedef enum tuff_vector_type {
+    TUFF_VECTOR_F32,
+    TUFF_VECTOR_F16,
+    TUFF_VECTOR_INT8,  /* round(127 x / max|x|), each vector by its own largest: cosines stay what they are */
+    TUFF_VECTOR_BINARY /* a bit per number, 1 where it is above 0, the first is the highest of a byte: uint8
+                          [n, dimensions / 8] as numpy.packbits makes it; dimensions a multiple of 8 */
+} tuff_vector_type;
+
+typedef struct tuff_embed_file_params {
+    size_t struct_size; /* set by TUFF_EMBED_FILE_PARAMS_INIT */
+    const char *field;  /* of JSON records and of rows of CSV and TSV; NULL: "text" */
+    const char *prompt; /* as in tuff_embed_params */
+    tuff_vector_type type;
+    bool restart;            /* do not go on with what an interrupted call left, begin anew */
+    bool reserved[3];        /* leave them false */
+    const tuff_watch *watch; /* TUFF_PHASE_EMBED, in bytes of the input; NULL: the embedder's */
+} tuff_embed_file_params;
+#define TUFF_EMBED_FILE_PARAMS_INIT                                                                     \
+    {                                                                                                   \
+        sizeof(tuff_embed_file_params), NULL, NULL, TUFF_VECTOR_F32, false, {false, false, false}, NULL \
+    }
+
+typedef struct tuff_embed_file_result {
+    size_t struct_size; /* set by TUFF_EMBED_FILE_RESULT_INIT */
+    int64_t vectors;    /* in the file */
+    int64_t resumed;    /* of these, made by an earlier call that was interrupted */
+    int64_t tokens;     /* that were computed by this call */
+    int64_t truncated;  /* texts of this call that were longer than the longest one */
+} tuff_embed_file_result;
+#define TUFF_EMBED_FILE_RESULT_INIT                \
+    {                                              \
+        sizeof(tuff_embed_file_result), 0, 0, 0, 0 \
+    }
+
+/* Embeds the records of a file, `input`: lines of text, or by its name JSON lines (.jsonl), CSV or TSV, and
+ * writes their vectors to `output`, a NumPy array [records, dimensions]. Until it is whole it is called
+ * `output`.part; cancelled or killed, the same call goes on where it stopped, if the records so far and the
+ * settings are the same. Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no
+ * record, naming it, with the vectors before it kept; TUFF_IO when another process writes to `output`.
+ * `params` and `out_result` may be NULL. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input,
+                                                   const char *output, const tuff_embed_file_params *params,
+                                                   tuff_embed_file_result *out_result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

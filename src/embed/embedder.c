@@ -1,0 +1,158 @@
+#include "embed/embedder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/structs.h"
+#include "formats/hf_config.h"
+#include "models/model.h"
+#include "runtime/device.h"
+
+/* llama.cpp's enum llama_pooling_type. */
+static tuff_status read_gguf_pooling(const tuff_model *model, tuff_pooling *pooling)
+{
+    static const tuff_pooling by_number[] = {TUFF_POOLING_MODEL, TUFF_POOLING_MEAN, TUFF_POOLING_CLS,
+                                             TUFF_POOLING_LAST};
+    int64_t number = 0;
+    char key[64];
+    snprintf(key, sizeof key, "%s.pooling_type", model->config.arch->gguf);
+    TUFF_TRY(tuff_gguf_int(model->gguf, key, &number));
+    if (number < 0 || number > 3)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: %s is %lld; Tuff knows 0 (none), 1 (mean), 2 (cls) and 3 (last)", model->path,
+                         key, (long long)number);
+    *pooling = by_number[number];
+    return TUFF_OK;
+}
+
+static tuff_status choose_pooling(tuff_embedder *e, tuff_pooling wanted)
+{
+    if (wanted < TUFF_POOLING_MODEL || wanted > TUFF_POOLING_MEAN_SQRT_LEN)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no pooling %d", (int)wanted);
+    e->pooling = wanted;
+    if (e->pooling == TUFF_POOLING_MODEL) e->pooling = e->sentence.pooling;
+    if (e->pooling == TUFF_POOLING_MODEL && e->model->gguf)
+        TUFF_TRY(read_gguf_pooling(e->model, &e->pooling));
+    if (e->pooling == TUFF_POOLING_MODEL)
+        e->pooling = e->model->config.causal ? TUFF_POOLING_LAST : TUFF_POOLING_MEAN;
+    return TUFF_OK;
+}
+
+static tuff_status choose_normalize(tuff_embedder *e, tuff_normalize wanted)
+{
+    if (wanted < TUFF_NORMALIZE_MODEL || wanted > TUFF_NORMALIZE_NO)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no normalization %d", (int)wanted);
+    e->normalize = wanted == TUFF_NORMALIZE_MODEL ? e->sentence.normalize || !e->sentence.there
+                                                  : wanted == TUFF_NORMALIZE_YES;
+    return TUFF_OK;
+}
+
+static tuff_status choose_dimensions(tuff_embedder *e, int64_t wanted)
+{
+    e->full = e->model->config.hidden_size;
+    for (size_t i = 0; i < e->sentence.denses; i++) {
+        const tuff_sentence_dense *layer = &e->sentence.dense[i];
+        if (layer->in != e->full)
+            return tuff_fail(TUFF_BAD_FORMAT, "%s: in_features is %lld, but vectors have %lld numbers there",
+                             layer->directory, (long long)layer->in, (long long)e->full);
+        e->full = layer->out;
+    }
+    e->dimensions = wanted ? wanted : e->full;
+    if (e->dimensions >= 1 && e->dimensions <= e->full) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "dimensions is %lld, expected 1 to the model's %lld",
+                     (long long)wanted, (long long)e->full);
+}
+
+static tuff_status choose_length(tuff_embedder *e, int64_t wanted)
+{
+    const tuff_config *c = &e->model->config;
+    int64_t most = c->learned_positions ? c->max_positions : 1 << 24;
+    e->max_length = wanted ? wanted : e->sentence.max_length ? e->sentence.max_length : c->max_positions;
+    if (!wanted && e->max_length > most) e->max_length = most;
+    if (e->max_length >= 2 && e->max_length <= most) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "the longest text is %lld tokens, expected 2 to %lld",
+                     (long long)wanted, (long long)most);
+}
+
+static tuff_status choose(tuff_embedder *e, const tuff_embedder_params *params)
+{
+    const tuff_model *model = e->model;
+    if (!model->gguf && tuff_is_directory(model->path))
+        TUFF_TRY(tuff_sentence_read(model->path, &e->sentence));
+    TUFF_TRY(choose_pooling(e, params->pooling));
+    TUFF_TRY(choose_normalize(e, params->normalize));
+    TUFF_TRY(choose_dimensions(e, params->dimensions));
+    TUFF_TRY(choose_length(e, params->max_length));
+    e->batch_tokens = params->batch_tokens ? params->batch_tokens : 4096;
+    if (e->batch_tokens < 1 || e->batch_tokens > 1 << 24)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "batch_tokens is %lld, expected 1 to %d",
+                         (long long)params->batch_tokens, 1 << 24);
+    return TUFF_OK;
+}
+
+static tuff_status build(tuff_embedder *e, const tuff_embedder_params *params)
+{
+    TUFF_TRY(tuff_watch_check(params->watch));
+    e->watch = params->watch;
+    TUFF_TRY(choose(e, params));
+    e->turn = tuff_mutex_create();
+    if (!e->turn) return tuff_fail_memory("an embedder");
+    TUFF_TRY(tuff_session_create(e->device, &e->session));
+    if (params->adapter) TUFF_TRY(tuff_lora_open(e->model, params->adapter, &e->device->log, &e->lora));
+    return tuff_embedder_upload(e, e->watch);
+}
+
+tuff_status tuff_embedder_create(const tuff_model *model, tuff_device *device,
+                                 const tuff_embedder_params *params, tuff_embedder **out_embedder)
+{
+    TUFF_NEED_OUT(out_embedder);
+    TUFF_NEED(model);
+    TUFF_NEED(device);
+    tuff_embedder_params p = TUFF_EMBEDDER_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_EMBEDDER_PARAMS_INIT, watch));
+    tuff_embedder *e = tuff_alloc(sizeof *e);
+    if (!e) return tuff_fail_memory("an embedder");
+    e->model = model;
+    e->device = device;
+    tuff_status status = build(e, &p);
+    if (status != TUFF_OK)
+        tuff_embedder_destroy(&e);
+    else
+        *out_embedder = e;
+    return status;
+}
+
+void tuff_embedder_destroy(tuff_embedder **embedder)
+{
+    if (!embedder || !*embedder) return;
+    tuff_embedder *e = *embedder;
+    tuff_session_destroy(&e->session);
+    tuff_lora_destroy(&e->lora);
+    tuff_sentence_free(&e->sentence);
+    tuff_mutex_destroy(&e->turn);
+    tuff_free(e->host);
+    tuff_free(e->vectors);
+    tuff_free(e);
+    *embedder = NULL;
+}
+
+int64_t tuff_embedder_dimensions(const tuff_embedder *embedder)
+{
+    return embedder ? embedder->dimensions : 0;
+}
+
+int64_t tuff_embedder_max_length(const tuff_embedder *embedder)
+{
+    return embedder ? embedder->max_length : 0;
+}
+
+const char *tuff_embedder_prompt(const tuff_embedder *embedder, const char *name)
+{
+    if (!embedder) return NULL;
+    const tuff_sentence *s = &embedder->sentence;
+    if (!name) return s->default_prompt;
+    for (size_t i = 0; i < s->prompt_count; i++)
+        if (strcmp(s->prompts[i].name, name) == 0) return s->prompts[i].text;
+    return NULL;
+}

@@ -1,0 +1,355 @@
+/* Whole files: records in, an array of vectors out, in pieces, going on after an interruption. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/disk.h"
+#include "base/file.h"
+#include "base/half.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "base/part.h"
+#include "base/structs.h"
+#include "embed/embedder.h"
+#include "formats/records.h"
+#include "models/model.h"
+
+enum {
+    PIECE_RECORDS = 2048, /* embedded together */
+    PIECE_BYTES = 4 << 20,
+    HEADER = 128 /* bytes: of .npy, room for any shape */
+};
+static const uint64_t SAVE_NS = 5000000000u; /* at most so long between two records of how far it is */
+
+typedef struct job {
+    tuff_embedder *embedder;
+    tuff_embed_file_params params;
+    const char *input, *output;
+    tuff_records *records;
+    tuff_part *part;
+    char *progress;   /* path of the record of how far it is */
+    tuff_sha256 hash; /* of the settings and of all records so far */
+    uint64_t row_bytes, saved_ns;
+    tuff_buf texts; /* of the piece at hand */
+    size_t ends[PIECE_RECORDS];
+    size_t n;
+    void *rows; /* as they are written */
+    float *vectors;
+    tuff_embed_file_result result;
+} job;
+
+/* ---- types ---- */
+
+static uint64_t row_bytes(const tuff_embedder *e, tuff_vector_type type)
+{
+    uint64_t d = (uint64_t)e->dimensions;
+    return type == TUFF_VECTOR_F32    ? 4 * d
+           : type == TUFF_VECTOR_F16  ? 2 * d
+           : type == TUFF_VECTOR_INT8 ? d
+                                      : d / 8;
+}
+
+static void to_int8(const float *x, int64_t n, int8_t *out)
+{
+    float largest = 0;
+    for (int64_t i = 0; i < n; i++)
+        largest = fmaxf(largest, fabsf(x[i]));
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (int8_t)(largest > 0 ? lrintf(127 * (x[i] / largest)) : 0);
+}
+
+static void to_bits(const float *x, int64_t n, uint8_t *out)
+{
+    memset(out, 0, (size_t)n / 8);
+    for (int64_t i = 0; i < n; i++)
+        out[i / 8] |= (uint8_t)((x[i] > 0) << (7 - i % 8));
+}
+
+static const void *convert(job *j, size_t rows)
+{
+    int64_t d = j->embedder->dimensions;
+    if (j->params.type == TUFF_VECTOR_F32) return j->vectors;
+    if (j->params.type == TUFF_VECTOR_F16) {
+        tuff_dtype_from_f32(TUFF_F16, j->vectors, j->rows, rows * (size_t)d);
+        return j->rows;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        const float *x = j->vectors + i * (size_t)d;
+        char *out = (char *)j->rows + i * j->row_bytes;
+        if (j->params.type == TUFF_VECTOR_INT8)
+            to_int8(x, d, (int8_t *)out);
+        else
+            to_bits(x, d, (uint8_t *)out);
+    }
+    return j->rows;
+}
+
+/* The header of a .npy file of version 1.0. */
+static void print_header(const job *j, char header[HEADER])
+{
+    static const char *const types[] = {"<f4", "<f2", "|i1", "|u1"};
+    int64_t d = j->embedder->dimensions, columns = j->params.type == TUFF_VECTOR_BINARY ? d / 8 : d;
+    memset(header, ' ', HEADER);
+    memcpy(header, "\x93NUMPY\x01\x00", 8);
+    header[8] = (char)(HEADER - 10);
+    header[9] = 0;
+    int n =
+        snprintf(header + 10, HEADER - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
+                 types[j->params.type], (long long)j->result.vectors, (long long)columns);
+    header[10 + n] = ' '; /* over the NUL */
+    header[HEADER - 1] = '\n';
+}
+
+/* ---- how far it is ---- */
+
+static void hash_text(job *j, const char *data, size_t size)
+{
+    uint64_t length = size;
+    tuff_sha256_update(&j->hash, &length, sizeof length);
+    tuff_sha256_update(&j->hash, data, size);
+}
+
+/* All that vectors depend on. */
+static tuff_status hash_settings(job *j)
+{
+    const tuff_embedder *e = j->embedder;
+    const char *prompt = j->params.prompt ? j->params.prompt : e->sentence.default_prompt;
+    tuff_buf text = {0};
+    tuff_buf_printf(&text, "%s\n%lld %lld %d %d %lld %d\n%s", e->model->path,
+                    (long long)tuff_model_parameters(e->model), (long long)e->dimensions, (int)e->pooling,
+                    (int)e->normalize, (long long)e->max_length, (int)j->params.type, prompt ? prompt : "");
+    tuff_sha256_init(&j->hash);
+    if (!text.failed) hash_text(j, text.data, text.size);
+    tuff_buf_free(&text);
+    return text.failed ? tuff_fail_memory("a record of progress") : TUFF_OK;
+}
+
+static void hash_so_far(const job *j, char hex[65])
+{
+    tuff_sha256 copy = j->hash;
+    tuff_sha256_hex(&copy, hex);
+}
+
+static tuff_status save_progress(job *j)
+{
+    char hex[65];
+    tuff_buf text = {0};
+    TUFF_TRY(tuff_part_sync(j->part));
+    hash_so_far(j, hex);
+    tuff_buf_printf(&text, "{\"vectors\": %lld, \"sha256\": \"%s\"}\n", (long long)j->result.vectors, hex);
+    tuff_status status = text.failed ? tuff_fail_memory("a record of progress")
+                                     : tuff_write_file(j->progress, text.data, text.size);
+    tuff_buf_free(&text);
+    j->saved_ns = tuff_now_ns();
+    return status;
+}
+
+/* Reads the record; false when there is none that can be used. */
+static bool read_progress(const job *j, int64_t *out_vectors, char hex[65])
+{
+    cJSON *json = NULL;
+    const char *sha = NULL;
+    *out_vectors = 0;
+    bool ok = tuff_is_file(j->progress) && tuff_json_read(j->progress, &json) == TUFF_OK &&
+              tuff_json_int(json, "vectors", "", out_vectors) == TUFF_OK &&
+              tuff_json_text(json, "sha256", "", &sha) == TUFF_OK && sha && strlen(sha) == 64;
+    if (ok) memcpy(hex, sha, 65);
+    cJSON_Delete(json);
+    uint64_t rows = tuff_part_size(j->part) < HEADER ? 0 : (tuff_part_size(j->part) - HEADER) / j->row_bytes;
+    return ok && *out_vectors > 0 && (uint64_t)*out_vectors <= rows;
+}
+
+static tuff_status open_records(job *j)
+{
+    tuff_records_close(&j->records);
+    return tuff_records_open(j->input, TUFF_RECORDS_AUTO, &j->params.field, j->params.field ? 1 : 0,
+                             &j->records);
+}
+
+/* Passes over the records whose vectors are there, if they are the same ones with the same settings. */
+static tuff_status resume(job *j, bool *out_same)
+{
+    int64_t vectors = 0;
+    char wanted[65], found[65];
+    *out_same = false;
+    if (j->params.restart || !read_progress(j, &vectors, wanted)) return TUFF_OK;
+    for (int64_t i = 0; i < vectors; i++) {
+        tuff_view text;
+        bool there = false;
+        if (tuff_records_next(j->records, &text, &there) != TUFF_OK || !there) return TUFF_OK;
+        hash_text(j, text.data, text.size);
+    }
+    hash_so_far(j, found);
+    *out_same = strcmp(found, wanted) == 0;
+    if (*out_same) j->result.vectors = j->result.resumed = vectors;
+    return TUFF_OK;
+}
+
+static tuff_status begin_part(job *j)
+{
+    bool same = false;
+    TUFF_TRY(hash_settings(j));
+    TUFF_TRY(resume(j, &same));
+    if (same) return tuff_part_cut(j->part, HEADER + (uint64_t)j->result.vectors * j->row_bytes);
+    char header[HEADER];
+    TUFF_TRY(tuff_part_cut(j->part, 0));
+    TUFF_TRY(hash_settings(j));
+    TUFF_TRY(open_records(j));
+    print_header(j, header);
+    return tuff_part_write(j->part, header, HEADER);
+}
+
+/* ---- pieces ---- */
+
+/* Reads the next piece. A record that cannot be read ends it; *out_status says so. */
+static void read_piece(job *j, tuff_status *out_status)
+{
+    *out_status = TUFF_OK;
+    tuff_buf_clear(&j->texts);
+    for (j->n = 0; j->n < PIECE_RECORDS && j->texts.size < PIECE_BYTES;) {
+        tuff_view text;
+        bool there = false;
+        *out_status = tuff_records_next(j->records, &text, &there);
+        if (*out_status != TUFF_OK || !there) return;
+        tuff_buf_bytes(&j->texts, text.data, text.size);
+        hash_text(j, text.data, text.size);
+        j->ends[j->n++] = j->texts.size;
+    }
+}
+
+static tuff_status embed_piece(job *j)
+{
+    const char *texts[PIECE_RECORDS];
+    size_t sizes[PIECE_RECORDS], begin = 0;
+    tuff_watch quiet = TUFF_WATCH_INIT;
+    const tuff_watch *watch = j->params.watch ? j->params.watch : j->embedder->watch;
+    if (j->texts.failed) return tuff_fail_memory("texts to embed");
+    if (watch) quiet.cancel = watch->cancel;
+    for (size_t i = 0; i < j->n; i++) {
+        texts[i] = (j->texts.data ? j->texts.data : "") + begin;
+        sizes[i] = j->ends[i] - begin;
+        begin = j->ends[i];
+    }
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
+    params.prompt = j->params.prompt;
+    params.watch = &quiet;
+    TUFF_TRY(tuff_embed(j->embedder, texts, sizes, j->n, &params, j->vectors, &result));
+    TUFF_TRY(tuff_part_write(j->part, convert(j, j->n), j->n * (size_t)j->row_bytes));
+    j->result.vectors += (int64_t)j->n;
+    j->result.tokens += result.tokens;
+    j->result.truncated += result.truncated;
+    return TUFF_OK;
+}
+
+static tuff_status tell(const job *j)
+{
+    uint64_t done, total;
+    tuff_records_position(j->records, &done, &total);
+    return tuff_watch_step(j->params.watch ? j->params.watch : j->embedder->watch, TUFF_PHASE_EMBED, done,
+                           total);
+}
+
+static tuff_status run_pieces(job *j)
+{
+    j->saved_ns = tuff_now_ns();
+    for (;;) {
+        tuff_status read;
+        tuff_sha256 before = j->hash;
+        TUFF_TRY(tell(j));
+        read_piece(j, &read);
+        if (read == TUFF_OK && j->n == 0) return TUFF_OK;
+        char reason[512];
+        if (read != TUFF_OK) snprintf(reason, sizeof reason, "%s", tuff_error_message());
+        tuff_status status = j->n ? embed_piece(j) : TUFF_OK;
+        if (status != TUFF_OK) {
+            j->hash = before; /* of the vectors that are there */
+            return status;
+        }
+        if (read != TUFF_OK) return tuff_fail(read, "%s", reason);
+        if (tuff_now_ns() - j->saved_ns > SAVE_NS) TUFF_TRY(save_progress(j));
+    }
+}
+
+/* What was done is kept, whatever ended it; the first failure is the one that is told. */
+static tuff_status keep(job *j, tuff_status status)
+{
+    char reason[512];
+    snprintf(reason, sizeof reason, "%s", tuff_error_message());
+    if (j->result.vectors == 0 || save_progress(j) != TUFF_OK) return tuff_fail(status, "%s", reason);
+    return tuff_fail(status,
+                     "%s; the %lld vectors so far are in %s.part, and the same call goes on from there",
+                     reason, (long long)j->result.vectors, j->output);
+}
+
+static tuff_status finish(job *j)
+{
+    char header[HEADER];
+    if (j->result.vectors == 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s holds no records: there is nothing to embed", j->input);
+    print_header(j, header);
+    TUFF_TRY(tuff_part_write_head(j->part, header, HEADER));
+    TUFF_TRY(tuff_part_commit(&j->part));
+    tuff_disk_remove(j->progress);
+    return TUFF_OK;
+}
+
+static tuff_status check(job *j)
+{
+    const tuff_embedder *e = j->embedder;
+    if (j->params.type < TUFF_VECTOR_F32 || j->params.type > TUFF_VECTOR_BINARY)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no type of vectors %d", (int)j->params.type);
+    if (j->params.type == TUFF_VECTOR_BINARY && e->dimensions % 8)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "vectors of %lld dimensions cannot be stored as bits: a multiple of 8 is expected",
+                         (long long)e->dimensions);
+    j->row_bytes = row_bytes(e, j->params.type);
+    j->vectors = tuff_alloc_array((size_t)(PIECE_RECORDS * e->dimensions), sizeof *j->vectors);
+    j->rows = tuff_alloc_array(PIECE_RECORDS, (size_t)j->row_bytes);
+    tuff_buf progress = {0};
+    tuff_buf_printf(&progress, "%s.part.json", j->output);
+    j->progress = progress.data;
+    return j->vectors && j->rows && !progress.failed ? TUFF_OK : tuff_fail_memory("vectors");
+}
+
+static tuff_status embed_file(job *j)
+{
+    TUFF_TRY(check(j));
+    TUFF_TRY(open_records(j));
+    TUFF_TRY(tuff_part_open(j->output, &j->part));
+    TUFF_TRY(begin_part(j));
+    tuff_status status = run_pieces(j);
+    return status == TUFF_OK ? finish(j) : keep(j, status);
+}
+
+tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input, const char *output,
+                            const tuff_embed_file_params *params, tuff_embed_file_result *out_result)
+{
+    TUFF_NEED(embedder);
+    TUFF_NEED(input);
+    TUFF_NEED(output);
+    if (out_result) TUFF_TRY(TUFF_CHECK_OUT(out_result, TUFF_EMBED_FILE_RESULT_INIT, truncated));
+    tuff_embed_file_params p = TUFF_EMBED_FILE_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_EMBED_FILE_PARAMS_INIT, watch));
+    TUFF_TRY(tuff_watch_check(p.watch));
+    job *j = tuff_alloc(sizeof *j);
+    if (!j) return tuff_fail_memory("an embedding of a file");
+    *j = (job){.embedder = embedder,
+               .params = p,
+               .input = input,
+               .output = output,
+               .result = TUFF_EMBED_FILE_RESULT_INIT};
+    tuff_status status = embed_file(j);
+    const tuff_embed_file_result result = j->result;
+    tuff_records_close(&j->records);
+    tuff_part_close(&j->part);
+    tuff_buf_free(&j->texts);
+    tuff_free(j->progress);
+    tuff_free(j->vectors);
+    tuff_free(j->rows);
+    tuff_free(j);
+    if (status != TUFF_OK || !out_result) return status;
+    return TUFF_GIVE(out_result, &result, TUFF_EMBED_FILE_RESULT_INIT, truncated);
+}

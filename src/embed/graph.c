@@ -1,0 +1,121 @@
+/* The graph of an embedder: the model, pooling, dense layers, normalization. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "embed/embedder.h"
+#include "formats/safetensors.h"
+#include "models/net.h"
+
+static const char *dense_name(tuff_graph *g, size_t i, const char *which)
+{
+    const char *name = tuff_arena_printf(&g->arena, "dense.%zu.%s", i, which);
+    if (!name) tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while naming a dense layer");
+    return name ? name : "";
+}
+
+static tuff_tensor *dense(const tuff_embedder *e, tuff_graph *g, size_t i, tuff_tensor *x)
+{
+    const tuff_sentence_dense *layer = &e->sentence.dense[i];
+    tuff_tensor *w =
+        tuff_variable(g, dense_name(g, i, "weight"), TUFF_F32, 2, (int64_t[]){layer->out, layer->in});
+    x = tuff_matmul(g, x, tuff_transpose(g, w));
+    if (layer->bias) x = tuff_add(g, x, tuff_variable(g, dense_name(g, i, "bias"), TUFF_F32, 1, &layer->out));
+    return layer->tanh ? tuff_tanh(g, x) : x;
+}
+
+/* One row of each sequence. */
+static tuff_tensor *take_rows(tuff_graph *g, tuff_tensor *hidden, int64_t sequences)
+{
+    return tuff_embedding(g, hidden, tuff_input(g, "first", TUFF_I32, 1, &sequences), NULL);
+}
+
+static tuff_tensor *pool(const tuff_embedder *e, tuff_graph *g, tuff_tensor *hidden, int64_t sequences)
+{
+    if (e->pooling == TUFF_POOLING_CLS || e->pooling == TUFF_POOLING_LAST)
+        return take_rows(g, hidden, sequences);
+    tuff_tensor *rows = tuff_input(g, "pooled", TUFF_I32, 2, (int64_t[]){sequences, 4});
+    if (e->pooling == TUFF_POOLING_MAX) return tuff_segment_max(g, hidden, rows);
+    tuff_tensor *mean = tuff_segment_mean(g, hidden, rows, e->pooling == TUFF_POOLING_WEIGHTED_MEAN);
+    if (e->pooling != TUFF_POOLING_MEAN_SQRT_LEN) return mean;
+    return tuff_mul(g, mean, tuff_input(g, "root", TUFF_F32, 2, (int64_t[]){sequences, 1}));
+}
+
+typedef struct building {
+    const tuff_embedder *embedder;
+    tuff_embed_shape shape;
+} building;
+
+static tuff_status build(void *user, tuff_graph *g)
+{
+    const building *b = user;
+    const tuff_embedder *e = b->embedder;
+    const tuff_model *model = e->model;
+    tuff_net net = {.g = g,
+                    .config = &model->config,
+                    .batch = b->shape.sequences,
+                    .length = b->shape.tokens / b->shape.sequences,
+                    .params = &model->params,
+                    .rope_positions = e->max_length,
+                    .hook = e->lora ? tuff_lora_hook(e->lora, false) : NULL};
+    tuff_graph_set_invariant(g, true);
+    tuff_net_begin(&net);
+    tuff_tensor *x =
+        tuff_reshape(g, tuff_net_hidden(&net), 2, (int64_t[]){b->shape.tokens, model->config.hidden_size});
+    x = pool(e, g, x, b->shape.sequences);
+    for (size_t i = 0; i < e->sentence.denses; i++)
+        x = dense(e, g, i, x);
+    if (e->dimensions < e->full) x = tuff_slice(g, x, -1, 0, e->dimensions);
+    if (e->normalize) x = tuff_l2_normalize(g, x, 1e-12);
+    tuff_output(g, "vectors", x);
+    return tuff_graph_status(g);
+}
+
+tuff_status tuff_embedder_program(tuff_embedder *e, const tuff_embed_shape *shape, tuff_program **out_program)
+{
+    building b = {e, *shape};
+    return tuff_session_program(e->session, shape, sizeof *shape, build, &b, out_program);
+}
+
+static tuff_status upload_tensor(const tuff_weights *weights, const char *name, int rank,
+                                 const int64_t *shape, const char *as, tuff_store *store)
+{
+    const tuff_weight *weight = NULL;
+    tuff_buffer *buffer = NULL;
+    TUFF_TRY(tuff_weights_require(weights, name, (unsigned)rank, shape, &weight));
+    TUFF_TRY(tuff_store_add(store, as, TUFF_F32, rank, shape, &buffer));
+    int64_t n = tuff_buffer_count(buffer);
+    float *values = tuff_alloc_array((size_t)n, sizeof *values);
+    if (!values) return tuff_fail_memory("a dense layer");
+    tuff_status status = tuff_weight_read(weight, TUFF_F32, values);
+    if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, values, n);
+    tuff_free(values);
+    return status;
+}
+
+static tuff_status upload_dense(const tuff_sentence_dense *layer, size_t i, tuff_store *store)
+{
+    char weight[32], bias[32];
+    snprintf(weight, sizeof weight, "dense.%zu.weight", i);
+    snprintf(bias, sizeof bias, "dense.%zu.bias", i);
+    tuff_weights *weights = NULL;
+    char *path = tuff_path_join(layer->directory, "model.safetensors");
+    tuff_status status = path ? tuff_safetensors_open(path, &weights) : tuff_fail_memory("a path");
+    if (status == TUFF_OK)
+        status =
+            upload_tensor(weights, "linear.weight", 2, (int64_t[]){layer->out, layer->in}, weight, store);
+    if (status == TUFF_OK && layer->bias)
+        status = upload_tensor(weights, "linear.bias", 1, &layer->out, bias, store);
+    tuff_weights_destroy(&weights);
+    tuff_free(path);
+    return status;
+}
+
+tuff_status tuff_embedder_upload(tuff_embedder *e, const tuff_watch *watch)
+{
+    tuff_store *store = tuff_session_store(e->session);
+    TUFF_TRY(tuff_lora_upload_model(e->model, e->lora, false, e->max_length, watch, store));
+    for (size_t i = 0; i < e->sentence.denses; i++)
+        TUFF_TRY(upload_dense(&e->sentence.dense[i], i, store));
+    return TUFF_OK;
+}

@@ -1,0 +1,42 @@
+/* What a sentence-transformers directory says beside its model: how token vectors become a text's vector. */
+#ifndef TUFF_FORMATS_SENTENCE_H
+#define TUFF_FORMATS_SENTENCE_H
+
+#include <tuff/embed.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+/* A dense layer after pooling: y = activation(W x + b). */
+typedef struct tuff_sentence_dense {
+    const char *directory; /* holds model.safetensors with linear.weight [out, in] and linear.bias [out] */
+    int64_t in, out;
+    bool bias;
+    bool tanh; /* else no activation */
+} tuff_sentence_dense;
+
+typedef struct tuff_sentence_prompt {
+    const char *name, *text;
+} tuff_sentence_prompt;
+
+enum { TUFF_SENTENCE_DENSE_LIMIT = 8 };
+typedef struct tuff_sentence {
+    bool there;           /* modules.json is; else all below is empty */
+    tuff_pooling pooling; /* TUFF_POOLING_MODEL: the files do not say */
+    bool normalize;
+    bool skip_prompt;   /* a prompt's tokens are left out of the pooling */
+    int64_t max_length; /* tokens; 0: the files do not say */
+    tuff_sentence_dense dense[TUFF_SENTENCE_DENSE_LIMIT];
+    size_t denses;
+    tuff_sentence_prompt *prompts;
+    size_t prompt_count;
+    const char *default_prompt; /* a text; NULL: none */
+    tuff_arena arena;           /* owns the above */
+} tuff_sentence;
+
+/* Reads modules.json of a directory and the files that it names. UNSUPPORTED for modules and poolings that
+ * Tuff does not know, by name. */
+TUFF_MUST_USE tuff_status tuff_sentence_read(const char *directory, tuff_sentence *out_sentence);
+void tuff_sentence_free(tuff_sentence *sentence);
+
+#endif

@@ -1,0 +1,202 @@
+/* Files of vectors: what is in them, going on after an interruption, and what ends one. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <tuff/embed.h>
+
+#include "base/file.h"
+#include "base/half.h"
+#include "formats/npy.h"
+#include "kit/files.h"
+#include "model_fixture.h"
+
+static tuff_device *device;
+static tuff_model *model;
+static tuff_embedder *embedder;
+static char input[512], output[512], part[600], progress[600];
+enum { LINES = 5000, DIMENSIONS = 32 };
+
+/* Lines of a few words, different ones. */
+static void write_lines(int lines, const char *last)
+{
+    tuff_buf text = {0};
+    for (int i = 0; i < lines; i++)
+        tuff_buf_printf(&text, "the %s ship %d\n", i % 3 ? "old" : "new", i * 7 % 101);
+    tuff_buf_text(&text, last);
+    kit_write_file(input, text.data, text.size);
+    tuff_buf_free(&text);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device));
+    model = model_open("llama");
+    KIT_OK(tuff_embedder_create(model, device, NULL, &embedder));
+    snprintf(input, sizeof input, "%s", kit_path("texts.txt"));
+    snprintf(output, sizeof output, "%s", kit_path("vectors.npy"));
+    snprintf(part, sizeof part, "%s.part", output);
+    snprintf(progress, sizeof progress, "%s.part.json", output);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tuff_embedder_destroy(&embedder);
+    tuff_model_destroy(&model);
+    tuff_device_destroy(&device);
+    return 0;
+}
+
+/* The array of the file; its bytes are freed by the caller. */
+static tuff_npy read_array(tuff_buf *bytes)
+{
+    tuff_npy array;
+    kit_read_file(output, bytes);
+    KIT_OK(tuff_npy_parse((const uint8_t *)bytes->data, bytes->size, output, &array));
+    assert_int_equal(array.rank, 2);
+    return array;
+}
+
+static void vectors_of_a_file_are_those_of_its_lines(void **state)
+{
+    (void)state;
+    write_lines(20, "last");
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    KIT_OK(tuff_embed_file(embedder, input, output, NULL, &result));
+    assert_int_equal(result.vectors, 21);
+    assert_int_equal(result.resumed, 0);
+    assert_true(result.tokens > 21);
+    tuff_buf bytes = {0};
+    tuff_npy array = read_array(&bytes);
+    assert_int_equal(array.shape[0], 21);
+    assert_int_equal(array.shape[1], DIMENSIONS);
+    float vector[DIMENSIONS];
+    const char *const text = "last";
+    KIT_OK(tuff_embed(embedder, &text, NULL, 1, NULL, vector, NULL));
+    assert_memory_equal(array.data + (size_t)20 * DIMENSIONS * 4, vector, sizeof vector);
+    assert_false(tuff_is_file(part) || tuff_is_file(progress));
+
+    for (int type = TUFF_VECTOR_F16; type <= TUFF_VECTOR_BINARY; type++) {
+        tuff_embed_file_params params = TUFF_EMBED_FILE_PARAMS_INIT;
+        params.type = (tuff_vector_type)type;
+        KIT_OK(tuff_embed_file(embedder, input, output, &params, NULL));
+        tuff_buf other = {0};
+        tuff_npy stored = read_array(&other);
+        assert_int_equal(stored.shape[1], type == TUFF_VECTOR_BINARY ? DIMENSIONS / 8 : DIMENSIONS);
+        float largest = 0;
+        for (int i = 0; i < DIMENSIONS; i++)
+            largest = fmaxf(largest, fabsf(vector[i]));
+        for (size_t i = 0; i < DIMENSIONS; i++) {
+            size_t at = (size_t)20 * DIMENSIONS + i;
+            uint16_t half;
+            memcpy(&half, stored.data + (type == TUFF_VECTOR_F16 ? 2 * at : 0), 2);
+            if (type == TUFF_VECTOR_F16)
+                assert_true(tuff_f16_to_f32(half) == tuff_f16_to_f32(tuff_f32_to_f16(vector[i])));
+            else if (type == TUFF_VECTOR_INT8)
+                assert_int_equal((int8_t)stored.data[at], lrintf(127 * (vector[i] / largest)));
+            else
+                assert_int_equal(stored.data[at / 8] >> (7 - at % 8) & 1, vector[i] > 0);
+        }
+        tuff_buf_free(&other);
+    }
+    tuff_buf_free(&bytes);
+}
+
+static bool stop_late(const tuff_progress *at, void *user)
+{
+    (void)user;
+    return at->done * 3 < at->total;
+}
+
+static void an_interrupted_file_goes_on(void **state)
+{
+    (void)state;
+    tuff_buf whole = {0}, resumed = {0};
+    write_lines(LINES, "");
+    KIT_OK(tuff_embed_file(embedder, input, output, NULL, NULL));
+    kit_read_file(output, &whole);
+    remove(output);
+
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = stop_late;
+    tuff_embed_file_params params = TUFF_EMBED_FILE_PARAMS_INIT;
+    params.watch = &watch;
+    KIT_FAILS(tuff_embed_file(embedder, input, output, &params, NULL), TUFF_CANCELLED,
+              "the same call goes on from there");
+    assert_true(tuff_is_file(part) && tuff_is_file(progress) && !tuff_is_file(output));
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    KIT_OK(tuff_embed_file(embedder, input, output, NULL, &result));
+    assert_int_equal(result.vectors, LINES);
+    assert_true(result.resumed > 0 && result.resumed < LINES);
+    kit_read_file(output, &resumed);
+    assert_int_equal(resumed.size, whole.size);
+    assert_memory_equal(resumed.data, whole.data, whole.size);
+    assert_false(tuff_is_file(part) || tuff_is_file(progress));
+
+    /* other settings, other records, a record of progress that is garbage: from the start, with the same
+     * result */
+    for (int i = 0; i < 4; i++) {
+        KIT_FAILS(tuff_embed_file(embedder, input, output, &params, NULL), TUFF_CANCELLED, "");
+        tuff_embed_file_params again = TUFF_EMBED_FILE_PARAMS_INIT;
+        if (i == 0) again.prompt = "x ";
+        if (i == 1) kit_edit_file(input, "the new ship 0", "the new boat 0");
+        if (i == 2) kit_write_file(progress, "{", 1);
+        again.restart = i == 3;
+        KIT_OK(tuff_embed_file(embedder, input, output, &again, &result));
+        assert_int_equal(result.resumed, 0);
+        assert_int_equal(result.vectors, LINES);
+        if (i == 1) write_lines(LINES, "");
+        tuff_buf_clear(&resumed);
+        kit_read_file(output, &resumed);
+        if (i > 1) assert_memory_equal(resumed.data, whole.data, whole.size);
+    }
+    tuff_buf_free(&whole);
+    tuff_buf_free(&resumed);
+}
+
+static void a_broken_record_is_named_and_what_came_before_is_kept(void **state)
+{
+    (void)state;
+    char json[512];
+    snprintf(json, sizeof json, "%s", kit_path("texts.jsonl"));
+    tuff_buf text = {0};
+    for (int i = 0; i < 3000; i++)
+        tuff_buf_text(&text, i == 2500 ? "{\"text\": \"the ship\"\n" : "{\"text\": \"the ship\"}\n");
+    kit_write_file(json, text.data, text.size);
+    KIT_FAILS(tuff_embed_file(embedder, json, output, NULL, NULL), TUFF_BAD_FORMAT, "texts.jsonl: line 2501");
+    KIT_FAILS(tuff_embed_file(embedder, json, output, NULL, NULL), TUFF_BAD_FORMAT,
+              "the 2500 vectors so far are in");
+    kit_edit_file(json, "{\"text\": \"the ship\"\n", "{\"text\": \"the ship\"}\n");
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    KIT_OK(tuff_embed_file(embedder, json, output, NULL, &result));
+    assert_int_equal(result.resumed, 2500);
+    assert_int_equal(result.vectors, 3000);
+    tuff_embed_file_params params = TUFF_EMBED_FILE_PARAMS_INIT;
+    params.field = "body";
+    KIT_FAILS(tuff_embed_file(embedder, json, output, &params, NULL), TUFF_BAD_FORMAT,
+              "line 1: its \"body\" is missing");
+    kit_write_file(json, "", 0);
+    KIT_FAILS(tuff_embed_file(embedder, json, output, NULL, NULL), TUFF_INVALID_ARGUMENT, "holds no records");
+    params.type = TUFF_VECTOR_BINARY;
+    tuff_embedder_params seven = TUFF_EMBEDDER_PARAMS_INIT;
+    seven.dimensions = 7;
+    tuff_embedder *odd = NULL;
+    KIT_OK(tuff_embedder_create(model, device, &seven, &odd));
+    KIT_FAILS(tuff_embed_file(odd, input, output, &params, NULL), TUFF_INVALID_ARGUMENT,
+              "a multiple of 8 is expected");
+    tuff_embedder_destroy(&odd);
+    tuff_buf_free(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors_of_a_file_are_those_of_its_lines),
+        cmocka_unit_test(an_interrupted_file_goes_on),
+        cmocka_unit_test(a_broken_record_is_named_and_what_came_before_is_kept),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,75 @@
+/* Embedders whose arguments are missing: see api_null_test.c. */
+#ifndef TUFF_TESTS_NULL_EMBED_H
+#define TUFF_TESTS_NULL_EMBED_H
+
+#include "null_kit.h"
+
+CALLS_OF(tuff_embedder_create)
+{
+    const tuff_embedder_params unset = {0};
+    tuff_embedder *out;
+    REFUSED(tuff_embedder_create(fixture.model, fixture.device, NULL, NULL));
+    REFUSED_OUT(tuff_embedder_create(NULL, fixture.device, NULL, &out), out);
+    REFUSED_OUT(tuff_embedder_create(fixture.model, NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_embedder_create(fixture.model, fixture.device, &unset, &out), out);
+}
+CALLS_OF(tuff_embedder_destroy)
+{
+    tuff_embedder *none = NULL;
+    tuff_embedder_destroy(NULL);
+    tuff_embedder_destroy(&none);
+}
+CALLS_OF(tuff_embedder_dimensions)
+{
+    assert_int_equal(tuff_embedder_dimensions(NULL), 0);
+}
+CALLS_OF(tuff_embedder_max_length)
+{
+    assert_int_equal(tuff_embedder_max_length(NULL), 0);
+}
+CALLS_OF(tuff_embedder_prompt)
+{
+    assert_null(tuff_embedder_prompt(NULL, NULL));
+    assert_null(tuff_embedder_prompt(NULL, "query"));
+    assert_null(tuff_embedder_prompt(fixture.embedder, NULL));
+}
+CALLS_OF(tuff_embed)
+{
+    const char *const text = "a", *const none = NULL;
+    const tuff_embed_params unset = {0};
+    tuff_embed_result unset_result = {0};
+    float out[64];
+    REFUSED(tuff_embed(NULL, &text, NULL, 1, NULL, out, NULL));
+    REFUSED(tuff_embed(fixture.embedder, NULL, NULL, 1, NULL, out, NULL));
+    REFUSED(tuff_embed(fixture.embedder, &none, NULL, 1, NULL, out, NULL));
+    REFUSED(tuff_embed(fixture.embedder, &text, NULL, 1, NULL, NULL, NULL));
+    REFUSED(tuff_embed(fixture.embedder, &text, NULL, 1, &unset, out, NULL));
+    REFUSED(tuff_embed(fixture.embedder, &text, NULL, 1, NULL, out, &unset_result));
+    KIT_OK(tuff_embed(fixture.embedder, NULL, NULL, 0, NULL, NULL, NULL));
+}
+CALLS_OF(tuff_embed_ids)
+{
+    const int32_t id = 1, *const ids = &id, *const none = NULL;
+    const size_t one = 1;
+    const tuff_embed_params unset = {0};
+    float out[64];
+    REFUSED(tuff_embed_ids(NULL, &ids, &one, 1, NULL, out));
+    REFUSED(tuff_embed_ids(fixture.embedder, NULL, &one, 1, NULL, out));
+    REFUSED(tuff_embed_ids(fixture.embedder, &none, &one, 1, NULL, out));
+    REFUSED(tuff_embed_ids(fixture.embedder, &ids, NULL, 1, NULL, out));
+    REFUSED(tuff_embed_ids(fixture.embedder, &ids, &one, 1, NULL, NULL));
+    REFUSED(tuff_embed_ids(fixture.embedder, &ids, &one, 1, &unset, out));
+    KIT_OK(tuff_embed_ids(fixture.embedder, NULL, NULL, 0, NULL, NULL));
+}
+CALLS_OF(tuff_embed_file)
+{
+    const tuff_embed_file_params unset = {0};
+    tuff_embed_file_result unset_result = {0};
+    REFUSED(tuff_embed_file(NULL, "in", "out", NULL, NULL));
+    REFUSED(tuff_embed_file(fixture.embedder, NULL, "out", NULL, NULL));
+    REFUSED(tuff_embed_file(fixture.embedder, "in", NULL, NULL, NULL));
+    REFUSED(tuff_embed_file(fixture.embedder, "in", "out", &unset, NULL));
+    REFUSED(tuff_embed_file(fixture.embedder, "in", "out", NULL, &unset_result));
+}
+
+#endif
