@@ -131,8 +131,8 @@ TUFF_API tuff_tensor *tuff_sum(tuff_graph *g, tuff_tensor *x, unsigned axes, boo
  * view; b may be stored as f16 or bf16 (then it is not differentiable). f32 accumulation. */
 TUFF_API tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
 /* Products made from here on give each row of a the same bits on one device, however many rows there are: the
- * kernel, its blocking and the order of sums follow from N, K and the types alone. Costs some speed where there
- * are few rows. Attention, norms and what works by elements are so always. */
+ * kernel, its blocking and the order of sums follow from N, K and the types alone. Costs some speed where
+ * there are few rows. Attention, norms and what works by elements are so always. */
 TUFF_API void tuff_graph_set_invariant(tuff_graph *g, bool invariant);
 
 /* ---- layers ---- */

@@ -18,6 +18,7 @@ int tuff_cli_devices(int argc, char **argv);
 int tuff_cli_inspect(int argc, char **argv);
 int tuff_cli_convert(int argc, char **argv);
 int tuff_cli_generate(int argc, char **argv);
+int tuff_cli_embed(int argc, char **argv);
 int tuff_cli_train(int argc, char **argv);
 int tuff_cli_eval(int argc, char **argv);
 int tuff_cli_conform(int argc, char **argv);

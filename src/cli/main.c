@@ -14,6 +14,7 @@ static const verb verbs[] = {
     {"inspect", "show what a model file holds", tuff_cli_inspect},
     {"convert", "write a model as the other kind of file", tuff_cli_convert},
     {"generate", "continue a prompt", tuff_cli_generate},
+    {"embed", "turn texts into vectors", tuff_cli_embed},
     {"train", "fine-tune a model on a text, whole or by LoRA", tuff_cli_train},
     {"eval", "measure loss and perplexity on a text", tuff_cli_eval},
     {"conform", "prove every operation on a device", tuff_cli_conform},
@@ -22,9 +23,10 @@ enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *out)
 {
-    tuff_cli_paragraphs(out,
-                        "Usage: tuff VERB [options]\n\n"
-                        "Fine-tunes and samples transformer models on any Vulkan device and on the CPU.\n\n");
+    tuff_cli_paragraphs(
+        out, "Usage: tuff VERB [options]\n\n"
+             "Fine-tunes, samples and embeds with transformer models, on any Vulkan device and on the "
+             "CPU.\n\n");
     for (int i = 0; i < VERBS; i++) {
         char line[128];
         snprintf(line, sizeof line, "  %-10s %s", verbs[i].name, verbs[i].what);

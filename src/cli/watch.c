@@ -12,6 +12,8 @@ static const char *what(tuff_phase phase)
         return "putting the model on the device";
     case TUFF_PHASE_PROMPT:
         return "feeding the prompt";
+    case TUFF_PHASE_EMBED:
+        return "embedding";
     case TUFF_PHASE_EVALUATE:
         return "measuring the loss";
     default:

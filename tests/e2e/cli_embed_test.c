@@ -1,0 +1,85 @@
+/* tuff embed: vectors on standard output and in files, and what is refused. */
+#define _POSIX_C_SOURCE 200809L
+#include "base/json.h"
+#include "kit/command.h"
+
+static const char *const llama = "llama";
+
+static void texts_give_lines_of_numbers(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama);
+    kit_result r =
+        KIT_TUFF("embed", "--model", model, "--text", "the ship", "--text", "a bell", "--device", "cpu");
+    assert_int_equal(r.exit_code, 0);
+    cJSON *first = NULL;
+    const char *end = strchr(r.out.data, '\n');
+    assert_non_null(end);
+    KIT_OK(tuff_json_parse(r.out.data, (size_t)(end - r.out.data), "out", &first));
+    assert_int_equal(cJSON_GetArraySize(first), 32);
+    double norm = 0;
+    for (int i = 0; i < 32; i++)
+        norm += cJSON_GetArrayItem(first, i)->valuedouble * cJSON_GetArrayItem(first, i)->valuedouble;
+    assert_true(norm > 0.99999 && norm < 1.00001);
+    cJSON_Delete(first);
+    kit_result alone =
+        KIT_TUFF("embed", "--model", model, "--text", "a bell", "--device", "cpu", "--threads", "1");
+    assert_string_equal(end + 1, alone.out.data); /* a text's vector is the same alone */
+    kit_result_free(&alone);
+    kit_result_free(&r);
+
+    r = KIT_TUFF("embed", "--model", model, "--text", "the ship", "--format", "csv", "--dimensions", "3",
+                 "--device", "cpu");
+    assert_int_equal(r.exit_code, 0);
+    double x, y, z;
+    assert_int_equal(sscanf(r.out.data, "%lf,%lf,%lf\n", &x, &y, &z), 3);
+    assert_true(x * x + y * y + z * z > 0.99999);
+    kit_result_free(&r);
+}
+
+static void files_become_arrays(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *csv = kit_path("texts.csv"), *out = kit_path("vectors.npy");
+    kit_write_file(csv, "id,body\n1,the ship\n2,\"a bell, twice\"\n", 36);
+    kit_result r = KIT_TUFF("embed", "--model", model, "--file", csv, "--field", "body", "--output", out,
+                            "--type", "f16", "--device", "cpu");
+    assert_int_equal(r.exit_code, 0);
+    assert_int_equal(r.out.size, 0);
+    assert_non_null(strstr(r.err.data, "2 vectors of 32 numbers"));
+    kit_result_free(&r);
+    tuff_buf bytes = {0};
+    kit_read_file(out, &bytes);
+    assert_int_equal(bytes.size, 128 + 2 * 32 * 2);
+    assert_non_null(strstr(bytes.data + 10, "'<f2', 'fortran_order': False, 'shape': (2, 32)"));
+    tuff_buf_free(&bytes);
+}
+
+static void what_cannot_be_done_is_said(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *csv = kit_path("two.csv");
+    kit_write_file(csv, "id,body\n1,the ship\n", 19);
+    KIT_REFUSES(2, "give --text TEXT or --file FILE", "embed", "--model", model);
+    KIT_REFUSES(2, "not both", "embed", "--model", model, "--text", "a", "--file", csv);
+    KIT_REFUSES(2, "--file needs --output", "embed", "--model", model, "--file", csv);
+    KIT_REFUSES(2, "--output is for --file", "embed", "--model", model, "--text", "a", "--output", "x");
+    KIT_REFUSES(1, "no column \"text\"; its first row names id, body", "embed", "--model", model, "--file",
+                csv, "--output", kit_path("x.npy"), "--device", "cpu");
+    KIT_REFUSES(1, "name no prompt \"query\"", "embed", "--model", model, "--text", "a", "--prompt-name",
+                "query", "--device", "cpu");
+    KIT_REFUSES(1, "expected 1 to the model's 32", "embed", "--model", model, "--text", "a", "--dimensions",
+                "33", "--device", "cpu");
+    KIT_REFUSES(1, "no-such-directory", "embed", "--model", model, "--file", csv, "--field", "body",
+                "--output", kit_path("no-such-directory/x.npy"), "--device", "cpu");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_give_lines_of_numbers),
+        cmocka_unit_test(files_become_arrays),
+        cmocka_unit_test(what_cannot_be_done_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
