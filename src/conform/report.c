@@ -154,6 +154,18 @@ void tuff_report_failure(const tuff_conform_case *c, const char *indent, tuff_bu
     if (*c->dump != '\0') tuff_buf_printf(out, "%sdumped to %s\n", indent, c->dump);
 }
 
+void tuff_report_faults(const tuff_conform_report *r, tuff_buf *out)
+{
+    const char *comma = "";
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const tuff_conform_row *k = r->rows[i];
+        if (k->faults == 0) continue;
+        tuff_buf_printf(out, "%s%s/%s in ", comma, k->op, k->row);
+        plural(out, (size_t)k->faults, "case");
+        comma = ", ";
+    }
+}
+
 void tuff_report_escape(tuff_buf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -319,6 +331,11 @@ static void terminal(const tuff_conform_report *r, tuff_buf *out)
         worst_ten(r, out);
         failures(r, out);
         totals(r, out);
+        tuff_buf faults = {0};
+        tuff_report_faults(r, &faults);
+        if (faults.data != NULL) tuff_buf_printf(out, "  at fault: %s\n", faults.data);
+        out->failed |= faults.failed;
+        tuff_buf_free(&faults);
     }
     tuff_report_headline(r, out);
     tuff_buf_char(out, '\n');

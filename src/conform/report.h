@@ -23,6 +23,8 @@ void tuff_report_command(const tuff_conform_report *report, const tuff_conform_c
 void tuff_report_failure(const tuff_conform_case *c, const char *indent, tuff_buf *out);
 /* "held", "FAILED", "failed as expected", "HELD, not as expected" */
 const char *tuff_report_outcome(const tuff_conform_case *c);
+/* "matmul/rows in 18 cases, fill/plain in 1 case": the kernels at fault; nothing where none is. */
+void tuff_report_faults(const tuff_conform_report *report, tuff_buf *out);
 /* Escapes &, <, >, " and '; characters that XML does not have become U+FFFD. */
 void tuff_report_escape(tuff_buf *out, const char *text);
 /* "-" for 0, "inf", else three digits. */

@@ -155,12 +155,14 @@ static void fact(tuff_buf *out, const char *name, const char *value)
 
 static void facts(const tuff_conform_report *r, tuff_buf *out)
 {
-    tuff_buf build = {0}, work = {0};
+    tuff_buf build = {0}, work = {0}, faults = {0};
     tuff_buf_printf(&build, "%s%s%s", r->version, *r->commit != '\0' ? ", commit " : "", r->commit);
     tuff_buf_printf(&work, "%llu plans, %llu dispatches, %llu pipelines, %.1f s",
                     (unsigned long long)r->plans, (unsigned long long)r->dispatches,
                     (unsigned long long)r->pipelines, r->seconds);
+    tuff_report_faults(r, &faults);
     tuff_buf_text(out, "<dl>");
+    fact(out, "at fault", faults.data != NULL ? faults.data : "");
     fact(out, "driver", r->device->driver);
     fact(out, "tuff", build.data != NULL ? build.data : "");
     fact(out, "date", r->date);
@@ -171,8 +173,9 @@ static void facts(const tuff_conform_report *r, tuff_buf *out)
     fact(out, "environment", r->environment);
     fact(out, "work", work.data != NULL ? work.data : "");
     tuff_buf_text(out, "</dl>\n");
-    out->failed |= build.failed || work.failed;
+    out->failed |= build.failed || work.failed || faults.failed;
     tuff_buf_free(&build);
+    tuff_buf_free(&faults);
     tuff_buf_free(&work);
 }
 

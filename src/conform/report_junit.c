@@ -21,7 +21,7 @@ static void property(tuff_buf *out, const char *name, const char *value)
 
 static void properties(const tuff_conform_report *r, tuff_buf *out)
 {
-    tuff_buf headline = {0};
+    tuff_buf headline = {0}, faults = {0};
     tuff_report_headline(r, &headline);
     tuff_buf_text(out, "    <properties>\n");
     property(out, "verdict", tuff_report_verdict(r->verdict));
@@ -34,9 +34,12 @@ static void properties(const tuff_conform_report *r, tuff_buf *out)
     property(out, "level", tuff_report_level(r->level));
     property(out, "mask", r->mask);
     property(out, "environment", r->environment);
+    tuff_report_faults(r, &faults);
+    property(out, "at fault", faults.data != NULL ? faults.data : "");
     tuff_buf_text(out, "    </properties>\n");
-    out->failed |= headline.failed;
+    out->failed |= headline.failed || faults.failed;
     tuff_buf_free(&headline);
+    tuff_buf_free(&faults);
 }
 
 /* A crash or a hang is JUnit's "error", a wrong result its "failure". */

@@ -339,6 +339,7 @@ static void a_wrong_kernel_is_named(void **state)
                      "    softmax/softmax is at fault: the case fails with it while all other operations run "
                      "on the host\n    softmax/softmax: SPIR-V "));
     assert_true(says(&r.out, "constants [64], workgroup 64x1x1, grid "));
+    assert_true(says(&r.out, "\n  at fault: softmax/softmax in 1 case\nFAILED: "));
     kit_result_free(&r);
     tuff_buf text = {0};
     kit_read_file(kit_path("w.json"), &text);
