@@ -39,6 +39,7 @@ static tuff_tensor *any(generator *r)
     return r->values[r->n - 1 - back];
 }
 
+/* NULL where memory has run out, as all that makes a tensor. */
 static tuff_tensor *same_shape(generator *r, const tuff_tensor *like)
 {
     for (int tries = 0; tries < 6; tries++) {
@@ -149,7 +150,8 @@ static void build(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     generator r = {.run = run, .g = g, .seed = p[0] ? 0x67726170u + (uint64_t)p[0] : tuff_case_seed_of(run)};
     static const int64_t lengths[] = {1, 3, 7, 16};
     const int64_t dims[3] = {2, lengths[draw(&r, 4)], 8};
-    r.values[r.n++] = leaf(&r, 3, dims, 1, 0);
+    if ((r.values[r.n] = leaf(&r, 3, dims, 1, 0)) == NULL) return;
+    r.n++;
     for (int64_t i = 0; i < p[1] && r.n < MAX_VALUES; i++) {
         tuff_tensor *y = step(&r);
         if (y == NULL) return;

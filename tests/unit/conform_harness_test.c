@@ -365,6 +365,26 @@ static void shortage_is_no_verdict(void **state)
     tuff_backend_cpu.close(&device);
 }
 
+static tuff_status build_one(void *user)
+{
+    const tuff_case *c = user;
+    tuff_build_options options = {.seed = 7, .backward = true, .no_data = true};
+    tuff_case_run *run = NULL;
+    tuff_status status = tuff_case_build(c, &options, &run);
+    tuff_case_destroy(&run);
+    return status;
+}
+
+/* The random graphs, which look at what they have made so far while they are built. */
+static void graphs_survive_every_memory_failure(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < tuff_family_graphs.n_cases; i++) {
+        tuff_case c = tuff_family_graphs.cases[i];
+        assert_true(kit_for_each_allocation_failure(build_one, &c) > 10);
+    }
+}
+
 /* ---- truth, data and comparison alone ---- */
 
 static void views_of_old_versions_keep_their_values(void **state)
@@ -485,6 +505,7 @@ int main(void)
         cmocka_unit_test(wrong_backward_is_caught),
         cmocka_unit_test(broken_cases_are_errors),
         cmocka_unit_test(shortage_is_no_verdict),
+        cmocka_unit_test(graphs_survive_every_memory_failure),
         cmocka_unit_test(views_of_old_versions_keep_their_values),
         cmocka_unit_test(rounding_is_to_nearest_even),
         cmocka_unit_test(comparison_knows_its_places),
