@@ -79,6 +79,9 @@ static tuff_status copy_tokens(tuff_tokenizer *t, const tuff_vocab_desc *desc)
     return TUFF_OK;
 }
 
+/* Bytes of a piece: each of its cuts is looked up. SentencePiece makes pieces of 16 characters. */
+enum { LONGEST_PIECE = 1024 };
+
 /* A merge that the scores imply. */
 typedef struct implied {
     tuff_merge merge;
@@ -105,13 +108,16 @@ static bool part_id(const tuff_tokenizer *t, const char *text, size_t size, int3
     return t->tokens[id].type == TUFF_TOKEN_NORMAL || t->tokens[id].type == TUFF_TOKEN_USER_DEFINED;
 }
 
-static tuff_status collect_implied(const tuff_tokenizer *t, implied **items, size_t *count)
+static tuff_status collect_implied(const tuff_tokenizer *t, const char *where, implied **items, size_t *count)
 {
     size_t capacity = 0;
     for (uint32_t id = 0; id < t->size; id++) {
         const tuff_token *token = &t->tokens[id];
         if (!token->in_model || (token->type != TUFF_TOKEN_NORMAL && token->type != TUFF_TOKEN_USER_DEFINED))
             continue;
+        if (token->text.size > LONGEST_PIECE)
+            return tuff_fail(TUFF_UNSUPPORTED, "%s: token %u has %zu bytes, Tuff supports up to %d", where,
+                             id, token->text.size, (int)LONGEST_PIECE);
         for (size_t cut = 1; cut < token->text.size; cut++) {
             implied item = {.merge.id = (int32_t)id, .score = token->score};
             item.left_size = cut;
@@ -129,11 +135,11 @@ static tuff_status collect_implied(const tuff_tokenizer *t, implied **items, siz
 
 /* SentencePiece joins the two neighbours whose token has the best score, of equals the leftmost: a BPE whose
  * merges have one rank per score. */
-static tuff_status imply_merges(tuff_tokenizer *t)
+static tuff_status imply_merges(tuff_tokenizer *t, const char *where)
 {
     implied *items = NULL;
     size_t count = 0;
-    tuff_status status = collect_implied(t, &items, &count);
+    tuff_status status = collect_implied(t, where, &items, &count);
     if (status == TUFF_OK && count) qsort(items, count, sizeof *items, compare_implied);
     uint32_t rank = 0;
     for (size_t i = 0; i < count && status == TUFF_OK; i++) {
@@ -152,7 +158,7 @@ static tuff_status make_llama(tuff_tokenizer *t, const tuff_vocab_desc *desc, co
     t->space_prefix = desc->add_space_prefix;
     t->bpe.byte_fallback = t->bpe.fuse_unk = true;
     t->bpe.unk = desc->unk;
-    TUFF_TRY(imply_merges(t));
+    TUFF_TRY(imply_merges(t, where));
     tuff_normalizer prepend = {.kind = TUFF_NORMALIZE_PREPEND, .text = piece};
     tuff_normalizer replace = {.kind = TUFF_NORMALIZE_REPLACE, .text = piece};
     if (t->space_prefix) TUFF_TRY(tuff_add_normalizer(t, prepend, none, where));

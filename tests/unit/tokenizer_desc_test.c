@@ -411,6 +411,25 @@ static void every_failed_allocation_is_survived(void **state)
     assert_true(kit_for_each_allocation_failure(whole_life, &f) > 20);
 }
 
+/* Each cut of a piece is looked up, which for one of a megabyte would take minutes. */
+static void endless_pieces_are_refused(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    fixture f;
+    tuff_tokenizer *t;
+    char *text = malloc(SIZE);
+    assert_non_null(text);
+    memset(text, 'a', SIZE);
+    fixture_llama(&f);
+    f.tokens[f.desc.size - 1] = (tuff_piece){text, SIZE};
+    KIT_FAILS(tuff_tokenizer_from_desc(&f.desc, "endless", &t), TUFF_UNSUPPORTED, "1048576 bytes");
+    f.tokens[f.desc.size - 1].size = 1024;
+    KIT_OK(tuff_tokenizer_from_desc(&f.desc, "long", &t));
+    tuff_tokenizer_destroy(&t);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_smaller_model_is_refused),
         cmocka_unit_test(threads_share_a_tokenizer),
         cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(endless_pieces_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
