@@ -225,12 +225,15 @@ tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_
     TUFF_NEED(ids);
     TUFF_NEED(out_logits);
     if (n == 0) return tuff_fail(TUFF_INVALID_ARGUMENT, "logits are asked for after no token at all");
+    if (n > (size_t)gen->context)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%zu ids do not fit a context of %lld", n,
+                         (long long)gen->context);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= gen->model->config.vocab_size)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "id %d at %zu is outside the vocabulary of %lld", ids[i],
                              i, (long long)gen->model->config.vocab_size);
     TUFF_TRY(tuff_generator_enter(gen, NULL));
-    gen->most = n < (size_t)gen->context ? (int64_t)n : gen->context;
+    gen->most = (int64_t)n;
     tuff_status status = tuff_generator_run(gen, ids, (int64_t)n, 0);
     if (status == TUFF_OK)
         memcpy(out_logits, gen->logits, (size_t)gen->model->config.vocab_size * sizeof *out_logits);

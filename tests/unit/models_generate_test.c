@@ -144,6 +144,9 @@ static void the_context_ends(void **state)
     KIT_FAILS(tuff_generator_logits(generator, (int32_t[]){1}, 0, (float[]){0}), TUFF_INVALID_ARGUMENT,
               "no token");
     float logits[300];
+    /* more ids than a context holds are not looked at */
+    KIT_FAILS(tuff_generator_logits(generator, (const int32_t[]){280}, SIZE_MAX, logits),
+              TUFF_INVALID_ARGUMENT, "do not fit");
     KIT_FAILS(tuff_generator_logits(generator, (const int32_t[]){280}, 1, logits), TUFF_INVALID_ARGUMENT,
               "id 280 at 0");
     KIT_OK(tuff_generate(generator, "a", 1, NULL, NULL)); /* greedy, to the end */
