@@ -49,7 +49,7 @@ static bool set_int(const parser *p, const tuff_arg *arg, const char *text)
     errno = 0;
     long long value = strtoll(text, &end, 10);
     bool number = *text && !*end && errno == 0;
-    if (!number || (double)value < arg->low || (double)value > arg->high) {
+    if (!number || value < (long long)arg->low || value > (long long)arg->high) {
         snprintf(what, sizeof what, "is \"%.40s\", expected a whole number from %.0f to %.0f", text, arg->low,
                  arg->high);
         return wrong(p, arg->name, what);
@@ -65,7 +65,7 @@ static bool set_real(const parser *p, const tuff_arg *arg, const char *text)
     double value = strtod(text, &end);
     bool number = *text && !*end && isfinite(value);
     if (!number || value < arg->low || value > arg->high) {
-        snprintf(what, sizeof what, "is \"%.40s\", expected a number from %g to %g", text, arg->low,
+        snprintf(what, sizeof what, "is \"%.40s\", expected a number from %.10g to %.10g", text, arg->low,
                  arg->high);
         return wrong(p, arg->name, what);
     }

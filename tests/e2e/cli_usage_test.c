@@ -116,14 +116,20 @@ static void test_wrong_usage(void **state)
 static void test_wrong_values(void **state)
 {
     (void)state;
-    static const char *const cases[][3] = {
-        {"generate", "--temperature", "hot"},  {"generate", "--temperature", "nan"},
-        {"generate", "--top-p", "1.5"},        {"generate", "--top-k", "-1"},
-        {"generate", "--seed", "1e3"},         {"generate", "--seed", ""},
-        {"train", "--max-steps", "ten"},       {"train", "--max-steps", "99999999999999999999999"},
-        {"train", "--block-size", "1"},        {"train", "--lr-scheduler-type", "step"},
-        {"train", "--learning-rate", "1e-3x"}, {"train", "--warmup-ratio", "2"},
-        {"convert", "--dtype", "f8"}};
+    static const char *const cases[][3] = {{"generate", "--temperature", "hot"},
+                                           {"generate", "--temperature", "nan"},
+                                           {"generate", "--top-p", "1.5"},
+                                           {"generate", "--top-k", "-1"},
+                                           {"generate", "--seed", "9007199254740993"},
+                                           {"generate", "--seed", "1e3"},
+                                           {"generate", "--seed", ""},
+                                           {"train", "--max-steps", "ten"},
+                                           {"train", "--max-steps", "99999999999999999999999"},
+                                           {"train", "--block-size", "1"},
+                                           {"train", "--lr-scheduler-type", "step"},
+                                           {"train", "--learning-rate", "1e-3x"},
+                                           {"train", "--warmup-ratio", "2"},
+                                           {"convert", "--dtype", "f8"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         KIT_REFUSES(2, cases[i][1], cases[i][0], cases[i][1], cases[i][2]);
 }
