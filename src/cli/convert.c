@@ -71,6 +71,13 @@ static bool check_output(const convert_options *options)
            tuff_cli_can_create(options->output, options->to == TO_HF);
 }
 
+static int failed(tuff_status status)
+{
+    if (status != TUFF_CANCELLED || !tuff_cli_interrupted()) return tuff_cli_failed();
+    tuff_cli_say("tuff: interrupted; nothing is written");
+    return TUFF_EXIT_FAILED;
+}
+
 static int convert(const convert_options *options, const tuff_model *model)
 {
     tuff_model_info info = TUFF_MODEL_INFO_INIT;
@@ -79,9 +86,11 @@ static int convert(const convert_options *options, const tuff_model *model)
     const tuff_tokenizer *tokenizer;
     if (tuff_model_get_tokenizer(model, &tokenizer) != TUFF_OK && !options->common.quiet)
         tuff_cli_say("tuff: warning: the result will have no tokenizer: %s", tuff_error_message());
-    if (tuff_model_save(model, options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF, dtype,
-                        options->output) != TUFF_OK)
-        return tuff_cli_failed();
+    tuff_status status =
+        tuff_model_save_watched(model, options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF, dtype,
+                                tuff_cli_watch(), options->output);
+    tuff_cli_show_line("");
+    if (status != TUFF_OK) return failed(status);
     if (!options->common.quiet)
         tuff_cli_say("%s: %s, %s parameters as %s", options->output, info.architecture,
                      tuff_cli_count(info.parameters), tuff_dtype_name(dtype));
@@ -96,8 +105,9 @@ int tuff_cli_convert(int argc, char **argv)
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
-    int code =
-        tuff_model_load(options.model, &model) == TUFF_OK ? convert(&options, model) : tuff_cli_failed();
+    tuff_cli_catch_interrupt();
+    tuff_status status = tuff_model_load_watched(options.model, tuff_cli_watch(), &model);
+    int code = status == TUFF_OK ? convert(&options, model) : failed(status);
     tuff_model_destroy(&model);
     return code;
 }

@@ -6,6 +6,10 @@ static tuff_watch watch = TUFF_WATCH_INIT;
 static const char *what(tuff_phase phase)
 {
     switch (phase) {
+    case TUFF_PHASE_LOAD:
+        return "reading the model";
+    case TUFF_PHASE_SAVE:
+        return "writing the model";
     case TUFF_PHASE_TOKENIZE:
         return "cutting the text into tokens";
     case TUFF_PHASE_UPLOAD:
@@ -24,7 +28,7 @@ static const char *what(tuff_phase phase)
 /* A line that is rewritten, for what takes longer than a moment. */
 static bool show(const tuff_progress *progress, void *user)
 {
-    static tuff_phase phase = TUFF_PHASE_SAVE;
+    static tuff_phase phase = TUFF_PHASE_TRAIN;
     static double began, shown;
     (void)user;
     const char *text = what(progress->phase);

@@ -132,14 +132,31 @@ static void test_closed_terminal(void **state)
     kit_result_free(&r);
 }
 
+/* It is stopped while it writes, which it does as fast as the reader of a pipe reads. */
+static void test_convert(void **state)
+{
+    (void)state;
+    static const char script[] =
+        "mkfifo \"$2\"; \"$1\" convert \"$3\" --to gguf --output \"$2\" --overwrite & "
+        "child=$!\nexec 3<\"$2\"; sleep 1; kill -TERM $child || exit 99\n"
+        "cat <&3 >/dev/null; wait $child";
+    const char *tuff = getenv("TUFF_TEST_TUFF");
+    if (!tuff) skip();
+    kit_result r;
+    kit_run(
+        (const char *const[]){"sh", "-c", script, "sh", tuff, kit_path("pipe"), kit_golden("llama"), NULL},
+        &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_string_equal(r.err.data, "tuff: interrupted; nothing is written\n");
+    kit_result_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompt),
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_eval),
-        cmocka_unit_test(test_first_step),
-        cmocka_unit_test(test_closed_terminal),
+        cmocka_unit_test(test_prompt),  cmocka_unit_test(test_text),
+        cmocka_unit_test(test_eval),    cmocka_unit_test(test_first_step),
+        cmocka_unit_test(test_convert), cmocka_unit_test(test_closed_terminal),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
