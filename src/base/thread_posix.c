@@ -32,6 +32,22 @@ static void signals_for_others(sigset_t *out)
         sigdelset(out, own[i]);
 }
 
+/* A thread's stack is by default as large as the user's limit of the first thread's, which may be small; in
+ * some C libraries it always is. Kernels keep blocks of a matrix there. */
+static int start(tuff_thread *thread)
+{
+    enum { ENOUGH = 2 << 20 };
+    size_t size = 0;
+    pthread_attr_t attributes;
+    int failed = pthread_attr_init(&attributes);
+    if (failed) return failed;
+    if (pthread_attr_getstacksize(&attributes, &size) == 0 && size < ENOUGH)
+        failed = pthread_attr_setstacksize(&attributes, ENOUGH);
+    if (!failed) failed = pthread_create(&thread->handle, &attributes, run, thread);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
 tuff_thread *tuff_thread_start(void (*fn)(void *user), void *user)
 {
     tuff_thread *thread = tuff_alloc(sizeof *thread);
@@ -44,7 +60,7 @@ tuff_thread *tuff_thread_start(void (*fn)(void *user), void *user)
         tuff_free(thread);
         return NULL;
     }
-    int failed = pthread_create(&thread->handle, NULL, run, thread);
+    int failed = start(thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!failed) return thread;
     tuff_free(thread);

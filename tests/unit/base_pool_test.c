@@ -1,5 +1,5 @@
 /* The pool: each item once, whoever asks and however many at a time; who waits sleeps. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* pthread_setattr_default_np */
 #include <pthread.h>
 #include <time.h>
 
@@ -52,6 +52,35 @@ static void each_item_is_done_once(void **state)
         tuff_pool_destroy(&t.pool);
         assert_null(t.pool);
     }
+}
+
+static void use_stack(int64_t begin, int64_t end, void *context)
+{
+    volatile char block[512 * 1024];
+    for (size_t i = 0; i < sizeof block; i += 512)
+        block[i] = (char)begin;
+    if (block[1024] == (char)begin) __atomic_fetch_add((int64_t *)context, end - begin, __ATOMIC_RELAXED);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* so that all threads take part */
+}
+
+/* Where the user's limit makes stacks small, the pool's threads have enough for kernels all the same. */
+static void stacks_are_large_enough(void **state)
+{
+    (void)state;
+    pthread_attr_t before, small;
+    int64_t done = 0;
+    assert_int_equal(pthread_getattr_default_np(&before), 0);
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, 64 * 1024), 0);
+    assert_int_equal(pthread_setattr_default_np(&small), 0);
+    tuff_pool *pool = tuff_pool_create(3);
+    assert_non_null(pool);
+    tuff_pool_run(pool, 30, 1, use_stack, &done);
+    assert_int_equal(pthread_setattr_default_np(&before), 0);
+    assert_int_equal(done, 30);
+    tuff_pool_destroy(&pool);
+    pthread_attr_destroy(&small);
+    pthread_attr_destroy(&before);
 }
 
 static void *call(void *user)
@@ -164,11 +193,9 @@ static void processors_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_item_is_done_once),
-        cmocka_unit_test(many_may_ask_at_once),
-        cmocka_unit_test(work_within_work_stays_on_its_thread),
-        cmocka_unit_test(who_waits_sleeps),
-        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(stacks_are_large_enough), cmocka_unit_test(each_item_is_done_once),
+        cmocka_unit_test(many_may_ask_at_once),    cmocka_unit_test(work_within_work_stays_on_its_thread),
+        cmocka_unit_test(who_waits_sleeps),        cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(processors_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
