@@ -119,8 +119,10 @@ TUFF_MUST_USE tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64
                                                 tuff_dtype dtype, void *out);
 /* NOT_FINITE, naming the tensor and the index of the first NaN or Inf. Thread-safe. */
 TUFF_MUST_USE tuff_status tuff_weight_check_finite(const tuff_weight *weight);
-/* The same, watched: TUFF_PHASE_LOAD, in bytes, after `done` of `total`. `watch` may be NULL. */
-TUFF_MUST_USE tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight, const tuff_watch *watch,
+/* The same, watched: TUFF_PHASE_LOAD, in bytes, after `done` of `total`. `watch` may be NULL. As often as it
+ * is asked, `files`, the list that the weight is of, must be unchanged on the disk; NULL: not looked at. */
+TUFF_MUST_USE tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight,
+                                                           const tuff_weights *files, const tuff_watch *watch,
                                                            uint64_t done, uint64_t total);
 
 #endif

@@ -171,11 +171,11 @@ tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64_t begin, int6
 
 tuff_status tuff_weight_check_finite(const tuff_weight *weight)
 {
-    return tuff_weight_check_finite_watched(weight, NULL, 0, 0);
+    return tuff_weight_check_finite_watched(weight, NULL, NULL, 0, 0);
 }
 
-tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight, const tuff_watch *watch,
-                                             uint64_t done, uint64_t total)
+tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight, const tuff_weights *files,
+                                             const tuff_watch *watch, uint64_t done, uint64_t total)
 {
     enum { ASK = 1024 * CHUNK }; /* elements */
     TUFF_TRY(tuff_weight_check_readable(weight));
@@ -186,6 +186,7 @@ tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight, const tu
         size_t now = n - at < CHUNK ? n - at : CHUNK;
         if (at % ASK == 0)
             TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_LOAD, done + at / info->block * info->bytes, total));
+        if (at % ASK == 0 && files) TUFF_TRY(tuff_weights_check_files(files));
         to_f32(weight->storage, weight->data + at / info->block * info->bytes, now, chunk);
         if (all_finite(chunk, now)) continue;
         for (size_t i = 0; i < now; i++)

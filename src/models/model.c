@@ -110,7 +110,7 @@ static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
     }
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
-        TUFF_TRY(tuff_weight_check_finite_watched(weight, watch, done, total));
+        TUFF_TRY(tuff_weight_check_finite_watched(weight, tuff_model_weights(model), watch, done, total));
         done += weight->bytes;
     }
     return tuff_watch_step(watch, TUFF_PHASE_LOAD, total, total);

@@ -75,6 +75,25 @@ static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
     tuff_model_destroy(&model);
 }
 
+static bool shorten(const tuff_progress *progress, void *user)
+{
+    if (progress->phase == TUFF_PHASE_LOAD && progress->done == 0) kit_cut_file(user, 4096);
+    return true;
+}
+
+/* Loading reads all of them once. */
+static void weights_that_change_while_they_are_loaded_are_noticed(void **state)
+{
+    (void)state;
+    const char *path = kit_copy_model(kit_golden("llama"), "shrinking");
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = shorten;
+    watch.user = (void *)(uintptr_t)kit_join(path, "model.safetensors");
+    tuff_model *model; /* it is read again, as it is now */
+    KIT_FAILS(tuff_model_load_watched(path, &watch, &model), TUFF_BAD_FORMAT, "it is truncated");
+    assert_null(model);
+}
+
 typedef struct watched {
     tuff_phase phase;
     uint64_t last, total, stop_at; /* bytes */
@@ -553,6 +572,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_and_saving_can_be_watched_and_stopped),
         cmocka_unit_test(weights_that_changed_on_the_disk_are_not_uploaded),
+        cmocka_unit_test(weights_that_change_while_they_are_loaded_are_noticed),
         cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),
         cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
         cmocka_unit_test(missing_sizes_are_named),
