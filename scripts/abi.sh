@@ -45,16 +45,24 @@ fi
 # Its status is a set of bits: 1 an error, 2 misuse, 4 a change, 8 one that breaks programs for certain.
 status=0
 abidiff --suppressions tests/abi/libtuff.suppr --no-added-syms $baseline $build/libtuff.abi || status=$?
-# It takes new numbers of an enum's values for harmless.
+# It takes new numbers of an enum's values for harmless, and with libtuff.suppr members of another type or at another place.
 values() {
-    sed -n "s/.*<enumerator name='\([^']*\)' value='\([^']*\)'.*/\1 = \2/p" "$1" | sort -u
+    sed -n "s/.*<enumerator name='\([^']*\)' value='\([^']*\)'.*/\1 = \2/p" "$1"
 }
-values $baseline >$build/values-before
-values $build/libtuff.abi >$build/values-now
-if comm -23 $build/values-before $build/values-now | grep .; then
-    echo "abi: these values of enums are gone or have other numbers"
-    status=1
-fi
+# What is reserved may come into use.
+members() {
+    awk -F "'" '/<class-decl / { of = $2 } /<\/class-decl>/ { of = "" } /<data-member / { at = $4 }
+        /<var-decl / && of && $2 !~ /^reserved/ { print of "." $2 " at bit " at ", type " $4 }' "$1"
+}
+for what in values members; do
+    $what $baseline | sort -u >$build/$what-before
+    $what $build/libtuff.abi | sort -u >$build/$what-now
+    [ -s $build/$what-before ] || { echo "abi: the baseline has no $what"; exit 1; }
+    if comm -23 $build/$what-before $build/$what-now | grep .; then
+        echo "abi: these $what are gone or are no longer what they were"
+        status=1
+    fi
+done
 if [ $status != 0 ]; then
     echo "abi: programs built with the baseline may not run with this library: undo the change, or raise the minor version" \
         "in include/tuff/version.h and run sh scripts/abi.sh renew"
