@@ -107,15 +107,22 @@ static void a_record_is_read_as_it_was(void **state)
     tuff_conform_report_destroy(&report);
 }
 
+/* Every byte of the line from `first` to `begun`, few of the others. */
+static size_t next_cut(size_t size, size_t first, size_t begun)
+{
+    if (size < first) return size + 101 < first ? size + 101 : first;
+    return size <= begun ? size + 1 : size + 53;
+}
+
 /* Wherever it is cut, what is before is told, the case that ran is named, and nothing passed. */
 static void a_record_may_be_cut_anywhere(void **state)
 {
     (void)state;
     tuff_conform_report *report = run();
     tuff_conform_report_destroy(&report);
-    size_t first = strcspn(record.data, "\n") + 1,
+    size_t first = strcspn(record.data, "\n") + 1, begun = first + strcspn(record.data + first, "\n"),
            end = (size_t)(strstr(record.data, "{\"record\": \"end\"") - record.data);
-    for (size_t size = 0; size < record.size; size += size < first ? 101 : 53) {
+    for (size_t size = 0; size < record.size; size = next_cut(size, first, begun)) {
         tuff_conform_report **reports = NULL;
         size_t n = 0;
         if (size < first) {
@@ -127,10 +134,7 @@ static void a_record_may_be_cut_anywhere(void **state)
         KIT_OK(tuff_conform_read(record.data, size, &reports, &n));
         assert_int_equal(n, 1);
         if (size <= end) assert_int_equal(reports[0]->verdict, TUFF_CONFORM_INTERRUPTED);
-        if (size >
-                strlen("x") + first + strlen("{\"record\": \"begin\", \"case\": \"graphs.seed9.steps16\"}") &&
-            reports[0]->n_cases == 0)
-            assert_true(reports[0]->running[0] != 0);
+        if (size > begun && reports[0]->n_cases == 0) assert_true(reports[0]->running[0] != 0);
         free_reports(reports, n);
     }
 }
