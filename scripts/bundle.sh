@@ -68,8 +68,8 @@ take() {
 # guide FILE: a library that needs those of lib/fallback finds them by itself. Its user's search path does not serve it, neither
 # when a program is linked nor, in most programs, when one starts.
 guide() {
-    for library in $(objdump -p "$1" | awk '$1 == "NEEDED" { print $2 }'); do
-        case $fallback in *" $library "*) ;; *) continue ;; esac
+    for need in $(objdump -p "$1" | awk '$1 == "NEEDED" { print $2 }'); do
+        case $fallback in *" $need "*) ;; *) continue ;; esac
         patchelf --force-rpath --set-rpath "$(echo "$search" | sed 's|/\.\./lib||g')" "$1"
         echo "$(basename "$1"): of this copy the search path was changed (RPATH), nothing else" >>"$work/changed"
         return

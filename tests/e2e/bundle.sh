@@ -34,6 +34,11 @@ done
 # A linker finds what libraries need by their own search paths only.
 objdump -p "$here/lib/libdnnl.so.2" | grep -q 'RPATH.*:\$ORIGIN/fallback' || { echo "libdnnl does not find the libraries of lib/fallback"; exit 1; }
 
+for library in tuff cjson pcre2-8 utf8proc dnnl; do
+    [ -e "$here/lib/lib$library.so" ] || { echo "a linker does not find lib$library.so"; exit 1; }
+done
+[ -z "$(find "$here" -xtype l)" ] && [ ! -e "$here/lib/libc.so" ] || { echo "links lead nowhere, or hide the system's"; exit 1; }
+
 # A user's program, from what the archive has, as the archive's README says.
 rm "$here"/lib/libtuff.so*
 export PKG_CONFIG_PATH="$here/lib/pkgconfig"
