@@ -39,11 +39,23 @@ const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer)
     return &config->layer;
 }
 
-const char *tuff_arch_module(const tuff_arch *arch, const char *part)
+static const tuff_part *find_part(const tuff_part *parts, const char *name)
 {
-    for (const tuff_part *p = arch->parts; p->hf; p++)
-        if (strcmp(p->gguf, part) == 0) return p->hf;
+    for (const tuff_part *p = parts; p && p->hf; p++)
+        if (strcmp(p->gguf, name) == 0) return p;
     return NULL;
+}
+
+const char *tuff_config_module(const tuff_config *config, const char *part)
+{
+    const tuff_part *p = config->head ? find_part(config->head->parts, part) : NULL;
+    if (!p) p = find_part(config->arch->parts, part);
+    return p ? p->hf : NULL;
+}
+
+bool tuff_config_has_output(const tuff_config *config)
+{
+    return config->head && find_part(config->head->parts, "output");
 }
 
 /* The first name of each is the one that is written. */
@@ -56,7 +68,7 @@ const char *tuff_arch_module(const tuff_arch *arch, const char *part)
     X(TUFF_ACT_GELU_TANH, "gelu_pytorch_tanh") \
     X(TUFF_ACT_RELU, "relu")                   \
     X(TUFF_ACT_SILU, "silu")                   \
-    X(TUFF_ACT_SILU, "swish")
+    X(TUFF_ACT_SILU, "swish") X(TUFF_ACT_TANH, "tanh")
 
 static const struct {
     tuff_activation activation;

@@ -22,9 +22,27 @@ typedef enum tuff_activation {
     TUFF_ACT_GELU,      /* by erf */
     TUFF_ACT_GELU_TANH, /* its tanh approximation */
     TUFF_ACT_SILU,
-    TUFF_ACT_RELU
+    TUFF_ACT_RELU,
+    TUFF_ACT_TANH
 } tuff_activation;
 typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN } tuff_rotary;
+
+/* A head (models/heads/head.h) as an architecture has it. */
+typedef struct tuff_head_spec {
+    const tuff_head *head;
+    const tuff_part *parts;     /* as the architecture's own */
+    tuff_activation activation; /* after its first layer, where it has one */
+    bool layers_activation;     /* that of the feed-forward layers instead */
+    bool last;                  /* a sequence's result comes from its last token; else from its first */
+} tuff_head_spec;
+
+/* What the outputs of a classifier are, by config.json's problem_type. */
+typedef enum tuff_problem {
+    TUFF_PROBLEM_AUTO, /* it says nothing: one output is a number, more are classes of which one holds */
+    TUFF_PROBLEM_REGRESSION,
+    TUFF_PROBLEM_SINGLE_LABEL,
+    TUFF_PROBLEM_MULTI_LABEL
+} tuff_problem;
 
 /* What a layer is made of. */
 typedef struct tuff_layer_spec {
@@ -42,8 +60,10 @@ typedef struct tuff_layer_spec {
 /* The dimensions of a model, neutral between the formats. */
 struct tuff_config {
     const tuff_arch *arch;
-    const tuff_head *head; /* models/heads/head.h; NULL: the layers alone */
-    bool bare;             /* tensors in Hugging Face's files go without the base's prefix */
+    const tuff_head_spec *head; /* NULL: the layers alone */
+    int64_t labels;             /* outputs of its classifier, where it is one */
+    tuff_problem problem;
+    bool bare; /* tensors in Hugging Face's files go without the base's prefix */
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
@@ -76,7 +96,8 @@ struct tuff_arch {
     void (*write_gguf)(const tuff_config *config, tuff_gguf_builder *gguf);
     /* The names of its modules in both formats; ends with an empty one. */
     const tuff_part *parts;
-    bool gguf_interleaves; /* the rows of query and key heads */
+    const tuff_head_spec *heads; /* that it may have; ends with one without a head */
+    bool gguf_interleaves;       /* the rows of query and key heads */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
 };
 
@@ -85,8 +106,11 @@ struct tuff_arch {
 #undef TUFF_ARCH
 
 const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer);
-/* Hugging Face's name of a part, '#' for the layer's number; NULL when the architecture has no such part. */
-const char *tuff_arch_module(const tuff_arch *arch, const char *part);
+/* Hugging Face's name of a part of the layers or the head, '#' for the layer's number; NULL when the model
+ * has no such part. */
+const char *tuff_config_module(const tuff_config *config, const char *part);
+/* Whether its output multiplies with the embedding table or a matrix of that shape. */
+bool tuff_config_has_output(const tuff_config *config);
 
 /* NULL when unknown. */
 const tuff_arch *tuff_arch_by_model_type(const char *model_type);

@@ -2,7 +2,7 @@
  * token sees all, norms follow the sums. */
 #include <string.h>
 
-#include "models/net.h"
+#include "models/heads/head.h"
 
 /* What the keys of a config.json are called, and what a key that is absent means to transformers. */
 typedef struct dialect {
@@ -245,6 +245,54 @@ static const tuff_part distilbert_parts[] = {
     {"distilbert.transformer.layer.#.output_layer_norm", "blk.#.layer_output_norm", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
 
+/* GGUF has names for classifiers only: what stands before is "cls", which llama.cpp follows by tanh. */
+static const tuff_part bert_mlm[] = {{"cls.predictions.transform.dense", "mlm.dense", TUFF_PART_UNNAMED},
+                                     {"cls.predictions.transform.LayerNorm", "mlm.norm", TUFF_PART_UNNAMED},
+                                     {"cls.predictions.decoder", "output", TUFF_PART_UNNAMED},
+                                     {"cls.predictions.bias", "output.bias", TUFF_PART_UNNAMED},
+                                     {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part bert_classes[] = {{"bert.pooler.dense", "cls", TUFF_PART_PLAIN},
+                                         {"classifier", "cls.output", TUFF_PART_PLAIN},
+                                         {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part tokens[] = {{"classifier", "tokens", TUFF_PART_UNNAMED},
+                                   {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part spans[] = {{"qa_outputs", "spans", TUFF_PART_UNNAMED}, {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part roberta_mlm[] = {{"lm_head.dense", "mlm.dense", TUFF_PART_UNNAMED},
+                                        {"lm_head.layer_norm", "mlm.norm", TUFF_PART_UNNAMED},
+                                        {"lm_head.decoder", "output", TUFF_PART_UNNAMED},
+                                        {"lm_head.bias", "output.bias", TUFF_PART_UNNAMED},
+                                        {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part roberta_classes[] = {{"classifier.dense", "cls", TUFF_PART_PLAIN},
+                                            {"classifier.out_proj", "cls.output", TUFF_PART_PLAIN},
+                                            {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part distilbert_mlm[] = {{"vocab_transform", "mlm.dense", TUFF_PART_UNNAMED},
+                                           {"vocab_layer_norm", "mlm.norm", TUFF_PART_UNNAMED},
+                                           {"vocab_projector.bias", "output.bias", TUFF_PART_UNNAMED},
+                                           {"vocab_projector", "output", TUFF_PART_UNNAMED},
+                                           {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part distilbert_classes[] = {{"pre_classifier", "cls", TUFF_PART_PLAIN},
+                                               {"classifier", "cls.output", TUFF_PART_PLAIN},
+                                               {NULL, NULL, TUFF_PART_PLAIN}};
+
+static const tuff_head_spec bert_heads[] = {
+    {.head = &tuff_head_mlm, .parts = bert_mlm, .layers_activation = true},
+    {.head = &tuff_head_classes, .parts = bert_classes, .activation = TUFF_ACT_TANH},
+    {.head = &tuff_head_tokens, .parts = tokens},
+    {.head = &tuff_head_spans, .parts = spans},
+    {.head = NULL}};
+static const tuff_head_spec roberta_heads[] = {
+    {.head = &tuff_head_mlm, .parts = roberta_mlm, .activation = TUFF_ACT_GELU},
+    {.head = &tuff_head_classes, .parts = roberta_classes, .activation = TUFF_ACT_TANH},
+    {.head = &tuff_head_tokens, .parts = tokens},
+    {.head = &tuff_head_spans, .parts = spans},
+    {.head = NULL}};
+static const tuff_head_spec distilbert_heads[] = {
+    {.head = &tuff_head_mlm, .parts = distilbert_mlm, .layers_activation = true},
+    {.head = &tuff_head_classes, .parts = distilbert_classes, .activation = TUFF_ACT_RELU},
+    {.head = &tuff_head_tokens, .parts = tokens},
+    {.head = &tuff_head_spans, .parts = spans},
+    {.head = NULL}};
+
 #define BERT_COMMON .gguf = "bert", .read_gguf = read_gguf, .write_gguf = write_gguf
 
 const tuff_arch tuff_arch_bert = {.name = "bert",
@@ -254,6 +302,7 @@ const tuff_arch tuff_arch_bert = {.name = "bert",
                                   .read_hf = read_bert,
                                   .write_hf = write_bert,
                                   .parts = bert_parts,
+                                  .heads = bert_heads,
                                   BERT_COMMON};
 const tuff_arch tuff_arch_roberta = {.name = "roberta",
                                      .hf_class = "Roberta",
@@ -262,6 +311,7 @@ const tuff_arch tuff_arch_roberta = {.name = "roberta",
                                      .read_hf = read_roberta,
                                      .write_hf = write_bert,
                                      .parts = roberta_parts,
+                                     .heads = roberta_heads,
                                      BERT_COMMON};
 const tuff_arch tuff_arch_xlm_roberta = {.name = "xlm-roberta",
                                          .hf_class = "XLMRoberta",
@@ -270,6 +320,7 @@ const tuff_arch tuff_arch_xlm_roberta = {.name = "xlm-roberta",
                                          .read_hf = read_xlm_roberta,
                                          .write_hf = write_bert,
                                          .parts = roberta_parts,
+                                         .heads = roberta_heads,
                                          BERT_COMMON};
 const tuff_arch tuff_arch_distilbert = {.name = "distilbert",
                                         .hf_class = "DistilBert",
@@ -278,4 +329,5 @@ const tuff_arch tuff_arch_distilbert = {.name = "distilbert",
                                         .read_hf = read_distilbert,
                                         .write_hf = write_distilbert,
                                         .parts = distilbert_parts,
+                                        .heads = distilbert_heads,
                                         BERT_COMMON};

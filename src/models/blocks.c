@@ -1,8 +1,9 @@
 /* The layers of all architectures: built from the specs of the config, whose readers filled them. */
 #include "models/net.h"
 
-static tuff_tensor *activate(tuff_graph *g, tuff_activation activation, tuff_tensor *x)
+tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_tensor *x)
 {
+    tuff_graph *g = net->g;
     switch (activation) {
     case TUFF_ACT_GELU:
         return tuff_gelu(g, x, false);
@@ -12,6 +13,8 @@ static tuff_tensor *activate(tuff_graph *g, tuff_activation activation, tuff_ten
         return tuff_silu(g, x);
     case TUFF_ACT_RELU:
         return tuff_relu(g, x);
+    case TUFF_ACT_TANH:
+        return tuff_tanh(g, x);
     }
     return NULL;
 }
@@ -64,7 +67,7 @@ static tuff_tensor *gate(tuff_net *net, tuff_tensor *x, int i)
         b = tuff_net_linear(net, x, "blk.#.ffn_up", i, ff, spec->mlp_bias);
     }
     if (spec->activation == TUFF_ACT_SILU) return tuff_swiglu(net->g, a, b);
-    return tuff_mul(net->g, activate(net->g, spec->activation, a), b);
+    return tuff_mul(net->g, tuff_net_activate(net, spec->activation, a), b);
 }
 
 static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
@@ -74,8 +77,9 @@ static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
     if (spec->gated)
         x = gate(net, x, i);
     else
-        x = activate(net->g, spec->activation,
-                     tuff_net_linear(net, x, "blk.#.ffn_up", i, c->intermediate_size, spec->mlp_bias));
+        x = tuff_net_activate(
+            net, spec->activation,
+            tuff_net_linear(net, x, "blk.#.ffn_up", i, c->intermediate_size, spec->mlp_bias));
     return tuff_net_linear(net, x, "blk.#.ffn_down", i, c->hidden_size, spec->mlp_bias);
 }
 

@@ -2,7 +2,7 @@
  * projection. */
 #include <string.h>
 
-#include "models/net.h"
+#include "models/heads/head.h"
 
 /* Of a feed-forward layer where the file does not say; a hidden size out of range is refused later. */
 static int64_t usual_inner(const tuff_config *c)
@@ -146,8 +146,14 @@ static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PL
                                   {"transformer.h.#.mlp.c_fc", "blk.#.ffn_up", TUFF_PART_CONV1D},
                                   {"transformer.h.#.mlp.c_proj", "blk.#.ffn_down", TUFF_PART_CONV1D},
                                   {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
-                                  {"lm_head", "output", TUFF_PART_PLAIN},
                                   {NULL, NULL, TUFF_PART_PLAIN}};
+
+static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
+                                        {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts},
+                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
+                                       {.head = NULL}};
 
 const tuff_arch tuff_arch_gpt2 = {
     .name = "gpt2",
@@ -162,4 +168,5 @@ const tuff_arch tuff_arch_gpt2 = {
     .write_hf = write_hf,
     .write_gguf = write_gguf,
     .parts = parts,
+    .heads = heads,
 };

@@ -15,12 +15,32 @@ static void put(tuff_inspection *r, const char *key, const char *value)
     tuff_inspect_put_text(r, key, value, strlen(value));
 }
 
+/* How many a classifier has, and the first of them. */
+static void put_labels(tuff_inspection *r, const tuff_model *model)
+{
+    enum { SHOWN = 8 };
+    tuff_buf text = {0};
+    char scratch[TUFF_LABEL_SIZE];
+    int64_t n = model->config.labels;
+    for (int64_t i = 0; i < n && i < SHOWN; i++) {
+        tuff_view name = tuff_model_label(model, i, scratch);
+        tuff_buf_text(&text, i ? ", " : "");
+        tuff_buf_bytes(&text, name.data, name.size);
+    }
+    if (n > SHOWN) tuff_buf_text(&text, ", ...");
+    tuff_inspect_put_int(r, "labels", n);
+    tuff_inspect_put_text(r, "label_names", text.data ? text.data : "", text.size);
+    r->out.failed |= text.failed;
+    tuff_buf_free(&text);
+}
+
 static void put_dimensions(tuff_inspection *r, tuff_model *model)
 {
     const tuff_config *c = &model->config;
     r->out.failed |= tuff_params_list(c, &model->params) != TUFF_OK;
     put(r, "kind", c->causal ? "decoder" : "encoder");
-    put(r, "head", tuff_head_title(c->head));
+    put(r, "head", tuff_config_head_title(c));
+    if (c->head && c->head->head->has_labels) put_labels(r, model);
     tuff_inspect_put_int(r, "parameters", tuff_model_parameters(model));
     tuff_inspect_put_int(r, "vocab_size", c->vocab_size);
     tuff_inspect_put_int(r, "context_length", c->max_positions);
@@ -33,7 +53,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
     if (c->rope_theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope_theta);
     if (c->layer.window) tuff_inspect_put_int(r, "sliding_window", c->layer.window);
-    if (c->head) tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
+    if (tuff_config_has_output(c)) tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }
 
 /* The section "model". `name`: what the file calls its architecture, NULL when it does not; `status`: of

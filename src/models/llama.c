@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/net.h"
+#include "models/heads/head.h"
 
 /* A Qwen2 whose GGUF says "llama", with heads interleaved as that wants. */
 static const tuff_arch qwen2_as_llama;
@@ -322,13 +322,19 @@ static const tuff_part parts[] = {
     {"model.layers.#.mlp.up_proj", "blk.#.ffn_up", TUFF_PART_PLAIN},
     {"model.layers.#.mlp.down_proj", "blk.#.ffn_down", TUFF_PART_PLAIN},
     {"model.norm", "output_norm", TUFF_PART_PLAIN},
-    {"lm_head", "output", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
+
+static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
+                                        {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts},
+                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
+                                       {.head = NULL}};
 
 #define LLAMA_COMMON                                                                                  \
     .decoder = true, .base_prefix = "model.",                                                         \
     .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", .read_gguf = read_gguf, \
-    .write_gguf = write_gguf, .parts = parts
+    .write_gguf = write_gguf, .parts = parts, .heads = heads
 
 const tuff_arch tuff_arch_llama = {.name = "llama",
                                    .hf_class = "Llama",

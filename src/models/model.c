@@ -21,6 +21,7 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
                          tuff_arch_names());
     TUFF_TRY(tuff_hf_keys_check(model->hf_config, files->config, type));
     TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
+    TUFF_TRY(tuff_labels_read_hf(model->hf_config, files->config, &model->config));
     TUFF_TRY(tuff_hf_layer_types_check(model->hf_config, files->config, &model->config));
     return tuff_config_check(&model->config, files->config);
 }
@@ -72,6 +73,7 @@ tuff_status tuff_model_read_gguf(tuff_model *model)
                          tuff_arch_names());
     TUFF_TRY(tuff_gguf_keys_check(gguf, text));
     TUFF_TRY(model->config.arch->read_gguf(gguf, &model->config));
+    TUFF_TRY(tuff_labels_read_gguf(gguf, &model->config));
     const tuff_weight *table = tuff_weights_find(gguf->weights, "token_embd.weight");
     if (!table || table->rank != 2)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor token_embd.weight [vocab, hidden] is missing",

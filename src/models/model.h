@@ -34,6 +34,15 @@ void tuff_model_settle_head(tuff_model *model);
 const tuff_weight *tuff_model_output(const tuff_model *model);
 /* UNSUPPORTED, saying what it is instead, unless it is a language model. */
 TUFF_MUST_USE tuff_status tuff_model_need_lm(const tuff_model *model);
+/* How many labels a classifier has, and what problem it solves; their names stay in the file. */
+TUFF_MUST_USE tuff_status tuff_labels_read_hf(const cJSON *json, const char *where, tuff_config *config);
+TUFF_MUST_USE tuff_status tuff_labels_read_gguf(const tuff_gguf *gguf, tuff_config *config);
+/* The name of a label: the file's, or "LABEL_1", which needs the caller's memory. */
+enum { TUFF_LABEL_SIZE = 32 };
+tuff_view tuff_model_label(const tuff_model *model, int64_t index, char scratch[TUFF_LABEL_SIZE]);
+/* Append them to config.json or to a GGUF's metadata. */
+void tuff_labels_write_hf(const tuff_model *model, tuff_buf *json);
+TUFF_MUST_USE tuff_status tuff_labels_write_gguf(const tuff_model *model, tuff_gguf_builder *gguf);
 /* Fails when the file lacks a parameter, has it in a shape or a type that cannot be used, or holds a tensor
  * that the model has no use for. */
 TUFF_MUST_USE tuff_status tuff_model_check_tensors(const tuff_model *model);

@@ -1,4 +1,4 @@
-#include "models/net.h"
+#include "models/heads/head.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,10 +57,9 @@ static tuff_tensor *vector(tuff_net *net, const char *module, const char *which,
     return tuff_net_param(net, tuff_net_name(net, "%s.%s", module, which), role, 1, &n);
 }
 
-/* Hugging Face's name of a part's module. */
-static const char *module_of(tuff_net *net, const char *part, int layer)
+const char *tuff_net_module(tuff_net *net, const char *part, int layer)
 {
-    const char *pattern = tuff_arch_module(net->config->arch, part),
+    const char *pattern = tuff_config_module(net->config, part),
                *number = pattern ? strchr(pattern, '#') : NULL;
     if (!pattern)
         tuff_graph_fail(net->g, TUFF_UNSUPPORTED, "the architecture %s has no part %s",
@@ -77,7 +76,7 @@ tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_
         int64_t size = (int64_t)tuff_embedding_index_size((size_t)(net->batch * net->length));
         index = tuff_input(net->g, index_name, TUFF_I32, 1, &size);
     }
-    const char *name = tuff_net_name(net, "%s.weight", module_of(net, part, 0));
+    const char *name = tuff_net_name(net, "%s.weight", tuff_net_module(net, part, 0));
     return tuff_embedding(net->g, matrix(net, name, TUFF_ROLE_TABLE, rows, net->config->hidden_size), ids,
                           index);
 }
@@ -86,7 +85,7 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, in
                              bool bias)
 {
     tuff_graph *g = net->g;
-    const char *module = module_of(net, part, layer);
+    const char *module = tuff_net_module(net, part, layer);
     tuff_tensor *w =
         matrix(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, out, tuff_tensor_dim(x, -1));
     tuff_tensor *y = tuff_matmul(g, x, tuff_transpose(g, w));
@@ -98,7 +97,7 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, in
 tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int layer)
 {
     const tuff_config *c = net->config;
-    const char *module = module_of(net, part, layer);
+    const char *module = tuff_net_module(net, part, layer);
     int64_t d = tuff_tensor_dim(x, -1);
     tuff_tensor *w = vector(net, module, "weight", TUFF_ROLE_NORM, d);
     if (c->norm == TUFF_NORM_RMS) return tuff_rms_norm(net->g, x, w, c->norm_eps);
@@ -157,8 +156,5 @@ tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)
         tuff_tensor *last = tuff_input(net->g, "last", TUFF_I32, 1, &net->batch);
         x = tuff_embedding(net->g, x, last, NULL);
     }
-    if (!c->tied) return tuff_net_linear(net, x, "output", 0, c->vocab_size, false);
-    const char *table = tuff_net_name(net, "%s.weight", module_of(net, "token_embd", 0));
-    tuff_tensor *w = matrix(net, table, TUFF_ROLE_TABLE, c->vocab_size, c->hidden_size);
-    return tuff_matmul(net->g, x, tuff_transpose(net->g, w));
+    return tuff_net_head(net, x);
 }

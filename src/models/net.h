@@ -42,6 +42,8 @@ const char *tuff_net_name(tuff_net *net, const char *format, ...) TUFF_PRINTF(2,
 /* Parts are modules by GGUF's names, "blk.#.attn_q", where '#' is the layer; the architecture's list gives
  * Hugging Face's, which their parameters have. */
 
+/* Hugging Face's name of a part; for a part that is a tensor, the tensor's. */
+const char *tuff_net_module(tuff_net *net, const char *part, int layer);
 /* Rows of a part's table [rows, hidden_size] at ids. `index_name` is the input that the gradient needs. */
 tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_tensor *ids,
                             const char *index_name);
@@ -50,6 +52,7 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, in
                              bool bias);
 /* The config's norm over the last axis. */
 tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int layer);
+tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_tensor *x);
 /* [B, T, n * D] as heads [B, T, n, D], and back. */
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x);

@@ -73,25 +73,34 @@ static const char *gguf_name(tuff_params *params, const char *pattern, int layer
                              number + 1, ending);
 }
 
+/* The part that a name belongs to, the length of the module's in it and the layer's number; NULL when there
+ * is none. */
+static const tuff_part *find_part(const tuff_config *config, const char *name, size_t *size, int *layer)
+{
+    const tuff_part *const lists[] = {config->head ? config->head->parts : NULL, config->arch->parts};
+    for (int i = 0; i < 2; i++)
+        for (const tuff_part *part = lists[i]; part && part->hf; part++)
+            if ((*size = match(part->hf, name, layer)) > 0) return part;
+    return NULL;
+}
+
 static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
 {
     const char *prefix = config->arch->base_prefix;
+    int layer = 0;
+    size_t size;
+    const tuff_part *part = find_part(config, p->name, &size, &layer);
     p->hf.name = p->name;
     if (config->bare && tuff_starts_with(p->name, prefix)) p->hf.name += strlen(prefix);
-    for (const tuff_part *part = config->arch->parts; part->hf; part++) {
-        int layer = 0;
-        size_t size = match(part->hf, p->name, &layer);
-        if (!size) continue;
-        p->gguf.name = gguf_name(params, part->gguf, layer, p->name + size);
-        if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
-        if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
-        if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
-        bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
-        if (!turned || !config->arch->gguf_interleaves) return TUFF_OK;
-        p->gguf.layout = TUFF_LAYOUT_INTERLEAVED;
-        p->gguf.heads = part->kind == TUFF_PART_Q ? config->heads : config->kv_heads;
-        return TUFF_OK;
-    }
+    if (!part || part->kind == TUFF_PART_UNNAMED) return TUFF_OK;
+    p->gguf.name = gguf_name(params, part->gguf, layer, p->name + size);
+    if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
+    if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
+    if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
+    bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
+    if (!turned || !config->arch->gguf_interleaves) return TUFF_OK;
+    p->gguf.layout = TUFF_LAYOUT_INTERLEAVED;
+    p->gguf.heads = part->kind == TUFF_PART_Q ? config->heads : config->kv_heads;
     return TUFF_OK;
 }
 
@@ -113,12 +122,15 @@ tuff_status tuff_params_declare(tuff_params *params, const tuff_config *config, 
 tuff_status tuff_params_list(const tuff_config *config, tuff_params *params)
 {
     tuff_graph *g = NULL;
+    if (config->head && config->head->head->has_labels && config->labels < 1)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "the config has no labels (id2label) for a classifier to choose from");
     TUFF_TRY(tuff_graph_create(&g));
     tuff_net net = {
         .g = g, .config = config, .batch = 1, .length = 1, .rope_positions = 1, .declare = params};
     tuff_net_begin(&net);
     tuff_tensor *states = tuff_net_hidden(&net);
-    if (config->head) config->head->build(&net, states);
+    if (config->head) tuff_net_head(&net, states);
     tuff_status status = tuff_graph_status(g);
     tuff_graph_destroy(&g);
     return status;

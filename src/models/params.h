@@ -72,6 +72,7 @@ typedef enum tuff_part_kind {
     TUFF_PART_CONV1D,   /* Hugging Face's files hold the transpose */
     TUFF_PART_Q,        /* query rows: GGUF interleaves them where the architecture says so */
     TUFF_PART_K,        /* key rows */
+    TUFF_PART_UNNAMED,  /* GGUF has no name for it: what stands there is the part's name in Tuff only */
     TUFF_PART_POSITIONS /* a table of positions: GGUF's begins with the first that texts have */
 } tuff_part_kind;
 typedef struct tuff_part {

@@ -14,6 +14,8 @@ typedef struct source {
     const tuff_model *model;
     const tuff_store *store;
     tuff_save_item *items;
+    const tuff_param **params; /* the items' */
+    size_t count;
     bool gguf;
     tuff_watched work;
 } source;
@@ -96,7 +98,7 @@ static tuff_status write_transposed(source *from, const tuff_param *p, tuff_dtyp
 static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
 {
     source *from = user;
-    const tuff_param *p = &from->model->params.items[index];
+    const tuff_param *p = from->params[index];
     tuff_dtype dtype = from->items[index].dtype;
     size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
     float *values = tuff_alloc_array(n, sizeof *values);
@@ -111,19 +113,27 @@ static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
     return status;
 }
 
-/* The tensors to write; vectors of a GGUF stay f32, as llama.cpp wants them. */
-static tuff_save_item *list_items(const tuff_model *model, tuff_dtype dtype, bool gguf)
+/* The tensors to write: those that the format has names for. Vectors of a GGUF stay f32, as llama.cpp wants
+ * them. */
+static tuff_status list_items(source *from, tuff_dtype dtype)
 {
-    tuff_save_item *items = tuff_alloc_array(model->params.count + 1, sizeof *items);
-    for (size_t i = 0; items && i < model->params.count; i++) {
-        const tuff_param *p = &model->params.items[i];
-        items[i] = (tuff_save_item){.name = gguf ? p->gguf.name : p->hf.name,
-                                    .dtype = gguf && p->rank == 1 ? TUFF_F32 : dtype,
-                                    .rank = (unsigned)p->rank,
-                                    .shape = {1, 1, 1, 1}};
-        tuff_param_file_shape(p, gguf, items[i].shape);
+    const tuff_params *params = &from->model->params;
+    from->items = tuff_alloc_array(params->count + 1, sizeof *from->items);
+    from->params = tuff_alloc_array(params->count + 1, sizeof *from->params);
+    if (!from->items || !from->params) return tuff_fail_memory("the list of a model's tensors");
+    for (size_t i = 0; i < params->count; i++) {
+        const tuff_param *p = &params->items[i];
+        const char *name = from->gguf ? p->gguf.name : p->hf.name;
+        if (!name) continue;
+        tuff_save_item *item = &from->items[from->count];
+        *item = (tuff_save_item){.name = name,
+                                 .dtype = from->gguf && p->rank == 1 ? TUFF_F32 : dtype,
+                                 .rank = (unsigned)p->rank,
+                                 .shape = {1, 1, 1, 1}};
+        tuff_param_file_shape(p, from->gguf, item->shape);
+        from->params[from->count++] = p;
     }
-    return items;
+    return TUFF_OK;
 }
 
 static const char *torch_dtype(tuff_dtype dtype)
@@ -151,11 +161,12 @@ static bool set_member(cJSON *object, const char *key, const char *text, bool fl
                 : cJSON_AddBoolToObject(object, key, flag) != NULL;
 }
 
-/* Of the class that transformers is to load it with. */
-static const char *class_ending(const tuff_config *c)
+/* Of the class that transformers is to load it with; the first of those that have the head. */
+static void put_class_ending(const tuff_config *c, tuff_buf *out)
 {
-    if (!c->head) return "Model";
-    return c->head == &tuff_head_lm && c->arch->hf_lm_class ? c->arch->hf_lm_class : c->head->hf_class;
+    const char *ending = c->head ? c->head->head->hf_classes : "Model";
+    if (tuff_config_has_head(c, &tuff_head_lm) && c->arch->hf_lm_class) ending = c->arch->hf_lm_class;
+    tuff_buf_printf(out, "%.*s", (int)strcspn(ending, " "), ending);
 }
 
 /* config.json: the one that was read, with its dtype changed, or one made from the config. */
@@ -167,7 +178,8 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         const char *key = cJSON_HasObjectItem(model->hf_config, "dtype") ? "dtype" : "torch_dtype";
         bool ok = copy && set_member(copy, key, torch_dtype(dtype), false);
         /* a head beside a config that ties it: readers that trust the config would drop it */
-        if (c->head && !c->tied) ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
+        if (tuff_config_has_output(c) && !c->tied)
+            ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
         char *text = ok ? cJSON_Print(copy) : NULL;
         if (text) tuff_buf_text(out, text);
         tuff_buf_char(out, '\n');
@@ -175,10 +187,12 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         cJSON_Delete(copy);
         return text && !out->failed ? TUFF_OK : tuff_fail_memory("config.json");
     }
-    tuff_buf_printf(out, "{\n  \"architectures\": [\"%s%s\"],\n  \"model_type\": \"%s\",\n",
-                    c->arch->hf_class, class_ending(c), c->arch->name);
+    tuff_buf_printf(out, "{\n  \"architectures\": [\"%s", c->arch->hf_class);
+    put_class_ending(c, out);
+    tuff_buf_printf(out, "\"],\n  \"model_type\": \"%s\",\n", c->arch->name);
     put_tokens(&c->tokens, out);
     c->arch->write_hf(c, out);
+    if (c->head && c->head->head->has_labels) tuff_labels_write_hf(model, out);
     tuff_buf_printf(out, "  \"torch_dtype\": \"%s\",\n  \"vocab_size\": %lld\n}\n", torch_dtype(dtype),
                     (long long)c->vocab_size);
     return out->failed ? tuff_fail_memory("config.json") : TUFF_OK;
@@ -228,10 +242,9 @@ enum { LOOKED_FOR = sizeof looked_for / sizeof looked_for[0] };
 /* The tensors of a model, and how many bytes of them there are to be written. */
 static tuff_status begin_source(source *from, tuff_dtype dtype, const char *path)
 {
-    from->items = list_items(from->model, dtype, from->gguf);
     from->work.phase = TUFF_PHASE_SAVE;
-    if (!from->items) return tuff_fail_memory("the list of a model's tensors");
-    for (size_t i = 0; i < from->model->params.count; i++) {
+    TUFF_TRY(list_items(from, dtype));
+    for (size_t i = 0; i < from->count; i++) {
         size_t bytes;
         TUFF_TRY(tuff_save_item_size(&from->items[i], path, &bytes));
         from->work.total += bytes;
@@ -249,9 +262,9 @@ tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store
     if (status == TUFF_OK) status = write_config(model, dtype, at);
     if (status == TUFF_OK && model->tokenizer) status = tuff_tokenizer_save(model->tokenizer, at);
     if (status == TUFF_OK)
-        status = tuff_safetensors_save_sharded(at, "model", from.items, model->params.count, 0, write_tensor,
-                                               &from);
+        status = tuff_safetensors_save_sharded(at, "model", from.items, from.count, 0, write_tensor, &from);
     tuff_free(from.items);
+    tuff_free(from.params);
     return status;
 }
 
@@ -273,10 +286,14 @@ static uint32_t gguf_file_type(tuff_dtype dtype)
                                 : 0; /* llama.cpp's LLAMA_FTYPE: F32 0, MOSTLY_F16 1, BF16 32 */
 }
 
-/* What the file says and llama.cpp does not do. */
-static void say_lost(const tuff_model *model, const char *path)
+/* What the file lacks, and what it says and llama.cpp does not do. */
+static void say_lost(const tuff_model *model, bool without_head, const char *path)
 {
     const tuff_config *c = &model->config;
+    if (without_head)
+        tuff_log(TUFF_LOG_WARN,
+                 "%s: GGUF has no names for the tensors of its head (%s): it holds the layers alone", path,
+                 tuff_config_head_title(c));
     if (c->arch == &tuff_arch_gpt2 && c->layer.activation == TUFF_ACT_GELU)
         tuff_log(
             TUFF_LOG_WARN,
@@ -306,13 +323,15 @@ static tuff_status save_gguf(const tuff_model *model, tuff_dtype dtype, const tu
     tuff_gguf_put_u32(&gguf, "general.file_type", gguf_file_type(dtype));
     model->config.arch->write_gguf(&model->config, &gguf);
     tuff_status status = begin_source(&from, dtype, path);
+    if (status == TUFF_OK && tuff_config_has_head(&model->config, &tuff_head_classes))
+        status = tuff_labels_write_gguf(model, &gguf);
     if (status == TUFF_OK && model->tokenizer)
         status = tuff_vocab_write(model->tokenizer, (uint32_t)model->config.vocab_size, &gguf);
-    if (status == TUFF_OK)
-        status = tuff_gguf_save(path, &gguf, from.items, model->params.count, write_tensor, &from);
-    if (status == TUFF_OK) say_lost(model, path);
+    if (status == TUFF_OK) status = tuff_gguf_save(path, &gguf, from.items, from.count, write_tensor, &from);
+    if (status == TUFF_OK) say_lost(model, from.count < model->params.count, path);
     tuff_gguf_builder_free(&gguf);
     tuff_free(from.items);
+    tuff_free(from.params);
     return status;
 }
 

@@ -82,8 +82,8 @@ static const struct sign {
     {".weight_scale", "weights with scales beside them are not read"},
     {"_scale", "weights with scales beside them are not read"},
     {".lora_A.weight", "it is an adapter's; merge it first"},
-    {"score.weight", "it is a classifier's head, and Tuff runs language models"},
-    {"classifier.weight", "it is a classifier's head, and Tuff runs language models"},
+    {"score.weight", "it is a classifier's head, which config.json (architectures) does not name"},
+    {"classifier.weight", "it is a classifier's head, which config.json (architectures) does not name"},
 };
 
 /* NULL: nothing is known of such a name. */

@@ -1,20 +1,28 @@
 #include "kit/golden.h"
 #include "kit/truth.h"
-#include "models/net.h"
+#include "models/heads/head.h"
 
-/* A net whose outputs are its states, the truth's loss and, by name, the gradients of all parameters. */
-static tuff_program *build(const golden *g, int64_t batch, int64_t length, tuff_store *store)
+/* A net whose outputs are what its head gives, or its states, the truth's loss and, by name, the gradients of
+ * all parameters. */
+static tuff_program *build(const golden *g, tuff_store *store)
 {
     const tuff_params *list = &g->model->params;
-    const int64_t shape[] = {batch, length, g->model->config.hidden_size};
+    const tuff_weight *ids = tensor(g, "input_ids"), *picked = tuff_weights_find(g->truth, "picked"),
+                      *weights = tensor(g, "weights");
     tuff_graph *graph = NULL;
     KIT_OK(tuff_graph_create(&graph));
-    tuff_net net = {
-        .g = graph, .config = &g->model->config, .batch = batch, .length = length, .train_base = true};
+    tuff_net net = {.g = graph,
+                    .config = &g->model->config,
+                    .batch = ids->shape[0],
+                    .length = ids->shape[1],
+                    .rope_positions = g->model->config.max_positions,
+                    .train_base = true};
     tuff_net_begin(&net);
-    tuff_tensor *states = tuff_net_hidden(&net);
-    tuff_tensor *weights = tuff_input(graph, "weights", TUFF_F32, 3, shape);
-    tuff_tensor *loss = tuff_sum(graph, tuff_mul(graph, states, weights), 7, false);
+    tuff_tensor *result = tuff_net_hidden(&net);
+    if (picked) result = tuff_net_pick(&net, result, picked->shape[0], true);
+    if (net.config->head) result = tuff_net_head(&net, result);
+    tuff_tensor *by = tuff_input(graph, "weights", TUFF_F32, (int)weights->rank, weights->shape);
+    tuff_tensor *loss = tuff_sum(graph, tuff_mul(graph, result, by), (1u << weights->rank) - 1, false);
     tuff_tensor **params = tuff_alloc_array(list->count, sizeof *params),
                 **grads = tuff_alloc_array(list->count, sizeof *grads);
     for (size_t i = 0; i < list->count; i++)
@@ -22,7 +30,7 @@ static tuff_program *build(const golden *g, int64_t batch, int64_t length, tuff_
     tuff_graph_grad(graph, loss, params, list->count, grads);
     for (size_t i = 0; i < list->count; i++)
         tuff_output(graph, list->items[i].name, grads[i]);
-    tuff_output(graph, "states", states);
+    tuff_output(graph, "result", result);
     tuff_output(graph, "loss", loss);
     tuff_free(params);
     tuff_free(grads);
@@ -45,11 +53,12 @@ static void set_ids(tuff_program *program, const char *name, const int32_t *ids,
     tuff_free(index);
 }
 
-static void set_inputs(const golden *g, tuff_program *program, int64_t length)
+static void set_inputs(const golden *g, tuff_program *program)
 {
-    size_t n, n_weights;
+    size_t n, n_weights, n_picked;
+    int64_t length = tensor(g, "input_ids")->shape[1];
     int32_t *ids = ints(g, "input_ids", &n);
-    float *weights = floats(g, "state_weights", &n_weights);
+    float *weights = floats(g, "weights", &n_weights);
     set_ids(program, "ids", ids, n);
     if (g->model->config.token_types) {
         int32_t *types = ints(g, "token_type_ids", &n);
@@ -59,6 +68,11 @@ static void set_inputs(const golden *g, tuff_program *program, int64_t length)
     for (size_t i = 0; i < n; i++)
         ids[i] = (int32_t)(g->model->config.position_offset + (int64_t)i % length);
     set_ids(program, "positions", ids, n);
+    if (tuff_weights_find(g->truth, "picked")) {
+        int32_t *picked = ints(g, "picked", &n_picked);
+        set_ids(program, "picked", picked, n_picked);
+        tuff_free(picked);
+    }
     KIT_OK(tuff_program_input(program, "weights", weights, n_weights * sizeof *weights));
     tuff_free(weights);
     tuff_free(ids);
@@ -90,21 +104,25 @@ static void check_output(const golden *g, tuff_program *program, const char *out
 static void run_encoder(void **state)
 {
     golden g = load(*state, "truth.safetensors");
-    const tuff_weight *states = tensor(&g, "states");
+    size_t compared = 0;
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
     KIT_OK(tuff_model_upload(g.model, true, NULL, store));
-    tuff_program *program = build(&g, states->shape[0], states->shape[1], store);
-    set_inputs(&g, program, states->shape[1]);
+    KIT_OK(tuff_model_upload_rope(g.model, g.model->config.max_positions, NULL, store));
+    tuff_program *program = build(&g, store);
+    set_inputs(&g, program);
     KIT_OK(tuff_program_run(program));
-    check_output(&g, program, "states", "states", 1e-5);
+    check_output(&g, program, "result", "result", 1e-5);
     check_output(&g, program, "loss", "loss", 1e-5);
     for (size_t i = 0; i < g.model->params.count; i++) {
         char truth[256];
         const tuff_param *p = &g.model->params.items[i];
         snprintf(truth, sizeof truth, "grad.%s", p->hf.name);
+        if (!tuff_weights_find(g.truth, truth)) continue;
         check_output(&g, program, p->name, truth, 2e-5);
+        compared++;
     }
+    assert_true(g.model->config.head ? compared >= 2 : compared == g.model->params.count);
     tuff_program_destroy(&program);
     tuff_store_destroy(&store);
     unload(&g);
@@ -118,6 +136,24 @@ int encoder_main(const char *name)
         cmocka_unit_test_prestate(run_encoder, (void *)"roberta"),
         cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta"),
         cmocka_unit_test_prestate(run_encoder, (void *)"distilbert"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"bert-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"roberta-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"distilbert-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"bert-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"roberta-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"distilbert-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"bert-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"roberta-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"distilbert-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"bert-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"roberta-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"distilbert-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"llama-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"gpt2-classes"),
     };
     int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
     tuff_device_destroy(&device);

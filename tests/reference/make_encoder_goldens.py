@@ -4,11 +4,13 @@ in f64.
 
     python make_encoder_goldens.py                  writes assets/golden
     python make_encoder_goldens.py --check          makes them anew in a temporary folder and compares
-    python make_encoder_goldens.py --only bert
+    python make_encoder_goldens.py --only bert-mlm
 
 A folder holds config.json, model.safetensors (f32) and truth.safetensors: input_ids [B,T] i32; token_type_ids [B,T] i32 of
-models that have them; states [B,T,C] after the last layer; state_weights [B,T,C] and the loss [1] that is the sum of both
-multiplied; grad.<parameter> of that loss for every parameter.
+models that have them; result: states [B,T,C] after the last layer, or what the head gives; weights, of the result's shape,
+and the loss [1] that is the sum of both multiplied; grad.<parameter> of that loss: for every parameter, or, with a head, for
+those of the head and the embedding table. A head that looks at some tokens only has these in picked [R] i32, counted over
+all rows: five of a masked language model, the first of each row of an encoder's classifier, the last of a decoder's.
 
 Weights are drawn with a standard deviation of 0.2, so that every part of the model matters: the script fails unless each
 change of a config key that `CHANGES` lists moves the result by ten times what the tests allow."""
@@ -24,8 +26,21 @@ import numpy as np
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import AutoModel, BertConfig, DistilBertConfig, RobertaConfig, XLMRobertaConfig
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertConfig,
+    DistilBertConfig,
+    GPT2Config,
+    LlamaConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+)
 
+from common import to_double
 from make_goldens import ROOT, compare, floats, write_json
 
 MOVES = 1e-4  # of the largest state: ten times what the C tests allow
@@ -51,7 +66,7 @@ def roberta():
 def xlm_roberta():
     return XLMRobertaConfig(
         vocab_size=54, hidden_size=20, num_hidden_layers=2, num_attention_heads=5, intermediate_size=28,
-        max_position_embeddings=17, type_vocab_size=1, layer_norm_eps=0.04,
+        max_position_embeddings=17, type_vocab_size=1, layer_norm_eps=0.04, hidden_act="silu",
     )  # fmt: skip
 
 
@@ -61,15 +76,43 @@ def distilbert():
     )
 
 
+def llama():
+    return LlamaConfig(
+        vocab_size=44, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=32, rms_norm_eps=0.02, pad_token_id=0,
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0}, tie_word_embeddings=False,
+    )  # fmt: skip
+
+
+def gpt2():
+    return GPT2Config(
+        vocab_size=42, n_positions=16, n_embd=16, n_layer=2, n_head=4, layer_norm_epsilon=0.02, pad_token_id=0
+    )
+
+
+LABELS = {"classes": ["bad", "so so", "good"], "tokens": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]}
+HEADS = {
+    "": AutoModel, "mlm": AutoModelForMaskedLM, "classes": AutoModelForSequenceClassification,
+    "tokens": AutoModelForTokenClassification, "spans": AutoModelForQuestionAnswering,
+}  # fmt: skip
+
 # Keys of config.json with other values that leave all shapes as they are.
 COMMON = {"num_attention_heads": [1, 4], "hidden_act": ["relu", "silu"], "layer_norm_eps": [1e-5], "num_hidden_layers": [1]}
 CHANGES = {
     "bert": {**COMMON, "hidden_act": ["gelu_new", "relu", "silu"]},
     "roberta": {**COMMON, "hidden_act": ["gelu", "relu", "silu"], "pad_token_id": [0, 1]},
-    "xlm-roberta": {**COMMON, "hidden_act": ["gelu_new", "relu", "silu"], "pad_token_id": [0, 2]},
+    "xlm-roberta": {**COMMON, "hidden_act": ["gelu", "relu"], "pad_token_id": [0, 2]},
     "distilbert": {"n_heads": [1, 2], "activation": ["gelu", "silu"], "n_layers": [1]},
+    "llama": {"rms_norm_eps": [1e-6], "num_hidden_layers": [1]},
+    "gpt2": {"n_head": [1, 2], "activation_function": ["relu"], "layer_norm_epsilon": [1e-5], "n_layer": [1]},
 }
-MODELS = {"bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert}
+CONFIGS = {
+    "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "llama": llama, "gpt2": gpt2,
+}  # fmt: skip
+ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
+# name of the folder: architecture and head
+MODELS = {name + ("-" + head if head else ""): (name, head) for head in HEADS for name in ENCODERS}
+MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "classes")}
 
 
 def randomize(model, random):
@@ -80,20 +123,29 @@ def randomize(model, random):
             parameter.copy_(torch.as_tensor(1 + noise if is_norm else noise, dtype=torch.float32))
 
 
-def load(folder):
-    """The layers alone, in double."""
-    options = {} if "distilbert" in (folder / "config.json").read_text() else {"add_pooling_layer": False}
-    model = AutoModel.from_pretrained(
+def load(folder, name, head):
+    """In double."""
+    options = {} if head or name == "distilbert" else {"add_pooling_layer": False}
+    model = HEADS[head].from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True, **options
     )
-    return model.double().eval()
+    to_double(model)
+    return model.eval()
 
 
-def states_of(model, truth):
+def result_of(model, head, truth):
+    """States of all tokens, or what the head gives for those that it looks at."""
     inputs = {"input_ids": truth["input_ids"].long()}
     if "token_type_ids" in truth:
         inputs["token_type_ids"] = truth["token_type_ids"].long()
-    return model(**inputs).last_hidden_state
+    output = model(**inputs)
+    if not head:
+        return output.last_hidden_state
+    if head == "spans":
+        return torch.stack((output.start_logits, output.end_logits), dim=-1)
+    if head == "mlm":
+        return output.logits.flatten(0, 1)[truth["picked"].long()]
+    return output.logits
 
 
 def save(folder, model):
@@ -104,7 +156,7 @@ def save(folder, model):
     write_json(folder / "config.json", config)
 
 
-def draw_inputs(config, random):
+def draw_inputs(config, head, random):
     """Ids without the padding's, whose embedding gets no gradient in PyTorch."""
     ids = random.randint(0, config.vocab_size - 1, SHAPE)
     ids += ids >= config.pad_token_id
@@ -112,58 +164,72 @@ def draw_inputs(config, random):
     types = getattr(config, "type_vocab_size", 0)
     if types:
         truth["token_type_ids"] = torch.as_tensor(random.randint(0, types, SHAPE), dtype=torch.int32)
+    if head == "mlm":
+        truth["picked"] = torch.as_tensor(random.permutation(SHAPE[0] * SHAPE[1])[:5], dtype=torch.int32)
+    if head == "classes":
+        rows = np.arange(SHAPE[0]) * SHAPE[1]
+        last = SHAPE[1] - 1 if config.model_type in ("llama", "gpt2") else 0
+        truth["picked"] = torch.as_tensor(rows + last, dtype=torch.int32)
     return truth
 
 
-def check_changes(folder, name, truth):
-    """Each listed change, and other token types and positions, must move the states."""
+def check_changes(folder, name, head, truth):
+    """Each listed change, and other token types, must move the result."""
     config = json.loads((folder / "config.json").read_text())
-    want, moves = truth["states"].double(), {}
+    want, moves = truth["result"].double(), {}
+    width = config.get("hidden_size") or config.get("dim") or config["n_embd"]
     with tempfile.TemporaryDirectory() as scratch:
         changed = pathlib.Path(scratch) / "model"
         shutil.copytree(folder, changed)
         for key, values in CHANGES[name].items():
             for value in values:
-                if value == config[key] or config.get("hidden_size", config.get("dim")) % (value if "heads" in key else 1):
+                if value == config[key] or width % (value if "head" in key else 1):
                     continue
                 (changed / "config.json").write_text(json.dumps({**config, key: value}))
                 with torch.no_grad():
-                    got = states_of(load(changed), truth)
+                    got = result_of(load(changed, name, head), head, truth)
                 moves[f"{key} {value}"] = ((got - want).abs().max() / want.abs().max()).item()
     if config.get("type_vocab_size", 0) > 1:
         with torch.no_grad():
-            got = states_of(load(folder), {"input_ids": truth["input_ids"]})
+            got = result_of(load(folder, name, head), head, {k: v for k, v in truth.items() if k != "token_type_ids"})
         moves["no token types"] = ((got - want).abs().max() / want.abs().max()).item()
     for change, move in moves.items():
         if not move >= MOVES:
-            raise SystemExit(f"{name}: {change} moves the states by {move:.1e} of the largest only, expected {MOVES:.0e}")
+            raise SystemExit(f"{folder.name}: {change} moves the result by {move:.1e} of the largest, expected {MOVES:.0e}")
     return min(moves.values()), len(moves)
 
 
-def make(output, name, seed):
-    folder = output / name
+def make(output, folder_name, seed):
+    name, head = MODELS[folder_name]
+    folder = output / folder_name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     random = np.random.RandomState(seed)
-    config = MODELS[name]()
-    options = {"add_pooling_layer": False} if name != "distilbert" else {}
-    model = type(AutoModel.from_config(config))(config, **options).float()
+    config = CONFIGS[name]()
+    if head in LABELS:
+        config.id2label = dict(enumerate(LABELS[head]))
+        config.label2id = {label: i for i, label in enumerate(LABELS[head])}
+    options = {} if head or name == "distilbert" else {"add_pooling_layer": False}
+    model = type(HEADS[head].from_config(config))(config, **options).float()
     randomize(model, random)
     save(folder, model)
 
-    truth = draw_inputs(config, random)
-    model = load(folder)
-    states = states_of(model, truth)
-    weights = torch.as_tensor(random.standard_normal(tuple(states.shape)), dtype=torch.float32)
-    loss = (states * weights.double()).sum()
+    truth = draw_inputs(config, head, random)
+    model = load(folder, name, head)
+    result = result_of(model, head, truth)
+    weights = torch.as_tensor(random.standard_normal(tuple(result.shape)), dtype=torch.float32)
+    loss = (result * weights.double()).sum()
     loss.backward()
-    truth.update(states=states.detach().float(), state_weights=weights, loss=floats(loss))
+    truth.update(result=result.detach().float().contiguous(), weights=weights, loss=floats(loss))
+    base = model.base_model_prefix + "."
+    table = model.get_input_embeddings().weight
     for key, parameter in model.named_parameters():
-        if parameter.grad is not None:
+        of_head = not key.startswith(base) or "pooler" in key
+        if parameter.grad is not None and (not head or of_head or parameter is table):
             truth["grad." + key] = parameter.grad.float().contiguous()
     save_file(truth, folder / "truth.safetensors")
-    least, count = check_changes(folder, name, truth)
-    print(f"{name:12} {count} changes move the states, by {least:.1e} and more; loss {loss.item():.4f}")
+    least, count = check_changes(folder, name, head, truth)
+    print(f"{folder_name:19} {count} changes move the result, by {least:.1e} and more; loss {loss.item():.4f}")
 
 
 def main():

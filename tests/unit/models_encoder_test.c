@@ -5,6 +5,7 @@
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
+#include "models/heads/head.h"
 #include "models/model.h"
 #include "train/trainer.h"
 
@@ -171,8 +172,8 @@ static void configs_that_would_give_other_numbers_are_refused(void **state)
         {"\"is_decoder\": false", "\"is_causal\": true", "is_causal is true", TUFF_UNSUPPORTED},
         {"\"add_cross_attention\": false", "\"add_cross_attention\": true", "add_cross_attention",
          TUFF_UNSUPPORTED},
-        {"\"hidden_act\": \"gelu\"", "\"hidden_act\": \"tanh\"", "hidden_act is \"tanh\"; Tuff knows gelu, ",
-         TUFF_UNSUPPORTED},
+        {"\"hidden_act\": \"gelu\"", "\"hidden_act\": \"quick_gelu\"",
+         "hidden_act is \"quick_gelu\"; Tuff knows gelu, ", TUFF_UNSUPPORTED},
         {"\"use_cache\": true", "\"position_embedding_type\": \"relative_key\"",
          "position_embedding_type is \"relative_key\"", TUFF_UNSUPPORTED},
         {"\"type_vocab_size\": 3", "\"type_vocab_size\": 0", "type_vocab_size is 0", TUFF_BAD_FORMAT},
@@ -199,17 +200,18 @@ static void an_encoder_is_no_language_model(void **state)
     KIT_OK(tuff_device_open(&params, &device));
     tuff_generator *generator = NULL;
     KIT_FAILS(tuff_generator_create(model, device, NULL, &generator), TUFF_UNSUPPORTED,
-              "this bert model is no language model");
+              "a language model is needed here; this is an encoder bert, whose head is: none");
     const int32_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8};
     tuff_dataset *data = NULL;
     tuff_trainer *trainer = NULL;
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     KIT_OK(tuff_dataset_from_ids(ids, 8, 4, &data));
     KIT_FAILS(tuff_trainer_create(model, device, data, NULL, &trainer), TUFF_UNSUPPORTED,
-              "no language model");
-    KIT_FAILS(tuff_evaluate(model, device, data, NULL, &result), TUFF_UNSUPPORTED, "no language model");
+              "a language model is needed");
+    KIT_FAILS(tuff_evaluate(model, device, data, NULL, &result), TUFF_UNSUPPORTED,
+              "a language model is needed");
     KIT_FAILS(tuff_save_logits(model, device, data, NULL, NULL, kit_temp_path("l.safetensors")),
-              TUFF_UNSUPPORTED, "no language model");
+              TUFF_UNSUPPORTED, "a language model is needed");
     tuff_dataset_destroy(&data);
     tuff_device_destroy(&device);
     tuff_model_destroy(&model);
@@ -227,6 +229,161 @@ static void inspecting_says_what_an_encoder_is(void **state)
     tuff_free(text);
 }
 
+/* What a model's tensors and its class say of its head. */
+static void a_head_follows_from_class_and_tensors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *golden, *from, *to;
+        const tuff_head *head;
+    } cases[] = {
+        {"bert-mlm", "BertForMaskedLM", "BertForMaskedLM", &tuff_head_mlm},
+        {"bert-mlm", "BertForMaskedLM", "BertForPreTraining", &tuff_head_mlm},
+        {"bert-mlm", "BertForMaskedLM", "BertModel", &tuff_head_mlm},
+        {"bert-classes", "\"BertForSequenceClassification\"", "", &tuff_head_classes},
+        {"bert-tokens", "\"BertForTokenClassification\"", "", &tuff_head_tokens},
+        {"bert-spans", "BertForQuestionAnswering", "SomethingElse", &tuff_head_spans},
+        {"roberta-classes", "RobertaForSequenceClassification", "RobertaModel", &tuff_head_classes},
+        {"distilbert-mlm", "DistilBertForMaskedLM", "DistilBertModel", &tuff_head_mlm},
+        {"xlm-roberta-spans", "XLMRobertaForQuestionAnswering", "XLMRobertaModel", &tuff_head_spans},
+        {"bert", "BertModel", "BertForMaskedLM", NULL}, /* saved for its states */
+        {"bert", "BertModel", "BertForSequenceClassification", NULL},
+        {"llama-classes", "LlamaForSequenceClassification", "LlamaForSequenceClassification",
+         &tuff_head_classes},
+        {"llama", "LlamaForCausalLM", "LlamaModel", &tuff_head_lm},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model =
+            model_open(model_copy(cases[i].golden, cases[i].golden, cases[i].from, cases[i].to));
+        if (!tuff_config_has_head(&model->config, cases[i].head))
+            fail_msg("%s as %s: its head is %s", cases[i].golden, cases[i].to,
+                     tuff_config_head_title(&model->config));
+        tuff_model_destroy(&model);
+    }
+}
+
+static void without(const char *name, char *out)
+{
+    snprintf(out, 128, "%s", tuff_ends_with(name, "pooler.dense.weight") ? "pooler.gone" : name);
+}
+
+static void a_head_that_lacks_a_tensor_is_refused(void **state)
+{
+    (void)state;
+    refused(renamed("bert-classes", "halved", without), TUFF_BAD_FORMAT,
+            "the tensor bert.pooler.dense.weight of a bert model");
+}
+
+/* Dropping the embedding table's twin, or having another in its place. */
+static void an_output_of_its_own_is_used(void **state)
+{
+    (void)state;
+    tuff_model *tied = model_open("bert-mlm");
+    assert_true(tied->config.tied);
+    assert_null(tuff_params_find(&tied->params, "cls.predictions.decoder.weight"));
+    tuff_model_destroy(&tied);
+    refused(
+        model_copy("bert-mlm", "untied", "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false"),
+        TUFF_BAD_FORMAT, "the tensor cls.predictions.decoder.weight");
+}
+
+static void label_is(const tuff_model *model, int64_t index, const char *name)
+{
+    char scratch[TUFF_LABEL_SIZE];
+    tuff_view label = tuff_model_label(model, index, scratch);
+    assert_int_equal(label.size, strlen(name));
+    assert_memory_equal(label.data, name, label.size);
+}
+
+/* llama.cpp's names hold classifiers; what it has no names for is left out, with a message. */
+static void gguf_keeps_classifiers(void **state)
+{
+    (void)state;
+    static const char *const goldens[] = {"bert-classes", "roberta-classes", "distilbert-classes",
+                                          "llama-classes", "gpt2-classes"};
+    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
+        tuff_model *model = model_open(goldens[i]);
+        const char *gguf = kit_temp_path("classes.gguf"), *directory = kit_temp_path("classes");
+        KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+        tuff_model *through = model_open(gguf);
+        same_parameters(model, through, model->config.position_offset);
+        assert_ptr_equal(through->config.head->head, &tuff_head_classes);
+        KIT_OK(tuff_model_save(through, TUFF_FORMAT_HF, TUFF_F32, directory));
+        tuff_model *back = model_open(directory);
+        same_parameters(through, back, 0);
+        const tuff_model *const all[] = {model, through, back};
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(all[k]->config.labels, 3);
+            label_is(all[k], 0, "bad");
+            label_is(all[k], 1, "so so");
+            label_is(all[k], 2, "good");
+        }
+        tuff_model_destroy(&back);
+        tuff_model_destroy(&through);
+        tuff_model_destroy(&model);
+    }
+    tuff_model *model = model_open("bert-mlm"), *bare = model_open("bert");
+    const char *gguf = kit_temp_path("layers.gguf");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    tuff_model *through = model_open(gguf);
+    assert_null(through->config.head);
+    assert_int_equal(through->params.count, bare->params.count);
+    tuff_model_destroy(&through);
+    tuff_model_destroy(&bare);
+    tuff_model_destroy(&model);
+}
+
+/* A head's tensors are written as they were read. */
+static void heads_are_saved(void **state)
+{
+    (void)state;
+    static const char *const goldens[] = {"bert-mlm",        "roberta-mlm",    "distilbert-mlm",
+                                          "roberta-classes", "roberta-tokens", "bert-spans",
+                                          "llama-classes"};
+    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
+        tuff_model *model = model_open(goldens[i]);
+        const char *directory = kit_temp_path("headed");
+        KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, directory));
+        tuff_buf was = {0}, is = {0};
+        kit_read_file(kit_join(kit_golden(goldens[i]), "model.safetensors"), &was);
+        kit_read_file(kit_join(directory, "model.safetensors"), &is);
+        assert_int_equal(is.size, was.size);
+        assert_memory_equal(is.data, was.data, is.size);
+        tuff_buf_free(&was);
+        tuff_buf_free(&is);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void labels_are_what_transformers_takes_them_for(void **state)
+{
+    (void)state;
+    static const char ids[] =
+        "\"id2label\": {\n    \"0\": \"bad\",\n    \"1\": \"so so\",\n    \"2\": \"good\"\n  }";
+    refused(model_copy("bert-classes", "labels", ids, "\"num_labels\": 5"), TUFF_BAD_FORMAT,
+            "tensor classifier.weight has shape [3, 16], the config expects [5, 16]");
+    refused(model_copy("bert-classes", "labels", ids, "\"x\": 5"), TUFF_BAD_FORMAT,
+            "the config expects [2, 16]");
+    refused(model_copy("bert-classes", "labels", ids, "\"id2label\": {}"), TUFF_BAD_FORMAT, "no labels");
+    refused(model_copy("bert-classes", "labels", ids, "\"num_labels\": -1"), TUFF_BAD_FORMAT,
+            "num_labels is -1");
+    refused(model_copy("bert-classes", "labels", ids, "\"id2label\": [1]"), TUFF_BAD_FORMAT,
+            "id2label must be an object");
+    refused(model_copy("bert-classes", "labels", ids, "\"problem_type\": \"guess\""), TUFF_BAD_FORMAT,
+            "problem_type is \"guess\", expected regression");
+    tuff_model *model =
+        model_open(model_copy("bert-classes", "labels", ids,
+                              "\"num_labels\": 3, \"problem_type\": \"multi_label_classification\""));
+    assert_int_equal(model->config.problem, TUFF_PROBLEM_MULTI_LABEL);
+    label_is(model, 2, "LABEL_2");
+    tuff_model_destroy(&model);
+    char *text = NULL;
+    KIT_OK(tuff_inspect(kit_golden("bert-classes"), 0, &text));
+    assert_non_null(strstr(text, "sequence classification"));
+    assert_non_null(strstr(text, "bad, so so, good"));
+    tuff_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +393,12 @@ int main(void)
         cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),
         cmocka_unit_test(an_encoder_is_no_language_model),
         cmocka_unit_test(inspecting_says_what_an_encoder_is),
+        cmocka_unit_test(a_head_follows_from_class_and_tensors),
+        cmocka_unit_test(a_head_that_lacks_a_tensor_is_refused),
+        cmocka_unit_test(an_output_of_its_own_is_used),
+        cmocka_unit_test(gguf_keeps_classifiers),
+        cmocka_unit_test(heads_are_saved),
+        cmocka_unit_test(labels_are_what_transformers_takes_them_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,8 @@ static const tuff_backend *const backends[] = {&tuff_backend_cpu, &tuff_backend_
 static tuff_model model_of(const tuff_config *config)
 {
     tuff_model model = {.config = *config};
-    KIT_OK(tuff_params_list(config, &model.params));
+    model.config.head = config->arch->heads;
+    KIT_OK(tuff_params_list(&model.config, &model.params));
     return model;
 }
 

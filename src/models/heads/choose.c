@@ -4,7 +4,10 @@
 
 #include "base/log.h"
 #include "models/heads/head.h"
+#include "models/keys.h"
 #include "models/model.h"
+
+enum { NAME_SIZE = 128 };
 
 /* What the name of the class in config.json ends with: "ForCausalLM"; NULL when there is none of this
  * architecture. */
@@ -17,25 +20,86 @@ static const char *class_ending(const tuff_model *model)
     return first->valuestring + strlen(begin);
 }
 
+static const tuff_head_spec *by_class(const tuff_arch *arch, const char *ending)
+{
+    for (const tuff_head_spec *s = arch->heads; ending && *ending && s->head; s++)
+        if (tuff_has_word(s->head->hf_classes, ending)) return s;
+    return NULL;
+}
+
+/* Whether the file has a part of a head: a module with a weight, or a tensor. */
+static bool has_part(const tuff_model *model, const tuff_part *part)
+{
+    char name[NAME_SIZE];
+    if (model->gguf && part->kind == TUFF_PART_UNNAMED) return false;
+    snprintf(name, sizeof name, "%s.weight", model->gguf ? part->gguf : part->hf);
+    const tuff_weights *weights = tuff_model_weights(model);
+    return tuff_weights_find(weights, name) ||
+           tuff_weights_find(weights, model->gguf ? part->gguf : part->hf);
+}
+
+/* Parts that the file has; *out_all: that is all of them, but for an output that the table may stand for. */
+static int count_parts(const tuff_model *model, const tuff_head_spec *spec, bool *out_all)
+{
+    int found = 0;
+    *out_all = true;
+    for (const tuff_part *p = spec->parts; p->hf; p++) {
+        bool there = has_part(model, p);
+        found += there;
+        if (!there && strcmp(p->gguf, "output") != 0) *out_all = false;
+    }
+    return found;
+}
+
+static const tuff_head_spec *by_tensors(const tuff_model *model)
+{
+    for (const tuff_head_spec *s = model->config.arch->heads; s->head; s++) {
+        bool all;
+        if (count_parts(model, s, &all) && all) return s;
+    }
+    return NULL;
+}
+
+/* Tensors decide where the class says nothing. An encoder may lack the tensors of its class's head: then it
+ * was saved for its states. */
+static const tuff_head_spec *choose(const tuff_model *model)
+{
+    const tuff_arch *arch = model->config.arch;
+    const char *ending = class_ending(model);
+    const tuff_head_spec *spec = by_class(arch, ending);
+    bool all;
+    if (!spec && (spec = by_tensors(model))) return spec;
+    if (!spec) {
+        /* a decoder's output may be its embedding table: a language model without a tensor for it */
+        bool without = ending && strcmp(ending, "Model") == 0 && !model->config.tied;
+        return arch->decoder && !without ? arch->heads : NULL;
+    }
+    if (arch->decoder || count_parts(model, spec, &all)) return spec;
+    tuff_log(TUFF_LOG_INFO,
+             "%s: its class is %s%s, but it has no tensor of a head for %s: it has its layers alone",
+             model->path, arch->hf_class, ending, spec->head->title);
+    return NULL;
+}
+
 const tuff_weight *tuff_model_output(const tuff_model *model)
 {
-    const char *module = model->gguf ? "output" : tuff_arch_module(model->config.arch, "output");
-    char name[96];
-    if (!module) return NULL;
-    snprintf(name, sizeof name, "%s.weight", module);
+    const char *module = tuff_config_module(&model->config, "output");
+    char name[NAME_SIZE];
+    if (!module || !tuff_config_has_output(&model->config)) return NULL;
+    snprintf(name, sizeof name, "%s.weight", model->gguf ? "output" : module);
     return tuff_weights_find(tuff_model_weights(model), name);
 }
 
 /* The embedding table's name in Hugging Face's files. */
-static void table_name(const tuff_arch *arch, char name[96])
+static void table_name(const tuff_config *config, char name[NAME_SIZE])
 {
-    snprintf(name, 96, "%s.weight", tuff_arch_module(arch, "token_embd"));
+    snprintf(name, NAME_SIZE, "%s.weight", tuff_config_module(config, "token_embd"));
 }
 
 static const tuff_weight *find_table(const tuff_model *model)
 {
-    char name[96];
-    table_name(model->config.arch, name);
+    char name[NAME_SIZE];
+    table_name(&model->config, name);
     const tuff_param param = {.name = name, .gguf.name = "token_embd.weight"};
     return tuff_model_weight(model, &param);
 }
@@ -45,21 +109,12 @@ static bool is_copy(const tuff_weight *a, const tuff_weight *b)
     return a->storage == b->storage && a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
 }
 
-/* A decoder is a language model also where its class says nothing of a head, when it needs no tensor for
- * that. */
-static const tuff_head *choose(const tuff_model *model)
-{
-    const char *ending = class_ending(model);
-    bool without = ending && strcmp(ending, "Model") == 0 && !model->config.tied && !tuff_model_output(model);
-    return model->config.arch->decoder && !without ? &tuff_head_lm : NULL;
-}
-
 /* Files of the layers alone name their tensors without the base's prefix, and are written as they were read.
  */
 static bool is_bare(const tuff_model *model)
 {
-    char name[96];
-    table_name(model->config.arch, name);
+    char name[NAME_SIZE];
+    table_name(&model->config, name);
     return !model->config.head && (model->gguf || !tuff_weights_find(model->weights, name));
 }
 
@@ -85,10 +140,8 @@ void tuff_model_settle_head(tuff_model *model)
 tuff_status tuff_model_need_lm(const tuff_model *model)
 {
     const tuff_config *c = &model->config;
-    if (c->head == &tuff_head_lm) return TUFF_OK;
-    return tuff_fail(
-        TUFF_UNSUPPORTED, "%s: this %s model is no language model, which this needs; %s; its head: %s",
-        model->path, c->arch->name,
-        c->causal ? "it gives the states of its layers" : "it is an encoder, which reads texts whole",
-        tuff_head_title(c->head));
+    if (tuff_config_has_head(c, &tuff_head_lm)) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: a language model is needed here; this is %s %s, whose head is: %s", model->path,
+                     c->causal ? "a decoder" : "an encoder", c->arch->name, tuff_config_head_title(c));
 }

@@ -1,10 +1,10 @@
-/* Language models: logits of the next token, by a matrix of its own or by the embedding table. */
+/* Language models: logits of the next token. */
 #include "models/heads/head.h"
 
-static tuff_tensor *build(tuff_net *net, tuff_tensor *states)
+static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_net_logits(net, states, false);
+    return tuff_head_output(net, x, false);
 }
 
 const tuff_head tuff_head_lm = {
-    .name = "lm", .title = "language model", .hf_class = "ForCausalLM", .build = build};
+    .name = "lm", .title = "language model", .hf_classes = "ForCausalLM LMHeadModel", .build = build};
