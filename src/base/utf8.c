@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/text.h"
 
 /* Bytes of the sequence that `lead` starts, 0 when it cannot start one. */
@@ -67,6 +69,14 @@ bool tuff_utf8_valid(const char *data, size_t size)
 {
     for (size_t i = 0; i < size;) {
         uint32_t codepoint;
+        uint64_t eight;
+        if (size - i >= sizeof eight) {
+            memcpy(&eight, data + i, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                i += sizeof eight;
+                continue;
+            }
+        }
         size_t length = tuff_utf8_decode(data + i, size - i, &codepoint);
         if (length == 0) return false;
         i += length;

@@ -101,6 +101,7 @@ void tuff_gguf_put_text(tuff_gguf_builder *builder, const char *key, const char 
 void tuff_gguf_put_strings(tuff_gguf_builder *builder, const char *key, const tuff_view *items, size_t count);
 void tuff_gguf_put_f32s(tuff_gguf_builder *builder, const char *key, const float *items, size_t count);
 void tuff_gguf_put_i32s(tuff_gguf_builder *builder, const char *key, const int32_t *items, size_t count);
+void tuff_gguf_put_bytes(tuff_gguf_builder *builder, const char *key, const void *items, size_t count);
 /* A value of another file, as it is; its general.alignment is passed over. */
 void tuff_gguf_put_value(tuff_gguf_builder *builder, const tuff_gguf_value *value);
 void tuff_gguf_builder_free(tuff_gguf_builder *builder);

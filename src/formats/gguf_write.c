@@ -76,6 +76,11 @@ void tuff_gguf_put_i32s(tuff_gguf_builder *builder, const char *key, const int32
     tuff_buf_bytes(begin_array(builder, key, TUFF_GGUF_I32, count), items, count * sizeof *items);
 }
 
+void tuff_gguf_put_bytes(tuff_gguf_builder *builder, const char *key, const void *items, size_t count)
+{
+    tuff_buf_bytes(begin_array(builder, key, TUFF_GGUF_U8, count), items, count);
+}
+
 void tuff_gguf_put_value(tuff_gguf_builder *builder, const tuff_gguf_value *value)
 {
     if (strcmp(value->key, "general.alignment") == 0) return; /* tuff_gguf_save has its own */
