@@ -95,6 +95,8 @@ static void put_tokenizer(tuff_inspection *r, tuff_status status, const tuff_tok
     put(r, "kind",
         strcmp(kind, "gpt2") == 0    ? "byte-level BPE"
         : strcmp(kind, "llama") == 0 ? "SentencePiece BPE"
+        : strcmp(kind, "bert") == 0  ? "WordPiece"
+        : strcmp(kind, "t5") == 0    ? "Unigram"
                                      : "BPE");
     tuff_inspect_put_int(r, "size", size);
     tuff_inspect_put_int(r, "special_tokens", special);
@@ -106,6 +108,9 @@ static void put_tokenizer(tuff_inspection *r, tuff_status status, const tuff_tok
     }
     put_token(r, t, "unknown", tuff_tokenizer_unk(t));
     put_token(r, t, "padding", tuff_tokenizer_pad(t));
+    put_token(r, t, "cls", tuff_tokenizer_cls(t));
+    put_token(r, t, "separator", tuff_tokenizer_sep(t));
+    put_token(r, t, "mask", tuff_tokenizer_mask(t));
     tuff_inspect_put_bool(r, "chat_template", tuff_tokenizer_chat_template(t).size > 0);
     tuff_inspect_section_end(r);
 }

@@ -74,6 +74,41 @@ static tuff_status read_id(const tuff_gguf *gguf, const char *key, int32_t *out)
     return TUFF_OK;
 }
 
+/* 1, 0, or -1 where the file does not say. */
+static tuff_status read_choice(const tuff_gguf *gguf, const char *key, int8_t *out)
+{
+    bool value = false;
+    TUFF_TRY(tuff_gguf_bool(gguf, key, &value));
+    *out = tuff_gguf_find(gguf, key) ? (int8_t)value : -1;
+    return TUFF_OK;
+}
+
+/* SentencePiece's table, an array of bytes. */
+static tuff_status read_charsmap(const tuff_gguf *gguf, tuff_piece *out)
+{
+    const char *key = "tokenizer.ggml.precompiled_charsmap";
+    const tuff_gguf_value *value;
+    TUFF_TRY(tuff_gguf_ints(gguf, key, &value));
+    if (!value) return TUFF_OK;
+    if (value->item != TUFF_GGUF_U8 && value->item != TUFF_GGUF_I8)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is an array of %s, expected bytes", gguf->file, key,
+                         tuff_gguf_type_name(value->item));
+    *out = (tuff_piece){(const char *)value->data, value->bytes};
+    return TUFF_OK;
+}
+
+/* What the vocabularies of encoders have beside the others'. */
+static tuff_status read_encoder(const tuff_gguf *gguf, tuff_vocab_desc *desc)
+{
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.cls_token_id", &desc->cls));
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.seperator_token_id", &desc->sep)); /* llama.cpp's spelling */
+    TUFF_TRY(read_id(gguf, "tokenizer.ggml.mask_token_id", &desc->mask));
+    TUFF_TRY(read_choice(gguf, "tokenizer.ggml.normalizer.lowercase", &desc->lowercase));
+    TUFF_TRY(read_choice(gguf, "tokenizer.ggml.normalizer.strip_accents", &desc->strip_accents));
+    TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", &desc->merge_spaces));
+    return read_charsmap(gguf, &desc->charsmap);
+}
+
 static tuff_status read_desc(const tuff_gguf *gguf, tuff_vocab_desc *desc, char kind[32], char pre[64])
 {
     tuff_view text = {0};
@@ -91,9 +126,11 @@ static tuff_status read_desc(const tuff_gguf *gguf, tuff_vocab_desc *desc, char 
     TUFF_TRY(read_id(gguf, "tokenizer.ggml.padding_token_id", &desc->pad));
     /* absent flags mean what llama.cpp takes them to mean: SentencePiece begins with its token and a space */
     desc->add_bos = desc->add_space_prefix = strcmp(kind, "llama") == 0;
+    desc->add_eos = strcmp(kind, "t5") == 0;
     TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &desc->add_bos));
     TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &desc->add_eos));
     TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &desc->add_space_prefix));
+    TUFF_TRY(read_encoder(gguf, desc));
     text = (tuff_view){0};
     TUFF_TRY(tuff_gguf_text(gguf, "tokenizer.chat_template", &text));
     desc->chat_template = (tuff_piece){text.data, text.size};
@@ -174,6 +211,25 @@ static tuff_status put_tokens(tuff_gguf_builder *gguf, const tuff_vocab_desc *d,
     return status;
 }
 
+/* What is done to a text, and what is put around it. */
+static void put_rules(tuff_gguf_builder *gguf, const tuff_vocab_desc *d)
+{
+    bool wordpiece = strcmp(d->kind, "bert") == 0, unigram = strcmp(d->kind, "t5") == 0;
+    if (wordpiece) {
+        tuff_gguf_put_bool(gguf, "tokenizer.ggml.normalizer.lowercase", d->lowercase > 0);
+        tuff_gguf_put_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", d->strip_accents > 0);
+        return;
+    }
+    tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_bos_token", d->add_bos);
+    tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_eos_token", d->add_eos);
+    if (unigram || strcmp(d->kind, "llama") == 0)
+        tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_space_prefix", d->add_space_prefix);
+    if (unigram || d->merge_spaces)
+        tuff_gguf_put_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", d->merge_spaces);
+    if (d->charsmap.size)
+        tuff_gguf_put_bytes(gguf, "tokenizer.ggml.precompiled_charsmap", d->charsmap.data, d->charsmap.size);
+}
+
 tuff_status tuff_vocab_write(const tuff_tokenizer *tokenizer, uint32_t rows, tuff_gguf_builder *gguf)
 {
     tuff_vocab_export *vocab = NULL;
@@ -189,10 +245,10 @@ tuff_status tuff_vocab_write(const tuff_tokenizer *tokenizer, uint32_t rows, tuf
     put_id(gguf, "tokenizer.ggml.eot_token_id", d->eot);
     put_id(gguf, "tokenizer.ggml.unknown_token_id", d->unk);
     put_id(gguf, "tokenizer.ggml.padding_token_id", d->pad);
-    tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_bos_token", d->add_bos);
-    tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_eos_token", d->add_eos);
-    if (strcmp(d->kind, "llama") == 0)
-        tuff_gguf_put_bool(gguf, "tokenizer.ggml.add_space_prefix", d->add_space_prefix);
+    put_id(gguf, "tokenizer.ggml.cls_token_id", d->cls);
+    put_id(gguf, "tokenizer.ggml.seperator_token_id", d->sep);
+    put_id(gguf, "tokenizer.ggml.mask_token_id", d->mask);
+    put_rules(gguf, d);
     if (d->chat_template.size) {
         tuff_buf text = {0};
         tuff_buf_bytes(&text, d->chat_template.data, d->chat_template.size);

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "text/normalize.h"
+#include "text/unicode_class.h"
 
 struct tuff_added_needle {
     tuff_view text;

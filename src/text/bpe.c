@@ -1,6 +1,5 @@
 #include "text/bpe.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -13,11 +12,11 @@ enum {
     MERGE_WORK = 4          /* bytes that are read in the time of a merge */
 };
 
-/* Linked by index; size 0 marks a symbol merged away. */
+/* Linked by index; `end` 0 marks a symbol merged away. */
 struct tuff_bpe_symbol {
     int32_t id;
     uint32_t previous, next;
-    uint32_t live;
+    uint32_t end; /* of its bytes in the word; they begin where those of the one before end */
 };
 
 struct tuff_bpe_candidate {
@@ -29,29 +28,6 @@ typedef struct tuff_bpe_symbol symbol;
 typedef struct tuff_bpe_candidate candidate;
 
 static const uint32_t NONE = UINT32_MAX;
-
-bool tuff_ids_append(tuff_ids *ids, const int32_t *data, size_t count)
-{
-    while (ids->capacity - ids->size < count) {
-        if (!tuff_grow((void **)&ids->data, ids->capacity, &ids->capacity, sizeof *ids->data)) return false;
-    }
-    if (count) memcpy(ids->data + ids->size, data, count * sizeof *data);
-    ids->size += count;
-    return true;
-}
-
-bool tuff_ids_add(tuff_ids *ids, int32_t id)
-{
-    if (!tuff_grow((void **)&ids->data, ids->size, &ids->capacity, sizeof *ids->data)) return false;
-    ids->data[ids->size++] = id;
-    return true;
-}
-
-void tuff_ids_free(tuff_ids *ids)
-{
-    tuff_free(ids->data);
-    *ids = (tuff_ids){0};
-}
 
 static size_t slot_of(const tuff_bpe *bpe, int32_t left, int32_t right)
 {
@@ -83,12 +59,13 @@ tuff_status tuff_bpe_add(tuff_bpe *bpe, tuff_merge merge)
 static int32_t vocab_id(const tuff_bpe *bpe, const void *text, size_t size)
 {
     uint32_t id;
-    return tuff_map_get(&bpe->vocab, text, size, &id) ? (int32_t)id : -1;
+    return tuff_map_get(bpe->vocab, text, size, &id) ? (int32_t)id : -1;
 }
 
-tuff_status tuff_bpe_finish(tuff_bpe *bpe)
+tuff_status tuff_bpe_finish(tuff_bpe *bpe, const tuff_map *vocab)
 {
     size_t slots = 16;
+    bpe->vocab = vocab;
     while (slots / 2 < bpe->merge_count)
         slots *= 2;
     bpe->slots = tuff_alloc_array(slots, sizeof *bpe->slots);
@@ -114,11 +91,6 @@ tuff_status tuff_bpe_finish(tuff_bpe *bpe)
     }
     bool failed = text.failed;
     tuff_buf_free(&text);
-    for (unsigned b = 0; b < 256; b++) {
-        char name[8];
-        snprintf(name, sizeof name, "<0x%02X>", b);
-        bpe->bytes[b] = vocab_id(bpe, name, 6);
-    }
     return failed ? tuff_fail_memory("the characters of a tokenizer") : TUFF_OK;
 }
 
@@ -126,7 +98,6 @@ void tuff_bpe_free(tuff_bpe *bpe)
 {
     tuff_free(bpe->merges);
     tuff_free(bpe->slots);
-    tuff_map_free(&bpe->vocab);
     *bpe = (tuff_bpe){0};
 }
 
@@ -135,8 +106,8 @@ void tuff_bpe_scratch_free(tuff_bpe_scratch *scratch)
     tuff_free(scratch->symbols);
     tuff_free(scratch->heap);
     tuff_map_free(&scratch->seen);
-    tuff_ids_free(&scratch->spans);
-    tuff_ids_free(&scratch->ids);
+    tuff_ids_free(&scratch->runs);
+    tuff_pieces_free(&scratch->pieces);
     *scratch = (tuff_bpe_scratch){0};
 }
 
@@ -216,13 +187,15 @@ static tuff_status first_symbols(const tuff_bpe *bpe, tuff_view word, tuff_pace 
         int32_t id = character_id(bpe, word.data + i, size, codepoint);
         bool unknown = false;
         if (id >= 0) {
-            symbols[count++].id = id;
+            symbols[count++] = (symbol){.id = id, .end = (uint32_t)(i + size)};
         } else if (has_bytes(bpe, word.data + i, size)) {
             for (size_t b = 0; b < size; b++)
-                symbols[count++].id = bpe->bytes[(uint8_t)word.data[i + b]];
+                symbols[count++] =
+                    (symbol){.id = bpe->bytes[(uint8_t)word.data[i + b]], .end = (uint32_t)(i + b + 1)};
         } else if (bpe->unk >= 0) {
             unknown = true;
             if (!(after_unk && bpe->fuse_unk)) symbols[count++].id = bpe->unk;
+            symbols[count - 1].end = (uint32_t)(i + size);
         }
         after_unk = unknown;
         i += size;
@@ -238,7 +211,8 @@ static void propose(const tuff_bpe *bpe, const symbol *symbols, uint32_t left, c
     if (merge) heap_push(heap, count, (candidate){merge->rank, left, merge->id});
 }
 
-static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch, tuff_ids *out)
+static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch,
+                              tuff_pieces *out)
 {
     TUFF_TRY(reserve(scratch, word.size));
     symbol *symbols = scratch->symbols;
@@ -248,7 +222,6 @@ static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scra
     for (size_t i = 0; i < count; i++) {
         symbols[i].previous = i ? (uint32_t)i - 1 : NONE;
         symbols[i].next = i + 1 < count ? (uint32_t)i + 1 : NONE;
-        symbols[i].live = 1;
     }
     for (size_t i = 0; i + 1 < count; i++) {
         propose(bpe, symbols, (uint32_t)i, heap, &waiting);
@@ -258,12 +231,13 @@ static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scra
         candidate top = heap_pop(heap, &waiting);
         TUFF_TRY(tuff_pace_work(scratch->pace, MERGE_WORK));
         symbol *left = &symbols[top.at];
-        if (!left->live || left->next == NONE) continue;
+        if (!left->end || left->next == NONE) continue;
         symbol *right = &symbols[left->next];
         const tuff_merge *merge = tuff_bpe_find(bpe, left->id, right->id);
         if (!merge || merge->id != top.id) continue; /* one of the two has changed since */
         left->id = top.id;
-        right->live = 0;
+        left->end = right->end;
+        right->end = 0;
         left->next = right->next;
         if (left->next != NONE) {
             symbols[left->next].previous = top.at;
@@ -271,8 +245,11 @@ static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scra
         }
         if (left->previous != NONE) propose(bpe, symbols, left->previous, heap, &waiting);
     }
+    size_t start = 0;
     for (uint32_t i = count ? 0 : NONE; i != NONE; i = symbols[i].next) {
-        if (!tuff_ids_add(out, symbols[i].id)) return tuff_fail_memory("encoding a text");
+        if (!tuff_pieces_add(out, symbols[i].id, start, symbols[i].end))
+            return tuff_fail_memory("encoding a text");
+        start = symbols[i].end;
     }
     return TUFF_OK;
 }
@@ -280,44 +257,63 @@ static tuff_status merge_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scra
 static void forget_words(tuff_bpe_scratch *scratch)
 {
     tuff_map_free(&scratch->seen);
-    scratch->spans.size = scratch->ids.size = 0;
+    scratch->runs.size = scratch->pieces.ids.size = 0;
 }
 
-/* Keeps a word's ids; the cache is only speed, so running out of memory here just leaves the word out. */
-static void remember(tuff_bpe_scratch *scratch, tuff_view word, const int32_t *ids, size_t count)
+/* Keeps a word's pieces, those of `out` from `first` on; the cache is only speed, so running out of memory
+ * here just leaves the word out. */
+static void remember(tuff_bpe_scratch *scratch, tuff_view word, const tuff_pieces *out, size_t first)
 {
     if (scratch->seen.count >= CACHED_WORDS) forget_words(scratch);
-    size_t span = scratch->spans.size, first = scratch->ids.size;
-    if (!tuff_ids_append(&scratch->ids, ids, count)) return;
-    if (!tuff_ids_add(&scratch->spans, (int32_t)first) || !tuff_ids_add(&scratch->spans, (int32_t)count) ||
-        !tuff_map_put(&scratch->seen, word.data, word.size, (uint32_t)span)) {
-        scratch->spans.size = span;
-        scratch->ids.size = first;
+    size_t run = scratch->runs.size, kept = scratch->pieces.ids.size, count = out->ids.size - first;
+    scratch->pieces.traced = out->traced;
+    if (!tuff_pieces_append(&scratch->pieces, out->ids.data + first, out->traced ? out->spans + first : NULL,
+                            count))
+        return;
+    if (!tuff_ids_add(&scratch->runs, (int32_t)kept) || !tuff_ids_add(&scratch->runs, (int32_t)count) ||
+        !tuff_map_put(&scratch->seen, word.data, word.size, (uint32_t)run)) {
+        scratch->runs.size = run;
+        scratch->pieces.ids.size = kept;
     }
 }
 
-static tuff_status encode_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch, tuff_ids *out)
+static bool recall(const tuff_bpe_scratch *scratch, uint32_t run, tuff_pieces *out)
 {
-    uint32_t span;
+    size_t first = (size_t)scratch->runs.data[run], count = (size_t)scratch->runs.data[run + 1];
+    const tuff_pieces *kept = &scratch->pieces;
+    return tuff_pieces_append(out, kept->ids.data + first, kept->traced ? kept->spans + first : NULL, count);
+}
+
+static tuff_status encode_word(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch,
+                               tuff_pieces *out)
+{
+    uint32_t run;
     bool cached = word.size <= CACHED_SIZE;
-    if (cached && tuff_map_get(&scratch->seen, word.data, word.size, &span)) {
-        const int32_t *place = scratch->spans.data + span;
-        bool added = tuff_ids_append(out, scratch->ids.data + place[0], (size_t)place[1]);
-        return added ? TUFF_OK : tuff_fail_memory("encoding a text");
-    }
-    size_t start = out->size;
+    if (cached && tuff_map_get(&scratch->seen, word.data, word.size, &run))
+        return recall(scratch, run, out) ? TUFF_OK : tuff_fail_memory("encoding a text");
+    size_t first = out->ids.size;
     int32_t whole = bpe->whole_words ? vocab_id(bpe, word.data, word.size) : -1;
     if (whole >= 0) {
-        if (!tuff_ids_add(out, whole)) return tuff_fail_memory("encoding a text");
+        if (!tuff_pieces_add(out, whole, 0, word.size)) return tuff_fail_memory("encoding a text");
     } else {
         TUFF_TRY(merge_word(bpe, word, scratch, out));
     }
     /* a word of an empty vocabulary gives no ids, and then there may be no array yet */
-    if (cached && out->size > start) remember(scratch, word, out->data + start, out->size - start);
+    if (cached && out->ids.size > first) remember(scratch, word, out, first);
     return TUFF_OK;
 }
 
-tuff_status tuff_bpe_encode(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch, tuff_ids *out)
+/* A part of a word from `start` on. */
+static tuff_status encode_part(const tuff_bpe *bpe, tuff_view word, size_t start, size_t end,
+                               tuff_bpe_scratch *scratch, tuff_pieces *out)
+{
+    size_t first = out->ids.size;
+    TUFF_TRY(encode_word(bpe, (tuff_view){word.data + start, end - start}, scratch, out));
+    tuff_pieces_move(out, first, start);
+    return TUFF_OK;
+}
+
+tuff_status tuff_bpe_encode(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch, tuff_pieces *out)
 {
     static const char space[] = "\xe2\x96\x81";
     if (!bpe->space_starts_word || bpe->whole_words) return encode_word(bpe, word, scratch, out);
@@ -326,9 +322,9 @@ tuff_status tuff_bpe_encode(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratc
         TUFF_TRY(tuff_pace_work(scratch->pace, 1));
         bool here = memcmp(word.data + i, space, 3) == 0;
         if (!here || (i >= 3 && memcmp(word.data + i - 3, space, 3) == 0)) continue;
-        TUFF_TRY(encode_word(bpe, (tuff_view){word.data + start, i - start}, scratch, out));
+        TUFF_TRY(encode_part(bpe, word, start, i, scratch, out));
         start = i;
         if (scratch->pace && scratch->outer) scratch->pace->at = i;
     }
-    return encode_word(bpe, (tuff_view){word.data + start, word.size - start}, scratch, out);
+    return encode_part(bpe, word, start, word.size, scratch, out);
 }

@@ -12,15 +12,7 @@
 
 #include "base/text.h"
 #include "text/pace.h"
-
-/* A growable list of ids. {0} is empty. */
-typedef struct tuff_ids {
-    int32_t *data;
-    size_t size, capacity;
-} tuff_ids;
-TUFF_MUST_USE bool tuff_ids_add(tuff_ids *ids, int32_t id); /* false: out of memory */
-TUFF_MUST_USE bool tuff_ids_append(tuff_ids *ids, const int32_t *data, size_t count);
-void tuff_ids_free(tuff_ids *ids);
+#include "text/pieces.h"
 
 /* left and right, side by side, become id. */
 typedef struct tuff_merge {
@@ -36,7 +28,7 @@ typedef struct tuff_bpe {
     uint32_t *slots; /* open addressing by (left, right): index into merges plus one, 0 is free */
     size_t slot_mask;
     uint64_t seed;                   /* of the slots' hash */
-    tuff_map vocab;                  /* spelling to id, of the tokens the model itself may give */
+    const tuff_map *vocab;           /* spelling to id, of the tokens the model itself may give */
     int32_t direct[TUFF_BPE_DIRECT]; /* ids of the first code points, -1: none */
     int32_t bytes[256];              /* ids of "<0x00>" to "<0xFF>", -1: none */
     int32_t unk;                     /* -1: unknown characters are dropped */
@@ -48,8 +40,8 @@ typedef struct tuff_bpe {
 
 /* Adds a merge; all are in place before tuff_bpe_finish. */
 TUFF_MUST_USE tuff_status tuff_bpe_add(tuff_bpe *bpe, tuff_merge merge);
-/* Builds the tables from vocab and merges. */
-TUFF_MUST_USE tuff_status tuff_bpe_finish(tuff_bpe *bpe);
+/* Builds the tables from merges and `vocab`, which must stay; `bytes` are the caller's to fill in. */
+TUFF_MUST_USE tuff_status tuff_bpe_finish(tuff_bpe *bpe, const tuff_map *vocab);
 const tuff_merge *tuff_bpe_find(const tuff_bpe *bpe, int32_t left, int32_t right);
 void tuff_bpe_free(tuff_bpe *bpe);
 
@@ -58,16 +50,16 @@ typedef struct tuff_bpe_scratch {
     struct tuff_bpe_symbol *symbols;
     struct tuff_bpe_candidate *heap;
     size_t capacity;
-    tuff_map seen;   /* words encoded before, to their index in `spans` */
-    tuff_ids spans;  /* pairs: first id, count */
-    tuff_ids ids;    /* of the words in `seen` */
-    tuff_pace *pace; /* NULL: nobody watches */
-    bool outer;      /* a word is all there is: it tells how far the text is */
+    tuff_map seen;      /* words encoded before, to their index in `runs` */
+    tuff_ids runs;      /* pairs: first piece, count */
+    tuff_pieces pieces; /* of the words in `seen` */
+    tuff_pace *pace;    /* NULL: nobody watches */
+    bool outer;         /* a word is all there is: it tells how far the text is */
 } tuff_bpe_scratch;
 void tuff_bpe_scratch_free(tuff_bpe_scratch *scratch);
 
-/* Appends the ids of one word (valid UTF-8). */
+/* Appends the pieces of one word (valid UTF-8). Lists with spans and without may not share a scratch. */
 TUFF_MUST_USE tuff_status tuff_bpe_encode(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch,
-                                          tuff_ids *out);
+                                          tuff_pieces *out);
 
 #endif

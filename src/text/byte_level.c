@@ -25,11 +25,28 @@ static int character_byte(uint32_t c)
     return c == 0x143 ? 0xad : -1;
 }
 
-tuff_status tuff_bytes_to_characters(tuff_view text, tuff_pace *pace, tuff_buf *out)
+/* Bytes of a character; its first one is given. */
+static size_t character_size(uint8_t lead)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        tuff_buf_utf8(out, tuff_byte_character((uint8_t)text.data[i]));
-        TUFF_TRY(tuff_pace_work(pace, 1));
+    return lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+tuff_status tuff_bytes_to_characters(tuff_view text, tuff_pace *pace, tuff_made *out)
+{
+    for (size_t i = 0; i < text.size;) {
+        size_t end = i;
+        while (end < text.size && end - i < TUFF_PACE_WORK && (uint8_t)(text.data[end] - 0x21) < 0x5e)
+            end++;
+        if (end > i) {
+            tuff_made_copy(out, text, i, end - i); /* ASCII that stands for itself */
+            TUFF_TRY(tuff_pace_work(pace, end - i));
+            i = end;
+            continue;
+        }
+        size_t size = character_size((uint8_t)text.data[i]);
+        for (end = i + size; i < end; i++)
+            tuff_made_put_utf8(out, tuff_byte_character((uint8_t)text.data[i]), end - size, size);
+        TUFF_TRY(tuff_pace_work(pace, size));
     }
     return TUFF_OK;
 }

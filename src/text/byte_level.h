@@ -5,12 +5,13 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "text/origins.h"
 #include "text/pace.h"
 
 /* The character that stands for a byte: itself where printable, else U+0100 and up. */
 uint32_t tuff_byte_character(uint8_t byte);
-/* Appends each byte of the text as its character. */
-TUFF_MUST_USE tuff_status tuff_bytes_to_characters(tuff_view text, tuff_pace *pace, tuff_buf *out);
+/* Appends each byte of the text (valid UTF-8) as its character. */
+TUFF_MUST_USE tuff_status tuff_bytes_to_characters(tuff_view text, tuff_pace *pace, tuff_made *out);
 /* Appends the bytes the characters stand for; a text with any other character is appended as it is. */
 void tuff_characters_to_bytes(tuff_view text, tuff_buf *out);
 

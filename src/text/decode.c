@@ -70,6 +70,60 @@ static void metaspace(const tuff_unspell *step, tuff_view text, bool first, tuff
     }
 }
 
+/* What the library's cleanup does to a token and the space before it, one after another. */
+static const char *const cleanups[][2] = {
+    {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
+    {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+};
+
+static void replace_all(tuff_view text, const char *what, const char *by, tuff_buf *out)
+{
+    tuff_view wanted = tuff_view_of(what);
+    while (text.size) {
+        bool here = begins(text, wanted);
+        size_t taken = here ? wanted.size : 1;
+        if (here)
+            tuff_buf_text(out, by);
+        else
+            tuff_buf_char(out, text.data[0]);
+        text = (tuff_view){text.data + taken, text.size - taken};
+    }
+}
+
+static void clean_up(tuff_buf *text)
+{
+    tuff_buf next = {0};
+    for (size_t i = 0; i < sizeof cleanups / sizeof *cleanups && !text->failed; i++) {
+        if (!text->size || !strstr(text->data, cleanups[i][0])) continue;
+        tuff_buf_clear(&next);
+        replace_all((tuff_view){text->data, text->size}, cleanups[i][0], cleanups[i][1], &next);
+        tuff_buf swap = *text;
+        *text = next;
+        next = swap;
+    }
+    tuff_buf_free(&next);
+}
+
+static void word_piece(const tuff_unspell *step, tuff_view text, bool first, tuff_buf *out)
+{
+    if (!first && begins(text, step->text))
+        text = (tuff_view){text.data + step->text.size, text.size - step->text.size};
+    else if (!first)
+        tuff_buf_char(out, ' ');
+    tuff_buf_bytes(out, text.data, text.size);
+    if (step->cleanup) clean_up(out);
+}
+
+/* Appends the text with every match of the step's pattern replaced. */
+static tuff_status replace(const tuff_unspell *step, tuff_view text, tuff_buf *out)
+{
+    tuff_made made = {.text = *out};
+    tuff_status status =
+        tuff_replace(step->regex, step->text, text, tuff_normalize_room(text.size), NULL, &made);
+    *out = made.text;
+    return status;
+}
+
 static tuff_status check_growth(size_t before, size_t after)
 {
     if (after <= tuff_normalize_room(before)) return TUFF_OK;
@@ -86,13 +140,16 @@ static tuff_status apply(unspelling *u, const tuff_unspell *step, tuff_view text
         tuff_characters_to_bytes(text, out);
         return TUFF_OK;
     case TUFF_UNSPELL_REPLACE:
-        TUFF_TRY(tuff_replace(step->regex, step->text, text, tuff_normalize_room(text.size), NULL, out));
+        TUFF_TRY(replace(step, text, out));
         return check_growth(text.size, out->size);
     case TUFF_UNSPELL_BYTE_TOKEN:
         byte_token(text, out);
         return TUFF_OK;
     case TUFF_UNSPELL_METASPACE:
         metaspace(step, text, !u->started, out);
+        return TUFF_OK;
+    case TUFF_UNSPELL_WORDPIECE:
+        word_piece(step, text, !u->started, out);
         return TUFF_OK;
     case TUFF_UNSPELL_STRIP_ALL:
         for (; u->strip_left && text.size; u->strip_left--) {

@@ -1,4 +1,6 @@
-/* GGUF vocabularies, in and out. */
+/* GGUF vocabularies as tokenizers; the kinds of encoders are in describe_encoders.c. */
+#include "text/describe.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +8,6 @@
 #include "base/status.h"
 #include "base/structs.h"
 #include "text/known_cuts.h"
-#include "text/tokenizer_impl.h"
 
 static const char space_piece[] = "\xe2\x96\x81";
 
@@ -19,19 +20,22 @@ static bool is_kind(const tuff_vocab_desc *desc, const char *kind)
 
 static tuff_status check_desc(const tuff_vocab_desc *desc, const char *where)
 {
-    const int32_t ids[] = {desc->bos, desc->eos, desc->eot, desc->unk, desc->pad};
-    if (!desc->kind || (!is_kind(desc, "gpt2") && !is_kind(desc, "llama")))
+    const int32_t ids[] = {desc->bos, desc->eos, desc->eot, desc->unk,
+                           desc->pad, desc->cls, desc->sep, desc->mask};
+    bool scored = desc->kind && (is_kind(desc, "llama") || is_kind(desc, "t5"));
+    if (!desc->kind || (!scored && !is_kind(desc, "gpt2") && !is_kind(desc, "bert")))
         return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: the vocabulary kind \"%.60s\" is not supported, expected \"gpt2\" or \"llama\"",
+                         "%s: the vocabulary kind \"%.60s\" is not supported, expected \"gpt2\", \"llama\", "
+                         "\"bert\" or \"t5\"",
                          where, desc->kind ? desc->kind : "");
     if (desc->size == 0 || desc->size > INT32_MAX)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the vocabulary has %u tokens", where, desc->size);
     if (!desc->tokens || (desc->merge_count > 0 && !desc->merges))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: the vocabulary has a size, but %s is NULL", where,
                          desc->tokens ? "merges" : "tokens");
-    if (is_kind(desc, "llama") && !desc->scores)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: a vocabulary of kind \"llama\" needs scores, found none",
-                         where);
+    if (scored && !desc->scores)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: a vocabulary of kind \"%s\" needs scores, found none", where,
+                         desc->kind);
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         if (ids[i] >= 0 && (uint32_t)ids[i] >= desc->size)
             return tuff_fail(TUFF_BAD_FORMAT,
@@ -56,25 +60,29 @@ static tuff_status copy_tokens(tuff_tokenizer *t, const tuff_vocab_desc *desc)
     TUFF_TRY(tuff_tokenizer_reserve(t, desc->size));
     for (uint32_t i = 0; i < desc->size; i++) {
         tuff_token *token = &t->tokens[i];
-        token->text = tuff_tokenizer_copy(t, (tuff_view){desc->tokens[i].data, desc->tokens[i].size});
-        if (!token->text.data) return tuff_fail_memory("the tokens of a tokenizer");
+        tuff_view text = {desc->tokens[i].data, desc->tokens[i].size};
         token->score = desc->scores ? desc->scores[i] : 0;
         token->type = (uint8_t)(desc->types ? desc->types[i] : TUFF_TOKEN_NORMAL);
         token->special = token->type == TUFF_TOKEN_CONTROL || token->type == TUFF_TOKEN_UNKNOWN;
+        token->text = is_kind(desc, "bert") && !token->special ? tuff_spell_wordpiece(t, text)
+                                                               : tuff_tokenizer_copy(t, text);
+        if (!token->text.data) return tuff_fail_memory("the tokens of a tokenizer");
         /* Of tokens spelled alike the first is the one to encode to. */
         uint32_t other;
-        token->in_model = !tuff_map_get(&t->bpe.vocab, token->text.data, token->text.size, &other);
-        if (token->in_model && !tuff_map_put(&t->bpe.vocab, token->text.data, token->text.size, i))
+        token->in_model = !tuff_map_get(&t->vocab, token->text.data, token->text.size, &other);
+        if (token->in_model && !tuff_map_put(&t->vocab, token->text.data, token->text.size, i))
             return tuff_fail_memory("the tokens of a tokenizer");
         added += token->special || token->type == TUFF_TOKEN_USER_DEFINED;
     }
-    t->added = tuff_arena_array(&t->arena, added, sizeof *t->added);
+    t->added = tuff_arena_array(&t->arena, added + TUFF_NAMED_LIMIT, sizeof *t->added);
     if (!t->added) return tuff_fail_memory("the added tokens of a tokenizer");
     for (uint32_t i = 0; i < desc->size; i++) {
         const tuff_token *token = &t->tokens[i];
         if (!token->in_model || !(token->special || token->type == TUFF_TOKEN_USER_DEFINED)) continue;
-        t->added[t->added_count++] =
-            (tuff_added_token){.text = token->text, .id = (int32_t)i, .special = token->special};
+        /* The mask of XLM-RoBERTa takes the space before it. */
+        bool left = is_kind(desc, "t5") && tuff_view_is(token->text, "<mask>");
+        t->added[t->added_count++] = (tuff_added_token){
+            .text = token->text, .id = (int32_t)i, .special = token->special, .left = left};
     }
     return TUFF_OK;
 }
@@ -103,7 +111,7 @@ static int compare_implied(const void *a, const void *b)
 static bool part_id(const tuff_tokenizer *t, const char *text, size_t size, int32_t *out)
 {
     uint32_t id;
-    if (!tuff_map_get(&t->bpe.vocab, text, size, &id)) return false;
+    if (!tuff_map_get(&t->vocab, text, size, &id)) return false;
     *out = (int32_t)id;
     return t->tokens[id].type == TUFF_TOKEN_NORMAL || t->tokens[id].type == TUFF_TOKEN_USER_DEFINED;
 }
@@ -119,7 +127,7 @@ static tuff_status collect_implied(const tuff_tokenizer *t, const char *where, i
             return tuff_fail(TUFF_UNSUPPORTED, "%s: token %u has %zu bytes, Tuff supports up to %d", where,
                              id, token->text.size, (int)LONGEST_PIECE);
         for (size_t cut = 1; cut < token->text.size; cut++) {
-            implied item = {.merge.id = (int32_t)id, .score = token->score};
+            implied item = {.merge.id = (int32_t)id, .score = (float)token->score};
             item.left_size = cut;
             item.right_size = token->text.size - cut;
             if (((uint8_t)token->text.data[cut] & 0xc0) == 0x80) continue;
@@ -151,23 +159,38 @@ static tuff_status imply_merges(tuff_tokenizer *t, const char *where)
     return status;
 }
 
-static tuff_status make_llama(tuff_tokenizer *t, const tuff_vocab_desc *desc, const char *where)
+static bool has_charsmap(const tuff_vocab_desc *desc)
+{
+    return desc->charsmap.data && desc->charsmap.size;
+}
+
+tuff_status tuff_add_sentencepiece(tuff_tokenizer *t, const tuff_vocab_desc *desc, bool bytes,
+                                   const char *where)
 {
     tuff_view none = {NULL, 0}, space = tuff_view_of(" "), piece = tuff_view_of(space_piece);
-    t->space_pieces = t->scored = true;
+    tuff_normalizer step = {
+        .kind = TUFF_NORMALIZE_SENTENCEPIECE, .prefix = desc->add_space_prefix, .merge = desc->merge_spaces};
     t->space_prefix = desc->add_space_prefix;
-    t->bpe.byte_fallback = t->bpe.fuse_unk = true;
-    t->bpe.unk = desc->unk;
-    TUFF_TRY(imply_merges(t, where));
-    tuff_normalizer prepend = {.kind = TUFF_NORMALIZE_PREPEND, .text = piece};
-    tuff_normalizer replace = {.kind = TUFF_NORMALIZE_REPLACE, .text = piece};
-    if (t->space_prefix) TUFF_TRY(tuff_add_normalizer(t, prepend, none, where));
-    TUFF_TRY(tuff_add_normalizer(t, replace, space, where));
+    t->scored = true;
+    if (has_charsmap(desc)) {
+        tuff_view blob = {desc->charsmap.data, desc->charsmap.size};
+        TUFF_TRY(tuff_charsmap_create(blob, where, &step.charsmap));
+    }
+    TUFF_TRY(tuff_add_normalizer(t, step, none, where));
     tuff_unspell spaces = {.kind = TUFF_UNSPELL_REPLACE, .text = space};
     tuff_unspell strip = {.kind = TUFF_UNSPELL_STRIP_ALL, .text = space, .left = t->space_prefix};
     TUFF_TRY(tuff_add_unspell(t, spaces, piece, where));
-    TUFF_TRY(tuff_add_unspell(t, (tuff_unspell){.kind = TUFF_UNSPELL_BYTE_TOKEN}, none, where));
+    if (bytes) TUFF_TRY(tuff_add_unspell(t, (tuff_unspell){.kind = TUFF_UNSPELL_BYTE_TOKEN}, none, where));
     return tuff_add_unspell(t, strip, none, where);
+}
+
+static tuff_status make_llama(tuff_tokenizer *t, const tuff_vocab_desc *desc, const char *where)
+{
+    t->space_pieces = true;
+    t->bpe.byte_fallback = t->bpe.fuse_unk = true;
+    t->bpe.unk = desc->unk;
+    TUFF_TRY(imply_merges(t, where));
+    return tuff_add_sentencepiece(t, desc, true, where);
 }
 
 static tuff_status make_gpt2(tuff_tokenizer *t, const tuff_vocab_desc *desc, const char *where)
@@ -185,24 +208,39 @@ static tuff_status make_gpt2(tuff_tokenizer *t, const tuff_vocab_desc *desc, con
     return tuff_known_cut_apply(t, cut, desc->add_space_prefix, where);
 }
 
-static tuff_status fill(tuff_tokenizer *t, const tuff_vocab_desc *desc, const char *where)
+static tuff_status make_kind(tuff_tokenizer *t, const tuff_vocab_desc *desc, const char *where)
 {
+    if (is_kind(desc, "llama")) return make_llama(t, desc, where);
+    if (is_kind(desc, "bert")) return tuff_make_wordpiece(t, desc, where);
+    if (is_kind(desc, "t5")) return tuff_make_unigram(t, desc, where);
+    return make_gpt2(t, desc, where);
+}
+
+tuff_status tuff_tokenizer_fill(tuff_tokenizer *t, const tuff_vocab_desc *desc, const char *where)
+{
+    bool decoder = !desc->kind || is_kind(desc, "gpt2") || is_kind(desc, "llama");
     TUFF_TRY(check_desc(desc, where));
     TUFF_TRY(copy_tokens(t, desc));
-    TUFF_TRY(is_kind(desc, "llama") ? make_llama(t, desc, where) : make_gpt2(t, desc, where));
     t->bos = desc->bos < 0 ? -1 : desc->bos;
     t->unk = desc->unk < 0 ? -1 : desc->unk;
     t->pad = desc->pad < 0 ? -1 : desc->pad;
+    t->cls = desc->cls < 0 ? -1 : desc->cls;
+    t->sep = desc->sep < 0 ? -1 : desc->sep;
+    t->mask = desc->mask < 0 ? -1 : desc->mask;
+    if (decoder) {
+        int32_t before = desc->add_bos ? t->bos : -1;
+        tuff_template_fill(&t->single, &t->pair, before, desc->add_eos ? desc->eos : -1, before, true);
+    }
+    TUFF_TRY(make_kind(t, desc, where));
     tuff_tokenizer_add_eos(t, desc->eos);
     tuff_tokenizer_add_eos(t, desc->eot);
-    if (desc->add_bos && t->bos >= 0) t->before[t->before_count++] = t->bos;
-    if (desc->add_eos && desc->eos >= 0) t->after[t->after_count++] = desc->eos;
     if (desc->chat_template.data) {
         t->chat_template =
             tuff_tokenizer_copy(t, (tuff_view){desc->chat_template.data, desc->chat_template.size});
         if (!t->chat_template.data) return tuff_fail_memory("a chat template");
     }
-    TUFF_TRY(tuff_tokenizer_finish(t));
+    TUFF_TRY(tuff_tokenizer_finish(t, where));
+    tuff_guess_specials(t);
     tuff_tokenizer_guess_eos(t);
     return TUFF_OK;
 }
@@ -217,7 +255,7 @@ tuff_status tuff_tokenizer_from_desc(const tuff_vocab_desc *desc, const char *wh
     TUFF_TRY(TUFF_TAKE(&d, desc, TUFF_VOCAB_DESC_INIT, chat_template));
     tuff_tokenizer *t = NULL;
     tuff_status status = tuff_tokenizer_new(&t);
-    if (status == TUFF_OK) status = fill(t, &d, where);
+    if (status == TUFF_OK) status = tuff_tokenizer_fill(t, &d, where);
     if (status == TUFF_OK)
         *out_tokenizer = t;
     else

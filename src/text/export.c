@@ -1,26 +1,19 @@
-/* Any tokenizer as a GGUF vocabulary. */
+/* Any tokenizer as a GGUF vocabulary; the kinds of encoders are in export_encoders.c. */
+#include "text/export.h"
+
 #include <string.h>
 
 #include "base/status.h"
 #include "text/known_cuts.h"
-#include "text/tokenizer_impl.h"
 
 static const char space_piece[] = "\xe2\x96\x81";
-
-struct tuff_vocab_export {
-    tuff_arena arena;
-    tuff_piece *tokens, *merges;
-    int32_t *types;
-    float *scores;
-    tuff_vocab_desc desc;
-};
 
 static tuff_status no_memory(void)
 {
     return tuff_fail_memory("describing a tokenizer");
 }
 
-static tuff_status inexpressible(const char *what)
+tuff_status tuff_inexpressible(const char *what)
 {
     return tuff_fail(TUFF_UNSUPPORTED, "the tokenizer cannot be written as GGUF: %s", what);
 }
@@ -34,7 +27,7 @@ static tuff_status copy_tokens(const tuff_tokenizer *t, tuff_vocab_export *e)
     for (uint32_t id = 0; id < t->size; id++) {
         const tuff_token *token = &t->tokens[id];
         e->types[id] = token->text.data ? token->type : TUFF_TOKEN_UNUSED;
-        e->scores[id] = token->score;
+        e->scores[id] = (float)token->score;
         e->tokens[id] = (tuff_piece){token->text.data, token->text.size};
         if (token->text.data) continue;
         const char *name = tuff_arena_printf(&e->arena, "[PAD%u]", id);
@@ -72,7 +65,7 @@ static tuff_status check_spaces(const tuff_tokenizer *t)
         const tuff_normalizer *step = &t->normalizers[i];
         bool fits = step->kind == TUFF_NORMALIZE_PREPEND || step->kind == TUFF_NORMALIZE_REPLACE;
         if (!fits || !tuff_view_is(step->text, space_piece))
-            return inexpressible("its normalizer has no name there");
+            return tuff_inexpressible("its normalizer has no name there");
         spaces = spaces || step->kind == TUFF_NORMALIZE_REPLACE;
     }
     for (size_t i = 0; i < t->splitter_count; i++) {
@@ -80,10 +73,10 @@ static tuff_status check_spaces(const tuff_tokenizer *t)
         bool metaspace = step->kind == TUFF_SPLIT_METASPACE && tuff_view_is(step->text, space_piece);
         bool cut = i == 1 && step->behavior == TUFF_SPLIT_MERGED_WITH_NEXT &&
                    tuff_view_is(step->pattern, space_piece);
-        if (!metaspace && !cut) return inexpressible("its pre-tokenizer has no name there");
+        if (!metaspace && !cut) return tuff_inexpressible("its pre-tokenizer has no name there");
         spaces = spaces || metaspace;
     }
-    return spaces ? TUFF_OK : inexpressible("it does not write spaces as U+2581");
+    return spaces ? TUFF_OK : tuff_inexpressible("it does not write spaces as U+2581");
 }
 
 static bool is_character(tuff_view text)
@@ -108,26 +101,46 @@ static void score_by_merges(const tuff_tokenizer *t, tuff_vocab_export *e)
     }
 }
 
+static tuff_status describe_llama(const tuff_tokenizer *t, tuff_vocab_export *e)
+{
+    if (!t->space_pieces)
+        return tuff_inexpressible(
+            "it is neither byte-level BPE, WordPiece, Unigram nor SentencePiece BPE with "
+            "byte tokens");
+    for (size_t i = 0; i < t->normalizer_count; i++) {
+        const tuff_normalizer *step = &t->normalizers[i];
+        if (step->charsmap || step->merge)
+            return tuff_inexpressible(
+                "its SentencePiece BPE replaces characters or spaces, which kind llama does not");
+    }
+    if (!t->scored) {
+        TUFF_TRY(check_spaces(t));
+        score_by_merges(t, e);
+    }
+    e->desc.pre = "default";
+    e->desc.scores = e->scores;
+    return TUFF_OK;
+}
+
+static tuff_status describe_gpt2(const tuff_tokenizer *t, tuff_vocab_export *e)
+{
+    if (!t->cut) return tuff_inexpressible("its pre-tokenizer has no name there");
+    e->desc.pre = t->cut->names[0];
+    return copy_merges(t, e);
+}
+
 static tuff_status describe(const tuff_tokenizer *t, tuff_vocab_export *e)
 {
     tuff_vocab_desc *desc = &e->desc;
     *desc = (tuff_vocab_desc)TUFF_VOCAB_DESC_INIT;
     TUFF_TRY(copy_tokens(t, e));
     desc->kind = tuff_tokenizer_kind(t);
-    if (t->byte_level) {
-        if (!t->cut) return inexpressible("its pre-tokenizer has no name there");
-        desc->pre = t->cut->names[0];
-        TUFF_TRY(copy_merges(t, e));
-    } else {
-        if (!t->space_pieces)
-            return inexpressible("it is neither byte-level BPE nor SentencePiece BPE with byte tokens");
-        if (!t->scored) {
-            TUFF_TRY(check_spaces(t));
-            score_by_merges(t, e);
-        }
-        desc->pre = "default";
-        desc->scores = e->scores;
-    }
+    if (t->model == TUFF_WORDS_WORDPIECE)
+        TUFF_TRY(tuff_export_wordpiece(t, e));
+    else if (t->model == TUFF_WORDS_UNIGRAM)
+        TUFF_TRY(tuff_export_unigram(t, e));
+    else
+        TUFF_TRY(t->byte_level ? describe_gpt2(t, e) : describe_llama(t, e));
     desc->size = t->size;
     desc->tokens = e->tokens;
     desc->types = e->types;
@@ -136,8 +149,11 @@ static tuff_status describe(const tuff_tokenizer *t, tuff_vocab_export *e)
     desc->eot = tuff_tokenizer_eos(t, 1);
     desc->unk = t->unk;
     desc->pad = t->pad;
-    desc->add_bos = t->before_count > 0;
-    desc->add_eos = t->after_count > 0;
+    desc->cls = t->cls;
+    desc->sep = t->sep;
+    desc->mask = t->mask;
+    desc->add_bos = tuff_template_before(&t->single) > 0;
+    desc->add_eos = tuff_template_after(&t->single) > 0;
     desc->add_space_prefix = t->space_prefix;
     desc->chat_template = (tuff_piece){t->chat_template.data, t->chat_template.size};
     return TUFF_OK;
@@ -162,7 +178,6 @@ const tuff_vocab_desc *tuff_vocab_export_desc(const tuff_vocab_export *vocab)
 
 void tuff_vocab_export_destroy(tuff_vocab_export **vocab)
 {
-    if (!vocab) return;
     if (!vocab || !*vocab) return;
     tuff_arena_free(&(*vocab)->arena);
     tuff_free(*vocab);

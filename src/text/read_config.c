@@ -1,24 +1,56 @@
 /* What the files beside tokenizer.json say. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/status.h"
 #include "text/read.h"
 
-/* "eos_token": a string, or an object with the string as "content". Absent or null: *out stays. */
-static tuff_status read_token(const tuff_tokenizer *t, const cJSON *config, const char *key,
-                              const char *where, int32_t *out)
+tuff_status tuff_config_token(const cJSON *config, const char *key, const char *where, const char **out)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    *out = NULL;
     if (cJSON_IsObject(item)) item = cJSON_GetObjectItemCaseSensitive(item, "content");
     if (!item || cJSON_IsNull(item)) return TUFF_OK;
     if (!cJSON_IsString(item))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: \"%s\" of tokenizer_config.json is not a token", where, key);
+    *out = item->valuestring;
+    return TUFF_OK;
+}
+
+/* The id of "eos_token" and the like. Absent, null or unknown: *out stays. */
+static tuff_status read_token(const tuff_tokenizer *t, const cJSON *config, const char *key,
+                              const char *where, int32_t *out)
+{
+    const char *text;
+    TUFF_TRY(tuff_config_token(config, key, where, &text));
     /* Some models name a token here that they do not have; Hugging Face would add it, and no model row fits
      * it. */
-    int32_t id = tuff_tokenizer_id(t, item->valuestring, strlen(item->valuestring));
+    int32_t id = text ? tuff_tokenizer_id(t, text, strlen(text)) : -1;
     if (id >= 0) *out = id;
     return TUFF_OK;
+}
+
+tuff_status tuff_config_added(const cJSON *config, const char *where, cJSON **out_added)
+{
+    cJSON *added = *out_added = cJSON_CreateArray();
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsObject(list) || !cJSON_IsObject(item))
+            return tuff_fail(
+                TUFF_BAD_FORMAT,
+                "%s: \"added_tokens_decoder\" of tokenizer_config.json is not an object of objects", where);
+        char *end = NULL;
+        double id = (double)strtoul(item->string, &end, 10);
+        cJSON *copy = cJSON_Duplicate(item, true);
+        if (!added || !copy || !cJSON_AddNumberToObject(copy, "id", end != item->string && !*end ? id : -1)) {
+            cJSON_Delete(copy);
+            return tuff_fail_memory("the added tokens of a tokenizer");
+        }
+        cJSON_AddItemToArray(added, copy);
+    }
+    return added ? TUFF_OK : tuff_fail_memory("the added tokens of a tokenizer");
 }
 
 /* A string, or a list of named ones, of which "default" is taken. */
@@ -49,6 +81,9 @@ tuff_status tuff_read_config(tuff_tokenizer *tokenizer, const cJSON *config, con
     TUFF_TRY(read_token(tokenizer, config, "eos_token", where, &eos));
     TUFF_TRY(read_token(tokenizer, config, "unk_token", where, &tokenizer->unk));
     TUFF_TRY(read_token(tokenizer, config, "pad_token", where, &tokenizer->pad));
+    TUFF_TRY(read_token(tokenizer, config, "cls_token", where, &tokenizer->cls));
+    TUFF_TRY(read_token(tokenizer, config, "sep_token", where, &tokenizer->sep));
+    TUFF_TRY(read_token(tokenizer, config, "mask_token", where, &tokenizer->mask));
     tuff_tokenizer_add_eos(tokenizer, eos);
     return read_chat_template(tokenizer, config);
 }

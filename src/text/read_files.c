@@ -1,4 +1,4 @@
-/* vocab.json with merges.txt, and directories. */
+/* vocab.json with merges.txt, and directories and files by their names. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,37 +30,13 @@ static tuff_status read_merges(tuff_tokenizer *t, tuff_view text, const char *wh
     return TUFF_OK;
 }
 
-/* added_tokens_decoder of tokenizer_config.json, {"151643": {"content": ...}}, as the added_tokens of
- * tokenizer.json. Destroy with cJSON_Delete. */
-static tuff_status added_of(const cJSON *config, const char *where, cJSON **out_added)
-{
-    cJSON *added = *out_added = cJSON_CreateArray();
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        if (!cJSON_IsObject(list) || !cJSON_IsObject(item))
-            return tuff_fail(
-                TUFF_BAD_FORMAT,
-                "%s: \"added_tokens_decoder\" of tokenizer_config.json is not an object of objects", where);
-        char *end = NULL;
-        double id = (double)strtoul(item->string, &end, 10);
-        cJSON *copy = cJSON_Duplicate(item, true);
-        if (!added || !copy || !cJSON_AddNumberToObject(copy, "id", end != item->string && !*end ? id : -1)) {
-            cJSON_Delete(copy);
-            return tuff_fail_memory("the added tokens of a tokenizer");
-        }
-        cJSON_AddItemToArray(added, copy);
-    }
-    return added ? TUFF_OK : tuff_fail_memory("the added tokens of a tokenizer");
-}
-
 static tuff_status add_around(tuff_tokenizer *t, const cJSON *config, const char *where)
 {
     bool bos = false, eos = false;
     TUFF_TRY(tuff_json_bool(config, "add_bos_token", where, &bos));
     TUFF_TRY(tuff_json_bool(config, "add_eos_token", where, &eos));
-    if (bos && t->bos >= 0) t->before[t->before_count++] = t->bos;
-    if (eos && t->eos_count) t->after[t->after_count++] = t->eos[0];
+    int32_t before = bos ? t->bos : -1;
+    tuff_template_fill(&t->single, &t->pair, before, eos && t->eos_count ? t->eos[0] : -1, before, true);
     return TUFF_OK;
 }
 
@@ -73,10 +49,10 @@ static tuff_status read_parts(tuff_tokenizer *t, const cJSON *vocab, tuff_view m
     if (!cJSON_IsObject(vocab)) return tuff_fail(TUFF_BAD_FORMAT, "%s: vocab.json is not an object", where);
     TUFF_TRY(tuff_json_text(config, "tokenizer_class", where, &class));
     TUFF_TRY(tuff_json_bool(config, "add_prefix_space", where, &prefix));
-    TUFF_TRY(tuff_count_ids(vocab, added, where, &size));
+    TUFF_TRY(tuff_count_ids(0, vocab, added, where, &size));
     TUFF_TRY(tuff_tokenizer_reserve(t, size));
     TUFF_TRY(tuff_read_vocab(t, vocab, where));
-    TUFF_TRY(tuff_read_added(t, added, where));
+    TUFF_TRY(tuff_read_added(t, added, 0, where));
     TUFF_TRY(read_merges(t, merges, where));
     const char *cut = class && tuff_starts_with(class, "Qwen2") ? "qwen2" : "gpt-2";
     TUFF_TRY(tuff_known_cut_apply(t, tuff_known_cut_find(cut), prefix, where));
@@ -88,7 +64,7 @@ static tuff_status add_endoftext(tuff_tokenizer *t)
 {
     static const char name[] = "<|endoftext|>";
     uint32_t id;
-    if (t->added_count || !tuff_map_get(&t->bpe.vocab, name, strlen(name), &id)) return TUFF_OK;
+    if (t->added_count || !tuff_map_get(&t->vocab, name, strlen(name), &id)) return TUFF_OK;
     t->added = tuff_arena_array(&t->arena, 1, sizeof *t->added);
     if (!t->added) return tuff_fail_memory("the added tokens of a tokenizer");
     t->added[t->added_count++] =
@@ -109,11 +85,11 @@ tuff_status tuff_read_vocab_tokenizer(tuff_view vocab, tuff_view merges, tuff_vi
     TUFF_GO(tuff_json_parse(vocab.data, vocab.size, where, &vocab_tree));
     if (config.data)
         TUFF_GO(tuff_json_parse(config.data, config.size, "tokenizer_config.json", &config_tree));
-    TUFF_GO(added_of(config_tree, where, &added));
+    TUFF_GO(tuff_config_added(config_tree, where, &added));
     TUFF_GO(tuff_tokenizer_new(&t));
     TUFF_GO(read_parts(t, vocab_tree, merges, config_tree, added, where));
     TUFF_GO(add_endoftext(t));
-    TUFF_GO(tuff_tokenizer_finish(t));
+    TUFF_GO(tuff_tokenizer_finish(t, where));
     if (config_tree) {
         TUFF_GO(tuff_read_config(t, config_tree, where));
         TUFF_GO(add_around(t, config_tree, where));
@@ -185,28 +161,54 @@ static tuff_view view_of(const tuff_buf *buf)
     return (tuff_view){buf->data, buf->size};
 }
 
+/* The files of a directory that a tokenizer may be made of; the first kind that is whole is taken. */
+static tuff_status load_parts(const char *directory, tuff_view config, tuff_tokenizer **out)
+{
+    static const char *const pieces[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+                                         "spm.model"};
+    tuff_buf text = {0}, merges = {0};
+    bool there, pairs;
+    tuff_status status;
+    TUFF_GO(read_if_there(directory, "tokenizer.json", &text, &there));
+    if (there) {
+        status = tuff_read_json_tokenizer(view_of(&text), config, "tokenizer.json", out);
+        goto done;
+    }
+    TUFF_GO(read_if_there(directory, "merges.txt", &merges, &pairs));
+    if (pairs) TUFF_GO(read_if_there(directory, "vocab.json", &text, &there));
+    if (pairs && there) {
+        status = tuff_read_vocab_tokenizer(view_of(&text), view_of(&merges), config, "vocab.json", out);
+        goto done;
+    }
+    TUFF_GO(read_if_there(directory, "vocab.txt", &text, &there));
+    if (there) {
+        status = tuff_read_wordpiece_tokenizer(view_of(&text), config, "vocab.txt", out);
+        goto done;
+    }
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        TUFF_GO(read_if_there(directory, pieces[i], &text, &there));
+        if (!there) continue;
+        status = tuff_read_sentencepiece_tokenizer(view_of(&text), config, pieces[i], out);
+        goto done;
+    }
+    status = tuff_fail(
+        TUFF_NOT_FOUND,
+        "no tokenizer found, expected tokenizer.json, both vocab.json and merges.txt, vocab.txt, or a "
+        "SentencePiece model (spiece.model, sentencepiece.bpe.model, tokenizer.model, spm.model)");
+done:
+    tuff_buf_free(&text);
+    tuff_buf_free(&merges);
+    return status;
+}
+
 static tuff_status load_directory(const char *directory, tuff_tokenizer **out)
 {
-    tuff_buf json = {0}, vocab = {0}, merges = {0}, config = {0}, chat = {0};
-    bool there, whole, words, pairs;
+    tuff_buf config = {0}, chat = {0};
+    bool there;
     tuff_status status;
     TUFF_GO(tuff_stage_settle(directory));
     TUFF_GO(read_if_there(directory, "tokenizer_config.json", &config, &there));
-    TUFF_GO(read_if_there(directory, "tokenizer.json", &json, &whole));
-    if (whole) {
-        TUFF_GO(tuff_read_json_tokenizer(view_of(&json), view_of(&config), "tokenizer.json", out));
-    } else {
-        TUFF_GO(read_if_there(directory, "vocab.json", &vocab, &words));
-        TUFF_GO(read_if_there(directory, "merges.txt", &merges, &pairs));
-        if (!words || !pairs) {
-            status =
-                tuff_fail(TUFF_NOT_FOUND,
-                          "no tokenizer found, expected tokenizer.json or both vocab.json and merges.txt");
-            goto done;
-        }
-        TUFF_GO(tuff_read_vocab_tokenizer(view_of(&vocab), view_of(&merges), view_of(&config), "vocab.json",
-                                          out));
-    }
+    TUFF_GO(load_parts(directory, view_of(&config), out));
     TUFF_GO(read_ids_file(*out, directory, "generation_config.json"));
     if ((*out)->eos_count == 0 || (*out)->bos < 0) TUFF_GO(read_ids_file(*out, directory, "config.json"));
     TUFF_GO(read_if_there(directory, "chat_template.jinja", &chat, &there));
@@ -216,9 +218,6 @@ static tuff_status load_directory(const char *directory, tuff_tokenizer **out)
         if (!(*out)->chat_template.data) status = tuff_fail_memory("a chat template");
     }
 done:
-    tuff_buf_free(&json);
-    tuff_buf_free(&vocab);
-    tuff_buf_free(&merges);
     tuff_buf_free(&config);
     tuff_buf_free(&chat);
     return status;
@@ -226,11 +225,17 @@ done:
 
 static tuff_status load_file(const char *path, tuff_tokenizer **out)
 {
-    tuff_buf json = {0};
-    tuff_status status = tuff_read_file(path, FILE_LIMIT, &json);
-    if (status == TUFF_OK)
-        status = tuff_read_json_tokenizer(view_of(&json), (tuff_view){NULL, 0}, "tokenizer.json", out);
-    tuff_buf_free(&json);
+    const tuff_view none = {NULL, 0};
+    tuff_buf text = {0};
+    tuff_status status = tuff_read_file(path, FILE_LIMIT, &text);
+    if (status == TUFF_OK) tuff_buf_text(&text, ""); /* has memory also when empty */
+    if (status == TUFF_OK && tuff_ends_with(path, ".model"))
+        status = tuff_read_sentencepiece_tokenizer(view_of(&text), none, "a SentencePiece model", out);
+    else if (status == TUFF_OK && tuff_ends_with(path, ".txt"))
+        status = tuff_read_wordpiece_tokenizer(view_of(&text), none, "vocab.txt", out);
+    else if (status == TUFF_OK)
+        status = tuff_read_json_tokenizer(view_of(&text), none, "tokenizer.json", out);
+    tuff_buf_free(&text);
     return status;
 }
 

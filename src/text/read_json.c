@@ -1,11 +1,11 @@
-/* tokenizer.json: the vocabulary, the merges and the added tokens. */
+/* tokenizer.json as a whole: its tokens, then its parts in turn. */
 #include <math.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/status.h"
 #include "text/known_cuts.h"
-#include "text/read.h"
+#include "text/json_steps.h"
 
 /* They are sought at each place of a text. */
 enum { LONGEST_ADDED = 1024 };
@@ -27,10 +27,11 @@ static const char *content_of(const cJSON *added)
     return cJSON_IsString(content) ? content->valuestring : NULL;
 }
 
-tuff_status tuff_count_ids(const cJSON *vocab, const cJSON *added, const char *where, uint32_t *out_size)
+tuff_status tuff_count_ids(uint32_t listed, const cJSON *vocab, const cJSON *added, const char *where,
+                           uint32_t *out_size)
 {
     const cJSON *item;
-    uint32_t id, count = 0, largest = 0;
+    uint32_t id, count = listed, largest = listed ? listed - 1 : 0;
     cJSON_ArrayForEach(item, vocab)
     {
         TUFF_TRY(read_id(item, item->string, where, &id));
@@ -67,7 +68,7 @@ tuff_status tuff_read_vocab(tuff_tokenizer *t, const cJSON *vocab, const char *w
             return tuff_fail(TUFF_BAD_FORMAT, "%s: the tokens \"%.60s\" and \"%.60s\" have the same id %u",
                              where, t->tokens[id].text.data, item->string, id);
         tuff_view copy = tuff_tokenizer_copy(t, text);
-        if (!copy.data || !tuff_map_put(&t->bpe.vocab, copy.data, copy.size, id))
+        if (!copy.data || !tuff_map_put(&t->vocab, copy.data, copy.size, id))
             return tuff_fail_memory("the tokens of a tokenizer");
         t->tokens[id] = (tuff_token){.text = copy, .type = TUFF_TOKEN_NORMAL, .in_model = true};
     }
@@ -86,7 +87,7 @@ static tuff_status read_added_token(tuff_tokenizer *t, const cJSON *item, const 
     if (t->tokens[id].text.data && !tuff_view_equal(t->tokens[id].text, text))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tokens \"%.60s\" and \"%.60s\" have the same id %u", where,
                          t->tokens[id].text.data, content, id);
-    if (tuff_map_get(&t->bpe.vocab, text.data, text.size, &other) && other != id)
+    if (tuff_map_get(&t->vocab, text.data, text.size, &other) && other != id)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: the added token \"%.60s\" has the id %u, but the vocabulary gives it %u", where,
                          content, id, other);
@@ -108,92 +109,22 @@ static tuff_status read_added_token(tuff_tokenizer *t, const cJSON *item, const 
     return TUFF_OK;
 }
 
-tuff_status tuff_read_added(tuff_tokenizer *t, const cJSON *added, const char *where)
+tuff_status tuff_read_added(tuff_tokenizer *t, const cJSON *added, size_t more, const char *where)
 {
     const cJSON *item;
-    t->added = tuff_arena_array(&t->arena, (size_t)cJSON_GetArraySize(added), sizeof *t->added);
+    t->added = tuff_arena_array(&t->arena, (size_t)cJSON_GetArraySize(added) + more, sizeof *t->added);
     if (!t->added) return tuff_fail_memory("the added tokens of a tokenizer");
     cJSON_ArrayForEach(item, added) TUFF_TRY(read_added_token(t, item, where));
     return TUFF_OK;
 }
 
-static tuff_status read_merges(tuff_tokenizer *t, const cJSON *merges, const char *where)
-{
-    const cJSON *item;
-    size_t index = 0;
-    if (!cJSON_IsArray(merges))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: the model has no list \"merges\"", where);
-    cJSON_ArrayForEach(item, merges)
-    {
-        const cJSON *a = cJSON_GetArrayItem(item, 0), *b = cJSON_GetArrayItem(item, 1);
-        if (cJSON_IsString(item)) {
-            TUFF_TRY(tuff_add_merge_text(t, tuff_view_of(item->valuestring), index, where));
-        } else if (cJSON_IsString(a) && cJSON_IsString(b) && !b->next) {
-            tuff_view left = tuff_view_of(a->valuestring), right = tuff_view_of(b->valuestring);
-            TUFF_TRY(tuff_add_merge(t, left, right, index, where));
-        } else {
-            return tuff_fail(TUFF_BAD_FORMAT, "%s: merge %zu is neither \"a b\" nor [\"a\", \"b\"]", where,
-                             index);
-        }
-        index++;
-    }
-    return TUFF_OK;
-}
-
-/* Old files name no type; what they hold tells it. */
-static const char *type_by_content(const cJSON *model)
-{
-    if (cJSON_GetObjectItemCaseSensitive(model, "merges")) return "BPE";
-    if (cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(model, "vocab"))) return "Unigram";
-    return cJSON_GetObjectItemCaseSensitive(model, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
-}
-
-static tuff_status check_model(const cJSON *model, const char *where)
-{
-    static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    const char *type = NULL;
-    double dropout = 0;
-    if (!cJSON_IsObject(model)) return tuff_fail(TUFF_BAD_FORMAT, "%s: no \"model\"", where);
-    TUFF_TRY(tuff_json_text(model, "type", where, &type));
-    if (!type) type = type_by_content(model);
-    if (strcmp(type, "BPE") != 0)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: the model \"%s\" is not supported by Tuff, expected \"BPE\"",
-                         where, type);
-    TUFF_TRY(tuff_json_number(model, "dropout", where, &dropout));
-    if (dropout != 0)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: \"dropout\" of merges is not supported by Tuff", where);
-    for (size_t i = 0; i < 2; i++) {
-        const char *affix = NULL;
-        TUFF_TRY(tuff_json_text(model, affixes[i], where, &affix));
-        if (affix && *affix)
-            return tuff_fail(TUFF_UNSUPPORTED, "%s: \"%s\" is not supported by Tuff", where, affixes[i]);
-    }
-    if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(model, "vocab")))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: the model has no object \"vocab\"", where);
-    return TUFF_OK;
-}
-
-static tuff_status read_model_options(tuff_tokenizer *t, const cJSON *model, const char *where)
-{
-    const char *unk = NULL;
-    uint32_t id;
-    TUFF_TRY(tuff_json_bool(model, "byte_fallback", where, &t->bpe.byte_fallback));
-    TUFF_TRY(tuff_json_bool(model, "fuse_unk", where, &t->bpe.fuse_unk));
-    TUFF_TRY(tuff_json_bool(model, "ignore_merges", where, &t->bpe.whole_words));
-    TUFF_TRY(tuff_json_text(model, "unk_token", where, &unk));
-    if (!unk) return TUFF_OK;
-    if (!tuff_map_get(&t->bpe.vocab, unk, strlen(unk), &id))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: the \"unk_token\" \"%.60s\" is not in the vocabulary", where,
-                         unk);
-    t->unk = t->bpe.unk = (int32_t)id;
-    t->tokens[id].type = TUFF_TOKEN_UNKNOWN;
-    return TUFF_OK;
-}
-
 static void mark_bytes(tuff_tokenizer *t)
 {
+    bool unigram = t->model == TUFF_WORDS_UNIGRAM;
+    bool fallback = unigram ? t->unigram.byte_fallback : t->bpe.byte_fallback;
+    const int32_t *bytes = unigram ? t->unigram.bytes : t->bpe.bytes;
     for (unsigned b = 0; b < 256; b++) {
-        if (t->bpe.byte_fallback && t->bpe.bytes[b] >= 0) t->tokens[t->bpe.bytes[b]].type = TUFF_TOKEN_BYTE;
+        if (fallback && bytes[b] >= 0) t->tokens[bytes[b]].type = TUFF_TOKEN_BYTE;
     }
 }
 
@@ -203,21 +134,25 @@ static tuff_status read_tokenizer(tuff_tokenizer *t, const cJSON *json, const cJ
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(json, "model");
     const cJSON *added = cJSON_GetObjectItemCaseSensitive(json, "added_tokens");
     uint32_t size;
-    TUFF_TRY(check_model(model, where));
+    TUFF_TRY(tuff_json_model_kind(model, where, &t->model));
     const cJSON *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab");
-    TUFF_TRY(tuff_count_ids(vocab, added, where, &size));
+    bool listed = t->model == TUFF_WORDS_UNIGRAM; /* a token's place in the list is its id */
+    TUFF_TRY(tuff_count_ids(listed ? (uint32_t)cJSON_GetArraySize(vocab) : 0, listed ? NULL : vocab, added,
+                            where, &size));
     TUFF_TRY(tuff_tokenizer_reserve(t, size));
-    TUFF_TRY(tuff_read_vocab(t, vocab, where));
-    TUFF_TRY(tuff_read_added(t, added, where));
-    TUFF_TRY(read_model_options(t, model, where));
-    TUFF_TRY(read_merges(t, cJSON_GetObjectItemCaseSensitive(model, "merges"), where));
+    if (listed)
+        TUFF_TRY(tuff_json_scored_vocab(t, vocab, where));
+    else
+        TUFF_TRY(tuff_read_vocab(t, vocab, where));
+    TUFF_TRY(tuff_read_added(t, added, 0, where));
+    TUFF_TRY(tuff_json_model(t, model, where));
     TUFF_TRY(tuff_read_normalizer(t, cJSON_GetObjectItemCaseSensitive(json, "normalizer"), where));
     TUFF_TRY(tuff_read_pre_tokenizer(t, cJSON_GetObjectItemCaseSensitive(json, "pre_tokenizer"), where));
     TUFF_TRY(tuff_read_decoder(t, cJSON_GetObjectItemCaseSensitive(json, "decoder"), where));
     TUFF_TRY(tuff_read_post_processor(t, cJSON_GetObjectItemCaseSensitive(json, "post_processor"), where));
-    TUFF_TRY(tuff_tokenizer_finish(t));
+    TUFF_TRY(tuff_tokenizer_finish(t, where));
     if (config) TUFF_TRY(tuff_read_config(t, config, where));
-    if (t->bos < 0 && t->before_count) t->bos = t->before[0];
+    tuff_guess_specials(t);
     t->cut = tuff_known_cut_of(t);
     mark_bytes(t);
     t->space_pieces = !t->byte_level && t->bpe.byte_fallback;

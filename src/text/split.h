@@ -11,13 +11,15 @@
 #include <tuff/status.h>
 
 #include "base/text.h"
+#include "text/origins.h"
 #include "text/regex.h"
 
 typedef enum tuff_splitter_kind {
     TUFF_SPLIT_PATTERN,
     TUFF_SPLIT_PREFIX_SPACE, /* puts a space before a piece that has none */
     TUFF_SPLIT_METASPACE,    /* writes spaces as `text`, and puts one before */
-    TUFF_SPLIT_BYTES         /* into the byte-level alphabet */
+    TUFF_SPLIT_BYTES,        /* into the byte-level alphabet */
+    TUFF_SPLIT_BERT          /* at white space, which goes, and around each punctuation mark */
 } tuff_splitter_kind;
 
 /* What becomes of a match of the pattern. */
@@ -50,14 +52,18 @@ typedef struct tuff_split_run {
     size_t outer;    /* the first step that cuts: it tells how far the text is; count: none does */
     tuff_pace *pace; /* NULL: nobody watches */
     struct tuff_split_state *states;
+    bool traced;     /* tuff_split_origin will be asked */
+    tuff_view piece; /* that is being cut */
     tuff_word_fn fn;
     void *user;
 } tuff_split_run;
-TUFF_MUST_USE tuff_status tuff_split_begin(const tuff_splitter *steps, size_t count, tuff_word_fn fn,
-                                           void *user, tuff_pace *pace, tuff_split_run *run);
+TUFF_MUST_USE tuff_status tuff_split_begin(const tuff_splitter *steps, size_t count, bool traced,
+                                           tuff_word_fn fn, void *user, tuff_pace *pace, tuff_split_run *run);
 /* Cuts one piece (valid UTF-8) and hands its words over in order; none is empty. `first`: the piece begins
  * the text. */
 TUFF_MUST_USE tuff_status tuff_split(tuff_split_run *run, tuff_view piece, bool first);
+/* While a word is being handed over: the bytes of the piece that [start, end) of the word stands for. */
+tuff_span tuff_split_origin(const tuff_split_run *run, tuff_view word, tuff_span span);
 void tuff_split_end(tuff_split_run *run);
 
 #endif

@@ -1,5 +1,6 @@
 #include "text/tokenizer_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -13,6 +14,9 @@ tuff_status tuff_tokenizer_new(tuff_tokenizer **out_tokenizer)
     tuff_tokenizer *tokenizer = *out_tokenizer = tuff_alloc(sizeof *tokenizer);
     if (!tokenizer) return tuff_fail_memory("a tokenizer");
     tokenizer->bos = tokenizer->unk = tokenizer->pad = tokenizer->bpe.unk = -1;
+    tokenizer->cls = tokenizer->sep = tokenizer->mask = tokenizer->unigram.unk = tokenizer->wordpiece.unk =
+        -1;
+    tuff_template_fill(&tokenizer->single, &tokenizer->pair, -1, -1, -1, true);
     return TUFF_OK;
 }
 
@@ -22,7 +26,7 @@ void tuff_tokenizer_destroy(tuff_tokenizer **tokenizer)
     tuff_tokenizer *t = *tokenizer;
     if (!t) return;
     for (size_t i = 0; i < t->normalizer_count; i++)
-        tuff_regex_destroy(&t->normalizers[i].regex);
+        tuff_normalizer_free(&t->normalizers[i]);
     for (size_t i = 0; i < t->splitter_count; i++)
         tuff_regex_destroy(&t->splitters[i].regex);
     for (size_t i = 0; i < t->unspell_count; i++)
@@ -30,6 +34,9 @@ void tuff_tokenizer_destroy(tuff_tokenizer **tokenizer)
     tuff_added_free(&t->raw_added);
     tuff_added_free(&t->normalized_added);
     tuff_bpe_free(&t->bpe);
+    tuff_wordpiece_free(&t->wordpiece);
+    tuff_unigram_free(&t->unigram);
+    tuff_map_free(&t->vocab);
     tuff_map_free(&t->ids);
     tuff_arena_free(&t->arena);
     tuff_free(t);
@@ -67,9 +74,16 @@ static tuff_status add_step(tuff_tokenizer *tokenizer, size_t count, tuff_view p
 tuff_status tuff_add_normalizer(tuff_tokenizer *tokenizer, tuff_normalizer step, tuff_view pattern,
                                 const char *where)
 {
-    TUFF_TRY(add_step(tokenizer, tokenizer->normalizer_count, pattern, where, &step.regex, &step.text));
-    tokenizer->normalizers[tokenizer->normalizer_count++] = step;
-    return TUFF_OK;
+    if (pattern.data) step.pattern = tuff_tokenizer_copy(tokenizer, pattern);
+    tuff_status status =
+        pattern.data && !step.pattern.data
+            ? tuff_fail_memory("a step of a tokenizer")
+            : add_step(tokenizer, tokenizer->normalizer_count, pattern, where, &step.regex, &step.text);
+    if (status == TUFF_OK)
+        tokenizer->normalizers[tokenizer->normalizer_count++] = step;
+    else
+        tuff_charsmap_destroy(&step.charsmap);
+    return status;
 }
 
 tuff_status tuff_add_splitter(tuff_tokenizer *tokenizer, tuff_splitter step, tuff_view pattern,
@@ -101,7 +115,7 @@ static int shown(tuff_view text)
 static bool model_id(const tuff_tokenizer *tokenizer, tuff_view text, int32_t *out_id)
 {
     uint32_t id;
-    if (!tuff_map_get(&tokenizer->bpe.vocab, text.data, text.size, &id)) return false;
+    if (!tuff_map_get(&tokenizer->vocab, text.data, text.size, &id)) return false;
     *out_id = (int32_t)id;
     return true;
 }
@@ -200,6 +214,16 @@ static bool space_starts_word(const tuff_tokenizer *tokenizer)
     return true;
 }
 
+/* What to seek for an added token in normalized texts. */
+static tuff_status normalize_needle(tuff_tokenizer *t, tuff_view text, size_t *room, tuff_normalizing *run,
+                                    tuff_view *out)
+{
+    tuff_view normalized;
+    TUFF_TRY(tuff_normalize(t->normalizers, t->normalizer_count, text, false, room, NULL, run, &normalized));
+    *out = tuff_tokenizer_copy(t, normalized);
+    return out->data ? TUFF_OK : tuff_fail_memory("the added tokens of a tokenizer");
+}
+
 static tuff_status finish_added(tuff_tokenizer *tokenizer)
 {
     size_t count = tokenizer->added_count, room = 0;
@@ -209,24 +233,19 @@ static tuff_status finish_added(tuff_tokenizer *tokenizer)
     tuff_view *raw = tuff_arena_array(&tokenizer->arena, count, sizeof *raw);
     tuff_view *normalized = tuff_arena_array(&tokenizer->arena, count, sizeof *normalized);
     if (!raw || !normalized) return tuff_fail_memory("the added tokens of a tokenizer");
-    for (size_t i = 0; i < count; i++) {
+    tuff_normalizing run = {0};
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < count && status == TUFF_OK; i++) {
         const tuff_added_token *token = &tokenizer->added[i];
         if (!tuff_map_put(&tokenizer->ids, token->text.data, token->text.size, (uint32_t)token->id))
-            return tuff_fail_memory("the added tokens of a tokenizer");
-        if (!token->normalized) {
+            status = tuff_fail_memory("the added tokens of a tokenizer");
+        else if (token->normalized)
+            status = normalize_needle(tokenizer, token->text, &room, &run, &normalized[i]);
+        else
             raw[i] = token->text;
-            continue;
-        }
-        tuff_buf text = {0};
-        tuff_status status = tuff_normalize(tokenizer->normalizers, tokenizer->normalizer_count, token->text,
-                                            &room, NULL, &text);
-        if (status == TUFF_OK) {
-            normalized[i] = tuff_tokenizer_copy(tokenizer, (tuff_view){text.data, text.size});
-            if (!normalized[i].data) status = tuff_fail_memory("the added tokens of a tokenizer");
-        }
-        tuff_buf_free(&text);
-        TUFF_TRY(status);
     }
+    tuff_normalizing_free(&run);
+    TUFF_TRY(status);
     TUFF_TRY(tuff_added_build(&tokenizer->raw_added, tokenizer->added, raw, count));
     return tuff_added_build(&tokenizer->normalized_added, tokenizer->added, normalized, count);
 }
@@ -241,109 +260,80 @@ void tuff_tokenizer_guess_eos(tuff_tokenizer *tokenizer)
     }
 }
 
-tuff_status tuff_tokenizer_finish(tuff_tokenizer *tokenizer)
+void tuff_guess_specials(tuff_tokenizer *t)
 {
-    tokenizer->bpe.space_starts_word = space_starts_word(tokenizer);
-    TUFF_TRY(tuff_bpe_finish(&tokenizer->bpe));
-    return finish_added(tokenizer);
-}
-
-/* ---- questions ---- */
-
-uint32_t tuff_tokenizer_vocab_size(const tuff_tokenizer *tokenizer)
-{
-    if (!tokenizer) return 0;
-    return tokenizer->size;
-}
-
-tuff_status tuff_tokenizer_check_model(const tuff_tokenizer *tokenizer, uint32_t rows)
-{
-    TUFF_NEED(tokenizer);
-    if (tokenizer->size <= rows) return TUFF_OK;
-    return tuff_fail(
-        TUFF_BAD_FORMAT,
-        "the tokenizer has ids up to %u, but the model's embedding has only %u rows: the tokenizer belongs to another model",
-        tokenizer->size - 1, rows);
-}
-
-static const tuff_token *token_at(const tuff_tokenizer *tokenizer, int32_t id)
-{
-    if (!tokenizer || id < 0 || (uint32_t)id >= tokenizer->size) return NULL;
-    const tuff_token *token = &tokenizer->tokens[id];
-    return token->text.data ? token : NULL;
-}
-
-tuff_piece tuff_tokenizer_token(const tuff_tokenizer *tokenizer, int32_t id)
-{
-    const tuff_token *token = token_at(tokenizer, id);
-    return token ? (tuff_piece){token->text.data, token->text.size} : (tuff_piece){NULL, 0};
-}
-
-tuff_token_type tuff_tokenizer_token_type(const tuff_tokenizer *tokenizer, int32_t id)
-{
-    const tuff_token *token = token_at(tokenizer, id);
-    return token ? (tuff_token_type)token->type : TUFF_TOKEN_UNUSED;
-}
-
-int32_t tuff_tokenizer_id(const tuff_tokenizer *tokenizer, const char *text, size_t size)
-{
-    if (!tokenizer || (!text && size > 0)) return -1;
-    if (!tokenizer || (!text && size > 0)) return -1;
-    if (!tokenizer || (!text && size > 0)) return -1;
-    uint32_t id;
-    if (tuff_map_get(&tokenizer->ids, text, size, &id)) return (int32_t)id;
-    return tuff_map_get(&tokenizer->bpe.vocab, text, size, &id) ? (int32_t)id : -1;
-}
-
-int32_t tuff_tokenizer_bos(const tuff_tokenizer *tokenizer)
-{
-    if (!tokenizer) return -1;
-    return tokenizer->bos;
-}
-
-int32_t tuff_tokenizer_unk(const tuff_tokenizer *tokenizer)
-{
-    if (!tokenizer) return -1;
-    return tokenizer->unk;
-}
-
-int32_t tuff_tokenizer_pad(const tuff_tokenizer *tokenizer)
-{
-    if (!tokenizer) return -1;
-    return tokenizer->pad;
-}
-
-uint32_t tuff_tokenizer_eos_count(const tuff_tokenizer *tokenizer)
-{
-    if (!tokenizer) return 0;
-    return (uint32_t)tokenizer->eos_count;
-}
-
-int32_t tuff_tokenizer_eos(const tuff_tokenizer *tokenizer, uint32_t index)
-{
-    if (!tokenizer) return -1;
-    return index < tokenizer->eos_count ? tokenizer->eos[index] : -1;
-}
-
-bool tuff_tokenizer_is_eos(const tuff_tokenizer *tokenizer, int32_t id)
-{
-    if (!tokenizer) return false;
-    for (size_t i = 0; i < tokenizer->eos_count; i++) {
-        if (tokenizer->eos[i] == id) return true;
+    static const char *const masks[] = {"[MASK]", "<mask>"};
+    const tuff_template *single = &t->single;
+    bool before = tuff_template_before(single) > 0, after = tuff_template_after(single) > 0;
+    int32_t first = before ? single->parts[0].id : -1,
+            last = after ? single->parts[single->count - 1].id : -1;
+    if (t->model == TUFF_WORDS_BPE) {
+        if (t->bos < 0) t->bos = first;
+    } else {
+        if (t->cls < 0) t->cls = first;
+        if (t->sep < 0) t->sep = last;
     }
-    return false;
+    for (size_t i = 0; i < sizeof masks / sizeof *masks && t->mask < 0; i++) {
+        int32_t id = tuff_tokenizer_id(t, masks[i], strlen(masks[i]));
+        if (id >= 0 && t->tokens[id].special) t->mask = id;
+    }
 }
 
-tuff_piece tuff_tokenizer_chat_template(const tuff_tokenizer *tokenizer)
+/* Ids of "<0x00>" to "<0xFF>". */
+static void find_bytes(const tuff_map *vocab, int32_t bytes[256])
 {
-    if (!tokenizer) return (tuff_piece){NULL, 0};
-    if (!tokenizer) return (tuff_piece){NULL, 0};
-    if (!tokenizer) return (tuff_piece){NULL, 0};
-    return (tuff_piece){tokenizer->chat_template.data, tokenizer->chat_template.size};
+    for (unsigned b = 0; b < 256; b++) {
+        char name[8];
+        uint32_t id;
+        snprintf(name, sizeof name, "<0x%02X>", b);
+        bytes[b] = tuff_map_get(vocab, name, 6, &id) ? (int32_t)id : -1;
+    }
 }
 
-const char *tuff_tokenizer_kind(const tuff_tokenizer *tokenizer)
+static bool comes_about(const tuff_tokenizer *t, const tuff_token *token)
 {
-    if (!tokenizer) return "";
-    return tokenizer->byte_level ? "gpt2" : tokenizer->space_pieces ? "llama" : "";
+    bool plain = token->type == TUFF_TOKEN_NORMAL || token->type == TUFF_TOKEN_USER_DEFINED;
+    return token->in_model && (plain || !t->sentencepiece);
+}
+
+/* The tables of a WordPiece or a Unigram, from the tokens that the model may give. */
+static tuff_status finish_pieces(tuff_tokenizer *t, const char *where)
+{
+    tuff_arena arena = {0};
+    size_t count = 0;
+    tuff_view *texts = tuff_arena_array(&arena, t->size, sizeof *texts);
+    int32_t *ids = tuff_arena_array(&arena, t->size, sizeof *ids);
+    double *scores = tuff_arena_array(&arena, t->size, sizeof *scores);
+    uint8_t *special = tuff_arena_array(&arena, t->size, sizeof *special);
+    bool ok = texts && ids && scores && special;
+    for (uint32_t id = 0; ok && id < t->size; id++) {
+        const tuff_token *token = &t->tokens[id];
+        scores[id] = token->score;
+        special[id] = token->special;
+        if (!comes_about(t, token)) continue;
+        texts[count] = token->text;
+        ids[count++] = (int32_t)id;
+    }
+    tuff_status status = TUFF_OK;
+    if (!ok)
+        status = tuff_fail_memory("the tokens of a tokenizer");
+    else if (t->model == TUFF_WORDS_WORDPIECE)
+        status = tuff_wordpiece_build(&t->wordpiece, texts, ids, count, where);
+    else
+        status = tuff_unigram_build(&t->unigram, texts, ids, count, scores, special, t->size, where);
+    tuff_arena_free(&arena);
+    return status;
+}
+
+tuff_status tuff_tokenizer_finish(tuff_tokenizer *tokenizer, const char *where)
+{
+    if (tokenizer->model == TUFF_WORDS_BPE) {
+        tokenizer->bpe.space_starts_word = space_starts_word(tokenizer);
+        TUFF_TRY(tuff_bpe_finish(&tokenizer->bpe, &tokenizer->vocab));
+        find_bytes(&tokenizer->vocab, tokenizer->bpe.bytes);
+    } else {
+        TUFF_TRY(finish_pieces(tokenizer, where));
+        find_bytes(&tokenizer->vocab, tokenizer->unigram.bytes);
+    }
+    return finish_added(tokenizer);
 }

@@ -7,11 +7,13 @@
 #include <tuff/status.h>
 
 #include "base/text.h"
+#include "text/origins.h"
 #include "text/pace.h"
 
 /* Appends the text (valid UTF-8) in normal form C, D, KC or KD, until `out` has more than `limit` bytes. The
- * time is in proportion to the text, also for one character with a million marks. */
+ * time is in proportion to the text, also for one character with a million marks. A character that others
+ * were joined to stands for the first of them. */
 TUFF_MUST_USE tuff_status tuff_unicode_form(tuff_view text, bool compose, bool compatible, size_t limit,
-                                            tuff_pace *pace, tuff_buf *out);
+                                            tuff_pace *pace, tuff_made *out);
 
 #endif

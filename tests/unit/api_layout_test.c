@@ -161,7 +161,42 @@ FIELD(tuff_vocab_desc, add_bos, 92)
 FIELD(tuff_vocab_desc, add_eos, 93)
 FIELD(tuff_vocab_desc, add_space_prefix, 94)
 FIELD(tuff_vocab_desc, chat_template, 96)
-LAST(tuff_vocab_desc, chat_template)
+FIELD(tuff_vocab_desc, cls, 112)
+FIELD(tuff_vocab_desc, sep, 116)
+FIELD(tuff_vocab_desc, mask, 120)
+FIELD(tuff_vocab_desc, lowercase, 124)
+FIELD(tuff_vocab_desc, strip_accents, 125)
+FIELD(tuff_vocab_desc, merge_spaces, 126)
+FIELD(tuff_vocab_desc, reserved, 127)
+FIELD(tuff_vocab_desc, charsmap, 128)
+LAST(tuff_vocab_desc, charsmap)
+
+STRUCT(tuff_span, 16)
+FIELD(tuff_span, start, 0)
+FIELD(tuff_span, end, 8)
+
+STRUCT(tuff_encode_params, 40)
+FIELD(tuff_encode_params, struct_size, 0)
+FIELD(tuff_encode_params, flags, 8)
+FIELD(tuff_encode_params, max_length, 12)
+FIELD(tuff_encode_params, truncation, 16)
+FIELD(tuff_encode_params, overlap, 20)
+FIELD(tuff_encode_params, keep_end, 24)
+FIELD(tuff_encode_params, spans, 25)
+FIELD(tuff_encode_params, windows, 26)
+FIELD(tuff_encode_params, reserved, 27)
+FIELD(tuff_encode_params, watch, 32)
+LAST(tuff_encode_params, watch)
+
+STRUCT(tuff_encoding, 80)
+FIELD(tuff_encoding, count, 0)
+FIELD(tuff_encoding, ids, 8)
+FIELD(tuff_encoding, type_ids, 16)
+FIELD(tuff_encoding, texts, 24)
+FIELD(tuff_encoding, spans, 32)
+FIELD(tuff_encoding, first, 40)
+FIELD(tuff_encoding, lost, 56)
+FIELD(tuff_encoding, next, 72)
 
 STRUCT(tuff_attention_params, 32)
 FIELD(tuff_attention_params, struct_size, 0)
@@ -445,6 +480,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_program_memory, TUFF_PROGRAM_MEMORY_INIT);
     SETS_SIZE(tuff_sampling, TUFF_SAMPLING_INIT);
     SETS_SIZE(tuff_vocab_desc, TUFF_VOCAB_DESC_INIT);
+    SETS_SIZE(tuff_encode_params, TUFF_ENCODE_PARAMS_INIT);
     SETS_SIZE(tuff_attention_params, TUFF_ATTENTION_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_params, TUFF_ADAMW_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT);

@@ -27,6 +27,22 @@ CALLS_OF(tuff_tokenizer_from_vocab)
     REFUSED_OUT(tuff_tokenizer_from_vocab("{}", 2, "", 0, NULL, 2, "x", &out), out);
     REFUSED_OUT(tuff_tokenizer_from_vocab("{}", 2, "", 0, NULL, 0, NULL, &out), out);
 }
+CALLS_OF(tuff_tokenizer_from_wordpiece)
+{
+    tuff_tokenizer *out;
+    REFUSED(tuff_tokenizer_from_wordpiece("[UNK]", 5, NULL, 0, "x", NULL));
+    REFUSED_OUT(tuff_tokenizer_from_wordpiece(NULL, 0, NULL, 0, "x", &out), out);
+    REFUSED_OUT(tuff_tokenizer_from_wordpiece("[UNK]", 5, NULL, 2, "x", &out), out);
+    REFUSED_OUT(tuff_tokenizer_from_wordpiece("[UNK]", 5, NULL, 0, NULL, &out), out);
+}
+CALLS_OF(tuff_tokenizer_from_sentencepiece)
+{
+    tuff_tokenizer *out;
+    REFUSED(tuff_tokenizer_from_sentencepiece("", 0, NULL, 0, "x", NULL));
+    REFUSED_OUT(tuff_tokenizer_from_sentencepiece(NULL, 0, NULL, 0, "x", &out), out);
+    REFUSED_OUT(tuff_tokenizer_from_sentencepiece("", 0, NULL, 2, "x", &out), out);
+    REFUSED_OUT(tuff_tokenizer_from_sentencepiece("", 0, NULL, 0, NULL, &out), out);
+}
 CALLS_OF(tuff_tokenizer_from_desc)
 {
     tuff_tokenizer *out;
@@ -102,6 +118,18 @@ CALLS_OF(tuff_tokenizer_pad)
 {
     assert_int_equal(tuff_tokenizer_pad(NULL), -1);
 }
+CALLS_OF(tuff_tokenizer_cls)
+{
+    assert_int_equal(tuff_tokenizer_cls(NULL), -1);
+}
+CALLS_OF(tuff_tokenizer_sep)
+{
+    assert_int_equal(tuff_tokenizer_sep(NULL), -1);
+}
+CALLS_OF(tuff_tokenizer_mask)
+{
+    assert_int_equal(tuff_tokenizer_mask(NULL), -1);
+}
 CALLS_OF(tuff_tokenizer_eos_count)
 {
     assert_int_equal(tuff_tokenizer_eos_count(NULL), 0);
@@ -141,6 +169,30 @@ CALLS_OF(tuff_tokenizer_encode_watched)
     size_t n;
     REFUSED_OUT(tuff_tokenizer_encode_watched(NULL, "a", 1, 0, NULL, &ids, &n), ids);
     REFUSED_OUT(tuff_tokenizer_encode_watched(fixture.tokenizer, "a", 1, 0, &unset, &ids, &n), ids);
+}
+CALLS_OF(tuff_tokenizer_encode_pair)
+{
+    const tuff_piece none = {NULL, 0}, broken = {NULL, 1};
+    tuff_encode_params unset = TUFF_ENCODE_PARAMS_INIT;
+    tuff_encoding *out;
+    unset.struct_size = 0;
+    REFUSED(tuff_tokenizer_encode_pair(fixture.tokenizer, none, none, NULL, NULL));
+    REFUSED_OUT(tuff_tokenizer_encode_pair(NULL, none, none, NULL, &out), out);
+    REFUSED_OUT(tuff_tokenizer_encode_pair(fixture.tokenizer, broken, none, NULL, &out), out);
+    REFUSED_OUT(tuff_tokenizer_encode_pair(fixture.tokenizer, none, broken, NULL, &out), out);
+    REFUSED_OUT(tuff_tokenizer_encode_pair(fixture.tokenizer, none, none, &unset, &out), out);
+    KIT_OK(tuff_tokenizer_encode_pair(fixture.tokenizer, none, none, NULL, &out));
+    tuff_encoding_destroy(&out);
+}
+CALLS_OF(tuff_encoding_destroy)
+{
+    tuff_encoding *none = NULL;
+    tuff_encoding_destroy(NULL);
+    tuff_encoding_destroy(&none);
+}
+CALLS_OF(tuff_tokenizer_special_count)
+{
+    assert_int_equal(tuff_tokenizer_special_count(NULL, true), 0);
 }
 CALLS_OF(tuff_tokenizer_decode)
 {

@@ -302,8 +302,8 @@ static void bad_vocabularies_are_refused(void **state)
     (void)state;
     static fixture f;
     fixture_gpt2(&f, "gpt-2", fixture_merges);
-    f.desc.kind = "bert";
-    refuses(&f, TUFF_UNSUPPORTED, "\"bert\"");
+    f.desc.kind = "rwkv";
+    refuses(&f, TUFF_UNSUPPORTED, "\"rwkv\"");
     fixture_gpt2(&f, "deepseek-llm", fixture_merges);
     refuses(&f, TUFF_UNSUPPORTED, "\"deepseek-llm\"");
     fixture_gpt2(&f, "gpt-2", fixture_merges);

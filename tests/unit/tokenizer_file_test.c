@@ -34,22 +34,25 @@ static void a_small_file(void **state)
 }
 
 /* Files before the models had a "type" are told by what they hold: T5's is such a one. */
-static void models_without_a_type_are_named(void **state)
+static void models_without_a_type_are_told_by_what_they_hold(void **state)
 {
     (void)state;
     static const struct {
-        const char *json, *part;
+        const char *json, *kind;
     } files[] = {
-        {"{\"model\":{\"unk_id\":0,\"vocab\":[[\"<unk>\",0.0],[\"a\",-1.5]]}}", "the model \"Unigram\""},
+        {"{\"model\":{\"unk_id\":0,\"vocab\":[[\"<unk>\",0.0],[\"a\",-1.5]]}}", "t5"},
         {"{\"model\":{\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\",\"vocab\":{\"u\":0}}}",
-         "the model \"WordPiece\""},
-        {"{\"model\":{\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}", "the model \"WordLevel\""},
+         "bert"},
     };
+    static const char words[] = "{\"model\":{\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}";
+    tuff_tokenizer *t = NULL;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        tuff_tokenizer *t = NULL;
-        KIT_FAILS(tuff_tokenizer_from_json(files[i].json, strlen(files[i].json), NULL, 0, "test.json", &t),
-                  TUFF_UNSUPPORTED, files[i].part);
+        KIT_OK(tuff_tokenizer_from_json(files[i].json, strlen(files[i].json), NULL, 0, "test.json", &t));
+        assert_string_equal(tuff_tokenizer_kind(t), files[i].kind);
+        tuff_tokenizer_destroy(&t);
     }
+    KIT_FAILS(tuff_tokenizer_from_json(words, sizeof words - 1, NULL, 0, "test.json", &t), TUFF_UNSUPPORTED,
+              "the model \"WordLevel\"");
 }
 
 /* The small file with `from` replaced by `to`. */
@@ -89,10 +92,12 @@ static void bad_files_are_refused_in_a_sentence(void **state)
     refuses("\"vocab\":{", "\"vocab\":[], \"x\":{", TUFF_BAD_FORMAT, "no object \"vocab\"");
     refuses("\"model\":{", "\"x\":{", TUFF_BAD_FORMAT, "no \"model\"");
     refuses("\"unk_token\":\"u\"", "\"unk_token\":\"v\"", TUFF_BAD_FORMAT, "\"unk_token\" \"v\"");
-    refuses("\"BPE\"", "\"Unigram\"", TUFF_UNSUPPORTED, "the model \"Unigram\"");
+    refuses("\"BPE\"", "\"Unigram\"", TUFF_BAD_FORMAT, "no list \"vocab\"");
+    refuses("\"BPE\"", "\"WordLevel\"", TUFF_UNSUPPORTED, "the model \"WordLevel\"");
     refuses("\"unk_token\"", "\"dropout\":0.1,\"x\"", TUFF_UNSUPPORTED, "dropout");
     refuses("\"unk_token\"", "\"end_of_word_suffix\"", TUFF_UNSUPPORTED, "end_of_word_suffix");
-    refuses("\"NFC\"", "\"Precompiled\"", TUFF_UNSUPPORTED, "the normalizer \"Precompiled\"");
+    refuses("\"NFC\"", "\"Precompiled\"", TUFF_BAD_FORMAT, "has no \"precompiled_charsmap\"");
+    refuses("\"NFC\"", "\"Mystery\"", TUFF_UNSUPPORTED, "the normalizer \"Mystery\"");
     refuses("\"NFC\"", "5", TUFF_BAD_FORMAT, "type");
     refuses("{\"type\":\"NFC\"}", "\"NFC\"", TUFF_BAD_FORMAT, "the normalizer is not an object");
     refuses("\"type\":\"Split\"", "\"type\":\"UnicodeScripts\"", TUFF_UNSUPPORTED,
@@ -239,9 +244,11 @@ static void directories(void **state)
     snprintf(directory, sizeof directory, "%s", kit_temp_path("."));
     snprintf(other, sizeof other, "%s", kit_temp_path("copy.json"));
     KIT_FAILS(tuff_tokenizer_load(kit_temp_path("absent"), &t), TUFF_NOT_FOUND, "absent");
-    KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND, "expected tokenizer.json or both");
+    KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND,
+              "expected tokenizer.json, both vocab.json and merges.txt, vocab.txt");
     put(directory, "vocab.json", vocab_json);
-    KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND, "expected tokenizer.json or both");
+    KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND,
+              "expected tokenizer.json, both vocab.json and merges.txt, vocab.txt");
     put(directory, "merges.txt", merges_txt);
     KIT_OK(tuff_tokenizer_load(directory, &t));
     assert_int_equal(tuff_tokenizer_vocab_size(t), 10);
@@ -310,7 +317,7 @@ static void the_inexpressible_is_not_exported(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(models_without_a_type_are_named),
+        cmocka_unit_test(models_without_a_type_are_told_by_what_they_hold),
         cmocka_unit_test(a_small_file),
         cmocka_unit_test(bad_files_are_refused_in_a_sentence),
         cmocka_unit_test(damaged_bytes),

@@ -22,18 +22,14 @@ typedef struct fixture {
 static inline void fixture_start(fixture *f, const char *kind, const char *pre)
 {
     memset(f, 0, sizeof *f);
-    f->desc = (tuff_vocab_desc){.struct_size = sizeof(tuff_vocab_desc),
-                                .kind = kind,
-                                .pre = pre,
-                                .bos = -1,
-                                .eos = -1,
-                                .eot = -1,
-                                .unk = -1,
-                                .pad = -1};
+    f->desc = (tuff_vocab_desc)TUFF_VOCAB_DESC_INIT;
+    f->desc.kind = kind;
+    f->desc.pre = pre;
     f->desc.tokens = f->tokens;
     f->desc.merges = f->merges;
     f->desc.types = f->types;
-    f->desc.scores = strcmp(kind, "llama") == 0 ? f->scores : NULL;
+    bool scored = strcmp(kind, "llama") == 0 || strcmp(kind, "t5") == 0;
+    f->desc.scores = scored ? f->scores : NULL;
 }
 
 static inline int32_t fixture_token(fixture *f, const char *text, tuff_token_type type, float score)
