@@ -15,7 +15,6 @@
 Exit status 1 when anything differs."""
 
 import argparse
-import ctypes
 import json
 import pathlib
 import random
@@ -25,6 +24,7 @@ import tempfile
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from tiny_tokenizers import SENTENCES, TEXTS
+from tuff_tokenizer import ADD_SPECIAL, TuffTokenizer, open_library
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "assets" / "tokenizers" / "golden.json"
 
@@ -212,104 +212,6 @@ def goldens(options):
     return True
 
 
-# ---- Tuff, through its C API ----
-
-
-class Piece(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_char_p), ("size", ctypes.c_size_t)]
-
-
-class VocabDesc(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("kind", ctypes.c_char_p),
-        ("pre", ctypes.c_char_p),
-        ("size", ctypes.c_uint32),
-        ("tokens", ctypes.POINTER(Piece)),
-        ("scores", ctypes.POINTER(ctypes.c_float)),
-        ("types", ctypes.POINTER(ctypes.c_int32)),
-        ("merge_count", ctypes.c_uint32),
-        ("merges", ctypes.POINTER(Piece)),
-        ("bos", ctypes.c_int32),
-        ("eos", ctypes.c_int32),
-        ("eot", ctypes.c_int32),
-        ("unk", ctypes.c_int32),
-        ("pad", ctypes.c_int32),
-        ("add_bos", ctypes.c_bool),
-        ("add_eos", ctypes.c_bool),
-        ("add_space_prefix", ctypes.c_bool),
-        ("chat_template", Piece),
-    ]
-
-
-ADD_SPECIAL, PLAIN_SPECIAL = 1, 2
-
-
-class TuffTokenizer:
-    def __init__(self, library, path):
-        self.library = library
-        self.handle = ctypes.c_void_p()
-        library.tuff_error_message.restype = ctypes.c_char_p
-        if path.suffix == ".gguf":
-            desc, self.kept = read_gguf(path)
-            self._check(library.tuff_tokenizer_from_desc(ctypes.byref(desc), str(path).encode(), ctypes.byref(self.handle)))
-        else:
-            self._check(library.tuff_tokenizer_load(str(path).encode(), ctypes.byref(self.handle)))
-
-    def _check(self, status):
-        if status:
-            raise SystemExit(self.library.tuff_error_message().decode())
-
-    def encode(self, text, flags=0):
-        data = text.encode()
-        ids, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_size_t()
-        self._check(
-            self.library.tuff_tokenizer_encode(
-                self.handle, data, ctypes.c_size_t(len(data)), flags, ctypes.byref(ids), ctypes.byref(count)
-            )
-        )
-        out = ids[: count.value]
-        self.library.tuff_free(ids)
-        return out
-
-    def decode(self, ids):
-        array = (ctypes.c_int32 * len(ids))(*ids)
-        text, size = ctypes.c_void_p(), ctypes.c_size_t()
-        self._check(
-            self.library.tuff_tokenizer_decode(
-                self.handle, array, ctypes.c_size_t(len(ids)), False, ctypes.byref(text), ctypes.byref(size)
-            )
-        )
-        out = ctypes.string_at(text, size.value)
-        self.library.tuff_free(text)
-        return out
-
-    def save(self, directory):
-        self._check(self.library.tuff_tokenizer_save(self.handle, str(directory).encode()))
-
-
-def read_gguf(path):
-    from gguf import GGUFReader
-
-    fields = GGUFReader(str(path)).fields
-    get = lambda key, default=None: fields["tokenizer.ggml." + key].contents() if "tokenizer.ggml." + key in fields else default
-    pieces = lambda texts: (Piece * max(len(texts), 1))(*[Piece(t, len(t)) for t in texts])
-    tokens = [t.encode() for t in get("tokens")]
-    merges = [m.encode() for m in get("merges", [])]
-    llama = get("model") == "llama"
-    desc = VocabDesc(struct_size=ctypes.sizeof(VocabDesc), kind=get("model").encode(), pre=get("pre", "default").encode(), size=len(tokens), merge_count=len(merges))
-    desc.tokens, desc.merges = pieces(tokens), pieces(merges)
-    if get("scores"):
-        desc.scores = (ctypes.c_float * len(tokens))(*get("scores"))
-    if get("token_type"):
-        desc.types = (ctypes.c_int32 * len(tokens))(*get("token_type"))
-    for name, key in (("bos", "bos"), ("eos", "eos"), ("eot", "eot"), ("unk", "unknown"), ("pad", "padding")):
-        setattr(desc, name, get(key + "_token_id", -1))
-    desc.add_bos, desc.add_eos = get("add_bos_token", llama), get("add_eos_token", False)
-    desc.add_space_prefix = get("add_space_prefix", llama)
-    return desc, (tokens, merges)
-
-
 # ---- comparing ----
 
 
@@ -355,7 +257,7 @@ def check_vectors(path, tuff):
 def compare(options):
     from transformers import AutoTokenizer
 
-    library = ctypes.CDLL(options.library)
+    library = open_library(options.library)
     texts = [pathlib.Path(file).read_bytes().decode() for file in options.text] + random_texts(options.random)
     bad = 0
     for path in map(pathlib.Path, options.paths):
@@ -388,7 +290,7 @@ def made_by(parts):
 
 def unicode_tables(options):
     """Every code point, alone and between marks, in the normal forms; and what is punctuation."""
-    library = ctypes.CDLL(options.library)
+    library = open_library(options.library)
     points = [chr(c) for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
     bad = 0
     with tempfile.TemporaryDirectory() as directory:
