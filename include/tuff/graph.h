@@ -86,6 +86,10 @@ TUFF_API tuff_tensor *tuff_fill(tuff_graph *g, double value, int rank, const int
 /* x placed at `start` along `axis` into zeros of length `length`: the transpose of tuff_slice. */
 TUFF_API tuff_tensor *tuff_pad(tuff_graph *g, tuff_tensor *x, int axis, int64_t start, int64_t length);
 
+/* Tensors xs[0..n) side by side along `axis`, in their order: f32, i32 or u32, all of one type, with the same
+ * dims along all other axes. */
+TUFF_API tuff_tensor *tuff_concat(tuff_graph *g, tuff_tensor *const *xs, size_t n, int axis);
+
 /* ---- elementwise ---- */
 
 /* Broadcast as in NumPy: axes aligned at the last, length 1 repeats. */

@@ -55,6 +55,9 @@ typedef union tuff_attrs {
         int64_t start, length;
     } slice; /* also pad */
     struct {
+        int axis;
+    } concat;
+    struct {
         tuff_shape shape;
     } view; /* reshape, expand */
     struct {

@@ -39,6 +39,7 @@ static const struct {
     CALLS(tuff_copy),
     CALLS(tuff_fill),
     CALLS(tuff_pad),
+    CALLS(tuff_concat),
     CALLS(tuff_exp),
     CALLS(tuff_ln),
     CALLS(tuff_tanh),

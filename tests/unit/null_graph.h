@@ -118,6 +118,14 @@ CALLS_OF(tuff_pad)
     FAILS(tuff_pad(g, NULL, 0, 0, 9));
 }
 
+CALLS_OF(tuff_concat)
+{
+    tuff_tensor *none = NULL;
+    FAILS(tuff_concat(g, NULL, 1, 0));
+    FAILS(tuff_concat(g, &x, 0, 0));
+    FAILS(tuff_concat(g, &none, 1, 0));
+}
+
 /* Builders of one tensor, and of two. */
 #define UNARY(function)           \
     CALLS_OF(function)            \
