@@ -91,9 +91,13 @@ TUFF_MUST_USE tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_op
                                            tuff_plan **out_plan);
 void tuff_plan_destroy(tuff_plan **plan);
 
-/* Rewrites a graph's node list before planning: drops nodes that no output or variable needs, folds sparse
- * gradients into the sum they are added to, moves accumulates up to what they add. */
+/* Rewrites a graph's node list before planning: puts the gradients of parts together, drops nodes that no
+ * output or variable needs, folds sparse gradients into the sum they are added to, moves accumulates up to
+ * what they add. */
 TUFF_MUST_USE tuff_status tuff_rewrite(tuff_graph *graph);
+/* Part of tuff_rewrite: sums of pads that together fill an axis, none beside or over another, become one
+ * concat. A zero that was negative stays so: a sum with the other pads' zeros made it positive. */
+TUFF_MUST_USE tuff_status tuff_rewrite_concat(tuff_graph *graph);
 
 /* Memory: assigns arena offsets to steps' results. Part of tuff_plan_create; alone for tests. */
 TUFF_MUST_USE tuff_status tuff_plan_memory(tuff_plan *plan, const tuff_plan_options *options);

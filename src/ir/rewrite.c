@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/plan.h"
 
 /* True when nobody but `node` and those before it look at the memory of x, as itself or through a view. */
 static bool last_use(const tuff_graph *g, const tuff_tensor *x, const tuff_node *node)
@@ -147,6 +148,7 @@ static tuff_status hoist_accumulates(tuff_graph *g)
 
 tuff_status tuff_rewrite(tuff_graph *graph)
 {
+    TUFF_TRY(tuff_rewrite_concat(graph));
     bool *live = tuff_alloc_array(graph->n_tensors, sizeof *live);
     if (!live) return tuff_fail_memory("rewriting a graph");
     for (size_t i = 0; i < graph->n_nodes; i++)

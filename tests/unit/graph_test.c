@@ -216,6 +216,77 @@ static void gradient_of_a_tied_table_needs_no_second_table(void **state)
     tuff_graph_destroy(&g);
 }
 
+/* The gradient of x [3, 4] of which columns are taken in parts, from `taken[i]` on and each `width` wide. */
+static tuff_graph *taken_in_parts(const int64_t *taken, int n, int64_t width, bool shown,
+                                  tuff_tensor **out_grad)
+{
+    tuff_graph *g = fresh();
+    tuff_tensor *x = tuff_variable(g, "x", TUFF_F32, 2, d34), *loss = NULL;
+    tuff_tensor *whole = tuff_scale(g, x, 2);
+    for (int i = 0; i < n; i++) {
+        tuff_tensor *part = tuff_slice(g, whole, 1, taken[i], width);
+        tuff_tensor *term = tuff_sum(g, tuff_mul(g, part, part), 3, false);
+        loss = loss ? tuff_add(g, loss, term) : term;
+    }
+    tuff_graph_grad(g, loss, &whole, 1, out_grad);
+    KIT_OK(tuff_graph_status(g));
+    if (shown) tuff_output(g, "partial", (*out_grad)->producer->in[0]);
+    tuff_output(g, "grad", *out_grad);
+    KIT_OK(tuff_rewrite(g));
+    return g;
+}
+
+static void gradients_of_parts_are_put_together_at_once(void **state)
+{
+    (void)state;
+    tuff_tensor *grad;
+    tuff_graph *g = taken_in_parts((int64_t[]){2, 0, 3, 1}, 4, 1, false, &grad);
+    assert_int_equal(grad->producer->op, TUFF_OP_concat);
+    assert_int_equal(grad->producer->n_in, 4);
+    assert_int_equal(grad->producer->attrs.concat.axis, 1);
+    assert_int_equal(count(g, TUFF_OP_pad), 0);
+    KIT_OK(tuff_graph_verify(g));
+    tuff_graph_destroy(&g);
+}
+
+static void gradients_that_do_not_fit_side_by_side_are_added(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t taken[3];
+        int n;
+        int64_t width;
+        bool shown;
+    } apart[] = {
+        {{0, 2, 3}, 3, 1, false}, /* a gap */
+        {{0, 1, 2}, 3, 2, false}, /* one over another */
+        {{0, 1, 2}, 3, 1, false}, /* the end is missing */
+        {{2, 0, 0}, 2, 2, true},  /* a part's is an output */
+    };
+    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++) {
+        tuff_tensor *grad;
+        tuff_graph *g = taken_in_parts(apart[i].taken, apart[i].n, apart[i].width, apart[i].shown, &grad);
+        assert_int_equal(grad->producer->op, TUFF_OP_add);
+        tuff_graph_destroy(&g);
+    }
+}
+
+/* What was padded is overwritten before the sum: the pad must stay where it is. */
+static void pads_of_what_is_overwritten_stay(void **state)
+{
+    (void)state;
+    tuff_graph *g = fresh();
+    tuff_tensor *v = tuff_variable(g, "v", TUFF_F32, 2, d23), *w = tuff_variable(g, "w", TUFF_F32, 2, d23);
+    tuff_tensor *left = tuff_pad(g, v, 1, 0, 6), *right = tuff_pad(g, w, 1, 3, 6);
+    tuff_assign(g, v, 7);
+    tuff_tensor *sum = tuff_add(g, left, right);
+    tuff_output(g, "sum", sum);
+    KIT_OK(tuff_graph_status(g));
+    KIT_OK(tuff_rewrite(g));
+    assert_int_equal(sum->producer->op, TUFF_OP_add);
+    tuff_graph_destroy(&g);
+}
+
 static tuff_status build_and_plan(void *user)
 {
     (void)user;
@@ -251,6 +322,9 @@ int main(void)
         cmocka_unit_test(reading_what_was_overwritten_is_an_error),
         cmocka_unit_test(dead_nodes_are_dropped),
         cmocka_unit_test(gradient_of_a_tied_table_needs_no_second_table),
+        cmocka_unit_test(gradients_of_parts_are_put_together_at_once),
+        cmocka_unit_test(gradients_that_do_not_fit_side_by_side_are_added),
+        cmocka_unit_test(pads_of_what_is_overwritten_stay),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

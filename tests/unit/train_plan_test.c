@@ -136,6 +136,32 @@ static void accumulation_takes_less_than_a_step(void **state)
     forget(&model);
 }
 
+static size_t steps_of(const tuff_program *program, tuff_op op)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < program->plan->n_steps; i++)
+        n += program->plan->steps[i].node->op == op;
+    return n;
+}
+
+/* Of queries, keys and values that one product gives, the gradients go into that product's side by side,
+ * without three tensors of its size and their sums. */
+static void gradients_of_a_fused_product_are_joined(void **state)
+{
+    (void)state;
+    tuff_model model = model_of(&gpt2_124m);
+    for (int b = 0; b < 2; b++) {
+        tuff_device device = device_of(backends[b]);
+        tuff_lm lm = {.model = &model, .batch = 4, .length = 256, .trains_model = true};
+        tuff_program *program = plan(&lm, TUFF_LM_STEP, &device);
+        assert_int_equal(steps_of(program, TUFF_OP_concat), 12);
+        assert_int_equal(steps_of(program, TUFF_OP_pad), 0);
+        tuff_program_destroy(&program);
+        device.backend->close(&device.handle);
+    }
+    forget(&model);
+}
+
 /* Weights, optimizer, gradients: what the plan knows before anything runs. */
 static void variables_are_counted(void **state)
 {
@@ -159,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arenas_are_near_their_bound),
         cmocka_unit_test(accumulation_takes_less_than_a_step),
+        cmocka_unit_test(gradients_of_a_fused_product_are_joined),
         cmocka_unit_test(variables_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
