@@ -209,6 +209,15 @@ TUFF_API tuff_tensor *tuff_embedding(tuff_graph *g, tuff_tensor *table, tuff_ten
 TUFF_API size_t tuff_embedding_index_size(size_t n);
 TUFF_API TUFF_MUST_USE tuff_status tuff_embedding_index(const int32_t *ids, size_t n, int32_t *out_index);
 
+/* The place of the largest element along the last axis: x [..., C] gives i32 [...]. Of equals the first one;
+ * a NaN is larger than any number. Not differentiable. */
+TUFF_API tuff_tensor *tuff_argmax(tuff_graph *g, tuff_tensor *x);
+/* The k largest elements along the last axis, in descending order: of x [..., C] the values [..., k] and
+ * their places, i32 [..., k]. k is 1 to 1024 and at most C. Of equals the first one comes first (-0 and 0
+ * are equal); NaNs come before all numbers. Either output may be NULL. Not differentiable. */
+TUFF_API void tuff_top_k(tuff_graph *g, tuff_tensor *x, int64_t k, tuff_tensor **out_values,
+                         tuff_tensor **out_indices);
+
 /* Mean negative log-likelihood of labels (i32 [N], -100 is ignored) under softmax(logits [N, V]): a scalar,
  * NaN when all labels are ignored. out_count, if not NULL, receives the number of labels counted, f32 scalar.
  */

@@ -98,6 +98,9 @@ typedef union tuff_attrs {
         int64_t rows; /* of the result */
     } scatter;        /* scatter_add_rows */
     struct {
+        int64_t k;
+    } top_k;
+    struct {
         bool inverse; /* turn by minus the angle: the backward of rope */
     } rope;
     tuff_attention_params attention; /* and attention_backward; scale is resolved, never 0 */

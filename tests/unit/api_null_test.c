@@ -75,6 +75,8 @@ static const struct {
     CALLS(tuff_segment_max),
     CALLS(tuff_gather_rows),
     CALLS(tuff_scatter_add_rows),
+    CALLS(tuff_argmax),
+    CALLS(tuff_top_k),
     CALLS(tuff_embedding),
     CALLS(tuff_embedding_index_size),
     CALLS(tuff_embedding_index),

@@ -238,6 +238,18 @@ CALLS_OF(tuff_scatter_add_rows)
     FAILS(tuff_scatter_add_rows(g, NULL, x, 3));
     FAILS(tuff_scatter_add_rows(g, x, NULL, 3));
 }
+CALLS_OF(tuff_argmax)
+{
+    FAILS(tuff_argmax(g, NULL));
+}
+CALLS_OF(tuff_top_k)
+{
+    tuff_tensor *values = fixture.tensor, *indices = fixture.tensor;
+    FAILS_VOID(tuff_top_k(g, NULL, 1, &values, &indices));
+    assert_null(values);
+    assert_null(indices);
+    FAILS_VOID(tuff_top_k(g, x, 0, NULL, NULL));
+}
 CALLS_OF(tuff_embedding)
 {
     FAILS(tuff_embedding(g, NULL, x, NULL));
