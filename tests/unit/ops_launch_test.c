@@ -9,6 +9,7 @@
 #include "shaders/args/norm.h"
 #include "shaders/args/optimizer.h"
 #include "shaders/args/sum.h"
+#include "shaders/args/top_k.h"
 
 static const tuff_caps devices[] = {
     {.subgroup_size = 4, .shared_bytes = 16384, .max_workgroup = 128, .max_groups = {65535, 65535, 65535}},
@@ -294,6 +295,66 @@ static void optimizer_tables_list_every_element_once(void **state)
     end(&f);
 }
 
+/* Each turn looks through what the one before it found, in parts that hold k elements at least, until one is
+ * left. */
+static void turns_of_top_k_end(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1},           {8, 151936, 50},
+                                        {64, 1000000, 1024}, {3, 4097, 1024},
+                                        {70000, 5000, 1024}, {1, INT64_C(2147483647), 1024},
+                                        {1, 1000000000, 1}};
+    for (int c = 0; c < DEVICES; c++)
+        for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+            fixture f;
+            tuff_graph *g = begin(&f);
+            int64_t rows = shapes[s][0], width = shapes[s][1], k = shapes[s][2];
+            tuff_tensor *values;
+            tuff_top_k(g, tuff_variable(g, "x", TUFF_F32, 2, shapes[s]), k, &values, NULL);
+            const tuff_launch *launch = launch_of(&f, values, &devices[c]);
+            assert_non_null(launch);
+            for (size_t i = 0; i < launch->n; i++) {
+                const tuff_dispatch *d = launch->dispatches[i];
+                const tuff_top_k_args *args = (const tuff_top_k_args *)d->args;
+                assert_int_equal(args->width, width);
+                assert_true(width / args->parts >= k);
+                assert_true((width + args->parts - 1) / args->parts <= TUFF_TOP_K_PART);
+                assert_true(groups(d) >= (uint64_t)rows * args->parts);
+                assert_int_equal(d->after, i > 0);
+                assert_int_equal(d->spec[0], i == 0);
+                assert_int_equal(d->spec[1], i + 1 == launch->n);
+                assert_int_equal(args->parts == 1, i + 1 == launch->n);
+                width = args->parts * k;
+            }
+            end(&f);
+        }
+}
+
+/* What says which rows belong together is complete before it is read. */
+static void rows_are_found_before_they_are_added(void **state)
+{
+    (void)state;
+    const int64_t x_dims[2] = {1000, 70}, count = 1000, segments_dims[2] = {9, 4};
+    for (int c = 0; c < DEVICES; c++) {
+        fixture f;
+        tuff_graph *g = begin(&f);
+        tuff_tensor *x = tuff_variable(g, "x", TUFF_F32, 2, x_dims), *grad;
+        tuff_tensor *rows = tuff_input(g, "rows", TUFF_I32, 1, &count);
+        tuff_tensor *segments = tuff_input(g, "segments", TUFF_I32, 2, segments_dims);
+        const tuff_launch *launch = launch_of(&f, tuff_scatter_add_rows(g, x, rows, 33), &devices[c]);
+        assert_int_equal(launch->n, 4); /* zeros twice, links, sums */
+        for (size_t i = 0; i < launch->n; i++)
+            assert_int_equal(launch->dispatches[i]->after, i >= 2);
+        assert_true(launch->scratch_bytes >= 8 * (uint64_t)count);
+        tuff_graph_grad(g, tuff_sum(g, tuff_segment_max(g, x, segments), 3, false), &x, 1, &grad);
+        launch = launch_of(&f, grad, &devices[c]);
+        assert_int_equal(launch->n, 2);
+        assert_true(!launch->dispatches[0]->after && launch->dispatches[1]->after);
+        assert_true(launch->scratch_bytes >= 8 * (uint64_t)x_dims[0]);
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +366,8 @@ int main(void)
         cmocka_unit_test(sums_are_complete),
         cmocka_unit_test(norms_have_a_segment_per_row),
         cmocka_unit_test(optimizer_tables_list_every_element_once),
+        cmocka_unit_test(turns_of_top_k_end),
+        cmocka_unit_test(rows_are_found_before_they_are_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
