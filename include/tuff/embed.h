@@ -162,6 +162,41 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, cons
                                                    const char *output, const tuff_embed_file_params *params,
                                                    tuff_embed_file_result *out_result);
 
+/* The texts of records rows[0..n), counted from 0, of a file as tuff_embed_file reads it: out_texts[i] is
+ * NUL-terminated and freed with tuff_free. `field` NULL: "text". TUFF_INVALID_ARGUMENT for a row that the
+ * file does not have. On failure all of out_texts are NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_record_texts(const char *path, const char *field, const int64_t *rows,
+                                                     size_t n, char **out_texts);
+
+/* ---- search ---- */
+
+/* A row of an array of vectors and how near it is to a query. Never gets further fields. */
+typedef struct tuff_hit {
+    int64_t row;
+    float score;
+    float reserved; /* 0 */
+} tuff_hit;
+
+/* An array of vectors to be searched, on a device. Belongs to one thread at a time. */
+typedef struct tuff_index tuff_index;
+
+/* Opens a .npy file [n, dimensions] of f32, f16, int8 or (packed) uint8, as tuff_embed_file writes it. Up to
+ * 2 GiB of numbers stay on the device, larger arrays pass through it with every search. The file must stay as
+ * it is; the device must outlive the index. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_index_open(const char *path, tuff_device *device,
+                                                   tuff_index **out_index);
+TUFF_API void tuff_index_destroy(tuff_index **index);
+/* Vectors, and the numbers of each; 0 for NULL. */
+TUFF_API int64_t tuff_index_count(const tuff_index *index);
+TUFF_API int64_t tuff_index_dimensions(const tuff_index *index);
+
+/* The k nearest vectors of each query, queries [n, dimensions]: out_hits [n, k], best first, of equal ones
+ * the lower row first. Every vector is looked at. The score is the dot product (the cosine, where both have
+ * length 1); of int8 the cosine; of bits the cosine of the signs, 1 - 2 * (differing bits) / dimensions. k is
+ * 1 to 1024 and at most the number of vectors. `watch` (TUFF_PHASE_SEARCH, in vectors) may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_index_search(tuff_index *index, const float *queries, size_t n,
+                                                     size_t k, const tuff_watch *watch, tuff_hit *out_hits);
+
 #ifdef __cplusplus
 }
 #endif

@@ -41,7 +41,8 @@ typedef enum tuff_phase {
     TUFF_PHASE_TRAIN,    /* micro-batches of one optimizer step */
     TUFF_PHASE_EVALUATE, /* in batches */
     TUFF_PHASE_SAVE,     /* writing files; in bytes */
-    TUFF_PHASE_EMBED     /* in tokens; of a file: in its bytes */
+    TUFF_PHASE_EMBED,    /* in tokens; of a file: in its bytes */
+    TUFF_PHASE_SEARCH    /* in vectors */
 } tuff_phase;
 
 /* How far a call is. Owned by the library, valid during the callback; later versions may add fields. */

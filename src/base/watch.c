@@ -65,6 +65,8 @@ const char *tuff_phase_name(tuff_phase phase)
         return "save";
     case TUFF_PHASE_EMBED:
         return "embed";
+    case TUFF_PHASE_SEARCH:
+        return "search";
     }
     return "unknown phase";
 }

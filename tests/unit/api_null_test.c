@@ -190,6 +190,12 @@ static const struct {
     CALLS(tuff_embed),
     CALLS(tuff_embed_ids),
     CALLS(tuff_embed_file),
+    CALLS(tuff_record_texts),
+    CALLS(tuff_index_open),
+    CALLS(tuff_index_destroy),
+    CALLS(tuff_index_count),
+    CALLS(tuff_index_dimensions),
+    CALLS(tuff_index_search),
     CALLS(tuff_generator_create),
     CALLS(tuff_generator_destroy),
     CALLS(tuff_generate),
@@ -310,6 +316,8 @@ static int set_up(void **state)
     suite.ops = "softmax";
     suite.name = "softmax.3x7";
     const char *const stops[] = {"end"};
+    static const char one_bit[] =
+        "\x93NUMPY\x01\0\x3a\0{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1)}\n\0\0\x80\x3f";
     const int64_t shape[] = {1};
     fixture.model = model_open("llama");
     KIT_OK(tuff_device_open(&cpu, &fixture.device));
@@ -321,6 +329,8 @@ static int set_up(void **state)
     KIT_OK(tuff_trainer_create(fixture.model, fixture.device, fixture.data, &train, &fixture.trainer));
     KIT_OK(tuff_generator_create(fixture.model, fixture.device, NULL, &fixture.generator));
     KIT_OK(tuff_embedder_create(fixture.model, fixture.device, NULL, &fixture.embedder));
+    kit_write_file(kit_path("index.npy"), one_bit, sizeof one_bit - 1);
+    KIT_OK(tuff_index_open(kit_path("index.npy"), fixture.device, &fixture.index));
     KIT_OK(tuff_graph_create(&fixture.graph));
     fixture.tensor = tuff_variable(fixture.graph, "x", TUFF_F32, 4, dims);
     KIT_OK(tuff_buffer_create(fixture.device, "v", TUFF_F32, 1, shape, &fixture.buffer));
@@ -343,6 +353,7 @@ static int tear_down(void **state)
     tuff_buffer_destroy(&fixture.buffer);
     tuff_graph_destroy(&fixture.graph);
     tuff_embedder_destroy(&fixture.embedder);
+    tuff_index_destroy(&fixture.index);
     tuff_generator_destroy(&fixture.generator);
     tuff_trainer_destroy(&fixture.trainer);
     tuff_dataset_destroy(&fixture.data);

@@ -71,5 +71,43 @@ CALLS_OF(tuff_embed_file)
     REFUSED(tuff_embed_file(fixture.embedder, "in", "out", &unset, NULL));
     REFUSED(tuff_embed_file(fixture.embedder, "in", "out", NULL, &unset_result));
 }
+CALLS_OF(tuff_record_texts)
+{
+    const int64_t row = 0;
+    char *text;
+    REFUSED(tuff_record_texts(NULL, NULL, &row, 1, &text));
+    REFUSED(tuff_record_texts("in", NULL, NULL, 1, &text));
+    REFUSED(tuff_record_texts("in", NULL, &row, 1, NULL));
+}
+CALLS_OF(tuff_index_open)
+{
+    tuff_index *out;
+    REFUSED(tuff_index_open("in", fixture.device, NULL));
+    REFUSED_OUT(tuff_index_open(NULL, fixture.device, &out), out);
+    REFUSED_OUT(tuff_index_open("in", NULL, &out), out);
+}
+CALLS_OF(tuff_index_destroy)
+{
+    tuff_index *none = NULL;
+    tuff_index_destroy(NULL);
+    tuff_index_destroy(&none);
+}
+CALLS_OF(tuff_index_count)
+{
+    assert_int_equal(tuff_index_count(NULL), 0);
+}
+CALLS_OF(tuff_index_dimensions)
+{
+    assert_int_equal(tuff_index_dimensions(NULL), 0);
+}
+CALLS_OF(tuff_index_search)
+{
+    const float query = 1;
+    tuff_hit hit;
+    REFUSED(tuff_index_search(NULL, &query, 1, 1, NULL, &hit));
+    REFUSED(tuff_index_search(fixture.index, NULL, 1, 1, NULL, &hit));
+    REFUSED(tuff_index_search(fixture.index, &query, 1, 1, NULL, NULL));
+    REFUSED(tuff_index_search(fixture.index, &query, 1, 0, NULL, &hit));
+}
 
 #endif

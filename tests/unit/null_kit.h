@@ -32,6 +32,7 @@ static struct {
     tuff_trainer *trainer;
     tuff_generator *generator;
     tuff_embedder *embedder;
+    tuff_index *index;
     tuff_graph *graph;
     tuff_tensor *tensor;
     tuff_buffer *buffer;

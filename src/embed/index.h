@@ -1,0 +1,18 @@
+/* An index inside. */
+#ifndef TUFF_EMBED_INDEX_H
+#define TUFF_EMBED_INDEX_H
+
+#include <tuff/embed.h>
+
+#include "base/status.h"
+
+typedef struct tuff_index_limits {
+    uint64_t piece_bytes;    /* of f32 that are compared at a time, about */
+    uint64_t resident_bytes; /* of f32 that stay on the device; a larger array passes through it */
+} tuff_index_limits;
+
+/* As tuff_index_open, with other limits: no result depends on them. */
+TUFF_MUST_USE tuff_status tuff_index_open_within(const char *path, tuff_device *device,
+                                                 const tuff_index_limits *limits, tuff_index **out_index);
+
+#endif
