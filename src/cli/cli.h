@@ -19,6 +19,7 @@ int tuff_cli_inspect(int argc, char **argv);
 int tuff_cli_convert(int argc, char **argv);
 int tuff_cli_generate(int argc, char **argv);
 int tuff_cli_embed(int argc, char **argv);
+int tuff_cli_search(int argc, char **argv);
 int tuff_cli_train(int argc, char **argv);
 int tuff_cli_eval(int argc, char **argv);
 int tuff_cli_conform(int argc, char **argv);

@@ -15,6 +15,7 @@ static const verb verbs[] = {
     {"convert", "write a model as the other kind of file", tuff_cli_convert},
     {"generate", "continue a prompt", tuff_cli_generate},
     {"embed", "turn texts into vectors", tuff_cli_embed},
+    {"search", "find the texts nearest to a query", tuff_cli_search},
     {"train", "fine-tune a model on a text, whole or by LoRA", tuff_cli_train},
     {"eval", "measure loss and perplexity on a text", tuff_cli_eval},
     {"conform", "prove every operation on a device", tuff_cli_conform},

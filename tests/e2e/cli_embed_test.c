@@ -74,11 +74,41 @@ static void what_cannot_be_done_is_said(void **state)
                 "--output", kit_path("no-such-directory/x.npy"), "--device", "cpu");
 }
 
+static void search_shows_the_nearest_texts(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *docs = kit_path("docs.jsonl"), *out = kit_path("docs.npy");
+    static const char lines[] =
+        "{\"body\": \"the ship\"}\n{\"body\": \"a bell\"}\n{\"body\": \"old rope\"}\n";
+    kit_write_file(docs, lines, sizeof lines - 1);
+    kit_result r = KIT_TUFF("embed", "--model", model, "--file", docs, "--field", "body", "--output", out,
+                            "--device", "cpu");
+    assert_int_equal(r.exit_code, 0);
+    kit_result_free(&r);
+    r = KIT_TUFF("search", "--model", model, "--index", out, "--docs", docs, "--field", "body", "--query",
+                 "a bell", "-k", "2", "--device", "cpu");
+    assert_int_equal(r.exit_code, 0);
+    assert_memory_equal(r.out.data, "1.0000  1  a bell\n", 18);
+    const char *second = strchr(r.out.data, '\n') + 1;
+    assert_ptr_equal(strchr(second, '\n') + 1, r.out.data + r.out.size); /* two lines */
+    kit_result_free(&r);
+    r = KIT_TUFF("search", "--model", model, "--index", out, "--query", "a bell", "--json", "-k", "1",
+                 "--device", "cpu");
+    assert_non_null(strstr(r.out.data, "{\"query\": \"a bell\", \"row\": 1, \"score\": "));
+    kit_result_free(&r);
+    KIT_REFUSES(2, "give --query TEXT", "search", "--model", model, "--index", out);
+    KIT_REFUSES(1, "none.npy", "search", "--model", model, "--index", kit_path("none.npy"), "--query", "a",
+                "--device", "cpu");
+    KIT_REFUSES(1, "dimensions is 32, expected 1 to the model's 16", "search", "--model", kit_golden("bert"),
+                "--index", out, "--query", "a", "--device", "cpu");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_give_lines_of_numbers),
         cmocka_unit_test(files_become_arrays),
+        cmocka_unit_test(search_shows_the_nearest_texts),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

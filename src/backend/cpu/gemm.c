@@ -8,9 +8,8 @@
 #include "backend/cpu/gemm.h"
 
 enum {
-    LOOP_TERMS = 384,     /* at a time for our own loop: a tile of each operand fits the second cache */
+    LOOP_TERMS = 768,     /* at a time for our own loop: a tile of each operand fits the second cache */
     MOST_TERMS = 1024,    /* for oneDNN */
-    LOOP_ROWS = 96,       /* of a tile: whole blocks of the loop */
     BLOCK = 1536,         /* rows or columns of the smaller operand at a time: a multiple of all tiles */
     MANY_TILES = 32,      /* enough for many threads */
     SMALL_COPY = 1 << 14, /* elements that are worth a thread */
@@ -39,7 +38,6 @@ typedef struct side {
 
 typedef struct work {
     const tuff_gemm_problem *g;
-    bool loop; /* by our own, else by oneDNN */
     side a, b;
     side *shared, *late; /* a and b: packed by all; packed by each thread for itself */
     int64_t kt;          /* terms at a time */
@@ -61,23 +59,26 @@ static int64_t length(const work *w, const side *s)
     return s->strips ? tuff_strip_rows(w->kt) : w->kt;
 }
 
-static void begin_work(work *w, const tuff_gemm_problem *g, bool loop)
+static void begin_work(work *w, const tuff_gemm_problem *g, bool strips)
 {
-    *w = (work){.g = g, .loop = loop, .kt = tuff_gemm_terms(g, !loop)};
-    w->a = (side){(const char *)g->a, TUFF_F32, g->M, loop ? LOOP_ROWS : 64, g->ars, g->acs, true, false};
-    w->b = (side){g->b, g->b_dtype, g->N, 64, g->bcs, g->brs, true, true};
-    bool many = parts(g->M, 128) * parts(g->N, 192) >= MANY_TILES;
-    if (!loop && many) w->a.tile = 128;
-    if (g->M > 64 && (many || parts(g->M, 64) * parts(g->N, 192) >= MANY_TILES)) w->b.tile = 192;
-    if (g->acs == 1 && (loop || (g->ars == w->kt && g->K == w->kt))) w->a.pack = false;
+    *w = (work){.g = g, .kt = tuff_gemm_terms(g, strips)};
+    w->a = (side){(const char *)g->a, TUFF_F32, g->M, 64, g->ars, g->acs, true, false};
+    w->b = (side){g->b, g->b_dtype, g->N, 64, g->bcs, g->brs, true, strips};
+    int64_t most = TUFF_GEMM_LATE / tuff_strip_rows(w->kt);
+    if (g->M > 64 && parts(g->M, 64) * parts(g->N, 192) >= MANY_TILES)
+        w->b.tile = most >= 192 ? 192 : most >= 128 ? 128 : 64;
+    if (most >= 128 && parts(g->M, 128) * parts(g->N, 192) >= MANY_TILES) w->a.tile = 128;
+    if (g->acs == 1 && g->ars == w->kt && g->K == w->kt) w->a.pack = false;
+    if (g->bcs == 1 && g->brs == g->N && g->N <= w->b.tile && g->b_dtype == TUFF_F32)
+        w->b.pack = w->b.strips = false;
     w->shared = g->M <= g->N ? &w->a : &w->b;
     w->late = g->M <= g->N ? &w->b : &w->a;
 }
 
-static size_t tiles_scratch(const tuff_gemm_problem *g, bool loop)
+static size_t tiles_scratch(const tuff_gemm_problem *g, bool strips)
 {
     work w;
-    begin_work(&w, g, loop);
+    begin_work(&w, g, strips);
     int64_t count = parts(least(w.shared->count, BLOCK), w.shared->tile) * w.shared->tile;
     return w.shared->pack ? sizeof(float) * (size_t)(count * length(&w, w.shared)) : 0;
 }
@@ -124,7 +125,7 @@ static void prefetch(const float *c, int64_t rows, int64_t columns, int64_t ldc)
             __builtin_prefetch(c + i * ldc + j, 1, 2);
 }
 
-/* By oneDNN: straight into c where its rows have no gaps, else by way of `own`. */
+/* The result straight into c where its rows have no gaps, else by way of `own`. */
 static void multiply(const work *w, tuff_product_use *use, const place *at, float *own)
 {
     int64_t ldc = w->g->crs;
@@ -135,26 +136,31 @@ static void multiply(const work *w, tuff_product_use *use, const place *at, floa
     if (!direct) tuff_unpack(own, at->shape.m, at->shape.n, w->k0 > 0, c, ldc);
 }
 
-/* By our own loop. A thread without memory of its own makes do with its stack for b, a few columns at a time,
- * and with a as it lies. */
-static void multiply_plain(const work *w, const place *at, bool packed)
+/* Without memory of its own a thread makes do with its stack: a few rows or columns at a time. */
+static void multiply_strips(const work *w, const place *at)
 {
-    const tuff_gemm_problem *g = w->g;
-    float *c = g->c + at->row * g->crs + at->column, columns[STACK];
-    tuff_tile_shape shape = at->shape;
-    bool lies = !w->a.pack || (w->late == &w->a && !packed);
-    int64_t ars = lies ? g->ars : w->nk, acs = lies ? g->acs : 1, step = STACK / w->nk;
-    shape.add = w->k0 > 0;
-    if (packed || w->late == &w->a) {
-        tuff_tile_plain(&shape, at->a, ars, acs, at->b, c, g->crs);
-        return;
-    }
+    float packed[STACK], result[STACK];
+    bool by_rows = w->late == &w->a;
     side b = w->b;
-    b.strips = shape.strips = false;
-    for (int64_t j = 0; j < at->shape.n; j += step) {
-        shape.n = least(step, at->shape.n - j);
-        pack(w, &b, at->column + j, shape.n, columns);
-        tuff_tile_plain(&shape, at->a, ars, acs, columns, c + j, g->crs);
+    b.strips = false;
+    int64_t count = by_rows ? at->shape.m : at->shape.n;
+    int64_t step = least(STACK / w->nk, STACK / TUFF_GEMM_TILE);
+    for (int64_t i = 0; i < count; i += step) {
+        place strip = *at;
+        if (by_rows) {
+            strip.row += i;
+            strip.shape.m = least(step, count - i);
+            tuff_tile_plain(&strip.shape, in_place(w, &w->a, strip.row), w->g->ars, w->g->acs, strip.b,
+                            result);
+        } else {
+            strip.column += i;
+            strip.shape.n = least(step, count - i);
+            strip.shape.strips = false;
+            pack(w, &b, strip.column, strip.shape.n, packed);
+            tuff_tile_plain(&strip.shape, strip.a, w->nk, 1, packed, result);
+        }
+        tuff_unpack(result, strip.shape.m, strip.shape.n, w->k0 > 0,
+                    w->g->c + strip.row * w->g->crs + strip.column, w->g->crs);
     }
 }
 
@@ -176,12 +182,12 @@ static void tile_range(int64_t begin, int64_t end, void *context)
             shared->pack ? w->packed + (one - w->begin) * length(w, shared) : in_place(w, shared, one);
         const float *y = late->pack && own ? own->late : in_place(w, late, two);
         if (late->pack && own && held != two) pack(w, late, held = two, n_two, own->late);
-        place at = shared == &w->a ? (place){one, two, {n_one, n_two, w->nk, .strips = true}, x, y}
-                                   : (place){two, one, {n_two, n_one, w->nk, .strips = true}, y, x};
-        if (own && !w->loop)
+        place at = shared == &w->a ? (place){one, two, {n_one, n_two, w->nk, .strips = w->b.strips}, x, y}
+                                   : (place){two, one, {n_two, n_one, w->nk, .strips = w->b.strips}, y, x};
+        if (own)
             multiply(w, &use, &at, own->result);
         else
-            multiply_plain(w, &at, own != NULL);
+            multiply_strips(w, &at);
     }
     if (own) tuff_product_end(&use);
     tuff_host_give(w->host, own);
@@ -196,10 +202,10 @@ static void run_block(work *w)
                   tile_range, w);
 }
 
-static void tiles(const tuff_gemm_problem *g, bool loop, float *scratch)
+static void tiles(const tuff_gemm_problem *g, bool strips, float *scratch)
 {
     work w;
-    begin_work(&w, g, loop);
+    begin_work(&w, g, strips);
     w.packed = scratch;
     w.host = tuff_host_current();
     for (w.begin = 0; w.begin < w.shared->count; w.begin = w.end) {
@@ -213,9 +219,9 @@ static void tiles(const tuff_gemm_problem *g, bool loop, float *scratch)
 
 size_t tuff_gemm_scratch(const tuff_gemm_problem *g)
 {
-    size_t loop = tiles_scratch(g, true), strips = tuff_gemm_by_chains(g)   ? tuff_gemm_chains_scratch(g)
-                                                   : tuff_gemm_by_panels(g) ? tuff_gemm_panels_scratch(g)
-                                                                            : tiles_scratch(g, false);
+    size_t loop = tiles_scratch(g, false), strips = tuff_gemm_by_chains(g)   ? tuff_gemm_chains_scratch(g)
+                                                    : tuff_gemm_by_panels(g) ? tuff_gemm_panels_scratch(g)
+                                                                             : tiles_scratch(g, true);
     return loop > strips ? loop : strips;
 }
 
@@ -227,5 +233,5 @@ void tuff_gemm(const tuff_gemm_problem *g, void *scratch)
     else if (strips && tuff_gemm_by_panels(g))
         tuff_gemm_panels(g, scratch);
     else
-        tiles(g, !strips, scratch);
+        tiles(g, strips, scratch);
 }

@@ -64,7 +64,7 @@ static void chain_range(int64_t begin, int64_t end, void *context)
             if (own)
                 tuff_product_tile(&use, &shape, g->a + k * g->M, b + k * g->N, sum_of(w, chain));
             else
-                tuff_tile_plain(&shape, g->a + k * g->M, 1, g->M, b + k * g->N, sum_of(w, chain), g->N);
+                tuff_tile_plain(&shape, g->a + k * g->M, 1, g->M, b + k * g->N, sum_of(w, chain));
         }
     }
     if (own) tuff_product_end(&use);

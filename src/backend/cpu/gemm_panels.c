@@ -73,7 +73,7 @@ static void panel_range(int64_t begin, int64_t end, void *context)
         if (own)
             tuff_product_tile(&use, &shape, w->a_lies ? a : own->late, b, g->c + row * g->N);
         else
-            tuff_tile_plain(&shape, a, g->ars, g->acs, b, g->c + row * g->N, g->N);
+            tuff_tile_plain(&shape, a, g->ars, g->acs, b, g->c + row * g->N);
     }
     if (own) tuff_product_end(&use);
     tuff_host_give(w->host, own);

@@ -27,10 +27,10 @@ typedef struct tuff_tile_shape {
     bool turned, strips, add;
 } tuff_tile_shape;
 
-/* Element (i,p) of a is at i*ars + p*acs, whatever `turned` says; c has its rows ldc apart. Each element is
- * one sum in the order of k, so it depends neither on m nor on n. */
+/* Element (i,p) of a is at i*ars + p*acs, whatever `turned` says. Each element is one sum in the order of k,
+ * so it depends neither on m nor on n. */
 void tuff_tile_plain(const tuff_tile_shape *shape, const float *a, int64_t ars, int64_t acs, const float *b,
-                     float *c, int64_t ldc);
+                     float *c);
 
 /* out[i*ld + j] = x[i,j] as f32; element (i,j) of x is at i*rs + j*cs, and rs or cs is 1. */
 void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,

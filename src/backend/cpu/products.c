@@ -9,7 +9,7 @@
 
 static void run_plain(const tuff_tile_shape *shape, const float *a, const float *b, float *c)
 {
-    tuff_tile_plain(shape, a, shape->turned ? 1 : shape->k, shape->turned ? shape->m : 1, b, c, shape->n);
+    tuff_tile_plain(shape, a, shape->turned ? 1 : shape->k, shape->turned ? shape->m : 1, b, c);
 }
 
 #ifdef TUFF_HAVE_ONEDNN

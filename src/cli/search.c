@@ -1,0 +1,191 @@
+/* tuff search */
+#include <stdlib.h>
+#include <string.h>
+#include <tuff/embed.h>
+
+#include "cli/cli.h"
+
+typedef struct search_options {
+    tuff_cli_common common;
+    const char *model, *index, *docs, *field, *adapter, *prompt, *prompt_name;
+    tuff_arg_list queries;
+    int64_t k, max_length;
+    int pooling;
+} search_options;
+
+#define AT(member) .offset = offsetof(search_options, member)
+static const tuff_arg items[] = {
+    {.kind = TUFF_ARG_GROUP, .name = "Options:"},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "the model that made the vectors", .required = true},
+    {TUFF_ARG_TEXT, "index", "FILE", AT(index), .help = "the vectors, as `tuff embed` writes them (.npy)",
+     .required = true},
+    {TUFF_ARG_LIST, "query", "TEXT", AT(queries), .help = "what to look for; may be given again"},
+    {TUFF_ARG_TEXT, "docs", "FILE", AT(docs), .help = "the file that was embedded: its texts are shown"},
+    {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column of --docs that holds the text",
+     .preset = "text"},
+    {TUFF_ARG_INT, "top-k", "N", AT(k), 1, 1024, "how many are shown; -k N is the same"},
+    {TUFF_ARG_CHOICE, "pooling", "model|mean|cls|max|last|weighted-mean|mean-sqrt-len", AT(pooling),
+     .help = "as the vectors were made"},
+    {TUFF_ARG_INT, "max-length", "N", AT(max_length), 2, 16777216,
+     "tokens of a query; what is longer is cut off", "the model's"},
+    {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt), .help = "put before every query",
+     .preset = "the model's prompt called \"query\", if it has one"},
+    {TUFF_ARG_TEXT, "prompt-name", "NAME", AT(prompt_name),
+     .help = "one of the prompts that the model's files name"},
+    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
+    TUFF_CLI_DEVICE_ROWS,
+    TUFF_CLI_JSON_ROW("print a JSON object per hit: query, row, score, text"),
+    TUFF_CLI_TALK_ROWS,
+};
+static const tuff_args spec = {
+    .verb = "search",
+    .usage = "--model PATH --index FILE --query TEXT... [options]",
+    .about = "Finds the texts nearest to a query among vectors that `tuff embed` made.",
+    .items = items,
+    .count = sizeof items / sizeof items[0],
+    .notes =
+        "How it is found:\n"
+        "  Every vector is compared with the query; nothing is approximate. The score is the cosine where vectors\n"
+        "  have length 1. A hit's row counts the records of the embedded file from 0.\n",
+};
+
+typedef struct work {
+    const search_options *o;
+    tuff_embedder *embedder;
+    tuff_index *index;
+    float *queries;
+    tuff_hit *hits;
+    int64_t *rows;
+    char **texts;
+    size_t k;
+} work;
+
+static const char *find_prompt(const work *w, bool *found)
+{
+    const search_options *o = w->o;
+    *found = true;
+    if (o->prompt) return o->prompt;
+    const char *prompt = tuff_embedder_prompt(w->embedder, o->prompt_name ? o->prompt_name : "query");
+    *found = prompt || !o->prompt_name;
+    if (!*found)
+        tuff_cli_say("tuff: the model's files name no prompt \"%.40s\"; give the text itself with --prompt",
+                     o->prompt_name);
+    return prompt;
+}
+
+static void print_hit(const work *w, size_t query, size_t at)
+{
+    const tuff_hit *hit = &w->hits[at];
+    const char *text = w->texts[at];
+    if (!w->o->common.json) {
+        printf("%.4f  %lld", (double)hit->score, (long long)hit->row);
+        if (text) printf("  %s", text);
+        putchar('\n');
+        return;
+    }
+    const char *asked = w->o->queries.items[query];
+    printf("{\"query\": ");
+    tuff_cli_json_text(stdout, asked, strlen(asked));
+    printf(", \"row\": %lld, \"score\": ", (long long)hit->row);
+    tuff_cli_json_number(stdout, (double)hit->score);
+    if (text) {
+        printf(", \"text\": ");
+        tuff_cli_json_text(stdout, text, strlen(text));
+    }
+    puts("}");
+}
+
+static void print_all(const work *w)
+{
+    size_t n = w->o->queries.count;
+    for (size_t q = 0; q < n; q++) {
+        if (n > 1 && !w->o->common.json) printf("%s%s\n", q ? "\n" : "", w->o->queries.items[q]);
+        for (size_t i = 0; i < w->k; i++)
+            print_hit(w, q, q * w->k + i);
+    }
+}
+
+static bool reserve(work *w)
+{
+    size_t n = w->o->queries.count, hits = n * w->k;
+    w->queries = calloc(n * (size_t)tuff_embedder_dimensions(w->embedder), sizeof *w->queries);
+    w->hits = calloc(hits, sizeof *w->hits);
+    w->rows = calloc(hits, sizeof *w->rows);
+    w->texts = calloc(hits, sizeof *w->texts);
+    if (w->queries && w->hits && w->rows && w->texts) return true;
+    tuff_cli_say("tuff: out of memory");
+    return false;
+}
+
+static int find(work *w)
+{
+    const search_options *o = w->o;
+    size_t n = o->queries.count;
+    bool found = false;
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    params.prompt = find_prompt(w, &found);
+    if (!found || !reserve(w)) return TUFF_EXIT_FAILED;
+    if (tuff_embed(w->embedder, o->queries.items, NULL, n, &params, w->queries, NULL) != TUFF_OK ||
+        tuff_index_search(w->index, w->queries, n, w->k, tuff_cli_watch(), w->hits) != TUFF_OK)
+        return tuff_cli_failed();
+    for (size_t i = 0; i < n * w->k; i++)
+        w->rows[i] = w->hits[i].row;
+    if (o->docs && tuff_record_texts(o->docs, o->field, w->rows, n * w->k, w->texts) != TUFF_OK)
+        return tuff_cli_failed();
+    tuff_cli_show_line("");
+    print_all(w);
+    for (size_t i = 0; i < n * w->k; i++)
+        tuff_free(w->texts[i]);
+    return TUFF_EXIT_OK;
+}
+
+static int search(const search_options *o, const tuff_model *model, tuff_device *device)
+{
+    work w = {.o = o};
+    if (tuff_index_open(o->index, device, &w.index) != TUFF_OK) return tuff_cli_failed();
+    tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
+    params.pooling = (tuff_pooling)o->pooling;
+    params.max_length = o->max_length;
+    params.dimensions = tuff_index_dimensions(w.index);
+    params.adapter = o->adapter;
+    params.watch = tuff_cli_watch();
+    tuff_cli_watch_shown(&o->common);
+    w.k = (size_t)o->k < (size_t)tuff_index_count(w.index) ? (size_t)o->k : (size_t)tuff_index_count(w.index);
+    int code =
+        tuff_embedder_create(model, device, &params, &w.embedder) == TUFF_OK ? find(&w) : tuff_cli_failed();
+    tuff_embedder_destroy(&w.embedder);
+    tuff_index_destroy(&w.index);
+    free(w.queries);
+    free(w.hits);
+    free(w.rows);
+    free(w.texts);
+    return code;
+}
+
+int tuff_cli_search(int argc, char **argv)
+{
+    static char top_k[] = "--top-k";
+    search_options options = {.k = 10};
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "-k") == 0) argv[i] = top_k;
+    tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
+    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    const char *wrong = !options.queries.count                  ? "give --query TEXT"
+                        : options.prompt && options.prompt_name ? "give --prompt or --prompt-name, not both"
+                        : options.field && !options.docs        ? "--field is of --docs, which is not given"
+                                                                : NULL;
+    if (wrong) tuff_cli_say("tuff: %s (see: tuff search --help)", wrong);
+    if (wrong) return TUFF_EXIT_USAGE;
+    tuff_cli_begin(&options.common);
+    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
+    tuff_model *model = NULL;
+    tuff_device *device = NULL;
+    int code = tuff_model_load(options.model, &model) == TUFF_OK &&
+                       tuff_cli_open_device(&options.common, false, &device) == TUFF_OK
+                   ? search(&options, model, device)
+                   : tuff_cli_failed();
+    tuff_cli_device_stats(&options.common, device);
+    tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+    return code;
+}
