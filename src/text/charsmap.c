@@ -19,6 +19,8 @@ struct tuff_charsmap {
     tuff_view texts; /* one after another, each with its NUL; in `blob` */
     char *blob;
     size_t blob_size;
+    bool plain[128]; /* ASCII characters that nothing is known of, alone; not those that clusters may begin
+                        with */
 };
 
 static uint32_t little_endian(const char *bytes)
@@ -47,29 +49,6 @@ static tuff_status fill(tuff_charsmap *map, tuff_view blob, const char *where)
     if (!tuff_utf8_valid(map->texts.data, map->texts.size))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the precompiled charsmap holds text that is not UTF-8", where);
     return TUFF_OK;
-}
-
-tuff_status tuff_charsmap_create(tuff_view blob, const char *where, tuff_charsmap **out_map)
-{
-    tuff_charsmap *map = *out_map = tuff_alloc(sizeof *map);
-    if (!map) return tuff_fail_memory("a charsmap");
-    tuff_status status = fill(map, blob, where);
-    if (status != TUFF_OK) tuff_charsmap_destroy(out_map);
-    return status;
-}
-
-void tuff_charsmap_destroy(tuff_charsmap **map)
-{
-    if (!*map) return;
-    tuff_free((*map)->units);
-    tuff_free((*map)->blob);
-    tuff_free(*map);
-    *map = NULL;
-}
-
-tuff_view tuff_charsmap_blob(const tuff_charsmap *map)
-{
-    return (tuff_view){map->blob, map->blob_size};
 }
 
 /* A unit's parts: the way to its children, whether it has a value, its label or value. */
@@ -103,6 +82,41 @@ static size_t look_up(const tuff_charsmap *map, tuff_view text, bool longest, tu
         if (!longest) break;
     }
     return found;
+}
+
+static void find_plain(tuff_charsmap *map)
+{
+    for (size_t c = 0; c < sizeof map->plain; c++) {
+        const char text = (char)c;
+        tuff_view by;
+        map->plain[c] = c != '\r' && !look_up(map, (tuff_view){&text, 1}, false, &by);
+    }
+}
+
+tuff_status tuff_charsmap_create(tuff_view blob, const char *where, tuff_charsmap **out_map)
+{
+    tuff_charsmap *map = *out_map = tuff_alloc(sizeof *map);
+    if (!map) return tuff_fail_memory("a charsmap");
+    tuff_status status = fill(map, blob, where);
+    if (status == TUFF_OK)
+        find_plain(map);
+    else
+        tuff_charsmap_destroy(out_map);
+    return status;
+}
+
+void tuff_charsmap_destroy(tuff_charsmap **map)
+{
+    if (!*map) return;
+    tuff_free((*map)->units);
+    tuff_free((*map)->blob);
+    tuff_free(*map);
+    *map = NULL;
+}
+
+tuff_view tuff_charsmap_blob(const tuff_charsmap *map)
+{
+    return (tuff_view){map->blob, map->blob_size};
 }
 
 /* The end of the grapheme cluster that begins at `at`. */
@@ -153,19 +167,41 @@ static bool replace_part(const tuff_charsmap *map, tuff_view text, size_t at, si
     return true;
 }
 
+/* The end of the plain ASCII from `at` on that no cluster takes in. */
+static size_t plain_end(const tuff_charsmap *map, tuff_view text, size_t at)
+{
+    size_t end = at, most = text.size - at < TUFF_PACE_WORK ? text.size : at + TUFF_PACE_WORK;
+    while (end < most && (uint8_t)text.data[end] < 0x80 && map->plain[(uint8_t)text.data[end]])
+        end++;
+    bool joined = end > at && end < text.size && (uint8_t)text.data[end] >= 0x80;
+    return joined ? end - 1 : end;
+}
+
+/* Replaces the cluster [at, end). */
+static void apply_cluster(const tuff_charsmap *map, tuff_view text, size_t at, size_t end, size_t limit,
+                          tuff_made *out)
+{
+    if (end - at < WHOLE_CLUSTER && replace_part(map, text, at, end - at, out)) return;
+    while (at < end && out->text.size <= limit) {
+        size_t size = character_size(text, at);
+        if (!replace_part(map, text, at, size, out)) tuff_made_copy(out, text, at, size);
+        at += size;
+    }
+}
+
 tuff_status tuff_charsmap_apply(const tuff_charsmap *map, tuff_view text, size_t limit, tuff_pace *pace,
                                 tuff_made *out)
 {
-    for (size_t at = 0; at < text.size && out->text.size <= limit;) {
-        size_t end = cluster_end(text, at);
-        TUFF_TRY(tuff_pace_work(pace, end - at));
-        bool whole = end - at < WHOLE_CLUSTER && replace_part(map, text, at, end - at, out);
-        while (!whole && at < end && out->text.size <= limit) {
-            size_t size = character_size(text, at);
-            if (!replace_part(map, text, at, size, out)) tuff_made_copy(out, text, at, size);
-            at += size;
+    for (size_t at = 0, end; at < text.size && out->text.size <= limit; at = end) {
+        end = plain_end(map, text, at);
+        if (end > at) {
+            tuff_made_copy(out, text, at, end - at);
+            TUFF_TRY(tuff_pace_work(pace, (end - at) / 8 + 1));
+            continue;
         }
-        at = end;
+        end = cluster_end(text, at);
+        apply_cluster(map, text, at, end, limit, out);
+        TUFF_TRY(tuff_pace_work(pace, end - at));
     }
     return out->text.failed ? tuff_fail_memory("normalizing a text") : TUFF_OK;
 }

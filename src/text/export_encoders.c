@@ -91,8 +91,7 @@ static bool takes_splitter(const tuff_splitter *step, form *f)
     }
     bool cut = step->kind == TUFF_SPLIT_PATTERN && step->behavior == TUFF_SPLIT_MERGED_WITH_NEXT &&
                is_piece(step->pattern);
-    bool words = step->kind == TUFF_SPLIT_PATTERN && step->behavior == TUFF_SPLIT_REMOVED &&
-                 tuff_view_is(step->pattern, "\\s+");
+    bool words = step->kind == TUFF_SPLIT_SPACES;
     f->merge = f->merge || words;
     return cut || words;
 }

@@ -262,7 +262,8 @@ static tuff_status read_pre_tokenizer(tuff_tokenizer *t, const cJSON *json, cons
     }
     if (strcmp(type, "BertPreTokenizer") == 0)
         return tuff_add_splitter(t, (tuff_splitter){.kind = TUFF_SPLIT_BERT}, nothing, where);
-    if (strcmp(type, "WhitespaceSplit") == 0) return add_pattern(t, "\\s+", TUFF_SPLIT_REMOVED, where);
+    if (strcmp(type, "WhitespaceSplit") == 0)
+        return tuff_add_splitter(t, (tuff_splitter){.kind = TUFF_SPLIT_SPACES}, nothing, where);
     if (strcmp(type, "Whitespace") == 0) {
         TUFF_TRY(add_pattern(t, "\\s+", TUFF_SPLIT_REMOVED, where));
         return add_pattern(t, "\\w+", TUFF_SPLIT_ISOLATED, where);

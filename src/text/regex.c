@@ -16,6 +16,7 @@
 
 struct tuff_regex {
     pcre2_code *code;
+    tuff_buf literal; /* the one text that matches, where there is just one and it is short */
 };
 
 enum {
@@ -31,7 +32,9 @@ enum {
     HEAP = 64 * 1024,
     HEAP_PER_BYTE = 256,
     LONGEST_PATTERN = 1 << 16,
-    FIRST_WINDOW = 64
+    FIRST_WINDOW = 64,
+    LONGEST_LITERAL = 32,    /* bytes: all may be compared at each place */
+    LITERAL_WINDOW = 1 << 18 /* bytes of text that are searched for one between two looks at the watch */
 };
 
 static void *allocate(PCRE2_SIZE size, void *user)
@@ -44,6 +47,30 @@ static void release(void *pointer, void *user)
 {
     (void)user;
     tuff_free(pointer);
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Appends the text that the pattern stands for, if it is as tuff_regex_quote makes them; false if not. */
+static bool unquote(tuff_view pattern, tuff_buf *out)
+{
+    for (size_t i = 0; i < pattern.size;) {
+        if ((unsigned char)pattern.data[i] >= 0x80) {
+            tuff_buf_char(out, pattern.data[i++]);
+            continue;
+        }
+        size_t digits = i + 3, value = 0;
+        if (pattern.size - i < 5 || memcmp(pattern.data + i, "\\x{", 3) != 0) return false;
+        for (i = digits; i < pattern.size && i < digits + 2 && hex_value(pattern.data[i]) >= 0; i++)
+            value = value * 16 + (size_t)hex_value(pattern.data[i]);
+        if (i == digits || i == pattern.size || pattern.data[i++] != '}' || value >= 0x80) return false;
+        tuff_buf_char(out, (char)value);
+    }
+    return out->size > 0 && out->size <= LONGEST_LITERAL;
 }
 
 tuff_status tuff_regex_compile(tuff_view pattern, const char *where, tuff_regex **out_regex)
@@ -60,6 +87,16 @@ tuff_status tuff_regex_compile(tuff_view pattern, const char *where, tuff_regex 
                            pattern.size, (int)LONGEST_PATTERN);
         goto done;
     }
+    if (unquote(pattern, &regex->literal)) {
+        if (regex->literal.failed) {
+            status = tuff_fail_memory("a pattern");
+            goto done;
+        }
+        *out_regex = regex;
+        regex = NULL;
+        goto done;
+    }
+    tuff_buf_free(&regex->literal);
     TUFF_GO(tuff_regex_translate(pattern, where, &text));
     general = pcre2_general_context_create(allocate, release, NULL);
     context = general ? pcre2_compile_context_create(general) : NULL;
@@ -89,7 +126,7 @@ done:
     pcre2_compile_context_free(context);
     pcre2_general_context_free(general);
     tuff_buf_free(&text);
-    tuff_free(regex);
+    tuff_regex_destroy(&regex);
     return status;
 }
 
@@ -97,6 +134,7 @@ void tuff_regex_destroy(tuff_regex **regex)
 {
     if (!*regex) return;
     pcre2_code_free((*regex)->code);
+    tuff_buf_free(&(*regex)->literal);
     tuff_free(*regex);
     *regex = NULL;
 }
@@ -114,6 +152,7 @@ void tuff_regex_quote(tuff_view text, tuff_buf *pattern)
 tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_pace *pace, tuff_regex_search *search)
 {
     *search = (tuff_regex_search){.regex = regex, .pace = pace};
+    if (regex->literal.size) return TUFF_OK;
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
     search->match = general ? pcre2_match_data_create_from_pattern(regex->code, general) : NULL;
     search->context = general ? pcre2_match_context_create(general) : NULL;
@@ -133,6 +172,7 @@ void tuff_regex_aim(tuff_regex_search *search, tuff_view text)
     search->size = text.size;
     search->from = 0;
     search->credit += (uint64_t)text.size * CREDIT_PER_BYTE;
+    if (search->regex->literal.size) return;
     pcre2_set_heap_limit(search->context, heap < UINT32_MAX ? (uint32_t)heap : UINT32_MAX);
 }
 
@@ -214,9 +254,42 @@ static bool is_sound(const tuff_regex_search *search, size_t start, size_t end)
            is_border(search, end);
 }
 
+/* The first place from `from` on, before `end`, where the text begins with the literal; `end` for none. */
+static size_t find_literal(const tuff_regex_search *search, size_t from, size_t end)
+{
+    const tuff_buf *literal = &search->regex->literal;
+    while (from < end) {
+        const char *place = memchr(search->text + from, literal->data[0], end - from);
+        if (!place) return end;
+        from = (size_t)(place - search->text);
+        if (memcmp(place, literal->data, literal->size) == 0) return from;
+        from++;
+    }
+    return end;
+}
+
+static tuff_status next_literal(tuff_regex_search *search, size_t *out_start, size_t *out_end,
+                                bool *out_found)
+{
+    size_t size = search->regex->literal.size;
+    while (search->from <= search->size && search->size - search->from >= size) {
+        size_t places = search->size - search->from - size + 1;
+        size_t end = search->from + (places < LITERAL_WINDOW ? places : LITERAL_WINDOW);
+        size_t start = find_literal(search, search->from, end), passed = start - search->from;
+        *out_found = start < end;
+        *out_start = start;
+        search->from = *out_end = *out_found ? start + size : end;
+        if (*out_found) return tuff_pace_work(search->pace, 1 + passed / 16);
+        TUFF_TRY(tuff_pace_work(search->pace, 1 + passed / 16));
+    }
+    search->from = search->size + 1;
+    return TUFF_OK;
+}
+
 tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t *out_end, bool *out_found)
 {
     *out_found = false;
+    if (search->regex->literal.size) return next_literal(search, out_start, out_end, out_found);
     while (search->from <= search->size) {
         uint64_t began = tuff_now_ns();
         size_t left = search->size - search->from;

@@ -15,7 +15,7 @@ typedef struct tuff_regex tuff_regex;
 TUFF_MUST_USE tuff_status tuff_regex_compile(tuff_view pattern, const char *where, tuff_regex **out_regex);
 void tuff_regex_destroy(tuff_regex **regex);
 
-/* Appends the pattern that matches exactly `text`. */
+/* Appends the pattern that matches exactly `text`; short ones are sought without PCRE2. */
 void tuff_regex_quote(tuff_view text, tuff_buf *pattern);
 
 /* Where a search in one text stands; one thread at a time. */

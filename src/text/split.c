@@ -22,7 +22,8 @@ typedef struct stretch {
 
 static bool cuts(const tuff_splitter *step)
 {
-    return step->kind == TUFF_SPLIT_PATTERN || step->kind == TUFF_SPLIT_BERT;
+    return step->kind == TUFF_SPLIT_PATTERN || step->kind == TUFF_SPLIT_SPACES ||
+           step->kind == TUFF_SPLIT_BERT;
 }
 
 tuff_status tuff_split_begin(const tuff_splitter *steps, size_t count, bool traced, tuff_word_fn fn,
@@ -102,7 +103,7 @@ static tuff_status split_pattern(tuff_split_run *run, size_t step, tuff_view pie
     return last.held ? hand_on(run, step, piece, last.start, last.end, first) : TUFF_OK;
 }
 
-/* A stretch of ASCII letters, digits and the like, or one character: its size and what it is. */
+/* What a character is to those who cut between words. */
 typedef enum kind { WORD, SPACE, MARK } kind;
 
 static kind kind_of(uint32_t c)
@@ -115,16 +116,16 @@ static kind kind_of(uint32_t c)
     return tuff_is_space(c) ? SPACE : tuff_is_punctuation(c) ? MARK : WORD;
 }
 
-static tuff_status split_bert(tuff_split_run *run, size_t step, tuff_view piece, bool first)
+static tuff_status split_words(tuff_split_run *run, size_t step, tuff_view piece, bool first)
 {
     size_t start = 0; /* of the word at hand */
-    bool outer = run->pace && step == run->outer;
+    bool outer = run->pace && step == run->outer, marks = run->steps[step].kind == TUFF_SPLIT_BERT;
     if (outer) run->pace->length = piece.size;
     for (size_t i = 0; i < piece.size;) {
         uint32_t c = (uint8_t)piece.data[i];
         size_t size = c < 0x80 ? 1 : tuff_utf8_decode(piece.data + i, piece.size - i, &c);
         kind k = kind_of(c);
-        if (k != WORD) {
+        if (k == SPACE || (k == MARK && marks)) {
             if (outer) run->pace->at = i;
             TUFF_TRY(hand_on(run, step, piece, start, i, first));
             if (k == MARK) TUFF_TRY(hand_on(run, step, piece, i, i + size, first));
@@ -197,8 +198,9 @@ static tuff_status run_step(tuff_split_run *run, size_t step, tuff_view piece, b
     switch (run->steps[step].kind) {
     case TUFF_SPLIT_PATTERN:
         return split_pattern(run, step, piece, first);
+    case TUFF_SPLIT_SPACES:
     case TUFF_SPLIT_BERT:
-        return split_bert(run, step, piece, first);
+        return split_words(run, step, piece, first);
     default:
         break;
     }

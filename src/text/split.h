@@ -19,7 +19,8 @@ typedef enum tuff_splitter_kind {
     TUFF_SPLIT_PREFIX_SPACE, /* puts a space before a piece that has none */
     TUFF_SPLIT_METASPACE,    /* writes spaces as `text`, and puts one before */
     TUFF_SPLIT_BYTES,        /* into the byte-level alphabet */
-    TUFF_SPLIT_BERT          /* at white space, which goes, and around each punctuation mark */
+    TUFF_SPLIT_SPACES,       /* at white space, which goes */
+    TUFF_SPLIT_BERT          /* the same, and around each punctuation mark */
 } tuff_splitter_kind;
 
 /* What becomes of a match of the pattern. */
