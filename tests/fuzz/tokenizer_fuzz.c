@@ -5,7 +5,7 @@
  * change a piece of the JSON for another component, so that what comes out is more often read to its end. */
 #include <stdlib.h>
 #include <string.h>
-#include <tuff/tokenizer.h>
+#include "tests/fuzz/use_tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -31,6 +31,18 @@ static const char *const pieces[] = {
     "{\"type\":\"ByteFallback\"}",
     "{\"type\":\"Sequence\",\"normalizers\":[],\"pretokenizers\":[],\"decoders\":[]}",
     "{\"id\":1,\"content\":\"ab\",\"special\":true,\"lstrip\":true,\"rstrip\":true,\"single_word\":true}",
+    "{\"type\":\"BertNormalizer\",\"strip_accents\":true}",
+    "{\"type\":\"BertPreTokenizer\"}",
+    "{\"type\":\"StripAccents\"}",
+    "{\"type\":\"Nmt\"}",
+    "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"BAAAAAAEAABhAGIA\"}",
+    "{\"type\":\"WordPiece\",\"prefix\":\"##\"}",
+    "{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",1]}",
+    "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}}],"
+    "\"pair\":[{\"Sequence\":{\"id\":\"B\"}},{\"Sequence\":{\"id\":\"A\"}}]}",
+    "\"type\":\"WordPiece\"",
+    "\"type\":\"Unigram\"",
+    "[\"ab\",-1.5]",
     "\"(?:a|aa)+$\"",
     "\"\\\\K\"",
     "\"a b\"",
@@ -71,34 +83,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     return size - (end - at) + length;
 }
 
-typedef struct counter {
-    unsigned asked, most;
-    uint64_t last;
-} counter;
-
-static bool count_down(const tuff_progress *progress, void *user)
-{
-    counter *c = user;
-    if (progress->done > progress->total || progress->done < c->last) abort();
-    c->last = progress->done;
-    return ++c->asked < c->most;
-}
-
-static void use(const tuff_tokenizer *tokenizer, const char *text, size_t size, unsigned flags, unsigned most)
-{
-    counter c = {.most = most};
-    tuff_watch watch = TUFF_WATCH_INIT;
-    int32_t *ids = NULL;
-    char *decoded = NULL;
-    size_t count, length;
-    watch.on_progress = count_down;
-    watch.user = &c;
-    if (tuff_tokenizer_encode_watched(tokenizer, text, size, flags, &watch, &ids, &count) == TUFF_OK &&
-        tuff_tokenizer_decode(tokenizer, ids, count, false, &decoded, &length) == TUFF_OK)
-        tuff_free(decoded);
-    tuff_free(ids);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     tuff_tokenizer *tokenizer;
@@ -109,8 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (text && rest) memcpy(text, data + json + 1, rest);
     if (file && json) memcpy(file, data, json);
     if (text && file && tuff_tokenizer_from_json(file, json, NULL, 0, "fuzz.json", &tokenizer) == TUFF_OK) {
-        use(tokenizer, text, rest, TUFF_ENCODE_ADD_SPECIAL, 1000);
-        use(tokenizer, text, rest, TUFF_ENCODE_PLAIN_SPECIAL, 2);
+        use_tokenizer(tokenizer, text, rest);
         tuff_tokenizer_destroy(&tokenizer);
     }
     free(text);
