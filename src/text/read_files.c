@@ -9,7 +9,7 @@
 #include "text/known_cuts.h"
 #include "text/read.h"
 
-enum { FILE_LIMIT = 256 << 20 };
+enum { FILE_LIMIT = 256 << 20, MOST_SPECIAL = 8 };
 
 /* A token per line, "left right"; the first line may be "#version: ...". */
 static tuff_status read_merges(tuff_tokenizer *t, tuff_view text, const char *where)
@@ -33,11 +33,58 @@ static tuff_status read_merges(tuff_tokenizer *t, tuff_view text, const char *wh
 static tuff_status add_around(tuff_tokenizer *t, const cJSON *config, const char *where)
 {
     bool bos = false, eos = false;
+    if (tuff_template_specials(&t->single)) return TUFF_OK; /* the class has said it */
     TUFF_TRY(tuff_json_bool(config, "add_bos_token", where, &bos));
     TUFF_TRY(tuff_json_bool(config, "add_eos_token", where, &eos));
     int32_t before = bos ? t->bos : -1;
     tuff_template_fill(&t->single, &t->pair, before, eos && t->eos_count ? t->eos[0] : -1, before, true);
     return TUFF_OK;
+}
+
+/* GPT-2's files list no special tokens: its one is known by name. */
+static void add_endoftext(tuff_tokenizer *t)
+{
+    static const char name[] = "<|endoftext|>";
+    uint32_t id;
+    if (t->added_count || !tuff_map_get(&t->vocab, name, strlen(name), &id)) return;
+    t->added[t->added_count++] =
+        (tuff_added_token){.text = t->tokens[id].text, .id = (int32_t)id, .special = true};
+    t->tokens[id].special = true;
+    t->tokens[id].type = TUFF_TOKEN_CONTROL;
+    t->bos = (int32_t)id;
+}
+
+/* The special tokens of RoBERTa and those who took its tokenizer, which its files need not list. */
+static void add_roberta(tuff_tokenizer *t, bool prefix)
+{
+    static const char *const names[] = {"<s>", "</s>", "<pad>", "<unk>", "<mask>"};
+    enum { NAMES = sizeof names / sizeof *names, CLS = 0, SEP = 1, MASK = 4 };
+    int32_t ids[NAMES];
+    for (size_t i = 0; i < NAMES; i++) {
+        uint32_t id;
+        bool known = tuff_map_get(&t->vocab, names[i], strlen(names[i]), &id);
+        ids[i] = known ? (int32_t)id : -1;
+        if (!known || t->tokens[id].special) continue;
+        t->tokens[id].special = true;
+        t->tokens[id].type = TUFF_TOKEN_CONTROL;
+        t->added[t->added_count++] =
+            (tuff_added_token){.text = t->tokens[id].text, .id = ids[i], .special = true, .left = i == MASK};
+    }
+    t->cls = ids[CLS];
+    t->sep = ids[SEP];
+    t->mask = ids[MASK];
+    t->trim = true;
+    t->trim_prefix = prefix;
+    tuff_template_fill(&t->single, &t->pair, t->cls, t->sep, t->sep, false);
+}
+
+static bool is_roberta(const char *class)
+{
+    static const char *const names[] = {"Roberta", "Bart", "Longformer", "LED"};
+    for (size_t i = 0; class && i < sizeof names / sizeof *names; i++) {
+        if (tuff_starts_with(class, names[i])) return true;
+    }
+    return false;
 }
 
 static tuff_status read_parts(tuff_tokenizer *t, const cJSON *vocab, tuff_view merges, const cJSON *config,
@@ -52,26 +99,14 @@ static tuff_status read_parts(tuff_tokenizer *t, const cJSON *vocab, tuff_view m
     TUFF_TRY(tuff_count_ids(0, vocab, added, where, &size));
     TUFF_TRY(tuff_tokenizer_reserve(t, size));
     TUFF_TRY(tuff_read_vocab(t, vocab, where));
-    TUFF_TRY(tuff_read_added(t, added, 0, where));
+    TUFF_TRY(tuff_read_added(t, added, MOST_SPECIAL, where));
     TUFF_TRY(read_merges(t, merges, where));
     const char *cut = class && tuff_starts_with(class, "Qwen2") ? "qwen2" : "gpt-2";
     TUFF_TRY(tuff_known_cut_apply(t, tuff_known_cut_find(cut), prefix, where));
-    return TUFF_OK;
-}
-
-/* GPT-2's files list no special tokens: its one is known by name. */
-static tuff_status add_endoftext(tuff_tokenizer *t)
-{
-    static const char name[] = "<|endoftext|>";
-    uint32_t id;
-    if (t->added_count || !tuff_map_get(&t->vocab, name, strlen(name), &id)) return TUFF_OK;
-    t->added = tuff_arena_array(&t->arena, 1, sizeof *t->added);
-    if (!t->added) return tuff_fail_memory("the added tokens of a tokenizer");
-    t->added[t->added_count++] =
-        (tuff_added_token){.text = t->tokens[id].text, .id = (int32_t)id, .special = true};
-    t->tokens[id].special = true;
-    t->tokens[id].type = TUFF_TOKEN_CONTROL;
-    t->bos = (int32_t)id;
+    if (is_roberta(class))
+        add_roberta(t, prefix);
+    else
+        add_endoftext(t);
     return TUFF_OK;
 }
 
@@ -88,7 +123,6 @@ tuff_status tuff_read_vocab_tokenizer(tuff_view vocab, tuff_view merges, tuff_vi
     TUFF_GO(tuff_config_added(config_tree, where, &added));
     TUFF_GO(tuff_tokenizer_new(&t));
     TUFF_GO(read_parts(t, vocab_tree, merges, config_tree, added, where));
-    TUFF_GO(add_endoftext(t));
     TUFF_GO(tuff_tokenizer_finish(t, where));
     if (config_tree) {
         TUFF_GO(tuff_read_config(t, config_tree, where));

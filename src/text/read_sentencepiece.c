@@ -22,8 +22,8 @@ typedef struct pieces {
 
 typedef struct file {
     pieces pieces;
-    int64_t kind; /* of the model */
-    int32_t unk, bos, eos, pad;
+    int64_t kind;            /* of the model */
+    tuff_view bos, eos, pad; /* how they are called */
     bool suffix, prefix, merge, escape;
     tuff_view charsmap;
     const char *where;
@@ -82,11 +82,6 @@ static tuff_status read_piece(file *f, tuff_view bytes)
     return add_piece(&f->pieces, text, score, type);
 }
 
-static int32_t id_of(uint64_t value)
-{
-    return value <= INT32_MAX ? (int32_t)value : -1;
-}
-
 static tuff_status read_trainer(file *f, tuff_view bytes)
 {
     tuff_proto message = {bytes, f->where};
@@ -95,13 +90,12 @@ static tuff_status read_trainer(file *f, tuff_view bytes)
         bool found;
         TUFF_TRY(tuff_proto_next(&message, &field, &found));
         if (!found) return TUFF_OK;
-        if (field.wire != TUFF_PROTO_VARINT) continue;
-        if (field.number == 3) f->kind = (int64_t)field.value;
-        if (field.number == 24) f->suffix = field.value != 0;
-        if (field.number == 40) f->unk = id_of(field.value);
-        if (field.number == 41) f->bos = id_of(field.value);
-        if (field.number == 42) f->eos = id_of(field.value);
-        if (field.number == 43) f->pad = id_of(field.value);
+        bool number = field.wire == TUFF_PROTO_VARINT, text = field.wire == TUFF_PROTO_BYTES;
+        if (field.number == 3 && number) f->kind = (int64_t)field.value;
+        if (field.number == 24 && number) f->suffix = field.value != 0;
+        if (field.number == 46 && text) f->bos = field.bytes;
+        if (field.number == 47 && text) f->eos = field.bytes;
+        if (field.number == 48 && text) f->pad = field.bytes;
     }
 }
 
@@ -222,10 +216,6 @@ static tuff_status renumber_fairseq(file *f)
     for (size_t i = 3; i < f->pieces.count; i++)
         TUFF_GO(add_piece(&made, f->pieces.texts[i], f->pieces.scores[i], f->pieces.types[i]));
     TUFF_GO(add_named(&made, "<mask>", TUFF_TOKEN_CONTROL));
-    f->bos = 0;
-    f->pad = 1;
-    f->eos = 2;
-    f->unk = 3;
     pieces swap = f->pieces;
     f->pieces = made;
     made = swap;
@@ -234,10 +224,26 @@ done:
     return status;
 }
 
-static int32_t id_called(const pieces *p, const char *text)
+static int32_t id_called(const pieces *p, tuff_view text)
 {
     for (size_t i = 0; i < p->count; i++) {
-        if (tuff_view_is((tuff_view){p->texts[i].data, p->texts[i].size}, text)) return (int32_t)i;
+        if (tuff_view_equal((tuff_view){p->texts[i].data, p->texts[i].size}, text)) return (int32_t)i;
+    }
+    return -1;
+}
+
+/* As SentencePiece: a name that is not a control's is nobody's. */
+static int32_t control_called(const pieces *p, tuff_view text)
+{
+    int32_t id = id_called(p, text);
+    return id >= 0 && p->types[id] == TUFF_TOKEN_CONTROL ? id : -1;
+}
+
+/* The one whose type says so; what the trainer was told may be another. */
+static int32_t find_unknown(const pieces *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->types[i] == TUFF_TOKEN_UNKNOWN) return (int32_t)i;
     }
     return -1;
 }
@@ -248,7 +254,7 @@ static tuff_status name_special(file *f, const cJSON *config, const char *key, c
     const char *text;
     TUFF_TRY(tuff_config_token(config, key, f->where, &text));
     if (!text) text = name;
-    *out = id_called(&f->pieces, text);
+    *out = id_called(&f->pieces, tuff_view_of(text));
     if (*out < 0) {
         TUFF_TRY(add_named(&f->pieces, text, TUFF_TOKEN_CONTROL));
         *out = (int32_t)f->pieces.count - 1;
@@ -317,10 +323,10 @@ static tuff_status describe(file *f, const cJSON *config, size_t class, tuff_voc
     d->tokens = f->pieces.texts;
     d->scores = f->pieces.scores;
     d->types = f->pieces.types;
-    d->bos = f->bos;
-    d->eos = f->eos;
-    d->unk = f->unk;
-    d->pad = f->pad;
+    d->bos = control_called(&f->pieces, f->bos);
+    d->eos = control_called(&f->pieces, f->eos);
+    d->pad = control_called(&f->pieces, f->pad);
+    d->unk = find_unknown(&f->pieces);
     d->add_bos = bos;
     d->add_eos = eos;
     d->add_space_prefix = f->prefix;
@@ -348,7 +354,10 @@ tuff_status tuff_read_sentencepiece_tokenizer(tuff_view model, tuff_view config,
                                               tuff_tokenizer **out_tokenizer)
 {
     *out_tokenizer = NULL;
-    file f = {.kind = UNIGRAM, .bos = 1, .eos = 2, .pad = -1, .where = where};
+    file f = {.kind = UNIGRAM, .where = where};
+    f.bos = tuff_view_of("<s>");
+    f.eos = tuff_view_of("</s>");
+    f.pad = tuff_view_of("<pad>");
     f.prefix = f.merge = f.escape = true;
     cJSON *tree = NULL;
     tuff_tokenizer *t = NULL;

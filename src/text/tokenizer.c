@@ -290,9 +290,12 @@ static void find_bytes(const tuff_map *vocab, int32_t bytes[256])
     }
 }
 
+/* Whether a word may become the token. Special ones are found as added tokens, before any word is cut; but
+ * the library's Unigram also makes them of words that normalizing has made. */
 static bool comes_about(const tuff_tokenizer *t, const tuff_token *token)
 {
     bool plain = token->type == TUFF_TOKEN_NORMAL || token->type == TUFF_TOKEN_USER_DEFINED;
+    if (t->model == TUFF_WORDS_WORDPIECE) return token->in_model && !token->special;
     return token->in_model && (plain || !t->sentencepiece);
 }
 

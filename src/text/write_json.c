@@ -79,15 +79,11 @@ static bool is_named(const tuff_template *template, size_t end, int32_t id)
     return false;
 }
 
-static void write_post_processor(const tuff_tokenizer *t, tuff_buf *out)
+static void write_template(const tuff_tokenizer *t, tuff_buf *out)
 {
     const tuff_template *pair = &t->pair; /* it names all that the other does */
     const char *separator = "";
-    if (tuff_template_specials(&t->single) == 0) {
-        tuff_buf_text(out, "  \"post_processor\": null,\n");
-        return;
-    }
-    tuff_buf_text(out, "  \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [");
+    tuff_buf_text(out, "{\"type\": \"TemplateProcessing\", \"single\": [");
     write_parts(t, &t->single, out);
     tuff_buf_text(out, "], \"pair\": [");
     write_parts(t, pair, out);
@@ -104,7 +100,24 @@ static void write_post_processor(const tuff_tokenizer *t, tuff_buf *out)
         tuff_buf_text(out, "]}");
         separator = ", ";
     }
-    tuff_buf_text(out, "}},\n");
+    tuff_buf_text(out, "}}");
+}
+
+static void write_post_processor(const tuff_tokenizer *t, tuff_buf *out)
+{
+    tuff_buf_text(out, "  \"post_processor\": ");
+    if (tuff_template_specials(&t->single) == 0) {
+        tuff_buf_text(out, "null,\n");
+        return;
+    }
+    if (t->trim)
+        tuff_buf_printf(
+            out,
+            "{\"type\": \"Sequence\", \"processors\": [{\"type\": \"ByteLevel\", \"add_prefix_space\": %s, "
+            "\"trim_offsets\": true, \"use_regex\": true}, ",
+            tuff_truth(t->trim_prefix));
+    write_template(t, out);
+    tuff_buf_text(out, t->trim ? "]},\n" : ",\n");
 }
 
 /* The old spelling, "left right", where no token has a space in it. */

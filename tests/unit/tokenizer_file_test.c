@@ -229,6 +229,38 @@ static void vocab_and_merges(void **state)
               TUFF_BAD_FORMAT, "\"<eot>\" has no valid id");
 }
 
+/* Its files need not name its special tokens; a mask takes the space before it. */
+static void robertas_files(void **state)
+{
+    (void)state;
+    static const char vocab[] =
+        "{\"<s>\":0,\"<pad>\":1,\"</s>\":2,\"<unk>\":3,\"a\":4,\"\\u0120\":5,\"\\u0120a\":6,"
+        "\"<mask>\":7}";
+    static const char config[] = "{\"tokenizer_class\":\"RobertaTokenizerFast\",\"cls_token\":\"<s>\"}";
+    tuff_tokenizer *t, *again;
+    KIT_OK(tuff_tokenizer_from_vocab(vocab, sizeof vocab - 1, "\xc4\xa0 a\n", 5, config, sizeof config - 1,
+                                     "vocab.json", &t));
+    KIT_OK(tuff_tokenizer_save(t, kit_temp_directory()));
+    KIT_OK(tuff_tokenizer_load(kit_temp_directory(), &again));
+    for (int written = 0; written < 2; written++) {
+        tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+        tuff_encoding *e;
+        params.spans = true;
+        const tuff_tokenizer *one = written ? again : t;
+        KIT_OK(tuff_tokenizer_encode_pair(one, (tuff_piece){"a a <mask>", 10}, (tuff_piece){"a", 1}, &params,
+                                          &e));
+        static const int32_t ids[] = {0, 4, 6, 7, 2, 2, 4, 2};
+        assert_int_equal(e->count, 8);
+        assert_memory_equal(e->ids, ids, sizeof ids);
+        assert_true(e->spans[2].start == 2 && e->spans[3].start == 4 && e->spans[3].end == 10);
+        assert_int_equal(e->type_ids[6], 0);
+        assert_int_equal(tuff_tokenizer_mask(one), 7);
+        tuff_encoding_destroy(&e);
+    }
+    tuff_tokenizer_destroy(&again);
+    tuff_tokenizer_destroy(&t);
+}
+
 static void put(const char *directory, const char *name, const char *text)
 {
     char path[512];
@@ -325,6 +357,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(vocab_and_merges),
         cmocka_unit_test(directories),
+        cmocka_unit_test(robertas_files),
         cmocka_unit_test(what_was_read_is_written_back_as_it_was),
         cmocka_unit_test(the_inexpressible_is_not_exported),
     };

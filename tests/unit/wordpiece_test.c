@@ -43,6 +43,21 @@ static void words_are_cut_into_the_longest_tokens(void **state)
     tuff_tokenizer_destroy(&t);
 }
 
+/* Words cut at white space alone are still no special tokens where those are plain text. */
+static void special_tokens_may_be_plain_text(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":1,\"content\":\"[SEP]\",\"special\":true}],\"pre_tokenizer\":{\"type\":"
+        "\"WhitespaceSplit\"},\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"[SEP]\":1,"
+        "\"a\":2}}}";
+    tuff_tokenizer *t;
+    KIT_OK(tuff_tokenizer_from_json(json, sizeof json - 1, NULL, 0, "test.json", &t));
+    EXPECT(t, "a [SEP]", 0, "a|[SEP]|");
+    EXPECT(t, "a [SEP]", TUFF_ENCODE_PLAIN_SPECIAL, "a|u|");
+    tuff_tokenizer_destroy(&t);
+}
+
 static void a_word_may_have_100_characters(void **state)
 {
     (void)state;
@@ -333,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_cut_into_the_longest_tokens),
+        cmocka_unit_test(special_tokens_may_be_plain_text),
         cmocka_unit_test(a_word_may_have_100_characters),
         cmocka_unit_test(the_config_says_how_texts_are_normalized),
         cmocka_unit_test(special_tokens_have_their_names_from_the_config),
