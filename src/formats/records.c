@@ -71,13 +71,20 @@ static tuff_status take_member(tuff_records *r, size_t i, size_t *begin, size_t 
     return r->text.failed ? tuff_fail_memory("a record") : TUFF_OK;
 }
 
+static bool is_blank(tuff_view line)
+{
+    for (size_t i = 0; i < line.size; i++)
+        if (line.data[i] != ' ' && line.data[i] != '\t') return false;
+    return true;
+}
+
 static tuff_status next_json(tuff_records *r, tuff_view *out, bool *out_there)
 {
     tuff_view line;
     size_t begin[TUFF_RECORD_FIELDS], size[TUFF_RECORD_FIELDS];
     do {
         if (!next_line(r, &line)) return TUFF_OK;
-    } while (line.size == 0 || strspn(line.data, " \t") >= line.size);
+    } while (is_blank(line));
     char where[32];
     snprintf(where, sizeof where, "line %llu", (unsigned long long)r->line);
     cJSON_Delete(r->json);
@@ -245,43 +252,66 @@ static tuff_status open_file(tuff_records *r)
         r->begin = r->stream.data ? r->stream.data : "";
         r->end = r->begin + r->stream.size;
     }
+    return TUFF_OK;
+}
+
+/* Passes over a byte order mark, and over the row that names the columns. */
+static tuff_status begin(tuff_records *r)
+{
     r->at = r->begin;
     if (r->end - r->at >= 3 && memcmp(r->at, "\xef\xbb\xbf", 3) == 0) r->at += 3;
-    return TUFF_OK;
+    bool rows = r->kind == TUFF_RECORDS_CSV || r->kind == TUFF_RECORDS_TSV;
+    return rows ? read_header(r) : TUFF_OK;
 }
 
 static tuff_status build(tuff_records *r, const char *path, tuff_records_kind kind, const char *const *fields,
                          size_t n)
 {
     static const char *const usual[] = {"text"};
+    if (n > TUFF_RECORD_FIELDS)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%zu fields of a record are asked for, at most %d can be", n,
+                         TUFF_RECORD_FIELDS);
     r->path = tuff_strdup(path);
     if (!r->path) return tuff_fail_memory("a file of records");
     r->kind = kind == TUFF_RECORDS_AUTO ? kind_of(path) : kind;
+    if (r->kind == TUFF_RECORDS_LINES && n > 1)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: %zu fields are asked for of lines of text, which have one", path, n);
     r->next_line = 1;
     if (!n) fields = usual;
     r->n = n ? n : 1;
     for (size_t i = 0; i < r->n; i++)
         if (!(r->names[i] = tuff_strdup(fields[i]))) return tuff_fail_memory("a file of records");
-    TUFF_TRY(open_file(r));
-    bool rows = r->kind == TUFF_RECORDS_CSV || r->kind == TUFF_RECORDS_TSV;
-    return rows ? read_header(r) : TUFF_OK;
+    if (!r->begin) TUFF_TRY(open_file(r));
+    return begin(r);
 }
 
-tuff_status tuff_records_open(const char *path, tuff_records_kind kind, const char *const *fields, size_t n,
-                              tuff_records **out_records)
+static tuff_status create(const char *data, size_t size, const char *path, tuff_records_kind kind,
+                          const char *const *fields, size_t n, tuff_records **out_records)
 {
     *out_records = NULL;
-    if (n > TUFF_RECORD_FIELDS)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "%zu fields of a record are asked for, at most %d can be", n,
-                         TUFF_RECORD_FIELDS);
     tuff_records *r = tuff_alloc(sizeof *r);
     if (!r) return tuff_fail_memory("a file of records");
+    r->begin = data;
+    r->end = data ? data + size : NULL;
     tuff_status status = build(r, path, kind, fields, n);
     if (status != TUFF_OK)
         tuff_records_close(&r);
     else
         *out_records = r;
     return status;
+}
+
+tuff_status tuff_records_open(const char *path, tuff_records_kind kind, const char *const *fields, size_t n,
+                              tuff_records **out_records)
+{
+    return create(NULL, 0, path, kind, fields, n, out_records);
+}
+
+tuff_status tuff_records_of_text(const char *data, size_t size, const char *where, tuff_records_kind kind,
+                                 const char *const *fields, size_t n, tuff_records **out_records)
+{
+    return create(data ? data : "", size, where, kind, fields, n, out_records);
 }
 
 void tuff_records_close(tuff_records **records)

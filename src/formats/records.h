@@ -26,6 +26,10 @@ enum { TUFF_RECORD_FIELDS = 8 };
  * column that the file does not have. */
 TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind kind,
                                             const char *const *fields, size_t n, tuff_records **out_records);
+/* The same of text in memory, which must outlive the records; `where` names it in errors. */
+TUFF_MUST_USE tuff_status tuff_records_of_text(const char *data, size_t size, const char *where,
+                                               tuff_records_kind kind, const char *const *fields, size_t n,
+                                               tuff_records **out_records);
 void tuff_records_close(tuff_records **records);
 
 /* The fields of the next record, out_values[0..n), valid until the next call; *out_there is false after the

@@ -92,6 +92,26 @@ static void objects_are_records(void **state)
     expect_end(r);
 }
 
+/* A text without a byte behind it. */
+static void nothing_behind_the_text_is_read(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"text\": \"x\"}\n  ";
+    for (size_t size = 0; size < sizeof text; size++)
+        for (int kind = TUFF_RECORDS_LINES; kind <= TUFF_RECORDS_TSV; kind++) {
+            char *exact = malloc(size + !size);
+            tuff_records *r = NULL;
+            memcpy(exact, text, size);
+            bool there =
+                tuff_records_of_text(exact, size, "exact", (tuff_records_kind)kind, NULL, 0, &r) == TUFF_OK;
+            tuff_view value;
+            while (there && tuff_records_next(r, &value, &there) == TUFF_OK)
+                if (there) assert_true(value.size <= size);
+            tuff_records_close(&r);
+            free(exact);
+        }
+}
+
 static void rows_are_records(void **state)
 {
     (void)state;
@@ -127,6 +147,9 @@ static void a_column_that_is_not_there_is_named(void **state)
     assert_null(r);
     KIT_FAILS(tuff_records_open(file_of("c.csv", ""), TUFF_RECORDS_AUTO, fields, 1, &r), TUFF_BAD_FORMAT,
               "is empty; a first row that names the columns is expected");
+    static const char *const two[] = {"a", "b"};
+    KIT_FAILS(tuff_records_open(file_of("d.txt", "x\n"), TUFF_RECORDS_AUTO, two, 2, &r),
+              TUFF_INVALID_ARGUMENT, "2 fields are asked for of lines of text, which have one");
     KIT_FAILS(tuff_records_open(kit_temp_path("none.txt"), TUFF_RECORDS_AUTO, NULL, 0, &r), TUFF_NOT_FOUND,
               "none.txt");
 }
@@ -157,8 +180,11 @@ static void memory_may_end_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_are_records),       cmocka_unit_test(objects_are_records),
-        cmocka_unit_test(rows_are_records),        cmocka_unit_test(a_column_that_is_not_there_is_named),
+        cmocka_unit_test(lines_are_records),
+        cmocka_unit_test(objects_are_records),
+        cmocka_unit_test(nothing_behind_the_text_is_read),
+        cmocka_unit_test(rows_are_records),
+        cmocka_unit_test(a_column_that_is_not_there_is_named),
         cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
