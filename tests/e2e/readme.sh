@@ -12,9 +12,9 @@ complain() {
 
 sed -n '/^```c$/,/^```$/p' README.md | grep -v '^```' >"$work/quoted"
 [ -s "$work/quoted" ] || complain "no C is quoted"
-sed 's/^ *//' examples/generate.c >"$work/example"
+cat examples/*.c | sed "s/^ *//" >"$work/example"
 while IFS= read -r line; do
-    grep -qxF -e "$line" "$work/example" || complain "not in examples/generate.c: $line"
+    grep -qxF -e "$line" "$work/example" || complain "not in examples/: $line"
 done <"$work/quoted"
 
 sed 's/](/\n](/g' README.md | sed -n 's/^](\([^)#][^)]*\)).*/\1/p' >"$work/links"

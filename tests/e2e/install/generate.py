@@ -107,8 +107,8 @@ def generate(model, device):
     check(tuff.tuff_generate(generator, prompt, len(prompt), byref(params), byref(result)))
     expect("the callback stopped it", result.finish == FINISH_CANCELLED and len(pieces) == 3)
 
-    status = tuff.tuff_generate(generator, b"", 0, byref(params), byref(result))
-    expect("an empty prompt is refused", status == INVALID_ARGUMENT and error())
+    status = tuff.tuff_generate(generator, None, 3, byref(params), byref(result))
+    expect("a prompt that is missing is refused", status == INVALID_ARGUMENT and error())
     tuff.tuff_generator_destroy(byref(generator))
     expect("a destroyed object is NULL", generator.value is None)
 
