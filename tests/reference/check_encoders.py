@@ -6,8 +6,8 @@ Hugging Face tokenizers library and SentencePiece.
         Small tokenizers, and what the libraries make of a few texts and pairs with them, into assets/tokenizers/encoders.json,
         which the unit tests read. --check makes them anew from the file's models and compares; --train trains new models.
     python check_encoders.py compare --library libtuff.so [--text FILE]... [--pairs FILE.csv]... PATH...
-        Each PATH is a tokenizer.json, a directory with one, a SentencePiece .model or a .gguf. Ids, type ids and places in
-        bytes must be the library's, for each line of the texts, for pairs (the first two columns), for texts that walk
+        Each PATH is a tokenizer.json, a directory with one, the vocab.txt beside one, a SentencePiece .model or a .gguf. Ids,
+        type ids and places in bytes must be the library's, for each line of the texts, for pairs (the first two columns), for texts that walk
         through every block of Unicode, and for random ones; with a .model those of SentencePiece; with a .gguf the vectors
         beside it are met. What Tuff writes must give the same again, in Tuff and in the library.
     python check_encoders.py speed --library libtuff.so [--text FILE]... PATH...
@@ -154,9 +154,11 @@ def compare(options):
         print(path)
         tuff = TuffTokenizer(library, path)
         original = path / "tokenizer.json" if path.is_dir() else path
+        if path.suffix == ".txt":
+            original = path.parent / "tokenizer.json"
         if path.suffix == ".gguf":
             bad += check_vectors(path, tuff)
-        if original.suffix == ".json":
+        if original.suffix == ".json" and original.is_file():
             bad += compare_library(original, tuff, whole + texts, pairs, len(texts) // 20)
         if path.suffix == ".model":
             import sentencepiece

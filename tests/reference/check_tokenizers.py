@@ -10,7 +10,7 @@
         original. With a .gguf, FILE.gguf.inp and FILE.gguf.out beside it (texts between __ggml_vocab_test__ lines, a line of
         ids for each) must be met exactly.
     python check_tokenizers.py unicode --library libtuff.so
-        Every code point in the normal forms and in "Punctuation": docs/decisions/006-unicode-tables.md.
+        Every code point in the normal forms, in BERT's classes and in "Punctuation": docs/decisions/006-unicode-tables.md.
 
 Exit status 1 when anything differs."""
 
@@ -288,24 +288,31 @@ def made_by(parts):
     return json.dumps({"version": "1.0", **parts, "model": model}).encode()
 
 
+# Lower case is utf8proc's, and so not among them.
+FORMS = [{"type": form} for form in ("NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Nmt")] + [
+    {"type": "BertNormalizer", "clean_text": clean, "handle_chinese_chars": chinese, "strip_accents": accents, "lowercase": False}
+    for clean, chinese, accents in ((True, False, False), (False, True, False), (False, False, True), (True, True, True))
+]
+
+
 def unicode_tables(options):
-    """Every code point, alone and between marks, in the normal forms; and what is punctuation."""
+    """Every code point, alone and between marks, in the normal forms and classes; and what is punctuation."""
     library = open_library(options.library)
     points = [chr(c) for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
     bad = 0
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "tokenizer.json"
         alphabet = {"<0x%02X>" % b: b for b in range(256)}
-        for form in ("NFC", "NFD", "NFKC", "NFKD"):
-            whole = json.loads(made_by({"normalizer": {"type": form}}))
+        for form in FORMS:
+            whole = json.loads(made_by({"normalizer": form}))
             whole["model"].update({"vocab": alphabet, "byte_fallback": True, "unk_token": None})
             path.write_text(json.dumps(whole))
             tuff = TuffTokenizer(library, path)
-            theirs = getattr(normalizers, form)().normalize_str
+            theirs = Tokenizer.from_file(str(path)).normalizer.normalize_str
             for make in ("{}", "a\u0301{}\u0316", "\u0345{}\u0334\u3099", "\U00011935{}"):
                 texts = [make.format(c) for c in points]
                 ours = lambda text: bytes(tuff.encode(text)).decode()
-                bad += differing(f"{form} of {ascii(make)}", texts, ours, theirs)
+                bad += differing(f"{' '.join(map(str, form.values()))} of {ascii(make)}", texts, ours, theirs)
         path.write_bytes(made_by({"pre_tokenizer": {"type": "Punctuation", "behavior": "Isolated"}}))
         tuff = TuffTokenizer(library, path)
         theirs = pre_tokenizers.Punctuation("isolated").pre_tokenize_str

@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "hostile.h"
 
 static cJSON *golden;
 
@@ -277,13 +278,65 @@ static void every_model_file_is_sentencepieces(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* A Unigram whose normalizer is this table encodes a text that its entries begin. */
+static tuff_status use_table(const uint8_t *data, size_t size)
+{
+    static const tuff_piece tokens[] = {{"<unk>", 5}, {"\xe2\x96\x81", 3}, {"a", 1}};
+    static const float scores[] = {0, -1, -2};
+    static const char text[] = "A \xc3\xa9\xef\xac\x81 e\xcc\x81\t\xe2\x84\xa2\r\n\xe2\x80\x8b a";
+    tuff_vocab_desc desc = TUFF_VOCAB_DESC_INIT;
+    tuff_tokenizer *t;
+    tuff_encoding *e;
+    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    desc.kind = "t5";
+    desc.size = 3;
+    desc.tokens = tokens;
+    desc.scores = scores;
+    desc.unk = 0;
+    desc.charsmap = (tuff_piece){(const char *)data, size};
+    params.spans = true;
+    tuff_status status = tuff_tokenizer_from_desc(&desc, "test", &t);
+    if (status != TUFF_OK) return status;
+    status = tuff_tokenizer_encode_pair(t, (tuff_piece){text, sizeof text - 1}, (tuff_piece){NULL, 0},
+                                        &params, &e);
+    if (status == TUFF_OK) {
+        for (size_t i = 0; i < e->count; i++)
+            assert_true(e->spans[i].start < e->spans[i].end && e->spans[i].end <= sizeof text - 1);
+        tuff_encoding_destroy(&e);
+    }
+    tuff_tokenizer_destroy(&t);
+    return status;
+}
+
+static void damaged_tables_are_survived(void **state)
+{
+    (void)state;
+    tuff_buf model = {0};
+    const cJSON *unigram = get(golden, "pieces")->child;
+    assert_true(tuff_base64_decode(tuff_view_of(get(unigram, "model")->valuestring), &model));
+    /* the normalizer is field 3 of the model, its table field 2 of that: "\x12" and the size in two bytes */
+    const uint8_t *table = NULL, *data = (const uint8_t *)model.data;
+    size_t size = 0;
+    for (size_t i = 0; i + 8 < model.size && !table; i++) {
+        size_t unit_bytes = data[i + 3] | (size_t)data[i + 4] << 8;
+        size = (data[i + 1] & 0x7f) | (size_t)data[i + 2] << 7;
+        bool sizes =
+            data[i] == 0x12 && data[i + 1] >= 0x80 && data[i + 2] < 0x80 && size <= model.size - i - 3;
+        if (sizes && unit_bytes && unit_bytes % 4 == 0 && unit_bytes < size && !data[i + 5] && !data[i + 6])
+            table = data + i + 3;
+    }
+    assert_non_null(table);
+    KIT_OK(use_table(table, size));
+    hostile_mutate(use_table, table, size);
+    tuff_buf_free(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_text_is_the_librarys),
-        cmocka_unit_test(every_pair_is_the_librarys),
-        cmocka_unit_test(every_window_is_the_librarys),
-        cmocka_unit_test(every_model_file_is_sentencepieces),
+        cmocka_unit_test(every_text_is_the_librarys),   cmocka_unit_test(every_pair_is_the_librarys),
+        cmocka_unit_test(every_window_is_the_librarys), cmocka_unit_test(every_model_file_is_sentencepieces),
+        cmocka_unit_test(damaged_tables_are_survived),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
