@@ -43,6 +43,9 @@ tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
 /* A leaf with given data, as doubles. */
 tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
                             const int64_t *dims, const double *data);
+/* The same as an input of the graph: what the host sets, work lists are made of. */
+tuff_tensor *tuff_case_input(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                             const int64_t *dims, const double *data);
 /* The gradient of this leaf is checked too (by finite differences in double, and device against truth). */
 void tuff_case_grad(tuff_case_run *run, tuff_tensor *leaf);
 /* The same with a bound of its own for that gradient; tuff_case_grad takes twice the largest c of the
@@ -66,7 +69,7 @@ void tuff_case_aside(tuff_case_run *run, tuff_tensor *y, double c, double k);
 void tuff_case_slack(tuff_case_run *run, double times);
 /* Parameter p[param] is how many entries the leading axis of the results has, and that of the leaves that
  * have a part for each of them: kernels that promise it are held to give each entry the same bits in any
- * batch. */
+ * batch. Inputs are as the case makes them for so many. */
 void tuff_case_batch(tuff_case_run *run, int param);
 /* The seed of the case's data, for graphs that are made from it too. */
 uint64_t tuff_case_seed_of(const tuff_case_run *run);

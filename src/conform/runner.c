@@ -49,10 +49,9 @@ static tuff_tensor *leaf_tensor(tuff_case_run *run, tuff_graph *g, tuff_dtype dt
     return tuff_reshape(g, tuff_slice(g, run->pool[dtype], 0, start, n), rank, dims);
 }
 
-static tuff_tensor *new_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
-                             const int64_t *dims)
+/* Gives a leaf room for its values. */
+static tuff_tensor *new_leaf(tuff_case_run *run, tuff_tensor *x)
 {
-    tuff_tensor *x = leaf_tensor(run, g, dtype, rank, dims);
     if (x == NULL) return NULL;
     if (!tuff_grow((void **)&run->leaves, run->n_leaves, &run->leaves_capacity, sizeof *run->leaves)) {
         fail_memory(run);
@@ -71,22 +70,35 @@ tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
                             const int64_t *dims, tuff_data data, double a, double b)
 {
     uint32_t stream = TUFF_STREAM_CONFORM + (uint32_t)run->n_leaves;
-    tuff_tensor *x = new_leaf(run, g, dtype, rank, dims);
+    tuff_tensor *x = new_leaf(run, leaf_tensor(run, g, dtype, rank, dims));
     if (x == NULL || run->options->no_data) return x;
     tuff_data_fill(run->leaves[run->n_leaves - 1].values, tuff_tensor_count(x), dtype, data, a, b, run->seed,
                    stream);
     return x;
 }
 
-tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
-                            const int64_t *dims, const double *data)
+/* The last leaf made gets these values. */
+static tuff_tensor *given(tuff_case_run *run, tuff_tensor *x, const double *data)
 {
-    tuff_tensor *x = new_leaf(run, g, dtype, rank, dims);
     if (x == NULL) return NULL;
     double *values = run->leaves[run->n_leaves - 1].values;
     for (int64_t i = 0; i < tuff_tensor_count(x); i++)
-        values[i] = tuff_data_round(dtype, data[i]);
+        values[i] = tuff_data_round(x->dtype, data[i]);
     return x;
+}
+
+tuff_tensor *tuff_case_data(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                            const int64_t *dims, const double *data)
+{
+    return given(run, new_leaf(run, leaf_tensor(run, g, dtype, rank, dims)), data);
+}
+
+tuff_tensor *tuff_case_input(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
+                             const int64_t *dims, const double *data)
+{
+    char name[32];
+    snprintf(name, sizeof name, "leaf%zu", run->n_leaves);
+    return given(run, new_leaf(run, tuff_input(g, name, dtype, rank, dims)), data);
 }
 
 void tuff_case_slack(tuff_case_run *run, double times)
@@ -301,7 +313,7 @@ tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out)
     for (size_t i = 0; i < run->n_leaves; i++) {
         const tuff_tensor *leaf = run->leaves[i].tensor;
         /* Operations in place need a variable, and final contents are read from it. */
-        out->own[i] = written_in_place(run->graph, leaf);
+        out->own[i] = leaf->kind == TUFF_TENSOR_INPUT || written_in_place(run->graph, leaf);
         if (!out->own[i])
             out->count[leaf->dtype] = pack_start(out->count[leaf->dtype], i) + tuff_tensor_count(leaf);
     }

@@ -11,7 +11,7 @@
 /* ---- a built case (runner.c) ---- */
 
 typedef struct tuff_case_leaf_info {
-    tuff_tensor *tensor; /* as the case sees it: a variable, or a view into the packed one */
+    tuff_tensor *tensor; /* as the case sees it: a variable, a view into the packed one, or an input */
     double *values;      /* rounded to the leaf's dtype: truth and device start equal */
     bool grad;
     double grad_c, grad_k; /* 0: the runner's rule */

@@ -52,6 +52,8 @@ static tuff_status cut(const pair *p, tuff_case_run *alone, const tuff_case_run 
     if (alone->n_leaves != among->n_leaves || alone->n_checks != among->n_checks)
         return tuff_fail(TUFF_INTERNAL, "the case is another one with a larger batch");
     for (size_t i = 0; i < alone->n_leaves; i++) {
+        if (alone->leaves[i].tensor->kind == TUFF_TENSOR_INPUT)
+            continue; /* what there is, not what is in it */
         int64_t few = tuff_tensor_count(alone->leaves[i].tensor),
                 many = tuff_tensor_count(among->leaves[i].tensor), first = 0;
         if (few != many) {

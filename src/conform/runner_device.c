@@ -117,6 +117,19 @@ static tuff_status make_memory(execution *e)
     return TUFF_OK;
 }
 
+/* The leaves that are inputs, and the work lists made of them. */
+static void fill_slot(const execution *e, void *slot)
+{
+    for (size_t i = 0; i < e->plan->n_inputs; i++) {
+        const tuff_plan_input *input = &e->plan->inputs[i];
+        for (size_t k = 0; k < e->run->n_leaves; k++)
+            if (e->run->leaves[k].tensor == input->tensor)
+                tuff_data_encode(input->tensor->dtype, e->run->leaves[k].values,
+                                 (uint8_t *)slot + input->offset, tuff_tensor_count(input->tensor));
+        tuff_plan_fill_lists(e->plan, i, slot);
+    }
+}
+
 static tuff_status run_once(execution *e)
 {
     const tuff_backend *backend = e->device->backend;
@@ -126,6 +139,7 @@ static tuff_status run_once(execution *e)
     void *slot = NULL;
     const void *results = NULL;
     TUFF_TRY(backend->program_slot(e->device, e->program, &slot));
+    fill_slot(e, slot);
     TUFF_TRY(backend->program_run(e->device, e->program));
     TUFF_TRY(backend->program_wait(e->device, e->program, &results));
     if (e->plan->output_bytes > 0) memcpy(e->results, results, e->plan->output_bytes);

@@ -70,6 +70,9 @@ void tuff_plan_print(const tuff_plan *plan, tuff_buf *out)
         print_operands(plan, step->node->out, step->out, step->node->n_out, out);
         tuff_buf_text(out, " <-");
         print_operands(plan, step->node->in, step->in, step->node->n_in, out);
+        for (int i = 0; step->launch && i < step->launch->n_lists; i++)
+            tuff_buf_printf(out, " %s[%u x %u]", i == 0 ? "lists " : "", step->launch->lists[i].capacity,
+                            step->launch->lists[i].words);
         tuff_buf_char(out, '\n');
     }
 }

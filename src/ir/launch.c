@@ -140,11 +140,19 @@ void *tuff_launch_data(tuff_launch *launch, size_t size)
     return launch->data;
 }
 
-void tuff_launch_data_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index)
+void tuff_launch_data_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index,
+                              uint64_t offset)
 {
     if (launch->failed) return;
     ptrdiff_t at = (uint8_t *)field - launch->data;
     TUFF_ASSERT(at >= 0 && (size_t)at + 8 <= launch->data_size);
     add_reloc(launch, &launch->data_relocs, &launch->n_data_relocs, &launch->data_relocs_capacity,
-              (tuff_reloc){(uint32_t)at, (uint8_t)kind, (uint32_t)index, 0});
+              (tuff_reloc){(uint32_t)at, (uint8_t)kind, (uint32_t)index, offset});
+}
+
+int tuff_launch_list(tuff_launch *launch, const tuff_work_list *list)
+{
+    TUFF_ASSERT(launch->n_lists < TUFF_MAX_LISTS && list->words > 0 && list->capacity > 0);
+    launch->lists[launch->n_lists] = *list;
+    return launch->n_lists++;
 }

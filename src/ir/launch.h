@@ -40,8 +40,21 @@ typedef enum tuff_operand_kind {
     TUFF_OPERAND_IN,      /* node->in[index] */
     TUFF_OPERAND_OUT,     /* node->out[index] */
     TUFF_OPERAND_SCRATCH, /* the node's scratch memory */
-    TUFF_OPERAND_DATA     /* the launch's own data table (index = byte offset 0) */
+    TUFF_OPERAND_DATA,    /* the launch's own data table (index = byte offset 0) */
+    TUFF_OPERAND_LIST     /* work list `index` of the launch */
 } tuff_operand_kind;
+
+/* What a kernel has to do, as far as it depends on the values of an input: which tiles there are, say. The
+ * host derives it whenever it sets the input, so that no workgroup searches. Grids are recorded for
+ * `capacity` entries; entries that are all zero are unused. Two lists that are equal are one. */
+typedef struct tuff_work_list tuff_work_list;
+struct tuff_work_list {
+    int input;                /* node->in[input]: an input of the graph, as it lies in the step buffer */
+    uint32_t words, capacity; /* 32-bit words of an entry; entries */
+    /* Pure. Writes words * capacity words, which are zero before, from the input's values. */
+    void (*fill)(const tuff_work_list *list, const void *values, int32_t *out);
+    int64_t param[8]; /* what fill knows besides */
+};
 
 /* "Write the device address of this operand, plus offset bytes, at byte `at`." */
 typedef struct tuff_reloc {
@@ -51,8 +64,9 @@ typedef struct tuff_reloc {
     uint64_t offset;
 } tuff_reloc;
 
-#define TUFF_MAX_SPEC 12
-#define TUFF_MAX_ARGS 128 /* bytes of push constants that every device has */
+#define TUFF_MAX_LISTS 4 /* of a launch */
+#define TUFF_MAX_SPEC  12
+#define TUFF_MAX_ARGS  128 /* bytes of push constants that every device has */
 
 typedef struct tuff_dispatch {
     tuff_shader shader;
@@ -77,6 +91,8 @@ typedef struct tuff_launch {
     size_t data_size;
     tuff_reloc *data_relocs;
     size_t n_data_relocs, data_relocs_capacity;
+    tuff_work_list lists[TUFF_MAX_LISTS];
+    int n_lists;
 } tuff_launch;
 
 typedef struct tuff_kernel_row {
@@ -109,6 +125,9 @@ uint64_t tuff_launch_scratch(tuff_launch *launch, uint64_t bytes);
 /* The data table (one per launch): returns it zeroed, NULL on a failed launch; addresses in it through
  * tuff_launch_data_address. */
 void *tuff_launch_data(tuff_launch *launch, size_t size);
-void tuff_launch_data_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index);
+void tuff_launch_data_address(tuff_launch *launch, uint64_t *field, tuff_operand_kind kind, int index,
+                              uint64_t offset);
+/* Declares a work list; returns its number, for addresses of kind TUFF_OPERAND_LIST. */
+int tuff_launch_list(tuff_launch *launch, const tuff_work_list *list);
 
 #endif

@@ -35,6 +35,68 @@ static tuff_status find_leaves(tuff_plan *plan)
     return TUFF_OK;
 }
 
+static bool same_list(const tuff_work_list *a, const tuff_work_list *b)
+{
+    return a->input == b->input && a->words == b->words && a->capacity == b->capacity && a->fill == b->fill &&
+           memcmp(a->param, b->param, sizeof a->param) == 0;
+}
+
+/* The plan's list that is like this one, whose `input` is the plan's; made where there is none yet. */
+static tuff_status find_list(tuff_plan *plan, const tuff_work_list *list, tuff_location *out)
+{
+    size_t at = 0;
+    while (at < plan->n_lists && !same_list(&plan->lists[at].list, list))
+        at++;
+    if (at == plan->n_lists) {
+        if (at == plan->lists_capacity) {
+            size_t larger = at ? 2 * at : 8;
+            tuff_plan_list *grown = tuff_arena_array(&plan->arena, larger, sizeof *grown);
+            if (!grown) return tuff_fail_memory("a plan");
+            if (at) memcpy(grown, plan->lists, at * sizeof *grown);
+            plan->lists = grown;
+            plan->lists_capacity = larger;
+        }
+        uint64_t bytes = (uint64_t)list->words * list->capacity * sizeof(int32_t);
+        plan->lists[plan->n_lists++] =
+            (tuff_plan_list){.list = *list, .offset = plan->input_bytes, .bytes = bytes};
+        plan->input_bytes += (bytes + 63) / 64 * 64;
+    }
+    uint64_t offset = plan->lists[at].offset;
+    *out = (tuff_location){TUFF_MEMORY_INPUT, (uint32_t)list->input, offset, offset,
+                           offset + plan->lists[at].bytes};
+    return TUFF_OK;
+}
+
+/* Lists are made on the host from what the host has set: whole inputs of the graph. */
+static tuff_status place_lists(tuff_plan *plan, tuff_plan_step *step)
+{
+    const tuff_launch *launch = step->launch;
+    step->lists = tuff_arena_array(&plan->arena, (size_t)launch->n_lists + 1, sizeof *step->lists);
+    if (!step->lists) return tuff_fail_memory("a plan");
+    for (int i = 0; i < launch->n_lists; i++) {
+        tuff_work_list list = launch->lists[i];
+        const tuff_tensor *x = list.input < step->node->n_in ? step->node->in[list.input] : NULL;
+        if (!x || x->storage != x || x->kind != TUFF_TENSOR_INPUT)
+            return tuff_fail(TUFF_INTERNAL, "%s: a work list of kernel %s needs an input of the graph",
+                             step->op->name, step->op->rows[step->row].name);
+        for (size_t k = 0; k < plan->n_inputs; k++)
+            if (plan->inputs[k].tensor == x) list.input = (int)k;
+        TUFF_TRY(find_list(plan, &list, &step->lists[i]));
+    }
+    return TUFF_OK;
+}
+
+void tuff_plan_fill_lists(const tuff_plan *plan, size_t index, void *slot)
+{
+    for (size_t i = 0; i < plan->n_lists; i++) {
+        const tuff_plan_list *to = &plan->lists[i];
+        if (to->list.input != (int)index) continue;
+        int32_t *words = (int32_t *)(void *)((char *)slot + to->offset);
+        memset(words, 0, (size_t)to->bytes);
+        to->list.fill(&to->list, (const char *)slot + plan->inputs[index].offset, words);
+    }
+}
+
 static tuff_status launch_step(tuff_plan *plan, tuff_plan_step *step)
 {
     step->launch = tuff_arena_alloc(&plan->arena, sizeof *step->launch);
@@ -94,7 +156,9 @@ static tuff_status make_steps(tuff_plan *plan, const tuff_plan_options *options)
         plan->flops += step->cost.flops;
         plan->bytes += step->cost.bytes;
         TUFF_TRY(choose_row(plan, options, step));
-        if (step->row >= 0) TUFF_TRY(launch_step(plan, step));
+        if (step->row < 0) continue;
+        TUFF_TRY(launch_step(plan, step));
+        TUFF_TRY(place_lists(plan, step));
     }
     return TUFF_OK;
 }

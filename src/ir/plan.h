@@ -31,6 +31,7 @@ typedef struct tuff_plan_step {
     bool barrier;            /* waits for all earlier steps since the last barrier */
     tuff_location *in, *out; /* node->n_in, node->n_out */
     tuff_location scratch;
+    tuff_location *lists; /* launch->n_lists: of kind TUFF_MEMORY_INPUT */
     tuff_cost cost;
 } tuff_plan_step;
 
@@ -44,6 +45,12 @@ typedef struct tuff_plan_input {
     const tuff_tensor *tensor;
     uint64_t offset, bytes; /* in a step slot */
 } tuff_plan_input;
+
+/* A work list of one or more steps, in a step slot; list.input is the plan's input. */
+typedef struct tuff_plan_list {
+    tuff_work_list list;
+    uint64_t offset, bytes;
+} tuff_plan_list;
 
 typedef struct tuff_plan_output {
     const tuff_tensor *tensor;
@@ -74,6 +81,8 @@ typedef struct tuff_plan {
     size_t n_variables;
     tuff_plan_input *inputs;
     size_t n_inputs;
+    tuff_plan_list *lists;
+    size_t n_lists, lists_capacity;
     tuff_plan_output *outputs;
     size_t n_outputs;
     size_t first_write; /* the first step that writes a variable; n_steps when none does */
@@ -104,6 +113,9 @@ TUFF_MUST_USE tuff_status tuff_plan_memory(tuff_plan *plan, const tuff_plan_opti
 /* Hazards: sets `barrier` on the fewest steps so that every read-after-write, write-after-read and
  * write-after-write has one between. */
 TUFF_MUST_USE tuff_status tuff_plan_hazards(tuff_plan *plan);
+
+/* Fills the work lists that depend on input `index`, whose values are in place in the step slot. */
+void tuff_plan_fill_lists(const tuff_plan *plan, size_t index, void *slot);
 
 /* True when the step reads or writes memory in a way that must wait for `earlier`. */
 bool tuff_steps_conflict(const tuff_plan_step *earlier, const tuff_plan_step *later);

@@ -32,7 +32,7 @@ void tuff_launch_grad_norm(const tuff_node *node, const tuff_caps *caps, tuff_la
     if (table == NULL) return;
     tuff_grad_norm_slot *slots = (tuff_grad_norm_slot *)table;
     for (int i = 0; i < node->n_in; i++)
-        tuff_launch_data_address(launch, &slots[i].x, TUFF_OPERAND_IN, i);
+        tuff_launch_data_address(launch, &slots[i].x, TUFF_OPERAND_IN, i, 0);
     fill_chunks(node, 0, 1, (tuff_chunk *)(table + slots_size));
 
     tuff_grad_norm_args *args = TUFF_LAUNCH(launch, grad_norm, tuff_grad_norm_args);
@@ -71,11 +71,11 @@ void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch
     if (table == NULL) return;
     tuff_adamw_slot_addresses *slots = (tuff_adamw_slot_addresses *)table;
     for (int i = 0; i < n_slots; i++) {
-        tuff_launch_data_address(launch, &slots[i].param, TUFF_OPERAND_OUT, 3 * i);
+        tuff_launch_data_address(launch, &slots[i].param, TUFF_OPERAND_OUT, 3 * i, 0);
         tuff_launch_data_address(launch, &slots[i].grad, TUFF_OPERAND_IN,
-                                 TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE + 1);
-        tuff_launch_data_address(launch, &slots[i].m, TUFF_OPERAND_OUT, 3 * i + 1);
-        tuff_launch_data_address(launch, &slots[i].v, TUFF_OPERAND_OUT, 3 * i + 2);
+                                 TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE + 1, 0);
+        tuff_launch_data_address(launch, &slots[i].m, TUFF_OPERAND_OUT, 3 * i + 1, 0);
+        tuff_launch_data_address(launch, &slots[i].v, TUFF_OPERAND_OUT, 3 * i + 2, 0);
         slots[i].decay = node->decay[i];
     }
     fill_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE, (tuff_chunk *)(table + slots_size));

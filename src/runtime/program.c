@@ -44,6 +44,8 @@ static tuff_status build(tuff_program *program, const tuff_plan_options *options
     program->variables = tuff_alloc_array(program->plan->n_variables + 1, sizeof(tuff_backend_buffer *));
     program->inputs = tuff_alloc((size_t)program->plan->input_bytes + 1);
     if (!program->variables || !program->inputs) return tuff_fail_memory("a program");
+    for (size_t i = 0; i < program->plan->n_inputs; i++) /* zeros until they are set */
+        tuff_plan_fill_lists(program->plan, i, program->inputs);
     say_fallbacks(program);
     return TUFF_OK;
 }
@@ -144,6 +146,7 @@ tuff_status tuff_program_input(tuff_program *p, const char *name, const void *da
                              bytes, tuff_dtype_name(input->tensor->dtype),
                              tuff_shape_text(&input->tensor->shape), (unsigned long long)input->bytes);
         memcpy(p->inputs + input->offset, data, bytes);
+        tuff_plan_fill_lists(p->plan, i, p->inputs);
     }
     return TUFF_OK;
 }

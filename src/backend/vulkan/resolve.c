@@ -30,6 +30,8 @@ static const tuff_location *operand(const tuff_plan_step *step, const tuff_reloc
         return (int)reloc->index < step->node->n_out ? &step->out[reloc->index] : NULL;
     case TUFF_OPERAND_SCRATCH:
         return &step->scratch;
+    case TUFF_OPERAND_LIST:
+        return (int)reloc->index < step->launch->n_lists ? &step->lists[reloc->index] : NULL;
     default:
         return NULL;
     }
