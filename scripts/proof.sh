@@ -60,13 +60,13 @@ dropout.1.rate0_5
 elementwise.add.1023
 embedding.lookup.f32.v7d5.b1n9
 fill.fill.255
-attention.full.f32.b2q5k5.h2kv2d3
-cache.write.f32.b1c1n1.h1d1.at0
+attention.full.s2n5.h2kv2d3
+cache.write.f32.s1c1n1.h1d1.at0
 matmul.nt.f32.m3n5k7
 norm.layer.5x7
 optimizer.norm.n1
 pad.5.axis0.to300.at7
-rope.2x7x3x8.turn8.at3
+rope.14x3x8.turn8.at3
 softmax.3x7
 sum.2050x3.over0
 END

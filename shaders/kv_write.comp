@@ -12,11 +12,11 @@ void main()
 {
     tuff_tile t = tuff_tile_of(a.tile);
     if (t.column >= t.end) return;
-    uint token = t.row / a.heads, head = t.row % a.heads, batch = token / a.time, time = token % a.time;
-    int position = a.start.v[batch] + int(time);
-    if (position < 0 || uint(position) >= a.capacity) return;
-    uint from = batch * a.x_stride[0] + time * a.x_stride[1] + head * a.x_stride[2];
-    uint to = batch * a.cache_stride[0] + uint(position) * a.cache_stride[1] + head * a.cache_stride[2];
+    uint token = t.row / a.heads, head = t.row % a.heads;
+    int row = a.rows.v[token];
+    if (row < 0 || uint(row) >= a.capacity) return;
+    uint from = token * a.x_stride[0] + head * a.x_stride[1];
+    uint to = uint(row) * a.cache_stride[0] + head * a.cache_stride[1];
     for (uint c = t.column; c < t.end; c += t.step) {
         if (a.half_words == 0)
             a.cache.v[to + c] = floatBitsToUint(a.x.v[from + c]);

@@ -12,7 +12,7 @@ void main()
     tuff_tile t = tuff_tile_of(a.tile);
     if (t.column >= t.end) return;
     uint token = t.row / a.heads, head = t.row % a.heads;
-    uint from = token / a.time * a.stride[0] + token % a.time * a.stride[1] + head * a.stride[2];
+    uint from = token * a.stride[0] + head * a.stride[1];
     uint to = t.row * a.dim;
     int position = a.positions.v[token];
     bool inside = position >= 0 && uint(position) < a.limit;

@@ -48,20 +48,6 @@ float natural_log(float x)
     return (m + y) + 0.693359375 * e;
 }
 
-float tanh_of(float x)
-{
-    if (tuff_is_nan(x)) return x;
-    float z = x * x, t = abs(x);
-    float p = -5.70498872745e-3;
-    p = p * z + 2.06390887954e-2;
-    p = p * z - 5.37397155531e-2;
-    p = p * z + 1.33314422036e-1;
-    p = p * z - 3.33332819422e-1;
-    float near = p * z * x + x;
-    float far = 1.0 - 2.0 / (tuff_exp(2.0 * min(t, 20.0)) + 1.0);
-    return t < 0.625 ? near : x < 0.0 ? -far : far;
-}
-
 /* Roots of a negative are NaN, of a denormal exact in its integer steps of 2^-149. */
 float root(float x, bool inverse)
 {
@@ -80,7 +66,7 @@ float forward(float x)
 {
     if (op == TUFF_UNARY_EXP) return tuff_exp(x);
     if (op == TUFF_UNARY_LN) return natural_log(x);
-    if (op == TUFF_UNARY_TANH) return tanh_of(x);
+    if (op == TUFF_UNARY_TANH) return tuff_tanh(x);
     if (op == TUFF_UNARY_SIGMOID) {
         float yes, no;
         tuff_sigmoids(x, yes, no);

@@ -150,9 +150,9 @@ TUFF_API tuff_tensor *tuff_rms_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *
 /* Over the last axis: x / max(|x|, eps) with |x| = sqrt(sum(x^2)), as torch.nn.functional.normalize; eps at
  * least 0. The gradient is (dy - y (y . dy)) / |x|, where |x| < eps it is dy / eps. */
 TUFF_API tuff_tensor *tuff_l2_normalize(tuff_graph *g, tuff_tensor *x, double eps);
-/* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + D/2) as in Hugging Face: x [B, T, H,
- * D]; cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head turn; positions i32 [B,
- * T]. Differentiable in x. */
+/* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + D/2) as in Hugging Face: x [N, H,
+ * D]; cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head turn; positions i32
+ * [N]. Differentiable in x. */
 TUFF_API tuff_tensor *tuff_rope(tuff_graph *g, tuff_tensor *x, tuff_tensor *cos, tuff_tensor *sin,
                                 tuff_tensor *positions);
 /* Over the last axis. */
@@ -161,24 +161,39 @@ TUFF_API tuff_tensor *tuff_softmax(tuff_graph *g, tuff_tensor *x);
 typedef struct tuff_attention_params {
     size_t struct_size; /* set by TUFF_ATTENTION_PARAMS_INIT */
     double scale;       /* of the scores; 0 means 1 / sqrt(head_dim) */
-    bool causal;        /* query at position p sees keys at positions <= p */
-    int64_t window;     /* with causal: sees only the last `window` keys, itself among them; 0: all */
+    double softcap;     /* scores become softcap * tanh(score / softcap); 0: they stay */
+    /* The query at position p sees the keys k with p - k <= left and k - p <= right; -1: no limit. Causal:
+     * right 0. */
+    int64_t left, right;
+    int64_t zero; /* the bias's column for a query's own position */
 } tuff_attention_params;
-#define TUFF_ATTENTION_PARAMS_INIT                 \
-    {                                              \
-        sizeof(tuff_attention_params), 0, false, 0 \
+#define TUFF_ATTENTION_PARAMS_INIT                     \
+    {                                                  \
+        sizeof(tuff_attention_params), 0, 0, -1, -1, 0 \
     }
-/* softmax(q k^T * scale) v per head (Vaswani et al. 2017), computed in tiles without the score matrix (Dao
- * 2023). q [B, Tq, Hq, D]; k, v [B, Tk, Hkv, D], Hq a multiple of Hkv (Ainslie et al. 2023); result [B, Tq,
- * Hq, D]. k and v may be f16 (then not differentiable). q_start, i32 [B] or NULL for zeros: the position of
- * the first query among the keys. A query that sees no key gives zeros. `params` may be
- * NULL. */
+/* Attention per head (Vaswani et al. 2017) of all sequences of a batch, packed in one row of tokens, computed
+ * in tiles without the score matrix (Dao 2023): q [N, Hq, D]; k, v [M, Hkv, D], Hq a multiple of Hkv (Ainslie
+ * et al. 2023); result [N, Hq, D]. k and v may be f16 (then not differentiable).
+ *
+ * `segments`, an i32 input of the graph [S, 4], has a row {q_begin, q_len, kv_begin, kv_len} per sequence:
+ * its queries are q_len rows of q from q_begin on, and stand at the last q_len of the kv_len positions whose
+ * keys and values lie from row kv_begin on. So a KV cache is k and v with kv_begin = slot * capacity; in
+ * cross attention q is of one stream and k, v of another. A row with q_len 0 is unused. So is one that
+ * reaches outside of q or k, begins before the queries of one above it end, or shares keys with one above it.
+ * Rows of q in no segment give zeros; what is not finite in one segment reaches no other; a segment's result
+ * is the same, bit for bit, whatever else is in the batch.
+ *
+ * The score of query p and key k is softcap(scale * q.k) + bias[h, clamp(k - p + zero, 0, R - 1)], with
+ * `bias` [Hq, R] or NULL; `sinks` [Hq], or NULL, is one more logit for each head, which takes weight and
+ * gives nothing (Xiao et al. 2024). Both are differentiable. A query that sees no key gives zeros. `params`
+ * may be NULL. */
 TUFF_API tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v,
-                                     tuff_tensor *q_start, const tuff_attention_params *params);
-/* Writes x [B, T, H, D] in place into cache (f32 or f16) [B, capacity, H, D] at positions start[b] + t
- * (start: i32 [B]); positions at or past the capacity are dropped. The result is the cache after the write.
- * Not differentiable. */
-TUFF_API tuff_tensor *tuff_kv_write(tuff_graph *g, tuff_tensor *cache, tuff_tensor *x, tuff_tensor *start);
+                                     tuff_tensor *segments, tuff_tensor *bias, tuff_tensor *sinks,
+                                     const tuff_attention_params *params);
+/* Writes token i of x [N, H, D] in place into row rows[i] (i32 [N]) of cache (f32 or f16) [M, H, D]; tokens
+ * whose row is outside of it are dropped, and no two may have the same. The result is the cache after the
+ * write. Not differentiable. */
+TUFF_API tuff_tensor *tuff_kv_write(tuff_graph *g, tuff_tensor *cache, tuff_tensor *x, tuff_tensor *rows);
 
 /* Pooling of sequences that are packed in one row of tokens. x [N, C]; segments i32 [S, 4], as attention has
  * them, {q_begin, q_len, kv_begin, kv_len}: of segment s the rows q_begin .. q_begin + q_len of x, without

@@ -1,6 +1,6 @@
 #include "shaders/args.h"
 
-/* rope.comp: tiles of rows [B * T * H] and columns: pairs, then the dims that do not turn. y may be x. */
+/* rope.comp: tiles of rows [N * H] and columns: pairs, then the dims that do not turn. y may be x. */
 TUFF_STRUCT(tuff_rope_args)
 {
     TUFF_ADDRESS(F32) x;
@@ -9,8 +9,8 @@ TUFF_STRUCT(tuff_rope_args)
     TUFF_ADDRESS(I32) positions;
     TUFF_ADDRESS(F32) y;
     TUFF_UINT tile[4];
-    TUFF_UINT time, heads, dim, pairs;
-    TUFF_UINT limit; /* positions in the tables */
-    TUFF_UINT stride[3]; /* of x: batch, time, head */
-    TUFF_FLOAT sign; /* of the angle */
+    TUFF_UINT heads, dim, pairs;
+    TUFF_UINT limit;     /* positions in the tables */
+    TUFF_UINT stride[2]; /* of x: token, head */
+    TUFF_FLOAT sign;     /* of the angle */
 };

@@ -1,101 +1,246 @@
-/* What the tiled kernels of attention share. A workgroup keeps vectors of ROWS queries (or keys) per invocation in
- * registers, and walks over pairs of vectors of the other side, which all invocations need: `first` and `second`.
- *
- * With TUFF_SPREAD, for devices that are a CPU, the workgroup is one subgroup; each invocation loads a few elements of the
- * two vectors and spreads them. Without, a block of them lies in shared memory.
- *
- * The kernel includes common.glsl and declares its arguments `a` before this, and after it defines
- *     float load_first(uint i, uint d), load_second(uint i, uint d)    element d of vector pair i
- */
+/* What the kernels of attention share: their table and list, which keys a row sees, scores, rows of operands. */
+#include "shaders/lib/common.glsl"
+#include "shaders/lib/half.glsl"
 #include "shaders/lib/math.glsl"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const uint DIM = 64;   /* the head dim, rounded up to one of few sizes, multiples of 8 */
-layout(constant_id = 2) const uint ROWS = 1;
-layout(constant_id = 3) const uint BLOCK = 32; /* vector pairs in shared memory, or the subgroup's size */
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words {
+    uint v[];
+};
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 {
+    vec4 v[];
+};
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer U32x2 {
+    uvec2 v[];
+};
 
-#define dim (a.dim_flags & TUFF_ATTENTION_DIM_MASK)
+#include "shaders/args/attention.h"
 
-float load_first(uint i, uint d);
-float load_second(uint i, uint d);
+TUFF_ARGS(tuff_attention_args);
 
-/* Memory to registers and back, element by element: FOR_DIM(d) { KEEP(q[r], d, x); } and FOR_DIM(d) { TAKE(q[r], d, x); }
- * Code for PART elements is in a loop, and the registers are picked by comparing: drivers take long over hundreds of
- * loads, most of all those that run on the CPU. */
-#if TUFF_SPREAD
-const uint PART = 1;
-#else
-const uint PART = 8;
-#endif
-#define FOR_DIM(d)                                                                                                     \
-    [[dont_unroll]] for (uint part = 0; part < dim; part += PART)                                                      \
-        [[unroll]] for (uint s = 0, d = part; s < PART; s++, d++)                                                      \
-            if (d < dim)
-#define KEEP(vector, d, x)                                                                                             \
-    [[unroll]] for (uint e = s; e < DIM; e += PART)                                                                    \
-        vector[e] = e == d ? x : vector[e]
-#define TAKE(vector, d, x)                                                                                             \
-    [[unroll]] for (uint e = s; e < DIM; e += PART)                                                                    \
-        x = e == d ? vector[e] : x
+layout(constant_id = 0) const uint DIM = 64; /* the head dim, rounded up to a multiple of 32 */
+layout(constant_id = 1) const uint FEATURES = 0;
 
-#if TUFF_SPREAD
-float first_part[(DIM + BLOCK - 1) / BLOCK], second_part[(DIM + BLOCK - 1) / BLOCK];
+const bool SOFTCAP = (FEATURES & TUFF_ATTENTION_SOFTCAP) != 0, HALF = (FEATURES & TUFF_ATTENTION_HALF) != 0;
+const bool WIDE = (FEATURES & TUFF_ATTENTION_WIDE) != 0;
 
-/* elements d to d + 3, d a constant and a multiple of 4, of the present pair's vectors; BLOCK is at least 4 */
-vec4 spread(float x, uint from)
+const float LOWEST = -3.402823466e38; /* below every score, so that only an infinite one gives NaN */
+#define UNSEEN uintBitsToFloat(0x7f800000u) /* the log-sum-exp of a row that sees nothing: its probabilities are 0 */
+
+#define NOWHERE 0xffffffffu
+
+#define WORD(name)          a.table.v[TUFF_ATTENTION_##name##_AT]
+#define ADDRESS(type, name) TUFF_ADDRESS_AT(type, a.table, TUFF_ATTENTION_##name##_AT)
+#define BASE(name)          uvec2(WORD(name), a.table.v[TUFF_ATTENTION_##name##_AT + 1])
+#define ENTRY(i, word)      int(a.list.v[(i) * TUFF_ATTENTION_ENTRY + (word)])
+
+/* What loops use of the table, read once: to a device that is a CPU a load is a load. */
+uint dim, heads, group;
+int left, right, zero, distances;
+float scale, softcap;
+uint q_token, q_head, k_token, k_head, v_token, v_head, k_odd, v_odd;
+uvec2 q_base, k_base, v_base, d_o_base, stats_base, bias_base;
+
+void read_table()
 {
-    return vec4(subgroupBroadcast(x, from), subgroupBroadcast(x, from + 1), subgroupBroadcast(x, from + 2),
-                subgroupBroadcast(x, from + 3));
+    dim = WORD(DIM);
+    heads = WORD(HEADS);
+    group = WORD(GROUP);
+    left = int(WORD(LEFT));
+    right = int(WORD(RIGHT));
+    zero = int(WORD(ZERO));
+    distances = int(WORD(DISTANCES));
+    scale = uintBitsToFloat(WORD(SCALE));
+    softcap = uintBitsToFloat(WORD(SOFTCAP));
+    q_token = a.table.v[TUFF_ATTENTION_STRIDES_AT];
+    q_head = a.table.v[TUFF_ATTENTION_STRIDES_AT + 1];
+    k_token = a.table.v[TUFF_ATTENTION_STRIDES_AT + 2];
+    k_head = a.table.v[TUFF_ATTENTION_STRIDES_AT + 3];
+    v_token = a.table.v[TUFF_ATTENTION_STRIDES_AT + 4];
+    v_head = a.table.v[TUFF_ATTENTION_STRIDES_AT + 5];
+    k_odd = HALF ? WORD(K_ODD) : 0;
+    v_odd = HALF ? WORD(V_ODD) : 0;
+    q_base = BASE(Q);
+    k_base = BASE(K);
+    v_base = BASE(V);
+    d_o_base = BASE(D_O);
+    stats_base = BASE(STATS);
+    bias_base = BASE(BIAS);
 }
-#define FIRST(d)  spread(first_part[(d) / BLOCK], (d) % BLOCK)
-#define SECOND(d) spread(second_part[(d) / BLOCK], (d) % BLOCK)
 
-/* For each pair i in begin..end: FOR_PAIRS(i, begin, end) { ... } END_PAIRS */
-#define FOR_PAIRS(i, begin, end)                                                                                       \
-    for (uint i = begin; i < end; i++) {                                                                               \
-        [[unroll]] for (uint c = 0; c < (DIM + BLOCK - 1) / BLOCK; c++) {                                              \
-            uint d = c * BLOCK + gl_SubgroupInvocationID;                                                              \
-            float x = load_first(i, min(d, dim - 1)), y = load_second(i, min(d, dim - 1));                             \
-            first_part[c] = d < dim ? x : 0.0;                                                                         \
-            second_part[c] = d < dim ? y : 0.0;                                                                        \
-        }
-#define END_PAIRS }
-#else
-shared vec4 first_block[BLOCK * DIM / 4], second_block[BLOCK * DIM / 4];
-uint pair_at;
+struct tuff_work {
+    uint first, rows, live, q_begin;
+    int start; /* the position of the segment's first query among its keys */
+    uint kv_begin, kv_len, q_len;
+};
 
-#define FIRST(d)  first_block[pair_at + (d) / 4]
-#define SECOND(d) second_block[pair_at + (d) / 4]
+tuff_work work_of(uint i)
+{
+    tuff_work w;
+    w.first = ENTRY(i, TUFF_TILE_FIRST);
+    w.rows = ENTRY(i, TUFF_TILE_ROWS);
+    w.live = ENTRY(i, TUFF_TILE_LIVE);
+    w.q_begin = ENTRY(i, TUFF_TILE_Q_BEGIN);
+    w.q_len = ENTRY(i, TUFF_TILE_Q_LEN);
+    w.kv_begin = ENTRY(i, TUFF_TILE_KV_BEGIN);
+    w.kv_len = ENTRY(i, TUFF_TILE_KV_LEN);
+    w.start = int(w.kv_len) - int(w.q_len);
+    return w;
+}
 
-#define FOR_PAIRS(i, begin, end)                                                                                       \
-    for (uint block = begin; block < end; block += BLOCK) {                                                            \
-        uint pairs = min(BLOCK, end - block);                                                                          \
-        barrier(); /* the last block's readers are done */                                                             \
-        for (uint e = gl_LocalInvocationID.x; e < pairs * DIM; e += gl_WorkGroupSize.x) {                              \
-            uint d = e % DIM;                                                                                          \
-            first_block[e / 4][e % 4] = d < dim ? load_first(block + e / DIM, d) : 0.0;                                \
-            second_block[e / 4][e % 4] = d < dim ? load_second(block + e / DIM, d) : 0.0;                              \
-        }                                                                                                              \
-        barrier();                                                                                                     \
-        for (uint i = block; i < block + pairs; i++) {                                                                 \
-            pair_at = (i - block) * DIM / 4;
-#define END_PAIRS                                                                                                      \
-    }                                                                                                                  \
-    }
-#endif
+/* Where key `key` of a segment lies. */
+uint key_row(tuff_work w, uint key)
+{
+    return w.kv_begin + key;
+}
 
 /* The keys that a query at `position` sees: x up to, not including, y. */
-ivec2 seen(int position)
+ivec2 seen(tuff_work w, int position)
 {
-    int begin = 0, end = int(a.Tk);
-    if ((a.dim_flags & TUFF_ATTENTION_CAUSAL) != 0) {
-        end = clamp(position + 1, 0, end);
-        if (a.window > 0) begin = clamp(position - int(a.window) + 1, 0, int(a.Tk));
-    }
+    int begin = 0, end = int(w.kv_len);
+    if (right >= 0) end = clamp(position + right + 1, 0, end);
+    if (left >= 0) begin = clamp(position - left, 0, int(w.kv_len));
     return ivec2(begin, end);
 }
 
-int start_of(uint batch)
+/* Keys that some row of a tile sees: positions ascend with the rows, `rows` of each, and so do the bounds. */
+uvec2 seen_by_rows(tuff_work w, uint rows)
 {
-    return (a.dim_flags & TUFF_ATTENTION_FROM) != 0 ? a.start.v[batch] : 0;
+    if (w.live == 0) return uvec2(0);
+    return uvec2(seen(w, w.start + int(w.first / rows)).x, seen(w, w.start + int((w.first + w.live - 1) / rows)).y);
+}
+
+/* The queries that see some of the keys first to last: x up to, not including, y. */
+ivec2 seen_by(tuff_work w, int first, int last)
+{
+    int begin = 0, end = int(w.q_len);
+    if (right >= 0) begin = clamp(first - right - w.start, 0, end);
+    if (left >= 0) end = clamp(last + left - w.start + 1, begin, end);
+    return ivec2(begin, end);
+}
+
+/* The column of the bias of a key `distance` after a query. */
+uint distance_column(int distance)
+{
+    return uint(clamp(distance + zero, 0, distances - 1));
+}
+uint bias_at(uint head, int distance)
+{
+    return head * uint(distances) + distance_column(distance);
+}
+
+/* From the scaled products of queries and keys `distance` after them to their scores. */
+#define CAPPED_OF(FLOAT)                                                                                               \
+    FLOAT capped(FLOAT product)                                                                                        \
+    {                                                                                                                  \
+        if (SOFTCAP) product = softcap * tuff_tanh(product / softcap);                                                 \
+        return product;                                                                                                \
+    }
+CAPPED_OF(float)
+CAPPED_OF(vec4)
+
+float score_of(float product, uint head, int distance)
+{
+    float score = capped(product);
+    if (distances != 0) score += F32(bias_base).v[bias_at(head, distance)];
+    return score;
+}
+vec4 score_of(vec4 product, uvec4 head, ivec4 distance)
+{
+    vec4 score = capped(product);
+    if (distances != 0)
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            score[c] += F32(bias_base).v[bias_at(head[c], distance[c])];
+    return score;
+}
+
+/* The derivative of that by the products. */
+#define SLOPE_OF(FLOAT)                                                                                                \
+    FLOAT slope_of(FLOAT product)                                                                                      \
+    {                                                                                                                  \
+        FLOAT t = FLOAT(0.0);                                                                                          \
+        if (SOFTCAP) t = tuff_tanh(product / softcap);                                                                 \
+        return 1.0 - t * t;                                                                                            \
+    }
+SLOPE_OF(float)
+SLOPE_OF(vec4)
+
+/* Ends a row: the maximum and the sum of its scores, as in log_sum_exp.glsl, become the log-sum-exp in x. Returns the
+ * factor of the values summed so far. `live`: the row is a query; `any`: it sees a key. */
+float finish(inout vec2 lse, uint head, bool live, bool any)
+{
+    float factor = 1.0;
+    if (WORD(SINKING) != 0 && live) {
+        float sink = ADDRESS(F32, SINKS).v[head], most = sink > lse.x ? sink : lse.x;
+        factor = tuff_exp(lse.x - most);
+        lse = vec2(most, lse.y * factor + tuff_exp(sink - most));
+        any = true;
+    }
+    factor /= lse.y;
+    lse.x = any ? lse.x + tuff_log(lse.y) : UNSEEN;
+    return factor;
+}
+
+/* Elements d to d + 3, zeros past the head dim, of the vector at element `at`; d is a multiple of 4. */
+vec4 load4(uvec2 base, uint at, uint d)
+{
+    vec4 y = vec4(0);
+    if (WIDE) {
+        if (d < dim) y = F32x4(base).v[(at + d) >> 2];
+    } else {
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            y[c] = F32(base).v[at + min(d + c, dim - 1)];
+        y = mix(vec4(0), y, lessThan(d + uvec4(0, 1, 2, 3), uvec4(dim)));
+    }
+    return y;
+}
+
+/* The same from f16, where HALF. */
+vec4 load4_stored(uvec2 base, uint at, uint d)
+{
+    uvec4 y = uvec4(0);
+    if (HALF && WIDE && d < dim) {
+        uvec2 two = U32x2(base).v[(at + d) >> 2];
+        y = uvec4(two.x & 0xffffu, two.x >> 16, two.y & 0xffffu, two.y >> 16);
+    }
+    if (HALF && !WIDE) {
+        [[unroll]] for (uint c = 0; c < 4; c++) {
+            uint e = at + min(d + c, dim - 1);
+            y[c] = (U32(base).v[e >> 1] >> (16 * (e & 1))) & 0xffffu;
+        }
+        y = mix(uvec4(0), y, lessThan(d + uvec4(0, 1, 2, 3), uvec4(dim)));
+    }
+    return HALF ? tuff_half_to_float(y) : load4(base, at, d);
+}
+
+void store4(uvec2 base, uint at, uint d, vec4 y)
+{
+    if (WIDE) {
+        if (d < dim) F32x4(base).v[(at + d) >> 2] = y;
+        return;
+    }
+    [[unroll]] for (uint c = 0; c < 4; c++)
+        if (d + c < dim) F32(base).v[at + d + c] = y[c];
+}
+
+uint key_at(tuff_work w, uint key, uint kv_head)
+{
+    return key_row(w, key) * k_token + kv_head * k_head + k_odd;
+}
+uint value_at(tuff_work w, uint key, uint kv_head)
+{
+    return key_row(w, key) * v_token + kv_head * v_head + v_odd;
+}
+uint query_at(uint token, uint head)
+{
+    return token * q_token + head * q_head;
+}
+/* The element of a dense [N, Hq, ..] that begins at this token and head. */
+uint row_at(uint token, uint head)
+{
+    return token * heads + head;
+}
+/* Of a row of queries: the log-sum-exp, and sum(d_o * o). */
+vec2 stats_of(uint row)
+{
+    return vec2(F32(stats_base).v[2 * row], F32(stats_base).v[2 * row + 1]);
 }

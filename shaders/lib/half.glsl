@@ -10,6 +10,15 @@ float tuff_half_to_float(uint h)
     return uintBitsToFloat(bits | (h & 0x8000u) << 16);
 }
 
+vec4 tuff_half_to_float(uvec4 h)
+{
+    uvec4 magnitude = h & 0x7fffu;
+    uvec4 bits = (magnitude << 13) + (112u << 23);
+    bits += mix(uvec4(0), uvec4(112u << 23), greaterThanEqual(magnitude, uvec4(0x7c00u)));
+    bits = mix(bits, floatBitsToUint(vec4(magnitude) * (1.0 / 16777216)), lessThan(magnitude, uvec4(0x400u)));
+    return uintBitsToFloat(bits | (h & 0x8000u) << 16);
+}
+
 uint tuff_float_to_half(float x)
 {
     uint bits = floatBitsToUint(x), magnitude = bits & 0x7fffffffu;

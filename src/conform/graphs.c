@@ -74,11 +74,18 @@ static tuff_tensor *attend(generator *r, tuff_tensor *x)
 {
     int64_t b = x->shape.dim[0], t = x->shape.dim[1], c = x->shape.dim[2];
     if (c % 4 != 0) return tuff_silu(r->g, x);
-    const int64_t heads[4] = {b, t, 2, c / 2};
-    tuff_tensor *q = tuff_reshape(r->g, x, 4, heads), *k = tuff_reshape(r->g, same_shape(r, x), 4, heads);
-    const tuff_attention_params params = {.struct_size = sizeof params, .causal = draw(r, 2) == 0};
+    const int64_t heads[3] = {b * t, 2, c / 2};
+    tuff_tensor *q = tuff_reshape(r->g, x, 3, heads), *k = tuff_reshape(r->g, same_shape(r, x), 3, heads);
+    tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
+    if (draw(r, 2) == 0) params.right = 0;
+    double table[4 * 2];
+    for (int64_t i = 0; i < b; i++) {
+        table[4 * i] = table[4 * i + 2] = (double)(i * t);
+        table[4 * i + 1] = table[4 * i + 3] = (double)t;
+    }
+    tuff_tensor *segments = tuff_case_input(r->run, r->g, TUFF_I32, 2, (int64_t[]){b, 4}, table);
     const int64_t back[3] = {b, t, c};
-    return tuff_reshape(r->g, tuff_attention(r->g, q, k, q, NULL, &params), 3, back);
+    return tuff_reshape(r->g, tuff_attention(r->g, q, k, q, segments, NULL, NULL, &params), 3, back);
 }
 
 /* Cuts a part out of an axis and puts it back among zeros, or turns the axes around and back with a bias

@@ -53,16 +53,14 @@ static tuff_status build(void *user, tuff_graph *g)
     const tuff_model *model = e->model;
     tuff_net net = {.g = g,
                     .config = &model->config,
-                    .batch = b->shape.sequences,
-                    .length = b->shape.tokens / b->shape.sequences,
+                    .tokens = b->shape.tokens,
+                    .sequences = b->shape.sequences,
                     .params = &model->params,
                     .rope_positions = e->max_length,
                     .hook = e->lora ? tuff_lora_hook(e->lora, false) : NULL};
     tuff_graph_set_invariant(g, true);
     tuff_net_begin(&net);
-    tuff_tensor *x =
-        tuff_reshape(g, tuff_net_hidden(&net), 2, (int64_t[]){b->shape.tokens, model->config.hidden_size});
-    x = pool(e, g, x, b->shape.sequences);
+    tuff_tensor *x = pool(e, g, tuff_net_hidden(&net), b->shape.sequences);
     for (size_t i = 0; i < e->sentence.denses; i++)
         x = dense(e, g, i, x);
     if (e->dimensions < e->full) x = tuff_slice(g, x, -1, 0, e->dimensions);

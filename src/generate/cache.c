@@ -53,8 +53,8 @@ static tuff_status add_cache(const tuff_generator *gen, int layer, char which, i
     char name[32];
     snprintf(name, sizeof name, "cache.%c.%d", which, layer);
     tuff_buffer *buffer = NULL;
-    TUFF_TRY(tuff_store_add(store, name, gen->cache_dtype, 4,
-                            (const int64_t[]){1, c->kv_heads, capacity, c->head_dim}, &buffer));
+    TUFF_TRY(tuff_store_add(store, name, gen->cache_dtype, 3,
+                            (const int64_t[]){c->kv_heads, capacity, c->head_dim}, &buffer));
     return copy_cache(gen, name, used, buffer, capacity, rows);
 }
 

@@ -104,8 +104,8 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
     TUFF_TRY(tuff_graph_create(&g));
     tuff_net net = {.g = g,
                     .config = &gen->model->config,
-                    .batch = 1,
-                    .length = tuff_bucket_length[bucket],
+                    .tokens = tuff_bucket_length[bucket],
+                    .sequences = 1,
                     .params = &gen->model->params,
                     .capacity = gen->capacity,
                     .cache_dtype = gen->cache_dtype,
@@ -124,23 +124,25 @@ static tuff_status make_program(tuff_generator *gen, int bucket)
     return status;
 }
 
-/* One program run: n ids, padded to the bucket's length. Padding writes rows of the cache past the end of the
- * sequence. Later tokens overwrite them before attention reads them. Positions stay within the tables, so
- * that these rows are finite. */
+/* One program run: n ids, padded to the bucket's length. Padding is in no segment and not written to the
+ * cache; its positions stay within the tables. */
 static tuff_status run_bucket(tuff_generator *gen, int bucket, const int32_t *ids, int32_t n, int64_t start)
 {
-    int32_t padded[TUFF_LONGEST_BUCKET] = {0}, positions[TUFF_LONGEST_BUCKET], at = (int32_t)start,
-            last = n - 1;
+    int32_t padded[TUFF_LONGEST_BUCKET] = {0}, positions[TUFF_LONGEST_BUCKET], rows[TUFF_LONGEST_BUCKET];
+    int32_t segment[4] = {0, n, 0, (int32_t)start + n}, last = n - 1;
     int64_t length = tuff_bucket_length[bucket];
     size_t bytes = (size_t)length * sizeof *ids;
     memcpy(padded, ids, (size_t)n * sizeof *ids);
-    for (int64_t i = 0; i < length; i++)
+    for (int64_t i = 0; i < length; i++) {
         positions[i] = (int32_t)(start + i < gen->capacity ? start + i : gen->capacity - 1);
+        rows[i] = i < n ? (int32_t)(start + i) : -1;
+    }
     if (!gen->programs[bucket]) TUFF_TRY(make_program(gen, bucket));
     tuff_program *program = gen->programs[bucket];
     TUFF_TRY(tuff_program_input(program, "ids", padded, bytes));
     TUFF_TRY(tuff_program_input(program, "positions", positions, bytes));
-    TUFF_TRY(tuff_program_input(program, "start", &at, sizeof at));
+    TUFF_TRY(tuff_program_input(program, "segments", segment, sizeof segment));
+    TUFF_TRY(tuff_program_input(program, "rows", rows, bytes));
     TUFF_TRY(tuff_program_input(program, "last", &last, sizeof last));
     return tuff_program_run_until(program, gen->watch ? gen->watch->cancel : NULL, false);
 }

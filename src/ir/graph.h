@@ -103,7 +103,7 @@ typedef union tuff_attrs {
     struct {
         bool inverse; /* turn by minus the angle: the backward of rope */
     } rope;
-    tuff_attention_params attention; /* and attention_backward; scale is resolved, never 0 */
+    tuff_attention_params attention; /* and its backwards; scale is resolved, never 0 */
     tuff_adamw_params adamw;         /* and optimizer_step */
 } tuff_attrs;
 

@@ -19,7 +19,7 @@ tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_t
     return NULL;
 }
 
-/* Queries, keys and values of one layer: [B, T, heads, D] each, not turned yet. */
+/* Queries, keys and values of one layer: [N, heads, D] each, not turned yet. */
 static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
 {
     static const char *const parts[] = {"blk.#.attn_q", "blk.#.attn_k", "blk.#.attn_v"};

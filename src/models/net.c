@@ -19,11 +19,12 @@ const char *tuff_net_name(tuff_net *net, const char *format, ...)
 
 void tuff_net_begin(tuff_net *net)
 {
-    const int64_t shape[] = {net->batch, net->length};
-    net->ids = tuff_input(net->g, "ids", TUFF_I32, 2, shape);
-    net->positions = tuff_input(net->g, "positions", TUFF_I32, 2, shape);
-    if (net->config->token_types) net->types = tuff_input(net->g, "types", TUFF_I32, 2, shape);
-    if (net->capacity) net->start = tuff_input(net->g, "start", TUFF_I32, 1, &net->batch);
+    const int64_t n = net->tokens, table[] = {net->sequences, 4};
+    net->ids = tuff_input(net->g, "ids", TUFF_I32, 1, &n);
+    net->positions = tuff_input(net->g, "positions", TUFF_I32, 1, &n);
+    net->segments = tuff_input(net->g, "segments", TUFF_I32, 2, table);
+    if (net->config->token_types) net->types = tuff_input(net->g, "types", TUFF_I32, 1, &n);
+    if (net->capacity) net->rows = tuff_input(net->g, "rows", TUFF_I32, 1, &n);
 }
 
 static tuff_tensor *variable(tuff_net *net, const char *name, tuff_dtype dtype, int rank, const int64_t *dims)
@@ -73,7 +74,7 @@ tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_
 {
     tuff_tensor *index = NULL;
     if (net->train_base) {
-        int64_t size = (int64_t)tuff_embedding_index_size((size_t)(net->batch * net->length));
+        int64_t size = (int64_t)tuff_embedding_index_size((size_t)net->tokens);
         index = tuff_input(net->g, index_name, TUFF_I32, 1, &size);
     }
     const char *name = tuff_net_name(net, "%s.weight", tuff_net_module(net, part, 0));
@@ -108,12 +109,12 @@ tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int 
 
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n)
 {
-    return tuff_reshape(net->g, x, 4, (int64_t[]){net->batch, net->length, n, net->config->head_dim});
+    return tuff_reshape(net->g, x, 3, (int64_t[]){net->tokens, n, net->config->head_dim});
 }
 
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_reshape(net->g, x, 3, (int64_t[]){net->batch, net->length, -1});
+    return tuff_reshape(net->g, x, 2, (int64_t[]){net->tokens, -1});
 }
 
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
@@ -125,35 +126,35 @@ tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
     return tuff_rope(net->g, x, cos, sin, net->positions);
 }
 
-/* Writes x [B, T, H, D] into the layer's cache and returns the cache as [B, capacity, H, D]; in memory a
- * head's positions lie together: [B, H, capacity, D]. */
+/* Writes x [N, H, D] into the layer's cache and returns the cache as [capacity, H, D]; in memory a head's
+ * rows lie together: [H, capacity, D]. */
 static tuff_tensor *cached(tuff_net *net, const char *which, int layer, tuff_tensor *x)
 {
     const tuff_config *c = net->config;
-    const int64_t shape[] = {net->batch, c->kv_heads, net->capacity, c->head_dim};
+    const int64_t shape[] = {c->kv_heads, net->capacity, c->head_dim};
     tuff_tensor *cache =
-        variable(net, tuff_net_name(net, "cache.%s.%d", which, layer), net->cache_dtype, 4, shape);
-    return tuff_kv_write(net->g, tuff_permute(net->g, cache, (int[]){0, 2, 1, 3}), x, net->start);
+        variable(net, tuff_net_name(net, "cache.%s.%d", which, layer), net->cache_dtype, 3, shape);
+    return tuff_kv_write(net->g, tuff_permute(net->g, cache, (int[]){1, 0, 2}), x, net->rows);
 }
 
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v)
 {
-    tuff_attention_params params = {.struct_size = sizeof params,
-                                    .causal = net->config->causal,
-                                    .window = tuff_config_layer(net->config, layer)->window};
+    int64_t window = tuff_config_layer(net->config, layer)->window; /* a token and those before it */
+    tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
+    if (net->config->causal) params.right = 0;
+    if (window) params.left = window - 1;
     if (net->capacity) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);
     }
-    return tuff_attention(net->g, q, k, v, net->start, &params);
+    return tuff_attention(net->g, q, k, v, net->segments, NULL, NULL, &params);
 }
 
 tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)
 {
-    const tuff_config *c = net->config;
-    tuff_tensor *x = tuff_reshape(net->g, hidden, 2, (int64_t[]){net->batch * net->length, c->hidden_size});
+    tuff_tensor *x = hidden;
     if (last_only) {
-        tuff_tensor *last = tuff_input(net->g, "last", TUFF_I32, 1, &net->batch);
+        tuff_tensor *last = tuff_input(net->g, "last", TUFF_I32, 1, &net->sequences);
         x = tuff_embedding(net->g, x, last, NULL);
     }
     return tuff_net_head(net, x);

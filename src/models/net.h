@@ -11,24 +11,24 @@ typedef struct tuff_linear_hook {
     void *self;
 } tuff_linear_hook;
 
-/* Names of a net's inputs: ids i32 [B, T], ids_index (for the gradient of the table), positions i32 [B, T],
- * positions_index, types i32 [B, T] and types_index (of models with token types), start i32 [B] (with a
- * cache: the position of the first id), last i32 [B] (which id of each row, counted over all rows, gives the
- * logits), labels i32 [B * T]. */
+/* Names of a net's inputs, for N tokens of S sequences in one row: ids i32 [N], ids_index (for the gradient
+ * of the table), positions i32 [N], positions_index, types i32 [N] and types_index (of models with token
+ * types), segments i32 [S, 4] (as tuff_attention has them), rows i32 [N] (with a cache: where a token's keys
+ * and values go), last i32 [S] (which token gives a sequence's logits), labels i32 [N]. */
 struct tuff_net {
     tuff_graph *g;
     const tuff_config *config;
-    int64_t batch, length;
+    int64_t tokens, sequences;
     const tuff_params *params;    /* of the model, in whose types it is stored; NULL: f32 */
     tuff_params *declare;         /* not NULL: the parameters that are asked for are listed here */
     bool train_base;              /* base parameters get gradients: embeddings need their index inputs */
-    int64_t capacity;             /* positions of the KV cache; 0: no cache */
+    int64_t capacity;             /* rows of the KV cache, of all its slots; 0: no cache */
     tuff_dtype cache_dtype;       /* f32 or f16 */
     int64_t rope_positions;       /* rows of the rope tables */
     const tuff_linear_hook *hook; /* NULL: none */
 
     /* made by tuff_net_begin */
-    tuff_tensor *ids, *positions, *types, *start;
+    tuff_tensor *ids, *positions, *types, *segments, *rows;
 };
 
 /* Makes the inputs. */
@@ -53,17 +53,16 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, in
 /* The config's norm over the last axis. */
 tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int layer);
 tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_tensor *x);
-/* [B, T, n * D] as heads [B, T, n, D], and back. */
+/* [N, n * D] as heads [N, n, D], and back. */
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x);
-/* x [B, T, H, D] turned by the net's positions; x itself without rotary positions. */
+/* x [N, H, D] turned by the net's positions; x itself without rotary positions. */
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x);
-/* q [B, T, H, D], k and v [B, T, Hkv, D] of one layer: attention, over the cache where there is one. */
+/* q [N, H, D], k and v [N, Hkv, D] of one layer: attention, over the cache where there is one. */
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v);
 
-/* Whole nets: hidden states after the last norm [B, T, C], logits [B * T, V] of all positions, or logits [B,
- * V] at the input "last" only.
- */
+/* Whole nets: hidden states after the last norm [N, C], logits [N, V] of all tokens, or logits [S, V] at the
+ * input "last" only. */
 tuff_tensor *tuff_net_hidden(tuff_net *net);
 tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only);
 

@@ -127,7 +127,7 @@ tuff_status tuff_params_list(const tuff_config *config, tuff_params *params)
                          "the config has no labels (id2label) for a classifier to choose from");
     TUFF_TRY(tuff_graph_create(&g));
     tuff_net net = {
-        .g = g, .config = config, .batch = 1, .length = 1, .rope_positions = 1, .declare = params};
+        .g = g, .config = config, .tokens = 1, .sequences = 1, .rope_positions = 1, .declare = params};
     tuff_net_begin(&net);
     tuff_tensor *states = tuff_net_hidden(&net);
     if (config->head) tuff_net_head(&net, states);

@@ -1,5 +1,5 @@
-/* Attention: softmax(q k^T * scale) v, without the matrix of scores. The backward is in attention_backward.c.
- */
+/* Attention over tokens and segments: softmax(score) v, without the matrix of scores. The backwards are in
+ * attention_backward.c. */
 #include "ops/attention.h"
 
 #include <math.h>
@@ -10,28 +10,38 @@
 
 static tuff_attention_operand operand_of(const tuff_tensor *x)
 {
-    return (tuff_attention_operand){x->stride[0], x->stride[1], x->stride[2], x->dtype};
+    return (tuff_attention_operand){x->stride[0], x->stride[1], x->dtype};
+}
+
+static int segments_input(const tuff_node *node)
+{
+    return node->op == TUFF_OP_attention ? TUFF_ATTENTION_SEGMENTS : TUFF_ATTENTION_BACKWARD_SEGMENTS;
 }
 
 tuff_attention_problem tuff_attention_problem_of(const tuff_node *node)
 {
     const tuff_tensor *q = node->in[TUFF_ATTENTION_Q], *k = node->in[TUFF_ATTENTION_K],
                       *v = node->in[TUFF_ATTENTION_V];
+    const tuff_tensor *segments = node->in[segments_input(node)], *bias = node->in[segments_input(node) + 1];
     const tuff_attention_params *attrs = &node->attrs.attention;
     return (tuff_attention_problem){
-        .B = q->shape.dim[0],
-        .Tq = q->shape.dim[1],
-        .Tk = k->shape.dim[1],
-        .Hq = q->shape.dim[2],
-        .Hkv = k->shape.dim[2],
-        .D = q->shape.dim[3],
-        .G = q->shape.dim[2] / k->shape.dim[2],
+        .s = {.S = segments->shape.dim[0],
+              .N = q->shape.dim[0],
+              .M = k->shape.dim[0],
+              .G = q->shape.dim[1] / k->shape.dim[1],
+              .left = attrs->left,
+              .right = attrs->right,
+              .cached = k->storage->kind == TUFF_TENSOR_VARIABLE},
+        .Hq = q->shape.dim[1],
+        .Hkv = k->shape.dim[1],
+        .D = q->shape.dim[2],
         .q = operand_of(q),
         .k = operand_of(k),
         .v = operand_of(v),
         .scale = (float)attrs->scale,
-        .causal = attrs->causal,
-        .window = attrs->window,
+        .softcap = (float)attrs->softcap,
+        .R = bias ? bias->shape.dim[1] : 0,
+        .zero = attrs->zero,
     };
 }
 
@@ -41,58 +51,97 @@ static tuff_status expect_heads(const tuff_node *node, int i, const char *what, 
     if (x->dtype != TUFF_F32 && !(may_be_half && x->dtype == TUFF_F16))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %s must be %s, but is %s", tuff_op_name(node->op), what,
                          may_be_half ? "f32 or f16" : "f32", tuff_dtype_name(x->dtype));
-    if (x->shape.rank != 4)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %s must be [batch, time, heads, head dim], but is %s",
+    if (x->shape.rank != 3)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %s must be [tokens, heads, head dim], but is %s",
                          tuff_op_name(node->op), what, tuff_shape_text(&x->shape));
-    if (x->shape.dim[3] != 1 && x->stride[3] != 1)
+    if (x->shape.dim[2] != 1 && x->stride[2] != 1)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "%s: the last axis of %s, %s, must be contiguous; copy it first",
                          tuff_op_name(node->op), what, tuff_shape_text(&x->shape));
     return TUFF_OK;
 }
 
-tuff_status tuff_attention_expect(const tuff_node *node, int start, bool may_be_half)
+static tuff_status expect_operands(const tuff_node *node, bool may_be_half)
 {
-    const tuff_tensor *q = node->in[TUFF_ATTENTION_Q], *k = node->in[TUFF_ATTENTION_K],
-                      *v = node->in[TUFF_ATTENTION_V];
+    const tuff_tensor *q = node->in[TUFF_ATTENTION_Q], *k = node->in[TUFF_ATTENTION_K];
     TUFF_TRY(expect_heads(node, TUFF_ATTENTION_Q, "q", false));
     TUFF_TRY(expect_heads(node, TUFF_ATTENTION_K, "k", may_be_half));
     TUFF_TRY(expect_heads(node, TUFF_ATTENTION_V, "v", may_be_half));
     TUFF_TRY(tuff_expect_dtype(node, TUFF_ATTENTION_V, "v, like k,", k->dtype));
     TUFF_TRY(tuff_expect_shape(node, TUFF_ATTENTION_V, "v, like k,", &k->shape));
     const char *name = tuff_op_name(node->op);
-    if (q->shape.dim[0] != k->shape.dim[0] || q->shape.dim[3] != k->shape.dim[3])
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: q %s and k %s differ in batch or head dim", name,
+    if (q->shape.dim[2] != k->shape.dim[2])
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: q %s and k %s differ in head dim", name,
                          tuff_shape_text(&q->shape), tuff_shape_text(&k->shape));
-    if (q->shape.dim[2] % k->shape.dim[2] != 0)
+    if (q->shape.dim[1] % k->shape.dim[1] != 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "%s: the heads of q, %lld, are no multiple of the heads of k and v, %lld", name,
-                         (long long)q->shape.dim[2], (long long)v->shape.dim[2]);
-    if (q->shape.dim[3] > TUFF_ATTENTION_MAX_DIM)
+                         (long long)q->shape.dim[1], (long long)k->shape.dim[1]);
+    if (q->shape.dim[2] > TUFF_ATTENTION_MAX_DIM)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: head dim %lld is above the limit of %d", name,
-                         (long long)q->shape.dim[3], TUFF_ATTENTION_MAX_DIM);
+                         (long long)q->shape.dim[2], TUFF_ATTENTION_MAX_DIM);
+    return TUFF_OK;
+}
+
+static tuff_status expect_params(const tuff_node *node, const tuff_tensor *bias)
+{
     const tuff_attention_params *attrs = &node->attrs.attention;
-    if (!isfinite(attrs->scale) || attrs->window < 0 || (attrs->window > 0 && !attrs->causal))
-        return tuff_fail(
-            TUFF_INVALID_ARGUMENT,
-            "%s: the scale %g must be finite, and the window %lld at least 0 and used with causal", name,
-            attrs->scale, (long long)attrs->window);
-    if (node->in[start] == NULL) return TUFF_OK;
-    tuff_shape slots = tuff_shape_of(1, q->shape.dim);
-    TUFF_TRY(tuff_expect_dtype(node, start, "q_start", TUFF_I32));
-    TUFF_TRY(tuff_expect_shape(node, start, "q_start", &slots));
-    return tuff_expect_contiguous(node, start, "q_start");
+    const char *name = tuff_op_name(node->op);
+    if (!isfinite(attrs->scale) || !isfinite(attrs->softcap) || attrs->softcap < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: the scale %g and the softcap %g must be finite, the latter 0 or above", name,
+                         attrs->scale, attrs->softcap);
+    if (attrs->left < -1 || attrs->right < -1)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: left %lld and right %lld must be distances, or -1 for no limit", name,
+                         (long long)attrs->left, (long long)attrs->right);
+    if (bias && (attrs->zero < 0 || attrs->zero >= bias->shape.dim[1]))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: zero is %lld, but the bias %s has columns 0 to %lld",
+                         name, (long long)attrs->zero, tuff_shape_text(&bias->shape),
+                         (long long)bias->shape.dim[1] - 1);
+    return TUFF_OK;
+}
+
+tuff_status tuff_attention_expect(const tuff_node *node, int segments, bool may_be_half)
+{
+    TUFF_TRY(expect_operands(node, may_be_half));
+    const tuff_tensor *table = node->in[segments], *bias = node->in[segments + 1];
+    const char *name = tuff_op_name(node->op);
+    TUFF_TRY(tuff_expect_dtype(node, segments, "segments", TUFF_I32));
+    if (table->shape.rank != 2 || table->shape.dim[1] != 4)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: segments must be [S, 4] = {q_begin, q_len, kv_begin, kv_len}, but is %s", name,
+                         tuff_shape_text(&table->shape));
+    if (table->kind != TUFF_TENSOR_INPUT || table->storage != table)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: segments must be made by tuff_input: the host makes work lists of them", name);
+    if (bias) {
+        tuff_shape shape =
+            tuff_shape_of(2, (int64_t[]){node->in[TUFF_ATTENTION_Q]->shape.dim[1], bias->shape.dim[1]});
+        TUFF_TRY(tuff_expect_dense(node, segments + 1, "bias [heads of q, distances]", &shape));
+    }
+    return expect_params(node, bias);
 }
 
 static tuff_status infer(tuff_graph *g, tuff_node *node)
 {
     (void)g;
-    TUFF_TRY(tuff_attention_expect(node, TUFF_ATTENTION_START, true));
+    TUFF_TRY(tuff_attention_expect(node, TUFF_ATTENTION_SEGMENTS, true));
     const tuff_shape *q = &node->in[TUFF_ATTENTION_Q]->shape;
-    tuff_shape lse = tuff_shape_of(3, (int64_t[]){q->dim[0], q->dim[2], q->dim[1]});
+    tuff_shape lse = tuff_shape_of(2, q->dim), heads = tuff_shape_of(1, &q->dim[1]);
+    if (node->in[TUFF_ATTENTION_SINKS])
+        TUFF_TRY(tuff_expect_dense(node, TUFF_ATTENTION_SINKS, "sinks [heads of q]", &heads));
     tuff_set_out(node, 0, q, TUFF_F32);
     tuff_set_out(node, 1, &lse, TUFF_F32);
     return TUFF_OK;
+}
+
+/* A sink has the probability exp(sink - lse) and no value: d_sink = -sum(probability * sum(d_o * o)). */
+static tuff_tensor *sinks_gradient(tuff_graph *g, const tuff_node *node, tuff_tensor *d_o)
+{
+    tuff_tensor *delta = tuff_sum(g, tuff_mul(g, node->out[0], d_o), 1u << 2, false);
+    tuff_tensor *probability = tuff_exp(g, tuff_sub(g, node->in[TUFF_ATTENTION_SINKS], node->out[1]));
+    return tuff_scale(g, tuff_sum(g, tuff_mul(g, probability, delta), 1u << 0, false), -1);
 }
 
 static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
@@ -103,61 +152,139 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
                         "attention: only its first result is differentiable, with k and v in f32");
         return;
     }
-    tuff_tensor *const *in = node->in;
-    tuff_tensor *first = tuff_graph_node(g, TUFF_OP_attention_backward,
-                                         (tuff_tensor *[]){in[TUFF_ATTENTION_Q], in[TUFF_ATTENTION_K],
-                                                           in[TUFF_ATTENTION_V], node->out[0], node->out[1],
-                                                           tuff_dense(g, d_out[0]), in[TUFF_ATTENTION_START]},
-                                         7, &node->attrs);
-    for (int i = 0; i < 3; i++)
-        if (needs[i]) d_in[i] = tuff_output_of(first, i);
+    tuff_tensor *const *in = node->in, *d_o = tuff_dense(g, d_out[0]);
+    tuff_tensor *operands[8] = {in[TUFF_ATTENTION_Q],
+                                in[TUFF_ATTENTION_K],
+                                in[TUFF_ATTENTION_V],
+                                node->out[0],
+                                node->out[1],
+                                d_o,
+                                in[TUFF_ATTENTION_SEGMENTS],
+                                in[TUFF_ATTENTION_BIAS]};
+    if (needs[0] || needs[1] || needs[2]) {
+        tuff_tensor *first = tuff_graph_node(g, TUFF_OP_attention_backward, operands, 8, &node->attrs);
+        for (int i = 0; i < 3; i++)
+            if (needs[i]) d_in[i] = tuff_output_of(first, i);
+    }
+    if (in[TUFF_ATTENTION_BIAS] && needs[TUFF_ATTENTION_BIAS])
+        d_in[TUFF_ATTENTION_BIAS] =
+            tuff_graph_node(g, TUFF_OP_attention_backward_bias, operands, 8, &node->attrs);
+    if (in[TUFF_ATTENTION_SINKS] && needs[TUFF_ATTENTION_SINKS])
+        d_in[TUFF_ATTENTION_SINKS] = sinks_gradient(g, node, d_o);
 }
 
-static double dot(const double *x, const double *y, int64_t n)
+/* ---- the truth ---- */
+
+double tuff_attention_score(const tuff_attention_problem *p, const tuff_attention_params *attrs,
+                            const double *bias, int64_t head, int64_t distance, double product,
+                            double *out_slope)
 {
+    double score = product * attrs->scale, slope = 1;
+    if (attrs->softcap > 0) {
+        double t = tanh(score / attrs->softcap);
+        score = attrs->softcap * t;
+        slope = 1 - t * t;
+    }
+    if (out_slope) *out_slope = slope;
+    if (!bias) return score;
+    int64_t column = distance + p->zero;
+    return score + bias[head * p->R + (column < 0 ? 0 : column < p->R ? column : p->R - 1)];
+}
+
+/* References read no more than this many; the suite's cases have fewer. */
+enum { MOST_SEGMENTS = 1024 };
+
+void tuff_attention_each(const tuff_attention_problem *p, const double *segments,
+                         void (*fn)(const tuff_attention_query *query, void *context), void *context)
+{
+    tuff_segment table[MOST_SEGMENTS];
+    int32_t used[MOST_SEGMENTS], by_keys[MOST_SEGMENTS];
+    TUFF_ASSERT(p->s.S <= MOST_SEGMENTS);
+    for (int64_t i = 0; i < p->s.S; i++)
+        table[i] = (tuff_segment){(int32_t)segments[4 * i], (int32_t)segments[4 * i + 1],
+                                  (int32_t)segments[4 * i + 2], (int32_t)segments[4 * i + 3]};
+    int64_t with_keys, n = tuff_segments_used(&p->s, table, used, by_keys, &with_keys);
+    for (int64_t i = 0; i < n; i++) {
+        const tuff_segment *s = &table[used[i]];
+        for (int64_t r = 0; r < s->q_len * p->Hq; r++) {
+            int64_t t = r / p->Hq, h = r % p->Hq;
+            tuff_attention_query query = {.token = s->q_begin + t,
+                                          .head = h,
+                                          .row = (s->q_begin + t) * p->Hq + h,
+                                          .position = s->kv_len - s->q_len + t,
+                                          .kv_begin = s->kv_begin};
+            tuff_segments_keys(&p->s, s->kv_len, query.position, &query.begin, &query.end);
+            fn(&query, context);
+        }
+    }
+}
+
+typedef struct truth {
+    const tuff_attention_problem *p;
+    const tuff_attention_params *attrs;
+    const double *const *in;
+    double *const *out;
+} truth;
+
+static double score_of(const truth *w, const tuff_attention_query *query, int64_t key)
+{
+    const tuff_attention_problem *p = w->p;
+    const double *q = w->in[TUFF_ATTENTION_Q] + query->row * p->D, *bias = w->in[TUFF_ATTENTION_BIAS];
+    const double *k =
+        w->in[TUFF_ATTENTION_K] + ((query->kv_begin + key) * p->Hkv + query->head / p->s.G) * p->D;
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += x[i] * y[i];
-    return sum;
+    for (int64_t d = 0; d < p->D; d++)
+        sum += q[d] * k[d];
+    return tuff_attention_score(p, w->attrs, bias, query->head, key - query->position, sum, NULL);
+}
+
+static void attend(const tuff_attention_query *query, void *context)
+{
+    const truth *w = context;
+    int64_t D = w->p->D;
+    const double *sinks = w->in[TUFF_ATTENTION_SINKS];
+    double *o = w->out[0] + query->row * D;
+    double max = sinks ? sinks[query->head] : -INFINITY, sum = 0;
+    if (query->begin >= query->end && !sinks) return;
+    for (int64_t j = query->begin; j < query->end; j++) {
+        double score = score_of(w, query, j);
+        max = score > max ? score : max;
+    }
+    if (sinks) sum = exp(sinks[query->head] - max);
+    for (int64_t j = query->begin; j < query->end; j++) {
+        const double *v =
+            w->in[TUFF_ATTENTION_V] + ((query->kv_begin + j) * w->p->Hkv + query->head / w->p->s.G) * D;
+        double e = exp(score_of(w, query, j) - max);
+        sum += e;
+        for (int64_t d = 0; d < D; d++)
+            o[d] += e * v[d];
+    }
+    for (int64_t d = 0; d < D; d++)
+        o[d] /= sum;
+    w->out[1][query->row] = max + log(sum);
 }
 
 static void reference(const tuff_node *node, const double *const *in, double *const *out)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
-    const double *start = in[TUFF_ATTENTION_START];
-    double scale = node->attrs.attention.scale;
-    int64_t row = p.Hkv * p.D;
-    for (int64_t i = 0; i < p.B * p.Tq * p.Hq; i++) {
-        int64_t b = i / (p.Tq * p.Hq), t = i / p.Hq % p.Tq, h = i % p.Hq, begin, end;
-        tuff_attention_range(&p, t + (start ? (int64_t)start[b] : 0), &begin, &end);
-        const double *q = in[0] + i * p.D;
-        const double *k = in[1] + b * p.Tk * row + h / p.G * p.D, *v = in[2] + b * p.Tk * row + h / p.G * p.D;
-        double *o = out[0] + i * p.D, max = -INFINITY, sum = 0;
-        memset(o, 0, (size_t)p.D * sizeof *o);
-        for (int64_t j = begin; j < end; j++) {
-            double score = dot(q, k + j * row, p.D) * scale;
-            max = score > max ? score : max;
-        }
-        for (int64_t j = begin; j < end; j++) {
-            double e = exp(dot(q, k + j * row, p.D) * scale - max);
-            sum += e;
-            for (int64_t d = 0; d < p.D; d++)
-                o[d] += e * v[j * row + d];
-        }
-        for (int64_t d = 0; d < p.D && begin < end; d++)
-            o[d] /= sum;
-        out[1][(b * p.Hq + h) * p.Tq + t] = begin < end ? max + log(sum) : -INFINITY;
-    }
+    truth w = {&p, &node->attrs.attention, in, out};
+    memset(out[0], 0, (size_t)(p.s.N * p.Hq * p.D) * sizeof(double));
+    for (int64_t i = 0; i < p.s.N * p.Hq; i++)
+        out[1][i] = INFINITY;
+    tuff_attention_each(&p, in[TUFF_ATTENTION_SEGMENTS], attend, &w);
 }
 
-/* Query-key pairs, each costing 2 * D multiply-adds forward; causal ones are about half when all queries are
- * there. */
+/* ---- cost ---- */
+
+/* Each pair costs 2 * D multiply-adds forward; causal ones are about half when all queries are there. */
 double tuff_attention_pairs(const tuff_attention_problem *p)
 {
-    double keys = (double)p->Tk;
-    if (p->causal && p->Tq == p->Tk) keys /= 2;
-    if (p->causal && p->window > 0 && (double)p->window < keys) keys = (double)p->window;
-    return (double)(p->B * p->Hq * p->Tq) * keys;
+    double keys = (double)p->s.M / (double)(p->s.S < p->s.M ? p->s.S : p->s.M);
+    bool whole = p->s.N == p->s.M;
+    double seen = whole && p->s.right == 0 ? keys / 2 : keys;
+    if (p->s.left >= 0 && p->s.right >= 0 && (double)(p->s.left + p->s.right + 1) < seen)
+        seen = (double)(p->s.left + p->s.right + 1);
+    return (double)(p->Hq * p->s.N) * seen;
 }
 
 static tuff_cost cost(const tuff_node *node)
@@ -172,8 +299,8 @@ static tuff_cost cost(const tuff_node *node)
 
 const tuff_op_info tuff_op_attention = {
     .name = "attention",
-    .min_in = 3,
-    .max_in = 4,
+    .min_in = 4,
+    .max_in = 6,
     .n_out = 2,
     .infer = infer,
     .backward = backward,
@@ -183,23 +310,25 @@ const tuff_op_info tuff_op_attention = {
     .cost = cost,
     .rows = tuff_attention_rows,
     .n_rows = TUFF_ATTENTION_KERNELS,
-    .batch_free = TUFF_BATCH_FREE_ROWS,
+    .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST,
 };
 
 static tuff_tensor *unit_stride(tuff_graph *g, tuff_tensor *x)
 {
-    bool fits = !x || x->shape.rank != 4 || x->shape.dim[3] == 1 || x->stride[3] == 1;
+    bool fits = !x || x->shape.rank != 3 || x->shape.dim[2] == 1 || x->stride[2] == 1;
     return fits ? x : tuff_copy(g, x, x->dtype);
 }
 
 tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v,
-                            tuff_tensor *q_start, const tuff_attention_params *params)
+                            tuff_tensor *segments, tuff_tensor *bias, tuff_tensor *sinks,
+                            const tuff_attention_params *params)
 {
     tuff_attrs attrs = {.attention = TUFF_ATTENTION_PARAMS_INIT};
-    tuff_status status = TUFF_TAKE(&attrs.attention, params, TUFF_ATTENTION_PARAMS_INIT, window);
+    tuff_status status = TUFF_TAKE(&attrs.attention, params, TUFF_ATTENTION_PARAMS_INIT, zero);
     if (status != TUFF_OK) return tuff_graph_fail(g, status, "attention: %s", tuff_error_message());
-    if (q && q->shape.rank == 4 && attrs.attention.scale == 0)
-        attrs.attention.scale = 1 / sqrt((double)q->shape.dim[3]);
-    tuff_tensor *in[4] = {unit_stride(g, q), unit_stride(g, k), unit_stride(g, v), q_start};
-    return tuff_graph_node(g, TUFF_OP_attention, in, 4, &attrs);
+    if (q && q->shape.rank == 3 && attrs.attention.scale == 0)
+        attrs.attention.scale = 1 / sqrt((double)q->shape.dim[2]);
+    tuff_tensor *in[6] = {unit_stride(g, q), unit_stride(g, k),   unit_stride(g, v),
+                          segments,          tuff_dense(g, bias), tuff_dense(g, sinks)};
+    return tuff_graph_node(g, TUFF_OP_attention, in, 6, &attrs);
 }

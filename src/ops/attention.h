@@ -3,56 +3,65 @@
 #define TUFF_OPS_ATTENTION_H
 
 #include "ir/op.h"
+#include "ops/attention_lists.h"
 
 enum { TUFF_ATTENTION_MAX_DIM = 256 };
 
-/* Inputs of attention: q, k, v, q_start; of attention_backward: q, k, v, o, lse, d_o, q_start. */
-enum { TUFF_ATTENTION_Q, TUFF_ATTENTION_K, TUFF_ATTENTION_V, TUFF_ATTENTION_START };
-enum { TUFF_ATTENTION_O = 3, TUFF_ATTENTION_LSE, TUFF_ATTENTION_D_O, TUFF_ATTENTION_BACKWARD_START };
+/* Inputs of attention: q, k, v, segments, bias?, sinks?; of its two backwards: q, k, v, o, lse, d_o,
+ * segments, bias?.
+ */
+enum { TUFF_ATTENTION_Q, TUFF_ATTENTION_K, TUFF_ATTENTION_V, TUFF_ATTENTION_SEGMENTS };
+enum { TUFF_ATTENTION_BIAS = 4, TUFF_ATTENTION_SINKS };
+enum { TUFF_ATTENTION_O = 3, TUFF_ATTENTION_LSE, TUFF_ATTENTION_D_O, TUFF_ATTENTION_BACKWARD_SEGMENTS };
+enum { TUFF_ATTENTION_BACKWARD_BIAS = 7 };
 
-/* Strides of batch, time and head in elements; the head dim's is 1. */
+/* Strides of token and head in elements; the head dim's is 1. */
 typedef struct tuff_attention_operand {
-    int64_t b, t, h;
+    int64_t t, h;
     tuff_dtype dtype;
 } tuff_attention_operand;
 
 typedef struct tuff_attention_problem {
-    int64_t B, Tq, Tk, Hq, Hkv, D;
-    int64_t G; /* query heads per key-value head */
+    tuff_segments s;
+    int64_t Hq, Hkv, D;
     tuff_attention_operand q, k, v;
-    float scale;
-    bool causal;
-    int64_t window; /* 0: none */
+    float scale, softcap; /* softcap 0: none */
+    int64_t R, zero;      /* columns of the bias, 0: none; the column of a query's own position */
 } tuff_attention_problem;
 
+/* Of any of the three ops. */
 tuff_attention_problem tuff_attention_problem_of(const tuff_node *node);
-/* What both ops demand of q, k, v, the parameters, and q_start, which is input number `start`. */
-tuff_status tuff_attention_expect(const tuff_node *node, int start, bool may_be_half);
-/* Query-key pairs, for costs. */
+/* What the three ops demand of q, k, v, the parameters, and the segments, which are input number `segments`,
+ * with the bias behind them. */
+tuff_status tuff_attention_expect(const tuff_node *node, int segments, bool may_be_half);
+/* Query-key pairs, for costs: as if the segments were equal. */
 double tuff_attention_pairs(const tuff_attention_problem *p);
 
-/* The keys that a query at `position` sees: *begin up to, not including, *end; none when *begin >= *end. */
-static inline void tuff_attention_range(const tuff_attention_problem *p, int64_t position, int64_t *begin,
-                                        int64_t *end)
-{
-    *begin = p->causal && p->window > 0 && position >= p->window ? position - p->window + 1 : 0;
-    *end = p->causal && position < p->Tk ? position + 1 : p->Tk;
-}
+/* What a score gets besides the scaled product, for the references: *out_slope, if asked for, is its
+ * derivative. */
+double tuff_attention_score(const tuff_attention_problem *p, const tuff_attention_params *attrs,
+                            const double *bias, int64_t head, int64_t distance, double product,
+                            double *out_slope);
+
+/* For the references: calls fn with each query of the table's used segments and each head: its row of [N,
+ * Hq], its position and which keys, counted from its segment's first, it sees. */
+typedef struct tuff_attention_query {
+    int64_t token, head, row, position, kv_begin, begin, end;
+} tuff_attention_query;
+void tuff_attention_each(const tuff_attention_problem *p, const double *segments,
+                         void (*fn)(const tuff_attention_query *query, void *context), void *context);
 
 void tuff_attention_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_attention_cpu_scratch(const tuff_node *node);
 void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, void *const *out,
                                  void *scratch);
 size_t tuff_attention_backward_cpu_scratch(const tuff_node *node);
+void tuff_attention_bias_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
+size_t tuff_attention_bias_cpu_scratch(const tuff_node *node);
 
-enum { TUFF_ATTENTION_KERNELS = 3, TUFF_ATTENTION_BACKWARD_KERNELS = 2 };
+enum { TUFF_ATTENTION_KERNELS = 2, TUFF_ATTENTION_BACKWARD_KERNELS = 2 };
 extern const tuff_kernel_row tuff_attention_rows[TUFF_ATTENTION_KERNELS];
 extern const tuff_kernel_row tuff_attention_backward_rows[TUFF_ATTENTION_BACKWARD_KERNELS];
-
-/* The way of few queries, as in decoding: keys in chunks, for the bandwidth of memory. */
-bool tuff_attention_few(const tuff_attention_problem *p);
-size_t tuff_attention_few_scratch(const tuff_attention_problem *p);
-void tuff_attention_few_cpu(const tuff_attention_problem *p, const float *q, const void *k, const void *v,
-                            const int32_t *start, float *o, float *lse, float *scratch);
+extern const tuff_kernel_row tuff_attention_bias_rows[1];
 
 #endif

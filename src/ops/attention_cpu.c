@@ -1,30 +1,45 @@
 /* Attention on the host: forward, and backward in two passes, so that nothing is shared between threads: one
- * over blocks of queries for d_q, one over blocks of keys for d_k and d_v, whose sums run over heads and
- * queries in ascending order. */
+ * over blocks of queries for d_q, one over blocks of keys for d_k and d_v, whose sums run over queries and
+ * heads in ascending order. */
 #include "ops/attention_cpu.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/sigmoid.h"
 #include "ops/support.h"
 
-lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *start, int64_t index)
+size_t tuff_attention_list_bytes(const tuff_work_list *list)
 {
-    int64_t rows = p->G * p->Tq, blocks = (rows + LANES - 1) / LANES, head = index / blocks;
-    lane_block out = {.b = head / p->Hkv, .h = head % p->Hkv * p->G, .first = index % blocks * LANES};
-    out.count = rows - out.first < LANES ? rows - out.first : LANES;
-    out.least = out.full_to = p->Tk;
-    for (int64_t i = 0; i < LANES; i++) {
-        int64_t begin = 0, end = 0;
-        if (i < out.count)
-            tuff_attention_range(p, (out.first + i) / p->G + (start ? start[out.b] : 0), &begin, &end);
-        if (begin > p->Tk) begin = p->Tk;
-        if (end < 0) end = 0;
+    return ((size_t)list->words * list->capacity * sizeof(int32_t) + 63) / 64 * 64;
+}
+
+int64_t tuff_attention_list(const tuff_work_list *list, const void *segments, int32_t *words)
+{
+    memset(words, 0, tuff_attention_list_bytes(list));
+    list->fill(list, segments, words);
+    return tuff_list_count(list, words);
+}
+
+lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *tile, int64_t kv_head)
+{
+    int64_t kv_len = tile[TUFF_TILE_KV_LEN];
+    lane_block out = {.h = kv_head * p->s.G,
+                      .first = tile[TUFF_TILE_FIRST],
+                      .count = tile[TUFF_TILE_ROWS],
+                      .live = tile[TUFF_TILE_LIVE],
+                      .q_begin = tile[TUFF_TILE_Q_BEGIN],
+                      .kv_begin = tile[TUFF_TILE_KV_BEGIN],
+                      .start = kv_len - tile[TUFF_TILE_Q_LEN]};
+    out.least = out.full_to = kv_len;
+    for (int64_t i = 0; i < out.live; i++) {
+        int64_t begin, end;
+        tuff_segments_keys(&p->s, kv_len, out.start + (out.first + i) / p->s.G, &begin, &end);
         out.begin[i] = (int32_t)begin;
         out.end[i] = (int32_t)end;
         if (begin >= end) {
-            if (i < out.count) out.full_to = 0;
+            out.full_to = 0;
             continue;
         }
         if (begin < out.least) out.least = begin;
@@ -35,12 +50,33 @@ lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_
     return out;
 }
 
-void tuff_attention_times(const tuff_attention_problem *p, int64_t start, int64_t first, int64_t last,
-                          int64_t *begin, int64_t *end)
+float tuff_attention_finish(const float *sinks, int64_t head, bool sees, float max, float total,
+                            float *out_factor)
 {
-    *begin = p->causal && first > start ? first - start : 0;
-    *end = p->Tq;
-    if (p->causal && p->window > 0 && last + p->window - start < *end) *end = last + p->window - start;
+    float factor = 1;
+    if (sinks) {
+        float sink = sinks[head], most = sink > max ? sink : max;
+        factor = tuff_expf(max - most);
+        total = total * factor + tuff_expf(sink - most);
+        max = most;
+    }
+    *out_factor = factor / total;
+    return sees || sinks ? max + logf(total) : INFINITY;
+}
+
+float tuff_attention_shape(const tuff_attention_problem *p, const float *bias, int64_t head, int64_t distance,
+                           float product, float *out_slope)
+{
+    float score = product * p->scale, slope = 1;
+    if (p->softcap > 0) {
+        float t = tuff_tanhf(score / p->softcap);
+        score = p->softcap * t;
+        slope = 1 - t * t;
+    }
+    *out_slope = slope;
+    if (!bias) return score;
+    int64_t column = distance + p->zero;
+    return score + bias[head * p->R + (column < 0 ? 0 : column < p->R ? column : p->R - 1)];
 }
 
 /* GCC makes poor code of vectors wider than the machine's, so each instruction set has its own. */
@@ -86,41 +122,47 @@ static void forward_range(int64_t begin, int64_t end, void *context)
 void tuff_attention_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
-    const int32_t *start = in[TUFF_ATTENTION_START];
-    if (tuff_attention_few(&p)) {
-        tuff_attention_few_cpu(&p, in[0], in[1], in[2], start, out[0], out[1], scratch);
-        return;
-    }
-    forward w = {&p, in[0], in[1], in[2], start, out[0], out[1]};
-    tuff_parallel(p.B * p.Hkv * ((p.G * p.Tq + LANES - 1) / LANES), 1, forward_range, &w);
+    const void *segments = in[TUFF_ATTENTION_SEGMENTS];
+    forward w = {.p = &p,
+                 .q = in[TUFF_ATTENTION_Q],
+                 .k = in[TUFF_ATTENTION_K],
+                 .v = in[TUFF_ATTENTION_V],
+                 .bias = in[TUFF_ATTENTION_BIAS],
+                 .sinks = in[TUFF_ATTENTION_SINKS],
+                 .o = out[0],
+                 .lse = out[1]};
+    if (p.s.cached) tuff_attention_few_cpu(&w, segments, scratch);
+    if (tuff_segments_all_few(&p.s)) return;
+    tuff_work_list tiles = tuff_query_tiles(&p.s, 0, LANES, true);
+    w.tiles = scratch;
+    w.n_tiles = tuff_attention_list(&tiles, segments, scratch);
+    tuff_parallel(p.Hkv * w.n_tiles, 1, forward_range, &w);
 }
 
 size_t tuff_attention_cpu_scratch(const tuff_node *node)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
-    return tuff_attention_few(&p) ? tuff_attention_few_scratch(&p) : 0;
+    tuff_work_list tiles = tuff_query_tiles(&p.s, 0, LANES, true);
+    size_t few = p.s.cached ? tuff_attention_few_scratch(&p) : 0, all = tuff_attention_list_bytes(&tiles);
+    return few > all ? few : all;
 }
 
 /* ---- backward ---- */
 
-TUFF_KERNEL static void delta_of(const backward *w, int64_t b, int64_t h)
+TUFF_KERNEL static void delta_of(const backward *w, int64_t row)
 {
-    const tuff_attention_problem *p = w->p;
-    for (int64_t t = 0; t < p->Tq; t++) {
-        int64_t at = ((b * p->Tq + t) * p->Hq + h) * p->D;
-        float sum = 0;
+    int64_t D = w->p->D;
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t d = 0; d < p->D; d++)
-            sum += w->o[at + d] * w->d_o[at + d];
-        w->delta[(b * p->Hq + h) * p->Tq + t] = sum;
-    }
+    for (int64_t d = 0; d < D; d++)
+        sum += w->o[row * D + d] * w->d_o[row * D + d];
+    w->delta[row] = sum;
 }
 
 static void delta_range(int64_t begin, int64_t end, void *context)
 {
-    const backward *w = context;
     for (int64_t i = begin; i < end; i++)
-        delta_of(w, i / w->p->Hq, i % w->p->Hq);
+        delta_of(context, i);
 }
 
 static void queries_range(int64_t begin, int64_t end, void *context)
@@ -137,10 +179,20 @@ static void keys_range(int64_t begin, int64_t end, void *context)
         k->keys(context, i);
 }
 
+static size_t delta_bytes(const tuff_attention_problem *p)
+{
+    return ((size_t)(p->s.N * p->Hq) * sizeof(float) + 63) / 64 * 64;
+}
+
 void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, void *const *out,
                                  void *scratch)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
+    const void *segments = in[TUFF_ATTENTION_BACKWARD_SEGMENTS];
+    tuff_work_list tiles = tuff_query_tiles(&p.s, 0, LANES, false),
+                   key_tiles = tuff_key_tiles(&p.s, 0, LANES);
+    int32_t *words = (int32_t *)(void *)((char *)scratch + delta_bytes(&p));
+    int32_t *key_words = words + tuff_attention_list_bytes(&tiles) / sizeof *words;
     backward w = {.p = &p,
                   .q = in[TUFF_ATTENTION_Q],
                   .k = in[TUFF_ATTENTION_K],
@@ -148,17 +200,24 @@ void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, v
                   .o = in[TUFF_ATTENTION_O],
                   .lse = in[TUFF_ATTENTION_LSE],
                   .d_o = in[TUFF_ATTENTION_D_O],
-                  .start = in[TUFF_ATTENTION_BACKWARD_START],
+                  .bias = in[TUFF_ATTENTION_BACKWARD_BIAS],
                   .dq = out[0],
                   .dk = out[1],
                   .dv = out[2],
-                  .delta = scratch};
-    tuff_parallel(p.B * p.Hq, 1, delta_range, &w);
-    tuff_parallel(p.B * p.Hkv * ((p.G * p.Tq + LANES - 1) / LANES), 1, queries_range, &w);
-    tuff_parallel(p.B * p.Hkv * ((p.Tk + LANES - 1) / LANES), 1, keys_range, &w);
+                  .delta = scratch,
+                  .tiles = words,
+                  .key_tiles = key_words};
+    w.n_tiles = tuff_attention_list(&tiles, segments, words);
+    w.n_key_tiles = tuff_attention_list(&key_tiles, segments, key_words);
+    tuff_parallel(p.s.N * p.Hq, tuff_grain(p.D), delta_range, &w);
+    tuff_parallel(p.Hkv * w.n_tiles, 1, queries_range, &w);
+    tuff_parallel(p.Hkv * w.n_key_tiles, 1, keys_range, &w);
 }
 
 size_t tuff_attention_backward_cpu_scratch(const tuff_node *node)
 {
-    return (size_t)tuff_tensor_count(node->in[TUFF_ATTENTION_LSE]) * sizeof(float);
+    tuff_attention_problem p = tuff_attention_problem_of(node);
+    tuff_work_list tiles = tuff_query_tiles(&p.s, 0, LANES, false),
+                   key_tiles = tuff_key_tiles(&p.s, 0, LANES);
+    return delta_bytes(&p) + tuff_attention_list_bytes(&tiles) + tuff_attention_list_bytes(&key_tiles);
 }

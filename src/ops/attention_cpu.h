@@ -11,39 +11,52 @@ enum {
         48 /* rows at a time: with a head dim of 64, two operands' rows and the lanes fill a 32 KiB cache */
 };
 
-/* Operands of one call. */
+/* Operands of one call; `tiles` are entries of LANES rows (or keys). */
 typedef struct forward {
     const tuff_attention_problem *p;
     const float *q;
     const void *k, *v;
-    const int32_t *start;
+    const float *bias, *sinks;
     float *o, *lse;
+    const int32_t *tiles;
+    int64_t n_tiles;
 } forward;
 
 typedef struct backward {
     const tuff_attention_problem *p;
-    const float *q, *k, *v, *o, *lse, *d_o;
-    const int32_t *start;
+    const float *q, *k, *v, *o, *lse, *d_o, *bias;
     float *dq, *dk, *dv;
-    float *delta; /* [B, Hq, Tq], as lse: sum(d_o * o) */
+    float *delta; /* [N, Hq], as lse: sum(d_o * o) */
+    const int32_t *tiles, *key_tiles;
+    int64_t n_tiles, n_key_tiles;
 } backward;
 
-/* Sixteen query rows of one key-value head: row r is query time r / G of head group member r % G. */
+/* Sixteen query rows of one key-value head: row r of a segment is its token r / G, head r % G of the group.
+ */
 typedef struct lane_block {
-    int64_t b, h;                     /* batch, first query head of the group */
-    int64_t first, count;             /* rows */
-    int32_t begin[LANES], end[LANES]; /* keys that each lane sees */
-    int64_t least, most;              /* union of them */
-    int64_t full_from, full_to;       /* keys that all lanes see */
+    _Alignas(64) int32_t begin[LANES], end[LANES]; /* keys that each lane sees */
+    int64_t h;                                     /* first query head of the group */
+    int64_t first, count, live;                    /* rows; those that there are; those that are queries */
+    int64_t q_begin, kv_begin, start; /* the token of row 0, the row of key 0, the position of row 0 */
+    int64_t least, most;              /* union of what lanes see */
+    int64_t full_from, full_to;       /* keys that all live lanes see */
 } lane_block;
 
-lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *start, int64_t index);
+lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *tile, int64_t kv_head);
 /* n rows of k or v, from element `at` on, in f32: where they lie, or converted into `room`, n * D floats. */
 const float *tuff_attention_rows_of(const void *base, const tuff_attention_operand *x, int64_t at, int64_t n,
                                     int64_t D, float *room, int64_t *out_stride);
-/* Query times from *begin up to *end may see some key of first..last. */
-void tuff_attention_times(const tuff_attention_problem *p, int64_t start, int64_t first, int64_t last,
-                          int64_t *begin, int64_t *end);
+/* Ends a row whose scores have this maximum and sum: the log-sum-exp, and in *out_factor what its values are
+ * to be multiplied with. */
+float tuff_attention_finish(const float *sinks, int64_t head, bool sees, float max, float total,
+                            float *out_factor);
+/* The score of a scaled product, and its derivative. */
+float tuff_attention_shape(const tuff_attention_problem *p, const float *bias, int64_t head, int64_t distance,
+                           float product, float *out_slope);
+static inline bool tuff_attention_shaped(const tuff_attention_problem *p, const float *bias)
+{
+    return p->softcap > 0 || bias;
+}
 
 /* One block of sixteen: queries forward, queries for d_q, keys for d_k and d_v. */
 typedef struct tuff_attention_kernels {
@@ -51,5 +64,14 @@ typedef struct tuff_attention_kernels {
     void (*queries)(const backward *w, int64_t index);
     void (*keys)(const backward *w, int64_t index);
 } tuff_attention_kernels;
+
+/* The way of few queries, as in decoding: keys in chunks, for the bandwidth of memory. `scratch` has
+ * tuff_attention_few_scratch bytes. */
+size_t tuff_attention_few_scratch(const tuff_attention_problem *p);
+void tuff_attention_few_cpu(const forward *w, const void *segments, void *scratch);
+
+/* Memory of a list, filled in `words`; returns its entries in use. */
+size_t tuff_attention_list_bytes(const tuff_work_list *list);
+int64_t tuff_attention_list(const tuff_work_list *list, const void *segments, int32_t *words);
 
 #endif

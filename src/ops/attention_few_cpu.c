@@ -1,6 +1,7 @@
-/* Attention of few queries on the host, as in decoding: bound by reading keys and values once. Keys are cut
- * into chunks of fixed length; each chunk gives each query a maximum, a sum and a weighted sum of values,
- * which are then merged in order, so that results do not depend on threads. */
+/* Segments of few queries on the host, as in decoding: bound by reading keys and values once. Keys are cut
+ * into chunks, counted from the segment's first key; each gives each query a maximum, a sum and a weighted
+ * sum of values, which are then merged in order, so that results depend neither on threads nor on other
+ * segments. */
 #include <math.h>
 
 #include "backend/cpu/kernels.h"
@@ -8,38 +9,16 @@
 #include "ops/support.h"
 
 enum {
-    FEW_ROWS = 8, /* queries times heads per key-value head below which lanes would stand idle */
-    CHUNK = 256,  /* keys */
-    STEP = 16     /* keys converted or held in cache at a time */
+    AT_ONCE = TUFF_FEW_ROWS, /* queries times heads per key-value head */
+    STEP = 16                /* keys converted or held in cache at a time */
 };
 
 typedef struct few {
-    const tuff_attention_problem *p;
-    const float *q;
-    const void *k, *v;
-    const int32_t *start;
-    float *part; /* [B, Hkv, chunks, rows, D + 2]: weighted sum of values, maximum, sum */
+    const forward *f;
+    const int32_t *chunks, *joins;
+    int64_t n_chunks, n_joins, part_rows;
+    float *part; /* [chunk, Hkv, part_rows, D + 2]: weighted sum of values, maximum, sum */
 } few;
-
-static int64_t rows_of(const tuff_attention_problem *p)
-{
-    return p->G * p->Tq;
-}
-
-static int64_t chunks_of(const tuff_attention_problem *p)
-{
-    return (p->Tk + CHUNK - 1) / CHUNK;
-}
-
-bool tuff_attention_few(const tuff_attention_problem *p)
-{
-    return p->Tq == 1 || rows_of(p) < FEW_ROWS;
-}
-
-size_t tuff_attention_few_scratch(const tuff_attention_problem *p)
-{
-    return (size_t)(p->B * p->Hkv * chunks_of(p) * rows_of(p) * (p->D + 2)) * sizeof(float);
-}
 
 /* Sixteen partial sums, added up as a tree. */
 static inline __attribute__((always_inline)) float dot(const float *x, const float *y, int64_t n)
@@ -92,11 +71,13 @@ const float *tuff_attention_rows_of(const void *base, const tuff_attention_opera
     return room;
 }
 
-/* Keys of the chunk [first, last) that row r sees. */
-static void visible(const few *w, int64_t b, int64_t r, int64_t first, int64_t last, int64_t *begin,
-                    int64_t *end)
+/* Keys of the chunk that row r of its segment sees. */
+static void visible(const few *w, const int32_t *chunk, int64_t r, int64_t *begin, int64_t *end)
 {
-    tuff_attention_range(w->p, r / w->p->G + (w->start ? w->start[b] : 0), begin, end);
+    const tuff_segments *s = &w->f->p->s;
+    int64_t first = chunk[TUFF_TILE_FIRST], last = first + chunk[TUFF_TILE_ROWS];
+    int64_t start = chunk[TUFF_TILE_KV_LEN] - chunk[TUFF_TILE_Q_LEN];
+    tuff_segments_keys(s, chunk[TUFF_TILE_KV_LEN], start + r / s->G, begin, end);
     if (*begin < first) *begin = first;
     if (*end > last) *end = last;
 }
@@ -129,49 +110,59 @@ static inline __attribute__((always_inline)) void soften(float *p, int64_t n, fl
     *out_total = total;
 }
 
-TUFF_KERNEL static void chunk(const few *w, int64_t index)
+/* Scores of keys j to j + n of a chunk. */
+static inline __attribute__((always_inline)) void score(const few *w, const int32_t *chunk, int64_t h,
+                                                        int64_t r, const float *k, int64_t stride, int64_t j,
+                                                        int64_t n, float *out)
 {
-    const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, rows = rows_of(p), chunks = chunks_of(p);
-    int64_t head = index / chunks, b = head / p->Hkv, h = head % p->Hkv, stride, begin, end;
-    int64_t first = index % chunks * CHUNK, last = smaller(first + CHUNK, p->Tk);
-    float room[STEP * TUFF_ATTENTION_MAX_DIM];
-    for (int64_t r0 = 0; r0 < rows; r0 += FEW_ROWS) {
-        int64_t r1 = smaller(r0 + FEW_ROWS, rows), least = last, most = first;
-        float score[FEW_ROWS][CHUNK];
+    const tuff_attention_problem *p = w->f->p;
+    int64_t token = chunk[TUFF_TILE_Q_BEGIN] + r / p->s.G, head = h * p->s.G + r % p->s.G;
+    int64_t position = chunk[TUFF_TILE_KV_LEN] - chunk[TUFF_TILE_Q_LEN] + r / p->s.G;
+    const float *q = w->f->q + token * p->q.t + head * p->q.h;
+    bool shaped = tuff_attention_shaped(p, w->f->bias);
+    for (int64_t i = 0; i < n; i++) {
+        float product = dot(q, k + i * stride, p->D), slope;
+        out[i] = shaped ? tuff_attention_shape(p, w->f->bias, head, j + i - position, product, &slope)
+                        : product * p->scale;
+    }
+}
+
+TUFF_KERNEL static void run_chunk(const few *w, int64_t index)
+{
+    const tuff_attention_problem *p = w->f->p;
+    int64_t D = p->D, h = index % p->Hkv, stride, begin, end;
+    const int32_t *chunk = w->chunks + index / p->Hkv * TUFF_ATTENTION_ENTRY;
+    int64_t first = chunk[TUFF_TILE_FIRST], last = first + chunk[TUFF_TILE_ROWS];
+    int64_t rows = chunk[TUFF_TILE_Q_LEN] * p->s.G, row0 = chunk[TUFF_TILE_KV_BEGIN];
+    float room[STEP * TUFF_ATTENTION_MAX_DIM], scores[AT_ONCE][TUFF_CHUNK];
+    for (int64_t r0 = 0; r0 < rows; r0 += AT_ONCE) {
+        int64_t r1 = smaller(r0 + AT_ONCE, rows);
+        for (int64_t j = first; j < last; j += STEP) {
+            int64_t n = smaller(STEP, last - j);
+            const float *k =
+                tuff_attention_rows_of(w->f->k, &p->k, (row0 + j) * p->k.t + h * p->k.h, n, D, room, &stride);
+            for (int64_t r = r0; r < r1; r++)
+                score(w, chunk, h, r, k, stride, j, n, scores[r - r0] + (j - first));
+        }
         for (int64_t r = r0; r < r1; r++) {
-            float *part = w->part + (index * rows + r) * (D + 2);
+            float *part = w->part + (index * w->part_rows + r) * (D + 2);
             for (int64_t d = 0; d < D; d++)
                 part[d] = 0;
-            visible(w, b, r, first, last, &begin, &end);
-            least = begin < end ? smaller(least, begin) : least;
-            most = begin < end ? larger(most, end) : most;
-        }
-        for (int64_t j = least; j < most; j += STEP) {
-            int64_t n = smaller(STEP, most - j);
-            const float *k = tuff_attention_rows_of(w->k, &p->k, b * p->k.b + j * p->k.t + h * p->k.h, n, D,
-                                                    room, &stride);
-            for (int64_t r = r0; r < r1; r++) {
-                const float *q = w->q + b * p->q.b + r / p->G * p->q.t + (h * p->G + r % p->G) * p->q.h;
-                for (int64_t i = 0; i < n; i++)
-                    score[r - r0][j - first + i] = dot(q, k + i * stride, D) * p->scale;
-            }
-        }
-        for (int64_t r = r0; r < r1; r++) {
-            float *part = w->part + (index * rows + r) * (D + 2);
-            visible(w, b, r, first, last, &begin, &end);
+            visible(w, chunk, r, &begin, &end);
             int64_t n = larger(end - begin, 0);
-            soften(score[r - r0] + (n > 0 ? begin - first : 0), n, part + D, part + D + 1);
+            soften(scores[r - r0] + (n > 0 ? begin - first : 0), n, part + D, part + D + 1);
         }
-        for (int64_t j = least; j < most; j += STEP) {
-            int64_t n = smaller(STEP, most - j);
-            const float *v = tuff_attention_rows_of(w->v, &p->v, b * p->v.b + j * p->v.t + h * p->v.h, n, D,
-                                                    room, &stride);
+        for (int64_t j = first; j < last; j += STEP) {
+            int64_t n = smaller(STEP, last - j);
+            const float *v =
+                tuff_attention_rows_of(w->f->v, &p->v, (row0 + j) * p->v.t + h * p->v.h, n, D, room, &stride);
             for (int64_t r = r0; r < r1; r++) {
-                visible(w, b, r, j, j + n, &begin, &end);
+                visible(w, chunk, r, &begin, &end);
+                begin = larger(begin, j);
+                end = smaller(end, j + n);
                 if (begin < end)
-                    weigh(score[r - r0] + (begin - first), v + (begin - j) * stride, stride, end - begin, D,
-                          w->part + (index * rows + r) * (D + 2));
+                    weigh(scores[r - r0] + (begin - first), v + (begin - j) * stride, stride, end - begin, D,
+                          w->part + (index * w->part_rows + r) * (D + 2));
             }
         }
     }
@@ -180,55 +171,87 @@ TUFF_KERNEL static void chunk(const few *w, int64_t index)
 static void chunk_range(int64_t begin, int64_t end, void *context)
 {
     for (int64_t i = begin; i < end; i++)
-        chunk(context, i);
+        run_chunk(context, i);
 }
 
-/* The parts of one row, in order of their keys. */
-TUFF_KERNEL static void merge(const few *w, int64_t b, int64_t h, int64_t r, bool sees, float *o, float *lse)
+/* The parts of one query and head, in order of their keys. */
+TUFF_KERNEL static void merge(const few *w, const int32_t *join, int64_t time, int64_t head)
 {
-    const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, rows = rows_of(p), chunks = chunks_of(p);
-    const float *part = w->part + ((b * p->Hkv + h) * chunks * rows + r) * (D + 2);
-    float max = -INFINITY, total = 0;
-    for (int64_t c = 0; c < chunks; c++) {
-        float m = part[c * rows * (D + 2) + D];
-        max = m > max ? m : max;
-    }
+    const tuff_attention_problem *p = w->f->p;
+    int64_t D = p->D, G = p->s.G, chunks = join[TUFF_JOIN_CHUNKS], begin = 0, end = 0;
+    int64_t row = (join[TUFF_TILE_Q_BEGIN] + time) * p->Hq + head, step = p->Hkv * w->part_rows * (D + 2);
+    bool live = time < join[TUFF_TILE_LIVE];
+    const float *part =
+        w->part +
+        ((join[TUFF_TILE_FIRST] * p->Hkv + head / G) * w->part_rows + time * G + head % G) * (D + 2);
+    float *o = w->f->o + row * D, max = -INFINITY, total = 0, scale;
+    if (live)
+        tuff_segments_keys(&p->s, join[TUFF_TILE_KV_LEN],
+                           join[TUFF_TILE_KV_LEN] - join[TUFF_TILE_Q_LEN] + time, &begin, &end);
+    if (begin >= end) chunks = 0;
+    for (int64_t c = 0; c < chunks; c++)
+        max = part[c * step + D] > max ? part[c * step + D] : max;
     float base = max == -INFINITY ? 0 : max;
     for (int64_t d = 0; d < D; d++)
         o[d] = 0;
     for (int64_t c = 0; c < chunks; c++) {
-        const float *from = part + c * rows * (D + 2);
+        const float *from = part + c * step;
         float factor = tuff_expf(from[D] - base);
         if (from[D + 1] == 0) continue; /* saw nothing here */
         total += from[D + 1] * factor;
         for (int64_t d = 0; d < D; d++)
             o[d] += from[d] * factor;
     }
-    float scale = sees ? 1 / total : 0;
-    for (int64_t d = 0; d < D; d++)
+    w->f->lse[row] = tuff_attention_finish(live ? w->f->sinks : NULL, head, begin < end, max, total, &scale);
+    for (int64_t d = 0; d < D && begin < end; d++)
         o[d] *= scale;
-    *lse = sees ? max + logf(total) : -INFINITY;
 }
 
-void tuff_attention_few_cpu(const tuff_attention_problem *p, const float *q, const void *k, const void *v,
-                            const int32_t *start, float *o, float *lse, float *scratch)
+static size_t part_bytes(const tuff_attention_problem *p, const tuff_work_list *chunks)
 {
-    few w = {p, q, k, v, start, scratch};
-    int64_t rows = rows_of(p), chunks = chunks_of(p), tasks = p->B * p->Hkv * chunks, seen = 0, begin, end;
-    for (int64_t b = 0; b < p->B; b++) {
-        visible(&w, b, rows - 1, 0, p->Tk, &begin, &end);
-        seen += larger(end - begin, 0);
-    }
+    return (size_t)(tuff_list_entries(chunks) * p->Hkv * tuff_segments_part_rows(&p->s) * (p->D + 2)) *
+           sizeof(float);
+}
+
+static void lists_of(const tuff_attention_problem *p, tuff_work_list *chunks, tuff_work_list *joins)
+{
+    *chunks = tuff_key_chunks(&p->s, 0);
+    *joins = tuff_chunk_joins(&p->s, 0, tuff_segments_all_few(&p->s));
+}
+
+size_t tuff_attention_few_scratch(const tuff_attention_problem *p)
+{
+    tuff_work_list chunks, joins;
+    lists_of(p, &chunks, &joins);
+    return tuff_attention_list_bytes(&chunks) + tuff_attention_list_bytes(&joins) + part_bytes(p, &chunks);
+}
+
+void tuff_attention_few_cpu(const forward *f, const void *segments, void *scratch)
+{
+    const tuff_attention_problem *p = f->p;
+    tuff_work_list chunks, joins;
+    lists_of(p, &chunks, &joins);
+    int32_t *chunk_words = scratch,
+            *join_words = chunk_words + tuff_attention_list_bytes(&chunks) / sizeof(int32_t);
+    few w = {.f = f,
+             .chunks = chunk_words,
+             .joins = join_words,
+             .part_rows = tuff_segments_part_rows(&p->s),
+             .part = (float *)(void *)((char *)join_words + tuff_attention_list_bytes(&joins))};
+    w.n_chunks = tuff_attention_list(&chunks, segments, chunk_words);
+    w.n_joins = tuff_attention_list(&joins, segments, join_words);
+    int64_t seen = 0, tasks = w.n_chunks * p->Hkv;
+    for (int64_t i = 0; i < w.n_chunks; i++)
+        seen += (int64_t)chunk_words[i * TUFF_ATTENTION_ENTRY + TUFF_TILE_ROWS] *
+                chunk_words[i * TUFF_ATTENTION_ENTRY + TUFF_TILE_Q_LEN];
     /* a thread is worth waking for a quarter of a million multiply-adds: early in a text there is less to do
      */
-    int64_t threads = larger(1, seen * p->Hkv * rows * p->D * 2 / (1 << 18));
+    int64_t threads = larger(1, seen * p->Hq * p->D * 2 / (1 << 18));
     tuff_parallel(tasks, (tasks + threads - 1) / threads, chunk_range, &w);
-    for (int64_t i = 0; i < p->B * p->Hkv * rows; i++) {
-        int64_t b = i / (p->Hkv * rows), h = i / rows % p->Hkv, r = i % rows, t = r / p->G,
-                head = h * p->G + r % p->G;
-        visible(&w, b, r, 0, p->Tk, &begin, &end);
-        merge(&w, b, h, r, begin < end, o + ((b * p->Tq + t) * p->Hq + head) * p->D,
-              lse + (b * p->Hq + head) * p->Tq + t);
+    for (int64_t i = 0; i < w.n_joins; i++) {
+        const int32_t *join = join_words + i * TUFF_ATTENTION_ENTRY;
+        for (int64_t time = 0; time < join[TUFF_TILE_ROWS]; time++)
+            for (int64_t head = 0; head < p->Hq; head++)
+                merge(&w, join, time, head);
     }
 }

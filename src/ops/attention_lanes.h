@@ -11,6 +11,7 @@
 #define PARTS  (LANES / WIDTH)
 
 typedef float NAME(vector) __attribute__((vector_size(4 * WIDTH), may_alias));
+typedef int32_t NAME(integers) __attribute__((vector_size(4 * WIDTH), may_alias));
 
 /* out[r] = sum over d of rows[r * stride + d] * columns[d], n rows; n is a constant at every call */
 INLINE void NAME(scores_of)(int n, const float *rows, int64_t stride, const float *columns, int64_t D,
@@ -42,59 +43,122 @@ INLINE void NAME(scores)(const float *rows, int64_t stride, int64_t n, const flo
         NAME(scores_of)(1, rows + r * stride, stride, columns, D, out + r * LANES);
 }
 
-/* sum[d] += sum over r of rows[r * stride + d] * weights[r], c columns; c is a constant at every call */
-INLINE void NAME(accumulate_of)(int c, const float *rows, int64_t stride, int64_t n, const float *weights,
-                                float *sum)
+/* sum[d] += sum over r of rows[r * stride + d] * weights[r], c columns; c is a constant at every call, and
+ * `all`, true when every lane sees every row. Else lane i sees the rows from low[i] up to high[i]: what it
+ * does not see may be anything, and is left out. */
+INLINE void NAME(accumulate_of)(int c, bool all, const int32_t *low, const int32_t *high, const float *rows,
+                                int64_t stride, int64_t n, const float *weights, float *sum)
 {
     const NAME(vector) *x = (const NAME(vector) *)(const void *)weights;
-    NAME(vector) *to = (NAME(vector) *)(void *)sum, s[ROWS][PARTS];
+    const NAME(integers) *from = (const NAME(integers) *)(const void *)low;
+    const NAME(integers) *to = (const NAME(integers) *)(const void *)high;
+    NAME(vector) *out = (NAME(vector) *)(void *)sum, s[ROWS][PARTS];
     for (int d = 0; d < c; d++)
         for (int v = 0; v < PARTS; v++)
-            s[d][v] = to[d * PARTS + v];
-    for (int64_t r = 0; r < n; r++)
+            s[d][v] = out[d * PARTS + v];
+    for (int64_t r = 0; r < n; r++) {
+        NAME(integers) at = (NAME(integers)){0} + (int32_t)r, seen[PARTS];
+        for (int v = 0; v < PARTS && !all; v++)
+            seen[v] = (at >= from[v]) & (at < to[v]);
         for (int d = 0; d < c; d++)
-            for (int v = 0; v < PARTS; v++)
-                s[d][v] += rows[r * stride + d] * x[r * PARTS + v];
+            for (int v = 0; v < PARTS; v++) {
+                if (all) {
+                    s[d][v] += rows[r * stride + d] * x[r * PARTS + v];
+                } else {
+                    NAME(vector) term = rows[r * stride + d] * x[r * PARTS + v];
+                    s[d][v] += (NAME(vector))((NAME(integers))term & seen[v]);
+                }
+            }
+    }
     for (int d = 0; d < c; d++)
         for (int v = 0; v < PARTS; v++)
-            to[d * PARTS + v] = s[d][v];
+            out[d * PARTS + v] = s[d][v];
 }
 
-INLINE void NAME(accumulate)(const float *rows, int64_t stride, int64_t n, const float *weights, int64_t D,
-                             float *sum)
+INLINE void NAME(accumulate)(bool all, const int32_t *low, const int32_t *high, const float *rows,
+                             int64_t stride, int64_t n, const float *weights, int64_t D, float *sum)
 {
     int64_t d = 0;
     for (; d + ROWS <= D; d += ROWS)
-        NAME(accumulate_of)(ROWS, rows + d, stride, n, weights, sum + d * LANES);
+        NAME(accumulate_of)(ROWS, all, low, high, rows + d, stride, n, weights, sum + d * LANES);
     for (; d + 2 <= D; d += 2)
-        NAME(accumulate_of)(2, rows + d, stride, n, weights, sum + d * LANES);
+        NAME(accumulate_of)(2, all, low, high, rows + d, stride, n, weights, sum + d * LANES);
     for (; d < D; d++)
-        NAME(accumulate_of)(1, rows + d, stride, n, weights, sum + d * LANES);
+        NAME(accumulate_of)(1, all, low, high, rows + d, stride, n, weights, sum + d * LANES);
 }
 
-/* columns[d] lane i = element d of row first + i of x, whose strides are given; 0 past the last row */
-INLINE void NAME(load)(const lane_block *block, int64_t G, int64_t D, const float *x, int64_t batch,
-                       int64_t time, int64_t head, float *columns)
+/* The same where all lanes see the rows from `from` up to `to`, and some of them others. */
+TARGET static void NAME(accumulate_seen)(const int32_t *low, const int32_t *high, int64_t from, int64_t to,
+                                         const float *rows, int64_t stride, int64_t n, const float *weights,
+                                         int64_t D, float *sum)
+{
+    if (from < 0) from = 0;
+    if (to > n) to = n;
+    if (from >= to) from = to = n;
+    if (from > 0) NAME(accumulate)(false, low, high, rows, stride, from, weights, D, sum);
+    if (from < to) NAME(accumulate)
+    (true, low, high, rows + from * stride, stride, to - from, weights + from * LANES, D, sum);
+    if (to == n) return;
+    _Alignas(64) int32_t behind[2][LANES];
+    for (int i = 0; i < LANES; i++) {
+        behind[0][i] = low[i] - (int32_t)to;
+        behind[1][i] = high[i] - (int32_t)to;
+    }
+    NAME(accumulate)
+    (false, behind[0], behind[1], rows + to * stride, stride, n - to, weights + to * LANES, D, sum);
+}
+
+/* Keys from `key` on: accumulate_seen for the queries of a block. */
+INLINE void NAME(accumulate_keys)(const lane_block *block, int64_t key, const float *rows, int64_t stride,
+                                  int64_t n, const float *weights, int64_t D, float *sum)
+{
+    _Alignas(64) int32_t low[LANES], high[LANES];
+    for (int i = 0; i < LANES; i++) {
+        low[i] = block->begin[i] - (int32_t)key;
+        high[i] = block->end[i] - (int32_t)key;
+    }
+    NAME(accumulate_seen)
+    (low, high, block->full_from - key, block->full_to - key, rows, stride, n, weights, D, sum);
+}
+
+/* columns[d] lane i = element d of row first + i of x, whose strides are given; 0 past the last query */
+INLINE void NAME(load)(const lane_block *block, int64_t G, int64_t D, const float *x, int64_t time,
+                       int64_t head, float *columns)
 {
     for (int64_t i = 0; i < LANES; i++) {
         int64_t row = block->first + i;
-        const float *from = x + block->b * batch + row / G * time + (block->h + row % G) * head;
-        bool inside = i < block->count;
+        bool inside = i < block->live;
+        const float *from = x + (block->q_begin + row / G) * time + (block->h + row % G) * head;
         for (int64_t d = 0; d < D; d++)
             columns[d * LANES + i] = inside ? from[d] : 0;
     }
 }
 
-/* The reverse, to a contiguous [B, Tq, Hq, D], each lane times its factor. */
+/* The reverse, to a contiguous [N, Hq, D], each lane times its factor; zeros where it sees nothing. */
 INLINE void NAME(store)(const lane_block *block, const tuff_attention_problem *p, const float *columns,
                         const float *factor, float *x)
 {
     for (int64_t i = 0; i < block->count; i++) {
         int64_t row = block->first + i;
-        float *to = x + ((block->b * p->Tq + row / p->G) * p->Hq + block->h + row % p->G) * p->D;
+        float *to = x + ((block->q_begin + row / p->s.G) * p->Hq + block->h + row % p->s.G) * p->D;
+        bool sees = block->begin[i] < block->end[i];
         for (int64_t d = 0; d < p->D; d++)
-            to[d] = columns[d * LANES + i] * factor[i];
+            to[d] = sees ? columns[d * LANES + i] * factor[i] : 0;
     }
+}
+
+/* Products of n keys from `key` on become scores; slopes may be NULL. */
+TARGET static void NAME(shape)(const tuff_attention_problem *p, const lane_block *block, const float *bias,
+                               int64_t key, int64_t n, float *scores, float *slopes)
+{
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < LANES; i++) {
+            int64_t row = block->first + i, at = j * LANES + i;
+            float slope;
+            scores[at] = tuff_attention_shape(p, i < block->live ? bias : NULL, block->h + row % p->s.G,
+                                              key + j - block->start - row / p->s.G, scores[at], &slope);
+            if (slopes) slopes[at] = slope;
+        }
 }
 
 /* ---- forward ---- */
@@ -149,38 +213,39 @@ INLINE void NAME(soften)(const lane_block *block, int64_t key, int64_t n, bool a
 TARGET static void NAME(forward_block)(const forward *w, int64_t index)
 {
     const tuff_attention_problem *p = w->p;
-    int64_t D = p->D;
+    int64_t D = p->D, head = index / w->n_tiles;
     _Alignas(64) float q[TUFF_ATTENTION_MAX_DIM * LANES], scores[BLOCK * LANES];
-    float room[BLOCK * TUFF_ATTENTION_MAX_DIM], factor[LANES];
+    float room[BLOCK * TUFF_ATTENTION_MAX_DIM], factor[LANES], lse[LANES];
     NAME(state) s;
-    lane_block block = tuff_attention_block_of(p, w->start, index);
-    int64_t head = block.h / p->G;
-    NAME(load)(&block, p->G, D, w->q, p->q.b, p->q.t, p->q.h, q);
+    lane_block block = tuff_attention_block_of(p, w->tiles + index % w->n_tiles * TUFF_ATTENTION_ENTRY, head);
+    bool shaped = tuff_attention_shaped(p, w->bias);
+    float scale = shaped ? 1 : p->scale;
+    NAME(load)(&block, p->s.G, D, w->q, p->q.t, p->q.h, q);
     memset(s.sum, 0, (size_t)D * LANES * sizeof *s.sum);
     for (int i = 0; i < LANES; i++) {
         s.max[i] = -INFINITY;
         s.total[i] = 0;
     }
     for (int64_t key = block.least; key < block.most; key += BLOCK) {
-        int64_t n = block.most - key < BLOCK ? block.most - key : BLOCK, stride;
-        const float *rows = tuff_attention_rows_of(
-            w->k, &p->k, block.b * p->k.b + key * p->k.t + head * p->k.h, n, D, room, &stride);
+        int64_t n = block.most - key < BLOCK ? block.most - key : BLOCK, stride, at = block.kv_begin + key;
+        const float *rows =
+            tuff_attention_rows_of(w->k, &p->k, at * p->k.t + head * p->k.h, n, D, room, &stride);
         NAME(scores)(rows, stride, n, q, D, scores);
+        if (shaped) NAME(shape)(p, &block, w->bias, key, n, scores, NULL);
         if (key >= block.full_from && key + n <= block.full_to)
-            NAME(soften)(&block, key, n, true, p->scale, D, scores, &s);
+            NAME(soften)(&block, key, n, true, scale, D, scores, &s);
         else
-            NAME(soften)(&block, key, n, false, p->scale, D, scores, &s);
-        rows = tuff_attention_rows_of(w->v, &p->v, block.b * p->v.b + key * p->v.t + head * p->v.h, n, D,
-                                      room, &stride);
-        NAME(accumulate)(rows, stride, n, scores, D, s.sum);
+            NAME(soften)(&block, key, n, false, scale, D, scores, &s);
+        rows = tuff_attention_rows_of(w->v, &p->v, at * p->v.t + head * p->v.h, n, D, room, &stride);
+        NAME(accumulate_keys)(&block, key, rows, stride, n, scores, D, s.sum);
     }
-    for (int64_t i = 0; i < LANES; i++)
-        factor[i] = block.begin[i] < block.end[i] ? 1 / s.total[i] : 0;
+    for (int64_t i = 0; i < block.count; i++)
+        lse[i] = tuff_attention_finish(i < block.live ? w->sinks : NULL, block.h + (block.first + i) % p->s.G,
+                                       block.begin[i] < block.end[i], s.max[i], s.total[i], &factor[i]);
     NAME(store)(&block, p, s.sum, factor, w->o);
     for (int64_t i = 0; i < block.count; i++) {
-        int64_t row = block.first + i, h = block.h + row % p->G;
-        w->lse[(block.b * p->Hq + h) * p->Tq + row / p->G] =
-            block.begin[i] < block.end[i] ? s.max[i] + logf(s.total[i]) : -INFINITY;
+        int64_t row = block.first + i;
+        w->lse[(block.q_begin + row / p->s.G) * p->Hq + block.h + row % p->s.G] = lse[i];
     }
 }
 
@@ -189,92 +254,118 @@ TARGET static void NAME(forward_block)(const forward *w, int64_t index)
 TARGET static void NAME(queries_block)(const backward *w, int64_t index)
 {
     const tuff_attention_problem *p = w->p;
-    int64_t D = p->D;
+    int64_t D = p->D, kv_head = index / w->n_tiles;
     _Alignas(64) float q[TUFF_ATTENTION_MAX_DIM * LANES], d_o[TUFF_ATTENTION_MAX_DIM * LANES];
     _Alignas(64) float dq[TUFF_ATTENTION_MAX_DIM * LANES], scores[BLOCK * LANES], d_scores[BLOCK * LANES];
-    float lse[LANES], delta[LANES], factor[LANES];
-    lane_block block = tuff_attention_block_of(p, w->start, index);
-    NAME(load)(&block, p->G, D, w->q, p->q.b, p->q.t, p->q.h, q);
-    NAME(load)(&block, p->G, D, w->d_o, p->Tq * p->Hq * D, p->Hq * D, D, d_o);
+    float lse[LANES], delta[LANES], factor[LANES], slopes[BLOCK * LANES];
+    lane_block block =
+        tuff_attention_block_of(p, w->tiles + index % w->n_tiles * TUFF_ATTENTION_ENTRY, kv_head);
+    bool shaped = tuff_attention_shaped(p, w->bias);
+    float scale = shaped ? 1 : p->scale;
+    NAME(load)(&block, p->s.G, D, w->q, p->q.t, p->q.h, q);
+    NAME(load)(&block, p->s.G, D, w->d_o, p->Hq * D, D, d_o);
     for (int64_t i = 0; i < LANES; i++) {
-        int64_t row = block.first + i, at = (block.b * p->Hq + block.h + row % p->G) * p->Tq + row / p->G;
-        lse[i] = i < block.count ? w->lse[at] : 0;
-        delta[i] = i < block.count ? w->delta[at] : 0;
+        int64_t row = block.first + i, at = (block.q_begin + row / p->s.G) * p->Hq + block.h + row % p->s.G;
+        lse[i] = i < block.live ? w->lse[at] : 0;
+        delta[i] = i < block.live ? w->delta[at] : 0;
         factor[i] = p->scale;
     }
     memset(dq, 0, (size_t)D * LANES * sizeof *dq);
-    const float *k = w->k + block.b * p->k.b + block.h / p->G * p->k.h;
-    const float *v = w->v + block.b * p->v.b + block.h / p->G * p->v.h;
+    const float *k = w->k + block.kv_begin * p->k.t + kv_head * p->k.h;
+    const float *v = w->v + block.kv_begin * p->v.t + kv_head * p->v.h;
     for (int64_t key = block.least; key < block.most; key += BLOCK) {
         int64_t n = block.most - key < BLOCK ? block.most - key : BLOCK;
         NAME(scores)(k + key * p->k.t, p->k.t, n, q, D, scores);
         NAME(scores)(v + key * p->v.t, p->v.t, n, d_o, D, d_scores);
+        if (shaped) NAME(shape)(p, &block, w->bias, key, n, scores, slopes);
         for (int64_t j = 0; j < n; j++) {
             float *s = scores + j * LANES;
             const float *d = d_scores + j * LANES;
-            int32_t at = (int32_t)(key + j);
             TUFF_LANES
-            for (int i = 0; i < LANES; i++) {
-                float ds = tuff_expf(s[i] * p->scale - lse[i]) * (d[i] - delta[i]);
-                s[i] = at >= block.begin[i] && at < block.end[i] ? ds : 0;
-            }
+            for (int i = 0; i < LANES; i++)
+                s[i] = tuff_expf(s[i] * scale - lse[i]) * (d[i] - delta[i]);
+            for (int i = 0; i < LANES && shaped; i++)
+                s[i] *= slopes[j * LANES + i];
         }
-        NAME(accumulate)(k + key * p->k.t, p->k.t, n, scores, D, dq);
+        NAME(accumulate_keys)(&block, key, k + key * p->k.t, p->k.t, n, scores, D, dq);
     }
     NAME(store)(&block, p, dq, factor, w->dq);
 }
 
 /* ---- d_k, d_v: lanes are keys ---- */
 
+/* Which queries, counted from the one at `time`, each key sees, and which all see. */
+typedef struct NAME(seers) {
+    _Alignas(64) int32_t low[LANES], high[LANES];
+    int64_t from, to;
+} NAME(seers);
+
+INLINE NAME(seers) NAME(seers_of)(const tuff_attention_problem *p, const tuff_segment *s, int64_t first,
+                                  int64_t live, int64_t time)
+{
+    NAME(seers) out = {.from = 0, .to = BLOCK};
+    for (int64_t i = 0; i < LANES; i++) {
+        int64_t begin = time, end = time;
+        if (i < live) tuff_segments_queries(&p->s, s, first + i, first + i, &begin, &end);
+        out.low[i] = (int32_t)(begin - time);
+        out.high[i] = (int32_t)(end - time);
+        if (i < live && out.low[i] > out.from) out.from = out.low[i];
+        if (i < live && out.high[i] < out.to) out.to = out.high[i];
+    }
+    return out;
+}
+
 TARGET static void NAME(keys_block)(const backward *w, int64_t index)
 {
     const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, blocks = (p->Tk + LANES - 1) / LANES;
-    int64_t b = index / blocks / p->Hkv, h = index / blocks % p->Hkv, first = index % blocks * LANES, begin,
-            end;
-    int64_t count = p->Tk - first < LANES ? p->Tk - first : LANES, start = w->start ? w->start[b] : 0;
+    int64_t D = p->D, G = p->s.G, h = index / w->n_key_tiles, begin = 0, end = 0;
+    const int32_t *tile = w->key_tiles + index % w->n_key_tiles * TUFF_ATTENTION_ENTRY;
+    const tuff_segment s = {tile[TUFF_TILE_Q_BEGIN], tile[TUFF_TILE_Q_LEN], tile[TUFF_TILE_KV_BEGIN],
+                            tile[TUFF_TILE_KV_LEN]};
+    int64_t first = tile[TUFF_TILE_FIRST], live = tile[TUFF_TILE_LIVE], start = (int64_t)s.kv_len - s.q_len;
+    bool shaped = tuff_attention_shaped(p, w->bias);
+    float scale = shaped ? 1 : p->scale;
     _Alignas(64) float k[TUFF_ATTENTION_MAX_DIM * LANES], v[TUFF_ATTENTION_MAX_DIM * LANES];
     _Alignas(64) float dk[TUFF_ATTENTION_MAX_DIM * LANES], dv[TUFF_ATTENTION_MAX_DIM * LANES];
     _Alignas(64) float scores[BLOCK * LANES], d_scores[BLOCK * LANES];
     /* the loads of a block of queries, with a key in place of a query */
-    lane_block keys = {.b = b, .h = h, .first = first, .count = count};
-    NAME(load)(&keys, 1, D, w->k, p->k.b, p->k.t, p->k.h, k);
-    NAME(load)(&keys, 1, D, w->v, p->v.b, p->v.t, p->v.h, v);
+    lane_block keys = {.h = h, .first = first, .live = live, .q_begin = s.kv_begin};
+    NAME(load)(&keys, 1, D, w->k, p->k.t, p->k.h, k);
+    NAME(load)(&keys, 1, D, w->v, p->v.t, p->v.h, v);
     memset(dk, 0, (size_t)D * LANES * sizeof *dk);
     memset(dv, 0, (size_t)D * LANES * sizeof *dv);
-    tuff_attention_times(p, start, first, first + count - 1, &begin, &end);
-    for (int64_t head = h * p->G; head < (h + 1) * p->G; head++)
+    if (live > 0) tuff_segments_queries(&p->s, &s, first, first + live - 1, &begin, &end);
+    for (int64_t head = h * G; head < (h + 1) * G; head++)
         for (int64_t t = begin; t < end; t += BLOCK) {
-            int64_t n = end - t < BLOCK ? end - t : BLOCK;
-            const float *q = w->q + b * p->q.b + t * p->q.t + head * p->q.h;
-            const float *d_o = w->d_o + ((b * p->Tq + t) * p->Hq + head) * D;
-            const float *lse = w->lse + (b * p->Hq + head) * p->Tq + t;
-            const float *delta = w->delta + (b * p->Hq + head) * p->Tq + t;
+            int64_t n = end - t < BLOCK ? end - t : BLOCK, at = (s.q_begin + t) * p->Hq + head;
+            const float *q = w->q + (s.q_begin + t) * p->q.t + head * p->q.h, *d_o = w->d_o + at * D;
+            NAME(seers) seers = NAME(seers_of)(p, &s, first, live, t);
             NAME(scores)(q, p->q.t, n, k, D, scores);
             NAME(scores)(d_o, p->Hq * D, n, v, D, d_scores);
             for (int64_t r = 0; r < n; r++) {
-                int64_t from, to;
-                tuff_attention_range(p, start + t + r, &from, &to);
-                float *s = scores + r * LANES, *d = d_scores + r * LANES;
-                int32_t low = (int32_t)(from - first > LANES ? LANES : from - first);
-                int32_t high = (int32_t)(to - first > LANES ? LANES : to - first < 0 ? 0 : to - first);
+                float *x = scores + r * LANES, *d = d_scores + r * LANES, slope[LANES];
+                float lse = w->lse[at + r * p->Hq], delta = w->delta[at + r * p->Hq];
+                for (int64_t i = 0; i < LANES && shaped; i++)
+                    x[i] = tuff_attention_shape(p, i < live ? w->bias : NULL, head, first + i - start - t - r,
+                                                x[i], &slope[i]);
                 TUFF_LANES
                 for (int i = 0; i < LANES; i++) {
-                    float probability = tuff_expf(s[i] * p->scale - lse[r]);
-                    float ds = probability * (d[i] - delta[r]);
-                    bool seen = i >= low && i < high;
-                    s[i] = seen ? probability : 0;
-                    d[i] = seen ? ds : 0;
+                    float probability = tuff_expf(x[i] * scale - lse);
+                    x[i] = probability;
+                    d[i] = probability * (d[i] - delta);
                 }
+                for (int i = 0; i < LANES && shaped; i++)
+                    d[i] *= slope[i];
             }
-            NAME(accumulate)(d_o, p->Hq * D, n, scores, D, dv);
-            NAME(accumulate)(q, p->q.t, n, d_scores, D, dk);
+            NAME(accumulate_seen)
+            (seers.low, seers.high, seers.from, seers.to, d_o, p->Hq * D, n, scores, D, dv);
+            NAME(accumulate_seen)(seers.low, seers.high, seers.from, seers.to, q, p->q.t, n, d_scores, D, dk);
         }
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at = ((b * p->Tk + first + i) * p->Hkv + h) * D;
+    for (int64_t i = 0; i < tile[TUFF_TILE_ROWS]; i++) {
+        int64_t at = ((s.kv_begin + first + i) * p->Hkv + h) * D;
         for (int64_t d = 0; d < D; d++) {
-            w->dk[at + d] = dk[d * LANES + i] * p->scale;
-            w->dv[at + d] = dv[d * LANES + i];
+            w->dk[at + d] = i < live ? dk[d * LANES + i] * p->scale : 0;
+            w->dv[at + d] = i < live ? dv[d * LANES + i] : 0;
         }
     }
 }

@@ -14,22 +14,22 @@ static tuff_status infer(tuff_graph *g, tuff_node *node)
     (void)g;
     const tuff_tensor *x = node->in[X], *cosine = node->in[COS];
     TUFF_TRY(tuff_expect_dtype(node, X, "x", TUFF_F32));
-    if (x->shape.rank != 4)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "rope: x must be [batch, time, heads, head dim], but is %s",
+    if (x->shape.rank != 3)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "rope: x must be [tokens, heads, head dim], but is %s",
                          tuff_shape_text(&x->shape));
-    if (x->shape.dim[3] != 1 && x->stride[3] != 1)
+    if (x->shape.dim[2] != 1 && x->stride[2] != 1)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "rope: the last axis of x, %s, must be contiguous; copy it first",
                          tuff_shape_text(&x->shape));
-    if (cosine->shape.rank != 2 || 2 * cosine->shape.dim[1] > x->shape.dim[3])
+    if (cosine->shape.rank != 2 || 2 * cosine->shape.dim[1] > x->shape.dim[2])
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "rope: cos must be [positions, pairs] with at most %lld pairs for x %s, but is %s",
-                         (long long)(x->shape.dim[3] / 2), tuff_shape_text(&x->shape),
+                         (long long)(x->shape.dim[2] / 2), tuff_shape_text(&x->shape),
                          tuff_shape_text(&cosine->shape));
     TUFF_TRY(tuff_expect_dense(node, COS, "cos", NULL));
     TUFF_TRY(tuff_expect_dense(node, SIN, "sin", &cosine->shape));
     TUFF_TRY(tuff_expect_dtype(node, POSITIONS, "positions", TUFF_I32));
-    tuff_shape tokens = tuff_shape_of(2, x->shape.dim);
+    tuff_shape tokens = tuff_shape_of(1, x->shape.dim);
     TUFF_TRY(tuff_expect_shape(node, POSITIONS, "positions", &tokens));
     TUFF_TRY(tuff_expect_contiguous(node, POSITIONS, "positions"));
     tuff_set_out(node, 0, &x->shape, TUFF_F32);
@@ -38,7 +38,7 @@ static tuff_status infer(tuff_graph *g, tuff_node *node)
 
 static tuff_tensor *build(tuff_graph *g, tuff_tensor *x, tuff_tensor *const *tables, bool inverse)
 {
-    if (x && x->shape.rank == 4 && x->shape.dim[3] != 1 && x->stride[3] != 1) x = tuff_copy(g, x, x->dtype);
+    if (x && x->shape.rank == 3 && x->shape.dim[2] != 1 && x->stride[2] != 1) x = tuff_copy(g, x, x->dtype);
     tuff_attrs attrs = {.rope = {.inverse = inverse}};
     return tuff_graph_node(g, TUFF_OP_rope, (tuff_tensor *[]){x, tables[0], tables[1], tables[2]}, 4, &attrs);
 }
@@ -54,12 +54,12 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
 static void reference(const tuff_node *node, const double *const *in, double *const *out)
 {
     const int64_t *dim = node->in[X]->shape.dim;
-    int64_t D = dim[3], limit = node->in[COS]->shape.dim[0], half = node->in[COS]->shape.dim[1];
+    int64_t D = dim[2], limit = node->in[COS]->shape.dim[0], half = node->in[COS]->shape.dim[1];
     double sign = node->attrs.rope.inverse ? -1 : 1;
-    for (int64_t token = 0; token < dim[0] * dim[1]; token++)
-        for (int64_t h = 0; h < dim[2]; h++) {
-            const double *x = in[X] + (token * dim[2] + h) * D;
-            double *y = out[0] + (token * dim[2] + h) * D;
+    for (int64_t token = 0; token < dim[0]; token++)
+        for (int64_t h = 0; h < dim[1]; h++) {
+            const double *x = in[X] + (token * dim[1] + h) * D;
+            double *y = out[0] + (token * dim[1] + h) * D;
             int64_t position = (int64_t)in[POSITIONS][token];
             bool inside = position >= 0 && position < limit;
             memcpy(y, x, (size_t)D * sizeof *y);
@@ -95,13 +95,13 @@ static void turn_range(int64_t begin, int64_t end, void *context)
 {
     const turn *w = context;
     const tuff_tensor *x = w->node->in[X];
-    int64_t T = x->shape.dim[1], H = x->shape.dim[2], D = x->shape.dim[3];
+    int64_t H = x->shape.dim[1], D = x->shape.dim[2];
     int64_t limit = w->node->in[COS]->shape.dim[0], half = w->node->in[COS]->shape.dim[1];
     float sign = w->node->attrs.rope.inverse ? -1 : 1;
     for (int64_t token = begin; token < end; token++) {
         int64_t position = w->positions[token];
         for (int64_t h = 0; h < H; h++) {
-            const float *from = w->x + token / T * x->stride[0] + token % T * x->stride[1] + h * x->stride[2];
+            const float *from = w->x + token * x->stride[0] + h * x->stride[1];
             float *to = w->y + (token * H + h) * D;
             if (position >= 0 && position < limit)
                 turn_head(from, w->cosine + position * half, w->sine + position * half, sign, to, half);
@@ -118,7 +118,7 @@ static void cpu(const tuff_node *node, const void *const *in, void *const *out, 
     (void)scratch;
     const int64_t *dim = node->in[X]->shape.dim;
     turn w = {node, in[X], in[COS], in[SIN], in[POSITIONS], out[0]};
-    tuff_parallel(dim[0] * dim[1], tuff_grain(2 * dim[2] * dim[3]), turn_range, &w);
+    tuff_parallel(dim[0], tuff_grain(2 * dim[1] * dim[2]), turn_range, &w);
 }
 
 static tuff_cost cost(const tuff_node *node)
@@ -138,15 +138,14 @@ static void launch_rope(const tuff_node *node, const tuff_caps *caps, tuff_launc
     tuff_launch_address(launch, &args->sine, TUFF_OPERAND_IN, SIN, 0);
     tuff_launch_address(launch, &args->positions, TUFF_OPERAND_IN, POSITIONS, 0);
     tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
-    args->time = (uint32_t)dim[1];
-    args->heads = (uint32_t)dim[2];
-    args->dim = (uint32_t)dim[3];
+    args->heads = (uint32_t)dim[1];
+    args->dim = (uint32_t)dim[2];
     args->limit = (uint32_t)node->in[COS]->shape.dim[0];
     args->pairs = (uint32_t)node->in[COS]->shape.dim[1];
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         args->stride[i] = (uint32_t)x->stride[i];
     args->sign = node->attrs.rope.inverse ? -1 : 1;
-    tuff_launch_tiles(launch, caps, dim[0] * dim[1] * dim[2], dim[3] - args->pairs, args->tile);
+    tuff_launch_tiles(launch, caps, dim[0] * dim[1], dim[2] - args->pairs, args->tile);
 }
 
 static const tuff_kernel_row kernel_rows[] = {{"rope", 0, tuff_match_32, launch_rope}};

@@ -46,16 +46,7 @@ static inline float ln_of(float x)
 }
 static inline float tanh_of(float x)
 {
-    float z = x * x, t = x < 0 ? -x : x;
-    float p = -5.70498872745e-3f;
-    p = p * z + 2.06390887954e-2f;
-    p = p * z - 5.37397155531e-2f;
-    p = p * z + 1.33314422036e-1f;
-    p = p * z - 3.33332819422e-1f;
-    float near = p * z * x + x;
-    float far = 1.0f - 2.0f / (tuff_expf(2.0f * (t > 20.0f ? 20.0f : t)) + 1.0f);
-    float y = t < 0.625f ? near : x < 0 ? -far : far;
-    return x == x ? y : x;
+    return tuff_tanhf(x);
 }
 static inline float sigmoid_of(float x)
 {

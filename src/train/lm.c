@@ -29,8 +29,8 @@ static tuff_tensor *build_logits(const tuff_lm *lm, bool train, tuff_graph *g)
 {
     tuff_net net = {.g = g,
                     .config = &lm->model->config,
-                    .batch = lm->batch,
-                    .length = lm->length,
+                    .tokens = lm->batch * lm->length,
+                    .sequences = lm->batch,
                     .params = lm->trains_model ? NULL : &lm->model->params,
                     .train_base = train && lm->trains_model,
                     .rope_positions = lm->rope_positions,
@@ -172,6 +172,21 @@ size_t tuff_lm_index_size(const tuff_lm *lm)
     return tuff_embedding_index_size((size_t)(lm->batch * lm->length));
 }
 
+/* Every sequence fills its row of the batch. */
+static tuff_status set_segments(const tuff_lm *lm, tuff_program *program)
+{
+    size_t bytes = (size_t)lm->batch * 4 * sizeof(int32_t);
+    int32_t *table = tuff_alloc(bytes);
+    if (!table) return tuff_fail_memory("segments");
+    for (int64_t b = 0; b < lm->batch; b++) {
+        table[4 * b] = table[4 * b + 2] = (int32_t)(b * lm->length);
+        table[4 * b + 1] = table[4 * b + 3] = (int32_t)lm->length;
+    }
+    tuff_status status = tuff_program_input(program, "segments", table, bytes);
+    tuff_free(table);
+    return status;
+}
+
 static tuff_status set_positions(tuff_program *program, int32_t *positions, int32_t *index, size_t n,
                                  size_t index_size)
 {
@@ -189,6 +204,7 @@ tuff_status tuff_lm_set_positions(const tuff_lm *lm, tuff_program *program)
     for (size_t i = 0; i < n && status == TUFF_OK; i++)
         positions[i] = (int32_t)(i % (size_t)lm->length);
     if (status == TUFF_OK) status = set_positions(program, positions, index, n, tuff_lm_index_size(lm));
+    if (status == TUFF_OK) status = set_segments(lm, program);
     tuff_free(positions);
     tuff_free(index);
     return status;

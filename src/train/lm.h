@@ -59,7 +59,7 @@ typedef struct tuff_trained {
 size_t tuff_lm_trained_count(const tuff_lm *lm);
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index);
 
-/* Sets the inputs that are the same for every batch: positions and their index. */
+/* Sets the inputs that are the same for every batch: segments, positions and their index. */
 TUFF_MUST_USE tuff_status tuff_lm_set_positions(const tuff_lm *lm, tuff_program *program);
 /* Sets ids and labels [batch, length], and the index of the ids; allocates nothing. `index_scratch` has
  * tuff_lm_index_size elements. */

@@ -18,8 +18,8 @@ static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int6
     KIT_OK(tuff_graph_create(&graph));
     tuff_net net = {.g = graph,
                     .config = &g->model->config,
-                    .batch = batch,
-                    .length = length,
+                    .tokens = batch * length,
+                    .sequences = batch,
                     .train_base = !lora,
                     .rope_positions = g->model->config.max_positions,
                     .hook = lora ? tuff_lora_hook(lora, true) : NULL};

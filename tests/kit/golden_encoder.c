@@ -13,16 +13,18 @@ static tuff_program *build(const golden *g, tuff_store *store)
     KIT_OK(tuff_graph_create(&graph));
     tuff_net net = {.g = graph,
                     .config = &g->model->config,
-                    .batch = ids->shape[0],
-                    .length = ids->shape[1],
+                    .tokens = ids->shape[0] * ids->shape[1],
+                    .sequences = ids->shape[0],
                     .rope_positions = g->model->config.max_positions,
                     .train_base = true};
     tuff_net_begin(&net);
     tuff_tensor *result = tuff_net_hidden(&net);
     if (picked) result = tuff_net_pick(&net, result, picked->shape[0], true);
     if (net.config->head) result = tuff_net_head(&net, result);
-    tuff_tensor *by = tuff_input(graph, "weights", TUFF_F32, (int)weights->rank, weights->shape);
-    tuff_tensor *loss = tuff_sum(graph, tuff_mul(graph, result, by), (1u << weights->rank) - 1, false);
+    int64_t columns = weights->shape[weights->rank - 1];
+    const int64_t shape[] = {tuff_weight_elements(weights) / columns, columns};
+    tuff_tensor *by = tuff_input(graph, "weights", TUFF_F32, 2, shape);
+    tuff_tensor *loss = tuff_sum(graph, tuff_mul(graph, result, by), 3, false);
     tuff_tensor **params = tuff_alloc_array(list->count, sizeof *params),
                 **grads = tuff_alloc_array(list->count, sizeof *grads);
     for (size_t i = 0; i < list->count; i++)
@@ -73,6 +75,13 @@ static void set_inputs(const golden *g, tuff_program *program)
         set_ids(program, "picked", picked, n_picked);
         tuff_free(picked);
     }
+    int32_t table[4 * 16];
+    assert_true((int64_t)n / length <= 16);
+    for (int32_t b = 0; b < (int32_t)((int64_t)n / length); b++) {
+        int32_t at = b * (int32_t)length;
+        memcpy(table + 4 * b, (int32_t[]){at, (int32_t)length, at, (int32_t)length}, 4 * sizeof *table);
+    }
+    KIT_OK(tuff_program_input(program, "segments", table, n / (size_t)length * 4 * sizeof *table));
     KIT_OK(tuff_program_input(program, "weights", weights, n_weights * sizeof *weights));
     tuff_free(weights);
     tuff_free(ids);

@@ -65,7 +65,7 @@ static void states_of(const tuff_model *model, const int32_t *ids, int64_t count
     KIT_OK(tuff_lora_upload_model(model, NULL, false, MOST_TOKENS, NULL, store));
     KIT_OK(tuff_graph_create(&g));
     tuff_net net = {
-        .g = g, .config = &model->config, .batch = 1, .length = count, .rope_positions = MOST_TOKENS};
+        .g = g, .config = &model->config, .tokens = count, .sequences = 1, .rope_positions = MOST_TOKENS};
     tuff_net_begin(&net);
     tuff_output(g, "states", tuff_net_hidden(&net));
     KIT_OK(tuff_program_create(device, &g, &program));
@@ -75,6 +75,8 @@ static void states_of(const tuff_model *model, const int32_t *ids, int64_t count
     KIT_OK(tuff_program_input(program, "ids", ids, bytes));
     KIT_OK(tuff_program_input(program, "positions", positions, bytes));
     KIT_OK(tuff_program_input(program, "types", zeros, bytes));
+    const int32_t segment[4] = {0, (int32_t)count, 0, (int32_t)count};
+    KIT_OK(tuff_program_input(program, "segments", segment, sizeof segment));
     KIT_OK(tuff_program_run(program));
     KIT_OK(tuff_program_output(program, "states", out,
                                (size_t)(count * model->config.hidden_size) * sizeof *out));

@@ -1,9 +1,7 @@
-/* Attention's ranges of keys, grids, workgroups and shared memory on devices of several kinds, without any.
- */
-#include "ir/op.h"
+/* Attention's dispatches, their lists and workgroups on devices of several kinds, without any. */
+#include "ir/plan.h"
 #include "kit/kit.h"
 #include "ops/attention.h"
-#include "shaders/args/attention.h"
 
 static const tuff_caps devices[] = {
     {.subgroup_size = 4, .shared_bytes = 16384, .max_workgroup = 128, .max_groups = {65535, 65535, 65535}},
@@ -16,67 +14,101 @@ static const tuff_caps devices[] = {
 };
 enum { DEVICES = sizeof devices / sizeof devices[0] };
 
-/* batch, queries, keys, heads, key-value heads, head dim */
+/* segments, rows of q, rows of k, heads, key-value heads, head dim */
 static const int64_t shapes[][6] = {
-    {1, 1, 1, 1, 1, 1},   {4, 256, 256, 12, 12, 64},   {1, 1, 2048, 9, 3, 64},   {3, 17, 40, 6, 2, 20},
-    {2, 5, 5, 2, 1, 256}, {1, 4096, 4096, 32, 8, 128}, {64, 1, 512, 32, 8, 128}, {1, 9, 9, 1, 1, 129}};
+    {1, 1, 1, 1, 1, 1},     {4, 1024, 1024, 12, 12, 64}, {1, 1, 2048, 9, 3, 64},      {3, 51, 120, 6, 2, 20},
+    {2, 10, 10, 2, 1, 256}, {1, 4096, 4096, 32, 8, 128}, {64, 64, 32768, 32, 8, 128}, {1, 9, 9, 1, 1, 129}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 typedef struct fixture {
     tuff_graph *graph;
-    tuff_tensor *q, *k, *v, *o;
+    tuff_tensor *q, *k, *v, *segments, *bias, *o;
 } fixture;
 
-static fixture begin(const int64_t s[6], tuff_dtype dtype, bool started)
+static fixture begin(const int64_t s[6], tuff_dtype dtype, bool biased)
 {
     fixture f = {0};
     KIT_OK(tuff_graph_create(&f.graph));
-    f.q = tuff_variable(f.graph, "q", TUFF_F32, 4, (int64_t[]){s[0], s[1], s[3], s[5]});
-    f.k = tuff_variable(f.graph, "k", dtype, 4, (int64_t[]){s[0], s[2], s[4], s[5]});
-    f.v = tuff_variable(f.graph, "v", dtype, 4, (int64_t[]){s[0], s[2], s[4], s[5]});
-    tuff_tensor *start = started ? tuff_input(f.graph, "start", TUFF_I32, 1, s) : NULL;
-    f.o = tuff_attention(
-        f.graph, f.q, f.k, f.v, start,
-        &(tuff_attention_params){.struct_size = sizeof(tuff_attention_params), .causal = true});
+    f.q = tuff_variable(f.graph, "q", TUFF_F32, 3, (int64_t[]){s[1], s[3], s[5]});
+    f.k = tuff_variable(f.graph, "k", dtype, 3, (int64_t[]){s[2], s[4], s[5]});
+    f.v = tuff_variable(f.graph, "v", dtype, 3, (int64_t[]){s[2], s[4], s[5]});
+    f.segments = tuff_input(f.graph, "segments", TUFF_I32, 2, (int64_t[]){s[0], 4});
+    if (biased) f.bias = tuff_variable(f.graph, "bias", TUFF_F32, 2, (int64_t[]){s[3], 7});
+    tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
+    params.right = 0;
+    f.o = tuff_attention(f.graph, f.q, f.k, f.v, f.segments, f.bias, NULL, &params);
     KIT_OK(tuff_graph_status(f.graph));
     return f;
 }
 
-static void check_tiles(const tuff_dispatch *d, const tuff_attention_problem *p, const tuff_caps *caps,
-                        bool spread, int64_t items)
+/* What all of them have: the table, the head dim, and a workgroup that the device has. */
+static void check_dispatch(const tuff_launch *launch, size_t i, const tuff_attention_problem *p,
+                           const tuff_caps *caps)
 {
-    int64_t share = (int64_t)d->spec[0] * d->spec[2];
-    assert_int_equal(d->n_spec, 4);
-    assert_in_range(d->spec[0], 1, caps->max_workgroup);
-    assert_true(d->spec[1] >= p->D && d->spec[1] % 4 == 0 && d->spec[1] <= TUFF_ATTENTION_MAX_DIM);
-    assert_true(d->groups[0] * share >= items && (d->groups[0] - 1) * share < items);
-    assert_int_equal(d->groups[1], p->Hkv);
-    assert_int_equal(d->groups[2], p->B);
-    if (spread)
-        assert_int_equal(d->spec[0], caps->subgroup_size);
-    else
-        assert_in_range(2 * 4 * d->spec[1] * d->spec[3], 1, caps->shared_bytes);
+    const tuff_dispatch *d = launch->dispatches[i];
+    bool plain = d->shader == TUFF_SHADER_attention_join || d->shader == TUFF_SHADER_attention_stats ||
+                 d->shader == TUFF_SHADER_attention_bias_join;
+    assert_true(d->n_spec >= 2 && d->spec[0] % 8 == 0 && d->spec[0] <= TUFF_ATTENTION_MAX_DIM);
+    assert_true(plain || d->spec[0] >= p->D);
+    assert_int_equal(plain || (d->spec[1] & TUFF_ATTENTION_HALF) != 0, plain || p->k.dtype == TUFF_F16);
+    assert_int_equal(plain || (d->spec[1] & TUFF_ATTENTION_WIDE) != 0, plain || p->D % 4 == 0);
+    assert_true(d->n_relocs >= 1 && d->relocs[0].kind == TUFF_OPERAND_DATA);
+    for (int axis = 0; axis < 3; axis++)
+        assert_in_range(d->groups[axis], 1, caps->max_groups[axis]);
+    for (size_t r = 1; r < d->n_relocs; r++) {
+        assert_int_equal(d->relocs[r].kind, TUFF_OPERAND_LIST);
+        assert_in_range(d->relocs[r].index, 0, launch->n_lists - 1);
+    }
+    bool spreads = d->shader == TUFF_SHADER_attention_spread ||
+                   d->shader == TUFF_SHADER_attention_dq_spread ||
+                   d->shader == TUFF_SHADER_attention_dkv_spread;
+    if (spreads) assert_true(d->spec[3] == caps->subgroup_size && d->spec[4] == caps->subgroup_size);
+}
+
+static const tuff_work_list *list_of(const tuff_launch *launch, tuff_shader shader, uint32_t *out_groups)
+{
+    for (size_t i = 0; i < launch->n; i++)
+        if (launch->dispatches[i]->shader == shader) {
+            *out_groups = launch->dispatches[i]->groups[0];
+            return &launch->lists[launch->dispatches[i]->relocs[1].index];
+        }
+    return NULL;
+}
+
+static tuff_launch launch_of(const tuff_node *node, const tuff_kernel_row *row, const tuff_caps *caps,
+                             tuff_arena *arena)
+{
+    tuff_launch launch = {.arena = arena};
+    row->geometry(node, caps, &launch);
+    assert_false(launch.failed);
+    tuff_attention_problem p = tuff_attention_problem_of(node);
+    for (size_t i = 0; i < launch.n; i++)
+        check_dispatch(&launch, i, &p, caps);
+    const tuff_attention_table *t = (const tuff_attention_table *)launch.data;
+    assert_int_equal(launch.data_size, sizeof *t);
+    assert_true(t->tokens == p.s.N && t->heads == p.Hq && t->group == p.s.G && t->dim == p.D &&
+                t->right == 0);
+    assert_int_equal(t->distances, p.R);
+    return launch;
 }
 
 static void check_forward(const tuff_node *node, const tuff_caps *caps, int row)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
     tuff_arena arena = {0};
-    tuff_launch launch = {.arena = &arena};
-    tuff_attention_rows[row].geometry(node, caps, &launch);
-    assert_false(launch.failed);
-    assert_int_equal(launch.n, 1);
-    const tuff_dispatch *d = launch.dispatches[0];
-    const tuff_attention_args *args = (const tuff_attention_args *)d->args;
-    assert_true(args->Tq == p.Tq && args->Tk == p.Tk && args->Hq == p.Hq && args->G == p.G);
-    assert_int_equal(args->dim_flags & TUFF_ATTENTION_DIM_MASK, p.D);
-    assert_true((args->dim_flags & TUFF_ATTENTION_CAUSAL) != 0);
-    assert_int_equal((args->dim_flags & TUFF_ATTENTION_HALF) != 0, p.k.dtype == TUFF_F16);
-    assert_int_equal((args->dim_flags & TUFF_ATTENTION_FROM) != 0, node->in[TUFF_ATTENTION_START] != NULL);
-    if (d->shader != TUFF_SHADER_attention_few)
-        check_tiles(d, &p, caps, d->shader == TUFF_SHADER_attention_spread, p.Tq * p.G);
-    else
-        assert_true(d->groups[0] == p.Tq && d->groups[1] == p.Hq && d->groups[2] == p.B);
+    uint32_t groups;
+    tuff_launch launch = launch_of(node, &tuff_attention_rows[row], caps, &arena);
+    const tuff_work_list *chunks = list_of(&launch, TUFF_SHADER_attention_chunk, &groups);
+    assert_int_equal(groups, tuff_list_entries(chunks));
+    assert_true(groups >= (p.s.M + TUFF_CHUNK - 1) / TUFF_CHUNK);
+    assert_true(launch.scratch_bytes >= (uint64_t)groups * (uint64_t)(p.Hkv * 8 * (p.D + 2)) * 4);
+    assert_non_null(list_of(&launch, TUFF_SHADER_attention_join, &groups));
+    assert_true(groups >= (p.s.S < p.s.N ? p.s.S : p.s.N));
+    assert_true(launch.dispatches[launch.n - 1]->after); /* it reads what chunks wrote */
+    bool tiled = list_of(&launch, TUFF_SHADER_attention_tile, &groups) != NULL ||
+                 list_of(&launch, TUFF_SHADER_attention_spread, &groups) != NULL;
+    assert_int_equal(tiled, !tuff_segments_all_few(&p.s));
+    if (tiled) assert_true(groups >= p.s.N * p.s.G / 32);
     tuff_arena_free(&arena);
 }
 
@@ -84,22 +116,20 @@ static void check_backward(const tuff_node *node, const tuff_caps *caps, int row
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
     tuff_arena arena = {0};
-    tuff_launch launch = {.arena = &arena};
-    tuff_attention_backward_rows[row].geometry(node, caps, &launch);
-    bool spread = launch.dispatches[1]->shader == TUFF_SHADER_attention_dq_spread;
-    assert_false(launch.failed);
-    assert_int_equal(launch.n, spread ? 3 : 4);
-    assert_true(launch.scratch_bytes >= (uint64_t)(p.B * p.Hq * p.Tq) * 8);
-    assert_true((uint64_t)launch.dispatches[0]->groups[0] * launch.dispatches[0]->groups[1] * 64 >=
-                (uint64_t)(p.B * p.Hq * p.Tq));
+    tuff_launch launch = launch_of(node, &tuff_attention_backward_rows[row], caps, &arena);
+    assert_true(launch.scratch_bytes >= (uint64_t)(p.s.N * p.Hq) * 8);
+    assert_int_equal(launch.dispatches[0]->shader, TUFF_SHADER_attention_stats);
     assert_true(launch.dispatches[1]->after); /* all the rest reads what the first wrote */
-    check_tiles(launch.dispatches[1], &p, caps, spread, p.Tq * p.G);
-    for (size_t i = 2; i < launch.n; i++)
-        check_tiles(launch.dispatches[i], &p, caps, spread, p.Tk);
+    assert_int_equal(launch.n, row == 1 && p.D > 128 ? 4 : 3);
     tuff_arena_free(&arena);
 }
 
-static void every_row_covers_queries_and_keys(void **state)
+static bool fits(const tuff_kernel_row *row, const tuff_node *node, const tuff_caps *caps)
+{
+    return (row->needs & ~caps->features) == 0 && row->match(node, caps);
+}
+
+static void every_row_has_its_lists(void **state)
 {
     (void)state;
     for (int c = 0; c < DEVICES; c++)
@@ -108,8 +138,7 @@ static void every_row_covers_queries_and_keys(void **state)
                 fixture f = begin(shapes[s], kind ? TUFF_F16 : TUFF_F32, kind == 1);
                 int reached = 0;
                 for (int row = 0; row < TUFF_ATTENTION_KERNELS; row++) {
-                    const tuff_kernel_row *r = &tuff_attention_rows[row];
-                    if ((r->needs & ~devices[c].features) || !r->match(f.o->producer, &devices[c])) continue;
+                    if (!fits(&tuff_attention_rows[row], f.o->producer, &devices[c])) continue;
                     check_forward(f.o->producer, &devices[c], row);
                     reached++;
                 }
@@ -118,117 +147,151 @@ static void every_row_covers_queries_and_keys(void **state)
             }
 }
 
-static void every_backward_row_covers_queries_and_keys(void **state)
+static void every_backward_row_has_its_lists(void **state)
 {
     (void)state;
     for (int c = 0; c < DEVICES; c++)
         for (int s = 0; s < SHAPES; s++) {
-            fixture f = begin(shapes[s], TUFF_F32, false);
-            tuff_tensor *grad;
-            tuff_graph_grad(f.graph, tuff_sum(f.graph, f.o, 15, false), &f.v, 1, &grad);
+            fixture f = begin(shapes[s], TUFF_F32, true);
+            tuff_tensor *wrt[2] = {f.v, f.bias}, *grads[2];
+            tuff_graph_grad(f.graph, tuff_sum(f.graph, f.o, 7, false), wrt, 2, grads);
             KIT_OK(tuff_graph_status(f.graph));
-            const tuff_node *node = grad->producer;
+            const tuff_node *node = grads[0]->producer, *bias = grads[1]->producer;
             int reached = 0;
             assert_int_equal(node->op, TUFF_OP_attention_backward);
+            assert_int_equal(bias->op, TUFF_OP_attention_backward_bias);
             for (int row = 0; row < TUFF_ATTENTION_BACKWARD_KERNELS; row++) {
-                const tuff_kernel_row *r = &tuff_attention_backward_rows[row];
-                if ((r->needs & ~devices[c].features) || !r->match(node, &devices[c])) continue;
+                if (!fits(&tuff_attention_backward_rows[row], node, &devices[c])) continue;
                 check_backward(node, &devices[c], row);
                 reached++;
             }
             assert_true(reached > 0);
+            tuff_arena arena = {0};
+            assert_true(fits(&tuff_attention_bias_rows[0], bias, &devices[c]));
+            assert_int_equal(launch_of(bias, &tuff_attention_bias_rows[0], &devices[c], &arena).n, 3);
+            tuff_arena_free(&arena);
             tuff_graph_destroy(&f.graph);
         }
 }
 
-static void odd_caches_start_a_word_early(void **state)
+/* Which rows are read 16 bytes at a time: what is not aligned is not. */
+static void narrow_rows_are_known(void **state)
 {
     (void)state;
     for (int odd = 0; odd < 4; odd++) {
         tuff_graph *g = NULL;
         KIT_OK(tuff_graph_create(&g));
-        tuff_tensor *x = tuff_variable(g, "x", TUFF_F16, 4, (int64_t[]){1, 40, 1, 9});
-        tuff_tensor *k = tuff_slice(g, x, 3, odd & 1, 8), *v = tuff_slice(g, x, 3, odd >> 1, 8);
-        tuff_tensor *q = tuff_variable(g, "q", TUFF_F32, 4, (int64_t[]){1, 20, 1, 8});
-        tuff_tensor *o = tuff_attention(g, q, k, v, NULL, &(tuff_attention_params)TUFF_ATTENTION_PARAMS_INIT);
+        tuff_tensor *x = tuff_variable(g, "x", TUFF_F16, 3, (int64_t[]){40, 1, 12});
+        tuff_tensor *k = tuff_slice(g, x, 2, odd & 1, 8), *v = tuff_slice(g, x, 2, odd >> 1, 8);
+        tuff_tensor *q = tuff_variable(g, "q", TUFF_F32, 3, (int64_t[]){20, 1, 8});
+        tuff_tensor *segments = tuff_input(g, "segments", TUFF_I32, 2, (int64_t[]){1, 4});
+        tuff_tensor *o = tuff_attention(g, q, k, v, segments, NULL, NULL, NULL);
         KIT_OK(tuff_graph_status(g));
         tuff_arena arena = {0};
         tuff_launch launch = {.arena = &arena};
-        tuff_attention_rows[tuff_choose_row(o->producer, &devices[0])].geometry(o->producer, &devices[0],
-                                                                                &launch);
-        const tuff_dispatch *d = launch.dispatches[0];
-        uint32_t flags = ((const tuff_attention_args *)d->args)->dim_flags;
-        assert_int_equal((flags & TUFF_ATTENTION_ODD_K) != 0, odd & 1);
-        assert_int_equal((flags & TUFF_ATTENTION_ODD_V) != 0, odd >> 1);
-        assert_int_equal(d->relocs[1].offset, odd & 1 ? (uint64_t)-2 : 0);
-        assert_int_equal(d->relocs[2].offset, odd >> 1 ? (uint64_t)-2 : 0);
+        tuff_attention_rows[1].geometry(o->producer, &devices[0], &launch);
+        const tuff_attention_table *t = (const tuff_attention_table *)launch.data;
+        assert_int_equal((launch.dispatches[0]->spec[1] & TUFF_ATTENTION_WIDE) != 0, odd == 0);
+        assert_int_equal(t->k_odd, odd & 1);
+        assert_int_equal(t->v_odd, odd >> 1);
+        assert_int_equal(launch.data_relocs[1].offset, odd & 1 ? (uint64_t)-2 : 0);
+        assert_int_equal(launch.data_relocs[2].offset, odd >> 1 ? (uint64_t)-2 : 0);
         tuff_arena_free(&arena);
         tuff_graph_destroy(&g);
     }
 }
 
-static void ranges_of_keys(void **state)
+/* Layers with the same segments share their lists, which lie in the step slot behind the inputs. */
+static void layers_share_lists(void **state)
 {
     (void)state;
-    static const struct {
-        bool causal;
-        int64_t window, position, begin, end;
-    } expected[] = {{false, 0, 3, 0, 10}, {true, 0, 3, 0, 4},  {true, 0, 30, 0, 10}, {true, 2, 3, 2, 4},
-                    {true, 5, 3, 0, 4},   {true, 1, 9, 9, 10}, {true, 4, 12, 9, 10}};
-    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-        tuff_attention_problem p = {.Tk = 10, .causal = expected[i].causal, .window = expected[i].window};
-        int64_t begin, end;
-        tuff_attention_range(&p, expected[i].position, &begin, &end);
-        assert_int_equal(begin, expected[i].begin);
-        assert_int_equal(end, expected[i].end);
+    fixture f = begin((const int64_t[]){2, 40, 40, 2, 2, 16}, TUFF_F32, false);
+    tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
+    params.right = 0;
+    tuff_tensor *again = tuff_attention(f.graph, f.o, f.k, f.v, f.segments, NULL, NULL, &params);
+    tuff_output(f.graph, "o", again);
+    params.left = 3;
+    tuff_output(f.graph, "window", tuff_attention(f.graph, f.o, f.k, f.v, f.segments, NULL, NULL, &params));
+    tuff_plan *plan = NULL;
+    KIT_OK(tuff_plan_create(f.graph, &(tuff_plan_options){.caps = &devices[0]}, &plan));
+    assert_int_equal(plan->n_inputs, 1);
+    assert_int_equal(plan->n_lists, 2 * 3); /* chunks, tiles and joins, with and without a window */
+    uint64_t end = plan->inputs[0].offset + plan->inputs[0].bytes;
+    for (size_t i = 0; i < plan->n_lists; i++) {
+        assert_true(plan->lists[i].offset >= end && plan->lists[i].offset % 64 == 0);
+        end = plan->lists[i].offset + plan->lists[i].bytes;
     }
-    tuff_attention_problem p = {.Tk = 10, .causal = true};
-    int64_t begin, end;
-    tuff_attention_range(&p, -2, &begin, &end);
-    assert_true(begin >= end);
+    assert_true(end <= plan->input_bytes);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(plan->steps[0].lists[i].offset, plan->steps[1].lists[i].offset);
+
+    /* filled from what is in the slot, and anew when it changes */
+    const int32_t tables[2][8] = {{0, 30, 0, 30, 30, 1, 30, 1}, {0}};
+    char *slot = tuff_alloc((size_t)plan->input_bytes);
+    assert_non_null(slot);
+    for (int t = 0; t < 2; t++) {
+        memcpy(slot + plan->inputs[0].offset, tables[t], sizeof tables[t]);
+        tuff_plan_fill_lists(plan, 0, slot);
+        for (size_t i = 0; i < plan->n_lists; i++) {
+            int32_t *words = tuff_alloc((size_t)plan->lists[i].bytes);
+            plan->lists[i].list.fill(&plan->lists[i].list, tables[t], words);
+            assert_memory_equal(words, slot + plan->lists[i].offset, plan->lists[i].bytes);
+            tuff_free(words);
+        }
+    }
+    tuff_free(slot);
+    tuff_plan_destroy(&plan);
+    tuff_graph_destroy(&f.graph);
 }
 
 static void mistakes_are_named(void **state)
 {
     (void)state;
     static const struct {
-        int64_t q[4], k[4];
+        int64_t q[3], k[3];
         tuff_attention_params params;
         const char *text;
     } bad[] = {
-        {{1, 4, 3, 8},
-         {1, 4, 2, 8},
-         {.struct_size = sizeof(tuff_attention_params), .causal = false},
-         "no multiple"},
-        {{1, 4, 2, 8},
-         {2, 4, 2, 8},
-         {.struct_size = sizeof(tuff_attention_params), .causal = false},
-         "differ in batch or head dim"},
-        {{1, 4, 2, 8},
-         {1, 4, 2, 9},
-         {.struct_size = sizeof(tuff_attention_params), .causal = false},
-         "differ in batch or head dim"},
-        {{1, 4, 2, 257},
-         {1, 4, 2, 257},
-         {.struct_size = sizeof(tuff_attention_params), .causal = false},
-         "above the limit of 256"},
-        {{1, 4, 2, 8},
-         {1, 4, 2, 8},
-         {.struct_size = sizeof(tuff_attention_params), .window = 3},
-         "used with causal"},
-        {{1, 4, 2, 8},
-         {1, 4, 2, 8},
-         {.struct_size = sizeof(tuff_attention_params), .causal = true, .window = -1},
-         "at least 0"},
+        {{4, 3, 8}, {4, 2, 8}, TUFF_ATTENTION_PARAMS_INIT, "no multiple"},
+        {{4, 2, 8}, {4, 2, 9}, TUFF_ATTENTION_PARAMS_INIT, "differ in head dim"},
+        {{4, 2, 257}, {4, 2, 257}, TUFF_ATTENTION_PARAMS_INIT, "above the limit of 256"},
+        {{4, 2, 8}, {4, 2, 8}, {sizeof(tuff_attention_params), 0, 0, -2, 0, 0}, "-1 for no limit"},
+        {{4, 2, 8}, {4, 2, 8}, {sizeof(tuff_attention_params), 0, -1, 0, 0, 0}, "0 or above"},
+        {{4, 2, 8}, {4, 2, 8}, {sizeof(tuff_attention_params), 0, 0, 0, 0, 5}, "columns 0 to 4"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         tuff_graph *g = NULL;
         KIT_OK(tuff_graph_create(&g));
-        tuff_tensor *q = tuff_variable(g, "q", TUFF_F32, 4, bad[i].q),
-                    *k = tuff_variable(g, "k", TUFF_F32, 4, bad[i].k);
-        assert_null(tuff_attention(g, q, k, k, NULL, &bad[i].params));
-        tuff_status expected = strstr(bad[i].text, "limit") ? TUFF_UNSUPPORTED : TUFF_INVALID_ARGUMENT;
+        tuff_tensor *q = tuff_variable(g, "q", TUFF_F32, 3, bad[i].q),
+                    *k = tuff_variable(g, "k", TUFF_F32, 3, bad[i].k);
+        tuff_tensor *bias = tuff_variable(g, "bias", TUFF_F32, 2, (int64_t[]){bad[i].q[1], 5});
+        tuff_tensor *segments = tuff_input(g, "segments", TUFF_I32, 2, (int64_t[]){1, 4});
+        assert_null(tuff_attention(g, q, k, k, segments, bias, NULL, &bad[i].params));
+        tuff_status expected = strstr(bad[i].text, "limit of") ? TUFF_UNSUPPORTED : TUFF_INVALID_ARGUMENT;
         KIT_FAILS(tuff_graph_status(g), expected, bad[i].text);
+        tuff_graph_destroy(&g);
+    }
+}
+
+static void operands_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        static const char *const texts[] = {"made by tuff_input", "{q_begin, q_len, kv_begin, kv_len}",
+                                            "bias [heads of q, distances]", "sinks [heads of q]"};
+        tuff_graph *g = NULL;
+        KIT_OK(tuff_graph_create(&g));
+        tuff_tensor *q = tuff_variable(g, "q", TUFF_F32, 3, (int64_t[]){4, 2, 8});
+        tuff_tensor *table = tuff_variable(g, "table", TUFF_I32, 2, (int64_t[]){3, 4});
+        tuff_tensor *five = tuff_input(g, "five", TUFF_I32, 2, (int64_t[]){3, 5});
+        tuff_tensor *good = tuff_input(g, "good", TUFF_I32, 2, (int64_t[]){3, 4});
+        tuff_tensor *three = tuff_variable(g, "three", TUFF_F32, 2, (int64_t[]){3, 4});
+        assert_null(tuff_attention(g, q, q, q,
+                                   i == 0   ? table
+                                   : i == 1 ? five
+                                            : good,
+                                   i == 2 ? three : NULL, i == 3 ? three : NULL, NULL));
+        KIT_FAILS(tuff_graph_status(g), TUFF_INVALID_ARGUMENT, texts[i]);
         tuff_graph_destroy(&g);
     }
 }
@@ -236,11 +299,9 @@ static void mistakes_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row_covers_queries_and_keys),
-        cmocka_unit_test(every_backward_row_covers_queries_and_keys),
-        cmocka_unit_test(odd_caches_start_a_word_early),
-        cmocka_unit_test(ranges_of_keys),
-        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(every_row_has_its_lists), cmocka_unit_test(every_backward_row_has_its_lists),
+        cmocka_unit_test(narrow_rows_are_known),   cmocka_unit_test(layers_share_lists),
+        cmocka_unit_test(mistakes_are_named),      cmocka_unit_test(operands_that_do_not_fit_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,10 +203,11 @@ CALLS_OF(tuff_attention)
 {
     tuff_attention_params unset = TUFF_ATTENTION_PARAMS_INIT;
     unset.struct_size = 0;
-    FAILS(tuff_attention(g, NULL, x, x, NULL, NULL));
-    FAILS(tuff_attention(g, x, NULL, x, NULL, NULL));
-    FAILS(tuff_attention(g, x, x, NULL, NULL, NULL));
-    FAILS(tuff_attention(g, x, x, x, NULL, &unset));
+    FAILS(tuff_attention(g, NULL, x, x, x, NULL, NULL, NULL));
+    FAILS(tuff_attention(g, x, NULL, x, x, NULL, NULL, NULL));
+    FAILS(tuff_attention(g, x, x, NULL, x, NULL, NULL, NULL));
+    FAILS(tuff_attention(g, x, x, x, NULL, NULL, NULL, NULL));
+    FAILS(tuff_attention(g, x, x, x, x, NULL, NULL, &unset));
 }
 CALLS_OF(tuff_kv_write)
 {

@@ -122,35 +122,37 @@ static void rope_mistakes_are_named(void **state)
 {
     (void)state;
     tuff_graph *g = begin();
-    tuff_tensor *x = variable(g, TUFF_F32, DIMS(2, 5, 3, 8)), *at = variable(g, TUFF_I32, DIMS(2, 5));
+    tuff_tensor *x = variable(g, TUFF_F32, DIMS(10, 3, 8)), *at = variable(g, TUFF_I32, DIMS(10));
     tuff_tensor *table = variable(g, TUFF_F32, DIMS(9, 5));
     (void)tuff_rope(g, x, table, table, at);
     end(g, TUFF_INVALID_ARGUMENT, "at most 4 pairs");
     g = begin();
-    x = variable(g, TUFF_F32, DIMS(2, 5, 3, 8));
+    x = variable(g, TUFF_F32, DIMS(10, 3, 8));
     table = variable(g, TUFF_F32, DIMS(9, 4));
     (void)tuff_rope(g, x, table, table, variable(g, TUFF_I32, DIMS(5, 2)));
-    end(g, TUFF_INVALID_ARGUMENT, "positions must have shape [2, 5], but is [5, 2]");
+    end(g, TUFF_INVALID_ARGUMENT, "positions must have shape [10], but is [5, 2]");
 }
 
 static void cache_mistakes_are_named(void **state)
 {
     (void)state;
     tuff_graph *g = begin();
-    tuff_tensor *start = variable(g, TUFF_I32, DIMS(2));
-    (void)tuff_kv_write(g, variable(g, TUFF_F32, DIMS(2, 9, 3, 8)), variable(g, TUFF_F32, DIMS(2, 1, 2, 8)),
-                        start);
-    end(g, TUFF_INVALID_ARGUMENT, "like the cache [2, 9, 3, 8] but for time");
+    tuff_tensor *rows = variable(g, TUFF_I32, DIMS(2));
+    (void)tuff_kv_write(g, variable(g, TUFF_F32, DIMS(18, 3, 8)), variable(g, TUFF_F32, DIMS(2, 2, 8)), rows);
+    end(g, TUFF_INVALID_ARGUMENT, "like the cache [18, 3, 8] but for tokens");
     g = begin();
-    start = variable(g, TUFF_I32, DIMS(2));
-    (void)tuff_kv_write(g, variable(g, TUFF_F16, DIMS(2, 9, 3, 7)), variable(g, TUFF_F32, DIMS(2, 1, 3, 7)),
-                        start);
+    rows = variable(g, TUFF_I32, DIMS(2));
+    (void)tuff_kv_write(g, variable(g, TUFF_F16, DIMS(18, 3, 7)), variable(g, TUFF_F32, DIMS(2, 3, 7)), rows);
     end(g, TUFF_INVALID_ARGUMENT, "an even length");
     g = begin();
-    start = variable(g, TUFF_I32, DIMS(2));
-    (void)tuff_kv_write(g, variable(g, TUFF_BF16, DIMS(2, 9, 3, 8)), variable(g, TUFF_F32, DIMS(2, 1, 3, 8)),
-                        start);
+    rows = variable(g, TUFF_I32, DIMS(2));
+    (void)tuff_kv_write(g, variable(g, TUFF_BF16, DIMS(18, 3, 8)), variable(g, TUFF_F32, DIMS(2, 3, 8)),
+                        rows);
     end(g, TUFF_INVALID_ARGUMENT, "f32 or f16, but is bf16");
+    g = begin();
+    rows = variable(g, TUFF_I32, DIMS(3));
+    (void)tuff_kv_write(g, variable(g, TUFF_F32, DIMS(18, 3, 8)), variable(g, TUFF_F32, DIMS(2, 3, 8)), rows);
+    end(g, TUFF_INVALID_ARGUMENT, "rows must have shape [2], but is [3]");
 }
 
 int main(void)

@@ -1,0 +1,104 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "shaders/lib/attention_tile.glsl"
+
+/* The gradients of k (with TUFF_DK) and v (with TUFF_DV): both where registers hold both. Rows are keys; columns are the
+ * queries that may see them, by time and then by head of the group. */
+void main()
+{
+    tuff_work w = work_of(gl_WorkGroupID.x);
+    if (w.rows == 0) return;
+    read_table();
+    uint kv_head = gl_WorkGroupID.y, G = group;
+
+#if TUFF_DK
+    vec4 dk[4][COLUMNS];
+#endif
+#if TUFF_DV
+    vec4 dv[4][COLUMNS];
+#endif
+    [[unroll]] for (uint i = 0; i < 4; i++)
+        [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
+#if TUFF_DK
+            dk[i][c] = vec4(0);
+#endif
+#if TUFF_DV
+            dv[i][c] = vec4(0);
+#endif
+        }
+    uvec2 times = w.live == 0 ? uvec2(0) : uvec2(seen_by(w, int(w.first), int(w.first + w.live) - 1));
+    [[dont_unroll]] for (uint row0 = times.x * G; row0 < times.y * G; row0 += TILE) {
+        /* what this invocation loads: queries row0 + 4 y + n; what it has scores of: queries row0 + 4 x + j */
+        uint at[4], o_at[4];
+        [[unroll]] for (uint n = 0; n < 4; n++) {
+            uint row = row0 + 4 * Y + n, token = w.q_begin + row / G, head = kv_head * G + row % G;
+            at[n] = row < times.y * G ? query_at(token, head) : NOWHERE;
+            o_at[n] = row_at(token, head) * dim;
+        }
+        vec4 s[4];
+#define KEY(n, d)   (Y + 8 * n < w.live ? scale * load4(k_base, key_at(w, w.first + Y + 8 * n, kv_head), d) : vec4(0))
+#define QUERY(n, d) (at[n] != NOWHERE ? load4(q_base, at[n], d) : vec4(0))
+        PRODUCTS(s, KEY, QUERY)
+#if TUFF_DK
+        vec4 grown[4];
+#define VALUE(n, d) (Y + 8 * n < w.live ? load4(v_base, value_at(w, w.first + Y + 8 * n, kv_head), d) : vec4(0))
+#define D_O(n, d)   (at[n] != NOWHERE ? load4(d_o_base, o_at[n], d) : vec4(0))
+        PRODUCTS(grown, VALUE, D_O)
+#endif
+        vec4 lse, delta;
+        uvec4 head;
+        ivec4 position, begin, end;
+        [[unroll]] for (uint j = 0; j < 4; j++) {
+            uint row = row0 + 4 * X + j, time = row / G;
+            bool live = row < times.y * G;
+            head[j] = kv_head * G + row % G;
+            vec2 stats = live ? stats_of(row_at(w.q_begin + time, head[j])) : vec2(0);
+            lse[j] = stats.x;
+            delta[j] = stats.y;
+            position[j] = w.start + int(time);
+            ivec2 keys = live ? seen(w, position[j]) : ivec2(0);
+            begin[j] = keys.x;
+            end[j] = keys.y;
+        }
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            int key = int(w.first + Y + 8 * i);
+            vec4 slope = slope_of(s[i]);
+            s[i] = score_of(s[i], head, key - position);
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                s[i][j] = key >= begin[j] && key < end[j] ? tuff_exp(s[i][j] - lse[j]) : 0.0;
+#if TUFF_DK
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                grown[i][j] = key >= begin[j] && key < end[j] ? s[i][j] * (grown[i][j] - delta[j]) * slope[j] : 0.0;
+#endif
+        }
+#if TUFF_DV
+        [[unroll]] for (uint i = 0; i < 4; i++)
+            weights[(Y + 8 * i) * PITCH + X] = s[i];
+#define WHOLE_D_O(j, d)                                                                                                \
+    (row0 + j < times.y * G ? load4(d_o_base, row_at(w.q_begin + (row0 + j) / G, kv_head * G + (row0 + j) % G) * dim, d) \
+                            : vec4(0))
+        ADD_UP(dv, WHOLE_D_O)
+        barrier(); /* the weights' readers are done */
+#endif
+#if TUFF_DK
+        [[unroll]] for (uint i = 0; i < 4; i++)
+            weights[(Y + 8 * i) * PITCH + X] = grown[i];
+#define WHOLE_QUERY(j, d)                                                                                              \
+    (row0 + j < times.y * G ? load4(q_base, query_at(w.q_begin + (row0 + j) / G, kv_head * G + (row0 + j) % G), d) : vec4(0))
+        ADD_UP(dk, WHOLE_QUERY)
+#endif
+    }
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        if (Y + 8 * i >= w.rows) continue;
+        bool live = Y + 8 * i < w.live;
+        uint to = (key_row(w, w.first + Y + 8 * i) * (heads / G) + kv_head) * dim;
+        [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
+#if TUFF_DK
+            store4(BASE(DK), to, 4 * (X + 8 * c), live ? dk[i][c] * scale : vec4(0));
+#endif
+#if TUFF_DV
+            store4(BASE(DV), to, 4 * (X + 8 * c), live ? dv[i][c] : vec4(0));
+#endif
+        }
+    }
+}
