@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 #define TUFF_VERSION_MAJOR 0
-#define TUFF_VERSION_MINOR 1
+#define TUFF_VERSION_MINOR 2
 #define TUFF_VERSION_PATCH 0
 
 /* The three as a string, "1.2.3". */

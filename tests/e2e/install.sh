@@ -67,7 +67,7 @@ cp "$work/examples/devices.c" "$work/both/"
 cat >"$work/both/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.22)
 project(both LANGUAGES C)
-find_package(Tuff 0.1 REQUIRED CONFIG COMPONENTS shared static)
+find_package(Tuff 0.2 REQUIRED CONFIG COMPONENTS shared static)
 foreach(name Tuff::tuff tuff::tuff Tuff::tuff_static)
     string(MAKE_C_IDENTIFIER \${name} program)
     add_executable(\${program} devices.c)
