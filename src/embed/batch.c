@@ -18,8 +18,23 @@ size_t tuff_embed_batch(const tuff_embed_text *texts, size_t n, int64_t budget, 
 {
     size_t taken = 0;
     *out_tokens = 0;
-    while (taken < n && texts[taken].count == texts[0].count &&
-           (taken == 0 || *out_tokens + (int64_t)texts[taken].count <= budget))
+    while (taken < n && (taken == 0 || *out_tokens + (int64_t)texts[taken].count <= budget))
         *out_tokens += (int64_t)texts[taken++].count;
     return taken;
+}
+
+int64_t tuff_embed_token_capacity(int64_t tokens)
+{
+    int64_t step = 16;
+    while (16 * step <= tokens)
+        step *= 2; /* an eighth of the power of two below */
+    return (tokens + step - 1) / step * step;
+}
+
+int64_t tuff_embed_sequence_capacity(int64_t sequences)
+{
+    int64_t capacity = 1;
+    while (capacity < sequences)
+        capacity *= 2;
+    return capacity;
 }

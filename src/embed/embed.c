@@ -108,7 +108,8 @@ static tuff_status reserve(tuff_embedder *e, const tuff_embed_shape *shape)
 static tuff_status run_batch(work *w, const tuff_embed_text *texts, size_t n, int64_t tokens)
 {
     tuff_embedder *e = w->embedder;
-    const tuff_embed_shape shape = {tokens, (int64_t)n};
+    const tuff_embed_shape shape = {tuff_embed_token_capacity(tokens),
+                                    tuff_embed_sequence_capacity((int64_t)n)};
     tuff_program *program = NULL;
     TUFF_TRY(reserve(e, &shape));
     TUFF_TRY(tuff_embedder_program(e, &shape, &program));

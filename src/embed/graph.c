@@ -27,7 +27,7 @@ static tuff_tensor *dense(const tuff_embedder *e, tuff_graph *g, size_t i, tuff_
 /* One row of each sequence. */
 static tuff_tensor *take_rows(tuff_graph *g, tuff_tensor *hidden, int64_t sequences)
 {
-    return tuff_embedding(g, hidden, tuff_input(g, "first", TUFF_I32, 1, &sequences), NULL);
+    return tuff_gather_rows(g, hidden, tuff_input(g, "first", TUFF_I32, 1, &sequences));
 }
 
 static tuff_tensor *pool(const tuff_embedder *e, tuff_graph *g, tuff_tensor *hidden, int64_t sequences)

@@ -7,6 +7,7 @@
 #include "adapters/lora.h"
 #include "base/rng.h"
 #include "base/thread.h"
+#include "embed/batch.h"
 #include "model_fixture.h"
 #include "models/net.h"
 #include "runtime/program.h"
@@ -238,12 +239,27 @@ static void bad_ids_are_refused(void **state)
     tuff_model_destroy(&model);
 }
 
+/* ---- batches */
+
+static void batches_waste_little(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n < 20000; n++) {
+        int64_t capacity = tuff_embed_token_capacity(n);
+        assert_true(capacity >= n && capacity % 16 == 0);
+        if (n >= 128) assert_true((double)(capacity - n) < 0.12 * (double)capacity);
+    }
+    for (int64_t n = 1; n < 3000; n++)
+        assert_true(tuff_embed_sequence_capacity(n) >= n && tuff_embed_sequence_capacity(n) < 2 * n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_what_poolings_say),
         cmocka_unit_test(a_vector_does_not_know_of_others),
         cmocka_unit_test(bad_ids_are_refused),
+        cmocka_unit_test(batches_waste_little),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
