@@ -4,11 +4,11 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 458,
-    FLOOR_HOST_KERNELS = 61,
+    FLOOR_CASES = 486,
+    FLOOR_HOST_KERNELS = 62,
     FLOOR_ROWS = 75,       /* kernel rows on lavapipe */
-    FLOOR_PIPELINES = 151, /* distinct shaders with specialization constants, there, at level quick */
-    FLOOR_MASKED_ROWS = 62 /* forward on a device with nothing optional */
+    FLOOR_PIPELINES = 223, /* distinct shaders with specialization constants, there, at level quick */
+    FLOOR_MASKED_ROWS = 65 /* forward on a device with nothing optional */
 };
 
 #endif

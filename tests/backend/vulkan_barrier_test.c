@@ -123,8 +123,9 @@ static void prove(const tuff_plan *plan, const char *family, const char *name)
     if (!all_ordered(needed, &a, &b))
         fail_msg("%s %s: events %zu (step %d) and %zu (step %d) of %zu conflict without a barrier", family,
                  name, a, executed[a].step, b, executed[b].step, n_executed);
-    for (size_t i = 1; i < n_executed; i++) /* the first one is for runs of the past */
-        if (executed[i].kind == BARRIER && !needed[i])
+    for (size_t i = 1; i < n_executed;
+         i++) /* the first one of each of the two runs is for runs of the past */
+        if (executed[i].kind == BARRIER && !needed[i] && i != n_executed / 2)
             fail_msg("%s %s: without the barrier at event %zu of %zu (%zu steps) nothing changes", family,
                      name, i, n_executed, plan->n_steps);
     if (unready_query() != n_executed)
