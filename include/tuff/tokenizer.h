@@ -120,8 +120,10 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_from_desc(const tuff_vocab_des
 TUFF_API void tuff_tokenizer_destroy(tuff_tokenizer **tokenizer);
 
 /* Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json into an existing directory, such
- * that Hugging Face tokenizers and transformers give the same ids. What was read from a Hugging Face
- * directory is written back byte for byte. Thread-safe. */
+ * that Hugging Face tokenizers and transformers give the same ids: but for letters with several marks in a
+ * tokenizer made of a SentencePiece model with a table of replacements, which they apply to clusters and
+ * SentencePiece to characters. What was read from a Hugging Face directory is written back byte for byte.
+ * Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_save(const tuff_tokenizer *tokenizer,
                                                        const char *directory);
 
