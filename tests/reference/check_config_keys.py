@@ -7,9 +7,9 @@
 --list:    writes assets/golden/keys/*.json: the keys that transformers' config classes have or that its models ask a config
            for while they are built, run and generate; those of PEFT's LoraConfig; the names of the gguf package.
            C tests hold src/models/hf_keys.def, src/models/gguf_keys.def and src/formats/peft_keys.def to them.
---perturb: gives each key other values, or takes it out, in copies of the golden models, and compares Tuff's logits with
-           those of transformers. A key that changes transformers' logits must change Tuff's to the same, or be refused.
-           Exit status 1 when Tuff ran a model and gave other logits."""
+--perturb: gives each key other values, or takes it out, in copies of the golden models, and compares Tuff's logits (of
+           encoders: the mean of a text's states) with those of transformers. A key that changes transformers' numbers must
+           change Tuff's to the same, or be refused. Exit status 1 when Tuff ran a model and gave other numbers."""
 
 import argparse
 import dataclasses
@@ -28,6 +28,7 @@ import torch
 import transformers
 from gguf.constants import Keys
 from safetensors.torch import load_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedConfig
 from transformers.generation import GenerationConfig
 
@@ -49,10 +50,32 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def load(directory):
-    model, info = AutoModelForCausalLM.from_pretrained(
+    kind = AutoModel if directory.name in ENCODERS else AutoModelForCausalLM
+    model, info = kind.from_pretrained(
         directory, dtype=torch.float32, attn_implementation="eager", local_files_only=True, output_loading_info=True
     )
+    info["missing_keys"] = [key for key in info["missing_keys"] if "pooler." not in key]
     return model.eval(), info
+
+
+def numbers(model, ids):
+    """Logits, or, of an encoder, the mean of its states."""
+    with torch.no_grad():
+        if type(model).__name__.endswith("Model"):
+            return model(ids).last_hidden_state.double().mean(1)
+        return model(ids, use_cache=False).logits
+
+
+def letter_pieces(directory):
+    """A tokenizer of words made of the letters a to p, small enough for the encoders' vocabularies."""
+    letters = "abcdefghijklmnop"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list(letters) + ["##" + letter for letter in letters]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(directory / "tokenizer.json"))
+    return tokenizer
 
 
 def keys_asked_for(directory):
@@ -67,13 +90,10 @@ def keys_asked_for(directory):
 
     PreTrainedConfig.__getattribute__ = trace
     try:
+        model, _ = load(directory)
         ids = torch.arange(3, 12)[None]
-        if encoder:
-            model = AutoModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True).eval()
-            model(ids)
-        else:
-            model, _ = load(directory)
-            model(ids, use_cache=False)
+        numbers(model, ids)
+        if not encoder:
             model.generate(ids, max_new_tokens=3, do_sample=False)
     finally:
         PreTrainedConfig.__getattribute__ = original
@@ -117,8 +137,9 @@ def other_values(key, old):
                 {"type": "dynamic", "factor": 4.0},
                 {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
                 {"full_attention": {"rope_type": "default", "rope_theta": 77.0}}]  # fmt: skip
-    if key in ("hidden_act", "activation_function"):
-        return ["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", None]
+    if key in ("hidden_act", "hidden_activation", "activation_function", "activation"):
+        return ["gelu_python", "gelu_fast", "gelu_10", "tanh", "mish",
+                "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", None]
     if key == "quantization_config":
         return [{"quant_method": "gptq", "bits": 4}]
     if key == "per_layer_config":
@@ -141,8 +162,7 @@ def by_transformers(directory, ids):
         model, info = load(directory)
         if info["missing_keys"] or info["mismatched_keys"]:
             return "misses weights", None
-        with torch.no_grad():
-            return "", model(ids, use_cache=False).logits
+        return "", numbers(model, ids)
     except Exception as error:
         return (str(error) or type(error).__name__).splitlines()[0][:60], None
 
@@ -157,6 +177,16 @@ def by_tuff(tuff, directory, text, scratch):
         return run.stderr.strip().splitlines()[-1], None, None
     tensors = load_file(out)
     return "", tensors["logits"].double(), tensors["input_ids"].long()
+
+
+def embed_by_tuff(tuff, directory, text):
+    """The mean of a text's states, or the refusal."""
+    command = [tuff, "embed", "--model", directory, "--text", text, "--device", "cpu", "--pooling", "mean",
+               "--normalize", "no", "--quiet"]  # fmt: skip
+    run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if run.returncode:
+        return run.stderr.strip().splitlines()[-1], None
+    return "", torch.tensor(json.loads(run.stdout.splitlines()[0])["embedding"], dtype=torch.float64)[None]
 
 
 def judge(theirs, ours, refusal, base):
@@ -177,11 +207,16 @@ def perturb(tuff, only, report):
         scratch = pathlib.Path(name)
         text = scratch / "text.txt"
         text.write_text("The river ran past the old mill, and the miller slept. " * 20)
-        for model in only or MODELS:
+        for model in only or MODELS + ENCODERS:
             config = json.loads((GOLDEN / model / "config.json").read_text())
             directory = scratch / model
             shutil.copytree(GOLDEN / model, directory, ignore=shutil.ignore_patterns("lora", "truth*"))
-            problem, _, ids = by_tuff(tuff, directory, text, scratch)
+            if model in ENCODERS:
+                words = "ab cad ponk"
+                ids = torch.tensor([letter_pieces(directory).encode(words).ids])
+                problem, _ = embed_by_tuff(tuff, directory, words)
+            else:
+                problem, _, ids = by_tuff(tuff, directory, text, scratch)
             if problem:
                 raise SystemExit(f"{model}: {problem}")
             base = by_transformers(directory, ids)[1].double()
@@ -194,7 +229,10 @@ def perturb(tuff, only, report):
                         changed[key] = value
                     (directory / "config.json").write_text(json.dumps(changed))
                     trouble, theirs = by_transformers(directory, ids)
-                    refusal, ours, found = by_tuff(tuff, directory, text, scratch)
+                    if model in ENCODERS:
+                        (refusal, ours), found = embed_by_tuff(tuff, directory, words), None
+                    else:
+                        refusal, ours, found = by_tuff(tuff, directory, text, scratch)
                     if found is not None and not torch.equal(found, ids):
                         theirs, ours, trouble = None, None, "other ids"
                     verdict, right = judge(None if theirs is None else theirs.double(), ours, refusal, base)
@@ -216,7 +254,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="write the lists of keys")
     parser.add_argument("--perturb", type=pathlib.Path, metavar="TUFF", help="compare with this command")
-    parser.add_argument("--only", action="append", choices=MODELS, help="this model only (repeatable)")
+    parser.add_argument("--only", action="append", choices=MODELS + ENCODERS, help="this model only (repeatable)")
     parser.add_argument("--report", type=pathlib.Path, help="write what became of each change here")
     options = parser.parse_args()
     torch.set_num_threads(1)
