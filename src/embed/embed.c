@@ -63,13 +63,12 @@ static inputs cut(int32_t *host, const tuff_embed_shape *shape)
 
 static void fill(const tuff_embedder *e, const tuff_embed_text *texts, size_t n, const inputs *in)
 {
-    int32_t at = 0, offset = (int32_t)e->model->config.position_offset;
+    int32_t at = 0;
     for (size_t s = 0; s < n; s++) {
         const tuff_embed_text *t = &texts[s];
         int32_t count = (int32_t)t->count, skip = (int32_t)t->skip;
         memcpy(in->ids + at, t->ids, t->count * sizeof *t->ids);
-        for (int32_t i = 0; i < count; i++)
-            in->positions[at + i] = offset + i;
+        tuff_config_positions(&e->model->config, t->ids, t->count, in->positions + at);
         memcpy(in->segments + 4 * s, (int32_t[]){at, count, at, count}, 4 * sizeof *in->segments);
         memcpy(in->pooled + 4 * s, (int32_t[]){at + skip, count - skip, at + skip, count - skip},
                4 * sizeof *in->pooled);

@@ -58,6 +58,13 @@ bool tuff_config_has_output(const tuff_config *config)
     return config->head && find_part(config->head->parts, "output");
 }
 
+void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t n, int32_t *out_positions)
+{
+    int32_t next = (int32_t)config->position_offset, padding = next - 1;
+    for (size_t i = 0; i < n; i++)
+        out_positions[i] = padding >= 0 && ids[i] == padding ? padding : next++;
+}
+
 /* The first name of each is the one that is written. */
 #define TUFF_ACTIVATIONS(X)                    \
     X(TUFF_ACT_GELU, "gelu")                   \

@@ -118,6 +118,10 @@ const tuff_arch *tuff_arch_by_gguf(const char *architecture);
 /* "gpt2, llama, mistral", and so on, for error texts. */
 const char *tuff_arch_names(void);
 
+/* The positions of a text's n ids: from the config's offset on. A padding id where positions begin after it
+ * does not count and takes its own, as in transformers. */
+void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t n, int32_t *out_positions);
+
 /* An activation by transformers' name of it: true when Tuff has it. */
 bool tuff_activation_by_name(const char *name, size_t size, tuff_activation *out);
 const char *tuff_activation_name(tuff_activation activation);

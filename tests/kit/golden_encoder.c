@@ -67,9 +67,11 @@ static void set_inputs(const golden *g, tuff_program *program)
         set_ids(program, "types", types, n);
         tuff_free(types);
     }
-    for (size_t i = 0; i < n; i++)
-        ids[i] = (int32_t)(g->model->config.position_offset + (int64_t)i % length);
-    set_ids(program, "positions", ids, n);
+    int32_t *positions = tuff_alloc_array(n, sizeof *positions);
+    for (size_t i = 0; i < n; i += (size_t)length)
+        tuff_config_positions(&g->model->config, ids + i, (size_t)length, positions + i);
+    set_ids(program, "positions", positions, n);
+    tuff_free(positions);
     if (tuff_weights_find(g->truth, "picked")) {
         int32_t *picked = ints(g, "picked", &n_picked);
         set_ids(program, "picked", picked, n_picked);

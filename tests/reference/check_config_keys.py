@@ -186,7 +186,7 @@ def embed_by_tuff(tuff, directory, text):
     run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if run.returncode:
         return run.stderr.strip().splitlines()[-1], None
-    return "", torch.tensor(json.loads(run.stdout.splitlines()[0])["embedding"], dtype=torch.float64)[None]
+    return "", torch.tensor(json.loads(run.stdout), dtype=torch.float64)[None]
 
 
 def judge(theirs, ours, refusal, base):

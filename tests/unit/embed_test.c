@@ -71,8 +71,7 @@ static void states_of(const tuff_model *model, const int32_t *ids, int64_t count
     tuff_output(g, "states", tuff_net_hidden(&net));
     KIT_OK(tuff_program_create(device, &g, &program));
     KIT_OK(tuff_store_bind(store, program));
-    for (int64_t i = 0; i < count; i++)
-        positions[i] = (int32_t)(i + model->config.position_offset);
+    tuff_config_positions(&model->config, ids, (size_t)count, positions);
     KIT_OK(tuff_program_input(program, "ids", ids, bytes));
     KIT_OK(tuff_program_input(program, "positions", positions, bytes));
     KIT_OK(tuff_program_input(program, "types", zeros, bytes));

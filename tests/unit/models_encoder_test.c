@@ -151,6 +151,11 @@ static void positions_begin_after_the_padding(void **state)
     tuff_model *model = model_open("roberta");
     assert_int_equal(model->config.position_offset, 4);
     assert_int_equal(model->config.max_positions, 14);
+    /* a padding id within a text has its own, as transformers gives it */
+    static const int32_t ids[] = {5, 3, 3, 9, 3, 1}, want[] = {4, 3, 3, 5, 3, 6};
+    int32_t positions[6];
+    tuff_config_positions(&model->config, ids, 6, positions);
+    assert_memory_equal(positions, want, sizeof want);
     tuff_model_destroy(&model);
     refused(model_copy("roberta", "edited", "\"pad_token_id\": 3", "\"pad_token_id\": null"), TUFF_BAD_FORMAT,
             "positions begin after pad_token_id");
