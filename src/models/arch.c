@@ -1,5 +1,6 @@
 #include "models/arch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const tuff_arch *const archs[] = {
@@ -63,6 +64,12 @@ void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t
     int32_t next = (int32_t)config->position_offset, padding = next - 1;
     for (size_t i = 0; i < n; i++)
         out_positions[i] = padding >= 0 && ids[i] == padding ? padding : next++;
+}
+
+const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char text[64])
+{
+    snprintf(text, 64, "%s.%s", config->arch->gguf, name);
+    return text;
 }
 
 /* The first name of each is the one that is written. */

@@ -96,8 +96,9 @@ struct tuff_arch {
     void (*write_gguf)(const tuff_config *config, tuff_gguf_builder *gguf);
     /* The names of its modules in both formats; ends with an empty one. */
     const tuff_part *parts;
-    const tuff_head_spec *heads; /* that it may have; ends with one without a head */
-    bool gguf_interleaves;       /* the rows of query and key heads */
+    const tuff_head_spec *heads;     /* that it may have; ends with one without a head */
+    tuff_activation gguf_activation; /* that llama.cpp runs it with, whatever the model has */
+    bool gguf_interleaves;           /* the rows of query and key heads */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
 };
 
@@ -118,9 +119,19 @@ const tuff_arch *tuff_arch_by_gguf(const char *architecture);
 /* "gpt2, llama, mistral", and so on, for error texts. */
 const char *tuff_arch_names(void);
 
+/* Sets rope_theta by config.json; fails when it asks for other angles than plain ones of whole heads. */
+TUFF_MUST_USE tuff_status tuff_rope_read_hf(const cJSON *json, const char *where, tuff_config *config);
+/* The same by a GGUF's metadata. */
+TUFF_MUST_USE tuff_status tuff_rope_read_gguf(const tuff_gguf *gguf, tuff_config *config);
+/* Of models that have rotary positions. */
+TUFF_MUST_USE tuff_status tuff_rope_check(const tuff_config *config, const char *where);
+
 /* The positions of a text's n ids: from the config's offset on. A padding id where positions begin after it
  * does not count and takes its own, as in transformers. */
 void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t n, int32_t *out_positions);
+
+/* A key of GGUF's metadata: "<architecture>.<name>". */
+const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char text[64]);
 
 /* An activation by transformers' name of it: true when Tuff has it. */
 bool tuff_activation_by_name(const char *name, size_t size, tuff_activation *out);

@@ -293,7 +293,8 @@ static const tuff_head_spec distilbert_heads[] = {
     {.head = &tuff_head_spans, .parts = spans},
     {.head = NULL}};
 
-#define BERT_COMMON .gguf = "bert", .read_gguf = read_gguf, .write_gguf = write_gguf
+#define BERT_COMMON \
+    .gguf = "bert", .gguf_activation = TUFF_ACT_GELU_TANH, .read_gguf = read_gguf, .write_gguf = write_gguf
 
 const tuff_arch tuff_arch_bert = {.name = "bert",
                                   .hf_class = "Bert",

@@ -161,6 +161,7 @@ const tuff_arch tuff_arch_gpt2 = {
     .hf_lm_class = "LMHeadModel",
     .decoder = true,
     .gguf = "gpt2",
+    .gguf_activation = TUFF_ACT_GELU_TANH,
     .base_prefix = "transformer.",
     .lora_target = "c_attn",
     .read_hf = read_hf,

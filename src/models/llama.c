@@ -8,45 +8,6 @@
 /* A Qwen2 whose GGUF says "llama", with heads interleaved as that wants. */
 static const tuff_arch qwen2_as_llama;
 
-/* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
- * Where both objects are there, the older one counts, as in transformers. */
-static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *c)
-{
-    const char *type = "default";
-    double part = 1;
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling"), *item;
-    if (!object || cJSON_IsNull(object) || (cJSON_IsObject(object) && !object->child))
-        object = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters");
-    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope_theta));
-    TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &part));
-    if (object && !cJSON_IsNull(object)) {
-        TUFF_TRY(tuff_json_text(object, "type", where, &type));
-        TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
-        TUFF_TRY(tuff_json_number(object, "rope_theta", where, &c->rope_theta));
-        TUFF_TRY(tuff_json_number(object, "partial_rotary_factor", where, &part));
-        cJSON_ArrayForEach(item, object) if (cJSON_IsObject(item)) return tuff_fail(
-            TUFF_UNSUPPORTED,
-            "%s: its rotary embeddings have parameters of their own for \"%s\"; Tuff's layers "
-            "are all alike",
-            where, item->string);
-    }
-    if (strcmp(type, "default") != 0)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: rotary embeddings scaled by \"%s\" are not supported; Tuff knows unscaled ones",
-                         where, type);
-    if (part != 1)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: partial_rotary_factor is %g; Tuff turns whole heads only",
-                         where, part);
-    return TUFF_OK;
-}
-
-static tuff_status check_theta(const tuff_config *c, const char *where)
-{
-    if (c->rope_theta > 0) return TUFF_OK; /* how large it may be is checked with all sizes */
-    return tuff_fail(TUFF_BAD_FORMAT, "%s: the base of its rotary embeddings is %g, expected 1 or more",
-                     where, c->rope_theta);
-}
-
 /* A size that every model of the family has its own of. */
 static tuff_status need_int(const cJSON *json, const char *name, const char *where, int64_t *out)
 {
@@ -88,8 +49,8 @@ static tuff_status read_common(const cJSON *json, const char *where, tuff_config
     if (attention_bias) c->layer.qkv_bias = c->layer.out_bias = true;
     if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: hidden_act is \"%s\"; Tuff knows silu", where, activation);
-    TUFF_TRY(read_rope(json, where, c));
-    return check_theta(c, where);
+    TUFF_TRY(tuff_rope_read_hf(json, where, c));
+    return tuff_rope_check(c, where);
 }
 
 static tuff_status read_llama(const cJSON *json, const char *where, tuff_config *c)
@@ -149,43 +110,6 @@ static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config 
     return check_qwen2_window(json, where, c);
 }
 
-/* "llama.<key>", "qwen2.<key>" */
-static const char *key(const tuff_config *c, const char *name, char text[64])
-{
-    snprintf(text, 64, "%s.%s", c->arch->gguf, name);
-    return text;
-}
-
-/* As llama.cpp takes them: a factor without a type is linear, and 0 means none. */
-static tuff_status check_gguf_rope(const tuff_gguf *gguf, const tuff_config *c)
-{
-    char k[64];
-    tuff_view type = {"linear", 6};
-    double factor = 0;
-    int64_t dims = c->head_dim;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "rope.dimension_count", k), &dims));
-    TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.scale_linear", k), &factor)); /* of old files */
-    TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.scaling.factor", k), &factor));
-    TUFF_TRY(tuff_gguf_text(gguf, key(c, "rope.scaling.type", k), &type));
-    bool unscaled =
-        tuff_view_is(type, "none") || (tuff_view_is(type, "linear") && (factor == 0 || factor == 1));
-    if (!unscaled || tuff_weights_find(gguf->weights, "rope_freqs.weight"))
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: it scales its rotary embeddings (%s), which Tuff does not support", gguf->file,
-                         unscaled ? "tensor rope_freqs.weight" : key(c, "rope.scaling", k));
-    int64_t values = c->head_dim;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.value_length", k), &values));
-    if (values != c->head_dim)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: attention.value_length is %lld beside keys of %lld; Tuff's heads have one size",
-                         gguf->file, (long long)values, (long long)c->head_dim);
-    if (dims != c->head_dim)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads only",
-                         gguf->file, (long long)dims, (long long)c->head_dim);
-    return TUFF_OK;
-}
-
 /* Biases come on q, k and v together, or on none of them. */
 static tuff_status read_gguf_biases(const tuff_gguf *gguf, tuff_config *c)
 {
@@ -234,22 +158,21 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     c->norm_eps = 1e-5;
     c->rope_theta = 10000;
     set_layers(c);
-    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "context_length", k), &c->max_positions));
-    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "embedding_length", k), &c->hidden_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "block_count", k), &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "attention.head_count", k), &c->heads));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "context_length", k), &c->max_positions));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "embedding_length", k), &c->hidden_size));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "block_count", k), &c->layers));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "attention.head_count", k), &c->heads));
     c->kv_heads = c->heads;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.head_count_kv", k), &c->kv_heads));
+    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.head_count_kv", k), &c->kv_heads));
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
-    TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.key_length", k), &c->head_dim));
-    TUFF_TRY(tuff_gguf_need_int(gguf, key(c, "feed_forward_length", k), &c->intermediate_size));
-    TUFF_TRY(tuff_gguf_number(gguf, key(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
-    TUFF_TRY(tuff_gguf_number(gguf, key(c, "rope.freq_base", k), &c->rope_theta));
-    TUFF_TRY(check_theta(c, gguf->file));
-    TUFF_TRY(check_gguf_rope(gguf, c));
+    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.key_length", k), &c->head_dim));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), &c->intermediate_size));
+    TUFF_TRY(
+        tuff_gguf_number(gguf, tuff_gguf_key_of(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
+    TUFF_TRY(tuff_rope_read_gguf(gguf, c));
     TUFF_TRY(read_gguf_biases(gguf, c));
     if (c->arch == &tuff_arch_llama)
-        TUFF_TRY(tuff_gguf_int(gguf, key(c, "attention.sliding_window", k), &c->layer.window));
+        TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), &c->layer.window));
     return choose_hf_arch(c, gguf->file);
 }
 
@@ -294,20 +217,21 @@ static void write_qwen2(const tuff_config *c, tuff_buf *json)
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
-    tuff_gguf_put_u32(gguf, key(c, "context_length", k), (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, key(c, "embedding_length", k), (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, key(c, "block_count", k), (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, key(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, key(c, "attention.head_count", k), (uint32_t)c->heads);
-    tuff_gguf_put_u32(gguf, key(c, "attention.head_count_kv", k), (uint32_t)c->kv_heads);
-    tuff_gguf_put_f32(gguf, key(c, "attention.layer_norm_rms_epsilon", k), (float)c->norm_eps);
-    tuff_gguf_put_f32(gguf, key(c, "rope.freq_base", k), (float)c->rope_theta);
-    tuff_gguf_put_u32(gguf, key(c, "rope.dimension_count", k), (uint32_t)c->head_dim);
-    tuff_gguf_put_u32(gguf, key(c, "attention.key_length", k), (uint32_t)c->head_dim);
-    tuff_gguf_put_u32(gguf, key(c, "attention.value_length", k), (uint32_t)c->head_dim);
-    tuff_gguf_put_u32(gguf, key(c, "vocab_size", k), (uint32_t)c->vocab_size);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "context_length", k), (uint32_t)c->max_positions);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "embedding_length", k), (uint32_t)c->hidden_size);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "block_count", k), (uint32_t)c->layers);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count", k), (uint32_t)c->heads);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count_kv", k), (uint32_t)c->kv_heads);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_rms_epsilon", k), (float)c->norm_eps);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope_theta);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "rope.dimension_count", k), (uint32_t)c->head_dim);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.key_length", k), (uint32_t)c->head_dim);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.value_length", k), (uint32_t)c->head_dim);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "vocab_size", k), (uint32_t)c->vocab_size);
     if (c->layer.window)
-        tuff_gguf_put_u32(gguf, key(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
+        tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k),
+                          (uint32_t)c->layer.window);
 }
 
 static const tuff_part parts[] = {
@@ -332,7 +256,7 @@ static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts
                                        {.head = NULL}};
 
 #define LLAMA_COMMON                                                                                  \
-    .decoder = true, .base_prefix = "model.",                                                         \
+    .decoder = true, .gguf_activation = TUFF_ACT_SILU, .base_prefix = "model.",                       \
     .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", .read_gguf = read_gguf, \
     .write_gguf = write_gguf, .parts = parts, .heads = heads
 

@@ -294,18 +294,12 @@ static void say_lost(const tuff_model *model, bool without_head, const char *pat
         tuff_log(TUFF_LOG_WARN,
                  "%s: GGUF has no names for the tensors of its head (%s): it holds the layers alone", path,
                  tuff_config_head_title(c));
-    if (c->arch == &tuff_arch_gpt2 && c->layer.activation == TUFF_ACT_GELU)
+    if (c->layer.activation != c->arch->gguf_activation)
         tuff_log(
             TUFF_LOG_WARN,
-            "%s: llama.cpp runs GPT-2 with the tanh approximation of GELU, this model has the exact one: "
-            "its results will differ a little there; in Tuff they do not",
-            path);
-    if (!c->causal && c->layer.activation != TUFF_ACT_GELU_TANH)
-        tuff_log(
-            TUFF_LOG_WARN,
-            "%s: llama.cpp runs BERT with the tanh approximation of GELU, this model has %s: its results will "
-            "differ there; in Tuff they do not",
-            path, tuff_activation_name(c->layer.activation));
+            "%s: llama.cpp runs this architecture with the activation %s, this model has %s: its results will differ "
+            "a little there; in Tuff they do not",
+            path, tuff_activation_name(c->arch->gguf_activation), tuff_activation_name(c->layer.activation));
     if (c->layer.window && c->layer.window < c->max_positions)
         tuff_log(TUFF_LOG_WARN,
                  "%s: llama.cpp runs this architecture without its sliding window of %lld tokens: past that "

@@ -163,6 +163,10 @@ int encoder_main(const char *name)
         cmocka_unit_test_prestate(run_encoder, (void *)"roberta-spans"),
         cmocka_unit_test_prestate(run_encoder, (void *)"xlm-roberta-spans"),
         cmocka_unit_test_prestate(run_encoder, (void *)"distilbert-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert-tokens"),
         cmocka_unit_test_prestate(run_encoder, (void *)"llama-classes"),
         cmocka_unit_test_prestate(run_encoder, (void *)"gpt2-classes"),
     };

@@ -35,7 +35,7 @@ from transformers.generation import GenerationConfig
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2")
-ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
+ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
 GENERATION = set(GenerationConfig._get_default_generation_params())
 # What PreTrainedConfig takes from a file besides its fields, and what versions before 5 wrote.
@@ -61,7 +61,7 @@ def load(directory):
 def numbers(model, ids):
     """Logits, or, of an encoder, the mean of its states."""
     with torch.no_grad():
-        if type(model).__name__.endswith("Model"):
+        if model.config.model_type in ENCODERS:
             return model(ids).last_hidden_state.double().mean(1)
         return model(ids, use_cache=False).logits
 

@@ -36,6 +36,7 @@ from transformers import (
     DistilBertConfig,
     GPT2Config,
     LlamaConfig,
+    NomicBertConfig,
     RobertaConfig,
     XLMRobertaConfig,
 )
@@ -76,6 +77,14 @@ def distilbert():
     )
 
 
+def nomic_bert():
+    return NomicBertConfig(
+        vocab_size=52, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20,
+        max_position_embeddings=24, type_vocab_size=2, layer_norm_eps=0.03,
+        rope_parameters={"rope_type": "default", "rope_theta": 50.0},
+    )  # fmt: skip
+
+
 def llama():
     return LlamaConfig(
         vocab_size=44, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
@@ -103,16 +112,22 @@ CHANGES = {
     "roberta": {**COMMON, "hidden_act": ["gelu", "relu", "silu"], "pad_token_id": [0, 1]},
     "xlm-roberta": {**COMMON, "hidden_act": ["gelu", "relu"], "pad_token_id": [0, 2]},
     "distilbert": {"n_heads": [1, 2], "activation": ["gelu", "silu"], "n_layers": [1]},
+    "nomic_bert": {
+        "hidden_act": ["gelu", "relu"], "layer_norm_eps": [1e-5], "num_hidden_layers": [1],
+        "rope_parameters": [{"rope_type": "default", "rope_theta": 60.0}],
+    },  # fmt: skip
     "llama": {"rms_norm_eps": [1e-6], "num_hidden_layers": [1]},
     "gpt2": {"n_head": [1, 2], "activation_function": ["relu"], "layer_norm_epsilon": [1e-5], "n_layer": [1]},
 }
 CONFIGS = {
-    "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "llama": llama, "gpt2": gpt2,
+    "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "nomic_bert": nomic_bert,
+    "llama": llama, "gpt2": gpt2,
 }  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
 # name of the folder: architecture and head
 MODELS = {name + ("-" + head if head else ""): (name, head) for head in HEADS for name in ENCODERS}
 MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "classes")}
+MODELS |= {"nomic_bert" + ("-" + head if head else ""): ("nomic_bert", head) for head in HEADS if head != "spans"}
 
 
 def randomize(model, random):
@@ -125,7 +140,7 @@ def randomize(model, random):
 
 def load(folder, name, head):
     """In double."""
-    options = {} if head or name == "distilbert" else {"add_pooling_layer": False}
+    options = {} if head or name in ("distilbert", "modernbert") else {"add_pooling_layer": False}
     model = HEADS[head].from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True, **options
     )
@@ -173,6 +188,23 @@ def draw_inputs(config, head, random):
     return truth
 
 
+def as_in_the_file(gradients):
+    """Nomic BERT's modules have other names in memory than in files, where queries, keys and values are one matrix."""
+    pairs = [("embeddings.LayerNorm", "emb_ln"), ("layers.", "encoder.layers."), ("self_attn.o_proj", "attn.out_proj"),
+             ("up_proj", "fc11"), ("gate_proj", "fc12"), ("down_proj", "fc2"), ("post_attention_layernorm", "norm1"),
+             ("post_mlp_layernorm", "norm2")]  # fmt: skip
+    named = {}
+    for key, value in gradients.items():
+        if key.endswith("self_attn.q_proj.weight"):
+            value = torch.cat([gradients[key.replace("q_proj", which)] for which in ("q_proj", "k_proj", "v_proj")])
+            key = key.replace("self_attn.q_proj", "attn.Wqkv")
+        for old, new in pairs:
+            key = key.replace(old, new)
+        if "self_attn" not in key:
+            named[key] = value
+    return named
+
+
 def check_changes(folder, name, head, truth):
     """Each listed change, and other token types, must move the result."""
     config = json.loads((folder / "config.json").read_text())
@@ -209,7 +241,7 @@ def make(output, folder_name, seed):
     if head in LABELS:
         config.id2label = dict(enumerate(LABELS[head]))
         config.label2id = {label: i for i, label in enumerate(LABELS[head])}
-    options = {} if head or name == "distilbert" else {"add_pooling_layer": False}
+    options = {} if head or name in ("distilbert", "modernbert") else {"add_pooling_layer": False}
     model = type(HEADS[head].from_config(config))(config, **options).float()
     randomize(model, random)
     save(folder, model)
@@ -223,10 +255,15 @@ def make(output, folder_name, seed):
     truth.update(result=result.detach().float().contiguous(), weights=weights, loss=floats(loss))
     base = model.base_model_prefix + "."
     table = model.get_input_embeddings().weight
-    for key, parameter in model.named_parameters():
-        of_head = not key.startswith(base) or "pooler" in key
-        if parameter.grad is not None and (not head or of_head or parameter is table):
-            truth["grad." + key] = parameter.grad.float().contiguous()
+    gradients = {
+        key: parameter.grad.float().contiguous()
+        for key, parameter in model.named_parameters()
+        if parameter.grad is not None
+        and (not head or not key.startswith(base) or "pooler" in key or parameter is table)
+    }
+    if name == "nomic_bert":
+        gradients = as_in_the_file(gradients)
+    truth |= {"grad." + key: value for key, value in gradients.items()}
     save_file(truth, folder / "truth.safetensors")
     least, count = check_changes(folder, name, head, truth)
     print(f"{folder_name:19} {count} changes move the result, by {least:.1e} and more; loss {loss.item():.4f}")

@@ -119,8 +119,11 @@ static void gguf_keeps_every_number(void **state)
     (void)state;
     static const struct {
         const char *golden, *back;
-    } cases[] = {
-        {"bert", "bert"}, {"roberta", "bert"}, {"xlm-roberta", "bert"}, {"distilbert", "distilbert"}};
+    } cases[] = {{"bert", "bert"},
+                 {"roberta", "bert"},
+                 {"xlm-roberta", "bert"},
+                 {"distilbert", "distilbert"},
+                 {"nomic_bert", "nomic_bert"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tuff_model *model = model_open(cases[i].golden);
         const char *gguf = kit_temp_path("same.gguf"), *directory = kit_temp_path("same");
@@ -137,6 +140,7 @@ static void gguf_keeps_every_number(void **state)
         assert_int_equal(b->position_offset, 0);
         assert_int_equal(b->token_types, a->token_types);
         assert_int_equal(b->heads, a->heads);
+        assert_true(b->rope_theta == a->rope_theta);
         assert_true((float)b->norm_eps == (float)a->norm_eps);
         assert_false(b->causal);
         tuff_model_destroy(&back);
@@ -304,8 +308,8 @@ static void label_is(const tuff_model *model, int64_t index, const char *name)
 static void gguf_keeps_classifiers(void **state)
 {
     (void)state;
-    static const char *const goldens[] = {"bert-classes", "roberta-classes", "distilbert-classes",
-                                          "llama-classes", "gpt2-classes"};
+    static const char *const goldens[] = {"bert-classes",       "roberta-classes", "distilbert-classes",
+                                          "nomic_bert-classes", "llama-classes",   "gpt2-classes"};
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
         tuff_model *model = model_open(goldens[i]);
         const char *gguf = kit_temp_path("classes.gguf"), *directory = kit_temp_path("classes");
@@ -389,6 +393,45 @@ static void labels_are_what_transformers_takes_them_for(void **state)
     tuff_free(text);
 }
 
+/* The keys of the code that comes with Nomic's own models say the same. */
+static void nomic_has_two_kinds_of_config(void **state)
+{
+    (void)state;
+    static const char *const edits[][2] = {
+        {"\"hidden_size\"", "\"n_embd\""},
+        {"\"num_hidden_layers\"", "\"n_layer\""},
+        {"\"num_attention_heads\"", "\"n_head\""},
+        {"\"intermediate_size\"", "\"n_inner\""},
+        {"\"max_position_embeddings\"", "\"n_positions\": 99, \"max_trained_positions\""},
+        {"\"layer_norm_eps\"", "\"layer_norm_epsilon\""},
+        {"\"hidden_act\": \"silu\"", "\"activation_function\": \"swiglu\""},
+        {"\"head_dim\": 8", "\"rotary_emb_fraction\": 1.0"},
+        {"\"rope_parameters\": {\n    \"rope_theta\": 50.0,\n    \"rope_type\": \"default\"\n  }",
+         "\"rotary_emb_base\": 50"},
+    };
+    const char *directory = kit_copy_model(kit_golden("nomic_bert"), "nomic");
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
+        kit_edit_file(kit_join(directory, "config.json"), edits[i][0], edits[i][1]);
+    tuff_model *model = model_open("nomic_bert"), *other = model_open(directory);
+    const tuff_config *a = &model->config, *b = &other->config;
+    same_parameters(model, other, 0);
+    assert_true(a->rope_theta == 50 && b->rope_theta == 50);
+    assert_true(a->norm_eps == b->norm_eps && a->max_positions == b->max_positions);
+    assert_true(a->heads == b->heads && a->head_dim == b->head_dim);
+    assert_int_equal(a->layer.activation, b->layer.activation);
+    tuff_model_destroy(&model);
+    tuff_model_destroy(&other);
+    static const char *const refusals[][2] = {
+        {"\"prenorm\": true", "prenorm is true"},
+        {"\"rotary_emb_fraction\": 0.5", "rotary_emb_fraction is 0.5"},
+        {"\"qkv_proj_bias\": true", "qkv_proj_bias is true"},
+        {"\"rotary_scaling_factor\": 2", "rotary_scaling_factor is 2"},
+        {"\"activation_function\": \"glu\"", "activation_function is \"glu\""}};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        refused(model_copy("nomic_bert", "nomic", "\"head_dim\": 8", refusals[i][0]), TUFF_UNSUPPORTED,
+                refusals[i][1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +446,7 @@ int main(void)
         cmocka_unit_test(an_output_of_its_own_is_used),
         cmocka_unit_test(gguf_keeps_classifiers),
         cmocka_unit_test(heads_are_saved),
+        cmocka_unit_test(nomic_has_two_kinds_of_config),
         cmocka_unit_test(labels_are_what_transformers_takes_them_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,19 +34,14 @@ tuff_status tuff_labels_read_hf(const cJSON *json, const char *where, tuff_confi
     return read_problem(json, where, c);
 }
 
-/* "bert.classifier.output_labels", as llama.cpp has it. */
-static const char *gguf_key(const tuff_config *c, char key[64])
-{
-    snprintf(key, 64, "%s.classifier.output_labels", c->arch->gguf);
-    return key;
-}
+static const char labels_key[] = "classifier.output_labels";
 
 tuff_status tuff_labels_read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     char key[64];
     const tuff_gguf_value *names = NULL;
     const tuff_weight *output = tuff_weights_find(gguf->weights, "cls.output.weight");
-    TUFF_TRY(tuff_gguf_strings(gguf, gguf_key(c, key), &names));
+    TUFF_TRY(tuff_gguf_strings(gguf, tuff_gguf_key_of(c, labels_key, key), &names));
     c->labels = output ? output->shape[0] : 0;
     if (!output || !names || names->count == (uint64_t)c->labels) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu texts, but the classifier %lld outputs", gguf->file,
@@ -58,7 +53,9 @@ tuff_view tuff_model_label(const tuff_model *model, int64_t index, char scratch[
     char key[64];
     const tuff_gguf_value *names = NULL;
     snprintf(scratch, TUFF_LABEL_SIZE, "%lld", (long long)index);
-    if (model->gguf && tuff_gguf_strings(model->gguf, gguf_key(&model->config, key), &names) == TUFF_OK &&
+    if (model->gguf &&
+        tuff_gguf_strings(model->gguf, tuff_gguf_key_of(&model->config, labels_key, key), &names) ==
+            TUFF_OK &&
         names)
         return tuff_gguf_string_at(names, (uint64_t)index);
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(model->hf_config, "id2label");
@@ -94,9 +91,9 @@ tuff_status tuff_labels_write_gguf(const tuff_model *model, tuff_gguf_builder *g
     bool ok = names && scratch;
     for (int64_t i = 0; ok && i < n; i++)
         names[i] = tuff_model_label(model, i, scratch[i]);
-    if (ok) tuff_gguf_put_strings(gguf, gguf_key(&model->config, key), names, (uint64_t)n);
-    snprintf(key, sizeof key, "%s.pooling_type", model->config.arch->gguf);
-    tuff_gguf_put_u32(gguf, key, RANK);
+    if (ok)
+        tuff_gguf_put_strings(gguf, tuff_gguf_key_of(&model->config, labels_key, key), names, (uint64_t)n);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(&model->config, "pooling_type", key), RANK);
     tuff_free(names);
     tuff_free(scratch);
     return ok ? TUFF_OK : tuff_fail_memory("the labels of a classifier");
