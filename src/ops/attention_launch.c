@@ -171,7 +171,7 @@ static spread spread_of(const tuff_attention_problem *p, const tuff_caps *caps, 
 static void add_spread(tuff_launch *launch, tuff_shader shader, const tuff_attention_problem *p, spread s,
                        const tuff_work_list *list, uint32_t features)
 {
-    add(launch, shader, tuff_launch_list(launch, list), s.dim, features);
+    add(launch, shader, tuff_launch_list(launch, list), s.dim, features & ~(uint32_t)TUFF_ATTENTION_WIDE);
     tuff_launch_spec(launch, s.rows);
     tuff_launch_spec(launch, s.width);
     tuff_launch_spec(launch, s.width);

@@ -7,7 +7,7 @@ enum {
     FLOOR_CASES = 486,
     FLOOR_HOST_KERNELS = 62,
     FLOOR_ROWS = 75,       /* kernel rows on lavapipe */
-    FLOOR_PIPELINES = 223, /* distinct shaders with specialization constants, there, at level quick */
+    FLOOR_PIPELINES = 205, /* distinct shaders with specialization constants, there, at level quick */
     FLOOR_MASKED_ROWS = 65 /* forward on a device with nothing optional */
 };
 

@@ -46,12 +46,15 @@ static void check_dispatch(const tuff_launch *launch, size_t i, const tuff_atten
                            const tuff_caps *caps)
 {
     const tuff_dispatch *d = launch->dispatches[i];
+    bool spreads = d->shader == TUFF_SHADER_attention_spread ||
+                   d->shader == TUFF_SHADER_attention_dq_spread ||
+                   d->shader == TUFF_SHADER_attention_dkv_spread;
     bool plain = d->shader == TUFF_SHADER_attention_join || d->shader == TUFF_SHADER_attention_stats ||
                  d->shader == TUFF_SHADER_attention_bias_join;
     assert_true(d->n_spec >= 2 && d->spec[0] % 8 == 0 && d->spec[0] <= TUFF_ATTENTION_MAX_DIM);
     assert_true(plain || d->spec[0] >= p->D);
     assert_int_equal(plain || (d->spec[1] & TUFF_ATTENTION_HALF) != 0, plain || p->k.dtype == TUFF_F16);
-    assert_int_equal(plain || (d->spec[1] & TUFF_ATTENTION_WIDE) != 0, plain || p->D % 4 == 0);
+    assert_int_equal(plain || (d->spec[1] & TUFF_ATTENTION_WIDE) != 0, plain || (p->D % 4 == 0 && !spreads));
     assert_true(d->n_relocs >= 1 && d->relocs[0].kind == TUFF_OPERAND_DATA);
     for (int axis = 0; axis < 3; axis++)
         assert_in_range(d->groups[axis], 1, caps->max_groups[axis]);
@@ -59,9 +62,6 @@ static void check_dispatch(const tuff_launch *launch, size_t i, const tuff_atten
         assert_int_equal(d->relocs[r].kind, TUFF_OPERAND_LIST);
         assert_in_range(d->relocs[r].index, 0, launch->n_lists - 1);
     }
-    bool spreads = d->shader == TUFF_SHADER_attention_spread ||
-                   d->shader == TUFF_SHADER_attention_dq_spread ||
-                   d->shader == TUFF_SHADER_attention_dkv_spread;
     if (spreads) assert_true(d->spec[3] == caps->subgroup_size && d->spec[4] == caps->subgroup_size);
 }
 
