@@ -245,6 +245,6 @@ tuff_status tuff_lora_upload_model(const tuff_model *model, const tuff_lora *lor
                                    int64_t rope_positions, const tuff_watch *watch, tuff_store *store)
 {
     TUFF_TRY(tuff_model_upload(model, trained, watch, store));
-    TUFF_TRY(tuff_model_upload_rope(model, rope_positions, watch, store));
+    TUFF_TRY(tuff_model_upload_tables(model, rope_positions, watch, store));
     return lora ? tuff_lora_upload(lora, store) : TUFF_OK;
 }

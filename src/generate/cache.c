@@ -70,7 +70,7 @@ static tuff_status fill(const tuff_generator *gen, int64_t used, tuff_store *sto
         if (status == TUFF_OK) status = add_cache(gen, i, 'v', used, store, capacity, rows);
     }
     tuff_free(rows);
-    return status == TUFF_OK ? tuff_model_upload_rope(gen->model, capacity, gen->watch, store) : status;
+    return status == TUFF_OK ? tuff_model_upload_tables(gen->model, capacity, gen->watch, store) : status;
 }
 
 tuff_status tuff_generator_reserve(tuff_generator *gen, int64_t needed, int64_t used)

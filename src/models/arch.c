@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 static const tuff_arch *const archs[] = {
 #define TUFF_ARCH(name, model_type) &tuff_arch_##name,
 #include "models/archs.def"
@@ -36,8 +38,7 @@ const char *tuff_arch_names(void)
 
 const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer)
 {
-    (void)layer;
-    return &config->layer;
+    return config->specs ? &config->specs[layer] : &config->layer;
 }
 
 static const tuff_part *find_part(const tuff_part *parts, const char *name)
@@ -128,11 +129,43 @@ static tuff_status check_range(const char *where, const char *key, int64_t value
                      (long long)most);
 }
 
+static tuff_status check_layers(const tuff_config *c, const char *where)
+{
+    return check_range(where, "num_hidden_layers", c->layers, 4096);
+}
+
+void tuff_config_free(tuff_config *config)
+{
+    tuff_free(config->specs);
+    config->specs = NULL;
+}
+
+tuff_status tuff_config_specs(tuff_config *config, const char *where)
+{
+    TUFF_TRY(check_layers(config, where));
+    config->specs = tuff_alloc_array((size_t)config->layers, sizeof *config->specs);
+    if (!config->specs) return tuff_fail_memory("what the layers of a model are like");
+    for (int64_t i = 0; i < config->layers; i++)
+        config->specs[i] = config->layer;
+    return TUFF_OK;
+}
+
+static tuff_status check_rope(const tuff_config *c, const char *where, const char *key, double theta)
+{
+    if (theta != 0 && !(theta >= 1 && theta < 1e12))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g, expected 1 to 1e12", where, key, theta);
+    if (theta != 0 && c->head_dim % 2)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: head_dim is %lld; rotary embeddings turn pairs and need an even one", where,
+                         (long long)c->head_dim);
+    return TUFF_OK;
+}
+
 tuff_status tuff_config_check(const tuff_config *c, const char *where)
 {
     TUFF_TRY(check_range(where, "vocab_size", c->vocab_size, 1 << 24));
     TUFF_TRY(check_range(where, "hidden_size", c->hidden_size, 1 << 20));
-    TUFF_TRY(check_range(where, "num_hidden_layers", c->layers, 4096));
+    TUFF_TRY(check_layers(c, where));
     TUFF_TRY(check_range(where, "num_attention_heads", c->heads, 4096));
     TUFF_TRY(check_range(where, "num_key_value_heads", c->kv_heads, 4096));
     TUFF_TRY(check_range(where, "head_dim", c->head_dim, 4096));
@@ -150,11 +183,6 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the norm epsilon is %g, expected more than 0 and less than 1",
                          where, c->norm_eps);
-    if (c->rope_theta != 0 && !(c->rope_theta >= 1 && c->rope_theta < 1e12))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: rope_theta is %g, expected 1 to 1e12", where, c->rope_theta);
-    if (c->rope_theta != 0 && c->head_dim % 2)
-        return tuff_fail(TUFF_BAD_FORMAT,
-                         "%s: head_dim is %lld; rotary embeddings turn pairs and need an even one", where,
-                         (long long)c->head_dim);
-    return TUFF_OK;
+    TUFF_TRY(check_rope(c, where, "rope_theta", c->rope_theta));
+    return check_rope(c, where, "the base of local layers' rotary embeddings", c->rope_theta_local);
 }

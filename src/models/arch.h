@@ -25,15 +25,23 @@ typedef enum tuff_activation {
     TUFF_ACT_RELU,
     TUFF_ACT_TANH
 } tuff_activation;
-typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN } tuff_rotary;
+/* Which table of angles turns a layer's queries and keys. */
+typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN, TUFF_ROTARY_LOCAL } tuff_rotary;
+
+/* Where the activation after a head's first layer comes from. */
+typedef enum tuff_head_act {
+    TUFF_HEAD_ACT_OWN,    /* the spec has it */
+    TUFF_HEAD_ACT_LAYERS, /* it is that of the feed-forward layers */
+    TUFF_HEAD_ACT_CONFIG  /* config.json has it */
+} tuff_head_act;
 
 /* A head (models/heads/head.h) as an architecture has it. */
 typedef struct tuff_head_spec {
     const tuff_head *head;
-    const tuff_part *parts;     /* as the architecture's own */
-    tuff_activation activation; /* after its first layer, where it has one */
-    bool layers_activation;     /* that of the feed-forward layers instead */
-    bool last;                  /* a sequence's result comes from its last token; else from its first */
+    const tuff_part *parts; /* as the architecture's own */
+    tuff_head_act act;
+    tuff_activation activation;
+    bool last; /* a sequence's result comes from its last token; else from its first, or as the config says */
 } tuff_head_spec;
 
 /* What the outputs of a classifier are, by config.json's problem_type. */
@@ -54,7 +62,9 @@ typedef struct tuff_layer_spec {
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
     bool fused_gate; /* one matrix gives both */
     tuff_rotary rope;
-    int64_t window; /* sliding attention window in tokens; 0: none */
+    /* A sliding attention window; 0: none. Where attention is causal, how many tokens a token sees, itself
+     * among them; else how far it sees to either side. */
+    int64_t window;
 } tuff_layer_spec;
 
 /* The dimensions of a model, neutral between the formats. */
@@ -63,11 +73,16 @@ struct tuff_config {
     const tuff_head_spec *head; /* NULL: the layers alone */
     int64_t labels;             /* outputs of its classifier, where it is one */
     tuff_problem problem;
-    bool bare; /* tensors in Hugging Face's files go without the base's prefix */
+    tuff_activation head_activation; /* where the head's spec takes it from here */
+    bool head_no_bias;               /* its first layer has none, */
+    bool output_no_bias;             /* nor has what scores the vocabulary */
+    bool head_means;                 /* a classifier sees the mean of a sequence's states */
+    bool bare;                       /* tensors in Hugging Face's files go without the base's prefix */
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
-    double rope_theta; /* 0: no rotary embedding */
+    double rope_theta;       /* 0: no rotary embedding */
+    double rope_theta_local; /* of the second table; 0: none */
     tuff_norm norm;
     bool causal;             /* a token sees itself and what comes before it; else all */
     bool tied;               /* the output head is the embedding table */
@@ -75,7 +90,8 @@ struct tuff_config {
     int64_t position_offset; /* of the first token: RoBERTa's begin after the padding id */
     int64_t token_types;     /* rows of the table of token types; 0: none */
     bool embed_norm, final_norm;
-    tuff_layer_spec layer; /* what all layers are like */
+    tuff_layer_spec layer;  /* what all layers are like, */
+    tuff_layer_spec *specs; /* or [layers], what each is like, owned by the config; NULL: as `layer` */
     tuff_hf_tokens tokens;
 };
 
@@ -98,6 +114,7 @@ struct tuff_arch {
     const tuff_part *parts;
     const tuff_head_spec *heads;     /* that it may have; ends with one without a head */
     tuff_activation gguf_activation; /* that llama.cpp runs it with, whatever the model has */
+    bool gguf_means;                 /* llama.cpp's classifiers see the mean of a text's states */
     bool gguf_interleaves;           /* the rows of query and key heads */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
 };
@@ -107,6 +124,10 @@ struct tuff_arch {
 #undef TUFF_ARCH
 
 const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer);
+/* What the config owns. */
+void tuff_config_free(tuff_config *config);
+/* Makes `specs`, all of them as `layer`; fails when there is no sane number of layers. */
+TUFF_MUST_USE tuff_status tuff_config_specs(tuff_config *config, const char *where);
 /* Hugging Face's name of a part of the layers or the head, '#' for the layer's number; NULL when the model
  * has no such part. */
 const char *tuff_config_module(const tuff_config *config, const char *part);

@@ -246,8 +246,8 @@ static const tuff_part distilbert_parts[] = {
     {NULL, NULL, TUFF_PART_PLAIN}};
 
 /* GGUF has names for classifiers only: what stands before is "cls", which llama.cpp follows by tanh. */
-static const tuff_part bert_mlm[] = {{"cls.predictions.transform.dense", "mlm.dense", TUFF_PART_UNNAMED},
-                                     {"cls.predictions.transform.LayerNorm", "mlm.norm", TUFF_PART_UNNAMED},
+static const tuff_part bert_mlm[] = {{"cls.predictions.transform.dense", "cls", TUFF_PART_UNNAMED},
+                                     {"cls.predictions.transform.LayerNorm", "cls.norm", TUFF_PART_UNNAMED},
                                      {"cls.predictions.decoder", "output", TUFF_PART_UNNAMED},
                                      {"cls.predictions.bias", "output.bias", TUFF_PART_UNNAMED},
                                      {NULL, NULL, TUFF_PART_PLAIN}};
@@ -257,16 +257,16 @@ static const tuff_part bert_classes[] = {{"bert.pooler.dense", "cls", TUFF_PART_
 static const tuff_part tokens[] = {{"classifier", "tokens", TUFF_PART_UNNAMED},
                                    {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_part spans[] = {{"qa_outputs", "spans", TUFF_PART_UNNAMED}, {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part roberta_mlm[] = {{"lm_head.dense", "mlm.dense", TUFF_PART_UNNAMED},
-                                        {"lm_head.layer_norm", "mlm.norm", TUFF_PART_UNNAMED},
+static const tuff_part roberta_mlm[] = {{"lm_head.dense", "cls", TUFF_PART_UNNAMED},
+                                        {"lm_head.layer_norm", "cls.norm", TUFF_PART_UNNAMED},
                                         {"lm_head.decoder", "output", TUFF_PART_UNNAMED},
                                         {"lm_head.bias", "output.bias", TUFF_PART_UNNAMED},
                                         {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_part roberta_classes[] = {{"classifier.dense", "cls", TUFF_PART_PLAIN},
                                             {"classifier.out_proj", "cls.output", TUFF_PART_PLAIN},
                                             {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part distilbert_mlm[] = {{"vocab_transform", "mlm.dense", TUFF_PART_UNNAMED},
-                                           {"vocab_layer_norm", "mlm.norm", TUFF_PART_UNNAMED},
+static const tuff_part distilbert_mlm[] = {{"vocab_transform", "cls", TUFF_PART_UNNAMED},
+                                           {"vocab_layer_norm", "cls.norm", TUFF_PART_UNNAMED},
                                            {"vocab_projector.bias", "output.bias", TUFF_PART_UNNAMED},
                                            {"vocab_projector", "output", TUFF_PART_UNNAMED},
                                            {NULL, NULL, TUFF_PART_PLAIN}};
@@ -275,7 +275,7 @@ static const tuff_part distilbert_classes[] = {{"pre_classifier", "cls", TUFF_PA
                                                {NULL, NULL, TUFF_PART_PLAIN}};
 
 static const tuff_head_spec bert_heads[] = {
-    {.head = &tuff_head_mlm, .parts = bert_mlm, .layers_activation = true},
+    {.head = &tuff_head_mlm, .parts = bert_mlm, .act = TUFF_HEAD_ACT_LAYERS},
     {.head = &tuff_head_classes, .parts = bert_classes, .activation = TUFF_ACT_TANH},
     {.head = &tuff_head_tokens, .parts = tokens},
     {.head = &tuff_head_spans, .parts = spans},
@@ -287,7 +287,7 @@ static const tuff_head_spec roberta_heads[] = {
     {.head = &tuff_head_spans, .parts = spans},
     {.head = NULL}};
 static const tuff_head_spec distilbert_heads[] = {
-    {.head = &tuff_head_mlm, .parts = distilbert_mlm, .layers_activation = true},
+    {.head = &tuff_head_mlm, .parts = distilbert_mlm, .act = TUFF_HEAD_ACT_LAYERS},
     {.head = &tuff_head_classes, .parts = distilbert_classes, .activation = TUFF_ACT_RELU},
     {.head = &tuff_head_tokens, .parts = tokens},
     {.head = &tuff_head_spans, .parts = spans},

@@ -148,6 +148,7 @@ static tuff_status inspect_gguf(const tuff_hf_files *files, unsigned flags, tuff
     }
     tuff_gguf_destroy(&model.gguf);
     tuff_params_free(&model.params);
+    tuff_config_free(&model.config);
     return status;
 }
 
@@ -213,6 +214,7 @@ static tuff_status inspect_hf(const tuff_hf_files *files, unsigned flags, tuff_i
     tuff_weights_destroy(&model.weights);
     cJSON_Delete(model.hf_config);
     tuff_params_free(&model.params);
+    tuff_config_free(&model.config);
     return status;
 }
 

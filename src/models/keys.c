@@ -216,7 +216,7 @@ tuff_status tuff_gguf_keys_check(const tuff_gguf *gguf, const char *architecture
 tuff_status tuff_hf_layer_types_check(const cJSON *json, const char *where, const tuff_config *config)
 {
     const cJSON *types = cJSON_GetObjectItemCaseSensitive(json, "layer_types"), *item;
-    const char *wanted = config->layer.window ? "sliding_attention" : "full_attention";
+    int layer = 0;
     if (!types || cJSON_IsNull(types)) return TUFF_OK;
     if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != config->layers)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: layer_types must be a list of %lld texts, one for each layer",
@@ -224,12 +224,13 @@ tuff_status tuff_hf_layer_types_check(const cJSON *json, const char *where, cons
     cJSON_ArrayForEach(item, types)
     {
         const char *type = cJSON_IsString(item) ? item->valuestring : "";
+        const char *wanted =
+            tuff_config_layer(config, layer++)->window ? "sliding_attention" : "full_attention";
         if (strcmp(type, "attention") == 0) type = "full_attention"; /* its older name */
         if (strcmp(type, wanted) != 0)
-            return tuff_fail(
-                TUFF_UNSUPPORTED,
-                "%s: layer_types has a layer of \"%.40s\"; Tuff's layers are all alike, here of %s", where,
-                type, wanted);
+            return tuff_fail(TUFF_UNSUPPORTED,
+                             "%s: layer_types has a layer of \"%.40s\" at %d; Tuff runs that one with %s",
+                             where, type, layer - 1, wanted);
     }
     return TUFF_OK;
 }

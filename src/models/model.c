@@ -197,6 +197,7 @@ void tuff_model_destroy(tuff_model **model)
     cJSON_Delete(m->hf_config);
     cJSON_Delete(m->hf_generation);
     tuff_params_free(&m->params);
+    tuff_config_free(&m->config);
     tuff_free(m->tokenizer_error);
     tuff_free(m->path);
     tuff_free(m);

@@ -121,8 +121,9 @@ tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
 {
     if (rope == TUFF_ROTARY_NONE) return x;
     const int64_t table[] = {net->rope_positions, net->config->head_dim / 2};
-    tuff_tensor *cos = variable(net, "rope.cos", TUFF_F32, 2, table);
-    tuff_tensor *sin = variable(net, "rope.sin", TUFF_F32, 2, table);
+    bool local = rope == TUFF_ROTARY_LOCAL;
+    tuff_tensor *cos = variable(net, local ? "rope.local.cos" : "rope.cos", TUFF_F32, 2, table);
+    tuff_tensor *sin = variable(net, local ? "rope.local.sin" : "rope.sin", TUFF_F32, 2, table);
     return tuff_rope(net->g, x, cos, sin, net->positions);
 }
 
@@ -139,10 +140,13 @@ static tuff_tensor *cached(tuff_net *net, const char *which, int layer, tuff_ten
 
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v)
 {
-    int64_t window = tuff_config_layer(net->config, layer)->window; /* a token and those before it */
+    int64_t window = tuff_config_layer(net->config, layer)->window;
     tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
-    if (net->config->causal) params.right = 0;
-    if (window) params.left = window - 1;
+    if (window) params.left = params.right = window;
+    if (net->config->causal) {
+        params.right = 0;
+        if (window) params.left = window - 1;
+    }
     if (net->capacity) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);

@@ -159,8 +159,8 @@ static const tuff_part parts[] = {
     {"nomic_bert.encoder.layers.#.mlp.fc2", "blk.#.ffn_down", TUFF_PART_PLAIN},
     {"nomic_bert.encoder.layers.#.norm2", "blk.#.layer_output_norm", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part mlm_parts[] = {{"cls.predictions.transform.dense", "mlm.dense", TUFF_PART_UNNAMED},
-                                      {"cls.predictions.transform.layer_norm", "mlm.norm", TUFF_PART_UNNAMED},
+static const tuff_part mlm_parts[] = {{"cls.predictions.transform.dense", "cls", TUFF_PART_UNNAMED},
+                                      {"cls.predictions.transform.layer_norm", "cls.norm", TUFF_PART_UNNAMED},
                                       {"cls.predictions.decoder", "output", TUFF_PART_UNNAMED},
                                       {"cls.predictions.bias", "output.bias", TUFF_PART_UNNAMED},
                                       {NULL, NULL, TUFF_PART_PLAIN}};
@@ -170,7 +170,7 @@ static const tuff_part class_parts[] = {{"nomic_bert.pooler.dense", "cls", TUFF_
 static const tuff_part token_parts[] = {{"classifier", "tokens", TUFF_PART_UNNAMED},
                                         {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_head_spec heads[] = {
-    {.head = &tuff_head_mlm, .parts = mlm_parts, .layers_activation = true},
+    {.head = &tuff_head_mlm, .parts = mlm_parts, .act = TUFF_HEAD_ACT_LAYERS},
     {.head = &tuff_head_classes, .parts = class_parts, .activation = TUFF_ACT_TANH},
     {.head = &tuff_head_tokens, .parts = token_parts},
     {.head = NULL}};

@@ -85,15 +85,15 @@ static void rope_rows(const float *inverse, int64_t half, int64_t begin, int64_t
         }
 }
 
-static tuff_status upload_rope_table(const float *inverse, int64_t half, int64_t positions, bool sine,
-                                     const tuff_cancel *cancel, tuff_store *store)
+static tuff_status upload_table(const float *inverse, int64_t half, int64_t positions, const char *name,
+                                const tuff_cancel *cancel, tuff_store *store)
 {
+    bool sine = tuff_ends_with(name, "sin");
     enum { PIECE = 4096 }; /* positions */
     const tuff_watch watch = {.struct_size = sizeof watch, .cancel = (tuff_cancel *)(uintptr_t)cancel};
     int64_t most = positions < PIECE ? positions : PIECE;
     tuff_buffer *buffer = NULL;
-    TUFF_TRY(tuff_store_add(store, sine ? "rope.sin" : "rope.cos", TUFF_F32, 2, (int64_t[]){positions, half},
-                            &buffer));
+    TUFF_TRY(tuff_store_add(store, name, TUFF_F32, 2, (int64_t[]){positions, half}, &buffer));
     float *rows = tuff_alloc_array((size_t)(most * half), sizeof *rows);
     if (!rows) return tuff_fail_memory("the rope tables");
     tuff_status status = TUFF_OK;
@@ -107,19 +107,28 @@ static tuff_status upload_rope_table(const float *inverse, int64_t half, int64_t
     return status;
 }
 
-tuff_status tuff_model_upload_rope(const tuff_model *model, int64_t positions, const tuff_watch *watch,
-                                   tuff_store *store)
+static tuff_status upload_angles(double theta, int64_t half, int64_t positions, bool local,
+                                 const tuff_cancel *cancel, tuff_store *store)
 {
-    const tuff_config *c = &model->config;
-    if (c->rope_theta == 0) return TUFF_OK;
-    int64_t half = c->head_dim / 2;
     float *inverse = tuff_alloc_array((size_t)half, sizeof *inverse);
     if (!inverse) return tuff_fail_memory("the rope tables");
     for (int64_t i = 0; i < half; i++)
-        inverse[i] = (float)(1.0 / (double)(float)pow(c->rope_theta, (double)(2 * i) / (double)c->head_dim));
-    const tuff_cancel *cancel = watch ? watch->cancel : NULL;
-    tuff_status status = upload_rope_table(inverse, half, positions, false, cancel, store);
-    if (status == TUFF_OK) status = upload_rope_table(inverse, half, positions, true, cancel, store);
+        inverse[i] = (float)(1.0 / (double)(float)pow(theta, (double)i / (double)half));
+    tuff_status status =
+        upload_table(inverse, half, positions, local ? "rope.local.cos" : "rope.cos", cancel, store);
+    if (status == TUFF_OK)
+        status = upload_table(inverse, half, positions, local ? "rope.local.sin" : "rope.sin", cancel, store);
     tuff_free(inverse);
     return status;
+}
+
+tuff_status tuff_model_upload_tables(const tuff_model *model, int64_t positions, const tuff_watch *watch,
+                                     tuff_store *store)
+{
+    const tuff_config *c = &model->config;
+    const tuff_cancel *cancel = watch ? watch->cancel : NULL;
+    if (c->rope_theta != 0)
+        TUFF_TRY(upload_angles(c->rope_theta, c->head_dim / 2, positions, false, cancel, store));
+    if (c->rope_theta_local == 0) return TUFF_OK;
+    return upload_angles(c->rope_theta_local, c->head_dim / 2, positions, true, cancel, store);
 }

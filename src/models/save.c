@@ -300,7 +300,13 @@ static void say_lost(const tuff_model *model, bool without_head, const char *pat
             "%s: llama.cpp runs this architecture with the activation %s, this model has %s: its results will differ "
             "a little there; in Tuff they do not",
             path, tuff_activation_name(c->arch->gguf_activation), tuff_activation_name(c->layer.activation));
-    if (c->layer.window && c->layer.window < c->max_positions)
+    if (tuff_config_has_head(c, &tuff_head_classes) && c->arch->gguf_means != c->head_means)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s: llama.cpp gives this architecture's classifiers the %s of a text: its results will differ "
+            "there; in Tuff they do not",
+            path, c->arch->gguf_means ? "mean of all states" : "state of one token");
+    if (c->causal && c->layer.window && c->layer.window < c->max_positions)
         tuff_log(TUFF_LOG_WARN,
                  "%s: llama.cpp runs this architecture without its sliding window of %lld tokens: past that "
                  "length its results will differ there; in Tuff they do not",

@@ -19,7 +19,9 @@ static tuff_program *build(const golden *g, tuff_store *store)
                     .train_base = true};
     tuff_net_begin(&net);
     tuff_tensor *result = tuff_net_hidden(&net);
-    if (picked) result = tuff_net_pick(&net, result, picked->shape[0], true);
+    bool classes = tuff_config_has_head(net.config, &tuff_head_classes);
+    if (classes) result = tuff_net_pooled(&net, result, true);
+    if (picked && !classes) result = tuff_net_pick(&net, result, picked->shape[0], true);
     if (net.config->head) result = tuff_net_head(&net, result);
     int64_t columns = weights->shape[weights->rank - 1];
     const int64_t shape[] = {tuff_weight_elements(weights) / columns, columns};
@@ -119,7 +121,7 @@ static void run_encoder(void **state)
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
     KIT_OK(tuff_model_upload(g.model, true, NULL, store));
-    KIT_OK(tuff_model_upload_rope(g.model, g.model->config.max_positions, NULL, store));
+    KIT_OK(tuff_model_upload_tables(g.model, g.model->config.max_positions, NULL, store));
     tuff_program *program = build(&g, store);
     set_inputs(&g, program);
     KIT_OK(tuff_program_run(program));
@@ -167,6 +169,12 @@ int encoder_main(const char *name)
         cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert-mlm"),
         cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert-classes"),
         cmocka_unit_test_prestate(run_encoder, (void *)"nomic_bert-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"modernbert"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-biased"),
         cmocka_unit_test_prestate(run_encoder, (void *)"llama-classes"),
         cmocka_unit_test_prestate(run_encoder, (void *)"gpt2-classes"),
     };

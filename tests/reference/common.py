@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from transformers import AutoModelForCausalLM
+from transformers.models.modernbert import modeling_modernbert as modernbert
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -32,6 +33,9 @@ def to_double(model):
         kind = type(module).__name__
         if kind.endswith("RMSNorm"):
             module.forward = types.MethodType(_rms_norm, module)
+        elif kind == "ModernBertRotaryEmbedding":
+            module.forward = types.MethodType(_rotary_by_layer, module)
+            modernbert.apply_rotary_pos_emb = _turn
         elif kind.endswith("RotaryEmbedding"):
             module.forward = types.MethodType(_rotary, module)
 
@@ -40,8 +44,19 @@ def _rms_norm(self, x):
     return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
 
 
-def _rotary(self, x, position_ids):
-    parameters = getattr(self.config, "rope_parameters", None) or {"rope_theta": self.config.rope_theta}
+def _turn(q, k, cos, sin, unsqueeze_dim=1):
+    """ModernBERT's own goes through f32."""
+    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+    return tuple(x * cos + modernbert.rotate_half(x) * sin for x in (q, k))
+
+
+def _rotary_by_layer(self, x, position_ids, layer_type):
+    return _rotary(self, x, position_ids, self.config.rope_parameters[layer_type])
+
+
+def _rotary(self, x, position_ids, parameters=None):
+    if parameters is None:
+        parameters = getattr(self.config, "rope_parameters", None) or {"rope_theta": self.config.rope_theta}
     if parameters.get("rope_type", "default") != "default":
         raise SystemExit("double precision is written for plain RoPE only, not for " + parameters["rope_type"])
     dim = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads

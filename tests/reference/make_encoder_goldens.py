@@ -10,7 +10,8 @@ A folder holds config.json, model.safetensors (f32) and truth.safetensors: input
 models that have them; result: states [B,T,C] after the last layer, or what the head gives; weights, of the result's shape,
 and the loss [1] that is the sum of both multiplied; grad.<parameter> of that loss: for every parameter, or, with a head, for
 those of the head and the embedding table. A head that looks at some tokens only has these in picked [R] i32, counted over
-all rows: five of a masked language model, the first of each row of an encoder's classifier, the last of a decoder's.
+all rows: five of a masked language model, the first of each row of an encoder's classifier, the last of a decoder's; ModernBERT's
+classifier sees the mean of a row.
 
 Weights are drawn with a standard deviation of 0.2, so that every part of the model matters: the script fails unless each
 change of a config key that `CHANGES` lists moves the result by ten times what the tests allow."""
@@ -36,6 +37,7 @@ from transformers import (
     DistilBertConfig,
     GPT2Config,
     LlamaConfig,
+    ModernBertConfig,
     NomicBertConfig,
     RobertaConfig,
     XLMRobertaConfig,
@@ -85,6 +87,28 @@ def nomic_bert():
     )  # fmt: skip
 
 
+def modernbert():
+    # Ten tokens see five of them in layers with the window; a head that means and has biases, norms without.
+    return ModernBertConfig(
+        vocab_size=45, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=18,
+        max_position_embeddings=32, norm_eps=0.02, local_attention=5, classifier_pooling="mean", classifier_bias=True,
+        classifier_activation="silu", layer_types=["full_attention"] + ["sliding_attention"] * 2 + ["full_attention"],
+        rope_parameters={
+            "full_attention": {"rope_type": "default", "rope_theta": 90.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+        },
+        pad_token_id=0, bos_token_id=1, cls_token_id=1, eos_token_id=2, sep_token_id=2,
+    )  # fmt: skip
+
+
+def modernbert_biased():
+    # What the other one has not, and a classifier that sees the first token.
+    config = modernbert()
+    config.attention_bias = config.mlp_bias = config.norm_bias = True
+    config.classifier_pooling = "cls"
+    return config
+
+
 def llama():
     return LlamaConfig(
         vocab_size=44, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
@@ -116,18 +140,31 @@ CHANGES = {
         "hidden_act": ["gelu", "relu"], "layer_norm_eps": [1e-5], "num_hidden_layers": [1],
         "rope_parameters": [{"rope_type": "default", "rope_theta": 60.0}],
     },  # fmt: skip
+    "modernbert": {
+        "hidden_activation": ["relu", "silu"], "norm_eps": [1e-5], "num_attention_heads": [1, 4],
+        "local_attention": [3, 7],
+        "layer_types": [["full_attention"] * 4, ["sliding_attention"] + ["full_attention"] * 3],
+        "rope_parameters": [
+            {"full_attention": {"rope_type": "default", "rope_theta": 90.0 if local else 99.0},
+             "sliding_attention": {"rope_type": "default", "rope_theta": 22.0 if local else 20.0}}
+            for local in (False, True)
+        ],
+    },  # fmt: skip
+    "modernbert-biased": {"classifier_pooling": ["mean"], "classifier_activation": ["relu"], "local_attention": [3]},
     "llama": {"rms_norm_eps": [1e-6], "num_hidden_layers": [1]},
     "gpt2": {"n_head": [1, 2], "activation_function": ["relu"], "layer_norm_epsilon": [1e-5], "n_layer": [1]},
 }
 CONFIGS = {
     "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "nomic_bert": nomic_bert,
-    "llama": llama, "gpt2": gpt2,
+    "modernbert": modernbert, "modernbert-biased": modernbert_biased, "llama": llama, "gpt2": gpt2,
 }  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
 # name of the folder: architecture and head
 MODELS = {name + ("-" + head if head else ""): (name, head) for head in HEADS for name in ENCODERS}
 MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "classes")}
 MODELS |= {"nomic_bert" + ("-" + head if head else ""): ("nomic_bert", head) for head in HEADS if head != "spans"}
+MODELS |= {"modernbert" + ("-" + head if head else ""): ("modernbert", head) for head in HEADS}
+MODELS |= {"modernbert-biased": ("modernbert-biased", "classes")}
 
 
 def randomize(model, random):
@@ -142,7 +179,7 @@ def load(folder, name, head):
     """In double."""
     options = {} if head or name in ("distilbert", "modernbert") else {"add_pooling_layer": False}
     model = HEADS[head].from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True, **options
+        folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True, **options
     )
     to_double(model)
     return model.eval()
@@ -184,7 +221,8 @@ def draw_inputs(config, head, random):
     if head == "classes":
         rows = np.arange(SHAPE[0]) * SHAPE[1]
         last = SHAPE[1] - 1 if config.model_type in ("llama", "gpt2") else 0
-        truth["picked"] = torch.as_tensor(rows + last, dtype=torch.int32)
+        if getattr(config, "classifier_pooling", "cls") == "cls":
+            truth["picked"] = torch.as_tensor(rows + last, dtype=torch.int32)
     return truth
 
 
@@ -256,7 +294,7 @@ def make(output, folder_name, seed):
     base = model.base_model_prefix + "."
     table = model.get_input_embeddings().weight
     gradients = {
-        key: parameter.grad.float().contiguous()
+        key: torch.where(parameter.grad.abs() < 1e-12, 0.0, parameter.grad).float().contiguous()  # keys' bias: noise
         for key, parameter in model.named_parameters()
         if parameter.grad is not None
         and (not head or not key.startswith(base) or "pooler" in key or parameter is table)

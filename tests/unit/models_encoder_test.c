@@ -123,7 +123,8 @@ static void gguf_keeps_every_number(void **state)
                  {"roberta", "bert"},
                  {"xlm-roberta", "bert"},
                  {"distilbert", "distilbert"},
-                 {"nomic_bert", "nomic_bert"}};
+                 {"nomic_bert", "nomic_bert"},
+                 {"modernbert", "modernbert"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tuff_model *model = model_open(cases[i].golden);
         const char *gguf = kit_temp_path("same.gguf"), *directory = kit_temp_path("same");
@@ -308,8 +309,9 @@ static void label_is(const tuff_model *model, int64_t index, const char *name)
 static void gguf_keeps_classifiers(void **state)
 {
     (void)state;
-    static const char *const goldens[] = {"bert-classes",       "roberta-classes", "distilbert-classes",
-                                          "nomic_bert-classes", "llama-classes",   "gpt2-classes"};
+    static const char *const goldens[] = {"bert-classes",       "roberta-classes",    "distilbert-classes",
+                                          "nomic_bert-classes", "modernbert-classes", "modernbert-biased",
+                                          "llama-classes",      "gpt2-classes"};
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
         tuff_model *model = model_open(goldens[i]);
         const char *gguf = kit_temp_path("classes.gguf"), *directory = kit_temp_path("classes");
@@ -346,9 +348,9 @@ static void gguf_keeps_classifiers(void **state)
 static void heads_are_saved(void **state)
 {
     (void)state;
-    static const char *const goldens[] = {"bert-mlm",        "roberta-mlm",    "distilbert-mlm",
-                                          "roberta-classes", "roberta-tokens", "bert-spans",
-                                          "llama-classes"};
+    static const char *const goldens[] = {
+        "bert-mlm",   "roberta-mlm",   "distilbert-mlm", "roberta-classes",  "roberta-tokens",
+        "bert-spans", "llama-classes", "modernbert-mlm", "modernbert-spans", "modernbert-biased"};
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
         tuff_model *model = model_open(goldens[i]);
         const char *directory = kit_temp_path("headed");
@@ -432,6 +434,77 @@ static void nomic_has_two_kinds_of_config(void **state)
                 refusals[i][1]);
 }
 
+/* Which layers have the window, and the angles of both kinds. */
+static void layers_are(const char *path, const char *windows, double far, double near)
+{
+    tuff_model *model = model_open(path);
+    const tuff_config *c = &model->config;
+    assert_true(c->rope_theta == far && c->rope_theta_local == near);
+    for (int i = 0; i < 4; i++) {
+        const tuff_layer_spec *spec = tuff_config_layer(c, i);
+        assert_int_equal(spec->window, windows[i] - '0');
+        assert_int_equal(spec->rope, spec->window ? TUFF_ROTARY_LOCAL : TUFF_ROTARY_MAIN);
+        assert_int_equal(spec->no_attn_norm, i == 0);
+    }
+    const char *gguf = kit_temp_path("layers.gguf"), *directory = kit_temp_path("layers");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    tuff_model *through = model_open(gguf);
+    KIT_OK(tuff_model_save(through, TUFF_FORMAT_HF, TUFF_F32, directory));
+    tuff_model *back = model_open(directory);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(tuff_config_layer(&back->config, i)->window, windows[i] - '0');
+    assert_true(back->config.rope_theta == far && back->config.rope_theta_local == near);
+    tuff_model_destroy(&back);
+    tuff_model_destroy(&through);
+    tuff_model_destroy(&model);
+}
+
+/* ModernBERT's first files have a period for its kinds of layers, and angles at the top. */
+static void modernbert_has_two_kinds_of_layers(void **state)
+{
+    (void)state;
+    static const char types[] =
+        "\"layer_types\": [\n    \"full_attention\",\n    \"sliding_attention\",\n    "
+        "\"sliding_attention\",\n    \"full_attention\"\n  ]",
+                      angles[] = "\"rope_parameters\": {\n    \"full_attention\": {\n      \"rope_theta\": "
+                                 "90.0,\n      \"rope_type\": \"default\"\n    },\n    "
+                                 "\"sliding_attention\": {\n      \"rope_theta\": 20.0,\n      "
+                                 "\"rope_type\": \"default\"\n    }\n  }",
+                      width[] = "\"local_attention\": 5", pooling[] = "\"classifier_pooling\": \"mean\"";
+    layers_are(kit_golden("modernbert"), "0220", 90, 20);
+    layers_are(model_copy("modernbert", "layers-0", types, "\"global_attn_every_n_layers\": 2"), "0202", 90,
+               20);
+    layers_are(model_copy("modernbert", "layers-1", types, "\"x\": 1"), "0220", 90, 20);
+    layers_are(model_copy("modernbert", "layers-2", types,
+                          "\"layer_types\": [\"sliding_attention\", \"attention\", \"full_attention\", "
+                          "\"sliding_attention\"]"),
+               "2002", 90, 20);
+    layers_are(model_copy("modernbert", "layers-3", angles, "\"local_rope_theta\": 7"), "0220", 160000, 7);
+    layers_are(model_copy("modernbert", "layers-4", angles, "\"global_rope_theta\": 8"), "0220", 8, 10000);
+    static const struct {
+        const char *from, *to, *part;
+        tuff_status status;
+    } refusals[] = {
+        {types, "\"layer_types\": [\"full_attention\"]", "a list of 4 texts", TUFF_BAD_FORMAT},
+        {types, "\"global_attn_every_n_layers\": 0", "global_attn_every_n_layers is 0", TUFF_BAD_FORMAT},
+        {types,
+         "\"layer_types\": [\"full_attention\", \"full_attention\", \"linear_attention\", \"full_attention\"]",
+         "a layer of \"linear_attention\" at 2", TUFF_UNSUPPORTED},
+        {angles, "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2}", "scaled by \"linear\"",
+         TUFF_UNSUPPORTED},
+        {angles, "\"local_rope_theta\": 0", "bases of its rotary embeddings are", TUFF_BAD_FORMAT},
+        {width, "\"local_attention\": 1", "its local layers is 0 tokens to either side", TUFF_BAD_FORMAT},
+        {pooling, "\"classifier_pooling\": \"max\"", "classifier_pooling is \"max\"; Tuff knows cls and mean",
+         TUFF_UNSUPPORTED},
+        {"\"norm_bias\": false", "\"norm_bias\": true", "norm.bias", TUFF_BAD_FORMAT},
+        {"\"hidden_activation\": \"gelu\"", "\"hidden_activation\": \"quick\"",
+         "hidden_activation is \"quick\"", TUFF_UNSUPPORTED},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        refused(model_copy("modernbert", "refused", refusals[i].from, refusals[i].to), refusals[i].status,
+                refusals[i].part);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +520,7 @@ int main(void)
         cmocka_unit_test(gguf_keeps_classifiers),
         cmocka_unit_test(heads_are_saved),
         cmocka_unit_test(nomic_has_two_kinds_of_config),
+        cmocka_unit_test(modernbert_has_two_kinds_of_layers),
         cmocka_unit_test(labels_are_what_transformers_takes_them_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

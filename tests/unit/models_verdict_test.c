@@ -268,8 +268,8 @@ static void rotary_parameters_have_one_home(void **state)
 static void every_key_of_transformers_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2",    "llama",       "mistral",    "qwen2",     "bert",
-                                        "roberta", "xlm-roberta", "distilbert", "nomic_bert"};
+    static const char *const archs[] = {"gpt2",    "llama",       "mistral",    "qwen2",      "bert",
+                                        "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
@@ -292,12 +292,12 @@ static void every_key_of_transformers_is_listed(void **state)
 static void every_key_of_llama_cpp_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2", "llama", "qwen2", "bert", "nomic-bert"};
+    static const char *const archs[] = {"gpt2", "llama", "qwen2", "bert", "nomic-bert", "modern-bert"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
     assert_true(cJSON_GetArraySize(keys) > 80);
-    cJSON_ArrayForEach(key, keys) for (int a = 0; a < 5;
+    cJSON_ArrayForEach(key, keys) for (int a = 0; a < 6;
                                        a++) if (tuff_gguf_key(archs[a], key->valuestring) == TUFF_KEY_UNKNOWN)
         fail_msg("%s of %s is in no line of gguf_keys.def", key->valuestring, archs[a]);
     cJSON_Delete(known);

@@ -4,10 +4,8 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    const tuff_config *c = net->config;
-    bool between = tuff_config_module(c, "cls") != NULL;
-    if (between) x = tuff_head_dense(net, x, "cls");
-    return tuff_net_linear(net, x, "cls.output", 0, c->labels, between);
+    bool bias = tuff_config_module(net->config, "cls") != NULL; /* a decoder's one layer has none */
+    return tuff_net_linear(net, tuff_head_transform(net, x), "cls.output", 0, net->config->labels, bias);
 }
 
 const tuff_head tuff_head_classes = {.name = "classes",

@@ -32,8 +32,14 @@ tuff_tensor *tuff_net_head(tuff_net *net, tuff_tensor *x);
  * the states need a gradient it comes through the input "picked_index". */
 tuff_tensor *tuff_net_pick(tuff_net *net, tuff_tensor *states, int64_t count, bool gradient);
 
-/* For heads: the linear layer `part` [hidden_size] with a bias, then the head's activation. */
-tuff_tensor *tuff_head_dense(tuff_net *net, tuff_tensor *x, const char *part);
+/* What a classifier of sequences sees, [S, C]: the mean of each one's states where the config's head_means
+ * says so; else the states that the caller picks: each one's last where the head's spec says so, else its
+ * first. */
+tuff_tensor *tuff_net_pooled(tuff_net *net, tuff_tensor *states, bool gradient);
+
+/* For heads: what stands before their output: a linear layer with an activation, "cls", then a norm,
+ * "cls.norm"; each where the head has it. */
+tuff_tensor *tuff_head_transform(tuff_net *net, tuff_tensor *x);
 /* Scores of all tokens of the vocabulary: by the embedding table where that is tied, else by a matrix. */
 tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias);
 

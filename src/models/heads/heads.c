@@ -15,6 +15,12 @@ tuff_tensor *tuff_net_head(tuff_net *net, tuff_tensor *x)
     return net->config->head->head->build(net, x);
 }
 
+tuff_tensor *tuff_net_pooled(tuff_net *net, tuff_tensor *states, bool gradient)
+{
+    if (net->config->head_means) return tuff_segment_mean(net->g, states, net->segments, false);
+    return tuff_net_pick(net, states, net->sequences, gradient);
+}
+
 tuff_tensor *tuff_net_pick(tuff_net *net, tuff_tensor *states, int64_t count, bool gradient)
 {
     tuff_tensor *index = NULL, *picked = tuff_input(net->g, "picked", TUFF_I32, 1, &count);
@@ -24,11 +30,17 @@ tuff_tensor *tuff_net_pick(tuff_net *net, tuff_tensor *states, int64_t count, bo
     return tuff_embedding(net->g, table, picked, index);
 }
 
-tuff_tensor *tuff_head_dense(tuff_net *net, tuff_tensor *x, const char *part)
+tuff_tensor *tuff_head_transform(tuff_net *net, tuff_tensor *x)
 {
     const tuff_config *c = net->config;
-    tuff_activation activation = c->head->layers_activation ? c->layer.activation : c->head->activation;
-    return tuff_net_activate(net, activation, tuff_net_linear(net, x, part, 0, c->hidden_size, true));
+    const tuff_head_spec *spec = c->head;
+    tuff_activation activation = spec->act == TUFF_HEAD_ACT_LAYERS   ? c->layer.activation
+                                 : spec->act == TUFF_HEAD_ACT_CONFIG ? c->head_activation
+                                                                     : spec->activation;
+    if (!tuff_config_module(c, "cls")) return x;
+    x = tuff_net_activate(net, activation,
+                          tuff_net_linear(net, x, "cls", 0, c->hidden_size, !c->head_no_bias));
+    return tuff_config_module(c, "cls.norm") ? tuff_net_norm(net, x, "cls.norm", 0) : x;
 }
 
 tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias)

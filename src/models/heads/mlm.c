@@ -3,9 +3,7 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    x = tuff_head_dense(net, x, "mlm.dense");
-    x = tuff_net_norm(net, x, "mlm.norm", 0);
-    return tuff_head_output(net, x, true);
+    return tuff_head_output(net, tuff_head_transform(net, x), !net->config->output_no_bias);
 }
 
 const tuff_head tuff_head_mlm = {.name = "mlm",

@@ -3,7 +3,7 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_net_linear(net, x, "spans", 0, 2, true);
+    return tuff_net_linear(net, tuff_head_transform(net, x), "spans", 0, 2, true);
 }
 
 const tuff_head tuff_head_spans = {

@@ -3,7 +3,7 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_net_linear(net, x, "tokens", 0, net->config->labels, true);
+    return tuff_net_linear(net, tuff_head_transform(net, x), "tokens", 0, net->config->labels, true);
 }
 
 const tuff_head tuff_head_tokens = {.name = "tokens",
