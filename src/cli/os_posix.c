@@ -1,5 +1,5 @@
 /* What the command asks the operating system itself. */
-#define _XOPEN_SOURCE 700
+#define _GNU_SOURCE /* O_TMPFILE */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -103,6 +103,19 @@ static bool nearest_directory(const char *path, char *out)
     return true;
 }
 
+/* Permissions, a read-only file system, no room: only trying tells. The file has no name, so that nothing is
+ * left behind however this process ends; where there are no such files, permissions must do. */
+static bool can_write_in(const char *directory)
+{
+#ifdef O_TMPFILE
+    int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0) close(fd);
+    if (fd >= 0) return true;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) return false;
+#endif
+    return access(directory, W_OK | X_OK) == 0;
+}
+
 bool tuff_cli_can_create(const char *path, bool with_parents)
 {
     char at[PATH_SIZE], parent[PATH_SIZE];
@@ -123,13 +136,7 @@ bool tuff_cli_can_create(const char *path, bool with_parents)
         tuff_cli_say("tuff: %s cannot be made: %s is no directory", path, at);
         return false;
     }
-    /* Permissions, a read-only file system, no room: only trying tells. */
-    char probe[PATH_SIZE + 16];
-    snprintf(probe, sizeof probe, "%s/.tuff-XXXXXX", at);
-    if (mkdtemp(probe)) {
-        rmdir(probe);
-        return true;
-    }
+    if (can_write_in(at)) return true;
     tuff_cli_say("tuff: %s cannot be made: %s cannot be written to: %s", path, at, strerror(errno));
     return false;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/vulkan/vk.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -130,6 +131,21 @@ static tuff_status find_physical(tuff_vk_device *device, size_t index)
     return TUFF_OK;
 }
 
+/* Nothing would be validated without it. */
+static tuff_status check_layer(const tuff_vk_device *device)
+{
+    if (!device->params.validate || device->instance->layer) return TUFF_OK;
+    if (device->params.must_validate)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "the validation layer is not installed, so that nothing would be validated: install the "
+            "package vulkan-validationlayers (Debian, Ubuntu) or vulkan-validation-layers "
+            "(Fedora, Arch)");
+    tuff_log_to(&device->params.log, TUFF_LOG_WARN,
+                "the validation layer is not installed: Vulkan calls are not validated");
+    return TUFF_OK;
+}
+
 tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_backend_device **out)
 {
     *out = NULL;
@@ -142,12 +158,7 @@ tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_back
     device->pace = 1;
     tuff_status status = TUFF_OK;
     TUFF_GO(tuff_vk_instance_acquire(device->params.validate, &device->params.log, &device->instance));
-    if (params->must_validate && !device->instance->layer)
-        TUFF_GO(tuff_fail(
-            TUFF_UNSUPPORTED,
-            "the validation layer is not installed, so that nothing would be validated: install the "
-            "package vulkan-validationlayers (Debian, Ubuntu) or vulkan-validation-layers "
-            "(Fedora, Arch)"));
+    TUFF_GO(check_layer(device));
     TUFF_GO(find_physical(device, index));
     fill_caps(device);
     TUFF_GO(create_locks(device));

@@ -52,9 +52,6 @@ static tuff_status create(bool validate, tuff_log_receiver *log, tuff_vk_instanc
 {
     TUFF_TRY(load_loader());
     bool layer = instance->layer = validate && has_layer(VALIDATION_LAYER);
-    if (validate && !layer)
-        tuff_log_to(log, TUFF_LOG_WARN, "%s is not installed: Vulkan calls are not validated",
-                    VALIDATION_LAYER);
     instance->debug =
         validate && (has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) ||
                      (layer && has_extension(VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME)));
