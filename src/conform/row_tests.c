@@ -39,8 +39,11 @@ tuff_row_key tuff_row_key_of(tuff_op op, int row, const tuff_launch *launch)
 {
     tuff_row_key key = {.op = (uint32_t)op, .row = (uint32_t)row};
     for (size_t i = 0; i < launch->n; i++) {
-        uint32_t shader = (uint32_t)launch->dispatches[i]->shader;
-        if (tuff_launch_is_first(launch, i)) key.shaders ^= tuff_fnv1a(&shader, sizeof shader);
+        const tuff_dispatch *d = launch->dispatches[i];
+        const uint64_t shader = (uint64_t)d->shader,
+                       both[2] = {shader + 1, tuff_fnv1a(d->spec, (size_t)d->n_spec * sizeof *d->spec)};
+        if (tuff_launch_is_first_of_shader(launch, i)) key.shaders ^= tuff_fnv1a(&shader, sizeof shader);
+        if (tuff_launch_is_first(launch, i)) key.constants ^= tuff_fnv1a(both, sizeof both);
     }
     return key;
 }
@@ -88,10 +91,12 @@ static tuff_status add_node(tuff_row_tests *tests, const tuff_graph *g, const tu
         op->rows[row].geometry(node, caps, &launch);
         tuff_row_key key = tuff_row_key_of(node->op, row, &launch);
         bool fits = !launch.failed && launch.n > 0;
-        row_entry *entry = fits ? entry_of(tests, &key) : NULL;
         tuff_arena_free(&arena);
-        if (entry) add_test(entry, test);
-        if (fits && !entry) return tuff_fail_memory("the self-test");
+        for (int i = 0; i < 2 && fits; i++, key.constants = 0) { /* with these constants, with any */
+            row_entry *entry = entry_of(tests, &key);
+            if (!entry) return tuff_fail_memory("the self-test");
+            add_test(entry, test);
+        }
     }
     return TUFF_OK;
 }
@@ -181,6 +186,12 @@ static tuff_status run_test(tuff_row_tests *tests, const row_test *test, tuff_op
     }
     tuff_outcome_free(&outcome);
     return status;
+}
+
+bool tuff_row_tests_reach(const tuff_row_tests *tests, const tuff_row_key *key)
+{
+    uint32_t at;
+    return tuff_map_get(&tests->index, key, sizeof *key, &at);
 }
 
 tuff_status tuff_row_tests_run(tuff_row_tests *tests, const tuff_row_key *key, bool *out_held, tuff_buf *why)

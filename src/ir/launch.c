@@ -20,7 +20,20 @@ int tuff_choose_row(const tuff_node *node, const tuff_caps *caps)
     return -1;
 }
 
+static bool same_kernel(const tuff_dispatch *a, const tuff_dispatch *b)
+{
+    return a->shader == b->shader && a->n_spec == b->n_spec &&
+           memcmp(a->spec, b->spec, (size_t)a->n_spec * sizeof *a->spec) == 0;
+}
+
 bool tuff_launch_is_first(const tuff_launch *launch, size_t dispatch)
+{
+    for (size_t i = 0; i < dispatch; i++)
+        if (same_kernel(launch->dispatches[i], launch->dispatches[dispatch])) return false;
+    return true;
+}
+
+bool tuff_launch_is_first_of_shader(const tuff_launch *launch, size_t dispatch)
 {
     for (size_t i = 0; i < dispatch; i++)
         if (launch->dispatches[i]->shader == launch->dispatches[dispatch]->shader) return false;

@@ -103,8 +103,10 @@ typedef struct tuff_kernel_row {
     void (*geometry)(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 } tuff_kernel_row;
 
-/* True when no dispatch before this one runs its shader: for going over each shader of a launch once. */
+/* True when no dispatch before this one runs its shader with its constants, or its shader with any: for going
+ * over the kernels, or the shaders, of a launch once. */
 bool tuff_launch_is_first(const tuff_launch *launch, size_t dispatch);
+bool tuff_launch_is_first_of_shader(const tuff_launch *launch, size_t dispatch);
 
 /* ---- for geometry functions; all are harmless on a failed launch ---- */
 

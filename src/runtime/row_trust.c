@@ -15,11 +15,12 @@ enum { FILE_LIMIT = 1 << 20 };
 struct tuff_row_trust {
     tuff_backend_device *device;
     const tuff_log_receiver *log;
-    tuff_mutex *lock;  /* all below, and device->caps.quarantined */
-    tuff_map seen;     /* of tuff_row_key: what this process has a verdict on */
-    tuff_map verdicts; /* "matmul tile 1f0c..." to held (1) or wrong (0): the file and what was added */
-    tuff_buf path;     /* of the file; empty: none */
-    tuff_buf text;     /* its contents to be */
+    tuff_mutex *lock; /* all below, and device->caps.quarantined */
+    tuff_map seen;    /* of tuff_row_key: what this process has a verdict on */
+    tuff_map
+        verdicts;  /* "matmul tile 1f0c...:77ab..." to held (1) or wrong (0): the file and what was added */
+    tuff_buf path; /* of the file; empty: none */
+    tuff_buf text; /* its contents to be */
     bool unsaved;
     tuff_row_tests *tests; /* NULL until a row needs one */
 };
@@ -85,6 +86,10 @@ tuff_status tuff_row_trust_create(tuff_device *device, const char *identity, tuf
         read_file(trust->path.data, &text);
     else
         tuff_buf_clear(&trust->path);
+    if (text.size && !tuff_verdicts_are_ours(text.data, text.size))
+        tuff_log_to(trust->log, TUFF_LOG_INFO,
+                    "%s is not of this version of Tuff and not used: kernels are tested again",
+                    trust->path.data);
     tuff_verdicts_read(text.data, text.size, remember, trust);
     tuff_buf_free(&text);
     *out = trust;
@@ -112,31 +117,64 @@ void tuff_row_trust_caps(tuff_row_trust *trust, tuff_caps *out)
     tuff_mutex_unlock(trust->lock);
 }
 
-/* The row and what its shaders are made from: the same text in another process means the same kernel. */
-static tuff_status row_text(const tuff_row_trust *trust, const tuff_plan_step *step, tuff_buf *out)
+/* A kernel in the file: the row and what its shaders are made from, then, after a colon, that with their
+ * constants. The same text in another process means the same kernel. Without the colon: with any constants.
+ */
+static tuff_status kernel_text(const tuff_row_trust *trust, const tuff_plan_step *step, tuff_buf *out,
+                               size_t *out_any)
 {
-    uint64_t key = 0;
-    for (size_t i = 0; i < step->launch->n; i++) {
-        if (!tuff_launch_is_first(step->launch, i)) continue;
+    const tuff_launch *launch = step->launch;
+    uint64_t shaders = 0, constants = 0;
+    for (size_t i = 0; i < launch->n; i++) {
+        const tuff_dispatch *d = launch->dispatches[i];
+        if (!tuff_launch_is_first(launch, i)) continue;
         char hex[65];
-        TUFF_TRY(trust->device->backend->shader_key(trust->device, step->launch->dispatches[i]->shader, hex));
-        key ^= tuff_fnv1a(hex, 64);
+        TUFF_TRY(trust->device->backend->shader_key(trust->device, d->shader, hex));
+        const uint64_t both[2] = {tuff_fnv1a(hex, 64),
+                                  tuff_fnv1a(d->spec, (size_t)d->n_spec * sizeof *d->spec)};
+        if (tuff_launch_is_first_of_shader(launch, i)) shaders ^= both[0];
+        constants ^= tuff_fnv1a(both, sizeof both);
     }
     tuff_buf_printf(out, "%s %s %016llx", step->op->name, step->op->rows[step->row].name,
-                    (unsigned long long)key);
+                    (unsigned long long)shaders);
+    *out_any = out->size;
+    tuff_buf_printf(out, ":%016llx", (unsigned long long)constants);
     return out->failed ? tuff_fail_memory("the self-test") : TUFF_OK;
 }
 
-static tuff_status try_row(tuff_row_trust *trust, const tuff_row_key *key, const char *row, bool *out_held,
-                           tuff_buf *why)
+static tuff_status try_kernel(tuff_row_trust *trust, const tuff_row_key *key, const char *text, size_t size,
+                              bool *out_held, tuff_buf *why)
 {
-    if (!trust->tests) TUFF_TRY(tuff_row_tests_create(trust->device, &trust->tests));
     TUFF_TRY(tuff_row_tests_run(trust->tests, key, out_held, why));
-    if (!tuff_map_put(&trust->verdicts, row, strlen(row), *out_held))
-        return tuff_fail_memory("the self-test");
-    tuff_verdicts_add(&trust->text, *out_held, row, strlen(row));
+    if (!tuff_map_put(&trust->verdicts, text, size, *out_held)) return tuff_fail_memory("the self-test");
+    tuff_verdicts_add(&trust->text, *out_held, text, size);
     trust->unsaved = true;
     return TUFF_OK;
+}
+
+/* What the file says of the kernel, or its test. Constants that no case has are judged by the row's cases
+ * with other ones. */
+static tuff_status verdict_on(tuff_row_trust *trust, const tuff_plan_step *step, tuff_row_key key,
+                              bool *out_held, tuff_buf *why)
+{
+    tuff_buf text = {0};
+    size_t size = 0;
+    uint32_t held = 1;
+    tuff_status status = TUFF_OK;
+    TUFF_GO(kernel_text(trust, step, &text, &size));
+    bool known = tuff_map_get(&trust->verdicts, text.data, text.size, &held);
+    if (!known && !trust->tests) TUFF_GO(tuff_row_tests_create(trust->device, &trust->tests));
+    if (!known && tuff_row_tests_reach(trust->tests, &key)) {
+        size = text.size;
+    } else if (!known) {
+        key.constants = 0;
+        known = tuff_map_get(&trust->verdicts, text.data, size, &held);
+    }
+    *out_held = held;
+    if (!known) TUFF_GO(try_kernel(trust, &key, text.data, size, out_held, why));
+done:
+    tuff_buf_free(&text);
+    return status;
 }
 
 static void quarantine(tuff_row_trust *trust, const tuff_plan_step *step, const tuff_device_info *device,
@@ -158,24 +196,19 @@ static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, cons
         return TUFF_OK;
     }
     const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->launch);
-    uint32_t held = 1;
-    if (tuff_map_get(&trust->seen, &key, sizeof key, &held)) return TUFF_OK;
-    tuff_buf row = {0}, why = {0};
-    tuff_status status = row_text(trust, step, &row);
-    if (status == TUFF_OK && !tuff_map_get(&trust->verdicts, row.data, row.size, &held)) {
-        bool right = false;
-        status = try_row(trust, &key, row.data, &right, &why);
-        held = right;
-        /* a kernel that hangs the device is known by this */
-        status = tuff_note(status, "testing kernel %s of %s", step->op->rows[step->row].name, step->op->name);
-    }
+    uint32_t seen;
+    if (tuff_map_get(&trust->seen, &key, sizeof key, &seen)) return TUFF_OK;
+    tuff_buf why = {0};
+    bool held = true;
+    tuff_status status = verdict_on(trust, step, key, &held, &why);
+    /* a kernel that hangs the device is known by this */
+    status = tuff_note(status, "testing kernel %s of %s", step->op->rows[step->row].name, step->op->name);
     if (status == TUFF_OK && !held) {
         quarantine(trust, step, device, why.data ? why.data : "its self-test failed in an earlier run");
         *out_changed = true;
     }
     if (status == TUFF_OK && !tuff_map_put(&trust->seen, &key, sizeof key, 1))
         status = tuff_fail_memory("the self-test");
-    tuff_buf_free(&row);
     tuff_buf_free(&why);
     return status;
 }

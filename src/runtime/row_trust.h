@@ -25,18 +25,22 @@ void tuff_row_trust_recall(const char *identity, tuff_device_info *info);
 
 /* ---- what src/conform/row_tests.c provides ---- */
 
-/* The suite's cases as tests of rows. The shaders of a launch tell variants of one row apart. */
+/* The suite's cases as tests of rows. The shaders of a launch and their constants tell variants of one row
+ * apart. */
 typedef struct tuff_row_tests tuff_row_tests;
 TUFF_MUST_USE tuff_status tuff_row_tests_create(tuff_backend_device *device, tuff_row_tests **out);
 void tuff_row_tests_destroy(tuff_row_tests **tests);
 
-/* A kernel: a row with the shaders that its launch runs, whatever their order and repetition. */
+/* A kernel: a row with the shaders that its launch runs and their specialization constants, whatever their
+ * order and repetition. Without `constants`: with any. */
 typedef struct tuff_row_key {
-    uint64_t shaders;
+    uint64_t shaders, constants;
     uint32_t op, row;
 } tuff_row_key;
 tuff_row_key tuff_row_key_of(tuff_op op, int row, const tuff_launch *launch);
 
+/* True when a case reaches the kernel with its very constants. */
+bool tuff_row_tests_reach(const tuff_row_tests *tests, const tuff_row_key *key);
 /* Runs the cases chosen for a kernel; all other operations of its graph run on the host. *out_held: right, or
  * no case reaches it. Else `why` receives the first fault. */
 TUFF_MUST_USE tuff_status tuff_row_tests_run(tuff_row_tests *tests, const tuff_row_key *key, bool *out_held,

@@ -206,6 +206,50 @@ static void at_last_the_host_serves(void **state)
     assert_int_equal(listed().rows_wrong, 2);
 }
 
+/* A cast of N numbers on a freshly opened device: the row that served, and what was said of wrong kernels. */
+static trial try_cast(tuff_dtype to)
+{
+    trial out = {{0}, 0, 0, 0};
+    tuff_buf_clear(&messages);
+    tuff_device *device = open_device();
+    tuff_graph *g = NULL;
+    tuff_program *program = NULL;
+    KIT_OK(tuff_graph_create(&g));
+    tuff_output(g, "y", tuff_copy(g, tuff_input(g, "x", TUFF_F32, 1, (int64_t[]){N}), to));
+    KIT_OK(tuff_program_create(device, &g, &program));
+    char *plan = tuff_program_text(program);
+    const char *step = plan ? strstr(plan, " 0 copy ") : NULL;
+    assert_non_null(step);
+    assert_int_equal(sscanf(step, " 0 copy %15s", out.row), 1);
+    tuff_free(plan);
+    tuff_program_destroy(&program);
+    out.dispatches = kit_device_stats(device).dispatches;
+    tuff_device_destroy(&device);
+    out.said = count(messages.data, " gives wrong results on ");
+    return out;
+}
+
+/* One module, wrong with some constants only: each has a verdict of its own. */
+static void constants_are_told_apart(void **state)
+{
+    (void)state;
+    begin("constants");
+    change("copy_cast.comp", "tuff_float_to_bfloat(load(i))", "tuff_float_to_bfloat(-load(i))");
+    uint64_t first = 0;
+    for (int process = 0; process < 2; process++) {
+        trial half = try_cast(TUFF_F16), bfloat = try_cast(TUFF_BF16);
+        assert_string_equal(half.row, "cast");
+        assert_int_equal(half.said, 0);
+        assert_string_equal(bfloat.row, "host");
+        assert_int_equal(bfloat.said, 1);
+        if (process == 0) first = half.dispatches;
+        if (process == 1) assert_true(half.dispatches < first); /* from the file */
+    }
+    tuff_device_info info = listed();
+    assert_int_equal(info.rows_wrong, 1);
+    assert_string_equal(info.wrong_rows, "copy cast");
+}
+
 typedef struct maker {
     tuff_device *device;
     pthread_t thread;
@@ -311,6 +355,37 @@ static void survives_a_damaged_file(void **state)
     tuff_buf_free(&whole);
 }
 
+/* Lines without constants, as they were written before: the kernel with its own is tested, once. A file of
+ * another version is not used, which is said at the level of information. */
+static void old_verdicts_go_on(void **state)
+{
+    (void)state;
+    begin("old");
+    trial first = try_add();
+    tuff_buf old = {0}, whole = {0};
+    KIT_OK(tuff_read_file(verdicts(), 1 << 20, &whole));
+    for (size_t i = 0, skip = 0; i < whole.size; i++) {
+        skip = whole.data[i] == ':' || (skip && whole.data[i] != '\n');
+        if (!skip) tuff_buf_char(&old, whole.data[i]);
+    }
+    kit_write_file(verdicts(), old.data, old.size);
+    const unsigned before = listed().rows_tested;
+    assert_int_equal(try_add().dispatches, first.dispatches);
+    assert_true(try_add().dispatches < first.dispatches);
+    assert_int_equal(listed().rows_tested, 2 * before);
+    assert_int_equal(count(messages.data, "tested again"), 0);
+    tuff_buf_clear(&old);
+    tuff_buf_printf(&old, "tuff 0.0.1\n%s", strchr(whole.data, '\n') + 1);
+    kit_write_file(verdicts(), old.data, old.size);
+    tuff_set_log(keep_message, TUFF_LOG_INFO, NULL);
+    assert_int_equal(try_add().dispatches, first.dispatches);
+    tuff_set_log(keep_message, TUFF_LOG_WARN, NULL);
+    assert_int_equal(
+        count(messages.data, "is not of this version of Tuff and not used: kernels are tested again"), 1);
+    tuff_buf_free(&old);
+    tuff_buf_free(&whole);
+}
+
 /* A folder that cannot be written means a trial in every process. */
 static void works_without_a_cache(void **state)
 {
@@ -383,10 +458,11 @@ int main(void)
     tuff_device_destroy(&device);
     tuff_set_log(keep_message, TUFF_LOG_WARN, NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(remembers_what_held),     cmocka_unit_test(the_next_row_serves),
-        cmocka_unit_test(at_last_the_host_serves), cmocka_unit_test(a_mended_kernel_is_tried_again),
-        cmocka_unit_test(survives_a_damaged_file), cmocka_unit_test(works_without_a_cache),
-        cmocka_unit_test(threads_share_verdicts),  cmocka_unit_test(shortage_is_no_verdict),
+        cmocka_unit_test(remembers_what_held),      cmocka_unit_test(the_next_row_serves),
+        cmocka_unit_test(at_last_the_host_serves),  cmocka_unit_test(a_mended_kernel_is_tried_again),
+        cmocka_unit_test(survives_a_damaged_file),  cmocka_unit_test(works_without_a_cache),
+        cmocka_unit_test(threads_share_verdicts),   cmocka_unit_test(shortage_is_no_verdict),
+        cmocka_unit_test(constants_are_told_apart), cmocka_unit_test(old_verdicts_go_on),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_buf_free(&messages);
