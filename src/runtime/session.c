@@ -13,7 +13,7 @@ typedef struct shared_block {
 
 struct tuff_session {
     tuff_device *device;
-    tuff_store *store;
+    tuff_store *store, *caches;
     tuff_map by_key;
     tuff_program **programs;
     size_t count, capacity;
@@ -35,16 +35,23 @@ tuff_status tuff_session_create(tuff_device *device, tuff_session **out_session)
     return status;
 }
 
+static void drop_programs(tuff_session *session)
+{
+    for (size_t i = 0; i < session->count; i++)
+        tuff_program_destroy(&session->programs[i]);
+    session->count = 0;
+    tuff_map_free(&session->by_key);
+}
+
 void tuff_session_destroy(tuff_session **out)
 {
     tuff_session *session = *out;
     if (!session) return;
-    for (size_t i = 0; i < session->count; i++)
-        tuff_program_destroy(&session->programs[i]);
+    drop_programs(session);
     for (size_t i = 0; i < session->n_blocks; i++)
         session->device->backend->buffer_destroy(session->device->handle, &session->blocks[i].buffer);
+    if (session->caches) tuff_store_destroy(&session->caches);
     tuff_store_destroy(&session->store);
-    tuff_map_free(&session->by_key);
     tuff_free(session->programs);
     tuff_free(session->blocks);
     tuff_free(session);
@@ -54,6 +61,19 @@ void tuff_session_destroy(tuff_session **out)
 tuff_store *tuff_session_store(const tuff_session *session)
 {
     return session->store;
+}
+
+tuff_store *tuff_session_caches(const tuff_session *session)
+{
+    return session->caches;
+}
+
+void tuff_session_set_caches(tuff_session *session, tuff_store **caches)
+{
+    drop_programs(session);
+    if (session->caches) tuff_store_destroy(&session->caches);
+    session->caches = *caches;
+    *caches = NULL;
 }
 
 uint64_t tuff_session_arena(const tuff_session *session)
@@ -118,6 +138,7 @@ static tuff_status make_program(tuff_session *session, tuff_session_build build,
     }
     TUFF_TRY(tuff_program_create(session->device, &g, out_program));
     TUFF_TRY(tuff_store_bind(session->store, *out_program));
+    if (session->caches) TUFF_TRY(tuff_store_bind(session->caches, *out_program));
     return share_arena(session, *out_program);
 }
 

@@ -11,14 +11,20 @@ typedef struct tuff_session tuff_session;
 TUFF_MUST_USE tuff_status tuff_session_create(tuff_device *device, tuff_session **out_session);
 void tuff_session_destroy(tuff_session **session);
 
-/* What outlives runs: weights, states, caches, tables. */
+/* What outlives runs and stays as large as it is: weights, states, tables. */
 tuff_store *tuff_session_store(const tuff_session *session);
+/* What grows with use, NULL until it is set: a second store, whose buffers programs are bound to as well. Its
+ * names are none of the first one's. */
+tuff_store *tuff_session_caches(const tuff_session *session);
+/* Takes *caches in place of the caches so far. These end, and with them all programs, which are bound to
+ * them; the arena stays. */
+void tuff_session_set_caches(tuff_session *session, tuff_store **caches);
 
 /* Builds the graph of a program. */
 typedef tuff_status (*tuff_session_build)(void *user, tuff_graph *g);
 /* The program of a key of `size` bytes, which says all that its graph depends on: the one that is there, or
- * a new one whose variables are bound to the store's buffers of their names. It lives as long as the session;
- * its outputs are gone when another one runs. */
+ * a new one whose variables are bound to the stores' buffers of their names. It lives until other caches are
+ * set or the session ends; its outputs are gone when another one runs. */
 TUFF_MUST_USE tuff_status tuff_session_program(tuff_session *session, const void *key, size_t size,
                                                tuff_session_build build, void *user,
                                                tuff_program **out_program);

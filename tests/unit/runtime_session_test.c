@@ -69,6 +69,50 @@ static void programs_share_one_arena(void **state)
     failing_device_close(&device);
 }
 
+/* y = x * c, c being one of the caches. */
+static tuff_status build_cached(void *user, tuff_graph *g)
+{
+    (void)user;
+    const int64_t one = 1;
+    tuff_tensor *x = tuff_input(g, "x", TUFF_F32, 1, &one);
+    tuff_output(g, "y", tuff_mul(g, x, tuff_variable(g, "c", TUFF_F32, 1, &one)));
+    return TUFF_OK;
+}
+
+/* The caches are replaced as a whole: programs are made anew and read the new ones; the arena stays. */
+static void caches_are_replaced(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = session_of(&device);
+    assert_null(tuff_session_caches(session));
+    check_run(session, 64, 1);
+    uint64_t arena = tuff_session_arena(session);
+    for (float c = 2; c < 5; c++) {
+        tuff_store *caches = NULL;
+        tuff_buffer *buffer = NULL;
+        tuff_program *program = NULL;
+        float y = 0;
+        KIT_OK(tuff_store_create(&device, &caches));
+        KIT_OK(tuff_store_add(caches, "c", TUFF_F32, 1, (int64_t[]){1}, &buffer));
+        KIT_OK(tuff_buffer_write(buffer, 0, &c, 1));
+        tuff_session_set_caches(session, &caches);
+        assert_null(caches);
+        assert_int_equal(device.live_programs, 0);
+        assert_int_equal(device.live_buffers, 2); /* w and this c: the one before is gone */
+        KIT_OK(tuff_session_program(session, "cached", 6, build_cached, NULL, &program));
+        KIT_OK(tuff_program_input(program, "x", &(float){10}, sizeof(float)));
+        KIT_OK(tuff_program_run(program));
+        KIT_OK(tuff_program_output(program, "y", &y, sizeof y));
+        assert_true(y == 10 * c);
+        check_run(session, 64, 0.5f);
+        assert_int_equal(device.live_programs, 2);
+    }
+    assert_int_equal(tuff_session_arena(session), arena);
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
 static tuff_status refuse(void *user, tuff_graph *g)
 {
     (void)user, (void)g;
@@ -121,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_share_one_arena),
+        cmocka_unit_test(caches_are_replaced),
         cmocka_unit_test(what_cannot_be_made_leaves_nothing),
         cmocka_unit_test(memory_may_end_anywhere),
     };
