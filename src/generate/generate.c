@@ -58,8 +58,8 @@ static tuff_status begin_text(loop *l)
 
 static tuff_status prepare(loop *l, const char *prompt, size_t size)
 {
-    const tuff_config *c = &l->gen->model->config;
-    TUFF_TRY(tuff_model_get_tokenizer(l->gen->model, &l->tokenizer));
+    const tuff_config *c = &l->gen->runner->model->config;
+    TUFF_TRY(tuff_model_get_tokenizer(l->gen->runner->model, &l->tokenizer));
     unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (l->params->plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
     TUFF_TRY(tuff_tokenizer_encode_watched(l->tokenizer, prompt, size, flags, l->gen->watch, &l->prompt,
                                            &l->prompt_count));
@@ -68,11 +68,11 @@ static tuff_status prepare(loop *l, const char *prompt, size_t size)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the prompt is empty and the model has no token that begins a text; give at "
                          "least one character");
-    if ((int64_t)l->prompt_count >= l->gen->context)
+    if ((int64_t)l->prompt_count >= l->gen->runner->context)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the prompt has %zu tokens and the context is %lld, which leaves no room for "
                          "new ones; shorten the prompt or raise the context length",
-                         l->prompt_count, (long long)l->gen->context);
+                         l->prompt_count, (long long)l->gen->runner->context);
     TUFF_TRY(tuff_sampler_create(l->params->sampling, (uint32_t)c->vocab_size, &l->sampler));
     TUFF_TRY(tuff_decoder_create(l->tokenizer, true, &l->decoder));
     TUFF_TRY(tuff_stop_create(l->params->stop, l->params->stop_count, &l->stop));
@@ -87,7 +87,7 @@ static tuff_status prepare(loop *l, const char *prompt, size_t size)
 
 static bool is_end(const loop *l, int32_t id)
 {
-    const tuff_hf_tokens *tokens = &l->gen->model->config.tokens;
+    const tuff_hf_tokens *tokens = &l->gen->runner->model->config.tokens;
     if (l->params->ignore_eos) return false;
     for (size_t i = 0; i < tokens->eos_count; i++)
         if (tokens->eos[i] == id) return true;
@@ -102,7 +102,7 @@ static tuff_status make_tokens(loop *l)
         int32_t id = 0;
         TUFF_TRY(tuff_watch_step(l->gen->watch, TUFF_PHASE_GENERATE, (uint64_t)l->result.new_tokens,
                                  most == INT64_MAX ? 0 : (uint64_t)most));
-        TUFF_TRY(tuff_sampler_sample(l->sampler, l->gen->logits, (uint64_t)position, &id));
+        TUFF_TRY(tuff_sampler_sample(l->sampler, l->gen->runner->logits, (uint64_t)position, &id));
         tuff_sampler_accept(l->sampler, id);
         if (is_end(l, id)) {
             finish(l, TUFF_FINISH_EOS);
@@ -115,7 +115,7 @@ static tuff_status make_tokens(loop *l)
         if (l->done) break;
         if (l->result.new_tokens >= most)
             finish(l, TUFF_FINISH_LENGTH);
-        else if (position >= l->gen->context)
+        else if (position >= l->gen->runner->context)
             finish(l, TUFF_FINISH_CONTEXT);
         else
             TUFF_TRY(tuff_generator_run(l->gen, &id, 1, position++));
@@ -140,8 +140,8 @@ static tuff_status flush(loop *l)
 /* The last token is not fed back: the cache needs no place for it. */
 static void limit_cache(loop *l)
 {
-    int64_t left = l->gen->context - l->result.prompt_tokens, more = l->params->max_new_tokens;
-    l->gen->most = more && more - 1 < left ? l->result.prompt_tokens + more - 1 : l->gen->context;
+    int64_t left = l->gen->runner->context - l->result.prompt_tokens, more = l->params->max_new_tokens;
+    l->gen->most = more && more - 1 < left ? l->result.prompt_tokens + more - 1 : l->gen->runner->context;
 }
 
 /* The loop after the prompt. Its time counts on every way out: an interrupted call tells its speed too. */

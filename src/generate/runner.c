@@ -1,0 +1,231 @@
+#include "generate/runner.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "models/model.h"
+#include "runtime/program.h"
+
+/* What a program is made for. */
+typedef struct shape {
+    int64_t tokens, sequences; /* the most that it takes */
+    int64_t slots, capacity;   /* of the cache */
+} shape;
+
+static tuff_status choose_context(tuff_runner *r, int64_t wanted)
+{
+    const tuff_config *c = &r->model->config;
+    r->context = wanted ? wanted : c->max_positions;
+    if (r->context < 1 || r->context > 1 << 24)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d%s",
+                         (long long)r->context, 1 << 24, wanted ? "" : "; give one that is shorter");
+    if (c->rope_theta == 0 && r->context > c->max_positions)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "a context of %lld positions is asked for, but the model learned only %lld",
+                         (long long)wanted, (long long)c->max_positions);
+    return TUFF_OK;
+}
+
+static tuff_status build(tuff_runner *r, const tuff_runner_params *params)
+{
+    TUFF_TRY(choose_context(r, params->context));
+    r->most_slots = params->most_slots;
+    r->cache_dtype = params->cache_f16 ? TUFF_F16 : TUFF_F32;
+    r->invariant = params->invariant;
+    TUFF_TRY(tuff_session_create(r->device, &r->session));
+    tuff_store *store = tuff_session_store(r->session);
+    if (params->adapter) TUFF_TRY(tuff_lora_open(r->model, params->adapter, &r->device->log, &r->lora));
+    TUFF_TRY(tuff_model_upload(r->model, false, params->watch, store));
+    return r->lora ? tuff_lora_upload(r->lora, store) : TUFF_OK;
+}
+
+tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device, const tuff_runner_params *params,
+                               tuff_runner **out_runner)
+{
+    *out_runner = NULL;
+    TUFF_TRY(tuff_model_need_lm(model));
+    tuff_runner *r = tuff_alloc(sizeof *r);
+    if (!r) return tuff_fail_memory("a model's runner");
+    r->model = model;
+    r->device = device;
+    tuff_status status = build(r, params);
+    if (status != TUFF_OK)
+        tuff_runner_destroy(&r);
+    else
+        *out_runner = r;
+    return status;
+}
+
+void tuff_runner_destroy(tuff_runner **runner)
+{
+    tuff_runner *r = *runner;
+    if (!r) return;
+    tuff_session_destroy(&r->session);
+    tuff_lora_destroy(&r->lora);
+    tuff_free(r->host);
+    tuff_free(r->logits);
+    tuff_free(r);
+    *runner = NULL;
+}
+
+/* Few lengths, so that few programs are made: a sequence alone goes through four, several together through
+ * powers of two and multiples of 64. */
+static int64_t token_capacity(int64_t tokens, int64_t sequences)
+{
+    static const int64_t alone[] = {1, 16, 64, TUFF_PIECE_TOKENS};
+    enum { STEP = 64 };
+    for (size_t i = 0; sequences == 1 && i < sizeof alone / sizeof *alone; i++)
+        if (tokens <= alone[i]) return alone[i];
+    int64_t capacity = 2;
+    while (capacity < tokens && capacity < STEP)
+        capacity *= 2;
+    return tokens <= capacity ? capacity : (tokens + STEP - 1) / STEP * STEP;
+}
+
+/* Where each sequence gives one token there are as many sequences as tokens; else as many as there are slots.
+ */
+static shape shape_of(const tuff_runner *r, int64_t tokens, int64_t sequences)
+{
+    shape s = {.tokens = token_capacity(tokens, sequences),
+               .sequences = 1,
+               .slots = r->slots,
+               .capacity = r->capacity};
+    if (sequences > 1) s.sequences = tokens == sequences ? s.tokens : r->slots;
+    return s;
+}
+
+typedef struct building {
+    const tuff_runner *runner;
+    shape shape;
+} building;
+
+static tuff_status build_graph(void *user, tuff_graph *g)
+{
+    const building *b = user;
+    const tuff_runner *r = b->runner;
+    tuff_net net = {.g = g,
+                    .config = &r->model->config,
+                    .tokens = b->shape.tokens,
+                    .sequences = b->shape.sequences,
+                    .params = &r->model->params,
+                    .capacity = r->slots * r->capacity,
+                    .cache_dtype = r->cache_dtype,
+                    .rope_positions = r->capacity,
+                    .hook = r->lora ? tuff_lora_hook(r->lora, false) : NULL};
+    tuff_graph_set_invariant(g, r->invariant);
+    tuff_net_begin(&net);
+    tuff_output(g, "logits", tuff_net_logits(&net, tuff_net_hidden(&net), true));
+    return tuff_graph_status(g);
+}
+
+/* The inputs of a run, one after the other in memory. */
+typedef struct inputs {
+    int32_t *ids, *positions, *rows, *segments, *last;
+} inputs;
+
+static int64_t words_of(const shape *s)
+{
+    return 3 * s->tokens + 5 * s->sequences;
+}
+
+static inputs cut(int32_t *host, const shape *s)
+{
+    inputs in = {.ids = host};
+    in.positions = in.ids + s->tokens;
+    in.rows = in.positions + s->tokens;
+    in.segments = in.rows + s->tokens;
+    in.last = in.segments + 4 * s->sequences;
+    return in;
+}
+
+/* Room for the inputs and the logits of a run. */
+static tuff_status make_room(tuff_runner *r, const shape *s)
+{
+    if (words_of(s) > r->host_words) {
+        int32_t *host = tuff_realloc_array(r->host, (size_t)words_of(s), sizeof *host);
+        if (!host) return tuff_fail_memory("the tokens of a run");
+        r->host = host;
+        r->host_words = words_of(s);
+    }
+    if (s->sequences > r->logits_rows) {
+        size_t count = (size_t)(s->sequences * r->model->config.vocab_size);
+        float *logits = tuff_realloc_array(r->logits, count, sizeof *logits);
+        if (!logits) return tuff_fail_memory("logits");
+        r->logits = logits;
+        r->logits_rows = s->sequences;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status find_program(tuff_runner *r, const shape *s, tuff_program **out_program)
+{
+    building b = {r, *s};
+    TUFF_TRY(make_room(r, s));
+    if (s->tokens == 1 && r->single) {
+        *out_program = r->single;
+        return TUFF_OK;
+    }
+    TUFF_TRY(tuff_session_program(r->session, s, sizeof *s, build_graph, &b, out_program));
+    if (s->tokens == 1) r->single = *out_program;
+    return TUFF_OK;
+}
+
+tuff_status tuff_runner_prepare(tuff_runner *r, int64_t tokens, int64_t sequences, bool *out_new)
+{
+    const shape s = shape_of(r, tokens, sequences);
+    tuff_program *program = NULL;
+    TUFF_TRY(find_program(r, &s, &program));
+    if (out_new) *out_new = !program->ran;
+    return tuff_program_prepare(program);
+}
+
+/* What is left of the inputs is padding: in no segment, and not written to the cache. */
+static void fill(const tuff_runner *r, const tuff_feed *feeds, size_t n, const shape *s, const inputs *in)
+{
+    int64_t at = 0;
+    memset(r->host, 0, (size_t)words_of(s) * sizeof *r->host);
+    for (size_t i = 0; i < n; i++) {
+        const tuff_feed *f = &feeds[i];
+        int32_t *segment = in->segments + 4 * i;
+        memcpy(in->ids + at, f->ids, (size_t)f->count * sizeof *f->ids);
+        segment[0] = (int32_t)at;
+        segment[1] = (int32_t)f->count;
+        segment[2] = (int32_t)(f->slot * r->capacity);
+        segment[3] = (int32_t)(f->start + f->count);
+        for (int64_t k = 0; k < f->count; k++, at++) {
+            in->positions[at] = (int32_t)(f->start + k);
+            in->rows[at] = segment[2] + in->positions[at];
+        }
+        in->last[i] = (int32_t)at - 1;
+    }
+    for (; at < s->tokens; at++)
+        in->rows[at] = -1;
+}
+
+tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, const tuff_cancel *cancel)
+{
+    int64_t tokens = 0;
+    for (size_t i = 0; i < n; i++)
+        tokens += feeds[i].count;
+    const shape s = shape_of(r, tokens, (int64_t)n);
+    tuff_program *program = NULL;
+    TUFF_TRY(find_program(r, &s, &program));
+    const inputs in = cut(r->host, &s);
+    fill(r, feeds, n, &s, &in);
+    size_t per_token = (size_t)s.tokens * sizeof(int32_t),
+           per_sequence = (size_t)s.sequences * sizeof(int32_t);
+    TUFF_TRY(tuff_program_input(program, "ids", in.ids, per_token));
+    TUFF_TRY(tuff_program_input(program, "positions", in.positions, per_token));
+    TUFF_TRY(tuff_program_input(program, "rows", in.rows, per_token));
+    TUFF_TRY(tuff_program_input(program, "segments", in.segments, 4 * per_sequence));
+    TUFF_TRY(tuff_program_input(program, "last", in.last, per_sequence));
+    r->program = program;
+    r->program_rows = s.sequences;
+    return tuff_program_run_until(program, cancel, false);
+}
+
+tuff_status tuff_runner_wait(tuff_runner *r)
+{
+    return tuff_program_output(r->program, "logits", r->logits,
+                               (size_t)(r->program_rows * r->model->config.vocab_size) * sizeof *r->logits);
+}

@@ -1,0 +1,65 @@
+/* A model on a device with a KV cache of slots, one sequence in each. */
+#ifndef TUFF_GENERATE_RUNNER_H
+#define TUFF_GENERATE_RUNNER_H
+
+#include "adapters/lora.h"
+#include "runtime/session.h"
+
+/* A prompt goes through the model in pieces that end where its positions are multiples of this. */
+enum { TUFF_PIECE_TOKENS = 256 };
+
+typedef struct tuff_runner_params {
+    int64_t context;    /* the most positions of a sequence; 0: the model's */
+    int64_t most_slots; /* at least 1 */
+    bool cache_f16;
+    bool invariant;      /* a sequence's bits do not depend on what it is run with */
+    const char *adapter; /* a PEFT LoRA directory; NULL: none */
+    const tuff_watch *watch;
+} tuff_runner_params;
+
+typedef struct tuff_runner {
+    const tuff_model *model;
+    tuff_device *device;
+    tuff_session *session; /* caches: keys, values, rotary tables */
+    tuff_lora *lora;       /* NULL: none */
+    int64_t context, most_slots;
+    int64_t slots, capacity; /* of the cache: positions of each slot; 0: there is none yet */
+    tuff_dtype cache_dtype;
+    bool invariant;
+    tuff_program *single;  /* feeds one token of one sequence; NULL: was not needed since the cache grew */
+    tuff_program *program; /* of the last run, which gives logits of so many rows */
+    int64_t program_rows;
+    int32_t *host; /* the inputs of a run: host_words */
+    float *logits; /* [logits_rows, vocab] */
+    int64_t host_words, logits_rows;
+} tuff_runner;
+
+TUFF_MUST_USE tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device,
+                                             const tuff_runner_params *params, tuff_runner **out_runner);
+void tuff_runner_destroy(tuff_runner **runner);
+
+/* Makes room for `slots` sequences of `positions` each; none will need more than `most` positions (0: the
+ * context). used[i] are the positions in use of slot i, of those there are. What is there stays as it is when
+ * this fails. */
+TUFF_MUST_USE tuff_status tuff_runner_reserve(tuff_runner *runner, int64_t slots, int64_t positions,
+                                              int64_t most, const int64_t *used, const tuff_watch *watch);
+
+/* Tokens that are run of one sequence: ids[0..count) at positions start..start + count of its slot, where all
+ * before them has been run. */
+typedef struct tuff_feed {
+    int64_t slot, start, count;
+    const int32_t *ids;
+} tuff_feed;
+
+/* Makes ready what runs so many tokens of so many sequences. *out_new (may be NULL): it has never run. */
+TUFF_MUST_USE tuff_status tuff_runner_prepare(tuff_runner *runner, int64_t tokens, int64_t sequences,
+                                              bool *out_new);
+/* Begins a run of n feeds of different slots, for which there is room. `cancel` may be NULL; a run that was
+ * cancelled or failed may be repeated. */
+TUFF_MUST_USE tuff_status tuff_runner_run(tuff_runner *runner, const tuff_feed *feeds, size_t n,
+                                          const tuff_cancel *cancel);
+/* Waits for the last run: logits f32 [vocab] after the last token of its feed i are at runner->logits + i *
+ * vocab, until the next call. */
+TUFF_MUST_USE tuff_status tuff_runner_wait(tuff_runner *runner);
+
+#endif
