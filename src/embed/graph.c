@@ -93,7 +93,7 @@ static tuff_status upload_tensor(const tuff_weights *weights, const char *name, 
 
 static tuff_status upload_dense(const tuff_sentence_dense *layer, size_t i, tuff_store *store)
 {
-    char weight[32], bias[32];
+    char weight[48], bias[48];
     snprintf(weight, sizeof weight, "dense.%zu.weight", i);
     snprintf(bias, sizeof bias, "dense.%zu.bias", i);
     tuff_weights *weights = NULL;
