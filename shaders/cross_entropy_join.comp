@@ -15,7 +15,8 @@ void main()
         if (a.labels.v[i] != TUFF_LABEL_IGNORED) sum += vec2(a.losses.v[i], 1.0);
     sum = tuff_segment_sum(sum, gl_WorkGroupSize.x);
     if (gl_LocalInvocationID.x == 0) {
-        a.loss.v[0] = sum.y > 0.0 ? sum.x / sum.y : uintBitsToFloat(0x7fc00000u);
+        float mean = sum.y > 0.0 ? sum.x / sum.y : uintBitsToFloat(0x7fc00000u);
+        a.loss.v[0] = a.sum != 0 ? sum.x : mean;
         a.count.v[0] = sum.y;
     }
 }

@@ -238,6 +238,8 @@ TUFF_API void tuff_top_k(tuff_graph *g, tuff_tensor *x, int64_t k, tuff_tensor *
  */
 TUFF_API tuff_tensor *tuff_cross_entropy(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels,
                                          tuff_tensor **out_count);
+/* The sum of the same over all labels that count, 0 when there is none: its gradient is that of the sum. */
+TUFF_API tuff_tensor *tuff_cross_entropy_sum(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels);
 
 /* ---- optimizer: none is differentiable; all but the norm update variables in place ---- */
 

@@ -51,7 +51,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_ids(const int32_t *ids, siz
                                                          tuff_dataset **out_dataset);
 TUFF_API void tuff_dataset_destroy(tuff_dataset **dataset);
 TUFF_API int64_t tuff_dataset_tokens(const tuff_dataset *dataset);
-TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones */
+TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones; of other tasks: examples */
 
 /* ---- training ---- */
 
@@ -177,15 +177,29 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save_into(tuff_trainer *trainer,
 
 /* ---- evaluation ---- */
 
+/* A figure of an evaluation: its name, "accuracy", and value. Never gets further fields. */
+typedef struct tuff_eval_figure {
+    char name[24];
+    double value;
+} tuff_eval_figure;
+#define TUFF_EVAL_FIGURES 8
+
 typedef struct tuff_eval_result {
     size_t struct_size; /* set by TUFF_EVAL_RESULT_INIT */
-    double loss;        /* mean negative log-likelihood over the predictions, in nats */
-    double perplexity;  /* exp(loss) */
+    double loss;        /* of language models: mean negative log-likelihood over the predictions, in nats */
+    double perplexity;  /* exp(loss), of language models */
     int64_t tokens; /* predictions: block_size - 1 of each full block, one less than its tokens of the last */
+    int64_t count;  /* of the figures: what else the task measures */
+    tuff_eval_figure figures[TUFF_EVAL_FIGURES];
 } tuff_eval_result;
-#define TUFF_EVAL_RESULT_INIT             \
-    {                                     \
-        sizeof(tuff_eval_result), 0, 0, 0 \
+#define TUFF_EVAL_RESULT_INIT                 \
+    {                                         \
+        sizeof(tuff_eval_result), 0, 0, 0, 0, \
+        {                                     \
+            {                                 \
+                "", 0                         \
+            }                                 \
+        }                                     \
     }
 
 /* Checks the data and plans tuff_trainer_evaluate for blocks as long as its: what evaluating takes is in

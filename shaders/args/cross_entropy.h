@@ -12,14 +12,14 @@ TUFF_STRUCT(tuff_cross_entropy_args)
     TUFF_UINT rows, classes, lanes;
 };
 
-/* cross_entropy_join.comp: one workgroup; the mean of the rows' losses. */
+/* cross_entropy_join.comp: one workgroup; the mean of the rows' losses, or their sum. */
 TUFF_STRUCT(tuff_cross_entropy_join_args)
 {
     TUFF_ADDRESS(I32) labels;
     TUFF_ADDRESS(F32) losses;
     TUFF_ADDRESS(F32) loss;
     TUFF_ADDRESS(F32) count;
-    TUFF_UINT rows;
+    TUFF_UINT rows, sum;
 };
 
 /* cross_entropy_backward.comp: tiles of rows and classes; d_logits may be logits. */

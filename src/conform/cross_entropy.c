@@ -5,7 +5,7 @@
 enum { MOST_ROWS = 128 };
 enum { EVERY, SOME, NONE, INVALID }; /* which labels count */
 
-/* p: rows, classes, labels, factor of the logits, offset of the logits */
+/* p: rows, classes, labels, factor of the logits, offset of the logits, whether the losses are summed */
 static void labelled(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     double labels[MOST_ROWS];
@@ -16,17 +16,17 @@ static void labelled(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     }
     double factor = p[3] ? (double)p[3] : 1, terms = (double)(p[0] + p[1]);
     tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, p, TUFF_DATA_NORMAL, factor, (double)p[4]);
-    bool finite = p[2] == EVERY || p[2] == SOME;
+    bool finite = p[2] == EVERY || p[2] == SOME || (p[2] == NONE && p[5]);
     if (finite) tuff_case_grad(run, x);
-    tuff_tensor *count,
-        *loss = tuff_cross_entropy(g, x, tuff_case_data(run, g, TUFF_I32, 1, p, labels), &count);
+    tuff_tensor *by = tuff_case_data(run, g, TUFF_I32, 1, p, labels), *count = NULL;
+    tuff_tensor *loss = p[5] ? tuff_cross_entropy_sum(g, x, by) : tuff_cross_entropy(g, x, by, &count);
     /* log-sum-exp minus a logit, each within eps of the largest logit */
     double c = 4 * (1 + factor + (double)(p[4] > 0 ? p[4] : -p[4]));
     if (finite)
         tuff_case_result(run, loss, c, terms);
     else
         tuff_case_aside(run, loss, c, terms);
-    tuff_case_aside(run, count, 0, 1);
+    if (!p[5]) tuff_case_aside(run, count, 0, 1);
     if (loss) tuff_case_aside(run, loss->producer->out[1], 4, terms);
 }
 
@@ -55,6 +55,10 @@ static const tuff_case cases[] = {
     {"cross_entropy.loss.r5c40.far_from_zero", labelled, {5, 40, EVERY, 2, 100}},
     {"cross_entropy.loss.r4c9.all_ignored", labelled, {4, 9, NONE}},
     {"cross_entropy.loss.r5c9.invalid_label", labelled, {5, 9, INVALID}},
+    {"cross_entropy.sum.r33c65.some_ignored", labelled, {33, 65, SOME, 0, 0, 1}},
+    {"cross_entropy.sum.r9c300.wide", labelled, {9, 300, EVERY, 20, 0, 1}},
+    {"cross_entropy.sum.r4c9.all_ignored", labelled, {4, 9, NONE, 0, 0, 1}},
+    {"cross_entropy.sum.r5c9.invalid_label", labelled, {5, 9, INVALID, 0, 0, 1}},
     {"cross_entropy.gradient.r9c70.no_class", gradient, {9, 70, 70}},
     {"cross_entropy.gradient.r9c33.negative", gradient, {9, 33, -1}},
 };

@@ -101,6 +101,9 @@ typedef union tuff_attrs {
         int64_t k;
     } top_k;
     struct {
+        bool sum; /* of the rows' losses; else their mean */
+    } cross_entropy;
+    struct {
         bool inverse; /* turn by minus the angle: the backward of rope */
     } rope;
     tuff_attention_params attention; /* and its backwards; scale is resolved, never 0 */

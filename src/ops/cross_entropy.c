@@ -29,7 +29,8 @@ static tuff_cost cost(const tuff_node *node)
     return (tuff_cost){4 * n, node->op == TUFF_OP_cross_entropy ? 4 * n : 8 * n};
 }
 
-/* ---- cross_entropy(logits, labels): loss, log-sum-exp of each row, number of labels counted ---- */
+/* ---- cross_entropy(logits, labels): mean or sum of the losses, log-sum-exp of each row, number of labels
+ * counted ---- */
 
 static tuff_status infer(tuff_graph *g, tuff_node *node)
 {
@@ -50,8 +51,9 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
         tuff_graph_fail(g, TUFF_UNSUPPORTED, "cross_entropy: only its loss is differentiable");
         return;
     }
-    tuff_tensor *in[5] = {node->in[LOGITS], node->in[LABELS], node->out[1], node->out[2],
-                          tuff_dense(g, d_out[0])};
+    bool sum = node->attrs.cross_entropy.sum; /* whose gradient is that of the mean of one */
+    tuff_tensor *in[5] = {node->in[LOGITS], node->in[LABELS], node->out[1],
+                          sum ? tuff_fill(g, 1, 0, NULL) : node->out[2], tuff_dense(g, d_out[0])};
     d_in[LOGITS] = tuff_graph_node(g, TUFF_OP_cross_entropy_backward, in, 5, NULL);
 }
 
@@ -71,7 +73,7 @@ static void reference(const tuff_node *node, const double *const *in, double *co
         count++;
         loss += label >= 0 && label < (double)V ? out[1][r] - x[(int64_t)label] : NAN;
     }
-    out[0][0] = loss / count;
+    out[0][0] = node->attrs.cross_entropy.sum ? loss : loss / count;
     out[2][0] = count;
 }
 
@@ -121,7 +123,8 @@ static void cpu(const tuff_node *node, const void *const *in, void *const *out, 
         sum += w.loss[r];
         counted += w.labels[r] != IGNORED;
     }
-    *(float *)out[0] = counted ? (float)(sum / (double)counted) : NAN;
+    if (!node->attrs.cross_entropy.sum) sum = counted ? sum / (double)counted : NAN;
+    *(float *)out[0] = (float)sum;
     *(float *)out[2] = (float)counted;
 }
 
@@ -150,6 +153,7 @@ static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_la
     tuff_launch_address(launch, &join->loss, TUFF_OPERAND_OUT, 0, 0);
     tuff_launch_address(launch, &join->count, TUFF_OPERAND_OUT, 2, 0);
     join->rows = (uint32_t)N;
+    join->sum = node->attrs.cross_entropy.sum;
     tuff_launch_spec(launch, tuff_reduce_group(caps));
     tuff_launch_groups(launch, 1, 1, 1);
     tuff_launch_after(launch);
@@ -179,6 +183,12 @@ tuff_tensor *tuff_cross_entropy(tuff_graph *g, tuff_tensor *logits, tuff_tensor 
     tuff_tensor *loss = tuff_graph_node(g, TUFF_OP_cross_entropy, in, 2, NULL);
     if (out_count) *out_count = tuff_output_of(loss, 2);
     return loss;
+}
+
+tuff_tensor *tuff_cross_entropy_sum(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels)
+{
+    tuff_tensor *in[2] = {tuff_dense(g, logits), labels};
+    return tuff_graph_node(g, TUFF_OP_cross_entropy, in, 2, &(tuff_attrs){.cross_entropy.sum = true});
 }
 
 /* ---- cross_entropy_backward(logits, labels, lse, count, d_loss): (softmax - one hot) * d_loss / count; rows

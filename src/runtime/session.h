@@ -29,7 +29,15 @@ TUFF_MUST_USE tuff_status tuff_session_program(tuff_session *session, const void
                                                tuff_session_build build, void *user,
                                                tuff_program **out_program);
 
-/* Bytes of the arena that its programs share. */
+/* The same program, planned: it takes nothing on the device, and its variables need not be in the store yet.
+ * It can be run once tuff_session_program, or tuff_session_ready, which does so for all that are planned, has
+ * given it its memory. */
+TUFF_MUST_USE tuff_status tuff_session_plan(tuff_session *session, const void *key, size_t size,
+                                            tuff_session_build build, void *user, tuff_program **out_program);
+TUFF_MUST_USE tuff_status tuff_session_ready(tuff_session *session);
+
+/* Bytes of the arena that its programs share; and what it will have once all that are planned are ready. */
 uint64_t tuff_session_arena(const tuff_session *session);
+uint64_t tuff_session_arena_planned(const tuff_session *session);
 
 #endif

@@ -21,13 +21,19 @@ tuff_status tuff_store_create(tuff_device *device, tuff_store **out_store)
     return TUFF_OK;
 }
 
+void tuff_store_clear(tuff_store *store)
+{
+    for (size_t i = 0; i < store->count; i++)
+        tuff_buffer_destroy(&store->buffers[i]);
+    store->count = 0;
+    tuff_map_free(&store->by_name);
+}
+
 void tuff_store_destroy(tuff_store **store)
 {
     if (!*store) return;
-    for (size_t i = 0; i < (*store)->count; i++)
-        tuff_buffer_destroy(&(*store)->buffers[i]);
+    tuff_store_clear(*store);
     tuff_free((*store)->buffers);
-    tuff_map_free(&(*store)->by_name);
     tuff_free(*store);
     *store = NULL;
 }

@@ -12,6 +12,8 @@ typedef struct tuff_store tuff_store;
 TUFF_MUST_USE tuff_status tuff_store_create(tuff_device *device, tuff_store **out_store);
 void tuff_store_destroy(tuff_store **store);
 tuff_device *tuff_store_device(const tuff_store *store);
+/* Destroys all its buffers, to which no program may be bound. */
+void tuff_store_clear(tuff_store *store);
 
 /* Adds a zeroed buffer; *out_buffer (may be NULL) stays owned by the store. A name twice is an error. */
 TUFF_MUST_USE tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype, int rank,

@@ -7,8 +7,8 @@
 #include "formats/npy.h"
 #include "train/trainer.h"
 
-/* Block `i` of the endless sequence: every epoch is a new order of all blocks. */
-static const int32_t *block_at(tuff_trainer *t, int64_t i)
+/* Example `i` of the endless sequence: every epoch is a new order of all of them. */
+static uint32_t example_at(tuff_trainer *t, int64_t i)
 {
     int64_t epoch = i / t->blocks;
     if (epoch != t->order_epoch) {
@@ -19,25 +19,49 @@ static const int32_t *block_at(tuff_trainer *t, int64_t i)
                              TUFF_STREAM_SHUFFLE);
         t->order_epoch = epoch;
     }
-    return t->data->ids + (int64_t)t->order[i % t->blocks] * t->data->block_size;
+    return t->order[i % t->blocks];
 }
 
-void tuff_trainer_take_batch(tuff_trainer *t, int64_t first_block, int32_t *ids)
+tuff_batch tuff_trainer_take_batch(tuff_trainer *t, int64_t first)
 {
-    for (int64_t b = 0; b < t->lm.batch; b++)
-        memcpy(ids + b * t->lm.length, block_at(t, first_block + b), (size_t)t->lm.length * sizeof *ids);
+    int64_t n = t->params.per_device_train_batch_size;
+    for (int64_t i = 0; i < n; i++)
+        t->examples[i] = example_at(t, first + i);
+    return (tuff_batch){.data = t->data,
+                        .examples = t->examples,
+                        .count = n,
+                        .most = n,
+                        .seed = t->params.seed,
+                        .first = (uint64_t)first};
+}
+
+static tuff_status check_blocks(const tuff_trainer *t)
+{
+    if (t->data->task == &tuff_task_causal_lm) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "batches are given out of texts in blocks, not of %s",
+                     t->data->task->title);
+}
+
+static int64_t batch_tokens(const tuff_trainer *t)
+{
+    return t->params.per_device_train_batch_size * t->data->block_size;
 }
 
 static tuff_status next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
 {
     TUFF_NEED(t);
     TUFF_NEED(out_ids);
-    int64_t micro = t->params.gradient_accumulation_steps, n = t->lm.batch * t->lm.length;
+    TUFF_TRY(check_blocks(t));
+    int64_t micro = t->params.gradient_accumulation_steps, n = batch_tokens(t), length = t->data->block_size;
     if (count != (size_t)(micro * n))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "a step has %lld ids, room for %zu was given",
                          (long long)(micro * n), count);
-    for (int64_t i = 0; i < micro; i++)
-        tuff_trainer_take_batch(t, t->next_block + i * t->lm.batch, out_ids + i * n);
+    for (int64_t i = 0; i < micro; i++) {
+        const tuff_batch batch = tuff_trainer_take_batch(t, t->next_block + i * (n / length));
+        for (int64_t b = 0; b < batch.count; b++)
+            memcpy(out_ids + i * n + b * length, t->data->ids + (int64_t)batch.examples[b] * length,
+                   (size_t)length * sizeof *out_ids);
+    }
     return TUFF_OK;
 }
 
@@ -51,7 +75,7 @@ tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t co
 
 static tuff_status append_steps(tuff_trainer *t, int32_t *ids, int64_t blocks, tuff_npy_writer *writer)
 {
-    size_t n = (size_t)(blocks * t->lm.length);
+    size_t n = (size_t)(blocks * t->data->block_size);
     for (int64_t step = 0; step < t->total_steps; step++) {
         t->next_block = step * blocks;
         TUFF_TRY(next_batch(t, ids, n));
@@ -64,17 +88,19 @@ static tuff_status dump_batches(tuff_trainer *t, const char *path)
 {
     TUFF_NEED(t);
     TUFF_NEED(path);
+    TUFF_TRY(check_blocks(t));
     int64_t micro = t->params.gradient_accumulation_steps, next = t->next_block, rows = 0;
+    int64_t batch = t->params.per_device_train_batch_size, length = t->data->block_size;
     if (__builtin_mul_overflow(t->total_steps, micro, &rows))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %lld steps are too many to be written", path,
                          (long long)t->total_steps);
-    const int64_t shape[] = {rows, t->lm.batch, t->lm.length};
-    int32_t *ids = tuff_alloc_array((size_t)(micro * t->lm.batch * t->lm.length), sizeof *ids);
+    const int64_t shape[] = {rows, batch, length};
+    int32_t *ids = tuff_alloc_array((size_t)(micro * batch * length), sizeof *ids);
     if (!ids) return tuff_fail_memory("a batch of token ids");
     tuff_npy_writer *writer = NULL;
     tuff_status status = tuff_npy_create(path, 3, shape, &writer);
     if (status == TUFF_OK) {
-        status = append_steps(t, ids, micro * t->lm.batch, writer);
+        status = append_steps(t, ids, micro * batch, writer);
         if (status == TUFF_OK)
             status = tuff_npy_commit(&writer);
         else

@@ -1,4 +1,4 @@
-#include "train/dataset.h"
+#include "train/task.h"
 
 #include <string.h>
 
@@ -34,6 +34,7 @@ tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_si
         return tuff_fail_memory("a data set");
     }
     memcpy(data->ids, ids, n * sizeof *ids);
+    data->task = &tuff_task_causal_lm;
     data->tokens = (int64_t)n;
     data->block_size = block_size;
     *out_dataset = data;
@@ -166,8 +167,9 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
 
 void tuff_dataset_destroy(tuff_dataset **dataset)
 {
-    if (!dataset) return;
     if (!dataset || !*dataset) return;
+    const tuff_task *task = (*dataset)->task;
+    if (task && task->release) task->release(*dataset);
     tuff_free((*dataset)->ids);
     tuff_free(*dataset);
     *dataset = NULL;
@@ -181,7 +183,7 @@ int64_t tuff_dataset_tokens(const tuff_dataset *dataset)
 int64_t tuff_dataset_blocks(const tuff_dataset *dataset)
 {
     if (!dataset) return 0;
-    return dataset->tokens / dataset->block_size;
+    return dataset->task->count(dataset, true);
 }
 
 int32_t tuff_dataset_largest(const tuff_dataset *dataset)
@@ -190,11 +192,4 @@ int32_t tuff_dataset_largest(const tuff_dataset *dataset)
     for (int64_t i = 0; i < dataset->tokens; i++)
         if (dataset->ids[i] > largest) largest = dataset->ids[i];
     return largest;
-}
-
-void tuff_labels_of(const int32_t *ids, int64_t rows, int64_t length, int32_t *out_labels)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t t = 0; t < length; t++)
-            out_labels[r * length + t] = t + 1 < length ? ids[r * length + t + 1] : -100;
 }

@@ -1,69 +1,131 @@
 #include <math.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/structs.h"
+#include "runtime/device.h"
 #include "runtime/program.h"
-#include "train/frozen.h"
 #include "train/trainer.h"
 
-/* One batch from block `first` on: rows past the end, and positions past the end of the last block, are
- * ignored. */
-static void take_rows(const tuff_lm *lm, const tuff_dataset *data, int64_t first, int32_t *ids,
-                      int32_t *labels)
+/* Batches of a data set in its order. */
+typedef struct walk {
+    const tuff_dataset *data;
+    uint32_t *examples;
+    int64_t most, count, done;
+    uint64_t seed;
+} walk;
+
+static tuff_status walk_begin(walk *w, const tuff_dataset *data, int64_t most, uint64_t seed)
 {
-    for (int64_t b = 0; b < lm->batch; b++) {
-        int64_t at = (first + b) * lm->length;
-        int64_t n = data->tokens - at;
-        n = n < 0 ? 0 : n > lm->length ? lm->length : n;
-        for (int64_t t = 0; t < lm->length; t++) {
-            ids[b * lm->length + t] = t < n ? data->ids[at + t] : 0;
-            labels[b * lm->length + t] = t + 1 < n ? data->ids[at + t + 1] : -100;
-        }
+    *w = (walk){.data = data, .most = most, .count = data->task->count(data, false), .seed = seed};
+    w->examples = tuff_alloc_array((size_t)most, sizeof *w->examples);
+    return w->examples ? TUFF_OK : tuff_fail_memory("an evaluation");
+}
+
+static bool walk_next(walk *w, tuff_batch *out)
+{
+    *out = (tuff_batch){.data = w->data,
+                        .examples = w->examples,
+                        .most = w->most,
+                        .seed = w->seed,
+                        .first = (uint64_t)w->done};
+    while (w->done < w->count && out->count < w->most)
+        w->examples[out->count++] = (uint32_t)w->done++;
+    return out->count > 0;
+}
+
+tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_t most, uint64_t seed,
+                               uint64_t *out_transfers)
+{
+    walk w;
+    tuff_batch batch;
+    tuff_shapes shapes = {.count = 0};
+    tuff_status status = walk_begin(&w, data, most, seed);
+    while (status == TUFF_OK && walk_next(&w, &batch)) {
+        tuff_task_shape shape;
+        int64_t labels;
+        data->task->size(&batch, &shape, &labels);
+        if (labels || data->task->observe) tuff_shapes_note(&shapes, 0, &shape);
     }
-}
-
-/* Blocks, the last one perhaps not full. */
-static int64_t rows_of(const tuff_dataset *data)
-{
-    return (data->tokens + data->block_size - 1) / data->block_size;
-}
-
-static tuff_status run_batches(const tuff_lm *lm, tuff_program *program, const tuff_dataset *data,
-                               int32_t *scratch, tuff_eval_result *out)
-{
-    int64_t n = lm->batch * lm->length;
-    int32_t *ids = scratch, *labels = scratch + n, *index = scratch + 2 * n;
-    int64_t rows = rows_of(data);
-    uint64_t batches = (uint64_t)((rows + lm->batch - 1) / lm->batch);
-    double sum = 0, predictions = 0;
-    for (int64_t first = 0; first < rows; first += lm->batch) {
-        float loss = 0, count = 0;
-        TUFF_TRY(tuff_watch_step(lm->watch, TUFF_PHASE_EVALUATE, (uint64_t)(first / lm->batch), batches));
-        take_rows(lm, data, first, ids, labels);
-        TUFF_TRY(tuff_lm_set_batch(lm, program, ids, labels, index));
-        TUFF_TRY(tuff_program_run_until(program, lm->watch ? lm->watch->cancel : NULL, false));
-        TUFF_TRY(tuff_program_output(program, "loss", &loss, sizeof loss));
-        TUFF_TRY(tuff_program_output(program, "count", &count, sizeof count));
-        if (count == 0) continue; /* a last block of one token predicts nothing */
-        sum += (double)loss * (double)count;
-        predictions += (double)count;
+    tuff_free(w.examples);
+    tuff_shapes_sort(&shapes);
+    *out_transfers = 0;
+    for (size_t i = 0; i < shapes.count && status == TUFF_OK; i++) {
+        tuff_program *program = NULL;
+        status = tuff_runs_plan(runs, TUFF_LM_MEASURE, data, &shapes.items[i].shape, 0, &program);
+        if (status == TUFF_OK) *out_transfers += tuff_program_memory_of(program).staging;
     }
-    out->loss = sum / predictions;
-    out->perplexity = exp(out->loss);
-    out->tokens = (int64_t)predictions;
-    return TUFF_OK;
+    return status;
 }
 
-tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program, const tuff_dataset *data,
+static tuff_status run_batch(tuff_runs *runs, const tuff_batch *batch, tuff_meter *meter, double *sum,
+                             int64_t *out_labels)
+{
+    const tuff_task *task = batch->data->task;
+    tuff_task_shape shape;
+    tuff_program *program = NULL;
+    double loss = 0;
+    task->size(batch, &shape, out_labels);
+    if (*out_labels == 0 && !task->observe) return TUFF_OK; /* a last block of one token predicts nothing */
+    TUFF_TRY(tuff_runs_program(runs, TUFF_LM_MEASURE, batch->data, &shape, 0, &program));
+    TUFF_TRY(tuff_runs_batch(runs, program, batch, &shape, false, &loss));
+    *sum += loss;
+    return task->observe ? task->observe(meter, batch, &shape, program) : TUFF_OK;
+}
+
+static tuff_status run_batches(tuff_runs *runs, walk *w, tuff_meter *meter, tuff_eval_result *out)
+{
+    const tuff_task *task = w->data->task;
+    uint64_t batches = (uint64_t)((w->count + w->most - 1) / w->most);
+    double sum = 0;
+    tuff_batch batch;
+    while (walk_next(w, &batch)) {
+        int64_t labels = 0;
+        uint64_t at = batch.first / (uint64_t)w->most;
+        TUFF_TRY(tuff_watch_step(runs->lm.watch, TUFF_PHASE_EVALUATE, at, batches));
+        TUFF_TRY(run_batch(runs, &batch, meter, &sum, &labels));
+        out->tokens += labels;
+    }
+    out->loss = sum / (double)out->tokens;
+    if (task->perplexity) out->perplexity = exp(out->loss);
+    return task->report ? task->report(meter, out) : TUFF_OK;
+}
+
+tuff_status tuff_evaluate_with(tuff_runs *runs, const tuff_dataset *data, int64_t most, uint64_t seed,
                                tuff_eval_result *out_result)
 {
-    size_t n = 2 * (size_t)(lm->batch * lm->length) + tuff_lm_index_size(lm);
-    int32_t *scratch = tuff_alloc_array(n, sizeof *scratch);
-    if (!scratch) return tuff_fail_memory("an evaluation");
-    tuff_status status = tuff_lm_set_positions(lm, program);
-    if (status == TUFF_OK) status = run_batches(lm, program, data, scratch, out_result);
-    tuff_free(scratch);
+    walk w;
+    tuff_meter meter = {.model = runs->lm.model, .data = data};
+    tuff_status status = walk_begin(&w, data, most, seed);
+    if (status == TUFF_OK) status = run_batches(runs, &w, &meter, out_result);
+    tuff_buf_free(&meter.seen);
+    tuff_free(meter.scratch);
+    tuff_free(w.examples);
+    return status;
+}
+
+tuff_status tuff_runs_open_frozen(tuff_runs *runs, const tuff_model *model, tuff_device *device,
+                                  const tuff_dataset *data, const char *adapter, const tuff_watch *watch)
+{
+    *runs =
+        (tuff_runs){.lm = {.model = model,
+                           .data = data,
+                           .rope_positions = data->block_size ? data->block_size : tuff_rope_positions(model),
+                           .watch = watch}};
+    TUFF_TRY(data->task->check(data, model));
+    TUFF_TRY(tuff_runs_open(runs, device));
+    if (adapter) TUFF_TRY(tuff_lora_open(model, adapter, &device->log, &runs->lm.lora));
+    return tuff_lm_upload(&runs->lm, tuff_session_store(runs->session));
+}
+
+static tuff_status evaluate(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
+                            const tuff_eval_params *p, tuff_eval_result *out_result)
+{
+    int64_t batch = p->batch_size ? p->batch_size : 4, examples = data->task->count(data, false);
+    tuff_runs runs;
+    tuff_status status = tuff_runs_open_frozen(&runs, model, device, data, p->adapter, p->watch);
+    if (status == TUFF_OK)
+        status = tuff_evaluate_with(&runs, data, batch < examples ? batch : examples, 42, out_result);
+    tuff_runs_close(&runs);
     return status;
 }
 
@@ -81,12 +143,6 @@ tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tu
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
                          (long long)p.batch_size);
     TUFF_TRY(tuff_watch_check(p.watch));
-    int64_t batch = p.batch_size ? p.batch_size : 4, rows = rows_of(data);
-    tuff_frozen frozen;
-    TUFF_TRY(tuff_frozen_open(model, device, data, batch < rows ? batch : rows, p.adapter,
-                              tuff_lm_eval_program, p.watch, &frozen));
-    tuff_status status = tuff_evaluate_with(&frozen.lm, frozen.program, data, &result);
-    tuff_frozen_close(&frozen);
-    TUFF_TRY(status);
+    TUFF_TRY(evaluate(model, device, data, &p, &result));
     return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
 }

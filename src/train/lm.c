@@ -1,70 +1,32 @@
 #include "train/lm.h"
 
-#include <string.h>
-
-#include "base/memory.h"
-
-tuff_status tuff_lm_check_data(const tuff_model *model, const tuff_dataset *data)
-{
-    const tuff_config *c = &model->config;
-    TUFF_TRY(tuff_model_need_lm(model));
-    if (c->rope_theta == 0 && data->block_size > c->max_positions)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "the block size is %lld, but the model has only %lld positions; use a smaller one",
-                         (long long)data->block_size, (long long)c->max_positions);
-    int32_t largest = tuff_dataset_largest(data);
-    if (largest >= c->vocab_size)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has token id %d, the model's vocabulary only %lld",
-                         largest, (long long)c->vocab_size);
-    return TUFF_OK;
-}
-
 tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 {
     return tuff_lora_upload_model(lm->model, lm->lora, lm->trains_model, lm->rope_positions, lm->watch,
                                   store);
 }
 
-static tuff_tensor *build_logits(const tuff_lm *lm, bool train, tuff_graph *g)
+/* The sum of a batch's losses, also as output "loss"; NULL where there are none. */
+static tuff_tensor *build_loss(const tuff_lm *lm, const tuff_lm_train *train, bool gradient, tuff_graph *g)
 {
+    const tuff_task_graph at = {.model = lm->model,
+                                .data = lm->data,
+                                .shape = train->shape,
+                                .pass = train->pass,
+                                .use = gradient                        ? TUFF_TASK_TRAIN
+                                       : train->step == TUFF_LM_LOGITS ? TUFF_TASK_LOGITS
+                                                                       : TUFF_TASK_MEASURE};
     tuff_net net = {.g = g,
                     .config = &lm->model->config,
-                    .tokens = lm->batch * lm->length,
-                    .sequences = lm->batch,
+                    .tokens = train->shape.tokens,
+                    .sequences = train->shape.sequences,
                     .params = lm->trains_model ? NULL : &lm->model->params,
-                    .train_base = train && lm->trains_model,
+                    .train_base = gradient && lm->trains_model,
                     .rope_positions = lm->rope_positions,
-                    .hook = lm->lora ? tuff_lora_hook(lm->lora, train) : NULL};
-    tuff_net_begin(&net);
-    return tuff_net_logits(&net, tuff_net_hidden(&net), false);
-}
-
-/* A scalar; `out_count` may be NULL. */
-static tuff_tensor *build_loss(const tuff_lm *lm, bool train, tuff_graph *g, tuff_tensor **out_count)
-{
-    int64_t n = lm->batch * lm->length;
-    tuff_tensor *labels = tuff_input(g, "labels", TUFF_I32, 1, &n);
-    return tuff_cross_entropy(g, build_logits(lm, train, g), labels, out_count);
-}
-
-tuff_status tuff_lm_logits_program(const tuff_lm *lm, tuff_device *device, tuff_program **out_program)
-{
-    *out_program = NULL;
-    tuff_graph *g = NULL;
-    TUFF_TRY(tuff_graph_create(&g));
-    tuff_output(g, "logits", build_logits(lm, false, g));
-    return tuff_program_create(device, &g, out_program);
-}
-
-tuff_status tuff_lm_eval_program(const tuff_lm *lm, tuff_device *device, tuff_program **out_program)
-{
-    *out_program = NULL;
-    tuff_graph *g = NULL;
-    TUFF_TRY(tuff_graph_create(&g));
-    tuff_tensor *count = NULL;
-    tuff_output(g, "loss", build_loss(lm, false, g, &count));
-    tuff_output(g, "count", count);
-    return tuff_program_create(device, &g, out_program);
+                    .hook = lm->lora ? tuff_lora_hook(lm->lora, gradient) : NULL};
+    tuff_tensor *loss = lm->data->task->loss(&at, &net);
+    if (loss) tuff_output(g, "loss", loss);
+    return loss;
 }
 
 size_t tuff_lm_trained_count(const tuff_lm *lm)
@@ -90,21 +52,21 @@ static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained 
     return tuff_variable(g, name, TUFF_F32, t->rank, t->shape);
 }
 
-/* Loss and gradients of a batch, in the accumulators where there are some. */
-static void differentiate(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor **params,
+/* Loss and gradients of a batch, in the accumulators where there are some; false: the pass has no loss. */
+static bool differentiate(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor **params,
                           tuff_tensor **grads, size_t n)
 {
     bool sum = train->step == TUFF_LM_ACCUMULATE;
-    tuff_tensor *loss = build_loss(lm, true, g, NULL);
+    tuff_tensor *loss = build_loss(lm, train, true, g);
+    if (!loss) return false;
     for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
         params[i] = tuff_graph_leaf(g, tuff_lm_trained(lm, i).name);
-    tuff_tensor *share = sum ? tuff_scale(g, loss, 1.0 / (double)train->accumulation) : loss;
-    tuff_graph_grad(g, share, params, n, grads);
-    tuff_output(g, "loss", loss);
+    tuff_graph_grad(g, tuff_mul(g, loss, tuff_input(g, "weight", TUFF_F32, 0, NULL)), params, n, grads);
     for (size_t i = 0; sum && i < n; i++) {
         tuff_trained t = tuff_lm_trained(lm, i);
         grads[i] = tuff_accumulate(g, state(g, "grad.", &t), grads[i]);
     }
+    return true;
 }
 
 /* The trained tensors and their accumulators, as other programs left them. */
@@ -149,74 +111,15 @@ static tuff_status build_train(const tuff_lm *lm, const tuff_lm_train *train, tu
     if (!params || !grads || !slots) return tuff_fail_memory("the graph of a training step");
     if (train->step == TUFF_LM_UPDATE)
         take_sums(lm, g, params, grads, n);
-    else
-        differentiate(lm, train, g, params, grads, n);
+    else if (!differentiate(lm, train, g, params, grads, n))
+        return tuff_graph_status(g);
     if (train->step != TUFF_LM_ACCUMULATE) update(lm, train, g, params, grads, n, slots);
     return tuff_graph_status(g);
 }
 
-tuff_status tuff_lm_train_program(const tuff_lm *lm, const tuff_lm_train *train, tuff_device *device,
-                                  tuff_program **out_program)
+tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g)
 {
-    *out_program = NULL;
-    tuff_graph *g = NULL;
-    TUFF_TRY(tuff_graph_create(&g));
-    tuff_status status = build_train(lm, train, g);
-    if (status == TUFF_OK) return tuff_program_create(device, &g, out_program);
-    tuff_graph_destroy(&g);
-    return status;
-}
-
-size_t tuff_lm_index_size(const tuff_lm *lm)
-{
-    return tuff_embedding_index_size((size_t)(lm->batch * lm->length));
-}
-
-/* Every sequence fills its row of the batch. */
-static tuff_status set_segments(const tuff_lm *lm, tuff_program *program)
-{
-    size_t bytes = (size_t)lm->batch * 4 * sizeof(int32_t);
-    int32_t *table = tuff_alloc(bytes);
-    if (!table) return tuff_fail_memory("segments");
-    for (int64_t b = 0; b < lm->batch; b++) {
-        table[4 * b] = table[4 * b + 2] = (int32_t)(b * lm->length);
-        table[4 * b + 1] = table[4 * b + 3] = (int32_t)lm->length;
-    }
-    tuff_status status = tuff_program_input(program, "segments", table, bytes);
-    tuff_free(table);
-    return status;
-}
-
-static tuff_status set_positions(tuff_program *program, int32_t *positions, int32_t *index, size_t n,
-                                 size_t index_size)
-{
-    TUFF_TRY(tuff_program_input(program, "positions", positions, n * sizeof *positions));
-    TUFF_TRY(tuff_embedding_index(positions, n, index));
-    return tuff_program_input(program, "positions_index", index, index_size * sizeof *index);
-}
-
-tuff_status tuff_lm_set_positions(const tuff_lm *lm, tuff_program *program)
-{
-    size_t n = (size_t)(lm->batch * lm->length);
-    int32_t *positions = tuff_alloc_array(n, sizeof *positions);
-    int32_t *index = tuff_alloc_array(tuff_lm_index_size(lm), sizeof *index);
-    tuff_status status = positions && index ? TUFF_OK : tuff_fail_memory("positions");
-    for (size_t i = 0; i < n && status == TUFF_OK; i++)
-        positions[i] = (int32_t)(i % (size_t)lm->length);
-    if (status == TUFF_OK) status = set_positions(program, positions, index, n, tuff_lm_index_size(lm));
-    if (status == TUFF_OK) status = set_segments(lm, program);
-    tuff_free(positions);
-    tuff_free(index);
-    return status;
-}
-
-tuff_status tuff_lm_set_batch(const tuff_lm *lm, tuff_program *program, const int32_t *ids,
-                              const int32_t *labels, int32_t *index_scratch)
-{
-    size_t n = (size_t)(lm->batch * lm->length), bytes = n * sizeof *ids;
-    TUFF_TRY(tuff_program_input(program, "ids", ids, bytes));
-    TUFF_TRY(tuff_program_input(program, "labels", labels, bytes));
-    TUFF_TRY(tuff_embedding_index(ids, n, index_scratch));
-    return tuff_program_input(program, "ids_index", index_scratch,
-                              tuff_lm_index_size(lm) * sizeof *index_scratch);
+    if (train->step != TUFF_LM_MEASURE && train->step != TUFF_LM_LOGITS) return build_train(lm, train, g);
+    build_loss(lm, train, false, g);
+    return tuff_graph_status(g);
 }

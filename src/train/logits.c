@@ -4,45 +4,50 @@
 #include "base/memory.h"
 #include "formats/safetensors.h"
 #include "runtime/program.h"
-#include "train/frozen.h"
+#include "train/trainer.h"
+
+enum { MOST_BLOCKS = 4 };
 
 typedef struct job {
-    tuff_frozen frozen;
-    int32_t *ids;
+    tuff_runs runs;
+    const tuff_dataset *data;
+    int64_t blocks;
     float *logits;
     size_t n_ids, n_logits;
 } job;
 
-static tuff_status run(job *j, const tuff_dataset *data)
+static tuff_status run(job *j)
 {
-    const tuff_lm *lm = &j->frozen.lm;
-    tuff_program *program = j->frozen.program;
-    j->n_ids = (size_t)(lm->batch * lm->length);
-    j->n_logits = j->n_ids * (size_t)lm->model->config.vocab_size;
-    j->ids = tuff_alloc_array(j->n_ids, sizeof *j->ids);
+    const uint32_t blocks[MOST_BLOCKS] = {0, 1, 2, 3};
+    const tuff_batch batch = {.data = j->data, .examples = blocks, .count = j->blocks, .most = j->blocks};
+    tuff_task_shape shape;
+    tuff_program *program = NULL;
+    int64_t labels;
+    double none;
+    j->data->task->size(&batch, &shape, &labels);
+    j->n_ids = (size_t)shape.tokens;
+    j->n_logits = j->n_ids * (size_t)j->runs.lm.model->config.vocab_size;
     j->logits = tuff_alloc_array(j->n_logits, sizeof *j->logits);
-    if (!j->ids || !j->logits) return tuff_fail_memory("logits");
-    memcpy(j->ids, data->ids, j->n_ids * sizeof *j->ids);
-    TUFF_TRY(tuff_lm_set_positions(lm, program));
-    TUFF_TRY(tuff_watch_step(lm->watch, TUFF_PHASE_EVALUATE, 0, 1));
-    TUFF_TRY(tuff_program_input(program, "ids", j->ids, j->n_ids * sizeof *j->ids));
-    TUFF_TRY(tuff_program_run_until(program, lm->watch ? lm->watch->cancel : NULL, false));
+    if (!j->logits) return tuff_fail_memory("logits");
+    TUFF_TRY(tuff_watch_step(j->runs.lm.watch, TUFF_PHASE_EVALUATE, 0, 1));
+    TUFF_TRY(tuff_runs_program(&j->runs, TUFF_LM_LOGITS, j->data, &shape, 0, &program));
+    TUFF_TRY(tuff_runs_batch(&j->runs, program, &batch, &shape, false, &none));
     return tuff_program_output(program, "logits", j->logits, j->n_logits * sizeof *j->logits);
 }
 
 static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
 {
     const job *j = user;
-    return index == 0 ? tuff_sink_write(sink, j->ids, j->n_ids * sizeof *j->ids)
+    return index == 0 ? tuff_sink_write(sink, j->data->ids, j->n_ids * sizeof *j->data->ids)
                       : tuff_sink_write(sink, j->logits, j->n_logits * sizeof *j->logits);
 }
 
 static tuff_status save(job *j, const char *path)
 {
-    const tuff_lm *lm = &j->frozen.lm;
+    const int64_t length = j->data->block_size, vocabulary = j->runs.lm.model->config.vocab_size;
     const tuff_save_item items[] = {
-        {"input_ids", TUFF_I32, 2, {lm->batch, lm->length, 1, 1}},
-        {"logits", TUFF_F32, 3, {lm->batch, lm->length, lm->model->config.vocab_size, 1}},
+        {"input_ids", TUFF_I32, 2, {j->blocks, length, 1, 1}},
+        {"logits", TUFF_F32, 3, {j->blocks, length, vocabulary, 1}},
     };
     return tuff_safetensors_save(path, items, 2, write_tensor, j);
 }
@@ -54,18 +59,19 @@ tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device, const
     TUFF_NEED(device);
     TUFF_NEED(data);
     TUFF_NEED(path);
-    job j = {0};
     TUFF_TRY(tuff_watch_check(watch));
     int64_t blocks = tuff_dataset_blocks(data);
+    if (data->task != &tuff_task_causal_lm)
+        return tuff_fail(TUFF_UNSUPPORTED, "logits are written of texts in blocks, not of %s",
+                         data->task->title);
     if (blocks == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the text has %lld tokens, fewer than one block of %lld",
                          (long long)data->tokens, (long long)data->block_size);
-    TUFF_TRY(tuff_frozen_open(model, device, data, blocks < 4 ? blocks : 4, adapter, tuff_lm_logits_program,
-                              watch, &j.frozen));
-    tuff_status status = run(&j, data);
+    job j = {.data = data, .blocks = blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS};
+    tuff_status status = tuff_runs_open_frozen(&j.runs, model, device, data, adapter, watch);
+    if (status == TUFF_OK) status = run(&j);
     if (status == TUFF_OK) status = save(&j, path);
-    tuff_frozen_close(&j.frozen);
-    tuff_free(j.ids);
+    tuff_runs_close(&j.runs);
     tuff_free(j.logits);
     return status;
 }

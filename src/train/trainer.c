@@ -11,84 +11,31 @@
 #include "runtime/room.h"
 #include "train/schedule.h"
 
-static tuff_status check_data(const tuff_model *model, const tuff_dataset *data, const tuff_log_receiver *log)
-{
-    if (tuff_dataset_blocks(data) == 0)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "the training text has %lld tokens, fewer than one block of %lld; give more "
-                         "text or a smaller block size",
-                         (long long)data->tokens, (long long)data->block_size);
-    if (tuff_dataset_blocks(data) > UINT32_MAX)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "the training text has %lld blocks, more than %lld",
-                         (long long)tuff_dataset_blocks(data), (long long)UINT32_MAX);
-    TUFF_TRY(tuff_lm_check_data(model, data));
-    if (data->block_size > model->config.max_positions)
-        tuff_log_to(log, TUFF_LOG_WARN,
-                    "blocks of %lld tokens are longer than the %lld positions that the model has seen",
-                    (long long)data->block_size, (long long)model->config.max_positions);
-    return TUFF_OK;
-}
-
-/* Rows of the rotary tables: as many as the model has positions, so that evaluation may use longer blocks
- * than training does; but the tables of models with a million positions would take memory for nothing. */
-static int64_t rope_positions(const tuff_model *model, const tuff_dataset *data)
-{
-    enum { MOST = 1 << 16 };
-    int64_t rows = model->config.max_positions < MOST ? model->config.max_positions : MOST;
-    return data->block_size > rows ? data->block_size : rows;
-}
-
-static void plan_steps(tuff_trainer *t)
-{
-    const tuff_train_params *p = &t->params;
-    double per_step = (double)(p->per_device_train_batch_size * p->gradient_accumulation_steps);
-    t->total_steps = p->max_steps >= 0
-                         ? p->max_steps
-                         : (int64_t)ceil(p->num_train_epochs * (double)t->blocks / per_step - 1e-9);
-    t->warmup_steps =
-        p->warmup_steps ? p->warmup_steps : (int64_t)ceil((double)t->total_steps * p->warmup_ratio);
-}
-
-static tuff_status make_programs(tuff_trainer *t, bool decay_all)
-{
-    const tuff_train_params *p = &t->params;
-    tuff_lm_train train = {.step = p->gradient_accumulation_steps > 1 ? TUFF_LM_UPDATE : TUFF_LM_STEP,
-                           .accumulation = p->gradient_accumulation_steps,
-                           .decay_all = decay_all,
-                           .adamw = {sizeof(tuff_adamw_params), p->adam_beta1, p->adam_beta2, p->adam_epsilon,
-                                     p->weight_decay, p->max_grad_norm}};
-    TUFF_TRY(tuff_lm_train_program(&t->lm, &train, t->device, &t->update));
-    if (p->gradient_accumulation_steps == 1) return TUFF_OK;
-    train.step = TUFF_LM_ACCUMULATE;
-    return tuff_lm_train_program(&t->lm, &train, t->device, &t->accumulate);
-}
-
 static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
     TUFF_TRY(tuff_train_params_check(p));
-    TUFF_TRY(check_data(t->model, t->data, &t->device->log));
+    TUFF_TRY(tuff_trainer_check_data(t));
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
-    plan_steps(t);
-    t->lm = (tuff_lm){.watch = p->watch,
-                      .model = t->model,
-                      .batch = p->per_device_train_batch_size,
-                      .length = t->data->block_size,
-                      .rope_positions = rope_positions(t->model, t->data)};
+    t->runs.decay_all = decay_all;
+    t->runs.adamw = (tuff_adamw_params){sizeof(tuff_adamw_params), p->adam_beta1,   p->adam_beta2,
+                                        p->adam_epsilon,           p->weight_decay, p->max_grad_norm};
+    t->runs.lm = (tuff_lm){.watch = p->watch,
+                           .model = t->model,
+                           .data = t->data,
+                           .rope_positions = tuff_data_positions(t->model, t->data)};
     if (p->lora_rank) {
         tuff_lora_params lora = {p->lora_rank, p->lora_alpha, p->lora_dropout, p->lora_target, p->seed};
-        TUFF_TRY(tuff_lora_create(t->model, &lora, &t->lm.lora));
+        TUFF_TRY(tuff_lora_create(t->model, &lora, &t->runs.lm.lora));
     }
     t->params.lora_target = NULL; /* it points to the caller's text, which need not live on */
-    t->lm.trains_model = !p->lora_rank;
-    size_t n = (size_t)(t->lm.batch * t->lm.length);
+    t->runs.lm.trains_model = !p->lora_rank;
+    TUFF_TRY(tuff_runs_open(&t->runs, t->device));
     t->order = tuff_alloc_array((size_t)t->blocks, sizeof *t->order);
-    t->ids = tuff_alloc_array(n, sizeof *t->ids);
-    t->labels = tuff_alloc_array(n, sizeof *t->labels);
-    t->index = tuff_alloc_array(tuff_lm_index_size(&t->lm), sizeof *t->index);
-    if (!t->order || !t->ids || !t->labels || !t->index) return tuff_fail_memory("a trainer");
-    return make_programs(t, decay_all);
+    t->examples = tuff_alloc_array((size_t)p->per_device_train_batch_size, sizeof *t->examples);
+    if (!t->order || !t->examples) return tuff_fail_memory("a trainer");
+    return tuff_trainer_plan(t);
 }
 
 tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *device, const tuff_dataset *train,
@@ -146,15 +93,9 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
                     "a trainer that is in use by a call was to be destroyed; it is left as it is");
         return;
     }
-    tuff_program_destroy(&t->update);
-    tuff_program_destroy(&t->accumulate);
-    tuff_program_destroy(&t->evaluate);
-    tuff_store_destroy(&t->store);
-    tuff_lora_destroy(&t->lm.lora);
+    tuff_runs_close(&t->runs);
     tuff_free(t->order);
-    tuff_free(t->ids);
-    tuff_free(t->labels);
-    tuff_free(t->index);
+    tuff_free(t->examples);
     tuff_free(t);
     *trainer = NULL;
 }
@@ -165,48 +106,10 @@ int64_t tuff_trainer_total_steps(const tuff_trainer *t)
     return t->total_steps;
 }
 
-/* The program that takes a batch. */
-static tuff_program *batch_program(const tuff_trainer *t)
-{
-    return t->accumulate ? t->accumulate : t->update;
-}
-
 tuff_program *tuff_trainer_program(tuff_trainer *t)
 {
     if (!t) return NULL;
-    return batch_program(t);
-}
-
-tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
-{
-    tuff_train_memory m = TUFF_TRAIN_MEMORY_INIT;
-    tuff_program_memory update = tuff_program_memory_of(t->update);
-    m.parameters = tuff_model_parameters(t->model);
-    for (size_t i = 0; i < tuff_lm_trained_count(&t->lm); i++) {
-        tuff_trained x = tuff_lm_trained(&t->lm, i);
-        m.trained_parameters += x.shape[0] * (x.rank == 2 ? x.shape[1] : 1);
-    }
-    m.gradients_apart = t->accumulate != NULL;
-    m.optimizer = 2 * 4 * (uint64_t)m.trained_parameters + 16;
-    m.gradients = 4 * (uint64_t)m.trained_parameters;
-    m.weights = update.variables - m.optimizer;
-    m.arena = update.arena;
-    m.arena_bound = update.arena_bound;
-    m.transfers = update.staging;
-    if (t->accumulate) {
-        tuff_program_memory batch = tuff_program_memory_of(t->accumulate);
-        m.weights = batch.variables - m.gradients;
-        m.arena += batch.arena;
-        m.arena_bound += batch.arena_bound;
-        m.transfers += batch.staging;
-    }
-    if (t->evaluate) {
-        tuff_program_memory evaluation = tuff_program_memory_of(t->evaluate);
-        m.evaluation = evaluation.arena + evaluation.staging;
-    }
-    m.total = m.weights + m.optimizer + m.arena + m.evaluation + m.transfers;
-    if (m.gradients_apart) m.total += m.gradients;
-    return m;
+    return t->accumulate ? t->accumulate : t->update;
 }
 
 tuff_status tuff_trainer_get_memory(const tuff_trainer *t, tuff_train_memory *out_memory)
@@ -219,39 +122,33 @@ tuff_status tuff_trainer_get_memory(const tuff_trainer *t, tuff_train_memory *ou
 static tuff_status add_state(tuff_trainer *t)
 {
     static const char *const prefixes[] = {"adam.m.", "adam.v.", "grad."};
-    int n = t->accumulate ? 3 : 2;
-    for (size_t i = 0; i < tuff_lm_trained_count(&t->lm); i++)
+    int n = t->sums ? 3 : 2;
+    tuff_store *store = tuff_session_store(t->runs.session);
+    for (size_t i = 0; i < tuff_lm_trained_count(&t->runs.lm); i++)
         for (int k = 0; k < n; k++) {
-            tuff_trained x = tuff_lm_trained(&t->lm, i);
+            tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
             tuff_buf name = {0};
             tuff_buf_printf(&name, "%s%s", prefixes[k], x.name);
             tuff_status status = name.failed
                                      ? tuff_fail_memory("optimizer state")
-                                     : tuff_store_add(t->store, name.data, TUFF_F32, x.rank, x.shape, NULL);
+                                     : tuff_store_add(store, name.data, TUFF_F32, x.rank, x.shape, NULL);
             tuff_buf_free(&name);
             TUFF_TRY(status);
         }
-    return tuff_store_add(t->store, "adam.state", TUFF_F32, 1, (int64_t[]){4}, NULL);
+    return tuff_store_add(store, "adam.state", TUFF_F32, 1, (int64_t[]){4}, NULL);
 }
 
-static tuff_status fill_store(tuff_trainer *t)
-{
-    TUFF_TRY(tuff_store_create(t->device, &t->store));
-    TUFF_TRY(tuff_lm_upload(&t->lm, t->store));
-    TUFF_TRY(add_state(t));
-    TUFF_TRY(tuff_store_bind(t->store, t->update));
-    if (t->accumulate) TUFF_TRY(tuff_store_bind(t->store, t->accumulate));
-    if (t->evaluate) TUFF_TRY(tuff_store_bind(t->store, t->evaluate));
-    return tuff_lm_set_positions(&t->lm, batch_program(t));
-}
-
-/* A store that could be filled in part only is destroyed. The next call makes a new one and binds the
- * programs to it. */
+/* A store that could be filled in part only is emptied. */
 static tuff_status need_store(tuff_trainer *t)
 {
     if (t->store) return TUFF_OK;
-    tuff_status status = fill_store(t);
-    if (status != TUFF_OK) tuff_store_destroy(&t->store);
+    tuff_store *store = tuff_session_store(t->runs.session);
+    tuff_status status = tuff_lm_upload(&t->runs.lm, store);
+    if (status == TUFF_OK) status = add_state(t);
+    if (status != TUFF_OK)
+        tuff_store_clear(store);
+    else
+        t->store = store;
     return status;
 }
 
@@ -261,6 +158,7 @@ tuff_status tuff_trainer_prepare(tuff_trainer *t)
         TUFF_TRY(tuff_room_check(t->device, tuff_trainer_memory(t).total, "training",
                                  "a smaller batch, shorter blocks or LoRA need"));
     TUFF_TRY(need_store(t));
+    TUFF_TRY(tuff_session_ready(t->runs.session));
     if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
     return tuff_program_prepare(t->update);
 }
@@ -273,7 +171,7 @@ static double present_rate(const tuff_trainer *t)
 
 static const tuff_cancel *cancel_of(const tuff_trainer *t)
 {
-    return t->lm.watch ? t->lm.watch->cancel : NULL;
+    return t->runs.lm.watch ? t->runs.lm.watch->cancel : NULL;
 }
 
 /* Sets the accumulated gradients to zero after a cancelled step, whose micro-batches may have added to them.
@@ -296,39 +194,101 @@ static tuff_status clear_gradients(tuff_trainer *t)
     return status;
 }
 
-static tuff_status run_micro(tuff_trainer *t, int64_t i, float *out_loss)
+tuff_status tuff_task_run_program(tuff_task_run *run, int pass, const tuff_task_shape *shape,
+                                  tuff_program **out_program)
 {
-    tuff_program *program = batch_program(t);
-    uint32_t seed[3] = {(uint32_t)t->params.seed, (uint32_t)(t->params.seed >> 32),
-                        (uint32_t)(t->step * t->params.gradient_accumulation_steps + i)};
-    tuff_trainer_take_batch(t, t->next_block, t->ids);
-    t->next_block += t->lm.batch;
-    tuff_labels_of(t->ids, t->lm.batch, t->lm.length, t->labels);
-    TUFF_TRY(tuff_lm_set_batch(&t->lm, program, t->ids, t->labels, t->index));
-    TUFF_TRY(tuff_program_input(program, "dropout_seed", seed, sizeof seed));
-    TUFF_TRY(tuff_program_run_until(program, cancel_of(t), program == t->update));
-    return tuff_program_output(program, "loss", out_loss, sizeof *out_loss);
+    tuff_trainer *t = run->self;
+    return tuff_runs_program(&t->runs, TUFF_LM_ACCUMULATE, t->data, shape, pass, out_program);
 }
 
-static tuff_status run_step(tuff_trainer *t, double *out_loss, float *out_norm)
+/* The inputs of a program with gradients that are no batch's. */
+static tuff_status set_step(tuff_trainer *t, tuff_program *program, float weight)
+{
+    uint32_t seed[3] = {(uint32_t)t->params.seed, (uint32_t)(t->params.seed >> 32), (uint32_t)t->drawn};
+    TUFF_TRY(tuff_program_input(program, "weight", &weight, sizeof weight));
+    return tuff_program_input(program, "dropout_seed", seed, sizeof seed);
+}
+
+tuff_status tuff_task_run_once(tuff_task_run *run, tuff_program *program)
+{
+    tuff_trainer *t = run->self;
+    TUFF_TRY(set_step(t, program, run->weight));
+    return tuff_program_run_until(program, cancel_of(t), false);
+}
+
+/* A step as it goes. */
+typedef struct stepping {
+    int64_t labels, tokens;
+    float weight; /* 1 / labels */
+    double loss;  /* the sum */
+} stepping;
+
+static tuff_batch micro_batch(tuff_trainer *t, int64_t i)
+{
+    return tuff_trainer_take_batch(t, t->next_block + i * t->params.per_device_train_batch_size);
+}
+
+static void count_labels(tuff_trainer *t, stepping *s)
+{
+    for (int64_t i = 0; i < t->params.gradient_accumulation_steps; i++) {
+        const tuff_batch batch = micro_batch(t, i);
+        tuff_task_shape shape;
+        int64_t labels;
+        t->data->task->size(&batch, &shape, &labels);
+        s->labels += labels;
+    }
+    s->weight = 1.0F / (float)s->labels;
+}
+
+static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
+{
+    const tuff_task *task = t->data->task;
+    const tuff_batch batch = micro_batch(t, i);
+    tuff_task_shape shape;
+    tuff_program *program = NULL;
+    int64_t labels;
+    double loss = 0;
+    task->size(&batch, &shape, &labels);
+    if (!labels) return TUFF_OK;
+    t->drawn = t->step * t->params.gradient_accumulation_steps + i;
+    if (t->in_passes) {
+        tuff_task_run run = {&t->runs.pack, &t->model->config, s->weight, t};
+        TUFF_TRY(task->run(&run, &batch, &loss));
+    } else {
+        float lr = (float)present_rate(t);
+        TUFF_TRY(tuff_runs_program(&t->runs, tuff_trainer_batch_step(t), t->data, &shape, 0, &program));
+        TUFF_TRY(set_step(t, program, s->weight));
+        TUFF_TRY(tuff_program_input(program, "lr", &lr, sizeof lr));
+        TUFF_TRY(tuff_runs_batch(&t->runs, program, &batch, &shape, !t->sums, &loss));
+        t->last = program;
+    }
+    s->loss += loss;
+    s->tokens += t->runs.pack.tokens;
+    return TUFF_OK;
+}
+
+static tuff_status run_step(tuff_trainer *t, stepping *s, float *out_norm)
 {
     int64_t micro = t->params.gradient_accumulation_steps;
-    float lr = (float)present_rate(t);
-    TUFF_TRY(tuff_program_input(t->update, "lr", &lr, sizeof lr));
+    count_labels(t, s);
+    if (!s->labels) return TUFF_OK; /* nothing to learn from */
     for (int64_t i = 0; i < micro; i++) {
-        float one = 0;
-        TUFF_TRY(tuff_watch_step(t->lm.watch, TUFF_PHASE_TRAIN, (uint64_t)i, (uint64_t)micro));
-        TUFF_TRY(run_micro(t, i, &one));
-        *out_loss += (double)one / (double)micro;
+        TUFF_TRY(tuff_watch_step(t->runs.lm.watch, TUFF_PHASE_TRAIN, (uint64_t)i, (uint64_t)micro));
+        TUFF_TRY(run_micro(t, i, s));
     }
-    if (t->accumulate) TUFF_TRY(tuff_program_run_until(t->update, cancel_of(t), true));
-    return tuff_program_output(t->update, "norm", out_norm, sizeof *out_norm);
+    if (t->sums) {
+        float lr = (float)present_rate(t);
+        TUFF_TRY(tuff_program_input(t->update, "lr", &lr, sizeof lr));
+        TUFF_TRY(tuff_program_run_until(t->update, cancel_of(t), true));
+        t->last = t->update;
+    }
+    return tuff_program_output(t->last, "norm", out_norm, sizeof *out_norm);
 }
 
 static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
 {
-    int64_t micro = t->params.gradient_accumulation_steps, next_block = t->next_block;
-    double loss = 0;
+    int64_t micro = t->params.gradient_accumulation_steps;
+    stepping s = {.labels = 0};
     float norm = 0;
     TUFF_TRY(TUFF_CHECK_OUT(out_step, TUFF_TRAIN_STEP_INIT, tokens));
     if (t->broken)
@@ -337,25 +297,26 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
             "an earlier step failed on its way, and what it left cannot be trained on; begin anew");
     TUFF_TRY(tuff_trainer_prepare(t));
     TUFF_TRY(clear_gradients(t));
-    tuff_status status = run_step(t, &loss, &norm);
+    tuff_status status = run_step(t, &s, &norm);
     if (status != TUFF_OK) {
-        t->next_block = next_block;
-        t->unclean = t->accumulate != NULL;
+        t->unclean = t->sums;
         t->broken = status != TUFF_CANCELLED;
         return status;
     }
     double rate = present_rate(t);
+    bool finite = isfinite(norm);
     t->step++;
+    t->next_block += micro * t->params.per_device_train_batch_size;
     const tuff_train_step step = {.struct_size = sizeof step,
                                   .step = t->step,
                                   .epoch = (double)t->next_block / (double)t->blocks,
-                                  .loss = loss,
+                                  .loss = s.loss / (double)s.labels,
                                   .learning_rate = rate,
                                   .grad_norm = (double)norm,
-                                  .skipped = !isfinite(norm),
-                                  .tokens = micro * t->lm.batch * t->lm.length};
+                                  .skipped = !finite || !s.labels,
+                                  .tokens = s.tokens};
     TUFF_TRY(TUFF_GIVE(out_step, &step, TUFF_TRAIN_STEP_INIT, tokens));
-    t->nonfinite = step.skipped ? t->nonfinite + 1 : 0;
+    t->nonfinite = finite ? 0 : t->nonfinite + 1;
     if (!t->params.max_nonfinite || t->nonfinite < t->params.max_nonfinite) return TUFF_OK;
     t->nonfinite = 0; /* a caller who goes on gets as many steps again */
     return tuff_fail(
@@ -372,27 +333,17 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
     return tuff_trainer_leave(t, do_step(t, out_step));
 }
 
-/* Makes the program for a block size, unless it is there; binds it when the weights are on the device. */
-static tuff_status need_eval_program(tuff_trainer *t, int64_t block_size)
-{
-    if (t->evaluate && t->eval_lm.length == block_size) return TUFF_OK;
-    tuff_program_destroy(&t->evaluate);
-    t->eval_lm = t->lm;
-    t->eval_lm.length = block_size;
-    TUFF_TRY(tuff_lm_eval_program(&t->eval_lm, t->device, &t->evaluate));
-    tuff_status status = t->store ? tuff_store_bind(t->store, t->evaluate) : TUFF_OK;
-    if (status != TUFF_OK) tuff_program_destroy(&t->evaluate);
-    return status;
-}
-
 static tuff_status plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
 {
-    TUFF_TRY(tuff_lm_check_data(t->model, data));
-    if (data->block_size > t->lm.rope_positions)
+    TUFF_TRY(data->task->check(data, t->model));
+    if (data->block_size > t->runs.lm.rope_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the block size of the evaluation is %lld, the trainer was made for at most %lld",
-                         (long long)data->block_size, (long long)t->lm.rope_positions);
-    return need_eval_program(t, data->block_size);
+                         (long long)data->block_size, (long long)t->runs.lm.rope_positions);
+    TUFF_TRY(
+        tuff_evaluate_plan(&t->runs, data, t->params.per_device_train_batch_size, t->params.seed, &t->extra));
+    t->extra += tuff_session_arena_planned(t->runs.session) - t->arena;
+    return TUFF_OK;
 }
 
 tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
@@ -407,7 +358,8 @@ static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval
 {
     TUFF_TRY(plan_evaluation(t, data));
     TUFF_TRY(need_store(t));
-    return tuff_evaluate_with(&t->eval_lm, t->evaluate, data, out_result);
+    return tuff_evaluate_with(&t->runs, data, t->params.per_device_train_batch_size, t->params.seed,
+                              out_result);
 }
 
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
@@ -424,7 +376,7 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
 static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     TUFF_TRY(need_store(t));
-    if (t->lm.lora) return tuff_lora_save(t->lm.lora, t->store, watch, tuff_stage_path(stage));
+    if (t->runs.lm.lora) return tuff_lora_save(t->runs.lm.lora, t->store, watch, tuff_stage_path(stage));
     return tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage);
 }
 

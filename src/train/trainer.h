@@ -5,26 +5,30 @@
 #include <stdatomic.h>
 
 #include "train/dataset.h"
-#include "train/lm.h"
+#include "train/runs.h"
 
 struct tuff_trainer {
     const tuff_model *model;
     tuff_device *device;
     const tuff_dataset *data;
     tuff_train_params params;
-    tuff_lm lm;
-    tuff_lm eval_lm;
+    tuff_runs runs;
+    bool in_passes;                          /* the task runs batches itself */
+    bool sums;                               /* gradients of several runs are added up before an update */
     int64_t total_steps, warmup_steps, step; /* step: done so far */
-    int64_t blocks, next_block;              /* of the data; in the endless shuffled sequence of blocks */
-    uint32_t *order;                         /* of the blocks in the current epoch */
+    int64_t blocks, next_block;              /* examples; in the endless shuffled sequence of them */
+    uint32_t *order;                         /* of the examples in the current epoch */
     int64_t order_epoch;                     /* -1: none yet */
-    tuff_store *store;                       /* NULL until needed */
-    tuff_program *update, *accumulate,
-        *evaluate;                 /* accumulate only with more than one micro-batch; evaluate when asked */
-    int32_t *ids, *labels, *index; /* one batch */
-    int64_t nonfinite;             /* skipped steps in a row */
-    atomic_flag busy;              /* a call works on it */
-    bool broken;                   /* a step failed on its way: nobody knows what it changed */
+    tuff_store *store;                       /* the session's; NULL until it is filled */
+    tuff_program *update, *accumulate;       /* of the largest batches; accumulate only where it sums */
+    tuff_program *last;                      /* that updated */
+    int64_t drawn;                           /* what of dropout's masks the run at hand draws */
+    uint64_t variables;                      /* bytes of those that a batch's program has */
+    uint64_t arena, bound, transfers, extra; /* of training; what evaluation takes beside that */
+    uint32_t *examples;                      /* of one batch */
+    int64_t nonfinite;                       /* skipped steps in a row */
+    atomic_flag busy;                        /* a call works on it */
+    bool broken;                             /* a step failed on its way: nobody knows what it changed */
     bool unclean; /* a step was cancelled on its way: the accumulated gradients are part of it */
 };
 
@@ -42,8 +46,8 @@ TUFF_MUST_USE tuff_status tuff_trainer_leave(tuff_trainer *trainer, tuff_status 
 /* Fails for a setting that is out of its range. */
 TUFF_MUST_USE tuff_status tuff_train_params_check(const tuff_train_params *params);
 
-/* Ids of the micro-batch of blocks first_block.. of the endless shuffled sequence, [batch, block_size]. */
-void tuff_trainer_take_batch(tuff_trainer *trainer, int64_t first_block, int32_t *ids);
+/* The micro-batch of examples first.. of the endless shuffled sequence, in the trainer's memory. */
+tuff_batch tuff_trainer_take_batch(tuff_trainer *trainer, int64_t first);
 
 /* Puts weights and state on the device and makes the programs ready, once. After a failure it may be called
  * again. */
@@ -51,8 +55,48 @@ TUFF_MUST_USE tuff_status tuff_trainer_prepare(tuff_trainer *trainer);
 
 tuff_train_memory tuff_trainer_memory(const tuff_trainer *trainer);
 
-/* Mean loss over a data set, checked by tuff_lm_check_data, by a program of lm's shape. */
-TUFF_MUST_USE tuff_status tuff_evaluate_with(const tuff_lm *lm, tuff_program *program,
-                                             const tuff_dataset *data, tuff_eval_result *out_result);
+/* ---- before anything runs */
+
+TUFF_MUST_USE tuff_status tuff_trainer_check_data(const tuff_trainer *trainer);
+/* Counts the steps and plans the programs. */
+TUFF_MUST_USE tuff_status tuff_trainer_plan(tuff_trainer *trainer);
+/* What the program of a batch does. */
+tuff_lm_step tuff_trainer_batch_step(const tuff_trainer *trainer);
+
+/* The passes and shapes of batches, each once. */
+enum { TUFF_MOST_SHAPES = 64 };
+typedef struct tuff_planned {
+    int64_t pass;
+    tuff_task_shape shape;
+} tuff_planned;
+typedef struct tuff_shapes {
+    tuff_planned items[TUFF_MOST_SHAPES];
+    size_t count;
+} tuff_shapes;
+/* Adds one that is not there yet, as long as there is room. */
+void tuff_shapes_note(tuff_shapes *shapes, int pass, const tuff_task_shape *shape);
+/* The largest first. */
+void tuff_shapes_sort(tuff_shapes *shapes);
+
+/* ---- evaluation */
+
+/* Plans the programs that tuff_evaluate_with runs: batches of at most `most` examples. `seed` is of what the
+ * task draws. *out_transfers: their inputs and results on their way. */
+TUFF_MUST_USE tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_t most,
+                                             uint64_t seed, uint64_t *out_transfers);
+/* Measures a data set that the task's check let pass. */
+TUFF_MUST_USE tuff_status tuff_evaluate_with(tuff_runs *runs, const tuff_dataset *data, int64_t most,
+                                             uint64_t seed, tuff_eval_result *out_result);
+
+/* A model as it is in its file, with an adapter perhaps, on a device to be measured; the data is checked.
+ * `adapter` is a PEFT directory or NULL; `watch` may be NULL. To be closed also after a failure. */
+TUFF_MUST_USE tuff_status tuff_runs_open_frozen(tuff_runs *runs, const tuff_model *model, tuff_device *device,
+                                                const tuff_dataset *data, const char *adapter,
+                                                const tuff_watch *watch);
+/* Rows of rotary tables for all that a model may be asked: as many as it has positions; but the tables of
+ * models with a million positions would take memory for nothing. */
+int64_t tuff_rope_positions(const tuff_model *model);
+/* The same, and as many as the data's blocks need: evaluation may use longer blocks than training does. */
+int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data);
 
 #endif

@@ -4,7 +4,7 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 486,
+    FLOOR_CASES = 490,
     FLOOR_HOST_KERNELS = 62,
     FLOOR_ROWS = 75,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 205, /* distinct shaders with specialization constants, there, at level quick */

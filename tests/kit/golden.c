@@ -14,6 +14,7 @@
  * name. */
 static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int64_t length, tuff_store *store)
 {
+    tuff_lm lm = {.model = g->model, .lora = lora, .trains_model = !lora};
     tuff_graph *graph = NULL;
     KIT_OK(tuff_graph_create(&graph));
     tuff_net net = {.g = graph,
@@ -23,7 +24,6 @@ static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int6
                     .train_base = !lora,
                     .rope_positions = g->model->config.max_positions,
                     .hook = lora ? tuff_lora_hook(lora, true) : NULL};
-    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length, .trains_model = !lora};
     tuff_net_begin(&net);
     int64_t n = batch * length;
     tuff_tensor *labels = tuff_input(graph, "labels", TUFF_I32, 1, &n);
@@ -64,6 +64,28 @@ static float *gradient_truth(const golden *g, const tuff_trained *t, size_t *out
     return turned;
 }
 
+/* Ids [batch, length] and their labels. */
+static void set_batch(const golden *g, const int32_t *ids, size_t n, int64_t batch, int64_t length,
+                      tuff_program *program)
+{
+    enum { MOST = 64 };
+    uint32_t examples[MOST];
+    tuff_dataset *data = NULL;
+    tuff_pack pack = {0};
+    tuff_task_shape shape;
+    int64_t labels;
+    assert_true(batch <= MOST);
+    for (uint32_t i = 0; i < MOST; i++)
+        examples[i] = i;
+    KIT_OK(tuff_dataset_from_ids(ids, n, length, &data));
+    const tuff_batch at = {.data = data, .examples = examples, .count = batch, .most = batch};
+    data->task->size(&at, &shape, &labels);
+    assert_int_equal(labels, batch * (length - 1));
+    KIT_OK(data->task->fill(&at, &shape, &g->model->config, &pack, program));
+    tuff_pack_free(&pack);
+    tuff_dataset_destroy(&data);
+}
+
 static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
 {
     size_t n, n_ids, n_loss;
@@ -75,13 +97,9 @@ static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
     KIT_OK(tuff_lora_upload_model(g->model, lora, !lora, g->model->config.max_positions, NULL, store));
-    tuff_lm lm = {.model = g->model, .lora = lora, .batch = batch, .length = length, .trains_model = !lora};
+    tuff_lm lm = {.model = g->model, .lora = lora, .trains_model = !lora};
     tuff_program *program = build(g, lora, batch, length, store);
-    int32_t *labels = tuff_alloc_array(n_ids, sizeof *labels),
-            *index = tuff_alloc_array(tuff_lm_index_size(&lm), 4);
-    tuff_labels_of(ids, batch, length, labels);
-    KIT_OK(tuff_lm_set_positions(&lm, program));
-    KIT_OK(tuff_lm_set_batch(&lm, program, ids, labels, index));
+    set_batch(g, ids, n_ids, batch, length, program);
     KIT_OK(tuff_program_run(program));
 
     float *want = floats(g, "logits", &n), *got = tuff_alloc_array(n, sizeof *got);
@@ -103,8 +121,6 @@ static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
         tuff_free(got);
     }
     tuff_free(ids);
-    tuff_free(labels);
-    tuff_free(index);
     tuff_program_destroy(&program);
     tuff_store_destroy(&store);
     if (lora) unload(&base);

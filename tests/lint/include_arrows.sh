@@ -19,7 +19,7 @@ models: runtime text formats ir base
 adapters: models runtime text formats ir base
 generate: models adapters runtime text formats ir base
 embed: models adapters runtime text formats ir base
-train: models adapters runtime text formats ir base
+train: embed models adapters runtime text formats ir base
 conform: runtime ops ir base
 bench: runtime ops ir base
 cli:

@@ -81,6 +81,7 @@ static const struct {
     CALLS(tuff_embedding_index_size),
     CALLS(tuff_embedding_index),
     CALLS(tuff_cross_entropy),
+    CALLS(tuff_cross_entropy_sum),
     CALLS(tuff_assign),
     CALLS(tuff_grad_norm),
     CALLS(tuff_optimizer_step),

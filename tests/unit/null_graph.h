@@ -271,6 +271,11 @@ CALLS_OF(tuff_cross_entropy)
     FAILS(tuff_cross_entropy(g, NULL, x, NULL));
     FAILS(tuff_cross_entropy(g, x, NULL, NULL));
 }
+CALLS_OF(tuff_cross_entropy_sum)
+{
+    FAILS(tuff_cross_entropy_sum(g, NULL, x));
+    FAILS(tuff_cross_entropy_sum(g, x, NULL));
+}
 CALLS_OF(tuff_assign)
 {
     FAILS(tuff_assign(g, NULL, 1));

@@ -113,6 +113,37 @@ static void caches_are_replaced(void **state)
     failing_device_close(&device);
 }
 
+/* A plan takes nothing on the device, not even its variables need be there; what it will take is known. */
+static void planned_programs_take_nothing(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = NULL;
+    tuff_program *planned = NULL, *program = NULL;
+    tuff_buffer *w = NULL;
+    int64_t large = 64, small = 8;
+    KIT_OK(tuff_session_create(&device, &session));
+    uint64_t before = kit_device_stats(&device).bytes;
+    KIT_OK(tuff_session_plan(session, &small, sizeof small, build, &small, &planned));
+    KIT_OK(tuff_session_plan(session, &large, sizeof large, build, &large, &planned));
+    assert_int_equal(kit_device_stats(&device).bytes, before);
+    assert_int_equal(tuff_session_arena(session), 0);
+    uint64_t arena = tuff_session_arena_planned(session);
+    assert_true(arena > 0);
+    KIT_OK(tuff_store_add(tuff_session_store(session), "w", TUFF_F32, 1, (int64_t[]){1}, &w));
+    KIT_OK(tuff_buffer_write(w, 0, &(float){3}, 1));
+    KIT_OK(tuff_session_ready(session));
+    KIT_OK(tuff_session_program(session, &large, sizeof large, build, &large, &program));
+    assert_ptr_equal(program, planned);
+    assert_int_equal(tuff_session_arena(session), arena);
+    check_run(session, large, 1);
+    check_run(session, small, 2);
+    assert_int_equal(tuff_session_arena(session), arena);
+    assert_int_equal(device.live_programs, 2);
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
 static tuff_status refuse(void *user, tuff_graph *g)
 {
     (void)user, (void)g;
@@ -133,8 +164,9 @@ static void what_cannot_be_made_leaves_nothing(void **state)
     KIT_FAILS(tuff_session_program(session, &n, sizeof n, build, &n, &program), TUFF_OUT_OF_MEMORY,
               "a session's arena");
     assert_null(program);
-    assert_int_equal(device.live_programs, 0);
+    assert_int_equal(tuff_session_arena(session), 0);
     check_run(session, n, 1); /* and it can be had afterwards */
+    assert_int_equal(device.live_programs, 1);
     tuff_session_destroy(&session);
     failing_device_close(&device);
 }
@@ -164,9 +196,8 @@ static void memory_may_end_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(programs_share_one_arena),
-        cmocka_unit_test(caches_are_replaced),
-        cmocka_unit_test(what_cannot_be_made_leaves_nothing),
+        cmocka_unit_test(programs_share_one_arena),      cmocka_unit_test(caches_are_replaced),
+        cmocka_unit_test(planned_programs_take_nothing), cmocka_unit_test(what_cannot_be_made_leaves_nothing),
         cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,26 +67,45 @@ static tuff_device device_of(const tuff_backend *backend)
     return device;
 }
 
-static tuff_program *plan(const tuff_lm *lm, tuff_lm_step step, tuff_device *device)
+/* Causal language modelling with batches of so many blocks. */
+typedef struct work {
+    tuff_lm lm;
+    tuff_dataset data;
+    int64_t batch;
+} work;
+
+static work work_of(const tuff_model *model, int64_t batch, int64_t length)
 {
-    const tuff_lm_train train = {
-        .step = step, .accumulation = 2, .adamw = {sizeof train.adamw, 0.9, 0.999, 1e-8, 0, 1}};
+    return (work){.lm = {.model = model, .rope_positions = model->config.max_positions, .trains_model = true},
+                  .data = {.task = &tuff_task_causal_lm, .block_size = length},
+                  .batch = batch};
+}
+
+static tuff_program *plan(work *w, tuff_lm_step step, tuff_device *device)
+{
+    const tuff_lm_train train = {.step = step,
+                                 .shape = {.tokens = w->batch * w->data.block_size, .sequences = w->batch},
+                                 .adamw = {sizeof train.adamw, 0.9, 0.999, 1e-8, 0, 1}};
     tuff_program *program = NULL;
+    tuff_graph *graph = NULL;
+    w->lm.data = &w->data;
     clock_t begin = clock();
-    KIT_OK(tuff_lm_train_program(lm, &train, device, &program));
+    KIT_OK(tuff_graph_create(&graph));
+    KIT_OK(tuff_lm_build(&w->lm, &train, graph));
+    KIT_OK(tuff_program_create(device, &graph, &program));
     double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
     const char *sanitize = getenv("TUFF_TEST_SANITIZE");
     if (seconds > 1 && !(sanitize && *sanitize)) fail_msg("planning took %.2f s", seconds);
     return program;
 }
 
-static uint64_t arena_near_bound(const tuff_lm *lm, tuff_lm_step step, tuff_device *device)
+static uint64_t arena_near_bound(work *w, tuff_lm_step step, tuff_device *device)
 {
-    tuff_program *program = plan(lm, step, device);
+    tuff_program *program = plan(w, step, device);
     tuff_program_memory memory = tuff_program_memory_of(program);
     double ratio = (double)memory.arena / (double)memory.arena_bound;
     printf("%s %s %lldx%lld: arena %.1f MB, bound %.1f MB, ratio %.4f, %zu blocks\n", device->backend->name,
-           lm->model->config.arch->name, (long long)lm->batch, (long long)lm->length,
+           w->lm.model->config.arch->name, (long long)w->batch, (long long)w->data.block_size,
            (double)memory.arena / 1e6, (double)memory.arena_bound / 1e6, ratio, program->plan->n_blocks);
     assert_true(memory.arena >= memory.arena_bound);
     assert_true(ratio <= 1.15);
@@ -107,12 +126,8 @@ static void arenas_are_near_their_bound(void **state)
             for (int s = 0; s < 2; s++) {
                 tuff_model model = model_of(configs[c]);
                 tuff_device device = device_of(backends[b]);
-                tuff_lm lm = {.model = &model,
-                              .batch = shapes[s][0],
-                              .length = shapes[s][1],
-                              .rope_positions = configs[c]->max_positions,
-                              .trains_model = true};
-                arena_near_bound(&lm, TUFF_LM_STEP, &device);
+                work w = work_of(&model, shapes[s][0], shapes[s][1]);
+                arena_near_bound(&w, TUFF_LM_STEP, &device);
                 device.backend->close(&device.handle);
                 forget(&model);
             }
@@ -124,11 +139,11 @@ static void accumulation_takes_less_than_a_step(void **state)
     (void)state;
     tuff_model model = model_of(&gpt2_124m);
     tuff_device device = device_of(&tuff_backend_null);
-    tuff_lm lm = {.model = &model, .batch = 1, .length = 64, .trains_model = true};
-    uint64_t step = arena_near_bound(&lm, TUFF_LM_STEP, &device);
-    uint64_t sum = arena_near_bound(&lm, TUFF_LM_ACCUMULATE, &device);
+    work w = work_of(&model, 1, 64);
+    uint64_t step = arena_near_bound(&w, TUFF_LM_STEP, &device);
+    uint64_t sum = arena_near_bound(&w, TUFF_LM_ACCUMULATE, &device);
     assert_true(sum < step / 2);
-    tuff_program *update = plan(&lm, TUFF_LM_UPDATE, &device);
+    tuff_program *update = plan(&w, TUFF_LM_UPDATE, &device);
     assert_true(tuff_program_memory_of(update).arena < 1 << 20);
     assert_int_equal(update->plan->n_inputs, 1);
     tuff_program_destroy(&update);
@@ -152,8 +167,8 @@ static void gradients_of_a_fused_product_are_joined(void **state)
     tuff_model model = model_of(&gpt2_124m);
     for (int b = 0; b < 2; b++) {
         tuff_device device = device_of(backends[b]);
-        tuff_lm lm = {.model = &model, .batch = 4, .length = 256, .trains_model = true};
-        tuff_program *program = plan(&lm, TUFF_LM_STEP, &device);
+        work w = work_of(&model, 4, 256);
+        tuff_program *program = plan(&w, TUFF_LM_STEP, &device);
         assert_int_equal(steps_of(program, TUFF_OP_concat), 12);
         assert_int_equal(steps_of(program, TUFF_OP_pad), 0);
         tuff_program_destroy(&program);
@@ -168,12 +183,12 @@ static void variables_are_counted(void **state)
     (void)state;
     tuff_model model = model_of(&gpt2_124m);
     tuff_device device = device_of(&tuff_backend_null);
-    tuff_lm lm = {.model = &model, .batch = 1, .length = 64, .trains_model = true};
+    work w = work_of(&model, 1, 64);
     const uint64_t parameters = 124439808; /* as transformers counts GPT-2 */
-    tuff_program *program = plan(&lm, TUFF_LM_STEP, &device);
+    tuff_program *program = plan(&w, TUFF_LM_STEP, &device);
     assert_int_equal(tuff_program_memory_of(program).variables, 3 * 4 * parameters + 16);
     tuff_program_destroy(&program);
-    program = plan(&lm, TUFF_LM_ACCUMULATE, &device);
+    program = plan(&w, TUFF_LM_ACCUMULATE, &device);
     assert_int_equal(tuff_program_memory_of(program).variables, 2 * 4 * parameters);
     tuff_program_destroy(&program);
     device.backend->close(&device.handle);

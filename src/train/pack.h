@@ -1,0 +1,40 @@
+/* One row of tokens on the host: the sequences of a batch, one after the other, as a net's inputs. */
+#ifndef TUFF_TRAIN_PACK_H
+#define TUFF_TRAIN_PACK_H
+
+#include <tuff/program.h>
+
+#include "models/arch.h"
+
+/* The capacities of a program: it is the same for all batches that fit. */
+typedef struct tuff_task_shape {
+    int64_t tokens, sequences; /* of the net */
+    int64_t rows, width;       /* the task's own: tokens that are predicted, say, or candidates */
+} tuff_task_shape;
+
+/* Grows as batches need it, and is filled anew for each; begins as zeros. */
+typedef struct tuff_pack {
+    const tuff_config *config;
+    tuff_task_shape shape;
+    int64_t tokens, sequences; /* so far */
+    int32_t *ids, *positions, *types, *segments;
+    int32_t *own;   /* words of the task's */
+    int32_t *index; /* scratch */
+    int32_t *words; /* the memory of all of them */
+    size_t capacity;
+} tuff_pack;
+
+/* Empties it for a batch of this shape; `own` gets so many words, zeros. */
+TUFF_MUST_USE tuff_status tuff_pack_begin(tuff_pack *pack, const tuff_config *config,
+                                          const tuff_task_shape *shape, int64_t own);
+/* Adds a sequence, which must fit; the row of its first token. `types` NULL: zeros. */
+int64_t tuff_pack_add(tuff_pack *pack, const int32_t *ids, const int8_t *types, int64_t n);
+/* Sets ids, positions, types and segments of a net, with what the gradients of their tables need. */
+TUFF_MUST_USE tuff_status tuff_pack_set(tuff_pack *pack, tuff_program *program);
+/* Sets an input i32 [n] that picks rows of a table, and "<name>_index", which the table's gradient needs; n
+ * is at most the tokens or the rows of the shape. */
+TUFF_MUST_USE tuff_status tuff_pack_set_picked(tuff_pack *pack, tuff_program *program, const char *name,
+                                               const int32_t *picked, int64_t n);
+void tuff_pack_free(tuff_pack *pack);
+
+#endif

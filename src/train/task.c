@@ -1,0 +1,52 @@
+#include "train/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static const tuff_task *const tasks[] = {
+#define TUFF_TASK(name) &tuff_task_##name,
+#include "train/tasks/tasks.def"
+#undef TUFF_TASK
+};
+enum { TASKS = sizeof tasks / sizeof *tasks };
+
+const tuff_task *tuff_task_find(const char *name)
+{
+    for (size_t i = 0; i < TASKS; i++)
+        if (strcmp(tasks[i]->name, name) == 0) return tasks[i];
+    return NULL;
+}
+
+const char *tuff_task_names(void)
+{
+    static _Thread_local char names[256];
+    size_t at = 0;
+    for (size_t i = 0; i < TASKS; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", tasks[i]->name);
+    return names;
+}
+
+void tuff_eval_put(tuff_eval_result *result, const char *name, double value)
+{
+    if (result->count == TUFF_EVAL_FIGURES) return;
+    tuff_eval_figure *figure = &result->figures[result->count++];
+    snprintf(figure->name, sizeof figure->name, "%s", name);
+    figure->value = value;
+}
+
+tuff_status tuff_meter_output(tuff_meter *meter, tuff_program *program, const char *name, size_t count,
+                              void *out_values)
+{
+    size_t bytes = count * sizeof(float);
+    if (meter->scratch_size < bytes) {
+        void *scratch = tuff_realloc_array(meter->scratch, count, sizeof(float));
+        if (!scratch) return tuff_fail_memory("an evaluation");
+        meter->scratch = scratch;
+        meter->scratch_size = bytes;
+    }
+    TUFF_TRY(tuff_program_output(program, name, meter->scratch, bytes));
+    *(void **)out_values = meter->scratch;
+    return TUFF_OK;
+}

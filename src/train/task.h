@@ -1,0 +1,128 @@
+/* A task: what a model is trained for and measured by. It turns records into examples, examples into batches,
+ * builds the sum of a batch's losses, and says how good the outputs are. Trainer and evaluation know no task
+ * by name.
+ *
+ * The host knows how many labels a whole step has before any of it runs, and the gradient is scaled by 1 /
+ * that number: so batches whose gradients are summed count by their labels, and one without labels adds
+ * nothing. A loss is a sum over what the task counts as labels: tokens, examples, pairs. */
+#ifndef TUFF_TRAIN_TASK_H
+#define TUFF_TRAIN_TASK_H
+
+#include "models/heads/head.h"
+#include "models/model.h"
+#include "train/dataset.h"
+#include "train/pack.h"
+
+/* Examples of a data set, by number, in the order in which they are packed. */
+typedef struct tuff_batch {
+    const tuff_dataset *data;
+    const uint32_t *examples;
+    int64_t count, most; /* how many; what a batch of this run has at most */
+    /* Of what a task draws at random, as a function of the seed and the place: example i is number first + i
+     * of the endless sequence of examples that a training sees, or of the data set that is measured. */
+    uint64_t seed, first;
+} tuff_batch;
+
+typedef enum tuff_task_use {
+    TUFF_TASK_TRAIN,   /* the loss, to be differentiated */
+    TUFF_TASK_MEASURE, /* the loss, and as outputs what `observe` reads */
+    TUFF_TASK_LOGITS   /* no loss: the output "logits" [tokens, ...], for checks against other programs */
+} tuff_task_use;
+
+/* What a graph is built for. */
+typedef struct tuff_task_graph {
+    const tuff_model *model;
+    const tuff_dataset *data; /* of the task: its options */
+    tuff_task_shape shape;
+    tuff_task_use use;
+    int pass;
+} tuff_task_graph;
+
+/* What a task has seen in an evaluation. */
+typedef struct tuff_meter {
+    const tuff_model *model;
+    const tuff_dataset *data;
+    tuff_buf seen; /* what `observe` appends */
+    void *scratch; /* for outputs; grows */
+    size_t scratch_size;
+} tuff_meter;
+
+typedef struct tuff_task_run tuff_task_run;
+
+struct tuff_task {
+    const char *name;      /* "causal-lm" */
+    const char *title;     /* for people: "causal language modelling" */
+    const tuff_head *head; /* that it works with; NULL: none */
+    const char *peft_type; /* task_type of an adapter that is saved: "CAUSAL_LM" */
+    bool perplexity;       /* exp(loss) means something */
+
+    /* ---- data */
+
+    /* Frees `own` of a data set; NULL: there is nothing to free. */
+    void (*release)(tuff_dataset *data);
+    /* Fails unless the model can be trained or measured with the data. */
+    tuff_status (*check)(const tuff_dataset *data, const tuff_model *model);
+    /* How many examples a training, or a measurement, goes through. */
+    int64_t (*count)(const tuff_dataset *data, bool training);
+
+    /* ---- batches */
+
+    /* What a batch needs, and how many labels it has: those that the sum of the losses is over. */
+    void (*size)(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels);
+    /* Packs the batch's sequences and sets all inputs of a program of this shape: those of the net
+     * (tuff_pack_set) and the task's own. Begins the pack. Allocates nothing once a batch was as large. */
+    tuff_status (*fill)(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
+                        tuff_pack *pack, tuff_program *program);
+
+    /* ---- graph */
+
+    /* The sum of a batch's losses, a scalar; begins the net (tuff_net_begin) where the pass has one. NULL
+     * where a pass has no loss: its outputs are all that it makes. */
+    tuff_tensor *(*loss)(const tuff_task_graph *at, tuff_net *net);
+
+    /* Tasks whose gradient needs several programs (cached gradients of large batches) run a batch of the
+     * training themselves, by tuff_task_run_program and tuff_task_run_once; the gradients of all runs of
+     * passes that have a loss are added up. `passes` lists the programs of a batch, so that they are planned
+     * and their memory is known: number `index` is of *out_pass and *out_shape; false: there are no more.
+     * None at all: this data's batches are one run of pass 0 each. Both NULL: so are all. */
+    bool (*passes)(const tuff_batch *batch, int index, int *out_pass, tuff_task_shape *out_shape);
+    tuff_status (*run)(tuff_task_run *run, const tuff_batch *batch, double *out_loss);
+
+    /* ---- measurement; NULL: the loss is all there is */
+
+    /* Reads the outputs of a batch that ran. */
+    tuff_status (*observe)(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
+                           tuff_program *program);
+    /* Sets figures of all that was observed. */
+    tuff_status (*report)(tuff_meter *meter, tuff_eval_result *out_result);
+};
+
+#define TUFF_TASK(name) extern const tuff_task tuff_task_##name;
+#include "train/tasks/tasks.def"
+#undef TUFF_TASK
+
+/* NULL when there is none of this name. */
+const tuff_task *tuff_task_find(const char *name);
+/* "causal-lm, mlm, ...", for error texts. */
+const char *tuff_task_names(void);
+
+/* A batch that a task runs in passes. */
+struct tuff_task_run {
+    tuff_pack *pack;
+    const tuff_config *config;
+    float weight; /* 1 / the labels of the whole step: the gradient of each sum of losses */
+    void *self;   /* the trainer */
+};
+/* The program of a pass, ready to be given inputs. */
+TUFF_MUST_USE tuff_status tuff_task_run_program(tuff_task_run *run, int pass, const tuff_task_shape *shape,
+                                                tuff_program **out_program);
+/* Runs it with the inputs that it has. */
+TUFF_MUST_USE tuff_status tuff_task_run_once(tuff_task_run *run, tuff_program *program);
+
+/* Appends a figure of an evaluation. */
+void tuff_eval_put(tuff_eval_result *result, const char *name, double value);
+/* An output of a program in the meter's scratch: f32 or i32 [count], valid until the next call. */
+TUFF_MUST_USE tuff_status tuff_meter_output(tuff_meter *meter, tuff_program *program, const char *name,
+                                            size_t count, void *out_values);
+
+#endif
