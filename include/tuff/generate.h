@@ -47,12 +47,29 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generator_create(const tuff_model *model
 TUFF_API void tuff_generator_destroy(tuff_generator **generator);
 
 typedef enum tuff_finish {
-    TUFF_FINISH_LENGTH,   /* max_new_tokens were made */
-    TUFF_FINISH_EOS,      /* the model ended its text */
-    TUFF_FINISH_STOP,     /* a stop string came */
-    TUFF_FINISH_CONTEXT,  /* the context is full */
-    TUFF_FINISH_CANCELLED /* on_text or the watch asked to stop */
+    TUFF_FINISH_LENGTH,    /* max_new_tokens were made */
+    TUFF_FINISH_EOS,       /* the model ended its text */
+    TUFF_FINISH_STOP,      /* a stop string came */
+    TUFF_FINISH_CONTEXT,   /* the context is full */
+    TUFF_FINISH_CANCELLED, /* on_text or the watch asked to stop */
+    TUFF_FINISH_FAILED     /* an error, which `status` of the result tells */
 } tuff_finish;
+
+typedef struct tuff_generate_result {
+    size_t struct_size; /* set by TUFF_GENERATE_RESULT_INIT */
+    tuff_finish finish;
+    int64_t prompt_tokens, new_tokens;
+    double prompt_seconds, generate_seconds; /* generate: without the prompt */
+    double start_seconds; /* before them: planning, making room in the cache, making kernels ready */
+    double prompt_rate; /* tokens of the prompt per second, first runs of programs left out, in which drivers
+                           and libraries may still compile; 0: there were no others */
+    tuff_status status; /* TUFF_OK, or why it failed or was cancelled by its watch */
+    uint32_t reserved;  /* 0 */
+} tuff_generate_result;
+#define TUFF_GENERATE_RESULT_INIT                                                      \
+    {                                                                                  \
+        sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0, TUFF_OK, 0 \
+    }
 
 /* Zero means default. */
 typedef struct tuff_generate_params {
@@ -71,24 +88,13 @@ typedef struct tuff_generate_params {
      * request is also seen while the model runs: on the CPU after the operation at hand, on GPUs after about
      * 200 ms. */
     const tuff_watch *watch;
+    /* Called once when the text has ended, for whatever reason, after the last piece of it; where it failed,
+     * tuff_error_message says why. May be NULL. */
+    void (*on_finish)(const tuff_generate_result *result, void *user);
 } tuff_generate_params;
-#define TUFF_GENERATE_PARAMS_INIT                                                      \
-    {                                                                                  \
-        sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL \
-    }
-
-typedef struct tuff_generate_result {
-    size_t struct_size; /* set by TUFF_GENERATE_RESULT_INIT */
-    tuff_finish finish;
-    int64_t prompt_tokens, new_tokens;
-    double prompt_seconds, generate_seconds; /* generate: without the prompt */
-    double start_seconds; /* before them: planning, making room in the cache, making kernels ready */
-    double prompt_rate; /* tokens of the prompt per second, first runs of programs left out, in which drivers
-                           and libraries may still compile; 0: there were no others */
-} tuff_generate_result;
-#define TUFF_GENERATE_RESULT_INIT                                          \
-    {                                                                      \
-        sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0 \
+#define TUFF_GENERATE_PARAMS_INIT                                                            \
+    {                                                                                        \
+        sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL \
     }
 
 /* Continues prompt[0..size). One that gives no token stands for the model's begin of text, where it has one.

@@ -24,10 +24,12 @@ typedef struct tuff_sampling {
                   */
     float min_p; /* only tokens at least min_p times as probable as the most probable one; 0: all */
     uint64_t seed;
+    uint32_t sequence; /* texts of one seed: each number has random numbers of its own */
+    uint32_t reserved; /* 0 */
 } tuff_sampling;
-#define TUFF_SAMPLING_INIT                      \
-    {                                           \
-        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0 \
+#define TUFF_SAMPLING_INIT                            \
+    {                                                 \
+        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0, 0, 0 \
     }
 
 /* One thread at a time. */

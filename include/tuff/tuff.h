@@ -6,6 +6,7 @@
 #ifndef TUFF_TUFF_H
 #define TUFF_TUFF_H
 
+#include <tuff/batch.h>
 #include <tuff/conform.h>
 #include <tuff/device.h>
 #include <tuff/dtype.h>

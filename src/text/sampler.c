@@ -195,7 +195,8 @@ static int32_t draw(const tuff_sampler *sampler, uint32_t count, uint64_t positi
     double total = 0, reached = 0;
     for (uint32_t i = 0; i < count; i++)
         total += choices[i].weight;
-    double target = total * tuff_rng_uniform(sampler->settings.seed, position, 0, TUFF_STREAM_SAMPLE);
+    const tuff_sampling *s = &sampler->settings;
+    double target = total * tuff_rng_uniform(s->seed, position, s->sequence, TUFF_STREAM_SAMPLE);
     for (uint32_t i = 0; i < count; i++) {
         reached += choices[i].weight;
         if (reached > target) return choices[i].id;

@@ -244,17 +244,17 @@ static void check_cache_f16(const golden *g)
         &generator));
     KIT_OK(tuff_generator_run(generator, prompt, (int64_t)n_prompt, 0));
     for (size_t i = 0; i < n; i++) {
-        compare(g->name, "logits from an f16 cache", generator->runner->logits, logits + i * vocab, vocab,
-                1e-4);
-        assert_int_equal(largest(generator->runner->logits, (int64_t)vocab), want[i]);
+        compare(g->name, "logits from an f16 cache", generator->batcher->runner->logits, logits + i * vocab,
+                vocab, 1e-4);
+        assert_int_equal(largest(generator->batcher->runner->logits, (int64_t)vocab), want[i]);
         if (i + 1 < n) KIT_OK(tuff_generator_run(generator, &want[i], 1, (int64_t)(n_prompt + i)));
     }
     int32_t *ids = tuff_alloc_array(n_prompt + n, sizeof *ids);
     memcpy(ids, prompt, n_prompt * sizeof *ids);
     memcpy(ids + n_prompt, want, (n - 1) * sizeof *ids);
     KIT_OK(tuff_generator_run(generator, ids, (int64_t)(n_prompt + n - 1), 0));
-    compare(g->name, "logits from an f16 cache", generator->runner->logits, logits + (n - 1) * vocab, vocab,
-            1e-4);
+    compare(g->name, "logits from an f16 cache", generator->batcher->runner->logits, logits + (n - 1) * vocab,
+            vocab, 1e-4);
     tuff_generator_destroy(&generator);
     tuff_free(prompt);
     tuff_free(want);
@@ -299,6 +299,13 @@ static void run_model(void **state)
     unload(&g);
 }
 
+static void run_batch(void **state)
+{
+    golden g = load(*state, "truth.safetensors");
+    golden_batch(g.model, device);
+    unload(&g);
+}
+
 static void run_cache_f16(void **state)
 {
     golden g = load(*state, "truth.safetensors");
@@ -330,6 +337,9 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"llama-tied"),
         cmocka_unit_test_prestate(run_model, (void *)"mistral"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen2"),
+        cmocka_unit_test_prestate(run_batch, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_batch, (void *)"llama"),
+        cmocka_unit_test_prestate(run_batch, (void *)"qwen2"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),

@@ -2,8 +2,13 @@
 #ifndef TUFF_TESTS_GOLDEN_H
 #define TUFF_TESTS_GOLDEN_H
 
+#include <tuff/device.h>
+#include <tuff/model.h>
+
 /* Run all checks on the device of this name and return the exit code; 77 when there is no such device. */
 int golden_main(const char *device);  /* language models */
 int encoder_main(const char *device); /* encoders */
+/* One of them: sequences that are decoded together. */
+void golden_batch(const tuff_model *model, tuff_device *device);
 
 #endif

@@ -90,7 +90,19 @@ FIELD(tuff_generate_params, plain_special, 41)
 FIELD(tuff_generate_params, on_text, 48)
 FIELD(tuff_generate_params, user, 56)
 FIELD(tuff_generate_params, watch, 64)
-LAST(tuff_generate_params, watch)
+FIELD(tuff_generate_params, on_finish, 72)
+LAST(tuff_generate_params, on_finish)
+
+STRUCT(tuff_batcher_params, 56)
+FIELD(tuff_batcher_params, struct_size, 0)
+FIELD(tuff_batcher_params, context_length, 8)
+FIELD(tuff_batcher_params, max_sequences, 16)
+FIELD(tuff_batcher_params, step_tokens, 24)
+FIELD(tuff_batcher_params, cache_f16, 32)
+FIELD(tuff_batcher_params, invariant, 33)
+FIELD(tuff_batcher_params, adapter, 40)
+FIELD(tuff_batcher_params, watch, 48)
+LAST(tuff_batcher_params, watch)
 
 STRUCT(tuff_generate_result, 64)
 FIELD(tuff_generate_result, struct_size, 0)
@@ -101,7 +113,9 @@ FIELD(tuff_generate_result, prompt_seconds, 32)
 FIELD(tuff_generate_result, generate_seconds, 40)
 FIELD(tuff_generate_result, start_seconds, 48)
 FIELD(tuff_generate_result, prompt_rate, 56)
-LAST(tuff_generate_result, prompt_rate)
+FIELD(tuff_generate_result, status, 64)
+FIELD(tuff_generate_result, reserved, 68)
+LAST(tuff_generate_result, reserved)
 
 STRUCT(tuff_model_info, 104)
 FIELD(tuff_model_info, struct_size, 0)
@@ -136,7 +150,9 @@ FIELD(tuff_sampling, top_k, 16)
 FIELD(tuff_sampling, top_p, 20)
 FIELD(tuff_sampling, min_p, 24)
 FIELD(tuff_sampling, seed, 32)
-LAST(tuff_sampling, seed)
+FIELD(tuff_sampling, sequence, 40)
+FIELD(tuff_sampling, reserved, 44)
+LAST(tuff_sampling, reserved)
 
 STRUCT(tuff_piece, 16)
 FIELD(tuff_piece, data, 0)
@@ -482,6 +498,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_embed_file_params, TUFF_EMBED_FILE_PARAMS_INIT);
     SETS_SIZE(tuff_embed_file_result, TUFF_EMBED_FILE_RESULT_INIT);
     SETS_SIZE(tuff_generator_params, TUFF_GENERATOR_PARAMS_INIT);
+    SETS_SIZE(tuff_batcher_params, TUFF_BATCHER_PARAMS_INIT);
     SETS_SIZE(tuff_generate_params, TUFF_GENERATE_PARAMS_INIT);
     SETS_SIZE(tuff_generate_result, TUFF_GENERATE_RESULT_INIT);
     SETS_SIZE(tuff_model_info, TUFF_MODEL_INFO_INIT);

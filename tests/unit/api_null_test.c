@@ -202,6 +202,16 @@ static const struct {
     CALLS(tuff_generate),
     CALLS(tuff_generator_program),
     CALLS(tuff_generator_logits),
+    CALLS(tuff_batcher_create),
+    CALLS(tuff_batcher_destroy),
+    CALLS(tuff_batcher_add),
+    CALLS(tuff_batcher_step),
+    CALLS(tuff_batcher_run),
+    CALLS(tuff_batcher_remove),
+    CALLS(tuff_sequence_ended),
+    CALLS(tuff_sequence_result),
+    CALLS(tuff_sequence_error),
+    CALLS(tuff_sequence_ids),
     CALLS(tuff_dataset_load_text),
     CALLS(tuff_dataset_from_ids),
     CALLS(tuff_dataset_destroy),
@@ -329,6 +339,8 @@ static int set_up(void **state)
     KIT_OK(tuff_dataset_from_ids(ids, 16, 8, &fixture.data));
     KIT_OK(tuff_trainer_create(fixture.model, fixture.device, fixture.data, &train, &fixture.trainer));
     KIT_OK(tuff_generator_create(fixture.model, fixture.device, NULL, &fixture.generator));
+    KIT_OK(tuff_batcher_create(fixture.model, fixture.device, NULL, &fixture.batcher));
+    KIT_OK(tuff_batcher_add(fixture.batcher, "a", 1, NULL, &fixture.sequence));
     KIT_OK(tuff_embedder_create(fixture.model, fixture.device, NULL, &fixture.embedder));
     kit_write_file(kit_path("index.npy"), one_bit, sizeof one_bit - 1);
     KIT_OK(tuff_index_open(kit_path("index.npy"), fixture.device, &fixture.index));
@@ -355,6 +367,7 @@ static int tear_down(void **state)
     tuff_graph_destroy(&fixture.graph);
     tuff_embedder_destroy(&fixture.embedder);
     tuff_index_destroy(&fixture.index);
+    tuff_batcher_destroy(&fixture.batcher);
     tuff_generator_destroy(&fixture.generator);
     tuff_trainer_destroy(&fixture.trainer);
     tuff_dataset_destroy(&fixture.data);

@@ -71,7 +71,7 @@ static void prompts_of_every_length_agree_with_single_tokens(void **state)
         for (int tight = 0; tight < 2; tight++) {
             tuff_generator *whole = generator_of(llama, tight ? n : MOST, false);
             KIT_OK(tuff_generator_logits(whole, ids, (size_t)n, logits));
-            double off = distance(logits, single->runner->logits, vocab);
+            double off = distance(logits, single->batcher->runner->logits, vocab);
             if (off > 1e-5) fail_msg("%lld ids: off by %g", (long long)n, off);
             tuff_generator_destroy(&whole);
         }
@@ -276,11 +276,11 @@ static void a_cache_grows(void **state)
     for (int half = 0; half < 2; half++) {
         tuff_generator *grows = generator_of(llama, CONTEXT, half),
                        *large = generator_of(llama, CONTEXT, half);
-        KIT_OK(tuff_runner_reserve(large->runner, 1, CONTEXT, 0, NULL, NULL));
-        assert_int_equal(large->runner->capacity, CONTEXT);
+        KIT_OK(tuff_runner_reserve(large->batcher->runner, 1, CONTEXT, 0, NULL, NULL));
+        assert_int_equal(large->batcher->runner->capacity, CONTEXT);
         KIT_OK(tuff_generator_run(grows, ids, PROMPT, 0));
         KIT_OK(tuff_generator_run(large, ids, PROMPT, 0));
-        assert_int_equal(grows->runner->capacity, 1024);
+        assert_int_equal(grows->batcher->runner->capacity, 1024);
         uint64_t allocations = 0;
         for (int at = PROMPT; at < END; at++) {
             KIT_OK(tuff_generator_run(grows, &ids[at], 1, at));
@@ -288,9 +288,9 @@ static void a_cache_grows(void **state)
             assert_int_equal(kit_allocations(), allocations);
             KIT_OK(tuff_generator_run(large, &ids[at], 1, at));
             if (at == PROMPT) allocations = kit_allocations();
-            assert_memory_equal(grows->runner->logits, large->runner->logits, bytes);
+            assert_memory_equal(grows->batcher->runner->logits, large->batcher->runner->logits, bytes);
         }
-        assert_int_equal(grows->runner->capacity, 2048);
+        assert_int_equal(grows->batcher->runner->capacity, 2048);
         tuff_generator_destroy(&grows);
         tuff_generator_destroy(&large);
     }
@@ -304,21 +304,21 @@ static void a_million_positions_are_not_made(void **state)
                                              "\"max_position_embeddings\": 1000000"));
     uint64_t before = kit_device_stats(device).bytes;
     tuff_generator *generator = generator_of(wide, 0, false);
-    assert_int_equal(generator->runner->context, 1000000);
+    assert_int_equal(generator->batcher->runner->context, 1000000);
     receiver r = {.size = 0};
     generate(generator, "The river",
              (tuff_generate_params){
                  .struct_size = sizeof(tuff_generate_params), .max_new_tokens = 3, .ignore_eos = true},
              &r);
     assert_true(kit_device_stats(device).bytes - before < 2 << 20);
-    assert_true(generator->runner->capacity <= 256);
+    assert_true(generator->batcher->runner->capacity <= 256);
     tuff_generator_destroy(&generator);
     /* a run without a limit begins with little too */
     generator = generator_of(wide, 0, false);
     receiver first = {.most = 1};
     generate(generator, "The river",
              (tuff_generate_params){.struct_size = sizeof(tuff_generate_params), .ignore_eos = true}, &first);
-    assert_int_equal(generator->runner->capacity, 1024);
+    assert_int_equal(generator->batcher->runner->capacity, 1024);
     tuff_generator_destroy(&generator);
     tuff_model_destroy(&wide);
 }

@@ -31,6 +31,8 @@ static struct {
     tuff_dataset *data;
     tuff_trainer *trainer;
     tuff_generator *generator;
+    tuff_batcher *batcher;
+    tuff_sequence *sequence;
     tuff_embedder *embedder;
     tuff_index *index;
     tuff_graph *graph;

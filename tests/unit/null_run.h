@@ -353,6 +353,77 @@ CALLS_OF(tuff_generator_logits)
     REFUSED(tuff_generator_logits(fixture.generator, &id, 1, NULL));
 }
 
+CALLS_OF(tuff_batcher_create)
+{
+    const tuff_batcher_params unset = {0};
+    tuff_batcher *out;
+    REFUSED(tuff_batcher_create(fixture.model, fixture.device, NULL, NULL));
+    REFUSED_OUT(tuff_batcher_create(NULL, fixture.device, NULL, &out), out);
+    REFUSED_OUT(tuff_batcher_create(fixture.model, NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_batcher_create(fixture.model, fixture.device, &unset, &out), out);
+}
+CALLS_OF(tuff_batcher_destroy)
+{
+    tuff_batcher *none = NULL;
+    tuff_batcher_destroy(NULL);
+    tuff_batcher_destroy(&none);
+}
+CALLS_OF(tuff_batcher_add)
+{
+    const tuff_generate_params unset = {0};
+    tuff_sequence *out;
+    REFUSED(tuff_batcher_add(fixture.batcher, "a", 1, NULL, NULL));
+    REFUSED_OUT(tuff_batcher_add(NULL, "a", 1, NULL, &out), out);
+    REFUSED_OUT(tuff_batcher_add(fixture.batcher, NULL, 1, NULL, &out), out);
+    REFUSED_OUT(tuff_batcher_add(fixture.batcher, "a", 1, &unset, &out), out);
+}
+CALLS_OF(tuff_batcher_step)
+{
+    const tuff_watch unset = {0};
+    size_t left = 1;
+    REFUSED(tuff_batcher_step(NULL, NULL, &left));
+    assert_int_equal(left, 0);
+    REFUSED(tuff_batcher_step(fixture.batcher, &unset, NULL));
+}
+CALLS_OF(tuff_batcher_run)
+{
+    const tuff_watch unset = {0};
+    REFUSED(tuff_batcher_run(NULL, NULL));
+    REFUSED(tuff_batcher_run(fixture.batcher, &unset));
+}
+CALLS_OF(tuff_batcher_remove)
+{
+    tuff_sequence *none = NULL, *foreign = (tuff_sequence *)&fixture;
+    REFUSED(tuff_batcher_remove(NULL, &fixture.sequence));
+    REFUSED(tuff_batcher_remove(fixture.batcher, NULL));
+    REFUSED(tuff_batcher_remove(fixture.batcher, &none));
+    REFUSED(tuff_batcher_remove(fixture.batcher, &foreign));
+    assert_non_null(foreign);
+}
+CALLS_OF(tuff_sequence_ended)
+{
+    assert_true(tuff_sequence_ended(NULL));
+}
+CALLS_OF(tuff_sequence_result)
+{
+    tuff_generate_result result = {0};
+    REFUSED(tuff_sequence_result(fixture.sequence, NULL));
+    REFUSED(tuff_sequence_result(fixture.sequence, &result));
+    result = (tuff_generate_result)TUFF_GENERATE_RESULT_INIT;
+    REFUSED(tuff_sequence_result(NULL, &result));
+}
+CALLS_OF(tuff_sequence_error)
+{
+    assert_string_equal(tuff_sequence_error(NULL), "");
+}
+CALLS_OF(tuff_sequence_ids)
+{
+    size_t count = 1;
+    assert_null(tuff_sequence_ids(NULL, &count));
+    assert_int_equal(count, 0);
+    assert_null(tuff_sequence_ids(fixture.sequence, NULL));
+}
+
 /* ---- training ---- */
 
 CALLS_OF(tuff_dataset_load_text)

@@ -1,0 +1,250 @@
+#include "generate/sequence.h"
+
+#include "base/memory.h"
+#include "base/os.h"
+#include "base/structs.h"
+#include "base/text.h"
+
+/* ---- making one ---- */
+
+/* A text from nothing begins with the token that begins texts, also where none is put before prompts. */
+static tuff_status begin_text(tuff_sequence *s)
+{
+    int32_t bos = tuff_tokenizer_bos(s->tokenizer);
+    if (bos < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the prompt is empty and the model has no token that begins a text; give at "
+                         "least one character");
+    if (!tuff_grow((void **)&s->ids, s->count, &s->capacity, sizeof *s->ids))
+        return tuff_fail_memory("a prompt");
+    s->ids[s->count++] = bos;
+    return TUFF_OK;
+}
+
+static tuff_status encode(tuff_sequence *s, const char *prompt, size_t size)
+{
+    TUFF_TRY(tuff_model_get_tokenizer(s->model, &s->tokenizer));
+    unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (s->params.plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
+    TUFF_TRY(tuff_tokenizer_encode_watched(s->tokenizer, prompt, size, flags, s->watch, &s->ids, &s->count));
+    s->capacity = s->count;
+    if (s->count == 0) TUFF_TRY(begin_text(s));
+    if ((int64_t)s->count >= s->context)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the prompt has %zu tokens and the context is %lld, which leaves no room for "
+                         "new ones; shorten the prompt or raise the context length",
+                         s->count, (long long)s->context);
+    s->result.prompt_tokens = (int64_t)s->count;
+    return TUFF_OK;
+}
+
+static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
+{
+    if (s->params.max_new_tokens < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
+                         (long long)s->params.max_new_tokens);
+    TUFF_TRY(encode(s, prompt, size));
+    TUFF_TRY(tuff_sampler_create(s->params.sampling, (uint32_t)s->model->config.vocab_size, &s->sampler));
+    TUFF_TRY(tuff_decoder_create(s->tokenizer, true, &s->decoder));
+    TUFF_TRY(tuff_stop_create(s->params.stop, s->params.stop_count, &s->stop));
+    for (size_t i = 0; i < s->count; i++) {
+        tuff_piece ignored;
+        tuff_sampler_accept(s->sampler, s->ids[i]);
+        TUFF_TRY(tuff_decoder_feed(s->decoder, s->ids[i], &ignored));
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *prompt, size_t size,
+                                 const tuff_generate_params *params, const tuff_watch *watch,
+                                 tuff_sequence **out_sequence)
+{
+    *out_sequence = NULL;
+    tuff_sequence *s = tuff_alloc(sizeof *s);
+    if (!s) return tuff_fail_memory("a sequence");
+    *s = (tuff_sequence){.model = model,
+                         .context = context,
+                         .params = *params,
+                         .watch = watch,
+                         .slot = -1,
+                         .result = TUFF_GENERATE_RESULT_INIT};
+    tuff_status status = prepare(s, prompt, size);
+    s->params.sampling = NULL;
+    s->params.stop = NULL;
+    s->added_ns = tuff_now_ns();
+    if (status != TUFF_OK)
+        tuff_sequence_destroy(&s);
+    else
+        *out_sequence = s;
+    return status;
+}
+
+void tuff_sequence_destroy(tuff_sequence **sequence)
+{
+    tuff_sequence *s = *sequence;
+    if (!s) return;
+    tuff_sampler_destroy(&s->sampler);
+    tuff_decoder_destroy(&s->decoder);
+    tuff_stop_destroy(&s->stop);
+    tuff_free(s->ids);
+    tuff_free(s->error);
+    tuff_free(s);
+    *sequence = NULL;
+}
+
+int64_t tuff_sequence_most(const tuff_sequence *s)
+{
+    int64_t left = s->context - s->result.prompt_tokens, more = s->params.max_new_tokens;
+    return more && more - 1 < left ? s->result.prompt_tokens + more - 1 : s->context;
+}
+
+int64_t tuff_sequence_next(const tuff_sequence *s, int64_t piece)
+{
+    int64_t left = (int64_t)s->count - s->fed, room = piece - s->fed % piece;
+    return left < room ? left : room;
+}
+
+void tuff_sequence_begin(tuff_sequence *s)
+{
+    if (s->begun_ns) return;
+    s->begun_ns = tuff_now_ns();
+    s->result.start_seconds = (double)(s->begun_ns - s->added_ns) / 1e9;
+}
+
+/* ---- its end ---- */
+
+static double seconds_since(uint64_t ns)
+{
+    return (double)(tuff_now_ns() - ns) / 1e9;
+}
+
+static void finish(tuff_sequence *s, tuff_finish reason)
+{
+    s->result.finish = reason;
+    s->ended = true;
+}
+
+/* The time of what it was at counts on every way out: an interrupted text tells its speed too. */
+static void call_back(tuff_sequence *s)
+{
+    if (s->text_ns)
+        s->result.generate_seconds = seconds_since(s->text_ns);
+    else if (s->begun_ns)
+        s->result.prompt_seconds = seconds_since(s->begun_ns);
+    if (s->params.on_finish) s->params.on_finish(&s->result, s->params.user);
+}
+
+void tuff_sequence_fail(tuff_sequence *s, tuff_status status)
+{
+    s->error = tuff_strdup(tuff_error_message()); /* without memory it has none */
+    s->result.status = status;
+    finish(s, status == TUFF_CANCELLED ? TUFF_FINISH_CANCELLED : TUFF_FINISH_FAILED);
+    call_back(s);
+}
+
+/* ---- its text ---- */
+
+static void show(tuff_sequence *s, const char *text, size_t size)
+{
+    if (size == 0 || !s->params.on_text || s->silent) return;
+    s->silent = !s->params.on_text(text, size, s->params.user);
+    if (s->silent) finish(s, TUFF_FINISH_CANCELLED);
+}
+
+/* Text that became complete, past the stop strings. */
+static tuff_status take_text(tuff_sequence *s, tuff_piece text)
+{
+    const char *shown;
+    size_t size;
+    bool stopped = false;
+    TUFF_TRY(tuff_stop_feed(s->stop, text.data, text.size, &shown, &size, &stopped));
+    show(s, shown, size);
+    if (stopped && !s->silent) finish(s, TUFF_FINISH_STOP);
+    return TUFF_OK;
+}
+
+static bool is_end(const tuff_sequence *s, int32_t id)
+{
+    const tuff_hf_tokens *tokens = &s->model->config.tokens;
+    if (s->params.ignore_eos) return false;
+    for (size_t i = 0; i < tokens->eos_count; i++)
+        if (tokens->eos[i] == id) return true;
+    return tuff_tokenizer_is_eos(s->tokenizer, id);
+}
+
+/* What was held back in case a character or a stop string went on. */
+static tuff_status flush(tuff_sequence *s)
+{
+    if (s->result.finish == TUFF_FINISH_CANCELLED || s->result.finish == TUFF_FINISH_STOP) return TUFF_OK;
+    tuff_piece text;
+    const char *held;
+    size_t size;
+    TUFF_TRY(tuff_decoder_flush(s->decoder, &text));
+    TUFF_TRY(take_text(s, text));
+    tuff_stop_flush(s->stop, &held, &size);
+    show(s, held, size);
+    return TUFF_OK;
+}
+
+static tuff_status take_token(tuff_sequence *s, int32_t id)
+{
+    tuff_piece text;
+    tuff_sampler_accept(s->sampler, id);
+    if (is_end(s, id)) {
+        finish(s, TUFF_FINISH_EOS);
+        return TUFF_OK;
+    }
+    TUFF_TRY(tuff_decoder_feed(s->decoder, id, &text));
+    if (!tuff_grow((void **)&s->ids, s->count, &s->capacity, sizeof *s->ids))
+        return tuff_fail_memory("the ids of a text");
+    s->ids[s->count++] = id;
+    s->result.new_tokens++;
+    TUFF_TRY(take_text(s, text));
+    if (s->ended) return TUFF_OK;
+    if (s->params.max_new_tokens && s->result.new_tokens >= s->params.max_new_tokens)
+        finish(s, TUFF_FINISH_LENGTH);
+    else if ((int64_t)s->count > s->context)
+        finish(s, TUFF_FINISH_CONTEXT);
+    return TUFF_OK;
+}
+
+tuff_status tuff_sequence_take(tuff_sequence *s, const float *logits)
+{
+    int32_t id = 0;
+    if (!s->text_ns) {
+        s->result.prompt_seconds = seconds_since(s->begun_ns);
+        if (s->warm_seconds > 0) s->result.prompt_rate = (double)s->warm_tokens / s->warm_seconds;
+        s->text_ns = tuff_now_ns();
+    }
+    TUFF_TRY(tuff_watch_step(s->watch, TUFF_PHASE_GENERATE, (uint64_t)s->result.new_tokens,
+                             (uint64_t)s->params.max_new_tokens));
+    TUFF_TRY(tuff_sampler_sample(s->sampler, logits, (uint64_t)s->count, &id));
+    TUFF_TRY(take_token(s, id));
+    if (!s->ended) return TUFF_OK;
+    TUFF_TRY(flush(s));
+    call_back(s);
+    return TUFF_OK;
+}
+
+/* ---- what it tells ---- */
+
+bool tuff_sequence_ended(const tuff_sequence *sequence)
+{
+    return !sequence || sequence->ended;
+}
+
+tuff_status tuff_sequence_result(const tuff_sequence *sequence, tuff_generate_result *out_result)
+{
+    TUFF_NEED(sequence);
+    return TUFF_GIVE(out_result, &sequence->result, TUFF_GENERATE_RESULT_INIT, prompt_rate);
+}
+
+const char *tuff_sequence_error(const tuff_sequence *sequence)
+{
+    return sequence && sequence->error ? sequence->error : "";
+}
+
+const int32_t *tuff_sequence_ids(const tuff_sequence *sequence, size_t *out_count)
+{
+    if (out_count) *out_count = sequence ? sequence->count : 0;
+    return sequence && out_count ? sequence->ids : NULL;
+}

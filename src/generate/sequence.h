@@ -1,0 +1,50 @@
+/* A sequence: the ids of its prompt and its text, how each is chosen, where the text ends. */
+#ifndef TUFF_GENERATE_SEQUENCE_H
+#define TUFF_GENERATE_SEQUENCE_H
+
+#include <tuff/batch.h>
+
+#include "models/model.h"
+
+struct tuff_sequence {
+    const tuff_model *model;
+    tuff_generate_params params; /* its sampling settings and stop strings are in what follows */
+    const tuff_watch *watch;     /* NULL: none */
+    const tuff_tokenizer *tokenizer;
+    tuff_sampler *sampler;
+    tuff_decoder *decoder;
+    tuff_stop *stop;
+    int64_t context;
+    int32_t *ids; /* prompt and text */
+    size_t count, capacity;
+    int64_t fed;  /* ids whose keys and values are in the cache */
+    int64_t slot; /* -1: it waits for one, or has ended */
+    tuff_generate_result result;
+    uint64_t added_ns, begun_ns, text_ns; /* when it came, was first run, had its first logits; 0: not yet */
+    int64_t pending;     /* tokens of the prompt that run since the batcher's clock was set */
+    int64_t warm_tokens; /* those that have, by programs that had run before */
+    double warm_seconds; /* what this took */
+    bool ended, silent;  /* silent: on_text asked to stop */
+    char *error;
+};
+
+/* Encodes the prompt and makes all that is needed later. The watch is asked while this is done. */
+TUFF_MUST_USE tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *prompt,
+                                               size_t size, const tuff_generate_params *params,
+                                               const tuff_watch *watch, tuff_sequence **out_sequence);
+void tuff_sequence_destroy(tuff_sequence **sequence);
+
+/* The most positions that it can have: the last token is not fed back, so the cache needs no place for it. */
+int64_t tuff_sequence_most(const tuff_sequence *sequence);
+/* How many tokens it has to feed, at most up to where a piece of `piece` tokens ends. */
+int64_t tuff_sequence_next(const tuff_sequence *sequence, int64_t piece);
+
+/* It is about to be run: the first time its clock is set. */
+void tuff_sequence_begin(tuff_sequence *sequence);
+/* Goes on from the logits after all its ids: one token more, or its end. An error is the sequence's, which
+ * then has not ended. */
+TUFF_MUST_USE tuff_status tuff_sequence_take(tuff_sequence *sequence, const float *logits);
+/* Ends it for an error, whose text is the calling thread's. */
+void tuff_sequence_fail(tuff_sequence *sequence, tuff_status status);
+
+#endif

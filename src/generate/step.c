@@ -1,0 +1,218 @@
+/* One run of the model for a batcher: who takes part, is there room, what comes of it. */
+#include "base/memory.h"
+#include "base/os.h"
+#include "generate/batcher.h"
+
+/* ---- slots ---- */
+
+static void leave_slot(tuff_batcher *b, tuff_sequence *s)
+{
+    if (s->slot >= 0) b->slots[s->slot] = NULL;
+    s->slot = -1;
+}
+
+static void fail(tuff_batcher *b, tuff_sequence *s, tuff_status status)
+{
+    tuff_sequence_fail(s, status);
+    leave_slot(b, s);
+}
+
+/* A sequence that was asked to end does so, also while it waits. */
+static void end_cancelled(tuff_batcher *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        tuff_sequence *s = b->all[i];
+        if (!s->ended && s->watch && tuff_cancel_requested(s->watch->cancel))
+            fail(b, s, tuff_fail(TUFF_CANCELLED, "cancelled while it %s", s->slot < 0 ? "waited" : "ran"));
+    }
+}
+
+/* Free slots go to those that wait longest. */
+static void give_slots(tuff_batcher *b)
+{
+    int64_t slot = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->all[i]->ended || b->all[i]->slot >= 0) continue;
+        while (slot < b->use_slots && b->slots[slot])
+            slot++;
+        if (slot == b->use_slots) return;
+        b->slots[slot] = b->all[i];
+        b->all[i]->slot = slot;
+    }
+}
+
+/* ---- who takes part ---- */
+
+typedef struct step {
+    tuff_batcher *b;
+    const tuff_watch *watch;
+    int64_t tokens;        /* of them */
+    int64_t slots, length; /* that they need in the cache */
+    bool wants;            /* logits */
+    bool is_new;           /* the program has never run */
+} step;
+
+static void add_feed(step *w, tuff_sequence *s, int64_t count)
+{
+    w->b->feeds[w->b->n_feeds++] =
+        (tuff_feed){.slot = s->slot, .start = s->fed, .count = count, .ids = s->ids + s->fed};
+    w->tokens += count;
+    if (s->slot >= w->slots) w->slots = s->slot + 1;
+    if (s->fed + count > w->length) w->length = s->fed + count;
+    if (s->fed + count == (int64_t)s->count) w->wants = true;
+}
+
+static bool in_prompt(const tuff_sequence *s)
+{
+    return s->fed < s->result.prompt_tokens;
+}
+
+/* All single tokens, for which there is always room, then the pieces of prompts that fit beside them. The
+ * first of them does too, so nobody waits forever. */
+static void choose(step *w)
+{
+    tuff_batcher *b = w->b;
+    b->n_feeds = 0;
+    w->tokens = w->slots = w->length = 0;
+    w->wants = false;
+    for (int64_t slot = 0; slot < b->max_slots; slot++)
+        if (b->slots[slot] && !in_prompt(b->slots[slot])) add_feed(w, b->slots[slot], 1);
+    for (size_t i = 0; i < b->count; i++) {
+        tuff_sequence *s = b->all[i];
+        if (s->slot < 0 || !in_prompt(s)) continue;
+        int64_t count = tuff_sequence_next(s, b->piece);
+        if (w->tokens + count <= b->step_tokens) add_feed(w, s, count);
+    }
+}
+
+/* Prompts tell how far they are before each piece. False: one has ended by that. */
+static bool tell(step *w)
+{
+    tuff_batcher *b = w->b;
+    bool all = true;
+    for (size_t i = 0; i < b->n_feeds; i++) {
+        tuff_sequence *s = b->slots[b->feeds[i].slot];
+        if (!in_prompt(s)) continue;
+        tuff_sequence_begin(s);
+        if (s->result.prompt_tokens == 1) continue;
+        tuff_status status =
+            tuff_watch_step(s->watch, TUFF_PHASE_PROMPT, (uint64_t)s->fed, (uint64_t)s->result.prompt_tokens);
+        if (status != TUFF_OK) fail(b, s, status);
+        all = all && status == TUFF_OK;
+    }
+    return all;
+}
+
+/* ---- room ---- */
+
+static tuff_status reserve(step *w)
+{
+    tuff_batcher *b = w->b;
+    int64_t most = 0;
+    for (int64_t slot = 0; slot < b->max_slots; slot++) {
+        const tuff_sequence *s = b->slots[slot];
+        b->used[slot] = s ? s->fed : 0;
+        if (s && tuff_sequence_most(s) > most) most = tuff_sequence_most(s);
+    }
+    return tuff_runner_reserve(b->runner, w->slots, w->length, most, b->used, w->watch);
+}
+
+/* The device has no memory for all: first fewer sequences at once, those that have not begun, then without
+ * the longest. */
+static void make_do(step *w, tuff_status status)
+{
+    tuff_batcher *b = w->b;
+    if (w->slots > 1 && w->slots > b->runner->slots) {
+        b->use_slots = b->runner->slots ? b->runner->slots : w->slots / 2;
+        for (int64_t slot = b->use_slots; slot < b->max_slots; slot++)
+            if (b->slots[slot]) leave_slot(b, b->slots[slot]);
+        return;
+    }
+    for (size_t i = 0; i < b->n_feeds; i++)
+        if (b->feeds[i].start + b->feeds[i].count == w->length) {
+            fail(b, b->slots[b->feeds[i].slot], status);
+            return;
+        }
+}
+
+/* Who takes part, with room in the cache for them and a program. */
+static tuff_status gather(step *w)
+{
+    for (;;) {
+        end_cancelled(w->b);
+        give_slots(w->b);
+        choose(w);
+        if (w->b->n_feeds == 0) return TUFF_OK;
+        tuff_status status = reserve(w);
+        if (status == TUFF_OUT_OF_MEMORY) {
+            make_do(w, status);
+            continue;
+        }
+        if (status == TUFF_OK)
+            status = tuff_runner_prepare(w->b->runner, w->tokens, (int64_t)w->b->n_feeds, &w->is_new);
+        if (status != TUFF_OK || tell(w)) return status;
+    }
+}
+
+/* ---- the run ---- */
+
+static void stop_clock(tuff_batcher *b)
+{
+    double seconds = (double)(tuff_now_ns() - b->clock_ns) / 1e9;
+    b->clock_ns = 0;
+    for (int64_t slot = 0; slot < b->max_slots; slot++) {
+        tuff_sequence *s = b->slots[slot];
+        if (!s || !s->pending) continue;
+        s->warm_tokens += s->pending;
+        s->warm_seconds += seconds;
+        s->pending = 0;
+    }
+}
+
+static tuff_status wait(tuff_batcher *b)
+{
+    TUFF_TRY(tuff_runner_wait(b->runner));
+    if (b->clock_ns) stop_clock(b);
+    return TUFF_OK;
+}
+
+/* What runs for the first time is waited for and not counted: drivers and libraries may still compile. */
+static tuff_status run(step *w)
+{
+    tuff_batcher *b = w->b;
+    if (w->is_new && b->clock_ns) TUFF_TRY(wait(b));
+    if (!w->is_new && !b->clock_ns) b->clock_ns = tuff_now_ns();
+    TUFF_TRY(tuff_runner_run(b->runner, b->feeds, b->n_feeds, w->watch ? w->watch->cancel : NULL));
+    for (size_t i = 0; i < b->n_feeds && !w->is_new; i++)
+        b->slots[b->feeds[i].slot]->pending += in_prompt(b->slots[b->feeds[i].slot]) ? b->feeds[i].count : 0;
+    return w->is_new || w->wants ? wait(b) : TUFF_OK;
+}
+
+/* Every sequence whose ids are all fed has logits. */
+static void take(step *w)
+{
+    tuff_batcher *b = w->b;
+    for (size_t i = 0; i < b->n_feeds; i++) {
+        tuff_sequence *s = b->slots[b->feeds[i].slot];
+        int64_t before = s->result.new_tokens;
+        s->fed += b->feeds[i].count;
+        if (s->fed < (int64_t)s->count) continue;
+        tuff_status status =
+            tuff_sequence_take(s, b->runner->logits + (int64_t)i * b->runner->model->config.vocab_size);
+        b->new_tokens += (uint64_t)(s->result.new_tokens - before);
+        if (status != TUFF_OK)
+            fail(b, s, status);
+        else if (s->ended)
+            leave_slot(b, s);
+    }
+}
+
+tuff_status tuff_batcher_advance(tuff_batcher *b, const tuff_watch *watch)
+{
+    step w = {.b = b, .watch = watch};
+    TUFF_TRY(gather(&w));
+    if (b->n_feeds == 0) return TUFF_OK;
+    TUFF_TRY(run(&w));
+    take(&w);
+    return TUFF_OK;
+}
