@@ -104,7 +104,7 @@ static bool nearest_directory(const char *path, char *out)
 }
 
 /* Permissions, a read-only file system, no room: only trying tells. The file has no name, so that nothing is
- * left behind however this process ends; where there are no such files, permissions must do. */
+ * left behind however this process ends; where there are no such files, a directory is made and removed. */
 static bool can_write_in(const char *directory)
 {
 #ifdef O_TMPFILE
@@ -113,7 +113,11 @@ static bool can_write_in(const char *directory)
     if (fd >= 0) return true;
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) return false;
 #endif
-    return access(directory, W_OK | X_OK) == 0;
+    char probe[PATH_SIZE + 16];
+    snprintf(probe, sizeof probe, "%s/.tuff-XXXXXX", directory);
+    if (!mkdtemp(probe)) return false;
+    rmdir(probe);
+    return true;
 }
 
 bool tuff_cli_can_create(const char *path, bool with_parents)
