@@ -1,48 +1,83 @@
 /* tuff eval */
 #include <tuff/train.h>
 
-#include "cli/cli.h"
+#include "cli/eval.h"
 
-typedef struct eval_options {
-    tuff_cli_common common;
-    const char *model, *file, *adapter, *dump_logits;
-    int64_t block_size, batch_size;
-    int format;
-} eval_options;
+typedef tuff_cli_eval_options eval_options;
 
 #define AT(field) .offset = offsetof(eval_options, field)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
-    {TUFF_ARG_TEXT, "file", "FILE", AT(file), .help = "the text, UTF-8", .required = true},
+    {TUFF_ARG_CHOICE, "task", TUFF_CLI_EVAL_TASKS, AT(task),
+     .help =
+         "lm: how well a text is predicted; sts: whether vectors are near where people call texts alike; retrieval: "
+         "whether search finds what answers a query"},
+    {TUFF_ARG_TEXT, "file", "FILE", AT(file),
+     .help = "lm: the text, UTF-8; sts: pairs of texts with scores, as JSON lines (.jsonl), CSV or TSV"},
     {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
      .help =
          "auto refuses JSON records and tables (.csv, .tsv), which are not understood yet; text takes them as they are written"},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
+    {.kind = TUFF_ARG_GROUP, .name = "Of lm:"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks that run at once"},
     {TUFF_ARG_TEXT, "dump-logits", "FILE", AT(dump_logits),
      .help = "also write input_ids and logits of the first blocks, at most 4, as safetensors"},
+    {.kind = TUFF_ARG_GROUP, .name = "Of sts and retrieval:"},
+    {TUFF_ARG_CHOICE, "pooling", "model|mean|cls|max|last|weighted-mean|mean-sqrt-len", AT(pooling),
+     .help = "how the vectors of a text's tokens become one, as for `tuff embed`"},
+    {TUFF_ARG_INT, "dimensions", "N", AT(dimensions), 1, 1048576, "only the first N numbers (Matryoshka)",
+     "all"},
+    {TUFF_ARG_INT, "max-length", "N", AT(max_length), 2, 16777216,
+     "tokens of a text; what is longer is cut off", "the model's"},
+    {.kind = TUFF_ARG_GROUP, .name = "Of sts:"},
+    {TUFF_ARG_TEXT, "sentence1", "NAME", AT(sentence1), .help = "the key or column of the first text",
+     .preset = "sentence1"},
+    {TUFF_ARG_TEXT, "sentence2", "NAME", AT(sentence2), .help = "that of the second", .preset = "sentence2"},
+    {TUFF_ARG_TEXT, "score", "NAME", AT(score), .help = "that of how alike they are, on any scale",
+     .preset = "score"},
+    {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt), .help = "put before every text",
+     .preset = "the model's default prompt, if it has one"},
+    {.kind = TUFF_ARG_GROUP, .name = "Of retrieval:"},
+    {TUFF_ARG_TEXT, "docs", "FILE", AT(docs),
+     .help = "the documents with their ids, as JSON lines (.jsonl), CSV or TSV"},
+    {TUFF_ARG_TEXT, "queries", "FILE", AT(queries), .help = "the queries with theirs"},
+    {TUFF_ARG_TEXT, "qrels", "FILE", AT(qrels),
+     .help =
+         "which documents are relevant: lines \"query iteration document relevance\" (TREC) or \"query document "
+         "relevance\" (BEIR)"},
+    {TUFF_ARG_TEXT, "id-field", "NAME", AT(id_field), .help = "the key or column of ids", .preset = "_id"},
+    {TUFF_ARG_TEXT, "text-field", "NAME", AT(text_field), .help = "that of texts", .preset = "text"},
+    {TUFF_ARG_TEXT, "query-prompt", "TEXT", AT(query_prompt), .help = "put before every query",
+     .preset = "the model's prompt called \"query\", if it has one"},
+    {TUFF_ARG_TEXT, "document-prompt", "TEXT", AT(document_prompt), .help = "put before every document",
+     .preset = "the model's prompt called \"document\", \"passage\" or \"corpus\", if it has one"},
     TUFF_CLI_DEVICE_ROWS,
-    TUFF_CLI_JSON_ROW("print one JSON object with loss, perplexity and tokens"),
+    TUFF_CLI_JSON_ROW("print one JSON object with the figures"),
     TUFF_CLI_TALK_ROWS,
 };
 static const tuff_args spec = {
     .verb = "eval",
-    .usage = "--model PATH --file FILE [options]",
+    .usage =
+        "--model PATH (--file FILE | --task retrieval --docs FILE --queries FILE --qrels FILE) [options]",
     .stray = "a model as --model PATH, a text as --file FILE",
-    .about = "Measures how well a model predicts a text.",
+    .about = "Measures how well a model predicts a text, or how good its vectors are.",
     .items = items,
     .count = sizeof items / sizeof items[0],
     .notes =
         "How it is counted:\n"
-        "  The text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut "
+        "  lm: the text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut "
         "into blocks of --block-size that do not overlap. In each block every token but the first is predicted "
         "from those before it in the block. A last block that is not full counts when it has two tokens. "
         "tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity "
-        "exp(loss). Numbers from other block sizes or tokenizers do not compare.",
+        "exp(loss). Numbers from other block sizes or tokenizers do not compare.\n"
+        "  sts: the correlation of the cosines of pairs with their scores, by rank (spearman; equal ones share their mean "
+        "rank) and as numbers (pearson).\n"
+        "  retrieval: every query is compared with every document by cosine. Means over the queries that have a relevant "
+        "document; ndcg is of relevant or not, map over min(100, relevant documents).\n",
 };
 
 static int evaluate(const eval_options *o, const tuff_model *model, tuff_device *device)
@@ -86,11 +121,36 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     return code;
 }
 
+static int measure(const eval_options *o, const tuff_model *model, tuff_device *device)
+{
+    return o->task == TUFF_CLI_EVAL_LM ? evaluate(o, model, device)
+                                       : tuff_cli_eval_embeddings(o, model, device);
+}
+
+static bool check(const eval_options *o)
+{
+    bool search = o->task == TUFF_CLI_EVAL_RETRIEVAL;
+    const char *wrong = NULL;
+    if (search && !(o->docs && o->queries && o->qrels))
+        wrong = "--task retrieval needs --docs FILE, --queries FILE and --qrels FILE";
+    else if (search && o->file)
+        wrong = "--task retrieval takes --docs, --queries and --qrels, no --file";
+    else if (!search && (o->docs || o->queries || o->qrels))
+        wrong = "--docs, --queries and --qrels are of --task retrieval";
+    else if (!search && !o->file)
+        wrong = "give --file FILE";
+    else if (o->task != TUFF_CLI_EVAL_LM && o->dump_logits)
+        wrong = "--dump-logits is of --task lm";
+    if (wrong) tuff_cli_say("tuff: %s (see: tuff eval --help)", wrong);
+    return !wrong;
+}
+
 int tuff_cli_eval(int argc, char **argv)
 {
     eval_options options = {.batch_size = 4};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    if (!check(&options)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
     const char *const inputs[] = {options.model, options.file, options.adapter};
@@ -99,7 +159,7 @@ int tuff_cli_eval(int argc, char **argv)
     tuff_device *device = NULL;
     int code = tuff_model_load(options.model, &model) == TUFF_OK &&
                        tuff_cli_open_device(&options.common, false, &device) == TUFF_OK
-                   ? evaluate(&options, model, device)
+                   ? measure(&options, model, device)
                    : tuff_cli_failed();
     tuff_cli_device_stats(&options.common, device);
     tuff_device_destroy(&device);

@@ -15,7 +15,8 @@ enum { AT_ONCE = 64, MOST_HITS = 1024 };
 typedef enum row_type { ROW_F32, ROW_F16, ROW_INT8, ROW_BITS } row_type;
 
 struct tuff_index {
-    tuff_mapping file;
+    tuff_mapping file; /* empty: the array is the caller's */
+    const char *where; /* in errors */
     tuff_npy array;
     row_type type;
     int64_t count, dimensions, piece; /* piece: vectors of one */
@@ -82,7 +83,7 @@ static tuff_status convert(tuff_index *index, int64_t first, int64_t n)
         for (int64_t k = 0; k < d; k++)
             if (!isfinite(out[k]))
                 return tuff_fail(TUFF_NOT_FINITE, "%s: vector %lld has a number that is not finite",
-                                 index->file.path, (long long)(first + i));
+                                 index->where, (long long)(first + i));
     }
     return TUFF_OK;
 }
@@ -114,12 +115,10 @@ static tuff_status upload(tuff_index *index, int64_t first)
     return tuff_buffer_write(buffer, 0, index->host, n * index->dimensions);
 }
 
-static tuff_status open_index(tuff_index *index, const char *path, tuff_device *device,
-                              const tuff_index_limits *limits)
+/* Of index->array. */
+static tuff_status open_array(tuff_index *index, tuff_device *device, const tuff_index_limits *limits)
 {
-    TUFF_TRY(tuff_map_file(path, &index->file));
-    TUFF_TRY(tuff_npy_parse(index->file.data, index->file.size, path, &index->array));
-    TUFF_TRY(choose_type(index, path));
+    TUFF_TRY(choose_type(index, index->where));
     if (index->type == ROW_BITS) return TUFF_OK;
     uint64_t row = (uint64_t)index->dimensions * sizeof(float);
     index->piece = (int64_t)(limits->piece_bytes / row) + 1;
@@ -133,13 +132,23 @@ static tuff_status open_index(tuff_index *index, const char *path, tuff_device *
     return tuff_mapping_check(&index->file);
 }
 
+static const tuff_index_limits usual = {.piece_bytes = 32 << 20, .resident_bytes = (uint64_t)1 << 31};
+
 tuff_status tuff_index_open(const char *path, tuff_device *device, tuff_index **out_index)
 {
-    const tuff_index_limits limits = {.piece_bytes = 32 << 20, .resident_bytes = (uint64_t)1 << 31};
     TUFF_NEED_OUT(out_index);
     TUFF_NEED(path);
     TUFF_NEED(device);
-    return tuff_index_open_within(path, device, &limits, out_index);
+    return tuff_index_open_within(path, device, &usual, out_index);
+}
+
+static tuff_status open_file(tuff_index *index, const char *path, tuff_device *device,
+                             const tuff_index_limits *limits)
+{
+    TUFF_TRY(tuff_map_file(path, &index->file));
+    index->where = index->file.path;
+    TUFF_TRY(tuff_npy_parse(index->file.data, index->file.size, path, &index->array));
+    return open_array(index, device, limits);
 }
 
 tuff_status tuff_index_open_within(const char *path, tuff_device *device, const tuff_index_limits *limits,
@@ -148,7 +157,27 @@ tuff_status tuff_index_open_within(const char *path, tuff_device *device, const 
     *out_index = NULL;
     tuff_index *index = tuff_alloc(sizeof *index);
     if (!index) return tuff_fail_memory("an index");
-    tuff_status status = open_index(index, path, device, limits);
+    tuff_status status = open_file(index, path, device, limits);
+    if (status != TUFF_OK)
+        tuff_index_destroy(&index);
+    else
+        *out_index = index;
+    return status;
+}
+
+tuff_status tuff_index_over(const float *vectors, int64_t n, int64_t dimensions, tuff_device *device,
+                            tuff_index **out_index)
+{
+    *out_index = NULL;
+    tuff_index *index = tuff_alloc(sizeof *index);
+    if (!index) return tuff_fail_memory("an index");
+    index->where = "the vectors in memory";
+    index->array = (tuff_npy){.type = "<f4",
+                              .item_bytes = sizeof *vectors,
+                              .rank = 2,
+                              .shape = {n, dimensions},
+                              .data = (const uint8_t *)vectors};
+    tuff_status status = open_array(index, device, &usual);
     if (status != TUFF_OK)
         tuff_index_destroy(&index);
     else

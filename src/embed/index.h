@@ -15,4 +15,8 @@ typedef struct tuff_index_limits {
 TUFF_MUST_USE tuff_status tuff_index_open_within(const char *path, tuff_device *device,
                                                  const tuff_index_limits *limits, tuff_index **out_index);
 
+/* The same over vectors [n, dimensions] in memory, which must stay as they are until it is destroyed. */
+TUFF_MUST_USE tuff_status tuff_index_over(const float *vectors, int64_t n, int64_t dimensions,
+                                          tuff_device *device, tuff_index **out_index);
+
 #endif

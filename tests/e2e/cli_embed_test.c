@@ -103,12 +103,58 @@ static void search_shows_the_nearest_texts(void **state)
                 "--index", out, "--query", "a", "--device", "cpu");
 }
 
+static void vectors_are_measured(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *pairs = kit_path("pairs.csv"), *docs = kit_path("corpus.jsonl"),
+               *queries = kit_path("queries.jsonl"), *qrels = kit_path("qrels.txt");
+    static const char rows[] =
+        "sentence1,sentence2,score\nthe ship,the ship,5\na bell,old rope,1\nthe sea,land,2\n";
+    static const char corpus[] =
+        "{\"_id\": \"a\", \"text\": \"the ship\"}\n{\"_id\": \"b\", \"text\": \"a bell\"}\n";
+    kit_write_file(pairs, rows, sizeof rows - 1);
+    kit_write_file(docs, corpus, sizeof corpus - 1);
+    kit_write_file(queries, corpus, sizeof corpus - 1);
+    kit_write_file(qrels, "a 0 a 1\nb 0 c 1\n", 16);
+    kit_result r =
+        KIT_TUFF("eval", "--task", "sts", "--model", model, "--file", pairs, "--json", "--device", "cpu");
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    assert_true(kit_number(json, "spearman") >= 0.5 && kit_number(json, "spearman") <= 1);
+    assert_true(kit_number(json, "pearson") > 0 && kit_number(json, "pearson") <= 1);
+    assert_true(kit_number(json, "pairs") == 3);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "retrieval", "--model", model, "--docs", docs, "--queries", queries,
+                 "--qrels", qrels, "--json", "--device", "cpu");
+    assert_non_null(strstr(r.err.data, "1 relevant document is not in "));
+    json = kit_parse(r.out.data, r.out.size);
+    assert_true(kit_number(json, "ndcg@10") == 0.5); /* one query finds its own, one none */
+    assert_true(kit_number(json, "recall@1") == 0.5);
+    assert_true(kit_number(json, "precision@100") == 0.005);
+    assert_true(kit_number(json, "missing") == 1);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "retrieval", "--model", model, "--docs", docs, "--queries", queries,
+                 "--qrels", qrels, "--device", "cpu");
+    assert_non_null(strstr(r.out.data, "ndcg@10        0.5000\n"));
+    assert_non_null(strstr(r.out.data, "documents      2\n"));
+    kit_result_free(&r);
+    KIT_REFUSES(2, "--task retrieval needs --docs FILE", "eval", "--task", "retrieval", "--model", model);
+    KIT_REFUSES(2, "no --file", "eval", "--task", "retrieval", "--model", model, "--docs", docs, "--queries",
+                queries, "--qrels", qrels, "--file", pairs);
+    KIT_REFUSES(2, "give --file", "eval", "--task", "sts", "--model", model);
+    KIT_REFUSES(2, "are of --task retrieval", "eval", "--model", model, "--file", pairs, "--docs", docs);
+    KIT_REFUSES(2, "--dump-logits is of --task lm", "eval", "--task", "sts", "--model", model, "--file",
+                pairs, "--dump-logits", kit_path("x.safetensors"));
+    KIT_REFUSES(1, "no column \"likeness\"", "eval", "--task", "sts", "--model", model, "--file", pairs,
+                "--score", "likeness", "--device", "cpu");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_give_lines_of_numbers),
-        cmocka_unit_test(files_become_arrays),
-        cmocka_unit_test(search_shows_the_nearest_texts),
+        cmocka_unit_test(texts_give_lines_of_numbers),    cmocka_unit_test(files_become_arrays),
+        cmocka_unit_test(search_shows_the_nearest_texts), cmocka_unit_test(vectors_are_measured),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

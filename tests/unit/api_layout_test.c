@@ -289,6 +289,46 @@ FIELD(tuff_embed_file_result, tokens, 24)
 FIELD(tuff_embed_file_result, truncated, 32)
 LAST(tuff_embed_file_result, truncated)
 
+STRUCT(tuff_sts_params, 48)
+FIELD(tuff_sts_params, struct_size, 0)
+FIELD(tuff_sts_params, sentence1, 8)
+FIELD(tuff_sts_params, sentence2, 16)
+FIELD(tuff_sts_params, score, 24)
+FIELD(tuff_sts_params, prompt, 32)
+FIELD(tuff_sts_params, watch, 40)
+LAST(tuff_sts_params, watch)
+
+STRUCT(tuff_sts_result, 40)
+FIELD(tuff_sts_result, struct_size, 0)
+FIELD(tuff_sts_result, spearman, 8)
+FIELD(tuff_sts_result, pearson, 16)
+FIELD(tuff_sts_result, pairs, 24)
+FIELD(tuff_sts_result, truncated, 32)
+LAST(tuff_sts_result, truncated)
+
+STRUCT(tuff_retrieval_params, 48)
+FIELD(tuff_retrieval_params, struct_size, 0)
+FIELD(tuff_retrieval_params, id, 8)
+FIELD(tuff_retrieval_params, text, 16)
+FIELD(tuff_retrieval_params, query_prompt, 24)
+FIELD(tuff_retrieval_params, document_prompt, 32)
+FIELD(tuff_retrieval_params, watch, 40)
+LAST(tuff_retrieval_params, watch)
+
+STRUCT(tuff_retrieval_result, 184)
+FIELD(tuff_retrieval_result, struct_size, 0)
+FIELD(tuff_retrieval_result, ndcg_at_10, 8)
+FIELD(tuff_retrieval_result, mrr_at_10, 16)
+FIELD(tuff_retrieval_result, map_at_100, 24)
+FIELD(tuff_retrieval_result, accuracy, 32)
+FIELD(tuff_retrieval_result, precision, 72)
+FIELD(tuff_retrieval_result, recall, 112)
+FIELD(tuff_retrieval_result, queries, 152)
+FIELD(tuff_retrieval_result, documents, 160)
+FIELD(tuff_retrieval_result, missing, 168)
+FIELD(tuff_retrieval_result, truncated, 176)
+LAST(tuff_retrieval_result, truncated)
+
 STRUCT(tuff_train_params, 176)
 FIELD(tuff_train_params, struct_size, 0)
 FIELD(tuff_train_params, max_steps, 8)
@@ -497,6 +537,10 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_embed_result, TUFF_EMBED_RESULT_INIT);
     SETS_SIZE(tuff_embed_file_params, TUFF_EMBED_FILE_PARAMS_INIT);
     SETS_SIZE(tuff_embed_file_result, TUFF_EMBED_FILE_RESULT_INIT);
+    SETS_SIZE(tuff_sts_params, TUFF_STS_PARAMS_INIT);
+    SETS_SIZE(tuff_sts_result, TUFF_STS_RESULT_INIT);
+    SETS_SIZE(tuff_retrieval_params, TUFF_RETRIEVAL_PARAMS_INIT);
+    SETS_SIZE(tuff_retrieval_result, TUFF_RETRIEVAL_RESULT_INIT);
     SETS_SIZE(tuff_generator_params, TUFF_GENERATOR_PARAMS_INIT);
     SETS_SIZE(tuff_batcher_params, TUFF_BATCHER_PARAMS_INIT);
     SETS_SIZE(tuff_generate_params, TUFF_GENERATE_PARAMS_INIT);

@@ -197,6 +197,8 @@ static const struct {
     CALLS(tuff_index_count),
     CALLS(tuff_index_dimensions),
     CALLS(tuff_index_search),
+    CALLS(tuff_measure_sts),
+    CALLS(tuff_measure_retrieval),
     CALLS(tuff_generator_create),
     CALLS(tuff_generator_destroy),
     CALLS(tuff_generate),

@@ -109,5 +109,27 @@ CALLS_OF(tuff_index_search)
     REFUSED(tuff_index_search(fixture.index, &query, 1, 1, NULL, NULL));
     REFUSED(tuff_index_search(fixture.index, &query, 1, 0, NULL, &hit));
 }
+CALLS_OF(tuff_measure_sts)
+{
+    const tuff_sts_params unset = {0};
+    tuff_sts_result out = TUFF_STS_RESULT_INIT, unset_result = {0};
+    REFUSED(tuff_measure_sts(NULL, "in.csv", NULL, &out));
+    REFUSED(tuff_measure_sts(fixture.embedder, NULL, NULL, &out));
+    REFUSED(tuff_measure_sts(fixture.embedder, "in.csv", &unset, &out));
+    REFUSED(tuff_measure_sts(fixture.embedder, "in.csv", NULL, NULL));
+    REFUSED(tuff_measure_sts(fixture.embedder, "in.csv", NULL, &unset_result));
+}
+CALLS_OF(tuff_measure_retrieval)
+{
+    const tuff_retrieval_params unset = {0};
+    tuff_retrieval_result out = TUFF_RETRIEVAL_RESULT_INIT, unset_result = {0};
+    REFUSED(tuff_measure_retrieval(NULL, "d", "q", "r", NULL, &out));
+    REFUSED(tuff_measure_retrieval(fixture.embedder, NULL, "q", "r", NULL, &out));
+    REFUSED(tuff_measure_retrieval(fixture.embedder, "d", NULL, "r", NULL, &out));
+    REFUSED(tuff_measure_retrieval(fixture.embedder, "d", "q", NULL, NULL, &out));
+    REFUSED(tuff_measure_retrieval(fixture.embedder, "d", "q", "r", &unset, &out));
+    REFUSED(tuff_measure_retrieval(fixture.embedder, "d", "q", "r", NULL, NULL));
+    REFUSED(tuff_measure_retrieval(fixture.embedder, "d", "q", "r", NULL, &unset_result));
+}
 
 #endif
