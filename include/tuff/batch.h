@@ -100,6 +100,64 @@ TUFF_API const char *tuff_sequence_error(const tuff_sequence *sequence);
  * 0 for NULL. */
 TUFF_API const int32_t *tuff_sequence_ids(const tuff_sequence *sequence, size_t *out_count);
 
+/* ---- many prompts, whole files */
+
+/* A text of one of the prompts. Owned by the library, valid during the callback; later versions may add
+ * fields. */
+typedef struct tuff_generated {
+    int64_t record, number; /* which prompt, and which of its texts; both from 0 */
+    const char *prompt, *text;
+    size_t prompt_size, text_size;
+    const tuff_generate_result *result; /* of one that failed, `finish` and `status` say so */
+    const char *error;                  /* why; "" for one that did not */
+} tuff_generated;
+
+/* Zero means default, but for on_text, which is needed. */
+typedef struct tuff_generate_many_params {
+    size_t struct_size;           /* set by TUFF_GENERATE_MANY_PARAMS_INIT */
+    const char *field;            /* of a file: the key or column that holds the prompt; NULL: "prompt" */
+    int64_t num_return_sequences; /* texts for each prompt, to 2^20; 0: 1 */
+    /* Of all texts, without callbacks and watch; NULL: defaults. Text n of prompt r has the random numbers of
+     * sampling.sequence + r * num_return_sequences + n, whatever the other prompts are. */
+    const tuff_generate_params *generate;
+    /* Receives the texts in the order of the prompts; false ends the call with TUFF_CANCELLED. */
+    bool (*on_text)(const tuff_generated *text, void *user);
+    void *user;
+    const tuff_watch *watch; /* TUFF_PHASE_GENERATE: prompts that are done, or bytes of the file. NULL: the
+                                batcher's */
+} tuff_generate_many_params;
+#define TUFF_GENERATE_MANY_PARAMS_INIT                                     \
+    {                                                                      \
+        sizeof(tuff_generate_many_params), NULL, 0, NULL, NULL, NULL, NULL \
+    }
+
+typedef struct tuff_generate_many_result {
+    size_t struct_size; /* set by TUFF_GENERATE_MANY_RESULT_INIT */
+    int64_t texts;      /* that were given out */
+    int64_t failed;     /* of them: whose prompt cannot be continued, or that ended by an error */
+    int64_t prompt_tokens, new_tokens; /* of all of them */
+} tuff_generate_many_result;
+#define TUFF_GENERATE_MANY_RESULT_INIT                \
+    {                                                 \
+        sizeof(tuff_generate_many_result), 0, 0, 0, 0 \
+    }
+
+/* Continues prompts[0..n), of sizes[i] bytes each (NULL: to the NUL). A prompt that cannot be continued fails
+ * alone. Memory grows with max_sequences, not with n. Cancelled or failed, it first gives out the texts that
+ * have ended. Errors: those of tuff_batcher_step, and of settings. `out_result` may be NULL; after an error
+ * it holds what was done before it. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_generate_many(tuff_batcher *batcher, const char *const *prompts,
+                                                      const size_t *sizes, size_t n,
+                                                      const tuff_generate_many_params *params,
+                                                      tuff_generate_many_result *out_result);
+
+/* The same with the prompts of a file: lines of text, or by its name JSON lines (.jsonl), CSV or TSV. Memory
+ * does not grow with the file. TUFF_BAD_FORMAT for a line that is no record, naming it, when all before it
+ * are done. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_generate_file(tuff_batcher *batcher, const char *input,
+                                                      const tuff_generate_many_params *params,
+                                                      tuff_generate_many_result *out_result);
+
 #ifdef __cplusplus
 }
 #endif

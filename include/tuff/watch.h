@@ -37,7 +37,7 @@ typedef enum tuff_phase {
     TUFF_PHASE_TOKENIZE, /* encoding text; in bytes */
     TUFF_PHASE_UPLOAD,   /* putting weights on a device; in parameters */
     TUFF_PHASE_PROMPT,   /* feeding a prompt; in tokens */
-    TUFF_PHASE_GENERATE, /* making tokens */
+    TUFF_PHASE_GENERATE, /* making tokens; of a file: in its bytes */
     TUFF_PHASE_TRAIN,    /* micro-batches of one optimizer step */
     TUFF_PHASE_EVALUATE, /* in batches */
     TUFF_PHASE_SAVE,     /* writing files; in bytes */

@@ -5,19 +5,9 @@
 #include <tuff/generate.h>
 #include <tuff/program.h>
 
-#include "cli/cli.h"
+#include "cli/generate.h"
 
-typedef struct generate_options {
-    tuff_cli_common common;
-    const char *model, *prompt, *prompt_file, *adapter;
-    double temperature, top_p, min_p, repetition_penalty;
-    int64_t top_k, seed, max_new_tokens, context_length;
-    tuff_arg_list stop;
-    bool ignore_eos, cache_f16;
-    tuff_arg_optional profile;
-} generate_options;
-
-#define AT(field) .offset = offsetof(generate_options, field)
+#define AT(field) .offset = offsetof(tuff_cli_generate_options, field)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to continue:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
@@ -26,6 +16,14 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt), .help = "the text to continue"},
     {TUFF_ARG_TEXT, "prompt-file", "FILE", AT(prompt_file),
      .help = "a file with the text to continue, without its last line end; - is standard input"},
+    {TUFF_ARG_TEXT, "file", "FILE", AT(file),
+     .help = "many prompts: one per line, or by its name JSON lines (.jsonl), CSV or TSV"},
+    {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column of --file that holds the prompt",
+     .preset = "prompt"},
+    {TUFF_ARG_INT, "num-return-sequences", "N", AT(num_return_sequences), 1, 1048576,
+     "texts for each prompt, each with random numbers of its own", "1"},
+    {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 1024, "of many texts: how many are made at once",
+     "8"},
     {.kind = TUFF_ARG_GROUP, .name = "How to choose each token:"},
     {TUFF_ARG_REAL, "temperature", "X", AT(temperature), 0, 1e6,
      "0 always takes the most probable token (greedy); 1 samples from the model's probabilities; more is wilder"},
@@ -48,18 +46,21 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
     TUFF_CLI_DEVICE_ROWS,
     {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
+    {TUFF_ARG_FLAG, "invariant", NULL, AT(invariant),
+     .help = "of many texts: none depends on the others or on --batch-size, not even by rounding"},
     {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
      .help = "print the time by operation of a one-token step, and write its Chrome trace to FILE"},
-    TUFF_CLI_JSON_ROW("print one JSON object when done, instead of the text as it comes"),
+    TUFF_CLI_JSON_ROW("print a JSON object for each text when it is done, instead of the text as it comes"),
     TUFF_CLI_TALK_ROWS,
 };
 static const tuff_args spec = {
     .verb = "generate",
-    .usage = "--model PATH --prompt TEXT [options]",
+    .usage = "--model PATH (--prompt TEXT | --prompt-file FILE | --file FILE) [options]",
     .stray = "a model as --model PATH, a prompt as --prompt TEXT, in quotes",
     .about =
         "Continues a prompt. The prompt and then the new text, as it is made, go to standard output; the speed to "
-        "standard error. Ctrl-C ends the text.",
+        "standard error. Ctrl-C ends the text. Many texts are made together; they come in the order of their prompts, "
+        "each when it is done, and Ctrl-C keeps those that are.",
     .items = items,
     .count = sizeof items / sizeof items[0],
 };
@@ -138,7 +139,11 @@ static bool on_text(const char *data, size_t size, void *user)
     return !to->failed && !tuff_cli_interrupted();
 }
 
-static const char *const finishes[] = {"length", "eos", "stop", "context", "cancelled"};
+const char *tuff_cli_finish_name(tuff_finish finish)
+{
+    static const char *const names[] = {"length", "eos", "stop", "context", "cancelled", "failed"};
+    return names[finish];
+}
 
 static void print_json(const text *prompt, const receiver *made, const tuff_generate_result *r)
 {
@@ -147,7 +152,7 @@ static void print_json(const text *prompt, const receiver *made, const tuff_gene
     printf(", \"text\": ");
     tuff_cli_json_text(stdout, made->made.data ? made->made.data : "", made->made.size);
     printf(", \"finish\": \"%s\", \"prompt_tokens\": %lld, \"new_tokens\": %lld, \"prompt_seconds\": ",
-           finishes[r->finish], (long long)r->prompt_tokens, (long long)r->new_tokens);
+           tuff_cli_finish_name(r->finish), (long long)r->prompt_tokens, (long long)r->new_tokens);
     tuff_cli_json_number(stdout, r->prompt_seconds);
     printf(", \"generate_seconds\": ");
     tuff_cli_json_number(stdout, r->generate_seconds);
@@ -179,7 +184,7 @@ static void print_stats(const tuff_generate_result *r)
     tuff_cli_wrap(stderr, columns ? columns : (int)sizeof line, line, 0, 0);
 }
 
-static int profile(const generate_options *o, tuff_generator *generator)
+static int profile(const tuff_cli_generate_options *o, tuff_generator *generator)
 {
     tuff_program *program = tuff_generator_program(generator);
     if (!program) {
@@ -191,23 +196,30 @@ static int profile(const generate_options *o, tuff_generator *generator)
                                                                                          : TUFF_EXIT_FAILED;
 }
 
-static int generate(const generate_options *o, tuff_generator *generator, const text *prompt)
+tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o, tuff_sampling *sampling)
 {
-    bool json = o->common.json;
-    receiver made = {.prompt = json ? NULL : prompt, .keep = json};
-    tuff_sampling sampling = TUFF_SAMPLING_INIT;
-    sampling.repetition_penalty = (float)o->repetition_penalty;
-    sampling.temperature = (float)o->temperature;
-    sampling.top_k = (uint32_t)o->top_k;
-    sampling.top_p = (float)o->top_p;
-    sampling.min_p = (float)o->min_p;
-    sampling.seed = (uint64_t)o->seed;
+    *sampling = (tuff_sampling)TUFF_SAMPLING_INIT;
+    sampling->repetition_penalty = (float)o->repetition_penalty;
+    sampling->temperature = (float)o->temperature;
+    sampling->top_k = (uint32_t)o->top_k;
+    sampling->top_p = (float)o->top_p;
+    sampling->min_p = (float)o->min_p;
+    sampling->seed = (uint64_t)o->seed;
     tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
-    params.sampling = &sampling;
+    params.sampling = sampling;
     params.max_new_tokens = o->max_new_tokens;
     params.stop = o->stop.items;
     params.stop_count = o->stop.count;
     params.ignore_eos = o->ignore_eos;
+    return params;
+}
+
+static int generate(const tuff_cli_generate_options *o, tuff_generator *generator, const text *prompt)
+{
+    bool json = o->common.json;
+    receiver made = {.prompt = json ? NULL : prompt, .keep = json};
+    tuff_sampling sampling;
+    tuff_generate_params params = tuff_cli_generate_params(o, &sampling);
     params.on_text = on_text;
     params.user = &made;
     params.watch = tuff_cli_watch();
@@ -230,7 +242,13 @@ static int generate(const generate_options *o, tuff_generator *generator, const 
     return code;
 }
 
-static int with_prompt(const generate_options *o, const text *prompt)
+static bool is_many(const tuff_cli_generate_options *o)
+{
+    return o->file || o->num_return_sequences > 1;
+}
+
+static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff_device *device,
+               const text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
     tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
@@ -238,43 +256,68 @@ static int with_prompt(const generate_options *o, const text *prompt)
     params.cache_f16 = o->cache_f16;
     params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
-    tuff_model *model = NULL;
-    tuff_device *device = NULL;
     tuff_generator *generator = NULL;
-    tuff_status status = tuff_model_load(o->model, &model);
-    if (status == TUFF_OK) status = tuff_cli_open_device(&o->common, o->profile.given, &device);
-    tuff_cli_catch_interrupt();
-    if (status == TUFF_OK) status = tuff_generator_create(model, device, &params, &generator);
+    tuff_status status = tuff_generator_create(model, device, &params, &generator);
     if (status == TUFF_OK)
         code = generate(o, generator, prompt);
     else if (status == TUFF_CANCELLED && tuff_cli_interrupted())
         tuff_cli_say("tuff: interrupted before the first token");
     else
         tuff_cli_failed();
-    tuff_cli_device_stats(&o->common, device);
     tuff_generator_destroy(&generator);
+    return code;
+}
+
+static int with_prompt(const tuff_cli_generate_options *o, const text *prompt)
+{
+    int code = TUFF_EXIT_FAILED;
+    tuff_model *model = NULL;
+    tuff_device *device = NULL;
+    tuff_status status = tuff_model_load(o->model, &model);
+    if (status == TUFF_OK) status = tuff_cli_open_device(&o->common, o->profile.given, &device);
+    tuff_cli_catch_interrupt();
+    if (status != TUFF_OK)
+        tuff_cli_failed();
+    else if (is_many(o))
+        code = tuff_cli_generate_many(o, model, device, prompt->data, prompt->size);
+    else
+        code = one(o, model, device, prompt);
+    tuff_cli_device_stats(&o->common, device);
     tuff_device_destroy(&device);
     tuff_model_destroy(&model);
     return code;
 }
 
+static bool check(const tuff_cli_generate_options *o)
+{
+    const char *wrong = NULL;
+    int sources = !!o->prompt + !!o->prompt_file + !!o->file;
+    if (sources == 0)
+        wrong = "needs one of --prompt, --prompt-file and --file";
+    else if (sources > 1)
+        wrong = "needs one of --prompt, --prompt-file and --file, not several";
+    else if (o->profile.given && is_many(o))
+        wrong = "can make a --profile of one text only";
+    if (wrong) tuff_cli_say("tuff: generate %s (see: tuff help generate)", wrong);
+    return !wrong;
+}
+
 int tuff_cli_generate(int argc, char **argv)
 {
-    generate_options options = {.top_p = 1, .repetition_penalty = 1};
+    tuff_cli_generate_options options = {.top_p = 1, .repetition_penalty = 1};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
-    if (!options.prompt == !options.prompt_file) {
-        tuff_cli_say("tuff: generate needs one of --prompt and --prompt-file%s",
-                     options.prompt ? ", not both" : " (see: tuff help generate)");
-        return TUFF_EXIT_USAGE;
-    }
+    if (!check(&options)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
-    const char *const inputs[] = {options.model, options.prompt_file, options.adapter};
-    if (!tuff_cli_check_output("profile", options.profile.value, inputs, 3)) return TUFF_EXIT_FAILED;
+    const char *const inputs[] = {options.model, options.prompt_file, options.file, options.adapter};
+    if (!tuff_cli_check_output("profile", options.profile.value, inputs, 4)) return TUFF_EXIT_FAILED;
     text prompt = {0};
-    bool ok = options.prompt ? append(&prompt, options.prompt, strlen(options.prompt))
-                             : read_prompt(options.prompt_file, &prompt);
+    bool ok = true;
+    if (options.prompt)
+        ok = append(&prompt, options.prompt, strlen(options.prompt));
+    else if (options.prompt_file)
+        ok = read_prompt(options.prompt_file, &prompt);
     int code = ok ? with_prompt(&options, &prompt) : TUFF_EXIT_FAILED;
     free(prompt.data);
     return code;

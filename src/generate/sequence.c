@@ -37,15 +37,32 @@ static tuff_status encode(tuff_sequence *s, const char *prompt, size_t size)
     return TUFF_OK;
 }
 
+/* How tokens are chosen and where the text ends. */
+static tuff_status make_rules(const tuff_model *model, const tuff_generate_params *params,
+                              tuff_sampler **out_sampler, tuff_stop **out_stop)
+{
+    if (params->max_new_tokens < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
+                         (long long)params->max_new_tokens);
+    TUFF_TRY(tuff_sampler_create(params->sampling, (uint32_t)model->config.vocab_size, out_sampler));
+    return tuff_stop_create(params->stop, params->stop_count, out_stop);
+}
+
+tuff_status tuff_sequence_check(const tuff_model *model, const tuff_generate_params *params)
+{
+    tuff_sampler *sampler = NULL;
+    tuff_stop *stop = NULL;
+    tuff_status status = make_rules(model, params, &sampler, &stop);
+    tuff_sampler_destroy(&sampler);
+    tuff_stop_destroy(&stop);
+    return status;
+}
+
 static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
 {
-    if (s->params.max_new_tokens < 0)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
-                         (long long)s->params.max_new_tokens);
     TUFF_TRY(encode(s, prompt, size));
-    TUFF_TRY(tuff_sampler_create(s->params.sampling, (uint32_t)s->model->config.vocab_size, &s->sampler));
+    TUFF_TRY(make_rules(s->model, &s->params, &s->sampler, &s->stop));
     TUFF_TRY(tuff_decoder_create(s->tokenizer, true, &s->decoder));
-    TUFF_TRY(tuff_stop_create(s->params.stop, s->params.stop_count, &s->stop));
     for (size_t i = 0; i < s->count; i++) {
         tuff_piece ignored;
         tuff_sampler_accept(s->sampler, s->ids[i]);

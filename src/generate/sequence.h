@@ -28,6 +28,8 @@ struct tuff_sequence {
     char *error;
 };
 
+/* Whether the settings can be those of a sequence. */
+TUFF_MUST_USE tuff_status tuff_sequence_check(const tuff_model *model, const tuff_generate_params *params);
 /* Encodes the prompt and makes all that is needed later. The watch is asked while this is done. */
 TUFF_MUST_USE tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *prompt,
                                                size_t size, const tuff_generate_params *params,

@@ -146,6 +146,61 @@ static void test_json_and_prompt_file(void **state)
     kit_result_free(&r);
 }
 
+/* Lines of JSON, one per text, in the order of the file, each what the prompt gives alone. */
+static void test_many_prompts(void **state)
+{
+    (void)state;
+    enum { COPIES = 2, PROMPTS = 3 };
+    static const char *const prompts[PROMPTS] = {"it", "The river and the old stone bridge", "a"};
+    static const char lines[] =
+        "{\"q\": \"it\"}\n{\"q\": \"The river and the old stone bridge\"}\n{\"q\": \"a\"}\n";
+    const char *model = kit_golden("llama"), *file = kit_path("prompts.jsonl");
+    kit_write_file(file, lines, sizeof lines - 1);
+    kit_result r = KIT_TUFF("generate", "--model", model, "--file", file, "--field", "q", "--max-new-tokens",
+                            "9", "--num-return-sequences", "2", "--batch-size", "4", "--json", "--quiet",
+                            "--ignore-eos", "--invariant");
+    assert_int_equal(r.exit_code, 0);
+    assert_int_equal(r.err.size, 0);
+    const char *at = r.out.data;
+    for (int i = 0; i < PROMPTS * COPIES; i++) {
+        const char *line_end = strchr(at, '\n');
+        assert_non_null(line_end);
+        cJSON *json = kit_parse(at, (size_t)(line_end - at));
+        kit_result alone = KIT_TUFF("generate", "--model", model, "--prompt", prompts[i / COPIES],
+                                    "--max-new-tokens", "9", "--ignore-eos", "--json");
+        cJSON *want = kit_parse(alone.out.data, alone.out.size);
+        assert_true(kit_number(json, "record") == i / COPIES && kit_number(json, "number") == i % COPIES);
+        assert_string_equal(kit_string(json, "prompt"), prompts[i / COPIES]);
+        assert_string_equal(kit_string(json, "text"), kit_string(want, "text"));
+        assert_string_equal(kit_string(json, "finish"), "length");
+        cJSON_Delete(json);
+        cJSON_Delete(want);
+        kit_result_free(&alone);
+        at = line_end + 1;
+    }
+    assert_int_equal(*at, 0);
+    kit_result_free(&r);
+    /* as text: drawn differently each, the first as it is alone; a prompt that is too long is told of */
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "it", "--num-return-sequences", "3",
+                 "--max-new-tokens", "6", "--ignore-eos", "--temperature", "1", "--seed", "4");
+    kit_result alone = KIT_TUFF("generate", "--model", model, "--prompt", "it", "--max-new-tokens", "6",
+                                "--ignore-eos", "--temperature", "1", "--seed", "4");
+    assert_memory_equal(r.out.data, alone.out.data, alone.out.size);
+    assert_non_null(strstr(r.err.data, "3 texts"));
+    kit_result_free(&r);
+    kit_result_free(&alone);
+    kit_run_tuff(&r, (const char *const[]){"generate", "--model", model, "--file", file, "--field", "q",
+                                           "--max-new-tokens", "3", "--context-length", "8", "--ignore-eos",
+                                           NULL});
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "prompt 2: the prompt has"));
+    assert_non_null(strstr(r.err.data, "2 texts"));
+    kit_result_free(&r);
+    KIT_REFUSES(2, "not several", "generate", "--model", model, "--file", file, "--prompt", "a");
+    KIT_REFUSES(2, "one text only", "generate", "--model", model, "--file", file, "--profile");
+    KIT_REFUSES(1, "prompts.jsonl, line 1", "generate", "--model", model, "--file", file);
+}
+
 static void test_seeds(void **state)
 {
     (void)state;
@@ -278,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_convert_types),
         cmocka_unit_test(test_json_and_prompt_file),
+        cmocka_unit_test(test_many_prompts),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_empty_prompt),

@@ -70,6 +70,20 @@ static void test_text(void **state)
     kit_result_free(&r);
 }
 
+/* Of many texts those that were finished are there, whole. */
+static void test_many_texts(void **state)
+{
+    (void)state;
+    kit_result r = INTERRUPT(3, "generate", "--model", kit_golden("llama"), "--file", long_text(),
+                             "--ignore-eos", "--max-new-tokens", "20", "--json");
+    assert_int_equal(r.exit_code, 1);
+    assert_true(r.out.size > 10 && r.out.data[r.out.size - 1] == '\n');
+    assert_non_null(strstr(r.err.data, "interrupted; texts that were not finished are left out"));
+    for (const char *at = r.out.data; *at; at = strchr(at, '\n') + 1)
+        assert_memory_equal(at, "{\"record\": ", 11);
+    kit_result_free(&r);
+}
+
 static void test_eval(void **state)
 {
     (void)state;
@@ -154,9 +168,10 @@ static void test_convert(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompt),  cmocka_unit_test(test_text),
-        cmocka_unit_test(test_eval),    cmocka_unit_test(test_first_step),
-        cmocka_unit_test(test_convert), cmocka_unit_test(test_closed_terminal),
+        cmocka_unit_test(test_prompt),          cmocka_unit_test(test_text),
+        cmocka_unit_test(test_many_texts),      cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_first_step),      cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_closed_terminal),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -105,7 +105,7 @@ static void test_wrong_usage(void **state)
     KIT_REFUSES(2, "--seed needs a value", "generate", "--seed");
     KIT_REFUSES(2, "write --prompt=--model", "generate", "--prompt", "--model");
     KIT_REFUSES(2, "--json takes no value", "devices", "--json=yes");
-    KIT_REFUSES(2, "one of --prompt and --prompt-file", "generate", "--model", "x");
+    KIT_REFUSES(2, "one of --prompt, --prompt-file and --file", "generate", "--model", "x");
     KIT_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
     KIT_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--eval-steps", "5");

@@ -117,6 +117,34 @@ FIELD(tuff_generate_result, status, 64)
 FIELD(tuff_generate_result, reserved, 68)
 LAST(tuff_generate_result, reserved)
 
+STRUCT(tuff_generated, 64)
+FIELD(tuff_generated, record, 0)
+FIELD(tuff_generated, number, 8)
+FIELD(tuff_generated, prompt, 16)
+FIELD(tuff_generated, text, 24)
+FIELD(tuff_generated, prompt_size, 32)
+FIELD(tuff_generated, text_size, 40)
+FIELD(tuff_generated, result, 48)
+FIELD(tuff_generated, error, 56)
+
+STRUCT(tuff_generate_many_params, 56)
+FIELD(tuff_generate_many_params, struct_size, 0)
+FIELD(tuff_generate_many_params, field, 8)
+FIELD(tuff_generate_many_params, num_return_sequences, 16)
+FIELD(tuff_generate_many_params, generate, 24)
+FIELD(tuff_generate_many_params, on_text, 32)
+FIELD(tuff_generate_many_params, user, 40)
+FIELD(tuff_generate_many_params, watch, 48)
+LAST(tuff_generate_many_params, watch)
+
+STRUCT(tuff_generate_many_result, 40)
+FIELD(tuff_generate_many_result, struct_size, 0)
+FIELD(tuff_generate_many_result, texts, 8)
+FIELD(tuff_generate_many_result, failed, 16)
+FIELD(tuff_generate_many_result, prompt_tokens, 24)
+FIELD(tuff_generate_many_result, new_tokens, 32)
+LAST(tuff_generate_many_result, new_tokens)
+
 STRUCT(tuff_model_info, 104)
 FIELD(tuff_model_info, struct_size, 0)
 FIELD(tuff_model_info, architecture, 8)
@@ -545,6 +573,8 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_batcher_params, TUFF_BATCHER_PARAMS_INIT);
     SETS_SIZE(tuff_generate_params, TUFF_GENERATE_PARAMS_INIT);
     SETS_SIZE(tuff_generate_result, TUFF_GENERATE_RESULT_INIT);
+    SETS_SIZE(tuff_generate_many_params, TUFF_GENERATE_MANY_PARAMS_INIT);
+    SETS_SIZE(tuff_generate_many_result, TUFF_GENERATE_MANY_RESULT_INIT);
     SETS_SIZE(tuff_model_info, TUFF_MODEL_INFO_INIT);
     SETS_SIZE(tuff_program_memory, TUFF_PROGRAM_MEMORY_INIT);
     SETS_SIZE(tuff_sampling, TUFF_SAMPLING_INIT);

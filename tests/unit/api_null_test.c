@@ -214,6 +214,8 @@ static const struct {
     CALLS(tuff_sequence_result),
     CALLS(tuff_sequence_error),
     CALLS(tuff_sequence_ids),
+    CALLS(tuff_generate_many),
+    CALLS(tuff_generate_file),
     CALLS(tuff_dataset_load_text),
     CALLS(tuff_dataset_from_ids),
     CALLS(tuff_dataset_destroy),

@@ -424,6 +424,36 @@ CALLS_OF(tuff_sequence_ids)
     assert_null(tuff_sequence_ids(fixture.sequence, NULL));
 }
 
+static bool take_generated(const tuff_generated *text, void *user)
+{
+    (void)text, (void)user;
+    return true;
+}
+CALLS_OF(tuff_generate_many)
+{
+    const char *const prompts[] = {NULL};
+    const tuff_generate_many_params unset = {0};
+    tuff_generate_many_params p = TUFF_GENERATE_MANY_PARAMS_INIT;
+    tuff_generate_many_result result = {0};
+    REFUSED(tuff_generate_many(fixture.batcher, NULL, NULL, 0, &p, NULL)); /* nobody takes the texts */
+    p.on_text = take_generated;
+    REFUSED(tuff_generate_many(NULL, NULL, NULL, 0, &p, NULL));
+    REFUSED(tuff_generate_many(fixture.batcher, NULL, NULL, 1, &p, NULL));
+    REFUSED(tuff_generate_many(fixture.batcher, prompts, NULL, 1, &p, NULL));
+    REFUSED(tuff_generate_many(fixture.batcher, NULL, NULL, 0, NULL, NULL));
+    REFUSED(tuff_generate_many(fixture.batcher, NULL, NULL, 0, &unset, NULL));
+    REFUSED(tuff_generate_many(fixture.batcher, NULL, NULL, 0, &p, &result));
+}
+CALLS_OF(tuff_generate_file)
+{
+    tuff_generate_many_params p = TUFF_GENERATE_MANY_PARAMS_INIT;
+    REFUSED(tuff_generate_file(fixture.batcher, kit_temp_path("prompts"), &p, NULL));
+    p.on_text = take_generated;
+    REFUSED(tuff_generate_file(NULL, kit_temp_path("prompts"), &p, NULL));
+    REFUSED(tuff_generate_file(fixture.batcher, NULL, &p, NULL));
+    REFUSED(tuff_generate_file(fixture.batcher, kit_temp_path("prompts"), NULL, NULL));
+}
+
 /* ---- training ---- */
 
 CALLS_OF(tuff_dataset_load_text)
