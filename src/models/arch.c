@@ -22,7 +22,7 @@ const tuff_arch *tuff_arch_by_model_type(const char *model_type)
 const tuff_arch *tuff_arch_by_gguf(const char *architecture)
 {
     for (int i = 0; i < N_ARCHS; i++)
-        if (strcmp(archs[i]->gguf, architecture) == 0) return archs[i];
+        if (archs[i]->gguf && strcmp(archs[i]->gguf, architecture) == 0) return archs[i];
     return NULL;
 }
 

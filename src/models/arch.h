@@ -84,11 +84,12 @@ struct tuff_config {
     double rope_theta;       /* 0: no rotary embedding */
     double rope_theta_local; /* of the second table; 0: none */
     tuff_norm norm;
-    bool causal;             /* a token sees itself and what comes before it; else all */
-    bool tied;               /* the output head is the embedding table */
-    bool learned_positions;  /* a table of max_positions + position_offset rows */
-    int64_t position_offset; /* of the first token: RoBERTa's begin after the padding id */
-    int64_t token_types;     /* rows of the table of token types; 0: none */
+    bool causal;              /* a token sees itself and what comes before it; else all */
+    bool tied;                /* the output head is the embedding table */
+    bool learned_positions;   /* a table of max_positions + position_offset rows */
+    int64_t position_offset;  /* of the first token: RoBERTa's begin after the padding id */
+    int64_t token_types;      /* rows of the table of token types; 0: none */
+    int64_t distance_buckets; /* rows of the table of attention's bias by distance; 0: none */
     bool embed_norm, final_norm;
     tuff_layer_spec layer;  /* what all layers are like, */
     tuff_layer_spec *specs; /* or [layers], what each is like, owned by the config; NULL: as `layer` */
@@ -100,7 +101,7 @@ struct tuff_arch {
     const char *hf_class; /* "Llama": how the names of its classes begin */
     const char
         *hf_lm_class; /* "LMHeadModel", for "ForCausalLM" in the class of the language model; else NULL */
-    const char *gguf; /* general.architecture */
+    const char *gguf; /* general.architecture; NULL: GGUF has none for it */
     const char *base_prefix; /* "model.": files of the bare model leave it out */
     const char *lora_target; /* modules adapted by default, separated by commas */
     /* Sets everything but arch and tokens; errors name the file and the key. */

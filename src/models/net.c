@@ -151,7 +151,10 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);
     }
-    return tuff_attention(net->g, q, k, v, net->segments, NULL, NULL, &params);
+    if (net->config->distance_buckets && !net->distances)
+        net->distances = tuff_net_distances(net, &net->distance_zero);
+    params.zero = net->distance_zero;
+    return tuff_attention(net->g, q, k, v, net->segments, net->distances, NULL, &params);
 }
 
 tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)

@@ -29,6 +29,8 @@ struct tuff_net {
 
     /* made by tuff_net_begin */
     tuff_tensor *ids, *positions, *types, *segments, *rows;
+    tuff_tensor *distances; /* by the first layer of models that have it: attention's bias */
+    int64_t distance_zero;
 };
 
 /* Makes the inputs. */
@@ -58,6 +60,9 @@ tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x);
 /* x [N, H, D] turned by the net's positions; x itself without rotary positions. */
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x);
+/* The bias of attention by distance, [H, columns], of models whose config has distance_buckets; *out_zero is
+ * the column of a token's own position. */
+tuff_tensor *tuff_net_distances(tuff_net *net, int64_t *out_zero);
 /* q [N, H, D], k and v [N, Hkv, D] of one layer: attention, over the cache where there is one. */
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v);
 

@@ -127,6 +127,7 @@ tuff_status tuff_model_upload_tables(const tuff_model *model, int64_t positions,
 {
     const tuff_config *c = &model->config;
     const tuff_cancel *cancel = watch ? watch->cancel : NULL;
+    if (c->distance_buckets) TUFF_TRY(tuff_distances_upload(c, store));
     if (c->rope_theta != 0)
         TUFF_TRY(upload_angles(c->rope_theta, c->head_dim / 2, positions, false, cancel, store));
     if (c->rope_theta_local == 0) return TUFF_OK;

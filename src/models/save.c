@@ -316,6 +316,9 @@ static void say_lost(const tuff_model *model, bool without_head, const char *pat
 static tuff_status save_gguf(const tuff_model *model, tuff_dtype dtype, const tuff_watch *watch,
                              const char *path)
 {
+    if (!model->config.arch->gguf)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: GGUF has no architecture for %s; write it as hf", path,
+                         model->config.arch->name);
     tuff_gguf_builder gguf = {0};
     source from = {.model = model, .gguf = true, .work.watch = watch};
     tuff_gguf_put_text(&gguf, "general.architecture", model->config.arch->gguf);

@@ -175,6 +175,11 @@ int encoder_main(const char *name)
         cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-tokens"),
         cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-spans"),
         cmocka_unit_test_prestate(run_encoder, (void *)"modernbert-biased"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"mpnet"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-mlm"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-classes"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-tokens"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-spans"),
         cmocka_unit_test_prestate(run_encoder, (void *)"llama-classes"),
         cmocka_unit_test_prestate(run_encoder, (void *)"gpt2-classes"),
     };

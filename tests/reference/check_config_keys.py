@@ -35,7 +35,7 @@ from transformers.generation import GenerationConfig
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2")
-ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert")
+ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
 GENERATION = set(GenerationConfig._get_default_generation_params())
 # What PreTrainedConfig takes from a file besides its fields, and what versions before 5 wrote.

@@ -38,6 +38,7 @@ from transformers import (
     GPT2Config,
     LlamaConfig,
     ModernBertConfig,
+    MPNetConfig,
     NomicBertConfig,
     RobertaConfig,
     XLMRobertaConfig,
@@ -48,6 +49,7 @@ from make_goldens import ROOT, compare, floats, write_json
 
 MOVES = 1e-4  # of the largest state: ten times what the C tests allow
 SHAPE = (3, 11)
+LONG = (1, 100)  # of models that look at distances
 
 transformers.utils.logging.set_verbosity_error()  # of changed configs that leave tensors out
 
@@ -109,6 +111,14 @@ def modernbert_biased():
     return config
 
 
+def mpnet():
+    # Texts that are longer than the 91 tokens from which on distances share a bucket.
+    return MPNetConfig(
+        vocab_size=47, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20,
+        max_position_embeddings=104, layer_norm_eps=0.04, hidden_act="silu",
+    )  # fmt: skip
+
+
 def llama():
     return LlamaConfig(
         vocab_size=44, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
@@ -151,12 +161,13 @@ CHANGES = {
         ],
     },  # fmt: skip
     "modernbert-biased": {"classifier_pooling": ["mean"], "classifier_activation": ["relu"], "local_attention": [3]},
+    "mpnet": {"hidden_act": ["gelu", "relu"], "layer_norm_eps": [1e-5], "num_hidden_layers": [1]},
     "llama": {"rms_norm_eps": [1e-6], "num_hidden_layers": [1]},
     "gpt2": {"n_head": [1, 2], "activation_function": ["relu"], "layer_norm_epsilon": [1e-5], "n_layer": [1]},
 }
 CONFIGS = {
     "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "nomic_bert": nomic_bert,
-    "modernbert": modernbert, "modernbert-biased": modernbert_biased, "llama": llama, "gpt2": gpt2,
+    "modernbert": modernbert, "modernbert-biased": modernbert_biased, "mpnet": mpnet, "llama": llama, "gpt2": gpt2,
 }  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
 # name of the folder: architecture and head
@@ -165,6 +176,7 @@ MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "clas
 MODELS |= {"nomic_bert" + ("-" + head if head else ""): ("nomic_bert", head) for head in HEADS if head != "spans"}
 MODELS |= {"modernbert" + ("-" + head if head else ""): ("modernbert", head) for head in HEADS}
 MODELS |= {"modernbert-biased": ("modernbert-biased", "classes")}
+MODELS |= {"mpnet" + ("-" + head if head else ""): ("mpnet", head) for head in HEADS}
 
 
 def randomize(model, random):
@@ -178,8 +190,9 @@ def randomize(model, random):
 def load(folder, name, head):
     """In double."""
     options = {} if head or name in ("distilbert", "modernbert") else {"add_pooling_layer": False}
+    attention = "eager" if name == "mpnet" else "sdpa"  # MPNet has no other; elsewhere eager goes through f32
     model = HEADS[head].from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True, **options
+        folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True, **options
     )
     to_double(model)
     return model.eval()
@@ -210,17 +223,18 @@ def save(folder, model):
 
 def draw_inputs(config, head, random):
     """Ids without the padding's, whose embedding gets no gradient in PyTorch."""
-    ids = random.randint(0, config.vocab_size - 1, SHAPE)
+    shape = LONG if config.model_type == "mpnet" else SHAPE
+    ids = random.randint(0, config.vocab_size - 1, shape)
     ids += ids >= config.pad_token_id
     truth = {"input_ids": torch.as_tensor(ids, dtype=torch.int32)}
     types = getattr(config, "type_vocab_size", 0)
     if types:
-        truth["token_type_ids"] = torch.as_tensor(random.randint(0, types, SHAPE), dtype=torch.int32)
+        truth["token_type_ids"] = torch.as_tensor(random.randint(0, types, shape), dtype=torch.int32)
     if head == "mlm":
-        truth["picked"] = torch.as_tensor(random.permutation(SHAPE[0] * SHAPE[1])[:5], dtype=torch.int32)
+        truth["picked"] = torch.as_tensor(random.permutation(shape[0] * shape[1])[:5], dtype=torch.int32)
     if head == "classes":
-        rows = np.arange(SHAPE[0]) * SHAPE[1]
-        last = SHAPE[1] - 1 if config.model_type in ("llama", "gpt2") else 0
+        rows = np.arange(shape[0]) * shape[1]
+        last = shape[1] - 1 if config.model_type in ("llama", "gpt2") else 0
         if getattr(config, "classifier_pooling", "cls") == "cls":
             truth["picked"] = torch.as_tensor(rows + last, dtype=torch.int32)
     return truth

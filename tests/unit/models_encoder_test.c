@@ -348,9 +348,10 @@ static void gguf_keeps_classifiers(void **state)
 static void heads_are_saved(void **state)
 {
     (void)state;
-    static const char *const goldens[] = {
-        "bert-mlm",   "roberta-mlm",   "distilbert-mlm", "roberta-classes",  "roberta-tokens",
-        "bert-spans", "llama-classes", "modernbert-mlm", "modernbert-spans", "modernbert-biased"};
+    static const char *const goldens[] = {"bert-mlm",          "roberta-mlm",    "distilbert-mlm",
+                                          "roberta-classes",   "roberta-tokens", "bert-spans",
+                                          "llama-classes",     "modernbert-mlm", "modernbert-spans",
+                                          "modernbert-biased", "mpnet-mlm",      "mpnet-spans"};
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
         tuff_model *model = model_open(goldens[i]);
         const char *directory = kit_temp_path("headed");
@@ -505,6 +506,31 @@ static void modernbert_has_two_kinds_of_layers(void **state)
                 refusals[i].part);
 }
 
+/* The table of buckets is one for all layers; GGUF has no such model. */
+static void mpnet_has_a_bias_by_distance(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("mpnet");
+    const tuff_config *c = &model->config;
+    const tuff_param *table =
+        tuff_params_find(&model->params, "mpnet.encoder.relative_attention_bias.weight");
+    assert_non_null(table);
+    assert_int_equal(table->shape[0], 32);
+    assert_int_equal(table->shape[1], c->heads);
+    assert_int_equal(c->position_offset, 2);
+    assert_int_equal(c->max_positions, 102);
+    KIT_FAILS(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, kit_temp_path("mpnet.gguf")),
+              TUFF_UNSUPPORTED, "GGUF has no architecture for mpnet");
+    tuff_model_destroy(&model);
+    refused(model_copy("mpnet", "edited", "\"relative_attention_num_buckets\": 32",
+                       "\"relative_attention_num_buckets\": 64"),
+            TUFF_UNSUPPORTED, "relative_attention_num_buckets is 64; transformers runs MPNet with 32");
+    refused(model_copy("mpnet", "edited", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"quick\""),
+            TUFF_UNSUPPORTED, "hidden_act is \"quick\"");
+    refused(model_copy("mpnet", "edited", "\"num_attention_heads\": 2", "\"num_attention_heads\": 4"),
+            TUFF_BAD_FORMAT, "relative_attention_bias.weight has shape [32, 2]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +547,7 @@ int main(void)
         cmocka_unit_test(heads_are_saved),
         cmocka_unit_test(nomic_has_two_kinds_of_config),
         cmocka_unit_test(modernbert_has_two_kinds_of_layers),
+        cmocka_unit_test(mpnet_has_a_bias_by_distance),
         cmocka_unit_test(labels_are_what_transformers_takes_them_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

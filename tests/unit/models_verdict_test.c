@@ -268,8 +268,9 @@ static void rotary_parameters_have_one_home(void **state)
 static void every_key_of_transformers_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2",    "llama",       "mistral",    "qwen2",      "bert",
-                                        "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert"};
+    static const char *const archs[] = {"gpt2",       "llama",      "mistral",     "qwen2",
+                                        "bert",       "roberta",    "xlm-roberta", "distilbert",
+                                        "nomic_bert", "modernbert", "mpnet"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
