@@ -7,7 +7,6 @@
 #include "base/structs.h"
 #include "formats/hf_config.h"
 #include "models/model.h"
-#include "runtime/device.h"
 
 /* llama.cpp's enum llama_pooling_type. */
 static tuff_status read_gguf_pooling(const tuff_model *model, tuff_pooling *pooling)
@@ -64,17 +63,6 @@ static tuff_status choose_dimensions(tuff_embedder *e, int64_t wanted)
                      (long long)wanted, (long long)e->full);
 }
 
-static tuff_status choose_length(tuff_embedder *e, int64_t wanted)
-{
-    const tuff_config *c = &e->model->config;
-    int64_t most = c->learned_positions ? c->max_positions : 1 << 24;
-    e->max_length = wanted ? wanted : e->sentence.max_length ? e->sentence.max_length : c->max_positions;
-    if (!wanted && e->max_length > most) e->max_length = most;
-    if (e->max_length >= 2 && e->max_length <= most) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "the longest text is %lld tokens, expected 2 to %lld",
-                     (long long)wanted, (long long)most);
-}
-
 static tuff_status choose(tuff_embedder *e, const tuff_embedder_params *params)
 {
     const tuff_model *model = e->model;
@@ -83,24 +71,16 @@ static tuff_status choose(tuff_embedder *e, const tuff_embedder_params *params)
     TUFF_TRY(choose_pooling(e, params->pooling));
     TUFF_TRY(choose_normalize(e, params->normalize));
     TUFF_TRY(choose_dimensions(e, params->dimensions));
-    TUFF_TRY(choose_length(e, params->max_length));
-    e->batch_tokens = params->batch_tokens ? params->batch_tokens : 4096;
-    if (e->batch_tokens < 1 || e->batch_tokens > 1 << 24)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "batch_tokens is %lld, expected 1 to %d",
-                         (long long)params->batch_tokens, 1 << 24);
-    return TUFF_OK;
+    return tuff_packed_choose(&e->packed, params->max_length, e->sentence.max_length, params->batch_tokens);
 }
 
 static tuff_status build(tuff_embedder *e, const tuff_embedder_params *params)
 {
     TUFF_TRY(tuff_watch_check(params->watch));
     e->watch = params->watch;
+    e->packed = (tuff_packed){.model = e->model, .device = e->device, .top = tuff_embedder_top(e)};
     TUFF_TRY(choose(e, params));
-    e->turn = tuff_mutex_create();
-    if (!e->turn) return tuff_fail_memory("an embedder");
-    TUFF_TRY(tuff_session_create(e->device, &e->session));
-    if (params->adapter) TUFF_TRY(tuff_lora_open(e->model, params->adapter, &e->device->log, &e->lora));
-    return tuff_embedder_upload(e, e->watch);
+    return tuff_packed_open(&e->packed, params->adapter, e->watch);
 }
 
 tuff_status tuff_embedder_create(const tuff_model *model, tuff_device *device,
@@ -127,12 +107,8 @@ void tuff_embedder_destroy(tuff_embedder **embedder)
 {
     if (!embedder || !*embedder) return;
     tuff_embedder *e = *embedder;
-    tuff_session_destroy(&e->session);
-    tuff_lora_destroy(&e->lora);
+    tuff_packed_close(&e->packed);
     tuff_sentence_free(&e->sentence);
-    tuff_mutex_destroy(&e->turn);
-    tuff_free(e->host);
-    tuff_free(e->vectors);
     tuff_free(e);
     *embedder = NULL;
 }
@@ -144,7 +120,7 @@ int64_t tuff_embedder_dimensions(const tuff_embedder *embedder)
 
 int64_t tuff_embedder_max_length(const tuff_embedder *embedder)
 {
-    return embedder ? embedder->max_length : 0;
+    return embedder ? embedder->packed.max_length : 0;
 }
 
 const char *tuff_embedder_prompt(const tuff_embedder *embedder, const char *name)

@@ -119,7 +119,8 @@ static tuff_status hash_settings(job *j)
     tuff_buf text = {0};
     tuff_buf_printf(&text, "%s\n%lld %lld %d %d %lld %d\n%s", e->model->path,
                     (long long)tuff_model_parameters(e->model), (long long)e->dimensions, (int)e->pooling,
-                    (int)e->normalize, (long long)e->max_length, (int)j->params.type, prompt ? prompt : "");
+                    (int)e->normalize, (long long)e->packed.max_length, (int)j->params.type,
+                    prompt ? prompt : "");
     tuff_sha256_init(&j->hash);
     if (!text.failed) hash_text(j, text.data, text.size);
     tuff_buf_free(&text);

@@ -1,11 +1,11 @@
 /* The graph of an embedder: the model, pooling, dense layers, normalization. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "embed/embedder.h"
 #include "formats/safetensors.h"
-#include "models/net.h"
 
 static const char *dense_name(tuff_graph *g, size_t i, const char *which)
 {
@@ -41,38 +41,50 @@ static tuff_tensor *pool(const tuff_embedder *e, tuff_graph *g, tuff_tensor *hid
     return tuff_mul(g, mean, tuff_input(g, "root", TUFF_F32, 2, (int64_t[]){sequences, 1}));
 }
 
-typedef struct building {
-    const tuff_embedder *embedder;
-    tuff_embed_shape shape;
-} building;
-
-static tuff_status build(void *user, tuff_graph *g)
+static void build(void *user, tuff_net *net, tuff_tensor *states, const tuff_packed_shape *shape)
 {
-    const building *b = user;
-    const tuff_embedder *e = b->embedder;
-    const tuff_model *model = e->model;
-    tuff_net net = {.g = g,
-                    .config = &model->config,
-                    .tokens = b->shape.tokens,
-                    .sequences = b->shape.sequences,
-                    .params = &model->params,
-                    .rope_positions = e->max_length,
-                    .hook = e->lora ? tuff_lora_hook(e->lora, false) : NULL};
-    tuff_graph_set_invariant(g, true);
-    tuff_net_begin(&net);
-    tuff_tensor *x = pool(e, g, tuff_net_hidden(&net), b->shape.sequences);
+    const tuff_embedder *e = user;
+    tuff_graph *g = net->g;
+    tuff_tensor *x = pool(e, g, states, shape->sequences);
     for (size_t i = 0; i < e->sentence.denses; i++)
         x = dense(e, g, i, x);
     if (e->dimensions < e->full) x = tuff_slice(g, x, -1, 0, e->dimensions);
     if (e->normalize) x = tuff_l2_normalize(g, x, 1e-12);
     tuff_output(g, "vectors", x);
-    return tuff_graph_status(g);
 }
 
-tuff_status tuff_embedder_program(tuff_embedder *e, const tuff_embed_shape *shape, tuff_program **out_program)
+static tuff_status set(void *user, tuff_program *program, const tuff_packed_shape *shape,
+                       const tuff_packed_text *texts, size_t n)
 {
-    building b = {e, *shape};
-    return tuff_session_program(e->session, shape, sizeof *shape, build, &b, out_program);
+    tuff_embedder *e = user;
+    const size_t most = (size_t)shape->sequences, word = sizeof(int32_t);
+    int32_t *pooled = tuff_packed_words(&e->packed, 6 * most), at = 0;
+    if (!pooled) return TUFF_OUT_OF_MEMORY;
+    int32_t *first = pooled + 4 * most;
+    float *root = (float *)(first + most);
+    for (size_t s = 0; s < n; s++) {
+        int32_t count = (int32_t)texts[s].count, skip = (int32_t)texts[s].skip;
+        memcpy(pooled + 4 * s, (int32_t[]){at + skip, count - skip, at + skip, count - skip}, 4 * word);
+        first[s] = e->pooling == TUFF_POOLING_LAST ? at + count - 1 : at;
+        root[s] = sqrtf((float)(count - skip));
+        at += count;
+    }
+    TUFF_TRY(tuff_program_input(program, "pooled", pooled, 4 * most * word));
+    TUFF_TRY(tuff_program_input(program, "first", first, most * word));
+    return tuff_program_input(program, "root", root, most * word);
+}
+
+static tuff_status take(void *user, void *call, tuff_program *program, const tuff_packed_shape *shape,
+                        const tuff_packed_text *texts, size_t n)
+{
+    tuff_embedder *e = user;
+    const size_t d = (size_t)e->dimensions, all = (size_t)shape->sequences * d;
+    float *vectors = tuff_packed_words(&e->packed, all), *out = call;
+    if (!vectors) return TUFF_OUT_OF_MEMORY;
+    TUFF_TRY(tuff_program_output(program, "vectors", vectors, all * sizeof *vectors));
+    for (size_t s = 0; s < n; s++)
+        memcpy(out + texts[s].index * d, vectors + s * d, d * sizeof *out);
+    return TUFF_OK;
 }
 
 static tuff_status upload_tensor(const tuff_weights *weights, const char *name, int rank,
@@ -109,11 +121,15 @@ static tuff_status upload_dense(const tuff_sentence_dense *layer, size_t i, tuff
     return status;
 }
 
-tuff_status tuff_embedder_upload(tuff_embedder *e, const tuff_watch *watch)
+static tuff_status upload(void *user, tuff_store *store)
 {
-    tuff_store *store = tuff_session_store(e->session);
-    TUFF_TRY(tuff_lora_upload_model(e->model, e->lora, false, e->max_length, watch, store));
+    const tuff_embedder *e = user;
     for (size_t i = 0; i < e->sentence.denses; i++)
         TUFF_TRY(upload_dense(&e->sentence.dense[i], i, store));
     return TUFF_OK;
+}
+
+tuff_packed_top tuff_embedder_top(tuff_embedder *embedder)
+{
+    return (tuff_packed_top){.upload = upload, .build = build, .set = set, .take = take, .user = embedder};
 }

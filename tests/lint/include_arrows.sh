@@ -18,8 +18,9 @@ runtime: backend/backend.h formats ir base
 models: runtime text formats ir base
 adapters: models runtime text formats ir base
 generate: models adapters runtime text formats ir base
-embed: models adapters runtime text formats ir base
-train: embed models adapters runtime text formats ir base
+packed: models adapters runtime text formats ir base
+embed: packed models adapters runtime text formats ir base
+train: embed packed models adapters runtime text formats ir base
 conform: runtime ops ir base
 bench: runtime ops ir base
 cli:

@@ -7,7 +7,7 @@
 #include "adapters/lora.h"
 #include "base/rng.h"
 #include "base/thread.h"
-#include "embed/batch.h"
+#include "packed/batch.h"
 #include "model_fixture.h"
 #include "models/net.h"
 #include "runtime/program.h"
@@ -244,12 +244,12 @@ static void batches_waste_little(void **state)
 {
     (void)state;
     for (int64_t n = 1; n < 20000; n++) {
-        int64_t capacity = tuff_embed_token_capacity(n);
+        int64_t capacity = tuff_packed_token_capacity(n);
         assert_true(capacity >= n && capacity % 16 == 0);
         if (n >= 128) assert_true((double)(capacity - n) < 0.12 * (double)capacity);
     }
     for (int64_t n = 1; n < 3000; n++)
-        assert_true(tuff_embed_sequence_capacity(n) >= n && tuff_embed_sequence_capacity(n) < 2 * n);
+        assert_true(tuff_packed_sequence_capacity(n) >= n && tuff_packed_sequence_capacity(n) < 2 * n);
 }
 
 int main(void)

@@ -1,20 +1,20 @@
-#include "embed/batch.h"
+#include "packed/batch.h"
 
 #include <stdlib.h>
 
 static int by_length(const void *a, const void *b)
 {
-    const tuff_embed_text *x = a, *y = b;
+    const tuff_packed_text *x = a, *y = b;
     if (x->count != y->count) return x->count > y->count ? -1 : 1;
     return x->index < y->index ? -1 : 1;
 }
 
-void tuff_embed_sort(tuff_embed_text *texts, size_t n)
+void tuff_packed_sort(tuff_packed_text *texts, size_t n)
 {
     qsort(texts, n, sizeof *texts, by_length);
 }
 
-size_t tuff_embed_batch(const tuff_embed_text *texts, size_t n, int64_t budget, int64_t *out_tokens)
+size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t budget, int64_t *out_tokens)
 {
     size_t taken = 0;
     *out_tokens = 0;
@@ -23,7 +23,7 @@ size_t tuff_embed_batch(const tuff_embed_text *texts, size_t n, int64_t budget, 
     return taken;
 }
 
-int64_t tuff_embed_token_capacity(int64_t tokens)
+int64_t tuff_packed_token_capacity(int64_t tokens)
 {
     int64_t step = 16;
     while (16 * step <= tokens)
@@ -31,9 +31,9 @@ int64_t tuff_embed_token_capacity(int64_t tokens)
     return (tokens + step - 1) / step * step;
 }
 
-int64_t tuff_embed_sequence_capacity(int64_t sequences)
+int64_t tuff_packed_sequence_capacity(int64_t sequences)
 {
-    int64_t capacity = 1;
+    int64_t capacity = sequences > 0;
     while (capacity < sequences)
         capacity *= 2;
     return capacity;

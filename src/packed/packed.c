@@ -1,0 +1,187 @@
+#include "packed/packed.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/watch.h"
+#include "models/model.h"
+#include "runtime/program.h"
+
+enum { USUAL_TOKENS = 4096, MOST_TOKENS = 1 << 24 };
+
+tuff_status tuff_packed_choose(tuff_packed *p, int64_t max_length, int64_t usual, int64_t batch_tokens)
+{
+    const tuff_config *c = &p->model->config;
+    int64_t most = c->learned_positions ? c->max_positions : MOST_TOKENS;
+    p->max_length = max_length ? max_length : usual ? usual : c->max_positions;
+    if (!max_length && p->max_length > most) p->max_length = most;
+    if (p->max_length < 2 || p->max_length > most)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the longest text is %lld tokens, expected 2 to %lld",
+                         (long long)max_length, (long long)most);
+    p->batch_tokens = batch_tokens ? batch_tokens : USUAL_TOKENS;
+    if (p->batch_tokens >= 1 && p->batch_tokens <= MOST_TOKENS) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "batch_tokens is %lld, expected 1 to %d", (long long)batch_tokens,
+                     MOST_TOKENS);
+}
+
+tuff_status tuff_packed_open(tuff_packed *p, const char *adapter, const tuff_watch *watch)
+{
+    p->turn = tuff_mutex_create();
+    if (!p->turn) return tuff_fail_memory("a model that texts run through");
+    TUFF_TRY(tuff_session_create(p->device, &p->session));
+    if (adapter) TUFF_TRY(tuff_lora_open(p->model, adapter, &p->device->log, &p->lora));
+    tuff_store *store = tuff_session_store(p->session);
+    TUFF_TRY(tuff_lora_upload_model(p->model, p->lora, false, p->max_length, watch, store));
+    return p->top.upload ? p->top.upload(p->top.user, store) : TUFF_OK;
+}
+
+void tuff_packed_close(tuff_packed *p)
+{
+    tuff_session_destroy(&p->session);
+    tuff_lora_destroy(&p->lora);
+    tuff_mutex_destroy(&p->turn);
+    tuff_free(p->host);
+    tuff_free(p->scratch);
+    p->host = NULL;
+    p->scratch = NULL;
+}
+
+void *tuff_packed_words(tuff_packed *p, size_t words)
+{
+    void *scratch = tuff_realloc_array(p->scratch, words ? words : 1, sizeof(int32_t));
+    if (!scratch) {
+        (void)!tuff_fail_memory("a batch of texts");
+        return NULL;
+    }
+    p->scratch = scratch;
+    return memset(scratch, 0, words * sizeof(int32_t));
+}
+
+tuff_status tuff_packed_check_ids(const tuff_packed *p, const int32_t *ids, size_t count, size_t index)
+{
+    int64_t vocab = p->model->config.vocab_size;
+    if (count < 1 || count > (size_t)p->max_length)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu has %zu tokens, expected 1 to %lld", index, count,
+                         (long long)p->max_length);
+    TUFF_NEED(ids);
+    for (size_t k = 0; k < count; k++)
+        if (ids[k] < 0 || ids[k] >= vocab)
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu: id %d is outside the vocabulary of %lld",
+                             index, ids[k], (long long)vocab);
+    return TUFF_OK;
+}
+
+/* ---- programs */
+
+typedef struct building {
+    const tuff_packed *packed;
+    const tuff_packed_shape *shape;
+} building;
+
+static tuff_status build(void *user, tuff_graph *g)
+{
+    const building *b = user;
+    const tuff_packed *p = b->packed;
+    tuff_net net = {.g = g,
+                    .config = &p->model->config,
+                    .tokens = b->shape->tokens,
+                    .sequences = b->shape->sequences,
+                    .params = &p->model->params,
+                    .rope_positions = p->max_length,
+                    .hook = p->lora ? tuff_lora_hook(p->lora, false) : NULL};
+    tuff_graph_set_invariant(g, true);
+    tuff_net_begin(&net);
+    p->top.build(p->top.user, &net, tuff_net_hidden(&net), b->shape);
+    return tuff_graph_status(g);
+}
+
+/* ---- runs */
+
+/* The inputs that all have, one after the other in memory. */
+typedef struct inputs {
+    int32_t *ids, *positions, *types, *segments;
+} inputs;
+
+static size_t words_of(const tuff_packed_shape *shape)
+{
+    return (size_t)(3 * shape->tokens + 4 * shape->sequences);
+}
+
+static tuff_status reserve(tuff_packed *p, const tuff_packed_shape *shape, inputs *out)
+{
+    int32_t *host = tuff_realloc_array(p->host, words_of(shape), sizeof *host);
+    if (!host) return tuff_fail_memory("a batch of texts");
+    p->host = memset(host, 0, words_of(shape) * sizeof *host);
+    out->ids = host;
+    out->positions = out->ids + shape->tokens;
+    out->types = out->positions + shape->tokens;
+    out->segments = out->types + shape->tokens;
+    return TUFF_OK;
+}
+
+static void fill(const tuff_packed *p, const tuff_packed_text *texts, size_t n, const inputs *in)
+{
+    int32_t at = 0;
+    for (size_t s = 0; s < n; s++) {
+        const tuff_packed_text *t = &texts[s];
+        int32_t count = (int32_t)t->count;
+        memcpy(in->ids + at, t->ids, t->count * sizeof *t->ids);
+        if (t->types) memcpy(in->types + at, t->types, t->count * sizeof *t->types);
+        tuff_config_positions(&p->model->config, t->ids, t->count, in->positions + at);
+        memcpy(in->segments + 4 * s, (int32_t[]){at, count, at, count}, 4 * sizeof *in->segments);
+        at += count;
+    }
+}
+
+static tuff_status set_inputs(tuff_program *program, const tuff_packed_shape *shape, const inputs *in)
+{
+    size_t tokens = (size_t)shape->tokens * sizeof(int32_t);
+    TUFF_TRY(tuff_program_input(program, "ids", in->ids, tokens));
+    TUFF_TRY(tuff_program_input(program, "positions", in->positions, tokens));
+    TUFF_TRY(tuff_program_input(program, "types", in->types, tokens));
+    return tuff_program_input(program, "segments", in->segments,
+                              (size_t)shape->sequences * 4 * sizeof(int32_t));
+}
+
+static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size_t n, int64_t tokens,
+                             void *call, const tuff_watch *watch)
+{
+    int64_t picked = 0;
+    for (size_t s = 0; s < n; s++)
+        picked += (int64_t)texts[s].picks;
+    const tuff_packed_shape shape = {tuff_packed_token_capacity(tokens),
+                                     tuff_packed_sequence_capacity((int64_t)n),
+                                     tuff_packed_sequence_capacity(picked)};
+    building b = {p, &shape};
+    tuff_program *program = NULL;
+    inputs in;
+    TUFF_TRY(reserve(p, &shape, &in));
+    TUFF_TRY(tuff_session_program(p->session, &shape, sizeof shape, build, &b, &program));
+    fill(p, texts, n, &in);
+    TUFF_TRY(set_inputs(program, &shape, &in));
+    if (p->top.set) TUFF_TRY(p->top.set(p->top.user, program, &shape, texts, n));
+    TUFF_TRY(tuff_program_run_until(program, watch ? watch->cancel : NULL, false));
+    return p->top.take(p->top.user, call, program, &shape, texts, n);
+}
+
+tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, void *call,
+                            const tuff_watch *watch, int64_t *out_tokens)
+{
+    uint64_t total = 0;
+    *out_tokens = 0;
+    tuff_packed_sort(texts, n);
+    for (size_t i = 0; i < n; i++)
+        total += texts[i].count;
+    for (size_t at = 0; at < n;) {
+        int64_t tokens = 0;
+        size_t taken = tuff_packed_batch(texts + at, n - at, p->batch_tokens, &tokens);
+        TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_EMBED, (uint64_t)*out_tokens, total));
+        tuff_mutex_lock(p->turn);
+        tuff_status status = run_batch(p, texts + at, taken, tokens, call, watch);
+        tuff_mutex_unlock(p->turn);
+        if (status != TUFF_OK) return status;
+        *out_tokens += tokens;
+        at += taken;
+    }
+    return tuff_watch_step(watch, TUFF_PHASE_EMBED, (uint64_t)*out_tokens, total);
+}
