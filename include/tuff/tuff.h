@@ -16,7 +16,9 @@
 #include <tuff/host.h>
 #include <tuff/measure.h>
 #include <tuff/model.h>
+#include <tuff/predict.h>
 #include <tuff/program.h>
+#include <tuff/records.h>
 #include <tuff/sampler.h>
 #include <tuff/stage.h>
 #include <tuff/status.h>

@@ -42,7 +42,8 @@ typedef enum tuff_phase {
     TUFF_PHASE_EVALUATE, /* in batches */
     TUFF_PHASE_SAVE,     /* writing files; in bytes */
     TUFF_PHASE_EMBED,    /* in tokens; of a file: in its bytes */
-    TUFF_PHASE_SEARCH    /* in vectors */
+    TUFF_PHASE_SEARCH,   /* in vectors */
+    TUFF_PHASE_PREDICT   /* in tokens */
 } tuff_phase;
 
 /* How far a call is. Owned by the library, valid during the callback; later versions may add fields. */

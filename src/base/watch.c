@@ -67,6 +67,8 @@ const char *tuff_phase_name(tuff_phase phase)
         return "embed";
     case TUFF_PHASE_SEARCH:
         return "search";
+    case TUFF_PHASE_PREDICT:
+        return "predict";
     }
     return "unknown phase";
 }

@@ -18,6 +18,8 @@ static const char *what(tuff_phase phase)
         return "feeding the prompt";
     case TUFF_PHASE_EMBED:
         return "embedding";
+    case TUFF_PHASE_PREDICT:
+        return "predicting";
     case TUFF_PHASE_SEARCH:
         return "searching";
     case TUFF_PHASE_EVALUATE:

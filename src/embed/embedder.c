@@ -78,7 +78,8 @@ static tuff_status build(tuff_embedder *e, const tuff_embedder_params *params)
 {
     TUFF_TRY(tuff_watch_check(params->watch));
     e->watch = params->watch;
-    e->packed = (tuff_packed){.model = e->model, .device = e->device, .top = tuff_embedder_top(e)};
+    e->packed = (tuff_packed){
+        .model = e->model, .device = e->device, .top = tuff_embedder_top(e), .phase = TUFF_PHASE_EMBED};
     TUFF_TRY(choose(e, params));
     return tuff_packed_open(&e->packed, params->adapter, e->watch);
 }

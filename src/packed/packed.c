@@ -175,7 +175,7 @@ tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, v
     for (size_t at = 0; at < n;) {
         int64_t tokens = 0;
         size_t taken = tuff_packed_batch(texts + at, n - at, p->batch_tokens, &tokens);
-        TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_EMBED, (uint64_t)*out_tokens, total));
+        TUFF_TRY(tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total));
         tuff_mutex_lock(p->turn);
         tuff_status status = run_batch(p, texts + at, taken, tokens, call, watch);
         tuff_mutex_unlock(p->turn);
@@ -183,5 +183,5 @@ tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, v
         *out_tokens += tokens;
         at += taken;
     }
-    return tuff_watch_step(watch, TUFF_PHASE_EMBED, (uint64_t)*out_tokens, total);
+    return tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total);
 }

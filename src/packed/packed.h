@@ -38,6 +38,7 @@ typedef struct tuff_packed {
     const tuff_model *model;
     tuff_device *device;
     tuff_packed_top top;
+    tuff_phase phase; /* as watches are told of a run, in tokens */
     int64_t max_length, batch_tokens;
     tuff_session *session;
     tuff_lora *lora;  /* NULL: none */
@@ -55,8 +56,7 @@ TUFF_MUST_USE tuff_status tuff_packed_open(tuff_packed *packed, const char *adap
 /* Of one that was opened, half opened, or is all zeros. */
 void tuff_packed_close(tuff_packed *packed);
 
-/* Runs texts[0..n), whose order changes; *out_tokens is how many tokens they had. Told as TUFF_PHASE_EMBED.
- */
+/* Runs texts[0..n), whose order changes; *out_tokens is how many tokens they had. */
 TUFF_MUST_USE tuff_status tuff_packed_run(tuff_packed *packed, tuff_packed_text *texts, size_t n, void *call,
                                           const tuff_watch *watch, int64_t *out_tokens);
 

@@ -276,6 +276,76 @@ FIELD(tuff_text_params, allow_json, 8)
 FIELD(tuff_text_params, watch, 16)
 LAST(tuff_text_params, watch)
 
+STRUCT(tuff_predictor_params, 48)
+FIELD(tuff_predictor_params, struct_size, 0)
+FIELD(tuff_predictor_params, max_length, 8)
+FIELD(tuff_predictor_params, batch_tokens, 16)
+FIELD(tuff_predictor_params, guesses, 24)
+FIELD(tuff_predictor_params, adapter, 32)
+FIELD(tuff_predictor_params, watch, 40)
+LAST(tuff_predictor_params, watch)
+
+STRUCT(tuff_predict_input, 32)
+FIELD(tuff_predict_input, text, 0)
+FIELD(tuff_predict_input, pair, 16)
+LAST(tuff_predict_input, pair)
+
+STRUCT(tuff_predict_result, 24)
+FIELD(tuff_predict_result, struct_size, 0)
+FIELD(tuff_predict_result, tokens, 8)
+FIELD(tuff_predict_result, truncated, 16)
+LAST(tuff_predict_result, truncated)
+
+STRUCT(tuff_guess, 8)
+FIELD(tuff_guess, token, 0)
+FIELD(tuff_guess, score, 4)
+LAST(tuff_guess, score)
+
+STRUCT(tuff_fill_params, 16)
+FIELD(tuff_fill_params, struct_size, 0)
+FIELD(tuff_fill_params, watch, 8)
+LAST(tuff_fill_params, watch)
+
+STRUCT(tuff_classify_params, 24)
+FIELD(tuff_classify_params, struct_size, 0)
+FIELD(tuff_classify_params, scoring, 8)
+FIELD(tuff_classify_params, watch, 16)
+LAST(tuff_classify_params, watch)
+
+STRUCT(tuff_entity, 48)
+FIELD(tuff_entity, input, 0)
+FIELD(tuff_entity, span, 8)
+FIELD(tuff_entity, name, 24)
+FIELD(tuff_entity, label, 32)
+FIELD(tuff_entity, score, 40)
+FIELD(tuff_entity, reserved, 44)
+LAST(tuff_entity, reserved)
+
+STRUCT(tuff_entities_params, 24)
+FIELD(tuff_entities_params, struct_size, 0)
+FIELD(tuff_entities_params, group, 8)
+FIELD(tuff_entities_params, outside, 9)
+FIELD(tuff_entities_params, reserved, 10)
+FIELD(tuff_entities_params, watch, 16)
+LAST(tuff_entities_params, watch)
+
+STRUCT(tuff_answer, 24)
+FIELD(tuff_answer, span, 0)
+FIELD(tuff_answer, score, 16)
+FIELD(tuff_answer, reserved, 20)
+LAST(tuff_answer, reserved)
+
+STRUCT(tuff_answer_params, 48)
+FIELD(tuff_answer_params, struct_size, 0)
+FIELD(tuff_answer_params, answers, 8)
+FIELD(tuff_answer_params, overlap, 16)
+FIELD(tuff_answer_params, longest, 24)
+FIELD(tuff_answer_params, maybe_none, 32)
+FIELD(tuff_answer_params, tokens, 33)
+FIELD(tuff_answer_params, reserved, 34)
+FIELD(tuff_answer_params, watch, 40)
+LAST(tuff_answer_params, watch)
+
 STRUCT(tuff_embedder_params, 56)
 FIELD(tuff_embedder_params, struct_size, 0)
 FIELD(tuff_embedder_params, pooling, 8)
@@ -561,6 +631,12 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_device_params, TUFF_DEVICE_PARAMS_INIT);
     SETS_SIZE(tuff_device_stats, TUFF_DEVICE_STATS_INIT);
     SETS_SIZE(tuff_embedder_params, TUFF_EMBEDDER_PARAMS_INIT);
+    SETS_SIZE(tuff_predictor_params, TUFF_PREDICTOR_PARAMS_INIT);
+    SETS_SIZE(tuff_predict_result, TUFF_PREDICT_RESULT_INIT);
+    SETS_SIZE(tuff_fill_params, TUFF_FILL_PARAMS_INIT);
+    SETS_SIZE(tuff_classify_params, TUFF_CLASSIFY_PARAMS_INIT);
+    SETS_SIZE(tuff_entities_params, TUFF_ENTITIES_PARAMS_INIT);
+    SETS_SIZE(tuff_answer_params, TUFF_ANSWER_PARAMS_INIT);
     SETS_SIZE(tuff_embed_params, TUFF_EMBED_PARAMS_INIT);
     SETS_SIZE(tuff_embed_result, TUFF_EMBED_RESULT_INIT);
     SETS_SIZE(tuff_embed_file_params, TUFF_EMBED_FILE_PARAMS_INIT);

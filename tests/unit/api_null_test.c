@@ -8,6 +8,7 @@
 #include "model_fixture.h"
 #include "null_embed.h"
 #include "null_graph.h"
+#include "null_predict.h"
 #include "null_run.h"
 #include "null_text.h"
 
@@ -199,6 +200,21 @@ static const struct {
     CALLS(tuff_index_search),
     CALLS(tuff_measure_sts),
     CALLS(tuff_measure_retrieval),
+    CALLS(tuff_predictor_create),
+    CALLS(tuff_predictor_destroy),
+    CALLS(tuff_predictor_task),
+    CALLS(tuff_predictor_labels),
+    CALLS(tuff_predictor_label),
+    CALLS(tuff_predictor_guesses),
+    CALLS(tuff_predictor_max_length),
+    CALLS(tuff_fill_masks),
+    CALLS(tuff_classify),
+    CALLS(tuff_find_entities),
+    CALLS(tuff_answer_questions),
+    CALLS(tuff_reader_open),
+    CALLS(tuff_reader_close),
+    CALLS(tuff_reader_next),
+    CALLS(tuff_reader_position),
     CALLS(tuff_generator_create),
     CALLS(tuff_generator_destroy),
     CALLS(tuff_generate),
@@ -346,6 +362,10 @@ static int set_up(void **state)
     KIT_OK(tuff_batcher_create(fixture.model, fixture.device, NULL, &fixture.batcher));
     KIT_OK(tuff_batcher_add(fixture.batcher, "a", 1, NULL, &fixture.sequence));
     KIT_OK(tuff_embedder_create(fixture.model, fixture.device, NULL, &fixture.embedder));
+    const char *classifier = kit_copy_model(kit_golden("bert-classes"), "classifier");
+    kit_copy_file(kit_golden("predict/tokenizer.json"), kit_join(classifier, "tokenizer.json"));
+    fixture.classifier = model_open(classifier);
+    KIT_OK(tuff_predictor_create(fixture.classifier, fixture.device, NULL, &fixture.predictor));
     kit_write_file(kit_path("index.npy"), one_bit, sizeof one_bit - 1);
     KIT_OK(tuff_index_open(kit_path("index.npy"), fixture.device, &fixture.index));
     KIT_OK(tuff_graph_create(&fixture.graph));
@@ -370,6 +390,8 @@ static int tear_down(void **state)
     tuff_buffer_destroy(&fixture.buffer);
     tuff_graph_destroy(&fixture.graph);
     tuff_embedder_destroy(&fixture.embedder);
+    tuff_predictor_destroy(&fixture.predictor);
+    tuff_model_destroy(&fixture.classifier);
     tuff_index_destroy(&fixture.index);
     tuff_batcher_destroy(&fixture.batcher);
     tuff_generator_destroy(&fixture.generator);

@@ -34,6 +34,8 @@ static struct {
     tuff_batcher *batcher;
     tuff_sequence *sequence;
     tuff_embedder *embedder;
+    tuff_model *classifier;
+    tuff_predictor *predictor;
     tuff_index *index;
     tuff_graph *graph;
     tuff_tensor *tensor;
