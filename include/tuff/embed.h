@@ -115,6 +115,37 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_embed_ids(tuff_embedder *embedder, const
                                                   const size_t *counts, size_t n,
                                                   const tuff_embed_params *params, float *out_vectors);
 
+/* ---- long texts ---- */
+
+/* A part of a text: bytes [begin, end) of a record, counted from 0. Never gets further fields. */
+typedef struct tuff_chunk {
+    int64_t record;
+    uint64_t begin, end;
+} tuff_chunk;
+
+typedef struct tuff_chunk_params {
+    size_t struct_size; /* set by TUFF_CHUNK_PARAMS_INIT */
+    const char *prompt; /* put before every chunk, as in tuff_embed_params */
+    int64_t chunk;   /* tokens of a chunk, special ones and the prompt's among them; 0: of the longest text */
+    int64_t overlap; /* tokens that a chunk shares with the one before it, about */
+    const tuff_watch *watch; /* TUFF_PHASE_EMBED, in tokens; NULL: the embedder's */
+} tuff_chunk_params;
+#define TUFF_CHUNK_PARAMS_INIT                      \
+    {                                               \
+        sizeof(tuff_chunk_params), NULL, 0, 0, NULL \
+    }
+
+/* Cuts texts[0..n) into chunks and embeds these, so that no part of a long text is lost: *out_count chunks,
+ * their records counting the texts, in *out_chunks, and their vectors [chunks, dimensions] in *out_vectors;
+ * free both with tuff_free. A chunk begins and ends where words do, unless a word is longer than a chunk; a
+ * text that fits is one. A chunk's vector is that of its bytes as a text of their own. Errors:
+ * TUFF_INVALID_ARGUMENT for chunks that have no room for text beyond what they share. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embed_chunks(tuff_embedder *embedder, const char *const *texts,
+                                                     const size_t *sizes, size_t n,
+                                                     const tuff_chunk_params *params, tuff_chunk **out_chunks,
+                                                     size_t *out_count, float **out_vectors,
+                                                     tuff_embed_result *out_result);
+
 /* ---- files ---- */
 
 /* How the numbers of a vector are stored in a file. */
@@ -134,10 +165,13 @@ typedef struct tuff_embed_file_params {
     bool restart;            /* do not go on with what an interrupted call left, begin anew */
     bool reserved[3];        /* leave them false */
     const tuff_watch *watch; /* TUFF_PHASE_EMBED, in bytes of the input; NULL: the embedder's */
+    int64_t chunk;           /* not 0: a vector per chunk of at most so many tokens, see tuff_chunk_params */
+    int64_t overlap;
 } tuff_embed_file_params;
-#define TUFF_EMBED_FILE_PARAMS_INIT                                                                     \
-    {                                                                                                   \
-        sizeof(tuff_embed_file_params), NULL, NULL, TUFF_VECTOR_F32, false, {false, false, false}, NULL \
+#define TUFF_EMBED_FILE_PARAMS_INIT                                                                         \
+    {                                                                                                       \
+        sizeof(tuff_embed_file_params), NULL, NULL, TUFF_VECTOR_F32, false, {false, false, false}, NULL, 0, \
+            0                                                                                               \
     }
 
 typedef struct tuff_embed_file_result {
@@ -146,18 +180,21 @@ typedef struct tuff_embed_file_result {
     int64_t resumed;    /* of these, made by an earlier call that was interrupted */
     int64_t tokens;     /* that were computed by this call */
     int64_t truncated;  /* texts of this call that were longer than the longest one */
+    int64_t records;    /* that the vectors are of */
 } tuff_embed_file_result;
-#define TUFF_EMBED_FILE_RESULT_INIT                \
-    {                                              \
-        sizeof(tuff_embed_file_result), 0, 0, 0, 0 \
+#define TUFF_EMBED_FILE_RESULT_INIT                   \
+    {                                                 \
+        sizeof(tuff_embed_file_result), 0, 0, 0, 0, 0 \
     }
 
 /* Embeds the records of a file, `input`: lines of text, or by its name JSON lines (.jsonl), CSV or TSV, and
  * writes their vectors to `output`, a NumPy array [records, dimensions]. Until it is whole it is called
  * `output`.part; cancelled or killed, the same call goes on where it stopped, if the records so far and the
- * settings are the same. Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no
- * record, naming it, with the vectors before it kept; TUFF_IO when another process writes to `output`.
- * `params` and `out_result` may be NULL. Thread-safe. */
+ * settings are the same. With `chunk`, the array has a row per chunk, and a table beside it, called
+ * `output` with .chunks.npy in place of .npy, an array of i8 (64 bits) [chunks, 3], says of which record and
+ * which bytes of its text each is. Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line
+ * that is no record, naming it, with the vectors before it kept; TUFF_IO when another process writes to
+ * `output`. `params` and `out_result` may be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input,
                                                    const char *output, const tuff_embed_file_params *params,
                                                    tuff_embed_file_result *out_result);
@@ -167,6 +204,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, cons
  * file does not have. On failure all of out_texts are NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_record_texts(const char *path, const char *field, const int64_t *rows,
                                                      size_t n, char **out_texts);
+
+/* Reads the table of chunks beside an array of vectors, whose path is given: *out_count chunks, freed with
+ * tuff_free. TUFF_NOT_FOUND where there is none: a row of the array is then a record. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_chunks_read(const char *vectors_path, tuff_chunk **out_chunks,
+                                                    size_t *out_count);
 
 /* ---- search ---- */
 

@@ -10,7 +10,7 @@ typedef struct embed_options {
     tuff_cli_common common;
     const char *model, *file, *output, *field, *adapter, *prompt, *prompt_name;
     tuff_arg_list texts;
-    int64_t dimensions, max_length, batch_tokens;
+    int64_t dimensions, max_length, batch_tokens, chunk, overlap;
     int pooling, normalize, type, format;
     bool restart;
 } embed_options;
@@ -45,6 +45,12 @@ static const tuff_arg items[] = {
      "all"},
     {TUFF_ARG_INT, "max-length", "N", AT(max_length), 2, 16777216,
      "tokens of a text; what is longer is cut off", "the model's"},
+    {TUFF_ARG_INT, "chunk", "N", AT(chunk), 1, 16777216,
+     "with --file: cut texts into chunks of at most N tokens, and give a vector for each. Beside --output, a table "
+     "called .chunks.npy in place of .npy says of which record and which of its bytes each is",
+     "texts are one"},
+    {TUFF_ARG_INT, "chunk-overlap", "N", AT(overlap), 0, 16777216,
+     "tokens that a chunk shares with the one before it", "0"},
     {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt), .help = "put before every text, such as \"query: \"",
      .preset = "the model's default prompt, if it has one"},
     {TUFF_ARG_TEXT, "prompt-name", "NAME", AT(prompt_name),
@@ -78,6 +84,10 @@ static bool check(const embed_options *o)
         wrong = "--file needs --output FILE, where its vectors go";
     else if (o->output && !o->file)
         wrong = "--output is for --file; the vectors of --text go to standard output";
+    else if ((o->chunk || o->overlap) && !o->file)
+        wrong = "--chunk and --chunk-overlap are for --file";
+    else if (o->overlap && !o->chunk)
+        wrong = "--chunk-overlap needs --chunk N";
     else if (o->prompt && o->prompt_name)
         wrong = "give --prompt or --prompt-name, not both";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff embed --help)", wrong);
@@ -148,6 +158,8 @@ static int embed_file(const embed_options *o, tuff_embedder *embedder, const cha
     params.prompt = prompt;
     params.type = (tuff_vector_type)o->type;
     params.restart = o->restart;
+    params.chunk = o->chunk;
+    params.overlap = o->overlap;
     double began = tuff_cli_seconds();
     tuff_status status = tuff_embed_file(embedder, o->file, o->output, &params, &result);
     tuff_cli_show_line("");
@@ -156,7 +168,10 @@ static int embed_file(const embed_options *o, tuff_embedder *embedder, const cha
     say_truncated(o, result.truncated, embedder);
     if (o->common.quiet) return TUFF_EXIT_OK;
     if (result.resumed) tuff_cli_say("%s of them were there from before", tuff_cli_count(result.resumed));
-    tuff_cli_say("%s: %s vectors of %lld numbers in %s, %s texts/s, %s tokens/s", o->output,
+    if (o->chunk)
+        tuff_cli_say("%s texts in chunks of at most %lld tokens", tuff_cli_count(result.records),
+                     (long long)o->chunk);
+    tuff_cli_say("%s: %s vectors of %lld numbers in %s, %s a second, %s tokens/s", o->output,
                  tuff_cli_count(result.vectors), (long long)tuff_embedder_dimensions(embedder),
                  tuff_cli_time(seconds),
                  tuff_cli_count((int64_t)((double)(result.vectors - result.resumed) / seconds)),

@@ -34,7 +34,9 @@ static const tuff_arg items[] = {
      .help = "one of the prompts that the model's files name"},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
     TUFF_CLI_DEVICE_ROWS,
-    TUFF_CLI_JSON_ROW("print a JSON object per hit: query, row, score, text"),
+    TUFF_CLI_JSON_ROW(
+        "print a JSON object per hit: query, row, score, text; of vectors of chunks also begin and end, "
+        "bytes of the record"),
     TUFF_CLI_TALK_ROWS,
 };
 static const tuff_args spec = {
@@ -46,7 +48,8 @@ static const tuff_args spec = {
     .notes =
         "How it is found:\n"
         "  Every vector is compared with the query; nothing is approximate. The score is the cosine where vectors\n"
-        "  have length 1. A hit's row counts the records of the embedded file from 0.\n",
+        "  have length 1. A hit's row counts the records of the embedded file from 0. Where these were embedded in\n"
+        "  chunks (tuff embed --chunk), a record is found by its nearest chunk, whose text is shown.\n",
 };
 
 typedef struct work {
@@ -57,7 +60,10 @@ typedef struct work {
     tuff_hit *hits;
     int64_t *rows;
     char **texts;
-    size_t k;
+    tuff_chunk *chunks; /* of the vectors; NULL: they are of whole records */
+    size_t n_chunks;
+    size_t k, asked; /* hits for a query that are shown, and that are looked for */
+    size_t *counts;  /* of each query's hits that are shown, the first of them */
 } work;
 
 static const char *find_prompt(const work *w, bool *found)
@@ -73,24 +79,43 @@ static const char *find_prompt(const work *w, bool *found)
     return prompt;
 }
 
+static const tuff_chunk *chunk_of(const work *w, const tuff_hit *hit)
+{
+    return w->chunks ? &w->chunks[hit->row] : NULL;
+}
+
+/* The part of the record that was found. */
+static tuff_piece shown_text(const work *w, size_t at)
+{
+    const tuff_chunk *chunk = chunk_of(w, &w->hits[at]);
+    const char *text = w->texts[at];
+    tuff_piece all = {text, text ? strlen(text) : 0};
+    if (!text || !chunk || chunk->end > all.size) return all;
+    return (tuff_piece){text + chunk->begin, (size_t)(chunk->end - chunk->begin)};
+}
+
 static void print_hit(const work *w, size_t query, size_t at)
 {
     const tuff_hit *hit = &w->hits[at];
-    const char *text = w->texts[at];
+    const tuff_chunk *chunk = chunk_of(w, hit);
+    const tuff_piece text = shown_text(w, at);
     if (!w->o->common.json) {
-        printf("%.4f  %lld", (double)hit->score, (long long)hit->row);
-        if (text) printf("  %s", text);
+        printf("%.4f  %lld", (double)hit->score, (long long)w->rows[at]);
+        if (text.data) printf("  %.*s", (int)text.size, text.data);
         putchar('\n');
         return;
     }
     const char *asked = w->o->queries.items[query];
     printf("{\"query\": ");
     tuff_cli_json_text(stdout, asked, strlen(asked));
-    printf(", \"row\": %lld, \"score\": ", (long long)hit->row);
+    printf(", \"row\": %lld, \"score\": ", (long long)w->rows[at]);
     tuff_cli_json_number(stdout, (double)hit->score);
-    if (text) {
+    if (chunk)
+        printf(", \"begin\": %llu, \"end\": %llu", (unsigned long long)chunk->begin,
+               (unsigned long long)chunk->end);
+    if (text.data) {
         printf(", \"text\": ");
-        tuff_cli_json_text(stdout, text, strlen(text));
+        tuff_cli_json_text(stdout, text.data, text.size);
     }
     puts("}");
 }
@@ -98,23 +123,45 @@ static void print_hit(const work *w, size_t query, size_t at)
 static void print_all(const work *w)
 {
     size_t n = w->o->queries.count;
-    for (size_t q = 0; q < n; q++) {
+    for (size_t q = 0, at = 0; q < n; at += w->counts[q++]) {
         if (n > 1 && !w->o->common.json) printf("%s%s\n", q ? "\n" : "", w->o->queries.items[q]);
-        for (size_t i = 0; i < w->k; i++)
-            print_hit(w, q, q * w->k + i);
+        for (size_t i = 0; i < w->counts[q]; i++)
+            print_hit(w, q, at + i);
     }
 }
 
 static bool reserve(work *w)
 {
-    size_t n = w->o->queries.count, hits = n * w->k;
+    size_t n = w->o->queries.count, hits = n * w->asked;
     w->queries = calloc(n * (size_t)tuff_embedder_dimensions(w->embedder), sizeof *w->queries);
     w->hits = calloc(hits, sizeof *w->hits);
     w->rows = calloc(hits, sizeof *w->rows);
     w->texts = calloc(hits, sizeof *w->texts);
-    if (w->queries && w->hits && w->rows && w->texts) return true;
+    w->counts = calloc(n, sizeof *w->counts);
+    if (w->queries && w->hits && w->rows && w->texts && w->counts) return true;
     tuff_cli_say("tuff: out of memory");
     return false;
+}
+
+/* Keeps the first k hits of each query, of a record's chunks the nearest, one after the other; how many. */
+static size_t keep_first(work *w)
+{
+    size_t to = 0;
+    for (size_t q = 0; q < w->o->queries.count; q++) {
+        const size_t begin = to;
+        for (size_t i = q * w->asked; i < (q + 1) * w->asked && to - begin < w->k; i++) {
+            const tuff_hit hit = w->hits[i];
+            int64_t row = w->chunks ? w->chunks[hit.row].record : hit.row;
+            bool there = false;
+            for (size_t k = begin; k < to && !there; k++)
+                there = w->rows[k] == row;
+            if (there) continue;
+            w->hits[to] = hit;
+            w->rows[to++] = row;
+        }
+        w->counts[q] = to - begin;
+    }
+    return to;
 }
 
 static int find(work *w)
@@ -126,17 +173,43 @@ static int find(work *w)
     params.prompt = find_prompt(w, &found);
     if (!found || !reserve(w)) return TUFF_EXIT_FAILED;
     if (tuff_embed(w->embedder, o->queries.items, NULL, n, &params, w->queries, NULL) != TUFF_OK ||
-        tuff_index_search(w->index, w->queries, n, w->k, tuff_cli_watch(), w->hits) != TUFF_OK)
+        tuff_index_search(w->index, w->queries, n, w->asked, tuff_cli_watch(), w->hits) != TUFF_OK)
         return tuff_cli_failed();
-    for (size_t i = 0; i < n * w->k; i++)
-        w->rows[i] = w->hits[i].row;
-    if (o->docs && tuff_record_texts(o->docs, o->field, w->rows, n * w->k, w->texts) != TUFF_OK)
+    size_t count = keep_first(w);
+    if (o->docs && tuff_record_texts(o->docs, o->field, w->rows, count, w->texts) != TUFF_OK)
         return tuff_cli_failed();
     tuff_cli_show_line("");
     print_all(w);
-    for (size_t i = 0; i < n * w->k; i++)
+    for (size_t i = 0; i < count; i++)
         tuff_free(w->texts[i]);
     return TUFF_EXIT_OK;
+}
+
+/* The table of chunks beside the vectors, where there is one. */
+static bool read_chunks(work *w)
+{
+    tuff_status status = tuff_chunks_read(w->o->index, &w->chunks, &w->n_chunks);
+    if (status == TUFF_NOT_FOUND) return true;
+    if (status != TUFF_OK) {
+        tuff_cli_failed();
+        return false;
+    }
+    if ((int64_t)w->n_chunks == tuff_index_count(w->index)) return true;
+    tuff_cli_say(
+        "tuff: %s has %lld vectors, and the table of chunks beside it %zu: they were not made together",
+        w->o->index, (long long)tuff_index_count(w->index), w->n_chunks);
+    return false;
+}
+
+/* Of chunks more are looked for, as several may be of one record. */
+static void choose_counts(work *w)
+{
+    enum { MOST = 1024, CHUNKS = 8 };
+    const size_t all = (size_t)tuff_index_count(w->index), wanted = (size_t)w->o->k;
+    w->k = wanted < all ? wanted : all;
+    w->asked = w->chunks ? CHUNKS * w->k : w->k;
+    if (w->asked > MOST) w->asked = MOST;
+    if (w->asked > all) w->asked = all;
 }
 
 static int search(const search_options *o, const tuff_model *model, tuff_device *device)
@@ -150,15 +223,20 @@ static int search(const search_options *o, const tuff_model *model, tuff_device 
     params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
     tuff_cli_watch_shown(&o->common);
-    w.k = (size_t)o->k < (size_t)tuff_index_count(w.index) ? (size_t)o->k : (size_t)tuff_index_count(w.index);
-    int code =
-        tuff_embedder_create(model, device, &params, &w.embedder) == TUFF_OK ? find(&w) : tuff_cli_failed();
+    int code = TUFF_EXIT_FAILED;
+    if (read_chunks(&w)) {
+        choose_counts(&w);
+        code = tuff_embedder_create(model, device, &params, &w.embedder) == TUFF_OK ? find(&w)
+                                                                                    : tuff_cli_failed();
+    }
     tuff_embedder_destroy(&w.embedder);
     tuff_index_destroy(&w.index);
     free(w.queries);
     free(w.hits);
     free(w.rows);
     free(w.texts);
+    free(w.counts);
+    tuff_free(w.chunks);
     return code;
 }
 

@@ -12,6 +12,7 @@
 #include "base/os.h"
 #include "base/part.h"
 #include "base/structs.h"
+#include "embed/chunk.h"
 #include "embed/embedder.h"
 #include "formats/records.h"
 #include "models/model.h"
@@ -19,7 +20,8 @@
 enum {
     PIECE_RECORDS = 2048, /* embedded together */
     PIECE_BYTES = 4 << 20,
-    HEADER = 128 /* bytes: of .npy, room for any shape */
+    HEADER = 128, /* bytes: of .npy, room for any shape */
+    TABLE_ROW = 3 * 8
 };
 static const uint64_t SAVE_NS = 5000000000u; /* at most so long between two records of how far it is */
 
@@ -29,6 +31,8 @@ typedef struct job {
     const char *input, *output;
     tuff_records *records;
     tuff_part *part;
+    tuff_part *table; /* of chunks; NULL: a vector is a record's */
+    char *table_path;
     char *progress;   /* path of the record of how far it is */
     tuff_sha256 hash; /* of the settings and of all records so far */
     uint64_t row_bytes, saved_ns;
@@ -67,16 +71,16 @@ static void to_bits(const float *x, int64_t n, uint8_t *out)
         out[i / 8] |= (uint8_t)((x[i] > 0) << (7 - i % 8));
 }
 
-static const void *convert(job *j, size_t rows)
+static const void *convert(job *j, const float *vectors, size_t rows)
 {
     int64_t d = j->embedder->dimensions;
-    if (j->params.type == TUFF_VECTOR_F32) return j->vectors;
+    if (j->params.type == TUFF_VECTOR_F32) return vectors;
     if (j->params.type == TUFF_VECTOR_F16) {
-        tuff_dtype_from_f32(TUFF_F16, j->vectors, j->rows, rows * (size_t)d);
+        tuff_dtype_from_f32(TUFF_F16, vectors, j->rows, rows * (size_t)d);
         return j->rows;
     }
     for (size_t i = 0; i < rows; i++) {
-        const float *x = j->vectors + i * (size_t)d;
+        const float *x = vectors + i * (size_t)d;
         char *out = (char *)j->rows + i * j->row_bytes;
         if (j->params.type == TUFF_VECTOR_INT8)
             to_int8(x, d, (int8_t *)out);
@@ -87,19 +91,29 @@ static const void *convert(job *j, size_t rows)
 }
 
 /* The header of a .npy file of version 1.0. */
-static void print_header(const job *j, char header[HEADER])
+static void print_array(const char *type, int64_t rows, int64_t columns, char header[HEADER])
 {
-    static const char *const types[] = {"<f4", "<f2", "|i1", "|u1"};
-    int64_t d = j->embedder->dimensions, columns = j->params.type == TUFF_VECTOR_BINARY ? d / 8 : d;
     memset(header, ' ', HEADER);
     memcpy(header, "\x93NUMPY\x01\x00", 8);
     header[8] = (char)(HEADER - 10);
     header[9] = 0;
     int n =
         snprintf(header + 10, HEADER - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
-                 types[j->params.type], (long long)j->result.vectors, (long long)columns);
+                 type, (long long)rows, (long long)columns);
     header[10 + n] = ' '; /* over the NUL */
     header[HEADER - 1] = '\n';
+}
+
+static void print_header(const job *j, char header[HEADER])
+{
+    static const char *const types[] = {"<f4", "<f2", "|i1", "|u1"};
+    int64_t d = j->embedder->dimensions, columns = j->params.type == TUFF_VECTOR_BINARY ? d / 8 : d;
+    print_array(types[j->params.type], j->result.vectors, columns, header);
+}
+
+static void print_table_header(const job *j, char header[HEADER])
+{
+    print_array("<i8", j->result.vectors, 3, header);
 }
 
 /* ---- how far it is ---- */
@@ -117,10 +131,10 @@ static tuff_status hash_settings(job *j)
     const tuff_embedder *e = j->embedder;
     const char *prompt = j->params.prompt ? j->params.prompt : e->sentence.default_prompt;
     tuff_buf text = {0};
-    tuff_buf_printf(&text, "%s\n%lld %lld %d %d %lld %d\n%s", e->model->path,
+    tuff_buf_printf(&text, "%s\n%lld %lld %d %d %lld %d %lld %lld\n%s", e->model->path,
                     (long long)tuff_model_parameters(e->model), (long long)e->dimensions, (int)e->pooling,
                     (int)e->normalize, (long long)e->packed.max_length, (int)j->params.type,
-                    prompt ? prompt : "");
+                    (long long)j->params.chunk, (long long)j->params.overlap, prompt ? prompt : "");
     tuff_sha256_init(&j->hash);
     if (!text.failed) hash_text(j, text.data, text.size);
     tuff_buf_free(&text);
@@ -137,9 +151,11 @@ static tuff_status save_progress(job *j)
 {
     char hex[65];
     tuff_buf text = {0};
+    if (j->table) TUFF_TRY(tuff_part_sync(j->table));
     TUFF_TRY(tuff_part_sync(j->part));
     hash_so_far(j, hex);
-    tuff_buf_printf(&text, "{\"vectors\": %lld, \"sha256\": \"%s\"}\n", (long long)j->result.vectors, hex);
+    tuff_buf_printf(&text, "{\"vectors\": %lld, \"records\": %lld, \"sha256\": \"%s\"}\n",
+                    (long long)j->result.vectors, (long long)j->result.records, hex);
     tuff_status status = text.failed ? tuff_fail_memory("a record of progress")
                                      : tuff_write_file(j->progress, text.data, text.size);
     tuff_buf_free(&text);
@@ -147,19 +163,27 @@ static tuff_status save_progress(job *j)
     return status;
 }
 
+/* How many rows of so many bytes a part has behind its header. */
+static uint64_t rows_of(const tuff_part *part, uint64_t bytes)
+{
+    return tuff_part_size(part) < HEADER ? 0 : (tuff_part_size(part) - HEADER) / bytes;
+}
+
 /* Reads the record; false when there is none that can be used. */
-static bool read_progress(const job *j, int64_t *out_vectors, char hex[65])
+static bool read_progress(const job *j, int64_t *out_vectors, int64_t *out_records, char hex[65])
 {
     cJSON *json = NULL;
     const char *sha = NULL;
-    *out_vectors = 0;
+    *out_vectors = *out_records = 0;
     bool ok = tuff_is_file(j->progress) && tuff_json_read(j->progress, &json) == TUFF_OK &&
               tuff_json_int(json, "vectors", "", out_vectors) == TUFF_OK &&
+              tuff_json_int(json, "records", "", out_records) == TUFF_OK &&
               tuff_json_text(json, "sha256", "", &sha) == TUFF_OK && sha && strlen(sha) == 64;
     if (ok) memcpy(hex, sha, 65);
     cJSON_Delete(json);
-    uint64_t rows = tuff_part_size(j->part) < HEADER ? 0 : (tuff_part_size(j->part) - HEADER) / j->row_bytes;
-    return ok && *out_vectors > 0 && (uint64_t)*out_vectors <= rows;
+    return ok && *out_vectors > 0 && *out_records > 0 &&
+           (uint64_t)*out_vectors <= rows_of(j->part, j->row_bytes) &&
+           (!j->table || (uint64_t)*out_vectors <= rows_of(j->table, TABLE_ROW));
 }
 
 static tuff_status open_records(job *j)
@@ -172,11 +196,11 @@ static tuff_status open_records(job *j)
 /* Passes over the records whose vectors are there, if they are the same ones with the same settings. */
 static tuff_status resume(job *j, bool *out_same)
 {
-    int64_t vectors = 0;
+    int64_t vectors = 0, records = 0;
     char wanted[65], found[65];
     *out_same = false;
-    if (j->params.restart || !read_progress(j, &vectors, wanted)) return TUFF_OK;
-    for (int64_t i = 0; i < vectors; i++) {
+    if (j->params.restart || !read_progress(j, &vectors, &records, wanted)) return TUFF_OK;
+    for (int64_t i = 0; i < records; i++) {
         tuff_view text;
         bool there = false;
         if (tuff_records_next(j->records, &text, &there) != TUFF_OK || !there) return TUFF_OK;
@@ -185,6 +209,7 @@ static tuff_status resume(job *j, bool *out_same)
     hash_so_far(j, found);
     *out_same = strcmp(found, wanted) == 0;
     if (*out_same) j->result.vectors = j->result.resumed = vectors;
+    if (*out_same) j->result.records = records;
     return TUFF_OK;
 }
 
@@ -193,8 +218,14 @@ static tuff_status begin_part(job *j)
     bool same = false;
     TUFF_TRY(hash_settings(j));
     TUFF_TRY(resume(j, &same));
+    if (same && j->table) TUFF_TRY(tuff_part_cut(j->table, HEADER + (uint64_t)j->result.vectors * TABLE_ROW));
     if (same) return tuff_part_cut(j->part, HEADER + (uint64_t)j->result.vectors * j->row_bytes);
     char header[HEADER];
+    if (j->table) {
+        print_table_header(j, header);
+        TUFF_TRY(tuff_part_cut(j->table, 0));
+        TUFF_TRY(tuff_part_write(j->table, header, HEADER));
+    }
     TUFF_TRY(tuff_part_cut(j->part, 0));
     TUFF_TRY(hash_settings(j));
     TUFF_TRY(open_records(j));
@@ -220,6 +251,49 @@ static void read_piece(job *j, tuff_status *out_status)
     }
 }
 
+/* Appends vectors [n, dimensions], as many at a time as there is room to convert. */
+static tuff_status write_vectors(job *j, const float *vectors, size_t n)
+{
+    for (size_t at = 0; at < n; at += PIECE_RECORDS) {
+        size_t rows = n - at < PIECE_RECORDS ? n - at : PIECE_RECORDS;
+        const void *bytes = convert(j, vectors + at * (size_t)j->embedder->dimensions, rows);
+        TUFF_TRY(tuff_part_write(j->part, bytes, rows * (size_t)j->row_bytes));
+    }
+    j->result.vectors += (int64_t)n;
+    return TUFF_OK;
+}
+
+static tuff_chunk_params chunk_params(const job *j, const tuff_watch *watch)
+{
+    tuff_chunk_params params = TUFF_CHUNK_PARAMS_INIT;
+    params.prompt = j->params.prompt;
+    params.chunk = j->params.chunk;
+    params.overlap = j->params.overlap;
+    params.watch = watch;
+    return params;
+}
+
+static tuff_status write_chunks(job *j, const char *const *texts, const size_t *sizes,
+                                const tuff_watch *watch, tuff_embed_result *result)
+{
+    tuff_chunks chunks = {0};
+    float *vectors = NULL;
+    const tuff_chunk_params params = chunk_params(j, watch);
+    int64_t first = j->result.records;
+    tuff_status status = tuff_chunk_texts(j->embedder, texts, sizes, j->n, &params, first, &chunks);
+    if (status == TUFF_OK)
+        status = tuff_chunk_vectors(j->embedder, texts, &params, first, &chunks, &vectors, result);
+    for (size_t i = 0; status == TUFF_OK && i < chunks.count; i++) {
+        const tuff_chunk *c = &chunks.items[i];
+        const int64_t row[3] = {c->record, (int64_t)c->begin, (int64_t)c->end};
+        status = tuff_part_write(j->table, row, sizeof row);
+    }
+    if (status == TUFF_OK) status = write_vectors(j, vectors, chunks.count);
+    tuff_free(vectors);
+    tuff_free(chunks.items);
+    return status;
+}
+
 static tuff_status embed_piece(job *j)
 {
     const char *texts[PIECE_RECORDS];
@@ -237,9 +311,13 @@ static tuff_status embed_piece(job *j)
     tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
     params.prompt = j->params.prompt;
     params.watch = &quiet;
-    TUFF_TRY(tuff_embed(j->embedder, texts, sizes, j->n, &params, j->vectors, &result));
-    TUFF_TRY(tuff_part_write(j->part, convert(j, j->n), j->n * (size_t)j->row_bytes));
-    j->result.vectors += (int64_t)j->n;
+    if (j->table) {
+        TUFF_TRY(write_chunks(j, texts, sizes, &quiet, &result));
+    } else {
+        TUFF_TRY(tuff_embed(j->embedder, texts, sizes, j->n, &params, j->vectors, &result));
+        TUFF_TRY(write_vectors(j, j->vectors, j->n));
+    }
+    j->result.records += (int64_t)j->n;
     j->result.tokens += result.tokens;
     j->result.truncated += result.truncated;
     return TUFF_OK;
@@ -290,6 +368,13 @@ static tuff_status finish(job *j)
     char header[HEADER];
     if (j->result.vectors == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s holds no records: there is nothing to embed", j->input);
+    if (j->table) {
+        print_table_header(j, header);
+        TUFF_TRY(tuff_part_write_head(j->table, header, HEADER));
+        TUFF_TRY(tuff_part_commit(&j->table));
+    } else {
+        tuff_disk_remove(j->table_path); /* of an array that was here before */
+    }
     print_header(j, header);
     TUFF_TRY(tuff_part_write_head(j->part, header, HEADER));
     TUFF_TRY(tuff_part_commit(&j->part));
@@ -302,16 +387,24 @@ static tuff_status check(job *j)
     const tuff_embedder *e = j->embedder;
     if (j->params.type < TUFF_VECTOR_F32 || j->params.type > TUFF_VECTOR_BINARY)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no type of vectors %d", (int)j->params.type);
+    if (j->params.chunk < 0 || (j->params.overlap && !j->params.chunk))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "chunk is %lld and overlap %lld: chunks have at least a token",
+                         (long long)j->params.chunk, (long long)j->params.overlap);
     if (j->params.type == TUFF_VECTOR_BINARY && e->dimensions % 8)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "vectors of %lld dimensions cannot be stored as bits: a multiple of 8 is expected",
                          (long long)e->dimensions);
+    const tuff_chunk_params chunking = chunk_params(j, NULL);
+    if (j->params.chunk) TUFF_TRY(tuff_chunk_texts(j->embedder, NULL, NULL, 0, &chunking, 0, NULL));
     j->row_bytes = row_bytes(e, j->params.type);
     j->vectors = tuff_alloc_array((size_t)(PIECE_RECORDS * e->dimensions), sizeof *j->vectors);
     j->rows = tuff_alloc_array(PIECE_RECORDS, (size_t)j->row_bytes);
     tuff_buf progress = {0};
     tuff_buf_printf(&progress, "%s.part.json", j->output);
     j->progress = progress.data;
+    j->table_path = tuff_chunks_path(j->output);
+    if (!j->table_path) return tuff_fail_memory("a path");
     return j->vectors && j->rows && !progress.failed ? TUFF_OK : tuff_fail_memory("vectors");
 }
 
@@ -320,6 +413,7 @@ static tuff_status embed_file(job *j)
     TUFF_TRY(check(j));
     TUFF_TRY(open_records(j));
     TUFF_TRY(tuff_part_open(j->output, &j->part));
+    if (j->params.chunk) TUFF_TRY(tuff_part_open(j->table_path, &j->table));
     TUFF_TRY(begin_part(j));
     tuff_status status = run_pieces(j);
     return status == TUFF_OK ? finish(j) : keep(j, status);
@@ -346,7 +440,9 @@ tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input, const ch
     const tuff_embed_file_result result = j->result;
     tuff_records_close(&j->records);
     tuff_part_close(&j->part);
+    tuff_part_close(&j->table);
     tuff_buf_free(&j->texts);
+    tuff_free(j->table_path);
     tuff_free(j->progress);
     tuff_free(j->vectors);
     tuff_free(j->rows);

@@ -150,12 +150,41 @@ static void vectors_are_measured(void **state)
                 "--score", "likeness", "--device", "cpu");
 }
 
+/* Chunks of one record are one hit, shown by its nearest. */
+static void chunks_lead_to_their_records(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *docs = kit_path("long.txt"), *out = kit_path("long.npy");
+    static const char text[] =
+        "the ship\nthe old ship ran past the mill and the bell rang over the water in the night\n";
+    kit_write_file(docs, text, sizeof text - 1);
+    kit_result r = KIT_TUFF("embed", "--model", model, "--file", docs, "--output", out, "--chunk", "12",
+                            "--chunk-overlap", "3", "--device", "cpu");
+    assert_non_null(strstr(r.err.data, "2 texts in chunks of at most 12 tokens"));
+    kit_result_free(&r);
+    r = KIT_TUFF("search", "--model", model, "--index", out, "--docs", docs, "--query", "the bell", "--json",
+                 "-k", "5", "--device", "cpu");
+    const char *end = strchr(r.out.data, '\n');
+    assert_non_null(end);
+    assert_non_null(strstr(end + 1, "\"begin\": "));
+    assert_null(strchr(strchr(end + 1, '\n') + 1, '\n')); /* two records, two lines */
+    kit_result_free(&r);
+    KIT_REFUSES(2, "--chunk-overlap needs --chunk", "embed", "--model", model, "--file", docs, "--output",
+                out, "--chunk-overlap", "3");
+    KIT_REFUSES(2, "are for --file", "embed", "--model", model, "--text", "a", "--chunk", "3");
+    KIT_REFUSES(1, "none are left to go on", "embed", "--model", model, "--file", docs, "--output",
+                kit_path("no.npy"), "--chunk", "5", "--chunk-overlap", "5", "--device", "cpu");
+    kit_write_file(kit_path("long.chunks.npy"), text, sizeof text - 1);
+    KIT_REFUSES(1, "long.chunks.npy", "search", "--model", model, "--index", out, "--query", "a", "--device",
+                "cpu");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_give_lines_of_numbers),    cmocka_unit_test(files_become_arrays),
-        cmocka_unit_test(search_shows_the_nearest_texts), cmocka_unit_test(vectors_are_measured),
-        cmocka_unit_test(what_cannot_be_done_is_said),
+        cmocka_unit_test(search_shows_the_nearest_texts), cmocka_unit_test(chunks_lead_to_their_records),
+        cmocka_unit_test(vectors_are_measured),           cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -369,6 +369,20 @@ FIELD(tuff_embed_result, tokens, 8)
 FIELD(tuff_embed_result, truncated, 16)
 LAST(tuff_embed_result, truncated)
 
+STRUCT(tuff_chunk, 24)
+FIELD(tuff_chunk, record, 0)
+FIELD(tuff_chunk, begin, 8)
+FIELD(tuff_chunk, end, 16)
+LAST(tuff_chunk, end)
+
+STRUCT(tuff_chunk_params, 40)
+FIELD(tuff_chunk_params, struct_size, 0)
+FIELD(tuff_chunk_params, prompt, 8)
+FIELD(tuff_chunk_params, chunk, 16)
+FIELD(tuff_chunk_params, overlap, 24)
+FIELD(tuff_chunk_params, watch, 32)
+LAST(tuff_chunk_params, watch)
+
 STRUCT(tuff_embed_file_params, 40)
 FIELD(tuff_embed_file_params, struct_size, 0)
 FIELD(tuff_embed_file_params, field, 8)
@@ -377,7 +391,9 @@ FIELD(tuff_embed_file_params, type, 24)
 FIELD(tuff_embed_file_params, restart, 28)
 FIELD(tuff_embed_file_params, reserved, 29)
 FIELD(tuff_embed_file_params, watch, 32)
-LAST(tuff_embed_file_params, watch)
+FIELD(tuff_embed_file_params, chunk, 40)
+FIELD(tuff_embed_file_params, overlap, 48)
+LAST(tuff_embed_file_params, overlap)
 
 STRUCT(tuff_embed_file_result, 40)
 FIELD(tuff_embed_file_result, struct_size, 0)
@@ -385,7 +401,8 @@ FIELD(tuff_embed_file_result, vectors, 8)
 FIELD(tuff_embed_file_result, resumed, 16)
 FIELD(tuff_embed_file_result, tokens, 24)
 FIELD(tuff_embed_file_result, truncated, 32)
-LAST(tuff_embed_file_result, truncated)
+FIELD(tuff_embed_file_result, records, 40)
+LAST(tuff_embed_file_result, records)
 
 STRUCT(tuff_sts_params, 48)
 FIELD(tuff_sts_params, struct_size, 0)
@@ -639,6 +656,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_answer_params, TUFF_ANSWER_PARAMS_INIT);
     SETS_SIZE(tuff_embed_params, TUFF_EMBED_PARAMS_INIT);
     SETS_SIZE(tuff_embed_result, TUFF_EMBED_RESULT_INIT);
+    SETS_SIZE(tuff_chunk_params, TUFF_CHUNK_PARAMS_INIT);
     SETS_SIZE(tuff_embed_file_params, TUFF_EMBED_FILE_PARAMS_INIT);
     SETS_SIZE(tuff_embed_file_result, TUFF_EMBED_FILE_RESULT_INIT);
     SETS_SIZE(tuff_sts_params, TUFF_STS_PARAMS_INIT);

@@ -193,6 +193,8 @@ static const struct {
     CALLS(tuff_embed_ids),
     CALLS(tuff_embed_file),
     CALLS(tuff_record_texts),
+    CALLS(tuff_embed_chunks),
+    CALLS(tuff_chunks_read),
     CALLS(tuff_index_open),
     CALLS(tuff_index_destroy),
     CALLS(tuff_index_count),

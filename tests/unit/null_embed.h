@@ -71,6 +71,34 @@ CALLS_OF(tuff_embed_file)
     REFUSED(tuff_embed_file(fixture.embedder, "in", "out", &unset, NULL));
     REFUSED(tuff_embed_file(fixture.embedder, "in", "out", NULL, &unset_result));
 }
+CALLS_OF(tuff_embed_chunks)
+{
+    const char *const text = "a", *const none = NULL;
+    const tuff_chunk_params unset = {0};
+    tuff_embed_result unset_result = {0};
+    tuff_chunk *out;
+    float *vectors;
+    size_t count;
+    REFUSED_OUT(tuff_embed_chunks(NULL, &text, NULL, 1, NULL, &out, &count, &vectors, NULL), out);
+    REFUSED_OUT(tuff_embed_chunks(fixture.embedder, NULL, NULL, 1, NULL, &out, &count, &vectors, NULL), out);
+    REFUSED_OUT(tuff_embed_chunks(fixture.embedder, &none, NULL, 1, NULL, &out, &count, &vectors, NULL), out);
+    REFUSED(tuff_embed_chunks(fixture.embedder, &text, NULL, 1, NULL, NULL, &count, &vectors, NULL));
+    REFUSED_OUT(tuff_embed_chunks(fixture.embedder, &text, NULL, 1, NULL, &out, NULL, &vectors, NULL), out);
+    REFUSED_OUT(tuff_embed_chunks(fixture.embedder, &text, NULL, 1, NULL, &out, &count, NULL, NULL), out);
+    REFUSED_OUT(tuff_embed_chunks(fixture.embedder, &text, NULL, 1, &unset, &out, &count, &vectors, NULL),
+                out);
+    REFUSED_OUT(
+        tuff_embed_chunks(fixture.embedder, &text, NULL, 1, NULL, &out, &count, &vectors, &unset_result),
+        out);
+}
+CALLS_OF(tuff_chunks_read)
+{
+    tuff_chunk *out;
+    size_t count;
+    REFUSED_OUT(tuff_chunks_read(NULL, &out, &count), out);
+    REFUSED(tuff_chunks_read("in", NULL, &count));
+    REFUSED_OUT(tuff_chunks_read("in", &out, NULL), out);
+}
 CALLS_OF(tuff_record_texts)
 {
     const int64_t row = 0;
