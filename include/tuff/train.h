@@ -39,13 +39,50 @@ typedef struct tuff_text_params {
 /* Encodes a text file, or what comes through a pipe. Errors: TUFF_INVALID_ARGUMENT for an empty file, one
  * with NUL bytes (binary data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for
  * records (a file called .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless
- * they are allowed: they are not understood yet. Special tokens spelled out in the text, such as
+ * they are allowed. Special tokens spelled out in the text, such as
  * "<|endoftext|>", are seen; none are added. The line ends of Windows are kept and logged as a warning.
  * `params` may be NULL.
  */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
                                                           int64_t block_size, const tuff_text_params *params,
                                                           tuff_dataset **out_dataset);
+/* What examples are made of, and for which task. Fields are keys of JSON lines (.jsonl, .ndjson) or columns
+ * of a table (.csv, .tsv, whose first row names them). */
+typedef struct tuff_data_params {
+    size_t struct_size; /* set by TUFF_DATA_PARAMS_INIT */
+    /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it. "mlm": texts, of which some tokens are
+     * to be found. "classification": texts or pairs with a label, several, or a number.
+     * "token-classification": lists of words and of their labels. "qa": questions on contexts that answer
+     * them. */
+    const char *task;
+    bool training;   /* labels that the model does not know are new ones, and no error */
+    bool allow_json; /* of causal-lm, as in tuff_text_params */
+    uint8_t reserved[6];
+    const tuff_dataset *like; /* of the same task: its labels are the only ones; NULL: see `training` */
+    int64_t block_size;       /* of causal-lm */
+    int64_t max_length;       /* tokens of an example; 0: 512, or what the model has if that is less */
+    int64_t stride;           /* of qa: tokens that windows of a long context share */
+    double mlm_probability;   /* of mlm: the share of tokens that are to be found */
+    /* NULL: "text", and of token-classification "tokens"; no pair; "label", and of token-classification
+     * "labels"; "question", "context" and "answers" */
+    const char *text_field, *text_pair_field, *label_field, *question_field, *context_field, *answers_field;
+    /* Of classification: "single_label_classification", "multi_label_classification" (labels are lists of
+     * JSON, or stand between commas) or "regression". NULL: as the model has it, or as the labels look. */
+    const char *problem_type;
+    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE; NULL: none */
+} tuff_data_params;
+#define TUFF_DATA_PARAMS_INIT                                                                           \
+    {                                                                                                   \
+        sizeof(tuff_data_params), "causal-lm", false, false, {0}, NULL, 1024, 0, 128, 0.15, NULL, NULL, \
+            NULL, NULL, NULL, NULL, NULL, NULL                                                          \
+    }
+/* Reads the examples of a task from a file. Errors: TUFF_BAD_FORMAT, naming the line, for a record that is
+ * none, or whose fields are not what the task needs; TUFF_INVALID_ARGUMENT for a column that is not there, a
+ * file without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a task that is none, or
+ * a model that cannot be measured by it (without `training`). `params` may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load(const tuff_model *model, const char *path,
+                                                     const tuff_data_params *params,
+                                                     tuff_dataset **out_dataset);
 /* From ids[0..n), copied. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_size,
                                                          tuff_dataset **out_dataset);

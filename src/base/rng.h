@@ -25,7 +25,9 @@ enum {
     TUFF_STREAM_SAMPLE = 0x02000000,
     TUFF_STREAM_INIT = 0x03000000,
     TUFF_STREAM_DROPOUT = 0x04000000,
-    TUFF_STREAM_CONFORM = 0x05000000 /* data of conformance cases */
+    TUFF_STREAM_CONFORM = 0x05000000, /* data of conformance cases */
+    TUFF_STREAM_HEAD = 0x06000000,    /* new parameters */
+    TUFF_STREAM_MASK = 0x07000000     /* which tokens a masked language model is to find */
 };
 
 #endif

@@ -12,18 +12,21 @@ static const tuff_arg items[] = {
      .required = true},
     {TUFF_ARG_CHOICE, "task", TUFF_CLI_EVAL_TASKS, AT(task),
      .help =
-         "lm: how well a text is predicted; sts: whether vectors are near where people call texts alike; retrieval: "
+         "causal-lm, mlm: how well texts are predicted; classification, token-classification, qa: how often the model is "
+         "right; sts: whether vectors are near where people call texts alike; retrieval: "
          "whether search finds what answers a query"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
-     .help = "lm: the text, UTF-8; sts: pairs of texts with scores, as JSON lines (.jsonl), CSV or TSV"},
+     .help =
+         "causal-lm: the text, UTF-8; sts: pairs of texts with scores, else records: as JSON lines (.jsonl), CSV or TSV"},
     {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
      .help =
-         "auto refuses JSON records and tables (.csv, .tsv), which are not understood yet; text takes them as they are written"},
+         "auto refuses JSON records and tables (.csv, .tsv), which are no text; text takes them as they are written"},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT LoRA adapter to apply"},
-    {.kind = TUFF_ARG_GROUP, .name = "Of lm:"},
+    {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks or examples that run at once"},
+    TUFF_CLI_DATA_ROWS(eval_options),
+    {.kind = TUFF_ARG_GROUP, .name = "Of causal-lm:"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
-    {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks that run at once"},
     {TUFF_ARG_TEXT, "dump-logits", "FILE", AT(dump_logits),
      .help = "also write input_ids and logits of the first blocks, at most 4, as safetensors"},
     {.kind = TUFF_ARG_GROUP, .name = "Of sts and retrieval:"},
@@ -31,8 +34,6 @@ static const tuff_arg items[] = {
      .help = "how the vectors of a text's tokens become one, as for `tuff embed`"},
     {TUFF_ARG_INT, "dimensions", "N", AT(dimensions), 1, 1048576, "only the first N numbers (Matryoshka)",
      "all"},
-    {TUFF_ARG_INT, "max-length", "N", AT(max_length), 2, 16777216,
-     "tokens of a text; what is longer is cut off", "the model's"},
     {.kind = TUFF_ARG_GROUP, .name = "Of sts:"},
     {TUFF_ARG_TEXT, "sentence1", "NAME", AT(sentence1), .help = "the key or column of the first text",
      .preset = "sentence1"},
@@ -50,7 +51,6 @@ static const tuff_arg items[] = {
          "which documents are relevant: lines \"query iteration document relevance\" (TREC) or \"query document "
          "relevance\" (BEIR)"},
     {TUFF_ARG_TEXT, "id-field", "NAME", AT(id_field), .help = "the key or column of ids", .preset = "_id"},
-    {TUFF_ARG_TEXT, "text-field", "NAME", AT(text_field), .help = "that of texts", .preset = "text"},
     {TUFF_ARG_TEXT, "query-prompt", "TEXT", AT(query_prompt), .help = "put before every query",
      .preset = "the model's prompt called \"query\", if it has one"},
     {TUFF_ARG_TEXT, "document-prompt", "TEXT", AT(document_prompt), .help = "put before every document",
@@ -69,16 +69,44 @@ static const tuff_args spec = {
     .count = sizeof items / sizeof items[0],
     .notes =
         "How it is counted:\n"
-        "  lm: the text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut "
+        "  causal-lm: the text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut "
         "into blocks of --block-size that do not overlap. In each block every token but the first is predicted "
         "from those before it in the block. A last block that is not full counts when it has two tokens. "
         "tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity "
         "exp(loss). Numbers from other block sizes or tokenizers do not compare.\n"
+        "  mlm: loss and perplexity of the tokens that are hidden, which are the same in every run.\n"
+        "  classification, token-classification: accuracy and the mean F1 of the classes (of token-classification, of each "
+        "word's first token); of several labels, the F1 of all together as well; of numbers mse and the correlations.\n"
+        "  qa: exact_match and f1 as SQuAD counts them, in percent.\n"
         "  sts: the correlation of the cosines of pairs with their scores, by rank (spearman; equal ones share their mean "
         "rank) and as numbers (pearson).\n"
         "  retrieval: every query is compared with every document by cosine. Means over the queries that have a relevant "
         "document; ndcg is of relevant or not, map over min(100, relevant documents).\n",
 };
+
+static void print_result(const eval_options *o, const tuff_eval_result *r, int64_t block)
+{
+    const char *counted = o->task == TUFF_CLI_CAUSAL_LM ? "tokens" : "labels";
+    tuff_eval_figure all[TUFF_EVAL_FIGURES + 2] = {{"loss", r->loss}, {"perplexity", r->perplexity}};
+    size_t n = r->perplexity > 0 ? 2 : 1;
+    for (int64_t i = 0; i < r->count; i++)
+        all[n++] = r->figures[i];
+    for (size_t i = 0; i < n; i++) {
+        if (o->common.json) {
+            printf("%s\"%s\": ", i ? ", " : "{", all[i].name);
+            tuff_cli_json_number(stdout, all[i].value);
+        } else {
+            printf("%-12s%.*f\n", all[i].name, i ? 4 : 6, all[i].value);
+        }
+    }
+    if (o->common.json)
+        printf(", \"%s\": %lld", counted, (long long)r->tokens);
+    else
+        printf("%-12s%s", counted, tuff_cli_count(r->tokens));
+    if (o->task == TUFF_CLI_CAUSAL_LM)
+        printf(o->common.json ? ", \"block_size\": %lld" : " in blocks of %lld", (long long)block);
+    puts(o->common.json ? "}" : "");
+}
 
 static int evaluate(const eval_options *o, const tuff_model *model, tuff_device *device)
 {
@@ -88,14 +116,14 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     params.batch_size = o->batch_size;
     params.adapter = o->adapter;
     params.watch = watch;
-    tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
-    text.watch = watch;
-    text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     tuff_dataset *data = NULL;
     int code = TUFF_EXIT_OK;
-    tuff_status status = tuff_dataset_load_text(model, o->file, block, &text, &data);
-    if (status != TUFF_OK) return tuff_cli_text_failed(status, "file-format");
+    tuff_status status = tuff_cli_load_data(model, o->file, o->task, &o->data, block,
+                                            o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
+    if (status != TUFF_OK)
+        return o->task == TUFF_CLI_CAUSAL_LM ? tuff_cli_text_failed(status, "file-format")
+                                             : tuff_cli_failed();
     tuff_cli_catch_interrupt();
     status = tuff_evaluate(model, device, data, &params, &result);
     if (status == TUFF_OK && o->dump_logits)
@@ -105,17 +133,9 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
         code = TUFF_EXIT_FAILED;
     } else if (status != TUFF_OK) {
         code = tuff_cli_failed();
-    } else if (o->common.json) {
-        tuff_cli_show_line("");
-        printf("{\"loss\": ");
-        tuff_cli_json_number(stdout, result.loss);
-        printf(", \"perplexity\": ");
-        tuff_cli_json_number(stdout, result.perplexity);
-        printf(", \"tokens\": %lld, \"block_size\": %lld}\n", (long long)result.tokens, (long long)block);
     } else {
         tuff_cli_show_line("");
-        printf("loss        %.6f\nperplexity  %.4f\ntokens      %s in blocks of %lld\n", result.loss,
-               result.perplexity, tuff_cli_count(result.tokens), (long long)block);
+        print_result(o, &result, block);
     }
     tuff_dataset_destroy(&data);
     return code;
@@ -123,8 +143,8 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
 
 static int measure(const eval_options *o, const tuff_model *model, tuff_device *device)
 {
-    return o->task == TUFF_CLI_EVAL_LM ? evaluate(o, model, device)
-                                       : tuff_cli_eval_embeddings(o, model, device);
+    return o->task < TUFF_CLI_TASK_COUNT ? evaluate(o, model, device)
+                                         : tuff_cli_eval_embeddings(o, model, device);
 }
 
 static bool check(const eval_options *o)
@@ -139,15 +159,15 @@ static bool check(const eval_options *o)
         wrong = "--docs, --queries and --qrels are of --task retrieval";
     else if (!search && !o->file)
         wrong = "give --file FILE";
-    else if (o->task != TUFF_CLI_EVAL_LM && o->dump_logits)
-        wrong = "--dump-logits is of --task lm";
+    else if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_logits || o->block_size))
+        wrong = "--dump-logits and --block-size are of --task causal-lm";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff eval --help)", wrong);
     return !wrong;
 }
 
 int tuff_cli_eval(int argc, char **argv)
 {
-    eval_options options = {.batch_size = 4};
+    eval_options options = {.batch_size = 4, .data = TUFF_CLI_DATA_DEFAULTS};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;

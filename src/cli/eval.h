@@ -4,22 +4,25 @@
 
 #include "cli/cli.h"
 
-enum { TUFF_CLI_EVAL_LM, TUFF_CLI_EVAL_STS, TUFF_CLI_EVAL_RETRIEVAL };
-#define TUFF_CLI_EVAL_TASKS "lm|sts|retrieval"
+/* Those of examples, and two of vectors. */
+enum { TUFF_CLI_EVAL_STS = TUFF_CLI_TASK_COUNT, TUFF_CLI_EVAL_RETRIEVAL };
+#define TUFF_CLI_EVAL_TASKS TUFF_CLI_TASKS "|sts|retrieval"
 
 typedef struct tuff_cli_eval_options {
     tuff_cli_common common;
     const char *model, *file, *adapter;
     int task;
-    /* lm */
+    int64_t batch_size;
+    tuff_cli_data_options data; /* max_length and text_field also of sts and retrieval */
+    /* causal-lm */
     const char *dump_logits;
-    int64_t block_size, batch_size;
+    int64_t block_size;
     int format;
     /* sts and retrieval */
     int pooling;
-    int64_t dimensions, max_length;
+    int64_t dimensions;
     const char *sentence1, *sentence2, *score, *prompt;
-    const char *docs, *queries, *qrels, *id_field, *text_field, *query_prompt, *document_prompt;
+    const char *docs, *queries, *qrels, *id_field, *query_prompt, *document_prompt;
 } tuff_cli_eval_options;
 
 /* Measures an embedding model; the exit code. */

@@ -84,7 +84,7 @@ static tuff_status retrieval(const tuff_cli_eval_options *o, tuff_embedder *embe
     tuff_retrieval_params params = TUFF_RETRIEVAL_PARAMS_INIT;
     tuff_retrieval_result r = TUFF_RETRIEVAL_RESULT_INIT;
     params.id = o->id_field;
-    params.text = o->text_field;
+    params.text = o->data.text_field;
     params.query_prompt = o->query_prompt;
     params.document_prompt = o->document_prompt;
     tuff_status status = tuff_measure_retrieval(embedder, o->docs, o->queries, o->qrels, &params, &r);
@@ -104,7 +104,7 @@ int tuff_cli_eval_embeddings(const tuff_cli_eval_options *o, const tuff_model *m
     tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
     params.pooling = (tuff_pooling)o->pooling;
     params.dimensions = o->dimensions;
-    params.max_length = o->max_length;
+    params.max_length = o->data.max_length;
     params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
     tuff_embedder *embedder = NULL;

@@ -93,12 +93,22 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
     tuff_cli_row("device", "%s", tuff_device_get_info(r->device)->name);
     tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
                  tuff_cli_count(m->trained_parameters), p->lora_rank ? " (LoRA)" : "");
-    tuff_cli_row("data", "%s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
-                 tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
-    tuff_cli_row("steps", "%s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
-                 tuff_cli_count(examples * block), (long long)p->gradient_accumulation_steps,
-                 (long long)p->per_device_train_batch_size,
-                 (double)(steps * examples) / (double)tuff_dataset_blocks(r->train));
+    bool blocks = r->options->task == TUFF_CLI_CAUSAL_LM;
+    double epochs = (double)(steps * examples) / (double)tuff_dataset_blocks(r->train);
+    if (blocks)
+        tuff_cli_row("data", "%s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
+                     tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
+    else
+        tuff_cli_row("data", "%s examples, %s tokens", tuff_cli_count(tuff_dataset_blocks(r->train)),
+                     tuff_cli_count(tuff_dataset_tokens(r->train)));
+    if (blocks)
+        tuff_cli_row("steps", "%s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
+                     tuff_cli_count(examples * block), (long long)p->gradient_accumulation_steps,
+                     (long long)p->per_device_train_batch_size, epochs);
+    else
+        tuff_cli_row("steps", "%s of %s examples (%lld x %lld), %.3g epochs", tuff_cli_count(steps),
+                     tuff_cli_count(examples), (long long)p->gradient_accumulation_steps,
+                     (long long)p->per_device_train_batch_size, epochs);
     print_memory(m, r->options->common.verbose);
 }
 
@@ -116,6 +126,20 @@ static int print_plan(const run *r)
 
 /* ---- the run */
 
+static void say_evaluation(const run *r, int64_t step)
+{
+    const tuff_eval_result *e = &r->evaluated;
+    char text[512];
+    int at = snprintf(text, sizeof text, "step %lld/%lld  validation loss %.4f", (long long)step,
+                      (long long)r->progress.steps, e->loss);
+    if (e->perplexity > 0)
+        at += snprintf(text + at, sizeof text - (size_t)at, "  perplexity %.2f", e->perplexity);
+    for (int64_t i = 0; i < e->count && at < (int)sizeof text - 60; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, "  %s %.4f", e->figures[i].name,
+                       e->figures[i].value);
+    tuff_cli_say("%s", text);
+}
+
 static bool evaluate(run *r, int64_t step)
 {
     if (!r->validation || r->evaluated_at == step) return true;
@@ -125,8 +149,7 @@ static bool evaluate(run *r, int64_t step)
     r->evaluated_at = step;
     tuff_cli_log_eval(&r->log, step, &r->evaluated);
     if (!r->options->common.quiet)
-        tuff_cli_say("step %lld/%lld  validation loss %.4f  perplexity %.2f", (long long)step,
-                     (long long)r->progress.steps, r->evaluated.loss, r->evaluated.perplexity);
+        say_evaluation(r, step);
     else
         tuff_cli_show_line("");
     r->progress.spent += tuff_cli_seconds() - began;
@@ -167,8 +190,14 @@ static void print_json(const run *r)
     if (r->evaluated_at >= 0) {
         printf(", \"eval_loss\": ");
         tuff_cli_json_number(stdout, r->evaluated.loss);
-        printf(", \"eval_perplexity\": ");
-        tuff_cli_json_number(stdout, r->evaluated.perplexity);
+        if (r->evaluated.perplexity > 0) {
+            printf(", \"eval_perplexity\": ");
+            tuff_cli_json_number(stdout, r->evaluated.perplexity);
+        }
+        for (int64_t i = 0; i < r->evaluated.count; i++) {
+            printf(", \"eval_%s\": ", r->evaluated.figures[i].name);
+            tuff_cli_json_number(stdout, r->evaluated.figures[i].value);
+        }
     }
     printf("}\n");
 }
@@ -249,13 +278,15 @@ static int start(run *r)
     if (tuff_model_load(o->model, &r->model) != TUFF_OK) return tuff_cli_failed();
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
-    tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
-    text.watch = tuff_cli_watch();
-    text.allow_json = o->format == TUFF_CLI_FORMAT_TEXT;
-    tuff_status status = tuff_dataset_load_text(r->model, o->train_file, block, &text, &r->train);
+    bool json = o->format == TUFF_CLI_FORMAT_TEXT;
+    tuff_status status =
+        tuff_cli_load_data(r->model, o->train_file, o->task, &o->data, block, json, true, NULL, &r->train);
     if (status == TUFF_OK && o->validation_file)
-        status = tuff_dataset_load_text(r->model, o->validation_file, block, &text, &r->validation);
-    if (status != TUFF_OK) return tuff_cli_text_failed(status, "train-file-format");
+        status = tuff_cli_load_data(r->model, o->validation_file, o->task, &o->data, block, json, false,
+                                    r->train, &r->validation);
+    if (status != TUFF_OK)
+        return o->task == TUFF_CLI_CAUSAL_LM ? tuff_cli_text_failed(status, "train-file-format")
+                                             : tuff_cli_failed();
     if (tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
         tuff_trainer_create(r->model, r->device, r->train, &params, &r->trainer) != TUFF_OK ||
         (r->validation && tuff_trainer_plan_evaluation(r->trainer, r->validation) != TUFF_OK))

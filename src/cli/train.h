@@ -17,6 +17,8 @@ typedef struct tuff_cli_train_options {
     int scheduler, format;
     bool no_shuffle, overwrite, print_plan, save_anyway;
     tuff_arg_optional profile;
+    int task; /* of tuff_cli_tasks */
+    tuff_cli_data_options data;
 } tuff_cli_train_options;
 
 /* Parses and checks what can be checked without the library. */

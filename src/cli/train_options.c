@@ -8,13 +8,19 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
+    {TUFF_ARG_CHOICE, "task", TUFF_CLI_TASKS, AT(task),
+     .help =
+         "what to train for: the next token of a text; hidden tokens; labels of texts; labels of words; answers in texts"},
     {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
-     .help = "the text to train on, UTF-8; special tokens spelled out in it are seen", .required = true},
+     .help =
+         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records",
+     .required = true},
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
-     .help = "a text to measure the loss on, at the end and every --eval-steps"},
+     .help = "the same, to measure the model on, at the end and every --eval-steps"},
+    {TUFF_ARG_TEXT, "eval-file", "FILE", AT(validation_file), .help = "another name of --validation-file"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
      .help =
-         "auto refuses JSON records and tables (.csv, .tsv), which are not understood yet, in the training and the validation "
+         "auto refuses JSON records and tables (.csv, .tsv), which are no text, in the training and the validation "
          "file; text takes them as they are written"},
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
@@ -27,6 +33,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
      "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},
+    TUFF_CLI_DATA_ROWS(tuff_cli_train_options),
     {.kind = TUFF_ARG_GROUP, .name = "How long:"},
     {TUFF_ARG_REAL, "num-train-epochs", "X", AT(epochs), 1e-9, 1e9, "times to go through the text"},
     {TUFF_ARG_INT, "max-steps", "N", AT(max_steps), -1, MANY,
@@ -85,7 +92,7 @@ static const tuff_args spec = {
     .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
     .stray = "a model as --model PATH, a text as --train-file FILE",
     .about =
-        "Fine-tunes a model on a text. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
+        "Fine-tunes a model on a text or on labelled records. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
         "closed, ends the training, leaves the step at hand out and saves what the steps before it made; a second Ctrl-C "
         "ends at once.",
     .items = items,
@@ -93,7 +100,8 @@ static const tuff_args spec = {
     .notes =
         "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
         "loss is of the step's batch before its update, grad_norm before clipping, tokens since the start. "
-        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\"}, counted as `tuff eval` does.\n\n"
+        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\" or other figures}, counted as `tuff eval` does.\n\n"
+        "A model without a head for the task gets a new one, drawn from --seed; with LoRA it is trained whole.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
         "steps have gradients that are not finite. It warns when the mean loss of the last steps (10, or "
         "half of all) is more than 1.5 times the first step's and above it by more than 1.",
@@ -121,6 +129,7 @@ static tuff_cli_train_options defaults(void)
         .logging_steps = 10,
         .lora_alpha = -1,
         .lora_dropout = -1,
+        .data = TUFF_CLI_DATA_DEFAULTS,
     };
 }
 
@@ -154,6 +163,8 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
 /* Options that go together. */
 static const char *contradiction(const tuff_cli_train_options *o)
 {
+    if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || o->block_size))
+        return "--dump-batches and --block-size are of --task causal-lm";
     if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
     if (o->eval_steps && !o->validation_file) return "--eval-steps needs --validation-file";
     if (!o->lora_rank && (o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))

@@ -20,6 +20,7 @@ struct tuff_records {
     char *names[TUFF_RECORD_FIELDS];
     int columns[TUFF_RECORD_FIELDS]; /* of rows: where each field is */
     cJSON *json;                     /* the last record */
+    bool takes_json;                 /* lists and objects are fields too */
     tuff_buf text;                   /* what had to be unquoted or printed */
 };
 
@@ -52,7 +53,8 @@ static tuff_status bad(const tuff_records *r, const char *what)
 static tuff_status take_member(tuff_records *r, size_t i, size_t *begin, size_t *size)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->json, r->names[i]);
-    if (!item || cJSON_IsNull(item) || cJSON_IsObject(item) || cJSON_IsArray(item))
+    bool nested = cJSON_IsObject(item) || cJSON_IsArray(item);
+    if (!item || cJSON_IsNull(item) || (nested && !r->takes_json))
         return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: its \"%s\" is %s, expected a text", r->path,
                          (unsigned long long)r->line, r->names[i],
                          !item                  ? "missing"
@@ -60,7 +62,12 @@ static tuff_status take_member(tuff_records *r, size_t i, size_t *begin, size_t 
                          : cJSON_IsObject(item) ? "an object"
                                                 : "a list");
     *begin = r->text.size;
-    if (cJSON_IsString(item)) {
+    if (nested) {
+        char *text = cJSON_PrintUnformatted(item);
+        if (!text) return tuff_fail_memory("a record");
+        tuff_buf_text(&r->text, text);
+        cJSON_free(text);
+    } else if (cJSON_IsString(item)) {
         tuff_buf_text(&r->text, item->valuestring);
     } else if (cJSON_IsNumber(item)) {
         tuff_json_double(&r->text, item->valuedouble);
@@ -312,6 +319,11 @@ tuff_status tuff_records_of_text(const char *data, size_t size, const char *wher
                                  const char *const *fields, size_t n, tuff_records **out_records)
 {
     return create(data ? data : "", size, where, kind, fields, n, out_records);
+}
+
+void tuff_records_take_json(tuff_records *r)
+{
+    r->takes_json = true;
 }
 
 void tuff_records_close(tuff_records **records)

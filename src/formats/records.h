@@ -30,6 +30,8 @@ TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind 
 TUFF_MUST_USE tuff_status tuff_records_of_text(const char *data, size_t size, const char *where,
                                                tuff_records_kind kind, const char *const *fields, size_t n,
                                                tuff_records **out_records);
+/* From now on a field that is a list or an object is given as JSON text, and no error. */
+void tuff_records_take_json(tuff_records *records);
 void tuff_records_close(tuff_records **records);
 
 /* The fields of the next record, out_values[0..n), valid until the next call; *out_there is false after the

@@ -191,12 +191,19 @@ void tuff_model_destroy(tuff_model **model)
     if (!model) return;
     tuff_model *m = *model;
     if (!m) return;
+    cJSON_Delete(m->new_labels);
+    tuff_params_free(&m->params);
+    if (m->base) {
+        cJSON_Delete(m->hf_config);
+        tuff_free(m);
+        *model = NULL;
+        return;
+    }
     tuff_tokenizer_destroy(&m->tokenizer);
     tuff_weights_destroy(&m->weights);
     tuff_gguf_destroy(&m->gguf);
     cJSON_Delete(m->hf_config);
     cJSON_Delete(m->hf_generation);
-    tuff_params_free(&m->params);
     tuff_config_free(&m->config);
     tuff_free(m->tokenizer_error);
     tuff_free(m->path);

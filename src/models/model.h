@@ -20,7 +20,33 @@ struct tuff_model {
     tuff_gguf *gguf;           /* NULL for Hugging Face */
     cJSON *hf_config;          /* config.json as read; NULL for GGUF */
     cJSON *hf_generation;      /* generation_config.json as read; NULL when there is none */
+    /* of a model with another head than its file's (models/heads/fresh.c): */
+    const tuff_model *base;   /* whose path, tokenizer, files it uses; NULL: its own */
+    cJSON *new_labels;        /* id2label and label2id where it has no hf_config; else NULL */
+    uint64_t seed;            /* of new parameters, */
+    double initializer_range; /* and their standard deviation */
 };
+
+/* A head that a task needs. */
+typedef struct tuff_head_wish {
+    const tuff_head *head;     /* NULL: whatever there is */
+    const char *const *labels; /* names; NULL: "LABEL_0" and so on */
+    int64_t label_count;
+    tuff_problem problem;
+    uint64_t seed; /* of parameters that are new */
+} tuff_head_wish;
+/* Whether a model has that head, with these labels. */
+bool tuff_model_fits(const tuff_model *model, const tuff_head_wish *wish);
+/* A model of the same file with this head, whose parameters are taken from the file where it has them and are
+ * drawn at random else, which the log says. `base` must outlive it. UNSUPPORTED: there is no such head of the
+ * architecture. */
+TUFF_MUST_USE tuff_status tuff_model_with_head(const tuff_model *base, const tuff_head_wish *wish,
+                                               tuff_model **out_model);
+/* Rows [begin, end) of a new parameter: normal numbers; norms begin as 1, biases as 0. */
+void tuff_param_draw(const tuff_model *model, const tuff_param *param, int64_t begin, int64_t end,
+                     float *out);
+/* "regression", as in config.json. */
+const char *tuff_problem_name(tuff_problem problem);
 
 /* Sets the config, all but its tokens: from the file, which is open, or from hf_config, which is read. */
 TUFF_MUST_USE tuff_status tuff_model_read_gguf(tuff_model *model);

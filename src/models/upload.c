@@ -60,6 +60,10 @@ static tuff_status read_transposed(const tuff_weight *weight, const tuff_param *
 static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
                                   tuff_dtype dtype, void *out)
 {
+    if (p->fresh) { /* which is f32 */
+        tuff_param_draw(model, p, begin, end, out);
+        return TUFF_OK;
+    }
     const tuff_weight *weight = tuff_model_weight(model, p);
     int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype);
     bool turned = model->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;

@@ -121,8 +121,8 @@ static tuff_status check_records(const char *path, const tuff_buf *text)
     if (!what && begins_with_record(text)) what = "begins with a JSON record";
     if (!what) return TUFF_OK;
     return tuff_fail(TUFF_UNSUPPORTED,
-                     "%s %s, and records are not understood yet: expected plain text; write the texts of the "
-                     "records into a file of their own",
+                     "%s %s, and records are no text to go on with: expected plain text; write the texts of "
+                     "the records into a file of their own",
                      path, what);
 }
 
@@ -165,12 +165,52 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
     return status;
 }
 
+static tuff_status load_examples(const tuff_model *model, const char *path, const tuff_data_params *p,
+                                 const tuff_task *task, tuff_dataset **out_dataset)
+{
+    tuff_dataset *data = tuff_alloc(sizeof *data);
+    if (!data) return tuff_fail_memory("a data set");
+    data->task = task;
+    tuff_status status = task->load(model, path, p, data);
+    if (status != TUFF_OK)
+        tuff_dataset_destroy(&data);
+    else
+        *out_dataset = data;
+    return status;
+}
+
+tuff_status tuff_dataset_load(const tuff_model *model, const char *path, const tuff_data_params *params,
+                              tuff_dataset **out_dataset)
+{
+    TUFF_NEED_OUT(out_dataset);
+    TUFF_NEED(model);
+    TUFF_NEED(path);
+    tuff_data_params p = TUFF_DATA_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_DATA_PARAMS_INIT, watch));
+    TUFF_NEED(p.task);
+    TUFF_TRY(tuff_watch_check(p.watch));
+    const tuff_task *task = tuff_task_find(p.task);
+    if (!task)
+        return tuff_fail(TUFF_UNSUPPORTED, "there is no task \"%.40s\"; Tuff has %s", p.task,
+                         tuff_task_names());
+    if (p.like && p.like->task != task)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the data set that this is to be like is of %s, not of %s",
+                         p.like->task->title, task->title);
+    if (task->load) return load_examples(model, path, &p, task, out_dataset);
+    tuff_text_params text = TUFF_TEXT_PARAMS_INIT;
+    text.allow_json = p.allow_json;
+    text.watch = p.watch;
+    return tuff_dataset_load_text(model, path, p.block_size, &text, out_dataset);
+}
+
 void tuff_dataset_destroy(tuff_dataset **dataset)
 {
     if (!dataset || !*dataset) return;
     const tuff_task *task = (*dataset)->task;
     if (task && task->release) task->release(*dataset);
     tuff_free((*dataset)->ids);
+    tuff_free((*dataset)->types);
+    tuff_free((*dataset)->starts);
     tuff_free(*dataset);
     *dataset = NULL;
 }

@@ -2,16 +2,23 @@
 #ifndef TUFF_TRAIN_DATASET_H
 #define TUFF_TRAIN_DATASET_H
 
+#include <tuff/tokenizer.h>
 #include <tuff/train.h>
+
+#include "base/status.h"
 
 typedef struct tuff_task tuff_task;
 
 struct tuff_dataset {
     const tuff_task *task;
-    int32_t *ids; /* of all examples, one after the other */
-    int64_t tokens;
-    int64_t block_size; /* of texts that are cut into blocks, else 0 */
-    void *own;          /* the task's */
+    int32_t *ids;  /* of all sequences, one after the other */
+    int8_t *types; /* as many; NULL: zeros */
+    int64_t tokens, capacity;
+    int64_t block_size; /* of texts that are cut into blocks, else 0, and there are: */
+    int64_t *starts;    /* sequence i is ids[starts[i] .. starts[i + 1]) */
+    int64_t sequences, starts_capacity;
+    int64_t cut; /* texts that were longer than allowed */
+    void *own;   /* the task's */
 };
 
 /* The label of what is not predicted. */
@@ -19,5 +26,11 @@ enum { TUFF_NO_LABEL = -100 };
 
 /* The largest id. */
 int32_t tuff_dataset_largest(const tuff_dataset *dataset);
+
+/* Appends a sequence. */
+TUFF_MUST_USE tuff_status tuff_dataset_add(tuff_dataset *data, const int32_t *ids, const int8_t *types,
+                                           size_t n);
+TUFF_MUST_USE tuff_status tuff_dataset_add_encoding(tuff_dataset *data, const tuff_encoding *encoding);
+int64_t tuff_dataset_length(const tuff_dataset *data, uint32_t sequence);
 
 #endif

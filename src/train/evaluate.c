@@ -111,6 +111,7 @@ tuff_status tuff_runs_open_frozen(tuff_runs *runs, const tuff_model *model, tuff
                            .data = data,
                            .rope_positions = data->block_size ? data->block_size : tuff_rope_positions(model),
                            .watch = watch}};
+    if (data->task->load) TUFF_TRY(tuff_task_need_head(data, model));
     TUFF_TRY(data->task->check(data, model));
     TUFF_TRY(tuff_runs_open(runs, device));
     if (adapter) TUFF_TRY(tuff_lora_open(model, adapter, &device->log, &runs->lm.lora));

@@ -28,6 +28,23 @@ const char *tuff_task_names(void)
     return names;
 }
 
+tuff_head_wish tuff_task_wish(const tuff_dataset *data)
+{
+    tuff_head_wish wish = {.head = data->task->head};
+    if (data->task->wish) data->task->wish(data, &wish);
+    return wish;
+}
+
+tuff_status tuff_task_need_head(const tuff_dataset *data, const tuff_model *model)
+{
+    const tuff_head_wish wish = tuff_task_wish(data);
+    if (tuff_model_fits(model, &wish)) return TUFF_OK;
+    if (!tuff_config_has_head(&model->config, wish.head))
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: a model for %s is needed here; the head of this one is: %s",
+                         model->path, data->task->title, tuff_config_head_title(&model->config));
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: its labels are not those of the data", model->path);
+}
+
 void tuff_eval_put(tuff_eval_result *result, const char *name, double value)
 {
     if (result->count == TUFF_EVAL_FIGURES) return;

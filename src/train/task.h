@@ -58,6 +58,11 @@ struct tuff_task {
 
     /* ---- data */
 
+    /* Reads a file of records into an empty data set; NULL: it is a text in blocks. */
+    tuff_status (*load)(const tuff_model *model, const char *path, const tuff_data_params *params,
+                        tuff_dataset *data);
+    /* The labels that the head must have for the data; NULL: it has none. */
+    void (*wish)(const tuff_dataset *data, tuff_head_wish *out_wish);
     /* Frees `own` of a data set; NULL: there is nothing to free. */
     void (*release)(tuff_dataset *data);
     /* Fails unless the model can be trained or measured with the data. */
@@ -105,6 +110,11 @@ struct tuff_task {
 const tuff_task *tuff_task_find(const char *name);
 /* "causal-lm, mlm, ...", for error texts. */
 const char *tuff_task_names(void);
+
+/* The head that a model needs for the data: the task's, with the data's labels. */
+tuff_head_wish tuff_task_wish(const tuff_dataset *data);
+/* Fails unless a model has it. */
+TUFF_MUST_USE tuff_status tuff_task_need_head(const tuff_dataset *data, const tuff_model *model);
 
 /* A batch that a task runs in passes. */
 struct tuff_task_run {

@@ -11,10 +11,27 @@
 #include "runtime/room.h"
 #include "train/schedule.h"
 
+/* A language model has its head, or is none. */
+static tuff_status need_head(tuff_trainer *t)
+{
+    tuff_head_wish wish = tuff_task_wish(t->data);
+    wish.seed = t->params.seed;
+    if (!t->data->task->load || tuff_model_fits(t->model, &wish)) return TUFF_OK;
+    TUFF_TRY(tuff_model_with_head(t->model, &wish, &t->own_model));
+    t->model = t->own_model;
+    return TUFF_OK;
+}
+
 static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
     TUFF_TRY(tuff_train_params_check(p));
+    if (p->lora_rank && t->data->task->load && t->data->task->head != &tuff_head_mlm)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "LoRA beside a head that is trained is not there yet; train the whole model for %s "
+                         "(without lora_rank)",
+                         t->data->task->title);
+    TUFF_TRY(need_head(t));
     TUFF_TRY(tuff_trainer_check_data(t));
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
@@ -94,6 +111,7 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
         return;
     }
     tuff_runs_close(&t->runs);
+    tuff_model_destroy(&t->own_model);
     tuff_free(t->order);
     tuff_free(t->examples);
     tuff_free(t);
@@ -335,6 +353,10 @@ tuff_status tuff_trainer_step(tuff_trainer *t, tuff_train_step *out_step)
 
 static tuff_status plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
 {
+    if (data->task != t->data->task)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the data is of %s, the training of %s", data->task->title,
+                         t->data->task->title);
+    if (data->task->load) TUFF_TRY(tuff_task_need_head(data, t->model));
     TUFF_TRY(data->task->check(data, t->model));
     if (data->block_size > t->runs.lm.rope_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,

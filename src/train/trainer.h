@@ -9,6 +9,7 @@
 
 struct tuff_trainer {
     const tuff_model *model;
+    tuff_model *own_model; /* with the head that the task needs, where the caller's has another; else NULL */
     tuff_device *device;
     const tuff_dataset *data;
     tuff_train_params params;

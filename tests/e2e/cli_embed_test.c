@@ -144,8 +144,8 @@ static void vectors_are_measured(void **state)
                 queries, "--qrels", qrels, "--file", pairs);
     KIT_REFUSES(2, "give --file", "eval", "--task", "sts", "--model", model);
     KIT_REFUSES(2, "are of --task retrieval", "eval", "--model", model, "--file", pairs, "--docs", docs);
-    KIT_REFUSES(2, "--dump-logits is of --task lm", "eval", "--task", "sts", "--model", model, "--file",
-                pairs, "--dump-logits", kit_path("x.safetensors"));
+    KIT_REFUSES(2, "--dump-logits and --block-size are of --task causal-lm", "eval", "--task", "sts",
+                "--model", model, "--file", pairs, "--dump-logits", kit_path("x.safetensors"));
     KIT_REFUSES(1, "no column \"likeness\"", "eval", "--task", "sts", "--model", model, "--file", pairs,
                 "--score", "likeness", "--device", "cpu");
 }

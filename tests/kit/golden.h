@@ -10,5 +10,6 @@ int golden_main(const char *device);  /* language models */
 int encoder_main(const char *device); /* encoders */
 /* One of them: sequences that are decoded together. */
 void golden_batch(const tuff_model *model, tuff_device *device);
+int tasks_main(const char *device); /* 20 steps of each task */
 
 #endif

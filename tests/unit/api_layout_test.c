@@ -346,6 +346,27 @@ FIELD(tuff_answer_params, reserved, 34)
 FIELD(tuff_answer_params, watch, 40)
 LAST(tuff_answer_params, watch)
 
+STRUCT(tuff_data_params, 128)
+FIELD(tuff_data_params, struct_size, 0)
+FIELD(tuff_data_params, task, 8)
+FIELD(tuff_data_params, training, 16)
+FIELD(tuff_data_params, allow_json, 17)
+FIELD(tuff_data_params, reserved, 18)
+FIELD(tuff_data_params, like, 24)
+FIELD(tuff_data_params, block_size, 32)
+FIELD(tuff_data_params, max_length, 40)
+FIELD(tuff_data_params, stride, 48)
+FIELD(tuff_data_params, mlm_probability, 56)
+FIELD(tuff_data_params, text_field, 64)
+FIELD(tuff_data_params, text_pair_field, 72)
+FIELD(tuff_data_params, label_field, 80)
+FIELD(tuff_data_params, question_field, 88)
+FIELD(tuff_data_params, context_field, 96)
+FIELD(tuff_data_params, answers_field, 104)
+FIELD(tuff_data_params, problem_type, 112)
+FIELD(tuff_data_params, watch, 120)
+LAST(tuff_data_params, watch)
+
 STRUCT(tuff_embedder_params, 56)
 FIELD(tuff_embedder_params, struct_size, 0)
 FIELD(tuff_embedder_params, pooling, 8)
@@ -678,6 +699,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_adamw_params, TUFF_ADAMW_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT);
     SETS_SIZE(tuff_text_params, TUFF_TEXT_PARAMS_INIT);
+    SETS_SIZE(tuff_data_params, TUFF_DATA_PARAMS_INIT);
     SETS_SIZE(tuff_train_params, TUFF_TRAIN_PARAMS_INIT);
     SETS_SIZE(tuff_train_memory, TUFF_TRAIN_MEMORY_INIT);
     SETS_SIZE(tuff_train_step, TUFF_TRAIN_STEP_INIT);

@@ -235,6 +235,7 @@ static const struct {
     CALLS(tuff_generate_many),
     CALLS(tuff_generate_file),
     CALLS(tuff_dataset_load_text),
+    CALLS(tuff_dataset_load),
     CALLS(tuff_dataset_from_ids),
     CALLS(tuff_dataset_destroy),
     CALLS(tuff_dataset_tokens),

@@ -465,6 +465,17 @@ CALLS_OF(tuff_dataset_load_text)
     REFUSED_OUT(tuff_dataset_load_text(fixture.model, NULL, 8, NULL, &out), out);
     REFUSED_OUT(tuff_dataset_load_text(fixture.model, "x", 8, &unset, &out), out);
 }
+CALLS_OF(tuff_dataset_load)
+{
+    tuff_data_params unset = {0}, none = TUFF_DATA_PARAMS_INIT;
+    tuff_dataset *out;
+    none.task = NULL;
+    REFUSED(tuff_dataset_load(fixture.model, "x", NULL, NULL));
+    REFUSED_OUT(tuff_dataset_load(NULL, "x", NULL, &out), out);
+    REFUSED_OUT(tuff_dataset_load(fixture.model, NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_dataset_load(fixture.model, "x", &unset, &out), out);
+    REFUSED_OUT(tuff_dataset_load(fixture.model, "x", &none, &out), out);
+}
 CALLS_OF(tuff_dataset_from_ids)
 {
     const int32_t ids[4] = {1, 2, 3, 4};

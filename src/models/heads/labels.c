@@ -9,6 +9,11 @@ static const char *const problems[] = {"", "regression", "single_label_classific
                                        "multi_label_classification"};
 enum { PROBLEMS = sizeof problems / sizeof *problems, MOST_LABELS = 1 << 20 };
 
+const char *tuff_problem_name(tuff_problem problem)
+{
+    return problems[problem];
+}
+
 static tuff_status read_problem(const cJSON *json, const char *where, tuff_config *c)
 {
     const char *problem = NULL;
@@ -53,12 +58,13 @@ tuff_view tuff_model_label(const tuff_model *model, int64_t index, char scratch[
     char key[64];
     const tuff_gguf_value *names = NULL;
     snprintf(scratch, TUFF_LABEL_SIZE, "%lld", (long long)index);
-    if (model->gguf &&
+    if (!model->new_labels && model->gguf &&
         tuff_gguf_strings(model->gguf, tuff_gguf_key_of(&model->config, labels_key, key), &names) ==
             TUFF_OK &&
         names)
         return tuff_gguf_string_at(names, (uint64_t)index);
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(model->hf_config, "id2label");
+    const cJSON *json = model->new_labels ? model->new_labels : model->hf_config;
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, "id2label");
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(object, scratch);
     if (cJSON_IsString(name)) return tuff_view_of(name->valuestring);
     snprintf(scratch, TUFF_LABEL_SIZE, "LABEL_%lld", (long long)index);
@@ -68,6 +74,8 @@ tuff_view tuff_model_label(const tuff_model *model, int64_t index, char scratch[
 void tuff_labels_write_hf(const tuff_model *model, tuff_buf *json)
 {
     char scratch[TUFF_LABEL_SIZE];
+    if (model->config.problem)
+        tuff_buf_printf(json, "  \"problem_type\": \"%s\",\n", tuff_problem_name(model->config.problem));
     for (int way = 0; way < 2; way++) {
         tuff_buf_printf(json, "  \"%s\": {", way ? "label2id" : "id2label");
         for (int64_t i = 0; i < model->config.labels; i++) {

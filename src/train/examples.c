@@ -1,0 +1,160 @@
+#include "train/examples.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "packed/batch.h"
+
+int64_t tuff_dataset_length(const tuff_dataset *data, uint32_t sequence)
+{
+    return data->starts[sequence + 1] - data->starts[sequence];
+}
+
+static tuff_status reserve(tuff_dataset *data, size_t n)
+{
+    int64_t capacity = data->capacity ? data->capacity : 1024;
+    while (capacity < data->tokens + (int64_t)n)
+        capacity *= 2;
+    if (capacity != data->capacity) {
+        int32_t *ids = tuff_realloc_array(data->ids, (size_t)capacity, sizeof *ids);
+        if (ids) data->ids = ids;
+        int8_t *types = ids ? tuff_realloc_array(data->types, (size_t)capacity, sizeof *types) : NULL;
+        if (!types) return tuff_fail_memory("a data set");
+        data->types = types;
+        data->capacity = capacity;
+    }
+    if (data->sequences + 2 <= data->starts_capacity) return TUFF_OK;
+    int64_t *starts = tuff_realloc_array(data->starts, (size_t)(2 * data->sequences + 64), sizeof *starts);
+    if (!starts) return tuff_fail_memory("a data set");
+    data->starts = starts;
+    data->starts_capacity = 2 * data->sequences + 64;
+    return TUFF_OK;
+}
+
+tuff_status tuff_dataset_add(tuff_dataset *data, const int32_t *ids, const int8_t *types, size_t n)
+{
+    TUFF_TRY(reserve(data, n));
+    memcpy(data->ids + data->tokens, ids, n * sizeof *ids);
+    if (types)
+        memcpy(data->types + data->tokens, types, n);
+    else
+        memset(data->types + data->tokens, 0, n);
+    data->starts[data->sequences] = data->tokens;
+    data->tokens += (int64_t)n;
+    data->starts[++data->sequences] = data->tokens;
+    return TUFF_OK;
+}
+
+tuff_status tuff_dataset_add_encoding(tuff_dataset *data, const tuff_encoding *encoding)
+{
+    TUFF_TRY(reserve(data, encoding->count));
+    for (size_t i = 0; i < encoding->count; i++)
+        data->types[data->tokens + (int64_t)i] = (int8_t)encoding->type_ids[i];
+    return tuff_dataset_add(data, encoding->ids, data->types + data->tokens, encoding->count);
+}
+
+tuff_status tuff_example_reader_open(tuff_example_reader *r, const tuff_model *model, const char *path,
+                                     const tuff_data_params *params, const char *const *fields, size_t n)
+{
+    enum { USUAL = 512 };
+    const tuff_config *c = &model->config;
+    *r = (tuff_example_reader){.path = path, .watch = params->watch, .max_length = params->max_length};
+    if (!r->max_length) r->max_length = c->max_positions < USUAL ? c->max_positions : USUAL;
+    if (c->learned_positions && r->max_length > c->max_positions)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_length is %lld, but the model has only %lld positions",
+                         (long long)r->max_length, (long long)c->max_positions);
+    TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
+    TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->records));
+    tuff_records_take_json(r->records);
+    return TUFF_OK;
+}
+
+void tuff_example_reader_close(tuff_example_reader *r)
+{
+    tuff_records_close(&r->records);
+}
+
+tuff_status tuff_example_reader_next(tuff_example_reader *r, bool *out_there)
+{
+    uint64_t done, total;
+    tuff_records_position(r->records, &done, &total);
+    TUFF_TRY(tuff_watch_step(r->watch, TUFF_PHASE_TOKENIZE, done, total));
+    return tuff_records_next(r->records, r->values, out_there);
+}
+
+tuff_status tuff_example_reader_fail(const tuff_example_reader *r, const char *format, ...)
+{
+    char what[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: %s", r->path,
+                     (unsigned long long)tuff_records_line(r->records), what);
+}
+
+tuff_status tuff_example_reader_add(tuff_example_reader *r, tuff_view text, tuff_view pair,
+                                    tuff_dataset *data)
+{
+    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    params.max_length = (uint32_t)r->max_length;
+    params.flags |= TUFF_ENCODE_PLAIN_SPECIAL;
+    tuff_encoding *encoding = NULL;
+    TUFF_TRY(tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){text.data, text.size},
+                                        (tuff_piece){pair.data, pair.size}, &params, &encoding));
+    data->cut += encoding->lost[0] + encoding->lost[1] > 0;
+    tuff_status status = encoding->count ? tuff_dataset_add_encoding(data, encoding)
+                                         : tuff_example_reader_fail(r, "its text has no tokens");
+    tuff_encoding_destroy(&encoding);
+    return status;
+}
+
+tuff_status tuff_example_reader_end(const tuff_example_reader *r, const tuff_dataset *data)
+{
+    if (!data->sequences) return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", r->path);
+    if (data->cut)
+        tuff_log(TUFF_LOG_WARN, "%s: %lld of %lld texts are longer than %lld tokens, and were cut", r->path,
+                 (long long)data->cut, (long long)data->sequences, (long long)r->max_length);
+    return TUFF_OK;
+}
+
+int64_t tuff_examples_count(const tuff_dataset *data, bool training)
+{
+    (void)training;
+    return data->sequences;
+}
+
+void tuff_examples_shape(const tuff_batch *batch, tuff_task_shape *out_shape)
+{
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < batch->count; i++)
+        tokens += tuff_dataset_length(batch->data, batch->examples[i]);
+    *out_shape = (tuff_task_shape){.tokens = tuff_packed_token_capacity(tokens), .sequences = batch->most};
+}
+
+void tuff_examples_pack(const tuff_batch *batch, tuff_pack *pack, int64_t i, int64_t *out_first,
+                        int64_t *out_length)
+{
+    const tuff_dataset *data = batch->data;
+    int64_t begin = data->starts[batch->examples[i]];
+    *out_length = tuff_dataset_length(data, batch->examples[i]);
+    *out_first = tuff_pack_add(pack, data->ids + begin, data->types + begin, *out_length);
+}
+
+tuff_status tuff_examples_check(const tuff_dataset *data, const tuff_model *model)
+{
+    const tuff_config *c = &model->config;
+    int32_t largest = tuff_dataset_largest(data);
+    if (largest >= c->vocab_size)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the data has token id %d, the model's vocabulary only %lld",
+                         largest, (long long)c->vocab_size);
+    for (int64_t i = 0; c->learned_positions && i < data->sequences; i++)
+        if (tuff_dataset_length(data, (uint32_t)i) > c->max_positions)
+            return tuff_fail(
+                TUFF_INVALID_ARGUMENT, "example %lld has %lld tokens, but the model has only %lld positions",
+                (long long)i, (long long)tuff_dataset_length(data, (uint32_t)i), (long long)c->max_positions);
+    return TUFF_OK;
+}

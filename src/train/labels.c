@@ -1,0 +1,135 @@
+#include "train/labels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/heads/head.h"
+
+static tuff_status add(tuff_labels *labels, tuff_view name)
+{
+    if (!tuff_grow((void **)&labels->names, labels->count, &labels->capacity, sizeof *labels->names))
+        return tuff_fail_memory("the labels of a data set");
+    const char *copy = tuff_arena_printf(&labels->arena, "%.*s", (int)name.size, name.data);
+    if (!copy || !tuff_map_put(&labels->by_name, name.data, name.size, (uint32_t)labels->count))
+        return tuff_fail_memory("the labels of a data set");
+    labels->names[labels->count++] = copy;
+    return TUFF_OK;
+}
+
+tuff_status tuff_labels_of_model(tuff_labels *labels, const tuff_model *model)
+{
+    char scratch[TUFF_LABEL_SIZE];
+    for (int64_t i = 0; i < model->config.labels; i++)
+        TUFF_TRY(add(labels, tuff_model_label(model, i, scratch)));
+    labels->closed = true;
+    return TUFF_OK;
+}
+
+tuff_status tuff_labels_copy(tuff_labels *labels, const tuff_labels *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        TUFF_TRY(add(labels, tuff_view_of(from->names[i])));
+    labels->closed = true;
+    return TUFF_OK;
+}
+
+/* Digits alone; false: it is none, or too long for one. */
+static bool as_number(tuff_view text, int64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return false;
+        *out = 10 * *out + (text.data[i] - '0');
+    }
+    return text.size > 0 && text.size < 10;
+}
+
+int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name)
+{
+    uint32_t at;
+    int64_t number;
+    if (tuff_map_get(&labels->by_name, name.data, name.size, &at)) return (int32_t)at;
+    if (as_number(name, &number) && labels->closed && number < (int64_t)labels->count) return (int32_t)number;
+    return -1;
+}
+
+tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, int32_t *out_number)
+{
+    *out_number = tuff_labels_find(labels, name);
+    if (*out_number >= 0 || labels->closed) return TUFF_OK;
+    *out_number = (int32_t)labels->count;
+    return add(labels, name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+    int64_t m, n;
+    if (as_number(tuff_view_of(x), &m) && as_number(tuff_view_of(y), &n) && m != n) return m < n ? -1 : 1;
+    return strcmp(x, y);
+}
+
+/* Whether all are among the model's, which are put into *of_model then. */
+static tuff_status find_all(const tuff_labels *labels, const tuff_model *model, tuff_labels *of_model,
+                            bool *out_all)
+{
+    *out_all = model->config.head && model->config.head->head->has_labels;
+    if (!*out_all) return TUFF_OK;
+    TUFF_TRY(tuff_labels_of_model(of_model, model));
+    for (size_t i = 0; i < labels->count && *out_all; i++)
+        *out_all = tuff_labels_find(of_model, tuff_view_of(labels->names[i])) >= 0;
+    return TUFF_OK;
+}
+
+static tuff_status settled(const tuff_labels *labels, const tuff_model *model, tuff_labels *out)
+{
+    bool all;
+    TUFF_TRY(find_all(labels, model, out, &all));
+    if (all) return TUFF_OK;
+    tuff_labels_free(out);
+    const char **names = tuff_alloc_array(labels->count + 1, sizeof *names);
+    if (!names) return tuff_fail_memory("the labels of a data set");
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < labels->count; i++)
+        names[i] = labels->names[i];
+    qsort(names, labels->count, sizeof *names, by_name);
+    for (size_t i = 0; i < labels->count && status == TUFF_OK; i++)
+        status = add(out, tuff_view_of(names[i]));
+    out->closed = true;
+    tuff_free(names);
+    return status;
+}
+
+tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int32_t *numbers, size_t n)
+{
+    tuff_labels now = {0};
+    if (labels->closed) return TUFF_OK;
+    tuff_status status = settled(labels, model, &now);
+    for (size_t i = 0; i < n && status == TUFF_OK; i++)
+        if (numbers[i] >= 0) numbers[i] = tuff_labels_find(&now, tuff_view_of(labels->names[numbers[i]]));
+    if (status != TUFF_OK) {
+        tuff_labels_free(&now);
+        return status;
+    }
+    tuff_labels_free(labels);
+    *labels = now;
+    return TUFF_OK;
+}
+
+void tuff_labels_list(const tuff_labels *labels, char text[200])
+{
+    size_t at = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < labels->count && at < 150; i++)
+        at += (size_t)snprintf(text + at, 200 - at, "%s%.40s", i ? ", " : "", labels->names[i]);
+    if (at >= 150) snprintf(text + 150, 50, " ...");
+}
+
+void tuff_labels_free(tuff_labels *labels)
+{
+    tuff_free(labels->names);
+    tuff_map_free(&labels->by_name);
+    tuff_arena_free(&labels->arena);
+    *labels = (tuff_labels){0};
+}

@@ -1,0 +1,31 @@
+/* The labels of a classifier's data: names and numbers. */
+#ifndef TUFF_TRAIN_LABELS_H
+#define TUFF_TRAIN_LABELS_H
+
+#include "base/memory.h"
+#include "models/model.h"
+
+typedef struct tuff_labels {
+    const char **names;
+    size_t count, capacity;
+    tuff_map by_name;
+    tuff_arena arena;
+    bool closed; /* other names are none */
+} tuff_labels;
+
+/* The model's, closed. */
+TUFF_MUST_USE tuff_status tuff_labels_of_model(tuff_labels *labels, const tuff_model *model);
+TUFF_MUST_USE tuff_status tuff_labels_copy(tuff_labels *labels, const tuff_labels *from);
+/* The number of a name, or of one written as its number; -1 where there is none. */
+int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name);
+/* The same, adding it where the labels are not closed; -1: it is none of them. */
+TUFF_MUST_USE tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, int32_t *out_number);
+/* Puts open labels in order, numbers by their value, and says what became of numbers[0..n), where negative
+ * ones stay. Where the model has labels and all of these are among them, they become the model's. */
+TUFF_MUST_USE tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int32_t *numbers,
+                                             size_t n);
+/* "bad, so so, good", for error texts. */
+void tuff_labels_list(const tuff_labels *labels, char text[200]);
+void tuff_labels_free(tuff_labels *labels);
+
+#endif

@@ -1,0 +1,329 @@
+/* Sequence classification: of a text, or a pair of texts, one label, several, or a number. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/examples.h"
+#include "train/figures.h"
+#include "train/labels.h"
+
+/* What the examples have beside their texts. */
+typedef struct answers {
+    tuff_problem problem;
+    tuff_labels labels;
+    int32_t *numbers; /* of labels, of all examples, one after the other */
+    float *values;    /* of a regression, as many */
+    size_t count, capacity, values_capacity;
+    int64_t *starts; /* example i has numbers[starts[i] .. starts[i + 1]) */
+    size_t examples, starts_capacity;
+} answers;
+
+/* ---- data */
+
+static void release(tuff_dataset *data)
+{
+    answers *a = data->own;
+    if (!a) return;
+    tuff_labels_free(&a->labels);
+    tuff_free(a->numbers);
+    tuff_free(a->values);
+    tuff_free(a->starts);
+    tuff_free(a);
+}
+
+static tuff_status add_number(answers *a, int32_t number, float value)
+{
+    if (!tuff_grow((void **)&a->numbers, a->count, &a->capacity, sizeof *a->numbers) ||
+        !tuff_grow((void **)&a->values, a->count, &a->values_capacity, sizeof *a->values))
+        return tuff_fail_memory("the labels of a data set");
+    a->numbers[a->count] = number;
+    a->values[a->count++] = value;
+    return TUFF_OK;
+}
+
+static tuff_status add_label(answers *a, const tuff_example_reader *r, tuff_view name)
+{
+    int32_t number = -1;
+    char known[200], text[64];
+    snprintf(text, sizeof text, "%.*s", (int)name.size, name.data ? name.data : "");
+    char *end = text;
+    double value = strtod(text, &end);
+    bool numeric = name.size && !*end && name.size < sizeof text && isfinite(value);
+    if (a->problem == TUFF_PROBLEM_REGRESSION) {
+        if (numeric) return add_number(a, -1, (float)value);
+        return tuff_example_reader_fail(r, "its label is \"%s\", expected a number, for this is a regression",
+                                        text);
+    }
+    if (!name.size) return tuff_example_reader_fail(r, "its label is empty");
+    TUFF_TRY(tuff_labels_take(&a->labels, name, &number));
+    if (number >= 0) return add_number(a, number, numeric ? (float)value : NAN);
+    tuff_labels_list(&a->labels, known);
+    return tuff_example_reader_fail(r, "its label \"%s\" is none of %s", text, known);
+}
+
+/* A list of JSON, or names between commas. */
+static tuff_status add_labels(answers *a, const tuff_example_reader *r, tuff_view field)
+{
+    if (field.size && field.data[0] == '[') {
+        cJSON *list = NULL;
+        const cJSON *item;
+        tuff_status status = tuff_json_parse(field.data, field.size, r->path, &list);
+        cJSON_ArrayForEach(item, list)
+        {
+            char number[32];
+            if (status != TUFF_OK) break;
+            snprintf(number, sizeof number, "%.9g", cJSON_IsNumber(item) ? item->valuedouble : 0);
+            if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
+                status = tuff_example_reader_fail(r, "its labels must be texts or numbers");
+            else
+                status = add_label(a, r, tuff_view_of(cJSON_IsString(item) ? item->valuestring : number));
+        }
+        cJSON_Delete(list);
+        return status;
+    }
+    for (size_t at = 0; at < field.size;) {
+        const char *comma = memchr(field.data + at, ',', field.size - at);
+        size_t end = comma ? (size_t)(comma - field.data) : field.size;
+        tuff_view name = {field.data + at, end - at};
+        while (name.size && name.data[0] == ' ')
+            name = (tuff_view){name.data + 1, name.size - 1};
+        if (name.size) TUFF_TRY(add_label(a, r, name));
+        at = end + 1;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status add_answer(answers *a, const tuff_example_reader *r, tuff_view field)
+{
+    if (!tuff_grow((void **)&a->starts, a->examples + 1, &a->starts_capacity, sizeof *a->starts))
+        return tuff_fail_memory("the labels of a data set");
+    a->starts[a->examples] = (int64_t)a->count;
+    if (a->problem == TUFF_PROBLEM_AUTO && field.size && field.data[0] == '[') {
+        if (a->examples) return tuff_example_reader_fail(r, "its label is a list, those before it are not");
+        a->problem = TUFF_PROBLEM_MULTI_LABEL;
+    }
+    TUFF_TRY(a->problem == TUFF_PROBLEM_MULTI_LABEL ? add_labels(a, r, field) : add_label(a, r, field));
+    a->starts[++a->examples] = (int64_t)a->count;
+    return TUFF_OK;
+}
+
+/* What the labels are, where nobody says it: numbers, if all are and one is not whole; else names. */
+static void find_problem(answers *a)
+{
+    bool numbers = a->count > 0, fraction = false;
+    if (a->problem) return;
+    for (size_t i = 0; i < a->count; i++) {
+        numbers = numbers && isfinite(a->values[i]);
+        fraction = fraction || (isfinite(a->values[i]) && a->values[i] != floorf(a->values[i]));
+    }
+    a->problem =
+        numbers && fraction && !a->labels.closed ? TUFF_PROBLEM_REGRESSION : TUFF_PROBLEM_SINGLE_LABEL;
+}
+
+/* What is known of the labels before the first is read. */
+static tuff_status begin(answers *a, const tuff_model *model, const tuff_data_params *params)
+{
+    const answers *like = params->like ? params->like->own : NULL;
+    if (params->problem_type) {
+        for (int i = TUFF_PROBLEM_REGRESSION; i <= TUFF_PROBLEM_MULTI_LABEL; i++)
+            if (strcmp(tuff_problem_name((tuff_problem)i), params->problem_type) == 0)
+                a->problem = (tuff_problem)i;
+        if (!a->problem)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "problem_type is \"%.40s\", expected regression, single_label_classification or "
+                             "multi_label_classification",
+                             params->problem_type);
+    }
+    if (like) {
+        a->problem = like->problem;
+        return a->problem == TUFF_PROBLEM_REGRESSION ? TUFF_OK : tuff_labels_copy(&a->labels, &like->labels);
+    }
+    bool has = tuff_config_has_head(&model->config, &tuff_head_classes);
+    if (!params->training && !has)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: a classifier of sequences is needed to be measured; the head of this model is: %s",
+            model->path, tuff_config_head_title(&model->config));
+    if (has && !a->problem) a->problem = model->config.problem;
+    if (has && !a->problem && model->config.labels == 1) a->problem = TUFF_PROBLEM_REGRESSION;
+    if (params->training || a->problem == TUFF_PROBLEM_REGRESSION) return TUFF_OK;
+    return tuff_labels_of_model(&a->labels, model);
+}
+
+static tuff_status finish(answers *a, const tuff_model *model, const char *path, bool training)
+{
+    find_problem(a);
+    if (a->problem == TUFF_PROBLEM_REGRESSION) return TUFF_OK;
+    TUFF_TRY(tuff_labels_settle(&a->labels, model, a->numbers, a->count));
+    if (a->labels.count > 1 || a->problem == TUFF_PROBLEM_MULTI_LABEL || !training) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "%s: all examples have the label \"%s\"; there is nothing to tell apart", path,
+                     a->labels.count ? a->labels.names[0] : "");
+}
+
+static tuff_status read_all(tuff_example_reader *r, bool pairs, tuff_dataset *data)
+{
+    for (bool there = true;;) {
+        const tuff_view none = {0};
+        TUFF_TRY(tuff_example_reader_next(r, &there));
+        if (!there) return tuff_example_reader_end(r, data);
+        if (!r->values[0].size) return tuff_example_reader_fail(r, "its text is empty");
+        TUFF_TRY(add_answer(data->own, r, r->values[1]));
+        TUFF_TRY(tuff_example_reader_add(r, r->values[0], pairs ? r->values[2] : none, data));
+    }
+}
+
+static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
+                        tuff_dataset *data)
+{
+    answers *a = data->own = tuff_alloc(sizeof *a);
+    if (!a) return tuff_fail_memory("a data set");
+    const char *pair = params->text_pair_field;
+    const char *fields[] = {params->text_field ? params->text_field : "text",
+                            params->label_field ? params->label_field : "label", pair};
+    tuff_example_reader r;
+    TUFF_TRY(begin(a, model, params));
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, pair ? 3 : 2);
+    if (status == TUFF_OK) status = read_all(&r, pair != NULL, data);
+    tuff_example_reader_close(&r);
+    if (status != TUFF_OK) return status;
+    return finish(a, model, path, params->training);
+}
+
+static void wish(const tuff_dataset *data, tuff_head_wish *out)
+{
+    const answers *a = data->own;
+    bool regression = a->problem == TUFF_PROBLEM_REGRESSION;
+    out->problem = a->problem;
+    out->labels = regression ? NULL : a->labels.names;
+    out->label_count = regression ? 1 : (int64_t)a->labels.count;
+}
+
+/* ---- batches */
+
+static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
+{
+    const answers *a = batch->data->own;
+    bool many = a->problem == TUFF_PROBLEM_MULTI_LABEL;
+    tuff_examples_shape(batch, out_shape);
+    *out_labels = batch->count * (many ? (int64_t)a->labels.count : 1);
+}
+
+/* Targets of examples as numbers: of a regression theirs, else 1 for each label that holds. */
+static void fill_targets(const tuff_batch *batch, int64_t columns, float *targets, float *counted)
+{
+    const answers *a = batch->data->own;
+    for (int64_t i = 0; i < batch->count; i++) {
+        uint32_t example = batch->examples[i];
+        counted[i] = 1;
+        for (int64_t k = a->starts[example]; k < a->starts[example + 1]; k++)
+            if (a->problem == TUFF_PROBLEM_REGRESSION)
+                targets[i] = a->values[k];
+            else
+                targets[i * columns + a->numbers[k]] = 1;
+    }
+}
+
+static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
+                        tuff_pack *pack, tuff_program *program)
+{
+    const answers *a = batch->data->own;
+    int64_t n = shape->sequences, columns = config->labels;
+    TUFF_TRY(tuff_pack_begin(pack, config, shape, n * (3 + columns)));
+    int32_t *picked = pack->own, *labels = picked + n;
+    float *counted = (float *)(labels + n), *targets = counted + n;
+    for (int64_t i = 0; i < n; i++)
+        labels[i] = TUFF_NO_LABEL;
+    for (int64_t i = 0; i < batch->count; i++) {
+        int64_t first, length;
+        tuff_examples_pack(batch, pack, i, &first, &length);
+        picked[i] = (int32_t)(config->head->last ? first + length - 1 : first);
+        if (a->problem == TUFF_PROBLEM_SINGLE_LABEL) labels[i] = a->numbers[a->starts[batch->examples[i]]];
+    }
+    TUFF_TRY(tuff_pack_set(pack, program));
+    TUFF_TRY(tuff_pack_set_picked(pack, program, "picked", picked, n));
+    if (a->problem == TUFF_PROBLEM_SINGLE_LABEL)
+        return tuff_program_input(program, "labels", labels, (size_t)n * sizeof *labels);
+    fill_targets(batch, columns, targets, counted);
+    TUFF_TRY(tuff_program_input(program, "counted", counted, (size_t)n * sizeof *counted));
+    return tuff_program_input(program, "targets", targets, (size_t)(n * columns) * sizeof *targets);
+}
+
+/* ---- graph */
+
+/* log(1 + e^x) - x y, in a form that neither overflows nor loses a small one. */
+static tuff_tensor *binary(tuff_graph *g, tuff_tensor *x, tuff_tensor *y)
+{
+    tuff_tensor *one = tuff_fill(g, 1, 0, NULL);
+    tuff_tensor *rest = tuff_ln(g, tuff_add(g, one, tuff_exp(g, tuff_scale(g, tuff_abs(g, x), -1))));
+    return tuff_add(g, tuff_sub(g, tuff_relu(g, x), tuff_mul(g, x, y)), rest);
+}
+
+static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
+{
+    const answers *a = at->data->own;
+    tuff_graph *g = net->g;
+    int64_t n = at->shape.sequences;
+    tuff_net_begin(net);
+    bool gradient = at->use == TUFF_TASK_TRAIN;
+    tuff_tensor *x = tuff_net_head(net, tuff_net_pooled(net, tuff_net_hidden(net), gradient));
+    if (at->use == TUFF_TASK_MEASURE) tuff_output(g, "logits", x);
+    if (a->problem == TUFF_PROBLEM_SINGLE_LABEL)
+        return tuff_cross_entropy_sum(g, x, tuff_input(g, "labels", TUFF_I32, 1, &n));
+    tuff_tensor *y = tuff_input(g, "targets", TUFF_F32, 2, (int64_t[]){n, net->config->labels});
+    tuff_tensor *counted = tuff_input(g, "counted", TUFF_F32, 2, (int64_t[]){n, 1});
+    tuff_tensor *d = tuff_sub(g, x, y);
+    tuff_tensor *each = a->problem == TUFF_PROBLEM_REGRESSION ? tuff_mul(g, d, d) : binary(g, x, y);
+    return tuff_sum(g, tuff_mul(g, each, counted), 3, false);
+}
+
+/* ---- measurement */
+
+static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
+                           tuff_program *program)
+{
+    int64_t columns = meter->model->config.labels;
+    float *logits = NULL;
+    TUFF_TRY(tuff_meter_output(meter, program, "logits", (size_t)(shape->sequences * columns), &logits));
+    tuff_buf_bytes(&meter->seen, logits, (size_t)(batch->count * columns) * sizeof *logits);
+    return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
+}
+
+static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
+{
+    const answers *a = meter->data->own;
+    const float *logits = (const float *)(const void *)meter->seen.data;
+    size_t n = a->examples, columns = (size_t)meter->model->config.labels;
+    if (a->problem == TUFF_PROBLEM_REGRESSION) return tuff_figures_of_numbers(logits, a->values, n, out);
+    tuff_figures f;
+    TUFF_TRY(tuff_figures_begin(&f, columns));
+    for (size_t i = 0; i < n; i++) {
+        const float *x = logits + i * columns;
+        if (a->problem == TUFF_PROBLEM_SINGLE_LABEL)
+            tuff_figures_add(&f, (size_t)a->numbers[a->starts[i]], tuff_figures_best(x, columns));
+        else
+            tuff_figures_add_set(&f, a->numbers + a->starts[i], (size_t)(a->starts[i + 1] - a->starts[i]), x);
+    }
+    tuff_figures_put(&f, a->problem == TUFF_PROBLEM_MULTI_LABEL, out);
+    tuff_figures_end(&f);
+    return TUFF_OK;
+}
+
+const tuff_task tuff_task_classification = {.name = "classification",
+                                            .title = "sequence classification",
+                                            .head = &tuff_head_classes,
+                                            .peft_type = "SEQ_CLS",
+                                            .load = load,
+                                            .wish = wish,
+                                            .release = release,
+                                            .check = tuff_examples_check,
+                                            .count = tuff_examples_count,
+                                            .size = size,
+                                            .fill = fill,
+                                            .loss = loss,
+                                            .observe = observe,
+                                            .report = report};

@@ -1,0 +1,273 @@
+/* Token classification: of words, each a label; a word's first token has it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/examples.h"
+#include "train/figures.h"
+#include "train/labels.h"
+
+typedef struct marks {
+    tuff_labels labels;
+    int32_t *of_tokens; /* as many as the data has tokens */
+    int64_t count, capacity;
+} marks;
+
+/* ---- data */
+
+static void release(tuff_dataset *data)
+{
+    marks *m = data->own;
+    if (!m) return;
+    tuff_labels_free(&m->labels);
+    tuff_free(m->of_tokens);
+    tuff_free(m);
+}
+
+static tuff_status reserve(marks *m, int64_t tokens)
+{
+    if (tokens <= m->capacity) return TUFF_OK;
+    int64_t capacity = 2 * tokens + 1024;
+    int32_t *all = tuff_realloc_array(m->of_tokens, (size_t)capacity, sizeof *all);
+    if (!all) return tuff_fail_memory("the labels of a data set");
+    m->of_tokens = all;
+    m->capacity = capacity;
+    return TUFF_OK;
+}
+
+/* The words of a record as one text with spaces between; begins[i] is where word i begins in it. */
+static tuff_status join_words(const tuff_example_reader *r, const cJSON *words, tuff_buf *text,
+                              tuff_buf *begins)
+{
+    const cJSON *word;
+    cJSON_ArrayForEach(word, words)
+    {
+        if (!cJSON_IsString(word)) return tuff_example_reader_fail(r, "its words must be texts");
+        if (text->size) tuff_buf_char(text, ' ');
+        tuff_buf_bytes(begins, &text->size, sizeof text->size);
+        tuff_buf_text(text, word->valuestring);
+    }
+    if (text->failed || begins->failed) return tuff_fail_memory("a record");
+    return TUFF_OK;
+}
+
+static tuff_status take_label(marks *m, const tuff_example_reader *r, const cJSON *item, int32_t *out)
+{
+    char number[32], known[200];
+    *out = TUFF_NO_LABEL;
+    if (cJSON_IsNumber(item) && item->valuedouble == TUFF_NO_LABEL) return TUFF_OK;
+    if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
+        return tuff_example_reader_fail(r, "its labels must be texts or numbers");
+    snprintf(number, sizeof number, "%.9g", cJSON_IsNumber(item) ? item->valuedouble : 0);
+    const char *name = cJSON_IsString(item) ? item->valuestring : number;
+    TUFF_TRY(tuff_labels_take(&m->labels, tuff_view_of(name), out));
+    if (*out >= 0) return TUFF_OK;
+    tuff_labels_list(&m->labels, known);
+    return tuff_example_reader_fail(r, "its label \"%.60s\" is none of %s", name, known);
+}
+
+/* The labels of an encoding's tokens: each word's first has the word's. */
+static tuff_status mark(marks *m, const tuff_example_reader *r, const tuff_encoding *e,
+                        const tuff_buf *begins, const cJSON *labels)
+{
+    const size_t *begin = (const size_t *)(const void *)begins->data;
+    size_t words = begins->size / sizeof *begin, word = 0;
+    const cJSON *label = labels->child;
+    TUFF_TRY(reserve(m, m->count + (int64_t)e->count));
+    for (size_t i = 0; i < e->count; i++) {
+        int32_t *out = &m->of_tokens[m->count++];
+        *out = TUFF_NO_LABEL;
+        if (e->texts[i] < 0 || e->spans[i].end == e->spans[i].start) continue;
+        /* words that gave no token are passed over */
+        while (word + 1 < words && begin[word + 1] < e->spans[i].end) {
+            if (begin[word] >= e->spans[i].start) break;
+            word++;
+            label = label->next;
+        }
+        if (word >= words || begin[word] >= e->spans[i].end) continue;
+        TUFF_TRY(take_label(m, r, label, out));
+        word++;
+        label = label->next;
+        if (!label) word = words;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status add_record(tuff_example_reader *r, const cJSON *words, const cJSON *labels,
+                              tuff_dataset *data)
+{
+    if (!cJSON_IsArray(words) || !cJSON_IsArray(labels))
+        return tuff_example_reader_fail(r, "its words and its labels must be lists");
+    if (cJSON_GetArraySize(words) != cJSON_GetArraySize(labels))
+        return tuff_example_reader_fail(r, "it has %d words and %d labels", cJSON_GetArraySize(words),
+                                        cJSON_GetArraySize(labels));
+    if (!words->child) return tuff_example_reader_fail(r, "it has no words");
+    tuff_buf text = {0}, begins = {0};
+    tuff_encoding *e = NULL;
+    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    params.max_length = (uint32_t)r->max_length;
+    params.flags |= TUFF_ENCODE_PLAIN_SPECIAL;
+    params.spans = true;
+    tuff_status status = join_words(r, words, &text, &begins);
+    if (status == TUFF_OK)
+        status = tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){text.data, text.size},
+                                            (tuff_piece){NULL, 0}, &params, &e);
+    if (status == TUFF_OK) {
+        data->cut += e->lost[0] > 0;
+        status = mark(data->own, r, e, &begins, labels);
+    }
+    if (status == TUFF_OK) status = tuff_dataset_add_encoding(data, e);
+    tuff_encoding_destroy(&e);
+    tuff_buf_free(&text);
+    tuff_buf_free(&begins);
+    return status;
+}
+
+static tuff_status read_all(tuff_example_reader *r, tuff_dataset *data)
+{
+    for (bool there = true;;) {
+        cJSON *words = NULL, *labels = NULL;
+        TUFF_TRY(tuff_example_reader_next(r, &there));
+        if (!there) return tuff_example_reader_end(r, data);
+        tuff_status status = tuff_json_parse(r->values[0].data, r->values[0].size, r->path, &words);
+        if (status == TUFF_OK)
+            status = tuff_json_parse(r->values[1].data, r->values[1].size, r->path, &labels);
+        status = status == TUFF_OK ? add_record(r, words, labels, data)
+                                   : tuff_example_reader_fail(r, "its words and its labels must be lists");
+        cJSON_Delete(words);
+        cJSON_Delete(labels);
+        if (status != TUFF_OK) return status;
+    }
+}
+
+static tuff_status begin(marks *m, const tuff_model *model, const tuff_data_params *params)
+{
+    if (params->like) return tuff_labels_copy(&m->labels, &((const marks *)params->like->own)->labels);
+    if (params->training) return TUFF_OK;
+    if (tuff_config_has_head(&model->config, &tuff_head_tokens))
+        return tuff_labels_of_model(&m->labels, model);
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: a classifier of tokens is needed to be measured; the head of this model is: %s",
+                     model->path, tuff_config_head_title(&model->config));
+}
+
+static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
+                        tuff_dataset *data)
+{
+    marks *m = data->own = tuff_alloc(sizeof *m);
+    if (!m) return tuff_fail_memory("a data set");
+    const char *fields[] = {params->text_field ? params->text_field : "tokens",
+                            params->label_field ? params->label_field : "labels"};
+    tuff_example_reader r;
+    TUFF_TRY(begin(m, model, params));
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2);
+    if (status == TUFF_OK) status = read_all(&r, data);
+    tuff_example_reader_close(&r);
+    if (status != TUFF_OK) return status;
+    TUFF_TRY(tuff_labels_settle(&m->labels, model, m->of_tokens, (size_t)m->count));
+    if (m->labels.count > 1 || !params->training) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "%s: all words have the label \"%s\"; there is nothing to tell apart", path,
+                     m->labels.count ? m->labels.names[0] : "");
+}
+
+static void wish(const tuff_dataset *data, tuff_head_wish *out)
+{
+    const marks *m = data->own;
+    out->labels = m->labels.names;
+    out->label_count = (int64_t)m->labels.count;
+}
+
+/* ---- batches */
+
+static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
+{
+    const tuff_dataset *data = batch->data;
+    const marks *m = data->own;
+    tuff_examples_shape(batch, out_shape);
+    *out_labels = 0;
+    for (int64_t i = 0; i < batch->count; i++)
+        for (int64_t k = data->starts[batch->examples[i]]; k < data->starts[batch->examples[i] + 1]; k++)
+            *out_labels += m->of_tokens[k] >= 0;
+}
+
+/* The labels of a batch's tokens in the order in which they are packed. */
+static void pack_labels(const tuff_batch *batch, int32_t *out, int64_t capacity)
+{
+    const tuff_dataset *data = batch->data;
+    const marks *m = data->own;
+    int64_t at = 0;
+    for (int64_t i = 0; i < batch->count; i++) {
+        int64_t n = tuff_dataset_length(data, batch->examples[i]);
+        memcpy(out + at, m->of_tokens + data->starts[batch->examples[i]], (size_t)n * sizeof *out);
+        at += n;
+    }
+    for (; at < capacity; at++)
+        out[at] = TUFF_NO_LABEL;
+}
+
+static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
+                        tuff_pack *pack, tuff_program *program)
+{
+    TUFF_TRY(tuff_pack_begin(pack, config, shape, shape->tokens));
+    for (int64_t i = 0, first, length; i < batch->count; i++)
+        tuff_examples_pack(batch, pack, i, &first, &length);
+    pack_labels(batch, pack->own, shape->tokens);
+    TUFF_TRY(tuff_pack_set(pack, program));
+    return tuff_program_input(program, "labels", pack->own, (size_t)shape->tokens * sizeof *pack->own);
+}
+
+static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
+{
+    tuff_net_begin(net);
+    tuff_tensor *x = tuff_net_head(net, tuff_net_hidden(net));
+    if (at->use == TUFF_TASK_MEASURE) tuff_output(net->g, "best", tuff_argmax(net->g, x));
+    return tuff_cross_entropy_sum(net->g, x, tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
+}
+
+/* ---- measurement: pairs of what is so and what was said */
+
+static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
+                           tuff_program *program)
+{
+    const tuff_dataset *data = batch->data;
+    const marks *m = data->own;
+    int32_t *best = NULL;
+    TUFF_TRY(tuff_meter_output(meter, program, "best", (size_t)shape->tokens, &best));
+    for (int64_t i = 0, at = 0; i < batch->count; i++)
+        for (int64_t k = data->starts[batch->examples[i]]; k < data->starts[batch->examples[i] + 1];
+             k++, at++) {
+            const int32_t pair[] = {m->of_tokens[k], best[at]};
+            if (pair[0] >= 0) tuff_buf_bytes(&meter->seen, pair, sizeof pair);
+        }
+    return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
+}
+
+static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
+{
+    const int32_t *pairs = (const int32_t *)(const void *)meter->seen.data;
+    tuff_figures f;
+    TUFF_TRY(tuff_figures_begin(&f, (size_t)meter->model->config.labels));
+    for (size_t i = 0; i < meter->seen.size / (2 * sizeof *pairs); i++)
+        tuff_figures_add(&f, (size_t)pairs[2 * i], (size_t)pairs[2 * i + 1]);
+    tuff_figures_put(&f, false, out);
+    tuff_figures_end(&f);
+    return TUFF_OK;
+}
+
+const tuff_task tuff_task_tokens = {.name = "token-classification",
+                                    .title = "token classification",
+                                    .head = &tuff_head_tokens,
+                                    .peft_type = "TOKEN_CLS",
+                                    .load = load,
+                                    .wish = wish,
+                                    .release = release,
+                                    .check = tuff_examples_check,
+                                    .count = tuff_examples_count,
+                                    .size = size,
+                                    .fill = fill,
+                                    .loss = loss,
+                                    .observe = observe,
+                                    .report = report};

@@ -1,0 +1,387 @@
+/* Tasks of records: what their data may be, heads that are new, what batches cost, figures. */
+#include <math.h>
+#include <stdio.h>
+
+#include "kit/files.h"
+#include "kit/kit.h"
+#include "models/heads/head.h"
+#include "train/figures.h"
+#include "train/squad.h"
+#include "train/trainer.h"
+
+static tuff_device *device;
+static tuff_model *base, *classes, *tokens, *spans, *masked;
+
+static tuff_model *load(const char *name)
+{
+    tuff_model *model = NULL;
+    const char *path = kit_copy_model(kit_golden(name), name), *from = kit_golden("tasks");
+    kit_copy_file(kit_join(from, "tokenizer.json"), kit_join(path, "tokenizer.json"));
+    kit_copy_file(kit_join(from, "tokenizer_config.json"), kit_join(path, "tokenizer_config.json"));
+    KIT_OK(tuff_model_load(path, &model));
+    return model;
+}
+
+static const char *file_of(const char *name, const char *text)
+{
+    const char *path = kit_path(name);
+    kit_write_file(path, text, strlen(text));
+    return path;
+}
+
+static tuff_data_params task_of(const char *task, bool training)
+{
+    tuff_data_params p = TUFF_DATA_PARAMS_INIT;
+    p.task = task;
+    p.training = training;
+    return p;
+}
+
+static tuff_dataset *read(const tuff_model *model, const char *path, tuff_data_params p)
+{
+    tuff_dataset *data = NULL;
+    KIT_OK(tuff_dataset_load(model, path, &p, &data));
+    return data;
+}
+
+/* ---- what is refused */
+
+typedef struct mistake {
+    const char *task;
+    tuff_model **model;
+    bool training;
+    const char *name, *text;
+    tuff_status status;
+    const char *part;
+} mistake;
+
+static const mistake mistakes[] = {
+    {"classification", &classes, false, "a.tsv", "text\tlabel\nw5 w6\tbad\nw7\tnope\n", TUFF_BAD_FORMAT,
+     "a.tsv, line 3: its label \"nope\" is none of bad, so so, good"},
+    {"classification", &base, false, "a.tsv", "text\tlabel\nw5\tbad\n", TUFF_UNSUPPORTED,
+     "a classifier of sequences is needed to be measured; the head of this model is: none"},
+    {"token-classification", &classes, false, "a.jsonl", "{\"tokens\": [\"w5\"], \"labels\": [\"O\"]}\n",
+     TUFF_UNSUPPORTED, "a classifier of tokens is needed"},
+    {"classification", &base, true, "a.tsv", "text\tlabel\nw5\tbad\n\tgood\n", TUFF_BAD_FORMAT,
+     "line 3: its text is empty"},
+    {"classification", &base, true, "a.tsv", "text\tlabel\nw5\tbad\nw6\n", TUFF_BAD_FORMAT, "line 3"},
+    {"classification", &base, true, "a.tsv", "text\tlabel\nw5\tbad\nw6\t\n", TUFF_BAD_FORMAT,
+     "line 3: its label is empty"},
+    {"classification", &base, true, "a.tsv", "text\tclass\nw5\tbad\n", TUFF_INVALID_ARGUMENT,
+     "has no column \"label\""},
+    {"classification", &base, true, "a.tsv", "text\tlabel\nw5\tbad\nw6\tbad\n", TUFF_INVALID_ARGUMENT,
+     "all examples have the label \"bad\"; there is nothing to tell apart"},
+    {"classification", &base, true, "a.tsv", "text\tlabel\n", TUFF_INVALID_ARGUMENT, "has no records"},
+    {"classification", &base, true, "a.jsonl", "{\"text\": \"w5\", \"label\": \"a\"}\n{\"text\": \"w6\"\n",
+     TUFF_BAD_FORMAT, "line 2"},
+    {"classification", &base, true, "a.jsonl", "{\"text\": \"w5\"}\n", TUFF_BAD_FORMAT,
+     "its \"label\" is missing"},
+    {"classification", &base, true, "a.jsonl",
+     "{\"text\": \"w5\", \"label\": \"a\"}\n{\"text\": \"w6\", \"label\": [\"b\"]}\n", TUFF_BAD_FORMAT,
+     "line 2: its label is a list, those before it are not"},
+    {"token-classification", &base, true, "a.jsonl", "{\"tokens\": [\"w5\"], \"labels\": [\"O\", \"P\"]}\n",
+     TUFF_BAD_FORMAT, "line 1: it has 1 words and 2 labels"},
+    {"token-classification", &base, true, "a.jsonl", "{\"tokens\": \"w5\", \"labels\": \"O\"}\n",
+     TUFF_BAD_FORMAT, "must be lists"},
+    {"token-classification", &tokens, false, "a.jsonl", "{\"tokens\": [\"w5\"], \"labels\": [\"X\"]}\n",
+     TUFF_BAD_FORMAT, "its label \"X\" is none of O, B-PER"},
+    {"qa", &base, true, "a.jsonl",
+     "{\"question\": \"w5\", \"context\": \"w6 w7\", \"answers\": {\"text\": [\"w7\"], \"answer_start\": [9]}}\n",
+     TUFF_BAD_FORMAT, "line 1: its answer \"w7\" begins at character 9"},
+    {"qa", &base, true, "a.jsonl", "{\"question\": \"\", \"context\": \"w6\", \"answers\": []}\n",
+     TUFF_BAD_FORMAT, "its question is empty"},
+    {"qa", &base, true, "a.jsonl", "{\"question\": \"w5\", \"context\": \"w6\", \"answers\": 7}\n",
+     TUFF_BAD_FORMAT, "its answers are neither an object nor a list"},
+    {"mlm", &base, true, "a.txt", "\n\n", TUFF_INVALID_ARGUMENT, "has no records"},
+    {"translation", &base, true, "a.txt", "w5\n", TUFF_UNSUPPORTED,
+     "there is no task \"translation\"; Tuff has"},
+};
+
+static void mistakes_are_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        const mistake *m = &mistakes[i];
+        tuff_data_params p = task_of(m->task, m->training);
+        tuff_dataset *data = NULL;
+        const char *path = file_of(m->name, m->text);
+        KIT_FAILS(tuff_dataset_load(*m->model, path, &p, &data), m->status, m->part);
+        assert_null(data);
+    }
+}
+
+static void settings_are_checked(void **state)
+{
+    (void)state;
+    const char *path = file_of("b.tsv", "text\tlabel\nw5\t1\nw6\t0\n");
+    tuff_data_params p = task_of("classification", true);
+    tuff_dataset *data = NULL;
+    p.problem_type = "guessing";
+    KIT_FAILS(tuff_dataset_load(base, path, &p, &data), TUFF_INVALID_ARGUMENT,
+              "problem_type is \"guessing\"");
+    p.problem_type = NULL;
+    p.max_length = 21;
+    KIT_FAILS(tuff_dataset_load(base, path, &p, &data), TUFF_INVALID_ARGUMENT, "only 20 positions");
+    p = task_of("mlm", true);
+    p.mlm_probability = 1.5;
+    KIT_FAILS(tuff_dataset_load(base, path, &p, &data), TUFF_INVALID_ARGUMENT, "mlm_probability is 1.5");
+}
+
+/* ---- new heads */
+
+static tuff_train_params few_steps(int64_t steps, uint64_t seed)
+{
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+    p.max_steps = steps;
+    p.per_device_train_batch_size = 2;
+    p.learning_rate = 1e-2;
+    p.seed = seed;
+    return p;
+}
+
+/* Trains from the bare layers and saves; the mean loss of the last step. */
+static double train_new(const tuff_dataset *data, uint64_t seed, const char *directory)
+{
+    tuff_trainer *trainer = NULL;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    tuff_train_params p = few_steps(6, seed);
+    KIT_OK(tuff_trainer_create(base, device, data, &p, &trainer));
+    assert_non_null(trainer->own_model);
+    for (int64_t i = 0; i < p.max_steps; i++)
+        KIT_OK(tuff_trainer_step(trainer, &step));
+    KIT_OK(tuff_trainer_save(trainer, directory));
+    tuff_trainer_destroy(&trainer);
+    return step.loss;
+}
+
+static void new_heads_are_saved_with_their_labels(void **state)
+{
+    (void)state;
+    const char *path = file_of("c.jsonl", "{\"text\": \"w5 w6 w7\", \"label\": \"zebra\"}\n"
+                                          "{\"text\": \"w8\", \"label\": \"ant\"}\n"
+                                          "{\"text\": \"w9 w10\", \"label\": 3}\n");
+    tuff_dataset *data = read(base, path, task_of("classification", true));
+    const char *to = kit_path("new-head");
+    double loss = train_new(data, 7, to);
+    assert_true(loss == train_new(data, 7, kit_path("new-head-again"))); /* from the seed alone */
+    assert_true(loss != train_new(data, 8, kit_path("new-head-other")));
+    tuff_dataset_destroy(&data);
+
+    tuff_model *saved = NULL;
+    char scratch[TUFF_LABEL_SIZE];
+    KIT_OK(tuff_model_load(to, &saved));
+    assert_true(tuff_config_has_head(&saved->config, &tuff_head_classes));
+    assert_int_equal(saved->config.labels, 3);
+    assert_int_equal(saved->config.problem, TUFF_PROBLEM_SINGLE_LABEL);
+    assert_true(tuff_view_is(tuff_model_label(saved, 1, scratch), "ant"));
+    assert_true(tuff_view_is(tuff_model_label(saved, 2, scratch), "zebra"));
+    data = read(saved, path, task_of("classification", false));
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    KIT_OK(tuff_evaluate(saved, device, data, NULL, &result));
+    assert_int_equal(result.tokens, 3);
+    assert_int_equal(result.count, 2);
+    assert_string_equal(result.figures[0].name, "accuracy");
+    assert_true(result.perplexity == 0 && result.loss > 0);
+    KIT_FAILS(tuff_evaluate(classes, device, data, NULL, &result), TUFF_INVALID_ARGUMENT,
+              "its labels are not those of the data");
+    KIT_FAILS(
+        tuff_evaluate(spans, device, data, NULL, &result), TUFF_UNSUPPORTED,
+        "a model for sequence classification is needed here; the head of this one is: question answering");
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&saved);
+}
+
+/* Numbers of labels are theirs where the model has names. */
+static void labels_of_the_model_stay(void **state)
+{
+    (void)state;
+    const char *path = file_of("d.tsv", "text\tlabel\nw5\t2\nw6\t0\n");
+    tuff_dataset *data = read(classes, path, task_of("classification", true));
+    tuff_trainer *trainer = NULL;
+    tuff_train_params p = few_steps(1, 1);
+    KIT_OK(tuff_trainer_create(classes, device, data, &p, &trainer));
+    assert_null(trainer->own_model);
+    tuff_trainer_destroy(&trainer);
+    p.lora_rank = 2;
+    KIT_FAILS(tuff_trainer_create(classes, device, data, &p, &trainer), TUFF_UNSUPPORTED,
+              "train the whole model for sequence classification");
+    tuff_dataset_destroy(&data);
+}
+
+/* ---- batches */
+
+static void measure_is_the_same_for_all_batch_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        tuff_model **model;
+        const char *task, *file;
+    } all[] = {{&masked, "mlm", "mlm.txt"},
+               {&tokens, "token-classification", "tokens.jsonl"},
+               {&spans, "qa", "qa.jsonl"}};
+    for (size_t i = 0; i < 3; i++) {
+        tuff_data_params p = task_of(all[i].task, false);
+        p.max_length = 16;
+        p.stride = 2;
+        tuff_dataset *data = read(*all[i].model, kit_join(kit_golden("tasks"), all[i].file), p);
+        tuff_eval_result first = TUFF_EVAL_RESULT_INIT;
+        for (int64_t batch = 1; batch <= 7; batch += 3) {
+            tuff_eval_params how = TUFF_EVAL_PARAMS_INIT;
+            tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+            how.batch_size = batch;
+            KIT_OK(tuff_evaluate(*all[i].model, device, data, &how, &result));
+            if (batch == 1) first = result;
+            assert_true(fabs(result.loss - first.loss) < 1e-5 * first.loss);
+            assert_int_equal(result.tokens, first.tokens);
+            assert_int_equal(result.count, first.count);
+            for (int64_t k = 0; k < result.count; k++)
+                assert_true(result.figures[k].value == first.figures[k].value);
+        }
+        tuff_dataset_destroy(&data);
+    }
+}
+
+/* Programs are made for few capacities: from 128 tokens on less than 12 % of one is unused. */
+static void capacities_waste_little(void **state)
+{
+    (void)state;
+    tuff_buf text = {0};
+    for (int i = 0; i < 400; i++) {
+        for (int k = 0; k < 2 + i * 7 % 15; k++)
+            tuff_buf_printf(&text, "w%d ", 5 + (i + k) % 40);
+        tuff_buf_char(&text, '\n');
+    }
+    tuff_dataset *data = read(masked, file_of("long.txt", text.data), task_of("mlm", true));
+    tuff_buf_free(&text);
+    uint32_t examples[32];
+    tuff_shapes shapes = {.count = 0};
+    for (uint32_t first = 0; first + 32 <= 400; first += 32) {
+        int64_t used = 0, labels;
+        tuff_task_shape shape;
+        for (uint32_t i = 0; i < 32; i++) {
+            examples[i] = first + i;
+            used += tuff_dataset_length(data, first + i);
+        }
+        const tuff_batch batch = {
+            .data = data, .examples = examples, .count = 32, .most = 32, .first = first};
+        data->task->size(&batch, &shape, &labels);
+        assert_true(used >= 128 && shape.tokens >= used && shape.rows >= labels && labels > 0);
+        assert_true((double)(shape.tokens - used) < 0.12 * (double)shape.tokens);
+        tuff_shapes_note(&shapes, 0, &shape);
+    }
+    assert_true(shapes.count <= 6);
+    tuff_dataset_destroy(&data);
+}
+
+/* A step whose examples have no labels changes nothing, and what is summed is not disturbed by one. */
+static void steps_without_labels_are_skipped(void **state)
+{
+    (void)state;
+    tuff_data_params p = task_of("token-classification", true);
+    const char *path = file_of("e.jsonl", "{\"tokens\": [\"w5\"], \"labels\": [-100]}\n"
+                                          "{\"tokens\": [\"w6\", \"w7\"], \"labels\": [\"O\", \"B-PER\"]}\n");
+    tuff_dataset *data = read(tokens, path, p);
+    tuff_trainer *trainer = NULL;
+    tuff_train_params how = few_steps(4, 1);
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    how.per_device_train_batch_size = 1;
+    how.no_shuffle = true;
+    KIT_OK(tuff_trainer_create(tokens, device, data, &how, &trainer));
+    for (int i = 0; i < 4; i++) {
+        KIT_OK(tuff_trainer_step(trainer, &step));
+        assert_int_equal(step.skipped, i % 2 == 0);
+    }
+    tuff_trainer_destroy(&trainer);
+    tuff_dataset_destroy(&data);
+}
+
+/* What is said before anything runs is what the device then holds. */
+static void memory_is_as_it_was_said(void **state)
+{
+    (void)state;
+    tuff_dataset *data = read(masked, kit_join(kit_golden("tasks"), "mlm.txt"), task_of("mlm", true));
+    tuff_trainer *trainer = NULL;
+    tuff_train_params how = few_steps(5, 1);
+    uint64_t before = kit_device_stats(device).bytes;
+    KIT_OK(tuff_trainer_create(masked, device, data, &how, &trainer));
+    KIT_OK(tuff_trainer_plan_evaluation(trainer, data));
+    assert_int_equal(kit_device_stats(device).bytes, before);
+    uint64_t total = tuff_trainer_memory(trainer).total;
+    for (int i = 0; i < 5; i++) {
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+        KIT_OK(tuff_trainer_step(trainer, &step));
+        KIT_OK(tuff_trainer_evaluate(trainer, data, &result));
+    }
+    uint64_t held = kit_device_stats(device).bytes - before;
+    assert_true(total >= held && (double)total <= 1.25 * (double)held);
+    tuff_trainer_destroy(&trainer);
+    tuff_dataset_destroy(&data);
+}
+
+/* ---- figures */
+
+static void figures_are_scikit_learns(void **state)
+{
+    (void)state;
+    static const size_t truth[] = {0, 0, 0, 1, 1, 3}, said[] = {0, 0, 1, 1, 0, 3};
+    tuff_figures f;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    KIT_OK(tuff_figures_begin(&f, 5));
+    for (int i = 0; i < 6; i++)
+        tuff_figures_add(&f, truth[i], said[i]);
+    tuff_figures_put(&f, false, &result);
+    tuff_figures_end(&f);
+    assert_true(fabs(result.figures[0].value - 4.0 / 6) < 1e-12);
+    assert_true(fabs(result.figures[1].value - (2.0 / 3 + 0.5 + 1) / 3) <
+                1e-12); /* two classes never occur */
+}
+
+static void answers_are_counted_as_in_squad(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said, *truth;
+        double exact, f1;
+    } all[] = {{"The Eiffel Tower!", "eiffel tower", 1, 1},
+               {"tower in Paris", "the tower", 0, 0.5},
+               {"a", "the", 1, 1},
+               {"", "x", 0, 0},
+               {"", "", 1, 1},
+               {"x x y", "x", 0, 0.5}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        double exact, f1;
+        KIT_OK(tuff_squad_compare(tuff_view_of(all[i].said), tuff_view_of(all[i].truth), &exact, &f1));
+        assert_true(exact == all[i].exact && fabs(f1 - all[i].f1) < 1e-12);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(settings_are_checked),
+        cmocka_unit_test(new_heads_are_saved_with_their_labels),
+        cmocka_unit_test(labels_of_the_model_stay),
+        cmocka_unit_test(measure_is_the_same_for_all_batch_sizes),
+        cmocka_unit_test(capacities_waste_little),
+        cmocka_unit_test(steps_without_labels_are_skipped),
+        cmocka_unit_test(memory_is_as_it_was_said),
+        cmocka_unit_test(figures_are_scikit_learns),
+        cmocka_unit_test(answers_are_counted_as_in_squad),
+    };
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = "cpu";
+    KIT_OK(tuff_device_open(&params, &device));
+    base = load("bert");
+    classes = load("bert-classes");
+    tokens = load("bert-tokens");
+    spans = load("bert-spans");
+    masked = load("bert-mlm");
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tuff_model *all[] = {base, classes, tokens, spans, masked};
+    for (int i = 0; i < 5; i++)
+        tuff_model_destroy(&all[i]);
+    tuff_device_destroy(&device);
+    return failed;
+}
