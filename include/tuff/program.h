@@ -50,7 +50,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_program_create(tuff_device *device, tuff
 TUFF_API void tuff_program_destroy(tuff_program **program);
 
 /* Gives a variable its memory: same dtype and number of elements, on the same device; possible until the
- * program is prepared. The buffer must outlive the program. A name that the program does not use is accepted
+ * program is prepared. The buffer must outlive the program, and be no other variable's where the program
+ * writes either (TUFF_INVALID_ARGUMENT when it is prepared). A name that the program does not use is accepted
  * and ignored. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_program_bind(tuff_program *program, const char *variable,
                                                      tuff_buffer *buffer);

@@ -121,6 +121,22 @@ tuff_status tuff_program_bind(tuff_program *p, const char *variable, tuff_buffer
     return TUFF_OK;
 }
 
+/* Plans take variables to lie apart: their barriers know nothing of a buffer that two share. */
+static tuff_status check_apart(const tuff_program *p)
+{
+    const tuff_plan *plan = p->plan;
+    for (size_t i = 0; i < plan->n_variables; i++)
+        for (size_t k = 0; k < plan->n_variables && plan->variables[i].written; k++)
+            if (k != i && p->variables[k] == p->variables[i])
+                return tuff_fail(
+                    TUFF_INVALID_ARGUMENT,
+                    "variables %s and %s are bound to one buffer, and the program writes %s: bind "
+                    "each to a buffer of its own, or make them one variable",
+                    plan->variables[i].tensor->name, plan->variables[k].tensor->name,
+                    plan->variables[i].tensor->name);
+    return TUFF_OK;
+}
+
 tuff_status tuff_program_prepare(tuff_program *p)
 {
     TUFF_NEED(p);
@@ -129,6 +145,7 @@ tuff_status tuff_program_prepare(tuff_program *p)
         if (!p->variables[i])
             return tuff_fail(TUFF_INVALID_ARGUMENT, "variable %s of the program is not bound to a buffer",
                              p->plan->variables[i].tensor->name);
+    TUFF_TRY(check_apart(p));
     return p->device->backend->program_create(p->device->handle, p->plan, p->variables, p->blocks,
                                               &p->handle);
 }

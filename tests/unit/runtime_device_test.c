@@ -160,6 +160,37 @@ static void programs_say_what_is_missing(void **state)
     tuff_device_destroy(&other);
 }
 
+/* What a program only reads may be one buffer under two names; what it writes may not. */
+static void what_is_written_lies_apart(void **state)
+{
+    (void)state;
+    const int64_t three[] = {3};
+    tuff_buffer *b = NULL, *own = NULL;
+    KIT_OK(tuff_buffer_create(device, "b", TUFF_F32, 1, three, &b));
+    KIT_OK(tuff_buffer_create(device, "own", TUFF_F32, 1, three, &own));
+    for (int writes = 0; writes < 2; writes++) {
+        tuff_graph *g = NULL;
+        tuff_program *p = NULL;
+        KIT_OK(tuff_graph_create(&g));
+        tuff_tensor *v = tuff_variable(g, "v", TUFF_F32, 1, three),
+                    *w = tuff_variable(g, "w", TUFF_F32, 1, three);
+        tuff_output(g, "y", tuff_add(g, v, w));
+        if (writes) tuff_assign(g, w, 5);
+        KIT_OK(tuff_program_create(device, &g, &p));
+        KIT_OK(tuff_program_bind(p, "v", b));
+        KIT_OK(tuff_program_bind(p, "w", b));
+        if (writes) {
+            KIT_FAILS(tuff_program_run(p), TUFF_INVALID_ARGUMENT,
+                      "variables w and v are bound to one buffer, and the program writes w");
+            KIT_OK(tuff_program_bind(p, "w", own));
+        }
+        KIT_OK(tuff_program_run(p));
+        tuff_program_destroy(&p);
+    }
+    tuff_buffer_destroy(&b);
+    tuff_buffer_destroy(&own);
+}
+
 static void profiles_name_operations(void **state)
 {
     (void)state;
@@ -215,7 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_are_listed_and_chosen), cmocka_unit_test(buffers_have_bounds),
         cmocka_unit_test(programs_say_what_is_missing),  cmocka_unit_test(profiles_name_operations),
-        cmocka_unit_test(stores_hold_each_name_once),
+        cmocka_unit_test(stores_hold_each_name_once),    cmocka_unit_test(what_is_written_lies_apart),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
