@@ -49,10 +49,12 @@ void main()
         uvec4 head;
         ivec4 position, begin, end;
         [[unroll]] for (uint j = 0; j < 4; j++) {
-            uint row = row0 + 4 * X + j, time = row / G;
-            bool live = row < times.y * G;
+            /* of a row past the end the last one's, without a branch: nothing is seen of it, and SwiftShader takes
+             * hours to optimize loads in branches here */
+            uint row = min(row0 + 4 * X + j, times.y * G - 1), time = row / G;
+            bool live = row0 + 4 * X + j < times.y * G;
             head[j] = kv_head * G + row % G;
-            vec2 stats = live ? stats_of(row_at(w.q_begin + time, head[j])) : vec2(0);
+            vec2 stats = stats_of(row_at(w.q_begin + time, head[j]));
             lse[j] = stats.x;
             delta[j] = stats.y;
             position[j] = w.start + int(time);
@@ -68,7 +70,7 @@ void main()
                 s[i][j] = key >= begin[j] && key < end[j] ? tuff_exp(s[i][j] - lse[j]) : 0.0;
 #if TUFF_DK
             [[unroll]] for (uint j = 0; j < 4; j++)
-                grown[i][j] = key >= begin[j] && key < end[j] ? s[i][j] * (grown[i][j] - delta[j]) * slope[j] : 0.0;
+                grown[i][j] = mix(0.0, s[i][j] * (grown[i][j] - delta[j]) * slope[j], key >= begin[j] && key < end[j]);
 #endif
         }
 #if TUFF_DV

@@ -28,9 +28,9 @@ static const struct ceiling {
     uint64_t dispatches, barriers;
 } ceilings[] = {
     /* clang-format off */
-    {"gpt2", TRAIN, 103, 80},
-    {"gpt2", TRAIN_LORA, 93, 87},
-    {"gpt2", ACCUMULATE, 287, 206},
+    {"gpt2", TRAIN, 95, 72},
+    {"gpt2", TRAIN_LORA, 85, 79},
+    {"gpt2", ACCUMULATE, 271, 190},
     {"gpt2", DECODE, 40, 40},
     {"gpt2", DECODE_F16, 40, 40},
     {"llama", TRAIN, 106, 73},
