@@ -103,6 +103,7 @@ struct tuff_backend {
      */
     tuff_status (*buffer_create)(tuff_backend_device *device, uint64_t bytes, const char *name,
                                  tuff_backend_buffer **out);
+    /* Does not wait: runs that have begun may still use it. */
     void (*buffer_destroy)(tuff_backend_device *device, tuff_backend_buffer **buffer);
     tuff_status (*buffer_write)(tuff_backend_device *device, tuff_backend_buffer *buffer, uint64_t offset,
                                 const void *data, uint64_t bytes);
@@ -113,10 +114,12 @@ struct tuff_backend {
      * the program, as must the plan. blocks[i], at least as large as plan->blocks[i], serves it, and must
      * outlive the program too; programs that share blocks never run at once, and what one left there is
      * nothing to another. NULL: the program makes its own. Everything is recorded here or at the first run;
-     * later runs allocate and record nothing. */
+     * later runs allocate and record nothing, but for the one after a run that took much longer than was
+     * expected. */
     tuff_status (*program_create)(tuff_backend_device *device, const tuff_plan *plan,
                                   tuff_backend_buffer *const *variables, tuff_backend_buffer *const *blocks,
                                   tuff_backend_program **out);
+    /* Does not wait for runs that have begun, and needs the plan no more. */
     void (*program_destroy)(tuff_backend_device *device, tuff_backend_program **program);
     /* The step slot of the next run, to be filled by the host (plan->inputs[i].offset). Waits if the ring is
      * full. */

@@ -39,7 +39,11 @@ static void begin(fixture *f)
     vk->vk.vkQueueSubmit = counted_submit;
     KIT_OK(vulkan->buffer_create(f->device, EACH * 4, "x", &f->x));
     KIT_OK(vulkan->program_create(f->device, &f->p.plan, &f->x, NULL, &f->program));
-    vk->params.submit_ns = 1; /* each segment by itself, whatever is measured */
+    const void *results;
+    KIT_OK(vulkan->program_run(f->device, f->program)); /* tries its kernel */
+    KIT_OK(vulkan->program_wait(f->device, f->program, &results));
+    tuff_vk_program_of(f->program)->recuts = UINT32_MAX; /* it stays as it is cut */
+    vk->params.submit_ns = 1;                            /* each segment by itself, whatever is measured */
 }
 
 static void end(fixture *f)
@@ -129,6 +133,30 @@ static void a_write_is_followed_by_all_others(void **state)
     end(&f);
 }
 
+/* The first run, which tries each piece, can be cancelled before any of them. */
+static void a_first_run_is_cancelled(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    tuff_vk_device *vk = tuff_vk_device_of(f.device);
+    vulkan->program_destroy(f.device, &f.program);
+    for (int at = 1; at < 200; at += 7) {
+        for (size_t i = 0; i < vk->n_pipelines; i++)
+            vk->pipelines[i].speed = (tuff_vk_speed){0};
+        KIT_OK(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program));
+        f.program->cancel = stop;
+        f.program->last_cancel = SIZE_MAX;
+        tuff_status status = run(&f, at);
+        if (status == TUFF_CANCELLED) assert_int_equal(submits, at);
+        if (status == TUFF_CANCELLED) KIT_OK(run(&f, 0));
+        expect_results(&f);
+        assert_true(at > 80 || status == TUFF_CANCELLED); /* 96 steps are tried */
+        vulkan->program_destroy(f.device, &f.program);
+    }
+    end(&f);
+}
+
 int main(void)
 {
     if (kit_vulkan_index() < 0) return 77;
@@ -136,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_follows_a_request),
         cmocka_unit_test(a_write_is_followed_by_all_others),
+        cmocka_unit_test(a_first_run_is_cancelled),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_cancel_destroy(&stop);

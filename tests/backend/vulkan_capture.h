@@ -7,7 +7,7 @@
 
 #ifdef TUFF_HAVE_VULKAN
 
-enum { MAX_EVENTS = 4096, MAX_ACCESSES = 64 };
+enum { MAX_EVENTS = 4096, MAX_ACCESSES = 64, MAX_POOLS = 8 };
 
 typedef struct access {
     VkBuffer buffer;
@@ -22,10 +22,10 @@ typedef struct event {
     enum { BARRIER, ACCESSES, TIMESTAMPS } kind;
     VkPipelineStageFlags stage, from, to; /* of accesses; of a barrier */
     VkAccessFlags from_access, to_access; /* of a barrier */
-    bool is_dispatch;
-    uint32_t base[3], groups[3];   /* of a dispatch */
-    const tuff_dispatch *dispatch; /* of a dispatch: what it is a part of, in the plan */
-    int step;                      /* of a dispatch; -1 */
+    bool is_dispatch, is_past;            /* of other programs, in order among themselves */
+    uint32_t base[3], groups[3];          /* of a dispatch */
+    const tuff_dispatch *dispatch;        /* of a dispatch: what it is a part of, in the plan */
+    int step;                             /* of a dispatch; -1 */
     enum { NO_QUERY, RESET, STAMP, FETCH } query;
     VkQueryPool pool;
     uint32_t first_query, n_queries;
@@ -66,6 +66,27 @@ static VkResult VKAPI_PTR begin_commands(VkCommandBuffer commands, const VkComma
     return real.vkBeginCommandBuffer(commands, info);
 }
 
+/* A run that goes through all of a program piece by piece records as it goes, task by task. */
+static const tuff_vk_program *tried; /* NULL: none does */
+static size_t tried_task;
+static uint64_t tried_groups; /* of that task, so far */
+static inline void attach_work(event *e, const tuff_vk_program *program, const tuff_vk_work *work);
+
+static inline void attach_piece(event *e)
+{
+    assert_true(tried_task < tried->n_tasks);
+    const tuff_vk_task *task = &tried->tasks[tried_task];
+    uint32_t axis = tuff_vk_split_axis(task->dispatch);
+    assert_int_equal(e->base[axis], tried_groups);
+    tuff_vk_work work =
+        tuff_vk_part(task, (uint32_t)tried_task, tried_groups, tried_groups + e->groups[axis]);
+    attach_work(e, tried, &work);
+    tried_groups += e->groups[axis];
+    if (tried_groups < task->dispatch->groups[axis]) return;
+    tried_task++;
+    tried_groups = 0;
+}
+
 static inline void record_dispatch(VkCommandBuffer commands, const uint32_t *base, const uint32_t *groups)
 {
     event *e = record(commands, ACCESSES);
@@ -73,6 +94,7 @@ static inline void record_dispatch(VkCommandBuffer commands, const uint32_t *bas
     e->is_dispatch = true;
     memcpy(e->base, base, sizeof e->base);
     memcpy(e->groups, groups, sizeof e->groups);
+    if (tried) attach_piece(e);
 }
 
 static void VKAPI_PTR dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z)
@@ -150,8 +172,16 @@ static void VKAPI_PTR copy_queries(VkCommandBuffer commands, VkQueryPool pool, u
     real.vkCmdCopyQueryPoolResults(commands, pool, first, n, to, offset, stride, flags);
 }
 
+/* No kernel was ever measured. */
+static inline void forget_kernels(tuff_vk_device *device)
+{
+    for (size_t i = 0; i < device->n_pipelines; i++)
+        device->pipelines[i].speed = (tuff_vk_speed){0};
+}
+
 static VkResult VKAPI_PTR submit(VkQueue queue, uint32_t n, const VkSubmitInfo *infos, VkFence fence)
 {
+    if (tried) forget_kernels(tried->device);
     for (uint32_t s = 0; s < n; s++)
         for (uint32_t c = 0; c < infos[s].commandBufferCount; c++)
             for (size_t i = 0; i < n_recorded; i++)
@@ -188,29 +218,49 @@ static inline void add_location(event *e, const tuff_vk_program *program, const 
                    write);
 }
 
+static inline void attach_work(event *e, const tuff_vk_program *program, const tuff_vk_work *work)
+{
+    const tuff_plan_step *step = &program->base.plan->steps[work->step];
+    assert_memory_equal(e->base, work->base, sizeof e->base);
+    assert_memory_equal(e->groups, work->groups, sizeof e->groups);
+    e->step = (int)work->step;
+    e->dispatch = work->dispatch;
+    for (int k = 0; k < step->node->n_in; k++)
+        add_location(e, program, &step->in[k], false);
+    for (int k = 0; k < step->node->n_out; k++)
+        add_location(e, program, &step->out[k], true);
+    add_location(e, program, &step->scratch, true);
+}
+
 /* Gives the recorded dispatches their accesses: they are the program's, in its order. A part of a dispatch
  * is taken to touch all that the whole one does. */
 static inline void attach_plan(const tuff_vk_program *program)
 {
-    const tuff_plan *plan = program->base.plan;
     size_t w = 0;
     for (size_t i = 0; i < n_recorded; i++) {
         event *e = &recorded[i];
         if (!e->is_dispatch) continue;
-        assert_true(w < program->n_work);
-        const tuff_vk_work *work = &program->work[w++];
-        const tuff_plan_step *step = &plan->steps[work->step];
-        assert_memory_equal(e->base, work->base, sizeof e->base);
-        assert_memory_equal(e->groups, work->groups, sizeof e->groups);
-        e->step = (int)work->step;
-        e->dispatch = work->dispatch;
-        for (int k = 0; k < step->node->n_in; k++)
-            add_location(e, program, &step->in[k], false);
-        for (int k = 0; k < step->node->n_out; k++)
-            add_location(e, program, &step->out[k], true);
-        add_location(e, program, &step->scratch, true);
+        assert_true(w < program->cut.n_work);
+        attach_work(e, program, &program->cut.work[w++]);
     }
-    assert_int_equal(w, program->n_work);
+    assert_int_equal(w, program->cut.n_work);
+}
+
+/* What other programs did before: dispatches that wrote all that this one has, for programs share arenas. */
+static inline void add_past(const tuff_vk_program *program)
+{
+    const tuff_plan *plan = program->base.plan;
+    event *e = &executed[n_executed++];
+    *e =
+        (event){.kind = ACCESSES, .stage = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, .step = -1, .is_past = true};
+    for (size_t i = 0; i < plan->n_blocks; i++) {
+        const tuff_vk_memory *memory = program->blocks[i];
+        add_access(e, memory->block->buffer, memory->offset, memory->offset + memory->bytes, true);
+    }
+    for (size_t i = 0; i < plan->n_variables; i++) {
+        const tuff_vk_memory *memory = program->variables[i];
+        add_access(e, memory->block->buffer, memory->offset, memory->offset + memory->bytes, true);
+    }
 }
 
 /* The host reads the results and timestamps after a run, and variables that were written. */
@@ -219,12 +269,12 @@ static inline void add_host(const tuff_vk_program *program)
     const tuff_plan *plan = program->base.plan;
     event *e = &executed[n_executed++];
     *e = (event){.kind = ACCESSES, .stage = VK_PIPELINE_STAGE_HOST_BIT, .step = -1};
-    const tuff_vk_memory *results = &program->results;
-    uint64_t at = results->offset + program->last * program->result_stride;
+    const tuff_vk_memory *results = &program->cut.results;
+    uint64_t at = results->offset + program->last * program->cut.result_stride;
     if (plan->output_bytes) add_access(e, results->block->buffer, at, at + plan->output_bytes, false);
     uint64_t marks = at + (plan->output_bytes + 7) / 8 * 8;
-    if (program->queries)
-        add_access(e, results->block->buffer, marks, marks + 8 * (uint64_t)program->n_marks, false);
+    if (program->cut.queries)
+        add_access(e, results->block->buffer, marks, marks + 8 * (uint64_t)program->cut.n_marks, false);
     for (size_t i = 0; i < plan->n_variables; i++) {
         const tuff_vk_memory *memory = program->variables[i];
         if (plan->variables[i].written)

@@ -1,4 +1,5 @@
 /* Buffers of the runtime, and reading and writing device memory. */
+#include <stddef.h>
 #include <string.h>
 
 #include "backend/vulkan/vk.h"
@@ -22,15 +23,24 @@ tuff_status tuff_vk_buffer_create(tuff_backend_device *base, uint64_t bytes, con
     return status;
 }
 
+static void destroy(tuff_vk_device *device, tuff_vk_retired *retired)
+{
+    tuff_vk_buffer *buffer = (tuff_vk_buffer *)(void *)((char *)retired - offsetof(tuff_vk_buffer, retired));
+    tuff_vk_memory_destroy(device, &buffer->memory);
+    tuff_free(buffer);
+}
+
+/* Whatever was submitted may use it. */
 void tuff_vk_buffer_destroy(tuff_backend_device *base, tuff_backend_buffer **out)
 {
     tuff_vk_buffer *buffer = (tuff_vk_buffer *)*out;
     *out = NULL;
     if (!buffer) return;
     tuff_vk_device *device = tuff_vk_device_of(base);
-    tuff_vk_drain(device); /* nothing may still use it */
-    tuff_vk_memory_destroy(device, &buffer->memory);
-    tuff_free(buffer);
+    tuff_mutex_lock(device->queue_lock);
+    uint64_t last = device->submitted;
+    tuff_mutex_unlock(device->queue_lock);
+    tuff_vk_retire(device, &buffer->retired, last, destroy);
 }
 
 static tuff_status check_range(const tuff_backend_buffer *buffer, uint64_t offset, uint64_t bytes)

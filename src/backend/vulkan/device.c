@@ -182,6 +182,7 @@ void tuff_vk_close(tuff_backend_device **base)
     if (device->handle) {
         /* a lost device has nothing left to wait for */
         (void)device->vk.vkDeviceWaitIdle(device->handle);
+        tuff_vk_sweep(device, true);
         tuff_vk_staging_destroy(device);
         tuff_vk_memory_trim(device);
         tuff_vk_pipelines_destroy(device);

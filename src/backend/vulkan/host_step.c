@@ -117,9 +117,9 @@ tuff_status tuff_vk_host_step_record(tuff_vk_program *program, const tuff_vk_seg
     TUFF_TRY(tuff_vk_begin_commands(device, segment->back, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT));
     copy_ranges(program, segment->host, segment->back, true);
     tuff_vk_barrier(device, segment->back, transfer, compute | transfer);
-    if (program->queries)
-        device->vk.vkCmdWriteTimestamp(segment->back, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, program->queries,
-                                       segment->mark);
+    if (program->cut.queries)
+        device->vk.vkCmdWriteTimestamp(segment->back, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+                                       program->cut.queries, segment->mark);
     return tuff_vk_end_commands(device, segment->back);
 }
 

@@ -304,9 +304,13 @@ tuff_status tuff_vk_memory_create(tuff_vk_device *device, tuff_vk_memory_use use
     TUFF_TRY(tuff_vk_alive(device));
     if (bytes > UINT64_MAX / 2) return fail_memory(device, use, bytes, what);
     uint64_t size = round_up(bytes ? bytes : 1);
-    tuff_mutex_lock(device->memory_lock);
-    tuff_status status = take(device, use, size, what, out);
-    tuff_mutex_unlock(device->memory_lock);
+    tuff_status status;
+    tuff_vk_sweep(device, false);
+    do {
+        tuff_mutex_lock(device->memory_lock);
+        status = take(device, use, size, what, out);
+        tuff_mutex_unlock(device->memory_lock);
+    } while (status == TUFF_OUT_OF_MEMORY && tuff_vk_reclaim(device));
     if (status == TUFF_OK) out->bytes = size;
     return status;
 }
@@ -337,15 +341,18 @@ static uint64_t available_in_parts(tuff_vk_device *device)
 
 tuff_status tuff_vk_memory_expect(tuff_vk_device *device, uint64_t bytes, const char *what)
 {
+    uint64_t left;
     if (!must_fit(device)) return TUFF_OK;
-    tuff_mutex_lock(device->memory_lock);
-    uint64_t left = available_in_parts(device);
-    if (bytes > left) {
-        destroy_spares(device);
+    do {
+        tuff_mutex_lock(device->memory_lock);
         left = available_in_parts(device);
-    }
-    tuff_mutex_unlock(device->memory_lock);
-    if (bytes <= left) return TUFF_OK;
+        if (bytes > left) {
+            destroy_spares(device);
+            left = available_in_parts(device);
+        }
+        tuff_mutex_unlock(device->memory_lock);
+        if (bytes <= left) return TUFF_OK;
+    } while (tuff_vk_reclaim(device));
     return tuff_fail(TUFF_OUT_OF_MEMORY,
                      "%s: %s wants %.1f MiB of device memory in all, %.1f MiB are available; smaller batches "
                      "or shorter sequences need less",

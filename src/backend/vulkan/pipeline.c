@@ -79,7 +79,8 @@ typedef struct key {
 } key;
 
 /* With pipeline_lock held. */
-static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *dispatch, VkPipeline *out)
+static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *dispatch, VkPipeline *out,
+                                  uint32_t *out_kernel)
 {
     const tuff_vk_module *module;
     TUFF_TRY(tuff_vk_module_of(device, dispatch->shader, &module));
@@ -94,6 +95,7 @@ static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *d
     uint32_t index;
     if (tuff_map_get(&device->pipeline_index, &k, sizeof k, &index)) {
         *out = device->pipelines[index].handle;
+        *out_kernel = index;
         return TUFF_OK;
     }
     if (!tuff_grow((void **)&device->pipelines, device->n_pipelines, &device->pipelines_capacity,
@@ -101,20 +103,41 @@ static tuff_status find_or_create(tuff_vk_device *device, const tuff_dispatch *d
         return tuff_fail_memory("a pipeline");
     TUFF_TRY(check_shared(device, module, dispatch));
     TUFF_TRY(create_pipeline(device, module, dispatch, out));
-    index = (uint32_t)device->n_pipelines;
-    device->pipelines[device->n_pipelines++] = (tuff_vk_pipeline){*out, dispatch->shader};
+    *out_kernel = index = (uint32_t)device->n_pipelines;
+    device->pipelines[device->n_pipelines++] = (tuff_vk_pipeline){.handle = *out, .shader = dispatch->shader};
     if (!tuff_map_put(&device->pipeline_index, &k, sizeof k, index)) return tuff_fail_memory("a pipeline");
     return TUFF_OK;
 }
 
-tuff_status tuff_vk_pipeline_of(tuff_vk_device *device, const tuff_dispatch *dispatch, VkPipeline *out)
+tuff_status tuff_vk_pipeline_of(tuff_vk_device *device, const tuff_dispatch *dispatch, VkPipeline *out,
+                                uint32_t *out_kernel)
 {
     *out = VK_NULL_HANDLE;
+    *out_kernel = 0;
     TUFF_TRY(tuff_vk_alive(device));
     tuff_mutex_lock(device->pipeline_lock);
-    tuff_status status = find_or_create(device, dispatch, out);
+    tuff_status status = find_or_create(device, dispatch, out, out_kernel);
     tuff_mutex_unlock(device->pipeline_lock);
     return status;
+}
+
+tuff_vk_speed tuff_vk_speed_of(tuff_vk_device *device, uint32_t kernel)
+{
+    tuff_mutex_lock(device->pipeline_lock);
+    tuff_vk_speed speed = device->pipelines[kernel].speed;
+    tuff_mutex_unlock(device->pipeline_lock);
+    return speed;
+}
+
+void tuff_vk_measured(tuff_vk_device *device, uint32_t kernel, double guess_ns, double measured_ns)
+{
+    tuff_mutex_lock(device->pipeline_lock);
+    tuff_vk_speed *speed = &device->pipelines[kernel].speed;
+    if (speed->measured++ > 0 && guess_ns > 0) {
+        speed->pace = measured_ns / guess_ns;
+        if (guess_ns > speed->most_ns) speed->most_ns = guess_ns;
+    }
+    tuff_mutex_unlock(device->pipeline_lock);
 }
 
 tuff_status tuff_vk_pipelines_create(tuff_vk_device *device)

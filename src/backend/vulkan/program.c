@@ -1,6 +1,7 @@
 /* Programs: creation and destruction. */
 #include "backend/vulkan/program.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -34,6 +35,7 @@ static tuff_status create_blocks(tuff_vk_program *program, tuff_backend_buffer *
     for (size_t i = 0; blocks && i < plan->n_blocks; i++)
         program->blocks[i] = &((const tuff_vk_buffer *)blocks[i])->memory;
     if (blocks) return TUFF_OK;
+    program->n_own_blocks = plan->n_blocks;
     program->own_blocks = tuff_arena_array(&program->arena, plan->n_blocks, sizeof *program->own_blocks);
     if (!program->own_blocks) return tuff_fail_memory("a program");
     TUFF_TRY(tuff_vk_memory_expect(device, plan->arena_bytes, "a plan"));
@@ -46,20 +48,16 @@ static tuff_status create_blocks(tuff_vk_program *program, tuff_backend_buffer *
     return TUFF_OK;
 }
 
-static tuff_status create_rings(tuff_vk_program *program)
+static tuff_status create_slots(tuff_vk_program *program)
 {
     const tuff_plan *plan = program->base.plan;
     tuff_vk_device *device = program->device;
     program->slot_stride = round_up(plan->input_bytes);
-    program->result_stride = round_up((plan->output_bytes + 7) / 8 * 8 + (uint64_t)program->n_marks * 8);
     TUFF_TRY(
         tuff_vk_memory_create(device, TUFF_VK_TENSOR, plan->input_bytes, "a plan's inputs", &program->step));
     TUFF_TRY(tuff_vk_memory_create(device, TUFF_VK_UPLOAD, TUFF_VK_SLOTS * program->slot_stride,
                                    "a plan's inputs", &program->slots));
-    TUFF_TRY(tuff_vk_memory_create(device, TUFF_VK_READBACK, TUFF_VK_SLOTS * program->result_stride,
-                                   "a plan's outputs", &program->results));
     memset(tuff_vk_mapped(&program->slots), 0, program->slots.bytes);
-    memset(tuff_vk_mapped(&program->results), 0, program->results.bytes);
     return TUFF_OK;
 }
 
@@ -76,10 +74,10 @@ static tuff_status create(tuff_vk_program *program, tuff_backend_buffer *const *
     }
     TUFF_TRY(bind_variables(program, variables));
     TUFF_TRY(create_blocks(program, blocks));
-    TUFF_TRY(tuff_vk_make_segments(program));
-    TUFF_TRY(create_rings(program));
+    TUFF_TRY(tuff_vk_make_tasks(program));
+    TUFF_TRY(create_slots(program));
     TUFF_TRY(tuff_vk_resolve(program));
-    return tuff_vk_record(program);
+    return tuff_vk_cut_program(program);
 }
 
 tuff_status tuff_vk_program_create(tuff_backend_device *base, const tuff_plan *plan,
@@ -100,26 +98,34 @@ tuff_status tuff_vk_program_create(tuff_backend_device *base, const tuff_plan *p
     return status;
 }
 
+/* The plan may be gone. */
+static void destroy(tuff_vk_device *device, tuff_vk_retired *retired)
+{
+    tuff_vk_program *program =
+        (tuff_vk_program *)(void *)((char *)retired - offsetof(tuff_vk_program, retired));
+    tuff_vk_cut_destroy(device, &program->cut);
+    for (size_t s = 0; s < program->n_hosts; s++)
+        tuff_vk_host_step_destroy(program->hosts[s]);
+    for (size_t i = 0; program->own_blocks && i < program->n_own_blocks; i++)
+        tuff_vk_memory_destroy(device, &program->own_blocks[i]);
+    tuff_vk_memory_destroy(device, &program->tables);
+    tuff_vk_memory_destroy(device, &program->step);
+    tuff_vk_memory_destroy(device, &program->slots);
+    tuff_vk_memory_destroy(device, &program->transfer);
+    tuff_arena_free(&program->arena);
+    tuff_free(program);
+}
+
+/* Its own memory and commands are used by its own runs only. */
 void tuff_vk_program_destroy(tuff_backend_device *base, tuff_backend_program **out)
 {
     tuff_vk_program *program = tuff_vk_program_of(*out);
     *out = NULL;
     if (!program) return;
-    tuff_vk_device *device = tuff_vk_device_of(base);
-    tuff_vk_drain(device);
-    if (program->pool) device->vk.vkDestroyCommandPool(device->handle, program->pool, NULL);
-    if (program->queries) device->vk.vkDestroyQueryPool(device->handle, program->queries, NULL);
-    for (size_t i = 0; i < program->n_segments; i++)
-        tuff_vk_host_step_destroy(program->segments[i].host);
-    for (size_t i = 0; program->own_blocks && i < program->base.plan->n_blocks; i++)
-        tuff_vk_memory_destroy(device, &program->own_blocks[i]);
-    tuff_vk_memory_destroy(device, &program->tables);
-    tuff_vk_memory_destroy(device, &program->step);
-    tuff_vk_memory_destroy(device, &program->slots);
-    tuff_vk_memory_destroy(device, &program->results);
-    tuff_vk_memory_destroy(device, &program->transfer);
-    tuff_arena_free(&program->arena);
-    tuff_free(program);
+    uint64_t last = 0;
+    for (int i = 0; i < TUFF_VK_SLOTS; i++)
+        if (program->ring[i].value > last) last = program->ring[i].value;
+    tuff_vk_retire(tuff_vk_device_of(base), &program->retired, last, destroy);
 }
 
 const tuff_step_time *tuff_vk_program_times(tuff_backend_program *base)

@@ -10,15 +10,15 @@ static const VkPipelineStageFlags compute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT
                                   transfer = VK_PIPELINE_STAGE_TRANSFER_BIT,
                                   host = VK_PIPELINE_STAGE_HOST_BIT;
 
-static void write_mark(const tuff_vk_program *program, VkCommandBuffer commands, uint32_t mark)
+void tuff_vk_record_mark(const tuff_vk_program *program, VkCommandBuffer commands, uint32_t mark)
 {
-    if (program->queries)
+    if (program->cut.queries)
         program->device->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                                                program->queries, mark);
+                                                program->cut.queries, mark);
 }
 
-static void dispatch(const tuff_vk_program *program, VkCommandBuffer commands, const tuff_vk_work *work,
-                     VkPipeline *bound)
+void tuff_vk_record_work(const tuff_vk_program *program, VkCommandBuffer commands, const tuff_vk_work *work,
+                         VkPipeline *bound)
 {
     const struct VolkDeviceTable *vk = &program->device->vk;
     if (*bound != work->pipeline)
@@ -47,70 +47,74 @@ static tuff_status record_segment(tuff_vk_program *program, const tuff_vk_segmen
     VkPipeline bound = VK_NULL_HANDLE;
     uint32_t end = segment->first_work + segment->n_work;
     for (uint32_t i = segment->first_work; i < end; i++) {
-        if (program->work[i].barrier) tuff_vk_barrier(device, commands, compute, compute);
-        dispatch(program, commands, &program->work[order ? order[i] : i], &bound);
-        bool step_ends = i + 1 == program->n_work || program->work[i + 1].step != program->work[i].step;
-        if (program->times && step_ends) write_mark(program, commands, program->work[i].step + 1);
+        if (program->cut.work[i].barrier) tuff_vk_barrier(device, commands, compute, compute);
+        tuff_vk_record_work(program, commands, &program->cut.work[order ? order[i] : i], &bound);
+        bool step_ends =
+            i + 1 == program->cut.n_work || program->cut.work[i + 1].step != program->cut.work[i].step;
+        if (program->times && step_ends)
+            tuff_vk_record_mark(program, commands, program->cut.work[i].step + 1);
     }
-    if (!program->times) write_mark(program, commands, segment->mark);
+    if (!program->times) tuff_vk_record_mark(program, commands, segment->mark);
     return tuff_vk_end_commands(device, commands);
 }
 
-static tuff_status record_begin(const tuff_vk_program *program, const tuff_vk_slot *slot, uint64_t index)
+static tuff_status record_begin(const tuff_vk_program *program, uint64_t index)
 {
+    VkCommandBuffer commands = program->cut.begin[index];
     tuff_vk_device *device = program->device;
     const struct VolkDeviceTable *vk = &device->vk;
     uint64_t bytes = program->base.plan->input_bytes;
-    TUFF_TRY(tuff_vk_begin_commands(device, slot->begin, 0));
+    TUFF_TRY(tuff_vk_begin_commands(device, commands, 0));
     /* everything before, of any program, comes before everything here */
-    tuff_vk_barrier(device, slot->begin, compute | transfer, compute | transfer);
-    if (program->queries) vk->vkCmdResetQueryPool(slot->begin, program->queries, 0, program->n_marks);
+    tuff_vk_barrier(device, commands, compute | transfer, compute | transfer);
+    if (program->cut.queries)
+        vk->vkCmdResetQueryPool(commands, program->cut.queries, 0, program->cut.n_marks);
     if (bytes) {
         VkBufferCopy region = {.srcOffset = program->slots.offset + index * program->slot_stride,
                                .dstOffset = program->step.offset,
                                .size = bytes};
-        vk->vkCmdCopyBuffer(slot->begin, program->slots.block->buffer, program->step.block->buffer, 1,
-                            &region);
-        tuff_vk_barrier(device, slot->begin, transfer, compute | transfer);
+        vk->vkCmdCopyBuffer(commands, program->slots.block->buffer, program->step.block->buffer, 1, &region);
+        tuff_vk_barrier(device, commands, transfer, compute | transfer);
     }
-    write_mark(program, slot->begin, 0);
-    return tuff_vk_end_commands(device, slot->begin);
+    tuff_vk_record_mark(program, commands, 0);
+    return tuff_vk_end_commands(device, commands);
 }
 
-static tuff_status record_end(const tuff_vk_program *program, const tuff_vk_slot *slot, uint64_t index)
+static tuff_status record_end(const tuff_vk_program *program, uint64_t index)
 {
+    VkCommandBuffer commands = program->cut.end[index];
     tuff_vk_device *device = program->device;
     const struct VolkDeviceTable *vk = &device->vk;
     const tuff_plan *plan = program->base.plan;
-    uint64_t at = program->results.offset + index * program->result_stride;
-    VkBuffer results = program->results.block->buffer;
-    TUFF_TRY(tuff_vk_begin_commands(device, slot->end, 0));
-    if (plan->n_outputs) tuff_vk_barrier(device, slot->end, compute | transfer, transfer);
+    uint64_t at = program->cut.results.offset + index * program->cut.result_stride;
+    VkBuffer results = program->cut.results.block->buffer;
+    TUFF_TRY(tuff_vk_begin_commands(device, commands, 0));
+    if (plan->n_outputs) tuff_vk_barrier(device, commands, compute | transfer, transfer);
     for (size_t i = 0; i < plan->n_outputs; i++) {
         const tuff_plan_output *output = &plan->outputs[i];
         const tuff_vk_memory *memory = tuff_vk_memory_of(program, &output->location);
         VkBufferCopy region = {.srcOffset = memory->offset + output->location.offset,
                                .dstOffset = at + output->offset,
                                .size = output->bytes};
-        vk->vkCmdCopyBuffer(slot->end, memory->block->buffer, results, 1, &region);
+        vk->vkCmdCopyBuffer(commands, memory->block->buffer, results, 1, &region);
     }
-    if (program->queries)
-        vk->vkCmdCopyQueryPoolResults(slot->end, program->queries, 0, program->n_marks, results,
+    if (program->cut.queries)
+        vk->vkCmdCopyQueryPoolResults(commands, program->cut.queries, 0, program->cut.n_marks, results,
                                       at + (plan->output_bytes + 7) / 8 * 8, 8,
                                       VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
     /* the host may read the results, and variables where it reaches them */
-    tuff_vk_barrier(device, slot->end, compute | transfer, host);
-    return tuff_vk_end_commands(device, slot->end);
+    tuff_vk_barrier(device, commands, compute | transfer, host);
+    return tuff_vk_end_commands(device, commands);
 }
 
 tuff_status tuff_vk_record(tuff_vk_program *program)
 {
     for (uint64_t i = 0; i < TUFF_VK_SLOTS; i++) {
-        TUFF_TRY(record_begin(program, &program->ring[i], i));
-        TUFF_TRY(record_end(program, &program->ring[i], i));
+        TUFF_TRY(record_begin(program, i));
+        TUFF_TRY(record_end(program, i));
     }
-    for (size_t i = 0; i < program->n_segments; i++) {
-        const tuff_vk_segment *segment = &program->segments[i];
+    for (size_t i = 0; i < program->cut.n_segments; i++) {
+        const tuff_vk_segment *segment = &program->cut.segments[i];
         if (segment->host)
             TUFF_TRY(tuff_vk_host_step_record(program, segment));
         else
@@ -121,19 +125,19 @@ tuff_status tuff_vk_record(tuff_vk_program *program)
 
 tuff_status tuff_vk_record_permuted(tuff_vk_program *program)
 {
-    uint32_t n = (uint32_t)program->n_work, stream = 0;
+    uint32_t n = (uint32_t)program->cut.n_work, stream = 0;
     for (uint32_t i = 0; i < n; i++)
-        program->order[i] = i;
-    for (uint32_t s = 0; s < program->n_segments; s++) {
-        const tuff_vk_segment *segment = &program->segments[s];
+        program->cut.order[i] = i;
+    for (uint32_t s = 0; s < program->cut.n_segments; s++) {
+        const tuff_vk_segment *segment = &program->cut.segments[s];
         uint32_t end = segment->first_work + segment->n_work;
         for (uint32_t i = segment->first_work, k; i < end; i = k) {
-            for (k = i + 1; k < end && !program->work[k].barrier;)
+            for (k = i + 1; k < end && !program->cut.work[k].barrier;)
                 k++;
-            tuff_rng_shuffle(&program->order[i], k - i, program->device->params.permute,
+            tuff_rng_shuffle(&program->cut.order[i], k - i, program->device->params.permute,
                              (uint32_t)program->runs, stream++);
         }
-        if (!segment->host) TUFF_TRY(record_segment(program, segment, program->order));
+        if (!segment->host) TUFF_TRY(record_segment(program, segment, program->cut.order));
     }
     return TUFF_OK;
 }

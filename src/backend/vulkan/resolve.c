@@ -73,41 +73,14 @@ static uint64_t place(uint64_t *total, uint64_t bytes)
     return at;
 }
 
-/* Part 0 of a dispatch becomes all of them, one after the other. */
-static void split(tuff_vk_work *work, uint32_t parts)
-{
-    uint32_t axis = tuff_vk_split_axis(work->dispatch);
-    uint64_t n = work->dispatch->groups[axis];
-    memcpy(work->groups, work->dispatch->groups, sizeof work->groups);
-    for (uint32_t k = parts; k-- > 0;) {
-        work[k] = *work;
-        work[k].base[axis] = (uint32_t)(n * k / parts);
-        work[k].groups[axis] = (uint32_t)(n * (k + 1) / parts) - work[k].base[axis];
-    }
-}
-
 static tuff_status lay_out(tuff_vk_program *program, uint64_t *out_bytes)
 {
     const tuff_plan *plan = program->base.plan;
     *out_bytes = 0;
     program->data_at = tuff_arena_array(&program->arena, plan->n_steps, sizeof *program->data_at);
-    program->work = tuff_arena_array(&program->arena, program->n_work, sizeof *program->work);
-    if (!program->data_at || !program->work) return tuff_fail_memory("a program");
-    const uint32_t *parts = program->parts;
-    tuff_vk_work *next = program->work;
-    for (size_t s = 0; s < plan->n_steps; s++) {
-        const tuff_plan_step *step = &plan->steps[s];
-        if (!step->launch) continue;
-        program->data_at[s] = place(out_bytes, step->launch->data_size);
-        for (size_t i = 0; i < step->launch->n; i++, next += *parts++) {
-            const tuff_dispatch *d = step->launch->dispatches[i];
-            *next = (tuff_vk_work){.dispatch = d, .step = (uint32_t)s};
-            tuff_status status = tuff_vk_pipeline_of(program->device, d, &next->pipeline);
-            if (status != TUFF_OK) return tuff_note(status, "%s", step->op->name);
-            split(next, *parts);
-            next->barrier = i == 0 ? step->barrier : d->after;
-        }
-    }
+    if (!program->data_at) return tuff_fail_memory("a program");
+    for (size_t s = 0; s < plan->n_steps; s++)
+        if (plan->steps[s].launch) program->data_at[s] = place(out_bytes, plan->steps[s].launch->data_size);
     return TUFF_OK;
 }
 

@@ -65,10 +65,25 @@ TUFF_MUST_USE tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_v
 
 /* ---- device.c ---- */
 
+/* How fast a kernel was measured to be on this device. */
+typedef struct tuff_vk_speed {
+    uint32_t measured; /* how often; the first time a driver may have compiled it, so it does not count */
+    double pace;       /* measured over guessed time */
+    double most_ns;    /* the longest guess that was measured */
+} tuff_vk_speed;
+
 typedef struct tuff_vk_pipeline {
     VkPipeline handle;
     tuff_shader shader;
+    tuff_vk_speed speed;
 } tuff_vk_pipeline;
+
+/* What is destroyed while the device may still use it goes when the timeline has come to `value`. */
+typedef struct tuff_vk_retired {
+    struct tuff_vk_retired *next;
+    uint64_t value;
+    void (*destroy)(struct tuff_vk_device *device, struct tuff_vk_retired *retired);
+} tuff_vk_retired;
 
 /* Command buffers and memory for copies between host and device, made at first use (staging.c). */
 typedef struct tuff_vk_staging {
@@ -90,13 +105,14 @@ typedef struct tuff_vk_device {
     atomic_bool lost;
     tuff_host *host; /* for steps without a kernel */
 
-    tuff_mutex *queue_lock; /* queue, timeline, pace, stats but for memory's */
+    tuff_mutex *queue_lock; /* queue, timeline, pace, stats but for memory's, what is retired */
     VkQueue queue;
     VkSemaphore timeline;
     uint64_t submitted; /* the timeline's value when all work submitted is done */
     tuff_backend_stats stats;
     double pace;            /* measured time over estimated time, a running mean */
     double clock_offset_ns; /* add to a timestamp's nanoseconds to get tuff_now_ns */
+    tuff_vk_retired *retired;
 
     tuff_mutex *memory_lock; /* blocks, their stats */
     tuff_vk_block *blocks;
@@ -154,6 +170,13 @@ TUFF_MUST_USE tuff_status tuff_vk_wait(tuff_vk_device *device, uint64_t value);
 TUFF_MUST_USE tuff_status tuff_vk_wait_idle(tuff_vk_device *device);
 /* The same before something is destroyed. */
 void tuff_vk_drain(tuff_vk_device *device);
+/* Destroys it now where the timeline has come to `value`, else later. */
+void tuff_vk_retire(tuff_vk_device *device, tuff_vk_retired *retired, uint64_t value,
+                    void (*destroy)(struct tuff_vk_device *device, tuff_vk_retired *retired));
+/* Destroys what has come to its time, or all. */
+void tuff_vk_sweep(tuff_vk_device *device, bool all);
+/* Waits for what is retired, so that its memory is free; false: there was none. */
+bool tuff_vk_reclaim(tuff_vk_device *device);
 /* Sets clock_offset_ns from one timestamp. */
 TUFF_MUST_USE tuff_status tuff_vk_clock_calibrate(tuff_vk_device *device);
 
@@ -161,6 +184,7 @@ TUFF_MUST_USE tuff_status tuff_vk_clock_calibrate(tuff_vk_device *device);
 
 typedef struct tuff_vk_buffer {
     tuff_backend_buffer base;
+    tuff_vk_retired retired;
     tuff_vk_memory memory;
 } tuff_vk_buffer;
 
@@ -193,9 +217,12 @@ void tuff_vk_staging_destroy(tuff_vk_device *device);
 /* The module of a shader, loaded at first use; belongs to the device. */
 TUFF_MUST_USE tuff_status tuff_vk_module_of(tuff_vk_device *device, tuff_shader shader,
                                             const tuff_vk_module **out);
-/* The pipeline for a dispatch, after checking the dispatch against the shader's reflection. */
+/* The pipeline for a dispatch, after checking the dispatch against the shader's reflection, and its number.
+ */
 TUFF_MUST_USE tuff_status tuff_vk_pipeline_of(tuff_vk_device *device, const tuff_dispatch *dispatch,
-                                              VkPipeline *out);
+                                              VkPipeline *out, uint32_t *out_kernel);
+tuff_vk_speed tuff_vk_speed_of(tuff_vk_device *device, uint32_t kernel);
+void tuff_vk_measured(tuff_vk_device *device, uint32_t kernel, double guess_ns, double measured_ns);
 TUFF_MUST_USE tuff_status tuff_vk_pipelines_create(tuff_vk_device *device);
 void tuff_vk_pipelines_destroy(tuff_vk_device *device);
 
