@@ -30,7 +30,9 @@ typedef enum tuff_pooling {
     TUFF_POOLING_MAX,   /* of all tokens, by component */
     TUFF_POOLING_LAST,  /* the last token's */
     TUFF_POOLING_WEIGHTED_MEAN, /* by position: 1, 2, 3, ... (Muennighoff 2022) */
-    TUFF_POOLING_MEAN_SQRT_LEN  /* the sum over the square root of the number of tokens */
+    TUFF_POOLING_MEAN_SQRT_LEN, /* the sum over the square root of the number of tokens */
+    TUFF_POOLING_NONE /* they stay apart: a vector per token, special ones and the prompt's among them, as the
+                         model gives them, without dense layers, and not scaled unless TUFF_NORMALIZE_YES */
 } tuff_pooling;
 
 /* Whether vectors are scaled to length 1. */
@@ -115,6 +117,14 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_embed_ids(tuff_embedder *embedder, const
                                                   const size_t *counts, size_t n,
                                                   const tuff_embed_params *params, float *out_vectors);
 
+/* Vectors of the tokens of texts[0..n), by an embedder of TUFF_POOLING_NONE: out_counts[i] of text i, all of
+ * them one after the other in *out_vectors [tokens of all texts, dimensions], freed with tuff_free. Else as
+ * tuff_embed. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embed_tokens(tuff_embedder *embedder, const char *const *texts,
+                                                     const size_t *sizes, size_t n,
+                                                     const tuff_embed_params *params, size_t *out_counts,
+                                                     float **out_vectors, tuff_embed_result *out_result);
+
 /* ---- long texts ---- */
 
 /* A part of a text: bytes [begin, end) of a record, counted from 0. Never gets further fields. */
@@ -192,9 +202,11 @@ typedef struct tuff_embed_file_result {
  * `output`.part; cancelled or killed, the same call goes on where it stopped, if the records so far and the
  * settings are the same. With `chunk`, the array has a row per chunk, and a table beside it, called
  * `output` with .chunks.npy in place of .npy, an array of i8 (64 bits) [chunks, 3], says of which record and
- * which bytes of its text each is. Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line
- * that is no record, naming it, with the vectors before it kept; TUFF_IO when another process writes to
- * `output`. `params` and `out_result` may be NULL. Thread-safe. */
+ * which bytes of its text each is. By an embedder of TUFF_POOLING_NONE it has a row per token, and an array
+ * beside it, with .offsets.npy in place of .npy, i8 [records + 1], says where those of each record begin.
+ * Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no record, naming it, with
+ * the vectors before it kept; TUFF_IO when another process writes to `output`. `params` and `out_result` may
+ * be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input,
                                                    const char *output, const tuff_embed_file_params *params,
                                                    tuff_embed_file_result *out_result);

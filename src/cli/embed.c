@@ -35,10 +35,11 @@ static const tuff_arg items[] = {
          "how numbers are stored in --output; int8 scales each vector by its largest number, binary keeps signs"},
     {.kind = TUFF_ARG_FLAG, .name = "restart", AT(restart), .help = "begin anew where a run was interrupted"},
     {.kind = TUFF_ARG_GROUP, .name = "How:"},
-    {TUFF_ARG_CHOICE, "pooling", "model|mean|cls|max|last|weighted-mean|mean-sqrt-len", AT(pooling),
+    {TUFF_ARG_CHOICE, "pooling", "model|mean|cls|max|last|weighted-mean|mean-sqrt-len|none", AT(pooling),
      .help =
          "how the vectors of a text's tokens become one; model: as its files say, else mean for encoders, last for "
-         "decoders"},
+         "decoders; none: they stay apart, a row per token, and beside --output a table called .offsets.npy in place of "
+         ".npy says where those of each record begin"},
     {TUFF_ARG_CHOICE, "normalize", "model|yes|no", AT(normalize),
      .help = "scale vectors to length 1; model: as its files say, else yes"},
     {TUFF_ARG_INT, "dimensions", "N", AT(dimensions), 1, 1048576, "only the first N numbers (Matryoshka)",
@@ -88,6 +89,8 @@ static bool check(const embed_options *o)
         wrong = "--chunk and --chunk-overlap are for --file";
     else if (o->overlap && !o->chunk)
         wrong = "--chunk-overlap needs --chunk N";
+    else if (o->chunk && o->pooling == TUFF_POOLING_NONE)
+        wrong = "--chunk gives a vector per chunk, --pooling none one per token: give one of both";
     else if (o->prompt && o->prompt_name)
         wrong = "give --prompt or --prompt-name, not both";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff embed --help)", wrong);
@@ -106,12 +109,12 @@ static const char *find_prompt(const embed_options *o, const tuff_embedder *embe
     return prompt;
 }
 
-static void print_vector(const embed_options *o, const float *x, int64_t n)
+static void print_vector(const embed_options *o, const float *x, int64_t n, const char *end)
 {
     if (o->format == FORMAT_JSON) putchar('[');
     for (int64_t i = 0; i < n; i++)
         printf("%s%.9g", i ? (o->format == FORMAT_JSON ? ", " : ",") : "", (double)x[i]);
-    puts(o->format == FORMAT_JSON ? "]" : "");
+    printf("%s%s", o->format == FORMAT_JSON ? "]" : "", end);
 }
 
 static int interrupted_or_failed(tuff_status status)
@@ -129,6 +132,32 @@ static void say_truncated(const embed_options *o, int64_t truncated, const tuff_
                  (long long)tuff_embedder_max_length(embedder));
 }
 
+/* The vectors of each text's tokens: an array of arrays, or a line each. */
+static int embed_tokens(const embed_options *o, tuff_embedder *embedder, const char *prompt)
+{
+    const size_t d = (size_t)tuff_embedder_dimensions(embedder);
+    size_t counts[TUFF_ARG_LIST_MAX] = {0};
+    float *vectors = NULL;
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
+    params.prompt = prompt;
+    tuff_status status =
+        tuff_embed_tokens(embedder, o->texts.items, NULL, o->texts.count, &params, counts, &vectors, &result);
+    if (status != TUFF_OK) return interrupted_or_failed(status);
+    const float *at = vectors;
+    for (size_t i = 0; i < o->texts.count; i++) {
+        if (o->format == FORMAT_JSON) putchar('[');
+        for (size_t k = 0; k < counts[i]; k++, at += d) {
+            if (o->format == FORMAT_JSON && k) printf(", ");
+            print_vector(o, at, (int64_t)d, o->format == FORMAT_JSON ? "" : "\n");
+        }
+        if (o->format == FORMAT_JSON) puts("]");
+    }
+    tuff_free(vectors);
+    say_truncated(o, result.truncated, embedder);
+    return TUFF_EXIT_OK;
+}
+
 static int embed_texts(const embed_options *o, tuff_embedder *embedder, const char *prompt)
 {
     int64_t d = tuff_embedder_dimensions(embedder);
@@ -143,7 +172,7 @@ static int embed_texts(const embed_options *o, tuff_embedder *embedder, const ch
     tuff_status status =
         tuff_embed(embedder, o->texts.items, NULL, o->texts.count, &params, vectors, &result);
     for (size_t i = 0; i < o->texts.count && status == TUFF_OK; i++)
-        print_vector(o, vectors + i * (size_t)d, d);
+        print_vector(o, vectors + i * (size_t)d, d, "\n");
     free(vectors);
     if (status != TUFF_OK) return interrupted_or_failed(status);
     say_truncated(o, result.truncated, embedder);
@@ -197,7 +226,10 @@ static int embed(const embed_options *o, const tuff_model *model, tuff_device *d
     int code = TUFF_EXIT_FAILED;
     if (found) {
         tuff_cli_catch_interrupt();
-        code = o->file ? embed_file(o, embedder, prompt) : embed_texts(o, embedder, prompt);
+        bool apart = params.pooling == TUFF_POOLING_NONE;
+        code = o->file ? embed_file(o, embedder, prompt)
+               : apart ? embed_tokens(o, embedder, prompt)
+                       : embed_texts(o, embedder, prompt);
     }
     tuff_embedder_destroy(&embedder);
     return code;

@@ -188,6 +188,16 @@ static int find(work *w)
 /* The table of chunks beside the vectors, where there is one. */
 static bool read_chunks(work *w)
 {
+    char offsets[4096];
+    const size_t size = strlen(w->o->index),
+                 cut = size > 4 && strcmp(w->o->index + size - 4, ".npy") == 0 ? size - 4 : size;
+    snprintf(offsets, sizeof offsets, "%.*s.offsets.npy", (int)cut, w->o->index);
+    if (tuff_cli_exists(offsets)) {
+        tuff_cli_say(
+            "tuff: %s has a vector per token (%s is beside it); search takes vectors of texts or chunks",
+            w->o->index, offsets);
+        return false;
+    }
     tuff_status status = tuff_chunks_read(w->o->index, &w->chunks, &w->n_chunks);
     if (status == TUFF_NOT_FOUND) return true;
     if (status != TUFF_OK) {

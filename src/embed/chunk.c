@@ -178,13 +178,13 @@ tuff_status tuff_embed_chunks(tuff_embedder *embedder, const char *const *texts,
 
 /* ---- the table ---- */
 
-char *tuff_chunks_path(const char *vectors)
+char *tuff_table_path(const char *vectors, const char *ending)
 {
     tuff_buf path = {0};
     size_t size = strlen(vectors);
     if (tuff_ends_with(vectors, ".npy")) size -= 4;
     tuff_buf_bytes(&path, vectors, size);
-    tuff_buf_text(&path, ".chunks.npy");
+    tuff_buf_text(&path, ending);
     if (path.failed) tuff_buf_free(&path);
     return path.data;
 }
@@ -219,7 +219,7 @@ tuff_status tuff_chunks_read(const char *vectors_path, tuff_chunk **out_chunks, 
     *out_count = 0;
     tuff_mapping file = {0};
     tuff_npy array;
-    char *path = tuff_chunks_path(vectors_path);
+    char *path = tuff_table_path(vectors_path, ".chunks.npy");
     if (!path) return tuff_fail_memory("a path");
     tuff_status status = tuff_is_file(path)
                              ? tuff_map_file(path, &file)

@@ -20,7 +20,7 @@ TUFF_MUST_USE tuff_status tuff_chunk_vectors(tuff_embedder *embedder, const char
                                              const tuff_chunk_params *params, int64_t first,
                                              const tuff_chunks *chunks, float **out_vectors,
                                              tuff_embed_result *out_result);
-/* The table's path beside an array of vectors: "vectors.chunks.npy" of "vectors.npy"; NULL: no memory. */
-char *tuff_chunks_path(const char *vectors);
+/* The path of a table beside an array of vectors: "vectors.chunks.npy" of "vectors.npy"; NULL: no memory. */
+char *tuff_table_path(const char *vectors, const char *ending);
 
 #endif

@@ -17,8 +17,14 @@ typedef struct work {
     int64_t tokens; /* that were computed */
 } work;
 
-static tuff_status begin(work *w, const tuff_embed_params *params)
+/* `apart`: the call gives a vector per token. */
+static tuff_status begin(work *w, const tuff_embed_params *params, bool apart)
 {
+    if (apart != (w->embedder->pooling == TUFF_POOLING_NONE))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         apart ? "vectors of tokens are given by an embedder of TUFF_POOLING_NONE"
+                               : "the embedder gives a vector per token (TUFF_POOLING_NONE), and "
+                                 "one per text is asked for: tuff_embed_tokens gives them");
     tuff_embed_params p = TUFF_EMBED_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_EMBED_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
@@ -28,9 +34,10 @@ static tuff_status begin(work *w, const tuff_embed_params *params)
     return w->texts ? TUFF_OK : tuff_fail_memory("a list of texts");
 }
 
-static tuff_status run(work *w, float *out)
+static tuff_status run(work *w, float *out, const size_t *starts)
 {
-    return tuff_packed_run(&w->embedder->packed, w->texts, w->n, out, w->watch, &w->tokens);
+    tuff_embed_call call = {out, starts};
+    return tuff_packed_run(&w->embedder->packed, w->texts, w->n, &call, w->watch, &w->tokens);
 }
 
 tuff_status tuff_embed_ids(tuff_embedder *embedder, const int32_t *const *ids, const size_t *counts, size_t n,
@@ -43,10 +50,10 @@ tuff_status tuff_embed_ids(tuff_embedder *embedder, const int32_t *const *ids, c
     work w = {.embedder = embedder, .n = n};
     for (size_t i = 0; i < n; i++)
         TUFF_TRY(tuff_packed_check_ids(&embedder->packed, ids[i], counts[i], i));
-    tuff_status status = begin(&w, params);
+    tuff_status status = begin(&w, params, false);
     for (size_t i = 0; i < n && status == TUFF_OK; i++)
         w.texts[i] = (tuff_packed_text){.ids = ids[i], .count = counts[i], .index = i};
-    if (status == TUFF_OK) status = run(&w, out_vectors);
+    if (status == TUFF_OK) status = run(&w, out_vectors, NULL);
     tuff_free(w.texts);
     return status;
 }
@@ -123,6 +130,19 @@ static tuff_status encode_all(work *w, const char *const *texts, const size_t *s
     return status;
 }
 
+static tuff_status end(work *w, tuff_status status, int64_t truncated, tuff_embed_result *out_result)
+{
+    tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
+    for (size_t i = 0; w->encodings && i < w->n; i++)
+        tuff_encoding_destroy(&w->encodings[i]);
+    tuff_free(w->encodings);
+    tuff_free(w->texts);
+    result.tokens = w->tokens;
+    result.truncated = truncated;
+    if (status != TUFF_OK || !out_result) return status;
+    return TUFF_GIVE(out_result, &result, TUFF_EMBED_RESULT_INIT, truncated);
+}
+
 tuff_status tuff_embed(tuff_embedder *embedder, const char *const *texts, const size_t *sizes, size_t n,
                        const tuff_embed_params *params, float *out_vectors, tuff_embed_result *out_result)
 {
@@ -130,16 +150,46 @@ tuff_status tuff_embed(tuff_embedder *embedder, const char *const *texts, const 
     TUFF_NEED_MANY(texts, n);
     TUFF_NEED_MANY(out_vectors, n);
     if (out_result) TUFF_TRY(TUFF_CHECK_OUT(out_result, TUFF_EMBED_RESULT_INIT, truncated));
-    tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
+    int64_t truncated = 0;
     work w = {.embedder = embedder, .n = n};
-    tuff_status status = begin(&w, params);
-    if (status == TUFF_OK) status = encode_all(&w, texts, sizes, &result.truncated);
-    if (status == TUFF_OK) status = run(&w, out_vectors);
-    for (size_t i = 0; w.encodings && i < n; i++)
-        tuff_encoding_destroy(&w.encodings[i]);
-    tuff_free(w.encodings);
-    tuff_free(w.texts);
-    result.tokens = w.tokens;
-    if (status != TUFF_OK || !out_result) return status;
-    return TUFF_GIVE(out_result, &result, TUFF_EMBED_RESULT_INIT, truncated);
+    tuff_status status = begin(&w, params, false);
+    if (status == TUFF_OK) status = encode_all(&w, texts, sizes, &truncated);
+    if (status == TUFF_OK) status = run(&w, out_vectors, NULL);
+    return end(&w, status, truncated, out_result);
+}
+
+/* Room for the rows of all texts, and where those of each begin. */
+static tuff_status run_apart(work *w, size_t *out_counts, float **out_vectors)
+{
+    size_t *starts = tuff_alloc_array(w->n + 1, sizeof *starts), rows = 0;
+    if (!starts) return tuff_fail_memory("the vectors of tokens");
+    for (size_t i = 0; i < w->n; i++) {
+        starts[i] = rows;
+        rows += out_counts[i] = w->texts[i].count;
+    }
+    float *vectors = tuff_alloc_array(rows * (size_t)w->embedder->dimensions + 1, sizeof *vectors);
+    tuff_status status = vectors ? run(w, vectors, starts) : tuff_fail_memory("the vectors of tokens");
+    tuff_free(starts);
+    if (status == TUFF_OK)
+        *out_vectors = vectors;
+    else
+        tuff_free(vectors);
+    return status;
+}
+
+tuff_status tuff_embed_tokens(tuff_embedder *embedder, const char *const *texts, const size_t *sizes,
+                              size_t n, const tuff_embed_params *params, size_t *out_counts,
+                              float **out_vectors, tuff_embed_result *out_result)
+{
+    TUFF_NEED_OUT(out_vectors);
+    TUFF_NEED(embedder);
+    TUFF_NEED_MANY(texts, n);
+    TUFF_NEED_MANY(out_counts, n);
+    if (out_result) TUFF_TRY(TUFF_CHECK_OUT(out_result, TUFF_EMBED_RESULT_INIT, truncated));
+    int64_t truncated = 0;
+    work w = {.embedder = embedder, .n = n};
+    tuff_status status = begin(&w, params, true);
+    if (status == TUFF_OK) status = encode_all(&w, texts, sizes, &truncated);
+    if (status == TUFF_OK) status = run_apart(&w, out_counts, out_vectors);
+    return end(&w, status, truncated, out_result);
 }

@@ -27,7 +27,7 @@ static tuff_status read_gguf_pooling(const tuff_model *model, tuff_pooling *pool
 
 static tuff_status choose_pooling(tuff_embedder *e, tuff_pooling wanted)
 {
-    if (wanted < TUFF_POOLING_MODEL || wanted > TUFF_POOLING_MEAN_SQRT_LEN)
+    if (wanted < TUFF_POOLING_MODEL || wanted > TUFF_POOLING_NONE)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no pooling %d", (int)wanted);
     e->pooling = wanted;
     if (e->pooling == TUFF_POOLING_MODEL) e->pooling = e->sentence.pooling;
@@ -42,15 +42,15 @@ static tuff_status choose_normalize(tuff_embedder *e, tuff_normalize wanted)
 {
     if (wanted < TUFF_NORMALIZE_MODEL || wanted > TUFF_NORMALIZE_NO)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no normalization %d", (int)wanted);
-    e->normalize = wanted == TUFF_NORMALIZE_MODEL ? e->sentence.normalize || !e->sentence.there
-                                                  : wanted == TUFF_NORMALIZE_YES;
+    bool usual = e->pooling != TUFF_POOLING_NONE && (e->sentence.normalize || !e->sentence.there);
+    e->normalize = wanted == TUFF_NORMALIZE_MODEL ? usual : wanted == TUFF_NORMALIZE_YES;
     return TUFF_OK;
 }
 
 static tuff_status choose_dimensions(tuff_embedder *e, int64_t wanted)
 {
     e->full = e->model->config.hidden_size;
-    for (size_t i = 0; i < e->sentence.denses; i++) {
+    for (size_t i = 0; e->pooling != TUFF_POOLING_NONE && i < e->sentence.denses; i++) {
         const tuff_sentence_dense *layer = &e->sentence.dense[i];
         if (layer->in != e->full)
             return tuff_fail(TUFF_BAD_FORMAT, "%s: in_features is %lld, but vectors have %lld numbers there",

@@ -20,7 +20,11 @@ struct tuff_embedder {
 
 /* What stands on the states of the embedder's model: inputs "pooled" i32 [sequences, 4], "first" i32
  * [sequences] (CLS and LAST: the row that is the vector), "root" f32 [sequences, 1] (MEAN_SQRT_LEN); output
- * "vectors" f32 [sequences, dimensions], whose rows `take` puts into the call's float [n, dimensions]. */
+ * "vectors" f32 [sequences, dimensions], or of pooling NONE [tokens, dimensions]. */
+typedef struct tuff_embed_call {
+    float *out;           /* [n, dimensions] */
+    const size_t *starts; /* of each text's rows; NULL: it has one, at its place in the call */
+} tuff_embed_call;
 tuff_packed_top tuff_embedder_top(tuff_embedder *embedder);
 
 #endif

@@ -1,17 +1,16 @@
 /* Whole files: records in, an array of vectors out, in pieces, going on after an interruption. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/disk.h"
 #include "base/file.h"
-#include "base/half.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/part.h"
 #include "base/structs.h"
+#include "embed/array.h"
 #include "embed/chunk.h"
 #include "embed/embedder.h"
 #include "formats/records.h"
@@ -20,8 +19,9 @@
 enum {
     PIECE_RECORDS = 2048, /* embedded together */
     PIECE_BYTES = 4 << 20,
-    HEADER = 128, /* bytes: of .npy, room for any shape */
-    TABLE_ROW = 3 * 8
+    HEADER = 128,      /* bytes: of .npy, room for any shape */
+    CHUNK_ROW = 3 * 8, /* of the table of chunks */
+    OFFSET_ROW = 8
 };
 static const uint64_t SAVE_NS = 5000000000u; /* at most so long between two records of how far it is */
 
@@ -31,10 +31,11 @@ typedef struct job {
     const char *input, *output;
     tuff_records *records;
     tuff_part *part;
-    tuff_part *table; /* of chunks; NULL: a vector is a record's */
-    char *table_path;
-    char *progress;   /* path of the record of how far it is */
-    tuff_sha256 hash; /* of the settings and of all records so far */
+    tuff_part *table; /* of chunks, or where the tokens of records begin; NULL: a vector is a record's */
+    char *tables[2];  /* where such tables lie */
+    const char *table_path; /* the one that is written; NULL: none */
+    char *progress;         /* path of the record of how far it is */
+    tuff_sha256 hash;       /* of the settings and of all records so far */
     uint64_t row_bytes, saved_ns;
     tuff_buf texts; /* of the piece at hand */
     size_t ends[PIECE_RECORDS];
@@ -44,76 +45,38 @@ typedef struct job {
     tuff_embed_file_result result;
 } job;
 
-/* ---- types ---- */
-
-static uint64_t row_bytes(const tuff_embedder *e, tuff_vector_type type)
-{
-    uint64_t d = (uint64_t)e->dimensions;
-    return type == TUFF_VECTOR_F32    ? 4 * d
-           : type == TUFF_VECTOR_F16  ? 2 * d
-           : type == TUFF_VECTOR_INT8 ? d
-                                      : d / 8;
-}
-
-static void to_int8(const float *x, int64_t n, int8_t *out)
-{
-    float largest = 0;
-    for (int64_t i = 0; i < n; i++)
-        largest = fmaxf(largest, fabsf(x[i]));
-    for (int64_t i = 0; i < n; i++)
-        out[i] = (int8_t)(largest > 0 ? lrintf(127 * (x[i] / largest)) : 0);
-}
-
-static void to_bits(const float *x, int64_t n, uint8_t *out)
-{
-    memset(out, 0, (size_t)n / 8);
-    for (int64_t i = 0; i < n; i++)
-        out[i / 8] |= (uint8_t)((x[i] > 0) << (7 - i % 8));
-}
-
-static const void *convert(job *j, const float *vectors, size_t rows)
-{
-    int64_t d = j->embedder->dimensions;
-    if (j->params.type == TUFF_VECTOR_F32) return vectors;
-    if (j->params.type == TUFF_VECTOR_F16) {
-        tuff_dtype_from_f32(TUFF_F16, vectors, j->rows, rows * (size_t)d);
-        return j->rows;
-    }
-    for (size_t i = 0; i < rows; i++) {
-        const float *x = vectors + i * (size_t)d;
-        char *out = (char *)j->rows + i * j->row_bytes;
-        if (j->params.type == TUFF_VECTOR_INT8)
-            to_int8(x, d, (int8_t *)out);
-        else
-            to_bits(x, d, (uint8_t *)out);
-    }
-    return j->rows;
-}
-
-/* The header of a .npy file of version 1.0. */
-static void print_array(const char *type, int64_t rows, int64_t columns, char header[HEADER])
-{
-    memset(header, ' ', HEADER);
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
-    header[8] = (char)(HEADER - 10);
-    header[9] = 0;
-    int n =
-        snprintf(header + 10, HEADER - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
-                 type, (long long)rows, (long long)columns);
-    header[10 + n] = ' '; /* over the NUL */
-    header[HEADER - 1] = '\n';
-}
+/* ---- headers ---- */
 
 static void print_header(const job *j, char header[HEADER])
 {
-    static const char *const types[] = {"<f4", "<f2", "|i1", "|u1"};
-    int64_t d = j->embedder->dimensions, columns = j->params.type == TUFF_VECTOR_BINARY ? d / 8 : d;
-    print_array(types[j->params.type], j->result.vectors, columns, header);
+    const tuff_vector_type type = j->params.type;
+    tuff_array_header(tuff_vector_type_name(type), j->result.vectors,
+                      tuff_vector_columns(type, j->embedder->dimensions), header);
+}
+
+static bool apart(const job *j)
+{
+    return j->embedder->pooling == TUFF_POOLING_NONE;
+}
+
+/* Of the table: bytes of a row, and how many rows go with what is there. */
+static uint64_t table_row(const job *j)
+{
+    return apart(j) ? OFFSET_ROW : CHUNK_ROW;
+}
+
+static uint64_t table_rows(const job *j, int64_t vectors, int64_t records)
+{
+    return (uint64_t)(apart(j) ? records : vectors);
 }
 
 static void print_table_header(const job *j, char header[HEADER])
 {
-    print_array("<i8", j->result.vectors, 3, header);
+    if (apart(j)) {
+        tuff_array_header("<i8", j->result.records + 1, 0, header);
+        return;
+    }
+    tuff_array_header("<i8", j->result.vectors, 3, header);
 }
 
 /* ---- how far it is ---- */
@@ -183,7 +146,7 @@ static bool read_progress(const job *j, int64_t *out_vectors, int64_t *out_recor
     cJSON_Delete(json);
     return ok && *out_vectors > 0 && *out_records > 0 &&
            (uint64_t)*out_vectors <= rows_of(j->part, j->row_bytes) &&
-           (!j->table || (uint64_t)*out_vectors <= rows_of(j->table, TABLE_ROW));
+           (!j->table || table_rows(j, *out_vectors, *out_records) <= rows_of(j->table, table_row(j)));
 }
 
 static tuff_status open_records(job *j)
@@ -218,7 +181,9 @@ static tuff_status begin_part(job *j)
     bool same = false;
     TUFF_TRY(hash_settings(j));
     TUFF_TRY(resume(j, &same));
-    if (same && j->table) TUFF_TRY(tuff_part_cut(j->table, HEADER + (uint64_t)j->result.vectors * TABLE_ROW));
+    if (same && j->table)
+        TUFF_TRY(tuff_part_cut(j->table,
+                               HEADER + table_rows(j, j->result.vectors, j->result.records) * table_row(j)));
     if (same) return tuff_part_cut(j->part, HEADER + (uint64_t)j->result.vectors * j->row_bytes);
     char header[HEADER];
     if (j->table) {
@@ -254,9 +219,10 @@ static void read_piece(job *j, tuff_status *out_status)
 /* Appends vectors [n, dimensions], as many at a time as there is room to convert. */
 static tuff_status write_vectors(job *j, const float *vectors, size_t n)
 {
+    const int64_t d = j->embedder->dimensions;
     for (size_t at = 0; at < n; at += PIECE_RECORDS) {
         size_t rows = n - at < PIECE_RECORDS ? n - at : PIECE_RECORDS;
-        const void *bytes = convert(j, vectors + at * (size_t)j->embedder->dimensions, rows);
+        const void *bytes = tuff_vector_convert(j->params.type, vectors + at * (size_t)d, rows, d, j->rows);
         TUFF_TRY(tuff_part_write(j->part, bytes, rows * (size_t)j->row_bytes));
     }
     j->result.vectors += (int64_t)n;
@@ -294,6 +260,26 @@ static tuff_status write_chunks(job *j, const char *const *texts, const size_t *
     return status;
 }
 
+static tuff_status write_tokens(job *j, const char *const *texts, const size_t *sizes,
+                                const tuff_watch *watch, tuff_embed_result *result)
+{
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    size_t counts[PIECE_RECORDS];
+    float *vectors = NULL;
+    int64_t at = j->result.vectors;
+    params.prompt = j->params.prompt;
+    params.watch = watch;
+    TUFF_TRY(tuff_embed_tokens(j->embedder, texts, sizes, j->n, &params, counts, &vectors, result));
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; status == TUFF_OK && i < j->n; i++) {
+        status = tuff_part_write(j->table, &at, sizeof at);
+        at += (int64_t)counts[i];
+    }
+    if (status == TUFF_OK) status = write_vectors(j, vectors, (size_t)(at - j->result.vectors));
+    tuff_free(vectors);
+    return status;
+}
+
 static tuff_status embed_piece(job *j)
 {
     const char *texts[PIECE_RECORDS];
@@ -311,7 +297,9 @@ static tuff_status embed_piece(job *j)
     tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
     params.prompt = j->params.prompt;
     params.watch = &quiet;
-    if (j->table) {
+    if (apart(j)) {
+        TUFF_TRY(write_tokens(j, texts, sizes, &quiet, &result));
+    } else if (j->table) {
         TUFF_TRY(write_chunks(j, texts, sizes, &quiet, &result));
     } else {
         TUFF_TRY(tuff_embed(j->embedder, texts, sizes, j->n, &params, j->vectors, &result));
@@ -368,13 +356,14 @@ static tuff_status finish(job *j)
     char header[HEADER];
     if (j->result.vectors == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s holds no records: there is nothing to embed", j->input);
+    if (apart(j)) TUFF_TRY(tuff_part_write(j->table, &j->result.vectors, sizeof j->result.vectors));
     if (j->table) {
         print_table_header(j, header);
         TUFF_TRY(tuff_part_write_head(j->table, header, HEADER));
         TUFF_TRY(tuff_part_commit(&j->table));
-    } else {
-        tuff_disk_remove(j->table_path); /* of an array that was here before */
     }
+    for (int i = 0; i < 2; i++) /* of an array that was here before */
+        if (!j->table_path || strcmp(j->tables[i], j->table_path) != 0) tuff_disk_remove(j->tables[i]);
     print_header(j, header);
     TUFF_TRY(tuff_part_write_head(j->part, header, HEADER));
     TUFF_TRY(tuff_part_commit(&j->part));
@@ -395,16 +384,22 @@ static tuff_status check(job *j)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "vectors of %lld dimensions cannot be stored as bits: a multiple of 8 is expected",
                          (long long)e->dimensions);
+    if (j->params.chunk && apart(j))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "chunks have a vector each, tokens that stay apart are no chunks: give "
+                         "one of both");
     const tuff_chunk_params chunking = chunk_params(j, NULL);
     if (j->params.chunk) TUFF_TRY(tuff_chunk_texts(j->embedder, NULL, NULL, 0, &chunking, 0, NULL));
-    j->row_bytes = row_bytes(e, j->params.type);
+    j->row_bytes = tuff_vector_bytes(j->params.type, e->dimensions);
     j->vectors = tuff_alloc_array((size_t)(PIECE_RECORDS * e->dimensions), sizeof *j->vectors);
     j->rows = tuff_alloc_array(PIECE_RECORDS, (size_t)j->row_bytes);
     tuff_buf progress = {0};
     tuff_buf_printf(&progress, "%s.part.json", j->output);
     j->progress = progress.data;
-    j->table_path = tuff_chunks_path(j->output);
-    if (!j->table_path) return tuff_fail_memory("a path");
+    j->tables[0] = tuff_table_path(j->output, ".chunks.npy");
+    j->tables[1] = tuff_table_path(j->output, ".offsets.npy");
+    if (!j->tables[0] || !j->tables[1]) return tuff_fail_memory("a path");
+    j->table_path = apart(j) ? j->tables[1] : j->params.chunk ? j->tables[0] : NULL;
     return j->vectors && j->rows && !progress.failed ? TUFF_OK : tuff_fail_memory("vectors");
 }
 
@@ -413,7 +408,7 @@ static tuff_status embed_file(job *j)
     TUFF_TRY(check(j));
     TUFF_TRY(open_records(j));
     TUFF_TRY(tuff_part_open(j->output, &j->part));
-    if (j->params.chunk) TUFF_TRY(tuff_part_open(j->table_path, &j->table));
+    if (j->table_path) TUFF_TRY(tuff_part_open(j->table_path, &j->table));
     TUFF_TRY(begin_part(j));
     tuff_status status = run_pieces(j);
     return status == TUFF_OK ? finish(j) : keep(j, status);
@@ -442,7 +437,8 @@ tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input, const ch
     tuff_part_close(&j->part);
     tuff_part_close(&j->table);
     tuff_buf_free(&j->texts);
-    tuff_free(j->table_path);
+    tuff_free(j->tables[0]);
+    tuff_free(j->tables[1]);
     tuff_free(j->progress);
     tuff_free(j->vectors);
     tuff_free(j->rows);

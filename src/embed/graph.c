@@ -45,8 +45,9 @@ static void build(void *user, tuff_net *net, tuff_tensor *states, const tuff_pac
 {
     const tuff_embedder *e = user;
     tuff_graph *g = net->g;
-    tuff_tensor *x = pool(e, g, states, shape->sequences);
-    for (size_t i = 0; i < e->sentence.denses; i++)
+    bool apart = e->pooling == TUFF_POOLING_NONE;
+    tuff_tensor *x = apart ? states : pool(e, g, states, shape->sequences);
+    for (size_t i = 0; !apart && i < e->sentence.denses; i++)
         x = dense(e, g, i, x);
     if (e->dimensions < e->full) x = tuff_slice(g, x, -1, 0, e->dimensions);
     if (e->normalize) x = tuff_l2_normalize(g, x, 1e-12);
@@ -58,6 +59,7 @@ static tuff_status set(void *user, tuff_program *program, const tuff_packed_shap
 {
     tuff_embedder *e = user;
     const size_t most = (size_t)shape->sequences, word = sizeof(int32_t);
+    if (e->pooling == TUFF_POOLING_NONE) return TUFF_OK;
     int32_t *pooled = tuff_packed_words(&e->packed, 6 * most), at = 0;
     if (!pooled) return TUFF_OUT_OF_MEMORY;
     int32_t *first = pooled + 4 * most;
@@ -78,12 +80,17 @@ static tuff_status take(void *user, void *call, tuff_program *program, const tuf
                         const tuff_packed_text *texts, size_t n)
 {
     tuff_embedder *e = user;
-    const size_t d = (size_t)e->dimensions, all = (size_t)shape->sequences * d;
-    float *vectors = tuff_packed_words(&e->packed, all), *out = call;
+    bool apart = e->pooling == TUFF_POOLING_NONE;
+    const tuff_embed_call *to = call;
+    const size_t d = (size_t)e->dimensions, all = (size_t)(apart ? shape->tokens : shape->sequences) * d;
+    float *vectors = tuff_packed_words(&e->packed, all);
     if (!vectors) return TUFF_OUT_OF_MEMORY;
     TUFF_TRY(tuff_program_output(program, "vectors", vectors, all * sizeof *vectors));
-    for (size_t s = 0; s < n; s++)
-        memcpy(out + texts[s].index * d, vectors + s * d, d * sizeof *out);
+    for (size_t s = 0, at = 0; s < n; s++) {
+        size_t rows = apart ? texts[s].count : 1, start = apart ? to->starts[texts[s].index] : texts[s].index;
+        memcpy(to->out + start * d, vectors + at * d, rows * d * sizeof *vectors);
+        at += rows;
+    }
     return TUFF_OK;
 }
 

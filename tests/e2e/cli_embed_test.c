@@ -150,6 +150,27 @@ static void vectors_are_measured(void **state)
                 "--score", "likeness", "--device", "cpu");
 }
 
+static void tokens_stay_apart(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *docs = kit_path("tokens.txt"), *out = kit_path("tokens.npy");
+    kit_result r =
+        KIT_TUFF("embed", "--model", model, "--text", "the ship", "--pooling", "none", "--device", "cpu");
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    assert_true(cJSON_GetArraySize(json) > 1);
+    assert_int_equal(cJSON_GetArraySize(json->child), 32);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    kit_write_file(docs, "the ship\na bell\n", 16);
+    KIT_DO("embed", "--model", model, "--file", docs, "--output", out, "--pooling", "none", "--device",
+           "cpu");
+    assert_true(tuff_is_file(kit_path("tokens.offsets.npy")));
+    KIT_REFUSES(1, "has a vector per token", "search", "--model", model, "--index", out, "--query", "a",
+                "--device", "cpu");
+    KIT_REFUSES(2, "give one of both", "embed", "--model", model, "--file", docs, "--output", out,
+                "--pooling", "none", "--chunk", "9");
+}
+
 /* Chunks of one record are one hit, shown by its nearest. */
 static void chunks_lead_to_their_records(void **state)
 {
@@ -182,9 +203,13 @@ static void chunks_lead_to_their_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_give_lines_of_numbers),    cmocka_unit_test(files_become_arrays),
-        cmocka_unit_test(search_shows_the_nearest_texts), cmocka_unit_test(chunks_lead_to_their_records),
-        cmocka_unit_test(vectors_are_measured),           cmocka_unit_test(what_cannot_be_done_is_said),
+        cmocka_unit_test(texts_give_lines_of_numbers),
+        cmocka_unit_test(files_become_arrays),
+        cmocka_unit_test(search_shows_the_nearest_texts),
+        cmocka_unit_test(chunks_lead_to_their_records),
+        cmocka_unit_test(tokens_stay_apart),
+        cmocka_unit_test(vectors_are_measured),
+        cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,6 +193,7 @@ static const struct {
     CALLS(tuff_embed_ids),
     CALLS(tuff_embed_file),
     CALLS(tuff_record_texts),
+    CALLS(tuff_embed_tokens),
     CALLS(tuff_embed_chunks),
     CALLS(tuff_chunks_read),
     CALLS(tuff_index_open),

@@ -1,5 +1,6 @@
 /* Long texts in chunks: where they are cut, that a chunk's vector is its bytes', and the table beside an
  * array of vectors. */
+#include <math.h>
 #include <string.h>
 #include <tuff/embed.h>
 
@@ -201,6 +202,121 @@ static void files_have_a_table_of_chunks(void **state)
     tuff_buf_free(&table);
 }
 
+/* ---- a vector per token */
+
+static tuff_embedder *apart_of(tuff_normalize normalize)
+{
+    tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
+    tuff_embedder *e = NULL;
+    params.pooling = TUFF_POOLING_NONE;
+    params.normalize = normalize;
+    KIT_OK(tuff_embedder_create(model, device, &params, &e));
+    return e;
+}
+
+/* Their mean is what an embedder gives that pools so; alone and together they are the same. */
+static void tokens_have_vectors_of_their_own(void **state)
+{
+    (void)state;
+    tuff_embedder *apart = apart_of(TUFF_NORMALIZE_MODEL);
+    tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
+    tuff_embedder *mean = NULL;
+    params.normalize = TUFF_NORMALIZE_NO;
+    KIT_OK(tuff_embedder_create(model, device, &params, &mean));
+    size_t counts[TEXTS], one;
+    float *all = NULL, *alone = NULL, want[TEXTS * DIMENSIONS];
+    KIT_OK(tuff_embed_tokens(apart, texts, NULL, TEXTS, NULL, counts, &all, NULL));
+    KIT_OK(tuff_embed(mean, texts, NULL, TEXTS, NULL, want, NULL));
+    const float *at = all;
+    for (size_t i = 0; i < TEXTS; i++) {
+        KIT_OK(tuff_embed_tokens(apart, texts + i, NULL, 1, NULL, &one, &alone, NULL));
+        assert_int_equal(one, counts[i]);
+        assert_memory_equal(alone, at, one * DIMENSIONS * sizeof *at);
+        tuff_free(alone);
+        for (size_t k = 0; k < DIMENSIONS; k++) {
+            double sum = 0;
+            for (size_t t = 0; t < one; t++)
+                sum += (double)at[t * DIMENSIONS + k];
+            assert_true(fabs(sum / (double)one - (double)want[i * DIMENSIONS + k]) < 1e-6);
+        }
+        at += one * DIMENSIONS;
+    }
+    assert_int_equal(counts[0], 17);
+    assert_int_equal(counts[1], 2);
+    tuff_free(all);
+    KIT_FAILS(tuff_embed(apart, texts, NULL, 1, NULL, want, NULL), TUFF_INVALID_ARGUMENT,
+              "the embedder gives a vector per token");
+    KIT_FAILS(tuff_embed_tokens(mean, texts, NULL, 1, NULL, counts, &all, NULL), TUFF_INVALID_ARGUMENT,
+              "given by an embedder of TUFF_POOLING_NONE");
+    assert_null(all);
+    tuff_embedder_destroy(&apart);
+    tuff_embedder_destroy(&mean);
+
+    apart = apart_of(TUFF_NORMALIZE_YES);
+    KIT_OK(tuff_embed_tokens(apart, texts, NULL, 1, NULL, counts, &all, NULL));
+    for (size_t t = 0; t < counts[0]; t++) {
+        double squares = 0;
+        for (size_t k = 0; k < DIMENSIONS; k++)
+            squares += (double)all[t * DIMENSIONS + k] * (double)all[t * DIMENSIONS + k];
+        assert_true(fabs(squares - 1) < 1e-5);
+    }
+    tuff_free(all);
+    tuff_embedder_destroy(&apart);
+}
+
+static void files_of_tokens_have_offsets(void **state)
+{
+    (void)state;
+    enum { RECORDS = 2500 };
+    const char *input = kit_path("tokens.txt"), *output = kit_path("tokens.npy");
+    tuff_buf lines = {0}, first = {0}, again = {0}, table = {0};
+    for (int i = 0; i < RECORDS; i++)
+        tuff_buf_printf(&lines, "%s", i % 2 ? "ab cad\n" : "p\n");
+    kit_write_file(input, lines.data, lines.size);
+    tuff_embedder *apart = apart_of(TUFF_NORMALIZE_MODEL);
+    tuff_embed_file_params params = TUFF_EMBED_FILE_PARAMS_INIT;
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    KIT_OK(tuff_embed_file(apart, input, output, &params, &result));
+    assert_int_equal(result.records, RECORDS);
+    assert_int_equal(result.vectors, RECORDS / 2 * (3 + 7));
+    read_bytes(output, &first);
+    read_bytes(kit_path("tokens.offsets.npy"), &table);
+    tuff_npy array;
+    KIT_OK(tuff_npy_parse((const uint8_t *)table.data, table.size, "offsets", &array));
+    assert_string_equal(array.type, "<i8");
+    assert_int_equal(array.rank, 1);
+    assert_int_equal(array.shape[0], RECORDS + 1);
+    for (int64_t i = 0; i <= RECORDS; i++) {
+        int64_t offset;
+        memcpy(&offset, array.data + 8 * i, sizeof offset);
+        assert_int_equal(offset, i / 2 * 10 + i % 2 * 3);
+    }
+    int calls = 0;
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = stop_early;
+    watch.user = &calls;
+    params.watch = &watch;
+    const char *other = kit_path("resumed.npy");
+    KIT_FAILS(tuff_embed_file(apart, input, other, &params, &result), TUFF_CANCELLED, "goes on from there");
+    params.watch = NULL;
+    KIT_OK(tuff_embed_file(apart, input, other, &params, &result));
+    assert_true(result.resumed > 0 && result.resumed < result.vectors);
+    read_bytes(other, &again);
+    assert_int_equal(again.size, first.size);
+    assert_memory_equal(again.data, first.data, first.size);
+    read_bytes(kit_path("resumed.offsets.npy"), &again);
+    assert_int_equal(again.size, table.size);
+    assert_memory_equal(again.data, table.data, table.size);
+    params.chunk = 9;
+    KIT_FAILS(tuff_embed_file(apart, input, output, &params, &result), TUFF_INVALID_ARGUMENT,
+              "give one of both");
+    tuff_embedder_destroy(&apart);
+    tuff_buf_free(&lines);
+    tuff_buf_free(&first);
+    tuff_buf_free(&again);
+    tuff_buf_free(&table);
+}
+
 static tuff_status one_call(void *user)
 {
     tuff_chunk_params params = TUFF_CHUNK_PARAMS_INIT;
@@ -225,8 +341,9 @@ static void failing_allocations_are_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chunks_end_where_words_do),       cmocka_unit_test(a_chunk_is_a_text_of_its_own),
-        cmocka_unit_test(chunks_without_room_are_refused), cmocka_unit_test(files_have_a_table_of_chunks),
+        cmocka_unit_test(chunks_end_where_words_do),        cmocka_unit_test(a_chunk_is_a_text_of_its_own),
+        cmocka_unit_test(chunks_without_room_are_refused),  cmocka_unit_test(files_have_a_table_of_chunks),
+        cmocka_unit_test(tokens_have_vectors_of_their_own), cmocka_unit_test(files_of_tokens_have_offsets),
         cmocka_unit_test(failing_allocations_are_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

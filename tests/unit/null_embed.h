@@ -71,6 +71,20 @@ CALLS_OF(tuff_embed_file)
     REFUSED(tuff_embed_file(fixture.embedder, "in", "out", &unset, NULL));
     REFUSED(tuff_embed_file(fixture.embedder, "in", "out", NULL, &unset_result));
 }
+CALLS_OF(tuff_embed_tokens)
+{
+    const char *const text = "a";
+    const tuff_embed_params unset = {0};
+    tuff_embed_result unset_result = {0};
+    float *out;
+    size_t count;
+    REFUSED_OUT(tuff_embed_tokens(NULL, &text, NULL, 1, NULL, &count, &out, NULL), out);
+    REFUSED_OUT(tuff_embed_tokens(fixture.embedder, NULL, NULL, 1, NULL, &count, &out, NULL), out);
+    REFUSED_OUT(tuff_embed_tokens(fixture.embedder, &text, NULL, 1, NULL, NULL, &out, NULL), out);
+    REFUSED(tuff_embed_tokens(fixture.embedder, &text, NULL, 1, NULL, &count, NULL, NULL));
+    REFUSED_OUT(tuff_embed_tokens(fixture.embedder, &text, NULL, 1, &unset, &count, &out, NULL), out);
+    REFUSED_OUT(tuff_embed_tokens(fixture.embedder, &text, NULL, 1, NULL, &count, &out, &unset_result), out);
+}
 CALLS_OF(tuff_embed_chunks)
 {
     const char *const text = "a", *const none = NULL;
