@@ -265,19 +265,20 @@ typedef struct tuff_adamw_params {
  * state. */
 TUFF_API tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor *norm,
                                           const tuff_adamw_params *params);
+/* A slot is a parameter with what an optimizer keeps of it. Parameters of one group have the same lr_scale
+ * and weight_decay. */
 typedef struct tuff_adamw_slot {
     size_t struct_size;        /* set by TUFF_ADAMW_SLOT_INIT */
     tuff_tensor *param, *grad; /* a variable and its gradient */
     tuff_tensor *m, *v;        /* the two moments, variables; all four of one shape, f32 */
     bool decay;                /* weight decay applies */
     bool reserved[7];          /* leave them false */
+    double lr_scale;           /* times the learning rate; 0: 1 */
+    double weight_decay;       /* where decay is set; 0: that of the parameters of the step */
 } tuff_adamw_slot;
-#define TUFF_ADAMW_SLOT_INIT                                    \
-    {                                                           \
-        sizeof(tuff_adamw_slot), NULL, NULL, NULL, NULL, false, \
-        {                                                       \
-            false                                               \
-        }                                                       \
+#define TUFF_ADAMW_SLOT_INIT                                                  \
+    {                                                                         \
+        sizeof(tuff_adamw_slot), NULL, NULL, NULL, NULL, false, {false}, 0, 0 \
     }
 /* AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on all slots in one operation. The
  * struct_size of the first slot tells how large each is; the others' need not be set. `params` may be NULL.
@@ -285,6 +286,56 @@ typedef struct tuff_adamw_slot {
  * changes when norm is not finite. */
 TUFF_API void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr,
                          tuff_tensor *norm, tuff_tensor *state, const tuff_adamw_params *params);
+
+/* A slot of optimizers that keep one state. */
+typedef struct tuff_momentum_slot {
+    size_t struct_size;        /* set by TUFF_MOMENTUM_SLOT_INIT */
+    tuff_tensor *param, *grad; /* a variable and its gradient */
+    tuff_tensor
+        *momentum;    /* a variable, zeros at first; all of one shape, f32; SGD without momentum reads none */
+    bool decay;       /* weight decay applies */
+    bool reserved[7]; /* leave them false */
+    double lr_scale;  /* times the learning rate; 0: 1 */
+    double weight_decay; /* where decay is set; 0: that of the parameters of the step */
+} tuff_momentum_slot;
+#define TUFF_MOMENTUM_SLOT_INIT                                            \
+    {                                                                      \
+        sizeof(tuff_momentum_slot), NULL, NULL, NULL, false, {false}, 0, 0 \
+    }
+typedef struct tuff_sgd_params {
+    size_t struct_size; /* set by TUFF_SGD_PARAMS_INIT */
+    double momentum, weight_decay;
+    double max_grad_norm; /* gradients are scaled by min(1, max / (norm + 1e-6)); 0: no clipping */
+    bool nesterov;        /* Nesterov's momentum; needs one above 0 */
+    bool reserved[7];     /* leave them false */
+} tuff_sgd_params;
+/* The defaults of PyTorch's SGD: none of these. */
+#define TUFF_SGD_PARAMS_INIT                     \
+    {                                            \
+        sizeof(tuff_sgd_params), 0, 0, 0, false, \
+        {                                        \
+            false                                \
+        }                                        \
+    }
+/* Gradient descent as torch.optim.SGD does it, without dampening: weight decay is added to the gradient.
+ * Slots, lr and norm as in tuff_adamw. */
+TUFF_API void tuff_sgd(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_tensor *lr,
+                       tuff_tensor *norm, const tuff_sgd_params *params);
+typedef struct tuff_lion_params {
+    size_t struct_size; /* set by TUFF_LION_PARAMS_INIT */
+    double beta1, beta2, weight_decay;
+    double max_grad_norm; /* gradients are scaled by min(1, max / (norm + 1e-6)); 0: no clipping */
+} tuff_lion_params;
+/* The defaults of the paper, but no clipping. */
+#define TUFF_LION_PARAMS_INIT                     \
+    {                                             \
+        sizeof(tuff_lion_params), 0.9, 0.99, 0, 0 \
+    }
+/* Lion (Chen et al. 2023): a parameter moves by the learning rate in the direction of the sign of beta1 *
+ * momentum + (1 - beta1) * gradient, then momentum = beta2 * momentum + (1 - beta2) * gradient; weight decay
+ * is decoupled. Slots, lr and norm as in tuff_adamw. */
+TUFF_API void tuff_lion(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_tensor *lr,
+                        tuff_tensor *norm, const tuff_lion_params *params);
 
 #ifdef __cplusplus
 }

@@ -11,15 +11,16 @@ TUFF_STRUCT(tuff_chunk)
 typedef struct tuff_grad_norm_slot {
     uint64_t x;
 } tuff_grad_norm_slot;
-typedef struct tuff_adamw_slot_addresses {
-    uint64_t param, grad, m, v;
-    uint32_t decay, unused;
-} tuff_adamw_slot_addresses;
+typedef struct tuff_update_slot {
+    uint64_t param, grad, states[2]; /* 0: the optimizer has fewer */
+    float rate, decay;               /* times the learning rate; weight decay */
+} tuff_update_slot;
 #endif
-#define TUFF_ADAMW_SLOT_WORDS 10
+#define TUFF_UPDATE_SLOT_WORDS 10
 
 #ifdef TUFF_GLSL
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer Chunks {
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Chunks
+{
     tuff_chunk v[];
 };
 #endif
@@ -52,11 +53,33 @@ TUFF_STRUCT(tuff_optimizer_step_args)
 /* adamw.comp */
 TUFF_STRUCT(tuff_adamw_args)
 {
-    TUFF_ADDRESS(U32) slots; /* of tuff_adamw_slot_addresses */
+    TUFF_ADDRESS(U32) slots; /* of tuff_update_slot */
     TUFF_ADDRESS(Chunks) chunks;
     TUFF_ADDRESS(F32) lr;
     TUFF_ADDRESS(F32) norm;
     TUFF_ADDRESS(F32) state;
-    TUFF_FLOAT beta1, one_minus_beta1, beta2, one_minus_beta2, eps, weight_decay, max_norm;
+    TUFF_FLOAT beta1, one_minus_beta1, beta2, one_minus_beta2, eps, max_norm;
+    TUFF_UINT n_chunks, unused;
+};
+
+/* sgd.comp */
+TUFF_STRUCT(tuff_sgd_args)
+{
+    TUFF_ADDRESS(U32) slots; /* of tuff_update_slot, without states where there is no momentum */
+    TUFF_ADDRESS(Chunks) chunks;
+    TUFF_ADDRESS(F32) lr;
+    TUFF_ADDRESS(F32) norm;
+    TUFF_FLOAT momentum, max_norm;
+    TUFF_UINT nesterov, n_chunks;
+};
+
+/* lion.comp */
+TUFF_STRUCT(tuff_lion_args)
+{
+    TUFF_ADDRESS(U32) slots; /* of tuff_update_slot */
+    TUFF_ADDRESS(Chunks) chunks;
+    TUFF_ADDRESS(F32) lr;
+    TUFF_ADDRESS(F32) norm;
+    TUFF_FLOAT beta1, one_minus_beta1, beta2, one_minus_beta2, max_norm;
     TUFF_UINT n_chunks;
 };

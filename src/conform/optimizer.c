@@ -97,6 +97,93 @@ static void stepped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_aside(run, state, 16, 1);
 }
 
+/* p: sizes of 3 slots: AdamW with groups that have rates and decays of their own */
+static void grouped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    static const double rates[3] = {0, 0.1, 10}, decays[3] = {0.5, 0, 0};
+    const int64_t rule[2] = {0, 1000000};
+    tuff_adamw_params params = params_of(rule);
+    tuff_adamw_slot slots[3];
+    tuff_tensor *grads[3];
+    for (int i = 0; i < 3; i++) {
+        grads[i] = vector(run, g, p[i], 0.02, 0);
+        slots[i] =
+            (tuff_adamw_slot){.struct_size = sizeof(tuff_adamw_slot),
+                              .param = vector(run, g, p[i], 0.1, 0),
+                              .grad = grads[i],
+                              .m = vector(run, g, p[i], 0.01, 0),
+                              .v = tuff_case_leaf(run, g, TUFF_F32, 1, p + i, TUFF_DATA_UNIFORM, 1e-6, 1e-3),
+                              .decay = i != 2,
+                              .lr_scale = rates[i],
+                              .weight_decay = decays[i]};
+    }
+    tuff_tensor *state = state_after(run, g, rule, 3), *norm = tuff_grad_norm(g, grads, 3);
+    tuff_adamw(g, slots, 3, scalar(run, g, 1e-2), norm, tuff_optimizer_step(g, state, norm, &params),
+               &params);
+    for (int i = 0; i < 3; i++)
+        tuff_case_aside(run, slots[i].param, 24, 1);
+}
+
+/* Slots of these sizes (ended by 0), each of a group of its own. */
+static size_t momentum_slots(tuff_case_run *run, tuff_graph *g, const int64_t *sizes, bool special,
+                             bool state, tuff_momentum_slot slots[4], tuff_tensor *grads[4])
+{
+    size_t n = 0;
+    for (; n < 4 && sizes[n] > 0; n++) {
+        grads[n] = tuff_case_leaf(run, g, TUFF_F32, 1, sizes + n,
+                                  n == 0 && special ? TUFF_DATA_SPECIAL : TUFF_DATA_NORMAL, 0.02, 0);
+        slots[n] = (tuff_momentum_slot){.struct_size = sizeof(tuff_momentum_slot),
+                                        .param = vector(run, g, sizes[n], 0.1, 0),
+                                        .grad = grads[n],
+                                        .momentum = state ? vector(run, g, sizes[n], 0.01, 0) : NULL,
+                                        .decay = n != 1,
+                                        .lr_scale = n == 2 ? 0.25 : 0,
+                                        .weight_decay = n == 2 ? 0.4 : 0};
+    }
+    return n;
+}
+
+static void check_slots(tuff_case_run *run, const tuff_momentum_slot *slots, size_t n)
+{
+    /* a few products and sums beside the clip factor's own error */
+    for (size_t i = 0; i < n; i++) {
+        tuff_case_aside(run, slots[i].param, 24, 1);
+        if (slots[i].momentum) tuff_case_aside(run, slots[i].momentum, 24, 1);
+    }
+}
+
+/* p: momentum in percent, 1 for Nesterov's, largest norm * 10^7, 1 for a gradient that is not finite, sizes
+ * of up to 4 slots */
+static void descended(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const tuff_sgd_params params = {.struct_size = sizeof params,
+                                    .momentum = (double)p[0] / 100,
+                                    .nesterov = p[1] != 0,
+                                    .weight_decay = 0.1,
+                                    .max_grad_norm = (double)p[2] / 1e7};
+    tuff_momentum_slot slots[4];
+    tuff_tensor *grads[4];
+    size_t n = momentum_slots(run, g, p + 4, p[3] != 0, p[0] != 0, slots, grads);
+    tuff_sgd(g, slots, n, scalar(run, g, 0.5), tuff_grad_norm(g, grads, n), &params);
+    check_slots(run, slots, n);
+}
+
+/* p: beta1 and beta2 in percent, largest norm * 10^7, 1 for a gradient that is not finite, sizes of up to 4
+ * slots */
+static void signed_steps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const tuff_lion_params params = {.struct_size = sizeof params,
+                                     .beta1 = (double)p[0] / 100,
+                                     .beta2 = (double)p[1] / 100,
+                                     .weight_decay = 0.1,
+                                     .max_grad_norm = (double)p[2] / 1e7};
+    tuff_momentum_slot slots[4];
+    tuff_tensor *grads[4];
+    size_t n = momentum_slots(run, g, p + 4, p[3] != 0, true, slots, grads);
+    tuff_lion(g, slots, n, scalar(run, g, 1e-2), tuff_grad_norm(g, grads, n), &params);
+    check_slots(run, slots, n);
+}
+
 static const tuff_case cases[] = {
     {"optimizer.accumulate.n1", accumulated, {1}},
     {"optimizer.accumulate.n1027", accumulated, {1027}},
@@ -116,6 +203,17 @@ static const tuff_case cases[] = {
     {"optimizer.adamw.n500_100.not_finite", stepped, {0, 10000000, 7, 1, 500, 100}},
     {"optimizer.adamw.n40.clipped.tiny", stepped, {0, 20, 3, 0, 40, 0, 0, 0, 0, 0, 10}},
     {"optimizer.adamw.n70.large_eps", stepped, {2, 0, 2, 0, 70}},
+    {"optimizer.adamw.n90_20_310.groups", grouped, {90, 20, 310}},
+    {"optimizer.sgd.n1", descended, {0, 0, 0, 0, 1}},
+    {"optimizer.sgd.n300_1_7.clipped", descended, {0, 0, 1000000, 0, 300, 1, 7}},
+    {"optimizer.sgd.n16385_33_50.momentum", descended, {90, 0, 0, 0, 16385, 33, 50}},
+    {"optimizer.sgd.n65_130_40.nesterov.clipped", descended, {80, 1, 1000000, 0, 65, 130, 40}},
+    {"optimizer.sgd.n500_100.momentum.not_finite", descended, {90, 0, 10000000, 1, 500, 100}},
+    {"optimizer.lion.n1", signed_steps, {90, 99, 0, 0, 1}},
+    {"optimizer.lion.n300_1_7.clipped", signed_steps, {90, 99, 1000000, 0, 300, 1, 7}},
+    {"optimizer.lion.n16385_33_50", signed_steps, {95, 98, 0, 0, 16385, 33, 50}},
+    {"optimizer.lion.n65.beta1_0", signed_steps, {0, 95, 0, 0, 65}},
+    {"optimizer.lion.n500_100.not_finite", signed_steps, {90, 99, 10000000, 1, 500, 100}},
 };
 
 const tuff_case_family tuff_family_optimizer = {"optimizer", cases, sizeof cases / sizeof cases[0]};

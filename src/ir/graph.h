@@ -108,7 +108,14 @@ typedef union tuff_attrs {
     } rope;
     tuff_attention_params attention; /* and its backwards; scale is resolved, never 0 */
     tuff_adamw_params adamw;         /* and optimizer_step */
+    tuff_sgd_params sgd;
+    tuff_lion_params lion;
 } tuff_attrs;
+
+/* What an optimizer does to one slot: the group that its parameter is of. */
+typedef struct tuff_update_group {
+    double rate, decay; /* times the learning rate; weight decay */
+} tuff_update_group;
 
 struct tuff_node {
     tuff_op op;
@@ -117,7 +124,7 @@ struct tuff_node {
     tuff_tensor **in; /* an optional input that was not given is NULL */
     tuff_tensor **out;
     tuff_attrs attrs;
-    const bool *decay; /* adamw only: per slot */
+    const tuff_update_group *groups; /* of optimizers only: per slot */
 };
 
 struct tuff_graph {

@@ -1,4 +1,4 @@
-/* Gradient accumulation, the global norm, and AdamW, all in place on variables. */
+/* Gradient accumulation, the global norm and the step counter. */
 #include "ops/optimizer.h"
 
 #include <math.h>
@@ -120,7 +120,7 @@ tuff_tensor *tuff_grad_norm(tuff_graph *g, tuff_tensor *const *grads, size_t n)
 
 /* ---- the step counter ---- */
 
-static tuff_status check_params(const tuff_node *node)
+tuff_status tuff_check_adamw(const tuff_node *node)
 {
     const tuff_adamw_params *p = &node->attrs.adamw;
     bool betas = p->beta1 >= 0 && p->beta1 < 1 && p->beta2 >= 0 && p->beta2 < 1;
@@ -133,7 +133,7 @@ static tuff_status check_params(const tuff_node *node)
         tuff_op_name(node->op), p->beta1, p->beta2, p->eps, p->weight_decay, p->max_grad_norm);
 }
 
-static tuff_status check_state(const tuff_node *node, int norm, int state)
+tuff_status tuff_expect_step(const tuff_node *node, int norm, int state)
 {
     const tuff_shape scalar = {0, {1, 1, 1, 1}}, four = {1, {4, 1, 1, 1}};
     TUFF_TRY(tuff_expect_dense(node, norm, "the norm", &scalar));
@@ -143,8 +143,8 @@ static tuff_status check_state(const tuff_node *node, int norm, int state)
 static tuff_status infer_optimizer_step(tuff_graph *g, tuff_node *node)
 {
     (void)g;
-    TUFF_TRY(check_state(node, 1, 0));
-    return check_params(node);
+    TUFF_TRY(tuff_expect_step(node, 1, 0));
+    return tuff_check_adamw(node);
 }
 
 static void reference_optimizer_step(const tuff_node *node, const double *const *in, double *const *out)
@@ -184,124 +184,4 @@ tuff_tensor *tuff_optimizer_step(tuff_graph *g, tuff_tensor *state, tuff_tensor 
     tuff_status status = TUFF_TAKE(&attrs.adamw, params, TUFF_ADAMW_PARAMS_INIT, max_grad_norm);
     if (status != TUFF_OK) return tuff_graph_fail(g, status, "optimizer_step: %s", tuff_error_message());
     return tuff_graph_node(g, TUFF_OP_optimizer_step, (tuff_tensor *[]){state, norm}, 2, &attrs);
-}
-
-/* ---- AdamW ---- */
-
-static tuff_status infer_adamw(tuff_graph *g, tuff_node *node)
-{
-    const tuff_shape scalar = {0, {1, 1, 1, 1}};
-    int slots = (node->n_in - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE;
-    TUFF_TRY(tuff_expect_dense(node, 0, "the learning rate", &scalar));
-    TUFF_TRY(check_state(node, 1, 2));
-    TUFF_TRY(check_params(node));
-    int *in_place_of = tuff_arena_array(&g->arena, 3 * (size_t)slots, sizeof *in_place_of);
-    if (in_place_of == NULL) return tuff_fail_memory("the slots of an optimizer step");
-    for (int i = 0; i < slots; i++) {
-        int at = TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
-        const tuff_shape *shape = &node->in[at]->shape;
-        TUFF_TRY(tuff_expect_dense(node, at, "a parameter", NULL));
-        TUFF_TRY(tuff_expect_dense(node, at + 1, "the gradient of a parameter", shape));
-        TUFF_TRY(tuff_expect_dense(node, at + 2, "the first moment of a parameter", shape));
-        TUFF_TRY(tuff_expect_dense(node, at + 3, "the second moment of a parameter", shape));
-        in_place_of[3 * i] = at;
-        in_place_of[3 * i + 1] = at + 2;
-        in_place_of[3 * i + 2] = at + 3;
-    }
-    return tuff_infer_in_place(g, node, in_place_of, 3 * slots);
-}
-
-static void reference_adamw(const tuff_node *node, const double *const *in, double *const *out)
-{
-    const tuff_adamw_params *a = &node->attrs.adamw;
-    double lr = in[0][0], norm = in[1][0], c1 = in[2][2], c2 = in[2][3];
-    double clip = a->max_grad_norm > 0 ? fmin(1, a->max_grad_norm / (norm + 1e-6)) : 1;
-    for (int i = 0; i < node->n_out / 3; i++) {
-        int at = TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE;
-        const double *p = in[at], *grad = in[at + 1], *m = in[at + 2], *v = in[at + 3];
-        double *new_p = out[3 * i], *new_m = out[3 * i + 1], *new_v = out[3 * i + 2];
-        int64_t n = tuff_tensor_count(node->in[at]);
-        double keep = node->decay[i] ? 1 - lr * a->weight_decay : 1;
-        for (int64_t k = 0; k < n; k++) {
-            new_p[k] = p[k];
-            new_m[k] = m[k];
-            new_v[k] = v[k];
-            if (!isfinite(norm)) continue;
-            double g = grad[k] * clip;
-            new_m[k] = a->beta1 * m[k] + (1 - a->beta1) * g;
-            new_v[k] = a->beta2 * v[k] + (1 - a->beta2) * g * g;
-            new_p[k] = p[k] * keep - lr / c1 * new_m[k] / (sqrt(new_v[k]) / sqrt(c2) + a->eps);
-        }
-    }
-}
-
-static tuff_cost cost_adamw(const tuff_node *node)
-{
-    tuff_cost cost = tuff_cost_elementwise(node);
-    cost.flops = cost.bytes / 2; /* 14 operations per element of 7 * 4 bytes */
-    return cost;
-}
-
-static const tuff_kernel_row adamw_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_adamw}};
-
-const tuff_op_info tuff_op_adamw = {
-    .name = "adamw",
-    .min_in = TUFF_ADAMW_FIRST + TUFF_ADAMW_STRIDE,
-    .max_in = TUFF_VARIADIC,
-    .n_out = 0,
-    .infer = infer_adamw,
-    .reference = reference_adamw,
-    .cpu = tuff_adamw_host,
-    .cost = cost_adamw,
-    .rows = adamw_rows,
-    .n_rows = 1,
-};
-
-static void put_slot(tuff_graph *g, const tuff_adamw_slot *slot, tuff_tensor **out)
-{
-    out[0] = slot->param;
-    out[1] = tuff_dense(g, slot->grad);
-    out[2] = slot->m;
-    out[3] = slot->v;
-}
-
-void tuff_adamw(tuff_graph *g, const tuff_adamw_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,
-                tuff_tensor *state, const tuff_adamw_params *params)
-{
-    if (!g || !slots || n == 0 || n >= (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE) {
-        tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
-                        "adamw: needs at least one slot and less than %d, but got %zu",
-                        (TUFF_VARIADIC - TUFF_ADAMW_FIRST) / TUFF_ADAMW_STRIDE, slots ? n : 0);
-        return;
-    }
-    tuff_attrs attrs = {.adamw = TUFF_ADAMW_PARAMS_INIT};
-    tuff_status status = TUFF_TAKE(&attrs.adamw, params, TUFF_ADAMW_PARAMS_INIT, max_grad_norm);
-    if (status == TUFF_OK)
-        status = TUFF_CHECK_ARRAY(slots, const tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT, decay);
-    if (status != TUFF_OK) {
-        tuff_graph_fail(g, status, "adamw: %s", tuff_error_message());
-        return;
-    }
-    size_t count = TUFF_ADAMW_FIRST + n * TUFF_ADAMW_STRIDE;
-    tuff_tensor **in = tuff_arena_array(&g->arena, count, sizeof *in);
-    bool *decay = tuff_arena_array(&g->arena, n, sizeof *decay);
-    if (in == NULL || decay == NULL) {
-        tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of memory for the slots of an optimizer step");
-        return;
-    }
-    in[0] = lr;
-    in[1] = norm;
-    in[2] = state;
-    for (size_t i = 0; i < n; i++) {
-        tuff_adamw_slot given = TUFF_ADAMW_SLOT_INIT;
-        status = TUFF_TAKE_ENTRY(&given, slots, i, TUFF_ADAMW_SLOT_INIT);
-        if (status != TUFF_OK) {
-            tuff_graph_fail(g, status, "adamw: slot %zu: %s", i, tuff_error_message());
-            return;
-        }
-        put_slot(g, &given, in + TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE);
-        decay[i] = given.decay;
-    }
-    tuff_tensor *first = tuff_graph_node(g, TUFF_OP_adamw, in, (int)count, &attrs);
-    if (first != NULL) first->producer->decay = decay;
 }

@@ -7,22 +7,44 @@
 /* Tensors are taken in pieces of this many elements: one workgroup, or one item of a thread, each. */
 enum { TUFF_OPTIMIZER_CHUNK = 16384 };
 
-/* Inputs of adamw before its slots: lr, norm, state. Then per slot: parameter, gradient, m, v. */
-enum { TUFF_ADAMW_FIRST = 3, TUFF_ADAMW_STRIDE = 4 };
+/* How an optimizer's inputs lie: before its slots lr and norm, for AdamW the step's state too. Then per slot:
+ * parameter, gradient and its states. Its outputs are, per slot, parameter and states. */
+typedef struct tuff_update {
+    int first, states, slots;
+} tuff_update;
+tuff_update tuff_update_of(const tuff_node *node);
+/* Of a slot: the input that is its parameter (the gradient is the next one, then the states), the output that
+ * is its parameter. */
+static inline int tuff_update_in(const tuff_update *u, int slot)
+{
+    return u->first + slot * (2 + u->states);
+}
+static inline int tuff_update_out(const tuff_update *u, int slot)
+{
+    return slot * (1 + u->states);
+}
 
 /* Chunks of input i, and of inputs first, first + stride, ... together. */
 int64_t tuff_chunks_of(const tuff_node *node, int i);
 int64_t tuff_total_chunks(const tuff_node *node, int first, int stride);
+
+/* For infer: a scalar norm and the state of steps at these inputs; AdamW's settings. */
+tuff_status tuff_expect_step(const tuff_node *node, int norm, int state);
+tuff_status tuff_check_adamw(const tuff_node *node);
 
 void tuff_accumulate_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 void tuff_grad_norm_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_grad_norm_scratch(const tuff_node *node);
 void tuff_optimizer_step_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 void tuff_adamw_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
+void tuff_sgd_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
+void tuff_lion_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 
 void tuff_launch_accumulate(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 void tuff_launch_grad_norm(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 void tuff_launch_optimizer_step(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_sgd(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_lion(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 
 #endif

@@ -61,28 +61,38 @@ void tuff_launch_optimizer_step(const tuff_node *node, const tuff_caps *caps, tu
     args->one_minus_beta2 = (float)(1 - node->attrs.adamw.beta2);
 }
 
+/* The table of an optimizer's slots with their chunks; what is at the same place in the arguments of all.
+ * Returns the number of chunks, 0 after a failure. */
+static uint32_t launch_update(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch,
+                              const tuff_update *u, uint64_t *args_slots, uint64_t *args_chunks)
+{
+    int64_t chunks = tuff_total_chunks(node, u->first, 2 + u->states);
+    size_t slots_size = (size_t)u->slots * sizeof(tuff_update_slot);
+    uint8_t *table = tuff_launch_data(launch, slots_size + (size_t)chunks * sizeof(tuff_chunk));
+    if (table == NULL) return 0;
+    tuff_update_slot *slots = (tuff_update_slot *)table;
+    for (int i = 0; i < u->slots; i++) {
+        int in = tuff_update_in(u, i), out = tuff_update_out(u, i);
+        tuff_launch_data_address(launch, &slots[i].param, TUFF_OPERAND_OUT, out, 0);
+        tuff_launch_data_address(launch, &slots[i].grad, TUFF_OPERAND_IN, in + 1, 0);
+        for (int k = 0; k < u->states; k++)
+            tuff_launch_data_address(launch, &slots[i].states[k], TUFF_OPERAND_OUT, out + 1 + k, 0);
+        slots[i].rate = (float)node->groups[i].rate;
+        slots[i].decay = (float)node->groups[i].decay;
+    }
+    fill_chunks(node, u->first, 2 + u->states, (tuff_chunk *)(table + slots_size));
+    tuff_launch_address(launch, args_slots, TUFF_OPERAND_DATA, 0, 0);
+    tuff_launch_address(launch, args_chunks, TUFF_OPERAND_DATA, 0, slots_size);
+    tuff_launch_groups_1d(launch, caps, (uint64_t)chunks);
+    return (uint32_t)chunks;
+}
+
 void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     const tuff_adamw_params *a = &node->attrs.adamw;
-    int64_t chunks = tuff_total_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE);
-    int n_slots = node->n_out / 3;
-    size_t slots_size = (size_t)n_slots * sizeof(tuff_adamw_slot_addresses);
-    uint8_t *table = tuff_launch_data(launch, slots_size + (size_t)chunks * sizeof(tuff_chunk));
-    if (table == NULL) return;
-    tuff_adamw_slot_addresses *slots = (tuff_adamw_slot_addresses *)table;
-    for (int i = 0; i < n_slots; i++) {
-        tuff_launch_data_address(launch, &slots[i].param, TUFF_OPERAND_OUT, 3 * i, 0);
-        tuff_launch_data_address(launch, &slots[i].grad, TUFF_OPERAND_IN,
-                                 TUFF_ADAMW_FIRST + i * TUFF_ADAMW_STRIDE + 1, 0);
-        tuff_launch_data_address(launch, &slots[i].m, TUFF_OPERAND_OUT, 3 * i + 1, 0);
-        tuff_launch_data_address(launch, &slots[i].v, TUFF_OPERAND_OUT, 3 * i + 2, 0);
-        slots[i].decay = node->decay[i];
-    }
-    fill_chunks(node, TUFF_ADAMW_FIRST, TUFF_ADAMW_STRIDE, (tuff_chunk *)(table + slots_size));
-
+    const tuff_update u = tuff_update_of(node);
     tuff_adamw_args *args = TUFF_LAUNCH(launch, adamw, tuff_adamw_args);
-    tuff_launch_address(launch, &args->slots, TUFF_OPERAND_DATA, 0, 0);
-    tuff_launch_address(launch, &args->chunks, TUFF_OPERAND_DATA, 0, slots_size);
+    args->n_chunks = launch_update(node, caps, launch, &u, &args->slots, &args->chunks);
     tuff_launch_address(launch, &args->lr, TUFF_OPERAND_IN, 0, 0);
     tuff_launch_address(launch, &args->norm, TUFF_OPERAND_IN, 1, 0);
     tuff_launch_address(launch, &args->state, TUFF_OPERAND_IN, 2, 0);
@@ -91,8 +101,33 @@ void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch
     args->beta2 = (float)a->beta2;
     args->one_minus_beta2 = (float)(1 - a->beta2);
     args->eps = (float)a->eps;
-    args->weight_decay = (float)a->weight_decay;
     args->max_norm = (float)a->max_grad_norm;
-    args->n_chunks = (uint32_t)chunks;
-    tuff_launch_groups_1d(launch, caps, (uint64_t)chunks);
+}
+
+void tuff_launch_sgd(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const tuff_sgd_params *a = &node->attrs.sgd;
+    const tuff_update u = tuff_update_of(node);
+    tuff_sgd_args *args = TUFF_LAUNCH(launch, sgd, tuff_sgd_args);
+    args->n_chunks = launch_update(node, caps, launch, &u, &args->slots, &args->chunks);
+    tuff_launch_address(launch, &args->lr, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->norm, TUFF_OPERAND_IN, 1, 0);
+    args->momentum = (float)a->momentum;
+    args->nesterov = a->nesterov;
+    args->max_norm = (float)a->max_grad_norm;
+}
+
+void tuff_launch_lion(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const tuff_lion_params *a = &node->attrs.lion;
+    const tuff_update u = tuff_update_of(node);
+    tuff_lion_args *args = TUFF_LAUNCH(launch, lion, tuff_lion_args);
+    args->n_chunks = launch_update(node, caps, launch, &u, &args->slots, &args->chunks);
+    tuff_launch_address(launch, &args->lr, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->norm, TUFF_OPERAND_IN, 1, 0);
+    args->beta1 = (float)a->beta1;
+    args->one_minus_beta1 = (float)(1 - a->beta1);
+    args->beta2 = (float)a->beta2;
+    args->one_minus_beta2 = (float)(1 - a->beta2);
+    args->max_norm = (float)a->max_grad_norm;
 }

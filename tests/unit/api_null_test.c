@@ -87,6 +87,8 @@ static const struct {
     CALLS(tuff_grad_norm),
     CALLS(tuff_optimizer_step),
     CALLS(tuff_adamw),
+    CALLS(tuff_sgd),
+    CALLS(tuff_lion),
     CALLS(tuff_tokenizer_load),
     CALLS(tuff_tokenizer_from_json),
     CALLS(tuff_tokenizer_from_vocab),

@@ -306,4 +306,30 @@ CALLS_OF(tuff_adamw)
     FAILS_VOID(tuff_adamw(g, &slot, 1, NULL, x, x, NULL));
 }
 
+CALLS_OF(tuff_sgd)
+{
+    tuff_momentum_slot slot = TUFF_MOMENTUM_SLOT_INIT, unset = slot;
+    tuff_sgd_params params = TUFF_SGD_PARAMS_INIT;
+    unset.struct_size = params.struct_size = 0;
+    FAILS_VOID(tuff_sgd(g, NULL, 1, x, x, NULL));
+    FAILS_VOID(tuff_sgd(g, &slot, 0, x, x, NULL));
+    FAILS_VOID(tuff_sgd(g, &slot, 1, x, x, NULL));
+    FAILS_VOID(tuff_sgd(g, &unset, 1, x, x, NULL));
+    FAILS_VOID(tuff_sgd(g, &slot, 1, x, x, &params));
+    FAILS_VOID(tuff_sgd(g, &slot, 1, NULL, x, NULL));
+}
+
+CALLS_OF(tuff_lion)
+{
+    tuff_momentum_slot slot = TUFF_MOMENTUM_SLOT_INIT, unset = slot;
+    tuff_lion_params params = TUFF_LION_PARAMS_INIT;
+    unset.struct_size = params.struct_size = 0;
+    FAILS_VOID(tuff_lion(g, NULL, 1, x, x, NULL));
+    FAILS_VOID(tuff_lion(g, &slot, 0, x, x, NULL));
+    FAILS_VOID(tuff_lion(g, &slot, 1, x, x, NULL));
+    FAILS_VOID(tuff_lion(g, &unset, 1, x, x, NULL));
+    FAILS_VOID(tuff_lion(g, &slot, 1, x, x, &params));
+    FAILS_VOID(tuff_lion(g, &slot, 1, NULL, x, NULL));
+}
+
 #endif

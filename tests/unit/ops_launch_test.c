@@ -251,7 +251,8 @@ static void optimizer_tables_list_every_element_once(void **state)
 {
     (void)state;
     static const int64_t sizes[] = {1, TUFF_OPTIMIZER_CHUNK, TUFF_OPTIMIZER_CHUNK + 1, 5000000};
-    static const tuff_adamw_params params = {.struct_size = sizeof params, .beta1 = 0.9, .beta2 = 0.999};
+    static const tuff_adamw_params params = {
+        .struct_size = sizeof params, .beta1 = 0.9, .beta2 = 0.999, .weight_decay = 0.25};
     static const char *const names[4][4] = {{"p0", "g0", "m0", "v0"},
                                             {"p1", "g1", "m1", "v1"},
                                             {"p2", "g2", "m2", "v2"},
@@ -264,7 +265,7 @@ static void optimizer_tables_list_every_element_once(void **state)
         tuff_tensor *t[4];
         for (int k = 0; k < 4; k++)
             t[k] = tuff_variable(g, names[i][k], TUFF_F32, 1, sizes + i);
-        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 2, {0}};
+        slots[i] = (tuff_adamw_slot){sizeof *slots, t[0], t[1], t[2], t[3], i == 2, {0}, i == 1 ? 0.5 : 0, 0};
         grads[i] = t[1];
     }
     tuff_tensor *norm = tuff_grad_norm(g, grads, 4),
@@ -274,7 +275,7 @@ static void optimizer_tables_list_every_element_once(void **state)
     for (int which = 0; which < 2; which++) {
         const tuff_tensor *of = which == 0 ? norm : g->nodes[g->n_nodes - 1]->out[0];
         const tuff_launch *launch = launch_of(&f, of, &devices[1]);
-        size_t slot_size = which == 0 ? sizeof(tuff_grad_norm_slot) : sizeof(tuff_adamw_slot_addresses);
+        size_t slot_size = which == 0 ? sizeof(tuff_grad_norm_slot) : sizeof(tuff_update_slot);
         const tuff_chunk *chunk = (const tuff_chunk *)(launch->data + 4 * slot_size);
         size_t n = (launch->data_size - 4 * slot_size) / sizeof *chunk;
         assert_int_equal(launch->n_data_relocs, which == 0 ? 4 : 16);
@@ -289,8 +290,10 @@ static void optimizer_tables_list_every_element_once(void **state)
         assert_memory_equal(done, sizes, sizeof sizes);
         if (which == 0) assert_true(launch->dispatches[1]->after && launch->scratch_bytes >= 4 * n);
         if (which == 1)
-            for (int i = 0; i < 4; i++)
-                assert_int_equal(((const tuff_adamw_slot_addresses *)launch->data)[i].decay, i == 2);
+            for (int i = 0; i < 4; i++) {
+                const tuff_update_slot *slot = (const tuff_update_slot *)launch->data + i;
+                assert_true(slot->decay == (i == 2 ? 0.25f : 0) && slot->rate == (i == 1 ? 0.5f : 1));
+            }
     }
     end(&f);
 }

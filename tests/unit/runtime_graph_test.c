@@ -89,14 +89,18 @@ static void what_is_updated_in_place_is_looked_at_once(void **state)
                                  tuff_variable(g, "m", TUFF_F32, 1, n),
                                  tuff_variable(g, "v", TUFF_F32, 1, n),
                                  false,
-                                 {0}},
+                                 {0},
+                                 0,
+                                 0},
                                 {sizeof *slots,
                                  p,
                                  grad,
                                  tuff_variable(g, "m2", TUFF_F32, 1, n),
                                  tuff_variable(g, "v2", TUFF_F32, 1, n),
                                  false,
-                                 {0}}};
+                                 {0},
+                                 0,
+                                 0}};
     tuff_tensor *norm = tuff_grad_norm(g, &grad, 1);
     tuff_adamw(g, slots, 2, lr, norm, tuff_optimizer_step(g, state4, norm, &adamw), &adamw);
     refused(g, "updates p in place");
