@@ -121,15 +121,25 @@ typedef struct tuff_train_params {
      * also seen within a run: on the CPU after the operation at hand, on GPUs after about 200 ms. Must stay
      * as it is until the trainer is destroyed; NULL: none. */
     const tuff_watch *watch;
+    /* "adamw", "sgd" or "lion", or as transformers has them, "adamw_torch" and "lion_32bit"; NULL: adamw.
+     * weight_decay and max_grad_norm are of all of them, the betas of AdamW and Lion, adam_epsilon of AdamW.
+     */
+    const char *optim;
+    double momentum;  /* of SGD; 0: none */
+    bool nesterov;    /* SGD: Nesterov's momentum */
+    bool reserved[7]; /* leave them false */
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
- * max_nonfinite 10, no watch. */
+ * max_nonfinite 10, no watch, AdamW, no momentum. */
 #define TUFF_TRAIN_PARAMS_INIT                                                                            \
     {                                                                                                     \
         sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1, \
-            42, false, 0, 16, 0, NULL, 10, NULL                                                           \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false,                                          \
+        {                                                                                                 \
+            false                                                                                         \
+        }                                                                                                 \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen

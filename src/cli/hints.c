@@ -54,7 +54,7 @@ static const hint hints[] = {
     {"push-to-hub", NO_HUB},
     {"hub-model-id", NO_HUB},
     {"trust-remote-code", "Tuff runs no code of a model; leave the option out"},
-    {"optim", "Tuff trains with AdamW; leave the option out"},
+    {"optimizer", "write --optim NAME"},
     {"deepspeed", MULTIPLE},
     {"fsdp", MULTIPLE},
     {"local-rank", MULTIPLE},

@@ -8,14 +8,15 @@
 
 typedef struct tuff_cli_train_options {
     tuff_cli_common common;
-    const char *model, *train_file, *validation_file, *output_dir, *log_file, *dump_batches, *lora_target;
+    const char *model, *train_file, *validation_file, *output_dir, *log_file, *dump_batches, *lora_target,
+        *optim;
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
-    double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm;
+    double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
     int64_t lora_rank;
     double lora_alpha, lora_dropout; /* negative: not given */
     int64_t max_nonfinite;
     int scheduler, format;
-    bool no_shuffle, overwrite, print_plan, save_anyway;
+    bool no_shuffle, nesterov, overwrite, print_plan, save_anyway;
     tuff_arg_optional profile;
     int task; /* of tuff_cli_tasks */
     tuff_cli_data_options data;

@@ -41,18 +41,25 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "per-device-train-batch-size", "N", AT(batch_size), 1, 65536, "blocks that run at once"},
     {TUFF_ARG_INT, "gradient-accumulation-steps", "N", AT(accumulation), 1, 65536,
      "batches whose gradients make one step: the memory of one, the effect of N"},
-    {.kind = TUFF_ARG_GROUP, .name = "AdamW:"},
+    {.kind = TUFF_ARG_GROUP, .name = "The optimizer:"},
+    {TUFF_ARG_TEXT, "optim", "NAME", AT(optim),
+     .help = "adamw, sgd or lion; adamw_torch and lion_32bit mean the same as in transformers",
+     .preset = "adamw"},
     {TUFF_ARG_REAL, "learning-rate", "X", AT(learning_rate), 0, 1e6,
-     "the peak; LoRA wants about 10 times more"},
+     "the peak; LoRA wants about 10 times more, Lion 3 to 10 times less, SGD 100 times more and a momentum"},
     {TUFF_ARG_CHOICE, "lr-scheduler-type", "linear|cosine|constant", AT(scheduler),
      .help = "how the rate goes after the warm-up; linear and cosine fall to 0 at the last step"},
     {TUFF_ARG_INT, "warmup-steps", "N", AT(warmup_steps), 0, MANY, "steps in which the rate rises from 0"},
     {TUFF_ARG_REAL, "warmup-ratio", "X", AT(warmup_ratio), 0, 1, "the same as a part of all steps"},
     {TUFF_ARG_REAL, "weight-decay", "X", AT(weight_decay), 0, 1e6,
      "of matrices; biases and norms do not decay"},
-    {TUFF_ARG_REAL, "adam-beta1", "X", AT(beta1), 0, 0.9999999, "decay of the gradient's mean"},
-    {TUFF_ARG_REAL, "adam-beta2", "X", AT(beta2), 0, 0.9999999, "decay of its square's mean"},
-    {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "added to the square root"},
+    {TUFF_ARG_REAL, "momentum", "X", AT(momentum), 0, 0.9999999, "of SGD"},
+    {TUFF_ARG_FLAG, "nesterov", NULL, AT(nesterov), .help = "Nesterov's momentum, of SGD"},
+    {TUFF_ARG_REAL, "adam-beta1", "X", AT(beta1), 0, 0.9999999,
+     "AdamW and Lion: decay of the gradient's mean"},
+    {TUFF_ARG_REAL, "adam-beta2", "X", AT(beta2), 0, 0.9999999,
+     "AdamW: decay of its square's mean; Lion: of what is kept of the mean, usually 0.99"},
+    {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "AdamW: added to the square root"},
     {TUFF_ARG_REAL, "max-grad-norm", "X", AT(max_grad_norm), 0, 1e30,
      "a gradient with a larger norm is scaled down to it; 0: never"},
     {TUFF_ARG_INT, "max-nonfinite", "N", AT(max_nonfinite), 0, MANY,
@@ -153,6 +160,9 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.no_shuffle = o->no_shuffle;
     p.max_nonfinite = o->max_nonfinite;
     p.watch = tuff_cli_watch();
+    p.optim = o->optim;
+    p.momentum = o->momentum;
+    p.nesterov = o->nesterov;
     p.lora_rank = o->lora_rank;
     if (o->lora_alpha >= 0) p.lora_alpha = o->lora_alpha;
     if (o->lora_dropout >= 0) p.lora_dropout = o->lora_dropout;
@@ -167,6 +177,7 @@ static const char *contradiction(const tuff_cli_train_options *o)
         return "--dump-batches and --block-size are of --task causal-lm";
     if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
     if (o->eval_steps && !o->validation_file) return "--eval-steps needs --validation-file";
+    if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
     if (!o->lora_rank && (o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
         return "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
     if (o->warmup_steps && o->warmup_ratio > 0)

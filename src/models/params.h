@@ -49,6 +49,17 @@ void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shap
 /* Whether it may be stored in 16 bits, and whether weight decay applies. */
 bool tuff_param_is_matrix(const tuff_param *param);
 
+/* A tensor that training changes, f32: a parameter, or what an adapter adds. What is of its group is data of
+ * its own. */
+typedef struct tuff_trained {
+    const char *name; /* of its variable */
+    int rank;
+    int64_t shape[TUFF_MAX_RANK];
+    bool decay;          /* weight decay applies */
+    double lr_scale;     /* times the learning rate; 0: 1 */
+    double weight_decay; /* where it applies; 0: the settings' */
+} tuff_trained;
+
 typedef struct tuff_params {
     tuff_param *items;
     size_t count, capacity;

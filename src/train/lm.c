@@ -38,11 +38,14 @@ tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
 {
     if (!lm->lora) {
         const tuff_param *p = &lm->model->params.items[index];
-        return (tuff_trained){p->name, p->rank, {p->shape[0], p->shape[1]}, tuff_param_is_matrix(p)};
+        return (tuff_trained){.name = p->name,
+                              .rank = p->rank,
+                              .shape = {p->shape[0], p->shape[1]},
+                              .decay = tuff_param_is_matrix(p)};
     }
     const tuff_lora_module *m = tuff_lora_at(lm->lora, index / 2);
-    if (index % 2) return (tuff_trained){m->b, 2, {m->out, m->rank}, true};
-    return (tuff_trained){m->a, 2, {m->rank, m->in}, true};
+    if (index % 2) return (tuff_trained){.name = m->b, .rank = 2, .shape = {m->out, m->rank}, .decay = true};
+    return (tuff_trained){.name = m->a, .rank = 2, .shape = {m->rank, m->in}, .decay = true};
 }
 
 static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained *t)
@@ -80,24 +83,13 @@ static void take_sums(const tuff_lm *lm, tuff_graph *g, tuff_tensor **params, tu
 }
 
 static void update(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g, tuff_tensor *const *params,
-                   tuff_tensor **grads, size_t n, tuff_adamw_slot *slots)
+                   tuff_tensor **grads, size_t n, tuff_trained *trained)
 {
-    tuff_tensor *norm = tuff_grad_norm(g, grads, n);
-    tuff_tensor *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
-    tuff_tensor *counter = tuff_variable(g, "adam.state", TUFF_F32, 1, (int64_t[]){4});
-    counter = tuff_optimizer_step(g, counter, norm, &train->adamw);
     for (size_t i = 0; i < n; i++) {
-        tuff_trained t = tuff_lm_trained(lm, i);
-        slots[i] = (tuff_adamw_slot){.struct_size = sizeof *slots,
-                                     .param = params[i],
-                                     .grad = grads[i],
-                                     .m = state(g, "adam.m.", &t),
-                                     .v = state(g, "adam.v.", &t),
-                                     .decay = t.decay || train->decay_all};
+        trained[i] = tuff_lm_trained(lm, i);
+        trained[i].decay = trained[i].decay || train->decay_all;
     }
-    tuff_adamw(g, slots, n, lr, norm, counter, &train->adamw);
-    tuff_output(g, "norm", norm);
-    tuff_output(g, "state", counter);
+    tuff_optimizer_build(&train->optimizer, g, trained, params, grads, n);
     for (size_t i = 0; i < n && train->step == TUFF_LM_UPDATE; i++)
         tuff_assign(g, grads[i], 0.0);
 }
@@ -107,13 +99,13 @@ static tuff_status build_train(const tuff_lm *lm, const tuff_lm_train *train, tu
     size_t n = tuff_lm_trained_count(lm);
     tuff_tensor **params = tuff_arena_array(&g->arena, n, sizeof *params);
     tuff_tensor **grads = tuff_arena_array(&g->arena, n, sizeof *grads);
-    tuff_adamw_slot *slots = tuff_arena_array(&g->arena, n, sizeof *slots);
-    if (!params || !grads || !slots) return tuff_fail_memory("the graph of a training step");
+    tuff_trained *trained = tuff_arena_array(&g->arena, n, sizeof *trained);
+    if (!params || !grads || !trained) return tuff_fail_memory("the graph of a training step");
     if (train->step == TUFF_LM_UPDATE)
         take_sums(lm, g, params, grads, n);
     else if (!differentiate(lm, train, g, params, grads, n))
         return tuff_graph_status(g);
-    if (train->step != TUFF_LM_ACCUMULATE) update(lm, train, g, params, grads, n, slots);
+    if (train->step != TUFF_LM_ACCUMULATE) update(lm, train, g, params, grads, n, trained);
     return tuff_graph_status(g);
 }
 

@@ -4,6 +4,7 @@
 
 #include "adapters/lora.h"
 #include "runtime/session.h"
+#include "train/optimizers/optimizer.h"
 #include "train/task.h"
 
 typedef struct tuff_lm {
@@ -32,21 +33,14 @@ typedef struct tuff_lm_train {
     tuff_task_shape shape; /* of the batch */
     int pass;              /* of the task */
     bool decay_all;        /* weight decay on biases and norms too */
-    tuff_adamw_params adamw;
+    tuff_optimizer_settings optimizer;
 } tuff_lm_train;
 /* With a batch: inputs as in models/net.h and the task's; output "loss", the sum. With gradients: input
- * "weight" f32 scalar, by which the sum's is scaled. With an update: input "lr" f32 scalar, outputs "norm"
- * and "state" (f32 [4], see tuff_optimizer_step), variables "adam.m.<name>", "adam.v.<name>" of every trained
- * tensor and "adam.state". */
+ * "weight" f32 scalar, by which the sum's is scaled. With an update: inputs, outputs and
+ * variables of tuff_optimizer_build. */
 TUFF_MUST_USE tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g);
 
 /* The trained tensors: all parameters, or the adapter's A and B. */
-typedef struct tuff_trained {
-    const char *name;
-    int rank;
-    int64_t shape[2];
-    bool decay;
-} tuff_trained;
 size_t tuff_lm_trained_count(const tuff_lm *lm);
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index);
 

@@ -20,6 +20,9 @@ tuff_status tuff_train_params_check(const tuff_train_params *p)
     TUFF_TRY(check_range("adam_beta1", p->adam_beta1, 0, 0.9999999));
     TUFF_TRY(check_range("adam_beta2", p->adam_beta2, 0, 0.9999999));
     TUFF_TRY(check_range("adam_epsilon", p->adam_epsilon, 0, 1));
+    TUFF_TRY(check_range("momentum", p->momentum, 0, 0.9999999));
+    if (p->nesterov && p->momentum == 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "nesterov needs a momentum above 0");
     TUFF_TRY(check_range("max_nonfinite", (double)p->max_nonfinite, 0, 1e15));
     TUFF_TRY(tuff_watch_check(p->watch));
     TUFF_TRY(check_range("max_grad_norm", p->max_grad_norm, 0, 1e30));

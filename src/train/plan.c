@@ -158,9 +158,10 @@ tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
     for (size_t i = 0; i < tuff_lm_trained_count(&t->runs.lm); i++) {
         tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
         m.trained_parameters += x.shape[0] * (x.rank == 2 ? x.shape[1] : 1);
+        m.optimizer += tuff_optimizer_bytes(&t->runs.optimizer, &x);
     }
     m.gradients_apart = t->sums;
-    m.optimizer = 2 * 4 * (uint64_t)m.trained_parameters + 16;
+    m.optimizer += TUFF_OPTIMIZER_COUNTER_BYTES;
     m.gradients = 4 * (uint64_t)m.trained_parameters;
     m.weights = t->variables - (t->sums ? m.gradients : m.optimizer);
     m.arena = t->arena;

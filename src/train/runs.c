@@ -44,7 +44,7 @@ static void describe(const tuff_runs *runs, tuff_lm_step step, const tuff_datase
                               .shape = key->shape,
                               .pass = pass,
                               .decay_all = runs->decay_all,
-                              .adamw = runs->adamw}};
+                              .optimizer = runs->optimizer}};
     b->lm.data = data;
 }
 

@@ -10,7 +10,7 @@ typedef struct tuff_runs {
     tuff_session *session;
     tuff_pack pack;
     bool decay_all; /* of updates, with: */
-    tuff_adamw_params adamw;
+    tuff_optimizer_settings optimizer;
 } tuff_runs;
 
 /* After a failure it is to be closed as well. */

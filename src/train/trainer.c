@@ -22,6 +22,24 @@ static tuff_status need_head(tuff_trainer *t)
     return TUFF_OK;
 }
 
+static tuff_status take_optimizer(tuff_train_params *p, tuff_optimizer_settings *out)
+{
+    *out = (tuff_optimizer_settings){.beta1 = p->adam_beta1,
+                                     .beta2 = p->adam_beta2,
+                                     .eps = p->adam_epsilon,
+                                     .momentum = p->momentum,
+                                     .nesterov = p->nesterov,
+                                     .weight_decay = p->weight_decay,
+                                     .max_grad_norm = p->max_grad_norm};
+    TUFF_TRY(tuff_optimizer_find(p->optim, &out->optimizer));
+    p->optim = NULL; /* it points to the caller's text, which need not live on */
+    if (p->momentum > 0 && !out->optimizer->momentum)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "momentum is %g, but the optimizer is %s, which has none; choose sgd", p->momentum,
+                         out->optimizer->name);
+    return TUFF_OK;
+}
+
 static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
@@ -36,8 +54,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
     t->runs.decay_all = decay_all;
-    t->runs.adamw = (tuff_adamw_params){sizeof(tuff_adamw_params), p->adam_beta1,   p->adam_beta2,
-                                        p->adam_epsilon,           p->weight_decay, p->max_grad_norm};
+    TUFF_TRY(take_optimizer(&t->params, &t->runs.optimizer));
     t->runs.lm = (tuff_lm){.watch = p->watch,
                            .model = t->model,
                            .data = t->data,
@@ -139,21 +156,19 @@ tuff_status tuff_trainer_get_memory(const tuff_trainer *t, tuff_train_memory *ou
 
 static tuff_status add_state(tuff_trainer *t)
 {
-    static const char *const prefixes[] = {"adam.m.", "adam.v.", "grad."};
-    int n = t->sums ? 3 : 2;
     tuff_store *store = tuff_session_store(t->runs.session);
-    for (size_t i = 0; i < tuff_lm_trained_count(&t->runs.lm); i++)
-        for (int k = 0; k < n; k++) {
-            tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
-            tuff_buf name = {0};
-            tuff_buf_printf(&name, "%s%s", prefixes[k], x.name);
-            tuff_status status = name.failed
-                                     ? tuff_fail_memory("optimizer state")
-                                     : tuff_store_add(store, name.data, TUFF_F32, x.rank, x.shape, NULL);
-            tuff_buf_free(&name);
-            TUFF_TRY(status);
-        }
-    return tuff_store_add(store, "adam.state", TUFF_F32, 1, (int64_t[]){4}, NULL);
+    for (size_t i = 0; i < tuff_lm_trained_count(&t->runs.lm); i++) {
+        tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
+        TUFF_TRY(tuff_optimizer_add_states(&t->runs.optimizer, &x, store));
+        if (!t->sums) continue;
+        tuff_buf name = {0};
+        tuff_buf_printf(&name, "grad.%s", x.name);
+        tuff_status status = name.failed ? tuff_fail_memory("gradients")
+                                         : tuff_store_add(store, name.data, TUFF_F32, x.rank, x.shape, NULL);
+        tuff_buf_free(&name);
+        TUFF_TRY(status);
+    }
+    return tuff_optimizer_add_counter(store);
 }
 
 /* A store that could be filled in part only is emptied. */

@@ -54,6 +54,9 @@ static void test_all_options_are_there(void **state)
                                         "--logging-steps",
                                         "--seed",
                                         "--device",
+                                        "--optim",
+                                        "--momentum",
+                                        "--nesterov",
                                         "--lora-rank",
                                         "--lora-alpha",
                                         "--lora-dropout",
@@ -109,6 +112,8 @@ static void test_wrong_usage(void **state)
     KIT_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
     KIT_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--eval-steps", "5");
+    KIT_REFUSES(2, "--nesterov needs --momentum", "train", "--model", "x", "--train-file", "y",
+                "--output-dir", "z", "--nesterov");
     KIT_REFUSES(2, "need --lora-rank", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
                 "--lora-alpha", "5");
 }

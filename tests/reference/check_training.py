@@ -36,6 +36,9 @@ def parse(argv=None):
     parser.add_argument("--warmup-steps", type=int, default=0)
     parser.add_argument("--weight-decay", type=float, default=0.0)
     parser.add_argument("--decay-groups", default="matrices", choices=["matrices", "all"], help="what decays: as in tuff train, or all")
+    parser.add_argument("--optim", default="adamw", choices=["adamw", "sgd", "lion"])
+    parser.add_argument("--momentum", type=float, default=0.0, help="of SGD")
+    parser.add_argument("--nesterov", action="store_true", help="of SGD")
     parser.add_argument("--max-grad-norm", type=float, default=1.0)
     parser.add_argument("--gradient-accumulation-steps", type=int, default=1)
     parser.add_argument("--adam-beta1", type=float, default=0.9)
@@ -109,6 +112,7 @@ def main():
     run = train(
         model, batches[: count * accumulation], rate, accumulation, options.max_grad_norm, options.weight_decay,
         options.decay_groups, (options.adam_beta1, options.adam_beta2), options.adam_epsilon,
+        options.optim, options.momentum, options.nesterov,
     )  # fmt: skip
     for step, (loss, norm) in enumerate(run, 1):
         if output:

@@ -89,8 +89,34 @@ def learning_rate_at(step, base, kind="constant", warmup=0, total=0):
     raise SystemExit(f"unknown scheduler '{kind}': expected constant, linear or cosine")
 
 
-def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_groups="all", betas=(0.9, 0.999), eps=1e-8):
-    """Yields (loss, gradient norm before clipping) of each AdamW step. `batches` is [n, B, T], a micro-batch a row;
+class Lion(torch.optim.Optimizer):
+    """Lion (Chen et al. 2023, https://arxiv.org/abs/2302.06675), by its formulas."""
+
+    def __init__(self, groups, lr, betas):
+        super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.sub_(group["lr"] * torch.sign(first * m + (1 - first) * p.grad))
+                m.mul_(second).add_(p.grad, alpha=1 - second)
+
+
+def make_optimizer(name, groups, betas, eps, momentum=0.0, nesterov=False):
+    if name == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov)
+    if name == "lion":
+        return Lion(groups, lr=0.0, betas=betas)
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=eps)
+
+
+def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_groups="all", betas=(0.9, 0.999), eps=1e-8,
+          optim="adamw", momentum=0.0, nesterov=False):  # fmt: skip
+    """Yields (loss, gradient norm before clipping) of each step of the optimizer. `batches` is [n, B, T], a micro-batch a row;
     `rate` is a function of the step. Only parameters that require a gradient are trained."""
     trained = [p for p in model.parameters() if p.requires_grad]
     if decay_groups == "all":
@@ -100,7 +126,7 @@ def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_group
             {"params": [p for p in trained if p.dim() > 1], "weight_decay": decay},
             {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
         ]
-    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=eps)
+    optimizer = make_optimizer(optim, groups, betas, eps, momentum, nesterov)
     model.train()
     for step in range(len(batches) // accumulation):
         optimizer.zero_grad(set_to_none=True)

@@ -10,6 +10,8 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
     truth.safetensors   input_ids [B,T] i32; logits [B,T,V]; loss [1]; grad.<parameter> for every parameter;
                         batch_ids [20,B,T] i32; adamw_losses [20], adamw_grad_norms [20] (before clipping) and
                         final_loss [1] (of input_ids, after the 20 steps); prompt_ids [P] i32, greedy_ids [N] i32
+    optimizers.safetensors  (gpt2, llama) <rule>.losses and .grad_norms [20] of the same batches by other optimizers, sgd,
+                        momentum, nesterov and lion, as OPTIMIZERS sets them
     cache_f16.safetensors   (gpt2, llama) logits [N,V] and greedy_ids [N] i32 from prompt_ids when keys and values are
                         rounded to f16 on their way into the KV cache
     truth.json          how the 20 steps were made; texts with their token ids and what those decode to
@@ -39,6 +41,12 @@ from common import causal_loss, load_model, to_double, train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = {"steps": 20, "learning_rate": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01, "clip": 1.0}
+OPTIMIZERS = {
+    "sgd": {"optim": "sgd", "rate": 0.1},
+    "momentum": {"optim": "sgd", "rate": 0.05, "momentum": 0.9},
+    "nesterov": {"optim": "sgd", "rate": 0.05, "momentum": 0.9, "nesterov": True},
+    "lion": {"optim": "lion", "rate": 2e-4, "betas": (0.9, 0.99)},
+}
 GREEDY_TOKENS = 24
 CACHE_F16_TOLERANCE = 1e-4  # of the largest logit: room for a number that f32 rounds to the other neighbour in f16
 SMALLEST_GAP = 0.02  # between the two best logits on the greedy way, so that f32 takes the same way
@@ -240,6 +248,21 @@ def training(model, batches, ids):
     }
 
 
+def make_optimizers(folder, batches):
+    truth = {}
+    for name, settings in OPTIMIZERS.items():
+        settings = dict(settings)
+        rate = settings.pop("rate")
+        model = load_model(folder, double=True)
+        steps = list(
+            train(model, batches, lambda step: rate, clip=STEPS["clip"], decay=STEPS["weight_decay"], **settings)  # noqa: B023
+        )
+        truth[name + ".losses"] = floats([loss for loss, _ in steps])
+        truth[name + ".grad_norms"] = floats([norm for _, norm in steps])
+        print(f"{folder.name:11} {name}: loss {steps[0][0]:.3f} -> {steps[-1][0]:.3f}")
+    save_file(truth, folder / "optimizers.safetensors")
+
+
 def save_adapter(model, folder):
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
@@ -321,6 +344,7 @@ def make(output, name, seed):
         {"adamw": STEPS, "prompt": prompt, "greedy_smallest_gap": round(gap, 4), "texts": texts},
     )
     if targets:
+        make_optimizers(folder, batches)
         make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
         make_lora(folder, targets, ids, batches, random)
 

@@ -260,7 +260,7 @@ FIELD(tuff_adamw_params, weight_decay, 32)
 FIELD(tuff_adamw_params, max_grad_norm, 40)
 LAST(tuff_adamw_params, max_grad_norm)
 
-STRUCT(tuff_adamw_slot, 48)
+STRUCT(tuff_adamw_slot, 64)
 FIELD(tuff_adamw_slot, struct_size, 0)
 FIELD(tuff_adamw_slot, param, 8)
 FIELD(tuff_adamw_slot, grad, 16)
@@ -268,7 +268,37 @@ FIELD(tuff_adamw_slot, m, 24)
 FIELD(tuff_adamw_slot, v, 32)
 FIELD(tuff_adamw_slot, decay, 40)
 FIELD(tuff_adamw_slot, reserved, 41)
-LAST(tuff_adamw_slot, reserved)
+FIELD(tuff_adamw_slot, lr_scale, 48)
+FIELD(tuff_adamw_slot, weight_decay, 56)
+LAST(tuff_adamw_slot, weight_decay)
+
+STRUCT(tuff_momentum_slot, 56)
+FIELD(tuff_momentum_slot, struct_size, 0)
+FIELD(tuff_momentum_slot, param, 8)
+FIELD(tuff_momentum_slot, grad, 16)
+FIELD(tuff_momentum_slot, momentum, 24)
+FIELD(tuff_momentum_slot, decay, 32)
+FIELD(tuff_momentum_slot, reserved, 33)
+FIELD(tuff_momentum_slot, lr_scale, 40)
+FIELD(tuff_momentum_slot, weight_decay, 48)
+LAST(tuff_momentum_slot, weight_decay)
+
+STRUCT(tuff_sgd_params, 40)
+FIELD(tuff_sgd_params, struct_size, 0)
+FIELD(tuff_sgd_params, momentum, 8)
+FIELD(tuff_sgd_params, weight_decay, 16)
+FIELD(tuff_sgd_params, max_grad_norm, 24)
+FIELD(tuff_sgd_params, nesterov, 32)
+FIELD(tuff_sgd_params, reserved, 33)
+LAST(tuff_sgd_params, reserved)
+
+STRUCT(tuff_lion_params, 40)
+FIELD(tuff_lion_params, struct_size, 0)
+FIELD(tuff_lion_params, beta1, 8)
+FIELD(tuff_lion_params, beta2, 16)
+FIELD(tuff_lion_params, weight_decay, 24)
+FIELD(tuff_lion_params, max_grad_norm, 32)
+LAST(tuff_lion_params, max_grad_norm)
 
 STRUCT(tuff_text_params, 24)
 FIELD(tuff_text_params, struct_size, 0)
@@ -465,7 +495,7 @@ FIELD(tuff_retrieval_result, missing, 168)
 FIELD(tuff_retrieval_result, truncated, 176)
 LAST(tuff_retrieval_result, truncated)
 
-STRUCT(tuff_train_params, 176)
+STRUCT(tuff_train_params, 200)
 FIELD(tuff_train_params, struct_size, 0)
 FIELD(tuff_train_params, max_steps, 8)
 FIELD(tuff_train_params, num_train_epochs, 16)
@@ -488,7 +518,11 @@ FIELD(tuff_train_params, lora_dropout, 144)
 FIELD(tuff_train_params, lora_target, 152)
 FIELD(tuff_train_params, max_nonfinite, 160)
 FIELD(tuff_train_params, watch, 168)
-LAST(tuff_train_params, watch)
+FIELD(tuff_train_params, optim, 176)
+FIELD(tuff_train_params, momentum, 184)
+FIELD(tuff_train_params, nesterov, 192)
+FIELD(tuff_train_params, reserved, 193)
+LAST(tuff_train_params, reserved)
 
 STRUCT(tuff_train_memory, 96)
 FIELD(tuff_train_memory, struct_size, 0)
@@ -698,6 +732,9 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_attention_params, TUFF_ATTENTION_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_params, TUFF_ADAMW_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT);
+    SETS_SIZE(tuff_momentum_slot, TUFF_MOMENTUM_SLOT_INIT);
+    SETS_SIZE(tuff_sgd_params, TUFF_SGD_PARAMS_INIT);
+    SETS_SIZE(tuff_lion_params, TUFF_LION_PARAMS_INIT);
     SETS_SIZE(tuff_text_params, TUFF_TEXT_PARAMS_INIT);
     SETS_SIZE(tuff_data_params, TUFF_DATA_PARAMS_INIT);
     SETS_SIZE(tuff_train_params, TUFF_TRAIN_PARAMS_INIT);

@@ -83,9 +83,10 @@ static work work_of(const tuff_model *model, int64_t batch, int64_t length)
 
 static tuff_program *plan(work *w, tuff_lm_step step, tuff_device *device)
 {
-    const tuff_lm_train train = {.step = step,
-                                 .shape = {.tokens = w->batch * w->data.block_size, .sequences = w->batch},
-                                 .adamw = {sizeof train.adamw, 0.9, 0.999, 1e-8, 0, 1}};
+    const tuff_lm_train train = {
+        .step = step,
+        .shape = {.tokens = w->batch * w->data.block_size, .sequences = w->batch},
+        .optimizer = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1}};
     tuff_program *program = NULL;
     tuff_graph *graph = NULL;
     w->lm.data = &w->data;

@@ -250,6 +250,30 @@ static void evaluation_counts_every_prediction(void **state)
     }
 }
 
+/* What an optimizer keeps is counted; it trains with accumulation too. */
+static void optimizers_keep_what_they_say(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *optim;
+        double momentum;
+        uint64_t states;
+    } optimizers[] = {{NULL, 0, 2}, {"adamw", 0, 2}, {"sgd", 0, 0}, {"sgd", 0.9, 1}, {"lion", 0, 1}};
+    for (size_t i = 0; i < sizeof optimizers / sizeof optimizers[0]; i++) {
+        tuff_dataset *data = blocks_of(16, IDS);
+        tuff_train_params p = few_steps(1, 2, 0);
+        p.optim = optimizers[i].optim;
+        p.momentum = optimizers[i].momentum;
+        tuff_trainer *trainer = trainer_of(llama, data, p);
+        double losses[4], norms[4];
+        tuff_train_memory memory = tuff_trainer_memory(trainer);
+        assert_true(memory.optimizer == optimizers[i].states * 4 * (uint64_t)memory.trained_parameters + 16);
+        run_norms(trainer, losses, norms, 4);
+        tuff_trainer_destroy(&trainer);
+        tuff_dataset_destroy(&data);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -296,6 +320,21 @@ static void what_cannot_be_is_refused(void **state)
     p.lr_scheduler_type = (tuff_schedule)7;
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "lr_scheduler_type is 7");
+    p = few_steps(1, 1, 0);
+    p.optim = "adagrad";
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "optim is \"adagrad\", which Tuff does not have; it has adamw, sgd, lion");
+    p.optim = "adamw_torch";
+    p.momentum = 0.9;
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "the optimizer is adamw, which has none");
+    p.momentum = 1;
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT, "momentum is 1");
+    p.optim = "sgd";
+    p.momentum = 0;
+    p.nesterov = true;
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "nesterov needs a momentum");
     p = few_steps(1, 1, -1);
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "lora_rank is -1");
@@ -502,6 +541,7 @@ int main(void)
         cmocka_unit_test(no_steps_save_the_initial_state),
         cmocka_unit_test(positions_end_where_they_were_learned),
         cmocka_unit_test(evaluation_counts_every_prediction),
+        cmocka_unit_test(optimizers_keep_what_they_say),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(memory_is_as_it_was_said),
         cmocka_unit_test(bad_steps_are_skipped),

@@ -1,0 +1,131 @@
+/* What optimizers share: finding one, the variables that it keeps, the step around its update. */
+#include "train/optimizers/optimizer.h"
+
+#include <string.h>
+
+#include "ir/graph.h"
+
+static const tuff_optimizer *const optimizers[] = {
+#define TUFF_OPTIMIZER(name) &tuff_optimizer_##name,
+#include "train/optimizers/optimizers.def"
+#undef TUFF_OPTIMIZER
+};
+enum { OPTIMIZERS = sizeof optimizers / sizeof optimizers[0] };
+
+#define COUNTER "optimizer.state"
+
+tuff_status tuff_optimizer_find(const char *name, const tuff_optimizer **out_optimizer)
+{
+    *out_optimizer = name ? NULL : optimizers[0];
+    tuff_buf known = {0};
+    for (size_t i = 0; i < OPTIMIZERS && !*out_optimizer; i++) {
+        const tuff_optimizer *o = optimizers[i];
+        if (strcmp(name, o->name) == 0 || (o->alias && strcmp(name, o->alias) == 0)) *out_optimizer = o;
+        tuff_buf_printf(&known, "%s%s", i ? ", " : "", o->name);
+    }
+    tuff_status status = TUFF_OK;
+    if (!*out_optimizer)
+        status = tuff_fail(TUFF_INVALID_ARGUMENT, "optim is \"%s\", which Tuff does not have; it has %s",
+                           name, known.data ? known.data : "others");
+    tuff_buf_free(&known);
+    return status;
+}
+
+static const tuff_optimizer *chosen(const tuff_optimizer_settings *settings)
+{
+    return settings->optimizer ? settings->optimizer : optimizers[0];
+}
+
+tuff_optimizer_state tuff_optimizer_like(const tuff_trained *trained, const char *prefix)
+{
+    tuff_optimizer_state state = {.prefix = prefix, .dtype = TUFF_F32, .rank = trained->rank};
+    memcpy(state.shape, trained->shape, sizeof state.shape);
+    return state;
+}
+
+static tuff_tensor *variable(tuff_graph *g, const tuff_optimizer_state *state, const char *of)
+{
+    const char *name = tuff_arena_printf(&g->arena, "%s%s", state->prefix, of);
+    if (!name) return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while naming %s", of);
+    return tuff_variable(g, name, state->dtype, state->rank, state->shape);
+}
+
+void tuff_optimizer_build(const tuff_optimizer_settings *settings, tuff_graph *g, const tuff_trained *trained,
+                          tuff_tensor *const *params, tuff_tensor *const *grads, size_t n)
+{
+    const tuff_optimizer *o = chosen(settings);
+    const tuff_adamw_params betas = {
+        .struct_size = sizeof betas, .beta1 = settings->beta1, .beta2 = settings->beta2};
+    tuff_tensor *norm = tuff_grad_norm(g, grads, n);
+    tuff_tensor *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
+    tuff_tensor *counter = tuff_variable(g, COUNTER, TUFF_F32, 1, (int64_t[]){4});
+    counter = tuff_optimizer_step(g, counter, norm, &betas);
+    tuff_optimizer_slot *slots = tuff_arena_array(&g->arena, n, sizeof *slots);
+    if (!slots) {
+        tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory for the slots of an optimizer");
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
+        size_t count = o->states(settings, &trained[i], states);
+        slots[i] = (tuff_optimizer_slot){.param = params[i],
+                                         .grad = grads[i],
+                                         .decay = trained[i].decay,
+                                         .lr_scale = trained[i].lr_scale,
+                                         .weight_decay = trained[i].weight_decay};
+        for (size_t k = 0; k < count; k++)
+            slots[i].states[k] = variable(g, &states[k], trained[i].name);
+    }
+    o->update(settings, g, slots, n, lr, norm, counter);
+    tuff_output(g, "norm", norm);
+    tuff_output(g, "state", counter);
+}
+
+tuff_status tuff_optimizer_add_states(const tuff_optimizer_settings *settings, const tuff_trained *trained,
+                                      tuff_store *store)
+{
+    tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
+    size_t count = chosen(settings)->states(settings, trained, states);
+    for (size_t k = 0; k < count; k++) {
+        tuff_buf name = {0};
+        tuff_buf_printf(&name, "%s%s", states[k].prefix, trained->name);
+        tuff_status status = name.failed ? tuff_fail_memory("optimizer state")
+                                         : tuff_store_add(store, name.data, states[k].dtype, states[k].rank,
+                                                          states[k].shape, NULL);
+        tuff_buf_free(&name);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_optimizer_add_counter(tuff_store *store)
+{
+    return tuff_store_add(store, COUNTER, TUFF_F32, 1, (int64_t[]){4}, NULL);
+}
+
+uint64_t tuff_optimizer_bytes(const tuff_optimizer_settings *settings, const tuff_trained *trained)
+{
+    tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
+    size_t count = chosen(settings)->states(settings, trained, states);
+    uint64_t bytes = 0;
+    for (size_t k = 0; k < count; k++) {
+        const tuff_shape shape = tuff_shape_of(states[k].rank, states[k].shape);
+        bytes += (uint64_t)tuff_shape_count(&shape) * (uint64_t)tuff_dtype_size(states[k].dtype);
+    }
+    return bytes;
+}
+
+tuff_momentum_slot *tuff_optimizer_momentum_slots(tuff_graph *g, const tuff_optimizer_slot *slots, size_t n)
+{
+    tuff_momentum_slot *out = tuff_arena_array(&g->arena, n, sizeof *out);
+    if (!out) tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory for the slots of an optimizer");
+    for (size_t i = 0; out && i < n; i++)
+        out[i] = (tuff_momentum_slot){.struct_size = sizeof *out,
+                                      .param = slots[i].param,
+                                      .grad = slots[i].grad,
+                                      .momentum = slots[i].states[0],
+                                      .decay = slots[i].decay,
+                                      .lr_scale = slots[i].lr_scale,
+                                      .weight_decay = slots[i].weight_decay};
+    return out;
+}
