@@ -46,8 +46,9 @@ typedef struct tuff_batcher_params {
     int64_t step_tokens;    /* the most tokens of a step, above max_sequences, to 65536; 0: 256 more than
                                max_sequences. Prompts are fed in pieces of at most 256 that fit it */
     bool cache_f16;         /* keep keys and values as f16 */
-    bool invariant; /* a sequence's logits have the same bits alone and in any company; costs speed where few
-                       are at work. Else, where two tokens are about equally likely, rounding may decide */
+    bool invariant; /* a sequence's logits have the same bits alone and in any company. Else, where two tokens
+                       are about equally likely, rounding may decide, but devices may be faster where few are
+                       at work */
     const char *adapter;     /* a PEFT LoRA directory to apply; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the batcher is destroyed */

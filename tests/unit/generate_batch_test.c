@@ -431,11 +431,12 @@ static void every_allocation_may_fail(void **state)
 static void a_device_may_fail(void **state)
 {
     (void)state;
+    enum { FAILURES = 12 };
     static text alone[PROMPTS], t[PROMPTS];
-    make_alone(llama, 0, 6, alone);
+    make_alone(llama, 0, 4, alone);
     const tuff_batcher_params of = {.struct_size = sizeof of, .max_sequences = 4, .invariant = true};
     int fewer = 0;
-    for (int n = 0; n < 40; n++) {
+    for (int n = 0; n < 2 * FAILURES; n++) {
         tuff_device failing = failing_device_open();
         tuff_batcher *b = NULL;
         size_t left = PROMPTS;
@@ -443,17 +444,17 @@ static void a_device_may_fail(void **state)
         KIT_OK(tuff_batcher_create(llama, &failing, &of, &b));
         for (uint32_t i = 0; i < PROMPTS; i++) {
             const tuff_sampling sampling = drawn(i);
-            tuff_generate_params params = params_of(&t[i], 6 + i % 3);
+            tuff_generate_params params = params_of(&t[i], 4 + i % 3);
             params.sampling = &sampling;
             t[i] = (text){.size = 0};
             add(b, prompts[i], &params);
         }
-        failing_buffers = n < 20 ? n : 0;
-        failing_runs = n < 20 ? 0 : n - 19;
+        failing_buffers = n < FAILURES ? n : 0;
+        failing_runs = n < FAILURES ? 0 : n - FAILURES + 1;
         while (left) {
             tuff_status status = tuff_batcher_step(b, NULL, &left);
             if (status == TUFF_OK) continue;
-            assert_true(status == (n < 20 ? TUFF_OUT_OF_MEMORY : TUFF_DEVICE_LOST));
+            assert_true(status == (n < FAILURES ? TUFF_OUT_OF_MEMORY : TUFF_DEVICE_LOST));
             assert_int_equal(++lost, 1);
         }
         fewer += b->use_slots < 4;
