@@ -11,15 +11,18 @@
 
 /* A read-only mapping of a whole file. {0} is empty. Errors name the path and the operating system's reason.
  * What is no regular file is refused, without waiting for it. If the file is shortened while it is mapped,
- * reading past its new end ends the process (SIGBUS): check before long reads. */
+ * reading past its new end ends the process (SIGBUS): check before long reads, or copy with tuff_read_at. */
 typedef struct tuff_mapping {
     const uint8_t *data;
     size_t size;
     char *path;
     uint64_t device, inode, changed; /* of the file when it was mapped */
+    int file;                        /* for tuff_read_at, until it is unmapped; 0: none */
 } tuff_mapping;
 TUFF_MUST_USE tuff_status tuff_map_file(const char *path, tuff_mapping *out);
 void tuff_unmap_file(tuff_mapping *mapping);
+/* Copies bytes of a mapping's file; TUFF_IO, naming `path`, where they are no longer there. Thread-safe. */
+TUFF_MUST_USE tuff_status tuff_read_at(int file, const char *path, uint64_t offset, void *out, size_t size);
 /* TUFF_IO when the file was written to, shortened or lengthened since. One that was removed or replaced by
  * another file is still as it was. */
 TUFF_MUST_USE tuff_status tuff_mapping_check(const tuff_mapping *mapping);

@@ -92,8 +92,27 @@ tuff_status tuff_map_file(const char *path, tuff_mapping *out)
     struct stat info;
     TUFF_TRY(open_input(path, false, &fd, &info));
     tuff_status status = map(fd, &info, path, out);
-    close(fd);
+    if (status == TUFF_OK)
+        out->file = fd + 1; /* so that 0 is none */
+    else
+        close(fd);
     return status;
+}
+
+tuff_status tuff_read_at(int file, const char *path, uint64_t offset, void *out, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t got = pread(file - 1, (char *)out + at, size - at, (off_t)(offset + at));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return tuff_fail_errno("read", path);
+        if (got == 0)
+            return tuff_fail(
+                TUFF_IO,
+                "%s was cut short after it was opened: bytes %ju to %ju of it are gone; load it again", path,
+                (uintmax_t)(offset + at), (uintmax_t)(offset + size));
+        at += (size_t)got;
+    }
+    return TUFF_OK;
 }
 
 tuff_status tuff_mapping_check(const tuff_mapping *mapping)
@@ -116,6 +135,7 @@ void tuff_mapping_release_pages(const tuff_mapping *mapping)
 void tuff_unmap_file(tuff_mapping *mapping)
 {
     if (mapping->size > 0) munmap((void *)(uintptr_t)mapping->data, mapping->size);
+    if (mapping->file) close(mapping->file - 1);
     tuff_free(mapping->path);
     *mapping = (tuff_mapping){0};
 }

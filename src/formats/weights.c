@@ -137,6 +137,15 @@ const char *tuff_weight_type(const tuff_weight *weight)
     return weight->type ? weight->type : tuff_storage_get(weight->storage)->name;
 }
 
+/* Where a tensor lies in the file of a mapping, if it does. */
+static void set_source(tuff_weight *weight, const tuff_mapping *mapping)
+{
+    uintptr_t at = (uintptr_t)weight->data, begin = (uintptr_t)mapping->data;
+    if (!mapping->file || at < begin || at - begin > mapping->size) return;
+    weight->source = mapping->file;
+    weight->source_at = at - begin;
+}
+
 tuff_status tuff_weights_add(tuff_weights *weights, const tuff_weight *weight)
 {
     size_t length = strlen(weight->name);
@@ -159,6 +168,7 @@ tuff_status tuff_weights_add(tuff_weights *weights, const tuff_weight *weight)
         !(added.name = tuff_arena_strdup(&weights->arena, weight->name)) ||
         !tuff_map_put(&weights->by_name, weight->name, length, (uint32_t)weights->count))
         return tuff_fail_memory("a list of tensors");
+    if (weights->mapping_count) set_source(&added, &weights->mappings[weights->mapping_count - 1]);
     weights->items[weights->count++] = added;
     return TUFF_OK;
 }
@@ -171,6 +181,8 @@ tuff_status tuff_weights_adopt(tuff_weights *weights, tuff_mapping mapping)
         return tuff_fail_memory("a list of files");
     }
     weights->mappings[weights->mapping_count++] = mapping;
+    for (size_t i = 0; i < weights->count; i++)
+        if (!weights->items[i].source) set_source(&weights->items[i], &mapping);
     return TUFF_OK;
 }
 

@@ -39,8 +39,10 @@ typedef struct tuff_weight {
     unsigned rank;                /* 0 to 4 */
     int64_t shape[TUFF_MAX_RANK]; /* row-major as in Hugging Face (GGUF's dimensions reversed); unused ones
                                      are 1 */
-    const uint8_t *data;          /* within the file's mapping; of any alignment */
+    const uint8_t *data; /* within the file's mapping; of any alignment; read through tuff_weight_read */
     size_t bytes;
+    int source; /* of tuff_read_at, and where `data` lies there; set by the container. 0: only in memory */
+    uint64_t source_at;
     const char *type; /* what the file calls its type, of storage UNKNOWN; NULL otherwise */
     const char *dims; /* its shape as text when it has more than 4 dimensions: `shape` then has the first ones
                          in one; NULL otherwise */
@@ -51,8 +53,9 @@ typedef struct tuff_weights_note {
     const char *key, *value;
 } tuff_weights_note;
 
-/* The tensors of one or more files. Owns their mappings, so `data` of its tensors lives as long as it does; a
- * file must not be shortened by others meanwhile. Immutable once filled, then readable from any thread. */
+/* The tensors of one or more files. Owns their mappings, so `data` of its tensors lives as long as it does.
+ * Tensors are copied from the files, so that one which another process shortens is an error and no signal.
+ * Immutable once filled, then readable from any thread. */
 typedef struct tuff_weights {
     tuff_weight *items; /* in file order */
     size_t count, capacity;

@@ -10,7 +10,7 @@
 #error "weight files are little-endian and read in place: a big-endian build needs byte swaps here"
 #endif
 
-enum { BLOCK = 32, CHUNK = 32 * BLOCK };
+enum { BLOCK = 32, CHUNK = 128 * BLOCK };
 
 static float block_scale(const uint8_t *block)
 {
@@ -42,13 +42,10 @@ static void read_q4_0(const uint8_t *in, size_t blocks, float *out)
     }
 }
 
-/* `n` is a multiple of the block; the storage is a readable one. */
+/* `n` is a multiple of the block; the storage is a readable one that is not f32 already. */
 static void to_f32(tuff_storage storage, const uint8_t *in, size_t n, float *out)
 {
     switch (storage) {
-    case TUFF_STORE_F32:
-        memcpy(out, in, n * 4);
-        break;
     case TUFF_STORE_F16:
         tuff_dtype_to_f32(TUFF_F16, in, out, n);
         break;
@@ -121,22 +118,48 @@ tuff_status tuff_weight_read(const tuff_weight *weight, tuff_dtype dtype, void *
     return tuff_weight_read_rows(weight, 0, tuff_weight_rows(weight), dtype, out);
 }
 
+/* Elements first to first + n, whole blocks, as they are stored. */
+static tuff_status fetch(const tuff_weight *weight, size_t first, size_t n, void *out)
+{
+    const tuff_storage_info *info = tuff_storage_get(weight->storage);
+    size_t at = first / info->block * info->bytes, bytes = n / info->block * info->bytes;
+    if (weight->source)
+        return tuff_note(tuff_read_at(weight->source, weight->file, weight->source_at + at, out, bytes),
+                         "reading tensor '%s'", weight->name);
+    memcpy(out, weight->data + at, bytes);
+    return TUFF_OK;
+}
+
+/* The same as f32: at most CHUNK elements. */
+static tuff_status fetch_f32(const tuff_weight *weight, size_t first, size_t n, float *out)
+{
+    uint8_t stored[CHUNK * 2]; /* none of the others takes more */
+    if (weight->storage == TUFF_STORE_F32) return fetch(weight, first, n, out);
+    TUFF_TRY(fetch(weight, first, n, stored));
+    to_f32(weight->storage, stored, n, out);
+    return TUFF_OK;
+}
+
+static size_t chunk_at(size_t at, size_t n)
+{
+    return n - at < CHUNK ? n - at : CHUNK;
+}
+
 /* Through f32 in chunks, watching for numbers that f16 cannot hold. */
 static tuff_status read_narrow(const tuff_weight *weight, size_t first, size_t n, tuff_dtype dtype,
                                uint16_t *out)
 {
-    const tuff_storage_info *info = tuff_storage_get(weight->storage);
-    float chunk[CHUNK];
+    float values[CHUNK];
     for (size_t at = 0; at < n; at += CHUNK) {
-        size_t now = n - at < CHUNK ? n - at : CHUNK;
-        to_f32(weight->storage, weight->data + (first + at) / info->block * info->bytes, now, chunk);
-        tuff_dtype_from_f32(dtype, chunk, out + at, now);
+        size_t now = chunk_at(at, n);
+        TUFF_TRY(fetch_f32(weight, first + at, now, values));
+        tuff_dtype_from_f32(dtype, values, out + at, now);
         uint16_t infinity = dtype == TUFF_F16 ? 0x7c00 : 0x7f80;
         if (!any_equal(out + at, now, infinity)) continue;
         for (size_t i = 0; i < now; i++) {
-            if ((out[at + i] & 0x7fff) != infinity || !finite_f32(chunk[i])) continue;
+            if ((out[at + i] & 0x7fff) != infinity || !finite_f32(values[i])) continue;
             char what[80];
-            snprintf(what, sizeof what, "%g does not fit %s; load the model as f32", (double)chunk[i],
+            snprintf(what, sizeof what, "%g does not fit %s; load the model as f32", (double)values[i],
                      tuff_dtype_name(dtype));
             return not_finite(weight, first + at + i, what);
         }
@@ -154,18 +177,14 @@ tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64_t begin, int6
                          " as %s were asked for; it has %" PRId64 " rows, readable as f32, f16 or bf16",
                          weight->file, weight->name, begin, end, tuff_dtype_name(dtype),
                          tuff_weight_rows(weight));
-    const tuff_storage_info *info = tuff_storage_get(weight->storage);
     int64_t columns = tuff_weight_columns(weight);
     if (columns == 0) return TUFF_OK;
     size_t first = (size_t)(begin * columns), n = (size_t)((end - begin) * columns);
-    const uint8_t *in = weight->data + first / info->block * info->bytes;
     if (n == 0) return TUFF_OK;
-    if (weight->storage == tuff_storage_of(dtype)) {
-        memcpy(out, in, n * info->bytes);
-        return TUFF_OK;
-    }
+    if (weight->storage == tuff_storage_of(dtype)) return fetch(weight, first, n, out);
     if (dtype != TUFF_F32) return read_narrow(weight, first, n, dtype, out);
-    to_f32(weight->storage, in, n, out);
+    for (size_t at = 0; at < n; at += CHUNK)
+        TUFF_TRY(fetch_f32(weight, first + at, chunk_at(at, n), (float *)out + at));
     return TUFF_OK;
 }
 
@@ -177,23 +196,23 @@ tuff_status tuff_weight_check_finite(const tuff_weight *weight)
 tuff_status tuff_weight_check_finite_watched(const tuff_weight *weight, const tuff_weights *files,
                                              const tuff_watch *watch, uint64_t done, uint64_t total)
 {
-    enum { ASK = 1024 * CHUNK }; /* elements */
+    enum { ASK = 256 * CHUNK }; /* elements */
     TUFF_TRY(tuff_weight_check_readable(weight));
     const tuff_storage_info *info = tuff_storage_get(weight->storage);
     size_t n = weight->bytes / info->bytes * info->block;
-    float chunk[CHUNK];
+    float values[CHUNK];
     for (size_t at = 0; at < n; at += CHUNK) {
-        size_t now = n - at < CHUNK ? n - at : CHUNK;
+        size_t now = chunk_at(at, n);
         if (at % ASK == 0)
             TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_LOAD, done + at / info->block * info->bytes, total));
         if (at % ASK == 0 && files) TUFF_TRY(tuff_weights_check_files(files));
-        to_f32(weight->storage, weight->data + at / info->block * info->bytes, now, chunk);
-        if (all_finite(chunk, now)) continue;
+        TUFF_TRY(fetch_f32(weight, at, now, values));
+        if (all_finite(values, now)) continue;
         for (size_t i = 0; i < now; i++)
-            if (!finite_f32(chunk[i]))
+            if (!finite_f32(values[i]))
                 return not_finite(weight, at + i,
-                                  (tuff_f32_bits(chunk[i]) & 0x7fffffu) ? "the weight is NaN"
-                                                                        : "the weight is infinite");
+                                  (tuff_f32_bits(values[i]) & 0x7fffffu) ? "the weight is NaN"
+                                                                         : "the weight is infinite");
     }
     return TUFF_OK;
 }

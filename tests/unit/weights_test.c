@@ -1,8 +1,12 @@
+#define _POSIX_C_SOURCE 200809L
 #include "formats/weights.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/half.h"
+#include "formats/safetensors.h"
 #include "kit/kit.h"
 
 static tuff_weights *weights;
@@ -222,6 +226,49 @@ static void test_empty_and_scalar(void **state)
     KIT_OK(tuff_weight_check_finite(empty));
 }
 
+/* Another process shortens a file that is being read: what is still there is read, the rest is an error that
+ * names the file and the tensor, not a signal. */
+static void test_shortened_file(void **state)
+{
+    (void)state;
+    enum { ROWS = 64, COLUMNS = 1024 };
+    const tuff_storage storages[] = {TUFF_STORE_F32, TUFF_STORE_BF16};
+    for (int i = 0; i < 2; i++) {
+        char header[128];
+        tuff_buf file = {0};
+        const tuff_storage_info *info = tuff_storage_get(storages[i]);
+        size_t row = COLUMNS * info->bytes;
+        int n = snprintf(header, sizeof header,
+                         "{\"w\":{\"dtype\":\"%s\",\"shape\":[64,1024],\"data_offsets\":[0,%zu]}}",
+                         info->name, ROWS * row);
+        uint64_t size = (uint64_t)n;
+        tuff_buf_bytes(&file, &size, sizeof size);
+        tuff_buf_bytes(&file, header, (size_t)n);
+        for (size_t k = 0; k < ROWS * row; k++)
+            tuff_buf_char(&file, 1);
+        const char *path = kit_temp_path("shortened");
+        kit_write_file(path, file.data, file.size);
+        tuff_weights *opened = NULL;
+        KIT_OK(tuff_safetensors_open(path, &opened));
+        const tuff_weight *w = tuff_weights_find(opened, "w");
+        static float out[ROWS * COLUMNS];
+        KIT_OK(tuff_weight_read(w, TUFF_F32, out));
+        KIT_OK(tuff_weight_check_finite(w));
+        assert_int_equal(truncate(path, (off_t)(file.size - ROWS * row + 20 * row + 100)), 0); /* in row 20 */
+        KIT_OK(tuff_weight_read_rows(w, 0, 20, TUFF_F32, out));
+        KIT_FAILS(tuff_weight_read_rows(w, 20, 21, TUFF_F32, out), TUFF_IO,
+                  "was cut short after it was opened");
+        KIT_FAILS(tuff_weight_read_rows(w, 40, 41, TUFF_BF16, out), TUFF_IO, "reading tensor 'w'");
+        KIT_FAILS(tuff_weight_read(w, TUFF_F32, out), TUFF_IO, path);
+        KIT_FAILS(tuff_weight_read(w, TUFF_F16, out), TUFF_IO, path);
+        KIT_FAILS(tuff_weight_check_finite(w), TUFF_IO, "load it again");
+        assert_int_equal(truncate(path, 0), 0);
+        KIT_FAILS(tuff_weight_read_rows(w, 0, 1, TUFF_F32, out), TUFF_IO, "was cut short");
+        tuff_weights_destroy(&opened);
+        tuff_buf_free(&file);
+    }
+}
+
 static tuff_status fill(void *user)
 {
     (void)user;
@@ -255,6 +302,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_conversion_in_chunks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check_finite, setup, teardown),
         cmocka_unit_test_setup_teardown(test_empty_and_scalar, setup, teardown),
+        cmocka_unit_test(test_shortened_file),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
