@@ -123,6 +123,8 @@ int tuff_cli_generate_many(const tuff_cli_generate_options *o, const tuff_model 
     params.watch = tuff_cli_watch();
     tuff_batcher *batcher = NULL;
     work w = {.o = o};
+    if (o->num_return_sequences > 1 && o->temperature == 0 && !o->common.quiet)
+        tuff_cli_say("tuff: warning: without --temperature all texts of a prompt are the same");
     tuff_status status = tuff_batcher_create(model, device, &params, &batcher);
     int code = TUFF_EXIT_FAILED;
     if (status == TUFF_OK)

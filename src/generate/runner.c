@@ -69,17 +69,18 @@ void tuff_runner_destroy(tuff_runner **runner)
 }
 
 /* Few lengths, so that few programs are made: a sequence alone goes through four, several together through
- * powers of two and multiples of 64. */
+ * powers of two to 64, then multiples of 64 or of an eighth of the power of two below. */
 static int64_t token_capacity(int64_t tokens, int64_t sequences)
 {
     static const int64_t alone[] = {1, 16, 64, TUFF_PIECE_TOKENS};
-    enum { STEP = 64 };
     for (size_t i = 0; sequences == 1 && i < sizeof alone / sizeof *alone; i++)
         if (tokens <= alone[i]) return alone[i];
-    int64_t capacity = 2;
-    while (capacity < tokens && capacity < STEP)
-        capacity *= 2;
-    return tokens <= capacity ? capacity : (tokens + STEP - 1) / STEP * STEP;
+    int64_t step = 2;
+    while (step < tokens && step < 64)
+        step *= 2;
+    while (16 * step <= tokens)
+        step *= 2;
+    return (tokens + step - 1) / step * step;
 }
 
 /* Where each sequence gives one token there are as many sequences as tokens; else as many as there are slots.

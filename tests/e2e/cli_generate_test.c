@@ -196,6 +196,10 @@ static void test_many_prompts(void **state)
     assert_non_null(strstr(r.err.data, "prompt 2: the prompt has"));
     assert_non_null(strstr(r.err.data, "2 texts"));
     kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "it", "--num-return-sequences", "2",
+                 "--max-new-tokens", "2", "--ignore-eos");
+    assert_non_null(strstr(r.err.data, "without --temperature all texts of a prompt are the same"));
+    kit_result_free(&r);
     KIT_REFUSES(2, "not several", "generate", "--model", model, "--file", file, "--prompt", "a");
     KIT_REFUSES(2, "one text only", "generate", "--model", model, "--file", file, "--profile");
     KIT_REFUSES(1, "prompts.jsonl, line 1", "generate", "--model", model, "--file", file);
