@@ -227,3 +227,20 @@ tuff_status tuff_hf_tokens_load(const tuff_hf_files *files, tuff_hf_tokens *out_
     }
     return TUFF_OK;
 }
+
+tuff_status tuff_hf_max_length(const char *directory, int64_t *out_tokens)
+{
+    static const char key[] = "model_max_length";
+    cJSON *json = NULL;
+    *out_tokens = 0;
+    char *path = tuff_path_join(directory, "tokenizer_config.json");
+    if (!path) return tuff_fail_memory("a path");
+    tuff_status status = tuff_is_file(path) ? tuff_hf_read_object(path, &json) : TUFF_OK;
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    /* 1e30 stands for none */
+    if (cJSON_IsNumber(item) && item->valuedouble >= 1 && item->valuedouble < 1 << 28)
+        *out_tokens = (int64_t)item->valuedouble;
+    cJSON_Delete(json);
+    tuff_free(path);
+    return status;
+}

@@ -57,4 +57,7 @@ TUFF_MUST_USE tuff_status tuff_hf_tokens_read(const cJSON *object, const char *w
 /* Of a model: config.json first, then generation_config.json over it. */
 TUFF_MUST_USE tuff_status tuff_hf_tokens_load(const tuff_hf_files *files, tuff_hf_tokens *out_tokens);
 
+/* The longest text, in tokens, by the directory's tokenizer_config.json; 0: it does not say. */
+TUFF_MUST_USE tuff_status tuff_hf_max_length(const char *directory, int64_t *out_tokens);
+
 #endif

@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/watch.h"
+#include "formats/hf_config.h"
 #include "models/model.h"
 #include "runtime/program.h"
 
@@ -12,8 +14,11 @@ enum { USUAL_TOKENS = 4096, MOST_TOKENS = 1 << 24 };
 tuff_status tuff_packed_choose(tuff_packed *p, int64_t max_length, int64_t usual, int64_t batch_tokens)
 {
     const tuff_config *c = &p->model->config;
-    int64_t most = c->learned_positions ? c->max_positions : MOST_TOKENS;
-    p->max_length = max_length ? max_length : usual ? usual : c->max_positions;
+    int64_t most = c->learned_positions ? c->max_positions : MOST_TOKENS, longest = 0;
+    if (!p->model->gguf && tuff_is_directory(p->model->path))
+        TUFF_TRY(tuff_hf_max_length(p->model->path, &longest));
+    if (!longest || longest > c->max_positions) longest = c->max_positions;
+    p->max_length = max_length ? max_length : usual ? usual : longest;
     if (!max_length && p->max_length > most) p->max_length = most;
     if (p->max_length < 2 || p->max_length > most)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the longest text is %lld tokens, expected 2 to %lld",

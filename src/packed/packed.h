@@ -48,7 +48,7 @@ typedef struct tuff_packed {
 } tuff_packed;
 
 /* Sets max_length and batch_tokens from what is wanted, 0 for the usual: of the length `usual`, else what the
- * model was trained for. */
+ * tokenizer's files say, at most what the model was trained for. */
 TUFF_MUST_USE tuff_status tuff_packed_choose(tuff_packed *packed, int64_t max_length, int64_t usual,
                                              int64_t batch_tokens);
 /* Puts all that programs read on the device. `adapter` and `watch` may be NULL. */

@@ -74,9 +74,10 @@ static tuff_status choose(tuff_predictor *p, const tuff_predictor_params *params
     TUFF_TRY(choose_task(p));
     TUFF_TRY(tuff_model_get_tokenizer(p->model, &p->tokenizer));
     TUFF_TRY(choose_outputs(p, params->guesses));
-    int64_t usual = p->model->config.max_positions;
-    if (p->task == TUFF_PREDICT_ANSWERS && usual > USUAL_WINDOW) usual = USUAL_WINDOW;
-    return tuff_packed_choose(&p->packed, params->max_length, usual, params->batch_tokens);
+    TUFF_TRY(tuff_packed_choose(&p->packed, params->max_length, 0, params->batch_tokens));
+    bool short_windows = p->task == TUFF_PREDICT_ANSWERS && !params->max_length;
+    if (short_windows && p->packed.max_length > USUAL_WINDOW) p->packed.max_length = USUAL_WINDOW;
+    return TUFF_OK;
 }
 
 static tuff_status build(tuff_predictor *p, const tuff_predictor_params *params)
