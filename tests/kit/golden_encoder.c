@@ -106,7 +106,8 @@ static void check_output(const golden *g, tuff_program *program, const char *out
     size_t n;
     float *want = floats(g, truth, &n), *got = tuff_alloc_array(n, sizeof *got);
     KIT_OK(tuff_program_output(program, output, got, n * sizeof *got));
-    if (tuff_ends_with(truth, "k_lin.bias") || tuff_ends_with(truth, "key.bias"))
+    if (tuff_ends_with(truth, "k_lin.bias") || tuff_ends_with(truth, "key.bias") ||
+        tuff_ends_with(truth, "attn.k.bias"))
         compare_zeros(g->name, truth, got, want, n);
     else
         compare(g->name, truth, got, want, n, relative);
