@@ -18,6 +18,7 @@ static bool last_part_is(const char *module, const char *name)
 bool tuff_lora_adaptable(const tuff_param *p, char module[256])
 {
     if (p->rank != 2 || p->role != TUFF_ROLE_MATRIX || !tuff_ends_with(p->name, ".weight")) return false;
+    if (p->whole) return false;
     snprintf(module, 256, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
     return strcmp(module, "lm_head") != 0;
 }

@@ -53,8 +53,11 @@ const tuff_lora_module *tuff_lora_at(const tuff_lora *lora, size_t index);
  * the lora. */
 const tuff_linear_hook *tuff_lora_hook(tuff_lora *lora, bool training);
 
-/* Writes adapter_config.json and adapter_model.safetensors (f32) into a directory that exists. */
-TUFF_MUST_USE tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store,
-                                         const tuff_watch *watch, const char *directory);
+/* Writes adapter_config.json and adapter_model.safetensors (f32) into a directory that exists, with the
+ * parameters of the model that are trained whole (models/params.h). `task_type` is PEFT's, "CAUSAL_LM"; NULL:
+ * none. */
+TUFF_MUST_USE tuff_status tuff_lora_save(const tuff_lora *lora, const char *task_type,
+                                         const tuff_store *store, const tuff_watch *watch,
+                                         const char *directory);
 
 #endif

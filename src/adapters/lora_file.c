@@ -92,14 +92,49 @@ static tuff_status collect_targets(const tuff_lora *lora, tuff_peft_config *conf
 typedef struct source {
     const tuff_lora *lora;
     const tuff_store *store;
+    const tuff_param **whole; /* parameters that go along */
+    size_t whole_count;
     tuff_watched work;
 } source;
+
+/* Adds the parameters that are trained whole, and the modules that PEFT is to save of them. */
+static tuff_status collect_whole(source *from, tuff_peft_config *config)
+{
+    const tuff_params *params = &from->lora->model->params;
+    from->whole = tuff_arena_array(&config->arena, params->count + 1, sizeof *from->whole);
+    tuff_save_item *items = tuff_arena_array(&config->arena, params->count + 1, sizeof *items);
+    config->modules = tuff_arena_array(&config->arena, params->count + 1, sizeof *config->modules);
+    if (!from->whole || !items || !config->modules) return tuff_fail_memory("an adapter's config");
+    for (size_t i = 0; i < params->count; i++) {
+        const tuff_param *p = &params->items[i];
+        char text[256];
+        if (!p->whole) continue;
+        tuff_save_item *item = &items[from->whole_count];
+        *item = (tuff_save_item){.name = p->hf.name,
+                                 .dtype = TUFF_F32,
+                                 .rank = (unsigned)p->rank,
+                                 .shape = {p->shape[0], p->rank > 1 ? p->shape[1] : 1, 1, 1}};
+        from->whole[from->whole_count++] = p;
+        const char *module =
+            tuff_arena_strdup(&config->arena, tuff_param_saved_module(&from->lora->model->config, p, text));
+        if (!module) return tuff_fail_memory("an adapter's config");
+        size_t n = config->module_count;
+        if (!n || strcmp(config->modules[n - 1], module) != 0)
+            config->modules[config->module_count++] = module;
+        from->work.total += (uint64_t)tuff_param_elements(p) * sizeof(float);
+    }
+    config->whole = items;
+    config->whole_count = from->whole_count;
+    return TUFF_OK;
+}
 
 static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
 {
     source *from = user;
-    const tuff_lora_module *m = &from->lora->modules[index / 2];
-    tuff_buffer *buffer = tuff_store_find(from->store, index % 2 ? m->b : m->a);
+    size_t pairs = 2 * from->lora->count;
+    const tuff_lora_module *m = index < pairs ? &from->lora->modules[index / 2] : NULL;
+    const char *name = !m ? from->whole[index - pairs]->name : index % 2 ? m->b : m->a;
+    tuff_buffer *buffer = tuff_store_find(from->store, name);
     int64_t n = tuff_buffer_count(buffer);
     float *values = tuff_alloc_array((size_t)n, sizeof *values);
     if (!values) return tuff_fail_memory("an adapter's weights");
@@ -151,10 +186,10 @@ static const char *base_model(const tuff_model *model, tuff_arena *arena)
     return NULL;
 }
 
-tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const tuff_watch *watch,
-                           const char *directory)
+tuff_status tuff_lora_save(const tuff_lora *lora, const char *task_type, const tuff_store *store,
+                           const tuff_watch *watch, const char *directory)
 {
-    tuff_peft_config config = {.task_type = "CAUSAL_LM",
+    tuff_peft_config config = {.task_type = task_type,
                                .rank = lora->rank,
                                .alpha = lora->alpha,
                                .dropout = lora->dropout,
@@ -170,6 +205,7 @@ tuff_status tuff_lora_save(const tuff_lora *lora, const tuff_store *store, const
     for (size_t i = 0; i < lora->count; i++)
         from.work.total +=
             (uint64_t)(lora->modules[i].rank * (lora->modules[i].in + lora->modules[i].out)) * sizeof(float);
+    if (status == TUFF_OK) status = collect_whole(&from, &config);
     if (status == TUFF_OK) status = tuff_watched_add(&from.work, 0);
     if (status == TUFF_OK)
         status = tuff_peft_save(directory, &config, items, lora->count, TUFF_F32, write_tensor, &from);

@@ -194,7 +194,8 @@ tuff_status tuff_peft_save(const char *directory, const tuff_peft_config *config
     tuff_buf text = {0};
     tuff_arena arena = {0};
     char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS);
-    tuff_save_item *tensors = tuff_arena_array(&arena, count, 2 * sizeof *tensors);
+    size_t all = 2 * count + config->whole_count;
+    tuff_save_item *tensors = tuff_arena_array(&arena, all + 1, sizeof *tensors);
     if (!config_path || !weights_path || !tensors) TUFF_GO(tuff_fail_memory("an adapter"));
     for (size_t i = 0; i < count; i++) {
         const tuff_peft_item *item = &items[i];
@@ -205,9 +206,14 @@ tuff_status tuff_peft_save(const char *directory, const tuff_peft_config *config
         pair[1].name = tuff_arena_printf(&arena, PREFIX "%s.lora_B.weight", item->module);
         if (!pair[0].name || !pair[1].name) TUFF_GO(tuff_fail_memory("an adapter"));
     }
+    for (size_t i = 0; i < config->whole_count; i++) {
+        tensors[2 * count + i] = config->whole[i];
+        tensors[2 * count + i].name = tuff_arena_printf(&arena, PREFIX "%s", config->whole[i].name);
+        if (!tensors[2 * count + i].name) TUFF_GO(tuff_fail_memory("an adapter"));
+    }
     tuff_peft_config_print(config, &text);
     if (text.failed) TUFF_GO(tuff_fail_memory("an adapter's configuration"));
-    TUFF_GO(tuff_safetensors_save(weights_path, tensors, 2 * count, fn, user));
+    TUFF_GO(tuff_safetensors_save(weights_path, tensors, all, fn, user));
     TUFF_GO(tuff_write_file(config_path, text.data, text.size));
 done:
     tuff_buf_free(&text);

@@ -29,6 +29,12 @@ typedef struct tuff_peft_config {
     size_t target_count;
     tuff_peft_pattern *rank_pattern, *alpha_pattern; /* in file order: the first match counts */
     size_t rank_pattern_count, alpha_pattern_count;
+    /* of an adapter that is saved: modules beside the adapted ones that it has whole, and their tensors by
+     * the base model's names */
+    const char **modules;
+    size_t module_count;
+    const tuff_save_item *whole;
+    size_t whole_count;
     tuff_arena arena;
 } tuff_peft_config;
 
@@ -74,8 +80,8 @@ void tuff_peft_destroy(tuff_peft_adapter **adapter);
 /* NULL: the module is not adapted. */
 const tuff_peft_pair *tuff_peft_find(const tuff_peft_adapter *adapter, const char *module);
 
-/* Writes both files into a directory that exists. `fn` is asked for A of module i as index 2 i, B as 2 i + 1.
- */
+/* Writes both files into a directory that exists. `fn` is asked for A of module i as index 2 i, B as 2 i + 1,
+ * then for the config's whole tensors. */
 typedef struct tuff_peft_item {
     const char *module;
     int64_t in, out, rank;

@@ -268,18 +268,22 @@ static void print_pattern(tuff_buf *out, const char *key, const tuff_peft_patter
     tuff_buf_text(out, count ? "\n  },\n" : "},\n");
 }
 
+static void print_list(tuff_buf *out, const char *key, const char *const *items, size_t count)
+{
+    tuff_buf_printf(out, "  \"%s\": [", key);
+    for (size_t i = 0; i < count; i++) {
+        tuff_buf_text(out, i ? ",\n    " : "\n    ");
+        tuff_json_quote(out, items[i], strlen(items[i]));
+    }
+    tuff_buf_text(out, count ? "\n  ],\n" : "],\n");
+}
+
 static void print_targets(tuff_buf *out, const tuff_peft_config *config)
 {
-    if (config->target_text) {
+    if (config->target_text)
         print_text(out, "target_modules", config->target_text);
-        return;
-    }
-    tuff_buf_text(out, "  \"target_modules\": [");
-    for (size_t i = 0; i < config->target_count; i++) {
-        tuff_buf_text(out, i ? ",\n    " : "\n    ");
-        tuff_json_quote(out, config->targets[i], strlen(config->targets[i]));
-    }
-    tuff_buf_text(out, config->target_count ? "\n  ],\n" : "],\n");
+    else
+        print_list(out, "target_modules", config->targets, config->target_count);
 }
 
 void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
@@ -295,7 +299,10 @@ void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
     print_text(out, "layers_to_transform", NULL);
     print_number(out, "lora_alpha", config->alpha);
     print_number(out, "lora_dropout", config->dropout);
-    print_text(out, "modules_to_save", NULL);
+    if (config->module_count)
+        print_list(out, "modules_to_save", config->modules, config->module_count);
+    else
+        print_text(out, "modules_to_save", NULL);
     print_text(out, "peft_type", "LORA");
     print_number(out, "r", (double)config->rank);
     print_pattern(out, "rank_pattern", config->rank_pattern, config->rank_pattern_count);

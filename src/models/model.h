@@ -34,7 +34,10 @@ typedef struct tuff_head_wish {
     int64_t label_count;
     tuff_problem problem;
     uint64_t seed; /* of parameters that are new */
+    bool whole;    /* what is new, and the output of a classifier or of spans, is trained beside an adapter */
 } tuff_head_wish;
+/* The module that PEFT is to save of a parameter that is trained whole: "classifier". */
+const char *tuff_param_saved_module(const tuff_config *config, const tuff_param *param, char text[256]);
 /* Whether a model has that head, with these labels. */
 bool tuff_model_fits(const tuff_model *model, const tuff_head_wish *wish);
 /* A model of the same file with this head, whose parameters are taken from the file where it has them and are

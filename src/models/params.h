@@ -38,6 +38,7 @@ typedef struct tuff_param {
     int64_t shape[TUFF_MAX_RANK];
     tuff_source hf, gguf;
     bool fresh;        /* no file holds it: it is drawn at random */
+    bool whole;        /* trained also where an adapter is trained in place of the model */
     tuff_dtype stored; /* on a device, when it is not trained: f32, f16 or bf16, as the model's file has it */
 } tuff_param;
 

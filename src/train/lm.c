@@ -29,15 +29,31 @@ static tuff_tensor *build_loss(const tuff_lm *lm, const tuff_lm_train *train, bo
     return loss;
 }
 
+/* The parameter number `index` of those that are trained whole; NULL: there are fewer, *out_count of them. */
+static const tuff_param *whole_param(const tuff_lm *lm, size_t index, size_t *out_count)
+{
+    *out_count = 0;
+    for (size_t i = 0; i < lm->model->params.count; i++) {
+        const tuff_param *p = &lm->model->params.items[i];
+        if (p->whole && (*out_count)++ == index) return p;
+    }
+    return NULL;
+}
+
 size_t tuff_lm_trained_count(const tuff_lm *lm)
 {
-    return lm->lora ? 2 * tuff_lora_count(lm->lora) : lm->model->params.count;
+    size_t whole;
+    if (!lm->lora) return lm->model->params.count;
+    whole_param(lm, SIZE_MAX, &whole);
+    return 2 * tuff_lora_count(lm->lora) + whole;
 }
 
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
 {
-    if (!lm->lora) {
-        const tuff_param *p = &lm->model->params.items[index];
+    size_t pairs = lm->lora ? 2 * tuff_lora_count(lm->lora) : 0, count;
+    if (index >= pairs) {
+        const tuff_param *p =
+            lm->lora ? whole_param(lm, index - pairs, &count) : &lm->model->params.items[index];
         return (tuff_trained){.name = p->name,
                               .rank = p->rank,
                               .shape = {p->shape[0], p->shape[1]},

@@ -40,7 +40,7 @@ typedef struct tuff_lm_train {
  * variables of tuff_optimizer_build. */
 TUFF_MUST_USE tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g);
 
-/* The trained tensors: all parameters, or the adapter's A and B. */
+/* The trained tensors: all parameters, or the adapter's A and B and the parameters that are trained whole. */
 size_t tuff_lm_trained_count(const tuff_lm *lm);
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index);
 

@@ -16,7 +16,10 @@ static tuff_status need_head(tuff_trainer *t)
 {
     tuff_head_wish wish = tuff_task_wish(t->data);
     wish.seed = t->params.seed;
-    if (!t->data->task->load || tuff_model_fits(t->model, &wish)) return TUFF_OK;
+    wish.whole = t->params.lora_rank > 0;
+    /* PEFT trains the outputs of classifiers whole, also where there is one */
+    bool output = wish.whole && wish.head && wish.head != &tuff_head_mlm;
+    if (!t->data->task->load || (!output && tuff_model_fits(t->model, &wish))) return TUFF_OK;
     TUFF_TRY(tuff_model_with_head(t->model, &wish, &t->own_model));
     t->model = t->own_model;
     return TUFF_OK;
@@ -44,11 +47,6 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
     TUFF_TRY(tuff_train_params_check(p));
-    if (p->lora_rank && t->data->task->load && t->data->task->head != &tuff_head_mlm)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "LoRA beside a head that is trained is not there yet; train the whole model for %s "
-                         "(without lora_rank)",
-                         t->data->task->title);
     TUFF_TRY(need_head(t));
     TUFF_TRY(tuff_trainer_check_data(t));
     t->blocks = tuff_dataset_blocks(t->data);
@@ -413,7 +411,9 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
 static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     TUFF_TRY(need_store(t));
-    if (t->runs.lm.lora) return tuff_lora_save(t->runs.lm.lora, t->store, watch, tuff_stage_path(stage));
+    if (t->runs.lm.lora)
+        return tuff_lora_save(t->runs.lm.lora, t->data->task->peft_type, t->store, watch,
+                              tuff_stage_path(stage));
     return tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage);
 }
 

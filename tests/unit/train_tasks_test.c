@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "formats/safetensors.h"
 #include "kit/files.h"
 #include "kit/kit.h"
 #include "models/heads/head.h"
@@ -202,10 +203,57 @@ static void labels_of_the_model_stay(void **state)
     KIT_OK(tuff_trainer_create(classes, device, data, &p, &trainer));
     assert_null(trainer->own_model);
     tuff_trainer_destroy(&trainer);
-    p.lora_rank = 2;
-    KIT_FAILS(tuff_trainer_create(classes, device, data, &p, &trainer), TUFF_UNSUPPORTED,
-              "train the whole model for sequence classification");
     tuff_dataset_destroy(&data);
+}
+
+/* With LoRA the head is trained whole, and saved as PEFT does. */
+static void heads_go_along_with_lora(void **state)
+{
+    (void)state;
+    static const struct {
+        tuff_model **model;
+        const char *saved; /* of what the head has */
+        size_t tensors;
+    } all[] = {{&base, "\"modules_to_save\": [\n    \"bert.pooler.dense\",\n    \"classifier\"\n  ]", 4},
+               {&classes, "\"modules_to_save\": [\n    \"classifier\"\n  ]", 2}};
+    const char *path = file_of("f.tsv", "text\tlabel\nw5\tbad\nw6\tso so\nw7\tgood\n");
+    for (int i = 0; i < 2; i++) {
+        tuff_dataset *data = read(*all[i].model, path, task_of("classification", true));
+        tuff_trainer *trainer = NULL;
+        tuff_train_params p = few_steps(3, 1);
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        p.lora_rank = 2;
+        p.lora_target = "all-linear"; /* but for the head */
+        KIT_OK(tuff_trainer_create(*all[i].model, device, data, &p, &trainer));
+        for (int k = 0; k < 3; k++)
+            KIT_OK(tuff_trainer_step(trainer, &step));
+        const char *to = kit_path(i ? "lora-classes" : "lora-base");
+        KIT_OK(tuff_trainer_save(trainer, to));
+        tuff_buf config = {0};
+        tuff_weights *weights = NULL;
+        kit_read_file(kit_join(to, "adapter_config.json"), &config);
+        assert_non_null(strstr(config.data, all[i].saved));
+        assert_non_null(strstr(config.data, "\"task_type\": \"SEQ_CLS\""));
+        KIT_OK(tuff_safetensors_open(kit_join(to, "adapter_model.safetensors"), &weights));
+        assert_int_equal(weights->count,
+                         2 * (2 * 6 + (size_t)i) + all[i].tensors); /* the pooler of a file is adapted */
+        const tuff_weight *head = tuff_weights_find(weights, "base_model.model.classifier.weight");
+        assert_true(head && head->shape[0] == 3);
+        float *now = tuff_alloc_array((size_t)tuff_weight_elements(head), sizeof *now), before = 0;
+        KIT_OK(tuff_weight_read(head, TUFF_F32, now));
+        const tuff_param *param = tuff_params_find(&trainer->model->params, "classifier.weight");
+        float *start = tuff_alloc_array((size_t)tuff_weight_elements(head), sizeof *start);
+        KIT_OK(tuff_model_read(trainer->model, param, NULL, 0, 3, start));
+        for (int64_t k = 0; k < tuff_weight_elements(head); k++)
+            before = fmaxf(before, fabsf(now[k] - start[k]));
+        assert_true(before > 1e-3F); /* it was trained */
+        tuff_free(now);
+        tuff_free(start);
+        tuff_weights_destroy(&weights);
+        tuff_buf_free(&config);
+        tuff_trainer_destroy(&trainer);
+        tuff_dataset_destroy(&data);
+    }
 }
 
 /* ---- batches */
@@ -363,6 +411,7 @@ int main(void)
         cmocka_unit_test(settings_are_checked),
         cmocka_unit_test(new_heads_are_saved_with_their_labels),
         cmocka_unit_test(labels_of_the_model_stay),
+        cmocka_unit_test(heads_go_along_with_lora),
         cmocka_unit_test(measure_is_the_same_for_all_batch_sizes),
         cmocka_unit_test(capacities_waste_little),
         cmocka_unit_test(steps_without_labels_are_skipped),

@@ -106,6 +106,37 @@ static bool has_shape(const tuff_weight *weight, const tuff_param *param, bool g
     return tuff_shape_equal(&expected, &found);
 }
 
+/* The head's output: the whole of "classifier" where that has parts. NULL: it is a table, or a matrix of all
+ * tokens. */
+static const char *output_module(const tuff_config *c, char text[256])
+{
+    static const char *const parts[] = {"cls.output", "tokens", "spans"};
+    const char *prefix = c->arch->base_prefix, *module = NULL;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && !module; i++)
+        module = tuff_config_module(c, parts[i]);
+    if (!module) return NULL;
+    size_t size = tuff_starts_with(module, prefix) ? strlen(module) : strcspn(module, ".");
+    snprintf(text, 256, "%.*s", (int)size, module);
+    return text;
+}
+
+const char *tuff_param_saved_module(const tuff_config *config, const tuff_param *param, char text[256])
+{
+    const char *output = output_module(config, text);
+    if (output && tuff_starts_with(param->name, output) && param->name[strlen(output)] == '.') return output;
+    const char *last = strrchr(param->name, '.');
+    snprintf(text, 256, "%.*s", (int)(last ? (size_t)(last - param->name) : strlen(param->name)),
+             param->name);
+    return text;
+}
+
+static bool is_output(const tuff_config *c, const tuff_param *p)
+{
+    char text[256];
+    const char *output = output_module(c, text);
+    return output && tuff_starts_with(p->name, output) && p->name[strlen(output)] == '.';
+}
+
 /* What the file does not have, or of another number of labels, is new. */
 static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
 {
@@ -115,7 +146,8 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         const tuff_param *old = tuff_params_find(&model->base->params, p->name);
         const tuff_weight *weight = tuff_model_weight(model, p);
         p->fresh = !weight || !has_shape(weight, p, model->gguf != NULL);
-        if (old && !p->fresh) p->stored = old->stored;
+        p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
+        if (old && !p->fresh && !p->whole) p->stored = old->stored;
         if (p->fresh) tuff_buf_printf(&names, "%s%s", names.size ? ", " : "", p->name);
     }
     if (names.failed) return tuff_fail_memory("the config of a new head");
