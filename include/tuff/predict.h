@@ -113,7 +113,8 @@ typedef struct tuff_fill_params {
 /* Guesses the tokens behind the masks of inputs[0..n), which are texts without pairs; special tokens in them
  * count as such, "[MASK]" or "<mask>" as the tokenizer spells it. out_masks[i] is how many masks input i has,
  * and *out_guesses [masks of all inputs, in their order, guesses], most likely first: free with tuff_free.
- * TUFF_INVALID_ARGUMENT for an input without a mask, and for one whose masks are behind the longest input. */
+ * TUFF_INVALID_ARGUMENT for an input without a mask or with more than 512, and for one whose masks are behind
+ * the longest input. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_fill_masks(tuff_predictor *predictor,
                                                    const tuff_predict_input *inputs, size_t n,
                                                    const tuff_fill_params *params, size_t *out_masks,

@@ -22,8 +22,11 @@ typedef struct tuff_packed_text {
 /* Longest first, so that texts of one batch are alike and the first batch shows what memory is needed. */
 void tuff_packed_sort(tuff_packed_text *texts, size_t n);
 
-/* How many of texts[0..n) make the next batch: as many as fit `budget` tokens, at least one.
- * *out_tokens is their sum. */
+/* Picked tokens that are computed together: what is made of one may be as long as the vocabulary. */
+enum { TUFF_PACKED_PICKS = 512 };
+
+/* How many of texts[0..n) make the next batch: as many as fit `budget` tokens and so many picks, at least
+ * one. *out_tokens is their sum. */
 size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t budget, int64_t *out_tokens);
 
 /* Capacities of few sizes that hold so much: of tokens less than an eighth is unused from 128 on. */

@@ -22,6 +22,9 @@ static tuff_status fill(tuff_predict_call *call, size_t *out_masks, tuff_guess *
     for (size_t i = 0; i < call->n; i++) {
         TUFF_TRY(tuff_predict_encode(call, i, &params));
         if (!call->texts[i].rows) return no_mask(call, i);
+        if (call->texts[i].rows > TUFF_PACKED_PICKS)
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "input %zu has %zu masks, expected at most %d", i,
+                             call->texts[i].rows, TUFF_PACKED_PICKS);
     }
     TUFF_TRY(tuff_predict_run(call));
     const tuff_predict_text *last = call->n ? &call->texts[call->n - 1] : NULL;

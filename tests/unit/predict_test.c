@@ -365,6 +365,46 @@ static void what_cannot_be_predicted_is_refused(void **state)
     tuff_model_destroy(&answering);
 }
 
+/* More masks than are computed at once: in several batches, each as it is alone; in one text, refused. */
+static void many_masks_are_many_batches(void **state)
+{
+    (void)state;
+    enum { TIMES = 200 };
+    tuff_model *model = model_open(with_tokenizer("modernbert-mlm"));
+    tuff_predictor *p = predictor_of(model, NULL);
+    static const char text[] = "[MASK] ab [MASK] p [MASK] [MASK]";
+    tuff_predict_input inputs[TIMES];
+    size_t masks[TIMES];
+    tuff_guess *all = NULL, *alone = NULL;
+    for (int i = 0; i < TIMES; i++)
+        inputs[i] = (tuff_predict_input){{text, sizeof text - 1}, {NULL, 0}};
+    KIT_OK(tuff_fill_masks(p, inputs, 1, NULL, masks, &alone, NULL));
+    assert_int_equal(masks[0], 4);
+    KIT_OK(tuff_fill_masks(p, inputs, TIMES, NULL, masks, &all, NULL));
+    for (size_t i = 0; i < TIMES; i++)
+        assert_memory_equal(all + i * 4 * 5, alone, 4 * 5 * sizeof *all);
+    tuff_free(all);
+    tuff_free(alone);
+    tuff_predictor_destroy(&p);
+
+    tuff_predictor_params params = TUFF_PREDICTOR_PARAMS_INIT;
+    tuff_buf many = {0};
+    params.max_length = 600;
+    p = predictor_of(model, &params);
+    for (int i = 0; i < 513; i++)
+        tuff_buf_text(&many, "[MASK] ");
+    inputs[0].text = (tuff_piece){many.data, many.size};
+    KIT_FAILS(tuff_fill_masks(p, inputs, 1, NULL, masks, &all, NULL), TUFF_INVALID_ARGUMENT,
+              "input 0 has 513 masks, expected at most 512");
+    inputs[0].text.size -= sizeof "[MASK]";
+    KIT_OK(tuff_fill_masks(p, inputs, 1, NULL, masks, &all, NULL));
+    assert_int_equal(masks[0], 512);
+    tuff_free(all);
+    tuff_buf_free(&many);
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&model);
+}
+
 /* A call whose allocations fail leaves nothing behind. */
 static tuff_status all_of_one(void *user)
 {
@@ -396,6 +436,7 @@ int main(void)
         cmocka_unit_test(scoring_can_be_chosen),
         cmocka_unit_test(long_inputs_are_cut),
         cmocka_unit_test(what_cannot_be_predicted_is_refused),
+        cmocka_unit_test(many_masks_are_many_batches),
         cmocka_unit_test(failing_allocations_are_errors),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
