@@ -322,7 +322,6 @@ static void what_cannot_be_predicted_is_refused(void **state)
     tuff_model_destroy(&bare);
     tuff_model_destroy(&decoder);
     tuff_model_destroy(&masked);
-
     masked = model_open(with_tokenizer("bert-mlm"));
     params.max_length = 8;
     params.guesses = 1025;
@@ -344,7 +343,6 @@ static void what_cannot_be_predicted_is_refused(void **state)
     assert_null(guesses);
     tuff_predictor_destroy(&p);
     tuff_model_destroy(&masked);
-
     tuff_model *answering = model_open(with_tokenizer("bert-spans"));
     params = (tuff_predictor_params)TUFF_PREDICTOR_PARAMS_INIT;
     params.max_length = 6;
@@ -363,6 +361,62 @@ static void what_cannot_be_predicted_is_refused(void **state)
               "answers is 65, expected 1 to 64");
     tuff_predictor_destroy(&p);
     tuff_model_destroy(&answering);
+}
+
+/* Bytes that are no UTF-8 are no reason to fail, and places are those of the text as it was given. */
+static void places_are_of_the_bytes_that_were_given(void **state)
+{
+    (void)state;
+    static const char broken[] = "\xff ab\xe2\x82 cad \xf0\x9f ponk\xc3";
+    const tuff_piece text = {broken, sizeof broken - 1};
+    tuff_model *model = model_open(with_tokenizer("bert-tokens"));
+    tuff_predictor *p = predictor_of(model, NULL);
+    tuff_entities_params how = TUFF_ENTITIES_PARAMS_INIT;
+    tuff_predict_input input = {text, {NULL, 0}};
+    tuff_entity *found = NULL;
+    size_t count = 0;
+    how.outside = true;
+    KIT_OK(tuff_find_entities(p, &input, 1, &how, &found, &count, NULL));
+    assert_int_equal(count, 9); /* letters: what is broken is left out */
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(found[i].span.end - found[i].span.start, 1);
+        assert_true(broken[found[i].span.start] >= 'a' && broken[found[i].span.start] <= 'p');
+    }
+    tuff_free(found);
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&model);
+
+    model = model_open(with_tokenizer("bert-spans"));
+    p = predictor_of(model, NULL);
+    tuff_answer_params params = TUFF_ANSWER_PARAMS_INIT;
+    tuff_answer answers[8];
+    params.answers = 8;
+    input = (tuff_predict_input){{"ponk\xff", 5}, text};
+    KIT_OK(tuff_answer_questions(p, &input, 1, &params, answers, &count, NULL));
+    assert_true(count > 2);
+    for (size_t i = 0; i < count; i++)
+        assert_true(answers[i].span.start < answers[i].span.end && answers[i].span.end <= text.size);
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&model);
+}
+
+static void a_call_can_be_ended(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open(with_tokenizer("bert-classes"));
+    tuff_predictor *p = predictor_of(model, NULL);
+    tuff_classify_params params = TUFF_CLASSIFY_PARAMS_INIT;
+    tuff_watch watch = TUFF_WATCH_INIT;
+    float scores[LABELS];
+    KIT_OK(tuff_cancel_create(&watch.cancel));
+    tuff_cancel_request(watch.cancel);
+    params.watch = &watch;
+    assert_int_equal(tuff_classify(p, words, 1, &params, scores, NULL), TUFF_CANCELLED);
+    tuff_cancel_reset(watch.cancel);
+    KIT_OK(tuff_classify(p, words, 1, &params, scores, NULL));
+    tuff_cancel_destroy(&watch.cancel);
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&model);
 }
 
 /* More masks than are computed at once: in several batches, each as it is alone; in one text, refused. */
@@ -436,6 +490,8 @@ int main(void)
         cmocka_unit_test(scoring_can_be_chosen),
         cmocka_unit_test(long_inputs_are_cut),
         cmocka_unit_test(what_cannot_be_predicted_is_refused),
+        cmocka_unit_test(places_are_of_the_bytes_that_were_given),
+        cmocka_unit_test(a_call_can_be_ended),
         cmocka_unit_test(many_masks_are_many_batches),
         cmocka_unit_test(failing_allocations_are_errors),
     };
