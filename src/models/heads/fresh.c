@@ -152,7 +152,7 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
     }
     if (names.failed) return tuff_fail_memory("the config of a new head");
     if (names.size)
-        tuff_log(TUFF_LOG_INFO, "%s has no head for %s of %lld outputs: %s %s drawn from the seed %llu",
+        tuff_log(TUFF_LOG_WARN, "%s has no head for %s of %lld outputs: %s %s drawn from the seed %llu",
                  model->path, wish->head->title, (long long)wish->label_count, names.data,
                  strchr(names.data, ',') ? "are" : "is", (unsigned long long)wish->seed);
     tuff_buf_free(&names);

@@ -1,0 +1,85 @@
+/* tuff train --task and tuff eval --task. */
+#include <math.h>
+
+#include "kit/command.h"
+
+/* A golden with the tokenizer of assets/golden/tasks. */
+static const char *model_of(const char *name)
+{
+    const char *path = kit_copy_model(kit_golden(name), name), *tasks = kit_golden("tasks");
+    kit_copy_file(kit_join(tasks, "tokenizer.json"), kit_join(path, "tokenizer.json"));
+    kit_copy_file(kit_join(tasks, "tokenizer_config.json"), kit_join(path, "tokenizer_config.json"));
+    return path;
+}
+
+static const char *records(const char *name)
+{
+    return kit_join(kit_golden("tasks"), name);
+}
+
+/* A new head is told of, the evaluation while training is that of the saved model. */
+static void a_classifier_is_trained_and_measured(void **state)
+{
+    (void)state;
+    const char *model = model_of("bert"), *out = kit_path("classifier"),
+               *file = records("classification.tsv");
+    kit_result r = KIT_TUFF("train", "--task", "classification", "--model", model, "--train-file", file,
+                            "--eval-file", file, "--text-field", "one", "--text-pair-field", "two",
+                            "--label-field", "class", "--output-dir", out, "--max-steps", "3",
+                            "--per-device-train-batch-size", "4", "--learning-rate", "1e-2", "--json");
+    assert_non_null(strstr(r.err.data, "has no head for sequence classification of 3 outputs"));
+    assert_non_null(strstr(r.err.data, "accuracy"));
+    assert_non_null(strstr(r.err.data, "11 examples"));
+    cJSON *trained = kit_parse(r.out.data, r.out.size);
+    assert_null(cJSON_GetObjectItem(trained, "eval_perplexity"));
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "classification", "--model", out, "--file", file, "--text-field", "one",
+                 "--text-pair-field", "two", "--label-field", "class", "--json");
+    cJSON *measured = kit_parse(r.out.data, r.out.size);
+    assert_true(fabs(kit_number(measured, "loss") - kit_number(trained, "eval_loss")) < 1e-5);
+    assert_true(kit_number(measured, "accuracy") == kit_number(trained, "eval_accuracy"));
+    assert_true(kit_number(measured, "f1_macro") == kit_number(trained, "eval_f1_macro"));
+    assert_true(kit_number(measured, "labels") == 11);
+    cJSON_Delete(trained);
+    cJSON_Delete(measured);
+    kit_result_free(&r);
+}
+
+static void others_are_measured(void **state)
+{
+    (void)state;
+    kit_result r =
+        KIT_TUFF("eval", "--task", "mlm", "--model", model_of("bert-mlm"), "--file", records("mlm.txt"));
+    assert_true(strncmp(r.out.data, "loss        ", 12) == 0 && strstr(r.out.data, "\nperplexity  "));
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "token-classification", "--model", model_of("bert-tokens"), "--file",
+                 records("tokens.jsonl"));
+    assert_non_null(strstr(r.out.data, "\naccuracy    "));
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "qa", "--model", model_of("bert-spans"), "--file", records("qa.jsonl"),
+                 "--max-length", "14", "--doc-stride", "3");
+    assert_non_null(strstr(r.out.data, "\nexact_match "));
+    kit_result_free(&r);
+}
+
+static void what_does_not_go_together(void **state)
+{
+    (void)state;
+    const char *model = model_of("bert-classes"), *file = records("several.jsonl");
+    KIT_REFUSES(2, "--dump-batches and --block-size are of --task causal-lm", "train", "--task", "mlm",
+                "--model", model, "--train-file", file, "--output-dir", kit_path("x"), "--block-size", "8");
+    KIT_REFUSES(1, "a classifier of tokens is needed to be measured", "eval", "--task",
+                "token-classification", "--model", model, "--file", records("tokens.jsonl"));
+    KIT_REFUSES(1, "its \"tokens\" is missing", "train", "--task", "token-classification", "--model", model,
+                "--train-file", file, "--output-dir", kit_path("x"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_classifier_is_trained_and_measured),
+        cmocka_unit_test(others_are_measured),
+        cmocka_unit_test(what_does_not_go_together),
+    };
+    return cmocka_run_group_tests(tests, kit_command_setup, NULL);
+}
