@@ -352,13 +352,6 @@ static void run_model(void **state)
     unload(&g);
 }
 
-static void run_batch(void **state)
-{
-    golden g = load(*state, "truth.safetensors");
-    golden_batch(g.model, device);
-    unload(&g);
-}
-
 static void run_cache_f16(void **state)
 {
     golden g = load(*state, "truth.safetensors");
@@ -390,9 +383,6 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"llama-tied"),
         cmocka_unit_test_prestate(run_model, (void *)"mistral"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen2"),
-        cmocka_unit_test_prestate(run_batch, (void *)"gpt2"),
-        cmocka_unit_test_prestate(run_batch, (void *)"llama"),
-        cmocka_unit_test_prestate(run_batch, (void *)"qwen2"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"llama"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),

@@ -2,14 +2,10 @@
 #ifndef TUFF_TESTS_GOLDEN_H
 #define TUFF_TESTS_GOLDEN_H
 
-#include <tuff/device.h>
-#include <tuff/model.h>
-
 /* Run all checks on the device of this name and return the exit code; 77 when there is no such device. */
 int golden_main(const char *device);  /* language models */
 int encoder_main(const char *device); /* encoders */
-/* One of them: sequences that are decoded together. */
-void golden_batch(const tuff_model *model, tuff_device *device);
-int tasks_main(const char *device); /* 20 steps of each task */
+int batch_main(const char *device);   /* language models: sequences that are decoded together */
+int tasks_main(const char *device);   /* 20 steps of each task */
 
 #endif

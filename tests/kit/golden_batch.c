@@ -2,11 +2,14 @@
 #include "kit/golden.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "generate/batcher.h"
 #include "kit/kit.h"
+
+static tuff_device *device;
 
 enum { SEQUENCES = 8, PIECE = 16, MOST_TOKENS = 14 };
 
@@ -111,7 +114,7 @@ static void check_tokens(const made *alone, const made *together, int i, size_t 
     }
 }
 
-static void check(const tuff_model *model, tuff_device *device, bool invariant)
+static void check(const tuff_model *model, bool invariant)
 {
     tuff_batcher_params params = TUFF_BATCHER_PARAMS_INIT;
     tuff_batcher *b = NULL;
@@ -136,8 +139,30 @@ static void check(const tuff_model *model, tuff_device *device, bool invariant)
     tuff_batcher_destroy(&b);
 }
 
-void golden_batch(const tuff_model *model, tuff_device *device)
+static void run_batch(void **state)
 {
-    check(model, device, true);
-    check(model, device, false);
+    char path[64];
+    tuff_model *model = NULL;
+    snprintf(path, sizeof path, "golden/%s", (const char *)*state);
+    KIT_OK(tuff_model_load(kit_asset(path), &model));
+    check(model, true);
+    check(model, false);
+    tuff_model_destroy(&model);
+}
+
+int batch_main(const char *name)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(run_batch, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_batch, (void *)"llama"),
+    };
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = name;
+    if (tuff_device_open(&params, &device) != TUFF_OK) {
+        printf("skipped: %s\n", tuff_error_message());
+        return 77;
+    }
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tuff_device_destroy(&device);
+    return failed;
 }
