@@ -187,8 +187,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_conform_list(const tuff_conform_params *
 typedef enum tuff_conform_format {
     TUFF_CONFORM_TEXT, /* for a terminal: totals, the worst ten, failures with a command that reruns each */
     /* A record: lines of JSON, each an object with a "record": "run" (what, where, when), then for each case
-     * "begin" before it and "case" after it, at last "end" (totals, verdict). Whatever ends the process, the
-     * lines before tell what was found and which case was running. */
+     * "begin" before it, "kernels" whenever it is about to use some that it has not used yet, and "case"
+     * after it, at last "end" (totals, verdict). Whatever ends the process, the lines before tell what was
+     * found and which case was running, with which kernels. */
     TUFF_CONFORM_JSON,
     TUFF_CONFORM_JUNIT,
     TUFF_CONFORM_HTML, /* one page: operations by devices, failures, all cases */

@@ -86,6 +86,7 @@ typedef struct isolation {
     tuff_cli_record *record;    /* of this device alone, kept to count up what was found */
     tuff_conform_params params; /* its first and count are the child's cases */
     char *described;            /* the run's first line; NULL: not there yet */
+    char kernels[256];          /* that the case was about to use when it last told; "": it has not */
     long running;               /* index of the case, or NONE */
     size_t done;                /* of the child's cases */
     size_t next;                /* the round has come to this case */
@@ -115,10 +116,22 @@ static bool is_record(const char *line, const char *kind)
     return strncmp(line, text, (size_t)size) == 0;
 }
 
+/* Of a line that ends with "kernels": "matmul/tile, softmax/rows"}; cut where there are many. */
+static void take_kernels(isolation *x, const char *line)
+{
+    static const char key[] = "\"kernels\": \"";
+    const char *at = strstr(line, key);
+    size_t size = at != NULL ? strcspn(at + sizeof key - 1, "\"") : 0, most = sizeof x->kernels - 8;
+    if (at == NULL) return;
+    snprintf(x->kernels, sizeof x->kernels, "%.*s%s", (int)(size < most ? size : most), at + sizeof key - 1,
+             size < most ? "" : " ...");
+}
+
 /* Each child describes its run and ends it; of all of them the first description is kept. */
 static void take_record(isolation *x, const char *line)
 {
     bool first = is_record(line, "run");
+    if (is_record(line, "kernels")) take_kernels(x, line);
     if (is_record(line, "end") || (first && x->described != NULL)) return;
     if (first) {
         size_t size = strlen(line) + 1;
@@ -158,6 +171,7 @@ static void take_line(isolation *x, const char *line)
         x->running = strtol(text, NULL, 10);
         if (x->running < 0 || (size_t)x->running >= x->n) x->running = NONE;
         x->began = tuff_cli_seconds();
+        x->kernels[0] = 0;
         if (x->running != NONE)
             tuff_cli_case_begins(&x->run->lines, x->cases[x->running]->name, (size_t)x->running, x->n);
         break;
@@ -199,7 +213,7 @@ static char *complete(const isolation *x, const char *line)
 static void note_lost(isolation *x, const tuff_conform_case *c, const char *verdict, const char *message,
                       double milliseconds)
 {
-    char line[1024];
+    char line[1536];
     snprintf(line, sizeof line,
              "{\"record\": \"case\", \"case\": \"%s\", \"verdict\": \"%s\", \"held\": false, \"listed\": %s, "
              "\"milliseconds\": %.3f, \"seed\": %llu, \"message\": \"%s\"}",
@@ -219,7 +233,7 @@ static void note_lost(isolation *x, const tuff_conform_case *c, const char *verd
 static void take_loss(isolation *x, bool timed_out, const char *signal, int code)
 {
     double seconds = tuff_cli_seconds() - x->began;
-    char message[160];
+    char message[512];
     if (timed_out)
         snprintf(message, sizeof message, "timed out after %.3g s", x->run->options->timeout);
     else if (signal != NULL)
@@ -238,6 +252,10 @@ static void take_loss(isolation *x, bool timed_out, const char *signal, int code
     if (between) { /* the case before it has left the driver in that state */
         strncat(message, ", after this case, before the next one", sizeof message - strlen(message) - 1);
         x->running = (long)(x->params.first + (x->done > 0 ? x->done - 1 : 0));
+    }
+    if (!between && x->kernels[0] != 0) {
+        size_t size = strlen(message);
+        snprintf(message + size, sizeof message - size, ", about to use %s", x->kernels);
     }
     size_t index = (size_t)x->running;
     tuff_conform_case c = {.name = x->cases[index]->name, .listed = x->cases[index]->listed};
@@ -313,6 +331,7 @@ static bool run_round(isolation *x, double until)
         tuff_cli_child child;
         any = true;
         x->running = NONE;
+        x->kernels[0] = 0;
         x->over = false;
         x->done = 0;
         x->began = tuff_cli_seconds();

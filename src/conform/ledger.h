@@ -57,6 +57,8 @@ void tuff_record_run(const tuff_ledger *ledger, tuff_buf *out);
 /* A device that could not be opened. */
 void tuff_record_error(const tuff_ledger *ledger, tuff_buf *out);
 void tuff_record_begin(const char *name, tuff_buf *out);
+/* "matmul/tile, softmax/rows": what the case is about to use. */
+void tuff_record_kernels(const char *name, const char *kernels, tuff_buf *out);
 void tuff_record_case(const tuff_conform_report *report, const tuff_finding *finding, tuff_buf *out);
 void tuff_record_end(const tuff_ledger *ledger, tuff_buf *out);
 

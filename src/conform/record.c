@@ -122,6 +122,14 @@ void tuff_record_begin(const char *name, tuff_buf *out)
     tuff_buf_char(out, '}');
 }
 
+void tuff_record_kernels(const char *name, const char *kernels, tuff_buf *out)
+{
+    begin(out, "kernels");
+    text(out, "case", name);
+    text(out, "kernels", kernels);
+    tuff_buf_char(out, '}');
+}
+
 static void put_launches(const tuff_conform_case *c, tuff_buf *out)
 {
     key(out, "launches");

@@ -28,7 +28,10 @@ typedef struct session {
     tuff_device *device;
     tuff_ledger *ledger;
     uint64_t begin;
-    size_t done; /* of this round */
+    size_t done;                /* of this round */
+    bool told[TUFF_ROWS_COUNT]; /* of the case that is run: its kernels that the record has named */
+    const char *name;           /* of that case */
+    tuff_status noted;          /* what became of naming them */
 } session;
 
 /* ---- the record ---- */
@@ -39,6 +42,28 @@ static tuff_status emit(const session *s, tuff_buf *line)
     if (!failed && s->params->record != NULL) s->params->record(line->data, s->params->user);
     tuff_buf_free(line);
     return failed ? tuff_fail_memory("a conformance report") : TUFF_OK;
+}
+
+/* Before a plan becomes a program: which kernels are to be used now, and were not before in this case. A
+ * driver that crashes or hangs does so with one of them. */
+static void note_kernels(tuff_plan *plan, void *context)
+{
+    session *s = context;
+    tuff_buf names = {0}, line = {0};
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        const tuff_plan_step *step = &plan->steps[i];
+        const size_t kernel = tuff_rows_index(step->node->op, step->row);
+        char name[TUFF_KERNEL_NAME];
+        if (s->told[kernel]) continue;
+        s->told[kernel] = true;
+        tuff_buf_printf(&names, "%s%s", names.size > 0 ? ", " : "", tuff_kernel_name(kernel, name));
+    }
+    if (names.size > 0) {
+        tuff_record_kernels(s->name, names.data, &line);
+        line.failed |= names.failed;
+        if (s->noted == TUFF_OK) s->noted = emit(s, &line);
+    }
+    tuff_buf_free(&names);
 }
 
 /* ---- what is known before the first case ---- */
@@ -218,11 +243,15 @@ static tuff_status run_case(session *s, size_t i)
     tuff_outcome outcome;
     scratch x = {0};
     uint64_t begin = tuff_now_ns();
+    memset(s->told, 0, sizeof s->told);
+    s->name = name;
+    s->noted = TUFF_OK;
     tuff_coverage_free(s->coverage);
     tuff_suite_case(&s->suite, s->selection.family[i], s->selection.cases[i], &outcome);
     tuff_finding f = {.seen = {.family = s->selection.family[i]->name, .name = name, .seed = s->suite.seed}};
     f.seen.milliseconds = (double)(tuff_now_ns() - begin) / 1e6;
-    tuff_status status = note_case(s, &outcome, &x, &f);
+    tuff_status status = s->noted;
+    if (status == TUFF_OK) status = note_case(s, &outcome, &x, &f);
     tuff_outcome_free(&outcome);
     tuff_arena_free(&x.arena);
     tuff_buf_free(&x.blame);
@@ -262,6 +291,8 @@ static tuff_status run_all(session *s)
     uint64_t begin = tuff_now_ns();
     TUFF_TRY(describe_run(s));
     s->suite = (tuff_suite){.device = s->device->handle,
+                            .hook = note_kernels,
+                            .hook_context = s,
                             .full = p->level != TUFF_CONFORM_QUICK,
                             .backward = !p->forward_only,
                             .coverage = s->coverage,

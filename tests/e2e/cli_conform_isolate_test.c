@@ -97,6 +97,23 @@ static pid_t child_of(pid_t process)
     "--device", "cpu", "--level", "soak", "--minutes", "5", "--case", "matmul.n*", "--json", \
         kit_path("r.json")
 
+/* Where the case had come to its kernels, and not only to its truth on the host, the message names them. */
+static void expect_kernels_of_the_crash(void)
+{
+    tuff_buf text = {0};
+    char name[128], kernels[256];
+    kit_read_file(kit_path("r.json"), &text);
+    char *line = strstr(text.data, "\"verdict\": \"crashed\"");
+    assert_non_null(line);
+    while (line > text.data && line[-1] != '\n')
+        line--;
+    assert_int_equal(sscanf(line, "{\"record\": \"case\", \"case\": \"%127[^\"]", name), 1);
+    snprintf(kernels, sizeof kernels, "{\"record\": \"kernels\", \"case\": \"%s\", \"kernels\": \"", name);
+    bool between = says(&text, "before the next one");
+    if (!between) assert_int_equal(says(&text, kernels), says(&text, ", about to use "));
+    tuff_buf_free(&text);
+}
+
 /* A signal to the child is a crash of the case that runs, and of no other. */
 static void a_crash_is_a_cases_result(void **state)
 {
@@ -104,10 +121,11 @@ static void a_crash_is_a_cases_result(void **state)
     pid_t process = START("--device", "cpu", "--level", "full", "--case", "elementwise.*,norm.*,softmax.*",
                           "--isolate", "--seed", "3", "--budget", "7", "--json", kit_path("r.json"),
                           "--junit", kit_path("r.xml"), "--report", kit_path("r.html"));
-    wait_for("r.json", "\"record\": \"begin\"");
+    wait_for("r.json", "\"record\": \"kernels\", \"case\": \"elementwise.");
     kill(child_of(process), SIGSEGV);
     assert_int_equal(end_of(process), 1);
     expect_in_file("r.json", "\"verdict\": \"crashed\"");
+    expect_kernels_of_the_crash();
     expect_in_file("r.json", "\"message\": \"crashed: SIGSEGV");
     expect_in_file("r.json", "tuff conform --device 'cpu' --case ");
     expect_in_file("r.json", " --seed 3 --level full --budget 7ms --isolate\"");
