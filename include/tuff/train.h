@@ -113,7 +113,7 @@ typedef struct tuff_train_params {
     double max_grad_norm; /* 0: no clipping */
     uint64_t seed;        /* of shuffling, dropout and LoRA's initial A */
     bool no_shuffle;      /* blocks in file order every epoch */
-    int64_t lora_rank;    /* 0: all parameters are trained */
+    int64_t lora_rank;    /* 0: all parameters are trained; with peft_type "lora": 8 */
     double lora_alpha, lora_dropout;
     const char *lora_target; /* "q_proj,v_proj", "all-linear"; NULL: the architecture's default */
     int64_t max_nonfinite;   /* tuff_trainer_step fails after so many skipped steps in a row; 0: never */
@@ -128,6 +128,13 @@ typedef struct tuff_train_params {
     double momentum;  /* of SGD; 0: none */
     bool nesterov;    /* SGD: Nesterov's momentum */
     bool reserved[7]; /* leave them false */
+    /* An adapter is trained instead of the model: "lora", "ia3" or "prompt_tuning", as in PEFT, in letters of
+     * any case; NULL: LoRA when there is a lora_rank, else none. */
+    const char *peft_type;
+    const char *target_modules;      /* of IA3, and of LoRA where lora_target is NULL; NULL: the default */
+    const char *feedforward_modules; /* IA3: those of them whose input is scaled; NULL: the default's */
+    int64_t num_virtual_tokens;      /* prompt tuning; 0: 20 */
+    const char *prompt_tuning_init_text; /* what they begin as; NULL: random rows */
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
@@ -136,10 +143,7 @@ typedef struct tuff_train_params {
 #define TUFF_TRAIN_PARAMS_INIT                                                                            \
     {                                                                                                     \
         sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1, \
-            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false,                                          \
-        {                                                                                                 \
-            false                                                                                         \
-        }                                                                                                 \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, {false}, NULL, NULL, NULL, 0, NULL       \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
@@ -214,7 +218,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_next_batch(tuff_trainer *trainer
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_dump_batches(tuff_trainer *trainer, const char *path);
 
 /* Writes the present state as a directory that appears whole or not at all: the model as a Hugging Face
- * directory (f32), or for LoRA a PEFT adapter. Steps may follow. */
+ * directory (f32), or for an adapter a PEFT directory. Steps may follow. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, const char *directory);
 /* The same into a stage that was opened before, so that nobody else could begin to write there meanwhile; you
  * commit it. `watch` (TUFF_PHASE_SAVE, in bytes) may be NULL; the trainer's own, which may have been asked to
@@ -263,7 +267,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, 
 typedef struct tuff_eval_params {
     size_t struct_size;      /* set by TUFF_EVAL_PARAMS_INIT */
     int64_t batch_size;      /* blocks per run; 0: 4 */
-    const char *adapter;     /* a PEFT LoRA directory to apply; NULL: none */
+    const char *adapter;     /* a PEFT directory to apply; NULL: none */
     const tuff_watch *watch; /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
 } tuff_eval_params;
 #define TUFF_EVAL_PARAMS_INIT                   \
@@ -277,7 +281,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_d
                                                  tuff_eval_result *out_result);
 
 /* Writes the logits of the first blocks (at most 4) as a safetensors file for checks against other
- * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT LoRA directory
+ * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT directory
  * or NULL; `watch` (TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE) may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device,
                                                     const tuff_dataset *data, const char *adapter,

@@ -34,7 +34,7 @@ static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
     if (!tuff_cli_can_create(o->output_dir, true)) return false;
     if (tuff_stage_open(o->output_dir, out_stage) != TUFF_OK) return tuff_cli_failed() == TUFF_EXIT_OK;
     bool model = tuff_cli_holds_model(o->output_dir), adapter = tuff_cli_holds_adapter(o->output_dir);
-    if (o->lora_rank ? model : adapter) {
+    if (o->lora_rank || o->peft_type ? model : adapter) {
         tuff_cli_say("tuff: --output-dir %s holds %s, and %s is to be written; choose another", o->output_dir,
                      model ? "a model" : "an adapter", model ? "an adapter" : "a model");
         return false;
@@ -89,10 +89,14 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
     tuff_model_info info = TUFF_MODEL_INFO_INIT;
     if (tuff_model_get_info(r->model, &info) != TUFF_OK) return;
     int64_t steps = tuff_trainer_total_steps(r->trainer);
+    const char *kind = tuff_cli_trains(r->options, "lora")            ? " (LoRA)"
+                       : tuff_cli_trains(r->options, "ia3")           ? " (IA3)"
+                       : tuff_cli_trains(r->options, "prompt_tuning") ? " (prompt tuning)"
+                                                                      : "";
     int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;
     tuff_cli_row("device", "%s", tuff_device_get_info(r->device)->name);
     tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
-                 tuff_cli_count(m->trained_parameters), p->lora_rank ? " (LoRA)" : "");
+                 tuff_cli_count(m->trained_parameters), kind);
     bool blocks = r->options->task == TUFF_CLI_CAUSAL_LM;
     double epochs = (double)(steps * examples) / (double)tuff_dataset_blocks(r->train);
     if (blocks)
@@ -241,7 +245,7 @@ static int finish(run *r)
     if (!o->common.quiet)
         tuff_cli_say("saved to %s after %s step%s%s", o->output_dir, tuff_cli_count(r->last.step),
                      r->last.step == 1 ? "" : "s", tuff_cli_interrupted() ? " (interrupted)" : "");
-    if (o->lora_rank && !o->common.quiet && !tuff_cli_is_directory(o->model))
+    if ((o->lora_rank || o->peft_type) && !o->common.quiet && !tuff_cli_is_directory(o->model))
         tuff_cli_say(
             "the adapter goes onto %s: `tuff generate --model %s --adapter %s`; PEFT needs the model as a "
             "directory: `tuff convert %s --to hf --output DIR`",

@@ -12,7 +12,8 @@ typedef struct tuff_cli_train_options {
         *optim;
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
-    int64_t lora_rank;
+    const char *peft_type, *target_modules, *feedforward_modules, *init_text;
+    int64_t lora_rank, virtual_tokens;
     double lora_alpha, lora_dropout; /* negative: not given */
     int64_t max_nonfinite;
     int scheduler, format;
@@ -24,6 +25,8 @@ typedef struct tuff_cli_train_options {
 
 /* Parses and checks what can be checked without the library. */
 tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out);
+/* Whether an adapter of this type is trained. */
+bool tuff_cli_trains(const tuff_cli_train_options *options, const char *peft_type);
 tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
 
 /* ---- the log of a run: a line of JSON per step and per evaluation */

@@ -1,4 +1,7 @@
 /* The options of `tuff train`. */
+#include <string.h>
+#include <strings.h>
+
 #include "cli/train.h"
 
 #define AT(field) .offset = offsetof(tuff_cli_train_options, field)
@@ -67,9 +70,12 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0,
      "of the order, of dropout and of LoRA's start"},
     {TUFF_ARG_FLAG, "no-shuffle", NULL, AT(no_shuffle), .help = "take the blocks in the order of the file"},
-    {.kind = TUFF_ARG_GROUP, .name = "LoRA (the model stays as it is, a small adapter is trained):"},
+    {.kind = TUFF_ARG_GROUP,
+     .name = "Adapters (the model stays as it is, a few tensors beside it are trained):"},
+    {TUFF_ARG_TEXT, "peft-type", "NAME", AT(peft_type), .help = "lora, ia3 or prompt_tuning",
+     .preset = "lora with --lora-rank; else all parameters are trained"},
     {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), 0, 65536,
-     "rank of the adapter; 0: no LoRA, all parameters are trained"},
+     "rank of LoRA's matrices; 0: no LoRA, or with --peft-type lora 8"},
     {TUFF_ARG_REAL, "lora-alpha", "X", AT(lora_alpha), 0, 1e6,
      "the adapter's output is scaled by alpha / rank", "16"},
     {TUFF_ARG_REAL, "lora-dropout", "X", AT(lora_dropout), 0, 0.999, "part of the adapter's inputs to drop",
@@ -77,6 +83,15 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "lora-target", "NAMES", AT(lora_target),
      .help = "modules to adapt, such as q_proj,v_proj, or all-linear",
      .preset = "as PEFT has it for the architecture"},
+    {TUFF_ARG_TEXT, "target-modules", "NAMES", AT(target_modules), .help = "the same for LoRA and IA3",
+     .preset = "as PEFT has it for the architecture"},
+    {TUFF_ARG_TEXT, "feedforward-modules", "NAMES", AT(feedforward_modules),
+     .help = "IA3: those of --target-modules whose input is scaled, not what they give",
+     .preset = "as PEFT has it with the default modules, else none"},
+    {TUFF_ARG_INT, "num-virtual-tokens", "N", AT(virtual_tokens), 0, 65536,
+     "prompt tuning: rows that are trained and come before each text; 0: 20"},
+    {TUFF_ARG_TEXT, "prompt-tuning-init-text", "TEXT", AT(init_text),
+     .help = "prompt tuning: what these rows begin as", .preset = "random rows"},
     {.kind = TUFF_ARG_GROUP, .name = "What one sees:"},
     {TUFF_ARG_INT, "logging-steps", "N", AT(logging_steps), 1, MANY, "print a line every N steps"},
     {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY,
@@ -167,7 +182,18 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     if (o->lora_alpha >= 0) p.lora_alpha = o->lora_alpha;
     if (o->lora_dropout >= 0) p.lora_dropout = o->lora_dropout;
     p.lora_target = o->lora_target;
+    p.peft_type = o->peft_type;
+    p.target_modules = o->target_modules;
+    p.feedforward_modules = o->feedforward_modules;
+    p.num_virtual_tokens = o->virtual_tokens;
+    p.prompt_tuning_init_text = o->init_text;
     return p;
+}
+
+bool tuff_cli_trains(const tuff_cli_train_options *o, const char *peft_type)
+{
+    if (!o->peft_type) return o->lora_rank && strcmp(peft_type, "lora") == 0;
+    return strcasecmp(o->peft_type, peft_type) == 0;
 }
 
 /* Options that go together. */
@@ -178,8 +204,18 @@ static const char *contradiction(const tuff_cli_train_options *o)
     if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
     if (o->eval_steps && !o->validation_file) return "--eval-steps needs --validation-file";
     if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
-    if (!o->lora_rank && (o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
-        return "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
+    if (!tuff_cli_trains(o, "lora") &&
+        (o->lora_rank || o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
+        return o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
+                            : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
+    if (o->target_modules && !tuff_cli_trains(o, "lora") && !tuff_cli_trains(o, "ia3"))
+        return "--target-modules needs --peft-type lora or ia3";
+    if (o->feedforward_modules && !tuff_cli_trains(o, "ia3"))
+        return "--feedforward-modules needs --peft-type ia3";
+    if ((o->virtual_tokens || o->init_text) && !tuff_cli_trains(o, "prompt_tuning"))
+        return "--num-virtual-tokens and --prompt-tuning-init-text need --peft-type prompt_tuning";
+    if (o->lora_target && o->target_modules)
+        return "--lora-target and --target-modules say the same thing; give one";
     if (o->warmup_steps && o->warmup_ratio > 0)
         return "--warmup-steps and --warmup-ratio say the same thing; give one";
     return NULL;

@@ -8,7 +8,6 @@
 
 #define CONFIG  "adapter_config.json"
 #define WEIGHTS "adapter_model.safetensors"
-#define PREFIX  "base_model.model."
 
 enum { CONFIG_LIMIT = 1 << 20 };
 
@@ -64,8 +63,9 @@ static tuff_status find_pair(tuff_peft_adapter *adapter, const char *module, siz
 
 static tuff_status add(tuff_peft_adapter *adapter, const tuff_weight *weight)
 {
-    const char *module =
-        tuff_starts_with(weight->name, PREFIX) ? weight->name + strlen(PREFIX) : weight->name;
+    const char *module = tuff_starts_with(weight->name, TUFF_PEFT_PREFIX)
+                             ? weight->name + strlen(TUFF_PEFT_PREFIX)
+                             : weight->name;
     const char *mark = strstr(module, ".lora_");
     if (!mark) return ignore(adapter, weight);
     char side = side_of(mark + strlen(".lora_"));
@@ -131,53 +131,90 @@ done:
     return status;
 }
 
+/* ---- the files */
+
+void tuff_peft_files_close(tuff_peft_files **files)
+{
+    tuff_peft_files *f = *files;
+    if (!f) return;
+    tuff_weights_destroy(&f->weights);
+    cJSON_Delete(f->config);
+    tuff_buf_free(&f->text);
+    tuff_free(f->config_path);
+    tuff_free(f->weights_path);
+    tuff_free(f);
+    *files = NULL;
+}
+
 typedef struct opening {
     const char *directory;
-    tuff_peft_adapter *adapter; /* NULL after a failure */
+    tuff_peft_files *files; /* NULL after a failure */
 } opening;
 
 static void drop(void *user)
 {
     opening *work = user;
-    tuff_peft_destroy(&work->adapter);
+    tuff_peft_files_close(&work->files);
+}
+
+static tuff_status read_config(tuff_peft_files *f)
+{
+    TUFF_TRY(tuff_read_file(f->config_path, CONFIG_LIMIT, &f->text));
+    TUFF_TRY(tuff_json_parse(f->text.data, f->text.size, f->config_path, &f->config));
+    if (!cJSON_IsObject(f->config))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: a JSON object is expected", f->config_path);
+    TUFF_TRY(tuff_json_text(f->config, "peft_type", f->config_path, &f->kind));
+    if (f->kind) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: it has no 'peft_type': it is no PEFT adapter", f->config_path);
 }
 
 static tuff_status open_one(void *user)
 {
     opening *work = user;
-    const char *directory = work->directory;
-    tuff_status status;
-    tuff_buf text = {0};
-    tuff_peft_config *config = NULL;
-    tuff_weights *weights = NULL;
-    char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS),
-         *model = tuff_path_join(directory, "config.json");
-    if (!config_path || !weights_path || !model) TUFF_GO(tuff_fail_memory("a path"));
-    if (tuff_is_file(model) && !tuff_is_file(config_path))
+    tuff_status status = TUFF_OK;
+    char *model = tuff_path_join(work->directory, "config.json");
+    tuff_peft_files *f = work->files = tuff_alloc(sizeof *f);
+    if (!f || !model) TUFF_GO(tuff_fail_memory("an adapter"));
+    f->config_path = tuff_path_join(work->directory, CONFIG);
+    f->weights_path = tuff_path_join(work->directory, WEIGHTS);
+    if (!f->config_path || !f->weights_path) TUFF_GO(tuff_fail_memory("a path"));
+    if (tuff_is_file(model) && !tuff_is_file(f->config_path))
         TUFF_GO(tuff_fail(TUFF_NOT_FOUND,
                           "%s is a model, not an adapter: it has no " CONFIG "; load it as a model",
-                          directory));
-    TUFF_GO(tuff_read_file(config_path, CONFIG_LIMIT, &text));
-    TUFF_GO(tuff_peft_config_parse(text.data, text.size, config_path, &config));
-    TUFF_GO(tuff_safetensors_open(weights_path, &weights));
-    status = tuff_peft_pair_up(config, weights, weights_path, &work->adapter);
-    config = NULL;
-    weights = NULL;
+                          work->directory));
+    TUFF_GO(read_config(f));
+    TUFF_GO(tuff_safetensors_open(f->weights_path, &f->weights));
 done:
-    tuff_peft_config_destroy(&config);
-    tuff_weights_destroy(&weights);
-    tuff_buf_free(&text);
     tuff_free(model);
-    tuff_free(config_path);
-    tuff_free(weights_path);
+    if (status != TUFF_OK) tuff_peft_files_close(&work->files);
     return status;
+}
+
+tuff_status tuff_peft_files_open(const char *directory, tuff_peft_files **out_files)
+{
+    opening work = {.directory = directory};
+    tuff_status status = tuff_stage_read(directory, open_one, drop, &work);
+    *out_files = work.files;
+    return status;
+}
+
+tuff_status tuff_peft_open_files(tuff_peft_files *files, tuff_peft_adapter **out_adapter)
+{
+    tuff_peft_config *config = NULL;
+    tuff_weights *weights = files->weights;
+    *out_adapter = NULL;
+    TUFF_TRY(tuff_peft_config_parse(files->text.data, files->text.size, files->config_path, &config));
+    files->weights = NULL;
+    return tuff_peft_pair_up(config, weights, files->weights_path, out_adapter);
 }
 
 tuff_status tuff_peft_open(const char *directory, tuff_peft_adapter **out_adapter)
 {
-    opening work = {.directory = directory};
-    tuff_status status = tuff_stage_read(directory, open_one, drop, &work);
-    *out_adapter = work.adapter;
+    tuff_peft_files *files = NULL;
+    *out_adapter = NULL;
+    TUFF_TRY(tuff_peft_files_open(directory, &files));
+    tuff_status status = tuff_peft_open_files(files, out_adapter);
+    tuff_peft_files_close(&files);
     return status;
 }
 
@@ -187,37 +224,16 @@ const tuff_peft_pair *tuff_peft_find(const tuff_peft_adapter *adapter, const cha
     return tuff_map_get(&adapter->by_module, module, strlen(module), &index) ? &adapter->pairs[index] : NULL;
 }
 
-tuff_status tuff_peft_save(const char *directory, const tuff_peft_config *config, const tuff_peft_item *items,
-                           size_t count, tuff_dtype dtype, tuff_save_fn fn, void *user)
+tuff_status tuff_peft_write(const char *directory, const tuff_buf *config, const tuff_save_item *tensors,
+                            size_t count, tuff_save_fn fn, void *user)
 {
-    tuff_status status;
-    tuff_buf text = {0};
-    tuff_arena arena = {0};
     char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS);
-    size_t all = 2 * count + config->whole_count;
-    tuff_save_item *tensors = tuff_arena_array(&arena, all + 1, sizeof *tensors);
-    if (!config_path || !weights_path || !tensors) TUFF_GO(tuff_fail_memory("an adapter"));
-    for (size_t i = 0; i < count; i++) {
-        const tuff_peft_item *item = &items[i];
-        tuff_save_item *pair = tensors + 2 * i;
-        pair[0] = (tuff_save_item){.dtype = dtype, .rank = 2, .shape = {item->rank, item->in}};
-        pair[1] = (tuff_save_item){.dtype = dtype, .rank = 2, .shape = {item->out, item->rank}};
-        pair[0].name = tuff_arena_printf(&arena, PREFIX "%s.lora_A.weight", item->module);
-        pair[1].name = tuff_arena_printf(&arena, PREFIX "%s.lora_B.weight", item->module);
-        if (!pair[0].name || !pair[1].name) TUFF_GO(tuff_fail_memory("an adapter"));
-    }
-    for (size_t i = 0; i < config->whole_count; i++) {
-        tensors[2 * count + i] = config->whole[i];
-        tensors[2 * count + i].name = tuff_arena_printf(&arena, PREFIX "%s", config->whole[i].name);
-        if (!tensors[2 * count + i].name) TUFF_GO(tuff_fail_memory("an adapter"));
-    }
-    tuff_peft_config_print(config, &text);
-    if (text.failed) TUFF_GO(tuff_fail_memory("an adapter's configuration"));
-    TUFF_GO(tuff_safetensors_save(weights_path, tensors, all, fn, user));
-    TUFF_GO(tuff_write_file(config_path, text.data, text.size));
+    tuff_status status = TUFF_OK;
+    if (!config_path || !weights_path) TUFF_GO(tuff_fail_memory("an adapter"));
+    if (config->failed) TUFF_GO(tuff_fail_memory("an adapter's configuration"));
+    TUFF_GO(tuff_safetensors_save(weights_path, tensors, count, fn, user));
+    TUFF_GO(tuff_write_file(config_path, config->data, config->size));
 done:
-    tuff_buf_free(&text);
-    tuff_arena_free(&arena);
     tuff_free(config_path);
     tuff_free(weights_path);
     return status;

@@ -1,9 +1,41 @@
-/* PEFT adapter directories: adapter_config.json and adapter_model.safetensors, of kind LoRA. */
+/* PEFT adapter directories: adapter_config.json and adapter_model.safetensors; what those of kind LoRA say.
+ */
 #ifndef TUFF_FORMATS_PEFT_H
 #define TUFF_FORMATS_PEFT_H
 
+#include "base/json.h"
 #include "formats/save.h"
 #include "formats/weights.h"
+
+/* What tensors of an adapter's file begin with, before the base model's module. */
+#define TUFF_PEFT_PREFIX "base_model.model."
+
+/* The two files of a directory, of any kind. */
+typedef struct tuff_peft_files {
+    char *config_path, *weights_path;
+    tuff_buf text;    /* of the config */
+    cJSON *config;    /* the same, an object */
+    const char *kind; /* peft_type */
+    tuff_weights *weights;
+} tuff_peft_files;
+TUFF_MUST_USE tuff_status tuff_peft_files_open(const char *directory, tuff_peft_files **out_files);
+void tuff_peft_files_close(tuff_peft_files **files);
+/* UNSUPPORTED, naming the key, for what is set in a config and cannot be applied, whatever its kind. */
+TUFF_MUST_USE tuff_status tuff_peft_refuse(const cJSON *config, const char *file);
+
+/* Writing a config: members as PEFT sorts them, between begin and end. */
+void tuff_peft_put_begin(tuff_buf *out);
+void tuff_peft_put_end(tuff_buf *out);
+void tuff_peft_put_text(tuff_buf *out, const char *key, const char *value); /* NULL: null */
+void tuff_peft_put_number(tuff_buf *out, const char *key, double value);
+void tuff_peft_put_bool(tuff_buf *out, const char *key, bool value);
+void tuff_peft_put_list(tuff_buf *out, const char *key, const char *const *values, size_t count);
+/* modules_to_save; null for none. */
+void tuff_peft_put_modules(tuff_buf *out, const char *const *modules, size_t count);
+/* Writes both files into a directory that exists; `fn` is asked for the tensors in their order. */
+TUFF_MUST_USE tuff_status tuff_peft_write(const char *directory, const tuff_buf *config,
+                                          const tuff_save_item *tensors, size_t count, tuff_save_fn fn,
+                                          void *user);
 
 /* An entry of rank_pattern or alpha_pattern: the modules it names get another value. */
 typedef struct tuff_peft_pattern {
@@ -29,12 +61,9 @@ typedef struct tuff_peft_config {
     size_t target_count;
     tuff_peft_pattern *rank_pattern, *alpha_pattern; /* in file order: the first match counts */
     size_t rank_pattern_count, alpha_pattern_count;
-    /* of an adapter that is saved: modules beside the adapted ones that it has whole, and their tensors by
-     * the base model's names */
+    /* of an adapter that is saved: modules beside the adapted ones that it has whole */
     const char **modules;
     size_t module_count;
-    const tuff_save_item *whole;
-    size_t whole_count;
     tuff_arena arena;
 } tuff_peft_config;
 
@@ -71,7 +100,8 @@ typedef struct tuff_peft_adapter {
     tuff_arena arena;
 } tuff_peft_adapter;
 
-/* Reads a directory. */
+/* Reads files of kind LoRA, whose weights it takes over; a directory. */
+TUFF_MUST_USE tuff_status tuff_peft_open_files(tuff_peft_files *files, tuff_peft_adapter **out_adapter);
 TUFF_MUST_USE tuff_status tuff_peft_open(const char *directory, tuff_peft_adapter **out_adapter);
 /* Pairs the tensors of `weights` up; takes both over, also when it fails. `file` is for error texts. */
 TUFF_MUST_USE tuff_status tuff_peft_pair_up(tuff_peft_config *config, tuff_weights *weights, const char *file,
@@ -79,15 +109,5 @@ TUFF_MUST_USE tuff_status tuff_peft_pair_up(tuff_peft_config *config, tuff_weigh
 void tuff_peft_destroy(tuff_peft_adapter **adapter);
 /* NULL: the module is not adapted. */
 const tuff_peft_pair *tuff_peft_find(const tuff_peft_adapter *adapter, const char *module);
-
-/* Writes both files into a directory that exists. `fn` is asked for A of module i as index 2 i, B as 2 i + 1,
- * then for the config's whole tensors. */
-typedef struct tuff_peft_item {
-    const char *module;
-    int64_t in, out, rank;
-} tuff_peft_item;
-TUFF_MUST_USE tuff_status tuff_peft_save(const char *directory, const tuff_peft_config *config,
-                                         const tuff_peft_item *items, size_t count, tuff_dtype dtype,
-                                         tuff_save_fn fn, void *user);
 
 #endif

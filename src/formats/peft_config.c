@@ -151,6 +151,12 @@ static tuff_status refuse_unsupported(const cJSON *json, const char *file)
     if (strcmp(bias, "none") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: 'bias' is '%s': adapters that train biases cannot be read",
                          file, bias);
+    TUFF_TRY(tuff_peft_refuse(json, file));
+    return check_start(json, file);
+}
+
+tuff_status tuff_peft_refuse(const cJSON *json, const char *file)
+{
     const cJSON *item;
     cJSON_ArrayForEach(item, json)
     {
@@ -161,7 +167,7 @@ static tuff_status refuse_unsupported(const cJSON *json, const char *file)
             return tuff_fail(TUFF_UNSUPPORTED, "%s: '%s' is set: adapters that use it cannot be read", file,
                              item->string);
     }
-    return check_start(json, file);
+    return TUFF_OK;
 }
 
 static tuff_status read_config(tuff_peft_config *config, const cJSON *json, const char *file)
@@ -239,76 +245,101 @@ double tuff_peft_scale(const tuff_peft_config *config, const char *module)
     return (own ? own->value : config->alpha) / (config->rslora ? sqrt(rank) : rank);
 }
 
-static void print_text(tuff_buf *out, const char *key, const char *value)
+/* ---- writing */
+
+void tuff_peft_put_begin(tuff_buf *out)
 {
-    tuff_buf_printf(out, "  \"%s\": ", key);
+    tuff_buf_text(out, "{\n");
+}
+
+void tuff_peft_put_end(tuff_buf *out)
+{
+    tuff_buf_text(out, "\n}\n");
+}
+
+static void put_key(tuff_buf *out, const char *key)
+{
+    tuff_buf_printf(out, "%s  \"%s\": ", out->size > strlen("{\n") ? ",\n" : "", key);
+}
+
+void tuff_peft_put_text(tuff_buf *out, const char *key, const char *value)
+{
+    put_key(out, key);
     if (value)
         tuff_json_quote(out, value, strlen(value));
     else
         tuff_buf_text(out, "null");
-    tuff_buf_text(out, ",\n");
 }
 
-static void print_number(tuff_buf *out, const char *key, double value)
+void tuff_peft_put_number(tuff_buf *out, const char *key, double value)
 {
-    tuff_buf_printf(out, "  \"%s\": ", key);
+    put_key(out, key);
     tuff_json_double(out, value);
-    tuff_buf_text(out, ",\n");
 }
 
-static void print_pattern(tuff_buf *out, const char *key, const tuff_peft_pattern *patterns, size_t count)
+void tuff_peft_put_bool(tuff_buf *out, const char *key, bool value)
 {
-    tuff_buf_printf(out, "  \"%s\": {", key);
+    put_key(out, key);
+    tuff_buf_text(out, value ? "true" : "false");
+}
+
+void tuff_peft_put_list(tuff_buf *out, const char *key, const char *const *values, size_t count)
+{
+    put_key(out, key);
+    tuff_buf_text(out, "[");
+    for (size_t i = 0; i < count; i++) {
+        tuff_buf_text(out, i ? ",\n    " : "\n    ");
+        tuff_json_quote(out, values[i], strlen(values[i]));
+    }
+    tuff_buf_text(out, count ? "\n  ]" : "]");
+}
+
+void tuff_peft_put_modules(tuff_buf *out, const char *const *modules, size_t count)
+{
+    if (count)
+        tuff_peft_put_list(out, "modules_to_save", modules, count);
+    else
+        tuff_peft_put_text(out, "modules_to_save", NULL);
+}
+
+static void put_pattern(tuff_buf *out, const char *key, const tuff_peft_pattern *patterns, size_t count)
+{
+    put_key(out, key);
+    tuff_buf_text(out, "{");
     for (size_t i = 0; i < count; i++) {
         tuff_buf_text(out, i ? ",\n    " : "\n    ");
         tuff_json_quote(out, patterns[i].module, strlen(patterns[i].module));
         tuff_buf_text(out, ": ");
         tuff_json_double(out, patterns[i].value);
     }
-    tuff_buf_text(out, count ? "\n  },\n" : "},\n");
-}
-
-static void print_list(tuff_buf *out, const char *key, const char *const *items, size_t count)
-{
-    tuff_buf_printf(out, "  \"%s\": [", key);
-    for (size_t i = 0; i < count; i++) {
-        tuff_buf_text(out, i ? ",\n    " : "\n    ");
-        tuff_json_quote(out, items[i], strlen(items[i]));
-    }
-    tuff_buf_text(out, count ? "\n  ],\n" : "],\n");
-}
-
-static void print_targets(tuff_buf *out, const tuff_peft_config *config)
-{
-    if (config->target_text)
-        print_text(out, "target_modules", config->target_text);
-    else
-        print_list(out, "target_modules", config->targets, config->target_count);
+    tuff_buf_text(out, count ? "\n  }" : "}");
 }
 
 void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
 {
-    tuff_buf_text(out, "{\n");
-    print_pattern(out, "alpha_pattern", config->alpha_pattern, config->alpha_pattern_count);
-    print_text(out, "auto_mapping", NULL);
-    print_text(out, "base_model_name_or_path", config->base_model);
-    print_text(out, "bias", "none");
-    tuff_buf_printf(out, "  \"fan_in_fan_out\": %s,\n", config->fan_in_fan_out ? "true" : "false");
-    tuff_buf_text(out, "  \"inference_mode\": true,\n  \"init_lora_weights\": true,\n");
-    print_text(out, "layers_pattern", NULL);
-    print_text(out, "layers_to_transform", NULL);
-    print_number(out, "lora_alpha", config->alpha);
-    print_number(out, "lora_dropout", config->dropout);
-    if (config->module_count)
-        print_list(out, "modules_to_save", config->modules, config->module_count);
+    tuff_peft_put_begin(out);
+    put_pattern(out, "alpha_pattern", config->alpha_pattern, config->alpha_pattern_count);
+    tuff_peft_put_text(out, "auto_mapping", NULL);
+    tuff_peft_put_text(out, "base_model_name_or_path", config->base_model);
+    tuff_peft_put_text(out, "bias", "none");
+    tuff_peft_put_bool(out, "fan_in_fan_out", config->fan_in_fan_out);
+    tuff_peft_put_bool(out, "inference_mode", true);
+    tuff_peft_put_bool(out, "init_lora_weights", true);
+    tuff_peft_put_text(out, "layers_pattern", NULL);
+    tuff_peft_put_text(out, "layers_to_transform", NULL);
+    tuff_peft_put_number(out, "lora_alpha", config->alpha);
+    tuff_peft_put_number(out, "lora_dropout", config->dropout);
+    tuff_peft_put_modules(out, config->modules, config->module_count);
+    tuff_peft_put_text(out, "peft_type", "LORA");
+    tuff_peft_put_number(out, "r", (double)config->rank);
+    put_pattern(out, "rank_pattern", config->rank_pattern, config->rank_pattern_count);
+    tuff_peft_put_text(out, "revision", config->revision);
+    if (config->target_text)
+        tuff_peft_put_text(out, "target_modules", config->target_text);
     else
-        print_text(out, "modules_to_save", NULL);
-    print_text(out, "peft_type", "LORA");
-    print_number(out, "r", (double)config->rank);
-    print_pattern(out, "rank_pattern", config->rank_pattern, config->rank_pattern_count);
-    print_text(out, "revision", config->revision);
-    print_targets(out, config);
-    print_text(out, "task_type", config->task_type);
-    tuff_buf_printf(out, "  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
-                    config->rslora ? "true" : "false");
+        tuff_peft_put_list(out, "target_modules", config->targets, config->target_count);
+    tuff_peft_put_text(out, "task_type", config->task_type);
+    tuff_peft_put_bool(out, "use_dora", false);
+    tuff_peft_put_bool(out, "use_rslora", config->rslora);
+    tuff_peft_put_end(out);
 }

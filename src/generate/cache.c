@@ -24,12 +24,14 @@ typedef struct growth {
 static int64_t next_capacity(const tuff_runner *r, int64_t slots, int64_t needed, int64_t most)
 {
     if (needed <= r->capacity) return r->capacity;
+    const int64_t context = r->context + r->virtual_tokens;
     if (most == 0 || most > r->context) most = r->context;
+    most += r->virtual_tokens;
     int64_t wanted = 2 * r->capacity > FIRST / slots ? 2 * r->capacity : FIRST / slots;
     if (wanted > most) wanted = most;
     if (wanted < needed) wanted = needed;
     wanted = (wanted + STEP - 1) / STEP * STEP;
-    return wanted < r->context ? wanted : r->context;
+    return wanted < context ? wanted : context;
 }
 
 /* Twice as many as before at least, for the same reason. */
@@ -67,8 +69,8 @@ static tuff_status copy_cache(const growth *w, const char *name, tuff_buffer *to
     tuff_buffer *from = caches ? tuff_store_find(caches, name) : NULL;
     for (int64_t head = 0; from && head < c->kv_heads; head++)
         for (int64_t slot = 0; slot < r->slots; slot++) {
-            int64_t n = w->used[slot] * c->head_dim;
-            if (n == 0) continue;
+            if (w->used[slot] == 0) continue;
+            int64_t n = (w->used[slot] + r->virtual_tokens) * c->head_dim;
             TUFF_TRY(
                 tuff_buffer_read(from, (head * r->slots + slot) * r->capacity * c->head_dim, w->rows, n));
             TUFF_TRY(tuff_buffer_write(to, (head * w->slots + slot) * w->capacity * c->head_dim, w->rows, n));
@@ -94,7 +96,8 @@ static tuff_status fill(growth *w)
     int64_t most = 0;
     for (int64_t slot = 0; slot < r->slots; slot++)
         if (w->used[slot] > most) most = w->used[slot];
-    w->rows = tuff_alloc_array((size_t)(most * c->head_dim) + 1, tuff_dtype_size(r->cache_dtype));
+    w->rows = tuff_alloc_array((size_t)((most + r->virtual_tokens) * c->head_dim) + 1,
+                               tuff_dtype_size(r->cache_dtype));
     if (!w->rows) return tuff_fail_memory("a copy of the KV cache");
     for (int i = 0; i < (int)c->layers; i++) {
         TUFF_TRY(add_cache(w, i, 'k'));
@@ -108,6 +111,7 @@ static tuff_status fill(growth *w)
 tuff_status tuff_runner_reserve(tuff_runner *r, int64_t slots, int64_t positions, int64_t most,
                                 const int64_t *used, const tuff_watch *watch)
 {
+    positions += r->virtual_tokens;
     if (slots <= r->slots && positions <= r->capacity) return TUFF_OK;
     growth w = {.runner = r, .slots = next_slots(r, slots), .used = used, .watch = watch};
     w.capacity = next_capacity(r, w.slots, positions, most);

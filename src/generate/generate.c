@@ -8,6 +8,9 @@ static tuff_status prepare(tuff_batcher *b, const tuff_sequence *s, const tuff_w
     const int64_t n = s->result.prompt_tokens, rest = n % TUFF_PIECE_TOKENS, nothing = 0;
     TUFF_TRY(tuff_runner_reserve(b->runner, 1, n, tuff_sequence_most(s), &nothing, watch));
     if (s->params.max_new_tokens != 1) TUFF_TRY(tuff_runner_prepare(b->runner, 1, 1, NULL));
+    if (b->runner->virtual_tokens)
+        TUFF_TRY(tuff_runner_prepare(
+            b->runner, b->runner->virtual_tokens + (n < TUFF_PIECE_TOKENS ? n : TUFF_PIECE_TOKENS), 1, NULL));
     if (n >= TUFF_PIECE_TOKENS) TUFF_TRY(tuff_runner_prepare(b->runner, TUFF_PIECE_TOKENS, 1, NULL));
     return rest ? tuff_runner_prepare(b->runner, rest, 1, NULL) : TUFF_OK;
 }

@@ -15,10 +15,17 @@ typedef struct shape {
 static tuff_status choose_context(tuff_runner *r, int64_t wanted)
 {
     const tuff_config *c = &r->model->config;
-    r->context = wanted ? wanted : c->max_positions;
+    int64_t before = r->virtual_tokens;
+    r->context = wanted ? wanted : c->max_positions - before;
     if (r->context < 1 || r->context > 1 << 24)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d%s",
                          (long long)r->context, 1 << 24, wanted ? "" : "; give one that is shorter");
+    if (before && c->rope_theta == 0 && r->context + before > c->max_positions)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "a context of %lld positions is asked for, but the model learned only %lld, of which the "
+            "adapter's virtual tokens take %lld",
+            (long long)wanted, (long long)c->max_positions, (long long)before);
     if (c->rope_theta == 0 && r->context > c->max_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "a context of %lld positions is asked for, but the model learned only %lld",
@@ -28,15 +35,16 @@ static tuff_status choose_context(tuff_runner *r, int64_t wanted)
 
 static tuff_status build(tuff_runner *r, const tuff_runner_params *params)
 {
+    if (params->adapter) TUFF_TRY(tuff_adapter_open(r->model, params->adapter, &r->device->log, &r->adapter));
+    r->virtual_tokens = tuff_adapter_virtual_tokens(r->adapter);
     TUFF_TRY(choose_context(r, params->context));
     r->most_slots = params->most_slots;
     r->cache_dtype = params->cache_f16 ? TUFF_F16 : TUFF_F32;
     r->invariant = params->invariant;
     TUFF_TRY(tuff_session_create(r->device, &r->session));
     tuff_store *store = tuff_session_store(r->session);
-    if (params->adapter) TUFF_TRY(tuff_lora_open(r->model, params->adapter, &r->device->log, &r->lora));
     TUFF_TRY(tuff_model_upload(r->model, false, params->watch, store));
-    return r->lora ? tuff_lora_upload(r->lora, store) : TUFF_OK;
+    return r->adapter ? tuff_adapter_upload(r->adapter, store) : TUFF_OK;
 }
 
 tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device, const tuff_runner_params *params,
@@ -61,7 +69,7 @@ void tuff_runner_destroy(tuff_runner **runner)
     tuff_runner *r = *runner;
     if (!r) return;
     tuff_session_destroy(&r->session);
-    tuff_lora_destroy(&r->lora);
+    tuff_adapter_destroy(&r->adapter);
     tuff_free(r->host);
     tuff_free(r->logits);
     tuff_free(r);
@@ -112,7 +120,7 @@ static tuff_status build_graph(void *user, tuff_graph *g)
                     .capacity = r->slots * r->capacity,
                     .cache_dtype = r->cache_dtype,
                     .rope_positions = r->capacity,
-                    .hook = r->lora ? tuff_lora_hook(r->lora, false) : NULL};
+                    .hook = tuff_adapter_hook(r->adapter, false)};
     tuff_graph_set_invariant(g, r->invariant);
     tuff_net_begin(&net);
     tuff_output(g, "logits", tuff_net_logits(&net, tuff_net_hidden(&net), true));
@@ -122,11 +130,12 @@ static tuff_status build_graph(void *user, tuff_graph *g)
 /* The inputs of a run, one after the other in memory. */
 typedef struct inputs {
     int32_t *ids, *positions, *rows, *segments, *last;
+    int32_t *embedding_rows; /* with virtual tokens */
 } inputs;
 
 static int64_t words_of(const shape *s)
 {
-    return 3 * s->tokens + 5 * s->sequences;
+    return 4 * s->tokens + 5 * s->sequences;
 }
 
 static inputs cut(int32_t *host, const shape *s)
@@ -136,6 +145,7 @@ static inputs cut(int32_t *host, const shape *s)
     in.rows = in.positions + s->tokens;
     in.segments = in.rows + s->tokens;
     in.last = in.segments + 4 * s->sequences;
+    in.embedding_rows = in.last + s->sequences;
     return in;
 }
 
@@ -183,19 +193,26 @@ tuff_status tuff_runner_prepare(tuff_runner *r, int64_t tokens, int64_t sequence
 /* What is left of the inputs is padding: in no segment, and not written to the cache. */
 static void fill(const tuff_runner *r, const tuff_feed *feeds, size_t n, const shape *s, const inputs *in)
 {
+    const int64_t before = r->virtual_tokens;
     int64_t at = 0;
     memset(r->host, 0, (size_t)words_of(s) * sizeof *r->host);
+    for (int64_t i = 0; before && i < s->tokens; i++)
+        in->embedding_rows[i] = (int32_t)i;
     for (size_t i = 0; i < n; i++) {
         const tuff_feed *f = &feeds[i];
         int32_t *segment = in->segments + 4 * i;
-        memcpy(in->ids + at, f->ids, (size_t)f->count * sizeof *f->ids);
+        int64_t first = f->start ? before + f->start : 0, end = before + f->start + f->count;
         segment[0] = (int32_t)at;
-        segment[1] = (int32_t)f->count;
+        segment[1] = (int32_t)(end - first);
         segment[2] = (int32_t)(f->slot * r->capacity);
-        segment[3] = (int32_t)(f->start + f->count);
-        for (int64_t k = 0; k < f->count; k++, at++) {
-            in->positions[at] = (int32_t)(f->start + k);
-            in->rows[at] = segment[2] + in->positions[at];
+        segment[3] = (int32_t)end;
+        for (int64_t k = first; k < end; k++, at++) {
+            in->positions[at] = (int32_t)k;
+            in->rows[at] = segment[2] + (int32_t)k;
+            if (k < before)
+                in->embedding_rows[at] = (int32_t)(s->tokens + k);
+            else
+                in->ids[at] = f->ids[k - before - f->start];
         }
         in->last[i] = (int32_t)at - 1;
     }
@@ -203,11 +220,17 @@ static void fill(const tuff_runner *r, const tuff_feed *feeds, size_t n, const s
         in->rows[at] = -1;
 }
 
-tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, const tuff_cancel *cancel)
+int64_t tuff_runner_tokens(const tuff_runner *r, const tuff_feed *feeds, size_t n)
 {
     int64_t tokens = 0;
     for (size_t i = 0; i < n; i++)
-        tokens += feeds[i].count;
+        tokens += feeds[i].count + (feeds[i].start ? 0 : r->virtual_tokens);
+    return tokens;
+}
+
+tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, const tuff_cancel *cancel)
+{
+    const int64_t tokens = tuff_runner_tokens(r, feeds, n);
     const shape s = shape_of(r, tokens, (int64_t)n);
     tuff_program *program = NULL;
     TUFF_TRY(find_program(r, &s, &program));
@@ -220,6 +243,8 @@ tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, co
     TUFF_TRY(tuff_program_input(program, "rows", in.rows, per_token));
     TUFF_TRY(tuff_program_input(program, "segments", in.segments, 4 * per_sequence));
     TUFF_TRY(tuff_program_input(program, "last", in.last, per_sequence));
+    if (r->virtual_tokens)
+        TUFF_TRY(tuff_program_input(program, "embedding_rows", in.embedding_rows, per_token));
     r->program = program;
     r->program_rows = s.sequences;
     return tuff_program_run_until(program, cancel, false);

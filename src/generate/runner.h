@@ -2,7 +2,7 @@
 #ifndef TUFF_GENERATE_RUNNER_H
 #define TUFF_GENERATE_RUNNER_H
 
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "runtime/session.h"
 
 /* A prompt goes through the model in pieces that end where its positions are multiples of this. */
@@ -13,7 +13,7 @@ typedef struct tuff_runner_params {
     int64_t most_slots; /* at least 1 */
     bool cache_f16;
     bool invariant;      /* a sequence's bits do not depend on what it is run with */
-    const char *adapter; /* a PEFT LoRA directory; NULL: none */
+    const char *adapter; /* a PEFT directory; NULL: none */
     const tuff_watch *watch;
 } tuff_runner_params;
 
@@ -21,9 +21,11 @@ typedef struct tuff_runner {
     const tuff_model *model;
     tuff_device *device;
     tuff_session *session; /* caches: keys, values, rotary tables */
-    tuff_lora *lora;       /* NULL: none */
+    tuff_adapter *adapter; /* NULL: none */
     int64_t context, most_slots;
-    int64_t slots, capacity; /* of the cache: positions of each slot; 0: there is none yet */
+    int64_t virtual_tokens; /* of the adapter, which take the first rows of each slot, before its positions */
+    int64_t slots,
+        capacity; /* of the cache: rows of each slot, virtual tokens among them; 0: there is none */
     tuff_dtype cache_dtype;
     bool invariant;
     tuff_program *single;  /* feeds one token of one sequence; NULL: was not needed since the cache grew */
@@ -45,15 +47,18 @@ TUFF_MUST_USE tuff_status tuff_runner_reserve(tuff_runner *runner, int64_t slots
                                               int64_t most, const int64_t *used, const tuff_watch *watch);
 
 /* Tokens that are run of one sequence: ids[0..count) at positions start..start + count of its slot, where all
- * before them has been run. */
+ * before them has been run. At position 0 the adapter's virtual tokens are run before them. */
 typedef struct tuff_feed {
     int64_t slot, start, count;
     const int32_t *ids;
 } tuff_feed;
 
-/* Makes ready what runs so many tokens of so many sequences. *out_new (may be NULL): it has never run. */
+/* Makes ready what runs so many tokens, virtual ones among them, of so many sequences. *out_new (may be
+ * NULL): it has never run. */
 TUFF_MUST_USE tuff_status tuff_runner_prepare(tuff_runner *runner, int64_t tokens, int64_t sequences,
                                               bool *out_new);
+/* The tokens of feeds, with the virtual ones that are run before them. */
+int64_t tuff_runner_tokens(const tuff_runner *runner, const tuff_feed *feeds, size_t n);
 /* Begins a run of n feeds of different slots, for which there is room. `cancel` may be NULL; a run that was
  * cancelled or failed may be repeated. */
 TUFF_MUST_USE tuff_status tuff_runner_run(tuff_runner *runner, const tuff_feed *feeds, size_t n,

@@ -149,7 +149,9 @@ static tuff_status gather(step *w)
             continue;
         }
         if (status == TUFF_OK)
-            status = tuff_runner_prepare(w->b->runner, w->tokens, (int64_t)w->b->n_feeds, &w->is_new);
+            status = tuff_runner_prepare(w->b->runner,
+                                         tuff_runner_tokens(w->b->runner, w->b->feeds, w->b->n_feeds),
+                                         (int64_t)w->b->n_feeds, &w->is_new);
         if (status != TUFF_OK || tell(w)) return status;
     }
 }

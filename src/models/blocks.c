@@ -99,7 +99,9 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
 tuff_tensor *tuff_net_hidden(tuff_net *net)
 {
     const tuff_config *c = net->config;
+    const tuff_net_hook *hook = net->hook;
     tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, net->ids, "ids_index");
+    if (hook && hook->points->embeddings) x = hook->points->embeddings(hook->self, net, x);
     if (c->token_types)
         x = tuff_add(net->g, x,
                      tuff_net_embed(net, "token_types", c->token_types, net->types, "types_index"));
@@ -108,7 +110,9 @@ tuff_tensor *tuff_net_hidden(tuff_net *net)
                      tuff_net_embed(net, "position_embd", c->max_positions + c->position_offset,
                                     net->positions, "positions_index"));
     if (c->embed_norm) x = tuff_net_norm(net, x, "token_embd_norm", 0);
-    for (int i = 0; i < (int)c->layers; i++)
+    for (int i = 0; i < (int)c->layers; i++) {
         x = layer(net, x, i);
+        if (hook && hook->points->block) x = hook->points->block(hook->self, net, i, x);
+    }
     return c->final_norm ? tuff_net_norm(net, x, "output_norm", 0) : x;
 }

@@ -247,15 +247,44 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
     tuff_inspect_section_end(r);
 }
 
+/* Of a kind whose tensors say all there is. */
+static void put_other_adapter(tuff_inspection *r, const tuff_peft_files *files)
+{
+    static const char *const texts[] = {"base_model_name_or_path", "task_type"};
+    static const char *const keys[] = {"base_model", "task_type"};
+    int64_t parameters = 0;
+    for (size_t i = 0; i < files->weights->count; i++)
+        parameters += tuff_weight_elements(&files->weights->items[i]);
+    tuff_inspect_section(r, "adapter", "Adapter");
+    put(r, "kind", files->kind);
+    for (size_t i = 0; i < 2; i++) {
+        const cJSON *text = cJSON_GetObjectItemCaseSensitive(files->config, texts[i]);
+        if (cJSON_IsString(text)) put(r, keys[i], text->valuestring);
+    }
+    tuff_inspect_put_int(r, "parameters", parameters);
+    tuff_inspect_section_end(r);
+}
+
 static tuff_status inspect_adapter(const tuff_hf_files *files, unsigned flags, tuff_inspection *r)
 {
-    tuff_peft_adapter *adapter = NULL;
-    TUFF_TRY(tuff_peft_open(files->path, &adapter));
-    put_file(r, files->path, "PEFT adapter directory");
-    put_adapter(r, adapter);
-    tuff_inspect_put_tensors(r, adapter->weights, (flags & TUFF_INSPECT_TENSORS) != 0);
-    tuff_peft_destroy(&adapter);
-    return TUFF_OK;
+    tuff_peft_adapter *lora = NULL;
+    tuff_peft_files *peft = NULL;
+    TUFF_TRY(tuff_peft_files_open(files->path, &peft));
+    tuff_status status = TUFF_OK;
+    bool other = strcmp(peft->kind, "LORA") != 0;
+    if (!other) status = tuff_peft_open_files(peft, &lora);
+    if (status == TUFF_OK) {
+        put_file(r, files->path, "PEFT adapter directory");
+        if (other)
+            put_other_adapter(r, peft);
+        else
+            put_adapter(r, lora);
+        tuff_inspect_put_tensors(r, other ? peft->weights : lora->weights,
+                                 (flags & TUFF_INSPECT_TENSORS) != 0);
+    }
+    tuff_peft_destroy(&lora);
+    tuff_peft_files_close(&peft);
+    return status;
 }
 
 tuff_status tuff_inspect(const char *path, unsigned flags, char **out_text)

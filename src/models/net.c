@@ -87,12 +87,14 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, in
 {
     tuff_graph *g = net->g;
     const char *module = tuff_net_module(net, part, layer);
+    const tuff_net_hook *hook = net->hook;
     tuff_tensor *w =
         matrix(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, out, tuff_tensor_dim(x, -1));
+    if (hook && hook->points->input) x = hook->points->input(hook->self, net, module, x);
     tuff_tensor *y = tuff_matmul(g, x, tuff_transpose(g, w));
     if (bias) y = tuff_add(g, y, vector(net, module, "bias", TUFF_ROLE_BIAS, out));
     tuff_set_name(g, y, module);
-    return net->hook ? net->hook->linear(net->hook->self, net, module, x, y) : y;
+    return hook && hook->points->linear ? hook->points->linear(hook->self, net, module, x, w, y) : y;
 }
 
 tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int layer)
@@ -147,6 +149,8 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
         params.right = 0;
         if (window) params.left = window - 1;
     }
+    if (net->hook && net->hook->points->keys_values)
+        net->hook->points->keys_values(net->hook->self, net, layer, &k, &v);
     if (net->capacity) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);

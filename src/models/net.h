@@ -5,11 +5,24 @@
 
 #include "models/arch.h"
 
-/* Adapters change linear layers: given x and y = W x + b of a module, returns what the layer shall give. */
-typedef struct tuff_linear_hook {
-    tuff_tensor *(*linear)(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *y);
+/* Where an adapter may change what a net computes. NULL: it leaves this as it is. `self` is the hook's. */
+typedef struct tuff_net_points {
+    /* What a linear layer is given, before its product. */
+    tuff_tensor *(*input)(void *self, tuff_net *net, const char *module, tuff_tensor *x);
+    /* What a linear layer gives: x, its weight w [out, in] as it is stored, y = x w^T + b. */
+    tuff_tensor *(*linear)(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *w,
+                           tuff_tensor *y);
+    /* The rows [N, hidden_size] of the tokens' table, before positions and norms. */
+    tuff_tensor *(*embeddings)(void *self, tuff_net *net, tuff_tensor *x);
+    /* Keys and values [N, Hkv, D] of a layer, turned, before attention or the cache sees them. */
+    void (*keys_values)(void *self, tuff_net *net, int layer, tuff_tensor **k, tuff_tensor **v);
+    /* What a layer gives [N, hidden_size]. */
+    tuff_tensor *(*block)(void *self, tuff_net *net, int layer, tuff_tensor *x);
+} tuff_net_points;
+typedef struct tuff_net_hook {
+    const tuff_net_points *points;
     void *self;
-} tuff_linear_hook;
+} tuff_net_hook;
 
 /* Names of a net's inputs, for N tokens of S sequences in one row: ids i32 [N], ids_index (for the gradient
  * of the table), positions i32 [N], positions_index, types i32 [N] and types_index (of models with token
@@ -19,13 +32,13 @@ struct tuff_net {
     tuff_graph *g;
     const tuff_config *config;
     int64_t tokens, sequences;
-    const tuff_params *params;    /* of the model, in whose types it is stored; NULL: f32 */
-    tuff_params *declare;         /* not NULL: the parameters that are asked for are listed here */
-    bool train_base;              /* base parameters get gradients: embeddings need their index inputs */
-    int64_t capacity;             /* rows of the KV cache, of all its slots; 0: no cache */
-    tuff_dtype cache_dtype;       /* f32 or f16 */
-    int64_t rope_positions;       /* rows of the rope tables */
-    const tuff_linear_hook *hook; /* NULL: none */
+    const tuff_params *params; /* of the model, in whose types it is stored; NULL: f32 */
+    tuff_params *declare;      /* not NULL: the parameters that are asked for are listed here */
+    bool train_base;           /* base parameters get gradients: embeddings need their index inputs */
+    int64_t capacity;          /* rows of the KV cache, of all its slots; 0: no cache */
+    tuff_dtype cache_dtype;    /* f32 or f16 */
+    int64_t rope_positions;    /* rows of the rope tables */
+    const tuff_net_hook *hook; /* NULL: none */
 
     /* made by tuff_net_begin */
     tuff_tensor *ids, *positions, *types, *segments, *rows;

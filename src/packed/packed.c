@@ -34,16 +34,22 @@ tuff_status tuff_packed_open(tuff_packed *p, const char *adapter, const tuff_wat
     p->turn = tuff_mutex_create();
     if (!p->turn) return tuff_fail_memory("a model that texts run through");
     TUFF_TRY(tuff_session_create(p->device, &p->session));
-    if (adapter) TUFF_TRY(tuff_lora_open(p->model, adapter, &p->device->log, &p->lora));
+    if (adapter) TUFF_TRY(tuff_adapter_open(p->model, adapter, &p->device->log, &p->adapter));
+    if (tuff_adapter_virtual_tokens(p->adapter))
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: adapters with virtual tokens continue texts (generate, eval, train); what embeds or "
+            "classifies texts cannot use them",
+            adapter);
     tuff_store *store = tuff_session_store(p->session);
-    TUFF_TRY(tuff_lora_upload_model(p->model, p->lora, false, p->max_length, watch, store));
+    TUFF_TRY(tuff_adapter_upload_model(p->model, p->adapter, false, p->max_length, watch, store));
     return p->top.upload ? p->top.upload(p->top.user, store) : TUFF_OK;
 }
 
 void tuff_packed_close(tuff_packed *p)
 {
     tuff_session_destroy(&p->session);
-    tuff_lora_destroy(&p->lora);
+    tuff_adapter_destroy(&p->adapter);
     tuff_mutex_destroy(&p->turn);
     tuff_free(p->host);
     tuff_free(p->scratch);
@@ -93,7 +99,7 @@ static tuff_status build(void *user, tuff_graph *g)
                     .sequences = b->shape->sequences,
                     .params = &p->model->params,
                     .rope_positions = p->max_length,
-                    .hook = p->lora ? tuff_lora_hook(p->lora, false) : NULL};
+                    .hook = tuff_adapter_hook(p->adapter, false)};
     tuff_graph_set_invariant(g, true);
     tuff_net_begin(&net);
     p->top.build(p->top.user, &net, tuff_net_hidden(&net), b->shape);

@@ -6,7 +6,7 @@
 
 #include <tuff/program.h>
 
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "base/os.h"
 #include "models/net.h"
 #include "packed/batch.h"
@@ -41,10 +41,10 @@ typedef struct tuff_packed {
     tuff_phase phase; /* as watches are told of a run, in tokens */
     int64_t max_length, batch_tokens;
     tuff_session *session;
-    tuff_lora *lora;  /* NULL: none */
-    tuff_mutex *turn; /* of the session and of the two below */
-    int32_t *host;    /* the inputs of a run */
-    void *scratch;    /* of `set` and `take` */
+    tuff_adapter *adapter; /* NULL: none */
+    tuff_mutex *turn;      /* of the session and of the two below */
+    int32_t *host;         /* the inputs of a run */
+    void *scratch;         /* of `set` and `take` */
 } tuff_packed;
 
 /* Sets max_length and batch_tokens from what is wanted, 0 for the usual: of the length `usual`, else what the

@@ -32,7 +32,8 @@ tuff_batch tuff_trainer_take_batch(tuff_trainer *t, int64_t first)
                         .count = n,
                         .most = n,
                         .seed = t->params.seed,
-                        .first = (uint64_t)first};
+                        .first = (uint64_t)first,
+                        .virtual_tokens = tuff_adapter_virtual_tokens(t->runs.lm.adapter)};
 }
 
 static tuff_status check_blocks(const tuff_trainer *t)

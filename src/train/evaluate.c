@@ -12,11 +12,17 @@ typedef struct walk {
     uint32_t *examples;
     int64_t most, count, done;
     uint64_t seed;
+    int64_t virtual_tokens;
 } walk;
 
-static tuff_status walk_begin(walk *w, const tuff_dataset *data, int64_t most, uint64_t seed)
+static tuff_status walk_begin(walk *w, const tuff_runs *runs, const tuff_dataset *data, int64_t most,
+                              uint64_t seed)
 {
-    *w = (walk){.data = data, .most = most, .count = data->task->count(data, false), .seed = seed};
+    *w = (walk){.data = data,
+                .most = most,
+                .count = data->task->count(data, false),
+                .seed = seed,
+                .virtual_tokens = tuff_adapter_virtual_tokens(runs->lm.adapter)};
     w->examples = tuff_alloc_array((size_t)most, sizeof *w->examples);
     return w->examples ? TUFF_OK : tuff_fail_memory("an evaluation");
 }
@@ -27,7 +33,8 @@ static bool walk_next(walk *w, tuff_batch *out)
                         .examples = w->examples,
                         .most = w->most,
                         .seed = w->seed,
-                        .first = (uint64_t)w->done};
+                        .first = (uint64_t)w->done,
+                        .virtual_tokens = w->virtual_tokens};
     while (w->done < w->count && out->count < w->most)
         w->examples[out->count++] = (uint32_t)w->done++;
     return out->count > 0;
@@ -39,11 +46,11 @@ tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_
     walk w;
     tuff_batch batch;
     tuff_shapes shapes = {.count = 0};
-    tuff_status status = walk_begin(&w, data, most, seed);
+    tuff_status status = walk_begin(&w, runs, data, most, seed);
     while (status == TUFF_OK && walk_next(&w, &batch)) {
         tuff_task_shape shape;
         int64_t labels;
-        data->task->size(&batch, &shape, &labels);
+        tuff_task_size(&batch, &shape, &labels);
         if (labels || data->task->observe) tuff_shapes_note(&shapes, 0, &shape);
     }
     tuff_free(w.examples);
@@ -64,7 +71,7 @@ static tuff_status run_batch(tuff_runs *runs, const tuff_batch *batch, tuff_mete
     tuff_task_shape shape;
     tuff_program *program = NULL;
     double loss = 0;
-    task->size(batch, &shape, out_labels);
+    tuff_task_size(batch, &shape, out_labels);
     if (*out_labels == 0 && !task->observe) return TUFF_OK; /* a last block of one token predicts nothing */
     TUFF_TRY(tuff_runs_program(runs, TUFF_LM_MEASURE, batch->data, &shape, 0, &program));
     TUFF_TRY(tuff_runs_batch(runs, program, batch, &shape, false, &loss));
@@ -95,7 +102,7 @@ tuff_status tuff_evaluate_with(tuff_runs *runs, const tuff_dataset *data, int64_
 {
     walk w;
     tuff_meter meter = {.model = runs->lm.model, .data = data};
-    tuff_status status = walk_begin(&w, data, most, seed);
+    tuff_status status = walk_begin(&w, runs, data, most, seed);
     if (status == TUFF_OK) status = run_batches(runs, &w, &meter, out_result);
     tuff_buf_free(&meter.seen);
     tuff_free(meter.scratch);
@@ -114,7 +121,8 @@ tuff_status tuff_runs_open_frozen(tuff_runs *runs, const tuff_model *model, tuff
     if (data->task->load) TUFF_TRY(tuff_task_need_head(data, model));
     TUFF_TRY(data->task->check(data, model));
     TUFF_TRY(tuff_runs_open(runs, device));
-    if (adapter) TUFF_TRY(tuff_lora_open(model, adapter, &device->log, &runs->lm.lora));
+    if (adapter) TUFF_TRY(tuff_adapter_open(model, adapter, &device->log, &runs->lm.adapter));
+    TUFF_TRY(tuff_lm_reserve(&runs->lm));
     return tuff_lm_upload(&runs->lm, tuff_session_store(runs->session));
 }
 

@@ -2,8 +2,26 @@
 
 tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 {
-    return tuff_lora_upload_model(lm->model, lm->lora, lm->trains_model, lm->rope_positions, lm->watch,
-                                  store);
+    return tuff_adapter_upload_model(lm->model, lm->adapter, lm->trains_model, lm->rope_positions, lm->watch,
+                                     store);
+}
+
+tuff_status tuff_lm_check_length(const tuff_lm *lm, const tuff_dataset *data)
+{
+    const tuff_config *c = &lm->model->config;
+    int64_t before = tuff_adapter_virtual_tokens(lm->adapter);
+    if (before == 0 || c->rope_theta != 0 || data->block_size + before <= c->max_positions) return TUFF_OK;
+    return tuff_fail(
+        TUFF_INVALID_ARGUMENT,
+        "%lld virtual tokens and blocks of %lld need more than the %lld positions of the model; use "
+        "a smaller block size",
+        (long long)before, (long long)data->block_size, (long long)c->max_positions);
+}
+
+tuff_status tuff_lm_reserve(tuff_lm *lm)
+{
+    lm->rope_positions += tuff_adapter_virtual_tokens(lm->adapter);
+    return tuff_lm_check_length(lm, lm->data);
 }
 
 /* The sum of a batch's losses, also as output "loss"; NULL where there are none. */
@@ -23,7 +41,7 @@ static tuff_tensor *build_loss(const tuff_lm *lm, const tuff_lm_train *train, bo
                     .params = lm->trains_model ? NULL : &lm->model->params,
                     .train_base = gradient && lm->trains_model,
                     .rope_positions = lm->rope_positions,
-                    .hook = lm->lora ? tuff_lora_hook(lm->lora, gradient) : NULL};
+                    .hook = tuff_adapter_hook(lm->adapter, gradient)};
     tuff_tensor *loss = lm->data->task->loss(&at, &net);
     if (loss) tuff_output(g, "loss", loss);
     return loss;
@@ -43,25 +61,25 @@ static const tuff_param *whole_param(const tuff_lm *lm, size_t index, size_t *ou
 size_t tuff_lm_trained_count(const tuff_lm *lm)
 {
     size_t whole;
-    if (!lm->lora) return lm->model->params.count;
+    if (!lm->adapter) return lm->model->params.count;
     whole_param(lm, SIZE_MAX, &whole);
-    return 2 * tuff_lora_count(lm->lora) + whole;
+    return lm->adapter->count + whole;
 }
 
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
 {
-    size_t pairs = lm->lora ? 2 * tuff_lora_count(lm->lora) : 0, count;
-    if (index >= pairs) {
+    size_t own = lm->adapter ? lm->adapter->count : 0, count;
+    if (index >= own) {
         const tuff_param *p =
-            lm->lora ? whole_param(lm, index - pairs, &count) : &lm->model->params.items[index];
+            lm->adapter ? whole_param(lm, index - own, &count) : &lm->model->params.items[index];
         return (tuff_trained){.name = p->name,
                               .rank = p->rank,
                               .shape = {p->shape[0], p->shape[1]},
                               .decay = tuff_param_is_matrix(p)};
     }
-    const tuff_lora_module *m = tuff_lora_at(lm->lora, index / 2);
-    if (index % 2) return (tuff_trained){.name = m->b, .rank = 2, .shape = {m->out, m->rank}, .decay = true};
-    return (tuff_trained){.name = m->a, .rank = 2, .shape = {m->rank, m->in}, .decay = true};
+    const tuff_adapter_tensor *t = &lm->adapter->tensors[index];
+    return (tuff_trained){
+        .name = t->name, .rank = t->rank, .shape = {t->shape[0], t->shape[1]}, .decay = true};
 }
 
 static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained *t)

@@ -2,7 +2,7 @@
 #ifndef TUFF_TRAIN_LM_H
 #define TUFF_TRAIN_LM_H
 
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "runtime/session.h"
 #include "train/optimizers/optimizer.h"
 #include "train/task.h"
@@ -10,7 +10,7 @@
 typedef struct tuff_lm {
     const tuff_model *model;
     const tuff_dataset *data; /* whose task it is */
-    tuff_lora *lora;          /* NULL: none */
+    tuff_adapter *adapter;    /* NULL: none */
     bool trains_model;        /* its parameters are f32 and get gradients */
     int64_t rope_positions;
     const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
@@ -18,6 +18,11 @@ typedef struct tuff_lm {
 
 /* Puts all that the programs below read into the store, but for the optimizer's state. */
 TUFF_MUST_USE tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store);
+
+/* Makes room for the adapter's virtual tokens among the rotary positions, and checks lm's data. */
+TUFF_MUST_USE tuff_status tuff_lm_reserve(tuff_lm *lm);
+/* Fails where learned positions end within blocks of the data behind the virtual tokens. */
+TUFF_MUST_USE tuff_status tuff_lm_check_length(const tuff_lm *lm, const tuff_dataset *data);
 
 /* What a program does. */
 typedef enum tuff_lm_step {
@@ -40,7 +45,7 @@ typedef struct tuff_lm_train {
  * variables of tuff_optimizer_build. */
 TUFF_MUST_USE tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g);
 
-/* The trained tensors: all parameters, or the adapter's A and B and the parameters that are trained whole. */
+/* The trained tensors: all parameters, or the adapter's and the parameters that are trained whole. */
 size_t tuff_lm_trained_count(const tuff_lm *lm);
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index);
 

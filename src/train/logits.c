@@ -16,15 +16,28 @@ typedef struct job {
     size_t n_ids, n_logits;
 } job;
 
+/* Leaves the rows of the blocks' own tokens. */
+static void drop_virtual(job *j, int64_t before)
+{
+    size_t length = (size_t)j->data->block_size, row = (size_t)j->runs.lm.model->config.vocab_size;
+    for (size_t b = 0; before && b < (size_t)j->blocks; b++)
+        memmove(j->logits + b * length * row, j->logits + ((b + 1) * (size_t)before + b * length) * row,
+                length * row * sizeof *j->logits);
+    j->n_ids = (size_t)j->blocks * length;
+    j->n_logits = j->n_ids * row;
+}
+
 static tuff_status run(job *j)
 {
     const uint32_t blocks[MOST_BLOCKS] = {0, 1, 2, 3};
-    const tuff_batch batch = {.data = j->data, .examples = blocks, .count = j->blocks, .most = j->blocks};
+    const int64_t before = tuff_adapter_virtual_tokens(j->runs.lm.adapter);
+    const tuff_batch batch = {
+        .data = j->data, .examples = blocks, .count = j->blocks, .most = j->blocks, .virtual_tokens = before};
     tuff_task_shape shape;
     tuff_program *program = NULL;
     int64_t labels;
     double none;
-    j->data->task->size(&batch, &shape, &labels);
+    tuff_task_size(&batch, &shape, &labels);
     j->n_ids = (size_t)shape.tokens;
     j->n_logits = j->n_ids * (size_t)j->runs.lm.model->config.vocab_size;
     j->logits = tuff_alloc_array(j->n_logits, sizeof *j->logits);
@@ -32,7 +45,9 @@ static tuff_status run(job *j)
     TUFF_TRY(tuff_watch_step(j->runs.lm.watch, TUFF_PHASE_EVALUATE, 0, 1));
     TUFF_TRY(tuff_runs_program(&j->runs, TUFF_LM_LOGITS, j->data, &shape, 0, &program));
     TUFF_TRY(tuff_runs_batch(&j->runs, program, &batch, &shape, false, &none));
-    return tuff_program_output(program, "logits", j->logits, j->n_logits * sizeof *j->logits);
+    TUFF_TRY(tuff_program_output(program, "logits", j->logits, j->n_logits * sizeof *j->logits));
+    drop_virtual(j, before);
+    return TUFF_OK;
 }
 
 static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)

@@ -9,7 +9,8 @@ tuff_status tuff_pack_begin(tuff_pack *pack, const tuff_config *config, const tu
                             int64_t own)
 {
     int64_t picked = shape->tokens > shape->rows ? shape->tokens : shape->rows;
-    size_t inputs = (size_t)(3 * shape->tokens + 4 * shape->sequences + own),
+    int64_t embedded = pack->virtual_tokens ? shape->tokens : 0;
+    size_t inputs = (size_t)(3 * shape->tokens + embedded + 4 * shape->sequences + own),
            index = tuff_embedding_index_size((size_t)picked);
     if (pack->capacity < inputs + index) {
         int32_t *words = tuff_realloc_array(pack->words, inputs + index, sizeof *words);
@@ -25,21 +26,30 @@ tuff_status tuff_pack_begin(tuff_pack *pack, const tuff_config *config, const tu
     pack->positions = pack->ids + shape->tokens;
     pack->types = pack->positions + shape->tokens;
     pack->segments = pack->types + shape->tokens;
-    pack->own = pack->segments + 4 * shape->sequences;
+    pack->embedding_rows = pack->segments + 4 * shape->sequences;
+    pack->own = pack->embedding_rows + embedded;
+    for (int64_t i = 0; i < embedded; i++)
+        pack->embedding_rows[i] = (int32_t)i;
     pack->index = pack->own + own;
     return TUFF_OK;
 }
 
 int64_t tuff_pack_add(tuff_pack *pack, const int32_t *ids, const int8_t *types, int64_t n)
 {
-    int64_t at = pack->tokens;
-    const int32_t segment[] = {(int32_t)at, (int32_t)n, (int32_t)at, (int32_t)n};
+    const int64_t before = pack->virtual_tokens, begin = pack->tokens, at = begin + before;
+    const int32_t all = (int32_t)(before + n), segment[] = {(int32_t)begin, all, (int32_t)begin, all};
     memcpy(pack->ids + at, ids, (size_t)n * sizeof *ids);
     tuff_config_positions(pack->config, ids, (size_t)n, pack->positions + at);
-    for (int64_t i = 0; types && i < n; i++)
-        pack->types[at + i] = types[i];
+    for (int64_t v = 0; v < before; v++) {
+        pack->positions[begin + v] = (int32_t)v;
+        pack->embedding_rows[begin + v] = (int32_t)(pack->shape.tokens + v);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        pack->positions[at + i] += (int32_t)before;
+        if (types) pack->types[at + i] = types[i];
+    }
     memcpy(pack->segments + 4 * pack->sequences, segment, sizeof segment);
-    pack->tokens += n;
+    pack->tokens += all;
     pack->sequences++;
     return at;
 }
@@ -61,6 +71,9 @@ tuff_status tuff_pack_set(tuff_pack *pack, tuff_program *program)
     TUFF_TRY(tuff_pack_set_picked(pack, program, "ids", pack->ids, n));
     TUFF_TRY(tuff_pack_set_picked(pack, program, "positions", pack->positions, n));
     if (pack->config->token_types) TUFF_TRY(tuff_pack_set_picked(pack, program, "types", pack->types, n));
+    if (pack->virtual_tokens)
+        TUFF_TRY(tuff_program_input(program, "embedding_rows", pack->embedding_rows,
+                                    (size_t)n * sizeof *pack->embedding_rows));
     return tuff_program_input(program, "segments", pack->segments,
                               (size_t)pack->shape.sequences * 4 * sizeof *pack->segments);
 }

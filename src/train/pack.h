@@ -17,17 +17,20 @@ typedef struct tuff_pack {
     const tuff_config *config;
     tuff_task_shape shape;
     int64_t tokens, sequences; /* so far */
+    int64_t virtual_tokens;    /* rows that come before each sequence's own; for all batches */
     int32_t *ids, *positions, *types, *segments;
-    int32_t *own;   /* words of the task's */
-    int32_t *index; /* scratch */
-    int32_t *words; /* the memory of all of them */
+    int32_t *embedding_rows; /* with virtual tokens; see adapters/adapter.h */
+    int32_t *own;            /* words of the task's */
+    int32_t *index;          /* scratch */
+    int32_t *words;          /* the memory of all of them */
     size_t capacity;
 } tuff_pack;
 
 /* Empties it for a batch of this shape; `own` gets so many words, zeros. */
 TUFF_MUST_USE tuff_status tuff_pack_begin(tuff_pack *pack, const tuff_config *config,
                                           const tuff_task_shape *shape, int64_t own);
-/* Adds a sequence, which must fit; the row of its first token. `types` NULL: zeros. */
+/* Adds a sequence, which must fit, behind its virtual tokens; the row of its own first token. `types` NULL:
+ * zeros. */
 int64_t tuff_pack_add(tuff_pack *pack, const int32_t *ids, const int8_t *types, int64_t n);
 /* Sets ids, positions, types and segments of a net, with what the gradients of their tables need. */
 TUFF_MUST_USE tuff_status tuff_pack_set(tuff_pack *pack, tuff_program *program);

@@ -98,7 +98,7 @@ static void list_shapes(tuff_trainer *t, tuff_shapes *list)
         tuff_task_shape shape;
         int64_t labels;
         if (note_passes(&at, list)) continue;
-        t->data->task->size(&at, &shape, &labels);
+        tuff_task_size(&at, &shape, &labels);
         tuff_shapes_note(list, 0, &shape);
     }
     tuff_shapes_sort(list);
@@ -146,6 +146,9 @@ tuff_status tuff_trainer_plan(tuff_trainer *t)
 {
     const tuff_batch first = tuff_trainer_take_batch(t, 0);
     t->in_passes = note_passes(&first, NULL);
+    if (t->in_passes && first.virtual_tokens)
+        return tuff_fail(TUFF_UNSUPPORTED, "%s of this kind cannot be trained with virtual tokens",
+                         t->data->task->title);
     t->sums = t->in_passes || t->params.gradient_accumulation_steps > 1;
     plan_steps(t);
     return plan_programs(t);

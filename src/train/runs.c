@@ -13,7 +13,7 @@ tuff_status tuff_runs_open(tuff_runs *runs, tuff_device *device)
 void tuff_runs_close(tuff_runs *runs)
 {
     tuff_session_destroy(&runs->session);
-    tuff_lora_destroy(&runs->lm.lora);
+    tuff_adapter_destroy(&runs->lm.adapter);
     tuff_pack_free(&runs->pack);
 }
 
@@ -78,6 +78,7 @@ tuff_status tuff_runs_batch(tuff_runs *runs, tuff_program *program, const tuff_b
 {
     const tuff_watch *watch = runs->lm.watch;
     float loss = NAN;
+    runs->pack.virtual_tokens = batch->virtual_tokens;
     TUFF_TRY(batch->data->task->fill(batch, shape, &runs->lm.model->config, &runs->pack, program));
     TUFF_TRY(tuff_program_run_until(program, watch ? watch->cancel : NULL, whole));
     if (has_output(program, "loss")) TUFF_TRY(tuff_program_output(program, "loss", &loss, sizeof loss));

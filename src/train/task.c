@@ -19,6 +19,12 @@ const tuff_task *tuff_task_find(const char *name)
     return NULL;
 }
 
+void tuff_task_size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
+{
+    batch->data->task->size(batch, out_shape, out_labels);
+    out_shape->tokens += batch->virtual_tokens * out_shape->sequences;
+}
+
 const char *tuff_task_names(void)
 {
     static _Thread_local char names[256];

@@ -21,6 +21,7 @@ typedef struct tuff_batch {
     /* Of what a task draws at random, as a function of the seed and the place: example i is number first + i
      * of the endless sequence of examples that a training sees, or of the data set that is measured. */
     uint64_t seed, first;
+    int64_t virtual_tokens; /* of an adapter, before each sequence's own; which a pack adds by itself */
 } tuff_batch;
 
 typedef enum tuff_task_use {
@@ -105,6 +106,9 @@ struct tuff_task {
 #define TUFF_TASK(name) extern const tuff_task tuff_task_##name;
 #include "train/tasks/tasks.def"
 #undef TUFF_TASK
+
+/* The task's `size`, with room for virtual tokens. */
+void tuff_task_size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels);
 
 /* NULL when there is none of this name. */
 const tuff_task *tuff_task_find(const char *name);

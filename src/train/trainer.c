@@ -16,7 +16,7 @@ static tuff_status need_head(tuff_trainer *t)
 {
     tuff_head_wish wish = tuff_task_wish(t->data);
     wish.seed = t->params.seed;
-    wish.whole = t->params.lora_rank > 0;
+    wish.whole = t->params.lora_rank > 0 || t->params.peft_type;
     /* PEFT trains the outputs of classifiers whole, also where there is one */
     bool output = wish.whole && wish.head && wish.head != &tuff_head_mlm;
     if (!t->data->task->load || (!output && tuff_model_fits(t->model, &wish))) return TUFF_OK;
@@ -43,6 +43,29 @@ static tuff_status take_optimizer(tuff_train_params *p, tuff_optimizer_settings 
     return TUFF_OK;
 }
 
+static tuff_status make_adapter(tuff_trainer *t)
+{
+    tuff_train_params *p = &t->params;
+    enum { PEFT_RANK = 8, VIRTUAL_TOKENS = 20 };
+    const bool named = p->peft_type != NULL;
+    const tuff_adapter_settings settings = {.peft_type = named ? p->peft_type : "LORA",
+                                            .targets = p->lora_target ? p->lora_target : p->target_modules,
+                                            .feedforward = p->feedforward_modules,
+                                            .rank = named && !p->lora_rank ? PEFT_RANK : p->lora_rank,
+                                            .alpha = p->lora_alpha,
+                                            .dropout = p->lora_dropout,
+                                            .virtual_tokens = p->num_virtual_tokens ? p->num_virtual_tokens
+                                                                                    : VIRTUAL_TOKENS,
+                                            .init_text = p->prompt_tuning_init_text,
+                                            .seed = p->seed};
+    t->runs.lm.trains_model = !named && !p->lora_rank;
+    if (!t->runs.lm.trains_model) TUFF_TRY(tuff_adapter_create(t->model, &settings, &t->runs.lm.adapter));
+    /* they point to the caller's texts, which need not live on */
+    p->peft_type = p->lora_target = p->target_modules = NULL;
+    p->feedforward_modules = p->prompt_tuning_init_text = NULL;
+    return TUFF_OK;
+}
+
 static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
@@ -57,12 +80,8 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
                            .model = t->model,
                            .data = t->data,
                            .rope_positions = tuff_data_positions(t->model, t->data)};
-    if (p->lora_rank) {
-        tuff_lora_params lora = {p->lora_rank, p->lora_alpha, p->lora_dropout, p->lora_target, p->seed};
-        TUFF_TRY(tuff_lora_create(t->model, &lora, &t->runs.lm.lora));
-    }
-    t->params.lora_target = NULL; /* it points to the caller's text, which need not live on */
-    t->runs.lm.trains_model = !p->lora_rank;
+    TUFF_TRY(make_adapter(t));
+    TUFF_TRY(tuff_lm_reserve(&t->runs.lm));
     TUFF_TRY(tuff_runs_open(&t->runs, t->device));
     t->order = tuff_alloc_array((size_t)t->blocks, sizeof *t->order);
     t->examples = tuff_alloc_array((size_t)p->per_device_train_batch_size, sizeof *t->examples);
@@ -265,7 +284,7 @@ static void count_labels(tuff_trainer *t, stepping *s)
         const tuff_batch batch = micro_batch(t, i);
         tuff_task_shape shape;
         int64_t labels;
-        t->data->task->size(&batch, &shape, &labels);
+        tuff_task_size(&batch, &shape, &labels);
         s->labels += labels;
     }
     s->weight = 1.0F / (float)s->labels;
@@ -279,7 +298,7 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
     tuff_program *program = NULL;
     int64_t labels;
     double loss = 0;
-    task->size(&batch, &shape, &labels);
+    tuff_task_size(&batch, &shape, &labels);
     if (!labels) return TUFF_OK;
     t->drawn = t->step * t->params.gradient_accumulation_steps + i;
     if (t->in_passes) {
@@ -294,7 +313,7 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
         t->last = program;
     }
     s->loss += loss;
-    s->tokens += t->runs.pack.tokens;
+    s->tokens += t->runs.pack.tokens - t->runs.pack.sequences * t->runs.pack.virtual_tokens;
     return TUFF_OK;
 }
 
@@ -371,7 +390,8 @@ static tuff_status plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
                          t->data->task->title);
     if (data->task->load) TUFF_TRY(tuff_task_need_head(data, t->model));
     TUFF_TRY(data->task->check(data, t->model));
-    if (data->block_size > t->runs.lm.rope_positions)
+    TUFF_TRY(tuff_lm_check_length(&t->runs.lm, data));
+    if (data->block_size > t->runs.lm.rope_positions - tuff_adapter_virtual_tokens(t->runs.lm.adapter))
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the block size of the evaluation is %lld, the trainer was made for at most %lld",
                          (long long)data->block_size, (long long)t->runs.lm.rope_positions);
@@ -411,9 +431,9 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
 static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     TUFF_TRY(need_store(t));
-    if (t->runs.lm.lora)
-        return tuff_lora_save(t->runs.lm.lora, t->data->task->peft_type, t->store, watch,
-                              tuff_stage_path(stage));
+    if (t->runs.lm.adapter)
+        return tuff_adapter_save(t->runs.lm.adapter, t->data->task->peft_type, t->store, watch,
+                                 tuff_stage_path(stage));
     return tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage);
 }
 

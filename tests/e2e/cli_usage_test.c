@@ -55,6 +55,9 @@ static void test_all_options_are_there(void **state)
                                         "--seed",
                                         "--device",
                                         "--optim",
+                                        "--peft-type",
+                                        "--target-modules",
+                                        "--num-virtual-tokens",
                                         "--momentum",
                                         "--nesterov",
                                         "--lora-rank",
@@ -114,6 +117,12 @@ static void test_wrong_usage(void **state)
                 "--output-dir", "z", "--eval-steps", "5");
     KIT_REFUSES(2, "--nesterov needs --momentum", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--nesterov");
+    KIT_REFUSES(2, "--feedforward-modules needs --peft-type ia3", "train", "--model", "x", "--train-file",
+                "y", "--output-dir", "z", "--lora-rank", "4", "--feedforward-modules", "c_fc");
+    KIT_REFUSES(2, "need --peft-type prompt_tuning", "train", "--model", "x", "--train-file", "y",
+                "--output-dir", "z", "--num-virtual-tokens", "4");
+    KIT_REFUSES(2, "are of LoRA", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
+                "--peft-type", "ia3", "--lora-rank", "4");
     KIT_REFUSES(2, "need --lora-rank", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
                 "--lora-alpha", "5");
 }

@@ -4,7 +4,7 @@
 
 #include <tuff/generate.h>
 
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "base/memory.h"
 #include "generate/generator.h"
 #include "kit/truth.h"
@@ -12,20 +12,21 @@
 
 /* A net over input_ids with its loss; outputs logits, loss and, for each trained tensor, its gradient by
  * name. */
-static tuff_program *build(const golden *g, tuff_lora *lora, int64_t batch, int64_t length, tuff_store *store)
+static tuff_program *build(const golden *g, tuff_adapter *adapter, int64_t batch, int64_t length,
+                           tuff_store *store)
 {
-    tuff_lm lm = {.model = g->model, .lora = lora, .trains_model = !lora};
+    const int64_t n = batch * (length + tuff_adapter_virtual_tokens(adapter));
+    tuff_lm lm = {.model = g->model, .adapter = adapter, .trains_model = !adapter};
     tuff_graph *graph = NULL;
     KIT_OK(tuff_graph_create(&graph));
     tuff_net net = {.g = graph,
                     .config = &g->model->config,
-                    .tokens = batch * length,
+                    .tokens = n,
                     .sequences = batch,
-                    .train_base = !lora,
+                    .train_base = !adapter,
                     .rope_positions = g->model->config.max_positions,
-                    .hook = lora ? tuff_lora_hook(lora, true) : NULL};
+                    .hook = tuff_adapter_hook(adapter, true)};
     tuff_net_begin(&net);
-    int64_t n = batch * length;
     tuff_tensor *labels = tuff_input(graph, "labels", TUFF_I32, 1, &n);
     tuff_tensor *logits = tuff_net_logits(&net, tuff_net_hidden(&net), false);
     tuff_tensor *loss = tuff_cross_entropy(graph, logits, labels, NULL);
@@ -66,45 +67,51 @@ static float *gradient_truth(const golden *g, const tuff_trained *t, size_t *out
 
 /* Ids [batch, length] and their labels. */
 static void set_batch(const golden *g, const int32_t *ids, size_t n, int64_t batch, int64_t length,
-                      tuff_program *program)
+                      int64_t virtual_tokens, tuff_program *program)
 {
     enum { MOST = 64 };
     uint32_t examples[MOST];
     tuff_dataset *data = NULL;
-    tuff_pack pack = {0};
+    tuff_pack pack = {.virtual_tokens = virtual_tokens};
     tuff_task_shape shape;
     int64_t labels;
     assert_true(batch <= MOST);
     for (uint32_t i = 0; i < MOST; i++)
         examples[i] = i;
     KIT_OK(tuff_dataset_from_ids(ids, n, length, &data));
-    const tuff_batch at = {.data = data, .examples = examples, .count = batch, .most = batch};
-    data->task->size(&at, &shape, &labels);
-    assert_int_equal(labels, batch * (length - 1));
+    const tuff_batch at = {
+        .data = data, .examples = examples, .count = batch, .most = batch, .virtual_tokens = virtual_tokens};
+    tuff_task_size(&at, &shape, &labels);
+    assert_int_equal(labels, batch * (length - (virtual_tokens ? 0 : 1)));
     KIT_OK(data->task->fill(&at, &shape, &g->model->config, &pack, program));
     tuff_pack_free(&pack);
     tuff_dataset_destroy(&data);
 }
 
-static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
+static void check_forward_and_gradients(const golden *g, tuff_adapter *adapter)
 {
     size_t n, n_ids, n_loss;
-    golden base = lora ? load(g->name, "truth.safetensors") : *g;
+    golden base = adapter ? load(g->name, "truth.safetensors") : *g;
     int32_t *ids = ints(&base, "input_ids", &n_ids);
     const tuff_weight *logits = tensor(g, "logits");
     int64_t batch = logits->shape[0], length = logits->shape[1];
+    const int64_t before = tuff_adapter_virtual_tokens(adapter);
     assert_int_equal(batch * length, n_ids);
     tuff_store *store = NULL;
     KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_lora_upload_model(g->model, lora, !lora, g->model->config.max_positions, NULL, store));
-    tuff_lm lm = {.model = g->model, .lora = lora, .trains_model = !lora};
-    tuff_program *program = build(g, lora, batch, length, store);
-    set_batch(g, ids, n_ids, batch, length, program);
+    KIT_OK(
+        tuff_adapter_upload_model(g->model, adapter, !adapter, g->model->config.max_positions, NULL, store));
+    tuff_lm lm = {.model = g->model, .adapter = adapter, .trains_model = !adapter};
+    tuff_program *program = build(g, adapter, batch, length, store);
+    set_batch(g, ids, n_ids, batch, length, before, program);
     KIT_OK(tuff_program_run(program));
 
-    float *want = floats(g, "logits", &n), *got = tuff_alloc_array(n, sizeof *got);
-    KIT_OK(tuff_program_output(program, "logits", got, n * sizeof *got));
-    compare(g->name, "logits", got, want, n, 1e-5);
+    float *want = floats(g, "logits", &n);
+    const size_t own = n / (size_t)batch, all = own / (size_t)length * (size_t)(length + before);
+    float *got = tuff_alloc_array((size_t)batch * all, sizeof *got);
+    KIT_OK(tuff_program_output(program, "logits", got, (size_t)batch * all * sizeof *got));
+    for (size_t b = 0; b < (size_t)batch; b++)
+        compare(g->name, "logits", got + b * all + (all - own), want + b * own, own, 1e-5);
     tuff_free(want);
     tuff_free(got);
     float loss, *want_loss = floats(g, "loss", &n_loss);
@@ -123,16 +130,16 @@ static void check_forward_and_gradients(const golden *g, tuff_lora *lora)
     tuff_free(ids);
     tuff_program_destroy(&program);
     tuff_store_destroy(&store);
-    if (lora) unload(&base);
+    if (adapter) unload(&base);
 }
 
 static void copy_adapter(const golden *g, const char *path, tuff_trainer *trainer)
 {
-    tuff_lora *initial = NULL;
+    tuff_adapter *initial = NULL;
     tuff_store *store = NULL;
-    KIT_OK(tuff_lora_open(g->model, path, NULL, &initial));
+    KIT_OK(tuff_adapter_open(g->model, path, NULL, &initial));
     KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_lora_upload(initial, store));
+    KIT_OK(tuff_adapter_upload(initial, store));
     for (size_t i = 0; i < tuff_store_count(store); i++) {
         const char *name;
         tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
@@ -143,11 +150,12 @@ static void copy_adapter(const golden *g, const char *path, tuff_trainer *traine
         tuff_free(values);
     }
     tuff_store_destroy(&store);
-    tuff_lora_destroy(&initial);
+    tuff_adapter_destroy(&initial);
 }
 
 /* 20 AdamW steps; with accumulation the batch is split into micro-batches of one row. */
-static void check_adamw(const golden *g, const char *adapter, bool accumulate)
+static void check_adamw(const golden *g, const char *peft_type, double rate, const char *adapter,
+                        bool accumulate)
 {
     size_t n_ids, n, n_norms;
     golden base = adapter ? load(g->name, "truth.safetensors") : *g;
@@ -163,10 +171,13 @@ static void check_adamw(const golden *g, const char *adapter, bool accumulate)
     p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
     p.weight_decay = 0.01;
     p.no_shuffle = true;
-    if (adapter) {
+    if (peft_type) {
+        p.peft_type = peft_type;
         p.lora_rank = 4;
         p.lora_alpha = 8;
-        p.lora_target = "all-linear";
+        p.lora_target = strcmp(peft_type, "lora") == 0 ? "all-linear" : NULL;
+        p.num_virtual_tokens = 5;
+        p.learning_rate = rate;
     }
     tuff_dataset *data = NULL;
     tuff_trainer *trainer = NULL;
@@ -345,8 +356,8 @@ static void run_model(void **state)
 {
     golden g = load(*state, "truth.safetensors");
     check_forward_and_gradients(&g, NULL);
-    check_adamw(&g, NULL, false);
-    check_adamw(&g, NULL, true);
+    check_adamw(&g, NULL, 0, NULL, false);
+    check_adamw(&g, NULL, 0, NULL, true);
     check_greedy(&g);
     check_saved_logits(&g, NULL);
     unload(&g);
@@ -364,14 +375,41 @@ static void run_lora(void **state)
     golden g = load(*state, "lora/truth.safetensors");
     char path[256];
     snprintf(path, sizeof path, "golden/%s/lora", g.name);
-    tuff_lora *lora = NULL;
-    KIT_OK(tuff_lora_open(g.model, kit_asset(path), NULL, &lora));
+    tuff_adapter *lora = NULL;
+    KIT_OK(tuff_adapter_open(g.model, kit_asset(path), NULL, &lora));
     check_forward_and_gradients(&g, lora);
-    tuff_lora_destroy(&lora);
+    tuff_adapter_destroy(&lora);
     check_saved_logits(&g, kit_asset(path));
     snprintf(path, sizeof path, "golden/%s/lora/initial", g.name);
-    check_adamw(&g, kit_asset(path), false);
+    check_adamw(&g, "lora", 1e-3, kit_asset(path), false);
     unload(&g);
+}
+
+/* Adapters of other types, which begin as their files are: also with a batch in parts. */
+static void check_adapter(const char *model, const char *kind, const char *peft_type)
+{
+    char truth[64], path[256];
+    snprintf(truth, sizeof truth, "%s/truth.safetensors", kind);
+    golden g = load(model, truth);
+    snprintf(path, sizeof path, "golden/%s/%s", model, kind);
+    tuff_adapter *adapter = NULL;
+    KIT_OK(tuff_adapter_open(g.model, kit_asset(path), NULL, &adapter));
+    check_forward_and_gradients(&g, adapter);
+    tuff_adapter_destroy(&adapter);
+    check_saved_logits(&g, kit_asset(path));
+    check_adamw(&g, peft_type, 1e-2, kit_asset(path), false);
+    check_adamw(&g, peft_type, 1e-2, kit_asset(path), true);
+    unload(&g);
+}
+
+static void run_ia3(void **state)
+{
+    check_adapter(*state, "ia3", "IA3");
+}
+
+static void run_prompt(void **state)
+{
+    check_adapter(*state, "prompt", "prompt_tuning");
 }
 
 int golden_main(const char *name)
@@ -387,6 +425,10 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_optimizers, (void *)"llama"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"llama"),
+        cmocka_unit_test_prestate(run_ia3, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_ia3, (void *)"llama"),
+        cmocka_unit_test_prestate(run_prompt, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_prompt, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_lora, (void *)"llama"),
     };

@@ -67,7 +67,11 @@ def _rotary(self, x, position_ids, parameters=None):
 
 
 def causal_loss(logits, ids):
-    """Mean over the T - 1 predictions of each row, in the type of the logits (transformers' own goes through f32)."""
+    """Mean over the T - 1 predictions of each row, in the type of the logits (transformers' own goes through f32).
+    Behind V virtual tokens it is T predictions: their last row predicts the first token, as PEFT has it."""
+    virtual = logits.shape[1] - ids.shape[1]
+    if virtual:
+        return F.cross_entropy(logits[:, virtual - 1 : -1].flatten(0, 1), ids.flatten())
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
 
 

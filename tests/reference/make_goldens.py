@@ -18,6 +18,7 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
     lora/               (gpt2, llama) a PEFT adapter with random A and B, its truth.safetensors: logits, loss,
                         grad.<tensor of adapter_model.safetensors>, and, from lora/initial (Kaiming A, zero B):
                         adamw_losses, adamw_grad_norms, final_loss
+    ia3/, prompt/       (gpt2, llama) the same for IA3 and prompt tuning, with a begin that is not at rest
 
 The loss is Hugging Face's with labels = input_ids: T - 1 predictions a row, the mean over all. All is computed in f64
 and rounded to f32 at the end. Weights come from NumPy's legacy generator, which is the same in every version."""
@@ -32,7 +33,7 @@ import tempfile
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import IA3Config, LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
@@ -47,6 +48,7 @@ OPTIMIZERS = {
     "nesterov": {"optim": "sgd", "rate": 0.05, "momentum": 0.9, "nesterov": True},
     "lion": {"optim": "lion", "rate": 2e-4, "betas": (0.9, 0.99)},
 }
+ADAPTER_RATE = 1e-2  # of IA3 and prompt tuning
 GREEDY_TOKENS = 24
 CACHE_F16_TOLERANCE = 1e-4  # of the largest logit: room for a number that f32 rounds to the other neighbour in f16
 SMALLEST_GAP = 0.02  # between the two best logits on the greedy way, so that f32 takes the same way
@@ -226,16 +228,17 @@ def gradients(model, ids, rename=lambda name: name):
     logits = model(input_ids=ids, use_cache=False).logits
     loss = causal_loss(logits, ids)
     loss.backward()
-    truth = {"logits": logits.detach().to(torch.float32), "loss": floats(loss)}
+    own = logits.detach()[:, -ids.shape[1] :]  # without the rows of virtual tokens
+    truth = {"logits": own.to(torch.float32).contiguous(), "loss": floats(loss)}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             truth["grad." + rename(name)] = parameter.grad.to(torch.float32).contiguous()
     return truth
 
 
-def training(model, batches, ids):
+def training(model, batches, ids, rate=STEPS["learning_rate"]):
     steps = list(
-        train(model, batches, lambda step: STEPS["learning_rate"], clip=STEPS["clip"], decay=STEPS["weight_decay"],
+        train(model, batches, lambda step: rate, clip=STEPS["clip"], decay=STEPS["weight_decay"],
               betas=tuple(STEPS["betas"]), eps=STEPS["eps"])
     )  # fmt: skip
     model.eval()
@@ -268,13 +271,17 @@ def save_adapter(model, folder):
     (folder / "README.md").unlink(missing_ok=True)
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = ".."
-    config["target_modules"] = sorted(config["target_modules"])
+    for key in ("target_modules", "feedforward_modules"):
+        if config.get(key):
+            config[key] = sorted(config[key])
     config.pop("peft_version", None)
     write_json(folder / "adapter_config.json", config)
 
 
 def adapter_name(name):
-    return name.replace(".default.", ".")
+    if name.startswith("prompt_encoder."):
+        return "prompt_embeddings"
+    return re.sub(r"\.default(\.|$)", r"\1", name)
 
 
 def make_lora(folder, targets, ids, batches, random):
@@ -305,6 +312,38 @@ def make_lora(folder, targets, ids, batches, random):
     to_double(model)
     truth.update(training(model, batches, ids))
     save_file(truth, folder / "truth.safetensors")
+
+
+def make_other_adapters(folder, targets, ids, batches, random):
+    """IA3 at its default modules, and five virtual tokens, with numbers of their own."""
+    fan_in_fan_out = "c_attn" in targets
+    configs = {
+        "ia3": IA3Config(task_type="CAUSAL_LM", fan_in_fan_out=fan_in_fan_out),
+        "prompt": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
+    }
+    for name, config in configs.items():
+        model = get_peft_model(load_model(folder), config)
+        with torch.no_grad():
+            for parameter in (p for p in model.parameters() if p.requires_grad):
+                value = random.standard_normal(tuple(parameter.shape))
+                parameter.copy_(torch.as_tensor(1 + 0.3 * value if name == "ia3" else 0.6 * value))
+        save_adapter(model, folder / name)
+        truth = {}
+        for part in ("gradients", "training"):
+            model = get_peft_model(load_model(folder), config)
+            saved = load_file(folder / name / "adapter_model.safetensors")
+            with torch.no_grad():
+                for key, parameter in model.named_parameters():
+                    if parameter.requires_grad:
+                        parameter.copy_(saved[adapter_name(key)])
+            to_double(model)
+            if part == "training":
+                truth.update(training(model, batches, ids, ADAPTER_RATE))
+            else:
+                truth.update(gradients(model, ids, adapter_name))
+        save_file(truth, folder / name / "truth.safetensors")
+        losses = [truth["adamw_losses"][i].item() for i in (0, -1)]
+        print(f"{folder.name:11} {name}: loss {losses[0]:.3f} -> {losses[1]:.3f}")
 
 
 def make(output, name, seed):
@@ -347,6 +386,7 @@ def make(output, name, seed):
         make_optimizers(folder, batches)
         make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
         make_lora(folder, targets, ids, batches, random)
+        make_other_adapters(folder, targets, ids, batches, random)
 
     single = load_model(folder)
     error = (single(input_ids=ids, use_cache=False).logits - truth["logits"]).abs().max().item()

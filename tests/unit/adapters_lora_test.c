@@ -1,7 +1,7 @@
 /* LoRA: which layers targets name, what is written, and that nothing is left behind when memory fails. */
 #include <math.h>
 
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "formats/gguf.h"
 #include "formats/peft.h"
 #include "model_fixture.h"
@@ -22,18 +22,20 @@ static int close_device(void **state)
     return 0;
 }
 
-static tuff_lora *create(const tuff_model *model, const char *targets)
+static tuff_adapter *create(const tuff_model *model, const char *targets)
 {
-    tuff_lora *lora = NULL;
-    KIT_OK(tuff_lora_create(model, &(tuff_lora_params){.rank = 2, .alpha = 4, .targets = targets, .seed = 1},
-                            &lora));
+    tuff_adapter *lora = NULL;
+    KIT_OK(tuff_adapter_create(
+        model,
+        &(tuff_adapter_settings){.peft_type = "lora", .rank = 2, .alpha = 4, .targets = targets, .seed = 1},
+        &lora));
     return lora;
 }
 
-static void refused(const tuff_model *model, tuff_lora_params params, const char *part)
+static void refused(const tuff_model *model, tuff_adapter_settings params, const char *part)
 {
-    tuff_lora *lora = NULL;
-    KIT_FAILS(tuff_lora_create(model, &params, &lora), TUFF_INVALID_ARGUMENT, part);
+    tuff_adapter *lora = NULL;
+    KIT_FAILS(tuff_adapter_create(model, &params, &lora), TUFF_INVALID_ARGUMENT, part);
     assert_null(lora);
 }
 
@@ -57,9 +59,9 @@ static void targets_name_layers(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tuff_model *model = model_open(cases[i].model);
-        tuff_lora *lora = create(model, cases[i].targets);
-        assert_int_equal(tuff_lora_count(lora), cases[i].modules);
-        tuff_lora_destroy(&lora);
+        tuff_adapter *lora = create(model, cases[i].targets);
+        assert_int_equal(lora->count, 2 * cases[i].modules);
+        tuff_adapter_destroy(&lora);
         tuff_model_destroy(&model);
     }
 }
@@ -68,7 +70,7 @@ static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
     tuff_model *model = model_open("llama");
-    const tuff_lora_params good = {.rank = 2, .alpha = 4};
+    const tuff_adapter_settings good = {.peft_type = "LORA", .rank = 2, .alpha = 4};
     static const char *const targets[][2] = {
         {"q_proj,z_proj", "\"z_proj\" names no linear layer"},
         {"", "\"\" names no linear layer"},
@@ -77,11 +79,11 @@ static void what_cannot_be_is_refused(void **state)
         {"lm_head", "\"lm_head\" is the head, a linear layer that Tuff does not adapt"},
         {"embed_tokens", "has q_proj, k_proj"}};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
-        tuff_lora_params p = good;
+        tuff_adapter_settings p = good;
         p.targets = targets[i][0];
         refused(model, p, targets[i][1]);
     }
-    tuff_lora_params p = good;
+    tuff_adapter_settings p = good;
     p.rank = -1;
     refused(model, p, "lora_rank is -1");
     p = good;
@@ -103,14 +105,14 @@ static void what_is_written_is_read(void **state)
     for (int i = 0; i < 2; i++) {
         const char *directory = kit_temp_path(i ? "all" : "some");
         KIT_OK(tuff_make_directories(directory));
-        tuff_lora *lora = create(model, targets[i]), *back = NULL;
+        tuff_adapter *lora = create(model, targets[i]), *back = NULL;
         tuff_store *store = NULL, *again = NULL;
         KIT_OK(tuff_store_create(device, &store));
-        KIT_OK(tuff_lora_upload(lora, store));
-        KIT_OK(tuff_lora_save(lora, "CAUSAL_LM", store, NULL, directory));
-        KIT_OK(tuff_lora_open(model, directory, NULL, &back));
+        KIT_OK(tuff_adapter_upload(lora, store));
+        KIT_OK(tuff_adapter_save(lora, "CAUSAL_LM", store, NULL, directory));
+        KIT_OK(tuff_adapter_open(model, directory, NULL, &back));
         KIT_OK(tuff_store_create(device, &again));
-        KIT_OK(tuff_lora_upload(back, again));
+        KIT_OK(tuff_adapter_upload(back, again));
         assert_int_equal(tuff_store_count(again), tuff_store_count(store));
         for (size_t k = 0; k < tuff_store_count(store); k++) {
             const char *name;
@@ -134,13 +136,13 @@ static void what_is_written_is_read(void **state)
         tuff_peft_destroy(&peft);
         tuff_store_destroy(&store);
         tuff_store_destroy(&again);
-        tuff_lora_destroy(&lora);
-        tuff_lora_destroy(&back);
+        tuff_adapter_destroy(&lora);
+        tuff_adapter_destroy(&back);
     }
     /* of another model */
     tuff_model *other = model_open("llama");
-    tuff_lora *wrong = NULL;
-    KIT_FAILS(tuff_lora_open(other, kit_temp_path("all"), NULL, &wrong), TUFF_BAD_FORMAT,
+    tuff_adapter *wrong = NULL;
+    KIT_FAILS(tuff_adapter_open(other, kit_temp_path("all"), NULL, &wrong), TUFF_BAD_FORMAT,
               "is no linear layer");
     assert_null(wrong);
     tuff_model_destroy(&other);
@@ -149,46 +151,47 @@ static void what_is_written_is_read(void **state)
 
 static tuff_status make(void *user)
 {
-    tuff_lora *lora = NULL;
+    tuff_adapter *lora = NULL;
     tuff_store *store = NULL;
     tuff_status status = TUFF_OK;
-    const tuff_lora_params params = {.rank = 2, .alpha = 4, .targets = "q_proj, v_proj"};
-    TUFF_GO(tuff_lora_create(user, &params, &lora));
+    const tuff_adapter_settings params = {
+        .peft_type = "lora", .rank = 2, .alpha = 4, .targets = "q_proj, v_proj"};
+    TUFF_GO(tuff_adapter_create(user, &params, &lora));
     TUFF_GO(tuff_store_create(device, &store));
-    TUFF_GO(tuff_lora_upload(lora, store));
+    TUFF_GO(tuff_adapter_upload(lora, store));
 done:
     tuff_store_destroy(&store);
-    tuff_lora_destroy(&lora);
+    tuff_adapter_destroy(&lora);
     return status;
 }
 
 static tuff_status open_and_upload(void *user)
 {
-    tuff_lora *lora = NULL;
+    tuff_adapter *lora = NULL;
     tuff_store *store = NULL;
     tuff_status status = TUFF_OK;
-    TUFF_GO(tuff_lora_open(user, kit_asset("golden/llama/lora"), NULL, &lora));
+    TUFF_GO(tuff_adapter_open(user, kit_asset("golden/llama/lora"), NULL, &lora));
     TUFF_GO(tuff_store_create(device, &store));
-    TUFF_GO(tuff_lora_upload(lora, store));
+    TUFF_GO(tuff_adapter_upload(lora, store));
 done:
     tuff_store_destroy(&store);
-    tuff_lora_destroy(&lora);
+    tuff_adapter_destroy(&lora);
     return status;
 }
 
 static tuff_status make_and_save(void *user)
 {
-    tuff_lora *lora = NULL;
+    tuff_adapter *lora = NULL;
     tuff_store *store = NULL;
     tuff_status status = TUFF_OK;
-    const tuff_lora_params params = {.rank = 2, .alpha = 4};
-    TUFF_GO(tuff_lora_create(user, &params, &lora));
+    const tuff_adapter_settings params = {.peft_type = "lora", .rank = 2, .alpha = 4};
+    TUFF_GO(tuff_adapter_create(user, &params, &lora));
     TUFF_GO(tuff_store_create(device, &store));
-    TUFF_GO(tuff_lora_upload(lora, store));
-    TUFF_GO(tuff_lora_save(lora, "CAUSAL_LM", store, NULL, kit_temp_directory()));
+    TUFF_GO(tuff_adapter_upload(lora, store));
+    TUFF_GO(tuff_adapter_save(lora, "CAUSAL_LM", store, NULL, kit_temp_directory()));
 done:
     tuff_store_destroy(&store);
-    tuff_lora_destroy(&lora);
+    tuff_adapter_destroy(&lora);
     return status;
 }
 
@@ -249,20 +252,21 @@ static void a_gguf_file_is_no_base_model(void **state)
     tuff_model_destroy(&llama);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tuff_model *model;
-        tuff_lora *lora;
+        tuff_adapter *lora;
         tuff_store *store;
         tuff_buf text;
         with_text(plain, cases[i][0], cases[i][1], file);
         KIT_OK(tuff_model_load(file, &model));
-        KIT_OK(tuff_lora_create(model, &(tuff_lora_params){.rank = 2, .alpha = 4}, &lora));
+        KIT_OK(tuff_adapter_create(
+            model, &(tuff_adapter_settings){.peft_type = "lora", .rank = 2, .alpha = 4}, &lora));
         KIT_OK(tuff_store_create(device, &store));
-        KIT_OK(tuff_lora_upload(lora, store));
+        KIT_OK(tuff_adapter_upload(lora, store));
         KIT_OK(tuff_make_directories(kit_temp_path("of-gguf")));
-        KIT_OK(tuff_lora_save(lora, "CAUSAL_LM", store, NULL, kit_temp_path("of-gguf")));
+        KIT_OK(tuff_adapter_save(lora, "CAUSAL_LM", store, NULL, kit_temp_path("of-gguf")));
         kit_read_file(kit_temp_path("of-gguf/adapter_config.json"), &text);
         if (!strstr(text.data, cases[i][2])) fail_msg("%s: %s", cases[i][1], text.data);
         tuff_buf_free(&text);
-        tuff_lora_destroy(&lora);
+        tuff_adapter_destroy(&lora);
         tuff_store_destroy(&store);
         tuff_model_destroy(&model);
     }

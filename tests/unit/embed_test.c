@@ -4,7 +4,7 @@
 #include <string.h>
 #include <tuff/embed.h>
 
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "base/rng.h"
 #include "base/thread.h"
 #include "packed/batch.h"
@@ -63,7 +63,7 @@ static void states_of(const tuff_model *model, const int32_t *ids, int64_t count
     int32_t positions[MOST_TOKENS], zeros[MOST_TOKENS] = {0};
     size_t bytes = (size_t)count * sizeof *ids;
     KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_lora_upload_model(model, NULL, false, MOST_TOKENS, NULL, store));
+    KIT_OK(tuff_adapter_upload_model(model, NULL, false, MOST_TOKENS, NULL, store));
     KIT_OK(tuff_graph_create(&g));
     tuff_net net = {
         .g = g, .config = &model->config, .tokens = count, .sequences = 1, .rope_positions = MOST_TOKENS};

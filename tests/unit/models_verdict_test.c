@@ -1,6 +1,6 @@
 /* What a file holds is what runs, or it is refused: heads beside tied tables, keys that change the
  * mathematics, tensors that no part of the model reads. */
-#include "adapters/lora.h"
+#include "adapters/adapter.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
@@ -497,12 +497,12 @@ static void an_adapters_unused_head_is_said(void **state)
     add_tensor(kit_join(from, "adapter_model.safetensors"), kit_join(directory, "adapter_model.safetensors"),
                head, 6, 32);
     tuff_model *model = model_open("gpt2");
-    tuff_lora *lora = NULL;
+    tuff_adapter *lora = NULL;
     tuff_set_log(hear, TUFF_LOG_WARN, NULL);
-    KIT_OK(tuff_lora_open(model, from, NULL, &lora));
+    KIT_OK(tuff_adapter_open(model, from, NULL, &lora));
     assert_null(told.data);
-    tuff_lora_destroy(&lora);
-    KIT_OK(tuff_lora_open(model, directory, NULL, &lora));
+    tuff_adapter_destroy(&lora);
+    KIT_OK(tuff_adapter_open(model, directory, NULL, &lora));
     tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
     assert_non_null(told.data);
     assert_non_null(strstr(told.data, head));
@@ -510,7 +510,7 @@ static void an_adapters_unused_head_is_said(void **state)
     KIT_OK(tuff_inspect(directory, 0, &text));
     assert_non_null(strstr(text, head));
     tuff_free(text);
-    tuff_lora_destroy(&lora);
+    tuff_adapter_destroy(&lora);
     tuff_model_destroy(&model);
     tuff_buf_free(&told);
 }

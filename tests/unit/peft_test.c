@@ -201,7 +201,12 @@ static tuff_status give(void *user, size_t index, tuff_sink *sink)
     return tuff_sink_write(sink, data + index * 10, counts[index] * sizeof *data);
 }
 
-static const tuff_peft_item items[] = {{"h.0.q", 3, 2, 2}, {"h.1.q", 2, 10, 1}};
+static const tuff_save_item tensors[] = {
+    {"base_model.model.h.0.q.lora_A.weight", TUFF_F32, 2, {2, 3}},
+    {"base_model.model.h.0.q.lora_B.weight", TUFF_F32, 2, {2, 2}},
+    {"base_model.model.h.1.q.lora_A.weight", TUFF_F32, 2, {1, 2}},
+    {"base_model.model.h.1.q.lora_B.weight", TUFF_F32, 2, {10, 1}},
+};
 
 static tuff_status save_and_open(void *user)
 {
@@ -219,7 +224,11 @@ static tuff_status save_and_open(void *user)
                                .rank_pattern = &own,
                                .rank_pattern_count = 1};
     tuff_peft_adapter *a;
-    TUFF_TRY(tuff_peft_save(user, &config, items, 2, TUFF_F32, give, data));
+    tuff_buf text = {0};
+    tuff_peft_config_print(&config, &text);
+    tuff_status status = tuff_peft_write(user, &text, tensors, 4, give, data);
+    tuff_buf_free(&text);
+    TUFF_TRY(status);
     TUFF_TRY(tuff_peft_open(user, &a));
     const tuff_peft_pair *p = tuff_peft_find(a, "h.0.q"), *q = tuff_peft_find(a, "h.1.q");
     assert_int_equal(a->pair_count, 2);

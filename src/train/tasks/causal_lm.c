@@ -37,7 +37,7 @@ static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *o
     *out_shape = (tuff_task_shape){.tokens = batch->most * data->block_size, .sequences = batch->most};
     *out_labels = 0;
     for (int64_t i = 0; i < batch->count; i++)
-        *out_labels += length(data, batch->examples[i]) - 1;
+        *out_labels += length(data, batch->examples[i]) - (batch->virtual_tokens ? 0 : 1);
 }
 
 static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
@@ -53,6 +53,7 @@ static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, c
         const int32_t *ids = data->ids + (int64_t)block * data->block_size;
         int64_t n = length(data, block), at = tuff_pack_add(pack, ids, NULL, n);
         memcpy(labels + at, ids + 1, (size_t)(n - 1) * sizeof *ids);
+        if (pack->virtual_tokens) labels[at - 1] = ids[0]; /* as PEFT has it: the last of them predicts it */
     }
     TUFF_TRY(tuff_pack_set(pack, program));
     return tuff_program_input(program, "labels", labels, (size_t)shape->tokens * sizeof *labels);

@@ -1,0 +1,116 @@
+/* Adapters: a few trained tensors beside a model that stays as it is. A method says where they attach (the
+ * points of models/net.h), what they are and how they start; PEFT's files hold them under the names that they
+ * have here. What trains, generates and embeds knows no method by name. */
+#ifndef TUFF_ADAPTERS_ADAPTER_H
+#define TUFF_ADAPTERS_ADAPTER_H
+
+#include "base/log.h"
+#include "formats/peft.h"
+#include "models/model.h"
+#include "models/net.h"
+
+/* The settings of all methods, named as in PEFT's configs; each reads what it has. Texts need only live until
+ * the call returns. */
+typedef struct tuff_adapter_settings {
+    const char *peft_type;   /* "lora", in letters of any case */
+    const char *targets;     /* last parts of module names, separated by commas ("q_proj,attn.c_proj"), or
+                                "all-linear"; NULL: the method's default for the architecture */
+    const char *feedforward; /* IA3: those of them whose input is scaled; NULL: as the default has it */
+    int64_t rank;            /* LoRA */
+    double alpha, dropout;   /* LoRA: the scale is alpha / rank; of the layer's input, while training */
+    int64_t virtual_tokens;  /* prompt tuning */
+    const char *init_text;   /* of the virtual tokens; NULL: they begin at random */
+    uint64_t seed;           /* of what begins at random */
+} tuff_adapter_settings;
+
+/* What an adapter trains. */
+typedef struct tuff_adapter_tensor {
+    const char *name; /* of its variable, and in the file */
+    int rank;
+    int64_t shape[2];
+    const tuff_weight *weight; /* in the file that was opened; NULL: it begins anew */
+} tuff_adapter_tensor;
+
+typedef struct tuff_adapter tuff_adapter;
+
+/* What an adapter_config.json says whatever the method. */
+typedef struct tuff_adapter_card {
+    const char *base, *task_type; /* NULL: none */
+    const char **modules;         /* modules_to_save: those that are trained whole beside it */
+    size_t module_count;
+} tuff_adapter_card;
+
+typedef struct tuff_method {
+    const char *peft_type; /* "LORA" */
+    const char *title;     /* for people: "LoRA" */
+    tuff_net_points points;
+    /* Checks settings and lists the tensors of a new adapter (tuff_adapter_add). */
+    tuff_status (*create)(tuff_adapter *adapter, const tuff_adapter_settings *settings);
+    /* The same from files, whose type it is; shapes are checked against the model. */
+    tuff_status (*open)(tuff_adapter *adapter);
+    /* The first values of a new adapter's tensor, which are zeros already. */
+    tuff_status (*start)(const tuff_adapter *adapter, size_t index, float *values);
+    /* Writes adapter_config.json. */
+    tuff_status (*describe)(const tuff_adapter *adapter, const tuff_adapter_card *card, tuff_buf *out);
+    void (*free)(tuff_adapter *adapter); /* what `own` has outside the arena; NULL: nothing */
+} tuff_method;
+
+#define TUFF_METHOD(name) extern const tuff_method tuff_method_##name;
+#include "adapters/adapters.def"
+#undef TUFF_METHOD
+
+struct tuff_adapter {
+    const tuff_method *method;
+    const tuff_model *model;
+    tuff_adapter_tensor *tensors;
+    size_t count, capacity;
+    tuff_map by_name;
+    tuff_arena arena;
+    tuff_peft_files *files;       /* that it was opened from; NULL: a new one */
+    const tuff_log_receiver *log; /* while it is opened */
+    int64_t virtual_tokens;       /* rows that come before each sequence's own */
+    bool training;                /* of the net at hand */
+    tuff_net_hook hook;
+    void *own; /* the method's */
+};
+
+/* A new adapter for the model, which must outlive it. */
+TUFF_MUST_USE tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_settings *settings,
+                                              tuff_adapter **out_adapter);
+/* From a PEFT directory, by its peft_type. `log` receives what is said of it; it may be NULL. */
+TUFF_MUST_USE tuff_status tuff_adapter_open(const tuff_model *model, const char *directory,
+                                            const tuff_log_receiver *log, tuff_adapter **out_adapter);
+void tuff_adapter_destroy(tuff_adapter **adapter);
+
+/* The hook for nets, NULL for no adapter; lives as long as it. */
+const tuff_net_hook *tuff_adapter_hook(tuff_adapter *adapter, bool training);
+/* Rows that come before the tokens of each sequence, which batches, positions and caches reserve; 0 for no
+ * adapter. Where there are some, nets have an input "embedding_rows" i32 [N]: token i's is i, that of virtual
+ * token v N + v. */
+int64_t tuff_adapter_virtual_tokens(const tuff_adapter *adapter);
+
+/* Puts its tensors into the store (f32): from the files, or as they begin. */
+TUFF_MUST_USE tuff_status tuff_adapter_upload(const tuff_adapter *adapter, tuff_store *store);
+/* Puts all that a net of the model reads into the store: parameters (f32 when they are trained), tables of so
+ * many positions, and the adapter's tensors unless it is NULL. */
+TUFF_MUST_USE tuff_status tuff_adapter_upload_model(const tuff_model *model, const tuff_adapter *adapter,
+                                                    bool trained, int64_t positions, const tuff_watch *watch,
+                                                    tuff_store *store);
+/* Writes adapter_config.json and adapter_model.safetensors (f32) into a directory that exists, with the
+ * parameters of the model that are trained whole (models/params.h). `task_type` is PEFT's, "CAUSAL_LM"; NULL:
+ * none. */
+TUFF_MUST_USE tuff_status tuff_adapter_save(const tuff_adapter *adapter, const char *task_type,
+                                            const tuff_store *store, const tuff_watch *watch,
+                                            const char *directory);
+
+/* ---- for methods */
+
+/* Lists one more tensor; `name` is copied. */
+TUFF_MUST_USE tuff_status tuff_adapter_add(tuff_adapter *adapter, const char *name, int64_t rows,
+                                           int64_t columns, const tuff_weight *weight);
+/* Its number, or SIZE_MAX. */
+size_t tuff_adapter_find(const tuff_adapter *adapter, const char *name);
+/* The variable of a tensor in a net's graph. */
+tuff_tensor *tuff_adapter_variable(const tuff_adapter *adapter, tuff_net *net, size_t index);
+
+#endif

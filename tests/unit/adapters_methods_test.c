@@ -1,0 +1,389 @@
+/* IA3 and prompt tuning: what they are made of, what is written, what is refused; where hooks attach. */
+#include <math.h>
+#include <stdio.h>
+
+#include "adapters/adapter.h"
+#include "base/memory.h"
+#include "generate/generator.h"
+#include "model_fixture.h"
+#include "train/trainer.h"
+
+static tuff_device *device;
+
+static int open_device(void **state)
+{
+    (void)state;
+    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device) != TUFF_OK;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    tuff_device_destroy(&device);
+    return 0;
+}
+
+/* ---- what is there */
+
+static const tuff_adapter_settings ia3 = {.peft_type = "ia3"};
+static const tuff_adapter_settings prompt = {.peft_type = "Prompt_Tuning", .virtual_tokens = 5, .seed = 1};
+
+static void ia3_has_a_vector_of_each_module(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *targets, *feedforward, *first;
+        size_t modules; /* of two layers */
+        int64_t shape[2];
+    } cases[] = {
+        {"llama", NULL, NULL, "model.layers.0.self_attn.k_proj", 6, {16, 1}},
+        {"gpt2", NULL, NULL, "transformer.h.0.attn.c_attn", 4, {96, 1}},
+        {"gpt2", "c_fc", "c_fc", "transformer.h.0.mlp.c_fc", 2, {1, 32}},
+        {"llama", "all-linear", "down_proj", "model.layers.0.self_attn.q_proj", 14, {32, 1}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model = model_open(cases[i].model);
+        tuff_adapter_settings s = ia3;
+        tuff_adapter *adapter = NULL;
+        char name[128];
+        s.targets = cases[i].targets;
+        s.feedforward = cases[i].feedforward;
+        KIT_OK(tuff_adapter_create(model, &s, &adapter));
+        assert_int_equal(adapter->count, cases[i].modules);
+        snprintf(name, sizeof name, "base_model.model.%s.ia3_l", cases[i].first);
+        size_t at = tuff_adapter_find(adapter, name);
+        assert_true(at != SIZE_MAX);
+        assert_memory_equal(adapter->tensors[at].shape, cases[i].shape, sizeof cases[i].shape);
+        tuff_adapter_destroy(&adapter);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void refused(const char *model_name, tuff_adapter_settings settings, tuff_status status,
+                    const char *part)
+{
+    tuff_model *model = model_open(model_name);
+    tuff_adapter *adapter = NULL;
+    KIT_FAILS(tuff_adapter_create(model, &settings, &adapter), status, part);
+    assert_null(adapter);
+    tuff_model_destroy(&model);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    tuff_adapter_settings s = ia3;
+    s.peft_type = "vera";
+    refused("llama", s, TUFF_INVALID_ARGUMENT,
+            "peft_type is \"vera\", which Tuff does not have; it has LORA, IA3");
+    s = ia3;
+    s.targets = "q_proj";
+    s.feedforward = "down_proj";
+    refused("llama", s, TUFF_INVALID_ARGUMENT,
+            "feedforward_modules has \"down_proj\", which target_modules has not");
+    s.feedforward = NULL;
+    s.targets = "z_proj";
+    refused("llama", s, TUFF_INVALID_ARGUMENT, "target_modules \"z_proj\" names no linear layer");
+    s.targets = NULL;
+    refused("distilbert", s, TUFF_INVALID_ARGUMENT,
+            "IA3 has no modules by default for models of type distilbert");
+    s = prompt;
+    s.virtual_tokens = 0;
+    refused("llama", s, TUFF_INVALID_ARGUMENT, "num_virtual_tokens is 0, expected 1 to");
+    s.virtual_tokens = 64;
+    refused("gpt2", s, TUFF_INVALID_ARGUMENT, "num_virtual_tokens is 64, expected 1 to 63");
+    s.virtual_tokens = 5;
+    s.init_text = "";
+    refused("gpt2", s, TUFF_INVALID_ARGUMENT, "prompt_tuning_init_text has no tokens");
+    refused("bert", prompt, TUFF_UNSUPPORTED, "language model");
+}
+
+/* ---- files */
+
+static void same_values(const tuff_store *a, const tuff_store *b)
+{
+    assert_int_equal(tuff_store_count(a), tuff_store_count(b));
+    for (size_t i = 0; i < tuff_store_count(a); i++) {
+        const char *name;
+        tuff_buffer *x = tuff_store_at(a, i, &name), *y = tuff_store_find(b, name);
+        assert_non_null(y);
+        int64_t n = tuff_buffer_count(x);
+        float *u = tuff_alloc_array((size_t)n, sizeof *u), *v = tuff_alloc_array((size_t)n, sizeof *v);
+        KIT_OK(tuff_buffer_read(x, 0, u, n));
+        KIT_OK(tuff_buffer_read(y, 0, v, n));
+        assert_memory_equal(u, v, (size_t)n * sizeof *u);
+        tuff_free(u);
+        tuff_free(v);
+    }
+}
+
+/* Written, opened, written again: the same tensors. */
+static void what_is_written_is_read(void **state)
+{
+    (void)state;
+    tuff_adapter_settings said = prompt;
+    said.init_text = "the cat";
+    const tuff_adapter_settings settings[] = {ia3, prompt, said};
+    static const char *const models[] = {"gpt2", "llama"};
+    for (size_t i = 0; i < 6; i++) {
+        tuff_model *model = model_open(models[i % 2]);
+        tuff_store *stores[3] = {NULL};
+        tuff_adapter *adapter = NULL;
+        KIT_OK(tuff_adapter_create(model, &settings[i / 2], &adapter));
+        for (int k = 0; k < 3; k++) {
+            char name[32];
+            snprintf(name, sizeof name, "written-%zu-%d", i, k);
+            const char *directory = kit_temp_path(name);
+            KIT_OK(tuff_store_create(device, &stores[k]));
+            KIT_OK(tuff_adapter_upload(adapter, stores[k]));
+            KIT_OK(tuff_make_directories(directory));
+            KIT_OK(tuff_adapter_save(adapter, "CAUSAL_LM", stores[k], NULL, directory));
+            tuff_adapter_destroy(&adapter);
+            KIT_OK(tuff_adapter_open(model, kit_temp_path(name), NULL, &adapter));
+            if (k) same_values(stores[0], stores[k]);
+        }
+        tuff_adapter_destroy(&adapter);
+        for (int k = 0; k < 3; k++)
+            tuff_store_destroy(&stores[k]);
+        tuff_model_destroy(&model);
+    }
+}
+
+static tuff_status zeros(void *user, size_t index, tuff_sink *sink)
+{
+    static const float none[4096];
+    const tuff_save_item *items = user;
+    return tuff_sink_write(sink, none,
+                           (size_t)(items[index].shape[0] * items[index].shape[1]) * sizeof *none);
+}
+
+static void opened_is_refused(const char *model_name, const char *config, const tuff_save_item *item,
+                              tuff_status status, const char *part)
+{
+    tuff_buf text = {0};
+    tuff_model *model = model_open(model_name);
+    tuff_adapter *adapter = NULL;
+    const char *directory = kit_temp_path("bad");
+    tuff_buf_text(&text, config);
+    KIT_OK(tuff_make_directories(directory));
+    KIT_OK(tuff_peft_write(directory, &text, item, 1, zeros, (void *)(uintptr_t)item));
+    KIT_FAILS(tuff_adapter_open(model, directory, NULL, &adapter), status, part);
+    assert_null(adapter);
+    tuff_buf_free(&text);
+    tuff_model_destroy(&model);
+}
+
+static void bad_files_are_named(void **state)
+{
+    (void)state;
+    static const char *const IA3 = "{\"peft_type\": \"IA3\"}";
+    static const char *const PROMPT = "{\"peft_type\": \"PROMPT_TUNING\", \"num_virtual_tokens\": 5}";
+    const tuff_save_item
+        vector = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_F32, 2, {96, 1}},
+        longer = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_F32, 2, {95, 1}},
+        other = {"base_model.model.transformer.h.0.attn.c_attn.lora_A", TUFF_F32, 2, {2, 1}},
+        rows = {"prompt_embeddings", TUFF_F32, 2, {5, 32}};
+    opened_is_refused("gpt2", "{\"peft_type\": \"VERA\"}", &vector, TUFF_UNSUPPORTED,
+                      "'peft_type' is 'VERA'; adapters of type LORA, IA3, PROMPT_TUNING can be read");
+    opened_is_refused("gpt2", "{}", &vector, TUFF_BAD_FORMAT, "it has no 'peft_type'");
+    opened_is_refused("gpt2", "{\"peft_type\": \"IA3\", \"modules_to_save\": [\"lm_head\"]}", &vector,
+                      TUFF_UNSUPPORTED, "'modules_to_save' is set");
+    opened_is_refused("gpt2", IA3, &longer, TUFF_BAD_FORMAT,
+                      "for this model's layer of 32 to 96 it must be [96, 1]");
+    opened_is_refused("gpt2", IA3, &other, TUFF_UNSUPPORTED, "is no vector of IA3");
+    opened_is_refused("llama", IA3, &vector, TUFF_BAD_FORMAT, "is no linear layer of the llama model");
+    opened_is_refused("gpt2", "{\"peft_type\": \"PROMPT_TUNING\"}", &rows, TUFF_INVALID_ARGUMENT,
+                      "'num_virtual_tokens' is 0");
+    opened_is_refused("gpt2",
+                      "{\"peft_type\": \"PROMPT_TUNING\", \"num_virtual_tokens\": 5, "
+                      "\"num_transformer_submodules\": 2}",
+                      &rows, TUFF_UNSUPPORTED, "'num_transformer_submodules' is 2");
+    opened_is_refused("llama-tied", PROMPT, &rows, TUFF_BAD_FORMAT, "prompt_embeddings");
+    opened_is_refused("gpt2", PROMPT, &vector, TUFF_NOT_FOUND, "prompt_embeddings");
+}
+
+/* ---- training and generating */
+
+static void blocks_behind_virtual_tokens_must_fit(void **state)
+{
+    (void)state;
+    static const int32_t ids[130];
+    tuff_model *model = model_open("gpt2");
+    tuff_dataset *data = NULL;
+    tuff_trainer *trainer = NULL;
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+    p.peft_type = "PROMPT_TUNING";
+    p.num_virtual_tokens = 8;
+    p.per_device_train_batch_size = 1;
+    KIT_OK(tuff_dataset_from_ids(ids, 130, 60, &data));
+    KIT_FAILS(tuff_trainer_create(model, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "8 virtual tokens and blocks of 60 need more than the 64 positions");
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&model);
+}
+
+/* Prompts in pieces, one token after the other, and all at once: the same logits; not the model's own. */
+static void virtual_tokens_take_rows_of_the_cache(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    tuff_model *model = model_open("llama");
+    int64_t vocab = model->config.vocab_size;
+    float *want = tuff_alloc_array((size_t)vocab, sizeof *want),
+          *got = tuff_alloc_array((size_t)vocab, sizeof *got);
+    int32_t ids[N];
+    for (int i = 0; i < N; i++)
+        ids[i] = (i * 37 + 5) % 250;
+    for (int with = 1; with >= 0; with--) {
+        tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
+        tuff_generator *generator = NULL;
+        p.context_length = N;
+        p.adapter = with ? kit_asset("golden/llama/prompt") : NULL;
+        KIT_OK(tuff_generator_create(model, device, &p, &generator));
+        KIT_OK(tuff_generator_logits(generator, ids, N, with ? want : got));
+        double largest = 0, apart = 0;
+        if (with) KIT_OK(tuff_generator_run(generator, ids, 7, 0));
+        for (int i = 7; with && i < N; i++)
+            KIT_OK(tuff_generator_run(generator, ids + i, 1, i));
+        if (with) memcpy(got, generator->batcher->runner->logits, (size_t)vocab * sizeof *got);
+        for (int64_t i = 0; i < vocab; i++) {
+            largest = fmax(largest, fabs((double)want[i]));
+            apart = fmax(apart, fabs((double)(want[i] - got[i])));
+        }
+        if (with)
+            assert_true(apart < 1e-5 * largest);
+        else
+            assert_true(apart > 1e-3 * largest);
+        tuff_generator_destroy(&generator);
+    }
+    tuff_free(want);
+    tuff_free(got);
+    tuff_model_destroy(&model);
+}
+
+/* ---- where hooks attach */
+
+typedef struct counts {
+    int inputs, linears, embeddings, keys_values, blocks;
+} counts;
+
+static tuff_tensor *see_input(void *self, tuff_net *net, const char *module, tuff_tensor *x)
+{
+    (void)module;
+    ((counts *)self)->inputs++;
+    return tuff_scale(net->g, x, 1);
+}
+static tuff_tensor *see_linear(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *w,
+                               tuff_tensor *y)
+{
+    (void)module;
+    assert_int_equal(tuff_tensor_dim(w, 1), tuff_tensor_dim(x, -1));
+    assert_int_equal(tuff_tensor_dim(w, 0), tuff_tensor_dim(y, -1));
+    ((counts *)self)->linears++;
+    return tuff_scale(net->g, y, 1);
+}
+static tuff_tensor *see_embeddings(void *self, tuff_net *net, tuff_tensor *x)
+{
+    ((counts *)self)->embeddings++;
+    return tuff_scale(net->g, x, 1);
+}
+static void see_keys_values(void *self, tuff_net *net, int layer, tuff_tensor **k, tuff_tensor **v)
+{
+    assert_int_equal(layer, ((counts *)self)->keys_values++);
+    *k = tuff_scale(net->g, *k, 1);
+    *v = tuff_scale(net->g, *v, 1);
+}
+static tuff_tensor *see_block(void *self, tuff_net *net, int layer, tuff_tensor *x)
+{
+    assert_int_equal(layer, ((counts *)self)->blocks++);
+    return tuff_scale(net->g, x, 1);
+}
+
+static size_t scales_of(const tuff_model *model, const tuff_net_hook *hook)
+{
+    tuff_graph *g = NULL;
+    KIT_OK(tuff_graph_create(&g));
+    tuff_net net = {.g = g,
+                    .config = &model->config,
+                    .tokens = 6,
+                    .sequences = 2,
+                    .params = &model->params,
+                    .rope_positions = 8,
+                    .hook = hook};
+    tuff_net_begin(&net);
+    tuff_net_hidden(&net);
+    KIT_OK(tuff_graph_status(g));
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        n += g->nodes[i]->op == TUFF_OP_scale;
+    tuff_graph_destroy(&g);
+    return n;
+}
+
+static void every_point_is_reached(void **state)
+{
+    (void)state;
+    static const tuff_net_points points = {see_input, see_linear, see_embeddings, see_keys_values, see_block};
+    static const struct {
+        const char *model;
+        int linears; /* of two layers */
+    } cases[] = {{"llama", 14}, {"gpt2", 8}, {"bert", 12}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model = model_open(cases[i].model);
+        counts seen = {0};
+        const tuff_net_hook hook = {&points, &seen};
+        size_t own = scales_of(model, NULL), with = scales_of(model, &hook);
+        assert_int_equal(seen.inputs, cases[i].linears);
+        assert_int_equal(seen.linears, cases[i].linears);
+        assert_int_equal(seen.embeddings, 1);
+        assert_int_equal(seen.keys_values, 2);
+        assert_int_equal(seen.blocks, 2);
+        assert_int_equal(with - own, 2 * cases[i].linears + 1 + 2 * 2 + 2);
+        tuff_model_destroy(&model);
+    }
+}
+
+/* ---- memory */
+
+static tuff_status open_and_upload(void *user)
+{
+    tuff_adapter *adapter = NULL;
+    tuff_store *store = NULL;
+    tuff_status status = TUFF_OK;
+    const char *const directories[] = {"golden/gpt2/ia3", "golden/gpt2/prompt"};
+    for (int i = 0; i < 2 && status == TUFF_OK; i++) {
+        TUFF_GO(tuff_adapter_open(user, kit_asset(directories[i]), NULL, &adapter));
+        TUFF_GO(tuff_store_create(device, &store));
+        TUFF_GO(tuff_adapter_upload(adapter, store));
+        tuff_store_destroy(&store);
+        tuff_adapter_destroy(&adapter);
+    }
+done:
+    tuff_store_destroy(&store);
+    tuff_adapter_destroy(&adapter);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("gpt2");
+    assert_true(kit_for_each_allocation_failure(open_and_upload, model) > 20);
+    tuff_model_destroy(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ia3_has_a_vector_of_each_module),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
+        cmocka_unit_test(virtual_tokens_take_rows_of_the_cache),
+        cmocka_unit_test(every_point_is_reached),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
