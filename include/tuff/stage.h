@@ -27,8 +27,9 @@ typedef struct tuff_stage tuff_stage;
 /* Claims `directory`, making the directories above it. Errors: TUFF_IO when somebody else is writing to it,
  * when it is a file, or when it cannot be written to. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_stage_open(const char *directory, tuff_stage **out_stage);
-/* The folder that the files lie in until then. You may write files of your own there (no folders, and no
- * names that begin with ".tuff-"); they come into place with the others. Owned by the stage; NULL for NULL.
+/* The folder that the files lie in until then. You may write files of your own there, also in folders of
+ * one level, under names that do not begin with ".tuff-"; they come into place with the others. Owned by the
+ * stage; NULL for NULL.
  */
 TUFF_API const char *tuff_stage_path(const tuff_stage *stage);
 /* Puts all files in place. The stage is freed, also on failure. After a failure the directory is as it was,

@@ -115,12 +115,33 @@ typedef struct move {
     bool staged; /* the new file is still in the stage */
 } move;
 
+/* The folder of an entry that lies in one, within the directory `above`: it may not be there, and nothing
+ * else may be in its place, for a link leads elsewhere. `make`: makes it where it is not there. */
+static tuff_status check_folder(const char *above, const tuff_stage_entry *entry, bool make)
+{
+    const char *slash = strchr(entry->name, '/');
+    struct stat info;
+    tuff_buf path = {0};
+    if (!slash) return TUFF_OK;
+    tuff_buf_printf(&path, "%s/%.*s", above, (int)(slash - entry->name), entry->name);
+    tuff_status status = path.failed ? tuff_fail_memory("a path") : TUFF_OK;
+    bool there = status == TUFF_OK && lstat(path.data, &info) == 0;
+    if (there && !S_ISDIR(info.st_mode))
+        status = tuff_fail(TUFF_IO, "%s is in the way of a folder of that name", path.data);
+    if (status == TUFF_OK && !there && make && !tuff_disk_make_directory(path.data))
+        status = tuff_fail_errno("make the folder", path.data);
+    tuff_buf_free(&path);
+    return status;
+}
+
 static tuff_status begin_move(const char *target, const char *stage, const tuff_stage_entry *entry, move *out)
 {
     *out = (move){.entry = entry,
                   .from = tuff_path_join(stage, entry->name),
                   .to = tuff_path_join(target, entry->name)};
     if (!out->from || !out->to) return tuff_fail_memory("a path");
+    TUFF_TRY(check_folder(stage, entry, false));
+    TUFF_TRY(check_folder(target, entry, false));
     if (entry->remove) return TUFF_OK;
     struct stat info;
     if (lstat(out->from, &info) == 0) {
@@ -155,6 +176,12 @@ static tuff_status check(const char *target, const char *stage, const tuff_stage
     return status;
 }
 
+static tuff_status put(const char *target, const move *m)
+{
+    TUFF_TRY(check_folder(target, m->entry, true));
+    return tuff_disk_rename(m->from, m->to) ? TUFF_OK : tuff_fail_errno("write", m->to);
+}
+
 static tuff_status do_move(const char *target, const char *stage, const tuff_stage_entry *entry,
                            bool *out_moved)
 {
@@ -166,12 +193,24 @@ static tuff_status do_move(const char *target, const char *stage, const tuff_sta
         else if (errno != ENOENT)
             status = tuff_fail_errno("remove", m.to);
     } else if (status == TUFF_OK && m.staged) {
-        if (tuff_disk_rename(m.from, m.to))
-            *out_moved = true;
-        else
-            status = tuff_fail_errno("write", m.to);
+        status = put(target, &m);
+        *out_moved |= status == TUFF_OK;
     }
     end_move(&m);
+    return status;
+}
+
+/* The folder of an entry that lies in one. */
+static tuff_status sync_folder(const char *target, const tuff_stage_entry *entry)
+{
+    const char *slash = strchr(entry->name, '/');
+    tuff_buf path = {0};
+    if (!slash || entry->remove) return TUFF_OK;
+    tuff_buf_printf(&path, "%s/%.*s", target, (int)(slash - entry->name), entry->name);
+    tuff_status status = path.failed                           ? tuff_fail_memory("a path")
+                         : tuff_disk_sync_directory(path.data) ? TUFF_OK
+                                                               : tuff_fail_errno("write", path.data);
+    tuff_buf_free(&path);
     return status;
 }
 
@@ -182,6 +221,8 @@ tuff_status tuff_stage_apply(const char *target, const char *stage, const tuff_s
     TUFF_TRY(check(target, stage, record));
     for (size_t i = 0; i < record->count; i++)
         TUFF_TRY(do_move(target, stage, &record->entries[i], out_moved));
+    for (size_t i = 0; i < record->count; i++)
+        TUFF_TRY(sync_folder(target, &record->entries[i]));
     return tuff_disk_sync_directory(target) ? TUFF_OK : tuff_fail_errno("write", target);
 }
 

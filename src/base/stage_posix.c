@@ -160,20 +160,25 @@ void tuff_stage_replaces(tuff_stage *stage, const char *const *names, size_t cou
 
 typedef struct listing {
     const tuff_stage *stage;
+    const char *folder; /* whose files are listed; NULL: the stage's own */
     tuff_stage_record record;
 } listing;
 
-/* A file of the stage: on the disk before the record says that it is. */
-static tuff_status list_file(const char *path, const char *name, void *user)
+/* Puts a file of the stage on the disk before the record says that it is there. `path` is a folder's:
+ * *out_folder. */
+static tuff_status sync_file(const listing *list, const char *path, const char *name, bool *out_folder,
+                             uint64_t *out_size)
 {
-    listing *list = user;
-    if (!tuff_stage_name_valid(name, strlen(name))) return TUFF_OK; /* what a writer left */
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat info = {0};
-    if (fd >= 0 && fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
+    bool known = fd >= 0 && fstat(fd, &info) == 0;
+    *out_folder = known && S_ISDIR(info.st_mode);
+    *out_size = (uint64_t)info.st_size;
+    if (known && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
         close(fd);
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "%s cannot be put in place: an output directory takes files only", path);
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "%s cannot be put in place: an output directory takes files and folders of files only", path);
     }
     tuff_status status = TUFF_OK;
     if (fd < 0 || !tuff_disk_sync(fd, path)) {
@@ -184,8 +189,31 @@ static tuff_status list_file(const char *path, const char *name, void *user)
         tuff_free(final);
     }
     if (fd >= 0) close(fd);
-    return status == TUFF_OK ? tuff_stage_record_add(&list->record, name, (uint64_t)info.st_size, false)
-                             : status;
+    return status;
+}
+
+static tuff_status list_file(const char *path, const char *name, void *user)
+{
+    listing *list = user;
+    bool is_folder = false;
+    uint64_t size;
+    if (!tuff_stage_name_valid(name, strlen(name))) return TUFF_OK; /* what a writer left */
+    tuff_buf full = {0};
+    tuff_buf_printf(&full, "%s%s%s", list->folder ? list->folder : "", list->folder ? "/" : "", name);
+    tuff_status status =
+        full.failed ? tuff_fail_memory("a path") : sync_file(list, path, full.data, &is_folder, &size);
+    if (status == TUFF_OK && is_folder && list->folder)
+        status = tuff_fail(TUFF_INVALID_ARGUMENT,
+                           "%s cannot be put in place: folders of an output directory take files only", path);
+    if (status == TUFF_OK && is_folder) {
+        list->folder = name;
+        status = tuff_for_each_entry(path, list_file, list);
+        list->folder = NULL;
+    } else if (status == TUFF_OK) {
+        status = tuff_stage_record_add(&list->record, full.data, size, false);
+    }
+    tuff_buf_free(&full);
+    return status;
 }
 
 static tuff_status list_removals(listing *list)

@@ -8,13 +8,21 @@
 
 static const char head[] = "tuff commit 1\n", tail[] = "end\n";
 
-bool tuff_stage_name_valid(const char *name, size_t size)
+static bool part_valid(const char *name, size_t size)
 {
     if (size == 0 || size > 255 || !tuff_utf8_valid(name, size)) return false;
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f || name[i] == '/') return false;
     bool dots = name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'));
     return !dots && !(size >= 6 && memcmp(name, ".tuff-", 6) == 0);
+}
+
+bool tuff_stage_name_valid(const char *name, size_t size)
+{
+    const char *slash = size <= 255 ? memchr(name, '/', size) : NULL;
+    if (!slash) return part_valid(name, size);
+    size_t folder = (size_t)(slash - name);
+    return part_valid(name, folder) && part_valid(slash + 1, size - folder - 1);
 }
 
 bool tuff_stage_record_has(const tuff_stage_record *record, const char *name)

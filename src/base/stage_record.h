@@ -1,5 +1,6 @@
 /* The record of a commit: what is still to be done when a stage's files are put in place. It may come from a
- * directory that somebody else made, so it is read as hostile: names only, nothing that leads elsewhere. */
+ * directory that somebody else made, so it is read as hostile: names only, of files and of files in folders,
+ * nothing that leads elsewhere. */
 #ifndef TUFF_BASE_STAGE_RECORD_H
 #define TUFF_BASE_STAGE_RECORD_H
 
@@ -23,8 +24,9 @@ typedef struct tuff_stage_record {
 
 enum { TUFF_STAGE_RECORD_LIMIT = 1 << 20 }; /* bytes of a record */
 
-/* True for what may be an entry: a file's name of printable UTF-8, no path, not "." or "..", and none of
- * those that stages and writers use themselves. */
+/* True for what may be an entry: a file's name of printable UTF-8, or that of a folder and of a file in it
+ * with a
+ * "/" between, none of them "." or "..", or one that stages and writers use themselves. */
 bool tuff_stage_name_valid(const char *name, size_t size);
 TUFF_MUST_USE tuff_status tuff_stage_record_add(tuff_stage_record *record, const char *name, uint64_t size,
                                                 bool remove);

@@ -421,7 +421,7 @@ static void records_lead_nowhere_else(void **state)
                                       "tuff commit 1\nput 1 ../x\nend\n",
                                       "tuff commit 1\nput 1 ..\nend\n",
                                       "tuff commit 1\nput 1 .\nend\n",
-                                      "tuff commit 1\nput 1 a/b\nend\n",
+                                      "tuff commit 1\nput 1 a/b/c\nend\n",
                                       "tuff commit 1\nput 1 /x\nend\n",
                                       "tuff commit 1\nput 1 \nend\n",
                                       "tuff commit 1\nput -1 x\nend\n",
@@ -583,6 +583,89 @@ static void stages_survive_every_memory_failure(void **state)
     assert_true(kit_for_each_allocation_failure(stage_something, directory) > 20);
 }
 
+/* ---- folders */
+
+/* A file and one in a folder. */
+static tuff_status save_folder(const char *directory)
+{
+    tuff_stage *stage;
+    TUFF_TRY(tuff_stage_open(directory, &stage));
+    char folder[600];
+    snprintf(folder, sizeof folder, "%s/part", tuff_stage_path(stage));
+    tuff_status status = tuff_write_file(inside(tuff_stage_path(stage), "list.json"), "newer", 5);
+    if (status == TUFF_OK && !tuff_disk_make_directory(folder)) status = tuff_fail(TUFF_IO, "no folder");
+    if (status == TUFF_OK) status = tuff_write_file(inside(folder, "config.json"), "newer", 5);
+    if (status == TUFF_OK) return tuff_stage_commit(&stage);
+    tuff_stage_abort(&stage);
+    return status;
+}
+
+static void files_in_folders_come_into_place(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("folders"), *out = inside(dir, "out");
+    KIT_OK(save_folder(out)); /* appears whole */
+    expect_contents(inside(out, "part/config.json"), "newer");
+    kit_write_file(inside(out, "part/config.json"), "old", 3);
+    kit_write_file(inside(out, "part/mine"), "M", 1);
+    KIT_OK(save_folder(out)); /* replaces the file */
+    expect_contents(inside(out, "part/config.json"), "newer");
+    expect_contents(inside(out, "part/mine"), "M");
+    assert_int_equal(kit_count_entries(out), 2);
+    const char *bare = fresh_directory("bare");
+    KIT_OK(save_folder(bare)); /* makes the folder */
+    expect_contents(inside(bare, "part/config.json"), "newer");
+    assert_int_equal(kit_count_entries(bare), 2);
+}
+
+static void folders_lead_nowhere_else(void **state)
+{
+    (void)state;
+    const char *dir = fresh_directory("leads"), *elsewhere = fresh_directory("outside");
+    assert_int_equal(symlink(elsewhere, inside(dir, "part")), 0);
+    KIT_FAILS(save_folder(dir), TUFF_IO, "is in the way of a folder of that name");
+    assert_int_equal(kit_count_entries(elsewhere), 0);
+    assert_int_equal(kit_count_entries(dir), 1);
+    tuff_stage *stage;
+    KIT_OK(tuff_stage_open(fresh_directory("deep"), &stage));
+    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "a"), 0755), 0);
+    assert_int_equal(mkdir(inside(tuff_stage_path(stage), "a/b"), 0755), 0);
+    KIT_FAILS(tuff_stage_commit(&stage), TUFF_INVALID_ARGUMENT,
+              "folders of an output directory take files only");
+    static const char *const bad[] = {"a/", "a/b/c", "../a", "a/..", "./a", "a/.tuff-x", ".tuff-x/a"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(tuff_stage_name_valid(bad[i], strlen(bad[i])));
+    assert_true(tuff_stage_name_valid("1_Pooling/config.json", 21));
+}
+
+static void a_killed_save_with_a_folder_is_whole_or_nothing(void **state)
+{
+    (void)state;
+    int old = 0, new = 0;
+    for (int n = 1;; n++) {
+        char directory[512], folder[600];
+        snprintf(directory, sizeof directory, "%s", fresh_directory("killed"));
+        snprintf(folder, sizeof folder, "%s/part", directory);
+        assert_int_equal(mkdir(folder, 0755), 0);
+        kit_write_file(inside(directory, "list.json"), "old", 3);
+        kit_write_file(inside(folder, "config.json"), "old", 3);
+        bool killed = killed_at(n, save_folder, directory);
+        int first = 1;
+        while (killed_at(first, tuff_stage_settle, directory))
+            first++;
+        KIT_OK(tuff_stage_settle(directory));
+        char one = content(directory, "list.json"), two = content(folder, "config.json");
+        if (one != two) fail_msg("step %d left a mixture: %c%c", n, one, two);
+        old += one == 'o';
+        new += one == 'n';
+        KIT_OK(open_and_abort(directory));
+        assert_int_equal(kit_count_entries(directory), 2);
+        tuff_remove_tree(directory);
+        if (!killed) break;
+    }
+    assert_true(old >= 8 && new >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -591,6 +674,9 @@ int main(void)
         cmocka_unit_test(stage_commit_failure_is_clean),
         cmocka_unit_test(stage_in_the_current_directory),
         cmocka_unit_test(a_killed_save_is_whole_or_nothing),
+        cmocka_unit_test(files_in_folders_come_into_place),
+        cmocka_unit_test(folders_lead_nowhere_else),
+        cmocka_unit_test(a_killed_save_with_a_folder_is_whole_or_nothing),
         cmocka_unit_test(a_full_disk_leaves_what_was_there),
         cmocka_unit_test(what_cannot_be_put_in_place_is_kept),
         cmocka_unit_test(a_second_writer_is_refused_at_its_start),
