@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <tuff/device.h>
+#include <tuff/embed.h>
 #include <tuff/model.h>
 #include <tuff/program.h>
 #include <tuff/stage.h>
@@ -86,6 +87,40 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load(const tuff_model *model, co
 /* From ids[0..n), copied. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_size,
                                                          tuff_dataset **out_dataset);
+/* How a file of pairs is read. Take TUFF_PAIR_PARAMS_INIT and change what you want. */
+typedef struct tuff_pair_params {
+    size_t struct_size; /* set by TUFF_PAIR_PARAMS_INIT */
+    /* What vectors are trained by, as sentence-transformers has it (Reimers and Gurevych 2019): "mnrl"
+     * (MultipleNegativesRankingLoss, scale 20), "cosine" (CosineSimilarityLoss), "triplet" (TripletLoss,
+     * Euclidean, margin 5), "contrastive" (ContrastiveLoss, cosine distance, margin 0.5), "cosent"
+     * (CoSENTLoss, scale 20). NULL: "mnrl" */
+    const char *loss;
+    int64_t max_length; /* tokens of a text; what is longer is cut off; 0: the model's */
+    /* Texts of a run where gradients are cached (Gao et al. 2021): a large batch in the memory of so many
+     * texts, for a third more time. 0: a batch is one run */
+    int64_t gradient_cache_batch;
+    const char *query_prompt, *document_prompt; /* put before texts of the first column, and of the others.
+                                                   NULL: what the model's files say for queries and documents,
+                                                   of pairs with scores what they say for all; "": none */
+    tuff_pooling pooling;
+    tuff_normalize normalize;
+    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE, in records; NULL: none */
+} tuff_pair_params;
+#define TUFF_PAIR_PARAMS_INIT                                                                            \
+    {                                                                                                    \
+        sizeof(tuff_pair_params), NULL, 0, 0, NULL, NULL, TUFF_POOLING_MODEL, TUFF_NORMALIZE_MODEL, NULL \
+    }
+/* Examples to train vectors by: the records of a file, JSON lines (.jsonl), CSV or TSV by its name. mnrl and
+ * triplet take columns anchor, positive, and negative or negative_1, negative_2, ...; mnrl also sentence1 and
+ * sentence2; the others sentence1, sentence2 and score (or label): cosine from -1 to 1, contrastive 0 or 1,
+ * cosent any. In a training with mnrl the texts of a batch's other examples are negatives too. The model is
+ * trained to the vectors that its sentence-transformers files say, and saved with them. Errors:
+ * TUFF_INVALID_ARGUMENT for a column that is missing, a score out of range or an empty text, naming the
+ * record; TUFF_BAD_FORMAT for a line that is no record; TUFF_UNSUPPORTED for models with dense layers. The
+ * model must outlive the data set; `params` may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path,
+                                                           const tuff_pair_params *params,
+                                                           tuff_dataset **out_dataset);
 TUFF_API void tuff_dataset_destroy(tuff_dataset **dataset);
 TUFF_API int64_t tuff_dataset_tokens(const tuff_dataset *dataset);
 TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones; of other tasks: examples */

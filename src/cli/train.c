@@ -276,18 +276,26 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
     return train(r) ? finish(r) : tuff_cli_failed();
 }
 
+static tuff_status load_data(run *r, int64_t block)
+{
+    const tuff_cli_train_options *o = r->options;
+    bool json = o->format == TUFF_CLI_FORMAT_TEXT;
+    if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
+        return tuff_cli_train_load_pairs(o, r->model, &r->train, &r->validation);
+    tuff_status status =
+        tuff_cli_load_data(r->model, o->train_file, o->task, &o->data, block, json, true, NULL, &r->train);
+    if (status != TUFF_OK || !o->validation_file) return status;
+    return tuff_cli_load_data(r->model, o->validation_file, o->task, &o->data, block, json, false, r->train,
+                              &r->validation);
+}
+
 static int start(run *r)
 {
     const tuff_cli_train_options *o = r->options;
     if (tuff_model_load(o->model, &r->model) != TUFF_OK) return tuff_cli_failed();
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
-    bool json = o->format == TUFF_CLI_FORMAT_TEXT;
-    tuff_status status =
-        tuff_cli_load_data(r->model, o->train_file, o->task, &o->data, block, json, true, NULL, &r->train);
-    if (status == TUFF_OK && o->validation_file)
-        status = tuff_cli_load_data(r->model, o->validation_file, o->task, &o->data, block, json, false,
-                                    r->train, &r->validation);
+    tuff_status status = load_data(r, block);
     if (status != TUFF_OK)
         return o->task == TUFF_CLI_CAUSAL_LM ? tuff_cli_text_failed(status, "train-file-format")
                                              : tuff_cli_failed();

@@ -6,6 +6,11 @@
 
 #include "cli/cli.h"
 
+/* Those of examples, and vectors. */
+enum { TUFF_CLI_TRAIN_EMBEDDING = TUFF_CLI_TASK_COUNT };
+#define TUFF_CLI_TRAIN_TASKS  TUFF_CLI_TASKS "|embedding"
+#define TUFF_CLI_TRAIN_LOSSES "mnrl|cosine|triplet|contrastive|cosent"
+
 typedef struct tuff_cli_train_options {
     tuff_cli_common common;
     const char *model, *train_file, *validation_file, *output_dir, *log_file, *dump_batches, *lora_target,
@@ -19,8 +24,12 @@ typedef struct tuff_cli_train_options {
     int scheduler, format;
     bool no_shuffle, nesterov, overwrite, print_plan, save_anyway;
     tuff_arg_optional profile;
-    int task; /* of tuff_cli_tasks */
-    tuff_cli_data_options data;
+    int task;                   /* of TUFF_CLI_TRAIN_TASKS */
+    tuff_cli_data_options data; /* max_length also of embedding */
+    /* embedding */
+    int loss, pooling;
+    int64_t gradient_cache_batch;
+    const char *query_prompt, *document_prompt;
 } tuff_cli_train_options;
 
 /* Parses and checks what can be checked without the library. */
@@ -28,6 +37,11 @@ tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_opt
 /* Whether an adapter of this type is trained. */
 bool tuff_cli_trains(const tuff_cli_train_options *options, const char *peft_type);
 tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
+
+/* Reads the files that vectors are trained on and measured with; *out_validation stays NULL where there is
+ * none. What was loaded is destroyed by the caller, also after a failure. */
+tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *options, const tuff_model *model,
+                                      tuff_dataset **out_train, tuff_dataset **out_validation);
 
 /* ---- the log of a run: a line of JSON per step and per evaluation */
 typedef struct tuff_cli_log {

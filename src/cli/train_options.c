@@ -11,12 +11,14 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
-    {TUFF_ARG_CHOICE, "task", TUFF_CLI_TASKS, AT(task),
+    {TUFF_ARG_CHOICE, "task", TUFF_CLI_TRAIN_TASKS, AT(task),
      .help =
-         "what to train for: the next token of a text; hidden tokens; labels of texts; labels of words; answers in texts"},
+         "what to train for: the next token of a text; hidden tokens; labels of texts; labels of words; answers in texts; vectors that are near where texts belong together"},
     {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
      .help =
-         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records",
+         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records; "
+         "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
+         "sentence1, sentence2 and score",
      .required = true},
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "the same, to measure the model on, at the end and every --eval-steps"},
@@ -27,7 +29,7 @@ static const tuff_arg items[] = {
          "file; text takes them as they are written"},
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
-         "where the result goes: a Hugging Face directory, with LoRA a PEFT adapter; it appears whole or not at all",
+         "where the result goes: a Hugging Face directory (of vectors: for sentence-transformers), with LoRA a PEFT adapter; it appears whole or not at all",
      .preset = ""},
     {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
      .help = "replace a model or an adapter that is in --output-dir by one of its kind"},
@@ -37,6 +39,23 @@ static const tuff_arg items[] = {
      "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},
     TUFF_CLI_DATA_ROWS(tuff_cli_train_options),
+    {.kind = TUFF_ARG_GROUP, .name = "Embeddings:"},
+    {TUFF_ARG_CHOICE, "loss", TUFF_CLI_TRAIN_LOSSES, AT(loss),
+     .help =
+         "as in sentence-transformers. mnrl: an anchor's positive among all texts of the batch; cosine: the cosine "
+         "is to be the score, -1 to 1; triplet: the positive nearer than the negative; contrastive: scores 1 and 0, "
+         "near and far; cosent: cosines in the order of the scores"},
+    {TUFF_ARG_INT, "gradient-cache-batch", "N", AT(gradient_cache_batch), 0, 65536,
+     "run N texts at a time and cache the gradients of their vectors: large batches in little memory, the same result; 0: "
+     "the whole batch at once"},
+    {TUFF_ARG_CHOICE, "pooling", "model|mean|cls|max|last|weighted-mean|mean-sqrt-len", AT(pooling),
+     .help =
+         "how the vectors of a text's tokens become one; model: as its files say, else mean for encoders, last for "
+         "decoders"},
+    {TUFF_ARG_TEXT, "query-prompt", "TEXT", AT(query_prompt), .help = "put before texts of the first column",
+     .preset = "the model's prompt called \"query\", if it has one"},
+    {TUFF_ARG_TEXT, "document-prompt", "TEXT", AT(document_prompt), .help = "put before the other texts",
+     .preset = "the model's prompt called \"document\", \"passage\" or \"corpus\", if it has one"},
     {.kind = TUFF_ARG_GROUP, .name = "How long:"},
     {TUFF_ARG_REAL, "num-train-epochs", "X", AT(epochs), 1e-9, 1e9, "times to go through the text"},
     {TUFF_ARG_INT, "max-steps", "N", AT(max_steps), -1, MANY,
@@ -114,7 +133,7 @@ static const tuff_args spec = {
     .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
     .stray = "a model as --model PATH, a text as --train-file FILE",
     .about =
-        "Fine-tunes a model on a text or on labelled records. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
+        "Fine-tunes a model on a text or on labelled records, or its vectors on pairs of texts. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
         "closed, ends the training, leaves the step at hand out and saves what the steps before it made; a second Ctrl-C "
         "ends at once.",
     .items = items,
@@ -216,6 +235,9 @@ static const char *contradiction(const tuff_cli_train_options *o)
         return "--num-virtual-tokens and --prompt-tuning-init-text need --peft-type prompt_tuning";
     if (o->lora_target && o->target_modules)
         return "--lora-target and --target-modules say the same thing; give one";
+    bool vectors = o->loss || o->gradient_cache_batch || o->pooling || o->query_prompt || o->document_prompt;
+    if (vectors && o->task != TUFF_CLI_TRAIN_EMBEDDING)
+        return "--loss, --gradient-cache-batch, --pooling and prompts are of --task embedding";
     if (o->warmup_steps && o->warmup_ratio > 0)
         return "--warmup-steps and --warmup-ratio say the same thing; give one";
     return NULL;

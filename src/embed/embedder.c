@@ -84,6 +84,21 @@ static tuff_status build(tuff_embedder *e, const tuff_embedder_params *params)
     return tuff_packed_open(&e->packed, params->adapter, e->watch);
 }
 
+tuff_status tuff_embedder_settle(const tuff_model *model, const tuff_embedder_params *params,
+                                 tuff_embedder **out_embedder)
+{
+    *out_embedder = NULL;
+    tuff_embedder *e = tuff_alloc(sizeof *e);
+    if (!e) return tuff_fail_memory("an embedder");
+    e->model = e->packed.model = model;
+    tuff_status status = choose(e, params);
+    if (status != TUFF_OK)
+        tuff_embedder_destroy(&e);
+    else
+        *out_embedder = e;
+    return status;
+}
+
 tuff_status tuff_embedder_create(const tuff_model *model, tuff_device *device,
                                  const tuff_embedder_params *params, tuff_embedder **out_embedder)
 {

@@ -27,4 +27,12 @@ typedef struct tuff_embed_call {
 } tuff_embed_call;
 tuff_packed_top tuff_embedder_top(tuff_embedder *embedder);
 
+/* An embedder of settings alone, on no device: what its model's files and the parameters say, for others that
+ * make vectors of their own. Freed by tuff_embedder_destroy. */
+TUFF_MUST_USE tuff_status tuff_embedder_settle(const tuff_model *model, const tuff_embedder_params *params,
+                                               tuff_embedder **out_embedder);
+/* Vectors [sequences, dimensions] of states [tokens, hidden_size], with the inputs above. */
+tuff_tensor *tuff_embedder_vectors(const tuff_embedder *embedder, tuff_graph *g, tuff_tensor *states,
+                                   int64_t sequences);
+
 #endif

@@ -41,17 +41,20 @@ static tuff_tensor *pool(const tuff_embedder *e, tuff_graph *g, tuff_tensor *hid
     return tuff_mul(g, mean, tuff_input(g, "root", TUFF_F32, 2, (int64_t[]){sequences, 1}));
 }
 
-static void build(void *user, tuff_net *net, tuff_tensor *states, const tuff_packed_shape *shape)
+tuff_tensor *tuff_embedder_vectors(const tuff_embedder *e, tuff_graph *g, tuff_tensor *states,
+                                   int64_t sequences)
 {
-    const tuff_embedder *e = user;
-    tuff_graph *g = net->g;
     bool apart = e->pooling == TUFF_POOLING_NONE;
-    tuff_tensor *x = apart ? states : pool(e, g, states, shape->sequences);
+    tuff_tensor *x = apart ? states : pool(e, g, states, sequences);
     for (size_t i = 0; !apart && i < e->sentence.denses; i++)
         x = dense(e, g, i, x);
     if (e->dimensions < e->full) x = tuff_slice(g, x, -1, 0, e->dimensions);
-    if (e->normalize) x = tuff_l2_normalize(g, x, 1e-12);
-    tuff_output(g, "vectors", x);
+    return e->normalize ? tuff_l2_normalize(g, x, 1e-12) : x;
+}
+
+static void build(void *user, tuff_net *net, tuff_tensor *states, const tuff_packed_shape *shape)
+{
+    tuff_output(net->g, "vectors", tuff_embedder_vectors(user, net->g, states, shape->sequences));
 }
 
 static tuff_status set(void *user, tuff_program *program, const tuff_packed_shape *shape,

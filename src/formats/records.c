@@ -262,11 +262,17 @@ static tuff_status open_file(tuff_records *r)
     return TUFF_OK;
 }
 
-/* Passes over a byte order mark, and over the row that names the columns. */
-static tuff_status begin(tuff_records *r)
+/* Begins, behind a byte order mark. */
+static void pass_mark(tuff_records *r)
 {
     r->at = r->begin;
     if (r->end - r->at >= 3 && memcmp(r->at, "\xef\xbb\xbf", 3) == 0) r->at += 3;
+}
+
+/* Passes over a byte order mark, and over the row that names the columns. */
+static tuff_status begin(tuff_records *r)
+{
+    pass_mark(r);
     bool rows = r->kind == TUFF_RECORDS_CSV || r->kind == TUFF_RECORDS_TSV;
     return rows ? read_header(r) : TUFF_OK;
 }
@@ -367,4 +373,51 @@ void tuff_records_position(const tuff_records *r, uint64_t *out_done, uint64_t *
 uint64_t tuff_records_line(const tuff_records *r)
 {
     return r->line;
+}
+
+/* ---- names ---- */
+
+static tuff_status names_of_row(tuff_records *r, tuff_buf *out, size_t *out_count)
+{
+    cell cells[MOST_COLUMNS];
+    bool there = false;
+    TUFF_TRY(read_row(r, cells, out_count, &there));
+    for (size_t c = 0; c < *out_count; c++) {
+        tuff_buf_bytes(out, r->text.data ? r->text.data + cells[c].begin : "", cells[c].size);
+        tuff_buf_char(out, 0);
+    }
+    return TUFF_OK;
+}
+
+static tuff_status names_of_json(tuff_records *r, tuff_buf *out, size_t *out_count)
+{
+    bool there = false;
+    TUFF_TRY(next_json(r, NULL, &there));
+    for (const cJSON *item = there ? r->json->child : NULL; item; item = item->next, ++*out_count) {
+        tuff_buf_text(out, item->string);
+        tuff_buf_char(out, 0);
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *out_count)
+{
+    *out_count = 0;
+    tuff_records *r = tuff_alloc(sizeof *r);
+    if (!r) return tuff_fail_memory("a file of records");
+    r->kind = kind_of(path);
+    r->next_line = 1;
+    r->path = tuff_strdup(path);
+    tuff_status status = r->path ? tuff_map_file(path, &r->mapping) : tuff_fail_memory("a file of records");
+    if (status == TUFF_OK) {
+        r->begin = (const char *)r->mapping.data;
+        r->end = r->begin + r->mapping.size;
+        pass_mark(r);
+    }
+    if (status == TUFF_OK && r->kind == TUFF_RECORDS_JSONL) status = names_of_json(r, out_names, out_count);
+    if (status == TUFF_OK && (r->kind == TUFF_RECORDS_CSV || r->kind == TUFF_RECORDS_TSV))
+        status = names_of_row(r, out_names, out_count);
+    if (status == TUFF_OK && out_names->failed) status = tuff_fail_memory("the names of columns");
+    tuff_records_close(&r);
+    return status;
 }

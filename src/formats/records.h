@@ -18,7 +18,7 @@ typedef enum tuff_records_kind {
 
 typedef struct tuff_records tuff_records;
 
-enum { TUFF_RECORD_FIELDS = 8 };
+enum { TUFF_RECORD_FIELDS = 64 };
 
 /* Opens a file, or what comes through a pipe. `fields` are the keys or columns wanted, at most
  * TUFF_RECORD_FIELDS; lines of text have one without a name (n is 0 or 1, the name is not looked at). With n
@@ -33,6 +33,11 @@ TUFF_MUST_USE tuff_status tuff_records_of_text(const char *data, size_t size, co
 /* From now on a field that is a list or an object is given as JSON text, and no error. */
 void tuff_records_take_json(tuff_records *records);
 void tuff_records_close(tuff_records **records);
+
+/* The columns that a file's first row names, or the keys of its first JSON record, in their order, one after
+ * the other, each with a NUL behind it: *out_count of them. Of lines of text there are none. What comes
+ * through a pipe is refused: it could not be read again. */
+TUFF_MUST_USE tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *out_count);
 
 /* The fields of the next record, out_values[0..n), valid until the next call; *out_there is false after the
  * last one. Errors name the file and the line: BAD_FORMAT for a line that is no record, that lacks a field,

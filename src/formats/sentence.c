@@ -40,6 +40,15 @@ static const struct pooling {
     {"pooling_mode_lasttoken", "lasttoken", TUFF_POOLING_LAST},
 };
 
+void tuff_sentence_print_pooling(tuff_pooling pooling, int64_t dimensions, tuff_buf *out)
+{
+    tuff_buf_printf(out, "{\n  \"word_embedding_dimension\": %lld,\n", (long long)dimensions);
+    for (size_t i = 0; i < sizeof poolings / sizeof *poolings; i++)
+        tuff_buf_printf(out, "  \"%s\": %s,\n", poolings[i].key,
+                        poolings[i].pooling == pooling ? "true" : "false");
+    tuff_buf_text(out, "  \"include_prompt\": true\n}\n");
+}
+
 static tuff_status read_pooling_flags(const cJSON *json, const char *where, tuff_sentence *s)
 {
     const char *first = NULL;

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/text.h"
 
 /* A dense layer after pooling: y = activation(W x + b). */
 typedef struct tuff_sentence_dense {
@@ -38,5 +39,8 @@ typedef struct tuff_sentence {
  * Tuff does not know, by name. */
 TUFF_MUST_USE tuff_status tuff_sentence_read(const char *directory, tuff_sentence *out_sentence);
 void tuff_sentence_free(tuff_sentence *sentence);
+
+/* Appends the config.json of a Pooling module. */
+void tuff_sentence_print_pooling(tuff_pooling pooling, int64_t dimensions, tuff_buf *out);
 
 #endif

@@ -231,12 +231,20 @@ static tuff_status write_config(const tuff_model *model, tuff_dtype dtype, const
 
 /* What loaders look for. One of another model that stays would be taken for this one's: an old
  * model.safetensors comes before the index of new shards. */
-static const char *const looked_for[] = {"config.json",       "generation_config.json",
-                                         "model.safetensors", "model.safetensors.index.json",
-                                         "tokenizer.json",    "vocab.json",
-                                         "merges.txt",        "tokenizer_config.json",
-                                         "added_tokens.json", "special_tokens_map.json",
-                                         "tokenizer.model"};
+static const char *const looked_for[] = {"config.json",
+                                         "generation_config.json",
+                                         "model.safetensors",
+                                         "model.safetensors.index.json",
+                                         "tokenizer.json",
+                                         "vocab.json",
+                                         "merges.txt",
+                                         "tokenizer_config.json",
+                                         "added_tokens.json",
+                                         "special_tokens_map.json",
+                                         "tokenizer.model",
+                                         "modules.json",
+                                         "sentence_bert_config.json",
+                                         "config_sentence_transformers.json"};
 enum { LOOKED_FOR = sizeof looked_for / sizeof looked_for[0] };
 
 /* The tensors of a model, and how many bytes of them there are to be written. */

@@ -96,8 +96,16 @@ static bool differentiate(const tuff_lm *lm, const tuff_lm_train *train, tuff_gr
     bool sum = train->step == TUFF_LM_ACCUMULATE;
     tuff_tensor *loss = build_loss(lm, train, true, g);
     if (!loss) return false;
-    for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
-        params[i] = tuff_graph_leaf(g, tuff_lm_trained(lm, i).name);
+    for (size_t i = 0; i < n && g->status == TUFF_OK; i++) {
+        const char *name = tuff_lm_trained(lm, i).name;
+        params[i] = tuff_graph_leaf(g, name);
+        if (!params[i])
+            tuff_graph_fail(
+                g, TUFF_UNSUPPORTED,
+                "%s has no part in %s and cannot be trained by it: train an adapter (lora_rank), or a "
+                "model without that head",
+                name, lm->data->task->title);
+    }
     tuff_graph_grad(g, tuff_mul(g, loss, tuff_input(g, "weight", TUFF_F32, 0, NULL)), params, n, grads);
     for (size_t i = 0; sum && i < n; i++) {
         tuff_trained t = tuff_lm_trained(lm, i);

@@ -21,6 +21,8 @@ tuff_status tuff_trainer_check_data(const tuff_trainer *t)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the training data has %lld examples, more than %lld",
                          (long long)tuff_dataset_blocks(data), (long long)UINT32_MAX);
     TUFF_TRY(data->task->check(data, model));
+    if (data->task->check_batch)
+        TUFF_TRY(data->task->check_batch(data, t->params.per_device_train_batch_size));
     if (data->block_size > model->config.max_positions)
         tuff_log_to(&t->device->log, TUFF_LOG_WARN,
                     "blocks of %lld tokens are longer than the %lld positions that the model has seen",

@@ -68,6 +68,8 @@ struct tuff_task {
     void (*release)(tuff_dataset *data);
     /* Fails unless the model can be trained or measured with the data. */
     tuff_status (*check)(const tuff_dataset *data, const tuff_model *model);
+    /* Fails unless batches of so many examples can be trained on; NULL: all can. */
+    tuff_status (*check_batch)(const tuff_dataset *data, int64_t examples);
     /* How many examples a training, or a measurement, goes through. */
     int64_t (*count)(const tuff_dataset *data, bool training);
 
@@ -93,6 +95,9 @@ struct tuff_task {
      * None at all: this data's batches are one run of pass 0 each. Both NULL: so are all. */
     bool (*passes)(const tuff_batch *batch, int index, int *out_pass, tuff_task_shape *out_shape);
     tuff_status (*run)(tuff_task_run *run, const tuff_batch *batch, double *out_loss);
+
+    /* Writes files beside a model that was trained and is saved to a stage; NULL: none. */
+    tuff_status (*save)(const tuff_dataset *data, const char *stage);
 
     /* ---- measurement; NULL: the loss is all there is */
 

@@ -81,6 +81,9 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
                            .data = t->data,
                            .rope_positions = tuff_data_positions(t->model, t->data)};
     TUFF_TRY(make_adapter(t));
+    if (t->data->task->run && tuff_adapter_virtual_tokens(t->runs.lm.adapter))
+        return tuff_fail(TUFF_UNSUPPORTED, "prompt tuning of %s is not there yet; take LoRA or IA3",
+                         t->data->task->title);
     TUFF_TRY(tuff_lm_reserve(&t->runs.lm));
     TUFF_TRY(tuff_runs_open(&t->runs, t->device));
     t->order = tuff_alloc_array((size_t)t->blocks, sizeof *t->order);
@@ -434,7 +437,9 @@ static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watc
     if (t->runs.lm.adapter)
         return tuff_adapter_save(t->runs.lm.adapter, t->data->task->peft_type, t->store, watch,
                                  tuff_stage_path(stage));
-    return tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage);
+    TUFF_TRY(tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage));
+    const tuff_task *task = t->data->task;
+    return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
 }
 
 static tuff_status save(tuff_trainer *t, const char *directory)

@@ -353,15 +353,54 @@ static void test_interrupted(void **state)
     KIT_DO("eval", "--model", out, "--file", kit_text());
 }
 
+/* Vectors are trained, measured meanwhile, saved for sentence-transformers, and measured by `tuff eval`. */
+static void test_embeddings(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("embedding/bert"), *pairs = kit_golden("embedding/pairs.csv"),
+               *out = kit_path("vectors");
+    kit_result r =
+        KIT_TUFF("train", "--task", "embedding", "--model", model, "--train-file", pairs, "--validation-file",
+                 pairs, "--loss", "cosine", "--learning-rate", "1e-2", "--num-train-epochs", "4",
+                 "--gradient-cache-batch", "8", "--output-dir", out, "--json");
+    assert_non_null(strstr(r.err.data, "30 examples"));
+    assert_non_null(strstr(r.err.data, "spearman "));
+    assert_null(strstr(r.err.data, "perplexity"));
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    double spearman = kit_number(json, "eval_spearman");
+    assert_true(kit_number(json, "steps") == 15 && spearman > 0);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "sts", "--model", out, "--file", pairs, "--json");
+    json = kit_parse(r.out.data, r.out.size);
+    assert_true(fabs(kit_number(json, "spearman") - spearman) < 5e-3);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    KIT_REFUSES(2, "are of --task embedding", "train", "--model", model, "--train-file", pairs,
+                "--output-dir", out, "--loss", "cosine");
+    KIT_REFUSES(2, "are of --task causal-lm", "train", "--task", "embedding", "--model", model,
+                "--train-file", pairs, "--output-dir", out, "--block-size", "8");
+    KIT_REFUSES(1, "has no column \"anchor\"; it has sentence1, sentence2, score", "train", "--task",
+                "embedding", "--model", model, "--train-file", pairs, "--loss", "triplet", "--output-dir",
+                kit_path("none"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),          cmocka_unit_test(test_memory_lines),
-        cmocka_unit_test(test_lora),          cmocka_unit_test(test_no_steps),
-        cmocka_unit_test(test_seeds_repeat),  cmocka_unit_test(test_dump_batches),
-        cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
-        cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_rising_loss),
-        cmocka_unit_test(test_plain_lines),   cmocka_unit_test(test_lora_on_gguf),
+        cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_memory_lines),
+        cmocka_unit_test(test_lora),
+        cmocka_unit_test(test_no_steps),
+        cmocka_unit_test(test_seeds_repeat),
+        cmocka_unit_test(test_dump_batches),
+        cmocka_unit_test(test_overwrite),
+        cmocka_unit_test(test_plan_profile_and_log),
+        cmocka_unit_test(test_skipped_steps),
+        cmocka_unit_test(test_rising_loss),
+        cmocka_unit_test(test_plain_lines),
+        cmocka_unit_test(test_lora_on_gguf),
         cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

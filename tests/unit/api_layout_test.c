@@ -495,6 +495,18 @@ FIELD(tuff_retrieval_result, missing, 168)
 FIELD(tuff_retrieval_result, truncated, 176)
 LAST(tuff_retrieval_result, truncated)
 
+STRUCT(tuff_pair_params, 64)
+FIELD(tuff_pair_params, struct_size, 0)
+FIELD(tuff_pair_params, loss, 8)
+FIELD(tuff_pair_params, max_length, 16)
+FIELD(tuff_pair_params, gradient_cache_batch, 24)
+FIELD(tuff_pair_params, query_prompt, 32)
+FIELD(tuff_pair_params, document_prompt, 40)
+FIELD(tuff_pair_params, pooling, 48)
+FIELD(tuff_pair_params, normalize, 52)
+FIELD(tuff_pair_params, watch, 56)
+LAST(tuff_pair_params, watch)
+
 STRUCT(tuff_train_params, 240)
 FIELD(tuff_train_params, struct_size, 0)
 FIELD(tuff_train_params, max_steps, 8)
@@ -719,6 +731,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_chunk_params, TUFF_CHUNK_PARAMS_INIT);
     SETS_SIZE(tuff_embed_file_params, TUFF_EMBED_FILE_PARAMS_INIT);
     SETS_SIZE(tuff_embed_file_result, TUFF_EMBED_FILE_RESULT_INIT);
+    SETS_SIZE(tuff_pair_params, TUFF_PAIR_PARAMS_INIT);
     SETS_SIZE(tuff_sts_params, TUFF_STS_PARAMS_INIT);
     SETS_SIZE(tuff_sts_result, TUFF_STS_RESULT_INIT);
     SETS_SIZE(tuff_retrieval_params, TUFF_RETRIEVAL_PARAMS_INIT);

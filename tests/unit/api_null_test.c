@@ -240,6 +240,7 @@ static const struct {
     CALLS(tuff_dataset_load_text),
     CALLS(tuff_dataset_load),
     CALLS(tuff_dataset_from_ids),
+    CALLS(tuff_dataset_load_pairs),
     CALLS(tuff_dataset_destroy),
     CALLS(tuff_dataset_tokens),
     CALLS(tuff_dataset_blocks),

@@ -476,6 +476,15 @@ CALLS_OF(tuff_dataset_load)
     REFUSED_OUT(tuff_dataset_load(fixture.model, "x", &unset, &out), out);
     REFUSED_OUT(tuff_dataset_load(fixture.model, "x", &none, &out), out);
 }
+CALLS_OF(tuff_dataset_load_pairs)
+{
+    const tuff_pair_params unset = {0};
+    tuff_dataset *out;
+    REFUSED(tuff_dataset_load_pairs(fixture.model, "in.csv", NULL, NULL));
+    REFUSED_OUT(tuff_dataset_load_pairs(NULL, "in.csv", NULL, &out), out);
+    REFUSED_OUT(tuff_dataset_load_pairs(fixture.model, NULL, NULL, &out), out);
+    REFUSED_OUT(tuff_dataset_load_pairs(fixture.model, "in.csv", &unset, &out), out);
+}
 CALLS_OF(tuff_dataset_from_ids)
 {
     const int32_t ids[4] = {1, 2, 3, 4};

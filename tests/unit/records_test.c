@@ -177,14 +177,47 @@ static void memory_may_end_anywhere(void **state)
     assert_true(kit_for_each_allocation_failure(read_both, (void *)paths) > 5);
 }
 
+static void expect_names(const char *file, const char *text, size_t size, const char *wanted)
+{
+    tuff_buf names = {0}, joined = {0};
+    size_t count = 0;
+    kit_write_file(file, text, size);
+    KIT_OK(tuff_records_names(file, &names, &count));
+    for (size_t i = 0, at = 0; i < count; at += strlen(names.data + at) + 1, i++)
+        tuff_buf_printf(&joined, "<%s>", names.data + at);
+    assert_string_equal(joined.data ? joined.data : "", wanted);
+    tuff_buf_free(&names);
+    tuff_buf_free(&joined);
+}
+
+static void names_of_columns(void **state)
+{
+    (void)state;
+    tuff_buf names = {0};
+    size_t count = 0;
+#define NAMES(file, text, wanted) expect_names(kit_temp_path(file), text, sizeof text - 1, wanted)
+    NAMES("n.csv",
+          "\xef\xbb\xbf"
+          "a,\"b, c\",\n1,2,3\n",
+          "<a><b, c><>");
+    NAMES("n.tsv", "a\tb\r\n1\t2\r\n", "<a><b>");
+    NAMES("n.jsonl", "\n{\"x\": 1, \"y\": null}\n{\"z\": 1}\n", "<x><y>");
+    NAMES("empty.jsonl", "", "");
+    NAMES("empty.csv", "", "");
+    NAMES("n.txt", "a,b\n", "");
+#undef NAMES
+    kit_write_file(kit_temp_path("bad.jsonl"), "{\"x\": \n", 8);
+    KIT_FAILS(tuff_records_names(kit_temp_path("bad.jsonl"), &names, &count), TUFF_BAD_FORMAT, "line 1");
+    KIT_FAILS(tuff_records_names(kit_temp_path("none.csv"), &names, &count), TUFF_NOT_FOUND, "none.csv");
+    tuff_buf_free(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_are_records),
-        cmocka_unit_test(objects_are_records),
-        cmocka_unit_test(nothing_behind_the_text_is_read),
-        cmocka_unit_test(rows_are_records),
-        cmocka_unit_test(a_column_that_is_not_there_is_named),
+        cmocka_unit_test(names_of_columns),        cmocka_unit_test(lines_are_records),
+        cmocka_unit_test(objects_are_records),     cmocka_unit_test(nothing_behind_the_text_is_read),
+        cmocka_unit_test(rows_are_records),        cmocka_unit_test(a_column_that_is_not_there_is_named),
         cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

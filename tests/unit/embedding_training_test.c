@@ -1,0 +1,307 @@
+/* Embeddings are trained: 20 steps by each loss beside sentence-transformers (tests/reference/
+ * make_embedding_goldens.py), with cached gradients the same, saved so that the vectors are what they were;
+ * and files that cannot be trained on are refused. */
+#include <math.h>
+#include <stdio.h>
+#include <tuff/embed.h>
+#include <tuff/measure.h>
+#include <tuff/train.h>
+
+#include "base/file.h"
+#include "formats/safetensors.h"
+#include "kit/files.h"
+#include "model_fixture.h"
+
+enum { STEPS = 20, BATCH = 4, D = 16 };
+
+static tuff_device *device;
+static tuff_model *model;
+
+static int set_up(void **state)
+{
+    (void)state;
+    model = model_open(kit_golden("embedding/bert"));
+    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
+                            &device) != TUFF_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tuff_model_destroy(&model);
+    tuff_device_destroy(&device);
+    return 0;
+}
+
+static tuff_dataset *load(const char *loss, const char *file, int64_t cache)
+{
+    tuff_pair_params params = TUFF_PAIR_PARAMS_INIT;
+    tuff_dataset *data = NULL;
+    char name[64];
+    snprintf(name, sizeof name, "embedding/%s", file);
+    params.loss = loss;
+    params.gradient_cache_batch = cache;
+    KIT_OK(tuff_dataset_load_pairs(model, kit_golden(name), &params, &data));
+    return data;
+}
+
+static tuff_train_params settings(void)
+{
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+    p.max_steps = STEPS;
+    p.per_device_train_batch_size = BATCH;
+    p.learning_rate = 1e-3;
+    p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+    p.no_shuffle = true;
+    return p;
+}
+
+/* The losses of all steps; the trainer is kept where it is asked for. */
+static void train(const tuff_dataset *data, const tuff_train_params *p, double *losses, tuff_trainer **out)
+{
+    tuff_trainer *t = NULL;
+    KIT_OK(tuff_trainer_create(model, device, data, p, &t));
+    for (int64_t i = 0; i < p->max_steps; i++) {
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        KIT_OK(tuff_trainer_step(t, &step));
+        losses[i] = step.loss;
+    }
+    if (out)
+        *out = t;
+    else
+        tuff_trainer_destroy(&t);
+}
+
+static const struct loss_file {
+    const char *loss, *file;
+} files[] = {{"mnrl", "ranked.jsonl"},
+             {"cosine", "pairs.csv"},
+             {"triplet", "triplets.jsonl"},
+             {"contrastive", "together.csv"},
+             {"cosent", "pairs.csv"}};
+enum { FILES = sizeof files / sizeof *files };
+
+static void twenty_steps_beside_sentence_transformers(void **state)
+{
+    (void)state;
+    tuff_weights *truth = NULL;
+    KIT_OK(tuff_safetensors_open(kit_golden("embedding/steps.safetensors"), &truth));
+    for (int i = 0; i < FILES; i++) {
+        float wanted[STEPS];
+        double losses[STEPS];
+        const tuff_train_params p = settings();
+        tuff_dataset *data = load(files[i].loss, files[i].file, 0);
+        train(data, &p, losses, NULL);
+        tuff_dataset_destroy(&data);
+        KIT_OK(tuff_weight_read(tuff_weights_find(truth, files[i].loss), TUFF_F32, wanted));
+        for (int k = 0; k < STEPS; k++)
+            if (!(fabs(losses[k] - (double)wanted[k]) <= 1e-5 * (double)wanted[k]))
+                fail_msg("%s, step %d: %.9g, expected %.9g", files[i].loss, k + 1, losses[k],
+                         (double)wanted[k]);
+    }
+    tuff_weights_destroy(&truth);
+}
+
+/* A batch in pieces of 5 texts and of 1 gives what the whole batch gives, but for rounding. */
+static void cached_gradients_are_the_same(void **state)
+{
+    (void)state;
+    static const int64_t pieces[] = {5, 1, 100};
+    for (int i = 0; i < FILES; i++) {
+        double whole[STEPS], cached[STEPS];
+        tuff_train_params p = settings();
+        p.max_steps = 6;
+        p.gradient_accumulation_steps = 1 + i % 2;
+        tuff_dataset *data = load(files[i].loss, files[i].file, 0);
+        train(data, &p, whole, NULL);
+        tuff_dataset_destroy(&data);
+        for (int k = 0; k < 3; k++) {
+            data = load(files[i].loss, files[i].file, pieces[k]);
+            train(data, &p, cached, NULL);
+            tuff_dataset_destroy(&data);
+            for (int64_t s = 0; s < p.max_steps; s++)
+                if (!(fabs(whole[s] - cached[s]) <= 2e-6 * whole[s]))
+                    fail_msg("%s in pieces of %d, step %d: %.9g, whole %.9g", files[i].loss, (int)pieces[k],
+                             (int)s + 1, cached[s], whole[s]);
+        }
+    }
+}
+
+/* LoRA on the same texts again and again learns them. */
+static void lora_learns(void **state)
+{
+    (void)state;
+    double losses[40];
+    tuff_train_params p = settings();
+    p.max_steps = 40;
+    p.lora_rank = 4;
+    p.learning_rate = 1e-2;
+    p.per_device_train_batch_size = 30;
+    tuff_dataset *data = load("cosine", "pairs.csv", 0);
+    train(data, &p, losses, NULL);
+    tuff_dataset_destroy(&data);
+    assert_true(losses[39] < 0.5 * losses[0]);
+}
+
+static double figure(const tuff_eval_result *r, const char *name)
+{
+    for (int64_t i = 0; i < r->count; i++)
+        if (strcmp(r->figures[i].name, name) == 0) return r->figures[i].value;
+    fail_msg("no figure %s", name);
+    return 0;
+}
+
+/* What is measured while training is what the saved model gives: its vectors' cosines, by rank. */
+static void what_is_saved_is_what_was_trained(void **state)
+{
+    (void)state;
+    double losses[STEPS];
+    tuff_trainer *t = NULL;
+    const tuff_train_params p = settings();
+    tuff_dataset *data = load("cosine", "pairs.csv", 0), *measured = load("cosent", "pairs.csv", 0);
+    const char *out = kit_path("trained");
+    train(data, &p, losses, &t);
+    tuff_eval_result r = TUFF_EVAL_RESULT_INIT;
+    KIT_OK(tuff_trainer_evaluate(t, measured, &r));
+    KIT_OK(tuff_trainer_save(t, out));
+    KIT_OK(tuff_trainer_save(t, out)); /* again, over the first */
+    tuff_trainer_destroy(&t);
+    tuff_dataset_destroy(&data);
+    tuff_dataset_destroy(&measured);
+    tuff_model *saved = NULL;
+    tuff_embedder *embedder = NULL;
+    tuff_sts_result sts = TUFF_STS_RESULT_INIT;
+    float vector[D];
+    double squares = 0;
+    KIT_OK(tuff_model_load(out, &saved));
+    KIT_OK(tuff_embedder_create(saved, device, NULL, &embedder));
+    assert_int_equal(tuff_embedder_max_length(embedder), 12);
+    assert_string_equal(tuff_embedder_prompt(embedder, "query"), "");
+    KIT_OK(tuff_embed(embedder, (const char *const[]){"the old ship"}, NULL, 1, NULL, vector, NULL));
+    for (int i = 0; i < D; i++)
+        squares += (double)vector[i] * (double)vector[i];
+    assert_true(fabs(squares - 1) < 1e-5);
+    KIT_OK(tuff_measure_sts(embedder, kit_golden("embedding/pairs.csv"), NULL, &sts));
+    assert_true(fabs(sts.spearman - figure(&r, "spearman")) < 1e-3);
+    assert_true(fabs(sts.pearson - figure(&r, "pearson")) < 1e-4);
+    tuff_embedder_destroy(&embedder);
+    tuff_model_destroy(&saved);
+    tuff_sts_result before = TUFF_STS_RESULT_INIT;
+    KIT_OK(tuff_embedder_create(model, device, NULL, &embedder));
+    KIT_OK(tuff_measure_sts(embedder, kit_golden("embedding/pairs.csv"), NULL, &before));
+    assert_true(sts.pearson > before.pearson); /* it has learned */
+    tuff_embedder_destroy(&embedder);
+}
+
+/* ---- what is refused */
+
+static void refuses(const char *loss, const char *name, const char *text, tuff_status status,
+                    const char *part)
+{
+    tuff_pair_params params = TUFF_PAIR_PARAMS_INIT;
+    tuff_dataset *data = NULL;
+    const char *path = kit_path(name);
+    kit_write_file(path, text, strlen(text));
+    params.loss = loss;
+    KIT_FAILS(tuff_dataset_load_pairs(model, path, &params, &data), status, part);
+    assert_null(data);
+}
+
+static void files_that_cannot_be_trained_on(void **state)
+{
+    (void)state;
+    const tuff_status wrong = TUFF_INVALID_ARGUMENT;
+    refuses("mnrl", "a.csv", "anchor,text\na,b\n", wrong,
+            "has no column \"positive\"; it has anchor, text; the loss mnrl wants anchor, positive and, if");
+    refuses("mnrl", "b.jsonl", "{\"query\": \"a\"}\n", wrong, "has no column \"anchor\"; it has query");
+    refuses("triplet", "c.csv", "anchor,positive\na,b\n", wrong, "has no column \"negative\"");
+    refuses("triplet", "d.csv", "anchor,positive,negative_1,negative_2\na,b,c,d\n", wrong,
+            "has 2 columns of negatives; the loss triplet takes one");
+    refuses("cosine", "e.csv", "sentence1,sentence2\na,b\n", wrong, "has no column \"score\"");
+    refuses(
+        "cosine", "f.csv", "sentence1,sentence2,score\nthe,sea,0.5\na,b,4.5\n", wrong,
+        "record 2: its score is 4.5, but the loss cosine compares it with a cosine: expected -1 to 1; divide");
+    refuses("contrastive", "g.csv", "sentence1,sentence2,label\nthe,sea,0.5\n", wrong,
+            "record 1: its score is 0.5; the loss contrastive expects 1 for texts that belong together");
+    refuses("cosent", "h.csv", "sentence1,sentence2,score\nthe,sea,good\n", TUFF_BAD_FORMAT,
+            "line 2: its \"score\" is \"good\"");
+    refuses("mnrl", "i.csv", "anchor,positive\nthe,sea\nthe,\n", wrong,
+            "record 2: its \"positive\" is empty");
+    refuses("mnrl", "j.csv", "anchor,positive\n", wrong, "has no records");
+    refuses("mnrl", "k.txt", "the sea\n", wrong, "has no columns; pairs of texts are read from JSON lines");
+    refuses("mnrl", "l.jsonl", "{\"anchor\": \"a\", \"positive\": \"b\"}\n{\"anchor\": \"a\"}\n",
+            TUFF_BAD_FORMAT, "line 2: its \"positive\" is missing");
+    refuses("mse", "m.csv", "anchor,positive\na,b\n", wrong,
+            "there is no loss \"mse\"; expected one of mnrl, cosine, triplet, contrastive, cosent");
+}
+
+static void batches_that_cannot_be_trained_on(void **state)
+{
+    (void)state;
+    const char *path = kit_path("two.csv");
+    static const char rows[] = "anchor,positive\nthe ship,a ship\nthe sea,a sea\n";
+    kit_write_file(path, rows, sizeof rows - 1);
+    tuff_dataset *data = NULL;
+    tuff_trainer *t = NULL;
+    tuff_train_params p = settings();
+    p.per_device_train_batch_size = 1;
+    KIT_OK(tuff_dataset_load_pairs(model, path, NULL, &data));
+    KIT_FAILS(tuff_trainer_create(model, device, data, &p, &t), TUFF_INVALID_ARGUMENT,
+              "a batch of one has no others; expected a batch of at least 2");
+    tuff_model *other = model_open("bert");
+    p.per_device_train_batch_size = 2;
+    KIT_FAILS(tuff_trainer_create(other, device, data, &p, &t), TUFF_INVALID_ARGUMENT,
+              "read for another model");
+    tuff_model_destroy(&other);
+    tuff_dataset_destroy(&data);
+    other = model_open("llama"); /* its head is no embedding table */
+    KIT_OK(tuff_dataset_load_pairs(other, path, NULL, &data));
+    p.per_device_train_batch_size = 2;
+    KIT_FAILS(tuff_trainer_create(other, device, data, &p, &t), TUFF_UNSUPPORTED,
+              "lm_head.weight has no part in embeddings and cannot be trained by it: train an adapter");
+    p.peft_type = "PROMPT_TUNING";
+    KIT_FAILS(tuff_trainer_create(other, device, data, &p, &t), TUFF_UNSUPPORTED,
+              "prompt tuning of embeddings is not there yet");
+    p.peft_type = NULL;
+    p.lora_rank = 2;
+    KIT_OK(tuff_trainer_create(other, device, data, &p, &t));
+    tuff_trainer_destroy(&t);
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&other);
+    p.lora_rank = 0;
+    data = load("mnrl", "ranked.jsonl", 0); /* negatives of its own are others enough */
+    p.per_device_train_batch_size = 1;
+    KIT_OK(tuff_trainer_create(model, device, data, &p, &t));
+    tuff_trainer_destroy(&t);
+    tuff_dataset_destroy(&data);
+}
+
+static tuff_status load_ranked(void *path)
+{
+    tuff_dataset *data = NULL;
+    tuff_status status = tuff_dataset_load_pairs(model, path, NULL, &data);
+    tuff_dataset_destroy(&data);
+    return status;
+}
+
+static void memory_may_fail(void **state)
+{
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s", kit_golden("embedding/ranked.jsonl"));
+    model_fail_some_allocations(load_ranked, path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(twenty_steps_beside_sentence_transformers),
+        cmocka_unit_test(cached_gradients_are_the_same),
+        cmocka_unit_test(lora_learns),
+        cmocka_unit_test(what_is_saved_is_what_was_trained),
+        cmocka_unit_test(files_that_cannot_be_trained_on),
+        cmocka_unit_test(batches_that_cannot_be_trained_on),
+        cmocka_unit_test(memory_may_fail),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
