@@ -19,8 +19,8 @@ static const verb verbs[] = {
     {"fill-mask", "guess the words behind masks", tuff_cli_fill_mask},
     {"classify", "tell the classes of texts, or of the words in them", tuff_cli_classify},
     {"answer", "find the answer to a question in a text", tuff_cli_answer},
-    {"train", "fine-tune a model on a text, whole or by an adapter", tuff_cli_train},
-    {"eval", "measure loss and perplexity on a text", tuff_cli_eval},
+    {"train", "fine-tune a model on texts or records, whole or by an adapter", tuff_cli_train},
+    {"eval", "measure a model on texts, records or searches", tuff_cli_eval},
     {"conform", "prove every operation on a device", tuff_cli_conform},
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };

@@ -13,6 +13,17 @@ tuff_status tuff_model_get_tokenizer(const tuff_model *model, const tuff_tokeniz
     return TUFF_UNSUPPORTED;
 }
 
+const tuff_task *tuff_task_find(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+const char *tuff_task_names(void)
+{
+    return "none";
+}
+
 static void cut(const uint8_t *data, size_t size)
 {
     static int32_t ids[1024];
