@@ -65,6 +65,24 @@ static void default_of(const tuff_arg *arg, const void *options, char *out, size
     }
 }
 
+/* An option with its value; the words of a long choice go on under the first of them. Where the line ends. */
+static int print_left(const char *left, int width)
+{
+    int indent = (int)(strrchr(left, ' ') - left) + 1, at = 0;
+    while (*left) {
+        int size = (int)strcspn(left, "|");
+        size += left[size] == '|';
+        if (at + size > width && at > indent) {
+            printf("\n%*s", indent, "");
+            at = indent;
+        }
+        printf("%.*s", size, left);
+        left += size;
+        at += size;
+    }
+    return at;
+}
+
 static void print_option(const tuff_arg *arg, const void *options)
 {
     int width = width_of(stdout), column = width >= BESIDE ? COLUMN : BELOW;
@@ -77,8 +95,7 @@ static void print_option(const tuff_arg *arg, const void *options)
                  arg->value ? arg->value : "");
     default_of(arg, options, preset, sizeof preset);
     snprintf(text, sizeof text, "%s%s%s", arg->help, arg->required ? " (required)" : "", preset);
-    int at = (int)strlen(left);
-    printf("%s", left);
+    int at = print_left(left, width);
     if (at > column - 2) {
         putchar('\n');
         at = 0;
