@@ -304,5 +304,5 @@ tuff_status tuff_generate_file(tuff_batcher *batcher, const char *input,
     TUFF_NEED(batcher);
     TUFF_NEED(input);
     TUFF_NEED(params);
-    return generate_many(batcher, input, (source){NULL}, params, out_result);
+    return generate_many(batcher, input, (source){.n = 0}, params, out_result);
 }
