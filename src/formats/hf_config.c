@@ -28,11 +28,6 @@ static tuff_status find_all(tuff_hf_files *files)
     }
     TUFF_TRY(find(files, "config.json", &files->config));
     TUFF_TRY(find(files, "generation_config.json", &files->generation_config));
-    TUFF_TRY(find(files, "tokenizer.json", &files->tokenizer_json));
-    TUFF_TRY(find(files, "vocab.json", &files->vocab_json));
-    TUFF_TRY(find(files, "merges.txt", &files->merges_txt));
-    TUFF_TRY(find(files, "tokenizer_config.json", &files->tokenizer_config));
-    TUFF_TRY(find(files, "special_tokens_map.json", &files->special_tokens_map));
     return find(files, "adapter_config.json", &files->adapter_config);
 }
 
@@ -140,12 +135,6 @@ tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts)
     if ((parts & TUFF_HF_CONFIG) && !files->config)
         return tuff_fail(TUFF_NOT_FOUND, "%s has no config.json%s", files->path,
                          files->kind == TUFF_HF_SAFETENSORS ? " beside it" : "");
-    if ((parts & TUFF_HF_TOKENIZER) && !files->tokenizer_json && !(files->vocab_json && files->merges_txt))
-        return tuff_fail(TUFF_NOT_FOUND, "%s has no tokenizer: %s", files->path,
-                         files->vocab_json ? "vocab.json is there, but merges.txt is missing"
-                         : files->merges_txt
-                             ? "merges.txt is there, but vocab.json is missing"
-                             : "neither tokenizer.json nor vocab.json with merges.txt is there");
     return TUFF_OK;
 }
 

@@ -1,4 +1,5 @@
-/* Where the parts of a model are: a Hugging Face directory, a .safetensors file or a .gguf file. */
+/* Where the parts of a model are: a Hugging Face directory, a .safetensors file or a .gguf file. Which files
+ * of a directory make a tokenizer, tuff_tokenizer_load knows. */
 #ifndef TUFF_FORMATS_HF_CONFIG_H
 #define TUFF_FORMATS_HF_CONFIG_H
 
@@ -20,8 +21,6 @@ typedef struct tuff_hf_files {
     const char *weights;   /* model.safetensors, or the file given */
     const char *index;     /* model.safetensors.index.json */
     const char *config, *generation_config;
-    const char *tokenizer_json, *vocab_json, *merges_txt;
-    const char *tokenizer_config, *special_tokens_map;
     const char *adapter_config; /* adapter_config.json: a PEFT adapter */
     tuff_arena arena;
 } tuff_hf_files;
@@ -32,9 +31,8 @@ void tuff_hf_files_destroy(tuff_hf_files **files);
 
 /* NOT_FOUND, saying what is missing and what is there instead, unless each part named in `parts` is there. */
 enum {
-    TUFF_HF_CONFIG = 1,   /* config.json */
-    TUFF_HF_WEIGHTS = 2,  /* safetensors, single or sharded */
-    TUFF_HF_TOKENIZER = 4 /* tokenizer.json, or vocab.json with merges.txt */
+    TUFF_HF_CONFIG = 1, /* config.json */
+    TUFF_HF_WEIGHTS = 2 /* safetensors, single or sharded */
 };
 TUFF_MUST_USE tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts);
 

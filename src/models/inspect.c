@@ -186,19 +186,17 @@ static tuff_status put_hf(tuff_inspection *r, tuff_model *model, const tuff_hf_f
 {
     bool one = files->kind == TUFF_HF_SAFETENSORS;
     if (files->weights || files->index) TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
-    if (!model->weights && !files->config && tuff_hf_need(files, TUFF_HF_TOKENIZER) != TUFF_OK)
-        return tuff_fail(TUFF_NOT_FOUND,
-                         "%s holds no model: no config.json, safetensors or tokenizer is there", files->path);
     put_file(r, files->path,
              one            ? "safetensors"
              : files->index ? "Hugging Face directory, sharded"
                             : "Hugging Face directory");
     if (files->config) TUFF_TRY(put_config(r, model, files));
     tuff_tokenizer *tokenizer = NULL;
-    tuff_status status = tuff_hf_need(files, TUFF_HF_TOKENIZER);
-    bool there = status == TUFF_OK;
-    if (there) status = tuff_tokenizer_load(files->directory, &tokenizer);
-    if (!one || there) put_tokenizer(r, status, tokenizer);
+    tuff_status status = tuff_tokenizer_load(files->directory, &tokenizer);
+    if (status == TUFF_NOT_FOUND && !model->weights && !files->config)
+        return tuff_fail(TUFF_NOT_FOUND,
+                         "%s holds no model: no config.json, safetensors or tokenizer is there", files->path);
+    if (!one || status != TUFF_NOT_FOUND) put_tokenizer(r, status, tokenizer);
     tuff_tokenizer_destroy(&tokenizer);
     if (model->weights) {
         tuff_inspect_put_tensors(r, model->weights, (flags & TUFF_INSPECT_TENSORS) != 0);

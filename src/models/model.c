@@ -122,8 +122,7 @@ static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
 static tuff_status load_tokenizer(tuff_model *model, const tuff_hf_files *files)
 {
     tuff_status status = model->gguf ? tuff_vocab_load(model->gguf, &model->tokenizer)
-                                     : tuff_hf_need(files, TUFF_HF_TOKENIZER);
-    if (status == TUFF_OK && !model->gguf) status = tuff_tokenizer_load(files->directory, &model->tokenizer);
+                                     : tuff_tokenizer_load(files->directory, &model->tokenizer);
     if (status == TUFF_OK)
         return tuff_note(tuff_tokenizer_check_model(model->tokenizer, (uint32_t)model->config.vocab_size),
                          "%s", model->path);

@@ -200,18 +200,18 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
 {
     static const char *const pieces[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
                                          "spm.model"};
-    tuff_buf text = {0}, merges = {0};
-    bool there, pairs;
+    tuff_buf text = {0}, vocab = {0}, merges = {0};
+    bool there, ids, pairs;
     tuff_status status;
     TUFF_GO(read_if_there(directory, "tokenizer.json", &text, &there));
     if (there) {
         status = tuff_read_json_tokenizer(view_of(&text), config, "tokenizer.json", out);
         goto done;
     }
+    TUFF_GO(read_if_there(directory, "vocab.json", &vocab, &ids));
     TUFF_GO(read_if_there(directory, "merges.txt", &merges, &pairs));
-    if (pairs) TUFF_GO(read_if_there(directory, "vocab.json", &text, &there));
-    if (pairs && there) {
-        status = tuff_read_vocab_tokenizer(view_of(&text), view_of(&merges), config, "vocab.json", out);
+    if (ids && pairs) {
+        status = tuff_read_vocab_tokenizer(view_of(&vocab), view_of(&merges), config, "vocab.json", out);
         goto done;
     }
     TUFF_GO(read_if_there(directory, "vocab.txt", &text, &there));
@@ -225,12 +225,16 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
         status = tuff_read_sentencepiece_tokenizer(view_of(&text), config, pieces[i], out);
         goto done;
     }
-    status = tuff_fail(
-        TUFF_NOT_FOUND,
-        "no tokenizer found, expected tokenizer.json, both vocab.json and merges.txt, vocab.txt, or a "
-        "SentencePiece model (spiece.model, sentencepiece.bpe.model, tokenizer.model, spm.model)");
+    status = ids || pairs
+                 ? tuff_fail(TUFF_NOT_FOUND, "no tokenizer found: %s is there, but %s is missing",
+                             ids ? "vocab.json" : "merges.txt", ids ? "merges.txt" : "vocab.json")
+                 : tuff_fail(TUFF_NOT_FOUND,
+                             "no tokenizer found, expected tokenizer.json, both vocab.json and merges.txt, "
+                             "vocab.txt, or a SentencePiece model (spiece.model, sentencepiece.bpe.model, "
+                             "tokenizer.model, spm.model)");
 done:
     tuff_buf_free(&text);
+    tuff_buf_free(&vocab);
     tuff_buf_free(&merges);
     return status;
 }

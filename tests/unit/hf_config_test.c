@@ -40,13 +40,10 @@ static void test_directory(void **state)
     assert_int_equal(files->kind, TUFF_HF_DIRECTORY);
     assert_true(tuff_ends_with(files->config, "whole/config.json"));
     assert_true(tuff_ends_with(files->weights, "whole/model.safetensors"));
-    assert_non_null(files->tokenizer_json);
     assert_non_null(files->generation_config);
-    assert_non_null(files->tokenizer_config);
     assert_null(files->index);
-    assert_null(files->vocab_json);
     assert_null(files->gguf);
-    KIT_OK(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS | TUFF_HF_TOKENIZER));
+    KIT_OK(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS));
     tuff_hf_files_destroy(&files);
 }
 
@@ -65,16 +62,7 @@ static void test_what_is_missing(void **state)
                 "is a PEFT adapter, not a model");
     expect_need(directory_with("noconfig", FILES("model.safetensors")), TUFF_HF_CONFIG, TUFF_NOT_FOUND,
                 "has no config.json");
-    expect_need(directory_with("notok", FILES("config.json")), TUFF_HF_TOKENIZER, TUFF_NOT_FOUND,
-                "neither tokenizer.json nor vocab.json");
-    expect_need(directory_with("vocab", FILES("vocab.json")), TUFF_HF_TOKENIZER, TUFF_NOT_FOUND,
-                "merges.txt is missing");
-    expect_need(directory_with("merges", FILES("merges.txt")), TUFF_HF_TOKENIZER, TUFF_NOT_FOUND,
-                "vocab.json is missing");
     tuff_hf_files *files;
-    KIT_OK(tuff_hf_locate(directory_with("both", FILES("vocab.json", "merges.txt")), &files));
-    KIT_OK(tuff_hf_need(files, TUFF_HF_TOKENIZER));
-    tuff_hf_files_destroy(&files);
     KIT_FAILS(tuff_hf_locate(kit_temp_path("nothing"), &files), TUFF_NOT_FOUND, "nothing");
     assert_null(files);
 }
@@ -90,7 +78,7 @@ static void test_single_files(void **state)
     KIT_OK(tuff_hf_locate(gguf, &files));
     assert_int_equal(files->kind, TUFF_HF_GGUF);
     assert_string_equal(files->gguf, gguf);
-    KIT_OK(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS | TUFF_HF_TOKENIZER));
+    KIT_OK(tuff_hf_need(files, TUFF_HF_CONFIG | TUFF_HF_WEIGHTS));
     KIT_FAILS(tuff_hf_open_weights(files, &weights), TUFF_INVALID_ARGUMENT, "is a GGUF file");
     tuff_hf_files_destroy(&files);
     kit_write_file(other, "hello world", 11);

@@ -531,6 +531,30 @@ static void mpnet_has_a_bias_by_distance(void **state)
             TUFF_BAD_FORMAT, "relative_attention_bias.weight has shape [32, 2]");
 }
 
+/* Old directories have vocab.txt only; what is saved over one has no tokenizer of another. */
+static void a_vocabulary_of_lines_is_a_tokenizer(void **state)
+{
+    (void)state;
+    static const char lines[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nship\n##s\n", text[] = "Ships ship";
+    static const int32_t wanted[] = {2, 5, 6, 5, 3};
+    const char *path = kit_copy_model(kit_golden("bert"), "lines");
+    kit_write_file(kit_join(path, "vocab.txt"), lines, sizeof lines - 1);
+    for (int saved = 0; saved < 2; saved++) {
+        tuff_model *model = model_open(path);
+        int32_t *ids = NULL;
+        size_t count = 0;
+        assert_non_null(model->tokenizer);
+        KIT_OK(tuff_tokenizer_encode(model->tokenizer, text, sizeof text - 1, TUFF_ENCODE_ADD_SPECIAL, &ids,
+                                     &count));
+        assert_int_equal(count, sizeof wanted / sizeof *wanted);
+        assert_memory_equal(ids, wanted, sizeof wanted);
+        tuff_free(ids);
+        KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, path));
+        assert_false(tuff_is_file(kit_join(path, "vocab.txt")));
+        tuff_model_destroy(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +573,7 @@ int main(void)
         cmocka_unit_test(modernbert_has_two_kinds_of_layers),
         cmocka_unit_test(mpnet_has_a_bias_by_distance),
         cmocka_unit_test(labels_are_what_transformers_takes_them_for),
+        cmocka_unit_test(a_vocabulary_of_lines_is_a_tokenizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,9 +278,13 @@ static void directories(void **state)
     KIT_FAILS(tuff_tokenizer_load(kit_temp_path("absent"), &t), TUFF_NOT_FOUND, "absent");
     KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND,
               "expected tokenizer.json, both vocab.json and merges.txt, vocab.txt");
+    put(directory, "merges.txt", merges_txt);
+    KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND,
+              "merges.txt is there, but vocab.json is missing");
+    assert_int_equal(remove(kit_temp_path("merges.txt")), 0);
     put(directory, "vocab.json", vocab_json);
     KIT_FAILS(tuff_tokenizer_load(directory, &t), TUFF_NOT_FOUND,
-              "expected tokenizer.json, both vocab.json and merges.txt, vocab.txt");
+              "vocab.json is there, but merges.txt is missing");
     put(directory, "merges.txt", merges_txt);
     KIT_OK(tuff_tokenizer_load(directory, &t));
     assert_int_equal(tuff_tokenizer_vocab_size(t), 10);
