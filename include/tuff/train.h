@@ -8,6 +8,7 @@
 
 #include <tuff/device.h>
 #include <tuff/embed.h>
+#include <tuff/measure.h>
 #include <tuff/model.h>
 #include <tuff/program.h>
 #include <tuff/stage.h>
@@ -297,6 +298,16 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_plan_evaluation(tuff_trainer *tr
 /* Held-out loss of the model being trained, on its device; planned now if it is not yet. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, const tuff_dataset *data,
                                                          tuff_eval_result *out_result);
+
+/* How good the vectors are that are being trained, by search: tuff_measure_retrieval, on the trainer's
+ * device, with the pooling, the longest text and the normalization of the training's data; of the watches
+ * that of `params` is asked, else the trainer's. Takes the memory of batches of up to 4096 tokens, which is
+ * not in tuff_trainer_get_memory. Errors: as there; TUFF_INVALID_ARGUMENT for a trainer of another task. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_measure_retrieval(tuff_trainer *trainer,
+                                                                  const char *documents, const char *queries,
+                                                                  const char *qrels,
+                                                                  const tuff_retrieval_params *params,
+                                                                  tuff_retrieval_result *out_result);
 
 /* Zero means default. */
 typedef struct tuff_eval_params {

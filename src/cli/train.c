@@ -49,7 +49,8 @@ static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
 
 static bool check_other_outputs(const tuff_cli_train_options *o)
 {
-    const char *const inputs[] = {o->model, o->train_file, o->validation_file, o->output_dir};
+    const char *const inputs[] = {o->model,     o->train_file,   o->validation_file, o->output_dir,
+                                  o->eval_docs, o->eval_queries, o->eval_qrels};
     enum { INPUTS = sizeof inputs / sizeof inputs[0] };
     return tuff_cli_check_output("dump-batches", o->dump_batches, inputs, INPUTS) &&
            tuff_cli_check_output("profile", o->profile.value, inputs, INPUTS) &&
@@ -134,8 +135,8 @@ static void say_evaluation(const run *r, int64_t step)
 {
     const tuff_eval_result *e = &r->evaluated;
     char text[512];
-    int at = snprintf(text, sizeof text, "step %lld/%lld  validation loss %.4f", (long long)step,
-                      (long long)r->progress.steps, e->loss);
+    int at = snprintf(text, sizeof text, "step %lld/%lld", (long long)step, (long long)r->progress.steps);
+    if (e->tokens) at += snprintf(text + at, sizeof text - (size_t)at, "  validation loss %.4f", e->loss);
     if (e->perplexity > 0)
         at += snprintf(text + at, sizeof text - (size_t)at, "  perplexity %.2f", e->perplexity);
     for (int64_t i = 0; i < e->count && at < (int)sizeof text - 60; i++)
@@ -146,9 +147,9 @@ static void say_evaluation(const run *r, int64_t step)
 
 static bool evaluate(run *r, int64_t step)
 {
-    if (!r->validation || r->evaluated_at == step) return true;
+    if ((!r->validation && !r->options->eval_docs) || r->evaluated_at == step) return true;
     double began = tuff_cli_seconds();
-    tuff_status status = tuff_trainer_evaluate(r->trainer, r->validation, &r->evaluated);
+    tuff_status status = tuff_cli_train_measure(r->options, r->trainer, r->validation, &r->evaluated);
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
     tuff_cli_log_eval(&r->log, step, &r->evaluated);
@@ -164,6 +165,8 @@ static bool train(run *r)
 {
     int64_t steps = tuff_trainer_total_steps(r->trainer), every = r->options->eval_steps;
     tuff_cli_progress_begin(&r->progress, r->options->common.quiet, steps, r->options->logging_steps);
+    /* what is wrong with the files of a search shows now, and where it began */
+    if (r->options->eval_docs && !evaluate(r, 0)) return false;
     for (int64_t i = 1; i <= steps && !tuff_cli_interrupted() && !r->diverged; i++) {
         tuff_status status = tuff_trainer_step(r->trainer, &r->last);
         r->diverged = status == TUFF_NOT_FINITE && r->last.step == i;
@@ -192,8 +195,10 @@ static void print_json(const run *r)
         tuff_cli_json_number(stdout, tuff_cli_progress_rate(&r->progress));
     }
     if (r->evaluated_at >= 0) {
-        printf(", \"eval_loss\": ");
-        tuff_cli_json_number(stdout, r->evaluated.loss);
+        if (r->evaluated.tokens) {
+            printf(", \"eval_loss\": ");
+            tuff_cli_json_number(stdout, r->evaluated.loss);
+        }
         if (r->evaluated.perplexity > 0) {
             printf(", \"eval_perplexity\": ");
             tuff_cli_json_number(stdout, r->evaluated.perplexity);

@@ -30,6 +30,7 @@ typedef struct tuff_cli_train_options {
     int loss, pooling;
     int64_t gradient_cache_batch;
     const char *query_prompt, *document_prompt;
+    const char *eval_docs, *eval_queries, *eval_qrels, *id_field;
 } tuff_cli_train_options;
 
 /* Parses and checks what can be checked without the library. */
@@ -42,6 +43,11 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
  * none. What was loaded is destroyed by the caller, also after a failure. */
 tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *options, const tuff_model *model,
                                       tuff_dataset **out_train, tuff_dataset **out_validation);
+
+/* Measures what is trained, on the validation data (NULL: there is none) and by search where there are files
+ * for that. Without validation data the result has no loss, and 0 tokens. */
+tuff_status tuff_cli_train_measure(const tuff_cli_train_options *options, tuff_trainer *trainer,
+                                   const tuff_dataset *validation, tuff_eval_result *out_result);
 
 /* ---- the log of a run: a line of JSON per step and per evaluation */
 typedef struct tuff_cli_log {

@@ -78,7 +78,7 @@ void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *
 {
     if (!ready(log)) return;
     fprintf(log->file, "{\"step\": %lld", (long long)step);
-    field(log, "eval_loss", result->loss);
+    if (result->tokens) field(log, "eval_loss", result->loss);
     if (result->perplexity > 0) field(log, "eval_perplexity", result->perplexity);
     for (int64_t i = 0; i < result->count; i++) {
         char name[40];

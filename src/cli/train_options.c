@@ -56,6 +56,16 @@ static const tuff_arg items[] = {
      .preset = "the model's prompt called \"query\", if it has one"},
     {TUFF_ARG_TEXT, "document-prompt", "TEXT", AT(document_prompt), .help = "put before the other texts",
      .preset = "the model's prompt called \"document\", \"passage\" or \"corpus\", if it has one"},
+    {TUFF_ARG_TEXT, "eval-docs", "FILE", AT(eval_docs),
+     .help =
+         "measure the vectors by search too, before the first step, at the end and every --eval-steps, as `tuff eval "
+         "--task retrieval` does: the documents with their ids, as JSON lines (.jsonl), CSV or TSV",
+     .preset = "no search"},
+    {TUFF_ARG_TEXT, "eval-queries", "FILE", AT(eval_queries), .help = "the queries with theirs"},
+    {TUFF_ARG_TEXT, "eval-qrels", "FILE", AT(eval_qrels),
+     .help = "which documents are relevant to which queries, as TREC or BEIR have it"},
+    {TUFF_ARG_TEXT, "id-field", "NAME", AT(id_field),
+     .help = "the key or column of ids of both; that of texts is --text-field", .preset = "_id"},
     {.kind = TUFF_ARG_GROUP, .name = "How long:"},
     {TUFF_ARG_REAL, "num-train-epochs", "X", AT(epochs), 1e-9, 1e9, "times to go through the text"},
     {TUFF_ARG_INT, "max-steps", "N", AT(max_steps), -1, MANY,
@@ -114,7 +124,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What one sees:"},
     {TUFF_ARG_INT, "logging-steps", "N", AT(logging_steps), 1, MANY, "print a line every N steps"},
     {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY,
-     "measure --validation-file every N steps; 0: at the end only"},
+     "measure --validation-file, and --eval-docs, every N steps; 0: at the end only"},
     {TUFF_ARG_TEXT, "log-file", "FILE", AT(log_file),
      .help = "a line of JSON per step: loss, learning rate, gradient norm", .preset = "DIR/train_log.jsonl"},
     {TUFF_ARG_TEXT, "dump-batches", "FILE", AT(dump_batches),
@@ -141,7 +151,7 @@ static const tuff_args spec = {
     .notes =
         "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
         "loss is of the step's batch before its update, grad_norm before clipping, tokens since the start. "
-        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\" or other figures}, counted as `tuff eval` does.\n\n"
+        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\" or other figures, of a search \"eval_ndcg@10\" and such}, counted as `tuff eval` does.\n\n"
         "A model without a head for the task gets a new one, drawn from --seed; with LoRA it is trained whole.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
         "steps have gradients that are not finite. It warns when the mean loss of the last steps (10, or "
@@ -221,7 +231,8 @@ static const char *contradiction(const tuff_cli_train_options *o)
     if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || o->block_size))
         return "--dump-batches and --block-size are of --task causal-lm";
     if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
-    if (o->eval_steps && !o->validation_file) return "--eval-steps needs --validation-file";
+    if (o->eval_steps && !o->validation_file && !o->eval_docs)
+        return "--eval-steps needs --validation-file or --eval-docs";
     if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
     if (!tuff_cli_trains(o, "lora") &&
         (o->lora_rank || o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
@@ -238,6 +249,11 @@ static const char *contradiction(const tuff_cli_train_options *o)
     bool vectors = o->loss || o->gradient_cache_batch || o->pooling || o->query_prompt || o->document_prompt;
     if (vectors && o->task != TUFF_CLI_TRAIN_EMBEDDING)
         return "--loss, --gradient-cache-batch, --pooling and prompts are of --task embedding";
+    bool search = o->eval_docs || o->eval_queries || o->eval_qrels;
+    if ((search || o->id_field) && o->task != TUFF_CLI_TRAIN_EMBEDDING)
+        return "--eval-docs, --eval-queries, --eval-qrels and --id-field are of --task embedding";
+    if (search && !(o->eval_docs && o->eval_queries && o->eval_qrels))
+        return "a search needs --eval-docs, --eval-queries and --eval-qrels";
     if (o->warmup_steps && o->warmup_ratio > 0)
         return "--warmup-steps and --warmup-ratio say the same thing; give one";
     return NULL;

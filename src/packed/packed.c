@@ -42,14 +42,29 @@ tuff_status tuff_packed_open(tuff_packed *p, const char *adapter, const tuff_wat
             "classifies texts cannot use them",
             adapter);
     tuff_store *store = tuff_session_store(p->session);
-    TUFF_TRY(tuff_adapter_upload_model(p->model, p->adapter, false, p->max_length, watch, store));
+    p->rope_positions = p->max_length;
+    TUFF_TRY(tuff_adapter_upload_model(p->model, p->adapter, false, p->rope_positions, watch, store));
     return p->top.upload ? p->top.upload(p->top.user, store) : TUFF_OK;
+}
+
+tuff_status tuff_packed_open_on(tuff_packed *p, tuff_session *session, tuff_adapter *adapter, bool in_f32,
+                                int64_t rope_positions)
+{
+    p->borrowed = true;
+    p->session = session;
+    p->adapter = adapter;
+    p->in_f32 = in_f32;
+    p->rope_positions = rope_positions;
+    p->turn = tuff_mutex_create();
+    return p->turn ? TUFF_OK : tuff_fail_memory("a model that texts run through");
 }
 
 void tuff_packed_close(tuff_packed *p)
 {
-    tuff_session_destroy(&p->session);
-    tuff_adapter_destroy(&p->adapter);
+    if (!p->borrowed) {
+        tuff_session_destroy(&p->session);
+        tuff_adapter_destroy(&p->adapter);
+    }
     tuff_mutex_destroy(&p->turn);
     tuff_free(p->host);
     tuff_free(p->scratch);
@@ -97,8 +112,8 @@ static tuff_status build(void *user, tuff_graph *g)
                     .config = &p->model->config,
                     .tokens = b->shape->tokens,
                     .sequences = b->shape->sequences,
-                    .params = &p->model->params,
-                    .rope_positions = p->max_length,
+                    .params = p->in_f32 ? NULL : &p->model->params,
+                    .rope_positions = p->rope_positions,
                     .hook = tuff_adapter_hook(p->adapter, false)};
     tuff_graph_set_invariant(g, true);
     tuff_net_begin(&net);

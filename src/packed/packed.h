@@ -41,10 +41,13 @@ typedef struct tuff_packed {
     tuff_phase phase; /* as watches are told of a run, in tokens */
     int64_t max_length, batch_tokens;
     tuff_session *session;
-    tuff_adapter *adapter; /* NULL: none */
-    tuff_mutex *turn;      /* of the session and of the two below */
-    int32_t *host;         /* the inputs of a run */
-    void *scratch;         /* of `set` and `take` */
+    tuff_adapter *adapter;  /* NULL: none */
+    bool borrowed;          /* the two above are another's */
+    bool in_f32;            /* parameters are stored as f32, whatever the model's types */
+    int64_t rope_positions; /* rows of the rotary tables in the store */
+    tuff_mutex *turn;       /* of the session and of the two below */
+    int32_t *host;          /* the inputs of a run */
+    void *scratch;          /* of `set` and `take` */
 } tuff_packed;
 
 /* Sets max_length and batch_tokens from what is wanted, 0 for the usual: of the length `usual`, else what the
@@ -53,6 +56,10 @@ TUFF_MUST_USE tuff_status tuff_packed_choose(tuff_packed *packed, int64_t max_le
                                              int64_t batch_tokens);
 /* Puts all that programs read on the device. `adapter` and `watch` may be NULL. */
 TUFF_MUST_USE tuff_status tuff_packed_open(tuff_packed *packed, const char *adapter, const tuff_watch *watch);
+/* On the session of a training, whose store is filled; it must outlive this, and belongs to the same thread.
+ */
+TUFF_MUST_USE tuff_status tuff_packed_open_on(tuff_packed *packed, tuff_session *session,
+                                              tuff_adapter *adapter, bool in_f32, int64_t rope_positions);
 /* Of one that was opened, half opened, or is all zeros. */
 void tuff_packed_close(tuff_packed *packed);
 

@@ -192,7 +192,7 @@ static tuff_status add_state(tuff_trainer *t)
 }
 
 /* A store that could be filled in part only is emptied. */
-static tuff_status need_store(tuff_trainer *t)
+tuff_status tuff_trainer_need_store(tuff_trainer *t)
 {
     if (t->store) return TUFF_OK;
     tuff_store *store = tuff_session_store(t->runs.session);
@@ -210,7 +210,7 @@ tuff_status tuff_trainer_prepare(tuff_trainer *t)
     if (!t->store)
         TUFF_TRY(tuff_room_check(t->device, tuff_trainer_memory(t).total, "training",
                                  "a smaller batch, shorter blocks or LoRA need"));
-    TUFF_TRY(need_store(t));
+    TUFF_TRY(tuff_trainer_need_store(t));
     TUFF_TRY(tuff_session_ready(t->runs.session));
     if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
     return tuff_program_prepare(t->update);
@@ -415,7 +415,7 @@ tuff_status tuff_trainer_plan_evaluation(tuff_trainer *t, const tuff_dataset *da
 static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
 {
     TUFF_TRY(plan_evaluation(t, data));
-    TUFF_TRY(need_store(t));
+    TUFF_TRY(tuff_trainer_need_store(t));
     return tuff_evaluate_with(&t->runs, data, t->params.per_device_train_batch_size, t->params.seed,
                               out_result);
 }
@@ -433,7 +433,7 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
 
 static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
-    TUFF_TRY(need_store(t));
+    TUFF_TRY(tuff_trainer_need_store(t));
     if (t->runs.lm.adapter)
         return tuff_adapter_save(t->runs.lm.adapter, t->data->task->peft_type, t->store, watch,
                                  tuff_stage_path(stage));

@@ -54,6 +54,9 @@ tuff_batch tuff_trainer_take_batch(tuff_trainer *trainer, int64_t first);
  * again. */
 TUFF_MUST_USE tuff_status tuff_trainer_prepare(tuff_trainer *trainer);
 
+/* The first part of it: what a run reads that changes nothing. */
+TUFF_MUST_USE tuff_status tuff_trainer_need_store(tuff_trainer *trainer);
+
 tuff_train_memory tuff_trainer_memory(const tuff_trainer *trainer);
 
 /* ---- before anything runs */

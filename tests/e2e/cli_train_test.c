@@ -385,22 +385,64 @@ static void test_embeddings(void **state)
                 kit_path("none"));
 }
 
+/* ... and measured by search, from before the first step on, as `tuff eval` measures what is saved. */
+static void test_embeddings_by_search(void **state)
+{
+    (void)state;
+    static const char docs[] = "_id,text\n1,the sea\n2,a ship\n3,the old bell of the ship\n",
+                      asked[] = "_id,text\n1,a bell\n2,at sea\n", judged[] = "1 0 3 1\n2 0 1 1\n";
+    const char *model = kit_golden("embedding/bert"), *pairs = kit_golden("embedding/pairs.csv"),
+               *out = kit_path("found"), *d = kit_path("d.csv"), *q = kit_path("q.csv"),
+               *judgements = kit_path("rel.txt");
+    kit_write_file(d, docs, sizeof docs - 1);
+    kit_write_file(q, asked, sizeof asked - 1);
+    kit_write_file(judgements, judged, sizeof judged - 1);
+    kit_result r =
+        KIT_TUFF("train", "--task", "embedding", "--model", model, "--train-file", pairs, "--loss", "cosine",
+                 "--learning-rate", "1e-2", "--max-steps", "6", "--eval-steps", "3", "--eval-docs", d,
+                 "--eval-queries", q, "--eval-qrels", judgements, "--output-dir", out, "--json");
+    assert_non_null(strstr(r.err.data, "step 0/6  ndcg@10 "));
+    assert_non_null(strstr(r.err.data, "step 3/6  ndcg@10 "));
+    assert_null(strstr(r.err.data, "validation loss"));
+    assert_null(strstr(r.out.data, "eval_loss"));
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    double ndcg = kit_number(json, "eval_ndcg@10"), recall = kit_number(json, "eval_recall@1"),
+           mrr = kit_number(json, "eval_mrr@10");
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    tuff_buf log = {0};
+    KIT_OK(tuff_read_file(kit_join(out, "train_log.jsonl"), 1 << 20, &log));
+    assert_non_null(strstr(log.data, "{\"step\": 0, \"eval_ndcg@10\": "));
+    assert_non_null(strstr(log.data, "{\"step\": 6, \"eval_ndcg@10\": "));
+    tuff_buf_free(&log);
+    r = KIT_TUFF("eval", "--task", "retrieval", "--model", out, "--docs", d, "--queries", q, "--qrels",
+                 judgements, "--json");
+    json = kit_parse(r.out.data, r.out.size);
+    assert_true(kit_number(json, "ndcg@10") == ndcg && kit_number(json, "recall@1") == recall);
+    assert_true(kit_number(json, "mrr@10") == mrr);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    KIT_REFUSES(2, "a search needs --eval-docs, --eval-queries and --eval-qrels", "train", "--task",
+                "embedding", "--model", model, "--train-file", pairs, "--output-dir", kit_path("no"),
+                "--eval-docs", d);
+    KIT_REFUSES(2, "are of --task embedding", "train", "--model", model, "--train-file", pairs,
+                "--output-dir", kit_path("no"), "--eval-docs", d, "--eval-queries", q, "--eval-qrels",
+                judgements);
+    KIT_REFUSES(1, "expected \"query iteration document relevance\" or", "train", "--task", "embedding",
+                "--model", model, "--loss", "cosine", "--train-file", pairs, "--output-dir", kit_path("no"),
+                "--eval-docs", d, "--eval-queries", d, "--eval-qrels", pairs, "--quiet");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embeddings),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_memory_lines),
-        cmocka_unit_test(test_lora),
-        cmocka_unit_test(test_no_steps),
-        cmocka_unit_test(test_seeds_repeat),
-        cmocka_unit_test(test_dump_batches),
-        cmocka_unit_test(test_overwrite),
-        cmocka_unit_test(test_plan_profile_and_log),
-        cmocka_unit_test(test_skipped_steps),
-        cmocka_unit_test(test_rising_loss),
-        cmocka_unit_test(test_plain_lines),
-        cmocka_unit_test(test_lora_on_gguf),
+        cmocka_unit_test(test_embeddings),    cmocka_unit_test(test_embeddings_by_search),
+        cmocka_unit_test(test_full),          cmocka_unit_test(test_memory_lines),
+        cmocka_unit_test(test_lora),          cmocka_unit_test(test_no_steps),
+        cmocka_unit_test(test_seeds_repeat),  cmocka_unit_test(test_dump_batches),
+        cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
+        cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_rising_loss),
+        cmocka_unit_test(test_plain_lines),   cmocka_unit_test(test_lora_on_gguf),
         cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

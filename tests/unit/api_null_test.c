@@ -256,6 +256,7 @@ static const struct {
     CALLS(tuff_trainer_save_into),
     CALLS(tuff_trainer_plan_evaluation),
     CALLS(tuff_trainer_evaluate),
+    CALLS(tuff_trainer_measure_retrieval),
     CALLS(tuff_evaluate),
     CALLS(tuff_save_logits),
     CALLS(tuff_conform_run),

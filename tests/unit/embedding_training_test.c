@@ -193,6 +193,81 @@ static void what_is_saved_is_what_was_trained(void **state)
     tuff_embedder_destroy(&embedder);
 }
 
+/* ---- search while training */
+
+/* Documents, queries and which answer which; in paths that last. */
+static char searched[3][512];
+
+static void write_search(void)
+{
+    static const char *const names[] = {"docs.jsonl", "queries.jsonl", "qrels.txt"},
+                             *const texts[] = {"{\"_id\": \"a\", \"text\": \"the old ship in the bell\"}\n"
+                                               "{\"_id\": \"b\", \"text\": \"a storm at sea\"}\n"
+                                               "{\"_id\": \"c\", \"text\": \"the crew and the mast\"}\n"
+                                               "{\"_id\": \"d\", \"text\": \"wind\"}\n"
+                                               "{\"_id\": \"e\", \"text\": \"a lamp in the land\"}\n",
+                                               "{\"_id\": \"1\", \"text\": \"the mast\"}\n"
+                                               "{\"_id\": \"2\", \"text\": \"sea and wind\"}\n"
+                                               "{\"_id\": \"3\", \"text\": \"the bell\"}\n",
+                                               "1 0 c 1\n2 0 b 1\n2 0 d 1\n3 0 e 1\n"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(searched[i], sizeof searched[i], "%s", kit_path(names[i]));
+        kit_write_file(searched[i], texts[i], strlen(texts[i]));
+    }
+}
+
+/* By the saved result, a model or an adapter, the figures of a search. */
+static tuff_retrieval_result search_by(const char *directory, bool adapter)
+{
+    tuff_model *saved = NULL;
+    tuff_embedder *embedder = NULL;
+    tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
+    tuff_retrieval_result r = TUFF_RETRIEVAL_RESULT_INIT;
+    if (adapter) params.adapter = directory;
+    if (!adapter) KIT_OK(tuff_model_load(directory, &saved));
+    KIT_OK(tuff_embedder_create(adapter ? model : saved, device, &params, &embedder));
+    KIT_OK(tuff_measure_retrieval(embedder, searched[0], searched[1], searched[2], NULL, &r));
+    tuff_embedder_destroy(&embedder);
+    tuff_model_destroy(&saved);
+    return r;
+}
+
+/* A search with vectors that are being trained gives what it gives by the model, or the adapter, that is
+ * saved then, and the steps that follow do not see it. */
+static void search_while_training(void **state)
+{
+    (void)state;
+    write_search();
+    for (int adapter = 0; adapter < 2; adapter++) {
+        double losses[STEPS];
+        tuff_train_params p = settings();
+        tuff_dataset *data = load("cosine", "pairs.csv", adapter ? 3 : 0);
+        tuff_trainer *t = NULL;
+        tuff_retrieval_result before = TUFF_RETRIEVAL_RESULT_INIT, after = before;
+        p.lora_rank = 2 * adapter;
+        p.learning_rate = adapter ? 3e-2 : 1e-2;
+        train(data, &p, losses, NULL);
+        KIT_OK(tuff_trainer_create(model, device, data, &p, &t));
+        KIT_OK(tuff_trainer_measure_retrieval(t, searched[0], searched[1], searched[2], NULL, &before));
+        for (int i = 0; i < STEPS; i++) {
+            tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+            KIT_OK(tuff_trainer_step(t, &step));
+            assert_true(step.loss == losses[i]);
+            KIT_OK(tuff_trainer_measure_retrieval(t, searched[0], searched[1], searched[2], NULL, &after));
+        }
+        assert_true(before.ndcg_at_10 != after.ndcg_at_10); /* it has learned something */
+        assert_int_equal(after.queries, 3);
+        const char *out = kit_path(adapter ? "searched-adapter" : "searched");
+        KIT_OK(tuff_trainer_save(t, out));
+        const tuff_retrieval_result saved = search_by(out, adapter);
+        assert_memory_equal(&saved, &after, sizeof saved);
+        KIT_FAILS(tuff_trainer_measure_retrieval(t, searched[0], NULL, searched[2], NULL, &after),
+                  TUFF_INVALID_ARGUMENT, "queries");
+        tuff_trainer_destroy(&t);
+        tuff_dataset_destroy(&data);
+    }
+}
+
 /* ---- what is refused */
 
 static void refuses(const char *loss, const char *name, const char *text, tuff_status status,
@@ -299,6 +374,7 @@ int main(void)
         cmocka_unit_test(cached_gradients_are_the_same),
         cmocka_unit_test(lora_learns),
         cmocka_unit_test(what_is_saved_is_what_was_trained),
+        cmocka_unit_test(search_while_training),
         cmocka_unit_test(files_that_cannot_be_trained_on),
         cmocka_unit_test(batches_that_cannot_be_trained_on),
         cmocka_unit_test(memory_may_fail),

@@ -586,6 +586,12 @@ CALLS_OF(tuff_trainer_evaluate)
     REFUSED(tuff_trainer_evaluate(fixture.trainer, fixture.data, NULL));
     REFUSED(tuff_trainer_evaluate(fixture.trainer, fixture.data, &unset));
 }
+CALLS_OF(tuff_trainer_measure_retrieval)
+{
+    tuff_retrieval_result out = TUFF_RETRIEVAL_RESULT_INIT;
+    REFUSED(tuff_trainer_measure_retrieval(NULL, "d", "q", "r", NULL, &out));
+    REFUSED(tuff_trainer_measure_retrieval(fixture.trainer, "d", "q", "r", NULL, &out));
+}
 CALLS_OF(tuff_evaluate)
 {
     const tuff_eval_params unset_params = {0};
