@@ -139,7 +139,8 @@ typedef enum tuff_schedule {
 typedef struct tuff_train_params {
     size_t struct_size; /* set by TUFF_TRAIN_PARAMS_INIT */
     int64_t max_steps;  /* optimizer steps; < 0: num_train_epochs decides */
-    double num_train_epochs;
+    double
+        num_train_epochs; /* an epoch of records ends with a smaller batch where they do not come out even */
     int64_t per_device_train_batch_size, gradient_accumulation_steps;
     double learning_rate;
     tuff_schedule lr_scheduler_type; /* linear and cosine fall to 0 at the last step */

@@ -99,7 +99,8 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
     tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
                  tuff_cli_count(m->trained_parameters), kind);
     bool blocks = r->options->task == TUFF_CLI_CAUSAL_LM;
-    double epochs = (double)(steps * examples) / (double)tuff_dataset_blocks(r->train);
+    int64_t all = tuff_dataset_blocks(r->train), whole = (all + examples - 1) / examples;
+    double epochs = blocks ? (double)(steps * examples) / (double)all : (double)steps / (double)whole;
     if (blocks)
         tuff_cli_row("data", "%s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
                      tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));

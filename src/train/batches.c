@@ -7,10 +7,9 @@
 #include "formats/npy.h"
 #include "train/trainer.h"
 
-/* Example `i` of the endless sequence: every epoch is a new order of all of them. */
-static uint32_t example_at(tuff_trainer *t, int64_t i)
+/* Example `i` of an epoch: each is a new order of all of them. */
+static uint32_t example_at(tuff_trainer *t, int64_t epoch, int64_t i)
 {
-    int64_t epoch = i / t->blocks;
     if (epoch != t->order_epoch) {
         for (int64_t k = 0; k < t->blocks; k++)
             t->order[k] = (uint32_t)k;
@@ -19,18 +18,33 @@ static uint32_t example_at(tuff_trainer *t, int64_t i)
                              TUFF_STREAM_SHUFFLE);
         t->order_epoch = epoch;
     }
-    return t->order[i % t->blocks];
+    return t->order[i];
 }
 
-tuff_batch tuff_trainer_take_batch(tuff_trainer *t, int64_t first)
+int64_t tuff_trainer_epoch_steps(const tuff_trainer *t)
 {
-    int64_t n = t->params.per_device_train_batch_size;
-    for (int64_t i = 0; i < n; i++)
-        t->examples[i] = example_at(t, first + i);
+    int64_t step = t->params.per_device_train_batch_size * t->params.gradient_accumulation_steps;
+    return t->data->block_size ? 0 : (t->blocks + step - 1) / step;
+}
+
+/* Blocks of a text are one endless sequence. Records are not: an epoch ends with what is left of it, as
+ * transformers has it (dataloader_drop_last is false), so that no batch has a record twice. */
+tuff_batch tuff_trainer_take_batch(tuff_trainer *t, int64_t step, int64_t micro)
+{
+    int64_t most = t->params.per_device_train_batch_size, steps = tuff_trainer_epoch_steps(t), n = most;
+    int64_t begin =
+        (steps ? step % steps : step) * t->params.gradient_accumulation_steps * most + micro * most;
+    int64_t first = begin;
+    if (steps) {
+        n = begin >= t->blocks ? 0 : t->blocks - begin < most ? t->blocks - begin : most;
+        first += step / steps * t->blocks;
+    }
+    for (int64_t i = first; i < first + n; i++)
+        t->examples[i - first] = example_at(t, i / t->blocks, i % t->blocks);
     return (tuff_batch){.data = t->data,
                         .examples = t->examples,
                         .count = n,
-                        .most = n,
+                        .most = most,
                         .seed = t->params.seed,
                         .first = (uint64_t)first,
                         .virtual_tokens = tuff_adapter_virtual_tokens(t->runs.lm.adapter)};
@@ -48,7 +62,7 @@ static int64_t batch_tokens(const tuff_trainer *t)
     return t->params.per_device_train_batch_size * t->data->block_size;
 }
 
-static tuff_status next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
+static tuff_status batches_of(tuff_trainer *t, int64_t step, int32_t *out_ids, size_t count)
 {
     TUFF_NEED(t);
     TUFF_NEED(out_ids);
@@ -58,7 +72,7 @@ static tuff_status next_batch(tuff_trainer *t, int32_t *out_ids, size_t count)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "a step has %lld ids, room for %zu was given",
                          (long long)(micro * n), count);
     for (int64_t i = 0; i < micro; i++) {
-        const tuff_batch batch = tuff_trainer_take_batch(t, t->next_block + i * (n / length));
+        const tuff_batch batch = tuff_trainer_take_batch(t, step, i);
         for (int64_t b = 0; b < batch.count; b++)
             memcpy(out_ids + i * n + b * length, t->data->ids + (int64_t)batch.examples[b] * length,
                    (size_t)length * sizeof *out_ids);
@@ -71,15 +85,14 @@ tuff_status tuff_trainer_next_batch(tuff_trainer *t, int32_t *out_ids, size_t co
     TUFF_NEED(t);
     TUFF_NEED(out_ids);
     TUFF_TRY(tuff_trainer_enter(t));
-    return tuff_trainer_leave(t, next_batch(t, out_ids, count));
+    return tuff_trainer_leave(t, batches_of(t, t->step, out_ids, count));
 }
 
 static tuff_status append_steps(tuff_trainer *t, int32_t *ids, int64_t blocks, tuff_npy_writer *writer)
 {
     size_t n = (size_t)(blocks * t->data->block_size);
     for (int64_t step = 0; step < t->total_steps; step++) {
-        t->next_block = step * blocks;
-        TUFF_TRY(next_batch(t, ids, n));
+        TUFF_TRY(batches_of(t, step, ids, n));
         TUFF_TRY(tuff_npy_append(writer, ids, n));
     }
     return TUFF_OK;
@@ -90,7 +103,7 @@ static tuff_status dump_batches(tuff_trainer *t, const char *path)
     TUFF_NEED(t);
     TUFF_NEED(path);
     TUFF_TRY(check_blocks(t));
-    int64_t micro = t->params.gradient_accumulation_steps, next = t->next_block, rows = 0;
+    int64_t micro = t->params.gradient_accumulation_steps, rows = 0;
     int64_t batch = t->params.per_device_train_batch_size, length = t->data->block_size;
     if (__builtin_mul_overflow(t->total_steps, micro, &rows))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %lld steps are too many to be written", path,
@@ -107,7 +120,6 @@ static tuff_status dump_batches(tuff_trainer *t, const char *path)
         else
             tuff_npy_abort(&writer);
     }
-    t->next_block = next;
     tuff_free(ids);
     return status;
 }

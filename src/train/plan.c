@@ -45,10 +45,10 @@ int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data)
 static void plan_steps(tuff_trainer *t)
 {
     const tuff_train_params *p = &t->params;
-    double per_step = (double)(p->per_device_train_batch_size * p->gradient_accumulation_steps);
-    t->total_steps = p->max_steps >= 0
-                         ? p->max_steps
-                         : (int64_t)ceil(p->num_train_epochs * (double)t->blocks / per_step - 1e-9);
+    int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps,
+            steps = tuff_trainer_epoch_steps(t);
+    double epoch = steps ? (double)steps : (double)t->blocks / (double)examples;
+    t->total_steps = p->max_steps >= 0 ? p->max_steps : (int64_t)ceil(p->num_train_epochs * epoch - 1e-9);
     t->warmup_steps =
         p->warmup_steps ? p->warmup_steps : (int64_t)ceil((double)t->total_steps * p->warmup_ratio);
 }
@@ -96,10 +96,10 @@ static void list_shapes(tuff_trainer *t, tuff_shapes *list)
     if (t->total_steps < batches / micro) batches = t->total_steps * micro;
     if (batches == 0) batches = 1; /* what no step trains is planned all the same */
     for (int64_t i = 0; i < batches; i++) {
-        const tuff_batch at = tuff_trainer_take_batch(t, i * batch);
+        const tuff_batch at = tuff_trainer_take_batch(t, i / micro, i % micro);
         tuff_task_shape shape;
         int64_t labels;
-        if (note_passes(&at, list)) continue;
+        if (!at.count || note_passes(&at, list)) continue;
         tuff_task_size(&at, &shape, &labels);
         tuff_shapes_note(list, 0, &shape);
     }
@@ -146,7 +146,7 @@ static tuff_status plan_programs(tuff_trainer *t)
 
 tuff_status tuff_trainer_plan(tuff_trainer *t)
 {
-    const tuff_batch first = tuff_trainer_take_batch(t, 0);
+    const tuff_batch first = tuff_trainer_take_batch(t, 0, 0);
     t->in_passes = note_passes(&first, NULL);
     if (t->in_passes && first.virtual_tokens)
         return tuff_fail(TUFF_UNSUPPORTED, "%s of this kind cannot be trained with virtual tokens",

@@ -276,17 +276,21 @@ typedef struct stepping {
     double loss;  /* the sum */
 } stepping;
 
-static tuff_batch micro_batch(tuff_trainer *t, int64_t i)
+/* How far the steps done have come, in epochs. */
+static double epochs_done(const tuff_trainer *t)
 {
-    return tuff_trainer_take_batch(t, t->next_block + i * t->params.per_device_train_batch_size);
+    int64_t steps = tuff_trainer_epoch_steps(t);
+    int64_t examples = t->params.per_device_train_batch_size * t->params.gradient_accumulation_steps;
+    return steps ? (double)t->step / (double)steps : (double)(t->step * examples) / (double)t->blocks;
 }
 
 static void count_labels(tuff_trainer *t, stepping *s)
 {
     for (int64_t i = 0; i < t->params.gradient_accumulation_steps; i++) {
-        const tuff_batch batch = micro_batch(t, i);
+        const tuff_batch batch = tuff_trainer_take_batch(t, t->step, i);
         tuff_task_shape shape;
         int64_t labels;
+        if (!batch.count) break;
         tuff_task_size(&batch, &shape, &labels);
         s->labels += labels;
     }
@@ -296,11 +300,12 @@ static void count_labels(tuff_trainer *t, stepping *s)
 static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
 {
     const tuff_task *task = t->data->task;
-    const tuff_batch batch = micro_batch(t, i);
+    const tuff_batch batch = tuff_trainer_take_batch(t, t->step, i);
     tuff_task_shape shape;
     tuff_program *program = NULL;
     int64_t labels;
     double loss = 0;
+    if (!batch.count) return TUFF_OK;
     tuff_task_size(&batch, &shape, &labels);
     if (!labels) return TUFF_OK;
     t->drawn = t->step * t->params.gradient_accumulation_steps + i;
@@ -340,7 +345,6 @@ static tuff_status run_step(tuff_trainer *t, stepping *s, float *out_norm)
 
 static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
 {
-    int64_t micro = t->params.gradient_accumulation_steps;
     stepping s = {.labels = 0};
     float norm = 0;
     TUFF_TRY(TUFF_CHECK_OUT(out_step, TUFF_TRAIN_STEP_INIT, tokens));
@@ -359,10 +363,9 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     double rate = present_rate(t);
     bool finite = isfinite(norm);
     t->step++;
-    t->next_block += micro * t->params.per_device_train_batch_size;
     const tuff_train_step step = {.struct_size = sizeof step,
                                   .step = t->step,
-                                  .epoch = (double)t->next_block / (double)t->blocks,
+                                  .epoch = epochs_done(t),
                                   .loss = s.loss / (double)s.labels,
                                   .learning_rate = rate,
                                   .grad_norm = (double)norm,

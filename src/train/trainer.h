@@ -17,7 +17,7 @@ struct tuff_trainer {
     bool in_passes;                          /* the task runs batches itself */
     bool sums;                               /* gradients of several runs are added up before an update */
     int64_t total_steps, warmup_steps, step; /* step: done so far */
-    int64_t blocks, next_block;              /* examples; in the endless shuffled sequence of them */
+    int64_t blocks;                          /* examples */
     uint32_t *order;                         /* of the examples in the current epoch */
     int64_t order_epoch;                     /* -1: none yet */
     tuff_store *store;                       /* the session's; NULL until it is filled */
@@ -47,8 +47,11 @@ TUFF_MUST_USE tuff_status tuff_trainer_leave(tuff_trainer *trainer, tuff_status 
 /* Fails for a setting that is out of its range. */
 TUFF_MUST_USE tuff_status tuff_train_params_check(const tuff_train_params *params);
 
-/* The micro-batch of examples first.. of the endless shuffled sequence, in the trainer's memory. */
-tuff_batch tuff_trainer_take_batch(tuff_trainer *trainer, int64_t first);
+/* Micro-batch `micro` of step `step`, both counted from 0, in the trainer's memory. At the end of an epoch of
+ * records it may have fewer examples than others, or none. */
+tuff_batch tuff_trainer_take_batch(tuff_trainer *trainer, int64_t step, int64_t micro);
+/* Steps of an epoch of records; 0: of blocks, whose epochs begin anywhere. */
+int64_t tuff_trainer_epoch_steps(const tuff_trainer *trainer);
 
 /* Puts weights and state on the device and makes the programs ready, once. After a failure it may be called
  * again. */

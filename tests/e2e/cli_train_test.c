@@ -368,7 +368,7 @@ static void test_embeddings(void **state)
     assert_null(strstr(r.err.data, "perplexity"));
     cJSON *json = kit_parse(r.out.data, r.out.size);
     double spearman = kit_number(json, "eval_spearman");
-    assert_true(kit_number(json, "steps") == 15 && spearman > 0);
+    assert_true(kit_number(json, "steps") == 16 && spearman > 0);
     cJSON_Delete(json);
     kit_result_free(&r);
     r = KIT_TUFF("eval", "--task", "sts", "--model", out, "--file", pairs, "--json");

@@ -64,7 +64,8 @@ def main():
     optimizer = torch.optim.AdamW(trained, lr=args.learning_rate, weight_decay=0.0)
     worst, place = 0.0, 0
     for step in range(steps):
-        batch = [rows[(step * args.batch_size + i) % len(rows)] for i in range(args.batch_size)]
+        first = step % -(-len(rows) // args.batch_size) * args.batch_size  # an epoch's last batch is what is left
+        batch = rows[first : first + args.batch_size]
         features = [model.preprocess([row[name] for row in batch]) for name in columns]
         labels = torch.tensor([float(row[score]) if score else 0.0 for row in batch])
         loss = loss_of(features, labels)

@@ -143,7 +143,8 @@ def train(directory, loss_class, texts, scores):
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0)
     found = []
     for step in range(STEPS):
-        rows = [(step * BATCH + i) % len(texts) for i in range(BATCH)]
+        first = step % -(-len(texts) // BATCH) * BATCH  # an epoch's last batch is what is left
+        rows = range(len(texts))[first : first + BATCH]
         features = [model.preprocess([texts[r][c] for r in rows]) for c in range(len(texts[0]))]
         labels = torch.tensor([scores[r] if scores else 0.0 for r in rows], dtype=torch.float32).double()
         loss = loss_of(features, labels)

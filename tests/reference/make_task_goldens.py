@@ -155,7 +155,8 @@ def word_labels(tokenizer, words, labels):
 
 
 def losses_of(task, tokenizer, data, model):
-    """What gives the sum of the losses of example number i of the endless sequence, and the number of its labels."""
+    """What gives the sum of the losses of example number i of the endless sequence, and the number of its labels; how
+    many examples there are."""
     classes = LABELS["classes"]
 
     def run(ids, types=None, **labels):
@@ -202,7 +203,7 @@ def losses_of(task, tokenizer, data, model):
             found = {"start_positions": torch.tensor([first]), "end_positions": torch.tensor([last])}
             return 2 * run(ids, types, **found), 2
 
-    return loss
+    return loss, len(examples)
 
 
 TASKS = {
@@ -215,14 +216,16 @@ TASKS = {
 }
 
 
-def train(model, loss):
+def train(model, loss, examples):
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=STEPS["learning_rate"], betas=STEPS["betas"], eps=STEPS["eps"],
         weight_decay=STEPS["weight_decay"],
     )  # fmt: skip
     losses, norms = [], []
     for step in range(STEPS["steps"]):
-        parts = [loss(BATCH * step + k) for k in range(BATCH)]
+        epoch, at = divmod(step, -(-examples // BATCH))
+        batch = range(epoch * examples, (epoch + 1) * examples)[BATCH * at :][:BATCH]  # an epoch's last is what is left
+        parts = [loss(i) for i in batch]
         total = sum(part for part, _ in parts) / sum(count for _, count in parts)
         optimizer.zero_grad()
         total.backward()
@@ -247,7 +250,7 @@ def make(output):
             path, dtype=torch.float32, attn_implementation="eager", local_files_only=True, **options
         )
         to_double(model)
-        losses, norms = train(model.eval(), losses_of(task, tokenizer, data[task], model))
+        losses, norms = train(model.eval(), *losses_of(task, tokenizer, data[task], model))
         truth["tasks"][task] = {"model": name, "losses": losses, "norms": norms}
         print(f"{task:15} loss {losses[0]:.6f} to {losses[-1]:.6f}")
     write_json(folder / "truth.json", truth)
