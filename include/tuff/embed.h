@@ -235,8 +235,9 @@ typedef struct tuff_hit {
 typedef struct tuff_index tuff_index;
 
 /* Opens a .npy file [n, dimensions] of f32, f16, int8 or (packed) uint8, as tuff_embed_file writes it. Up to
- * 2 GiB of numbers stay on the device, larger arrays pass through it with every search. The file must stay as
- * it is; the device must outlive the index. */
+ * 2 GiB of numbers stay on the device, larger arrays pass through it with every search. The file stays
+ * open: it may be removed, or replaced by renaming another over it; of one that was changed searches are
+ * TUFF_IO. The device must outlive the index. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_index_open(const char *path, tuff_device *device,
                                                    tuff_index **out_index);
 TUFF_API void tuff_index_destroy(tuff_index **index);

@@ -27,7 +27,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_reader_open(const char *path, const char
 TUFF_API void tuff_reader_close(tuff_reader **reader);
 /* The fields of the next record, out_values[0..n), valid until the next call; *out_there is false after the
  * last one. TUFF_BAD_FORMAT, naming the line, for one that is no record, that lacks a field, or whose field
- * is no text; the next call goes on behind it. */
+ * is no text, or one of more than 256 MiB; the next call goes on behind it. TUFF_IO for a file that was
+ * changed since it was opened. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_reader_next(tuff_reader *reader, tuff_piece *out_values,
                                                     bool *out_there);
 /* Bytes read so far, and of the whole file; zeros for NULL. */

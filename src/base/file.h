@@ -1,4 +1,4 @@
-/* Files: mapping, reading, and writing so that nothing half-written is ever left behind. */
+/* Files: reading, whole or in pieces, and writing so that nothing half-written is ever left behind. */
 #ifndef TUFF_BASE_FILE_H
 #define TUFF_BASE_FILE_H
 
@@ -9,25 +9,35 @@
 
 #include "base/text.h"
 
-/* A read-only mapping of a whole file. {0} is empty. Errors name the path and the operating system's reason.
- * What is no regular file is refused, without waiting for it. If the file is shortened while it is mapped,
- * reading past its new end ends the process (SIGBUS): check before long reads, or copy with tuff_read_at. */
+/* A file that stays open and is read piece by piece, so that one which another process shortens meanwhile is
+ * an error and no signal. {0} is none. Errors name the path and the operating system's reason. What is no
+ * regular file is refused, without waiting for it. */
+typedef struct tuff_file {
+    char *path;
+    uint64_t size, device, inode, changed; /* of the file when it was opened */
+    int handle;                            /* for tuff_read_at, until it is closed; 0: none */
+} tuff_file;
+TUFF_MUST_USE tuff_status tuff_file_open(const char *path, tuff_file *out);
+void tuff_file_close(tuff_file *file);
+/* Copies its bytes; TUFF_IO where they are no longer there. Thread-safe. */
+TUFF_MUST_USE tuff_status tuff_file_read(const tuff_file *file, uint64_t offset, void *out, size_t size);
+/* The same, naming `path`, by an open file's `handle`. */
+TUFF_MUST_USE tuff_status tuff_read_at(int handle, const char *path, uint64_t offset, void *out, size_t size);
+/* TUFF_IO when the file was written to, shortened or lengthened since. One that was removed or replaced by
+ * another file is still as it was. */
+TUFF_MUST_USE tuff_status tuff_file_check(const tuff_file *file);
+
+/* A whole file as memory, of which only a beginning has been read so far; what lies behind that must not be
+ * looked at. {0} is empty. Addresses do not change as more is read. */
 typedef struct tuff_mapping {
     const uint8_t *data;
-    size_t size;
-    char *path;
-    uint64_t device, inode, changed; /* of the file when it was mapped */
-    int file;                        /* for tuff_read_at, until it is unmapped; 0: none */
+    size_t size, filled;
+    tuff_file file;
 } tuff_mapping;
 TUFF_MUST_USE tuff_status tuff_map_file(const char *path, tuff_mapping *out);
 void tuff_unmap_file(tuff_mapping *mapping);
-/* Copies bytes of a mapping's file; TUFF_IO, naming `path`, where they are no longer there. Thread-safe. */
-TUFF_MUST_USE tuff_status tuff_read_at(int file, const char *path, uint64_t offset, void *out, size_t size);
-/* TUFF_IO when the file was written to, shortened or lengthened since. One that was removed or replaced by
- * another file is still as it was. */
-TUFF_MUST_USE tuff_status tuff_mapping_check(const tuff_mapping *mapping);
-/* Lets the pages of a mapping go until they are read again: they no longer count as this process's memory. */
-void tuff_mapping_release_pages(const tuff_mapping *mapping);
+/* Reads on until the first `size` bytes are there, which the file must have had. */
+TUFF_MUST_USE tuff_status tuff_mapping_fill(tuff_mapping *mapping, size_t size);
 
 /* Reads a whole file; fails past `limit` bytes, and at once for pipes, devices and directories. */
 TUFF_MUST_USE tuff_status tuff_read_file(const char *path, size_t limit, tuff_buf *out);

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#define _DEFAULT_SOURCE /* madvise: glibc's posix_madvise(DONTNEED) does nothing */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -61,48 +61,37 @@ static uint64_t changed_at(const struct stat *info)
     return (uint64_t)info->st_mtim.tv_sec * 1000000000u + (uint64_t)info->st_mtim.tv_nsec;
 }
 
-static tuff_status map(int fd, const struct stat *info, const char *path, tuff_mapping *out)
+tuff_status tuff_file_open(const char *path, tuff_file *out)
 {
-    if ((uintmax_t)info->st_size > SIZE_MAX)
-        return tuff_fail(TUFF_UNSUPPORTED, "cannot read %s: it is larger than this machine's address space",
-                         path);
-    char *copy = tuff_strdup(path);
-    if (!copy) return tuff_fail_memory("a path");
-    *out = (tuff_mapping){.data = (const uint8_t *)"",
-                          .path = copy,
-                          .device = (uint64_t)info->st_dev,
-                          .inode = (uint64_t)info->st_ino,
-                          .changed = changed_at(info)};
-    if (info->st_size == 0) return TUFF_OK;
-    void *data = mmap(NULL, (size_t)info->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) {
-        tuff_status status = tuff_fail_errno("map", path);
-        tuff_unmap_file(out);
-        return status;
-    }
-    out->data = data;
-    out->size = (size_t)info->st_size;
-    return TUFF_OK;
-}
-
-tuff_status tuff_map_file(const char *path, tuff_mapping *out)
-{
-    *out = (tuff_mapping){0};
+    *out = (tuff_file){0};
     int fd;
     struct stat info;
     TUFF_TRY(open_input(path, false, &fd, &info));
-    tuff_status status = map(fd, &info, path, out);
-    if (status == TUFF_OK)
-        out->file = fd + 1; /* so that 0 is none */
-    else
+    char *copy = tuff_strdup(path);
+    if (!copy) {
         close(fd);
-    return status;
+        return tuff_fail_memory("a path");
+    }
+    *out = (tuff_file){.path = copy,
+                       .size = (uint64_t)info.st_size,
+                       .device = (uint64_t)info.st_dev,
+                       .inode = (uint64_t)info.st_ino,
+                       .changed = changed_at(&info),
+                       .handle = fd + 1}; /* so that 0 is none */
+    return TUFF_OK;
 }
 
-tuff_status tuff_read_at(int file, const char *path, uint64_t offset, void *out, size_t size)
+void tuff_file_close(tuff_file *file)
+{
+    if (file->handle) close(file->handle - 1);
+    tuff_free(file->path);
+    *file = (tuff_file){0};
+}
+
+tuff_status tuff_read_at(int handle, const char *path, uint64_t offset, void *out, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        ssize_t got = pread(file - 1, (char *)out + at, size - at, (off_t)(offset + at));
+        ssize_t got = pread(handle - 1, (char *)out + at, size - at, (off_t)(offset + at));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return tuff_fail_errno("read", path);
         if (got == 0)
@@ -115,28 +104,67 @@ tuff_status tuff_read_at(int file, const char *path, uint64_t offset, void *out,
     return TUFF_OK;
 }
 
-tuff_status tuff_mapping_check(const tuff_mapping *mapping)
+tuff_status tuff_file_read(const tuff_file *file, uint64_t offset, void *out, size_t size)
 {
-    struct stat info;
-    /* a file that was removed, or replaced by another, stays as it was for those who have it mapped */
-    if (!mapping->path || stat(mapping->path, &info) != 0) return TUFF_OK;
-    if ((uint64_t)info.st_dev != mapping->device || (uint64_t)info.st_ino != mapping->inode) return TUFF_OK;
-    if ((uintmax_t)info.st_size == mapping->size && changed_at(&info) == mapping->changed) return TUFF_OK;
-    return tuff_fail(TUFF_IO,
-                     "%s was changed after it was loaded (it had %zu bytes, it has %ju now); load it again",
-                     mapping->path, mapping->size, (uintmax_t)info.st_size);
+    return tuff_read_at(file->handle, file->path, offset, out, size);
 }
 
-void tuff_mapping_release_pages(const tuff_mapping *mapping)
+tuff_status tuff_file_check(const tuff_file *file)
 {
-    if (mapping->size > 0) madvise((void *)(uintptr_t)mapping->data, mapping->size, MADV_DONTNEED);
+    struct stat info;
+    /* a file that was removed, or replaced by another, stays as it was for those who have it open */
+    if (!file->path || stat(file->path, &info) != 0) return TUFF_OK;
+    if ((uint64_t)info.st_dev != file->device || (uint64_t)info.st_ino != file->inode) return TUFF_OK;
+    if ((uint64_t)info.st_size == file->size && changed_at(&info) == file->changed) return TUFF_OK;
+    return tuff_fail(TUFF_IO,
+                     "%s was changed after it was loaded (it had %ju bytes, it has %ju now); load it again",
+                     file->path, (uintmax_t)file->size, (uintmax_t)info.st_size);
+}
+
+/* Addresses alone: a mapping of the file would end the process where it is shortened (SIGBUS). */
+static tuff_status reserve(tuff_mapping *mapping)
+{
+    const tuff_file *file = &mapping->file;
+    if (file->size > SIZE_MAX)
+        return tuff_fail(TUFF_UNSUPPORTED, "cannot read %s: it is larger than this machine's address space",
+                         file->path);
+    mapping->data = (const uint8_t *)"";
+    if (file->size == 0) return TUFF_OK;
+    void *data =
+        mmap(NULL, (size_t)file->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED) return tuff_fail_errno("find addresses for", file->path);
+    mapping->data = data;
+    mapping->size = (size_t)file->size;
+    return TUFF_OK;
+}
+
+tuff_status tuff_map_file(const char *path, tuff_mapping *out)
+{
+    *out = (tuff_mapping){0};
+    TUFF_TRY(tuff_file_open(path, &out->file));
+    tuff_status status = reserve(out);
+    if (status != TUFF_OK) tuff_unmap_file(out);
+    return status;
+}
+
+tuff_status tuff_mapping_fill(tuff_mapping *mapping, size_t size)
+{
+    enum { STEP = 1 << 20 }; /* a multiple of every page size */
+    if (size <= mapping->filled) return TUFF_OK;
+    size_t from = mapping->filled, rounded = (size + STEP - 1) / STEP * STEP;
+    size_t to = rounded < mapping->size ? rounded : mapping->size;
+    uint8_t *at = (uint8_t *)(uintptr_t)mapping->data + from;
+    if (mprotect(at, to - from, PROT_READ | PROT_WRITE) != 0)
+        return tuff_fail_errno("find memory for", mapping->file.path);
+    TUFF_TRY(tuff_file_read(&mapping->file, from, at, to - from));
+    mapping->filled = to;
+    return TUFF_OK;
 }
 
 void tuff_unmap_file(tuff_mapping *mapping)
 {
     if (mapping->size > 0) munmap((void *)(uintptr_t)mapping->data, mapping->size);
-    if (mapping->file) close(mapping->file - 1);
-    tuff_free(mapping->path);
+    tuff_file_close(&mapping->file);
     *mapping = (tuff_mapping){0};
 }
 

@@ -217,16 +217,16 @@ tuff_status tuff_chunks_read(const char *vectors_path, tuff_chunk **out_chunks, 
     TUFF_NEED(vectors_path);
     TUFF_NEED(out_count);
     *out_count = 0;
-    tuff_mapping file = {0};
+    tuff_buf file = {0};
     tuff_npy array;
     char *path = tuff_table_path(vectors_path, ".chunks.npy");
     if (!path) return tuff_fail_memory("a path");
     tuff_status status = tuff_is_file(path)
-                             ? tuff_map_file(path, &file)
+                             ? tuff_read_file(path, SIZE_MAX, &file)
                              : tuff_fail(TUFF_NOT_FOUND, "there is no table of chunks %s", path);
-    if (status == TUFF_OK) status = tuff_npy_parse(file.data, file.size, path, &array);
+    if (status == TUFF_OK) status = tuff_npy_parse((const uint8_t *)file.data, file.size, path, &array);
     if (status == TUFF_OK) status = take_table(&array, path, out_chunks, out_count);
-    tuff_unmap_file(&file);
+    tuff_buf_free(&file);
     tuff_free(path);
     return status;
 }

@@ -15,14 +15,15 @@ enum { AT_ONCE = 64, MOST_HITS = 1024 };
 typedef enum row_type { ROW_F32, ROW_F16, ROW_INT8, ROW_BITS } row_type;
 
 struct tuff_index {
-    tuff_mapping file; /* empty: the array is the caller's */
+    tuff_file file;    /* none: the array is the caller's */
     const char *where; /* in errors */
     tuff_npy array;
     row_type type;
     int64_t count, dimensions, piece; /* piece: vectors of one */
     tuff_session *session;            /* NULL: bits, which the host compares */
     bool resident;                    /* all pieces are in the store */
-    float *host;                      /* a piece on its way */
+    float *host;                      /* a piece on its way; NULL: bits */
+    uint8_t *raw;                     /* the same as the file has it; NULL: all of it is in memory */
 };
 
 static tuff_status choose_type(tuff_index *index, const char *path)
@@ -42,9 +43,18 @@ static tuff_status choose_type(tuff_index *index, const char *path)
                      a->type);
 }
 
-static const uint8_t *row_at(const tuff_index *index, int64_t row)
+static size_t row_bytes(const tuff_index *index)
 {
-    return index->array.data + (size_t)row * (size_t)index->array.shape[1] * index->array.item_bytes;
+    return (size_t)index->array.shape[1] * index->array.item_bytes;
+}
+
+/* Rows first to first + n of a piece as the file has them, valid until the next call. */
+static tuff_status read_rows(tuff_index *index, int64_t first, int64_t n, const uint8_t **out)
+{
+    const size_t row = row_bytes(index), at = (size_t)first * row;
+    *out = index->raw ? index->raw : index->array.data + at;
+    if (!index->raw) return TUFF_OK;
+    return tuff_file_read(&index->file, index->array.at + at, index->raw, (size_t)n * row);
 }
 
 /* A row of int8 at length 1: its scale was its own. */
@@ -71,8 +81,10 @@ static void from_f16(const uint8_t *x, int64_t n, float *out)
 static tuff_status convert(tuff_index *index, int64_t first, int64_t n)
 {
     int64_t d = index->dimensions;
+    const uint8_t *rows;
+    TUFF_TRY(read_rows(index, first, n, &rows));
     for (int64_t i = 0; i < n; i++) {
-        const uint8_t *row = row_at(index, first + i);
+        const uint8_t *row = rows + (size_t)i * row_bytes(index);
         float *out = index->host + i * d;
         if (index->type == ROW_INT8)
             from_int8((const int8_t *)row, d, out);
@@ -115,21 +127,32 @@ static tuff_status upload(tuff_index *index, int64_t first)
     return tuff_buffer_write(buffer, 0, index->host, n * index->dimensions);
 }
 
+/* Room for a piece. */
+static tuff_status make_room(tuff_index *index, const tuff_index_limits *limits)
+{
+    enum { MOST_BITS = 1 << 16 }; /* rows of bits between two looks at the watch */
+    const bool bits = index->type == ROW_BITS;
+    const uint64_t row = bits ? row_bytes(index) : (uint64_t)index->dimensions * sizeof(float);
+    index->piece = (int64_t)(limits->piece_bytes / row) + 1;
+    if (bits && index->piece > MOST_BITS) index->piece = MOST_BITS;
+    if (index->piece > index->count) index->piece = index->count;
+    index->resident = (uint64_t)index->count <= limits->resident_bytes / row;
+    if (!bits) index->host = tuff_alloc_array((size_t)index->piece, (size_t)row);
+    if (!index->array.data) index->raw = tuff_alloc_array((size_t)index->piece, row_bytes(index));
+    bool failed = (!bits && !index->host) || (!index->array.data && !index->raw);
+    return failed ? tuff_fail_memory("a piece of an index") : TUFF_OK;
+}
+
 /* Of index->array. */
 static tuff_status open_array(tuff_index *index, tuff_device *device, const tuff_index_limits *limits)
 {
     TUFF_TRY(choose_type(index, index->where));
+    TUFF_TRY(make_room(index, limits));
     if (index->type == ROW_BITS) return TUFF_OK;
-    uint64_t row = (uint64_t)index->dimensions * sizeof(float);
-    index->piece = (int64_t)(limits->piece_bytes / row) + 1;
-    if (index->piece > index->count) index->piece = index->count;
-    index->resident = (uint64_t)index->count <= limits->resident_bytes / row;
-    index->host = tuff_alloc_array((size_t)index->piece, (size_t)row);
-    if (!index->host) return tuff_fail_memory("a piece of an index");
     TUFF_TRY(tuff_session_create(device, &index->session));
     for (int64_t first = 0; index->resident && first < index->count; first += index->piece)
         TUFF_TRY(upload(index, first));
-    return tuff_mapping_check(&index->file);
+    return tuff_file_check(&index->file);
 }
 
 static const tuff_index_limits usual = {.piece_bytes = 32 << 20, .resident_bytes = (uint64_t)1 << 31};
@@ -145,9 +168,9 @@ tuff_status tuff_index_open(const char *path, tuff_device *device, tuff_index **
 static tuff_status open_file(tuff_index *index, const char *path, tuff_device *device,
                              const tuff_index_limits *limits)
 {
-    TUFF_TRY(tuff_map_file(path, &index->file));
+    TUFF_TRY(tuff_file_open(path, &index->file));
     index->where = index->file.path;
-    TUFF_TRY(tuff_npy_parse(index->file.data, index->file.size, path, &index->array));
+    TUFF_TRY(tuff_npy_read_header(&index->file, &index->array));
     return open_array(index, device, limits);
 }
 
@@ -189,8 +212,9 @@ void tuff_index_destroy(tuff_index **index)
 {
     if (!index || !*index) return;
     tuff_session_destroy(&(*index)->session);
-    tuff_unmap_file(&(*index)->file);
+    tuff_file_close(&(*index)->file);
     tuff_free((*index)->host);
+    tuff_free((*index)->raw);
     tuff_free(*index);
     *index = NULL;
 }
@@ -245,21 +269,29 @@ static int64_t differing(const uint8_t *a, const uint8_t *b, int64_t bytes)
     return n;
 }
 
-static tuff_status search_bits(const tuff_index *index, const float *query, const tuff_watch *watch, best *b)
+static tuff_status compare_bits(tuff_index *index, const uint8_t *query, const tuff_watch *watch, best *b)
 {
-    enum { STEP = 1 << 16 }; /* vectors between two looks at the watch */
-    int64_t bytes = index->dimensions / 8;
-    uint8_t *bits = tuff_alloc((size_t)bytes);
+    const size_t bytes = row_bytes(index);
+    for (int64_t first = 0; first < index->count; first += index->piece) {
+        const int64_t n = piece_rows(index, first);
+        const uint8_t *rows;
+        TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_SEARCH, (uint64_t)first, (uint64_t)index->count));
+        TUFF_TRY(read_rows(index, first, n, &rows));
+        for (int64_t i = 0; i < n; i++) {
+            int64_t off = differing(query, rows + (size_t)i * bytes, (int64_t)bytes);
+            add_hit(b, first + i, (float)(1 - 2 * (double)off / (double)index->dimensions));
+        }
+    }
+    return TUFF_OK;
+}
+
+static tuff_status search_bits(tuff_index *index, const float *query, const tuff_watch *watch, best *b)
+{
+    uint8_t *bits = tuff_alloc(row_bytes(index));
     if (!bits) return tuff_fail_memory("a query");
     for (int64_t i = 0; i < index->dimensions; i++)
         bits[i / 8] |= (uint8_t)((query[i] > 0) << (7 - i % 8));
-    tuff_status status = TUFF_OK;
-    for (int64_t row = 0; row < index->count && status == TUFF_OK; row++) {
-        if (row % STEP == 0)
-            status = tuff_watch_step(watch, TUFF_PHASE_SEARCH, (uint64_t)row, (uint64_t)index->count);
-        int64_t off = differing(bits, row_at(index, row), bytes);
-        add_hit(b, row, (float)(1 - 2 * (double)off / (double)index->dimensions));
-    }
+    tuff_status status = compare_bits(index, bits, watch, b);
     tuff_free(bits);
     return status;
 }
@@ -347,7 +379,7 @@ tuff_status tuff_index_search(tuff_index *index, const float *queries, size_t n,
     if (k < 1 || k > (size_t)most)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%zu hits are asked for of %lld vectors, expected 1 to %lld",
                          k, (long long)index->count, (long long)most);
-    TUFF_TRY(tuff_mapping_check(&index->file));
+    TUFF_TRY(tuff_file_check(&index->file));
     tuff_status status = TUFF_OK;
     for (size_t at = 0; at < n && status == TUFF_OK; at += AT_ONCE) {
         best bests[AT_ONCE];

@@ -12,6 +12,7 @@ typedef struct cursor {
     const uint8_t *data;
     size_t size, at;
     const char *file;
+    tuff_mapping *mapping; /* of the file, read as far as the cursor comes; NULL: all bytes are there */
 } cursor;
 
 static tuff_status take(cursor *c, uint64_t bytes, const char *what, const uint8_t **out)
@@ -23,7 +24,7 @@ static tuff_status take(cursor *c, uint64_t bytes, const char *what, const uint8
                          " bytes, but %zu are left",
                          c->file, what, c->at, bytes, c->size - c->at);
     c->at += (size_t)bytes;
-    return TUFF_OK;
+    return c->mapping ? tuff_mapping_fill(c->mapping, c->at) : TUFF_OK;
 }
 
 static tuff_status take_u32(cursor *c, const char *what, uint32_t *out)
@@ -251,10 +252,10 @@ static tuff_status place_tensors(cursor *c, tuff_gguf *gguf, const uint64_t *off
 
 static tuff_status take_header(cursor *c, tuff_gguf *gguf, uint64_t *out_tensors, uint64_t *out_values)
 {
-    const uint8_t *magic;
-    if (c->size < 4 || memcmp(c->data, "GGUF", 4) != 0)
+    const uint8_t *magic = NULL;
+    if (c->size >= 4) TUFF_TRY(take(c, 4, "the magic", &magic));
+    if (!magic || memcmp(magic, "GGUF", 4) != 0)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: it does not begin with 'GGUF': it is no GGUF file", c->file);
-    TUFF_TRY(take(c, 4, "the magic", &magic));
     TUFF_TRY(take_u32(c, "the version", &gguf->version));
     if ((gguf->version & 0xffff) == 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: it is a big-endian GGUF file; convert it to little-endian",
@@ -325,15 +326,22 @@ static tuff_status create(const char *file, tuff_gguf **out_gguf)
     return tuff_weights_create(&gguf->weights);
 }
 
-tuff_status tuff_gguf_parse(const uint8_t *data, size_t size, const char *file, tuff_gguf **out_gguf)
+/* `mapping` may be NULL: all bytes are there. */
+static tuff_status read_all(const uint8_t *data, size_t size, const char *file, tuff_mapping *mapping,
+                            tuff_gguf **out_gguf)
 {
     tuff_status status;
     TUFF_GO(create(file, out_gguf));
-    cursor c = {.data = data, .size = size, .file = (*out_gguf)->file};
+    cursor c = {.data = data, .size = size, .file = (*out_gguf)->file, .mapping = mapping};
     TUFF_GO(parse(&c, *out_gguf));
 done:
     if (status != TUFF_OK) tuff_gguf_destroy(out_gguf);
     return status;
+}
+
+tuff_status tuff_gguf_parse(const uint8_t *data, size_t size, const char *file, tuff_gguf **out_gguf)
+{
+    return read_all(data, size, file, NULL, out_gguf);
 }
 
 tuff_status tuff_gguf_open(const char *path, tuff_gguf **out_gguf)
@@ -342,7 +350,7 @@ tuff_status tuff_gguf_open(const char *path, tuff_gguf **out_gguf)
     tuff_mapping mapping = {0};
     *out_gguf = NULL;
     TUFF_GO(tuff_map_file(path, &mapping));
-    status = tuff_gguf_parse(mapping.data, mapping.size, path, out_gguf);
+    status = read_all(mapping.data, mapping.size, path, &mapping, out_gguf);
     if (status != TUFF_OK) {
         tuff_unmap_file(&mapping);
         return status;

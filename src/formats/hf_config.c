@@ -34,17 +34,20 @@ static tuff_status find_all(tuff_hf_files *files)
 /* A file is what its first bytes say. */
 static tuff_status look_into(tuff_hf_files *files)
 {
-    tuff_mapping mapping;
-    TUFF_TRY(tuff_map_file(files->path, &mapping));
-    tuff_status status = TUFF_OK;
-    if (mapping.size >= 4 && memcmp(mapping.data, "GGUF", 4) == 0) {
+    uint8_t first[9] = {0};
+    tuff_file file;
+    TUFF_TRY(tuff_file_open(files->path, &file));
+    const size_t size = file.size < sizeof first ? (size_t)file.size : sizeof first;
+    tuff_status status = tuff_file_read(&file, 0, first, size);
+    tuff_file_close(&file);
+    if (status != TUFF_OK) return status;
+    if (size >= 4 && memcmp(first, "GGUF", 4) == 0) {
         files->kind = TUFF_HF_GGUF;
         files->gguf = files->path;
-    } else if (tuff_ends_with(files->path, ".safetensors") || (mapping.size > 8 && mapping.data[8] == '{')) {
+    } else if (tuff_ends_with(files->path, ".safetensors") || (size > 8 && first[8] == '{')) {
         files->kind = TUFF_HF_SAFETENSORS;
         files->weights = files->path;
-    } else if (mapping.size >= 2 &&
-               (memcmp(mapping.data, "PK", 2) == 0 || (mapping.data[0] == 0x80 && mapping.data[1] < 6))) {
+    } else if (size >= 2 && (memcmp(first, "PK", 2) == 0 || (first[0] == 0x80 && first[1] < 6))) {
         status = tuff_fail(
             TUFF_UNSUPPORTED,
             "%s is a PyTorch file or a zip archive: convert it to safetensors, as transformers does: load the "
@@ -56,7 +59,6 @@ static tuff_status look_into(tuff_hf_files *files)
             "%s is no model: a Hugging Face directory, a .safetensors file or a .gguf file is expected",
             files->path);
     }
-    tuff_unmap_file(&mapping);
     return status;
 }
 

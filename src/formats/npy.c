@@ -128,15 +128,16 @@ static bool read_header(const char *header, tuff_npy *out)
     return shape && read_shape(shape, out);
 }
 
-tuff_status tuff_npy_parse(const uint8_t *data, size_t size, const char *file, tuff_npy *out)
+/* Of a file of `size` bytes, the first `had` of which are at `data`. */
+static tuff_status parse(const uint8_t *data, size_t had, uint64_t size, const char *file, tuff_npy *out)
 {
     *out = (tuff_npy){0};
-    if (size < PREFIX || memcmp(data, magic, sizeof magic) != 0)
+    if (had < PREFIX || memcmp(data, magic, sizeof magic) != 0)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: it is no .npy file of version 1.0", file);
     size_t length = data[8] | (size_t)data[9] << 8;
-    if (length > size - PREFIX)
+    if (length > had - PREFIX)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: its header of %zu bytes is truncated: %zu are left", file,
-                         length, size - PREFIX);
+                         length, had - PREFIX);
     char *header = tuff_alloc(length + 1);
     if (!header) return tuff_fail_memory("the header of a .npy file");
     memcpy(header, data + PREFIX, length);
@@ -149,10 +150,30 @@ tuff_status tuff_npy_parse(const uint8_t *data, size_t size, const char *file, t
             TUFF_MAX_RANK);
     uint64_t count = 0;
     TUFF_TRY(count_items(file, out->rank, out->shape, out->item_bytes, &count));
-    out->data = data + PREFIX + length;
+    out->at = PREFIX + length;
     out->count = (size_t)count;
-    if (out->count * out->item_bytes != size - PREFIX - length)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: its shape calls for %zu data bytes, but it has %zu", file,
-                         out->count * out->item_bytes, size - PREFIX - length);
+    if (count * out->item_bytes != size - out->at)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: its shape calls for %" PRIu64 " data bytes, but it has %" PRIu64, file,
+                         count * out->item_bytes, size - out->at);
     return TUFF_OK;
+}
+
+tuff_status tuff_npy_parse(const uint8_t *data, size_t size, const char *file, tuff_npy *out)
+{
+    TUFF_TRY(parse(data, size, size, file, out));
+    out->data = data + out->at;
+    return TUFF_OK;
+}
+
+tuff_status tuff_npy_read_header(const tuff_file *file, tuff_npy *out)
+{
+    enum { MOST = PREFIX + 65535 };
+    uint8_t *head = tuff_alloc(MOST);
+    if (!head) return tuff_fail_memory("the header of a .npy file");
+    size_t had = file->size < MOST ? (size_t)file->size : MOST;
+    tuff_status status = tuff_file_read(file, 0, head, had);
+    if (status == TUFF_OK) status = parse(head, had, file->size, file->path, out);
+    tuff_free(head);
+    return status;
 }

@@ -12,10 +12,13 @@ enum { MOST_COLUMNS = 4096 };
 struct tuff_records {
     tuff_records_kind kind;
     char *path;
-    tuff_mapping mapping; /* of a regular file */
-    tuff_buf stream;      /* of a pipe */
-    const char *at, *end, *begin;
-    uint64_t line, next_line; /* of the last record; of the next one */
+    tuff_file file;               /* none: all of the text is there */
+    tuff_buf stream;              /* of a pipe */
+    char *window;                 /* the part of the file that is at hand */
+    size_t room;                  /* bytes of it */
+    const char *begin, *at, *end; /* of the text, or of the window's */
+    uint64_t passed, total;       /* bytes of the file before `begin`; of all */
+    uint64_t line, next_line;     /* of the last record; of the next one */
     size_t n;
     char *names[TUFF_RECORD_FIELDS];
     int columns[TUFF_RECORD_FIELDS]; /* of rows: where each field is */
@@ -31,21 +34,85 @@ static tuff_records_kind kind_of(const char *path)
     return tuff_ends_with(path, ".tsv") ? TUFF_RECORDS_TSV : TUFF_RECORDS_LINES;
 }
 
-/* The next line without its end, "\n" or "\r\n"; false at the end of the file. */
-static bool next_line(tuff_records *r, tuff_view *out)
-{
-    if (r->at == r->end) return false;
-    const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at)), *stop = newline ? newline : r->end;
-    *out = (tuff_view){r->at, (size_t)(stop - r->at)};
-    if (out->size && out->data[out->size - 1] == '\r') out->size--;
-    r->at = newline ? newline + 1 : r->end;
-    r->line = r->next_line++;
-    return true;
-}
-
 static tuff_status bad(const tuff_records *r, const char *what)
 {
     return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: %s", r->path, (unsigned long long)r->line, what);
+}
+
+/* ---- the window ---- */
+
+static bool has_more(const tuff_records *r)
+{
+    return r->passed + (uint64_t)(r->end - r->begin) < r->total;
+}
+
+/* Lets go what lies before r->at. */
+static void pass(tuff_records *r)
+{
+    const size_t kept = (size_t)(r->end - r->at);
+    memmove(r->window, r->at, kept);
+    r->passed += (uint64_t)(r->at - r->begin);
+    r->begin = r->at = r->window;
+    r->end = r->window + kept;
+}
+
+/* Twice the room, as long as a record is thought to be one. */
+static tuff_status grow(tuff_records *r)
+{
+    enum { LEAST = 1 << 18, MOST = 1 << 28 };
+    const size_t kept = (size_t)(r->end - r->at), room = r->room ? 2 * r->room : LEAST;
+    if (room > MOST) {
+        r->at = r->end;
+        r->line = r->next_line;
+        return bad(r, "from here on nothing ends a record within 256 MiB");
+    }
+    char *window = tuff_realloc_array(r->window, room, 1);
+    if (!window) return tuff_fail_memory("a file of records");
+    r->window = window;
+    r->room = room;
+    r->begin = r->at = window;
+    r->end = window + kept;
+    return TUFF_OK;
+}
+
+/* Reads on, with more room where what is left takes half of it. */
+static tuff_status read_on(tuff_records *r)
+{
+    if (r->window) pass(r);
+    if (2 * (size_t)(r->end - r->at) >= r->room) TUFF_TRY(grow(r));
+    const size_t kept = (size_t)(r->end - r->at);
+    const uint64_t from = r->passed + kept, left = r->total - from;
+    const size_t size = left < r->room - kept ? (size_t)left : r->room - kept;
+    TUFF_TRY(tuff_file_read(&r->file, from, r->window + kept, size));
+    r->end += size;
+    return tuff_file_check(&r->file);
+}
+
+/* The next line of the window, of which it may be the last, without its end: "\n" or "\r\n". */
+static tuff_view take_line(tuff_records *r, const char *newline)
+{
+    const char *stop = newline ? newline : r->end;
+    tuff_view line = {r->at, (size_t)(stop - r->at)};
+    if (line.size && line.data[line.size - 1] == '\r') line.size--;
+    r->at = newline ? newline + 1 : r->end;
+    r->line = r->next_line++;
+    return line;
+}
+
+/* *out_there is false at the end of the file. */
+static tuff_status next_line(tuff_records *r, tuff_view *out, bool *out_there)
+{
+    const char *newline = NULL;
+    for (size_t seen = 0;;) {
+        const size_t had = (size_t)(r->end - r->at);
+        newline = had > seen ? memchr(r->at + seen, '\n', had - seen) : NULL;
+        if (newline || !has_more(r)) break;
+        seen = had;
+        TUFF_TRY(read_on(r));
+    }
+    *out_there = r->at != r->end;
+    if (*out_there) *out = take_line(r, newline);
+    return TUFF_OK;
 }
 
 /* ---- JSON ---- */
@@ -87,10 +154,12 @@ static bool is_blank(tuff_view line)
 
 static tuff_status next_json(tuff_records *r, tuff_view *out, bool *out_there)
 {
-    tuff_view line;
+    tuff_view line = {0};
+    bool there = false;
     size_t begin[TUFF_RECORD_FIELDS], size[TUFF_RECORD_FIELDS];
     do {
-        if (!next_line(r, &line)) return TUFF_OK;
+        TUFF_TRY(next_line(r, &line, &there));
+        if (!there) return TUFF_OK;
     } while (is_blank(line));
     char where[32];
     snprintf(where, sizeof where, "line %llu", (unsigned long long)r->line);
@@ -137,7 +206,8 @@ static bool unquote(tuff_records *r)
     }
 }
 
-static tuff_status read_csv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
+/* A row of the window; at its end where it may go on behind that. */
+static tuff_status take_csv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
 {
     *count = 0;
     *out_there = false;
@@ -166,9 +236,8 @@ static tuff_status read_csv_row(tuff_records *r, cell *cells, size_t *count, boo
         }
         if (r->at < r->end && *r->at == '\r') r->at++;
         if (r->at < r->end && *r->at != '\n') {
-            tuff_view rest;
             r->next_line--;
-            next_line(r, &rest);
+            take_line(r, memchr(r->at, '\n', (size_t)(r->end - r->at)));
             return bad(r, "something follows a quoted cell");
         }
         if (r->at < r->end) r->at++;
@@ -178,11 +247,26 @@ static tuff_status read_csv_row(tuff_records *r, cell *cells, size_t *count, boo
     return r->text.failed ? tuff_fail_memory("a record") : TUFF_OK;
 }
 
+/* Again from its beginning, with more of the file, until it ends within the window. */
+static tuff_status read_csv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
+{
+    for (;;) {
+        const size_t at = (size_t)(r->at - r->begin);
+        const uint64_t line = r->line, next_line = r->next_line;
+        tuff_status status = take_csv_row(r, cells, count, out_there);
+        if (r->at < r->end || !has_more(r)) return status;
+        r->at = r->begin + at;
+        r->line = line;
+        r->next_line = next_line;
+        TUFF_TRY(read_on(r));
+    }
+}
+
 static tuff_status read_tsv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
 {
-    tuff_view line;
+    tuff_view line = {0};
     *count = 0;
-    *out_there = next_line(r, &line);
+    TUFF_TRY(next_line(r, &line, out_there));
     if (!*out_there) return TUFF_OK;
     tuff_buf_clear(&r->text);
     for (size_t at = 0; at <= line.size;) {
@@ -251,28 +335,30 @@ static tuff_status read_header(tuff_records *r)
 static tuff_status open_file(tuff_records *r)
 {
     if (tuff_is_file(r->path)) {
-        TUFF_TRY(tuff_map_file(r->path, &r->mapping));
-        r->begin = (const char *)r->mapping.data;
-        r->end = r->begin + r->mapping.size;
-    } else {
-        TUFF_TRY(tuff_read_stream(r->path, (size_t)1 << 32, &r->stream));
-        r->begin = r->stream.data ? r->stream.data : "";
-        r->end = r->begin + r->stream.size;
+        TUFF_TRY(tuff_file_open(r->path, &r->file));
+        r->total = r->file.size;
+        return TUFF_OK;
     }
+    TUFF_TRY(tuff_read_stream(r->path, (size_t)1 << 32, &r->stream));
+    r->begin = r->stream.data ? r->stream.data : "";
+    r->end = r->begin + r->stream.size;
+    r->total = r->stream.size;
     return TUFF_OK;
 }
 
 /* Begins, behind a byte order mark. */
-static void pass_mark(tuff_records *r)
+static tuff_status pass_mark(tuff_records *r)
 {
     r->at = r->begin;
+    if (has_more(r)) TUFF_TRY(read_on(r));
     if (r->end - r->at >= 3 && memcmp(r->at, "\xef\xbb\xbf", 3) == 0) r->at += 3;
+    return TUFF_OK;
 }
 
 /* Passes over a byte order mark, and over the row that names the columns. */
 static tuff_status begin(tuff_records *r)
 {
-    pass_mark(r);
+    TUFF_TRY(pass_mark(r));
     bool rows = r->kind == TUFF_RECORDS_CSV || r->kind == TUFF_RECORDS_TSV;
     return rows ? read_header(r) : TUFF_OK;
 }
@@ -307,6 +393,7 @@ static tuff_status create(const char *data, size_t size, const char *path, tuff_
     if (!r) return tuff_fail_memory("a file of records");
     r->begin = data;
     r->end = data ? data + size : NULL;
+    r->total = size;
     tuff_status status = build(r, path, kind, fields, n);
     if (status != TUFF_OK)
         tuff_records_close(&r);
@@ -336,7 +423,8 @@ void tuff_records_close(tuff_records **records)
 {
     tuff_records *r = *records;
     if (!r) return;
-    tuff_unmap_file(&r->mapping);
+    tuff_file_close(&r->file);
+    tuff_free(r->window);
     tuff_buf_free(&r->stream);
     tuff_buf_free(&r->text);
     cJSON_Delete(r->json);
@@ -349,11 +437,9 @@ void tuff_records_close(tuff_records **records)
 
 static tuff_status next(tuff_records *r, tuff_view *out_values, bool *out_there)
 {
-    if (r->mapping.data) TUFF_TRY(tuff_mapping_check(&r->mapping));
     if (r->kind == TUFF_RECORDS_JSONL) return next_json(r, out_values, out_there);
     if (r->kind != TUFF_RECORDS_LINES) return next_row(r, out_values, out_there);
-    *out_there = next_line(r, out_values);
-    return TUFF_OK;
+    return next_line(r, out_values, out_there);
 }
 
 tuff_status tuff_records_next(tuff_records *r, tuff_view *out_values, bool *out_there)
@@ -366,8 +452,8 @@ tuff_status tuff_records_next(tuff_records *r, tuff_view *out_values, bool *out_
 
 void tuff_records_position(const tuff_records *r, uint64_t *out_done, uint64_t *out_total)
 {
-    *out_done = (uint64_t)(r->at - r->begin);
-    *out_total = (uint64_t)(r->end - r->begin);
+    *out_done = r->passed + (uint64_t)(r->at - r->begin);
+    *out_total = r->total;
 }
 
 uint64_t tuff_records_line(const tuff_records *r)
@@ -408,12 +494,9 @@ tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *ou
     r->kind = kind_of(path);
     r->next_line = 1;
     r->path = tuff_strdup(path);
-    tuff_status status = r->path ? tuff_map_file(path, &r->mapping) : tuff_fail_memory("a file of records");
-    if (status == TUFF_OK) {
-        r->begin = (const char *)r->mapping.data;
-        r->end = r->begin + r->mapping.size;
-        pass_mark(r);
-    }
+    tuff_status status = r->path ? tuff_file_open(path, &r->file) : tuff_fail_memory("a file of records");
+    r->total = r->file.size;
+    if (status == TUFF_OK) status = pass_mark(r);
     if (status == TUFF_OK && r->kind == TUFF_RECORDS_JSONL) status = names_of_json(r, out_names, out_count);
     if (status == TUFF_OK && (r->kind == TUFF_RECORDS_CSV || r->kind == TUFF_RECORDS_TSV))
         status = names_of_row(r, out_names, out_count);

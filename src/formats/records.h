@@ -20,7 +20,8 @@ typedef struct tuff_records tuff_records;
 
 enum { TUFF_RECORD_FIELDS = 64 };
 
-/* Opens a file, or what comes through a pipe. `fields` are the keys or columns wanted, at most
+/* Opens a file, which is read as records are asked for (one of them has at most 256 MiB), or what comes
+ * through a pipe, which is read at once. `fields` are the keys or columns wanted, at most
  * TUFF_RECORD_FIELDS; lines of text have one without a name (n is 0 or 1, the name is not looked at). With n
  * 0 a JSON record's or a row's field is "text". A byte order mark is passed over. INVALID_ARGUMENT for a
  * column that the file does not have. */

@@ -118,6 +118,14 @@ static tuff_status read_notes(tuff_weights *weights, const cJSON *notes, const c
     return TUFF_OK;
 }
 
+static uint64_t length_of(const uint8_t prefix[PREFIX])
+{
+    uint64_t length = 0;
+    for (int i = PREFIX; i-- > 0;)
+        length = length << 8 | prefix[i];
+    return length;
+}
+
 tuff_status tuff_safetensors_parse(tuff_weights *weights, const uint8_t *data, size_t size, const char *file)
 {
     uint64_t header = 0;
@@ -130,8 +138,7 @@ tuff_status tuff_safetensors_parse(tuff_weights *weights, const uint8_t *data, s
             "%s: %zu bytes are too few for a safetensors file, which begins with the 8-byte length of its "
             "header",
             file, size);
-    for (int i = PREFIX; i-- > 0;)
-        header = header << 8 | data[i];
+    header = length_of(data);
     if (header > HEADER_LIMIT)
         return tuff_fail(
             TUFF_BAD_FORMAT,
@@ -165,10 +172,25 @@ done:
     return status;
 }
 
+/* Reads what the parser looks at: the header's length, and the header if that can be true. */
+static tuff_status fill_header(tuff_mapping *mapping)
+{
+    if (mapping->size < PREFIX) return TUFF_OK;
+    TUFF_TRY(tuff_mapping_fill(mapping, PREFIX));
+    const uint64_t length = length_of(mapping->data);
+    bool good = length <= HEADER_LIMIT && length <= mapping->size - PREFIX;
+    return good ? tuff_mapping_fill(mapping, PREFIX + (size_t)length) : TUFF_OK;
+}
+
 static tuff_status add_file(tuff_weights *weights, const char *path)
 {
     tuff_mapping mapping;
     TUFF_TRY(tuff_map_file(path, &mapping));
+    tuff_status status = fill_header(&mapping);
+    if (status != TUFF_OK) {
+        tuff_unmap_file(&mapping);
+        return status;
+    }
     TUFF_TRY(tuff_weights_adopt(weights, mapping));
     return tuff_safetensors_parse(weights, mapping.data, mapping.size, path);
 }

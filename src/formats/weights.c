@@ -39,16 +39,10 @@ tuff_status tuff_weights_create(tuff_weights **out_weights)
     return *out_weights ? TUFF_OK : tuff_fail_memory("a list of tensors");
 }
 
-void tuff_weights_release_pages(const tuff_weights *weights)
-{
-    for (size_t i = 0; i < weights->mapping_count; i++)
-        tuff_mapping_release_pages(&weights->mappings[i]);
-}
-
 tuff_status tuff_weights_check_files(const tuff_weights *weights)
 {
     for (size_t i = 0; i < weights->mapping_count; i++)
-        TUFF_TRY(tuff_mapping_check(&weights->mappings[i]));
+        TUFF_TRY(tuff_file_check(&weights->mappings[i].file));
     return TUFF_OK;
 }
 
@@ -141,8 +135,8 @@ const char *tuff_weight_type(const tuff_weight *weight)
 static void set_source(tuff_weight *weight, const tuff_mapping *mapping)
 {
     uintptr_t at = (uintptr_t)weight->data, begin = (uintptr_t)mapping->data;
-    if (!mapping->file || at < begin || at - begin > mapping->size) return;
-    weight->source = mapping->file;
+    if (!mapping->file.handle || at < begin || at - begin > mapping->size) return;
+    weight->source = mapping->file.handle;
     weight->source_at = at - begin;
 }
 

@@ -71,8 +71,6 @@ TUFF_MUST_USE tuff_status tuff_weights_create(tuff_weights **out_weights);
 void tuff_weights_destroy(tuff_weights **weights);
 /* TUFF_IO when one of the files was changed since it was opened. */
 TUFF_MUST_USE tuff_status tuff_weights_check_files(const tuff_weights *weights);
-/* Lets the files' pages go until they are read again. */
-void tuff_weights_release_pages(const tuff_weights *weights);
 
 /* For the parsers. Adds a tensor; copies its name; `file` must live as long as the container. Sets `bytes`
  * from storage and shape; fails on a name twice, a name that is not printable UTF-8, a bad shape or a row of

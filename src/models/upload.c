@@ -176,8 +176,5 @@ tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_
         TUFF_TRY(tuff_note(upload(model, p, dtype, store, &at), "%s: %s", model->path, p->name));
     }
     TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model))); /* nor while they were read */
-    TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_UPLOAD, at.total, at.total));
-    /* the device has its own copy now: let the file's pages go */
-    tuff_weights_release_pages(tuff_model_weights(model));
-    return TUFF_OK;
+    return tuff_watch_step(watch, TUFF_PHASE_UPLOAD, at.total, at.total);
 }

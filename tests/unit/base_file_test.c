@@ -61,6 +61,7 @@ static void files_map_and_read(void **state)
     tuff_mapping mapping;
     KIT_OK(tuff_map_file(path, &mapping));
     assert_int_equal(mapping.size, 5);
+    KIT_OK(tuff_mapping_fill(&mapping, 5));
     assert_memory_equal(mapping.data, "hello", 5);
     tuff_unmap_file(&mapping);
     assert_null(mapping.data);
@@ -147,35 +148,63 @@ static void pipes_are_written_when_somebody_reads(void **state)
     alarm(0);
 }
 
+/* A file that another process cuts short is read as far as it was, and no signal ends this one. */
+static void what_is_mapped_is_read_as_it_is_asked_for(void **state)
+{
+    (void)state;
+    enum { SIZE = 5 << 19 };
+    const char *path = kit_temp_path("mapped");
+    tuff_mapping mapping;
+    char *bytes = tuff_alloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (char)(i % 251);
+    kit_write_file(path, bytes, SIZE);
+    KIT_OK(tuff_map_file(path, &mapping));
+    KIT_OK(tuff_mapping_fill(&mapping, 3));
+    assert_int_equal(truncate(path, 1 << 20), 0);
+    assert_memory_equal(mapping.data, bytes, 1 << 20);
+    KIT_OK(tuff_mapping_fill(&mapping, 1 << 20));
+    KIT_FAILS(tuff_mapping_fill(&mapping, (1 << 20) + 1), TUFF_IO, "mapped was cut short");
+    kit_write_file(path, bytes, SIZE);
+    KIT_OK(tuff_mapping_fill(&mapping, SIZE));
+    assert_memory_equal(mapping.data, bytes, SIZE);
+    tuff_unmap_file(&mapping);
+    tuff_free(bytes);
+}
+
 static void changed_files_are_noticed(void **state)
 {
     (void)state;
-    const char *path = kit_temp_path("mapped"), *other = kit_temp_path("other");
-    tuff_mapping mapping;
+    const char *path = kit_temp_path("watched"), *other = kit_temp_path("other");
+    tuff_file file;
+    char bytes[5];
     kit_write_file(path, "hello", 5);
-    KIT_OK(tuff_map_file(path, &mapping));
-    KIT_OK(tuff_mapping_check(&mapping));
+    KIT_OK(tuff_file_open(path, &file));
+    KIT_OK(tuff_file_check(&file));
     assert_int_equal(truncate(path, 2), 0);
-    KIT_FAILS(tuff_mapping_check(&mapping), TUFF_IO,
-              "mapped was changed after it was loaded (it had 5 bytes, it has 2 now)");
-    tuff_unmap_file(&mapping);
+    KIT_FAILS(tuff_file_check(&file), TUFF_IO,
+              "watched was changed after it was loaded (it had 5 bytes, it has 2 now)");
+    KIT_FAILS(tuff_file_read(&file, 0, bytes, 5), TUFF_IO,
+              "watched was cut short after it was opened: bytes 2 to 5 of it are gone");
+    tuff_file_close(&file);
 
     kit_write_file(path, "hello", 5);
-    KIT_OK(tuff_map_file(path, &mapping));
+    KIT_OK(tuff_file_open(path, &file));
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000}};
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-    KIT_FAILS(tuff_mapping_check(&mapping), TUFF_IO, "was changed after it was loaded");
-    tuff_unmap_file(&mapping);
+    KIT_FAILS(tuff_file_check(&file), TUFF_IO, "was changed after it was loaded");
+    tuff_file_close(&file);
 
-    /* replaced or removed, the file stays for those who have it */
-    KIT_OK(tuff_map_file(path, &mapping));
+    /* replaced or removed, the file stays for those who have it open */
+    KIT_OK(tuff_file_open(path, &file));
     kit_write_file(other, "other one", 9);
     assert_int_equal(rename(other, path), 0);
-    KIT_OK(tuff_mapping_check(&mapping));
+    KIT_OK(tuff_file_check(&file));
     assert_int_equal(remove(path), 0);
-    KIT_OK(tuff_mapping_check(&mapping));
-    assert_memory_equal(mapping.data, "hello", 5);
-    tuff_unmap_file(&mapping);
+    KIT_OK(tuff_file_check(&file));
+    KIT_OK(tuff_file_read(&file, 0, bytes, 5));
+    assert_memory_equal(bytes, "hello", 5);
+    tuff_file_close(&file);
 }
 
 /* What a writer that was killed left goes with the next one; what another is writing stays. */
@@ -249,6 +278,7 @@ static void writer_writes_what_it_is_given(void **state)
     tuff_mapping mapping;
     KIT_OK(tuff_map_file(path, &mapping));
     assert_int_equal(mapping.size, TOTAL);
+    KIT_OK(tuff_mapping_fill(&mapping, TOTAL));
     assert_memory_equal(mapping.data, data, TOTAL);
     tuff_unmap_file(&mapping);
     free(data);
@@ -398,6 +428,7 @@ int main(void)
         cmocka_unit_test(files_map_and_read),
         cmocka_unit_test(pipes_are_no_files),
         cmocka_unit_test(pipes_are_written_when_somebody_reads),
+        cmocka_unit_test(what_is_mapped_is_read_as_it_is_asked_for),
         cmocka_unit_test(changed_files_are_noticed),
         cmocka_unit_test(left_over_files_go),
         cmocka_unit_test(writer_replaces_only_on_commit),

@@ -1,7 +1,10 @@
+#define _POSIX_C_SOURCE 200809L
 /* Search: every vector is looked at, in whatever pieces, and the best are told in order. */
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/half.h"
 #include "base/rng.h"
@@ -176,6 +179,29 @@ static void bad_indexes_are_refused(void **state)
     tuff_index_destroy(&index);
 }
 
+/* Nothing that looks at the name sees it: only reading tells. A mapping of it would end the process. */
+static void a_file_that_is_cut_short_is_an_error(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    static uint8_t bits[MANY * D / 8];
+    static float many[MANY * D];
+    const tuff_index_limits passing = {1 << 16, 0};
+    for (int i = 0; i < 2; i++) {
+        const char *path = i ? array_of("cut1.npy", "|u1", MANY, D / 8, bits, sizeof bits)
+                             : array_of("cut0.npy", "<f4", MANY, D, many, sizeof many);
+        tuff_index *index = NULL;
+        tuff_hit hits[3];
+        KIT_OK(tuff_index_open_within(path, device, &passing, &index));
+        KIT_OK(tuff_index_search(index, queries, 1, 3, NULL, hits));
+        int fd = open(path, O_WRONLY);
+        assert_true(fd >= 0 && unlink(path) == 0 && ftruncate(fd, 8192) == 0 && close(fd) == 0);
+        KIT_FAILS(tuff_index_search(index, queries, 1, 3, NULL, hits), TUFF_IO,
+                  "was cut short after it was opened");
+        tuff_index_destroy(&index);
+    }
+}
+
 static void records_are_found_by_number(void **state)
 {
     (void)state;
@@ -199,6 +225,7 @@ int main(void)
         cmocka_unit_test(numbers_are_found_in_any_pieces),
         cmocka_unit_test(other_types_are_searched),
         cmocka_unit_test(bad_indexes_are_refused),
+        cmocka_unit_test(a_file_that_is_cut_short_is_an_error),
         cmocka_unit_test(records_are_found_by_number),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

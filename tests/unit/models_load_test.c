@@ -1,4 +1,8 @@
+#define _POSIX_C_SOURCE 200809L
 /* Loading and saving models: what a config may say, the same numbers through every format, failing memory. */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
@@ -53,7 +57,31 @@ static void configs_that_would_give_other_numbers_are_refused(void **state)
     tuff_model_destroy(&model);
 }
 
-/* Reading past the end of a file that was shortened would end the process. */
+/* What was read of a GGUF file stays there, whatever becomes of the file. */
+static void metadata_outlives_its_file(void **state)
+{
+    (void)state;
+    const char *path = kit_path("gone.gguf");
+    tuff_model *model = model_open(kit_golden("llama"));
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, path));
+    tuff_model_destroy(&model);
+    model = model_open(path);
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0 && unlink(path) == 0 && ftruncate(fd, 0) == 0 && close(fd) == 0);
+    const tuff_tokenizer *tokenizer = NULL;
+    KIT_OK(tuff_model_get_tokenizer(model, &tokenizer));
+    tuff_device *device = NULL;
+    tuff_store *store = NULL;
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = "cpu";
+    KIT_OK(tuff_device_open(&params, &device));
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_FAILS(tuff_model_upload(model, false, NULL, store), TUFF_IO, "was cut short after it was opened");
+    tuff_store_destroy(&store);
+    tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+}
+
 static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
 {
     (void)state;
@@ -571,6 +599,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_and_saving_can_be_watched_and_stopped),
+        cmocka_unit_test(metadata_outlives_its_file),
         cmocka_unit_test(weights_that_changed_on_the_disk_are_not_uploaded),
         cmocka_unit_test(weights_that_change_while_they_are_loaded_are_noticed),
         cmocka_unit_test(configs_that_would_give_other_numbers_are_refused),

@@ -1,9 +1,13 @@
+#define _POSIX_C_SOURCE 200809L
 /* Records of text files: lines, JSON lines, CSV, TSV, and what is wrong with them. */
 #include "formats/records.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "kit/kit.h"
 
 static const char *file_of(const char *name, const char *text)
@@ -212,12 +216,102 @@ static void names_of_columns(void **state)
     tuff_buf_free(&names);
 }
 
+/* The same records of a file as of memory, though the file passes through a window: lines and quoted cells of
+ * all lengths, some longer than it. */
+static void files_are_read_in_pieces(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a.txt", "a.jsonl", "a.csv", "a.tsv"}, *const fields[] = {"text"};
+    for (int kind = 0; kind < 4; kind++) {
+        tuff_buf text = {0};
+        tuff_records *file = NULL, *memory = NULL;
+        if (kind >= 2) tuff_buf_text(&text, kind == 2 ? "n,text\r\n" : "n\ttext\n");
+        for (int i = 0; text.size < 3 << 20; i++) {
+            int length = i % 97 == 96 ? 700000 : i * i % 3001;
+            tuff_buf_text(&text, kind == 1 ? "{\"text\": \"" : kind == 2 ? "1,\"" : kind == 3 ? "1\t" : "");
+            for (int k = 0; k < length; k++)
+                tuff_buf_text(&text, kind == 2 && k % 50 == 7 ? "\n\"\"," : "x");
+            tuff_buf_text(&text, kind == 1 ? "\"}\n\n" : kind == 2 ? "\"\r\n" : "\n");
+        }
+        const char *path = kit_temp_path(names[kind]);
+        KIT_OK(tuff_write_file(path, text.data, text.size));
+        KIT_OK(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, 1, &file));
+        KIT_OK(tuff_records_of_text(text.data, text.size, "memory", (tuff_records_kind)(kind + 1), fields, 1,
+                                    &memory));
+        size_t records = 0;
+        for (bool there = true; there; records += there) {
+            tuff_view a, b;
+            bool also = false;
+            uint64_t done[2], total;
+            KIT_OK(tuff_records_next(file, &a, &there));
+            KIT_OK(tuff_records_next(memory, &b, &also));
+            assert_true(there == also && (!there || tuff_view_equal(a, b)));
+            assert_int_equal(tuff_records_line(file), tuff_records_line(memory));
+            tuff_records_position(file, &done[0], &total);
+            tuff_records_position(memory, &done[1], &total);
+            assert_int_equal(done[0], done[1]);
+            assert_int_equal(total, text.size);
+        }
+        assert_true(records > 250);
+        tuff_records_close(&file);
+        tuff_records_close(&memory);
+        tuff_buf_free(&text);
+    }
+}
+
+/* Nothing that looks at the name sees it: only reading tells. A mapping of it would end the process. */
+static void a_file_that_is_cut_short_is_an_error(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    const char *path = kit_temp_path("cut.txt");
+    char *text = tuff_alloc(SIZE);
+    tuff_records *r = NULL;
+    tuff_view line;
+    bool there = true;
+    for (int i = 0; i < SIZE; i++)
+        text[i] = i % 64 == 63 ? '\n' : 'x';
+    KIT_OK(tuff_write_file(path, text, SIZE));
+    KIT_OK(tuff_records_open(path, TUFF_RECORDS_AUTO, NULL, 0, &r));
+    KIT_OK(tuff_records_next(r, &line, &there));
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0 && unlink(path) == 0 && ftruncate(fd, 4096) == 0 && close(fd) == 0);
+    tuff_status status = TUFF_OK;
+    int records = 1;
+    for (; status == TUFF_OK && there; records++)
+        status = tuff_records_next(r, &line, &there);
+    assert_true(records < SIZE / 64);
+    KIT_FAILS(status, TUFF_IO, "cut.txt was cut short after it was opened");
+    tuff_records_close(&r);
+    tuff_free(text);
+}
+
+/* As where a quote is never closed: memory stays bounded. */
+static void a_record_without_end_is_refused(void **state)
+{
+    (void)state;
+    const char *path = file_of("endless.csv", "text\ngood\n\"");
+    const char *const field = "text";
+    tuff_records *r = NULL;
+    assert_int_equal(truncate(path, 300 << 20), 0);
+    KIT_OK(tuff_records_open(path, TUFF_RECORDS_AUTO, &field, 1, &r));
+    expect(r, 1, "good", 2);
+    expect_bad(r, "endless.csv, line 3: from here on nothing ends a record within 256 MiB");
+    tuff_records_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_of_columns),        cmocka_unit_test(lines_are_records),
-        cmocka_unit_test(objects_are_records),     cmocka_unit_test(nothing_behind_the_text_is_read),
-        cmocka_unit_test(rows_are_records),        cmocka_unit_test(a_column_that_is_not_there_is_named),
+        cmocka_unit_test(names_of_columns),
+        cmocka_unit_test(files_are_read_in_pieces),
+        cmocka_unit_test(a_file_that_is_cut_short_is_an_error),
+        cmocka_unit_test(a_record_without_end_is_refused),
+        cmocka_unit_test(lines_are_records),
+        cmocka_unit_test(objects_are_records),
+        cmocka_unit_test(nothing_behind_the_text_is_read),
+        cmocka_unit_test(rows_are_records),
+        cmocka_unit_test(a_column_that_is_not_there_is_named),
         cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
