@@ -42,8 +42,9 @@ static void cycle(const char *name, bool run)
 }
 
 /* The first cycles fill what the C library, drivers and oneDNN keep: how many that takes does not depend on
- * how many follow. */
-enum { WARM_UP = 40 };
+ * how many follow. What is lost in a cycle is lost in every round of them; what the heaps of a driver's
+ * threads happen to take is not. */
+enum { WARM_UP = 40, ROUNDS = 4 };
 static void expect_no_growth(const char *name, int cycles, bool run, long bound)
 {
     const char *sanitizer = getenv("TUFF_TEST_SANITIZE");
@@ -53,12 +54,17 @@ static void expect_no_growth(const char *name, int cycles, bool run, long bound)
     }
     for (int i = 0; i < WARM_UP; i++)
         cycle(name, run);
-    const long before = resident();
-    for (int i = 0; i < cycles; i++)
-        cycle(name, run);
-    const long growth = resident() - before;
-    print_message("%d cycles on %s: %ld KiB more\n", cycles, name, growth / 1024);
-    if (growth > bound) fail_msg("the process grew by %ld bytes, at most %ld are expected", growth, bound);
+    long growth = bound + 1;
+    for (int round = 0; round < ROUNDS && growth > bound; round++) {
+        const long before = resident();
+        for (int i = 0; i < cycles; i++)
+            cycle(name, run);
+        growth = resident() - before;
+        print_message("%d cycles on %s: %ld KiB more\n", cycles, name, growth / 1024);
+    }
+    if (growth > bound)
+        fail_msg("the process grew by %ld bytes in each of %d rounds, at most %ld are expected", growth,
+                 ROUNDS, bound);
 }
 
 static void opening_the_cpu_does_not_grow(void **state)
@@ -81,7 +87,7 @@ static void opening_lavapipe_does_not_grow(void **state)
     tuff_device *device = NULL;
     if (tuff_device_open(&params, &device) != TUFF_OK) skip();
     tuff_device_destroy(&device);
-    expect_no_growth("llvmpipe", 50, false, 2 << 20);
+    expect_no_growth("llvmpipe", 50, false, 1 << 20);
 }
 
 int main(void)
