@@ -48,6 +48,8 @@ TUFF_MUST_USE tuff_status tuff_read_stream(const char *path, size_t limit, tuff_
 
 bool tuff_is_file(const char *path);
 bool tuff_is_directory(const char *path);
+/* Whether both names lead to one file that is there. */
+bool tuff_is_same_file(const char *a, const char *b);
 /* The first name in a directory, in the order of bytes, that ends so: a fresh string (tuff_free), NULL when
  * there is none or memory or the right to read fails. For messages. */
 char *tuff_first_name(const char *directory, const char *ending);

@@ -15,6 +15,8 @@ typedef struct tuff_part tuff_part;
 TUFF_MUST_USE tuff_status tuff_part_open(const char *path, tuff_part **out_part);
 /* Lets go of it: what was written stays. */
 void tuff_part_close(tuff_part **part);
+/* Removes and closes it; NULL is fine. */
+void tuff_part_discard(tuff_part **part);
 
 uint64_t tuff_part_size(const tuff_part *part);
 /* Makes it at most so many bytes long; the next bytes follow there. */

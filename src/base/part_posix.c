@@ -32,6 +32,13 @@ void tuff_part_close(tuff_part **part)
     *part = NULL;
 }
 
+/* Only who has it open, and with it the lock, may remove it. */
+void tuff_part_discard(tuff_part **part)
+{
+    if (*part) tuff_disk_remove((*part)->name);
+    tuff_part_close(part);
+}
+
 static tuff_status name_it(tuff_part *p, const char *path)
 {
     tuff_buf name = {0};
@@ -71,11 +78,19 @@ static tuff_status open_locked(tuff_part *p)
     }
 }
 
+/* What is to be replaced must be a file: a device would be gone for all that use it. */
+static tuff_status check_target(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || S_ISREG(info.st_mode)) return TUFF_OK;
+    return tuff_fail(TUFF_IO, "cannot write %s: it is %s, and a file is to be written", path,
+                     S_ISDIR(info.st_mode) ? "a directory" : "a pipe or a device");
+}
+
 tuff_status tuff_part_open(const char *path, tuff_part **out_part)
 {
     *out_part = NULL;
-    if (tuff_is_directory(path))
-        return tuff_fail(TUFF_IO, "cannot write %s: it is a directory, and a file is to be written", path);
+    TUFF_TRY(check_target(path));
     tuff_part *p = tuff_alloc(sizeof *p);
     if (!p) return tuff_fail_memory("a file's name");
     p->fd = -1;

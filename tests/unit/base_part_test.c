@@ -1,8 +1,10 @@
+#define _XOPEN_SOURCE 700
 /* Files that are made over a long time: they go on where they were left, one process writes at a time, and no
  * step that fails loses what was written. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/disk.h"
 #include "base/file.h"
@@ -61,6 +63,8 @@ static void one_process_writes_at_a_time(void **state)
     KIT_FAILS(tuff_part_open(kit_path("no-such-directory/x"), &p), TUFF_IO, "no-such-directory");
     KIT_OK(tuff_make_directories(kit_path("folder")));
     KIT_FAILS(tuff_part_open(kit_path("folder"), &p), TUFF_IO, "it is a directory");
+    assert_int_equal(mkfifo(kit_path("pipe"), 0600), 0);
+    KIT_FAILS(tuff_part_open(kit_path("pipe"), &p), TUFF_IO, "it is a pipe or a device");
     KIT_OK(tuff_make_directories(kit_path("taken.part")));
     KIT_FAILS(tuff_part_open(kit_path("taken"), &p), TUFF_IO, "taken");
 }
