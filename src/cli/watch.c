@@ -33,7 +33,7 @@ static const char *what(tuff_phase phase)
 static bool show(const tuff_progress *progress, void *user)
 {
     static tuff_phase phase = TUFF_PHASE_TRAIN;
-    static double began, shown;
+    static double began, shown, first;
     (void)user;
     const char *text = what(progress->phase);
     double now = tuff_cli_seconds();
@@ -41,11 +41,15 @@ static bool show(const tuff_progress *progress, void *user)
         if (what(phase)) tuff_cli_show_line("");
         phase = progress->phase;
         began = now;
+        first = (double)progress->done;
     }
     if (!text || !progress->total || now - began < 0.5 || now - shown < 0.1) return true;
+    const double done = (double)progress->done, left = (double)progress->total - done;
     char line[80];
-    snprintf(line, sizeof line, "%s: %.0f %%", text,
-             100.0 * (double)progress->done / (double)progress->total);
+    int n = snprintf(line, sizeof line, "%s: %.0f %%", text, 100.0 * done / (double)progress->total);
+    if (now - began > 3 && done > first)
+        snprintf(line + n, sizeof line - (size_t)n, ", %s left",
+                 tuff_cli_time((now - began) * left / (done - first)));
     tuff_cli_show_line(progress->done < progress->total ? line : "");
     shown = now;
     return true;
