@@ -199,14 +199,16 @@ typedef struct tuff_embed_file_result {
 
 /* Embeds the records of a file, `input`: lines of text, or by its name JSON lines (.jsonl), CSV or TSV, and
  * writes their vectors to `output`, a NumPy array [records, dimensions]. Until it is whole it is called
- * `output`.part; cancelled or killed, the same call goes on where it stopped, if the records so far and the
- * settings are the same. With `chunk`, the array has a row per chunk, and a table beside it, called
- * `output` with .chunks.npy in place of .npy, an array of i8 (64 bits) [chunks, 3], says of which record and
- * which bytes of its text each is. By an embedder of TUFF_POOLING_NONE it has a row per token, and an array
- * beside it, with .offsets.npy in place of .npy, i8 [records + 1], says where those of each record begin.
- * Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no record, naming it, with
- * the vectors before it kept; TUFF_IO when another process writes to `output`. `params` and `out_result` may
- * be NULL. Thread-safe. */
+ * `output`.part; cancelled or killed, the same call goes on where it stopped, if the records so far, the
+ * settings, the model's weights, its adapter and the device are the same; else it begins anew, with a
+ * warning. With `chunk`, the array has a row per chunk, and a table beside it, called `output` with
+ * .chunks.npy in place of .npy, an array of i8 (64 bits) [chunks, 3], says of which record and which bytes of
+ * its text each is. By an embedder of TUFF_POOLING_NONE it has a row per token, and an array beside it, with
+ * .offsets.npy in place of .npy, i8 [records + 1], says where those of each record begin. Memory does not
+ * grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no record or whose text is empty and has no
+ * vector (see tuff_embed), naming it, with the vectors before it kept; TUFF_INVALID_ARGUMENT when `output` is
+ * `input`; TUFF_IO when another process writes to `output`, or when it is no file. `params` and `out_result`
+ * may be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input,
                                                    const char *output, const tuff_embed_file_params *params,
                                                    tuff_embed_file_result *out_result);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/part.h"
@@ -13,37 +14,18 @@
 #include "embed/array.h"
 #include "embed/chunk.h"
 #include "embed/embedder.h"
+#include "embed/file.h"
 #include "formats/records.h"
 #include "models/model.h"
 
 enum {
-    PIECE_RECORDS = 2048, /* embedded together */
-    PIECE_BYTES = 4 << 20,
     HEADER = 128,      /* bytes: of .npy, room for any shape */
     CHUNK_ROW = 3 * 8, /* of the table of chunks */
     OFFSET_ROW = 8
 };
 static const uint64_t SAVE_NS = 5000000000u; /* at most so long between two records of how far it is */
 
-typedef struct job {
-    tuff_embedder *embedder;
-    tuff_embed_file_params params;
-    const char *input, *output;
-    tuff_records *records;
-    tuff_part *part;
-    tuff_part *table; /* of chunks, or where the tokens of records begin; NULL: a vector is a record's */
-    char *tables[2];  /* where such tables lie */
-    const char *table_path; /* the one that is written; NULL: none */
-    char *progress;         /* path of the record of how far it is */
-    tuff_sha256 hash;       /* of the settings and of all records so far */
-    uint64_t row_bytes, saved_ns;
-    tuff_buf texts; /* of the piece at hand */
-    size_t ends[PIECE_RECORDS];
-    size_t n;
-    void *rows; /* as they are written */
-    float *vectors;
-    tuff_embed_file_result result;
-} job;
+typedef tuff_embed_job job;
 
 /* ---- headers ---- */
 
@@ -54,25 +36,20 @@ static void print_header(const job *j, char header[HEADER])
                       tuff_vector_columns(type, j->embedder->dimensions), header);
 }
 
-static bool apart(const job *j)
-{
-    return j->embedder->pooling == TUFF_POOLING_NONE;
-}
-
 /* Of the table: bytes of a row, and how many rows go with what is there. */
 static uint64_t table_row(const job *j)
 {
-    return apart(j) ? OFFSET_ROW : CHUNK_ROW;
+    return tuff_embed_job_apart(j) ? OFFSET_ROW : CHUNK_ROW;
 }
 
 static uint64_t table_rows(const job *j, int64_t vectors, int64_t records)
 {
-    return (uint64_t)(apart(j) ? records : vectors);
+    return (uint64_t)(tuff_embed_job_apart(j) ? records : vectors);
 }
 
 static void print_table_header(const job *j, char header[HEADER])
 {
-    if (apart(j)) {
+    if (tuff_embed_job_apart(j)) {
         tuff_array_header("<i8", j->result.records + 1, 0, header);
         return;
     }
@@ -81,27 +58,41 @@ static void print_table_header(const job *j, char header[HEADER])
 
 /* ---- how far it is ---- */
 
-static void hash_text(job *j, const char *data, size_t size)
+/* The vectors of one text stand for model, adapter and device: a model that was trained further under its old
+ * name is another one. */
+static tuff_status hash_model(job *j)
 {
-    uint64_t length = size;
-    tuff_sha256_update(&j->hash, &length, sizeof length);
-    tuff_sha256_update(&j->hash, data, size);
+    static const char *const text = "What this becomes tells models apart.";
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    tuff_watch quiet = TUFF_WATCH_INIT;
+    float *many = NULL;
+    size_t rows = 1;
+    quiet.cancel = j->watch ? j->watch->cancel : NULL;
+    params.prompt = "";
+    params.watch = &quiet;
+    tuff_status status = tuff_embed_job_apart(j)
+                             ? tuff_embed_tokens(j->embedder, &text, NULL, 1, &params, &rows, &many, NULL)
+                             : tuff_embed(j->embedder, &text, NULL, 1, &params, j->vectors, NULL);
+    if (status == TUFF_OK)
+        tuff_embed_job_hash(j, (const char *)(many ? many : j->vectors),
+                            rows * (size_t)j->embedder->dimensions * sizeof *many);
+    tuff_free(many);
+    return status;
 }
 
 /* All that vectors depend on. */
 static tuff_status hash_settings(job *j)
 {
     const tuff_embedder *e = j->embedder;
-    const char *prompt = j->params.prompt ? j->params.prompt : e->sentence.default_prompt;
+    const char *prompt = tuff_embed_job_prompt(j);
     tuff_buf text = {0};
-    tuff_buf_printf(&text, "%s\n%lld %lld %d %d %lld %d %lld %lld\n%s", e->model->path,
-                    (long long)tuff_model_parameters(e->model), (long long)e->dimensions, (int)e->pooling,
+    tuff_buf_printf(&text, "%lld %d %d %lld %d %lld %lld\n%s", (long long)e->dimensions, (int)e->pooling,
                     (int)e->normalize, (long long)e->packed.max_length, (int)j->params.type,
                     (long long)j->params.chunk, (long long)j->params.overlap, prompt ? prompt : "");
     tuff_sha256_init(&j->hash);
-    if (!text.failed) hash_text(j, text.data, text.size);
+    if (!text.failed) tuff_embed_job_hash(j, text.data, text.size);
     tuff_buf_free(&text);
-    return text.failed ? tuff_fail_memory("a record of progress") : TUFF_OK;
+    return text.failed ? tuff_fail_memory("a record of progress") : hash_model(j);
 }
 
 static void hash_so_far(const job *j, char hex[65])
@@ -167,7 +158,7 @@ static tuff_status resume(job *j, bool *out_same)
         tuff_view text;
         bool there = false;
         if (tuff_records_next(j->records, &text, &there) != TUFF_OK || !there) return TUFF_OK;
-        hash_text(j, text.data, text.size);
+        tuff_embed_job_hash(j, text.data, text.size);
     }
     hash_so_far(j, found);
     *out_same = strcmp(found, wanted) == 0;
@@ -176,147 +167,45 @@ static tuff_status resume(job *j, bool *out_same)
     return TUFF_OK;
 }
 
+/* What is there is not lost without a word. */
+static void say_anew(const job *j)
+{
+    if (j->params.restart || !tuff_is_file(j->progress)) return;
+    tuff_log(TUFF_LOG_WARN,
+             "%s.part was begun with another model, other settings or other records, and begins anew",
+             j->output);
+}
+
 static tuff_status begin_part(job *j)
 {
     bool same = false;
     TUFF_TRY(hash_settings(j));
+    const tuff_sha256 settings = j->hash;
     TUFF_TRY(resume(j, &same));
     if (same && j->table)
         TUFF_TRY(tuff_part_cut(j->table,
                                HEADER + table_rows(j, j->result.vectors, j->result.records) * table_row(j)));
     if (same) return tuff_part_cut(j->part, HEADER + (uint64_t)j->result.vectors * j->row_bytes);
     char header[HEADER];
+    say_anew(j);
     if (j->table) {
         print_table_header(j, header);
         TUFF_TRY(tuff_part_cut(j->table, 0));
         TUFF_TRY(tuff_part_write(j->table, header, HEADER));
     }
     TUFF_TRY(tuff_part_cut(j->part, 0));
-    TUFF_TRY(hash_settings(j));
+    j->hash = settings;
     TUFF_TRY(open_records(j));
     print_header(j, header);
     return tuff_part_write(j->part, header, HEADER);
 }
 
-/* ---- pieces ---- */
+/* ---- the run ---- */
 
-/* Reads the next piece. A record that cannot be read ends it; *out_status says so. */
-static void read_piece(job *j, tuff_status *out_status)
+static tuff_status tell(job *j)
 {
-    *out_status = TUFF_OK;
-    tuff_buf_clear(&j->texts);
-    for (j->n = 0; j->n < PIECE_RECORDS && j->texts.size < PIECE_BYTES;) {
-        tuff_view text;
-        bool there = false;
-        *out_status = tuff_records_next(j->records, &text, &there);
-        if (*out_status != TUFF_OK || !there) return;
-        tuff_buf_bytes(&j->texts, text.data, text.size);
-        hash_text(j, text.data, text.size);
-        j->ends[j->n++] = j->texts.size;
-    }
-}
-
-/* Appends vectors [n, dimensions], as many at a time as there is room to convert. */
-static tuff_status write_vectors(job *j, const float *vectors, size_t n)
-{
-    const int64_t d = j->embedder->dimensions;
-    for (size_t at = 0; at < n; at += PIECE_RECORDS) {
-        size_t rows = n - at < PIECE_RECORDS ? n - at : PIECE_RECORDS;
-        const void *bytes = tuff_vector_convert(j->params.type, vectors + at * (size_t)d, rows, d, j->rows);
-        TUFF_TRY(tuff_part_write(j->part, bytes, rows * (size_t)j->row_bytes));
-    }
-    j->result.vectors += (int64_t)n;
-    return TUFF_OK;
-}
-
-static tuff_chunk_params chunk_params(const job *j, const tuff_watch *watch)
-{
-    tuff_chunk_params params = TUFF_CHUNK_PARAMS_INIT;
-    params.prompt = j->params.prompt;
-    params.chunk = j->params.chunk;
-    params.overlap = j->params.overlap;
-    params.watch = watch;
-    return params;
-}
-
-static tuff_status write_chunks(job *j, const char *const *texts, const size_t *sizes,
-                                const tuff_watch *watch, tuff_embed_result *result)
-{
-    tuff_chunks chunks = {0};
-    float *vectors = NULL;
-    const tuff_chunk_params params = chunk_params(j, watch);
-    int64_t first = j->result.records;
-    tuff_status status = tuff_chunk_texts(j->embedder, texts, sizes, j->n, &params, first, &chunks);
-    if (status == TUFF_OK)
-        status = tuff_chunk_vectors(j->embedder, texts, &params, first, &chunks, &vectors, result);
-    for (size_t i = 0; status == TUFF_OK && i < chunks.count; i++) {
-        const tuff_chunk *c = &chunks.items[i];
-        const int64_t row[3] = {c->record, (int64_t)c->begin, (int64_t)c->end};
-        status = tuff_part_write(j->table, row, sizeof row);
-    }
-    if (status == TUFF_OK) status = write_vectors(j, vectors, chunks.count);
-    tuff_free(vectors);
-    tuff_free(chunks.items);
-    return status;
-}
-
-static tuff_status write_tokens(job *j, const char *const *texts, const size_t *sizes,
-                                const tuff_watch *watch, tuff_embed_result *result)
-{
-    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
-    size_t counts[PIECE_RECORDS];
-    float *vectors = NULL;
-    int64_t at = j->result.vectors;
-    params.prompt = j->params.prompt;
-    params.watch = watch;
-    TUFF_TRY(tuff_embed_tokens(j->embedder, texts, sizes, j->n, &params, counts, &vectors, result));
-    tuff_status status = TUFF_OK;
-    for (size_t i = 0; status == TUFF_OK && i < j->n; i++) {
-        status = tuff_part_write(j->table, &at, sizeof at);
-        at += (int64_t)counts[i];
-    }
-    if (status == TUFF_OK) status = write_vectors(j, vectors, (size_t)(at - j->result.vectors));
-    tuff_free(vectors);
-    return status;
-}
-
-static tuff_status embed_piece(job *j)
-{
-    const char *texts[PIECE_RECORDS];
-    size_t sizes[PIECE_RECORDS], begin = 0;
-    tuff_watch quiet = TUFF_WATCH_INIT;
-    const tuff_watch *watch = j->params.watch ? j->params.watch : j->embedder->watch;
-    if (j->texts.failed) return tuff_fail_memory("texts to embed");
-    if (watch) quiet.cancel = watch->cancel;
-    for (size_t i = 0; i < j->n; i++) {
-        texts[i] = (j->texts.data ? j->texts.data : "") + begin;
-        sizes[i] = j->ends[i] - begin;
-        begin = j->ends[i];
-    }
-    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
-    tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
-    params.prompt = j->params.prompt;
-    params.watch = &quiet;
-    if (apart(j)) {
-        TUFF_TRY(write_tokens(j, texts, sizes, &quiet, &result));
-    } else if (j->table) {
-        TUFF_TRY(write_chunks(j, texts, sizes, &quiet, &result));
-    } else {
-        TUFF_TRY(tuff_embed(j->embedder, texts, sizes, j->n, &params, j->vectors, &result));
-        TUFF_TRY(write_vectors(j, j->vectors, j->n));
-    }
-    j->result.records += (int64_t)j->n;
-    j->result.tokens += result.tokens;
-    j->result.truncated += result.truncated;
-    return TUFF_OK;
-}
-
-static tuff_status tell(const job *j)
-{
-    uint64_t done, total;
-    tuff_records_position(j->records, &done, &total);
-    return tuff_watch_step(j->params.watch ? j->params.watch : j->embedder->watch, TUFF_PHASE_EMBED, done,
-                           total);
+    tuff_records_position(j->records, &j->done, &j->total);
+    return tuff_watch_step(j->watch, TUFF_PHASE_EMBED, j->done, j->total);
 }
 
 static tuff_status run_pieces(job *j)
@@ -324,13 +213,14 @@ static tuff_status run_pieces(job *j)
     j->saved_ns = tuff_now_ns();
     for (;;) {
         tuff_status read;
-        tuff_sha256 before = j->hash;
+        const tuff_sha256 before = j->hash;
         TUFF_TRY(tell(j));
-        read_piece(j, &read);
+        tuff_embed_piece_read(j, &read);
+        tuff_records_position(j->records, &j->now, &j->total);
         if (read == TUFF_OK && j->n == 0) return TUFF_OK;
         char reason[512];
         if (read != TUFF_OK) snprintf(reason, sizeof reason, "%s", tuff_error_message());
-        tuff_status status = j->n ? embed_piece(j) : TUFF_OK;
+        tuff_status status = j->n ? tuff_embed_piece_run(j) : TUFF_OK;
         if (status != TUFF_OK) {
             j->hash = before; /* of the vectors that are there */
             return status;
@@ -340,11 +230,20 @@ static tuff_status run_pieces(job *j)
     }
 }
 
+/* Nothing is there to go on with: nothing is left. */
+static void discard(job *j)
+{
+    tuff_part_discard(&j->part);
+    tuff_part_discard(&j->table);
+    tuff_disk_remove(j->progress);
+}
+
 /* What was done is kept, whatever ended it; the first failure is the one that is told. */
 static tuff_status keep(job *j, tuff_status status)
 {
     char reason[512];
-    snprintf(reason, sizeof reason, "%s", tuff_error_message());
+    snprintf(reason, sizeof reason, "%s", status == TUFF_CANCELLED ? "cancelled" : tuff_error_message());
+    if (j->result.vectors == 0) discard(j);
     if (j->result.vectors == 0 || save_progress(j) != TUFF_OK) return tuff_fail(status, "%s", reason);
     return tuff_fail(status,
                      "%s; the %lld vectors so far are in %s.part, and the same call goes on from there",
@@ -354,19 +253,21 @@ static tuff_status keep(job *j, tuff_status status)
 static tuff_status finish(job *j)
 {
     char header[HEADER];
+    if (j->result.vectors == 0) discard(j);
     if (j->result.vectors == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s holds no records: there is nothing to embed", j->input);
-    if (apart(j)) TUFF_TRY(tuff_part_write(j->table, &j->result.vectors, sizeof j->result.vectors));
+    if (tuff_embed_job_apart(j))
+        TUFF_TRY(tuff_part_write(j->table, &j->result.vectors, sizeof j->result.vectors));
     if (j->table) {
         print_table_header(j, header);
         TUFF_TRY(tuff_part_write_head(j->table, header, HEADER));
         TUFF_TRY(tuff_part_commit(&j->table));
     }
-    for (int i = 0; i < 2; i++) /* of an array that was here before */
-        if (!j->table_path || strcmp(j->tables[i], j->table_path) != 0) tuff_disk_remove(j->tables[i]);
     print_header(j, header);
     TUFF_TRY(tuff_part_write_head(j->part, header, HEADER));
     TUFF_TRY(tuff_part_commit(&j->part));
+    for (int i = 0; i < 2; i++) /* of an array that was here before; it never is without its own */
+        if (!j->table_path || strcmp(j->tables[i], j->table_path) != 0) tuff_disk_remove(j->tables[i]);
     tuff_disk_remove(j->progress);
     return TUFF_OK;
 }
@@ -374,6 +275,7 @@ static tuff_status finish(job *j)
 static tuff_status check(job *j)
 {
     const tuff_embedder *e = j->embedder;
+    const tuff_tokenizer *tokenizer = NULL;
     if (j->params.type < TUFF_VECTOR_F32 || j->params.type > TUFF_VECTOR_BINARY)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "there is no type of vectors %d", (int)j->params.type);
     if (j->params.chunk < 0 || (j->params.overlap && !j->params.chunk))
@@ -384,22 +286,30 @@ static tuff_status check(job *j)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "vectors of %lld dimensions cannot be stored as bits: a multiple of 8 is expected",
                          (long long)e->dimensions);
-    if (j->params.chunk && apart(j))
+    if (j->params.chunk && tuff_embed_job_apart(j))
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "chunks have a vector each, tokens that stay apart are no chunks: give "
                          "one of both");
-    const tuff_chunk_params chunking = chunk_params(j, NULL);
+    if (tuff_is_same_file(j->input, j->output))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s is the file that is read, and its vectors would replace it: name another output",
+                         j->output);
+    const tuff_chunk_params chunking = tuff_embed_job_chunking(j, NULL);
     if (j->params.chunk) TUFF_TRY(tuff_chunk_texts(j->embedder, NULL, NULL, 0, &chunking, 0, NULL));
+    TUFF_TRY(tuff_model_get_tokenizer(e->model, &tokenizer));
+    j->needs_text = (!tuff_embed_job_prompt(j) || !*tuff_embed_job_prompt(j)) &&
+                    tuff_tokenizer_special_count(tokenizer, false) == 0;
+    tuff_embed_pieces_begin(j);
     j->row_bytes = tuff_vector_bytes(j->params.type, e->dimensions);
-    j->vectors = tuff_alloc_array((size_t)(PIECE_RECORDS * e->dimensions), sizeof *j->vectors);
-    j->rows = tuff_alloc_array(PIECE_RECORDS, (size_t)j->row_bytes);
+    j->vectors = tuff_alloc_array((size_t)(TUFF_EMBED_PIECE * e->dimensions), sizeof *j->vectors);
+    j->rows = tuff_alloc_array(TUFF_EMBED_PIECE, (size_t)j->row_bytes);
     tuff_buf progress = {0};
     tuff_buf_printf(&progress, "%s.part.json", j->output);
     j->progress = progress.data;
     j->tables[0] = tuff_table_path(j->output, ".chunks.npy");
     j->tables[1] = tuff_table_path(j->output, ".offsets.npy");
     if (!j->tables[0] || !j->tables[1]) return tuff_fail_memory("a path");
-    j->table_path = apart(j) ? j->tables[1] : j->params.chunk ? j->tables[0] : NULL;
+    j->table_path = tuff_embed_job_apart(j) ? j->tables[1] : j->params.chunk ? j->tables[0] : NULL;
     return j->vectors && j->rows && !progress.failed ? TUFF_OK : tuff_fail_memory("vectors");
 }
 
@@ -430,6 +340,7 @@ tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input, const ch
                .params = p,
                .input = input,
                .output = output,
+               .watch = p.watch ? p.watch : embedder->watch,
                .result = TUFF_EMBED_FILE_RESULT_INIT};
     tuff_status status = embed_file(j);
     const tuff_embed_file_result result = j->result;

@@ -1,8 +1,10 @@
+#define _XOPEN_SOURCE 700
 /* Files of vectors: what is in them, going on after an interruption, and what ends one. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <tuff/embed.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/half.h"
@@ -157,6 +159,44 @@ static void an_interrupted_file_goes_on(void **state)
     tuff_buf_free(&resumed);
 }
 
+typedef struct told {
+    int calls;
+    uint64_t done;
+    bool back; /* it once was further */
+} told;
+
+static bool count_calls(const tuff_progress *at, void *user)
+{
+    told *t = user;
+    if (at->phase != TUFF_PHASE_EMBED) return true;
+    t->back = t->back || at->done < t->done;
+    t->done = at->done;
+    t->calls++;
+    return true;
+}
+
+/* Texts that are computed together are told of one batch after the other. */
+static void a_watch_hears_of_every_batch(void **state)
+{
+    (void)state;
+    told heard = {0};
+    tuff_watch watch = TUFF_WATCH_INIT;
+    tuff_embed_file_params params = TUFF_EMBED_FILE_PARAMS_INIT;
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    tuff_embedder_params few = TUFF_EMBEDDER_PARAMS_INIT;
+    tuff_embedder *e = NULL;
+    few.batch_tokens = 64;
+    KIT_OK(tuff_embedder_create(model, device, &few, &e));
+    watch.on_progress = count_calls;
+    watch.user = &heard;
+    params.watch = &watch;
+    write_lines(500, "");
+    KIT_OK(tuff_embed_file(e, input, output, &params, &result));
+    assert_true(heard.calls > (int)(result.tokens / 64));
+    assert_false(heard.back);
+    tuff_embedder_destroy(&e);
+}
+
 static void a_broken_record_is_named_and_what_came_before_is_kept(void **state)
 {
     (void)state;
@@ -178,8 +218,10 @@ static void a_broken_record_is_named_and_what_came_before_is_kept(void **state)
     params.field = "body";
     KIT_FAILS(tuff_embed_file(embedder, json, output, &params, NULL), TUFF_BAD_FORMAT,
               "line 1: its \"body\" is missing");
+    assert_false(tuff_is_file(part) || tuff_is_file(progress));
     kit_write_file(json, "", 0);
     KIT_FAILS(tuff_embed_file(embedder, json, output, NULL, NULL), TUFF_INVALID_ARGUMENT, "holds no records");
+    assert_false(tuff_is_file(part) || tuff_is_file(progress));
     params.type = TUFF_VECTOR_BINARY;
     tuff_embedder_params seven = TUFF_EMBEDDER_PARAMS_INIT;
     seven.dimensions = 7;
@@ -191,12 +233,85 @@ static void a_broken_record_is_named_and_what_came_before_is_kept(void **state)
     tuff_buf_free(&text);
 }
 
+/* Where a model puts no tokens around texts. */
+static void an_empty_text_without_a_vector_is_named(void **state)
+{
+    (void)state;
+    tuff_model *bare = model_open("gpt2");
+    tuff_embedder *e = NULL;
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    KIT_OK(tuff_embedder_create(bare, device, NULL, &e));
+    write_lines(3000, "\nlast\n");
+    KIT_FAILS(tuff_embed_file(e, input, output, NULL, NULL), TUFF_BAD_FORMAT,
+              "texts.txt, line 3001: the text is empty");
+    kit_edit_file(input, "\n\nlast", "\n.\nlast");
+    KIT_OK(tuff_embed_file(e, input, output, NULL, &result));
+    assert_int_equal(result.resumed, 3000);
+    assert_int_equal(result.vectors, 3002);
+    tuff_embedder_destroy(&e);
+    tuff_model_destroy(&bare);
+}
+
+/* What is read is not written over. */
+static void what_must_stay_is_not_replaced(void **state)
+{
+    (void)state;
+    char link[512];
+    tuff_buf before = {0}, after = {0};
+    write_lines(3, "");
+    kit_read_file(input, &before);
+    snprintf(link, sizeof link, "%s", kit_path("link.npy"));
+    assert_int_equal(symlink(input, link), 0);
+    KIT_FAILS(tuff_embed_file(embedder, input, input, NULL, NULL), TUFF_INVALID_ARGUMENT,
+              "is the file that is read");
+    KIT_FAILS(tuff_embed_file(embedder, input, link, NULL, NULL), TUFF_INVALID_ARGUMENT,
+              "is the file that is read");
+    kit_read_file(input, &after);
+    assert_int_equal(after.size, before.size);
+    assert_memory_equal(after.data, before.data, before.size);
+    tuff_buf_free(&before);
+    tuff_buf_free(&after);
+}
+
+/* The same embedder but for an adapter, or for its model's weights, has other vectors: none are gone on with.
+ */
+static void vectors_of_another_model_are_not_gone_on_with(void **state)
+{
+    (void)state;
+    tuff_buf whole = {0}, now = {0};
+    tuff_embedder *adapted = NULL;
+    tuff_embedder_params with = TUFF_EMBEDDER_PARAMS_INIT;
+    tuff_watch watch = TUFF_WATCH_INIT;
+    tuff_embed_file_params params = TUFF_EMBED_FILE_PARAMS_INIT;
+    tuff_embed_file_result result = TUFF_EMBED_FILE_RESULT_INIT;
+    with.adapter = kit_golden("llama/lora");
+    watch.on_progress = stop_late;
+    params.watch = &watch;
+    write_lines(LINES, "");
+    KIT_OK(tuff_embed_file(embedder, input, output, NULL, NULL));
+    kit_read_file(output, &whole);
+    KIT_OK(tuff_embedder_create(model, device, &with, &adapted));
+    KIT_FAILS(tuff_embed_file(adapted, input, output, &params, NULL), TUFF_CANCELLED, "goes on from there");
+    KIT_OK(tuff_embed_file(embedder, input, output, NULL, &result));
+    assert_int_equal(result.resumed, 0);
+    kit_read_file(output, &now);
+    assert_int_equal(now.size, whole.size);
+    assert_memory_equal(now.data, whole.data, whole.size);
+    tuff_embedder_destroy(&adapted);
+    tuff_buf_free(&whole);
+    tuff_buf_free(&now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_of_a_file_are_those_of_its_lines),
         cmocka_unit_test(an_interrupted_file_goes_on),
         cmocka_unit_test(a_broken_record_is_named_and_what_came_before_is_kept),
+        cmocka_unit_test(a_watch_hears_of_every_batch),
+        cmocka_unit_test(an_empty_text_without_a_vector_is_named),
+        cmocka_unit_test(what_must_stay_is_not_replaced),
+        cmocka_unit_test(vectors_of_another_model_are_not_gone_on_with),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,58 @@
+/* A file that is embedded, inside: what its parts share. */
+#ifndef TUFF_EMBED_FILE_H
+#define TUFF_EMBED_FILE_H
+
+#include "base/hash.h"
+#include "base/part.h"
+#include "base/text.h"
+#include "embed/embedder.h"
+#include "formats/records.h"
+
+enum { TUFF_EMBED_PIECE = 2048 }; /* records that are embedded together, at most; and chunks */
+
+typedef struct tuff_embed_job {
+    tuff_embedder *embedder;
+    tuff_embed_file_params params;
+    const char *input, *output;
+    const tuff_watch *watch; /* may be NULL */
+    tuff_records *records;
+    tuff_part *part;
+    tuff_part *table; /* of chunks, or where the tokens of records begin; NULL: a vector is a record's */
+    char *tables[2];  /* where such tables lie */
+    const char *table_path; /* the one that is written; NULL: none */
+    char *progress;         /* path of the record of how far it is */
+    bool needs_text;        /* an empty one has no vector */
+    tuff_sha256 hash;       /* of the settings and of all records so far */
+    uint64_t row_bytes, saved_ns;
+    size_t piece_bytes, most_bytes; /* of texts, at most, as far as they are not cut off */
+    uint64_t done, now, total;      /* bytes of the input: before the piece at hand, behind it, all */
+    uint64_t from, to;              /* of these, what the call at work is about */
+    tuff_buf texts;                 /* of the piece at hand */
+    size_t ends[TUFF_EMBED_PIECE];
+    size_t n;
+    void *rows; /* as they are written */
+    float *vectors;
+    tuff_embed_file_result result;
+} tuff_embed_job;
+
+/* ---- pieces: so many records that one takes a moment ---- */
+
+/* Chooses the size of the first. */
+void tuff_embed_pieces_begin(tuff_embed_job *job);
+/* Reads the next one: job->n records, 0 at the end. A record that cannot be read or embedded ends it;
+ * *out_status says so. */
+void tuff_embed_piece_read(tuff_embed_job *job, tuff_status *out_status);
+/* Appends its vectors. After a failure the files may hold some of them, which job->result does not count. */
+TUFF_MUST_USE tuff_status tuff_embed_piece_run(tuff_embed_job *job);
+
+/* ---- shared */
+
+/* Whether the vectors of tokens stay apart. */
+bool tuff_embed_job_apart(const tuff_embed_job *job);
+/* Put before every text; NULL or "": nothing is. */
+const char *tuff_embed_job_prompt(const tuff_embed_job *job);
+tuff_chunk_params tuff_embed_job_chunking(const tuff_embed_job *job, const tuff_watch *watch);
+/* Adds to job->hash. */
+void tuff_embed_job_hash(tuff_embed_job *job, const void *data, size_t size);
+
+#endif
