@@ -258,6 +258,15 @@ static tuff_status collect_whole(source *from, tuff_arena *arena, tuff_save_item
     return TUFF_OK;
 }
 
+/* The name of a tensor in the file. PEFT loads what extracts features onto the layers alone, whose modules
+ * have no prefix there; NULL: out of memory. */
+static const char *name_in_file(const tuff_adapter *a, const char *name, bool bare, tuff_arena *arena)
+{
+    const char *prefix = a->model->config.arch->base_prefix, *rest = name + strlen(TUFF_PEFT_PREFIX);
+    if (!bare || !tuff_starts_with(name, TUFF_PEFT_PREFIX) || !tuff_starts_with(rest, prefix)) return name;
+    return tuff_arena_printf(arena, TUFF_PEFT_PREFIX "%s", rest + strlen(prefix));
+}
+
 tuff_status tuff_adapter_save(const tuff_adapter *a, const char *task_type, const tuff_store *store,
                               const tuff_watch *watch, const char *directory)
 {
@@ -265,6 +274,7 @@ tuff_status tuff_adapter_save(const tuff_adapter *a, const char *task_type, cons
     tuff_arena arena = {0};
     tuff_buf text = {0};
     const size_t most = a->model->params.count;
+    const bool bare = task_type && strcmp(task_type, "FEATURE_EXTRACTION") == 0;
     tuff_adapter_card card = {.base = base_model(a->model, &arena), .task_type = task_type};
     source from = {.adapter = a, .store = store, .work = {.watch = watch, .phase = TUFF_PHASE_SAVE}};
     tuff_save_item *items = tuff_arena_array(&arena, a->count + most, sizeof *items);
@@ -273,7 +283,9 @@ tuff_status tuff_adapter_save(const tuff_adapter *a, const char *task_type, cons
     if (!items || !from.whole || !card.modules) TUFF_GO(tuff_fail_memory("an adapter's config"));
     for (size_t i = 0; i < a->count; i++) {
         const tuff_adapter_tensor *t = &a->tensors[i];
-        items[i] = (tuff_save_item){t->name, TUFF_F32, t->rank, {t->shape[0], t->shape[1]}};
+        const char *name = name_in_file(a, t->name, bare, &arena);
+        if (!name) TUFF_GO(tuff_fail_memory("an adapter's config"));
+        items[i] = (tuff_save_item){name, TUFF_F32, t->rank, {t->shape[0], t->shape[1]}};
         from.work.total += (uint64_t)(t->shape[0] * t->shape[1]) * sizeof(float);
     }
     TUFF_GO(collect_whole(&from, &arena, items, &card));

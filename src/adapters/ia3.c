@@ -100,7 +100,9 @@ static tuff_status open_tensor(tuff_adapter *a, const tuff_weight *w)
                          w->file, w->name, found, (long long)p->shape[1], (long long)p->shape[0],
                          (long long)p->shape[0], (long long)p->shape[1]);
     }
-    return add(a, module, size, feedforward, w);
+    char own[256];
+    tuff_adaptable(p, own);
+    return add(a, own, size, feedforward, w);
 }
 
 static tuff_status open(tuff_adapter *a)

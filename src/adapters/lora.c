@@ -96,7 +96,9 @@ static tuff_status add_pair(tuff_adapter *a, const tuff_peft_pair *pair, const c
                          "%s: the adapter of %s is for a layer of %lld to %lld, the model's is %lld to %lld",
                          file, pair->module, (long long)pair->a->shape[1], (long long)pair->b->shape[0],
                          (long long)p->shape[1], (long long)p->shape[0]);
-    return add(a, pair->module, p, pair->rank, pair->scale, pair);
+    char name[256];
+    tuff_adaptable(p, name);
+    return add(a, name, p, pair->rank, pair->scale, pair);
 }
 
 static tuff_status open(tuff_adapter *a)

@@ -19,10 +19,11 @@ bool tuff_adaptable(const tuff_param *p, char module[256])
 
 const tuff_param *tuff_adaptable_find(const tuff_model *model, const char *module)
 {
+    char name[256], whole[256];
+    snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, module);
     for (size_t i = 0; i < model->params.count; i++) {
-        char name[256];
-        if (tuff_adaptable(&model->params.items[i], name) && strcmp(name, module) == 0)
-            return &model->params.items[i];
+        const tuff_param *p = &model->params.items[i];
+        if (tuff_adaptable(p, name) && (strcmp(name, module) == 0 || strcmp(name, whole) == 0)) return p;
     }
     return NULL;
 }

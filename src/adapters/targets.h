@@ -25,7 +25,8 @@ bool tuff_last_part_is(const char *module, const char *name);
 /* The weight of a linear layer that adapters may change: its module, the parameter's name without ".weight";
  * false for embeddings, norms and the head. */
 bool tuff_adaptable(const tuff_param *param, char module[256]);
-/* By its module; NULL: it is none. */
+/* By its module, as the whole model has it or its layers alone ("encoder.layer.0...", without the
+ * architecture's prefix); NULL: it is none. */
 const tuff_param *tuff_adaptable_find(const tuff_model *model, const char *module);
 /* The failure for a module of a file that is none: says why. */
 TUFF_MUST_USE tuff_status tuff_adaptable_missing(const tuff_model *model, const char *module,

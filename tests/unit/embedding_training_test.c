@@ -261,6 +261,13 @@ static void search_while_training(void **state)
         KIT_OK(tuff_trainer_save(t, out));
         const tuff_retrieval_result saved = search_by(out, adapter);
         assert_memory_equal(&saved, &after, sizeof saved);
+        tuff_weights *weights = NULL;
+        KIT_OK(tuff_safetensors_open(
+            kit_join(out, adapter ? "adapter_model.safetensors" : "model.safetensors"), &weights));
+        /* PEFT loads it onto the layers alone, as sentence-transformers has them */
+        assert_true(!adapter || tuff_weights_find(weights, "base_model.model.encoder.layer.0.attention.self."
+                                                           "query.lora_A.weight"));
+        tuff_weights_destroy(&weights);
         KIT_FAILS(tuff_trainer_measure_retrieval(t, searched[0], NULL, searched[2], NULL, &after),
                   TUFF_INVALID_ARGUMENT, "queries");
         tuff_trainer_destroy(&t);
