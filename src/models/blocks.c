@@ -110,9 +110,7 @@ tuff_tensor *tuff_net_hidden(tuff_net *net)
                      tuff_net_embed(net, "position_embd", c->max_positions + c->position_offset,
                                     net->positions, "positions_index"));
     if (c->embed_norm) x = tuff_net_norm(net, x, "token_embd_norm", 0);
-    for (int i = 0; i < (int)c->layers; i++) {
+    for (int i = 0; i < (int)c->layers; i++)
         x = layer(net, x, i);
-        if (hook && hook->points->block) x = hook->points->block(hook->self, net, i, x);
-    }
     return c->final_norm ? tuff_net_norm(net, x, "output_norm", 0) : x;
 }

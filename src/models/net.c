@@ -149,8 +149,6 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
         params.right = 0;
         if (window) params.left = window - 1;
     }
-    if (net->hook && net->hook->points->keys_values)
-        net->hook->points->keys_values(net->hook->self, net, layer, &k, &v);
     if (net->capacity) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);

@@ -14,10 +14,6 @@ typedef struct tuff_net_points {
                            tuff_tensor *y);
     /* The rows [N, hidden_size] of the tokens' table, before positions and norms. */
     tuff_tensor *(*embeddings)(void *self, tuff_net *net, tuff_tensor *x);
-    /* Keys and values [N, Hkv, D] of a layer, turned, before attention or the cache sees them. */
-    void (*keys_values)(void *self, tuff_net *net, int layer, tuff_tensor **k, tuff_tensor **v);
-    /* What a layer gives [N, hidden_size]. */
-    tuff_tensor *(*block)(void *self, tuff_net *net, int layer, tuff_tensor *x);
 } tuff_net_points;
 typedef struct tuff_net_hook {
     const tuff_net_points *points;
