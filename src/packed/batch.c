@@ -11,7 +11,7 @@ static int by_length(const void *a, const void *b)
 
 void tuff_packed_sort(tuff_packed_text *texts, size_t n)
 {
-    qsort(texts, n, sizeof *texts, by_length);
+    if (n) qsort(texts, n, sizeof *texts, by_length);
 }
 
 size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t budget, int64_t *out_tokens)
