@@ -152,7 +152,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generate_many(tuff_batcher *batcher, con
                                                       const tuff_generate_many_params *params,
                                                       tuff_generate_many_result *out_result);
 
-/* The same with the prompts of a file: lines of text, or by its name JSON lines (.jsonl), CSV or TSV. Memory
+/* The same with the prompts of a file: lines of text, or by its name JSON (.jsonl, .json), CSV or TSV. Memory
  * does not grow with the file. TUFF_BAD_FORMAT for a line that is no record, naming it, when all before it
  * are done. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generate_file(tuff_batcher *batcher, const char *input,

@@ -197,7 +197,7 @@ typedef struct tuff_embed_file_result {
         sizeof(tuff_embed_file_result), 0, 0, 0, 0, 0 \
     }
 
-/* Embeds the records of a file, `input`: lines of text, or by its name JSON lines (.jsonl), CSV or TSV, and
+/* Embeds the records of a file, `input`: lines of text, or by its name JSON (.jsonl, .json), CSV or TSV, and
  * writes their vectors to `output`, a NumPy array [records, dimensions]. Until it is whole it is called
  * `output`.part; cancelled or killed, the same call goes on where it stopped, if the records so far, the
  * settings, the model's weights, its adapter and the device are the same; else it begins anew, with a

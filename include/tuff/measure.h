@@ -43,7 +43,7 @@ typedef struct tuff_sts_result {
         sizeof(tuff_sts_result), 0, 0, 0, 0 \
     }
 
-/* Semantic textual similarity of the records of a file: JSON lines (.jsonl), CSV or TSV by its name. Errors:
+/* Semantic textual similarity of the records of a file: JSON (.jsonl, .json), CSV or TSV by its name. Errors:
  * TUFF_INVALID_ARGUMENT for a column that is missing or scores that do not differ, TUFF_BAD_FORMAT for a line
  * that is no record or whose score is no number, naming it. `params` may be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_measure_sts(tuff_embedder *embedder, const char *path,

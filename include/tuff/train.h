@@ -111,7 +111,7 @@ typedef struct tuff_pair_params {
     {                                                                                                    \
         sizeof(tuff_pair_params), NULL, 0, 0, NULL, NULL, TUFF_POOLING_MODEL, TUFF_NORMALIZE_MODEL, NULL \
     }
-/* Examples to train vectors by: the records of a file, JSON lines (.jsonl), CSV or TSV by its name. mnrl and
+/* Examples to train vectors by: the records of a file, JSON (.jsonl, .json), CSV or TSV by its name. mnrl and
  * triplet take columns anchor, positive, and negative or negative_1, negative_2, ...; mnrl also sentence1 and
  * sentence2; the others sentence1, sentence2 and score (or label): cosine from -1 to 1, contrastive 0 or 1,
  * cosent any. In a training with mnrl the texts of a batch's other examples are negatives too. The model is

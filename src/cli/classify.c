@@ -22,7 +22,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "text-pair", "TEXT", AT(pair),
      .help = "the second text, for models that compare two: the same for each --text"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
-     .help = "a text per line, or by its name JSON lines (.jsonl), CSV or TSV"},
+     .help = "a text per line, or by its name JSON (.jsonl, .json), CSV or TSV"},
     {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column that holds the text",
      .preset = "text"},
     {TUFF_ARG_TEXT, "pair-field", "NAME", AT(pair_field), .help = "the key or column of the second text"},

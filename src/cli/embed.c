@@ -23,7 +23,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_LIST, "text", "TEXT", AT(texts),
      .help = "a text; may be given again. Its vector goes to standard output"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
-     .help = "a text per line, or by its name JSON lines (.jsonl), CSV or TSV"},
+     .help = "a text per line, or by its name JSON (.jsonl, .json), CSV or TSV"},
     {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column that holds the text",
      .preset = "text"},
     {TUFF_ARG_TEXT, "output", "FILE", AT(output),

@@ -17,7 +17,7 @@ static const tuff_arg items[] = {
          "whether search finds what answers a query"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
      .help =
-         "causal-lm: the text, UTF-8; sts: pairs of texts with scores, else records: as JSON lines (.jsonl), CSV or TSV"},
+         "causal-lm: the text, UTF-8; sts: pairs of texts with scores, else records: as JSON (.jsonl, .json), CSV or TSV"},
     {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
      .help =
          "auto refuses JSON records and tables (.csv, .tsv), which are no text; text takes them as they are written"},
@@ -44,7 +44,7 @@ static const tuff_arg items[] = {
      .preset = "the model's default prompt, if it has one"},
     {.kind = TUFF_ARG_GROUP, .name = "Of retrieval:"},
     {TUFF_ARG_TEXT, "docs", "FILE", AT(docs),
-     .help = "the documents with their ids, as JSON lines (.jsonl), CSV or TSV"},
+     .help = "the documents with their ids, as JSON (.jsonl, .json), CSV or TSV"},
     {TUFF_ARG_TEXT, "queries", "FILE", AT(queries), .help = "the queries with theirs"},
     {TUFF_ARG_TEXT, "qrels", "FILE", AT(qrels),
      .help =

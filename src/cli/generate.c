@@ -18,7 +18,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "prompt-file", "FILE", AT(prompt_file),
      .help = "a file with the text to continue, without its last line end; - is standard input"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
-     .help = "many prompts: one per line, or by its name JSON lines (.jsonl), CSV or TSV"},
+     .help = "many prompts: one per line, or by its name JSON (.jsonl, .json), CSV or TSV"},
     {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column of --file that holds the prompt",
      .preset = "prompt"},
     {TUFF_ARG_INT, "num-return-sequences", "N", AT(num_return_sequences), 1, 1048576,

@@ -59,7 +59,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "eval-docs", "FILE", AT(eval_docs),
      .help =
          "measure the vectors by search too, before the first step, at the end and every --eval-steps, as `tuff eval "
-         "--task retrieval` does: the documents with their ids, as JSON lines (.jsonl), CSV or TSV",
+         "--task retrieval` does: the documents with their ids, as JSON (.jsonl, .json), CSV or TSV",
      .preset = "no search"},
     {TUFF_ARG_TEXT, "eval-queries", "FILE", AT(eval_queries), .help = "the queries with theirs"},
     {TUFF_ARG_TEXT, "eval-qrels", "FILE", AT(eval_qrels),

@@ -1,5 +1,5 @@
-/* Records of a text file, one after the other: lines of text, JSON objects a line each, rows of CSV or TSV.
- */
+/* Records of a text file, one after the other: lines of text, JSON objects a line each or in one list, rows
+ * of CSV or TSV. */
 #ifndef TUFF_FORMATS_RECORDS_H
 #define TUFF_FORMATS_RECORDS_H
 
@@ -9,11 +9,12 @@
 #include "base/text.h"
 
 typedef enum tuff_records_kind {
-    TUFF_RECORDS_AUTO,  /* by the name: .jsonl and .ndjson, .csv, .tsv, else lines */
+    TUFF_RECORDS_AUTO,  /* by the name: .jsonl, .ndjson and .json, .csv, .tsv, else lines */
     TUFF_RECORDS_LINES, /* a record is a line, without its end */
-    TUFF_RECORDS_JSONL, /* a JSON object a line; empty lines are passed over */
-    TUFF_RECORDS_CSV,   /* RFC 4180, the first row names the columns */
-    TUFF_RECORDS_TSV    /* no quotes: a row is a line, tabs part its columns, the first row names them */
+    TUFF_RECORDS_JSONL, /* a JSON object a line, empty lines are passed over; or one list of objects */
+    TUFF_RECORDS_CSV,   /* RFC 4180, the first row names the columns; empty lines are passed over */
+    TUFF_RECORDS_TSV /* no quotes: a row is a line, tabs part its columns, the first row names them; likewise
+                      */
 } tuff_records_kind;
 
 typedef struct tuff_records tuff_records;
@@ -24,7 +25,7 @@ enum { TUFF_RECORD_FIELDS = 64 };
  * through a pipe, which is read at once. `fields` are the keys or columns wanted, at most
  * TUFF_RECORD_FIELDS; lines of text have one without a name (n is 0 or 1, the name is not looked at). With n
  * 0 a JSON record's or a row's field is "text". A byte order mark is passed over. INVALID_ARGUMENT for a
- * column that the file does not have. */
+ * column that the file does not have, BAD_FORMAT for UTF-16. */
 TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind kind,
                                             const char *const *fields, size_t n, tuff_records **out_records);
 /* The same of text in memory, which must outlive the records; `where` names it in errors. */

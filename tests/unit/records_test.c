@@ -3,6 +3,7 @@
 #include "formats/records.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,6 +97,67 @@ static void objects_are_records(void **state)
     expect_end(r);
 }
 
+static void the_objects_of_a_list_are_records(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"a"};
+    tuff_records *r = open_records("list.json",
+                                   "\n [{\"a\": \"x]},\\\"[\"},\n {\"b\": [1, {}],\n\"a\": \"y\"}\n,"
+                                   "{\"b\": 1}, 3, {\"a\": }, {\"a\": \"z\"}\n]\n",
+                                   fields, 1);
+    expect(r, 1, "x]},\"[", 2);
+    expect(r, 1, "y", 3);
+    expect_bad(r, "list.json, line 5: its \"a\" is missing");
+    expect_bad(r, "list.json, line 5: it is no JSON object");
+    expect_bad(r, "list.json: line 5 is not valid JSON");
+    expect(r, 1, "z", 5);
+    expect_end(r);
+    expect_end(open_records("none.json", "[ ]", fields, 1));
+
+    r = open_records("open.json", "[{\"a\": \"x\"}, {\"a\": \"y\"}", fields, 1);
+    expect(r, 1, "x", 1);
+    expect(r, 1, "y", 1);
+    expect_bad(r, "the list of records is not closed");
+    expect_end(r);
+    r = open_records("more.json", "[{\"a\": \"x\"}]\n{}", fields, 1);
+    expect(r, 1, "x", 1);
+    expect_bad(r, "more.json, line 2: something follows the list");
+    expect_end(r);
+    r = open_records("lines.json", "{\"a\": \"x\"}\n{\"a\": \"y\"}\n", fields, 1);
+    expect(r, 1, "x", 1);
+    expect(r, 1, "y", 2);
+    expect_end(r);
+}
+
+/* Longer than what is at hand of a file at once. */
+static void a_long_list_is_read_to_its_end(void **state)
+{
+    (void)state;
+    enum { ITEMS = 30000 };
+    static const char *const fields[] = {"a"};
+    tuff_buf text = {0};
+    tuff_buf_text(&text, "[");
+    for (int i = 0; i < ITEMS; i++)
+        tuff_buf_printf(&text, "%s\n  {\"b\": [\"],\"], \"a\": \"%d\"}", i ? "," : "", i);
+    tuff_buf_text(&text, "\n]\n");
+    tuff_records *r = open_records("long.json", text.data, fields, 1);
+    for (int i = 0; i < ITEMS; i++) {
+        char wanted[16];
+        snprintf(wanted, sizeof wanted, "%d", i);
+        expect(r, 1, wanted, (unsigned long long)i + 2);
+    }
+    expect_end(r);
+    tuff_buf_free(&text);
+}
+
+static void text_of_two_bytes_a_letter_is_refused(void **state)
+{
+    (void)state;
+    tuff_records *r = NULL;
+    KIT_FAILS(tuff_records_open(file_of("windows.txt", "\xff\xfeo\n"), TUFF_RECORDS_AUTO, NULL, 0, &r),
+              TUFF_BAD_FORMAT, "windows.txt is UTF-16");
+}
+
 /* A text without a byte behind it. */
 static void nothing_behind_the_text_is_read(void **state)
 {
@@ -138,6 +200,15 @@ static void rows_are_records(void **state)
     expect(r, 2, "a \"b\"|1", 2);
     expect(r, 2, "|2", 3);
     expect_bad(r, "line 4: it has 1 columns, \"label\" is column 2");
+    expect_end(r);
+
+    r = open_records("blank.csv", "\ntext\r\n\r\na\n\n\"\"\n\n", NULL, 0);
+    expect(r, 1, "a", 4);
+    expect(r, 1, "", 6);
+    expect_end(r);
+    r = open_records("blank.tsv", "text\tlabel\na\t1\n\n\t2\n\n", fields, 2);
+    expect(r, 2, "a|1", 2);
+    expect(r, 2, "|2", 4);
     expect_end(r);
 }
 
@@ -309,6 +380,9 @@ int main(void)
         cmocka_unit_test(a_record_without_end_is_refused),
         cmocka_unit_test(lines_are_records),
         cmocka_unit_test(objects_are_records),
+        cmocka_unit_test(the_objects_of_a_list_are_records),
+        cmocka_unit_test(a_long_list_is_read_to_its_end),
+        cmocka_unit_test(text_of_two_bytes_a_letter_is_refused),
         cmocka_unit_test(nothing_behind_the_text_is_read),
         cmocka_unit_test(rows_are_records),
         cmocka_unit_test(a_column_that_is_not_there_is_named),

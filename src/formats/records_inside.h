@@ -1,0 +1,57 @@
+/* Records inside: the text at hand, and what each kind of record is read by. */
+#ifndef TUFF_FORMATS_RECORDS_INSIDE_H
+#define TUFF_FORMATS_RECORDS_INSIDE_H
+
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/records.h"
+
+struct tuff_records {
+    tuff_records_kind kind;
+    char *path;
+    tuff_file file;               /* none: all of the text is there */
+    tuff_buf stream;              /* of a pipe */
+    char *window;                 /* the part of the file that is at hand */
+    size_t room;                  /* bytes of it */
+    const char *begin, *at, *end; /* of the text, or of the window's */
+    uint64_t passed, total;       /* bytes of the file before `begin`; of all */
+    uint64_t line, next_line;     /* of the last record; of the next one */
+    size_t n;
+    char *names[TUFF_RECORD_FIELDS];
+    int columns[TUFF_RECORD_FIELDS]; /* of rows: where each field is */
+    cJSON *json;                     /* the last record */
+    bool in_list;                    /* JSON records are the items of one list, not lines */
+    bool takes_json;                 /* lists and objects are fields too */
+    tuff_buf text;                   /* what had to be unquoted or printed */
+};
+
+/* BAD_FORMAT at the last record's line. */
+tuff_status tuff_records_bad(const tuff_records *records, const char *what);
+
+/* ---- the text at hand, a window of a file */
+
+/* Whether the file goes on behind it. */
+bool tuff_records_has_more(const tuff_records *records);
+/* Lets go what lies before `at`, and reads on. */
+TUFF_MUST_USE tuff_status tuff_records_read_on(tuff_records *records);
+/* The next line of the window, of which it may be the last, without its end: "\n" or "\r\n". */
+tuff_view tuff_records_take_line(tuff_records *records, const char *newline);
+/* *out_there is false at the end of the file. */
+TUFF_MUST_USE tuff_status tuff_records_next_line(tuff_records *records, tuff_view *out, bool *out_there);
+
+/* ---- rows of CSV and TSV */
+
+/* Finds the fields among the columns that the first row names. */
+TUFF_MUST_USE tuff_status tuff_records_read_header(tuff_records *records);
+/* Those names, each with a NUL behind it. */
+TUFF_MUST_USE tuff_status tuff_records_row_names(tuff_records *records, tuff_buf *out, size_t *out_count);
+TUFF_MUST_USE tuff_status tuff_records_next_row(tuff_records *records, tuff_view *out, bool *out_there);
+
+/* ---- JSON: lines, or the items of one list */
+
+/* Looks whether the text is one list of records; then its bracket is passed over. */
+TUFF_MUST_USE tuff_status tuff_records_begin_json(tuff_records *records);
+/* The text of the next record. */
+TUFF_MUST_USE tuff_status tuff_records_next_item(tuff_records *records, tuff_view *out, bool *out_there);
+
+#endif

@@ -1,0 +1,183 @@
+/* Records that are rows of CSV or TSV. */
+#include <string.h>
+
+#include "formats/records_inside.h"
+
+enum { MOST_COLUMNS = 4096 };
+
+/* A row's cells as places in r->text; cells[0..*count). */
+typedef struct cell {
+    size_t begin, size;
+} cell;
+
+static bool add_cell(const tuff_records *r, cell *cells, size_t *count, size_t begin)
+{
+    if (*count == MOST_COLUMNS) return false;
+    cells[(*count)++] = (cell){begin, r->text.size - begin};
+    return true;
+}
+
+/* A quoted cell, from after its first quote; lines may end within it. False: the closing quote is missing. */
+static bool unquote(tuff_records *r)
+{
+    for (;;) {
+        const char *quote = memchr(r->at, '"', (size_t)(r->end - r->at));
+        if (!quote) return false;
+        for (const char *c = r->at; c < quote; c++)
+            r->next_line += *c == '\n';
+        tuff_buf_bytes(&r->text, r->at, (size_t)(quote - r->at));
+        r->at = quote + 1;
+        if (r->at == r->end || *r->at != '"') return true;
+        tuff_buf_char(&r->text, '"');
+        r->at++;
+    }
+}
+
+/* Rows of nothing are none, as for other programs that read CSV. */
+static void pass_blank_rows(tuff_records *r)
+{
+    for (;;) {
+        const char *at = r->at < r->end && *r->at == '\r' ? r->at + 1 : r->at;
+        if (at == r->end || *at != '\n') return;
+        r->at = at + 1;
+        r->next_line++;
+    }
+}
+
+/* A row of the window; at its end where it may go on behind that. */
+static tuff_status take_csv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
+{
+    *count = 0;
+    *out_there = false;
+    tuff_buf_clear(&r->text);
+    pass_blank_rows(r);
+    if (r->at == r->end) return TUFF_OK;
+    r->line = r->next_line++;
+    for (;;) {
+        size_t begin = r->text.size;
+        if (r->at < r->end && *r->at == '"') {
+            r->at++;
+            if (!unquote(r)) {
+                r->at = r->end;
+                return tuff_records_bad(r, "a quote is not closed");
+            }
+        } else {
+            const char *c = r->at;
+            while (c < r->end && *c != ',' && *c != '\n' && *c != '\r')
+                c++;
+            tuff_buf_bytes(&r->text, r->at, (size_t)(c - r->at));
+            r->at = c;
+        }
+        if (!add_cell(r, cells, count, begin)) return tuff_records_bad(r, "it has more than 4096 columns");
+        if (r->at < r->end && *r->at == ',') {
+            r->at++;
+            continue;
+        }
+        if (r->at < r->end && *r->at == '\r') r->at++;
+        if (r->at < r->end && *r->at != '\n') {
+            r->next_line--;
+            tuff_records_take_line(r, memchr(r->at, '\n', (size_t)(r->end - r->at)));
+            return tuff_records_bad(r, "something follows a quoted cell");
+        }
+        if (r->at < r->end) r->at++;
+        break;
+    }
+    *out_there = true;
+    return r->text.failed ? tuff_fail_memory("a record") : TUFF_OK;
+}
+
+/* Again from its beginning, with more of the file, until it ends within the window. */
+static tuff_status read_csv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
+{
+    for (;;) {
+        const size_t at = (size_t)(r->at - r->begin);
+        const uint64_t line = r->line, next_line = r->next_line;
+        tuff_status status = take_csv_row(r, cells, count, out_there);
+        if (r->at < r->end || !tuff_records_has_more(r)) return status;
+        r->at = r->begin + at;
+        r->line = line;
+        r->next_line = next_line;
+        TUFF_TRY(tuff_records_read_on(r));
+    }
+}
+
+static tuff_status read_tsv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
+{
+    tuff_view line = {0};
+    *count = 0;
+    do {
+        TUFF_TRY(tuff_records_next_line(r, &line, out_there));
+        if (!*out_there) return TUFF_OK;
+    } while (!line.size);
+    tuff_buf_clear(&r->text);
+    for (size_t at = 0; at <= line.size;) {
+        const char *tab = memchr(line.data + at, '\t', line.size - at);
+        size_t stop = tab ? (size_t)(tab - line.data) : line.size, begin = r->text.size;
+        tuff_buf_bytes(&r->text, line.data + at, stop - at);
+        if (!add_cell(r, cells, count, begin)) return tuff_records_bad(r, "it has more than 4096 columns");
+        at = stop + 1;
+    }
+    return r->text.failed ? tuff_fail_memory("a record") : TUFF_OK;
+}
+
+static tuff_status read_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
+{
+    return r->kind == TUFF_RECORDS_CSV ? read_csv_row(r, cells, count, out_there)
+                                       : read_tsv_row(r, cells, count, out_there);
+}
+
+tuff_status tuff_records_next_row(tuff_records *r, tuff_view *out, bool *out_there)
+{
+    cell cells[MOST_COLUMNS];
+    size_t count = 0;
+    TUFF_TRY(read_row(r, cells, &count, out_there));
+    for (size_t i = 0; i < r->n && *out_there; i++) {
+        if ((size_t)r->columns[i] >= count)
+            return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: it has %zu columns, \"%s\" is column %d",
+                             r->path, (unsigned long long)r->line, count, r->names[i], r->columns[i] + 1);
+        const cell *c = &cells[r->columns[i]];
+        out[i] = (tuff_view){r->text.size ? r->text.data + c->begin : "", c->size};
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_records_read_header(tuff_records *r)
+{
+    cell cells[MOST_COLUMNS];
+    size_t count = 0;
+    bool there = false;
+    TUFF_TRY(read_row(r, cells, &count, &there));
+    if (!there)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s is empty; a first row that names the columns is expected",
+                         r->path);
+    for (size_t i = 0; i < r->n; i++) {
+        r->columns[i] = -1;
+        for (size_t c = 0; c < count && r->columns[i] < 0; c++)
+            if (tuff_view_is((tuff_view){r->text.size ? r->text.data + cells[c].begin : "", cells[c].size},
+                             r->names[i]))
+                r->columns[i] = (int)c;
+        if (r->columns[i] >= 0) continue;
+        tuff_buf names = {0};
+        for (size_t c = 0; c < count && names.size < 200; c++)
+            tuff_buf_printf(&names, "%s%.*s", c ? ", " : "", (int)(cells[c].size < 40 ? cells[c].size : 40),
+                            r->text.data + cells[c].begin);
+        tuff_status status =
+            tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column \"%s\"; its first row names %s", r->path,
+                      r->names[i], names.data ? names.data : "none");
+        tuff_buf_free(&names);
+        return status;
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_records_row_names(tuff_records *r, tuff_buf *out, size_t *out_count)
+{
+    cell cells[MOST_COLUMNS];
+    bool there = false;
+    TUFF_TRY(read_row(r, cells, out_count, &there));
+    for (size_t c = 0; c < *out_count; c++) {
+        tuff_buf_bytes(out, r->text.data ? r->text.data + cells[c].begin : "", cells[c].size);
+        tuff_buf_char(out, 0);
+    }
+    return TUFF_OK;
+}
