@@ -149,7 +149,7 @@ tuff_status tuff_map_file(const char *path, tuff_mapping *out)
 
 tuff_status tuff_mapping_fill(tuff_mapping *mapping, size_t size)
 {
-    enum { STEP = 1 << 20 }; /* a multiple of every page size */
+    enum { STEP = 1 << 16 }; /* a multiple of every page size */
     if (size <= mapping->filled) return TUFF_OK;
     size_t from = mapping->filled, rounded = (size + STEP - 1) / STEP * STEP;
     size_t to = rounded < mapping->size ? rounded : mapping->size;

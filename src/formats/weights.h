@@ -39,7 +39,7 @@ typedef struct tuff_weight {
     unsigned rank;                /* 0 to 4 */
     int64_t shape[TUFF_MAX_RANK]; /* row-major as in Hugging Face (GGUF's dimensions reversed); unused ones
                                      are 1 */
-    const uint8_t *data; /* within the file's mapping; of any alignment; read through tuff_weight_read */
+    const uint8_t *data; /* where it is, or would be within its file: read through the functions below */
     size_t bytes;
     int source; /* of tuff_read_at, and where `data` lies there; set by the container. 0: only in memory */
     uint64_t source_at;
@@ -110,6 +110,10 @@ const char *tuff_weight_type(const tuff_weight *weight);
 /* "[50257, 768]" into text, cut to `size`. */
 void tuff_weight_shape_text(unsigned rank, const int64_t *shape, char *text, size_t size);
 
+/* All its bytes as they are stored: `bytes` of them. */
+TUFF_MUST_USE tuff_status tuff_weight_stored(const tuff_weight *weight, void *out);
+/* Whether both are stored alike and hold the same bytes; false where these cannot be read. */
+bool tuff_weight_is_copy(const tuff_weight *a, const tuff_weight *b);
 /* UNSUPPORTED, naming tensor and storage, when the tensor can be listed but not read. */
 TUFF_MUST_USE tuff_status tuff_weight_check_readable(const tuff_weight *weight);
 /* Reads a whole tensor, or rows [begin, end) of its matrix view, as f32, f16 or bf16, rounding to nearest

@@ -118,16 +118,37 @@ tuff_status tuff_weight_read(const tuff_weight *weight, tuff_dtype dtype, void *
     return tuff_weight_read_rows(weight, 0, tuff_weight_rows(weight), dtype, out);
 }
 
-/* Elements first to first + n, whole blocks, as they are stored. */
-static tuff_status fetch(const tuff_weight *weight, size_t first, size_t n, void *out)
+static tuff_status fetch_bytes(const tuff_weight *weight, size_t at, size_t bytes, void *out)
 {
-    const tuff_storage_info *info = tuff_storage_get(weight->storage);
-    size_t at = first / info->block * info->bytes, bytes = n / info->block * info->bytes;
     if (weight->source)
         return tuff_note(tuff_read_at(weight->source, weight->file, weight->source_at + at, out, bytes),
                          "reading tensor '%s'", weight->name);
     memcpy(out, weight->data + at, bytes);
     return TUFF_OK;
+}
+
+tuff_status tuff_weight_stored(const tuff_weight *weight, void *out)
+{
+    return fetch_bytes(weight, 0, weight->bytes, out);
+}
+
+bool tuff_weight_is_copy(const tuff_weight *a, const tuff_weight *b)
+{
+    uint8_t x[16384], y[sizeof x];
+    bool same = a->storage == b->storage && a->bytes == b->bytes;
+    for (size_t at = 0, now; same && at < a->bytes; at += now) {
+        now = a->bytes - at < sizeof x ? a->bytes - at : sizeof x;
+        same = fetch_bytes(a, at, now, x) == TUFF_OK && fetch_bytes(b, at, now, y) == TUFF_OK &&
+               memcmp(x, y, now) == 0;
+    }
+    return same;
+}
+
+/* Elements first to first + n, whole blocks, as they are stored. */
+static tuff_status fetch(const tuff_weight *weight, size_t first, size_t n, void *out)
+{
+    const tuff_storage_info *info = tuff_storage_get(weight->storage);
+    return fetch_bytes(weight, first / info->block * info->bytes, n / info->block * info->bytes, out);
 }
 
 /* The same as f32: at most CHUNK elements. */

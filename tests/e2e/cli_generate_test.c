@@ -81,7 +81,8 @@ static void expect_equal_tensors(const char *a, const char *b)
     KIT_OK(tuff_safetensors_open(b, &y));
     for (size_t i = 0; i < x->count; i++) {
         const tuff_weight *w = &x->items[i], *v = tuff_weights_find(y, w->name);
-        if (!v || v->storage != w->storage || v->bytes != w->bytes || memcmp(v->data, w->data, w->bytes) != 0)
+        if (!v || v->storage != w->storage || v->bytes != w->bytes ||
+            memcmp(kit_stored(v), kit_stored(w), w->bytes) != 0)
             fail_msg("%s is another tensor in %s", w->name, b);
     }
     assert_int_equal(x->count, y->count);

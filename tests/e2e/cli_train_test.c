@@ -175,7 +175,7 @@ static void test_no_steps(void **state)
     for (size_t i = 0; i < a->count; i++) {
         const tuff_weight *v = tuff_weights_find(b, a->items[i].name);
         assert_non_null(v);
-        assert_memory_equal(v->data, a->items[i].data, a->items[i].bytes);
+        assert_memory_equal(kit_stored(v), kit_stored(&a->items[i]), a->items[i].bytes);
     }
     tuff_weights_destroy(&a);
     tuff_weights_destroy(&b);

@@ -2,6 +2,7 @@
 #ifndef TUFF_TESTS_FILES_H
 #define TUFF_TESTS_FILES_H
 
+#include "formats/weights.h"
 #include "kit/kit.h"
 
 /* "<directory>/<name>" in one of 256 rotating buffers: good within a test. */
@@ -18,6 +19,9 @@ void kit_edit_file(const char *path, const char *old, const char *with);
 /* Overwrites bytes; a negative offset counts from the end. */
 void kit_poke_file(const char *path, long offset, const void *data, size_t size);
 void kit_cut_file(const char *path, size_t size);
+
+/* A tensor's bytes as its file has them, valid until the fourth call from now. */
+const void *kit_stored(const tuff_weight *weight);
 
 /* Copies a model's directory under a name into the test's directory; returns its path. */
 const char *kit_copy_model(const char *model, const char *as);

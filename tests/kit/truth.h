@@ -71,7 +71,8 @@ static inline int32_t *ints(const golden *g, const char *name, size_t *out_n)
     *out_n = (size_t)tuff_weight_elements(w);
     int32_t *values = tuff_alloc_array(*out_n, sizeof *values);
     assert_non_null(values);
-    memcpy(values, w->data, *out_n * sizeof *values);
+    assert_int_equal(w->bytes, *out_n * sizeof *values);
+    KIT_OK(tuff_weight_stored(w, values));
     return values;
 }
 

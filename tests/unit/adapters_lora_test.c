@@ -212,7 +212,7 @@ typedef struct copied {
 static tuff_status copy_tensor(void *user, size_t index, tuff_sink *sink)
 {
     const tuff_weight *w = &((const copied *)user)->weights->items[index];
-    return tuff_sink_write(sink, w->data, w->bytes);
+    return tuff_sink_write(sink, kit_stored(w), w->bytes);
 }
 
 /* Writes the GGUF file of a model again, with one more text in it. */

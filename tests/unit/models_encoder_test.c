@@ -19,7 +19,7 @@ static void refused(const char *path, tuff_status status, const char *part)
 static tuff_status write_same(void *user, size_t index, tuff_sink *sink)
 {
     const tuff_weights *from = user;
-    return tuff_sink_write(sink, from->items[index].data, from->items[index].bytes);
+    return tuff_sink_write(sink, kit_stored(&from->items[index]), from->items[index].bytes);
 }
 
 /* A copy of a golden model whose tensors have other names. */

@@ -467,7 +467,7 @@ static tuff_status write_padded(void *user, size_t index, tuff_sink *sink)
 {
     const tuff_weights *from = user;
     const tuff_weight *w = &from->items[index];
-    TUFF_TRY(tuff_sink_write(sink, w->data, w->bytes));
+    TUFF_TRY(tuff_sink_write(sink, kit_stored(w), w->bytes));
     static const float zeros[8 * 256];
     size_t bytes = 8 * sizeof(float) * (size_t)w->shape[1];
     return strstr(w->name, "embed_tokens") ? tuff_sink_write(sink, zeros, bytes) : TUFF_OK;

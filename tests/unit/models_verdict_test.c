@@ -24,7 +24,7 @@ static tuff_status write_more(void *user, size_t index, tuff_sink *sink)
 {
     const more *m = user;
     if (index < m->from->count)
-        return tuff_sink_write(sink, m->from->items[index].data, m->from->items[index].bytes);
+        return tuff_sink_write(sink, kit_stored(&m->from->items[index]), m->from->items[index].bytes);
     for (int64_t i = 0; i < m->n; i++) {
         float value = (float)(i % 97) + 0.5f;
         TUFF_TRY(tuff_sink_write(sink, &value, sizeof value));

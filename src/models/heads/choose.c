@@ -104,11 +104,6 @@ static const tuff_weight *find_table(const tuff_model *model)
     return tuff_model_weight(model, &param);
 }
 
-static bool is_copy(const tuff_weight *a, const tuff_weight *b)
-{
-    return a->storage == b->storage && a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
-}
-
 /* Files of the layers alone name their tensors without the base's prefix, and are written as they were read.
  */
 static bool is_bare(const tuff_model *model)
@@ -126,9 +121,9 @@ void tuff_model_settle_head(tuff_model *model)
     const tuff_weight *table = find_table(model), *output = tuff_model_output(model);
     if (model->gguf) {
         /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
-        bool twice = c->arch == &tuff_arch_gpt2 && output && table && is_copy(output, table);
+        bool twice = c->arch == &tuff_arch_gpt2 && output && table && tuff_weight_is_copy(output, table);
         c->tied = !output || twice;
-    } else if (c->tied && output && table && !is_copy(output, table)) {
+    } else if (c->tied && output && table && !tuff_weight_is_copy(output, table)) {
         c->tied = false;
         tuff_log(
             TUFF_LOG_INFO,
