@@ -6,14 +6,27 @@
 
 #include "models/heads/head.h"
 
+/* Digits alone; false: it is none, or too long for one. */
+static bool as_number(tuff_view text, int64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return false;
+        *out = 10 * *out + (text.data[i] - '0');
+    }
+    return text.size > 0 && text.size < 10;
+}
+
 static tuff_status add(tuff_labels *labels, tuff_view name)
 {
+    int64_t unused;
     if (!tuff_grow((void **)&labels->names, labels->count, &labels->capacity, sizeof *labels->names))
         return tuff_fail_memory("the labels of a data set");
     const char *copy = tuff_arena_printf(&labels->arena, "%.*s", (int)name.size, name.data);
     if (!copy || !tuff_map_put(&labels->by_name, name.data, name.size, (uint32_t)labels->count))
         return tuff_fail_memory("the labels of a data set");
     labels->names[labels->count++] = copy;
+    labels->numbered = labels->numbered || as_number(name, &unused);
     return TUFF_OK;
 }
 
@@ -34,24 +47,13 @@ tuff_status tuff_labels_copy(tuff_labels *labels, const tuff_labels *from)
     return TUFF_OK;
 }
 
-/* Digits alone; false: it is none, or too long for one. */
-static bool as_number(tuff_view text, int64_t *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') return false;
-        *out = 10 * *out + (text.data[i] - '0');
-    }
-    return text.size > 0 && text.size < 10;
-}
-
 int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name)
 {
     uint32_t at;
     int64_t number;
     if (tuff_map_get(&labels->by_name, name.data, name.size, &at)) return (int32_t)at;
-    if (as_number(name, &number) && labels->closed && number < (int64_t)labels->count) return (int32_t)number;
-    return -1;
+    if (!labels->closed || labels->numbered || !as_number(name, &number)) return -1;
+    return number < (int64_t)labels->count ? (int32_t)number : -1;
 }
 
 tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, int32_t *out_number)

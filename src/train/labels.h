@@ -10,13 +10,15 @@ typedef struct tuff_labels {
     size_t count, capacity;
     tuff_map by_name;
     tuff_arena arena;
-    bool closed; /* other names are none */
+    bool closed;   /* other names are none */
+    bool numbered; /* a name is a number: then no number stands for another name */
 } tuff_labels;
 
 /* The model's, closed. */
 TUFF_MUST_USE tuff_status tuff_labels_of_model(tuff_labels *labels, const tuff_model *model);
 TUFF_MUST_USE tuff_status tuff_labels_copy(tuff_labels *labels, const tuff_labels *from);
-/* The number of a name, or of one written as its number; -1 where there is none. */
+/* The number of a name, or of one that is given by its number (closed labels whose names are no numbers); -1
+ * where there is none. */
 int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name);
 /* The same, adding it where the labels are not closed; -1: it is none of them. */
 TUFF_MUST_USE tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, int32_t *out_number);

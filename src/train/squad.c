@@ -3,13 +3,19 @@
 #include <ctype.h>
 #include <string.h>
 
+/* ASCII alone: the host program's locale says nothing of UTF-8's other bytes. */
+static bool is_blank(char c)
+{
+    return (unsigned char)c < 0x80 && isspace((unsigned char)c);
+}
+
 /* A word without what does not count; false: an article, or nothing is left. */
 static bool clean(tuff_view word, tuff_buf *out)
 {
     size_t begin = out->size;
     for (size_t i = 0; i < word.size; i++) {
         unsigned char c = (unsigned char)word.data[i];
-        if (!ispunct(c)) tuff_buf_char(out, (char)tolower(c));
+        if (c >= 0x80 || !ispunct(c)) tuff_buf_char(out, c < 0x80 ? (char)tolower(c) : (char)c);
     }
     tuff_view left = {out->data + begin, out->size - begin};
     if (!left.size) return false;
@@ -23,7 +29,7 @@ static tuff_status normalize(tuff_view text, tuff_buf *out)
 {
     for (size_t at = 0; at < text.size;) {
         size_t end = at;
-        while (end < text.size && !isspace((unsigned char)text.data[end]))
+        while (end < text.size && !is_blank(text.data[end]))
             end++;
         size_t before = out->size;
         tuff_buf_char(out, ' ');

@@ -1,4 +1,5 @@
 /* Tasks of records: what their data may be, heads that are new, what batches cost, figures. */
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -7,6 +8,7 @@
 #include "kit/kit.h"
 #include "models/heads/head.h"
 #include "train/figures.h"
+#include "train/labels.h"
 #include "train/squad.h"
 #include "train/trainer.h"
 
@@ -404,9 +406,48 @@ static void answers_are_counted_as_in_squad(void **state)
     }
 }
 
+/* Names that are numbers: stars from 1 to 5, say. */
+static void numbers_stand_for_names_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const said[][3] = {{"1", "2", "5"}, {"bad", "so so", "good"}};
+    for (int i = 0; i < 2; i++) {
+        tuff_labels open = {0}, labels = {0};
+        int32_t number;
+        for (int k = 0; k < 3; k++)
+            KIT_OK(tuff_labels_take(&open, tuff_view_of(said[i][k]), &number));
+        KIT_OK(tuff_labels_copy(&labels, &open));
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(tuff_labels_find(&labels, tuff_view_of(said[i][k])), k);
+        assert_int_equal(tuff_labels_find(&labels, tuff_view_of("0")), i ? 0 : -1);
+        assert_int_equal(tuff_labels_find(&labels, tuff_view_of("2")), i ? 2 : 1);
+        assert_int_equal(tuff_labels_find(&labels, tuff_view_of("3")), -1);
+        tuff_labels_free(&open);
+        tuff_labels_free(&labels);
+    }
+}
+
+/* Of the host program, where the machine has one with another decimal point. */
+static void locales_change_no_numbers(void **state)
+{
+    (void)state;
+    static const char *const locales[] = {"C", "de_DE.UTF-8", "fr_FR.UTF-8", "de_DE.utf8"};
+    const char *path = file_of("half.jsonl", "{\"text\": \"w5\", \"label\": 0.5}\n"
+                                             "{\"text\": \"w6\", \"label\": \"1.5\"}\n");
+    for (size_t i = 0; i < sizeof locales / sizeof *locales; i++) {
+        if (!setlocale(LC_NUMERIC, locales[i])) continue;
+        tuff_dataset *data = read(base, path, task_of("classification", true));
+        assert_int_equal(tuff_task_wish(data).problem, TUFF_PROBLEM_REGRESSION);
+        tuff_dataset_destroy(&data);
+    }
+    setlocale(LC_NUMERIC, "C");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_stand_for_names_that_are_none),
+        cmocka_unit_test(locales_change_no_numbers),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(settings_are_checked),
         cmocka_unit_test(new_heads_are_saved_with_their_labels),

@@ -1,7 +1,6 @@
 /* Sequence classification: of a text, or a pair of texts, one label, several, or a number. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -10,6 +9,7 @@
 #include "train/examples.h"
 #include "train/figures.h"
 #include "train/labels.h"
+#include "train/pairs.h"
 
 /* What the examples have beside their texts. */
 typedef struct answers {
@@ -49,10 +49,10 @@ static tuff_status add_label(answers *a, const tuff_example_reader *r, tuff_view
 {
     int32_t number = -1;
     char known[200], text[64];
-    snprintf(text, sizeof text, "%.*s", (int)name.size, name.data ? name.data : "");
-    char *end = text;
-    double value = strtod(text, &end);
-    bool numeric = name.size && !*end && name.size < sizeof text && isfinite(value);
+    double value = 0;
+    bool numeric = false;
+    snprintf(text, sizeof text, "%.*s", (int)(name.size < 60 ? name.size : 60), name.data ? name.data : "");
+    if (name.size) TUFF_TRY(tuff_pairs_number(name, &numeric, &value));
     if (a->problem == TUFF_PROBLEM_REGRESSION) {
         if (numeric) return add_number(a, -1, (float)value);
         return tuff_example_reader_fail(r, "its label is \"%s\", expected a number, for this is a regression",
@@ -74,13 +74,16 @@ static tuff_status add_labels(answers *a, const tuff_example_reader *r, tuff_vie
         tuff_status status = tuff_json_parse(field.data, field.size, r->path, &list);
         cJSON_ArrayForEach(item, list)
         {
-            char number[32];
+            tuff_buf number = {0};
             if (status != TUFF_OK) break;
-            snprintf(number, sizeof number, "%.9g", cJSON_IsNumber(item) ? item->valuedouble : 0);
-            if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
+            if (cJSON_IsNumber(item)) tuff_json_double(&number, item->valuedouble);
+            if (number.failed)
+                status = tuff_fail_memory("the labels of a data set");
+            else if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
                 status = tuff_example_reader_fail(r, "its labels must be texts or numbers");
             else
-                status = add_label(a, r, tuff_view_of(cJSON_IsString(item) ? item->valuestring : number));
+                status = add_label(a, r, tuff_view_of(number.data ? number.data : item->valuestring));
+            tuff_buf_free(&number);
         }
         cJSON_Delete(list);
         return status;

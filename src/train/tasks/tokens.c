@@ -55,17 +55,22 @@ static tuff_status join_words(const tuff_example_reader *r, const cJSON *words, 
 
 static tuff_status take_label(marks *m, const tuff_example_reader *r, const cJSON *item, int32_t *out)
 {
-    char number[32], known[200];
+    char known[200];
+    tuff_buf number = {0};
     *out = TUFF_NO_LABEL;
     if (cJSON_IsNumber(item) && item->valuedouble == TUFF_NO_LABEL) return TUFF_OK;
     if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
         return tuff_example_reader_fail(r, "its labels must be texts or numbers");
-    snprintf(number, sizeof number, "%.9g", cJSON_IsNumber(item) ? item->valuedouble : 0);
-    const char *name = cJSON_IsString(item) ? item->valuestring : number;
-    TUFF_TRY(tuff_labels_take(&m->labels, tuff_view_of(name), out));
-    if (*out >= 0) return TUFF_OK;
-    tuff_labels_list(&m->labels, known);
-    return tuff_example_reader_fail(r, "its label \"%.60s\" is none of %s", name, known);
+    if (cJSON_IsNumber(item)) tuff_json_double(&number, item->valuedouble);
+    const char *name = number.data ? number.data : item->valuestring;
+    tuff_status status = number.failed ? tuff_fail_memory("the labels of a data set")
+                                       : tuff_labels_take(&m->labels, tuff_view_of(name), out);
+    if (status == TUFF_OK && *out < 0) {
+        tuff_labels_list(&m->labels, known);
+        status = tuff_example_reader_fail(r, "its label \"%.60s\" is none of %s", name, known);
+    }
+    tuff_buf_free(&number);
+    return status;
 }
 
 /* The labels of an encoding's tokens: each word's first has the word's. */
