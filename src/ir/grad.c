@@ -61,7 +61,9 @@ static void step_back(walk *w, const tuff_node *node, bool *needs, tuff_tensor *
         if (needs[i] && d_in[i]) accumulate(w, node->in[i], d_in[i]);
 }
 
-static void run(walk *w, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n, tuff_tensor **out_grads)
+/* `first` is the gradient of the loss itself. */
+static void run(walk *w, tuff_tensor *loss, tuff_tensor *first, tuff_tensor *const *wrt, size_t n,
+                tuff_tensor **out_grads)
 {
     tuff_graph *g = w->g;
     size_t n_nodes = g->n_nodes;
@@ -93,7 +95,8 @@ static void run(walk *w, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n, t
         tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while differentiating a graph");
         return;
     }
-    w->grads[loss->id] = tuff_fill(g, 1.0, loss->shape.rank, loss->shape.dim);
+    w->grads[loss->id] =
+        first ? sum_to_shape(g, first, &loss->shape) : tuff_fill(g, 1.0, loss->shape.rank, loss->shape.dim);
     for (size_t i = n_nodes; i-- > 0 && g->status == TUFF_OK;)
         step_back(w, g->nodes[i], needs, d_out, d_in);
     for (size_t i = 0; i < n && g->status == TUFF_OK; i++)
@@ -107,6 +110,12 @@ static void run(walk *w, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n, t
 
 void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n,
                      tuff_tensor **out_grads)
+{
+    tuff_graph_grad_of(g, loss, NULL, wrt, n, out_grads);
+}
+
+void tuff_graph_grad_of(tuff_graph *g, tuff_tensor *loss, tuff_tensor *factor, tuff_tensor *const *wrt,
+                        size_t n, tuff_tensor **out_grads)
 {
     for (size_t i = 0; i < n && out_grads; i++)
         out_grads[i] = NULL;
@@ -125,7 +134,7 @@ void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, 
             tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "gradient %zu is asked of no tensor", i);
             return;
         }
-    bool owned = tuff_graph_owns(g, loss);
+    bool owned = tuff_graph_owns(g, loss) && (!factor || tuff_graph_owns(g, factor));
     for (size_t i = 0; i < n && owned; i++)
         owned = tuff_graph_owns(g, wrt[i]);
     if (!owned) return;
@@ -133,7 +142,7 @@ void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, 
     w.depends = tuff_alloc_array(w.n, sizeof *w.depends);
     w.grads = tuff_alloc_array(w.n, sizeof *w.grads);
     if (w.depends && w.grads)
-        run(&w, loss, wrt, n, out_grads);
+        run(&w, loss, factor, wrt, n, out_grads);
     else
         tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while differentiating a graph");
     tuff_free(w.depends);

@@ -146,6 +146,11 @@ struct tuff_graph {
 tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in,
                              const tuff_attrs *attrs);
 
+/* tuff_graph_grad of a loss times a factor, a scalar that depends on nothing that is asked for; NULL: 1. The
+ * same bits as of their product, which is not made. */
+void tuff_graph_grad_of(tuff_graph *g, tuff_tensor *loss, tuff_tensor *factor, tuff_tensor *const *wrt,
+                        size_t n, tuff_tensor **out_grads);
+
 /* The input or variable of this name; NULL when there is none. */
 tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name);
 

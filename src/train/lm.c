@@ -106,7 +106,7 @@ static bool differentiate(const tuff_lm *lm, const tuff_lm_train *train, tuff_gr
                 "model without that head",
                 name, lm->data->task->title);
     }
-    tuff_graph_grad(g, tuff_mul(g, loss, tuff_input(g, "weight", TUFF_F32, 0, NULL)), params, n, grads);
+    tuff_graph_grad_of(g, loss, tuff_input(g, "weight", TUFF_F32, 0, NULL), params, n, grads);
     for (size_t i = 0; sum && i < n; i++) {
         tuff_trained t = tuff_lm_trained(lm, i);
         grads[i] = tuff_accumulate(g, state(g, "grad.", &t), grads[i]);
