@@ -66,9 +66,8 @@ void tuff_packed_close(tuff_packed *p)
         tuff_adapter_destroy(&p->adapter);
     }
     tuff_mutex_destroy(&p->turn);
-    tuff_free(p->host);
+    tuff_pack_free(&p->pack);
     tuff_free(p->scratch);
-    p->host = NULL;
     p->scratch = NULL;
 }
 
@@ -123,50 +122,13 @@ static tuff_status build(void *user, tuff_graph *g)
 
 /* ---- runs */
 
-/* The inputs that all have, one after the other in memory. */
-typedef struct inputs {
-    int32_t *ids, *positions, *types, *segments;
-} inputs;
-
-static size_t words_of(const tuff_packed_shape *shape)
+static void fill(tuff_pack *pack, const tuff_packed_text *texts, size_t n)
 {
-    return (size_t)(3 * shape->tokens + 4 * shape->sequences);
-}
-
-static tuff_status reserve(tuff_packed *p, const tuff_packed_shape *shape, inputs *out)
-{
-    int32_t *host = tuff_realloc_array(p->host, words_of(shape), sizeof *host);
-    if (!host) return tuff_fail_memory("a batch of texts");
-    p->host = memset(host, 0, words_of(shape) * sizeof *host);
-    out->ids = host;
-    out->positions = out->ids + shape->tokens;
-    out->types = out->positions + shape->tokens;
-    out->segments = out->types + shape->tokens;
-    return TUFF_OK;
-}
-
-static void fill(const tuff_packed *p, const tuff_packed_text *texts, size_t n, const inputs *in)
-{
-    int32_t at = 0;
     for (size_t s = 0; s < n; s++) {
         const tuff_packed_text *t = &texts[s];
-        int32_t count = (int32_t)t->count;
-        memcpy(in->ids + at, t->ids, t->count * sizeof *t->ids);
-        if (t->types) memcpy(in->types + at, t->types, t->count * sizeof *t->types);
-        tuff_config_positions(&p->model->config, t->ids, t->count, in->positions + at);
-        memcpy(in->segments + 4 * s, (int32_t[]){at, count, at, count}, 4 * sizeof *in->segments);
-        at += count;
+        int64_t at = tuff_pack_add(pack, t->ids, NULL, (int64_t)t->count);
+        if (t->types) memcpy(pack->types + at, t->types, t->count * sizeof *t->types);
     }
-}
-
-static tuff_status set_inputs(tuff_program *program, const tuff_packed_shape *shape, const inputs *in)
-{
-    size_t tokens = (size_t)shape->tokens * sizeof(int32_t);
-    TUFF_TRY(tuff_program_input(program, "ids", in->ids, tokens));
-    TUFF_TRY(tuff_program_input(program, "positions", in->positions, tokens));
-    TUFF_TRY(tuff_program_input(program, "types", in->types, tokens));
-    return tuff_program_input(program, "segments", in->segments,
-                              (size_t)shape->sequences * 4 * sizeof(int32_t));
 }
 
 static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size_t n, int64_t tokens,
@@ -178,13 +140,13 @@ static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size
     const tuff_packed_shape shape = {tuff_packed_token_capacity(tokens),
                                      tuff_packed_sequence_capacity((int64_t)n),
                                      tuff_packed_sequence_capacity(picked)};
+    const tuff_pack_shape row = {.tokens = shape.tokens, .sequences = shape.sequences};
     building b = {p, &shape};
     tuff_program *program = NULL;
-    inputs in;
-    TUFF_TRY(reserve(p, &shape, &in));
+    TUFF_TRY(tuff_pack_begin(&p->pack, &p->model->config, &row, 0));
     TUFF_TRY(tuff_session_program(p->session, &shape, sizeof shape, build, &b, &program));
-    fill(p, texts, n, &in);
-    TUFF_TRY(set_inputs(program, &shape, &in));
+    fill(&p->pack, texts, n);
+    TUFF_TRY(tuff_pack_set(&p->pack, program));
     if (p->top.set) TUFF_TRY(p->top.set(p->top.user, program, &shape, texts, n));
     TUFF_TRY(tuff_program_run_until(program, watch ? watch->cancel : NULL, false));
     return p->top.take(p->top.user, call, program, &shape, texts, n);

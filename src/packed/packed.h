@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "models/net.h"
 #include "packed/batch.h"
+#include "packed/pack.h"
 #include "runtime/session.h"
 
 /* A program's capacities: it is the same for all batches that fit. */
@@ -46,7 +47,7 @@ typedef struct tuff_packed {
     bool in_f32;            /* parameters are stored as f32, whatever the model's types */
     int64_t rope_positions; /* rows of the rotary tables in the store */
     tuff_mutex *turn;       /* of the session and of the two below */
-    int32_t *host;          /* the inputs of a run */
+    tuff_pack pack;         /* the inputs of a run */
     void *scratch;          /* of `set` and `take` */
 } tuff_packed;
 

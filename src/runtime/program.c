@@ -150,6 +150,13 @@ tuff_status tuff_program_prepare(tuff_program *p)
                                               &p->handle);
 }
 
+bool tuff_program_has_input(const tuff_program *p, const char *name)
+{
+    for (size_t i = 0; i < p->plan->n_inputs; i++)
+        if (strcmp(p->plan->inputs[i].tensor->name, name) == 0) return true;
+    return false;
+}
+
 tuff_status tuff_program_input(tuff_program *p, const char *name, const void *data, size_t bytes)
 {
     TUFF_NEED(p);

@@ -27,6 +27,9 @@ TUFF_MUST_USE tuff_status tuff_program_create_with(tuff_device *device, tuff_gra
                                                    const tuff_plan_options *options,
                                                    tuff_program **out_program);
 
+/* Whether it has an input of this name; setting one that it does not have is no error. */
+bool tuff_program_has_input(const tuff_program *program, const char *name);
+
 tuff_program_memory tuff_program_memory_of(const tuff_program *program);
 
 #endif

@@ -10,8 +10,11 @@
 
 #include "models/heads/head.h"
 #include "models/model.h"
+#include "packed/pack.h"
 #include "train/dataset.h"
-#include "train/pack.h"
+
+/* What a task's batches and graphs are made for. */
+typedef tuff_pack_shape tuff_task_shape;
 
 /* Examples of a data set, by number, in the order in which they are packed. */
 typedef struct tuff_batch {

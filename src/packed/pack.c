@@ -1,11 +1,12 @@
-#include "train/pack.h"
+#include "packed/pack.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "runtime/program.h"
 
-tuff_status tuff_pack_begin(tuff_pack *pack, const tuff_config *config, const tuff_task_shape *shape,
+tuff_status tuff_pack_begin(tuff_pack *pack, const tuff_config *config, const tuff_pack_shape *shape,
                             int64_t own)
 {
     int64_t picked = shape->tokens > shape->rows ? shape->tokens : shape->rows;
@@ -60,6 +61,7 @@ tuff_status tuff_pack_set_picked(tuff_pack *pack, tuff_program *program, const c
     char index[32];
     snprintf(index, sizeof index, "%s_index", name);
     TUFF_TRY(tuff_program_input(program, name, picked, (size_t)n * sizeof *picked));
+    if (!tuff_program_has_input(program, index)) return TUFF_OK;
     TUFF_TRY(tuff_embedding_index(picked, (size_t)n, pack->index));
     return tuff_program_input(program, index, pack->index,
                               tuff_embedding_index_size((size_t)n) * sizeof *pack->index);
