@@ -147,6 +147,22 @@ static tuff_cost cost_update(const tuff_node *node)
     return cost;
 }
 
+/* `least`: the inputs before the slots, and those of one slot. */
+#define UPDATE(op, least)                                                                       \
+    static const tuff_kernel_row op##_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_##op}}; \
+    const tuff_op_info tuff_op_##op = {                                                         \
+        .name = #op,                                                                            \
+        .min_in = (least),                                                                      \
+        .max_in = TUFF_VARIADIC,                                                                \
+        .n_out = 0,                                                                             \
+        .infer = infer_##op,                                                                    \
+        .reference = reference_##op,                                                            \
+        .cpu = tuff_##op##_host,                                                                \
+        .cost = cost_update,                                                                    \
+        .rows = op##_rows,                                                                      \
+        .n_rows = 1,                                                                            \
+    }
+
 /* ---- AdamW ---- */
 
 static tuff_status infer_adamw(tuff_graph *g, tuff_node *node)
@@ -177,20 +193,7 @@ static void reference_adamw(const tuff_node *node, const double *const *in, doub
     reference_slots(node, in, out, node->attrs.adamw.max_grad_norm, adamw_truth);
 }
 
-static const tuff_kernel_row adamw_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_adamw}};
-
-const tuff_op_info tuff_op_adamw = {
-    .name = "adamw",
-    .min_in = 3 + 4,
-    .max_in = TUFF_VARIADIC,
-    .n_out = 0,
-    .infer = infer_adamw,
-    .reference = reference_adamw,
-    .cpu = tuff_adamw_host,
-    .cost = cost_update,
-    .rows = adamw_rows,
-    .n_rows = 1,
-};
+UPDATE(adamw, 3 + 4);
 
 static tuff_status take_adamw(const void *slots, size_t i, slot *out)
 {
@@ -274,20 +277,7 @@ static void reference_sgd(const tuff_node *node, const double *const *in, double
     reference_slots(node, in, out, node->attrs.sgd.max_grad_norm, sgd_truth);
 }
 
-static const tuff_kernel_row sgd_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_sgd}};
-
-const tuff_op_info tuff_op_sgd = {
-    .name = "sgd",
-    .min_in = 2 + 2,
-    .max_in = TUFF_VARIADIC,
-    .n_out = 0,
-    .infer = infer_sgd,
-    .reference = reference_sgd,
-    .cpu = tuff_sgd_host,
-    .cost = cost_update,
-    .rows = sgd_rows,
-    .n_rows = 1,
-};
+UPDATE(sgd, 2 + 2);
 
 void tuff_sgd(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,
               const tuff_sgd_params *params)
@@ -334,20 +324,7 @@ static void reference_lion(const tuff_node *node, const double *const *in, doubl
     reference_slots(node, in, out, node->attrs.lion.max_grad_norm, lion_truth);
 }
 
-static const tuff_kernel_row lion_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_lion}};
-
-const tuff_op_info tuff_op_lion = {
-    .name = "lion",
-    .min_in = 2 + 3,
-    .max_in = TUFF_VARIADIC,
-    .n_out = 0,
-    .infer = infer_lion,
-    .reference = reference_lion,
-    .cpu = tuff_lion_host,
-    .cost = cost_update,
-    .rows = lion_rows,
-    .n_rows = 1,
-};
+UPDATE(lion, 2 + 3);
 
 void tuff_lion(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_tensor *lr, tuff_tensor *norm,
                const tuff_lion_params *params)
