@@ -61,9 +61,7 @@ static void multiply(tuff_device *device, int signals, float *out)
 static void products_survive(void **state)
 {
     (void)state;
-    tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    tuff_device *device = kit_cpu();
     for (int i = 0; i < M * K; i++)
         a[i] = (float)(i * 7919 % 2001 - 1000) / 1000;
     for (int i = 0; i < N * K; i++)

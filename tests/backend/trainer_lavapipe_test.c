@@ -130,9 +130,7 @@ int main(void)
         printf("skipped: %s\n", tuff_error_message());
         return 77;
     }
-    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                         &cpu) != TUFF_OK)
-        return 1;
+    cpu = kit_cpu();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(accumulation_is_a_larger_batch, (void *)"llama"),
         cmocka_unit_test_prestate(accumulation_is_a_larger_batch, (void *)"gpt2"),

@@ -295,9 +295,7 @@ static void VKAPI_CALL rename_device(VkPhysicalDevice device, VkPhysicalDevicePr
 static void whole_names_come_first(void **state)
 {
     (void)state;
-    tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    tuff_device *device = kit_cpu();
     snprintf(renamed, sizeof renamed, "%.5s", tuff_device_get_info(device)->name);
     tuff_device_destroy(&device);
     properties = vkGetPhysicalDeviceProperties;

@@ -181,6 +181,15 @@ int kit_count_entries(const char *path)
     return count - 2; /* "." and ".." */
 }
 
+tuff_device *kit_cpu(void)
+{
+    tuff_device *device = NULL;
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = "cpu";
+    KIT_OK(tuff_device_open(&params, &device));
+    return device;
+}
+
 void kit_write_file(const char *path, const void *data, size_t size)
 {
     FILE *file = fopen(path, "wb");

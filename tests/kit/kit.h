@@ -29,6 +29,9 @@
 void kit_expect_status(tuff_status found, tuff_status expected, const char *what, const char *file, int line);
 void kit_expect_message(const char *part, const char *what, const char *file, int line);
 
+/* Opens the CPU; fails the test where that fails. */
+tuff_device *kit_cpu(void);
+
 /* Makes the n-th allocation from now (1 is the next) fail, once; 0 never. */
 void kit_fail_allocation(uint64_t n);
 bool kit_allocation_failed(void); /* since kit_fail_allocation */

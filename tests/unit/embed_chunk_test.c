@@ -17,8 +17,7 @@ enum { DIMENSIONS = 16 };
 static int set_up(void **state)
 {
     (void)state;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    device = kit_cpu();
     const char *directory = kit_copy_model(kit_golden("bert"), "bert");
     kit_copy_file(kit_golden("predict/tokenizer.json"), kit_join(directory, "tokenizer.json"));
     model = model_open(directory);

@@ -32,8 +32,7 @@ static void write_lines(int lines, const char *last)
 static int set_up(void **state)
 {
     (void)state;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    device = kit_cpu();
     model = model_open("llama");
     KIT_OK(tuff_embedder_create(model, device, NULL, &embedder));
     snprintf(input, sizeof input, "%s", kit_path("texts.txt"));

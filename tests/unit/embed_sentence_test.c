@@ -25,8 +25,7 @@ static void vectors_are_those_of_sentence_transformers(void **state)
     tuff_device *device = NULL;
     tuff_embedder *embedder = NULL;
     KIT_OK(tuff_json_read(kit_golden("sentence/qwen2.json"), &truth));
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    device = kit_cpu();
     const char *directory = kit_copy_model(kit_golden("qwen2"), "qwen2");
     KIT_OK(tuff_make_directories(kit_join(directory, "1_Pooling")));
     cJSON_ArrayForEach(file, item(truth, "files"))
@@ -75,9 +74,7 @@ static void the_longest_text_is_the_tokenizers_or_the_models(void **state)
                  {"{\"model_max_length\": 4096}", 128},
                  {"{\"model_max_length\": 77}", 77},
                  {"{}", 128}};
-    tuff_device *device = NULL;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    tuff_device *device = kit_cpu();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *directory = kit_copy_model(kit_golden("qwen2"), "length");
         kit_write_file(kit_join(directory, "tokenizer_config.json"), cases[i].config,

@@ -21,8 +21,8 @@ static int set_up(void **state)
 {
     (void)state;
     model = model_open(kit_golden("embedding/bert"));
-    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device) != TUFF_OK;
+    device = kit_cpu();
+    return 0;
 }
 
 static int tear_down(void **state)

@@ -15,9 +15,7 @@ static tuff_cancel *stop;
 static int begin(void **state)
 {
     (void)state;
-    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                         &device) != TUFF_OK)
-        return 1;
+    device = kit_cpu();
     llama = model_open("llama");
     KIT_OK(tuff_cancel_create(&stop));
     return 0;

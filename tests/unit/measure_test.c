@@ -18,8 +18,7 @@ static tuff_embedder *embedder;
 static int set_up(void **state)
 {
     (void)state;
-    KIT_OK(tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device));
+    device = kit_cpu();
     model = model_open("llama");
     tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
     params.normalize = TUFF_NORMALIZE_NO; /* cosines do not ask for length 1 */

@@ -204,10 +204,7 @@ static void an_encoder_is_no_language_model(void **state)
 {
     (void)state;
     tuff_model *model = model_open("bert");
-    tuff_device *device = NULL;
-    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
-    params.name = "cpu";
-    KIT_OK(tuff_device_open(&params, &device));
+    tuff_device *device = kit_cpu();
     tuff_generator *generator = NULL;
     KIT_FAILS(tuff_generator_create(model, device, NULL, &generator), TUFF_UNSUPPORTED,
               "a language model is needed here; this is an encoder bert, whose head is: none");

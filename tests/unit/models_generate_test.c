@@ -14,9 +14,7 @@ static tuff_model *llama, *gpt2;
 static int begin(void **state)
 {
     (void)state;
-    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                         &device) != TUFF_OK)
-        return 1;
+    device = kit_cpu();
     llama = model_open("llama");
     gpt2 = model_open("gpt2");
     return 0;

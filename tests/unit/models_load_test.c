@@ -70,11 +70,8 @@ static void metadata_outlives_its_file(void **state)
     assert_true(fd >= 0 && unlink(path) == 0 && ftruncate(fd, 0) == 0 && close(fd) == 0);
     const tuff_tokenizer *tokenizer = NULL;
     KIT_OK(tuff_model_get_tokenizer(model, &tokenizer));
-    tuff_device *device = NULL;
+    tuff_device *device = kit_cpu();
     tuff_store *store = NULL;
-    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
-    params.name = "cpu";
-    KIT_OK(tuff_device_open(&params, &device));
     KIT_OK(tuff_store_create(device, &store));
     KIT_FAILS(tuff_model_upload(model, false, NULL, store), TUFF_IO, "was cut short after it was opened");
     tuff_store_destroy(&store);
@@ -87,11 +84,8 @@ static void weights_that_changed_on_the_disk_are_not_uploaded(void **state)
     (void)state;
     const char *path = kit_copy_model(kit_golden("llama"), "shortened");
     tuff_model *model = model_open(path);
-    tuff_device *device = NULL;
+    tuff_device *device = kit_cpu();
     tuff_store *store = NULL;
-    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
-    params.name = "cpu";
-    KIT_OK(tuff_device_open(&params, &device));
     KIT_OK(tuff_store_create(device, &store));
     kit_cut_file(kit_join(path, "model.safetensors"), 4096);
     KIT_FAILS(tuff_model_upload(model, false, NULL, store), TUFF_IO, "was changed after it was loaded");

@@ -15,8 +15,8 @@ static int open_all(void **state)
 {
     (void)state;
     if (tuff_json_read(kit_golden("predict/truth.json"), &truth) != TUFF_OK) return 1;
-    return tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                            &device) != TUFF_OK;
+    device = kit_cpu();
+    return 0;
 }
 
 static int close_all(void **state)

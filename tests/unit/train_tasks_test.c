@@ -460,9 +460,7 @@ int main(void)
         cmocka_unit_test(figures_are_scikit_learns),
         cmocka_unit_test(answers_are_counted_as_in_squad),
     };
-    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
-    params.name = "cpu";
-    KIT_OK(tuff_device_open(&params, &device));
+    device = kit_cpu();
     base = load("bert");
     classes = load("bert-classes");
     tokens = load("bert-tokens");

@@ -20,9 +20,7 @@ static int begin(void **state)
     (void)state;
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
-    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                         &device) != TUFF_OK)
-        return 1;
+    device = kit_cpu();
     llama = model_open("llama");
     gpt2 = model_open("gpt2");
     return 0;

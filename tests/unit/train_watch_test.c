@@ -23,9 +23,7 @@ static int begin(void **state)
     static int32_t ids[IDS];
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
-    if (tuff_device_open(&(tuff_device_params){.struct_size = sizeof(tuff_device_params), .name = "cpu"},
-                         &device) != TUFF_OK)
-        return 1;
+    device = kit_cpu();
     llama = model_open("llama");
     KIT_OK(tuff_cancel_create(&stop));
     KIT_OK(tuff_dataset_from_ids(ids, 200, 16, &small));
