@@ -1,4 +1,4 @@
-/* Fine-tuning and evaluating causal language models. */
+/* Fine-tuning and evaluating models: language models, classifiers, embedders. */
 #ifndef TUFF_TRAIN_H
 #define TUFF_TRAIN_H
 
@@ -21,7 +21,8 @@ extern "C" {
 
 /* ---- data ---- */
 
-/* Text as token ids, cut into blocks of `block_size` as Hugging Face's run_clm does: one stream,
+/* The examples of a task. Of causal language modelling: text as token ids, cut into blocks of `block_size` as
+ * Hugging Face's run_clm does: one stream,
  * non-overlapping blocks, and in each block every token but the first is predicted (block_size - 1
  * predictions; labels are the ids themselves, shifted inside the model). Training drops a last block that is
  * not full; evaluation keeps it when it has at least two tokens. Immutable, may be shared by threads. */
@@ -55,7 +56,7 @@ typedef struct tuff_data_params {
     /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it. "mlm": texts, of which some tokens are
      * to be found. "classification": texts or pairs with a label, several, or a number.
      * "token-classification": lists of words and of their labels. "qa": questions on contexts that answer
-     * them. */
+     * them. "embedding": as tuff_dataset_load_pairs has it, with its defaults. */
     const char *task;
     bool training;   /* labels that the model does not know are new ones, and no error */
     bool allow_json; /* of causal-lm, as in tuff_text_params */
@@ -148,7 +149,7 @@ typedef struct tuff_train_params {
     double warmup_ratio;             /* of all steps */
     double weight_decay, adam_beta1, adam_beta2, adam_epsilon;
     double max_grad_norm; /* 0: no clipping */
-    uint64_t seed;        /* of shuffling, dropout and LoRA's initial A */
+    uint64_t seed;        /* of all that is random: shuffling, dropout, hidden tokens, what begins anew */
     bool no_shuffle;      /* blocks in file order every epoch */
     int64_t lora_rank;    /* 0: all parameters are trained; with peft_type "lora": 8 */
     double lora_alpha, lora_dropout;
@@ -228,9 +229,9 @@ typedef struct tuff_train_step {
     size_t struct_size; /* set by TUFF_TRAIN_STEP_INIT */
     int64_t step;       /* 1 for the first */
     double epoch;
-    double loss;                     /* mean over the predictions of the step, before its update */
-    double learning_rate, grad_norm; /* the norm before clipping; not finite when the step was skipped */
-    bool skipped;
+    double loss; /* mean over the predictions of the step, before its update; NaN where there were none */
+    double learning_rate, grad_norm; /* the norm before clipping */
+    bool skipped;   /* the norm was not finite, or there was nothing to predict: nothing has changed */
     int64_t tokens; /* ids seen by this step */
 } tuff_train_step;
 #define TUFF_TRAIN_STEP_INIT                             \
@@ -238,14 +239,16 @@ typedef struct tuff_train_step {
         sizeof(tuff_train_step), 0, 0, 0, 0, 0, false, 0 \
     }
 /* One optimizer step. The first puts the weights on the device, and may be tried again when that fails. A
- * step whose gradient is not finite changes nothing, and is reported as skipped. Errors: TUFF_NOT_FINITE when
- * it is the last of max_nonfinite such steps in a row: it is in *out_step, the trainer can be saved or go on,
- * but most likely its weights are of no use; TUFF_CANCELLED by the watch: the trainer is as it was before the
- * step, which may be tried again. After any other failure it can only be destroyed. */
+ * step whose gradient is not finite, or without a label, changes nothing, and is reported as skipped. Errors:
+ * TUFF_NOT_FINITE when it is the last of max_nonfinite such steps in a row: it is in *out_step, the trainer
+ * can be saved or go on, but most likely its weights are of no use; TUFF_CANCELLED by the watch: the trainer
+ * is as it was before the step, which may be tried again. After any other failure it can only be destroyed.
+ */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_step(tuff_trainer *trainer, tuff_train_step *out_step);
 
 /* Ids of the micro-batches of the step that tuff_trainer_step would do next: i32
- * [gradient_accumulation_steps, batch, block_size]. */
+ * [gradient_accumulation_steps, batch, block_size]. TUFF_UNSUPPORTED for other tasks than causal language
+ * modelling; of tuff_trainer_dump_batches too. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_next_batch(tuff_trainer *trainer, int32_t *out_ids,
                                                            size_t count);
 
@@ -313,7 +316,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_measure_retrieval(tuff_trainer *
 /* Zero means default. */
 typedef struct tuff_eval_params {
     size_t struct_size;      /* set by TUFF_EVAL_PARAMS_INIT */
-    int64_t batch_size;      /* blocks per run; 0: 4 */
+    int64_t batch_size;      /* examples per run; 0: 4 */
     const char *adapter;     /* a PEFT directory to apply; NULL: none */
     const tuff_watch *watch; /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
 } tuff_eval_params;
