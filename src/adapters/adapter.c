@@ -34,6 +34,7 @@ void tuff_adapter_destroy(tuff_adapter **adapter)
     tuff_peft_files_close(&a->files);
     tuff_map_free(&a->by_name);
     tuff_free(a->tensors);
+    tuff_free(a->whole);
     tuff_arena_free(&a->arena);
     tuff_free(a);
     *adapter = NULL;
@@ -87,6 +88,7 @@ static tuff_status open_files(const tuff_model *model, tuff_peft_files **files, 
     (*out_adapter)->log = log;
     *files = NULL;
     tuff_status status = tuff_peft_refuse((*out_adapter)->files->config, (*out_adapter)->files->config_path);
+    if (status == TUFF_OK) status = tuff_adapter_find_whole(*out_adapter);
     if (status == TUFF_OK) status = method->open(*out_adapter);
     (*out_adapter)->log = NULL;
     if (status != TUFF_OK) tuff_adapter_destroy(out_adapter);
@@ -164,7 +166,7 @@ tuff_status tuff_adapter_upload(const tuff_adapter *adapter, tuff_store *store)
 {
     for (size_t i = 0; i < adapter->count; i++)
         TUFF_TRY(tuff_note(upload_one(adapter, i, store), "%s", adapter->tensors[i].name));
-    return TUFF_OK;
+    return tuff_adapter_upload_whole(adapter, store);
 }
 
 tuff_status tuff_adapter_upload_model(const tuff_model *model, const tuff_adapter *adapter, bool trained,
@@ -292,6 +294,7 @@ tuff_status tuff_adapter_save(const tuff_adapter *a, const char *task_type, cons
     TUFF_GO(a->method->describe(a, &card, &text));
     TUFF_GO(tuff_watched_add(&from.work, 0));
     TUFF_GO(tuff_peft_write(directory, &text, items, a->count + from.whole_count, write_tensor, &from));
+    if (from.whole_count) TUFF_GO(tuff_adapter_save_labels(a->model, directory));
 done:
     tuff_buf_free(&text);
     tuff_arena_free(&arena);

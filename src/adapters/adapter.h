@@ -31,6 +31,12 @@ typedef struct tuff_adapter_tensor {
     const tuff_weight *weight; /* in the file that was opened; NULL: it begins anew */
 } tuff_adapter_tensor;
 
+/* A parameter of the model that it has whole, in place of the model's: PEFT's modules_to_save. */
+typedef struct tuff_adapter_whole {
+    const tuff_param *param;
+    const tuff_weight *weight;
+} tuff_adapter_whole;
+
 typedef struct tuff_adapter tuff_adapter;
 
 /* What an adapter_config.json says whatever the method. */
@@ -65,6 +71,8 @@ struct tuff_adapter {
     tuff_adapter_tensor *tensors;
     size_t count, capacity;
     tuff_map by_name;
+    tuff_adapter_whole *whole; /* in the files that were opened */
+    size_t whole_count, whole_capacity;
     tuff_arena arena;
     tuff_peft_files *files;       /* that it was opened from; NULL: a new one */
     const tuff_log_receiver *log; /* while it is opened */
@@ -89,7 +97,8 @@ const tuff_net_hook *tuff_adapter_hook(tuff_adapter *adapter, bool training);
  * token v N + v. */
 int64_t tuff_adapter_virtual_tokens(const tuff_adapter *adapter);
 
-/* Puts its tensors into the store (f32): from the files, or as they begin. */
+/* Puts its tensors into the store (f32): from the files, or as they begin. The parameters of the model that
+ * it has whole take the place of the model's, which are there. */
 TUFF_MUST_USE tuff_status tuff_adapter_upload(const tuff_adapter *adapter, tuff_store *store);
 /* Puts all that a net of the model reads into the store: parameters (f32 when they are trained), tables of so
  * many positions, and the adapter's tensors unless it is NULL. */
@@ -102,6 +111,17 @@ TUFF_MUST_USE tuff_status tuff_adapter_upload_model(const tuff_model *model, con
 TUFF_MUST_USE tuff_status tuff_adapter_save(const tuff_adapter *adapter, const char *task_type,
                                             const tuff_store *store, const tuff_watch *watch,
                                             const char *directory);
+
+/* ---- parameters that it has whole (adapters/whole.c) */
+
+/* Lists those of the files that the model has. */
+TUFF_MUST_USE tuff_status tuff_adapter_find_whole(tuff_adapter *adapter);
+/* Whether a tensor of the files is one of them. */
+bool tuff_adapter_is_whole(const tuff_adapter *adapter, const char *name);
+TUFF_MUST_USE tuff_status tuff_adapter_upload_whole(const tuff_adapter *adapter, tuff_store *store);
+/* Writes what the labels of the model's head are called beside an adapter, for tuff_model_adapted; PEFT does
+ * not read it. */
+TUFF_MUST_USE tuff_status tuff_adapter_save_labels(const tuff_model *model, const char *directory);
 
 /* ---- for methods */
 

@@ -111,7 +111,7 @@ static tuff_status open(tuff_adapter *a)
     if (weights->count == 0)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: it holds no vectors of IA3 (ia3_l)", a->files->weights_path);
     for (size_t i = 0; i < weights->count; i++)
-        TUFF_TRY(open_tensor(a, &weights->items[i]));
+        if (!tuff_adapter_is_whole(a, weights->items[i].name)) TUFF_TRY(open_tensor(a, &weights->items[i]));
     return TUFF_OK;
 }
 

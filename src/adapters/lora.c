@@ -107,13 +107,13 @@ static tuff_status open(tuff_adapter *a)
     const char *file = a->files->weights_path;
     TUFF_TRY(begin(a, &l));
     TUFF_TRY(tuff_peft_open_files(a->files, &l->peft));
-    /* An adapter of a classifier has its head along, which a language model has no place for. */
-    if (l->peft->ignored_count)
-        tuff_log_to(
-            a->log, TUFF_LOG_WARN,
-            "%s: the tensor %s%s of this adapter is not used: Tuff applies its LoRA matrices only, to a "
-            "language model",
-            file, l->peft->ignored[0], l->peft->ignored_count > 1 ? " (and others)" : "");
+    /* An adapter of a classifier has its head along, which a model without one has no place for. */
+    for (size_t i = 0; i < l->peft->ignored_count; i++) {
+        if (tuff_adapter_is_whole(a, l->peft->ignored[i])) continue;
+        tuff_log_to(a->log, TUFF_LOG_WARN,
+                    "%s: the tensor %s of this adapter is not used: the model has no place for it", file,
+                    l->peft->ignored[i]);
+    }
     l->rank = l->peft->config->rank;
     l->alpha = l->peft->config->alpha;
     l->dropout = l->peft->config->dropout;

@@ -186,6 +186,12 @@ typedef struct tuff_cli_data_options {
                                                .high = 1,                                                \
                                                .help = "mlm: the share of tokens that are to be found"   \
     }
+/* Loads a model, and where there is an adapter (NULL: none) with a head of its own, the model with that:
+ * which of the two is to be used. Both are destroyed by the caller, the adapted one first, also after a
+ * failure. */
+tuff_status tuff_cli_load_adapted(const char *path, const char *adapter, tuff_model **out_base,
+                                  tuff_model **out_adapted, const tuff_model **out_model);
+
 /* Loads a file of the task's examples; `like` as in tuff_data_params. `block` is of causal-lm. */
 tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int task,
                                const tuff_cli_data_options *options, int64_t block, bool allow_json,

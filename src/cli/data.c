@@ -19,6 +19,15 @@ const char *tuff_cli_task_name(int task)
     return word(TUFF_CLI_TASKS, task, name, sizeof name);
 }
 
+tuff_status tuff_cli_load_adapted(const char *path, const char *adapter, tuff_model **out_base,
+                                  tuff_model **out_adapted, const tuff_model **out_model)
+{
+    tuff_status status = tuff_model_load(path, out_base);
+    if (status == TUFF_OK && adapter) status = tuff_model_adapted(*out_base, adapter, out_adapted);
+    *out_model = *out_adapted ? *out_adapted : *out_base;
+    return status;
+}
+
 tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int task,
                                const tuff_cli_data_options *o, int64_t block, bool allow_json, bool training,
                                const tuff_dataset *like, tuff_dataset **out_dataset)

@@ -65,14 +65,16 @@ int tuff_cli_with_predictor(const tuff_cli_predict *o, int64_t guesses,
 {
     tuff_cli_begin(&o->common);
     if (!tuff_cli_model_is_there(o->model)) return TUFF_EXIT_FAILED;
-    tuff_model *model = NULL;
+    tuff_model *base = NULL, *adapted = NULL;
+    const tuff_model *model = NULL;
     tuff_device *device = NULL;
-    int code = tuff_model_load(o->model, &model) == TUFF_OK &&
+    int code = tuff_cli_load_adapted(o->model, o->adapter, &base, &adapted, &model) == TUFF_OK &&
                        tuff_cli_open_device(&o->common, false, &device) == TUFF_OK
                    ? run_on(o, guesses, model, device, run)
                    : tuff_cli_failed();
     tuff_cli_device_stats(&o->common, device);
     tuff_device_destroy(&device);
-    tuff_model_destroy(&model);
+    tuff_model_destroy(&adapted);
+    tuff_model_destroy(&base);
     return code;
 }

@@ -68,7 +68,7 @@ typedef struct tuff_peft_config {
 } tuff_peft_config;
 
 /* UNSUPPORTED, naming the key, for what would change the numbers and cannot be applied: other PEFT types,
- * DoRA, modules_to_save, biases, ... */
+ * DoRA, biases, ... */
 TUFF_MUST_USE tuff_status tuff_peft_config_parse(const char *data, size_t size, const char *file,
                                                  tuff_peft_config **out_config);
 /* Whether a key of adapter_config.json is in the list, peft_keys.def. */

@@ -33,9 +33,13 @@ typedef struct tuff_head_wish {
     const char *const *labels; /* names; NULL: "LABEL_0" and so on */
     int64_t label_count;
     tuff_problem problem;
-    uint64_t seed; /* of parameters that are new */
-    bool whole;    /* what is new, and the output of a classifier or of spans, is trained beside an adapter */
+    uint64_t seed;             /* of parameters that are new */
+    const tuff_weights *saved; /* of an adapter: what it has is not drawn at random for good; NULL: none */
+    bool whole; /* what is new, and the output of a classifier or of spans, is trained beside an adapter */
 } tuff_head_wish;
+/* The module that gives the outputs of a head of this architecture, "classifier"; NULL: it has no such head,
+ * or one whose output is a table. */
+const char *tuff_head_output_of(const tuff_config *config, const tuff_head *head);
 /* The module that PEFT is to save of a parameter that is trained whole: "classifier". */
 const char *tuff_param_saved_module(const tuff_config *config, const tuff_param *param, char text[256]);
 /* Whether a model has that head, with these labels. */

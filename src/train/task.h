@@ -57,7 +57,7 @@ struct tuff_task {
     const char *name;      /* "causal-lm" */
     const char *title;     /* for people: "causal language modelling" */
     const tuff_head *head; /* that it works with; NULL: none */
-    const char *peft_type; /* task_type of an adapter that is saved: "CAUSAL_LM" */
+    const char *peft_type; /* of tasks without a head: task_type of an adapter that is saved */
     bool perplexity;       /* exp(loss) means something */
 
     /* ---- data */

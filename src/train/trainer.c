@@ -436,12 +436,12 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
 
 static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
+    const tuff_task *task = t->data->task;
     TUFF_TRY(tuff_trainer_need_store(t));
     if (t->runs.lm.adapter)
-        return tuff_adapter_save(t->runs.lm.adapter, t->data->task->peft_type, t->store, watch,
-                                 tuff_stage_path(stage));
+        return tuff_adapter_save(t->runs.lm.adapter, task->head ? task->head->peft_type : task->peft_type,
+                                 t->store, watch, tuff_stage_path(stage));
     TUFF_TRY(tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage));
-    const tuff_task *task = t->data->task;
     return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
 }
 

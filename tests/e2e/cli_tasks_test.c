@@ -45,6 +45,30 @@ static void a_classifier_is_trained_and_measured(void **state)
     kit_result_free(&r);
 }
 
+/* Beside LoRA, a head is used from the adapter's directory. */
+static void a_head_comes_with_its_adapter(void **state)
+{
+    (void)state;
+    const char *model = model_of("bert"), *out = kit_path("adapter"), *file = records("classification.tsv");
+    kit_result r =
+        KIT_TUFF("train", "--task", "classification", "--model", model, "--train-file", file, "--eval-file",
+                 file, "--text-field", "one", "--label-field", "class", "--output-dir", out, "--lora-rank",
+                 "2", "--max-steps", "6", "--learning-rate", "3e-2", "--json");
+    cJSON *trained = kit_parse(r.out.data, r.out.size);
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "classification", "--model", model, "--adapter", out, "--file", file,
+                 "--text-field", "one", "--label-field", "class", "--json");
+    cJSON *measured = kit_parse(r.out.data, r.out.size);
+    assert_true(fabs(kit_number(measured, "loss") - kit_number(trained, "eval_loss")) < 1e-5);
+    assert_null(strstr(r.err.data, "drawn")); /* nothing of it is random */
+    cJSON_Delete(trained);
+    cJSON_Delete(measured);
+    kit_result_free(&r);
+    r = KIT_TUFF("classify", "--model", model, "--adapter", out, "--text", "w5 w6");
+    assert_null(strstr(r.out.data, "LABEL_"));
+    kit_result_free(&r);
+}
+
 static void others_are_measured(void **state)
 {
     (void)state;
@@ -78,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_classifier_is_trained_and_measured),
+        cmocka_unit_test(a_head_comes_with_its_adapter),
         cmocka_unit_test(others_are_measured),
         cmocka_unit_test(what_does_not_go_together),
     };

@@ -183,12 +183,16 @@ static void bad_files_are_named(void **state)
         vector = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_F32, 2, {96, 1}},
         longer = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_F32, 2, {95, 1}},
         other = {"base_model.model.transformer.h.0.attn.c_attn.lora_A", TUFF_F32, 2, {2, 1}},
+        table = {"base_model.model.lm_head.weight", TUFF_F32, 2, {64, 32}},
+        norm = {"base_model.model.transformer.ln_f.weight", TUFF_F32, 2, {3, 1}},
+        turned = {"base_model.model.transformer.h.0.attn.c_attn.weight", TUFF_F32, 2, {32, 96}},
         rows = {"prompt_embeddings", TUFF_F32, 2, {5, 32}};
     opened_is_refused("gpt2", "{\"peft_type\": \"VERA\"}", &vector, TUFF_UNSUPPORTED,
                       "'peft_type' is 'VERA'; adapters of type LORA, IA3, PROMPT_TUNING can be read");
     opened_is_refused("gpt2", "{}", &vector, TUFF_BAD_FORMAT, "it has no 'peft_type'");
-    opened_is_refused("gpt2", "{\"peft_type\": \"IA3\", \"modules_to_save\": [\"lm_head\"]}", &vector,
-                      TUFF_UNSUPPORTED, "'modules_to_save' is set");
+    opened_is_refused("gpt2", IA3, &table, TUFF_UNSUPPORTED, "the head of this model is its embedding table");
+    opened_is_refused("gpt2", IA3, &norm, TUFF_BAD_FORMAT, "has shape [3, 1], the model's has [32]");
+    opened_is_refused("gpt2", IA3, &turned, TUFF_UNSUPPORTED, "a matrix that files hold the other way round");
     opened_is_refused("gpt2", IA3, &longer, TUFF_BAD_FORMAT,
                       "for this model's layer of 32 to 96 it must be [96, 1]");
     opened_is_refused("gpt2", IA3, &other, TUFF_UNSUPPORTED, "is no vector of IA3");

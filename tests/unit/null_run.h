@@ -240,6 +240,13 @@ CALLS_OF(tuff_model_load_watched)
     REFUSED_OUT(tuff_model_load_watched(NULL, NULL, &out), out);
     REFUSED_OUT(tuff_model_load_watched("x", &unset, &out), out);
 }
+CALLS_OF(tuff_model_adapted)
+{
+    tuff_model *out;
+    REFUSED(tuff_model_adapted(fixture.model, "x", NULL));
+    REFUSED_OUT(tuff_model_adapted(NULL, "x", &out), out);
+    REFUSED_OUT(tuff_model_adapted(fixture.model, NULL, &out), out);
+}
 CALLS_OF(tuff_model_destroy)
 {
     tuff_model *none = NULL;

@@ -68,8 +68,6 @@ static void test_bad_configs(void **state)
     expect("{\"peft_type\":\"IA3\"}", TUFF_UNSUPPORTED, "'peft_type' is 'IA3'");
     expect("{\"peft_type\":\"LORA\",\"bias\":\"all\"}", TUFF_UNSUPPORTED, "'bias' is 'all'");
     expect("{\"peft_type\":\"LORA\",\"use_dora\":true}", TUFF_UNSUPPORTED, "'use_dora' is set");
-    expect("{\"peft_type\":\"LORA\",\"modules_to_save\":[\"lm_head\"]}", TUFF_UNSUPPORTED,
-           "'modules_to_save' is set");
     expect("{\"peft_type\":\"LORA\",\"kasa_config\":{\"beta\":1}}", TUFF_UNSUPPORTED, "'kasa_config' is set");
     expect("{\"peft_type\":\"LORA\",\"init_lora_weights\":\"pissa_niter_4\"}", TUFF_UNSUPPORTED,
            "'init_lora_weights' is 'pissa_niter_4'");

@@ -208,6 +208,38 @@ static void labels_of_the_model_stay(void **state)
     tuff_dataset_destroy(&data);
 }
 
+/* The adapter's directory and the model that it was trained beside are the model that was trained: it
+ * measures the same, and its labels have their names. */
+static void comes_back(const tuff_model *beside, const tuff_model *with_head, const char *adapter,
+                       const char *file, const tuff_eval_result *trained)
+{
+    char one[TUFF_LABEL_SIZE], other[TUFF_LABEL_SIZE];
+    tuff_model *adapted = NULL;
+    tuff_eval_result again = TUFF_EVAL_RESULT_INIT;
+    tuff_eval_params params = TUFF_EVAL_PARAMS_INIT;
+    KIT_OK(tuff_model_adapted(beside, adapter, &adapted));
+    assert_non_null(adapted);
+    for (int64_t i = 0; i < 3; i++) {
+        tuff_view wanted = tuff_model_label(with_head, i, one), found = tuff_model_label(adapted, i, other);
+        assert_int_equal(found.size, wanted.size);
+        assert_memory_equal(found.data, wanted.data, wanted.size);
+    }
+    tuff_dataset *data = read(adapted, file, task_of("classification", false));
+    params.adapter = adapter;
+    params.batch_size = 1;
+    KIT_OK(tuff_evaluate(adapted, device, data, &params, &again));
+    assert_true(fabs(again.loss - trained->loss) < 1e-6 * trained->loss);
+    /* without the adapter it is another model */
+    KIT_OK(tuff_evaluate(adapted, device, data, NULL, &again));
+    assert_true(fabs(again.loss - trained->loss) > 1e-3);
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&adapted);
+    kit_write_file(kit_join(adapter, "adapter_labels.json"), "{\"num_labels\": 4}", 17);
+    KIT_FAILS(tuff_model_adapted(beside, adapter, &adapted), TUFF_BAD_FORMAT,
+              "has 4 labels, but the adapter's head 3 outputs");
+    assert_null(adapted);
+}
+
 /* With LoRA the head is trained whole, and saved as PEFT does. */
 static void heads_go_along_with_lora(void **state)
 {
@@ -231,6 +263,9 @@ static void heads_go_along_with_lora(void **state)
             KIT_OK(tuff_trainer_step(trainer, &step));
         const char *to = kit_path(i ? "lora-classes" : "lora-base");
         KIT_OK(tuff_trainer_save(trainer, to));
+        tuff_eval_result measured = TUFF_EVAL_RESULT_INIT;
+        KIT_OK(tuff_trainer_evaluate(trainer, data, &measured));
+        comes_back(*all[i].model, trainer->model, to, path, &measured);
         tuff_buf config = {0};
         tuff_weights *weights = NULL;
         kit_read_file(kit_join(to, "adapter_config.json"), &config);

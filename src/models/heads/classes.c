@@ -11,5 +11,6 @@ static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 const tuff_head tuff_head_classes = {.name = "classes",
                                      .title = "sequence classification",
                                      .hf_classes = "ForSequenceClassification",
+                                     .peft_type = "SEQ_CLS",
                                      .has_labels = true,
                                      .build = build};

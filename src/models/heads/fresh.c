@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "formats/peft.h"
 #include "models/heads/head.h"
 #include "models/model.h"
 
@@ -106,14 +107,23 @@ static bool has_shape(const tuff_weight *weight, const tuff_param *param, bool g
     return tuff_shape_equal(&expected, &found);
 }
 
+const char *tuff_head_output_of(const tuff_config *config, const tuff_head *head)
+{
+    static const char *const parts[] = {"cls.output", "tokens", "spans"};
+    tuff_config c = *config;
+    const char *module = NULL;
+    c.head = find_spec(c.arch, head);
+    for (size_t i = 0; c.head && i < sizeof parts / sizeof *parts && !module; i++)
+        module = tuff_config_module(&c, parts[i]);
+    return module;
+}
+
 /* The head's output: the whole of "classifier" where that has parts. NULL: it is a table, or a matrix of all
  * tokens. */
 static const char *output_module(const tuff_config *c, char text[256])
 {
-    static const char *const parts[] = {"cls.output", "tokens", "spans"};
-    const char *prefix = c->arch->base_prefix, *module = NULL;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && !module; i++)
-        module = tuff_config_module(c, parts[i]);
+    const char *prefix = c->arch->base_prefix,
+               *module = c->head ? tuff_head_output_of(c, c->head->head) : NULL;
     if (!module) return NULL;
     size_t size = tuff_starts_with(module, prefix) ? strlen(module) : strcspn(module, ".");
     snprintf(text, 256, "%.*s", (int)size, module);
@@ -137,6 +147,14 @@ static bool is_output(const tuff_config *c, const tuff_param *p)
     return output && tuff_starts_with(p->name, output) && p->name[strlen(output)] == '.';
 }
 
+/* Whether an adapter's file has what the model's has not. */
+static bool is_saved(const tuff_head_wish *wish, const tuff_param *p)
+{
+    char name[320];
+    snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%s", p->name);
+    return wish->saved && tuff_weights_find(wish->saved, name);
+}
+
 /* What the file does not have, or of another number of labels, is new. */
 static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
 {
@@ -148,7 +166,7 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         p->fresh = !weight || !has_shape(weight, p, model->gguf != NULL);
         p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
         if (old && !p->fresh && !p->whole) p->stored = old->stored;
-        if (p->fresh) tuff_buf_printf(&names, "%s%s", names.size ? ", " : "", p->name);
+        if (p->fresh && !is_saved(wish, p)) tuff_buf_printf(&names, "%s%s", names.size ? ", " : "", p->name);
     }
     if (names.failed) return tuff_fail_memory("the config of a new head");
     if (names.size)

@@ -11,6 +11,7 @@ struct tuff_head {
     const char *title;      /* for people: "language model" */
     const char *hf_classes; /* how the names of transformers' classes end that have it, separated by blanks;
                              * the first is the one that is written */
+    const char *peft_type;  /* PEFT's task_type of models with it: "SEQ_CLS"; NULL: it has none */
     bool has_labels;        /* its outputs are the config's labels */
     /* x [..., C], states of tokens after the last norm, to [..., outputs]. */
     tuff_tensor *(*build)(tuff_net *net, tuff_tensor *x);

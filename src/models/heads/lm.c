@@ -6,5 +6,8 @@ static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
     return tuff_head_output(net, x, false);
 }
 
-const tuff_head tuff_head_lm = {
-    .name = "lm", .title = "language model", .hf_classes = "ForCausalLM LMHeadModel", .build = build};
+const tuff_head tuff_head_lm = {.name = "lm",
+                                .title = "language model",
+                                .hf_classes = "ForCausalLM LMHeadModel",
+                                .peft_type = "CAUSAL_LM",
+                                .build = build};

@@ -6,5 +6,8 @@ static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
     return tuff_net_linear(net, tuff_head_transform(net, x), "spans", 0, 2, true);
 }
 
-const tuff_head tuff_head_spans = {
-    .name = "spans", .title = "question answering", .hf_classes = "ForQuestionAnswering", .build = build};
+const tuff_head tuff_head_spans = {.name = "spans",
+                                   .title = "question answering",
+                                   .hf_classes = "ForQuestionAnswering",
+                                   .peft_type = "QUESTION_ANS",
+                                   .build = build};

@@ -9,5 +9,6 @@ static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 const tuff_head tuff_head_tokens = {.name = "tokens",
                                     .title = "token classification",
                                     .hf_classes = "ForTokenClassification",
+                                    .peft_type = "TOKEN_CLS",
                                     .has_labels = true,
                                     .build = build};

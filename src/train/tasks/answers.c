@@ -171,7 +171,6 @@ static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
 const tuff_task tuff_task_answers = {.name = "qa",
                                      .title = "question answering",
                                      .head = &tuff_head_spans,
-                                     .peft_type = "QUESTION_ANS",
                                      .load = tuff_questions_load,
                                      .release = tuff_questions_release,
                                      .check = tuff_examples_check,

@@ -74,7 +74,6 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
 const tuff_task tuff_task_causal_lm = {.name = "causal-lm",
                                        .title = "causal language modelling",
                                        .head = &tuff_head_lm,
-                                       .peft_type = "CAUSAL_LM",
                                        .perplexity = true,
                                        .check = check,
                                        .count = count,

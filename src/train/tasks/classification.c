@@ -319,7 +319,6 @@ static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
 const tuff_task tuff_task_classification = {.name = "classification",
                                             .title = "sequence classification",
                                             .head = &tuff_head_classes,
-                                            .peft_type = "SEQ_CLS",
                                             .load = load,
                                             .wish = wish,
                                             .release = release,

@@ -265,7 +265,6 @@ static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
 const tuff_task tuff_task_tokens = {.name = "token-classification",
                                     .title = "token classification",
                                     .head = &tuff_head_tokens,
-                                    .peft_type = "TOKEN_CLS",
                                     .load = load,
                                     .wish = wish,
                                     .release = release,

@@ -1,0 +1,192 @@
+/* Parameters that are trained whole beside an adapter, PEFT's modules_to_save: a new head, mostly. They take
+ * the place of the model's; a model that has no such head gets one. */
+#include <stdio.h>
+#include <string.h>
+
+#include "adapters/adapter.h"
+#include "base/disk.h"
+#include "base/file.h"
+#include "formats/hf_config.h"
+#include "models/heads/head.h"
+
+#define LABELS "adapter_labels.json"
+
+/* The parameter of a tensor in the files; NULL: none. */
+static const tuff_param *param_of(const tuff_model *model, const tuff_weight *weight)
+{
+    if (!tuff_starts_with(weight->name, TUFF_PEFT_PREFIX)) return NULL;
+    const char *name = weight->name + strlen(TUFF_PEFT_PREFIX);
+    const tuff_param *p = tuff_params_find(&model->params, name);
+    char whole[256];
+    if (p) return p;
+    snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, name);
+    return tuff_params_find(&model->params, whole);
+}
+
+static tuff_status check(const tuff_param *p, const tuff_weight *w)
+{
+    TUFF_TRY(tuff_weight_check_readable(w));
+    if (p->hf.layout != TUFF_LAYOUT_ROWS)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: it has %s whole, a matrix that files hold the other way round; such are not read", w->file,
+            w->name);
+    const tuff_shape expected = tuff_shape_of(p->rank, p->shape),
+                     found = tuff_shape_of((int)w->rank, w->shape);
+    if (!tuff_shape_equal(&expected, &found))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the model's has %s", w->file, w->name,
+                         tuff_shape_text(&found), tuff_shape_text(&expected));
+    return tuff_weight_check_finite(w);
+}
+
+tuff_status tuff_adapter_find_whole(tuff_adapter *a)
+{
+    const tuff_weights *weights = a->files->weights;
+    for (size_t i = 0; i < weights->count; i++) {
+        const tuff_weight *w = &weights->items[i];
+        const tuff_param *p = param_of(a->model, w);
+        if (!p && a->model->config.tied && strcmp(w->name, TUFF_PEFT_PREFIX "lm_head.weight") == 0)
+            return tuff_fail(TUFF_UNSUPPORTED,
+                             "%s: it has %s whole, but the head of this model is its embedding table",
+                             w->file, w->name);
+        if (!p) continue;
+        TUFF_TRY(check(p, w));
+        if (!tuff_grow((void **)&a->whole, a->whole_count, &a->whole_capacity, sizeof *a->whole))
+            return tuff_fail_memory("an adapter");
+        a->whole[a->whole_count++] = (tuff_adapter_whole){p, w};
+    }
+    return TUFF_OK;
+}
+
+bool tuff_adapter_is_whole(const tuff_adapter *a, const char *name)
+{
+    for (size_t i = 0; i < a->whole_count; i++)
+        if (strcmp(a->whole[i].weight->name, name) == 0) return true;
+    return false;
+}
+
+static tuff_status upload_one(const tuff_adapter_whole *one, tuff_store *store)
+{
+    tuff_buffer *buffer = tuff_store_find(store, one->param->name);
+    tuff_dtype dtype = tuff_buffer_dtype(buffer);
+    int64_t n = tuff_buffer_count(buffer);
+    void *values = tuff_alloc_array((size_t)n, tuff_dtype_size(dtype));
+    if (!values) return tuff_fail_memory("an adapter's weights");
+    tuff_status status = tuff_weight_read(one->weight, dtype, values);
+    if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, values, n);
+    tuff_free(values);
+    return status;
+}
+
+tuff_status tuff_adapter_upload_whole(const tuff_adapter *a, tuff_store *store)
+{
+    for (size_t i = 0; i < a->whole_count; i++)
+        TUFF_TRY(tuff_note(upload_one(&a->whole[i], store), "%s", a->whole[i].param->name));
+    return TUFF_OK;
+}
+
+/* ---- a model with the head of an adapter */
+
+tuff_status tuff_adapter_save_labels(const tuff_model *model, const char *directory)
+{
+    if (!model->config.head || !model->config.head->head->has_labels) return TUFF_OK;
+    tuff_buf text = {0};
+    tuff_buf_text(&text, "{\n");
+    tuff_labels_write_hf(model, &text);
+    tuff_buf_printf(&text, "  \"num_labels\": %lld\n}\n", (long long)model->config.labels);
+    char *path = text.failed ? NULL : tuff_path_join(directory, LABELS);
+    tuff_status status =
+        path ? tuff_write_file(path, text.data, text.size) : tuff_fail_memory("the labels of a head");
+    tuff_free(path);
+    tuff_buf_free(&text);
+    return status;
+}
+
+static const tuff_head *head_of(const char *task_type)
+{
+    static const tuff_head *const heads[] = {&tuff_head_classes, &tuff_head_tokens, &tuff_head_spans};
+    for (size_t i = 0; task_type && i < sizeof heads / sizeof *heads; i++)
+        if (strcmp(heads[i]->peft_type, task_type) == 0) return heads[i];
+    return NULL;
+}
+
+/* The names of as many labels as are wished for. */
+static tuff_status name_labels(const tuff_model *model, tuff_head_wish *wish, tuff_arena *arena)
+{
+    char scratch[TUFF_LABEL_SIZE];
+    const char **names = tuff_arena_array(arena, (size_t)wish->label_count, sizeof *names);
+    for (int64_t i = 0; names && i < wish->label_count; i++) {
+        tuff_view name = tuff_model_label(model, i, scratch);
+        names[i] = tuff_arena_printf(arena, "%.*s", (int)name.size, name.data);
+        if (!names[i]) return tuff_fail_memory("the labels of a head");
+    }
+    wish->labels = names;
+    return names ? TUFF_OK : tuff_fail_memory("the labels of a head");
+}
+
+static tuff_status labels_of_file(const tuff_model *base, const char *path, cJSON *json, tuff_head_wish *wish,
+                                  tuff_arena *arena)
+{
+    tuff_config read = {0};
+    tuff_model named = *base;
+    TUFF_TRY(tuff_labels_read_hf(json, path, &read));
+    if (read.labels != wish->label_count)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s has %lld labels, but the adapter's head %lld outputs", path,
+                         (long long)read.labels, (long long)wish->label_count);
+    wish->problem = read.problem;
+    named.new_labels = json;
+    return name_labels(&named, wish, arena);
+}
+
+/* What the labels are called: by the file beside the adapter, else by the model where it has as many. */
+static tuff_status read_labels(const tuff_model *base, const char *directory, tuff_head_wish *wish,
+                               tuff_arena *arena)
+{
+    cJSON *json = NULL;
+    char *path = tuff_path_join(directory, LABELS);
+    if (!path) return tuff_fail_memory("a path");
+    tuff_status status = TUFF_OK;
+    if (tuff_is_file(path)) {
+        status = tuff_hf_read_object(path, &json);
+        if (status == TUFF_OK) status = labels_of_file(base, path, json, wish, arena);
+    } else if (tuff_config_has_head(&base->config, wish->head) && base->config.labels == wish->label_count) {
+        wish->problem = base->config.problem;
+        status = name_labels(base, wish, arena);
+    }
+    cJSON_Delete(json);
+    tuff_free(path);
+    return status;
+}
+
+static tuff_status adapt(const tuff_model *base, const char *directory, const tuff_peft_files *files,
+                         tuff_model **out_model)
+{
+    const char *task_type = NULL;
+    TUFF_TRY(tuff_json_text(files->config, "task_type", files->config_path, &task_type));
+    tuff_head_wish wish = {.head = head_of(task_type), .saved = files->weights, .whole = true};
+    const char *output = wish.head ? tuff_head_output_of(&base->config, wish.head) : NULL;
+    char name[320];
+    snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%s.weight", output ? output : "");
+    const tuff_weight *weight = output ? tuff_weights_find(files->weights, name) : NULL;
+    if (!weight) return TUFF_OK;
+    wish.label_count = weight->shape[0];
+    if (weight->rank != 2 || wish.label_count < 1 || wish.label_count > 1 << 20)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s is no output of a head", weight->file, weight->name);
+    tuff_arena arena = {0};
+    tuff_status status = wish.head->has_labels ? read_labels(base, directory, &wish, &arena) : TUFF_OK;
+    if (status == TUFF_OK) status = tuff_model_with_head(base, &wish, out_model);
+    tuff_arena_free(&arena);
+    return status;
+}
+
+tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter, tuff_model **out_model)
+{
+    TUFF_NEED_OUT(out_model);
+    TUFF_NEED(base);
+    TUFF_NEED(adapter);
+    tuff_peft_files *files = NULL;
+    TUFF_TRY(tuff_peft_files_open(adapter, &files));
+    tuff_status status = adapt(base, adapter, files, out_model);
+    tuff_peft_files_close(&files);
+    return status;
+}
