@@ -67,6 +67,18 @@ void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t
         out_positions[i] = padding >= 0 && ids[i] == padding ? padding : next++;
 }
 
+bool tuff_config_types(const tuff_config *config)
+{
+    return config->token_types > 1;
+}
+
+tuff_status tuff_config_check_types(const tuff_config *config, const char *where, int32_t most)
+{
+    if (!tuff_config_types(config) || most < config->token_types) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: its tokenizer gives tokens the type %d, the model has %lld types",
+                     where, most, (long long)config->token_types);
+}
+
 const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char text[64])
 {
     snprintf(text, 64, "%s.%s", config->arch->gguf, name);

@@ -88,7 +88,7 @@ struct tuff_config {
     bool tied;                /* the output head is the embedding table */
     bool learned_positions;   /* a table of max_positions + position_offset rows */
     int64_t position_offset;  /* of the first token: RoBERTa's begin after the padding id */
-    int64_t token_types;      /* rows of the table of token types; 0: none */
+    int64_t token_types;      /* rows of the table of token types; 0: none; see tuff_config_types */
     int64_t distance_buckets; /* rows of the table of attention's bias by distance; 0: none */
     bool embed_norm, final_norm;
     tuff_layer_spec layer;  /* what all layers are like, */
@@ -151,6 +151,13 @@ TUFF_MUST_USE tuff_status tuff_rope_check(const tuff_config *config, const char 
 /* The positions of a text's n ids: from the config's offset on. A padding id where positions begin after it
  * does not count and takes its own, as in transformers. */
 void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t n, int32_t *out_positions);
+
+/* Whether tokens have types that tell them apart. Of a table with one row all tokens are, whatever the
+ * tokenizer says: there are RoBERTas with BERT's tokenizer, which gives the second text of a pair another
+ * type. */
+bool tuff_config_types(const tuff_config *config);
+/* BAD_FORMAT unless the model has the types that a tokenizer gives; `most` is the largest of them. */
+TUFF_MUST_USE tuff_status tuff_config_check_types(const tuff_config *config, const char *where, int32_t most);
 
 /* A key of GGUF's metadata: "<architecture>.<name>". */
 const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char text[64]);

@@ -47,7 +47,7 @@ int64_t tuff_pack_add(tuff_pack *pack, const int32_t *ids, const int8_t *types, 
     }
     for (int64_t i = 0; i < n; i++) {
         pack->positions[at + i] += (int32_t)before;
-        if (types) pack->types[at + i] = types[i];
+        if (types && tuff_config_types(pack->config)) pack->types[at + i] = types[i];
     }
     memcpy(pack->segments + 4 * pack->sequences, segment, sizeof segment);
     pack->tokens += all;

@@ -127,7 +127,8 @@ static void fill(tuff_pack *pack, const tuff_packed_text *texts, size_t n)
     for (size_t s = 0; s < n; s++) {
         const tuff_packed_text *t = &texts[s];
         int64_t at = tuff_pack_add(pack, t->ids, NULL, (int64_t)t->count);
-        if (t->types) memcpy(pack->types + at, t->types, t->count * sizeof *t->types);
+        if (t->types && tuff_config_types(pack->config))
+            memcpy(pack->types + at, t->types, t->count * sizeof *t->types);
     }
 }
 

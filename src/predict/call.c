@@ -81,11 +81,8 @@ static tuff_status add_text(tuff_predict_call *call, size_t input, const tuff_en
             "input %zu is empty, and this model puts no tokens around texts: there is nothing to "
             "predict from",
             input);
-    for (size_t k = 0; c->token_types && k < e->count; k++)
-        if (e->type_ids[k] >= c->token_types)
-            return tuff_fail(TUFF_BAD_FORMAT,
-                             "%s: its tokenizer gives tokens the type %d, the model has %lld types",
-                             call->predictor->model->path, e->type_ids[k], (long long)c->token_types);
+    for (size_t k = 0; k < e->count; k++)
+        TUFF_TRY(tuff_config_check_types(c, call->predictor->model->path, e->type_ids[k]));
     if (call->predictor->task == TUFF_PREDICT_MASKS) TUFF_TRY(find_masks(call, &t));
     call->packed[call->count] = t;
     call->texts[call->count++] = (tuff_predict_text){

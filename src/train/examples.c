@@ -151,6 +151,10 @@ tuff_status tuff_examples_check(const tuff_dataset *data, const tuff_model *mode
     if (largest >= c->vocab_size)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the data has token id %d, the model's vocabulary only %lld",
                          largest, (long long)c->vocab_size);
+    int8_t type = 0;
+    for (int64_t i = 0; i < data->tokens; i++)
+        if (data->types[i] > type) type = data->types[i];
+    TUFF_TRY(tuff_config_check_types(c, model->path, type));
     for (int64_t i = 0; c->learned_positions && i < data->sequences; i++)
         if (tuff_dataset_length(data, (uint32_t)i) > c->max_positions)
             return tuff_fail(

@@ -478,6 +478,28 @@ static void locales_change_no_numbers(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
+/* A tokenizer may give the second text of a pair a type that the model does not have. */
+static void types_that_the_model_lacks_are_refused(void **state)
+{
+    (void)state;
+    const char *path = kit_copy_model(kit_golden("bert-classes"), "typed"), *from = kit_golden("tasks");
+    tuff_model *model = NULL;
+    tuff_trainer *trainer = NULL;
+    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
+    tuff_data_params p = task_of("classification", true);
+    p.text_pair_field = "other";
+    kit_copy_file(kit_join(from, "tokenizer.json"), kit_join(path, "tokenizer.json"));
+    kit_edit_file(kit_join(path, "tokenizer.json"), "\"type_id\": 1", "\"type_id\": 7");
+    KIT_OK(tuff_model_load(path, &model));
+    tuff_dataset *data =
+        read(model, file_of("typed.tsv", "text\tother\tlabel\nw5\tw6\tbad\nw6\tw5\tgood\n"), p);
+    KIT_FAILS(tuff_trainer_create(model, device, data, &params, &trainer), TUFF_BAD_FORMAT,
+              "its tokenizer gives tokens the type 7, the model has 3 types");
+    assert_null(trainer);
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +516,7 @@ int main(void)
         cmocka_unit_test(memory_is_as_it_was_said),
         cmocka_unit_test(figures_are_scikit_learns),
         cmocka_unit_test(answers_are_counted_as_in_squad),
+        cmocka_unit_test(types_that_the_model_lacks_are_refused),
     };
     device = kit_cpu();
     base = load("bert");
