@@ -170,6 +170,7 @@ CONFIGS = {
     "modernbert": modernbert, "modernbert-biased": modernbert_biased, "mpnet": mpnet, "llama": llama, "gpt2": gpt2,
 }  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
+NO_POOLER = ("distilbert", "modernbert", "llama-tied", "gpt2")
 # name of the folder: architecture and head
 MODELS = {name + ("-" + head if head else ""): (name, head) for head in HEADS for name in ENCODERS}
 MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "classes")}
@@ -189,7 +190,7 @@ def randomize(model, random):
 
 def load(folder, name, head):
     """In double."""
-    options = {} if head or name in ("distilbert", "modernbert") else {"add_pooling_layer": False}
+    options = {} if head or name in NO_POOLER else {"add_pooling_layer": False}
     attention = "eager" if name == "mpnet" else "sdpa"  # MPNet has no other; elsewhere eager goes through f32
     model = HEADS[head].from_pretrained(
         folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True, **options
@@ -293,7 +294,7 @@ def make(output, folder_name, seed):
     if head in LABELS:
         config.id2label = dict(enumerate(LABELS[head]))
         config.label2id = {label: i for i, label in enumerate(LABELS[head])}
-    options = {} if head or name in ("distilbert", "modernbert") else {"add_pooling_layer": False}
+    options = {} if head or name in NO_POOLER else {"add_pooling_layer": False}
     model = type(HEADS[head].from_config(config))(config, **options).float()
     randomize(model, random)
     save(folder, model)
