@@ -57,16 +57,28 @@ static bool has(const tuff_tokenizer *t, const char *text, uint32_t *out_id)
     return text && tuff_map_get(&t->vocab, text, strlen(text), out_id);
 }
 
+/* MPNet's vocabulary has BERT's special tokens too, as words like others: which count, the class says, or the
+ * first token. */
+static tuff_status find_class(const tuff_tokenizer *t, const cJSON *config, const char *where,
+                              bool *out_mpnet)
+{
+    const char *class = NULL;
+    TUFF_TRY(tuff_json_text(config, "tokenizer_class", where, &class));
+    *out_mpnet = class ? tuff_starts_with(class, "MPNet") : tuff_view_is(t->tokens[0].text, "<s>");
+    return TUFF_OK;
+}
+
 /* Finds one and makes it an added token; *out is -1 where the vocabulary has none. */
-static tuff_status find_special(tuff_tokenizer *t, const cJSON *config, size_t which, const char *where,
-                                int32_t *out)
+static tuff_status find_special(tuff_tokenizer *t, const cJSON *config, bool mpnet, size_t which,
+                                const char *where, int32_t *out)
 {
     const char *text;
     uint32_t id;
     *out = -1;
     TUFF_TRY(tuff_config_token(config, specials[which].key, where, &text));
+    const char *name = specials[which].name, *other = specials[which].other;
     bool found =
-        text ? has(t, text, &id) : has(t, specials[which].name, &id) || has(t, specials[which].other, &id);
+        text ? has(t, text, &id) : (mpnet && has(t, other, &id)) || has(t, name, &id) || has(t, other, &id);
     if (!found) return TUFF_OK;
     *out = (int32_t)id;
     tuff_token *token = &t->tokens[id];
@@ -84,8 +96,10 @@ static tuff_status find_special(tuff_tokenizer *t, const cJSON *config, size_t w
 static tuff_status find_specials(tuff_tokenizer *t, const cJSON *config, const char *where)
 {
     int32_t ids[SPECIALS];
+    bool mpnet;
+    TUFF_TRY(find_class(t, config, where, &mpnet));
     for (size_t i = 0; i < SPECIALS; i++)
-        TUFF_TRY(find_special(t, config, i, where, &ids[i]));
+        TUFF_TRY(find_special(t, config, mpnet, i, where, &ids[i]));
     if (ids[UNK] < 0)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the vocabulary has no unknown token (\"[UNK]\")", where);
     t->unk = t->wordpiece.unk = ids[UNK];

@@ -125,6 +125,25 @@ static void special_tokens_have_their_names_from_the_config(void **state)
     tuff_tokenizer_destroy(&t);
 }
 
+/* MPNet's vocabulary has BERT's special tokens as well. */
+static void of_two_kinds_of_special_tokens_those_of_the_model_count(void **state)
+{
+    (void)state;
+    static const char vocab[] =
+        "<s>\n<pad>\n</s>\n<unk>\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n[\n]\ncls\n<mask>\n";
+    static const char *const configs[] = {NULL, "{\"tokenizer_class\":\"MPNetTokenizer\"}"};
+    for (size_t i = 0; i < 2; i++) {
+        tuff_tokenizer *t = load(vocab, configs[i]);
+        EXPECT(t, "the <mask> [CLS]", TUFF_ENCODE_ADD_SPECIAL, "<s>|the|<mask>|[|cls|]|</s>|");
+        EXPECT(t, "other", 0, "[UNK]|");
+        assert_int_equal(tuff_tokenizer_pad(t), 1);
+        tuff_tokenizer_destroy(&t);
+    }
+    tuff_tokenizer *t = load(vocab, "{\"tokenizer_class\":\"BertTokenizer\"}");
+    EXPECT(t, "the [CLS]", TUFF_ENCODE_ADD_SPECIAL, "[CLS]|the|[CLS]|[SEP]|");
+    tuff_tokenizer_destroy(&t);
+}
+
 static void refuses(const char *vocab, const char *config, tuff_status status, const char *part)
 {
     tuff_tokenizer *t;
@@ -352,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_word_may_have_100_characters),
         cmocka_unit_test(the_config_says_how_texts_are_normalized),
         cmocka_unit_test(special_tokens_have_their_names_from_the_config),
+        cmocka_unit_test(of_two_kinds_of_special_tokens_those_of_the_model_count),
         cmocka_unit_test(bad_vocabularies_are_refused),
         cmocka_unit_test(odd_lines),
         cmocka_unit_test(gguf_spells_the_words_beginning),
