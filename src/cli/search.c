@@ -62,8 +62,8 @@ typedef struct work {
     char **texts;
     tuff_chunk *chunks; /* of the vectors; NULL: they are of whole records */
     size_t n_chunks;
-    size_t k, asked; /* hits for a query that are shown, and that are looked for */
-    size_t *counts;  /* of each query's hits that are shown, the first of them */
+    size_t k, asked, most; /* hits for a query that are shown, that are looked for, at first and at last */
+    size_t *counts;        /* of each query's hits that are shown, the first of them */
 } work;
 
 static const char *find_prompt(const work *w, bool *found)
@@ -130,9 +130,10 @@ static void print_all(const work *w)
     }
 }
 
+/* For as many hits as are looked for at most. */
 static bool reserve(work *w)
 {
-    size_t n = w->o->queries.count, hits = n * w->asked;
+    size_t n = w->o->queries.count, hits = n * w->most;
     w->queries = calloc(n * (size_t)tuff_embedder_dimensions(w->embedder), sizeof *w->queries);
     w->hits = calloc(hits, sizeof *w->hits);
     w->rows = calloc(hits, sizeof *w->rows);
@@ -143,10 +144,12 @@ static bool reserve(work *w)
     return false;
 }
 
-/* Keeps the first k hits of each query, of a record's chunks the nearest, one after the other; how many. */
-static size_t keep_first(work *w)
+/* Keeps the first k hits of each query, of a record's chunks the nearest, one after the other; how many.
+ * *out_short: a query has fewer. */
+static size_t keep_first(work *w, bool *out_short)
 {
     size_t to = 0;
+    *out_short = false;
     for (size_t q = 0; q < w->o->queries.count; q++) {
         const size_t begin = to;
         for (size_t i = q * w->asked; i < (q + 1) * w->asked && to - begin < w->k; i++) {
@@ -160,8 +163,25 @@ static size_t keep_first(work *w)
             w->rows[to++] = row;
         }
         w->counts[q] = to - begin;
+        *out_short = *out_short || w->counts[q] < w->k;
     }
     return to;
+}
+
+/* Where the nearest chunks are of few records, more chunks are looked at. */
+static tuff_status look(work *w, size_t *out_count)
+{
+    for (bool few = true; few;) {
+        tuff_status status =
+            tuff_index_search(w->index, w->queries, w->o->queries.count, w->asked, tuff_cli_watch(), w->hits);
+        if (status != TUFF_OK) return status;
+        *out_count = keep_first(w, &few);
+        if (few && w->asked == w->most && w->most < (size_t)tuff_index_count(w->index))
+            tuff_cli_say("the %zu nearest chunks are of fewer than %zu records", w->most, w->k);
+        few = few && w->asked < w->most;
+        w->asked = w->most;
+    }
+    return TUFF_OK;
 }
 
 static int find(work *w)
@@ -172,10 +192,10 @@ static int find(work *w)
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     params.prompt = find_prompt(w, &found);
     if (!found || !reserve(w)) return TUFF_EXIT_FAILED;
+    size_t count = 0;
     if (tuff_embed(w->embedder, o->queries.items, NULL, n, &params, w->queries, NULL) != TUFF_OK ||
-        tuff_index_search(w->index, w->queries, n, w->asked, tuff_cli_watch(), w->hits) != TUFF_OK)
+        look(w, &count) != TUFF_OK)
         return tuff_cli_failed();
-    size_t count = keep_first(w);
     if (o->docs && tuff_record_texts(o->docs, o->field, w->rows, count, w->texts) != TUFF_OK)
         return tuff_cli_failed();
     tuff_cli_show_line("");
@@ -217,9 +237,8 @@ static void choose_counts(work *w)
     enum { MOST = 1024, CHUNKS = 8 };
     const size_t all = (size_t)tuff_index_count(w->index), wanted = (size_t)w->o->k;
     w->k = wanted < all ? wanted : all;
-    w->asked = w->chunks ? CHUNKS * w->k : w->k;
-    if (w->asked > MOST) w->asked = MOST;
-    if (w->asked > all) w->asked = all;
+    w->most = !w->chunks ? w->k : all < MOST ? all : MOST;
+    w->asked = w->chunks && CHUNKS * w->k < w->most ? CHUNKS * w->k : w->most;
 }
 
 static int search(const search_options *o, const tuff_model *model, tuff_device *device)
@@ -236,8 +255,11 @@ static int search(const search_options *o, const tuff_model *model, tuff_device 
     int code = TUFF_EXIT_FAILED;
     if (read_chunks(&w)) {
         choose_counts(&w);
-        code = tuff_embedder_create(model, device, &params, &w.embedder) == TUFF_OK ? find(&w)
-                                                                                    : tuff_cli_failed();
+        if (tuff_embedder_create(model, device, &params, &w.embedder) == TUFF_OK)
+            code = find(&w);
+        else
+            tuff_cli_say("tuff: %s, whose vectors have %lld numbers: %s", o->index,
+                         (long long)tuff_index_dimensions(w.index), tuff_error_message());
     }
     tuff_embedder_destroy(&w.embedder);
     tuff_index_destroy(&w.index);

@@ -99,8 +99,8 @@ static void search_shows_the_nearest_texts(void **state)
     KIT_REFUSES(2, "give --query TEXT", "search", "--model", model, "--index", out);
     KIT_REFUSES(1, "none.npy", "search", "--model", model, "--index", kit_path("none.npy"), "--query", "a",
                 "--device", "cpu");
-    KIT_REFUSES(1, "dimensions is 32, expected 1 to the model's 16", "search", "--model", kit_golden("bert"),
-                "--index", out, "--query", "a", "--device", "cpu");
+    KIT_REFUSES(1, "docs.npy, whose vectors have 32 numbers: dimensions is 32, expected 1 to the model's 16",
+                "search", "--model", kit_golden("bert"), "--index", out, "--query", "a", "--device", "cpu");
 }
 
 static void vectors_are_measured(void **state)
@@ -171,6 +171,27 @@ static void tokens_stay_apart(void **state)
                 "--pooling", "none", "--chunk", "9");
 }
 
+/* Also where one record's chunks are nearer than all others. */
+static void as_many_records_are_found_as_are_asked_for(void **state)
+{
+    (void)state;
+    const char *model = kit_golden(llama), *docs = kit_path("book.txt"), *out = kit_path("book.npy");
+    tuff_buf text = {0};
+    for (int i = 0; i < 300; i++)
+        tuff_buf_text(&text, "the bell rang over the water. ");
+    tuff_buf_text(&text, "\nx\ny\nz\n");
+    kit_write_file(docs, text.data, text.size);
+    KIT_DO("embed", "--model", model, "--file", docs, "--output", out, "--chunk", "12", "--device", "cpu");
+    kit_result r = KIT_TUFF("search", "--model", model, "--index", out, "--query",
+                            "the bell rang over the water.", "-k", "4", "--device", "cpu");
+    int lines = 0;
+    for (const char *at = r.out.data; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_int_equal(lines, 4);
+    kit_result_free(&r);
+    tuff_buf_free(&text);
+}
+
 /* Chunks of one record are one hit, shown by its nearest. */
 static void chunks_lead_to_their_records(void **state)
 {
@@ -207,6 +228,7 @@ int main(void)
         cmocka_unit_test(files_become_arrays),
         cmocka_unit_test(search_shows_the_nearest_texts),
         cmocka_unit_test(chunks_lead_to_their_records),
+        cmocka_unit_test(as_many_records_are_found_as_are_asked_for),
         cmocka_unit_test(tokens_stay_apart),
         cmocka_unit_test(vectors_are_measured),
         cmocka_unit_test(what_cannot_be_done_is_said),
