@@ -10,11 +10,12 @@
 static bool as_number(tuff_view text, int64_t *out)
 {
     *out = 0;
+    if (text.size == 0 || text.size >= 10) return false;
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] < '0' || text.data[i] > '9') return false;
         *out = 10 * *out + (text.data[i] - '0');
     }
-    return text.size > 0 && text.size < 10;
+    return true;
 }
 
 static tuff_status add(tuff_labels *labels, tuff_view name)
@@ -64,11 +65,14 @@ tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, int32_t *out_n
     return add(labels, name);
 }
 
+/* Numbers in their order, before all others. */
 static int by_name(const void *a, const void *b)
 {
     const char *x = *(const char *const *)a, *y = *(const char *const *)b;
     int64_t m, n;
-    if (as_number(tuff_view_of(x), &m) && as_number(tuff_view_of(y), &n) && m != n) return m < n ? -1 : 1;
+    const bool x_is = as_number(tuff_view_of(x), &m), y_is = as_number(tuff_view_of(y), &n);
+    if (x_is != y_is) return x_is ? -1 : 1;
+    if (x_is && m != n) return m < n ? -1 : 1;
     return strcmp(x, y);
 }
 

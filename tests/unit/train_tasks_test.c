@@ -240,6 +240,26 @@ static void comes_back(const tuff_model *beside, const tuff_model *with_head, co
     assert_null(adapted);
 }
 
+/* Numbers before words, whatever order they come in; what is too long for a number is a word. */
+static void labels_have_one_order(void **state)
+{
+    (void)state;
+    enum { NAMES = 4 };
+    static const char *const names[NAMES] = {"9", "10", "1a", "99999999999999999999999999"};
+    for (int turn = 0; turn < NAMES; turn++) {
+        tuff_labels labels = {0};
+        int32_t numbers[NAMES];
+        for (int i = 0; i < NAMES; i++)
+            KIT_OK(tuff_labels_take(&labels, tuff_view_of(names[(i * 3 + turn) % NAMES]), &numbers[i]));
+        KIT_OK(tuff_labels_settle(&labels, base, numbers, NAMES));
+        for (int i = 0; i < NAMES; i++) {
+            assert_string_equal(labels.names[i], names[i]);
+            assert_int_equal(numbers[i], (i * 3 + turn) % NAMES);
+        }
+        tuff_labels_free(&labels);
+    }
+}
+
 /* With LoRA the head is trained whole, and saved as PEFT does. */
 static void heads_go_along_with_lora(void **state)
 {
@@ -509,6 +529,7 @@ int main(void)
         cmocka_unit_test(settings_are_checked),
         cmocka_unit_test(new_heads_are_saved_with_their_labels),
         cmocka_unit_test(labels_of_the_model_stay),
+        cmocka_unit_test(labels_have_one_order),
         cmocka_unit_test(heads_go_along_with_lora),
         cmocka_unit_test(measure_is_the_same_for_all_batch_sizes),
         cmocka_unit_test(capacities_waste_little),
