@@ -17,6 +17,11 @@ static tuff_status choose_context(tuff_runner *r, int64_t wanted)
     const tuff_config *c = &r->model->config;
     int64_t before = r->virtual_tokens;
     r->context = wanted ? wanted : c->max_positions - before;
+    if (!wanted && before >= c->max_positions)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "the adapter's %lld virtual tokens leave none of the model's %lld positions for text",
+            (long long)before, (long long)c->max_positions);
     if (r->context < 1 || r->context > 1 << 24)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d%s",
                          (long long)r->context, 1 << 24, wanted ? "" : "; give one that is shorter");

@@ -363,6 +363,29 @@ static void every_allocation_may_fail(void **state)
     tuff_model_destroy(&model);
 }
 
+/* 128 of them, as many as the model has positions: a context length must be given then. */
+static void virtual_tokens_leave_room_for_text(void **state)
+{
+    (void)state;
+    const tuff_save_item rows = {"prompt_embeddings", TUFF_F32, 2, {128, 32}};
+    const char *directory = kit_temp_path("long");
+    tuff_model *model = model_open("llama");
+    tuff_generator *generator = NULL;
+    tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
+    tuff_buf config = {0};
+    params.adapter = directory;
+    tuff_buf_text(&config, "{\"peft_type\": \"PROMPT_TUNING\", \"num_virtual_tokens\": 128}");
+    KIT_OK(tuff_make_directories(directory));
+    KIT_OK(tuff_peft_write(directory, &config, &rows, 1, zeros, (void *)(uintptr_t)&rows));
+    KIT_FAILS(tuff_generator_create(model, device, &params, &generator), TUFF_INVALID_ARGUMENT,
+              "the adapter's 128 virtual tokens leave none of the model's 128 positions for text");
+    params.context_length = 64;
+    KIT_OK(tuff_generator_create(model, device, &params, &generator));
+    tuff_generator_destroy(&generator);
+    tuff_model_destroy(&model);
+    tuff_buf_free(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +395,7 @@ int main(void)
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
         cmocka_unit_test(virtual_tokens_take_rows_of_the_cache),
+        cmocka_unit_test(virtual_tokens_leave_room_for_text),
         cmocka_unit_test(every_point_is_reached),
         cmocka_unit_test(every_allocation_may_fail),
     };
