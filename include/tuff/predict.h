@@ -194,7 +194,7 @@ typedef struct tuff_answer_params {
     size_t struct_size; /* set by TUFF_ANSWER_PARAMS_INIT */
     int64_t answers;    /* for each question, 1 to 64; 0: 1 */
     int64_t overlap;    /* tokens that a window of a long context shares with the one before it; 0: 128, at
-                           most half of the window */
+                           most half of the window, or of what it has room for where that is not more */
     int64_t longest;    /* tokens of an answer; 0: 15 */
     bool maybe_none;    /* that there is no answer counts as one, for models that were trained so */
     bool tokens;        /* answers end where tokens do; else they are extended to whole words */

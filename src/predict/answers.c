@@ -136,10 +136,9 @@ static tuff_status encode(tuff_predict_call *call, size_t i, const tuff_answer_p
             "question %zu takes %zu tokens with those around it, and a window has %u: it leaves no room "
             "for the context",
             i, taken, params.max_length);
-    size_t room = params.max_length - taken,
-           overlap = p->overlap
-                         ? (size_t)p->overlap
-                         : (params.max_length / 2 < USUAL_OVERLAP ? params.max_length / 2 : USUAL_OVERLAP);
+    size_t room = params.max_length - taken, overlap = (size_t)p->overlap;
+    if (!overlap) overlap = params.max_length / 2 < USUAL_OVERLAP ? params.max_length / 2 : USUAL_OVERLAP;
+    if (!p->overlap && overlap >= room) overlap = room / 2; /* a long question: windows still move on */
     if (p->overlap && overlap >= room)
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
@@ -147,7 +146,7 @@ static tuff_status encode(tuff_predict_call *call, size_t i, const tuff_answer_p
             i, room, overlap);
     params.truncation = TUFF_TRUNCATE_ONLY_SECOND;
     params.windows = params.spans = true;
-    params.overlap = (uint32_t)(overlap < room ? overlap : room - 1);
+    params.overlap = (uint32_t)overlap;
     return tuff_predict_encode(call, i, &params);
 }
 

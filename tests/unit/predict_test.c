@@ -363,6 +363,28 @@ static void what_cannot_be_predicted_is_refused(void **state)
     tuff_model_destroy(&answering);
 }
 
+/* A question that leaves little room in a window does not make it move on by single tokens. */
+static void windows_move_on_beside_long_questions(void **state)
+{
+    (void)state;
+    enum { LETTERS = 60, WINDOW = 12 };
+    char context[LETTERS];
+    tuff_model *answering = model_open(with_tokenizer("bert-spans"));
+    tuff_predictor_params params = TUFF_PREDICTOR_PARAMS_INIT;
+    tuff_predict_result result = TUFF_PREDICT_RESULT_INIT;
+    tuff_answer answer;
+    size_t count;
+    memset(context, 'a', sizeof context);
+    params.max_length = WINDOW;
+    tuff_predictor *p = predictor_of(answering, &params);
+    const tuff_predict_input question = {{"ponk", 4}, {context, sizeof context}}; /* 7 tokens, room for 5 */
+    KIT_OK(tuff_answer_questions(p, &question, 1, NULL, &answer, &count, &result));
+    assert_true(result.tokens > WINDOW * (LETTERS / 5));
+    assert_true(result.tokens <= WINDOW * (LETTERS / 3 + 1));
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&answering);
+}
+
 /* Bytes that are no UTF-8 are no reason to fail, and places are those of the text as it was given. */
 static void places_are_of_the_bytes_that_were_given(void **state)
 {
@@ -490,6 +512,7 @@ int main(void)
         cmocka_unit_test(scoring_can_be_chosen),
         cmocka_unit_test(long_inputs_are_cut),
         cmocka_unit_test(what_cannot_be_predicted_is_refused),
+        cmocka_unit_test(windows_move_on_beside_long_questions),
         cmocka_unit_test(places_are_of_the_bytes_that_were_given),
         cmocka_unit_test(a_call_can_be_ended),
         cmocka_unit_test(many_masks_are_many_batches),
