@@ -113,6 +113,31 @@ static void mistakes_are_named(void **state)
     }
 }
 
+static char heard[512];
+
+static void hear(tuff_log_level level, const char *message, void *user)
+{
+    (void)user;
+    if (level == TUFF_LOG_WARN) snprintf(heard, sizeof heard, "%s", message);
+}
+
+/* They are trained as they are, and a file whose places are bytes is not noticed otherwise. */
+static void answers_that_are_elsewhere_are_told(void **state)
+{
+    (void)state;
+    const char *path = file_of(
+        "q.jsonl",
+        "{\"question\": \"w5\", \"context\": \"w6 w7\", \"answers\": {\"text\": [\"w7\"], \"answer_start\": [3]}}\n"
+        "{\"question\": \"w5\", \"context\": \"w6 w7\", \"answers\": {\"text\": [\"w7\"], \"answer_start\": [2]}}\n");
+    heard[0] = 0;
+    tuff_set_log(hear, TUFF_LOG_WARN, NULL);
+    tuff_dataset *data = read(base, path, task_of("qa", true));
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+    assert_non_null(
+        strstr(heard, "1 of 2 answers are not in their contexts where answer_start says, first in line 2"));
+    tuff_dataset_destroy(&data);
+}
+
 static void settings_are_checked(void **state)
 {
     (void)state;
@@ -526,6 +551,7 @@ int main(void)
         cmocka_unit_test(numbers_stand_for_names_that_are_none),
         cmocka_unit_test(locales_change_no_numbers),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(answers_that_are_elsewhere_are_told),
         cmocka_unit_test(settings_are_checked),
         cmocka_unit_test(new_heads_are_saved_with_their_labels),
         cmocka_unit_test(labels_of_the_model_stay),

@@ -30,7 +30,9 @@ typedef struct tuff_questions {
     size_t answer_count, answer_capacity;
     tuff_place *places; /* as many as the data has tokens */
     int64_t place_count, place_capacity;
-    tuff_arena arena; /* the texts */
+    tuff_arena arena;     /* the texts */
+    size_t astray;        /* answers that are not where their context is said to have them; */
+    uint64_t astray_line; /* the first such record's line */
 } tuff_questions;
 
 TUFF_MUST_USE tuff_status tuff_questions_load(const tuff_model *model, const char *path,

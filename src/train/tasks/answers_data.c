@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "train/examples.h"
 #include "train/tasks/answers.h"
@@ -59,6 +60,8 @@ static tuff_status add_answer(tuff_questions *q, const tuff_example_reader *r, c
         return tuff_example_reader_fail(
             r, "its answer \"%.60s\" begins at character %g, where its context has no room for it",
             text->valuestring, start->valuedouble);
+    if (memcmp(item->context.data + begin, text->valuestring, size) != 0 && !q->astray++)
+        q->astray_line = tuff_records_line(r->records);
     if (!item->answers++) *out = (truth){size > 0, begin, begin + size};
     return TUFF_OK;
 }
@@ -168,11 +171,25 @@ static tuff_status add_record(tuff_example_reader *r, int64_t stride, tuff_datas
     return status;
 }
 
+/* They would be learned as they are. */
+static void say_astray(const tuff_example_reader *r, const tuff_questions *q)
+{
+    if (!q->astray) return;
+    tuff_log(
+        TUFF_LOG_WARN,
+        "%s: %zu of %zu answers are not in their contexts where answer_start says, first in line %llu; it "
+        "counts characters, not bytes, from 0",
+        r->path, q->astray, q->answer_count, (unsigned long long)q->astray_line);
+}
+
 static tuff_status read_all(tuff_example_reader *r, int64_t stride, tuff_dataset *data)
 {
     for (bool there = true;;) {
         TUFF_TRY(tuff_example_reader_next(r, &there));
-        if (!there) return tuff_example_reader_end(r, data);
+        if (!there) {
+            say_astray(r, data->own);
+            return tuff_example_reader_end(r, data);
+        }
         TUFF_TRY(add_record(r, stride, data));
     }
 }
