@@ -132,8 +132,9 @@ TUFF_MUST_USE tuff_status tuff_task_need_head(const tuff_dataset *data, const tu
 struct tuff_task_run {
     tuff_pack *pack;
     const tuff_config *config;
-    float weight; /* 1 / the labels of the whole step: the gradient of each sum of losses */
-    void *self;   /* the trainer */
+    float weight;  /* 1 / the labels of the whole step: the gradient of each sum of losses */
+    void *self;    /* the trainer */
+    int64_t piece; /* set by the task: runs of the same piece drop the same numbers out, others do not */
 };
 /* The program of a pass, ready to be given inputs. */
 TUFF_MUST_USE tuff_status tuff_task_run_program(tuff_task_run *run, int pass, const tuff_task_shape *shape,

@@ -255,9 +255,11 @@ tuff_status tuff_task_run_program(tuff_task_run *run, int pass, const tuff_task_
 }
 
 /* The inputs of a program with gradients that are no batch's. */
-static tuff_status set_step(tuff_trainer *t, tuff_program *program, float weight)
+static tuff_status set_step(tuff_trainer *t, tuff_program *program, float weight, int64_t piece)
 {
-    uint32_t seed[3] = {(uint32_t)t->params.seed, (uint32_t)(t->params.seed >> 32), (uint32_t)t->drawn};
+    const uint32_t apart = 0x9e3779b9; /* pieces of a batch lie far from each other and from other batches */
+    uint32_t seed[3] = {(uint32_t)t->params.seed, (uint32_t)(t->params.seed >> 32),
+                        (uint32_t)t->drawn + apart * (uint32_t)piece};
     TUFF_TRY(tuff_program_input(program, "weight", &weight, sizeof weight));
     return tuff_program_input(program, "dropout_seed", seed, sizeof seed);
 }
@@ -265,7 +267,7 @@ static tuff_status set_step(tuff_trainer *t, tuff_program *program, float weight
 tuff_status tuff_task_run_once(tuff_task_run *run, tuff_program *program)
 {
     tuff_trainer *t = run->self;
-    TUFF_TRY(set_step(t, program, run->weight));
+    TUFF_TRY(set_step(t, program, run->weight, run->piece));
     return tuff_program_run_until(program, cancel_of(t), false);
 }
 
@@ -310,12 +312,12 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
     if (!labels) return TUFF_OK;
     t->drawn = t->step * t->params.gradient_accumulation_steps + i;
     if (t->in_passes) {
-        tuff_task_run run = {&t->runs.pack, &t->model->config, s->weight, t};
+        tuff_task_run run = {&t->runs.pack, &t->model->config, s->weight, t, 0};
         TUFF_TRY(task->run(&run, &batch, &loss));
     } else {
         float lr = (float)present_rate(t);
         TUFF_TRY(tuff_runs_program(&t->runs, tuff_trainer_batch_step(t), t->data, &shape, 0, &program));
-        TUFF_TRY(set_step(t, program, s->weight));
+        TUFF_TRY(set_step(t, program, s->weight, 0));
         TUFF_TRY(tuff_program_input(program, "lr", &lr, sizeof lr));
         TUFF_TRY(tuff_runs_batch(&t->runs, program, &batch, &shape, !t->sums, &loss));
         t->last = program;

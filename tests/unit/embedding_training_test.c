@@ -102,6 +102,41 @@ static void twenty_steps_beside_sentence_transformers(void **state)
     tuff_weights_destroy(&truth);
 }
 
+/* Each piece of a batch drops out numbers of its own: four times the same text, once LoRA's matrices have
+ * moved, are four vectors, of which none is certain to be the nearest. */
+static void pieces_drop_out_numbers_of_their_own(void **state)
+{
+    (void)state;
+    enum { BEFORE = 4 };
+    const char *path = kit_path("pieces.jsonl");
+    tuff_pair_params params = TUFF_PAIR_PARAMS_INIT;
+    tuff_dataset *data = NULL;
+    tuff_buf text = {0};
+    for (int i = 0; i < 2 * BEFORE; i++)
+        tuff_buf_printf(&text, "{\"anchor\": \"%s\", \"positive\": \"%s\"}\n",
+                        i % 2 ? "old mast storm" : "the captain sails",
+                        i % 2 ? "harbour lamp" : "sea bell a");
+    for (int i = 0; i < 2; i++)
+        tuff_buf_text(&text, "{\"anchor\": \"new ship\", \"positive\": \"new ship\"}\n");
+    kit_write_file(path, text.data, text.size);
+    tuff_buf_free(&text);
+    params.gradient_cache_batch = 1;
+    KIT_OK(tuff_dataset_load_pairs(model, path, &params, &data));
+    tuff_train_params p = settings();
+    double losses[BEFORE + 1];
+    p.max_steps = BEFORE + 1;
+    p.per_device_train_batch_size = 2;
+    p.learning_rate = 0.1;
+    p.lora_rank = 2;
+    p.lora_dropout = 0.5;
+    train(data, &p, losses, NULL);
+    assert_true(fabs(losses[BEFORE] - log(2)) > 1e-3);
+    p.lora_dropout = 0;
+    train(data, &p, losses, NULL);
+    assert_true(fabs(losses[BEFORE] - log(2)) < 1e-5);
+    tuff_dataset_destroy(&data);
+}
+
 /* A batch in pieces of 5 texts and of 1 gives what the whole batch gives, but for rounding. */
 static void cached_gradients_are_the_same(void **state)
 {
@@ -379,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(twenty_steps_beside_sentence_transformers),
         cmocka_unit_test(cached_gradients_are_the_same),
+        cmocka_unit_test(pieces_drop_out_numbers_of_their_own),
         cmocka_unit_test(lora_learns),
         cmocka_unit_test(what_is_saved_is_what_was_trained),
         cmocka_unit_test(search_while_training),

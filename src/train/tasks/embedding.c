@@ -246,6 +246,7 @@ static tuff_status begin_piece(cached *c, int pass, int64_t piece, int64_t *out_
 {
     const tuff_task_shape shape = piece_shape(c->batch, piece, out_first, out_n);
     tuff_pack *pack = c->run->pack;
+    c->run->piece = piece;
     TUFF_TRY(tuff_task_run_program(c->run, pass, &shape, out_program));
     TUFF_TRY(tuff_pack_begin(pack, c->run->config, &shape, 6 * shape.sequences));
     const pooled to = cut(pack->own, shape.sequences);
