@@ -40,20 +40,32 @@ static bool walk_next(walk *w, tuff_batch *out)
     return out->count > 0;
 }
 
+static tuff_status need_labels(const tuff_task *task, int64_t labels)
+{
+    if (labels) return TUFF_OK;
+    return tuff_fail(
+        TUFF_INVALID_ARGUMENT,
+        "the data has nothing to measure %s by: no label at all, or texts too short to hide a token",
+        task->title);
+}
+
 tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_t most, uint64_t seed,
                                uint64_t *out_transfers)
 {
     walk w;
     tuff_batch batch;
     tuff_shapes shapes = {.count = 0};
+    int64_t all = 0;
     tuff_status status = walk_begin(&w, runs, data, most, seed);
     while (status == TUFF_OK && walk_next(&w, &batch)) {
         tuff_task_shape shape;
         int64_t labels;
         tuff_task_size(&batch, &shape, &labels);
+        all += labels;
         if (labels || data->task->observe) tuff_shapes_note(&shapes, 0, &shape);
     }
     tuff_free(w.examples);
+    if (status == TUFF_OK) status = need_labels(data->task, all);
     tuff_shapes_sort(&shapes);
     *out_transfers = 0;
     for (size_t i = 0; i < shapes.count && status == TUFF_OK; i++) {
@@ -92,6 +104,7 @@ static tuff_status run_batches(tuff_runs *runs, walk *w, tuff_meter *meter, tuff
         TUFF_TRY(run_batch(runs, &batch, meter, &sum, &labels));
         out->tokens += labels;
     }
+    TUFF_TRY(need_labels(task, out->tokens));
     out->loss = sum / (double)out->tokens;
     if (task->perplexity) out->perplexity = exp(out->loss);
     return task->report ? task->report(meter, out) : TUFF_OK;

@@ -507,6 +507,18 @@ static void numbers_stand_for_names_that_are_none(void **state)
     }
 }
 
+/* A mean over nothing would be no number. */
+static void what_has_no_labels_is_not_measured(void **state)
+{
+    (void)state;
+    const char *path = file_of("none.jsonl", "{\"tokens\": [\"w5\", \"w6\"], \"labels\": [-100, -100]}\n");
+    tuff_dataset *data = read(tokens, path, task_of("token-classification", false));
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    KIT_FAILS(tuff_evaluate(tokens, device, data, NULL, &result), TUFF_INVALID_ARGUMENT,
+              "the data has nothing to measure token classification by");
+    tuff_dataset_destroy(&data);
+}
+
 /* Of the host program, where the machine has one with another decimal point. */
 static void locales_change_no_numbers(void **state)
 {
@@ -550,6 +562,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_stand_for_names_that_are_none),
         cmocka_unit_test(locales_change_no_numbers),
+        cmocka_unit_test(what_has_no_labels_is_not_measured),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(answers_that_are_elsewhere_are_told),
         cmocka_unit_test(settings_are_checked),
