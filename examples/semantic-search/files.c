@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_LIMIT = 64 << 20, DEEPEST = 32 };
+/* PIECE: bytes of a vector's text; models see a few hundred tokens, what is longer would be lost. */
+enum { FILE_LIMIT = 64 << 20, DEEPEST = 32, PIECE = 700 };
 
 static uint64_t fnv1a(const char *text, size_t size)
 {
@@ -58,6 +59,35 @@ static bool is_blank(const char *line, size_t size)
     return strspn(line, " \t\r") >= size;
 }
 
+/* How much of a text is its first piece: up to a blank, unless a word is longer than that. */
+static size_t piece_size(const char *text, size_t size)
+{
+    if (size <= PIECE) return size;
+    for (size_t n = PIECE; n > PIECE / 2; n--)
+        if (is_blank(text + n, 1) || text[n] == '\n') return n;
+    size_t n = PIECE;
+    while (n > 1 && ((unsigned char)text[n] & 0xc0) == 0x80) /* not within a character */
+        n--;
+    return n;
+}
+
+/* Adds a paragraph that begins at a line, a long one in pieces. */
+static bool add_pieces(paragraphs *all, const char *path, size_t line, const char *text, size_t size)
+{
+    while (size) {
+        size_t n = piece_size(text, size);
+        if (!grow((void **)&all->items, all->count, &all->capacity, sizeof *all->items)) return false;
+        all->items[all->count++] = (paragraph){path, line, text, n, fnv1a(text, n)};
+        for (; n < size && strchr(" \t\r\n", text[n]); n++)
+            ; /* what is between two pieces is of none */
+        for (size_t i = 0; i < n; i++)
+            line += text[i] == '\n';
+        text += n;
+        size -= n;
+    }
+    return true;
+}
+
 /* Cuts a text, which ends with a NUL, at its empty lines. */
 static bool add_paragraphs(paragraphs *all, const char *path, const char *text)
 {
@@ -72,9 +102,7 @@ static bool add_paragraphs(paragraphs *all, const char *path, const char *text)
         }
         if (!blank) end = at + size;
         if (begin && (blank || last)) {
-            if (!grow((void **)&all->items, all->count, &all->capacity, sizeof *all->items)) return false;
-            size_t n = (size_t)(end - begin);
-            all->items[all->count++] = (paragraph){path, first, begin, n, fnv1a(begin, n)};
+            if (!add_pieces(all, path, first, begin, (size_t)(end - begin))) return false;
             begin = NULL;
         }
         if (last) return true;

@@ -21,8 +21,8 @@ typedef struct paragraphs {
     size_t kept_count, kept_capacity;
 } paragraphs;
 
-/* Reads .txt and .md files below `folder`, without hidden ones; a paragraph ends at an empty line. False:
- * errno says why. Free with paragraphs_free in either case. */
+/* Reads .txt and .md files below `folder`, without hidden ones; a paragraph ends at an empty line, a long one
+ * is several pieces. False: errno says why. Free with paragraphs_free in either case. */
 bool paragraphs_read(const char *folder, paragraphs *out);
 void paragraphs_free(paragraphs *texts);
 
