@@ -108,12 +108,16 @@ static tuff_status open(tuff_adapter *a)
     TUFF_TRY(begin(a, &l));
     TUFF_TRY(tuff_peft_open_files(a->files, &l->peft));
     /* An adapter of a classifier has its head along, which a model without one has no place for. */
+    const char *unused = NULL;
+    size_t count = 0;
     for (size_t i = 0; i < l->peft->ignored_count; i++) {
         if (tuff_adapter_is_whole(a, l->peft->ignored[i])) continue;
-        tuff_log_to(a->log, TUFF_LOG_WARN,
-                    "%s: the tensor %s of this adapter is not used: the model has no place for it", file,
-                    l->peft->ignored[i]);
+        if (!count++) unused = l->peft->ignored[i];
     }
+    if (unused)
+        tuff_log_to(a->log, TUFF_LOG_WARN,
+                    "%s: the tensor %s%s of this adapter is not used: the model has no place for it", file,
+                    unused, count > 1 ? " (and others)" : "");
     l->rank = l->peft->config->rank;
     l->alpha = l->peft->config->alpha;
     l->dropout = l->peft->config->dropout;
