@@ -14,11 +14,13 @@ all rows: five of a masked language model, the first of each row of an encoder's
 classifier sees the mean of a row.
 
 Weights are drawn with a standard deviation of 0.2, so that every part of the model matters: the script fails unless each
-change of a config key that `CHANGES` lists moves the result by ten times what the tests allow."""
+change of a config key that `CHANGES` lists moves the result by ten times what the tests allow, and unless it lists each key of
+the config that Tuff reads (hf_keys.def) and that does not say which tensors there are, or of what shape."""
 
 import argparse
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -160,11 +162,32 @@ CHANGES = {
             for local in (False, True)
         ],
     },  # fmt: skip
-    "modernbert-biased": {"classifier_pooling": ["mean"], "classifier_activation": ["relu"], "local_attention": [3]},
+    "modernbert-biased": {
+        "classifier_pooling": ["mean"], "classifier_activation": ["relu"], "local_attention": [3], "norm_eps": [1e-5],
+        "hidden_activation": ["relu"], "num_attention_heads": [1, 4],
+    },  # fmt: skip
     "mpnet": {"hidden_act": ["gelu", "relu"], "layer_norm_eps": [1e-5], "num_hidden_layers": [1]},
-    "llama": {"rms_norm_eps": [1e-6], "num_hidden_layers": [1]},
-    "gpt2": {"n_head": [1, 2], "activation_function": ["relu"], "layer_norm_epsilon": [1e-5], "n_layer": [1]},
+    "llama": {
+        "rms_norm_eps": [1e-6], "num_hidden_layers": [1], "hidden_act": ["gelu"],
+        "rope_parameters": [{"rope_type": "default", "rope_theta": 120.0}],
+    },  # fmt: skip
+    "gpt2": {
+        "n_head": [1, 2], "activation_function": ["relu"], "layer_norm_epsilon": [1e-5], "n_layer": [1],
+        "scale_attn_weights": [False],
+    },  # fmt: skip
 }
+# Keys by which tensors or tokens are others, and no number of the same ones; of some models further ones. What GPT-2 divides by
+# a layer's number moves too little in two layers: check_config_keys.py has it.
+SHAPES = set(
+    "model_type vocab_size type_vocab_size hidden_size intermediate_size dim hidden_dim head_dim num_key_value_heads n_embd n_inner "
+    "n_positions max_position_embeddings relative_attention_num_buckets attention_bias mlp_bias norm_bias classifier_bias "
+    "decoder_bias tie_word_embeddings id2label bos_token_id eos_token_id".split()
+)
+MORE_SHAPES = {
+    "bert": {"pad_token_id"}, "distilbert": {"pad_token_id"}, "mpnet": {"pad_token_id", "num_attention_heads"},
+    "nomic_bert": {"pad_token_id", "num_attention_heads"}, "llama": {"pad_token_id", "num_attention_heads"},
+    "gpt2": {"pad_token_id", "scale_attn_by_inverse_layer_idx"}, "modernbert": {"pad_token_id", "num_hidden_layers"},
+}  # fmt: skip
 CONFIGS = {
     "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "nomic_bert": nomic_bert,
     "modernbert": modernbert, "modernbert-biased": modernbert_biased, "mpnet": mpnet, "llama": llama, "gpt2": gpt2,
@@ -258,9 +281,21 @@ def as_in_the_file(gradients):
     return named
 
 
+def check_keys(config, name):
+    """Each key that Tuff reads is changed, or says what shapes there are."""
+    text = (ROOT / "src" / "models" / "hf_keys.def").read_text()
+    kind, found = config["model_type"], re.findall(r'^TUFF_KEY\("([^"]+)", "([^"]+)", READ,', text, re.M)
+    read = {key for kinds, key in found if kinds == "*" or kind in kinds.split()}
+    changed = {key for other, keys in CHANGES.items() if other.startswith(name.split("-biased")[0]) for key in keys}
+    left = (read & set(config)) - changed - SHAPES - MORE_SHAPES.get(kind, set())
+    if not found or left:
+        raise SystemExit(f"{name}: CHANGES does not have {', '.join(sorted(left)) or 'any key'}")
+
+
 def check_changes(folder, name, head, truth):
     """Each listed change, and other token types, must move the result."""
     config = json.loads((folder / "config.json").read_text())
+    check_keys(config, name)
     want, moves = truth["result"].double(), {}
     width = config.get("hidden_size") or config.get("dim") or config["n_embd"]
     with tempfile.TemporaryDirectory() as scratch:
