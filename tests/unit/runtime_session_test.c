@@ -69,6 +69,39 @@ static void programs_share_one_arena(void **state)
     failing_device_close(&device);
 }
 
+/* y = exp(x) * sqrt(x), whose factors are alive at once. */
+static tuff_status build_product(void *user, tuff_graph *g)
+{
+    tuff_tensor *x = tuff_input(g, "x", TUFF_F32, 1, user);
+    tuff_tensor *a = tuff_exp(g, x), *b = tuff_sqrt(g, x);
+    tuff_output(g, "y", tuff_mul(g, a, b));
+    return TUFF_OK;
+}
+
+/* Where an allocation holds no more than one of them, an arena has several blocks. */
+static void blocks_of_a_program_are_apart(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = NULL;
+    tuff_program *program = NULL;
+    int64_t n = 64;
+    float x[64], y[64];
+    device.handle->caps.max_allocation = sizeof x;
+    KIT_OK(tuff_session_create(&device, &session));
+    KIT_OK(tuff_session_program(session, &n, sizeof n, build_product, &n, &program));
+    assert_true(program->plan->n_blocks > 1);
+    for (int i = 0; i < 64; i++)
+        x[i] = (float)i / 64;
+    KIT_OK(tuff_program_input(program, "x", x, sizeof x));
+    KIT_OK(tuff_program_run(program));
+    KIT_OK(tuff_program_output(program, "y", y, sizeof y));
+    for (int i = 0; i < 64; i++)
+        assert_true(fabsf(y[i] - expf(x[i]) * sqrtf(x[i])) < 1e-5f);
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
 /* y = x * c, c being one of the caches. */
 static tuff_status build_cached(void *user, tuff_graph *g)
 {
@@ -196,8 +229,11 @@ static void memory_may_end_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(programs_share_one_arena),      cmocka_unit_test(caches_are_replaced),
-        cmocka_unit_test(planned_programs_take_nothing), cmocka_unit_test(what_cannot_be_made_leaves_nothing),
+        cmocka_unit_test(programs_share_one_arena),
+        cmocka_unit_test(blocks_of_a_program_are_apart),
+        cmocka_unit_test(caches_are_replaced),
+        cmocka_unit_test(planned_programs_take_nothing),
+        cmocka_unit_test(what_cannot_be_made_leaves_nothing),
         cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
