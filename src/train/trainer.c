@@ -82,7 +82,9 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
                            .rope_positions = tuff_data_positions(t->model, t->data)};
     TUFF_TRY(make_adapter(t));
     if (t->data->task->run && tuff_adapter_virtual_tokens(t->runs.lm.adapter))
-        return tuff_fail(TUFF_UNSUPPORTED, "prompt tuning of %s is not there yet; take LoRA or IA3",
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "how vectors behind virtual tokens are pooled is defined neither by PEFT nor by "
+                         "sentence-transformers, so that prompt tuning of %s is not done; take LoRA or IA3",
                          t->data->task->title);
     TUFF_TRY(tuff_lm_reserve(&t->runs.lm));
     TUFF_TRY(tuff_runs_open(&t->runs, t->device));

@@ -378,7 +378,7 @@ static void batches_that_cannot_be_trained_on(void **state)
               "lm_head.weight has no part in embeddings and cannot be trained by it: train an adapter");
     p.peft_type = "PROMPT_TUNING";
     KIT_FAILS(tuff_trainer_create(other, device, data, &p, &t), TUFF_UNSUPPORTED,
-              "prompt tuning of embeddings is not there yet");
+              "so that prompt tuning of embeddings is not done; take LoRA or IA3");
     p.peft_type = NULL;
     p.lora_rank = 2;
     KIT_OK(tuff_trainer_create(other, device, data, &p, &t));
