@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "kit/command.h"
+#include "kit/files.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 
@@ -35,8 +36,8 @@ static void read_truth(const char *model, truth *t)
     size_t n = before->bytes / 4, m = after->bytes / 4;
     int32_t ids[512];
     assert_true(n + m <= 512);
-    memcpy(ids, before->data, before->bytes);
-    memcpy(ids + n, after->data, after->bytes);
+    memcpy(ids, kit_stored(before), before->bytes);
+    memcpy(ids + n, kit_stored(after), after->bytes);
     tuff_tokenizer *tokenizer;
     char *all, *head;
     size_t all_size, head_size;

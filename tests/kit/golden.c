@@ -7,6 +7,7 @@
 #include "adapters/adapter.h"
 #include "base/memory.h"
 #include "generate/generator.h"
+#include "kit/files.h"
 #include "kit/truth.h"
 #include "train/trainer.h"
 
@@ -343,7 +344,7 @@ static void check_saved_logits(const golden *g, const char *adapter)
     float *got = floats(&saved, "logits", &n_saved);
     assert_int_equal(n_saved, n);
     compare(g->name, "saved logits", got, want, n, 1e-5);
-    assert_memory_equal(tensor(&saved, "input_ids")->data, ids, n_ids * sizeof *ids);
+    assert_memory_equal(kit_stored(tensor(&saved, "input_ids")), ids, n_ids * sizeof *ids);
     tuff_free(ids);
     tuff_free(want);
     tuff_free(got);
