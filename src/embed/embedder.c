@@ -63,11 +63,36 @@ static tuff_status choose_dimensions(tuff_embedder *e, int64_t wanted)
                      (long long)wanted, (long long)e->full);
 }
 
+/* Texts that are to be lower-cased need a tokenizer that does so by itself, as nearly all that are asked to
+ * do. */
+static tuff_status check_case(const tuff_embedder *e)
+{
+    static const char upper[] = "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z",
+                      lower[] = "a b c d e f g h i j k l m n o p q r s t u v w x y z";
+    const tuff_tokenizer *t = e->model->tokenizer;
+    int32_t *a = NULL, *b = NULL;
+    size_t n = 0, m = 0;
+    if (!e->sentence.lower || !t) return TUFF_OK;
+    tuff_status status = tuff_tokenizer_encode(t, upper, sizeof upper - 1, 0, &a, &n);
+    if (status == TUFF_OK) status = tuff_tokenizer_encode(t, lower, sizeof lower - 1, 0, &b, &m);
+    if (status == TUFF_OK && (n != m || memcmp(a, b, n * sizeof *a) != 0))
+        status =
+            tuff_fail(TUFF_UNSUPPORTED,
+                      "%s: sentence_bert_config.json has do_lower_case, but its tokenizer tells capitals "
+                      "from small letters: make the tokenizer lower-case (tokenizer.json's normalizer), "
+                      "and take do_lower_case out",
+                      e->model->path);
+    tuff_free(a);
+    tuff_free(b);
+    return status;
+}
+
 static tuff_status choose(tuff_embedder *e, const tuff_embedder_params *params)
 {
     const tuff_model *model = e->model;
     if (!model->gguf && tuff_is_directory(model->path))
         TUFF_TRY(tuff_sentence_read(model->path, &e->sentence));
+    TUFF_TRY(check_case(e));
     TUFF_TRY(choose_pooling(e, params->pooling));
     TUFF_TRY(choose_normalize(e, params->normalize));
     TUFF_TRY(choose_dimensions(e, params->dimensions));

@@ -28,6 +28,26 @@ static tuff_status read_object(tuff_sentence *s, const char *directory, const ch
     return tuff_is_file(path) ? tuff_hf_read_object(path, out) : TUFF_OK;
 }
 
+/* Fails where a file asks for another thing than the one that Tuff knows; NULL: it knows none. */
+static tuff_status only(const cJSON *json, const char *key, const char *known, const char *where)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    if (!item || cJSON_IsNull(item) || cJSON_IsFalse(item)) return TUFF_OK;
+    if (cJSON_IsObject(item) && !item->child) return TUFF_OK;
+    if (!known || !cJSON_IsString(item))
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is set, which Tuff does not follow", where, key);
+    if (strcmp(item->valuestring, known) == 0) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is \"%.60s\"; Tuff knows %s", where, key, item->valuestring,
+                     known);
+}
+
+/* What a module reads, and where it writes. */
+static tuff_status only_vectors(const cJSON *json, const char *where)
+{
+    TUFF_TRY(only(json, "module_input_name", "sentence_embedding", where));
+    return only(json, "module_output_name", "sentence_embedding", where);
+}
+
 static const struct pooling {
     const char *key, *mode; /* one flag of older files; a word of newer ones */
     tuff_pooling pooling;
@@ -98,6 +118,8 @@ static tuff_status read_dense_config(const cJSON *json, const char *where, tuff_
 {
     const char *activation = "torch.nn.modules.activation.Tanh";
     dense->bias = true;
+    TUFF_TRY(only(json, "use_residual", NULL, where));
+    TUFF_TRY(only_vectors(json, where));
     TUFF_TRY(tuff_json_int(json, "in_features", where, &dense->in));
     TUFF_TRY(tuff_json_int(json, "out_features", where, &dense->out));
     TUFF_TRY(tuff_json_bool(json, "bias", where, &dense->bias));
@@ -129,6 +151,16 @@ static tuff_status read_dense(tuff_sentence *s, const char *directory)
     return status;
 }
 
+static tuff_status read_normalize(tuff_sentence *s, const char *directory)
+{
+    cJSON *json = NULL;
+    s->normalize = true;
+    TUFF_TRY(read_object(s, directory, "config.json", &json));
+    tuff_status status = only_vectors(json, directory);
+    cJSON_Delete(json);
+    return status;
+}
+
 /* A module by the last part of its class's name. */
 static tuff_status read_module(tuff_sentence *s, const char *directory, const char *type, const char *path,
                                int at, const char *where)
@@ -147,8 +179,9 @@ static tuff_status read_module(tuff_sentence *s, const char *directory, const ch
     if (s->normalize)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: \"%.60s\" follows the normalization; Tuff's is the last module", where, type);
-    if (strcmp(kind, "Normalize") == 0) s->normalize = true;
-    if (s->normalize || strcmp(kind, "Dropout") == 0) return TUFF_OK;
+    if (strcmp(kind, "Normalize") == 0)
+        return *path ? read_normalize(s, folder) : (s->normalize = true, TUFF_OK);
+    if (strcmp(kind, "Dropout") == 0) return TUFF_OK;
     if (strcmp(kind, "Pooling") == 0 && s->pooling == TUFF_POOLING_MODEL) return read_pooling(s, folder);
     if (strcmp(kind, "Dense") == 0 && s->pooling != TUFF_POOLING_MODEL) return read_dense(s, folder);
     return tuff_fail(
@@ -202,16 +235,33 @@ static tuff_status read_prompts(tuff_sentence *s, const cJSON *json, const char 
     return TUFF_OK;
 }
 
+static tuff_status read_transformer(tuff_sentence *s, const cJSON *json, const char *where)
+{
+    static const char *const others[] = {"query_length", "document_length", "query_expansion",
+                                         "processing_kwargs"};
+    const cJSON *text =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "modality_config"), "text");
+    TUFF_TRY(tuff_json_int(json, "max_seq_length", where, &s->max_length));
+    if (s->max_length < 0 || s->max_length > 1 << 28)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: max_seq_length is %lld, expected 1 to %d", where,
+                         (long long)s->max_length, 1 << 28);
+    TUFF_TRY(tuff_json_bool(json, "do_lower_case", where, &s->lower));
+    TUFF_TRY(only(json, "transformer_task", "feature-extraction", where));
+    TUFF_TRY(only(json, "module_output_name", "token_embeddings", where));
+    TUFF_TRY(only(text, "method", "forward", where));
+    TUFF_TRY(only(text, "method_output_name", "last_hidden_state", where));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        TUFF_TRY(only(json, others[i], NULL, where));
+    return TUFF_OK;
+}
+
 /* Files of modules.json's directory; those that are not there say nothing. */
 static tuff_status read_settings(tuff_sentence *s, const char *directory)
 {
     static const char sizes[] = "sentence_bert_config.json", prompts[] = "config_sentence_transformers.json";
     cJSON *json = NULL;
     TUFF_TRY(read_object(s, directory, sizes, &json));
-    tuff_status status = json ? tuff_json_int(json, "max_seq_length", sizes, &s->max_length) : TUFF_OK;
-    if (status == TUFF_OK && (s->max_length < 0 || s->max_length > 1 << 28))
-        status = tuff_fail(TUFF_BAD_FORMAT, "%s/%s: max_seq_length is %lld, expected 1 to %d", directory,
-                           sizes, (long long)s->max_length, 1 << 28);
+    tuff_status status = json ? read_transformer(s, json, path_of(s, directory, sizes)) : TUFF_OK;
     cJSON_Delete(json);
     if (status == TUFF_OK) status = read_object(s, directory, prompts, &json);
     if (status != TUFF_OK) return status;

@@ -26,6 +26,7 @@ typedef struct tuff_sentence {
     tuff_pooling pooling; /* TUFF_POOLING_MODEL: the files do not say */
     bool normalize;
     bool skip_prompt;   /* a prompt's tokens are left out of the pooling */
+    bool lower;         /* texts are lower-cased before the tokenizer sees them */
     int64_t max_length; /* tokens; 0: the files do not say */
     tuff_sentence_dense dense[TUFF_SENTENCE_DENSE_LIMIT];
     size_t denses;

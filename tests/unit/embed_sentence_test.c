@@ -89,9 +89,37 @@ static void the_longest_text_is_the_tokenizers_or_the_models(void **state)
     tuff_device_destroy(&device);
 }
 
+/* Where sentence-transformers lower-cases before the tokenizer, the tokenizer must. */
+static void lower_case_is_the_tokenizers(void **state)
+{
+    (void)state;
+    static const char lower[] = "{\"do_lower_case\": true}",
+                      modules[] = "[{\"path\": \"\", \"type\": \"Transformer\"}]";
+    const char *directory = kit_copy_model(kit_golden("embedding/bert"), "lower");
+    tuff_device *device = kit_cpu();
+    kit_write_file(kit_join(directory, "modules.json"), modules, sizeof modules - 1);
+    kit_write_file(kit_join(directory, "sentence_bert_config.json"), lower, sizeof lower - 1);
+    for (int cased = 0; cased < 2; cased++) {
+        if (cased)
+            kit_edit_file(kit_join(directory, "tokenizer.json"), "\"lowercase\": true",
+                          "\"lowercase\": false");
+        tuff_model *model = model_open(directory);
+        tuff_embedder *embedder = NULL;
+        if (cased)
+            KIT_FAILS(tuff_embedder_create(model, device, NULL, &embedder), TUFF_UNSUPPORTED,
+                      "has do_lower_case, but its tokenizer tells capitals");
+        else
+            KIT_OK(tuff_embedder_create(model, device, NULL, &embedder));
+        tuff_embedder_destroy(&embedder);
+        tuff_model_destroy(&model);
+    }
+    tuff_device_destroy(&device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_are_those_of_sentence_transformers),
-                                       cmocka_unit_test(the_longest_text_is_the_tokenizers_or_the_models)};
+                                       cmocka_unit_test(the_longest_text_is_the_tokenizers_or_the_models),
+                                       cmocka_unit_test(lower_case_is_the_tokenizers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,32 @@ static void what_is_not_known_is_named(void **state)
     put("1_Pooling/config.json", "{\"pooling_mode\": \"mean\"}");
     put("sentence_bert_config.json", "{\"max_seq_length\": -1}");
     refused(TUFF_BAD_FORMAT, "max_seq_length is -1");
+    static const char *const asked[][2] = {
+        {"\"transformer_task\": \"fill-mask\"",
+         "transformer_task is \"fill-mask\"; Tuff knows feature-extraction"},
+        {"\"module_output_name\": \"all\"", "module_output_name is \"all\""},
+        {"\"modality_config\": {\"text\": {\"method_output_name\": \"pooler_output\"}}",
+         "method_output_name is \"pooler_output\"; Tuff knows last_hidden_state"},
+        {"\"query_length\": 32", "query_length is set, which Tuff does not follow"},
+        {"\"processing_kwargs\": {\"text\": {}}", "processing_kwargs is set"},
+    };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{%s}", asked[i][0]);
+        put("sentence_bert_config.json", text);
+        refused(TUFF_UNSUPPORTED, asked[i][1]);
+    }
+    put("sentence_bert_config.json", "{\"processing_kwargs\": {}, \"query_length\": null}");
+    put("modules.json", "[" FIRST "," POOL "," MODULE("2_Dense", "Dense") "]");
+    put("2_Dense/config.json", "{\"in_features\": 16, \"out_features\": 16, \"use_residual\": true}");
+    refused(TUFF_UNSUPPORTED, "use_residual is set, which Tuff does not follow");
+    put("2_Dense/config.json",
+        "{\"in_features\": 16, \"out_features\": 8, \"module_input_name\": \"token_embeddings\"}");
+    refused(TUFF_UNSUPPORTED, "module_input_name is \"token_embeddings\"; Tuff knows sentence_embedding");
+    put("modules.json", "[" FIRST "," POOL "," MODULE("2_Normalize", "Normalize") "]");
+    put("2_Normalize/config.json", "{\"module_output_name\": \"other\"}");
+    refused(TUFF_UNSUPPORTED, "module_output_name is \"other\"");
+    put("modules.json", "[" FIRST "," POOL "]");
     put("sentence_bert_config.json", "{}");
     put("config_sentence_transformers.json", "{\"prompts\": {\"query\": 3}}");
     refused(TUFF_BAD_FORMAT, "the prompt \"query\" is no text");
