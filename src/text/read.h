@@ -46,6 +46,10 @@ TUFF_MUST_USE tuff_status tuff_config_token(const cJSON *config, const char *key
 /* added_tokens_decoder of tokenizer_config.json, {"151643": {"content": ...}}, as the added_tokens of
  * tokenizer.json. Destroy with cJSON_Delete, after an error too. */
 TUFF_MUST_USE tuff_status tuff_config_added(const cJSON *config, const char *where, cJSON **out_added);
+/* Appends tokenizer_config.json with the class that transformers takes where it names none: that of
+ * config.json, or of the model's type there; nothing where it names one, or none is known. Views without
+ * data: the files are not there. */
+TUFF_MUST_USE tuff_status tuff_config_with_class(tuff_view config, tuff_view model, tuff_buf *out);
 /* tokenizer_config.json: the ids of the special tokens, the chat template. */
 TUFF_MUST_USE tuff_status tuff_read_config(tuff_tokenizer *tokenizer, const cJSON *config, const char *where);
 /* bos_token_id, eos_token_id, pad_token_id of generation_config.json or config.json. */

@@ -18,6 +18,63 @@ tuff_status tuff_config_token(const cJSON *config, const char *key, const char *
     return TUFF_OK;
 }
 
+static const char *class_of_type(const char *type)
+{
+    static const char *const classes[][2] = {
+        {"roberta", "RobertaTokenizer"},
+        {"xlm-roberta", "XLMRobertaTokenizer"},
+        {"camembert", "CamembertTokenizer"},
+        {"llama", "LlamaTokenizer"},
+        {"mistral", "LlamaTokenizer"},
+        {"qwen2", "Qwen2Tokenizer"},
+        {"t5", "T5Tokenizer"},
+        {"mt5", "T5Tokenizer"},
+        {"albert", "AlbertTokenizer"},
+        {"deberta-v2", "DebertaV2Tokenizer"},
+        {"gemma", "GemmaTokenizer"},
+    };
+    for (size_t i = 0; type && i < sizeof classes / sizeof *classes; i++)
+        if (strcmp(classes[i][0], type) == 0) return classes[i][1];
+    return NULL;
+}
+
+static tuff_status find_class(const cJSON *model, const char **out)
+{
+    const char *type = NULL;
+    *out = NULL;
+    TUFF_TRY(tuff_json_text(model, "tokenizer_class", "config.json", out));
+    if (!*out) TUFF_TRY(tuff_json_text(model, "model_type", "config.json", &type));
+    if (!*out) *out = class_of_type(type);
+    return TUFF_OK;
+}
+
+tuff_status tuff_config_with_class(tuff_view config, tuff_view model, tuff_buf *out)
+{
+    static const char key[] = "tokenizer_class";
+    cJSON *tree = NULL, *model_tree = NULL;
+    const char *class = NULL;
+    char *text = NULL;
+    tuff_status status = TUFF_OK;
+    if (!model.data) return TUFF_OK;
+    if (config.data) TUFF_GO(tuff_json_parse(config.data, config.size, "tokenizer_config.json", &tree));
+    if (tree && !cJSON_IsObject(tree)) goto done; /* who reads it says so */
+    const cJSON *named = cJSON_GetObjectItemCaseSensitive(tree, key);
+    if (named && !cJSON_IsNull(named)) goto done;
+    TUFF_GO(tuff_json_parse(model.data, model.size, "config.json", &model_tree));
+    TUFF_GO(find_class(model_tree, &class));
+    if (!class) goto done;
+    cJSON_DeleteItemFromObjectCaseSensitive(tree, key);
+    if (!tree) tree = cJSON_CreateObject();
+    if (cJSON_AddStringToObject(tree, key, class)) text = cJSON_Print(tree);
+    if (text) tuff_buf_text(out, text);
+    if (!text || out->failed) status = tuff_fail_memory("a tokenizer's settings");
+done:
+    cJSON_free(text);
+    cJSON_Delete(tree);
+    cJSON_Delete(model_tree);
+    return status;
+}
+
 /* The id of "eos_token" and the like. Absent, null or unknown: *out stays. */
 static tuff_status read_token(const tuff_tokenizer *t, const cJSON *config, const char *key,
                               const char *where, int32_t *out)

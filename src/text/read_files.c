@@ -200,7 +200,7 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
 {
     static const char *const pieces[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
                                          "spm.model"};
-    tuff_buf text = {0}, vocab = {0}, merges = {0};
+    tuff_buf text = {0}, vocab = {0}, merges = {0}, model = {0}, classed = {0};
     bool there, ids, pairs;
     tuff_status status;
     TUFF_GO(read_if_there(directory, "tokenizer.json", &text, &there));
@@ -208,10 +208,13 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
         status = tuff_read_json_tokenizer(view_of(&text), config, "tokenizer.json", out);
         goto done;
     }
+    TUFF_GO(read_if_there(directory, "config.json", &model, &there));
+    TUFF_GO(tuff_config_with_class(config, view_of(&model), &classed));
+    const tuff_view more = classed.data ? view_of(&classed) : config;
     TUFF_GO(read_if_there(directory, "vocab.json", &vocab, &ids));
     TUFF_GO(read_if_there(directory, "merges.txt", &merges, &pairs));
     if (ids && pairs) {
-        status = tuff_read_vocab_tokenizer(view_of(&vocab), view_of(&merges), config, "vocab.json", out);
+        status = tuff_read_vocab_tokenizer(view_of(&vocab), view_of(&merges), more, "vocab.json", out);
         goto done;
     }
     TUFF_GO(read_if_there(directory, "vocab.txt", &text, &there));
@@ -222,7 +225,7 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         TUFF_GO(read_if_there(directory, pieces[i], &text, &there));
         if (!there) continue;
-        status = tuff_read_sentencepiece_tokenizer(view_of(&text), config, pieces[i], out);
+        status = tuff_read_sentencepiece_tokenizer(view_of(&text), more, pieces[i], out);
         goto done;
     }
     status = ids || pairs
@@ -235,6 +238,8 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
 done:
     tuff_buf_free(&text);
     tuff_buf_free(&vocab);
+    tuff_buf_free(&model);
+    tuff_buf_free(&classed);
     tuff_buf_free(&merges);
     return status;
 }

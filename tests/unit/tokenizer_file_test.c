@@ -1,5 +1,6 @@
 /* Tokenizers from Hugging Face files: tokenizer.json, vocab.json with merges.txt, directories; damaged ones.
  */
+#include "base/file.h"
 #include "hostile.h"
 #include "tokenizer_fixture.h"
 
@@ -268,6 +269,33 @@ static void put(const char *directory, const char *name, const char *text)
     kit_write_file(path, text, strlen(text));
 }
 
+/* Old directories of RoBERTa say in config.json only whose vocabulary theirs is. */
+static void the_model_tells_the_class(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *config, *expected;
+    } cases[] = {{"{\"model_type\": \"roberta\"}", NULL, "<s>|a|</s>|"},
+                 {"{\"model_type\": \"roberta\"}", "{\"tokenizer_class\": null, \"pad_token\": \"<pad>\"}",
+                  "<s>|a|</s>|"},
+                 {"{\"model_type\": \"roberta\"}", "{\"tokenizer_class\": \"GPT2Tokenizer\"}", "a|"},
+                 {"{\"model_type\": \"x\", \"tokenizer_class\": \"RobertaTokenizer\"}", NULL, "<s>|a|</s>|"},
+                 {"{\"model_type\": \"gpt2\"}", NULL, "a|"}};
+    char directory[400];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_tokenizer *t;
+        snprintf(directory, sizeof directory, "%s%zu", kit_temp_path("class"), i);
+        KIT_OK(tuff_make_directories(directory));
+        put(directory, "vocab.json", "{\"<s>\":0,\"<pad>\":1,\"</s>\":2,\"a\":3}");
+        put(directory, "merges.txt", "");
+        put(directory, "config.json", cases[i].model);
+        if (cases[i].config) put(directory, "tokenizer_config.json", cases[i].config);
+        KIT_OK(tuff_tokenizer_load(directory, &t));
+        assert_string_equal(fixture_encode(t, "a", 1, 1), cases[i].expected);
+        tuff_tokenizer_destroy(&t);
+    }
+}
+
 static void directories(void **state)
 {
     (void)state;
@@ -362,6 +390,7 @@ int main(void)
         cmocka_unit_test(vocab_and_merges),
         cmocka_unit_test(directories),
         cmocka_unit_test(robertas_files),
+        cmocka_unit_test(the_model_tells_the_class),
         cmocka_unit_test(what_was_read_is_written_back_as_it_was),
         cmocka_unit_test(the_inexpressible_is_not_exported),
     };
