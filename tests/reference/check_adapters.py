@@ -1,0 +1,68 @@
+"""What Tuff computes with an adapter, of vectors or of a classifier, against sentence-transformers or PEFT with the same.
+
+    tuff embed --model M --adapter A --file texts.txt --output vectors.npy
+    python check_adapters.py --model M --adapter A --texts texts.txt --vectors vectors.npy
+    tuff classify --model M --adapter A --file texts.txt --top-k LABELS --json >classes.jsonl
+    python check_adapters.py --model M --adapter A --texts texts.txt --classes classes.jsonl
+
+Exit status 1 when a number differs by more than --tolerance, or the adapter changes nothing."""
+
+import argparse
+import json
+import os
+
+import numpy as np
+import torch
+from peft import PeftModel
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+
+def vectors_of(args, texts):
+    model = SentenceTransformer(args.model, device="cpu")
+    plain = model.encode(texts)
+    model.load_adapter(args.adapter)
+    wanted = model.encode(texts)
+    return np.load(args.vectors), wanted, np.abs(wanted - plain).max()
+
+
+def scores_of(args, texts):
+    with open(os.path.join(args.adapter, "adapter_labels.json")) as file:
+        labels = json.load(file)["label2id"]
+    found = np.zeros((len(texts), len(labels)))
+    with open(args.classes) as file:
+        for row, line in enumerate(file):
+            for guess in json.loads(line)["labels"]:
+                found[row, labels[guess["label"]]] = guess["score"]
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    base = AutoModelForSequenceClassification.from_pretrained(args.model, num_labels=len(labels))
+    model = PeftModel.from_pretrained(base, args.adapter).eval()
+
+    def run():
+        with torch.no_grad():
+            return torch.cat([model(**tokenizer(t, return_tensors="pt")).logits.softmax(-1) for t in texts]).numpy()
+
+    wanted = run()
+    with model.disable_adapter():
+        return found, wanted, np.abs(wanted - run()).max()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "adapter", "texts"):
+        parser.add_argument("--" + name, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--vectors")
+    what.add_argument("--classes")
+    parser.add_argument("--tolerance", type=float, default=1e-5)
+    args = parser.parse_args()
+    with open(args.texts, encoding="utf-8") as file:
+        texts = [line.rstrip("\n") for line in file]
+    found, wanted, change = (vectors_of if args.vectors else scores_of)(args, texts)
+    worst = np.abs(found - wanted).max()
+    print(f"{found.shape}: largest difference {worst:.2e}; the adapter changes up to {change:.2e}")
+    raise SystemExit(0 if worst <= args.tolerance < change else 1)
+
+
+if __name__ == "__main__":
+    main()
