@@ -46,7 +46,7 @@ static tuff_status encode(tuff_adapter *a, prompt *own, const char *text)
 static tuff_status check_room(const tuff_adapter *a, int64_t tokens, const char *what)
 {
     const tuff_config *c = &a->model->config;
-    int64_t most = c->rope_theta == 0 && c->max_positions <= MOST ? c->max_positions - 1 : MOST;
+    int64_t most = c->rope.theta == 0 && c->max_positions <= MOST ? c->max_positions - 1 : MOST;
     if (tokens >= 1 && tokens <= most) return TUFF_OK;
     return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %lld, expected 1 to %lld", what, (long long)tokens,
                      (long long)most);

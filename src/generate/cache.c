@@ -49,7 +49,7 @@ static tuff_status check_room(const growth *w)
     uint64_t row =
         (uint64_t)(2 * c->layers * c->kv_heads * c->head_dim) * tuff_dtype_size(w->runner->cache_dtype);
     uint64_t bytes = row * (uint64_t)(w->slots * w->capacity);
-    if (c->rope_theta != 0) bytes += (uint64_t)(w->capacity * c->head_dim) * sizeof(float);
+    if (c->rope.theta != 0) bytes += (uint64_t)(w->capacity * c->head_dim) * sizeof(float);
     char what[96];
     if (w->slots == 1)
         snprintf(what, sizeof what, "a KV cache of %lld positions", (long long)w->capacity);

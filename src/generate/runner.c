@@ -25,13 +25,13 @@ static tuff_status choose_context(tuff_runner *r, int64_t wanted)
     if (r->context < 1 || r->context > 1 << 24)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d%s",
                          (long long)r->context, 1 << 24, wanted ? "" : "; give one that is shorter");
-    if (before && c->rope_theta == 0 && r->context + before > c->max_positions)
+    if (before && c->rope.theta == 0 && r->context + before > c->max_positions)
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "a context of %lld positions is asked for, but the model learned only %lld, of which the "
             "adapter's virtual tokens take %lld",
             (long long)wanted, (long long)c->max_positions, (long long)before);
-    if (c->rope_theta == 0 && r->context > c->max_positions)
+    if (c->rope.theta == 0 && r->context > c->max_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "a context of %lld positions is asked for, but the model learned only %lld",
                          (long long)wanted, (long long)c->max_positions);

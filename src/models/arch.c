@@ -150,6 +150,8 @@ void tuff_config_free(tuff_config *config)
 {
     tuff_free(config->specs);
     config->specs = NULL;
+    tuff_rope_free(&config->rope);
+    tuff_rope_free(&config->rope_local);
 }
 
 tuff_status tuff_config_specs(tuff_config *config, const char *where)
@@ -162,14 +164,48 @@ tuff_status tuff_config_specs(tuff_config *config, const char *where)
     return TUFF_OK;
 }
 
+void tuff_config_set_far(tuff_config *config, int64_t layer, bool far)
+{
+    tuff_layer_spec *spec = &config->specs[layer];
+    spec->window = far ? 0 : config->layer.window;
+    if (config->rope_local.theta != 0) spec->rope = far ? TUFF_ROTARY_MAIN : TUFF_ROTARY_LOCAL;
+}
+
+tuff_status tuff_config_layer_types(const cJSON *json, const char *where, tuff_config *config,
+                                    bool (*far)(int64_t layer, int64_t period), int64_t period)
+{
+    const cJSON *types = cJSON_GetObjectItemCaseSensitive(json, "layer_types");
+    const cJSON *item = cJSON_IsArray(types) ? types->child : NULL;
+    const bool listed = item != NULL;
+    if (!config->specs) TUFF_TRY(tuff_config_specs(config, where));
+    for (int64_t i = 0; i < config->layers; i++) {
+        const char *type = cJSON_IsString(item) ? item->valuestring : "";
+        bool full = strcmp(type, "full_attention") == 0 || strcmp(type, "attention") == 0;
+        tuff_config_set_far(config, i, listed ? full : far(i, period));
+        if (item) item = item->next;
+    }
+    return TUFF_OK;
+}
+
+void tuff_config_write_layer_types(const tuff_config *config, tuff_buf *json)
+{
+    tuff_buf_text(json, "  \"layer_types\": [");
+    for (int64_t i = 0; i < config->layers; i++)
+        tuff_buf_printf(json, "%s\"%s\"", i ? ", " : "",
+                        tuff_config_layer(config, (int)i)->window ? "sliding_attention" : "full_attention");
+    tuff_buf_text(json, "],\n");
+}
+
 static tuff_status check_rope(const tuff_config *c, const char *where, const char *key, double theta)
 {
     if (theta != 0 && !(theta >= 1 && theta < 1e12))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g, expected 1 to 1e12", where, key, theta);
-    if (theta != 0 && c->head_dim % 2)
-        return tuff_fail(TUFF_BAD_FORMAT,
-                         "%s: head_dim is %lld; rotary embeddings turn pairs and need an even one", where,
-                         (long long)c->head_dim);
+    if (theta != 0 && tuff_rope_dims(c) % 2)
+        return tuff_fail(
+            TUFF_BAD_FORMAT,
+            "%s: %lld of %lld dims of a head turn; rotary embeddings turn pairs and need an even "
+            "number",
+            where, (long long)tuff_rope_dims(c), (long long)c->head_dim);
     return TUFF_OK;
 }
 
@@ -195,6 +231,6 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the norm epsilon is %g, expected more than 0 and less than 1",
                          where, c->norm_eps);
-    TUFF_TRY(check_rope(c, where, "rope_theta", c->rope_theta));
-    return check_rope(c, where, "the base of local layers' rotary embeddings", c->rope_theta_local);
+    TUFF_TRY(check_rope(c, where, "rope_theta", c->rope.theta));
+    return check_rope(c, where, "the base of local layers' rotary embeddings", c->rope_local.theta);
 }

@@ -25,6 +25,28 @@ typedef enum tuff_activation {
     TUFF_ACT_RELU,
     TUFF_ACT_TANH
 } tuff_activation;
+/* How rotary positions reach further than those of the training. */
+typedef enum tuff_rope_scaling {
+    TUFF_ROPE_PLAIN,
+    TUFF_ROPE_LINEAR,   /* all angles by the factor (Chen et al. 2023) */
+    TUFF_ROPE_DYNAMIC,  /* a larger base for longer texts (NTK) */
+    TUFF_ROPE_YARN,     /* slow angles by the factor, fast ones not (Peng et al. 2023) */
+    TUFF_ROPE_LONGROPE, /* each angle by a factor of its own (Ding et al. 2024) */
+    TUFF_ROPE_LLAMA3    /* as Llama 3.1: by the factor where a turn is long, not where it is short */
+} tuff_rope_scaling;
+/* One table of angles. What depends on a text's length is fixed by the context that a table is made for,
+ * since keys in a cache are turned already. */
+typedef struct tuff_rope_spec {
+    double theta; /* the base; 0: no rotary positions */
+    tuff_rope_scaling scaling;
+    double factor;
+    double original;  /* positions of the training before it was stretched */
+    double low, high; /* LLAMA3: low_freq_factor and high_freq_factor; YARN: beta_slow and beta_fast */
+    bool exact;       /* YARN: between these the range is not rounded to whole dims */
+    double attention; /* sines and cosines times this; 0: 1 */
+    double
+        *factors[2]; /* LONGROPE: [pairs], for contexts up to `original` and past it; owned by the config */
+} tuff_rope_spec;
 /* Which table of angles turns a layer's queries and keys. */
 typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN, TUFF_ROTARY_LOCAL } tuff_rotary;
 
@@ -52,11 +74,21 @@ typedef enum tuff_problem {
     TUFF_PROBLEM_MULTI_LABEL
 } tuff_problem;
 
+/* What queries and keys pass before they are turned. */
+typedef enum tuff_qk_norm {
+    TUFF_QK_NORM_NONE,
+    TUFF_QK_NORM_HEADS, /* a norm over each head, with one weight for all of them */
+    TUFF_QK_NORM_WHOLE  /* over all heads together */
+} tuff_qk_norm;
+
 /* What a layer is made of. */
 typedef struct tuff_layer_spec {
     bool norm_after;   /* norms follow the sums (BERT); else they come before attention and feed-forward */
-    bool no_attn_norm; /* none comes before attention */
-    bool fused_qkv;    /* one matrix gives queries, keys and values */
+    bool no_attn_norm; /* none comes before attention, */
+    bool no_ffn_norm;  /* nor before the feed-forward layer */
+    bool branch_norms; /* what attention and feed-forward add has a norm of its own, before the sum */
+    tuff_qk_norm qk_norm;
+    bool fused_qkv; /* one matrix gives queries, keys and values */
     bool qkv_bias, out_bias, mlp_bias;
     tuff_activation activation;
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
@@ -81,9 +113,16 @@ struct tuff_config {
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
-    double rope_theta;       /* 0: no rotary embedding */
-    double rope_theta_local; /* of the second table; 0: none */
+    tuff_rope_spec rope, rope_local; /* a table of angles, and a second one */
+    int64_t rotary_dims;             /* of a head that turn, its first; 0: all */
     tuff_norm norm;
+    bool norm_plus_one;       /* norms multiply with 1 + weight */
+    double embed_scale;       /* of the tokens' rows; 0: 1 */
+    double attn_scale;        /* of attention's scores; 0: 1 / sqrt(head_dim) */
+    double attn_softcap;      /* bounds them: softcap * tanh(score / softcap); 0: none */
+    double branch_scale;      /* of what attention and feed-forward add; 0: 1 */
+    double logit_scale;       /* of the output; 0: 1 */
+    double logit_softcap;     /* bounds it, as attn_softcap; 0: none */
     bool causal;              /* a token sees itself and what comes before it; else all */
     bool tied;                /* the output head is the embedding table */
     bool learned_positions;   /* a table of max_positions + position_offset rows */
@@ -102,6 +141,7 @@ struct tuff_arch {
     const char
         *hf_lm_class; /* "LMHeadModel", for "ForCausalLM" in the class of the language model; else NULL */
     const char *gguf; /* general.architecture; NULL: GGUF has none for it */
+    const char *keys; /* whose lines of the lists of keys hold for it, beside its own; NULL: none's */
     const char *base_prefix; /* "model.": files of the bare model leave it out */
     const char *lora_target; /* modules adapted by default, separated by commas */
     /* Sets everything but arch and tokens; errors name the file and the key. */
@@ -117,6 +157,8 @@ struct tuff_arch {
     tuff_activation gguf_activation; /* that llama.cpp runs it with, whatever the model has */
     bool gguf_means;                 /* llama.cpp's classifiers see the mean of a text's states */
     bool gguf_interleaves;           /* the rows of query and key heads */
+    bool gguf_windows;               /* llama.cpp runs it with its window */
+    bool partial_rotary;             /* config.json may have but a share of each head turn */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
 };
 
@@ -129,6 +171,15 @@ const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer);
 void tuff_config_free(tuff_config *config);
 /* Makes `specs`, all of them as `layer`; fails when there is no sane number of layers. */
 TUFF_MUST_USE tuff_status tuff_config_specs(tuff_config *config, const char *where);
+/* Makes `specs` where some layers see far and the others have the config's window: by layer_types, where
+ * config.json has it, else as `far` says of each. Those that see far turn by the first table of angles, the
+ * others by the second, where there is one. What else layer_types may hold is refused where all
+ * architectures' is. */
+TUFF_MUST_USE tuff_status tuff_config_layer_types(const cJSON *json, const char *where, tuff_config *config,
+                                                  bool (*far)(int64_t layer, int64_t period), int64_t period);
+void tuff_config_set_far(tuff_config *config, int64_t layer, bool far);
+/* The list, as config.json has it. */
+void tuff_config_write_layer_types(const tuff_config *config, tuff_buf *json);
 /* Hugging Face's name of a part of the layers or the head, '#' for the layer's number; NULL when the model
  * has no such part. */
 const char *tuff_config_module(const tuff_config *config, const char *part);
@@ -141,12 +192,28 @@ const tuff_arch *tuff_arch_by_gguf(const char *architecture);
 /* "gpt2, llama, mistral", and so on, for error texts. */
 const char *tuff_arch_names(void);
 
-/* Sets rope_theta by config.json; fails when it asks for other angles than plain ones of whole heads. */
+/* Rotary positions (models/rope.c). Sets `rope` and rotary_dims by config.json, over the base that is set;
+ * fails when it asks for angles that Tuff does not know. head_dim and max_positions are read before. */
 TUFF_MUST_USE tuff_status tuff_rope_read_hf(const cJSON *json, const char *where, tuff_config *config);
+/* One object of rotary parameters into a table's spec; NULL or null: it stays. */
+TUFF_MUST_USE tuff_status tuff_rope_read_object(const cJSON *object, const char *where, tuff_config *config,
+                                                tuff_rope_spec *spec);
 /* The same by a GGUF's metadata. */
 TUFF_MUST_USE tuff_status tuff_rope_read_gguf(const tuff_gguf *gguf, tuff_config *config);
 /* Of models that have rotary positions. */
 TUFF_MUST_USE tuff_status tuff_rope_check(const tuff_config *config, const char *where);
+/* The object that tuff_rope_read_object reads, and its keys of a GGUF's metadata. */
+void tuff_rope_write_object(const tuff_config *config, const tuff_rope_spec *spec, tuff_buf *json);
+void tuff_rope_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
+/* The tensors of a GGUF that hold factors of angles, [pairs] each: how many, at most 2, -1 without memory.
+ * The values are the caller's, also after a failure. */
+int tuff_rope_tensors(const tuff_config *config, const char *out_names[2], float *out_values[2]);
+/* How many dims of a head turn. */
+int64_t tuff_rope_dims(const tuff_config *config);
+/* Angles per position of each pair, out[0..dims/2), in a table for so many positions; and what sines and
+ * cosines are multiplied with. */
+double tuff_rope_angles(const tuff_config *config, const tuff_rope_spec *spec, int64_t positions, float *out);
+void tuff_rope_free(tuff_rope_spec *spec);
 
 /* The positions of a text's n ids: from the config's offset on. A padding id where positions begin after it
  * does not count and takes its own, as in transformers. */

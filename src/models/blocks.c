@@ -38,12 +38,27 @@ static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
     }
 }
 
+/* The norms of queries and keys, each [N, heads, D]. */
+static void norm_heads(tuff_net *net, int i, tuff_tensor *qk[2])
+{
+    static const char *const parts[] = {"blk.#.attn_q_norm", "blk.#.attn_k_norm"};
+    const tuff_config *c = net->config;
+    const tuff_qk_norm kind = tuff_config_layer(c, i)->qk_norm;
+    for (int part = 0; part < 2 && kind != TUFF_QK_NORM_NONE; part++) {
+        bool whole = kind == TUFF_QK_NORM_WHOLE;
+        tuff_tensor *x = whole ? tuff_net_join_heads(net, qk[part]) : qk[part];
+        x = tuff_net_norm(net, x, parts[part], i);
+        qk[part] = whole ? tuff_net_split_heads(net, x, part ? c->kv_heads : c->heads) : x;
+    }
+}
+
 static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
 {
     const tuff_config *c = net->config;
     const tuff_layer_spec *spec = tuff_config_layer(c, i);
     tuff_tensor *qkv[3];
     project(net, x, i, qkv);
+    norm_heads(net, i, qkv);
     for (int part = 0; part < 2; part++)
         qkv[part] = tuff_net_rope(net, spec->rope, qkv[part]);
     tuff_tensor *y = tuff_net_attention(net, i, qkv[0], qkv[1], qkv[2]);
@@ -83,6 +98,14 @@ static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
     return tuff_net_linear(net, x, "blk.#.ffn_down", i, c->hidden_size, spec->mlp_bias);
 }
 
+/* Adds what attention or feed-forward gives. */
+static tuff_tensor *add_branch(tuff_net *net, tuff_tensor *x, tuff_tensor *y, const char *norm, int i)
+{
+    if (tuff_config_layer(net->config, i)->branch_norms) y = tuff_net_norm(net, y, norm, i);
+    if (net->config->branch_scale != 0) y = tuff_scale(net->g, y, net->config->branch_scale);
+    return tuff_add(net->g, x, y);
+}
+
 static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
 {
     tuff_graph *g = net->g;
@@ -92,8 +115,9 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
         return tuff_net_norm(net, tuff_add(g, x, feed_forward(net, x, i)), "blk.#.layer_output_norm", i);
     }
     tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, "blk.#.attn_norm", i);
-    x = tuff_add(g, x, attend(net, a, i));
-    return tuff_add(g, x, feed_forward(net, tuff_net_norm(net, x, "blk.#.ffn_norm", i), i));
+    x = add_branch(net, x, attend(net, a, i), "blk.#.post_attention_norm", i);
+    tuff_tensor *b = spec->no_ffn_norm ? x : tuff_net_norm(net, x, "blk.#.ffn_norm", i);
+    return add_branch(net, x, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);
 }
 
 tuff_tensor *tuff_net_hidden(tuff_net *net)
@@ -101,6 +125,7 @@ tuff_tensor *tuff_net_hidden(tuff_net *net)
     const tuff_config *c = net->config;
     const tuff_net_hook *hook = net->hook;
     tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, net->ids, "ids_index");
+    if (c->embed_scale != 0) x = tuff_scale(net->g, x, c->embed_scale);
     if (hook && hook->points->embeddings) x = hook->points->embeddings(hook->self, net, x);
     if (c->token_types)
         x = tuff_add(net->g, x,

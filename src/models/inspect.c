@@ -51,7 +51,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "kv_heads", c->kv_heads);
     tuff_inspect_put_int(r, "head_dim", c->head_dim);
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
-    if (c->rope_theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope_theta);
+    if (c->rope.theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope.theta);
     if (c->layer.window) tuff_inspect_put_int(r, "sliding_window", c->layer.window);
     if (tuff_config_has_output(c)) tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }

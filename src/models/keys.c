@@ -28,9 +28,11 @@ bool tuff_has_word(const char *words, const char *word)
 }
 
 /* A line that ends in a dot or an underscore stands for all keys that begin with it; the longest match
- * counts. */
-static const listed *look_up(const listed *lines, size_t count, const char *arch, const char *key)
+ * counts, and of two such an architecture's own. */
+static const listed *look_up(const listed *lines, size_t count, const tuff_arch *known, const char *arch,
+                             const char *key)
 {
+    const char *family = known && known->keys ? known->keys : arch;
     const listed *best = NULL;
     size_t best_size = 0;
     for (size_t i = 0; i < count; i++) {
@@ -38,7 +40,10 @@ static const listed *look_up(const listed *lines, size_t count, const char *arch
         char last = lines[i].key[size - 1];
         bool whole = strcmp(lines[i].key, key) == 0;
         bool begins = (last == '.' || last == '_') && tuff_starts_with(key, lines[i].key);
-        if ((!whole && !begins) || size < best_size || !tuff_has_word(lines[i].archs, arch)) continue;
+        if ((!whole && !begins) || size < best_size) continue;
+        bool own = tuff_has_word(lines[i].archs, arch) && strcmp(lines[i].archs, "*") != 0;
+        if (!own && !tuff_has_word(lines[i].archs, family)) continue;
+        if (size == best_size && !own) continue; /* its own line comes before its family's */
         best = &lines[i];
         best_size = size;
     }
@@ -47,12 +52,12 @@ static const listed *look_up(const listed *lines, size_t count, const char *arch
 
 static const listed *look_up_hf(const char *arch, const char *key)
 {
-    return look_up(hf_keys, sizeof hf_keys / sizeof *hf_keys, arch, key);
+    return look_up(hf_keys, sizeof hf_keys / sizeof *hf_keys, tuff_arch_by_model_type(arch), arch, key);
 }
 
 static const listed *look_up_gguf(const char *arch, const char *key)
 {
-    return look_up(gguf_keys, sizeof gguf_keys / sizeof *gguf_keys, arch, key);
+    return look_up(gguf_keys, sizeof gguf_keys / sizeof *gguf_keys, tuff_arch_by_gguf(arch), arch, key);
 }
 
 tuff_key_verdict tuff_hf_key(const char *model_type, const char *key)

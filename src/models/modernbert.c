@@ -12,8 +12,8 @@ static void set_usual(tuff_config *c)
     c->norm = TUFF_NORM_LAYER_NO_BIAS;
     c->embed_norm = c->final_norm = true;
     c->layer.fused_qkv = c->layer.gated = c->layer.fused_gate = true;
-    c->rope_theta = 160000;
-    c->rope_theta_local = 10000;
+    c->rope.theta = 160000;
+    c->rope_local.theta = 10000;
     c->norm_eps = 1e-5;
     c->tied = true;
 }
@@ -38,53 +38,24 @@ static tuff_status make_layers(tuff_config *c, const char *where, int64_t window
     return TUFF_OK;
 }
 
-static void set_far(tuff_layer_spec *spec)
+static bool every(int64_t layer, int64_t period)
 {
-    spec->window = 0;
-    spec->rope = TUFF_ROTARY_MAIN;
+    return layer % period == 0;
 }
 
-static tuff_status set_period(tuff_config *c, const char *where, const char *key, int64_t period)
+static tuff_status check_period(const char *where, const char *key, int64_t period)
 {
-    if (period < 1)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %lld, expected 1 or more", where, key,
-                         (long long)period);
-    for (int64_t i = 0; i < c->layers; i += period)
-        set_far(&c->specs[i]);
-    return TUFF_OK;
+    if (period >= 1) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %lld, expected 1 or more", where, key, (long long)period);
 }
 
-/* A list for each layer, else every so-many-th; what else layer_types may hold is refused where all
- * architectures' is. */
+/* A list for each layer, else every so-many-th. */
 static tuff_status read_layer_types(const cJSON *json, const char *where, tuff_config *c)
 {
-    const cJSON *types = cJSON_GetObjectItemCaseSensitive(json, "layer_types"), *item;
-    int64_t period = USUAL_PERIOD, i = 0;
+    int64_t period = USUAL_PERIOD;
     TUFF_TRY(tuff_json_int(json, "global_attn_every_n_layers", where, &period));
-    if (!cJSON_IsArray(types)) return set_period(c, where, "global_attn_every_n_layers", period);
-    cJSON_ArrayForEach(item, types)
-    {
-        const char *type = cJSON_IsString(item) ? item->valuestring : "";
-        if (i < c->layers && (strcmp(type, "full_attention") == 0 || strcmp(type, "attention") == 0))
-            set_far(&c->specs[i]);
-        i++;
-    }
-    return TUFF_OK;
-}
-
-/* One object of rotary parameters, over what *theta is. */
-static tuff_status read_angles(const cJSON *object, const char *where, double *theta)
-{
-    const char *type = "default";
-    if (!object || cJSON_IsNull(object)) return TUFF_OK;
-    TUFF_TRY(tuff_json_text(object, "type", where, &type));
-    TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
-    TUFF_TRY(tuff_json_number(object, "rope_theta", where, theta));
-    if (strcmp(type, "default") == 0 && !cJSON_HasObjectItem(object, "partial_rotary_factor")) return TUFF_OK;
-    return tuff_fail(
-        TUFF_UNSUPPORTED,
-        "%s: rotary embeddings scaled by \"%.40s\" or partial ones are not supported; Tuff knows plain ones",
-        where, type);
+    TUFF_TRY(check_period(where, "global_attn_every_n_layers", period));
+    return tuff_config_layer_types(json, where, c, every, period);
 }
 
 static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *c)
@@ -93,17 +64,18 @@ static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *
     const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
     if (each && !cJSON_IsNull(each) && !cJSON_IsObject(each))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: rope_parameters must be an object", where);
-    TUFF_TRY(tuff_json_number(json, "global_rope_theta", where, &c->rope_theta));
-    TUFF_TRY(tuff_json_number(json, "local_rope_theta", where, &c->rope_theta_local));
-    TUFF_TRY(read_angles(cJSON_GetObjectItemCaseSensitive(each, "full_attention"), where, &c->rope_theta));
-    TUFF_TRY(read_angles(cJSON_GetObjectItemCaseSensitive(each, "sliding_attention"), where,
-                         &c->rope_theta_local));
-    TUFF_TRY(read_angles(scaling, where, &c->rope_theta));
-    TUFF_TRY(read_angles(scaling, where, &c->rope_theta_local));
-    if (c->rope_theta > 0 && c->rope_theta_local > 0) return TUFF_OK;
+    TUFF_TRY(tuff_json_number(json, "global_rope_theta", where, &c->rope.theta));
+    TUFF_TRY(tuff_json_number(json, "local_rope_theta", where, &c->rope_local.theta));
+    TUFF_TRY(
+        tuff_rope_read_object(cJSON_GetObjectItemCaseSensitive(each, "full_attention"), where, c, &c->rope));
+    TUFF_TRY(tuff_rope_read_object(cJSON_GetObjectItemCaseSensitive(each, "sliding_attention"), where, c,
+                                   &c->rope_local));
+    TUFF_TRY(tuff_rope_read_object(scaling, where, c, &c->rope));
+    TUFF_TRY(tuff_rope_read_object(scaling, where, c, &c->rope_local));
+    if (c->rope.theta > 0 && c->rope_local.theta > 0) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT,
                      "%s: the bases of its rotary embeddings are %g and %g, expected 1 or more", where,
-                     c->rope_theta, c->rope_theta_local);
+                     c->rope.theta, c->rope_local.theta);
 }
 
 static tuff_status set_activation(const char *where, const char *key, tuff_view name, tuff_activation *out)
@@ -190,14 +162,15 @@ static tuff_status read_pattern(const tuff_gguf *gguf, tuff_config *c)
         tuff_gguf_find(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", k));
     if (!value || value->type != TUFF_GGUF_ARRAY) {
         TUFF_TRY(tuff_gguf_int(gguf, k, &period));
-        return set_period(c, gguf->file, k, period);
+        TUFF_TRY(check_period(gguf->file, k, period));
+        return tuff_config_layer_types(NULL, gguf->file, c, every, period);
     }
     TUFF_TRY(tuff_gguf_ints(gguf, k, &value));
     if (value->count != (uint64_t)c->layers)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu items, expected one for each of %lld layers",
                          gguf->file, k, (unsigned long long)value->count, (long long)c->layers);
     for (int64_t i = 0; i < c->layers; i++)
-        if (!tuff_gguf_int_at(value, (uint64_t)i)) set_far(&c->specs[i]);
+        if (!tuff_gguf_int_at(value, (uint64_t)i)) tuff_config_set_far(c, i, true);
     return TUFF_OK;
 }
 
@@ -226,7 +199,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), &c->intermediate_size));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "attention.layer_norm_epsilon", k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), &width));
-    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), &c->rope_theta_local));
+    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), &c->rope_local.theta));
     c->layer.qkv_bias = c->layer.out_bias = has(gguf, "blk.0.attn_qkv.bias");
     c->layer.mlp_bias = has(gguf, "blk.0.ffn_up.bias");
     if (has(gguf, "output_norm.bias")) c->norm = TUFF_NORM_LAYER;
@@ -252,13 +225,10 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         yes(c->layer.qkv_bias), tuff_activation_name(c->head_activation), yes(!c->head_no_bias),
         c->head_means ? "mean" : "cls", yes(!c->output_no_bias), tuff_activation_name(c->layer.activation),
         (long long)c->hidden_size, (long long)c->intermediate_size);
-    tuff_buf_text(json, "  \"layer_types\": [");
-    for (int64_t i = 0; i < c->layers; i++)
-        tuff_buf_printf(json, "%s\"%s\"", i ? ", " : "",
-                        c->specs[i].window ? "sliding_attention" : "full_attention");
+    tuff_config_write_layer_types(c, json);
     tuff_buf_printf(
         json,
-        "],\n  \"local_attention\": %lld,\n  \"max_position_embeddings\": %lld,\n  \"mlp_bias\": %s,\n"
+        "  \"local_attention\": %lld,\n  \"max_position_embeddings\": %lld,\n  \"mlp_bias\": %s,\n"
         "  \"norm_bias\": %s,\n  \"norm_eps\": ",
         (long long)(2 * c->layer.window), (long long)c->max_positions, yes(c->layer.mlp_bias),
         yes(c->norm == TUFF_NORM_LAYER));
@@ -267,9 +237,9 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
                     ",\n  \"num_attention_heads\": %lld,\n  \"num_hidden_layers\": %lld,\n"
                     "  \"rope_parameters\": {\n    \"full_attention\": {\"rope_theta\": ",
                     (long long)c->heads, (long long)c->layers);
-    tuff_json_double(json, c->rope_theta);
+    tuff_json_double(json, c->rope.theta);
     tuff_buf_text(json, ", \"rope_type\": \"default\"},\n    \"sliding_attention\": {\"rope_theta\": ");
-    tuff_json_double(json, c->rope_theta_local);
+    tuff_json_double(json, c->rope_local.theta);
     tuff_buf_printf(json, ", \"rope_type\": \"default\"}\n  },\n  \"tie_word_embeddings\": %s,\n",
                     yes(c->tied));
 }
@@ -309,8 +279,8 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
                       (uint32_t)(2 * c->layer.window));
     write_pattern(c, gguf);
     tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "rope.scaling.type", k), "none");
-    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope_theta);
-    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), (float)c->rope_theta_local);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope.theta);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), (float)c->rope_local.theta);
     if (c->layer.activation != TUFF_ACT_GELU)
         tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k),
                            tuff_activation_name(c->layer.activation));

@@ -103,6 +103,7 @@ tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int 
     const char *module = tuff_net_module(net, part, layer);
     int64_t d = tuff_tensor_dim(x, -1);
     tuff_tensor *w = vector(net, module, "weight", TUFF_ROLE_NORM, d);
+    if (c->norm_plus_one) w = tuff_add(net->g, w, tuff_fill(net->g, 1, 1, &d));
     if (c->norm == TUFF_NORM_RMS) return tuff_rms_norm(net->g, x, w, c->norm_eps);
     tuff_tensor *b = c->norm == TUFF_NORM_LAYER ? vector(net, module, "bias", TUFF_ROLE_BIAS, d)
                                                 : tuff_fill(net->g, 0, 1, &d);
@@ -122,7 +123,7 @@ tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x)
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
 {
     if (rope == TUFF_ROTARY_NONE) return x;
-    const int64_t table[] = {net->rope_positions, net->config->head_dim / 2};
+    const int64_t table[] = {net->rope_positions, tuff_rope_dims(net->config) / 2};
     bool local = rope == TUFF_ROTARY_LOCAL;
     tuff_tensor *cos = variable(net, local ? "rope.local.cos" : "rope.cos", TUFF_F32, 2, table);
     tuff_tensor *sin = variable(net, local ? "rope.local.sin" : "rope.sin", TUFF_F32, 2, table);
@@ -144,6 +145,8 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
 {
     int64_t window = tuff_config_layer(net->config, layer)->window;
     tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
+    params.scale = net->config->attn_scale;
+    params.softcap = net->config->attn_softcap;
     if (window) params.left = params.right = window;
     if (net->config->causal) {
         params.right = 0;

@@ -11,7 +11,7 @@ static void set_layers(tuff_config *c)
     c->embed_norm = c->layer.norm_after = c->layer.fused_qkv = c->layer.gated = true;
     c->layer.activation = TUFF_ACT_SILU;
     c->layer.rope = TUFF_ROTARY_MAIN;
-    c->rope_theta = 1000;
+    c->rope.theta = 1000;
     c->norm_eps = 1e-12;
     c->tied = true;
 }
@@ -48,7 +48,7 @@ static tuff_status read_activation(const cJSON *json, const char *where, tuff_co
 static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *c)
 {
     double fraction = 1;
-    TUFF_TRY(tuff_json_number(json, "rotary_emb_base", where, &c->rope_theta));
+    TUFF_TRY(tuff_json_number(json, "rotary_emb_base", where, &c->rope.theta));
     TUFF_TRY(tuff_json_number(json, "rotary_emb_fraction", where, &fraction));
     if (fraction != 1)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: rotary_emb_fraction is %g; Tuff turns whole heads only",
@@ -123,7 +123,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
                     ",\n  \"max_position_embeddings\": %lld,\n  \"num_attention_heads\": %lld,\n"
                     "  \"num_hidden_layers\": %lld,\n  \"rope_parameters\": {\"rope_theta\": ",
                     (long long)c->max_positions, (long long)c->heads, (long long)c->layers);
-    tuff_json_double(json, c->rope_theta);
+    tuff_json_double(json, c->rope.theta);
     tuff_buf_printf(json, ", \"rope_type\": \"default\"},\n  \"type_vocab_size\": %lld,\n",
                     (long long)c->token_types);
 }
@@ -140,7 +140,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.value_length", k), (uint32_t)c->head_dim);
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_epsilon", k), (float)c->norm_eps);
     tuff_gguf_put_bool(gguf, tuff_gguf_key_of(c, "attention.causal", k), false);
-    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope_theta);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope.theta);
     tuff_gguf_put_u32(gguf, "tokenizer.ggml.token_type_count", (uint32_t)c->token_types);
     if (c->layer.activation != TUFF_ACT_SILU)
         tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k),

@@ -95,6 +95,7 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (!part || part->kind == TUFF_PART_UNNAMED) return TUFF_OK;
     p->gguf.name = gguf_name(params, part->gguf, layer, p->name + size);
     if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
+    if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.more = 1;
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
     bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;

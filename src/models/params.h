@@ -28,6 +28,7 @@ typedef struct tuff_source {
     tuff_layout layout;
     int64_t heads; /* whose rows are interleaved */
     int64_t skip;  /* rows that come before the file's first */
+    double more;   /* what the file's numbers are more than those in memory */
 } tuff_source;
 
 /* One parameter. Shapes are those in memory: [out, in] for matrices. */

@@ -1,135 +1,220 @@
-/* Rotary positions: what config.json says of them, and the tables of angles on a device. */
+/* Rotary positions: what config.json and GGUF say of them, and the tables of angles on a device. */
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "models/model.h"
+
+/* transformers' names, by tuff_rope_scaling. */
+static const char *const names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
+enum { NAMES = sizeof names / sizeof *names };
+
+int64_t tuff_rope_dims(const tuff_config *c)
+{
+    return c->rotary_dims ? c->rotary_dims : c->head_dim;
+}
+
+void tuff_rope_free(tuff_rope_spec *spec)
+{
+    for (int i = 0; i < 2; i++) {
+        tuff_free(spec->factors[i]);
+        spec->factors[i] = NULL;
+    }
+}
+
+/* One factor for each pair of dims. */
+static tuff_status read_factors(const cJSON *object, const char *key, const char *where, int64_t pairs,
+                                double **out)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key), *item;
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != pairs)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: %s must be a list of %lld numbers, one for each pair that turns", where, key,
+                         (long long)pairs);
+    tuff_free(*out);
+    double *to = *out = tuff_alloc_array((size_t)pairs, sizeof *to);
+    if (!to) return tuff_fail_memory("the factors of rotary positions");
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsNumber(item) || !(item->valuedouble > 0 && item->valuedouble < 1e9))
+            return tuff_fail(TUFF_BAD_FORMAT, "%s: %s must hold numbers of more than 0", where, key);
+        *to++ = item->valuedouble;
+    }
+    return TUFF_OK;
+}
+
+/* Whether a number is there, and more than 0. */
+static tuff_status read_positive(const cJSON *object, const char *key, const char *where, double *value)
+{
+    TUFF_TRY(tuff_json_number(object, key, where, value));
+    if (*value > 0 && *value < 1e12) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: %s of its rotary embeddings is %g, or missing; expected more than 0", where, key,
+                     *value);
+}
+
+/* What the paper suggests where the file does not say; DeepSeek's mscale and mscale_all_dim change it. */
+static tuff_status read_yarn(const cJSON *object, const char *where, tuff_rope_spec *spec)
+{
+    double one = 0, all = 0;
+    bool rounded = true;
+    spec->low = 1;
+    spec->high = 32;
+    TUFF_TRY(tuff_json_number(object, "beta_slow", where, &spec->low));
+    TUFF_TRY(tuff_json_number(object, "beta_fast", where, &spec->high));
+    TUFF_TRY(tuff_json_number(object, "mscale", where, &one));
+    TUFF_TRY(tuff_json_number(object, "mscale_all_dim", where, &all));
+    TUFF_TRY(tuff_json_bool(object, "truncate", where, &rounded));
+    spec->exact = !rounded;
+    if (spec->low == 0) spec->low = 1;
+    if (spec->high == 0) spec->high = 32;
+    double more = spec->factor > 1 ? 0.1 * log(spec->factor) : 0;
+    spec->attention = one != 0 && all != 0 ? (1 + one * more) / (1 + all * more) : 1 + more;
+    if (spec->low > 0 && spec->high > spec->low && spec->theta > 1) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: beta_slow is %g and beta_fast %g, expected more than 0 and more than that", where,
+                     spec->low, spec->high);
+}
+
+static tuff_status read_llama3(const cJSON *object, const char *where, tuff_rope_spec *spec)
+{
+    spec->low = spec->high = 0;
+    TUFF_TRY(read_positive(object, "low_freq_factor", where, &spec->low));
+    TUFF_TRY(read_positive(object, "high_freq_factor", where, &spec->high));
+    if (spec->high > spec->low) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: high_freq_factor is %g, expected more than low_freq_factor, which is %g", where,
+                     spec->high, spec->low);
+}
+
+/* spec->original is what the config says beside the object, or 0. */
+static tuff_status read_scaling(const cJSON *object, const char *where, const tuff_config *c,
+                                tuff_rope_spec *spec)
+{
+    double beside = spec->original, longest = (double)c->max_positions;
+    spec->factor = spec->attention = 0;
+    spec->original = longest;
+    if (spec->scaling > TUFF_ROPE_DYNAMIC)
+        TUFF_TRY(read_positive(object, "original_max_position_embeddings", where, &spec->original));
+    if (beside > 0) spec->original = beside;
+    if (spec->scaling == TUFF_ROPE_YARN || spec->scaling == TUFF_ROPE_LONGROPE)
+        spec->factor = longest / spec->original; /* where the file has none, or null */
+    TUFF_TRY(read_positive(object, "factor", where, &spec->factor));
+    if (spec->scaling == TUFF_ROPE_LLAMA3) TUFF_TRY(read_llama3(object, where, spec));
+    if (spec->scaling == TUFF_ROPE_YARN) TUFF_TRY(read_yarn(object, where, spec));
+    if (spec->scaling == TUFF_ROPE_LONGROPE) {
+        int64_t pairs = tuff_rope_dims(c) / 2;
+        TUFF_TRY(read_factors(object, "short_factor", where, pairs, &spec->factors[0]));
+        TUFF_TRY(read_factors(object, "long_factor", where, pairs, &spec->factors[1]));
+        spec->attention = spec->factor > 1 ? sqrt(1 + log(spec->factor) / log(spec->original)) : 1;
+    }
+    return tuff_json_number(object, "attention_factor", where, &spec->attention);
+}
+
+/* A share of the head: of the architectures that have it, the first dims turn. */
+static tuff_status set_share(double share, const char *where, tuff_config *c)
+{
+    if (share == 1) return TUFF_OK;
+    if (!c->arch->partial_rotary)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: partial_rotary_factor is %g; Tuff turns whole heads of this "
+                         "architecture only",
+                         where, share);
+    c->rotary_dims = (int64_t)((double)c->head_dim * share);
+    if (share > 0 && c->rotary_dims >= 2 && c->rotary_dims <= c->head_dim) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: partial_rotary_factor is %g of a head of %lld; expected 1 or less",
+                     where, share, (long long)c->head_dim);
+}
+
+tuff_status tuff_rope_read_object(const cJSON *object, const char *where, tuff_config *c,
+                                  tuff_rope_spec *spec)
+{
+    const char *type = "default";
+    const cJSON *item;
+    double share = c->rotary_dims ? (double)c->rotary_dims / (double)c->head_dim : 1, given = share;
+    if (!object || cJSON_IsNull(object)) return TUFF_OK;
+    TUFF_TRY(tuff_json_text(object, "type", where, &type));
+    TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
+    TUFF_TRY(tuff_json_number(object, "rope_theta", where, &spec->theta));
+    TUFF_TRY(tuff_json_number(object, "partial_rotary_factor", where, &given));
+    if (given != share) TUFF_TRY(set_share(given, where, c));
+    cJSON_ArrayForEach(item, object) if (cJSON_IsObject(item)) return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s: its rotary embeddings have parameters of their own for \"%s\"; all layers of this "
+        "architecture have the same",
+        where, item->string);
+    int scaling = 0;
+    while (scaling < NAMES && strcmp(names[scaling], type) != 0)
+        scaling++;
+    if (scaling == NAMES)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: rotary embeddings scaled by \"%.40s\" are not supported; Tuff knows default, "
+                         "linear, dynamic, yarn, longrope and llama3",
+                         where, type);
+    spec->scaling = (tuff_rope_scaling)scaling;
+    return scaling == TUFF_ROPE_PLAIN ? TUFF_OK : read_scaling(object, where, c, spec);
+}
 
 /* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
  * Where both objects are there, the older one counts, as in transformers. */
 tuff_status tuff_rope_read_hf(const cJSON *json, const char *where, tuff_config *c)
 {
-    const char *type = "default";
-    double part = 1;
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling"), *item;
+    double share = 1;
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
     if (!object || cJSON_IsNull(object) || (cJSON_IsObject(object) && !object->child))
         object = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters");
-    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope_theta));
-    TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &part));
-    if (object && !cJSON_IsNull(object)) {
-        TUFF_TRY(tuff_json_text(object, "type", where, &type));
-        TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
-        TUFF_TRY(tuff_json_number(object, "rope_theta", where, &c->rope_theta));
-        TUFF_TRY(tuff_json_number(object, "partial_rotary_factor", where, &part));
-        cJSON_ArrayForEach(item, object) if (cJSON_IsObject(item)) return tuff_fail(
-            TUFF_UNSUPPORTED,
-            "%s: its rotary embeddings have parameters of their own for \"%s\"; Tuff's layers "
-            "are all alike",
-            where, item->string);
-    }
-    if (strcmp(type, "default") != 0)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: rotary embeddings scaled by \"%s\" are not supported; Tuff knows unscaled ones",
-                         where, type);
-    if (part != 1)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: partial_rotary_factor is %g; Tuff turns whole heads only",
-                         where, part);
-    return TUFF_OK;
+    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope.theta));
+    TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &share));
+    TUFF_TRY(tuff_json_number(json, "original_max_position_embeddings", where, &c->rope.original));
+    TUFF_TRY(set_share(share, where, c));
+    return tuff_rope_read_object(object, where, c, &c->rope);
 }
 
 tuff_status tuff_rope_check(const tuff_config *c, const char *where)
 {
-    if (c->rope_theta > 0) return TUFF_OK; /* how large it may be is checked with all sizes */
+    if (c->rope.theta > 0) return TUFF_OK; /* how large it may be is checked with all sizes */
     return tuff_fail(TUFF_BAD_FORMAT, "%s: the base of its rotary embeddings is %g, expected 1 or more",
-                     where, c->rope_theta);
+                     where, c->rope.theta);
 }
 
-/* As llama.cpp takes them: a factor without a type is linear, and 0 means none. */
-tuff_status tuff_rope_read_gguf(const tuff_gguf *gguf, tuff_config *c)
+static void write_number(tuff_buf *json, const char *key, double value)
 {
-    char k[64];
-    tuff_view type = {"linear", 6};
-    double factor = 0;
-    int64_t dims = c->head_dim;
-    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), &c->rope_theta));
-    TUFF_TRY(tuff_rope_check(c, gguf->file));
-    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "rope.dimension_count", k), &dims));
-    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scale_linear", k), &factor)); /* of old files */
-    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.factor", k), &factor));
-    TUFF_TRY(tuff_gguf_text(gguf, tuff_gguf_key_of(c, "rope.scaling.type", k), &type));
-    bool unscaled =
-        tuff_view_is(type, "none") || (tuff_view_is(type, "linear") && (factor == 0 || factor == 1));
-    if (!unscaled || tuff_weights_find(gguf->weights, "rope_freqs.weight"))
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: it scales its rotary embeddings (%s), which Tuff does not support", gguf->file,
-                         unscaled ? "tensor rope_freqs.weight" : tuff_gguf_key_of(c, "rope.scaling", k));
-    int64_t values = c->head_dim;
-    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.value_length", k), &values));
-    if (values != c->head_dim)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: attention.value_length is %lld beside keys of %lld; Tuff's heads have one size",
-                         gguf->file, (long long)values, (long long)c->head_dim);
-    if (dims != c->head_dim)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads only",
-                         gguf->file, (long long)dims, (long long)c->head_dim);
-    return TUFF_OK;
+    tuff_buf_printf(json, ", \"%s\": ", key);
+    tuff_json_double(json, value);
 }
 
-/* Angles of one position: in f32 as PyTorch computes them. */
-static void rope_rows(const float *inverse, int64_t half, int64_t begin, int64_t end, bool sine, float *out)
+static void write_factors(tuff_buf *json, const char *key, const double *factors, int64_t pairs)
 {
-    for (int64_t p = begin; p < end; p++)
-        for (int64_t i = 0; i < half; i++) {
-            double angle = (double)((float)p * inverse[i]);
-            *out++ = (float)(sine ? sin(angle) : cos(angle)); /* these in double */
-        }
-}
-
-static tuff_status upload_table(const float *inverse, int64_t half, int64_t positions, const char *name,
-                                const tuff_cancel *cancel, tuff_store *store)
-{
-    bool sine = tuff_ends_with(name, "sin");
-    enum { PIECE = 4096 }; /* positions */
-    const tuff_watch watch = {.struct_size = sizeof watch, .cancel = (tuff_cancel *)(uintptr_t)cancel};
-    int64_t most = positions < PIECE ? positions : PIECE;
-    tuff_buffer *buffer = NULL;
-    TUFF_TRY(tuff_store_add(store, name, TUFF_F32, 2, (int64_t[]){positions, half}, &buffer));
-    float *rows = tuff_alloc_array((size_t)(most * half), sizeof *rows);
-    if (!rows) return tuff_fail_memory("the rope tables");
-    tuff_status status = TUFF_OK;
-    for (int64_t at = 0; at < positions && status == TUFF_OK; at += PIECE) {
-        int64_t end = at + PIECE < positions ? at + PIECE : positions;
-        rope_rows(inverse, half, at, end, sine, rows);
-        status = tuff_buffer_write(buffer, at * half, rows, (end - at) * half);
-        if (status == TUFF_OK) status = tuff_watch_step(&watch, TUFF_PHASE_UPLOAD, 0, 0);
+    tuff_buf_printf(json, ", \"%s\": [", key);
+    for (int64_t i = 0; i < pairs; i++) {
+        if (i) tuff_buf_text(json, ", ");
+        tuff_json_double(json, factors[i]);
     }
-    tuff_free(rows);
-    return status;
+    tuff_buf_char(json, ']');
 }
 
-static tuff_status upload_angles(double theta, int64_t half, int64_t positions, bool local,
-                                 const tuff_cancel *cancel, tuff_store *store)
+void tuff_rope_write_object(const tuff_config *c, const tuff_rope_spec *spec, tuff_buf *json)
 {
-    float *inverse = tuff_alloc_array((size_t)half, sizeof *inverse);
-    if (!inverse) return tuff_fail_memory("the rope tables");
-    for (int64_t i = 0; i < half; i++)
-        inverse[i] = (float)(1.0 / (double)(float)pow(theta, (double)i / (double)half));
-    tuff_status status =
-        upload_table(inverse, half, positions, local ? "rope.local.cos" : "rope.cos", cancel, store);
-    if (status == TUFF_OK)
-        status = upload_table(inverse, half, positions, local ? "rope.local.sin" : "rope.sin", cancel, store);
-    tuff_free(inverse);
-    return status;
-}
-
-tuff_status tuff_model_upload_tables(const tuff_model *model, int64_t positions, const tuff_watch *watch,
-                                     tuff_store *store)
-{
-    const tuff_config *c = &model->config;
-    const tuff_cancel *cancel = watch ? watch->cancel : NULL;
-    if (c->distance_buckets) TUFF_TRY(tuff_distances_upload(c, store));
-    if (c->rope_theta != 0)
-        TUFF_TRY(upload_angles(c->rope_theta, c->head_dim / 2, positions, false, cancel, store));
-    if (c->rope_theta_local == 0) return TUFF_OK;
-    return upload_angles(c->rope_theta_local, c->head_dim / 2, positions, true, cancel, store);
+    tuff_buf_printf(json, "{\"rope_type\": \"%s\"", names[spec->scaling]);
+    write_number(json, "rope_theta", spec->theta);
+    if (c->rotary_dims)
+        write_number(json, "partial_rotary_factor", (double)c->rotary_dims / (double)c->head_dim);
+    if (spec->scaling != TUFF_ROPE_PLAIN) write_number(json, "factor", spec->factor);
+    if (spec->scaling > TUFF_ROPE_DYNAMIC)
+        write_number(json, "original_max_position_embeddings", spec->original);
+    if (spec->scaling == TUFF_ROPE_LLAMA3) {
+        write_number(json, "low_freq_factor", spec->low);
+        write_number(json, "high_freq_factor", spec->high);
+    }
+    if (spec->scaling == TUFF_ROPE_YARN) {
+        write_number(json, "beta_slow", spec->low);
+        write_number(json, "beta_fast", spec->high);
+        if (spec->exact) tuff_buf_text(json, ", \"truncate\": false");
+    }
+    if (spec->scaling == TUFF_ROPE_LONGROPE) {
+        write_factors(json, "short_factor", spec->factors[0], tuff_rope_dims(c) / 2);
+        write_factors(json, "long_factor", spec->factors[1], tuff_rope_dims(c) / 2);
+    }
+    if (spec->attention != 0) write_number(json, "attention_factor", spec->attention);
+    tuff_buf_char(json, '}');
 }

@@ -16,6 +16,7 @@ typedef struct source {
     tuff_save_item *items;
     const tuff_param **params; /* the items' */
     size_t count;
+    float *factors[2]; /* of rotary positions: tensors of a GGUF that come after the parameters */
     bool gguf;
     tuff_watched work;
 } source;
@@ -64,6 +65,8 @@ static tuff_status write_rows(source *from, const tuff_param *p, tuff_dtype dtyp
     for (int64_t r = from->gguf ? p->gguf.skip : 0; r < p->shape[0]; r += step) {
         int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, r, r + n, values));
+        for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.more != 0; i++)
+            values[i] = (float)(values[i] + p->gguf.more);
         if (!is_turned(from, p)) {
             TUFF_TRY(write_f32(from, sink, values, (size_t)(n * columns), dtype, converted));
             continue;
@@ -100,6 +103,9 @@ static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
     source *from = user;
     const tuff_param *p = from->params[index];
     tuff_dtype dtype = from->items[index].dtype;
+    if (!p)
+        return write_f32(from, sink, from->factors[index && !from->params[index - 1]],
+                         (size_t)from->items[index].shape[0], TUFF_F32, NULL);
     size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
     float *values = tuff_alloc_array(n, sizeof *values);
     void *converted = dtype == TUFF_F32 ? NULL : tuff_alloc_array(n, tuff_dtype_size(dtype));
@@ -113,13 +119,35 @@ static tuff_status write_tensor(void *user, size_t index, tuff_sink *sink)
     return status;
 }
 
+static tuff_status list_factors(source *from)
+{
+    const char *names[2];
+    const int n = tuff_rope_tensors(&from->model->config, names, from->factors);
+    if (n < 0) return tuff_fail_memory("the factors of rotary positions");
+    for (int i = 0; i < n; i++)
+        from->items[from->count++] =
+            (tuff_save_item){.name = names[i],
+                             .dtype = TUFF_F32,
+                             .rank = 1,
+                             .shape = {tuff_rope_dims(&from->model->config) / 2, 1, 1, 1}};
+    return TUFF_OK;
+}
+
+static void free_source(source *from)
+{
+    tuff_free(from->items);
+    tuff_free(from->params);
+    for (int i = 0; i < 2; i++)
+        tuff_free(from->factors[i]);
+}
+
 /* The tensors to write: those that the format has names for. Vectors of a GGUF stay f32, as llama.cpp wants
  * them. */
 static tuff_status list_items(source *from, tuff_dtype dtype)
 {
     const tuff_params *params = &from->model->params;
-    from->items = tuff_alloc_array(params->count + 1, sizeof *from->items);
-    from->params = tuff_alloc_array(params->count + 1, sizeof *from->params);
+    from->items = tuff_alloc_array(params->count + 2, sizeof *from->items);
+    from->params = tuff_alloc_array(params->count + 2, sizeof *from->params);
     if (!from->items || !from->params) return tuff_fail_memory("the list of a model's tensors");
     for (size_t i = 0; i < params->count; i++) {
         const tuff_param *p = &params->items[i];
@@ -133,7 +161,7 @@ static tuff_status list_items(source *from, tuff_dtype dtype)
         tuff_param_file_shape(p, from->gguf, item->shape);
         from->params[from->count++] = p;
     }
-    return TUFF_OK;
+    return from->gguf ? list_factors(from) : TUFF_OK;
 }
 
 static const char *torch_dtype(tuff_dtype dtype)
@@ -275,8 +303,7 @@ tuff_status tuff_model_write_hf(const tuff_model *model, const tuff_store *store
     if (status == TUFF_OK && model->tokenizer) status = tuff_tokenizer_save(model->tokenizer, at);
     if (status == TUFF_OK)
         status = tuff_safetensors_save_sharded(at, "model", from.items, from.count, 0, write_tensor, &from);
-    tuff_free(from.items);
-    tuff_free(from.params);
+    free_source(&from);
     return status;
 }
 
@@ -296,6 +323,15 @@ static uint32_t gguf_file_type(tuff_dtype dtype)
     return dtype == TUFF_F16    ? 1
            : dtype == TUFF_BF16 ? 32
                                 : 0; /* llama.cpp's LLAMA_FTYPE: F32 0, MOSTLY_F16 1, BF16 32 */
+}
+
+/* Parameters that GGUF has names for. */
+static size_t named(const tuff_params *params)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < params->count; i++)
+        n += params->items[i].gguf.name != NULL;
+    return n;
 }
 
 /* What the file lacks, and what it says and llama.cpp does not do. */
@@ -318,7 +354,13 @@ static void say_lost(const tuff_model *model, bool without_head, const char *pat
             "%s: llama.cpp gives this architecture's classifiers the %s of a text: its results will differ "
             "there; in Tuff they do not",
             path, c->arch->gguf_means ? "mean of all states" : "state of one token");
-    if (c->causal && c->layer.window && c->layer.window < c->max_positions)
+    if (c->rope.scaling == TUFF_ROPE_DYNAMIC)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s: GGUF has no rotary embeddings that are scaled by the length of a text (dynamic): past %lld "
+            "tokens the results of this file will differ",
+            path, (long long)c->max_positions);
+    if (c->causal && c->layer.window && !c->arch->gguf_windows && c->layer.window < c->max_positions)
         tuff_log(TUFF_LOG_WARN,
                  "%s: llama.cpp runs this architecture without its sliding window of %lld tokens: past that "
                  "length its results will differ there; in Tuff they do not",
@@ -343,10 +385,9 @@ static tuff_status save_gguf(const tuff_model *model, tuff_dtype dtype, const tu
     if (status == TUFF_OK && model->tokenizer)
         status = tuff_vocab_write(model->tokenizer, (uint32_t)model->config.vocab_size, &gguf);
     if (status == TUFF_OK) status = tuff_gguf_save(path, &gguf, from.items, from.count, write_tensor, &from);
-    if (status == TUFF_OK) say_lost(model, from.count < model->params.count, path);
+    if (status == TUFF_OK) say_lost(model, named(&model->params) < model->params.count, path);
     tuff_gguf_builder_free(&gguf);
-    tuff_free(from.items);
-    tuff_free(from.params);
+    free_source(&from);
     return status;
 }
 

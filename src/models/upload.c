@@ -56,9 +56,9 @@ static tuff_status read_transposed(const tuff_weight *weight, const tuff_param *
     return status;
 }
 
-/* Rows [begin, end) of a parameter in memory order, from its file. */
-static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
-                                  tuff_dtype dtype, void *out)
+/* Rows [begin, end) of a parameter in memory order, as the file's numbers are. */
+static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                                tuff_dtype dtype, void *out)
 {
     if (p->fresh) { /* which is f32 */
         tuff_param_draw(model, p, begin, end, out);
@@ -94,6 +94,18 @@ static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, 
         memcpy((char *)out + (r - begin) * size, whole + interleaved_row(p, r) * size, (size_t)size);
     tuff_free(whole);
     return status;
+}
+
+/* The same, as those in memory are: a GGUF holds what norms multiply with, where memory holds that less 1. */
+static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                                  tuff_dtype dtype, void *out)
+{
+    TUFF_TRY(read_numbers(model, p, begin, end, dtype, out));
+    if (!model->gguf || p->gguf.more == 0 || p->fresh) return TUFF_OK;
+    float *values = out; /* a norm's, f32 */
+    for (int64_t i = 0; i < (end - begin) * tuff_param_columns(p); i++)
+        values[i] = (float)(values[i] - p->gguf.more);
+    return TUFF_OK;
 }
 
 tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const tuff_store *store,

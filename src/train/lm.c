@@ -10,7 +10,7 @@ tuff_status tuff_lm_check_length(const tuff_lm *lm, const tuff_dataset *data)
 {
     const tuff_config *c = &lm->model->config;
     int64_t before = tuff_adapter_virtual_tokens(lm->adapter);
-    if (before == 0 || c->rope_theta != 0 || data->block_size + before <= c->max_positions) return TUFF_OK;
+    if (before == 0 || c->rope.theta != 0 || data->block_size + before <= c->max_positions) return TUFF_OK;
     return tuff_fail(
         TUFF_INVALID_ARGUMENT,
         "%lld virtual tokens and blocks of %lld need more than the %lld positions of the model; use "

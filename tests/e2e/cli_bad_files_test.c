@@ -124,7 +124,7 @@ static void test_config(void **state)
         {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1e300", "num_hidden_layers"},
         {"\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "mamba"},
         {"\"vocab_size\": 280", "\"vocab_size\": 2800000000", "vocab_size"},
-        {"\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4}", "yarn"}};
+        {"\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"mrope\", \"factor\": 4}", "mrope"}};
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         model = damaged_copy("edited");
         kit_edit_file(kit_join(model, "config.json"), edits[i][0], edits[i][1]);

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
-from transformers import AutoModelForCausalLM
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.models.modernbert import modeling_modernbert as modernbert
 
 transformers.utils.logging.disable_progress_bar()
@@ -15,7 +16,7 @@ transformers.utils.logging.disable_progress_bar()
 def load_model(directory, double=False):
     """The causal language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""
     model = AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        directory, dtype=torch.float32, attn_implementation="exact", local_files_only=True
     )
     if double:
         to_double(model)
@@ -25,23 +26,46 @@ def load_model(directory, double=False):
     return model
 
 
+def _attention(module, query, key, value, mask, scaling=None, softcap=None, **_):
+    """Attention in the type of its operands: transformers' own goes through f32, PyTorch's has no softcap."""
+    groups = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if softcap:
+        scores = softcap * torch.tanh(scores / softcap)
+    weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+AttentionInterface.register("exact", _attention)
+AttentionMaskInterface.register("exact", ALL_MASK_ATTENTION_FUNCTIONS["eager"])
+
+
 def to_double(model):
     """Makes a model compute in f64 throughout. `model.double()` is not enough: RMSNorm and the rotary tables
     of transformers go through f32 whatever the type of the weights."""
     model.double()
     for module in model.modules():
         kind = type(module).__name__
-        if kind.endswith("RMSNorm"):
+        if kind.startswith("Gemma") and kind.endswith("RMSNorm"):
+            module.forward = types.MethodType(_rms_norm_plus_one, module)
+        elif kind.endswith("RMSNorm"):
             module.forward = types.MethodType(_rms_norm, module)
         elif kind == "ModernBertRotaryEmbedding":
             module.forward = types.MethodType(_rotary_by_layer, module)
             modernbert.apply_rotary_pos_emb = _turn
+        elif kind == "Gemma3RotaryEmbedding":
+            module.forward = types.MethodType(_rotary_by_layer, module)
         elif kind.endswith("RotaryEmbedding"):
             module.forward = types.MethodType(_rotary, module)
 
 
 def _rms_norm(self, x):
     return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
+
+
+def _rms_norm_plus_one(self, x):
+    return (1 + self.weight) * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps))
 
 
 def _turn(q, k, cos, sin, unsqueeze_dim=1):
@@ -51,19 +75,23 @@ def _turn(q, k, cos, sin, unsqueeze_dim=1):
 
 
 def _rotary_by_layer(self, x, position_ids, layer_type):
-    return _rotary(self, x, position_ids, self.config.rope_parameters[layer_type])
+    return _rotary(self, x, position_ids, self.config.rope_parameters[layer_type], layer_type + "_")
 
 
-def _rotary(self, x, position_ids, parameters=None):
+def _rotary(self, x, position_ids, parameters=None, prefix=""):
+    """Angles in f64; scaled ones from transformers' frequencies, which are f32."""
     if parameters is None:
         parameters = getattr(self.config, "rope_parameters", None) or {"rope_theta": self.config.rope_theta}
-    if parameters.get("rope_type", "default") != "default":
-        raise SystemExit("double precision is written for plain RoPE only, not for " + parameters["rope_type"])
-    dim = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
-    frequency = parameters["rope_theta"] ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    scale = 1.0
+    if parameters.get("rope_type", "default") == "default":
+        dim = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
+        frequency = parameters["rope_theta"] ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    else:
+        frequency = getattr(self, prefix + "inv_freq").to(torch.float64)
+        scale = getattr(self, prefix + "attention_scaling")
     angle = position_ids[..., None].to(torch.float64) * frequency
     angle = torch.cat((angle, angle), dim=-1)
-    return angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    return (scale * angle.cos()).to(x.dtype), (scale * angle.sin()).to(x.dtype)
 
 
 def causal_loss(logits, ids):

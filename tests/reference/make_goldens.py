@@ -37,6 +37,7 @@ from peft import IA3Config, LoraConfig, PeftModel, PromptTuningConfig, get_peft_
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
+import decoders
 import tiny_tokenizers
 from common import causal_loss, load_model, to_double, train
 
@@ -51,6 +52,7 @@ OPTIMIZERS = {
 ADAPTER_RATE = 1e-2  # of IA3 and prompt tuning
 GREEDY_TOKENS = 24
 CACHE_F16_TOLERANCE = 1e-4  # of the largest logit: room for a number that f32 rounds to the other neighbour in f16
+MOVES = 1e-4  # ten times what the tests allow of the largest logit
 SMALLEST_GAP = 0.02  # between the two best logits on the greedy way, so that f32 takes the same way
 
 
@@ -108,6 +110,9 @@ MODELS = {
     "llama-tied": (llama_tied, lambda: tiny_tokenizers.split(272, digits=""), (2, 21), False, None),
     "mistral": (mistral, lambda: tiny_tokenizers.sentencepiece(320), (2, 19), True, None),
     "qwen2": (qwen2, lambda: tiny_tokenizers.split(276, digits="", nfc=True), (2, 23), False, None),
+} | {
+    name: (make_config, lambda: tiny_tokenizers.split(276, digits="", nfc=True), (2, 19), False, None)
+    for name, make_config in decoders.CONFIGS.items()
 }
 
 
@@ -123,13 +128,15 @@ def randomize(model, random):
     for name, parameter in sorted(model.named_parameters()):
         noise = random.standard_normal(tuple(parameter.shape))
         if "norm" in name or ".ln_" in name:
-            value = 0.1 * noise if name.endswith("bias") else 1.0 + 0.15 * noise
+            middle = 0.0 if model.config.model_type.startswith("gemma") else 1.0  # Gemma's norms are 1 + weight
+            value = 0.1 * noise if name.endswith("bias") else middle + 0.15 * noise
         elif name.endswith("bias"):
             value = 0.2 * noise
         elif "wpe" in name:
             value = 0.3 * noise
         elif "embed_tokens" in name or "wte" in name:
-            value = (0.4 if tied else 0.8) * noise
+            scaled = model.config.model_type.startswith("gemma")  # its rows are multiplied by the root of their size
+            value = (0.2 if scaled else 0.4 if tied else 0.8) * noise
         else:
             fan_in = parameter.shape[0] if model.config.model_type == "gpt2" else parameter.shape[1]
             value = 1.4 / np.sqrt(fan_in) * noise
@@ -346,6 +353,29 @@ def make_other_adapters(folder, targets, ids, batches, random):
         print(f"{folder.name:11} {name}: loss {losses[0]:.3f} -> {losses[1]:.3f}")
 
 
+def check_changes(folder, name, ids, want):
+    """Each listed change of a key must move the logits by ten times what the tests allow."""
+    config = json.loads((folder / "config.json").read_text())
+    moves = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        changed = pathlib.Path(scratch) / "model"
+        shutil.copytree(folder, changed)
+        for key, values in decoders.CHANGES.get(name, {}).items():
+            for value in values:
+                other = dict(config, **{key: value})
+                if key == "use_sliding_window":
+                    other.pop("layer_types", None)
+                (changed / "config.json").write_text(json.dumps(other))
+                with torch.no_grad():
+                    got = load_model(changed, double=True)(input_ids=ids, use_cache=False).logits
+                moves[f"{key} {value}"] = ((got - want).abs().max() / want.abs().max()).item()
+    for change, move in moves.items():
+        if not move >= MOVES:
+            raise SystemExit(f"{name}: {change} moves the logits by {move:.1e} of the largest, expected {MOVES:.0e}")
+    if moves:
+        print(f"{name:11} {len(moves)} changes of keys move the logits, by {min(moves.values()):.1e} and more")
+
+
 def make(output, name, seed):
     make_config, make_tokenizer, shape, old_style, targets = MODELS[name]
     folder = output / name
@@ -353,7 +383,7 @@ def make(output, name, seed):
     folder.mkdir(parents=True)
     random = np.random.RandomState(seed)
     tokenizer = make_tokenizer()
-    model = AutoModelForCausalLM.from_config(make_config(tokenizer), attn_implementation="sdpa").float()
+    model = AutoModelForCausalLM.from_config(make_config(tokenizer), attn_implementation="exact").float()
     randomize(model, random)
     save_model(folder, name, model, tokenizer, old_style)
 
@@ -368,6 +398,7 @@ def make(output, name, seed):
     model = load_model(folder, double=True)
     truth = {"input_ids": ids.to(torch.int32), "batch_ids": torch.as_tensor(batches, dtype=torch.int32)}
     truth.update(gradients(model, ids))
+    check_changes(folder, name, ids, truth["logits"].double())
     gap, prompt, prompt_ids, continuation = choose_prompt(model, tokenizer)
     truth["prompt_ids"] = torch.tensor(prompt_ids, dtype=torch.int32)
     truth["greedy_ids"] = torch.tensor(continuation, dtype=torch.int32)

@@ -141,7 +141,7 @@ static void gguf_keeps_every_number(void **state)
         assert_int_equal(b->position_offset, 0);
         assert_int_equal(b->token_types, a->token_types);
         assert_int_equal(b->heads, a->heads);
-        assert_true(b->rope_theta == a->rope_theta);
+        assert_true(b->rope.theta == a->rope.theta);
         assert_true((float)b->norm_eps == (float)a->norm_eps);
         assert_false(b->causal);
         tuff_model_destroy(&back);
@@ -415,7 +415,7 @@ static void nomic_has_two_kinds_of_config(void **state)
     tuff_model *model = model_open("nomic_bert"), *other = model_open(directory);
     const tuff_config *a = &model->config, *b = &other->config;
     same_parameters(model, other, 0);
-    assert_true(a->rope_theta == 50 && b->rope_theta == 50);
+    assert_true(a->rope.theta == 50 && b->rope.theta == 50);
     assert_true(a->norm_eps == b->norm_eps && a->max_positions == b->max_positions);
     assert_true(a->heads == b->heads && a->head_dim == b->head_dim);
     assert_int_equal(a->layer.activation, b->layer.activation);
@@ -437,7 +437,7 @@ static void layers_are(const char *path, const char *windows, double far, double
 {
     tuff_model *model = model_open(path);
     const tuff_config *c = &model->config;
-    assert_true(c->rope_theta == far && c->rope_theta_local == near);
+    assert_true(c->rope.theta == far && c->rope_local.theta == near);
     for (int i = 0; i < 4; i++) {
         const tuff_layer_spec *spec = tuff_config_layer(c, i);
         assert_int_equal(spec->window, windows[i] - '0');
@@ -451,7 +451,7 @@ static void layers_are(const char *path, const char *windows, double far, double
     tuff_model *back = model_open(directory);
     for (int i = 0; i < 4; i++)
         assert_int_equal(tuff_config_layer(&back->config, i)->window, windows[i] - '0');
-    assert_true(back->config.rope_theta == far && back->config.rope_theta_local == near);
+    assert_true(back->config.rope.theta == far && back->config.rope_local.theta == near);
     tuff_model_destroy(&back);
     tuff_model_destroy(&through);
     tuff_model_destroy(&model);
@@ -488,7 +488,7 @@ static void modernbert_has_two_kinds_of_layers(void **state)
         {types,
          "\"layer_types\": [\"full_attention\", \"full_attention\", \"linear_attention\", \"full_attention\"]",
          "a layer of \"linear_attention\" at 2", TUFF_UNSUPPORTED},
-        {angles, "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2}", "scaled by \"linear\"",
+        {angles, "\"rope_scaling\": {\"rope_type\": \"mrope\", \"factor\": 2}", "scaled by \"mrope\"",
          TUFF_UNSUPPORTED},
         {angles, "\"local_rope_theta\": 0", "bases of its rotary embeddings are", TUFF_BAD_FORMAT},
         {width, "\"local_attention\": 1", "its local layers is 0 tokens to either side", TUFF_BAD_FORMAT},

@@ -259,7 +259,7 @@ static void rotary_parameters_have_one_home(void **state)
         model_open(model_copy("llama", "rotary", "\"rope_scaling\": null",
                               "\"rope_scaling\": {\"type\": \"default\", \"rope_theta\": 11}, "
                               "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 22}"));
-    assert_true(model->config.rope_theta == 11);
+    assert_true(model->config.rope.theta == 11);
     tuff_model_destroy(&model);
 }
 
@@ -268,9 +268,10 @@ static void rotary_parameters_have_one_home(void **state)
 static void every_key_of_transformers_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2",       "llama",      "mistral",     "qwen2",
-                                        "bert",       "roberta",    "xlm-roberta", "distilbert",
-                                        "nomic_bert", "modernbert", "mpnet"};
+    static const char *const archs[] = {
+        "gpt2",    "llama",       "mistral",    "qwen2",      "qwen3",      "gemma",
+        "gemma2",  "gemma3_text", "olmo2",      "granite",    "smollm3",    "bert",
+        "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
@@ -293,12 +294,14 @@ static void every_key_of_transformers_is_listed(void **state)
 static void every_key_of_llama_cpp_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2", "llama", "qwen2", "bert", "nomic-bert", "modern-bert"};
+    static const char *const archs[] = {"gpt2",   "llama",      "qwen2",      "qwen3",   "gemma",
+                                        "gemma2", "gemma3",     "olmo2",      "granite", "smollm3",
+                                        "bert",   "nomic-bert", "modern-bert"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
     assert_true(cJSON_GetArraySize(keys) > 80);
-    cJSON_ArrayForEach(key, keys) for (int a = 0; a < 6;
+    cJSON_ArrayForEach(key, keys) for (int a = 0; a < (int)(sizeof archs / sizeof *archs);
                                        a++) if (tuff_gguf_key(archs[a], key->valuestring) == TUFF_KEY_UNKNOWN)
         fail_msg("%s of %s is in no line of gguf_keys.def", key->valuestring, archs[a]);
     cJSON_Delete(known);

@@ -41,7 +41,8 @@ tuff_tensor *tuff_net_pooled(tuff_net *net, tuff_tensor *states, bool gradient);
 /* For heads: what stands before their output: a linear layer with an activation, "cls", then a norm,
  * "cls.norm"; each where the head has it. */
 tuff_tensor *tuff_head_transform(tuff_net *net, tuff_tensor *x);
-/* Scores of all tokens of the vocabulary: by the embedding table where that is tied, else by a matrix. */
+/* Scores of all tokens of the vocabulary: by the embedding table where that is tied, else by a matrix; scaled
+ * and bounded as the config says. */
 tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias);
 
 #endif

@@ -43,7 +43,7 @@ tuff_tensor *tuff_head_transform(tuff_net *net, tuff_tensor *x)
     return tuff_config_module(c, "cls.norm") ? tuff_net_norm(net, x, "cls.norm", 0) : x;
 }
 
-tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias)
+static tuff_tensor *scores(tuff_net *net, tuff_tensor *x, bool bias)
 {
     const tuff_config *c = net->config;
     if (!c->tied) return tuff_net_linear(net, x, "output", 0, c->vocab_size, bias);
@@ -54,4 +54,14 @@ tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias)
     if (!bias) return y;
     const char *name = tuff_net_module(net, "output.bias", 0);
     return tuff_add(net->g, y, tuff_net_param(net, name, TUFF_ROLE_BIAS, 1, &c->vocab_size));
+}
+
+tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias)
+{
+    const tuff_config *c = net->config;
+    const double cap = c->logit_softcap;
+    tuff_tensor *y = scores(net, x, bias);
+    if (c->logit_scale != 0) y = tuff_scale(net->g, y, c->logit_scale);
+    if (cap != 0) y = tuff_scale(net->g, tuff_tanh(net->g, tuff_scale(net->g, y, 1 / cap)), cap);
+    return y;
 }

@@ -1,0 +1,53 @@
+/* What decoders of Llama's kind share (models/decoder.c). */
+#ifndef TUFF_MODELS_DECODER_H
+#define TUFF_MODELS_DECODER_H
+
+#include "models/heads/head.h"
+
+/* RMSNorm before each part, rotary positions, a gated feed-forward layer with SiLU. */
+void tuff_decoder_set(tuff_config *config);
+/* Sets that, then reads the keys that they share over the defaults that the config holds: without rotary
+ * positions, and with them. */
+TUFF_MUST_USE tuff_status tuff_decoder_read_sizes(const cJSON *json, const char *where, tuff_config *config);
+TUFF_MUST_USE tuff_status tuff_decoder_read_hf(const cJSON *json, const char *where, tuff_config *config);
+TUFF_MUST_USE tuff_status tuff_decoder_read_gguf(const tuff_gguf *gguf, tuff_config *config);
+/* Layers from max_window_layers on have the window where use_sliding_window says so, or those of layer_types.
+ */
+TUFF_MUST_USE tuff_status tuff_decoder_read_windows(const cJSON *json, const char *where,
+                                                    tuff_config *config);
+void tuff_decoder_write_windows(const tuff_config *config, tuff_buf *json);
+/* Which layers have the window in a GGUF: a list with 1 for each that has it, which Tuff writes where `far`
+ * of llama.cpp's period says otherwise. */
+TUFF_MUST_USE tuff_status tuff_decoder_read_pattern(const tuff_gguf *gguf, tuff_config *config,
+                                                    bool (*far)(int64_t layer, int64_t period),
+                                                    int64_t period);
+void tuff_decoder_write_pattern(const tuff_config *config, tuff_gguf_builder *gguf);
+/* The same keys. */
+void tuff_decoder_write_sizes(const tuff_config *config, tuff_buf *json);
+void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);
+void tuff_decoder_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
+/* A language model, or classes of a text by its last token. */
+extern const tuff_head_spec tuff_decoder_heads[];
+
+/* Modules that all of them have: everything but the norm behind attention or before the feed-forward layer,
+ * which transformers calls by one name. */
+#define TUFF_DECODER_PARTS                                                         \
+    {"model.embed_tokens", "token_embd", TUFF_PART_PLAIN},                         \
+        {"model.layers.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},    \
+        {"model.layers.#.self_attn.q_proj", "blk.#.attn_q", TUFF_PART_Q},          \
+        {"model.layers.#.self_attn.k_proj", "blk.#.attn_k", TUFF_PART_K},          \
+        {"model.layers.#.self_attn.v_proj", "blk.#.attn_v", TUFF_PART_PLAIN},      \
+        {"model.layers.#.self_attn.o_proj", "blk.#.attn_output", TUFF_PART_PLAIN}, \
+        {"model.layers.#.mlp.gate_proj", "blk.#.ffn_gate", TUFF_PART_PLAIN},       \
+        {"model.layers.#.mlp.up_proj", "blk.#.ffn_up", TUFF_PART_PLAIN},           \
+        {"model.layers.#.mlp.down_proj", "blk.#.ffn_down", TUFF_PART_PLAIN},       \
+    {                                                                              \
+        "model.norm", "output_norm", TUFF_PART_PLAIN                               \
+    }
+
+/* What their descriptors share. */
+#define TUFF_DECODER_COMMON                                                                 \
+    .decoder = true, .base_prefix = "model.", .heads = tuff_decoder_heads, .keys = "llama", \
+    .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+
+#endif

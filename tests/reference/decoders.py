@@ -1,0 +1,111 @@
+"""Tiny configs of decoders of Llama's kind, and changes of keys that must move what they compute (make_goldens.py).
+
+Where a window, a softcap, a scaled table of angles or a factor is part of a family, the texts are long enough and the
+numbers large enough that it matters."""
+
+from transformers import (
+    Gemma2Config,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GraniteConfig,
+    LlamaConfig,
+    Olmo2Config,
+    Qwen3Config,
+    SmolLM3Config,
+)
+
+PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
+
+
+def shared(tokenizer, **more):
+    values = {
+        "vocab_size": tokenizer.get_vocab_size(), "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None,
+    }  # fmt: skip
+    return values | more
+
+
+def llama3(tokenizer):
+    rope = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16}  # fmt: skip
+    return LlamaConfig(**shared(tokenizer, rope_parameters=rope))
+
+
+def llama_yarn(tokenizer):
+    rope = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
+    return LlamaConfig(**shared(tokenizer, head_dim=16, tie_word_embeddings=True, rope_parameters=rope))
+
+
+def qwen3(tokenizer):
+    return Qwen3Config(
+        **shared(tokenizer, head_dim=12, num_hidden_layers=3, rope_parameters=PLAIN, use_sliding_window=True,
+                 sliding_window=5, max_window_layers=1)
+    )  # fmt: skip
+
+
+def gemma(tokenizer):
+    return GemmaConfig(**shared(tokenizer, head_dim=10, num_key_value_heads=1, tie_word_embeddings=True, rope_parameters=PLAIN))
+
+
+def gemma2(tokenizer):
+    return Gemma2Config(
+        **shared(tokenizer, head_dim=8, tie_word_embeddings=True, rope_parameters=PLAIN, sliding_window=5,
+                 query_pre_attn_scalar=3, attn_logit_softcapping=2.0, final_logit_softcapping=4.0)
+    )  # fmt: skip
+
+
+def gemma3(tokenizer):
+    rope = {"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 50000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}  # fmt: skip
+    types = ["sliding_attention", "full_attention", "sliding_attention"]
+    return Gemma3TextConfig(
+        **shared(tokenizer, head_dim=8, num_hidden_layers=3, tie_word_embeddings=True, rope_parameters=rope,
+                 layer_types=types, sliding_window=5, query_pre_attn_scalar=3)
+    )  # fmt: skip
+
+
+def olmo2(tokenizer):
+    return Olmo2Config(**shared(tokenizer, rope_parameters=PLAIN))
+
+
+def granite(tokenizer):
+    return GraniteConfig(
+        **shared(tokenizer, tie_word_embeddings=True, rope_parameters=PLAIN, embedding_multiplier=3.0,
+                 attention_multiplier=0.2, residual_multiplier=0.6, logits_scaling=2.0)
+    )  # fmt: skip
+
+
+def smollm3(tokenizer):
+    return SmolLM3Config(
+        **shared(tokenizer, num_hidden_layers=3, tie_word_embeddings=True, rope_parameters=PLAIN, no_rope_layers=[1, 0, 1])
+    )
+
+
+CONFIGS = {
+    "llama-llama3": llama3, "llama-yarn": llama_yarn, "qwen3": qwen3, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3,
+    "olmo2": olmo2, "granite": granite, "smollm3": smollm3,
+}  # fmt: skip
+
+ANGLES = {"rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]}
+HIDDEN = {"hidden_act": ["relu"]}
+# per golden: other values of keys, each of which must move the logits
+CHANGES = {
+    "llama-llama3": HIDDEN | {"rms_norm_eps": [0.1], "rope_parameters": [PLAIN]},
+    "llama-yarn": HIDDEN | {"rms_norm_eps": [0.1], "rope_parameters": [PLAIN]},
+    "qwen3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "use_sliding_window": [False], "sliding_window": [3],
+                                "layer_types": [["full_attention"] * 3]},
+    "gemma": HIDDEN | ANGLES | {"rms_norm_eps": [0.1]},
+    "gemma2": ANGLES | {"rms_norm_eps": [0.1], "hidden_activation": ["relu"], "sliding_window": [3],
+                        "query_pre_attn_scalar": [30], "attn_logit_softcapping": [None, 1.0],
+                        "final_logit_softcapping": [None, 8.0], "layer_types": [["full_attention"] * 2]},
+    "gemma3_text": {"rms_norm_eps": [0.1], "hidden_activation": ["relu"], "sliding_window": [3],
+                    "query_pre_attn_scalar": [30], "final_logit_softcapping": [8.0],
+                    "layer_types": [["full_attention"] * 3], "rope_parameters": [{
+                        "full_attention": {"rope_type": "default", "rope_theta": 50000.0},
+                        "sliding_attention": {"rope_type": "default", "rope_theta": 50.0}}]},
+    "olmo2": HIDDEN | ANGLES | {"rms_norm_eps": [0.1]},
+    "granite": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "embedding_multiplier": [1.0], "attention_multiplier": [1.0],
+                                  "residual_multiplier": [1.0], "logits_scaling": [1.0]},
+    "smollm3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "no_rope_layers": [[1, 1, 1], [0, 1, 1]]},
+}  # fmt: skip
