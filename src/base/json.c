@@ -213,3 +213,12 @@ void tuff_json_double(tuff_buf *buf, double value)
         in_point = !plain;
     }
 }
+
+void tuff_json_real(tuff_buf *buf, double value)
+{
+    size_t begin = buf->size;
+    tuff_json_double(buf, value);
+    for (size_t i = begin; i < buf->size && !buf->failed; i++)
+        if (strchr(".el", buf->data[i])) return;
+    tuff_buf_text(buf, ".0");
+}

@@ -157,7 +157,7 @@ void tuff_decoder_write_sizes(const tuff_config *c, tuff_buf *json)
         "  \"num_hidden_layers\": %lld,\n  \"num_key_value_heads\": %lld,\n  \"rms_norm_eps\": ",
         (long long)c->head_dim, (long long)c->hidden_size, (long long)c->intermediate_size,
         (long long)c->max_positions, (long long)c->heads, (long long)c->layers, (long long)c->kv_heads);
-    tuff_json_double(json, c->norm_eps);
+    tuff_json_real(json, c->norm_eps);
     tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
 }
 
@@ -170,7 +170,7 @@ void tuff_decoder_write_hf(const tuff_config *c, tuff_buf *json)
         tuff_rope_write_object(c, &c->rope, json);
     } else {
         tuff_buf_text(json, "  \"rope_theta\": ");
-        tuff_json_double(json, c->rope.theta);
+        tuff_json_real(json, c->rope.theta);
     }
     tuff_buf_text(json, ",\n");
 }

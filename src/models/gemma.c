@@ -201,7 +201,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 static void write_number(tuff_buf *json, const char *key, double value)
 {
     tuff_buf_printf(json, "  \"%s\": ", key);
-    tuff_json_double(json, value);
+    tuff_json_real(json, value);
     tuff_buf_text(json, ",\n");
 }
 
@@ -229,7 +229,8 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_buf_text(json, third ? "},\n" : ",\n");
     if (is(c, &tuff_arch_gemma)) return;
     double scale = c->attn_scale != 0 ? c->attn_scale : 1 / sqrt((double)c->head_dim);
-    write_number(json, "query_pre_attn_scalar", 1 / (scale * scale));
+    /* transformers takes whole numbers only */
+    tuff_buf_printf(json, "  \"query_pre_attn_scalar\": %lld,\n", llround(1 / (scale * scale)));
     write_bound(json, "attn_logit_softcapping", c->attn_softcap);
     write_bound(json, "final_logit_softcapping", c->logit_softcap);
     tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->layer.window);

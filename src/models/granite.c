@@ -85,7 +85,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
                     c->layer.qkv_bias ? "true" : "false", c->layer.mlp_bias ? "true" : "false");
     for (int i = c->attn_scale == 0; i < 4; i++) {
         tuff_buf_printf(json, "  \"%s\": ", factors[i].key);
-        tuff_json_double(json, factors[i].value);
+        tuff_json_real(json, factors[i].value);
         tuff_buf_text(json, ",\n");
     }
 }

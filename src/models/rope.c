@@ -180,7 +180,7 @@ tuff_status tuff_rope_check(const tuff_config *c, const char *where)
 static void write_number(tuff_buf *json, const char *key, double value)
 {
     tuff_buf_printf(json, ", \"%s\": ", key);
-    tuff_json_double(json, value);
+    tuff_json_real(json, value);
 }
 
 static void write_factors(tuff_buf *json, const char *key, const double *factors, int64_t pairs)
@@ -188,7 +188,7 @@ static void write_factors(tuff_buf *json, const char *key, const double *factors
     tuff_buf_printf(json, ", \"%s\": [", key);
     for (int64_t i = 0; i < pairs; i++) {
         if (i) tuff_buf_text(json, ", ");
-        tuff_json_double(json, factors[i]);
+        tuff_json_real(json, factors[i]);
     }
     tuff_buf_char(json, ']');
 }

@@ -169,12 +169,24 @@ static const char *torch_dtype(tuff_dtype dtype)
     return dtype == TUFF_F16 ? "float16" : dtype == TUFF_BF16 ? "bfloat16" : "float32";
 }
 
+/* null where there is none: transformers' classes have ids of their own for what is not said. */
+static void put_token(const char *key, int32_t id, tuff_buf *json)
+{
+    tuff_buf_printf(json, "  \"%s\": ", key);
+    if (id >= 0)
+        tuff_buf_printf(json, "%d,\n", id);
+    else
+        tuff_buf_text(json, "null,\n");
+}
+
 static void put_tokens(const tuff_hf_tokens *tokens, tuff_buf *json)
 {
-    if (tokens->bos >= 0) tuff_buf_printf(json, "  \"bos_token_id\": %d,\n", tokens->bos);
-    if (tokens->pad >= 0) tuff_buf_printf(json, "  \"pad_token_id\": %d,\n", tokens->pad);
-    if (tokens->eos_count == 1) tuff_buf_printf(json, "  \"eos_token_id\": %d,\n", tokens->eos[0]);
-    if (tokens->eos_count < 2) return;
+    put_token("bos_token_id", tokens->bos, json);
+    put_token("pad_token_id", tokens->pad, json);
+    if (tokens->eos_count < 2) {
+        put_token("eos_token_id", tokens->eos_count ? tokens->eos[0] : -1, json);
+        return;
+    }
     tuff_buf_text(json, "  \"eos_token_id\": [");
     for (size_t i = 0; i < tokens->eos_count; i++)
         tuff_buf_printf(json, "%s%d", i ? ", " : "", tokens->eos[i]);

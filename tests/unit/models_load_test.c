@@ -358,6 +358,26 @@ static void formats_keep_every_number(void **state)
     }
 }
 
+/* transformers' classes check types, and have ids of their own for tokens that are not said. */
+static void made_configs_are_what_transformers_takes(void **state)
+{
+    (void)state;
+    const char *gguf = kit_temp_path("made.gguf"), *directory = kit_temp_path("made");
+    tuff_model *model = model_open("gemma2");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    tuff_model *through = model_open(gguf);
+    KIT_OK(tuff_model_save(through, TUFF_FORMAT_HF, TUFF_F32, directory));
+    tuff_buf config = {0};
+    kit_read_file(kit_join(directory, "config.json"), &config);
+    static const char *const parts[] = {"\"pad_token_id\": null", "\"query_pre_attn_scalar\": 3,",
+                                        "\"final_logit_softcapping\": 4.0", "\"sliding_window\": 5,"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(config.data, parts[i])) fail_msg("no %s in %s", parts[i], config.data);
+    tuff_buf_free(&config);
+    tuff_model_destroy(&through);
+    tuff_model_destroy(&model);
+}
+
 /* A golden Qwen2 as a GGUF that says "llama", as files of llamafied models do: the same tensors, the rows of
  * q and k in another order. */
 static void save_as_llama(const char *path)
@@ -618,6 +638,7 @@ int main(void)
         cmocka_unit_test(gguf_metadata_that_would_give_other_numbers_is_refused),
         cmocka_unit_test(missing_sizes_are_named),
         cmocka_unit_test(formats_keep_every_number),
+        cmocka_unit_test(made_configs_are_what_transformers_takes),
         cmocka_unit_test(biases_choose_the_architecture),
         cmocka_unit_test(biases_of_no_architecture_are_refused),
         cmocka_unit_test(halves_are_stored_and_read),
