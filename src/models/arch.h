@@ -87,8 +87,11 @@ typedef struct tuff_layer_spec {
     bool no_attn_norm; /* none comes before attention, */
     bool no_ffn_norm;  /* nor before the feed-forward layer */
     bool branch_norms; /* what attention and feed-forward add has a norm of its own, before the sum */
+    bool parallel; /* the feed-forward layer begins where attention does, with attention's norm where it has
+                    * none of its own */
     tuff_qk_norm qk_norm;
-    bool fused_qkv; /* one matrix gives queries, keys and values */
+    bool fused_qkv;   /* one matrix gives queries, keys and values, */
+    bool qkv_by_head; /* of one head after the other */
     bool qkv_bias, out_bias, mlp_bias;
     tuff_activation activation;
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
@@ -200,6 +203,12 @@ TUFF_MUST_USE tuff_status tuff_rope_read_object(const cJSON *object, const char 
                                                 tuff_rope_spec *spec);
 /* The same by a GGUF's metadata. */
 TUFF_MUST_USE tuff_status tuff_rope_read_gguf(const tuff_gguf *gguf, tuff_config *config);
+/* The same by rope_scaling or rope_parameters alone. */
+TUFF_MUST_USE tuff_status tuff_rope_read_parameters(const cJSON *json, const char *where,
+                                                    tuff_config *config);
+/* A share of each head turns, which `key` says. */
+TUFF_MUST_USE tuff_status tuff_rope_set_share(const char *key, double share, const char *where,
+                                              tuff_config *config);
 /* Of models that have rotary positions. */
 TUFF_MUST_USE tuff_status tuff_rope_check(const tuff_config *config, const char *where);
 /* The object that tuff_rope_read_object reads, and its keys of a GGUF's metadata. */
@@ -210,6 +219,8 @@ void tuff_rope_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
 int tuff_rope_tensors(const tuff_config *config, const char *out_names[2], float *out_values[2]);
 /* How many dims of a head turn. */
 int64_t tuff_rope_dims(const tuff_config *config);
+/* The share of a head that they are, so that it gives their number when it is rounded down. */
+double tuff_rope_share(const tuff_config *config);
 /* Angles per position of each pair, out[0..dims/2), in a table for so many positions; and what sines and
  * cosines are multiplied with. */
 double tuff_rope_angles(const tuff_config *config, const tuff_rope_spec *spec, int64_t positions, float *out);

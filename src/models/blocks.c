@@ -29,8 +29,13 @@ static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
     const int64_t columns = (c->heads + 2 * c->kv_heads) * c->head_dim;
     tuff_tensor *fused =
         spec->fused_qkv ? tuff_net_linear(net, x, "blk.#.attn_qkv", i, columns, spec->qkv_bias) : NULL;
+    if (spec->qkv_by_head) fused = tuff_reshape(net->g, fused, 3, (int64_t[]){net->tokens, c->heads, -1});
     for (int part = 0, at = 0; part < 3; part++) {
         int64_t n = heads[part] * c->head_dim;
+        if (spec->qkv_by_head) {
+            out[part] = tuff_slice(net->g, fused, -1, part * c->head_dim, c->head_dim);
+            continue;
+        }
         tuff_tensor *y = spec->fused_qkv ? tuff_slice(net->g, fused, -1, at, n)
                                          : tuff_net_linear(net, x, parts[part], i, n, spec->qkv_bias);
         out[part] = tuff_net_split_heads(net, y, heads[part]);
@@ -115,9 +120,13 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
         return tuff_net_norm(net, tuff_add(g, x, feed_forward(net, x, i)), "blk.#.layer_output_norm", i);
     }
     tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, "blk.#.attn_norm", i);
-    x = add_branch(net, x, attend(net, a, i), "blk.#.post_attention_norm", i);
-    tuff_tensor *b = spec->no_ffn_norm ? x : tuff_net_norm(net, x, "blk.#.ffn_norm", i);
-    return add_branch(net, x, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);
+    tuff_tensor *sum = add_branch(net, x, attend(net, a, i), "blk.#.post_attention_norm", i);
+    tuff_tensor *b = spec->parallel ? x : sum;
+    if (!spec->no_ffn_norm)
+        b = tuff_net_norm(net, b, "blk.#.ffn_norm", i);
+    else if (spec->parallel)
+        b = a;
+    return add_branch(net, sum, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);
 }
 
 tuff_tensor *tuff_net_hidden(tuff_net *net)

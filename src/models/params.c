@@ -98,6 +98,10 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.more = 1;
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
+    if (part->kind == TUFF_PART_QKV) {
+        p->gguf.layout = TUFF_LAYOUT_QKV;
+        p->gguf.heads = config->heads;
+    }
     bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
     if (!turned || !config->arch->gguf_interleaves) return TUFF_OK;
     p->gguf.layout = TUFF_LAYOUT_INTERLEAVED;

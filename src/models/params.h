@@ -17,16 +17,18 @@ typedef enum tuff_role { TUFF_ROLE_MATRIX, TUFF_ROLE_TABLE, TUFF_ROLE_NORM, TUFF
 
 /* How a file holds the rows of a parameter. */
 typedef enum tuff_layout {
-    TUFF_LAYOUT_ROWS,       /* as they are in memory */
-    TUFF_LAYOUT_TRANSPOSED, /* [in, out]: GPT-2's Conv1D in Hugging Face's files */
-    TUFF_LAYOUT_INTERLEAVED /* rows of a head as pairs (2i, 2i + 1), where memory has them half-split */
+    TUFF_LAYOUT_ROWS,        /* as they are in memory */
+    TUFF_LAYOUT_TRANSPOSED,  /* [in, out]: GPT-2's Conv1D in Hugging Face's files */
+    TUFF_LAYOUT_INTERLEAVED, /* rows of a head as pairs (2i, 2i + 1), where memory has them half-split */
+    TUFF_LAYOUT_QKV /* all queries, all keys, all values, where memory has those of one head after the other
+                     */
 } tuff_layout;
 
 /* A tensor of a file. */
 typedef struct tuff_source {
     const char *name; /* NULL: the format has no name for it */
     tuff_layout layout;
-    int64_t heads; /* whose rows are interleaved */
+    int64_t heads; /* whose rows have another order */
     int64_t skip;  /* rows that come before the file's first */
     double more;   /* what the file's numbers are more than those in memory */
 } tuff_source;
@@ -86,6 +88,7 @@ typedef enum tuff_part_kind {
     TUFF_PART_CONV1D,   /* Hugging Face's files hold the transpose */
     TUFF_PART_Q,        /* query rows: GGUF interleaves them where the architecture says so */
     TUFF_PART_K,        /* key rows */
+    TUFF_PART_QKV,      /* rows of queries, keys and values by head: GGUF has them one after the other */
     TUFF_PART_UNNAMED,  /* GGUF has no name for it: what stands there is the part's name in Tuff only */
     TUFF_PART_POSITIONS /* a table of positions: GGUF's begins with the first that texts have */
 } tuff_part_kind;

@@ -14,6 +14,15 @@ int64_t tuff_rope_dims(const tuff_config *c)
     return c->rotary_dims ? c->rotary_dims : c->head_dim;
 }
 
+double tuff_rope_share(const tuff_config *c)
+{
+    const double all = (double)c->head_dim;
+    double share = (double)tuff_rope_dims(c) / all;
+    while ((int64_t)(all * share) < tuff_rope_dims(c))
+        share = nextafter(share, 2);
+    return share;
+}
+
 void tuff_rope_free(tuff_rope_spec *spec)
 {
     for (int i = 0; i < 2; i++) {
@@ -111,19 +120,26 @@ static tuff_status read_scaling(const cJSON *object, const char *where, const tu
     return tuff_json_number(object, "attention_factor", where, &spec->attention);
 }
 
-/* A share of the head: of the architectures that have it, the first dims turn. */
-static tuff_status set_share(double share, const char *where, tuff_config *c)
+/* Of the architectures that have it, the first dims turn. */
+tuff_status tuff_rope_set_share(const char *key, double share, const char *where, tuff_config *c)
 {
+    c->rotary_dims = 0;
     if (share == 1) return TUFF_OK;
     if (!c->arch->partial_rotary)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: partial_rotary_factor is %g; Tuff turns whole heads of this "
-                         "architecture only",
-                         where, share);
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is %g; Tuff turns whole heads of this architecture only",
+                         where, key, share);
     c->rotary_dims = (int64_t)((double)c->head_dim * share);
     if (share > 0 && c->rotary_dims >= 2 && c->rotary_dims <= c->head_dim) return TUFF_OK;
-    return tuff_fail(TUFF_BAD_FORMAT, "%s: partial_rotary_factor is %g of a head of %lld; expected 1 or less",
-                     where, share, (long long)c->head_dim);
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g of a head of %lld; expected 1 or less", where, key, share,
+                     (long long)c->head_dim);
+}
+
+static tuff_status read_share(const cJSON *json, const char *where, tuff_config *c)
+{
+    const double share = c->rotary_dims ? (double)c->rotary_dims / (double)c->head_dim : 1;
+    double given = share;
+    TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &given));
+    return given == share ? TUFF_OK : tuff_rope_set_share("partial_rotary_factor", given, where, c);
 }
 
 tuff_status tuff_rope_read_object(const cJSON *object, const char *where, tuff_config *c,
@@ -131,13 +147,11 @@ tuff_status tuff_rope_read_object(const cJSON *object, const char *where, tuff_c
 {
     const char *type = "default";
     const cJSON *item;
-    double share = c->rotary_dims ? (double)c->rotary_dims / (double)c->head_dim : 1, given = share;
     if (!object || cJSON_IsNull(object)) return TUFF_OK;
     TUFF_TRY(tuff_json_text(object, "type", where, &type));
     TUFF_TRY(tuff_json_text(object, "rope_type", where, &type));
     TUFF_TRY(tuff_json_number(object, "rope_theta", where, &spec->theta));
-    TUFF_TRY(tuff_json_number(object, "partial_rotary_factor", where, &given));
-    if (given != share) TUFF_TRY(set_share(given, where, c));
+    TUFF_TRY(read_share(object, where, c));
     cJSON_ArrayForEach(item, object) if (cJSON_IsObject(item)) return tuff_fail(
         TUFF_UNSUPPORTED,
         "%s: its rotary embeddings have parameters of their own for \"%s\"; all layers of this "
@@ -155,19 +169,23 @@ tuff_status tuff_rope_read_object(const cJSON *object, const char *where, tuff_c
     return scaling == TUFF_ROPE_PLAIN ? TUFF_OK : read_scaling(object, where, c, spec);
 }
 
-/* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
- * Where both objects are there, the older one counts, as in transformers. */
-tuff_status tuff_rope_read_hf(const cJSON *json, const char *where, tuff_config *c)
+/* Where both objects are there, the older one counts, as in transformers. */
+tuff_status tuff_rope_read_parameters(const cJSON *json, const char *where, tuff_config *c)
 {
-    double share = 1;
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(json, "rope_scaling");
     if (!object || cJSON_IsNull(object) || (cJSON_IsObject(object) && !object->child))
         object = cJSON_GetObjectItemCaseSensitive(json, "rope_parameters");
-    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope.theta));
-    TUFF_TRY(tuff_json_number(json, "partial_rotary_factor", where, &share));
     TUFF_TRY(tuff_json_number(json, "original_max_position_embeddings", where, &c->rope.original));
-    TUFF_TRY(set_share(share, where, c));
     return tuff_rope_read_object(object, where, c, &c->rope);
+}
+
+/* rope_theta and what else changes the angles: at the top, or since transformers 5 in an object of its own.
+ */
+tuff_status tuff_rope_read_hf(const cJSON *json, const char *where, tuff_config *c)
+{
+    TUFF_TRY(tuff_json_number(json, "rope_theta", where, &c->rope.theta));
+    TUFF_TRY(read_share(json, where, c));
+    return tuff_rope_read_parameters(json, where, c);
 }
 
 tuff_status tuff_rope_check(const tuff_config *c, const char *where)
@@ -197,8 +215,7 @@ void tuff_rope_write_object(const tuff_config *c, const tuff_rope_spec *spec, tu
 {
     tuff_buf_printf(json, "{\"rope_type\": \"%s\"", names[spec->scaling]);
     write_number(json, "rope_theta", spec->theta);
-    if (c->rotary_dims)
-        write_number(json, "partial_rotary_factor", (double)c->rotary_dims / (double)c->head_dim);
+    if (c->rotary_dims) write_number(json, "partial_rotary_factor", tuff_rope_share(c));
     if (spec->scaling != TUFF_ROPE_PLAIN) write_number(json, "factor", spec->factor);
     if (spec->scaling > TUFF_ROPE_DYNAMIC)
         write_number(json, "original_max_position_embeddings", spec->original);

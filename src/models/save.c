@@ -49,11 +49,18 @@ static bool is_turned(const source *from, const tuff_param *p)
     return from->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;
 }
 
+/* GGUF has queries, keys and values one after the other. */
+static bool is_by_head(const source *from, const tuff_param *p)
+{
+    return from->gguf && p->gguf.layout == TUFF_LAYOUT_QKV;
+}
+
 /* Rows of the parameter that are read together: a device answers few large questions faster than many. */
 static int64_t rows_at_once(const source *from, const tuff_param *p)
 {
     if (is_transposed(from, p)) return p->shape[0];
     if (is_turned(from, p)) return p->shape[0] / p->gguf.heads;
+    if (is_by_head(from, p)) return p->shape[0] / p->gguf.heads / 3;
     int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
     return rows < p->shape[0] ? rows : p->shape[0];
 }
@@ -64,7 +71,11 @@ static tuff_status write_rows(source *from, const tuff_param *p, tuff_dtype dtyp
     int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p);
     for (int64_t r = from->gguf ? p->gguf.skip : 0; r < p->shape[0]; r += step) {
         int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
-        TUFF_TRY(tuff_model_read(from->model, p, from->store, r, r + n, values));
+        int64_t at = r;
+        if (is_by_head(from,
+                       p)) /* a head's queries, keys or values: (which, head) is (head, which) in memory */
+            at = (r / step % p->gguf.heads * 3 + r / step / p->gguf.heads) * step;
+        TUFF_TRY(tuff_model_read(from->model, p, from->store, at, at + n, values));
         for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.more != 0; i++)
             values[i] = (float)(values[i] + p->gguf.more);
         if (!is_turned(from, p)) {
@@ -72,8 +83,8 @@ static tuff_status write_rows(source *from, const tuff_param *p, tuff_dtype dtyp
             continue;
         }
         for (int64_t i = 0; i < n; i++) { /* (pair, half) of the file is (half, pair) in memory */
-            int64_t at = i % 2 * (n / 2) + i / 2;
-            TUFF_TRY(write_f32(from, sink, values + at * columns, (size_t)columns, dtype, converted));
+            int64_t of = i % 2 * (n / 2) + i / 2;
+            TUFF_TRY(write_f32(from, sink, values + of * columns, (size_t)columns, dtype, converted));
         }
     }
     return TUFF_OK;

@@ -8,12 +8,14 @@
 /* Rows are moved in pieces of about this many bytes, so that loading needs little memory beside the model. */
 enum { PIECE_BYTES = 16 << 20 };
 
-/* Row r of a head-wise half-split matrix lies in GGUF at an interleaved place: (head, half, pair) at (head,
- * pair, half). */
-static int64_t interleaved_row(const tuff_param *p, int64_t r)
+/* Where row r lies in GGUF. Of a head-wise half-split matrix at an interleaved place: (head, half, pair) at
+ * (head, pair, half); of queries, keys and values by head: (head, which, row) at (which, head, row). */
+static int64_t row_of_file(const tuff_param *p, int64_t r)
 {
     int64_t d = p->shape[0] / p->gguf.heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
-    return head * d + 2 * pair + half;
+    if (p->gguf.layout == TUFF_LAYOUT_INTERLEAVED) return head * d + 2 * pair + half;
+    const int64_t size = d / 3, which = r % d / size;
+    return (which * p->gguf.heads + head) * size + r % size;
 }
 
 /* Columns of `from` [n, stride] become rows of `to`, n elements of each. */
@@ -66,7 +68,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     }
     const tuff_weight *weight = tuff_model_weight(model, p);
     int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype);
-    bool turned = model->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;
+    bool turned = model->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
     if (p->rank == 1 && !turned) {
         if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);
         char *whole = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
@@ -81,7 +83,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     if (!turned) return tuff_weight_read_rows(weight, begin, end, dtype, out);
     if (p->rank > 1) {
         for (int64_t r = begin; r < end; r++) {
-            int64_t from = interleaved_row(p, r);
+            int64_t from = row_of_file(p, r);
             TUFF_TRY(tuff_weight_read_rows(weight, from, from + 1, dtype,
                                            (char *)out + (r - begin) * columns * size));
         }
@@ -91,7 +93,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     if (!whole) return tuff_fail_memory("a vector of a model");
     tuff_status status = tuff_weight_read(weight, dtype, whole);
     for (int64_t r = begin; r < end && status == TUFF_OK; r++)
-        memcpy((char *)out + (r - begin) * size, whole + interleaved_row(p, r) * size, (size_t)size);
+        memcpy((char *)out + (r - begin) * size, whole + row_of_file(p, r) * size, (size_t)size);
     tuff_free(whole);
     return status;
 }

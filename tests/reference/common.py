@@ -85,6 +85,7 @@ def _rotary(self, x, position_ids, parameters=None, prefix=""):
     scale = 1.0
     if parameters.get("rope_type", "default") == "default":
         dim = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
+        dim = int(dim * parameters.get("partial_rotary_factor", 1.0))
         frequency = parameters["rope_theta"] ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
     else:
         frequency = getattr(self, prefix + "inv_freq").to(torch.float64)

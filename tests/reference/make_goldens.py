@@ -38,6 +38,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 import decoders
+import gpts
 import tiny_tokenizers
 from common import causal_loss, load_model, to_double, train
 
@@ -114,6 +115,12 @@ MODELS = {
     name: (make_config, lambda: tiny_tokenizers.split(276, digits="", nfc=True), (2, 19), False, None)
     for name, make_config in decoders.CONFIGS.items()
 }
+SEEDS = {name: 20260 + i for i, name in enumerate(MODELS)} | {name: 20360 + i for i, name in enumerate(gpts.CONFIGS)}
+MODELS |= {
+    name: (make_config, lambda: tiny_tokenizers.split(276, digits="", nfc=True), (2, 19), False, None)
+    for name, make_config in gpts.CONFIGS.items()
+}
+CHANGES = decoders.CHANGES | gpts.CHANGES
 
 
 def write_json(path, value):
@@ -134,7 +141,7 @@ def randomize(model, random):
             value = 0.2 * noise
         elif "wpe" in name:
             value = 0.3 * noise
-        elif "embed_tokens" in name or "wte" in name:
+        elif "embed_tokens" in name or "embed_in" in name or "wte" in name:
             scaled = model.config.model_type.startswith("gemma")  # its rows are multiplied by the root of their size
             value = (0.2 if scaled else 0.4 if tied else 0.8) * noise
         else:
@@ -360,7 +367,7 @@ def check_changes(folder, name, ids, want):
     with tempfile.TemporaryDirectory() as scratch:
         changed = pathlib.Path(scratch) / "model"
         shutil.copytree(folder, changed)
-        for key, values in decoders.CHANGES.get(name, {}).items():
+        for key, values in CHANGES.get(name, {}).items():
             for value in values:
                 other = dict(config, **{key: value})
                 if key == "use_sliding_window":
@@ -397,7 +404,7 @@ def make(output, name, seed):
 
     model = load_model(folder, double=True)
     truth = {"input_ids": ids.to(torch.int32), "batch_ids": torch.as_tensor(batches, dtype=torch.int32)}
-    truth.update(gradients(model, ids))
+    truth.update(gradients(model, ids, gpts.FILE_NAMES.get(model.config.model_type, lambda name: name)))
     check_changes(folder, name, ids, truth["logits"].double())
     gap, prompt, prompt_ids, continuation = choose_prompt(model, tokenizer)
     truth["prompt_ids"] = torch.tensor(prompt_ids, dtype=torch.int32)
@@ -468,7 +475,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         output = pathlib.Path(scratch) if arguments.check else arguments.output
         for name in names:
-            make(output, name, seed=20260 + list(MODELS).index(name))
+            make(output, name, SEEDS[name])
         if arguments.check:
             wrong = sum(compare(arguments.output / name, output / name) for name in names)
             print("the goldens are what this script makes" if not wrong else f"{wrong} differences")

@@ -1,0 +1,42 @@
+"""Tiny configs of decoders of GPT's kind after GPT-2, and changes of keys that must move what they compute (make_goldens.py):
+LayerNorm, feed-forward layers without a gate, attention and feed-forward side by side."""
+
+from transformers import GPTNeoXConfig
+
+
+def shared(tokenizer, **more):
+    return {"vocab_size": tokenizer.get_vocab_size(), "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None} | more
+
+
+def sizes(tokenizer, **more):
+    values = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 128}
+    return shared(tokenizer, **values) | more
+
+
+def angles(share, theta=10000.0):
+    return {"rope_type": "default", "rope_theta": theta, "partial_rotary_factor": share}
+
+
+def gpt_neox(tokenizer):
+    return GPTNeoXConfig(**sizes(tokenizer, hidden_size=48, intermediate_size=40, rope_parameters=angles(0.5)))
+
+
+def gpt_neox_serial(tokenizer):
+    return GPTNeoXConfig(
+        **sizes(tokenizer, intermediate_size=56, rope_parameters=angles(1.0), use_parallel_residual=False, attention_bias=False,
+                hidden_act="gelu_new", tie_word_embeddings=True)
+    )  # fmt: skip
+
+
+# of parameters, as save_pretrained names them
+FILE_NAMES = {"gpt_neox": lambda name: "embed_out.weight" if name == "lm_head.weight" else name}
+
+CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial}
+
+# per golden: other values of keys, each of which must move the logits
+CHANGES = {
+    "gpt_neox": {"hidden_act": ["relu", "gelu_new"], "layer_norm_eps": [0.1], "use_parallel_residual": [False],
+                 "rope_parameters": [angles(0.5, 500.0), angles(0.25), angles(1.0)]},
+    "gpt_neox-serial": {"hidden_act": ["relu"], "layer_norm_eps": [0.1], "use_parallel_residual": [True],
+                        "rope_parameters": [angles(0.5)]},
+}  # fmt: skip
