@@ -25,10 +25,12 @@ static int64_t next_capacity(const tuff_runner *r, int64_t slots, int64_t needed
 {
     if (needed <= r->capacity) return r->capacity;
     const int64_t context = r->context + r->virtual_tokens;
+    const bool declared = most != 0;
     if (most == 0 || most > r->context) most = r->context;
     most += r->virtual_tokens;
     int64_t wanted = 2 * r->capacity > FIRST / slots ? 2 * r->capacity : FIRST / slots;
-    if (wanted > most) wanted = most;
+    /* where angles depend on the length, growing would leave keys of other angles in the cache */
+    if (wanted > most || (declared && tuff_rope_by_length(&r->model->config))) wanted = most;
     if (wanted < needed) wanted = needed;
     wanted = (wanted + STEP - 1) / STEP * STEP;
     return wanted < context ? wanted : context;

@@ -161,6 +161,7 @@ struct tuff_arch {
     bool gguf_means;                 /* llama.cpp's classifiers see the mean of a text's states */
     bool gguf_interleaves;           /* the rows of query and key heads */
     bool gguf_windows;               /* llama.cpp runs it with its window */
+    bool all_windows;                /* where it has a window, all its layers have it */
     bool partial_rotary;             /* config.json may have but a share of each head turn */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
 };
@@ -224,6 +225,8 @@ double tuff_rope_share(const tuff_config *config);
 /* Angles per position of each pair, out[0..dims/2), in a table for so many positions; and what sines and
  * cosines are multiplied with. */
 double tuff_rope_angles(const tuff_config *config, const tuff_rope_spec *spec, int64_t positions, float *out);
+/* Whether these depend on how many positions the table is for. */
+bool tuff_rope_by_length(const tuff_config *config);
 void tuff_rope_free(tuff_rope_spec *spec);
 
 /* The positions of a text's n ids: from the config's offset on. A padding id where positions begin after it

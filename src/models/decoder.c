@@ -56,6 +56,23 @@ tuff_status tuff_decoder_read_hf(const cJSON *json, const char *where, tuff_conf
     return tuff_rope_check(c, where);
 }
 
+tuff_status tuff_decoder_read_window(const cJSON *json, const char *where, int64_t usual, tuff_config *c)
+{
+    const cJSON *window = cJSON_GetObjectItemCaseSensitive(json, "sliding_window");
+    c->layer.window = window ? 0 : usual;
+    TUFF_TRY(tuff_json_int(json, "sliding_window", where, &c->layer.window));
+    if (c->layer.window || !window || cJSON_IsNull(window)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is 0, expected null or 1 and more", where);
+}
+
+void tuff_decoder_write_window(const tuff_config *c, tuff_buf *json)
+{
+    if (c->layer.window)
+        tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->layer.window);
+    else
+        tuff_buf_text(json, "  \"sliding_window\": null,\n");
+}
+
 static bool below(int64_t layer, int64_t first)
 {
     return layer < first;
@@ -102,16 +119,17 @@ static bool none(int64_t layer, int64_t period)
     return true;
 }
 
-/* Windows of architectures that llama.cpp runs without: Tuff writes which layers have them. */
+/* Windows of architectures that llama.cpp runs without: where not all layers have them, Tuff writes which do.
+ */
 static tuff_status read_own_windows(const tuff_gguf *gguf, tuff_config *c)
 {
     char k[64], list[64];
     const bool there = tuff_gguf_find(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k)) != NULL;
     const tuff_gguf_value *layers =
         tuff_gguf_find(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", list));
-    if (!there || c->arch == &tuff_arch_llama) return TUFF_OK;
+    if (!there) return TUFF_OK;
     TUFF_TRY(tuff_gguf_int(gguf, k, &c->layer.window));
-    if (c->layer.window == 0) return TUFF_OK;
+    if (c->layer.window == 0 || c->arch->all_windows) return TUFF_OK;
     if (!layers || layers->type != TUFF_GGUF_ARRAY)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: %s is %lld, but %s does not list the layers that have the window", gguf->file,

@@ -11,6 +11,10 @@ void tuff_decoder_set(tuff_config *config);
 TUFF_MUST_USE tuff_status tuff_decoder_read_sizes(const cJSON *json, const char *where, tuff_config *config);
 TUFF_MUST_USE tuff_status tuff_decoder_read_hf(const cJSON *json, const char *where, tuff_config *config);
 TUFF_MUST_USE tuff_status tuff_decoder_read_gguf(const tuff_gguf *gguf, tuff_config *config);
+/* One window for all layers: config.json may lack it, which means `usual`, or say null, which means none. */
+TUFF_MUST_USE tuff_status tuff_decoder_read_window(const cJSON *json, const char *where, int64_t usual,
+                                                   tuff_config *config);
+void tuff_decoder_write_window(const tuff_config *config, tuff_buf *json);
 /* Layers from max_window_layers on have the window where use_sliding_window says so, or those of layer_types.
  */
 TUFF_MUST_USE tuff_status tuff_decoder_read_windows(const cJSON *json, const char *where,

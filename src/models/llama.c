@@ -25,11 +25,7 @@ static tuff_status read_mistral(const cJSON *json, const char *where, tuff_confi
     TUFF_TRY(tuff_decoder_read_hf(json, where, c));
     c->layer.qkv_bias = c->layer.out_bias = c->layer.mlp_bias =
         false; /* whatever the config says, as in transformers */
-    const cJSON *window = cJSON_GetObjectItemCaseSensitive(json, "sliding_window");
-    c->layer.window = window ? 0 : 4096;
-    TUFF_TRY(tuff_json_int(json, "sliding_window", where, &c->layer.window));
-    if (c->layer.window || !window || cJSON_IsNull(window)) return TUFF_OK;
-    return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is 0, expected null or 1 and more", where);
+    return tuff_decoder_read_window(json, where, 4096, c);
 }
 
 static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config *c)
@@ -70,10 +66,7 @@ static tuff_status choose_hf_arch(tuff_config *c, const char *where)
 
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
-    char k[64];
     TUFF_TRY(tuff_decoder_read_gguf(gguf, c));
-    if (c->arch == &tuff_arch_llama)
-        TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), &c->layer.window));
     return choose_hf_arch(c, gguf->file);
 }
 
@@ -87,10 +80,7 @@ static void write_llama(const tuff_config *c, tuff_buf *json)
 static void write_mistral(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_hf(c, json);
-    if (c->layer.window)
-        tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->layer.window);
-    else
-        tuff_buf_text(json, "  \"sliding_window\": null,\n");
+    tuff_decoder_write_window(c, json);
 }
 
 static void write_qwen2(const tuff_config *c, tuff_buf *json)
@@ -112,6 +102,7 @@ const tuff_arch tuff_arch_llama = {.name = "llama",
                                    .hf_class = "Llama",
                                    .gguf = "llama",
                                    .gguf_interleaves = true,
+                                   .all_windows = true,
                                    .read_hf = read_llama,
                                    .write_hf = write_llama,
                                    LLAMA_COMMON};

@@ -157,6 +157,9 @@ tuff_status tuff_rope_read_object(const cJSON *object, const char *where, tuff_c
         "%s: its rotary embeddings have parameters of their own for \"%s\"; all layers of this "
         "architecture have the same",
         where, item->string);
+    /* older names of Phi-3's files */
+    if (strcmp(type, "su") == 0 || (strcmp(type, "yarn") == 0 && c->arch == &tuff_arch_phi3))
+        type = "longrope";
     int scaling = 0;
     while (scaling < NAMES && strcmp(names[scaling], type) != 0)
         scaling++;

@@ -62,6 +62,12 @@ double tuff_rope_angles(const tuff_config *c, const tuff_rope_spec *spec, int64_
     return spec->attention != 0 ? spec->attention : 1;
 }
 
+bool tuff_rope_by_length(const tuff_config *c)
+{
+    return c->rope.scaling == TUFF_ROPE_DYNAMIC || c->rope.scaling == TUFF_ROPE_LONGROPE ||
+           c->rope_local.scaling == TUFF_ROPE_DYNAMIC || c->rope_local.scaling == TUFF_ROPE_LONGROPE;
+}
+
 /* Angles of one position: in f32 as PyTorch computes them. */
 static void rope_rows(const float *inverse, double scale, int64_t half, int64_t begin, int64_t end, bool sine,
                       float *out)

@@ -39,6 +39,7 @@ int64_t tuff_rope_positions(const tuff_model *model)
 int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data)
 {
     int64_t rows = tuff_rope_positions(model);
+    if (data->block_size && tuff_rope_by_length(&model->config)) return data->block_size;
     return data->block_size > rows ? data->block_size : rows;
 }
 

@@ -103,7 +103,8 @@ TUFF_MUST_USE tuff_status tuff_runs_open_frozen(tuff_runs *runs, const tuff_mode
 /* Rows of rotary tables for all that a model may be asked: as many as it has positions; but the tables of
  * models with a million positions would take memory for nothing. */
 int64_t tuff_rope_positions(const tuff_model *model);
-/* The same, and as many as the data's blocks need: evaluation may use longer blocks than training does. */
+/* The same, and as many as the data's blocks need: evaluation may use longer blocks than training does. Where
+ * angles depend on the context that their table is made for, that is a block. */
 int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data);
 
 #endif

@@ -431,6 +431,8 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"olmo2"),
         cmocka_unit_test_prestate(run_model, (void *)"granite"),
         cmocka_unit_test_prestate(run_model, (void *)"smollm3"),
+        cmocka_unit_test_prestate(run_model, (void *)"phi3"),
+        cmocka_unit_test_prestate(run_model, (void *)"phi3-long"),
         cmocka_unit_test_prestate(run_model, (void *)"gpt_neox"),
         cmocka_unit_test_prestate(run_model, (void *)"gpt_neox-serial"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"gpt2"),

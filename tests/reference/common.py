@@ -8,6 +8,7 @@ import torch.nn.functional as F
 import transformers
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.modernbert import modeling_modernbert as modernbert
 
 transformers.utils.logging.disable_progress_bar()
@@ -89,6 +90,9 @@ def _rotary(self, x, position_ids, parameters=None, prefix=""):
         frequency = parameters["rope_theta"] ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
     else:
         frequency = getattr(self, prefix + "inv_freq").to(torch.float64)
+        length = int(position_ids.max()) + 1
+        if parameters["rope_type"] == "longrope" and length > parameters["original_max_position_embeddings"]:
+            frequency = ROPE_INIT_FUNCTIONS["longrope"](self.config, seq_len=length)[0].to(torch.float64)
         scale = getattr(self, prefix + "attention_scaling")
     angle = position_ids[..., None].to(torch.float64) * frequency
     angle = torch.cat((angle, angle), dim=-1)

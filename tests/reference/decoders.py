@@ -10,6 +10,7 @@ from transformers import (
     GraniteConfig,
     LlamaConfig,
     Olmo2Config,
+    Phi3Config,
     Qwen3Config,
     SmolLM3Config,
 )
@@ -82,9 +83,30 @@ def smollm3(tokenizer):
     )
 
 
+def longrope(original, **more):
+    return {"rope_type": "longrope", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": original,
+            "short_factor": [1.0, 1.2, 1.5, 2.5], "long_factor": [1.5, 3.0, 6.0, 9.0]} | more  # fmt: skip
+
+
+def phi3(tokenizer):
+    """The table is made for as many positions as the model has: the short factors."""
+    return Phi3Config(
+        **shared(tokenizer, sliding_window=5, original_max_position_embeddings=128, rope_parameters=longrope(128))
+    )
+
+
+def phi3_long(tokenizer):
+    """All texts are longer than those of the training: the long factors, of half of each head."""
+    rope = longrope(2, partial_rotary_factor=0.5)
+    rope |= {key: rope[key][:2] for key in ("short_factor", "long_factor")}
+    return Phi3Config(
+        **shared(tokenizer, tie_word_embeddings=True, original_max_position_embeddings=2, rope_parameters=rope)
+    )
+
+
 CONFIGS = {
     "llama-llama3": llama3, "llama-yarn": llama_yarn, "qwen3": qwen3, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3,
-    "olmo2": olmo2, "granite": granite, "smollm3": smollm3,
+    "olmo2": olmo2, "granite": granite, "smollm3": smollm3, "phi3": phi3, "phi3-long": phi3_long,
 }  # fmt: skip
 
 ANGLES = {"rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]}
@@ -108,4 +130,6 @@ CHANGES = {
     "granite": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "embedding_multiplier": [1.0], "attention_multiplier": [1.0],
                                   "residual_multiplier": [1.0], "logits_scaling": [1.0]},
     "smollm3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "no_rope_layers": [[1, 1, 1], [0, 1, 1]]},
+    "phi3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "sliding_window": [None, 3], "original_max_position_embeddings": [8]},
+    "phi3-long": HIDDEN | {"rms_norm_eps": [0.1], "original_max_position_embeddings": [32]},
 }  # fmt: skip

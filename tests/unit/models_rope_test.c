@@ -6,9 +6,10 @@
 #include "model_fixture.h"
 #include "models/model.h"
 
-#define LONG                                                                                    \
-    "\"rope_type\": \"longrope\", \"original_max_position_embeddings\": 16, \"short_factor\": " \
-    "[1.0, 1.1, 1.5, 2.0], \"long_factor\": [1.0, 3.0, 5.0, 9.0]"
+#define LONG_NUMBERS                                                                                      \
+    "\"original_max_position_embeddings\": 16, \"short_factor\": [1.0, 1.1, 1.5, 2.0], \"long_factor\": " \
+    "[1.0, 3.0, 5.0, 9.0]"
+#define LONG "\"rope_type\": \"longrope\", " LONG_NUMBERS
 #define YARN "\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 16"
 
 static const struct given {
@@ -46,6 +47,11 @@ static const struct given {
      true},
     {LONG, 16, {1, 0.0909090936f, 0.00666666683f, 0.000500000024f}, 1.22474487f, true},
     {LONG, 17, {1, 0.0333333351f, 0.00200000009f, 0.000111111112f}, 1.22474487f, true},
+    {"\"type\": \"su\", " LONG_NUMBERS,
+     17,
+     {1, 0.0333333351f, 0.00200000009f, 0.000111111112f},
+     1.22474487f,
+     true},
     {"\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
      "\"original_max_position_embeddings\": 40",
      64,

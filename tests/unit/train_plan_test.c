@@ -6,6 +6,7 @@
 #include "kit/kit.h"
 #include "runtime/program.h"
 #include "train/lm.h"
+#include "train/trainer.h"
 
 static const tuff_config gpt2_124m = {.arch = &tuff_arch_gpt2,
                                       .vocab_size = 50257,
@@ -196,6 +197,26 @@ static void variables_are_counted(void **state)
     forget(&model);
 }
 
+/* Angles that depend on the length are those of the training's blocks, as transformers has them of its texts.
+ */
+static void tables_are_for_what_is_declared(void **state)
+{
+    (void)state;
+    tuff_dataset blocks = {.task = &tuff_task_causal_lm, .block_size = 256},
+                 texts = {.task = &tuff_task_causal_lm};
+    tuff_model model = {.config = llama_135m};
+    assert_int_equal(tuff_data_positions(&model, &blocks), 2048);
+    model.config.rope.scaling = TUFF_ROPE_LINEAR;
+    assert_int_equal(tuff_data_positions(&model, &blocks), 2048);
+    model.config.rope.scaling = TUFF_ROPE_DYNAMIC;
+    assert_int_equal(tuff_data_positions(&model, &blocks), 256);
+    model.config.rope.scaling = TUFF_ROPE_LONGROPE;
+    assert_int_equal(tuff_data_positions(&model, &blocks), 256);
+    assert_int_equal(tuff_data_positions(&model, &texts), 2048);
+    blocks.block_size = 4096;
+    assert_int_equal(tuff_data_positions(&model, &blocks), 4096);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +224,7 @@ int main(void)
         cmocka_unit_test(accumulation_takes_less_than_a_step),
         cmocka_unit_test(gradients_of_a_fused_product_are_joined),
         cmocka_unit_test(variables_are_counted),
+        cmocka_unit_test(tables_are_for_what_is_declared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
