@@ -146,6 +146,8 @@ struct tuff_arch {
     const char *gguf; /* general.architecture; NULL: GGUF has none for it */
     const char *keys; /* whose lines of the lists of keys hold for it, beside its own; NULL: none's */
     const char *base_prefix; /* "model.": files of the bare model leave it out */
+    const char
+        *layer_norm_key;     /* of decoders of Llama's kind that have LayerNorm: its epsilon in config.json */
     const char *lora_target; /* modules adapted by default, separated by commas */
     /* Sets everything but arch and tokens; errors name the file and the key. */
     tuff_status (*read_hf)(const cJSON *json, const char *where, tuff_config *config);

@@ -15,15 +15,27 @@ static tuff_status need_int(const cJSON *json, const char *name, const char *whe
 
 void tuff_decoder_set(tuff_config *c)
 {
-    c->norm = TUFF_NORM_RMS;
+    c->norm = c->arch->layer_norm_key ? TUFF_NORM_LAYER : TUFF_NORM_RMS;
     c->causal = c->final_norm = c->layer.gated = true;
     c->layer.activation = TUFF_ACT_SILU;
     c->layer.rope = TUFF_ROTARY_MAIN;
 }
 
+static const char *eps_key(const tuff_config *c)
+{
+    return c->arch->layer_norm_key ? c->arch->layer_norm_key : "rms_norm_eps";
+}
+
+static const char *gguf_eps_key(const tuff_config *c, char text[64])
+{
+    return tuff_gguf_key_of(
+        c, c->arch->layer_norm_key ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+        text);
+}
+
 tuff_status tuff_decoder_read_sizes(const cJSON *json, const char *where, tuff_config *c)
 {
-    const char *activation = "silu";
+    const char *activation = tuff_activation_name(c->arch->gguf_activation);
     bool attention_bias = false;
     tuff_decoder_set(c);
     TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
@@ -38,7 +50,7 @@ tuff_status tuff_decoder_read_sizes(const cJSON *json, const char *where, tuff_c
     TUFF_TRY(tuff_json_int(json, "head_dim", where, &c->head_dim));
     TUFF_TRY(need_int(json, "intermediate_size", where, &c->intermediate_size));
     TUFF_TRY(tuff_json_int(json, "max_position_embeddings", where, &c->max_positions));
-    TUFF_TRY(tuff_json_number(json, "rms_norm_eps", where, &c->norm_eps));
+    TUFF_TRY(tuff_json_number(json, eps_key(c), where, &c->norm_eps));
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_json_bool(json, "attention_bias", where, &attention_bias));
     TUFF_TRY(tuff_json_bool(json, "mlp_bias", where, &c->layer.mlp_bias));
@@ -153,8 +165,7 @@ tuff_status tuff_decoder_read_gguf(const tuff_gguf *gguf, tuff_config *c)
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.key_length", k), &c->head_dim));
     TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), &c->intermediate_size));
-    TUFF_TRY(
-        tuff_gguf_number(gguf, tuff_gguf_key_of(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
+    TUFF_TRY(tuff_gguf_number(gguf, gguf_eps_key(c, k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k), &activation)); /* Tuff's own */
     if (!tuff_activation_by_name(activation.data, activation.size, &c->layer.activation))
         return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is \"%.*s\"; Tuff knows %s", gguf->file, k,
@@ -172,9 +183,10 @@ void tuff_decoder_write_sizes(const tuff_config *c, tuff_buf *json)
         "  \"attention_dropout\": 0.0,\n  \"head_dim\": %lld,\n"
         "  \"hidden_size\": %lld,\n  \"initializer_range\": 0.02,\n  \"intermediate_size\": %lld,\n"
         "  \"max_position_embeddings\": %lld,\n  \"num_attention_heads\": %lld,\n"
-        "  \"num_hidden_layers\": %lld,\n  \"num_key_value_heads\": %lld,\n  \"rms_norm_eps\": ",
+        "  \"num_hidden_layers\": %lld,\n  \"num_key_value_heads\": %lld,\n  \"%s\": ",
         (long long)c->head_dim, (long long)c->hidden_size, (long long)c->intermediate_size,
-        (long long)c->max_positions, (long long)c->heads, (long long)c->layers, (long long)c->kv_heads);
+        (long long)c->max_positions, (long long)c->heads, (long long)c->layers, (long long)c->kv_heads,
+        eps_key(c));
     tuff_json_real(json, c->norm_eps);
     tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
 }
@@ -202,7 +214,7 @@ void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count", k), (uint32_t)c->heads);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count_kv", k), (uint32_t)c->kv_heads);
-    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_rms_epsilon", k), (float)c->norm_eps);
+    tuff_gguf_put_f32(gguf, gguf_eps_key(c, k), (float)c->norm_eps);
     tuff_rope_write_gguf(c, gguf);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.key_length", k), (uint32_t)c->head_dim);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.value_length", k), (uint32_t)c->head_dim);

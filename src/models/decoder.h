@@ -4,7 +4,8 @@
 
 #include "models/heads/head.h"
 
-/* RMSNorm before each part, rotary positions, a gated feed-forward layer with SiLU. */
+/* RMSNorm, or LayerNorm where the architecture has it, before each part, rotary positions, a gated
+ * feed-forward layer with SiLU. */
 void tuff_decoder_set(tuff_config *config);
 /* Sets that, then reads the keys that they share over the defaults that the config holds: without rotary
  * positions, and with them. */

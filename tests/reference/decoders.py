@@ -13,6 +13,8 @@ from transformers import (
     Phi3Config,
     Qwen3Config,
     SmolLM3Config,
+    StableLmConfig,
+    Starcoder2Config,
 )
 
 PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
@@ -104,9 +106,28 @@ def phi3_long(tokenizer):
     )
 
 
+def starcoder2(tokenizer):
+    return Starcoder2Config(
+        **shared(tokenizer, tie_word_embeddings=True, norm_epsilon=1e-5, sliding_window=5, rope_parameters=PLAIN)
+    )
+
+
+def part_of_head(share):
+    return PLAIN | {"partial_rotary_factor": share}
+
+
+def stablelm(tokenizer):
+    return StableLmConfig(**shared(tokenizer, use_qkv_bias=True, rope_parameters=part_of_head(0.5)))
+
+
+def stablelm_parallel(tokenizer):
+    return StableLmConfig(**shared(tokenizer, use_parallel_residual=True, rope_parameters=part_of_head(0.25)))
+
+
 CONFIGS = {
     "llama-llama3": llama3, "llama-yarn": llama_yarn, "qwen3": qwen3, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3,
     "olmo2": olmo2, "granite": granite, "smollm3": smollm3, "phi3": phi3, "phi3-long": phi3_long,
+    "starcoder2": starcoder2, "stablelm": stablelm, "stablelm-parallel": stablelm_parallel,
 }  # fmt: skip
 
 ANGLES = {"rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]}
@@ -132,4 +153,7 @@ CHANGES = {
     "smollm3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "no_rope_layers": [[1, 1, 1], [0, 1, 1]]},
     "phi3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "sliding_window": [None, 3], "original_max_position_embeddings": [8]},
     "phi3-long": HIDDEN | {"rms_norm_eps": [0.1], "original_max_position_embeddings": [32]},
+    "starcoder2": HIDDEN | ANGLES | {"norm_epsilon": [0.1], "sliding_window": [None, 3]},
+    "stablelm": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0), part_of_head(0.25)]},
+    "stablelm-parallel": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0)]},
 }  # fmt: skip
