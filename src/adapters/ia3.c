@@ -14,6 +14,8 @@ static const struct defaults {
     {"llama", "k_proj,v_proj,down_proj", "down_proj"},
     {"mistral", "k_proj,v_proj,down_proj", "down_proj"},
     {"qwen2", "q_proj,v_proj,down_proj", "down_proj"},
+    {"gpt_neox", "query_key_value,dense_4h_to_h", "dense_4h_to_h"},
+    {"phi", "q_proj,v_proj,fc2", "fc2"},
     {"bert", "key,value,output.dense", "output.dense"},
     {"roberta", "key,value,output.dense", "output.dense"},
 };

@@ -134,6 +134,28 @@ const char *tuff_activation_names(void)
     return list + 2;
 }
 
+static tuff_status read_activation(const char *where, const char *key, tuff_view name, tuff_activation *out)
+{
+    if (!name.data || tuff_activation_by_name(name.data, name.size, out)) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is \"%.*s\"; Tuff knows %s", where, key,
+                     (int)(name.size < 40 ? name.size : 40), name.data, tuff_activation_names());
+}
+
+tuff_status tuff_activation_read_hf(const cJSON *json, const char *key, const char *where,
+                                    tuff_activation *activation)
+{
+    const char *name = NULL;
+    TUFF_TRY(tuff_json_text(json, key, where, &name));
+    return read_activation(where, key, name ? tuff_view_of(name) : (tuff_view){0}, activation);
+}
+
+tuff_status tuff_activation_read_gguf(const tuff_gguf *gguf, const char *key, tuff_activation *activation)
+{
+    tuff_view name = {0};
+    TUFF_TRY(tuff_gguf_text(gguf, key, &name));
+    return read_activation(gguf->file, key, name, activation);
+}
+
 static tuff_status check_range(const char *where, const char *key, int64_t value, int64_t most)
 {
     if (value >= 1 && value <= most) return TUFF_OK;

@@ -63,6 +63,7 @@ typedef struct tuff_head_spec {
     const tuff_part *parts; /* as the architecture's own */
     tuff_head_act act;
     tuff_activation activation;
+    bool output_bias; /* of a language model: what scores the vocabulary has one */
     bool last; /* a sequence's result comes from its last token; else from its first, or as the config says */
 } tuff_head_spec;
 
@@ -245,6 +246,11 @@ TUFF_MUST_USE tuff_status tuff_config_check_types(const tuff_config *config, con
 /* A key of GGUF's metadata: "<architecture>.<name>". */
 const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char text[64]);
 
+/* By a key of config.json or of a GGUF's metadata; as it is where there is none. */
+TUFF_MUST_USE tuff_status tuff_activation_read_hf(const cJSON *json, const char *key, const char *where,
+                                                  tuff_activation *activation);
+TUFF_MUST_USE tuff_status tuff_activation_read_gguf(const tuff_gguf *gguf, const char *key,
+                                                    tuff_activation *activation);
 /* An activation by transformers' name of it: true when Tuff has it. */
 bool tuff_activation_by_name(const char *name, size_t size, tuff_activation *out);
 const char *tuff_activation_name(tuff_activation activation);

@@ -1,7 +1,5 @@
 /* GPT-NeoX and Pythia (Black et al. 2022): LayerNorm, attention and feed-forward side by side, of which a
  * share of each head turns; one matrix gives queries, keys and values of one head after the other. */
-#include <string.h>
-
 #include "base/log.h"
 #include "models/heads/head.h"
 
@@ -42,7 +40,6 @@ static tuff_status read_angles(const cJSON *json, const char *where, tuff_config
 
 static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
 {
-    const char *activation = "gelu";
     bool bias = true;
     c->vocab_size = 50432;
     c->hidden_size = 6144;
@@ -52,6 +49,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     c->max_positions = 2048;
     c->norm_eps = 1e-5;
     c->layer.parallel = true;
+    c->layer.activation = TUFF_ACT_GELU;
     TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
     TUFF_TRY(tuff_json_int(json, "hidden_size", where, &c->hidden_size));
     TUFF_TRY(tuff_json_int(json, "num_hidden_layers", where, &c->layers));
@@ -62,24 +60,21 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_json_bool(json, "use_parallel_residual", where, &c->layer.parallel));
     TUFF_TRY(tuff_json_bool(json, "attention_bias", where, &bias));
-    TUFF_TRY(tuff_json_text(json, "hidden_act", where, &activation));
+    TUFF_TRY(tuff_activation_read_hf(json, "hidden_act", where, &c->layer.activation));
     c->layer.qkv_bias = c->layer.out_bias = bias;
     TUFF_TRY(derive(c, where));
     TUFF_TRY(check_head(json, where, c));
-    TUFF_TRY(read_angles(json, where, c));
-    if (tuff_activation_by_name(activation, strlen(activation), &c->layer.activation)) return TUFF_OK;
-    return tuff_fail(TUFF_UNSUPPORTED, "%s: hidden_act is \"%.40s\"; Tuff knows %s", where, activation,
-                     tuff_activation_names());
+    return read_angles(json, where, c);
 }
 
 /* Files that llama.cpp's converter made do not say which GELU it was: they are read with the one that all but
  * GPT-NeoX-20B have. */
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
-    tuff_view activation = tuff_view_of("gelu");
     c->norm_eps = 1e-5;
     c->rope.theta = 10000;
     c->layer.parallel = true;
+    c->layer.activation = TUFF_ACT_GELU;
     TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.context_length", &c->max_positions));
     TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.embedding_length", &c->hidden_size));
     TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.block_count", &c->layers));
@@ -87,21 +82,18 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.attention.head_count", &c->heads));
     TUFF_TRY(tuff_gguf_number(gguf, "gptneox.attention.layer_norm_epsilon", &c->norm_eps));
     TUFF_TRY(tuff_gguf_bool(gguf, "gptneox.use_parallel_residual", &c->layer.parallel));
-    TUFF_TRY(tuff_gguf_text(gguf, "gptneox.hidden_activation", &activation)); /* written by Tuff only */
+    TUFF_TRY(
+        tuff_activation_read_gguf(gguf, "gptneox.hidden_activation", &c->layer.activation)); /* Tuff's own */
     TUFF_TRY(derive(c, gguf->file));
     TUFF_TRY(tuff_rope_read_gguf(gguf, c));
     c->layer.qkv_bias = tuff_weights_find(gguf->weights, "blk.0.attn_qkv.bias") != NULL;
     c->layer.out_bias = tuff_weights_find(gguf->weights, "blk.0.attn_output.bias") != NULL;
-    if (c->layer.qkv_bias != c->layer.out_bias)
-        return tuff_fail(
-            TUFF_UNSUPPORTED,
-            "%s: it has a bias on one of blk.0.attn_qkv and blk.0.attn_output; this architecture "
-            "has both or none",
-            gguf->file);
-    if (tuff_activation_by_name(activation.data, activation.size, &c->layer.activation)) return TUFF_OK;
-    return tuff_fail(TUFF_UNSUPPORTED, "%s: gptneox.hidden_activation is \"%.*s\"; Tuff knows %s", gguf->file,
-                     (int)(activation.size < 40 ? activation.size : 40), activation.data,
-                     tuff_activation_names());
+    if (c->layer.qkv_bias == c->layer.out_bias) return TUFF_OK;
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s: it has a bias on one of blk.0.attn_qkv and blk.0.attn_output; this architecture has "
+        "both or none",
+        gguf->file);
 }
 
 static const char *yes(bool value)

@@ -438,6 +438,8 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"stablelm-parallel"),
         cmocka_unit_test_prestate(run_model, (void *)"gpt_neox"),
         cmocka_unit_test_prestate(run_model, (void *)"gpt_neox-serial"),
+        cmocka_unit_test_prestate(run_model, (void *)"phi"),
+        cmocka_unit_test_prestate(run_model, (void *)"phi-tied"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"llama"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),

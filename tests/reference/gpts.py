@@ -1,7 +1,7 @@
 """Tiny configs of decoders of GPT's kind after GPT-2, and changes of keys that must move what they compute (make_goldens.py):
 LayerNorm, feed-forward layers without a gate, attention and feed-forward side by side."""
 
-from transformers import GPTNeoXConfig
+from transformers import GPTNeoXConfig, PhiConfig
 
 
 def shared(tokenizer, **more):
@@ -28,15 +28,30 @@ def gpt_neox_serial(tokenizer):
     )  # fmt: skip
 
 
+def phi(tokenizer):
+    return PhiConfig(
+        **sizes(tokenizer, hidden_size=48, intermediate_size=56, num_key_value_heads=2, rope_parameters=angles(0.5))
+    )
+
+
+def phi_tied(tokenizer):
+    return PhiConfig(
+        **sizes(tokenizer, intermediate_size=40, rope_parameters=angles(1.0), hidden_act="gelu", tie_word_embeddings=True)
+    )
+
+
 # of parameters, as save_pretrained names them
 FILE_NAMES = {"gpt_neox": lambda name: "embed_out.weight" if name == "lm_head.weight" else name}
 
-CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial}
+CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial, "phi": phi, "phi-tied": phi_tied}
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
     "gpt_neox": {"hidden_act": ["relu", "gelu_new"], "layer_norm_eps": [0.1], "use_parallel_residual": [False],
-                 "rope_parameters": [angles(0.5, 500.0), angles(0.25), angles(1.0)]},
+                 "rope_parameters": [angles(0.5, 500.0), angles(0.34), angles(1.0)]},
     "gpt_neox-serial": {"hidden_act": ["relu"], "layer_norm_eps": [0.1], "use_parallel_residual": [True],
                         "rope_parameters": [angles(0.5)]},
+    "phi": {"hidden_act": ["relu", "gelu"], "layer_norm_eps": [0.1],
+            "rope_parameters": [angles(0.5, 500.0), angles(0.34), angles(1.0)]},
+    "phi-tied": {"hidden_act": ["relu"], "layer_norm_eps": [0.1], "rope_parameters": [angles(0.5)]},
 }  # fmt: skip

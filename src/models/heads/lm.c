@@ -3,7 +3,7 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_head_output(net, x, false);
+    return tuff_head_output(net, x, net->config->head->output_bias);
 }
 
 const tuff_head tuff_head_lm = {.name = "lm",
