@@ -221,6 +221,8 @@ void tuff_rope_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
 /* The tensors of a GGUF that hold factors of angles, [pairs] each: how many, at most 2, -1 without memory.
  * The values are the caller's, also after a failure. */
 int tuff_rope_tensors(const tuff_config *config, const char *out_names[2], float *out_values[2]);
+/* transformers' name of it: "default", "yarn". */
+const char *tuff_rope_scaling_name(tuff_rope_scaling scaling);
 /* How many dims of a head turn. */
 int64_t tuff_rope_dims(const tuff_config *config);
 /* The share of a head that they are, so that it gives their number when it is rounded down. */

@@ -52,6 +52,8 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "head_dim", c->head_dim);
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
     if (c->rope.theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope.theta);
+    if (c->rope.scaling != TUFF_ROPE_PLAIN) put(r, "rope_scaling", tuff_rope_scaling_name(c->rope.scaling));
+    if (c->rope_local.theta > 0) tuff_inspect_put_number(r, "rope_theta_local", c->rope_local.theta);
     if (c->layer.window) tuff_inspect_put_int(r, "sliding_window", c->layer.window);
     if (tuff_config_has_output(c)) tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }

@@ -23,6 +23,11 @@ double tuff_rope_share(const tuff_config *c)
     return share;
 }
 
+const char *tuff_rope_scaling_name(tuff_rope_scaling scaling)
+{
+    return names[scaling];
+}
+
 void tuff_rope_free(tuff_rope_spec *spec)
 {
     for (int i = 0; i < 2; i++) {

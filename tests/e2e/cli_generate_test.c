@@ -289,6 +289,9 @@ static void test_inspect(void **state)
         kit_result_free(&text);
         kit_result_free(&r);
     }
+    kit_result yarn = KIT_TUFF("inspect", kit_golden("llama-yarn"));
+    assert_non_null(strstr(yarn.out.data, "rope scaling          yarn"));
+    kit_result_free(&yarn);
     kit_result r = KIT_TUFF("inspect", kit_join(llama, "lora"));
     assert_non_null(strstr(r.out.data, "down_proj"));
     kit_result_free(&r);
