@@ -16,6 +16,8 @@ static const struct defaults {
     {"qwen2", "q_proj,v_proj,down_proj", "down_proj"},
     {"gpt_neox", "query_key_value,dense_4h_to_h", "dense_4h_to_h"},
     {"phi", "q_proj,v_proj,fc2", "fc2"},
+    {"gptj", "q_proj,v_proj,fc_out", "fc_out"},
+    {"gpt_neo", "q_proj,v_proj,c_proj", "c_proj"},
     {"bert", "key,value,output.dense", "output.dense"},
     {"roberta", "key,value,output.dense", "output.dense"},
 };

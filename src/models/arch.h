@@ -98,6 +98,7 @@ typedef struct tuff_layer_spec {
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
     bool fused_gate; /* one matrix gives both */
     tuff_rotary rope;
+    bool rope_pairs; /* dims 2i and 2i + 1 of a head turn together; else i and i + half */
     /* A sliding attention window; 0: none. Where attention is causal, how many tokens a token sees, itself
      * among them; else how far it sees to either side. */
     int64_t window;

@@ -57,6 +57,22 @@ static void norm_heads(tuff_net *net, int i, tuff_tensor *qk[2])
     }
 }
 
+/* x [N, heads, D], whose first dims turn with their neighbours, with the first of each pair before the second
+ * of each. Queries and keys have that order alike, so that their products stay what they are. */
+static tuff_tensor *halve(tuff_net *net, tuff_tensor *x)
+{
+    tuff_graph *g = net->g;
+    const int64_t n = net->tokens, heads = tuff_tensor_dim(x, 1), turned = tuff_rope_dims(net->config);
+    const int64_t rest = net->config->head_dim - turned;
+    tuff_tensor *pairs = tuff_slice(g, x, 2, 0, turned);
+    pairs =
+        tuff_permute(g, tuff_reshape(g, pairs, 4, (int64_t[]){n, heads, turned / 2, 2}), (int[]){0, 1, 3, 2});
+    tuff_tensor *both[] = {tuff_reshape(g, pairs, 3, (int64_t[]){n, heads, turned}), NULL};
+    if (rest == 0) return both[0];
+    both[1] = tuff_slice(g, x, 2, turned, rest);
+    return tuff_concat(g, both, 2, 2);
+}
+
 static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
 {
     const tuff_config *c = net->config;
@@ -65,7 +81,7 @@ static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
     project(net, x, i, qkv);
     norm_heads(net, i, qkv);
     for (int part = 0; part < 2; part++)
-        qkv[part] = tuff_net_rope(net, spec->rope, qkv[part]);
+        qkv[part] = tuff_net_rope(net, spec->rope, spec->rope_pairs ? halve(net, qkv[part]) : qkv[part]);
     tuff_tensor *y = tuff_net_attention(net, i, qkv[0], qkv[1], qkv[2]);
     return tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.attn_output", i, c->hidden_size,
                            spec->out_bias);

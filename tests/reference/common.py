@@ -9,6 +9,8 @@ import transformers
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.gpt_neo import modeling_gpt_neo as gpt_neo
+from transformers.models.gptj import modeling_gptj as gptj
 from transformers.models.modernbert import modeling_modernbert as modernbert
 
 transformers.utils.logging.disable_progress_bar()
@@ -40,6 +42,8 @@ def _attention(module, query, key, value, mask, scaling=None, softcap=None, **_)
 
 AttentionInterface.register("exact", _attention)
 AttentionMaskInterface.register("exact", ALL_MASK_ATTENTION_FUNCTIONS["eager"])
+gptj.GPTJ_ATTENTION_CLASSES["exact"] = gptj.GPTJAttention
+gpt_neo.GPT_NEO_ATTENTION_CLASSES["exact"] = gpt_neo.GPTNeoSelfAttention
 
 
 def to_double(model):
@@ -52,6 +56,11 @@ def to_double(model):
             module.forward = types.MethodType(_rms_norm_plus_one, module)
         elif kind.endswith("RMSNorm"):
             module.forward = types.MethodType(_rms_norm, module)
+        elif kind == "GPTJAttention":
+            module._attn = types.MethodType(_gpt_attention, module)
+            module.embed_positions = _sines(*module.embed_positions.shape)
+        elif kind == "GPTNeoSelfAttention":
+            module._attn = types.MethodType(_gpt_attention, module)
         elif kind == "ModernBertRotaryEmbedding":
             module.forward = types.MethodType(_rotary_by_layer, module)
             modernbert.apply_rotary_pos_emb = _turn
@@ -59,6 +68,23 @@ def to_double(model):
             module.forward = types.MethodType(_rotary_by_layer, module)
         elif kind.endswith("RotaryEmbedding"):
             module.forward = types.MethodType(_rotary, module)
+
+
+def _gpt_attention(self, query, key, value, attention_mask=None):
+    """GPT-J's, whose scores are divided, and GPT-Neo's, with its window; their own go through f32."""
+    scores = query @ key.transpose(-1, -2) / getattr(self, "scale_attn", 1.0)
+    if getattr(self, "attention_type", "global") == "local":
+        near = self.bias[:, :, key.shape[-2] - query.shape[-2] : key.shape[-2], : key.shape[-2]].bool()
+        scores = scores.masked_fill(~near, float("-inf"))
+    weights = torch.softmax(scores if attention_mask is None else scores + attention_mask, dim=-1)
+    return weights @ value, weights
+
+
+def _sines(positions, dims):
+    angle = torch.arange(positions, dtype=torch.float64)[:, None] * 10000 ** (
+        -torch.arange(0, dims, 2, dtype=torch.float64) / dims
+    )
+    return torch.cat((angle.sin(), angle.cos()), dim=1)
 
 
 def _rms_norm(self, x):

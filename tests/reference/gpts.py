@@ -1,7 +1,7 @@
 """Tiny configs of decoders of GPT's kind after GPT-2, and changes of keys that must move what they compute (make_goldens.py):
 LayerNorm, feed-forward layers without a gate, attention and feed-forward side by side."""
 
-from transformers import GPTNeoXConfig, PhiConfig
+from transformers import GPTJConfig, GPTNeoConfig, GPTNeoXConfig, PhiConfig
 
 
 def shared(tokenizer, **more):
@@ -40,10 +40,30 @@ def phi_tied(tokenizer):
     )
 
 
+def gptj(tokenizer):
+    return GPTJConfig(**shared(tokenizer, n_embd=48, n_layer=2, n_head=4, n_positions=128, n_inner=56, rotary_dim=6))
+
+
+def gptj_tied(tokenizer):
+    return GPTJConfig(
+        **shared(tokenizer, n_embd=32, n_layer=2, n_head=4, n_positions=128, rotary_dim=8, activation_function="gelu",
+                 tie_word_embeddings=True)
+    )  # fmt: skip
+
+
+def gpt_neo(tokenizer):
+    types = [[["local", "global"], 1], [["local"], 1]]
+    return GPTNeoConfig(
+        **shared(tokenizer, hidden_size=32, num_layers=3, num_heads=4, max_position_embeddings=64, attention_types=types,
+                 window_size=5)
+    )  # fmt: skip
+
+
 # of parameters, as save_pretrained names them
 FILE_NAMES = {"gpt_neox": lambda name: "embed_out.weight" if name == "lm_head.weight" else name}
 
-CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial, "phi": phi, "phi-tied": phi_tied}
+CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial, "phi": phi, "phi-tied": phi_tied, "gptj": gptj,
+           "gptj-tied": gptj_tied, "gpt_neo": gpt_neo}  # fmt: skip
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
@@ -54,4 +74,8 @@ CHANGES = {
     "phi": {"hidden_act": ["relu", "gelu"], "layer_norm_eps": [0.1],
             "rope_parameters": [angles(0.5, 500.0), angles(0.34), angles(1.0)]},
     "phi-tied": {"hidden_act": ["relu"], "layer_norm_eps": [0.1], "rope_parameters": [angles(0.5)]},
+    "gptj": {"activation_function": ["relu", "gelu"], "layer_norm_epsilon": [0.1], "rotary_dim": [4, 8, 12]},
+    "gptj-tied": {"activation_function": ["relu"], "layer_norm_epsilon": [0.1], "rotary_dim": [4]},
+    "gpt_neo": {"activation_function": ["relu", "gelu"], "layer_norm_epsilon": [0.1], "window_size": [3, 64],
+                "attention_layers": [["global"] * 3, ["local", "local", "local"]]},
 }  # fmt: skip
