@@ -436,6 +436,7 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"starcoder2"),
         cmocka_unit_test_prestate(run_model, (void *)"stablelm"),
         cmocka_unit_test_prestate(run_model, (void *)"stablelm-parallel"),
+        cmocka_unit_test_prestate(run_model, (void *)"cohere2"),
         cmocka_unit_test_prestate(run_model, (void *)"gpt_neox"),
         cmocka_unit_test_prestate(run_model, (void *)"gpt_neox-serial"),
         cmocka_unit_test_prestate(run_model, (void *)"phi"),

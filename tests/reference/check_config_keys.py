@@ -35,7 +35,7 @@ from transformers.generation import GenerationConfig
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "granite", "smollm3",
-          "phi3", "starcoder2", "stablelm", "gpt_neox", "phi", "gptj", "gpt_neo")  # fmt: skip
+          "phi3", "starcoder2", "stablelm", "cohere2", "gpt_neox", "phi", "gptj", "gpt_neo")  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
 GENERATION = set(GenerationConfig._get_default_generation_params())

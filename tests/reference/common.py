@@ -9,6 +9,7 @@ import transformers
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.cohere2 import modeling_cohere2 as cohere2
 from transformers.models.gpt_neo import modeling_gpt_neo as gpt_neo
 from transformers.models.gptj import modeling_gptj as gptj
 from transformers.models.modernbert import modeling_modernbert as modernbert
@@ -66,6 +67,11 @@ def to_double(model):
             modernbert.apply_rotary_pos_emb = _turn
         elif kind == "Gemma3RotaryEmbedding":
             module.forward = types.MethodType(_rotary_by_layer, module)
+        elif kind == "Cohere2RotaryEmbedding":
+            module.forward = types.MethodType(_rotary_of_neighbours, module)
+            cohere2.apply_rotary_pos_emb = _turn_neighbours
+        elif kind == "Cohere2LayerNorm":
+            module.forward = types.MethodType(_layer_norm, module)
         elif kind.endswith("RotaryEmbedding"):
             module.forward = types.MethodType(_rotary, module)
 
@@ -93,6 +99,22 @@ def _rms_norm(self, x):
 
 def _rms_norm_plus_one(self, x):
     return (1 + self.weight) * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps))
+
+
+def _layer_norm(self, x):
+    """Cohere's goes through f32."""
+    return F.layer_norm(x, self.weight.shape, self.weight, None, self.variance_epsilon)
+
+
+def _turn_neighbours(q, k, cos, sin, unsqueeze_dim=1):
+    """Cohere's goes through f32."""
+    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+    return tuple(x * cos + cohere2.rotate_half(x) * sin for x in (q, k))
+
+
+def _rotary_of_neighbours(self, x, position_ids):
+    halves = _rotary(self, x, position_ids)
+    return tuple(part[..., : part.shape[-1] // 2].repeat_interleave(2, dim=-1) for part in halves)
 
 
 def _turn(q, k, cos, sin, unsqueeze_dim=1):

@@ -4,6 +4,7 @@ Where a window, a softcap, a scaled table of angles or a factor is part of a fam
 numbers large enough that it matters."""
 
 from transformers import (
+    Cohere2Config,
     Gemma2Config,
     Gemma3TextConfig,
     GemmaConfig,
@@ -124,10 +125,19 @@ def stablelm_parallel(tokenizer):
     return StableLmConfig(**shared(tokenizer, use_parallel_residual=True, rope_parameters=part_of_head(0.25)))
 
 
+def cohere2(tokenizer):
+    types = ["sliding_attention", "full_attention", "sliding_attention"]
+    return Cohere2Config(
+        **shared(tokenizer, num_hidden_layers=3, tie_word_embeddings=True, rope_parameters=PLAIN, layer_types=types,
+                 sliding_window=5, layer_norm_eps=1e-5, logit_scale=0.5)
+    )  # fmt: skip
+
+
 CONFIGS = {
     "llama-llama3": llama3, "llama-yarn": llama_yarn, "qwen3": qwen3, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3,
     "olmo2": olmo2, "granite": granite, "smollm3": smollm3, "phi3": phi3, "phi3-long": phi3_long,
     "starcoder2": starcoder2, "stablelm": stablelm, "stablelm-parallel": stablelm_parallel,
+    "cohere2": cohere2,
 }  # fmt: skip
 
 ANGLES = {"rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]}
@@ -156,4 +166,6 @@ CHANGES = {
     "starcoder2": HIDDEN | ANGLES | {"norm_epsilon": [0.1], "sliding_window": [None, 3]},
     "stablelm": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0), part_of_head(0.25)]},
     "stablelm-parallel": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0)]},
+    "cohere2": HIDDEN | ANGLES | {"layer_norm_eps": [0.1], "sliding_window": [3], "logit_scale": [1.0],
+                                  "layer_types": [["full_attention"] * 3]},
 }  # fmt: skip
