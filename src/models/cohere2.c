@@ -88,13 +88,10 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
-    bool usual = true;
     tuff_decoder_write_gguf(c, gguf);
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "logit_scale", k), (float)c->logit_scale);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
-    for (int64_t i = 0; i < c->layers; i++)
-        usual = usual && every_last(i, USUAL_PERIOD) == (c->specs[i].window == 0);
-    if (!usual) tuff_decoder_write_pattern(c, gguf);
+    tuff_decoder_write_pattern(c, gguf, every_last, USUAL_PERIOD);
 }
 
 static const tuff_part parts[] = {TUFF_DECODER_PARTS, {NULL, NULL, TUFF_PART_PLAIN}};

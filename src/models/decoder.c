@@ -224,7 +224,7 @@ void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
                            tuff_activation_name(c->layer.activation));
     if (!c->layer.window || c->arch->gguf_windows) return;
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
-    if (c->specs) tuff_decoder_write_pattern(c, gguf);
+    if (c->specs) tuff_decoder_write_pattern(c, gguf, none, 0);
 }
 
 void tuff_decoder_write_windows(const tuff_config *c, tuff_buf *json)
@@ -252,13 +252,17 @@ tuff_status tuff_decoder_read_pattern(const tuff_gguf *gguf, tuff_config *c,
     return TUFF_OK;
 }
 
-void tuff_decoder_write_pattern(const tuff_config *c, tuff_gguf_builder *gguf)
+void tuff_decoder_write_pattern(const tuff_config *c, tuff_gguf_builder *gguf,
+                                bool (*far)(int64_t layer, int64_t period), int64_t period)
 {
     char k[64];
+    bool usual = true;
     int32_t *list = tuff_alloc_array((size_t)c->layers, sizeof *list);
-    for (int64_t i = 0; list && i < c->layers; i++)
+    for (int64_t i = 0; list && i < c->layers; i++) {
         list[i] = tuff_config_layer(c, (int)i)->window != 0;
-    if (list)
+        usual = usual && far(i, period) == !list[i];
+    }
+    if (list && !usual)
         tuff_gguf_put_i32s(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", k), list,
                            (size_t)c->layers);
     gguf->failed |= !list;

@@ -26,7 +26,8 @@ void tuff_decoder_write_windows(const tuff_config *config, tuff_buf *json);
 TUFF_MUST_USE tuff_status tuff_decoder_read_pattern(const tuff_gguf *gguf, tuff_config *config,
                                                     bool (*far)(int64_t layer, int64_t period),
                                                     int64_t period);
-void tuff_decoder_write_pattern(const tuff_config *config, tuff_gguf_builder *gguf);
+void tuff_decoder_write_pattern(const tuff_config *config, tuff_gguf_builder *gguf,
+                                bool (*far)(int64_t layer, int64_t period), int64_t period);
 /* The same keys. */
 void tuff_decoder_write_sizes(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);

@@ -248,7 +248,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.scale", k), (float)c->attn_scale);
     if (c->rope_local.theta != 0)
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), (float)c->rope_local.theta);
-    tuff_decoder_write_pattern(c, gguf);
+    tuff_decoder_write_pattern(c, gguf, every_last, c->rope_local.theta != 0 ? 6 : 2);
 }
 
 static const tuff_part parts[] = {
