@@ -94,6 +94,6 @@ The program is build/default/tuff. To go on:
     tuff convert $out/pirate --to gguf --output $out/pirate.gguf
     tuff help train
 
-With your own: give train and generate a model as --model, of GPT-2, Llama, Qwen, Gemma, Phi or their like, and a text file as
---train-file. README.md tells more.
+With your own: give train and generate a model as --model, of GPT-2, Llama, Qwen, Gemma, Phi or their like, and a text
+file as --train-file. README.md tells more.
 END
