@@ -270,8 +270,9 @@ void tuff_decoder_write_pattern(const tuff_config *c, tuff_gguf_builder *gguf,
 }
 
 static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
-                                        {NULL, NULL, TUFF_PART_PLAIN}};
-const tuff_head_spec tuff_decoder_heads[] = {{.head = &tuff_head_lm, .parts = lm_parts},
-                                             {.head = &tuff_head_classes, .parts = class_parts, .last = true},
-                                             {.head = NULL}};
+const tuff_part tuff_decoder_class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
+                                              {NULL, NULL, TUFF_PART_PLAIN}};
+const tuff_head_spec tuff_decoder_heads[] = {
+    {.head = &tuff_head_lm, .parts = lm_parts},
+    {.head = &tuff_head_classes, .parts = tuff_decoder_class_parts, .last = true},
+    {.head = NULL}};

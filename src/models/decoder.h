@@ -34,6 +34,8 @@ void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
 /* A language model, or classes of a text by its last token. */
 extern const tuff_head_spec tuff_decoder_heads[];
+/* What the second is made of, for heads that differ in the first. */
+extern const tuff_part tuff_decoder_class_parts[];
 
 /* Modules that all of them have: everything but the norm behind attention or before the feed-forward layer,
  * which transformers calls by one name. */

@@ -2,7 +2,7 @@
  * projection. */
 #include <string.h>
 
-#include "models/heads/head.h"
+#include "models/decoder.h"
 
 /* Of a feed-forward layer where the file does not say; a hidden size out of range is refused later. */
 static int64_t usual_inner(const tuff_config *c)
@@ -148,13 +148,6 @@ static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PL
                                   {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
                                   {NULL, NULL, TUFF_PART_PLAIN}};
 
-static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
-                                        {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts},
-                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
-                                       {.head = NULL}};
-
 const tuff_arch tuff_arch_gpt2 = {
     .name = "gpt2",
     .hf_class = "GPT2",
@@ -169,5 +162,5 @@ const tuff_arch tuff_arch_gpt2 = {
     .write_hf = write_hf,
     .write_gguf = write_gguf,
     .parts = parts,
-    .heads = heads,
+    .heads = tuff_decoder_heads,
 };

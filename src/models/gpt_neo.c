@@ -2,7 +2,7 @@
  * whose queries, keys and values have matrices of their own, without biases. */
 #include <string.h>
 
-#include "models/heads/head.h"
+#include "models/decoder.h"
 
 static tuff_status derive(tuff_config *c, const char *where)
 {
@@ -135,12 +135,6 @@ static const tuff_part parts[] = {
     {"transformer.h.#.mlp.c_proj", "blk.#.ffn_down", TUFF_PART_UNNAMED},
     {"transformer.ln_f", "output_norm", TUFF_PART_UNNAMED},
     {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_UNNAMED}, {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_UNNAMED},
-                                        {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts},
-                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
-                                       {.head = NULL}};
 
 /* llama.cpp does not run it, so that there are no GGUF files of it. */
 const tuff_arch tuff_arch_gpt_neo = {.name = "gpt_neo",
@@ -151,4 +145,4 @@ const tuff_arch tuff_arch_gpt_neo = {.name = "gpt_neo",
                                      .read_hf = read_hf,
                                      .write_hf = write_hf,
                                      .parts = parts,
-                                     .heads = heads};
+                                     .heads = tuff_decoder_heads};

@@ -1,7 +1,7 @@
 /* GPT-NeoX and Pythia (Black et al. 2022): LayerNorm, attention and feed-forward side by side, of which a
  * share of each head turns; one matrix gives queries, keys and values of one head after the other. */
 #include "base/log.h"
-#include "models/heads/head.h"
+#include "models/decoder.h"
 
 static tuff_status derive(tuff_config *c, const char *where)
 {
@@ -152,11 +152,10 @@ static const tuff_part parts[] = {
     {"gpt_neox.final_layer_norm", "output_norm", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_part lm_parts[] = {{"embed_out", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
-                                        {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts},
-                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
-                                       {.head = NULL}};
+static const tuff_head_spec heads[] = {
+    {.head = &tuff_head_lm, .parts = lm_parts},
+    {.head = &tuff_head_classes, .parts = tuff_decoder_class_parts, .last = true},
+    {.head = NULL}};
 
 const tuff_arch tuff_arch_gpt_neox = {.name = "gpt_neox",
                                       .hf_class = "GPTNeoX",

@@ -1,6 +1,6 @@
 /* GPT-J (Wang and Komatsuzaki 2021): one LayerNorm for attention and feed-forward side by side, no biases of
  * attention, one on what scores the vocabulary. The first dims of a head turn, neighbours together. */
-#include "models/heads/head.h"
+#include "models/decoder.h"
 
 static tuff_status derive(tuff_config *c, const char *where)
 {
@@ -76,11 +76,10 @@ static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_UN
 static const tuff_part lm_parts[] = {{"lm_head.bias", "output.bias", TUFF_PART_UNNAMED},
                                      {"lm_head", "output", TUFF_PART_UNNAMED},
                                      {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_UNNAMED},
-                                        {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts, .output_bias = true},
-                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
-                                       {.head = NULL}};
+static const tuff_head_spec heads[] = {
+    {.head = &tuff_head_lm, .parts = lm_parts, .output_bias = true},
+    {.head = &tuff_head_classes, .parts = tuff_decoder_class_parts, .last = true},
+    {.head = NULL}};
 
 /* llama.cpp does not run it, so that there are no GGUF files of it. */
 const tuff_arch tuff_arch_gptj = {.name = "gptj",

@@ -1,6 +1,6 @@
 /* Phi-1, 1.5 and 2 (Microsoft 2023): one LayerNorm for attention and feed-forward side by side, of which a
  * share of each head turns; biases everywhere, also on what scores the vocabulary. */
-#include "models/heads/head.h"
+#include "models/decoder.h"
 
 static void derive(tuff_config *c)
 {
@@ -113,11 +113,10 @@ static const tuff_part parts[] = {{"model.embed_tokens", "token_embd", TUFF_PART
 static const tuff_part lm_parts[] = {{"lm_head.bias", "output.bias", TUFF_PART_PLAIN},
                                      {"lm_head", "output", TUFF_PART_PLAIN},
                                      {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_part class_parts[] = {{"score", "cls.output", TUFF_PART_PLAIN},
-                                        {NULL, NULL, TUFF_PART_PLAIN}};
-static const tuff_head_spec heads[] = {{.head = &tuff_head_lm, .parts = lm_parts, .output_bias = true},
-                                       {.head = &tuff_head_classes, .parts = class_parts, .last = true},
-                                       {.head = NULL}};
+static const tuff_head_spec heads[] = {
+    {.head = &tuff_head_lm, .parts = lm_parts, .output_bias = true},
+    {.head = &tuff_head_classes, .parts = tuff_decoder_class_parts, .last = true},
+    {.head = NULL}};
 
 const tuff_arch tuff_arch_phi = {.name = "phi",
                                  .hf_class = "Phi",
