@@ -16,6 +16,19 @@ const tuff_storage_info *tuff_storage_get(tuff_storage storage)
     return &storages[storage];
 }
 
+tuff_block tuff_storage_block(tuff_storage storage)
+{
+    switch (storage) {
+#define TUFF_STORAGE(name, block, bytes, gguf, safetensors)
+#define TUFF_STORAGE_BLOCK(name, gguf) \
+    case TUFF_STORE_##name:            \
+        return TUFF_BLOCK_##name;
+#include "formats/storage.def"
+    default:
+        return TUFF_BLOCK_COUNT;
+    }
+}
+
 tuff_storage tuff_storage_of(tuff_dtype dtype)
 {
     switch (dtype) {

@@ -3,15 +3,16 @@
 #ifndef TUFF_FORMATS_WEIGHTS_H
 #define TUFF_FORMATS_WEIGHTS_H
 
-#include "base/watch.h"
+#include "base/blocks.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "base/watch.h"
 #include "ir/dtype.h"
 
-/* How a file stores the numbers of a tensor. F32, F16, BF16, Q8_0 and Q4_0 can be read; the rest can be
- * listed, as can tensors of more than 4 dimensions. */
+/* How a file stores the numbers of a tensor. F32, F16, BF16 and the types of base/blocks.def can be
+ * read; the rest can be listed, as can tensors of more than 4 dimensions. */
 typedef enum tuff_storage {
 #define TUFF_STORAGE(name, block, bytes, gguf, safetensors) TUFF_STORE_##name,
 #include "formats/storage.def"
@@ -25,6 +26,8 @@ typedef struct tuff_storage_info {
     bool safetensors;      /* safetensors has it, under the same name */
 } tuff_storage_info;
 const tuff_storage_info *tuff_storage_get(tuff_storage storage);
+/* The type of base/blocks.def that it is, or TUFF_BLOCK_COUNT. */
+tuff_block tuff_storage_block(tuff_storage storage);
 /* The storage of a compute type: f32 F32, f16 F16, bf16 BF16, i32 I32, u32 U32. */
 tuff_storage tuff_storage_of(tuff_dtype dtype);
 

@@ -10,55 +10,17 @@
 #error "weight files are little-endian and read in place: a big-endian build needs byte swaps here"
 #endif
 
-enum { BLOCK = 32, CHUNK = 128 * BLOCK };
-
-static float block_scale(const uint8_t *block)
-{
-    uint16_t half;
-    memcpy(&half, block, 2);
-    return tuff_f16_to_f32(half);
-}
-
-/* A block of 32: scale (f16), 32 int8. */
-static void read_q8_0(const uint8_t *in, size_t blocks, float *out)
-{
-    for (; blocks > 0; blocks--, in += 34, out += BLOCK) {
-        float scale = block_scale(in);
-        for (int i = 0; i < BLOCK; i++)
-            out[i] = scale * (float)(int8_t)in[2 + i];
-    }
-}
-
-/* A block of 32: scale (f16), 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones, biased
- * by 8. */
-static void read_q4_0(const uint8_t *in, size_t blocks, float *out)
-{
-    for (; blocks > 0; blocks--, in += 18, out += BLOCK) {
-        float scale = block_scale(in);
-        for (int i = 0; i < BLOCK / 2; i++) {
-            out[i] = scale * (float)((in[2 + i] & 15) - 8);
-            out[i + BLOCK / 2] = scale * (float)((in[2 + i] >> 4) - 8);
-        }
-    }
-}
+enum { CHUNK = 16 * TUFF_BLOCK_MOST };
 
 /* `n` is a multiple of the block; the storage is a readable one that is not f32 already. */
 static void to_f32(tuff_storage storage, const uint8_t *in, size_t n, float *out)
 {
-    switch (storage) {
-    case TUFF_STORE_F16:
+    if (storage == TUFF_STORE_F16)
         tuff_dtype_to_f32(TUFF_F16, in, out, n);
-        break;
-    case TUFF_STORE_BF16:
+    else if (storage == TUFF_STORE_BF16)
         tuff_dtype_to_f32(TUFF_BF16, in, out, n);
-        break;
-    case TUFF_STORE_Q8_0:
-        read_q8_0(in, n / BLOCK, out);
-        break;
-    default:
-        TUFF_ASSERT(storage == TUFF_STORE_Q4_0);
-        read_q4_0(in, n / BLOCK, out);
-    }
+    else
+        tuff_block_decode(tuff_storage_block(storage), in, n / tuff_storage_get(storage)->block, out);
 }
 
 static bool finite_f32(float value)
@@ -99,18 +61,14 @@ tuff_status tuff_weight_check_readable(const tuff_weight *weight)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: tensor '%s' has the shape %s; at most %d dimensions can be read", weight->file,
                          weight->name, weight->dims, TUFF_MAX_RANK);
-    switch (weight->storage) {
-    case TUFF_STORE_F32:
-    case TUFF_STORE_F16:
-    case TUFF_STORE_BF16:
-    case TUFF_STORE_Q8_0:
-    case TUFF_STORE_Q4_0:
+    const tuff_storage storage = weight->storage;
+    if (storage == TUFF_STORE_F32 || storage == TUFF_STORE_F16 || storage == TUFF_STORE_BF16 ||
+        tuff_storage_block(storage) != TUFF_BLOCK_COUNT)
         return TUFF_OK;
-    default:
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: tensor '%s' is stored as %s; F32, F16, BF16, Q8_0 and Q4_0 can be read",
-                         weight->file, weight->name, tuff_weight_type(weight));
-    }
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: tensor '%s' is stored as %s; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to "
+                     "Q6_K, IQ4_NL and MXFP4 can be read",
+                     weight->file, weight->name, tuff_weight_type(weight));
 }
 
 tuff_status tuff_weight_read(const tuff_weight *weight, tuff_dtype dtype, void *out)

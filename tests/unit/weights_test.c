@@ -106,7 +106,7 @@ static void test_require(void **state)
     (void)state;
     const tuff_weight *found;
     add("a", TUFF_STORE_F32, 2, 3, "");
-    add("k", TUFF_STORE_Q6_K, 1, 256, "");
+    add("k", TUFF_STORE_TQ1_0, 1, 256, "");
     KIT_OK(tuff_weights_require(weights, "a", 2, (int64_t[]){2, 3}, &found));
     assert_string_equal(found->name, "a");
     KIT_FAILS(tuff_weights_require(weights, "b", 2, (int64_t[]){2, 3}, &found), TUFF_NOT_FOUND,
@@ -116,7 +116,7 @@ static void test_require(void **state)
               "has shape [2, 3]; the configuration calls for [3, 2]");
     KIT_FAILS(tuff_weights_require(weights, "a", 1, (int64_t[]){6}, &found), TUFF_BAD_FORMAT, "[6]");
     KIT_FAILS(tuff_weights_require(weights, "k", 2, (int64_t[]){1, 256}, &found), TUFF_UNSUPPORTED,
-              "stored as Q6_K");
+              "stored as TQ1_0");
 }
 
 static void test_q8_0(void **state)
