@@ -81,6 +81,8 @@ float tuff_attention_shape(const tuff_attention_problem *p, const float *bias, i
 
 /* GCC makes poor code of vectors wider than the machine's, so each instruction set has its own. */
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(TUFF_NO_MULTIVERSION)
+#include <immintrin.h>
+
 #define WIDTH   16
 #define ROWS    8
 #define NAME(x) x##_avx512

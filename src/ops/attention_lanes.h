@@ -43,6 +43,18 @@ INLINE void NAME(scores)(const float *rows, int64_t stride, int64_t n, const flo
         NAME(scores_of)(1, rows + r * stride, stride, columns, D, out + r * LANES);
 }
 
+/* sum + a * x where a lane sees, sum elsewhere, whatever x is there: rounded once, as where all lanes see. */
+INLINE NAME(vector) NAME(add_seen)(NAME(integers) seen, NAME(vector) sum, float a, NAME(vector) x)
+{
+#if WIDTH == 16
+    return (NAME(vector))_mm512_mask3_fmadd_ps(_mm512_set1_ps(a), (__m512)x, (__m512)sum,
+                                               _mm512_test_epi32_mask((__m512i)seen, (__m512i)seen));
+#else
+    NAME(vector) more = sum + a * x;
+    return (NAME(vector))((seen & (NAME(integers))more) | (~seen & (NAME(integers))sum));
+#endif
+}
+
 /* sum[d] += sum over r of rows[r * stride + d] * weights[r], c columns; c is a constant at every call, and
  * `all`, true when every lane sees every row. Else lane i sees the rows from low[i] up to high[i]: what it
  * does not see may be anything, and is left out. */
@@ -62,12 +74,11 @@ INLINE void NAME(accumulate_of)(int c, bool all, const int32_t *low, const int32
             seen[v] = (at >= from[v]) & (at < to[v]);
         for (int d = 0; d < c; d++)
             for (int v = 0; v < PARTS; v++) {
-                if (all) {
-                    s[d][v] += rows[r * stride + d] * x[r * PARTS + v];
-                } else {
-                    NAME(vector) term = rows[r * stride + d] * x[r * PARTS + v];
-                    s[d][v] += (NAME(vector))((NAME(integers))term & seen[v]);
-                }
+                const float a = rows[r * stride + d];
+                if (all)
+                    s[d][v] += a * x[r * PARTS + v];
+                else
+                    s[d][v] = NAME(add_seen)(seen[v], s[d][v], a, x[r * PARTS + v]);
             }
     }
     for (int d = 0; d < c; d++)
@@ -87,25 +98,34 @@ INLINE void NAME(accumulate)(bool all, const int32_t *low, const int32_t *high, 
         NAME(accumulate_of)(1, all, low, high, rows + d, stride, n, weights, sum + d * LANES);
 }
 
+/* Some rows, which not all lanes see; low and high count from the row before these. */
+TARGET static __attribute__((noinline)) void NAME(accumulate_some)(const int32_t *low, const int32_t *high,
+                                                                   int64_t from, int64_t to,
+                                                                   const float *rows, int64_t stride,
+                                                                   const float *weights, int64_t D,
+                                                                   float *sum)
+{
+    _Alignas(64) int32_t begin[LANES], end[LANES];
+    for (int i = 0; i < LANES; i++) {
+        begin[i] = low[i] - (int32_t)from;
+        end[i] = high[i] - (int32_t)from;
+    }
+    NAME(accumulate)
+    (false, begin, end, rows + from * stride, stride, to - from, weights + from * LANES, D, sum);
+}
+
 /* The same where all lanes see the rows from `from` up to `to`, and some of them others. */
-TARGET static void NAME(accumulate_seen)(const int32_t *low, const int32_t *high, int64_t from, int64_t to,
-                                         const float *rows, int64_t stride, int64_t n, const float *weights,
-                                         int64_t D, float *sum)
+INLINE void NAME(accumulate_seen)(const int32_t *low, const int32_t *high, int64_t from, int64_t to,
+                                  const float *rows, int64_t stride, int64_t n, const float *weights,
+                                  int64_t D, float *sum)
 {
     if (from < 0) from = 0;
     if (to > n) to = n;
     if (from >= to) from = to = n;
-    if (from > 0) NAME(accumulate)(false, low, high, rows, stride, from, weights, D, sum);
-    if (from < to) NAME(accumulate)
-    (true, low, high, rows + from * stride, stride, to - from, weights + from * LANES, D, sum);
-    if (to == n) return;
-    _Alignas(64) int32_t behind[2][LANES];
-    for (int i = 0; i < LANES; i++) {
-        behind[0][i] = low[i] - (int32_t)to;
-        behind[1][i] = high[i] - (int32_t)to;
-    }
+    if (from > 0) NAME(accumulate_some)(low, high, 0, from, rows, stride, weights, D, sum);
     NAME(accumulate)
-    (false, behind[0], behind[1], rows + to * stride, stride, n - to, weights + to * LANES, D, sum);
+    (true, low, high, rows + from * stride, stride, to - from, weights + from * LANES, D, sum);
+    if (to < n) NAME(accumulate_some)(low, high, to, n, rows, stride, weights, D, sum);
 }
 
 /* Keys from `key` on: accumulate_seen for the queries of a block. */
@@ -294,23 +314,34 @@ TARGET static void NAME(queries_block)(const backward *w, int64_t index)
 
 /* ---- d_k, d_v: lanes are keys ---- */
 
-/* Which queries, counted from the one at `time`, each key sees, and which all see. */
+/* Which queries each key sees, and which all live ones see. */
 typedef struct NAME(seers) {
     _Alignas(64) int32_t low[LANES], high[LANES];
     int64_t from, to;
 } NAME(seers);
 
-INLINE NAME(seers) NAME(seers_of)(const tuff_attention_problem *p, const tuff_segment *s, int64_t first,
-                                  int64_t live, int64_t time)
+INLINE NAME(seers)
+    NAME(seers_of)(const tuff_attention_problem *p, const tuff_segment *s, int64_t first, int64_t live)
 {
-    NAME(seers) out = {.from = 0, .to = BLOCK};
+    NAME(seers) out = {.from = 0, .to = s->q_len};
     for (int64_t i = 0; i < LANES; i++) {
-        int64_t begin = time, end = time;
+        int64_t begin = 0, end = 0;
         if (i < live) tuff_segments_queries(&p->s, s, first + i, first + i, &begin, &end);
-        out.low[i] = (int32_t)(begin - time);
-        out.high[i] = (int32_t)(end - time);
-        if (i < live && out.low[i] > out.from) out.from = out.low[i];
-        if (i < live && out.high[i] < out.to) out.to = out.high[i];
+        out.low[i] = (int32_t)begin;
+        out.high[i] = (int32_t)end;
+        if (i < live && begin > out.from) out.from = begin;
+        if (i < live && end < out.to) out.to = end;
+    }
+    return out;
+}
+
+/* The same, counted from the query at `time`. */
+INLINE NAME(seers) NAME(seers_from)(const NAME(seers) * all, int64_t time)
+{
+    NAME(seers) out = {.from = all->from - time, .to = all->to - time};
+    for (int i = 0; i < LANES; i++) {
+        out.low[i] = all->low[i] - (int32_t)time;
+        out.high[i] = all->high[i] - (int32_t)time;
     }
     return out;
 }
@@ -335,11 +366,12 @@ TARGET static void NAME(keys_block)(const backward *w, int64_t index)
     memset(dk, 0, (size_t)D * LANES * sizeof *dk);
     memset(dv, 0, (size_t)D * LANES * sizeof *dv);
     if (live > 0) tuff_segments_queries(&p->s, &s, first, first + live - 1, &begin, &end);
+    const NAME(seers) seen_by = NAME(seers_of)(p, &s, first, live);
     for (int64_t head = h * G; head < (h + 1) * G; head++)
         for (int64_t t = begin; t < end; t += BLOCK) {
             int64_t n = end - t < BLOCK ? end - t : BLOCK, at = (s.q_begin + t) * p->Hq + head;
             const float *q = w->q + (s.q_begin + t) * p->q.t + head * p->q.h, *d_o = w->d_o + at * D;
-            NAME(seers) seers = NAME(seers_of)(p, &s, first, live, t);
+            const NAME(seers) seers = NAME(seers_from)(&seen_by, t);
             NAME(scores)(q, p->q.t, n, k, D, scores);
             NAME(scores)(d_o, p->Hq * D, n, v, D, d_scores);
             for (int64_t r = 0; r < n; r++) {
@@ -359,7 +391,8 @@ TARGET static void NAME(keys_block)(const backward *w, int64_t index)
             }
             NAME(accumulate_seen)
             (seers.low, seers.high, seers.from, seers.to, d_o, p->Hq * D, n, scores, D, dv);
-            NAME(accumulate_seen)(seers.low, seers.high, seers.from, seers.to, q, p->q.t, n, d_scores, D, dk);
+            NAME(accumulate_seen)
+            (seers.low, seers.high, seers.from, seers.to, q, p->q.t, n, d_scores, D, dk);
         }
     for (int64_t i = 0; i < tile[TUFF_TILE_ROWS]; i++) {
         int64_t at = ((s.kv_begin + first + i) * p->Hkv + h) * D;
