@@ -19,6 +19,8 @@ static inline bool open_device(const char *name)
     device_name = name;
     tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
     params.name = name;
+    params.submit_ms =
+        600000; /* however slow a loaded machine is, no program is cut anew, which would allocate */
     if (tuff_device_open(&params, &device) == TUFF_OK) return true;
     printf("skipped: %s\n", tuff_error_message());
     return false;
