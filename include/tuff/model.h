@@ -20,11 +20,11 @@ extern "C" {
 typedef struct tuff_model tuff_model;
 
 /* Loads a Hugging Face directory (config.json, model.safetensors or a sharded index, tokenizer.json or
- * vocab.json and merges.txt) or a GGUF file. Weights go to a device when a generator, trainer or evaluation
- * is made. Until then they are read from their file, which stays open: it may be removed, or replaced by
- * renaming another over it, but not be written to. One that was changed, or is shortened while it is read, is
- * TUFF_IO. Pipes and devices in a file's place are refused. A save to the directory that was cut short is
- * completed first, see <tuff/stage.h>.
+ * vocab.json and merges.txt) or a GGUF file; of one in several parts, any of them. Weights go to a device
+ * when a generator, trainer or evaluation is made. Until then they are read from their file, which stays
+ * open: it may be removed, or replaced by renaming another over it, but not be written to. One that was
+ * changed, or is shortened while it is read, is TUFF_IO. Pipes and devices in a file's place are refused. A
+ * save to the directory that was cut short is completed first, see <tuff/stage.h>.
  * What is loaded computes what the files describe, as transformers and llama.cpp read them. A config key or a
  * tensor that asks for something else is refused with TUFF_UNSUPPORTED, by name. A head stored in the file is
  * used, also where the config ties it to the embedding table. An adapter in the same directory is not

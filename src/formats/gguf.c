@@ -231,23 +231,25 @@ static tuff_status take_tensor(cursor *c, tuff_gguf *gguf, tuff_arena *scratch, 
     return tuff_weights_add(gguf->weights, &weight);
 }
 
-static tuff_status place_tensors(cursor *c, tuff_gguf *gguf, const uint64_t *offsets)
+/* Of the tensors that this file added to the list, behind the `first` others. */
+static tuff_status place_tensors(cursor *c, tuff_gguf *gguf, size_t first, const uint64_t *offsets)
 {
     tuff_weights *weights = gguf->weights;
     size_t padding = (size_t)((gguf->alignment - c->at % gguf->alignment) % gguf->alignment);
     size_t left = padding < c->size - c->at ? c->size - c->at - padding : 0;
     const uint8_t *data = c->data + (c->size - left);
-    for (size_t i = 0; i < weights->count; i++) {
+    for (size_t i = first; i < weights->count; i++) {
         tuff_weight *weight = &weights->items[i];
-        if (offsets[i] > left || weight->bytes > left - offsets[i])
+        const uint64_t offset = offsets[i - first];
+        if (offset > left || weight->bytes > left - offset)
             return tuff_fail(TUFF_BAD_FORMAT,
                              "%s: tensor '%s' needs %zu bytes at data byte %" PRIu64
                              ", but the file has %zu data bytes: "
                              "it is truncated or corrupted",
-                             c->file, weight->name, weight->bytes, offsets[i], left);
-        weight->data = data + offsets[i];
+                             c->file, weight->name, weight->bytes, offset, left);
+        weight->data = data + offset;
     }
-    return tuff_weights_check_layout(weights, 0, data, left, false);
+    return tuff_weights_check_layout(weights, first, data, left, false);
 }
 
 static tuff_status take_header(cursor *c, tuff_gguf *gguf, uint64_t *out_tensors, uint64_t *out_values)
@@ -287,77 +289,65 @@ static tuff_status read_alignment(tuff_gguf *gguf)
     return TUFF_OK;
 }
 
-static tuff_status refuse_split(const tuff_gguf *gguf)
-{
-    int64_t parts = 1;
-    TUFF_TRY(tuff_gguf_int(gguf, "split.count", &parts));
-    if (parts <= 1) return TUFF_OK;
-    return tuff_fail(TUFF_UNSUPPORTED,
-                     "%s: it is one of %" PRId64 " parts of a model; join them with llama-gguf-split --merge",
-                     gguf->file, parts);
-}
-
 static tuff_status parse(cursor *c, tuff_gguf *gguf)
 {
     tuff_status status;
     uint64_t tensors = 0, values = 0, *offsets = NULL;
     tuff_arena scratch = {0};
+    const size_t first = gguf->weights->count;
     TUFF_GO(take_header(c, gguf, &tensors, &values));
     for (uint64_t i = 0; i < values; i++)
         TUFF_GO(take_value(c, gguf));
     TUFF_GO(read_alignment(gguf));
-    TUFF_GO(refuse_split(gguf));
     if (!(offsets = tuff_alloc_array((size_t)tensors, sizeof *offsets)))
         TUFF_GO(tuff_fail_memory("the tensors of a GGUF file"));
     for (uint64_t i = 0; i < tensors; i++)
         TUFF_GO(take_tensor(c, gguf, &scratch, &offsets[i]));
-    TUFF_GO(place_tensors(c, gguf, offsets));
+    TUFF_GO(place_tensors(c, gguf, first, offsets));
 done:
     tuff_arena_free(&scratch);
     tuff_free(offsets);
     return status;
 }
 
-static tuff_status create(const char *file, tuff_gguf **out_gguf)
-{
-    tuff_gguf *gguf = *out_gguf = tuff_alloc(sizeof *gguf);
-    if (!gguf || !(gguf->file = tuff_arena_strdup(&gguf->arena, file)))
-        return tuff_fail_memory("a GGUF file");
-    return tuff_weights_create(&gguf->weights);
-}
-
-/* `mapping` may be NULL: all bytes are there. */
+/* Adds the tensors to `weights`, or, where that is NULL, to a new list that the result owns. `mapping` may be
+ * NULL: all bytes are there. */
 static tuff_status read_all(const uint8_t *data, size_t size, const char *file, tuff_mapping *mapping,
-                            tuff_gguf **out_gguf)
+                            tuff_weights *weights, tuff_gguf **out_gguf)
 {
-    tuff_status status;
-    TUFF_GO(create(file, out_gguf));
-    cursor c = {.data = data, .size = size, .file = (*out_gguf)->file, .mapping = mapping};
-    TUFF_GO(parse(&c, *out_gguf));
+    tuff_status status = TUFF_OK;
+    tuff_gguf *gguf = *out_gguf = tuff_alloc(sizeof *gguf);
+    if (!gguf) return tuff_fail_memory("a GGUF file");
+    if (!(gguf->weights = weights)) TUFF_GO(tuff_weights_create(&gguf->weights));
+    if (!(gguf->file = tuff_arena_strdup(&gguf->weights->arena, file)))
+        TUFF_GO(tuff_fail_memory("a GGUF file"));
+    cursor c = {.data = data, .size = size, .file = gguf->file, .mapping = mapping};
+    TUFF_GO(parse(&c, gguf));
 done:
+    if (status != TUFF_OK && weights) gguf->weights = NULL;
     if (status != TUFF_OK) tuff_gguf_destroy(out_gguf);
     return status;
 }
 
 tuff_status tuff_gguf_parse(const uint8_t *data, size_t size, const char *file, tuff_gguf **out_gguf)
 {
-    return read_all(data, size, file, NULL, out_gguf);
+    return read_all(data, size, file, NULL, NULL, out_gguf);
 }
 
-tuff_status tuff_gguf_open(const char *path, tuff_gguf **out_gguf)
+tuff_status tuff_gguf_open_part(const char *path, tuff_weights *weights, tuff_gguf **out_gguf)
 {
-    tuff_status status;
     tuff_mapping mapping = {0};
     *out_gguf = NULL;
-    TUFF_GO(tuff_map_file(path, &mapping));
-    status = read_all(mapping.data, mapping.size, path, &mapping, out_gguf);
+    TUFF_TRY(tuff_map_file(path, &mapping));
+    tuff_status status = read_all(mapping.data, mapping.size, path, &mapping, weights, out_gguf);
     if (status != TUFF_OK) {
         tuff_unmap_file(&mapping);
         return status;
     }
-    TUFF_GO(tuff_weights_adopt((*out_gguf)->weights, mapping));
-done:
-    if (status != TUFF_OK) tuff_gguf_destroy(out_gguf);
+    status = tuff_weights_adopt((*out_gguf)->weights, mapping);
+    if (status == TUFF_OK) return TUFF_OK;
+    if (weights) (*out_gguf)->weights = NULL;
+    tuff_gguf_destroy(out_gguf);
     return status;
 }
 

@@ -38,7 +38,7 @@ typedef struct tuff_gguf_value {
 
 typedef struct tuff_gguf {
     tuff_weights *weights; /* the tensors, shapes in Hugging Face order; owns the mapping */
-    const char *file;      /* path */
+    const char *file;      /* path; owned by `weights` */
     uint32_t version;
     uint64_t alignment;
     tuff_gguf_value *values; /* in file order */
@@ -47,11 +47,16 @@ typedef struct tuff_gguf {
     tuff_arena arena;
 } tuff_gguf;
 
-/* Parses a file's bytes, which must outlive the result; `file` is its path, for error texts. */
+/* Parses a file's bytes, which must outlive the result; `file` is its path, for error texts. Of a model in
+ * several parts, this is one of them. */
 TUFF_MUST_USE tuff_status tuff_gguf_parse(const uint8_t *data, size_t size, const char *file,
                                           tuff_gguf **out_gguf);
-/* Maps and parses a file. */
+/* Maps and parses a file. Where it is one of a model's parts, name-00002-of-00003.gguf, its other parts,
+ * beside it, are opened too: the metadata are those of the first, the tensors of all are in one list. */
 TUFF_MUST_USE tuff_status tuff_gguf_open(const char *path, tuff_gguf **out_gguf);
+/* The file alone. Its tensors are added to `weights`, which the result then only borrows: set its `weights`
+ * to NULL before it is destroyed. NULL: they are in a list of its own. */
+TUFF_MUST_USE tuff_status tuff_gguf_open_part(const char *path, tuff_weights *weights, tuff_gguf **out_gguf);
 void tuff_gguf_destroy(tuff_gguf **gguf);
 
 /* NULL when absent. */

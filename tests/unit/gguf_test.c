@@ -1,5 +1,7 @@
 #include "formats/gguf.h"
 
+#include <stdio.h>
+
 #include "base/file.h"
 #include "hostile.h"
 #include "kit/files.h"
@@ -254,9 +256,92 @@ static void test_bad_metadata(void **state)
         header(&b, 3, 0, 1), key(&b, "general.alignment", TUFF_GGUF_U32), u32(&b, alignments[i]);
         expect(&b, TUFF_BAD_FORMAT, "general.alignment is");
     }
-    header(&b, 3, 0, 1), key(&b, "split.count", TUFF_GGUF_U16), tuff_buf_bytes(&b, "\2\0", 2);
-    expect(&b, TUFF_UNSUPPORTED, "one of 2 parts");
     tuff_buf_free(&b);
+}
+
+/* --- models in parts --- */
+
+static void put_u16(tuff_buf *b, const char *name, uint16_t value)
+{
+    key(b, name, TUFF_GGUF_U16), tuff_buf_bytes(b, &value, 2);
+}
+
+/* A part with one tensor, "t<part>", of the number `part`; the first one has metadata of the model too. */
+static const char *write_part(const char *name, unsigned part, unsigned count, int32_t tensors)
+{
+    const char *path = kit_path(name);
+    char tensor_name[16];
+    tuff_buf b = {0};
+    snprintf(tensor_name, sizeof tensor_name, "t%u", part);
+    header(&b, 3, 1, part == 0 ? 4 : 3);
+    if (part == 0) key(&b, "general.architecture", TUFF_GGUF_STRING), text(&b, "llama");
+    put_u16(&b, "split.no", (uint16_t)part), put_u16(&b, "split.count", (uint16_t)count);
+    key(&b, "split.tensors.count", TUFF_GGUF_I32), tuff_buf_bytes(&b, &tensors, 4);
+    tensor(&b, tensor_name, 1, 0, 0), pad(&b, 32);
+    tuff_buf_bytes(&b, &(float){(float)part}, 4), pad(&b, 32);
+    kit_write_file(path, b.data, b.size);
+    tuff_buf_free(&b);
+    return path;
+}
+
+/* Whichever part is named, the model is the whole. */
+static void test_parts(void **state)
+{
+    (void)state;
+    const char *paths[3] = {write_part("m-00001-of-00003.gguf", 0, 3, 3),
+                            write_part("m-00002-of-00003.gguf", 1, 3, 3),
+                            write_part("m-00003-of-00003.gguf", 2, 3, 3)};
+    for (int named = 0; named < 3; named++) {
+        tuff_gguf *g;
+        KIT_OK(tuff_gguf_open(paths[named], &g));
+        assert_string_equal(g->file, paths[0]);
+        tuff_view architecture = {0};
+        KIT_OK(tuff_gguf_text(g, "general.architecture", &architecture));
+        assert_true(tuff_view_is(architecture, "llama"));
+        assert_int_equal(g->weights->count, 3);
+        for (int i = 0; i < 3; i++) {
+            char name[16];
+            float value = -1;
+            snprintf(name, sizeof name, "t%d", i);
+            const tuff_weight *weight = tuff_weights_find(g->weights, name);
+            assert_non_null(weight);
+            assert_string_equal(weight->file, paths[i]);
+            KIT_OK(tuff_weight_read(weight, TUFF_F32, &value));
+            assert_true(value == (float)i);
+        }
+        KIT_OK(tuff_weights_check_files(g->weights));
+        tuff_gguf_destroy(&g);
+    }
+}
+
+static void test_bad_parts(void **state)
+{
+    (void)state;
+    tuff_gguf *g;
+    const char *first = write_part("n-00001-of-00003.gguf", 0, 3, 4);
+    const char *last = write_part("n-00003-of-00003.gguf", 2, 3, 4);
+    KIT_FAILS(tuff_gguf_open(first, &g), TUFF_NOT_FOUND, "part 1 of 3 of a model, and part 2, ");
+    KIT_FAILS(tuff_gguf_open(last, &g), TUFF_NOT_FOUND, "n-00002-of-00003.gguf, is missing");
+    const char *second = write_part("n-00002-of-00003.gguf", 1, 3, 4);
+    KIT_FAILS(tuff_gguf_open(last, &g), TUFF_BAD_FORMAT,
+              "split.tensors.count is 4, but the 3 parts have 3 tensors");
+    write_part("n-00002-of-00003.gguf", 2, 3, 3);
+    KIT_FAILS(tuff_gguf_open(first, &g), TUFF_BAD_FORMAT,
+              "by its split.no and split.count it is part 3 of 3, by its name part 2 of 3");
+    write_part("n-00002-of-00003.gguf", 0, 1, 3);
+    KIT_FAILS(tuff_gguf_open(first, &g), TUFF_BAD_FORMAT, "'t0' appears twice");
+    kit_cut_file(second, 40);
+    KIT_FAILS(tuff_gguf_open(first, &g), TUFF_BAD_FORMAT, "n-00002-of-00003.gguf: ");
+    write_part("n-00001-of-00003.gguf", 1, 3, 3);
+    KIT_FAILS(tuff_gguf_open(last, &g), TUFF_BAD_FORMAT, "it is part 2 of 3, by its name part 1 of 3");
+    KIT_FAILS(tuff_gguf_open(write_part("renamed.gguf", 1, 2, 2), &g), TUFF_BAD_FORMAT,
+              "it is part 2 of 2 of a model, but its name does not end in -00002-of-00002.gguf");
+    KIT_FAILS(tuff_gguf_open(write_part("far-00008-of-00007.gguf", 7, 7, 2), &g), TUFF_BAD_FORMAT,
+              "split.no is 7 and split.count 7");
+    /* "of one part" is no part at all */
+    KIT_OK(tuff_gguf_open(write_part("whole.gguf", 0, 1, 1), &g));
+    assert_int_equal(g->weights->count, 1);
+    tuff_gguf_destroy(&g);
 }
 
 /* Types that nobody knows and more than four dimensions: listed as they are, and refused when read. */
@@ -487,6 +572,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),      cmocka_unit_test(test_tensors),
         cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_bad_metadata),
+        cmocka_unit_test(test_parts),       cmocka_unit_test(test_bad_parts),
         cmocka_unit_test(test_listed_only), cmocka_unit_test(test_bad_tensors),
         cmocka_unit_test(test_alignment),   cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_save),        cmocka_unit_test(test_alignment_is_not_copied),

@@ -356,11 +356,6 @@ static void put_state_space(tuff_gguf_builder *b)
 {
     tuff_gguf_put_u32(b, "llama.ssm.state_size", 4);
 }
-static void put_split(tuff_gguf_builder *b)
-{
-    tuff_gguf_put_u32(b, "split.no", 0);
-    tuff_gguf_put_u32(b, "split.count", 3);
-}
 static void put_adapter(tuff_gguf_builder *b)
 {
     tuff_gguf_put_text(b, "general.type", "adapter");
@@ -389,7 +384,6 @@ static void metadata_that_changes_the_model_is_refused(void **state)
         {put_experts, "llama.expert_count is 8: Tuff runs no mixtures"},
         {put_logit_scale, "llama.logit_scale is 2"},
         {put_state_space, "llama.ssm.state_size is 4"},
-        {put_split, "it is one of 3 parts of a model"},
         {put_adapter, "it holds no model: its general.type is \"adapter\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
