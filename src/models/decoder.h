@@ -32,6 +32,9 @@ void tuff_decoder_write_pattern(const tuff_config *config, tuff_gguf_builder *gg
 void tuff_decoder_write_sizes(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
+/* Says that llama.cpp does not load this architecture without output.weight, where it is the embedding table.
+ */
+void tuff_decoder_warn_tied(const tuff_config *config);
 /* A language model, or classes of a text by its last token. */
 extern const tuff_head_spec tuff_decoder_heads[];
 /* What the second is made of, for heads that differ in the first. */

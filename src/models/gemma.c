@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "models/decoder.h"
 
 static bool is(const tuff_config *c, const tuff_arch *arch)
@@ -237,6 +238,21 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_config_write_layer_types(c, json);
 }
 
+/* llama.cpp takes attention's scale from the sizes: of those with 46 (Gemma 2) or 62 (Gemma 3) layers from
+ * the hidden size, of all others from the heads'. */
+static void warn_scale(const tuff_config *c)
+{
+    bool largest = c->layers == (is(c, &tuff_arch_gemma3_text) ? 62 : 46);
+    double theirs = 1 / sqrt((double)(largest ? c->hidden_size / c->heads : c->head_dim));
+    double ours = c->attn_scale != 0 ? c->attn_scale : 1 / sqrt((double)c->head_dim);
+    if (fabs(ours - theirs) > 1e-6 * theirs)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "llama.cpp's %s scales attention by %.6g, this model by %.6g (query_pre_attn_scalar): its results will "
+            "differ there; in Tuff they do not",
+            c->arch->gguf, theirs, ours);
+}
+
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
@@ -249,6 +265,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     if (c->rope_local.theta != 0)
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), (float)c->rope_local.theta);
     tuff_decoder_write_pattern(c, gguf, every_last, c->rope_local.theta != 0 ? 6 : 2);
+    warn_scale(c);
 }
 
 static const tuff_part parts[] = {

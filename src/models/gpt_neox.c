@@ -139,6 +139,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     if (!c->layer.qkv_bias)
         tuff_log(TUFF_LOG_WARN, "llama.cpp's gptneox needs biases of attention, which this model has not: it "
                                 "will not load the file; Tuff does");
+    if (c->tied) tuff_decoder_warn_tied(c);
 }
 
 static const tuff_part parts[] = {
