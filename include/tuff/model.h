@@ -19,12 +19,12 @@ extern "C" {
  * threads. */
 typedef struct tuff_model tuff_model;
 
-/* Loads a Hugging Face directory (config.json, model.safetensors or a sharded index, tokenizer.json or
- * vocab.json and merges.txt) or a GGUF file; of one in several parts, any of them. Weights go to a device
- * when a generator, trainer or evaluation is made. Until then they are read from their file, which stays
- * open: it may be removed, or replaced by renaming another over it, but not be written to. One that was
- * changed, or is shortened while it is read, is TUFF_IO. Pipes and devices in a file's place are refused. A
- * save to the directory that was cut short is completed first, see <tuff/stage.h>.
+/* Loads a Hugging Face directory (config.json, model.safetensors or pytorch_model.bin or a sharded index,
+ * tokenizer.json or vocab.json and merges.txt) or a GGUF file; of one in several parts, any of them. Weights
+ * go to a device when a generator, trainer or evaluation is made. Until then they are read from their file,
+ * which stays open: it may be removed, or replaced by renaming another over it, but not be written to. One
+ * that was changed, or is shortened while it is read, is TUFF_IO. Pipes and devices in a file's place are
+ * refused. A save to the directory that was cut short is completed first, see <tuff/stage.h>.
  * What is loaded computes what the files describe, as transformers and llama.cpp read them. A config key or a
  * tensor that asks for something else is refused with TUFF_UNSUPPORTED, by name. A head stored in the file is
  * used, also where the config ties it to the embedding table. An adapter in the same directory is not
@@ -73,8 +73,9 @@ enum {
     TUFF_INSPECT_TENSORS = 2 /* list the tensors in the text */
 };
 /* What a model file holds: architecture, config, tensors, tokenizer, metadata, and whether Tuff can run it.
- * Works on Hugging Face directories, .safetensors, .gguf and PEFT adapters, also of unknown architectures.
- * Free the text with tuff_free. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT for a file that is damaged. */
+ * Works on Hugging Face directories, .safetensors, .bin, .gguf and PEFT adapters, also of unknown
+ * architectures. Free the text with tuff_free. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT for a file that is
+ * damaged. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_inspect(const char *path, unsigned flags, char **out_text);
 
 typedef enum tuff_file_format { TUFF_FORMAT_HF, TUFF_FORMAT_GGUF } tuff_file_format;

@@ -174,7 +174,8 @@ static bool holds(const char *directory, const char *const *names, size_t count)
 
 bool tuff_cli_holds_model(const char *directory)
 {
-    static const char *const names[] = {"config.json", "model.safetensors", "model.safetensors.index.json"};
+    static const char *const names[] = {"config.json", "model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json"};
     return holds(directory, names, sizeof names / sizeof names[0]);
 }
 

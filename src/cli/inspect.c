@@ -14,7 +14,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_POSITION,
      .name = "MODEL",
      .offset = offsetof(inspect_options, model),
-     .help = "a Hugging Face directory, a .safetensors or .gguf file, or a PEFT adapter directory"},
+     .help = "a Hugging Face directory, a .safetensors, .bin or .gguf file, or a PEFT adapter directory"},
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
     {.kind = TUFF_ARG_FLAG,
      .name = "tensors",

@@ -4,6 +4,7 @@
 
 #include "base/stage.h"
 #include "formats/safetensors.h"
+#include "formats/torch.h"
 
 /* Sets *out to "<directory>/<name>" when it is a file, else to NULL. */
 static tuff_status find(tuff_hf_files *files, const char *name, const char **out)
@@ -25,6 +26,11 @@ static tuff_status find_all(tuff_hf_files *files)
     if (files->kind == TUFF_HF_DIRECTORY) {
         TUFF_TRY(find(files, "model.safetensors", &files->weights));
         TUFF_TRY(find(files, "model.safetensors.index.json", &files->index));
+        files->torch = !files->weights && !files->index;
+    }
+    if (files->kind == TUFF_HF_DIRECTORY && files->torch) {
+        TUFF_TRY(find(files, "pytorch_model.bin", &files->weights));
+        TUFF_TRY(find(files, "pytorch_model.bin.index.json", &files->index));
     }
     TUFF_TRY(find(files, "config.json", &files->config));
     TUFF_TRY(find(files, "generation_config.json", &files->generation_config));
@@ -45,18 +51,16 @@ static tuff_status look_into(tuff_hf_files *files)
         files->kind = TUFF_HF_GGUF;
         files->gguf = files->path;
     } else if (tuff_ends_with(files->path, ".safetensors") || (size > 8 && first[8] == '{')) {
-        files->kind = TUFF_HF_SAFETENSORS;
+        files->kind = TUFF_HF_FILE;
         files->weights = files->path;
     } else if (size >= 2 && (memcmp(first, "PK", 2) == 0 || (first[0] == 0x80 && first[1] < 6))) {
-        status = tuff_fail(
-            TUFF_UNSUPPORTED,
-            "%s is a PyTorch file or a zip archive: convert it to safetensors, as transformers does: load the "
-            "model and call its save_pretrained",
-            files->path);
+        files->kind = TUFF_HF_FILE;
+        files->weights = files->path;
+        files->torch = true;
     } else {
         status = tuff_fail(
             TUFF_BAD_FORMAT,
-            "%s is no model: a Hugging Face directory, a .safetensors file or a .gguf file is expected",
+            "%s is no model: a Hugging Face directory, a .safetensors, a .gguf or a PyTorch file is expected",
             files->path);
     }
     return status;
@@ -105,11 +109,10 @@ static tuff_status missing(const tuff_hf_files *files, const char *what)
     return status;
 }
 
-/* Says what is there in place of safetensors. */
+/* Says what is there in place of weights that can be read. */
 static tuff_status missing_weights(const tuff_hf_files *files)
 {
-    static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
-                                         "flax_model.msgpack"};
+    static const char *const others[] = {"tf_model.h5", "flax_model.msgpack"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         char *path = tuff_path_join(files->directory, others[i]);
         if (!path) return tuff_fail_memory("a path");
@@ -127,7 +130,7 @@ static tuff_status missing_weights(const tuff_hf_files *files)
             TUFF_NOT_FOUND,
             "%s is a PEFT adapter, not a model: name the model it belongs to, and this as its adapter",
             files->path);
-    return missing(files, "neither model.safetensors nor model.safetensors.index.json");
+    return missing(files, "neither model.safetensors nor pytorch_model.bin nor an index of either");
 }
 
 tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts)
@@ -136,7 +139,7 @@ tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts)
     if ((parts & TUFF_HF_WEIGHTS) && !files->weights && !files->index) return missing_weights(files);
     if ((parts & TUFF_HF_CONFIG) && !files->config)
         return tuff_fail(TUFF_NOT_FOUND, "%s has no config.json%s", files->path,
-                         files->kind == TUFF_HF_SAFETENSORS ? " beside it" : "");
+                         files->kind == TUFF_HF_FILE ? " beside it" : "");
     return TUFF_OK;
 }
 
@@ -146,8 +149,9 @@ tuff_status tuff_hf_open_weights(const tuff_hf_files *files, tuff_weights **out_
     TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
     if (files->kind == TUFF_HF_GGUF)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is a GGUF file, not safetensors", files->path);
-    return files->weights ? tuff_safetensors_open(files->weights, out_weights)
-                          : tuff_safetensors_open_index(files->index, out_weights);
+    const tuff_add_fn add = files->torch ? tuff_torch_add : tuff_safetensors_add;
+    return files->weights ? tuff_weights_open(files->weights, add, out_weights)
+                          : tuff_weights_open_index(files->index, add, out_weights);
 }
 
 tuff_status tuff_hf_read_object(const char *path, cJSON **out_json)

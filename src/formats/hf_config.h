@@ -1,5 +1,5 @@
-/* Where the parts of a model are: a Hugging Face directory, a .safetensors file or a .gguf file. Which files
- * of a directory make a tokenizer, tuff_tokenizer_load knows. */
+/* Where the parts of a model are: a Hugging Face directory, a .safetensors or .bin file or a .gguf file.
+ * Which files of a directory make a tokenizer, tuff_tokenizer_load knows. */
 #ifndef TUFF_FORMATS_HF_CONFIG_H
 #define TUFF_FORMATS_HF_CONFIG_H
 
@@ -7,9 +7,9 @@
 #include "formats/weights.h"
 
 typedef enum tuff_hf_kind {
-    TUFF_HF_DIRECTORY,   /* a directory with any of the files below */
-    TUFF_HF_SAFETENSORS, /* one file of weights; the files below are looked for beside it */
-    TUFF_HF_GGUF         /* one file with everything */
+    TUFF_HF_DIRECTORY, /* a directory with any of the files below */
+    TUFF_HF_FILE,      /* one file of weights; the files below are looked for beside it */
+    TUFF_HF_GGUF       /* one file with everything */
 } tuff_hf_kind;
 
 /* Paths of what is there; NULL what is not. */
@@ -18,8 +18,9 @@ typedef struct tuff_hf_files {
     const char *path;      /* as given */
     const char *directory; /* of the files below */
     const char *gguf;      /* of kind TUFF_HF_GGUF: the file */
-    const char *weights;   /* model.safetensors, or the file given */
-    const char *index;     /* model.safetensors.index.json */
+    const char *weights;   /* model.safetensors, pytorch_model.bin, or the file given */
+    const char *index;     /* model.safetensors.index.json, pytorch_model.bin.index.json */
+    bool torch;            /* these are PyTorch's; a directory's safetensors come first */
     const char *config, *generation_config;
     const char *adapter_config; /* adapter_config.json: a PEFT adapter */
     tuff_arena arena;
@@ -32,11 +33,11 @@ void tuff_hf_files_destroy(tuff_hf_files **files);
 /* NOT_FOUND, saying what is missing and what is there instead, unless each part named in `parts` is there. */
 enum {
     TUFF_HF_CONFIG = 1, /* config.json */
-    TUFF_HF_WEIGHTS = 2 /* safetensors, single or sharded */
+    TUFF_HF_WEIGHTS = 2 /* safetensors or PyTorch's, single or sharded */
 };
 TUFF_MUST_USE tuff_status tuff_hf_need(const tuff_hf_files *files, unsigned parts);
 
-/* Opens the safetensors, single or sharded. */
+/* Opens the weights, single or sharded. */
 TUFF_MUST_USE tuff_status tuff_hf_open_weights(const tuff_hf_files *files, tuff_weights **out_weights);
 
 /* Reads a JSON file that must be an object. Destroy with cJSON_Delete. */

@@ -182,7 +182,7 @@ static tuff_status fill_header(tuff_mapping *mapping)
     return good ? tuff_mapping_fill(mapping, PREFIX + (size_t)length) : TUFF_OK;
 }
 
-static tuff_status add_file(tuff_weights *weights, const char *path)
+tuff_status tuff_safetensors_add(tuff_weights *weights, const char *path)
 {
     tuff_mapping mapping;
     TUFF_TRY(tuff_map_file(path, &mapping));
@@ -197,53 +197,5 @@ static tuff_status add_file(tuff_weights *weights, const char *path)
 
 tuff_status tuff_safetensors_open(const char *path, tuff_weights **out_weights)
 {
-    TUFF_TRY(tuff_weights_create(out_weights));
-    tuff_status status = add_file(*out_weights, path);
-    if (status != TUFF_OK) tuff_weights_destroy(out_weights);
-    return status;
-}
-
-static tuff_status open_shards(const char *path, const tuff_shard_map *map, tuff_weights *weights)
-{
-    tuff_status status = TUFF_OK;
-    char *directory = tuff_strdup(path), *shard = NULL;
-    if (!directory) return tuff_fail_memory("a path");
-    directory[tuff_path_name(path) - path] = 0;
-    for (size_t i = 0; i < map->shard_count; i++) {
-        shard = tuff_path_join(directory[0] ? directory : ".", map->shards[i]);
-        if (!shard) TUFF_GO(tuff_fail_memory("a path"));
-        if (!tuff_is_file(shard))
-            TUFF_GO(tuff_fail(TUFF_NOT_FOUND, "%s: its shard %s is missing", path, shard));
-        TUFF_GO(add_file(weights, shard));
-        tuff_free(shard);
-        shard = NULL;
-    }
-    for (size_t i = 0; i < map->tensor_count; i++) {
-        const char *named = map->shards[map->tensor_shard[i]];
-        const tuff_weight *weight = tuff_weights_find(weights, map->tensors[i]);
-        if (!weight || strcmp(tuff_path_name(weight->file), named) != 0)
-            TUFF_GO(tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' is not in %s, where the index has it", path,
-                              map->tensors[i], named));
-    }
-done:
-    tuff_free(shard);
-    tuff_free(directory);
-    return status;
-}
-
-tuff_status tuff_safetensors_open_index(const char *path, tuff_weights **out_weights)
-{
-    *out_weights = NULL;
-    tuff_buf text = {0};
-    tuff_shard_map *map = NULL;
-    tuff_status status;
-    TUFF_GO(tuff_read_file(path, HEADER_LIMIT, &text));
-    TUFF_GO(tuff_shard_map_parse(text.data, text.size, path, &map));
-    TUFF_GO(tuff_weights_create(out_weights));
-    TUFF_GO(open_shards(path, map, *out_weights));
-done:
-    if (status != TUFF_OK) tuff_weights_destroy(out_weights);
-    tuff_shard_map_destroy(&map);
-    tuff_buf_free(&text);
-    return status;
+    return tuff_weights_open(path, tuff_safetensors_add, out_weights);
 }

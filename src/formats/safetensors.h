@@ -12,11 +12,17 @@
 TUFF_MUST_USE tuff_status tuff_safetensors_parse(tuff_weights *weights, const uint8_t *data, size_t size,
                                                  const char *file);
 
+/* Maps one file and adds its tensors. */
+TUFF_MUST_USE tuff_status tuff_safetensors_add(tuff_weights *weights, const char *path);
 /* Maps and parses one file. */
 TUFF_MUST_USE tuff_status tuff_safetensors_open(const char *path, tuff_weights **out_weights);
 
-/* Opens the shards that a model.safetensors.index.json names, all beside it. */
-TUFF_MUST_USE tuff_status tuff_safetensors_open_index(const char *path, tuff_weights **out_weights);
+/* What reads a file of tensors: tuff_safetensors_add, tuff_torch_add. */
+typedef tuff_status (*tuff_add_fn)(tuff_weights *weights, const char *path);
+/* Opens one file, or the shards that an index names (model.safetensors.index.json), all beside it. */
+TUFF_MUST_USE tuff_status tuff_weights_open(const char *path, tuff_add_fn add, tuff_weights **out_weights);
+TUFF_MUST_USE tuff_status tuff_weights_open_index(const char *path, tuff_add_fn add,
+                                                  tuff_weights **out_weights);
 
 /* The weight_map of an index: which file holds which tensor. */
 typedef struct tuff_shard_map {

@@ -1,9 +1,12 @@
-/* model.safetensors.index.json: {"metadata": ..., "weight_map": {"<tensor>": "<file>", ...}} */
+/* model.safetensors.index.json, also pytorch_model.bin.index.json:
+ * {"metadata": ..., "weight_map": {"<tensor>": "<file>", ...}} */
 #include "formats/safetensors.h"
 
 #include <string.h>
 
 #include "base/json.h"
+
+enum { INDEX_LIMIT = 100000000 };
 
 void tuff_shard_map_destroy(tuff_shard_map **map)
 {
@@ -92,5 +95,59 @@ done:
     tuff_shard_map_destroy(&map);
     tuff_map_free(&known);
     cJSON_Delete(json);
+    return status;
+}
+
+static tuff_status open_shards(const char *path, const tuff_shard_map *map, tuff_add_fn add,
+                               tuff_weights *weights)
+{
+    tuff_status status = TUFF_OK;
+    char *directory = tuff_strdup(path), *shard = NULL;
+    if (!directory) return tuff_fail_memory("a path");
+    directory[tuff_path_name(path) - path] = 0;
+    for (size_t i = 0; i < map->shard_count; i++) {
+        shard = tuff_path_join(directory[0] ? directory : ".", map->shards[i]);
+        if (!shard) TUFF_GO(tuff_fail_memory("a path"));
+        if (!tuff_is_file(shard))
+            TUFF_GO(tuff_fail(TUFF_NOT_FOUND, "%s: its shard %s is missing", path, shard));
+        TUFF_GO(add(weights, shard));
+        tuff_free(shard);
+        shard = NULL;
+    }
+    for (size_t i = 0; i < map->tensor_count; i++) {
+        const char *named = map->shards[map->tensor_shard[i]];
+        const tuff_weight *weight = tuff_weights_find(weights, map->tensors[i]);
+        if (!weight || strcmp(tuff_path_name(weight->file), named) != 0)
+            TUFF_GO(tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' is not in %s, where the index has it", path,
+                              map->tensors[i], named));
+    }
+done:
+    tuff_free(shard);
+    tuff_free(directory);
+    return status;
+}
+
+tuff_status tuff_weights_open_index(const char *path, tuff_add_fn add, tuff_weights **out_weights)
+{
+    *out_weights = NULL;
+    tuff_buf text = {0};
+    tuff_shard_map *map = NULL;
+    tuff_status status;
+    TUFF_GO(tuff_read_file(path, INDEX_LIMIT, &text));
+    TUFF_GO(tuff_shard_map_parse(text.data, text.size, path, &map));
+    TUFF_GO(tuff_weights_create(out_weights));
+    TUFF_GO(open_shards(path, map, add, *out_weights));
+done:
+    if (status != TUFF_OK) tuff_weights_destroy(out_weights);
+    tuff_shard_map_destroy(&map);
+    tuff_buf_free(&text);
+    return status;
+}
+
+tuff_status tuff_weights_open(const char *path, tuff_add_fn add, tuff_weights **out_weights)
+{
+    TUFF_TRY(tuff_weights_create(out_weights));
+    tuff_status status = add(*out_weights, path);
+    if (status != TUFF_OK) tuff_weights_destroy(out_weights);
     return status;
 }

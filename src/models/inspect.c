@@ -186,12 +186,13 @@ static void put_notes(tuff_inspection *r, const tuff_weights *weights)
 
 static tuff_status put_hf(tuff_inspection *r, tuff_model *model, const tuff_hf_files *files, unsigned flags)
 {
-    bool one = files->kind == TUFF_HF_SAFETENSORS;
+    bool one = files->kind == TUFF_HF_FILE;
     if (files->weights || files->index) TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
-    put_file(r, files->path,
-             one            ? "safetensors"
-             : files->index ? "Hugging Face directory, sharded"
-                            : "Hugging Face directory");
+    char format[80];
+    snprintf(format, sizeof format, "Hugging Face directory%s%s",
+             model->weights && files->torch ? ", PyTorch" : "",
+             files->index && !files->weights ? ", sharded" : "");
+    put_file(r, files->path, !one ? format : files->torch ? "PyTorch" : "safetensors");
     if (files->config) TUFF_TRY(put_config(r, model, files));
     tuff_tokenizer *tokenizer = NULL;
     tuff_status status = tuff_tokenizer_load(files->directory, &tokenizer);

@@ -56,8 +56,8 @@ static void test_what_is_missing(void **state)
                 TUFF_NOT_FOUND, "it holds GGUF files: name one of them, such as");
     expect_need(directory_with("ggufs", FILES("notes.txt")), TUFF_HF_WEIGHTS, TUFF_NOT_FOUND,
                 "ggufs/model-f16.gguf");
-    expect_need(directory_with("torch", FILES("config.json", "pytorch_model.bin")), TUFF_HF_WEIGHTS,
-                TUFF_UNSUPPORTED, "has pytorch_model.bin only: convert it to safetensors");
+    expect_need(directory_with("tensorflow", FILES("config.json", "tf_model.h5")), TUFF_HF_WEIGHTS,
+                TUFF_UNSUPPORTED, "has tf_model.h5 only: convert it to safetensors");
     expect_need(directory_with("adapter", FILES("adapter_config.json")), TUFF_HF_WEIGHTS, TUFF_NOT_FOUND,
                 "is a PEFT adapter, not a model");
     expect_need(directory_with("noconfig", FILES("model.safetensors")), TUFF_HF_CONFIG, TUFF_NOT_FOUND,
@@ -84,12 +84,16 @@ static void test_single_files(void **state)
     kit_write_file(other, "hello world", 11);
     KIT_FAILS(tuff_hf_locate(other, &files), TUFF_BAD_FORMAT, "is no model");
     kit_write_file(zip, "PK\3\4............", 16);
-    KIT_FAILS(tuff_hf_locate(zip, &files), TUFF_UNSUPPORTED, "PyTorch file or a zip archive");
+    KIT_OK(tuff_hf_locate(zip, &files));
+    assert_int_equal(files->kind, TUFF_HF_FILE);
+    assert_true(files->torch);
+    KIT_FAILS(tuff_hf_open_weights(files, &weights), TUFF_BAD_FORMAT, "the end of a zip archive is missing");
+    tuff_hf_files_destroy(&files);
 
     char *st = tuff_path_join(directory_with("single", FILES("config.json")), "part.safetensors");
     kit_write_file(st, "\2\0\0\0\0\0\0\0{}", 10);
     KIT_OK(tuff_hf_locate(st, &files));
-    assert_int_equal(files->kind, TUFF_HF_SAFETENSORS);
+    assert_int_equal(files->kind, TUFF_HF_FILE);
     assert_string_equal(files->weights, st);
     assert_true(tuff_ends_with(files->config, "single/config.json"));
     KIT_OK(tuff_hf_open_weights(files, &weights));

@@ -306,7 +306,7 @@ static void test_shards(void **state)
                                    "    \"ids\": \"model-00002-of-00002.safetensors\",\n"
                                    "    \"z.half\": \"model-00001-of-00002.safetensors\"\n  }\n}\n");
     tuff_weights *w;
-    KIT_OK(tuff_safetensors_open_index(index, &w));
+    KIT_OK(tuff_weights_open_index(index, tuff_safetensors_add, &w));
     assert_int_equal(w->count, ITEMS);
     assert_memory_equal(kit_stored(tuff_weights_find(w, "b")), floats, 24);
     assert_memory_equal(kit_stored(tuff_weights_find(w, "ids")), ints, 8);
@@ -315,12 +315,12 @@ static void test_shards(void **state)
     /* A tensor that is not where the index says, then a shard that is missing. */
     const char wrong[] = "{\"weight_map\":{\"b\":\"model-00002-of-00002.safetensors\"}}";
     kit_write_file(index, wrong, strlen(wrong));
-    KIT_FAILS(tuff_safetensors_open_index(index, &w), TUFF_BAD_FORMAT,
+    KIT_FAILS(tuff_weights_open_index(index, tuff_safetensors_add, &w), TUFF_BAD_FORMAT,
               "'b' is not in model-00002-of-00002.safetensors");
     assert_null(w);
     const char missing[] = "{\"weight_map\":{\"b\":\"gone.safetensors\"}}";
     kit_write_file(index, missing, strlen(missing));
-    KIT_FAILS(tuff_safetensors_open_index(index, &w), TUFF_NOT_FOUND, "its shard");
+    KIT_FAILS(tuff_weights_open_index(index, tuff_safetensors_add, &w), TUFF_NOT_FOUND, "its shard");
     tuff_buf_free(&text);
     tuff_free(index);
 }
@@ -357,7 +357,8 @@ static tuff_status save_and_open(void *user)
     tuff_weights *w = NULL;
     TUFF_TRY(tuff_safetensors_save_sharded(user, "model", items, ITEMS, 30, give, NULL));
     char *index = tuff_path_join(user, "model.safetensors.index.json");
-    tuff_status status = index ? tuff_safetensors_open_index(index, &w) : tuff_fail_memory("a path");
+    tuff_status status =
+        index ? tuff_weights_open_index(index, tuff_safetensors_add, &w) : tuff_fail_memory("a path");
     tuff_weights_destroy(&w);
     tuff_free(index);
     return status;
