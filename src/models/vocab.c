@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "text/known_cuts.h"
 
 /* The description's arrays, before a tokenizer copies them. */
 typedef struct arrays {
@@ -126,6 +127,8 @@ static tuff_status read_desc(const tuff_gguf *gguf, tuff_vocab_desc *desc, char 
     TUFF_TRY(read_id(gguf, "tokenizer.ggml.padding_token_id", &desc->pad));
     /* absent flags mean what llama.cpp takes them to mean: SentencePiece begins with its token and a space */
     desc->add_bos = desc->add_space_prefix = strcmp(kind, "llama") == 0;
+    const tuff_known_cut *cut = strcmp(kind, "gpt2") == 0 ? tuff_known_cut_find(pre) : NULL;
+    if (cut && cut->flags & TUFF_CUT_BEGIN) desc->add_bos = true;
     desc->add_eos = strcmp(kind, "t5") == 0;
     TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &desc->add_bos));
     TUFF_TRY(tuff_gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &desc->add_eos));

@@ -125,7 +125,12 @@ static tuff_status describe_llama(const tuff_tokenizer *t, tuff_vocab_export *e)
 static tuff_status describe_gpt2(const tuff_tokenizer *t, tuff_vocab_export *e)
 {
     if (!t->cut) return tuff_inexpressible("its pre-tokenizer has no name there");
-    e->desc.pre = t->cut->names[0];
+    for (size_t i = 0; i < t->normalizer_count; i++)
+        if (t->normalizers[i].kind != TUFF_NORMALIZE_NFC)
+            return tuff_inexpressible("its normalizer has no name there");
+    const tuff_view name = tuff_known_cut_name(t->cut);
+    e->desc.pre = tuff_arena_printf(&e->arena, "%.*s", (int)name.size, name.data);
+    if (!e->desc.pre) return no_memory();
     return copy_merges(t, e);
 }
 

@@ -189,7 +189,7 @@ static tuff_status read_byte_level(tuff_tokenizer *t, const cJSON *json, const c
     TUFF_TRY(tuff_json_bool(json, "use_regex", where, &regex));
     if (prefix)
         TUFF_TRY(tuff_add_splitter(t, (tuff_splitter){.kind = TUFF_SPLIT_PREFIX_SPACE}, nothing, where));
-    if (regex) TUFF_TRY(add_pattern(t, tuff_gpt2_pattern, TUFF_SPLIT_ISOLATED, where));
+    if (regex) TUFF_TRY(add_pattern(t, tuff_gpt2_pattern(), TUFF_SPLIT_ISOLATED, where));
     t->space_prefix = t->space_prefix || prefix;
     t->byte_level = true;
     return tuff_add_splitter(t, (tuff_splitter){.kind = TUFF_SPLIT_BYTES}, nothing, where);

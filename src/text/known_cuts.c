@@ -2,72 +2,133 @@
 
 #include <string.h>
 
-#include "text/tokenizer_impl.h"
 #include "base/status.h"
+#include "text/tokenizer_impl.h"
+#include "text/unicode_tables.h"
 
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-/* GPT-4's family: digits in groups of up to `digits`, newlines kept with what goes before. */
-#define GPT4(digits)                                                     \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits \
-    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-
-const char tuff_gpt2_pattern[] = GPT2;
+#define CUT_NFC         TUFF_CUT_NFC
+#define CUT_WHOLE_WORDS TUFF_CUT_WHOLE_WORDS
+#define CUT_BEGIN       TUFF_CUT_BEGIN
+/* steps that are no patterns of their own */
+#define CUT_MARKS "\1"
+#define CUT_BYTES "\2"
 
 static const tuff_known_cut cuts[] = {
-    {.names = {"gpt-2", "mpt", "olmo", "jais", "phi-2", "jina-v2-es", "jina-v2-de"}, .patterns = {GPT2}},
-    {.names = {"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"},
-     .patterns = {GPT4("\\p{N}{1,3}")},
-     .whole_words = true},
-    {.names = {"dbrx", "smaug-bpe"}, .patterns = {GPT4("\\p{N}{1,3}")}},
-    {.names = {"qwen2", "stablelm2", "deepseek-r1-qwen", "hunyuan"},
-     .patterns = {GPT4("\\p{N}")},
-     .nfc = true},
-    {.names = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"},
-     .patterns = {"\\p{N}", GPT2}},
-    {.names = {"falcon"}, .patterns = {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}},
-    {.names = {"default"}, .patterns = {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
+#define TUFF_CUT(names, flags, ...) {names, flags, {__VA_ARGS__}},
+#define TUFF_CUT_SPELLED(name, ...)
+#include "text/known_cuts.def"
 };
 enum { CUT_COUNT = sizeof cuts / sizeof *cuts };
 
+static const struct spelling {
+    const char *name, *steps[TUFF_CUT_PATTERNS];
+} spellings[] = {
+#define TUFF_CUT(names, flags, ...)
+#define TUFF_CUT_SPELLED(name, ...) {name, {__VA_ARGS__}},
+#include "text/known_cuts.def"
+};
+
+static bool has_name(const tuff_known_cut *cut, const char *name)
+{
+    const size_t size = strlen(name);
+    for (const char *at = cut->names; *at; at += *at == ' ') {
+        const size_t length = strcspn(at, " ");
+        if (length == size && memcmp(at, name, size) == 0) return true;
+        at += length;
+    }
+    return false;
+}
+
 const tuff_known_cut *tuff_known_cut_find(const char *name)
 {
-    for (size_t i = 0; i < CUT_COUNT; i++) {
-        for (size_t n = 0; n < sizeof cuts[i].names / sizeof *cuts[i].names && cuts[i].names[n]; n++) {
-            if (strcmp(cuts[i].names[n], name) == 0) return &cuts[i];
-        }
-    }
+    for (size_t i = 0; i < CUT_COUNT; i++)
+        if (has_name(&cuts[i], name)) return &cuts[i];
     return NULL;
+}
+
+tuff_view tuff_known_cut_name(const tuff_known_cut *cut)
+{
+    return (tuff_view){cut->names, strcspn(cut->names, " ")};
+}
+
+const char *tuff_gpt2_pattern(void)
+{
+    return cuts[0].patterns[0];
+}
+
+/* A character of a pattern, "\r" and "\n" as what they stand for, and how far it goes. */
+static char character(const char *at, size_t left, size_t *out_size)
+{
+    const bool escape = left > 1 && at[0] == '\\' && (at[1] == 'r' || at[1] == 'n');
+    *out_size = escape ? 2 : 1;
+    return !escape ? at[0] : at[1] == 'r' ? '\r' : '\n';
+}
+
+static bool same_pattern(tuff_view a, tuff_view b)
+{
+    size_t i = 0, k = 0, step_a, step_b;
+    while (i < a.size && k < b.size) {
+        if (character(a.data + i, a.size - i, &step_a) != character(b.data + k, b.size - k, &step_b))
+            return false;
+        /* both may be a backslash before one of the other's kind */
+        if (a.data[i] == '\\' && step_a == 1 && i + 1 < a.size && k + 1 < b.size) {
+            if (a.data[i + 1] != b.data[k + 1]) return false;
+            step_a = step_b = 2;
+        }
+        i += step_a;
+        k += step_b;
+    }
+    return i == a.size && k == b.size;
 }
 
 static bool isolates(const tuff_splitter *step)
 {
+    static const char rest[] = "|\\s+";
     bool isolated = step->behavior == TUFF_SPLIT_ISOLATED;
-    /* The patterns below match all of a text, so removing what lies between removes nothing. */
-    bool inverted = step->behavior == TUFF_SPLIT_REMOVED && step->invert;
-    return step->kind == TUFF_SPLIT_PATTERN && (isolated || inverted);
+    /* A pattern that ends so matches all of a text, so removing what lies between removes nothing. */
+    bool whole =
+        step->pattern.size >= sizeof rest &&
+        memcmp(step->pattern.data + step->pattern.size - (sizeof rest - 1), rest, sizeof rest - 1) == 0;
+    return isolated || (step->behavior == TUFF_SPLIT_REMOVED && step->invert && whole);
 }
 
-static bool is_cut(const tuff_tokenizer *tokenizer, const tuff_known_cut *cut)
+static bool is_step(const tuff_splitter *step, const char *wanted)
 {
-    size_t step = 0, pattern = 0;
-    if (tokenizer->splitter_count && tokenizer->splitters[0].kind == TUFF_SPLIT_PREFIX_SPACE) step++;
-    for (; step + 1 < tokenizer->splitter_count; step++, pattern++) {
-        const tuff_splitter *splitter = &tokenizer->splitters[step];
-        if (pattern == TUFF_CUT_PATTERNS || !cut->patterns[pattern] || !isolates(splitter)) return false;
-        if (!tuff_view_is(splitter->pattern, cut->patterns[pattern])) return false;
-    }
-    return step < tokenizer->splitter_count && tokenizer->splitters[step].kind == TUFF_SPLIT_BYTES &&
-           (pattern == TUFF_CUT_PATTERNS || !cut->patterns[pattern]);
+    if (strcmp(wanted, CUT_BYTES) == 0) return step->kind == TUFF_SPLIT_BYTES;
+    if (step->kind != TUFF_SPLIT_PATTERN) return false;
+    if (strcmp(wanted, CUT_MARKS) == 0)
+        return step->behavior == TUFF_SPLIT_CONTIGUOUS && tuff_view_is(step->pattern, TUFF_PUNCTUATION);
+    return isolates(step) && same_pattern(step->pattern, tuff_view_of(wanted));
+}
+
+/* Whether the tokenizer's splitters are these steps, and, where they are patterns alone, bytes behind them.
+ */
+static bool are_steps(const tuff_tokenizer *t, const char *const wanted[TUFF_CUT_PATTERNS], bool bytes)
+{
+    size_t at = t->splitter_count && t->splitters[0].kind == TUFF_SPLIT_PREFIX_SPACE, n = 0;
+    for (; n < TUFF_CUT_PATTERNS && wanted[n]; n++, at++)
+        if (at == t->splitter_count || !is_step(&t->splitters[at], wanted[n])) return false;
+    if (bytes) return at + 1 == t->splitter_count && t->splitters[at].kind == TUFF_SPLIT_BYTES;
+    return at == t->splitter_count;
 }
 
 const tuff_known_cut *tuff_known_cut_of(const tuff_tokenizer *tokenizer)
 {
+    const tuff_known_cut *best = NULL;
+    int most = -1;
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        if (are_steps(tokenizer, spellings[i].steps, false)) return tuff_known_cut_find(spellings[i].name);
+    bool nfc = tokenizer->normalizer_count == 1 && tokenizer->normalizers[0].kind == TUFF_NORMALIZE_NFC;
     for (size_t i = 0; i < CUT_COUNT; i++) {
-        /* Llama 3 and its twin differ in this alone. */
-        if (cuts[i].whole_words && !tokenizer->bpe.whole_words) continue;
-        if (is_cut(tokenizer, &cuts[i])) return &cuts[i];
+        const unsigned flags = cuts[i].flags;
+        bool whole = flags & TUFF_CUT_WHOLE_WORDS, normalizes = flags & TUFF_CUT_NFC;
+        if ((whole && !tokenizer->bpe.whole_words) || !are_steps(tokenizer, cuts[i].patterns, true)) continue;
+        const int fits = 2 * (whole == tokenizer->bpe.whole_words) + (normalizes == nfc);
+        if (fits <= most) continue;
+        most = fits;
+        best = &cuts[i];
     }
-    return NULL;
+    return best;
 }
 
 tuff_status tuff_known_cut_apply(tuff_tokenizer *tokenizer, const tuff_known_cut *cut, bool space_prefix,
@@ -77,8 +138,8 @@ tuff_status tuff_known_cut_apply(tuff_tokenizer *tokenizer, const tuff_known_cut
     tokenizer->cut = cut;
     tokenizer->byte_level = true;
     tokenizer->space_prefix = space_prefix;
-    tokenizer->bpe.whole_words = cut->whole_words;
-    if (cut->nfc)
+    tokenizer->bpe.whole_words = cut->flags & TUFF_CUT_WHOLE_WORDS;
+    if (cut->flags & TUFF_CUT_NFC)
         TUFF_TRY(tuff_add_normalizer(tokenizer, (tuff_normalizer){.kind = TUFF_NORMALIZE_NFC}, none, where));
     if (space_prefix)
         TUFF_TRY(tuff_add_splitter(tokenizer, (tuff_splitter){.kind = TUFF_SPLIT_PREFIX_SPACE}, none, where));

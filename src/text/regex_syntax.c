@@ -88,6 +88,28 @@ static void put_set(translation *t, const char *set, bool negated, bool in_class
     t->at += 2;
 }
 
+/* "\p{Han}": to Oniguruma a character's own script, to PCRE2 any that it is used with, unless it is said. */
+static void script(translation *t)
+{
+    static const char *const names[] = {"Arabic}",    "Armenian}", "Bengali}",  "Cyrillic}", "Devanagari}",
+                                        "Ethiopic}",  "Georgian}", "Greek}",    "Gujarati}", "Gurmukhi}",
+                                        "Han}",       "Hangul}",   "Hebrew}",   "Hiragana}", "Kannada}",
+                                        "Katakana}",  "Khmer}",    "Lao}",      "Latin}",    "Malayalam}",
+                                        "Mongolian}", "Myanmar}",  "Sinhala}",  "Tamil}",    "Telugu}",
+                                        "Thai}",      "Tibetan}",  "Bopomofo}", "Common}",   "Inherited}"};
+    const size_t negated = peek(t, 3) == '^', left = t->in.size - t->at;
+    bool found = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
+        const size_t size = strlen(names[i]);
+        found = left >= 3 + negated + size && memcmp(t->in.data + t->at + 3 + negated, names[i], size) == 0;
+    }
+    if (found) {
+        copy(t, 3 + negated);
+        tuff_buf_text(t->out, "sc:");
+    }
+    copy_to(t, '}');
+}
+
 /* A backslash and what follows. */
 static bool escape(translation *t, bool in_class)
 {
@@ -111,7 +133,9 @@ static bool escape(translation *t, bool in_class)
         if (run(t, 2, hex, 4) < 4) return refuse(t, 2);
         tuff_buf_printf(t->out, "\\x{%.4s}", t->in.data + t->at + 2);
         t->at += 6;
-    } else if ((c == 'p' || c == 'P' || c == 'x') && peek(t, 2) == '{') {
+    } else if ((c == 'p' || c == 'P') && peek(t, 2) == '{') {
+        script(t);
+    } else if (c == 'x' && peek(t, 2) == '{') {
         copy_to(t, '}');
     } else if (c == 'x') {
         copy(t, 2 + run(t, 2, hex, 2));
@@ -125,21 +149,29 @@ static bool escape(translation *t, bool in_class)
     return true;
 }
 
-/* A set in brackets. False also for sets within sets and "&&", which PCRE2 reads as characters. */
+/* A set in brackets. Sets within it are taken apart; false for those that take away, "[^" and "&&", which
+ * PCRE2 reads as characters. */
 static bool class(translation *t)
 {
     copy(t, 1);
     if (peek(t, 0) == '^') copy(t, 1);
     if (peek(t, 0) == ']') copy(t, 1);
+    size_t inner = 0; /* open sets within it */
     while (t->at < t->in.size) {
         char c = peek(t, 0), next = peek(t, 1);
         if (c == '\\' && t->at + 1 < t->in.size) {
             if (!escape(t, true)) return false;
         } else if (c == '[' && next == ':') {
             copy_to(t, ']');
+        } else if (c == '[' && next != '^' && next != ']') {
+            inner++;
+            t->at++;
         } else if (c == '[' || (c == '&' && next == '&')) {
             strcpy(t->found, "sets within sets");
             return false;
+        } else if (c == ']' && inner) {
+            inner--;
+            t->at++;
         } else {
             copy(t, 1);
             if (c == ']') return true;

@@ -36,8 +36,9 @@ static void write_added(const tuff_tokenizer *t, tuff_buf *out)
 static void write_byte_level_steps(const tuff_tokenizer *t, tuff_buf *out)
 {
     const tuff_known_cut *cut = t->cut;
-    bool gpt2 = strcmp(cut->patterns[0], tuff_gpt2_pattern) == 0 && !cut->patterns[1];
-    tuff_buf_printf(out, "  \"normalizer\": %s,\n", cut->nfc ? "{\"type\": \"NFC\"}" : "null");
+    bool gpt2 = strcmp(cut->patterns[0], tuff_gpt2_pattern()) == 0 && !cut->patterns[1];
+    tuff_buf_printf(out, "  \"normalizer\": %s,\n",
+                    cut->flags & TUFF_CUT_NFC ? "{\"type\": \"NFC\"}" : "null");
     tuff_buf_text(out, "  \"pre_tokenizer\": ");
     if (!gpt2) {
         tuff_buf_text(out, "{\"type\": \"Sequence\", \"pretokenizers\": [");
@@ -223,8 +224,8 @@ tuff_status tuff_write_tokenizer_json(const tuff_tokenizer *tokenizer, tuff_buf 
         if (tokenizer->byte_level && tokenizer->space_prefix && tokenizer->cut->patterns[1])
             return tuff_fail(
                 TUFF_UNSUPPORTED,
-                "a tokenizer of the kind \"%s\" that puts a space before the text cannot be written as tokenizer.json",
-                tokenizer->cut->names[0]);
+                "a tokenizer of the kind \"%.*s\" that puts a space before the text cannot be written as tokenizer.json",
+                (int)tuff_known_cut_name(tokenizer->cut).size, tokenizer->cut->names);
         tuff_buf_text(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n");
         write_added(tokenizer, out);
         write_steps(tokenizer, out);

@@ -304,8 +304,8 @@ static void bad_vocabularies_are_refused(void **state)
     fixture_gpt2(&f, "gpt-2", fixture_merges);
     f.desc.kind = "rwkv";
     refuses(&f, TUFF_UNSUPPORTED, "\"rwkv\"");
-    fixture_gpt2(&f, "deepseek-llm", fixture_merges);
-    refuses(&f, TUFF_UNSUPPORTED, "\"deepseek-llm\"");
+    fixture_gpt2(&f, "gemma4", fixture_merges);
+    refuses(&f, TUFF_UNSUPPORTED, "\"gemma4\"");
     fixture_gpt2(&f, "gpt-2", fixture_merges);
     f.desc.eos = (int32_t)f.desc.size;
     refuses(&f, TUFF_BAD_FORMAT, "past the vocabulary");

@@ -57,6 +57,12 @@ static void patterns_are_read_as_oniguruma_reads_them(void **state)
     assert_int_equal(words("\\\\K", "a\\Kb"), 3);
     assert_int_equal(words("[\\\\K]", "a\\b"), 3);
     assert_int_equal(words("a(?=b)|(?<=b)c", "abc"), 3);
+    assert_int_equal(words("[^a[bc]]+", "xxabcyy"), 3);
+    assert_int_equal(words("[a[b[c]]-]", "xab-cy"), 6);
+    /* U+3002 is used with Han, but of no script */
+    assert_int_equal(words("\\p{Han}+", "\xe4\xb8\xad\xe3\x80\x82\xe4\xb8\xad"), 3);
+    assert_int_equal(words("\\p{^Han}+", "\xe4\xb8\xad\xe3\x80\x82\xe4\xb8\xad"), 3);
+    assert_int_equal(words("[\\P{Latin}x]+", "axxz\xc3\xa9\xce\xb1"), 4);
 }
 
 /* What the Hugging Face library, whose tables are Unicode 9's, does not know: docs/decisions/006. */
