@@ -244,7 +244,7 @@ static tuff_status collect_whole(source *from, tuff_arena *arena, tuff_save_item
         const tuff_param *p = &model->params.items[i];
         char text[256];
         if (!p->whole) continue;
-        const char *name = tuff_arena_printf(arena, TUFF_PEFT_PREFIX "%s", p->hf.name);
+        const char *name = tuff_arena_printf(arena, "%s%s", from->adapter->method->whole_prefix, p->hf.name);
         const char *module = tuff_arena_strdup(arena, tuff_param_saved_module(&model->config, p, text));
         if (!name || !module) return tuff_fail_memory("an adapter's config");
         items[from->adapter->count + from->whole_count] =

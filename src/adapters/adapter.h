@@ -49,6 +49,8 @@ typedef struct tuff_adapter_card {
 typedef struct tuff_method {
     const char *peft_type; /* "LORA" */
     const char *title;     /* for people: "LoRA" */
+    /* What the names of parameters that it has whole begin with in files. */
+    const char *whole_prefix;
     tuff_net_points points;
     /* Checks settings and lists the tensors of a new adapter (tuff_adapter_add). */
     tuff_status (*create)(tuff_adapter *adapter, const tuff_adapter_settings *settings);

@@ -222,6 +222,7 @@ done:
 
 const tuff_method tuff_method_ia3 = {.peft_type = "IA3",
                                      .title = "IA3",
+                                     .whole_prefix = TUFF_PEFT_PREFIX,
                                      .points = {.input = input, .linear = linear},
                                      .create = create,
                                      .open = open,

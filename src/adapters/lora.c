@@ -200,6 +200,7 @@ static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card
 
 const tuff_method tuff_method_lora = {.peft_type = "LORA",
                                       .title = "LoRA",
+                                      .whole_prefix = TUFF_PEFT_PREFIX,
                                       .points = {.linear = linear},
                                       .create = create,
                                       .open = open,

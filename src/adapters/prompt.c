@@ -5,6 +5,7 @@
 
 #include "adapters/adapter.h"
 #include "base/rng.h"
+#include "models/heads/head.h"
 
 enum { MOST = 65536 };
 
@@ -22,9 +23,25 @@ static void free_prompt(tuff_adapter *a)
     tuff_free(((prompt *)a->own)->ids);
 }
 
+/* What PEFT defines: its class for answers looks for their places, which count the context's tokens, among
+ * all tokens, and it has none for masked ones. */
+static tuff_status check_head(const tuff_model *model)
+{
+    const tuff_config *c = &model->config;
+    if (tuff_config_has_head(c, &tuff_head_classes) || tuff_config_has_head(c, &tuff_head_tokens))
+        return TUFF_OK;
+    if (tuff_config_has_head(c, &tuff_head_spans) || tuff_config_has_head(c, &tuff_head_mlm))
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: PEFT defines no prompt tuning of a model whose head is: %s (it knows none of "
+            "masked tokens, and looks for answers among the virtual tokens, too); take LoRA or IA3",
+            model->path, tuff_config_head_title(c));
+    return tuff_model_need_lm(model);
+}
+
 static tuff_status begin(tuff_adapter *a, prompt **out)
 {
-    TUFF_TRY(tuff_model_need_lm(a->model));
+    TUFF_TRY(check_head(a->model));
     a->own = *out = tuff_arena_alloc(&a->arena, sizeof **out);
     return *out ? TUFF_OK : tuff_fail_memory("an adapter");
 }
@@ -46,7 +63,7 @@ static tuff_status encode(tuff_adapter *a, prompt *own, const char *text)
 static tuff_status check_room(const tuff_adapter *a, int64_t tokens, const char *what)
 {
     const tuff_config *c = &a->model->config;
-    int64_t most = c->rope.theta == 0 && c->max_positions <= MOST ? c->max_positions - 1 : MOST;
+    int64_t most = c->learned_positions && c->max_positions <= MOST ? c->max_positions - 1 : MOST;
     if (tokens >= 1 && tokens <= most) return TUFF_OK;
     return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %lld, expected 1 to %lld", what, (long long)tokens,
                      (long long)most);
@@ -145,6 +162,7 @@ static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card
 
 const tuff_method tuff_method_prompt = {.peft_type = "PROMPT_TUNING",
                                         .title = "prompt tuning",
+                                        .whole_prefix = TUFF_PEFT_BARE_PREFIX,
                                         .points = {.embeddings = embeddings},
                                         .create = create,
                                         .open = open,

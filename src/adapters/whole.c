@@ -14,13 +14,17 @@
 /* The parameter of a tensor in the files; NULL: none. */
 static const tuff_param *param_of(const tuff_model *model, const tuff_weight *weight)
 {
-    if (!tuff_starts_with(weight->name, TUFF_PEFT_PREFIX)) return NULL;
-    const char *name = weight->name + strlen(TUFF_PEFT_PREFIX);
-    const tuff_param *p = tuff_params_find(&model->params, name);
-    char whole[256];
-    if (p) return p;
-    snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, name);
-    return tuff_params_find(&model->params, whole);
+    static const char *const prefixes[] = {TUFF_PEFT_PREFIX, TUFF_PEFT_BARE_PREFIX};
+    const tuff_param *p = NULL;
+    for (size_t i = 0; !p && i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (!tuff_starts_with(weight->name, prefixes[i])) continue;
+        const char *name = weight->name + strlen(prefixes[i]);
+        char whole[256];
+        snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, name);
+        p = tuff_params_find(&model->params, name);
+        if (!p) p = tuff_params_find(&model->params, whole);
+    }
+    return p;
 }
 
 static tuff_status check(const tuff_param *p, const tuff_weight *w)
@@ -165,9 +169,9 @@ static tuff_status adapt(const tuff_model *base, const char *directory, const tu
     TUFF_TRY(tuff_json_text(files->config, "task_type", files->config_path, &task_type));
     tuff_head_wish wish = {.head = head_of(task_type), .saved = files->weights, .whole = true};
     const char *output = wish.head ? tuff_head_output_of(&base->config, wish.head) : NULL;
-    char name[320];
-    snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%s.weight", output ? output : "");
-    const tuff_weight *weight = output ? tuff_weights_find(files->weights, name) : NULL;
+    char name[256];
+    snprintf(name, sizeof name, "%s.weight", output ? output : "");
+    const tuff_weight *weight = output ? tuff_peft_find_whole(files->weights, name) : NULL;
     if (!weight) return TUFF_OK;
     wish.label_count = weight->shape[0];
     if (weight->rank != 2 || wish.label_count < 1 || wish.label_count > 1 << 20)

@@ -38,7 +38,7 @@ typedef struct tuff_cli_predict {
          "4096"},                                                                       \
     {                                                                                   \
         TUFF_ARG_TEXT, "adapter", "DIR", .offset = offsetof(tuff_cli_predict, adapter), \
-                                         .help = "a PEFT LoRA adapter to apply"         \
+                                         .help = "a PEFT adapter to apply"              \
     }
 
 /* Opens model and device, and calls `run` with the predictor. The exit code. */

@@ -1,6 +1,7 @@
 #include "formats/peft.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/stage.h"
@@ -42,6 +43,16 @@ static char side_of(const char *after)
     const char *rest = after + 2, *dot = strchr(rest, '.');
     if (strcmp(rest, "weight") == 0 || (dot && dot > rest && strcmp(dot, ".weight") == 0)) return after[0];
     return 0;
+}
+
+const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char *param)
+{
+    char name[320];
+    snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%s", param);
+    const tuff_weight *weight = tuff_weights_find(weights, name);
+    if (weight) return weight;
+    snprintf(name, sizeof name, TUFF_PEFT_BARE_PREFIX "%s", param);
+    return tuff_weights_find(weights, name);
 }
 
 static tuff_status find_pair(tuff_peft_adapter *adapter, const char *module, size_t length,

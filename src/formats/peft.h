@@ -9,6 +9,10 @@
 
 /* What tensors of an adapter's file begin with, before the base model's module. */
 #define TUFF_PEFT_PREFIX "base_model.model."
+/* The same where PEFT puts no model of the method's own around the base, as for virtual tokens. */
+#define TUFF_PEFT_BARE_PREFIX "base_model."
+/* The tensor of a parameter that an adapter has whole, by either prefix; NULL: there is none. */
+const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char *param);
 
 /* The two files of a directory, of any kind. */
 typedef struct tuff_peft_files {

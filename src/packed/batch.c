@@ -14,13 +14,15 @@ void tuff_packed_sort(tuff_packed_text *texts, size_t n)
     if (n) qsort(texts, n, sizeof *texts, by_length);
 }
 
-size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t budget, int64_t *out_tokens)
+size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t before, int64_t budget,
+                         int64_t *out_tokens)
 {
     size_t taken = 0, picks = 0;
     *out_tokens = 0;
     for (; taken < n; taken++) {
         const tuff_packed_text *t = &texts[taken];
-        bool fits = *out_tokens + (int64_t)t->count <= budget && picks + t->picks <= TUFF_PACKED_PICKS;
+        int64_t all = *out_tokens + (int64_t)t->count + (int64_t)(taken + 1) * before;
+        bool fits = all <= budget && picks + t->picks <= TUFF_PACKED_PICKS;
         if (taken && !fits) break;
         *out_tokens += (int64_t)t->count;
         picks += t->picks;

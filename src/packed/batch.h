@@ -26,8 +26,9 @@ void tuff_packed_sort(tuff_packed_text *texts, size_t n);
 enum { TUFF_PACKED_PICKS = 512 };
 
 /* How many of texts[0..n) make the next batch: as many as fit `budget` tokens and so many picks, at least
- * one. *out_tokens is their sum. */
-size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t budget, int64_t *out_tokens);
+ * one. Each has `before` tokens more that are none of its own. *out_tokens is the sum of their own. */
+size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t before, int64_t budget,
+                         int64_t *out_tokens);
 
 /* Capacities of few sizes that hold so much: of tokens less than an eighth is unused from 128 on. */
 int64_t tuff_packed_token_capacity(int64_t tokens);

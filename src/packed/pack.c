@@ -39,16 +39,16 @@ int64_t tuff_pack_add(tuff_pack *pack, const int32_t *ids, const int8_t *types, 
 {
     const int64_t before = pack->virtual_tokens, begin = pack->tokens, at = begin + before;
     const int32_t all = (int32_t)(before + n), segment[] = {(int32_t)begin, all, (int32_t)begin, all};
+    const int32_t first = (int32_t)pack->config->position_offset;
     memcpy(pack->ids + at, ids, (size_t)n * sizeof *ids);
     tuff_config_positions(pack->config, ids, (size_t)n, pack->positions + at);
-    for (int64_t v = 0; v < before; v++) {
-        pack->positions[begin + v] = (int32_t)v;
+    for (int64_t v = 0; v < before; v++)
         pack->embedding_rows[begin + v] = (int32_t)(pack->shape.tokens + v);
-    }
-    for (int64_t i = 0; i < n; i++) {
-        pack->positions[at + i] += (int32_t)before;
-        if (types && tuff_config_types(pack->config)) pack->types[at + i] = types[i];
-    }
+    /* behind rows that no token has, positions are counted whatever the tokens are, as transformers has it */
+    for (int32_t i = 0; before && i < all; i++)
+        pack->positions[begin + i] = first + i;
+    for (int64_t i = 0; types && tuff_config_types(pack->config) && i < n; i++)
+        pack->types[at + i] = types[i];
     memcpy(pack->segments + 4 * pack->sequences, segment, sizeof segment);
     pack->tokens += all;
     pack->sequences++;

@@ -19,6 +19,7 @@ tuff_status tuff_packed_choose(tuff_packed *p, int64_t max_length, int64_t usual
         TUFF_TRY(tuff_hf_max_length(p->model->path, &longest));
     if (!longest || longest > c->max_positions) longest = c->max_positions;
     p->max_length = max_length ? max_length : usual ? usual : longest;
+    p->usual_length = !max_length;
     if (!max_length && p->max_length > most) p->max_length = most;
     if (p->max_length < 2 || p->max_length > most)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the longest text is %lld tokens, expected 2 to %lld",
@@ -29,20 +30,38 @@ tuff_status tuff_packed_choose(tuff_packed *p, int64_t max_length, int64_t usual
                      MOST_TOKENS);
 }
 
+/* Where positions end, virtual tokens take some of the text's. */
+static tuff_status make_room(tuff_packed *p)
+{
+    const tuff_config *c = &p->model->config;
+    const int64_t before = tuff_adapter_virtual_tokens(p->adapter), left = c->max_positions - before;
+    if (!c->learned_positions || p->max_length <= left) return TUFF_OK;
+    if (p->usual_length && left >= 2) {
+        p->max_length = left;
+        return TUFF_OK;
+    }
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "texts of %lld tokens behind %lld virtual ones need more than the %lld positions of the "
+                     "model",
+                     (long long)p->max_length, (long long)before, (long long)c->max_positions);
+}
+
 tuff_status tuff_packed_open(tuff_packed *p, const char *adapter, const tuff_watch *watch)
 {
     p->turn = tuff_mutex_create();
     if (!p->turn) return tuff_fail_memory("a model that texts run through");
     TUFF_TRY(tuff_session_create(p->device, &p->session));
     if (adapter) TUFF_TRY(tuff_adapter_open(p->model, adapter, &p->device->log, &p->adapter));
-    if (tuff_adapter_virtual_tokens(p->adapter))
+    p->pack.virtual_tokens = tuff_adapter_virtual_tokens(p->adapter);
+    if (p->pack.virtual_tokens && !p->takes_virtual)
         return tuff_fail(
             TUFF_UNSUPPORTED,
-            "%s: adapters with virtual tokens continue texts (generate, eval, train); what embeds or "
-            "classifies texts cannot use them",
+            "%s: it has virtual tokens; how vectors behind such are pooled is defined neither by "
+            "PEFT nor by sentence-transformers",
             adapter);
+    TUFF_TRY(make_room(p));
     tuff_store *store = tuff_session_store(p->session);
-    p->rope_positions = p->max_length;
+    p->rope_positions = p->max_length + p->pack.virtual_tokens;
     TUFF_TRY(tuff_adapter_upload_model(p->model, p->adapter, false, p->rope_positions, watch, store));
     return p->top.upload ? p->top.upload(p->top.user, store) : TUFF_OK;
 }
@@ -138,6 +157,7 @@ static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size
     int64_t picked = 0;
     for (size_t s = 0; s < n; s++)
         picked += (int64_t)texts[s].picks;
+    tokens += (int64_t)n * p->pack.virtual_tokens;
     const tuff_packed_shape shape = {tuff_packed_token_capacity(tokens),
                                      tuff_packed_sequence_capacity((int64_t)n),
                                      tuff_packed_sequence_capacity(picked)};
@@ -163,7 +183,8 @@ tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, v
         total += texts[i].count;
     for (size_t at = 0; at < n;) {
         int64_t tokens = 0;
-        size_t taken = tuff_packed_batch(texts + at, n - at, p->batch_tokens, &tokens);
+        size_t taken =
+            tuff_packed_batch(texts + at, n - at, p->pack.virtual_tokens, p->batch_tokens, &tokens);
         TUFF_TRY(tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total));
         tuff_mutex_lock(p->turn);
         tuff_status status = run_batch(p, texts + at, taken, tokens, call, watch);

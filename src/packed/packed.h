@@ -24,8 +24,8 @@ typedef struct tuff_packed_top {
     tuff_status (*upload)(void *user, tuff_store *store);
     /* Builds it on states [tokens, hidden_size], with its own inputs and outputs. */
     void (*build)(void *user, tuff_net *net, tuff_tensor *states, const tuff_packed_shape *shape);
-    /* Sets its inputs for texts[0..n), which lie one after the other from the first token on; NULL: it has
-     * none. */
+    /* Sets its inputs for texts[0..n), which lie one after the other from the first token on, each behind the
+     * adapter's virtual tokens; NULL: it has none. */
     tuff_status (*set)(void *user, tuff_program *program, const tuff_packed_shape *shape,
                        const tuff_packed_text *texts, size_t n);
     /* Takes its outputs; `call` is what tuff_packed_run was given. */
@@ -39,8 +39,10 @@ typedef struct tuff_packed {
     const tuff_model *model;
     tuff_device *device;
     tuff_packed_top top;
-    tuff_phase phase; /* as watches are told of a run, in tokens */
+    tuff_phase phase;   /* as watches are told of a run, in tokens */
+    bool takes_virtual; /* what stands on the states knows of rows before the texts' own */
     int64_t max_length, batch_tokens;
+    bool usual_length; /* max_length is nobody's wish */
     tuff_session *session;
     tuff_adapter *adapter;  /* NULL: none */
     bool borrowed;          /* the two above are another's */
@@ -55,7 +57,8 @@ typedef struct tuff_packed {
  * tokenizer's files say, at most what the model was trained for. */
 TUFF_MUST_USE tuff_status tuff_packed_choose(tuff_packed *packed, int64_t max_length, int64_t usual,
                                              int64_t batch_tokens);
-/* Puts all that programs read on the device. `adapter` and `watch` may be NULL. */
+/* Puts all that programs read on the device; the longest text becomes shorter where virtual tokens take of
+ * the model's positions. `adapter` and `watch` may be NULL. */
 TUFF_MUST_USE tuff_status tuff_packed_open(tuff_packed *packed, const char *adapter, const tuff_watch *watch);
 /* On the session of a training, whose store is filled; it must outlive this, and belongs to the same thread.
  */

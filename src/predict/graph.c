@@ -24,7 +24,8 @@ static void build(void *user, tuff_net *net, tuff_tensor *states, const tuff_pac
     tuff_output(net->g, "rows", tuff_net_head(net, states));
 }
 
-/* Which rows of the states are picked: of masks those, of classifiers the one that stands for the text. */
+/* Which rows of the states are picked: of masks those, of classifiers the one that stands for the text. What
+ * is first is so with virtual tokens counted, as PEFT has it. */
 static tuff_status set(void *user, tuff_program *program, const tuff_packed_shape *shape,
                        const tuff_packed_text *texts, size_t n)
 {
@@ -33,10 +34,11 @@ static tuff_status set(void *user, tuff_program *program, const tuff_packed_shap
     bool masks = p->task == TUFF_PREDICT_MASKS;
     if (!masks && (p->task != TUFF_PREDICT_CLASSES || c->head_means)) return TUFF_OK;
     size_t count = (size_t)(masks ? shape->picked : shape->sequences), to = 0;
+    const int32_t before = (int32_t)p->packed.pack.virtual_tokens;
     int32_t *picked = tuff_packed_words(&p->packed, count), at = 0;
     if (!picked) return TUFF_OUT_OF_MEMORY;
     for (size_t s = 0; s < n; s++) {
-        int32_t size = (int32_t)texts[s].count;
+        int32_t size = before + (int32_t)texts[s].count;
         for (size_t i = 0; masks && i < texts[s].picks; i++)
             picked[to++] = at + texts[s].picked[i];
         if (!masks) picked[to++] = c->head->last ? at + size - 1 : at;
@@ -53,6 +55,7 @@ static tuff_status take(void *user, void *user_call, tuff_program *program, cons
     const size_t d = (size_t)p->outputs, rows = (size_t)(p->task == TUFF_PREDICT_MASKS     ? shape->picked
                                                          : p->task == TUFF_PREDICT_CLASSES ? shape->sequences
                                                                                            : shape->tokens);
+    const size_t before = p->task == TUFF_PREDICT_ENTITIES ? (size_t)p->packed.pack.virtual_tokens : 0;
     float *values = tuff_packed_words(&p->packed, 2 * rows * d);
     if (!values) return TUFF_OUT_OF_MEMORY;
     int32_t *places = (int32_t *)(values + rows * d);
@@ -60,6 +63,7 @@ static tuff_status take(void *user, void *user_call, tuff_program *program, cons
     if (call->places) TUFF_TRY(tuff_program_output(program, "places", places, rows * d * sizeof *places));
     for (size_t s = 0, at = 0; s < n; s++) {
         const tuff_predict_text *t = &call->texts[texts[s].index];
+        at += before;
         memcpy(call->rows + t->start * d, values + at * d, t->rows * d * sizeof *values);
         if (call->places) memcpy(call->places + t->start * d, places + at * d, t->rows * d * sizeof *places);
         at += t->rows;

@@ -100,8 +100,11 @@ tuff_status tuff_predictor_create(const tuff_model *model, tuff_device *device,
     if (!p) return tuff_fail_memory("a predictor");
     p->model = model;
     p->mask = -1;
-    p->packed = (tuff_packed){
-        .model = model, .device = device, .top = tuff_predictor_top(p), .phase = TUFF_PHASE_PREDICT};
+    p->packed = (tuff_packed){.model = model,
+                              .device = device,
+                              .top = tuff_predictor_top(p),
+                              .phase = TUFF_PHASE_PREDICT,
+                              .takes_virtual = true};
     tuff_status status = build(p, &given);
     if (status != TUFF_OK)
         tuff_predictor_destroy(&p);

@@ -9,13 +9,18 @@ tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 tuff_status tuff_lm_check_length(const tuff_lm *lm, const tuff_dataset *data)
 {
     const tuff_config *c = &lm->model->config;
-    int64_t before = tuff_adapter_virtual_tokens(lm->adapter);
-    if (before == 0 || c->rope.theta != 0 || data->block_size + before <= c->max_positions) return TUFF_OK;
+    int64_t before = tuff_adapter_virtual_tokens(lm->adapter), longest = data->block_size;
+    for (int64_t i = 0; !data->block_size && i < data->sequences; i++) {
+        int64_t length = data->starts[i + 1] - data->starts[i];
+        longest = length > longest ? length : longest;
+    }
+    if (before == 0 || !c->learned_positions || longest + before <= c->max_positions) return TUFF_OK;
     return tuff_fail(
         TUFF_INVALID_ARGUMENT,
-        "%lld virtual tokens and blocks of %lld need more than the %lld positions of the model; use "
-        "a smaller block size",
-        (long long)before, (long long)data->block_size, (long long)c->max_positions);
+        "%lld virtual tokens and %s of %lld need more than the %lld positions of the model; use a "
+        "smaller %s",
+        (long long)before, data->block_size ? "blocks" : "a text", (long long)longest,
+        (long long)c->max_positions, data->block_size ? "block size" : "longest text (max_length)");
 }
 
 tuff_status tuff_lm_reserve(tuff_lm *lm)

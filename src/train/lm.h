@@ -21,7 +21,7 @@ TUFF_MUST_USE tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store);
 
 /* Makes room for the adapter's virtual tokens among the rotary positions, and checks lm's data. */
 TUFF_MUST_USE tuff_status tuff_lm_reserve(tuff_lm *lm);
-/* Fails where learned positions end within blocks of the data behind the virtual tokens. */
+/* Fails where learned positions end within blocks or records of the data behind the virtual tokens. */
 TUFF_MUST_USE tuff_status tuff_lm_check_length(const tuff_lm *lm, const tuff_dataset *data);
 
 /* What a program does. */

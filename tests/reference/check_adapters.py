@@ -36,15 +36,13 @@ def scores_of(args, texts):
                 found[row, labels[guess["label"]]] = guess["score"]
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     base = AutoModelForSequenceClassification.from_pretrained(args.model, num_labels=len(labels))
-    model = PeftModel.from_pretrained(base, args.adapter).eval()
-
-    def run():
+    def run(model):
         with torch.no_grad():
             return torch.cat([model(**tokenizer(t, return_tensors="pt")).logits.softmax(-1) for t in texts]).numpy()
 
-    wanted = run()
-    with model.disable_adapter():
-        return found, wanted, np.abs(wanted - run()).max()
+    plain = run(base.eval())
+    wanted = run(PeftModel.from_pretrained(base, args.adapter).eval())
+    return found, wanted, np.abs(wanted - plain).max()
 
 
 def main():

@@ -9,7 +9,8 @@ tokenizer.json and tokenizer_config.json are of all; regression/ is a model of i
 bert-classes (one label, several), bert-tokens, bert-spans. truth.json has losses and gradient norms (before
 clipping) by task, and how the steps were made. Every other encoder with each of its heads, decoders that classify, and the
 vectors of all of them have theirs in steps.safetensors, and the rest of what the steps need (task, vocabulary) in
-truth.json as "steps". All is computed in f64, without dropout, an example at a time: a step's loss is
+truth.json as "steps". Classifiers behind virtual tokens, which PEFT has trained, are prompts.safetensors, with the
+adapters in prompts/ and the rest in truth.json as "prompts": the logits of all examples, their mean loss, 20 steps. All is computed in f64, without dropout, an example at a time: a step's loss is
 the sum over its examples by the number of their labels. Which tokens mlm hides is drawn here by a Philox of its own. Losses are
 formed here, because some of transformers' go through f32; they must be those of transformers."""
 
@@ -22,12 +23,13 @@ import tempfile
 import numpy as np
 import torch
 import torch.nn.functional as F
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from sentence_transformers.sentence_transformer import losses as vector_losses
 from transformers import AutoModelForSequenceClassification, BertTokenizerFast
 
 from make_encoder_goldens import LABELS, MODELS, bert, load, randomize, save
-from make_goldens import ROOT, STEPS, compare_tensors, floats, write_json
+from make_goldens import ADAPTER_RATE, ROOT, STEPS, compare_tensors, floats, save_adapter, write_json
 
 GOLDEN = ROOT / "assets" / "golden"
 BATCH, SEED = 4, 44
@@ -182,23 +184,31 @@ def loss_of(task, logits, labels):
     return F.cross_entropy(logits, labels, reduction="sum")
 
 
-def losses_of(task, tokenizer, data, model, length=None):
-    """What gives the mean loss of examples, by their numbers in the endless sequence; how many examples there are."""
+def losses_of(task, tokenizer, data, model, length=None, seen=None):
+    """What gives the mean loss of examples, by their numbers in the endless sequence; how many examples there are. Logits
+    are added to the list `seen`."""
     classes = LABELS["classes"]
     types_known = getattr(model.config, "type_vocab_size", 0) > 1
     cut = {"truncation": True, "max_length": length} if length else {}
+    before = VIRTUAL if isinstance(model, PeftModel) else 0
 
     def run(ids, types, labels, count):
         inputs = {"input_ids": torch.tensor([ids])}
         if types_known:
             inputs["token_type_ids"] = torch.tensor([types])
         wanted = {"labels": labels} if task in ("classification", "several", "regression") else {"labels": labels[None]}
+        if task == "tokens":  # PEFT gives logits of virtual tokens, too, and leaves it to its user to give labels for them
+            wanted = {"labels": F.pad(labels[None], (before, 0), value=-100)}
         if task == "qa":
             wanted = {"start_positions": labels[:1], "end_positions": labels[1:]}
         if not count:
             return torch.zeros((), dtype=torch.float64), 0
         output = model(**inputs, **wanted)
-        loss = loss_of(task, logits_of(task, output), labels)
+        logits = logits_of(task, output)
+        logits = logits[before:] if task == "tokens" else logits
+        if seen is not None:
+            seen.append(logits.detach())
+        loss = loss_of(task, logits, labels)
         if abs(output.loss.item() * count - loss.item()) > 1e-5 * loss.item():
             raise SystemExit(f"{task}: the loss is {loss.item() / count}, that of transformers {output.loss.item()}")
         return loss, count
@@ -257,6 +267,12 @@ TASKS = {
 }  # fmt: skip
 TASK_OF_HEAD = {"mlm": "mlm", "classes": "classification", "tokens": "tokens", "spans": "qa", "": "embedding"}
 DECODERS = ("llama-tied", "gpt2")  # of make_goldens.py
+PROMPTS = {
+    "bert-classes": "SEQ_CLS", "bert-tokens": "TOKEN_CLS", "roberta-classes": "SEQ_CLS", "xlm-roberta-tokens": "TOKEN_CLS",
+    "distilbert-classes": "SEQ_CLS", "nomic_bert-tokens": "TOKEN_CLS", "modernbert-classes": "SEQ_CLS",
+    "modernbert-biased": "SEQ_CLS", "mpnet-tokens": "TOKEN_CLS", "llama-classes": "SEQ_CLS", "gpt2-classes": "SEQ_CLS",
+}  # fmt: skip
+VIRTUAL = 3
 SLOWLY = 3e-5  # how vectors are trained: at 1e-3 PyTorch in f32 is as much as 1e-4 from f64
 
 
@@ -305,6 +321,49 @@ def make_steps(folder, data):
     return how
 
 
+def make_prompts(folder, data, random):
+    """Virtual tokens before texts that are classified, and the head beside them, with numbers of their own."""
+    tensors, how = {}, {"virtual_tokens": VIRTUAL, "length": SHORT - VIRTUAL, "learning_rate": ADAPTER_RATE, "runs": {}}
+    for run, kind in PROMPTS.items():
+        name, head = MODELS[run]
+        task = TASK_OF_HEAD[head]
+        base = load(GOLDEN / run, name, head)
+        sizes = {"token_dim": base.config.hidden_size, "num_attention_heads": base.config.num_attention_heads}
+        sizes = sizes if name == "distilbert" else {}  # whose names PEFT does not know
+        model = get_peft_model(
+            base, PromptTuningConfig(task_type=kind, num_virtual_tokens=VIRTUAL, num_layers=base.config.num_hidden_layers, **sizes)
+        )
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if parameter.requires_grad:
+                    scale = 0.6 if key.startswith("prompt_encoder.") else 0.3
+                    parameter.copy_(torch.as_tensor(scale * random.standard_normal(tuple(parameter.shape))))
+        save_adapter(model.float(), folder / "prompts" / run)
+
+        def opened():  # to be trained, which PEFT does not do by itself for virtual tokens that it reads
+            fresh = PeftModel.from_pretrained(load(GOLDEN / run, name, head), folder / "prompts" / run).double()
+            for key, parameter in fresh.named_parameters():
+                parameter.requires_grad_(key.startswith("prompt_encoder.") or ".modules_to_save." in key)
+            return fresh
+
+        vocabulary = vocabulary_of(base.config)
+        tokenizer, seen, model = make_tokenizer(vocabulary), [], opened()
+        loss, examples = losses_of(task, tokenizer, data[task], model, SHORT - VIRTUAL, seen)
+        with torch.no_grad():
+            tensors[run + ".loss"] = floats(loss(range(examples)))
+        tensors[run + ".logits"] = torch.cat(seen).float()
+        with torch.no_grad():
+            plain = losses_of(task, tokenizer, data[task], load(GOLDEN / run, name, head), SHORT - VIRTUAL)[0](range(examples))
+        model = opened()
+        losses, norms = train(model, *losses_of(task, tokenizer, data[task], model, SHORT - VIRTUAL), ADAPTER_RATE)
+        tensors[run + ".losses"], tensors[run + ".norms"] = floats(losses), floats(norms)
+        words = f"{len(vocabulary)}, padding {vocabulary.index(SPECIALS[0])}"
+        how["runs"][run] = {"task": task, "vocabulary": words}
+        print(f"{run:20} {kind} {VIRTUAL} virtual tokens: loss {losses[0]:.6f} to {losses[-1]:.6f}; {plain.item():.6f} without")
+    save_file(tensors, folder / "prompts.safetensors")
+    return how
+
+
 def make(output):
     folder = output / "tasks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -322,6 +381,7 @@ def make(output):
         truth["tasks"][task] = {"model": name, "losses": losses, "norms": norms}
         print(f"{task:15} loss {losses[0]:.6f} to {losses[-1]:.6f}")
     truth["short"], truth["steps"] = SHORT, make_steps(folder, data)
+    truth["prompts"] = make_prompts(folder, data, np.random.RandomState(4713))
     write_json(folder / "truth.json", truth)
 
 
@@ -338,7 +398,8 @@ def check(old, new):
     for truth in truths:
         truth["tasks"] = {task: items["model"] for task, items in truth["tasks"].items()}
     wrong += [] if truths[0] == truths[1] else ["truth.json: how the steps are made differs"]
-    wrong += [f"steps.safetensors: {text}" for text in compare_tensors(*(load_file(f / "steps.safetensors") for f in (old, new)))]
+    for name in ("steps.safetensors", "prompts.safetensors"):
+        wrong += [f"{name}: {text}" for text in compare_tensors(*(load_file(f / name) for f in (old, new)))]
     names = {path.relative_to(folder) for folder in (old, new) for path in folder.rglob("*.*") if path.is_file()}
     for name in sorted(names):
         same = all((folder / name).is_file() for folder in (old, new))

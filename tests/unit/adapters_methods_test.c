@@ -2,6 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include <tuff/embed.h>
+
 #include "adapters/adapter.h"
 #include "base/memory.h"
 #include "generate/generator.h"
@@ -97,6 +99,9 @@ static void what_cannot_be_is_refused(void **state)
     s.init_text = "";
     refused("gpt2", s, TUFF_INVALID_ARGUMENT, "prompt_tuning_init_text has no tokens");
     refused("bert", prompt, TUFF_UNSUPPORTED, "language model");
+    refused("bert-mlm", prompt, TUFF_UNSUPPORTED,
+            "PEFT defines no prompt tuning of a model whose head is: masked language model");
+    refused("bert-spans", prompt, TUFF_UNSUPPORTED, "whose head is: question answering");
 }
 
 /* ---- files */
@@ -224,6 +229,18 @@ static void blocks_behind_virtual_tokens_must_fit(void **state)
     KIT_FAILS(tuff_trainer_create(model, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "8 virtual tokens and blocks of 60 need more than the 64 positions");
     tuff_dataset_destroy(&data);
+    tuff_model_destroy(&model);
+}
+
+static void vectors_have_no_virtual_tokens(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama");
+    tuff_embedder *embedder = NULL;
+    tuff_embedder_params p = TUFF_EMBEDDER_PARAMS_INIT;
+    p.adapter = kit_asset("golden/llama/prompt");
+    KIT_FAILS(tuff_embedder_create(model, device, &p, &embedder), TUFF_UNSUPPORTED,
+              "golden/llama/prompt: it has virtual tokens; how vectors behind such are pooled");
     tuff_model_destroy(&model);
 }
 
@@ -394,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
+        cmocka_unit_test(vectors_have_no_virtual_tokens),
         cmocka_unit_test(virtual_tokens_take_rows_of_the_cache),
         cmocka_unit_test(virtual_tokens_leave_room_for_text),
         cmocka_unit_test(every_point_is_reached),

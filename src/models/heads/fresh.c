@@ -140,19 +140,22 @@ const char *tuff_param_saved_module(const tuff_config *config, const tuff_param 
     return text;
 }
 
+/* As PEFT finds what is trained whole: by the ends of modules' names, so that DistilBERT's pre_classifier
+ * goes along. */
 static bool is_output(const tuff_config *c, const tuff_param *p)
 {
     char text[256];
     const char *output = output_module(c, text);
-    return output && tuff_starts_with(p->name, output) && p->name[strlen(output)] == '.';
+    size_t size = output ? strlen(output) : 0;
+    for (const char *dot = strchr(p->name, '.'); output && dot; dot = strchr(dot + 1, '.'))
+        if ((size_t)(dot - p->name) >= size && memcmp(dot - size, output, size) == 0) return true;
+    return false;
 }
 
 /* Whether an adapter's file has what the model's has not. */
 static bool is_saved(const tuff_head_wish *wish, const tuff_param *p)
 {
-    char name[320];
-    snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%s", p->name);
-    return wish->saved && tuff_weights_find(wish->saved, name);
+    return wish->saved && tuff_peft_find_whole(wish->saved, p->name);
 }
 
 /* What the file does not have, or of another number of labels, is new. */

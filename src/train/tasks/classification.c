@@ -244,7 +244,8 @@ static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, c
     for (int64_t i = 0; i < batch->count; i++) {
         int64_t first, length;
         tuff_examples_pack(batch, pack, i, &first, &length);
-        picked[i] = (int32_t)(config->head->last ? first + length - 1 : first);
+        /* the first token may be a virtual one: PEFT has it so */
+        picked[i] = (int32_t)(config->head->last ? first + length - 1 : first - pack->virtual_tokens);
         if (a->problem == TUFF_PROBLEM_SINGLE_LABEL) labels[i] = a->numbers[a->starts[batch->examples[i]]];
     }
     TUFF_TRY(tuff_pack_set(pack, program));

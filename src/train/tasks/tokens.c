@@ -198,28 +198,19 @@ static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *o
             *out_labels += m->of_tokens[k] >= 0;
 }
 
-/* The labels of a batch's tokens in the order in which they are packed. */
-static void pack_labels(const tuff_batch *batch, int32_t *out, int64_t capacity)
-{
-    const tuff_dataset *data = batch->data;
-    const marks *m = data->own;
-    int64_t at = 0;
-    for (int64_t i = 0; i < batch->count; i++) {
-        int64_t n = tuff_dataset_length(data, batch->examples[i]);
-        memcpy(out + at, m->of_tokens + data->starts[batch->examples[i]], (size_t)n * sizeof *out);
-        at += n;
-    }
-    for (; at < capacity; at++)
-        out[at] = TUFF_NO_LABEL;
-}
-
 static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
                         tuff_pack *pack, tuff_program *program)
 {
+    const tuff_dataset *data = batch->data;
+    const marks *m = data->own;
     TUFF_TRY(tuff_pack_begin(pack, config, shape, shape->tokens));
-    for (int64_t i = 0, first, length; i < batch->count; i++)
-        tuff_examples_pack(batch, pack, i, &first, &length);
-    pack_labels(batch, pack->own, shape->tokens);
+    for (int64_t i = 0; i < shape->tokens; i++)
+        pack->own[i] = TUFF_NO_LABEL;
+    for (int64_t i = 0, first, n; i < batch->count; i++) {
+        tuff_examples_pack(batch, pack, i, &first, &n);
+        memcpy(pack->own + first, m->of_tokens + data->starts[batch->examples[i]],
+               (size_t)n * sizeof *pack->own);
+    }
     TUFF_TRY(tuff_pack_set(pack, program));
     return tuff_program_input(program, "labels", pack->own, (size_t)shape->tokens * sizeof *pack->own);
 }
@@ -241,12 +232,14 @@ static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuf
     const marks *m = data->own;
     int32_t *best = NULL;
     TUFF_TRY(tuff_meter_output(meter, program, "best", (size_t)shape->tokens, &best));
-    for (int64_t i = 0, at = 0; i < batch->count; i++)
+    for (int64_t i = 0, at = 0; i < batch->count; i++) {
+        at += batch->virtual_tokens;
         for (int64_t k = data->starts[batch->examples[i]]; k < data->starts[batch->examples[i] + 1];
              k++, at++) {
             const int32_t pair[] = {m->of_tokens[k], best[at]};
             if (pair[0] >= 0) tuff_buf_bytes(&meter->seen, pair, sizeof pair);
         }
+    }
     return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
 }
 
