@@ -105,16 +105,20 @@ static tuff_status open(tuff_adapter *a)
 static tuff_tensor *embeddings(void *self, tuff_net *net, tuff_tensor *x)
 {
     const tuff_adapter *a = self;
+    const tuff_config *c = net->config;
     tuff_tensor *rows = tuff_input(net->g, "embedding_rows", TUFF_I32, 1, &net->tokens);
-    tuff_tensor *all = tuff_concat(net->g, (tuff_tensor *[]){x, tuff_adapter_variable(a, net, 0)}, 2, 0);
-    return tuff_gather_rows(net->g, all, rows);
+    tuff_tensor *own = tuff_adapter_variable(a, net, 0);
+    if (c->embed_scale != 0 && c->scales_inputs) own = tuff_scale(net->g, own, c->embed_scale);
+    return tuff_gather_rows(net->g, tuff_concat(net->g, (tuff_tensor *[]){x, own}, 2, 0), rows);
 }
 
-/* PEFT's RANDOM: a standard normal; its TEXT: the text's rows of the model's table, again and again until all
- * virtual tokens have one. */
+/* PEFT's RANDOM: a standard normal; its TEXT: what the model makes of the text's tokens, again and again
+ * until all virtual tokens have a row. */
 static tuff_status start(const tuff_adapter *a, size_t index, float *values)
 {
     const prompt *own = a->own;
+    const tuff_config *c = &a->model->config;
+    const float scale = c->embed_scale != 0 && !c->scales_inputs ? (float)c->embed_scale : 1;
     const int64_t *shape = a->tensors[index].shape;
     if (!own->text) {
         for (int64_t k = 0; k < shape[0] * shape[1]; k++)
@@ -122,7 +126,7 @@ static tuff_status start(const tuff_adapter *a, size_t index, float *values)
         return TUFF_OK;
     }
     char name[256];
-    const char *module = tuff_config_module(&a->model->config, "token_embd");
+    const char *module = tuff_config_module(c, "token_embd");
     snprintf(name, sizeof name, "%s.weight", module ? module : "");
     const tuff_param *table = tuff_params_find(&a->model->params, name);
     for (int64_t i = 0; i < shape[0]; i++) {
@@ -131,6 +135,8 @@ static tuff_status start(const tuff_adapter *a, size_t index, float *values)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "the token id %lld of prompt_tuning_init_text has no row",
                              (long long)id);
         TUFF_TRY(tuff_model_read(a->model, table, NULL, id, id + 1, values + i * shape[1]));
+        for (int64_t k = 0; k < shape[1]; k++)
+            values[i * shape[1] + k] *= scale;
     }
     return TUFF_OK;
 }

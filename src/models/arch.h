@@ -123,6 +123,7 @@ struct tuff_config {
     tuff_norm norm;
     bool norm_plus_one;       /* norms multiply with 1 + weight */
     double embed_scale;       /* of the tokens' rows; 0: 1 */
+    bool scales_inputs;       /* embed_scale is also of rows that come in place of tokens' */
     double attn_scale;        /* of attention's scores; 0: 1 / sqrt(head_dim) */
     double attn_softcap;      /* bounds them: softcap * tanh(score / softcap); 0: none */
     double branch_scale;      /* of what attention and feed-forward add; 0: 1 */

@@ -28,6 +28,7 @@ static tuff_status set_factors(tuff_config *c, const char *where, double embed, 
         return tuff_fail(TUFF_BAD_FORMAT, "%s: a factor on embeddings, attention, layers or output is 0",
                          where);
     c->embed_scale = unless_one(embed);
+    c->scales_inputs = true;
     c->attn_scale = attention;
     c->branch_scale = unless_one(branch);
     c->logit_scale = unless_one(1 / logits);

@@ -244,6 +244,62 @@ static void vectors_have_no_virtual_tokens(void **state)
     tuff_model_destroy(&model);
 }
 
+static void logits_of(const tuff_model *model, const char *adapter, const int32_t *ids, size_t n, float *out)
+{
+    tuff_generator *generator = NULL;
+    tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
+    p.adapter = adapter;
+    p.context_length = 32;
+    KIT_OK(tuff_generator_create(model, device, &p, &generator));
+    KIT_OK(tuff_generator_logits(generator, ids, n, out));
+    tuff_generator_destroy(&generator);
+}
+
+/* Virtual tokens that begin as a text are that text's tokens, also where rows of the table are scaled by
+ * their module (Gemma) or by what takes them (Granite). */
+static void virtual_tokens_begin_as_tokens(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"gpt2", "llama", "gemma", "granite"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        tuff_model *model = model_open(models[i]);
+        const tuff_tokenizer *tokenizer = NULL;
+        tuff_adapter_settings s = prompt;
+        tuff_adapter *adapter = NULL;
+        tuff_store *store = NULL;
+        int32_t *said = NULL, ids[24];
+        size_t n = 0;
+        s.init_text = "the cat";
+        KIT_OK(tuff_model_get_tokenizer(model, &tokenizer));
+        KIT_OK(tuff_tokenizer_encode(tokenizer, s.init_text, 7, TUFF_ENCODE_ADD_SPECIAL, &said, &n));
+        assert_true(n >= 1 && n <= 16);
+        s.virtual_tokens = (int64_t)n;
+        for (size_t k = 0; k < 24; k++)
+            ids[k] = k < n ? said[k] : (int32_t)(5 + k);
+        const char *directory = kit_temp_path(models[i]);
+        KIT_OK(tuff_adapter_create(model, &s, &adapter));
+        KIT_OK(tuff_store_create(device, &store));
+        KIT_OK(tuff_adapter_upload(adapter, store));
+        KIT_OK(tuff_make_directories(directory));
+        KIT_OK(tuff_adapter_save(adapter, "CAUSAL_LM", store, NULL, directory));
+        size_t vocab = (size_t)model->config.vocab_size;
+        float *want = tuff_alloc_array(vocab, sizeof *want), *got = tuff_alloc_array(vocab, sizeof *got);
+        logits_of(model, NULL, ids, 24, want);
+        logits_of(model, kit_temp_path(models[i]), ids + n, 24 - n, got);
+        float largest = 0;
+        for (size_t k = 0; k < vocab; k++)
+            largest = fmaxf(largest, fabsf(want[k]));
+        for (size_t k = 0; k < vocab; k++)
+            assert_true(fabsf(want[k] - got[k]) <= 1e-5F * largest);
+        tuff_free(want);
+        tuff_free(got);
+        tuff_free(said);
+        tuff_store_destroy(&store);
+        tuff_adapter_destroy(&adapter);
+        tuff_model_destroy(&model);
+    }
+}
+
 /* Prompts in pieces, one token after the other, and all at once: the same logits; not the model's own. */
 static void virtual_tokens_take_rows_of_the_cache(void **state)
 {
@@ -412,6 +468,7 @@ int main(void)
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
         cmocka_unit_test(vectors_have_no_virtual_tokens),
+        cmocka_unit_test(virtual_tokens_begin_as_tokens),
         cmocka_unit_test(virtual_tokens_take_rows_of_the_cache),
         cmocka_unit_test(virtual_tokens_leave_room_for_text),
         cmocka_unit_test(every_point_is_reached),
