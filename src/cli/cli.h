@@ -237,7 +237,8 @@ bool tuff_cli_profile(char *table, char *trace, const char *path);
 
 /* What every long call is given; NULL when there is no memory for it. */
 const tuff_watch *tuff_cli_watch(void);
-/* From now on it shows on a terminal how far they are, unless --quiet is given. */
+/* From now on it shows how far they are, unless --quiet is given: on a terminal a line that is rewritten,
+ * else a line now and then of what takes long. */
 void tuff_cli_watch_shown(const tuff_cli_common *common);
 
 /* ---- the machine */

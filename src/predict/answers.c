@@ -157,19 +157,24 @@ static tuff_status answer(tuff_predict_call *call, const tuff_answer_params *p, 
     for (size_t i = 0; i < call->n; i++)
         TUFF_TRY(encode(call, i, p));
     TUFF_TRY(tuff_predict_run(call));
+    const tuff_cancel *cancel = call->watch ? call->watch->cancel : NULL;
     double *memory = tuff_alloc_array(2 * longest, sizeof *memory);
     if (!memory) return tuff_fail_memory("answers");
-    for (size_t i = 0, t = 0; i < call->n; i++) {
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0, t = 0; i < call->n && status == TUFF_OK; i++) {
         reading r = {.params = p, .begins = memory, .ends = memory + longest, .none = INFINITY};
         best found = {.items = out_answers + i * most, .most = most};
         memset(found.items, 0, most * sizeof *found.items);
-        for (; t < call->count && call->texts[t].input == i; t++)
+        for (; t < call->count && call->texts[t].input == i && status == TUFF_OK; t++) {
             read_window(call, &call->texts[t], &r, &found);
+            if (tuff_cancel_requested(cancel))
+                status = tuff_fail(TUFF_CANCELLED, "cancelled in window %zu of %zu", t + 1, call->count);
+        }
         if (p->maybe_none) offer(&found, (tuff_span){0, 0}, (float)r.none);
         out_counts[i] = found.count;
     }
     tuff_free(memory);
-    return TUFF_OK;
+    return status;
 }
 
 static tuff_status check_count(const char *what, int64_t *value, int64_t usual, int64_t most)

@@ -90,7 +90,7 @@ static void test_eval(void **state)
     kit_result r = INTERRUPT(2, "eval", "--model", kit_golden("llama"), "--file", long_text());
     assert_int_equal(r.exit_code, 1);
     assert_int_equal(r.out.size, 0);
-    assert_string_equal(r.err.data, "tuff: interrupted\n");
+    assert_non_null(strstr(r.err.data, "tuff: interrupted\n"));
     kit_result_free(&r);
 }
 

@@ -139,6 +139,29 @@ static void questions_are_answered(void **state)
     kit_result_free(&r);
 }
 
+/* In a pipe, too: how much there is, before it is begun. */
+static void long_work_is_told(void **state)
+{
+    (void)state;
+    enum { WORDS = 12000 };
+    static char context[3 * WORDS];
+    const char *model = with_tokenizer("bert-spans"), *file = kit_path("long-context.txt");
+    for (size_t i = 0; i < sizeof context; i++)
+        context[i] = "ab "[i % 3];
+    kit_write_file(file, context, sizeof context);
+    kit_result r = KIT_TUFF("answer", "--model", model, "--device", "cpu", "--question", "a",
+                            "--context-file", file, "--doc-stride", "1");
+    assert_int_equal(r.exit_code, 0);
+    assert_memory_equal(r.err.data, "predicting: 3", 13);
+    assert_non_null(strstr(r.err.data, " tokens\n"));
+    kit_result quiet = KIT_TUFF("answer", "--model", model, "--device", "cpu", "--question", "a",
+                                "--context-file", file, "--doc-stride", "1", "--quiet");
+    assert_string_equal(quiet.out.data, r.out.data);
+    assert_int_equal(quiet.err.size, 0);
+    kit_result_free(&quiet);
+    kit_result_free(&r);
+}
+
 static void what_cannot_be_done_is_said(void **state)
 {
     (void)state;
@@ -167,11 +190,9 @@ static void what_cannot_be_done_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(masks_are_filled),
-        cmocka_unit_test(texts_are_classified),
-        cmocka_unit_test(names_are_found),
-        cmocka_unit_test(questions_are_answered),
-        cmocka_unit_test(what_cannot_be_done_is_said),
+        cmocka_unit_test(masks_are_filled),  cmocka_unit_test(texts_are_classified),
+        cmocka_unit_test(names_are_found),   cmocka_unit_test(questions_are_answered),
+        cmocka_unit_test(long_work_is_told), cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
