@@ -182,7 +182,9 @@ static tuff_status find_program(tuff_runner *r, const shape *s, tuff_program **o
         return TUFF_OK;
     }
     TUFF_TRY(tuff_session_program(r->session, s, sizeof *s, build_graph, &b, out_program));
-    if (s->tokens == 1) r->single = *out_program;
+    if (s->tokens != 1) return TUFF_OK;
+    r->single = *out_program;
+    tuff_session_keep(r->session, r->single);
     return TUFF_OK;
 }
 

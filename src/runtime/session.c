@@ -13,17 +13,21 @@ typedef struct shared_block {
 } shared_block;
 
 typedef struct entry {
+    void *key;
+    size_t key_size;
     tuff_program *program;
     uint32_t *blocks; /* which of the arena each of the plan's is */
     bool ready;       /* it has its memory */
+    bool kept;        /* never let go */
+    uint64_t asked;   /* when it was last asked for, in requests */
 } entry;
 
 struct tuff_session {
     tuff_device *device;
     tuff_store *store, *caches;
-    tuff_map by_key;
-    entry *entries;
+    entry *entries; /* few enough to be looked through */
     size_t count, capacity;
+    uint64_t requests;
     shared_block *blocks; /* of the arena: they never move */
     size_t n_blocks, blocks_capacity;
 };
@@ -46,19 +50,35 @@ static void drop(entry *e)
 {
     tuff_program_destroy(&e->program);
     tuff_free(e->blocks);
+    tuff_free(e->key);
+}
+
+/* Gives up blocks of the arena that no program has: those that are not on the device, with `all` the others,
+ * too. The rest keep their numbers. */
+static void free_blocks(tuff_session *session, bool all)
+{
+    for (size_t i = 0; i < session->n_blocks; i++)
+        session->blocks[i].taken = false;
+    for (size_t i = 0; i < session->count; i++) {
+        const entry *e = &session->entries[i];
+        for (size_t k = 0; k < e->program->plan->n_blocks; k++)
+            session->blocks[e->blocks[k]].taken = true;
+    }
+    for (size_t i = 0; i < session->n_blocks; i++) {
+        shared_block *block = &session->blocks[i];
+        if (block->taken || (block->buffer && !all)) continue;
+        if (block->buffer) session->device->backend->buffer_destroy(session->device->handle, &block->buffer);
+        *block = (shared_block){0};
+    }
 }
 
 /* Of the arena stays what is on the device. */
 static void drop_programs(tuff_session *session)
 {
-    size_t kept = 0;
     for (size_t i = 0; i < session->count; i++)
         drop(&session->entries[i]);
     session->count = 0;
-    tuff_map_free(&session->by_key);
-    for (size_t i = 0; i < session->n_blocks; i++)
-        if (session->blocks[i].buffer) session->blocks[kept++] = session->blocks[i];
-    session->n_blocks = kept;
+    free_blocks(session, false);
 }
 
 void tuff_session_destroy(tuff_session **out)
@@ -66,8 +86,7 @@ void tuff_session_destroy(tuff_session **out)
     tuff_session *session = *out;
     if (!session) return;
     drop_programs(session);
-    for (size_t i = 0; i < session->n_blocks; i++)
-        session->device->backend->buffer_destroy(session->device->handle, &session->blocks[i].buffer);
+    free_blocks(session, true);
     if (session->caches) tuff_store_destroy(&session->caches);
     tuff_store_destroy(&session->store);
     tuff_free(session->entries);
@@ -110,20 +129,39 @@ uint64_t tuff_session_arena_planned(const tuff_session *session)
     return bytes;
 }
 
-/* The smallest free block of so many bytes, or a new one. */
-static tuff_status take_block(tuff_session *session, uint64_t bytes, uint32_t *out)
+/* What a block is made for that is larger than all there are: the smaller ones stay, so that programs of ever
+ * larger batches would have one each. Twice the largest makes them few; so much more than is needed is
+ * little. */
+static uint64_t block_size(const tuff_session *session, const tuff_plan *plan, uint64_t bytes)
 {
-    size_t best = session->n_blocks;
+    const uint64_t much = 64 << 20;
+    uint64_t largest = 0, most = session->device->handle->caps.max_allocation; /* 0: any */
+    for (size_t i = 0; i < session->n_blocks; i++)
+        if (session->blocks[i].bytes > largest) largest = session->blocks[i].bytes;
+    if (plan->n_blocks > 1 || (most && bytes >= most)) return bytes; /* cut to fit */
+    if (!most || most > bytes + much) most = bytes + much;
+    uint64_t size = 2 * largest < most ? 2 * largest : most;
+    return largest && size > bytes ? size : bytes;
+}
+
+/* The smallest free block of so many bytes, or a new one. */
+static tuff_status take_block(tuff_session *session, const tuff_plan *plan, uint64_t bytes, uint32_t *out)
+{
+    size_t best = session->n_blocks, none = session->n_blocks;
     for (size_t i = 0; i < session->n_blocks; i++) {
         const shared_block *block = &session->blocks[i];
+        if (!block->bytes) none = i;
         if (block->taken || block->bytes < bytes) continue;
         if (best == session->n_blocks || block->bytes < session->blocks[best].bytes) best = i;
     }
     if (best == session->n_blocks) {
+        const uint64_t size = block_size(session, plan, bytes);
         if (!tuff_grow((void **)&session->blocks, session->n_blocks, &session->blocks_capacity,
                        sizeof *session->blocks))
             return tuff_fail_memory("a session's arena");
-        session->blocks[session->n_blocks++] = (shared_block){.bytes = bytes};
+        best = none;
+        if (best == session->n_blocks) session->n_blocks++;
+        session->blocks[best] = (shared_block){.bytes = size};
     }
     session->blocks[best].taken = true;
     *out = (uint32_t)best;
@@ -148,7 +186,7 @@ static tuff_status share_arena(tuff_session *session, entry *e)
             if (e->blocks[i] == NONE &&
                 (largest == plan->n_blocks || plan->blocks[i] > plan->blocks[largest]))
                 largest = i;
-        TUFF_TRY(take_block(session, plan->blocks[largest], &e->blocks[largest]));
+        TUFF_TRY(take_block(session, plan, plan->blocks[largest], &e->blocks[largest]));
     }
     return TUFF_OK;
 }
@@ -166,30 +204,75 @@ static tuff_status plan(tuff_session *session, tuff_session_build build, void *u
     return share_arena(session, out);
 }
 
+/* The programs that were asked for longest ago go, where there are too many or too large ones, and their
+ * blocks with them. What the device still works on is the backend's until it is done. */
+static void let_go(tuff_session *session)
+{
+    bool any = false;
+    for (;;) {
+        uint64_t bytes = 0;
+        size_t oldest = session->count, loose = 0;
+        for (size_t i = 0; i < session->count; i++) {
+            const entry *e = &session->entries[i];
+            bytes += tuff_program_memory_of(e->program).staging;
+            loose += !e->kept;
+            if (!e->kept && (oldest == session->count || e->asked < session->entries[oldest].asked))
+                oldest = i;
+        }
+        bool too_many = session->count > TUFF_SESSION_PROGRAMS, too_large = bytes > TUFF_SESSION_STAGING;
+        if (loose <= TUFF_SESSION_RECENT || !(too_many || too_large)) break;
+        drop(&session->entries[oldest]);
+        session->entries[oldest] = session->entries[--session->count];
+        any = true;
+    }
+    if (any) free_blocks(session, true);
+}
+
+static tuff_status make(tuff_session *session, const void *key, size_t size, tuff_session_build build,
+                        void *user, entry *out)
+{
+    *out = (entry){.key = tuff_alloc(size + 1), .key_size = size};
+    if (!out->key || !tuff_grow((void **)&session->entries, session->count, &session->capacity, sizeof *out))
+        return tuff_fail_memory("a session's programs");
+    memcpy(out->key, key, size);
+    return plan(session, build, user, out);
+}
+
+static entry *look_up(tuff_session *session, const void *key, size_t size)
+{
+    for (size_t i = 0; i < session->count; i++) {
+        entry *e = &session->entries[i];
+        if (e->key_size == size && memcmp(e->key, key, size) == 0) return e;
+    }
+    return NULL;
+}
+
 /* The entry of a key, planned now if it is not yet. */
 static tuff_status find(tuff_session *session, const void *key, size_t size, tuff_session_build build,
                         void *user, entry **out)
 {
-    uint32_t at;
-    if (tuff_map_get(&session->by_key, key, size, &at)) {
-        *out = &session->entries[at];
-        return TUFF_OK;
+    entry made;
+    *out = look_up(session, key, size);
+    if (!*out) {
+        tuff_status status = make(session, key, size, build, user, &made);
+        if (status != TUFF_OK) {
+            drop(&made);
+            free_blocks(session, false); /* those that it added */
+            return status;
+        }
+        made.asked = session->requests + 1; /* the last to go */
+        session->entries[session->count++] = made;
+        let_go(session);
+        *out = look_up(session, key, size);
     }
-    if (!tuff_grow((void **)&session->entries, session->count, &session->capacity, sizeof(entry)))
-        return tuff_fail_memory("a session's programs");
-    entry made = {0};
-    size_t blocks = session->n_blocks;
-    tuff_status status = plan(session, build, user, &made);
-    if (status == TUFF_OK && !tuff_map_put(&session->by_key, key, size, (uint32_t)session->count))
-        status = tuff_fail_memory("a session's programs");
-    if (status != TUFF_OK) {
-        drop(&made);
-        session->n_blocks = blocks; /* nobody else has those that it added */
-        return status;
-    }
-    *out = &session->entries[session->count++];
-    **out = made;
+    (*out)->asked = ++session->requests;
     return TUFF_OK;
+}
+
+void tuff_session_keep(tuff_session *session, const tuff_program *program)
+{
+    for (size_t i = 0; i < session->count; i++)
+        if (session->entries[i].program == program) session->entries[i].kept = true;
 }
 
 /* Binds a program to the store's buffers, and makes its blocks of the arena where they are not there yet. */

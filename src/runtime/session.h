@@ -1,5 +1,6 @@
 /* A session: what the programs of one user share on a device. Named buffers, an arena, and plans, made when
- * they are first asked for. Belongs to one thread at a time; its programs never run at once. */
+ * they are first asked for, and let go where there are many. Belongs to one thread at a time; its programs
+ * never run at once. */
 #ifndef TUFF_RUNTIME_SESSION_H
 #define TUFF_RUNTIME_SESSION_H
 
@@ -22,9 +23,23 @@ void tuff_session_set_caches(tuff_session *session, tuff_store **caches);
 
 /* Builds the graph of a program. */
 typedef tuff_status (*tuff_session_build)(void *user, tuff_graph *g);
+/* A session has a limited number of programs: one of a transformer of 6 layers holds 0.3 MB on the CPU and
+ * 0.7 on lavapipe (12 layers: 0.4), and keys may be of any number, as lengths of texts are, numbers of hits
+ * and of queries. When another is made, the one that was asked for longest ago goes, and comes back when it
+ * is asked for, within milliseconds. So many are there at most: what a training plans before it begins, so
+ * that it makes none later (64 shapes of its batches, as many of its evaluation, the update), and twice the
+ * 64 pieces of an index. */
+enum { TUFF_SESSION_PROGRAMS = 144 };
+/* Bytes of their inputs and outputs, which lie in each program: a few of many tokens' vectors or logits are
+ * as large as all others together. */
+enum { TUFF_SESSION_STAGING = 256 << 20 };
+/* Whatever there is, so many that were asked for last stay, and work by turns makes nothing twice. */
+enum { TUFF_SESSION_RECENT = 16 };
+
 /* The program of a key of `size` bytes, which says all that its graph depends on: the one that is there, or
  * a new one whose variables are bound to the stores' buffers of their names. It lives until other caches are
- * set or the session ends; its outputs are gone when another one runs. */
+ * set or the session ends, and unless it is kept may be let go once TUFF_SESSION_RECENT others were asked for
+ * after it; its outputs are gone when another one runs. */
 TUFF_MUST_USE tuff_status tuff_session_program(tuff_session *session, const void *key, size_t size,
                                                tuff_session_build build, void *user,
                                                tuff_program **out_program);
@@ -35,6 +50,9 @@ TUFF_MUST_USE tuff_status tuff_session_program(tuff_session *session, const void
 TUFF_MUST_USE tuff_status tuff_session_plan(tuff_session *session, const void *key, size_t size,
                                             tuff_session_build build, void *user, tuff_program **out_program);
 TUFF_MUST_USE tuff_status tuff_session_ready(tuff_session *session);
+
+/* A program that its user holds on to: it is not let go. */
+void tuff_session_keep(tuff_session *session, const tuff_program *program);
 
 /* Bytes of the arena that its programs share; and what it will have once all that are planned are ready. */
 uint64_t tuff_session_arena(const tuff_session *session);

@@ -135,10 +135,12 @@ static tuff_status plan_programs(tuff_trainer *t)
         if (variables <= t->variables) continue;
         t->variables = variables;
         t->update = program;
+        tuff_session_keep(t->runs.session, program);
     }
     if (t->sums) {
         t->accumulate = t->update;
         TUFF_TRY(tuff_runs_plan(&t->runs, TUFF_LM_UPDATE, t->data, NULL, 0, &t->update));
+        tuff_session_keep(t->runs.session, t->update);
         count_memory(t, t->update);
     }
     t->arena = tuff_session_arena_planned(t->runs.session);

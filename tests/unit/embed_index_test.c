@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "embed/index.h"
 #include "kit/files.h"
+#include "runtime/device.h"
+#include "runtime/session.h"
 
 enum { ROWS = 1000, D = 24, QUERIES = 3 };
 
@@ -105,6 +107,30 @@ static void numbers_are_found_in_any_pieces(void **state)
             }
             tuff_index_destroy(&index);
         }
+}
+
+/* Each number of hits is a program of its own: few of them stay, and those that went give the same again. */
+static void any_numbers_of_hits_take_little(void **state)
+{
+    (void)state;
+    enum { MOST = 300 };
+    static tuff_hit first[MOST + 1][MOST], again[MOST];
+    tuff_index *index = NULL;
+    KIT_OK(tuff_index_open(array_of("hits.npy", "<f4", ROWS, D, vectors, sizeof vectors), device, &index));
+    uint64_t live = 0;
+    for (size_t k = 1; k <= MOST; k++) {
+        KIT_OK(tuff_index_search(index, queries, 1, k, NULL, first[k]));
+        if (k == TUFF_SESSION_PROGRAMS) live = kit_live();
+        assert_int_equal(device->live_programs, k < TUFF_SESSION_PROGRAMS ? k : TUFF_SESSION_PROGRAMS);
+    }
+    for (size_t k = 1; k <= MOST; k++) {
+        KIT_OK(tuff_index_search(index, queries, 1, k, NULL, again));
+        assert_memory_equal(again, first[k], k * sizeof *again);
+    }
+    assert_int_equal(device->live_programs, TUFF_SESSION_PROGRAMS);
+    assert_true(kit_live() <= live + 8);
+    tuff_index_destroy(&index);
+    assert_int_equal(device->live_programs, 0);
 }
 
 static void other_types_are_searched(void **state)
@@ -223,6 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_found_in_any_pieces),
+        cmocka_unit_test(any_numbers_of_hits_take_little),
         cmocka_unit_test(other_types_are_searched),
         cmocka_unit_test(bad_indexes_are_refused),
         cmocka_unit_test(a_file_that_is_cut_short_is_an_error),

@@ -177,6 +177,102 @@ static void planned_programs_take_nothing(void **state)
     failing_device_close(&device);
 }
 
+/* What a service asks for that sees ever new sizes. */
+enum { KEYS = 400 };
+static void run_size(tuff_session *session, int64_t n, float *y, tuff_program **out_program)
+{
+    static float x[KEYS];
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(i - n / 2) / 100;
+    KIT_OK(tuff_session_program(session, &n, sizeof n, build, &n, out_program));
+    KIT_OK(tuff_program_input(*out_program, "x", x, (size_t)n * sizeof *x));
+    KIT_OK(tuff_program_run(*out_program));
+    KIT_OK(tuff_program_output(*out_program, "y", y, (size_t)n * sizeof *y));
+}
+
+static void programs_are_few(void **state)
+{
+    (void)state;
+    static float first[KEYS + 1][KEYS], again[KEYS];
+    tuff_device device = failing_device_open();
+    tuff_session *session = session_of(&device);
+    tuff_program *kept = NULL, *recent[KEYS + 1] = {NULL}, *program = NULL;
+    int64_t one = 1;
+    run_size(session, one, first[1], &kept);
+    tuff_session_keep(session, kept);
+    uint64_t live = 0, bytes = 0;
+    for (int64_t n = 2; n <= KEYS; n++) {
+        run_size(session, n, first[n], &recent[n]);
+        if (n == TUFF_SESSION_PROGRAMS) live = kit_live();
+        if (n == TUFF_SESSION_PROGRAMS) assert_int_equal(device.live_programs, TUFF_SESSION_PROGRAMS);
+        /* the last ones stay where they are */
+        for (int64_t back = n - 1; back > 1 && back > n - TUFF_SESSION_RECENT; back--) {
+            KIT_OK(tuff_session_program(session, &back, sizeof back, build, &back, &program));
+            assert_ptr_equal(program, recent[back]);
+        }
+    }
+    assert_int_equal(device.live_programs, TUFF_SESSION_PROGRAMS);
+    assert_true(kit_live() <= live + 8);
+    bytes = kit_device_stats(&device).bytes;
+    /* back from the first on, in which none is there any more but the one that is kept */
+    for (int64_t n = 2; n <= KEYS; n++) {
+        run_size(session, n, again, &program);
+        assert_memory_equal(again, first[n], (size_t)n * sizeof *again);
+    }
+    assert_int_equal(device.live_programs, TUFF_SESSION_PROGRAMS);
+    assert_true(kit_live() <= live + 8 && kit_device_stats(&device).bytes <= 2 * bytes);
+    run_size(session, one, again, &program);
+    assert_ptr_equal(program, kept);
+    assert_memory_equal(again, first[1], sizeof *again);
+    tuff_session_destroy(&session);
+    assert_int_equal(device.live_programs, 0);
+    failing_device_close(&device);
+}
+
+/* Zeros, as many as the key says, that are given to the host. */
+static tuff_status build_large(void *user, tuff_graph *g)
+{
+    tuff_output(g, "y", tuff_fill(g, 0, 1, user));
+    return TUFF_OK;
+}
+
+/* Programs that hold much are fewer, but not so few that work by turns would make them again and again. */
+static void large_programs_are_fewer(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = NULL;
+    tuff_program *program = NULL;
+    KIT_OK(tuff_session_create(&device, &session));
+    for (int64_t n = 1 << 20; n < (1 << 20) + 60; n++) /* 12 MB each */
+        KIT_OK(tuff_session_plan(session, &n, sizeof n, build_large, &n, &program));
+    uint64_t each = tuff_program_memory_of(program).staging;
+    assert_int_equal(device.live_programs, TUFF_SESSION_STAGING / each);
+    for (int64_t n = 8 << 20; n < (8 << 20) + 40; n++)
+        KIT_OK(tuff_session_plan(session, &n, sizeof n, build_large, &n, &program));
+    assert_int_equal(device.live_programs, TUFF_SESSION_RECENT);
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
+/* Larger batches one after the other share what the largest has: not a block each. */
+static void the_arena_grows_in_few_steps(void **state)
+{
+    (void)state;
+    tuff_device device = failing_device_open();
+    tuff_session *session = session_of(&device);
+    static float y[KEYS];
+    tuff_program *program = NULL;
+    uint64_t most = 0;
+    for (int64_t n = 8; n <= KEYS; n += 8) {
+        run_size(session, n, y, &program);
+        if (program->plan->arena_bytes > most) most = program->plan->arena_bytes;
+    }
+    assert_true(most > 0 && tuff_session_arena(session) <= 4 * most);
+    tuff_session_destroy(&session);
+    failing_device_close(&device);
+}
+
 static tuff_status refuse(void *user, tuff_graph *g)
 {
     (void)user, (void)g;
@@ -233,6 +329,9 @@ int main(void)
         cmocka_unit_test(blocks_of_a_program_are_apart),
         cmocka_unit_test(caches_are_replaced),
         cmocka_unit_test(planned_programs_take_nothing),
+        cmocka_unit_test(programs_are_few),
+        cmocka_unit_test(large_programs_are_fewer),
+        cmocka_unit_test(the_arena_grows_in_few_steps),
         cmocka_unit_test(what_cannot_be_made_leaves_nothing),
         cmocka_unit_test(memory_may_end_anywhere),
     };
