@@ -39,11 +39,12 @@ void tuff_part_discard(tuff_part **part)
     tuff_part_close(part);
 }
 
+/* A symbolic link stays: the file that it names is written. */
 static tuff_status name_it(tuff_part *p, const char *path)
 {
     tuff_buf name = {0};
-    tuff_buf_printf(&name, "%s.part", path);
-    p->path = tuff_strdup(path);
+    p->path = tuff_linked_path(path);
+    tuff_buf_printf(&name, "%s.part", p->path ? p->path : "");
     p->name = name.data;
     return name.failed || !p->path ? tuff_fail_memory("a file's name") : TUFF_OK;
 }

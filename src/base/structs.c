@@ -19,6 +19,10 @@ static size_t size_of(const void *given)
 static tuff_status check_size(size_t found, size_t least, const char *macro)
 {
     if (found >= least && found <= LARGEST) return TUFF_OK;
+    if (found > LARGEST)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "struct_size is %zu, which no struct is: begin with %s, which sets it", found,
+                         macro);
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "struct_size is %zu, expected at least %zu: begin with %s, which sets it", found, least,
                      macro);

@@ -146,6 +146,13 @@ static tuff_status open_in_place(tuff_writer *w, const char *path)
     return TUFF_OK;
 }
 
+char *tuff_linked_path(const char *path)
+{
+    char *resolved = realpath(path, NULL), *copy = tuff_strdup(resolved ? resolved : path);
+    free(resolved);
+    return copy;
+}
+
 static tuff_status open_target(tuff_writer *w, const char *path)
 {
     if (path[0] == 0) return tuff_fail(TUFF_INVALID_ARGUMENT, "the name of the file to write is empty");
@@ -154,9 +161,10 @@ static tuff_status open_target(tuff_writer *w, const char *path)
     if (exists && S_ISDIR(info.st_mode))
         return tuff_fail(TUFF_IO, "cannot write %s: it is a directory, and a file is to be written", path);
     if (!exists && errno == ELOOP) return tuff_fail_errno("write", path);
-    char *resolved = exists ? realpath(path, NULL) : NULL;
-    tuff_buf_text(&w->path, resolved ? resolved : path);
-    free(resolved);
+    char *resolved = tuff_linked_path(path);
+    if (resolved) tuff_buf_text(&w->path, resolved);
+    w->path.failed |= !resolved;
+    tuff_free(resolved);
     w->buffer = tuff_alloc(BUFFER_SIZE);
     if (!w->path.failed) TUFF_TRY(tuff_stage_final_path(w->path.data, &w->shown));
     if (w->path.failed || !w->buffer) return tuff_note(tuff_fail_memory("a file's write buffer"), "%s", path);

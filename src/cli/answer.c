@@ -51,8 +51,8 @@ static void print_answer(const answer_options *o, tuff_piece context, const tuff
 {
     tuff_piece text = {context.data + a->span.start, a->span.end - a->span.start};
     if (!o->predict.common.json) {
-        printf("%.4f  %.*s\n", (double)a->score, text.size ? (int)text.size : 11,
-               text.size ? text.data : "(no answer)");
+        printf("%.4f  ", (double)a->score);
+        tuff_cli_print_line(text.size ? text : tuff_cli_piece("(no answer)"));
         return;
     }
     putchar('{');

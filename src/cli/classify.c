@@ -130,7 +130,8 @@ static void print_entity(const work *w, const tuff_entity *e, bool first)
     tuff_piece text = {w->inputs[e->input].text.data + e->span.start, e->span.end - e->span.start};
     if (!w->o->predict.common.json) {
         begin_line(w, e->input);
-        printf("%.4f  %s  %.*s\n", (double)e->score, e->name, (int)text.size, text.data);
+        printf("%.4f  %s  ", (double)e->score, e->name);
+        tuff_cli_print_line(text);
         return;
     }
     printf("%s{", first ? "" : ", ");

@@ -223,6 +223,8 @@ char *tuff_cli_read_text(const char *path);
 
 /* Text as a JSON string literal; bytes that are not UTF-8 become U+FFFD. */
 void tuff_cli_json_text(FILE *out, const char *text, size_t size);
+/* A text as one line of what is printed: of a document's bytes none may move the cursor or begin a line. */
+void tuff_cli_print_line(tuff_piece text);
 /* A number that reads back as the same double; null when it is not finite. */
 void tuff_cli_json_number(FILE *out, double value);
 /* "1,234,567" and "1.2 MB", in one of eight rotating buffers. */

@@ -28,6 +28,18 @@ void tuff_cli_say(const char *format, ...)
     fputc('\n', stderr);
 }
 
+void tuff_cli_print_line(tuff_piece text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i],
+                      next = i + 1 < text.size ? (unsigned char)text.data[i + 1] : 0;
+        bool latin = c == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F control terminals, too */
+        putchar(c < 0x20 || c == 0x7f || latin ? ' ' : c);
+        i += latin;
+    }
+    putchar('\n');
+}
+
 void tuff_cli_row(const char *word, const char *format, ...)
 {
     enum { COLUMN = 9 };

@@ -35,17 +35,19 @@ static double seconds_left(const tuff_cli_progress *p, int64_t step)
 /* All there is to say; on a narrow terminal without what matters less: the norm, then the rates. */
 static void print_line(const tuff_cli_progress *p, const tuff_train_step *step, char *line, size_t size)
 {
-    char norm[48] = "  grad norm not finite", lr[32], speed[48], eta[48];
+    char norm[48] = "  grad norm not finite", lr[32], speed[48], eta[48], loss[32] = "no loss";
     char *const optional[] = {norm, lr, speed};
     size_t columns = p->terminal ? (size_t)tuff_cli_columns(stderr) - 1 : size;
+    bool empty = step->skipped && isfinite(step->grad_norm);
+    if (!empty) snprintf(loss, sizeof loss, "loss %.4f", step->loss);
     if (isfinite(step->grad_norm)) snprintf(norm, sizeof norm, "  grad norm %.3g", step->grad_norm);
     snprintf(lr, sizeof lr, "  lr %.3g", step->learning_rate);
     snprintf(speed, sizeof speed, "  %s tok/s", tuff_cli_count((int64_t)tuff_cli_progress_rate(p)));
     snprintf(eta, sizeof eta, "  ETA %s", tuff_cli_time(seconds_left(p, step->step)));
     for (int left_out = 0; left_out <= 3; left_out++) {
         if (left_out) optional[left_out - 1][0] = 0;
-        snprintf(line, size, "step %lld/%lld  loss %.4f%s%s%s%s", (long long)step->step, (long long)p->steps,
-                 step->loss, lr, norm, speed, eta);
+        snprintf(line, size, "step %lld/%lld  %s%s%s%s%s", (long long)step->step, (long long)p->steps, loss,
+                 lr, norm, speed, eta);
         if (strlen(line) <= columns) return;
     }
     if (columns < size) line[columns] = 0;

@@ -101,8 +101,8 @@ static void print_hit(const work *w, size_t query, size_t at)
     const tuff_piece text = shown_text(w, at);
     if (!w->o->common.json) {
         printf("%.4f  %lld", (double)hit->score, (long long)w->rows[at]);
-        if (text.data) printf("  %.*s", (int)text.size, text.data);
-        putchar('\n');
+        if (text.data) printf("  ");
+        tuff_cli_print_line(text);
         return;
     }
     const char *asked = w->o->queries.items[query];

@@ -68,6 +68,7 @@ bool tuff_cli_log_close(tuff_cli_log *log, bool saved);
 enum { TUFF_CLI_RECENT = 10 };
 typedef struct tuff_cli_health {
     int64_t steps, skipped, finite; /* done; of them without an update; with a loss */
+    int64_t empty;                  /* of the skipped: there was nothing to learn from */
     double first, recent[TUFF_CLI_RECENT];
 } tuff_cli_health;
 /* Warns of the first steps that were skipped. */

@@ -7,11 +7,21 @@ void tuff_cli_health_step(tuff_cli_health *h, const tuff_train_step *step)
 {
     enum { TELL = 3 };
     h->steps++;
+    if (step->skipped && isfinite(step->grad_norm)) {
+        h->skipped++;
+        if (h->empty++ < TELL)
+            tuff_cli_say(
+                "tuff: warning: step %lld was skipped, its batch has nothing to learn from: no label, or "
+                "texts too short to hide a token%s",
+                (long long)step->step, h->empty == TELL ? " (further ones are only counted)" : "");
+        return;
+    }
     if (step->skipped) {
-        if (++h->skipped <= TELL)
+        if (++h->skipped - h->empty <= TELL)
             tuff_cli_say("tuff: warning: step %lld was skipped, its gradient is not finite; a lower "
                          "--learning-rate or --max-grad-norm may help%s",
-                         (long long)step->step, h->skipped == TELL ? " (further ones are only counted)" : "");
+                         (long long)step->step,
+                         h->skipped - h->empty == TELL ? " (further ones are only counted)" : "");
         return;
     }
     if (!isfinite(step->loss)) return;
@@ -32,10 +42,17 @@ static double last_mean(const tuff_cli_health *h, int64_t *out_n)
 
 bool tuff_cli_health_end(const tuff_cli_health *h)
 {
-    if (2 * h->skipped > h->steps) {
+    if (2 * h->empty > h->steps) {
+        tuff_cli_say(
+            "tuff: the training failed: %lld of its %lld steps were skipped, because their batches have "
+            "nothing to learn from; larger batches or longer texts may",
+            (long long)h->empty, (long long)h->steps);
+        return false;
+    }
+    if (2 * (h->skipped - h->empty) > h->steps) {
         tuff_cli_say("tuff: the training failed: %lld of its %lld steps were skipped, because their "
                      "gradients are not finite; start again with a lower --learning-rate, and check the data",
-                     (long long)h->skipped, (long long)h->steps);
+                     (long long)(h->skipped - h->empty), (long long)h->steps);
         return false;
     }
     int64_t n;

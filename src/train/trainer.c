@@ -370,7 +370,7 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     const tuff_train_step step = {.struct_size = sizeof step,
                                   .step = t->step,
                                   .epoch = epochs_done(t),
-                                  .loss = s.loss / (double)s.labels,
+                                  .loss = s.labels ? s.loss / (double)s.labels : (double)NAN,
                                   .learning_rate = rate,
                                   .grad_norm = (double)norm,
                                   .skipped = !finite || !s.labels,

@@ -79,11 +79,15 @@ static void search_shows_the_nearest_texts(void **state)
     (void)state;
     const char *model = kit_golden(llama), *docs = kit_path("docs.jsonl"), *out = kit_path("docs.npy");
     static const char lines[] =
-        "{\"body\": \"the ship\"}\n{\"body\": \"a bell\"}\n{\"body\": \"old rope\"}\n";
+        "{\"body\": \"the ship\"}\n{\"body\": \"a bell\"}\n{\"body\": \"old\\nrope\\u001b[2J\\u009b2J\"}\n";
     kit_write_file(docs, lines, sizeof lines - 1);
     kit_result r = KIT_TUFF("embed", "--model", model, "--file", docs, "--field", "body", "--output", out,
                             "--device", "cpu");
     assert_int_equal(r.exit_code, 0);
+    kit_result_free(&r);
+    r = KIT_TUFF("search", "--model", model, "--index", out, "--docs", docs, "--field", "body", "--query",
+                 "a bell", "-k", "3", "--device", "cpu");
+    assert_non_null(strstr(r.out.data, "2  old rope [2J 2J\n")); /* nothing that a terminal would obey */
     kit_result_free(&r);
     r = KIT_TUFF("search", "--model", model, "--index", out, "--docs", docs, "--field", "body", "--query",
                  "a bell", "-k", "2", "--device", "cpu");

@@ -86,6 +86,28 @@ static void others_are_measured(void **state)
     kit_result_free(&r);
 }
 
+/* Batches without a label: said so, not that the rate is too high. */
+static void nothing_to_learn_is_said(void **state)
+{
+    (void)state;
+    static const char lines[] = "{\"tokens\": [\"w5\"], \"labels\": [-100]}\n"
+                                "{\"tokens\": [\"w6\"], \"labels\": [-100]}\n"
+                                "{\"tokens\": [\"w6\", \"w7\"], \"labels\": [\"O\", \"B-PER\"]}\n";
+    const char *file = kit_path("few.jsonl");
+    kit_write_file(file, lines, sizeof lines - 1);
+    kit_result r;
+    kit_run_tuff(&r, (const char *const[]){"train", "--task", "token-classification", "--model",
+                                           model_of("bert-tokens"), "--train-file", file, "--output-dir",
+                                           kit_path("few"), "--max-steps", "3", "--logging-steps", "1",
+                                           "--per-device-train-batch-size", "1", NULL});
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "was skipped, its batch has nothing to learn from"));
+    assert_non_null(strstr(r.err.data, "2 of its 3 steps were skipped, because their batches"));
+    assert_null(strstr(r.err.data, "nan"));
+    assert_null(strstr(r.err.data, "learning-rate"));
+    kit_result_free(&r);
+}
+
 static void what_does_not_go_together(void **state)
 {
     (void)state;
@@ -104,6 +126,7 @@ int main(void)
         cmocka_unit_test(a_classifier_is_trained_and_measured),
         cmocka_unit_test(a_head_comes_with_its_adapter),
         cmocka_unit_test(others_are_measured),
+        cmocka_unit_test(nothing_to_learn_is_said),
         cmocka_unit_test(what_does_not_go_together),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

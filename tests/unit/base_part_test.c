@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/disk.h"
 #include "base/file.h"
@@ -48,6 +49,22 @@ static void a_part_goes_on_where_it_was_left(void **state)
     assert_null(p);
     assert_false(tuff_is_file(part));
     expect_content(path, "headone two!");
+}
+
+static void a_link_stays_and_its_file_is_written(void **state)
+{
+    (void)state;
+    char path[512];
+    struct stat info;
+    tuff_part *p = NULL;
+    snprintf(path, sizeof path, "%s", kit_path("linked"));
+    kit_write_file(path, "old", 3);
+    assert_int_equal(symlink(path, kit_path("link")), 0);
+    KIT_OK(tuff_part_open(kit_path("link"), &p));
+    KIT_OK(tuff_part_write(p, "new", 3));
+    KIT_OK(tuff_part_commit(&p));
+    assert_true(lstat(kit_path("link"), &info) == 0 && S_ISLNK(info.st_mode));
+    expect_content(path, "new");
 }
 
 static void one_process_writes_at_a_time(void **state)
@@ -109,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_part_goes_on_where_it_was_left),
+        cmocka_unit_test(a_link_stays_and_its_file_is_written),
         cmocka_unit_test(one_process_writes_at_a_time),
         cmocka_unit_test(a_full_disk_loses_nothing),
     };

@@ -73,6 +73,7 @@ static void a_size_that_was_never_set_is_refused(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         given.struct_size = sizes[i];
         KIT_FAILS(take(&out, &given), TUFF_INVALID_ARGUMENT, "begin with SECOND_INIT, which sets it");
+        assert_int_equal(strstr(tuff_error_message(), "expected at least") != NULL, i < 4);
         KIT_FAILS(TUFF_CHECK_OUT(&given, SECOND_INIT, b), TUFF_INVALID_ARGUMENT,
                   "begin with SECOND_INIT, which sets it");
     }
