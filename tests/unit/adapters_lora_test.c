@@ -2,25 +2,10 @@
 #include <math.h>
 
 #include "adapters/adapter.h"
+#include "cpu_fixture.h"
 #include "formats/gguf.h"
 #include "formats/peft.h"
 #include "model_fixture.h"
-
-static tuff_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    device = kit_cpu();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    tuff_device_destroy(&device);
-    return 0;
-}
 
 static tuff_adapter *create(const tuff_model *model, const char *targets)
 {

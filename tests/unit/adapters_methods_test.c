@@ -6,25 +6,10 @@
 
 #include "adapters/adapter.h"
 #include "base/memory.h"
+#include "cpu_fixture.h"
 #include "generate/generator.h"
 #include "model_fixture.h"
 #include "train/trainer.h"
-
-static tuff_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    device = kit_cpu();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    tuff_device_destroy(&device);
-    return 0;
-}
 
 /* ---- what is there */
 

@@ -7,26 +7,11 @@
 #include "adapters/adapter.h"
 #include "base/rng.h"
 #include "base/thread.h"
+#include "cpu_fixture.h"
 #include "packed/batch.h"
 #include "model_fixture.h"
 #include "models/net.h"
 #include "runtime/program.h"
-
-static tuff_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    device = kit_cpu();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    tuff_device_destroy(&device);
-    return 0;
-}
 
 static tuff_embedder *embedder_of(const tuff_model *model, const tuff_embedder_params *params)
 {

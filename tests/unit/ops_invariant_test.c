@@ -3,24 +3,9 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "cpu_fixture.h"
 #include "kit/kit.h"
 #include "runtime/program.h"
-
-static tuff_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    device = kit_cpu();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    tuff_device_destroy(&device);
-    return 0;
-}
 
 enum { MOST_ROWS = 700 };
 

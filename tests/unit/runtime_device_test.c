@@ -3,25 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cpu_fixture.h"
 #include "kit/kit.h"
 #include "runtime/program.h"
 #include "runtime/store.h"
-
-static tuff_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    device = kit_cpu();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    tuff_device_destroy(&device);
-    return 0;
-}
 
 static void devices_are_listed_and_chosen(void **state)
 {

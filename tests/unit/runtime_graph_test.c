@@ -1,24 +1,9 @@
 /* What a graph refuses before anything runs, and that its rewrites change no number: run on the CPU. */
 #include <math.h>
 
+#include "cpu_fixture.h"
 #include "kit/kit.h"
 #include "runtime/program.h"
-
-static tuff_device *device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    device = kit_cpu();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    tuff_device_destroy(&device);
-    return 0;
-}
 
 static tuff_graph *new_graph(void)
 {
