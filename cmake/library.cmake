@@ -21,6 +21,8 @@ foreach(layer ${tuff_layers})
     foreach(source ${sources})
         if(source MATCHES "/src/(ops|backend/cpu)/")
             set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${tuff_kernel_flags}")
+        elseif(source MATCHES "/src/formats/quantize")
+            set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -fopenmp-simd) # the same bytes everywhere
         endif()
     endforeach()
     add_library(tuff_${layer} OBJECT ${sources})
