@@ -92,6 +92,39 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_watched(const tuff_model *mod
                                                            tuff_dtype dtype, const tuff_watch *watch,
                                                            const char *path);
 
+/* The types that weights can be written in, by name: "f32", "f16", "bf16" and, in GGUF files only, by the
+ * block: "q8_0", "q6_k", "q4_k_m" and so on, from many bits to few. Those are layouts of llama.cpp's
+ * quantize: a name stands for the type of most matrices, some of which get one with more bits, as do those
+ * whose rows are no whole blocks; norms, biases and tables of positions stay f32. Counted from 0; NULL past
+ * the last. Thread-safe. */
+TUFF_API const char *tuff_save_type(size_t index);
+
+enum {
+    TUFF_SAVE_REQUANTIZE = 1 /* quantize also what the model's file has quantized in another type */
+};
+typedef struct tuff_save_params {
+    size_t struct_size;      /* set by TUFF_SAVE_PARAMS_INIT */
+    tuff_file_format format; /* TUFF_FORMAT_HF */
+    uint32_t threads;        /* that quantize; 0: one per processor. The bytes are the same for any number */
+    const char
+        *type; /* of tuff_save_type; NULL: the matrices', f32 where those are quantized or of several */
+    const tuff_watch *watch; /* TUFF_PHASE_SAVE, as tuff_model_save_watched; NULL: none */
+    uint32_t flags;          /* TUFF_SAVE_REQUANTIZE or 0 */
+    uint32_t reserved;       /* 0 */
+} tuff_save_params;
+#define TUFF_SAVE_PARAMS_INIT                                         \
+    {                                                                 \
+        sizeof(tuff_save_params), TUFF_FORMAT_HF, 0, NULL, NULL, 0, 0 \
+    }
+/* As tuff_model_save, in any type. What is quantized is Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and MXFP4 as llama.cpp
+ * makes them, byte for byte; of the others scales are searched for that leave smaller errors. Tensors that a
+ * GGUF has in the very type to be written keep their bytes. `params` may be NULL. Errors: as tuff_model_save;
+ * TUFF_INVALID_ARGUMENT for a type that there is not, or that the format has not; TUFF_UNSUPPORTED, naming
+ * the tensor, where what is quantized already would be quantized anew; TUFF_NOT_FINITE where numbers are too
+ * large for the type. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_with(const tuff_model *model,
+                                                        const tuff_save_params *params, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -249,7 +249,7 @@ static tuff_status collect_whole(source *from, tuff_arena *arena, tuff_save_item
         if (!name || !module) return tuff_fail_memory("an adapter's config");
         items[from->adapter->count + from->whole_count] =
             (tuff_save_item){.name = name,
-                             .dtype = TUFF_F32,
+                             .storage = TUFF_STORE_F32,
                              .rank = p->rank,
                              .shape = {p->shape[0], p->rank > 1 ? p->shape[1] : 1, 1, 1}};
         from->whole[from->whole_count++] = p;
@@ -287,7 +287,7 @@ tuff_status tuff_adapter_save(const tuff_adapter *a, const char *task_type, cons
         const tuff_adapter_tensor *t = &a->tensors[i];
         const char *name = name_in_file(a, t->name, bare, &arena);
         if (!name) TUFF_GO(tuff_fail_memory("an adapter's config"));
-        items[i] = (tuff_save_item){name, TUFF_F32, t->rank, {t->shape[0], t->shape[1]}};
+        items[i] = (tuff_save_item){name, TUFF_STORE_F32, t->rank, {t->shape[0], t->shape[1]}};
         from.work.total += (uint64_t)(t->shape[0] * t->shape[1]) * sizeof(float);
     }
     TUFF_GO(collect_whole(&from, &arena, items, &card));

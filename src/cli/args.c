@@ -85,7 +85,7 @@ static bool set_choice(const parser *p, const tuff_arg *arg, const char *text)
         }
         word += size + (word[size] == '|');
     }
-    char what[160];
+    char what[256];
     snprintf(what, sizeof what, "is \"%.40s\", expected one of %s", text, arg->value);
     return wrong(p, arg->name, what);
 }

@@ -7,12 +7,13 @@ typedef struct convert_options {
     tuff_cli_common common;
     const char *model, *output;
     int to, dtype;
-    bool overwrite;
+    bool overwrite, requantize;
 } convert_options;
 
 enum { TO_HF };
-enum { DTYPE_AS_STORED };
-static const tuff_dtype dtypes[] = {TUFF_F32, TUFF_F32, TUFF_F16, TUFF_BF16};
+/* Of the words of --dtype: what the model has; then the names of tuff_save_type, of which a directory can
+ * have the first. */
+enum { DTYPE_AS_STORED, DTYPE_FIRST, DTYPE_LAST_OF_HF = 3 };
 
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_POSITION,
@@ -35,9 +36,27 @@ static const tuff_arg items[] = {
      .required = true},
     {.kind = TUFF_ARG_CHOICE,
      .name = "dtype",
-     .value = "stored|f32|f16|bf16",
+     .value = "stored|f32|f16|bf16|q8_0|q6_k|q5_k_m|q5_k_s|q4_k_m|q4_k_s|q3_k_l|q3_k_m|q3_k_s|q2_k|q5_1|q5_0|"
+              "q4_1|q4_0|iq4_nl|mxfp4",
      .offset = offsetof(convert_options, dtype),
-     .help = "type of the weights; stored keeps what the model has, f32 for block types such as Q8_0"},
+     .help =
+         "type of the weights; stored keeps what the model has, f32 for a quantized one. Those from q8_0 on "
+         "quantize, and are for --to gguf: of each number so many bits remain, more in the matrices that need "
+         "them, as in llama.cpp's files. q4_k_m is a good choice for most; mxfp4 is for experts, all else "
+         "becomes q8_0"},
+    {.kind = TUFF_ARG_FLAG,
+     .name = "allow-requantize",
+     .offset = offsetof(convert_options, requantize),
+     .help =
+         "quantize also what is quantized already, in another type; the original would give a better result"},
+    {.kind = TUFF_ARG_INT,
+     .name = "threads",
+     .value = "N",
+     .offset = offsetof(tuff_cli_common, threads),
+     .low = 1,
+     .high = 1024,
+     .help = "how many threads quantize; the result does not depend on it",
+     .preset = "the processors that the process may use"},
     {.kind = TUFF_ARG_FLAG,
      .name = "overwrite",
      .offset = offsetof(convert_options, overwrite),
@@ -81,19 +100,24 @@ static int failed(tuff_status status)
 static int convert(const convert_options *options, const tuff_model *model)
 {
     tuff_model_info info = TUFF_MODEL_INFO_INIT;
+    tuff_save_params params = TUFF_SAVE_PARAMS_INIT;
     if (tuff_model_get_info(model, &info) != TUFF_OK) return tuff_cli_failed();
-    tuff_dtype dtype = options->dtype == DTYPE_AS_STORED ? info.dtype : dtypes[options->dtype];
+    const bool half = info.dtype == TUFF_F16 || info.dtype == TUFF_BF16;
+    params.type = half ? tuff_dtype_name(info.dtype) : tuff_dtype_name(TUFF_F32);
+    if (options->dtype >= DTYPE_FIRST) params.type = tuff_save_type((size_t)(options->dtype - DTYPE_FIRST));
+    params.format = options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF;
+    params.threads = (uint32_t)options->common.threads;
+    params.watch = tuff_cli_watch();
+    if (options->requantize) params.flags = TUFF_SAVE_REQUANTIZE;
     const tuff_tokenizer *tokenizer;
     if (tuff_model_get_tokenizer(model, &tokenizer) != TUFF_OK && !options->common.quiet)
         tuff_cli_say("tuff: warning: the result will have no tokenizer: %s", tuff_error_message());
-    tuff_status status =
-        tuff_model_save_watched(model, options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF, dtype,
-                                tuff_cli_watch(), options->output);
+    const tuff_status status = tuff_model_save_with(model, &params, options->output);
     tuff_cli_show_line("");
     if (status != TUFF_OK) return failed(status);
     if (!options->common.quiet)
         tuff_cli_say("%s: %s, %s parameters as %s", options->output, info.architecture,
-                     tuff_cli_count(info.parameters), tuff_dtype_name(dtype));
+                     tuff_cli_count(info.parameters), params.type);
     return TUFF_EXIT_OK;
 }
 
@@ -102,6 +126,12 @@ int tuff_cli_convert(int argc, char **argv)
     convert_options options = {0};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    if (options.to == TO_HF && options.dtype > DTYPE_LAST_OF_HF) {
+        tuff_cli_say(
+            "tuff: a Hugging Face directory holds weights as f32, f16 or bf16; --dtype %s is for --to gguf",
+            tuff_save_type((size_t)(options.dtype - DTYPE_FIRST)));
+        return TUFF_EXIT_USAGE;
+    }
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;

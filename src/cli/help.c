@@ -86,7 +86,7 @@ static int print_left(const char *left, int width)
 static void print_option(const tuff_arg *arg, const void *options)
 {
     int width = width_of(stdout), column = width >= BESIDE ? COLUMN : BELOW;
-    char left[96], text[1024], preset[128];
+    char left[192], text[1024], preset[128];
     const char *dashes = arg->kind == TUFF_ARG_POSITION ? "" : "--";
     if (arg->kind == TUFF_ARG_OPTIONAL)
         snprintf(left, sizeof left, "  --%s [%s]", arg->name, arg->value);

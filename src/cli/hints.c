@@ -11,9 +11,9 @@ typedef struct hint {
 #define PRECISION                                                                                      \
     "Tuff trains in f32, and keeps a frozen model's matrices (with --lora-rank) in the type its file " \
     "has; leave the option out"
-#define QUANTIZED                                                                                      \
-    "Tuff does not quantize while it loads; give a quantized .gguf file as --model, its matrices are " \
-    "widened to f32 on the device"
+#define QUANTIZED                                                                           \
+    "Tuff does not quantize while it loads; give a quantized .gguf file as --model, which " \
+    "`tuff convert --dtype q4_k_m` makes"
 #define NO_HUB    "Tuff neither loads from the hub nor writes to it; leave the option out"
 #define NO_TOPICS "Tuff reports to standard error and into --log-file; leave the option out"
 #define AT_END    "Tuff saves once, at the end, and after Ctrl-C; leave the option out"
@@ -32,6 +32,7 @@ static const hint hints[] = {
     {"model-name", "write --model PATH, a local directory or .gguf file"},
     {"config-name", "the config is read from the directory of --model"},
     {"tokenizer-name", "the tokenizer is read from the directory or the .gguf file of --model"},
+    {"outtype", "write --dtype TYPE"},
     {"load-in-4bit", QUANTIZED},
     {"load-in-8bit", QUANTIZED},
     {"quantization", QUANTIZED},

@@ -111,13 +111,13 @@ static tuff_status put_tensors(tuff_buf *out, const tuff_save_item *items, const
     uint64_t at = 0;
     for (size_t i = 0; i < count; i++) {
         const tuff_save_item *item = &items[i];
-        const tuff_storage_info *info = tuff_storage_get(tuff_storage_of(item->dtype));
+        const tuff_storage_info *info = tuff_storage_get(item->storage);
         if (strlen(item->name) > NAME_LIMIT || info->gguf < 0)
             return tuff_fail(
                 TUFF_INVALID_ARGUMENT,
                 "%s: tensor '%s' of type %s cannot be in a GGUF file, which takes names of up to %d bytes and "
-                "f32, f16, bf16 and i32",
-                path, item->name, tuff_dtype_name(item->dtype), NAME_LIMIT);
+                "types that GGUF has",
+                path, item->name, info->name, NAME_LIMIT);
         put_string(out, item->name, strlen(item->name));
         put_u32(out, item->rank);
         for (unsigned d = item->rank; d-- > 0;)

@@ -37,8 +37,8 @@ TUFF_MUST_USE tuff_status tuff_shard_map_parse(const char *data, size_t size, co
 void tuff_shard_map_destroy(tuff_shard_map **map);
 
 /* Writes one file, tensors in Hugging Face's order (widest type first, then by name), through a temporary
- * name. Byte for byte what safetensors.torch.save_file(..., metadata={"format": "pt"}) writes. Types f32,
- * f16, bf16, i32, u32. */
+ * name. Byte for byte what safetensors.torch.save_file(..., metadata={"format": "pt"}) writes. Types of
+ * safetensors. */
 TUFF_MUST_USE tuff_status tuff_safetensors_save(const char *path, const tuff_save_item *items, size_t count,
                                                 tuff_save_fn fn, void *user);
 

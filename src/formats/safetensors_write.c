@@ -15,7 +15,7 @@ typedef struct ranked {
 static int by_type_and_name(const void *a, const void *b)
 {
     const ranked *x = a, *y = b;
-    tuff_storage sx = tuff_storage_of(x->item->dtype), sy = tuff_storage_of(y->item->dtype);
+    const tuff_storage sx = x->item->storage, sy = y->item->storage;
     return sx != sy ? (sx > sy ? -1 : 1) : strcmp(x->item->name, y->item->name);
 }
 
@@ -28,8 +28,7 @@ static void put_header(tuff_buf *header, const ranked *order, size_t count)
         const tuff_save_item *item = order[i].item;
         tuff_buf_char(header, ',');
         tuff_json_quote(header, item->name, strlen(item->name));
-        tuff_buf_printf(header, ":{\"dtype\":\"%s\",\"shape\":[",
-                        tuff_storage_get(tuff_storage_of(item->dtype))->name);
+        tuff_buf_printf(header, ":{\"dtype\":\"%s\",\"shape\":[", tuff_storage_get(item->storage)->name);
         for (unsigned d = 0; d < item->rank; d++)
             tuff_buf_printf(header, "%s%" PRId64, d ? "," : "", item->shape[d]);
         tuff_buf_printf(header, "],\"data_offsets\":[%zu,%zu]}", at, at + order[i].bytes);
@@ -69,6 +68,10 @@ static tuff_status rank_items(const tuff_save_item *items, size_t count, const c
 {
     size_t *sizes;
     *out_order = NULL;
+    for (size_t i = 0; i < count; i++)
+        if ((unsigned)items[i].storage < TUFF_STORE_COUNT && !tuff_storage_get(items[i].storage)->safetensors)
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: tensor '%s': safetensors have no type %s", file,
+                             items[i].name, tuff_storage_get(items[i].storage)->name);
     TUFF_TRY(tuff_save_items_check(items, count, file, &sizes));
     ranked *order = tuff_alloc_array(count, sizeof *order);
     for (size_t i = 0; order && i < count; i++)

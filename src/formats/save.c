@@ -13,15 +13,14 @@ tuff_status tuff_sink_write(tuff_sink *sink, const void *data, size_t size)
 
 tuff_status tuff_save_item_size(const tuff_save_item *item, const char *file, size_t *out_bytes)
 {
-    if ((unsigned)item->dtype >= TUFF_DTYPE_COUNT || item->rank > TUFF_MAX_RANK ||
-        !tuff_weight_name_valid(item->name, strlen(item->name)))
+    const bool known = (unsigned)item->storage < TUFF_STORE_UNKNOWN;
+    if (!known || item->rank > TUFF_MAX_RANK || !tuff_weight_name_valid(item->name, strlen(item->name)))
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "%s: tensor '%s' cannot be written: element type %s, rank %u (a printable name and rank up to "
             "4 are needed)",
-            file, item->name, tuff_dtype_name(item->dtype), item->rank);
-    tuff_weight weight = {
-        .name = item->name, .file = file, .storage = tuff_storage_of(item->dtype), .rank = item->rank};
+            file, item->name, known ? tuff_storage_get(item->storage)->name : "unknown", item->rank);
+    tuff_weight weight = {.name = item->name, .file = file, .storage = item->storage, .rank = item->rank};
     memcpy(weight.shape, item->shape, sizeof weight.shape);
     return tuff_weight_size(&weight, out_bytes) == TUFF_OK ? TUFF_OK : TUFF_INVALID_ARGUMENT;
 }

@@ -7,7 +7,7 @@
 /* A tensor to be written, in row-major Hugging Face order for every format. */
 typedef struct tuff_save_item {
     const char *name;
-    tuff_dtype dtype;
+    tuff_storage storage;
     unsigned rank;
     int64_t shape[TUFF_MAX_RANK];
 } tuff_save_item;
@@ -24,7 +24,7 @@ TUFF_MUST_USE tuff_status tuff_sink_write(tuff_sink *sink, const void *data, siz
  * into the caller's list. A failure ends the save and leaves no file. */
 typedef tuff_status (*tuff_save_fn)(void *user, size_t index, tuff_sink *sink);
 
-/* For the formats. Bytes of an item; INVALID_ARGUMENT for a bad name, dtype, rank or shape, naming it. */
+/* For the formats. Bytes of an item; INVALID_ARGUMENT for a bad name, storage, rank or shape, naming it. */
 TUFF_MUST_USE tuff_status tuff_save_item_size(const tuff_save_item *item, const char *file,
                                               size_t *out_bytes);
 /* Sizes of all items (tuff_free them) after checking that no name comes twice. */

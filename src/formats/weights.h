@@ -115,6 +115,9 @@ void tuff_weight_shape_text(unsigned rank, const int64_t *shape, char *text, siz
 
 /* All its bytes as they are stored: `bytes` of them. */
 TUFF_MUST_USE tuff_status tuff_weight_stored(const tuff_weight *weight, void *out);
+/* `size` of them, from byte `at` on. */
+TUFF_MUST_USE tuff_status tuff_weight_stored_part(const tuff_weight *weight, size_t at, size_t size,
+                                                  void *out);
 /* Whether both are stored alike and hold the same bytes; false where these cannot be read. */
 bool tuff_weight_is_copy(const tuff_weight *a, const tuff_weight *b);
 /* UNSUPPORTED, naming tensor and storage, when the tensor can be listed but not read. */

@@ -90,6 +90,11 @@ tuff_status tuff_weight_stored(const tuff_weight *weight, void *out)
     return fetch_bytes(weight, 0, weight->bytes, out);
 }
 
+tuff_status tuff_weight_stored_part(const tuff_weight *weight, size_t at, size_t size, void *out)
+{
+    return fetch_bytes(weight, at, size, out);
+}
+
 bool tuff_weight_is_copy(const tuff_weight *a, const tuff_weight *b)
 {
     uint8_t x[16384], y[sizeof x];

@@ -61,8 +61,8 @@ static tuff_status save(job *j, const char *path)
 {
     const int64_t length = j->data->block_size, vocabulary = j->runs.lm.model->config.vocab_size;
     const tuff_save_item items[] = {
-        {"input_ids", TUFF_I32, 2, {j->blocks, length, 1, 1}},
-        {"logits", TUFF_F32, 3, {j->blocks, length, vocabulary, 1}},
+        {"input_ids", TUFF_STORE_I32, 2, {j->blocks, length, 1, 1}},
+        {"logits", TUFF_STORE_F32, 3, {j->blocks, length, vocabulary, 1}},
     };
     return tuff_safetensors_save(path, items, 2, write_tensor, j);
 }

@@ -214,7 +214,7 @@ static void with_text(const char *from, const char *key, const char *text, const
     for (size_t i = 0; i < gguf->weights->count; i++) {
         const tuff_weight *w = &gguf->weights->items[i];
         assert_int_equal(w->storage, TUFF_STORE_F32);
-        items[i] = (tuff_save_item){w->name, TUFF_F32, (int)w->rank, {w->shape[0], w->shape[1]}};
+        items[i] = (tuff_save_item){w->name, TUFF_STORE_F32, (int)w->rank, {w->shape[0], w->shape[1]}};
     }
     copied user = {gguf->weights};
     KIT_OK(tuff_gguf_save(to, &builder, items, gguf->weights->count, copy_tensor, &user));

@@ -170,13 +170,13 @@ static void bad_files_are_named(void **state)
     static const char *const IA3 = "{\"peft_type\": \"IA3\"}";
     static const char *const PROMPT = "{\"peft_type\": \"PROMPT_TUNING\", \"num_virtual_tokens\": 5}";
     const tuff_save_item
-        vector = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_F32, 2, {96, 1}},
-        longer = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_F32, 2, {95, 1}},
-        other = {"base_model.model.transformer.h.0.attn.c_attn.lora_A", TUFF_F32, 2, {2, 1}},
-        table = {"base_model.model.lm_head.weight", TUFF_F32, 2, {64, 32}},
-        norm = {"base_model.model.transformer.ln_f.weight", TUFF_F32, 2, {3, 1}},
-        turned = {"base_model.model.transformer.h.0.attn.c_attn.weight", TUFF_F32, 2, {32, 96}},
-        rows = {"prompt_embeddings", TUFF_F32, 2, {5, 32}};
+        vector = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_STORE_F32, 2, {96, 1}},
+        longer = {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_STORE_F32, 2, {95, 1}},
+        other = {"base_model.model.transformer.h.0.attn.c_attn.lora_A", TUFF_STORE_F32, 2, {2, 1}},
+        table = {"base_model.model.lm_head.weight", TUFF_STORE_F32, 2, {64, 32}},
+        norm = {"base_model.model.transformer.ln_f.weight", TUFF_STORE_F32, 2, {3, 1}},
+        turned = {"base_model.model.transformer.h.0.attn.c_attn.weight", TUFF_STORE_F32, 2, {32, 96}},
+        rows = {"prompt_embeddings", TUFF_STORE_F32, 2, {5, 32}};
     opened_is_refused("gpt2", "{\"peft_type\": \"VERA\"}", &vector, TUFF_UNSUPPORTED,
                       "'peft_type' is 'VERA'; adapters of type LORA, IA3, PROMPT_TUNING can be read");
     opened_is_refused("gpt2", "{}", &vector, TUFF_BAD_FORMAT, "it has no 'peft_type'");
@@ -425,7 +425,7 @@ static void every_allocation_may_fail(void **state)
 static void virtual_tokens_leave_room_for_text(void **state)
 {
     (void)state;
-    const tuff_save_item rows = {"prompt_embeddings", TUFF_F32, 2, {128, 32}};
+    const tuff_save_item rows = {"prompt_embeddings", TUFF_STORE_F32, 2, {128, 32}};
     const char *directory = kit_temp_path("long");
     tuff_model *model = model_open("llama");
     tuff_generator *generator = NULL;

@@ -182,6 +182,8 @@ static const struct {
     CALLS(tuff_inspect),
     CALLS(tuff_model_save),
     CALLS(tuff_model_save_watched),
+    CALLS(tuff_model_save_with),
+    CALLS(tuff_save_type),
     CALLS(tuff_stage_open),
     CALLS(tuff_stage_path),
     CALLS(tuff_stage_commit),

@@ -427,10 +427,10 @@ static void test_hostile(void **state)
 /* --- writing --- */
 
 static const float floats[6] = {1, 2, 3, -4, 5, 6};
-static const tuff_save_item items[] = {{"w", TUFF_F32, 2, {2, 3}},
-                                       {"h", TUFF_BF16, 1, {3}},
-                                       {"i", TUFF_I32, 3, {1, 2, 3}},
-                                       {"e", TUFF_F16, 1, {0}}};
+static const tuff_save_item items[] = {{"w", TUFF_STORE_F32, 2, {2, 3}},
+                                       {"h", TUFF_STORE_BF16, 1, {3}},
+                                       {"i", TUFF_STORE_I32, 3, {1, 2, 3}},
+                                       {"e", TUFF_STORE_F16, 1, {0}}};
 enum { ITEMS = sizeof items / sizeof items[0] };
 
 static tuff_status give(void *user, size_t index, tuff_sink *sink)
@@ -487,7 +487,7 @@ static void test_save(void **state)
     assert_int_equal(none->count, 0);
     for (size_t i = 0; i < ITEMS; i++) {
         const tuff_weight *w = tuff_weights_find(g->weights, items[i].name);
-        assert_int_equal(w->storage, tuff_storage_of(items[i].dtype));
+        assert_int_equal(w->storage, items[i].storage);
         assert_int_equal(w->rank, items[i].rank);
         assert_memory_equal(w->shape, items[i].shape, items[i].rank * sizeof(int64_t));
         if (w->bytes) assert_memory_equal(kit_stored(w), floats, w->bytes);
@@ -523,10 +523,10 @@ static void test_bad_saves(void **state)
     (void)state;
     tuff_gguf_builder builder = {0};
     const char *path = kit_temp_path("bad.gguf");
-    tuff_save_item item = {"w", TUFF_U32, 1, {1}};
-    KIT_FAILS(tuff_gguf_save(path, &builder, &item, 1, give, NULL), TUFF_INVALID_ARGUMENT, "'w' of type u32");
+    tuff_save_item item = {"w", TUFF_STORE_U32, 1, {1}};
+    KIT_FAILS(tuff_gguf_save(path, &builder, &item, 1, give, NULL), TUFF_INVALID_ARGUMENT, "'w' of type U32");
     item = (tuff_save_item){
-        "a.name.of.sixty-four.bytes.is.one.byte.longer.than.llama.cpp.reads", TUFF_F32, 1, {1}};
+        "a.name.of.sixty-four.bytes.is.one.byte.longer.than.llama.cpp.reads", TUFF_STORE_F32, 1, {1}};
     KIT_FAILS(tuff_gguf_save(path, &builder, &item, 1, give, NULL), TUFF_INVALID_ARGUMENT,
               "names of up to 63 bytes");
     tuff_gguf_put_u32(&builder, "k", 1);

@@ -35,7 +35,7 @@ static const char *renamed(const char *golden, const char *as, void (*rename)(co
     for (size_t i = 0; i < from->count; i++) {
         const tuff_weight *w = &from->items[i];
         rename(w->name, names[i]);
-        items[i] = (tuff_save_item){.name = names[i], .dtype = TUFF_F32, .rank = w->rank};
+        items[i] = (tuff_save_item){.name = names[i], .storage = TUFF_STORE_F32, .rank = w->rank};
         memcpy(items[i].shape, w->shape, sizeof w->shape);
     }
     KIT_OK(tuff_safetensors_save(kit_join(directory, "model.safetensors"), items, from->count, write_same,

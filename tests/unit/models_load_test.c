@@ -458,7 +458,7 @@ static void biases_of_no_architecture_are_refused(void **state)
         if (cases[i].window) tuff_gguf_put_u32(&b, key, cases[i].window);
         for (; n < 4 && cases[i].biases[n]; n++) {
             snprintf(names[n], sizeof names[n], "blk.0.%s.bias", cases[i].biases[n]);
-            items[n] = (tuff_save_item){names[n], TUFF_F32, 1, {32, 1, 1, 1}};
+            items[n] = (tuff_save_item){names[n], TUFF_STORE_F32, 1, {32, 1, 1, 1}};
         }
         KIT_OK(tuff_gguf_save(path, &b, items, n, write_zeros, NULL));
         tuff_gguf_builder_free(&b);
@@ -519,7 +519,7 @@ static void a_padded_vocabulary_is_whole_in_gguf(void **state)
     assert_true(model->weights->count <= 64);
     for (size_t i = 0; i < model->weights->count; i++) {
         const tuff_weight *w = &model->weights->items[i];
-        items[i] = (tuff_save_item){.name = w->name, .dtype = TUFF_F32, .rank = w->rank};
+        items[i] = (tuff_save_item){.name = w->name, .storage = TUFF_STORE_F32, .rank = w->rank};
         memcpy(items[i].shape, w->shape, sizeof w->shape);
         if (strstr(w->name, "embed_tokens")) items[i].shape[0] += 8;
     }

@@ -40,11 +40,11 @@ static size_t list_more(const tuff_weights *from, const char *name, int64_t rows
     assert_true(from->count < MOST);
     for (size_t i = 0; i < from->count; i++) {
         const tuff_weight *w = &from->items[i];
-        items[i] = (tuff_save_item){.name = w->name, .dtype = TUFF_F32, .rank = w->rank};
+        items[i] = (tuff_save_item){.name = w->name, .storage = TUFF_STORE_F32, .rank = w->rank};
         memcpy(items[i].shape, w->shape, sizeof w->shape);
     }
     items[from->count] =
-        (tuff_save_item){.name = name, .dtype = TUFF_F32, .rank = 2, .shape = {rows, columns, 1, 1}};
+        (tuff_save_item){.name = name, .storage = TUFF_STORE_F32, .rank = 2, .shape = {rows, columns, 1, 1}};
     return from->count + 1;
 }
 

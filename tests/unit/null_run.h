@@ -279,6 +279,17 @@ CALLS_OF(tuff_model_save_watched)
     REFUSED(tuff_model_save_watched(fixture.model, TUFF_FORMAT_HF, TUFF_F32, NULL, NULL));
     REFUSED(tuff_model_save_watched(fixture.model, TUFF_FORMAT_HF, TUFF_F32, &unset, kit_temp_path("out")));
 }
+CALLS_OF(tuff_model_save_with)
+{
+    const tuff_save_params unset = {0};
+    REFUSED(tuff_model_save_with(NULL, NULL, kit_temp_path("out")));
+    REFUSED(tuff_model_save_with(fixture.model, NULL, NULL));
+    REFUSED(tuff_model_save_with(fixture.model, &unset, kit_temp_path("out")));
+}
+CALLS_OF(tuff_save_type)
+{
+    assert_null(tuff_save_type(SIZE_MAX));
+}
 CALLS_OF(tuff_stage_open)
 {
     tuff_stage *out;

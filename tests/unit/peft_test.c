@@ -200,10 +200,10 @@ static tuff_status give(void *user, size_t index, tuff_sink *sink)
 }
 
 static const tuff_save_item tensors[] = {
-    {"base_model.model.h.0.q.lora_A.weight", TUFF_F32, 2, {2, 3}},
-    {"base_model.model.h.0.q.lora_B.weight", TUFF_F32, 2, {2, 2}},
-    {"base_model.model.h.1.q.lora_A.weight", TUFF_F32, 2, {1, 2}},
-    {"base_model.model.h.1.q.lora_B.weight", TUFF_F32, 2, {10, 1}},
+    {"base_model.model.h.0.q.lora_A.weight", TUFF_STORE_F32, 2, {2, 3}},
+    {"base_model.model.h.0.q.lora_B.weight", TUFF_STORE_F32, 2, {2, 2}},
+    {"base_model.model.h.1.q.lora_A.weight", TUFF_STORE_F32, 2, {1, 2}},
+    {"base_model.model.h.1.q.lora_B.weight", TUFF_STORE_F32, 2, {10, 1}},
 };
 
 static tuff_status save_and_open(void *user)

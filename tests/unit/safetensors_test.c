@@ -219,8 +219,8 @@ static const float floats[6] = {1, 2, 3, -4, 5, 6};
 static const uint16_t halves[3] = {0x3c00, 0x4000, 0x4200};
 static const int32_t ints[2] = {-1, 7};
 static const tuff_save_item items[] = {
-    {"z.half", TUFF_F16, 1, {3}}, {"b", TUFF_F32, 2, {2, 3}},   {"ids", TUFF_I32, 1, {2}},
-    {"a\"q", TUFF_F32, 0, {0}},   {"bf", TUFF_BF16, 2, {3, 1}},
+    {"z.half", TUFF_STORE_F16, 1, {3}}, {"b", TUFF_STORE_F32, 2, {2, 3}},   {"ids", TUFF_STORE_I32, 1, {2}},
+    {"a\"q", TUFF_STORE_F32, 0, {0}},   {"bf", TUFF_STORE_BF16, 2, {3, 1}},
 };
 enum { ITEMS = sizeof items / sizeof items[0] };
 
@@ -281,7 +281,7 @@ static void test_failed_save_leaves_nothing(void **state)
     KIT_FAILS(tuff_safetensors_save(path, items, ITEMS, give, &bad), TUFF_INTERNAL, "'b': 4 bytes more");
     tuff_save_item twice[] = {items[0], items[0]};
     KIT_FAILS(tuff_safetensors_save(path, twice, 2, give, NULL), TUFF_INVALID_ARGUMENT, "written twice");
-    tuff_save_item negative = {"n", TUFF_F32, 1, {-1}};
+    tuff_save_item negative = {"n", TUFF_STORE_F32, 1, {-1}};
     KIT_FAILS(tuff_safetensors_save(path, &negative, 1, give, NULL), TUFF_INVALID_ARGUMENT, "[-1]");
     assert_int_equal(kit_count_entries(directory), 0);
     tuff_free(path);

@@ -1,0 +1,291 @@
+#include "models/save_source.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/thread.h"
+#include "formats/quantize.h"
+
+enum { PIECE_BYTES = 16 << 20, LOOK_BYTES = 1 << 20 /* between two looks at the watch */ };
+
+/* Rows of a tensor on their way into the file. */
+typedef struct rows_out {
+    tuff_save_source *from;
+    const tuff_save_item *item;
+    tuff_sink *sink;
+    void *converted; /* room for as many as come at once; NULL: they go as they are */
+} rows_out;
+
+static int64_t columns_of(const tuff_save_item *item)
+{
+    return item->rank > 0 ? item->shape[item->rank - 1] : 1;
+}
+
+static size_t bytes_of(tuff_storage storage, size_t n)
+{
+    const tuff_storage_info *info = tuff_storage_get(storage);
+    return n / info->block * info->bytes;
+}
+
+static tuff_status too_large(const rows_out *out)
+{
+    return tuff_fail(TUFF_NOT_FINITE,
+                     "%s: tensor '%s' has numbers that are too large for %s; write it as f32 or bf16",
+                     out->sink->file, out->item->name, tuff_storage_get(out->item->storage)->name);
+}
+
+/* n values, whole rows of the file. */
+static tuff_status convert(const rows_out *out, const float *values, size_t n)
+{
+    const tuff_storage storage = out->item->storage;
+    const int64_t columns = columns_of(out->item);
+    float most = 0;
+    if (storage == TUFF_STORE_BF16) {
+        tuff_dtype_from_f32(TUFF_BF16, values, out->converted, n);
+        return TUFF_OK;
+    }
+    if (storage != TUFF_STORE_F16)
+        return tuff_block_encode_rows(tuff_storage_block(storage), values, NULL, (int64_t)n / columns,
+                                      columns, out->from->pool, out->converted)
+                   ? TUFF_OK
+                   : too_large(out);
+    for (size_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(values[i]));
+    tuff_dtype_from_f32(TUFF_F16, values, out->converted, n);
+    return most < 65520 ? TUFF_OK : too_large(out); /* more rounds to infinity */
+}
+
+static tuff_status write_bytes(tuff_save_source *from, tuff_sink *sink, const void *bytes, size_t size)
+{
+    for (size_t at = 0; at < size; at += LOOK_BYTES) {
+        const size_t now = size - at < LOOK_BYTES ? size - at : LOOK_BYTES;
+        TUFF_TRY(tuff_sink_write(sink, (const char *)bytes + at, now));
+        TUFF_TRY(tuff_watched_add(&from->work, now));
+    }
+    return TUFF_OK;
+}
+
+static tuff_status put(const rows_out *out, const float *values, size_t n)
+{
+    if (out->converted) TUFF_TRY(convert(out, values, n));
+    return write_bytes(out->from, out->sink, out->converted ? out->converted : (const void *)values,
+                       bytes_of(out->item->storage, n));
+}
+
+static bool is_transposed(const tuff_save_source *from, const tuff_param *p)
+{
+    return !from->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
+}
+
+/* GGUF interleaves the rows of this parameter's heads. */
+static bool is_turned(const tuff_save_source *from, const tuff_param *p)
+{
+    return from->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;
+}
+
+/* GGUF has queries, keys and values one after the other. */
+static bool is_by_head(const tuff_save_source *from, const tuff_param *p)
+{
+    return from->gguf && p->gguf.layout == TUFF_LAYOUT_QKV;
+}
+
+/* Rows of the parameter that are read together: a device answers few large questions faster than many. */
+static int64_t rows_at_once(const tuff_save_source *from, const tuff_param *p)
+{
+    if (is_transposed(from, p)) return p->shape[0];
+    if (is_turned(from, p)) return p->shape[0] / p->gguf.heads;
+    if (is_by_head(from, p)) return p->shape[0] / p->gguf.heads / 3;
+    const int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
+    return rows < p->shape[0] ? rows : p->shape[0];
+}
+
+/* The rows of a head as GGUF has them, (pair, half), from (half, pair) in memory. */
+static void turn(const float *values, int64_t n, int64_t columns, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + i * columns, values + (i % 2 * (n / 2) + i / 2) * columns,
+               (size_t)columns * sizeof *out);
+}
+
+static tuff_status write_rows(const rows_out *out, const tuff_param *p, float *values, float *turned)
+{
+    const tuff_save_source *from = out->from;
+    const int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p);
+    for (int64_t r = from->gguf ? p->gguf.skip : 0; r < p->shape[0]; r += step) {
+        const int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
+        int64_t at = r;
+        if (is_by_head(from,
+                       p)) /* a head's queries, keys or values: (which, head) is (head, which) in memory */
+            at = (r / step % p->gguf.heads * 3 + r / step / p->gguf.heads) * step;
+        TUFF_TRY(tuff_model_read(from->model, p, from->store, at, at + n, values));
+        for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.more != 0; i++)
+            values[i] = (float)(values[i] + p->gguf.more);
+        if (turned) turn(values, n, columns, turned);
+        TUFF_TRY(put(out, turned ? turned : values, (size_t)(n * columns)));
+    }
+    return TUFF_OK;
+}
+
+static tuff_status write_transposed(const rows_out *out, const tuff_param *p, float *values)
+{
+    enum { ROWS = 16 }; /* of the file, gathered together: what is read fills cache lines */
+    const int64_t wide = p->shape[0], in = p->shape[1];
+    float *rows = tuff_alloc_array((size_t)(ROWS * wide), sizeof *rows);
+    if (!rows) return tuff_fail_memory("rows of a weight");
+    tuff_status status = tuff_model_read(out->from->model, p, out->from->store, 0, wide, values);
+    for (int64_t k = 0; k < in && status == TUFF_OK; k += ROWS) {
+        const int64_t n = in - k < ROWS ? in - k : ROWS;
+        for (int64_t r = 0; r < wide; r++)
+            for (int64_t i = 0; i < n; i++)
+                rows[i * wide + r] = values[r * in + k + i];
+        status = put(out, rows, (size_t)(n * wide));
+    }
+    tuff_free(rows);
+    return status;
+}
+
+/* The tensor of the model's file that holds the very blocks which are to be written; NULL: there is none. */
+static const tuff_weight *same_blocks(const tuff_save_source *from, const tuff_save_item *item)
+{
+    if (!from->gguf || !from->model->gguf || from->store ||
+        tuff_storage_block(item->storage) == TUFF_BLOCK_COUNT)
+        return NULL;
+    const tuff_weight *weight = tuff_weights_find(from->model->gguf->weights, item->name);
+    return weight && weight->storage == item->storage ? weight : NULL;
+}
+
+static tuff_status copy_blocks(tuff_save_source *from, const tuff_weight *weight, tuff_sink *sink)
+{
+    tuff_status status = TUFF_OK;
+    void *piece = tuff_alloc(LOOK_BYTES);
+    if (!piece) return tuff_fail_memory("a part of a weight");
+    for (size_t at = 0; at < weight->bytes && status == TUFF_OK; at += LOOK_BYTES) {
+        const size_t now = weight->bytes - at < LOOK_BYTES ? weight->bytes - at : LOOK_BYTES;
+        status = tuff_weight_stored_part(weight, at, now, piece);
+        if (status == TUFF_OK) status = write_bytes(from, sink, piece, now);
+    }
+    tuff_free(piece);
+    return status;
+}
+
+static tuff_status write_param(rows_out *out, const tuff_param *p)
+{
+    const tuff_save_source *from = out->from;
+    const size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
+    const bool as_is = out->item->storage == TUFF_STORE_F32, turned = is_turned(from, p);
+    float *values = tuff_alloc_array(n, sizeof *values);
+    float *order = turned ? tuff_alloc_array(n, sizeof *order) : NULL;
+    out->converted = as_is ? NULL : tuff_alloc(bytes_of(out->item->storage, n));
+    tuff_status status = values && (order || !turned) && (out->converted || as_is)
+                             ? TUFF_OK
+                             : tuff_fail_memory("rows of a weight");
+    if (status == TUFF_OK)
+        status =
+            is_transposed(from, p) ? write_transposed(out, p, values) : write_rows(out, p, values, order);
+    tuff_free(values);
+    tuff_free(order);
+    tuff_free(out->converted);
+    return status;
+}
+
+tuff_status tuff_save_source_write(void *user, size_t index, tuff_sink *sink)
+{
+    tuff_save_source *from = user;
+    const tuff_save_item *item = &from->items[index];
+    const tuff_param *p = from->params[index];
+    const tuff_weight *same = same_blocks(from, item);
+    rows_out out = {.from = from, .item = item, .sink = sink};
+    if (!p) return put(&out, from->factors[index && !from->params[index - 1]], (size_t)item->shape[0]);
+    return same ? copy_blocks(from, same, sink) : write_param(&out, p);
+}
+
+static tuff_status list_factors(tuff_save_source *from)
+{
+    const char *names[2];
+    const int n = tuff_rope_tensors(&from->model->config, names, from->factors);
+    if (n < 0) return tuff_fail_memory("the factors of rotary positions");
+    for (int i = 0; i < n; i++)
+        from->items[from->count++] =
+            (tuff_save_item){.name = names[i],
+                             .storage = TUFF_STORE_F32,
+                             .rank = 1,
+                             .shape = {tuff_rope_dims(&from->model->config) / 2, 1, 1, 1}};
+    return TUFF_OK;
+}
+
+static tuff_status list_items(tuff_save_source *from)
+{
+    const tuff_params *params = &from->model->params;
+    from->items = tuff_alloc_array(params->count + 2, sizeof *from->items);
+    from->params = tuff_alloc_array(params->count + 2, sizeof *from->params);
+    if (!from->items || !from->params) return tuff_fail_memory("the list of a model's tensors");
+    for (size_t i = 0; i < params->count; i++) {
+        const tuff_param *p = &params->items[i];
+        const char *name = from->gguf ? p->gguf.name : p->hf.name;
+        if (!name) continue;
+        tuff_save_item *item = &from->items[from->count];
+        *item = (tuff_save_item){.name = name,
+                                 .storage = tuff_mix_get(from->mix)->type,
+                                 .rank = (unsigned)p->rank,
+                                 .shape = {1, 1, 1, 1}};
+        tuff_param_file_shape(p, from->gguf, item->shape);
+        from->params[from->count++] = p;
+    }
+    if (!from->gguf) return TUFF_OK;
+    tuff_mix_apply(from->mix, &from->model->config, false, from->items, from->count);
+    return list_factors(from);
+}
+
+/* What is to be quantized must not have been so, in another type. */
+static tuff_status check_requantized(const tuff_save_source *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const tuff_weight *weight = from->params[i] ? tuff_model_weight(from->model, from->params[i]) : NULL;
+        if (!weight || tuff_storage_block(from->items[i].storage) == TUFF_BLOCK_COUNT ||
+            tuff_storage_block(weight->storage) == TUFF_BLOCK_COUNT ||
+            weight->storage == from->items[i].storage)
+            continue;
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: tensor '%s' is quantized already, as %s; as %s it would be less exact than what is "
+            "made from the original model: take that, or allow it (TUFF_SAVE_REQUANTIZE, "
+            "--allow-requantize)",
+            weight->file, weight->name, tuff_weight_type(weight),
+            tuff_storage_get(from->items[i].storage)->name);
+    }
+    return TUFF_OK;
+}
+
+static bool is_quantized(const tuff_save_source *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (tuff_storage_block(from->items[i].storage) != TUFF_BLOCK_COUNT) return true;
+    return false;
+}
+
+tuff_status tuff_save_source_open(tuff_save_source *source, unsigned threads, bool requantize,
+                                  const char *path)
+{
+    source->work.phase = TUFF_PHASE_SAVE;
+    TUFF_TRY(list_items(source));
+    if (!requantize) TUFF_TRY(check_requantized(source));
+    for (size_t i = 0; i < source->count; i++) {
+        size_t bytes;
+        TUFF_TRY(tuff_save_item_size(&source->items[i], path, &bytes));
+        source->work.total += bytes;
+    }
+    if (is_quantized(source)) {
+        source->pool = tuff_pool_create(threads ? threads : tuff_processors());
+        if (!source->pool) return tuff_fail_memory("threads that quantize");
+    }
+    return tuff_watched_add(&source->work, 0);
+}
+
+void tuff_save_source_close(tuff_save_source *source)
+{
+    tuff_pool_destroy(&source->pool);
+    tuff_free(source->items);
+    tuff_free(source->params);
+    for (int i = 0; i < 2; i++)
+        tuff_free(source->factors[i]);
+}

@@ -1,0 +1,35 @@
+/* What a model's file is written from: its tensors, as the format wants them. */
+#ifndef TUFF_MODELS_SAVE_SOURCE_H
+#define TUFF_MODELS_SAVE_SOURCE_H
+
+#include "base/pool.h"
+#include "models/mix.h"
+#include "models/model.h"
+
+typedef struct tuff_save_source {
+    const tuff_model *model;
+    const tuff_store *store; /* the parameters' values are there; NULL: in the model's file */
+    bool gguf;               /* else Hugging Face's */
+    tuff_mix mix;
+    tuff_watched work;
+    /* set by tuff_save_source_open: */
+    tuff_save_item *items;
+    const tuff_param **params; /* the items' */
+    size_t count;
+    float *factors[2]; /* of rotary positions: tensors of a GGUF that come after the parameters */
+    tuff_pool *pool;   /* quantizes; NULL: nothing does */
+} tuff_save_source;
+
+/* Lists the tensors that the format has names for, with their types; `threads` quantize, 0: one per
+ * processor. UNSUPPORTED where one is quantized already, in another type, unless `requantize`. */
+TUFF_MUST_USE tuff_status tuff_save_source_open(tuff_save_source *source, unsigned threads, bool requantize,
+                                                const char *path);
+void tuff_save_source_close(tuff_save_source *source);
+/* A tuff_save_fn; `user` is the source. */
+TUFF_MUST_USE tuff_status tuff_save_source_write(void *user, size_t index, tuff_sink *sink);
+
+/* A model as one GGUF file. */
+TUFF_MUST_USE tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_params *params,
+                                                tuff_mix mix, const char *path);
+
+#endif
