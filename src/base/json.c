@@ -191,6 +191,11 @@ void tuff_json_quote(tuff_buf *buf, const char *data, size_t size)
     tuff_buf_char(buf, '"');
 }
 
+const char *tuff_json_truth(bool value)
+{
+    return value ? "true" : "false";
+}
+
 void tuff_json_double(tuff_buf *buf, double value)
 {
     if (!isfinite(value)) {

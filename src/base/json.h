@@ -30,6 +30,8 @@ TUFF_MUST_USE tuff_status tuff_json_text(const cJSON *object, const char *key, c
 
 /* Writing: appends text as a JSON string literal with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void tuff_json_quote(tuff_buf *buf, const char *data, size_t size);
+/* "true" or "false". */
+const char *tuff_json_truth(bool value);
 /* Appends the shortest decimal that reads back as the same double; NaN and Inf become null. */
 void tuff_json_double(tuff_buf *buf, double value);
 /* The same, with a point or an exponent in it: for readers that tell 4.0 from 4. */

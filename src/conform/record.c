@@ -34,7 +34,7 @@ static void count(tuff_buf *out, const char *name, uint64_t value)
 static void flag(tuff_buf *out, const char *name, bool value)
 {
     key(out, name);
-    tuff_buf_text(out, value ? "true" : "false");
+    tuff_buf_text(out, tuff_json_truth(value));
 }
 
 static void begin(tuff_buf *out, const char *record)

@@ -85,6 +85,26 @@ const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char t
     return text;
 }
 
+tuff_status tuff_gguf_need_sizes(const tuff_gguf *gguf, tuff_config *c)
+{
+    char k[64];
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "context_length", k), &c->max_positions));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "embedding_length", k), &c->hidden_size));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "block_count", k), &c->layers));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), &c->intermediate_size));
+    return tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "attention.head_count", k), &c->heads);
+}
+
+void tuff_gguf_put_sizes(const tuff_config *c, tuff_gguf_builder *gguf)
+{
+    char k[64];
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "context_length", k), (uint32_t)c->max_positions);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "embedding_length", k), (uint32_t)c->hidden_size);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "block_count", k), (uint32_t)c->layers);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count", k), (uint32_t)c->heads);
+}
+
 /* The first name of each is the one that is written. */
 #define TUFF_ACTIVATIONS(X)                    \
     X(TUFF_ACT_GELU, "gelu")                   \
@@ -207,6 +227,41 @@ tuff_status tuff_config_layer_types(const cJSON *json, const char *where, tuff_c
         if (item) item = item->next;
     }
     return TUFF_OK;
+}
+
+tuff_status tuff_gguf_read_pattern(const tuff_gguf *gguf, tuff_config *c,
+                                   bool (*far)(int64_t layer, int64_t period), int64_t period)
+{
+    char k[64];
+    const char *key = tuff_gguf_key_of(c, "attention.sliding_window_pattern", k);
+    const tuff_gguf_value *value = tuff_gguf_find(gguf, key);
+    TUFF_TRY(tuff_config_layer_types(NULL, gguf->file, c, far, period));
+    if (!value || value->type != TUFF_GGUF_ARRAY) return TUFF_OK;
+    TUFF_TRY(tuff_gguf_ints(gguf, key, &value));
+    if (value->count != (uint64_t)c->layers)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu items, expected one for each of %lld layers",
+                         gguf->file, key, (unsigned long long)value->count, (long long)c->layers);
+    for (int64_t i = 0; i < c->layers; i++)
+        tuff_config_set_far(c, i, !tuff_gguf_int_at(value, (uint64_t)i));
+    return TUFF_OK;
+}
+
+bool tuff_gguf_put_pattern(const tuff_config *c, tuff_gguf_builder *gguf,
+                           bool (*far)(int64_t layer, int64_t period), int64_t period)
+{
+    char k[64];
+    bool usual = true;
+    int32_t *list = tuff_alloc_array((size_t)c->layers, sizeof *list);
+    for (int64_t i = 0; list && i < c->layers; i++) {
+        list[i] = tuff_config_layer(c, (int)i)->window != 0;
+        usual = usual && far(i, period) == !list[i];
+    }
+    if (list && !usual)
+        tuff_gguf_put_i32s(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", k), list,
+                           (size_t)c->layers);
+    gguf->failed |= !list;
+    tuff_free(list);
+    return !usual;
 }
 
 void tuff_config_write_layer_types(const tuff_config *config, tuff_buf *json)

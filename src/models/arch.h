@@ -187,6 +187,12 @@ TUFF_MUST_USE tuff_status tuff_config_specs(tuff_config *config, const char *whe
 TUFF_MUST_USE tuff_status tuff_config_layer_types(const cJSON *json, const char *where, tuff_config *config,
                                                   bool (*far)(int64_t layer, int64_t period), int64_t period);
 void tuff_config_set_far(tuff_config *config, int64_t layer, bool far);
+/* Which layers have the window in a GGUF: a list with 1 for each that has it, which Tuff writes where `far`
+ * of llama.cpp's period says otherwise; whether it did. */
+TUFF_MUST_USE tuff_status tuff_gguf_read_pattern(const tuff_gguf *gguf, tuff_config *config,
+                                                 bool (*far)(int64_t layer, int64_t period), int64_t period);
+bool tuff_gguf_put_pattern(const tuff_config *config, tuff_gguf_builder *gguf,
+                           bool (*far)(int64_t layer, int64_t period), int64_t period);
 /* The list, as config.json has it. */
 void tuff_config_write_layer_types(const tuff_config *config, tuff_buf *json);
 /* Hugging Face's name of a part of the layers or the head, '#' for the layer's number; NULL when the model
@@ -249,6 +255,9 @@ TUFF_MUST_USE tuff_status tuff_config_check_types(const tuff_config *config, con
 
 /* A key of GGUF's metadata: "<architecture>.<name>". */
 const char *tuff_gguf_key_of(const tuff_config *config, const char *name, char text[64]);
+/* The sizes that a GGUF of every architecture has: positions, width, layers, feed-forward width, heads. */
+TUFF_MUST_USE tuff_status tuff_gguf_need_sizes(const tuff_gguf *gguf, tuff_config *config);
+void tuff_gguf_put_sizes(const tuff_config *config, tuff_gguf_builder *gguf);
 
 /* By a key of config.json or of a GGUF's metadata; as it is where there is none. */
 TUFF_MUST_USE tuff_status tuff_activation_read_hf(const cJSON *json, const char *key, const char *where,

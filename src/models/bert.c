@@ -149,11 +149,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     bool types = tuff_weights_find(gguf->weights, "token_types.weight") != NULL;
     c->norm_eps = 1e-12;
     c->tied = true;
-    TUFF_TRY(tuff_gguf_need_int(gguf, "bert.context_length", &c->max_positions));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "bert.embedding_length", &c->hidden_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "bert.block_count", &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "bert.attention.head_count", &c->heads));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "bert.feed_forward_length", &c->intermediate_size));
+    TUFF_TRY(tuff_gguf_need_sizes(gguf, c));
     TUFF_TRY(tuff_gguf_number(gguf, "bert.attention.layer_norm_epsilon", &c->norm_eps));
     TUFF_TRY(tuff_gguf_text(gguf, "bert.hidden_activation", &activation)); /* written by Tuff only */
     TUFF_TRY(set_activation(c, gguf->file, "bert.hidden_activation", activation.data, activation.size));
@@ -201,11 +197,7 @@ static void write_distilbert(const tuff_config *c, tuff_buf *json)
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
-    tuff_gguf_put_u32(gguf, "bert.context_length", (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, "bert.embedding_length", (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, "bert.feed_forward_length", (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, "bert.block_count", (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, "bert.attention.head_count", (uint32_t)c->heads);
+    tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_f32(gguf, "bert.attention.layer_norm_epsilon", (float)c->norm_eps);
     tuff_gguf_put_bool(gguf, "bert.attention.causal", false);
     if (c->token_types) tuff_gguf_put_u32(gguf, "tokenizer.ggml.token_type_count", (uint32_t)c->token_types);

@@ -70,7 +70,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "logit_scale", k), &c->logit_scale));
     TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), &c->layer.window));
     TUFF_TRY(check_window(c, gguf->file, USUAL_PERIOD));
-    TUFF_TRY(tuff_decoder_read_pattern(gguf, c, every_last, USUAL_PERIOD));
+    TUFF_TRY(tuff_gguf_read_pattern(gguf, c, every_last, USUAL_PERIOD));
     return finish(c, gguf->file);
 }
 
@@ -78,7 +78,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_hf(c, json);
     tuff_buf_printf(json,
-                    "  \"attention_bias\": %s,\n  \"logit_scale\": ", c->layer.qkv_bias ? "true" : "false");
+                    "  \"attention_bias\": %s,\n  \"logit_scale\": ", tuff_json_truth(c->layer.qkv_bias));
     tuff_json_real(json, c->logit_scale);
     tuff_buf_text(json, ",\n");
     tuff_decoder_write_window(c, json);
@@ -91,7 +91,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_decoder_write_gguf(c, gguf);
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "logit_scale", k), (float)c->logit_scale);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
-    tuff_decoder_write_pattern(c, gguf, every_last, USUAL_PERIOD);
+    tuff_gguf_put_pattern(c, gguf, every_last, USUAL_PERIOD);
 }
 
 static const tuff_part parts[] = {TUFF_DECODER_PARTS, {NULL, NULL, TUFF_PART_PLAIN}};

@@ -148,7 +148,7 @@ static tuff_status read_own_windows(const tuff_gguf *gguf, tuff_config *c)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: %s is %lld, but %s does not list the layers that have the window", gguf->file,
                          k, (long long)c->layer.window, list);
-    return tuff_decoder_read_pattern(gguf, c, none, 0);
+    return tuff_gguf_read_pattern(gguf, c, none, 0);
 }
 
 tuff_status tuff_decoder_read_gguf(const tuff_gguf *gguf, tuff_config *c)
@@ -158,15 +158,11 @@ tuff_status tuff_decoder_read_gguf(const tuff_gguf *gguf, tuff_config *c)
     c->norm_eps = 1e-5;
     c->rope.theta = 10000;
     tuff_decoder_set(c);
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "context_length", k), &c->max_positions));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "embedding_length", k), &c->hidden_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "block_count", k), &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "attention.head_count", k), &c->heads));
+    TUFF_TRY(tuff_gguf_need_sizes(gguf, c));
     c->kv_heads = c->heads;
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.head_count_kv", k), &c->kv_heads));
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.key_length", k), &c->head_dim));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), &c->intermediate_size));
     TUFF_TRY(tuff_gguf_number(gguf, gguf_eps_key(c, k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k), &activation)); /* Tuff's own */
     if (!tuff_activation_by_name(activation.data, activation.size, &c->layer.activation))
@@ -190,7 +186,7 @@ void tuff_decoder_write_sizes(const tuff_config *c, tuff_buf *json)
         (long long)c->max_positions, (long long)c->heads, (long long)c->layers, (long long)c->kv_heads,
         eps_key(c));
     tuff_json_real(json, c->norm_eps);
-    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
+    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", tuff_json_truth(c->tied));
 }
 
 void tuff_decoder_write_hf(const tuff_config *c, tuff_buf *json)
@@ -219,11 +215,7 @@ void tuff_decoder_warn_tied(const tuff_config *c)
 void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "context_length", k), (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "embedding_length", k), (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "block_count", k), (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count", k), (uint32_t)c->heads);
+    tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count_kv", k), (uint32_t)c->kv_heads);
     tuff_gguf_put_f32(gguf, gguf_eps_key(c, k), (float)c->norm_eps);
     tuff_rope_write_gguf(c, gguf);
@@ -235,49 +227,15 @@ void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
                            tuff_activation_name(c->layer.activation));
     if (!c->layer.window || c->arch->gguf_windows) return;
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
-    if (c->specs) tuff_decoder_write_pattern(c, gguf, none, 0);
+    if (c->specs) tuff_gguf_put_pattern(c, gguf, none, 0);
 }
 
 void tuff_decoder_write_windows(const tuff_config *c, tuff_buf *json)
 {
-    tuff_buf_printf(json, "  \"use_sliding_window\": %s,\n", c->layer.window ? "true" : "false");
+    tuff_buf_printf(json, "  \"use_sliding_window\": %s,\n", tuff_json_truth(c->layer.window));
     if (!c->layer.window) return;
     tuff_buf_printf(json, "  \"sliding_window\": %lld,\n", (long long)c->layer.window);
     tuff_config_write_layer_types(c, json);
-}
-
-tuff_status tuff_decoder_read_pattern(const tuff_gguf *gguf, tuff_config *c,
-                                      bool (*far)(int64_t layer, int64_t period), int64_t period)
-{
-    char k[64];
-    const char *key = tuff_gguf_key_of(c, "attention.sliding_window_pattern", k);
-    const tuff_gguf_value *value = tuff_gguf_find(gguf, key);
-    TUFF_TRY(tuff_config_layer_types(NULL, gguf->file, c, far, period));
-    if (!value || value->type != TUFF_GGUF_ARRAY) return TUFF_OK;
-    TUFF_TRY(tuff_gguf_ints(gguf, key, &value));
-    if (value->count != (uint64_t)c->layers)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu items, expected one for each of %lld layers",
-                         gguf->file, key, (unsigned long long)value->count, (long long)c->layers);
-    for (int64_t i = 0; i < c->layers; i++)
-        tuff_config_set_far(c, i, !tuff_gguf_int_at(value, (uint64_t)i));
-    return TUFF_OK;
-}
-
-void tuff_decoder_write_pattern(const tuff_config *c, tuff_gguf_builder *gguf,
-                                bool (*far)(int64_t layer, int64_t period), int64_t period)
-{
-    char k[64];
-    bool usual = true;
-    int32_t *list = tuff_alloc_array((size_t)c->layers, sizeof *list);
-    for (int64_t i = 0; list && i < c->layers; i++) {
-        list[i] = tuff_config_layer(c, (int)i)->window != 0;
-        usual = usual && far(i, period) == !list[i];
-    }
-    if (list && !usual)
-        tuff_gguf_put_i32s(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", k), list,
-                           (size_t)c->layers);
-    gguf->failed |= !list;
-    tuff_free(list);
 }
 
 static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};

@@ -21,13 +21,6 @@ void tuff_decoder_write_window(const tuff_config *config, tuff_buf *json);
 TUFF_MUST_USE tuff_status tuff_decoder_read_windows(const cJSON *json, const char *where,
                                                     tuff_config *config);
 void tuff_decoder_write_windows(const tuff_config *config, tuff_buf *json);
-/* Which layers have the window in a GGUF: a list with 1 for each that has it, which Tuff writes where `far`
- * of llama.cpp's period says otherwise. */
-TUFF_MUST_USE tuff_status tuff_decoder_read_pattern(const tuff_gguf *gguf, tuff_config *config,
-                                                    bool (*far)(int64_t layer, int64_t period),
-                                                    int64_t period);
-void tuff_decoder_write_pattern(const tuff_config *config, tuff_gguf_builder *gguf,
-                                bool (*far)(int64_t layer, int64_t period), int64_t period);
 /* The same keys. */
 void tuff_decoder_write_sizes(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);

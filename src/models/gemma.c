@@ -196,7 +196,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), &c->layer.window));
     if (third) c->rope_local.theta = 10000;
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), &c->rope_local.theta));
-    return tuff_decoder_read_pattern(gguf, c, every_last, third ? 6 : 2);
+    return tuff_gguf_read_pattern(gguf, c, every_last, third ? 6 : 2);
 }
 
 static void write_number(tuff_buf *json, const char *key, double value)
@@ -219,7 +219,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     bool third = is(c, &tuff_arch_gemma3_text);
     tuff_decoder_write_sizes(c, json);
     tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"%s\": \"%s\",\n",
-                    c->layer.qkv_bias ? "true" : "false",
+                    tuff_json_truth(c->layer.qkv_bias),
                     is(c, &tuff_arch_gemma) ? "hidden_act" : "hidden_activation",
                     c->layer.activation == TUFF_ACT_GELU_TANH ? "gelu_pytorch_tanh"
                                                               : tuff_activation_name(c->layer.activation));
@@ -264,7 +264,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.scale", k), (float)c->attn_scale);
     if (c->rope_local.theta != 0)
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), (float)c->rope_local.theta);
-    tuff_decoder_write_pattern(c, gguf, every_last, c->rope_local.theta != 0 ? 6 : 2);
+    tuff_gguf_put_pattern(c, gguf, every_last, c->rope_local.theta != 0 ? 6 : 2);
     warn_scale(c);
 }
 

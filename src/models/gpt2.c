@@ -123,16 +123,12 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
                     "  \"tie_word_embeddings\": %s,\n",
                     (long long)c->max_positions, (long long)c->hidden_size, (long long)c->heads,
                     (long long)c->intermediate_size, (long long)c->layers, (long long)c->max_positions,
-                    c->tied ? "true" : "false");
+                    tuff_json_truth(c->tied));
 }
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
-    tuff_gguf_put_u32(gguf, "gpt2.context_length", (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, "gpt2.embedding_length", (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, "gpt2.feed_forward_length", (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, "gpt2.block_count", (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, "gpt2.attention.head_count", (uint32_t)c->heads);
+    tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_f32(gguf, "gpt2.attention.layer_norm_epsilon", (float)c->norm_eps);
     if (c->layer.activation == TUFF_ACT_GELU) tuff_gguf_put_text(gguf, "gpt2.hidden_activation", "gelu");
 }

@@ -119,7 +119,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
                     (long long)c->hidden_size, (long long)c->intermediate_size, (long long)c->max_positions,
                     (long long)c->heads, (long long)c->layers, (long long)c->layer.window);
     tuff_json_double(json, c->norm_eps);
-    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
+    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", tuff_json_truth(c->tied));
 }
 
 static const tuff_part parts[] = {

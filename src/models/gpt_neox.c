@@ -75,11 +75,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     c->rope.theta = 10000;
     c->layer.parallel = true;
     c->layer.activation = TUFF_ACT_GELU;
-    TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.context_length", &c->max_positions));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.embedding_length", &c->hidden_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.block_count", &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.feed_forward_length", &c->intermediate_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "gptneox.attention.head_count", &c->heads));
+    TUFF_TRY(tuff_gguf_need_sizes(gguf, c));
     TUFF_TRY(tuff_gguf_number(gguf, "gptneox.attention.layer_norm_epsilon", &c->norm_eps));
     TUFF_TRY(tuff_gguf_bool(gguf, "gptneox.use_parallel_residual", &c->layer.parallel));
     TUFF_TRY(
@@ -96,11 +92,6 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
         gguf->file);
 }
 
-static const char *yes(bool value)
-{
-    return value ? "true" : "false";
-}
-
 static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_buf_printf(
@@ -108,9 +99,9 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         "  \"attention_bias\": %s,\n  \"hidden_act\": \"%s\",\n  \"hidden_size\": %lld,\n"
         "  \"initializer_range\": 0.02,\n  \"intermediate_size\": %lld,\n  \"max_position_embeddings\": %lld,\n"
         "  \"num_attention_heads\": %lld,\n  \"num_hidden_layers\": %lld,\n  \"layer_norm_eps\": ",
-        yes(c->layer.qkv_bias), tuff_activation_name(c->layer.activation), (long long)c->hidden_size,
-        (long long)c->intermediate_size, (long long)c->max_positions, (long long)c->heads,
-        (long long)c->layers);
+        tuff_json_truth(c->layer.qkv_bias), tuff_activation_name(c->layer.activation),
+        (long long)c->hidden_size, (long long)c->intermediate_size, (long long)c->max_positions,
+        (long long)c->heads, (long long)c->layers);
     tuff_json_double(json, c->norm_eps);
     tuff_buf_text(json, ",\n  \"rotary_emb_base\": ");
     tuff_json_double(json, c->rope.theta);
@@ -121,16 +112,12 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         tuff_rope_write_object(c, &c->rope, json);
     }
     tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n  \"use_parallel_residual\": %s,\n",
-                    yes(c->tied), yes(c->layer.parallel));
+                    tuff_json_truth(c->tied), tuff_json_truth(c->layer.parallel));
 }
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
-    tuff_gguf_put_u32(gguf, "gptneox.context_length", (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, "gptneox.embedding_length", (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, "gptneox.block_count", (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, "gptneox.feed_forward_length", (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, "gptneox.attention.head_count", (uint32_t)c->heads);
+    tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_f32(gguf, "gptneox.attention.layer_norm_epsilon", (float)c->norm_eps);
     tuff_gguf_put_bool(gguf, "gptneox.use_parallel_residual", c->layer.parallel);
     tuff_rope_write_gguf(c, gguf);

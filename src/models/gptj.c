@@ -60,7 +60,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         (long long)c->intermediate_size, (long long)c->layers, (long long)c->max_positions,
         (long long)c->rotary_dims);
     tuff_json_double(json, c->norm_eps);
-    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
+    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", tuff_json_truth(c->tied));
 }
 
 static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_UNNAMED},

@@ -83,7 +83,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
                    {"residual_multiplier", or_one(c->branch_scale)}};
     tuff_decoder_write_hf(c, json);
     tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n",
-                    c->layer.qkv_bias ? "true" : "false", c->layer.mlp_bias ? "true" : "false");
+                    tuff_json_truth(c->layer.qkv_bias), tuff_json_truth(c->layer.mlp_bias));
     for (int i = c->attn_scale == 0; i < 4; i++) {
         tuff_buf_printf(json, "  \"%s\": ", factors[i].key);
         tuff_json_real(json, factors[i].value);

@@ -137,7 +137,7 @@ void tuff_inspect_put_bool(tuff_inspection *r, const char *key, bool value)
 {
     put_key(r, key, false);
     if (r->json)
-        tuff_buf_text(&r->out, value ? "true" : "false");
+        tuff_buf_text(&r->out, tuff_json_truth(value));
     else
         tuff_buf_text(&r->out, value ? "yes" : "no");
     end_value(r);

@@ -74,7 +74,7 @@ static void write_llama(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_hf(c, json);
     tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n",
-                    c->layer.qkv_bias ? "true" : "false", c->layer.mlp_bias ? "true" : "false");
+                    tuff_json_truth(c->layer.qkv_bias), tuff_json_truth(c->layer.mlp_bias));
 }
 
 static void write_mistral(const tuff_config *c, tuff_buf *json)

@@ -152,26 +152,16 @@ static bool has(const tuff_gguf *gguf, const char *name)
     return tuff_weights_find(gguf->weights, name) != NULL;
 }
 
-/* llama.cpp has every how many layers one sees far; Tuff also writes a list with 1 for each layer that has
- * the window. */
+/* llama.cpp has every how many layers one sees far. */
 static tuff_status read_pattern(const tuff_gguf *gguf, tuff_config *c)
 {
     char k[64];
     int64_t period = USUAL_PERIOD;
     const tuff_gguf_value *value =
         tuff_gguf_find(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", k));
-    if (!value || value->type != TUFF_GGUF_ARRAY) {
-        TUFF_TRY(tuff_gguf_int(gguf, k, &period));
-        TUFF_TRY(check_period(gguf->file, k, period));
-        return tuff_config_layer_types(NULL, gguf->file, c, every, period);
-    }
-    TUFF_TRY(tuff_gguf_ints(gguf, k, &value));
-    if (value->count != (uint64_t)c->layers)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu items, expected one for each of %lld layers",
-                         gguf->file, k, (unsigned long long)value->count, (long long)c->layers);
-    for (int64_t i = 0; i < c->layers; i++)
-        if (!tuff_gguf_int_at(value, (uint64_t)i)) tuff_config_set_far(c, i, true);
-    return TUFF_OK;
+    if (value && value->type != TUFF_GGUF_ARRAY) TUFF_TRY(tuff_gguf_int(gguf, k, &period));
+    TUFF_TRY(check_period(gguf->file, k, period));
+    return tuff_gguf_read_pattern(gguf, c, every, period);
 }
 
 /* What llama.cpp has one of, and Tuff writes where it is another; its classifiers see the mean. */
@@ -192,11 +182,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     char k[64];
     int64_t width = 128;
     set_usual(c);
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "context_length", k), &c->max_positions));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "embedding_length", k), &c->hidden_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "block_count", k), &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "attention.head_count", k), &c->heads));
-    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), &c->intermediate_size));
+    TUFF_TRY(tuff_gguf_need_sizes(gguf, c));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "attention.layer_norm_epsilon", k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), &width));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), &c->rope_local.theta));
@@ -210,11 +196,6 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     return read_pattern(gguf, c);
 }
 
-static const char *yes(bool value)
-{
-    return value ? "true" : "false";
-}
-
 static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_buf_printf(
@@ -222,16 +203,17 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         "  \"attention_bias\": %s,\n  \"classifier_activation\": \"%s\",\n  \"classifier_bias\": %s,\n"
         "  \"classifier_pooling\": \"%s\",\n  \"decoder_bias\": %s,\n  \"hidden_activation\": \"%s\",\n"
         "  \"hidden_size\": %lld,\n  \"intermediate_size\": %lld,\n",
-        yes(c->layer.qkv_bias), tuff_activation_name(c->head_activation), yes(!c->head_no_bias),
-        c->head_means ? "mean" : "cls", yes(!c->output_no_bias), tuff_activation_name(c->layer.activation),
+        tuff_json_truth(c->layer.qkv_bias), tuff_activation_name(c->head_activation),
+        tuff_json_truth(!c->head_no_bias), c->head_means ? "mean" : "cls",
+        tuff_json_truth(!c->output_no_bias), tuff_activation_name(c->layer.activation),
         (long long)c->hidden_size, (long long)c->intermediate_size);
     tuff_config_write_layer_types(c, json);
     tuff_buf_printf(
         json,
         "  \"local_attention\": %lld,\n  \"max_position_embeddings\": %lld,\n  \"mlp_bias\": %s,\n"
         "  \"norm_bias\": %s,\n  \"norm_eps\": ",
-        (long long)(2 * c->layer.window), (long long)c->max_positions, yes(c->layer.mlp_bias),
-        yes(c->norm == TUFF_NORM_LAYER));
+        (long long)(2 * c->layer.window), (long long)c->max_positions, tuff_json_truth(c->layer.mlp_bias),
+        tuff_json_truth(c->norm == TUFF_NORM_LAYER));
     tuff_json_double(json, c->norm_eps);
     tuff_buf_printf(json,
                     ",\n  \"num_attention_heads\": %lld,\n  \"num_hidden_layers\": %lld,\n"
@@ -241,38 +223,23 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_buf_text(json, ", \"rope_type\": \"default\"},\n    \"sliding_attention\": {\"rope_theta\": ");
     tuff_json_double(json, c->rope_local.theta);
     tuff_buf_printf(json, ", \"rope_type\": \"default\"}\n  },\n  \"tie_word_embeddings\": %s,\n",
-                    yes(c->tied));
+                    tuff_json_truth(c->tied));
 }
 
 static void write_pattern(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
     int64_t period = 1;
-    bool regular = true;
-    int32_t *list = tuff_alloc_array((size_t)c->layers, sizeof *list);
     while (period < c->layers && c->specs[period].window)
         period++;
-    for (int64_t i = 0; list && i < c->layers; i++) {
-        list[i] = c->specs[i].window != 0;
-        regular = regular && list[i] == (i % period != 0);
-    }
-    tuff_gguf_key_of(c, "attention.sliding_window_pattern", k);
-    if (regular)
-        tuff_gguf_put_u32(gguf, k, (uint32_t)period);
-    else
-        tuff_gguf_put_i32s(gguf, k, list, (size_t)c->layers);
-    gguf->failed |= !list;
-    tuff_free(list);
+    if (!tuff_gguf_put_pattern(c, gguf, every, period))
+        tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window_pattern", k), (uint32_t)period);
 }
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "context_length", k), (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "embedding_length", k), (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "feed_forward_length", k), (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "block_count", k), (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.head_count", k), (uint32_t)c->heads);
+    tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_epsilon", k), (float)c->norm_eps);
     tuff_gguf_put_bool(gguf, tuff_gguf_key_of(c, "attention.causal", k), false);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k),

@@ -32,7 +32,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_hf(c, json);
-    tuff_buf_printf(json, "  \"attention_bias\": %s,\n", c->layer.qkv_bias ? "true" : "false");
+    tuff_buf_printf(json, "  \"attention_bias\": %s,\n", tuff_json_truth(c->layer.qkv_bias));
 }
 
 static const tuff_part parts[] = {

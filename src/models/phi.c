@@ -46,11 +46,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     c->norm_eps = 1e-5;
     c->rope.theta = 10000;
     c->layer.activation = TUFF_ACT_GELU_TANH;
-    TUFF_TRY(tuff_gguf_need_int(gguf, "phi2.context_length", &c->max_positions));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "phi2.embedding_length", &c->hidden_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "phi2.block_count", &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "phi2.feed_forward_length", &c->intermediate_size));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "phi2.attention.head_count", &c->heads));
+    TUFF_TRY(tuff_gguf_need_sizes(gguf, c));
     c->kv_heads = c->heads;
     TUFF_TRY(tuff_gguf_int(gguf, "phi2.attention.head_count_kv", &c->kv_heads));
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0;
@@ -81,16 +77,12 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         tuff_buf_text(json, ",\n  \"rope_parameters\": ");
         tuff_rope_write_object(c, &c->rope, json);
     }
-    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", c->tied ? "true" : "false");
+    tuff_buf_printf(json, ",\n  \"tie_word_embeddings\": %s,\n", tuff_json_truth(c->tied));
 }
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
-    tuff_gguf_put_u32(gguf, "phi2.context_length", (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, "phi2.embedding_length", (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, "phi2.block_count", (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, "phi2.feed_forward_length", (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, "phi2.attention.head_count", (uint32_t)c->heads);
+    tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_u32(gguf, "phi2.attention.head_count_kv", (uint32_t)c->kv_heads);
     tuff_gguf_put_u32(gguf, "phi2.attention.key_length", (uint32_t)c->head_dim);
     tuff_gguf_put_u32(gguf, "phi2.attention.value_length", (uint32_t)c->head_dim);

@@ -114,7 +114,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_hf(c, json);
     tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n  \"no_rope_layers\": [",
-                    c->layer.qkv_bias ? "true" : "false", c->layer.mlp_bias ? "true" : "false");
+                    tuff_json_truth(c->layer.qkv_bias), tuff_json_truth(c->layer.mlp_bias));
     for (int64_t i = 0; i < c->layers; i++)
         tuff_buf_printf(json, "%s%d", i ? ", " : "", c->specs[i].rope != TUFF_ROTARY_NONE);
     tuff_buf_text(json, "],\n");

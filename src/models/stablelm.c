@@ -52,7 +52,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_decoder_write_hf(c, json);
     if (!c->rotary_dims) tuff_buf_text(json, "  \"partial_rotary_factor\": 1.0,\n");
     tuff_buf_printf(json, "  \"use_parallel_residual\": %s,\n  \"use_qkv_bias\": %s,\n",
-                    c->layer.parallel ? "true" : "false", c->layer.qkv_bias ? "true" : "false");
+                    tuff_json_truth(c->layer.parallel), tuff_json_truth(c->layer.qkv_bias));
 }
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)

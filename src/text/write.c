@@ -34,8 +34,8 @@ static void write_config(const tuff_tokenizer *t, tuff_buf *out)
         "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n  \"clean_up_tokenization_spaces\": false");
     if (t->model == TUFF_WORDS_BPE)
         tuff_buf_printf(out, ",\n  \"add_bos_token\": %s,\n  \"add_eos_token\": %s",
-                        tuff_truth(tuff_template_before(&t->single) > 0),
-                        tuff_truth(tuff_template_after(&t->single) > 0));
+                        tuff_json_truth(tuff_template_before(&t->single) > 0),
+                        tuff_json_truth(tuff_template_after(&t->single) > 0));
     if (t->chat_template.data) {
         tuff_buf_text(out, ",\n  \"chat_template\": ");
         tuff_write_quoted(out, t->chat_template);

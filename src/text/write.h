@@ -8,7 +8,6 @@
 TUFF_MUST_USE tuff_status tuff_write_tokenizer_json(const tuff_tokenizer *tokenizer, tuff_buf *out);
 
 void tuff_write_quoted(tuff_buf *out, tuff_view text);
-const char *tuff_truth(bool value);
 /* "vocab": {text: id} */
 void tuff_write_vocab(const tuff_tokenizer *t, tuff_buf *out);
 

@@ -18,8 +18,8 @@ void tuff_write_bert_steps(const tuff_tokenizer *t, tuff_buf *out)
         out,
         "  \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": %s, \"handle_chinese_chars\": %s, "
         "\"strip_accents\": %s, \"lowercase\": %s},\n",
-        tuff_truth(rules.clean), tuff_truth(rules.chinese),
-        rules.accents == rules.lower ? "null" : tuff_truth(rules.accents), tuff_truth(rules.lower));
+        tuff_json_truth(rules.clean), tuff_json_truth(rules.chinese),
+        rules.accents == rules.lower ? "null" : tuff_json_truth(rules.accents), tuff_json_truth(rules.lower));
     tuff_buf_text(out, "  \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"},\n"
                        "  \"decoder\": {\"type\": \"WordPiece\", \"prefix\": \"##\", \"cleanup\": true},\n");
 }
@@ -113,7 +113,7 @@ void tuff_write_unigram(const tuff_tokenizer *t, tuff_buf *out)
     else
         tuff_buf_text(out, "null");
     tuff_buf_printf(out, ",\n    \"byte_fallback\": %s,\n    \"vocab\": [",
-                    tuff_truth(t->unigram.byte_fallback));
+                    tuff_json_truth(t->unigram.byte_fallback));
     for (uint32_t id = 0; id < t->size; id++) {
         const tuff_token *token = &t->tokens[id];
         tuff_buf_text(out, id ? ",\n      [" : "\n      [");

@@ -12,11 +12,6 @@ void tuff_write_quoted(tuff_buf *out, tuff_view text)
     tuff_json_quote(out, text.data, text.size);
 }
 
-const char *tuff_truth(bool value)
-{
-    return value ? "true" : "false";
-}
-
 static void write_added(const tuff_tokenizer *t, tuff_buf *out)
 {
     tuff_buf_text(out, "  \"added_tokens\": [");
@@ -27,8 +22,8 @@ static void write_added(const tuff_tokenizer *t, tuff_buf *out)
         tuff_buf_printf(
             out,
             ", \"single_word\": %s, \"lstrip\": %s, \"rstrip\": %s, \"normalized\": %s, \"special\": %s}",
-            tuff_truth(token->single_word), tuff_truth(token->left), tuff_truth(token->right),
-            tuff_truth(token->normalized), tuff_truth(token->special));
+            tuff_json_truth(token->single_word), tuff_json_truth(token->left), tuff_json_truth(token->right),
+            tuff_json_truth(token->normalized), tuff_json_truth(token->special));
     }
     tuff_buf_text(out, t->added_count ? "\n  ],\n" : "],\n");
 }
@@ -51,7 +46,7 @@ static void write_byte_level_steps(const tuff_tokenizer *t, tuff_buf *out)
     tuff_buf_printf(
         out,
         "{\"type\": \"ByteLevel\", \"add_prefix_space\": %s, \"trim_offsets\": true, \"use_regex\": %s}%s,\n",
-        tuff_truth(t->space_prefix), tuff_truth(gpt2), gpt2 ? "" : "]}");
+        tuff_json_truth(t->space_prefix), tuff_json_truth(gpt2), gpt2 ? "" : "]}");
     tuff_buf_text(
         out, "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, "
              "\"use_regex\": true},\n");
@@ -116,7 +111,7 @@ static void write_post_processor(const tuff_tokenizer *t, tuff_buf *out)
             out,
             "{\"type\": \"Sequence\", \"processors\": [{\"type\": \"ByteLevel\", \"add_prefix_space\": %s, "
             "\"trim_offsets\": true, \"use_regex\": true}, ",
-            tuff_truth(t->trim_prefix));
+            tuff_json_truth(t->trim_prefix));
     write_template(t, out);
     tuff_buf_text(out, t->trim ? "]},\n" : ",\n");
 }
@@ -184,7 +179,8 @@ static void write_bpe(const tuff_tokenizer *t, tuff_buf *out)
         out,
         ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
         "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n",
-        tuff_truth(t->bpe.fuse_unk), tuff_truth(t->bpe.byte_fallback), tuff_truth(t->bpe.whole_words));
+        tuff_json_truth(t->bpe.fuse_unk), tuff_json_truth(t->bpe.byte_fallback),
+        tuff_json_truth(t->bpe.whole_words));
     tuff_write_vocab(t, out);
     tuff_buf_text(out, ",\n");
     write_merges(t, out);
