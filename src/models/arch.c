@@ -51,6 +51,11 @@ static const tuff_part *find_part(const tuff_part *parts, const char *name)
 const char *tuff_config_module(const tuff_config *config, const char *part)
 {
     const tuff_part *p = config->head ? find_part(config->head->parts, part) : NULL;
+    char text[64];
+    if (!p && config->stack) {
+        snprintf(text, sizeof text, "%s%s", config->stack, part);
+        p = find_part(config->arch->parts, text);
+    }
     if (!p) p = find_part(config->arch->parts, part);
     return p ? p->hf : NULL;
 }
@@ -60,9 +65,14 @@ bool tuff_config_has_output(const tuff_config *config)
     return config->head && find_part(config->head->parts, "output");
 }
 
+bool tuff_config_has_positions(const tuff_config *config)
+{
+    return config->learned_positions || config->rope.theta != 0;
+}
+
 void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t n, int32_t *out_positions)
 {
-    int32_t next = (int32_t)config->position_offset, padding = next - 1;
+    int32_t next = (int32_t)config->position_offset, padding = config->padding_counts ? -1 : next - 1;
     for (size_t i = 0; i < n; i++)
         out_positions[i] = padding >= 0 && ids[i] == padding ? padding : next++;
 }
@@ -191,7 +201,9 @@ static tuff_status check_layers(const tuff_config *c, const char *where)
 void tuff_config_free(tuff_config *config)
 {
     tuff_free(config->specs);
+    tuff_free(config->encoder);
     config->specs = NULL;
+    config->encoder = NULL;
     tuff_rope_free(&config->rope);
     tuff_rope_free(&config->rope_local);
 }
@@ -203,6 +215,24 @@ tuff_status tuff_config_specs(tuff_config *config, const char *where)
     if (!config->specs) return tuff_fail_memory("what the layers of a model are like");
     for (int64_t i = 0; i < config->layers; i++)
         config->specs[i] = config->layer;
+    return TUFF_OK;
+}
+
+const char *tuff_config_kind(const tuff_config *config)
+{
+    return config->encoder ? "an encoder-decoder" : config->causal ? "a decoder" : "an encoder";
+}
+
+tuff_status tuff_config_add_encoder(tuff_config *config)
+{
+    tuff_config *encoder = tuff_alloc(sizeof *encoder);
+    if (!encoder) return tuff_fail_memory("the config of an encoder");
+    *encoder = *config;
+    encoder->stack = "enc.";
+    encoder->causal = encoder->layer.cross = false;
+    config->stack = "dec.";
+    config->causal = config->layer.cross = true;
+    config->encoder = encoder;
     return TUFF_OK;
 }
 
@@ -308,6 +338,7 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the norm epsilon is %g, expected more than 0 and less than 1",
                          where, c->norm_eps);
+    if (c->encoder) TUFF_TRY(tuff_config_check(c->encoder, where));
     TUFF_TRY(check_rope(c, where, "rope_theta", c->rope.theta));
     return check_rope(c, where, "the base of local layers' rotary embeddings", c->rope_local.theta);
 }

@@ -95,6 +95,7 @@ typedef struct tuff_layer_spec {
     bool qkv_by_head; /* of one head after the other */
     bool qkv_bias, out_bias, mlp_bias;
     tuff_activation activation;
+    bool cross;      /* between attention and feed-forward it attends to the states of an encoder */
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
     bool fused_gate; /* one matrix gives both */
     tuff_rotary rope;
@@ -113,31 +114,39 @@ struct tuff_config {
     tuff_activation head_activation; /* where the head's spec takes it from here */
     bool head_no_bias;               /* its first layer has none, */
     bool output_no_bias;             /* nor has what scores the vocabulary */
-    bool head_means;                 /* a classifier sees the mean of a sequence's states */
-    bool bare;                       /* tensors in Hugging Face's files go without the base's prefix */
+    bool logits_bias; /* of files with one: what is added to the scores, and is never trained */
+    bool head_means;  /* a classifier sees the mean of a sequence's states */
+    bool bare;        /* tensors in Hugging Face's files go without the base's prefix */
     int64_t vocab_size, hidden_size, layers, heads, kv_heads, head_dim, intermediate_size;
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
     tuff_rope_spec rope, rope_local; /* a table of angles, and a second one */
     int64_t rotary_dims;             /* of a head that turn, its first; 0: all */
     tuff_norm norm;
-    bool norm_plus_one;       /* norms multiply with 1 + weight */
-    double embed_scale;       /* of the tokens' rows; 0: 1 */
-    bool scales_inputs;       /* embed_scale is also of rows that come in place of tokens' */
-    double attn_scale;        /* of attention's scores; 0: 1 / sqrt(head_dim) */
-    double attn_softcap;      /* bounds them: softcap * tanh(score / softcap); 0: none */
-    double branch_scale;      /* of what attention and feed-forward add; 0: 1 */
-    double logit_scale;       /* of the output; 0: 1 */
-    double logit_softcap;     /* bounds it, as attn_softcap; 0: none */
-    bool causal;              /* a token sees itself and what comes before it; else all */
-    bool tied;                /* the output head is the embedding table */
-    bool learned_positions;   /* a table of max_positions + position_offset rows */
-    int64_t position_offset;  /* of the first token: RoBERTa's begin after the padding id */
-    int64_t token_types;      /* rows of the table of token types; 0: none; see tuff_config_types */
-    int64_t distance_buckets; /* rows of the table of attention's bias by distance; 0: none */
+    bool norm_plus_one;        /* norms multiply with 1 + weight */
+    double embed_scale;        /* of the tokens' rows; 0: 1 */
+    bool scales_inputs;        /* embed_scale is also of rows that come in place of tokens' */
+    double attn_scale;         /* of attention's scores; 0: 1 / sqrt(head_dim) */
+    double attn_softcap;       /* bounds them: softcap * tanh(score / softcap); 0: none */
+    double branch_scale;       /* of what attention and feed-forward add; 0: 1 */
+    double logit_scale;        /* of the output; 0: 1 */
+    double logit_softcap;      /* bounds it, as attn_softcap; 0: none */
+    bool causal;               /* a token sees itself and what comes before it; else all */
+    bool tied;                 /* the output head is the embedding table */
+    bool learned_positions;    /* a table of max_positions + position_offset rows */
+    int64_t position_offset;   /* of the first token: RoBERTa's begin after the padding id */
+    bool padding_counts;       /* ids before the offset are no padding */
+    int64_t token_types;       /* rows of the table of token types; 0: none; see tuff_config_types */
+    int64_t distance_buckets;  /* rows of the table of attention's bias by distance; 0: none */
+    int64_t distance_farthest; /* from here on all distances share one */
     bool embed_norm, final_norm;
     tuff_layer_spec layer;  /* what all layers are like, */
     tuff_layer_spec *specs; /* or [layers], what each is like, owned by the config; NULL: as `layer` */
+    /* Of encoder-decoders, whose own fields are the decoder's: what the encoder is like. It has the same
+     * architecture, vocabulary and hidden size, but sizes and layers of its own; it has no head. Owned. */
+    struct tuff_config *encoder;
+    const char *stack; /* how the names of the parts of its layers begin: "enc.", "dec."; NULL: they do not */
+    int32_t start_token; /* of encoder-decoders whose files name none: what the decoder begins with */
     tuff_hf_tokens tokens;
 };
 
@@ -161,14 +170,16 @@ struct tuff_arch {
     void (*write_gguf)(const tuff_config *config, tuff_gguf_builder *gguf);
     /* The names of its modules in both formats; ends with an empty one. */
     const tuff_part *parts;
-    const tuff_head_spec *heads;     /* that it may have; ends with one without a head */
-    tuff_activation gguf_activation; /* that llama.cpp runs it with, whatever the model has */
-    bool gguf_means;                 /* llama.cpp's classifiers see the mean of a text's states */
-    bool gguf_interleaves;           /* the rows of query and key heads */
-    bool gguf_windows;               /* llama.cpp runs it with its window */
-    bool all_windows;                /* where it has a window, all its layers have it */
-    bool partial_rotary;             /* config.json may have but a share of each head turn */
+    const tuff_gguf_alias *gguf_aliases; /* ends with an empty one; NULL: none */
+    const tuff_head_spec *heads;         /* that it may have; ends with one without a head */
+    tuff_activation gguf_activation;     /* that llama.cpp runs it with, whatever the model has */
+    bool gguf_means;                     /* llama.cpp's classifiers see the mean of a text's states */
+    bool gguf_interleaves;               /* the rows of query and key heads */
+    bool gguf_windows;                   /* llama.cpp runs it with its window */
+    bool all_windows;                    /* where it has a window, all its layers have it */
+    bool partial_rotary;                 /* config.json may have but a share of each head turn */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
+    bool ties; /* the output is the embedding table unless the file has another, whatever config.json says */
 };
 
 #define TUFF_ARCH(name, model_type) extern const tuff_arch tuff_arch_##name;
@@ -180,6 +191,10 @@ const tuff_layer_spec *tuff_config_layer(const tuff_config *config, int layer);
 void tuff_config_free(tuff_config *config);
 /* Makes `specs`, all of them as `layer`; fails when there is no sane number of layers. */
 TUFF_MUST_USE tuff_status tuff_config_specs(tuff_config *config, const char *where);
+/* "a decoder", "an encoder" or "an encoder-decoder". */
+const char *tuff_config_kind(const tuff_config *config);
+/* Makes `encoder`, once all that both stacks share is set. */
+TUFF_MUST_USE tuff_status tuff_config_add_encoder(tuff_config *config);
 /* Makes `specs` where some layers see far and the others have the config's window: by layer_types, where
  * config.json has it, else as `far` says of each. Those that see far turn by the first table of angles, the
  * others by the second, where there is one. What else layer_types may hold is refused where all
@@ -242,6 +257,8 @@ double tuff_rope_angles(const tuff_config *config, const tuff_rope_spec *spec, i
 bool tuff_rope_by_length(const tuff_config *config);
 void tuff_rope_free(tuff_rope_spec *spec);
 
+/* Whether it matters where a token stands, apart from how far others are from it. */
+bool tuff_config_has_positions(const tuff_config *config);
 /* The positions of a text's n ids: from the config's offset on. A padding id where positions begin after it
  * does not count and takes its own, as in transformers. */
 void tuff_config_positions(const tuff_config *config, const int32_t *ids, size_t n, int32_t *out_positions);

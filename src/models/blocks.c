@@ -29,7 +29,8 @@ static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
     const int64_t columns = (c->heads + 2 * c->kv_heads) * c->head_dim;
     tuff_tensor *fused =
         spec->fused_qkv ? tuff_net_linear(net, x, "blk.#.attn_qkv", i, columns, spec->qkv_bias) : NULL;
-    if (spec->qkv_by_head) fused = tuff_reshape(net->g, fused, 3, (int64_t[]){net->tokens, c->heads, -1});
+    if (spec->qkv_by_head)
+        fused = tuff_reshape(net->g, fused, 3, (int64_t[]){tuff_tensor_dim(x, 0), c->heads, -1});
     for (int part = 0, at = 0; part < 3; part++) {
         int64_t n = heads[part] * c->head_dim;
         if (spec->qkv_by_head) {
@@ -62,7 +63,8 @@ static void norm_heads(tuff_net *net, int i, tuff_tensor *qk[2])
 static tuff_tensor *halve(tuff_net *net, tuff_tensor *x)
 {
     tuff_graph *g = net->g;
-    const int64_t n = net->tokens, heads = tuff_tensor_dim(x, 1), turned = tuff_rope_dims(net->config);
+    const int64_t n = tuff_tensor_dim(x, 0), heads = tuff_tensor_dim(x, 1),
+                  turned = tuff_rope_dims(net->config);
     const int64_t rest = net->config->head_dim - turned;
     tuff_tensor *pairs = tuff_slice(g, x, 2, 0, turned);
     pairs =
@@ -84,6 +86,30 @@ static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
         qkv[part] = tuff_net_rope(net, spec->rope, spec->rope_pairs ? halve(net, qkv[part]) : qkv[part]);
     tuff_tensor *y = tuff_net_attention(net, i, qkv[0], qkv[1], qkv[2]);
     return tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.attn_output", i, c->hidden_size,
+                           spec->out_bias);
+}
+
+/* Keys and values of the encoder's states for one layer of the decoder. */
+static void cross_keys(tuff_net *net, int i, tuff_tensor *out[2])
+{
+    static const char *const parts[] = {"blk.#.cross_attn_k", "blk.#.cross_attn_v"};
+    const tuff_config *c = net->config;
+    for (int part = 0; part < 2; part++) {
+        tuff_tensor *y = tuff_net_linear(net, net->memory, parts[part], i, c->kv_heads * c->head_dim,
+                                         tuff_config_layer(c, i)->qkv_bias);
+        out[part] = tuff_net_split_heads(net, y, c->kv_heads);
+    }
+}
+
+static tuff_tensor *attend_across(tuff_net *net, tuff_tensor *x, int i)
+{
+    const tuff_config *c = net->config;
+    const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    tuff_tensor *kv[2] = {NULL, NULL};
+    tuff_tensor *q = tuff_net_linear(net, x, "blk.#.cross_attn_q", i, c->heads * c->head_dim, spec->qkv_bias);
+    if (net->memory) cross_keys(net, i, kv);
+    tuff_tensor *y = tuff_net_cross_attention(net, i, tuff_net_split_heads(net, q, c->heads), kv[0], kv[1]);
+    return tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.cross_attn_output", i, c->hidden_size,
                            spec->out_bias);
 }
 
@@ -110,12 +136,13 @@ static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
 {
     const tuff_config *c = net->config;
     const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    /* architectures that may have a gate or none can call it otherwise where there is none */
+    const char *only = "blk.#.ffn_only", *up = tuff_config_module(c, only) ? only : "blk.#.ffn_up";
     if (spec->gated)
         x = gate(net, x, i);
     else
-        x = tuff_net_activate(
-            net, spec->activation,
-            tuff_net_linear(net, x, "blk.#.ffn_up", i, c->intermediate_size, spec->mlp_bias));
+        x = tuff_net_activate(net, spec->activation,
+                              tuff_net_linear(net, x, up, i, c->intermediate_size, spec->mlp_bias));
     return tuff_net_linear(net, x, "blk.#.ffn_down", i, c->hidden_size, spec->mlp_bias);
 }
 
@@ -133,10 +160,15 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
     const tuff_layer_spec *spec = tuff_config_layer(net->config, i);
     if (spec->norm_after) {
         x = tuff_net_norm(net, tuff_add(g, x, attend(net, x, i)), "blk.#.attn_output_norm", i);
+        if (spec->cross)
+            x = tuff_net_norm(net, tuff_add(g, x, attend_across(net, x, i)), "blk.#.cross_attn_output_norm",
+                              i);
         return tuff_net_norm(net, tuff_add(g, x, feed_forward(net, x, i)), "blk.#.layer_output_norm", i);
     }
     tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, "blk.#.attn_norm", i);
     tuff_tensor *sum = add_branch(net, x, attend(net, a, i), "blk.#.post_attention_norm", i);
+    if (spec->cross)
+        sum = tuff_add(g, sum, attend_across(net, tuff_net_norm(net, sum, "blk.#.cross_attn_norm", i), i));
     tuff_tensor *b = spec->parallel ? x : sum;
     if (!spec->no_ffn_norm)
         b = tuff_net_norm(net, b, "blk.#.ffn_norm", i);
@@ -145,22 +177,50 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
     return add_branch(net, sum, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);
 }
 
-tuff_tensor *tuff_net_hidden(tuff_net *net)
+/* The stack of the net's config, on the stream at hand. */
+static tuff_tensor *run_stack(tuff_net *net)
 {
     const tuff_config *c = net->config;
     const tuff_net_hook *hook = net->hook;
-    tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, net->ids, "ids_index");
+    const tuff_stream *at = net->at;
+    tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, at->ids, "ids_index");
     if (c->embed_scale != 0) x = tuff_scale(net->g, x, c->embed_scale);
     if (hook && hook->points->embeddings) x = hook->points->embeddings(hook->self, net, x);
     if (c->token_types)
-        x = tuff_add(net->g, x,
-                     tuff_net_embed(net, "token_types", c->token_types, net->types, "types_index"));
+        x = tuff_add(net->g, x, tuff_net_embed(net, "token_types", c->token_types, at->types, "types_index"));
     if (c->learned_positions)
         x = tuff_add(net->g, x,
                      tuff_net_embed(net, "position_embd", c->max_positions + c->position_offset,
-                                    net->positions, "positions_index"));
+                                    at->positions, "positions_index"));
     if (c->embed_norm) x = tuff_net_norm(net, x, "token_embd_norm", 0);
     for (int i = 0; i < (int)c->layers; i++)
         x = layer(net, x, i);
     return c->final_norm ? tuff_net_norm(net, x, "output_norm", 0) : x;
+}
+
+static void encode(tuff_net *net)
+{
+    const tuff_config *c = net->config;
+    net->config = c->encoder;
+    net->at = &net->source;
+    net->memory = run_stack(net);
+    net->config = c;
+    net->at = &net->main;
+}
+
+tuff_tensor *tuff_net_hidden(tuff_net *net)
+{
+    if (net->source_tokens) encode(net);
+    return run_stack(net);
+}
+
+void tuff_net_remember(tuff_net *net)
+{
+    encode(net);
+    for (int i = 0; i < (int)net->config->layers; i++) {
+        tuff_tensor *kv[2];
+        cross_keys(net, i, kv);
+        tuff_net_cross_write(net, "k", i, kv[0]);
+        tuff_net_cross_write(net, "v", i, kv[1]);
+    }
 }

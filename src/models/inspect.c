@@ -38,7 +38,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
 {
     const tuff_config *c = &model->config;
     r->out.failed |= tuff_params_list(c, &model->params) != TUFF_OK;
-    put(r, "kind", c->causal ? "decoder" : "encoder");
+    put(r, "kind", strchr(tuff_config_kind(c), ' ') + 1);
     put(r, "head", tuff_config_head_title(c));
     if (c->head && c->head->head->has_labels) put_labels(r, model);
     tuff_inspect_put_int(r, "parameters", tuff_model_parameters(model));

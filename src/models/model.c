@@ -34,6 +34,8 @@ static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
     TUFF_TRY(tuff_model_read_hf(model, files));
     TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
+    if (model->config.encoder && model->config.tokens.start < 0)
+        model->config.tokens.start = model->config.start_token;
     if (files->generation_config)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
     TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
@@ -134,7 +136,7 @@ static tuff_status load_tokenizer(tuff_model *model, const tuff_hf_files *files)
 static tuff_status load(tuff_model *model, const char *path, const tuff_watch *watch)
 {
     TUFF_TRY(tuff_watch_check(watch));
-    model->config.tokens.bos = model->config.tokens.pad = -1;
+    model->config.tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1};
     model->path = tuff_strdup(path);
     if (!model->path) return tuff_fail_memory("a model");
     tuff_hf_files *files = NULL;
@@ -254,6 +256,7 @@ tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_in
                                   .context_length = c->max_positions,
                                   .tied = c->tied,
                                   .parameters = tuff_model_parameters(model),
-                                  .dtype = tuff_model_matrix_dtype(model)};
+                                  .dtype = tuff_model_matrix_dtype(model),
+                                  .encoder_decoder = c->encoder != NULL};
     return TUFF_GIVE(out_info, &info, TUFF_MODEL_INFO_INIT, dtype);
 }

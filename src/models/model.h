@@ -65,6 +65,8 @@ void tuff_model_settle_head(tuff_model *model);
 /* The file's matrix of the output, also where it is a copy of the embedding table; NULL when there is none.
  */
 const tuff_weight *tuff_model_output(const tuff_model *model);
+/* The file's embedding table; NULL when there is none. */
+const tuff_weight *tuff_model_table(const tuff_model *model);
 /* UNSUPPORTED, saying what it is instead, unless it is a language model. */
 TUFF_MUST_USE tuff_status tuff_model_need_lm(const tuff_model *model);
 /* How many labels a classifier has, and what problem it solves; their names stay in the file. */

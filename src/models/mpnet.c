@@ -6,7 +6,7 @@
 
 /* transformers sorts distances into so many whatever the config says, and numbers positions from after this
  * padding id on. */
-enum { BUCKETS = 32, PADDING = 1 };
+enum { BUCKETS = 32, FARTHEST = 128, PADDING = 1 };
 
 static tuff_status read_sizes(const cJSON *json, const char *where, tuff_config *c)
 {
@@ -42,6 +42,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     c->norm = TUFF_NORM_LAYER;
     c->layer.norm_after = c->layer.qkv_bias = c->layer.out_bias = c->layer.mlp_bias = true;
     c->distance_buckets = BUCKETS;
+    c->distance_farthest = FARTHEST;
     TUFF_TRY(read_sizes(json, where, c));
     c->kv_heads = c->heads;
     c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0; /* 0 is refused by the check of all sizes */

@@ -17,14 +17,31 @@ const char *tuff_net_name(tuff_net *net, const char *format, ...)
     return name ? name : "";
 }
 
+static tuff_tensor *stream_input(tuff_net *net, const char *prefix, const char *name, int64_t n)
+{
+    return tuff_input(net->g, tuff_net_name(net, "%s%s", prefix, name), TUFF_I32, 1, &n);
+}
+
+static void begin_stream(tuff_net *net, tuff_stream *s, const char *prefix, int64_t n, bool cached)
+{
+    const tuff_config *c = net->config;
+    const int64_t table[] = {net->sequences, 4};
+    s->ids = stream_input(net, prefix, "ids", n);
+    if (tuff_config_has_positions(c)) s->positions = stream_input(net, prefix, "positions", n);
+    s->segments = tuff_input(net->g, tuff_net_name(net, "%ssegments", prefix), TUFF_I32, 2, table);
+    if (c->token_types) s->types = stream_input(net, prefix, "types", n);
+    if (cached) s->rows = stream_input(net, prefix, "rows", n);
+}
+
 void tuff_net_begin(tuff_net *net)
 {
-    const int64_t n = net->tokens, table[] = {net->sequences, 4};
-    net->ids = tuff_input(net->g, "ids", TUFF_I32, 1, &n);
-    net->positions = tuff_input(net->g, "positions", TUFF_I32, 1, &n);
-    net->segments = tuff_input(net->g, "segments", TUFF_I32, 2, table);
-    if (net->config->token_types) net->types = tuff_input(net->g, "types", TUFF_I32, 1, &n);
-    if (net->capacity) net->rows = tuff_input(net->g, "rows", TUFF_I32, 1, &n);
+    const int64_t table[] = {net->sequences, 4};
+    net->at = &net->main;
+    if (net->tokens) begin_stream(net, &net->main, "", net->tokens, net->capacity != 0);
+    if (net->source_tokens)
+        begin_stream(net, &net->source, "source.", net->source_tokens, net->cross_capacity != 0);
+    if (net->tokens && net->config->encoder)
+        net->cross_segments = tuff_input(net->g, "cross.segments", TUFF_I32, 2, table);
 }
 
 static tuff_tensor *variable(tuff_net *net, const char *name, tuff_dtype dtype, int rank, const int64_t *dims)
@@ -74,8 +91,9 @@ tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_
 {
     tuff_tensor *index = NULL;
     if (net->train_base) {
-        int64_t size = (int64_t)tuff_embedding_index_size((size_t)net->tokens);
-        index = tuff_input(net->g, index_name, TUFF_I32, 1, &size);
+        int64_t size = (int64_t)tuff_embedding_index_size((size_t)tuff_tensor_dim(ids, 0));
+        const char *prefix = net->at == &net->source ? "source." : "";
+        index = tuff_input(net->g, tuff_net_name(net, "%s%s", prefix, index_name), TUFF_I32, 1, &size);
     }
     const char *name = tuff_net_name(net, "%s.weight", tuff_net_module(net, part, 0));
     return tuff_embedding(net->g, matrix(net, name, TUFF_ROLE_TABLE, rows, net->config->hidden_size), ids,
@@ -112,12 +130,12 @@ tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int 
 
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n)
 {
-    return tuff_reshape(net->g, x, 3, (int64_t[]){net->tokens, n, net->config->head_dim});
+    return tuff_reshape(net->g, x, 3, (int64_t[]){tuff_tensor_dim(x, 0), n, net->config->head_dim});
 }
 
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_reshape(net->g, x, 2, (int64_t[]){net->tokens, -1});
+    return tuff_reshape(net->g, x, 2, (int64_t[]){tuff_tensor_dim(x, 0), -1});
 }
 
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
@@ -127,7 +145,7 @@ tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x)
     bool local = rope == TUFF_ROTARY_LOCAL;
     tuff_tensor *cos = variable(net, local ? "rope.local.cos" : "rope.cos", TUFF_F32, 2, table);
     tuff_tensor *sin = variable(net, local ? "rope.local.sin" : "rope.sin", TUFF_F32, 2, table);
-    return tuff_rope(net->g, x, cos, sin, net->positions);
+    return tuff_rope(net->g, x, cos, sin, net->at->positions);
 }
 
 /* Writes x [N, H, D] into the layer's cache and returns the cache as [capacity, H, D]; in memory a head's
@@ -138,7 +156,7 @@ static tuff_tensor *cached(tuff_net *net, const char *which, int layer, tuff_ten
     const int64_t shape[] = {c->kv_heads, net->capacity, c->head_dim};
     tuff_tensor *cache =
         variable(net, tuff_net_name(net, "cache.%s.%d", which, layer), net->cache_dtype, 3, shape);
-    return tuff_kv_write(net->g, tuff_permute(net->g, cache, (int[]){1, 0, 2}), x, net->rows);
+    return tuff_kv_write(net->g, tuff_permute(net->g, cache, (int[]){1, 0, 2}), x, net->at->rows);
 }
 
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v)
@@ -152,14 +170,41 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
         params.right = 0;
         if (window) params.left = window - 1;
     }
-    if (net->capacity) {
+    if (net->capacity && net->at == &net->main) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);
     }
-    if (net->config->distance_buckets && !net->distances)
-        net->distances = tuff_net_distances(net, &net->distance_zero);
-    params.zero = net->distance_zero;
-    return tuff_attention(net->g, q, k, v, net->segments, net->distances, NULL, &params);
+    tuff_stream *at = net->at;
+    if (net->config->distance_buckets && !at->distances)
+        at->distances = tuff_net_distances(net, &at->distance_zero);
+    params.zero = at->distance_zero;
+    return tuff_attention(net->g, q, k, v, at->segments, at->distances, NULL, &params);
+}
+
+/* [cross_capacity, H, D]; in memory a head's rows lie together. */
+static tuff_tensor *cross_cache(tuff_net *net, const char *which, int layer)
+{
+    const tuff_config *c = net->config;
+    const int64_t shape[] = {c->kv_heads, net->cross_capacity, c->head_dim};
+    const char *name = tuff_net_name(net, "cross.%s.%d", which, layer);
+    return tuff_permute(net->g, variable(net, name, net->cache_dtype, 3, shape), (int[]){1, 0, 2});
+}
+
+void tuff_net_cross_write(tuff_net *net, const char *which, int layer, tuff_tensor *x)
+{
+    tuff_kv_write(net->g, cross_cache(net, which, layer), x, net->source.rows);
+}
+
+tuff_tensor *tuff_net_cross_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k,
+                                      tuff_tensor *v)
+{
+    tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
+    params.scale = net->config->attn_scale;
+    if (!k) {
+        k = cross_cache(net, "k", layer);
+        v = cross_cache(net, "v", layer);
+    }
+    return tuff_attention(net->g, q, k, v, net->cross_segments, NULL, NULL, &params);
 }
 
 tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only)

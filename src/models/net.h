@@ -20,14 +20,31 @@ typedef struct tuff_net_hook {
     void *self;
 } tuff_net_hook;
 
+/* A row of tokens of sequences, which goes through a stack of layers. */
+typedef struct tuff_stream {
+    tuff_tensor *ids, *positions, *types, *segments, *rows;
+    tuff_tensor *distances; /* by the first layer of models that have it: attention's bias */
+    int64_t distance_zero;
+} tuff_stream;
+
 /* Names of a net's inputs, for N tokens of S sequences in one row: ids i32 [N], ids_index (for the gradient
- * of the table), positions i32 [N], positions_index, types i32 [N] and types_index (of models with token
- * types), segments i32 [S, 4] (as tuff_attention has them), rows i32 [N] (with a cache: where a token's keys
- * and values go), last i32 [S] (which token gives a sequence's logits), labels i32 [N]. */
+ * of the table), positions i32 [N] and positions_index (of models with positions), types i32 [N] and
+ * types_index (of models with token types), segments i32 [S, 4] (as tuff_attention has them), rows i32 [N]
+ * (with a cache: where a token's keys and values go), last i32 [S] (which token gives a sequence's logits),
+ * labels i32 [N].
+ *
+ * Of encoder-decoders these are the decoder's stream. The encoder's has M tokens and inputs source.ids,
+ * source.positions, source.segments, source.ids_index and so on; the decoder's tokens attend to its states by
+ * the input cross.segments i32 [S, 4], whose queries are of the one and whose keys are of the other. Where
+ * both run apart (with a cache), the keys and values of that attention are variables "cross.k.<layer>" and
+ * "cross.v.<layer>" [heads, cross_capacity, D], which the encoder's net writes at the input source.rows i32
+ * [M] (tuff_net_remember), and the decoder's reads. */
 struct tuff_net {
     tuff_graph *g;
-    const tuff_config *config;
-    int64_t tokens, sequences;
+    const tuff_config *config; /* of the stack that is built */
+    int64_t tokens, sequences; /* 0 tokens: the encoder alone */
+    int64_t source_tokens;     /* of the encoder's stream; 0: there is none */
+    int64_t cross_capacity;    /* rows that hold keys and values of encoders' states; 0: none */
     const tuff_params *params; /* of the model, in whose types it is stored; NULL: f32 */
     tuff_params *declare;      /* not NULL: the parameters that are asked for are listed here */
     bool train_base;           /* base parameters get gradients: embeddings need their index inputs */
@@ -37,9 +54,10 @@ struct tuff_net {
     const tuff_net_hook *hook; /* NULL: none */
 
     /* made by tuff_net_begin */
-    tuff_tensor *ids, *positions, *types, *segments, *rows;
-    tuff_tensor *distances; /* by the first layer of models that have it: attention's bias */
-    int64_t distance_zero;
+    tuff_stream main, source;
+    tuff_stream *at; /* the one that is built */
+    tuff_tensor *cross_segments;
+    tuff_tensor *memory; /* the encoder's states [M, C] */
 };
 
 /* Makes the inputs. */
@@ -67,17 +85,25 @@ tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_t
 /* [N, n * D] as heads [N, n, D], and back. */
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x);
-/* x [N, H, D] turned by the net's positions; x itself without rotary positions. */
+/* x [N, H, D] turned by the stream's positions; x itself without rotary positions. */
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x);
 /* The bias of attention by distance, [H, columns], of models whose config has distance_buckets; *out_zero is
  * the column of a token's own position. */
 tuff_tensor *tuff_net_distances(tuff_net *net, int64_t *out_zero);
 /* q [N, H, D], k and v [N, Hkv, D] of one layer: attention, over the cache where there is one. */
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v);
+/* The decoder's queries q [N, H, D] over all of their encoder's states: k, v [M, H, D], or NULL, where they
+ * are in the cache. */
+tuff_tensor *tuff_net_cross_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k,
+                                      tuff_tensor *v);
+/* Writes the keys or values ("k", "v") of a layer's attention to the encoder's states into the cache. */
+void tuff_net_cross_write(tuff_net *net, const char *which, int layer, tuff_tensor *x);
 
-/* Whole nets: hidden states after the last norm [N, C], logits [N, V] of all tokens, or logits [S, V] at the
- * input "last" only. */
+/* Whole nets: hidden states after the last norm [N, C], of encoder-decoders those of the decoder, logits [N,
+ * V] of all tokens, or logits [S, V] at the input "last" only. */
 tuff_tensor *tuff_net_hidden(tuff_net *net);
+/* The encoder, and what each layer of the decoder needs of its states, written into the cache. */
+void tuff_net_remember(tuff_net *net);
 tuff_tensor *tuff_net_logits(tuff_net *net, tuff_tensor *hidden, bool last_only);
 
 #endif

@@ -84,6 +84,13 @@ static const tuff_part *find_part(const tuff_config *config, const char *name, s
     return NULL;
 }
 
+static const char *alias_of(const tuff_arch *arch, const char *part)
+{
+    for (const tuff_gguf_alias *a = arch->gguf_aliases; a && a->part; a++)
+        if (strcmp(a->part, part) == 0) return a->gguf;
+    return part;
+}
+
 static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
 {
     const char *prefix = config->arch->base_prefix;
@@ -93,7 +100,7 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     p->hf.name = p->name;
     if (config->bare && tuff_starts_with(p->name, prefix)) p->hf.name += strlen(prefix);
     if (!part || part->kind == TUFF_PART_UNNAMED) return TUFF_OK;
-    p->gguf.name = gguf_name(params, part->gguf, layer, p->name + size);
+    p->gguf.name = gguf_name(params, alias_of(config->arch, part->gguf), layer, p->name + size);
     if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
     if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.more = 1;
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
@@ -133,6 +140,7 @@ tuff_status tuff_params_list(const tuff_config *config, tuff_params *params)
     TUFF_TRY(tuff_graph_create(&g));
     tuff_net net = {
         .g = g, .config = config, .tokens = 1, .sequences = 1, .rope_positions = 1, .declare = params};
+    if (config->encoder) net.source_tokens = 1;
     tuff_net_begin(&net);
     tuff_tensor *states = tuff_net_hidden(&net);
     if (config->head) tuff_net_head(&net, states);

@@ -13,7 +13,13 @@ typedef struct tuff_config tuff_config;
 
 /* What a parameter is for. Matrices multiply, rows of tables are looked up: both may be stored in 16 bits,
  * and weight decay applies to them, as in Hugging Face's Trainer. Norms and biases are f32. */
-typedef enum tuff_role { TUFF_ROLE_MATRIX, TUFF_ROLE_TABLE, TUFF_ROLE_NORM, TUFF_ROLE_BIAS } tuff_role;
+typedef enum tuff_role {
+    TUFF_ROLE_MATRIX,
+    TUFF_ROLE_TABLE,
+    TUFF_ROLE_NORM,
+    TUFF_ROLE_BIAS,
+    TUFF_ROLE_FIXED /* a bias that is never trained */
+} tuff_role;
 
 /* How a file holds the rows of a parameter. */
 typedef enum tuff_layout {
@@ -96,5 +102,9 @@ typedef struct tuff_part {
     const char *hf, *gguf;
     tuff_part_kind kind;
 } tuff_part;
+/* What GGUF calls a part, where it is not by its name. */
+typedef struct tuff_gguf_alias {
+    const char *part, *gguf;
+} tuff_gguf_alias;
 
 #endif

@@ -28,6 +28,7 @@ static void put_tokens(const tuff_hf_tokens *tokens, tuff_buf *json)
 {
     put_token("bos_token_id", tokens->bos, json);
     put_token("pad_token_id", tokens->pad, json);
+    if (tokens->start >= 0) put_token("decoder_start_token_id", tokens->start, json);
     if (tokens->eos_count < 2) {
         put_token("eos_token_id", tokens->eos_count ? tokens->eos[0] : -1, json);
         return;
@@ -63,7 +64,7 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         const char *key = cJSON_HasObjectItem(model->hf_config, "dtype") ? "dtype" : "torch_dtype";
         bool ok = copy && set_member(copy, key, torch_dtype(dtype), false);
         /* a head beside a config that ties it: readers that trust the config would drop it */
-        if (tuff_config_has_output(c) && !c->tied)
+        if (tuff_config_has_output(c) && !c->tied && !c->arch->ties)
             ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
         char *text = ok ? cJSON_Print(copy) : NULL;
         if (text) tuff_buf_text(out, text);

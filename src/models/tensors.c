@@ -7,10 +7,13 @@
 
 static const struct spare {
     const char *archs, *ending;
+    bool copy; /* it must be the embedding table once more */
 } spares[] = {
-#define TUFF_SPARE(archs, ending) {archs, ending},
+#define TUFF_SPARE(archs, ending) {archs, ending, false},
+#define TUFF_COPY(archs, ending)  {archs, ending, true},
 #include "models/spare_tensors.def"
 #undef TUFF_SPARE
+#undef TUFF_COPY
 };
 
 const tuff_weights *tuff_model_weights(const tuff_model *model)
@@ -60,12 +63,15 @@ static tuff_status check_param(const tuff_model *model, const tuff_param *param)
     return TUFF_OK;
 }
 
-static bool is_spare(const tuff_model *model, const char *name)
+static bool is_spare(const tuff_model *model, const tuff_weight *weight)
 {
-    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++)
-        if (tuff_ends_with(name, spares[i].ending) &&
-            tuff_has_word(spares[i].archs, model->config.arch->name))
-            return true;
+    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++) {
+        if (!tuff_ends_with(weight->name, spares[i].ending) ||
+            !tuff_has_word(spares[i].archs, model->config.arch->name))
+            continue;
+        const tuff_weight *table = spares[i].copy ? tuff_model_table(model) : NULL;
+        return !spares[i].copy || (table && tuff_weight_is_copy(weight, table));
+    }
     return false;
 }
 
@@ -116,8 +122,7 @@ static tuff_status check_spares(const tuff_model *model, bool telling)
     if (head) used[head - weights->items] = true;
     tuff_status status = TUFF_OK;
     for (size_t i = 0; i < weights->count && status == TUFF_OK; i++)
-        if (!used[i] && !is_spare(model, weights->items[i].name) &&
-            (!telling || sign_of(weights->items[i].name)))
+        if (!used[i] && !is_spare(model, &weights->items[i]) && (!telling || sign_of(weights->items[i].name)))
             status = refuse(model, &weights->items[i]);
     tuff_free(used);
     return status;

@@ -15,6 +15,11 @@ tuff_status tuff_packed_choose(tuff_packed *p, int64_t max_length, int64_t usual
 {
     const tuff_config *c = &p->model->config;
     int64_t most = c->learned_positions ? c->max_positions : MOST_TOKENS, longest = 0;
+    if (c->encoder)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: it is an encoder-decoder, which writes texts (generate, train and eval with "
+                         "seq2seq); vectors and classes of texts need a model of one stack of layers",
+                         p->model->path);
     if (!p->model->gguf && tuff_is_directory(p->model->path))
         TUFF_TRY(tuff_hf_max_length(p->model->path, &longest));
     if (!longest || longest > c->max_positions) longest = c->max_positions;

@@ -28,8 +28,7 @@ static tuff_status choose_task(tuff_predictor *p)
     return tuff_fail(TUFF_UNSUPPORTED,
                      "%s: predictions need a head for masked tokens, classes of texts or tokens, or answers; "
                      "this is %s %s, whose head is: %s",
-                     p->model->path, c->causal ? "a decoder" : "an encoder", c->arch->name,
-                     tuff_config_head_title(c));
+                     p->model->path, tuff_config_kind(c), c->arch->name, tuff_config_head_title(c));
 }
 
 static tuff_status take_labels(tuff_predictor *p)

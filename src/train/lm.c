@@ -43,6 +43,7 @@ static tuff_tensor *build_loss(const tuff_lm *lm, const tuff_lm_train *train, bo
                     .config = &lm->model->config,
                     .tokens = train->shape.tokens,
                     .sequences = train->shape.sequences,
+                    .source_tokens = lm->model->config.encoder ? train->shape.rows : 0,
                     .params = lm->trains_model ? NULL : &lm->model->params,
                     .train_base = gradient && lm->trains_model,
                     .rope_positions = lm->rope_positions,
@@ -52,13 +53,15 @@ static tuff_tensor *build_loss(const tuff_lm *lm, const tuff_lm_train *train, bo
     return loss;
 }
 
-/* The parameter number `index` of those that are trained whole; NULL: there are fewer, *out_count of them. */
+/* The parameter number `index` of those that are trained whole, beside an adapter or without one; NULL: there
+ * are fewer, *out_count of them. */
 static const tuff_param *whole_param(const tuff_lm *lm, size_t index, size_t *out_count)
 {
     *out_count = 0;
     for (size_t i = 0; i < lm->model->params.count; i++) {
         const tuff_param *p = &lm->model->params.items[i];
-        if (p->whole && (*out_count)++ == index) return p;
+        bool trained = lm->adapter ? p->whole : p->role != TUFF_ROLE_FIXED;
+        if (trained && (*out_count)++ == index) return p;
     }
     return NULL;
 }
@@ -66,17 +69,15 @@ static const tuff_param *whole_param(const tuff_lm *lm, size_t index, size_t *ou
 size_t tuff_lm_trained_count(const tuff_lm *lm)
 {
     size_t whole;
-    if (!lm->adapter) return lm->model->params.count;
     whole_param(lm, SIZE_MAX, &whole);
-    return lm->adapter->count + whole;
+    return whole + (lm->adapter ? lm->adapter->count : 0);
 }
 
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
 {
     size_t own = lm->adapter ? lm->adapter->count : 0, count;
     if (index >= own) {
-        const tuff_param *p =
-            lm->adapter ? whole_param(lm, index - own, &count) : &lm->model->params.items[index];
+        const tuff_param *p = whole_param(lm, index - own, &count);
         return (tuff_trained){.name = p->name,
                               .rank = p->rank,
                               .shape = {p->shape[0], p->shape[1]},

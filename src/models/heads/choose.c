@@ -96,7 +96,7 @@ static void table_name(const tuff_config *config, char name[NAME_SIZE])
     snprintf(name, NAME_SIZE, "%s.weight", tuff_config_module(config, "token_embd"));
 }
 
-static const tuff_weight *find_table(const tuff_model *model)
+const tuff_weight *tuff_model_table(const tuff_model *model)
 {
     char name[NAME_SIZE];
     table_name(&model->config, name);
@@ -118,7 +118,11 @@ void tuff_model_settle_head(tuff_model *model)
     tuff_config *c = &model->config;
     c->head = choose(model);
     c->bare = is_bare(model);
-    const tuff_weight *table = find_table(model), *output = tuff_model_output(model);
+    const tuff_weight *table = tuff_model_table(model), *output = tuff_model_output(model);
+    const char *bias =
+        tuff_config_has_head(c, &tuff_head_seq2seq) ? tuff_config_module(c, "output.bias") : NULL;
+    c->logits_bias = bias && !model->gguf && tuff_weights_find(model->weights, bias);
+    if (c->arch->ties && !output) c->tied = true;
     if (model->gguf) {
         /* llama.cpp's converter writes the head of GPT-2 a second time; it is the same tensor */
         bool twice = c->arch == &tuff_arch_gpt2 && output && table && tuff_weight_is_copy(output, table);
@@ -138,5 +142,5 @@ tuff_status tuff_model_need_lm(const tuff_model *model)
     if (tuff_config_has_head(c, &tuff_head_lm)) return TUFF_OK;
     return tuff_fail(TUFF_UNSUPPORTED,
                      "%s: a language model is needed here; this is %s %s, whose head is: %s", model->path,
-                     c->causal ? "a decoder" : "an encoder", c->arch->name, tuff_config_head_title(c));
+                     tuff_config_kind(c), c->arch->name, tuff_config_head_title(c));
 }

@@ -17,7 +17,7 @@ tuff_tensor *tuff_net_head(tuff_net *net, tuff_tensor *x)
 
 tuff_tensor *tuff_net_pooled(tuff_net *net, tuff_tensor *states, bool gradient)
 {
-    if (net->config->head_means) return tuff_segment_mean(net->g, states, net->segments, false);
+    if (net->config->head_means) return tuff_segment_mean(net->g, states, net->main.segments, false);
     return tuff_net_pick(net, states, net->sequences, gradient);
 }
 
@@ -62,6 +62,10 @@ tuff_tensor *tuff_head_output(tuff_net *net, tuff_tensor *x, bool bias)
     const double cap = c->logit_softcap;
     tuff_tensor *y = scores(net, x, bias);
     if (c->logit_scale != 0) y = tuff_scale(net->g, y, c->logit_scale);
+    if (c->logits_bias)
+        y = tuff_add(net->g, y,
+                     tuff_net_param(net, tuff_net_module(net, "output.bias", 0), TUFF_ROLE_FIXED, 2,
+                                    (int64_t[]){1, c->vocab_size}));
     if (cap != 0) y = tuff_scale(net->g, tuff_tanh(net->g, tuff_scale(net->g, y, 1 / cap)), cap);
     return y;
 }
