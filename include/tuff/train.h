@@ -54,7 +54,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *mode
 typedef struct tuff_data_params {
     size_t struct_size; /* set by TUFF_DATA_PARAMS_INIT */
     /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it. "mlm": texts, of which some tokens are
-     * to be found. "classification": texts or pairs with a label, several, or a number.
+     * to be found. "seq2seq": texts (sources) and those that answer them (targets), of encoder-decoders.
+     * "classification": texts or pairs with a label, several, or a number.
      * "token-classification": lists of words and of their labels. "qa": questions on contexts that answer
      * them. "embedding": as tuff_dataset_load_pairs has it, with its defaults. */
     const char *task;
@@ -66,8 +67,8 @@ typedef struct tuff_data_params {
     int64_t max_length;       /* tokens of an example; 0: 512, or what the model has if that is less */
     int64_t stride;           /* of qa: tokens that windows of a long context share */
     double mlm_probability;   /* of mlm: the share of tokens that are to be found */
-    /* NULL: "text", and of token-classification "tokens"; no pair; "label", and of token-classification
-     * "labels"; "question", "context" and "answers" */
+    /* NULL: "text", of seq2seq "source", of token-classification "tokens"; no pair; "label", of seq2seq
+     * "target", of token-classification "labels"; "question", "context" and "answers" */
     const char *text_field, *text_pair_field, *label_field, *question_field, *context_field, *answers_field;
     /* Of classification: "single_label_classification", "multi_label_classification" (labels are lists of
      * JSON, or stand between commas) or "regression". NULL: as the model has it, or as the labels look. */

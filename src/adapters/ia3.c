@@ -18,6 +18,8 @@ static const struct defaults {
     {"phi", "q_proj,v_proj,fc2", "fc2"},
     {"gptj", "q_proj,v_proj,fc_out", "fc_out"},
     {"gpt_neo", "q_proj,v_proj,c_proj", "c_proj"},
+    {"t5", "k,v,wo", "wo"},
+    {"bart", "q_proj,v_proj,fc2", "fc2"},
     {"bert", "key,value,output.dense", "output.dense"},
     {"roberta", "key,value,output.dense", "output.dense"},
 };

@@ -107,8 +107,8 @@ void tuff_cli_stdout_failed(int error);
 enum { TUFF_CLI_FORMAT_AUTO, TUFF_CLI_FORMAT_TEXT };
 
 /* The tasks of training and measuring by examples, as the words of --task. */
-#define TUFF_CLI_TASKS "causal-lm|mlm|classification|token-classification|qa"
-enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_TASK_COUNT = 5 };
+#define TUFF_CLI_TASKS "causal-lm|seq2seq|mlm|classification|token-classification|qa"
+enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_TASK_COUNT = 6 };
 /* The word of one of them. */
 const char *tuff_cli_task_name(int task);
 
@@ -124,67 +124,70 @@ typedef struct tuff_cli_data_options {
         .stride = 128, .mlm_probability = 0.15 \
     }
 /* Rows of the table of a verb whose struct has them as `data`. */
-#define TUFF_CLI_DATA_ROWS(type)                                                                         \
-    {.kind = TUFF_ARG_GROUP, .name = "Records (JSON lines, CSV, TSV), of all tasks but causal-lm:"},     \
-        {TUFF_ARG_TEXT,                                                                                  \
-         "text-field",                                                                                   \
-         "NAME",                                                                                         \
-         .offset = offsetof(type, data.text_field),                                                      \
-         .help = "the key or column of the text; of token-classification, of the list of words",         \
-         .preset = "text, tokens"},                                                                      \
-        {TUFF_ARG_TEXT,                                                                                  \
-         "text-pair-field",                                                                              \
-         "NAME",                                                                                         \
-         .offset = offsetof(type, data.text_pair_field),                                                 \
-         .help = "classification: that of a second text",                                                \
-         .preset = "there is none"},                                                                     \
-        {TUFF_ARG_TEXT,                                                                                  \
-         "label-field",                                                                                  \
-         "NAME",                                                                                         \
-         .offset = offsetof(type, data.label_field),                                                     \
-         .help = "that of the label; of token-classification, of the list of labels",                    \
-         .preset = "label, labels"},                                                                     \
-        {TUFF_ARG_TEXT,                                                                                  \
-         "question-field",                                                                               \
-         "NAME",                                                                                         \
-         .offset = offsetof(type, data.question_field),                                                  \
-         .help = "qa: that of the question",                                                             \
-         .preset = "question"},                                                                          \
-        {TUFF_ARG_TEXT,                                                                                  \
-         "context-field",                                                                                \
-         "NAME",                                                                                         \
-         .offset = offsetof(type, data.context_field),                                                   \
-         .help = "qa: that of the text that answers it",                                                 \
-         .preset = "context"},                                                                           \
-        {TUFF_ARG_TEXT,                                                                                  \
-         "answers-field",                                                                                \
-         "NAME",                                                                                         \
-         .offset = offsetof(type, data.answers_field),                                                   \
-         .help = "qa: that of the answers, as SQuAD has them: {\"text\": [..], \"answer_start\": [..]}", \
-         .preset = "answers"},                                                                           \
-        {TUFF_ARG_CHOICE, "problem-type",                                                                \
-         "auto|regression|single_label_classification|multi_label_classification",                       \
-         .offset = offsetof(type, data.problem),                                                         \
-         .help = "classification: what labels are; auto: as the model has it, or as they look"},         \
-        {TUFF_ARG_INT,                                                                                   \
-         "max-length",                                                                                   \
-         "N",                                                                                            \
-         .offset = offsetof(type, data.max_length),                                                      \
-         .low = 2,                                                                                       \
-         .high = 16777216,                                                                               \
-         .help = "tokens of an example; of qa, of a window",                                             \
-         .preset = "512, or the model's context if that is less"},                                       \
-        {TUFF_ARG_INT,                                                                                   \
-         "doc-stride",                                                                                   \
-         "N",                                                                                            \
-         .offset = offsetof(type, data.stride),                                                          \
-         .low = 0,                                                                                       \
-         .high = 1048576,                                                                                \
-         .help = "qa: tokens that windows of a long context share"},                                     \
-    {                                                                                                    \
-        TUFF_ARG_REAL, "mlm-probability", "X", .offset = offsetof(type, data.mlm_probability), .low = 0, \
-                                               .high = 1,                                                \
-                                               .help = "mlm: the share of tokens that are to be found"   \
+#define TUFF_CLI_DATA_ROWS(type)                                                                                       \
+    {.kind = TUFF_ARG_GROUP, .name = "Records (JSON lines, CSV, TSV), of all tasks but causal-lm:"},                   \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "text-field",                                                                                                 \
+         "NAME",                                                                                                       \
+         .offset = offsetof(type, data.text_field),                                                                    \
+         .help =                                                                                                       \
+             "the key or column of the text; of seq2seq, of the text to be answered; of token-classification, of the " \
+             "list of words",                                                                                          \
+         .preset = "text, source, tokens"},                                                                            \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "text-pair-field",                                                                                            \
+         "NAME",                                                                                                       \
+         .offset = offsetof(type, data.text_pair_field),                                                               \
+         .help = "classification: that of a second text",                                                              \
+         .preset = "there is none"},                                                                                   \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "label-field",                                                                                                \
+         "NAME",                                                                                                       \
+         .offset = offsetof(type, data.label_field),                                                                   \
+         .help = "that of the label; of seq2seq, of the answer; of token-classification, of the list of "              \
+                 "labels",                                                                                             \
+         .preset = "label, target, labels"},                                                                           \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "question-field",                                                                                             \
+         "NAME",                                                                                                       \
+         .offset = offsetof(type, data.question_field),                                                                \
+         .help = "qa: that of the question",                                                                           \
+         .preset = "question"},                                                                                        \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "context-field",                                                                                              \
+         "NAME",                                                                                                       \
+         .offset = offsetof(type, data.context_field),                                                                 \
+         .help = "qa: that of the text that answers it",                                                               \
+         .preset = "context"},                                                                                         \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "answers-field",                                                                                              \
+         "NAME",                                                                                                       \
+         .offset = offsetof(type, data.answers_field),                                                                 \
+         .help = "qa: that of the answers, as SQuAD has them: {\"text\": [..], \"answer_start\": [..]}",               \
+         .preset = "answers"},                                                                                         \
+        {TUFF_ARG_CHOICE, "problem-type",                                                                              \
+         "auto|regression|single_label_classification|multi_label_classification",                                     \
+         .offset = offsetof(type, data.problem),                                                                       \
+         .help = "classification: what labels are; auto: as the model has it, or as they look"},                       \
+        {TUFF_ARG_INT,                                                                                                 \
+         "max-length",                                                                                                 \
+         "N",                                                                                                          \
+         .offset = offsetof(type, data.max_length),                                                                    \
+         .low = 2,                                                                                                     \
+         .high = 16777216,                                                                                             \
+         .help = "tokens of an example; of qa, of a window",                                                           \
+         .preset = "512, or the model's context if that is less"},                                                     \
+        {TUFF_ARG_INT,                                                                                                 \
+         "doc-stride",                                                                                                 \
+         "N",                                                                                                          \
+         .offset = offsetof(type, data.stride),                                                                        \
+         .low = 0,                                                                                                     \
+         .high = 1048576,                                                                                              \
+         .help = "qa: tokens that windows of a long context share"},                                                   \
+    {                                                                                                                  \
+        TUFF_ARG_REAL, "mlm-probability", "X", .offset = offsetof(type, data.mlm_probability), .low = 0,               \
+                                               .high = 1,                                                              \
+                                               .help = "mlm: the share of tokens that are to be found"                 \
     }
 /* Loads a model, and where there is an adapter (NULL: none) with a head of its own, the model with that:
  * which of the two is to be used. Both are destroyed by the caller, the adapted one first, also after a

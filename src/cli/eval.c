@@ -74,6 +74,7 @@ static const tuff_args spec = {
         "from those before it in the block. A last block that is not full counts when it has two tokens. "
         "tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity "
         "exp(loss). Numbers from other block sizes or tokenizers do not compare.\n"
+        "  seq2seq: loss and perplexity of the tokens of targets, each given those before it and the source.\n"
         "  mlm: loss and perplexity of the tokens that are hidden, which are the same in every run.\n"
         "  classification, token-classification: accuracy and the mean F1 of the classes (of token-classification, of each "
         "word's first token); of several labels, the F1 of all together as well; of numbers mse and the correlations.\n"

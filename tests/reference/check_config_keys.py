@@ -8,7 +8,7 @@
            for while they are built, run and generate; those of PEFT's LoraConfig; the names of the gguf package.
            C tests hold src/models/hf_keys.def, src/models/gguf_keys.def and src/formats/peft_keys.def to them.
 --perturb: gives each key other values, or takes it out, in copies of the golden models, and compares Tuff's logits (of
-           encoders: the mean of a text's states) with those of transformers. A key that changes transformers' numbers must
+           encoders: the mean of a text's states; of encoder-decoders: the loss of a pair) with those of transformers. A key that changes transformers' numbers must
            change Tuff's to the same, or be refused. Exit status 1 when Tuff ran a model and gave other numbers."""
 
 import argparse
@@ -29,7 +29,7 @@ import transformers
 from gguf.constants import Keys
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedConfig
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig
 from transformers.generation import GenerationConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,6 +37,7 @@ GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "granite", "smollm3",
           "phi3", "starcoder2", "stablelm", "cohere2", "gpt_neox", "phi", "gptj", "gpt_neo")  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
+PAIRS = ("t5", "bart")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
 GENERATION = set(GenerationConfig._get_default_generation_params())
 # What PreTrainedConfig takes from a file besides its fields, and what versions before 5 wrote.
@@ -51,7 +52,8 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def load(directory):
-    kind = AutoModel if directory.name in ENCODERS else AutoModelForCausalLM
+    name = directory.name
+    kind = AutoModel if name in ENCODERS else AutoModelForSeq2SeqLM if name in PAIRS else AutoModelForCausalLM
     model, info = kind.from_pretrained(
         directory, dtype=torch.float32, attn_implementation="eager", local_files_only=True, output_loading_info=True
     )
@@ -60,8 +62,10 @@ def load(directory):
 
 
 def numbers(model, ids):
-    """Logits, or, of an encoder, the mean of its states."""
+    """Logits, or, of an encoder, the mean of its states, or the loss of a pair of equal texts."""
     with torch.no_grad():
+        if model.config.model_type in PAIRS:
+            return model(input_ids=ids, labels=ids).loss.reshape(1)
         if model.config.model_type in ENCODERS:
             return model(ids).last_hidden_state.double().mean(1)
         return model(ids, use_cache=False).logits
@@ -105,7 +109,7 @@ def keys_asked_for(directory):
 
 def list_keys():
     found = {"transformers": transformers.__version__}
-    for name in MODELS + ENCODERS:
+    for name in MODELS + ENCODERS + PAIRS:
         asked, kind = keys_asked_for(GOLDEN / name)
         fields = {field.name for field in dataclasses.fields(kind)}
         found[name] = sorted(asked | fields | GENERATION | set(kind.attribute_map) | set(TAKEN))
@@ -119,7 +123,7 @@ def list_keys():
     write(folder / "transformers.json", found)
     write(folder / "peft.json", {"peft": peft.__version__, "keys": [f.name for f in dataclasses.fields(peft.LoraConfig)]})
     write(folder / "llama.cpp.json", {"gguf": version("gguf"), "keys": sorted(names)})
-    print({name: len(found[name]) for name in MODELS + ENCODERS}, len(names), "of GGUF")
+    print({name: len(found[name]) for name in MODELS + ENCODERS + PAIRS}, len(names), "of GGUF")
 
 
 def write(path, value):
@@ -180,6 +184,20 @@ def by_tuff(tuff, directory, text, scratch):
     return "", tensors["logits"].double(), tensors["input_ids"].long()
 
 
+def pair_by_tuff(tuff, directory, scratch):
+    """The loss of a pair, or the refusal; and the ids of its texts, which are equal."""
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    source = "The river ran past the old mill."
+    ids = tokenizer.encode(source).ids
+    pair = scratch / "pair.jsonl"
+    pair.write_text(json.dumps({"source": source, "target": source}) + "\n")
+    command = [tuff, "eval", "--task", "seq2seq", "--model", directory, "--file", pair, "--device", "cpu", "--json"]
+    run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if run.returncode:
+        return run.stderr.strip().splitlines()[-1], None, torch.tensor([ids])
+    return "", torch.tensor([json.loads(run.stdout)["loss"]], dtype=torch.float64), torch.tensor([ids])
+
+
 def embed_by_tuff(tuff, directory, text):
     """The mean of a text's states, or the refusal."""
     command = [tuff, "embed", "--model", directory, "--text", text, "--device", "cpu", "--pooling", "mean",
@@ -208,7 +226,7 @@ def perturb(tuff, only, report):
         scratch = pathlib.Path(name)
         text = scratch / "text.txt"
         text.write_text("The river ran past the old mill, and the miller slept. " * 20)
-        for model in only or MODELS + ENCODERS:
+        for model in only or MODELS + ENCODERS + PAIRS:
             config = json.loads((GOLDEN / model / "config.json").read_text())
             directory = scratch / model
             shutil.copytree(GOLDEN / model, directory, ignore=shutil.ignore_patterns("lora", "truth*"))
@@ -216,6 +234,8 @@ def perturb(tuff, only, report):
                 words = "ab cad ponk"
                 ids = torch.tensor([letter_pieces(directory).encode(words).ids])
                 problem, _ = embed_by_tuff(tuff, directory, words)
+            elif model in PAIRS:
+                problem, _, ids = pair_by_tuff(tuff, directory, scratch)
             else:
                 problem, _, ids = by_tuff(tuff, directory, text, scratch)
             if problem:
@@ -232,6 +252,9 @@ def perturb(tuff, only, report):
                     trouble, theirs = by_transformers(directory, ids)
                     if model in ENCODERS:
                         (refusal, ours), found = embed_by_tuff(tuff, directory, words), None
+                    elif model in PAIRS:
+                        refusal, ours, _ = pair_by_tuff(tuff, directory, scratch)
+                        found = None
                     else:
                         refusal, ours, found = by_tuff(tuff, directory, text, scratch)
                     if found is not None and not torch.equal(found, ids):
@@ -255,7 +278,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="write the lists of keys")
     parser.add_argument("--perturb", type=pathlib.Path, metavar="TUFF", help="compare with this command")
-    parser.add_argument("--only", action="append", choices=MODELS + ENCODERS, help="this model only (repeatable)")
+    parser.add_argument("--only", action="append", choices=MODELS + ENCODERS + PAIRS, help="this model only (repeatable)")
     parser.add_argument("--report", type=pathlib.Path, help="write what became of each change here")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -17,9 +17,9 @@ from transformers.models.modernbert import modeling_modernbert as modernbert
 transformers.utils.logging.disable_progress_bar()
 
 
-def load_model(directory, double=False):
-    """The causal language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""
-    model = AutoModelForCausalLM.from_pretrained(
+def load_model(directory, double=False, kind=AutoModelForCausalLM):
+    """The language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""
+    model = kind.from_pretrained(
         directory, dtype=torch.float32, attn_implementation="exact", local_files_only=True
     )
     if double:
@@ -30,13 +30,15 @@ def load_model(directory, double=False):
     return model
 
 
-def _attention(module, query, key, value, mask, scaling=None, softcap=None, **_):
+def _attention(module, query, key, value, mask, scaling=None, softcap=None, position_bias=None, **_):
     """Attention in the type of its operands: transformers' own goes through f32, PyTorch's has no softcap."""
     groups = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if softcap:
         scores = softcap * torch.tanh(scores / softcap)
+    if position_bias is not None:
+        scores = scores + position_bias
     weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
@@ -55,7 +57,7 @@ def to_double(model):
         kind = type(module).__name__
         if kind.startswith("Gemma") and kind.endswith("RMSNorm"):
             module.forward = types.MethodType(_rms_norm_plus_one, module)
-        elif kind.endswith("RMSNorm"):
+        elif kind.endswith("RMSNorm") or kind == "T5LayerNorm":
             module.forward = types.MethodType(_rms_norm, module)
         elif kind == "GPTJAttention":
             module._attn = types.MethodType(_gpt_attention, module)
@@ -200,9 +202,9 @@ def make_optimizer(name, groups, betas, eps, momentum=0.0, nesterov=False):
 
 
 def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_groups="all", betas=(0.9, 0.999), eps=1e-8,
-          optim="adamw", momentum=0.0, nesterov=False):  # fmt: skip
+          optim="adamw", momentum=0.0, nesterov=False, loss_of=None):  # fmt: skip
     """Yields (loss, gradient norm before clipping) of each step of the optimizer. `batches` is [n, B, T], a micro-batch a row;
-    `rate` is a function of the step. Only parameters that require a gradient are trained."""
+    `rate` is a function of the step, `loss_of` the loss of a micro-batch. Only parameters that require a gradient are trained."""
     trained = [p for p in model.parameters() if p.requires_grad]
     if decay_groups == "all":
         groups = [{"params": trained, "weight_decay": decay}]
@@ -217,7 +219,7 @@ def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_group
         optimizer.zero_grad(set_to_none=True)
         total = 0.0
         for batch in batches[step * accumulation : (step + 1) * accumulation]:
-            loss = forward_loss(model, torch.as_tensor(np.asarray(batch), dtype=torch.long)) / accumulation
+            loss = (loss_of or forward_loss)(model, torch.as_tensor(np.asarray(batch), dtype=torch.long)) / accumulation
             loss.backward()
             total += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(trained, clip if clip > 0 else float("inf"))

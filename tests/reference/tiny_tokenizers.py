@@ -93,3 +93,15 @@ def sentencepiece(size):
         single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)]
     )
     return tokenizer
+
+
+def ends(size, special, template):
+    """T5's and BART's kind: texts have an end, and BART's a beginning; the special tokens come first."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(SENTENCES, _byte_level_trainer(size, special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, pair=f"{template} " + template.replace("$A", "$B"), special_tokens=[(token, i) for i, token in enumerate(special) if token in template]
+    )
+    return tokenizer

@@ -1,0 +1,149 @@
+/* Sequence to sequence: texts that answer others, translations or summaries, token by token. An example is
+ * two sequences: the source, which the encoder reads, and the target. The decoder is given the target behind
+ * its first token, and finds each token of it from those before. */
+#include <string.h>
+
+#include "packed/batch.h"
+#include "train/examples.h"
+
+/* ---- data */
+
+static tuff_status read_all(tuff_example_reader *r, tuff_dataset *data)
+{
+    for (bool there = true;;) {
+        const tuff_view none = {0};
+        TUFF_TRY(tuff_example_reader_next(r, &there));
+        if (!there) return tuff_example_reader_end(r, data);
+        for (int i = 0; i < 2; i++)
+            TUFF_TRY(tuff_example_reader_add(r, r->values[i], none, data));
+    }
+}
+
+static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
+                        tuff_dataset *data)
+{
+    const char *fields[] = {params->text_field ? params->text_field : "source",
+                            params->label_field ? params->label_field : "target"};
+    tuff_example_reader r;
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2);
+    if (status == TUFF_OK) status = read_all(&r, data);
+    tuff_example_reader_close(&r);
+    return status;
+}
+
+static tuff_status check(const tuff_dataset *data, const tuff_model *model)
+{
+    const int32_t start = model->config.tokens.start;
+    if (start < 0 || start >= model->config.vocab_size)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: decoder_start_token_id is %d, expected a token of its vocabulary of %lld",
+                         model->path, start, (long long)model->config.vocab_size);
+    return tuff_examples_check(data, model);
+}
+
+static int64_t count(const tuff_dataset *data, bool training)
+{
+    (void)training;
+    return data->sequences / 2;
+}
+
+/* ---- batches */
+
+enum { SOURCE, TARGET };
+
+static const int32_t *sequence(const tuff_batch *batch, int64_t i, int which, int64_t *out_length)
+{
+    const tuff_dataset *data = batch->data;
+    const uint32_t s = 2 * batch->examples[i] + (uint32_t)which;
+    *out_length = tuff_dataset_length(data, s);
+    return data->ids + data->starts[s];
+}
+
+static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
+{
+    int64_t tokens[2] = {0, 0}, n;
+    for (int64_t i = 0; i < batch->count; i++)
+        for (int which = SOURCE; which <= TARGET; which++) {
+            sequence(batch, i, which, &n);
+            tokens[which] += n;
+        }
+    *out_labels = tokens[TARGET];
+    *out_shape = (tuff_task_shape){.tokens = tuff_packed_token_capacity(tokens[TARGET]),
+                                   .sequences = batch->most,
+                                   .rows = tuff_packed_token_capacity(tokens[SOURCE])};
+}
+
+/* The encoder's inputs and the labels, one after the other in the pack's own words. */
+typedef struct inputs {
+    int32_t *ids, *positions, *segments, *cross, *labels;
+} inputs;
+
+static int64_t words_of(const tuff_task_shape *shape)
+{
+    return 2 * shape->rows + 8 * shape->sequences + shape->tokens;
+}
+
+static inputs cut(const tuff_pack *pack, const tuff_task_shape *shape)
+{
+    inputs in = {.ids = pack->own};
+    in.positions = in.ids + shape->rows;
+    in.segments = in.positions + shape->rows;
+    in.cross = in.segments + 4 * shape->sequences;
+    in.labels = in.cross + 4 * shape->sequences;
+    for (int64_t i = 0; i < shape->tokens; i++)
+        in.labels[i] = TUFF_NO_LABEL;
+    return in;
+}
+
+/* Example i; *source is how many tokens of sources there are. */
+static void add(const tuff_batch *batch, int64_t i, tuff_pack *pack, const inputs *in, int64_t *source)
+{
+    int64_t n, m;
+    const int32_t *from = sequence(batch, i, SOURCE, &m), *to = sequence(batch, i, TARGET, &n);
+    const int64_t at = tuff_pack_add(pack, to, NULL, n);
+    const int32_t begin = (int32_t)*source, keys = (int32_t)m;
+    memcpy(in->labels + at, to, (size_t)n * sizeof *to);
+    memcpy(pack->ids + at + 1, to, (size_t)(n - 1) * sizeof *to);
+    pack->ids[at] = pack->config->tokens.start;
+    memcpy(in->ids + begin, from, (size_t)m * sizeof *from);
+    tuff_config_positions(pack->config->encoder, from, (size_t)m, in->positions + begin);
+    memcpy(in->segments + 4 * i, (int32_t[]){begin, keys, begin, keys}, 4 * sizeof *in->segments);
+    memcpy(in->cross + 4 * i, (int32_t[]){(int32_t)at, (int32_t)n, begin, keys}, 4 * sizeof *in->cross);
+    *source += m;
+}
+
+static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
+                        tuff_pack *pack, tuff_program *program)
+{
+    const size_t table = (size_t)shape->sequences * 4 * sizeof(int32_t);
+    int64_t source = 0;
+    TUFF_TRY(tuff_pack_begin(pack, config, shape, words_of(shape)));
+    const inputs in = cut(pack, shape);
+    for (int64_t i = 0; i < batch->count; i++)
+        add(batch, i, pack, &in, &source);
+    TUFF_TRY(tuff_pack_set(pack, program));
+    TUFF_TRY(tuff_pack_set_picked(pack, program, "source.ids", in.ids, shape->rows));
+    TUFF_TRY(tuff_pack_set_picked(pack, program, "source.positions", in.positions, shape->rows));
+    TUFF_TRY(tuff_program_input(program, "source.segments", in.segments, table));
+    TUFF_TRY(tuff_program_input(program, "cross.segments", in.cross, table));
+    return tuff_program_input(program, "labels", in.labels, (size_t)shape->tokens * sizeof *in.labels);
+}
+
+static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
+{
+    tuff_net_begin(net);
+    tuff_tensor *logits = tuff_net_logits(net, tuff_net_hidden(net), false);
+    return tuff_cross_entropy_sum(net->g, logits,
+                                  tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
+}
+
+const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
+                                     .title = "sequence-to-sequence learning",
+                                     .head = &tuff_head_seq2seq,
+                                     .perplexity = true,
+                                     .load = load,
+                                     .check = check,
+                                     .count = count,
+                                     .size = size,
+                                     .fill = fill,
+                                     .loss = loss};
