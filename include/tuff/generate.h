@@ -71,6 +71,13 @@ typedef struct tuff_generate_result {
         sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0, TUFF_OK, 0 \
     }
 
+/* When a search with beams ends, as transformers has it. */
+typedef enum tuff_early_stopping {
+    TUFF_EARLY_STOPPING_NO,   /* when no running text is likely to come before those that ended */
+    TUFF_EARLY_STOPPING_YES,  /* when as many texts have ended as there are beams */
+    TUFF_EARLY_STOPPING_NEVER /* when none can come before them any more */
+} tuff_early_stopping;
+
 /* Zero means default. */
 typedef struct tuff_generate_params {
     size_t struct_size;            /* set by TUFF_GENERATE_PARAMS_INIT */
@@ -91,17 +98,26 @@ typedef struct tuff_generate_params {
     /* Called once when the text has ended, for whatever reason, after the last piece of it; where it failed,
      * tuff_error_message says why. May be NULL. */
     void (*on_finish)(const tuff_generate_result *result, void *user);
+    /* More than 1: of so many texts that are gone on with at once the most probable one is searched, and
+     * given when it is found (tuff_generate only; without sampling and stop strings). */
+    int64_t num_beams;
+    double length_penalty; /* of beams: log-probabilities of texts are divided by their lengths to this power;
+                              above 0 longer texts gain by it. The macro sets 1 */
+    tuff_early_stopping early_stopping;
+    uint32_t reserved; /* 0 */
 } tuff_generate_params;
-#define TUFF_GENERATE_PARAMS_INIT                                                            \
-    {                                                                                        \
-        sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL \
+#define TUFF_GENERATE_PARAMS_INIT                                                                     \
+    {                                                                                                 \
+        sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL, 0, 1.0, \
+            TUFF_EARLY_STOPPING_NO, 0                                                                 \
     }
 
-/* Continues prompt[0..size). One that gives no token stands for the model's begin of text, where it has one.
- * Errors: TUFF_INVALID_ARGUMENT when there is no token to begin with, or no room left in the context;
- * TUFF_NOT_FINITE when the model gives NaN or Inf; TUFF_CANCELLED when the watch says so, with `finish`
- * TUFF_FINISH_CANCELLED. `params` and `out_result` may be NULL; after an error the result holds what was done
- * before it, and the generator can be used again unless the device is lost. */
+/* Continues prompt[0..size), or, where the model is an encoder-decoder, answers it. One that gives no token
+ * stands for the model's begin of text, where it has one. Errors: TUFF_INVALID_ARGUMENT when there is no
+ * token to begin with, or no room left in the context; TUFF_NOT_FINITE when the model gives NaN or Inf;
+ * TUFF_CANCELLED when the watch says so, with `finish` TUFF_FINISH_CANCELLED. `params` and `out_result` may
+ * be NULL; after an error the result holds what was done before it, and the generator can be used again
+ * unless the device is lost. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, const char *prompt, size_t size,
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);

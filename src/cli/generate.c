@@ -14,7 +14,8 @@ static const tuff_arg items[] = {
      .required = true},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
      .help = "a PEFT adapter to apply: LoRA, IA3 or prompt tuning"},
-    {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt), .help = "the text to continue"},
+    {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt),
+     .help = "the text to continue, or, of an encoder-decoder, to answer"},
     {TUFF_ARG_TEXT, "prompt-file", "FILE", AT(prompt_file),
      .help = "a file with the text to continue, without its last line end; - is standard input"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
@@ -36,6 +37,15 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "repetition-penalty", "X", AT(repetition_penalty), 0.01, 100,
      "above 1, tokens of the prompt and of the text so far are less probable"},
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0, "the same seed gives the same text"},
+    {.kind = TUFF_ARG_GROUP, .name = "To search for the most probable text:"},
+    {TUFF_ARG_INT, "num-beams", "N", AT(num_beams), 1, 256,
+     "N texts are gone on with at once, and the best is given when it is found", "1: no search"},
+    {TUFF_ARG_REAL, "length-penalty", "X", AT(length_penalty), -100, 100,
+     "with beams: log-probabilities are divided by the text's length to this power; above 0 longer texts gain by it"},
+    {TUFF_ARG_CHOICE, "early-stopping", "false|true|never", AT(early_stopping),
+     .help =
+         "with beams: end when no better text is likely; when as many have ended as there are beams; when none can be "
+         "better"},
     {.kind = TUFF_ARG_GROUP, .name = "When to end:"},
     {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
      "at most N tokens; 0: until the context is full"},
@@ -114,7 +124,7 @@ static bool read_prompt(const char *path, text *out)
 
 typedef struct receiver {
     const text *prompt; /* NULL once printed, or not to be printed */
-    bool keep, failed;
+    bool keep, failed, shown;
     text made;
 } receiver;
 
@@ -134,6 +144,7 @@ static bool on_text(const char *data, size_t size, void *user)
     } else {
         errno = 0;
         print_prompt(to);
+        to->shown = true;
         to->failed = fwrite(data, 1, size, stdout) != size || fflush(stdout) != 0;
         if (to->failed) tuff_cli_stdout_failed(errno);
     }
@@ -212,13 +223,18 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     params.stop = o->stop.items;
     params.stop_count = o->stop.count;
     params.ignore_eos = o->ignore_eos;
+    params.num_beams = o->num_beams;
+    params.length_penalty = o->length_penalty;
+    params.early_stopping = (tuff_early_stopping)o->early_stopping;
     return params;
 }
 
-static int generate(const tuff_cli_generate_options *o, tuff_generator *generator, const text *prompt)
+/* `goes_on`: the text goes on with the prompt, which is printed before it; else it answers it. */
+static int generate(const tuff_cli_generate_options *o, tuff_generator *generator, const text *prompt,
+                    bool goes_on)
 {
     bool json = o->common.json;
-    receiver made = {.prompt = json ? NULL : prompt, .keep = json};
+    receiver made = {.prompt = json || !goes_on ? NULL : prompt, .keep = json};
     tuff_sampling sampling;
     tuff_generate_params params = tuff_cli_generate_params(o, &sampling);
     params.on_text = on_text;
@@ -227,7 +243,7 @@ static int generate(const tuff_cli_generate_options *o, tuff_generator *generato
     tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
     tuff_status status = tuff_generate(generator, prompt->data, prompt->size, &params, &result);
     if (status == TUFF_OK) print_prompt(&made);
-    if (!json && !made.prompt) putchar('\n');
+    if (!json && (goes_on ? !made.prompt : made.shown || status == TUFF_OK)) putchar('\n');
     int code = made.failed || tuff_cli_interrupted() ? TUFF_EXIT_FAILED : TUFF_EXIT_OK;
     bool interrupted = status == TUFF_CANCELLED && tuff_cli_interrupted();
     if (interrupted && !result.new_tokens) {
@@ -258,9 +274,11 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
     tuff_generator *generator = NULL;
-    tuff_status status = tuff_generator_create(model, device, &params, &generator);
+    tuff_model_info info = TUFF_MODEL_INFO_INIT;
+    tuff_status status = tuff_model_get_info(model, &info);
+    if (status == TUFF_OK) status = tuff_generator_create(model, device, &params, &generator);
     if (status == TUFF_OK)
-        code = generate(o, generator, prompt);
+        code = generate(o, generator, prompt, !info.encoder_decoder);
     else if (status == TUFF_CANCELLED && tuff_cli_interrupted())
         tuff_cli_say("tuff: interrupted before the first token");
     else
@@ -297,6 +315,8 @@ static bool check(const tuff_cli_generate_options *o)
         wrong = "needs one of --prompt, --prompt-file and --file";
     else if (sources > 1)
         wrong = "needs one of --prompt, --prompt-file and --file, not several";
+    else if (o->num_beams > 1 && is_many(o))
+        wrong = "searches with --num-beams for one text at a time, of --prompt or --prompt-file";
     else if (o->profile.given && is_many(o))
         wrong = "can make a --profile of one text only";
     if (wrong) tuff_cli_say("tuff: generate %s (see: tuff help generate)", wrong);
@@ -305,7 +325,7 @@ static bool check(const tuff_cli_generate_options *o)
 
 int tuff_cli_generate(int argc, char **argv)
 {
-    tuff_cli_generate_options options = {.top_p = 1, .repetition_penalty = 1};
+    tuff_cli_generate_options options = {.top_p = 1, .repetition_penalty = 1, .length_penalty = 1};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;

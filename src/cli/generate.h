@@ -12,6 +12,9 @@ typedef struct tuff_cli_generate_options {
     double temperature, top_p, min_p, repetition_penalty;
     int64_t top_k, seed, max_new_tokens, context_length, num_return_sequences, batch_size;
     tuff_arg_list stop;
+    int64_t num_beams;
+    double length_penalty;
+    int early_stopping;
     bool ignore_eos, cache_f16, invariant;
     tuff_arg_optional profile;
 } tuff_cli_generate_options;

@@ -70,7 +70,6 @@ static const hint hints[] = {
     {"lora-r", "write --lora-rank N"},
     {"lora-target-modules", "write --lora-target NAMES"},
     {"do-sample", "a --temperature above 0 samples"},
-    {"num-beams", "Tuff has no beam search; leave the option out"},
     {"temp", "write --temperature X"},
     {"repeat-penalty", "write --repetition-penalty X"},
     {"n-predict", "write --max-new-tokens N"},

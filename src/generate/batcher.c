@@ -51,7 +51,8 @@ static tuff_status build(tuff_batcher *b, const tuff_model *model, tuff_device *
     b->slots = tuff_alloc_array((size_t)b->max_slots, sizeof *b->slots);
     b->feeds = tuff_alloc_array((size_t)b->max_slots, sizeof *b->feeds);
     b->used = tuff_alloc_array((size_t)b->max_slots, sizeof *b->used);
-    if (!b->slots || !b->feeds || !b->used) return tuff_fail_memory("a batcher");
+    b->encoded = tuff_alloc_array((size_t)b->max_slots, sizeof *b->encoded);
+    if (!b->slots || !b->feeds || !b->used || !b->encoded) return tuff_fail_memory("a batcher");
     return tuff_runner_create(model, device,
                               &(tuff_runner_params){.context = p->context_length,
                                                     .most_slots = b->max_slots,
@@ -97,6 +98,7 @@ void tuff_batcher_end(tuff_batcher **batcher, const char *what)
     tuff_free(b->slots);
     tuff_free(b->feeds);
     tuff_free(b->used);
+    tuff_free(b->encoded);
     tuff_free(b);
     *batcher = NULL;
 }
@@ -120,6 +122,13 @@ tuff_status tuff_batcher_append(tuff_batcher *b, const char *prompt, size_t size
     return TUFF_OK;
 }
 
+tuff_status tuff_batcher_check(const tuff_generate_params *params)
+{
+    if (params->num_beams < 2) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "a search with beams is for one text at a time (num_beams is %lld)",
+                     (long long)params->num_beams);
+}
+
 tuff_status tuff_batcher_add(tuff_batcher *batcher, const char *prompt, size_t size,
                              const tuff_generate_params *params, tuff_sequence **out_sequence)
 {
@@ -129,6 +138,7 @@ tuff_status tuff_batcher_add(tuff_batcher *batcher, const char *prompt, size_t s
     tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATE_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
+    TUFF_TRY(tuff_batcher_check(&p));
     TUFF_TRY(tuff_batcher_enter(batcher, "batcher"));
     tuff_status status = tuff_batcher_append(batcher, prompt, size, &p, p.watch, out_sequence);
     tuff_batcher_leave(batcher);

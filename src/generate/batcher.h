@@ -17,7 +17,7 @@ struct tuff_batcher {
     int64_t max_slots, use_slots; /* use_slots: fewer where memory is short */
     tuff_feed *feeds;             /* [max_slots]: n_feeds of the step at hand */
     size_t n_feeds;
-    int64_t *used;               /* [max_slots] */
+    int64_t *used, *encoded;     /* [max_slots] each */
     uint64_t clock_ns;           /* since when runs have not been waited for; 0: none */
     uint64_t new_tokens;         /* of all sequences */
     const tuff_watch *own_watch; /* NULL: none */
@@ -30,6 +30,8 @@ void tuff_batcher_leave(tuff_batcher *batcher);
 /* As tuff_batcher_destroy, that of a `what`. */
 void tuff_batcher_end(tuff_batcher **batcher, const char *what);
 
+/* UNSUPPORTED for settings that only a text alone can have. */
+TUFF_MUST_USE tuff_status tuff_batcher_check(const tuff_generate_params *params);
 /* As tuff_batcher_add. */
 TUFF_MUST_USE tuff_status tuff_batcher_append(tuff_batcher *batcher, const char *prompt, size_t size,
                                               const tuff_generate_params *params, const tuff_watch *watch,

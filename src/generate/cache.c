@@ -10,10 +10,18 @@
 /* Positions: what all slots have at first, so that short runs never grow; what a slot's are a multiple of. */
 enum { FIRST = 1024, STEP = 256 };
 
+/* One of the two kinds: a sequence's own keys and values, or those of its source. */
+typedef struct part {
+    const char *name;
+    int64_t slots, capacity;           /* rows of each */
+    int64_t from_slots, from_capacity; /* so far */
+    const int64_t *used;               /* [from_slots]: rows in use, but for: */
+    int64_t more;                      /* of each slot that is in use */
+} part;
+
 typedef struct growth {
     tuff_runner *runner;
-    int64_t slots, capacity;
-    const int64_t *used;
+    part own, source;
     const tuff_watch *watch;
     tuff_store *store;
     void *rows; /* of one head on their way */
@@ -45,94 +53,136 @@ static int64_t next_slots(const tuff_runner *r, int64_t needed)
     return slots < r->most_slots ? slots : r->most_slots;
 }
 
+/* Of a source, which is never longer than learned positions. */
+static int64_t next_source(const tuff_runner *r, int64_t needed)
+{
+    enum { ROWS = 64 };
+    if (needed <= r->source_capacity) return r->source_capacity;
+    int64_t wanted = needed > 2 * r->source_capacity ? needed : 2 * r->source_capacity;
+    return (wanted + ROWS - 1) / ROWS * ROWS;
+}
+
 static tuff_status check_room(const growth *w)
 {
     const tuff_config *c = &w->runner->model->config;
+    const part *own = &w->own;
     uint64_t row =
         (uint64_t)(2 * c->layers * c->kv_heads * c->head_dim) * tuff_dtype_size(w->runner->cache_dtype);
-    uint64_t bytes = row * (uint64_t)(w->slots * w->capacity);
-    if (c->rope.theta != 0) bytes += (uint64_t)(w->capacity * c->head_dim) * sizeof(float);
+    uint64_t bytes = row * (uint64_t)(own->slots * own->capacity + w->source.slots * w->source.capacity);
+    if (c->rope.theta != 0) bytes += (uint64_t)(own->capacity * c->head_dim) * sizeof(float);
     char what[96];
-    if (w->slots == 1)
-        snprintf(what, sizeof what, "a KV cache of %lld positions", (long long)w->capacity);
+    if (own->slots == 1)
+        snprintf(what, sizeof what, "a KV cache of %lld positions", (long long)own->capacity);
     else
         snprintf(what, sizeof what, "a KV cache of %lld positions for each of %lld sequences",
-                 (long long)w->capacity, (long long)w->slots);
+                 (long long)own->capacity, (long long)own->slots);
     return tuff_room_check(w->runner->device, bytes, what,
                            "fewer new tokens, a shorter prompt or a cache of f16 need");
 }
 
-/* Copies the positions of every slot and head that are in use. */
-static tuff_status copy_cache(const growth *w, const char *name, tuff_buffer *to)
+/* Copies the rows of every slot and head that are in use. */
+static tuff_status copy_cache(const growth *w, const part *p, const char *name, tuff_buffer *to)
 {
-    const tuff_runner *r = w->runner;
-    const tuff_config *c = &r->model->config;
-    const tuff_store *caches = tuff_session_caches(r->session);
+    const tuff_config *c = &w->runner->model->config;
+    const tuff_store *caches = tuff_session_caches(w->runner->session);
     tuff_buffer *from = caches ? tuff_store_find(caches, name) : NULL;
     for (int64_t head = 0; from && head < c->kv_heads; head++)
-        for (int64_t slot = 0; slot < r->slots; slot++) {
-            if (w->used[slot] == 0) continue;
-            int64_t n = (w->used[slot] + r->virtual_tokens) * c->head_dim;
-            TUFF_TRY(
-                tuff_buffer_read(from, (head * r->slots + slot) * r->capacity * c->head_dim, w->rows, n));
-            TUFF_TRY(tuff_buffer_write(to, (head * w->slots + slot) * w->capacity * c->head_dim, w->rows, n));
+        for (int64_t slot = 0; slot < p->from_slots; slot++) {
+            if (p->used[slot] == 0) continue;
+            int64_t n = (p->used[slot] + p->more) * c->head_dim;
+            TUFF_TRY(tuff_buffer_read(from, (head * p->from_slots + slot) * p->from_capacity * c->head_dim,
+                                      w->rows, n));
+            TUFF_TRY(tuff_buffer_write(to, (head * p->slots + slot) * p->capacity * c->head_dim, w->rows, n));
         }
     return TUFF_OK;
 }
 
-static tuff_status add_cache(const growth *w, int layer, char which)
+static tuff_status add_cache(const growth *w, const part *p, int layer, char which)
 {
     const tuff_config *c = &w->runner->model->config;
-    const int64_t shape[] = {c->kv_heads, w->slots * w->capacity, c->head_dim};
+    const int64_t shape[] = {c->kv_heads, p->slots * p->capacity, c->head_dim};
     char name[32];
-    snprintf(name, sizeof name, "cache.%c.%d", which, layer);
+    snprintf(name, sizeof name, "%s.%c.%d", p->name, which, layer);
     tuff_buffer *buffer = NULL;
     TUFF_TRY(tuff_store_add(w->store, name, w->runner->cache_dtype, 3, shape, &buffer));
-    return copy_cache(w, name, buffer);
+    return copy_cache(w, p, name, buffer);
+}
+
+static int64_t longest(const part *p)
+{
+    int64_t most = 0;
+    for (int64_t slot = 0; slot < p->from_slots; slot++)
+        if (p->used[slot] > most) most = p->used[slot];
+    return most + p->more;
 }
 
 static tuff_status fill(growth *w)
 {
     const tuff_runner *r = w->runner;
     const tuff_config *c = &r->model->config;
-    int64_t most = 0;
-    for (int64_t slot = 0; slot < r->slots; slot++)
-        if (w->used[slot] > most) most = w->used[slot];
-    w->rows = tuff_alloc_array((size_t)((most + r->virtual_tokens) * c->head_dim) + 1,
+    const part *parts[] = {&w->own, &w->source};
+    const int64_t own = longest(&w->own), source = longest(&w->source);
+    w->rows = tuff_alloc_array((size_t)((own > source ? own : source) * c->head_dim) + 1,
                                tuff_dtype_size(r->cache_dtype));
     if (!w->rows) return tuff_fail_memory("a copy of the KV cache");
-    for (int i = 0; i < (int)c->layers; i++) {
-        TUFF_TRY(add_cache(w, i, 'k'));
+    for (int i = 0; i < (c->encoder ? 2 : 1) * (int)c->layers; i++) {
+        const part *p = parts[i / (int)c->layers];
+        TUFF_TRY(add_cache(w, p, i % (int)c->layers, 'k'));
         if (w->watch && tuff_cancel_requested(w->watch->cancel))
             return tuff_fail(TUFF_CANCELLED, "cancelled while a KV cache was made");
-        TUFF_TRY(add_cache(w, i, 'v'));
+        TUFF_TRY(add_cache(w, p, i % (int)c->layers, 'v'));
     }
-    return tuff_model_upload_tables(r->model, w->capacity, w->watch, w->store);
+    return tuff_model_upload_tables(r->model, w->own.capacity, w->watch, w->store);
 }
 
-tuff_status tuff_runner_reserve(tuff_runner *r, int64_t slots, int64_t positions, int64_t most,
-                                const int64_t *used, const tuff_watch *watch)
+/* What both kinds are to be like. */
+static growth plan(tuff_runner *r, const tuff_room *room, int64_t positions)
 {
-    positions += r->virtual_tokens;
-    if (slots <= r->slots && positions <= r->capacity) return TUFF_OK;
-    growth w = {.runner = r, .slots = next_slots(r, slots), .used = used, .watch = watch};
-    w.capacity = next_capacity(r, w.slots, positions, most);
-    if (w.slots * w.capacity > INT32_MAX)
+    growth w = {.runner = r};
+    const int64_t slots = next_slots(r, room->slots);
+    w.own = (part){.name = "cache",
+                   .slots = slots,
+                   .capacity = next_capacity(r, slots, positions, room->most),
+                   .from_slots = r->slots,
+                   .from_capacity = r->capacity,
+                   .used = room->used,
+                   .more = r->virtual_tokens};
+    w.source = (part){.name = "cross",
+                      .slots = room->sources > r->source_slots ? room->sources : r->source_slots,
+                      .capacity = next_source(r, room->source),
+                      .from_slots = r->source_slots,
+                      .from_capacity = r->source_capacity,
+                      .used = room->encoded};
+    return w;
+}
+
+tuff_status tuff_runner_reserve(tuff_runner *r, const tuff_room *room, const tuff_watch *watch)
+{
+    const int64_t positions = room->positions + r->virtual_tokens;
+    if (room->slots <= r->slots && positions <= r->capacity && room->sources <= r->source_slots &&
+        room->source <= r->source_capacity)
+        return TUFF_OK;
+    growth w = plan(r, room, positions);
+    w.watch = watch;
+    if (w.own.slots * w.own.capacity > INT32_MAX || w.source.slots * w.source.capacity > INT32_MAX)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "a KV cache for %lld sequences of %lld positions has more than %d rows; take fewer "
                          "sequences or a shorter context",
-                         (long long)w.slots, (long long)w.capacity, INT32_MAX);
+                         (long long)w.own.slots, (long long)w.own.capacity, INT32_MAX);
     TUFF_TRY(check_room(&w));
     TUFF_TRY(tuff_store_create(r->device, &w.store));
     tuff_status status = fill(&w);
     tuff_free(w.rows);
     if (status != TUFF_OK) {
         tuff_store_destroy(&w.store);
-        return tuff_note(status, "making a KV cache of %lld positions", (long long)(w.slots * w.capacity));
+        return tuff_note(status, "making a KV cache of %lld positions",
+                         (long long)(w.own.slots * w.own.capacity));
     }
     tuff_session_set_caches(r->session, &w.store);
     r->single = r->program = NULL;
-    r->slots = w.slots;
-    r->capacity = w.capacity;
+    r->slots = w.own.slots;
+    r->capacity = w.own.capacity;
+    r->source_slots = w.source.slots;
+    r->source_capacity = w.source.capacity;
     return TUFF_OK;
 }

@@ -1,12 +1,20 @@
 /* One text: a batcher's only sequence. */
 #include "base/structs.h"
+#include "generate/beams.h"
 #include "generate/generator.h"
 
 /* Makes ready all that the prompt needs, and a token after it, so that no speed has it in it. */
 static tuff_status prepare(tuff_batcher *b, const tuff_sequence *s, const tuff_watch *watch)
 {
-    const int64_t n = s->result.prompt_tokens, rest = n % TUFF_PIECE_TOKENS, nothing = 0;
-    TUFF_TRY(tuff_runner_reserve(b->runner, 1, n, tuff_sequence_most(s), &nothing, watch));
+    const int64_t n = s->given, rest = n % TUFF_PIECE_TOKENS, nothing = 0;
+    const tuff_room room = {.slots = 1,
+                            .positions = n,
+                            .most = tuff_sequence_most(s),
+                            .used = &nothing,
+                            .sources = s->source ? 1 : 0,
+                            .source = (int64_t)s->source_count,
+                            .encoded = &nothing};
+    TUFF_TRY(tuff_runner_reserve(b->runner, &room, watch));
     if (s->params.max_new_tokens != 1) TUFF_TRY(tuff_runner_prepare(b->runner, 1, 1, NULL));
     if (b->runner->virtual_tokens)
         TUFF_TRY(tuff_runner_prepare(
@@ -17,7 +25,8 @@ static tuff_status prepare(tuff_batcher *b, const tuff_sequence *s, const tuff_w
 
 static tuff_status run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watch)
 {
-    tuff_status status = prepare(b, s, watch);
+    const bool beams = s->params.num_beams > 1;
+    tuff_status status = beams ? tuff_beams_run(b, s, watch) : prepare(b, s, watch);
     while (status == TUFF_OK && !s->ended)
         status = tuff_batcher_advance(b, watch);
     if (status != TUFF_OK) tuff_sequence_fail(s, status);

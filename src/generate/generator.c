@@ -47,7 +47,8 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
     if (n < 1 || start < 0 || start + n > r->context)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "positions %lld to %lld do not fit a context of %lld",
                          (long long)start, (long long)(start + n), (long long)r->context);
-    TUFF_TRY(tuff_runner_reserve(r, 1, start + n, 0, &start, watch));
+    const tuff_room room = {.slots = 1, .positions = start + n, .used = &start};
+    TUFF_TRY(tuff_runner_reserve(r, &room, watch));
     for (int64_t done = 0; done < n;) {
         int64_t left = n - done, count = left < TUFF_PIECE_TOKENS ? left : TUFF_PIECE_TOKENS;
         const tuff_feed feed = {.slot = 0, .start = start + done, .count = count, .ids = ids + done};
@@ -82,9 +83,13 @@ tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_
         if (ids[i] < 0 || ids[i] >= vocab)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "id %d at %zu is outside the vocabulary of %lld", ids[i],
                              i, (long long)vocab);
+    if (r->model->config.encoder)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "logits are asked for after ids alone, but this is %s, whose text answers another",
+                         tuff_config_kind(&r->model->config));
+    const tuff_room room = {.slots = 1, .positions = (int64_t)n, .most = (int64_t)n, .used = &(int64_t){0}};
     TUFF_TRY(tuff_batcher_enter(gen->batcher, "generator"));
-    tuff_status status = tuff_runner_reserve(gen->batcher->runner, 1, (int64_t)n, (int64_t)n, &(int64_t){0},
-                                             gen->batcher->own_watch);
+    tuff_status status = tuff_runner_reserve(gen->batcher->runner, &room, gen->batcher->own_watch);
     if (status == TUFF_OK) status = tuff_generator_run(gen, ids, (int64_t)n, 0);
     if (status == TUFF_OK) memcpy(out_logits, r->logits, (size_t)vocab * sizeof *out_logits);
     tuff_batcher_leave(gen->batcher);

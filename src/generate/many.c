@@ -241,6 +241,7 @@ static tuff_status prepare(work *w)
     if (w->generate.on_text || w->generate.on_finish || w->generate.watch)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "many texts have no callbacks and no watch of their own; give the call's");
+    TUFF_TRY(tuff_batcher_check(&w->generate));
     TUFF_TRY(tuff_sequence_check(w->batcher->runner->model, &w->generate));
     w->most = 4 * (size_t)w->batcher->max_slots;
     w->window = tuff_alloc_array(w->most, sizeof(entry *));

@@ -3,13 +3,15 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "models/heads/head.h"
 #include "models/model.h"
 #include "runtime/program.h"
 
 /* What a program is made for. */
 typedef struct shape {
-    int64_t tokens, sequences; /* the most that it takes */
+    int64_t tokens, sequences; /* the most that it takes; no sequences: a source, for the encoder */
     int64_t slots, capacity;   /* of the cache */
+    int64_t source_rows;       /* of all sources */
 } shape;
 
 static tuff_status choose_context(tuff_runner *r, int64_t wanted)
@@ -25,13 +27,13 @@ static tuff_status choose_context(tuff_runner *r, int64_t wanted)
     if (r->context < 1 || r->context > 1 << 24)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the context length is %lld, expected 1 to %d%s",
                          (long long)r->context, 1 << 24, wanted ? "" : "; give one that is shorter");
-    if (before && c->rope.theta == 0 && r->context + before > c->max_positions)
+    if (before && c->learned_positions && r->context + before > c->max_positions)
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "a context of %lld positions is asked for, but the model learned only %lld, of which the "
             "adapter's virtual tokens take %lld",
             (long long)wanted, (long long)c->max_positions, (long long)before);
-    if (c->rope.theta == 0 && r->context > c->max_positions)
+    if (c->learned_positions && r->context > c->max_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "a context of %lld positions is asked for, but the model learned only %lld",
                          (long long)wanted, (long long)c->max_positions);
@@ -56,7 +58,7 @@ tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device, con
                                tuff_runner **out_runner)
 {
     *out_runner = NULL;
-    TUFF_TRY(tuff_model_need_lm(model));
+    if (!tuff_config_has_head(&model->config, &tuff_head_seq2seq)) TUFF_TRY(tuff_model_need_lm(model));
     tuff_runner *r = tuff_alloc(sizeof *r);
     if (!r) return tuff_fail_memory("a model's runner");
     r->model = model;
@@ -103,7 +105,8 @@ static shape shape_of(const tuff_runner *r, int64_t tokens, int64_t sequences)
     shape s = {.tokens = token_capacity(tokens, sequences),
                .sequences = 1,
                .slots = r->slots,
-               .capacity = r->capacity};
+               .capacity = r->capacity,
+               .source_rows = r->source_slots * r->source_capacity};
     if (sequences > 1) s.sequences = tokens == sequences ? s.tokens : r->slots;
     return s;
 }
@@ -123,10 +126,19 @@ static tuff_status build_graph(void *user, tuff_graph *g)
                     .sequences = b->shape.sequences,
                     .params = &r->model->params,
                     .capacity = r->slots * r->capacity,
+                    .cross_capacity = b->shape.source_rows,
                     .cache_dtype = r->cache_dtype,
                     .rope_positions = r->capacity,
                     .hook = tuff_adapter_hook(r->adapter, false)};
     tuff_graph_set_invariant(g, r->invariant);
+    if (b->shape.sequences == 0) { /* a source */
+        net.source_tokens = net.tokens;
+        net.tokens = net.capacity = 0;
+        net.sequences = 1;
+        tuff_net_begin(&net);
+        tuff_net_remember(&net);
+        return tuff_graph_status(g);
+    }
     tuff_net_begin(&net);
     tuff_output(g, "logits", tuff_net_logits(&net, tuff_net_hidden(&net), true));
     return tuff_graph_status(g);
@@ -134,13 +146,13 @@ static tuff_status build_graph(void *user, tuff_graph *g)
 
 /* The inputs of a run, one after the other in memory. */
 typedef struct inputs {
-    int32_t *ids, *positions, *rows, *segments, *last;
+    int32_t *ids, *positions, *rows, *segments, *cross, *last;
     int32_t *embedding_rows; /* with virtual tokens */
 } inputs;
 
 static int64_t words_of(const shape *s)
 {
-    return 4 * s->tokens + 5 * s->sequences;
+    return 4 * s->tokens + 9 * s->sequences;
 }
 
 static inputs cut(int32_t *host, const shape *s)
@@ -149,7 +161,8 @@ static inputs cut(int32_t *host, const shape *s)
     in.positions = in.ids + s->tokens;
     in.rows = in.positions + s->tokens;
     in.segments = in.rows + s->tokens;
-    in.last = in.segments + 4 * s->sequences;
+    in.cross = in.segments + 4 * s->sequences;
+    in.last = in.cross + 4 * s->sequences;
     in.embedding_rows = in.last + s->sequences;
     return in;
 }
@@ -177,12 +190,12 @@ static tuff_status find_program(tuff_runner *r, const shape *s, tuff_program **o
 {
     building b = {r, *s};
     TUFF_TRY(make_room(r, s));
-    if (s->tokens == 1 && r->single) {
+    if (s->tokens == 1 && s->sequences && r->single) {
         *out_program = r->single;
         return TUFF_OK;
     }
     TUFF_TRY(tuff_session_program(r->session, s, sizeof *s, build_graph, &b, out_program));
-    if (s->tokens != 1) return TUFF_OK;
+    if (s->tokens != 1 || s->sequences == 0) return TUFF_OK;
     r->single = *out_program;
     tuff_session_keep(r->session, r->single);
     return TUFF_OK;
@@ -197,10 +210,29 @@ tuff_status tuff_runner_prepare(tuff_runner *r, int64_t tokens, int64_t sequence
     return tuff_program_prepare(program);
 }
 
+/* Sequences that attend to the same source one after the other are one segment: no key may be in two, and
+ * where all are seen it does not matter which query is whose. */
+static void fill_cross(const tuff_runner *r, const tuff_feed *feeds, size_t n, const inputs *in)
+{
+    int32_t *segment = in->cross - 4;
+    int64_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        const tuff_feed *f = &feeds[i];
+        if (i == 0 || f->source_slot != feeds[i - 1].source_slot) {
+            segment += 4;
+            segment[0] = (int32_t)at;
+            segment[2] = (int32_t)(f->source_slot * r->source_capacity);
+            segment[3] = (int32_t)f->source;
+        }
+        segment[1] += (int32_t)f->count;
+        at += f->count;
+    }
+}
+
 /* What is left of the inputs is padding: in no segment, and not written to the cache. */
 static void fill(const tuff_runner *r, const tuff_feed *feeds, size_t n, const shape *s, const inputs *in)
 {
-    const int64_t before = r->virtual_tokens;
+    const int64_t before = r->virtual_tokens, offset = r->model->config.position_offset;
     int64_t at = 0;
     memset(r->host, 0, (size_t)words_of(s) * sizeof *r->host);
     for (int64_t i = 0; before && i < s->tokens; i++)
@@ -214,7 +246,7 @@ static void fill(const tuff_runner *r, const tuff_feed *feeds, size_t n, const s
         segment[2] = (int32_t)(f->slot * r->capacity);
         segment[3] = (int32_t)end;
         for (int64_t k = first; k < end; k++, at++) {
-            in->positions[at] = (int32_t)k;
+            in->positions[at] = (int32_t)(offset + k);
             in->rows[at] = segment[2] + (int32_t)k;
             if (k < before)
                 in->embedding_rows[at] = (int32_t)(s->tokens + k);
@@ -225,6 +257,7 @@ static void fill(const tuff_runner *r, const tuff_feed *feeds, size_t n, const s
     }
     for (; at < s->tokens; at++)
         in->rows[at] = -1;
+    if (r->source_slots) fill_cross(r, feeds, n, in);
 }
 
 int64_t tuff_runner_tokens(const tuff_runner *r, const tuff_feed *feeds, size_t n)
@@ -249,11 +282,38 @@ tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, co
     TUFF_TRY(tuff_program_input(program, "positions", in.positions, per_token));
     TUFF_TRY(tuff_program_input(program, "rows", in.rows, per_token));
     TUFF_TRY(tuff_program_input(program, "segments", in.segments, 4 * per_sequence));
+    TUFF_TRY(tuff_program_input(program, "cross.segments", in.cross, 4 * per_sequence));
     TUFF_TRY(tuff_program_input(program, "last", in.last, per_sequence));
     if (r->virtual_tokens)
         TUFF_TRY(tuff_program_input(program, "embedding_rows", in.embedding_rows, per_token));
     r->program = program;
     r->program_rows = s.sequences;
+    return tuff_program_run_until(program, cancel, false);
+}
+
+tuff_status tuff_runner_encode(tuff_runner *r, int64_t source_slot, const int32_t *ids, int64_t n,
+                               const tuff_cancel *cancel)
+{
+    const tuff_config *c = r->model->config.encoder;
+    const shape s = {.tokens = token_capacity(n, 1),
+                     .slots = r->slots,
+                     .capacity = r->capacity,
+                     .source_rows = r->source_slots * r->source_capacity};
+    const int32_t first = (int32_t)(source_slot * r->source_capacity),
+                  segment[] = {0, (int32_t)n, 0, (int32_t)n};
+    tuff_program *program = NULL;
+    TUFF_TRY(find_program(r, &s, &program));
+    const inputs in = cut(r->host, &s);
+    const size_t bytes = (size_t)s.tokens * sizeof *ids;
+    memset(r->host, 0, (size_t)words_of(&s) * sizeof *r->host);
+    memcpy(in.ids, ids, (size_t)n * sizeof *ids);
+    tuff_config_positions(c, ids, (size_t)n, in.positions);
+    for (int64_t i = 0; i < s.tokens; i++)
+        in.rows[i] = i < n ? first + (int32_t)i : -1;
+    TUFF_TRY(tuff_program_input(program, "source.ids", in.ids, bytes));
+    TUFF_TRY(tuff_program_input(program, "source.positions", in.positions, bytes));
+    TUFF_TRY(tuff_program_input(program, "source.rows", in.rows, bytes));
+    TUFF_TRY(tuff_program_input(program, "source.segments", segment, sizeof segment));
     return tuff_program_run_until(program, cancel, false);
 }
 

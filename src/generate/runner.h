@@ -26,6 +26,8 @@ typedef struct tuff_runner {
     int64_t virtual_tokens; /* of the adapter, which take the first rows of each slot, before its positions */
     int64_t slots,
         capacity; /* of the cache: rows of each slot, virtual tokens among them; 0: there is none */
+    /* Of encoder-decoders: the same of the keys and values of the encoder's states. */
+    int64_t source_slots, source_capacity;
     tuff_dtype cache_dtype;
     bool invariant;
     tuff_program *single;  /* feeds one token of one sequence; NULL: was not needed since the cache grew */
@@ -40,18 +42,42 @@ TUFF_MUST_USE tuff_status tuff_runner_create(const tuff_model *model, tuff_devic
                                              const tuff_runner_params *params, tuff_runner **out_runner);
 void tuff_runner_destroy(tuff_runner **runner);
 
-/* Makes room for `slots` sequences of `positions` each; none will need more than `most` positions (0: the
- * context). used[i] are the positions in use of slot i, of those there are. What is there stays as it is when
- * this fails. */
-TUFF_MUST_USE tuff_status tuff_runner_reserve(tuff_runner *runner, int64_t slots, int64_t positions,
-                                              int64_t most, const int64_t *used, const tuff_watch *watch);
+/* What a cache is to have room for. */
+typedef struct tuff_room {
+    int64_t slots, positions; /* of each */
+    int64_t most;             /* none will need more positions; 0: the context */
+    const int64_t *used;      /* [slots that there are]: positions in use */
+    /* of encoder-decoders: how many sources of how many tokens, and of which tokens the slots have keys */
+    int64_t sources, source;
+    const int64_t *encoded; /* [source_slots] */
+} tuff_room;
+/* Makes room. What is there stays as it is when this fails. */
+TUFF_MUST_USE tuff_status tuff_runner_reserve(tuff_runner *runner, const tuff_room *room,
+                                              const tuff_watch *watch);
 
 /* Tokens that are run of one sequence: ids[0..count) at positions start..start + count of its slot, where all
- * before them has been run. At position 0 the adapter's virtual tokens are run before them. */
+ * before them has been run. At position 0 the adapter's virtual tokens are run before them. Of
+ * encoder-decoders they attend to the source of so many tokens in source_slot; neighbours that have it in
+ * common may be several. */
 typedef struct tuff_feed {
     int64_t slot, start, count;
     const int32_t *ids;
+    int64_t source_slot, source;
 } tuff_feed;
+
+/* Of encoder-decoders: runs the encoder over a source ids[0..n), for which there is room, and keeps what the
+ * decoder needs of it in a slot. `cancel` may be NULL. */
+TUFF_MUST_USE tuff_status tuff_runner_encode(tuff_runner *runner, int64_t source_slot, const int32_t *ids,
+                                             int64_t n, const tuff_cancel *cancel);
+
+/* Keys and values of positions begin..end of one slot that come to another; from 0 on with the virtual tokens
+ * before them. */
+typedef struct tuff_move {
+    int64_t from, to, begin, end;
+} tuff_move;
+/* Copies them all at once: what is read is what was there before. No two come to the same slot. */
+TUFF_MUST_USE tuff_status tuff_runner_move(tuff_runner *runner, const tuff_move *moves, size_t n,
+                                           const tuff_cancel *cancel);
 
 /* Makes ready what runs so many tokens, virtual ones among them, of so many sequences. *out_new (may be
  * NULL): it has never run. */

@@ -1,5 +1,7 @@
 #include "generate/sequence.h"
 
+#include <math.h>
+
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/structs.h"
@@ -21,6 +23,28 @@ static tuff_status begin_text(tuff_sequence *s)
     return TUFF_OK;
 }
 
+/* The prompt is what the encoder reads; the text begins with a token for that. */
+static tuff_status begin_answer(tuff_sequence *s)
+{
+    const tuff_config *c = &s->model->config;
+    if (c->tokens.start < 0 || c->tokens.start >= c->vocab_size)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: decoder_start_token_id is %d, expected a token of its vocabulary of %lld",
+                         s->model->path, c->tokens.start, (long long)c->vocab_size);
+    if (c->learned_positions && (int64_t)s->count > c->max_positions)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the prompt has %zu tokens, but the model's encoder has %lld positions; shorten it",
+                         s->count, (long long)c->max_positions);
+    s->source = s->ids;
+    s->source_count = s->count;
+    s->ids = NULL;
+    s->count = s->capacity = 0;
+    if (!tuff_grow((void **)&s->ids, s->count, &s->capacity, sizeof *s->ids))
+        return tuff_fail_memory("a text");
+    s->ids[s->count++] = c->tokens.start;
+    return TUFF_OK;
+}
+
 static tuff_status encode(tuff_sequence *s, const char *prompt, size_t size)
 {
     TUFF_TRY(tuff_model_get_tokenizer(s->model, &s->tokenizer));
@@ -28,12 +52,38 @@ static tuff_status encode(tuff_sequence *s, const char *prompt, size_t size)
     TUFF_TRY(tuff_tokenizer_encode_watched(s->tokenizer, prompt, size, flags, s->watch, &s->ids, &s->count));
     s->capacity = s->count;
     if (s->count == 0) TUFF_TRY(begin_text(s));
+    s->result.prompt_tokens = (int64_t)s->count;
+    if (s->model->config.encoder) TUFF_TRY(begin_answer(s));
+    s->given = (int64_t)s->count;
     if ((int64_t)s->count >= s->context)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the prompt has %zu tokens and the context is %lld, which leaves no room for "
                          "new ones; shorten the prompt or raise the context length",
                          s->count, (long long)s->context);
-    s->result.prompt_tokens = (int64_t)s->count;
+    return TUFF_OK;
+}
+
+/* Beams are ranked by the model's own probabilities, and only whole texts are given. */
+static tuff_status check_beams(const tuff_generate_params *p)
+{
+    if (p->num_beams < 0 || p->num_beams > TUFF_MOST_BEAMS)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "num_beams is %lld, expected 1 to %d",
+                         (long long)p->num_beams, TUFF_MOST_BEAMS);
+    if (p->num_beams < 2) return TUFF_OK;
+    if (!(fabs(p->length_penalty) <= 100))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "length_penalty is %g, expected a number from -100 to 100",
+                         p->length_penalty);
+    if (p->early_stopping > TUFF_EARLY_STOPPING_NEVER)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "early_stopping is %u, expected 0 to %d",
+                         (unsigned)p->early_stopping, TUFF_EARLY_STOPPING_NEVER);
+    tuff_sampling sampling = TUFF_SAMPLING_INIT;
+    TUFF_TRY(TUFF_TAKE(&sampling, p->sampling, TUFF_SAMPLING_INIT, seed));
+    const bool penalty = sampling.repetition_penalty != 0 && sampling.repetition_penalty != 1;
+    if (sampling.temperature != 0 || penalty || p->stop_count)
+        return tuff_fail(TUFF_UNSUPPORTED, "a search with beams takes no %s",
+                         sampling.temperature != 0 ? "temperature"
+                         : penalty                 ? "repetition penalty"
+                                                   : "stop texts");
     return TUFF_OK;
 }
 
@@ -44,6 +94,7 @@ static tuff_status make_rules(const tuff_model *model, const tuff_generate_param
     if (params->max_new_tokens < 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
                          (long long)params->max_new_tokens);
+    TUFF_TRY(check_beams(params));
     TUFF_TRY(tuff_sampler_create(params->sampling, (uint32_t)model->config.vocab_size, out_sampler));
     return tuff_stop_create(params->stop, params->stop_count, out_stop);
 }
@@ -66,7 +117,7 @@ static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
     for (size_t i = 0; i < s->count; i++) {
         tuff_piece ignored;
         tuff_sampler_accept(s->sampler, s->ids[i]);
-        TUFF_TRY(tuff_decoder_feed(s->decoder, s->ids[i], &ignored));
+        if (!s->source) TUFF_TRY(tuff_decoder_feed(s->decoder, s->ids[i], &ignored));
     }
     return TUFF_OK;
 }
@@ -103,6 +154,7 @@ void tuff_sequence_destroy(tuff_sequence **sequence)
     tuff_decoder_destroy(&s->decoder);
     tuff_stop_destroy(&s->stop);
     tuff_free(s->ids);
+    tuff_free(s->source);
     tuff_free(s->error);
     tuff_free(s);
     *sequence = NULL;
@@ -110,8 +162,8 @@ void tuff_sequence_destroy(tuff_sequence **sequence)
 
 int64_t tuff_sequence_most(const tuff_sequence *s)
 {
-    int64_t left = s->context - s->result.prompt_tokens, more = s->params.max_new_tokens;
-    return more && more - 1 < left ? s->result.prompt_tokens + more - 1 : s->context;
+    int64_t left = s->context - s->given, more = s->params.max_new_tokens;
+    return more && more - 1 < left ? s->given + more - 1 : s->context;
 }
 
 int64_t tuff_sequence_next(const tuff_sequence *s, int64_t piece)
@@ -179,7 +231,7 @@ static tuff_status take_text(tuff_sequence *s, tuff_piece text)
     return TUFF_OK;
 }
 
-static bool is_end(const tuff_sequence *s, int32_t id)
+bool tuff_sequence_is_end(const tuff_sequence *s, int32_t id)
 {
     const tuff_hf_tokens *tokens = &s->model->config.tokens;
     if (s->params.ignore_eos) return false;
@@ -206,7 +258,7 @@ static tuff_status take_token(tuff_sequence *s, int32_t id)
 {
     tuff_piece text;
     tuff_sampler_accept(s->sampler, id);
-    if (is_end(s, id)) {
+    if (tuff_sequence_is_end(s, id)) {
         finish(s, TUFF_FINISH_EOS);
         return TUFF_OK;
     }
@@ -224,17 +276,38 @@ static tuff_status take_token(tuff_sequence *s, int32_t id)
     return TUFF_OK;
 }
 
+void tuff_sequence_started(tuff_sequence *s)
+{
+    s->result.prompt_seconds = seconds_since(s->begun_ns);
+    if (s->warm_seconds > 0) s->result.prompt_rate = (double)s->warm_tokens / s->warm_seconds;
+    s->text_ns = tuff_now_ns();
+}
+
+/* Of a translation it is the language. */
+int32_t tuff_sequence_first(const tuff_sequence *s)
+{
+    const tuff_config *c = &s->model->config;
+    return c->encoder && c->tokens.first < c->vocab_size ? c->tokens.first : -1;
+}
+
+tuff_status tuff_sequence_take_all(tuff_sequence *s, const int32_t *ids, int64_t n)
+{
+    for (int64_t i = 0; i < n && !s->ended; i++)
+        TUFF_TRY(take_token(s, ids[i]));
+    if (!s->ended) finish(s, TUFF_FINISH_CONTEXT);
+    TUFF_TRY(flush(s));
+    call_back(s);
+    return TUFF_OK;
+}
+
 tuff_status tuff_sequence_take(tuff_sequence *s, const float *logits)
 {
-    int32_t id = 0;
-    if (!s->text_ns) {
-        s->result.prompt_seconds = seconds_since(s->begun_ns);
-        if (s->warm_seconds > 0) s->result.prompt_rate = (double)s->warm_tokens / s->warm_seconds;
-        s->text_ns = tuff_now_ns();
-    }
+    int32_t id = tuff_sequence_first(s);
+    if (!s->text_ns) tuff_sequence_started(s);
     TUFF_TRY(tuff_watch_step(s->watch, TUFF_PHASE_GENERATE, (uint64_t)s->result.new_tokens,
                              (uint64_t)s->params.max_new_tokens));
-    TUFF_TRY(tuff_sampler_sample(s->sampler, logits, (uint64_t)s->count, &id));
+    if (id < 0 || (int64_t)s->count > s->given)
+        TUFF_TRY(tuff_sampler_sample(s->sampler, logits, (uint64_t)s->count, &id));
     TUFF_TRY(take_token(s, id));
     if (!s->ended) return TUFF_OK;
     TUFF_TRY(flush(s));

@@ -6,6 +6,8 @@
 
 #include "models/model.h"
 
+enum { TUFF_MOST_BEAMS = 256 };
+
 struct tuff_sequence {
     const tuff_model *model;
     tuff_generate_params params; /* its sampling settings and stop strings are in what follows */
@@ -15,8 +17,12 @@ struct tuff_sequence {
     tuff_decoder *decoder;
     tuff_stop *stop;
     int64_t context;
-    int32_t *ids; /* prompt and text */
+    int32_t *ids; /* prompt and text; of encoder-decoders what the text begins with, and the text */
     size_t count, capacity;
+    int64_t given;   /* ids that it began with */
+    int32_t *source; /* of encoder-decoders: the prompt, for the encoder */
+    size_t source_count;
+    bool encoded; /* its slot has what the decoder needs of it */
     int64_t fed;  /* ids whose keys and values are in the cache */
     int64_t slot; /* -1: it waits for one, or has ended */
     tuff_generate_result result;
@@ -46,6 +52,14 @@ void tuff_sequence_begin(tuff_sequence *sequence);
 /* Goes on from the logits after all its ids: one token more, or its end. An error is the sequence's, which
  * then has not ended. */
 TUFF_MUST_USE tuff_status tuff_sequence_take(tuff_sequence *sequence, const float *logits);
+/* The first logits are there: its text begins. */
+void tuff_sequence_started(tuff_sequence *sequence);
+/* What its text must begin with; -1: with anything. */
+int32_t tuff_sequence_first(const tuff_sequence *sequence);
+/* Whether a token ends its text. */
+bool tuff_sequence_is_end(const tuff_sequence *sequence, int32_t id);
+/* Its whole text at once. */
+TUFF_MUST_USE tuff_status tuff_sequence_take_all(tuff_sequence *sequence, const int32_t *ids, int64_t n);
 /* Ends it for an error, whose text is the calling thread's. */
 void tuff_sequence_fail(tuff_sequence *sequence, tuff_status status);
 

@@ -9,6 +9,7 @@ static void leave_slot(tuff_batcher *b, tuff_sequence *s)
 {
     if (s->slot >= 0) b->slots[s->slot] = NULL;
     s->slot = -1;
+    s->encoded = false;
 }
 
 static void fail(tuff_batcher *b, tuff_sequence *s, tuff_status status)
@@ -54,8 +55,12 @@ typedef struct step {
 
 static void add_feed(step *w, tuff_sequence *s, int64_t count)
 {
-    w->b->feeds[w->b->n_feeds++] =
-        (tuff_feed){.slot = s->slot, .start = s->fed, .count = count, .ids = s->ids + s->fed};
+    w->b->feeds[w->b->n_feeds++] = (tuff_feed){.slot = s->slot,
+                                               .start = s->fed,
+                                               .count = count,
+                                               .ids = s->ids + s->fed,
+                                               .source_slot = s->slot,
+                                               .source = (int64_t)s->source_count};
     w->tokens += count;
     if (s->slot >= w->slots) w->slots = s->slot + 1;
     if (s->fed + count > w->length) w->length = s->fed + count;
@@ -64,7 +69,7 @@ static void add_feed(step *w, tuff_sequence *s, int64_t count)
 
 static bool in_prompt(const tuff_sequence *s)
 {
-    return s->fed < s->result.prompt_tokens;
+    return s->fed < s->given;
 }
 
 /* All single tokens, for which there is always room, then the pieces of prompts that fit beside them. The
@@ -108,13 +113,16 @@ static bool tell(step *w)
 static tuff_status reserve(step *w)
 {
     tuff_batcher *b = w->b;
-    int64_t most = 0;
+    tuff_room room = {.slots = w->slots, .positions = w->length, .used = b->used, .encoded = b->encoded};
     for (int64_t slot = 0; slot < b->max_slots; slot++) {
         const tuff_sequence *s = b->slots[slot];
         b->used[slot] = s ? s->fed : 0;
-        if (s && tuff_sequence_most(s) > most) most = tuff_sequence_most(s);
+        b->encoded[slot] = s && s->encoded ? (int64_t)s->source_count : 0;
+        if (s && tuff_sequence_most(s) > room.most) room.most = tuff_sequence_most(s);
+        if (s && (int64_t)s->source_count > room.source) room.source = (int64_t)s->source_count;
     }
-    return tuff_runner_reserve(b->runner, w->slots, w->length, most, b->used, w->watch);
+    if (room.source) room.sources = b->runner->slots > w->slots ? b->runner->slots : w->slots;
+    return tuff_runner_reserve(b->runner, &room, w->watch);
 }
 
 /* The device has no memory for all: first fewer sequences at once, those that have not begun, then without
@@ -178,12 +186,24 @@ static tuff_status wait(tuff_batcher *b)
     return TUFF_OK;
 }
 
+/* A text's source goes through the encoder before its first token. */
+static tuff_status encode(step *w, tuff_sequence *s)
+{
+    if (!s->source || s->encoded) return TUFF_OK;
+    TUFF_TRY(tuff_runner_encode(w->b->runner, s->slot, s->source, (int64_t)s->source_count,
+                                w->watch ? w->watch->cancel : NULL));
+    s->encoded = true;
+    return TUFF_OK;
+}
+
 /* What runs for the first time is waited for and not counted: drivers and libraries may still compile. */
 static tuff_status run(step *w)
 {
     tuff_batcher *b = w->b;
     if (w->is_new && b->clock_ns) TUFF_TRY(wait(b));
     if (!w->is_new && !b->clock_ns) b->clock_ns = tuff_now_ns();
+    for (size_t i = 0; i < b->n_feeds; i++)
+        TUFF_TRY(encode(w, b->slots[b->feeds[i].slot]));
     TUFF_TRY(tuff_runner_run(b->runner, b->feeds, b->n_feeds, w->watch ? w->watch->cancel : NULL));
     for (size_t i = 0; i < b->n_feeds && !w->is_new; i++)
         b->slots[b->feeds[i].slot]->pending += in_prompt(b->slots[b->feeds[i].slot]) ? b->feeds[i].count : 0;

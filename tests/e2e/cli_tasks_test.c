@@ -108,6 +108,60 @@ static void nothing_to_learn_is_said(void **state)
     kit_result_free(&r);
 }
 
+static const char pairs[] = "{\"q\": \"The river and\", \"a\": \"the bridge.\"}\n"
+                            "{\"q\": \"In the morning\", \"a\": \"it isn't the longest road.\"}\n"
+                            "{\"q\": \"She said that the stone\", \"a\": \"was warm\"}\n";
+
+/* What it was trained on it answers: the loss falls, the same in training and evaluation, with LoRA as
+ * without. */
+static void an_encoder_decoder_learns_answers(void **state)
+{
+    (void)state;
+    const char *file = kit_path("pairs.jsonl"), *model = kit_golden("t5-gated");
+    kit_write_file(file, pairs, sizeof pairs - 1);
+    kit_result r = KIT_TUFF("eval", "--task", "seq2seq", "--model", model, "--file", file, "--text-field",
+                            "q", "--label-field", "a", "--json");
+    cJSON *before = kit_parse(r.out.data, r.out.size);
+    kit_result_free(&r);
+    for (int lora = 0; lora < 2; lora++) {
+        const char *out = kit_path(lora ? "answers-lora" : "answers");
+        r = KIT_TUFF("train", "--task", "seq2seq", "--model", model, "--train-file", file, "--eval-file",
+                     file, "--text-field", "q", "--label-field", "a", "--output-dir", out, "--max-steps",
+                     "150", "--per-device-train-batch-size", "3", "--learning-rate", "4e-3",
+                     lora ? "--lora-target" : "--seed", lora ? "all-linear" : "4",
+                     lora ? "--lora-rank" : "--max-length", lora ? "8" : "64", "--json");
+        cJSON *trained = kit_parse(r.out.data, r.out.size);
+        kit_result_free(&r);
+        r = KIT_TUFF("eval", "--task", "seq2seq", "--model", lora ? model : out,
+                     lora ? "--adapter" : "--device", lora ? out : "cpu", "--file", file, "--text-field", "q",
+                     "--label-field", "a", "--json");
+        cJSON *after = kit_parse(r.out.data, r.out.size);
+        kit_result_free(&r);
+        assert_true(fabs(kit_number(after, "loss") - kit_number(trained, "eval_loss")) < 1e-4);
+        assert_true(kit_number(after, "loss") < 0.3 * kit_number(before, "loss"));
+        assert_true(kit_number(after, "labels") == kit_number(before, "labels"));
+        cJSON_Delete(trained);
+        cJSON_Delete(after);
+    }
+    r = KIT_TUFF("generate", "--model", kit_path("answers"), "--prompt", "The river and", "--max-new-tokens",
+                 "40");
+    assert_string_equal(r.out.data, "the bridge.\n"); /* without the prompt */
+    kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", kit_path("answers"), "--prompt", "The river and", "--max-new-tokens",
+                 "40", "--num-beams", "3", "--early-stopping", "true", "--json");
+    cJSON *found = kit_parse(r.out.data, r.out.size);
+    assert_string_equal(cJSON_GetObjectItem(found, "text")->valuestring, "the bridge.");
+    assert_string_equal(cJSON_GetObjectItem(found, "finish")->valuestring, "eos");
+    cJSON_Delete(found);
+    cJSON_Delete(before);
+    kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", kit_path("answers"), "--file", file, "--field", "q",
+                 "--max-new-tokens", "40", "--batch-size", "2");
+    assert_non_null(strstr(r.out.data, "was warm"));
+    assert_non_null(strstr(r.out.data, "the bridge."));
+    kit_result_free(&r);
+}
+
 static void what_does_not_go_together(void **state)
 {
     (void)state;
@@ -118,6 +172,21 @@ static void what_does_not_go_together(void **state)
                 "token-classification", "--model", model, "--file", records("tokens.jsonl"));
     KIT_REFUSES(1, "its \"tokens\" is missing", "train", "--task", "token-classification", "--model", model,
                 "--train-file", file, "--output-dir", kit_path("x"));
+    KIT_REFUSES(1, "a model for sequence-to-sequence learning is needed here", "eval", "--task", "seq2seq",
+                "--model", kit_golden("llama"), "--file", file, "--text-field", "text", "--label-field",
+                "label");
+    KIT_REFUSES(1, "this is an encoder-decoder bart", "eval", "--model", kit_golden("bart"), "--file", file,
+                "--file-format", "text");
+    KIT_REFUSES(1, "it is an encoder-decoder", "embed", "--model", kit_golden("bart"), "--text", "a");
+    KIT_REFUSES(1, "a search with beams takes no temperature", "generate", "--model", kit_golden("bart"),
+                "--prompt", "a", "--num-beams", "2", "--temperature", "1");
+    KIT_REFUSES(2, "searches with --num-beams for one text at a time", "generate", "--model",
+                kit_golden("bart"), "--file", file, "--num-beams", "2");
+    const char *answers = kit_path("more.jsonl");
+    kit_write_file(answers, pairs, sizeof pairs - 1);
+    KIT_REFUSES(1, "this is an encoder-decoder bart", "train", "--model", kit_golden("bart"), "--train-file",
+                answers, "--text-field", "q", "--label-field", "a", "--output-dir", kit_path("x"), "--task",
+                "seq2seq", "--peft-type", "prompt_tuning");
 }
 
 int main(void)
@@ -127,6 +196,7 @@ int main(void)
         cmocka_unit_test(a_head_comes_with_its_adapter),
         cmocka_unit_test(others_are_measured),
         cmocka_unit_test(nothing_to_learn_is_said),
+        cmocka_unit_test(an_encoder_decoder_learns_answers),
         cmocka_unit_test(what_does_not_go_together),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

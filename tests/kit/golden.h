@@ -7,5 +7,6 @@ int golden_main(const char *device);  /* language models */
 int encoder_main(const char *device); /* encoders */
 int batch_main(const char *device);   /* language models: sequences that are decoded together */
 int tasks_main(const char *device);   /* 20 steps of each task */
+int seq2seq_main(const char *device); /* encoder-decoders */
 
 #endif

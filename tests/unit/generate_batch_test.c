@@ -518,7 +518,8 @@ static void a_cache_grows_both_ways(void **state)
         tuff_batcher *b = NULL;
         size_t left = 0;
         KIT_OK(tuff_batcher_create(llama, device, &of, &b));
-        if (reserved) KIT_OK(tuff_runner_reserve(b->runner, LONG, 512, 0, NULL, NULL));
+        if (reserved)
+            KIT_OK(tuff_runner_reserve(b->runner, &(tuff_room){.slots = LONG, .positions = 512}, NULL));
         int64_t slots = b->runner->slots;
         for (int i = 0, steps = 0; i < LONG || left; steps++) {
             if (i < LONG && steps == 40 * i) {

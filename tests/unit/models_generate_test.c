@@ -274,7 +274,8 @@ static void a_cache_grows(void **state)
     for (int half = 0; half < 2; half++) {
         tuff_generator *grows = generator_of(llama, CONTEXT, half),
                        *large = generator_of(llama, CONTEXT, half);
-        KIT_OK(tuff_runner_reserve(large->batcher->runner, 1, CONTEXT, 0, NULL, NULL));
+        KIT_OK(tuff_runner_reserve(large->batcher->runner, &(tuff_room){.slots = 1, .positions = CONTEXT},
+                                   NULL));
         assert_int_equal(large->batcher->runner->capacity, CONTEXT);
         KIT_OK(tuff_generator_run(grows, ids, PROMPT, 0));
         KIT_OK(tuff_generator_run(large, ids, PROMPT, 0));

@@ -1,0 +1,13 @@
+/* Beam search: several beginnings of a text are gone on with at once, and the most probable text is found
+ * among those that ended. */
+#ifndef TUFF_GENERATE_BEAMS_H
+#define TUFF_GENERATE_BEAMS_H
+
+#include "generate/batcher.h"
+
+/* The text of a sequence whose settings ask for beams, in a batcher without others. Counts and ranks as
+ * transformers does. */
+TUFF_MUST_USE tuff_status tuff_beams_run(tuff_batcher *batcher, tuff_sequence *sequence,
+                                         const tuff_watch *watch);
+
+#endif

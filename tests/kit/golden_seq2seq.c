@@ -1,0 +1,373 @@
+#include <tuff/generate.h>
+
+#include "adapters/adapter.h"
+#include "base/json.h"
+#include "generate/beams.h"
+#include "kit/files.h"
+#include "kit/golden.h"
+#include "kit/truth.h"
+#include "train/trainer.h"
+
+/* Pairs of sources [B, M] and targets [B, N] as the examples of a data set, one behind the other. */
+static tuff_dataset *pairs(const int32_t *sources, const int32_t *targets, int64_t count, int64_t m,
+                           int64_t n)
+{
+    tuff_dataset *data = tuff_alloc(sizeof *data);
+    assert_non_null(data);
+    data->task = &tuff_task_seq2seq;
+    for (int64_t i = 0; i < count; i++) {
+        KIT_OK(tuff_dataset_add(data, sources + i * m, NULL, (size_t)m));
+        KIT_OK(tuff_dataset_add(data, targets + i * n, NULL, (size_t)n));
+    }
+    return data;
+}
+
+static tuff_dataset *load_pairs(const golden *g, const char *sources, const char *targets)
+{
+    size_t n;
+    const tuff_weight *from = tensor(g, sources), *to = tensor(g, targets);
+    int32_t *a = ints(g, sources, &n), *b = ints(g, targets, &n);
+    int64_t m = from->shape[from->rank - 1], count = (int64_t)tuff_weight_elements(from) / m;
+    tuff_dataset *data = pairs(a, b, count, m, to->shape[to->rank - 1]);
+    tuff_free(a);
+    tuff_free(b);
+    return data;
+}
+
+/* The mean loss of the task, its logits and the gradients of all that is trained, as outputs. */
+static tuff_program *build(const golden *g, tuff_adapter *adapter, const tuff_task_shape *shape,
+                           int64_t labels, tuff_store *store)
+{
+    tuff_lm lm = {.model = g->model, .adapter = adapter, .trains_model = !adapter};
+    tuff_graph *graph = NULL;
+    KIT_OK(tuff_graph_create(&graph));
+    tuff_net net = {.g = graph,
+                    .config = &g->model->config,
+                    .tokens = shape->tokens,
+                    .sequences = shape->sequences,
+                    .source_tokens = shape->rows,
+                    .train_base = !adapter,
+                    .hook = tuff_adapter_hook(adapter, true)};
+    tuff_net_begin(&net);
+    tuff_tensor *logits = tuff_net_logits(&net, tuff_net_hidden(&net), false);
+    tuff_tensor *given = tuff_input(graph, "labels", TUFF_I32, 1, &shape->tokens);
+    tuff_tensor *loss = tuff_scale(graph, tuff_cross_entropy_sum(graph, logits, given), 1.0 / (double)labels);
+    KIT_OK(tuff_graph_status(graph));
+    size_t count = tuff_lm_trained_count(&lm);
+    tuff_tensor **params = tuff_alloc_array(count, sizeof *params),
+                **grads = tuff_alloc_array(count, sizeof *grads);
+    for (size_t i = 0; i < count; i++)
+        params[i] = tuff_graph_leaf(graph, tuff_lm_trained(&lm, i).name);
+    tuff_graph_grad(graph, loss, params, count, grads);
+    for (size_t i = 0; i < count; i++)
+        tuff_output(graph, tuff_lm_trained(&lm, i).name, grads[i]);
+    tuff_output(graph, "logits", logits);
+    tuff_output(graph, "loss", loss);
+    tuff_free(params);
+    tuff_free(grads);
+    tuff_program *program = NULL;
+    KIT_OK(tuff_program_create(device, &graph, &program));
+    KIT_OK(tuff_store_bind(store, program));
+    return program;
+}
+
+/* The bias of keys moves all scores of a query alike: its gradient is zero but for rounding. */
+static void compare_gradient(const golden *g, const char *name, const float *got, const float *want, size_t n)
+{
+    if (!tuff_ends_with(name, "k_proj.bias")) {
+        compare(g->name, name, got, want, n, 2e-5);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(want[i]) < 1e-12F && fabsf(got[i]) < 1e-6F))
+            fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g, expected 0", g->name, device_name, name, i,
+                     (double)got[i], (double)want[i]);
+}
+
+static void check_output(const golden *g, tuff_program *program, const char *output, const char *truth,
+                         size_t room)
+{
+    size_t n;
+    float *want = floats(g, truth, &n), *got = tuff_alloc_array(room > n ? room : n, sizeof *got);
+    KIT_OK(tuff_program_output(program, output, got, (room > n ? room : n) * sizeof *got));
+    if (tuff_starts_with(truth, "grad."))
+        compare_gradient(g, truth, got, want, n);
+    else
+        compare(g->name, truth, got, want, n, 1e-5);
+    tuff_free(want);
+    tuff_free(got);
+}
+
+static void check_forward_and_gradients(const golden *g, tuff_adapter *adapter)
+{
+    golden base = adapter ? load(g->name, "truth.safetensors") : *g;
+    tuff_dataset *data = load_pairs(&base, "input_ids", "labels");
+    uint32_t examples[16];
+    tuff_task_shape shape;
+    tuff_pack pack = {.virtual_tokens = 0};
+    tuff_store *store = NULL;
+    int64_t labels, count = data->sequences / 2;
+    for (uint32_t i = 0; i < count; i++)
+        examples[i] = i;
+    const tuff_batch batch = {.data = data, .examples = examples, .count = count, .most = count};
+    data->task->size(&batch, &shape, &labels);
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_OK(tuff_adapter_upload_model(g->model, adapter, !adapter, 1, NULL, store));
+    tuff_program *program = build(g, adapter, &shape, labels, store);
+    KIT_OK(data->task->fill(&batch, &shape, &g->model->config, &pack, program));
+    KIT_OK(tuff_program_run(program));
+    check_output(g, program, "logits", "logits", (size_t)(shape.tokens * g->model->config.vocab_size));
+    check_output(g, program, "loss", "loss", 0);
+    tuff_lm lm = {.model = g->model, .adapter = adapter, .trains_model = !adapter};
+    for (size_t i = 0; i < tuff_lm_trained_count(&lm); i++) {
+        char truth[256];
+        const char *name = tuff_lm_trained(&lm, i).name;
+        snprintf(truth, sizeof truth, "grad.%s", name);
+        check_output(g, program, name, truth, 0);
+    }
+    tuff_program_destroy(&program);
+    tuff_store_destroy(&store);
+    tuff_pack_free(&pack);
+    tuff_dataset_destroy(&data);
+    if (adapter) unload(&base);
+}
+
+static void begin_as(const golden *g, const char *path, tuff_trainer *trainer)
+{
+    tuff_adapter *initial = NULL;
+    tuff_store *store = NULL;
+    KIT_OK(tuff_adapter_open(g->model, path, NULL, &initial));
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_OK(tuff_adapter_upload(initial, store));
+    for (size_t i = 0; i < tuff_store_count(store); i++) {
+        const char *name;
+        tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
+        assert_non_null(to);
+        float *values = tuff_alloc_array((size_t)tuff_buffer_count(from), sizeof *values);
+        KIT_OK(tuff_buffer_read(from, 0, values, tuff_buffer_count(from)));
+        KIT_OK(tuff_buffer_write(to, 0, values, tuff_buffer_count(from)));
+        tuff_free(values);
+    }
+    tuff_store_destroy(&store);
+    tuff_adapter_destroy(&initial);
+}
+
+/* 20 AdamW steps; with accumulation the batch is split into single examples. */
+static void check_adamw(const golden *g, const char *adapter, bool accumulate)
+{
+    golden base = adapter ? load(g->name, "truth.safetensors") : *g;
+    tuff_dataset *data = load_pairs(&base, "batch_source", "batch_labels");
+    size_t n;
+    float *losses = floats(g, "adamw_losses", &n), *norms = floats(g, "adamw_grad_norms", &n);
+    const int64_t rows = tensor(&base, "batch_source")->shape[1];
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+    p.max_steps = (int64_t)n;
+    p.per_device_train_batch_size = accumulate ? 1 : rows;
+    p.gradient_accumulation_steps = accumulate ? rows : 1;
+    p.learning_rate = 1e-3;
+    p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+    p.weight_decay = 0.01;
+    p.no_shuffle = true;
+    if (adapter) {
+        p.lora_rank = 4;
+        p.lora_alpha = 8;
+    }
+    tuff_trainer *trainer = NULL;
+    KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
+    KIT_OK(tuff_trainer_prepare(trainer));
+    if (adapter) begin_as(g, adapter, trainer);
+    for (size_t i = 0; i < n; i++) {
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        KIT_OK(tuff_trainer_step(trainer, &step));
+        float loss = (float)step.loss, norm = (float)step.grad_norm;
+        compare(g->name, "the loss of an AdamW step", &loss, &losses[i], 1, 1e-5);
+        compare(g->name, "the gradient norm of an AdamW step", &norm, &norms[i], 1, 2e-4);
+    }
+    tuff_trainer_destroy(&trainer);
+    tuff_dataset_destroy(&data);
+    tuff_free(losses);
+    tuff_free(norms);
+    if (adapter) unload(&base);
+}
+
+static char *source_text(const golden *g)
+{
+    char path[256];
+    cJSON *json = NULL;
+    snprintf(path, sizeof path, "golden/%s/truth.json", g->name);
+    KIT_OK(tuff_json_read(kit_asset(path), &json));
+    const char *text = NULL;
+    KIT_OK(tuff_json_text(json, "source", path, &text));
+    char *copy = tuff_strdup(text);
+    assert_non_null(copy);
+    cJSON_Delete(json);
+    return copy;
+}
+
+static tuff_batcher *open_batcher(const tuff_model *model, int64_t most, bool invariant)
+{
+    tuff_batcher_params params = TUFF_BATCHER_PARAMS_INIT;
+    tuff_batcher *b = NULL;
+    params.max_sequences = most;
+    params.invariant = invariant;
+    KIT_OK(tuff_batcher_create(model, device, &params, &b));
+    return b;
+}
+
+static tuff_sequence *append(tuff_batcher *b, const char *text, size_t size, int64_t tokens, bool ignore_eos)
+{
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sequence *s = NULL;
+    params.max_new_tokens = tokens;
+    params.ignore_eos = ignore_eos;
+    KIT_OK(tuff_batcher_append(b, text, size, &params, NULL, &s));
+    return s;
+}
+
+static void check_greedy(const golden *g)
+{
+    size_t n, n_source;
+    int32_t *want = ints(g, "greedy_ids", &n), *source = ints(g, "source_ids", &n_source);
+    char *text = source_text(g);
+    tuff_batcher *b = open_batcher(g->model, 1, false);
+    tuff_sequence *s = append(b, text, strlen(text), (int64_t)n, false);
+    assert_int_equal(s->source_count, n_source);
+    assert_memory_equal(s->source, source, n_source * sizeof *source);
+    KIT_OK(tuff_batcher_run(b, NULL));
+    KIT_OK(s->result.status);
+    assert_int_equal(s->result.prompt_tokens, n_source);
+    assert_int_equal(s->result.finish, TUFF_FINISH_LENGTH);
+    assert_int_equal(s->count, 1 + n);
+    assert_int_equal(s->ids[0], g->model->config.tokens.start);
+    assert_memory_equal(s->ids + 1, want, n * sizeof *want);
+    tuff_batcher_destroy(&b);
+    tuff_free(text);
+    tuff_free(want);
+    tuff_free(source);
+}
+
+/* Answers to beginnings of the source, which come and go, are what they are alone. */
+static void check_together(const golden *g)
+{
+    enum { TEXTS = 7, SLOTS = 3 };
+    char *text = source_text(g);
+    const size_t size = strlen(text);
+    tuff_batcher *b = open_batcher(g->model, SLOTS, true), *alone = open_batcher(g->model, 1, true);
+    tuff_sequence *together[TEXTS];
+    for (int i = 0; i < TEXTS; i++)
+        together[i] = append(b, text, 1 + (size_t)(5 * i) % size, 4 + 3 * i, true);
+    KIT_OK(tuff_batcher_run(b, NULL));
+    for (int i = 0; i < TEXTS; i++) {
+        tuff_sequence *s = append(alone, text, 1 + (size_t)(5 * i) % size, 4 + 3 * i, true);
+        KIT_OK(tuff_batcher_run(alone, NULL));
+        KIT_OK(together[i]->result.status);
+        assert_int_equal(s->count, together[i]->count);
+        assert_memory_equal(s->ids, together[i]->ids, s->count * sizeof *s->ids);
+    }
+    tuff_batcher_destroy(&b);
+    tuff_batcher_destroy(&alone);
+    tuff_free(text);
+}
+
+static double number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsNumber(item)) fail_msg("the truth of beams has no %s", key);
+    return item->valuedouble;
+}
+
+static const cJSON *list(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item) fail_msg("the truth of beams has no %s", key);
+    return item;
+}
+
+/* A search as transformers did it; all texts begin with the prompt. */
+static void check_search(tuff_model *model, tuff_batcher *b, const cJSON *truth, const cJSON *run)
+{
+    const char *prompt = list(truth, "prompt")->valuestring;
+    const cJSON *want = list(run, "ids"), *stopping = list(run, "early_stopping");
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    params.max_new_tokens = (int64_t)number(truth, "max_new_tokens");
+    params.num_beams = (int64_t)number(run, "num_beams");
+    params.length_penalty = number(run, "length_penalty");
+    params.early_stopping = cJSON_IsString(stopping) ? TUFF_EARLY_STOPPING_NEVER
+                            : cJSON_IsTrue(stopping) ? TUFF_EARLY_STOPPING_YES
+                                                     : TUFF_EARLY_STOPPING_NO;
+    model->config.tokens.eos_count = 0;
+    for (const cJSON *end = list(run, "eos")->child; end; end = end->next)
+        model->config.tokens.eos[model->config.tokens.eos_count++] = (int32_t)end->valuedouble;
+    tuff_sequence *s = NULL;
+    KIT_OK(tuff_batcher_append(b, prompt, strlen(prompt), &params, NULL, &s));
+    KIT_OK(tuff_beams_run(b, s, NULL));
+    const int32_t *got = s->ids + s->given;
+    const size_t n = (size_t)cJSON_GetArraySize(want), made = s->count - (size_t)s->given;
+    const int32_t last = (int32_t)cJSON_GetArrayItem(want, (int)n - 1)->valuedouble;
+    const bool ended = tuff_sequence_is_end(s, last);
+    assert_int_equal(s->result.finish, ended ? TUFF_FINISH_EOS : TUFF_FINISH_LENGTH);
+    assert_int_equal(made, n - ended);
+    for (size_t i = 0; i < made; i++)
+        assert_int_equal(got[i], (int32_t)cJSON_GetArrayItem(want, (int)i)->valuedouble);
+    tuff_batcher_drop(b, &s);
+}
+
+static void run_beams(void **state)
+{
+    golden g = load(*state, "truth.safetensors");
+    cJSON *json = NULL;
+    KIT_OK(tuff_json_read(kit_asset("golden/beams/truth.json"), &json));
+    const cJSON *truth = list(json, g.name), *run;
+    tuff_batcher *b = open_batcher(g.model, 1, false);
+    cJSON_ArrayForEach(run, list(truth, "runs")) check_search(g.model, b, truth, run);
+    tuff_batcher_destroy(&b);
+    cJSON_Delete(json);
+    unload(&g);
+}
+
+static void run_model(void **state)
+{
+    golden g = load(*state, "truth.safetensors");
+    check_forward_and_gradients(&g, NULL);
+    check_adamw(&g, NULL, false);
+    check_adamw(&g, NULL, true);
+    check_greedy(&g);
+    check_together(&g);
+    unload(&g);
+}
+
+static void run_lora(void **state)
+{
+    golden g = load(*state, "lora/truth.safetensors");
+    char path[256];
+    snprintf(path, sizeof path, "golden/%s/lora", g.name);
+    tuff_adapter *lora = NULL;
+    KIT_OK(tuff_adapter_open(g.model, kit_asset(path), NULL, &lora));
+    check_forward_and_gradients(&g, lora);
+    tuff_adapter_destroy(&lora);
+    check_adamw(&g, kit_asset(path), false);
+    unload(&g);
+}
+
+int seq2seq_main(const char *name)
+{
+    if (!open_device(name)) return 77;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(run_model, (void *)"t5"),
+        cmocka_unit_test_prestate(run_model, (void *)"t5-gated"),
+        cmocka_unit_test_prestate(run_model, (void *)"bart"),
+        cmocka_unit_test_prestate(run_model, (void *)"bart-uneven"),
+        cmocka_unit_test_prestate(run_lora, (void *)"t5"),
+        cmocka_unit_test_prestate(run_lora, (void *)"bart"),
+        cmocka_unit_test_prestate(run_beams, (void *)"t5"),
+        cmocka_unit_test_prestate(run_beams, (void *)"t5-gated"),
+        cmocka_unit_test_prestate(run_beams, (void *)"bart"),
+        cmocka_unit_test_prestate(run_beams, (void *)"bart-uneven"),
+        cmocka_unit_test_prestate(run_beams, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_beams, (void *)"llama"),
+        cmocka_unit_test_prestate(run_beams, (void *)"gemma2"),
+    };
+    int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
+    tuff_device_destroy(&device);
+    return failed;
+}
