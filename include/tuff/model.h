@@ -103,6 +103,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_watched(const tuff_model *mod
  * the last. Thread-safe. */
 TUFF_API const char *tuff_save_type(size_t index);
 
+/* Which weights matter, see <tuff/importance.h>. */
+typedef struct tuff_importance tuff_importance;
+
 enum {
     TUFF_SAVE_REQUANTIZE = 1 /* quantize also what the model's file has quantized in another type */
 };
@@ -112,16 +115,19 @@ typedef struct tuff_save_params {
     uint32_t threads;        /* that quantize; 0: one per processor. The bytes are the same for any number */
     const char
         *type; /* of tuff_save_type; NULL: the matrices', f32 where those are quantized or of several */
-    const tuff_watch *watch; /* TUFF_PHASE_SAVE, as tuff_model_save_watched; NULL: none */
-    uint32_t flags;          /* TUFF_SAVE_REQUANTIZE or 0 */
-    uint32_t reserved;       /* 0 */
+    const tuff_watch *watch;           /* TUFF_PHASE_SAVE, as tuff_model_save_watched; NULL: none */
+    uint32_t flags;                    /* TUFF_SAVE_REQUANTIZE or 0 */
+    uint32_t reserved;                 /* 0 */
+    const tuff_importance *importance; /* errors of what is quantized count by these, but as Q8_0 and MXFP4;
+                                          read only; NULL: all alike */
 } tuff_save_params;
-#define TUFF_SAVE_PARAMS_INIT                                         \
-    {                                                                 \
-        sizeof(tuff_save_params), TUFF_FORMAT_HF, 0, NULL, NULL, 0, 0 \
+#define TUFF_SAVE_PARAMS_INIT                                               \
+    {                                                                       \
+        sizeof(tuff_save_params), TUFF_FORMAT_HF, 0, NULL, NULL, 0, 0, NULL \
     }
 /* As tuff_model_save, in any type. What is quantized is Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and MXFP4 as llama.cpp
- * makes them, byte for byte; of the others scales are searched for that leave smaller errors. Tensors that a
+ * makes them, byte for byte; of the others scales are searched for that leave smaller errors, and with
+ * importances of all but Q8_0 and MXFP4. Tensors that a
  * GGUF has in the very type to be written keep their bytes. `params` may be NULL. Errors: as tuff_model_save;
  * TUFF_INVALID_ARGUMENT for a type that there is not, or that the format has not; TUFF_UNSUPPORTED, naming
  * the tensor, where what is quantized already would be quantized anew; TUFF_NOT_FINITE where numbers are too

@@ -14,6 +14,7 @@
 #include <tuff/generate.h>
 #include <tuff/graph.h>
 #include <tuff/host.h>
+#include <tuff/importance.h>
 #include <tuff/measure.h>
 #include <tuff/model.h>
 #include <tuff/predict.h>

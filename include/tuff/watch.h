@@ -43,7 +43,8 @@ typedef enum tuff_phase {
     TUFF_PHASE_SAVE,     /* writing files; in bytes */
     TUFF_PHASE_EMBED,    /* in tokens; of a file: in its bytes */
     TUFF_PHASE_SEARCH,   /* in vectors */
-    TUFF_PHASE_PREDICT   /* in tokens */
+    TUFF_PHASE_PREDICT,  /* in tokens */
+    TUFF_PHASE_OBSERVE   /* running a text to see which weights matter; in tokens */
 } tuff_phase;
 
 /* How far a call is. Owned by the library, valid during the callback; later versions may add fields. */

@@ -69,6 +69,8 @@ const char *tuff_phase_name(tuff_phase phase)
         return "search";
     case TUFF_PHASE_PREDICT:
         return "predict";
+    case TUFF_PHASE_OBSERVE:
+        return "observe";
     }
     return "unknown phase";
 }

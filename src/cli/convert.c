@@ -1,11 +1,13 @@
 /* tuff convert */
-#include <tuff/model.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tuff/importance.h>
 
 #include "cli/cli.h"
 
 typedef struct convert_options {
     tuff_cli_common common;
-    const char *model, *output;
+    const char *model, *output, *text;
     int to, dtype;
     bool overwrite, requantize;
 } convert_options;
@@ -44,6 +46,14 @@ static const tuff_arg items[] = {
          "quantize, and are for --to gguf: of each number so many bits remain, more in the matrices that need "
          "them, as in llama.cpp's files. q4_k_m is a good choice for most; mxfp4 is for experts, all else "
          "becomes q8_0"},
+    {.kind = TUFF_ARG_TEXT,
+     .name = "importance-text",
+     .value = "FILE",
+     .offset = offsetof(convert_options, text),
+     .help =
+         "run the model over this text first, UTF-8 of the kind that it is to be good at, and let errors count by "
+         "how much each weight then matters (llama.cpp's imatrix). Some 10,000 words are enough; it takes as long "
+         "as reading them on the CPU, and the quality of few bits gains most"},
     {.kind = TUFF_ARG_FLAG,
      .name = "allow-requantize",
      .offset = offsetof(convert_options, requantize),
@@ -97,7 +107,26 @@ static int failed(tuff_status status)
     return TUFF_EXIT_FAILED;
 }
 
-static int convert(const convert_options *options, const tuff_model *model)
+/* What the text shows to matter; NULL in *out where there is none. */
+static int observe(const convert_options *options, const tuff_model *model, tuff_importance **out)
+{
+    tuff_device *device = NULL;
+    tuff_importance_params params = TUFF_IMPORTANCE_PARAMS_INIT;
+    *out = NULL;
+    if (!options->text) return TUFF_EXIT_OK;
+    char *text = tuff_cli_read_text(options->text);
+    if (!text) return TUFF_EXIT_FAILED;
+    tuff_cli_common common = options->common;
+    common.device = "cpu";
+    params.watch = tuff_cli_watch();
+    tuff_status status = tuff_cli_open_device(&common, false, &device);
+    if (status == TUFF_OK) status = tuff_importance_create(model, device, text, strlen(text), &params, out);
+    tuff_device_destroy(&device);
+    free(text);
+    return status == TUFF_OK ? TUFF_EXIT_OK : failed(status);
+}
+
+static int convert(const convert_options *options, const tuff_model *model, const tuff_importance *importance)
 {
     tuff_model_info info = TUFF_MODEL_INFO_INIT;
     tuff_save_params params = TUFF_SAVE_PARAMS_INIT;
@@ -108,6 +137,7 @@ static int convert(const convert_options *options, const tuff_model *model)
     params.format = options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF;
     params.threads = (uint32_t)options->common.threads;
     params.watch = tuff_cli_watch();
+    params.importance = importance;
     if (options->requantize) params.flags = TUFF_SAVE_REQUANTIZE;
     const tuff_tokenizer *tokenizer;
     if (tuff_model_get_tokenizer(model, &tokenizer) != TUFF_OK && !options->common.quiet)
@@ -132,12 +162,20 @@ int tuff_cli_convert(int argc, char **argv)
             tuff_save_type((size_t)(options.dtype - DTYPE_FIRST)));
         return TUFF_EXIT_USAGE;
     }
+    if (options.text && (options.to == TO_HF || options.dtype <= DTYPE_LAST_OF_HF)) {
+        tuff_cli_say(
+            "tuff: --importance-text is for what is quantized: --to gguf with a --dtype from q8_0 on");
+        return TUFF_EXIT_USAGE;
+    }
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_cli_catch_interrupt();
     tuff_status status = tuff_model_load_watched(options.model, tuff_cli_watch(), &model);
-    int code = status == TUFF_OK ? convert(&options, model) : failed(status);
+    tuff_importance *importance = NULL;
+    int code = status == TUFF_OK ? observe(&options, model, &importance) : failed(status);
+    if (code == TUFF_EXIT_OK) code = convert(&options, model, importance);
+    tuff_importance_destroy(&importance);
     tuff_model_destroy(&model);
     return code;
 }

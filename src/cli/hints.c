@@ -33,6 +33,7 @@ static const hint hints[] = {
     {"config-name", "the config is read from the directory of --model"},
     {"tokenizer-name", "the tokenizer is read from the directory or the .gguf file of --model"},
     {"outtype", "write --dtype TYPE"},
+    {"imatrix", "write --importance-text FILE, a text that the model runs over"},
     {"load-in-4bit", QUANTIZED},
     {"load-in-8bit", QUANTIZED},
     {"quantization", QUANTIZED},

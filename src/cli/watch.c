@@ -22,6 +22,8 @@ static const char *what(tuff_phase phase)
         return "predicting";
     case TUFF_PHASE_SEARCH:
         return "searching";
+    case TUFF_PHASE_OBSERVE:
+        return "running the text";
     case TUFF_PHASE_EVALUATE:
         return "measuring the loss";
     default:

@@ -78,7 +78,11 @@ tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_param
         return tuff_fail(TUFF_UNSUPPORTED, "%s: GGUF has no architecture for %s; write it as hf", path,
                          model->config.arch->name);
     tuff_gguf_builder gguf = {0};
-    tuff_save_source from = {.model = model, .gguf = true, .mix = mix, .work.watch = params->watch};
+    tuff_save_source from = {.model = model,
+                             .gguf = true,
+                             .mix = mix,
+                             .importance = params->importance,
+                             .work.watch = params->watch};
     tuff_gguf_put_text(&gguf, "general.architecture", model->config.arch->gguf);
     tuff_gguf_put_text(&gguf, "general.name", tuff_path_name(model->path));
     tuff_gguf_put_u32(&gguf, "general.file_type", tuff_mix_get(mix)->file_type);

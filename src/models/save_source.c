@@ -5,6 +5,7 @@
 
 #include "base/thread.h"
 #include "formats/quantize.h"
+#include "models/importance.h"
 
 enum { PIECE_BYTES = 16 << 20, LOOK_BYTES = 1 << 20 /* between two looks at the watch */ };
 
@@ -13,6 +14,7 @@ typedef struct rows_out {
     tuff_save_source *from;
     const tuff_save_item *item;
     tuff_sink *sink;
+    float *weights;  /* by which errors of its columns count; NULL: all alike */
     void *converted; /* room for as many as come at once; NULL: they go as they are */
 } rows_out;
 
@@ -45,7 +47,7 @@ static tuff_status convert(const rows_out *out, const float *values, size_t n)
         return TUFF_OK;
     }
     if (storage != TUFF_STORE_F16)
-        return tuff_block_encode_rows(tuff_storage_block(storage), values, NULL, (int64_t)n / columns,
+        return tuff_block_encode_rows(tuff_storage_block(storage), values, out->weights, (int64_t)n / columns,
                                       columns, out->from->pool, out->converted)
                    ? TUFF_OK
                    : too_large(out);
@@ -179,12 +181,15 @@ static tuff_status write_param(rows_out *out, const tuff_param *p)
     tuff_status status = values && (order || !turned) && (out->converted || as_is)
                              ? TUFF_OK
                              : tuff_fail_memory("rows of a weight");
+    if (status == TUFF_OK && from->importance && p->rank == 2)
+        status = tuff_importance_weights(from->importance, p->name, p->shape[1], &out->weights);
     if (status == TUFF_OK)
         status =
             is_transposed(from, p) ? write_transposed(out, p, values) : write_rows(out, p, values, order);
     tuff_free(values);
     tuff_free(order);
     tuff_free(out->converted);
+    tuff_free(out->weights);
     return status;
 }
 
@@ -232,7 +237,7 @@ static tuff_status list_items(tuff_save_source *from)
         from->params[from->count++] = p;
     }
     if (!from->gguf) return TUFF_OK;
-    tuff_mix_apply(from->mix, &from->model->config, false, from->items, from->count);
+    tuff_mix_apply(from->mix, &from->model->config, from->importance != NULL, from->items, from->count);
     return list_factors(from);
 }
 

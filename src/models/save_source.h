@@ -11,6 +11,7 @@ typedef struct tuff_save_source {
     const tuff_store *store; /* the parameters' values are there; NULL: in the model's file */
     bool gguf;               /* else Hugging Face's */
     tuff_mix mix;
+    const tuff_importance *importance; /* NULL: none */
     tuff_watched work;
     /* set by tuff_save_source_open: */
     tuff_save_item *items;

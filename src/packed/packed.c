@@ -137,7 +137,7 @@ static tuff_status build(void *user, tuff_graph *g)
                     .sequences = b->shape->sequences,
                     .params = p->in_f32 ? NULL : &p->model->params,
                     .rope_positions = p->rope_positions,
-                    .hook = tuff_adapter_hook(p->adapter, false)};
+                    .hook = p->hook ? p->hook : tuff_adapter_hook(p->adapter, false)};
     tuff_graph_set_invariant(g, true);
     tuff_net_begin(&net);
     p->top.build(p->top.user, &net, tuff_net_hidden(&net), b->shape);

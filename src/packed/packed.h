@@ -44,13 +44,14 @@ typedef struct tuff_packed {
     int64_t max_length, batch_tokens;
     bool usual_length; /* max_length is nobody's wish */
     tuff_session *session;
-    tuff_adapter *adapter;  /* NULL: none */
-    bool borrowed;          /* the two above are another's */
-    bool in_f32;            /* parameters are stored as f32, whatever the model's types */
-    int64_t rope_positions; /* rows of the rotary tables in the store */
-    tuff_mutex *turn;       /* of the session and of the two below */
-    tuff_pack pack;         /* the inputs of a run */
-    void *scratch;          /* of `set` and `take` */
+    const tuff_net_hook *hook; /* of one that has no adapter; NULL: none */
+    tuff_adapter *adapter;     /* NULL: none */
+    bool borrowed;             /* the two above are another's */
+    bool in_f32;               /* parameters are stored as f32, whatever the model's types */
+    int64_t rope_positions;    /* rows of the rotary tables in the store */
+    tuff_mutex *turn;          /* of the session and of the two below */
+    tuff_pack pack;            /* the inputs of a run */
+    void *scratch;             /* of `set` and `take` */
 } tuff_packed;
 
 /* Sets max_length and batch_tokens from what is wanted, 0 for the usual: of the length `usual`, else what the

@@ -92,6 +92,32 @@ static void test_refusals(void **state)
     KIT_DO("convert", q8, "--to", "hf", "--output", kit_path("whole"));
 }
 
+/* A text tells which weights matter: other blocks of the same types. */
+static void test_importance(void **state)
+{
+    (void)state;
+    char model[512];
+    const char *text = kit_path("story.txt"), *plain = kit_path("plain.gguf"),
+               *weighed = kit_path("weighed.gguf");
+    tuff_buf a = {0}, b = {0};
+    snprintf(model, sizeof model, "%s", kit_asset("model"));
+    kit_write_file(text, story, sizeof story - 1);
+    KIT_REFUSES(2, "--importance-text is for what is quantized", "convert", model, "--to", "gguf", "--dtype",
+                "f16", "--importance-text", text, "--output", plain);
+    KIT_REFUSES(1, "none.txt", "convert", model, "--to", "gguf", "--dtype", "iq4_nl", "--importance-text",
+                kit_path("none.txt"), "--output", plain);
+    KIT_DO("convert", model, "--to", "gguf", "--dtype", "iq4_nl", "--output", plain);
+    KIT_DO("convert", model, "--to", "gguf", "--dtype", "iq4_nl", "--importance-text", text, "--output",
+           weighed);
+    kit_read_file(plain, &a);
+    kit_read_file(weighed, &b);
+    assert_true(a.size > 1000 && b.size > 1000);
+    assert_true(a.size != b.size || memcmp(a.data, b.data, a.size) != 0);
+    KIT_DO("generate", "--model", weighed, "--prompt", "Once", "--max-new-tokens", "3");
+    tuff_buf_free(&a);
+    tuff_buf_free(&b);
+}
+
 /* What differs from what was asked for is said. */
 static void test_warnings(void **state)
 {
@@ -111,10 +137,8 @@ static void test_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bundled),
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_bundled),    cmocka_unit_test(test_types),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_importance), cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

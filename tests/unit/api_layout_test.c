@@ -175,7 +175,14 @@ FIELD(tuff_save_params, type, 16)
 FIELD(tuff_save_params, watch, 24)
 FIELD(tuff_save_params, flags, 32)
 FIELD(tuff_save_params, reserved, 36)
-LAST(tuff_save_params, reserved)
+FIELD(tuff_save_params, importance, 40)
+LAST(tuff_save_params, importance)
+
+STRUCT(tuff_importance_params, 24)
+FIELD(tuff_importance_params, struct_size, 0)
+FIELD(tuff_importance_params, context, 8)
+FIELD(tuff_importance_params, watch, 16)
+LAST(tuff_importance_params, watch)
 
 STRUCT(tuff_program_memory, 40)
 FIELD(tuff_program_memory, struct_size, 0)
@@ -759,6 +766,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_generate_many_result, TUFF_GENERATE_MANY_RESULT_INIT);
     SETS_SIZE(tuff_model_info, TUFF_MODEL_INFO_INIT);
     SETS_SIZE(tuff_save_params, TUFF_SAVE_PARAMS_INIT);
+    SETS_SIZE(tuff_importance_params, TUFF_IMPORTANCE_PARAMS_INIT);
     SETS_SIZE(tuff_program_memory, TUFF_PROGRAM_MEMORY_INIT);
     SETS_SIZE(tuff_sampling, TUFF_SAMPLING_INIT);
     SETS_SIZE(tuff_vocab_desc, TUFF_VOCAB_DESC_INIT);

@@ -183,6 +183,8 @@ static const struct {
     CALLS(tuff_model_save),
     CALLS(tuff_model_save_watched),
     CALLS(tuff_model_save_with),
+    CALLS(tuff_importance_create),
+    CALLS(tuff_importance_destroy),
     CALLS(tuff_save_type),
     CALLS(tuff_stage_open),
     CALLS(tuff_stage_path),

@@ -286,6 +286,22 @@ CALLS_OF(tuff_model_save_with)
     REFUSED(tuff_model_save_with(fixture.model, NULL, NULL));
     REFUSED(tuff_model_save_with(fixture.model, &unset, kit_temp_path("out")));
 }
+CALLS_OF(tuff_importance_create)
+{
+    const tuff_importance_params unset = {0};
+    tuff_importance *out;
+    REFUSED(tuff_importance_create(fixture.model, fixture.device, "a", 1, NULL, NULL));
+    REFUSED_OUT(tuff_importance_create(NULL, fixture.device, "a", 1, NULL, &out), out);
+    REFUSED_OUT(tuff_importance_create(fixture.model, NULL, "a", 1, NULL, &out), out);
+    REFUSED_OUT(tuff_importance_create(fixture.model, fixture.device, NULL, 1, NULL, &out), out);
+    REFUSED_OUT(tuff_importance_create(fixture.model, fixture.device, "a", 1, &unset, &out), out);
+}
+CALLS_OF(tuff_importance_destroy)
+{
+    tuff_importance *none = NULL;
+    tuff_importance_destroy(NULL);
+    tuff_importance_destroy(&none);
+}
 CALLS_OF(tuff_save_type)
 {
     assert_null(tuff_save_type(SIZE_MAX));
