@@ -22,13 +22,21 @@ typedef struct tuff_packed_text {
 /* Longest first, so that texts of one batch are alike and the first batch shows what memory is needed. */
 void tuff_packed_sort(tuff_packed_text *texts, size_t n);
 
-/* Picked tokens that are computed together: what is made of one may be as long as the vocabulary. */
+/* Picked tokens of a text at most, and of a batch where nobody says fewer. */
 enum { TUFF_PACKED_PICKS = 512 };
 
-/* How many of texts[0..n) make the next batch: as many as fit `budget` tokens and so many picks, at least
- * one. Each has `before` tokens more that are none of its own. *out_tokens is the sum of their own. */
-size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, int64_t before, int64_t budget,
+/* What is computed together: so many tokens, `before` of them for each text that are none of its own, and so
+ * many picks. */
+typedef struct tuff_packed_budget {
+    int64_t tokens, before;
+    size_t picks;
+} tuff_packed_budget;
+/* How many of texts[0..n) make the next batch: as many as fit, at least one. *out_tokens is the sum of their
+ * own tokens. */
+size_t tuff_packed_batch(const tuff_packed_text *texts, size_t n, const tuff_packed_budget *budget,
                          int64_t *out_tokens);
+/* Picks of a batch, of which each makes a row of `width` floats: 64 MB of them, or TUFF_PACKED_PICKS. */
+size_t tuff_packed_picks(int64_t width);
 
 /* Capacities of few sizes that hold so much: of tokens less than an eighth is unused from 128 on. */
 int64_t tuff_packed_token_capacity(int64_t tokens);

@@ -181,6 +181,8 @@ static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size
 tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, void *call,
                             const tuff_watch *watch, int64_t *out_tokens)
 {
+    const tuff_packed_budget budget = {p->batch_tokens, p->pack.virtual_tokens,
+                                       p->batch_picks ? p->batch_picks : TUFF_PACKED_PICKS};
     uint64_t total = 0;
     *out_tokens = 0;
     tuff_packed_sort(texts, n);
@@ -188,8 +190,7 @@ tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, v
         total += texts[i].count;
     for (size_t at = 0; at < n;) {
         int64_t tokens = 0;
-        size_t taken =
-            tuff_packed_batch(texts + at, n - at, p->pack.virtual_tokens, p->batch_tokens, &tokens);
+        size_t taken = tuff_packed_batch(texts + at, n - at, &budget, &tokens);
         TUFF_TRY(tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total));
         tuff_mutex_lock(p->turn);
         tuff_status status = run_batch(p, texts + at, taken, tokens, call, watch);

@@ -42,7 +42,8 @@ typedef struct tuff_packed {
     tuff_phase phase;   /* as watches are told of a run, in tokens */
     bool takes_virtual; /* what stands on the states knows of rows before the texts' own */
     int64_t max_length, batch_tokens;
-    bool usual_length; /* max_length is nobody's wish */
+    size_t batch_picks; /* 0: TUFF_PACKED_PICKS */
+    bool usual_length;  /* max_length is nobody's wish */
     tuff_session *session;
     const tuff_net_hook *hook; /* of one that has no adapter; NULL: none */
     tuff_adapter *adapter;     /* NULL: none */

@@ -63,6 +63,7 @@ static tuff_status choose_outputs(tuff_predictor *p, int64_t guesses)
     }
     p->outputs = guesses ? guesses : USUAL_GUESSES;
     if (p->outputs > vocab) p->outputs = vocab;
+    p->packed.batch_picks = tuff_packed_picks(vocab); /* each has a score of every token */
     p->mask = tuff_tokenizer_mask(p->tokenizer);
     if (p->mask >= 0) return TUFF_OK;
     return tuff_fail(TUFF_UNSUPPORTED, "%s: its tokenizer has no mask token", p->model->path);

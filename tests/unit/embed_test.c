@@ -237,9 +237,30 @@ static void batches_waste_little(void **state)
         assert_true(tuff_packed_sequence_capacity(n) >= n && tuff_packed_sequence_capacity(n) < 2 * n);
 }
 
+/* Long texts, and such with many masks, are computed with fewer others. */
+static void batches_have_room_for_all_that_is_made(void **state)
+{
+    (void)state;
+    tuff_packed_text some[8];
+    int64_t tokens = 0;
+    for (size_t i = 0; i < 8; i++)
+        some[i] = (tuff_packed_text){.count = 10, .index = i, .picks = 3};
+    assert_int_equal(tuff_packed_batch(some, 8, &(tuff_packed_budget){1000, 0, 512}, &tokens), 8);
+    assert_int_equal(tokens, 80);
+    assert_int_equal(tuff_packed_batch(some, 8, &(tuff_packed_budget){59, 0, 512}, &tokens), 5);
+    assert_int_equal(tuff_packed_batch(some, 8, &(tuff_packed_budget){59, 4, 512}, &tokens), 4);
+    assert_int_equal(tokens, 40); /* their own */
+    assert_int_equal(tuff_packed_batch(some, 8, &(tuff_packed_budget){1000, 0, 7}, &tokens), 2);
+    assert_int_equal(tuff_packed_batch(some, 8, &(tuff_packed_budget){1, 9, 1}, &tokens), 1);
+    assert_int_equal(tuff_packed_picks(30522), 512);
+    assert_int_equal(tuff_packed_picks(250002), 64);
+    assert_int_equal(tuff_packed_picks((int64_t)1 << 40), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_have_room_for_all_that_is_made),
         cmocka_unit_test(vectors_are_what_poolings_say),
         cmocka_unit_test(a_vector_does_not_know_of_others),
         cmocka_unit_test(bad_ids_are_refused),
