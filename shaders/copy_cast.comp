@@ -3,7 +3,12 @@
 #include "shaders/lib/common.glsl"
 #include "shaders/args/copy.h"
 #include "shaders/lib/flat.glsl"
+#if TUFF_BLOCKS
+#define TUFF_BLOCK_CONSTANT 3
+#include "shaders/lib/blocks.glsl"
+#else
 #include "shaders/lib/half.glsl"
+#endif
 
 /* Not arguments: software drivers run every side of a branch. */
 layout(constant_id = 0) const uint from = TUFF_CAST_F32;
@@ -14,8 +19,8 @@ TUFF_ARGS(tuff_copy_cast_args);
 /* Where element i of y comes from. */
 uint source(uint i)
 {
-    if (dense) return a.first + i;
-    uint at = a.first;
+    if (dense) return i;
+    uint at = 0;
     for (int axis = 3; axis >= 0; axis--) {
         at += i % a.dim[axis] * a.stride[axis];
         i /= a.dim[axis];
@@ -25,12 +30,16 @@ uint source(uint i)
 
 uint load_half(uint at)
 {
+    at += a.first;
     return (a.x.v[at >> 1] >> (16 * (at & 1))) & 0xffffu;
 }
 
 float load(uint i)
 {
     uint at = source(i);
+#if TUFF_BLOCKS
+    return tuff_block_element(a.x, a.first, at);
+#endif
     if (from == TUFF_CAST_F32) return uintBitsToFloat(a.x.v[at]);
     return from == TUFF_CAST_F16 ? tuff_half_to_float(load_half(at)) : tuff_bfloat_to_float(load_half(at));
 }
@@ -38,7 +47,9 @@ float load(uint i)
 /* The bits of element i of y, a half. */
 uint half_bits(uint i)
 {
+#if !TUFF_BLOCKS
     if (from == to) return load_half(source(i));
+#endif
     return to == TUFF_CAST_F16 ? tuff_float_to_half(load(i)) : tuff_float_to_bfloat(load(i));
 }
 

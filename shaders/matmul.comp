@@ -1,5 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define TUFF_BLOCK_CONSTANT 0
 #include "shaders/lib/matmul.glsl"
 
 const uint TILE = TUFF_MATMUL_PLAIN_TILE;

@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/lib/common.glsl"
+#define TUFF_BLOCK_CONSTANT 1
 #include "shaders/lib/stored.glsl"
 #include "shaders/args/matmul.h"
 #define TUFF_SUM_TYPE vec4
@@ -27,6 +28,23 @@ void main()
     uint n0 = 4 * (TUFF_GROUP_1D * (gl_WorkGroupSize.x / a.lanes) + lane / a.lanes);
     vec4 sum[4] = {vec4(0), vec4(0), vec4(0), vec4(0)}; /* by column; components are rows of a */
     uint k = first;
+#if TUFF_STORED == 3
+    for (k = 16 * first; k < a.K; k += 16 * a.lanes) {
+        tuff_run run[4];
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            run[j] = tuff_run_of(a.b, a.b_first, min(n0 + j, a.N - 1) * a.bcs + k);
+        [[dont_unroll]] for (uint q = 0; q < 4; q++) {
+            vec4 x[4];
+            [[unroll]] for (uint i = 0; i < 4; i++)
+                x[i] = load_a(k + 4 * q + i);
+            [[unroll]] for (uint j = 0; j < 4; j++) {
+                vec4 w = tuff_run_four(a.b, run[j], q);
+                [[unroll]] for (uint i = 0; i < 4; i++)
+                    sum[j] += w[i] * x[i];
+            }
+        }
+    }
+#else
 #if TUFF_STORED != 0
     if (a.b_first == 0 && (a.bcs & 1) == 0) { /* columns of b begin at words: a load gives two elements */
         for (k = 2 * first; k + 1 < a.K; k += 2 * a.lanes) {
@@ -43,8 +61,9 @@ void main()
     for (; k < a.K; k += a.lanes) {
         vec4 x = load_a(k);
         [[unroll]] for (uint j = 0; j < 4; j++)
-            if (n0 + j < a.N) sum[j] += tuff_stored(a.b, a.b_first + (n0 + j) * a.bcs + k) * x;
+            if (n0 + j < a.N) sum[j] += tuff_stored(a.b, a.b_first, (n0 + j) * a.bcs + k) * x;
     }
+#endif
     [[unroll]] for (uint j = 0; j < 4; j++) {
         vec4 whole = tuff_segment_sum(sum[j], a.lanes);
         if (first != 0 || n0 + j >= a.N) continue;

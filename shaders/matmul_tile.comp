@@ -1,5 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define TUFF_BLOCK_CONSTANT 0
 #include "shaders/lib/matmul.glsl"
 
 /* 64 rows and columns of c in registers of 64 invocations, 8 x 8 each, fed from shared memory 16 terms at a time. */
@@ -9,6 +10,27 @@ layout(local_size_x = 64) in;
 
 shared vec4 sa[TERMS][TILE / 4 + 1];
 shared vec4 sb[TERMS][TILE / 4 + 1];
+
+#if TUFF_STORED == 3
+/* Each invocation reads a run: terms of a column, or columns of a term, of which there are whole runs. */
+void load_runs(uint k0)
+{
+    uint lane = gl_LocalInvocationID.x;
+    if (a.bcs == 1) {
+        uint k = lane % TERMS, n = lane / TERMS * 16;
+        tuff_run r = tuff_run_of(a.b, a.b_first, tuff_b + min(k0 + k, a.K - 1) * a.brs + min(tuff_column + n, a.N - 16));
+        [[unroll]] for (uint q = 0; q < 4; q++)
+            sb[k][n / 4 + q] = tuff_run_four(a.b, r, q); /* terms past K meet zeros of a, and blocks are finite */
+    } else {
+        tuff_run r = tuff_run_of(a.b, a.b_first, tuff_b + k0 + min(tuff_column + lane, a.N - 1) * a.bcs);
+        [[unroll]] for (uint q = 0; q < 4; q++) {
+            vec4 terms = tuff_run_four(a.b, r, q);
+            [[unroll]] for (uint i = 0; i < 4; i++)
+                sb[4 * q + i][lane / 4][lane % 4] = terms[i];
+        }
+    }
+}
+#endif
 
 void main()
 {
@@ -22,10 +44,14 @@ void main()
             uint k = a.acs == 1 ? i % TERMS : i / TILE, m = a.acs == 1 ? i / TERMS : i % TILE;
             sa[k][m / 4][m % 4] = tuff_load_a(tuff_row + m, k0 + k);
         }
+#if TUFF_STORED == 3
+        load_runs(k0);
+#else
         for (uint i = lane; i < TERMS * TILE; i += 64) {
             uint k = a.bcs == 1 ? i / TILE : i % TERMS, n = a.bcs == 1 ? i % TILE : i / TERMS;
             sb[k][n / 4][n % 4] = tuff_load_b(k0 + k, tuff_column + n);
         }
+#endif
         barrier();
         for (uint k = 0; k < TERMS; k++) {
             vec4 b0 = sb[k][x], b1 = sb[k][x + 8];

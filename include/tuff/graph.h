@@ -41,7 +41,8 @@ TUFF_API tuff_tensor *tuff_input(tuff_graph *g, const char *name, tuff_dtype dty
                                  const int64_t *dims);
 
 /* A tensor that outlives runs: weights, optimizer state, caches. Bound by name to a buffer when a program is
- * made. */
+ * made. Of a block type its last axis is whole blocks; views of it keep them whole, and tuff_matmul (as b),
+ * tuff_embedding (as table) and tuff_copy read it. */
 TUFF_API tuff_tensor *tuff_variable(tuff_graph *g, const char *name, tuff_dtype dtype, int rank,
                                     const int64_t *dims);
 
@@ -79,7 +80,8 @@ TUFF_API tuff_tensor *tuff_expand(tuff_graph *g, tuff_tensor *x, int rank, const
 
 /* ---- copies and fills ---- */
 
-/* A contiguous copy in `dtype`: also the cast between f32, f16 and bf16 (nearest even). */
+/* A contiguous copy in `dtype`: also the cast between f32, f16 and bf16 (nearest even), and from a block type
+ * to these, exact in f32. */
 TUFF_API tuff_tensor *tuff_copy(tuff_graph *g, tuff_tensor *x, tuff_dtype dtype);
 /* A tensor of one value. */
 TUFF_API tuff_tensor *tuff_fill(tuff_graph *g, double value, int rank, const int64_t *dims);
@@ -132,7 +134,7 @@ TUFF_API tuff_tensor *tuff_dropout(tuff_graph *g, tuff_tensor *x, tuff_tensor *s
 /* Sums over the axes whose bit is set; those axes are kept with length 1 when keep_dims. */
 TUFF_API tuff_tensor *tuff_sum(tuff_graph *g, tuff_tensor *x, unsigned axes, bool keep_dims);
 /* a [..., M, K] times b [..., K, N] gives [..., M, N]; leading axes broadcast. Either may be a transposed
- * view; b may be stored as f16 or bf16 (then it is not differentiable). f32 accumulation. */
+ * view; b may be stored as f16, bf16 or by the block (then it is not differentiable). f32 accumulation. */
 TUFF_API tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
 /* Products made from here on give each row of a the same bits on one device, however many rows there are: the
  * kernel, its blocking and the order of sums follow from N, K and the types alone. Costs some speed where
@@ -214,8 +216,8 @@ TUFF_API tuff_tensor *tuff_gather_rows(tuff_graph *g, tuff_tensor *x, tuff_tenso
  * 0..n-1 is left out. Rows of the same number are added in ascending order of m. Differentiable in x. */
 TUFF_API tuff_tensor *tuff_scatter_add_rows(tuff_graph *g, tuff_tensor *x, tuff_tensor *rows, int64_t n);
 
-/* Rows of table [V, C] (f32, f16 or bf16) at ids (i32, any shape [...]): [..., C]. An id outside 0..V-1 gives
- * NaN rows. `index` is needed only for the gradient of the table: an i32 input of
+/* Rows of table [V, C] (f32, f16, bf16 or of a block type) at ids (i32, any shape [...]): [..., C]. An id
+ * outside 0..V-1 gives NaN rows. `index` is needed only for the gradient of the table: an i32 input of
  * tuff_embedding_index_size(n) elements that the host fills with tuff_embedding_index; else NULL. */
 TUFF_API tuff_tensor *tuff_embedding(tuff_graph *g, tuff_tensor *table, tuff_tensor *ids, tuff_tensor *index);
 /* The token-to-positions list of ids[0..n): {u, rows[n], starts[n + 1], positions[n]} where the u distinct

@@ -24,14 +24,15 @@ extern "C" {
 #endif
 
 /* Device memory for one tensor, zeroed at first. The name, for error texts, is copied and may be NULL.
- * Errors: TUFF_INVALID_ARGUMENT for an empty or impossible shape, TUFF_OUT_OF_MEMORY. */
+ * Errors: TUFF_INVALID_ARGUMENT for an empty or impossible shape, of a block type for rows that are no whole
+ * blocks; TUFF_OUT_OF_MEMORY. */
 typedef struct tuff_buffer tuff_buffer;
 TUFF_API TUFF_MUST_USE tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype dtype,
                                                       int rank, const int64_t *dims,
                                                       tuff_buffer **out_buffer);
 TUFF_API void tuff_buffer_destroy(tuff_buffer **buffer);
-/* Copies elements first..first+count, in the buffer's dtype. Complete on return; ordered after runs begun
- * before. */
+/* Copies elements first..first+count, in the buffer's dtype (of a block type whole blocks, tuff_dtype_bytes
+ * of them). Complete on return; ordered after runs begun before. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_buffer_write(tuff_buffer *buffer, int64_t first, const void *data,
                                                      int64_t count);
 TUFF_API TUFF_MUST_USE tuff_status tuff_buffer_read(tuff_buffer *buffer, int64_t first, void *data,

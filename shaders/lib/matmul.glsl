@@ -1,5 +1,5 @@
 /* What the kernels of one product share: the tile of c that this workgroup makes, and element access.
- * Needs TUFF_STORED; main begins with tuff_matmul_tile. */
+ * Needs TUFF_STORED, for blocks TUFF_BLOCK_CONSTANT too; main begins with tuff_matmul_tile. */
 #include "shaders/lib/common.glsl"
 #include "shaders/lib/stored.glsl"
 #include "shaders/args/matmul.h"
@@ -13,7 +13,7 @@ void tuff_matmul_tile(uint rows, uint columns)
 {
     uint batch = gl_WorkGroupID.z, outer = batch / a.batch, inner = batch % a.batch;
     tuff_a = outer * a.a_batch[0] + inner * a.a_batch[1];
-    tuff_b = outer * a.b_batch[0] + inner * a.b_batch[1] + a.b_first;
+    tuff_b = outer * a.b_batch[0] + inner * a.b_batch[1];
     tuff_c = batch * a.M * a.N;
     tuff_row = gl_WorkGroupID.y * rows;
     tuff_column = gl_WorkGroupID.x * columns;
@@ -29,6 +29,6 @@ float tuff_load_a(uint m, uint k)
 
 float tuff_load_b(uint k, uint n)
 {
-    float x = tuff_stored(a.b, tuff_b + min(k, a.K - 1) * a.brs + min(n, a.N - 1) * a.bcs);
+    float x = tuff_stored(a.b, a.b_first, tuff_b + min(k, a.K - 1) * a.brs + min(n, a.N - 1) * a.bcs);
     return k < a.K ? x : 0.0;
 }

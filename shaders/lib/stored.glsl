@@ -1,10 +1,15 @@
-/* Elements of a tensor stored as f32 (-DTUFF_STORED=0), f16 (1) or bf16 (2). */
+/* Elements of a tensor stored as f32 (-DTUFF_STORED=0), f16 (1), bf16 (2) or by the block (3). `first` is how far after x
+ * the storage begins: 0 or 1 elements, of blocks 0 to 3 bytes. */
 #if TUFF_STORED == 0
 #define TUFF_STORED_BUFFER F32
 #else
 #define TUFF_STORED_BUFFER U32
 #endif
+#if TUFF_STORED == 3
+#include "shaders/lib/blocks.glsl"
+#else
 #include "shaders/lib/half.glsl"
+#endif
 
 float tuff_stored_bits(uint h)
 {
@@ -15,11 +20,14 @@ float tuff_stored_bits(uint h)
 #endif
 }
 
-float tuff_stored(TUFF_STORED_BUFFER x, uint at)
+float tuff_stored(TUFF_STORED_BUFFER x, uint first, uint at)
 {
 #if TUFF_STORED == 0
     return x.v[at];
+#elif TUFF_STORED == 3
+    return tuff_block_element(x, first, at);
 #else
+    at += first;
     return tuff_stored_bits((x.v[at >> 1] >> (16 * (at & 1))) & 0xffffu);
 #endif
 }

@@ -37,7 +37,8 @@ typedef struct tuff_case_family {
 
 /* ---- for build functions ---- */
 
-/* A contiguous leaf with data of its own (made from the case's seed and the leaf's number). */
+/* A contiguous leaf with data of its own (made from the case's seed and the leaf's number). What is stored by
+ * the block is about 1, whatever `data` says. */
 tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
                             const int64_t *dims, tuff_data data, double a, double b);
 /* A leaf with given data, as doubles. */

@@ -5,6 +5,7 @@
 #include "base/half.h"
 #include "base/rng.h"
 #include "conform/runner.h"
+#include "ir/dtype.h"
 
 double tuff_data_eps(tuff_dtype dtype)
 {
@@ -92,6 +93,47 @@ void tuff_data_fill(double *values, int64_t n, tuff_dtype dtype, tuff_data data,
             break;
         }
         values[i] = tuff_data_round(dtype, v);
+    }
+}
+
+/* Where a block has its halves, scale and least, and the power of two that makes its elements about 1; -1:
+ * none. */
+static const struct {
+    int scale, least, power;
+} halves_of[TUFF_BLOCK_COUNT] = {
+    [TUFF_BLOCK_Q4_0] = {0, -1, -3},    [TUFF_BLOCK_Q4_1] = {0, 2, -3},    [TUFF_BLOCK_Q5_0] = {0, -1, -4},
+    [TUFF_BLOCK_Q5_1] = {0, 2, -4},     [TUFF_BLOCK_Q8_0] = {0, -1, -7},   [TUFF_BLOCK_Q2_K] = {80, 82, -5},
+    [TUFF_BLOCK_Q3_K] = {108, -1, -6},  [TUFF_BLOCK_Q4_K] = {0, 2, -9},    [TUFF_BLOCK_Q5_K] = {0, 2, -10},
+    [TUFF_BLOCK_Q6_K] = {208, -1, -11}, [TUFF_BLOCK_IQ4_NL] = {0, -1, -6}, [TUFF_BLOCK_MXFP4] = {-1, -1, 0},
+};
+
+/* A half of either sign and any digits, about 2^power or subnormal. */
+static void put_half(uint8_t *at, int power, bool subnormal, uint32_t bits)
+{
+    const uint32_t exponent = subnormal ? 0 : (uint32_t)(15 + power);
+    const uint16_t half = (uint16_t)((bits & 0x83ffu) | exponent << 10);
+    memcpy(at, &half, 2);
+}
+
+void tuff_data_blocks(tuff_dtype dtype, int64_t n, uint64_t seed, uint32_t stream, uint8_t *bytes,
+                      double *values)
+{
+    const tuff_block type = tuff_block_of(dtype);
+    const tuff_block_info *info = tuff_block_get(type);
+    float decoded[TUFF_BLOCK_MOST];
+    for (int64_t b = 0; b < n / info->elements; b++) {
+        uint8_t *block = bytes + b * info->bytes;
+        const uint64_t first = (uint64_t)b * TUFF_BLOCK_MOST;
+        for (unsigned i = 0; i < info->bytes; i++)
+            block[i] = (uint8_t)tuff_philox4x32(seed, first + i, 0, stream).v[0];
+        const tuff_philox scales = tuff_philox4x32(seed, first, 1, stream);
+        const int scale = halves_of[type].scale, least = halves_of[type].least, power = halves_of[type].power;
+        if (scale >= 0) put_half(block + scale, power, b % 5 == 3, scales.v[0]);
+        if (least >= 0) put_half(block + least, info->elements == 32 ? 0 : power, b % 5 == 4, scales.v[1]);
+        if (dtype == TUFF_MXFP4) block[0] = (uint8_t)(126 + scales.v[0] % 3);
+        tuff_block_decode(type, block, 1, decoded);
+        for (unsigned i = 0; i < info->elements; i++)
+            values[b * info->elements + i] = (double)decoded[i];
     }
 }
 

@@ -35,16 +35,22 @@ static void lookup(tuff_case_run *run, tuff_graph *g, const int64_t *p)
         tuff_case_aside(run, y, 0, 1);
 }
 
-/* A table that is also the output matrix: its gradient is the sum of both uses. */
+/* A table that is also the output matrix: its gradient is the sum of both uses. p[4]: its dtype; where that
+ * is not f32 it has none, but what is looked up is changed by something that has. */
 static void tied(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     double ids[MOST_IDS], index[MOST_INDEX];
     int64_t n = p[2] * p[3], size = (int64_t)tuff_embedding_index_size((size_t)n);
     if (!make_ids(p, n, false, ids, index)) return;
-    tuff_tensor *table = tuff_case_leaf(run, g, TUFF_F32, 2, p, TUFF_DATA_NORMAL, 1, 0);
-    tuff_case_grad(run, table);
+    tuff_tensor *table = tuff_case_leaf(run, g, (tuff_dtype)p[4], 2, p, TUFF_DATA_NORMAL, 1, 0);
+    if (p[4] == TUFF_F32) tuff_case_grad(run, table);
     tuff_tensor *x = tuff_embedding(g, table, tuff_case_data(run, g, TUFF_I32, 2, p + 2, ids),
                                     tuff_case_data(run, g, TUFF_I32, 1, &size, index));
+    if (p[4] != TUFF_F32) {
+        tuff_tensor *factors = tuff_case_leaf(run, g, TUFF_F32, 1, p + 1, TUFF_DATA_NORMAL, 1, 0);
+        tuff_case_grad(run, factors);
+        x = tuff_mul(g, x, factors);
+    }
     tuff_case_result(run, tuff_matmul(g, x, tuff_transpose(g, table)), 4, (double)p[1]);
 }
 
@@ -74,6 +80,20 @@ static const tuff_case cases[] = {
     {"embedding.lookup.bf16.v5d1.b1n9", lookup, {5, 1, 1, 9, TUFF_BF16}},
     {"embedding.lookup.f32.v7d5.b3n9.outside", lookup, {7, 5, 3, 9, TUFF_F32, 1}},
     {"embedding.lookup.bf16.v7d6.b3n9.outside", lookup, {7, 6, 3, 9, TUFF_BF16, 1}},
+    {"embedding.lookup.q4_0.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_Q4_0}},
+    {"embedding.lookup.q4_1.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_Q4_1}},
+    {"embedding.lookup.q5_0.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_Q5_0}},
+    {"embedding.lookup.q5_1.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_Q5_1}},
+    {"embedding.lookup.q8_0.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_Q8_0}},
+    {"embedding.lookup.q2_k.v11d256.b2n9", lookup, {11, 256, 2, 9, TUFF_Q2_K}},
+    {"embedding.lookup.q3_k.v11d256.b2n9", lookup, {11, 256, 2, 9, TUFF_Q3_K}},
+    {"embedding.lookup.q4_k.v11d256.b2n9", lookup, {11, 256, 2, 9, TUFF_Q4_K}},
+    {"embedding.lookup.q5_k.v11d256.b2n9", lookup, {11, 256, 2, 9, TUFF_Q5_K}},
+    {"embedding.lookup.q6_k.v11d256.b2n9", lookup, {11, 256, 2, 9, TUFF_Q6_K}},
+    {"embedding.lookup.iq4_nl.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_IQ4_NL}},
+    {"embedding.lookup.mxfp4.v11d32.b2n9", lookup, {11, 32, 2, 9, TUFF_MXFP4}},
+    {"embedding.lookup.q6_k.v7d256.b3n9.outside", lookup, {7, 256, 3, 9, TUFF_Q6_K, 1}},
+    {"embedding.tied.q6_k.v20d256.b2n9", tied, {20, 256, 2, 9, TUFF_Q6_K}},
     {"embedding.tied.f32.v20d16.b2n9", tied, {20, 16, 2, 9}},
     {"embedding.gradient.f32.v7d5.b3n9.outside", gradient, {7, 5, 3, 9}},
 };

@@ -29,7 +29,7 @@ static void move(layout *l, const tuff_tensor *x, tuff_location *location)
     if (location->kind != TUFF_MEMORY_ARENA) return;
     uint64_t *base = &l->base[x->storage->id];
     if (*base == UINT64_MAX) *base = place(l, tuff_tensor_bytes(x->storage));
-    uint64_t offset = *base + (uint64_t)x->offset * tuff_dtype_size(x->dtype);
+    uint64_t offset = *base + tuff_dtype_bytes(x->dtype, x->offset);
     *location = (tuff_location){.kind = TUFF_MEMORY_VARIABLE,
                                 .index = (uint32_t)l->plan->n_variables,
                                 .offset = offset,
@@ -118,7 +118,7 @@ void tuff_guard_map(const tuff_plan *plan, uint32_t index, const tuff_case_run *
     for (size_t i = 0; i < run->n_leaves; i++) {
         const tuff_tensor *x = run->leaves[i].tensor;
         if (x->storage != variable) continue;
-        uint64_t begin = (uint64_t)x->offset * tuff_dtype_size(x->dtype);
+        uint64_t begin = tuff_dtype_bytes(x->dtype, x->offset);
         memset(map + begin, TUFF_BYTE_INPUT, tuff_tensor_bytes(x));
     }
     for (size_t s = 0; s < plan->n_steps; s++) {

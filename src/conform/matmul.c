@@ -43,6 +43,19 @@ static void sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_batch(run, 0);
 }
 
+/* p: M, N, K, 1: b transposed, dtype of b, elements of a block: rows of b in the middle of others, and blocks
+ * of them between others; the third part of a fused weight. */
+static void blocks_sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    bool transposed = p[3] != 0;
+    int64_t rows = transposed ? p[1] : p[2], cols = transposed ? p[2] : p[1];
+    tuff_tensor *a = operand(run, g, TUFF_F32, 0, p[0], p[2], false, true);
+    tuff_tensor *b = operand(run, g, (tuff_dtype)p[4], 0, rows + 3, cols + 3 * p[5], false, false);
+    b = tuff_slice(g, tuff_slice(g, b, 0, 1, rows), 1, p[5], cols);
+    tuff_case_result(run, tuff_matmul(g, a, transposed ? tuff_transpose(g, b) : b), 4, (double)p[2]);
+    tuff_case_batch(run, 0);
+}
+
 /* Both axes of both operands have gaps: the builder copies. */
 static void gaps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
@@ -122,6 +135,53 @@ static const tuff_case cases[] = {
     {"matmul.nt.bf16.m7n300k1100", product, {7, 300, 1100, N_T, TUFF_BF16}},
     {"matmul.nn.bf16.m66n65k129", product, {66, 65, 129, N_N, TUFF_BF16}},
     {"matmul.nn.bf16.m5n1100k300", product, {5, 1100, 300, N_N, TUFF_BF16}},
+    {"matmul.nt.q4_0.m1n37k96", product, {1, 37, 96, N_T, TUFF_Q4_0}},
+    {"matmul.nt.q4_0.m66n70k64", product, {66, 70, 64, N_T, TUFF_Q4_0}},
+    {"matmul.nn.q4_0.m9n96k33", product, {9, 96, 33, N_N, TUFF_Q4_0}},
+    {"matmul.nt.q4_1.m2n37k96", product, {2, 37, 96, N_T, TUFF_Q4_1}},
+    {"matmul.nt.q4_1.m66n70k64", product, {66, 70, 64, N_T, TUFF_Q4_1}},
+    {"matmul.nn.q4_1.m9n96k33", product, {9, 96, 33, N_N, TUFF_Q4_1}},
+    {"matmul.nt.q5_0.m3n37k96", product, {3, 37, 96, N_T, TUFF_Q5_0}},
+    {"matmul.nt.q5_0.m66n70k64", product, {66, 70, 64, N_T, TUFF_Q5_0}},
+    {"matmul.nn.q5_0.m9n96k33", product, {9, 96, 33, N_N, TUFF_Q5_0}},
+    {"matmul.nt.q5_1.m4n37k96", product, {4, 37, 96, N_T, TUFF_Q5_1}},
+    {"matmul.nt.q5_1.m66n70k64", product, {66, 70, 64, N_T, TUFF_Q5_1}},
+    {"matmul.nn.q5_1.m9n96k33", product, {9, 96, 33, N_N, TUFF_Q5_1}},
+    {"matmul.nt.q8_0.m1n37k96", product, {1, 37, 96, N_T, TUFF_Q8_0}},
+    {"matmul.nt.q8_0.m66n70k64", product, {66, 70, 64, N_T, TUFF_Q8_0}},
+    {"matmul.nn.q8_0.m9n96k33", product, {9, 96, 33, N_N, TUFF_Q8_0}},
+    {"matmul.nt.q2_k.m2n37k512", product, {2, 37, 512, N_T, TUFF_Q2_K}},
+    {"matmul.nt.q2_k.m66n70k256", product, {66, 70, 256, N_T, TUFF_Q2_K}},
+    {"matmul.nn.q2_k.m9n256k33", product, {9, 256, 33, N_N, TUFF_Q2_K}},
+    {"matmul.nt.q3_k.m3n37k512", product, {3, 37, 512, N_T, TUFF_Q3_K}},
+    {"matmul.nt.q3_k.m66n70k256", product, {66, 70, 256, N_T, TUFF_Q3_K}},
+    {"matmul.nn.q3_k.m9n256k33", product, {9, 256, 33, N_N, TUFF_Q3_K}},
+    {"matmul.nt.q4_k.m4n37k512", product, {4, 37, 512, N_T, TUFF_Q4_K}},
+    {"matmul.nt.q4_k.m66n70k256", product, {66, 70, 256, N_T, TUFF_Q4_K}},
+    {"matmul.nn.q4_k.m9n256k33", product, {9, 256, 33, N_N, TUFF_Q4_K}},
+    {"matmul.nt.q5_k.m1n37k512", product, {1, 37, 512, N_T, TUFF_Q5_K}},
+    {"matmul.nt.q5_k.m66n70k256", product, {66, 70, 256, N_T, TUFF_Q5_K}},
+    {"matmul.nn.q5_k.m9n256k33", product, {9, 256, 33, N_N, TUFF_Q5_K}},
+    {"matmul.nt.q6_k.m2n37k512", product, {2, 37, 512, N_T, TUFF_Q6_K}},
+    {"matmul.nt.q6_k.m66n70k256", product, {66, 70, 256, N_T, TUFF_Q6_K}},
+    {"matmul.nn.q6_k.m9n256k33", product, {9, 256, 33, N_N, TUFF_Q6_K}},
+    {"matmul.nt.iq4_nl.m3n37k96", product, {3, 37, 96, N_T, TUFF_IQ4_NL}},
+    {"matmul.nt.iq4_nl.m66n70k64", product, {66, 70, 64, N_T, TUFF_IQ4_NL}},
+    {"matmul.nn.iq4_nl.m9n96k33", product, {9, 96, 33, N_N, TUFF_IQ4_NL}},
+    {"matmul.nt.mxfp4.m4n37k96", product, {4, 37, 96, N_T, TUFF_MXFP4}},
+    {"matmul.nt.mxfp4.m66n70k64", product, {66, 70, 64, N_T, TUFF_MXFP4}},
+    {"matmul.nn.mxfp4.m9n96k33", product, {9, 96, 33, N_N, TUFF_MXFP4}},
+    {"matmul.nt.q4_k.m7n300k1280", product, {7, 300, 1280, N_T, TUFF_Q4_K}},
+    {"matmul.nt.q8_0.m70n65k1120", product, {70, 65, 1120, N_T, TUFF_Q8_0}},
+    {"matmul.nn.q6_k.m5n1280k70", product, {5, 1280, 70, N_N, TUFF_Q6_K}},
+    {"matmul.nn.q5_0.m66n96k1100", product, {66, 96, 1100, N_N, TUFF_Q5_0}},
+    {"matmul.nt.mxfp4.m3n1k64", product, {3, 1, 64, N_T, TUFF_MXFP4}},
+    {"matmul.nt.q4_0.m9n33k64.batch3", product, {9, 33, 64, N_T, TUFF_Q4_0, 3, 3}},
+    {"matmul.nt.q8_0.m3n33k96.rows2x3", product, {3, 33, 96, N_T, TUFF_Q8_0, 203}},
+    {"matmul.nt.q5_0.m3n33k96.sliced", blocks_sliced, {3, 33, 96, N_T, TUFF_Q5_0, 32}},
+    {"matmul.nt.mxfp4.m70n40k96.sliced", blocks_sliced, {70, 40, 96, N_T, TUFF_MXFP4, 32}},
+    {"matmul.nt.q6_k.m66n9k512.sliced", blocks_sliced, {66, 9, 512, N_T, TUFF_Q6_K, 256}},
+    {"matmul.nn.q3_k.m5n256k21.sliced", blocks_sliced, {5, 256, 21, N_N, TUFF_Q3_K, 256}},
     {"matmul.nt.f32.m9n33k20.rows2", product, {9, 33, 20, N_T, TUFF_F32, 2}},
     {"matmul.nt.f32.m1n33k20.rows3", product, {1, 33, 20, N_T, TUFF_F32, 3}},
     {"matmul.nn.f32.m5n17k12.rows2x3", product, {5, 17, 12, N_N, TUFF_F32, 203}},

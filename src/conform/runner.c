@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "conform/runner.h"
+#include "ir/dtype.h"
 #include "ir/op.h"
 
 /* Guard elements before and after each packed leaf. */
@@ -22,10 +23,11 @@ static void fail_memory(tuff_case_run *run)
     if (run->status == TUFF_OK) run->status = tuff_fail_memory("a conformance case");
 }
 
-/* Starts of packed leaves cycle through the element alignments 1, 2, 3 (mod 4). */
-static int64_t pack_start(int64_t used, size_t leaf)
+/* Starts of packed leaves cycle through the element alignments 1, 2, 3 (mod 4), or as many blocks. */
+static int64_t pack_start(tuff_dtype dtype, int64_t used, size_t leaf)
 {
-    return (used + PACK_GAP + 63) / 64 * 64 + 1 + (int64_t)(leaf % 3);
+    const int64_t block = tuff_dtype_block(dtype), line = block > 64 ? block : 64;
+    return (used + PACK_GAP + line - 1) / line * line + block * (1 + (int64_t)(leaf % 3));
 }
 
 static tuff_tensor *leaf_tensor(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype, int rank,
@@ -44,7 +46,7 @@ static tuff_tensor *leaf_tensor(tuff_case_run *run, tuff_graph *g, tuff_dtype dt
         run->pool[dtype] = tuff_variable(g, name, dtype, 1, &packing->count[dtype]);
     }
     tuff_shape shape = tuff_shape_of(rank, dims);
-    int64_t n = tuff_shape_count(&shape), start = pack_start(run->pool_used[dtype], index);
+    int64_t n = tuff_shape_count(&shape), start = pack_start(dtype, run->pool_used[dtype], index);
     run->pool_used[dtype] = start + n;
     return tuff_reshape(g, tuff_slice(g, run->pool[dtype], 0, start, n), rank, dims);
 }
@@ -62,7 +64,12 @@ static tuff_tensor *new_leaf(tuff_case_run *run, tuff_tensor *x)
         fail_memory(run);
         return NULL;
     }
-    run->leaves[run->n_leaves++] = (tuff_case_leaf_info){.tensor = x, .values = values};
+    uint8_t *blocks = NULL;
+    if (tuff_dtype_is_block(x->dtype) && !(blocks = tuff_arena_alloc(&run->arena, tuff_tensor_bytes(x)))) {
+        fail_memory(run);
+        return NULL;
+    }
+    run->leaves[run->n_leaves++] = (tuff_case_leaf_info){.tensor = x, .values = values, .blocks = blocks};
     return x;
 }
 
@@ -72,8 +79,11 @@ tuff_tensor *tuff_case_leaf(tuff_case_run *run, tuff_graph *g, tuff_dtype dtype,
     uint32_t stream = TUFF_STREAM_CONFORM + (uint32_t)run->n_leaves;
     tuff_tensor *x = new_leaf(run, leaf_tensor(run, g, dtype, rank, dims));
     if (x == NULL || run->options->no_data) return x;
-    tuff_data_fill(run->leaves[run->n_leaves - 1].values, tuff_tensor_count(x), dtype, data, a, b, run->seed,
-                   stream);
+    tuff_case_leaf_info *leaf = &run->leaves[run->n_leaves - 1];
+    if (leaf->blocks != NULL)
+        tuff_data_blocks(dtype, tuff_tensor_count(x), run->seed, stream, leaf->blocks, leaf->values);
+    else
+        tuff_data_fill(leaf->values, tuff_tensor_count(x), dtype, data, a, b, run->seed, stream);
     return x;
 }
 
@@ -305,6 +315,15 @@ void tuff_case_destroy(tuff_case_run **run)
     *run = NULL;
 }
 
+void tuff_case_leaf_bytes(const tuff_case_leaf_info *leaf, void *bytes)
+{
+    const tuff_tensor *x = leaf->tensor;
+    if (leaf->blocks != NULL)
+        memcpy(bytes, leaf->blocks, tuff_tensor_bytes(x));
+    else
+        tuff_data_encode(x->dtype, leaf->values, bytes, tuff_tensor_count(x));
+}
+
 tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out)
 {
     *out = (tuff_packing){.n_leaves = run->n_leaves};
@@ -315,9 +334,12 @@ tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out)
         /* Operations in place need a variable, and final contents are read from it. */
         out->own[i] = leaf->kind == TUFF_TENSOR_INPUT || written_in_place(run->graph, leaf);
         if (!out->own[i])
-            out->count[leaf->dtype] = pack_start(out->count[leaf->dtype], i) + tuff_tensor_count(leaf);
+            out->count[leaf->dtype] =
+                pack_start(leaf->dtype, out->count[leaf->dtype], i) + tuff_tensor_count(leaf);
     }
     for (int d = 0; d < TUFF_DTYPE_COUNT; d++)
-        if (out->count[d] > 0) out->count[d] += PACK_GAP;
+        if (out->count[d] > 0)
+            out->count[d] +=
+                PACK_GAP > tuff_dtype_block((tuff_dtype)d) ? PACK_GAP : tuff_dtype_block((tuff_dtype)d);
     return TUFF_OK;
 }

@@ -13,6 +13,7 @@
 typedef struct tuff_case_leaf_info {
     tuff_tensor *tensor; /* as the case sees it: a variable, a view into the packed one, or an input */
     double *values;      /* rounded to the leaf's dtype: truth and device start equal */
+    uint8_t *blocks;     /* of a block type: the bytes that values were read from; else NULL */
     bool grad;
     double grad_c, grad_k; /* 0: the runner's rule */
     double grad_scale;     /* the least scale of its bound */
@@ -68,6 +69,8 @@ extern const tuff_case_family tuff_family_graphs;
 TUFF_MUST_USE tuff_status tuff_case_build(const tuff_case *c, const tuff_build_options *options,
                                           tuff_case_run **out_run);
 void tuff_case_destroy(tuff_case_run **run);
+/* The bytes of a leaf's elements as they are stored. */
+void tuff_case_leaf_bytes(const tuff_case_leaf_info *leaf, void *bytes);
 /* How the leaves of a built case pack; `own` is freed with tuff_free. */
 TUFF_MUST_USE tuff_status tuff_case_pack(const tuff_case_run *run, tuff_packing *out);
 
@@ -79,6 +82,9 @@ uint64_t tuff_case_seed(uint64_t seed, const char *family, const char *name);
 /* Fills values[0..n), each rounded to dtype. */
 void tuff_data_fill(double *values, int64_t n, tuff_dtype dtype, tuff_data data, double a, double b,
                     uint64_t seed, uint32_t stream);
+/* `n` elements of a block type, about 1 each, all bits of it in use: the bytes and what they stand for. */
+void tuff_data_blocks(tuff_dtype dtype, int64_t n, uint64_t seed, uint32_t stream, uint8_t *bytes,
+                      double *values);
 /* Conversion between arrays of a dtype and doubles; encoding rounds to nearest even. */
 void tuff_data_encode(tuff_dtype dtype, const double *values, void *bytes, int64_t n);
 void tuff_data_decode(tuff_dtype dtype, const void *bytes, double *values, int64_t n);

@@ -63,6 +63,10 @@ static tuff_status cut(const pair *p, tuff_case_run *alone, const tuff_case_run 
             first = p->skip * (few / p->n);
         }
         memcpy(alone->leaves[i].values, among->leaves[i].values + first, (size_t)few * sizeof(double));
+        if (alone->leaves[i].blocks != NULL)
+            memcpy(alone->leaves[i].blocks,
+                   among->leaves[i].blocks + tuff_dtype_bytes(alone->leaves[i].tensor->dtype, first),
+                   tuff_tensor_bytes(alone->leaves[i].tensor));
     }
     return TUFF_OK;
 }

@@ -83,10 +83,10 @@ static void fill_before(execution *e, uint32_t index)
     memory *m = &e->memory[index];
     tuff_guard_fill(m->before, m->bytes);
     for (size_t i = 0; i < e->run->n_leaves; i++) {
-        const tuff_tensor *x = e->run->leaves[i].tensor;
+        const tuff_case_leaf_info *leaf = &e->run->leaves[i];
+        const tuff_tensor *x = leaf->tensor;
         if (x->storage != e->plan->variables[index].tensor) continue;
-        tuff_data_encode(x->dtype, e->run->leaves[i].values,
-                         m->before + (uint64_t)x->offset * tuff_dtype_size(x->dtype), tuff_tensor_count(x));
+        tuff_case_leaf_bytes(leaf, m->before + tuff_dtype_bytes(x->dtype, x->offset));
     }
 }
 

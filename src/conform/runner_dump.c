@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "conform/runner.h"
+#include "ir/dtype.h"
 
 const char *tuff_check_name(const tuff_case_run *run, size_t index, char text[64])
 {
@@ -16,7 +17,7 @@ const char *tuff_check_name(const tuff_case_run *run, size_t index, char text[64
     return text;
 }
 
-/* NumPy knows no bfloat16: those values are widened, which changes none. */
+/* NumPy knows no bfloat16 and no blocks: those values are widened, which changes none. */
 static const char *descriptor(tuff_dtype dtype)
 {
     switch (dtype) {
@@ -61,7 +62,7 @@ static tuff_status write_values(const char *directory, const char *name, const t
                                 const double *values, bool exact)
 {
     int64_t n = tuff_tensor_count(x);
-    tuff_dtype dtype = x->dtype == TUFF_BF16 ? TUFF_F32 : x->dtype;
+    tuff_dtype dtype = x->dtype == TUFF_BF16 || tuff_dtype_is_block(x->dtype) ? TUFF_F32 : x->dtype;
     size_t size = (size_t)n * (exact ? sizeof(double) : tuff_dtype_size(dtype));
     void *encoded = exact ? NULL : tuff_alloc(size + 1);
     if (!exact && encoded == NULL) return tuff_fail_memory("a .npy file");

@@ -1,5 +1,6 @@
 #include "ir/dtype.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/half.h"
@@ -7,11 +8,18 @@
 
 static const struct {
     const char *name;
-    unsigned size;
+    unsigned elements, bytes; /* that are stored together */
 } types[TUFF_DTYPE_COUNT] = {
-    [TUFF_F32] = {"f32", 4}, [TUFF_F16] = {"f16", 2}, [TUFF_BF16] = {"bf16", 2},
-    [TUFF_I32] = {"i32", 4}, [TUFF_U32] = {"u32", 4},
+    [TUFF_F32] = {"f32", 1, 4}, [TUFF_F16] = {"f16", 1, 2}, [TUFF_BF16] = {"bf16", 1, 2},
+    [TUFF_I32] = {"i32", 1, 4}, [TUFF_U32] = {"u32", 1, 4},
+#define TUFF_BLOCK(NAME, name, elements, bytes) [TUFF_##NAME] = {name, elements, bytes},
+#include "base/blocks.def"
 };
+
+#define TUFF_BLOCK(NAME, name, elements, bytes) \
+    static_assert((int)TUFF_##NAME - (int)TUFF_Q4_0 == (int)TUFF_BLOCK_##NAME, "not in the list's order");
+#include "base/blocks.def"
+static_assert(TUFF_DTYPE_COUNT - (int)TUFF_Q4_0 == TUFF_BLOCK_COUNT, "the list has more");
 
 const char *tuff_dtype_name(tuff_dtype dtype)
 {
@@ -20,7 +28,19 @@ const char *tuff_dtype_name(tuff_dtype dtype)
 
 unsigned tuff_dtype_size(tuff_dtype dtype)
 {
-    return (unsigned)dtype < TUFF_DTYPE_COUNT ? types[dtype].size : 0;
+    return tuff_dtype_block(dtype) == 1 ? types[dtype].bytes : 0;
+}
+
+unsigned tuff_dtype_block(tuff_dtype dtype)
+{
+    return (unsigned)dtype < TUFF_DTYPE_COUNT ? types[dtype].elements : 0;
+}
+
+uint64_t tuff_dtype_bytes(tuff_dtype dtype, int64_t count)
+{
+    if ((unsigned)dtype >= TUFF_DTYPE_COUNT || count < 1) return 0;
+    const uint64_t blocks = ((uint64_t)count - 1) / types[dtype].elements + 1;
+    return blocks <= UINT64_MAX / types[dtype].bytes ? blocks * types[dtype].bytes : UINT64_MAX;
 }
 
 /* The conversions of base/half.h without a branch, so that the loops below become vector code; a test holds
@@ -56,8 +76,12 @@ static inline uint16_t bits_to_half(uint32_t bits)
 void tuff_dtype_to_f32(tuff_dtype dtype, const void *in, float *out, size_t n)
 {
     const unsigned char *bytes = in;
-    TUFF_ASSERT(tuff_dtype_is_float(dtype));
+    TUFF_ASSERT(tuff_dtype_is_float(dtype) || tuff_dtype_is_block(dtype));
     if (n == 0) return;
+    if (tuff_dtype_is_block(dtype)) {
+        tuff_block_decode(tuff_block_of(dtype), in, n / types[dtype].elements, out);
+        return;
+    }
     if (dtype == TUFF_F32) {
         memcpy(out, in, n * sizeof *out);
         return;

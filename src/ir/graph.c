@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ir/dtype.h"
 #include "ir/op.h"
 
 /* of a tensor, so that its bytes and what kernels compute of them never overflow */
@@ -111,6 +112,14 @@ static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name,
                                    "%s: axis %d has length %lld, expected at least 1 and a "
                                    "tensor that fits memory",
                                    name, i, (long long)dims[i]);
+    if (tuff_dtype_is_block(dtype) && kind != TUFF_TENSOR_VARIABLE)
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "%s: inputs are no %s; only variables are", name,
+                               tuff_dtype_name(dtype));
+    if (rank == 0 ? tuff_dtype_is_block(dtype) : dims[rank - 1] % tuff_dtype_block(dtype) != 0)
+        return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT,
+                               "%s: rows of %s are whole blocks of %u elements, but they have %lld", name,
+                               tuff_dtype_name(dtype), tuff_dtype_block(dtype),
+                               rank == 0 ? 1LL : (long long)dims[rank - 1]);
     if (tuff_graph_leaf(g, name))
         return tuff_graph_fail(g, TUFF_INVALID_ARGUMENT, "two leaves of a graph are called \"%s\"", name);
     tuff_tensor *x = new_tensor(g, kind);

@@ -174,6 +174,9 @@ bool tuff_shape_broadcast(const tuff_shape *a, const tuff_shape *b, tuff_shape *
 int64_t tuff_tensor_count(const tuff_tensor *x);
 bool tuff_tensor_contiguous(const tuff_tensor *x);
 uint64_t tuff_tensor_bytes(const tuff_tensor *x); /* of a contiguous tensor of this shape */
+/* Whether it cuts no block of its storage: offset and strides are counted in elements, and the elements of a
+ * block are neighbours along one axis. True of what is not stored by the block. */
+bool tuff_tensor_whole_blocks(const tuff_tensor *x);
 /* Row-major strides of a shape. */
 void tuff_contiguous_strides(const tuff_shape *shape, int64_t stride[TUFF_MAX_RANK]);
 /* Dims and strides padded on the left to rank 4 (dim 1, stride 0): what kernels loop over. */

@@ -230,10 +230,10 @@ static void locate(const planner *p, const tuff_tensor *x, tuff_location *out)
 {
     *out = (tuff_location){.kind = TUFF_MEMORY_NONE};
     if (!x) return;
-    uint64_t size = tuff_dtype_size(x->dtype), base = 0;
-    uint64_t reach = 0;
+    uint64_t base = 0;
+    int64_t reach = 0;
     for (int i = 0; i < x->shape.rank; i++)
-        reach += (uint64_t)(x->shape.dim[i] - 1) * (uint64_t)x->stride[i];
+        reach += (x->shape.dim[i] - 1) * x->stride[i];
     const tuff_tensor *root = x->storage;
     if (root->kind == TUFF_TENSOR_RESULT) {
         const group *g = &p->groups[find(p, (int)root->id)];
@@ -250,8 +250,8 @@ static void locate(const planner *p, const tuff_tensor *x, tuff_location *out)
             out->index++;
         base = p->plan->inputs[out->index].offset;
     }
-    out->offset = out->begin = base + (uint64_t)x->offset * size;
-    out->end = out->begin + (reach + 1) * size;
+    out->offset = out->begin = base + tuff_dtype_bytes(x->dtype, x->offset);
+    out->end = out->begin + tuff_dtype_bytes(x->dtype, reach + 1);
 }
 
 static void locate_all(planner *p)

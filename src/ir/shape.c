@@ -78,7 +78,21 @@ bool tuff_tensor_contiguous(const tuff_tensor *x)
 
 uint64_t tuff_tensor_bytes(const tuff_tensor *x)
 {
-    return (uint64_t)tuff_tensor_count(x) * tuff_dtype_size(x->dtype);
+    return tuff_dtype_bytes(x->dtype, tuff_tensor_count(x));
+}
+
+bool tuff_tensor_whole_blocks(const tuff_tensor *x)
+{
+    const int64_t block = tuff_dtype_block(x->dtype);
+    if (block == 1) return true;
+    int rows = 0; /* axes along which the elements of a block lie */
+    bool whole = x->offset % block == 0;
+    for (int i = 0; i < x->shape.rank; i++) {
+        if (x->shape.dim[i] == 1) continue;
+        rows += x->stride[i] == 1;
+        whole = whole && (x->stride[i] == 1 ? x->shape.dim[i] : x->stride[i]) % block == 0;
+    }
+    return whole && rows == 1;
 }
 
 tuff_dims4 tuff_tensor_broadcast4(const tuff_tensor *x, const tuff_shape *shape)

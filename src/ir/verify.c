@@ -2,6 +2,7 @@
  * memory has since been overwritten in place. */
 #include <string.h>
 
+#include "ir/dtype.h"
 #include "ir/op.h"
 
 /* The first and the last element of its storage that a tensor can reach. */
@@ -32,6 +33,9 @@ static tuff_status check_range(const tuff_tensor *x)
     int64_t low, high;
     reach_of(x, &low, &high);
     const tuff_tensor *root = x->storage;
+    if (!tuff_tensor_whole_blocks(x))
+        return tuff_fail(TUFF_INTERNAL, "graph: tensor %u %s cuts blocks of %s", x->id,
+                         tuff_shape_text(&x->shape), tuff_dtype_name(x->dtype));
     if (root->storage != root || root->dtype != x->dtype || low < 0 || high >= tuff_tensor_count(root))
         return tuff_fail(TUFF_INTERNAL, "graph: tensor %u %s reaches outside its storage %s", x->id,
                          tuff_shape_text(&x->shape), tuff_shape_text(&root->shape));
@@ -92,7 +96,12 @@ static tuff_status check_node(const tuff_graph *g, const tuff_node *node, uint32
     for (int o = 0; o < node->n_out; o++) {
         const tuff_tensor *x = node->out[o];
         TUFF_TRY(check_range(x));
-        if (x->storage == x || info->is_view) continue;
+        if (info->is_view) continue;
+        if (tuff_dtype_is_block(x->dtype))
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "%s (node %u) would make %s; results are f32, f16, bf16, i32 or u32", info->name,
+                             node->id, tuff_dtype_name(x->dtype));
+        if (x->storage == x) continue;
         TUFF_TRY(check_in_place(node, o));
         version[x->storage->id] = node->id + 1;
     }

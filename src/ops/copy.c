@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ir/dtype.h"
 #include "ops/geometry.h"
 #include "ops/support.h"
 #include "shaders/args/copy.h"
@@ -13,7 +14,11 @@ static tuff_status infer_copy(tuff_graph *g, tuff_node *node)
     tuff_dtype to = node->attrs.copy.dtype;
     if ((unsigned)to >= TUFF_DTYPE_COUNT)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "copy: %d is no element type", (int)to);
-    if (to != x->dtype && !(tuff_dtype_is_float(to) && tuff_dtype_is_float(x->dtype)))
+    if (tuff_dtype_is_block(to))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "copy: nothing makes %s; copy it as f32, f16 or bf16",
+                         tuff_dtype_name(to));
+    bool from_float = tuff_dtype_is_float(x->dtype) || tuff_dtype_is_block(x->dtype);
+    if (to != x->dtype && !(tuff_dtype_is_float(to) && from_float))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "copy: only float types are converted, not %s to %s",
                          tuff_dtype_name(x->dtype), tuff_dtype_name(to));
     tuff_set_out(node, 0, &x->shape, to);
@@ -64,10 +69,30 @@ static void copy_same(const void *x, int64_t stride, void *y, int64_t n, unsigne
         gather16(x, stride, y, n);
 }
 
+enum { PIECE = 512 };
+
+/* From blocks: what lies apart in them is read one by one. */
+static void copy_blocks(const copy_context *c, const tuff_run *run)
+{
+    float values[PIECE];
+    for (int64_t at = 0; at < run->n; at += PIECE) {
+        int64_t n = run->n - at < PIECE ? run->n - at : PIECE, from = run->at[1] + at * run->stride[1];
+        if (run->stride[1] == 1)
+            tuff_load_f32(c->x, c->from, from, n, values);
+        else
+            for (int64_t i = 0; i < n; i++)
+                tuff_load_f32(c->x, c->from, from + i * run->stride[1], 1, values + i);
+        tuff_dtype_from_f32(c->to, values, c->y + (run->at[0] + at) * tuff_dtype_size(c->to), (size_t)n);
+    }
+}
+
 static void copy_run(const void *context, const tuff_run *run)
 {
-    enum { PIECE = 512 };
     const copy_context *c = context;
+    if (tuff_dtype_is_block(c->from)) {
+        copy_blocks(c, run);
+        return;
+    }
     unsigned from = tuff_dtype_size(c->from), to = tuff_dtype_size(c->to);
     const unsigned char *x = c->x + run->at[1] * from;
     unsigned char *y = c->y + run->at[0] * to;
@@ -156,6 +181,7 @@ static void launch_words(const tuff_node *node, const tuff_caps *caps, tuff_laun
 
 static bool match_cast(const tuff_node *node, const tuff_caps *caps)
 {
+    if (tuff_dtype_is_block(node->in[0]->dtype)) return tuff_match_32(node, caps);
     bool halves = tuff_dtype_size(node->in[0]->dtype) == 2 || tuff_dtype_size(node->out[0]->dtype) == 2;
     return halves && tuff_match_32(node, caps);
 }
@@ -169,14 +195,16 @@ static void launch_cast(const tuff_node *node, const tuff_caps *caps, tuff_launc
 {
     const tuff_tensor *x = node->in[0], *y = node->out[0];
     tuff_loop loop = tuff_loop_over(y, x, NULL);
-    tuff_copy_cast_args *args = TUFF_LAUNCH(launch, copy_cast, tuff_copy_cast_args);
-    args->first = tuff_dtype_size(x->dtype) == 2 ? (uint32_t)(x->offset & 1) : 0;
-    tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, 0 - 2 * (uint64_t)args->first);
+    tuff_copy_cast_args *args = tuff_launch_add(
+        launch, tuff_dtype_is_block(x->dtype) ? TUFF_SHADER_copy_cast_blocks : TUFF_SHADER_copy_cast,
+        sizeof *args);
+    args->first = tuff_launch_stored(launch, &args->x, node, 0);
     tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
     args->n = (uint32_t)loop.count;
     tuff_launch_spec(launch, cast_type(x->dtype));
     tuff_launch_spec(launch, cast_type(y->dtype));
     tuff_launch_spec(launch, tuff_tensor_contiguous(x));
+    tuff_launch_block(launch, x->dtype);
     for (int i = 0; i < 4; i++) {
         args->dim[i] = (uint32_t)loop.dim[i];
         args->stride[i] = (uint32_t)loop.stride[1][i];

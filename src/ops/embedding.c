@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "backend/cpu/kernels.h"
+#include "ir/dtype.h"
 #include "ops/geometry.h"
 #include "ops/support.h"
 #include "shaders/args/embedding.h"
@@ -22,8 +23,9 @@ static tuff_status infer(tuff_graph *g, tuff_node *node)
 {
     (void)g;
     const tuff_tensor *table = node->in[TABLE], *ids = node->in[IDS];
-    if (!tuff_dtype_is_float(table->dtype))
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "embedding: the table must be f32, f16 or bf16, but is %s",
+    if (!tuff_dtype_is_float(table->dtype) && !tuff_dtype_is_block(table->dtype))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "embedding: the table must be f32, f16, bf16 or of a block type, but is %s",
                          tuff_dtype_name(table->dtype));
     if (table->shape.rank != 2)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "embedding: the table must be [rows, columns], but is %s",
@@ -79,13 +81,12 @@ static void lookup_range(int64_t begin, int64_t end, void *context)
 {
     const task *w = context;
     const tuff_tensor *table = w->node->in[TABLE];
-    int64_t V = table->shape.dim[0], C = table->shape.dim[1],
-            row = C * (int64_t)tuff_dtype_size(table->dtype);
+    int64_t V = table->shape.dim[0], C = table->shape.dim[1];
     for (int64_t i = begin; i < end; i++) {
         int64_t id = w->ids[i];
         float *y = w->y + i * C;
         if (id >= 0 && id < V)
-            tuff_dtype_to_f32(table->dtype, (const char *)w->table + id * row, y, (size_t)C);
+            tuff_load_f32(w->table, table->dtype, id * C, C, y);
         else
             for (int64_t c = 0; c < C; c++)
                 y[c] = NAN;
@@ -104,18 +105,20 @@ static tuff_cost cost(const tuff_node *node)
 {
     double bytes = (double)tuff_tensor_bytes(node->out[0]);
     return (tuff_cost){
-        0, bytes + (double)(tuff_tensor_count(node->out[0]) * tuff_dtype_size(node->in[TABLE]->dtype))};
+        0, bytes + (double)tuff_dtype_bytes(node->in[TABLE]->dtype, tuff_tensor_count(node->out[0]))};
 }
 
 static void launch_lookup(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     const tuff_tensor *table = node->in[TABLE];
-    tuff_embedding_args *args = tuff_launch_add(launch, TUFF_SHADER_embedding, sizeof *args);
+    tuff_embedding_args *args = tuff_launch_add(
+        launch, tuff_dtype_is_block(table->dtype) ? TUFF_SHADER_embedding_blocks : TUFF_SHADER_embedding,
+        sizeof *args);
     args->stored = table->dtype == TUFF_F32   ? TUFF_TABLE_F32
                    : table->dtype == TUFF_F16 ? TUFF_TABLE_F16
                                               : TUFF_TABLE_BF16;
-    args->first = table->dtype == TUFF_F32 ? 0 : (uint32_t)(table->offset & 1);
-    tuff_launch_address(launch, &args->table, TUFF_OPERAND_IN, TABLE, (uint64_t)0 - 2 * args->first);
+    args->first = tuff_launch_stored(launch, &args->table, node, TABLE);
+    tuff_launch_block(launch, table->dtype);
     tuff_launch_address(launch, &args->ids, TUFF_OPERAND_IN, IDS, 0);
     tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, 0);
     args->vocabulary = (uint32_t)table->shape.dim[0];

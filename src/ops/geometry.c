@@ -1,5 +1,15 @@
 #include "ops/geometry.h"
 
+#include <assert.h>
+
+#include "ir/dtype.h"
+#include "shaders/args/blocks.h"
+
+#define TUFF_BLOCK(NAME, name, elements, bytes)            \
+    static_assert(TUFF_STORED_##NAME == TUFF_BLOCK_##NAME, \
+                  "shaders/args/blocks.h differs from base/blocks.def");
+#include "base/blocks.def"
+
 uint32_t tuff_flat_count(int64_t n, int64_t at)
 {
     return (uint32_t)(n - at < TUFF_FLAT_PART ? n - at : TUFF_FLAT_PART);
@@ -51,6 +61,24 @@ uint32_t tuff_launch_rows(tuff_launch *launch, const tuff_caps *caps, int64_t ro
     tuff_launch_spec(launch, group);
     tuff_launch_groups_1d(launch, caps, (uint64_t)((rows + at_once - 1) / at_once));
     return lanes;
+}
+
+uint32_t tuff_launch_stored(tuff_launch *launch, uint64_t *field, const tuff_node *node, int i)
+{
+    const tuff_tensor *x = node->in[i];
+    const unsigned size = tuff_dtype_size(x->dtype);
+    const uint64_t before = tuff_dtype_bytes(x->dtype, x->offset) & 3;
+    tuff_launch_address(launch, field, TUFF_OPERAND_IN, i, 0 - before);
+    return (uint32_t)(size != 0 ? before / size : before);
+}
+
+void tuff_launch_block(tuff_launch *launch, tuff_dtype dtype)
+{
+    if (!tuff_dtype_is_block(dtype)) return;
+    const tuff_block type = tuff_block_of(dtype);
+    tuff_launch_spec(launch, (uint32_t)type);
+    tuff_launch_spec(launch, tuff_block_get(type)->elements);
+    tuff_launch_spec(launch, tuff_block_get(type)->bytes);
 }
 
 static bool fits_32(const tuff_tensor *x)

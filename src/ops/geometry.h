@@ -27,6 +27,12 @@ uint32_t tuff_reduce_lanes(const tuff_caps *caps, int64_t n);
  * (constant 0) and the grid. Returns how many. */
 uint32_t tuff_launch_rows(tuff_launch *launch, const tuff_caps *caps, int64_t rows, int64_t n);
 
+/* The address of input i, which may have elements smaller than a word, lowered to a word boundary. Returns
+ * how far after it the input begins: 0 or 1 halves, of blocks 0 to 3 bytes. */
+uint32_t tuff_launch_stored(tuff_launch *launch, uint64_t *field, const tuff_node *node, int i);
+/* The three constants of shaders/lib/blocks.glsl where `dtype` is stored by the block, else none. */
+void tuff_launch_block(tuff_launch *launch, tuff_dtype dtype);
+
 /* True when every operand's elements lie within 2^31 of its first: 32-bit indices reach all. */
 bool tuff_match_32(const tuff_node *node, const tuff_caps *caps);
 

@@ -1,6 +1,7 @@
 /* Matrix products. */
 #include "ops/matmul.h"
 
+#include "ir/dtype.h"
 #include "ops/support.h"
 
 /* The last two axes of an operand. */
@@ -24,10 +25,12 @@ static bool cols_contiguous(matrix m)
     return (m.rows == 1 || m.rs == 1) && (m.cols == 1 || m.cs >= m.rows);
 }
 
-/* Strides of axes of length 1 are free: they become what a dense matrix has. */
-static matrix settle(matrix m)
+/* Strides of axes of length 1 are free: they become what a dense matrix has. Blocks lie along a longer one.
+ */
+static matrix settle(matrix m, tuff_dtype dtype)
 {
-    if (rows_contiguous(m)) {
+    bool by_columns = tuff_dtype_is_block(dtype) && m.rows > 1 && m.rs == 1;
+    if (rows_contiguous(m) && !by_columns) {
         m.cs = 1;
         if (m.rows == 1) m.rs = m.cols;
     } else {
@@ -40,6 +43,8 @@ static matrix settle(matrix m)
 static bool acceptable(const tuff_tensor *x)
 {
     matrix m = matrix_of(x);
+    if (tuff_dtype_is_block(x->dtype) && !(m.rows > 1 && m.rs == 1) && !(m.cols > 1 && m.cs == 1))
+        return false;
     return rows_contiguous(m) || cols_contiguous(m);
 }
 
@@ -51,7 +56,7 @@ static bool stored_by_columns(const tuff_tensor *x)
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
 {
     const tuff_tensor *a = node->in[0], *b = node->in[1];
-    matrix ma = settle(matrix_of(a)), mb = settle(matrix_of(b));
+    matrix ma = settle(matrix_of(a), a->dtype), mb = settle(matrix_of(b), b->dtype);
     tuff_dims4 a4 = tuff_tensor_dims4(a), b4 = tuff_tensor_dims4(b), c4 = tuff_tensor_dims4(node->out[0]);
     tuff_matmul_problem p = {.M = ma.rows,
                              .N = mb.cols,
@@ -100,8 +105,9 @@ static tuff_status infer(tuff_graph *g, tuff_node *node)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "matmul: operands need at least two axes: a is %s, b is %s",
                          tuff_shape_text(&a->shape), tuff_shape_text(&b->shape));
     TUFF_TRY(tuff_expect_dtype(node, 0, "a", TUFF_F32));
-    if (!tuff_dtype_is_float(b->dtype))
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "matmul: b must be f32, f16 or bf16, but is %s",
+    if (!tuff_dtype_is_float(b->dtype) && !tuff_dtype_is_block(b->dtype))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "matmul: b must be f32, f16, bf16 or of a block type, but is %s",
                          tuff_dtype_name(b->dtype));
     if (a->shape.dim[ra - 1] != b->shape.dim[rb - 2])
         return tuff_fail(TUFF_INVALID_ARGUMENT, "matmul: inner dimensions differ: a is %s, b is %s",
@@ -217,7 +223,8 @@ const tuff_op_info tuff_op_matmul = {
 tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
 {
     if (a && a->shape.rank >= 2 && !acceptable(a)) a = tuff_copy(g, a, a->dtype);
-    if (b && b->shape.rank >= 2 && !acceptable(b)) b = tuff_copy(g, b, b->dtype);
+    if (b && b->shape.rank >= 2 && !acceptable(b))
+        b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
     const tuff_attrs attrs = {.matmul = {.invariant = g && g->invariant}};
     return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);
 }

@@ -1,9 +1,10 @@
 /* Matrix products on the host: few rows by tuff_gemv, all else by tuff_gemm. */
 #include "backend/cpu/kernels.h"
+#include "ir/dtype.h"
 #include "ops/matmul.h"
 
 enum {
-    FEW_ROWS = 4,            /* up to here a product reads its weight once and is bound by memory */
+    FEW_ROWS = TUFF_GEMV_ROWS, /* up to here a product reads its weight once and is bound by memory */
     GEMV_BLOCK = 64,         /* weight rows that stay in cache while all rows of a are multiplied with them */
     SMALL_PRODUCT = 1 << 20, /* multiply-adds below which a batch is spread over threads product by product */
     MOST_LANES = 32,
@@ -20,7 +21,7 @@ typedef struct product {
 
 static const void *element(const void *base, tuff_dtype dtype, int64_t index)
 {
-    return (const char *)base + index * (int64_t)tuff_dtype_size(dtype);
+    return (const char *)base + tuff_dtype_bytes(dtype, index); /* of blocks, whole ones */
 }
 
 static void gemv_range(int64_t begin, int64_t end, void *context)
@@ -29,6 +30,11 @@ static void gemv_range(int64_t begin, int64_t end, void *context)
     const tuff_matmul_problem *p = x->p;
     for (int64_t block = begin; block < end; block++) {
         int64_t n = block * GEMV_BLOCK, rows = p->N - n < GEMV_BLOCK ? p->N - n : GEMV_BLOCK;
+        if (tuff_dtype_is_block(p->b_dtype)) {
+            tuff_gemv_blocks(p->M, rows, p->K, x->a, p->ars, element(x->b, p->b_dtype, n * p->bcs),
+                             p->b_dtype, p->bcs, x->c + n, p->N);
+            continue;
+        }
         for (int64_t m = 0; m < p->M; m++)
             tuff_gemv(rows, p->K, x->a + m * p->ars, element(x->b, p->b_dtype, n * p->bcs), p->b_dtype,
                       p->bcs, x->c + m * p->N + n);

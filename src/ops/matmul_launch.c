@@ -1,14 +1,18 @@
 /* Device kernels of the matrix product. */
+#include "ir/dtype.h"
 #include "ops/geometry.h"
 #include "ops/matmul.h"
 #include "shaders/args/matmul.h"
 
 enum { TILE = 64, SPREAD_ROWS = 64, SPREAD_COLUMNS = 8 };
 
-/* The module of a kernel for b's type: the three are neighbours in shaders.def. */
+/* The module of a kernel for b's type: the four are neighbours in shaders.def. */
 static tuff_shader stored(tuff_shader f32, tuff_dtype dtype)
 {
-    return (tuff_shader)((int)f32 + (dtype == TUFF_F32 ? 0 : dtype == TUFF_F16 ? 1 : 2));
+    return (tuff_shader)((int)f32 + (dtype == TUFF_F32    ? 0
+                                     : dtype == TUFF_F16  ? 1
+                                     : dtype == TUFF_BF16 ? 2
+                                                          : 3));
 }
 
 /* Operands, sizes and the grid of tiles of c. */
@@ -16,9 +20,8 @@ static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, i
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
     tuff_matmul_args *args = tuff_launch_add(to, stored(shader, p.b_dtype), sizeof *args);
-    args->b_first = p.b_dtype == TUFF_F32 ? 0 : (uint32_t)(node->in[1]->offset & 1);
     tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
-    tuff_launch_address(to, &args->b, TUFF_OPERAND_IN, 1, (uint64_t)0 - 2 * args->b_first);
+    args->b_first = tuff_launch_stored(to, &args->b, node, 1);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
     args->M = (uint32_t)p.M;
     args->N = (uint32_t)p.N;
@@ -40,6 +43,7 @@ static void plain(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     (void)caps;
     launch(node, to, TUFF_SHADER_matmul_f32, TUFF_MATMUL_PLAIN_TILE, TUFF_MATMUL_PLAIN_TILE);
+    tuff_launch_block(to, node->in[1]->dtype);
 }
 
 /* Tiles of the smallest size fit the grid, and indices 32 bits. */
@@ -62,6 +66,7 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     (void)caps;
     launch(node, to, TUFF_SHADER_matmul_tile_f32, TILE, TILE);
+    tuff_launch_block(to, node->in[1]->dtype);
 }
 
 /* Software drivers; narrow subgroups are those of a CPU's vectors. */
@@ -76,6 +81,7 @@ static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to
     launch(node, to, TUFF_SHADER_matmul_spread_f32, height, SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
     tuff_launch_spec(to, (uint32_t)height);
+    tuff_launch_block(to, node->in[1]->dtype);
 }
 
 static bool match_rows(const tuff_node *node, const tuff_caps *caps)
@@ -90,16 +96,17 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
     tuff_matmul_rows_args *args =
         tuff_launch_add(to, stored(TUFF_SHADER_matmul_rows_f32, p.b_dtype), sizeof *args);
-    args->b_first = p.b_dtype == TUFF_F32 ? 0 : (uint32_t)(node->in[1]->offset & 1);
     tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
-    tuff_launch_address(to, &args->b, TUFF_OPERAND_IN, 1, (uint64_t)0 - 2 * args->b_first);
+    args->b_first = tuff_launch_stored(to, &args->b, node, 1);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
     args->M = (uint32_t)p.M;
     args->N = (uint32_t)p.N;
     args->K = (uint32_t)p.K;
     args->ars = (uint32_t)p.ars;
     args->bcs = (uint32_t)p.bcs;
-    args->lanes = tuff_launch_rows(to, caps, (p.N + 3) / 4, p.K);
+    /* of blocks an invocation reads 16 elements at a time */
+    args->lanes = tuff_launch_rows(to, caps, (p.N + 3) / 4, tuff_dtype_is_block(p.b_dtype) ? p.K / 2 : p.K);
+    tuff_launch_block(to, p.b_dtype);
 }
 
 const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {

@@ -40,6 +40,18 @@ static void set_view(tuff_node *node, const tuff_shape *shape)
     memset(y->stride, 0, sizeof y->stride);
 }
 
+/* The last word of a shape rule: whether the view is one of whole blocks. */
+static tuff_status expect_whole_blocks(const tuff_node *node)
+{
+    const tuff_tensor *x = node->in[0], *y = node->out[0];
+    if (tuff_tensor_whole_blocks(y)) return TUFF_OK;
+    return tuff_fail(
+        TUFF_INVALID_ARGUMENT,
+        "%s: %s of %s would become %s, which cuts its blocks of %u elements; copy it as f32 first",
+        tuff_op_name(node->op), tuff_shape_text(&x->shape), tuff_dtype_name(x->dtype),
+        tuff_shape_text(&y->shape), tuff_dtype_block(x->dtype));
+}
+
 static void copy_reference(const tuff_node *node, const double *const *in, double *const *out)
 {
     memcpy(out[0], in[0], (size_t)tuff_tensor_count(node->out[0]) * sizeof(double));
@@ -62,7 +74,7 @@ static tuff_status infer_reshape(tuff_graph *g, tuff_node *node)
                          tuff_shape_text(&x->shape), tuff_shape_text(shape));
     set_view(node, shape);
     memcpy(node->out[0]->stride, stride, sizeof stride);
-    return TUFF_OK;
+    return expect_whole_blocks(node);
 }
 
 static void backward_reshape(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out,
@@ -143,7 +155,7 @@ static tuff_status infer_permute(tuff_graph *g, tuff_node *node)
     set_view(node, &shape);
     for (int i = 0; i < shape.rank; i++)
         node->out[0]->stride[i] = x->stride[axes[i]];
-    return TUFF_OK;
+    return expect_whole_blocks(node);
 }
 
 static void backward_permute(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out,
@@ -227,7 +239,7 @@ static tuff_status infer_slice(tuff_graph *g, tuff_node *node)
     set_view(node, &shape);
     memcpy(node->out[0]->stride, x->stride, sizeof x->stride);
     node->out[0]->offset = x->offset + start * x->stride[axis];
-    return TUFF_OK;
+    return expect_whole_blocks(node);
 }
 
 static void backward_slice(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
@@ -286,7 +298,7 @@ static tuff_status infer_expand(tuff_graph *g, tuff_node *node)
     int lead = shape->rank - x->shape.rank;
     for (int i = lead; i < shape->rank; i++)
         node->out[0]->stride[i] = x->shape.dim[i - lead] == shape->dim[i] ? x->stride[i - lead] : 0;
-    return TUFF_OK;
+    return expect_whole_blocks(node);
 }
 
 static void backward_expand(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out,

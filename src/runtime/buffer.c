@@ -11,11 +11,20 @@ tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype
         return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: rank %d or dtype %d is out of range", name, rank,
                          (int)dtype);
     tuff_shape shape = tuff_shape_of(rank, dims);
-    size_t bytes = tuff_dtype_size(dtype);
+    size_t count = 1;
     for (int i = 0; i < rank; i++)
-        if (dims[i] < 1 || !tuff_mul_size(bytes, (size_t)dims[i], &bytes) || bytes > INT64_MAX)
+        if (dims[i] < 1 || !tuff_mul_size(count, (size_t)dims[i], &count) || count > INT64_MAX)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: shape %s is empty or does not fit memory",
                              name, tuff_shape_text(&shape));
+    const int64_t row = rank > 0 ? dims[rank - 1] : 1;
+    if (row % tuff_dtype_block(dtype) != 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "buffer %s: rows of %s are whole blocks of %u elements, but it is %s", name,
+                         tuff_dtype_name(dtype), tuff_dtype_block(dtype), tuff_shape_text(&shape));
+    const uint64_t bytes = tuff_dtype_bytes(dtype, (int64_t)count);
+    if (bytes > INT64_MAX)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: shape %s does not fit memory", name,
+                         tuff_shape_text(&shape));
     tuff_buffer *buffer = tuff_alloc(sizeof *buffer);
     if (!buffer) return tuff_fail_memory("a buffer");
     *buffer = (tuff_buffer){.device = device, .dtype = dtype, .shape = shape, .name = tuff_strdup(name)};
@@ -47,9 +56,15 @@ void tuff_buffer_destroy(tuff_buffer **buffer)
 static tuff_status check(const tuff_buffer *b, int64_t first, int64_t count)
 {
     int64_t all = tuff_shape_count(&b->shape);
-    if (first >= 0 && count >= 0 && first <= all && count <= all - first) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "buffer %s: %lld elements from %lld are asked for, it has %lld",
-                     b->name, (long long)count, (long long)first, (long long)all);
+    const int64_t block = tuff_dtype_block(b->dtype);
+    if (first < 0 || count < 0 || first > all || count > all - first)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "buffer %s: %lld elements from %lld are asked for, it has %lld", b->name,
+                         (long long)count, (long long)first, (long long)all);
+    if (first % block == 0 && count % block == 0) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "buffer %s: %lld elements from %lld are asked for, which are no whole blocks of %lld",
+                     b->name, (long long)count, (long long)first, (long long)block);
 }
 
 tuff_status tuff_buffer_write(tuff_buffer *b, int64_t first, const void *data, int64_t count)
@@ -57,9 +72,8 @@ tuff_status tuff_buffer_write(tuff_buffer *b, int64_t first, const void *data, i
     TUFF_NEED(b);
     TUFF_NEED_MANY(data, count);
     TUFF_TRY(check(b, first, count));
-    uint64_t size = tuff_dtype_size(b->dtype);
-    return b->device->backend->buffer_write(b->device->handle, b->handle, (uint64_t)first * size, data,
-                                            (uint64_t)count * size);
+    return b->device->backend->buffer_write(b->device->handle, b->handle, tuff_dtype_bytes(b->dtype, first),
+                                            data, tuff_dtype_bytes(b->dtype, count));
 }
 
 tuff_status tuff_buffer_read(tuff_buffer *b, int64_t first, void *data, int64_t count)
@@ -67,9 +81,8 @@ tuff_status tuff_buffer_read(tuff_buffer *b, int64_t first, void *data, int64_t 
     TUFF_NEED(b);
     TUFF_NEED_MANY(data, count);
     TUFF_TRY(check(b, first, count));
-    uint64_t size = tuff_dtype_size(b->dtype);
-    return b->device->backend->buffer_read(b->device->handle, b->handle, (uint64_t)first * size, data,
-                                           (uint64_t)count * size);
+    return b->device->backend->buffer_read(b->device->handle, b->handle, tuff_dtype_bytes(b->dtype, first),
+                                           data, tuff_dtype_bytes(b->dtype, count));
 }
 
 tuff_dtype tuff_buffer_dtype(const tuff_buffer *b)

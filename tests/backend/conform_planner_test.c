@@ -44,7 +44,7 @@ static void set_owner(const shadow *s, const tuff_location *at, uint64_t begin, 
 /* The storage of x lies whole around the location of its view. */
 static void storage_range(const tuff_tensor *x, const tuff_location *at, uint64_t *begin, uint64_t *end)
 {
-    *begin = at->offset - (uint64_t)x->offset * tuff_dtype_size(x->dtype);
+    *begin = at->offset - tuff_dtype_bytes(x->dtype, x->offset);
     *end = *begin + tuff_tensor_bytes(x->storage);
 }
 

@@ -38,9 +38,9 @@ static inline void kit_case_load(kit_case *x, tuff_backend_device *device)
             if (x->plan->variables[k].tensor != leaf->storage) continue;
             uint64_t size = tuff_tensor_bytes(leaf);
             uint8_t *bytes = test_malloc(size);
-            tuff_data_encode(leaf->dtype, x->run->leaves[i].values, bytes, tuff_tensor_count(leaf));
-            KIT_OK(vulkan->buffer_write(device, x->variables[k],
-                                        (uint64_t)leaf->offset * tuff_dtype_size(leaf->dtype), bytes, size));
+            tuff_case_leaf_bytes(&x->run->leaves[i], bytes);
+            KIT_OK(vulkan->buffer_write(device, x->variables[k], tuff_dtype_bytes(leaf->dtype, leaf->offset),
+                                        bytes, size));
             test_free(bytes);
         }
     }

@@ -143,6 +143,8 @@ static const struct {
     CALLS(tuff_status_name),
     CALLS(tuff_free),
     CALLS(tuff_dtype_name),
+    CALLS(tuff_dtype_block),
+    CALLS(tuff_dtype_bytes),
     CALLS(tuff_dtype_size),
     CALLS(tuff_cancel_create),
     CALLS(tuff_cancel_request),

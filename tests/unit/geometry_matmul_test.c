@@ -176,7 +176,7 @@ static void mistakes_are_named(void **state)
     } bad[] = {
         {{2, 4, 8}, {2, 9, 3}, TUFF_F32, "matmul: inner dimensions differ: a is [2, 4, 8], b is [2, 9, 3]"},
         {{2, 4, 8}, {3, 8, 3}, TUFF_F32, "leading dimensions do not broadcast"},
-        {{2, 4, 8}, {2, 8, 3}, TUFF_I32, "b must be f32, f16 or bf16, but is i32"},
+        {{2, 4, 8}, {2, 8, 3}, TUFF_I32, "b must be f32, f16, bf16 or of a block type, but is i32"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         tuff_graph *g = NULL;

@@ -45,6 +45,17 @@ CALLS_OF(tuff_dtype_name)
     assert_non_null(tuff_dtype_name((tuff_dtype)-1));
     assert_non_null(tuff_dtype_name(TUFF_DTYPE_COUNT));
 }
+CALLS_OF(tuff_dtype_block)
+{
+    assert_int_equal(tuff_dtype_block((tuff_dtype)-1), 0);
+    assert_int_equal(tuff_dtype_block(TUFF_DTYPE_COUNT), 0);
+}
+CALLS_OF(tuff_dtype_bytes)
+{
+    assert_int_equal(tuff_dtype_bytes((tuff_dtype)-1, 4), 0);
+    assert_int_equal(tuff_dtype_bytes(TUFF_DTYPE_COUNT, 4), 0);
+    assert_int_equal(tuff_dtype_bytes(TUFF_F32, -1), 0);
+}
 CALLS_OF(tuff_dtype_size)
 {
     assert_int_equal(tuff_dtype_size((tuff_dtype)-1), 0);

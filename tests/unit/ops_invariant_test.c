@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "conform/runner.h"
 #include "cpu_fixture.h"
+#include "ir/dtype.h"
 #include "kit/kit.h"
 #include "runtime/program.h"
 
@@ -43,7 +45,13 @@ static void check(int64_t N, int64_t K, bool transposed, tuff_dtype dtype)
         w[i] = (float)tuff_rng_uniform(2, (uint64_t)i, 0, 0) - 0.5f;
     tuff_buffer *b = NULL;
     KIT_OK(tuff_buffer_create(device, "b", dtype, 2, transposed ? (int64_t[]){N, K} : (int64_t[]){K, N}, &b));
-    if (dtype != TUFF_F32) tuff_dtype_from_f32(dtype, w, stored, (size_t)(N * K));
+    if (tuff_dtype_is_block(dtype)) {
+        double *values = malloc((size_t)(N * K) * sizeof *values);
+        tuff_data_blocks(dtype, N * K, 2, 0, stored, values);
+        free(values);
+    } else if (dtype != TUFF_F32) {
+        tuff_dtype_from_f32(dtype, w, stored, (size_t)(N * K));
+    }
     KIT_OK(tuff_buffer_write(b, 0, dtype == TUFF_F32 ? w : stored, N * K));
     multiply(a, MOST_ROWS, N, K, transposed, b, truth);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -74,6 +82,10 @@ static void rows_do_not_know_of_each_other(void **state)
         for (int transposed = 0; transposed < 2; transposed++)
             for (int d = 0; d < DTYPES; d++)
                 check(sizes[s][0], sizes[s][1], transposed, (tuff_dtype[]){TUFF_F32, TUFF_F16, TUFF_BF16}[d]);
+    for (int transposed = 0; transposed < 2 && DTYPES > 1; transposed++) {
+        check(384, 1536, transposed, TUFF_Q8_0);
+        check(768, 768, transposed, TUFF_Q4_K);
+    }
 }
 
 int main(void)

@@ -87,7 +87,7 @@ static void embedding_mistakes_are_named(void **state)
     (void)state;
     tuff_graph *g = begin();
     (void)tuff_embedding(g, variable(g, TUFF_I32, DIMS(5, 3)), variable(g, TUFF_I32, DIMS(4)), NULL);
-    end(g, TUFF_INVALID_ARGUMENT, "must be f32, f16 or bf16, but is i32");
+    end(g, TUFF_INVALID_ARGUMENT, "must be f32, f16, bf16 or of a block type, but is i32");
     g = begin();
     (void)tuff_embedding(g, variable(g, TUFF_F32, DIMS(5, 3)), variable(g, TUFF_F32, DIMS(4)), NULL);
     end(g, TUFF_INVALID_ARGUMENT, "ids must be i32");

@@ -36,13 +36,23 @@ static const tuff_weight *add(const char *name, tuff_storage storage, int64_t ro
 static void test_dtypes(void **state)
 {
     (void)state;
-    const char *names[] = {"f32", "f16", "bf16", "i32", "u32"};
+    const char *names[] = {"f32",  "f16",  "bf16", "i32",  "u32",  "q4_0", "q4_1",   "q5_0", "q5_1",
+                           "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "mxfp4"};
     const unsigned sizes[] = {4, 2, 2, 4, 4};
     for (int i = 0; i < TUFF_DTYPE_COUNT; i++) {
         assert_string_equal(tuff_dtype_name((tuff_dtype)i), names[i]);
-        assert_int_equal(tuff_dtype_size((tuff_dtype)i), sizes[i]);
+        assert_int_equal(tuff_dtype_size((tuff_dtype)i), i < 5 ? sizes[i] : 0);
+        assert_int_equal(tuff_dtype_is_block((tuff_dtype)i), i >= 5);
     }
     assert_string_equal(tuff_dtype_name((tuff_dtype)99), "unknown");
+    assert_int_equal(tuff_dtype_block(TUFF_BF16), 1);
+    assert_int_equal(tuff_dtype_block(TUFF_Q8_0), 32);
+    assert_int_equal(tuff_dtype_block(TUFF_Q6_K), 256);
+    assert_int_equal(tuff_dtype_bytes(TUFF_BF16, 7), 14);
+    assert_int_equal(tuff_dtype_bytes(TUFF_Q6_K, 512), 420);
+    assert_int_equal(tuff_dtype_bytes(TUFF_MXFP4, 33), 34); /* a part of a block takes a whole one */
+    assert_int_equal(tuff_dtype_bytes(TUFF_F32, -1), 0);
+    assert_true(tuff_dtype_bytes(TUFF_F32, INT64_MAX) == UINT64_MAX);
 }
 
 static void test_half_conversion_is_that_of_base(void **state)

@@ -28,7 +28,7 @@ static int64_t parts(int64_t n, int64_t size)
 
 /* One operand: a's rows or b's columns. */
 typedef struct side {
-    const char *x;
+    const void *x;
     tuff_dtype dtype;
     int64_t count, tile;  /* how many rows or columns, and how many a tile has */
     int64_t stride, term; /* from one to the next; from one term to the next */
@@ -62,7 +62,7 @@ static int64_t length(const work *w, const side *s)
 static void begin_work(work *w, const tuff_gemm_problem *g, bool strips)
 {
     *w = (work){.g = g, .kt = tuff_gemm_terms(g, strips)};
-    w->a = (side){(const char *)g->a, TUFF_F32, g->M, 64, g->ars, g->acs, true, false};
+    w->a = (side){g->a, TUFF_F32, g->M, 64, g->ars, g->acs, true, false};
     w->b = (side){g->b, g->b_dtype, g->N, 64, g->bcs, g->brs, true, strips};
     int64_t most = TUFF_GEMM_LATE / tuff_strip_rows(w->kt);
     if (g->M > 64 && parts(g->M, 64) * parts(g->N, 192) >= MANY_TILES)
@@ -85,13 +85,15 @@ static size_t tiles_scratch(const tuff_gemm_problem *g, bool strips)
 
 static void pack(const work *w, const side *s, int64_t first, int64_t count, float *out)
 {
-    const char *x = s->x + (first * s->stride + w->k0 * s->term) * (int64_t)tuff_dtype_size(s->dtype);
+    const int64_t at = first * s->stride + w->k0 * s->term;
+    const tuff_part_of rows = {s->x, s->dtype, at, s->stride, s->term},
+                       columns = {s->x, s->dtype, at, s->term, s->stride};
     if (s == &w->a)
-        tuff_pack(x, s->dtype, s->stride, s->term, count, w->nk, out, w->nk);
+        tuff_pack(&rows, count, w->nk, out, w->nk);
     else if (s->strips)
-        tuff_pack_strips(x, s->dtype, s->term, s->stride, w->nk, count, out);
+        tuff_pack_strips(&columns, w->nk, count, out);
     else
-        tuff_pack(x, s->dtype, s->term, s->stride, w->nk, count, out, count);
+        tuff_pack(&columns, w->nk, count, out, count);
 }
 
 /* A tile that is not packed. */

@@ -71,30 +71,24 @@ static void turn_part(const float *x, int64_t ldx, int64_t rows, int64_t columns
             out[i * ld + j] = x[j * ldx + i];
 }
 
-static const void *element(const void *base, tuff_dtype dtype, int64_t index)
-{
-    return (const char *)base + index * (int64_t)tuff_dtype_size(dtype);
-}
-
-/* x is stored by columns, `cs` apart: SIDE columns at a time, in pieces of rows that are f32 or made so. */
-static void pack_turned(const void *x, tuff_dtype dtype, int64_t cs, int64_t rows, int64_t columns,
-                        float *out, int64_t ld)
+/* Stored by columns: SIDE columns at a time, in pieces of rows that are f32 or made so. */
+static void pack_turned(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld)
 {
     float converted[SIDE * PIECE];
     for (int64_t j = 0; j < columns; j += SIDE) {
         int64_t nj = columns - j < SIDE ? columns - j : SIDE;
         for (int64_t p = 0; p < rows; p += PIECE) {
-            int64_t np = rows - p < PIECE ? rows - p : PIECE, from_ld = cs;
-            const float *from = element(x, dtype, j * cs + p);
-            if (dtype != TUFF_F32) {
-                for (int64_t c = 0; c < nj; c++)
-                    tuff_dtype_to_f32(dtype, element(x, dtype, (j + c) * cs + p), converted + c * PIECE,
-                                      (size_t)np);
-                from = converted;
-                from_ld = PIECE;
+            int64_t np = rows - p < PIECE ? rows - p : PIECE, x_ld = PIECE;
+            const float *x = converted;
+            if (from->dtype == TUFF_F32) {
+                x = (const float *)from->x + from->at + j * from->cs + p;
+                x_ld = from->cs;
             }
+            for (int64_t c = 0; c < nj && x == converted; c++)
+                tuff_load_f32(from->x, from->dtype, from->at + (j + c) * from->cs + p, np,
+                              converted + c * PIECE);
             for (int64_t i = 0; i < np; i += SIDE)
-                turn_part(from + i, from_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * ld + j, ld);
+                turn_part(x + i, x_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * ld + j, ld);
         }
     }
 }
@@ -107,16 +101,15 @@ static TUFF_KERNEL void copy_strip(const float *restrict x, int64_t rs, int64_t 
             out[i * TUFF_STRIP + j] = x[i * rs + j];
 }
 
-void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
-               float *out, int64_t ld)
+void tuff_pack(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld)
 {
-    if (cs != 1 && columns > 1)
-        pack_turned(x, dtype, cs, rows, columns, out, ld);
-    else if (dtype == TUFF_F32 && columns == TUFF_STRIP && ld == TUFF_STRIP)
-        copy_strip(x, rs, rows, out);
+    if (from->cs != 1 && columns > 1)
+        pack_turned(from, rows, columns, out, ld);
+    else if (from->dtype == TUFF_F32 && columns == TUFF_STRIP && ld == TUFF_STRIP)
+        copy_strip((const float *)from->x + from->at, from->rs, rows, out);
     else
         for (int64_t i = 0; i < rows; i++)
-            tuff_dtype_to_f32(dtype, element(x, dtype, i * rs), out + i * ld, (size_t)columns);
+            tuff_load_f32(from->x, from->dtype, from->at + i * from->rs, columns, out + i * ld);
 }
 
 /* What a strip has beyond its columns and rows. */
@@ -129,15 +122,17 @@ static void clear_rest(float *strip, int64_t rows, int64_t columns)
 }
 
 /* Where x lies by rows, they are read some at a time for all strips: a page holds parts of many strips. */
-void tuff_pack_strips(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
-                      float *out)
+void tuff_pack_strips(const tuff_part_of *from, int64_t rows, int64_t columns, float *out)
 {
-    int64_t size = tuff_strip_rows(rows) * TUFF_STRIP, step = cs == 1 ? ROWS : rows;
+    int64_t size = tuff_strip_rows(rows) * TUFF_STRIP, step = from->cs == 1 ? ROWS : rows;
     for (int64_t i = 0; i < rows; i += step)
-        for (int64_t j = 0; j < columns; j += TUFF_STRIP)
-            tuff_pack(element(x, dtype, i * rs + j * cs), dtype, rs, cs, rows - i < step ? rows - i : step,
+        for (int64_t j = 0; j < columns; j += TUFF_STRIP) {
+            tuff_part_of part = *from;
+            part.at += i * from->rs + j * from->cs;
+            tuff_pack(&part, rows - i < step ? rows - i : step,
                       columns - j < TUFF_STRIP ? columns - j : TUFF_STRIP,
                       out + j / TUFF_STRIP * size + i * TUFF_STRIP, TUFF_STRIP);
+        }
     for (int64_t j = 0; j < columns; j += TUFF_STRIP)
         clear_rest(out + j / TUFF_STRIP * size, rows, columns - j < TUFF_STRIP ? columns - j : TUFF_STRIP);
 }

@@ -32,12 +32,17 @@ typedef struct tuff_tile_shape {
 void tuff_tile_plain(const tuff_tile_shape *shape, const float *a, int64_t ars, int64_t acs, const float *b,
                      float *c);
 
-/* out[i*ld + j] = x[i,j] as f32; element (i,j) of x is at i*rs + j*cs, and rs or cs is 1. */
-void tuff_pack(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
-               float *out, int64_t ld);
+/* A part of a matrix: element (i,j) is element at + i*rs + j*cs of storage x, and rs or cs is 1. */
+typedef struct tuff_part_of {
+    const void *x;
+    tuff_dtype dtype;
+    int64_t at, rs, cs;
+} tuff_part_of;
+
+/* out[i*ld + j] = (i,j) as f32. */
+void tuff_pack(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld);
 /* The same as strips. */
-void tuff_pack_strips(const void *x, tuff_dtype dtype, int64_t rs, int64_t cs, int64_t rows, int64_t columns,
-                      float *out);
+void tuff_pack_strips(const tuff_part_of *from, int64_t rows, int64_t columns, float *out);
 
 /* c[i,j] = tile[i,j], or c += where `add`; c has its rows ldc apart. */
 void tuff_unpack(const float *tile, int64_t rows, int64_t columns, bool add, float *c, int64_t ldc);

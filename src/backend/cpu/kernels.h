@@ -21,8 +21,12 @@ typedef void (*tuff_range_fn)(int64_t begin, int64_t end, void *context);
 void tuff_parallel(int64_t n, int64_t grain, tuff_range_fn fn, void *context);
 int tuff_thread_count(void);
 
+/* Elements at to at + n of storage x as f32: of f32, f16, bf16, or stored by the block. */
+void tuff_load_f32(const void *x, tuff_dtype dtype, int64_t at, int64_t n, float *out);
+
 /* C[M,N] = A[M,K] B[K,N]. Element (i,k) of A is at a[i*ars + k*acs], likewise B's; one of each pair of
- * strides is 1. B is f32, f16 or bf16; C has its rows crs apart. M, N and K are at least 1. */
+ * strides is 1. B is f32, f16, bf16 or of a block type, its blocks along the axis of stride 1; C has its rows
+ * crs apart. M, N and K are at least 1. */
 typedef struct tuff_gemm_problem {
     int64_t M, N, K;
     const float *a;
@@ -42,6 +46,11 @@ size_t tuff_gemm_scratch(const tuff_gemm_problem *problem);
 /* y[N] = sum over k of x[k] * W[n,k], W row-major with row stride `ldw`, stored as dtype (f32, f16, bf16).
  * Threaded, at memory speed. */
 void tuff_gemv(int64_t N, int64_t K, const float *x, const void *w, tuff_dtype dtype, int64_t ldw, float *y);
+/* y[m,n] = sum over k of x[m,k] * W[n,k] for up to TUFF_GEMV_ROWS rows, W of a block type; rows of x, W and y
+ * are ldx, ldw and ldy apart. */
+enum { TUFF_GEMV_ROWS = 4 };
+void tuff_gemv_blocks(int64_t M, int64_t N, int64_t K, const float *x, int64_t ldx, const void *w,
+                      tuff_dtype dtype, int64_t ldw, float *y, int64_t ldy);
 
 /* exp for vector code: within 2 ulp on the finite range, exact 0 and inf beyond, NaN kept. */
 static inline float tuff_expf(float x);
