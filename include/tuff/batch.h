@@ -58,7 +58,7 @@ typedef struct tuff_batcher_params {
         sizeof(tuff_batcher_params), 0, 0, 0, false, false, NULL, NULL \
     }
 
-/* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in (block types as f32).
+/* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in.
  * Model and device must outlive the batcher; `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_batcher_create(const tuff_model *model, tuff_device *device,
                                                        const tuff_batcher_params *params,

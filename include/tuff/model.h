@@ -53,7 +53,8 @@ typedef struct tuff_model_info {
     int64_t context_length; /* positions that the model was trained for */
     bool tied;              /* the head is the embedding table */
     int64_t parameters;     /* elements of all parameters; a tied table counts once */
-    tuff_dtype dtype;       /* of the matrices as stored; f32 for block types, which are dequantized */
+    tuff_dtype
+        dtype; /* of the matrices as stored: of most, where that is a block type; else of all, or f32 */
     bool encoder_decoder; /* its text answers the prompt, which its encoder reads; else it goes on with it */
     uint8_t reserved[3];  /* 0 */
 } tuff_model_info;

@@ -35,6 +35,11 @@ static tuff_status check(const tuff_param *p, const tuff_weight *w)
             TUFF_UNSUPPORTED,
             "%s: it has %s whole, a matrix that files hold the other way round; such are not read", w->file,
             w->name);
+    if (tuff_dtype_is_block(p->stored))
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: it has %s whole, which the model has as %s; convert the model with --dtype f16 first",
+            w->file, w->name, tuff_dtype_name(p->stored));
     const tuff_shape expected = tuff_shape_of(p->rank, p->shape),
                      found = tuff_shape_of((int)w->rank, w->shape);
     if (!tuff_shape_equal(&expected, &found))

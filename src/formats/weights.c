@@ -40,6 +40,10 @@ tuff_storage tuff_storage_of(tuff_dtype dtype)
         return TUFF_STORE_I32;
     case TUFF_U32:
         return TUFF_STORE_U32;
+#define TUFF_BLOCK(NAME, name, elements, bytes) \
+    case TUFF_##NAME:                           \
+        return TUFF_STORE_##NAME;
+#include "base/blocks.def"
     default:
         TUFF_ASSERT(dtype == TUFF_F32);
         return TUFF_STORE_F32;

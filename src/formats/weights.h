@@ -28,7 +28,7 @@ typedef struct tuff_storage_info {
 const tuff_storage_info *tuff_storage_get(tuff_storage storage);
 /* The type of base/blocks.def that it is, or TUFF_BLOCK_COUNT. */
 tuff_block tuff_storage_block(tuff_storage storage);
-/* The storage of a compute type: f32 F32, f16 F16, bf16 BF16, i32 I32, u32 U32. */
+/* The storage of a compute type, under the same name: f32 F32, q4_k Q4_K. */
 tuff_storage tuff_storage_of(tuff_dtype dtype);
 
 #define TUFF_MAX_RANK 4
@@ -123,8 +123,8 @@ bool tuff_weight_is_copy(const tuff_weight *a, const tuff_weight *b);
 /* UNSUPPORTED, naming tensor and storage, when the tensor can be listed but not read. */
 TUFF_MUST_USE tuff_status tuff_weight_check_readable(const tuff_weight *weight);
 /* Reads a whole tensor, or rows [begin, end) of its matrix view, as f32, f16 or bf16, rounding to nearest
- * even. `out` holds that many elements. A finite number that becomes infinite in f16 is NOT_FINITE.
- * Thread-safe. */
+ * even, or by the block as it is stored. `out` holds that many elements. A finite number that becomes
+ * infinite in f16 is NOT_FINITE. Thread-safe. */
 TUFF_MUST_USE tuff_status tuff_weight_read(const tuff_weight *weight, tuff_dtype dtype, void *out);
 TUFF_MUST_USE tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64_t begin, int64_t end,
                                                 tuff_dtype dtype, void *out);

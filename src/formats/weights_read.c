@@ -155,7 +155,9 @@ tuff_status tuff_weight_read_rows(const tuff_weight *weight, int64_t begin, int6
                                   void *out)
 {
     TUFF_TRY(tuff_weight_check_readable(weight));
-    if (!tuff_dtype_is_float(dtype) || begin < 0 || begin > end || end > tuff_weight_rows(weight))
+    const bool as_stored = tuff_dtype_is_block(dtype) && weight->storage == tuff_storage_of(dtype);
+    if (!(tuff_dtype_is_float(dtype) || as_stored) || begin < 0 || begin > end ||
+        end > tuff_weight_rows(weight))
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "%s: tensor '%s': rows %" PRId64 " to %" PRId64
                          " as %s were asked for; it has %" PRId64 " rows, readable as f32, f16 or bf16",

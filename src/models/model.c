@@ -92,10 +92,13 @@ static tuff_status open_gguf(tuff_model *model, const char *path)
     return tuff_vocab_tokens(model->gguf, &model->config.tokens);
 }
 
-/* 16 bits stay; all else becomes f32. */
+/* 16 bits stay, and blocks, whose rows may move as a whole; all else becomes f32. */
 static tuff_dtype stored_as(const tuff_param *p, const tuff_weight *weight)
 {
+    const tuff_block block = tuff_storage_block(weight->storage);
     if (!tuff_param_is_matrix(p)) return TUFF_F32;
+    if (block != TUFF_BLOCK_COUNT)
+        return p->rank == 2 && p->gguf.more == 0 && p->gguf.skip == 0 ? tuff_dtype_of_block(block) : TUFF_F32;
     return weight->storage == TUFF_STORE_F16    ? TUFF_F16
            : weight->storage == TUFF_STORE_BF16 ? TUFF_BF16
                                                 : TUFF_F32;
@@ -222,14 +225,18 @@ tuff_status tuff_model_get_tokenizer(const tuff_model *model, const tuff_tokeniz
 
 tuff_dtype tuff_model_matrix_dtype(const tuff_model *model)
 {
-    const tuff_param *first = NULL;
+    int64_t elements[TUFF_DTYPE_COUNT] = {0};
+    tuff_dtype most = TUFF_F32;
+    int types = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        if (!tuff_param_is_matrix(p)) continue;
-        if (!first) first = p;
-        if (p->stored != first->stored) return TUFF_F32;
+        if (tuff_param_is_matrix(p)) elements[p->stored] += tuff_param_elements(p);
     }
-    return first ? first->stored : TUFF_F32;
+    for (int i = 0; i < TUFF_DTYPE_COUNT; i++) {
+        types += elements[i] > 0;
+        if (elements[i] > elements[most]) most = (tuff_dtype)i;
+    }
+    return types == 1 || tuff_dtype_is_block(most) ? most : TUFF_F32;
 }
 
 int64_t tuff_model_parameters(const tuff_model *model)

@@ -89,7 +89,7 @@ const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *
 /* Elements of all parameters; a tied table counts once. */
 int64_t tuff_model_parameters(const tuff_model *model);
 
-/* The type of its matrices on a device where they are frozen; f32 when there are several. */
+/* The type of its matrices on a device where they are frozen, as tuff_model_info has it. */
 tuff_dtype tuff_model_matrix_dtype(const tuff_model *model);
 
 /* Puts all parameters into the store, under their names, in memory order: as they are stored, or, to be

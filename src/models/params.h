@@ -11,8 +11,8 @@
 
 typedef struct tuff_config tuff_config;
 
-/* What a parameter is for. Matrices multiply, rows of tables are looked up: both may be stored in 16 bits,
- * and weight decay applies to them, as in Hugging Face's Trainer. Norms and biases are f32. */
+/* What a parameter is for. Matrices multiply, rows of tables are looked up: both may be stored in 16 bits or
+ * by the block, and weight decay applies to them, as in Hugging Face's Trainer. Norms and biases are f32. */
 typedef enum tuff_role {
     TUFF_ROLE_MATRIX,
     TUFF_ROLE_TABLE,
@@ -48,7 +48,7 @@ typedef struct tuff_param {
     tuff_source hf, gguf;
     bool fresh;        /* no file holds it: it is drawn at random */
     bool whole;        /* trained also where an adapter is trained in place of the model */
-    tuff_dtype stored; /* on a device, when it is not trained: f32, f16 or bf16, as the model's file has it */
+    tuff_dtype stored; /* on a device, when it is not trained: as the model's file has it, or f32 */
 } tuff_param;
 
 /* Columns of its matrix view: all axes but the first; a vector has one. */
@@ -56,7 +56,7 @@ int64_t tuff_param_columns(const tuff_param *param);
 int64_t tuff_param_elements(const tuff_param *param);
 /* Its axes in a file of one of the two formats, out_shape[0..rank). */
 void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shape);
-/* Whether it may be stored in 16 bits, and whether weight decay applies. */
+/* Whether it may be stored in 16 bits or by the block, and whether weight decay applies. */
 bool tuff_param_is_matrix(const tuff_param *param);
 
 /* A tensor that training changes, f32: a parameter, or what an adapter adds. What is of its group is data of

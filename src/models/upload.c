@@ -67,7 +67,8 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
         return TUFF_OK;
     }
     const tuff_weight *weight = tuff_model_weight(model, p);
-    int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype);
+    int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype); /* 0 of blocks, which are rows */
+    int64_t row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);
     bool turned = model->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
     if (p->rank == 1 && !turned) {
         if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);
@@ -84,8 +85,8 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     if (p->rank > 1) {
         for (int64_t r = begin; r < end; r++) {
             int64_t from = row_of_file(p, r);
-            TUFF_TRY(tuff_weight_read_rows(weight, from, from + 1, dtype,
-                                           (char *)out + (r - begin) * columns * size));
+            TUFF_TRY(
+                tuff_weight_read_rows(weight, from, from + 1, dtype, (char *)out + (r - begin) * row_bytes));
         }
         return TUFF_OK;
     }
@@ -121,11 +122,11 @@ tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const 
     int64_t columns = tuff_param_columns(p), n = (end - begin) * columns;
     tuff_dtype dtype = tuff_buffer_dtype(buffer);
     if (dtype == TUFF_F32) return tuff_buffer_read(buffer, begin * columns, out, n);
-    void *half = tuff_alloc_array((size_t)n, tuff_dtype_size(dtype));
-    if (!half) return tuff_fail_memory("rows of a weight");
-    tuff_status status = tuff_buffer_read(buffer, begin * columns, half, n);
-    if (status == TUFF_OK) tuff_dtype_to_f32(dtype, half, out, (size_t)n);
-    tuff_free(half);
+    void *stored = tuff_alloc((size_t)tuff_dtype_bytes(dtype, n));
+    if (!stored) return tuff_fail_memory("rows of a weight");
+    tuff_status status = tuff_buffer_read(buffer, begin * columns, stored, n);
+    if (status == TUFF_OK) tuff_dtype_to_f32(dtype, stored, out, (size_t)n);
+    tuff_free(stored);
     return status;
 }
 
@@ -140,7 +141,7 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
 {
     tuff_buffer *buffer = NULL;
     TUFF_TRY(tuff_store_add(store, p->name, dtype, p->rank, p->shape, &buffer));
-    int64_t columns = tuff_param_columns(p), row_bytes = columns * tuff_dtype_size(dtype);
+    int64_t columns = tuff_param_columns(p), row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);
     /* a transposed file is read whole per piece: make that one piece */
     bool whole = !model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
     int64_t step = whole ? p->shape[0] : PIECE_BYTES / row_bytes + 1;
@@ -169,11 +170,11 @@ static tuff_status check_room(const tuff_model *model, bool trained, const tuff_
     uint64_t bytes = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        bytes += (uint64_t)tuff_param_elements(p) * tuff_dtype_size(dtype_of(p, trained));
+        bytes += tuff_dtype_bytes(dtype_of(p, trained), tuff_param_elements(p));
     }
-    return tuff_note(
-        tuff_room_check(tuff_store_device(store), bytes, "the model", "one stored as bf16 or f16 needs"),
-        "%s", model->path);
+    return tuff_note(tuff_room_check(tuff_store_device(store), bytes, "the model",
+                                     "one stored as bf16, f16 or Q4_K_M needs"),
+                     "%s", model->path);
 }
 
 tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_watch *watch,
