@@ -134,6 +134,7 @@ tuff_status tuff_added_next(const tuff_added_set *set, tuff_view text, bool plai
         while (token->right && end < text.size &&
                (size = tuff_utf8_decode(text.data + end, text.size - end, &c)) && tuff_is_space(c))
             end += size;
+        if (token->left && end <= search->done) continue; /* the last token has taken all of it */
         *out_token = token;
         *out_start = start > search->done ? start : search->done;
         *out_end = end > search->done ? end : search->done;

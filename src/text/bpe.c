@@ -166,6 +166,15 @@ static int32_t character_id(const tuff_bpe *bpe, const char *text, size_t size, 
     return codepoint < TUFF_BPE_DIRECT ? bpe->direct[codepoint] : vocab_id(bpe, text, size);
 }
 
+/* Of a word's last character: with the suffix behind it. */
+static int32_t last_id(const tuff_bpe *bpe, const char *text, size_t size)
+{
+    char spelled[4 + TUFF_BPE_SUFFIX];
+    memcpy(spelled, text, size);
+    memcpy(spelled + size, bpe->suffix.data, bpe->suffix.size);
+    return vocab_id(bpe, spelled, size + bpe->suffix.size);
+}
+
 static bool has_bytes(const tuff_bpe *bpe, const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -184,7 +193,9 @@ static tuff_status first_symbols(const tuff_bpe *bpe, tuff_view word, tuff_pace 
         uint32_t codepoint;
         size_t size = tuff_utf8_decode(word.data + i, word.size - i, &codepoint);
         TUFF_ASSERT(size > 0);
-        int32_t id = character_id(bpe, word.data + i, size, codepoint);
+        const bool last = bpe->suffix.size && i + size == word.size;
+        int32_t id =
+            last ? last_id(bpe, word.data + i, size) : character_id(bpe, word.data + i, size, codepoint);
         bool unknown = false;
         if (id >= 0) {
             symbols[count++] = (symbol){.id = id, .end = (uint32_t)(i + size)};
@@ -316,7 +327,8 @@ static tuff_status encode_part(const tuff_bpe *bpe, tuff_view word, size_t start
 tuff_status tuff_bpe_encode(const tuff_bpe *bpe, tuff_view word, tuff_bpe_scratch *scratch, tuff_pieces *out)
 {
     static const char space[] = "\xe2\x96\x81";
-    if (!bpe->space_starts_word || bpe->whole_words) return encode_word(bpe, word, scratch, out);
+    if (!bpe->space_starts_word || bpe->whole_words || bpe->suffix.size)
+        return encode_word(bpe, word, scratch, out);
     size_t start = 0;
     for (size_t i = 1; i + 3 <= word.size; i++) {
         TUFF_TRY(tuff_pace_work(scratch->pace, 1));

@@ -20,7 +20,7 @@ typedef struct tuff_merge {
     uint32_t rank; /* lower goes first; of equals the leftmost */
 } tuff_merge;
 
-enum { TUFF_BPE_DIRECT = 0x400 };
+enum { TUFF_BPE_DIRECT = 0x400, TUFF_BPE_SUFFIX = 32 };
 
 typedef struct tuff_bpe {
     tuff_merge *merges; /* in order of rank */
@@ -35,6 +35,7 @@ typedef struct tuff_bpe {
     bool byte_fallback;              /* unknown characters become byte tokens */
     bool fuse_unk;                   /* neighbouring unknown characters give one unk */
     bool whole_words;                /* a word in the vocabulary is its token, whatever the merges say */
+    tuff_view suffix;                /* behind the last character of a word; the tokenizer's memory */
     bool space_starts_word;          /* no token has U+2581 after another character: safe to cut there */
 } tuff_bpe;
 

@@ -9,6 +9,7 @@
 typedef struct unspelling {
     const tuff_tokenizer *tokenizer;
     bool skip_special, started;
+    bool space;        /* goes before the next token: the last one ended a word */
     size_t strip_left; /* characters that may still be taken off the start of the text */
     tuff_buf from, to;
 } unspelling;
@@ -21,7 +22,7 @@ struct tuff_decoder {
 
 static void restart(unspelling *u)
 {
-    u->started = false;
+    u->started = u->space = false;
     u->strip_left = 0;
     for (size_t i = 0; i < u->tokenizer->unspell_count; i++) {
         if (u->tokenizer->unspells[i].kind == TUFF_UNSPELL_STRIP_ALL)
@@ -104,6 +105,14 @@ static void clean_up(tuff_buf *text)
     tuff_buf_free(&next);
 }
 
+static void suffix(unspelling *u, const tuff_unspell *step, tuff_view text, tuff_buf *out)
+{
+    if (u->space) tuff_buf_char(out, ' ');
+    u->space = ends(text, step->text);
+    if (u->space) text.size -= step->text.size;
+    tuff_buf_bytes(out, text.data, text.size);
+}
+
 static void word_piece(const tuff_unspell *step, tuff_view text, bool first, tuff_buf *out)
 {
     if (!first && begins(text, step->text))
@@ -147,6 +156,9 @@ static tuff_status apply(unspelling *u, const tuff_unspell *step, tuff_view text
         return TUFF_OK;
     case TUFF_UNSPELL_METASPACE:
         metaspace(step, text, !u->started, out);
+        return TUFF_OK;
+    case TUFF_UNSPELL_SUFFIX:
+        suffix(u, step, text, out);
         return TUFF_OK;
     case TUFF_UNSPELL_WORDPIECE:
         word_piece(step, text, !u->started, out);

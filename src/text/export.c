@@ -125,6 +125,7 @@ static tuff_status describe_llama(const tuff_tokenizer *t, tuff_vocab_export *e)
 static tuff_status describe_gpt2(const tuff_tokenizer *t, tuff_vocab_export *e)
 {
     if (!t->cut) return tuff_inexpressible("its pre-tokenizer has no name there");
+    if (t->bpe.suffix.size) return tuff_inexpressible("its words end in a suffix");
     for (size_t i = 0; i < t->normalizer_count; i++)
         if (t->normalizers[i].kind != TUFF_NORMALIZE_NFC)
             return tuff_inexpressible("its normalizer has no name there");

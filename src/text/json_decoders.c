@@ -68,6 +68,10 @@ static tuff_status read_decoder(tuff_tokenizer *t, const cJSON *json, const char
         TUFF_TRY(tuff_json_text(json, "prefix", where, &text));
         step = (tuff_unspell){.kind = TUFF_UNSPELL_WORDPIECE, .text = tuff_view_of(text), .cleanup = true};
         TUFF_TRY(tuff_json_bool(json, "cleanup", where, &step.cleanup));
+    } else if (strcmp(type, "BPEDecoder") == 0) {
+        const char *text = "</w>";
+        TUFF_TRY(tuff_json_text(json, "suffix", where, &text));
+        step = (tuff_unspell){.kind = TUFF_UNSPELL_SUFFIX, .text = tuff_view_of(text)};
     } else if (strcmp(type, "Replace") == 0) {
         const char *text;
         TUFF_TRY(tuff_json_need_text(json, "content", type, where, &text));

@@ -16,17 +16,24 @@ static const char *type_by_content(const cJSON *model)
 
 static tuff_status check_bpe(const cJSON *model, const char *where)
 {
-    static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
     double dropout = 0;
     TUFF_TRY(tuff_json_number(model, "dropout", where, &dropout));
     if (dropout != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: \"dropout\" of merges is not supported by Tuff", where);
-    for (size_t i = 0; i < 2; i++) {
-        const char *affix = NULL;
-        TUFF_TRY(tuff_json_text(model, affixes[i], where, &affix));
-        if (affix && *affix)
-            return tuff_fail(TUFF_UNSUPPORTED, "%s: \"%s\" is not supported by Tuff", where, affixes[i]);
-    }
+    const char *prefix = NULL, *suffix = NULL;
+    bool bytes = false;
+    TUFF_TRY(tuff_json_text(model, "continuing_subword_prefix", where, &prefix));
+    TUFF_TRY(tuff_json_text(model, "end_of_word_suffix", where, &suffix));
+    TUFF_TRY(tuff_json_bool(model, "byte_fallback", where, &bytes));
+    if (prefix && *prefix)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: the \"continuing_subword_prefix\" of a BPE is not supported by Tuff", where);
+    if (suffix && *suffix && (bytes || strlen(suffix) > TUFF_BPE_SUFFIX))
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: an \"end_of_word_suffix\" of more than %d bytes, or beside \"byte_fallback\", is "
+            "not supported by Tuff",
+            where, TUFF_BPE_SUFFIX);
     return TUFF_OK;
 }
 
@@ -114,7 +121,12 @@ static tuff_status find_unk(tuff_tokenizer *t, const char *unk, const char *wher
 
 static tuff_status read_bpe(tuff_tokenizer *t, const cJSON *model, const char *where)
 {
-    const char *unk = NULL;
+    const char *unk = NULL, *suffix = NULL;
+    TUFF_TRY(tuff_json_text(model, "end_of_word_suffix", where, &suffix));
+    if (suffix && *suffix) {
+        t->bpe.suffix = tuff_tokenizer_copy(t, tuff_view_of(suffix));
+        if (!t->bpe.suffix.data) return tuff_fail_memory("the model of a tokenizer");
+    }
     TUFF_TRY(tuff_json_bool(model, "byte_fallback", where, &t->bpe.byte_fallback));
     TUFF_TRY(tuff_json_bool(model, "fuse_unk", where, &t->bpe.fuse_unk));
     TUFF_TRY(tuff_json_bool(model, "ignore_merges", where, &t->bpe.whole_words));

@@ -29,6 +29,7 @@ typedef enum tuff_unspell_kind {
     TUFF_UNSPELL_STRIP,      /* up to `left` and `right` of the character `text` off the ends of each token */
     TUFF_UNSPELL_STRIP_ALL,  /* off the start of the whole text */
     TUFF_UNSPELL_METASPACE,  /* `text` to a space, and to nothing in the first token where `drop_first` */
+    TUFF_UNSPELL_SUFFIX,     /* `text` to a space, but of the last token to nothing */
     TUFF_UNSPELL_WORDPIECE   /* a space before tokens that do not begin with `text`, else without that */
 } tuff_unspell_kind;
 

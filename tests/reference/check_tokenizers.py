@@ -68,7 +68,12 @@ def golden_models():
     byte_level = _train(330, pre_tokenizers.ByteLevel(add_prefix_space=False), sorted(pre_tokenizers.ByteLevel.alphabet()))
     free = _train(220, None, [" ", "\n"], ["<unk>", "<s>", "</s>"])
     fallback = _train(420, None, ["\n"], ["<unk>", "<s>", "</s>"] + ["<0x%02X>" % b for b in range(256)], True)
-    return {"byte_level": byte_level, "free": free, "fallback": fallback}
+    suffixed = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    suffixed.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=["<unk>", "<s>", "</s>"], end_of_word_suffix="</w>", show_progress=False)
+    suffixed.train_from_iterator([s.lower() for s in SENTENCES], trainer)
+    suffixed = json.loads(suffixed.to_str())["model"]
+    return {"byte_level": byte_level, "free": free, "fallback": fallback, "suffixed": suffixed}
 
 
 def _variant(model, decoder=None, normalizer=None, pre=None, post=None, added=(), options=None, special=("<s>", "</s>")):
@@ -168,6 +173,22 @@ def golden_variants(base):
     ]
     out["added tokens"] = "fallback", _variant(
         fallback, decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()]), normalizers.Lowercase(), added=added
+    )
+    out["added tokens of white space"] = "free", _variant(
+        free,
+        decoders.Fuse(),
+        added=[
+            AddedToken("\n", lstrip=True, rstrip=True, normalized=False),
+            AddedToken("  ", rstrip=True, normalized=True),
+            AddedToken("he", single_word=True, lstrip=True, rstrip=True, normalized=False),
+        ],
+    )
+    suffixed = base["suffixed"]
+    out["suffixes of words"] = "suffixed", _variant(
+        suffixed, decoders.BPEDecoder("</w>"), normalizers.Lowercase(), pre_tokenizers.BertPreTokenizer()
+    )
+    out["suffixes of words, unknown fused"] = "suffixed", _variant(
+        {**suffixed, "fuse_unk": True}, decoders.BPEDecoder("</w>"), pre=pre_tokenizers.WhitespaceSplit()
     )
     out["bert's ends"] = "free", _variant(free, decoders.Fuse(), post=processors.BertProcessing(("</s>", 2), ("<s>", 1)))
     return out

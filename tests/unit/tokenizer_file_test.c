@@ -96,7 +96,9 @@ static void bad_files_are_refused_in_a_sentence(void **state)
     refuses("\"BPE\"", "\"Unigram\"", TUFF_BAD_FORMAT, "no list \"vocab\"");
     refuses("\"BPE\"", "\"WordLevel\"", TUFF_UNSUPPORTED, "the model \"WordLevel\"");
     refuses("\"unk_token\"", "\"dropout\":0.1,\"x\"", TUFF_UNSUPPORTED, "dropout");
-    refuses("\"unk_token\"", "\"end_of_word_suffix\"", TUFF_UNSUPPORTED, "end_of_word_suffix");
+    refuses("\"unk_token\"", "\"continuing_subword_prefix\"", TUFF_UNSUPPORTED, "continuing_subword_prefix");
+    refuses("\"unk_token\":\"u\"", "\"byte_fallback\":true,\"end_of_word_suffix\":\"</w>\"", TUFF_UNSUPPORTED,
+            "end_of_word_suffix");
     refuses("\"NFC\"", "\"Precompiled\"", TUFF_BAD_FORMAT, "has no \"precompiled_charsmap\"");
     refuses("\"NFC\"", "\"Mystery\"", TUFF_UNSUPPORTED, "the normalizer \"Mystery\"");
     refuses("\"NFC\"", "5", TUFF_BAD_FORMAT, "type");
