@@ -74,9 +74,10 @@ typedef struct tuff_vocab_desc {
         }                                                                                                    \
     }
 
-/* Reads a directory or the path of one file: tokenizer.json, a SentencePiece model (its name ends in .model)
- * or vocab.txt (.txt). In a directory the first of these counts: tokenizer.json; vocab.json and merges.txt;
- * vocab.txt; a SentencePiece model (spiece.model, sentencepiece.bpe.model, tokenizer.model, spm.model); with
+/* Reads a directory or the path of one file: tokenizer.json, a SentencePiece model (its name ends in .model),
+ * the tokens of a tiktoken (.tiktoken, .model) or vocab.txt (.txt). In a directory the first of these counts:
+ * tokenizer.json; vocab.json and merges.txt; vocab.txt; a SentencePiece model or the tokens of a tiktoken
+ * (spiece.model, sentencepiece.bpe.model, tokenizer.model, spm.model, tiktoken.model, qwen.tiktoken); with
  * tokenizer_config.json, special_tokens_map.json, generation_config.json and config.json, where present;
  * where nothing says of which class a vocab.json or a SentencePiece model is, config.json's model_type does.
  * Errors: TUFF_NOT_FOUND when no tokenizer is there, TUFF_BAD_FORMAT for a damaged file, TUFF_UNSUPPORTED

@@ -141,9 +141,7 @@ static tuff_status collect_implied(const tuff_tokenizer *t, const char *where, i
     return TUFF_OK;
 }
 
-/* SentencePiece joins the two neighbours whose token has the best score, of equals the leftmost: a BPE whose
- * merges have one rank per score. */
-static tuff_status imply_merges(tuff_tokenizer *t, const char *where)
+tuff_status tuff_imply_merges(tuff_tokenizer *t, const char *where)
 {
     implied *items = NULL;
     size_t count = 0;
@@ -189,7 +187,7 @@ static tuff_status make_llama(tuff_tokenizer *t, const tuff_vocab_desc *desc, co
     t->space_pieces = true;
     t->bpe.byte_fallback = t->bpe.fuse_unk = true;
     t->bpe.unk = desc->unk;
-    TUFF_TRY(imply_merges(t, where));
+    TUFF_TRY(tuff_imply_merges(t, where));
     return tuff_add_sentencepiece(t, desc, true, where);
 }
 

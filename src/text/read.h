@@ -21,6 +21,11 @@ TUFF_MUST_USE tuff_status tuff_read_sentencepiece_tokenizer(tuff_view model, tuf
                                                             const char *where,
                                                             tuff_tokenizer **out_tokenizer);
 
+/* tiktoken's lines of base64 and rank; whether a text begins like one. */
+TUFF_MUST_USE tuff_status tuff_read_tiktoken_tokenizer(tuff_view text, tuff_view config, const char *where,
+                                                       tuff_tokenizer **out_tokenizer);
+bool tuff_is_tiktoken(tuff_view text);
+
 /* How many ids are needed by tokens whose place in a list is their id, those of `vocab` ({text: id}) and
  * those of `added` ([{id, content}]). Either tree may be NULL. */
 TUFF_MUST_USE tuff_status tuff_count_ids(uint32_t listed, const cJSON *vocab, const cJSON *added,

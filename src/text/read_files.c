@@ -199,7 +199,7 @@ static tuff_view view_of(const tuff_buf *buf)
 static tuff_status load_parts(const char *directory, tuff_view config, tuff_tokenizer **out)
 {
     static const char *const pieces[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
-                                         "spm.model"};
+                                         "spm.model",    "tiktoken.model",          "qwen.tiktoken"};
     tuff_buf text = {0}, vocab = {0}, merges = {0}, model = {0}, classed = {0};
     bool there, ids, pairs;
     tuff_status status;
@@ -225,7 +225,9 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         TUFF_GO(read_if_there(directory, pieces[i], &text, &there));
         if (!there) continue;
-        status = tuff_read_sentencepiece_tokenizer(view_of(&text), more, pieces[i], out);
+        status = tuff_is_tiktoken(view_of(&text))
+                     ? tuff_read_tiktoken_tokenizer(view_of(&text), more, pieces[i], out)
+                     : tuff_read_sentencepiece_tokenizer(view_of(&text), more, pieces[i], out);
         goto done;
     }
     status = ids || pairs
@@ -233,8 +235,9 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
                              ids ? "vocab.json" : "merges.txt", ids ? "merges.txt" : "vocab.json")
                  : tuff_fail(TUFF_NOT_FOUND,
                              "no tokenizer found, expected tokenizer.json, both vocab.json and merges.txt, "
-                             "vocab.txt, or a SentencePiece model (spiece.model, sentencepiece.bpe.model, "
-                             "tokenizer.model, spm.model)");
+                             "vocab.txt, a SentencePiece model (spiece.model, sentencepiece.bpe.model, "
+                             "tokenizer.model, spm.model), or tiktoken's tokens (tokenizer.model, "
+                             "tiktoken.model, qwen.tiktoken)");
 done:
     tuff_buf_free(&text);
     tuff_buf_free(&vocab);
@@ -272,7 +275,12 @@ static tuff_status load_file(const char *path, tuff_tokenizer **out)
     tuff_buf text = {0};
     tuff_status status = tuff_read_file(path, FILE_LIMIT, &text);
     if (status == TUFF_OK) tuff_buf_text(&text, ""); /* has memory also when empty */
-    if (status == TUFF_OK && tuff_ends_with(path, ".model"))
+    const bool ranks =
+        tuff_ends_with(path, ".tiktoken") ||
+        (tuff_ends_with(path, ".model") && status == TUFF_OK && tuff_is_tiktoken(view_of(&text)));
+    if (status == TUFF_OK && ranks)
+        status = tuff_read_tiktoken_tokenizer(view_of(&text), none, "tiktoken's tokens", out);
+    else if (status == TUFF_OK && tuff_ends_with(path, ".model"))
         status = tuff_read_sentencepiece_tokenizer(view_of(&text), none, "a SentencePiece model", out);
     else if (status == TUFF_OK && tuff_ends_with(path, ".txt"))
         status = tuff_read_wordpiece_tokenizer(view_of(&text), none, "vocab.txt", out);

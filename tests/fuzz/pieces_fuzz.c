@@ -1,8 +1,9 @@
-/* libFuzzer entry: a SentencePiece model, or vocab.txt of a WordPiece, chosen by the first byte; what loads
- * encodes, decodes and is described again. See README.md. */
+/* libFuzzer entry: a SentencePiece model, the tokens of a tiktoken, or vocab.txt of a WordPiece, chosen by
+ * the first byte; what loads encodes, decodes and is described again. See README.md. */
 #include <string.h>
 
 #include "tests/fuzz/use_tokenizer.h"
+#include "text/read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +22,11 @@ static tuff_status load(const char *data, size_t size, uint8_t how, tuff_tokeniz
     if (how >= 128)
         return tuff_tokenizer_from_wordpiece(data, size, how % 2 ? "{}" : NULL, how % 2 ? 2 : 0, "fuzz.txt",
                                              out);
+    if (how >= 64) {
+        static const char ranks[] = "{\"tokenizer_class\":\"QWenTokenizer\"}";
+        return tuff_read_tiktoken_tokenizer((tuff_view){data, size}, (tuff_view){ranks, sizeof ranks - 1},
+                                            "fuzz.tiktoken", out);
+    }
     return tuff_tokenizer_from_sentencepiece(data, size, config, strlen(config), "fuzz.model", out);
 }
 
