@@ -132,6 +132,11 @@ static const struct packing {
     {"fbgemm_fp8", "8-bit floats with scales beside them"},
     {"compressed-tensors", "compressed-tensors' packed numbers"},
     {"mxfp4", "MXFP4's blocks of 4-bit floats"},
+    {"hqq", "HQQ's packed integers"},
+    {"quanto", "quanto's packed numbers"},
+    {"torchao", "torchao's packed numbers"},
+    {"eetq", "EETQ's 8-bit integers"},
+    {"aqlm", "AQLM's codes"},
 };
 
 /* transformers' classes read quantization_config; so far no method's weights can be read here. */
@@ -150,12 +155,10 @@ static tuff_status check_quantization(const cJSON *json, const char *where)
     }
     for (size_t i = 0; i < sizeof packings / sizeof *packings; i++)
         if (strcmp(packings[i].method, method) == 0) what = packings[i].what;
-    return tuff_fail(
-        TUFF_UNSUPPORTED,
-        "%s: its weights are stored as %s (quantization_config, quant_method %.40s), which Tuff "
-        "does not read; take the model that it was made from, or a GGUF of it in f16, bf16, q8_0 "
-        "or q4_0",
-        where, what, method);
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: its weights are stored as %s (quantization_config, quant_method %.40s), which Tuff "
+                     "does not read; take the model that it was made from, or a GGUF of it",
+                     where, what, method);
 }
 
 tuff_status tuff_hf_keys_check(const cJSON *json, const char *where, const char *model_type)

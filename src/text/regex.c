@@ -306,6 +306,7 @@ tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t
         if (count < 0) return match_error(search, count);
         const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(search->match);
         size_t start = bounds[0], end = bounds[1], passed = end - search->from;
+        const bool wanted = end > start || (search->empties && start > 0 && start < search->size);
         if (!is_sound(search, start, end))
             return tuff_fail(
                 TUFF_UNSUPPORTED,
@@ -314,11 +315,11 @@ tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t
         search->limit = EASY;
         if (search->window < FIRST_WINDOW) search->window *= 2;
         search->from = end > start ? end : past(search, end);
-        if (end > start) {
+        if (wanted) {
             *out_start = start;
             *out_end = end;
             *out_found = true;
-            return tuff_pace_work(search->pace, passed);
+            return tuff_pace_work(search->pace, passed + 1);
         }
         TUFF_TRY(tuff_pace_work(search->pace, 1));
     }

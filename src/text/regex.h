@@ -28,12 +28,14 @@ typedef struct tuff_regex_search {
     uint64_t credit; /* for places that are hard to match */
     size_t window;   /* bytes at which a match may begin in one call of PCRE2, at least 1 */
     uint32_t limit;  /* how hard the next place may be */
+    bool empties;    /* matches that are empty are found too, past the end of the last one; not of literals */
 } tuff_regex_search;
 /* Allocates; then search one text after another with tuff_regex_aim. */
 TUFF_MUST_USE tuff_status tuff_regex_begin(const tuff_regex *regex, tuff_pace *pace,
                                            tuff_regex_search *search);
 void tuff_regex_aim(tuff_regex_search *search, tuff_view text);
-/* The next match that is not empty, [*out_start, *out_end); *out_found is false after the last. */
+/* The next match, [*out_start, *out_end), which is not empty unless `empties` asks for those; *out_found is
+ * false after the last. */
 TUFF_MUST_USE tuff_status tuff_regex_next(tuff_regex_search *search, size_t *out_start, size_t *out_end,
                                           bool *out_found);
 void tuff_regex_end(tuff_regex_search *search);

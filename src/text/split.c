@@ -37,7 +37,11 @@ tuff_status tuff_split_begin(const tuff_splitter *steps, size_t count, bool trac
     if (!run->states) return tuff_fail_memory("cutting a text into words");
     for (size_t i = 0; i < count; i++) {
         if (traced) run->states[i].made.origins = &run->states[i].origins;
-        if (steps[i].regex) TUFF_TRY(tuff_regex_begin(steps[i].regex, pace, &run->states[i].search));
+        if (!steps[i].regex) continue;
+        TUFF_TRY(tuff_regex_begin(steps[i].regex, pace, &run->states[i].search));
+        /* where nothing is joined, an empty match cuts: "(?=(\\d{3})+(?!\\d))" */
+        run->states[i].search.empties =
+            steps[i].behavior == TUFF_SPLIT_ISOLATED || steps[i].behavior == TUFF_SPLIT_REMOVED;
     }
     return TUFF_OK;
 }

@@ -3,6 +3,8 @@
 #include "tokenizer_fixture.h"
 
 #include "base/json.h"
+#include "formats/gguf.h"
+#include "models/vocab.h"
 #include "text/known_cuts.h"
 #include "text/tokenizer_impl.h"
 #include "text/write.h"
@@ -136,6 +138,42 @@ static void names_are_there_once(void **state)
     assert_null(tuff_known_cut_find("gpt-2 jais"));
 }
 
+/* Where a GGUF does not say how texts begin, its pre-tokenizer's name does, as in llama.cpp. */
+static void texts_begin_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pre;
+        int said; /* -1: nothing */
+        const char *expected;
+    } cases[] = {{"llama-bpe", -1, "<s>|a|"},
+                 {"llama-bpe", 0, "a|"},
+                 {"tekken", -1, "<s>|a|"},
+                 {"gpt-2", -1, "a|"},
+                 {"gpt-2", 1, "<s>|a|"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const tuff_view tokens[] = {{"a", 1}, {"<s>", 3}};
+        const int32_t types[] = {TUFF_TOKEN_NORMAL, TUFF_TOKEN_CONTROL};
+        tuff_gguf_builder b = {0};
+        tuff_gguf *gguf;
+        tuff_tokenizer *t;
+        tuff_gguf_put_text(&b, "tokenizer.ggml.model", "gpt2");
+        tuff_gguf_put_text(&b, "tokenizer.ggml.pre", cases[i].pre);
+        tuff_gguf_put_strings(&b, "tokenizer.ggml.tokens", tokens, 2);
+        tuff_gguf_put_i32s(&b, "tokenizer.ggml.token_type", types, 2);
+        tuff_gguf_put_u32(&b, "tokenizer.ggml.bos_token_id", 1);
+        if (cases[i].said >= 0) tuff_gguf_put_bool(&b, "tokenizer.ggml.add_bos_token", cases[i].said);
+        const char *path = kit_temp_path("vocab.gguf");
+        KIT_OK(tuff_gguf_save(path, &b, NULL, 0, NULL, NULL));
+        KIT_OK(tuff_gguf_open(path, &gguf));
+        KIT_OK(tuff_vocab_load(gguf, &t));
+        assert_string_equal(fixture_encode(t, "a", 1, TUFF_ENCODE_ADD_SPECIAL), cases[i].expected);
+        tuff_tokenizer_destroy(&t);
+        tuff_gguf_destroy(&gguf);
+        tuff_gguf_builder_free(&b);
+    }
+}
+
 /* As tokenizer.json files of the models have them. */
 static void other_spellings_are_known(void **state)
 {
@@ -188,9 +226,8 @@ static void other_spellings_are_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_those_of_the_models),
-        cmocka_unit_test(names_survive_tokenizer_json),
-        cmocka_unit_test(names_are_there_once),
+        cmocka_unit_test(words_are_those_of_the_models), cmocka_unit_test(names_survive_tokenizer_json),
+        cmocka_unit_test(names_are_there_once),          cmocka_unit_test(texts_begin_by_name),
         cmocka_unit_test(other_spellings_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,11 @@ static void patterns_are_read_as_oniguruma_reads_them(void **state)
     assert_int_equal(words("\\\\K", "a\\Kb"), 3);
     assert_int_equal(words("[\\\\K]", "a\\b"), 3);
     assert_int_equal(words("a(?=b)|(?<=b)c", "abc"), 3);
+    assert_int_equal(words("(?=b)", "abab"), 3);
+    assert_int_equal(words("a*", "baab"), 3);
+    assert_int_equal(words("x*", "abc"), 3);
+    assert_int_equal(words("(?<=b)|a", "abbaa"), 5);
+    assert_int_equal(words("(?=\xc3\xa9)", "a\xc3\xa9\xc3\xa9"), 3);
     assert_int_equal(words("[^a[bc]]+", "xxabcyy"), 3);
     assert_int_equal(words("[a[b[c]]-]", "xab-cy"), 6);
     /* U+3002 is used with Han, but of no script */
