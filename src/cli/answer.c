@@ -43,8 +43,8 @@ static const tuff_args spec = {
     .stray = "the question as --question TEXT",
     .notes =
         "What is printed:\n"
-        "  A line per answer, its score first: the probability of its beginning times that of its end. A context\n"
-        "  that is longer than --max-length (384 at most, where it is not given) is read in windows.\n",
+        "  A line per answer, its score first: the probability of its beginning times that of its end. A context "
+        "that is longer than --max-length (384 at most, where it is not given) is read in windows.\n",
 };
 
 static void print_answer(const answer_options *o, tuff_piece context, const tuff_answer *a)

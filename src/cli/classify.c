@@ -52,8 +52,8 @@ static const tuff_args spec = {
     .stray = "the text as --text TEXT",
     .notes =
         "What is printed:\n"
-        "  A line per class or name, its score first; with --file the number of the record before it, from 0.\n"
-        "  Classes of tokens leave out the class O.\n",
+        "  A line per class or name, its score first; with --file the number of the record before it, from 0. "
+        "Classes of tokens leave out the class O.\n",
 };
 
 /* Some texts at a time: of the command line, or records of a file. */

@@ -70,8 +70,8 @@ static const tuff_args spec = {
     .count = sizeof items / sizeof items[0],
     .notes =
         "What depends on what:\n"
-        "  A text's vector is the same, bit for bit, alone or among others, whatever --batch-tokens and --threads\n"
-        "  are. Another device or version may round it differently.\n",
+        "  A text's vector is the same, bit for bit, alone or among others, whatever --batch-tokens and --threads "
+        "are. Another device or version may round it differently.\n",
 };
 
 static bool check(const embed_options *o)

@@ -47,9 +47,9 @@ static const tuff_args spec = {
     .count = sizeof items / sizeof items[0],
     .notes =
         "How it is found:\n"
-        "  Every vector is compared with the query; nothing is approximate. The score is the cosine where vectors\n"
-        "  have length 1. A hit's row counts the records of the embedded file from 0. Where these were embedded in\n"
-        "  chunks (tuff embed --chunk), a record is found by its nearest chunk, whose text is shown.\n",
+        "  Every vector is compared with the query; nothing is approximate. The score is the cosine where vectors "
+        "have length 1. A hit's row counts the records of the embedded file from 0. Where these were embedded in "
+        "chunks (tuff embed --chunk), a record is found by its nearest chunk, whose text is shown.\n",
 };
 
 typedef struct work {
