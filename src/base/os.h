@@ -11,6 +11,15 @@ void tuff_mutex_destroy(tuff_mutex **mutex);
 void tuff_mutex_lock(tuff_mutex *mutex);
 void tuff_mutex_unlock(tuff_mutex *mutex);
 
+/* A mutex that who waits longest gets next. Of a plain one, a thread that unlocks and at once locks again
+ * takes it before those that waited, for as long as it goes on. */
+typedef struct tuff_turn tuff_turn;
+tuff_turn *tuff_turn_create(void); /* NULL: out of memory */
+void tuff_turn_destroy(tuff_turn **turn);
+void tuff_turn_take(tuff_turn *turn);
+/* True when another thread was waiting, and has it now. */
+bool tuff_turn_give(tuff_turn *turn);
+
 /* Runs fn exactly once. `static tuff_once once = TUFF_ONCE_INIT;` */
 typedef struct tuff_once {
     int state;

@@ -53,7 +53,7 @@ static tuff_status make_room(tuff_packed *p)
 
 tuff_status tuff_packed_open(tuff_packed *p, const char *adapter, const tuff_watch *watch)
 {
-    p->turn = tuff_mutex_create();
+    p->turn = tuff_turn_create();
     if (!p->turn) return tuff_fail_memory("a model that texts run through");
     TUFF_TRY(tuff_session_create(p->device, &p->session));
     if (adapter) TUFF_TRY(tuff_adapter_open(p->model, adapter, &p->device->log, &p->adapter));
@@ -79,7 +79,7 @@ tuff_status tuff_packed_open_on(tuff_packed *p, tuff_session *session, tuff_adap
     p->adapter = adapter;
     p->in_f32 = in_f32;
     p->rope_positions = rope_positions;
-    p->turn = tuff_mutex_create();
+    p->turn = tuff_turn_create();
     return p->turn ? TUFF_OK : tuff_fail_memory("a model that texts run through");
 }
 
@@ -89,7 +89,7 @@ void tuff_packed_close(tuff_packed *p)
         tuff_session_destroy(&p->session);
         tuff_adapter_destroy(&p->adapter);
     }
-    tuff_mutex_destroy(&p->turn);
+    tuff_turn_destroy(&p->turn);
     tuff_pack_free(&p->pack);
     tuff_free(p->scratch);
     p->scratch = NULL;
@@ -192,9 +192,9 @@ tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, v
         int64_t tokens = 0;
         size_t taken = tuff_packed_batch(texts + at, n - at, &budget, &tokens);
         TUFF_TRY(tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total));
-        tuff_mutex_lock(p->turn);
+        tuff_turn_take(p->turn);
         tuff_status status = run_batch(p, texts + at, taken, tokens, call, watch);
-        tuff_mutex_unlock(p->turn);
+        tuff_turn_give(p->turn);
         if (status != TUFF_OK) return status;
         *out_tokens += tokens;
         at += taken;

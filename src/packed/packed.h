@@ -50,7 +50,7 @@ typedef struct tuff_packed {
     bool borrowed;             /* the two above are another's */
     bool in_f32;               /* parameters are stored as f32, whatever the model's types */
     int64_t rope_positions;    /* rows of the rotary tables in the store */
-    tuff_mutex *turn;          /* of the session and of the two below */
+    tuff_turn *turn;           /* of the session and of the two below */
     tuff_pack pack;            /* the inputs of a run */
     void *scratch;             /* of `set` and `take` */
 } tuff_packed;

@@ -49,6 +49,43 @@ static void mutex_excludes(void **state)
     kit_fail_allocation(0);
 }
 
+/* A thread that gives its turn away and takes it again comes after the one that waited. */
+static tuff_turn *turn;
+static int waiters_turns;
+
+static void *wait_for_turns(void *unused)
+{
+    for (int i = 0; i < THREADS; i++) {
+        tuff_turn_take(turn);
+        waiters_turns++;
+        tuff_turn_give(turn);
+    }
+    return unused;
+}
+
+static void turns_come_in_order(void **state)
+{
+    (void)state;
+    pthread_t waiter;
+    turn = tuff_turn_create();
+    tuff_turn_take(turn);
+    assert_int_equal(pthread_create(&waiter, NULL, wait_for_turns, NULL), 0);
+    for (int had = 0; had < THREADS;) {
+        const bool awaited = tuff_turn_give(turn);
+        tuff_turn_take(turn);
+        if (awaited) assert_int_not_equal(waiters_turns, had);
+        had = waiters_turns;
+    }
+    assert_false(tuff_turn_give(turn));
+    pthread_join(waiter, NULL);
+    tuff_turn_destroy(&turn);
+    assert_null(turn);
+    tuff_turn_destroy(&turn);
+    kit_fail_allocation(1);
+    assert_null(tuff_turn_create());
+    kit_fail_allocation(0);
+}
+
 static int inner_runs, outer_runs;
 static tuff_once inner = TUFF_ONCE_INIT, outer = TUFF_ONCE_INIT;
 static void run_inner(void)
@@ -271,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutex_excludes),
+        cmocka_unit_test(turns_come_in_order),
         cmocka_unit_test(once_runs_once_and_nests),
         cmocka_unit_test(host_counters_are_exact_across_threads),
         cmocka_unit_test(log_reaches_the_host),
