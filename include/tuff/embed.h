@@ -42,7 +42,9 @@ typedef enum tuff_normalize {
     TUFF_NORMALIZE_NO
 } tuff_normalize;
 
-/* A model that makes vectors, on a device. Any number of threads may use it at once; they take turns. */
+/* A model that makes vectors, on a device. Any number of threads may use it at once; they take turns, in the
+ * order in which they asked, a batch at a time: beside a long call, one text waits for a batch of it, not for
+ * all (see batch_tokens). Until it is its turn a call does not hear a request to stop. */
 typedef struct tuff_embedder tuff_embedder;
 
 /* Zero means default. */
@@ -54,7 +56,8 @@ typedef struct tuff_embedder_params {
                            length 1 again where vectors are; 0: all */
     int64_t
         max_length; /* tokens of a text, special ones among them, the rest of it is cut off; 0: the model's */
-    int64_t batch_tokens;    /* at most so many tokens are computed together, a longer text alone; 0: 4096 */
+    int64_t batch_tokens;    /* at most so many tokens are computed together, a longer text alone; 0: 4096.
+                                Progress is told between two batches */
     const char *adapter;     /* a PEFT directory to apply, of LoRA or IA3; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the embedder is destroyed */
@@ -86,7 +89,8 @@ TUFF_API const char *tuff_embedder_prompt(const tuff_embedder *embedder, const c
 typedef struct tuff_embed_params {
     size_t struct_size; /* set by TUFF_EMBED_PARAMS_INIT */
     const char *prompt; /* put before every text; NULL: the model's default prompt, if it has one; "": none */
-    const tuff_watch *watch; /* TUFF_PHASE_EMBED, in tokens; NULL: the embedder's */
+    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE, in bytes of all texts, then TUFF_PHASE_EMBED, in tokens;
+                                NULL: the embedder's */
 } tuff_embed_params;
 #define TUFF_EMBED_PARAMS_INIT                \
     {                                         \
@@ -138,7 +142,8 @@ typedef struct tuff_chunk_params {
     const char *prompt; /* put before every chunk, as in tuff_embed_params */
     int64_t chunk;   /* tokens of a chunk, special ones and the prompt's among them; 0: of the longest text */
     int64_t overlap; /* tokens that a chunk shares with the one before it, about */
-    const tuff_watch *watch; /* TUFF_PHASE_EMBED, in tokens; NULL: the embedder's */
+    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE, in bytes, of the texts and then of their chunks, and
+                                TUFF_PHASE_EMBED, in tokens; NULL: the embedder's */
 } tuff_chunk_params;
 #define TUFF_CHUNK_PARAMS_INIT                      \
     {                                               \

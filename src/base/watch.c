@@ -106,3 +106,35 @@ tuff_status tuff_watched_add(tuff_watched *work, uint64_t more)
     work->done += more;
     return tuff_watch_step(work->watch, work->phase, work->done, work->total);
 }
+
+/* As far as the whole is; not each time, for a part may be a few bytes of millions. */
+static tuff_status tell(tuff_watched_parts *parts, uint64_t done)
+{
+    const uint64_t total = parts->whole.total, step = total / 100 + 1;
+    if (done < parts->told + step && (done < total || parts->told == total))
+        return TUFF_OK; /* a request to stop is heard by the steps of the parts */
+    parts->told = done;
+    return tuff_watch_step(parts->whole.watch, parts->whole.phase, done, total);
+}
+
+static bool tell_within(const tuff_progress *progress, void *user)
+{
+    tuff_watched_parts *parts = user;
+    return tell(parts, parts->whole.done + progress->done) == TUFF_OK;
+}
+
+tuff_status tuff_watched_parts_begin(tuff_watched_parts *parts, const tuff_watch *watch, tuff_phase phase,
+                                     uint64_t total)
+{
+    *parts = (tuff_watched_parts){.whole = {watch, phase, 0, total}, .each = TUFF_WATCH_INIT};
+    parts->each.cancel = watch ? watch->cancel : NULL;
+    parts->each.on_progress = tell_within;
+    parts->each.user = parts;
+    return tuff_watch_step(watch, phase, 0, total);
+}
+
+tuff_status tuff_watched_parts_next(tuff_watched_parts *parts, uint64_t size)
+{
+    parts->whole.done += size;
+    return tell(parts, parts->whole.done);
+}

@@ -26,4 +26,17 @@ typedef struct tuff_watched {
 /* After `more` of it: as tuff_watch_step. NULL is fine. */
 TUFF_MUST_USE tuff_status tuff_watched_add(tuff_watched *work, uint64_t more);
 
+/* Parts of a work, one after the other, which are told as one whole: `each` is the watch for the part at
+ * hand. However many parts there are, the whole is told some hundred times at most. */
+typedef struct tuff_watched_parts {
+    tuff_watched whole; /* done: by the parts that have ended */
+    uint64_t told;
+    tuff_watch each; /* its user is this struct, which must stay where it is */
+} tuff_watched_parts;
+/* Tells that nothing is done yet. `watch` may be NULL. */
+TUFF_MUST_USE tuff_status tuff_watched_parts_begin(tuff_watched_parts *parts, const tuff_watch *watch,
+                                                   tuff_phase phase, uint64_t total);
+/* A part of that size has ended. */
+TUFF_MUST_USE tuff_status tuff_watched_parts_next(tuff_watched_parts *parts, uint64_t size);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/structs.h"
+#include "base/watch.h"
 #include "embed/embedder.h"
 #include "formats/npy.h"
 #include "models/model.h"
@@ -73,14 +74,13 @@ static tuff_status cut(const cutting *c, int64_t record, tuff_chunks *out)
 }
 
 /* Tokens of the prompt. */
-static tuff_status count_prompt(const tuff_embedder *e, const tuff_tokenizer *tokenizer, const char *prompt,
-                                size_t *out)
+static tuff_status count_prompt(const tuff_tokenizer *tokenizer, const char *prompt, size_t *out)
 {
     int32_t *ids = NULL;
     *out = 0;
     if (!prompt || !*prompt) return TUFF_OK;
-    TUFF_TRY(tuff_tokenizer_encode_watched(tokenizer, prompt, strlen(prompt), TUFF_ENCODE_PLAIN_SPECIAL,
-                                           e->watch, &ids, out));
+    TUFF_TRY(tuff_tokenizer_encode_watched(tokenizer, prompt, strlen(prompt), TUFF_ENCODE_PLAIN_SPECIAL, NULL,
+                                           &ids, out));
     tuff_free(ids);
     return TUFF_OK;
 }
@@ -93,7 +93,7 @@ tuff_status tuff_chunk_texts(tuff_embedder *e, const char *const *texts, const s
     const int64_t length = p->chunk ? p->chunk : e->packed.max_length;
     size_t taken = 0;
     TUFF_TRY(tuff_model_get_tokenizer(e->model, &tokenizer));
-    TUFF_TRY(count_prompt(e, tokenizer, prompt, &taken));
+    TUFF_TRY(count_prompt(tokenizer, prompt, &taken));
     taken += tuff_tokenizer_special_count(tokenizer, false);
     if (length < 1 || length > e->packed.max_length)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
@@ -105,19 +105,26 @@ tuff_status tuff_chunk_texts(tuff_embedder *e, const char *const *texts, const s
             "chunks of %lld tokens have %zu of them around a text and for its prompt, and are to share "
             "%lld: none are left to go on",
             (long long)length, taken, (long long)p->overlap);
+    tuff_watched_parts encoding;
+    uint64_t total = 0;
     for (size_t i = 0; i < n; i++) {
         if (!texts[i]) return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu is NULL", i);
+        total += sizes ? sizes[i] : strlen(texts[i]);
+    }
+    TUFF_TRY(tuff_watched_parts_begin(&encoding, p->watch ? p->watch : e->watch, TUFF_PHASE_TOKENIZE, total));
+    for (size_t i = 0; i < n; i++) {
         const tuff_piece text = {texts[i], sizes ? sizes[i] : strlen(texts[i])};
         tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
         tuff_encoding *tokens = NULL;
         params.flags = TUFF_ENCODE_PLAIN_SPECIAL;
         params.spans = true;
-        params.watch = p->watch ? p->watch : e->watch;
+        params.watch = &encoding.each;
         TUFF_TRY(tuff_tokenizer_encode_pair(tokenizer, text, (tuff_piece){NULL, 0}, &params, &tokens));
         const cutting c = {text, tokens, (size_t)length - taken, (size_t)p->overlap};
         tuff_status status = cut(&c, first + (int64_t)i, out);
         tuff_encoding_destroy(&tokens);
-        if (status != TUFF_OK) return status;
+        TUFF_TRY(status);
+        TUFF_TRY(tuff_watched_parts_next(&encoding, text.size));
     }
     return TUFF_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/structs.h"
+#include "base/watch.h"
 #include "embed/embedder.h"
 #include "models/model.h"
 
@@ -13,6 +14,7 @@ typedef struct work {
     const char *prompt;
     tuff_packed_text *texts;
     tuff_encoding **encodings; /* what the texts' ids belong to; NULL: to the caller */
+    tuff_watched_parts encoding;
     size_t n;
     int64_t tokens; /* that were computed */
 } work;
@@ -65,7 +67,7 @@ static tuff_encode_params encode_params(const work *w)
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
     params.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_PLAIN_SPECIAL;
     params.max_length = (uint32_t)w->embedder->packed.max_length;
-    params.watch = w->watch;
+    params.watch = &w->encoding.each;
     return params;
 }
 
@@ -83,7 +85,7 @@ static tuff_status encode(work *w, const tuff_tokenizer *tokenizer, size_t i, tu
     TUFF_TRY(tuff_tokenizer_encode_pair(tokenizer, whole, (tuff_piece){NULL, 0}, &params, &w->encodings[i]));
     *t = (tuff_packed_text){.ids = w->encodings[i]->ids, .count = w->encodings[i]->count, .index = i};
     *out_cut = w->encodings[i]->lost[0] > 0;
-    if (t->count) return TUFF_OK;
+    if (t->count) return tuff_watched_parts_next(&w->encoding, whole.size);
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "text %zu is empty, and this model puts no tokens around texts: it has "
                      "no vector",
@@ -93,8 +95,9 @@ static tuff_status encode(work *w, const tuff_tokenizer *tokenizer, size_t i, tu
 /* Tokens of the prompt with what comes before it: left out of the pooling where the model's files say so. */
 static tuff_status count_prompt(const work *w, const tuff_tokenizer *tokenizer, size_t *out)
 {
-    const tuff_encode_params params = encode_params(w);
+    tuff_encode_params params = encode_params(w);
     tuff_encoding *e = NULL;
+    params.watch = NULL; /* a prompt is short */
     *out = 0;
     if (!w->prompt || !*w->prompt || !w->embedder->sentence.skip_prompt) return TUFF_OK;
     TUFF_TRY(tuff_tokenizer_encode_pair(tokenizer, (tuff_piece){w->prompt, strlen(w->prompt)},
@@ -105,11 +108,23 @@ static tuff_status count_prompt(const work *w, const tuff_tokenizer *tokenizer, 
     return TUFF_OK;
 }
 
+static tuff_status begin_encoding(work *w, const char *const *texts, const size_t *sizes)
+{
+    const size_t before = w->prompt ? strlen(w->prompt) : 0;
+    uint64_t total = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        if (!texts[i]) return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu is NULL", i);
+        total += before + (sizes ? sizes[i] : strlen(texts[i]));
+    }
+    return tuff_watched_parts_begin(&w->encoding, w->watch, TUFF_PHASE_TOKENIZE, total);
+}
+
 static tuff_status encode_all(work *w, const char *const *texts, const size_t *sizes, int64_t *out_cut)
 {
     const tuff_tokenizer *tokenizer = NULL;
     size_t skip;
     TUFF_TRY(tuff_model_get_tokenizer(w->embedder->model, &tokenizer));
+    TUFF_TRY(begin_encoding(w, texts, sizes));
     TUFF_TRY(count_prompt(w, tokenizer, &skip));
     w->encodings = tuff_alloc_array(w->n + 1, sizeof *w->encodings);
     if (!w->encodings) return tuff_fail_memory("a list of texts");
@@ -117,10 +132,6 @@ static tuff_status encode_all(work *w, const char *const *texts, const size_t *s
     tuff_status status = TUFF_OK;
     for (size_t i = 0; i < w->n && status == TUFF_OK; i++) {
         bool cut = false;
-        if (!texts[i]) {
-            status = tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu is NULL", i);
-            break;
-        }
         status = encode(w, tokenizer, i, (tuff_piece){texts[i], sizes ? sizes[i] : strlen(texts[i])}, &joined,
                         &cut);
         w->texts[i].skip = skip < w->texts[i].count ? skip : 0;

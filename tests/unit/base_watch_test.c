@@ -69,6 +69,58 @@ static void what_lies_behind_its_size_is_not_read(void **state)
     assert_int_equal(seen, 0);
 }
 
+typedef struct whole {
+    uint64_t done, total, calls;
+} whole;
+
+static bool only_forward(const tuff_progress *progress, void *user)
+{
+    whole *w = user;
+    assert_int_equal(progress->phase, TUFF_PHASE_TOKENIZE);
+    assert_int_equal(progress->total, w->total);
+    assert_true(w->calls++ == 0 ? progress->done == 0 : progress->done > w->done);
+    w->done = progress->done;
+    return progress->done < 9000;
+}
+
+static void parts_are_told_as_one(void **state)
+{
+    (void)state;
+    whole w = {.total = 6000};
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = only_forward;
+    watch.user = &w;
+    tuff_watched_parts parts;
+    KIT_OK(tuff_watched_parts_begin(&parts, &watch, TUFF_PHASE_TOKENIZE, 6000));
+    for (int i = 0; i < 2000; i++) {
+        KIT_OK(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 0, 3));
+        KIT_OK(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 3, 3));
+        KIT_OK(tuff_watched_parts_next(&parts, 3));
+    }
+    assert_int_equal(w.done, 6000);
+    assert_true(w.calls > 50 && w.calls <= 102);
+
+    /* within a long part; false ends it there */
+    w = (whole){.total = 10000};
+    KIT_OK(tuff_watched_parts_begin(&parts, &watch, TUFF_PHASE_TOKENIZE, 10000));
+    KIT_OK(tuff_watched_parts_next(&parts, 2000));
+    KIT_OK(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 5000, 8000));
+    assert_int_equal(w.done, 7000);
+    KIT_FAILS(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 7500, 8000), TUFF_CANCELLED, "tokenize");
+
+    /* a request is heard by parts that are too small to be told */
+    w = (whole){.total = 10000};
+    KIT_OK(tuff_cancel_create(&watch.cancel));
+    KIT_OK(tuff_watched_parts_begin(&parts, &watch, TUFF_PHASE_TOKENIZE, 10000));
+    tuff_cancel_request(watch.cancel);
+    KIT_FAILS(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 0, 1), TUFF_CANCELLED, "tokenize");
+    tuff_cancel_destroy(&watch.cancel);
+
+    KIT_OK(tuff_watched_parts_begin(&parts, NULL, TUFF_PHASE_TOKENIZE, 0));
+    KIT_OK(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 0, 0));
+    KIT_OK(tuff_watched_parts_next(&parts, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +129,7 @@ int main(void)
         cmocka_unit_test(nothing_to_watch_is_fine),
         cmocka_unit_test(a_watch_says_its_size),
         cmocka_unit_test(what_lies_behind_its_size_is_not_read),
+        cmocka_unit_test(parts_are_told_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,42 @@ static const char *const texts[] = {"ab cad ponk dim fed", "", "abcdefghijkl", "
                                     "\xff\xfe ab \xff cad ponk d"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
+/* However many texts there are, encoding them is one work in bytes of all. */
+typedef struct encoding_told {
+    uint64_t calls, done, total;
+} encoding_told;
+
+static bool take_encoding(const tuff_progress *progress, void *user)
+{
+    encoding_told *told = user;
+    if (progress->phase != TUFF_PHASE_TOKENIZE) return true;
+    assert_true(told->calls == 0 || (progress->total == told->total && progress->done > told->done));
+    *told = (encoding_told){told->calls + 1, progress->done, progress->total};
+    return true;
+}
+
+static void encoding_is_told_as_one(void **state)
+{
+    (void)state;
+    enum { MANY = 500 };
+    const char *many[MANY];
+    float *vectors = tuff_alloc_array((size_t)MANY * DIMENSIONS, sizeof *vectors);
+    encoding_told told = {0};
+    tuff_watch watch = TUFF_WATCH_INIT;
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    watch.on_progress = take_encoding;
+    watch.user = &told;
+    params.watch = &watch;
+    params.prompt = "ab ";
+    for (int i = 0; i < MANY; i++)
+        many[i] = "cad";
+    KIT_OK(tuff_embed(embedder, many, NULL, MANY, &params, vectors, NULL));
+    assert_int_equal(told.total, 6 * MANY);
+    assert_int_equal(told.done, told.total);
+    assert_true(told.calls > 50 && told.calls <= 102);
+    tuff_free(vectors);
+}
+
 static void check_cut(const char *text, int64_t chunk, int64_t overlap, const char *const *want, size_t n)
 {
     tuff_chunk_params params = TUFF_CHUNK_PARAMS_INIT;
@@ -340,7 +376,7 @@ int main(void)
         cmocka_unit_test(chunks_end_where_words_do),        cmocka_unit_test(a_chunk_is_a_text_of_its_own),
         cmocka_unit_test(chunks_without_room_are_refused),  cmocka_unit_test(files_have_a_table_of_chunks),
         cmocka_unit_test(tokens_have_vectors_of_their_own), cmocka_unit_test(files_of_tokens_have_offsets),
-        cmocka_unit_test(failing_allocations_are_errors),
+        cmocka_unit_test(failing_allocations_are_errors),   cmocka_unit_test(encoding_is_told_as_one),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
