@@ -83,6 +83,10 @@ static const tuff_arg items[] = {
          TUFF_ARG_TEXT, "compare", compare,
          "an older --json file: tell what fails now and did not, what was mended, what is slower or missing"),
      .value = "FILE"},
+    {OPTION(TUFF_ARG_LIST, "from", from,
+            "run nothing: make the reports of this --json file, of a run that has ended or was killed, and "
+            "compare it; may be given again, for one report of several devices"),
+     .value = "FILE"},
     {OPTION(
          TUFF_ARG_TEXT, "dump", dump,
          "write inputs, results and expected results (.npy) of failing cases, and the SPIR-V of the kernels to "
@@ -104,6 +108,22 @@ static const tuff_args base_spec = {
     .count = sizeof items / sizeof items[0],
 };
 
+static bool is_for_a_run(const options *o)
+{
+    const char *const texts[] = {o->common.device, o->ops,         o->name,  o->case_list,
+                                 o->exclude,       o->expect_fail, o->shard, o->mask,
+                                 o->budget,        o->json,        o->dump};
+    const bool flags[] = {o->common.validate, o->all_devices, o->backward_only,
+                          o->forward_only,    o->list,        o->isolate};
+    bool any = o->common.threads > 0 || o->level > 0 || o->require > 0 || o->seed > 0 || o->permute > 0 ||
+               o->rounds > 0 || o->minutes > 0 || o->timeout > 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        any = any || texts[i] != NULL;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        any = any || flags[i];
+    return any;
+}
+
 /* What would be ignored, or come out as nothing, is refused. */
 static bool check_usage(const options *o)
 {
@@ -119,6 +139,8 @@ static bool check_usage(const options *o)
     else if (tuff_cli_is_standard(o->json) + tuff_cli_is_standard(o->junit) + tuff_cli_is_standard(o->html) >
              1)
         wrong = "only one report can go to standard output";
+    else if (o->from.count > 0 && is_for_a_run(o))
+        wrong = "--from runs nothing: --report, --junit, --compare and --quiet are what goes with it";
     if (wrong != NULL) tuff_cli_say("tuff: %s (see: tuff help conform)", wrong);
     return wrong == NULL;
 }
@@ -162,19 +184,19 @@ static int list_cases(tuff_conform_case *const *cases, size_t n, const char *jso
 
 /* ---- the run's result ---- */
 
-static int exit_code(const tuff_cli_record *record, const tuff_conform_report *const *reports, size_t n)
+/* `cut`: there was more to run; `interrupted`: because somebody stopped it, as far as is known. */
+static int exit_code(bool interrupted, bool cut, const tuff_conform_report *const *reports, size_t n)
 {
-    bool failed = false, cut = false, missing = n == 0;
+    bool failed = false, missing = n == 0;
     for (size_t i = 0; i < n; i++) {
         failed = failed || reports[i]->verdict == TUFF_CONFORM_FAILED;
         cut = cut || reports[i]->verdict == TUFF_CONFORM_INTERRUPTED;
         missing = missing || reports[i]->verdict == TUFF_CONFORM_NOT_RUN;
     }
-    bool interrupted = tuff_cli_interrupted() && (cut || record->cut);
-    return interrupted     ? TUFF_EXIT_INTERRUPTED
-           : failed || cut ? TUFF_EXIT_FAILED
-           : missing       ? TUFF_EXIT_NO_DEVICE
-                           : TUFF_EXIT_OK;
+    return interrupted && cut ? TUFF_EXIT_INTERRUPTED
+           : failed || cut    ? TUFF_EXIT_FAILED
+           : missing          ? TUFF_EXIT_NO_DEVICE
+                              : TUFF_EXIT_OK;
 }
 
 /* ---- the run ---- */
@@ -243,16 +265,16 @@ static bool read_again(tuff_cli_record *record, tuff_conform_report ***out_repor
     return false;
 }
 
-static int finish(const options *o, tuff_cli_record *record, tuff_conform_report *const *old, size_t n_old)
+static int finish(const options *o, tuff_cli_record *record, const tuff_cli_read_reports *old)
 {
     tuff_conform_report **reports = NULL;
     size_t n = 0;
     if (record->size == 0) tuff_cli_record_error(record, "", "nothing was found out about any device");
     bool known = read_again(record, &reports, &n);
     const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
-    int code = known ? exit_code(record, all, n) : TUFF_EXIT_FAILED;
+    int code = known ? exit_code(tuff_cli_interrupted(), record->cut, all, n) : TUFF_EXIT_FAILED;
     bool ok = n == 0 || tuff_cli_reports_write(o, all, n);
-    if (old != NULL) tuff_cli_reports_compare(o, old, n_old, all, n);
+    if (old->n > 0) tuff_cli_reports_compare(o, old, all, n);
     ok = !record->failed && ok && tuff_cli_flush();
     if (!ok && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
     tuff_cli_record_close(record, code);
@@ -263,28 +285,39 @@ static int finish(const options *o, tuff_cli_record *record, tuff_conform_report
 
 static int run(const options *o, tuff_conform_params *params)
 {
-    tuff_conform_report **old = NULL;
-    size_t n_old = 0;
-    char *text = NULL;
-    if (o->compare != NULL) {
-        bool read = (text = tuff_cli_read_text(o->compare)) != NULL;
-        if (read && tuff_conform_read(text, strlen(text), &old, &n_old) != TUFF_OK) {
-            tuff_cli_say("tuff: %s: %s", o->compare, tuff_error_message());
-            read = false;
-        }
-        free(text);
-        if (!read) return TUFF_EXIT_USAGE;
-    }
+    tuff_cli_read_reports old = {0};
+    if (o->compare != NULL && !tuff_cli_reports_read(o->compare, &old)) return TUFF_EXIT_USAGE;
     tuff_cli_record record = {0};
     int code = TUFF_EXIT_FAILED;
     if (tuff_cli_reports_begin(o) && tuff_cli_record_open(&record, o->json)) {
         tuff_cli_catch_interrupt();
         run_devices(o, params, &record);
         check_required(o, &record);
-        code = finish(o, &record, old, n_old);
+        code = finish(o, &record, &old);
     }
     tuff_cli_record_free(&record);
-    tuff_cli_reports_free(old, n_old);
+    tuff_cli_read_reports_free(&old);
+    return code;
+}
+
+/* ---- --from ---- */
+
+static int report_records(const options *o)
+{
+    tuff_cli_read_reports old = {0}, read = {0};
+    bool known = o->compare == NULL || tuff_cli_reports_read(o->compare, &old);
+    for (size_t i = 0; i < o->from.count && known; i++)
+        known = tuff_cli_reports_read(o->from.items[i], &read);
+    int code = TUFF_EXIT_USAGE;
+    if (known) {
+        const tuff_conform_report *const *all = (const tuff_conform_report *const *)read.all;
+        code = exit_code(true, false, all, read.n);
+        bool ok = tuff_cli_reports_write(o, all, read.n);
+        if (old.n > 0) tuff_cli_reports_compare(o, &old, all, read.n);
+        if ((!tuff_cli_flush() || !ok) && code == TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
+    }
+    tuff_cli_read_reports_free(&old);
+    tuff_cli_read_reports_free(&read);
     return code;
 }
 
@@ -368,6 +401,7 @@ int tuff_cli_conform(int argc, char **argv)
     if (!check_usage(&o)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&o.common);
     if (!check_files(&o)) return TUFF_EXIT_FAILED;
+    if (o.from.count > 0) return report_records(&o);
     tuff_conform_params params = TUFF_CONFORM_PARAMS_INIT;
     params.device = o.common.device;
     params.ops = o.ops;

@@ -14,6 +14,7 @@ typedef struct tuff_cli_conform_options {
     double minutes, timeout;
     const char *ops, *name, *case_list, *exclude, *expect_fail, *shard;
     const char *mask, *budget, *json, *junit, *html, *compare, *dump;
+    tuff_arg_list from;
 } tuff_cli_conform_options;
 
 /* The record: kept whole for the reports at the end, and written to the file of --json as it goes. */
@@ -59,10 +60,19 @@ void tuff_cli_say_unwritten(const char *path);
 bool tuff_cli_reports_begin(const tuff_cli_conform_options *options);
 bool tuff_cli_reports_write(const tuff_cli_conform_options *options,
                             const tuff_conform_report *const *reports, size_t n);
-/* With the reports of --compare, as text. */
-void tuff_cli_reports_compare(const tuff_cli_conform_options *options, tuff_conform_report *const *old,
-                              size_t n_old, const tuff_conform_report *const *reports, size_t n);
 void tuff_cli_reports_free(tuff_conform_report **reports, size_t n);
+
+/* Reports of records that are files. */
+typedef struct tuff_cli_read_reports {
+    tuff_conform_report **all;
+    size_t n;
+} tuff_cli_read_reports;
+/* Adds those of one file. False, saying why, when it cannot be read. */
+bool tuff_cli_reports_read(const char *path, tuff_cli_read_reports *reports);
+void tuff_cli_read_reports_free(tuff_cli_read_reports *reports);
+/* With those of --compare, as text. */
+void tuff_cli_reports_compare(const tuff_cli_conform_options *options, const tuff_cli_read_reports *old,
+                              const tuff_conform_report *const *reports, size_t n);
 
 /* Runs of one device; what they find is in the record, also why it could not be opened. */
 typedef struct tuff_cli_conform_run {

@@ -1,5 +1,6 @@
 /* Reports of conform for people and for CI services, and the comparison with an older run. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/conform.h"
@@ -52,6 +53,36 @@ void tuff_cli_reports_free(tuff_conform_report **reports, size_t n)
     tuff_free(reports);
 }
 
+bool tuff_cli_reports_read(const char *path, tuff_cli_read_reports *out)
+{
+    tuff_conform_report **read = NULL;
+    size_t n = 0;
+    char *text = tuff_cli_read_text(path);
+    if (text == NULL) return false;
+    bool ok = tuff_conform_read(text, strlen(text), &read, &n) == TUFF_OK;
+    if (!ok) tuff_cli_say("tuff: %s: %s", path, tuff_error_message());
+    free(text);
+    tuff_conform_report **all = ok ? realloc(out->all, (out->n + n + 1) * sizeof *all) : NULL;
+    if (ok && all == NULL) tuff_cli_say("tuff: out of memory");
+    if (all == NULL) {
+        tuff_cli_reports_free(read, n);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        all[out->n++] = read[i];
+    out->all = all;
+    tuff_free(read);
+    return true;
+}
+
+void tuff_cli_read_reports_free(tuff_cli_read_reports *reports)
+{
+    for (size_t i = 0; i < reports->n; i++)
+        tuff_conform_report_destroy(&reports->all[i]);
+    free(reports->all);
+    *reports = (tuff_cli_read_reports){0};
+}
+
 bool tuff_cli_reports_begin(const tuff_cli_conform_options *o)
 {
     const char *junit = tuff_cli_is_standard(o->junit) ? NULL : o->junit,
@@ -60,8 +91,14 @@ bool tuff_cli_reports_begin(const tuff_cli_conform_options *o)
     tuff_cli_record record = {0};
     tuff_conform_report **reports = NULL;
     size_t n = 0;
-    tuff_cli_record_error(&record, o->common.device != NULL ? o->common.device : "",
-                          "the run has not ended: it goes on, or it was killed");
+    char why[512] = "the run has not ended: it goes on, or it was killed";
+    if (o->json != NULL && !tuff_cli_is_standard(o->json) && strlen(o->json) < 256)
+        snprintf(
+            why, sizeof why,
+            "the run has not ended: it goes on, or it was killed; `tuff conform --from %s` tells what it "
+            "has found",
+            o->json);
+    tuff_cli_record_error(&record, o->common.device != NULL ? o->common.device : "", why);
     bool ok = !record.failed && tuff_conform_read(record.text, record.size, &reports, &n) == TUFF_OK;
     if (!ok) tuff_cli_say("tuff: out of memory");
     const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
@@ -73,20 +110,20 @@ bool tuff_cli_reports_begin(const tuff_cli_conform_options *o)
 }
 
 /* A device's older report: of the same name and mask, else the only one. */
-static const tuff_conform_report *older(tuff_conform_report *const *old, size_t n,
-                                        const tuff_conform_report *now)
+static const tuff_conform_report *older(const tuff_cli_read_reports *old, const tuff_conform_report *now)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(old[i]->device->name, now->device->name) == 0 && strcmp(old[i]->mask, now->mask) == 0)
-            return old[i];
-    return n == 1 ? old[0] : NULL;
+    for (size_t i = 0; i < old->n; i++)
+        if (strcmp(old->all[i]->device->name, now->device->name) == 0 &&
+            strcmp(old->all[i]->mask, now->mask) == 0)
+            return old->all[i];
+    return old->n == 1 ? old->all[0] : NULL;
 }
 
-void tuff_cli_reports_compare(const tuff_cli_conform_options *o, tuff_conform_report *const *old,
-                              size_t n_old, const tuff_conform_report *const *reports, size_t n)
+void tuff_cli_reports_compare(const tuff_cli_conform_options *o, const tuff_cli_read_reports *old,
+                              const tuff_conform_report *const *reports, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const tuff_conform_report *before = older(old, n_old, reports[i]);
+        const tuff_conform_report *before = older(old, reports[i]);
         char *text = NULL;
         if (before == NULL) {
             tuff_cli_say("%s: %s has nothing to compare it with", reports[i]->device->name, o->compare);

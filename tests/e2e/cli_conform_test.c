@@ -98,6 +98,50 @@ static void test_reports(void **state)
 }
 
 /* Options that would be ignored are wrong usage. */
+/* Reports of records: of a run that was killed, of two runs on one page, of two that are compared. */
+static void test_from_records(void **state)
+{
+    (void)state;
+    const char *whole = kit_path("whole.json"), *other = kit_path("other.json"), *html = kit_path("f.html"),
+               *junit = kit_path("f.xml");
+    kit_result r = CONFORM(0, "--device", "cpu", "--op", "rope", "--json", whole, "--quiet");
+    kit_result_free(&r);
+    r = CONFORM(0, "--device", "cpu", "--op", "softmax", "--json", other, "--quiet");
+    kit_result_free(&r);
+    r = CONFORM(0, "--from", whole, "--from", other, "--report", html, "--junit", junit);
+    assert_true(says(&r.out, "rope "));
+    assert_true(says(&r.out, "softmax "));
+    kit_result_free(&r);
+    expect_in_file("f.html", "softmax.1");
+    expect_in_file("f.xml", "name=\"rope.1x1x2.turn2.at0\"");
+    r = CONFORM(0, "--from", other, "--compare", whole, "--quiet");
+    assert_true(says(&r.out, "missing       rope.1x1x2.turn2.at0"));
+    kit_result_free(&r);
+
+    /* killed in the middle of a line */
+    tuff_buf text = {0};
+    kit_read_file(whole, &text);
+    const char *cut = kit_path("cut.json");
+    kit_write_file(cut, text.data, text.size * 3 / 4);
+    tuff_buf_free(&text);
+    r = CONFORM(4, "--from", cut, "--junit", junit);
+    assert_true(says(&r.out, "INTERRUPTED after"));
+    kit_result_free(&r);
+    expect_in_file("f.xml", "name=\"rope.1x1x2.turn2.at0\"");
+    expect_in_file("f.xml", "<error type=\"interrupted\"");
+
+    r = CONFORM(2, "--from", html);
+    assert_true(says(&r.err, "f.html"));
+    kit_result_free(&r);
+    kit_write_file(cut, "", 0);
+    r = CONFORM(2, "--from", cut);
+    assert_true(says(&r.err, "has no line that says what was run"));
+    kit_result_free(&r);
+    r = CONFORM(2, "--from", whole, "--op", "rope");
+    assert_true(says(&r.err, "--from runs nothing"));
+    kit_result_free(&r);
+}
+
 static void test_contradictions(void **state)
 {
     (void)state;
@@ -345,12 +389,19 @@ static void test_masks_are_explained(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_vulkan),       cmocka_unit_test(test_reports),
-        cmocka_unit_test(test_contradictions),  cmocka_unit_test(test_list),
-        cmocka_unit_test(test_rerun),           cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_shards),          cmocka_unit_test(test_expected_failures),
-        cmocka_unit_test(test_lines_and_facts), cmocka_unit_test(test_validate),
-        cmocka_unit_test(test_budgets),         cmocka_unit_test(test_masks_are_explained),
+        cmocka_unit_test(test_no_vulkan),
+        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_from_records),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_rerun),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_expected_failures),
+        cmocka_unit_test(test_lines_and_facts),
+        cmocka_unit_test(test_validate),
+        cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_masks_are_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
