@@ -136,8 +136,8 @@ static bool reserve(work *w)
     size_t n = w->o->queries.count, hits = n * w->most;
     w->queries = calloc(n * (size_t)tuff_embedder_dimensions(w->embedder), sizeof *w->queries);
     w->hits = calloc(hits, sizeof *w->hits);
-    w->rows = calloc(hits, sizeof *w->rows);
-    w->texts = calloc(hits, sizeof *w->texts);
+    w->rows = calloc(hits + 1, sizeof *w->rows);
+    w->texts = calloc(hits + 1, sizeof *w->texts);
     w->counts = calloc(n, sizeof *w->counts);
     if (w->queries && w->hits && w->rows && w->texts && w->counts) return true;
     tuff_cli_say("tuff: out of memory");
@@ -184,6 +184,34 @@ static tuff_status look(work *w, size_t *out_count)
     return TUFF_OK;
 }
 
+/* The texts of the hits, from a file that has as many records as have vectors: in one that became another,
+ * the numbers of records stand for other texts. */
+static bool read_docs(work *w, size_t count)
+{
+    const search_options *o = w->o;
+    int64_t n = w->chunks ? 0 : tuff_index_count(w->index);
+    char *past = NULL;
+    for (size_t i = 0; i < w->n_chunks; i++)
+        if (w->chunks[i].record >= n) n = w->chunks[i].record + 1;
+    w->rows[count] = n - 1;
+    tuff_status status = tuff_record_texts(o->docs, o->field, w->rows, count + 1, w->texts);
+    const bool fewer = status == TUFF_INVALID_ARGUMENT;
+    if (status == TUFF_OK) {
+        tuff_free(w->texts[count]);
+        status = tuff_record_texts(o->docs, o->field, &n, 1, &past);
+        if (status == TUFF_INVALID_ARGUMENT) return true;
+        tuff_free(past);
+    }
+    if (status != TUFF_OK && !fewer)
+        tuff_cli_failed();
+    else
+        tuff_cli_say(
+            "tuff: %s has %s than the %lld records that %s has vectors of: it is another file than was "
+            "embedded, or was changed since",
+            o->docs, fewer ? "fewer" : "more", (long long)n, o->index);
+    return false;
+}
+
 static int find(work *w)
 {
     const search_options *o = w->o;
@@ -196,13 +224,12 @@ static int find(work *w)
     if (tuff_embed(w->embedder, o->queries.items, NULL, n, &params, w->queries, NULL) != TUFF_OK ||
         look(w, &count) != TUFF_OK)
         return tuff_cli_failed();
-    if (o->docs && tuff_record_texts(o->docs, o->field, w->rows, count, w->texts) != TUFF_OK)
-        return tuff_cli_failed();
+    const bool shown = !o->docs || !count || read_docs(w, count);
     tuff_cli_show_line("");
-    print_all(w);
+    if (shown) print_all(w);
     for (size_t i = 0; i < count; i++)
         tuff_free(w->texts[i]);
-    return TUFF_EXIT_OK;
+    return shown ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
 /* The table of chunks beside the vectors, where there is one. */
@@ -255,8 +282,11 @@ static int search(const search_options *o, const tuff_model *model, tuff_device 
     int code = TUFF_EXIT_FAILED;
     if (read_chunks(&w)) {
         choose_counts(&w);
-        if (tuff_embedder_create(model, device, &params, &w.embedder) == TUFF_OK)
+        tuff_status status = tuff_embedder_create(model, device, &params, &w.embedder);
+        if (status == TUFF_OK)
             code = find(&w);
+        else if (status != TUFF_INVALID_ARGUMENT)
+            code = tuff_cli_failed();
         else
             tuff_cli_say("tuff: %s, whose vectors have %lld numbers: %s", o->index,
                          (long long)tuff_index_dimensions(w.index), tuff_error_message());

@@ -100,6 +100,13 @@ static void search_shows_the_nearest_texts(void **state)
                  "--device", "cpu");
     assert_non_null(strstr(r.out.data, "{\"query\": \"a bell\", \"row\": 1, \"score\": "));
     kit_result_free(&r);
+    /* a file that is no longer the one that was embedded */
+    kit_write_file(docs, "{\"body\": \"the ship\"}\n{\"body\": \"a bell\"}\n", 40);
+    KIT_REFUSES(1, "docs.jsonl has fewer than the 3 records that", "search", "--model", model, "--index", out,
+                "--docs", docs, "--field", "body", "--query", "a bell", "-k", "1", "--device", "cpu");
+    kit_write_file(docs, "{\"body\": \"a\"}\n{\"body\": \"b\"}\n{\"body\": \"c\"}\n{\"body\": \"d\"}\n", 56);
+    KIT_REFUSES(1, "docs.jsonl has more than the 3 records that", "search", "--model", model, "--index", out,
+                "--docs", docs, "--field", "body", "--query", "a bell", "-k", "1", "--device", "cpu");
     KIT_REFUSES(2, "give --query TEXT", "search", "--model", model, "--index", out);
     KIT_REFUSES(1, "none.npy", "search", "--model", model, "--index", kit_path("none.npy"), "--query", "a",
                 "--device", "cpu");
