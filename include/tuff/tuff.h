@@ -1,4 +1,4 @@
-/* All of Tuff: fine-tuning and sampling transformer models on Vulkan and on the CPU.
+/* All of Tuff: fine-tuning, sampling and embedding with transformer models, on Vulkan and on the CPU.
  *
  *     #include <tuff/tuff.h>
  *
