@@ -89,8 +89,8 @@ static const tuff_arg items[] = {
      .value = "FILE"},
     {OPTION(
          TUFF_ARG_TEXT, "dump", dump,
-         "write inputs, results and expected results (.npy) of failing cases, and the SPIR-V of the kernels to "
-         "blame, into a folder for each"),
+         "write inputs, results and expected results (.npy) of failing cases, the SPIR-V of the kernels to "
+         "blame, and how to run the case again (case.txt), into a folder for each"),
      .value = "DIRECTORY"},
     TUFF_CLI_TALK_ROWS,
 };

@@ -15,6 +15,7 @@
 #include "conform/ledger.h"
 #include "conform/masks.h"
 #include "conform/patterns.h"
+#include "conform/report.h"
 #include "conform/runner.h"
 #include "conform/select.h"
 #include "ir/op.h"
@@ -208,6 +209,22 @@ static tuff_status fill_uses(const tuff_coverage *coverage, scratch *x, tuff_fin
     return TUFF_OK;
 }
 
+/* Beside the tensors and kernels, the words: what failed where, by which dispatches, and how to run it again.
+ * What keeps a file from being written has been told of those that came before it. */
+static void dump_words(const session *s, const tuff_conform_case *c)
+{
+    const tuff_conform_report *r = &s->ledger->report;
+    tuff_buf text = {0};
+    char *path = tuff_path_join(c->dump, "case.txt");
+    tuff_buf_printf(&text, "%s\n%s, %s\n", c->name, r->device->name, r->device->driver);
+    tuff_report_failure(c, "", &text);
+    tuff_report_command(r, c, &text);
+    tuff_buf_char(&text, '\n');
+    if (path != NULL && !text.failed) (void)!tuff_write_file(path, text.data, text.size);
+    tuff_buf_free(&text);
+    tuff_free(path);
+}
+
 static tuff_status note_case(session *s, const tuff_outcome *outcome, scratch *x, tuff_finding *f)
 {
     tuff_buf line = {0};
@@ -229,6 +246,7 @@ static tuff_status note_case(session *s, const tuff_outcome *outcome, scratch *x
         }
     }
     TUFF_TRY(tuff_ledger_add(s->ledger, f));
+    if (x->dump != NULL) dump_words(s, &f->seen);
     tuff_record_case(&s->ledger->report, f, &line);
     return emit(s, &line);
 }

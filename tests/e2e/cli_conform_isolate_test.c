@@ -373,6 +373,8 @@ static void a_wrong_kernel_is_named(void **state)
                    "'descr': '<f4', 'fortran_order': False, 'shape': (");
     expect_in_file("dump/graphs.seed9.steps16/result_0.expected.npy", "'descr': '<f8'");
     expect_in_file("dump/graphs.seed9.steps16/result_0.npy", "'shape': (");
+    expect_in_file("dump/graphs.seed9.steps16/case.txt", "\nsoftmax/softmax: SPIR-V ");
+    expect_in_file("dump/graphs.seed9.steps16/case.txt", " --case graphs.seed9.steps16");
     int spirv = 0;
     kit_result ls;
     const char *list[] = {"ls", kit_path("dump/graphs.seed9.steps16"), NULL};
