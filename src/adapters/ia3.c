@@ -20,6 +20,8 @@ static const struct defaults {
     {"gpt_neo", "q_proj,v_proj,c_proj", "c_proj"},
     {"t5", "k,v,wo", "wo"},
     {"bart", "q_proj,v_proj,fc2", "fc2"},
+    {"bloom", "query_key_value,mlp.dense_4h_to_h", "mlp.dense_4h_to_h"},
+    {"falcon", "query_key_value,dense_4h_to_h", "dense_4h_to_h"},
     {"bert", "key,value,output.dense", "output.dense"},
     {"roberta", "key,value,output.dense", "output.dense"},
 };

@@ -47,6 +47,12 @@ typedef struct tuff_rope_spec {
     double
         *factors[2]; /* LONGROPE: [pairs], for contexts up to `original` and past it; owned by the config */
 } tuff_rope_spec;
+/* ALiBi (Press et al. 2022): attention's bias falls with distance, in each head by a slope of its own. */
+typedef struct tuff_alibi_spec {
+    double most;  /* the last power of two by which slopes fall: 8, or 0 without ALiBi */
+    double scale; /* of the bias; 0: 1 */
+    bool bf16;    /* slopes are rounded to it */
+} tuff_alibi_spec;
 /* Which table of angles turns a layer's queries and keys. */
 typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN, TUFF_ROTARY_LOCAL } tuff_rotary;
 
@@ -79,6 +85,7 @@ typedef enum tuff_problem {
 typedef enum tuff_qk_norm {
     TUFF_QK_NORM_NONE,
     TUFF_QK_NORM_HEADS, /* a norm over each head, with one weight for all of them */
+    TUFF_QK_NORM_EACH,  /* the same, where each head has a weight of its own */
     TUFF_QK_NORM_WHOLE  /* over all heads together */
 } tuff_qk_norm;
 
@@ -92,7 +99,7 @@ typedef struct tuff_layer_spec {
                     * none of its own */
     tuff_qk_norm qk_norm;
     bool fused_qkv;   /* one matrix gives queries, keys and values, */
-    bool qkv_by_head; /* of one head after the other */
+    bool qkv_by_head; /* of one key/value head, with all its queries, after the other */
     bool qkv_bias, out_bias, mlp_bias;
     tuff_activation activation;
     bool cross;      /* between attention and feed-forward it attends to the states of an encoder */
@@ -139,6 +146,8 @@ struct tuff_config {
     int64_t token_types;       /* rows of the table of token types; 0: none; see tuff_config_types */
     int64_t distance_buckets;  /* rows of the table of attention's bias by distance; 0: none */
     int64_t distance_farthest; /* from here on all distances share one */
+    tuff_alibi_spec alibi;     /* a bias by distance that is not trained */
+    double qkv_bound;          /* queries, keys and values are at most this to either side; 0: no bound */
     bool embed_norm, final_norm;
     tuff_layer_spec layer;  /* what all layers are like, */
     tuff_layer_spec *specs; /* or [layers], what each is like, owned by the config; NULL: as `layer` */

@@ -19,6 +19,13 @@ tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_t
     return NULL;
 }
 
+static tuff_tensor *bound(tuff_net *net, tuff_tensor *x, double most)
+{
+    const int64_t one = 1;
+    x = tuff_maximum(net->g, x, tuff_fill(net->g, -most, 1, &one));
+    return tuff_minimum(net->g, x, tuff_fill(net->g, most, 1, &one));
+}
+
 /* Queries, keys and values of one layer: [N, heads, D] each, not turned yet. */
 static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
 {
@@ -29,12 +36,16 @@ static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
     const int64_t columns = (c->heads + 2 * c->kv_heads) * c->head_dim;
     tuff_tensor *fused =
         spec->fused_qkv ? tuff_net_linear(net, x, "blk.#.attn_qkv", i, columns, spec->qkv_bias) : NULL;
+    if (fused && c->qkv_bound != 0) fused = bound(net, fused, c->qkv_bound);
     if (spec->qkv_by_head)
-        fused = tuff_reshape(net->g, fused, 3, (int64_t[]){tuff_tensor_dim(x, 0), c->heads, -1});
+        fused = tuff_reshape(net->g, fused, 3, (int64_t[]){tuff_tensor_dim(x, 0), c->kv_heads, -1});
     for (int part = 0, at = 0; part < 3; part++) {
         int64_t n = heads[part] * c->head_dim;
         if (spec->qkv_by_head) {
-            out[part] = tuff_slice(net->g, fused, -1, part * c->head_dim, c->head_dim);
+            n /= c->kv_heads;
+            out[part] = tuff_slice(net->g, fused, -1, at, n);
+            if (n != c->head_dim) out[part] = tuff_net_split_heads(net, out[part], heads[part]);
+            at += (int)n;
             continue;
         }
         tuff_tensor *y = spec->fused_qkv ? tuff_slice(net->g, fused, -1, at, n)
@@ -42,6 +53,22 @@ static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
         out[part] = tuff_net_split_heads(net, y, heads[part]);
         at += (int)n;
     }
+}
+
+/* A norm over each head of x [N, heads, D], of which each has a weight of its own. */
+static tuff_tensor *norm_each(tuff_net *net, tuff_tensor *x, const char *part, int layer)
+{
+    tuff_graph *g = net->g;
+    const int64_t heads = tuff_tensor_dim(x, 1), d = tuff_tensor_dim(x, 2), shape[] = {heads, d};
+    const char *module = tuff_net_module(net, part, layer);
+    tuff_tensor **weights = tuff_arena_alloc(&g->arena, (size_t)heads * sizeof(tuff_tensor *));
+    if (!weights) return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory for norms of heads");
+    for (int64_t i = 0; i < heads; i++)
+        weights[i] = tuff_net_param(net, tuff_net_name(net, "%s.%lld.weight", module, (long long)i),
+                                    TUFF_ROLE_NORM, 1, &d);
+    tuff_tensor *w = tuff_reshape(g, tuff_concat(g, weights, (size_t)heads, 0), 2, shape);
+    x = tuff_layer_norm(g, x, tuff_fill(g, 1, 1, &d), tuff_fill(g, 0, 1, &d), net->config->norm_eps);
+    return tuff_mul(g, x, w);
 }
 
 /* The norms of queries and keys, each [N, heads, D]. */
@@ -52,6 +79,10 @@ static void norm_heads(tuff_net *net, int i, tuff_tensor *qk[2])
     const tuff_qk_norm kind = tuff_config_layer(c, i)->qk_norm;
     for (int part = 0; part < 2 && kind != TUFF_QK_NORM_NONE; part++) {
         bool whole = kind == TUFF_QK_NORM_WHOLE;
+        if (kind == TUFF_QK_NORM_EACH) {
+            qk[part] = norm_each(net, qk[part], parts[part], i);
+            continue;
+        }
         tuff_tensor *x = whole ? tuff_net_join_heads(net, qk[part]) : qk[part];
         x = tuff_net_norm(net, x, parts[part], i);
         qk[part] = whole ? tuff_net_split_heads(net, x, part ? c->kv_heads : c->heads) : x;

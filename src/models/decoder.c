@@ -87,6 +87,15 @@ void tuff_decoder_write_window(const tuff_config *c, tuff_buf *json)
         tuff_buf_text(json, "  \"sliding_window\": null,\n");
 }
 
+tuff_status tuff_decoder_share_heads(const char *where, tuff_config *c)
+{
+    c->kv_heads = c->heads;
+    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0; /* 0 is refused by the check of all sizes */
+    if (c->heads <= 0 || c->hidden_size % c->heads == 0) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: a hidden size of %lld cannot be shared by %lld heads", where,
+                     (long long)c->hidden_size, (long long)c->heads);
+}
+
 static bool below(int64_t layer, int64_t first)
 {
     return layer < first;

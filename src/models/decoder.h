@@ -21,6 +21,8 @@ void tuff_decoder_write_window(const tuff_config *config, tuff_buf *json);
 TUFF_MUST_USE tuff_status tuff_decoder_read_windows(const cJSON *json, const char *where,
                                                     tuff_config *config);
 void tuff_decoder_write_windows(const tuff_config *config, tuff_buf *json);
+/* Of models whose heads share the hidden size among them, with keys and values of their own: their size. */
+TUFF_MUST_USE tuff_status tuff_decoder_share_heads(const char *where, tuff_config *config);
 /* The same keys. */
 void tuff_decoder_write_sizes(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);

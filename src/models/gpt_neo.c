@@ -10,11 +10,7 @@ static tuff_status derive(tuff_config *c, const char *where)
     c->causal = c->learned_positions = c->final_norm = true;
     c->layer.out_bias = c->layer.mlp_bias = true;
     c->attn_scale = 1;
-    c->kv_heads = c->heads;
-    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0; /* 0 is refused by the check of all sizes */
-    if (c->heads <= 0 || c->hidden_size % c->heads == 0) return TUFF_OK;
-    return tuff_fail(TUFF_BAD_FORMAT, "%s: a hidden size of %lld cannot be shared by %lld heads", where,
-                     (long long)c->hidden_size, (long long)c->heads);
+    return tuff_decoder_share_heads(where, c);
 }
 
 /* The next layer sees far ("global") or has the window ("local"). */

@@ -10,11 +10,7 @@ static tuff_status derive(tuff_config *c, const char *where)
     c->layer.rope = TUFF_ROTARY_MAIN;
     c->layer.rope_pairs = true;
     c->rope.theta = 10000;
-    c->kv_heads = c->heads;
-    c->head_dim = c->heads > 0 ? c->hidden_size / c->heads : 0; /* 0 is refused by the check of all sizes */
-    if (c->heads > 0 && c->hidden_size % c->heads)
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: a hidden size of %lld cannot be shared by %lld heads", where,
-                         (long long)c->hidden_size, (long long)c->heads);
+    TUFF_TRY(tuff_decoder_share_heads(where, c));
     if (c->rotary_dims >= 2 && c->rotary_dims <= c->head_dim) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: rotary_dim is %lld of a head of %lld; expected 2 and more of them",
                      where, (long long)c->rotary_dims, (long long)c->head_dim);

@@ -97,12 +97,14 @@ tuff_dtype tuff_model_matrix_dtype(const tuff_model *model);
 TUFF_MUST_USE tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_watch *watch,
                                             tuff_store *store);
 /* Puts into the store what graphs read besides parameters: the rope tables "rope.cos", "rope.sin" f32
- * [positions, head_dim / 2], "rope.local.cos", "rope.local.sin" of models whose local layers have others, and
- * "distances.buckets" of models with a bias by distance; nothing for models without. */
+ * [positions, head_dim / 2], "rope.local.cos", "rope.local.sin" of models whose local layers have others,
+ * "distances.buckets" of models with a bias by distance and "alibi" of those with ALiBi; nothing for models
+ * without. */
 TUFF_MUST_USE tuff_status tuff_model_upload_tables(const tuff_model *model, int64_t positions,
                                                    const tuff_watch *watch, tuff_store *store);
-/* Its part for the bias by distance (models/distances.c). */
+/* Its parts for the bias by distance (models/distances.c, models/alibi.c). */
 TUFF_MUST_USE tuff_status tuff_distances_upload(const tuff_config *config, tuff_store *store);
+TUFF_MUST_USE tuff_status tuff_alibi_upload(const tuff_config *config, int64_t positions, tuff_store *store);
 
 /* Reads one parameter's present value in memory order as f32, rows [begin, end) of its matrix view: from the
  * store when it is there, else from the model's file. */

@@ -177,6 +177,8 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
     tuff_stream *at = net->at;
     if (net->config->distance_buckets && !at->distances)
         at->distances = tuff_net_distances(net, &at->distance_zero);
+    if (net->config->alibi.most != 0 && !at->distances)
+        at->distances = tuff_net_alibi(net, &at->distance_zero);
     params.zero = at->distance_zero;
     return tuff_attention(net->g, q, k, v, at->segments, at->distances, NULL, &params);
 }

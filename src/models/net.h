@@ -50,7 +50,7 @@ struct tuff_net {
     bool train_base;           /* base parameters get gradients: embeddings need their index inputs */
     int64_t capacity;          /* rows of the KV cache, of all its slots; 0: no cache */
     tuff_dtype cache_dtype;    /* f32 or f16 */
-    int64_t rope_positions;    /* rows of the rope tables */
+    int64_t rope_positions;    /* rows of the rope tables; no token sees one so far behind it */
     const tuff_net_hook *hook; /* NULL: none */
 
     /* made by tuff_net_begin */
@@ -90,6 +90,8 @@ tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x);
 /* The bias of attention by distance, [H, columns], of models whose config has distance_buckets; *out_zero is
  * the column of a token's own position. */
 tuff_tensor *tuff_net_distances(tuff_net *net, int64_t *out_zero);
+/* The same of models whose config has alibi: a column for each of rope_positions distances. */
+tuff_tensor *tuff_net_alibi(tuff_net *net, int64_t *out_zero);
 /* q [N, H, D], k and v [N, Hkv, D] of one layer: attention, over the cache where there is one. */
 tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_tensor *k, tuff_tensor *v);
 /* The decoder's queries q [N, H, D] over all of their encoder's states: k, v [M, H, D], or NULL, where they

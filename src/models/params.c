@@ -1,6 +1,7 @@
 #include "models/params.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/heads/head.h"
@@ -18,14 +19,20 @@ int64_t tuff_param_columns(const tuff_param *param)
     return tuff_param_elements(param) / param->shape[0];
 }
 
-void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shape)
+int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[TUFF_MAX_RANK])
 {
     memcpy(out_shape, param->shape, (size_t)param->rank * sizeof *out_shape);
     const tuff_source *source = gguf ? &param->gguf : &param->hf;
     out_shape[0] -= source->skip;
-    if (source->layout != TUFF_LAYOUT_TRANSPOSED) return;
+    if (source->layout == TUFF_LAYOUT_HEADS) {
+        out_shape[0] = source->heads;
+        out_shape[1] = param->shape[0];
+        return 2;
+    }
+    if (source->layout != TUFF_LAYOUT_TRANSPOSED) return param->rank;
     out_shape[0] = param->shape[1];
     out_shape[1] = param->shape[0];
+    return param->rank;
 }
 
 bool tuff_param_is_matrix(const tuff_param *param)
@@ -91,6 +98,17 @@ static const char *alias_of(const tuff_arch *arch, const char *part)
     return part;
 }
 
+/* "blk.#.attn_q_norm" and ".7.weight": row 7 of "blk.3.attn_q_norm.weight". */
+static void set_head(tuff_params *params, const tuff_config *config, const tuff_part *part, int layer,
+                     const char *ending, tuff_source *out)
+{
+    char *rest;
+    out->head = strtol(ending + 1, &rest, 10);
+    out->heads = tuff_ends_with(part->gguf, "attn_q_norm") ? config->heads : config->kv_heads;
+    out->layout = TUFF_LAYOUT_HEADS;
+    out->name = gguf_name(params, part->gguf, layer, rest);
+}
+
 static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
 {
     const char *prefix = config->arch->base_prefix;
@@ -105,9 +123,11 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.more = 1;
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
+    if (part->kind == TUFF_PART_HEADS) set_head(params, config, part, layer, p->name + size, &p->gguf);
     if (part->kind == TUFF_PART_QKV) {
         p->gguf.layout = TUFF_LAYOUT_QKV;
-        p->gguf.heads = config->heads;
+        p->gguf.heads = config->kv_heads;
+        p->gguf.queries = config->heads / config->kv_heads;
     }
     bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
     if (!turned || !config->arch->gguf_interleaves) return TUFF_OK;

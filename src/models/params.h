@@ -26,17 +26,20 @@ typedef enum tuff_layout {
     TUFF_LAYOUT_ROWS,        /* as they are in memory */
     TUFF_LAYOUT_TRANSPOSED,  /* [in, out]: GPT-2's Conv1D in Hugging Face's files */
     TUFF_LAYOUT_INTERLEAVED, /* rows of a head as pairs (2i, 2i + 1), where memory has them half-split */
-    TUFF_LAYOUT_QKV /* all queries, all keys, all values, where memory has those of one head after the other
-                     */
+    TUFF_LAYOUT_HEADS, /* vectors of so many heads, one parameter after the other, are one tensor's rows */
+    TUFF_LAYOUT_QKV /* all queries, all keys, all values, where memory has those of one key/value head after
+                     * the other */
 } tuff_layout;
 
 /* A tensor of a file. */
 typedef struct tuff_source {
     const char *name; /* NULL: the format has no name for it */
     tuff_layout layout;
-    int64_t heads; /* whose rows have another order */
-    int64_t skip;  /* rows that come before the file's first */
-    double more;   /* what the file's numbers are more than those in memory */
+    int64_t heads;   /* whose rows have another order; QKV: key/value heads */
+    int64_t queries; /* QKV: heads of queries for each of these */
+    int64_t head;    /* HEADS: which of them it is */
+    int64_t skip;    /* rows that come before the file's first */
+    double more;     /* what the file's numbers are more than those in memory */
 } tuff_source;
 
 /* One parameter. Shapes are those in memory: [out, in] for matrices. */
@@ -54,8 +57,9 @@ typedef struct tuff_param {
 /* Columns of its matrix view: all axes but the first; a vector has one. */
 int64_t tuff_param_columns(const tuff_param *param);
 int64_t tuff_param_elements(const tuff_param *param);
-/* Its axes in a file of one of the two formats, out_shape[0..rank). */
-void tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t *out_shape);
+/* Its axes in a file of one of the two formats, or those of the tensor that it is part of; returns how many.
+ */
+int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[TUFF_MAX_RANK]);
 /* Whether it may be stored in 16 bits or by the block, and whether weight decay applies. */
 bool tuff_param_is_matrix(const tuff_param *param);
 
@@ -91,12 +95,13 @@ TUFF_MUST_USE tuff_status tuff_params_declare(tuff_params *params, const tuff_co
  * number. */
 typedef enum tuff_part_kind {
     TUFF_PART_PLAIN,
-    TUFF_PART_CONV1D,   /* Hugging Face's files hold the transpose */
-    TUFF_PART_Q,        /* query rows: GGUF interleaves them where the architecture says so */
-    TUFF_PART_K,        /* key rows */
-    TUFF_PART_QKV,      /* rows of queries, keys and values by head: GGUF has them one after the other */
-    TUFF_PART_UNNAMED,  /* GGUF has no name for it: what stands there is the part's name in Tuff only */
-    TUFF_PART_POSITIONS /* a table of positions: GGUF's begins with the first that texts have */
+    TUFF_PART_CONV1D,    /* Hugging Face's files hold the transpose */
+    TUFF_PART_Q,         /* query rows: GGUF interleaves them where the architecture says so */
+    TUFF_PART_K,         /* key rows */
+    TUFF_PART_QKV,       /* rows of queries, keys and values by head: GGUF has them one after the other */
+    TUFF_PART_UNNAMED,   /* GGUF has no name for it: what stands there is the part's name in Tuff only */
+    TUFF_PART_POSITIONS, /* a table of positions: GGUF's begins with the first that texts have */
+    TUFF_PART_HEADS      /* norms "<name>.<head>.weight", which are rows of one tensor in GGUF */
 } tuff_part_kind;
 typedef struct tuff_part {
     const char *hf, *gguf;

@@ -125,6 +125,7 @@ tuff_status tuff_model_upload_tables(const tuff_model *model, int64_t positions,
     const tuff_cancel *cancel = watch ? watch->cancel : NULL;
     if (c->distance_buckets) TUFF_TRY(tuff_distances_upload(c, store));
     if (c->distance_buckets && c->encoder) TUFF_TRY(tuff_distances_upload(c->encoder, store));
+    if (c->alibi.most != 0) TUFF_TRY(tuff_alibi_upload(c, positions, store));
     if (c->rope.theta != 0) TUFF_TRY(upload_angles(c, &c->rope, positions, cancel, store));
     if (c->rope_local.theta == 0) return TUFF_OK;
     return upload_angles(c, &c->rope_local, positions, cancel, store);

@@ -91,12 +91,18 @@ static bool is_by_head(const tuff_save_source *from, const tuff_param *p)
     return from->gguf && p->gguf.layout == TUFF_LAYOUT_QKV;
 }
 
+/* GGUF has the vectors of all heads in one tensor; the parameters follow each other. */
+static bool is_of_heads(const tuff_save_source *from, const tuff_param *p)
+{
+    return from->gguf && p->gguf.layout == TUFF_LAYOUT_HEADS;
+}
+
 /* Rows of the parameter that are read together: a device answers few large questions faster than many. */
 static int64_t rows_at_once(const tuff_save_source *from, const tuff_param *p)
 {
     if (is_transposed(from, p)) return p->shape[0];
     if (is_turned(from, p)) return p->shape[0] / p->gguf.heads;
-    if (is_by_head(from, p)) return p->shape[0] / p->gguf.heads / 3;
+    if (is_by_head(from, p)) return p->shape[0] / p->gguf.heads / (p->gguf.queries + 2);
     const int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
     return rows < p->shape[0] ? rows : p->shape[0];
 }
@@ -109,6 +115,15 @@ static void turn(const float *values, int64_t n, int64_t columns, float *out)
                (size_t)columns * sizeof *out);
 }
 
+/* Of queries, keys and values, each of one head: which block of memory is the file's. */
+static int64_t block_in_memory(const tuff_source *file, int64_t block)
+{
+    const int64_t queries = file->queries, all = file->heads * queries;
+    if (block < all) return block / queries * (queries + 2) + block % queries;
+    const int64_t which = (block - all) / file->heads, head = (block - all) % file->heads;
+    return head * (queries + 2) + queries + which;
+}
+
 static tuff_status write_rows(const rows_out *out, const tuff_param *p, float *values, float *turned)
 {
     const tuff_save_source *from = out->from;
@@ -116,9 +131,7 @@ static tuff_status write_rows(const rows_out *out, const tuff_param *p, float *v
     for (int64_t r = from->gguf ? p->gguf.skip : 0; r < p->shape[0]; r += step) {
         const int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
         int64_t at = r;
-        if (is_by_head(from,
-                       p)) /* a head's queries, keys or values: (which, head) is (head, which) in memory */
-            at = (r / step % p->gguf.heads * 3 + r / step / p->gguf.heads) * step;
+        if (is_by_head(from, p)) at = block_in_memory(&p->gguf, r / step) * step;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, at, at + n, values));
         for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.more != 0; i++)
             values[i] = (float)(values[i] + p->gguf.more);
@@ -186,6 +199,8 @@ static tuff_status write_param(rows_out *out, const tuff_param *p)
     if (status == TUFF_OK)
         status =
             is_transposed(from, p) ? write_transposed(out, p, values) : write_rows(out, p, values, order);
+    for (int64_t head = 1; status == TUFF_OK && is_of_heads(from, p) && head < p->gguf.heads; head++)
+        status = write_rows(out, p + head, values, order);
     tuff_free(values);
     tuff_free(order);
     tuff_free(out->converted);
@@ -227,13 +242,11 @@ static tuff_status list_items(tuff_save_source *from)
     for (size_t i = 0; i < params->count; i++) {
         const tuff_param *p = &params->items[i];
         const char *name = from->gguf ? p->gguf.name : p->hf.name;
-        if (!name) continue;
+        if (!name || (is_of_heads(from, p) && p->gguf.head > 0)) continue;
         tuff_save_item *item = &from->items[from->count];
-        *item = (tuff_save_item){.name = name,
-                                 .storage = tuff_mix_get(from->mix)->type,
-                                 .rank = (unsigned)p->rank,
-                                 .shape = {1, 1, 1, 1}};
-        tuff_param_file_shape(p, from->gguf, item->shape);
+        *item =
+            (tuff_save_item){.name = name, .storage = tuff_mix_get(from->mix)->type, .shape = {1, 1, 1, 1}};
+        item->rank = (unsigned)tuff_param_file_shape(p, from->gguf, item->shape);
         from->params[from->count++] = p;
     }
     if (!from->gguf) return TUFF_OK;

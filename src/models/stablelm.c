@@ -1,5 +1,6 @@
 /* StableLM (Stability AI 2023): Llama's layers with LayerNorm and a share of each head that turns; perhaps
- * with attention and feed-forward side by side, behind one norm. */
+ * with attention and feed-forward side by side, behind one norm, and norms of queries and keys of which each
+ * head has its own (12B). */
 #include "models/decoder.h"
 
 static void set_parallel(tuff_config *c, bool parallel)
@@ -35,6 +36,9 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     set_parallel(c, parallel);
     c->layer.qkv_bias = c->layer.out_bias = c->layer.mlp_bias =
         false; /* whatever the config says by other keys, as in transformers */
+    bool norms = false;
+    TUFF_TRY(tuff_json_bool(json, "qk_layernorm", where, &norms));
+    if (norms) c->layer.qk_norm = TUFF_QK_NORM_EACH;
     TUFF_TRY(tuff_json_bool(json, "use_qkv_bias", where, &c->layer.qkv_bias));
     return tuff_rope_check(c, where);
 }
@@ -44,6 +48,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     TUFF_TRY(tuff_decoder_read_gguf(gguf, c));
     set_parallel(c, !tuff_weights_find(gguf->weights, "blk.0.ffn_norm.weight"));
+    if (tuff_weights_find(gguf->weights, "blk.0.attn_q_norm.weight")) c->layer.qk_norm = TUFF_QK_NORM_EACH;
     return check_head(gguf->file, c);
 }
 
@@ -51,7 +56,9 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_hf(c, json);
     if (!c->rotary_dims) tuff_buf_text(json, "  \"partial_rotary_factor\": 1.0,\n");
-    tuff_buf_printf(json, "  \"use_parallel_residual\": %s,\n  \"use_qkv_bias\": %s,\n",
+    tuff_buf_printf(json,
+                    "  \"qk_layernorm\": %s,\n  \"use_parallel_residual\": %s,\n  \"use_qkv_bias\": %s,\n",
+                    tuff_json_truth(c->layer.qk_norm != TUFF_QK_NORM_NONE),
                     tuff_json_truth(c->layer.parallel), tuff_json_truth(c->layer.qkv_bias));
 }
 
@@ -64,6 +71,8 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 
 static const tuff_part parts[] = {
     TUFF_DECODER_PARTS,
+    {"model.layers.#.self_attn.q_layernorm.norms", "blk.#.attn_q_norm", TUFF_PART_HEADS},
+    {"model.layers.#.self_attn.k_layernorm.norms", "blk.#.attn_k_norm", TUFF_PART_HEADS},
     {"model.layers.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
 

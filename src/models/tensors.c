@@ -53,8 +53,8 @@ static tuff_status check_param(const tuff_model *model, const tuff_param *param)
                          model->config.arch->name, (long long)model->config.layers);
     TUFF_TRY(tuff_weight_check_readable(weight));
     int64_t want[TUFF_MAX_RANK];
-    tuff_param_file_shape(param, model->gguf != NULL, want);
-    const tuff_shape expected = tuff_shape_of(param->rank, want),
+    const int rank = tuff_param_file_shape(param, model->gguf != NULL, want);
+    const tuff_shape expected = tuff_shape_of(rank, want),
                      found = tuff_shape_of((int)weight->rank, weight->shape);
     if (!tuff_shape_equal(&expected, &found)) {
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,

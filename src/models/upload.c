@@ -9,13 +9,17 @@
 enum { PIECE_BYTES = 16 << 20 };
 
 /* Where row r lies in GGUF. Of a head-wise half-split matrix at an interleaved place: (head, half, pair) at
- * (head, pair, half); of queries, keys and values by head: (head, which, row) at (which, head, row). */
+ * (head, pair, half); of queries, keys and values by head: (head, which, row) at (which, head, row), where a
+ * head's queries are those of several heads. */
 static int64_t row_of_file(const tuff_param *p, int64_t r)
 {
-    int64_t d = p->shape[0] / p->gguf.heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
+    const int64_t heads = p->gguf.heads, queries = p->gguf.queries;
+    int64_t d = p->shape[0] / heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
     if (p->gguf.layout == TUFF_LAYOUT_INTERLEAVED) return head * d + 2 * pair + half;
-    const int64_t size = d / 3, which = r % d / size;
-    return (which * p->gguf.heads + head) * size + r % size;
+    const int64_t size = d / (queries + 2), which = r % d / size;
+    const int64_t block =
+        which < queries ? head * queries + which : heads * queries + (which - queries) * heads + head;
+    return block * size + r % size;
 }
 
 /* Columns of `from` [n, stride] become rows of `to`, n elements of each. */
@@ -58,6 +62,19 @@ static tuff_status read_transposed(const tuff_weight *weight, const tuff_param *
     return status;
 }
 
+/* Numbers [begin, end) of a vector that is a row of the file's tensor. */
+static tuff_status read_head(const tuff_weight *weight, const tuff_param *p, int64_t begin, int64_t end,
+                             tuff_dtype dtype, void *out)
+{
+    const size_t size = tuff_dtype_size(dtype);
+    char *row = tuff_alloc_array((size_t)p->shape[0], size);
+    if (!row) return tuff_fail_memory("a vector of a model");
+    tuff_status status = tuff_weight_read_rows(weight, p->gguf.head, p->gguf.head + 1, dtype, row);
+    if (status == TUFF_OK) memcpy(out, row + (size_t)begin * size, (size_t)(end - begin) * size);
+    tuff_free(row);
+    return status;
+}
+
 /* Rows [begin, end) of a parameter in memory order, as the file's numbers are. */
 static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
                                 tuff_dtype dtype, void *out)
@@ -69,6 +86,8 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     const tuff_weight *weight = tuff_model_weight(model, p);
     int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype); /* 0 of blocks, which are rows */
     int64_t row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);
+    if (model->gguf && p->gguf.layout == TUFF_LAYOUT_HEADS)
+        return read_head(weight, p, begin, end, dtype, out);
     bool turned = model->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
     if (p->rank == 1 && !turned) {
         if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);

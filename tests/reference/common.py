@@ -9,7 +9,9 @@ import transformers
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.bloom import modeling_bloom as bloom
 from transformers.models.cohere2 import modeling_cohere2 as cohere2
+from transformers.models.falcon import modeling_falcon as falcon
 from transformers.models.gpt_neo import modeling_gpt_neo as gpt_neo
 from transformers.models.gptj import modeling_gptj as gptj
 from transformers.models.modernbert import modeling_modernbert as modernbert
@@ -49,6 +51,26 @@ gptj.GPTJ_ATTENTION_CLASSES["exact"] = gptj.GPTJAttention
 gpt_neo.GPT_NEO_ATTENTION_CLASSES["exact"] = gpt_neo.GPTNeoSelfAttention
 
 
+class FalconAttention(falcon.FalconAttention):
+    """transformers' own, apart from the one with PyTorch's attention, adds ALiBi to the scores and to the mask."""
+
+    def forward(self, hidden_states, alibi, *args, **more):
+        return super().forward(hidden_states, None if alibi is None else torch.zeros_like(alibi), *args, **more)
+
+
+class Functions:
+    """PyTorch's functions, with a softmax in the type of its operand."""
+
+    softmax = staticmethod(lambda x, dim, dtype=None: torch.softmax(x, dim))
+
+    def __getattr__(self, name):
+        return getattr(F, name)
+
+
+falcon.FALCON_ATTENTION_CLASSES["exact"] = FalconAttention
+bloom.F = Functions()
+
+
 def to_double(model):
     """Makes a model compute in f64 throughout. `model.double()` is not enough: RMSNorm and the rotary tables
     of transformers go through f32 whatever the type of the weights."""
@@ -62,6 +84,8 @@ def to_double(model):
         elif kind == "GPTJAttention":
             module._attn = types.MethodType(_gpt_attention, module)
             module.embed_positions = _sines(*module.embed_positions.shape)
+        elif kind == "MptAttention":
+            module.forward = types.MethodType(_mpt_attention, module)
         elif kind == "GPTNeoSelfAttention":
             module._attn = types.MethodType(_gpt_attention, module)
         elif kind == "ModernBertRotaryEmbedding":
@@ -86,6 +110,17 @@ def _gpt_attention(self, query, key, value, attention_mask=None):
         scores = scores.masked_fill(~near, float("-inf"))
     weights = torch.softmax(scores if attention_mask is None else scores + attention_mask, dim=-1)
     return weights @ value, weights
+
+
+def _mpt_attention(self, hidden_states, position_bias, past_key_values=None, attention_mask=None, **_):
+    """MPT's own goes through f32."""
+    qkv = self.Wqkv(hidden_states)
+    if self.clip_qkv:
+        qkv = qkv.clamp(-self.clip_qkv, self.clip_qkv)
+    query, key, value = (x.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for x in qkv.chunk(3, dim=2))
+    scores = query @ key.transpose(2, 3) * self.softmax_scale + position_bias[:, :, -key.shape[2] :]
+    weights = torch.softmax(scores.masked_fill(attention_mask, float("-inf")), dim=-1)
+    return self.out_proj((weights @ value).transpose(1, 2).flatten(2)), weights
 
 
 def _sines(positions, dims):

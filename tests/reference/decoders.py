@@ -8,6 +8,8 @@ from transformers import (
     Gemma2Config,
     Gemma3TextConfig,
     GemmaConfig,
+    Glm4Config,
+    GlmConfig,
     GraniteConfig,
     LlamaConfig,
     Olmo2Config,
@@ -122,7 +124,9 @@ def stablelm(tokenizer):
 
 
 def stablelm_parallel(tokenizer):
-    return StableLmConfig(**shared(tokenizer, use_parallel_residual=True, rope_parameters=part_of_head(0.25)))
+    return StableLmConfig(
+        **shared(tokenizer, qk_layernorm=True, use_parallel_residual=True, rope_parameters=part_of_head(0.25))
+    )
 
 
 def cohere2(tokenizer):
@@ -133,11 +137,21 @@ def cohere2(tokenizer):
     )  # fmt: skip
 
 
+def glm(tokenizer):
+    return GlmConfig(**shared(tokenizer, head_dim=12, rope_parameters=part_of_head(0.5)))
+
+
+def glm4(tokenizer):
+    return Glm4Config(
+        **shared(tokenizer, head_dim=8, tie_word_embeddings=True, attention_bias=False, rope_parameters=part_of_head(0.5))
+    )
+
+
 CONFIGS = {
     "llama-llama3": llama3, "llama-yarn": llama_yarn, "qwen3": qwen3, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3,
     "olmo2": olmo2, "granite": granite, "smollm3": smollm3, "phi3": phi3, "phi3-long": phi3_long,
     "starcoder2": starcoder2, "stablelm": stablelm, "stablelm-parallel": stablelm_parallel,
-    "cohere2": cohere2,
+    "cohere2": cohere2, "glm": glm, "glm4": glm4,
 }  # fmt: skip
 
 ANGLES = {"rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]}
@@ -168,4 +182,6 @@ CHANGES = {
     "stablelm-parallel": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0)]},
     "cohere2": HIDDEN | ANGLES | {"layer_norm_eps": [0.1], "sliding_window": [3], "logit_scale": [1.0],
                                   "layer_types": [["full_attention"] * 3]},
+    "glm": HIDDEN | {"rms_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0), {**part_of_head(0.5), "rope_theta": 500.0}]},
+    "glm4": HIDDEN | {"rms_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0)]},
 }  # fmt: skip

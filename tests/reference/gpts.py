@@ -1,7 +1,7 @@
 """Tiny configs of decoders of GPT's kind after GPT-2, and changes of keys that must move what they compute (make_goldens.py):
 LayerNorm, feed-forward layers without a gate, attention and feed-forward side by side."""
 
-from transformers import GPTJConfig, GPTNeoConfig, GPTNeoXConfig, PhiConfig
+from transformers import BloomConfig, FalconConfig, GPTJConfig, GPTNeoConfig, GPTNeoXConfig, MptConfig, PhiConfig
 
 
 def shared(tokenizer, **more):
@@ -59,11 +59,54 @@ def gpt_neo(tokenizer):
     )  # fmt: skip
 
 
+def bloom(tokenizer):
+    """Six heads: the slopes of four, and two that lie between."""
+    return BloomConfig(**shared(tokenizer, hidden_size=48, n_layer=2, n_head=6, seq_length=128))
+
+
+def bloom_untied(tokenizer):
+    return BloomConfig(
+        **shared(tokenizer, hidden_size=32, n_layer=2, n_head=4, seq_length=64, tie_word_embeddings=False)
+    )
+
+
+def mpt(tokenizer):
+    return MptConfig(**shared(tokenizer, d_model=40, n_layers=2, n_heads=5, max_seq_len=128))
+
+
+def mpt_clip(tokenizer):
+    attention = {"clip_qkv": 1.0, "softmax_scale": 0.5}
+    return MptConfig(
+        **shared(tokenizer, d_model=32, n_layers=2, n_heads=4, max_seq_len=64, attn_config=attention,
+                 tie_word_embeddings=False)
+    )  # fmt: skip
+
+
+def falcon(tokenizer):
+    return FalconConfig(**sizes(tokenizer, hidden_size=40, num_attention_heads=5, num_kv_heads=5))
+
+
+def falcon_groups(tokenizer):
+    return FalconConfig(
+        **sizes(tokenizer, num_kv_heads=2, new_decoder_architecture=True, num_ln_in_parallel_attn=1, ffn_hidden_size=56,
+                activation="gelu_new", tie_word_embeddings=False)
+    )  # fmt: skip
+
+
+def falcon_rw(tokenizer):
+    """Slopes that are powers of two: transformers rounds them, and their products with positions, to bf16."""
+    return FalconConfig(
+        **sizes(tokenizer, alibi=True, bias=True, multi_query=False, parallel_attn=False, tie_word_embeddings=False)
+    )
+
+
 # of parameters, as save_pretrained names them
 FILE_NAMES = {"gpt_neox": lambda name: "embed_out.weight" if name == "lm_head.weight" else name}
 
 CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial, "phi": phi, "phi-tied": phi_tied, "gptj": gptj,
-           "gptj-tied": gptj_tied, "gpt_neo": gpt_neo}  # fmt: skip
+           "gptj-tied": gptj_tied, "gpt_neo": gpt_neo, "bloom": bloom, "bloom-untied": bloom_untied, "mpt": mpt,
+           "mpt-clip": mpt_clip, "falcon": falcon, "falcon-groups": falcon_groups,
+           "falcon-rw": falcon_rw}  # fmt: skip
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
@@ -78,4 +121,14 @@ CHANGES = {
     "gptj-tied": {"activation_function": ["relu"], "layer_norm_epsilon": [0.1], "rotary_dim": [4]},
     "gpt_neo": {"activation_function": ["relu", "gelu"], "layer_norm_epsilon": [0.1], "window_size": [3, 64],
                 "attention_layers": [["global"] * 3, ["local", "local", "local"]]},
+    "bloom": {"layer_norm_epsilon": [0.1], "n_head": [4, 8]},
+    "bloom-untied": {"layer_norm_epsilon": [0.1], "n_head": [2]},
+    "mpt": {"layer_norm_epsilon": [0.1], "n_heads": [4], "attn_config": [{"clip_qkv": 1.0}, {"softmax_scale": 1.0}]},
+    "mpt-clip": {"layer_norm_epsilon": [0.1],
+                 "attn_config": [{"clip_qkv": 1.0}, {"softmax_scale": 0.5}, {"clip_qkv": 1.5, "softmax_scale": 0.5}]},
+    "falcon": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1],
+               "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
+    "falcon-groups": {"activation": ["relu", "gelu"], "layer_norm_epsilon": [0.1],
+                      "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
+    "falcon-rw": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1], "alibi": [False]},
 }  # fmt: skip

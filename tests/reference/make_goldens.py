@@ -141,7 +141,7 @@ def randomize(model, random):
             value = 0.2 * noise
         elif "wpe" in name:
             value = 0.3 * noise
-        elif "embed_tokens" in name or "embed_in" in name or "wte" in name:
+        elif any(table in name for table in ("embed_tokens", "embed_in", "wte", "word_embeddings")):
             scaled = model.config.model_type.startswith("gemma")  # its rows are multiplied by the root of their size
             value = (0.2 if scaled else 0.4 if tied else 0.8) * noise
         else:
@@ -160,6 +160,11 @@ def old_style_config(config):
     return dict(sorted(config.items()))
 
 
+def positions_of(config):
+    names = ("max_position_embeddings", "seq_length", "max_seq_len")
+    return next(getattr(config, name) for name in names if hasattr(config, name))
+
+
 def save_model(folder, name, model, tokenizer, old_style):
     model.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
@@ -172,7 +177,7 @@ def save_model(folder, name, model, tokenizer, old_style):
     write_json(
         folder / "tokenizer_config.json",
         {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end, "clean_up_tokenization_spaces": False,
-         "model_max_length": model.config.max_position_embeddings},
+         "model_max_length": positions_of(model.config)},
     )  # fmt: skip
 
 

@@ -269,10 +269,11 @@ static void every_key_of_transformers_is_listed(void **state)
 {
     (void)state;
     static const char *const archs[] = {
-        "gpt2",        "llama",      "mistral",    "qwen2",      "qwen3",   "gemma",      "gemma2",
-        "gemma3_text", "olmo2",      "granite",    "smollm3",    "phi3",    "starcoder2", "stablelm",
-        "cohere2",     "gpt_neox",   "phi",        "gptj",       "gpt_neo", "bert",       "roberta",
-        "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet",   "t5",         "bart"};
+        "gpt2",        "llama",      "mistral", "qwen2",   "qwen3",   "gemma",       "gemma2",
+        "gemma3_text", "olmo2",      "granite", "smollm3", "phi3",    "starcoder2",  "stablelm",
+        "cohere2",     "gpt_neox",   "phi",     "gptj",    "gpt_neo", "bloom",       "mpt",
+        "falcon",      "glm",        "glm4",    "bert",    "roberta", "xlm-roberta", "distilbert",
+        "nomic_bert",  "modernbert", "mpnet",   "t5",      "bart"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
@@ -295,10 +296,10 @@ static void every_key_of_transformers_is_listed(void **state)
 static void every_key_of_llama_cpp_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2",   "llama",      "qwen2",      "qwen3",      "gemma",
-                                        "gemma2", "gemma3",     "olmo2",      "granite",    "smollm3",
-                                        "phi3",   "starcoder2", "stablelm",   "cohere2",    "gptneox",
-                                        "phi2",   "bert",       "nomic-bert", "modern-bert"};
+    static const char *const archs[] = {
+        "gpt2",    "llama",   "qwen2", "qwen3",      "gemma",    "gemma2",  "gemma3",     "olmo2",
+        "granite", "smollm3", "phi3",  "starcoder2", "stablelm", "cohere2", "bloom",      "mpt",
+        "falcon",  "chatglm", "glm4",  "gptneox",    "phi2",     "bert",    "nomic-bert", "modern-bert"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;

@@ -101,8 +101,8 @@ static tuff_status describe(tuff_model *model, const tuff_head_wish *wish)
 static bool has_shape(const tuff_weight *weight, const tuff_param *param, bool gguf)
 {
     int64_t want[TUFF_MAX_RANK];
-    tuff_param_file_shape(param, gguf, want);
-    const tuff_shape expected = tuff_shape_of(param->rank, want),
+    const int rank = tuff_param_file_shape(param, gguf, want);
+    const tuff_shape expected = tuff_shape_of(rank, want),
                      found = tuff_shape_of((int)weight->rank, weight->shape);
     return tuff_shape_equal(&expected, &found);
 }

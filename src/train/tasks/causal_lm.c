@@ -7,7 +7,7 @@ static tuff_status check(const tuff_dataset *data, const tuff_model *model)
 {
     const tuff_config *c = &model->config;
     TUFF_TRY(tuff_model_need_lm(model));
-    if (c->rope.theta == 0 && data->block_size > c->max_positions)
+    if (c->learned_positions && data->block_size > c->max_positions)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the block size is %lld, but the model has only %lld positions; use a smaller one",
                          (long long)data->block_size, (long long)c->max_positions);
