@@ -193,7 +193,8 @@ bool tuff_cli_holds_model(const char *directory)
 
 bool tuff_cli_holds_adapter(const char *directory)
 {
-    static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors"};
+    static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors",
+                                        "adapter_model.bin"};
     return holds(directory, names, sizeof names / sizeof names[0]);
 }
 

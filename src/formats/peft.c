@@ -6,9 +6,11 @@
 
 #include "base/stage.h"
 #include "formats/safetensors.h"
+#include "formats/torch.h"
 
 #define CONFIG  "adapter_config.json"
 #define WEIGHTS "adapter_model.safetensors"
+#define TORCH   "adapter_model.bin" /* as PEFT wrote it once */
 
 enum { CONFIG_LIMIT = 1 << 20 };
 
@@ -179,6 +181,19 @@ static tuff_status read_config(tuff_peft_files *f)
     return tuff_fail(TUFF_BAD_FORMAT, "%s: it has no 'peft_type': it is no PEFT adapter", f->config_path);
 }
 
+static tuff_status open_weights(const char *directory, tuff_peft_files *f)
+{
+    char *torch = tuff_path_join(directory, TORCH);
+    if (!torch) return tuff_fail_memory("a path");
+    if (!tuff_is_file(f->weights_path) && tuff_is_file(torch)) {
+        tuff_free(f->weights_path);
+        f->weights_path = torch;
+        return tuff_weights_open(torch, tuff_torch_add, &f->weights);
+    }
+    tuff_free(torch);
+    return tuff_safetensors_open(f->weights_path, &f->weights);
+}
+
 static tuff_status open_one(void *user)
 {
     opening *work = user;
@@ -194,7 +209,7 @@ static tuff_status open_one(void *user)
                           "%s is a model, not an adapter: it has no " CONFIG "; load it as a model",
                           work->directory));
     TUFF_GO(read_config(f));
-    TUFF_GO(tuff_safetensors_open(f->weights_path, &f->weights));
+    TUFF_GO(open_weights(work->directory, f));
 done:
     tuff_free(model);
     if (status != TUFF_OK) tuff_peft_files_close(&work->files);

@@ -65,6 +65,12 @@ tuff_status tuff_weight_check_readable(const tuff_weight *weight)
     if (storage == TUFF_STORE_F32 || storage == TUFF_STORE_F16 || storage == TUFF_STORE_BF16 ||
         tuff_storage_block(storage) != TUFF_BLOCK_COUNT)
         return TUFF_OK;
+    if (storage == TUFF_STORE_F8_E4M3 || storage == TUFF_STORE_F8_E5M2)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: tensor '%s' is stored as %s: FP8 weights, which have scales beside them, are not "
+            "read; take the model that they were made from, or a GGUF of it",
+            weight->file, weight->name, tuff_weight_type(weight));
     return tuff_fail(TUFF_UNSUPPORTED,
                      "%s: tensor '%s' is stored as %s; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to "
                      "Q6_K, IQ4_NL and MXFP4 can be read",

@@ -48,6 +48,11 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "assets/golden/torch")
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(state_dict(), folder / "state.bin")
+    adapter = folder / "adapter"
+    adapter.mkdir(exist_ok=True)
+    (adapter / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q"]}\n')
+    name = "base_model.model.h.0.q.lora_"
+    torch.save({name + "A.weight": numbers((2, 3)), name + "B.weight": numbers((4, 2))}, adapter / "adapter_model.bin")
     torch.save({"a": numbers((2, 3)).t()}, folder / "turned.bin")
     torch.save({"epoch": 3, "model": {"a": numbers((2,))}, "rates": [0.5, 1e-3]}, folder / "checkpoint.bin")
     torch.save({"a": numbers((2,))}, folder / "legacy.bin", _use_new_zipfile_serialization=False)

@@ -37,8 +37,9 @@ static void test_listed_only(void **state)
     (void)state;
     static const char header[] =
         "{\"new\":{\"dtype\":\"F6_E3M2\",\"shape\":[4,8],\"data_offsets\":[0,24]},"
-        "\"conv\":{\"dtype\":\"F16\",\"shape\":[2,3,1,1,2],\"data_offsets\":[24,48]}}";
-    uint8_t data[48] = {0};
+        "\"conv\":{\"dtype\":\"F16\",\"shape\":[2,3,1,1,2],\"data_offsets\":[24,48]},"
+        "\"fp8\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[48,52]}}";
+    uint8_t data[52] = {0};
     float out[16];
     tuff_buf file = make(header, data, sizeof data);
     tuff_weights *w;
@@ -49,6 +50,8 @@ static void test_listed_only(void **state)
     assert_int_equal(new->bytes, 24);
     assert_int_equal(tuff_weight_elements(new), 32);
     KIT_FAILS(tuff_weight_read(new, TUFF_F32, out), TUFF_UNSUPPORTED, "tensor 'new' is stored as F6_E3M2");
+    KIT_FAILS(tuff_weight_read(tuff_weights_find(w, "fp8"), TUFF_F32, out), TUFF_UNSUPPORTED,
+              "tensor 'fp8' is stored as F8_E4M3: FP8 weights, which have scales beside them");
     assert_string_equal(tuff_weight_type(conv), "F16");
     assert_string_equal(conv->dims, "[2, 3, 1, 1, 2]");
     assert_int_equal(tuff_weight_elements(conv), 12);

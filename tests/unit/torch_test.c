@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "formats/hf_config.h"
+#include "formats/peft.h"
 #include "hostile.h"
 #include "kit/files.h"
 
@@ -416,6 +417,21 @@ static void test_directories(void **state)
     tuff_weights_destroy(&w);
 }
 
+static void test_adapters(void **state)
+{
+    (void)state;
+    tuff_peft_adapter *a;
+    KIT_OK(tuff_peft_open(kit_golden("torch/adapter"), &a));
+    const tuff_peft_pair *pair = tuff_peft_find(a, "h.0.q");
+    assert_non_null(pair);
+    assert_int_equal(pair->rank, 2);
+    float values[8];
+    KIT_OK(tuff_weight_read(pair->b, TUFF_F32, values));
+    for (int i = 0; i < 8; i++)
+        assert_true(values[i] == (float)i);
+    tuff_peft_destroy(&a);
+}
+
 static tuff_status parse_good(void *user)
 {
     const tuff_buf *file = user;
@@ -433,11 +449,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),          cmocka_unit_test(test_other_files_of_torch),
-        cmocka_unit_test(test_evil_pickles),  cmocka_unit_test(test_bad_tensors),
-        cmocka_unit_test(test_bad_archives),  cmocka_unit_test(test_zip64),
-        cmocka_unit_test(test_hostile),       cmocka_unit_test(test_directories),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_read),         cmocka_unit_test(test_other_files_of_torch),
+        cmocka_unit_test(test_evil_pickles), cmocka_unit_test(test_bad_tensors),
+        cmocka_unit_test(test_bad_archives), cmocka_unit_test(test_zip64),
+        cmocka_unit_test(test_hostile),      cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_adapters),     cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
