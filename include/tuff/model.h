@@ -55,15 +55,16 @@ typedef struct tuff_model_info {
     int64_t parameters;     /* elements of all parameters; a tied table counts once */
     tuff_dtype
         dtype; /* of the matrices as stored: of most, where that is a block type; else of all, or f32 */
+    uint32_t reserved;    /* 0 */
     bool encoder_decoder; /* its text answers the prompt, which its encoder reads; else it goes on with it */
-    uint8_t reserved[3];  /* 0 */
+    uint8_t reserved_too[7]; /* 0 */
 } tuff_model_info;
-#define TUFF_MODEL_INFO_INIT                                                              \
-    {                                                                                     \
-        sizeof(tuff_model_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, TUFF_F32, false, \
-        {                                                                                 \
-            0                                                                             \
-        }                                                                                 \
+#define TUFF_MODEL_INFO_INIT                                                                 \
+    {                                                                                        \
+        sizeof(tuff_model_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, TUFF_F32, 0, false, \
+        {                                                                                    \
+            0                                                                                \
+        }                                                                                    \
     }
 /* Thread-safe; the architecture's name is a constant. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_info);

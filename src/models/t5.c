@@ -97,7 +97,8 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     /* that the output is the table means to transformers that states are scaled before it: newer files say
      * that by a key of its own */
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
-    scaled = c->tied;
+    /* a null, too: that they are not */
+    scaled = c->tied && !cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "scale_decoder_outputs"));
     TUFF_TRY(tuff_json_bool(json, "scale_decoder_outputs", where, &scaled));
     return derive(c, encoder_layers, scaled);
 }

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <tuff/generate.h>
 
 #include "adapters/adapter.h"
@@ -319,7 +320,12 @@ static void run_beams(void **state)
     KIT_OK(tuff_json_read(kit_asset("golden/beams/truth.json"), &json));
     const cJSON *truth = list(json, g.name), *run;
     tuff_batcher *b = open_batcher(g.model, 1, false);
-    cJSON_ArrayForEach(run, list(truth, "runs")) check_search(g.model, b, truth, run);
+    int left = strcmp(device_name, "cpu") == 0 ? INT_MAX : 2; /* compiling takes software drivers long */
+    cJSON_ArrayForEach(run, list(truth, "runs"))
+    {
+        if (left-- == 0) break;
+        check_search(g.model, b, truth, run);
+    }
     tuff_batcher_destroy(&b);
     cJSON_Delete(json);
     unload(&g);
