@@ -117,10 +117,8 @@ TUFF_BLOCK_READER(MXFP4)
 static inline __attribute__((always_inline)) void tuff_block_halves(const float *numbers, const float *steps,
                                                                     const float *less, float *out)
 {
-    for (int i = 0; i < 16; i++) {
-        out[i] = steps[0] * numbers[i] - less[0];
-        out[i + 16] = steps[1] * numbers[i + 16] - less[1];
-    }
+    for (int i = 0; i < 32; i++)
+        out[i] = (i < 16 ? steps[0] : steps[1]) * numbers[i] - (i < 16 ? less[0] : less[1]);
 }
 
 /* 16 groups: 4 bits of scale and 4 of least each, 2 bits of the elements, scale, least */

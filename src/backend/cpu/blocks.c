@@ -53,18 +53,26 @@ void tuff_load_f32(const void *x, tuff_dtype dtype, int64_t at, int64_t n, float
         tuff_dtype_to_f32(dtype, (const char *)x + at * (int64_t)tuff_dtype_size(dtype), out, (size_t)n);
 }
 
+/* Sums are kept in vectors no wider than those that a group is read with: what is stored narrow and loaded
+ * wide at once would wait for memory. */
+typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
+enum { WIDTH = 8, VECS = GROUP / WIDTH };
+
 /* sums[0..rows): rows of x, ldx apart, times `groups` groups of a weight from group `first` on. */
-static TUFF_KERNEL void dot(tuff_block type, const void *w, size_t first, size_t groups,
-                            const float *restrict x, int64_t ldx, int64_t rows, float *restrict sums)
+static inline __attribute__((always_inline)) void dot(tuff_block type, const void *w, size_t first,
+                                                      size_t groups, const float *x, int64_t ldx,
+                                                      int64_t rows, float *sums)
 {
-    float s[MOST_ROWS][GROUP] = {{0}};
+    vec s[MOST_ROWS][VECS] = {{{0}}};
     switch (type) {
-#define EACH(NAME, in, g, i)            \
-    float v[GROUP];                     \
-    tuff_read_##NAME(in, g, v);         \
-    for (int64_t m = 0; m < rows; m++)  \
-        for (int l = 0; l < GROUP; l++) \
-    s[m][l] += x[m * ldx + GROUP * (int64_t)(i) + l] * v[l]
+#define EACH(NAME, in, g, i)                                                            \
+    float v[GROUP];                                                                     \
+    tuff_read_##NAME(in, g, v);                                                         \
+    for (int64_t m = 0; m < rows; m++) {                                                \
+        const float *row = x + m * ldx + GROUP * (int64_t)(i);                          \
+        for (int l = 0; l < VECS; l++)                                                  \
+            s[m][l] += *(const vec *)(row + WIDTH * l) * *(const vec *)(v + WIDTH * l); \
+    }
 #define TUFF_BLOCK(NAME, name, elements, bytes)                           \
     case TUFF_BLOCK_##NAME:                                               \
         TUFF_BLOCK_GROUPS(NAME, elements, bytes, w, first, groups, EACH); \
@@ -75,11 +83,24 @@ static TUFF_KERNEL void dot(tuff_block type, const void *w, size_t first, size_t
         break;
     }
     for (int64_t m = 0; m < rows; m++) {
-        for (int half = GROUP / 2; half > 0; half /= 2)
-            for (int l = 0; l < half; l++)
-                s[m][l] += s[m][l + half];
-        sums[m] = s[m][0];
+        const vec all = (s[m][0] + s[m][1]) + (s[m][2] + s[m][3]);
+        float sum = 0;
+        for (int l = 0; l < WIDTH; l++)
+            sum += all[l];
+        sums[m] = sum;
     }
+}
+
+static TUFF_KERNEL void dot_one(tuff_block type, const void *w, size_t first, size_t groups, const float *x,
+                                float *sums)
+{
+    dot(type, w, first, groups, x, 0, 1, sums);
+}
+
+static TUFF_KERNEL void dot_some(tuff_block type, const void *w, size_t first, size_t groups, const float *x,
+                                 int64_t ldx, int64_t rows, float *sums)
+{
+    dot(type, w, first, groups, x, ldx, rows, sums);
 }
 
 typedef struct job {
@@ -96,7 +117,10 @@ static void rows(int64_t begin, int64_t end, void *context)
     for (int64_t n = begin; n < end; n++) {
         float sums[MOST_ROWS];
         const size_t first = (size_t)(n * j->ldw / GROUP), groups = (size_t)(j->K / GROUP);
-        dot(j->type, j->w, first, groups, j->x, j->ldx, j->M, sums);
+        if (j->M == 1)
+            dot_one(j->type, j->w, first, groups, j->x, sums);
+        else
+            dot_some(j->type, j->w, first, groups, j->x, j->ldx, j->M, sums);
         for (int64_t m = 0; m < j->M; m++)
             j->y[m * j->ldy + n] = sums[m];
     }
