@@ -48,6 +48,26 @@ static tuff_status scan_failed(const char *where, const tuff_json_fault *fault)
     return bad_json(where, fault->offset, fault->what);
 }
 
+/* Marks the numbers of a list of values whose texts have a point or an exponent; the text at *at is clean,
+ * and its numbers come in the order of the tree. */
+static void mark_reals(cJSON *item, const char **at, const char *end)
+{
+    for (; item; item = item->next) {
+        mark_reals(item->child, at, end);
+        if (!cJSON_IsNumber(item)) continue;
+        for (bool quoted = false; *at < end; ++*at) { /* to where its text begins */
+            if (quoted && **at == '\\')
+                ++*at;
+            else if (**at == '"')
+                quoted = !quoted;
+            else if (!quoted && strchr("-0123456789", **at))
+                break;
+        }
+        for (; *at < end && strchr("+-.eE0123456789", **at); ++*at)
+            if (strchr(".eE", **at)) item->type |= TUFF_JSON_REAL;
+    }
+}
+
 tuff_status tuff_json_parse(const char *data, size_t size, const char *where, cJSON **out_json)
 {
     static tuff_once once = TUFF_ONCE_INIT;
@@ -82,8 +102,39 @@ tuff_status tuff_json_read(const char *path, cJSON **out_json)
     tuff_buf text = {0};
     TUFF_TRY(tuff_read_file(path, FILE_LIMIT, &text));
     tuff_status status = tuff_json_parse(text.data ? text.data : "", text.size, path, out_json);
+    const char *at = text.data;
+    if (status == TUFF_OK) mark_reals(*out_json, &at, text.data + text.size);
     tuff_buf_free(&text);
     return status;
+}
+
+/* Numbers that are marked become texts to print as they are. */
+static bool spell_reals(cJSON *item)
+{
+    for (; item; item = item->next) {
+        if (!spell_reals(item->child)) return false;
+        if (!cJSON_IsNumber(item) || !(item->type & TUFF_JSON_REAL)) continue;
+        tuff_buf text = {0};
+        tuff_json_real(&text, item->valuedouble);
+        if (!text.data || text.failed) {
+            tuff_buf_free(&text);
+            return false;
+        }
+        item->valuestring = text.data; /* the tree's from here on */
+        item->type = cJSON_Raw | (item->type & cJSON_StringIsConst);
+    }
+    return true;
+}
+
+bool tuff_json_print(const cJSON *json, tuff_buf *out)
+{
+    cJSON *copy = cJSON_Duplicate(json, true);
+    char *text = copy && spell_reals(copy) ? cJSON_Print(copy) : NULL;
+    if (text) tuff_buf_text(out, text);
+    const bool done = text && !out->failed;
+    cJSON_free(text);
+    cJSON_Delete(copy);
+    return done;
 }
 
 static const char *kind_of(const cJSON *item)

@@ -17,6 +17,12 @@ TUFF_MUST_USE tuff_status tuff_json_parse(const char *data, size_t size, const c
 /* Reads and parses a file. */
 TUFF_MUST_USE tuff_status tuff_json_read(const char *path, cJSON **out_json);
 
+/* A bit of a number's `type` that tuff_json_read sets where its text has a point or an exponent: for readers
+ * that tell 4.0 from 4. */
+enum { TUFF_JSON_REAL = 1 << 16 };
+/* Appends a tree as text, with such numbers as they were; false without memory. */
+bool tuff_json_print(const cJSON *json, tuff_buf *out);
+
 /* Getters: a missing key (or null) leaves *out at its present value; a value of the wrong type or range is an
  * error. */
 TUFF_MUST_USE tuff_status tuff_json_int(const cJSON *object, const char *key, const char *where,

@@ -242,7 +242,8 @@ TUFF_MUST_USE tuff_status tuff_rope_read_gguf(const tuff_gguf *gguf, tuff_config
 /* The same by rope_scaling or rope_parameters alone. */
 TUFF_MUST_USE tuff_status tuff_rope_read_parameters(const cJSON *json, const char *where,
                                                     tuff_config *config);
-/* A share of each head turns, which `key` says. */
+/* A share of each head turns, which `key` says; NULL: it is usual, and what is read after it may be another.
+ */
 TUFF_MUST_USE tuff_status tuff_rope_set_share(const char *key, double share, const char *where,
                                               tuff_config *config);
 /* Of models that have rotary positions. */

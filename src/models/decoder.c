@@ -221,6 +221,14 @@ void tuff_decoder_warn_tied(const tuff_config *c)
         c->arch->gguf);
 }
 
+/* There may be one that no layer has. */
+static bool has_window(const tuff_config *c)
+{
+    for (int i = 0; i < (int)c->layers; i++)
+        if (tuff_config_layer(c, i)->window) return true;
+    return false;
+}
+
 void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
@@ -234,7 +242,7 @@ void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     if (c->layer.activation != c->arch->gguf_activation)
         tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k),
                            tuff_activation_name(c->layer.activation));
-    if (!c->layer.window || c->arch->gguf_windows) return;
+    if (!has_window(c) || c->arch->gguf_windows) return;
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
     if (c->specs) tuff_gguf_put_pattern(c, gguf, none, 0);
 }

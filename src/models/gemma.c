@@ -46,6 +46,13 @@ static tuff_status read_activation(const cJSON *json, const char *where, tuff_co
                      tuff_activation_names());
 }
 
+/* null: there is none, whatever is usual. */
+static tuff_status read_bound(const cJSON *json, const char *key, const char *where, double *value)
+{
+    if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, key))) *value = 0;
+    return tuff_json_number(json, key, where, value);
+}
+
 static tuff_status read_bounds(const cJSON *json, const char *where, tuff_config *c)
 {
     double scalar = 256;
@@ -54,8 +61,8 @@ static tuff_status read_bounds(const cJSON *json, const char *where, tuff_config
         return tuff_fail(TUFF_BAD_FORMAT, "%s: query_pre_attn_scalar is %g, expected more than 0", where,
                          scalar);
     c->attn_scale = 1 / sqrt(scalar);
-    TUFF_TRY(tuff_json_number(json, "attn_logit_softcapping", where, &c->attn_softcap));
-    TUFF_TRY(tuff_json_number(json, "final_logit_softcapping", where, &c->logit_softcap));
+    TUFF_TRY(read_bound(json, "attn_logit_softcapping", where, &c->attn_softcap));
+    TUFF_TRY(read_bound(json, "final_logit_softcapping", where, &c->logit_softcap));
     if (c->attn_softcap >= 0 && c->logit_softcap >= 0) {
         if (is(c, &tuff_arch_gemma3_text)) c->attn_softcap = 0; /* which transformers does not use */
         return TUFF_OK;

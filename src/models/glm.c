@@ -25,7 +25,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_decoder_read_sizes(json, where, c));
     TUFF_TRY(tuff_json_bool(json, "attention_bias", where, &c->layer.qkv_bias));
     set_usual(c);
-    TUFF_TRY(tuff_rope_set_share("partial_rotary_factor", 0.5, where, c));
+    TUFF_TRY(tuff_rope_set_share(NULL, 0.5, where, c));
     TUFF_TRY(tuff_rope_read_hf(json, where, c));
     return tuff_rope_check(c, where);
 }

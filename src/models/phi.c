@@ -36,7 +36,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_activation_read_hf(json, "hidden_act", where, &c->layer.activation));
     derive(c);
-    TUFF_TRY(tuff_rope_set_share("partial_rotary_factor", 0.5, where, c));
+    TUFF_TRY(tuff_rope_set_share(NULL, 0.5, where, c));
     TUFF_TRY(tuff_rope_read_hf(json, where, c));
     return tuff_rope_check(c, where);
 }

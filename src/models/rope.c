@@ -135,6 +135,10 @@ tuff_status tuff_rope_set_share(const char *key, double share, const char *where
                          where, key, share);
     c->rotary_dims = (int64_t)((double)c->head_dim * share);
     if (share > 0 && c->rotary_dims >= 2 && c->rotary_dims <= c->head_dim) return TUFF_OK;
+    if (!key) { /* a usual share, which is refused where nothing else is said */
+        c->rotary_dims = -1;
+        return TUFF_OK;
+    }
     return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g of a head of %lld; expected 1 or less", where, key, share,
                      (long long)c->head_dim);
 }
@@ -198,6 +202,11 @@ tuff_status tuff_rope_read_hf(const cJSON *json, const char *where, tuff_config 
 
 tuff_status tuff_rope_check(const tuff_config *c, const char *where)
 {
+    if (c->rotary_dims < 0)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: the share of a head of %lld that turns by default is less than two dims; "
+                         "partial_rotary_factor must say another",
+                         where, (long long)c->head_dim);
     if (c->rope.theta > 0) return TUFF_OK; /* how large it may be is checked with all sizes */
     return tuff_fail(TUFF_BAD_FORMAT, "%s: the base of its rotary embeddings is %g, expected 1 or more",
                      where, c->rope.theta);

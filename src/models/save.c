@@ -55,23 +55,6 @@ static void put_class_ending(const tuff_config *c, tuff_buf *out)
     tuff_buf_printf(out, "%.*s", (int)strcspn(ending, " "), ending);
 }
 
-/* Keys of which transformers' classes take no whole number: 1.0 would be written as 1. */
-static const char *const reals[] = {"initializer_factor", "init_std", "layer_norm_epsilon",
-                                    "encoder_layerdrop", "decoder_layerdrop"};
-
-static bool keep_real(cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!cJSON_IsNumber(item)) return true;
-    tuff_buf text = {0};
-    tuff_json_real(&text, item->valuedouble);
-    cJSON *raw = text.data && !text.failed ? cJSON_CreateRaw(text.data) : NULL;
-    const bool ok = raw && cJSON_ReplaceItemInObjectCaseSensitive(object, key, raw);
-    if (!ok) cJSON_Delete(raw);
-    tuff_buf_free(&text);
-    return ok;
-}
-
 /* config.json: the one that was read, with its dtype changed, or one made from the config. */
 static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_buf *out)
 {
@@ -83,14 +66,10 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         /* a head beside a config that ties it: readers that trust the config would drop it */
         if (tuff_config_has_output(c) && !c->tied && !c->arch->ties)
             ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
-        for (size_t i = 0; ok && i < sizeof reals / sizeof *reals; i++)
-            ok = keep_real(copy, reals[i]);
-        char *text = ok ? cJSON_Print(copy) : NULL;
-        if (text) tuff_buf_text(out, text);
+        ok = ok && tuff_json_print(copy, out);
         tuff_buf_char(out, '\n');
-        cJSON_free(text);
         cJSON_Delete(copy);
-        return text && !out->failed ? TUFF_OK : tuff_fail_memory("config.json");
+        return ok && !out->failed ? TUFF_OK : tuff_fail_memory("config.json");
     }
     tuff_buf_printf(out, "{\n  \"architectures\": [\"%s", c->arch->hf_class);
     put_class_ending(c, out);
@@ -106,11 +85,9 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
 /* generation_config.json as it was read: it may know more ends of a text than config.json. */
 static tuff_status print_generation(const tuff_model *model, tuff_buf *out)
 {
-    char *text = cJSON_Print(model->hf_generation);
-    if (text) tuff_buf_text(out, text);
+    const bool ok = tuff_json_print(model->hf_generation, out);
     tuff_buf_char(out, '\n');
-    cJSON_free(text);
-    return text && !out->failed ? TUFF_OK : tuff_fail_memory("generation_config.json");
+    return ok && !out->failed ? TUFF_OK : tuff_fail_memory("generation_config.json");
 }
 
 static tuff_status write_text(const char *directory, const char *name, const tuff_buf *text)

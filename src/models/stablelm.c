@@ -30,7 +30,7 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     c->rope.theta = 10000;
     TUFF_TRY(tuff_decoder_read_sizes(json, where, c));
     TUFF_TRY(check_head(where, c));
-    TUFF_TRY(tuff_rope_set_share("partial_rotary_factor", 0.25, where, c));
+    TUFF_TRY(tuff_rope_set_share(NULL, 0.25, where, c));
     TUFF_TRY(tuff_rope_read_hf(json, where, c));
     TUFF_TRY(tuff_json_bool(json, "use_parallel_residual", where, &parallel));
     set_parallel(c, parallel);

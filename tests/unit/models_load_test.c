@@ -360,6 +360,40 @@ static void formats_keep_every_number(void **state)
     }
 }
 
+/* A window that no layer has is none in a GGUF. */
+static void windows_of_no_layer_are_left_out(void **state)
+{
+    (void)state;
+    const char *gguf = kit_temp_path("none.gguf");
+    const char *directory = model_copy("qwen3", "no_windows", "\"sliding_attention\"", "\"full_attention\"");
+    kit_edit_file(kit_join(directory, "config.json"), "\"sliding_attention\"", "\"full_attention\"");
+    tuff_model *model = model_open(directory);
+    assert_int_equal(model->config.layer.window, 5);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    tuff_model *through = model_open(gguf);
+    same_parameters(model, through);
+    assert_int_equal(through->config.layer.window, 0);
+    tuff_model_destroy(&through);
+    tuff_model_destroy(&model);
+}
+
+/* What is a real number to transformers stays one: its classes take no 4 for 4.0. */
+static void saved_configs_keep_real_numbers(void **state)
+{
+    (void)state;
+    const char *directory = kit_temp_path("reals");
+    tuff_model *model = model_open("gemma2");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, directory));
+    tuff_model_destroy(&model);
+    tuff_buf config = {0};
+    kit_read_file(kit_join(directory, "config.json"), &config);
+    static const char *const parts[] = {"\"final_logit_softcapping\":\t4.0", "\"attention_dropout\":\t0.0",
+                                        "\"rms_norm_eps\":\t1e-05", "\"head_dim\":\t8,"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(config.data, parts[i])) fail_msg("no %s in %s", parts[i], config.data);
+    tuff_buf_free(&config);
+}
+
 /* transformers' classes check types, and have ids of their own for tokens that are not said. */
 static void made_configs_are_what_transformers_takes(void **state)
 {
@@ -641,6 +675,8 @@ int main(void)
         cmocka_unit_test(missing_sizes_are_named),
         cmocka_unit_test(formats_keep_every_number),
         cmocka_unit_test(made_configs_are_what_transformers_takes),
+        cmocka_unit_test(windows_of_no_layer_are_left_out),
+        cmocka_unit_test(saved_configs_keep_real_numbers),
         cmocka_unit_test(biases_choose_the_architecture),
         cmocka_unit_test(biases_of_no_architecture_are_refused),
         cmocka_unit_test(halves_are_stored_and_read),

@@ -204,6 +204,19 @@ static const struct edit {
     {"llama", "quantization_config", "{\"quant_method\": \"new\"}", "quant_method new"},
     {"llama", "quantization_config", "null", NULL},
     {"llama", "a_key_of_tomorrow", "7", NULL},
+    {"mpt", "attn_config", "{\"alibi\": false}", "attn_config has alibi false"},
+    {"mpt", "attn_config", "{\"attn_type\": \"multiquery_attention\"}", "keys and values for each head"},
+    {"mpt", "attn_config", "{\"qk_ln\": true}", "without norms of queries and keys"},
+    {"mpt", "attn_config", "{\"softmax_scale\": 0}", "softmax_scale is 0"},
+    {"mpt", "attn_config", "{\"clip_qkv\": -1}", "bounded by -1"},
+    {"mpt", "expansion_ratio", "2", "expansion_ratio is 2"},
+    {"mpt", "norm_type", "\"rmsnorm\"", "norm_type is \"rmsnorm\""},
+    {"mpt", "attn_config", "{\"attn_impl\": \"triton\", \"alibi_bias_max\": 16}", NULL},
+    {"bloom", "apply_residual_connection_post_layernorm", "true", "is true: Tuff adds"},
+    {"falcon", "num_ln_in_parallel_attn", "2", "num_ln_in_parallel_attn is 2"},
+    {"falcon-groups", "parallel_attn", "false", "parallel_attn is false beside"},
+    {"falcon-rw", "num_kv_heads", "2", "num_kv_heads is 2 of 4 heads"},
+    {"falcon", "partial_rotary_factor", "0.5", "turns whole heads"},
 };
 
 /* Each of them, set in config.json, was passed over in silence. */
@@ -249,6 +262,33 @@ static void absent_keys_mean_what_they_mean_to_transformers(void **state)
     tuff_model_destroy(&model);
     drop_key(directory, "num_key_value_heads");
     refused(directory, TUFF_BAD_FORMAT, "cannot share 32 key/value heads");
+}
+
+/* null is no bound, also where one is usual. */
+static void null_is_no_bound(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open(with_key("gemma2", "attn_logit_softcapping", "null"));
+    assert_true(model->config.attn_softcap == 0 && model->config.logit_softcap == 4);
+    tuff_model_destroy(&model);
+    model = model_open(with_key("gemma2", "final_logit_softcapping", "null"));
+    assert_true(model->config.attn_softcap == 2 && model->config.logit_softcap == 0);
+    tuff_model_destroy(&model);
+}
+
+/* A usual share of a head that is less than a pair is no fault where the file says another. */
+static void usual_shares_give_way(void **state)
+{
+    (void)state;
+    const char *directory = with_key("gpt_neox", "num_attention_heads", "8");
+    refused(directory, TUFF_BAD_FORMAT, "even number");
+    kit_edit_file(kit_join(directory, "config.json"), "\"partial_rotary_factor\":\t0.5",
+                  "\"partial_rotary_factor\": 1.0");
+    tuff_model *model = model_open(directory);
+    assert_int_equal(tuff_rope_dims(&model->config), 6);
+    tuff_model_destroy(&model);
+    kit_edit_file(kit_join(directory, "config.json"), "\"rope_parameters\":", "\"no_rope_parameters\":");
+    refused(directory, TUFF_BAD_FORMAT, "turns by default");
 }
 
 /* Of two objects of rotary parameters the older one counts, as in transformers. */
@@ -551,6 +591,8 @@ int main(void)
         cmocka_unit_test(an_untied_model_needs_its_head),
         cmocka_unit_test(keys_that_change_the_model_are_refused),
         cmocka_unit_test(absent_keys_mean_what_they_mean_to_transformers),
+        cmocka_unit_test(null_is_no_bound),
+        cmocka_unit_test(usual_shares_give_way),
         cmocka_unit_test(rotary_parameters_have_one_home),
         cmocka_unit_test(every_key_of_transformers_is_listed),
         cmocka_unit_test(every_key_of_llama_cpp_is_listed),
