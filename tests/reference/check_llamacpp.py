@@ -34,7 +34,7 @@ def ask(port, path, body=None):
 def continuation(options, file, prompt, count):
     """The ids that llama.cpp says follow, or a sentence that says why there are none."""
     command = [*shlex.split(options.prefix), options.server, "-m", f"{options.seen or options.work}/{file.name}", "--port"]
-    command += [str(options.port), "-c", "512", "-ngl", "0", "-t", "1", "--no-warmup", "-fa", "off", "-ctk", "f32", "-ctv", "f32"]
+    command += [str(options.port), "-c", "128", "-np", "1", "-ngl", "0", "-t", "1", "--no-warmup", "-fa", "off", "-ctk", "f32", "-ctv", "f32"]
     with open(file.with_suffix(".log"), "wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
