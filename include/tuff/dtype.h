@@ -31,7 +31,7 @@ typedef enum tuff_dtype {
     TUFF_Q6_K,
     TUFF_IQ4_NL,
     TUFF_MXFP4,
-    TUFF_DTYPE_COUNT
+    TUFF_DTYPE_COUNT /* how many there are in this version: it grows */
 } tuff_dtype;
 
 /* "f32", "f16", "bf16", "i32", "u32", "q4_0", "q4_k" and so on. Thread-safe. */
