@@ -15,9 +15,11 @@ typedef struct archive {
     unsigned count;
 } archive;
 
+/* Little-endian, in so many bytes. */
 static void number(tuff_buf *b, uint64_t value, size_t bytes)
 {
-    tuff_buf_bytes(b, &value, bytes);
+    for (size_t i = 0; i < bytes; i++)
+        tuff_buf_char(b, i < sizeof value ? (char)(value >> 8 * i & 0xff) : 0);
 }
 
 /* An entry as torch.save writes it, but for what the arguments say; `packed` is its size as the directory has
