@@ -134,26 +134,6 @@ static void check_forward_and_gradients(const golden *g, tuff_adapter *adapter)
     if (adapter) unload(&base);
 }
 
-static void copy_adapter(const golden *g, const char *path, tuff_trainer *trainer)
-{
-    tuff_adapter *initial = NULL;
-    tuff_store *store = NULL;
-    KIT_OK(tuff_adapter_open(g->model, path, NULL, &initial));
-    KIT_OK(tuff_store_create(device, &store));
-    KIT_OK(tuff_adapter_upload(initial, store));
-    for (size_t i = 0; i < tuff_store_count(store); i++) {
-        const char *name;
-        tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
-        assert_non_null(to);
-        float *values = tuff_alloc_array((size_t)tuff_buffer_count(from), sizeof *values);
-        KIT_OK(tuff_buffer_read(from, 0, values, tuff_buffer_count(from)));
-        KIT_OK(tuff_buffer_write(to, 0, values, tuff_buffer_count(from)));
-        tuff_free(values);
-    }
-    tuff_store_destroy(&store);
-    tuff_adapter_destroy(&initial);
-}
-
 /* 20 AdamW steps; with accumulation the batch is split into micro-batches of one row. */
 static void check_adamw(const golden *g, const char *peft_type, double rate, const char *adapter,
                         bool accumulate)
@@ -185,7 +165,7 @@ static void check_adamw(const golden *g, const char *peft_type, double rate, con
     KIT_OK(tuff_dataset_from_ids(ids, n_ids, batches->shape[2], &data));
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
     KIT_OK(tuff_trainer_prepare(trainer));
-    if (adapter) copy_adapter(g, adapter, trainer);
+    if (adapter) begin_with_adapter(g, adapter, trainer);
     tuff_device_stats before = TUFF_DEVICE_STATS_INIT, after = TUFF_DEVICE_STATS_INIT;
     for (size_t i = 0; i < n; i++) {
         tuff_train_step step = TUFF_TRAIN_STEP_INIT;

@@ -5,10 +5,12 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "adapters/adapter.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
 #include "kit/kit.h"
 #include "models/model.h"
+#include "train/trainer.h"
 
 static const char *device_name;
 static tuff_device *device;
@@ -94,6 +96,27 @@ static inline void compare(const char *model, const char *what, const float *got
         fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g; off by %.3g of the largest %.3g, allowed %.3g",
                  model, device_name, what, at, (double)got[at], (double)want[at], worst, largest,
                  relative * largest);
+}
+
+/* What an adapter of a golden begins with, into a trainer. */
+static inline void begin_with_adapter(const golden *g, const char *path, tuff_trainer *trainer)
+{
+    tuff_adapter *initial = NULL;
+    tuff_store *store = NULL;
+    KIT_OK(tuff_adapter_open(g->model, path, NULL, &initial));
+    KIT_OK(tuff_store_create(device, &store));
+    KIT_OK(tuff_adapter_upload(initial, store));
+    for (size_t i = 0; i < tuff_store_count(store); i++) {
+        const char *name;
+        tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
+        assert_non_null(to);
+        float *values = tuff_alloc_array((size_t)tuff_buffer_count(from), sizeof *values);
+        KIT_OK(tuff_buffer_read(from, 0, values, tuff_buffer_count(from)));
+        KIT_OK(tuff_buffer_write(to, 0, values, tuff_buffer_count(from)));
+        tuff_free(values);
+    }
+    tuff_store_destroy(&store);
+    tuff_adapter_destroy(&initial);
 }
 
 #endif
