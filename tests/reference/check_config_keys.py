@@ -55,8 +55,10 @@ transformers.utils.logging.disable_progress_bar()
 def load(directory):
     name = directory.name
     kind = AutoModel if name in ENCODERS else AutoModelForSeq2SeqLM if name in PAIRS else AutoModelForCausalLM
+    # Falcon's own attention adds ALiBi twice, to the scores and to the mask; that with PyTorch's does it once.
+    attention = "sdpa" if name.startswith("falcon") else "eager"
     model, info = kind.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="eager", local_files_only=True, output_loading_info=True
+        directory, dtype=torch.float32, attn_implementation=attention, local_files_only=True, output_loading_info=True
     )
     info["missing_keys"] = [key for key in info["missing_keys"] if "pooler." not in key]
     return model.eval(), info
