@@ -95,6 +95,7 @@ typedef struct tuff_layer_spec {
     bool no_attn_norm; /* none comes before attention, */
     bool no_ffn_norm;  /* nor before the feed-forward layer */
     bool branch_norms; /* what attention and feed-forward add has a norm of its own, before the sum */
+    bool two_norms;    /* of attention and feed-forward side by side, each its own, called otherwise */
     bool parallel; /* the feed-forward layer begins where attention does, with attention's norm where it has
                     * none of its own */
     tuff_qk_norm qk_norm;

@@ -196,13 +196,15 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
                               i);
         return tuff_net_norm(net, tuff_add(g, x, feed_forward(net, x, i)), "blk.#.layer_output_norm", i);
     }
-    tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, "blk.#.attn_norm", i);
+    const char *first = spec->two_norms ? "blk.#.attn_norm_2" : "blk.#.attn_norm";
+    const char *second = spec->two_norms ? "blk.#.ffn_norm_2" : "blk.#.ffn_norm";
+    tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, first, i);
     tuff_tensor *sum = add_branch(net, x, attend(net, a, i), "blk.#.post_attention_norm", i);
     if (spec->cross)
         sum = tuff_add(g, sum, attend_across(net, tuff_net_norm(net, sum, "blk.#.cross_attn_norm", i), i));
     tuff_tensor *b = spec->parallel ? x : sum;
     if (!spec->no_ffn_norm)
-        b = tuff_net_norm(net, b, "blk.#.ffn_norm", i);
+        b = tuff_net_norm(net, b, second, i);
     else if (spec->parallel)
         b = a;
     return add_branch(net, sum, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);

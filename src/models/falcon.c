@@ -1,6 +1,7 @@
 /* Falcon (Almazrouei et al. 2023): LayerNorm, one matrix for queries, keys and values, of which all queries
  * share one key/value head (7B), or each has its own, or groups of them do (40B). Attention and feed-forward
- * are side by side, or one after the other (RW); positions turn, or there is ALiBi (RW). */
+ * are side by side behind one norm (7B) or two (40B), or one after the other (RW); positions turn, or there
+ * is ALiBi (RW). */
 #include <math.h>
 
 #include "base/log.h"
@@ -27,9 +28,12 @@ static tuff_status derive(tuff_config *c, bool alibi, const char *where)
     return TUFF_OK;
 }
 
-static void set_parallel(tuff_config *c, bool parallel)
+/* Where attention and feed-forward are side by side, they share a norm or have two. */
+static void set_order(tuff_config *c, bool parallel, bool two_norms)
 {
-    c->layer.parallel = c->layer.no_ffn_norm = parallel;
+    c->layer.parallel = parallel;
+    c->layer.two_norms = parallel && two_norms;
+    c->layer.no_ffn_norm = parallel && !two_norms;
 }
 
 /* Which heads share keys and values. */
@@ -48,23 +52,21 @@ static tuff_status read_sharing(const cJSON *json, const char *where, tuff_confi
     return TUFF_OK;
 }
 
-/* Where attention and feed-forward are side by side, they have one norm or two. */
 static tuff_status read_order(const cJSON *json, const char *where, tuff_config *c, bool grouped)
 {
     bool parallel = true;
     int64_t norms = grouped ? 2 : 1;
     TUFF_TRY(tuff_json_bool(json, "parallel_attn", where, &parallel));
     TUFF_TRY(tuff_json_int(json, "num_ln_in_parallel_attn", where, &norms));
-    set_parallel(c, parallel);
+    set_order(c, parallel, norms == 2);
     if (grouped && !parallel)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: parallel_attn is false beside new_decoder_architecture; transformers has no "
                          "such model, nor has Tuff",
                          where);
-    if (!parallel || norms == 1) return TUFF_OK;
-    return tuff_fail(TUFF_UNSUPPORTED,
-                     "%s: num_ln_in_parallel_attn is %lld; Tuff runs this architecture with one norm before "
-                     "attention and feed-forward",
+    if (!parallel || norms == 1 || (grouped && norms == 2)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: num_ln_in_parallel_attn is %lld, expected 1, or 2 beside new_decoder_architecture",
                      where, (long long)norms);
 }
 
@@ -123,7 +125,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_bool(gguf, "falcon.use_parallel_residual", &parallel));
     TUFF_TRY(tuff_gguf_number(gguf, "falcon.attention.max_alibi_bias", &most));
     TUFF_TRY(tuff_activation_read_gguf(gguf, "falcon.hidden_activation", &c->layer.activation));
-    set_parallel(c, parallel);
+    set_order(c, parallel, tuff_weights_find(gguf->weights, "blk.0.attn_norm_2.weight") != NULL);
     c->layer.qkv_bias = c->layer.out_bias = c->layer.mlp_bias =
         tuff_weights_find(gguf->weights, "blk.0.attn_qkv.bias") != NULL;
     if (most != 0 && most != 8)
@@ -138,7 +140,8 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 
 static void write_hf(const tuff_config *c, tuff_buf *json)
 {
-    const bool grouped = c->kv_heads != 1 && c->kv_heads != c->heads;
+    const bool two_norms = c->layer.two_norms;
+    const bool grouped = two_norms || (c->kv_heads != 1 && c->kv_heads != c->heads);
     tuff_buf_printf(
         json,
         "  \"activation\": \"%s\",\n  \"alibi\": %s,\n  \"bias\": %s,\n  \"ffn_hidden_size\": %lld,\n"
@@ -150,7 +153,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         (long long)c->max_positions, tuff_json_truth(c->kv_heads == 1), tuff_json_truth(grouped),
         (long long)c->heads, (long long)c->layers, (long long)c->kv_heads,
         tuff_json_truth(c->layer.parallel));
-    if (c->layer.parallel) tuff_buf_text(json, "  \"num_ln_in_parallel_attn\": 1,\n");
+    if (c->layer.parallel) tuff_buf_printf(json, "  \"num_ln_in_parallel_attn\": %d,\n", two_norms ? 2 : 1);
     tuff_buf_text(json, "  \"layer_norm_epsilon\": ");
     tuff_json_double(json, c->norm_eps);
     if (c->rope.theta != 0) {
@@ -185,6 +188,8 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 static const tuff_part parts[] = {
     {"transformer.word_embeddings", "token_embd", TUFF_PART_PLAIN},
     {"transformer.h.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},
+    {"transformer.h.#.ln_attn", "blk.#.attn_norm_2", TUFF_PART_PLAIN},
+    {"transformer.h.#.ln_mlp", "blk.#.ffn_norm_2", TUFF_PART_PLAIN},
     {"transformer.h.#.self_attention.query_key_value", "blk.#.attn_qkv", TUFF_PART_QKV},
     {"transformer.h.#.self_attention.dense", "blk.#.attn_output", TUFF_PART_PLAIN},
     {"transformer.h.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
@@ -192,6 +197,8 @@ static const tuff_part parts[] = {
     {"transformer.h.#.mlp.dense_4h_to_h", "blk.#.ffn_down", TUFF_PART_PLAIN},
     {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
+/* of two norms GGUF's first is that of the feed-forward layer */
+static const tuff_gguf_alias aliases[] = {{"blk.#.ffn_norm_2", "blk.#.attn_norm"}, {NULL, NULL}};
 
 const tuff_arch tuff_arch_falcon = {.name = "falcon",
                                     .hf_class = "Falcon",
@@ -205,4 +212,5 @@ const tuff_arch tuff_arch_falcon = {.name = "falcon",
                                     .write_hf = write_hf,
                                     .write_gguf = write_gguf,
                                     .parts = parts,
+                                    .gguf_aliases = aliases,
                                     .heads = tuff_decoder_heads};

@@ -432,6 +432,7 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"mpt-clip"),
         cmocka_unit_test_prestate(run_model, (void *)"falcon"),
         cmocka_unit_test_prestate(run_model, (void *)"falcon-groups"),
+        cmocka_unit_test_prestate(run_model, (void *)"falcon-norms"),
         cmocka_unit_test_prestate(run_model, (void *)"falcon-rw"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_optimizers, (void *)"llama"),

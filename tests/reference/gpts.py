@@ -93,6 +93,10 @@ def falcon_groups(tokenizer):
     )  # fmt: skip
 
 
+def falcon_norms(tokenizer):
+    return FalconConfig(**sizes(tokenizer, num_kv_heads=2, new_decoder_architecture=True, ffn_hidden_size=40))
+
+
 def falcon_rw(tokenizer):
     """Slopes that are powers of two: transformers rounds them, and their products with positions, to bf16."""
     return FalconConfig(
@@ -106,7 +110,7 @@ FILE_NAMES = {"gpt_neox": lambda name: "embed_out.weight" if name == "lm_head.we
 CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial, "phi": phi, "phi-tied": phi_tied, "gptj": gptj,
            "gptj-tied": gptj_tied, "gpt_neo": gpt_neo, "bloom": bloom, "bloom-untied": bloom_untied, "mpt": mpt,
            "mpt-clip": mpt_clip, "falcon": falcon, "falcon-groups": falcon_groups,
-           "falcon-rw": falcon_rw}  # fmt: skip
+           "falcon-rw": falcon_rw, "falcon-norms": falcon_norms}  # fmt: skip
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
@@ -130,5 +134,7 @@ CHANGES = {
                "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
     "falcon-groups": {"activation": ["relu", "gelu"], "layer_norm_epsilon": [0.1],
                       "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
+    "falcon-norms": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1],
+                     "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
     "falcon-rw": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1], "alibi": [False]},
 }  # fmt: skip

@@ -338,7 +338,7 @@ static void formats_keep_every_number(void **state)
         "gpt2", "llama", "llama-tied", "llama-llama3", "llama-yarn", "qwen2", "qwen3", "gemma", "gemma2",
         "gemma3_text", "olmo2", "granite", "smollm3", "phi3", "phi3-long", "starcoder2", "stablelm",
         "stablelm-parallel", "cohere2", "glm", "glm4", "gpt_neox", "gpt_neox-serial", "phi", "phi-tied",
-        "bloom", "bloom-untied", "mpt", "mpt-clip", "falcon", "falcon-groups", "falcon-rw",
+        "bloom", "bloom-untied", "mpt", "mpt-clip", "falcon", "falcon-groups", "falcon-norms", "falcon-rw",
         /* a window makes mistral of what GGUF calls llama; without one the two are the same network */
         model_copy("mistral", "windowed", "\"sliding_window\": null", "\"sliding_window\": 16")};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
