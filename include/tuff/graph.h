@@ -42,7 +42,7 @@ TUFF_API tuff_tensor *tuff_input(tuff_graph *g, const char *name, tuff_dtype dty
 
 /* A tensor that outlives runs: weights, optimizer state, caches. Bound by name to a buffer when a program is
  * made. Of a block type its last axis is whole blocks; views of it keep them whole, and tuff_matmul (as b),
- * tuff_embedding (as table) and tuff_copy read it. */
+ * tuff_matmul_grouped (as b), tuff_embedding (as table) and tuff_copy read it. */
 TUFF_API tuff_tensor *tuff_variable(tuff_graph *g, const char *name, tuff_dtype dtype, int rank,
                                     const int64_t *dims);
 
@@ -136,6 +136,19 @@ TUFF_API tuff_tensor *tuff_sum(tuff_graph *g, tuff_tensor *x, unsigned axes, boo
 /* a [..., M, K] times b [..., K, N] gives [..., M, N]; leading axes broadcast. Either may be a transposed
  * view; b may be stored as f16, bf16 or by the block (then it is not differentiable). f32 accumulation. */
 TUFF_API tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b);
+/* The places of i32 `groups`, 0 to A - 1 in row-major order, sorted by the group that stands there, 0 to
+ * n - 1: i32 [n + 1 + A], {starts[n + 1], rows[A]}; rows[starts[e] .. starts[e + 1]) are the places of group
+ * e, ascending. After them, from starts[n] on, come the places of what is in no group, ascending, each as -1
+ * - place. n is 1 to 65536, A at most 2^30. Not differentiable. */
+TUFF_API tuff_tensor *tuff_group_rows(tuff_graph *g, tuff_tensor *groups, int64_t n);
+/* Each row with the matrix of its group: the products of a mixture of experts. a [R, K]; b [E, K, N], f32,
+ * f16, bf16 or stored by the block, may be a view that is transposed, as in tuff_matmul; `order` is what
+ * tuff_group_rows made for E groups of A places, A a multiple of R. The result is [A, N]: row i is row i /
+ * (A / R) of a times b[group of i], zeros where i is in no group. Matrices of groups without rows are not
+ * read; what is not finite in one row or matrix reaches no row of another. f32 accumulation. A row's bits
+ * depend on how many rows its group has, and there are in all, unless the graph was set invariant: then on
+ * its own row of a and its matrix alone. Differentiable in a, and in b where that is f32. */
+TUFF_API tuff_tensor *tuff_matmul_grouped(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order);
 /* Products made from here on give each row of a the same bits on one device, however many rows there are: the
  * kernel, its blocking and the order of sums follow from N, K and the types alone. Costs some speed where
  * there are few rows. Attention, norms and what works by elements are so always. */
@@ -231,7 +244,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_embedding_index(const int32_t *ids, size
 TUFF_API tuff_tensor *tuff_argmax(tuff_graph *g, tuff_tensor *x);
 /* The k largest elements along the last axis, in descending order: of x [..., C] the values [..., k] and
  * their places, i32 [..., k]. k is 1 to 1024 and at most C. Of equals the first one comes first (-0 and 0
- * are equal); NaNs come before all numbers. Either output may be NULL. Not differentiable. */
+ * are equal); NaNs come before all numbers. Either output may be NULL. The values are differentiable: their
+ * gradients go to their places. */
 TUFF_API void tuff_top_k(tuff_graph *g, tuff_tensor *x, int64_t k, tuff_tensor **out_values,
                          tuff_tensor **out_indices);
 

@@ -21,6 +21,17 @@ static void largest(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_aside(run, indices, 0, 1);
 }
 
+/* The values' gradients go to their places. p: rank, dims[3], k, 1 to transpose first at DATA */
+static void differentiated(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, (int)p[RANK], p + DIMS, TUFF_DATA_NORMAL, 1, 0),
+                *values;
+    tuff_case_grad(run, x);
+    tuff_top_k(g, p[DATA] ? tuff_transpose(g, x) : x, p[K], &values, NULL);
+    /* squared, so that the gradient is no constant */
+    tuff_case_result(run, tuff_mul(g, values, values), 1, 1);
+}
+
 /* Zeros of both signs are equal, denormals are not; NaN of either sign comes first, the first one before. p:
  * columns, k */
 static void extreme(tuff_case_run *run, tuff_graph *g, const int64_t *p)
@@ -60,6 +71,11 @@ static const tuff_case cases[] = {
     {"top_k.2x6001.k50.ascending", largest, {2, 2, 6001, 0, 50, TUFF_DATA_RAMP, 0, 1}},
     {"top_k.4x600.k64.special", largest, {2, 4, 600, 0, 64, TUFF_DATA_SPECIAL}},
     {"top_k.9x30.k4.transposed", largest, {2, 9, 30, 0, 4, 0, 0, 0, 1}},
+    {"top_k.gradient.1.k1", differentiated, {1, 1, 0, 0, 1}},
+    {"top_k.gradient.5x300.k10", differentiated, {2, 5, 300, 0, 10}},
+    {"top_k.gradient.2x7x64.k8", differentiated, {3, 2, 7, 64, 8}},
+    {"top_k.gradient.3x33.k33", differentiated, {2, 3, 33, 0, 33}},
+    {"top_k.gradient.9x6.k2.transposed", differentiated, {2, 9, 6, 0, 2, 1}},
     {"top_k.2x48.k48.extremes", extreme, {48, 48}},
 };
 

@@ -72,7 +72,10 @@ typedef union tuff_attrs {
     } scale;
     struct {
         bool invariant; /* how a row of the result is computed does not depend on how many there are */
-    } matmul;
+    } matmul;           /* and matmul_grouped */
+    struct {
+        int64_t groups;
+    } group; /* group_rows */
     struct {
         bool tanh_approximation;
     } gelu; /* and gelu_backward */
@@ -99,7 +102,8 @@ typedef union tuff_attrs {
     } scatter;        /* scatter_add_rows */
     struct {
         int64_t k;
-    } top_k;
+        int64_t width; /* of the rows; backward only */
+    } top_k;           /* and top_k_backward */
     struct {
         bool sum; /* of the rows' losses; else their mean */
     } cross_entropy;

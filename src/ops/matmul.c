@@ -4,30 +4,24 @@
 #include "ir/dtype.h"
 #include "ops/support.h"
 
-/* The last two axes of an operand. */
-typedef struct matrix {
-    int64_t rows, cols, rs, cs;
-} matrix;
-
-static matrix matrix_of(const tuff_tensor *x)
+tuff_matrix tuff_matrix_of(const tuff_tensor *x)
 {
     int r = x->shape.rank;
-    return (matrix){x->shape.dim[r - 2], x->shape.dim[r - 1], x->stride[r - 2], x->stride[r - 1]};
+    return (tuff_matrix){x->shape.dim[r - 2], x->shape.dim[r - 1], x->stride[r - 2], x->stride[r - 1]};
 }
 
-static bool rows_contiguous(matrix m)
+static bool rows_contiguous(tuff_matrix m)
 {
     return (m.cols == 1 || m.cs == 1) && (m.rows == 1 || m.rs >= m.cols);
 }
 
-static bool cols_contiguous(matrix m)
+static bool cols_contiguous(tuff_matrix m)
 {
     return (m.rows == 1 || m.rs == 1) && (m.cols == 1 || m.cs >= m.rows);
 }
 
-/* Strides of axes of length 1 are free: they become what a dense matrix has. Blocks lie along a longer one.
- */
-static matrix settle(matrix m, tuff_dtype dtype)
+/* Blocks lie along an axis that is longer than 1. */
+tuff_matrix tuff_matrix_settle(tuff_matrix m, tuff_dtype dtype)
 {
     bool by_columns = tuff_dtype_is_block(dtype) && m.rows > 1 && m.rs == 1;
     if (rows_contiguous(m) && !by_columns) {
@@ -40,23 +34,24 @@ static matrix settle(matrix m, tuff_dtype dtype)
     return m;
 }
 
-static bool acceptable(const tuff_tensor *x)
+bool tuff_matrix_acceptable(const tuff_tensor *x)
 {
-    matrix m = matrix_of(x);
+    tuff_matrix m = tuff_matrix_of(x);
     if (tuff_dtype_is_block(x->dtype) && !(m.rows > 1 && m.rs == 1) && !(m.cols > 1 && m.cs == 1))
         return false;
     return rows_contiguous(m) || cols_contiguous(m);
 }
 
-static bool stored_by_columns(const tuff_tensor *x)
+bool tuff_matrix_by_columns(const tuff_tensor *x)
 {
-    return !rows_contiguous(matrix_of(x));
+    return !rows_contiguous(tuff_matrix_of(x));
 }
 
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
 {
     const tuff_tensor *a = node->in[0], *b = node->in[1];
-    matrix ma = settle(matrix_of(a), a->dtype), mb = settle(matrix_of(b), b->dtype);
+    tuff_matrix ma = tuff_matrix_settle(tuff_matrix_of(a), a->dtype),
+                mb = tuff_matrix_settle(tuff_matrix_of(b), b->dtype);
     tuff_dims4 a4 = tuff_tensor_dims4(a), b4 = tuff_tensor_dims4(b), c4 = tuff_tensor_dims4(node->out[0]);
     tuff_matmul_problem p = {.M = ma.rows,
                              .N = mb.cols,
@@ -118,11 +113,12 @@ static tuff_status infer(tuff_graph *g, tuff_node *node)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "matmul: leading dimensions do not broadcast: a is %s, b is %s",
                          tuff_shape_text(&a->shape), tuff_shape_text(&b->shape));
-    if (!acceptable(a) || !acceptable(b))
+    if (!tuff_matrix_acceptable(a) || !tuff_matrix_acceptable(b))
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "matmul: %s, of shape %s, is a view whose rows and columns both have gaps; copy it first",
-            acceptable(a) ? "b" : "a", tuff_shape_text(acceptable(a) ? &b->shape : &a->shape));
+            tuff_matrix_acceptable(a) ? "b" : "a",
+            tuff_shape_text(tuff_matrix_acceptable(a) ? &b->shape : &a->shape));
     out.dim[out.rank++] = a->shape.dim[ra - 2];
     out.dim[out.rank++] = b->shape.dim[rb - 1];
     tuff_set_out(node, 0, &out, TUFF_F32);
@@ -155,7 +151,7 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
 {
     tuff_tensor *a = node->in[0], *b = node->in[1], *d = d_out[0];
     if (needs[0]) {
-        bool by_columns = stored_by_columns(a) && b->dtype == TUFF_F32;
+        bool by_columns = tuff_matrix_by_columns(a) && b->dtype == TUFF_F32;
         d_in[0] = product(g, d, tuff_transpose(g, b), by_columns);
     }
     if (!needs[1]) return;
@@ -167,11 +163,11 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
     if (a->shape.rank > 2 && !has_batch(b)) {
         a = flatten_rows(g, a);
         d = flatten_rows(g, d);
-        d_in[1] = product(g, tuff_transpose(g, a), d, stored_by_columns(b));
+        d_in[1] = product(g, tuff_transpose(g, a), d, tuff_matrix_by_columns(b));
         if (b->shape.rank > 2) d_in[1] = tuff_reshape(g, d_in[1], b->shape.rank, b->shape.dim);
         return;
     }
-    d_in[1] = product(g, tuff_transpose(g, a), d, stored_by_columns(b));
+    d_in[1] = product(g, tuff_transpose(g, a), d, tuff_matrix_by_columns(b));
 }
 
 static void reference(const tuff_node *node, const double *const *in, double *const *out)
@@ -222,8 +218,8 @@ const tuff_op_info tuff_op_matmul = {
 
 tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
 {
-    if (a && a->shape.rank >= 2 && !acceptable(a)) a = tuff_copy(g, a, a->dtype);
-    if (b && b->shape.rank >= 2 && !acceptable(b))
+    if (a && a->shape.rank >= 2 && !tuff_matrix_acceptable(a)) a = tuff_copy(g, a, a->dtype);
+    if (b && b->shape.rank >= 2 && !tuff_matrix_acceptable(b))
         b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
     const tuff_attrs attrs = {.matmul = {.invariant = g && g->invariant}};
     return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);

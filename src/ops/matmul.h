@@ -2,7 +2,20 @@
 #ifndef TUFF_OPS_MATMUL_H
 #define TUFF_OPS_MATMUL_H
 
+#include "backend/cpu/kernels.h"
 #include "ir/op.h"
+
+/* The last two axes of an operand. */
+typedef struct tuff_matrix {
+    int64_t rows, cols, rs, cs;
+} tuff_matrix;
+
+tuff_matrix tuff_matrix_of(const tuff_tensor *x);
+/* Whether one of them is contiguous; else a builder copies. */
+bool tuff_matrix_acceptable(const tuff_tensor *x);
+bool tuff_matrix_by_columns(const tuff_tensor *x);
+/* The strides of axes of length 1 are free: they become what a dense matrix has. */
+tuff_matrix tuff_matrix_settle(tuff_matrix m, tuff_dtype dtype);
 
 /* out[i, j, m, n] = sum over k of a[i, j, m, k] * b[i, j, k, n]. Strides are in elements; of each pair of row
  * and column stride one is 1. The result is contiguous. Batch axes that b does not have are folded into M. */
@@ -15,6 +28,11 @@ typedef struct tuff_matmul_problem {
 } tuff_matmul_problem;
 
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);
+
+/* Of a product of up to TUFF_GEMV_ROWS rows, with b's columns and a's rows contiguous, the columns from
+ * `first` on, `columns` of them: no more than stay in cache while all rows are multiplied with them. */
+enum { TUFF_MATMUL_FEW_COLUMNS = 64 };
+void tuff_matmul_few(const tuff_gemm_problem *g, int64_t first, int64_t columns);
 
 void tuff_matmul_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_matmul_cpu_scratch(const tuff_node *node);

@@ -5,7 +5,7 @@
 
 enum {
     FEW_ROWS = TUFF_GEMV_ROWS, /* up to here a product reads its weight once and is bound by memory */
-    GEMV_BLOCK = 64,         /* weight rows that stay in cache while all rows of a are multiplied with them */
+    COLUMNS = TUFF_MATMUL_FEW_COLUMNS,
     SMALL_PRODUCT = 1 << 20, /* multiply-adds below which a batch is spread over threads product by product */
     MOST_LANES = 32,
     MOST_LANE_BYTES = 16 << 20
@@ -24,23 +24,6 @@ static const void *element(const void *base, tuff_dtype dtype, int64_t index)
     return (const char *)base + tuff_dtype_bytes(dtype, index); /* of blocks, whole ones */
 }
 
-static void gemv_range(int64_t begin, int64_t end, void *context)
-{
-    const product *x = context;
-    const tuff_matmul_problem *p = x->p;
-    for (int64_t block = begin; block < end; block++) {
-        int64_t n = block * GEMV_BLOCK, rows = p->N - n < GEMV_BLOCK ? p->N - n : GEMV_BLOCK;
-        if (tuff_dtype_is_block(p->b_dtype)) {
-            tuff_gemv_blocks(p->M, rows, p->K, x->a, p->ars, element(x->b, p->b_dtype, n * p->bcs),
-                             p->b_dtype, p->bcs, x->c + n, p->N);
-            continue;
-        }
-        for (int64_t m = 0; m < p->M; m++)
-            tuff_gemv(rows, p->K, x->a + m * p->ars, element(x->b, p->b_dtype, n * p->bcs), p->b_dtype,
-                      p->bcs, x->c + m * p->N + n);
-    }
-}
-
 static tuff_gemm_problem gemm_of(const tuff_matmul_problem *p, const float *a, const void *b, float *c)
 {
     return (tuff_gemm_problem){.M = p->M,
@@ -57,6 +40,26 @@ static tuff_gemm_problem gemm_of(const tuff_matmul_problem *p, const float *a, c
                                .crs = p->N};
 }
 
+void tuff_matmul_few(const tuff_gemm_problem *g, int64_t first, int64_t columns)
+{
+    const void *b = element(g->b, g->b_dtype, first * g->bcs);
+    if (tuff_dtype_is_block(g->b_dtype)) {
+        tuff_gemv_blocks(g->M, columns, g->K, g->a, g->ars, b, g->b_dtype, g->bcs, g->c + first, g->crs);
+        return;
+    }
+    for (int64_t m = 0; m < g->M; m++)
+        tuff_gemv(columns, g->K, g->a + m * g->ars, b, g->b_dtype, g->bcs, g->c + m * g->crs + first);
+}
+
+static void few_range(int64_t begin, int64_t end, void *context)
+{
+    const tuff_gemm_problem *g = context;
+    for (int64_t block = begin; block < end; block++) {
+        int64_t n = block * COLUMNS;
+        tuff_matmul_few(g, n, g->N - n < COLUMNS ? g->N - n : COLUMNS);
+    }
+}
+
 /* Few rows of a with a weight as it lies: bound by memory. */
 static bool streams(const tuff_matmul_problem *p)
 {
@@ -66,12 +69,11 @@ static bool streams(const tuff_matmul_problem *p)
 static void multiply(const product *x)
 {
     const tuff_matmul_problem *p = x->p;
-    if (streams(p)) {
-        tuff_parallel((p->N + GEMV_BLOCK - 1) / GEMV_BLOCK, 1, gemv_range, (void *)x);
-        return;
-    }
     tuff_gemm_problem gemm = gemm_of(p, x->a, x->b, x->c);
-    tuff_gemm(&gemm, x->scratch);
+    if (streams(p))
+        tuff_parallel((p->N + COLUMNS - 1) / COLUMNS, 1, few_range, &gemm);
+    else
+        tuff_gemm(&gemm, x->scratch);
 }
 
 static void multiply_batch(const product *x, int64_t begin, int64_t end, char *scratch)

@@ -2,6 +2,7 @@
 #include "ops/top_k.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "ops/geometry.h"
 #include "ops/support.h"
@@ -118,6 +119,14 @@ static tuff_cost cost_top_k(const tuff_node *node)
     return cost;
 }
 
+static void backward_top_k(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
+                           tuff_tensor **d_in)
+{
+    tuff_attrs attrs = {.top_k = {.k = node->attrs.top_k.k, .width = tuff_top_k_width(node)}};
+    tuff_tensor *in[2] = {tuff_dense(g, d_out[0]), node->out[1]};
+    if (needs[0]) d_in[0] = tuff_graph_node(g, TUFF_OP_top_k_backward, in, 2, &attrs);
+}
+
 static const tuff_kernel_row top_k_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_top_k}};
 
 const tuff_op_info tuff_op_top_k = {
@@ -126,6 +135,7 @@ const tuff_op_info tuff_op_top_k = {
     .max_in = 1,
     .n_out = 2,
     .infer = infer_top_k,
+    .backward = backward_top_k,
     .reference = reference_top_k,
     .cpu = tuff_top_k_host,
     .cpu_scratch = tuff_top_k_scratch,
@@ -143,3 +153,38 @@ void tuff_top_k(tuff_graph *g, tuff_tensor *x, int64_t k, tuff_tensor **out_valu
     if (out_values) *out_values = values;
     if (out_indices) *out_indices = tuff_output_of(values, 1);
 }
+
+/* ---- top_k_backward: each value's gradient at its place ---- */
+
+static tuff_status infer_top_k_backward(tuff_graph *g, tuff_node *node)
+{
+    (void)g;
+    tuff_shape x = node->in[0]->shape;
+    TUFF_TRY(tuff_expect_dense(node, 0, "the values' gradient", NULL));
+    TUFF_TRY(tuff_expect_dtype(node, 1, "their places", TUFF_I32));
+    TUFF_TRY(tuff_expect_shape(node, 1, "their places", &x));
+    TUFF_TRY(tuff_expect_contiguous(node, 1, "their places"));
+    x.dim[x.rank - 1] = node->attrs.top_k.width;
+    tuff_set_out(node, 0, &x, TUFF_F32);
+    return TUFF_OK;
+}
+
+static void reference_top_k_backward(const tuff_node *node, const double *const *in, double *const *out)
+{
+    int64_t k = node->attrs.top_k.k, n = node->attrs.top_k.width, count = tuff_tensor_count(node->in[0]);
+    memset(out[0], 0, (size_t)(count / k * n) * sizeof(double));
+    for (int64_t i = 0; i < count; i++)
+        out[0][i / k * n + (int64_t)in[1][i]] = in[0][i];
+}
+
+const tuff_op_info tuff_op_top_k_backward = {
+    .name = "top_k_backward",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .infer = infer_top_k_backward,
+    .reference = reference_top_k_backward,
+    .cpu = tuff_top_k_backward_host,
+    .cost = tuff_cost_elementwise,
+    .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST,
+};

@@ -26,6 +26,7 @@ static inline int64_t tuff_top_k_rows(const tuff_node *node)
 
 void tuff_argmax_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 void tuff_top_k_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
+void tuff_top_k_backward_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_top_k_scratch(const tuff_node *node);
 
 void tuff_launch_argmax(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);

@@ -1,4 +1,6 @@
 /* Host loops that look for the largest elements of rows. */
+#include <string.h>
+
 #include "backend/cpu/kernels.h"
 #include "ops/support.h"
 #include "ops/top_k.h"
@@ -176,4 +178,28 @@ void tuff_top_k_host(const tuff_node *node, const void *const *in, void *const *
     w.best = w.kept + rows * w.parts * k;
     tuff_parallel(rows * w.parts, tuff_grain(width / w.parts), choose_range, &w);
     tuff_parallel(rows, tuff_grain(w.parts * k), write_range, &w);
+}
+
+/* ---- top_k_backward ---- */
+
+typedef struct spread {
+    const float *dy;
+    const int32_t *places;
+    float *dx;
+    int64_t width, k;
+} spread;
+
+static void spread_range(int64_t begin, int64_t end, void *context)
+{
+    const spread *w = context;
+    memset(w->dx + begin * w->width, 0, (size_t)((end - begin) * w->width) * sizeof *w->dx);
+    for (int64_t i = begin * w->k; i < end * w->k; i++)
+        w->dx[i / w->k * w->width + w->places[i]] = w->dy[i];
+}
+
+void tuff_top_k_backward_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    (void)scratch;
+    spread w = {in[0], in[1], out[0], node->attrs.top_k.width, node->attrs.top_k.k};
+    tuff_parallel(tuff_tensor_count(node->in[0]) / w.k, tuff_grain(w.width), spread_range, &w);
 }

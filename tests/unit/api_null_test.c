@@ -76,6 +76,8 @@ static const struct {
     CALLS(tuff_segment_max),
     CALLS(tuff_gather_rows),
     CALLS(tuff_scatter_add_rows),
+    CALLS(tuff_group_rows),
+    CALLS(tuff_matmul_grouped),
     CALLS(tuff_argmax),
     CALLS(tuff_top_k),
     CALLS(tuff_embedding),

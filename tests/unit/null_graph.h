@@ -239,6 +239,18 @@ CALLS_OF(tuff_scatter_add_rows)
     FAILS(tuff_scatter_add_rows(g, NULL, x, 3));
     FAILS(tuff_scatter_add_rows(g, x, NULL, 3));
 }
+CALLS_OF(tuff_group_rows)
+{
+    FAILS(tuff_group_rows(g, NULL, 3));
+    FAILS(tuff_group_rows(g, x, 0));
+}
+CALLS_OF(tuff_matmul_grouped)
+{
+    FAILS(tuff_matmul_grouped(g, NULL, x, x));
+    FAILS(tuff_matmul_grouped(g, x, NULL, x));
+    FAILS(tuff_matmul_grouped(g, x, x, NULL));
+    FAILS(tuff_matmul_grouped(g, x, x, x));
+}
 CALLS_OF(tuff_argmax)
 {
     FAILS(tuff_argmax(g, NULL));

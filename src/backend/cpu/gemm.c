@@ -132,10 +132,10 @@ static void multiply(const work *w, tuff_product_use *use, const place *at, floa
 {
     int64_t ldc = w->g->crs;
     float *c = w->g->c + at->row * ldc + at->column;
-    bool direct = at->shape.n == ldc && w->k0 == 0;
+    bool add = w->k0 > 0 || w->g->add, direct = at->shape.n == ldc && !add;
     if (!direct) prefetch(c, at->shape.m, at->shape.n, ldc);
     tuff_product_tile(use, &at->shape, at->a, at->b, direct ? c : own);
-    if (!direct) tuff_unpack(own, at->shape.m, at->shape.n, w->k0 > 0, c, ldc);
+    if (!direct) tuff_unpack(own, at->shape.m, at->shape.n, add, c, ldc);
 }
 
 /* Without memory of its own a thread makes do with its stack: a few rows or columns at a time. */
@@ -161,7 +161,7 @@ static void multiply_strips(const work *w, const place *at)
             pack(w, &b, strip.column, strip.shape.n, packed);
             tuff_tile_plain(&strip.shape, strip.a, w->nk, 1, packed, result);
         }
-        tuff_unpack(result, strip.shape.m, strip.shape.n, w->k0 > 0,
+        tuff_unpack(result, strip.shape.m, strip.shape.n, w->k0 > 0 || w->g->add,
                     w->g->c + strip.row * w->g->crs + strip.column, w->g->crs);
     }
 }
@@ -225,6 +225,17 @@ size_t tuff_gemm_scratch(const tuff_gemm_problem *g)
                                                     : tuff_gemm_by_panels(g) ? tuff_gemm_panels_scratch(g)
                                                                              : tiles_scratch(g, true);
     return loop > strips ? loop : strips;
+}
+
+size_t tuff_gemm_scratch_most(const tuff_gemm_problem *g)
+{
+    /* the smaller side in whole tiles, of the most terms at a time */
+    int64_t terms = tuff_strip_rows(least(g->K, MOST_TERMS));
+    int64_t tiles = (least(least(g->M, g->N), BLOCK) + TUFF_GEMM_TILE) * terms;
+    size_t most = (size_t)tiles * sizeof(float), panels = tuff_gemm_panels_most(g),
+           chains = tuff_gemm_chains_most(g);
+    if (panels > most) most = panels;
+    return chains > most ? chains : most;
 }
 
 void tuff_gemm(const tuff_gemm_problem *g, void *scratch)

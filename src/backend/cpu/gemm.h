@@ -44,12 +44,14 @@ int64_t tuff_gemm_terms(const tuff_gemm_problem *g, bool strips);
 /* Panels of rows of c, by a b that was packed whole, or as it lies. */
 bool tuff_gemm_by_panels(const tuff_gemm_problem *g);
 size_t tuff_gemm_panels_scratch(const tuff_gemm_problem *g);
+size_t tuff_gemm_panels_most(const tuff_gemm_problem *g); /* also with fewer rows or terms */
 void tuff_gemm_panels(const tuff_gemm_problem *g, float *scratch);
 
 /* A few sums over some of the terms each, with both operands as they lie, that are added up: for a small c of
  * many terms. */
 bool tuff_gemm_by_chains(const tuff_gemm_problem *g);
 size_t tuff_gemm_chains_scratch(const tuff_gemm_problem *g);
+size_t tuff_gemm_chains_most(const tuff_gemm_problem *g); /* also with fewer rows or terms */
 void tuff_gemm_chains(const tuff_gemm_problem *g, float *scratch);
 
 #endif

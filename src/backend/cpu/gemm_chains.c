@@ -42,6 +42,12 @@ size_t tuff_gemm_chains_scratch(const tuff_gemm_problem *g)
     return (size_t)((begin(g).chains - 1) * g->M * g->N) * sizeof(float);
 }
 
+size_t tuff_gemm_chains_most(const tuff_gemm_problem *g)
+{
+    if (g->ars != 1) return 0;
+    return (size_t)((MOST_CHAINS - 1) * tuff_gemm_least(g->M * g->N, MOST_RESULT)) * sizeof(float);
+}
+
 static float *sum_of(const chains *w, int64_t chain)
 {
     return chain == 0 ? w->g->c : w->sums + (chain - 1) * w->g->M * w->g->N;
@@ -60,7 +66,7 @@ static void chain_range(int64_t begin, int64_t end, void *context)
         for (int64_t cut = first; cut < last; cut++) {
             int64_t k = cut * w->terms;
             tuff_tile_shape shape = {g->M, g->N,  tuff_gemm_least(w->terms, g->K - k),
-                                     true, false, cut > first};
+                                     true, false, cut > first || (chain == 0 && g->add)};
             if (own)
                 tuff_product_tile(&use, &shape, g->a + k * g->M, b + k * g->N, sum_of(w, chain));
             else

@@ -46,6 +46,12 @@ size_t tuff_gemm_panels_scratch(const tuff_gemm_problem *g)
     return (size_t)packed_size(&w) * sizeof(float);
 }
 
+size_t tuff_gemm_panels_most(const tuff_gemm_problem *g)
+{
+    int64_t whole = tuff_strips(g->N) * TUFF_STRIP * tuff_strip_rows(g->K);
+    return (size_t)tuff_gemm_least(whole, MOST_PACKED) * sizeof(float);
+}
+
 static void pack_range(int64_t begin, int64_t end, void *context)
 {
     const panels *w = context;
@@ -66,7 +72,7 @@ static void panel_range(int64_t begin, int64_t end, void *context)
     for (int64_t t = begin; t < end; t++) {
         int64_t row = t * w->rows;
         tuff_tile_shape shape = {
-            tuff_gemm_least(w->rows, g->M - row), g->N, w->nk, false, !w->b_lies, w->k0 > 0};
+            tuff_gemm_least(w->rows, g->M - row), g->N, w->nk, false, !w->b_lies, w->k0 > 0 || g->add};
         const float *a = g->a + row * g->ars + w->k0 * g->acs;
         const tuff_part_of part = {a, TUFF_F32, 0, g->ars, g->acs};
         if (own && !w->a_lies) tuff_pack(&part, shape.m, shape.k, own->late, shape.k);

@@ -2,6 +2,7 @@
 #ifndef TUFF_BACKEND_CPU_KERNELS_H
 #define TUFF_BACKEND_CPU_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <tuff/dtype.h>
@@ -36,12 +37,15 @@ typedef struct tuff_gemm_problem {
     int64_t brs, bcs;
     float *c;
     int64_t crs;
+    bool add; /* C += instead */
 } tuff_gemm_problem;
 
 /* Threaded. By oneDNN where built in, else by loops. `scratch` has tuff_gemm_scratch bytes, which depend on
  * all but the pointers, and is aligned to 64. */
 void tuff_gemm(const tuff_gemm_problem *problem, void *scratch);
 size_t tuff_gemm_scratch(const tuff_gemm_problem *problem);
+/* Enough for this problem and those that differ from it by fewer rows or terms, M or K. */
+size_t tuff_gemm_scratch_most(const tuff_gemm_problem *problem);
 
 /* y[N] = sum over k of x[k] * W[n,k], W row-major with row stride `ldw`, stored as dtype (f32, f16, bf16).
  * Threaded, at memory speed. */
