@@ -12,8 +12,24 @@
 extern "C" {
 #endif
 
+/* What is added to the logit of an id; or, of several ids, to that of the last one where those before it are
+ * the last of the prompt and text so far ("sequence_bias" of Hugging Face). */
+typedef struct tuff_logit_bias {
+    size_t struct_size; /* set by TUFF_LOGIT_BIAS_INIT; the first entry's tells how large each is */
+    const int32_t *ids; /* [count] of the vocabulary */
+    size_t count;       /* 1 or more */
+    float bias;         /* -1e6 to 1e6, or -INFINITY: the id is never chosen */
+    uint32_t reserved;  /* 0 */
+} tuff_logit_bias;
+#define TUFF_LOGIT_BIAS_INIT                   \
+    {                                          \
+        sizeof(tuff_logit_bias), NULL, 0, 0, 0 \
+    }
+
 /* Zero means default, which for the temperature is greedy. The steps apply in the order of Hugging Face's
- * GenerationMixin: repetition penalty, temperature, top-k, top-p, min-p. */
+ * GenerationMixin: logit bias, repetition penalty, frequency and presence penalties (which it does not have;
+ * their place is vLLM's), n-grams that may not come again; then, unless greedy, temperature, top-k, top-p,
+ * min-p, typical-p. */
 typedef struct tuff_sampling {
     size_t struct_size;       /* set by TUFF_SAMPLING_INIT */
     float repetition_penalty; /* of every id seen: a positive logit is divided by it, a negative one
@@ -25,28 +41,38 @@ typedef struct tuff_sampling {
     float min_p; /* only tokens at least min_p times as probable as the most probable one; 0: all */
     uint64_t seed;
     uint32_t sequence; /* texts of one seed: each number has random numbers of its own */
-    uint32_t reserved; /* 0 */
+    float typical_p;   /* only the tokens whose information is nearest to what is expected, that together
+                          reach this (Meister et al. 2022); 0 or 1: all */
+    float frequency_penalty, presence_penalty; /* -100 to 100, subtracted from a logit: as often as its id has
+                                                  been chosen; once when it has been (OpenAI's definitions:
+                                                  ids of the prompt do not count) */
+    uint32_t no_repeat_ngram_size; /* no so many ids in a row come twice in prompt and text; 0: they may */
+    uint32_t min_tokens_to_keep;   /* top-k, top-p, min-p and typical-p leave so many at least; 0: 1 */
+    const tuff_logit_bias *logit_bias; /* [logit_bias_count], copied; several for one id add up */
+    size_t logit_bias_count;
 } tuff_sampling;
-#define TUFF_SAMPLING_INIT                            \
-    {                                                 \
-        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0, 0, 0 \
+#define TUFF_SAMPLING_INIT                                                 \
+    {                                                                      \
+        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 \
     }
 
 /* One thread at a time. */
 typedef struct tuff_sampler tuff_sampler;
 
 /* `vocab` is the number of logits; `settings` may be NULL. TUFF_INVALID_ARGUMENT for a setting out of its
- * range. Nothing is allocated later. */
+ * range. Nothing is allocated later, but where n-grams or biases of several ids need the ids so far. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_sampler_create(const tuff_sampling *settings, uint32_t vocab,
                                                        tuff_sampler **out_sampler);
-/* Tells of an id of the prompt or of one chosen, for the repetition penalty. Ids outside the vocabulary are
- * ignored. */
+/* Tells of an id of the prompt, in their order. Ids outside the vocabulary count for n-grams alone. */
+TUFF_API void tuff_sampler_prompt(tuff_sampler *sampler, int32_t id);
+/* Tells of an id that was chosen. */
 TUFF_API void tuff_sampler_accept(tuff_sampler *sampler, int32_t id);
 /* Forgets all ids. */
 TUFF_API void tuff_sampler_reset(tuff_sampler *sampler);
 /* Chooses an id from logits f32 [vocab]. The choice is a function of the logits, the ids accepted, the
- * settings and `position`, the index of the token in its text; it is not accepted by itself. TUFF_NOT_FINITE
- * when a logit is NaN or infinite. */
+ * settings and `position`, the index of the token in its text; it is not accepted by itself. Errors:
+ * TUFF_NOT_FINITE when a logit is NaN or infinite; TUFF_INVALID_ARGUMENT when biases and n-grams leave no id;
+ * TUFF_OUT_OF_MEMORY when an id that was told of could not be kept. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_sampler_sample(tuff_sampler *sampler, const float *logits,
                                                        uint64_t position, int32_t *out_id);
 TUFF_API void tuff_sampler_destroy(tuff_sampler **sampler);

@@ -34,8 +34,26 @@ static const tuff_arg items[] = {
      "only the most probable tokens that together reach X; 1: all"},
     {TUFF_ARG_REAL, "min-p", "X", AT(min_p), 0, 1,
      "only tokens at least X times as probable as the most probable one; 0: all"},
+    {TUFF_ARG_REAL, "typical-p", "X", AT(typical_p), 0, 1,
+     "only the tokens that surprise about as much as is to be expected, and together reach X; 1: all"},
+    {TUFF_ARG_INT, "min-tokens-to-keep", "N", AT(min_tokens_to_keep), 1, 1e6,
+     "--top-k, --top-p, --min-p and --typical-p each leave N tokens at least"},
     {TUFF_ARG_REAL, "repetition-penalty", "X", AT(repetition_penalty), 0.01, 100,
      "above 1, tokens of the prompt and of the text so far are less probable"},
+    {TUFF_ARG_REAL, "frequency-penalty", "X", AT(frequency_penalty), -100, 100,
+     "subtracted from a token's logit as often as the text so far has it"},
+    {TUFF_ARG_REAL, "presence-penalty", "X", AT(presence_penalty), -100, 100,
+     "subtracted once when the text so far has the token"},
+    {TUFF_ARG_INT, "no-repeat-ngram-size", "N", AT(no_repeat_ngram_size), 0, 1e6,
+     "no N tokens in a row come twice in prompt and text; 0: they may"},
+    {TUFF_ARG_LIST, "logit-bias", "ID=VALUE", AT(logit_bias),
+     .help =
+         "added to the logit of a token, -inf forbids it; TEXT=VALUE is for a text's token, or for its last one where the "
+         "others come before it; may be given up to 64 times"},
+    {TUFF_ARG_LIST, "bad-words", "TEXT", AT(bad_words),
+     .help =
+         "the new text does not have this in it, alone or behind a space, spelled in its usual tokens; may be given up to 64 "
+         "times"},
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0, "the same seed gives the same text"},
     {.kind = TUFF_ARG_GROUP, .name = "To search for the most probable text:"},
     {TUFF_ARG_INT, "num-beams", "N", AT(num_beams), 1, 256,
@@ -216,6 +234,13 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     sampling->top_k = (uint32_t)o->top_k;
     sampling->top_p = (float)o->top_p;
     sampling->min_p = (float)o->min_p;
+    sampling->typical_p = (float)o->typical_p;
+    sampling->min_tokens_to_keep = (uint32_t)o->min_tokens_to_keep;
+    sampling->frequency_penalty = (float)o->frequency_penalty;
+    sampling->presence_penalty = (float)o->presence_penalty;
+    sampling->no_repeat_ngram_size = (uint32_t)o->no_repeat_ngram_size;
+    sampling->logit_bias = o->biases->items;
+    sampling->logit_bias_count = o->biases->count;
     sampling->seed = (uint64_t)o->seed;
     tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
     params.sampling = sampling;
@@ -287,9 +312,11 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     return code;
 }
 
-static int with_prompt(const tuff_cli_generate_options *o, const text *prompt)
+static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
+    tuff_cli_biases biases = {.count = 0};
+    o->biases = &biases;
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     tuff_status status = tuff_model_load(o->model, &model);
@@ -297,10 +324,13 @@ static int with_prompt(const tuff_cli_generate_options *o, const text *prompt)
     tuff_cli_catch_interrupt();
     if (status != TUFF_OK)
         tuff_cli_failed();
+    else if (!tuff_cli_generate_biases(o, model, &biases))
+        code = TUFF_EXIT_FAILED;
     else if (is_many(o))
         code = tuff_cli_generate_many(o, model, device, prompt->data, prompt->size);
     else
         code = one(o, model, device, prompt);
+    tuff_cli_biases_free(&biases);
     tuff_cli_device_stats(&o->common, device);
     tuff_device_destroy(&device);
     tuff_model_destroy(&model);
@@ -320,12 +350,13 @@ static bool check(const tuff_cli_generate_options *o)
     else if (o->profile.given && is_many(o))
         wrong = "can make a --profile of one text only";
     if (wrong) tuff_cli_say("tuff: generate %s (see: tuff help generate)", wrong);
-    return !wrong;
+    return !wrong && tuff_cli_generate_check_biases(o);
 }
 
 int tuff_cli_generate(int argc, char **argv)
 {
-    tuff_cli_generate_options options = {.top_p = 1, .repetition_penalty = 1, .length_penalty = 1};
+    tuff_cli_generate_options options = {
+        .top_p = 1, .typical_p = 1, .min_tokens_to_keep = 1, .repetition_penalty = 1, .length_penalty = 1};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;

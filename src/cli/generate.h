@@ -3,15 +3,27 @@
 #define TUFF_CLI_GENERATE_H
 
 #include <tuff/batch.h>
+#include <tuff/sampler.h>
 
 #include "cli/cli.h"
+
+/* Biases of tokens: numbers[number_count] are ids that were given, owned[owned_count] those of texts. */
+typedef struct tuff_cli_biases {
+    tuff_logit_bias items[3 * TUFF_ARG_LIST_MAX];
+    int32_t *owned[3 * TUFF_ARG_LIST_MAX];
+    int32_t numbers[TUFF_ARG_LIST_MAX];
+    size_t count, owned_count, number_count;
+} tuff_cli_biases;
 
 typedef struct tuff_cli_generate_options {
     tuff_cli_common common;
     const char *model, *prompt, *prompt_file, *file, *field, *adapter;
-    double temperature, top_p, min_p, repetition_penalty;
-    int64_t top_k, seed, max_new_tokens, context_length, num_return_sequences, batch_size;
-    tuff_arg_list stop;
+    double temperature, top_p, min_p, typical_p;
+    double repetition_penalty, frequency_penalty, presence_penalty;
+    int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size;
+    int64_t seed, max_new_tokens, context_length, num_return_sequences, batch_size;
+    tuff_arg_list stop, logit_bias, bad_words;
+    tuff_cli_biases *biases; /* of the last two, once the model is there */
     int64_t num_beams;
     double length_penalty;
     int early_stopping;
@@ -21,6 +33,13 @@ typedef struct tuff_cli_generate_options {
 
 /* How its tokens are chosen, and how they end; `sampling` must live as long as the result. */
 tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o, tuff_sampling *sampling);
+/* Whether --logit-bias and --bad-words are as they should be; else a sentence was said. */
+bool tuff_cli_generate_check_biases(const tuff_cli_generate_options *o);
+/* What they are of this model's tokens, into *out, which is zeroed; free it in any case. False: a sentence
+ * was said. */
+bool tuff_cli_generate_biases(const tuff_cli_generate_options *o, const tuff_model *model,
+                              tuff_cli_biases *out);
+void tuff_cli_biases_free(tuff_cli_biases *biases);
 /* "length", "eos", ... */
 const char *tuff_cli_finish_name(tuff_finish finish);
 

@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "base/structs.h"
 #include "base/text.h"
+#include "text/sampler.h"
 
 /* ---- making one ---- */
 
@@ -78,12 +79,9 @@ static tuff_status check_beams(const tuff_generate_params *p)
                          (unsigned)p->early_stopping, TUFF_EARLY_STOPPING_NEVER);
     tuff_sampling sampling = TUFF_SAMPLING_INIT;
     TUFF_TRY(TUFF_TAKE(&sampling, p->sampling, TUFF_SAMPLING_INIT, seed));
-    const bool penalty = sampling.repetition_penalty != 0 && sampling.repetition_penalty != 1;
-    if (sampling.temperature != 0 || penalty || p->stop_count)
+    if (sampling.temperature != 0 || p->stop_count)
         return tuff_fail(TUFF_UNSUPPORTED, "a search with beams takes no %s",
-                         sampling.temperature != 0 ? "temperature"
-                         : penalty                 ? "repetition penalty"
-                                                   : "stop texts");
+                         sampling.temperature != 0 ? "temperature" : "stop texts");
     return TUFF_OK;
 }
 
@@ -96,6 +94,9 @@ static tuff_status make_rules(const tuff_model *model, const tuff_generate_param
                          (long long)params->max_new_tokens);
     TUFF_TRY(check_beams(params));
     TUFF_TRY(tuff_sampler_create(params->sampling, (uint32_t)model->config.vocab_size, out_sampler));
+    if (params->num_beams > 1 && tuff_sampler_changes(*out_sampler))
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "a search with beams takes no penalties, no biases and no size of n-grams");
     return tuff_stop_create(params->stop, params->stop_count, out_stop);
 }
 
@@ -116,7 +117,7 @@ static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
     TUFF_TRY(tuff_decoder_create(s->tokenizer, true, &s->decoder));
     for (size_t i = 0; i < s->count; i++) {
         tuff_piece ignored;
-        tuff_sampler_accept(s->sampler, s->ids[i]);
+        tuff_sampler_prompt(s->sampler, s->ids[i]);
         if (!s->source) TUFF_TRY(tuff_decoder_feed(s->decoder, s->ids[i], &ignored));
     }
     return TUFF_OK;

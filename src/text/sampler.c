@@ -1,27 +1,11 @@
-#include <tuff/sampler.h>
+#include "text/sampler.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/rng.h"
-#include "base/status.h"
 #include "base/structs.h"
-
-typedef struct choice {
-    int32_t id;
-    double logit;
-    double weight; /* exp(logit - largest logit) */
-} choice;
-
-struct tuff_sampler {
-    tuff_sampling settings;
-    uint32_t vocab;
-    uint8_t *seen;   /* [vocab]: the id has been accepted */
-    choice *choices; /* [vocab]: what is left, in order of id */
-    choice *sorted;  /* [vocab]: for top-p */
-    double *heap;    /* [top_k]: the largest logits, smallest first */
-};
 
 static tuff_status check_range(const char *name, float value, float low, float high)
 {
@@ -30,26 +14,85 @@ static tuff_status check_range(const char *name, float value, float low, float h
                      (double)low, (double)high);
 }
 
+static tuff_status check_bias(const tuff_logit_bias *b, size_t i, uint32_t vocab)
+{
+    if (b->count == 0 || !b->ids)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "logit bias %zu has no ids, expected one or more", i);
+    for (size_t k = 0; k < b->count; k++)
+        if (b->ids[k] < 0 || (uint32_t)b->ids[k] >= vocab)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "logit bias %zu is for id %d, which is outside the vocabulary of %u", i,
+                             b->ids[k], vocab);
+    if (b->bias != -INFINITY && !(fabsf(b->bias) <= 1e6f))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "the bias of id %d is %g, expected -inf or a number from -1e6 to 1e6",
+                         b->ids[b->count - 1], (double)b->bias);
+    return TUFF_OK;
+}
+
+static tuff_status take_biases(tuff_sampler *sampler, const tuff_logit_bias *given, uint32_t vocab)
+{
+    const size_t n = sampler->settings.logit_bias_count;
+    size_t ids = 0;
+    sampler->biases = tuff_alloc_array(n, sizeof *sampler->biases);
+    if (!sampler->biases) return tuff_fail_memory("a sampler");
+    if (n) TUFF_TRY(TUFF_CHECK_ARRAY(given, const tuff_logit_bias, TUFF_LOGIT_BIAS_INIT, reserved));
+    for (size_t i = 0; i < n; i++) {
+        tuff_logit_bias *b = &sampler->biases[i];
+        *b = (tuff_logit_bias)TUFF_LOGIT_BIAS_INIT;
+        TUFF_TRY(TUFF_TAKE_ENTRY(b, given, i, TUFF_LOGIT_BIAS_INIT));
+        TUFF_TRY(check_bias(b, i, vocab));
+        ids += b->count;
+        if (b->count > 1) sampler->keeps_ids = true;
+    }
+    int32_t *copy = sampler->bias_ids = tuff_alloc_array(ids, sizeof *copy);
+    if (!copy) return tuff_fail_memory("a sampler");
+    for (size_t i = 0; i < n; copy += sampler->biases[i++].count) {
+        tuff_logit_bias *b = &sampler->biases[i];
+        memcpy(copy, b->ids, b->count * sizeof *copy);
+        b->ids = copy;
+    }
+    return TUFF_OK;
+}
+
+static tuff_status check(tuff_sampling *s, uint32_t vocab)
+{
+    if (vocab == 0 || vocab > INT32_MAX)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "a sampler needs 1 to %d logits, found %u", INT32_MAX, vocab);
+    if (s->repetition_penalty == 0) s->repetition_penalty = 1;
+    if (s->top_p == 0) s->top_p = 1;
+    if (s->typical_p == 0) s->typical_p = 1;
+    if (s->min_tokens_to_keep == 0) s->min_tokens_to_keep = 1;
+    if (s->top_k > vocab) s->top_k = vocab;
+    if (s->min_tokens_to_keep > vocab) s->min_tokens_to_keep = vocab;
+    TUFF_TRY(check_range("the repetition penalty", s->repetition_penalty, 1e-3f, 1e3f));
+    TUFF_TRY(check_range("the frequency penalty", s->frequency_penalty, -100, 100));
+    TUFF_TRY(check_range("the presence penalty", s->presence_penalty, -100, 100));
+    TUFF_TRY(check_range("the temperature", s->temperature, 0, 1e3f));
+    TUFF_TRY(check_range("top-p", s->top_p, 0, 1));
+    TUFF_TRY(check_range("min-p", s->min_p, 0, 1));
+    return check_range("typical-p", s->typical_p, 0, 1);
+}
+
 static tuff_status fill(tuff_sampler *sampler, const tuff_sampling *settings, uint32_t vocab)
 {
     tuff_sampling *s = &sampler->settings;
     *s = (tuff_sampling)TUFF_SAMPLING_INIT;
     TUFF_TRY(TUFF_TAKE(s, settings, TUFF_SAMPLING_INIT, seed));
-    if (vocab == 0 || vocab > INT32_MAX)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "a sampler needs 1 to %d logits, found %u", INT32_MAX, vocab);
-    if (s->repetition_penalty == 0) s->repetition_penalty = 1;
-    if (s->top_p == 0) s->top_p = 1;
-    if (s->top_k > vocab) s->top_k = vocab;
-    TUFF_TRY(check_range("the repetition penalty", s->repetition_penalty, 1e-3f, 1e3f));
-    TUFF_TRY(check_range("the temperature", s->temperature, 0, 1e3f));
-    TUFF_TRY(check_range("top-p", s->top_p, 0, 1));
-    TUFF_TRY(check_range("min-p", s->min_p, 0, 1));
+    TUFF_TRY(check(s, vocab));
+    sampler->keeps_ids = s->no_repeat_ngram_size != 0;
+    TUFF_TRY(take_biases(sampler, s->logit_bias, vocab));
+    const uint32_t most = s->top_k > s->min_tokens_to_keep ? s->top_k : s->min_tokens_to_keep;
+    const bool counts = s->frequency_penalty != 0 || s->presence_penalty != 0;
     sampler->vocab = vocab;
     sampler->seen = tuff_alloc(vocab);
+    sampler->chosen = counts ? tuff_alloc_array(vocab, sizeof *sampler->chosen) : NULL;
+    sampler->scores = tuff_alloc_array(vocab, sizeof *sampler->scores);
     sampler->choices = tuff_alloc_array(vocab, sizeof *sampler->choices);
     sampler->sorted = tuff_alloc_array(vocab, sizeof *sampler->sorted);
-    sampler->heap = tuff_alloc_array(s->top_k, sizeof *sampler->heap);
-    bool complete = sampler->seen && sampler->choices && sampler->sorted && sampler->heap;
+    sampler->heap = tuff_alloc_array(most, sizeof *sampler->heap);
+    bool complete = sampler->seen && (sampler->chosen || !counts) && sampler->scores && sampler->choices &&
+                    sampler->sorted && sampler->heap;
     return complete ? TUFF_OK : tuff_fail_memory("a sampler");
 }
 
@@ -65,73 +108,52 @@ tuff_status tuff_sampler_create(const tuff_sampling *settings, uint32_t vocab, t
 
 void tuff_sampler_destroy(tuff_sampler **sampler)
 {
-    if (!sampler) return;
     if (!sampler || !*sampler) return;
-    tuff_free((*sampler)->seen);
-    tuff_free((*sampler)->choices);
-    tuff_free((*sampler)->sorted);
-    tuff_free((*sampler)->heap);
-    tuff_free(*sampler);
+    tuff_sampler *s = *sampler;
+    tuff_free(s->biases);
+    tuff_free(s->bias_ids);
+    tuff_free(s->seen);
+    tuff_free(s->chosen);
+    tuff_free(s->scores);
+    tuff_free(s->choices);
+    tuff_free(s->sorted);
+    tuff_free(s->heap);
+    tuff_free(s->ids);
+    tuff_free(s->ends);
+    tuff_free(s);
     *sampler = NULL;
 }
 
-void tuff_sampler_accept(tuff_sampler *sampler, int32_t id)
+static tuff_status check_logits(const float *logits, uint32_t vocab, uint64_t position)
 {
-    if (!sampler) return;
-    if (id >= 0 && (uint32_t)id < sampler->vocab) sampler->seen[id] = 1;
+    for (uint32_t i = 0; i < vocab; i++) {
+        if (!isfinite(logits[i]))
+            return tuff_fail(
+                TUFF_NOT_FINITE,
+                "the logit of token %u at position %llu is %s: the model's weights or its computation are broken",
+                i, (unsigned long long)position, isnan(logits[i]) ? "not a number" : "infinite");
+    }
+    return TUFF_OK;
 }
 
-void tuff_sampler_reset(tuff_sampler *sampler)
+static tuff_status fail_nothing_left(uint64_t position)
 {
-    if (!sampler) return;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "every token is forbidden at position %llu: logit biases and n-grams that may not come "
+                     "again leave none; forbid less",
+                     (unsigned long long)position);
+}
+
+/* Logits to scores. */
+static tuff_status change(tuff_sampler *sampler, const float *logits, uint64_t position)
+{
+    TUFF_TRY(check_logits(logits, sampler->vocab, position));
     for (uint32_t i = 0; i < sampler->vocab; i++)
-        sampler->seen[i] = 0;
+        sampler->scores[i] = (double)logits[i];
+    return tuff_sampler_change(sampler, sampler->scores);
 }
 
-static double penalized(const tuff_sampler *sampler, const float *logits, uint32_t id)
-{
-    double penalty = (double)sampler->settings.repetition_penalty, logit = (double)logits[id];
-    if (!sampler->seen[id]) return logit;
-    return logit < 0 ? logit * penalty : logit / penalty;
-}
-
-/* The k-th largest of the logits: a heap of the k largest so far, the smallest at its root. */
-static double kth_largest(double *heap, const choice *choices, uint32_t count, uint32_t k)
-{
-    for (uint32_t n = 0; n < count; n++) {
-        double value = choices[n].logit;
-        uint32_t i;
-        if (n < k) { /* sift up */
-            for (i = n; i > 0 && heap[(i - 1) / 2] > value; i = (i - 1) / 2)
-                heap[i] = heap[(i - 1) / 2];
-            heap[i] = value;
-            continue;
-        }
-        if (value <= heap[0]) continue;
-        for (i = 0;;) { /* sift down from the root */
-            uint32_t child = 2 * i + 1;
-            if (child >= k) break;
-            if (child + 1 < k && heap[child + 1] < heap[child]) child++;
-            if (heap[child] >= value) break;
-            heap[i] = heap[child];
-            i = child;
-        }
-        heap[i] = value;
-    }
-    return heap[0];
-}
-
-/* Keeps the choices whose logit is at least `least`; returns their number. */
-static uint32_t keep_from(choice *choices, uint32_t count, double least)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (choices[i].logit >= least) choices[kept++] = choices[i];
-    }
-    return kept;
-}
-
-static double weigh(choice *choices, uint32_t count)
+static double weigh(tuff_choice *choices, uint32_t count)
 {
     double largest = choices[0].logit, total = 0;
     for (uint32_t i = 1; i < count; i++)
@@ -141,61 +163,32 @@ static double weigh(choice *choices, uint32_t count)
     return total;
 }
 
-/* The least likely first; of equals the higher id, which goes first. */
-static int by_weight(const void *a, const void *b)
+tuff_status tuff_sampler_weigh(tuff_sampler *sampler, const float *logits, uint64_t position,
+                               const tuff_choice **out_choices, uint32_t *out_count)
 {
-    const choice *x = a, *y = b;
-    if (x->weight != y->weight) return x->weight < y->weight ? -1 : 1;
-    return x->id > y->id ? -1 : x->id < y->id;
+    const tuff_sampling *s = &sampler->settings;
+    uint32_t count = 0;
+    TUFF_TRY(change(sampler, logits, position));
+    for (uint32_t i = 0; i < sampler->vocab; i++)
+        if (sampler->scores[i] != (double)-INFINITY)
+            sampler->choices[count++] =
+                (tuff_choice){.id = (int32_t)i, .logit = sampler->scores[i] / (double)s->temperature};
+    if (count == 0) return fail_nothing_left(position);
+    count = tuff_keep_top_k(sampler, count);
+    double total = weigh(sampler->choices, count);
+    if (s->top_p < 1) count = tuff_keep_top_p(sampler, count, total);
+    if (s->min_p > 0) count = tuff_keep_min_p(sampler, count);
+    if (s->typical_p < 1) count = tuff_keep_typical(sampler, count);
+    *out_choices = sampler->choices;
+    *out_count = count;
+    return TUFF_OK;
 }
 
-static int by_id(const void *a, const void *b)
+static int32_t draw(const tuff_sampling *s, const tuff_choice *choices, uint32_t count, uint64_t position)
 {
-    const choice *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Drops the least likely choices that together have no more than 1 - top_p of the probability, never the
- * last. */
-static uint32_t keep_top_p(tuff_sampler *sampler, uint32_t count, double total)
-{
-    double spare = (1 - (double)sampler->settings.top_p) * total, dropped = 0;
-    choice *choices = sampler->choices, *sorted = sampler->sorted;
-    /* All whose weight is below an equal share of what may go are gone together: no need to sort them. The
-     * likeliest weighs 1 and stays. */
-    double tiny = spare / count;
-    uint32_t rest = 0, gone = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (choices[i].weight < tiny)
-            dropped += choices[i].weight;
-        else
-            sorted[rest++] = choices[i];
-    }
-    qsort(sorted, rest, sizeof *sorted, by_weight);
-    while (gone + 1 < rest && dropped + sorted[gone].weight <= spare)
-        dropped += sorted[gone++].weight;
-    qsort(sorted + gone, rest - gone, sizeof *sorted, by_id);
-    for (uint32_t i = gone; i < rest; i++)
-        choices[i - gone] = sorted[i];
-    return rest - gone;
-}
-
-static uint32_t keep_min_p(choice *choices, uint32_t count, double min_p)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (choices[i].weight >= min_p) choices[kept++] = choices[i]; /* the largest weight is 1 */
-    }
-    return kept;
-}
-
-static int32_t draw(const tuff_sampler *sampler, uint32_t count, uint64_t position)
-{
-    const choice *choices = sampler->choices;
     double total = 0, reached = 0;
     for (uint32_t i = 0; i < count; i++)
         total += choices[i].weight;
-    const tuff_sampling *s = &sampler->settings;
     double target = total * tuff_rng_uniform(s->seed, position, s->sequence, TUFF_STREAM_SAMPLE);
     for (uint32_t i = 0; i < count; i++) {
         reached += choices[i].weight;
@@ -204,18 +197,16 @@ static int32_t draw(const tuff_sampler *sampler, uint32_t count, uint64_t positi
     return choices[count - 1].id;
 }
 
-static int32_t largest(const tuff_sampler *sampler, const float *logits)
+static tuff_status take_largest(tuff_sampler *sampler, const float *logits, uint64_t position,
+                                int32_t *out_id)
 {
-    int32_t best = 0;
-    double most = penalized(sampler, logits, 0);
-    for (uint32_t i = 1; i < sampler->vocab; i++) {
-        double logit = penalized(sampler, logits, i);
-        if (logit > most) {
-            most = logit;
-            best = (int32_t)i;
-        }
-    }
-    return best;
+    TUFF_TRY(change(sampler, logits, position));
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < sampler->vocab; i++)
+        if (sampler->scores[i] > sampler->scores[best]) best = i;
+    if (sampler->scores[best] == (double)-INFINITY) return fail_nothing_left(position);
+    *out_id = (int32_t)best;
+    return TUFF_OK;
 }
 
 tuff_status tuff_sampler_sample(tuff_sampler *sampler, const float *logits, uint64_t position,
@@ -224,29 +215,11 @@ tuff_status tuff_sampler_sample(tuff_sampler *sampler, const float *logits, uint
     TUFF_NEED(sampler);
     TUFF_NEED(logits);
     TUFF_NEED(out_id);
-    const tuff_sampling *s = &sampler->settings;
-    uint32_t count = sampler->vocab;
+    const tuff_choice *choices;
+    uint32_t count;
     *out_id = -1;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!isfinite(logits[i]))
-            return tuff_fail(
-                TUFF_NOT_FINITE,
-                "the logit of token %u at position %llu is %s: the model's weights or its computation are broken",
-                i, (unsigned long long)position, isnan(logits[i]) ? "not a number" : "infinite");
-    }
-    if (s->temperature == 0) {
-        *out_id = largest(sampler, logits);
-        return TUFF_OK;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        sampler->choices[i] =
-            (choice){.id = (int32_t)i, .logit = penalized(sampler, logits, i) / (double)s->temperature};
-    if (s->top_k && s->top_k < count)
-        count =
-            keep_from(sampler->choices, count, kth_largest(sampler->heap, sampler->choices, count, s->top_k));
-    double total = weigh(sampler->choices, count);
-    if (s->top_p < 1) count = keep_top_p(sampler, count, total);
-    if (s->min_p > 0) count = keep_min_p(sampler->choices, count, (double)s->min_p);
-    *out_id = draw(sampler, count, position);
+    if (sampler->settings.temperature == 0) return take_largest(sampler, logits, position, out_id);
+    TUFF_TRY(tuff_sampler_weigh(sampler, logits, position, &choices, &count));
+    *out_id = draw(&sampler->settings, choices, count, position);
     return TUFF_OK;
 }

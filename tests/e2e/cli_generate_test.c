@@ -223,6 +223,76 @@ static void test_seeds(void **state)
     kit_result_free(&c);
 }
 
+/* The new text of a prompt, as JSON's "text"; free it. */
+static char *made_with(const char *model, const char *const *options)
+{
+    const char *arguments[16] = {"generate",         "--model", model,          "--prompt", "it",
+                                 "--max-new-tokens", "8",       "--ignore-eos", "--json"};
+    size_t n = 9;
+    for (; *options; options++)
+        arguments[n++] = *options;
+    kit_result r;
+    kit_run_tuff(&r, arguments);
+    if (r.exit_code != 0) fail_msg("%s", r.err.data);
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    char *text = tuff_strdup(kit_string(json, "text"));
+    assert_non_null(text);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    return text;
+}
+#define MADE_WITH(...) made_with(model, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_biases_and_penalties(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("gpt2");
+    tuff_tokenizer *tokenizer;
+    char id[32], *usual = MADE_WITH("--min-tokens-to-keep", "1");
+    int32_t *ids;
+    size_t n;
+    KIT_OK(tuff_tokenizer_load(model, &tokenizer));
+    KIT_OK(tuff_tokenizer_encode(tokenizer, "a", 1, 0, &ids, &n));
+    assert_int_equal(n, 1);
+    snprintf(id, sizeof id, "%d=1000", ids[0]);
+    /* a token by its id and by its text, with a bias that all others are behind; then forbidden, or in pairs
+     */
+    char *by_id = MADE_WITH("--logit-bias", id), *by_text = MADE_WITH("--logit-bias", "a=1000");
+    assert_string_equal(by_id, "aaaaaaaa");
+    assert_string_equal(by_text, "aaaaaaaa");
+    char *without = MADE_WITH("--logit-bias", id, "--bad-words", "aaa");
+    assert_string_not_equal(without, "aaaaaaaa");
+    assert_null(strstr(without, "aaa"));
+    assert_non_null(strstr(without, "aa"));
+    char *bigrams = MADE_WITH("--logit-bias", id, "--no-repeat-ngram-size", "2");
+    assert_memory_equal(bigrams, "aa", 2);
+    assert_null(strstr(bigrams, "aaa"));
+    char *once = MADE_WITH("--logit-bias", id, "--presence-penalty", "100", "--frequency-penalty", "100");
+    assert_string_equal(once, "aaaaaaaa"); /* 1000 is more than all penalties */
+    char *penalized = MADE_WITH("--logit-bias", "a=150", "--frequency-penalty", "100");
+    assert_string_not_equal(penalized, "aaaaaaaa");
+    assert_int_equal(penalized[0], 'a');
+    char *typical = MADE_WITH("--temperature", "1", "--typical-p", "0.01");
+    assert_string_not_equal(typical, usual);
+    tuff_free(usual);
+    tuff_free(by_id);
+    tuff_free(by_text);
+    tuff_free(without);
+    tuff_free(bigrams);
+    tuff_free(once);
+    tuff_free(penalized);
+    tuff_free(typical);
+    tuff_free(ids);
+    tuff_tokenizer_destroy(&tokenizer);
+    KIT_REFUSES(1, "is for id 2147483647, which is outside the vocabulary", "generate", "--model", model,
+                "--prompt", "a", "--logit-bias", "99999999999999=1");
+    KIT_REFUSES(2, "--bad-words is empty", "generate", "--model", model, "--prompt", "a", "--bad-words", "");
+    static const char *const wrong[] = {"5", "=5", "5=", "5=x", "5=inf", "5=nan", "5=2e6"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        KIT_REFUSES(2, "expected ID=VALUE or TEXT=VALUE", "generate", "--model", model, "--prompt", "a",
+                    "--logit-bias", wrong[i]);
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -344,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_json_and_prompt_file),
         cmocka_unit_test(test_many_prompts),
         cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_biases_and_penalties),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_empty_prompt),
         cmocka_unit_test(test_profile),

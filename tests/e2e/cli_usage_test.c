@@ -66,10 +66,25 @@ static void test_all_options_are_there(void **state)
                                         "--lora-target",
                                         "--dump-batches",
                                         "--model"};
-    static const char *const generate[] = {
-        "--model",          "--prompt", "--temperature",        "--top-k",
-        "--top-p",          "--min-p",  "--repetition-penalty", "--seed",
-        "--max-new-tokens", "--stop",   "--context-length",     "--device"};
+    static const char *const generate[] = {"--model",
+                                           "--prompt",
+                                           "--temperature",
+                                           "--top-k",
+                                           "--top-p",
+                                           "--min-p",
+                                           "--typical-p",
+                                           "--min-tokens-to-keep",
+                                           "--repetition-penalty",
+                                           "--frequency-penalty",
+                                           "--presence-penalty",
+                                           "--no-repeat-ngram-size",
+                                           "--logit-bias",
+                                           "--bad-words",
+                                           "--seed",
+                                           "--max-new-tokens",
+                                           "--stop",
+                                           "--context-length",
+                                           "--device"};
     kit_result r = KIT_TUFF("help", "train");
     for (size_t i = 0; i < sizeof train / sizeof train[0]; i++)
         assert_non_null(strstr(r.out.data, train[i]));
@@ -134,6 +149,11 @@ static void test_wrong_values(void **state)
                                            {"generate", "--temperature", "nan"},
                                            {"generate", "--top-p", "1.5"},
                                            {"generate", "--top-k", "-1"},
+                                           {"generate", "--typical-p", "-0.5"},
+                                           {"generate", "--frequency-penalty", "101"},
+                                           {"generate", "--presence-penalty", "x"},
+                                           {"generate", "--no-repeat-ngram-size", "-1"},
+                                           {"generate", "--min-tokens-to-keep", "0"},
                                            {"generate", "--seed", "9007199254740993"},
                                            {"generate", "--seed", "1e3"},
                                            {"generate", "--seed", ""},

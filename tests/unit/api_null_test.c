@@ -129,6 +129,7 @@ static const struct {
     CALLS(tuff_decoder_flush),
     CALLS(tuff_decoder_destroy),
     CALLS(tuff_sampler_create),
+    CALLS(tuff_sampler_prompt),
     CALLS(tuff_sampler_accept),
     CALLS(tuff_sampler_reset),
     CALLS(tuff_sampler_sample),

@@ -239,6 +239,14 @@ CALLS_OF(tuff_sampler_create)
     REFUSED(tuff_sampler_create(NULL, 3, NULL));
     REFUSED_OUT(tuff_sampler_create(NULL, 0, &out), out);
     REFUSED_OUT(tuff_sampler_create(&unset, 3, &out), out);
+    tuff_sampling biased = TUFF_SAMPLING_INIT;
+    biased.logit_bias_count = 1;
+    REFUSED_OUT(tuff_sampler_create(&biased, 3, &out), out);
+}
+CALLS_OF(tuff_sampler_prompt)
+{
+    tuff_sampler_prompt(NULL, 0);
+    tuff_sampler_prompt(fixture.sampler, -1);
 }
 CALLS_OF(tuff_sampler_accept)
 {
