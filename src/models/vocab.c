@@ -241,7 +241,8 @@ tuff_status tuff_vocab_write(const tuff_tokenizer *tokenizer, uint32_t rows, tuf
     tuff_gguf_put_text(gguf, "tokenizer.ggml.model", d->kind);
     if (d->pre) tuff_gguf_put_text(gguf, "tokenizer.ggml.pre", d->pre);
     tuff_status status = put_tokens(gguf, d, rows);
-    if (d->merge_count && status == TUFF_OK)
+    /* llama.cpp wants the list also where nothing is joined */
+    if ((d->merge_count || strcmp(d->kind, "gpt2") == 0) && status == TUFF_OK)
         status = put_pieces(gguf, "tokenizer.ggml.merges", d->merges, d->merge_count);
     put_id(gguf, "tokenizer.ggml.bos_token_id", d->bos);
     put_id(gguf, "tokenizer.ggml.eos_token_id", d->eos);

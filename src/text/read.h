@@ -26,6 +26,11 @@ TUFF_MUST_USE tuff_status tuff_read_tiktoken_tokenizer(tuff_view text, tuff_view
                                                        tuff_tokenizer **out_tokenizer);
 bool tuff_is_tiktoken(tuff_view text);
 
+/* byT5's, which has no file beside tokenizer_config.json; whether that names its class. */
+TUFF_MUST_USE tuff_status tuff_read_byte_tokenizer(tuff_view config, const char *where,
+                                                   tuff_tokenizer **out_tokenizer);
+bool tuff_is_byte_tokenizer(tuff_view config);
+
 /* How many ids are needed by tokens whose place in a list is their id, those of `vocab` ({text: id}) and
  * those of `added` ([{id, content}]). Either tree may be NULL. */
 TUFF_MUST_USE tuff_status tuff_count_ids(uint32_t listed, const cJSON *vocab, const cJSON *added,

@@ -230,6 +230,10 @@ static tuff_status load_parts(const char *directory, tuff_view config, tuff_toke
                      : tuff_read_sentencepiece_tokenizer(view_of(&text), more, pieces[i], out);
         goto done;
     }
+    if (tuff_is_byte_tokenizer(more)) {
+        status = tuff_read_byte_tokenizer(more, "tokenizer_config.json", out);
+        goto done;
+    }
     status = ids || pairs
                  ? tuff_fail(TUFF_NOT_FOUND, "no tokenizer found: %s is there, but %s is missing",
                              ids ? "vocab.json" : "merges.txt", ids ? "merges.txt" : "vocab.json")
