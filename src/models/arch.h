@@ -147,6 +147,7 @@ struct tuff_config {
     int64_t token_types;       /* rows of the table of token types; 0: none; see tuff_config_types */
     int64_t distance_buckets;  /* rows of the table of attention's bias by distance; 0: none */
     int64_t distance_farthest; /* from here on all distances share one */
+    bool distances_each;       /* each layer has such a table; else the first has that of all */
     tuff_alibi_spec alibi;     /* a bias by distance that is not trained */
     double qkv_bound;          /* queries, keys and values are at most this to either side; 0: no bound */
     bool embed_norm, final_norm;
@@ -182,7 +183,8 @@ struct tuff_arch {
     const tuff_part *parts;
     const tuff_gguf_alias *gguf_aliases; /* ends with an empty one; NULL: none */
     const tuff_head_spec *heads;         /* that it may have; ends with one without a head */
-    tuff_activation gguf_activation;     /* that llama.cpp runs it with, whatever the model has */
+    tuff_activation gguf_activation;     /* that llama.cpp runs it with, whatever the model has; */
+    tuff_activation gguf_gated;          /* with a gate, where that makes it another one; else 0 */
     bool gguf_means;                     /* llama.cpp's classifiers see the mean of a text's states */
     bool gguf_interleaves;               /* the rows of query and key heads */
     bool gguf_windows;                   /* llama.cpp runs it with its window */

@@ -33,12 +33,12 @@ static int32_t bucket(const tuff_config *c, int64_t distance)
     return (int32_t)(distance > 0 ? all + found : found);
 }
 
-tuff_tensor *tuff_net_distances(tuff_net *net, int64_t *out_zero)
+tuff_tensor *tuff_net_distances(tuff_net *net, int layer, int64_t *out_zero)
 {
     const tuff_config *c = net->config;
     const int64_t table[] = {c->distance_buckets, c->heads}, columns = columns_of(c);
     char name[64];
-    const char *module = tuff_net_module(net, "distances", 0);
+    const char *module = tuff_net_module(net, "blk.#.attn_rel_b", layer);
     *out_zero = c->distance_farthest;
     tuff_tensor *weight =
         tuff_net_param(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_BIAS, 2, table);

@@ -28,24 +28,30 @@ bool tuff_has_word(const char *words, const char *word)
 }
 
 /* A line that ends in a dot or an underscore stands for all keys that begin with it; the longest match
- * counts, and of two such an architecture's own. */
+ * counts, and of two such an architecture's own, before its family's, before that of all. */
 static const listed *look_up(const listed *lines, size_t count, const tuff_arch *known, const char *arch,
                              const char *key)
 {
+    enum { NONE, ALL, FAMILY, OWN };
     const char *family = known && known->keys ? known->keys : arch;
     const listed *best = NULL;
     size_t best_size = 0;
+    int best_rank = NONE;
     for (size_t i = 0; i < count; i++) {
+        const char *archs = lines[i].archs;
         size_t size = strlen(lines[i].key);
         char last = lines[i].key[size - 1];
         bool whole = strcmp(lines[i].key, key) == 0;
         bool begins = (last == '.' || last == '_') && tuff_starts_with(key, lines[i].key);
         if ((!whole && !begins) || size < best_size) continue;
-        bool own = tuff_has_word(lines[i].archs, arch) && strcmp(lines[i].archs, "*") != 0;
-        if (!own && !tuff_has_word(lines[i].archs, family)) continue;
-        if (size == best_size && !own) continue; /* its own line comes before its family's */
+        const int rank = strcmp(archs, "*") == 0        ? ALL
+                         : tuff_has_word(archs, arch)   ? OWN
+                         : tuff_has_word(archs, family) ? FAMILY
+                                                        : NONE;
+        if (rank == NONE || (size == best_size && rank <= best_rank)) continue;
         best = &lines[i];
         best_size = size;
+        best_rank = rank;
     }
     return best;
 }

@@ -26,6 +26,11 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
     return tuff_config_check(&model->config, files->config);
 }
 
+static void settle_start(tuff_config *c)
+{
+    if (c->encoder && c->tokens.start < 0) c->tokens.start = c->start_token;
+}
+
 static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
 {
     /* what the model is comes first: who has one that Tuff does not run need not convert its weights */
@@ -34,8 +39,7 @@ static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
     TUFF_TRY(tuff_model_read_hf(model, files));
     TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
-    if (model->config.encoder && model->config.tokens.start < 0)
-        model->config.tokens.start = model->config.start_token;
+    settle_start(&model->config);
     if (files->generation_config)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
     TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
@@ -81,6 +85,7 @@ tuff_status tuff_model_read_gguf(tuff_model *model)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor token_embd.weight [vocab, hidden] is missing",
                          path);
     model->config.vocab_size = table->shape[0];
+    if (model->config.encoder) model->config.encoder->vocab_size = table->shape[0];
     tuff_model_settle_head(model);
     return tuff_config_check(&model->config, path);
 }
@@ -89,7 +94,9 @@ static tuff_status open_gguf(tuff_model *model, const char *path)
 {
     TUFF_TRY(tuff_gguf_open(path, &model->gguf));
     TUFF_TRY(tuff_model_read_gguf(model));
-    return tuff_vocab_tokens(model->gguf, &model->config.tokens);
+    TUFF_TRY(tuff_vocab_tokens(model->gguf, &model->config.tokens));
+    settle_start(&model->config);
+    return TUFF_OK;
 }
 
 /* 16 bits stay, and blocks, whose rows may move as a whole; all else becomes f32. */

@@ -74,7 +74,7 @@ static const tuff_part parts[] = {
     {"mpnet.embeddings.word_embeddings", "token_embd", TUFF_PART_UNNAMED},
     {"mpnet.embeddings.position_embeddings", "position_embd", TUFF_PART_UNNAMED},
     {"mpnet.embeddings.LayerNorm", "token_embd_norm", TUFF_PART_UNNAMED},
-    {"mpnet.encoder.relative_attention_bias", "distances", TUFF_PART_UNNAMED},
+    {"mpnet.encoder.relative_attention_bias", "blk.#.attn_rel_b", TUFF_PART_UNNAMED},
     {"mpnet.encoder.layer.#.attention.attn.q", "blk.#.attn_q", TUFF_PART_UNNAMED},
     {"mpnet.encoder.layer.#.attention.attn.k", "blk.#.attn_k", TUFF_PART_UNNAMED},
     {"mpnet.encoder.layer.#.attention.attn.v", "blk.#.attn_v", TUFF_PART_UNNAMED},

@@ -175,8 +175,8 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
         v = cached(net, "v", layer, v);
     }
     tuff_stream *at = net->at;
-    if (net->config->distance_buckets && !at->distances)
-        at->distances = tuff_net_distances(net, &at->distance_zero);
+    if (net->config->distance_buckets && (!at->distances || net->config->distances_each))
+        at->distances = tuff_net_distances(net, layer, &at->distance_zero);
     if (net->config->alibi.most != 0 && !at->distances)
         at->distances = tuff_net_alibi(net, &at->distance_zero);
     params.zero = at->distance_zero;

@@ -23,7 +23,8 @@ typedef struct tuff_net_hook {
 /* A row of tokens of sequences, which goes through a stack of layers. */
 typedef struct tuff_stream {
     tuff_tensor *ids, *positions, *types, *segments, *rows;
-    tuff_tensor *distances; /* by the first layer of models that have it: attention's bias */
+    tuff_tensor
+        *distances; /* of models that have it: attention's bias, made by the first layer, or by each */
     int64_t distance_zero;
 } tuff_stream;
 
@@ -87,9 +88,9 @@ tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x);
 /* x [N, H, D] turned by the stream's positions; x itself without rotary positions. */
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x);
-/* The bias of attention by distance, [H, columns], of models whose config has distance_buckets; *out_zero is
- * the column of a token's own position. */
-tuff_tensor *tuff_net_distances(tuff_net *net, int64_t *out_zero);
+/* The bias of attention by distance, [H, columns], of models whose config has distance_buckets, from the
+ * table that stands in a layer; *out_zero is the column of a token's own position. */
+tuff_tensor *tuff_net_distances(tuff_net *net, int layer, int64_t *out_zero);
 /* The same of models whose config has alibi: a column for each of rope_positions distances. */
 tuff_tensor *tuff_net_alibi(tuff_net *net, int64_t *out_zero);
 /* q [N, H, D], k and v [N, Hkv, D] of one layer: attention, over the cache where there is one. */

@@ -19,16 +19,18 @@ static size_t named(const tuff_params *params)
 static void say_lost(const tuff_model *model, bool without_head, const char *path)
 {
     const tuff_config *c = &model->config;
+    const tuff_activation run =
+        c->layer.gated && c->arch->gguf_gated ? c->arch->gguf_gated : c->arch->gguf_activation;
     if (without_head)
         tuff_log(TUFF_LOG_WARN,
                  "%s: GGUF has no names for the tensors of its head (%s): it holds the layers alone", path,
                  tuff_config_head_title(c));
-    if (c->layer.activation != c->arch->gguf_activation)
+    if (c->layer.activation != run)
         tuff_log(
             TUFF_LOG_WARN,
             "%s: llama.cpp runs this architecture with the activation %s, this model has %s: its results will differ "
             "a little there; in Tuff they do not",
-            path, tuff_activation_name(c->arch->gguf_activation), tuff_activation_name(c->layer.activation));
+            path, tuff_activation_name(run), tuff_activation_name(c->layer.activation));
     if (tuff_config_has_head(c, &tuff_head_classes) && c->arch->gguf_means != c->head_means)
         tuff_log(
             TUFF_LOG_WARN,

@@ -38,7 +38,7 @@ MODELS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemm
           "phi3", "starcoder2", "stablelm", "cohere2", "glm", "glm4", "gpt_neox", "phi", "gptj", "gpt_neo",
           "bloom", "mpt", "falcon")  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
-PAIRS = ("t5", "bart")
+PAIRS = ("t5", "mt5", "umt5", "bart")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
 GENERATION = set(GenerationConfig._get_default_generation_params())
 # What PreTrainedConfig takes from a file besides its fields, and what versions before 5 wrote.

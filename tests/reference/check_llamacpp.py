@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Runs the GGUFs that Tuff writes of the goldens in llama.cpp: its greedy continuation must be the golden's.
 
-    python check_llamacpp.py --tuff build/default/tuff [--server llama-server] [--prefix "chroot DIR"] [--work DIR] [NAME ...]
+    python check_llamacpp.py --tuff build/default/tuff [--server llama-server] [--completion llama-completion]
+                             [--prefix "chroot DIR"] [--work DIR] [NAME ...]
 
-The names are directories of assets/golden that hold a decoder; without one, all that have a truth.json are tried. Those
-that GGUF has no architecture for are listed as such. Where Tuff warns that llama.cpp runs or loads the file otherwise,
+The names are directories of assets/golden that hold a decoder or an encoder-decoder, whose texts are compared with those
+that Tuff makes of the file, since llama.cpp's server runs no encoders; without a name, all that have a truth.json are
+tried. Those that GGUF has no architecture for are listed as such. Where Tuff warns that llama.cpp runs or loads the file otherwise,
 a difference is expected. --prefix runs the server elsewhere, where --work is seen as --seen.
 Exit status 1 when a continuation differs or llama.cpp refuses a file."""
 
@@ -56,9 +58,26 @@ def continuation(options, file, prompt, count):
         server.wait()
 
 
+def answer(options, file, name, count):
+    """The texts that Tuff and llama.cpp answer the golden's source with, as bytes."""
+    source = json.loads((GOLDEN / name / "truth.json").read_text())["source"]
+    ours = subprocess.run([options.tuff, "generate", "--model", str(file), "--prompt", source, "--max-new-tokens", str(count),
+                           "--device", "cpu", "--ignore-eos"], capture_output=True)  # fmt: skip
+    command = [*shlex.split(options.prefix), options.completion, "-m", f"{options.seen or options.work}/{file.name}", "-p", source]
+    command += ["-n", str(count), "--temp", "0", "--top-k", "1", "-no-cnv", "--no-warmup", "-t", "1", "-ngl", "0", "--ignore-eos"]
+    want = ours.stdout.strip()
+    for _ in range(4):
+        theirs = subprocess.run(command, capture_output=True)
+        said = [line for line in theirs.stderr.decode(errors="replace").splitlines() if "error" in line.lower()]
+        found = theirs.stdout.strip() if theirs.returncode == 0 else said
+        if theirs.returncode or found == want or not want.startswith(found):
+            break  # else it has ended before all of its text was written, as happens
+    return want, found
+
+
 def check(options, name):
     truth = load_file(GOLDEN / name / "truth.safetensors")
-    prompt, want = truth["prompt_ids"].tolist(), truth["greedy_ids"].tolist()
+    want = truth["greedy_ids"].tolist()
     file, model = pathlib.Path(options.work) / f"{name}.gguf", pathlib.Path(options.work) / "model"
     # llama.cpp has rules for tokens of models whose names say phi-3, which these small vocabularies do not have
     shutil.copytree(GOLDEN / name, model, dirs_exist_ok=True, ignore=shutil.ignore_patterns("truth*", "lora", "ia3", "prompt"))
@@ -67,7 +86,10 @@ def check(options, name):
     shutil.rmtree(model)
     if made.returncode != 0:
         return "not written", made.stderr.strip().splitlines()[-1]
-    found = continuation(options, file, prompt, len(want))
+    if "source_ids" in truth:
+        want, found = answer(options, file, name, len(want))
+    else:
+        found = continuation(options, file, truth["prompt_ids"].tolist(), len(want))
     file.unlink()
     if found == want:
         return "ok", "the same"
@@ -81,6 +103,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tuff", required=True)
     parser.add_argument("--server", default="llama-server")
+    parser.add_argument("--completion", default="llama-completion")
     parser.add_argument("--prefix", default="")
     parser.add_argument("--work", default="/tmp")
     parser.add_argument("--seen", default="")

@@ -79,7 +79,7 @@ def to_double(model):
         kind = type(module).__name__
         if kind.startswith("Gemma") and kind.endswith("RMSNorm"):
             module.forward = types.MethodType(_rms_norm_plus_one, module)
-        elif kind.endswith("RMSNorm") or kind == "T5LayerNorm":
+        elif kind.endswith("RMSNorm") or kind.endswith("T5LayerNorm"):
             module.forward = types.MethodType(_rms_norm, module)
         elif kind == "GPTJAttention":
             module._attn = types.MethodType(_gpt_attention, module)

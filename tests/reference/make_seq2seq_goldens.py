@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BartConfig, GenerationConfig, T5Config
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BartConfig, GenerationConfig, MT5Config, T5Config, UMT5Config
 
 import tiny_tokenizers
 from common import load_model, to_double, train
@@ -40,6 +40,15 @@ SHAPE = (2, 23, 13)  # texts, tokens of a source, of a target
 
 def t5_tokenizer():
     return tiny_tokenizers.ends(274, ["<pad>", "</s>", "<unk>"], "$A </s>")
+
+
+def mt5_tokenizer():
+    return tiny_tokenizers.unigram(["<pad>", "</s>", "<unk>"], "$A </s>")
+
+
+def byt5_tokenizer():
+    """transformers' has no file."""
+    return tiny_tokenizers.byte_ids()
 
 
 def bart_tokenizer():
@@ -67,6 +76,29 @@ def t5_gated():
     )  # fmt: skip
 
 
+def byt5():
+    """As T5 1.1, with more layers in the encoder; distances as they usually are, which is as llama.cpp has them."""
+    return T5Config(
+        **t5_values(vocab_size=384, d_model=20, d_kv=8, d_ff=36, num_layers=3, num_decoder_layers=1, num_heads=2,
+                    feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    )  # fmt: skip
+
+
+def mt5():
+    return MT5Config(
+        **t5_values(vocab_size=112, d_model=28, d_kv=6, d_ff=40, num_layers=2, num_decoder_layers=2, num_heads=4,
+                    feed_forward_proj="gated-gelu")
+    )  # fmt: skip
+
+
+def umt5():
+    """A table of distances in every layer."""
+    return UMT5Config(
+        **t5_values(vocab_size=112, d_model=24, d_kv=12, d_ff=32, num_layers=2, num_decoder_layers=2, num_heads=2,
+                    feed_forward_proj="gated-gelu")
+    )  # fmt: skip
+
+
 def bart_values(**more):
     values = {"vocab_size": 270, "max_position_embeddings": 48, "dropout": 0.0, "activation_dropout": 0.0,
               "forced_eos_token_id": None}  # fmt: skip
@@ -89,14 +121,20 @@ def bart_uneven():
 
 
 MODELS = {"t5": (t5, t5_tokenizer), "t5-gated": (t5_gated, t5_tokenizer), "bart": (bart, bart_tokenizer),
-          "bart-uneven": (bart_uneven, bart_tokenizer)}  # fmt: skip
+          "bart-uneven": (bart_uneven, bart_tokenizer), "byt5": (byt5, byt5_tokenizer), "mt5": (mt5, mt5_tokenizer),
+          "umt5": (umt5, mt5_tokenizer)}  # fmt: skip
 SEEDS = {name: 20460 + i for i, name in enumerate(MODELS)}
 LORA = ("t5", "bart")
+UNTIED = ("t5-gated", "byt5", "mt5")
 T5_CHANGES = {"relative_attention_max_distance": [14], "layer_norm_epsilon": [0.1], "scale_decoder_outputs": [True, False]}
 BART_CHANGES = {"activation_function": ["silu"], "scale_embedding": [True, False]}
+FAR_CHANGES = {"relative_attention_max_distance": [20], "layer_norm_epsilon": [0.1], "dense_act_fn": ["relu", "gelu"]}
 CHANGES = {
     "t5": T5_CHANGES | {"dense_act_fn": ["gelu"]},
     "t5-gated": T5_CHANGES | {"dense_act_fn": ["relu", "gelu"]},
+    "byt5": FAR_CHANGES | {"scale_decoder_outputs": [True]},
+    "mt5": FAR_CHANGES,
+    "umt5": FAR_CHANGES,
     "bart": BART_CHANGES | {"encoder_attention_heads": [2], "decoder_attention_heads": [2]},
     "bart-uneven": BART_CHANGES | {"encoder_attention_heads": [2], "decoder_attention_heads": [3]},
 }
@@ -155,6 +193,9 @@ def save(folder, model, tokenizer):
         config.pop(key, None)
     write_json(folder / "config.json", config)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if folder.name == "byt5":
+        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "ByT5Tokenizer", "extra_ids": 125})
+        return
     tokenizer.save(str(folder / "tokenizer.json"))
     write_json(
         folder / "tokenizer_config.json",
@@ -271,7 +312,7 @@ def make(output, name):
     tokenizer = make_tokenizer()
     config = make_config()
     model = AutoModelForSeq2SeqLM.from_config(config, attn_implementation="exact").float()
-    if name == "t5-gated":
+    if name in UNTIED:
         untie(model)
     randomize(model, random)
     save(folder, model, tokenizer)

@@ -1,8 +1,11 @@
 """The small vocabularies of the golden models, trained on a few sentences of this file."""
 
 import json
+import pathlib
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+ENCODERS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "tokenizers" / "encoders.json"
 
 SENTENCES = [
     "The old stone bridge crosses the river where the water is slow and the banks are soft.",
@@ -105,3 +108,42 @@ def ends(size, special, template):
         single=template, pair=f"{template} " + template.replace("$A", "$B"), special_tokens=[(token, i) for i, token in enumerate(special) if token in template]
     )
     return tokenizer
+
+
+def unigram(special, template):
+    """mT5's kind: a SentencePiece model that assets/tokenizers keeps, behind these special tokens."""
+    kept = json.loads(ENCODERS.read_text())
+    t5 = next(v["tokenizer"] for v in kept["variants"] if v["name"] == "xlm-roberta")
+    pieces = [piece for piece in kept["bases"]["unigram"]["vocab"] if not (piece[0][0] in "<[" and len(piece[0]) > 1)]
+    vocab = [[text, 0.0] for text in special] + pieces
+    model = {"type": "Unigram", "unk_id": special.index("<unk>"), "byte_fallback": False, "vocab": vocab}
+    tokenizer = Tokenizer.from_str(json.dumps(t5 | {"model": model, "added_tokens": [], "post_processor": None}))
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False) for text in special])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, pair=f"{template} " + template.replace("$A", "$B"), special_tokens=[(token, i) for i, token in enumerate(special) if token in template]
+    )
+    return tokenizer
+
+
+def byte_ids(extra=125):
+    """What byT5's does: three special tokens, a token for each byte, and some more special ones."""
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    vocab = {text: i for i, text in enumerate(["<pad>", "</s>", "<unk>"])}
+    for byte in range(256):
+        vocab[_letter_of(byte)] = 3 + byte
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer = letters
+    tokenizer.decoder = decoders.ByteLevel()
+    names = ["<pad>", "</s>", "<unk>"] + [f"<extra_id_{i}>" for i in range(extra)]
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False) for text in names])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    return tokenizer
+
+
+def _letter_of(byte):
+    """The character that stands for a byte where bytes are characters."""
+    shown = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [b for b in range(256) if b not in shown]
+    return chr(byte) if byte in shown else chr(256 + hidden.index(byte))
