@@ -189,24 +189,49 @@ typedef struct NAME(state) {
     float max[LANES], total[LANES];
 } NAME(state);
 
-/* Turns the scores of n keys from `key` on into probabilities under a new running maximum; `all` when every
- * lane sees every one of them. Scales what was summed before. */
+/* The larger of each lane; y where x is not a number. */
+INLINE NAME(vector) NAME(larger)(NAME(vector) x, NAME(vector) y)
+{
+#if WIDTH == 16
+    return (NAME(vector))_mm512_max_ps((__m512)x, (__m512)y);
+#elif WIDTH == 8
+    return (NAME(vector))_mm256_max_ps((__m256)x, (__m256)y);
+#else
+    NAME(integers) more = x > y;
+    return (NAME(vector))((more & (NAME(integers))x) | (~more & (NAME(integers))y));
+#endif
+}
+
+/* Scales the scores of n keys from `key` on, which become -inf where a lane does not see; `all` when every
+ * lane sees every one of them. Raises max[LANES] to the largest. */
+INLINE void NAME(raise)(const lane_block *block, int64_t key, int64_t n, bool all, float scale, float *scores,
+                        float *max)
+{
+    const NAME(integers) *begin = (const NAME(integers) *)(const void *)block->begin;
+    const NAME(integers) *end = (const NAME(integers) *)(const void *)block->end;
+    const NAME(integers) nothing = (NAME(integers))((NAME(vector)){0} - INFINITY);
+    NAME(vector) *row = (NAME(vector) *)(void *)scores, most[PARTS];
+    memcpy(most, max, sizeof most);
+    for (int64_t j = 0; j < n; j++)
+        for (int v = 0; v < PARTS; v++) {
+            NAME(vector) x = row[j * PARTS + v] * scale;
+            NAME(integers) at = (NAME(integers)){0} + (int32_t)(key + j);
+            NAME(integers) seen = (at >= begin[v]) & (at < end[v]);
+            if (!all) x = (NAME(vector))((seen & (NAME(integers))x) | (~seen & nothing));
+            row[j * PARTS + v] = x;
+            most[v] = NAME(larger)(x, most[v]);
+        }
+    memcpy(max, most, sizeof most);
+}
+
+/* Turns the scores of n keys from `key` on into probabilities under a new running maximum. Scales what was
+ * summed before. */
 INLINE void NAME(soften)(const lane_block *block, int64_t key, int64_t n, bool all, float scale, int64_t D,
                          float *scores, NAME(state) * s)
 {
     float max[LANES], base[LANES], total[LANES], factor[LANES];
     memcpy(max, s->max, sizeof max);
-    for (int64_t j = 0; j < n; j++) {
-        float *row = scores + j * LANES;
-        int32_t at = (int32_t)(key + j);
-        TUFF_LANES
-        for (int i = 0; i < LANES; i++) {
-            float x = row[i] * scale;
-            if (!all) x = at >= block->begin[i] && at < block->end[i] ? x : -INFINITY;
-            row[i] = x;
-            max[i] = x > max[i] ? x : max[i];
-        }
-    }
+    NAME(raise)(block, key, n, all, scale, scores, max);
     TUFF_LANES
     for (int i = 0; i < LANES; i++) {
         base[i] = max[i] == -INFINITY ? 0 : max[i];
