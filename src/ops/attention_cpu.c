@@ -114,11 +114,11 @@ static const tuff_attention_kernels *kernels(void)
 
 /* ---- forward ---- */
 
-static void forward_range(int64_t begin, int64_t end, void *context)
+static void forward_tiles(const void *operands, int64_t kv_head, const int32_t *tiles, int64_t n)
 {
     const tuff_attention_kernels *k = kernels();
-    for (int64_t i = begin; i < end; i++)
-        k->forward(context, i);
+    for (int64_t i = 0; i < n; i++)
+        k->forward(operands, kv_head, tiles + i * TUFF_ATTENTION_ENTRY);
 }
 
 void tuff_attention_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
@@ -136,9 +136,9 @@ void tuff_attention_cpu(const tuff_node *node, const void *const *in, void *cons
     if (p.s.cached) tuff_attention_few_cpu(&w, segments, scratch);
     if (tuff_segments_all_few(&p.s)) return;
     tuff_work_list tiles = tuff_query_tiles(&p.s, 0, LANES, true);
-    w.tiles = scratch;
-    w.n_tiles = tuff_attention_list(&tiles, segments, scratch);
-    tuff_parallel(p.Hkv * w.n_tiles, 1, forward_range, &w);
+    int64_t n = tuff_attention_list(&tiles, segments, scratch);
+    tuff_attention_share(&(tuff_attention_shares){
+        .p = &p, .tiles = scratch, .n_tiles = n, .run = forward_tiles, .operands = &w});
 }
 
 size_t tuff_attention_cpu_scratch(const tuff_node *node)
@@ -167,18 +167,71 @@ static void delta_range(int64_t begin, int64_t end, void *context)
         delta_of(context, i);
 }
 
-static void queries_range(int64_t begin, int64_t end, void *context)
+static void queries_tiles(const void *operands, int64_t kv_head, const int32_t *tiles, int64_t n)
 {
     const tuff_attention_kernels *k = kernels();
-    for (int64_t i = begin; i < end; i++)
-        k->queries(context, i);
+    for (int64_t i = 0; i < n; i++)
+        k->queries(operands, kv_head, tiles + i * TUFF_ATTENTION_ENTRY);
 }
 
-static void keys_range(int64_t begin, int64_t end, void *context)
+static void keys_tiles(const void *operands, int64_t kv_head, const int32_t *tiles, int64_t n)
 {
     const tuff_attention_kernels *k = kernels();
-    for (int64_t i = begin; i < end; i++)
-        k->keys(context, i);
+    for (int64_t i = 0; i < n; i++)
+        k->keys(operands, kv_head, tiles + i * TUFF_ATTENTION_ENTRY, false);
+}
+
+static void two_passes(const backward *w, tuff_attention_shares queries, tuff_attention_shares keys)
+{
+    queries.run = queries_tiles;
+    keys.run = keys_tiles;
+    tuff_parallel(w->p->s.N * w->p->Hq, tuff_grain(w->p->D), delta_range, (void *)(uintptr_t)w);
+    tuff_attention_share(&queries);
+    tuff_attention_share(&keys);
+}
+
+/* All of a segment and head. */
+static void whole_tiles(const void *operands, int64_t kv_head, const int32_t *tiles, int64_t n)
+{
+    const backward *w = operands;
+    const tuff_attention_kernels *k = kernels();
+    int64_t G = w->p->s.G, D = w->p->D, t_end = tiles[TUFF_TILE_Q_LEN];
+    int64_t row0 = tiles[TUFF_TILE_Q_BEGIN] * w->p->Hq + kv_head * G;
+    for (int64_t t = 0; t < t_end; t++) {
+        int64_t row = row0 + t * w->p->Hq;
+        memset(w->dq + row * D, 0, (size_t)(G * D) * sizeof *w->dq);
+        for (int64_t g = 0; g < G; g++)
+            delta_of(w, row + g);
+    }
+    for (int64_t i = 0; i < n; i++)
+        k->keys(w, kv_head, tiles + i * TUFF_ATTENTION_ENTRY, true);
+    for (int64_t t = 0; t < t_end; t++)
+        for (int64_t d = 0; d < G * D; d++)
+            w->dq[(row0 + t * w->p->Hq) * D + d] *= w->p->scale;
+}
+
+/* What whole segments leave: rows of d_q in none, or in one without keys. */
+static void clear_tiles(const void *operands, int64_t kv_head, const int32_t *tiles, int64_t n)
+{
+    const backward *w = operands;
+    int64_t G = w->p->s.G, D = w->p->D;
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t *tile = tiles + i * TUFF_ATTENTION_ENTRY;
+        int64_t first = tile[TUFF_TILE_FIRST], live = tile[TUFF_TILE_KV_LEN] > 0 ? tile[TUFF_TILE_LIVE] : 0;
+        for (int64_t row = first + live; row < first + tile[TUFF_TILE_ROWS]; row++)
+            memset(w->dq + ((tile[TUFF_TILE_Q_BEGIN] + row / G) * w->p->Hq + kv_head * G + row % G) * D, 0,
+                   (size_t)D * sizeof *w->dq);
+    }
+}
+
+/* Probabilities are then computed once, but a thread has whole segments to do: five products of matrices, the
+ * last of which is d_q's, in place of three and four. */
+static void one_pass(tuff_attention_shares queries, tuff_attention_shares keys)
+{
+    queries.run = clear_tiles;
+    keys.run = whole_tiles;
+    tuff_attention_share(&queries);
+    tuff_attention_share(&keys);
 }
 
 static size_t delta_bytes(const tuff_attention_problem *p)
@@ -206,14 +259,19 @@ void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, v
                   .dq = out[0],
                   .dk = out[1],
                   .dv = out[2],
-                  .delta = scratch,
-                  .tiles = words,
-                  .key_tiles = key_words};
-    w.n_tiles = tuff_attention_list(&tiles, segments, words);
-    w.n_key_tiles = tuff_attention_list(&key_tiles, segments, key_words);
-    tuff_parallel(p.s.N * p.Hq, tuff_grain(p.D), delta_range, &w);
-    tuff_parallel(p.Hkv * w.n_tiles, 1, queries_range, &w);
-    tuff_parallel(p.Hkv * w.n_key_tiles, 1, keys_range, &w);
+                  .delta = scratch};
+    tuff_attention_shares queries = {.p = &p, .tiles = words, .operands = &w}, keys = queries;
+    queries.n_tiles = tuff_attention_list(&tiles, segments, words);
+    keys.tiles = key_words;
+    keys.n_tiles = tuff_attention_list(&key_tiles, segments, key_words);
+    keys.keys = keys.whole = true;
+    int64_t all, longest = tuff_attention_longest_share(&keys, &all);
+    if (5 * longest * tuff_thread_count() <= 7 * all) {
+        one_pass(queries, keys);
+    } else {
+        keys.whole = false;
+        two_passes(&w, queries, keys);
+    }
 }
 
 size_t tuff_attention_backward_cpu_scratch(const tuff_node *node)

@@ -11,15 +11,13 @@ enum {
         48 /* rows at a time: with a head dim of 64, two operands' rows and the lanes fill a 32 KiB cache */
 };
 
-/* Operands of one call; `tiles` are entries of LANES rows (or keys). */
+/* Operands of one call. */
 typedef struct forward {
     const tuff_attention_problem *p;
     const float *q;
     const void *k, *v;
     const float *bias, *sinks;
     float *o, *lse;
-    const int32_t *tiles;
-    int64_t n_tiles;
 } forward;
 
 typedef struct backward {
@@ -27,8 +25,6 @@ typedef struct backward {
     const float *q, *k, *v, *o, *lse, *d_o, *bias;
     float *dq, *dk, *dv;
     float *delta; /* [N, Hq], as lse: sum(d_o * o) */
-    const int32_t *tiles, *key_tiles;
-    int64_t n_tiles, n_key_tiles;
 } backward;
 
 /* Sixteen query rows of one key-value head: row r of a segment is its token r / G, head r % G of the group.
@@ -58,12 +54,30 @@ static inline bool tuff_attention_shaped(const tuff_attention_problem *p, const 
     return p->softcap > 0 || bias;
 }
 
-/* One block of sixteen: queries forward, queries for d_q, keys for d_k and d_v. */
+/* One block of sixteen, an entry of a list of tiles: queries forward, queries for d_q, keys for d_k and d_v,
+ * where `both` for what the block adds to d_q as well, before it is scaled. */
 typedef struct tuff_attention_kernels {
-    void (*forward)(const forward *w, int64_t index);
-    void (*queries)(const backward *w, int64_t index);
-    void (*keys)(const backward *w, int64_t index);
+    void (*forward)(const forward *w, int64_t kv_head, const int32_t *tile);
+    void (*queries)(const backward *w, int64_t kv_head, const int32_t *tile);
+    void (*keys)(const backward *w, int64_t kv_head, const int32_t *tile, bool both);
 } tuff_attention_kernels;
+
+/* Blocks shared out among threads, by how many keys or queries each sees: those of a segment and head lie
+ * side by side, so that a thread finds in its cache what it made before. */
+typedef struct tuff_attention_shares {
+    const tuff_attention_problem *p;
+    const int32_t *tiles;
+    int64_t n_tiles;
+    bool keys;  /* tiles are of keys */
+    bool whole; /* a segment and head goes to one thread */
+    /* tiles of one segment; all of them where `whole` */
+    void (*run)(const void *operands, int64_t kv_head, const int32_t *tiles, int64_t n);
+    const void *operands;
+} tuff_attention_shares;
+
+void tuff_attention_share(const tuff_attention_shares *shares);
+/* What the thread that has most does, and what all do. */
+int64_t tuff_attention_longest_share(const tuff_attention_shares *shares, int64_t *out_all);
 
 /* The way of few queries, as in decoding: keys in chunks, for the bandwidth of memory. `scratch` has
  * tuff_attention_few_scratch bytes. */

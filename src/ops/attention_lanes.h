@@ -9,6 +9,7 @@
  * element by element. */
 #define INLINE static inline __attribute__((always_inline)) TARGET
 #define PARTS  (LANES / WIDTH)
+#define SPREAD (WIDTH == 16 ? 8 : 6) /* rows of two vectors at a time */
 
 typedef float NAME(vector) __attribute__((vector_size(4 * WIDTH), may_alias));
 typedef int32_t NAME(integers) __attribute__((vector_size(4 * WIDTH), may_alias));
@@ -255,14 +256,14 @@ INLINE void NAME(soften)(const lane_block *block, int64_t key, int64_t n, bool a
     }
 }
 
-TARGET static void NAME(forward_block)(const forward *w, int64_t index)
+TARGET static void NAME(forward_block)(const forward *w, int64_t head, const int32_t *tile)
 {
     const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, head = index / w->n_tiles;
+    int64_t D = p->D;
     _Alignas(64) float q[TUFF_ATTENTION_MAX_DIM * LANES], scores[BLOCK * LANES];
     float room[BLOCK * TUFF_ATTENTION_MAX_DIM], factor[LANES], lse[LANES];
     NAME(state) s;
-    lane_block block = tuff_attention_block_of(p, w->tiles + index % w->n_tiles * TUFF_ATTENTION_ENTRY, head);
+    lane_block block = tuff_attention_block_of(p, tile, head);
     bool shaped = tuff_attention_shaped(p, w->bias);
     float scale = shaped ? 1 : p->scale;
     NAME(load)(&block, p->s.G, D, w->q, p->q.t, p->q.h, q);
@@ -294,145 +295,14 @@ TARGET static void NAME(forward_block)(const forward *w, int64_t index)
     }
 }
 
-/* ---- d_q: lanes are queries ---- */
-
-TARGET static void NAME(queries_block)(const backward *w, int64_t index)
-{
-    const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, kv_head = index / w->n_tiles;
-    _Alignas(64) float q[TUFF_ATTENTION_MAX_DIM * LANES], d_o[TUFF_ATTENTION_MAX_DIM * LANES];
-    _Alignas(64) float dq[TUFF_ATTENTION_MAX_DIM * LANES], scores[BLOCK * LANES], d_scores[BLOCK * LANES];
-    float lse[LANES], delta[LANES], factor[LANES], slopes[BLOCK * LANES];
-    lane_block block =
-        tuff_attention_block_of(p, w->tiles + index % w->n_tiles * TUFF_ATTENTION_ENTRY, kv_head);
-    bool shaped = tuff_attention_shaped(p, w->bias);
-    float scale = shaped ? 1 : p->scale;
-    NAME(load)(&block, p->s.G, D, w->q, p->q.t, p->q.h, q);
-    NAME(load)(&block, p->s.G, D, w->d_o, p->Hq * D, D, d_o);
-    for (int64_t i = 0; i < LANES; i++) {
-        int64_t row = block.first + i, at = (block.q_begin + row / p->s.G) * p->Hq + block.h + row % p->s.G;
-        lse[i] = i < block.live ? w->lse[at] : 0;
-        delta[i] = i < block.live ? w->delta[at] : 0;
-        factor[i] = p->scale;
-    }
-    memset(dq, 0, (size_t)D * LANES * sizeof *dq);
-    const float *k = w->k + block.kv_begin * p->k.t + kv_head * p->k.h;
-    const float *v = w->v + block.kv_begin * p->v.t + kv_head * p->v.h;
-    for (int64_t key = block.least; key < block.most; key += BLOCK) {
-        int64_t n = block.most - key < BLOCK ? block.most - key : BLOCK;
-        NAME(scores)(k + key * p->k.t, p->k.t, n, q, D, scores);
-        NAME(scores)(v + key * p->v.t, p->v.t, n, d_o, D, d_scores);
-        if (shaped) NAME(shape)(p, &block, w->bias, key, n, scores, slopes);
-        for (int64_t j = 0; j < n; j++) {
-            float *s = scores + j * LANES;
-            const float *d = d_scores + j * LANES;
-            TUFF_LANES
-            for (int i = 0; i < LANES; i++)
-                s[i] = tuff_expf(s[i] * scale - lse[i]) * (d[i] - delta[i]);
-            for (int i = 0; i < LANES && shaped; i++)
-                s[i] *= slopes[j * LANES + i];
-        }
-        NAME(accumulate_keys)(&block, key, k + key * p->k.t, p->k.t, n, scores, D, dq);
-    }
-    NAME(store)(&block, p, dq, factor, w->dq);
-}
-
-/* ---- d_k, d_v: lanes are keys ---- */
-
-/* Which queries each key sees, and which all live ones see. */
-typedef struct NAME(seers) {
-    _Alignas(64) int32_t low[LANES], high[LANES];
-    int64_t from, to;
-} NAME(seers);
-
-INLINE NAME(seers)
-    NAME(seers_of)(const tuff_attention_problem *p, const tuff_segment *s, int64_t first, int64_t live)
-{
-    NAME(seers) out = {.from = 0, .to = s->q_len};
-    for (int64_t i = 0; i < LANES; i++) {
-        int64_t begin = 0, end = 0;
-        if (i < live) tuff_segments_queries(&p->s, s, first + i, first + i, &begin, &end);
-        out.low[i] = (int32_t)begin;
-        out.high[i] = (int32_t)end;
-        if (i < live && begin > out.from) out.from = begin;
-        if (i < live && end < out.to) out.to = end;
-    }
-    return out;
-}
-
-/* The same, counted from the query at `time`. */
-INLINE NAME(seers) NAME(seers_from)(const NAME(seers) * all, int64_t time)
-{
-    NAME(seers) out = {.from = all->from - time, .to = all->to - time};
-    for (int i = 0; i < LANES; i++) {
-        out.low[i] = all->low[i] - (int32_t)time;
-        out.high[i] = all->high[i] - (int32_t)time;
-    }
-    return out;
-}
-
-TARGET static void NAME(keys_block)(const backward *w, int64_t index)
-{
-    const tuff_attention_problem *p = w->p;
-    int64_t D = p->D, G = p->s.G, h = index / w->n_key_tiles, begin = 0, end = 0;
-    const int32_t *tile = w->key_tiles + index % w->n_key_tiles * TUFF_ATTENTION_ENTRY;
-    const tuff_segment s = {tile[TUFF_TILE_Q_BEGIN], tile[TUFF_TILE_Q_LEN], tile[TUFF_TILE_KV_BEGIN],
-                            tile[TUFF_TILE_KV_LEN]};
-    int64_t first = tile[TUFF_TILE_FIRST], live = tile[TUFF_TILE_LIVE], start = (int64_t)s.kv_len - s.q_len;
-    bool shaped = tuff_attention_shaped(p, w->bias);
-    float scale = shaped ? 1 : p->scale;
-    _Alignas(64) float k[TUFF_ATTENTION_MAX_DIM * LANES], v[TUFF_ATTENTION_MAX_DIM * LANES];
-    _Alignas(64) float dk[TUFF_ATTENTION_MAX_DIM * LANES], dv[TUFF_ATTENTION_MAX_DIM * LANES];
-    _Alignas(64) float scores[BLOCK * LANES], d_scores[BLOCK * LANES];
-    /* the loads of a block of queries, with a key in place of a query */
-    lane_block keys = {.h = h, .first = first, .live = live, .q_begin = s.kv_begin};
-    NAME(load)(&keys, 1, D, w->k, p->k.t, p->k.h, k);
-    NAME(load)(&keys, 1, D, w->v, p->v.t, p->v.h, v);
-    memset(dk, 0, (size_t)D * LANES * sizeof *dk);
-    memset(dv, 0, (size_t)D * LANES * sizeof *dv);
-    if (live > 0) tuff_segments_queries(&p->s, &s, first, first + live - 1, &begin, &end);
-    const NAME(seers) seen_by = NAME(seers_of)(p, &s, first, live);
-    for (int64_t head = h * G; head < (h + 1) * G; head++)
-        for (int64_t t = begin; t < end; t += BLOCK) {
-            int64_t n = end - t < BLOCK ? end - t : BLOCK, at = (s.q_begin + t) * p->Hq + head;
-            const float *q = w->q + (s.q_begin + t) * p->q.t + head * p->q.h, *d_o = w->d_o + at * D;
-            const NAME(seers) seers = NAME(seers_from)(&seen_by, t);
-            NAME(scores)(q, p->q.t, n, k, D, scores);
-            NAME(scores)(d_o, p->Hq * D, n, v, D, d_scores);
-            for (int64_t r = 0; r < n; r++) {
-                float *x = scores + r * LANES, *d = d_scores + r * LANES, slope[LANES];
-                float lse = w->lse[at + r * p->Hq], delta = w->delta[at + r * p->Hq];
-                for (int64_t i = 0; i < LANES && shaped; i++)
-                    x[i] = tuff_attention_shape(p, i < live ? w->bias : NULL, head, first + i - start - t - r,
-                                                x[i], &slope[i]);
-                TUFF_LANES
-                for (int i = 0; i < LANES; i++) {
-                    float probability = tuff_expf(x[i] * scale - lse);
-                    x[i] = probability;
-                    d[i] = probability * (d[i] - delta);
-                }
-                for (int i = 0; i < LANES && shaped; i++)
-                    d[i] *= slope[i];
-            }
-            NAME(accumulate_seen)
-            (seers.low, seers.high, seers.from, seers.to, d_o, p->Hq * D, n, scores, D, dv);
-            NAME(accumulate_seen)
-            (seers.low, seers.high, seers.from, seers.to, q, p->q.t, n, d_scores, D, dk);
-        }
-    for (int64_t i = 0; i < tile[TUFF_TILE_ROWS]; i++) {
-        int64_t at = ((s.kv_begin + first + i) * p->Hkv + h) * D;
-        for (int64_t d = 0; d < D; d++) {
-            w->dk[at + d] = i < live ? dk[d * LANES + i] * p->scale : 0;
-            w->dv[at + d] = i < live ? dv[d * LANES + i] : 0;
-        }
-    }
-}
+#include "ops/attention_lanes_backward.h"
 
 static const tuff_attention_kernels NAME(kernels) = {NAME(forward_block), NAME(queries_block),
                                                      NAME(keys_block)};
 
 #undef INLINE
 #undef PARTS
+#undef SPREAD
 #undef WIDTH
 #undef ROWS
 #undef NAME
