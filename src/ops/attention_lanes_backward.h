@@ -179,6 +179,7 @@ TARGET static void NAME(keys_block)(const backward *w, int64_t h, const int32_t 
     memset(dv, 0, (size_t)D * LANES * sizeof *dv);
     if (live > 0) tuff_segments_queries(&p->s, &s, first, first + live - 1, &begin, &end);
     const NAME(seers) seen_by = NAME(seers_of)(p, &s, first, live);
+    if (both && step > D) memset(rows, 0, (size_t)(LANES * step) * sizeof *rows);
     for (int64_t i = 0; i < live && both; i++)
         memcpy(rows + i * step, w->k + (s.kv_begin + first + i) * p->k.t + h * p->k.h,
                (size_t)D * sizeof *rows);

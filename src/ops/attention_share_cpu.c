@@ -41,7 +41,7 @@ typedef struct sharing {
 
 static int64_t boundary(const sharing *w, int64_t part)
 {
-    return (int64_t)((double)w->cost * (double)part / (double)w->parts);
+    return part < w->parts ? (int64_t)((double)w->cost * (double)part / (double)w->parts) : w->cost;
 }
 
 static sharing sharing_of(const tuff_attention_shares *s)

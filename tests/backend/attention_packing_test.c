@@ -228,12 +228,18 @@ static void later_tokens_are_left_out(void **state)
     free_results(whole);
 }
 
+static int open_device(unsigned threads)
+{
+    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
+    params.name = device_name;
+    params.threads = threads;
+    return tuff_device_open(&params, &device) == TUFF_OK ? 0 : -1;
+}
+
 static int open_named(void **state)
 {
     (void)state;
-    tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
-    params.name = device_name;
-    return tuff_device_open(&params, &device) == TUFF_OK ? 0 : -1;
+    return open_device(0);
 }
 
 static int close_device(void **state)
@@ -243,10 +249,41 @@ static int close_device(void **state)
     return 0;
 }
 
+/* Few threads do a text and head as a whole, for many it is cut into blocks. */
+static void threads_change_no_bit(void **state)
+{
+    static const int64_t bands[][2] = {{-1, -1}, {0, -1}, {0, 25}, {9, 4}};
+    batch b = {.n = TEXTS};
+    for (int t = 0; t < TEXTS; t++)
+        b.texts[t] = &texts[t];
+    place(&b, 3);
+    for (int k = 0; k < 4; k++) {
+        float *first[RESULTS];
+        for (unsigned threads = 1; threads <= 16; threads *= 4) {
+            float *out[RESULTS];
+            close_device(state);
+            assert_int_equal(open_device(threads), 0);
+            run(&b, bands[k][0], bands[k][1], -1, out);
+            gaps_are_zero(&b, out);
+            for (int i = 0; i < RESULTS && threads > 1; i++) {
+                size_t n = (size_t)((of_queries(true, i) ? b.N * HQ : b.M * HKV) * DIM);
+                if (memcmp(first[i], out[i], n * sizeof **out) != 0)
+                    fail_msg("%s of band %d changes with %u threads", results[i], k, threads);
+            }
+            if (threads > 1)
+                free_results(out);
+            else
+                memcpy(first, out, sizeof first);
+        }
+        free_results(first);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_text_alone_and_among_others)};
-    const struct CMUnitTest of_host[] = {cmocka_unit_test(later_tokens_are_left_out)};
+    const struct CMUnitTest of_host[] = {cmocka_unit_test(later_tokens_are_left_out),
+                                         cmocka_unit_test(threads_change_no_bit)};
     device_name = "cpu";
     int failed = cmocka_run_group_tests_name("cpu", tests, open_named, close_device);
     failed += cmocka_run_group_tests_name("cpu alone", of_host, open_named, close_device);
