@@ -1,6 +1,7 @@
-/* Attention on the host: forward, and backward in two passes, so that nothing is shared between threads: one
- * over blocks of queries for d_q, one over blocks of keys for d_k and d_v, whose sums run over queries and
- * heads in ascending order. */
+/* Attention on the host: forward, and backward, where nothing is shared between threads. Either a thread has
+ * all of a segment and head, and goes over its blocks of keys once; or blocks are spread over all threads, in
+ * two passes, over those of queries for d_q and those of keys for d_k and d_v. The bits are the same: sums
+ * run over queries, keys and heads in ascending order. */
 #include "ops/attention_cpu.h"
 
 #include <math.h>
