@@ -186,5 +186,4 @@ const tuff_op_info tuff_op_top_k_backward = {
     .reference = reference_top_k_backward,
     .cpu = tuff_top_k_backward_host,
     .cost = tuff_cost_elementwise,
-    .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST,
 };
