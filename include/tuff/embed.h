@@ -44,7 +44,7 @@ typedef enum tuff_normalize {
 
 /* A model that makes vectors, on a device. Any number of threads may use it at once; they take turns, in the
  * order in which they asked, a batch at a time: beside a long call, one text waits for a batch of it, not for
- * all (see batch_tokens). Until it is its turn a call does not hear a request to stop. */
+ * all (see batch_tokens). What waits for its turn tells its watch so, and can be cancelled. */
 typedef struct tuff_embedder tuff_embedder;
 
 /* Zero means default. */
@@ -56,8 +56,7 @@ typedef struct tuff_embedder_params {
                            length 1 again where vectors are; 0: all */
     int64_t
         max_length; /* tokens of a text, special ones among them, the rest of it is cut off; 0: the model's */
-    int64_t batch_tokens;    /* at most so many tokens are computed together, a longer text alone; 0: 4096.
-                                Progress is told between two batches */
+    int64_t batch_tokens;    /* at most so many tokens are computed together, a longer text alone; 0: 4096 */
     const char *adapter;     /* a PEFT directory to apply, of LoRA or IA3; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the embedder is destroyed */

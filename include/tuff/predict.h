@@ -90,8 +90,8 @@ typedef struct tuff_predict_result {
     }
 
 /* All calls below are thread-safe; cancelled, they give TUFF_CANCELLED; a predictor of another task gives
- * TUFF_INVALID_ARGUMENT; `params` and `out_result` may be NULL. A watch is told TUFF_PHASE_PREDICT, in
- * tokens.
+ * TUFF_INVALID_ARGUMENT; `params` and `out_result` may be NULL. A watch is told TUFF_PHASE_TOKENIZE, in
+ * bytes of all texts, then TUFF_PHASE_PREDICT, in tokens. Threads take turns as with an embedder (embed.h).
  */
 
 /* ---- masked words ---- */

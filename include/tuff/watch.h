@@ -22,7 +22,8 @@ extern "C" {
 typedef struct tuff_cancel tuff_cancel;
 
 TUFF_API TUFF_MUST_USE tuff_status tuff_cancel_create(tuff_cancel **out_cancel);
-/* Asks the calls that watch `cancel` to end with TUFF_CANCELLED. They do so at their next step: what they had
+/* Asks the calls that watch `cancel` to end with TUFF_CANCELLED. They do so at their next step, or within a
+ * tenth of a second where they wait for their turn: what they had
  * done is as after any failure. Thread-safe, and safe in a signal handler. NULL is ignored. */
 TUFF_API void tuff_cancel_request(tuff_cancel *cancel);
 /* Whether it was requested since it was made or reset; false for NULL. Thread-safe, and safe in a signal
@@ -58,9 +59,11 @@ typedef struct tuff_progress {
 typedef struct tuff_watch {
     size_t struct_size;  /* set by TUFF_WATCH_INIT */
     tuff_cancel *cancel; /* NULL: nothing to ask */
-    /* Called from the thread that works, between its steps, several times a second where the steps allow;
-     * false ends the call with TUFF_CANCELLED. It must not call into the object that is working. NULL:
-     * nothing to tell. */
+    /* Called from the thread that works, between its steps, several times a second where the steps allow, and
+     * while it waits for its turn; false ends the call with TUFF_CANCELLED. Within a run of the model `done`
+     * is an estimate, and may be the same as before. A step is an operation on the CPU, about a tenth of a
+     * second of work on a GPU; a device's first use of a kernel, when it is tested, is one too. It must not
+     * call into the object that is working. NULL: nothing to tell. */
     bool (*on_progress)(const tuff_progress *progress, void *user);
     void *user;
 } tuff_watch;

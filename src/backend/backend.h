@@ -48,10 +48,11 @@ typedef struct tuff_backend_buffer {
 typedef struct tuff_backend_program {
     const tuff_backend *backend;
     const tuff_plan *plan;
-    /* Of the next run, set before it begins. A request found before a step up to `last_cancel` ends the run
-     * with TUFF_CANCELLED: the steps before it are done, its outputs are not there. NULL: it goes to its end.
-     */
-    const tuff_cancel *cancel;
+    /* Of the next run, set before it begins: the work that it is a part of, which is told how far the run is
+     * (tuff_watched_within, in steps) before steps up to `last_cancel`, while the host has nothing else to
+     * do. Where that says so the run ends with TUFF_CANCELLED: the steps before are done, its outputs are not
+     * there. NULL: it goes to its end, and nobody is told. */
+    tuff_watched *work;
     size_t last_cancel;
 } tuff_backend_program;
 

@@ -17,6 +17,9 @@ typedef struct tuff_turn tuff_turn;
 tuff_turn *tuff_turn_create(void); /* NULL: out of memory */
 void tuff_turn_destroy(tuff_turn **turn);
 void tuff_turn_take(tuff_turn *turn);
+/* The same, asking ten times a second, as long as it waits, whether to go on; false: not to, and the turn is
+ * not this thread's. */
+bool tuff_turn_wait(tuff_turn *turn, bool (*go_on)(void *user), void *user);
 /* True when another thread was waiting, and has it now. */
 bool tuff_turn_give(tuff_turn *turn);
 

@@ -47,51 +47,6 @@ void tuff_mutex_unlock(tuff_mutex *mutex)
     TUFF_ASSERT(pthread_mutex_unlock(&mutex->handle) == 0);
 }
 
-struct tuff_turn {
-    pthread_mutex_t lock;
-    pthread_cond_t moved;
-    uint64_t next, now; /* the number that who comes draws, and the one whose turn it is */
-};
-
-tuff_turn *tuff_turn_create(void)
-{
-    tuff_turn *turn = tuff_alloc(sizeof *turn);
-    if (!turn) return NULL;
-    turn->next = turn->now = 0;
-    if (pthread_mutex_init(&turn->lock, NULL) == 0) {
-        if (pthread_cond_init(&turn->moved, NULL) == 0) return turn;
-        pthread_mutex_destroy(&turn->lock);
-    }
-    tuff_free(turn);
-    return NULL;
-}
-
-void tuff_turn_destroy(tuff_turn **turn)
-{
-    if (!*turn) return;
-    pthread_cond_destroy(&(*turn)->moved);
-    pthread_mutex_destroy(&(*turn)->lock);
-    tuff_free(*turn);
-    *turn = NULL;
-}
-
-void tuff_turn_take(tuff_turn *turn)
-{
-    TUFF_ASSERT(pthread_mutex_lock(&turn->lock) == 0);
-    for (const uint64_t mine = turn->next++; turn->now != mine;)
-        pthread_cond_wait(&turn->moved, &turn->lock);
-    TUFF_ASSERT(pthread_mutex_unlock(&turn->lock) == 0);
-}
-
-bool tuff_turn_give(tuff_turn *turn)
-{
-    TUFF_ASSERT(pthread_mutex_lock(&turn->lock) == 0);
-    const bool awaited = ++turn->now != turn->next;
-    if (awaited) pthread_cond_broadcast(&turn->moved);
-    TUFF_ASSERT(pthread_mutex_unlock(&turn->lock) == 0);
-    return awaited;
-}
-
 enum { ONCE_NEW = 0, ONCE_RUNNING, ONCE_DONE };
 
 void tuff_call_once(tuff_once *once, void (*fn)(void))

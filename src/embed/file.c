@@ -64,12 +64,10 @@ static tuff_status hash_model(job *j)
 {
     static const char *const text = "What this becomes tells models apart.";
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
-    tuff_watch quiet = TUFF_WATCH_INIT;
     float *many = NULL;
     size_t rows = 1;
-    quiet.cancel = j->watch ? j->watch->cancel : NULL;
     params.prompt = "";
-    params.watch = &quiet;
+    params.watch = &j->call.each; /* of no part yet */
     tuff_status status = tuff_embed_job_apart(j)
                              ? tuff_embed_tokens(j->embedder, &text, NULL, 1, &params, &rows, &many, NULL)
                              : tuff_embed(j->embedder, &text, NULL, 1, &params, j->vectors, NULL);
@@ -204,8 +202,9 @@ static tuff_status begin_part(job *j)
 
 static tuff_status tell(job *j)
 {
-    tuff_records_position(j->records, &j->done, &j->total);
-    return tuff_watch_step(j->watch, TUFF_PHASE_EMBED, j->done, j->total);
+    tuff_records_position(j->records, &j->before, &j->work.total);
+    j->work.done = j->before;
+    return tuff_watched_tell(&j->work);
 }
 
 static tuff_status run_pieces(job *j)
@@ -216,7 +215,7 @@ static tuff_status run_pieces(job *j)
         const tuff_sha256 before = j->hash;
         TUFF_TRY(tell(j));
         tuff_embed_piece_read(j, &read);
-        tuff_records_position(j->records, &j->now, &j->total);
+        tuff_records_position(j->records, &j->behind, &j->work.total);
         if (read == TUFF_OK && j->n == 0) return TUFF_OK;
         char reason[512];
         if (read != TUFF_OK) snprintf(reason, sizeof reason, "%s", tuff_error_message());
@@ -242,7 +241,7 @@ static void discard(job *j)
 static tuff_status keep(job *j, tuff_status status)
 {
     char reason[512];
-    snprintf(reason, sizeof reason, "%s", status == TUFF_CANCELLED ? "cancelled" : tuff_error_message());
+    snprintf(reason, sizeof reason, "%s", tuff_error_message());
     if (j->result.vectors == 0) discard(j);
     if (j->result.vectors == 0 || save_progress(j) != TUFF_OK) return tuff_fail(status, "%s", reason);
     return tuff_fail(status,
@@ -294,7 +293,7 @@ static tuff_status check(job *j)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "%s is the file that is read, and its vectors would replace it: name another output",
                          j->output);
-    const tuff_chunk_params chunking = tuff_embed_job_chunking(j, NULL);
+    const tuff_chunk_params chunking = tuff_embed_job_chunking(j);
     if (j->params.chunk) TUFF_TRY(tuff_chunk_texts(j->embedder, NULL, NULL, 0, &chunking, 0, NULL));
     TUFF_TRY(tuff_model_get_tokenizer(e->model, &tokenizer));
     j->needs_text = (!tuff_embed_job_prompt(j) || !*tuff_embed_job_prompt(j)) &&
@@ -317,6 +316,7 @@ static tuff_status embed_file(job *j)
 {
     TUFF_TRY(check(j));
     TUFF_TRY(open_records(j));
+    tuff_records_position(j->records, &j->before, &j->work.total);
     TUFF_TRY(tuff_part_open(j->output, &j->part));
     if (j->table_path) TUFF_TRY(tuff_part_open(j->table_path, &j->table));
     TUFF_TRY(begin_part(j));
@@ -336,12 +336,14 @@ tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input, const ch
     TUFF_TRY(tuff_watch_check(p.watch));
     job *j = tuff_alloc(sizeof *j);
     if (!j) return tuff_fail_memory("an embedding of a file");
-    *j = (job){.embedder = embedder,
-               .params = p,
-               .input = input,
-               .output = output,
-               .watch = p.watch ? p.watch : embedder->watch,
-               .result = TUFF_EMBED_FILE_RESULT_INIT};
+    *j = (job){
+        .embedder = embedder,
+        .params = p,
+        .input = input,
+        .output = output,
+        .work = {.watch = p.watch ? p.watch : embedder->watch, .phase = TUFF_PHASE_EMBED, .unit = "bytes"},
+        .result = TUFF_EMBED_FILE_RESULT_INIT};
+    tuff_watched_call_begin(&j->call, &j->work);
     tuff_status status = embed_file(j);
     const tuff_embed_file_result result = j->result;
     tuff_records_close(&j->records);

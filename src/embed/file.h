@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/part.h"
 #include "base/text.h"
+#include "base/watch.h"
 #include "embed/embedder.h"
 #include "formats/records.h"
 
@@ -14,7 +15,8 @@ typedef struct tuff_embed_job {
     tuff_embedder *embedder;
     tuff_embed_file_params params;
     const char *input, *output;
-    const tuff_watch *watch; /* may be NULL */
+    tuff_watched work;      /* in bytes of the input; its part is what is being embedded */
+    tuff_watched_call call; /* which does that */
     tuff_records *records;
     tuff_part *part;
     tuff_part *table; /* of chunks, or where the tokens of records begin; NULL: a vector is a record's */
@@ -25,8 +27,7 @@ typedef struct tuff_embed_job {
     tuff_sha256 hash;       /* of the settings and of all records so far */
     uint64_t row_bytes, saved_ns;
     size_t piece_bytes, most_bytes; /* of texts, at most, as far as they are not cut off */
-    uint64_t done, now, total;      /* bytes of the input: before the piece at hand, behind it, all */
-    uint64_t from, to;              /* of these, what the call at work is about */
+    uint64_t before, behind;        /* bytes of the input: where the piece at hand begins and ends */
     tuff_buf texts;                 /* of the piece at hand */
     size_t ends[TUFF_EMBED_PIECE];
     size_t n;
@@ -51,7 +52,7 @@ TUFF_MUST_USE tuff_status tuff_embed_piece_run(tuff_embed_job *job);
 bool tuff_embed_job_apart(const tuff_embed_job *job);
 /* Put before every text; NULL or "": nothing is. */
 const char *tuff_embed_job_prompt(const tuff_embed_job *job);
-tuff_chunk_params tuff_embed_job_chunking(const tuff_embed_job *job, const tuff_watch *watch);
+tuff_chunk_params tuff_embed_job_chunking(const tuff_embed_job *job);
 /* Adds to job->hash. */
 void tuff_embed_job_hash(tuff_embed_job *job, const void *data, size_t size);
 

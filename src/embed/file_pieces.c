@@ -28,13 +28,13 @@ const char *tuff_embed_job_prompt(const job *j)
     return j->params.prompt ? j->params.prompt : j->embedder->sentence.default_prompt;
 }
 
-tuff_chunk_params tuff_embed_job_chunking(const job *j, const tuff_watch *watch)
+tuff_chunk_params tuff_embed_job_chunking(const job *j)
 {
     tuff_chunk_params params = TUFF_CHUNK_PARAMS_INIT;
     params.prompt = j->params.prompt;
     params.chunk = j->params.chunk;
     params.overlap = j->params.overlap;
-    params.watch = watch;
+    params.watch = &j->call.each;
     return params;
 }
 
@@ -142,16 +142,17 @@ static tuff_status write_some_chunks(job *j, const char *const *texts, const tuf
 
 /* A text of any length has its chunks' vectors in memory some at a time. */
 static tuff_status write_chunks(job *j, const char *const *texts, const size_t *sizes,
-                                const tuff_watch *watch, tuff_embed_result *result)
+                                tuff_embed_result *result)
 {
     tuff_chunks chunks = {0};
-    const tuff_chunk_params params = tuff_embed_job_chunking(j, watch);
+    const tuff_chunk_params params = tuff_embed_job_chunking(j);
+    const double bytes = (double)(j->behind - j->before);
     tuff_status status =
         tuff_chunk_texts(j->embedder, texts, sizes, j->n, &params, j->result.records, &chunks);
     for (size_t at = 0; status == TUFF_OK && at < chunks.count; at += TUFF_EMBED_PIECE) {
         size_t n = chunks.count - at < TUFF_EMBED_PIECE ? chunks.count - at : TUFF_EMBED_PIECE;
-        j->from = j->done + (uint64_t)((double)(j->now - j->done) * (double)at / (double)chunks.count);
-        j->to = j->done + (uint64_t)((double)(j->now - j->done) * (double)(at + n) / (double)chunks.count);
+        j->work.done = j->before + (uint64_t)(bytes * (double)at / (double)chunks.count);
+        j->work.part = (uint64_t)(bytes * (double)n / (double)chunks.count);
         status = write_some_chunks(j, texts, &params, (tuff_chunks){chunks.items + at, n, n}, result);
     }
     tuff_free(chunks.items);
@@ -159,14 +160,14 @@ static tuff_status write_chunks(job *j, const char *const *texts, const size_t *
 }
 
 static tuff_status write_tokens(job *j, const char *const *texts, const size_t *sizes,
-                                const tuff_watch *watch, tuff_embed_result *result)
+                                tuff_embed_result *result)
 {
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     size_t counts[TUFF_EMBED_PIECE];
     float *vectors = NULL;
     int64_t at = j->result.vectors;
     params.prompt = j->params.prompt;
-    params.watch = watch;
+    params.watch = &j->call.each;
     TUFF_TRY(tuff_embed_tokens(j->embedder, texts, sizes, j->n, &params, counts, &vectors, result));
     tuff_status status = TUFF_OK;
     for (size_t i = 0; status == TUFF_OK && i < j->n; i++) {
@@ -178,27 +179,12 @@ static tuff_status write_tokens(job *j, const char *const *texts, const size_t *
     return status;
 }
 
-/* How far the piece at hand is, as bytes of the input. */
-static bool tell_within(const tuff_progress *progress, void *user)
-{
-    const job *j = user;
-    if (progress->phase != TUFF_PHASE_EMBED || !progress->total) return true;
-    double part = (double)progress->done / (double)progress->total;
-    uint64_t done = j->from + (uint64_t)(part * (double)(j->to - j->from));
-    return tuff_watch_step(j->watch, TUFF_PHASE_EMBED, done, j->total) == TUFF_OK;
-}
-
 static tuff_status embed(job *j)
 {
     const char *texts[TUFF_EMBED_PIECE];
     size_t sizes[TUFF_EMBED_PIECE], begin = 0;
-    tuff_watch watch = TUFF_WATCH_INIT;
     if (j->texts.failed) return tuff_fail_memory("texts to embed");
-    watch.cancel = j->watch ? j->watch->cancel : NULL;
-    watch.on_progress = tell_within;
-    watch.user = j;
-    j->from = j->done;
-    j->to = j->now;
+    j->work.part = j->behind - j->before;
     for (size_t i = 0; i < j->n; i++) {
         texts[i] = (j->texts.data ? j->texts.data : "") + begin;
         sizes[i] = j->ends[i] - begin;
@@ -207,11 +193,11 @@ static tuff_status embed(job *j)
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
     params.prompt = j->params.prompt;
-    params.watch = &watch;
+    params.watch = &j->call.each;
     if (tuff_embed_job_apart(j)) {
-        TUFF_TRY(write_tokens(j, texts, sizes, &watch, &result));
+        TUFF_TRY(write_tokens(j, texts, sizes, &result));
     } else if (j->table) {
-        TUFF_TRY(write_chunks(j, texts, sizes, &watch, &result));
+        TUFF_TRY(write_chunks(j, texts, sizes, &result));
     } else {
         TUFF_TRY(tuff_embed(j->embedder, texts, sizes, j->n, &params, j->vectors, &result));
         TUFF_TRY(write_vectors(j, j->vectors, j->n));

@@ -185,8 +185,9 @@ size_t tuff_batcher_left(const tuff_batcher *b)
 
 static tuff_status step(tuff_batcher *b, const tuff_watch *watch)
 {
-    TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_GENERATE, b->new_tokens, 0));
-    return tuff_batcher_advance(b, watch);
+    tuff_watched work = {.watch = watch, .phase = TUFF_PHASE_GENERATE, .done = b->new_tokens};
+    TUFF_TRY(tuff_watched_tell(&work));
+    return tuff_batcher_advance(b, &work);
 }
 
 tuff_status tuff_batcher_step(tuff_batcher *batcher, const tuff_watch *watch, size_t *out_left)

@@ -38,8 +38,8 @@ TUFF_MUST_USE tuff_status tuff_batcher_append(tuff_batcher *batcher, const char 
                                               tuff_sequence **out_sequence);
 /* As tuff_batcher_remove, of one that is there. */
 void tuff_batcher_drop(tuff_batcher *batcher, tuff_sequence **sequence);
-/* One run of the model; `watch` may end it, but is told nothing. */
-TUFF_MUST_USE tuff_status tuff_batcher_advance(tuff_batcher *batcher, const tuff_watch *watch);
+/* One run of the model, as the part of a work that is under way. */
+TUFF_MUST_USE tuff_status tuff_batcher_advance(tuff_batcher *batcher, tuff_watched *work);
 /* How many sequences have not ended. */
 size_t tuff_batcher_left(const tuff_batcher *batcher);
 

@@ -30,6 +30,7 @@ typedef struct search {
     tuff_runner *runner;
     tuff_sequence *s;
     const tuff_watch *watch;
+    tuff_watched work;      /* of which the next run is a part */
     int64_t width, most;    /* beams; tokens of a text */
     int64_t steps;          /* that are looked at, the best first */
     int64_t length;         /* of all running ones */
@@ -90,11 +91,6 @@ static void copy(beam *to, const beam *from)
 
 /* ---- runs of the model */
 
-static const tuff_cancel *cancel_of(const search *w)
-{
-    return w->watch ? w->watch->cancel : NULL;
-}
-
 static tuff_status reserve(search *w, int64_t positions)
 {
     const tuff_sequence *s = w->s;
@@ -116,16 +112,19 @@ static tuff_status run_prompt(search *w)
     tuff_sequence *s = w->s;
     TUFF_TRY(reserve(w, s->given));
     tuff_sequence_begin(s);
+    w->work = (tuff_watched){.watch = s->watch, .phase = TUFF_PHASE_PROMPT, .total = (uint64_t)s->given};
     if (s->source) {
-        TUFF_TRY(tuff_runner_encode(w->runner, 0, s->source, (int64_t)s->source_count, cancel_of(w)));
+        TUFF_TRY(tuff_runner_encode(w->runner, 0, s->source, (int64_t)s->source_count, &w->work));
         s->encoded = true;
     }
     for (int64_t done = 0; done < s->given;) {
         const int64_t left = s->given - done, count = left < TUFF_PIECE_TOKENS ? left : TUFF_PIECE_TOKENS;
         const tuff_feed feed = {
             .start = done, .count = count, .ids = s->ids + done, .source = (int64_t)s->source_count};
-        TUFF_TRY(tuff_watch_step(s->watch, TUFF_PHASE_PROMPT, (uint64_t)done, (uint64_t)s->given));
-        TUFF_TRY(tuff_runner_run(w->runner, &feed, 1, cancel_of(w)));
+        w->work.done = (uint64_t)done;
+        w->work.part = (uint64_t)count;
+        TUFF_TRY(tuff_watched_tell(&w->work));
+        TUFF_TRY(tuff_runner_run(w->runner, &feed, 1, &w->work));
         done += count;
     }
     w->used[0] = s->given;
@@ -147,7 +146,7 @@ static tuff_status run_beams(search *w)
         w->used[b->slot] = s->given + b->length;
         copy(&w->held[b->slot], b);
     }
-    TUFF_TRY(tuff_runner_run(w->runner, w->feeds, (size_t)w->width, cancel_of(w)));
+    TUFF_TRY(tuff_runner_run(w->runner, w->feeds, (size_t)w->width, &w->work));
     return tuff_runner_wait(w->runner);
 }
 
@@ -278,7 +277,7 @@ static tuff_status move(search *w)
     }
     for (size_t i = 0; i < n; i++)
         w->used[w->moves[i].to] = w->moves[i].end;
-    return tuff_runner_move(w->runner, w->moves, n, cancel_of(w));
+    return tuff_runner_move(w->runner, w->moves, n, &w->work);
 }
 
 /* The best steps that do not end; where there are too few, those that do with the score of none. */
@@ -317,7 +316,11 @@ static void judge(search *w)
 static tuff_status search_on(search *w)
 {
     tuff_sequence *s = w->s;
-    TUFF_TRY(tuff_watch_step(s->watch, TUFF_PHASE_GENERATE, (uint64_t)w->length, (uint64_t)w->most));
+    w->work = (tuff_watched){.watch = s->watch,
+                             .phase = TUFF_PHASE_GENERATE,
+                             .done = (uint64_t)w->length,
+                             .total = (uint64_t)w->most};
+    TUFF_TRY(tuff_watched_tell(&w->work));
     TUFF_TRY(sum_up(w));
     choose_best(w);
     rank(w);

@@ -27,8 +27,13 @@ static tuff_status run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watc
 {
     const bool beams = s->params.num_beams > 1;
     tuff_status status = beams ? tuff_beams_run(b, s, watch) : prepare(b, s, watch);
-    while (status == TUFF_OK && !s->ended)
-        status = tuff_batcher_advance(b, watch);
+    while (status == TUFF_OK && !s->ended) {
+        tuff_watched work = {.watch = watch,
+                             .phase = TUFF_PHASE_GENERATE,
+                             .done = (uint64_t)s->result.new_tokens,
+                             .total = (uint64_t)s->params.max_new_tokens};
+        status = tuff_batcher_advance(b, &work);
+    }
     if (status != TUFF_OK) tuff_sequence_fail(s, status);
     return s->result.status;
 }

@@ -48,12 +48,15 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
         return tuff_fail(TUFF_INVALID_ARGUMENT, "positions %lld to %lld do not fit a context of %lld",
                          (long long)start, (long long)(start + n), (long long)r->context);
     const tuff_room room = {.slots = 1, .positions = start + n, .used = &start};
+    tuff_watched work = {.watch = watch, .phase = TUFF_PHASE_PROMPT, .total = (uint64_t)n};
     TUFF_TRY(tuff_runner_reserve(r, &room, watch));
     for (int64_t done = 0; done < n;) {
         int64_t left = n - done, count = left < TUFF_PIECE_TOKENS ? left : TUFF_PIECE_TOKENS;
         const tuff_feed feed = {.slot = 0, .start = start + done, .count = count, .ids = ids + done};
-        if (n > 1) TUFF_TRY(tuff_watch_step(watch, TUFF_PHASE_PROMPT, (uint64_t)done, (uint64_t)n));
-        TUFF_TRY(tuff_runner_run(r, &feed, 1, watch ? watch->cancel : NULL));
+        work.done = (uint64_t)done;
+        work.part = (uint64_t)count;
+        if (n > 1) TUFF_TRY(tuff_watched_tell(&work));
+        TUFF_TRY(tuff_runner_run(r, &feed, 1, &work));
         done += count;
     }
     return tuff_runner_wait(r);

@@ -219,10 +219,15 @@ static tuff_status run(work *w)
 {
     for (;;) {
         TUFF_TRY(give_first(w));
-        TUFF_TRY(tuff_watch_step(w->watch, TUFF_PHASE_GENERATE, w->done, w->total));
+        tuff_watched whole = {.watch = w->watch,
+                              .phase = TUFF_PHASE_GENERATE,
+                              .unit = w->from.records ? "bytes" : "prompts",
+                              .done = w->done,
+                              .total = w->total};
+        TUFF_TRY(tuff_watched_tell(&whole));
         TUFF_TRY(fill(w));
         if (w->count == 0 && w->all_read) break;
-        TUFF_TRY(tuff_batcher_advance(w->batcher, w->watch));
+        TUFF_TRY(tuff_batcher_advance(w->batcher, &whole));
     }
     if (w->wrong != TUFF_OK) return tuff_fail(w->wrong, "%s", w->why ? w->why : "the file has a bad record");
     return TUFF_OK;

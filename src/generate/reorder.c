@@ -66,7 +66,7 @@ static void fill(const tuff_runner *r, const tuff_move *moves, size_t n, int64_t
         to[at] = -1;
 }
 
-tuff_status tuff_runner_move(tuff_runner *r, const tuff_move *moves, size_t n, const tuff_cancel *cancel)
+tuff_status tuff_runner_move(tuff_runner *r, const tuff_move *moves, size_t n, tuff_watched *work)
 {
     const int64_t heads = r->model->config.kv_heads;
     int64_t rows = 0, most = 16;
@@ -92,5 +92,5 @@ tuff_status tuff_runner_move(tuff_runner *r, const tuff_move *moves, size_t n, c
     tuff_status status = tuff_program_input(program, "from", words, (size_t)(most * heads) * sizeof *words);
     if (status == TUFF_OK) status = tuff_program_input(program, "to", to, (size_t)most * sizeof *to);
     tuff_free(words);
-    return status == TUFF_OK ? tuff_program_run_until(program, cancel, false) : status;
+    return status == TUFF_OK ? tuff_program_run_until(program, work, false) : status;
 }

@@ -268,7 +268,7 @@ int64_t tuff_runner_tokens(const tuff_runner *r, const tuff_feed *feeds, size_t 
     return tokens;
 }
 
-tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, const tuff_cancel *cancel)
+tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, tuff_watched *work)
 {
     const int64_t tokens = tuff_runner_tokens(r, feeds, n);
     const shape s = shape_of(r, tokens, (int64_t)n);
@@ -288,11 +288,11 @@ tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, co
         TUFF_TRY(tuff_program_input(program, "embedding_rows", in.embedding_rows, per_token));
     r->program = program;
     r->program_rows = s.sequences;
-    return tuff_program_run_until(program, cancel, false);
+    return tuff_program_run_until(program, work, false);
 }
 
 tuff_status tuff_runner_encode(tuff_runner *r, int64_t source_slot, const int32_t *ids, int64_t n,
-                               const tuff_cancel *cancel)
+                               tuff_watched *work)
 {
     const tuff_config *c = r->model->config.encoder;
     const shape s = {.tokens = token_capacity(n, 1),
@@ -314,7 +314,7 @@ tuff_status tuff_runner_encode(tuff_runner *r, int64_t source_slot, const int32_
     TUFF_TRY(tuff_program_input(program, "source.positions", in.positions, bytes));
     TUFF_TRY(tuff_program_input(program, "source.rows", in.rows, bytes));
     TUFF_TRY(tuff_program_input(program, "source.segments", segment, sizeof segment));
-    return tuff_program_run_until(program, cancel, false);
+    return tuff_program_run_until(program, work, false);
 }
 
 tuff_status tuff_runner_wait(tuff_runner *r)

@@ -66,9 +66,9 @@ typedef struct tuff_feed {
 } tuff_feed;
 
 /* Of encoder-decoders: runs the encoder over a source ids[0..n), for which there is room, and keeps what the
- * decoder needs of it in a slot. `cancel` may be NULL. */
+ * decoder needs of it in a slot. `work`, of which it is a part, may be NULL. */
 TUFF_MUST_USE tuff_status tuff_runner_encode(tuff_runner *runner, int64_t source_slot, const int32_t *ids,
-                                             int64_t n, const tuff_cancel *cancel);
+                                             int64_t n, tuff_watched *work);
 
 /* Keys and values of positions begin..end of one slot that come to another; from 0 on with the virtual tokens
  * before them. */
@@ -77,7 +77,7 @@ typedef struct tuff_move {
 } tuff_move;
 /* Copies them all at once: what is read is what was there before. No two come to the same slot. */
 TUFF_MUST_USE tuff_status tuff_runner_move(tuff_runner *runner, const tuff_move *moves, size_t n,
-                                           const tuff_cancel *cancel);
+                                           tuff_watched *work);
 
 /* Makes ready what runs so many tokens, virtual ones among them, of so many sequences. *out_new (may be
  * NULL): it has never run. */
@@ -85,10 +85,10 @@ TUFF_MUST_USE tuff_status tuff_runner_prepare(tuff_runner *runner, int64_t token
                                               bool *out_new);
 /* The tokens of feeds, with the virtual ones that are run before them. */
 int64_t tuff_runner_tokens(const tuff_runner *runner, const tuff_feed *feeds, size_t n);
-/* Begins a run of n feeds of different slots, for which there is room. `cancel` may be NULL; a run that was
- * cancelled or failed may be repeated. */
+/* Begins a run of n feeds of different slots, for which there is room. `work`, of which it is a part, may be
+ * NULL; a run that was cancelled or failed may be repeated. */
 TUFF_MUST_USE tuff_status tuff_runner_run(tuff_runner *runner, const tuff_feed *feeds, size_t n,
-                                          const tuff_cancel *cancel);
+                                          tuff_watched *work);
 /* Waits for the last run: logits f32 [vocab] after the last token of its feed i are at runner->logits + i *
  * vocab, until the next call. */
 TUFF_MUST_USE tuff_status tuff_runner_wait(tuff_runner *runner);

@@ -46,7 +46,8 @@ static void give_slots(tuff_batcher *b)
 
 typedef struct step {
     tuff_batcher *b;
-    const tuff_watch *watch;
+    tuff_watched *work;
+    tuff_watched prompt;   /* which is told in its place where a prompt of its watch is all that is run */
     int64_t tokens;        /* of them */
     int64_t slots, length; /* that they need in the cache */
     bool wants;            /* logits */
@@ -122,7 +123,7 @@ static tuff_status reserve(step *w)
         if (s && (int64_t)s->source_count > room.source) room.source = (int64_t)s->source_count;
     }
     if (room.source) room.sources = b->runner->slots > w->slots ? b->runner->slots : w->slots;
-    return tuff_runner_reserve(b->runner, &room, w->watch);
+    return tuff_runner_reserve(b->runner, &room, w->work->watch);
 }
 
 /* The device has no memory for all: first fewer sequences at once, those that have not begun, then without
@@ -190,10 +191,23 @@ static tuff_status wait(tuff_batcher *b)
 static tuff_status encode(step *w, tuff_sequence *s)
 {
     if (!s->source || s->encoded) return TUFF_OK;
-    TUFF_TRY(tuff_runner_encode(w->b->runner, s->slot, s->source, (int64_t)s->source_count,
-                                w->watch ? w->watch->cancel : NULL));
+    TUFF_TRY(tuff_runner_encode(w->b->runner, s->slot, s->source, (int64_t)s->source_count, w->work));
     s->encoded = true;
     return TUFF_OK;
+}
+
+/* What a run is told as a part of. */
+static tuff_watched *work_of(step *w)
+{
+    const tuff_feed *only = w->b->n_feeds == 1 ? &w->b->feeds[0] : NULL;
+    const tuff_sequence *s = only ? w->b->slots[only->slot] : NULL;
+    if (!s || !in_prompt(s) || s->watch != w->work->watch || s->result.prompt_tokens == 1) return w->work;
+    w->prompt = (tuff_watched){.watch = s->watch,
+                               .phase = TUFF_PHASE_PROMPT,
+                               .done = (uint64_t)s->fed,
+                               .total = (uint64_t)s->result.prompt_tokens,
+                               .part = (uint64_t)only->count};
+    return &w->prompt;
 }
 
 /* What runs for the first time is waited for and not counted: drivers and libraries may still compile. */
@@ -204,7 +218,7 @@ static tuff_status run(step *w)
     if (!w->is_new && !b->clock_ns) b->clock_ns = tuff_now_ns();
     for (size_t i = 0; i < b->n_feeds; i++)
         TUFF_TRY(encode(w, b->slots[b->feeds[i].slot]));
-    TUFF_TRY(tuff_runner_run(b->runner, b->feeds, b->n_feeds, w->watch ? w->watch->cancel : NULL));
+    TUFF_TRY(tuff_runner_run(b->runner, b->feeds, b->n_feeds, work_of(w)));
     for (size_t i = 0; i < b->n_feeds && !w->is_new; i++)
         b->slots[b->feeds[i].slot]->pending += in_prompt(b->slots[b->feeds[i].slot]) ? b->feeds[i].count : 0;
     return w->is_new || w->wants ? wait(b) : TUFF_OK;
@@ -229,9 +243,9 @@ static void take(step *w)
     }
 }
 
-tuff_status tuff_batcher_advance(tuff_batcher *b, const tuff_watch *watch)
+tuff_status tuff_batcher_advance(tuff_batcher *b, tuff_watched *work)
 {
-    step w = {.b = b, .watch = watch};
+    step w = {.b = b, .work = work};
     TUFF_TRY(gather(&w));
     if (b->n_feeds == 0) return TUFF_OK;
     TUFF_TRY(run(&w));

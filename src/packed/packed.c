@@ -157,7 +157,7 @@ static void fill(tuff_pack *pack, const tuff_packed_text *texts, size_t n)
 }
 
 static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size_t n, int64_t tokens,
-                             void *call, const tuff_watch *watch)
+                             void *call, tuff_watched *work)
 {
     int64_t picked = 0;
     for (size_t s = 0; s < n; s++)
@@ -174,7 +174,7 @@ static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size
     fill(&p->pack, texts, n);
     TUFF_TRY(tuff_pack_set(&p->pack, program));
     if (p->top.set) TUFF_TRY(p->top.set(p->top.user, program, &shape, texts, n));
-    TUFF_TRY(tuff_program_run_until(program, watch ? watch->cancel : NULL, false));
+    TUFF_TRY(tuff_program_run_until(program, work, false));
     return p->top.take(p->top.user, call, program, &shape, texts, n);
 }
 
@@ -183,21 +183,23 @@ tuff_status tuff_packed_run(tuff_packed *p, tuff_packed_text *texts, size_t n, v
 {
     const tuff_packed_budget budget = {p->batch_tokens, p->pack.virtual_tokens,
                                        p->batch_picks ? p->batch_picks : TUFF_PACKED_PICKS};
-    uint64_t total = 0;
+    tuff_watched work = {.watch = watch, .phase = p->phase};
     *out_tokens = 0;
     tuff_packed_sort(texts, n);
     for (size_t i = 0; i < n; i++)
-        total += texts[i].count;
+        work.total += texts[i].count;
+    TUFF_TRY(tuff_watched_tell(&work));
     for (size_t at = 0; at < n;) {
         int64_t tokens = 0;
         size_t taken = tuff_packed_batch(texts + at, n - at, &budget, &tokens);
-        TUFF_TRY(tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total));
-        tuff_turn_take(p->turn);
-        tuff_status status = run_batch(p, texts + at, taken, tokens, call, watch);
+        if (!tuff_turn_wait(p->turn, tuff_watched_wait, &work)) return TUFF_CANCELLED;
+        work.part = (uint64_t)tokens;
+        tuff_status status = run_batch(p, texts + at, taken, tokens, call, &work);
         tuff_turn_give(p->turn);
         if (status != TUFF_OK) return status;
         *out_tokens += tokens;
         at += taken;
+        TUFF_TRY(tuff_watched_add(&work, (uint64_t)tokens));
     }
-    return tuff_watch_step(watch, p->phase, (uint64_t)*out_tokens, total);
+    return TUFF_OK;
 }

@@ -157,7 +157,8 @@ static tuff_status answer(tuff_predict_call *call, const tuff_answer_params *p, 
     for (size_t i = 0; i < call->n; i++)
         TUFF_TRY(encode(call, i, p));
     TUFF_TRY(tuff_predict_run(call));
-    const tuff_cancel *cancel = call->watch ? call->watch->cancel : NULL;
+    const uint64_t tokens = (uint64_t)call->result.tokens;
+    tuff_watched work = {.watch = call->watch, .phase = TUFF_PHASE_PREDICT, .done = tokens, .total = tokens};
     double *memory = tuff_alloc_array(2 * longest, sizeof *memory);
     if (!memory) return tuff_fail_memory("answers");
     tuff_status status = TUFF_OK;
@@ -167,8 +168,7 @@ static tuff_status answer(tuff_predict_call *call, const tuff_answer_params *p, 
         memset(found.items, 0, most * sizeof *found.items);
         for (; t < call->count && call->texts[t].input == i && status == TUFF_OK; t++) {
             read_window(call, &call->texts[t], &r, &found);
-            if (tuff_cancel_requested(cancel))
-                status = tuff_fail(TUFF_CANCELLED, "cancelled in window %zu of %zu", t + 1, call->count);
+            status = tuff_watched_within(&work, 0, 0);
         }
         if (p->maybe_none) offer(&found, (tuff_span){0, 0}, (float)r.none);
         out_counts[i] = found.count;

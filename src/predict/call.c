@@ -30,6 +30,14 @@ static tuff_status check_inputs(const tuff_predict_call *call, tuff_predict_task
     return TUFF_OK;
 }
 
+static tuff_status begin_encoding(tuff_predict_call *call)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < call->n; i++)
+        total += call->inputs[i].text.size + call->inputs[i].pair.size;
+    return tuff_watched_parts_begin(&call->encoding, call->watch, TUFF_PHASE_TOKENIZE, total);
+}
+
 tuff_status tuff_predict_begin(tuff_predict_call *call, tuff_predict_task task, const tuff_watch *watch)
 {
     const tuff_predictor *p = call->predictor;
@@ -41,15 +49,16 @@ tuff_status tuff_predict_begin(tuff_predict_call *call, tuff_predict_task task, 
                          p->model->path, asked[task], tuff_config_head_title(&p->model->config));
     TUFF_TRY(check_inputs(call, task));
     call->encodings = tuff_alloc_array(call->n + 1, sizeof *call->encodings);
-    return call->encodings ? TUFF_OK : tuff_fail_memory("a list of texts");
+    if (!call->encodings) return tuff_fail_memory("a list of texts");
+    return begin_encoding(call);
 }
 
-tuff_encode_params tuff_predict_encode_params(const tuff_predict_call *call)
+tuff_encode_params tuff_predict_encode_params(tuff_predict_call *call)
 {
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
     params.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_PLAIN_SPECIAL;
     params.max_length = (uint32_t)call->predictor->packed.max_length;
-    params.watch = call->watch;
+    params.watch = &call->encoding.each;
     return params;
 }
 
@@ -103,7 +112,7 @@ tuff_status tuff_predict_encode(tuff_predict_call *call, size_t i, const tuff_en
     call->result.truncated += call->encodings[i]->lost[0] > 0 || call->encodings[i]->lost[1] > 0;
     for (const tuff_encoding *e = call->encodings[i]; e; e = e->next)
         TUFF_TRY(add_text(call, i, e));
-    return TUFF_OK;
+    return tuff_watched_parts_next(&call->encoding, call->inputs[i].text.size + call->inputs[i].pair.size);
 }
 
 tuff_status tuff_predict_run(tuff_predict_call *call)

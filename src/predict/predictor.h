@@ -4,6 +4,7 @@
 
 #include <tuff/predict.h>
 
+#include "base/watch.h"
 #include "packed/packed.h"
 
 struct tuff_predictor {
@@ -31,7 +32,8 @@ typedef struct tuff_predict_call {
     const tuff_watch *watch;
     const tuff_predict_input *inputs;
     size_t n;
-    tuff_encoding **encodings; /* [n] */
+    tuff_watched_parts encoding; /* of all inputs */
+    tuff_encoding **encodings;   /* [n] */
     tuff_predict_text *texts;
     tuff_packed_text *packed; /* the same texts; their order changes */
     size_t count, capacity, packed_capacity;
@@ -45,7 +47,7 @@ typedef struct tuff_predict_call {
 TUFF_MUST_USE tuff_status tuff_predict_begin(tuff_predict_call *call, tuff_predict_task task,
                                              const tuff_watch *watch);
 /* How inputs are encoded: cut where they are too long. */
-tuff_encode_params tuff_predict_encode_params(const tuff_predict_call *call);
+tuff_encode_params tuff_predict_encode_params(tuff_predict_call *call);
 /* Encodes input i; it, or its windows, become texts. */
 TUFF_MUST_USE tuff_status tuff_predict_encode(tuff_predict_call *call, size_t i,
                                               const tuff_encode_params *params);

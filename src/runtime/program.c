@@ -181,15 +181,17 @@ tuff_status tuff_program_run(tuff_program *p)
     return tuff_program_run_until(p, NULL, false);
 }
 
-tuff_status tuff_program_run_until(tuff_program *p, const tuff_cancel *cancel, bool whole)
+tuff_status tuff_program_run_until(tuff_program *p, tuff_watched *work, bool whole)
 {
     TUFF_TRY(tuff_program_prepare(p));
-    p->handle->cancel = cancel;
-    p->handle->last_cancel = whole ? p->plan->first_write : SIZE_MAX;
     void *slot = NULL;
     TUFF_TRY(p->device->backend->program_slot(p->device->handle, p->handle, &slot));
     memcpy(slot, p->inputs, (size_t)p->plan->input_bytes);
-    TUFF_TRY(p->device->backend->program_run(p->device->handle, p->handle));
+    p->handle->work = work;
+    p->handle->last_cancel = whole ? p->plan->first_write : SIZE_MAX;
+    tuff_status status = p->device->backend->program_run(p->device->handle, p->handle);
+    p->handle->work = NULL;
+    TUFF_TRY(status);
     p->ran = true;
     p->runs++;
     return TUFF_OK;

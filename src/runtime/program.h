@@ -16,11 +16,12 @@ struct tuff_program {
     uint64_t runs; /* begun and not cancelled */
 };
 
-/* As tuff_program_run, until `cancel` (NULL: none) is requested: then TUFF_CANCELLED. With `whole`, variables
- * are written by a run that is not cancelled, or not at all; else some may be, those that later steps write
- * not. The program can be run again. Waiting for results is not cancelled: it is short. */
-TUFF_MUST_USE tuff_status tuff_program_run_until(tuff_program *program, const tuff_cancel *cancel,
-                                                 bool whole);
+/* As tuff_program_run, as the part of a work (NULL: of none) that is under way: its watch is told of it
+ * several times a second, and may end it: then TUFF_CANCELLED. With `whole`, variables are written by a run
+ * that is not cancelled, or not at all, and nobody is asked from the first write on; else some may be, those
+ * that later steps write not. The program can be run again. Waiting for results is not cancelled: it is
+ * short. */
+TUFF_MUST_USE tuff_status tuff_program_run_until(tuff_program *program, tuff_watched *work, bool whole);
 
 /* As tuff_program_create, with the planner's options for tests (caps are the device's). */
 TUFF_MUST_USE tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,

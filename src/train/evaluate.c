@@ -97,10 +97,11 @@ static tuff_status run_batches(tuff_runs *runs, walk *w, tuff_meter *meter, tuff
     uint64_t batches = (uint64_t)((w->count + w->most - 1) / w->most);
     double sum = 0;
     tuff_batch batch;
+    tuff_runs_begin(runs, TUFF_PHASE_EVALUATE, batches);
     while (walk_next(w, &batch)) {
         int64_t labels = 0;
-        uint64_t at = batch.first / (uint64_t)w->most;
-        TUFF_TRY(tuff_watch_step(runs->lm.watch, TUFF_PHASE_EVALUATE, at, batches));
+        runs->work.done = batch.first / (uint64_t)w->most;
+        TUFF_TRY(tuff_watched_tell(&runs->work));
         TUFF_TRY(run_batch(runs, &batch, meter, &sum, &labels));
         out->tokens += labels;
     }

@@ -42,7 +42,8 @@ static tuff_status run(job *j)
     j->n_logits = j->n_ids * (size_t)j->runs.lm.model->config.vocab_size;
     j->logits = tuff_alloc_array(j->n_logits, sizeof *j->logits);
     if (!j->logits) return tuff_fail_memory("logits");
-    TUFF_TRY(tuff_watch_step(j->runs.lm.watch, TUFF_PHASE_EVALUATE, 0, 1));
+    tuff_runs_begin(&j->runs, TUFF_PHASE_EVALUATE, 1);
+    TUFF_TRY(tuff_watched_tell(&j->runs.work));
     TUFF_TRY(tuff_runs_program(&j->runs, TUFF_LM_LOGITS, j->data, &shape, 0, &program));
     TUFF_TRY(tuff_runs_batch(&j->runs, program, &batch, &shape, false, &none));
     TUFF_TRY(tuff_program_output(program, "logits", j->logits, j->n_logits * sizeof *j->logits));

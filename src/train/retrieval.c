@@ -37,8 +37,8 @@ typedef struct collection {
 typedef struct work {
     tuff_embedder *embedder;
     const char *fields[2];
-    const tuff_watch *watch;
-    tuff_watch quiet; /* of the calls below: its requests to stop */
+    tuff_watched work;      /* in bytes of the file at hand */
+    tuff_watched_call call; /* what embeds a part of it */
     tuff_qrels qrels;
     collection queries, documents;
     tuff_retrieval_result result;
@@ -89,7 +89,7 @@ static tuff_status flush(work *w, collection *c)
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
     params.prompt = c->prompt;
-    params.watch = &w->quiet;
+    params.watch = &w->call.each;
     float *out = c->vectors + c->embedded * (size_t)d;
     TUFF_TRY(tuff_note(tuff_embed(w->embedder, texts, sizes, n, &params, out, &result), "%s", c->path));
     for (size_t i = 0; i < n; i++)
@@ -132,12 +132,15 @@ static tuff_status read_all(work *w, collection *c, const tuff_map *known, bool 
 {
     tuff_records *records = NULL;
     tuff_view record[2];
-    uint64_t done, total;
+    uint64_t done;
     bool there = true;
     tuff_status status = tuff_records_open(c->path, TUFF_RECORDS_AUTO, w->fields, 2, &records);
     while (status == TUFF_OK && there) {
-        tuff_records_position(records, &done, &total);
-        if (c->n == c->embedded) status = tuff_watch_step(w->watch, TUFF_PHASE_EMBED, done, total);
+        tuff_records_position(records, &done, &w->work.total);
+        if (c->n == c->embedded) {
+            w->work.done = done;
+            status = tuff_watched_tell(&w->work);
+        }
         if (status == TUFF_OK) status = tuff_records_next(records, record, &there);
         if (status == TUFF_OK && there)
             status = take(w, c, record, known, only_known, tuff_records_line(records));
@@ -145,7 +148,8 @@ static tuff_status read_all(work *w, collection *c, const tuff_map *known, bool 
     tuff_records_close(&records);
     if (status == TUFF_OK && c->n > c->embedded) status = flush(w, c);
     tuff_buf_free(&c->texts);
-    return status == TUFF_OK ? tuff_watch_step(w->watch, TUFF_PHASE_EMBED, 1, 1) : status;
+    w->work.done = w->work.total;
+    return status == TUFF_OK ? tuff_watched_tell(&w->work) : status;
 }
 
 static void free_collection(collection *c)
@@ -212,7 +216,7 @@ static tuff_status count_all(work *w)
     if (status == TUFF_OK)
         status =
             tuff_index_over(d->vectors, (int64_t)d->n, w->embedder->dimensions, w->embedder->device, &index);
-    if (status == TUFF_OK) status = tuff_index_search(index, q->vectors, q->n, k, w->watch, hits);
+    if (status == TUFF_OK) status = tuff_index_search(index, q->vectors, q->n, k, w->work.watch, hits);
     for (size_t i = 0; i < q->n && status == TUFF_OK; i++)
         count_query(w, q->numbers[i], hits + i * k, k);
     tuff_index_destroy(&index);
@@ -301,12 +305,11 @@ tuff_status tuff_measure_retrieval(tuff_embedder *embedder, const char *document
     *w = (work){
         .embedder = embedder,
         .fields = {p.id ? p.id : "_id", p.text ? p.text : "text"},
-        .watch = p.watch ? p.watch : embedder->watch,
-        .quiet = TUFF_WATCH_INIT,
+        .work = {.watch = p.watch ? p.watch : embedder->watch, .phase = TUFF_PHASE_EMBED, .unit = "bytes"},
         .queries = {.path = queries, .prompt = prompt_of(embedder, p.query_prompt, of_queries)},
         .documents = {.path = documents, .prompt = prompt_of(embedder, p.document_prompt, of_documents)},
         .result = TUFF_RETRIEVAL_RESULT_INIT};
-    w->quiet.cancel = w->watch ? w->watch->cancel : NULL;
+    tuff_watched_call_begin(&w->call, &w->work);
     tuff_status status = measure(w, qrels);
     const tuff_retrieval_result result = w->result;
     tuff_qrels_free(&w->qrels);

@@ -73,14 +73,18 @@ static bool has_output(const tuff_program *program, const char *name)
     return false;
 }
 
+void tuff_runs_begin(tuff_runs *runs, tuff_phase phase, uint64_t batches)
+{
+    runs->work = (tuff_watched){.watch = runs->lm.watch, .phase = phase, .total = batches};
+}
+
 tuff_status tuff_runs_batch(tuff_runs *runs, tuff_program *program, const tuff_batch *batch,
                             const tuff_task_shape *shape, bool whole, double *out_loss)
 {
-    const tuff_watch *watch = runs->lm.watch;
     float loss = NAN;
     runs->pack.virtual_tokens = batch->virtual_tokens;
     TUFF_TRY(batch->data->task->fill(batch, shape, &runs->lm.model->config, &runs->pack, program));
-    TUFF_TRY(tuff_program_run_until(program, watch ? watch->cancel : NULL, whole));
+    TUFF_TRY(tuff_program_run_until(program, &runs->work, whole));
     if (has_output(program, "loss")) TUFF_TRY(tuff_program_output(program, "loss", &loss, sizeof loss));
     *out_loss = (double)loss;
     return TUFF_OK;

@@ -9,7 +9,8 @@ typedef struct tuff_runs {
     tuff_lm lm;
     tuff_session *session;
     tuff_pack pack;
-    bool decay_all; /* of updates, with: */
+    tuff_watched work; /* of which runs are parts; begun by tuff_runs_begin */
+    bool decay_all;    /* of updates, with: */
     tuff_optimizer_settings optimizer;
 } tuff_runs;
 
@@ -25,6 +26,8 @@ TUFF_MUST_USE tuff_status tuff_runs_program(tuff_runs *runs, tuff_lm_step step, 
                                             const tuff_task_shape *shape, int pass,
                                             tuff_program **out_program);
 
+/* Begins a work of so many batches, whose runs are told as parts of it. */
+void tuff_runs_begin(tuff_runs *runs, tuff_phase phase, uint64_t batches);
 /* Runs a program for a batch; *out_loss is the sum of its losses, NaN where the task has none. */
 TUFF_MUST_USE tuff_status tuff_runs_batch(tuff_runs *runs, tuff_program *program, const tuff_batch *batch,
                                           const tuff_task_shape *shape, bool whole, double *out_loss);

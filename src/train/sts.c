@@ -14,8 +14,8 @@ enum { PIECE = 512 }; /* rows that are embedded at a time */
 typedef struct work {
     tuff_embedder *embedder;
     const char *prompt;
-    const tuff_watch *watch;
-    tuff_watch quiet; /* of the calls below: its requests to stop */
+    tuff_watched work;      /* in texts */
+    tuff_watched_call call; /* what embeds a part of them */
     tuff_pairs pairs;
     float *vectors; /* [2 * PIECE, dimensions] */
     double *cosines;
@@ -47,7 +47,7 @@ static tuff_status measure_piece(work *w, size_t first, size_t n)
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     tuff_embed_result result = TUFF_EMBED_RESULT_INIT;
     params.prompt = w->prompt;
-    params.watch = &w->quiet;
+    params.watch = &w->call.each;
     TUFF_TRY(tuff_embed(w->embedder, texts, sizes, 2 * n, &params, w->vectors, &result));
     w->truncated += result.truncated;
     int64_t d = w->embedder->dimensions;
@@ -80,11 +80,14 @@ static tuff_status measure(work *w, const char *path, const tuff_sts_params *p, 
     w->vectors = tuff_alloc_array((size_t)(2 * PIECE * w->embedder->dimensions), sizeof *w->vectors);
     w->cosines = tuff_alloc_array(rows, sizeof *w->cosines);
     if (!w->vectors || !w->cosines) return tuff_fail_memory("an evaluation");
+    w->work.total = 2 * rows;
+    TUFF_TRY(tuff_watched_tell(&w->work));
     for (size_t at = 0; at < rows; at += PIECE) {
-        TUFF_TRY(tuff_watch_step(w->watch, TUFF_PHASE_EMBED, 2 * at, 2 * rows));
-        TUFF_TRY(measure_piece(w, at, rows - at < PIECE ? rows - at : PIECE));
+        const size_t n = rows - at < PIECE ? rows - at : PIECE;
+        w->work.part = 2 * n;
+        TUFF_TRY(measure_piece(w, at, n));
+        TUFF_TRY(tuff_watched_add(&w->work, 2 * n));
     }
-    TUFF_TRY(tuff_watch_step(w->watch, TUFF_PHASE_EMBED, 2 * rows, 2 * rows));
     TUFF_TRY(tuff_spearman(w->cosines, w->pairs.scores, rows, &out->spearman));
     out->pearson = tuff_pearson(w->cosines, w->pairs.scores, rows);
     out->pairs = (int64_t)rows;
@@ -102,9 +105,11 @@ tuff_status tuff_measure_sts(tuff_embedder *embedder, const char *path, const tu
     TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_STS_RESULT_INIT, truncated));
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_STS_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
-    work w = {.embedder = embedder, .prompt = p.prompt, .quiet = TUFF_WATCH_INIT};
-    w.watch = p.watch ? p.watch : embedder->watch;
-    w.quiet.cancel = w.watch ? w.watch->cancel : NULL;
+    work w = {
+        .embedder = embedder,
+        .prompt = p.prompt,
+        .work = {.watch = p.watch ? p.watch : embedder->watch, .phase = TUFF_PHASE_EMBED, .unit = "texts"}};
+    tuff_watched_call_begin(&w.call, &w.work);
     tuff_status status = measure(&w, path, &p, &result);
     tuff_pairs_free(&w.pairs);
     tuff_free(w.vectors);

@@ -224,11 +224,6 @@ static double present_rate(const tuff_trainer *t)
                               t->total_steps);
 }
 
-static const tuff_cancel *cancel_of(const tuff_trainer *t)
-{
-    return t->runs.lm.watch ? t->runs.lm.watch->cancel : NULL;
-}
-
 /* Sets the accumulated gradients to zero after a cancelled step, whose micro-batches may have added to them.
  */
 static tuff_status clear_gradients(tuff_trainer *t)
@@ -270,7 +265,7 @@ tuff_status tuff_task_run_once(tuff_task_run *run, tuff_program *program)
 {
     tuff_trainer *t = run->self;
     TUFF_TRY(set_step(t, program, run->weight, run->piece));
-    return tuff_program_run_until(program, cancel_of(t), false);
+    return tuff_program_run_until(program, &t->runs.work, false);
 }
 
 /* A step as it goes. */
@@ -334,14 +329,16 @@ static tuff_status run_step(tuff_trainer *t, stepping *s, float *out_norm)
     int64_t micro = t->params.gradient_accumulation_steps;
     count_labels(t, s);
     if (!s->labels) return TUFF_OK; /* nothing to learn from */
+    tuff_runs_begin(&t->runs, TUFF_PHASE_TRAIN, (uint64_t)micro);
     for (int64_t i = 0; i < micro; i++) {
-        TUFF_TRY(tuff_watch_step(t->runs.lm.watch, TUFF_PHASE_TRAIN, (uint64_t)i, (uint64_t)micro));
+        t->runs.work.done = (uint64_t)i;
+        TUFF_TRY(tuff_watched_tell(&t->runs.work));
         TUFF_TRY(run_micro(t, i, s));
     }
     if (t->sums) {
         float lr = (float)present_rate(t);
         TUFF_TRY(tuff_program_input(t->update, "lr", &lr, sizeof lr));
-        TUFF_TRY(tuff_program_run_until(t->update, cancel_of(t), true));
+        TUFF_TRY(tuff_program_run_until(t->update, &t->runs.work, true));
         t->last = t->update;
     }
     return tuff_program_output(t->last, "norm", out_norm, sizeof *out_norm);

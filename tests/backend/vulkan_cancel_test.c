@@ -7,6 +7,8 @@
 enum { STEPS = 96, EACH = 128, WRITE = 48 };
 
 static tuff_cancel *stop;
+static tuff_watch watch = TUFF_WATCH_INIT;
+static tuff_watched work; /* of which a run is a part */
 static PFN_vkQueueSubmit real_submit;
 static int submits, stop_at; /* stop_at: the submit that makes the request */
 
@@ -35,6 +37,7 @@ static void begin(fixture *f)
     kit_plan_output(&f->p, TUFF_MEMORY_ARENA, 0, STEPS * EACH * 4);
     tuff_vk_device *vk = tuff_vk_device_of(f->device);
     vk->params.submit_ns = (uint64_t)(4.5 * tuff_vk_estimate_ns(vk, &f->p.steps[0]));
+    work = (tuff_watched){.watch = &watch, .phase = TUFF_PHASE_TRAIN, .total = STEPS, .part = STEPS};
     real_submit = vk->vk.vkQueueSubmit;
     vk->vk.vkQueueSubmit = counted_submit;
     KIT_OK(vulkan->buffer_create(f->device, EACH * 4, "x", &f->x));
@@ -91,18 +94,18 @@ static void nothing_follows_a_request(void **state)
     expect_results(&f);
     int all = submits;
     assert_true(all >= 20);
-    f.program->cancel = stop;
+    f.program->work = &work;
     f.program->last_cancel = SIZE_MAX;
     KIT_OK(run(&f, 0));
     expect_results(&f);
     for (int at = 1; at < all; at += 3) {
-        KIT_FAILS(run(&f, at), TUFF_CANCELLED, "cancelled during a run");
+        KIT_FAILS(run(&f, at), TUFF_CANCELLED, "cancelled while training, after ");
         assert_int_equal(submits, at);
         KIT_OK(run(&f, 0));
         expect_results(&f);
     }
     tuff_cancel_request(stop); /* before it begins */
-    KIT_FAILS(run(&f, 0), TUFF_CANCELLED, "before step 0 of 96");
+    KIT_FAILS(run(&f, 0), TUFF_CANCELLED, "after 0 of 96 batches");
     assert_int_equal(submits, 0);
     end(&f);
 }
@@ -112,7 +115,7 @@ static void a_write_is_followed_by_all_others(void **state)
     (void)state;
     fixture f;
     begin(&f);
-    f.program->cancel = stop;
+    f.program->work = &work;
     f.program->last_cancel = WRITE;
     KIT_OK(run(&f, 0));
     int all = submits, cancelled = 0;
@@ -145,7 +148,7 @@ static void a_first_run_is_cancelled(void **state)
         for (size_t i = 0; i < vk->n_pipelines; i++)
             vk->pipelines[i].speed = (tuff_vk_speed){0};
         KIT_OK(vulkan->program_create(f.device, &f.p.plan, &f.x, NULL, &f.program));
-        f.program->cancel = stop;
+        f.program->work = &work;
         f.program->last_cancel = SIZE_MAX;
         tuff_status status = run(&f, at);
         if (status == TUFF_CANCELLED) assert_int_equal(submits, at);
@@ -157,14 +160,62 @@ static void a_first_run_is_cancelled(void **state)
     end(&f);
 }
 
+/* How far a run was when it was told of, which is each time that could be. */
+static bool take_place(const tuff_progress *progress, void *user)
+{
+    uint64_t *last = user;
+    assert_true(progress->done >= *last && progress->total == STEPS);
+    *last = progress->done;
+    work.told_ns = 1; /* long ago */
+    return true;
+}
+
+static bool end_late(const tuff_progress *progress, void *user)
+{
+    (void)user;
+    work.told_ns = 1;
+    return progress->done < WRITE;
+}
+
+static void a_run_is_told_of(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    uint64_t last = 0;
+    watch = (tuff_watch)TUFF_WATCH_INIT;
+    watch.on_progress = take_place;
+    watch.user = &last;
+    work.told_ns = 1;
+    f.program->work = &work;
+    f.program->last_cancel = SIZE_MAX;
+    KIT_OK(run(&f, 0));
+    expect_results(&f);
+    assert_true(last >= STEPS - 8 && last < STEPS);
+    last = 0;
+    f.program->last_cancel = WRITE; /* nobody is asked from there on */
+    KIT_OK(run(&f, 0));
+    assert_true(last >= WRITE - 8 && last <= WRITE);
+    watch.on_progress = end_late;
+    work.told_ns = 1;
+    f.program->last_cancel = SIZE_MAX;
+    KIT_FAILS(run(&f, 0), TUFF_CANCELLED, "of 96 batches of a step");
+    watch = (tuff_watch){.struct_size = sizeof watch, .cancel = stop};
+    KIT_OK(run(&f, 0)); /* as if there had been none */
+    expect_results(&f);
+    end(&f);
+}
+
 int main(void)
 {
     if (kit_vulkan_index() < 0) return 77;
     KIT_OK(tuff_cancel_create(&stop));
+    watch.cancel = stop;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_follows_a_request),
         cmocka_unit_test(a_write_is_followed_by_all_others),
         cmocka_unit_test(a_first_run_is_cancelled),
+        cmocka_unit_test(a_run_is_told_of),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_cancel_destroy(&stop);

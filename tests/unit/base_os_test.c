@@ -86,6 +86,48 @@ static void turns_come_in_order(void **state)
     kit_fail_allocation(0);
 }
 
+static bool not_to_go_on(void *user)
+{
+    ++*(int *)user;
+    return false;
+}
+
+static bool go_on(void *user)
+{
+    return __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST) < 1000;
+}
+
+static void *wait_asking(void *asked)
+{
+    assert_true(tuff_turn_wait(turn, go_on, asked));
+    waiters_turns++;
+    tuff_turn_give(turn);
+    return NULL;
+}
+
+static void who_waits_for_a_turn_may_leave(void **state)
+{
+    (void)state;
+    pthread_t waiter;
+    int asked = 0, leaving = 0;
+    waiters_turns = 0;
+    turn = tuff_turn_create();
+    assert_true(tuff_turn_wait(turn, not_to_go_on, &leaving)); /* nobody has it: nothing is asked */
+    assert_int_equal(leaving, 0);
+    assert_false(tuff_turn_wait(turn, not_to_go_on, &leaving));
+    assert_int_equal(leaving, 1);
+    assert_int_equal(pthread_create(&waiter, NULL, wait_asking, &asked), 0);
+    while (__atomic_load_n(&asked, __ATOMIC_SEQ_CST) < 2) /* it waits */
+        assert_false(tuff_turn_wait(turn, not_to_go_on, &leaving));
+    assert_int_equal(waiters_turns, 0);
+    assert_true(tuff_turn_give(turn));
+    pthread_join(waiter, NULL);
+    assert_int_equal(waiters_turns, 1);
+    tuff_turn_take(turn);
+    assert_false(tuff_turn_give(turn)); /* those that left are not waited for */
+    tuff_turn_destroy(&turn);
+}
+
 static int inner_runs, outer_runs;
 static tuff_once inner = TUFF_ONCE_INIT, outer = TUFF_ONCE_INIT;
 static void run_inner(void)
@@ -309,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutex_excludes),
         cmocka_unit_test(turns_come_in_order),
+        cmocka_unit_test(who_waits_for_a_turn_may_leave),
         cmocka_unit_test(once_runs_once_and_nests),
         cmocka_unit_test(host_counters_are_exact_across_threads),
         cmocka_unit_test(log_reaches_the_host),

@@ -18,7 +18,7 @@ static void a_request_ends_the_next_step(void **state)
     tuff_cancel_request(watch.cancel);
     assert_true(tuff_cancel_requested(watch.cancel));
     assert_int_equal(tuff_watch_step(&watch, TUFF_PHASE_LOAD, 1, 2), TUFF_CANCELLED);
-    assert_string_equal(tuff_error_message(), "cancelled during load");
+    assert_string_equal(tuff_error_message(), "cancelled while loading, after 1 of 2 bytes");
     tuff_cancel_reset(watch.cancel);
     assert_int_equal(tuff_watch_step(&watch, TUFF_PHASE_LOAD, 1, 2), TUFF_OK);
     tuff_cancel_destroy(&watch.cancel);
@@ -98,7 +98,7 @@ static void parts_are_told_as_one(void **state)
         KIT_OK(tuff_watched_parts_next(&parts, 3));
     }
     assert_int_equal(w.done, 6000);
-    assert_true(w.calls > 50 && w.calls <= 102);
+    assert_true(w.calls > 50 && w.calls <= 200);
 
     /* within a long part; false ends it there */
     w = (whole){.total = 10000};
@@ -106,19 +106,120 @@ static void parts_are_told_as_one(void **state)
     KIT_OK(tuff_watched_parts_next(&parts, 2000));
     KIT_OK(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 5000, 8000));
     assert_int_equal(w.done, 7000);
-    KIT_FAILS(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 7500, 8000), TUFF_CANCELLED, "tokenize");
+    KIT_FAILS(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 7500, 8000), TUFF_CANCELLED,
+              "cancelled while tokenizing, after 9,500 of 10,000 bytes"); /* of all, not of the part */
 
     /* a request is heard by parts that are too small to be told */
     w = (whole){.total = 10000};
     KIT_OK(tuff_cancel_create(&watch.cancel));
     KIT_OK(tuff_watched_parts_begin(&parts, &watch, TUFF_PHASE_TOKENIZE, 10000));
     tuff_cancel_request(watch.cancel);
-    KIT_FAILS(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 0, 1), TUFF_CANCELLED, "tokenize");
+    KIT_FAILS(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 0, 1), TUFF_CANCELLED, "0 of 10,000 bytes");
     tuff_cancel_destroy(&watch.cancel);
 
     KIT_OK(tuff_watched_parts_begin(&parts, NULL, TUFF_PHASE_TOKENIZE, 0));
     KIT_OK(tuff_watch_step(&parts.each, TUFF_PHASE_TOKENIZE, 0, 0));
     KIT_OK(tuff_watched_parts_next(&parts, 0));
+}
+
+/* How often it was told, how far it was the last time; ends it from `end` on. */
+typedef struct heard {
+    int calls;
+    tuff_progress last;
+    uint64_t end;
+} heard;
+
+static bool hear(const tuff_progress *progress, void *user)
+{
+    heard *h = user;
+    h->calls++;
+    h->last = *progress;
+    return progress->done < h->end;
+}
+
+static void within_a_part_the_clock_decides(void **state)
+{
+    (void)state;
+    heard h = {.end = UINT64_MAX};
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = hear;
+    watch.user = &h;
+    tuff_watched work = {
+        .watch = &watch, .phase = TUFF_PHASE_EMBED, .done = 4096, .total = 132000, .part = 4096};
+    for (uint64_t i = 0; i < 1000; i++)
+        KIT_OK(tuff_watched_within(&work, i, 1000));
+    assert_true(h.calls < 100); /* none, but on a machine that stalls */
+    h.calls = 0;
+    work.told_ns = 1; /* long ago */
+    KIT_OK(tuff_watched_within(&work, 50, 100));
+    assert_int_equal(h.calls, 1);
+    assert_int_equal(h.last.done, 4096 + 2048);
+    assert_int_equal(h.last.total, 132000);
+    work.told_ns = 1;
+    KIT_OK(tuff_watched_within(&work, 100, 100));
+    assert_int_equal(h.last.done, 8192);
+
+    work.told_ns = 1;
+    h.end = 8192;
+    KIT_FAILS(tuff_watched_within(&work, 100, 100), TUFF_CANCELLED,
+              "cancelled while embedding, after 8,192 of 132,000 tokens");
+    /* a request needs no clock, and no callback */
+    watch = (tuff_watch)TUFF_WATCH_INIT;
+    KIT_OK(tuff_cancel_create(&watch.cancel));
+    KIT_OK(tuff_watched_within(&work, 0, 100));
+    tuff_cancel_request(watch.cancel);
+    KIT_FAILS(tuff_watched_within(&work, 0, 100), TUFF_CANCELLED, "after 4,096 of 132,000 tokens");
+    assert_false(tuff_watched_wait(&work));
+    work = (tuff_watched){.watch = &watch, .phase = TUFF_PHASE_GENERATE, .done = 1234567};
+    KIT_FAILS(tuff_watched_within(&work, 0, 0), TUFF_CANCELLED, "while generating, after 1,234,567 tokens");
+    work = (tuff_watched){.watch = &watch, .phase = TUFF_PHASE_UPLOAD};
+    KIT_FAILS(tuff_watched_tell(&work), TUFF_CANCELLED, "cancelled while weights were put on the device");
+    tuff_cancel_destroy(&watch.cancel);
+
+    assert_true(tuff_watched_wait(NULL));
+    KIT_OK(tuff_watched_within(NULL, 0, 0));
+    work.watch = NULL;
+    KIT_OK(tuff_watched_within(&work, 0, 0));
+    KIT_OK(tuff_watched_tell(&work));
+}
+
+/* Bytes of a file, of which tokens are embedded: what the call tells is told as the file's. */
+static void a_call_is_told_as_its_part(void **state)
+{
+    (void)state;
+    heard h = {.end = UINT64_MAX};
+    tuff_watch watch = TUFF_WATCH_INIT;
+    watch.on_progress = hear;
+    watch.user = &h;
+    KIT_OK(tuff_cancel_create(&watch.cancel));
+    tuff_watched work = {.watch = &watch,
+                         .phase = TUFF_PHASE_EMBED,
+                         .unit = "bytes",
+                         .done = 1000,
+                         .total = 9000,
+                         .part = 4000};
+    tuff_watched_call call;
+    tuff_watched_call_begin(&call, &work);
+    work.told_ns = 1;
+    KIT_OK(tuff_watch_step(&call.each, TUFF_PHASE_TOKENIZE, 5, 10)); /* takes part in no share */
+    assert_int_equal(h.last.phase, TUFF_PHASE_EMBED);
+    assert_int_equal(h.last.done, 1000);
+    KIT_OK(tuff_watch_step(&call.each, TUFF_PHASE_EMBED, 30, 40));
+    assert_int_equal(h.calls, 2);
+    assert_int_equal(h.last.done, 4000);
+    assert_int_equal(h.last.total, 9000);
+    h.end = 5000;
+    KIT_FAILS(tuff_watch_step(&call.each, TUFF_PHASE_EMBED, 40, 40), TUFF_CANCELLED,
+              "cancelled while embedding, after 5,000 of 9,000 bytes");
+    tuff_cancel_request(watch.cancel);
+    KIT_FAILS(tuff_watch_step(&call.each, TUFF_PHASE_EMBED, 10, 40), TUFF_CANCELLED,
+              "cancelled while embedding, after 2,000 of 9,000 bytes");
+    assert_int_equal(h.calls, 3);
+    tuff_cancel_destroy(&watch.cancel);
+
+    work.watch = NULL; /* of nobody */
+    tuff_watched_call_begin(&call, &work);
+    KIT_OK(tuff_watch_step(&call.each, TUFF_PHASE_EMBED, 10, 40));
 }
 
 int main(void)
@@ -130,6 +231,8 @@ int main(void)
         cmocka_unit_test(a_watch_says_its_size),
         cmocka_unit_test(what_lies_behind_its_size_is_not_read),
         cmocka_unit_test(parts_are_told_as_one),
+        cmocka_unit_test(within_a_part_the_clock_decides),
+        cmocka_unit_test(a_call_is_told_as_its_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

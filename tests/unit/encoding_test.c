@@ -244,7 +244,7 @@ static void progress_counts_both_texts(void **state)
     assert_true(e->count > SIZE / 4);
     tuff_encoding_destroy(&e);
     tuff_cancel_request(cancel);
-    KIT_FAILS(tuff_tokenizer_encode_pair(t, piece("a"), none, &p, &e), TUFF_CANCELLED, "tokenize");
+    KIT_FAILS(tuff_tokenizer_encode_pair(t, piece("a"), none, &p, &e), TUFF_CANCELLED, "tokenizing");
     tuff_cancel_destroy(&cancel);
     tuff_tokenizer_destroy(&t);
     free(text);

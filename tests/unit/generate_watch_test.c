@@ -96,7 +96,8 @@ static void progress_is_told_and_can_end_calls(void **state)
     listener l = {.refuse = TUFF_PHASE_LOAD};
     const tuff_watch watch = {.struct_size = sizeof watch, .on_progress = listen, .user = &l};
     tuff_model *loaded;
-    KIT_FAILS(tuff_model_load_watched(kit_golden("llama"), &watch, &loaded), TUFF_CANCELLED, "during load");
+    KIT_FAILS(tuff_model_load_watched(kit_golden("llama"), &watch, &loaded), TUFF_CANCELLED,
+              "cancelled while loading");
     assert_null(loaded);
     l = (listener){.refuse = TUFF_PHASE_SAVE};
     KIT_OK(tuff_model_load_watched(kit_golden("llama"), &watch, &loaded));
@@ -107,7 +108,8 @@ static void progress_is_told_and_can_end_calls(void **state)
     tuff_generator *generator = NULL;
     const tuff_generator_params watched = {
         .struct_size = sizeof watched, .context_length = 4096, .watch = &watch};
-    KIT_FAILS(tuff_generator_create(llama, device, &watched, &generator), TUFF_CANCELLED, "during upload");
+    KIT_FAILS(tuff_generator_create(llama, device, &watched, &generator), TUFF_CANCELLED,
+              "cancelled while weights were put");
     assert_null(generator);
     l = (listener){.refuse = TUFF_PHASE_SAVE};
     KIT_OK(tuff_generator_create(llama, device, &watched, &generator));

@@ -156,7 +156,8 @@ static void loading_and_saving_can_be_watched_and_stopped(void **state)
         tuff_file_format format = i ? TUFF_FORMAT_GGUF : TUFF_FORMAT_HF;
         int entries = kit_count_entries(kit_temp_directory());
         w = (watched){.phase = TUFF_PHASE_SAVE, .stop_at = 100};
-        KIT_FAILS(tuff_model_save_watched(model, format, TUFF_F32, &watch, where[i]), TUFF_CANCELLED, "save");
+        KIT_FAILS(tuff_model_save_watched(model, format, TUFF_F32, &watch, where[i]), TUFF_CANCELLED,
+                  "saving");
         assert_true(w.last >= 100 && w.last < w.total);
         assert_int_equal(kit_count_entries(kit_temp_directory()), entries);
         w = (watched){.phase = TUFF_PHASE_SAVE, .stop_at = UINT64_MAX};

@@ -226,7 +226,7 @@ static void test_stopped(void **state)
     params.format = TUFF_FORMAT_GGUF;
     params.type = "q4_k_s";
     params.watch = &watch;
-    KIT_FAILS(tuff_model_save_with(model, &params, kit_path("stopped.gguf")), TUFF_CANCELLED, "save");
+    KIT_FAILS(tuff_model_save_with(model, &params, kit_path("stopped.gguf")), TUFF_CANCELLED, "saving");
     assert_int_equal(kit_count_entries(kit_temp_directory()), entries);
     tuff_model_destroy(&model);
 }

@@ -441,6 +441,46 @@ static void a_call_can_be_ended(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Calls and the last figures of encoding; it never goes back. */
+typedef struct encoding_told {
+    int calls;
+    uint64_t done, total;
+} encoding_told;
+
+static bool take_encoding(const tuff_progress *progress, void *user)
+{
+    encoding_told *told = user;
+    if (progress->phase != TUFF_PHASE_TOKENIZE) return true;
+    assert_true(told->calls == 0 || (progress->total == told->total && progress->done > told->done));
+    *told = (encoding_told){told->calls + 1, progress->done, progress->total};
+    return true;
+}
+
+static void encoding_is_told_as_one(void **state)
+{
+    (void)state;
+    enum { MANY = 500 };
+    tuff_model *model = model_open(with_tokenizer("bert-classes"));
+    tuff_predictor *p = predictor_of(model, NULL);
+    tuff_classify_params params = TUFF_CLASSIFY_PARAMS_INIT;
+    tuff_watch watch = TUFF_WATCH_INIT;
+    tuff_predict_input many[MANY];
+    float *scores = tuff_alloc_array((size_t)MANY * LABELS, sizeof *scores);
+    encoding_told told = {0};
+    for (int i = 0; i < MANY; i++)
+        many[i] = (tuff_predict_input){.text = {"ab cd", 5}, .pair = {"ef", 2}};
+    watch.on_progress = take_encoding;
+    watch.user = &told;
+    params.watch = &watch;
+    KIT_OK(tuff_classify(p, many, MANY, &params, scores, NULL));
+    assert_int_equal(told.total, 7 * MANY);
+    assert_int_equal(told.done, told.total);
+    assert_true(told.calls > 50 && told.calls <= 200);
+    tuff_free(scores);
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&model);
+}
+
 /* More masks than are computed at once: in several batches, each as it is alone; in one text, refused. */
 static void many_masks_are_many_batches(void **state)
 {
@@ -515,6 +555,7 @@ int main(void)
         cmocka_unit_test(windows_move_on_beside_long_questions),
         cmocka_unit_test(places_are_of_the_bytes_that_were_given),
         cmocka_unit_test(a_call_can_be_ended),
+        cmocka_unit_test(encoding_is_told_as_one),
         cmocka_unit_test(many_masks_are_many_batches),
         cmocka_unit_test(failing_allocations_are_errors),
     };

@@ -285,7 +285,7 @@ static void a_search_in_vain_is_answerable(void **state)
     watch.user = &asked;
     KIT_OK(load("(?:a|a){0,8}(?=[^z]*+z)", &t));
     KIT_FAILS(tuff_tokenizer_encode_watched(t, text, SIZE, 0, &watch, &ids, &count), TUFF_CANCELLED,
-              "tokenize");
+              "tokenizing");
     assert_int_equal(asked, 3);
     tuff_tokenizer_destroy(&t);
     free(text);

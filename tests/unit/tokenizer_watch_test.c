@@ -79,7 +79,8 @@ static void a_long_text_is_answerable(void **state)
             /* ended at any of a few places: nothing is left, and it says so */
             for (unsigned stop = 1; stop <= w.asked; stop += w.asked / 3 + 1) {
                 watcher stopping = {.stop_at = stop};
-                KIT_FAILS(encode(t, (tuff_view){text, SIZE}, &stopping, &count), TUFF_CANCELLED, "tokenize");
+                KIT_FAILS(encode(t, (tuff_view){text, SIZE}, &stopping, &count), TUFF_CANCELLED,
+                          "tokenizing");
                 assert_int_equal(stopping.asked, stop);
             }
             free(text);

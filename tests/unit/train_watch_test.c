@@ -218,7 +218,7 @@ static void an_evaluation_can_be_repeated(void **state)
     tuff_eval_result first = TUFF_EVAL_RESULT_INIT, again = TUFF_EVAL_RESULT_INIT;
     KIT_OK(tuff_trainer_evaluate(trainer, small, &first));
     tuff_cancel_request(stop);
-    KIT_FAILS(tuff_trainer_evaluate(trainer, small, &again), TUFF_CANCELLED, "cancelled during evaluate");
+    KIT_FAILS(tuff_trainer_evaluate(trainer, small, &again), TUFF_CANCELLED, "cancelled while evaluating");
     tuff_cancel_reset(stop);
     KIT_OK(tuff_trainer_evaluate(trainer, small, &again));
     assert_true(first.loss == again.loss && first.tokens == again.tokens);
@@ -270,11 +270,11 @@ static void progress_is_told_and_can_end_calls(void **state)
     assert_true(l.told[TUFF_PHASE_UPLOAD] > 3);
     assert_int_equal(l.told[TUFF_PHASE_TRAIN], 3);
     l.refuse = TUFF_PHASE_TRAIN;
-    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_CANCELLED, "cancelled during train");
+    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_CANCELLED, "cancelled while training");
     KIT_OK(tuff_trainer_evaluate(trainer, small, &result));
     assert_int_equal(l.told[TUFF_PHASE_EVALUATE], 7);
     l.refuse = TUFF_PHASE_EVALUATE;
-    KIT_FAILS(tuff_trainer_evaluate(trainer, small, &result), TUFF_CANCELLED, "cancelled during evaluate");
+    KIT_FAILS(tuff_trainer_evaluate(trainer, small, &result), TUFF_CANCELLED, "cancelled while evaluating");
     l.refuse = TUFF_PHASE_SAVE;
     KIT_OK(tuff_trainer_step(trainer, &step));
     assert_int_equal(step.step, 2);
@@ -282,7 +282,8 @@ static void progress_is_told_and_can_end_calls(void **state)
     /* the upload of a first step; and then it goes on */
     l = (listener){.refuse = TUFF_PHASE_UPLOAD};
     trainer = trainer_of(small, 2, 1, 0, &watch);
-    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_CANCELLED, "cancelled during upload");
+    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_CANCELLED,
+              "cancelled while weights were put on the device");
     l.refuse = TUFF_PHASE_SAVE;
     KIT_OK(tuff_trainer_step(trainer, &step));
     tuff_trainer_destroy(&trainer);
@@ -311,7 +312,7 @@ static void saving_is_told_and_can_end(void **state)
         l = (listener){.refuse = TUFF_PHASE_SAVE};
         KIT_OK(tuff_trainer_step(trainer, &step));
         KIT_OK(tuff_stage_open(path, &stage));
-        KIT_FAILS(tuff_trainer_save_into(trainer, stage, &watch), TUFF_CANCELLED, "cancelled during save");
+        KIT_FAILS(tuff_trainer_save_into(trainer, stage, &watch), TUFF_CANCELLED, "cancelled while saving");
         tuff_stage_abort(&stage);
         assert_false(tuff_is_directory(path));
         l = (listener){.refuse = TUFF_PHASE_LOAD};

@@ -135,9 +135,7 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
         const cpu_step *at = &program->steps[s];
-        if (s <= base->last_cancel && tuff_cancel_requested(base->cancel))
-            return tuff_fail(TUFF_CANCELLED, "cancelled during a run, before step %zu of %zu", s,
-                             plan->n_steps);
+        if (s <= base->last_cancel) TUFF_TRY(tuff_watched_within(base->work, s, plan->n_steps));
         uint64_t begin = program->times ? tuff_now_ns() : 0;
         tuff_host_run(cpu->host, step, at->in, at->out, at->scratch);
         if (!program->times) continue;

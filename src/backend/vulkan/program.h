@@ -205,8 +205,8 @@ TUFF_MUST_USE tuff_status tuff_vk_program_run(tuff_backend_device *device, tuff_
 TUFF_MUST_USE tuff_status tuff_vk_program_wait(tuff_backend_device *device, tuff_backend_program *program,
                                                const void **out_results);
 
-/* Before each submit of a run that may be cancelled: it stays at most two submits ahead of the device, so
- * that what was submitted ends soon. `begun`: no step from here on was submitted. */
+/* Before each submit of a run that is told of and may be cancelled: it stays at most two submits ahead of the
+ * device, so that what was submitted ends soon. `begun`: no step from here on was submitted. */
 TUFF_MUST_USE tuff_status tuff_vk_go_on(tuff_vk_program *program, const tuff_vk_slot *slot, size_t begun);
 
 /* ---- pace.c: what steps take ---- */

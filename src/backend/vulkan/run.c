@@ -42,13 +42,15 @@ static tuff_status submit(tuff_vk_program *program, tuff_vk_slot *slot)
 tuff_status tuff_vk_go_on(tuff_vk_program *program, const tuff_vk_slot *slot, size_t begun)
 {
     const tuff_backend_program *base = &program->base;
-    if (!base->cancel) return TUFF_OK;
-    uint64_t before_last = program->before_last;
+    if (!base->work) return TUFF_OK;
+    const uint64_t tenth_ns = 100 * 1000 * 1000, before_last = program->before_last;
+    bool reached = before_last == 0;
     program->before_last = slot->value;
-    if (before_last) TUFF_TRY(tuff_vk_wait(program->device, before_last));
-    if (begun > base->last_cancel || !tuff_cancel_requested(base->cancel)) return TUFF_OK;
-    return tuff_fail(TUFF_CANCELLED, "cancelled during a run, before step %zu of %zu", begun,
-                     base->plan->n_steps);
+    do {
+        if (!reached) TUFF_TRY(tuff_vk_wait_some(program->device, before_last, tenth_ns, &reached));
+        if (begun <= base->last_cancel) TUFF_TRY(tuff_watched_within(base->work, begun, base->plan->n_steps));
+    } while (!reached);
+    return TUFF_OK;
 }
 
 static tuff_status run_host_step(tuff_vk_program *program, const tuff_vk_segment *segment, tuff_vk_slot *slot)

@@ -86,18 +86,26 @@ tuff_status tuff_vk_submit(tuff_vk_device *device, const VkCommandBuffer *comman
     return tuff_vk_check(device, result, "submitting work");
 }
 
-tuff_status tuff_vk_wait(tuff_vk_device *device, uint64_t value)
+tuff_status tuff_vk_wait_some(tuff_vk_device *device, uint64_t value, uint64_t ns, bool *out_reached)
 {
     VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                                 .semaphoreCount = 1,
                                 .pSemaphores = &device->timeline,
                                 .pValues = &value};
+    *out_reached = false;
+    TUFF_TRY(tuff_vk_alive(device));
+    VkResult result = device->vk.vkWaitSemaphores(device->handle, &info, ns);
+    if (result == VK_TIMEOUT) return TUFF_OK;
+    *out_reached = true;
+    return tuff_vk_check(device, result, "waiting for work");
+}
+
+tuff_status tuff_vk_wait(tuff_vk_device *device, uint64_t value)
+{
     const uint64_t second = 1000 * 1000 * 1000;
-    for (;;) { /* in turns, so that a loss seen by another thread ends this wait too */
-        TUFF_TRY(tuff_vk_alive(device));
-        VkResult result = device->vk.vkWaitSemaphores(device->handle, &info, second);
-        if (result != VK_TIMEOUT) return tuff_vk_check(device, result, "waiting for work");
-    }
+    for (bool reached = false; !reached;) /* in turns, so that a loss seen by another thread ends it too */
+        TUFF_TRY(tuff_vk_wait_some(device, value, second, &reached));
+    return TUFF_OK;
 }
 
 tuff_status tuff_vk_wait_idle(tuff_vk_device *device)

@@ -166,6 +166,9 @@ void tuff_vk_barrier(tuff_vk_device *device, VkCommandBuffer commands, VkPipelin
 TUFF_MUST_USE tuff_status tuff_vk_submit(tuff_vk_device *device, const VkCommandBuffer *commands, uint32_t n,
                                          uint64_t dispatches, uint64_t barriers, uint64_t *out_value);
 TUFF_MUST_USE tuff_status tuff_vk_wait(tuff_vk_device *device, uint64_t value);
+/* For at most so long; whether it was reached. */
+TUFF_MUST_USE tuff_status tuff_vk_wait_some(tuff_vk_device *device, uint64_t value, uint64_t ns,
+                                            bool *out_reached);
 /* Waits for all work submitted so far. */
 TUFF_MUST_USE tuff_status tuff_vk_wait_idle(tuff_vk_device *device);
 /* The same before something is destroyed. */
