@@ -49,8 +49,11 @@ static tuff_status read_activation(const cJSON *json, const char *where, tuff_co
 /* null: there is none, whatever is usual. */
 static tuff_status read_bound(const cJSON *json, const char *key, const char *where, double *value)
 {
-    if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, key))) *value = 0;
-    return tuff_json_number(json, key, where, value);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    if (cJSON_IsNull(item)) *value = 0;
+    TUFF_TRY(tuff_json_number(json, key, where, value));
+    if (*value > 0 || !cJSON_IsNumber(item)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g, expected null or more than 0", where, key, *value);
 }
 
 static tuff_status read_bounds(const cJSON *json, const char *where, tuff_config *c)
@@ -61,14 +64,11 @@ static tuff_status read_bounds(const cJSON *json, const char *where, tuff_config
         return tuff_fail(TUFF_BAD_FORMAT, "%s: query_pre_attn_scalar is %g, expected more than 0", where,
                          scalar);
     c->attn_scale = 1 / sqrt(scalar);
-    TUFF_TRY(read_bound(json, "attn_logit_softcapping", where, &c->attn_softcap));
-    TUFF_TRY(read_bound(json, "final_logit_softcapping", where, &c->logit_softcap));
-    if (c->attn_softcap >= 0 && c->logit_softcap >= 0) {
-        if (is(c, &tuff_arch_gemma3_text)) c->attn_softcap = 0; /* which transformers does not use */
-        return TUFF_OK;
-    }
-    return tuff_fail(TUFF_BAD_FORMAT, "%s: its softcaps are %g and %g, expected more than 0", where,
-                     c->attn_softcap, c->logit_softcap);
+    if (is(c, &tuff_arch_gemma3_text))
+        c->attn_softcap = 0; /* transformers does not use what the file says */
+    else
+        TUFF_TRY(read_bound(json, "attn_logit_softcapping", where, &c->attn_softcap));
+    return read_bound(json, "final_logit_softcapping", where, &c->logit_softcap);
 }
 
 /* The members of `more` over those of an object: both are one to transformers. */

@@ -1,7 +1,5 @@
 /* GPT-2 (Radford et al. 2019): learned positions, LayerNorm before each block, one fused query/key/value
  * projection. */
-#include <string.h>
-
 #include "models/decoder.h"
 
 /* Of a feed-forward layer where the file does not say; a hidden size out of range is refused later. */
@@ -34,13 +32,13 @@ static tuff_status derive(tuff_config *c, const char *where)
 
 static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
 {
-    const char *activation = "gelu_new";
     c->vocab_size = 50257;
     c->max_positions = 1024;
     c->hidden_size = 768;
     c->layers = c->heads = 12;
     c->norm_eps = 1e-5;
     c->tied = true;
+    c->layer.activation = TUFF_ACT_GELU_TANH;
     bool scale = true, by_layer = false;
     TUFF_TRY(tuff_json_int(json, "vocab_size", where, &c->vocab_size));
     TUFF_TRY(tuff_json_int(json, "n_positions", where, &c->max_positions));
@@ -52,16 +50,9 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     TUFF_TRY(tuff_json_bool(json, "tie_word_embeddings", where, &c->tied));
     TUFF_TRY(tuff_json_bool(json, "scale_attn_weights", where, &scale));
     TUFF_TRY(tuff_json_bool(json, "scale_attn_by_inverse_layer_idx", where, &by_layer));
-    TUFF_TRY(tuff_json_text(json, "activation_function", where, &activation));
+    TUFF_TRY(tuff_activation_read_hf(json, "activation_function", where, &c->layer.activation));
     c->intermediate_size = usual_inner(c);
     TUFF_TRY(tuff_json_int(json, "n_inner", where, &c->intermediate_size));
-    bool exact = strcmp(activation, "gelu") == 0;
-    c->layer.activation = exact ? TUFF_ACT_GELU : TUFF_ACT_GELU_TANH;
-    if (!exact && strcmp(activation, "gelu_new") != 0 && strcmp(activation, "gelu_pytorch_tanh") != 0)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: activation_function is \"%s\"; Tuff knows gelu_new, gelu_pytorch_tanh and "
-                         "gelu",
-                         where, activation);
     if (!scale || by_layer)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: scale_attn_weights must be true and scale_attn_by_inverse_layer_idx false",
@@ -79,20 +70,6 @@ static tuff_status same_as(const tuff_gguf *gguf, const char *key, int64_t expec
                      (long long)found, (long long)expected);
 }
 
-/* Written by Tuff only, for the one of the two that llama.cpp's GPT-2 does not have. */
-static tuff_status read_activation(const tuff_gguf *gguf, tuff_config *c)
-{
-    tuff_view name = tuff_view_of("gelu_new");
-    TUFF_TRY(tuff_gguf_text(gguf, "gpt2.hidden_activation", &name));
-    bool exact = tuff_view_is(name, "gelu");
-    c->layer.activation = exact ? TUFF_ACT_GELU : TUFF_ACT_GELU_TANH;
-    if (exact || tuff_view_is(name, "gelu_new") || tuff_view_is(name, "gelu_pytorch_tanh")) return TUFF_OK;
-    return tuff_fail(
-        TUFF_UNSUPPORTED,
-        "%s: gpt2.hidden_activation is \"%.*s\"; Tuff knows gelu_new, gelu_pytorch_tanh and gelu", gguf->file,
-        (int)(name.size < 40 ? name.size : 40), name.data);
-}
-
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     TUFF_TRY(tuff_gguf_need_int(gguf, "gpt2.context_length", &c->max_positions));
@@ -107,7 +84,8 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(same_as(gguf, "gpt2.attention.head_count_kv", c->heads));
     TUFF_TRY(same_as(gguf, "gpt2.attention.key_length", c->head_dim));
     TUFF_TRY(same_as(gguf, "gpt2.attention.value_length", c->head_dim));
-    return read_activation(gguf, c);
+    c->layer.activation = TUFF_ACT_GELU_TANH;
+    return tuff_activation_read_gguf(gguf, "gpt2.hidden_activation", &c->layer.activation); /* Tuff's own */
 }
 
 static void write_hf(const tuff_config *c, tuff_buf *json)
@@ -115,7 +93,7 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_buf_printf(json,
                     "  \"activation_function\": \"%s\",\n  \"attn_pdrop\": 0.1,\n  \"embd_pdrop\": 0.1,\n"
                     "  \"initializer_range\": 0.02,\n  \"layer_norm_epsilon\": ",
-                    c->layer.activation == TUFF_ACT_GELU ? "gelu" : "gelu_new");
+                    tuff_activation_name(c->layer.activation));
     tuff_json_double(json, c->norm_eps);
     tuff_buf_printf(json,
                     ",\n  \"n_ctx\": %lld,\n  \"n_embd\": %lld,\n  \"n_head\": %lld,\n  \"n_inner\": %lld,\n"
@@ -130,7 +108,8 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     tuff_gguf_put_sizes(c, gguf);
     tuff_gguf_put_f32(gguf, "gpt2.attention.layer_norm_epsilon", (float)c->norm_eps);
-    if (c->layer.activation == TUFF_ACT_GELU) tuff_gguf_put_text(gguf, "gpt2.hidden_activation", "gelu");
+    if (c->layer.activation != TUFF_ACT_GELU_TANH)
+        tuff_gguf_put_text(gguf, "gpt2.hidden_activation", tuff_activation_name(c->layer.activation));
 }
 
 static const tuff_part parts[] = {{"transformer.wte", "token_embd", TUFF_PART_PLAIN},

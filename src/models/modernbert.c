@@ -2,6 +2,7 @@
  * positions, and layers that see far only now and then: the others have a window and angles of their own. */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "models/heads/head.h"
 
@@ -217,13 +218,12 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_json_double(json, c->norm_eps);
     tuff_buf_printf(json,
                     ",\n  \"num_attention_heads\": %lld,\n  \"num_hidden_layers\": %lld,\n"
-                    "  \"rope_parameters\": {\n    \"full_attention\": {\"rope_theta\": ",
+                    "  \"rope_parameters\": {\n    \"full_attention\": ",
                     (long long)c->heads, (long long)c->layers);
-    tuff_json_double(json, c->rope.theta);
-    tuff_buf_text(json, ", \"rope_type\": \"default\"},\n    \"sliding_attention\": {\"rope_theta\": ");
-    tuff_json_double(json, c->rope_local.theta);
-    tuff_buf_printf(json, ", \"rope_type\": \"default\"}\n  },\n  \"tie_word_embeddings\": %s,\n",
-                    tuff_json_truth(c->tied));
+    tuff_rope_write_object(c, &c->rope, json);
+    tuff_buf_text(json, ",\n    \"sliding_attention\": ");
+    tuff_rope_write_object(c, &c->rope_local, json);
+    tuff_buf_printf(json, "\n  },\n  \"tie_word_embeddings\": %s,\n", tuff_json_truth(c->tied));
 }
 
 static void write_pattern(const tuff_config *c, tuff_gguf_builder *gguf)
@@ -245,8 +245,14 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k),
                       (uint32_t)(2 * c->layer.window));
     write_pattern(c, gguf);
-    tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "rope.scaling.type", k), "none");
-    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope.theta);
+    if (c->rope.scaling == TUFF_ROPE_PLAIN)
+        tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "rope.scaling.type", k), "none");
+    else
+        tuff_log(
+            TUFF_LOG_WARN,
+            "llama.cpp scales the rotary positions of layers with a window as those of the others, which "
+            "this model does not: its results will differ there; in Tuff they do not");
+    tuff_rope_write_gguf(c, gguf);
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base_swa", k), (float)c->rope_local.theta);
     if (c->layer.activation != TUFF_ACT_GELU)
         tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k),

@@ -117,11 +117,10 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_json_double(json, c->norm_eps);
     tuff_buf_printf(json,
                     ",\n  \"max_position_embeddings\": %lld,\n  \"num_attention_heads\": %lld,\n"
-                    "  \"num_hidden_layers\": %lld,\n  \"rope_parameters\": {\"rope_theta\": ",
+                    "  \"num_hidden_layers\": %lld,\n  \"rope_parameters\": ",
                     (long long)c->max_positions, (long long)c->heads, (long long)c->layers);
-    tuff_json_double(json, c->rope.theta);
-    tuff_buf_printf(json, ", \"rope_type\": \"default\"},\n  \"type_vocab_size\": %lld,\n",
-                    (long long)c->token_types);
+    tuff_rope_write_object(c, &c->rope, json);
+    tuff_buf_printf(json, ",\n  \"type_vocab_size\": %lld,\n", (long long)c->token_types);
 }
 
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
@@ -132,7 +131,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.value_length", k), (uint32_t)c->head_dim);
     tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_epsilon", k), (float)c->norm_eps);
     tuff_gguf_put_bool(gguf, tuff_gguf_key_of(c, "attention.causal", k), false);
-    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.freq_base", k), (float)c->rope.theta);
+    tuff_rope_write_gguf(c, gguf);
     tuff_gguf_put_u32(gguf, "tokenizer.ggml.token_type_count", (uint32_t)c->token_types);
     if (c->layer.activation != TUFF_ACT_SILU)
         tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k),

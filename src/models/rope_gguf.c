@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "models/model.h"
 
@@ -88,6 +89,7 @@ static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
     char k[64];
     tuff_view type = {"linear", 6};
     double factor = 0, share = 1;
+    bool truncate = true;
     tuff_rope_spec *spec = &c->rope;
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scale_linear", k), &factor)); /* of old files */
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.factor", k), &factor));
@@ -114,6 +116,8 @@ static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_beta_slow", k), &spec->low));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_beta_fast", k), &spec->high));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.attn_factor", k), &share));
+    TUFF_TRY(tuff_gguf_bool(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_truncate", k), &truncate));
+    spec->exact = !truncate;
     spec->attention = share * (1 + (factor > 1 ? 0.1 * log(factor) : 0));
     if (spec->original > 0 && spec->low > 0 && spec->high > spec->low && spec->theta > 1) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: what it says of YaRN (rope.scaling.) does not fit together",
@@ -175,6 +179,14 @@ void tuff_rope_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_beta_fast", k), (float)spec->high);
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.scaling.attn_factor", k),
                           (float)(spec->attention / usual));
+    }
+    if (yarn && spec->exact) {
+        tuff_gguf_put_bool(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_truncate", k),
+                           false); /* Tuff's own */
+        tuff_log(
+            TUFF_LOG_WARN,
+            "llama.cpp rounds the range between fast and slow angles of YaRN to whole dims, which this model "
+            "does not: its results will differ a little there; in Tuff they do not");
     }
     if (spec->scaling == TUFF_ROPE_LONGROPE)
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "rope.scaling.attn_factor", k), (float)spec->attention);

@@ -79,6 +79,12 @@ tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_param
     if (!model->config.arch->gguf)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: GGUF has no architecture for %s; write it as hf", path,
                          model->config.arch->name);
+    if (model->config.rope_local.scaling != TUFF_ROPE_PLAIN)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: the rotary positions of layers with a window are scaled (%s), for which GGUF has "
+            "no keys; write it as hf",
+            path, tuff_rope_scaling_name(model->config.rope_local.scaling));
     tuff_gguf_builder gguf = {0};
     tuff_save_source from = {.model = model,
                              .gguf = true,

@@ -39,7 +39,7 @@ static const struct given {
      64,
      {1, 0.0256643984f, 0.00249999994f, 0.000250000012f},
      1.13862944f,
-     false},
+     true},
     {YARN ", \"mscale\": 1.0, \"mscale_all_dim\": 0.5",
      64,
      {1, 0.0250000004f, 0.00249999994f, 0.000250000012f},
@@ -112,6 +112,42 @@ static void gguf_keeps_them(void **state)
     }
 }
 
+/* Encoders' angles, which are scaled the same way; of two tables GGUF has the scaling of the first. */
+static void encoders_keep_them(void **state)
+{
+    (void)state;
+    static const char from[] = "\"rope_type\": \"default\"";
+    static const char *const to[] = {"\"rope_type\": \"linear\", \"factor\": 3.0",
+                                     YARN ", \"truncate\": false"};
+    for (int i = 0; i < 4; i++) {
+        const char *file = kit_temp_path("encoder.gguf"), *directory = kit_temp_path("encoder-again");
+        tuff_model *model =
+            model_open(model_copy(i < 2 ? "nomic_bert" : "modernbert", "encoder", from, to[i % 2]));
+        KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, file));
+        tuff_model *through = model_open(file);
+        KIT_OK(tuff_model_save(through, TUFF_FORMAT_HF, TUFF_F32, directory));
+        tuff_model *back = model_open(directory);
+        const tuff_rope_spec *want = &model->config.rope, *got = &back->config.rope;
+        assert_int_not_equal(want->scaling, TUFF_ROPE_PLAIN);
+        assert_true(got->scaling == want->scaling && got->factor == want->factor &&
+                    got->theta == want->theta);
+        assert_true(got->original == want->original && got->exact == want->exact);
+        assert_int_equal(back->config.rope_local.scaling, TUFF_ROPE_PLAIN);
+        tuff_model_destroy(&back);
+        tuff_model_destroy(&through);
+        tuff_model_destroy(&model);
+    }
+    const char *directory = kit_copy_model(kit_golden("modernbert"), "encoder-near");
+    kit_edit_file(kit_join(directory, "config.json"), "\"rope_theta\": 20.0,",
+                  "\"rope_theta\": 20.0, \"factor\": 2.0,");
+    kit_edit_file(kit_join(directory, "config.json"), "\"factor\": 2.0,\n      \"rope_type\": \"default\"",
+                  "\"factor\": 2.0, \"rope_type\": \"linear\"");
+    tuff_model *model = model_open(directory);
+    KIT_FAILS(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, kit_temp_path("encoder.gguf")),
+              TUFF_UNSUPPORTED, "layers with a window are scaled (linear)");
+    tuff_model_destroy(&model);
+}
+
 /* Llama 3.1's own numbers are found again in the factors that a GGUF has of them. */
 static void llama3_is_known_by_its_factors(void **state)
 {
@@ -156,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(angles_are_those_of_transformers),
         cmocka_unit_test(gguf_keeps_them),
+        cmocka_unit_test(encoders_keep_them),
         cmocka_unit_test(llama3_is_known_by_its_factors),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
