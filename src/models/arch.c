@@ -339,6 +339,11 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the norm epsilon is %g, expected more than 0 and less than 1",
                          where, c->norm_eps);
     if (c->encoder) TUFF_TRY(tuff_config_check(c->encoder, where));
+    if (c->rope_local.theta != 0 && (c->rope.exact || c->rope_local.exact))
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: truncate is false for YaRN in a model with two tables of angles; transformers "
+                         "does not follow it there, and Tuff runs no such model",
+                         where);
     TUFF_TRY(check_rope(c, where, "rope_theta", c->rope.theta));
     return check_rope(c, where, "the base of local layers' rotary embeddings", c->rope_local.theta);
 }

@@ -74,7 +74,7 @@ def numbers(model, ids):
         return model(ids, use_cache=False).logits
 
 
-def letter_pieces(directory):
+def letter_pieces():
     """A tokenizer of words made of the letters a to p, small enough for the encoders' vocabularies."""
     letters = "abcdefghijklmnop"
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list(letters) + ["##" + letter for letter in letters]
@@ -82,7 +82,6 @@ def letter_pieces(directory):
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.save(str(directory / "tokenizer.json"))
     return tokenizer
 
 
@@ -234,8 +233,9 @@ def perturb(tuff, only, report):
             directory = scratch / model
             shutil.copytree(GOLDEN / model, directory, ignore=shutil.ignore_patterns("lora", "truth*"))
             if model in ENCODERS:
-                words = "ab cad ponk"
-                ids = torch.tensor([letter_pieces(directory).encode(words).ids])
+                words, letters = "ab cad ponk", letter_pieces()
+                letters.save(str(directory / "tokenizer.json"))
+                ids = torch.tensor([letters.encode(words).ids])
                 problem, _ = embed_by_tuff(tuff, directory, words)
             elif model in PAIRS:
                 problem, _, ids = pair_by_tuff(tuff, directory, scratch)
