@@ -12,7 +12,7 @@ bool tuff_last_part_is(const char *module, const char *name)
 bool tuff_adaptable(const tuff_param *p, char module[256])
 {
     if (p->rank != 2 || p->role != TUFF_ROLE_MATRIX || !tuff_ends_with(p->name, ".weight")) return false;
-    if (p->whole) return false;
+    if (p->whole || p->router) return false;
     snprintf(module, 256, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
     return strcmp(module, "lm_head") != 0;
 }
@@ -28,10 +28,25 @@ const tuff_param *tuff_adaptable_find(const tuff_model *model, const char *modul
     return NULL;
 }
 
+static const char *last_part(const char *module)
+{
+    const char *dot = strrchr(module, '.');
+    return dot ? dot + 1 : module;
+}
+
 /* Why a module that has a weight cannot be adapted: "is the head, ..."; NULL: no more to be said than that it
  * is no linear layer of the model. */
 static const char *refusal(const tuff_model *model, const char *module)
 {
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tuff_param *p = &model->params.items[i];
+        char name[256];
+        snprintf(name, sizeof name, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
+        if (p->rank == 3 && tuff_last_part_is(name, last_part(module)))
+            return "is a matrix of each expert, which transformers holds as one parameter: no linear layer";
+        if (p->router && tuff_last_part_is(name, last_part(module)))
+            return "is what chooses experts, which transformers holds as a parameter: no linear layer";
+    }
     if (!tuff_last_part_is(module, "lm_head")) return NULL;
     return model->config.tied ? "is the embedding table (the head is tied to it), which Tuff does not adapt"
                               : "is the head, a linear layer that Tuff does not adapt";

@@ -316,6 +316,16 @@ static tuff_status check_rope(const tuff_config *c, const char *where, const cha
     return TUFF_OK;
 }
 
+enum { MOST_USED = 1024 }; /* of the operation that chooses experts */
+
+static tuff_status check_experts(const tuff_experts_spec *e, const char *where)
+{
+    TUFF_TRY(check_range(where, "the number of experts", e->count, 4096));
+    TUFF_TRY(check_range(where, "the width of an expert's feed-forward layer", e->width, 1 << 24));
+    return check_range(where, "the number of experts that a token uses", e->used,
+                       e->count < MOST_USED ? e->count : MOST_USED);
+}
+
 tuff_status tuff_config_check(const tuff_config *c, const char *where)
 {
     TUFF_TRY(check_range(where, "vocab_size", c->vocab_size, 1 << 24));
@@ -331,6 +341,7 @@ tuff_status tuff_config_check(const tuff_config *c, const char *where)
     if (c->layer.window < 0 || c->layer.window > 1 << 28)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: sliding_window is %lld, expected 0 to %d", where,
                          (long long)c->layer.window, 1 << 28);
+    if (c->experts.count) TUFF_TRY(check_experts(&c->experts, where));
     if (c->heads % c->kv_heads)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: %lld attention heads cannot share %lld key/value heads; expected a multiple",

@@ -89,6 +89,16 @@ typedef enum tuff_qk_norm {
     TUFF_QK_NORM_WHOLE  /* over all heads together */
 } tuff_qk_norm;
 
+/* Experts (Shazeer et al. 2017): each token's feed-forward layer is the sum of a few of many, which a router
+ * chooses and weighs. */
+typedef struct tuff_experts_spec {
+    int64_t count;  /* 0: the model has none */
+    int64_t used;   /* by each token */
+    int64_t width;  /* of their feed-forward layers */
+    bool shares;    /* the weights of those that a token uses add up to 1; else those of all experts do */
+    double balance; /* a training adds so many times the routers' loss, which keeps experts in use; 0: none */
+} tuff_experts_spec;
+
 /* What a layer is made of. */
 typedef struct tuff_layer_spec {
     bool norm_after;   /* norms follow the sums (BERT); else they come before attention and feed-forward */
@@ -106,6 +116,7 @@ typedef struct tuff_layer_spec {
     bool cross;      /* between attention and feed-forward it attends to the states of an encoder */
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
     bool fused_gate; /* one matrix gives both */
+    bool experts;    /* its feed-forward layer is the config's experts */
     tuff_rotary rope;
     bool rope_pairs; /* dims 2i and 2i + 1 of a head turn together; else i and i + half */
     /* A sliding attention window; 0: none. Where attention is causal, how many tokens a token sees, itself
@@ -151,6 +162,7 @@ struct tuff_config {
     tuff_alibi_spec alibi;     /* a bias by distance that is not trained */
     double qkv_bound;          /* queries, keys and values are at most this to either side; 0: no bound */
     bool embed_norm, final_norm;
+    tuff_experts_spec experts;
     tuff_layer_spec layer;  /* what all layers are like, */
     tuff_layer_spec *specs; /* or [layers], what each is like, owned by the config; NULL: as `layer` */
     /* Of encoder-decoders, whose own fields are the decoder's: what the encoder is like. It has the same
@@ -188,6 +200,7 @@ struct tuff_arch {
     bool gguf_means;                     /* llama.cpp's classifiers see the mean of a text's states */
     bool gguf_interleaves;               /* the rows of query and key heads */
     bool gguf_windows;                   /* llama.cpp runs it with its window */
+    bool gguf_shares;                    /* and with weights of experts that add up to 1 */
     bool all_windows;                    /* where it has a window, all its layers have it */
     bool partial_rotary;                 /* config.json may have but a share of each head turn */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */

@@ -113,6 +113,8 @@ static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
     tuff_tensor *qkv[3];
     project(net, x, i, qkv);
     norm_heads(net, i, qkv);
+    for (int part = 0; part < 3 && c->qkv_bound != 0 && !spec->fused_qkv; part++)
+        qkv[part] = bound(net, qkv[part], c->qkv_bound);
     for (int part = 0; part < 2; part++)
         qkv[part] = tuff_net_rope(net, spec->rope, spec->rope_pairs ? halve(net, qkv[part]) : qkv[part]);
     tuff_tensor *y = tuff_net_attention(net, i, qkv[0], qkv[1], qkv[2]);
@@ -167,6 +169,7 @@ static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
 {
     const tuff_config *c = net->config;
     const tuff_layer_spec *spec = tuff_config_layer(c, i);
+    if (spec->experts) return tuff_net_experts(net, x, i);
     /* architectures that may have a gate or none can call it otherwise where there is none */
     const char *only = "blk.#.ffn_only", *up = tuff_config_module(c, only) ? only : "blk.#.ffn_up";
     if (spec->gated)

@@ -244,7 +244,7 @@ void tuff_decoder_write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
                            tuff_activation_name(c->layer.activation));
     if (!has_window(c) || c->arch->gguf_windows) return;
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "attention.sliding_window", k), (uint32_t)c->layer.window);
-    if (c->specs) tuff_gguf_put_pattern(c, gguf, none, 0);
+    if (c->specs && !c->arch->all_windows) tuff_gguf_put_pattern(c, gguf, none, 0);
 }
 
 void tuff_decoder_write_windows(const tuff_config *c, tuff_buf *json)

@@ -51,6 +51,11 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "kv_heads", c->kv_heads);
     tuff_inspect_put_int(r, "head_dim", c->head_dim);
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
+    if (c->experts.count) {
+        tuff_inspect_put_int(r, "experts", c->experts.count);
+        tuff_inspect_put_int(r, "experts_per_token", c->experts.used);
+        tuff_inspect_put_int(r, "expert_intermediate_size", c->experts.width);
+    }
     if (c->rope.theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope.theta);
     if (c->rope.scaling != TUFF_ROPE_PLAIN) put(r, "rope_scaling", tuff_rope_scaling_name(c->rope.scaling));
     if (c->rope_local.theta > 0) tuff_inspect_put_number(r, "rope_theta_local", c->rope_local.theta);

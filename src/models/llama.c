@@ -46,7 +46,9 @@ static tuff_status read_qwen2(const cJSON *json, const char *where, tuff_config 
 static tuff_status choose_hf_arch(tuff_config *c, const char *where)
 {
     bool qkv = c->layer.qkv_bias, out = c->layer.out_bias, mlp = c->layer.mlp_bias, fits = true;
-    if (c->arch == &tuff_arch_qwen2) {
+    if (c->experts.count) {
+        fits = !qkv && !out && !mlp;
+    } else if (c->arch == &tuff_arch_qwen2) {
         c->layer.qkv_bias = true; /* a file that lacks them is refused when its tensors are looked for */
         fits = !out && !mlp;
     } else if (c->layer.window) {
@@ -60,13 +62,26 @@ static tuff_status choose_hf_arch(tuff_config *c, const char *where)
     return tuff_fail(
         TUFF_UNSUPPORTED,
         "%s: it has biases on q, k and v: %s, on the attention's output: %s, on the feed-forward "
-        "layers: %s, a sliding window: %s; no architecture of Hugging Face has these together",
-        where, qkv ? "yes" : "no", out ? "yes" : "no", mlp ? "yes" : "no", c->layer.window ? "yes" : "no");
+        "layers: %s, a sliding window: %s, experts: %s; no architecture of Hugging Face has these together",
+        where, qkv ? "yes" : "no", out ? "yes" : "no", mlp ? "yes" : "no", c->layer.window ? "yes" : "no",
+        c->experts.count ? "yes" : "no");
+}
+
+/* A "llama" with experts is a Mixtral. */
+static tuff_status read_experts(const tuff_gguf *gguf, tuff_config *c)
+{
+    char k[64];
+    int64_t count = 0;
+    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "expert_count", k), &count));
+    if (count == 0) return TUFF_OK;
+    c->arch = &tuff_arch_mixtral;
+    return tuff_experts_read_gguf(gguf, c);
 }
 
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     TUFF_TRY(tuff_decoder_read_gguf(gguf, c));
+    if (c->arch == &tuff_arch_llama) TUFF_TRY(read_experts(gguf, c));
     return choose_hf_arch(c, gguf->file);
 }
 

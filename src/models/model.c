@@ -105,10 +105,24 @@ static tuff_dtype stored_as(const tuff_param *p, const tuff_weight *weight)
     const tuff_block block = tuff_storage_block(weight->storage);
     if (!tuff_param_is_matrix(p)) return TUFF_F32;
     if (block != TUFF_BLOCK_COUNT)
-        return p->rank == 2 && p->gguf.more == 0 && p->gguf.skip == 0 ? tuff_dtype_of_block(block) : TUFF_F32;
+        return p->rank >= 2 && p->gguf.more == 0 && p->gguf.skip == 0 ? tuff_dtype_of_block(block) : TUFF_F32;
     return weight->storage == TUFF_STORE_F16    ? TUFF_F16
            : weight->storage == TUFF_STORE_BF16 ? TUFF_BF16
                                                 : TUFF_F32;
+}
+
+/* How it is stored where all its tensors are stored alike, else f32; the file's bytes of it. */
+static uint64_t set_stored(const tuff_model *model, tuff_param *p)
+{
+    const int64_t tensors = tuff_param_file_tensors(p, model->gguf != NULL);
+    uint64_t bytes = 0;
+    p->stored = stored_as(p, tuff_model_weight(model, p));
+    for (int64_t i = 0; i < tensors; i++) {
+        const tuff_weight *weight = tuff_model_weight_at(model, p, i);
+        if (stored_as(p, weight) != p->stored) p->stored = TUFF_F32;
+        bytes += weight->bytes;
+    }
+    return bytes;
 }
 
 static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
@@ -116,16 +130,16 @@ static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
     uint64_t done = 0, total = 0;
     TUFF_TRY(tuff_params_list(&model->config, &model->params));
     TUFF_TRY(tuff_model_check_tensors(model));
+    for (size_t i = 0; i < model->params.count; i++)
+        total += set_stored(model, &model->params.items[i]);
     for (size_t i = 0; i < model->params.count; i++) {
-        tuff_param *p = &model->params.items[i];
-        const tuff_weight *weight = tuff_model_weight(model, p);
-        p->stored = stored_as(p, weight);
-        total += weight->bytes;
-    }
-    for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
-        TUFF_TRY(tuff_weight_check_finite_watched(weight, tuff_model_weights(model), watch, done, total));
-        done += weight->bytes;
+        const tuff_param *p = &model->params.items[i];
+        const int64_t tensors = tuff_param_file_tensors(p, model->gguf != NULL);
+        for (int64_t k = 0; k < tensors; k++) {
+            const tuff_weight *weight = tuff_model_weight_at(model, p, k);
+            TUFF_TRY(tuff_weight_check_finite_watched(weight, tuff_model_weights(model), watch, done, total));
+            done += weight->bytes;
+        }
     }
     return tuff_watch_step(watch, TUFF_PHASE_LOAD, total, total);
 }
@@ -237,7 +251,8 @@ tuff_dtype tuff_model_matrix_dtype(const tuff_model *model)
     int types = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        if (tuff_param_is_matrix(p)) elements[p->stored] += tuff_param_elements(p);
+        /* llama.cpp's files have routers as f32, whatever the rest is */
+        if (tuff_param_is_matrix(p) && !p->router) elements[p->stored] += tuff_param_elements(p);
     }
     for (int i = 0; i < TUFF_DTYPE_COUNT; i++) {
         types += elements[i] > 0;

@@ -83,8 +83,10 @@ TUFF_MUST_USE tuff_status tuff_labels_write_gguf(const tuff_model *model, tuff_g
 TUFF_MUST_USE tuff_status tuff_model_check_tensors(const tuff_model *model);
 /* The file's tensors. */
 const tuff_weights *tuff_model_weights(const tuff_model *model);
-/* The file's tensor of a parameter; NULL when the file has none of its names. */
+/* The file's tensor of a parameter, or the first of those that it is a stack of, or number `index`; NULL when
+ * the file has none of its names. */
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param);
+const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_param *param, int64_t index);
 
 /* Elements of all parameters; a tied table counts once. */
 int64_t tuff_model_parameters(const tuff_model *model);

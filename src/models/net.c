@@ -40,6 +40,8 @@ void tuff_net_begin(tuff_net *net)
     if (net->tokens) begin_stream(net, &net->main, "", net->tokens, net->capacity != 0);
     if (net->source_tokens)
         begin_stream(net, &net->source, "source.", net->source_tokens, net->cross_capacity != 0);
+    if (net->balance && net->config->experts.balance != 0)
+        net->balanced = tuff_input(net->g, "balance.tokens", TUFF_F32, 1, &net->tokens);
     if (net->tokens && net->config->encoder)
         net->cross_segments = tuff_input(net->g, "cross.segments", TUFF_I32, 2, table);
 }

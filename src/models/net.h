@@ -32,7 +32,8 @@ typedef struct tuff_stream {
  * of the table), positions i32 [N] and positions_index (of models with positions), types i32 [N] and
  * types_index (of models with token types), segments i32 [S, 4] (as tuff_attention has them), rows i32 [N]
  * (with a cache: where a token's keys and values go), last i32 [S] (which token gives a sequence's logits),
- * labels i32 [N].
+ * labels i32 [N], balance.tokens f32 [N] (where `balance` asks for it: 1 / their number of the tokens that
+ * count, 0 of others).
  *
  * Of encoder-decoders these are the decoder's stream. The encoder's has M tokens and inputs source.ids,
  * source.positions, source.segments, source.ids_index and so on; the decoder's tokens attend to its states by
@@ -53,12 +54,15 @@ struct tuff_net {
     tuff_dtype cache_dtype;    /* f32 or f16 */
     int64_t rope_positions;    /* rows of the rope tables; no token sees one so far behind it */
     const tuff_net_hook *hook; /* NULL: none */
+    bool balance;              /* the loss of routers is wanted, where the config has one */
 
     /* made by tuff_net_begin */
     tuff_stream main, source;
     tuff_stream *at; /* the one that is built */
     tuff_tensor *cross_segments;
-    tuff_tensor *memory; /* the encoder's states [M, C] */
+    tuff_tensor *memory;      /* the encoder's states [M, C] */
+    tuff_tensor *balanced;    /* the input "balance.tokens" */
+    tuff_tensor *balances[2]; /* sums over layers: tokens of each expert, its probabilities; both [E] */
 };
 
 /* Makes the inputs. */
@@ -82,6 +86,10 @@ tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, in
                              bool bias);
 /* The config's norm over the last axis. */
 tuff_tensor *tuff_net_norm(tuff_net *net, tuff_tensor *x, const char *part, int layer);
+/* The choice of experts of one layer: x [N, C] gives [N, C]. */
+tuff_tensor *tuff_net_experts(tuff_net *net, tuff_tensor *x, int layer);
+/* After the layers: the loss of all routers together, times the config's factor; NULL: none is wanted. */
+tuff_tensor *tuff_net_balance(tuff_net *net);
 tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_tensor *x);
 /* [N, n * D] as heads [N, n, D], and back. */
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);

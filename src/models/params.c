@@ -16,7 +16,29 @@ int64_t tuff_param_elements(const tuff_param *param)
 
 int64_t tuff_param_columns(const tuff_param *param)
 {
-    return tuff_param_elements(param) / param->shape[0];
+    return param->rank > 1 ? param->shape[param->rank - 1] : 1;
+}
+
+int64_t tuff_param_rows(const tuff_param *param)
+{
+    return tuff_param_elements(param) / tuff_param_columns(param);
+}
+
+int64_t tuff_param_file_tensors(const tuff_param *param, bool gguf)
+{
+    const int64_t stack = gguf ? param->gguf.stack : param->hf.stack;
+    return stack ? stack : 1;
+}
+
+const char *tuff_param_file_name(const tuff_param *param, bool gguf, int64_t index,
+                                 char text[TUFF_PARAM_NAME])
+{
+    const tuff_source *source = gguf ? &param->gguf : &param->hf;
+    const char *number = source->name && source->stack ? strchr(source->name, '*') : NULL;
+    if (!number) return source->name;
+    snprintf(text, TUFF_PARAM_NAME, "%.*s%lld%s", (int)(number - source->name), source->name,
+             (long long)index, number + 1);
+    return text;
 }
 
 int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[TUFF_MAX_RANK])
@@ -24,6 +46,10 @@ int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[
     memcpy(out_shape, param->shape, (size_t)param->rank * sizeof *out_shape);
     const tuff_source *source = gguf ? &param->gguf : &param->hf;
     out_shape[0] -= source->skip;
+    if (source->stack) {
+        memmove(out_shape, out_shape + 1, (size_t)(param->rank - 1) * sizeof *out_shape);
+        return param->rank - 1;
+    }
     if (source->layout == TUFF_LAYOUT_HEADS) {
         out_shape[0] = source->heads;
         out_shape[1] = param->shape[0];
@@ -123,6 +149,8 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.more = 1;
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
+    if (part->kind == TUFF_PART_EXPERTS) p->hf.stack = p->shape[0];
+    p->router = part->kind == TUFF_PART_ROUTER && p->role == TUFF_ROLE_MATRIX;
     if (part->kind == TUFF_PART_HEADS) set_head(params, config, part, layer, p->name + size, &p->gguf);
     if (part->kind == TUFF_PART_QKV) {
         p->gguf.layout = TUFF_LAYOUT_QKV;

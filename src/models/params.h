@@ -31,6 +31,8 @@ typedef enum tuff_layout {
                      * the other */
 } tuff_layout;
 
+enum { TUFF_PARAM_NAME = 256 }; /* room for the name of a tensor */
+
 /* A tensor of a file. */
 typedef struct tuff_source {
     const char *name; /* NULL: the format has no name for it */
@@ -40,25 +42,33 @@ typedef struct tuff_source {
     int64_t head;    /* HEADS: which of them it is */
     int64_t skip;    /* rows that come before the file's first */
     double more;     /* what the file's numbers are more than those in memory */
+    int64_t stack; /* so many tensors, one for each first index, whose number is the name's '*'; 0: one tensor
+                      of them all */
 } tuff_source;
 
-/* One parameter. Shapes are those in memory: [out, in] for matrices. */
+/* One parameter. Shapes are those in memory: [out, in] for matrices, [experts, out, in] for those of experts.
+ */
 typedef struct tuff_param {
     const char *name; /* as in a Hugging Face state dict: "model.layers.0.self_attn.q_proj.weight" */
     tuff_role role;
     int rank;
     int64_t shape[TUFF_MAX_RANK];
     tuff_source hf, gguf;
+    bool router;       /* it chooses experts, and is no linear layer to PEFT */
     bool fresh;        /* no file holds it: it is drawn at random */
     bool whole;        /* trained also where an adapter is trained in place of the model */
     tuff_dtype stored; /* on a device, when it is not trained: as the model's file has it, or f32 */
 } tuff_param;
 
-/* Columns of its matrix view: all axes but the first; a vector has one. */
+/* Its matrix view: columns are the last axis, rows all others; a vector has one column. */
+int64_t tuff_param_rows(const tuff_param *param);
 int64_t tuff_param_columns(const tuff_param *param);
 int64_t tuff_param_elements(const tuff_param *param);
-/* Its axes in a file of one of the two formats, or those of the tensor that it is part of; returns how many.
- */
+/* How many tensors it is in a file of one of the two formats; and the name of one of them. */
+int64_t tuff_param_file_tensors(const tuff_param *param, bool gguf);
+const char *tuff_param_file_name(const tuff_param *param, bool gguf, int64_t index,
+                                 char text[TUFF_PARAM_NAME]);
+/* The axes of one of them, or those of the tensor that it is part of; returns how many. */
 int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[TUFF_MAX_RANK]);
 /* Whether it may be stored in 16 bits or by the block, and whether weight decay applies. */
 bool tuff_param_is_matrix(const tuff_param *param);
@@ -101,7 +111,9 @@ typedef enum tuff_part_kind {
     TUFF_PART_QKV,       /* rows of queries, keys and values by head: GGUF has them one after the other */
     TUFF_PART_UNNAMED,   /* GGUF has no name for it: what stands there is the part's name in Tuff only */
     TUFF_PART_POSITIONS, /* a table of positions: GGUF's begins with the first that texts have */
-    TUFF_PART_HEADS      /* norms "<name>.<head>.weight", which are rows of one tensor in GGUF */
+    TUFF_PART_HEADS,     /* norms "<name>.<head>.weight", which are rows of one tensor in GGUF */
+    TUFF_PART_ROUTER,    /* what chooses experts */
+    TUFF_PART_EXPERTS /* a matrix for each expert: Hugging Face's files have them apart, '*' is the number */
 } tuff_part_kind;
 typedef struct tuff_part {
     const char *hf, *gguf;

@@ -97,6 +97,12 @@ static bool is_of_heads(const tuff_save_source *from, const tuff_param *p)
     return from->gguf && p->gguf.layout == TUFF_LAYOUT_HEADS;
 }
 
+/* How many of its rows a tensor of the file has. */
+static int64_t rows_of(const tuff_save_source *from, const tuff_param *p)
+{
+    return tuff_param_rows(p) / tuff_param_file_tensors(p, from->gguf);
+}
+
 /* Rows of the parameter that are read together: a device answers few large questions faster than many. */
 static int64_t rows_at_once(const tuff_save_source *from, const tuff_param *p)
 {
@@ -104,7 +110,7 @@ static int64_t rows_at_once(const tuff_save_source *from, const tuff_param *p)
     if (is_turned(from, p)) return p->shape[0] / p->gguf.heads;
     if (is_by_head(from, p)) return p->shape[0] / p->gguf.heads / (p->gguf.queries + 2);
     const int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
-    return rows < p->shape[0] ? rows : p->shape[0];
+    return rows < rows_of(from, p) ? rows : rows_of(from, p);
 }
 
 /* The rows of a head as GGUF has them, (pair, half), from (half, pair) in memory. */
@@ -124,12 +130,14 @@ static int64_t block_in_memory(const tuff_source *file, int64_t block)
     return head * (queries + 2) + queries + which;
 }
 
-static tuff_status write_rows(const rows_out *out, const tuff_param *p, float *values, float *turned)
+static tuff_status write_rows(const rows_out *out, const tuff_param *p, int64_t index, float *values,
+                              float *turned)
 {
     const tuff_save_source *from = out->from;
-    const int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p);
-    for (int64_t r = from->gguf ? p->gguf.skip : 0; r < p->shape[0]; r += step) {
-        const int64_t n = r + step < p->shape[0] ? step : p->shape[0] - r;
+    const int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p), rows = rows_of(from, p),
+                  end = (index + 1) * rows;
+    for (int64_t r = index * rows + (from->gguf ? p->gguf.skip : 0); r < end; r += step) {
+        const int64_t n = r + step < end ? step : end - r;
         int64_t at = r;
         if (is_by_head(from, p)) at = block_in_memory(&p->gguf, r / step) * step;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, at, at + n, values));
@@ -183,7 +191,7 @@ static tuff_status copy_blocks(tuff_save_source *from, const tuff_weight *weight
     return status;
 }
 
-static tuff_status write_param(rows_out *out, const tuff_param *p)
+static tuff_status write_param(rows_out *out, const tuff_param *p, int64_t index)
 {
     const tuff_save_source *from = out->from;
     const size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
@@ -197,10 +205,10 @@ static tuff_status write_param(rows_out *out, const tuff_param *p)
     if (status == TUFF_OK && from->importance && p->rank == 2)
         status = tuff_importance_weights(from->importance, p->name, p->shape[1], &out->weights);
     if (status == TUFF_OK)
-        status =
-            is_transposed(from, p) ? write_transposed(out, p, values) : write_rows(out, p, values, order);
+        status = is_transposed(from, p) ? write_transposed(out, p, values)
+                                        : write_rows(out, p, index, values, order);
     for (int64_t head = 1; status == TUFF_OK && is_of_heads(from, p) && head < p->gguf.heads; head++)
-        status = write_rows(out, p + head, values, order);
+        status = write_rows(out, p + head, 0, values, order);
     tuff_free(values);
     tuff_free(order);
     tuff_free(out->converted);
@@ -212,11 +220,11 @@ tuff_status tuff_save_source_write(void *user, size_t index, tuff_sink *sink)
 {
     tuff_save_source *from = user;
     const tuff_save_item *item = &from->items[index];
-    const tuff_param *p = from->params[index];
+    const tuff_param *p = from->parts[index].param;
     const tuff_weight *same = same_blocks(from, item);
     rows_out out = {.from = from, .item = item, .sink = sink};
-    if (!p) return put(&out, from->factors[index && !from->params[index - 1]], (size_t)item->shape[0]);
-    return same ? copy_blocks(from, same, sink) : write_param(&out, p);
+    if (!p) return put(&out, from->factors[index && !from->parts[index - 1].param], (size_t)item->shape[0]);
+    return same ? copy_blocks(from, same, sink) : write_param(&out, p, from->parts[index].index);
 }
 
 static tuff_status list_factors(tuff_save_source *from)
@@ -233,22 +241,37 @@ static tuff_status list_factors(tuff_save_source *from)
     return TUFF_OK;
 }
 
-static tuff_status list_items(tuff_save_source *from)
+/* The tensors of a parameter. */
+static tuff_status list_param(tuff_save_source *from, const tuff_param *p)
 {
-    const tuff_params *params = &from->model->params;
-    from->items = tuff_alloc_array(params->count + 2, sizeof *from->items);
-    from->params = tuff_alloc_array(params->count + 2, sizeof *from->params);
-    if (!from->items || !from->params) return tuff_fail_memory("the list of a model's tensors");
-    for (size_t i = 0; i < params->count; i++) {
-        const tuff_param *p = &params->items[i];
-        const char *name = from->gguf ? p->gguf.name : p->hf.name;
-        if (!name || (is_of_heads(from, p) && p->gguf.head > 0)) continue;
+    char text[TUFF_PARAM_NAME];
+    const int64_t tensors = tuff_param_file_tensors(p, from->gguf);
+    if (!(from->gguf ? p->gguf.name : p->hf.name) || (is_of_heads(from, p) && p->gguf.head > 0))
+        return TUFF_OK;
+    for (int64_t i = 0; i < tensors; i++) {
+        const char *name = tuff_param_file_name(p, from->gguf, i, text);
         tuff_save_item *item = &from->items[from->count];
+        if (name == text) name = tuff_arena_strdup(&from->arena, text);
+        if (!name) return tuff_fail_memory("the list of a model's tensors");
         *item =
             (tuff_save_item){.name = name, .storage = tuff_mix_get(from->mix)->type, .shape = {1, 1, 1, 1}};
         item->rank = (unsigned)tuff_param_file_shape(p, from->gguf, item->shape);
-        from->params[from->count++] = p;
+        from->parts[from->count++] = (tuff_save_part){p, i};
     }
+    return TUFF_OK;
+}
+
+static tuff_status list_items(tuff_save_source *from)
+{
+    const tuff_params *params = &from->model->params;
+    size_t most = 2; /* beside the parameters' there may be factors */
+    for (size_t i = 0; i < params->count; i++)
+        most += (size_t)tuff_param_file_tensors(&params->items[i], from->gguf);
+    from->items = tuff_alloc_array(most, sizeof *from->items);
+    from->parts = tuff_alloc_array(most, sizeof *from->parts);
+    if (!from->items || !from->parts) return tuff_fail_memory("the list of a model's tensors");
+    for (size_t i = 0; i < params->count; i++)
+        TUFF_TRY(list_param(from, &params->items[i]));
     if (!from->gguf) return TUFF_OK;
     tuff_mix_apply(from->mix, &from->model->config, from->importance != NULL, from->items, from->count);
     return list_factors(from);
@@ -258,7 +281,8 @@ static tuff_status list_items(tuff_save_source *from)
 static tuff_status check_requantized(const tuff_save_source *from)
 {
     for (size_t i = 0; i < from->count; i++) {
-        const tuff_weight *weight = from->params[i] ? tuff_model_weight(from->model, from->params[i]) : NULL;
+        const tuff_param *p = from->parts[i].param;
+        const tuff_weight *weight = p ? tuff_model_weight(from->model, p) : NULL;
         if (!weight || tuff_storage_block(from->items[i].storage) == TUFF_BLOCK_COUNT ||
             tuff_storage_block(weight->storage) == TUFF_BLOCK_COUNT ||
             weight->storage == from->items[i].storage)
@@ -303,7 +327,8 @@ void tuff_save_source_close(tuff_save_source *source)
 {
     tuff_pool_destroy(&source->pool);
     tuff_free(source->items);
-    tuff_free(source->params);
+    tuff_free(source->parts);
+    tuff_arena_free(&source->arena);
     for (int i = 0; i < 2; i++)
         tuff_free(source->factors[i]);
 }

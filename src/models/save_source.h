@@ -6,6 +6,12 @@
 #include "models/mix.h"
 #include "models/model.h"
 
+/* What a tensor of the file is made from: a parameter, or one matrix of a stack. */
+typedef struct tuff_save_part {
+    const tuff_param *param; /* NULL: it is no parameter */
+    int64_t index;
+} tuff_save_part;
+
 typedef struct tuff_save_source {
     const tuff_model *model;
     const tuff_store *store; /* the parameters' values are there; NULL: in the model's file */
@@ -15,7 +21,8 @@ typedef struct tuff_save_source {
     tuff_watched work;
     /* set by tuff_save_source_open: */
     tuff_save_item *items;
-    const tuff_param **params; /* the items' */
+    tuff_save_part *parts; /* the items' */
+    tuff_arena arena;      /* their names */
     size_t count;
     float *factors[2]; /* of rotary positions: tensors of a GGUF that come after the parameters */
     tuff_pool *pool;   /* quantizes; NULL: nothing does */

@@ -34,22 +34,30 @@ static const tuff_weight *find(const tuff_weights *weights, const char *name)
     return tuff_weights_find(weights, old);
 }
 
-const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
+const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_param *param, int64_t index)
 {
-    if (model->gguf)
-        return param->gguf.name ? tuff_weights_find(model->gguf->weights, param->gguf.name) : NULL;
-    const tuff_weight *weight = find(model->weights, param->name);
+    char text[TUFF_PARAM_NAME];
+    const char *name = tuff_param_file_name(param, model->gguf != NULL, index, text);
+    if (model->gguf) return name ? tuff_weights_find(model->gguf->weights, name) : NULL;
+    const tuff_weight *weight = find(model->weights, name);
     if (weight) return weight;
     const char *prefix = model->config.arch->base_prefix;
-    return tuff_starts_with(param->name, prefix) ? find(model->weights, param->name + strlen(prefix)) : NULL;
+    return tuff_starts_with(name, prefix) ? find(model->weights, name + strlen(prefix)) : NULL;
 }
 
-static tuff_status check_param(const tuff_model *model, const tuff_param *param)
+const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
 {
-    const tuff_weight *weight = tuff_model_weight(model, param);
+    return tuff_model_weight_at(model, param, 0);
+}
+
+static tuff_status check_tensor(const tuff_model *model, const tuff_param *param, int64_t index)
+{
+    const tuff_weight *weight = tuff_model_weight_at(model, param, index);
+    char text[TUFF_PARAM_NAME];
     if (!weight)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the tensor %s of a %s model with %lld layers is missing",
-                         model->path, model->gguf && param->gguf.name ? param->gguf.name : param->hf.name,
+                         model->path,
+                         tuff_param_file_name(param, model->gguf && param->gguf.name, index, text),
                          model->config.arch->name, (long long)model->config.layers);
     TUFF_TRY(tuff_weight_check_readable(weight));
     int64_t want[TUFF_MAX_RANK];
@@ -60,6 +68,14 @@ static tuff_status check_param(const tuff_model *model, const tuff_param *param)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
                          weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
     }
+    return TUFF_OK;
+}
+
+static tuff_status check_param(const tuff_model *model, const tuff_param *param)
+{
+    const int64_t tensors = tuff_param_file_tensors(param, model->gguf != NULL);
+    for (int64_t i = 0; i < tensors; i++)
+        TUFF_TRY(check_tensor(model, param, i));
     return TUFF_OK;
 }
 
@@ -115,8 +131,12 @@ static tuff_status check_spares(const tuff_model *model, bool telling)
     bool *used = tuff_alloc_array(weights->count + 1, sizeof *used);
     if (!used) return tuff_fail_memory("the list of a file's tensors");
     for (size_t i = 0; i < model->params.count; i++) {
-        const tuff_weight *weight = tuff_model_weight(model, &model->params.items[i]);
-        if (weight) used[weight - weights->items] = true;
+        const tuff_param *p = &model->params.items[i];
+        const int64_t tensors = tuff_param_file_tensors(p, model->gguf != NULL);
+        for (int64_t k = 0; k < tensors; k++) {
+            const tuff_weight *weight = tuff_model_weight_at(model, p, k);
+            if (weight) used[weight - weights->items] = true;
+        }
     }
     const tuff_weight *head = tuff_model_output(model); /* of a tied model: a copy of the table */
     if (head) used[head - weights->items] = true;

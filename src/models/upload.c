@@ -75,6 +75,21 @@ static tuff_status read_head(const tuff_weight *weight, const tuff_param *p, int
     return status;
 }
 
+/* Rows [begin, end) of a stack, of which the file has a tensor for each first index. */
+static tuff_status read_stack(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                              tuff_dtype dtype, void *out)
+{
+    const int64_t rows = tuff_param_rows(p) / p->shape[0];
+    const int64_t row_bytes = (int64_t)tuff_dtype_bytes(dtype, tuff_param_columns(p));
+    for (int64_t r = begin, next; r < end; r = next) {
+        const int64_t first = r / rows * rows; /* of the tensor that has it */
+        next = first + rows < end ? first + rows : end;
+        TUFF_TRY(tuff_weight_read_rows(tuff_model_weight_at(model, p, r / rows), r - first, next - first,
+                                       dtype, (char *)out + (r - begin) * row_bytes));
+    }
+    return TUFF_OK;
+}
+
 /* Rows [begin, end) of a parameter in memory order, as the file's numbers are. */
 static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
                                 tuff_dtype dtype, void *out)
@@ -98,6 +113,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
         tuff_free(whole);
         return status;
     }
+    if (!model->gguf && p->hf.stack) return read_stack(model, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED)
         return read_transposed(weight, p, begin, end, dtype, out);
     if (!turned) return tuff_weight_read_rows(weight, begin, end, dtype, out);
@@ -163,13 +179,14 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     int64_t columns = tuff_param_columns(p), row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);
     /* a transposed file is read whole per piece: make that one piece */
     bool whole = !model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
-    int64_t step = whole ? p->shape[0] : PIECE_BYTES / row_bytes + 1;
-    if (step > p->shape[0]) step = p->shape[0];
+    const int64_t all = tuff_param_rows(p);
+    int64_t step = whole ? all : PIECE_BYTES / row_bytes + 1;
+    if (step > all) step = all;
     void *rows = tuff_alloc_array((size_t)step, (size_t)row_bytes);
     if (!rows) return tuff_fail_memory("rows of a weight");
     tuff_status status = TUFF_OK;
-    for (int64_t r = 0; r < p->shape[0] && status == TUFF_OK; r += step) {
-        int64_t end = r + step < p->shape[0] ? r + step : p->shape[0];
+    for (int64_t r = 0; r < all && status == TUFF_OK; r += step) {
+        int64_t end = r + step < all ? r + step : all;
         status = tuff_watch_step(at->watch, TUFF_PHASE_UPLOAD, at->done, at->total);
         at->done += (uint64_t)((end - r) * columns);
         if (status == TUFF_OK) status = read_file_rows(model, p, r, end, dtype, rows);

@@ -67,12 +67,22 @@ tuff_status tuff_pack_set_picked(tuff_pack *pack, tuff_program *program, const c
                               tuff_embedding_index_size((size_t)n) * sizeof *pack->index);
 }
 
+/* The tokens by which routers keep experts in balance: all that there are, virtual ones, too. */
+static tuff_status set_balanced(tuff_pack *pack, tuff_program *program)
+{
+    float *shares = (float *)pack->index; /* which is as long, and of no use now */
+    for (int64_t i = 0; i < pack->shape.tokens; i++)
+        shares[i] = i < pack->tokens ? 1.0f / (float)pack->tokens : 0;
+    return tuff_program_input(program, "balance.tokens", shares, (size_t)pack->shape.tokens * sizeof *shares);
+}
+
 tuff_status tuff_pack_set(tuff_pack *pack, tuff_program *program)
 {
     int64_t n = pack->shape.tokens;
     TUFF_TRY(tuff_pack_set_picked(pack, program, "ids", pack->ids, n));
     TUFF_TRY(tuff_pack_set_picked(pack, program, "positions", pack->positions, n));
     if (pack->config->token_types) TUFF_TRY(tuff_pack_set_picked(pack, program, "types", pack->types, n));
+    if (tuff_program_has_input(program, "balance.tokens")) TUFF_TRY(set_balanced(pack, program));
     if (pack->virtual_tokens)
         TUFF_TRY(tuff_program_input(program, "embedding_rows", pack->embedding_rows,
                                     (size_t)n * sizeof *pack->embedding_rows));

@@ -1,5 +1,7 @@
 #include "train/lm.h"
 
+#include <string.h>
+
 tuff_status tuff_lm_upload(const tuff_lm *lm, tuff_store *store)
 {
     return tuff_adapter_upload_model(lm->model, lm->adapter, lm->trains_model, lm->rope_positions, lm->watch,
@@ -78,10 +80,9 @@ tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
     size_t own = lm->adapter ? lm->adapter->count : 0, count;
     if (index >= own) {
         const tuff_param *p = whole_param(lm, index - own, &count);
-        return (tuff_trained){.name = p->name,
-                              .rank = p->rank,
-                              .shape = {p->shape[0], p->shape[1]},
-                              .decay = tuff_param_is_matrix(p)};
+        tuff_trained t = {.name = p->name, .rank = p->rank, .decay = tuff_param_is_matrix(p)};
+        memcpy(t.shape, p->shape, sizeof t.shape);
+        return t;
     }
     const tuff_adapter_tensor *t = &lm->adapter->tensors[index];
     return (tuff_trained){

@@ -165,7 +165,10 @@ tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
     m.parameters = tuff_model_parameters(t->model);
     for (size_t i = 0; i < tuff_lm_trained_count(&t->runs.lm); i++) {
         tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
-        m.trained_parameters += x.shape[0] * (x.rank == 2 ? x.shape[1] : 1);
+        int64_t elements = 1;
+        for (int k = 0; k < x.rank; k++)
+            elements *= x.shape[k];
+        m.trained_parameters += elements;
         m.optimizer += tuff_optimizer_bytes(&t->runs.optimizer, &x);
     }
     m.gradients_apart = t->sums;

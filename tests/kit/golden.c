@@ -402,6 +402,7 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"llama-tied"),
         cmocka_unit_test_prestate(run_model, (void *)"mistral"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen2"),
+        cmocka_unit_test_prestate(run_model, (void *)"mixtral"),
         cmocka_unit_test_prestate(run_model, (void *)"llama-llama3"),
         cmocka_unit_test_prestate(run_model, (void *)"llama-yarn"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen3"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Which keys of config.json and GGUF the other programs know, and whether Tuff follows each of them.
 
-    python check_config_keys.py --list
+    python check_config_keys.py --list [--only mixtral]
     python check_config_keys.py --perturb build/default/tuff [--only llama] [--report table.tsv]
 
 --list:    writes assets/golden/keys/*.json: the keys that transformers' config classes have or that its models ask a config
@@ -36,7 +36,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "granite", "smollm3",
           "phi3", "starcoder2", "stablelm", "cohere2", "glm", "glm4", "gpt_neox", "phi", "gptj", "gpt_neo",
-          "bloom", "mpt", "falcon")  # fmt: skip
+          "bloom", "mpt", "falcon", "mixtral")  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
 PAIRS = ("t5", "mt5", "umt5", "bart")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
@@ -109,9 +109,11 @@ def keys_asked_for(directory):
     return {name for name in asked if not name.startswith("_") and not callable(getattr(kind, name, None))}, kind
 
 
-def list_keys():
-    found = {"transformers": transformers.__version__}
-    for name in MODELS + ENCODERS + PAIRS:
+def list_keys(only):
+    folder = GOLDEN / "keys"
+    found = json.loads((folder / "transformers.json").read_text()) if only else {"transformers": transformers.__version__}
+    listed = only or MODELS + ENCODERS + PAIRS
+    for name in listed:
         asked, kind = keys_asked_for(GOLDEN / name)
         fields = {field.name for field in dataclasses.fields(kind)}
         found[name] = sorted(asked | fields | GENERATION | set(kind.attribute_map) | set(TAKEN))
@@ -120,12 +122,11 @@ def list_keys():
         if inspect.isclass(kind):
             names |= {v for v in vars(kind).values() if isinstance(v, str) and v.startswith("{arch}.")}
     names = {re.sub(r"\{dense\}", "dense_2", name.removeprefix("{arch}.")) for name in names}
-    folder = GOLDEN / "keys"
     folder.mkdir(exist_ok=True)
     write(folder / "transformers.json", found)
     write(folder / "peft.json", {"peft": peft.__version__, "keys": [f.name for f in dataclasses.fields(peft.LoraConfig)]})
     write(folder / "llama.cpp.json", {"gguf": version("gguf"), "keys": sorted(names)})
-    print({name: len(found[name]) for name in MODELS + ENCODERS + PAIRS}, len(names), "of GGUF")
+    print({name: len(found[name]) for name in listed}, len(names), "of GGUF")
 
 
 def write(path, value):
@@ -286,7 +287,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.list:
-        list_keys()
+        list_keys(options.only)
     return perturb(options.perturb, options.only, options.report) if options.perturb else 0
 
 

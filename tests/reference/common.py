@@ -22,7 +22,7 @@ transformers.utils.logging.disable_progress_bar()
 def load_model(directory, double=False, kind=AutoModelForCausalLM):
     """The language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""
     model = kind.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="exact", local_files_only=True
+        directory, dtype=torch.float32, attn_implementation="exact", experts_implementation="eager", local_files_only=True
     )
     if double:
         to_double(model)
@@ -98,6 +98,8 @@ def to_double(model):
             cohere2.apply_rotary_pos_emb = _turn_neighbours
         elif kind == "Cohere2LayerNorm":
             module.forward = types.MethodType(_layer_norm, module)
+        elif kind.endswith("TopKRouter"):
+            module.forward = types.MethodType(_route, module)
         elif kind.endswith("RotaryEmbedding"):
             module.forward = types.MethodType(_rotary, module)
 
@@ -136,6 +138,15 @@ def _rms_norm(self, x):
 
 def _rms_norm_plus_one(self, x):
     return (1 + self.weight) * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps))
+
+
+def _route(self, hidden_states):
+    """Those of transformers go through f32: scores of all experts, weights of those that are used, which these are."""
+    scores = F.linear(hidden_states.reshape(-1, self.hidden_dim), self.weight, getattr(self, "bias", None))
+    best, chosen = torch.topk(torch.softmax(scores, dim=-1), self.top_k, dim=-1)
+    if getattr(self, "norm_topk_prob", True):
+        best = best / best.sum(dim=-1, keepdim=True)
+    return scores, best, chosen
 
 
 def _layer_norm(self, x):

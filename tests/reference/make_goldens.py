@@ -38,9 +38,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 import decoders
+import experts
 import gpts
 import tiny_tokenizers
-from common import causal_loss, load_model, to_double, train
+from common import causal_loss, forward_loss, load_model, to_double, train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = {"steps": 20, "learning_rate": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01, "clip": 1.0}
@@ -118,9 +119,10 @@ MODELS = {
 SEEDS = {name: 20260 + i for i, name in enumerate(MODELS)} | {name: 20360 + i for i, name in enumerate(gpts.CONFIGS)}
 MODELS |= {
     name: (make_config, lambda: tiny_tokenizers.split(276, digits="", nfc=True), (2, 19), False, None)
-    for name, make_config in gpts.CONFIGS.items()
+    for name, make_config in (gpts.CONFIGS | experts.CONFIGS).items()
 }
-CHANGES = decoders.CHANGES | gpts.CHANGES
+SEEDS |= experts.SEEDS
+CHANGES = decoders.CHANGES | gpts.CHANGES | experts.CHANGES
 
 
 def write_json(path, value):
@@ -144,6 +146,11 @@ def randomize(model, random):
         elif any(table in name for table in ("embed_tokens", "embed_in", "wte", "word_embeddings")):
             scaled = model.config.model_type.startswith("gemma")  # its rows are multiplied by the root of their size
             value = (0.2 if scaled else 0.4 if tied else 0.8) * noise
+        elif name.endswith("sinks"):
+            value = noise
+        elif parameter.dim() == 3:
+            transposed = model.config.model_type == "gpt_oss"
+            value = 1.4 / np.sqrt(parameter.shape[1 if transposed else 2]) * noise
         else:
             fan_in = parameter.shape[0] if model.config.model_type == "gpt2" else parameter.shape[1]
             value = 1.4 / np.sqrt(fan_in) * noise
@@ -255,10 +262,10 @@ def gradients(model, ids, rename=lambda name: name):
     return truth
 
 
-def training(model, batches, ids, rate=STEPS["learning_rate"]):
+def training(model, batches, ids, rate=STEPS["learning_rate"], loss_of=forward_loss, accumulation=1):
     steps = list(
         train(model, batches, lambda step: rate, clip=STEPS["clip"], decay=STEPS["weight_decay"],
-              betas=tuple(STEPS["betas"]), eps=STEPS["eps"])
+              betas=tuple(STEPS["betas"]), eps=STEPS["eps"], loss_of=loss_of, accumulation=accumulation)
     )  # fmt: skip
     model.eval()
     with torch.no_grad():
@@ -388,7 +395,21 @@ def check_changes(folder, name, ids, want):
         print(f"{name:11} {len(moves)} changes of keys move the logits, by {min(moves.values()):.1e} and more")
 
 
+def make_balanced(folder, truth, batches, ids, near):
+    """The losses with that of the routers in them: of whole batches, and of micro-batches of one row, each of which has a
+    loss of its routers of its own (apart.safetensors)."""
+    model = near.watch(load_model(folder, double=True))
+    truth.update(training(model, batches, ids, loss_of=experts.loss_with_balance))
+    model = near.watch(load_model(folder, double=True))
+    rows = batches.reshape(-1, 1, batches.shape[2])
+    made = training(model, rows, ids, loss_of=experts.loss_with_balance, accumulation=batches.shape[1])
+    made["batch_ids"] = torch.as_tensor(batches, dtype=torch.int32)
+    save_file(made, folder / "apart.safetensors")
+
+
 def make(output, name, seed):
+    """Makes a golden; false: rounding would change which experts its tokens use."""
+    near = experts.Nearness()
     make_config, make_tokenizer, shape, old_style, targets = MODELS[name]
     folder = output / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -409,12 +430,25 @@ def make(output, name, seed):
 
     model = load_model(folder, double=True)
     truth = {"input_ids": ids.to(torch.int32), "batch_ids": torch.as_tensor(batches, dtype=torch.int32)}
-    truth.update(gradients(model, ids, gpts.FILE_NAMES.get(model.config.model_type, lambda name: name)))
+    near.watch(model)
+    model_type = model.config.model_type
+    truth.update(experts.apart(model_type, gradients(model, ids, gpts.FILE_NAMES.get(model_type, lambda name: name))))
+    if near.smallest < experts.NEAREST:
+        return False
+    if getattr(model.config, "output_router_logits", False):
+        make_balanced(folder, truth, batches, ids, near)
+    else:
+        truth.update(training(near.watch(load_model(folder, double=True)), batches, ids))
+    if near.smallest < experts.NEAREST:
+        return False
+    model = load_model(folder, double=True)
     check_changes(folder, name, ids, truth["logits"].double())
     gap, prompt, prompt_ids, continuation = choose_prompt(model, tokenizer)
     truth["prompt_ids"] = torch.tensor(prompt_ids, dtype=torch.int32)
     truth["greedy_ids"] = torch.tensor(continuation, dtype=torch.int32)
-    truth.update(training(model, batches, ids))
+    greedy(near.watch(model), prompt_ids)
+    if near.smallest < experts.NEAREST:
+        return False
     save_file(truth, folder / "truth.safetensors")
 
     texts = [
@@ -437,6 +471,9 @@ def make(output, name, seed):
     print(f"{name:11} f32 logits differ by {error:.1e}; loss {losses[0]:.3f} -> {losses[1]:.3f}, gap {gap:.3f}")
     if error > 2e-5:
         raise SystemExit(f"{name}: transformers in f32 is {error:.1e} from the f64 truth: the truth is wrong")
+    if near.smallest < float("inf"):
+        print(f"{name:11} seed {seed}: the nearest of unused experts is {near.smallest:.1e} behind")
+    return True
 
 
 def compare(expected, made):
@@ -480,7 +517,9 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         output = pathlib.Path(scratch) if arguments.check else arguments.output
         for name in names:
-            make(output, name, SEEDS[name])
+            seed = SEEDS[name]
+            while not make(output, name, seed):
+                seed += 1000
         if arguments.check:
             wrong = sum(compare(arguments.output / name, output / name) for name in names)
             print("the goldens are what this script makes" if not wrong else f"{wrong} differences")

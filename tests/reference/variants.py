@@ -177,6 +177,16 @@ def glm(r):
     return turned(r, plain(r) | {"attention_bias": r.yes()}, shares=(1.0, 0.5, 0.75))
 
 
+def routed(r, value):
+    """Experts, of which each token uses some."""
+    experts = r.size(1, 9)
+    return turned(r, value | {"num_experts": experts, "num_experts_per_tok": r.size(1, experts)})
+
+
+def mixtral(r):
+    return routed(r, plain(r)) | {"sliding_window": r.of(None, 3, 9)}
+
+
 def shared_heads(r):
     heads = r.size(1, 8)
     return heads, heads * 2 * r.size(2, 8)
@@ -252,7 +262,7 @@ def falcon(r):
 DECODERS = {
     family.__name__: family
     for family in (gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, olmo2, granite, smollm3, phi3, starcoder2,
-                   stablelm, cohere2, glm, gpt_neox, phi, gptj, gpt_neo, bloom, mpt, falcon)
+                   stablelm, cohere2, glm, gpt_neox, phi, gptj, gpt_neo, bloom, mpt, falcon, mixtral)
 } | {"glm4": glm}  # fmt: skip
 
 

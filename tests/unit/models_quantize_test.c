@@ -77,8 +77,8 @@ static double difference(const tuff_model *a, const tuff_model *b, size_t i)
     const size_t n = (size_t)tuff_param_elements(p);
     float *x = tuff_alloc_array(n, sizeof *x), *y = tuff_alloc_array(n, sizeof *y);
     double error = 0, all = 0;
-    KIT_OK(tuff_model_read(a, p, NULL, 0, p->shape[0], x));
-    KIT_OK(tuff_model_read(b, q, NULL, 0, p->shape[0], y));
+    KIT_OK(tuff_model_read(a, p, NULL, 0, tuff_param_rows(p), x));
+    KIT_OK(tuff_model_read(b, q, NULL, 0, tuff_param_rows(p), y));
     for (size_t k = 0; k < n; k++) {
         error += ((double)x[k] - (double)y[k]) * ((double)x[k] - (double)y[k]);
         all += (double)x[k] * (double)x[k];
@@ -142,8 +142,8 @@ static void test_every_type(void **state)
 static void test_orders_of_rows(void **state)
 {
     (void)state;
-    const char *const names[] = {"llama",    "gpt2", "qwen2", "gemma2",
-                                 "gpt_neox", "phi3", "bert",  "nomic_bert"};
+    const char *const names[] = {"llama", "gpt2", "qwen2",      "gemma2", "gpt_neox",
+                                 "phi3",  "bert", "nomic_bert", "mixtral"};
     for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
         tuff_model *model = model_open(names[m]);
         const char *path = kit_path("ordered.gguf");

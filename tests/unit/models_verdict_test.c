@@ -314,11 +314,11 @@ static void every_key_of_transformers_is_listed(void **state)
 {
     (void)state;
     static const char *const archs[] = {
-        "gpt2",        "llama",      "mistral", "qwen2",   "qwen3",   "gemma",       "gemma2",
-        "gemma3_text", "olmo2",      "granite", "smollm3", "phi3",    "starcoder2",  "stablelm",
-        "cohere2",     "gpt_neox",   "phi",     "gptj",    "gpt_neo", "bloom",       "mpt",
-        "falcon",      "glm",        "glm4",    "bert",    "roberta", "xlm-roberta", "distilbert",
-        "nomic_bert",  "modernbert", "mpnet",   "t5",      "mt5",     "umt5",        "bart"};
+        "gpt2",  "llama",   "mistral",     "qwen2",      "qwen3",      "gemma",      "gemma2",  "gemma3_text",
+        "olmo2", "granite", "smollm3",     "phi3",       "starcoder2", "stablelm",   "cohere2", "gpt_neox",
+        "phi",   "gptj",    "gpt_neo",     "bloom",      "mpt",        "falcon",     "glm",     "glm4",
+        "bert",  "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet",   "t5",
+        "mt5",   "umt5",    "bart",        "mixtral"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
@@ -393,7 +393,7 @@ static void put_softcap(tuff_gguf_builder *b)
 }
 static void put_experts(tuff_gguf_builder *b)
 {
-    tuff_gguf_put_u32(b, "llama.expert_count", 8);
+    tuff_gguf_put_u32(b, "llama.expert_shared_count", 8);
 }
 static void put_logit_scale(tuff_gguf_builder *b)
 {
@@ -428,7 +428,7 @@ static void metadata_that_changes_the_model_is_refused(void **state)
         {put_causal, "llama.attention.causal is false: in Tuff a token sees only"},
         {put_scale, "llama.attention.scale is 0.25"},
         {put_softcap, "llama.final_logit_softcapping is 30"},
-        {put_experts, "llama.expert_count is 8: Tuff runs no mixtures"},
+        {put_experts, "llama.expert_shared_count is 8: Tuff runs this architecture without experts"},
         {put_logit_scale, "llama.logit_scale is 2"},
         {put_state_space, "llama.ssm.state_size is 4"},
         {put_adapter, "it holds no model: its general.type is \"adapter\""},

@@ -100,7 +100,7 @@ const tuff_weight *tuff_model_table(const tuff_model *model)
 {
     char name[NAME_SIZE];
     table_name(&model->config, name);
-    const tuff_param param = {.name = name, .gguf.name = "token_embd.weight"};
+    const tuff_param param = {.name = name, .hf.name = name, .gguf.name = "token_embd.weight"};
     return tuff_model_weight(model, &param);
 }
 

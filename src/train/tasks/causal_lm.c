@@ -1,6 +1,7 @@
 /* Causal language modelling: blocks of a text; of each, every token but the first is predicted. */
 #include <string.h>
 
+#include "runtime/program.h"
 #include "train/task.h"
 
 static tuff_status check(const tuff_dataset *data, const tuff_model *model)
@@ -56,19 +57,31 @@ static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, c
         if (pack->virtual_tokens) labels[at - 1] = ids[0]; /* as PEFT has it: the last of them predicts it */
     }
     TUFF_TRY(tuff_pack_set(pack, program));
+    if (tuff_program_has_input(program, "balance.labels")) {
+        float count = 0;
+        for (int64_t i = 0; i < shape->tokens; i++)
+            count += labels[i] != TUFF_NO_LABEL;
+        TUFF_TRY(tuff_program_input(program, "balance.labels", &count, sizeof count));
+    }
     return tuff_program_input(program, "labels", labels, (size_t)shape->tokens * sizeof *labels);
 }
 
 static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
 {
+    tuff_graph *g = net->g;
+    net->balance = at->use == TUFF_TASK_TRAIN;
     tuff_net_begin(net);
     tuff_tensor *logits = tuff_net_logits(net, tuff_net_hidden(net), false);
     if (at->use == TUFF_TASK_LOGITS) {
-        tuff_output(net->g, "logits", logits);
+        tuff_output(g, "logits", logits);
         return NULL;
     }
-    return tuff_cross_entropy_sum(net->g, logits,
-                                  tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
+    tuff_tensor *sum =
+        tuff_cross_entropy_sum(g, logits, tuff_input(g, "labels", TUFF_I32, 1, &at->shape.tokens));
+    /* the sum is divided by the labels; a batch's routers count as much as they do */
+    tuff_tensor *balance = tuff_net_balance(net);
+    if (!balance) return sum;
+    return tuff_add(g, sum, tuff_mul(g, balance, tuff_input(g, "balance.labels", TUFF_F32, 0, NULL)));
 }
 
 const tuff_task tuff_task_causal_lm = {.name = "causal-lm",

@@ -1,0 +1,81 @@
+/* Feed-forward layers that are a choice of experts: a router's scores say which few of them a token uses, and
+ * by which weights what these make of it is added up. Only those are computed. */
+#include "models/net.h"
+
+/* The weights of a token's experts [N, used], and which they are [N * used]. */
+static void choose(tuff_net *net, tuff_tensor *scores, tuff_tensor **weights, tuff_tensor **chosen)
+{
+    const tuff_experts_spec *e = &net->config->experts;
+    const int64_t pairs = tuff_tensor_dim(scores, 0) * e->used;
+    tuff_graph *g = net->g;
+    tuff_tensor *best = NULL, *places = NULL;
+    /* shares of the best alone: a softmax over their scores is the same as over all, divided by their sum */
+    tuff_top_k(g, e->shares ? scores : tuff_softmax(g, scores), e->used, &best, &places);
+    *weights = e->shares ? tuff_softmax(g, best) : best;
+    *chosen = tuff_reshape(g, places, 1, &pairs);
+}
+
+static tuff_tensor *add_up(tuff_graph *g, tuff_tensor *sum, tuff_tensor *x)
+{
+    return sum ? tuff_add(g, sum, x) : x;
+}
+
+/* Which share of the tokens uses each expert, and how probable it is on the average: added to those of other
+ * layers. */
+static void observe(tuff_net *net, tuff_tensor *scores, tuff_tensor *chosen)
+{
+    const tuff_experts_spec *e = &net->config->experts;
+    const int64_t tokens = tuff_tensor_dim(scores, 0), column[] = {tokens, 1}, each[] = {tokens, e->used},
+                  pairs[] = {tokens * e->used, 1};
+    tuff_graph *g = net->g;
+    tuff_tensor *share = tuff_reshape(g, net->balanced, 2, column);
+    tuff_tensor *used = tuff_reshape(g, tuff_copy(g, tuff_expand(g, share, 2, each), TUFF_F32), 2, pairs);
+    used = tuff_reshape(g, tuff_scatter_add_rows(g, used, chosen, e->count), 1, &e->count);
+    tuff_tensor *probable = tuff_sum(g, tuff_mul(g, tuff_softmax(g, scores), share), 1u << 0, false);
+    net->balances[0] = add_up(g, net->balances[0], used);
+    net->balances[1] = add_up(g, net->balances[1], probable);
+}
+
+tuff_tensor *tuff_net_balance(tuff_net *net)
+{
+    const tuff_experts_spec *e = &net->config->experts;
+    double layers = 0;
+    if (!net->balances[0]) return NULL;
+    for (int i = 0; i < (int)net->config->layers; i++)
+        layers += tuff_config_layer(net->config, i)->experts;
+    tuff_tensor *sum = tuff_sum(net->g, tuff_mul(net->g, net->balances[0], net->balances[1]), 1u << 0, false);
+    return tuff_scale(net->g, sum, e->balance * (double)e->count / (layers * layers));
+}
+
+/* x [R, in], of which each row is given to one or more experts, times the matrices of these: [N * used, out].
+ */
+static tuff_tensor *product(tuff_net *net, tuff_tensor *x, const char *part, int layer, int64_t out,
+                            tuff_tensor *order)
+{
+    const int64_t shape[] = {net->config->experts.count, out, tuff_tensor_dim(x, -1)};
+    const char *name = tuff_net_name(net, "%s.weight", tuff_net_module(net, part, layer));
+    tuff_tensor *w = tuff_net_param(net, name, TUFF_ROLE_MATRIX, 3, shape);
+    return tuff_matmul_grouped(net->g, x, tuff_transpose(net->g, w), order);
+}
+
+tuff_tensor *tuff_net_experts(tuff_net *net, tuff_tensor *x, int layer)
+{
+    const tuff_config *c = net->config;
+    const tuff_layer_spec *spec = tuff_config_layer(c, layer);
+    const tuff_experts_spec *e = &c->experts;
+    const int64_t tokens = tuff_tensor_dim(x, 0), pairs[] = {tokens * e->used, 1},
+                  each[] = {tokens, e->used, c->hidden_size};
+    tuff_graph *g = net->g;
+    tuff_tensor *weights, *chosen;
+    tuff_tensor *scores = tuff_net_linear(net, x, "blk.#.ffn_gate_inp", layer, e->count, false);
+    choose(net, scores, &weights, &chosen);
+    if (net->balanced) observe(net, scores, chosen);
+    tuff_tensor *order = tuff_group_rows(g, chosen, e->count);
+    tuff_tensor *a = product(net, x, "blk.#.ffn_gate_exps", layer, e->width, order);
+    tuff_tensor *b = product(net, x, "blk.#.ffn_up_exps", layer, e->width, order);
+    a = spec->activation == TUFF_ACT_SILU ? tuff_swiglu(g, a, b)
+                                          : tuff_mul(g, tuff_net_activate(net, spec->activation, a), b);
+    tuff_tensor *y = product(net, a, "blk.#.ffn_down_exps", layer, c->hidden_size, order);
+    y = tuff_mul(g, y, tuff_reshape(g, weights, 2, pairs));
+    return tuff_sum(g, tuff_reshape(g, y, 3, each), 1u << 1, false);
+}
