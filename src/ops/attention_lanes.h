@@ -14,6 +14,19 @@
 typedef float NAME(vector) __attribute__((vector_size(4 * WIDTH), may_alias));
 typedef int32_t NAME(integers) __attribute__((vector_size(4 * WIDTH), may_alias));
 
+/* sum + a * x, rounded once where the machine can: asked for, so that all blocks that add up the same terms
+ * get the same bits, whatever the compiler makes of each. */
+INLINE NAME(vector) NAME(add)(NAME(vector) sum, float a, NAME(vector) x)
+{
+#if WIDTH == 16
+    return (NAME(vector))_mm512_fmadd_ps(_mm512_set1_ps(a), (__m512)x, (__m512)sum);
+#elif WIDTH == 8
+    return (NAME(vector))_mm256_fmadd_ps(_mm256_set1_ps(a), (__m256)x, (__m256)sum);
+#else
+    return sum + a * x;
+#endif
+}
+
 /* out[r] = sum over d of rows[r * stride + d] * columns[d], n rows; n is a constant at every call */
 INLINE void NAME(scores_of)(int n, const float *rows, int64_t stride, const float *columns, int64_t D,
                             float *out)
@@ -26,7 +39,7 @@ INLINE void NAME(scores_of)(int n, const float *rows, int64_t stride, const floa
     for (int64_t d = 0; d < D; d++)
         for (int r = 0; r < n; r++)
             for (int v = 0; v < PARTS; v++)
-                sum[r][v] += rows[r * stride + d] * x[d * PARTS + v];
+                sum[r][v] = NAME(add)(sum[r][v], rows[r * stride + d], x[d * PARTS + v]);
     for (int r = 0; r < n; r++)
         for (int v = 0; v < PARTS; v++)
             ((NAME(vector) *)(void *)out)[r * PARTS + v] = sum[r][v];
@@ -44,14 +57,14 @@ INLINE void NAME(scores)(const float *rows, int64_t stride, int64_t n, const flo
         NAME(scores_of)(1, rows + r * stride, stride, columns, D, out + r * LANES);
 }
 
-/* sum + a * x where a lane sees, sum elsewhere, whatever x is there: rounded once, as where all lanes see. */
+/* The same where a lane sees, sum elsewhere, whatever x is there. */
 INLINE NAME(vector) NAME(add_seen)(NAME(integers) seen, NAME(vector) sum, float a, NAME(vector) x)
 {
 #if WIDTH == 16
     return (NAME(vector))_mm512_mask3_fmadd_ps(_mm512_set1_ps(a), (__m512)x, (__m512)sum,
                                                _mm512_test_epi32_mask((__m512i)seen, (__m512i)seen));
 #else
-    NAME(vector) more = sum + a * x;
+    NAME(vector) more = NAME(add)(sum, a, x);
     return (NAME(vector))((seen & (NAME(integers))more) | (~seen & (NAME(integers))sum));
 #endif
 }
@@ -77,7 +90,7 @@ INLINE void NAME(accumulate_of)(int c, bool all, const int32_t *low, const int32
             for (int v = 0; v < PARTS; v++) {
                 const float a = rows[r * stride + d];
                 if (all)
-                    s[d][v] += a * x[r * PARTS + v];
+                    s[d][v] = NAME(add)(s[d][v], a, x[r * PARTS + v]);
                 else
                     s[d][v] = NAME(add_seen)(seen[v], s[d][v], a, x[r * PARTS + v]);
             }

@@ -91,8 +91,8 @@ INLINE void NAME(spread_of)(int n, int c, int64_t low, int64_t high, const float
     for (int64_t i = low; i < high; i++)
         for (int r = 0; r < n; r++)
             for (int v = 0; v < c; v++)
-                s[r][v] += weights[r * LANES + i] *
-                           *(const NAME(vector) *)(const void *)(rows + i * step + v * WIDTH);
+                s[r][v] = NAME(add)(s[r][v], weights[r * LANES + i],
+                                    *(const NAME(vector) *)(const void *)(rows + i * step + v * WIDTH));
     for (int r = 0; r < n; r++)
         for (int v = 0; v < c; v++)
             *(NAME(loose) *)(void *)(sums + r * stride + v * WIDTH) = s[r][v];
