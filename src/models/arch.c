@@ -7,6 +7,7 @@
 
 static const tuff_arch *const archs[] = {
 #define TUFF_ARCH(name, model_type) &tuff_arch_##name,
+#define TUFF_ENCODER_OF(name)       &tuff_arch_##name,
 #include "models/archs.def"
 #undef TUFF_ARCH
 };

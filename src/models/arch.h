@@ -208,6 +208,7 @@ struct tuff_arch {
 };
 
 #define TUFF_ARCH(name, model_type) extern const tuff_arch tuff_arch_##name;
+#define TUFF_ENCODER_OF(name)       extern const tuff_arch tuff_arch_##name;
 #include "models/archs.def"
 #undef TUFF_ARCH
 

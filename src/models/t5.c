@@ -68,13 +68,18 @@ static tuff_status read_activation(const cJSON *json, const char *where, const c
                      where, kind, tuff_activation_names(), gated);
 }
 
-/* What all of them have, and the encoder. */
+/* What all of them have, and the encoder; or the encoder alone, which is then all that there is. */
 static tuff_status derive(tuff_config *c, int64_t encoder_layers, bool scaled)
 {
     c->norm = TUFF_NORM_RMS;
     c->final_norm = true;
     c->attn_scale = 1;
     c->kv_heads = c->heads;
+    if (!c->arch->decoder) {
+        c->stack = "enc.";
+        c->layers = encoder_layers;
+        return TUFF_OK;
+    }
     if (scaled && c->hidden_size > 0) c->logit_scale = 1 / sqrt((double)c->hidden_size);
     TUFF_TRY(tuff_config_add_encoder(c));
     c->encoder->layers = encoder_layers;
@@ -87,8 +92,16 @@ static void set_usual(tuff_config *c)
     c->norm_eps = 1e-6;
     c->distance_buckets = USUAL_BUCKETS;
     c->distance_farthest = USUAL_FARTHEST;
-    c->distances_each = c->arch == &tuff_arch_umt5;
+    c->distances_each = c->arch == &tuff_arch_umt5 || c->arch == &tuff_arch_umt5_encoder;
     c->tied = true;
+}
+
+/* "T5EncoderModel", "MT5EncoderModel", "UMT5EncoderModel". */
+static bool is_encoder(const cJSON *json)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "architectures");
+    const cJSON *first = cJSON_IsArray(list) ? list->child : NULL;
+    return cJSON_IsString(first) && tuff_ends_with(first->valuestring, "EncoderModel");
 }
 
 static tuff_status read_all(const cJSON *json, const char *where, const char *activation, tuff_config *c,
@@ -96,8 +109,9 @@ static tuff_status read_all(const cJSON *json, const char *where, const char *ac
 {
     bool pair = true;
     set_usual(c);
+    if (is_encoder(json)) c->arch = c->distances_each ? &tuff_arch_umt5_encoder : &tuff_arch_t5_encoder;
     TUFF_TRY(tuff_json_bool(json, "is_encoder_decoder", where, &pair));
-    if (!pair)
+    if (!pair && c->arch->decoder)
         return tuff_fail(TUFF_UNSUPPORTED,
                          "%s: is_encoder_decoder is false; Tuff runs T5 with its encoder and its decoder",
                          where);
@@ -133,7 +147,7 @@ static tuff_status read_hf_many(const cJSON *json, const char *where, tuff_confi
     c->head_dim = 64;
     c->intermediate_size = 1024;
     TUFF_TRY(read_all(json, where, "gated-gelu", c, &encoder_layers));
-    return derive(c, encoder_layers, c->arch == &tuff_arch_umt5);
+    return derive(c, encoder_layers, c->distances_each);
 }
 
 /* ---- GGUF: one architecture for all of them, whose farthest distance is the usual one */
@@ -150,60 +164,81 @@ static bool has_tensor(const tuff_gguf *gguf, const char *name)
 
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
-    static const char buckets[] = "t5.attention.relative_buckets_count",
-                      farthest[] = "t5.attention.relative_max_distance"; /* Tuff's own */
+    char k[64], buckets[64], farthest[64];
     int64_t encoder_layers, start = 0;
-    if (has_tensor(gguf, "enc.blk.1.attn_rel_b.weight") || has_tensor(gguf, "dec.blk.1.attn_rel_b.weight"))
-        c->arch = &tuff_arch_umt5;
+    const bool each =
+        has_tensor(gguf, "enc.blk.1.attn_rel_b.weight") || has_tensor(gguf, "dec.blk.1.attn_rel_b.weight");
+    if (each) c->arch = c->arch->decoder ? &tuff_arch_umt5 : &tuff_arch_umt5_encoder;
     set_usual(c);
     bool scaled = !has_tensor(gguf, "output.weight");
+    tuff_gguf_key_of(c, "attention.relative_buckets_count", buckets);
+    tuff_gguf_key_of(c, "attention.relative_max_distance", farthest); /* Tuff's own */
     TUFF_TRY(tuff_gguf_need_sizes(gguf, c));
     encoder_layers = c->layers;
-    TUFF_TRY(tuff_gguf_int(gguf, "t5.decoder_block_count", &c->layers));
-    TUFF_TRY(tuff_gguf_need_int(gguf, "t5.attention.key_length", &c->head_dim));
-    TUFF_TRY(tuff_gguf_number(gguf, "t5.attention.layer_norm_rms_epsilon", &c->norm_eps));
+    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "decoder_block_count", k), &c->layers));
+    TUFF_TRY(tuff_gguf_need_int(gguf, tuff_gguf_key_of(c, "attention.key_length", k), &c->head_dim));
+    TUFF_TRY(
+        tuff_gguf_number(gguf, tuff_gguf_key_of(c, "attention.layer_norm_rms_epsilon", k), &c->norm_eps));
     TUFF_TRY(tuff_gguf_int(gguf, buckets, &c->distance_buckets));
     TUFF_TRY(tuff_gguf_int(gguf, farthest, &c->distance_farthest));
     TUFF_TRY(check_distances(c, gguf->file, buckets, farthest));
-    TUFF_TRY(tuff_gguf_bool(gguf, "t5.scale_decoder_outputs", &scaled)); /* Tuff's own, as the next */
+    /* Tuff's own, as the next */
+    TUFF_TRY(tuff_gguf_bool(gguf, tuff_gguf_key_of(c, "scale_decoder_outputs", k), &scaled));
     c->layer.gated = has_tensor(gguf, "enc.blk.0.ffn_gate.weight");
     c->layer.activation = gguf_activation(c->layer.gated);
-    TUFF_TRY(tuff_activation_read_gguf(gguf, "t5.hidden_activation", &c->layer.activation));
-    TUFF_TRY(tuff_gguf_int(gguf, "t5.decoder_start_token_id", &start));
+    TUFF_TRY(
+        tuff_activation_read_gguf(gguf, tuff_gguf_key_of(c, "hidden_activation", k), &c->layer.activation));
+    TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "decoder_start_token_id", k), &start));
     c->start_token = start >= 0 && start <= INT32_MAX ? (int32_t)start : -1;
     return derive(c, encoder_layers, scaled);
 }
 
-static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
+static void put(const tuff_config *c, tuff_gguf_builder *gguf, const char *name, int64_t value)
 {
-    const bool scaled = c->logit_scale != 0;
-    tuff_gguf_put_u32(gguf, "t5.context_length", (uint32_t)c->max_positions);
-    tuff_gguf_put_u32(gguf, "t5.embedding_length", (uint32_t)c->hidden_size);
-    tuff_gguf_put_u32(gguf, "t5.feed_forward_length", (uint32_t)c->intermediate_size);
-    tuff_gguf_put_u32(gguf, "t5.block_count", (uint32_t)c->encoder->layers);
-    tuff_gguf_put_u32(gguf, "t5.decoder_block_count", (uint32_t)c->layers);
-    tuff_gguf_put_u32(gguf, "t5.attention.head_count", (uint32_t)c->heads);
-    tuff_gguf_put_u32(gguf, "t5.attention.key_length", (uint32_t)c->head_dim);
-    tuff_gguf_put_u32(gguf, "t5.attention.value_length", (uint32_t)c->head_dim);
-    tuff_gguf_put_f32(gguf, "t5.attention.layer_norm_epsilon", (float)c->norm_eps);
-    tuff_gguf_put_f32(gguf, "t5.attention.layer_norm_rms_epsilon", (float)c->norm_eps);
-    tuff_gguf_put_u32(gguf, "t5.attention.relative_buckets_count", (uint32_t)c->distance_buckets);
-    if (c->tokens.start >= 0) tuff_gguf_put_u32(gguf, "t5.decoder_start_token_id", (uint32_t)c->tokens.start);
-    if (c->layer.activation != gguf_activation(c->layer.gated))
-        tuff_gguf_put_text(gguf, "t5.hidden_activation", tuff_activation_name(c->layer.activation));
-    if (scaled != c->tied) tuff_gguf_put_bool(gguf, "t5.scale_decoder_outputs", scaled);
-    if (c->layers > c->encoder->layers)
+    char k[64];
+    tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, name, k), (uint32_t)value);
+}
+
+/* What llama.cpp does otherwise, or not at all. */
+static void warn(const tuff_config *c)
+{
+    if (c->encoder && c->layers > c->encoder->layers)
         tuff_log(
             TUFF_LOG_WARN,
             "llama.cpp 0.7.0 does not load a t5 whose decoder has more layers than its encoder, %lld and "
             "%lld here; Tuff does",
             (long long)c->layers, (long long)c->encoder->layers);
-    if (c->distance_farthest == USUAL_FARTHEST) return;
-    tuff_gguf_put_u32(gguf, "t5.attention.relative_max_distance", (uint32_t)c->distance_farthest);
-    tuff_log(TUFF_LOG_WARN,
-             "llama.cpp's t5 takes all distances from %d on for one, this model those from %lld: its results "
-             "will differ there; in Tuff they do not",
-             USUAL_FARTHEST, (long long)c->distance_farthest);
+    if (c->distance_farthest != USUAL_FARTHEST)
+        tuff_log(TUFF_LOG_WARN,
+                 "llama.cpp's t5 takes all distances from %d on for one, this model those from %lld: its "
+                 "results will differ there; in Tuff they do not",
+                 USUAL_FARTHEST, (long long)c->distance_farthest);
+}
+
+static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
+{
+    char k[64];
+    const bool scaled = c->logit_scale != 0;
+    put(c, gguf, "context_length", c->max_positions);
+    put(c, gguf, "embedding_length", c->hidden_size);
+    put(c, gguf, "feed_forward_length", c->intermediate_size);
+    put(c, gguf, "block_count", c->encoder ? c->encoder->layers : c->layers);
+    if (c->encoder) put(c, gguf, "decoder_block_count", c->layers);
+    put(c, gguf, "attention.head_count", c->heads);
+    put(c, gguf, "attention.key_length", c->head_dim);
+    put(c, gguf, "attention.value_length", c->head_dim);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_epsilon", k), (float)c->norm_eps);
+    tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.layer_norm_rms_epsilon", k), (float)c->norm_eps);
+    put(c, gguf, "attention.relative_buckets_count", c->distance_buckets);
+    if (c->encoder && c->tokens.start >= 0) put(c, gguf, "decoder_start_token_id", c->tokens.start);
+    if (c->layer.activation != gguf_activation(c->layer.gated))
+        tuff_gguf_put_text(gguf, tuff_gguf_key_of(c, "hidden_activation", k),
+                           tuff_activation_name(c->layer.activation));
+    if (c->encoder && scaled != c->tied)
+        tuff_gguf_put_bool(gguf, tuff_gguf_key_of(c, "scale_decoder_outputs", k), scaled);
+    if (c->distance_farthest != USUAL_FARTHEST)
+        put(c, gguf, "attention.relative_max_distance", c->distance_farthest);
+    warn(c);
 }
 
 static void write_hf(const tuff_config *c, tuff_buf *json)
@@ -214,17 +249,18 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
         json,
         "  \"d_ff\": %lld,\n  \"d_kv\": %lld,\n  \"d_model\": %lld,\n  \"dense_act_fn\": \"%s\",\n"
         "  \"feed_forward_proj\": \"%s%s\",\n  \"initializer_factor\": 1.0,\n"
-        "  \"is_encoder_decoder\": true,\n  \"is_gated_act\": %s,\n",
+        "  \"is_encoder_decoder\": %s,\n  \"is_gated_act\": %s,\n",
         (long long)c->intermediate_size, (long long)c->head_dim, (long long)c->hidden_size, name, gated, name,
-        c->layer.gated ? "true" : "false");
+        tuff_json_truth(c->encoder != NULL), tuff_json_truth(c->layer.gated));
     tuff_buf_printf(json,
                     "  \"n_positions\": %lld,\n  \"num_decoder_layers\": %lld,\n  \"num_heads\": %lld,\n"
                     "  \"num_layers\": %lld,\n  \"relative_attention_max_distance\": %lld,\n"
                     "  \"relative_attention_num_buckets\": %lld,\n  \"scale_decoder_outputs\": %s,\n"
                     "  \"tie_word_embeddings\": %s,\n  \"layer_norm_epsilon\": ",
                     (long long)c->max_positions, (long long)c->layers, (long long)c->heads,
-                    (long long)c->encoder->layers, (long long)c->distance_farthest,
-                    (long long)c->distance_buckets, scaled ? "true" : "false", scaled ? "true" : "false");
+                    (long long)(c->encoder ? c->encoder->layers : c->layers), (long long)c->distance_farthest,
+                    (long long)c->distance_buckets, tuff_json_truth(scaled),
+                    tuff_json_truth(scaled || !c->encoder));
     tuff_json_double(json, c->norm_eps);
     tuff_buf_text(json, ",\n");
 }
@@ -265,12 +301,18 @@ static const tuff_gguf_alias aliases[] = {{"enc.blk.#.attn_output", "enc.blk.#.a
 static const tuff_part lm_parts[] = {{"lm_head", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_head_spec heads[] = {{.head = &tuff_head_seq2seq, .parts = lm_parts}, {.head = NULL}};
 
-#define T5_COMMON                                                                               \
-    .decoder = true, .ties = true, .base_prefix = "", .lora_target = "q,v", .gguf = "t5",       \
-    .gguf_activation = TUFF_ACT_RELU, .gguf_gated = TUFF_ACT_GELU_TANH, .read_gguf = read_gguf, \
-    .write_hf = write_hf, .write_gguf = write_gguf, .parts = parts, .gguf_aliases = aliases, .heads = heads
-const tuff_arch tuff_arch_t5 = {T5_COMMON, .name = "t5", .hf_class = "T5", .read_hf = read_hf};
-const tuff_arch tuff_arch_mt5 = {T5_COMMON, .name = "mt5", .hf_class = "MT5", .read_hf = read_hf_many,
+#define T5_COMMON                                                                   \
+    .base_prefix = "", .lora_target = "q,v", .gguf_activation = TUFF_ACT_RELU,      \
+    .gguf_gated = TUFF_ACT_GELU_TANH, .read_gguf = read_gguf, .write_hf = write_hf, \
+    .write_gguf = write_gguf, .parts = parts, .gguf_aliases = aliases
+#define T5_PAIR T5_COMMON, .decoder = true, .ties = true, .gguf = "t5", .heads = heads
+const tuff_arch tuff_arch_t5 = {T5_PAIR, .name = "t5", .hf_class = "T5", .read_hf = read_hf};
+const tuff_arch tuff_arch_mt5 = {T5_PAIR, .name = "mt5", .hf_class = "MT5", .read_hf = read_hf_many,
                                  .keys = "t5"};
-const tuff_arch tuff_arch_umt5 = {T5_COMMON, .name = "umt5", .hf_class = "UMT5", .read_hf = read_hf_many,
+const tuff_arch tuff_arch_umt5 = {T5_PAIR, .name = "umt5", .hf_class = "UMT5", .read_hf = read_hf_many,
                                   .keys = "t5"};
+/* The encoder of any of them, which config.json tells by the name of its class. */
+static const tuff_head_spec no_heads[] = {{.head = NULL}};
+#define T5_ENCODER T5_COMMON, .gguf = "t5encoder", .heads = no_heads
+const tuff_arch tuff_arch_t5_encoder = {T5_ENCODER, .name = "t5", .hf_class = "T5Encoder"};
+const tuff_arch tuff_arch_umt5_encoder = {T5_ENCODER, .name = "umt5", .hf_class = "UMT5Encoder"};

@@ -181,6 +181,7 @@ int encoder_main(const char *name)
         cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-classes"),
         cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-tokens"),
         cmocka_unit_test_prestate(run_encoder, (void *)"mpnet-spans"),
+        cmocka_unit_test_prestate(run_encoder, (void *)"t5-encoder"),
         cmocka_unit_test_prestate(run_encoder, (void *)"llama-classes"),
         cmocka_unit_test_prestate(run_encoder, (void *)"gpt2-classes"),
     };

@@ -43,6 +43,8 @@ from transformers import (
     MPNetConfig,
     NomicBertConfig,
     RobertaConfig,
+    T5Config,
+    T5EncoderModel,
     XLMRobertaConfig,
 )
 
@@ -121,6 +123,13 @@ def mpnet():
     )  # fmt: skip
 
 
+def t5_encoder():
+    return T5Config(
+        vocab_size=112, d_model=20, d_kv=6, d_ff=28, num_layers=2, num_heads=3, layer_norm_epsilon=1e-3,
+        relative_attention_num_buckets=8, relative_attention_max_distance=7, feed_forward_proj="gated-gelu",
+    )  # fmt: skip
+
+
 def llama():
     return LlamaConfig(
         vocab_size=44, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
@@ -167,6 +176,9 @@ CHANGES = {
         "hidden_activation": ["relu"], "num_attention_heads": [1, 4],
     },  # fmt: skip
     "mpnet": {"hidden_act": ["gelu", "relu"], "layer_norm_eps": [1e-5], "num_hidden_layers": [1]},
+    "t5-encoder": {
+        "relative_attention_max_distance": [10], "layer_norm_epsilon": [0.1], "dense_act_fn": ["relu", "gelu"], "num_layers": [1],
+    },  # fmt: skip
     "llama": {
         "rms_norm_eps": [1e-6], "num_hidden_layers": [1], "hidden_act": ["gelu"],
         "rope_parameters": [{"rope_type": "default", "rope_theta": 120.0}],
@@ -186,14 +198,17 @@ SHAPES = set(
 MORE_SHAPES = {
     "bert": {"pad_token_id"}, "distilbert": {"pad_token_id"}, "mpnet": {"pad_token_id", "num_attention_heads"},
     "nomic_bert": {"pad_token_id", "num_attention_heads"}, "llama": {"pad_token_id", "num_attention_heads"},
+    "t5": set("d_model d_kv d_ff num_heads num_decoder_layers feed_forward_proj is_gated_act relative_attention_num_buckets "
+              "is_encoder_decoder scale_decoder_outputs pad_token_id decoder_start_token_id".split()),
     "gpt2": {"pad_token_id", "scale_attn_by_inverse_layer_idx"}, "modernbert": {"pad_token_id", "num_hidden_layers"},
 }  # fmt: skip
 CONFIGS = {
     "bert": bert, "roberta": roberta, "xlm-roberta": xlm_roberta, "distilbert": distilbert, "nomic_bert": nomic_bert,
-    "modernbert": modernbert, "modernbert-biased": modernbert_biased, "mpnet": mpnet, "llama": llama, "gpt2": gpt2,
+    "modernbert": modernbert, "modernbert-biased": modernbert_biased, "mpnet": mpnet,
+    "t5-encoder": t5_encoder, "llama": llama, "gpt2": gpt2,
 }  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
-NO_POOLER = ("distilbert", "modernbert", "llama-tied", "gpt2")
+NO_POOLER = ("distilbert", "modernbert", "t5-encoder", "llama-tied", "gpt2")
 # name of the folder: architecture and head
 MODELS = {name + ("-" + head if head else ""): (name, head) for head in HEADS for name in ENCODERS}
 MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "classes")}
@@ -201,6 +216,7 @@ MODELS |= {"nomic_bert" + ("-" + head if head else ""): ("nomic_bert", head) for
 MODELS |= {"modernbert" + ("-" + head if head else ""): ("modernbert", head) for head in HEADS}
 MODELS |= {"modernbert-biased": ("modernbert-biased", "classes")}
 MODELS |= {"mpnet" + ("-" + head if head else ""): ("mpnet", head) for head in HEADS}
+MODELS |= {"t5-encoder": ("t5-encoder", "")}
 
 
 def randomize(model, random):
@@ -211,11 +227,15 @@ def randomize(model, random):
             parameter.copy_(torch.as_tensor(1 + noise if is_norm else noise, dtype=torch.float32))
 
 
+def kind_of(name, head):
+    return T5EncoderModel if name == "t5-encoder" else HEADS[head]
+
+
 def load(folder, name, head):
     """In double."""
     options = {} if head or name in NO_POOLER else {"add_pooling_layer": False}
-    attention = "eager" if name == "mpnet" else "sdpa"  # MPNet has no other; elsewhere eager goes through f32
-    model = HEADS[head].from_pretrained(
+    attention = {"mpnet": "eager", "t5-encoder": "exact"}.get(name, "sdpa")  # MPNet has no other; elsewhere eager goes through f32
+    model = kind_of(name, head).from_pretrained(
         folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True, **options
     )
     to_double(model)
@@ -297,7 +317,7 @@ def check_changes(folder, name, head, truth):
     config = json.loads((folder / "config.json").read_text())
     check_keys(config, name)
     want, moves = truth["result"].double(), {}
-    width = config.get("hidden_size") or config.get("dim") or config["n_embd"]
+    width = config.get("hidden_size") or config.get("dim") or config.get("d_model") or config["n_embd"]
     with tempfile.TemporaryDirectory() as scratch:
         changed = pathlib.Path(scratch) / "model"
         shutil.copytree(folder, changed)
@@ -330,7 +350,8 @@ def make(output, folder_name, seed):
         config.id2label = dict(enumerate(LABELS[head]))
         config.label2id = {label: i for i, label in enumerate(LABELS[head])}
     options = {} if head or name in NO_POOLER else {"add_pooling_layer": False}
-    model = type(HEADS[head].from_config(config))(config, **options).float()
+    kind = kind_of(name, head)
+    model = (type(kind.from_config(config)) if kind is HEADS[head] else kind)(config, **options).float()
     randomize(model, random)
     save(folder, model)
 

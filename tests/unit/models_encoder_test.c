@@ -503,6 +503,53 @@ static void modernbert_has_two_kinds_of_layers(void **state)
                 refusals[i].part);
 }
 
+static void expect_same_weights(const tuff_model *a, const tuff_model *b)
+{
+    assert_int_equal(a->params.count, b->params.count);
+    for (size_t i = 0; i < a->params.count; i++) {
+        const tuff_param *p = &a->params.items[i], *q = tuff_params_find(&b->params, p->name);
+        assert_non_null(q);
+        const size_t n = (size_t)tuff_param_elements(p);
+        float *x = tuff_alloc_array(n, sizeof *x), *y = tuff_alloc_array(n, sizeof *y);
+        KIT_OK(tuff_model_read(a, p, NULL, 0, p->shape[0], x));
+        KIT_OK(tuff_model_read(b, q, NULL, 0, q->shape[0], y));
+        assert_memory_equal(x, y, n * sizeof *x);
+        tuff_free(x);
+        tuff_free(y);
+    }
+}
+
+/* The class says so, whatever else config.json does; files of the whole model are another thing. */
+static void t5_may_be_its_encoder_alone(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("t5-encoder"), *as_gguf = NULL, *back = NULL;
+    const char *gguf = kit_temp_path("t5-encoder.gguf"), *directory = kit_path("t5-encoder-back");
+    assert_string_equal(tuff_config_kind(&model->config), "an encoder");
+    assert_null(model->config.head);
+    assert_false(model->config.causal);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, gguf));
+    KIT_OK(tuff_model_load(gguf, &as_gguf));
+    assert_string_equal(as_gguf->config.arch->gguf, "t5encoder");
+    assert_int_equal(as_gguf->config.distance_farthest, 7);
+    expect_same_weights(model, as_gguf);
+    KIT_OK(tuff_model_save(as_gguf, TUFF_FORMAT_HF, TUFF_F32, directory));
+    KIT_OK(tuff_model_load(directory, &back));
+    assert_string_equal(tuff_config_kind(&back->config), "an encoder");
+    expect_same_weights(model, back);
+    tuff_model_destroy(&back);
+    tuff_model_destroy(&as_gguf);
+    tuff_model_destroy(&model);
+    model = model_open(
+        model_copy("t5-encoder", "pair", "\"is_encoder_decoder\": false", "\"is_encoder_decoder\": true"));
+    assert_string_equal(tuff_config_kind(&model->config), "an encoder");
+    tuff_model_destroy(&model);
+    refused(model_copy("t5-encoder", "whole", "T5EncoderModel", "T5ForConditionalGeneration"),
+            TUFF_UNSUPPORTED, "is_encoder_decoder is false");
+    refused(model_copy("t5", "half", "T5ForConditionalGeneration", "T5EncoderModel"), TUFF_UNSUPPORTED,
+            "has no use for the tensor decoder.");
+}
+
 /* The table of buckets is one for all layers; GGUF has no such model. */
 static void mpnet_has_a_bias_by_distance(void **state)
 {
@@ -568,6 +615,7 @@ int main(void)
         cmocka_unit_test(heads_are_saved),
         cmocka_unit_test(nomic_has_two_kinds_of_config),
         cmocka_unit_test(modernbert_has_two_kinds_of_layers),
+        cmocka_unit_test(t5_may_be_its_encoder_alone),
         cmocka_unit_test(mpnet_has_a_bias_by_distance),
         cmocka_unit_test(labels_are_what_transformers_takes_them_for),
         cmocka_unit_test(a_vocabulary_of_lines_is_a_tokenizer),

@@ -341,11 +341,11 @@ static void every_key_of_transformers_is_listed(void **state)
 static void every_key_of_llama_cpp_is_listed(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"gpt2",   "llama",      "qwen2",      "qwen3",       "gemma",
-                                        "gemma2", "gemma3",     "olmo2",      "granite",     "smollm3",
-                                        "phi3",   "starcoder2", "stablelm",   "cohere2",     "bloom",
-                                        "mpt",    "falcon",     "chatglm",    "glm4",        "gptneox",
-                                        "phi2",   "bert",       "nomic-bert", "modern-bert", "t5"};
+    static const char *const archs[] = {
+        "gpt2",  "llama",      "qwen2",       "qwen3",   "gemma",      "gemma2",   "gemma3",
+        "olmo2", "granite",    "smollm3",     "phi3",    "starcoder2", "stablelm", "cohere2",
+        "bloom", "mpt",        "falcon",      "chatglm", "glm4",       "gptneox",  "phi2",
+        "bert",  "nomic-bert", "modern-bert", "t5",      "t5encoder"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
