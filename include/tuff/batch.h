@@ -67,10 +67,10 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_batcher_create(const tuff_model *model, 
 TUFF_API void tuff_batcher_destroy(tuff_batcher **batcher);
 
 /* Adds a sequence that continues prompt[0..size), behind those that wait. Of `params` (NULL: defaults) the
- * struct, its sampling settings and stop strings are copied; the watch must stay as it is until the sequence
- * has ended. Its cancel request ends this sequence alone. Sequences with the same sampling.seed and another
- * sampling.sequence have random numbers of their own. Errors: those of tuff_generate about its arguments;
- * then there is no sequence. */
+ * struct, its sampling settings, stop strings and ids are copied; the watch must stay as it is until the
+ * sequence has ended. Its cancel request ends this sequence alone. Sequences with the same sampling.seed and
+ * another sampling.sequence have random numbers of their own. Errors: those of tuff_generate about its
+ * arguments; then there is no sequence. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_batcher_add(tuff_batcher *batcher, const char *prompt, size_t size,
                                                     const tuff_generate_params *params,
                                                     tuff_sequence **out_sequence);
@@ -111,6 +111,8 @@ typedef struct tuff_generated {
     size_t prompt_size, text_size;
     const tuff_generate_result *result; /* of one that failed, `finish` and `status` say so */
     const char *error;                  /* why; "" for one that did not */
+    const tuff_chosen *tokens;          /* [token_count], where they were asked for */
+    size_t token_count;
 } tuff_generated;
 
 /* Zero means default, but for on_text, which is needed. */
@@ -126,10 +128,16 @@ typedef struct tuff_generate_many_params {
     void *user;
     const tuff_watch *watch; /* TUFF_PHASE_GENERATE: prompts that are done, or bytes of the file. NULL: the
                                 batcher's */
+    bool tokens; /* give each text's tokens with their log-probabilities, and those of generate's top_logprobs
+                    best */
+    uint8_t reserved[7]; /* 0 */
 } tuff_generate_many_params;
-#define TUFF_GENERATE_MANY_PARAMS_INIT                                     \
-    {                                                                      \
-        sizeof(tuff_generate_many_params), NULL, 0, NULL, NULL, NULL, NULL \
+#define TUFF_GENERATE_MANY_PARAMS_INIT                                             \
+    {                                                                              \
+        sizeof(tuff_generate_many_params), NULL, 0, NULL, NULL, NULL, NULL, false, \
+        {                                                                          \
+            0                                                                      \
+        }                                                                          \
     }
 
 typedef struct tuff_generate_many_result {

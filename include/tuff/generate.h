@@ -78,6 +78,23 @@ typedef enum tuff_early_stopping {
     TUFF_EARLY_STOPPING_NEVER /* when none can come before them any more */
 } tuff_early_stopping;
 
+/* A token and the natural logarithm of its probability. Never gets further fields. */
+typedef struct tuff_token_logprob {
+    int32_t id;
+    float logprob;
+} tuff_token_logprob;
+
+/* A token of a text, and how probable it was. Probabilities are the model's own, the softmax of its logits:
+ * before biases, penalties, temperature and what leaves tokens out, as OpenAI, vLLM and llama.cpp give them.
+ * Owned by the library; later versions may add fields. */
+typedef struct tuff_chosen {
+    int32_t id;
+    float logprob;
+    const tuff_token_logprob *top; /* [top_count]: the most probable ones, the best first, of equals the lower
+                                      id; the chosen one may be among them */
+    size_t top_count;
+} tuff_chosen;
+
 /* Zero means default. */
 typedef struct tuff_generate_params {
     size_t struct_size;            /* set by TUFF_GENERATE_PARAMS_INIT */
@@ -104,12 +121,19 @@ typedef struct tuff_generate_params {
     double length_penalty; /* of beams: log-probabilities of texts are divided by their lengths to this power;
                               above 0 longer texts gain by it. The macro sets 1 */
     tuff_early_stopping early_stopping;
-    uint32_t reserved; /* 0 */
+    uint32_t top_logprobs; /* how many tokens on_token gets beside the chosen one, 0 to 1000 */
+    /* Called for each token of the text, one that ends it excepted, before on_text has what it adds. Not with
+     * beams. May be NULL. */
+    void (*on_token)(const tuff_chosen *token, void *user);
+    int64_t min_new_tokens; /* before so many the text does not end by a token (stop strings may end it) */
+    const int32_t *eos_ids; /* [eos_id_count]: tokens that end the text beside the model's, also where those
+                               are ignored */
+    size_t eos_id_count;
 } tuff_generate_params;
 #define TUFF_GENERATE_PARAMS_INIT                                                                     \
     {                                                                                                 \
         sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL, 0, 1.0, \
-            TUFF_EARLY_STOPPING_NO, 0                                                                 \
+            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0                                               \
     }
 
 /* Continues prompt[0..size), or, where the model is an encoder-decoder, answers it. One that gives no token

@@ -247,6 +247,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_decode(const tuff_tokenizer *t
                                                          size_t count, bool skip_special, char **out_text,
                                                          size_t *out_size);
 
+/* What one token is within a text: with the space that it begins with, special ones spelled out; "" for an id
+ * that no token has. Its bytes need not be whole characters. As above otherwise. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_decode_token(const tuff_tokenizer *tokenizer, int32_t id,
+                                                               char **out_text, size_t *out_size);
+
 /* Decodes a stream of ids, never splitting a UTF-8 character between two answers. One thread at a time; the
  * tokenizer must outlive it. Feed the prompt's ids first and drop the answer: what a token gives may depend
  * on whether it is the first. */

@@ -67,12 +67,21 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "When to end:"},
     {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
      "at most N tokens; 0: until the context is full"},
+    {TUFF_ARG_INT, "min-new-tokens", "N", AT(min_new_tokens), 0, 1e15,
+     "before N tokens the model does not end its text; stop texts may"},
+    {TUFF_ARG_LIST, "eos-token-id", "ID", AT(eos_token_id),
+     .help =
+         "a token that ends the text beside the model's, also with --ignore-eos; may be given up to 64 times"},
     {TUFF_ARG_LIST, "stop", "TEXT", AT(stop), .help = "end before this text; may be given up to 64 times"},
     {TUFF_ARG_FLAG, "ignore-eos", NULL, AT(ignore_eos), .help = "go on after the model's end-of-text token"},
     {TUFF_ARG_INT, "context-length", "N", AT(context_length), 1, 16777216,
      "tokens of prompt and text together; models with rotary positions may be run past what they were trained for",
      "the model's"},
     {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
+    {TUFF_ARG_INT, "logprobs", "N", AT(logprobs), 0, 1000,
+     "give the tokens of the text too, each with the logarithm of its probability and the N most probable ones: "
+     "the model's own, before anything above changes them",
+     "none"},
     TUFF_CLI_DEVICE_ROWS,
     {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
     {TUFF_ARG_FLAG, "invariant", NULL, AT(invariant),
@@ -144,6 +153,7 @@ typedef struct receiver {
     const text *prompt; /* NULL once printed, or not to be printed */
     bool keep, failed, shown;
     text made;
+    tuff_cli_tokens tokens;
 } receiver;
 
 /* The prompt is held back until the model has taken it: an error leaves nothing on stdout. */
@@ -169,13 +179,23 @@ static bool on_text(const char *data, size_t size, void *user)
     return !to->failed && !tuff_cli_interrupted();
 }
 
+static void on_token(const tuff_chosen *token, void *user)
+{
+    receiver *to = user;
+    if (to->failed || tuff_cli_tokens_add(&to->tokens, token)) return;
+    to->failed = true;
+    tuff_cli_say("tuff: out of memory");
+}
+
 const char *tuff_cli_finish_name(tuff_finish finish)
 {
     static const char *const names[] = {"length", "eos", "stop", "context", "cancelled", "failed"};
     return names[finish];
 }
 
-static void print_json(const text *prompt, const receiver *made, const tuff_generate_result *r)
+/* `tokenizer`: of the tokens, where they were asked for; NULL: they were not. */
+static void print_json(const text *prompt, const receiver *made, const tuff_generate_result *r,
+                       const tuff_tokenizer *tokenizer)
 {
     printf("{\"prompt\": ");
     tuff_cli_json_text(stdout, prompt->data ? prompt->data : "", prompt->size);
@@ -188,6 +208,7 @@ static void print_json(const text *prompt, const receiver *made, const tuff_gene
     tuff_cli_json_number(stdout, r->generate_seconds);
     printf(", \"start_seconds\": ");
     tuff_cli_json_number(stdout, r->start_seconds);
+    if (tokenizer) tuff_cli_tokens_json(tokenizer, made->tokens.items, made->tokens.count);
     printf("}\n");
 }
 
@@ -247,6 +268,10 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     params.max_new_tokens = o->max_new_tokens;
     params.stop = o->stop.items;
     params.stop_count = o->stop.count;
+    params.min_new_tokens = o->min_new_tokens;
+    params.eos_ids = o->eos_ids;
+    params.eos_id_count = o->eos_token_id.count;
+    params.top_logprobs = o->logprobs > 0 ? (uint32_t)o->logprobs : 0;
     params.ignore_eos = o->ignore_eos;
     params.num_beams = o->num_beams;
     params.length_penalty = o->length_penalty;
@@ -256,19 +281,22 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
 
 /* `goes_on`: the text goes on with the prompt, which is printed before it; else it answers it. */
 static int generate(const tuff_cli_generate_options *o, tuff_generator *generator, const text *prompt,
-                    bool goes_on)
+                    bool goes_on, const tuff_tokenizer *tokenizer)
 {
     bool json = o->common.json;
     receiver made = {.prompt = json || !goes_on ? NULL : prompt, .keep = json};
     tuff_sampling sampling;
     tuff_generate_params params = tuff_cli_generate_params(o, &sampling);
     params.on_text = on_text;
+    params.on_token = o->logprobs < 0 ? NULL : on_token;
     params.user = &made;
     params.watch = tuff_cli_watch();
     tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
     tuff_status status = tuff_generate(generator, prompt->data, prompt->size, &params, &result);
     if (status == TUFF_OK) print_prompt(&made);
     if (!json && (goes_on ? !made.prompt : made.shown || status == TUFF_OK)) putchar('\n');
+    tuff_cli_tokens_end(&made.tokens);
+    if (!json && !made.failed) tuff_cli_tokens_print(tokenizer, made.tokens.items, made.tokens.count);
     int code = made.failed || tuff_cli_interrupted() ? TUFF_EXIT_FAILED : TUFF_EXIT_OK;
     bool interrupted = status == TUFF_CANCELLED && tuff_cli_interrupted();
     if (interrupted && !result.new_tokens) {
@@ -276,11 +304,12 @@ static int generate(const tuff_cli_generate_options *o, tuff_generator *generato
     } else if (status != TUFF_OK && !interrupted) {
         code = tuff_cli_failed();
     } else {
-        if (json && !made.failed) print_json(prompt, &made, &result);
+        if (json && !made.failed) print_json(prompt, &made, &result, o->logprobs < 0 ? NULL : tokenizer);
         if (!o->common.quiet && !made.failed) print_stats(&result);
         if (o->profile.given && profile(o, generator) != TUFF_EXIT_OK) code = TUFF_EXIT_FAILED;
     }
     free(made.made.data);
+    tuff_cli_tokens_free(&made.tokens);
     return code;
 }
 
@@ -300,10 +329,12 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     params.watch = tuff_cli_watch();
     tuff_generator *generator = NULL;
     tuff_model_info info = TUFF_MODEL_INFO_INIT;
+    const tuff_tokenizer *tokenizer = NULL;
     tuff_status status = tuff_model_get_info(model, &info);
+    if (status == TUFF_OK) status = tuff_model_get_tokenizer(model, &tokenizer);
     if (status == TUFF_OK) status = tuff_generator_create(model, device, &params, &generator);
     if (status == TUFF_OK)
-        code = generate(o, generator, prompt, !info.encoder_decoder);
+        code = generate(o, generator, prompt, !info.encoder_decoder, tokenizer);
     else if (status == TUFF_CANCELLED && tuff_cli_interrupted())
         tuff_cli_say("tuff: interrupted before the first token");
     else
@@ -337,7 +368,23 @@ static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
     return code;
 }
 
-static bool check(const tuff_cli_generate_options *o)
+static bool read_eos_ids(tuff_cli_generate_options *o)
+{
+    for (size_t i = 0; i < o->eos_token_id.count; i++) {
+        const char *given = o->eos_token_id.items[i];
+        const size_t digits = strspn(given, "0123456789");
+        if (!digits || given[digits] || digits > 9) {
+            tuff_cli_say(
+                "tuff: --eos-token-id is \"%.40s\", expected the number of a token (see: tuff help generate)",
+                given);
+            return false;
+        }
+        o->eos_ids[i] = (int32_t)strtol(given, NULL, 10);
+    }
+    return true;
+}
+
+static bool check(tuff_cli_generate_options *o)
 {
     const char *wrong = NULL;
     int sources = !!o->prompt + !!o->prompt_file + !!o->file;
@@ -347,16 +394,22 @@ static bool check(const tuff_cli_generate_options *o)
         wrong = "needs one of --prompt, --prompt-file and --file, not several";
     else if (o->num_beams > 1 && is_many(o))
         wrong = "searches with --num-beams for one text at a time, of --prompt or --prompt-file";
+    else if (o->num_beams > 1 && o->logprobs >= 0)
+        wrong = "gives no --logprobs with --num-beams";
     else if (o->profile.given && is_many(o))
         wrong = "can make a --profile of one text only";
     if (wrong) tuff_cli_say("tuff: generate %s (see: tuff help generate)", wrong);
-    return !wrong && tuff_cli_generate_check_biases(o);
+    return !wrong && read_eos_ids(o) && tuff_cli_generate_check_biases(o);
 }
 
 int tuff_cli_generate(int argc, char **argv)
 {
-    tuff_cli_generate_options options = {
-        .top_p = 1, .typical_p = 1, .min_tokens_to_keep = 1, .repetition_penalty = 1, .length_penalty = 1};
+    tuff_cli_generate_options options = {.top_p = 1,
+                                         .typical_p = 1,
+                                         .min_tokens_to_keep = 1,
+                                         .repetition_penalty = 1,
+                                         .length_penalty = 1,
+                                         .logprobs = -1};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;

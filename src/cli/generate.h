@@ -15,6 +15,13 @@ typedef struct tuff_cli_biases {
     size_t count, owned_count, number_count;
 } tuff_cli_biases;
 
+/* The tokens of a text; the `top` of each is set at its end. */
+typedef struct tuff_cli_tokens {
+    tuff_chosen *items;
+    tuff_token_logprob *tops;
+    size_t count, capacity, top_count, top_capacity;
+} tuff_cli_tokens;
+
 typedef struct tuff_cli_generate_options {
     tuff_cli_common common;
     const char *model, *prompt, *prompt_file, *file, *field, *adapter;
@@ -22,7 +29,9 @@ typedef struct tuff_cli_generate_options {
     double repetition_penalty, frequency_penalty, presence_penalty;
     int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size;
     int64_t seed, max_new_tokens, context_length, num_return_sequences, batch_size;
-    tuff_arg_list stop, logit_bias, bad_words;
+    int64_t min_new_tokens, logprobs; /* logprobs: -1: none */
+    tuff_arg_list stop, logit_bias, bad_words, eos_token_id;
+    int32_t eos_ids[TUFF_ARG_LIST_MAX];
     tuff_cli_biases *biases; /* of the last two, once the model is there */
     int64_t num_beams;
     double length_penalty;
@@ -40,6 +49,14 @@ bool tuff_cli_generate_check_biases(const tuff_cli_generate_options *o);
 bool tuff_cli_generate_biases(const tuff_cli_generate_options *o, const tuff_model *model,
                               tuff_cli_biases *out);
 void tuff_cli_biases_free(tuff_cli_biases *biases);
+/* False: no memory. */
+bool tuff_cli_tokens_add(tuff_cli_tokens *to, const tuff_chosen *token);
+void tuff_cli_tokens_end(tuff_cli_tokens *tokens);
+void tuff_cli_tokens_free(tuff_cli_tokens *tokens);
+/* `, "tokens": [...]` of a JSON object. */
+void tuff_cli_tokens_json(const tuff_tokenizer *tokenizer, const tuff_chosen *tokens, size_t n);
+/* A line for each. */
+void tuff_cli_tokens_print(const tuff_tokenizer *tokenizer, const tuff_chosen *tokens, size_t n);
 /* "length", "eos", ... */
 const char *tuff_cli_finish_name(tuff_finish finish);
 

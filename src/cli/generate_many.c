@@ -6,6 +6,7 @@
 
 typedef struct work {
     const tuff_cli_generate_options *o;
+    const tuff_tokenizer *tokenizer;
     double began, shown;
     int64_t texts, tokens; /* given out */
     bool failed;           /* to write */
@@ -18,9 +19,10 @@ static void print_text(const work *w, const tuff_generated *text)
     fwrite(text->prompt, 1, text->prompt_size, stdout);
     fwrite(text->text, 1, text->text_size, stdout);
     putchar('\n');
+    tuff_cli_tokens_print(w->tokenizer, text->tokens, text->token_count);
 }
 
-static void print_json(const tuff_generated *text)
+static void print_json(const work *w, const tuff_generated *text)
 {
     const tuff_generate_result *r = text->result;
     printf("{\"record\": %lld, \"number\": %lld, \"prompt\": ", (long long)text->record,
@@ -30,6 +32,7 @@ static void print_json(const tuff_generated *text)
     tuff_cli_json_text(stdout, text->text, text->text_size);
     printf(", \"finish\": \"%s\", \"prompt_tokens\": %lld, \"new_tokens\": %lld",
            tuff_cli_finish_name(r->finish), (long long)r->prompt_tokens, (long long)r->new_tokens);
+    if (w->o->logprobs >= 0) tuff_cli_tokens_json(w->tokenizer, text->tokens, text->token_count);
     if (*text->error) {
         printf(", \"error\": ");
         tuff_cli_json_text(stdout, text->error, strlen(text->error));
@@ -45,7 +48,7 @@ static bool on_text(const tuff_generated *text, void *user)
     if (is_failed) tuff_cli_say("tuff: prompt %lld: %s", (long long)text->record + 1, text->error);
     errno = 0;
     if (w->o->common.json)
-        print_json(text);
+        print_json(w, text);
     else if (!is_failed)
         print_text(w, text);
     w->texts += w->o->common.json || !is_failed;
@@ -96,6 +99,7 @@ static int generate(work *w, tuff_batcher *batcher, const char *prompt, size_t s
     params.field = o->field;
     params.num_return_sequences = o->num_return_sequences;
     params.generate = &each;
+    params.tokens = o->logprobs >= 0;
     params.on_text = on_text;
     params.user = w;
     params.watch = &watch;
@@ -125,7 +129,8 @@ int tuff_cli_generate_many(const tuff_cli_generate_options *o, const tuff_model 
     work w = {.o = o};
     if (o->num_return_sequences > 1 && o->temperature == 0 && !o->common.quiet)
         tuff_cli_say("tuff: warning: without --temperature all texts of a prompt are the same");
-    tuff_status status = tuff_batcher_create(model, device, &params, &batcher);
+    tuff_status status = tuff_model_get_tokenizer(model, &w.tokenizer);
+    if (status == TUFF_OK) status = tuff_batcher_create(model, device, &params, &batcher);
     int code = TUFF_EXIT_FAILED;
     if (status == TUFF_OK)
         code = generate(&w, batcher, prompt, size);

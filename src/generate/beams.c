@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "text/sampler.h"
 
 /* What transformers takes for the score of what is none. */
 static const double never = -1e9;
@@ -38,6 +39,7 @@ typedef struct search {
     beam *found, *merged;   /* [width] that ended, the best first; [width + steps] */
     step *best;             /* [steps] */
     double *log_sums;       /* [width] */
+    double *scores;         /* [vocab]: log-probabilities of a beam's next token */
     int64_t *used;          /* [width]: rows of slots in use */
     beam *held;             /* [width]: what the slots hold */
     tuff_feed *feeds;       /* [width] */
@@ -53,6 +55,7 @@ static void free_search(search *w)
     tuff_free(w->running);
     tuff_free(w->best);
     tuff_free(w->log_sums);
+    tuff_free(w->scores);
     tuff_free(w->used);
     tuff_free(w->feeds);
     tuff_free(w->moves);
@@ -65,11 +68,13 @@ static tuff_status make_room(search *w)
     w->running = tuff_alloc_array(beams, sizeof *w->running);
     w->best = tuff_alloc_array((size_t)w->steps, sizeof *w->best);
     w->log_sums = tuff_alloc_array(width, sizeof *w->log_sums);
+    w->scores = tuff_alloc_array((size_t)w->runner->model->config.vocab_size, sizeof *w->scores);
     w->used = tuff_alloc_array(width, sizeof *w->used);
     w->feeds = tuff_alloc_array(width, sizeof *w->feeds);
     w->moves = tuff_alloc_array(width, sizeof *w->moves);
     w->words = tuff_alloc_array(beams * (size_t)w->most, sizeof *w->words);
-    if (!w->running || !w->best || !w->log_sums || !w->used || !w->feeds || !w->moves || !w->words)
+    if (!w->running || !w->best || !w->log_sums || !w->scores || !w->used || !w->feeds || !w->moves ||
+        !w->words)
         return tuff_fail_memory("a search with beams");
     w->spare = w->running + width;
     w->found = w->spare + width;
@@ -191,25 +196,43 @@ static int64_t insert(search *w, int64_t n, const step *one)
     return n;
 }
 
-static void choose_best(search *w)
+/* Log-probabilities of what a beam may go on with, as biases, penalties and n-grams change them. */
+static tuff_status score(search *w, int64_t i)
+{
+    const float *x = logits_of(w, i);
+    const beam *b = &w->running[i];
+    tuff_sampler *sampler = w->s->sampler;
+    for (int64_t k = 0; k < w->runner->model->config.vocab_size; k++)
+        w->scores[k] = (double)x[k] - w->log_sums[i];
+    if (!tuff_sampler_changes(sampler)) return TUFF_OK;
+    tuff_sampler_reset(sampler);
+    for (int64_t k = 0; k < w->s->given; k++)
+        tuff_sampler_prompt(sampler, w->s->ids[k]);
+    for (int64_t k = 0; k < b->length; k++)
+        tuff_sampler_accept(sampler, b->ids[k]);
+    return tuff_sampler_change(sampler, w->scores);
+}
+
+static tuff_status choose_best(search *w)
 {
     const int64_t vocab = w->runner->model->config.vocab_size;
     const int32_t first = tuff_sequence_first(w->s);
     int64_t n = 0;
     for (int64_t i = 0; i < w->width; i++) {
-        const float *x = logits_of(w, i);
+        TUFF_TRY(score(w, i));
         for (int64_t k = 0; k < vocab; k++) {
             const bool forced = w->length == 0 && first >= 0;
             step one = {.parent = i, .id = (int32_t)k, .score = w->running[i].score};
             if (forced)
                 one.score += k == first ? 0 : -INFINITY;
             else
-                one.score += (double)x[k] - w->log_sums[i];
+                one.score += w->scores[k];
             if (n < w->steps || one.score > w->best[n - 1].score) n = insert(w, n, &one);
         }
     }
     for (int64_t i = 0; i < w->steps; i++)
         w->best[i].ends = tuff_sequence_is_end(w->s, w->best[i].id) || w->length + 1 >= w->most;
+    return TUFF_OK;
 }
 
 static void go_on(const search *w, const step *one, beam *out)
@@ -322,7 +345,7 @@ static tuff_status search_on(search *w)
                              .total = (uint64_t)w->most};
     TUFF_TRY(tuff_watched_tell(&w->work));
     TUFF_TRY(sum_up(w));
-    choose_best(w);
+    TUFF_TRY(choose_best(w));
     rank(w);
     w->over = true;
     for (int64_t i = 0; i < w->steps; i++)
@@ -340,13 +363,17 @@ static tuff_status run(search *w)
     tuff_sequence_started(w->s);
     while (!w->over)
         TUFF_TRY(search_on(w));
+    if (!w->found[0].ended)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "every text is forbidden: logit biases and n-grams that may "
+                                                "not come again leave none; forbid less");
     return tuff_sequence_take_all(w->s, w->found[0].ids, w->found[0].length);
 }
 
 tuff_status tuff_beams_run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watch)
 {
     const tuff_config *c = &s->model->config;
-    const int64_t width = s->params.num_beams, ends = s->params.ignore_eos ? 0 : (int64_t)c->tokens.eos_count;
+    const int64_t width = s->params.num_beams;
+    const int64_t ends = (int64_t)(s->params.eos_id_count + (s->params.ignore_eos ? 0 : c->tokens.eos_count));
     search w = {
         .batcher = b, .runner = b->runner, .s = s, .watch = watch, .width = width, .can_improve = true};
     w.most = s->context - s->given;

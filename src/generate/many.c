@@ -16,6 +16,9 @@ typedef struct entry {
     size_t prompt_size;
     uint64_t end; /* how far the source is with it */
     tuff_buf text;
+    tuff_chosen *tokens; /* [token_count]; their `top` is set when they are given out */
+    tuff_token_logprob *tops;
+    size_t token_count, token_capacity, top_count, top_capacity;
     tuff_generate_result result;
     char *error; /* NULL: none */
 } entry;
@@ -55,6 +58,18 @@ static bool collect(const char *text, size_t size, void *user)
     return !e->text.failed;
 }
 
+static void collect_token(const tuff_chosen *token, void *user)
+{
+    entry *e = user;
+    bool kept = tuff_grow((void **)&e->tokens, e->token_count, &e->token_capacity, sizeof *e->tokens);
+    if (kept) e->tokens[e->token_count++] = *token;
+    for (size_t i = 0; i < token->top_count && kept; i++) {
+        kept = tuff_grow((void **)&e->tops, e->top_count, &e->top_capacity, sizeof *e->tops);
+        if (kept) e->tops[e->top_count++] = token->top[i];
+    }
+    if (!kept) e->text.failed = true;
+}
+
 static void end_entry(work *w, entry *e)
 {
     if (!e->sequence) return;
@@ -69,6 +84,8 @@ static void destroy_entry(work *w, entry *e)
     tuff_free(e->prompt);
     tuff_free(e->error);
     tuff_buf_free(&e->text);
+    tuff_free(e->tokens);
+    tuff_free(e->tops);
     tuff_free(e);
 }
 
@@ -77,6 +94,9 @@ static void destroy_entry(work *w, entry *e)
 static tuff_status give(work *w, const entry *e)
 {
     if (e->text.failed) return tuff_fail_memory("a text");
+    const tuff_token_logprob *top = e->tops;
+    for (size_t i = 0; i < e->token_count; top += e->tokens[i++].top_count)
+        e->tokens[i].top = e->tokens[i].top_count ? top : NULL;
     const tuff_generated text = {.record = e->record,
                                  .number = e->number,
                                  .prompt = e->prompt,
@@ -84,7 +104,9 @@ static tuff_status give(work *w, const entry *e)
                                  .text = e->text.data ? e->text.data : "",
                                  .text_size = e->text.size,
                                  .result = &e->result,
-                                 .error = e->error ? e->error : ""};
+                                 .error = e->error ? e->error : "",
+                                 .tokens = e->tokens,
+                                 .token_count = e->token_count};
     w->result.texts++;
     w->result.failed += e->result.finish == TUFF_FINISH_FAILED;
     w->result.prompt_tokens += e->result.prompt_tokens;
@@ -165,6 +187,7 @@ static tuff_status begin_sequence(work *w, entry *e)
     sampling.sequence += (uint32_t)(e->record * w->copies + e->number);
     params.sampling = &sampling;
     params.on_text = collect;
+    params.on_token = w->params->tokens ? collect_token : NULL;
     params.user = e;
     tuff_status status =
         tuff_batcher_append(w->batcher, e->prompt, e->prompt_size, &params, NULL, &e->sequence);
@@ -243,7 +266,7 @@ static tuff_status prepare(work *w)
     TUFF_TRY(TUFF_TAKE(&w->generate, w->params->generate, TUFF_GENERATE_PARAMS_INIT, watch));
     w->sampling = (tuff_sampling)TUFF_SAMPLING_INIT;
     TUFF_TRY(TUFF_TAKE(&w->sampling, w->generate.sampling, TUFF_SAMPLING_INIT, seed));
-    if (w->generate.on_text || w->generate.on_finish || w->generate.watch)
+    if (w->generate.on_text || w->generate.on_finish || w->generate.on_token || w->generate.watch)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "many texts have no callbacks and no watch of their own; give the call's");
     TUFF_TRY(tuff_batcher_check(&w->generate));

@@ -1,6 +1,7 @@
 #include "generate/sequence.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/os.h"
@@ -64,7 +65,7 @@ static tuff_status encode(tuff_sequence *s, const char *prompt, size_t size)
     return TUFF_OK;
 }
 
-/* Beams are ranked by the model's own probabilities, and only whole texts are given. */
+/* Beams are ranked, not drawn, and only whole texts are given. */
 static tuff_status check_beams(const tuff_generate_params *p)
 {
     if (p->num_beams < 0 || p->num_beams > TUFF_MOST_BEAMS)
@@ -79,9 +80,34 @@ static tuff_status check_beams(const tuff_generate_params *p)
                          (unsigned)p->early_stopping, TUFF_EARLY_STOPPING_NEVER);
     tuff_sampling sampling = TUFF_SAMPLING_INIT;
     TUFF_TRY(TUFF_TAKE(&sampling, p->sampling, TUFF_SAMPLING_INIT, seed));
-    if (sampling.temperature != 0 || p->stop_count)
+    if (sampling.temperature != 0 || p->stop_count || p->on_token)
         return tuff_fail(TUFF_UNSUPPORTED, "a search with beams takes no %s",
-                         sampling.temperature != 0 ? "temperature" : "stop texts");
+                         sampling.temperature != 0 ? "temperature"
+                         : p->stop_count           ? "stop texts"
+                                                   : "log-probabilities of tokens");
+    return TUFF_OK;
+}
+
+/* What ends a text, and how much of it is told of. */
+static tuff_status check_tokens(const tuff_model *model, const tuff_generate_params *p)
+{
+    const long long vocab = model->config.vocab_size;
+    if (p->max_new_tokens < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
+                         (long long)p->max_new_tokens);
+    if (p->min_new_tokens < 0 || (p->max_new_tokens && p->min_new_tokens > p->max_new_tokens))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "min_new_tokens is %lld, expected 0 or more%s",
+                         (long long)p->min_new_tokens,
+                         p->min_new_tokens < 0 ? "" : ", and no more than max_new_tokens");
+    if (p->top_logprobs > TUFF_MOST_TOP)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "top_logprobs is %u, expected 0 to %d", p->top_logprobs,
+                         TUFF_MOST_TOP);
+    TUFF_NEED_MANY(p->eos_ids, p->eos_id_count);
+    for (size_t i = 0; i < p->eos_id_count; i++)
+        if (p->eos_ids[i] < 0 || p->eos_ids[i] >= vocab)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "id %d is to end the text, but the model's vocabulary has %lld tokens",
+                             p->eos_ids[i], vocab);
     return TUFF_OK;
 }
 
@@ -89,14 +115,9 @@ static tuff_status check_beams(const tuff_generate_params *p)
 static tuff_status make_rules(const tuff_model *model, const tuff_generate_params *params,
                               tuff_sampler **out_sampler, tuff_stop **out_stop)
 {
-    if (params->max_new_tokens < 0)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "max_new_tokens is %lld, expected 0 or more",
-                         (long long)params->max_new_tokens);
+    TUFF_TRY(check_tokens(model, params));
     TUFF_TRY(check_beams(params));
     TUFF_TRY(tuff_sampler_create(params->sampling, (uint32_t)model->config.vocab_size, out_sampler));
-    if (params->num_beams > 1 && tuff_sampler_changes(*out_sampler))
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "a search with beams takes no penalties, no biases and no size of n-grams");
     return tuff_stop_create(params->stop, params->stop_count, out_stop);
 }
 
@@ -110,10 +131,37 @@ tuff_status tuff_sequence_check(const tuff_model *model, const tuff_generate_par
     return status;
 }
 
+static tuff_status copy_ids(tuff_sequence *s)
+{
+    const size_t n = s->params.eos_id_count;
+    s->eos_ids = tuff_alloc_array(n, sizeof *s->eos_ids);
+    s->top = tuff_alloc_array(s->params.top_logprobs, sizeof *s->top);
+    if (!s->eos_ids || !s->top) return tuff_fail_memory("a sequence");
+    if (n) memcpy(s->eos_ids, s->params.eos_ids, n * sizeof *s->eos_ids);
+    return TUFF_OK;
+}
+
+/* What would end a text too short is not chosen. */
+static tuff_status hold_ends(tuff_sequence *s)
+{
+    const int64_t vocab = s->model->config.vocab_size;
+    size_t n = 0;
+    if (s->params.min_new_tokens == 0) return TUFF_OK;
+    int32_t *ends = tuff_alloc_array((size_t)vocab, sizeof *ends);
+    if (!ends) return tuff_fail_memory("a sequence");
+    for (int64_t id = 0; id < vocab; id++)
+        if (tuff_sequence_is_end(s, (int32_t)id)) ends[n++] = (int32_t)id;
+    tuff_status status = n ? tuff_sampler_hold_ends(s->sampler, ends, n, s->params.min_new_tokens) : TUFF_OK;
+    tuff_free(ends);
+    return status;
+}
+
 static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
 {
     TUFF_TRY(encode(s, prompt, size));
     TUFF_TRY(make_rules(s->model, &s->params, &s->sampler, &s->stop));
+    TUFF_TRY(copy_ids(s));
+    TUFF_TRY(hold_ends(s));
     TUFF_TRY(tuff_decoder_create(s->tokenizer, true, &s->decoder));
     for (size_t i = 0; i < s->count; i++) {
         tuff_piece ignored;
@@ -139,6 +187,7 @@ tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const
     tuff_status status = prepare(s, prompt, size);
     s->params.sampling = NULL;
     s->params.stop = NULL;
+    s->params.eos_ids = NULL;
     s->added_ns = tuff_now_ns();
     if (status != TUFF_OK)
         tuff_sequence_destroy(&s);
@@ -154,6 +203,8 @@ void tuff_sequence_destroy(tuff_sequence **sequence)
     tuff_sampler_destroy(&s->sampler);
     tuff_decoder_destroy(&s->decoder);
     tuff_stop_destroy(&s->stop);
+    tuff_free(s->eos_ids);
+    tuff_free(s->top);
     tuff_free(s->ids);
     tuff_free(s->source);
     tuff_free(s->error);
@@ -235,6 +286,8 @@ static tuff_status take_text(tuff_sequence *s, tuff_piece text)
 bool tuff_sequence_is_end(const tuff_sequence *s, int32_t id)
 {
     const tuff_hf_tokens *tokens = &s->model->config.tokens;
+    for (size_t i = 0; i < s->params.eos_id_count; i++)
+        if (s->eos_ids[i] == id) return true;
     if (s->params.ignore_eos) return false;
     for (size_t i = 0; i < tokens->eos_count; i++)
         if (tokens->eos[i] == id) return true;
@@ -301,6 +354,13 @@ tuff_status tuff_sequence_take_all(tuff_sequence *s, const int32_t *ids, int64_t
     return TUFF_OK;
 }
 
+static void tell_token(tuff_sequence *s, const float *logits, int32_t id)
+{
+    tuff_chosen token;
+    tuff_logprobs(logits, s->model->config.vocab_size, id, s->top, s->params.top_logprobs, &token);
+    s->params.on_token(&token, s->params.user);
+}
+
 tuff_status tuff_sequence_take(tuff_sequence *s, const float *logits)
 {
     int32_t id = tuff_sequence_first(s);
@@ -309,6 +369,7 @@ tuff_status tuff_sequence_take(tuff_sequence *s, const float *logits)
                              (uint64_t)s->params.max_new_tokens));
     if (id < 0 || (int64_t)s->count > s->given)
         TUFF_TRY(tuff_sampler_sample(s->sampler, logits, (uint64_t)s->count, &id));
+    if (s->params.on_token && !tuff_sequence_is_end(s, id)) tell_token(s, logits, id);
     TUFF_TRY(take_token(s, id));
     if (!s->ended) return TUFF_OK;
     TUFF_TRY(flush(s));

@@ -6,11 +6,13 @@
 
 #include "models/model.h"
 
-enum { TUFF_MOST_BEAMS = 256 };
+enum { TUFF_MOST_BEAMS = 256, TUFF_MOST_TOP = 1000 };
 
 struct tuff_sequence {
     const tuff_model *model;
-    tuff_generate_params params; /* its sampling settings and stop strings are in what follows */
+    tuff_generate_params params; /* its sampling settings, stop strings and ids are in what follows */
+    int32_t *eos_ids;            /* [params.eos_id_count], a copy */
+    tuff_token_logprob *top;     /* [params.top_logprobs] */
     const tuff_watch *watch;     /* NULL: none */
     const tuff_tokenizer *tokenizer;
     tuff_sampler *sampler;
@@ -60,6 +62,10 @@ int32_t tuff_sequence_first(const tuff_sequence *sequence);
 bool tuff_sequence_is_end(const tuff_sequence *sequence, int32_t id);
 /* Its whole text at once. */
 TUFF_MUST_USE tuff_status tuff_sequence_take_all(tuff_sequence *sequence, const int32_t *ids, int64_t n);
+/* How probable an id is by the logits f32 [vocab], and which are the n most probable ones, at most the
+ * vocabulary. */
+void tuff_logprobs(const float *logits, int64_t vocab, int32_t id, tuff_token_logprob *top, size_t n,
+                   tuff_chosen *out);
 /* Ends it for an error, whose text is the calling thread's. */
 void tuff_sequence_fail(tuff_sequence *sequence, tuff_status status);
 

@@ -209,6 +209,23 @@ static void finish(unspelling *u)
     tuff_buf_free(&u->to);
 }
 
+static tuff_status decode(unspelling *u, const int32_t *ids, size_t count, char **out_text, size_t *out_size)
+{
+    tuff_buf text = {0};
+    tuff_buf_text(&text, "");
+    tuff_status status = text.failed ? tuff_fail_memory("decoding a text") : TUFF_OK;
+    for (size_t i = 0; i < count && status == TUFF_OK; i++)
+        status = unspell(u, ids[i], &text);
+    finish(u);
+    if (status != TUFF_OK) {
+        tuff_buf_free(&text);
+        return status;
+    }
+    *out_text = text.data;
+    *out_size = text.size;
+    return TUFF_OK;
+}
+
 tuff_status tuff_tokenizer_decode(const tuff_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                   bool skip_special, char **out_text, size_t *out_size)
 {
@@ -218,19 +235,17 @@ tuff_status tuff_tokenizer_decode(const tuff_tokenizer *tokenizer, const int32_t
     TUFF_NEED_MANY(ids, count);
     unspelling u = {.tokenizer = tokenizer, .skip_special = skip_special};
     restart(&u);
-    tuff_buf text = {0};
-    tuff_buf_text(&text, "");
-    tuff_status status = text.failed ? tuff_fail_memory("decoding a text") : TUFF_OK;
-    for (size_t i = 0; i < count && status == TUFF_OK; i++)
-        status = unspell(&u, ids[i], &text);
-    finish(&u);
-    if (status != TUFF_OK) {
-        tuff_buf_free(&text);
-        return status;
-    }
-    *out_text = text.data;
-    *out_size = text.size;
-    return TUFF_OK;
+    return decode(&u, ids, count, out_text, out_size);
+}
+
+tuff_status tuff_tokenizer_decode_token(const tuff_tokenizer *tokenizer, int32_t id, char **out_text,
+                                        size_t *out_size)
+{
+    TUFF_NEED_OUT(out_text);
+    TUFF_NEED_OUT(out_size);
+    TUFF_NEED(tokenizer);
+    unspelling u = {.tokenizer = tokenizer, .started = true};
+    return decode(&u, &id, 1, out_text, out_size);
 }
 
 tuff_status tuff_decoder_create(const tuff_tokenizer *tokenizer, bool skip_special,

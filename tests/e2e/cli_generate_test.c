@@ -293,6 +293,52 @@ static void test_biases_and_penalties(void **state)
                     "--logit-bias", wrong[i]);
 }
 
+/* One text and many, as JSON and as lines under the text. */
+static void test_logprobs(void **state)
+{
+    (void)state;
+    const char *model = kit_asset("model");
+    kit_result r = KIT_TUFF("generate", "--model", model, "--prompt", "Once", "--max-new-tokens", "4",
+                            "--ignore-eos", "--json", "--logprobs", "2");
+    cJSON *json = kit_parse(r.out.data, r.out.size), *token;
+    const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(json, "tokens");
+    tuff_buf text = {0};
+    assert_int_equal(cJSON_GetArraySize(tokens), 4);
+    cJSON_ArrayForEach(token, tokens)
+    {
+        const cJSON *top = cJSON_GetObjectItemCaseSensitive(token, "top");
+        assert_int_equal(cJSON_GetArraySize(top), 2);
+        assert_true(kit_number(token, "logprob") < 0 && kit_number(token, "id") >= 0);
+        assert_true(kit_number(top->child, "id") == kit_number(token, "id")); /* greedy */
+        assert_true(kit_number(top->child, "logprob") >= kit_number(top->child->next, "logprob"));
+        tuff_buf_text(&text, kit_string(token, "text"));
+    }
+    assert_string_equal(text.data, kit_string(json, "text"));
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "Once", "--max-new-tokens", "4", "--ignore-eos",
+                 "--json", "--logprobs", "0", "--num-return-sequences", "2", "--temperature", "1");
+    assert_non_null(strstr(r.out.data, "\"tokens\": [{\"id\": "));
+    assert_non_null(strstr(r.out.data, "\"top\": []}"));
+    kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "Once", "--max-new-tokens", "4", "--ignore-eos",
+                 "--logprobs", "1");
+    int lines = 0;
+    for (const char *at = r.out.data; (at = strstr(at, "  of: \"")); at++)
+        lines++;
+    assert_int_equal(lines, 4);
+    assert_memory_equal(r.out.data, "Once", 4);
+    assert_memory_equal(r.out.data + 4, text.data, text.size);
+    tuff_buf_free(&text);
+    kit_result_free(&r);
+    KIT_REFUSES(2, "gives no --logprobs with --num-beams", "generate", "--model", model, "--prompt", "a",
+                "--num-beams", "2", "--logprobs", "1");
+    KIT_REFUSES(2, "--eos-token-id is \"x\"", "generate", "--model", model, "--prompt", "a", "--eos-token-id",
+                "x");
+    KIT_REFUSES(1, "is to end the text, but the model's vocabulary has", "generate", "--model", model,
+                "--prompt", "a", "--eos-token-id", "999999999");
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -415,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_many_prompts),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_biases_and_penalties),
+        cmocka_unit_test(test_logprobs),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_empty_prompt),
         cmocka_unit_test(test_profile),

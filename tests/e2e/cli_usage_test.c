@@ -82,7 +82,10 @@ static void test_all_options_are_there(void **state)
                                            "--bad-words",
                                            "--seed",
                                            "--max-new-tokens",
+                                           "--min-new-tokens",
+                                           "--eos-token-id",
                                            "--stop",
+                                           "--logprobs",
                                            "--context-length",
                                            "--device"};
     kit_result r = KIT_TUFF("help", "train");
@@ -150,6 +153,8 @@ static void test_wrong_values(void **state)
                                            {"generate", "--top-p", "1.5"},
                                            {"generate", "--top-k", "-1"},
                                            {"generate", "--typical-p", "-0.5"},
+                                           {"generate", "--logprobs", "1001"},
+                                           {"generate", "--min-new-tokens", "-1"},
                                            {"generate", "--frequency-penalty", "101"},
                                            {"generate", "--presence-penalty", "x"},
                                            {"generate", "--no-repeat-ngram-size", "-1"},

@@ -124,6 +124,7 @@ static const struct {
     CALLS(tuff_encoding_destroy),
     CALLS(tuff_tokenizer_special_count),
     CALLS(tuff_tokenizer_decode),
+    CALLS(tuff_tokenizer_decode_token),
     CALLS(tuff_decoder_create),
     CALLS(tuff_decoder_feed),
     CALLS(tuff_decoder_flush),

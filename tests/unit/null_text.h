@@ -207,6 +207,17 @@ CALLS_OF(tuff_tokenizer_decode)
     assert_string_equal(text, "");
     tuff_free(text);
 }
+CALLS_OF(tuff_tokenizer_decode_token)
+{
+    char *text;
+    size_t n;
+    REFUSED_OUT(tuff_tokenizer_decode_token(NULL, 0, &text, &n), text);
+    REFUSED(tuff_tokenizer_decode_token(fixture.tokenizer, 0, NULL, &n));
+    REFUSED_OUT(tuff_tokenizer_decode_token(fixture.tokenizer, 0, &text, NULL), text);
+    KIT_OK(tuff_tokenizer_decode_token(fixture.tokenizer, -1, &text, &n));
+    assert_string_equal(text, "");
+    tuff_free(text);
+}
 CALLS_OF(tuff_decoder_create)
 {
     tuff_decoder *out;
