@@ -200,6 +200,14 @@ typedef enum tuff_conform_format {
 TUFF_API TUFF_MUST_USE tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t n,
                                                      tuff_conform_format format, char **out_text);
 
+/* The same, each told beside the older report that it is compared with (tuff_conform_compare): older[i] of
+ * reports[i], NULL where there is none. In TUFF_CONFORM_JUNIT a case that is missing is a failure. `older`
+ * NULL: none of them. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_conform_text_compared(const tuff_conform_report *const *reports,
+                                                              const tuff_conform_report *const *older,
+                                                              size_t n, tuff_conform_format format,
+                                                              char **out_text);
+
 /* Makes reports of a record, one for each "run" and each "error" (a device that could not be opened) in it,
  * in the order of their lines. A record may be cut off anywhere: the verdict is TUFF_CONFORM_INTERRUPTED
  * then. *out_reports has *out_count entries; destroy each, and free the array with tuff_free. Fails with
@@ -208,9 +216,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_conform_read(const char *text, size_t si
                                                      tuff_conform_report ***out_reports, size_t *out_count);
 
 /* What changed from an old report to a new one, as text: cases that fail and did not, that no longer fail,
- * that are new or missing, and those that take more than twice the time (and 10 ms more). *out_worse (may be
- * NULL): how many fail that did not, and how many that were held are missing. Free the text with tuff_free.
- */
+ * that are new or missing, and those that take more than twice the time (and 10 ms more); and where the two
+ * runs are not alike: of other devices, drivers, masks or levels. *out_worse (may be NULL): how many fail
+ * that did not, and how many that were held are missing. Free the text with tuff_free. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_conform_compare(const tuff_conform_report *before,
                                                         const tuff_conform_report *now, char **out_text,
                                                         size_t *out_worse);

@@ -58,8 +58,10 @@ void tuff_cli_say_unwritten(const char *path);
 /* Before anything is run: the HTML and JUnit files say that the run has not ended. Whoever kills it must not
  * find the verdict of an older one there. False, saying why, when they cannot be written. */
 bool tuff_cli_reports_begin(const tuff_cli_conform_options *options);
+/* `older`: see tuff_conform_text_compared. */
 bool tuff_cli_reports_write(const tuff_cli_conform_options *options,
-                            const tuff_conform_report *const *reports, size_t n);
+                            const tuff_conform_report *const *reports,
+                            const tuff_conform_report *const *older, size_t n);
 void tuff_cli_reports_free(tuff_conform_report **reports, size_t n);
 
 /* Reports of records that are files. */
@@ -70,9 +72,14 @@ typedef struct tuff_cli_read_reports {
 /* Adds those of one file. False, saying why, when it cannot be read. */
 bool tuff_cli_reports_read(const char *path, tuff_cli_read_reports *reports);
 void tuff_cli_read_reports_free(tuff_cli_read_reports *reports);
-/* With those of --compare, as text. */
-void tuff_cli_reports_compare(const tuff_cli_conform_options *options, const tuff_cli_read_reports *old,
-                              const tuff_conform_report *const *reports, size_t n);
+/* Of those of --compare, the one that each is compared with, or NULL; freed with free. NULL, having said so,
+ * without memory. */
+const tuff_conform_report **tuff_cli_reports_older(const tuff_cli_read_reports *old,
+                                                   const tuff_conform_report *const *reports, size_t n);
+/* Tells what changed; false: something is worse. */
+bool tuff_cli_reports_compare(const tuff_cli_conform_options *options, const tuff_cli_read_reports *old,
+                              const tuff_conform_report *const *reports,
+                              const tuff_conform_report *const *older, size_t n);
 
 /* Runs of one device; what they find is in the record, also why it could not be opened. */
 typedef struct tuff_cli_conform_run {

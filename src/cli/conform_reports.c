@@ -18,12 +18,12 @@ void tuff_cli_say_unwritten(const char *path)
         tuff_cli_say("tuff: %s cannot be written: %s", path, strerror(errno));
 }
 
-static bool write_report(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
-                         const char *path)
+static bool write_report(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
+                         size_t n, tuff_conform_format format, const char *path)
 {
     if (path == NULL) return true;
     char *text = NULL;
-    if (tuff_conform_text(reports, n, format, &text) != TUFF_OK) {
+    if (tuff_conform_text_compared(reports, older, n, format, &text) != TUFF_OK) {
         tuff_cli_failed();
         return false;
     }
@@ -37,13 +37,13 @@ static bool write_report(const tuff_conform_report *const *reports, size_t n, tu
 }
 
 bool tuff_cli_reports_write(const tuff_cli_conform_options *o, const tuff_conform_report *const *reports,
-                            size_t n)
+                            const tuff_conform_report *const *older, size_t n)
 {
     bool table = !o->common.quiet && !tuff_cli_is_standard(o->json) && !tuff_cli_is_standard(o->junit) &&
                  !tuff_cli_is_standard(o->html);
-    bool ok = write_report(reports, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
-    ok = write_report(reports, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
-    return write_report(reports, n, TUFF_CONFORM_HTML, o->html) && ok;
+    bool ok = write_report(reports, NULL, n, TUFF_CONFORM_TEXT, table ? "-" : NULL);
+    ok = write_report(reports, older, n, TUFF_CONFORM_JUNIT, o->junit) && ok;
+    return write_report(reports, older, n, TUFF_CONFORM_HTML, o->html) && ok;
 }
 
 void tuff_cli_reports_free(tuff_conform_report **reports, size_t n)
@@ -102,8 +102,8 @@ bool tuff_cli_reports_begin(const tuff_cli_conform_options *o)
     bool ok = !record.failed && tuff_conform_read(record.text, record.size, &reports, &n) == TUFF_OK;
     if (!ok) tuff_cli_say("tuff: out of memory");
     const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
-    ok = ok && write_report(all, n, TUFF_CONFORM_JUNIT, junit) &&
-         write_report(all, n, TUFF_CONFORM_HTML, html);
+    ok = ok && write_report(all, NULL, n, TUFF_CONFORM_JUNIT, junit) &&
+         write_report(all, NULL, n, TUFF_CONFORM_HTML, html);
     tuff_cli_reports_free(reports, n);
     tuff_cli_record_free(&record);
     return ok;
@@ -119,21 +119,50 @@ static const tuff_conform_report *older(const tuff_cli_read_reports *old, const 
     return old->n == 1 ? old->all[0] : NULL;
 }
 
-void tuff_cli_reports_compare(const tuff_cli_conform_options *o, const tuff_cli_read_reports *old,
-                              const tuff_conform_report *const *reports, size_t n)
+const tuff_conform_report **tuff_cli_reports_older(const tuff_cli_read_reports *old,
+                                                   const tuff_conform_report *const *reports, size_t n)
 {
+    const tuff_conform_report **all = calloc(n + 1, sizeof *all);
+    if (all == NULL) tuff_cli_say("tuff: out of memory");
+    for (size_t i = 0; i < n && all != NULL; i++)
+        all[i] = older(old, reports[i]);
+    return all;
+}
+
+/* What was run then and not now. */
+static void say_absent(const tuff_cli_conform_options *o, const tuff_cli_read_reports *old,
+                       const tuff_conform_report *const *older, size_t n)
+{
+    for (size_t i = 0; i < old->n; i++) {
+        bool there = false;
+        for (size_t k = 0; k < n; k++)
+            there = there || older[k] == old->all[i];
+        if (!there && old->all[i]->device->name[0] != 0)
+            tuff_cli_say("%s: it is in %s, and was not run now", old->all[i]->device->name, o->compare);
+    }
+}
+
+bool tuff_cli_reports_compare(const tuff_cli_conform_options *o, const tuff_cli_read_reports *old,
+                              const tuff_conform_report *const *reports,
+                              const tuff_conform_report *const *older, size_t n)
+{
+    bool fine = true;
     for (size_t i = 0; i < n; i++) {
-        const tuff_conform_report *before = older(old, reports[i]);
         char *text = NULL;
-        if (before == NULL) {
+        size_t worse = 0;
+        if (older[i] == NULL) {
             tuff_cli_say("%s: %s has nothing to compare it with", reports[i]->device->name, o->compare);
-        } else if (tuff_conform_compare(before, reports[i], &text, NULL) == TUFF_OK) {
+        } else if (tuff_conform_compare(older[i], reports[i], &text, &worse) == TUFF_OK) {
             bool standard = tuff_cli_is_standard(o->json) || tuff_cli_is_standard(o->junit) ||
                             tuff_cli_is_standard(o->html);
             fputs(text, standard ? stderr : stdout);
+            fine = fine && worse == 0;
         } else {
             tuff_cli_failed();
+            fine = false;
         }
         tuff_free(text);
     }
+    say_absent(o, old, older, n);
+    return fine;
 }

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "conform/report.h"
 
 /* Less is noise: a case of a few milliseconds easily takes twice as long. */
 static const double slower_times = 2, slower_by_ms = 10;
@@ -52,6 +53,29 @@ static void compare_case(const tuff_conform_case *old, const tuff_conform_case *
     }
 }
 
+static void other(const char *what, const char *was, const char *is, tuff_buf *out)
+{
+    if (strcmp(was, is) != 0)
+        tuff_buf_printf(out, "  another %-6s is %s, was %s\n", what, *is != '\0' ? is : "none",
+                        *was != '\0' ? was : "none");
+}
+
+/* Times of another device say nothing, and its kernels are others. */
+static void unlike(const tuff_conform_report *before, const tuff_conform_report *now, tuff_buf *out)
+{
+    other("device", before->device->name, now->device->name, out);
+    other("driver", before->device->driver, now->device->driver, out);
+    other("mask", before->mask, now->mask, out);
+    other("level", tuff_report_level(before->level), tuff_report_level(now->level), out);
+}
+
+bool tuff_report_lost(const tuff_conform_report *now, const tuff_conform_case *old)
+{
+    for (size_t i = 0; i < now->n_cases && old->held; i++)
+        if (strcmp(now->cases[i]->name, old->name) == 0) return false;
+    return old->held;
+}
+
 tuff_status tuff_conform_compare(const tuff_conform_report *before, const tuff_conform_report *now,
                                  char **out_text, size_t *out_worse)
 {
@@ -64,6 +88,7 @@ tuff_status tuff_conform_compare(const tuff_conform_report *before, const tuff_c
     size_t lost = 0;
     double time = 0, old_time = 0;
     tuff_status status;
+    unlike(before, now, &lines);
     TUFF_GO(index_cases(before, &old));
     TUFF_GO(index_cases(now, &new));
     for (size_t i = 0; i < now->n_cases; i++) {

@@ -2,6 +2,7 @@
 #include "conform/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,9 @@ void tuff_report_command(const tuff_conform_report *report, const tuff_conform_c
     if (report->submit_ms != 0) tuff_buf_printf(out, " --budget %ums", report->submit_ms);
     bool isolated = strcmp(c->verdict, "crashed") == 0 || strcmp(c->verdict, "timed out") == 0;
     if (isolated) tuff_buf_text(out, " --isolate");
+    double seconds = 0; /* the message is the only place that knows it */
+    if (sscanf(c->message, "timed out after %lg s", &seconds) == 1)
+        tuff_buf_printf(out, " --timeout %g", seconds);
     if (((const tuff_ledger *)report)->validated) tuff_buf_text(out, " --validate");
 }
 
@@ -192,6 +196,17 @@ void tuff_report_escape(tuff_buf *out, const char *text)
                 tuff_buf_char(out, *text);
         }
     }
+}
+
+void tuff_report_comparison(const tuff_conform_report *older, const tuff_conform_report *report,
+                            const char *before, const char *after, tuff_buf *out)
+{
+    char *text = NULL;
+    if (tuff_conform_compare(older, report, &text, NULL) != TUFF_OK) out->failed = true;
+    tuff_buf_text(out, before);
+    tuff_report_escape(out, text != NULL ? text : "");
+    tuff_buf_text(out, after);
+    tuff_free(text);
 }
 
 void tuff_report_units(tuff_buf *out, double units)
@@ -365,6 +380,26 @@ static void record(const tuff_conform_report *r, tuff_buf *out)
 tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
                               char **out_text)
 {
+    return tuff_conform_text_compared(reports, NULL, n, format, out_text);
+}
+
+/* What each is compared with, for a terminal. */
+static void comparisons(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
+                        size_t n, tuff_buf *out)
+{
+    for (size_t i = 0; i < n && older != NULL; i++) {
+        char *text = NULL;
+        if (older[i] == NULL) continue;
+        if (tuff_conform_compare(older[i], reports[i], &text, NULL) != TUFF_OK) out->failed = true;
+        if (text != NULL) tuff_buf_text(out, text);
+        tuff_free(text);
+    }
+}
+
+tuff_status tuff_conform_text_compared(const tuff_conform_report *const *reports,
+                                       const tuff_conform_report *const *older, size_t n,
+                                       tuff_conform_format format, char **out_text)
+{
     TUFF_NEED_OUT(out_text);
     TUFF_NEED_MANY(reports, n);
     for (size_t i = 0; i < n; i++)
@@ -374,12 +409,13 @@ tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t 
     tuff_buf out = {0};
     for (size_t i = 0; i < n && format == TUFF_CONFORM_TEXT; i++)
         terminal(reports[i], &out);
+    if (format == TUFF_CONFORM_TEXT) comparisons(reports, older, n, &out);
     for (size_t i = 0; i < n && format == TUFF_CONFORM_JSON; i++)
         record(reports[i], &out);
     for (size_t i = 0; i < n && format == TUFF_CONFORM_END; i++)
         tuff_record_end((const tuff_ledger *)reports[i], &out);
-    if (format == TUFF_CONFORM_JUNIT) tuff_report_junit(reports, n, &out);
-    if (format == TUFF_CONFORM_HTML) tuff_report_html(reports, n, &out);
+    if (format == TUFF_CONFORM_JUNIT) tuff_report_junit(reports, older, n, &out);
+    if (format == TUFF_CONFORM_HTML) tuff_report_html(reports, older, n, &out);
     if (out.failed || out.data == NULL) {
         tuff_buf_free(&out);
         return tuff_fail_memory("a conformance report");

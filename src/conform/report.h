@@ -30,7 +30,16 @@ void tuff_report_escape(tuff_buf *out, const char *text);
 /* "-" for 0, "inf", else three digits. */
 void tuff_report_units(tuff_buf *out, double units);
 
-void tuff_report_html(const tuff_conform_report *const *reports, size_t n, tuff_buf *out);
-void tuff_report_junit(const tuff_conform_report *const *reports, size_t n, tuff_buf *out);
+/* Whether a case held in an older run and is none of this one. */
+bool tuff_report_lost(const tuff_conform_report *now, const tuff_conform_case *old);
+
+/* `older`: what each is compared with, or NULL; of none where it is NULL itself. */
+void tuff_report_html(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
+                      size_t n, tuff_buf *out);
+void tuff_report_junit(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
+                       size_t n, tuff_buf *out);
+/* What tuff_conform_compare says, escaped, between two texts. */
+void tuff_report_comparison(const tuff_conform_report *older, const tuff_conform_report *report,
+                            const char *before, const char *after, tuff_buf *out);
 
 #endif

@@ -221,17 +221,20 @@ static void kernels(const tuff_conform_report *r, tuff_buf *out)
     tuff_buf_text(out, "</table></div></details>\n");
 }
 
-static void device(const tuff_conform_report *r, size_t index, tuff_buf *out)
+static void device(const tuff_conform_report *r, const tuff_conform_report *older, size_t index,
+                   tuff_buf *out)
 {
     tuff_buf_printf(out, "<h2 id=\"device%zu\">", index);
     tuff_report_escape(out, tuff_report_device(r));
     tuff_buf_text(out, "</h2>\n");
     facts(r, out);
+    if (older != NULL) tuff_report_comparison(older, r, "<pre>", "</pre>\n", out);
     families(r, index, out);
     if (r->n_rows > 0) kernels(r, out);
 }
 
-void tuff_report_html(const tuff_conform_report *const *reports, size_t n, tuff_buf *out)
+void tuff_report_html(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
+                      size_t n, tuff_buf *out)
 {
     tuff_buf_text(out,
                   "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
@@ -244,6 +247,6 @@ void tuff_report_html(const tuff_conform_report *const *reports, size_t n, tuff_
                        "\xe2\x9a\xa0.</p>\n");
     matrix(reports, n, out);
     for (size_t i = 0; i < n; i++)
-        device(reports[i], i, out);
+        device(reports[i], older != NULL ? older[i] : NULL, i, out);
     tuff_buf_text(out, "</body></html>\n");
 }

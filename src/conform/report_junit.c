@@ -113,28 +113,48 @@ static void silent(const tuff_conform_report *r, tuff_buf *out)
     whole(out, "the_validation_layer_is_silent", "failure", "validation", text);
 }
 
-static void suite(const tuff_conform_report *r, tuff_buf *out)
+/* A case that held in the older run and is not in this one: that it would still hold nobody knows. */
+static void missing(const tuff_conform_report *older, const tuff_conform_case *c, tuff_buf *out)
 {
-    size_t errors = 0, skipped = 0;
+    tuff_buf_text(out, "    <testcase");
+    attribute(out, "classname", c->family);
+    attribute(out, "name", c->name);
+    tuff_buf_text(out, " time=\"0\"><failure type=\"missing\"");
+    tuff_buf text = {0};
+    tuff_buf_printf(&text, "it held in the run of %s, and is none of this one",
+                    *older->date != '\0' ? older->date : "an unknown date");
+    attribute(out, "message", text.data != NULL ? text.data : "");
+    tuff_buf_text(out, "/></testcase>\n");
+    out->failed |= text.failed;
+    tuff_buf_free(&text);
+}
+
+static void suite(const tuff_conform_report *r, const tuff_conform_report *older, tuff_buf *out)
+{
+    size_t errors = 0, skipped = 0, lost = 0;
+    for (size_t k = 0; older != NULL && k < older->n_cases; k++)
+        lost += tuff_report_lost(r, older->cases[k]);
     for (size_t k = 0; k < r->n_cases; k++) {
         errors += r->cases[k]->failed && is_error(r->cases[k]);
         skipped += r->cases[k]->listed && !r->cases[k]->held;
     }
     bool ended = r->verdict == TUFF_CONFORM_PASSED || r->verdict == TUFF_CONFORM_FAILED,
          noisy = r->validation > 0;
-    size_t failures = r->n_failed - errors + (r->n_unreached > 0) + noisy;
+    size_t failures = r->n_failed - errors + (r->n_unreached > 0) + noisy + lost;
     char date[32];
     snprintf(date, sizeof date, "%.19s", *r->date != '\0' ? r->date : "1970-01-01T00:00:00");
     tuff_buf_text(out, "  <testsuite");
     attribute(out, "name", tuff_report_device(r));
     tuff_buf_printf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.3f\"",
-                    r->n_cases + 1 + noisy, failures, errors + !ended, skipped, r->seconds);
+                    r->n_cases + 1 + noisy + lost, failures, errors + !ended, skipped, r->seconds);
     attribute(out, "timestamp", date);
     attribute(out, "hostname", *r->host != '\0' ? r->host : "unknown");
     tuff_buf_text(out, ">\n");
     properties(r, out);
     for (size_t k = 0; k < r->n_cases; k++)
         one_case(r, r->cases[k], out);
+    for (size_t k = 0; lost > 0 && k < older->n_cases; k++)
+        if (tuff_report_lost(r, older->cases[k])) missing(older, older->cases[k], out);
     if (noisy) silent(r, out);
     if (ended) {
         unreached(r, out);
@@ -146,13 +166,15 @@ static void suite(const tuff_conform_report *r, tuff_buf *out)
         out->failed |= text.failed;
         tuff_buf_free(&text);
     }
+    if (older != NULL) tuff_report_comparison(older, r, "    <system-out>", "</system-out>\n", out);
     tuff_buf_text(out, "  </testsuite>\n");
 }
 
-void tuff_report_junit(const tuff_conform_report *const *reports, size_t n, tuff_buf *out)
+void tuff_report_junit(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
+                       size_t n, tuff_buf *out)
 {
     tuff_buf_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"tuff conform\">\n");
     for (size_t i = 0; i < n; i++)
-        suite(reports[i], out);
+        suite(reports[i], older != NULL ? older[i] : NULL, out);
     tuff_buf_text(out, "</testsuites>\n");
 }

@@ -151,6 +151,7 @@ static void a_hang_is_a_cases_result(void **state)
     expect_in_file("r.json", "\"message\": \"timed out after 15 s");
     expect_in_file("r.json", "\"cases_failed\": 1,");
     expect_in_file("r.xml", "<error type=\"timed out\"");
+    expect_in_file("r.xml", " --isolate --timeout 15");
     expect_in_file("r.json", "\"case\": \"softmax.20x50.special\"");
 }
 

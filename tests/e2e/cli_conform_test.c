@@ -114,12 +114,35 @@ static void test_from_records(void **state)
     kit_result_free(&r);
     expect_in_file("f.html", "softmax.1");
     expect_in_file("f.xml", "name=\"rope.1x1x2.turn2.at0\"");
-    r = CONFORM(0, "--from", other, "--compare", whole, "--quiet");
+    /* what held and is missing is worse, and reports tell it, too */
+    r = CONFORM(1, "--from", other, "--compare", whole, "--quiet", "--junit", junit, "--report", html);
     assert_true(says(&r.out, "missing       rope.1x1x2.turn2.at0"));
+    kit_result_free(&r);
+    expect_in_file("f.html", "missing       rope.1x1x2.turn2.at0");
+    expect_in_file("f.xml",
+                   "name=\"rope.1x1x2.turn2.at0\" time=\"0\"><failure type=\"missing\" message=\"it held");
+    expect_in_file("f.xml", "<system-out>compared with ");
+    r = CONFORM(0, "--from", other, "--compare", other, "--quiet");
+    assert_false(says(&r.out, "missing  ") || says(&r.out, "another"));
+    kit_result_free(&r);
+    /* another device is said */
+    tuff_buf text = {0};
+    const char *third = kit_path("third.json");
+    kit_read_file(other, &text);
+    kit_write_file(third, text.data, text.size);
+    tuff_buf_free(&text);
+    kit_edit_file(third, "\"device\": \"CPU", "\"device\": \"GPU");
+    r = CONFORM(0, "--from", other, "--compare", third, "--quiet");
+    assert_true(says(&r.out, "  another device is CPU"));
+    assert_true(says(&r.out, ", was GPU"));
+    kit_result_free(&r);
+    /* what is asked for by name and by --quiet passes without a word */
+    r = CONFORM(0, "--device", "cpu", "--case", "softmax.3x7", "--quiet");
+    assert_int_equal(r.out.size + r.err.size, 0);
     kit_result_free(&r);
 
     /* killed in the middle of a line */
-    tuff_buf text = {0};
+    text = (tuff_buf){0};
     kit_read_file(whole, &text);
     const char *cut = kit_path("cut.json");
     kit_write_file(cut, text.data, text.size * 3 / 4);

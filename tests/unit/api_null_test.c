@@ -276,6 +276,7 @@ static const struct {
     CALLS(tuff_conform_passed),
     CALLS(tuff_conform_list),
     CALLS(tuff_conform_text),
+    CALLS(tuff_conform_text_compared),
     CALLS(tuff_conform_read),
     CALLS(tuff_conform_compare),
 };

@@ -171,6 +171,9 @@ static tuff_status read_and_compare(void *user)
     tuff_status status = tuff_conform_read(record.data, record.size, &reports, &n);
     if (status == TUFF_OK) status = tuff_conform_compare(reports[0], reports[0], &text, &worse);
     tuff_free(text);
+    const tuff_conform_report *const *all = (const tuff_conform_report *const *)reports;
+    if (status == TUFF_OK) status = tuff_conform_text_compared(all, all, 1, TUFF_CONFORM_JUNIT, &text);
+    if (status == TUFF_OK) tuff_free(text);
     free_reports(reports, n);
     return status;
 }

@@ -703,6 +703,19 @@ CALLS_OF(tuff_conform_compare)
     REFUSED_OUT(tuff_conform_compare(NULL, fixture.report, &out, NULL), out);
     REFUSED_OUT(tuff_conform_compare(fixture.report, NULL, &out, NULL), out);
 }
+CALLS_OF(tuff_conform_text_compared)
+{
+    const tuff_conform_report *const none = NULL, *const one = fixture.report;
+    char *out;
+    REFUSED(tuff_conform_text_compared(&one, &one, 1, TUFF_CONFORM_JUNIT, NULL));
+    REFUSED_OUT(tuff_conform_text_compared(NULL, &one, 1, TUFF_CONFORM_JUNIT, &out), out);
+    REFUSED_OUT(tuff_conform_text_compared(&none, &one, 1, TUFF_CONFORM_JUNIT, &out), out);
+    KIT_OK(tuff_conform_text_compared(&one, &none, 1, TUFF_CONFORM_JUNIT, &out));
+    tuff_free(out);
+    KIT_OK(tuff_conform_text_compared(&one, &one, 1, TUFF_CONFORM_HTML, &out));
+    assert_non_null(strstr(out, "compared with"));
+    tuff_free(out);
+}
 CALLS_OF(tuff_conform_text)
 {
     const tuff_conform_report *const none = NULL, *const one = fixture.report;
