@@ -59,7 +59,7 @@ typedef struct tuff_batcher_params {
     }
 
 /* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in.
- * Model and device must outlive the batcher; `params` may be NULL. */
+ * `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_batcher_create(const tuff_model *model, tuff_device *device,
                                                        const tuff_batcher_params *params,
                                                        tuff_batcher **out_batcher);

@@ -85,12 +85,14 @@ typedef struct tuff_device_params {
 /* Opens a device. When no name is given and the best one does not work (a failed self-test), the next is
  * opened, at last the CPU (also without a Vulkan loader or a fit device), and the reason is logged once.
  * `params` may be NULL; it need only live until the call returns. A device may be used by many threads at
- * once; it must outlive everything made on it. It does not
- * survive fork: a child process must neither use nor destroy it; it may open one of its own. */
+ * once. It does not survive fork: a child process must neither use nor destroy it; it may open one of its
+ * own. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_device_open(const tuff_device_params *params,
                                                     tuff_device **out_device);
 
-/* Logs an error naming what still lives on the device, and then does not free it. */
+/* What was made on it may still be used: the device stays open until the last of that is destroyed, and its
+ * log may be called until then. The same is true of models and data sets and of what was made with them:
+ * destroy in any order. Thread-safe. */
 TUFF_API void tuff_device_destroy(tuff_device **device);
 
 /* Owned by the device and valid as long as it. Thread-safe. */

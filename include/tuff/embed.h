@@ -68,7 +68,7 @@ typedef struct tuff_embedder_params {
 
 /* Puts the weights on the device (TUFF_PHASE_UPLOAD). What a sentence-transformers directory says beside the
  * model is followed: modules.json and what it names (pooling, dense layers, normalization), the longest text,
- * prompts. Model and device must outlive the embedder; `params` may be NULL and need only live until the call
+ * prompts. `params` may be NULL and need only live until the call
  * returns. Errors: TUFF_UNSUPPORTED for a module that Tuff does not know, by its name. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embedder_create(const tuff_model *model, tuff_device *device,
                                                         const tuff_embedder_params *params,
@@ -243,7 +243,7 @@ typedef struct tuff_index tuff_index;
 /* Opens a .npy file [n, dimensions] of f32, f16, int8 or (packed) uint8, as tuff_embed_file writes it. Up to
  * 2 GiB of numbers stay on the device, larger arrays pass through it with every search. The file stays
  * open: it may be removed, or replaced by renaming another over it; of one that was changed searches are
- * TUFF_IO. The device must outlive the index. */
+ * TUFF_IO. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_index_open(const char *path, tuff_device *device,
                                                    tuff_index **out_index);
 TUFF_API void tuff_index_destroy(tuff_index **index);

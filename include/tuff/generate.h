@@ -39,7 +39,7 @@ typedef struct tuff_generator_params {
     }
 
 /* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in.
- * Model and device must outlive the generator; `params` may be NULL and need only live until the call
+ * `params` may be NULL and need only live until the call
  * returns. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
                                                          const tuff_generator_params *params,

@@ -35,14 +35,15 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_load(const char *path, tuff_model 
  * NULL; it need only live until the call returns. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch,
                                                            tuff_model **out_model);
+/* What was made with it may still be used, see tuff_device_destroy. Thread-safe. */
 TUFF_API void tuff_model_destroy(tuff_model **model);
 
 /* The model for an adapter that has a head of its own, as PEFT keeps one that was trained beside it
  * (modules_to_save): `base` with that head, for classes of texts or tokens or for answers. Where labels have
  * names is a file that Tuff writes beside the adapter; without it they are called as the base calls as many,
  * or LABEL_0 and so on. *out_model stays NULL where the adapter has no head: base is the model, then.
- * `adapter` is a PEFT directory, to be given to what predicts or measures as well. `base` must outlive the
- * model. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT. */
+ * `adapter` is a PEFT directory, to be given to what predicts or measures as well. Errors: TUFF_NOT_FOUND,
+ * TUFF_BAD_FORMAT. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter,
                                                       tuff_model **out_model);
 

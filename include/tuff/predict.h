@@ -52,7 +52,7 @@ typedef struct tuff_predictor_params {
         sizeof(tuff_predictor_params), 0, 0, 0, NULL, NULL \
     }
 
-/* Puts the weights on the device (TUFF_PHASE_UPLOAD). Model and device must outlive the predictor; `params`
+/* Puts the weights on the device (TUFF_PHASE_UPLOAD). `params`
  * may be NULL and need only live until the call returns. Errors: TUFF_UNSUPPORTED for a model without one of
  * these heads, saying which it has; TUFF_NOT_FOUND without a tokenizer. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_predictor_create(const tuff_model *model, tuff_device *device,

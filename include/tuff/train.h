@@ -119,11 +119,12 @@ typedef struct tuff_pair_params {
  * cosent any. In a training with mnrl the texts of a batch's other examples are negatives too. The model is
  * trained to the vectors that its sentence-transformers files say, and saved with them. Errors:
  * TUFF_INVALID_ARGUMENT for a column that is missing, a score out of range or an empty text, naming the
- * record; TUFF_BAD_FORMAT for a line that is no record; TUFF_UNSUPPORTED for models with dense layers. The
- * model must outlive the data set; `params` may be NULL. */
+ * record; TUFF_BAD_FORMAT for a line that is no record; TUFF_UNSUPPORTED for models with dense layers.
+ * `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path,
                                                            const tuff_pair_params *params,
                                                            tuff_dataset **out_dataset);
+/* A trainer that was made with it may still be used, see tuff_device_destroy. */
 TUFF_API void tuff_dataset_destroy(tuff_dataset **dataset);
 TUFF_API int64_t tuff_dataset_tokens(const tuff_dataset *dataset);
 TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones; of other tasks: examples */
@@ -191,10 +192,9 @@ typedef struct tuff_train_params {
  * (tuff_trainer_get_memory, tuff_trainer_total_steps, tuff_trainer_program) may be called. */
 typedef struct tuff_trainer tuff_trainer;
 
-/* Plans the step; puts nothing on the device yet. Model, device and dataset must outlive the trainer;
- * `params` (and its strings) need only live until the call returns; NULL: the defaults. The blocks of
- * models with rotary positions may be longer than their context. Errors: TUFF_INVALID_ARGUMENT,
- * TUFF_UNSUPPORTED, TUFF_OUT_OF_MEMORY. */
+/* Plans the step; puts nothing on the device yet. `params` (and its strings) need only live until the call
+ * returns; NULL: the defaults. The blocks of models with rotary positions may be longer than their context.
+ * Errors: TUFF_INVALID_ARGUMENT, TUFF_UNSUPPORTED, TUFF_OUT_OF_MEMORY. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_create(const tuff_model *model, tuff_device *device,
                                                        const tuff_dataset *train,
                                                        const tuff_train_params *params,

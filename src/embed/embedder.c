@@ -116,6 +116,7 @@ tuff_status tuff_embedder_settle(const tuff_model *model, const tuff_embedder_pa
     tuff_embedder *e = tuff_alloc(sizeof *e);
     if (!e) return tuff_fail_memory("an embedder");
     e->model = e->packed.model = model;
+    tuff_model_keep(model);
     tuff_status status = choose(e, params);
     if (status != TUFF_OK)
         tuff_embedder_destroy(&e);
@@ -136,6 +137,7 @@ tuff_status tuff_embedder_create(const tuff_model *model, tuff_device *device,
     if (!e) return tuff_fail_memory("an embedder");
     e->model = model;
     e->device = device;
+    tuff_model_keep(model);
     tuff_status status = build(e, &p);
     if (status != TUFF_OK)
         tuff_embedder_destroy(&e);
@@ -150,6 +152,7 @@ void tuff_embedder_destroy(tuff_embedder **embedder)
     tuff_embedder *e = *embedder;
     tuff_packed_close(&e->packed);
     tuff_sentence_free(&e->sentence);
+    tuff_model_let_go(e->model);
     tuff_free(e);
     *embedder = NULL;
 }

@@ -63,6 +63,7 @@ tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device, con
     if (!r) return tuff_fail_memory("a model's runner");
     r->model = model;
     r->device = device;
+    tuff_model_keep(model);
     tuff_status status = build(r, params);
     if (status != TUFF_OK)
         tuff_runner_destroy(&r);
@@ -79,6 +80,7 @@ void tuff_runner_destroy(tuff_runner **runner)
     tuff_adapter_destroy(&r->adapter);
     tuff_free(r->host);
     tuff_free(r->logits);
+    tuff_model_let_go(r->model);
     tuff_free(r);
     *runner = NULL;
 }

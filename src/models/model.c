@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/stage.h"
 #include "base/structs.h"
+#include "base/users.h"
 #include "models/keys.h"
 #include "models/vocab.h"
 
@@ -211,28 +212,46 @@ tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch, t
     return status;
 }
 
-void tuff_model_destroy(tuff_model **model)
+static void free_model(tuff_model *m)
 {
-    if (!model) return;
-    tuff_model *m = *model;
-    if (!m) return;
     cJSON_Delete(m->new_labels);
     tuff_params_free(&m->params);
+    cJSON_Delete(m->hf_config);
     if (m->base) {
-        cJSON_Delete(m->hf_config);
+        tuff_model_let_go(m->base);
         tuff_free(m);
-        *model = NULL;
         return;
     }
     tuff_tokenizer_destroy(&m->tokenizer);
     tuff_weights_destroy(&m->weights);
     tuff_gguf_destroy(&m->gguf);
-    cJSON_Delete(m->hf_config);
     cJSON_Delete(m->hf_generation);
     tuff_config_free(&m->config);
     tuff_free(m->tokenizer_error);
     tuff_free(m->path);
     tuff_free(m);
+}
+
+/* All of a model but this count is the same for as long as it lives. */
+static tuff_model *counted(const tuff_model *model)
+{
+    return (tuff_model *)(uintptr_t)model;
+}
+
+void tuff_model_keep(const tuff_model *model)
+{
+    if (model) tuff_user_comes(&counted(model)->users);
+}
+
+void tuff_model_let_go(const tuff_model *model)
+{
+    if (model && tuff_user_goes(&counted(model)->users)) free_model(counted(model));
+}
+
+void tuff_model_destroy(tuff_model **model)
+{
+    if (!model) return;
+    tuff_model_let_go(*model);
     *model = NULL;
 }
 

@@ -25,7 +25,12 @@ struct tuff_model {
     cJSON *new_labels;        /* id2label and label2id where it has no hf_config; else NULL */
     uint64_t seed;            /* of new parameters, */
     double initializer_range; /* and their standard deviation */
+    int users;                /* atomic: see base/users.h */
 };
+
+/* One more that uses it, one less; NULL is ignored. */
+void tuff_model_keep(const tuff_model *model);
+void tuff_model_let_go(const tuff_model *model);
 
 /* A head that a task needs. */
 typedef struct tuff_head_wish {
@@ -45,7 +50,7 @@ const char *tuff_param_saved_module(const tuff_config *config, const tuff_param 
 /* Whether a model has that head, with these labels. */
 bool tuff_model_fits(const tuff_model *model, const tuff_head_wish *wish);
 /* A model of the same file with this head, whose parameters are taken from the file where it has them and are
- * drawn at random else, which the log says. `base` must outlive it. UNSUPPORTED: there is no such head of the
+ * drawn at random else, which the log says. UNSUPPORTED: there is no such head of the
  * architecture. */
 TUFF_MUST_USE tuff_status tuff_model_with_head(const tuff_model *base, const tuff_head_wish *wish,
                                                tuff_model **out_model);

@@ -99,6 +99,7 @@ tuff_status tuff_predictor_create(const tuff_model *model, tuff_device *device,
     tuff_predictor *p = tuff_alloc(sizeof *p);
     if (!p) return tuff_fail_memory("a predictor");
     p->model = model;
+    tuff_model_keep(model);
     p->mask = -1;
     p->packed = (tuff_packed){.model = model,
                               .device = device,
@@ -121,6 +122,7 @@ void tuff_predictor_destroy(tuff_predictor **predictor)
     for (int64_t i = 0; p->labels && i < p->outputs; i++)
         tuff_free(p->labels[i]);
     tuff_free(p->labels);
+    tuff_model_let_go(p->model);
     tuff_free(p);
     *predictor = NULL;
 }

@@ -36,6 +36,7 @@ tuff_status tuff_buffer_create(tuff_device *device, const char *name, tuff_dtype
         tuff_free(buffer);
         return tuff_note(status, "%s %s %s", name, tuff_dtype_name(dtype), tuff_shape_text(&shape));
     }
+    tuff_device_keep(device);
     __atomic_fetch_add(&device->live_buffers, 1, __ATOMIC_ACQ_REL);
     *out_buffer = buffer;
     return TUFF_OK;
@@ -48,6 +49,7 @@ void tuff_buffer_destroy(tuff_buffer **buffer)
     if (!b) return;
     b->device->backend->buffer_destroy(b->device->handle, &b->handle);
     __atomic_fetch_sub(&b->device->live_buffers, 1, __ATOMIC_ACQ_REL);
+    tuff_device_let_go(b->device);
     tuff_free(b->name);
     tuff_free(b);
     *buffer = NULL;

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/structs.h"
 #include "base/text.h"
+#include "base/users.h"
 #include "runtime/row_trust.h"
 
 static const tuff_backend *const backends[] = {
@@ -277,21 +278,21 @@ tuff_status tuff_device_open(const tuff_device_params *params, tuff_device **out
     return tuff_device_open_for_test(params, NULL, out_device);
 }
 
+void tuff_device_keep(tuff_device *device)
+{
+    tuff_user_comes(&device->users);
+}
+
+void tuff_device_let_go(tuff_device *device)
+{
+    if (tuff_user_goes(&device->users)) free_device(&device);
+}
+
 void tuff_device_destroy(tuff_device **device)
 {
-    if (!device) return;
-    tuff_device *d = *device;
-    if (!d) return;
-    int buffers = __atomic_load_n(&d->live_buffers, __ATOMIC_ACQUIRE);
-    int programs = __atomic_load_n(&d->live_programs, __ATOMIC_ACQUIRE);
+    if (!device || !*device) return;
+    tuff_device_let_go(*device);
     *device = NULL;
-    if (buffers || programs) {
-        tuff_log_to(&d->log, TUFF_LOG_ERROR,
-                    "device %s is destroyed while %d buffers and %d programs live on it; it is kept open",
-                    d->info.name, buffers, programs);
-        return;
-    }
-    free_device(&d);
 }
 
 const tuff_device_info *tuff_device_get_info(const tuff_device *device)

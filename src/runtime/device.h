@@ -16,9 +16,14 @@ struct tuff_device {
     tuff_device_info info;
     tuff_log_receiver log;           /* of messages that concern it and what is made on it */
     struct tuff_row_trust *trust;    /* NULL: all kernel rows are trusted */
+    int users;                       /* atomic: what lives on it, see base/users.h; of these: */
     int live_buffers, live_programs; /* atomic */
     int said_fallback;               /* atomic: that some steps run on the host */
 };
+
+/* One more that lives on it, one less. */
+void tuff_device_keep(tuff_device *device);
+void tuff_device_let_go(tuff_device *device);
 
 /* How to open for tests: what the public parameters do not offer. */
 typedef struct tuff_device_test_params {

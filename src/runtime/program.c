@@ -62,6 +62,7 @@ tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
     program->device = device;
     program->graph = *graph;
     *graph = NULL;
+    tuff_device_keep(device);
     __atomic_fetch_add(&device->live_programs, 1, __ATOMIC_ACQ_REL);
     tuff_status status = build(program, options);
     if (status != TUFF_OK)
@@ -94,6 +95,7 @@ void tuff_program_destroy(tuff_program **program)
     tuff_free(p->blocks);
     tuff_free(p->inputs);
     __atomic_fetch_sub(&p->device->live_programs, 1, __ATOMIC_ACQ_REL);
+    tuff_device_let_go(p->device);
     tuff_free(p);
     *program = NULL;
 }

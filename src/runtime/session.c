@@ -88,7 +88,7 @@ void tuff_session_destroy(tuff_session **out)
     drop_programs(session);
     free_blocks(session, true);
     if (session->caches) tuff_store_destroy(&session->caches);
-    tuff_store_destroy(&session->store);
+    tuff_store_destroy(&session->store); /* at last: it keeps the device */
     tuff_free(session->entries);
     tuff_free(session->blocks);
     tuff_free(session);

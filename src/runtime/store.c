@@ -18,6 +18,7 @@ tuff_status tuff_store_create(tuff_device *device, tuff_store **out_store)
     *out_store = tuff_alloc(sizeof **out_store);
     if (!*out_store) return tuff_fail_memory("a store of buffers");
     (*out_store)->device = device;
+    tuff_device_keep(device);
     return TUFF_OK;
 }
 
@@ -33,6 +34,7 @@ void tuff_store_destroy(tuff_store **store)
 {
     if (!*store) return;
     tuff_store_clear(*store);
+    tuff_device_let_go((*store)->device);
     tuff_free((*store)->buffers);
     tuff_free(*store);
     *store = NULL;

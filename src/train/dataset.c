@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/structs.h"
+#include "base/users.h"
 
 static const size_t file_limit = (size_t)1 << 32;
 
@@ -203,15 +204,32 @@ tuff_status tuff_dataset_load(const tuff_model *model, const char *path, const t
     return tuff_dataset_load_text(model, path, p.block_size, &text, out_dataset);
 }
 
+/* All of a data set but this count is the same for as long as it lives. */
+static tuff_dataset *counted(const tuff_dataset *data)
+{
+    return (tuff_dataset *)(uintptr_t)data;
+}
+
+void tuff_dataset_keep(const tuff_dataset *data)
+{
+    if (data) tuff_user_comes(&counted(data)->users);
+}
+
+void tuff_dataset_let_go(const tuff_dataset *data)
+{
+    tuff_dataset *d = counted(data);
+    if (!d || !tuff_user_goes(&d->users)) return;
+    if (d->task && d->task->release) d->task->release(d);
+    tuff_free(d->ids);
+    tuff_free(d->types);
+    tuff_free(d->starts);
+    tuff_free(d);
+}
+
 void tuff_dataset_destroy(tuff_dataset **dataset)
 {
-    if (!dataset || !*dataset) return;
-    const tuff_task *task = (*dataset)->task;
-    if (task && task->release) task->release(*dataset);
-    tuff_free((*dataset)->ids);
-    tuff_free((*dataset)->types);
-    tuff_free((*dataset)->starts);
-    tuff_free(*dataset);
+    if (!dataset) return;
+    tuff_dataset_let_go(*dataset);
     *dataset = NULL;
 }
 

@@ -19,7 +19,12 @@ struct tuff_dataset {
     int64_t sequences, starts_capacity;
     int64_t cut; /* texts that were longer than allowed */
     void *own;   /* the task's */
+    int users;   /* atomic: see base/users.h */
 };
+
+/* One more that uses it, one less; NULL is ignored. */
+void tuff_dataset_keep(const tuff_dataset *data);
+void tuff_dataset_let_go(const tuff_dataset *data);
 
 /* The label of what is not predicted. */
 enum { TUFF_NO_LABEL = -100 };

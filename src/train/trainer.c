@@ -105,6 +105,10 @@ tuff_status tuff_trainer_create_with(const tuff_model *model, tuff_device *devic
     t->model = model;
     t->device = device;
     t->data = train;
+    tuff_model_keep(model);
+    tuff_dataset_keep(train);
+    tuff_device_keep(device);
+    t->given = model;
     t->params = (tuff_train_params)TUFF_TRAIN_PARAMS_INIT;
     tuff_status status = TUFF_TAKE(&t->params, params, TUFF_TRAIN_PARAMS_INIT, watch);
     if (status == TUFF_OK) status = build(t, decay_all);
@@ -151,6 +155,9 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
     }
     tuff_runs_close(&t->runs);
     tuff_model_destroy(&t->own_model);
+    tuff_model_let_go(t->given);
+    tuff_dataset_let_go(t->data);
+    tuff_device_let_go(t->device);
     tuff_free(t->order);
     tuff_free(t->examples);
     tuff_free(t);

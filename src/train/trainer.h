@@ -8,6 +8,7 @@
 #include "train/runs.h"
 
 struct tuff_trainer {
+    const tuff_model *given; /* whose head may not be the task's */
     const tuff_model *model;
     tuff_model *own_model; /* with the head that the task needs, where the caller's has another; else NULL */
     tuff_device *device;

@@ -204,6 +204,8 @@ tuff_status tuff_model_with_head(const tuff_model *base, const tuff_head_wish *w
     if (!model) return tuff_fail_memory("a model");
     *model = *base;
     model->base = base;
+    model->users = 0;
+    tuff_model_keep(base);
     model->params = (tuff_params){0};
     model->hf_config = model->new_labels = NULL;
     tuff_status status = build(model, wish);
