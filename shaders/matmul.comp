@@ -12,19 +12,19 @@ shared float sb[TILE][TILE + 1]; /* by k, then column */
 
 void main()
 {
-    tuff_matmul_tile(TILE, TILE);
+    if (!tuff_matmul_tile(TILE, TILE)) return;
     uint lane = gl_LocalInvocationID.x, x = lane % TILE, y = lane / TILE; /* y: 0 to 3 */
     float sum[4] = {0, 0, 0, 0};
-    for (uint k0 = 0; k0 < a.K; k0 += TILE) {
+    for (uint k0 = 0; k0 < TUFF_K; k0 += TILE) {
         for (uint i = y; i < TILE; i += 4) {
-            if (a.acs == 1)
+            if (TUFF_A_ALONG_K)
                 sa[x][i] = tuff_load_a(tuff_row + i, k0 + x);
             else
                 sa[i][x] = tuff_load_a(tuff_row + x, k0 + i);
-            if (a.bcs == 1)
-                sb[i][x] = tuff_load_b(k0 + i, tuff_column + x);
-            else
+            if (TUFF_B_ALONG_K)
                 sb[x][i] = tuff_load_b(k0 + x, tuff_column + i);
+            else
+                sb[i][x] = tuff_load_b(k0 + i, tuff_column + x);
         }
         barrier();
         for (uint k = 0; k < TILE; k++)
@@ -35,6 +35,6 @@ void main()
     uint n = tuff_column + x;
     [[unroll]] for (uint i = 0; i < 4; i++) {
         uint m = tuff_row + y + 4 * i;
-        if (m < a.M && n < a.N) a.c.v[tuff_c + m * a.N + n] = sum[i];
+        if (m < TUFF_M && n < TUFF_N) a.c.v[tuff_c_row(m) + n] = sum[i];
     }
 }

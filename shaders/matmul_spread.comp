@@ -18,12 +18,12 @@ const uint PART = 8;
 void main()
 {
     uint width = gl_SubgroupSize, lane = gl_SubgroupInvocationID;
-    tuff_matmul_tile(ROWS, width * COLUMNS);
+    if (!tuff_matmul_tile(ROWS, width * COLUMNS)) return;
     float sum[ROWS][COLUMNS];
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         [[unroll]] for (uint j = 0; j < COLUMNS; j++)
             sum[i][j] = 0;
-    for (uint k0 = 0; k0 < a.K; k0 += width) {
+    for (uint k0 = 0; k0 < TUFF_K; k0 += width) {
         float mine[ROWS];
         [[unroll]] for (uint i = 0; i < ROWS; i++)
             mine[i] = 0;
@@ -51,6 +51,6 @@ void main()
                 [[unroll]] for (uint p = 0; p < ROWS; p += PART)
                     x = p == part ? sum[p + i][j] : x;
                 uint m = tuff_row + part + i, n = tuff_column + j * width + lane;
-                if (m < a.M && n < a.N) a.c.v[tuff_c + m * a.N + n] = x;
+                if (m < TUFF_M && n < TUFF_N) a.c.v[tuff_c_row(m) + n] = x;
             }
 }

@@ -26,3 +26,12 @@ TUFF_STRUCT(tuff_top_k_args)
     TUFF_ADDRESS(U32) places;
     TUFF_UINT rows, width, parts, k;
 };
+
+/* top_k_backward.comp: the gradients of n values, k of each row, go to their places in zeros. */
+TUFF_STRUCT(tuff_top_k_backward_args)
+{
+    TUFF_ADDRESS(F32) dy;
+    TUFF_ADDRESS(I32) places;
+    TUFF_ADDRESS(F32) dx;
+    TUFF_UINT n, width, k;
+};

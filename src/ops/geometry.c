@@ -4,6 +4,7 @@
 
 #include "ir/dtype.h"
 #include "shaders/args/blocks.h"
+#include "shaders/args/fill.h"
 
 #define TUFF_BLOCK(NAME, name, elements, bytes)            \
     static_assert(TUFF_STORED_##NAME == TUFF_BLOCK_##NAME, \
@@ -34,6 +35,17 @@ void tuff_launch_tiles(tuff_launch *launch, const tuff_caps *caps, int64_t rows,
     tile[2] = shift;
     tile[3] = (uint32_t)pieces;
     tuff_launch_groups_1d(launch, caps, (uint64_t)((rows + band - 1) / band * pieces));
+}
+
+void tuff_launch_zeros(tuff_launch *launch, const tuff_caps *caps, tuff_operand_kind kind, uint64_t first,
+                       int64_t n)
+{
+    for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
+        tuff_fill_args *fill = TUFF_LAUNCH(launch, fill, tuff_fill_args);
+        tuff_launch_address(launch, &fill->y, kind, 0, first + (uint64_t)at * 4);
+        fill->n = tuff_flat_count(n, at);
+        tuff_launch_flat(launch, caps, fill->n);
+    }
 }
 
 static bool narrow(const tuff_caps *caps)

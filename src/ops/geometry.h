@@ -14,6 +14,11 @@ uint32_t tuff_flat_count(int64_t n, int64_t at);
 /* Groups for `items` items, TUFF_FLAT_STEPS per invocation. */
 void tuff_launch_flat(tuff_launch *launch, const tuff_caps *caps, uint64_t items);
 
+/* Dispatches that write n zeros, of 32 bits, into the first result or scratch memory, from byte `first` on.
+ */
+void tuff_launch_zeros(tuff_launch *launch, const tuff_caps *caps, tuff_operand_kind kind, uint64_t first,
+                       int64_t n);
+
 /* Groups and the argument `tile` of a kernel of lib/tiles.glsl. */
 void tuff_launch_tiles(tuff_launch *launch, const tuff_caps *caps, int64_t rows, int64_t columns,
                        uint32_t tile[4]);

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "ops/geometry.h"
 #include "ops/support.h"
+#include "shaders/args/group.h"
 
 enum { MOST_GROUPS = 65536, MOST_PLACES = 1 << 30 };
 
@@ -71,6 +73,76 @@ static tuff_cost cost(const tuff_node *node)
     return c;
 }
 
+/* ---- device kernels ---- */
+
+enum { MOST_COUNTS = 1 << 28 };
+
+static int64_t blocks_of(const tuff_node *node)
+{
+    return (tuff_tensor_count(node->in[0]) + TUFF_GROUP_BLOCK - 1) / TUFF_GROUP_BLOCK;
+}
+
+static bool match_few(const tuff_node *node, const tuff_caps *caps)
+{
+    (void)caps;
+    return tuff_tensor_count(node->in[0]) <= TUFF_GROUP_FEW;
+}
+
+static void launch_few(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    (void)caps;
+    tuff_group_few_args *args = TUFF_LAUNCH(launch, group_few, tuff_group_few_args);
+    tuff_launch_address(launch, &args->groups, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->order, TUFF_OPERAND_OUT, 0, 0);
+    args->places = (uint32_t)tuff_tensor_count(node->in[0]);
+    args->n = (uint32_t)node->attrs.group.groups;
+}
+
+static bool match_blocks(const tuff_node *node, const tuff_caps *caps)
+{
+    return blocks_of(node) * (node->attrs.group.groups + 1) <= MOST_COUNTS && tuff_match_32(node, caps);
+}
+
+static void launch_blocks(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    const int64_t places = tuff_tensor_count(node->in[0]), n = node->attrs.group.groups,
+                  blocks = blocks_of(node);
+    const uint64_t before = tuff_launch_scratch(launch, (uint64_t)places * 4),
+                   counts = tuff_launch_scratch(launch, (uint64_t)(blocks * (n + 1)) * 4);
+    tuff_launch_zeros(launch, caps, TUFF_OPERAND_SCRATCH, counts, blocks * (n + 1));
+
+    tuff_group_count_args *count = TUFF_LAUNCH(launch, group_count, tuff_group_count_args);
+    tuff_launch_after(launch);
+    tuff_launch_address(launch, &count->groups, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &count->before, TUFF_OPERAND_SCRATCH, 0, before);
+    tuff_launch_address(launch, &count->counts, TUFF_OPERAND_SCRATCH, 0, counts);
+    count->places = (uint32_t)places;
+    count->n = (uint32_t)n;
+    tuff_launch_groups_1d(launch, caps, (uint64_t)blocks);
+
+    tuff_group_starts_args *starts = TUFF_LAUNCH(launch, group_starts, tuff_group_starts_args);
+    tuff_launch_after(launch);
+    tuff_launch_address(launch, &starts->counts, TUFF_OPERAND_SCRATCH, 0, counts);
+    tuff_launch_address(launch, &starts->order, TUFF_OPERAND_OUT, 0, 0);
+    starts->blocks = (uint32_t)blocks;
+    starts->n = (uint32_t)n;
+
+    tuff_group_place_args *place = TUFF_LAUNCH(launch, group_place, tuff_group_place_args);
+    tuff_launch_after(launch);
+    tuff_launch_address(launch, &place->groups, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &place->before, TUFF_OPERAND_SCRATCH, 0, before);
+    tuff_launch_address(launch, &place->counts, TUFF_OPERAND_SCRATCH, 0, counts);
+    tuff_launch_address(launch, &place->order, TUFF_OPERAND_OUT, 0, 0);
+    place->places = (uint32_t)places;
+    place->n = (uint32_t)n;
+    tuff_launch_flat(launch, caps, place->places);
+}
+
+static const tuff_kernel_row kernels[] = {
+    {"few", 0, match_few, launch_few},
+    {"plain", 0, match_blocks, launch_blocks},
+};
+
 const tuff_op_info tuff_op_group_rows = {
     .name = "group_rows",
     .min_in = 1,
@@ -80,6 +152,8 @@ const tuff_op_info tuff_op_group_rows = {
     .reference = reference,
     .cpu = cpu,
     .cost = cost,
+    .rows = kernels,
+    .n_rows = 2,
 };
 
 tuff_tensor *tuff_group_rows(tuff_graph *g, tuff_tensor *groups, int64_t n)

@@ -155,6 +155,9 @@ const tuff_op_info tuff_op_matmul_grouped = {
     .cpu = tuff_matmul_grouped_cpu,
     .cpu_scratch = tuff_matmul_grouped_scratch,
     .cost = cost,
+    .rows = tuff_grouped_rows,
+    .n_rows = TUFF_GROUPED_ROWS,
+    .batch_free = TUFF_BATCH_FREE_ROWS,
 };
 
 tuff_tensor *tuff_matmul_grouped(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order)
@@ -225,4 +228,6 @@ const tuff_op_info tuff_op_matmul_grouped_weights = {
     .cpu = tuff_matmul_grouped_weights_cpu,
     .cpu_scratch = tuff_matmul_grouped_weights_scratch,
     .cost = cost_weights,
+    .rows = tuff_grouped_weights_rows,
+    .n_rows = TUFF_GROUPED_WEIGHTS_ROWS,
 };

@@ -31,4 +31,8 @@ void tuff_matmul_grouped_weights_cpu(const tuff_node *node, const void *const *i
                                      void *scratch);
 size_t tuff_matmul_grouped_weights_scratch(const tuff_node *node);
 
+enum { TUFF_GROUPED_ROWS = 3, TUFF_GROUPED_WEIGHTS_ROWS = 2 };
+extern const tuff_kernel_row tuff_grouped_rows[TUFF_GROUPED_ROWS];
+extern const tuff_kernel_row tuff_grouped_weights_rows[TUFF_GROUPED_WEIGHTS_ROWS];
+
 #endif

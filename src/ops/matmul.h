@@ -37,6 +37,23 @@ void tuff_matmul_few(const tuff_gemm_problem *g, int64_t first, int64_t columns)
 void tuff_matmul_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_matmul_cpu_scratch(const tuff_node *node);
 
+/* ---- device kernels ---- */
+
+/* Rows and columns of c that a workgroup of matmul_tile makes; columns of an invocation of matmul_spread. */
+enum { TUFF_MATMUL_TILE = 64, TUFF_MATMUL_SPREAD_COLUMNS = 8 };
+/* The module of a kernel for b's type: the four are neighbours in shaders.def. */
+tuff_shader tuff_matmul_stored(tuff_shader f32, tuff_dtype dtype);
+/* What matmul_spread is for: software drivers; narrow subgroups are those of a CPU's vectors. */
+static inline bool tuff_matmul_spreads(const tuff_caps *caps)
+{
+    return caps->subgroup_size >= 4 && caps->subgroup_size <= 16;
+}
+/* Rows that a workgroup of it makes where there are so many. */
+static inline int64_t tuff_matmul_spread_rows(int64_t rows)
+{
+    return rows <= 16 ? 16 : 64;
+}
+
 enum { TUFF_MATMUL_ROWS = 4 };
 extern const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS];
 

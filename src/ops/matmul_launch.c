@@ -4,10 +4,9 @@
 #include "ops/matmul.h"
 #include "shaders/args/matmul.h"
 
-enum { TILE = 64, SPREAD_ROWS = 64, SPREAD_COLUMNS = 8 };
+enum { TILE = TUFF_MATMUL_TILE };
 
-/* The module of a kernel for b's type: the four are neighbours in shaders.def. */
-static tuff_shader stored(tuff_shader f32, tuff_dtype dtype)
+tuff_shader tuff_matmul_stored(tuff_shader f32, tuff_dtype dtype)
 {
     return (tuff_shader)((int)f32 + (dtype == TUFF_F32    ? 0
                                      : dtype == TUFF_F16  ? 1
@@ -19,7 +18,7 @@ static tuff_shader stored(tuff_shader f32, tuff_dtype dtype)
 static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, int64_t rows, int64_t columns)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    tuff_matmul_args *args = tuff_launch_add(to, stored(shader, p.b_dtype), sizeof *args);
+    tuff_matmul_args *args = tuff_launch_add(to, tuff_matmul_stored(shader, p.b_dtype), sizeof *args);
     tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
     args->b_first = tuff_launch_stored(to, &args->b, node, 1);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
@@ -69,16 +68,15 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
     tuff_launch_block(to, node->in[1]->dtype);
 }
 
-/* Software drivers; narrow subgroups are those of a CPU's vectors. */
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
 {
-    return caps->subgroup_size >= 4 && caps->subgroup_size <= 16 && match_plain(node, caps);
+    return tuff_matmul_spreads(caps) && match_plain(node, caps);
 }
 
 static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    int64_t M = tuff_matmul_problem_of(node).M, height = M <= SPREAD_ROWS / 4 ? SPREAD_ROWS / 4 : SPREAD_ROWS;
-    launch(node, to, TUFF_SHADER_matmul_spread_f32, height, SPREAD_COLUMNS * caps->subgroup_size);
+    int64_t height = tuff_matmul_spread_rows(tuff_matmul_problem_of(node).M);
+    launch(node, to, TUFF_SHADER_matmul_spread_f32, height, TUFF_MATMUL_SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
     tuff_launch_spec(to, (uint32_t)height);
     tuff_launch_block(to, node->in[1]->dtype);
@@ -95,7 +93,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
     tuff_matmul_rows_args *args =
-        tuff_launch_add(to, stored(TUFF_SHADER_matmul_rows_f32, p.b_dtype), sizeof *args);
+        tuff_launch_add(to, tuff_matmul_stored(TUFF_SHADER_matmul_rows_f32, p.b_dtype), sizeof *args);
     tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
     args->b_first = tuff_launch_stored(to, &args->b, node, 1);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);

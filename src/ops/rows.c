@@ -5,7 +5,6 @@
 #include "backend/cpu/kernels.h"
 #include "ops/geometry.h"
 #include "ops/support.h"
-#include "shaders/args/fill.h"
 #include "shaders/args/rows.h"
 
 enum { X, ROWS };
@@ -183,24 +182,13 @@ static void cpu_scatter(const tuff_node *node, const void *const *in, void *cons
     tuff_parallel(w.n, tuff_grain(w.columns), scatter_range, &w);
 }
 
-static void launch_zeros(const tuff_caps *caps, tuff_launch *launch, tuff_operand_kind kind, uint64_t first,
-                         int64_t n)
-{
-    for (int64_t at = 0; at < n; at += TUFF_FLAT_PART) {
-        tuff_fill_args *fill = TUFF_LAUNCH(launch, fill, tuff_fill_args);
-        tuff_launch_address(launch, &fill->y, kind, 0, first + (uint64_t)at * 4);
-        fill->n = tuff_flat_count(n, at);
-        tuff_launch_flat(launch, caps, fill->n);
-    }
-}
-
 static void launch_scatter(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
     enum { NUMBERS = TUFF_FLAT_GROUP * TUFF_SCATTER_EACH };
     const int64_t *y = node->out[0]->shape.dim, count = node->in[X]->shape.dim[0];
     uint64_t links = tuff_launch_scratch(launch, (uint64_t)count * 8);
-    launch_zeros(caps, launch, TUFF_OPERAND_SCRATCH, links, 2 * count);
-    launch_zeros(caps, launch, TUFF_OPERAND_OUT, 0, y[0] * y[1]);
+    tuff_launch_zeros(launch, caps, TUFF_OPERAND_SCRATCH, links, 2 * count);
+    tuff_launch_zeros(launch, caps, TUFF_OPERAND_OUT, 0, y[0] * y[1]);
 
     tuff_scatter_links_args *find = TUFF_LAUNCH(launch, scatter_links, tuff_scatter_links_args);
     tuff_launch_after(launch);

@@ -177,6 +177,8 @@ static void reference_top_k_backward(const tuff_node *node, const double *const 
         out[0][i / k * n + (int64_t)in[1][i]] = in[0][i];
 }
 
+static const tuff_kernel_row backward_rows[] = {{"plain", 0, tuff_match_32, tuff_launch_top_k_backward}};
+
 const tuff_op_info tuff_op_top_k_backward = {
     .name = "top_k_backward",
     .min_in = 2,
@@ -186,4 +188,6 @@ const tuff_op_info tuff_op_top_k_backward = {
     .reference = reference_top_k_backward,
     .cpu = tuff_top_k_backward_host,
     .cost = tuff_cost_elementwise,
+    .rows = backward_rows,
+    .n_rows = 1,
 };

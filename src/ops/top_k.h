@@ -31,5 +31,6 @@ size_t tuff_top_k_scratch(const tuff_node *node);
 
 void tuff_launch_argmax(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 void tuff_launch_top_k(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
+void tuff_launch_top_k_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 
 #endif

@@ -77,3 +77,17 @@ void tuff_launch_top_k(const tuff_node *node, const tuff_caps *caps, tuff_launch
         width = parts * k;
     }
 }
+
+void tuff_launch_top_k_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
+{
+    tuff_launch_zeros(launch, caps, TUFF_OPERAND_OUT, 0, tuff_tensor_count(node->out[0]));
+    tuff_top_k_backward_args *args = TUFF_LAUNCH(launch, top_k_backward, tuff_top_k_backward_args);
+    tuff_launch_after(launch);
+    tuff_launch_address(launch, &args->dy, TUFF_OPERAND_IN, 0, 0);
+    tuff_launch_address(launch, &args->places, TUFF_OPERAND_IN, 1, 0);
+    tuff_launch_address(launch, &args->dx, TUFF_OPERAND_OUT, 0, 0);
+    args->n = (uint32_t)tuff_tensor_count(node->in[0]);
+    args->width = (uint32_t)node->attrs.top_k.width;
+    args->k = (uint32_t)node->attrs.top_k.k;
+    tuff_launch_flat(launch, caps, args->n);
+}

@@ -203,6 +203,49 @@ static void kept_products_are_bounded(void **state)
     assert_true(kit_live() == live);
 }
 
+/* Added to itself a product is twice as much. */
+static void products_are_added(void **state)
+{
+    (void)state;
+    tuff_host *host = NULL;
+    KIT_OK(tuff_host_create(0, &host));
+    tuff_host *before = tuff_host_swap(host);
+    for (int i = 0; i < SIZES; i++)
+        for (int layout = 0; layout < 4; layout++) {
+            tuff_gemm_problem g = problem_of(sizes[i], layout);
+            run(&g, again);
+            void *scratch = tuff_alloc_aligned(tuff_gemm_scratch(&g), 64);
+            memcpy(c, again, sizeof c);
+            g.c = c;
+            g.add = true;
+            tuff_gemm(&g, scratch);
+            for (int64_t e = 0; e < g.M * g.N; e++)
+                if (!(fabsf(c[e] - 2 * again[e]) <= 1e-4f))
+                    fail_msg("%ldx%ldx%ld, layout %d, element %ld: %g, expected %g", (long)g.M, (long)g.N,
+                             (long)g.K, layout, (long)e, (double)c[e], (double)(2 * again[e]));
+            tuff_free_aligned(scratch);
+        }
+    tuff_host_swap(before);
+    tuff_host_destroy(&host);
+}
+
+/* Memory for the most rows, or terms, is enough for fewer. */
+static void fewer_need_no_more_memory(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIZES; i++)
+        for (int layout = 0; layout < 4; layout++) {
+            const tuff_gemm_problem g = problem_of(sizes[i], layout);
+            const size_t most = tuff_gemm_scratch_most(&g);
+            tuff_gemm_problem fewer = g;
+            for (fewer.K = 1; fewer.K <= g.K; fewer.K++)
+                assert_true(tuff_gemm_scratch(&fewer) <= most);
+            fewer.K = g.K;
+            for (fewer.M = 1; fewer.M <= g.M; fewer.M++)
+                assert_true(tuff_gemm_scratch(&fewer) <= most);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +253,8 @@ int main(void)
         cmocka_unit_test(rows_do_not_depend_on_their_number),
         cmocka_unit_test(results_do_not_depend_on_threads),
         cmocka_unit_test(products_do_without_memory),
+        cmocka_unit_test(products_are_added),
+        cmocka_unit_test(fewer_need_no_more_memory),
         cmocka_unit_test(panels_do_without_memory),
         cmocka_unit_test(kept_products_are_bounded),
     };
