@@ -22,9 +22,17 @@ typedef struct served {
     const tuff_suite *suite;
     size_t kernels[MOST_STEPS]; /* tuff_rows_index of each step */
     size_t n;
-    bool promised; /* by every step */
+    bool promised; /* by every step but those that make integers */
     tuff_blame blame;
 } served;
+
+/* Makes numbers of rows and the like: exact, and no part of them an entry's. */
+static bool makes_integers(const tuff_node *node)
+{
+    for (int o = 0; o < node->n_out; o++)
+        if (tuff_dtype_is_float(node->out[o]->dtype)) return false;
+    return true;
+}
 
 static void look(tuff_plan *plan, void *context)
 {
@@ -34,8 +42,10 @@ static void look(tuff_plan *plan, void *context)
     s->promised = plan->n_steps > 0 && plan->n_steps <= MOST_STEPS;
     for (size_t i = 0; i < plan->n_steps && s->promised; i++) {
         const tuff_plan_step *step = &plan->steps[i];
+        const bool promises = tuff_is_batch_free(tuff_op_info_of(step->node->op), step->row);
+        if (!promises && makes_integers(step->node)) continue;
         s->kernels[s->n++] = tuff_rows_index(step->node->op, step->row);
-        s->promised = s->promised && tuff_is_batch_free(tuff_op_info_of(step->node->op), step->row);
+        s->promised = promises;
     }
 }
 
