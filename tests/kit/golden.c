@@ -175,7 +175,9 @@ static void check_adamw(const golden *g, const char *peft_type, double rate, con
         float loss = (float)step.loss, norm = (float)step.grad_norm;
         compare(g->name, "the loss of an AdamW step", &loss, &losses[i], 1, 1e-5);
         compare(g->name, "the gradient norm of an AdamW step", &norm, &norms[i], 1, 2e-4);
-        if (i > 0) assert_int_equal(kit_allocations(), host);
+        /* how many rows an expert gets is known when it runs: oneDNN's products of a new size are made then
+         */
+        if (i > 0 && !g->model->config.experts.count) assert_int_equal(kit_allocations(), host);
     }
     KIT_OK(tuff_device_get_stats(device, &after));
     assert_int_equal(after.allocations, before.allocations);
@@ -344,6 +346,19 @@ static void run_model(void **state)
     unload(&g);
 }
 
+/* The loss of routers, which each micro-batch has one of: batches in parts have losses of their own. */
+static void run_balanced(void **state)
+{
+    golden g = load(*state, "truth.safetensors"), apart = load(*state, "apart.safetensors");
+    check_forward_and_gradients(&g, NULL);
+    check_adamw(&g, NULL, 0, NULL, false);
+    check_adamw(&apart, NULL, 0, NULL, true);
+    check_greedy(&g);
+    check_saved_logits(&g, NULL);
+    unload(&g);
+    unload(&apart);
+}
+
 static void run_cache_f16(void **state)
 {
     golden g = load(*state, "truth.safetensors");
@@ -403,6 +418,11 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"mistral"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen2"),
         cmocka_unit_test_prestate(run_model, (void *)"mixtral"),
+        cmocka_unit_test_prestate(run_balanced, (void *)"mixtral-balanced"),
+        cmocka_unit_test_prestate(run_model, (void *)"olmoe"),
+        cmocka_unit_test_prestate(run_model, (void *)"olmoe-clip"),
+        cmocka_unit_test_prestate(run_model, (void *)"qwen3_moe"),
+        cmocka_unit_test_prestate(run_model, (void *)"qwen3_moe-dense"),
         cmocka_unit_test_prestate(run_model, (void *)"llama-llama3"),
         cmocka_unit_test_prestate(run_model, (void *)"llama-yarn"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen3"),

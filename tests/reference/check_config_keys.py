@@ -36,7 +36,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "granite", "smollm3",
           "phi3", "starcoder2", "stablelm", "cohere2", "glm", "glm4", "gpt_neox", "phi", "gptj", "gpt_neo",
-          "bloom", "mpt", "falcon", "mixtral")  # fmt: skip
+          "bloom", "mpt", "falcon", "mixtral", "olmoe", "qwen3_moe")  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
 PAIRS = ("t5", "mt5", "umt5", "bart")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32
@@ -58,7 +58,8 @@ def load(directory):
     # Falcon's own attention adds ALiBi twice, to the scores and to the mask; that with PyTorch's does it once.
     attention = "sdpa" if name.startswith("falcon") else "eager"
     model, info = kind.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation=attention, local_files_only=True, output_loading_info=True
+        directory, dtype=torch.float32, attn_implementation=attention, experts_implementation="eager", local_files_only=True,
+        output_loading_info=True,
     )
     info["missing_keys"] = [key for key in info["missing_keys"] if "pooler." not in key]
     return model.eval(), info

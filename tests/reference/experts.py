@@ -5,7 +5,7 @@ Rounding must not change which experts a token uses: make_goldens.py takes the f
 that is used from the next one by NEAREST at every token of all that it computes."""
 
 import torch
-from transformers import MixtralConfig
+from transformers import MixtralConfig, OlmoeConfig, Qwen3MoeConfig
 
 from common import causal_loss
 from decoders import ANGLES, HIDDEN, PLAIN, shared
@@ -17,18 +17,67 @@ def mixtral(tokenizer):
     return MixtralConfig(**shared(tokenizer, rope_parameters=PLAIN, num_local_experts=5, num_experts_per_tok=2))
 
 
-CONFIGS = {"mixtral": mixtral}
+def mixtral_balanced(tokenizer):
+    """With a window, heads of another size, and the routers' loss, which is a part of the loss as large as the rest."""
+    return MixtralConfig(
+        **shared(tokenizer, rope_parameters=PLAIN, num_local_experts=4, num_experts_per_tok=3, head_dim=12, sliding_window=5,
+                 tie_word_embeddings=True, output_router_logits=True, router_aux_loss_coef=1.0)
+    )  # fmt: skip
+
+
+def olmoe(tokenizer):
+    return OlmoeConfig(
+        **shared(tokenizer, num_key_value_heads=4, rope_parameters=PLAIN, num_experts=6, num_experts_per_tok=3)
+    )
+
+
+def olmoe_clip(tokenizer):
+    return OlmoeConfig(
+        **shared(tokenizer, rope_parameters=PLAIN, num_experts=5, num_experts_per_tok=2, clip_qkv=1.0, norm_topk_prob=True,
+                 attention_bias=True, tie_word_embeddings=True)
+    )  # fmt: skip
+
+
+def qwen3_moe(tokenizer):
+    return Qwen3MoeConfig(
+        **shared(tokenizer, head_dim=12, rope_parameters=PLAIN, num_experts=4, num_experts_per_tok=2, norm_topk_prob=True,
+                 moe_intermediate_size=24)
+    )  # fmt: skip
+
+
+def qwen3_moe_dense(tokenizer):
+    """The second of three layers is dense; a window in all of them."""
+    return Qwen3MoeConfig(
+        **shared(tokenizer, num_hidden_layers=3, rope_parameters=PLAIN, use_sliding_window=True, sliding_window=5,
+                 num_experts=5, num_experts_per_tok=3, norm_topk_prob=False, moe_intermediate_size=24, mlp_only_layers=[1])
+    )  # fmt: skip
+
+
+CONFIGS = {"mixtral": mixtral, "mixtral-balanced": mixtral_balanced, "olmoe": olmoe, "olmoe-clip": olmoe_clip,
+           "qwen3_moe": qwen3_moe, "qwen3_moe-dense": qwen3_moe_dense}  # fmt: skip
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
     "mixtral": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "sliding_window": [3]},
+    "mixtral-balanced": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 2], "sliding_window": [None, 3]},
+    "olmoe": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [2, 4], "clip_qkv": [1.0],
+                                "norm_topk_prob": [True]},
+    "olmoe-clip": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "clip_qkv": [None, 0.5],
+                                     "norm_topk_prob": [False]},
+    "qwen3_moe": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "norm_topk_prob": [False]},
+    "qwen3_moe-dense": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 2], "norm_topk_prob": [True],
+                                          "use_sliding_window": [False], "sliding_window": [3]},
 }  # fmt: skip
 
 # from which on seeds are tried, by steps of 1000
-SEEDS = {"mixtral": 31400}
+SEEDS = {"mixtral": 31400, "mixtral-balanced": 30401, "olmoe": 21402, "olmoe-clip": 31403, "qwen3_moe": 28404,
+         "qwen3_moe-dense": 30405}  # fmt: skip
 
 # of parameters, as save_pretrained names them; "*" is an expert's number
+USUAL = {"mlp.gate.": "mlp.gate.", "gate": "mlp.experts.*.gate_proj.weight", "up": "mlp.experts.*.up_proj.weight",
+         "down": "mlp.experts.*.down_proj.weight"}  # fmt: skip
 FILE_NAMES = {
+    "olmoe": USUAL, "qwen3_moe": USUAL,
     "mixtral": {"mlp.gate.": "block_sparse_moe.gate.", "gate": "block_sparse_moe.experts.*.w1.weight",
                 "up": "block_sparse_moe.experts.*.w3.weight", "down": "block_sparse_moe.experts.*.w2.weight"},
 }  # fmt: skip

@@ -184,7 +184,22 @@ def routed(r, value):
 
 
 def mixtral(r):
-    return routed(r, plain(r)) | {"sliding_window": r.of(None, 3, 9)}
+    """transformers scales no angles of a model without head_dim."""
+    value = plain(r)
+    return routed(r, value | {"head_dim": dims_of(value)}) | {"sliding_window": r.of(None, 3, 9)}
+
+
+def olmoe(r):
+    return routed(r, plain(r, free=False)) | {"attention_bias": r.yes(), "clip_qkv": r.of(None, 0.5, 3.0),
+                                              "norm_topk_prob": r.yes()}  # fmt: skip
+
+
+def qwen3_moe(r):
+    value = routed(r, plain(r))
+    dense = r.of([], [], [0], [1], [0, 2])
+    return value | {"attention_bias": r.yes(), "use_sliding_window": r.yes(), "sliding_window": r.size(2, 9),
+                    "norm_topk_prob": r.yes(), "moe_intermediate_size": r.size(9, 90), "mlp_only_layers": dense,
+                    "decoder_sparse_step": r.of(1, 1, 2)}  # fmt: skip
 
 
 def shared_heads(r):
@@ -262,7 +277,7 @@ def falcon(r):
 DECODERS = {
     family.__name__: family
     for family in (gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, olmo2, granite, smollm3, phi3, starcoder2,
-                   stablelm, cohere2, glm, gpt_neox, phi, gptj, gpt_neo, bloom, mpt, falcon, mixtral)
+                   stablelm, cohere2, glm, gpt_neox, phi, gptj, gpt_neo, bloom, mpt, falcon, mixtral, olmoe, qwen3_moe)
 } | {"glm4": glm}  # fmt: skip
 
 

@@ -4,7 +4,8 @@
 #include "model_fixture.h"
 #include "models/model.h"
 
-static const char *const golden[] = {"mixtral"};
+static const char *const golden[] = {"mixtral",    "mixtral-balanced", "olmoe",
+                                     "olmoe-clip", "qwen3_moe",        "qwen3_moe-dense"};
 enum { GOLDENS = sizeof golden / sizeof *golden };
 
 static void same_tensors(const char *path, const char *other)
