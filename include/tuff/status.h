@@ -23,9 +23,12 @@
  *
  * Enums may get further values in later versions: expect values that you do not know.
  *
- * Threads. A thread that calls the library has at least 256 kB of stack, rounds to nearest and traps no
- * floating-point exceptions, as threads do unless they were told otherwise. The library installs no signal
- * handlers; those of the program may run during any call, and may call what is said to be safe there.
+ * Threads. A thread that calls the library has at least 256 kB of stack. Kernels, the choice of tokens, and
+ * the library's own threads compute with a floating-point environment of their own: rounding to nearest, no
+ * traps, denormals kept; the thread's is as it was behind each call and in callbacks. What else a call
+ * computes, above all while files are read and objects are made, follows the thread's: it should be the usual
+ * one there. The library installs no signal handlers; those of the program may run during any call, and may
+ * call what is said to be safe there.
  *
  * Memory that the library gives away as text or as an array is freed with tuff_free, objects with the
  * destroy function of their kind. */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "base/thread.h"
 
+#include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,9 +17,11 @@ struct tuff_thread {
     void *user;
 };
 
+/* A thread begins with the floating-point environment of the one that starts it. */
 static void *run(void *context)
 {
     tuff_thread *thread = context;
+    fesetenv(FE_DFL_ENV);
     thread->fn(thread->user);
     return NULL;
 }

@@ -201,16 +201,20 @@ tuff_status tuff_watched_add(tuff_watched *work, uint64_t more)
     return tuff_watched_tell(work);
 }
 
+bool tuff_watched_due(const tuff_watched *work)
+{
+    if (!work || !work->watch) return false;
+    const tuff_watch w = known(work->watch);
+    return tuff_cancel_requested(w.cancel) ||
+           (w.on_progress && (!work->told_ns || tuff_now_ns() - work->told_ns >= every_ns));
+}
+
 tuff_status tuff_watched_within(tuff_watched *work, uint64_t pieces_done, uint64_t pieces)
 {
-    if (!work || !work->watch) return TUFF_OK;
-    const tuff_watch w = known(work->watch);
-    const bool stop = tuff_cancel_requested(w.cancel);
-    if (!stop && !w.on_progress) return TUFF_OK;
-    const uint64_t now = stop ? 0 : tuff_now_ns();
-    if (!stop && !work->told_ns) work->told_ns = now; /* it has just begun */
-    if (!stop && now - work->told_ns < every_ns) return TUFF_OK;
-    work->told_ns = now;
+    if (!tuff_watched_due(work)) return TUFF_OK;
+    const bool begins = !work->told_ns && !tuff_cancel_requested(work->watch->cancel);
+    work->told_ns = tuff_now_ns();
+    if (begins) return TUFF_OK;
     return step(work->watch, of_work(work, share(work, pieces_done, pieces)), work->unit);
 }
 

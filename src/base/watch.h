@@ -33,6 +33,8 @@ TUFF_MUST_USE tuff_status tuff_watched_add(tuff_watched *work, uint64_t more);
 /* Within the part that is under way, of whose `pieces` so many are done, as often as one likes: a request to
  * stop is heard each time, and the watch is told by the clock, ten times a second at most. NULL is fine. */
 TUFF_MUST_USE tuff_status tuff_watched_within(tuff_watched *work, uint64_t pieces_done, uint64_t pieces);
+/* Whether that would do more than nothing. */
+bool tuff_watched_due(const tuff_watched *work);
 /* The same as a function to be called while something is awaited; `work` is a tuff_watched or NULL. False: to
  * end, with the error set. */
 bool tuff_watched_wait(void *work);

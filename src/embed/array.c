@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fp.h"
 #include "base/half.h"
 #include "ir/dtype.h"
 
@@ -59,12 +60,15 @@ const void *tuff_vector_convert(tuff_vector_type type, const float *vectors, siz
                                 void *out)
 {
     const size_t d = (size_t)dimensions;
+    tuff_fp fp;
     if (type == TUFF_VECTOR_F32) return vectors;
+    tuff_fp_own(&fp);
     if (type == TUFF_VECTOR_F16) tuff_dtype_from_f32(TUFF_F16, vectors, out, rows * d);
     for (size_t i = 0; i < rows; i++) {
         const float *x = vectors + i * d;
         if (type == TUFF_VECTOR_INT8) to_int8(x, dimensions, (int8_t *)out + i * d);
         if (type == TUFF_VECTOR_BINARY) to_bits(x, dimensions, (uint8_t *)out + i * (d / 8));
     }
+    tuff_fp_give_back(&fp);
     return out;
 }

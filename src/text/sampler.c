@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/fp.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/structs.h"
@@ -219,7 +220,10 @@ tuff_status tuff_sampler_sample(tuff_sampler *sampler, const float *logits, uint
     uint32_t count;
     *out_id = -1;
     if (sampler->settings.temperature == 0) return take_largest(sampler, logits, position, out_id);
-    TUFF_TRY(tuff_sampler_weigh(sampler, logits, position, &choices, &count));
-    *out_id = draw(&sampler->settings, choices, count, position);
-    return TUFF_OK;
+    tuff_fp fp;
+    tuff_fp_own(&fp);
+    tuff_status status = tuff_sampler_weigh(sampler, logits, position, &choices, &count);
+    if (status == TUFF_OK) *out_id = draw(&sampler->settings, choices, count, position);
+    tuff_fp_give_back(&fp);
+    return status;
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/fp.h"
 #include "base/os.h"
 
 typedef struct cpu_step {
@@ -125,17 +126,26 @@ tuff_status tuff_cpu_program_slot(tuff_backend_device *device, tuff_backend_prog
     return TUFF_OK;
 }
 
-tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_program *base)
+/* The watch's callback is the program's, and has its floating-point environment. */
+static tuff_status tell(const tuff_backend_program *base, size_t step, tuff_fp *fp)
 {
-    cpu_program *program = (cpu_program *)base;
-    tuff_cpu_device *cpu = (tuff_cpu_device *)device;
+    if (step > base->last_cancel || !tuff_watched_due(base->work)) return TUFF_OK;
+    tuff_fp_give_back(fp);
+    tuff_status status = tuff_watched_within(base->work, step, base->plan->n_steps);
+    tuff_fp_own(fp);
+    return status;
+}
+
+static tuff_status run_steps(tuff_cpu_device *cpu, cpu_program *program, tuff_fp *fp)
+{
+    const tuff_backend_program *base = &program->base;
     const tuff_plan *plan = base->plan;
     if (program->runs++ == 1 && program->times) /* the first may have compiled: it tells nothing of others */
         memset(program->times, 0, plan->n_steps * sizeof *program->times);
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
         const cpu_step *at = &program->steps[s];
-        if (s <= base->last_cancel) TUFF_TRY(tuff_watched_within(base->work, s, plan->n_steps));
+        TUFF_TRY(tell(base, s, fp));
         uint64_t begin = program->times ? tuff_now_ns() : 0;
         tuff_host_run(cpu->host, step, at->in, at->out, at->scratch);
         if (!program->times) continue;
@@ -145,6 +155,19 @@ tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_progr
         time->total_ns += time->last_end_ns - begin;
         time->runs++;
     }
+    return TUFF_OK;
+}
+
+tuff_status tuff_cpu_program_run(tuff_backend_device *device, tuff_backend_program *base)
+{
+    cpu_program *program = (cpu_program *)base;
+    tuff_cpu_device *cpu = (tuff_cpu_device *)device;
+    const tuff_plan *plan = base->plan;
+    tuff_fp fp;
+    tuff_fp_own(&fp);
+    tuff_status status = run_steps(cpu, program, &fp);
+    tuff_fp_give_back(&fp);
+    TUFF_TRY(status);
     for (size_t i = 0; i < plan->n_outputs; i++) {
         const tuff_plan_output *output = &plan->outputs[i];
         memcpy((char *)program->results + output->offset, program->outputs[i], (size_t)output->bytes);

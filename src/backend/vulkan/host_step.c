@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/vulkan/program.h"
+#include "base/fp.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -128,6 +129,9 @@ tuff_status tuff_vk_host_step_run(tuff_vk_program *program, const tuff_plan_step
 {
     tuff_vk_device *device = program->device;
     TUFF_TRY(tuff_vk_memory_invalidate(device, &program->transfer, 0, program->transfer.bytes));
+    tuff_fp fp;
+    tuff_fp_own(&fp);
     tuff_host_run(device->host, step, host->in, host->out, host->scratch);
+    tuff_fp_give_back(&fp);
     return tuff_vk_memory_flush(device, &program->transfer, 0, program->transfer.bytes);
 }
