@@ -107,9 +107,9 @@ typedef struct tuff_embed_result {
     }
 
 /* The vectors of texts[0..n), in out_vectors [n, dimensions]. `sizes` are the texts' bytes; NULL: they end
- * with a NUL. Bytes that are not UTF-8 count as U+FFFD. An empty text has the vector of the model's special
- * tokens; TUFF_INVALID_ARGUMENT for one when the model puts none around texts. Cancelled, it gives
- * TUFF_CANCELLED. `params` and `out_result` may be NULL. Thread-safe. */
+ * with a NUL. A text of size 0 may be NULL. Bytes that are not UTF-8 count as U+FFFD. An empty text has the
+ * vector of the model's special tokens; TUFF_INVALID_ARGUMENT for one when the model puts none around texts.
+ * Cancelled, it gives TUFF_CANCELLED. `params` and `out_result` may be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embed(tuff_embedder *embedder, const char *const *texts,
                                               const size_t *sizes, size_t n, const tuff_embed_params *params,
                                               float *out_vectors, tuff_embed_result *out_result);

@@ -74,7 +74,8 @@ TUFF_API int64_t tuff_predictor_guesses(const tuff_predictor *predictor);
 TUFF_API int64_t tuff_predictor_max_length(const tuff_predictor *predictor);
 
 /* A text, or a pair of texts where pair.data is not NULL: a sentence with another one, a question with its
- * context. Bytes that are not UTF-8 count as U+FFFD. Never gets further fields. */
+ * context. A text of size 0 may be NULL. Bytes that are not UTF-8 count as U+FFFD. Never gets further fields.
+ */
 typedef struct tuff_predict_input {
     tuff_piece text, pair;
 } tuff_predict_input;

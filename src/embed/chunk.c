@@ -108,12 +108,12 @@ tuff_status tuff_chunk_texts(tuff_embedder *e, const char *const *texts, const s
     tuff_watched_parts encoding;
     uint64_t total = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!texts[i]) return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu is NULL", i);
-        total += sizes ? sizes[i] : strlen(texts[i]);
+        TUFF_TRY(tuff_embed_check_text(texts, sizes, i));
+        total += tuff_embed_text(texts, sizes, i).size;
     }
     TUFF_TRY(tuff_watched_parts_begin(&encoding, p->watch ? p->watch : e->watch, TUFF_PHASE_TOKENIZE, total));
     for (size_t i = 0; i < n; i++) {
-        const tuff_piece text = {texts[i], sizes ? sizes[i] : strlen(texts[i])};
+        const tuff_piece text = tuff_embed_text(texts, sizes, i);
         tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
         tuff_encoding *tokens = NULL;
         params.flags = TUFF_ENCODE_PLAIN_SPECIAL;
@@ -143,7 +143,8 @@ tuff_status tuff_chunk_vectors(tuff_embedder *e, const char *const *texts, const
     tuff_status status = parts && sizes && vectors ? TUFF_OK : tuff_fail_memory("the vectors of chunks");
     for (size_t i = 0; status == TUFF_OK && i < n; i++) {
         const tuff_chunk *c = &chunks->items[i];
-        parts[i] = texts[c->record - first] + c->begin;
+        const char *text = texts[c->record - first];
+        parts[i] = text ? text + c->begin : "";
         sizes[i] = (size_t)(c->end - c->begin);
     }
     if (status == TUFF_OK) status = tuff_embed(e, parts, sizes, n, &params, vectors, out_result);

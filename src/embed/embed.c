@@ -108,13 +108,25 @@ static tuff_status count_prompt(const work *w, const tuff_tokenizer *tokenizer, 
     return TUFF_OK;
 }
 
+tuff_status tuff_embed_check_text(const char *const *texts, const size_t *sizes, size_t i)
+{
+    if (texts[i] || (sizes && sizes[i] == 0)) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu is NULL, and its size is not 0", i);
+}
+
+tuff_piece tuff_embed_text(const char *const *texts, const size_t *sizes, size_t i)
+{
+    if (!texts[i]) return (tuff_piece){"", 0};
+    return (tuff_piece){texts[i], sizes ? sizes[i] : strlen(texts[i])};
+}
+
 static tuff_status begin_encoding(work *w, const char *const *texts, const size_t *sizes)
 {
     const size_t before = w->prompt ? strlen(w->prompt) : 0;
     uint64_t total = 0;
     for (size_t i = 0; i < w->n; i++) {
-        if (!texts[i]) return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu is NULL", i);
-        total += before + (sizes ? sizes[i] : strlen(texts[i]));
+        TUFF_TRY(tuff_embed_check_text(texts, sizes, i));
+        total += before + tuff_embed_text(texts, sizes, i).size;
     }
     return tuff_watched_parts_begin(&w->encoding, w->watch, TUFF_PHASE_TOKENIZE, total);
 }
@@ -132,8 +144,7 @@ static tuff_status encode_all(work *w, const char *const *texts, const size_t *s
     tuff_status status = TUFF_OK;
     for (size_t i = 0; i < w->n && status == TUFF_OK; i++) {
         bool cut = false;
-        status = encode(w, tokenizer, i, (tuff_piece){texts[i], sizes ? sizes[i] : strlen(texts[i])}, &joined,
-                        &cut);
+        status = encode(w, tokenizer, i, tuff_embed_text(texts, sizes, i), &joined, &cut);
         w->texts[i].skip = skip < w->texts[i].count ? skip : 0;
         *out_cut += cut;
     }

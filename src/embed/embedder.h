@@ -27,6 +27,10 @@ typedef struct tuff_embed_call {
 } tuff_embed_call;
 tuff_packed_top tuff_embedder_top(tuff_embedder *embedder);
 
+/* Text i of a call, which may be NULL where it is empty; whether it is one. */
+tuff_piece tuff_embed_text(const char *const *texts, const size_t *sizes, size_t i);
+TUFF_MUST_USE tuff_status tuff_embed_check_text(const char *const *texts, const size_t *sizes, size_t i);
+
 /* An embedder of settings alone, on no device: what its model's files and the parameters say, for others that
  * make vectors of their own. Freed by tuff_embedder_destroy. */
 TUFF_MUST_USE tuff_status tuff_embedder_settle(const tuff_model *model, const tuff_embedder_params *params,

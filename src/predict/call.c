@@ -19,7 +19,9 @@ static tuff_status check_inputs(const tuff_predict_call *call, tuff_predict_task
 {
     for (size_t i = 0; i < call->n; i++) {
         const tuff_predict_input *in = &call->inputs[i];
-        if (!in->text.data) return tuff_fail(TUFF_INVALID_ARGUMENT, "input %zu has no text", i);
+        if (!in->text.data && in->text.size)
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "the text of input %zu is NULL, and its size is not 0",
+                             i);
         bool pairs = task == TUFF_PREDICT_CLASSES || task == TUFF_PREDICT_ANSWERS;
         if (in->pair.data && !pairs)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "input %zu is a pair; %s are of single texts", i,

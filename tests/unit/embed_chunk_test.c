@@ -75,6 +75,28 @@ static void encoding_is_told_as_one(void **state)
     tuff_free(vectors);
 }
 
+static void an_empty_text_may_be_null(void **state)
+{
+    (void)state;
+    const char *const maybe[] = {NULL, "", "cad"};
+    const size_t sizes[] = {0, 0, 3}, wrong[] = {1, 0, 3};
+    float vectors[3][DIMENSIONS];
+    KIT_OK(tuff_embed(embedder, maybe, sizes, 3, NULL, vectors[0], NULL));
+    assert_memory_equal(vectors[0], vectors[1], sizeof vectors[0]);
+    KIT_FAILS(tuff_embed(embedder, maybe, wrong, 3, NULL, vectors[0], NULL), TUFF_INVALID_ARGUMENT,
+              "text 0 is NULL, and its size is not 0");
+    KIT_FAILS(tuff_embed(embedder, maybe, NULL, 3, NULL, vectors[0], NULL), TUFF_INVALID_ARGUMENT,
+              "text 0 is NULL");
+    tuff_chunk *chunks = NULL;
+    float *of_chunks = NULL;
+    size_t count = 0;
+    KIT_OK(tuff_embed_chunks(embedder, maybe, sizes, 2, NULL, &chunks, &count, &of_chunks, NULL));
+    assert_int_equal(count, 2);
+    assert_memory_equal(of_chunks, of_chunks + DIMENSIONS, sizeof vectors[0]);
+    tuff_free(chunks);
+    tuff_free(of_chunks);
+}
+
 static void check_cut(const char *text, int64_t chunk, int64_t overlap, const char *const *want, size_t n)
 {
     tuff_chunk_params params = TUFF_CHUNK_PARAMS_INIT;
@@ -377,6 +399,7 @@ int main(void)
         cmocka_unit_test(chunks_without_room_are_refused),  cmocka_unit_test(files_have_a_table_of_chunks),
         cmocka_unit_test(tokens_have_vectors_of_their_own), cmocka_unit_test(files_of_tokens_have_offsets),
         cmocka_unit_test(failing_allocations_are_errors),   cmocka_unit_test(encoding_is_told_as_one),
+        cmocka_unit_test(an_empty_text_may_be_null),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

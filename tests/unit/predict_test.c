@@ -306,7 +306,7 @@ static void what_cannot_be_predicted_is_refused(void **state)
 {
     (void)state;
     const tuff_predict_input plain = {{"ab", 2}, {NULL, 0}}, pair = {{"ab", 2}, {"p", 1}},
-                             behind = {{"ab cad ponk [MASK]", 18}, {NULL, 0}}, none = {{NULL, 0}, {NULL, 0}};
+                             behind = {{"ab cad ponk [MASK]", 18}, {NULL, 0}}, none = {{NULL, 1}, {NULL, 0}};
     tuff_predictor_params params = TUFF_PREDICTOR_PARAMS_INIT;
     tuff_predictor *p = NULL;
     tuff_guess *guesses = NULL;
@@ -337,7 +337,7 @@ static void what_cannot_be_predicted_is_refused(void **state)
     KIT_FAILS(tuff_fill_masks(p, &pair, 1, NULL, &count, &guesses, NULL), TUFF_INVALID_ARGUMENT,
               "input 0 is a pair; guesses for masks are of single texts");
     KIT_FAILS(tuff_fill_masks(p, &none, 1, NULL, &count, &guesses, NULL), TUFF_INVALID_ARGUMENT,
-              "input 0 has no text");
+              "the text of input 0 is NULL, and its size is not 0");
     KIT_FAILS(tuff_classify(p, &plain, 1, NULL, scores, NULL), TUFF_INVALID_ARGUMENT,
               "classes of texts are asked for, and the model's head is: masked language model");
     assert_null(guesses);
@@ -456,6 +456,20 @@ static bool take_encoding(const tuff_progress *progress, void *user)
     return true;
 }
 
+static void an_empty_text_may_be_null(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open(with_tokenizer("bert-classes"));
+    tuff_predictor *p = predictor_of(model, NULL);
+    const tuff_predict_input null = {{NULL, 0}, {NULL, 0}}, empty = {{"", 0}, {NULL, 0}};
+    float scores[2][LABELS];
+    KIT_OK(tuff_classify(p, &null, 1, NULL, scores[0], NULL));
+    KIT_OK(tuff_classify(p, &empty, 1, NULL, scores[1], NULL));
+    assert_memory_equal(scores[0], scores[1], sizeof scores[0]);
+    tuff_predictor_destroy(&p);
+    tuff_model_destroy(&model);
+}
+
 static void encoding_is_told_as_one(void **state)
 {
     (void)state;
@@ -556,6 +570,7 @@ int main(void)
         cmocka_unit_test(places_are_of_the_bytes_that_were_given),
         cmocka_unit_test(a_call_can_be_ended),
         cmocka_unit_test(encoding_is_told_as_one),
+        cmocka_unit_test(an_empty_text_may_be_null),
         cmocka_unit_test(many_masks_are_many_batches),
         cmocka_unit_test(failing_allocations_are_errors),
     };
