@@ -74,11 +74,13 @@ typedef struct tuff_data_params {
      * JSON, or stand between commas) or "regression". NULL: as the model has it, or as the labels look. */
     const char *problem_type;
     const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE; NULL: none */
+    /* Of seq2seq: put before every source ("summarize: "); NULL: nothing. */
+    const char *source_prefix;
 } tuff_data_params;
 #define TUFF_DATA_PARAMS_INIT                                                                           \
     {                                                                                                   \
         sizeof(tuff_data_params), "causal-lm", false, false, {0}, NULL, 1024, 0, 128, 0.15, NULL, NULL, \
-            NULL, NULL, NULL, NULL, NULL, NULL                                                          \
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL                                                    \
     }
 /* Reads the examples of a task from a file. Errors: TUFF_BAD_FORMAT, naming the line, for a record that is
  * none, or whose fields are not what the task needs; TUFF_INVALID_ARGUMENT for a column that is not there, a
@@ -325,7 +327,10 @@ typedef struct tuff_eval_params {
     {                                           \
         sizeof(tuff_eval_params), 0, NULL, NULL \
     }
-/* Loss of a model as it is in its file. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for blocks that
+/* Loss of a model as it is in its file, and figures of its task. Of seq2seq these are accuracy, the share of
+ * the targets' tokens that are the most probable ones behind those before them, and exact_match, the share of
+ * targets whose texts are what the model answers by itself, greedily; that takes a run for each token of the
+ * longest answer (TUFF_PHASE_GENERATE). `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for blocks that
  * are too long for learned positions, or ids that the model does not know. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,
                                                  const tuff_dataset *data, const tuff_eval_params *params,

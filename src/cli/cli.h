@@ -108,13 +108,14 @@ enum { TUFF_CLI_FORMAT_AUTO, TUFF_CLI_FORMAT_TEXT };
 
 /* The tasks of training and measuring by examples, as the words of --task. */
 #define TUFF_CLI_TASKS "causal-lm|seq2seq|mlm|classification|token-classification|qa"
-enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_TASK_COUNT = 6 };
+enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_SEQ2SEQ, TUFF_CLI_TASK_COUNT = 6 };
 /* The word of one of them. */
 const char *tuff_cli_task_name(int task);
 
 /* What examples are made of. */
 typedef struct tuff_cli_data_options {
-    const char *text_field, *text_pair_field, *label_field, *question_field, *context_field, *answers_field;
+    const char *text_field, *text_pair_field, *label_field, *question_field, *context_field, *answers_field,
+        *source_prefix;
     int64_t max_length, stride;
     double mlm_probability;
     int problem;
@@ -147,6 +148,12 @@ typedef struct tuff_cli_data_options {
          .help = "that of the label; of seq2seq, of the answer; of token-classification, of the list of "              \
                  "labels",                                                                                             \
          .preset = "label, target, labels"},                                                                           \
+        {TUFF_ARG_TEXT,                                                                                                \
+         "source-prefix",                                                                                              \
+         "TEXT",                                                                                                       \
+         .offset = offsetof(type, data.source_prefix),                                                                 \
+         .help = "seq2seq: put before every text that is to be answered, such as \"summarize: \"",                     \
+         .preset = "nothing"},                                                                                         \
         {TUFF_ARG_TEXT,                                                                                                \
          "question-field",                                                                                             \
          "NAME",                                                                                                       \

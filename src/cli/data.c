@@ -50,6 +50,7 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
     p.context_field = o->context_field;
     p.answers_field = o->answers_field;
     p.problem_type = problems[o->problem];
+    p.source_prefix = o->source_prefix;
     p.watch = tuff_cli_watch();
     return tuff_dataset_load(model, path, &p, out_dataset);
 }

@@ -12,7 +12,7 @@ static const tuff_arg items[] = {
      .required = true},
     {TUFF_ARG_CHOICE, "task", TUFF_CLI_EVAL_TASKS, AT(task),
      .help =
-         "causal-lm, mlm: how well texts are predicted; classification, token-classification, qa: how often the model is "
+         "causal-lm, mlm: how well texts are predicted; seq2seq: that, and how often texts are answered as they are to be; classification, token-classification, qa: how often the model is "
          "right; sts: whether vectors are near where people call texts alike; retrieval: "
          "whether search finds what answers a query"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
@@ -74,7 +74,9 @@ static const tuff_args spec = {
         "from those before it in the block. A last block that is not full counts when it has two tokens. "
         "tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity "
         "exp(loss). Numbers from other block sizes or tokenizers do not compare.\n"
-        "  seq2seq: loss and perplexity of the tokens of targets, each given those before it and the source.\n"
+        "  seq2seq: loss and perplexity of the tokens of targets, each given those before it and the source; accuracy is the "
+        "share of them that are the most probable ones there, exact_match the share of targets that the model answers by "
+        "itself, always taking the most probable token: the same text, but for white space around it.\n"
         "  mlm: loss and perplexity of the tokens that are hidden, which are the same in every run.\n"
         "  classification, token-classification: accuracy and the mean F1 of the classes (of token-classification, of each "
         "word's first token); of several labels, the F1 of all together as well; of numbers mse and the correlations.\n"
@@ -160,6 +162,8 @@ static bool check(const eval_options *o)
         wrong = "--docs, --queries and --qrels are of --task retrieval";
     else if (!search && !o->file)
         wrong = "give --file FILE";
+    else if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix)
+        wrong = "--source-prefix is of --task seq2seq";
     else if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_logits || o->block_size))
         wrong = "--dump-logits and --block-size are of --task causal-lm";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff eval --help)", wrong);

@@ -230,6 +230,7 @@ static const char *contradiction(const tuff_cli_train_options *o)
 {
     if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || o->block_size))
         return "--dump-batches and --block-size are of --task causal-lm";
+    if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
     if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
     if (o->eval_steps && !o->validation_file && !o->eval_docs)
         return "--eval-steps needs --validation-file or --eval-docs";

@@ -108,18 +108,30 @@ void tuff_batcher_destroy(tuff_batcher **batcher)
     if (batcher) tuff_batcher_end(batcher, "batcher");
 }
 
+static tuff_status append(tuff_batcher *b, tuff_sequence **sequence)
+{
+    if (!tuff_grow((void **)&b->all, b->count, &b->capacity, sizeof(tuff_sequence *))) {
+        tuff_sequence_destroy(sequence);
+        return tuff_fail_memory("a batcher's sequences");
+    }
+    b->all[b->count++] = *sequence;
+    return TUFF_OK;
+}
+
 tuff_status tuff_batcher_append(tuff_batcher *b, const char *prompt, size_t size,
                                 const tuff_generate_params *params, const tuff_watch *watch,
                                 tuff_sequence **out_sequence)
 {
     TUFF_TRY(tuff_sequence_create(b->runner->model, b->runner->context, prompt, size, params, watch,
                                   out_sequence));
-    if (!tuff_grow((void **)&b->all, b->count, &b->capacity, sizeof(tuff_sequence *))) {
-        tuff_sequence_destroy(out_sequence);
-        return tuff_fail_memory("a batcher's sequences");
-    }
-    b->all[b->count++] = *out_sequence;
-    return TUFF_OK;
+    return append(b, out_sequence);
+}
+
+tuff_status tuff_batcher_append_ids(tuff_batcher *b, const int32_t *ids, size_t n,
+                                    const tuff_generate_params *params, tuff_sequence **out_sequence)
+{
+    TUFF_TRY(tuff_sequence_create_ids(b->runner->model, b->runner->context, ids, n, params, out_sequence));
+    return append(b, out_sequence);
 }
 
 tuff_status tuff_batcher_check(const tuff_generate_params *params)

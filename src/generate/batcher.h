@@ -36,6 +36,10 @@ TUFF_MUST_USE tuff_status tuff_batcher_check(const tuff_generate_params *params)
 TUFF_MUST_USE tuff_status tuff_batcher_append(tuff_batcher *batcher, const char *prompt, size_t size,
                                               const tuff_generate_params *params, const tuff_watch *watch,
                                               tuff_sequence **out_sequence);
+/* The same of a prompt that is encoded, as it is. */
+TUFF_MUST_USE tuff_status tuff_batcher_append_ids(tuff_batcher *batcher, const int32_t *ids, size_t n,
+                                                  const tuff_generate_params *params,
+                                                  tuff_sequence **out_sequence);
 /* As tuff_batcher_remove, of one that is there. */
 void tuff_batcher_drop(tuff_batcher *batcher, tuff_sequence **sequence);
 /* One run of the model, as the part of a work that is under way. */

@@ -47,11 +47,33 @@ static tuff_status begin_answer(tuff_sequence *s)
     return TUFF_OK;
 }
 
-static tuff_status encode(tuff_sequence *s, const char *prompt, size_t size)
+/* What a sequence begins with: a text, or its ids as they are. */
+typedef struct prompt {
+    const char *text;
+    size_t size;
+    const int32_t *ids; /* [count]; NULL: the text */
+    size_t count;
+} prompt;
+
+static tuff_status copy_prompt(tuff_sequence *s, const prompt *p)
+{
+    s->ids = tuff_alloc_array(p->count, sizeof *s->ids);
+    if (!s->ids) return tuff_fail_memory("a prompt");
+    memcpy(s->ids, p->ids, p->count * sizeof *s->ids);
+    s->count = p->count;
+    return TUFF_OK;
+}
+
+static tuff_status encode(tuff_sequence *s, const prompt *p)
+{
+    unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (s->params.plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
+    return tuff_tokenizer_encode_watched(s->tokenizer, p->text, p->size, flags, s->watch, &s->ids, &s->count);
+}
+
+static tuff_status take_prompt(tuff_sequence *s, const prompt *p)
 {
     TUFF_TRY(tuff_model_get_tokenizer(s->model, &s->tokenizer));
-    unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (s->params.plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
-    TUFF_TRY(tuff_tokenizer_encode_watched(s->tokenizer, prompt, size, flags, s->watch, &s->ids, &s->count));
+    TUFF_TRY(p->ids ? copy_prompt(s, p) : encode(s, p));
     s->capacity = s->count;
     if (s->count == 0) TUFF_TRY(begin_text(s));
     s->result.prompt_tokens = (int64_t)s->count;
@@ -156,9 +178,9 @@ static tuff_status hold_ends(tuff_sequence *s)
     return status;
 }
 
-static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
+static tuff_status prepare(tuff_sequence *s, const prompt *p)
 {
-    TUFF_TRY(encode(s, prompt, size));
+    TUFF_TRY(take_prompt(s, p));
     TUFF_TRY(make_rules(s->model, &s->params, &s->sampler, &s->stop));
     TUFF_TRY(copy_ids(s));
     TUFF_TRY(hold_ends(s));
@@ -171,9 +193,9 @@ static tuff_status prepare(tuff_sequence *s, const char *prompt, size_t size)
     return TUFF_OK;
 }
 
-tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *prompt, size_t size,
-                                 const tuff_generate_params *params, const tuff_watch *watch,
-                                 tuff_sequence **out_sequence)
+static tuff_status create(const tuff_model *model, int64_t context, const prompt *p,
+                          const tuff_generate_params *params, const tuff_watch *watch,
+                          tuff_sequence **out_sequence)
 {
     *out_sequence = NULL;
     tuff_sequence *s = tuff_alloc(sizeof *s);
@@ -184,7 +206,7 @@ tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const
                          .watch = watch,
                          .slot = -1,
                          .result = TUFF_GENERATE_RESULT_INIT};
-    tuff_status status = prepare(s, prompt, size);
+    tuff_status status = prepare(s, p);
     s->params.sampling = NULL;
     s->params.stop = NULL;
     s->params.eos_ids = NULL;
@@ -194,6 +216,19 @@ tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const
     else
         *out_sequence = s;
     return status;
+}
+
+tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *text, size_t size,
+                                 const tuff_generate_params *params, const tuff_watch *watch,
+                                 tuff_sequence **out_sequence)
+{
+    return create(model, context, &(prompt){.text = text, .size = size}, params, watch, out_sequence);
+}
+
+tuff_status tuff_sequence_create_ids(const tuff_model *model, int64_t context, const int32_t *ids, size_t n,
+                                     const tuff_generate_params *params, tuff_sequence **out_sequence)
+{
+    return create(model, context, &(prompt){.ids = ids, .count = n}, params, NULL, out_sequence);
 }
 
 void tuff_sequence_destroy(tuff_sequence **sequence)

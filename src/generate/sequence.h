@@ -39,9 +39,14 @@ struct tuff_sequence {
 /* Whether the settings can be those of a sequence. */
 TUFF_MUST_USE tuff_status tuff_sequence_check(const tuff_model *model, const tuff_generate_params *params);
 /* Encodes the prompt and makes all that is needed later. The watch is asked while this is done. */
-TUFF_MUST_USE tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *prompt,
+TUFF_MUST_USE tuff_status tuff_sequence_create(const tuff_model *model, int64_t context, const char *text,
                                                size_t size, const tuff_generate_params *params,
                                                const tuff_watch *watch, tuff_sequence **out_sequence);
+/* The same of a prompt that is encoded, as it is. */
+TUFF_MUST_USE tuff_status tuff_sequence_create_ids(const tuff_model *model, int64_t context,
+                                                   const int32_t *ids, size_t n,
+                                                   const tuff_generate_params *params,
+                                                   tuff_sequence **out_sequence);
 void tuff_sequence_destroy(tuff_sequence **sequence);
 
 /* The most positions that it can have: the last token is not fed back, so the cache needs no place for it. */

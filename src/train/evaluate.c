@@ -149,6 +149,8 @@ static tuff_status evaluate(const tuff_model *model, tuff_device *device, const 
     if (status == TUFF_OK)
         status = tuff_evaluate_with(&runs, data, batch < examples ? batch : examples, 42, out_result);
     tuff_runs_close(&runs);
+    if (status == TUFF_OK && data->task->answer)
+        status = data->task->answer(model, device, data, p, out_result);
     return status;
 }
 

@@ -109,6 +109,10 @@ struct tuff_task {
                            tuff_program *program);
     /* Sets figures of all that was observed. */
     tuff_status (*report)(tuff_meter *meter, tuff_eval_result *out_result);
+    /* Sets those of texts that the model makes by itself, when it is no longer on the device; not while it is
+     * trained. */
+    tuff_status (*answer)(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
+                          const tuff_eval_params *params, tuff_eval_result *out_result);
 };
 
 #define TUFF_TASK(name) extern const tuff_task tuff_task_##name;

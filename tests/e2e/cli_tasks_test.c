@@ -140,6 +140,8 @@ static void an_encoder_decoder_learns_answers(void **state)
         assert_true(fabs(kit_number(after, "loss") - kit_number(trained, "eval_loss")) < 1e-4);
         assert_true(kit_number(after, "loss") < 0.3 * kit_number(before, "loss"));
         assert_true(kit_number(after, "labels") == kit_number(before, "labels"));
+        assert_true(kit_number(after, "accuracy") > 0.9 && kit_number(before, "accuracy") < 0.5);
+        assert_true(kit_number(after, "exact_match") == 1 && kit_number(before, "exact_match") == 0);
         cJSON_Delete(trained);
         cJSON_Delete(after);
     }
@@ -160,6 +162,28 @@ static void an_encoder_decoder_learns_answers(void **state)
     assert_non_null(strstr(r.out.data, "was warm"));
     assert_non_null(strstr(r.out.data, "the bridge."));
     kit_result_free(&r);
+}
+
+/* A prefix is part of each source. */
+static void sources_may_have_a_prefix(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"{\"source\": \"The river and\", \"target\": \"the bridge.\"}\n",
+                                        "{\"source\": \"and\", \"target\": \"the bridge.\"}\n"};
+    double losses[3];
+    for (int i = 0; i < 3; i++) {
+        const char *file = kit_path("prefix.jsonl");
+        kit_write_file(file, files[i > 0], strlen(files[i > 0]));
+        kit_result r = KIT_TUFF("eval", "--task", "seq2seq", "--model", kit_golden("t5"), "--file", file,
+                                "--json", "--source-prefix", i == 1 ? "The river " : "");
+        cJSON *found = kit_parse(r.out.data, r.out.size);
+        losses[i] = kit_number(found, "loss");
+        cJSON_Delete(found);
+        kit_result_free(&r);
+    }
+    assert_true(losses[0] == losses[1] && losses[0] != losses[2]);
+    KIT_REFUSES(2, "--source-prefix is of --task seq2seq", "eval", "--task", "mlm", "--model",
+                kit_golden("bert-mlm"), "--file", kit_path("prefix.jsonl"), "--source-prefix", "a");
 }
 
 static void what_does_not_go_together(void **state)
@@ -197,6 +221,7 @@ int main(void)
         cmocka_unit_test(others_are_measured),
         cmocka_unit_test(nothing_to_learn_is_said),
         cmocka_unit_test(an_encoder_decoder_learns_answers),
+        cmocka_unit_test(sources_may_have_a_prefix),
         cmocka_unit_test(what_does_not_go_together),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

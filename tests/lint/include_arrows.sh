@@ -21,7 +21,7 @@ generate: models adapters runtime text formats ir base
 packed: models adapters runtime text formats ir base
 embed: packed models adapters runtime text formats ir base
 predict: packed models adapters runtime text formats ir base
-train: embed packed models adapters runtime text formats ir base
+train: generate embed packed models adapters runtime text formats ir base
 conform: runtime ops ir base
 bench: runtime ops ir base
 cli:

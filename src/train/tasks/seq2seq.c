@@ -5,17 +5,30 @@
 
 #include "packed/batch.h"
 #include "train/examples.h"
+#include "train/tasks/seq2seq.h"
 
 /* ---- data */
 
-static tuff_status read_all(tuff_example_reader *r, tuff_dataset *data)
+/* Room for sources behind a prefix; NULL: there is none. */
+static tuff_status add_source(tuff_example_reader *r, const char *prefix, tuff_buf *room, tuff_dataset *data)
+{
+    const tuff_view none = {0};
+    if (!prefix) return tuff_example_reader_add(r, r->values[0], none, data);
+    tuff_buf_clear(room);
+    tuff_buf_text(room, prefix);
+    tuff_buf_bytes(room, r->values[0].data, r->values[0].size);
+    if (room->failed) return tuff_fail_memory("a source");
+    return tuff_example_reader_add(r, (tuff_view){room->data, room->size}, none, data);
+}
+
+static tuff_status read_all(tuff_example_reader *r, const char *prefix, tuff_buf *room, tuff_dataset *data)
 {
     for (bool there = true;;) {
         const tuff_view none = {0};
         TUFF_TRY(tuff_example_reader_next(r, &there));
         if (!there) return tuff_example_reader_end(r, data);
-        for (int i = 0; i < 2; i++)
-            TUFF_TRY(tuff_example_reader_add(r, r->values[i], none, data));
+        TUFF_TRY(add_source(r, prefix, room, data));
+        TUFF_TRY(tuff_example_reader_add(r, r->values[1], none, data));
     }
 }
 
@@ -25,9 +38,11 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     const char *fields[] = {params->text_field ? params->text_field : "source",
                             params->label_field ? params->label_field : "target"};
     tuff_example_reader r;
+    tuff_buf room = {0};
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2);
-    if (status == TUFF_OK) status = read_all(&r, data);
+    if (status == TUFF_OK) status = read_all(&r, params->source_prefix, &room, data);
     tuff_example_reader_close(&r);
+    tuff_buf_free(&room);
     return status;
 }
 
@@ -133,8 +148,39 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
 {
     tuff_net_begin(net);
     tuff_tensor *logits = tuff_net_logits(net, tuff_net_hidden(net), false);
+    if (at->use == TUFF_TASK_MEASURE) tuff_output(net->g, "best", tuff_argmax(net->g, logits));
     return tuff_cross_entropy_sum(net->g, logits,
                                   tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
+}
+
+/* ---- measurement: how many tokens there are, and how many of them are the most probable ones */
+
+static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
+                           tuff_program *program)
+{
+    int64_t counts[2] = {0, 0}, at = 0, n;
+    int32_t *best = NULL;
+    TUFF_TRY(tuff_meter_output(meter, program, "best", (size_t)shape->tokens, &best));
+    for (int64_t i = 0; i < batch->count; i++, at += n) {
+        const int32_t *target = sequence(batch, i, TARGET, &n);
+        for (int64_t k = 0; k < n; k++)
+            counts[1] += best[at + k] == target[k];
+        counts[0] += n;
+    }
+    tuff_buf_bytes(&meter->seen, counts, sizeof counts);
+    return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
+}
+
+static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
+{
+    const int64_t *counts = (const int64_t *)(const void *)meter->seen.data;
+    double all = 0, right = 0;
+    for (size_t i = 0; i < meter->seen.size / (2 * sizeof *counts); i++) {
+        all += (double)counts[2 * i];
+        right += (double)counts[2 * i + 1];
+    }
+    tuff_eval_put(out, "accuracy", right / all);
+    return TUFF_OK;
 }
 
 const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
@@ -146,4 +192,7 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .count = count,
                                      .size = size,
                                      .fill = fill,
-                                     .loss = loss};
+                                     .loss = loss,
+                                     .observe = observe,
+                                     .report = report,
+                                     .answer = tuff_seq2seq_answer};
