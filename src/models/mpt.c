@@ -37,6 +37,7 @@ static const struct fixed {
     {"qk_gn", "false", "Tuff runs MPT without norms of queries and keys"},
     {"attn_uses_sequence_id", "false", "Tuff tells texts apart by itself"},
     {"alibi", "true", "Tuff runs MPT with ALiBi only"},
+    {"alibi_bias_max", "8", "transformers runs MPT with 8, whatever is said there, and so does Tuff"},
     {"rope", "false", "Tuff runs MPT with ALiBi only"},
     {"sliding_window_size", "-1", "Tuff runs MPT without a window"},
 };
@@ -59,7 +60,6 @@ static tuff_status read_attention(const cJSON *json, const char *where, tuff_con
     }
     TUFF_TRY(tuff_json_number(object, "clip_qkv", where, &c->qkv_bound));
     TUFF_TRY(tuff_json_number(object, "softmax_scale", where, &c->attn_scale));
-    TUFF_TRY(tuff_json_number(object, "alibi_bias_max", where, &c->alibi.most));
     const cJSON *scale = cJSON_GetObjectItemCaseSensitive(object, "softmax_scale");
     if (!cJSON_IsNumber(scale) || (c->attn_scale > 0 && c->attn_scale < 1e9)) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: softmax_scale is %g, expected more than 0", where, c->attn_scale);

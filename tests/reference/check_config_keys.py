@@ -5,7 +5,7 @@
     python check_config_keys.py --perturb build/default/tuff [--only llama] [--report table.tsv]
 
 --list:    writes assets/golden/keys/*.json: the keys that transformers' config classes have or that its models ask a config
-           for while they are built, run and generate; those of PEFT's LoraConfig; the names of the gguf package.
+           for while they are built, run and generate; those of PEFT's LoraConfig, and the modules that it adapts by default; the names of the gguf package.
            C tests hold src/models/hf_keys.def, src/models/gguf_keys.def and src/formats/peft_keys.def to them.
 --perturb: gives each key other values, or takes it out, in copies of the golden models, and compares Tuff's logits (of
            encoders: the mean of a text's states; of encoder-decoders: the loss of a pair) with those of transformers. A key that changes transformers' numbers must
@@ -27,6 +27,7 @@ import peft
 import torch
 import transformers
 from gguf.constants import Keys
+from peft.utils import constants
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig
@@ -125,9 +126,23 @@ def list_keys(only):
     names = {re.sub(r"\{dense\}", "dense_2", name.removeprefix("{arch}.")) for name in names}
     folder.mkdir(exist_ok=True)
     write(folder / "transformers.json", found)
-    write(folder / "peft.json", {"peft": peft.__version__, "keys": [f.name for f in dataclasses.fields(peft.LoraConfig)]})
+    write(folder / "peft.json", peft_facts())
     write(folder / "llama.cpp.json", {"gguf": version("gguf"), "keys": sorted(names)})
     print({name: len(found[name]) for name in listed}, len(names), "of GGUF")
+
+
+def peft_facts():
+    """LoraConfig's keys, and by model_type the modules that PEFT adapts when none are named, joined by commas."""
+    maps = {
+        "lora": constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
+        "ia3": constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING,
+        "ia3_feedforward": constants.TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING,
+    }
+    joined = {
+        name: {kind: ",".join(modules) for kind, modules in sorted(value.items()) if isinstance(modules, list)}
+        for name, value in maps.items()
+    }
+    return {"peft": peft.__version__, "keys": [f.name for f in dataclasses.fields(peft.LoraConfig)]} | joined
 
 
 def write(path, value):

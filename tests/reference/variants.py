@@ -49,6 +49,7 @@ def rope(r, dims, kinds=SCALINGS, shares=(None,)):
     if share and (int(dims * share) < 2 or int(dims * share) % 2):
         share = 1.0
     turned, kind = int(dims * (share or 1)), r.of(*kinds)
+    kind = "linear" if kind == "dynamic" and turned < 4 else kind  # which transformers divides by zero for
     value = {"rope_type": kind, "rope_theta": r.of(500.0, 1e4, 1e6)}
     if share:
         value["partial_rotary_factor"] = share
@@ -231,7 +232,7 @@ def phi(r):
 def gptj(r):
     heads, hidden = shared_heads(r)
     return {"n_head": heads, "n_embd": hidden, "n_layer": r.of(1, 2, 3), "n_positions": 64, "n_inner": r.of(None, 51),
-            "rotary_dim": r.of(2, hidden // heads, 2 * r.size(1, hidden // heads // 2), None),
+            "rotary_dim": r.of(2, hidden // heads, 2 * r.size(1, hidden // heads // 2)),
             "activation_function": r.of("gelu_new", "gelu", "relu")}  # fmt: skip
 
 
@@ -252,7 +253,7 @@ def bloom(r):
 
 def mpt(r):
     heads, hidden = shared_heads(r)
-    attention = {"clip_qkv": r.of(None, 0.5, 2.0), "softmax_scale": r.of(None, 0.3), "alibi_bias_max": r.of(8, 8, 4)}
+    attention = {"clip_qkv": r.of(None, 0.5, 2.0), "softmax_scale": r.of(None, 0.3), "alibi_bias_max": r.of(8, 8, 8, 4)}
     return {"n_heads": heads, "d_model": hidden, "n_layers": r.of(1, 2, 3), "max_seq_len": r.of(64, 100),
             "attn_config": attention, "no_bias": r.of(True, True, True, False), "layer_norm_epsilon": r.of(1e-5, 1e-2),
             "expansion_ratio": r.of(4, 4, 4, 2)}  # fmt: skip
@@ -300,7 +301,7 @@ def bart(r):
             "bos_token_id": 0, "eos_token_id": 2, "forced_eos_token_id": None}  # fmt: skip
 
 
-PAIRS = {family.__name__: family for family in (t5, bart)}
+PAIRS = {family.__name__: family for family in (t5, bart)} | {"mt5": t5, "umt5": t5}
 
 
 def bert(r):
