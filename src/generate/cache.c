@@ -70,6 +70,7 @@ static tuff_status check_room(const growth *w)
         (uint64_t)(2 * c->layers * c->kv_heads * c->head_dim) * tuff_dtype_size(w->runner->cache_dtype);
     uint64_t bytes = row * (uint64_t)(own->slots * own->capacity + w->source.slots * w->source.capacity);
     if (c->rope.theta != 0) bytes += (uint64_t)(own->capacity * c->head_dim) * sizeof(float);
+    if (c->alibi.most != 0) bytes += (uint64_t)(own->capacity * c->heads) * sizeof(float);
     char what[96];
     if (own->slots == 1)
         snprintf(what, sizeof what, "a KV cache of %lld positions", (long long)own->capacity);

@@ -505,6 +505,19 @@ static void too_little_room_is_said_first(void **state)
     small.info.memory_bytes = weights;
     KIT_OK(tuff_generator_logits(generator, (const int32_t[]){1}, 1, logits));
     tuff_generator_destroy(&generator);
+    tuff_model *bloom = NULL;
+    KIT_OK(tuff_model_load(kit_asset("golden/bloom"), &bloom));
+    small.info.memory_bytes = 1000000;
+    KIT_OK(tuff_generator_create(bloom, &small, NULL, &generator));
+    small.info.memory_bytes =
+        100000; /* room for 128 keys and values of 6 heads, but not for ALiBi's table, too */
+    KIT_FAILS(tuff_generator_logits(generator, (const int32_t[]){1}, 1, logits), TUFF_OUT_OF_MEMORY,
+              "a KV cache of 128 positions needs 0.1 MB of memory");
+    small.info.memory_bytes = 102000;
+    KIT_OK(tuff_generator_logits(generator, (const int32_t[]){1}, 1, logits));
+    tuff_generator_destroy(&generator);
+    tuff_model_destroy(&bloom);
+    small.info.memory_bytes = weights;
     small.info.type = TUFF_DEVICE_DISCRETE; /* which says by itself what it cannot hold */
     KIT_OK(tuff_evaluate(llama, &small, data, NULL, &result));
     failing_device_close(&small);
