@@ -33,6 +33,7 @@ void tuff_adapter_destroy(tuff_adapter **adapter)
     if (a->method->free && a->own) a->method->free(a);
     tuff_peft_files_close(&a->files);
     tuff_map_free(&a->by_name);
+    tuff_map_free(&a->whole_names);
     tuff_free(a->tensors);
     tuff_free(a->whole);
     tuff_arena_free(&a->arena);
@@ -46,7 +47,7 @@ static tuff_status new_adapter(const tuff_model *model, const tuff_method *metho
     if (!a) return tuff_fail_memory("an adapter");
     a->method = method;
     a->model = model;
-    a->hook = (tuff_net_hook){&method->points, a};
+    a->hook = (tuff_net_hook){&method->points, a, &a->whole_names};
     return TUFF_OK;
 }
 

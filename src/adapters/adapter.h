@@ -75,6 +75,7 @@ struct tuff_adapter {
     tuff_map by_name;
     tuff_adapter_whole *whole; /* in the files that were opened */
     size_t whole_count, whole_capacity;
+    tuff_map whole_names; /* the parameters' */
     tuff_arena arena;
     tuff_peft_files *files;       /* that it was opened from; NULL: a new one */
     const tuff_log_receiver *log; /* while it is opened */
@@ -124,6 +125,10 @@ TUFF_MUST_USE tuff_status tuff_adapter_upload_whole(const tuff_adapter *adapter,
 /* Writes what the labels of the model's head are called beside an adapter, for tuff_model_adapted; PEFT does
  * not read it. */
 TUFF_MUST_USE tuff_status tuff_adapter_save_labels(const tuff_model *model, const char *directory);
+
+/* The modules that IA3 is for when none are named, or those of them whose input it scales; NULL: PEFT has
+ * none for the architecture. */
+const char *tuff_ia3_usual(const char *arch, bool feedforward);
 
 /* ---- for methods */
 

@@ -14,11 +14,16 @@ static const struct defaults {
     {"llama", "k_proj,v_proj,down_proj", "down_proj"},
     {"mistral", "k_proj,v_proj,down_proj", "down_proj"},
     {"qwen2", "q_proj,v_proj,down_proj", "down_proj"},
+    {"qwen3", "q_proj,v_proj,down_proj", "down_proj"},
+    {"gemma", "q_proj,v_proj,down_proj", "down_proj"},
+    {"gemma2", "q_proj,v_proj,down_proj", "down_proj"},
+    {"gemma3_text", "q_proj,v_proj,down_proj", "down_proj"},
     {"gpt_neox", "query_key_value,dense_4h_to_h", "dense_4h_to_h"},
     {"phi", "q_proj,v_proj,fc2", "fc2"},
     {"gptj", "q_proj,v_proj,fc_out", "fc_out"},
     {"gpt_neo", "q_proj,v_proj,c_proj", "c_proj"},
     {"t5", "k,v,wo", "wo"},
+    {"mt5", "k,v,wi_1", ""},
     {"bart", "q_proj,v_proj,fc2", "fc2"},
     {"bloom", "query_key_value,mlp.dense_4h_to_h", "mlp.dense_4h_to_h"},
     {"falcon", "query_key_value,dense_4h_to_h", "dense_4h_to_h"},
@@ -41,13 +46,20 @@ static tuff_status add(tuff_adapter *a, const char *module, int64_t size, bool f
     return tuff_adapter_add(a, name, feedforward ? 1 : size, feedforward ? size : 1, weight);
 }
 
+const char *tuff_ia3_usual(const char *arch, bool feedforward)
+{
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (strcmp(defaults[i].arch, arch) == 0)
+            return feedforward ? defaults[i].feedforward : defaults[i].targets;
+    return NULL;
+}
+
 static tuff_status choose_targets(tuff_adapter *a, const tuff_adapter_settings *s, ia3 *own)
 {
     const char *arch = a->model->config.arch->name, *targets = s->targets, *feedforward = s->feedforward;
-    for (size_t i = 0; !s->targets && i < sizeof defaults / sizeof *defaults; i++) {
-        if (strcmp(defaults[i].arch, arch) != 0) continue;
-        targets = defaults[i].targets;
-        if (!feedforward) feedforward = defaults[i].feedforward;
+    if (!targets) {
+        targets = tuff_ia3_usual(arch, false);
+        if (!feedforward) feedforward = tuff_ia3_usual(arch, true);
     }
     if (!targets)
         return tuff_fail(TUFF_INVALID_ARGUMENT,

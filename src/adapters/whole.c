@@ -35,11 +35,6 @@ static tuff_status check(const tuff_param *p, const tuff_weight *w)
             TUFF_UNSUPPORTED,
             "%s: it has %s whole, a matrix that files hold the other way round; such are not read", w->file,
             w->name);
-    if (tuff_dtype_is_block(p->stored))
-        return tuff_fail(
-            TUFF_UNSUPPORTED,
-            "%s: it has %s whole, which the model has as %s; convert the model with --dtype f16 first",
-            w->file, w->name, tuff_dtype_name(p->stored));
     const tuff_shape expected = tuff_shape_of(p->rank, p->shape),
                      found = tuff_shape_of((int)w->rank, w->shape);
     if (!tuff_shape_equal(&expected, &found))
@@ -60,7 +55,8 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
                              w->file, w->name);
         if (!p) continue;
         TUFF_TRY(check(p, w));
-        if (!tuff_grow((void **)&a->whole, a->whole_count, &a->whole_capacity, sizeof *a->whole))
+        if (!tuff_grow((void **)&a->whole, a->whole_count, &a->whole_capacity, sizeof *a->whole) ||
+            !tuff_map_put(&a->whole_names, p->name, strlen(p->name), (uint32_t)a->whole_count))
             return tuff_fail_memory("an adapter");
         a->whole[a->whole_count++] = (tuff_adapter_whole){p, w};
     }
@@ -76,12 +72,14 @@ bool tuff_adapter_is_whole(const tuff_adapter *a, const char *name)
 
 static tuff_status upload_one(const tuff_adapter_whole *one, tuff_store *store)
 {
-    tuff_buffer *buffer = tuff_store_find(store, one->param->name);
-    tuff_dtype dtype = tuff_buffer_dtype(buffer);
+    const char *name = one->param->name;
+    if (tuff_buffer_dtype(tuff_store_find(store, name)) != TUFF_F32)
+        TUFF_TRY(tuff_store_retype(store, name, TUFF_F32));
+    tuff_buffer *buffer = tuff_store_find(store, name);
     int64_t n = tuff_buffer_count(buffer);
-    void *values = tuff_alloc_array((size_t)n, tuff_dtype_size(dtype));
+    float *values = tuff_alloc_array((size_t)n, sizeof *values);
     if (!values) return tuff_fail_memory("an adapter's weights");
-    tuff_status status = tuff_weight_read(one->weight, dtype, values);
+    tuff_status status = tuff_weight_read(one->weight, TUFF_F32, values);
     if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, values, n);
     tuff_free(values);
     return status;

@@ -183,7 +183,7 @@ struct tuff_arch {
     const char *base_prefix; /* "model.": files of the bare model leave it out */
     const char
         *layer_norm_key;     /* of decoders of Llama's kind that have LayerNorm: its epsilon in config.json */
-    const char *lora_target; /* modules adapted by default, separated by commas */
+    const char *lora_target; /* modules adapted by default, separated by commas; PEFT's, where it has any */
     /* Sets everything but arch and tokens; errors name the file and the key. */
     tuff_status (*read_hf)(const cJSON *json, const char *where, tuff_config *config);
     tuff_status (*read_gguf)(const tuff_gguf *gguf, tuff_config *config);

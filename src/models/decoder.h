@@ -71,9 +71,8 @@ extern const tuff_part tuff_decoder_class_parts[];
     }
 
 /* What their descriptors share. */
-#define TUFF_DECODER_COMMON \
-    TUFF_DECODER_BASE, .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
-/* Of those with experts, whose matrices are no linear layers to PEFT. */
+#define TUFF_DECODER_COMMON TUFF_DECODER_BASE, .lora_target = "q_proj,v_proj"
+/* Of those with experts, whose matrices are no linear layers to PEFT, which has no modules by default. */
 #define TUFF_EXPERTS_COMMON TUFF_DECODER_BASE, .lora_target = "q_proj,k_proj,v_proj,o_proj"
 #define TUFF_DECODER_BASE \
     .decoder = true, .base_prefix = "model.", .heads = tuff_decoder_heads, .keys = "llama"

@@ -45,7 +45,7 @@ static const tuff_part parts[] = {
     {NULL, NULL, TUFF_PART_PLAIN}};
 
 /* GGUF has no architecture of its own for it: a "llama" that has experts is one (models/llama.c). */
-const tuff_arch tuff_arch_mixtral = {TUFF_EXPERTS_COMMON,
+const tuff_arch tuff_arch_mixtral = {TUFF_DECODER_COMMON,
                                      .gguf_activation = TUFF_ACT_SILU,
                                      .gguf_interleaves = true,
                                      .gguf_shares = true,

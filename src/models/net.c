@@ -59,7 +59,9 @@ static tuff_dtype storage(tuff_net *net, const char *name, tuff_role role, int r
         tuff_params_declare(net->declare, net->config, name, role, rank, shape) != TUFF_OK)
         tuff_graph_fail(net->g, TUFF_OUT_OF_MEMORY, "%s", tuff_error_message());
     const tuff_param *p = net->params ? tuff_params_find(net->params, name) : NULL;
-    return p ? p->stored : TUFF_F32;
+    const tuff_map *whole = net->hook ? net->hook->whole : NULL;
+    uint32_t i;
+    return p && !(whole && tuff_map_get(whole, name, strlen(name), &i)) ? p->stored : TUFF_F32;
 }
 
 tuff_tensor *tuff_net_param(tuff_net *net, const char *name, tuff_role role, int rank, const int64_t *shape)

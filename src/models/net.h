@@ -18,6 +18,7 @@ typedef struct tuff_net_points {
 typedef struct tuff_net_hook {
     const tuff_net_points *points;
     void *self;
+    const tuff_map *whole; /* names of parameters that the adapter has whole: they are f32; NULL: none */
 } tuff_net_hook;
 
 /* A row of tokens of sequences, which goes through a stack of layers. */

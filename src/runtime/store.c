@@ -64,6 +64,19 @@ tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype
     return TUFF_OK;
 }
 
+tuff_status tuff_store_retype(tuff_store *store, const char *name, tuff_dtype dtype)
+{
+    uint32_t i;
+    if (!tuff_map_get(&store->by_name, name, strlen(name), &i))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "no buffer is called \"%s\"", name);
+    const tuff_shape shape = store->buffers[i]->shape;
+    tuff_buffer *buffer = NULL;
+    TUFF_TRY(tuff_buffer_create(store->device, name, dtype, shape.rank, shape.dim, &buffer));
+    tuff_buffer_destroy(&store->buffers[i]);
+    store->buffers[i] = buffer;
+    return TUFF_OK;
+}
+
 tuff_buffer *tuff_store_find(const tuff_store *store, const char *name)
 {
     uint32_t i;

@@ -18,6 +18,9 @@ void tuff_store_clear(tuff_store *store);
 /* Adds a zeroed buffer; *out_buffer (may be NULL) stays owned by the store. A name twice is an error. */
 TUFF_MUST_USE tuff_status tuff_store_add(tuff_store *store, const char *name, tuff_dtype dtype, int rank,
                                          const int64_t *dims, tuff_buffer **out_buffer);
+/* Puts a zeroed buffer of another type in the place of one that is there, to which no program may be bound.
+ */
+TUFF_MUST_USE tuff_status tuff_store_retype(tuff_store *store, const char *name, tuff_dtype dtype);
 /* NULL when absent. */
 tuff_buffer *tuff_store_find(const tuff_store *store, const char *name);
 /* Binds every buffer to the program's variable of its name. The store must outlive the program. */

@@ -135,7 +135,7 @@ tuff_status tuff_importance_create(const tuff_model *model, tuff_device *device,
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_IMPORTANCE_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
     observer o = {.sums = tuff_alloc(sizeof *o.sums)};
-    const tuff_net_hook hook = {&points, &o};
+    const tuff_net_hook hook = {.points = &points, .self = &o};
     const int64_t most =
         model->config.max_positions < USUAL_CONTEXT ? model->config.max_positions : USUAL_CONTEXT;
     if (!o.sums) return tuff_fail_memory("importances");

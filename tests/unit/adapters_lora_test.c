@@ -37,7 +37,7 @@ static void targets_name_layers(void **state)
         {"llama", "q_proj,self_attn.q_proj", 2},
         {"llama", "model.layers.1.mlp.up_proj", 1},
         {"llama", "all-linear", 14},
-        {"llama", NULL, 14},
+        {"llama", NULL, 4},
         {"gpt2", NULL, 2},
         {"gpt2", "c_proj", 4},
         {"gpt2", "attn.c_proj", 2},

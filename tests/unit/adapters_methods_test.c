@@ -89,6 +89,49 @@ static void what_cannot_be_is_refused(void **state)
     refused("bert-spans", prompt, TUFF_UNSUPPORTED, "whose head is: question answering");
 }
 
+/* What PEFT has for a model_type when no modules are named; NULL: nothing. */
+static const char *peft_default(const cJSON *facts, const char *map, const char *arch)
+{
+    const cJSON *of = cJSON_GetObjectItemCaseSensitive(facts, map);
+    assert_non_null(of);
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(of, arch));
+}
+
+static void defaults_are_those_of_peft(void **state)
+{
+    (void)state;
+    static const tuff_arch *const archs[] = {
+#define TUFF_ARCH(name, model_type) &tuff_arch_##name,
+#include "models/archs.def"
+#undef TUFF_ARCH
+    };
+    cJSON *facts = NULL;
+    size_t known = 0;
+    KIT_OK(tuff_json_read(kit_asset("golden/keys/peft.json"), &facts));
+    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+        const char *arch = archs[i]->name, *lora = peft_default(facts, "lora", arch);
+        const struct {
+            const char *what, *ours, *theirs;
+        } pairs[] = {
+            {"LoRA", archs[i]->lora_target, lora ? lora : archs[i]->lora_target},
+            {"IA3", tuff_ia3_usual(arch, false), peft_default(facts, "ia3", arch)},
+            {"IA3's feed-forward", tuff_ia3_usual(arch, true), peft_default(facts, "ia3_feedforward", arch)}};
+        known += lora != NULL;
+        assert_non_null(archs[i]->lora_target);
+        /* IA3's of Mixtral are modules that transformers 5 has not */
+        const size_t compared = strcmp(arch, "mixtral") == 0 ? 1 : sizeof pairs / sizeof *pairs;
+        for (size_t k = 0; k < compared; k++) {
+            const char *ours = pairs[k].ours ? pairs[k].ours : "",
+                       *theirs = pairs[k].theirs ? pairs[k].theirs : "";
+            if (strcmp(ours, theirs) != 0)
+                fail_msg("%s: %s modules by default are \"%s\", PEFT's are \"%s\"", arch, pairs[k].what, ours,
+                         theirs);
+        }
+    }
+    assert_true(known > 15);
+    cJSON_Delete(facts);
+}
+
 /* ---- files */
 
 static void same_values(const tuff_store *a, const tuff_store *b)
@@ -142,7 +185,7 @@ static void what_is_written_is_read(void **state)
 
 static tuff_status zeros(void *user, size_t index, tuff_sink *sink)
 {
-    static const float none[4096];
+    static const float none[16384];
     const tuff_save_item *items = user;
     return tuff_sink_write(sink, none,
                            (size_t)(items[index].shape[0] * items[index].shape[1]) * sizeof *none);
@@ -238,6 +281,36 @@ static void logits_of(const tuff_model *model, const char *adapter, const int32_
     KIT_OK(tuff_generator_create(model, device, &p, &generator));
     KIT_OK(tuff_generator_logits(generator, ids, n, out));
     tuff_generator_destroy(&generator);
+}
+
+/* What an adapter has whole is f32, whatever the model's file has in its place: a head of zeros. */
+static void a_whole_head_stands_beside_blocks(void **state)
+{
+    (void)state;
+    static const tuff_save_item items[] = {
+        {"base_model.model.model.layers.0.self_attn.k_proj.ia3_l", TUFF_STORE_F32, 2, {16, 1}},
+        {"base_model.model.lm_head.weight", TUFF_STORE_F32, 2, {280, 32}}};
+    static const int32_t ids[] = {5, 6, 7};
+    const char *directory = kit_temp_path("whole"), *file = kit_temp_path("whole.gguf");
+    tuff_model *from = model_open("llama");
+    tuff_save_params as = TUFF_SAVE_PARAMS_INIT;
+    tuff_buf text = {0};
+    float logits[280], plain[280];
+    as.format = TUFF_FORMAT_GGUF;
+    as.type = "q8_0";
+    KIT_OK(tuff_model_save_with(from, &as, file));
+    tuff_model_destroy(&from);
+    tuff_model *model = model_open(file);
+    assert_true(tuff_dtype_is_block(tuff_params_find(&model->params, "lm_head.weight")->stored));
+    tuff_buf_text(&text, "{\"peft_type\": \"IA3\", \"modules_to_save\": [\"lm_head\"]}");
+    KIT_OK(tuff_make_directories(directory));
+    KIT_OK(tuff_peft_write(directory, &text, items, 2, zeros, (void *)(uintptr_t)items));
+    logits_of(model, NULL, ids, 3, plain);
+    logits_of(model, directory, ids, 3, logits);
+    for (int i = 0; i < 280; i++)
+        assert_true(plain[i] != 0 && logits[i] == 0);
+    tuff_buf_free(&text);
+    tuff_model_destroy(&model);
 }
 
 /* Virtual tokens that begin as a text are that text's tokens, also where rows of the table are scaled by
@@ -382,7 +455,7 @@ static void every_point_is_reached(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tuff_model *model = model_open(cases[i].model);
         counts seen = {0};
-        const tuff_net_hook hook = {&points, &seen};
+        const tuff_net_hook hook = {.points = &points, .self = &seen};
         size_t own = scales_of(model, NULL), with = scales_of(model, &hook);
         assert_int_equal(seen.inputs, cases[i].linears);
         assert_int_equal(seen.linears, cases[i].linears);
@@ -449,10 +522,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ia3_has_a_vector_of_each_module),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(defaults_are_those_of_peft),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
         cmocka_unit_test(vectors_have_no_virtual_tokens),
+        cmocka_unit_test(a_whole_head_stands_beside_blocks),
         cmocka_unit_test(virtual_tokens_begin_as_tokens),
         cmocka_unit_test(virtual_tokens_take_rows_of_the_cache),
         cmocka_unit_test(virtual_tokens_leave_room_for_text),
