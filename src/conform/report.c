@@ -380,6 +380,10 @@ static void record(const tuff_conform_report *r, tuff_buf *out)
 tuff_status tuff_conform_text(const tuff_conform_report *const *reports, size_t n, tuff_conform_format format,
                               char **out_text)
 {
+    TUFF_NEED_OUT(out_text);
+    TUFF_NEED_MANY(reports, n);
+    for (size_t i = 0; i < n; i++)
+        TUFF_NEED(reports[i]);
     return tuff_conform_text_compared(reports, NULL, n, format, out_text);
 }
 

@@ -152,7 +152,9 @@ static tuff_status next_prompt(source *from, tuff_view *out, bool *out_there)
     *out_there = from->at < from->n;
     if (!*out_there) return TUFF_OK;
     const char *prompt = from->prompts[from->at];
-    TUFF_NEED(prompt);
+    const bool empty = from->sizes && from->sizes[from->at] == 0;
+    if (!prompt && !empty) return tuff_fail(TUFF_INVALID_ARGUMENT, "prompt %zu is NULL", from->at);
+    if (!prompt) prompt = "";
     *out = from->sizes ? (tuff_view){prompt, from->sizes[from->at]} : tuff_view_of(prompt);
     from->at++;
     return TUFF_OK;
@@ -300,7 +302,10 @@ static tuff_status generate_many(tuff_batcher *batcher, const char *input, sourc
     work w = {.batcher = batcher, .params = &p, .from = from, .result = TUFF_GENERATE_MANY_RESULT_INIT};
     if (out_result) TUFF_TRY(TUFF_GIVE(out_result, &w.result, TUFF_GENERATE_MANY_RESULT_INIT, new_tokens));
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATE_MANY_PARAMS_INIT, watch));
-    TUFF_NEED(p.on_text);
+    if (!p.on_text)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "on_text of tuff_generate_many_params is NULL: there is nobody to give the texts to");
     TUFF_TRY(tuff_watch_check(p.watch));
     w.watch = p.watch ? p.watch : batcher->own_watch;
     TUFF_TRY(tuff_batcher_enter(batcher, "batcher"));

@@ -140,6 +140,8 @@ static tuff_status make_rules(const tuff_model *model, const tuff_generate_param
     TUFF_TRY(check_tokens(model, params));
     TUFF_TRY(check_beams(params));
     TUFF_TRY(tuff_sampler_create(params->sampling, (uint32_t)model->config.vocab_size, out_sampler));
+    if (!params->stop && params->stop_count)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "stop is NULL, and stop_count is %zu", params->stop_count);
     return tuff_stop_create(params->stop, params->stop_count, out_stop);
 }
 

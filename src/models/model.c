@@ -197,6 +197,8 @@ static tuff_status load_one(void *user)
 
 tuff_status tuff_model_load(const char *path, tuff_model **out_model)
 {
+    TUFF_NEED_OUT(out_model);
+    TUFF_NEED(path);
     return tuff_model_load_watched(path, NULL, out_model);
 }
 

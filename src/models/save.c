@@ -233,5 +233,7 @@ tuff_status tuff_model_save_watched(const tuff_model *model, tuff_file_format fo
 tuff_status tuff_model_save(const tuff_model *model, tuff_file_format format, tuff_dtype dtype,
                             const char *path)
 {
+    TUFF_NEED(model);
+    TUFF_NEED(path);
     return tuff_model_save_watched(model, format, dtype, NULL, path);
 }

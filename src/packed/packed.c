@@ -112,7 +112,9 @@ tuff_status tuff_packed_check_ids(const tuff_packed *p, const int32_t *ids, size
     if (count < 1 || count > (size_t)p->max_length)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu has %zu tokens, expected 1 to %lld", index, count,
                          (long long)p->max_length);
-    TUFF_NEED(ids);
+    if (!ids)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu has %zu tokens, and its ids are NULL", index,
+                         count);
     for (size_t k = 0; k < count; k++)
         if (ids[k] < 0 || ids[k] >= vocab)
             return tuff_fail(TUFF_INVALID_ARGUMENT, "text %zu: id %d is outside the vocabulary of %lld",

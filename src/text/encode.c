@@ -225,5 +225,9 @@ tuff_status tuff_tokenizer_encode_watched(const tuff_tokenizer *tokenizer, const
 tuff_status tuff_tokenizer_encode(const tuff_tokenizer *tokenizer, const char *text, size_t size,
                                   unsigned flags, int32_t **out_ids, size_t *out_count)
 {
+    TUFF_NEED_OUT(out_ids);
+    TUFF_NEED(out_count);
+    TUFF_NEED(tokenizer);
+    TUFF_NEED_MANY(text, size);
     return tuff_tokenizer_encode_watched(tokenizer, text, size, flags, NULL, out_ids, out_count);
 }

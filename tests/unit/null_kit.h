@@ -10,7 +10,19 @@
 #define CALLS_OF(function) static void calls_of_##function(void)
 
 /* A call that must be refused. */
-#define REFUSED(call) kit_expect_status((call), TUFF_INVALID_ARGUMENT, #call, __FILE__, __LINE__)
+#define REFUSED(call) expect_refused((call), #call, __FILE__, __LINE__)
+/* An error that names a function names the one that was called, none that it calls. */
+static inline void expect_refused(tuff_status status, const char *call, const char *file, int line)
+{
+    kit_expect_status(status, TUFF_INVALID_ARGUMENT, call, file, line);
+    const char *text = tuff_error_message(), *at = strstr(text, ": the argument "), *name = at;
+    if (!at) return;
+    while (name > text && name[-1] != ' ')
+        name--;
+    const size_t size = strcspn(call, "(");
+    if ((size_t)(at - name) != size || strncmp(name, call, size) != 0)
+        fail_msg("%s:%d: %s said \"%s\"", file, line, call, text);
+}
 /* One that must also leave NULL where its result would go. */
 #define REFUSED_OUT(call, out)                                  \
     do {                                                        \

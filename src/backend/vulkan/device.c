@@ -10,6 +10,7 @@ tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *w
 {
     if (result == VK_SUCCESS) return TUFF_OK;
     const char *name = device->probe.description.name;
+    char text[32];
     switch (result) {
     case VK_ERROR_DEVICE_LOST:
         atomic_store(&device->lost, true);
@@ -23,7 +24,7 @@ tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *w
     case VK_ERROR_TOO_MANY_OBJECTS: /* allocations */
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of device memory on %s while %s", name, what);
     default:
-        return tuff_fail(TUFF_INTERNAL, "%s: VkResult %d while %s", name, result, what);
+        return tuff_fail(TUFF_INTERNAL, "%s: %s while %s", name, tuff_vk_result_name(result, text), what);
     }
 }
 

@@ -72,12 +72,13 @@ static tuff_status create(bool validate, tuff_log_receiver *log, tuff_vk_instanc
                                  .ppEnabledLayerNames = layers,
                                  .enabledExtensionCount = n,
                                  .ppEnabledExtensionNames = extensions};
+    char text[32];
     VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
     if (result != VK_SUCCESS) {
         instance->handle = VK_NULL_HANDLE;
         return tuff_fail(result == VK_ERROR_OUT_OF_HOST_MEMORY ? TUFF_OUT_OF_MEMORY : TUFF_UNSUPPORTED,
-                         "the Vulkan loader found no driver that works (vkCreateInstance: VkResult %d)",
-                         result);
+                         "the Vulkan loader found no driver that works (vkCreateInstance: %s)",
+                         tuff_vk_result_name(result, text));
     }
     /* The loader's entry points serve every instance: once is enough, and other threads may be using them. */
     if (!vkGetDeviceProcAddr) volkLoadInstanceOnly(instance->handle);
@@ -130,15 +131,18 @@ tuff_status tuff_vk_physical_devices(VkInstance instance, VkPhysicalDevice **out
     *out = NULL;
     *out_count = 0;
     uint32_t n = 0;
+    char text[32];
     VkResult result = vkEnumeratePhysicalDevices(instance, &n, NULL);
     if (result != VK_SUCCESS) /* a loader without drivers says so here */
-        return tuff_fail(TUFF_UNSUPPORTED, "the Vulkan loader found no driver (VkResult %d)", result);
+        return tuff_fail(TUFF_UNSUPPORTED, "the Vulkan loader found no driver (%s)",
+                         tuff_vk_result_name(result, text));
     VkPhysicalDevice *devices = tuff_alloc_array(n, sizeof *devices);
     if (!devices) return tuff_fail_memory("the list of Vulkan devices");
     result = vkEnumeratePhysicalDevices(instance, &n, devices);
     if (result < VK_SUCCESS) {
         tuff_free(devices);
-        return tuff_fail(TUFF_UNSUPPORTED, "listing the Vulkan devices failed (VkResult %d)", result);
+        return tuff_fail(TUFF_UNSUPPORTED, "listing the Vulkan devices failed (%s)",
+                         tuff_vk_result_name(result, text));
     }
     *out = devices;
     *out_count = n;

@@ -146,6 +146,8 @@ static inline tuff_vk_device *tuff_vk_device_of(tuff_backend_device *device)
 }
 
 /* Turns a result into a status with a text, and remembers a lost device. */
+/* "VK_ERROR_DEVICE_LOST"; of one that Tuff does not know its number, in `text`. */
+const char *tuff_vk_result_name(VkResult result, char text[32]);
 TUFF_MUST_USE tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *what);
 /* Fails quickly once the device is lost. */
 TUFF_MUST_USE tuff_status tuff_vk_alive(tuff_vk_device *device);
