@@ -78,6 +78,8 @@ TUFF_API void tuff_embedder_destroy(tuff_embedder **embedder);
 
 /* Numbers of a vector; 0 for NULL. */
 TUFF_API int64_t tuff_embedder_dimensions(const tuff_embedder *embedder);
+/* Numbers of a vector as the model makes it, before `dimensions` cuts it; 0 for NULL. */
+TUFF_API int64_t tuff_embedder_full_dimensions(const tuff_embedder *embedder);
 /* The longest text in tokens; 0 for NULL. */
 TUFF_API int64_t tuff_embedder_max_length(const tuff_embedder *embedder);
 /* The text that the model's files put before texts of this kind ("query", "document", ...), owned by the

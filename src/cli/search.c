@@ -268,6 +268,17 @@ static void choose_counts(work *w)
     w->asked = w->chunks && CHUNKS * w->k < w->most ? CHUNKS * w->k : w->most;
 }
 
+/* An index of another model, with shorter vectors, looks the same. */
+static void say_cut(const work *w)
+{
+    const int64_t full = tuff_embedder_full_dimensions(w->embedder), cut = tuff_index_dimensions(w->index);
+    if (cut < full && !w->o->common.quiet)
+        tuff_cli_say(
+            "%s has vectors of %lld numbers, the model makes %lld: the first %lld are compared, as embed "
+            "--dimensions %lld makes them",
+            w->o->index, (long long)cut, (long long)full, (long long)cut, (long long)cut);
+}
+
 static int search(const search_options *o, const tuff_model *model, tuff_device *device)
 {
     work w = {.o = o};
@@ -283,13 +294,15 @@ static int search(const search_options *o, const tuff_model *model, tuff_device 
     if (read_chunks(&w)) {
         choose_counts(&w);
         tuff_status status = tuff_embedder_create(model, device, &params, &w.embedder);
-        if (status == TUFF_OK)
+        if (status == TUFF_OK) {
+            say_cut(&w);
             code = find(&w);
-        else if (status != TUFF_INVALID_ARGUMENT)
+        } else if (status != TUFF_INVALID_ARGUMENT) {
             code = tuff_cli_failed();
-        else
-            tuff_cli_say("tuff: %s, whose vectors have %lld numbers: %s", o->index,
+        } else {
+            tuff_cli_say("tuff: %s has vectors of %lld numbers, and must be of this model: %s", o->index,
                          (long long)tuff_index_dimensions(w.index), tuff_error_message());
+        }
     }
     tuff_embedder_destroy(&w.embedder);
     tuff_index_destroy(&w.index);

@@ -59,8 +59,9 @@ static tuff_status choose_dimensions(tuff_embedder *e, int64_t wanted)
     }
     e->dimensions = wanted ? wanted : e->full;
     if (e->dimensions >= 1 && e->dimensions <= e->full) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "dimensions is %lld, expected 1 to the model's %lld",
-                     (long long)wanted, (long long)e->full);
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "%s makes vectors of %lld numbers: dimensions is %lld, expected 1 to %lld",
+                     e->model->path, (long long)e->full, (long long)wanted, (long long)e->full);
 }
 
 /* Texts that are to be lower-cased need a tokenizer that does so by itself, as nearly all that are asked to
@@ -160,6 +161,11 @@ void tuff_embedder_destroy(tuff_embedder **embedder)
 int64_t tuff_embedder_dimensions(const tuff_embedder *embedder)
 {
     return embedder ? embedder->dimensions : 0;
+}
+
+int64_t tuff_embedder_full_dimensions(const tuff_embedder *embedder)
+{
+    return embedder ? embedder->full : 0;
 }
 
 int64_t tuff_embedder_max_length(const tuff_embedder *embedder)

@@ -200,6 +200,7 @@ static const struct {
     CALLS(tuff_embedder_create),
     CALLS(tuff_embedder_destroy),
     CALLS(tuff_embedder_dimensions),
+    CALLS(tuff_embedder_full_dimensions),
     CALLS(tuff_embedder_max_length),
     CALLS(tuff_embedder_prompt),
     CALLS(tuff_embed),

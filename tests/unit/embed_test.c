@@ -218,8 +218,7 @@ static void bad_ids_are_refused(void **state)
     KIT_FAILS(tuff_embedder_create(model, device, &params, &e), TUFF_INVALID_ARGUMENT, "expected 2 to 20");
     params.max_length = 0;
     params.dimensions = 17;
-    KIT_FAILS(tuff_embedder_create(model, device, &params, &e), TUFF_INVALID_ARGUMENT,
-              "expected 1 to the model's 16");
+    KIT_FAILS(tuff_embedder_create(model, device, &params, &e), TUFF_INVALID_ARGUMENT, "expected 1 to 16");
     tuff_model_destroy(&model);
 }
 

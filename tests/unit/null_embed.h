@@ -19,6 +19,10 @@ CALLS_OF(tuff_embedder_destroy)
     tuff_embedder_destroy(NULL);
     tuff_embedder_destroy(&none);
 }
+CALLS_OF(tuff_embedder_full_dimensions)
+{
+    assert_int_equal(tuff_embedder_full_dimensions(NULL), 0);
+}
 CALLS_OF(tuff_embedder_dimensions)
 {
     assert_int_equal(tuff_embedder_dimensions(NULL), 0);
