@@ -8,7 +8,6 @@
  * line is a query. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@ typedef struct search {
     tuff_model *model;
     tuff_device *device;
     tuff_embedder *embedder;
+    tuff_index *index;
     paragraphs texts;
     float *vectors; /* [texts.count, dimensions] */
     int64_t dimensions;
@@ -114,43 +114,21 @@ static int make_index(search *s, const char *folder)
 
 /* ---- queries ---- */
 
-typedef struct hit {
-    size_t at;
-    float score;
-} hit;
-
-/* The best few by cosine; vectors have length 1. */
-static size_t find_best(const search *s, const float *query, hit hits[SHOWN])
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s->texts.count; i++) {
-        const float *x = s->vectors + i * (size_t)s->dimensions;
-        float score = 0;
-        for (int64_t k = 0; k < s->dimensions; k++)
-            score += x[k] * query[k];
-        if (n == SHOWN && score <= hits[n - 1].score) continue;
-        size_t place = n < SHOWN ? n++ : n - 1;
-        for (; place > 0 && hits[place - 1].score < score; place--)
-            hits[place] = hits[place - 1];
-        hits[place] = (hit){i, score};
-    }
-    return n;
-}
-
 /* Prints the best paragraphs, a line each of at most `columns`. Returns how many lines, -1 after a failure.
  */
 static int answer(void *user, const char *text, int columns)
 {
     const search *s = user;
     float *query = malloc((size_t)s->dimensions * sizeof *query);
-    hit hits[SHOWN];
+    tuff_hit hits[SHOWN];
+    size_t n = s->texts.count < SHOWN ? s->texts.count : SHOWN;
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     params.prompt = prompt_for(s, "query", "search_query");
     tuff_status status =
         query ? tuff_embed(s->embedder, &text, NULL, 1, &params, query, NULL) : TUFF_OUT_OF_MEMORY;
-    size_t n = status == TUFF_OK ? find_best(s, query, hits) : 0;
-    for (size_t i = 0; i < n; i++) {
-        const paragraph *p = &s->texts.items[hits[i].at];
+    if (status == TUFF_OK) status = tuff_index_search(s->index, query, 1, n, NULL, hits);
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
+        const paragraph *p = &s->texts.items[hits[i].row];
         char place[256];
         snprintf(place, sizeof place, "%.3f  %s:%zu  ", (double)hits[i].score, p->path, p->line);
         print_line(place, p->text, p->size, columns);
@@ -170,6 +148,9 @@ static int run(search *s, const char *model, const char *folder)
     s->dimensions = tuff_embedder_dimensions(s->embedder);
     int code = make_index(s, folder);
     if (code) return code;
+    if (tuff_index_create(s->vectors, (int64_t)s->texts.count, s->dimensions, s->device, &s->index) !=
+        TUFF_OK)
+        return fail("making the index");
     return ask(answer, s) ? 0 : fail("answering");
 }
 
@@ -181,6 +162,7 @@ int main(int argc, char **argv)
     }
     search s = {0};
     int code = run(&s, argv[1], argv[2]);
+    tuff_index_destroy(&s.index);
     tuff_embedder_destroy(&s.embedder);
     tuff_device_destroy(&s.device);
     tuff_model_destroy(&s.model);

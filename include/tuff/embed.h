@@ -248,6 +248,17 @@ typedef struct tuff_index tuff_index;
  * TUFF_IO. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_index_open(const char *path, tuff_device *device,
                                                    tuff_index **out_index);
+/* The same of vectors [n, dimensions] in memory, which are copied; n may be 0, and `vectors` NULL then. They
+ * go to the device with the first search, and all of them anew with the first search after a change: of
+ * changes, make several before one. Errors: TUFF_NOT_FINITE for a number that is not. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_index_create(const float *vectors, int64_t n, int64_t dimensions,
+                                                     tuff_device *device, tuff_index **out_index);
+/* Copies vectors [n, dimensions] behind the others: their rows are tuff_index_count and on. Of an index that
+ * tuff_index_create has made; of a file it is TUFF_UNSUPPORTED. After a failure the index is as before. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_index_add(tuff_index *index, const float *vectors, int64_t n);
+/* Takes rows[0..n) out, in any order: those behind move up, and have lower numbers. Else as tuff_index_add;
+ * TUFF_INVALID_ARGUMENT for a row that is not there. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_index_remove(tuff_index *index, const int64_t *rows, size_t n);
 TUFF_API void tuff_index_destroy(tuff_index **index);
 /* Vectors, and the numbers of each; 0 for NULL. */
 TUFF_API int64_t tuff_index_count(const tuff_index *index);

@@ -3,28 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/half.h"
 #include "base/memory.h"
 #include "embed/index.h"
-#include "formats/npy.h"
-#include "runtime/session.h"
+#include "runtime/device.h"
 
 enum { AT_ONCE = 64, MOST_HITS = 1024 };
-
-typedef enum row_type { ROW_F32, ROW_F16, ROW_INT8, ROW_BITS } row_type;
-
-struct tuff_index {
-    tuff_file file;    /* none: the array is the caller's */
-    const char *where; /* in errors */
-    tuff_npy array;
-    row_type type;
-    int64_t count, dimensions, piece; /* piece: vectors of one */
-    tuff_session *session;            /* NULL: bits, which the host compares */
-    bool resident;                    /* all pieces are in the store */
-    float *host;                      /* a piece on its way; NULL: bits */
-    uint8_t *raw;                     /* the same as the file has it; NULL: all of it is in memory */
-};
 
 static tuff_status choose_type(tuff_index *index, const char *path)
 {
@@ -34,9 +18,9 @@ static tuff_status choose_type(tuff_index *index, const char *path)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: an array [vectors, dimensions] is expected", path);
     for (int i = 0; i < 4; i++)
         if (strcmp(a->type, types[i]) == 0) {
-            index->type = (row_type)i;
+            index->type = (tuff_row_type)i;
             index->count = a->shape[0];
-            index->dimensions = i == ROW_BITS ? 8 * a->shape[1] : a->shape[1];
+            index->dimensions = i == TUFF_ROW_BITS ? 8 * a->shape[1] : a->shape[1];
             return TUFF_OK;
         }
     return tuff_fail(TUFF_UNSUPPORTED, "%s: its numbers are %s; f4, f2, i1 and packed u1 are searched", path,
@@ -77,6 +61,15 @@ static void from_f16(const uint8_t *x, int64_t n, float *out)
     }
 }
 
+tuff_status tuff_index_check(const tuff_index *index, const float *vector, int64_t row)
+{
+    for (int64_t k = 0; k < index->dimensions; k++)
+        if (!isfinite(vector[k]))
+            return tuff_fail(TUFF_NOT_FINITE, "%s: vector %lld has a number that is not finite", index->where,
+                             (long long)row);
+    return TUFF_OK;
+}
+
 /* Vectors first to first + n as f32, in index->host. */
 static tuff_status convert(tuff_index *index, int64_t first, int64_t n)
 {
@@ -86,16 +79,13 @@ static tuff_status convert(tuff_index *index, int64_t first, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *row = rows + (size_t)i * row_bytes(index);
         float *out = index->host + i * d;
-        if (index->type == ROW_INT8)
+        if (index->type == TUFF_ROW_INT8)
             from_int8((const int8_t *)row, d, out);
-        else if (index->type == ROW_F16)
+        else if (index->type == TUFF_ROW_F16)
             from_f16(row, d, out);
         else
             memcpy(out, row, (size_t)d * sizeof *out);
-        for (int64_t k = 0; k < d; k++)
-            if (!isfinite(out[k]))
-                return tuff_fail(TUFF_NOT_FINITE, "%s: vector %lld has a number that is not finite",
-                                 index->where, (long long)(first + i));
+        TUFF_TRY(tuff_index_check(index, out, first + i));
     }
     return TUFF_OK;
 }
@@ -131,7 +121,7 @@ static tuff_status upload(tuff_index *index, int64_t first)
 static tuff_status make_room(tuff_index *index, const tuff_index_limits *limits)
 {
     enum { MOST_BITS = 1 << 16 }; /* rows of bits between two looks at the watch */
-    const bool bits = index->type == ROW_BITS;
+    const bool bits = index->type == TUFF_ROW_BITS;
     const uint64_t row = bits ? row_bytes(index) : (uint64_t)index->dimensions * sizeof(float);
     index->piece = (int64_t)(limits->piece_bytes / row) + 1;
     if (bits && index->piece > MOST_BITS) index->piece = MOST_BITS;
@@ -143,16 +133,37 @@ static tuff_status make_room(tuff_index *index, const tuff_index_limits *limits)
     return failed ? tuff_fail_memory("a piece of an index") : TUFF_OK;
 }
 
-/* Of index->array. */
-static tuff_status open_array(tuff_index *index, tuff_device *device, const tuff_index_limits *limits)
+static tuff_status put_on_device(tuff_index *index, const tuff_index_limits *limits)
 {
-    TUFF_TRY(choose_type(index, index->where));
     TUFF_TRY(make_room(index, limits));
-    if (index->type == ROW_BITS) return TUFF_OK;
-    TUFF_TRY(tuff_session_create(device, &index->session));
+    if (index->type == TUFF_ROW_BITS) return TUFF_OK;
+    TUFF_TRY(tuff_session_create(index->device, &index->session));
     for (int64_t first = 0; index->resident && first < index->count; first += index->piece)
         TUFF_TRY(upload(index, first));
     return tuff_file_check(&index->file);
+}
+
+void tuff_index_use(tuff_index *index, tuff_device *device)
+{
+    index->device = device;
+    tuff_device_keep(device);
+}
+
+/* Of index->array. */
+static tuff_status open_array(tuff_index *index, tuff_device *device, const tuff_index_limits *limits)
+{
+    tuff_index_use(index, device);
+    TUFF_TRY(choose_type(index, index->where));
+    return put_on_device(index, limits);
+}
+
+static void take_from_device(tuff_index *index)
+{
+    tuff_session_destroy(&index->session);
+    tuff_free(index->host);
+    tuff_free(index->raw);
+    index->host = NULL;
+    index->raw = NULL;
 }
 
 static const tuff_index_limits usual = {.piece_bytes = 32 << 20, .resident_bytes = (uint64_t)1 << 31};
@@ -211,10 +222,10 @@ tuff_status tuff_index_over(const float *vectors, int64_t n, int64_t dimensions,
 void tuff_index_destroy(tuff_index **index)
 {
     if (!index || !*index) return;
-    tuff_session_destroy(&(*index)->session);
+    take_from_device(*index);
     tuff_file_close(&(*index)->file);
-    tuff_free((*index)->host);
-    tuff_free((*index)->raw);
+    tuff_free((*index)->own);
+    if ((*index)->device) tuff_device_let_go((*index)->device);
     tuff_free(*index);
     *index = NULL;
 }
@@ -368,6 +379,16 @@ static tuff_status search_numbers(tuff_index *index, const float *queries, size_
     return status;
 }
 
+/* What has changed since it was put on the device is put there anew. */
+static tuff_status make_ready(tuff_index *index)
+{
+    if (!index->changed) return TUFF_OK;
+    take_from_device(index);
+    TUFF_TRY(put_on_device(index, &usual));
+    index->changed = false;
+    return TUFF_OK;
+}
+
 tuff_status tuff_index_search(tuff_index *index, const float *queries, size_t n, size_t k,
                               const tuff_watch *watch, tuff_hit *out_hits)
 {
@@ -380,6 +401,7 @@ tuff_status tuff_index_search(tuff_index *index, const float *queries, size_t n,
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%zu hits are asked for of %lld vectors, expected 1 to %lld",
                          k, (long long)index->count, (long long)most);
     TUFF_TRY(tuff_file_check(&index->file));
+    TUFF_TRY(make_ready(index));
     tuff_status status = TUFF_OK;
     for (size_t at = 0; at < n && status == TUFF_OK; at += AT_ONCE) {
         best bests[AT_ONCE];

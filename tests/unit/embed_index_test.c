@@ -228,6 +228,84 @@ static void a_file_that_is_cut_short_is_an_error(void **state)
     }
 }
 
+static tuff_index *index_of(const float *of, int64_t n)
+{
+    tuff_index *index = NULL;
+    KIT_OK(tuff_index_create(of, n, D, device, &index));
+    return index;
+}
+
+/* One that grows and shrinks finds what one of the same vectors finds. */
+static void vectors_in_memory_come_and_go(void **state)
+{
+    (void)state;
+    tuff_hit hits[20], want[20];
+    tuff_index *index = index_of(NULL, 0), *file = NULL;
+    assert_int_equal(tuff_index_count(index), 0);
+    assert_int_equal(tuff_index_dimensions(index), D);
+    KIT_FAILS(tuff_index_search(index, queries, 1, 1, NULL, hits), TUFF_INVALID_ARGUMENT, "of 0 vectors");
+    float *copy = tuff_alloc_array((size_t)ROWS * D, sizeof *copy);
+    memcpy(copy, vectors, sizeof vectors);
+    KIT_OK(tuff_index_add(index, copy, 100));
+    KIT_OK(tuff_index_search(index, queries, 1, 20, NULL, hits));
+    KIT_OK(tuff_index_add(index, copy + (size_t)100 * D, ROWS - 100));
+    tuff_free(copy); /* it has its own */
+    assert_int_equal(tuff_index_count(index), ROWS);
+    KIT_OK(tuff_index_open(array_of("same.npy", "<f4", ROWS, D, vectors, sizeof vectors), device, &file));
+    KIT_OK(tuff_index_search(file, queries, 1, 20, NULL, want));
+    KIT_OK(tuff_index_search(index, queries, 1, 20, NULL, hits));
+    assert_memory_equal(hits, want, sizeof hits);
+
+    /* the best two go, one of them named twice: the others move up */
+    const int64_t rows[] = {want[1].row, want[0].row, want[1].row};
+    KIT_OK(tuff_index_remove(index, rows, 3));
+    assert_int_equal(tuff_index_count(index), ROWS - 2);
+    KIT_OK(tuff_index_search(index, queries, 1, 18, NULL, hits));
+    for (int i = 0; i < 18; i++) {
+        const int64_t was = want[i + 2].row;
+        assert_int_equal(hits[i].row, was - (was > rows[0]) - (was > rows[1]));
+        assert_true(hits[i].score == want[i + 2].score);
+    }
+    KIT_OK(tuff_index_remove(index, NULL, 0));
+    KIT_OK(tuff_index_add(index, NULL, 0));
+
+    /* what is wrong changes nothing */
+    KIT_FAILS(tuff_index_remove(index, (int64_t[]){0, ROWS - 2}, 2), TUFF_INVALID_ARGUMENT,
+              "row 998 is to be removed of an index of 998 vectors");
+    float wrong[2 * D] = {0};
+    wrong[D + 1] = NAN;
+    KIT_FAILS(tuff_index_add(index, wrong, 2), TUFF_NOT_FINITE, "vector 1 has a number that is not finite");
+    KIT_FAILS(tuff_index_add(index, wrong, -1), TUFF_INVALID_ARGUMENT, "-1 vectors");
+    assert_int_equal(tuff_index_count(index), ROWS - 2);
+    KIT_OK(tuff_index_search(index, queries, 1, 18, NULL, want));
+    assert_memory_equal(hits, want, 18 * sizeof *hits);
+    KIT_FAILS(tuff_index_add(file, vectors, 1), TUFF_UNSUPPORTED, "an index of a file does not change");
+    KIT_FAILS(tuff_index_remove(file, rows, 1), TUFF_UNSUPPORTED, "tuff_index_create makes one that does");
+    tuff_index_destroy(&index);
+    tuff_index_destroy(&file);
+    KIT_FAILS(tuff_index_create(wrong, 2, D, device, &index), TUFF_NOT_FINITE, "vector 1");
+    KIT_FAILS(tuff_index_create(wrong, 2, 0, device, &index), TUFF_INVALID_ARGUMENT,
+              "2 vectors of 0 numbers");
+}
+
+static tuff_status come_and_go(void *user)
+{
+    tuff_hit hits[2];
+    tuff_index *index = NULL;
+    tuff_status status = tuff_index_create(vectors, 3, D, user, &index);
+    if (status == TUFF_OK) status = tuff_index_add(index, vectors, 100);
+    if (status == TUFF_OK) status = tuff_index_remove(index, (int64_t[]){1}, 1);
+    if (status == TUFF_OK) status = tuff_index_search(index, queries, 1, 2, NULL, hits);
+    tuff_index_destroy(&index);
+    return status;
+}
+
+static void memory_may_run_out(void **state)
+{
+    (void)state;
+    assert_true(kit_for_each_allocation_failure(come_and_go, device) > 5);
+}
+
 static void records_are_found_by_number(void **state)
 {
     (void)state;
@@ -254,6 +332,8 @@ int main(void)
         cmocka_unit_test(bad_indexes_are_refused),
         cmocka_unit_test(a_file_that_is_cut_short_is_an_error),
         cmocka_unit_test(records_are_found_by_number),
+        cmocka_unit_test(vectors_in_memory_come_and_go),
+        cmocka_unit_test(memory_may_run_out),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -132,6 +132,26 @@ CALLS_OF(tuff_index_open)
     REFUSED_OUT(tuff_index_open(NULL, fixture.device, &out), out);
     REFUSED_OUT(tuff_index_open("in", NULL, &out), out);
 }
+CALLS_OF(tuff_index_create)
+{
+    const float vector[1] = {1};
+    tuff_index *out;
+    REFUSED(tuff_index_create(vector, 1, 1, fixture.device, NULL));
+    REFUSED_OUT(tuff_index_create(NULL, 1, 1, fixture.device, &out), out);
+    REFUSED_OUT(tuff_index_create(vector, 1, 1, NULL, &out), out);
+}
+CALLS_OF(tuff_index_add)
+{
+    const float vector[1] = {1};
+    REFUSED(tuff_index_add(NULL, vector, 1));
+    REFUSED(tuff_index_add(fixture.index, NULL, 1));
+}
+CALLS_OF(tuff_index_remove)
+{
+    const int64_t row = 0;
+    REFUSED(tuff_index_remove(NULL, &row, 1));
+    REFUSED(tuff_index_remove(fixture.index, NULL, 1));
+}
 CALLS_OF(tuff_index_destroy)
 {
     tuff_index *none = NULL;
