@@ -19,7 +19,10 @@ foreach(layer ${tuff_layers})
         continue()
     endif()
     foreach(source ${sources})
-        if(source MATCHES "/src/(ops|backend/cpu)/")
+        if(source MATCHES "/src/backend/cpu/dots")
+            # the same bits whatever the instruction set
+            set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;-fopenmp-simd")
+        elseif(source MATCHES "/src/(ops|backend/cpu)/")
             set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${tuff_kernel_flags}")
         elseif(source MATCHES "/src/formats/quantize")
             set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -fopenmp-simd) # the same bytes everywhere

@@ -52,10 +52,15 @@ typedef struct tuff_batcher_params {
     const char *adapter;     /* a PEFT directory to apply; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the batcher is destroyed */
+    bool exact;              /* as in tuff_generator_params */
+    bool reserved[7];        /* leave them false */
 } tuff_batcher_params;
-#define TUFF_BATCHER_PARAMS_INIT                                       \
-    {                                                                  \
-        sizeof(tuff_batcher_params), 0, 0, 0, false, false, NULL, NULL \
+#define TUFF_BATCHER_PARAMS_INIT                                               \
+    {                                                                          \
+        sizeof(tuff_batcher_params), 0, 0, 0, false, false, NULL, NULL, false, \
+        {                                                                      \
+            false                                                              \
+        }                                                                      \
     }
 
 /* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in.

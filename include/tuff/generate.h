@@ -32,10 +32,17 @@ typedef struct tuff_generator_params {
     const char *adapter;    /* a PEFT directory to apply; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the generator is destroyed */
+    bool exact;       /* weights stored by the block are multiplied in f32. Else the CPU rounds what they are
+                         multiplied       with to 8 bits, which is several times as fast where few tokens are run at
+                         a       time; other devices       are exact always */
+    bool reserved[7]; /* leave them false */
 } tuff_generator_params;
-#define TUFF_GENERATOR_PARAMS_INIT                          \
-    {                                                       \
-        sizeof(tuff_generator_params), 0, false, NULL, NULL \
+#define TUFF_GENERATOR_PARAMS_INIT                                  \
+    {                                                               \
+        sizeof(tuff_generator_params), 0, false, NULL, NULL, false, \
+        {                                                           \
+            false                                                   \
+        }                                                           \
     }
 
 /* Puts the weights on the device (TUFF_PHASE_UPLOAD), in the type they are stored in.

@@ -87,10 +87,13 @@ TUFF_BLOCK_READER(Q8_0)
     (void)g;
 }
 
+#define TUFF_IQ4_NL_STEPS -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+#define TUFF_MXFP4_TWICE  0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
+
 /* scale, 4 bits that number a step of the scale */
 TUFF_BLOCK_READER(IQ4_NL)
 {
-    static const float steps[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    static const float steps[16] = {TUFF_IQ4_NL_STEPS};
     const float scale = tuff_block_half(in);
     for (int i = 0; i < 16; i++) {
         out[i] = scale * steps[in[2 + i] & 15];
@@ -99,11 +102,17 @@ TUFF_BLOCK_READER(IQ4_NL)
     (void)g;
 }
 
+/* Half of two to the exponent that is stored. */
+static inline float tuff_mxfp4_half(uint8_t exponent)
+{
+    return tuff_bits_f32(exponent < 2 ? 0x00200000u << exponent : (exponent - 1u) << 23);
+}
+
 /* exponent, 4 bits that are floats of 1 + 2 + 1 bits (OCP Microscaling Formats 1.0) */
 TUFF_BLOCK_READER(MXFP4)
 {
-    static const float twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-    const float half = tuff_bits_f32(in[0] < 2 ? 0x00200000u << in[0] : (in[0] - 1u) << 23);
+    static const float twice[16] = {TUFF_MXFP4_TWICE};
+    const float half = tuff_mxfp4_half(in[0]);
     for (int i = 0; i < 16; i++) {
         out[i] = half * twice[in[1 + i] & 15];
         out[i + 16] = half * twice[in[1 + i] >> 4];

@@ -3,6 +3,7 @@
 #define TUFF_BASE_OS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct tuff_mutex tuff_mutex;
@@ -47,6 +48,11 @@ const char *tuff_environment(const char *name);
 
 /* Monotonic time. */
 uint64_t tuff_now_ns(void);
+
+/* Asks for large pages where memory that was just allocated has whole ones: what is streamed through comes
+ * faster. Does nothing where the system has none. */
+enum { TUFF_LARGE_PAGE = 2 << 20 };
+void tuff_prefer_large_pages(void *memory, size_t bytes);
 
 /* Memory that this process may have: the machine's, or its control group's where that is less. Bytes; 0 when
  * unknown. */

@@ -1,4 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/os.h"
 
 #include <dlfcn.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -220,6 +222,18 @@ static uint64_t least(uint64_t known, uint64_t limit)
 static tuff_memory_limit own_limit(void)
 {
     return tuff_cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
+void tuff_prefer_large_pages(void *memory, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = TUFF_LARGE_PAGE, begin = ((uintptr_t)memory + page - 1) / page * page,
+                    end = ((uintptr_t)memory + bytes) / page * page;
+    if (end > begin) (void)madvise((char *)memory + (begin - (uintptr_t)memory), end - begin, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)bytes;
+#endif
 }
 
 uint64_t tuff_total_memory(void)

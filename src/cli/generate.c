@@ -86,6 +86,10 @@ static const tuff_arg items[] = {
     {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
     {TUFF_ARG_FLAG, "invariant", NULL, AT(invariant),
      .help = "of many texts: none depends on the others or on --batch-size, not even by rounding"},
+    {TUFF_ARG_FLAG, "exact", NULL, AT(exact),
+     .help =
+         "of a quantized model, on the CPU: round nothing that weights are multiplied with, as training and "
+         "tuff eval do; slower"},
     {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
      .help = "print the time by operation of a one-token step, and write its Chrome trace to FILE"},
     TUFF_CLI_JSON_ROW("print a JSON object for each text when it is done, instead of the text as it comes"),
@@ -325,6 +329,7 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
     params.context_length = o->context_length;
     params.cache_f16 = o->cache_f16;
+    params.exact = o->exact;
     params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
     tuff_generator *generator = NULL;

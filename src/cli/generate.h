@@ -36,7 +36,7 @@ typedef struct tuff_cli_generate_options {
     int64_t num_beams;
     double length_penalty;
     int early_stopping;
-    bool ignore_eos, cache_f16, invariant;
+    bool ignore_eos, cache_f16, invariant, exact;
     tuff_arg_optional profile;
 } tuff_cli_generate_options;
 

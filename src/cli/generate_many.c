@@ -123,6 +123,7 @@ int tuff_cli_generate_many(const tuff_cli_generate_options *o, const tuff_model 
     params.max_sequences = o->batch_size;
     params.cache_f16 = o->cache_f16;
     params.invariant = o->invariant;
+    params.exact = o->exact;
     params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
     tuff_batcher *batcher = NULL;

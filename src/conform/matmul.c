@@ -56,6 +56,23 @@ static void blocks_sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_batch(run, 0);
 }
 
+/* p: M, N, K, dtype of b, elements of a block: as many of those stand before the rows of b, unless 0. Rows of
+ * a may be rounded to 8 bits. An element is then off by up to half a step, evenly: by step / sqrt(12) (one
+ * sigma), where a step is the largest of its 32 or 256 elements divided by 127. For normal elements that is 2
+ * to 3.5 sigma of theirs, so a result is off by up to 3.5 / (127 * sqrt(12)) = 0.8 % of the results' size:
+ * five sigma are 4 %. Rows of b may be twice as large as b is on average: 8 %. What is off by less is for
+ * tests/unit/dots_test.c. */
+static void quantized(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, 2, (int64_t[]){p[0], p[2]}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_tensor *b = operand(run, g, (tuff_dtype)p[3], 0, p[1], p[2] + p[4], false, false);
+    if (p[4]) b = tuff_slice(g, b, 1, p[4], p[2]);
+    tuff_graph_set_quantized_activations(g, true);
+    tuff_case_grad_bound(run, a, 8, (double)p[1]); /* is exact: its sum goes across b's blocks */
+    tuff_case_result(run, tuff_matmul(g, a, tuff_transpose(g, b)), 0.08 * 0x1p23, 1);
+    tuff_case_batch(run, 0);
+}
+
 /* Both axes of both operands have gaps: the builder copies. */
 static void gaps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
@@ -182,6 +199,22 @@ static const tuff_case cases[] = {
     {"matmul.nt.mxfp4.m70n40k96.sliced", blocks_sliced, {70, 40, 96, N_T, TUFF_MXFP4, 32}},
     {"matmul.nt.q6_k.m66n9k512.sliced", blocks_sliced, {66, 9, 512, N_T, TUFF_Q6_K, 256}},
     {"matmul.nn.q3_k.m5n256k21.sliced", blocks_sliced, {5, 256, 21, N_N, TUFF_Q3_K, 256}},
+    {"matmul.quantized.q4_0.m1n70k96", quantized, {1, 70, 96, TUFF_Q4_0}},
+    {"matmul.quantized.q4_1.m3n37k96", quantized, {3, 37, 96, TUFF_Q4_1}},
+    {"matmul.quantized.q5_0.m9n37k64", quantized, {9, 37, 64, TUFF_Q5_0}},
+    {"matmul.quantized.q5_1.m4n37k160", quantized, {4, 37, 160, TUFF_Q5_1}},
+    {"matmul.quantized.q8_0.m1n37k96", quantized, {1, 37, 96, TUFF_Q8_0}},
+    {"matmul.quantized.q8_0.m70n65k1120", quantized, {70, 65, 1120, TUFF_Q8_0}},
+    {"matmul.quantized.q2_k.m2n37k512", quantized, {2, 37, 512, TUFF_Q2_K}},
+    {"matmul.quantized.q3_k.m5n37k256", quantized, {5, 37, 256, TUFF_Q3_K}},
+    {"matmul.quantized.q4_k.m1n70k512", quantized, {1, 70, 512, TUFF_Q4_K}},
+    {"matmul.quantized.q4_k.m7n300k1280", quantized, {7, 300, 1280, TUFF_Q4_K}},
+    {"matmul.quantized.q5_k.m6n37k256", quantized, {6, 37, 256, TUFF_Q5_K}},
+    {"matmul.quantized.q6_k.m66n9k512", quantized, {66, 9, 512, TUFF_Q6_K}},
+    {"matmul.quantized.iq4_nl.m3n37k96", quantized, {3, 37, 96, TUFF_IQ4_NL}},
+    {"matmul.quantized.mxfp4.m4n37k96", quantized, {4, 37, 96, TUFF_MXFP4}},
+    {"matmul.quantized.q5_0.m3n33k96.sliced", quantized, {3, 33, 96, TUFF_Q5_0, 32}},
+    {"matmul.quantized.q6_k.m2n33k256.sliced", quantized, {2, 33, 256, TUFF_Q6_K, 256}},
     {"matmul.nt.f32.m9n33k20.rows2", product, {9, 33, 20, N_T, TUFF_F32, 2}},
     {"matmul.nt.f32.m1n33k20.rows3", product, {1, 33, 20, N_T, TUFF_F32, 3}},
     {"matmul.nn.f32.m5n17k12.rows2x3", product, {5, 17, 12, N_N, TUFF_F32, 203}},

@@ -58,6 +58,7 @@ static tuff_status build(tuff_batcher *b, const tuff_model *model, tuff_device *
                                                     .most_slots = b->max_slots,
                                                     .cache_f16 = p->cache_f16,
                                                     .invariant = p->invariant,
+                                                    .exact = p->exact,
                                                     .adapter = p->adapter,
                                                     .watch = p->watch},
                               &b->runner);

@@ -19,6 +19,7 @@ tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
     of_one.max_sequences = 1;
     of_one.context_length = p.context_length;
     of_one.cache_f16 = p.cache_f16;
+    of_one.exact = p.exact;
     of_one.adapter = p.adapter;
     of_one.watch = p.watch;
     tuff_generator *gen = tuff_alloc(sizeof *gen);

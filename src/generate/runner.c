@@ -48,6 +48,7 @@ static tuff_status build(tuff_runner *r, const tuff_runner_params *params)
     r->most_slots = params->most_slots;
     r->cache_dtype = params->cache_f16 ? TUFF_F16 : TUFF_F32;
     r->invariant = params->invariant;
+    r->exact = params->exact;
     TUFF_TRY(tuff_session_create(r->device, &r->session));
     tuff_store *store = tuff_session_store(r->session);
     TUFF_TRY(tuff_model_upload(r->model, false, params->watch, store));
@@ -133,6 +134,7 @@ static tuff_status build_graph(void *user, tuff_graph *g)
                     .rope_positions = r->capacity,
                     .hook = tuff_adapter_hook(r->adapter, false)};
     tuff_graph_set_invariant(g, r->invariant);
+    tuff_graph_set_quantized_activations(g, !r->exact);
     if (b->shape.sequences == 0) { /* a source */
         net.source_tokens = net.tokens;
         net.tokens = net.capacity = 0;

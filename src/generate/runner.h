@@ -13,6 +13,7 @@ typedef struct tuff_runner_params {
     int64_t most_slots; /* at least 1 */
     bool cache_f16;
     bool invariant;      /* a sequence's bits do not depend on what it is run with */
+    bool exact;          /* weights stored by the block are multiplied in f32 */
     const char *adapter; /* a PEFT directory; NULL: none */
     const tuff_watch *watch;
 } tuff_runner_params;
@@ -29,7 +30,7 @@ typedef struct tuff_runner {
     /* Of encoder-decoders: the same of the keys and values of the encoder's states. */
     int64_t source_slots, source_capacity;
     tuff_dtype cache_dtype;
-    bool invariant;
+    bool invariant, exact;
     tuff_program *single;  /* feeds one token of one sequence; NULL: was not needed since the cache grew */
     tuff_program *program; /* of the last run, which gives logits of so many rows */
     int64_t program_rows;

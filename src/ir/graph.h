@@ -72,6 +72,7 @@ typedef union tuff_attrs {
     } scale;
     struct {
         bool invariant; /* how a row of the result is computed does not depend on how many there are */
+        bool quantized; /* the first operand may be rounded to 8 bits */
     } matmul;           /* and matmul_grouped */
     struct {
         int64_t groups;
@@ -139,7 +140,7 @@ struct tuff_graph {
     size_t n_tensors, tensors_capacity;
     tuff_node **nodes;
     size_t n_nodes, nodes_capacity;
-    bool invariant; /* of the products made from here on */
+    bool invariant, quantized; /* of the products made from here on */
 };
 
 /* ---- building (used by the builders in src/ops) ---- */

@@ -62,6 +62,7 @@ tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
                              .bcs = mb.cs,
                              .b_dtype = b->dtype,
                              .invariant = node->attrs.matmul.invariant,
+                             .quantized = node->attrs.matmul.quantized && ma.cs == 1 && mb.rs == 1,
                              .batch = {1, 1}};
     int at = 2; /* batch axes at..1 are in use */
     for (int i = 1; i >= 0; i--) {
@@ -221,11 +222,18 @@ tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
     if (a && a->shape.rank >= 2 && !tuff_matrix_acceptable(a)) a = tuff_copy(g, a, a->dtype);
     if (b && b->shape.rank >= 2 && !tuff_matrix_acceptable(b))
         b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
-    const tuff_attrs attrs = {.matmul = {.invariant = g && g->invariant}};
+    const tuff_attrs attrs = {
+        .matmul = {.invariant = g && g->invariant,
+                   .quantized = g && g->quantized && b && tuff_dtype_is_block(b->dtype)}};
     return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);
 }
 
 void tuff_graph_set_invariant(tuff_graph *g, bool invariant)
 {
     if (g) g->invariant = invariant;
+}
+
+void tuff_graph_set_quantized_activations(tuff_graph *g, bool quantized)
+{
+    if (g) g->quantized = quantized;
 }

@@ -25,6 +25,7 @@ typedef struct tuff_matmul_problem {
     int64_t ars, acs, brs, bcs;
     tuff_dtype b_dtype;
     bool invariant; /* the way is chosen by N, K and the types alone, never by M */
+    bool quantized; /* a may be rounded to 8 bits: its terms, and b's blocks, are neighbours */
 } tuff_matmul_problem;
 
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);

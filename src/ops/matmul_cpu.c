@@ -1,4 +1,5 @@
-/* Matrix products on the host: few rows by tuff_gemv, all else by tuff_gemm. */
+/* Matrix products on the host: with weights by the block tuff_dots, where rows may be rounded; else few rows
+ * by tuff_gemv, all others by tuff_gemm. */
 #include "backend/cpu/kernels.h"
 #include "ir/dtype.h"
 #include "ops/matmul.h"
@@ -69,6 +70,11 @@ static bool streams(const tuff_matmul_problem *p)
 static void multiply(const product *x)
 {
     const tuff_matmul_problem *p = x->p;
+    if (p->quantized) {
+        const tuff_dots_problem dots = {p->M, p->N, p->K, x->a, p->ars, x->b, p->b_dtype, p->bcs, x->c, p->N};
+        tuff_dots(&dots, x->scratch);
+        return;
+    }
     tuff_gemm_problem gemm = gemm_of(p, x->a, x->b, x->c);
     if (streams(p))
         tuff_parallel((p->N + COLUMNS - 1) / COLUMNS, 1, few_range, &gemm);
@@ -93,6 +99,7 @@ static void multiply_batch(const product *x, int64_t begin, int64_t end, char *s
 static size_t scratch_of_one(const tuff_matmul_problem *p)
 {
     tuff_gemm_problem gemm = gemm_of(p, NULL, NULL, NULL);
+    if (p->quantized) return tuff_dots_scratch(p->b_dtype, p->M, p->K);
     return streams(p) ? 0 : (tuff_gemm_scratch(&gemm) + 63) / 64 * 64;
 }
 

@@ -61,6 +61,7 @@ static const struct {
     CALLS(tuff_swiglu),
     CALLS(tuff_matmul),
     CALLS(tuff_graph_set_invariant),
+    CALLS(tuff_graph_set_quantized_activations),
     CALLS(tuff_accumulate),
     CALLS(tuff_scale),
     CALLS(tuff_gelu),

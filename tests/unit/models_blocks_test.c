@@ -87,10 +87,11 @@ static int begin(void **state)
     return open_device(state);
 }
 
-static void logits_of(const tuff_model *model, size_t n, float *logits, uint64_t *bytes)
+static void logits_of(const tuff_model *model, size_t n, bool exact, float *logits, uint64_t *bytes)
 {
     tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
     tuff_generator *generator = NULL;
+    params.exact = exact;
     KIT_OK(tuff_generator_create(model, device, &params, &generator));
     KIT_OK(tuff_generator_logits(generator, ids, n, logits));
     *bytes = kit_device_stats(device).bytes;
@@ -101,16 +102,23 @@ static void logits_of(const tuff_model *model, size_t n, float *logits, uint64_t
 static void they_say_the_same(const tuff_model *blocks, const tuff_model *decoded)
 {
     for (size_t n = 3; n <= IDS; n += IDS - 3) {
-        float a[WORDS], b[WORDS], largest = 0, off = 0;
-        uint64_t few, many;
-        logits_of(blocks, n, a, &few);
-        logits_of(decoded, n, b, &many);
+        float a[WORDS], b[WORDS], rounded[WORDS], largest = 0, off = 0, rounded_off = 0;
+        uint64_t few, many, others;
+        logits_of(blocks, n, true, a, &few);
+        logits_of(decoded, n, true, b, &many);
+        logits_of(blocks, n, false, rounded, &others);
         for (int i = 0; i < WORDS; i++) {
             off = fmaxf(off, fabsf(a[i] - b[i]));
+            rounded_off = fmaxf(rounded_off, fabsf(rounded[i] - b[i]));
             largest = fmaxf(largest, fabsf(b[i]));
         }
         if (!(off <= 1e-5f * largest))
             fail_msg("%zu ids: logits of %g are off by %g", n, (double)largest, (double)off);
+        if (!(rounded_off <= 0.05f * largest && rounded_off > off))
+            fail_msg("%zu ids: logits of %g, of rounded activations, are off by %g", n, (double)largest,
+                     (double)rounded_off);
+        logits_of(decoded, n, false, a, &others); /* has nothing that rounding is for */
+        assert_memory_equal(a, b, sizeof a);
         uint64_t saved = 0;
         for (size_t i = 0; i < blocks->params.count; i++) {
             const tuff_param *p = &blocks->params.items[i];

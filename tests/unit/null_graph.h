@@ -219,6 +219,10 @@ CALLS_OF(tuff_graph_set_invariant)
 {
     tuff_graph_set_invariant(NULL, true);
 }
+CALLS_OF(tuff_graph_set_quantized_activations)
+{
+    tuff_graph_set_quantized_activations(NULL, true);
+}
 CALLS_OF(tuff_segment_mean)
 {
     FAILS(tuff_segment_mean(g, NULL, x, false));

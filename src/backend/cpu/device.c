@@ -84,7 +84,8 @@ static bool surely_too_much(const tuff_cpu_device *device, uint64_t bytes)
 
 tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char *what, void **out)
 {
-    *out = surely_too_much(device, bytes) ? NULL : tuff_alloc_aligned((size_t)bytes + 64, 64);
+    const size_t alignment = bytes < TUFF_LARGE_PAGE ? 64 : TUFF_LARGE_PAGE;
+    *out = surely_too_much(device, bytes) ? NULL : tuff_alloc_aligned((size_t)bytes + 64, alignment);
     if (!*out) {
         uint64_t left = available(device);
         return tuff_fail(TUFF_OUT_OF_MEMORY, "out of memory: %s needs %llu bytes, about %llu are free%s",
@@ -92,6 +93,7 @@ tuff_status tuff_cpu_memory(tuff_cpu_device *device, uint64_t bytes, const char 
                          bytes <= left ? ", yet the system gives none: see the process's limits (ulimit -v)"
                                        : "");
     }
+    tuff_prefer_large_pages(*out, (size_t)bytes + 64);
     /* a device may be used from several threads */
     __atomic_fetch_add(&device->stats.allocations, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&device->stats.bytes, bytes, __ATOMIC_RELAXED);

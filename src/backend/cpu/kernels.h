@@ -56,6 +56,23 @@ enum { TUFF_GEMV_ROWS = 4 };
 void tuff_gemv_blocks(int64_t M, int64_t N, int64_t K, const float *x, int64_t ldx, const void *w,
                       tuff_dtype dtype, int64_t ldw, float *y, int64_t ldy);
 
+/* y[m,n] = sum over k of x[m,k] * W[n,k], W of a block type, with x rounded to 8 bits: the sums are of
+ * integers, so that a row's bits depend neither on other rows, nor on threads, nor on the instruction set.
+ * Rows of x, W and y are ldx, ldw and ldy apart. */
+typedef struct tuff_dots_problem {
+    int64_t M, N, K;
+    const float *x;
+    int64_t ldx;
+    const void *w;
+    tuff_dtype w_dtype;
+    int64_t ldw;
+    float *y;
+    int64_t ldy;
+} tuff_dots_problem;
+/* Threaded. `scratch` has tuff_dots_scratch bytes and is aligned to 64. */
+void tuff_dots(const tuff_dots_problem *problem, void *scratch);
+size_t tuff_dots_scratch(tuff_dtype w_dtype, int64_t M, int64_t K);
+
 /* exp for vector code: within 2 ulp on the finite range, exact 0 and inf beyond, NaN kept. */
 static inline float tuff_expf(float x);
 
