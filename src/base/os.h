@@ -50,7 +50,7 @@ const char *tuff_environment(const char *name);
 uint64_t tuff_now_ns(void);
 
 /* Asks for large pages where memory that was just allocated has whole ones: what is streamed through comes
- * faster. Does nothing where the system has none. */
+ * faster. What is in the memory is lost. Does nothing where the system has none. */
 enum { TUFF_LARGE_PAGE = 2 << 20 };
 void tuff_prefer_large_pages(void *memory, size_t bytes);
 

@@ -229,7 +229,10 @@ void tuff_prefer_large_pages(void *memory, size_t bytes)
 #ifdef MADV_HUGEPAGE
     const uintptr_t page = TUFF_LARGE_PAGE, begin = ((uintptr_t)memory + page - 1) / page * page,
                     end = ((uintptr_t)memory + bytes) / page * page;
-    if (end > begin) (void)madvise((char *)memory + (begin - (uintptr_t)memory), end - begin, MADV_HUGEPAGE);
+    if (end <= begin) return;
+    char *first = (char *)memory + (begin - (uintptr_t)memory);
+    /* small pages that an earlier owner of the memory has touched would stay */
+    if (madvise(first, end - begin, MADV_HUGEPAGE) == 0) (void)madvise(first, end - begin, MADV_DONTNEED);
 #else
     (void)memory;
     (void)bytes;

@@ -6,6 +6,7 @@
 
 enum {
     FEW_ROWS = TUFF_GEMV_ROWS, /* up to here a product reads its weight once and is bound by memory */
+    ROUNDED_ROWS = 64,         /* up to here sums of integers are faster than expanding */
     COLUMNS = TUFF_MATMUL_FEW_COLUMNS,
     SMALL_PRODUCT = 1 << 20, /* multiply-adds below which a batch is spread over threads product by product */
     MOST_LANES = 32,
@@ -61,6 +62,13 @@ static void few_range(int64_t begin, int64_t end, void *context)
     }
 }
 
+/* Many rows are worth expanding the weight for. Rounded or not, which of both must not depend on their number
+ * where they are to be invariant. */
+static bool rounds(const tuff_matmul_problem *p)
+{
+    return p->quantized && (p->invariant || p->M <= ROUNDED_ROWS);
+}
+
 /* Few rows of a with a weight as it lies: bound by memory. */
 static bool streams(const tuff_matmul_problem *p)
 {
@@ -70,7 +78,7 @@ static bool streams(const tuff_matmul_problem *p)
 static void multiply(const product *x)
 {
     const tuff_matmul_problem *p = x->p;
-    if (p->quantized) {
+    if (rounds(p)) {
         const tuff_dots_problem dots = {p->M, p->N, p->K, x->a, p->ars, x->b, p->b_dtype, p->bcs, x->c, p->N};
         tuff_dots(&dots, x->scratch);
         return;
@@ -99,7 +107,7 @@ static void multiply_batch(const product *x, int64_t begin, int64_t end, char *s
 static size_t scratch_of_one(const tuff_matmul_problem *p)
 {
     tuff_gemm_problem gemm = gemm_of(p, NULL, NULL, NULL);
-    if (p->quantized) return tuff_dots_scratch(p->b_dtype, p->M, p->K);
+    if (rounds(p)) return tuff_dots_scratch(p->b_dtype, p->M, p->K);
     return streams(p) ? 0 : (tuff_gemm_scratch(&gemm) + 63) / 64 * 64;
 }
 
