@@ -123,7 +123,8 @@ typedef struct tuff_generate_params {
      * tuff_error_message says why. May be NULL. */
     void (*on_finish)(const tuff_generate_result *result, void *user);
     /* More than 1: of so many texts that are gone on with at once the most probable one is searched, and
-     * given when it is found (tuff_generate only; without sampling and stop strings). */
+     * given when it is found (tuff_generate, and tuff_generate_many, one prompt after the other; without
+     * sampling and stop strings). */
     int64_t num_beams;
     double length_penalty; /* of beams: log-probabilities of texts are divided by their lengths to this power;
                               above 0 longer texts gain by it. The macro sets 1 */
@@ -142,6 +143,17 @@ typedef struct tuff_generate_params {
         sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL, 0, 1.0, \
             TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0                                               \
     }
+
+/* Defaults as the model's generation_config.json has them for the search of a text and its length: num_beams,
+ * length_penalty, early_stopping, min_new_tokens, max_new_tokens (of encoder-decoders also min_length and
+ * max_length, which count the token that the text begins with) in *out_params, and no_repeat_ngram_size in
+ * *out_sampling, of which nothing else is set. Both were made by their macros; without such a file they are
+ * as these make them. How tokens are drawn (do_sample, temperature and such) is not read. Errors:
+ * TUFF_UNSUPPORTED, naming the key, where it asks for a search with more than Tuff's has: all else is set
+ * then; TUFF_BAD_FORMAT. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_generation(const tuff_model *model,
+                                                         tuff_generate_params *out_params,
+                                                         tuff_sampling *out_sampling);
 
 /* Continues prompt[0..size), or, where the model is an encoder-decoder, answers it. One that gives no token
  * stands for the model's begin of text, where it has one. Errors: TUFF_INVALID_ARGUMENT when there is no

@@ -45,7 +45,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "presence-penalty", "X", AT(presence_penalty), -100, 100,
      "subtracted once when the text so far has the token"},
     {TUFF_ARG_INT, "no-repeat-ngram-size", "N", AT(no_repeat_ngram_size), 0, 1e6,
-     "no N tokens in a row come twice in prompt and text; 0: they may"},
+     "no N tokens in a row come twice in prompt and text; 0: they may",
+     "as generation_config.json says, else 0"},
     {TUFF_ARG_LIST, "logit-bias", "ID=VALUE", AT(logit_bias),
      .help =
          "added to the logit of a token, -inf forbids it; TEXT=VALUE is for a text's token, or for its last one where the "
@@ -57,18 +58,22 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0, "the same seed gives the same text"},
     {.kind = TUFF_ARG_GROUP, .name = "To search for the most probable text:"},
     {TUFF_ARG_INT, "num-beams", "N", AT(num_beams), 1, 256,
-     "N texts are gone on with at once, and the best is given when it is found", "1: no search"},
+     "N texts are gone on with at once, and the best is given when it is found; 1: no search",
+     "as generation_config.json says, else 1"},
     {TUFF_ARG_REAL, "length-penalty", "X", AT(length_penalty), -100, 100,
-     "with beams: log-probabilities are divided by the text's length to this power; above 0 longer texts gain by it"},
+     "with beams: log-probabilities are divided by the text's length to this power; above 0 longer texts gain by it",
+     "as generation_config.json says, else 1"},
     {TUFF_ARG_CHOICE, "early-stopping", "false|true|never", AT(early_stopping),
      .help =
          "with beams: end when no better text is likely; when as many have ended as there are beams; when none can be "
-         "better"},
+         "better",
+     .preset = "as generation_config.json says, else false"},
     {.kind = TUFF_ARG_GROUP, .name = "When to end:"},
     {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
-     "at most N tokens; 0: until the context is full"},
+     "at most N tokens; 0: until the context is full", "as generation_config.json says, else 0"},
     {TUFF_ARG_INT, "min-new-tokens", "N", AT(min_new_tokens), 0, 1e15,
-     "before N tokens the model does not end its text; stop texts may"},
+     "before N tokens the model does not end its text; stop texts may",
+     "as generation_config.json says, else 0"},
     {TUFF_ARG_LIST, "eos-token-id", "ID", AT(eos_token_id),
      .help =
          "a token that ends the text beside the model's, also with --ignore-eos; may be given up to 64 times"},
@@ -348,6 +353,36 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     return code;
 }
 
+static void settle_int(int64_t *option, int64_t usual)
+{
+    if (*option == TUFF_CLI_UNSET) *option = usual;
+}
+
+/* Options that were not given are as the model's generation_config.json says. It does not begin a search
+ * where what was given does not go with one. */
+static bool settle(tuff_cli_generate_options *o, const tuff_model *model)
+{
+    const bool searches = o->num_beams != 1 && o->temperature == 0 && !o->stop.count && o->logprobs < 0 &&
+                          o->num_return_sequences <= 1 && !o->profile.given;
+    tuff_generate_params usual = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sampling sampling = TUFF_SAMPLING_INIT;
+    const tuff_status status = tuff_model_generation(model, &usual, &sampling);
+    const bool chosen =
+        o->num_beams != TUFF_CLI_UNSET || !searches; /* without what Tuff's searches have not */
+    if (status != TUFF_OK && !(status == TUFF_UNSUPPORTED && chosen)) {
+        tuff_cli_failed();
+        return false;
+    }
+    settle_int(&o->num_beams, searches ? usual.num_beams : 1);
+    settle_int(&o->max_new_tokens, usual.max_new_tokens);
+    const int64_t least = usual.min_new_tokens, most = o->max_new_tokens;
+    settle_int(&o->min_new_tokens, most && least > most ? most : least);
+    settle_int(&o->no_repeat_ngram_size, sampling.no_repeat_ngram_size);
+    if (o->length_penalty == TUFF_CLI_UNSET) o->length_penalty = usual.length_penalty;
+    if (o->early_stopping == TUFF_CLI_UNSET) o->early_stopping = (int)usual.early_stopping;
+    return true;
+}
+
 static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
@@ -360,7 +395,7 @@ static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
     tuff_cli_catch_interrupt();
     if (status != TUFF_OK)
         tuff_cli_failed();
-    else if (!tuff_cli_generate_biases(o, model, &biases))
+    else if (!tuff_cli_generate_biases(o, model, &biases) || !settle(o, model))
         code = TUFF_EXIT_FAILED;
     else if (is_many(o))
         code = tuff_cli_generate_many(o, model, device, prompt->data, prompt->size);
@@ -397,8 +432,8 @@ static bool check(tuff_cli_generate_options *o)
         wrong = "needs one of --prompt, --prompt-file and --file";
     else if (sources > 1)
         wrong = "needs one of --prompt, --prompt-file and --file, not several";
-    else if (o->num_beams > 1 && is_many(o))
-        wrong = "searches with --num-beams for one text at a time, of --prompt or --prompt-file";
+    else if (o->num_beams > 1 && o->num_return_sequences > 1)
+        wrong = "gives the best text alone with --num-beams: it takes no --num-return-sequences";
     else if (o->num_beams > 1 && o->logprobs >= 0)
         wrong = "gives no --logprobs with --num-beams";
     else if (o->profile.given && is_many(o))
@@ -413,7 +448,12 @@ int tuff_cli_generate(int argc, char **argv)
                                          .typical_p = 1,
                                          .min_tokens_to_keep = 1,
                                          .repetition_penalty = 1,
-                                         .length_penalty = 1,
+                                         .length_penalty = TUFF_CLI_UNSET,
+                                         .early_stopping = TUFF_CLI_UNSET,
+                                         .num_beams = TUFF_CLI_UNSET,
+                                         .max_new_tokens = TUFF_CLI_UNSET,
+                                         .min_new_tokens = TUFF_CLI_UNSET,
+                                         .no_repeat_ngram_size = TUFF_CLI_UNSET,
                                          .logprobs = -1};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;

@@ -22,6 +22,9 @@ typedef struct tuff_cli_tokens {
     size_t count, capacity, top_count, top_capacity;
 } tuff_cli_tokens;
 
+/* Of an option that was not given; no value that it can have. */
+enum { TUFF_CLI_UNSET = -1000 };
+
 typedef struct tuff_cli_generate_options {
     tuff_cli_common common;
     const char *model, *prompt, *prompt_file, *file, *field, *adapter;

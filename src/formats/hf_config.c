@@ -190,6 +190,7 @@ tuff_status tuff_hf_tokens_read(const cJSON *object, const char *where, tuff_hf_
     TUFF_TRY(one_token(object, "pad_token_id", where, &tokens->pad));
     TUFF_TRY(one_token(object, "decoder_start_token_id", where, &tokens->start));
     TUFF_TRY(one_token(object, "forced_bos_token_id", where, &tokens->first));
+    TUFF_TRY(one_token(object, "forced_eos_token_id", where, &tokens->last));
     const cJSON *eos = cJSON_GetObjectItemCaseSensitive(object, "eos_token_id"), *item;
     if (!eos || cJSON_IsNull(eos)) return TUFF_OK;
     tokens->eos_count = 0;
@@ -213,7 +214,7 @@ tuff_status tuff_hf_tokens_read(const cJSON *object, const char *where, tuff_hf_
 tuff_status tuff_hf_tokens_load(const tuff_hf_files *files, tuff_hf_tokens *out_tokens)
 {
     const char *const paths[] = {files->config, files->generation_config};
-    *out_tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1};
+    *out_tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1, .last = -1};
     for (int i = 0; i < 2; i++) {
         cJSON *json;
         if (!paths[i]) continue;

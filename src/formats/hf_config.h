@@ -48,11 +48,13 @@ enum { TUFF_HF_EOS_LIMIT = 16 };
 typedef struct tuff_hf_tokens {
     int32_t bos, pad;     /* -1: none */
     int32_t start, first; /* of encoder-decoders: what the decoder begins with, what must follow; -1: none */
+    int32_t last;         /* what a text of the most tokens must end with; -1: anything */
     int32_t eos[TUFF_HF_EOS_LIMIT];
     size_t eos_count;
 } tuff_hf_tokens;
-/* bos_token_id, pad_token_id, decoder_start_token_id, forced_bos_token_id, eos_token_id (a number or a list)
- * of one object; `where` is its file's name. Keys that are missing leave *tokens as it is. */
+/* bos_token_id, pad_token_id, decoder_start_token_id, forced_bos_token_id, forced_eos_token_id,
+ * eos_token_id (a number or a list) of one object; `where` is its file's name. Keys that are missing leave
+ * *tokens as it is. */
 TUFF_MUST_USE tuff_status tuff_hf_tokens_read(const cJSON *object, const char *where, tuff_hf_tokens *tokens);
 /* Of a model: config.json first, then generation_config.json over it. */
 TUFF_MUST_USE tuff_status tuff_hf_tokens_load(const tuff_hf_files *files, tuff_hf_tokens *out_tokens);

@@ -216,15 +216,14 @@ static tuff_status score(search *w, int64_t i)
 static tuff_status choose_best(search *w)
 {
     const int64_t vocab = w->runner->model->config.vocab_size;
-    const int32_t first = tuff_sequence_first(w->s);
+    const int32_t only = tuff_sequence_forced(w->s, w->length);
     int64_t n = 0;
     for (int64_t i = 0; i < w->width; i++) {
         TUFF_TRY(score(w, i));
         for (int64_t k = 0; k < vocab; k++) {
-            const bool forced = w->length == 0 && first >= 0;
             step one = {.parent = i, .id = (int32_t)k, .score = w->running[i].score};
-            if (forced)
-                one.score += k == first ? 0 : -INFINITY;
+            if (only >= 0)
+                one.score += k == only ? 0 : -INFINITY;
             else
                 one.score += w->scores[k];
             if (n < w->steps || one.score > w->best[n - 1].score) n = insert(w, n, &one);

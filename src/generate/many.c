@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "formats/records.h"
 #include "generate/batcher.h"
+#include "generate/beams.h"
 
 /* A text from its prompt until it is given out. */
 typedef struct entry {
@@ -227,6 +228,21 @@ static tuff_status add_text(work *w)
     return TUFF_OK;
 }
 
+/* The first text that has not ended, by a search with beams. What goes wrong with it is its own end. */
+static tuff_status search(work *w, tuff_watched *whole)
+{
+    tuff_sequence *s = NULL;
+    for (size_t i = 0; i < w->count && !s; i++)
+        if (w->window[i]->sequence && !w->window[i]->sequence->ended) s = w->window[i]->sequence;
+    if (!s) return TUFF_OK;
+    tuff_watched_call call;
+    tuff_watched_call_begin(&call, whole);
+    tuff_status status = tuff_beams_run(w->batcher, s, &call.each);
+    if (status != TUFF_NOT_FINITE && status != TUFF_INVALID_ARGUMENT) return status;
+    tuff_sequence_fail(s, status);
+    return TUFF_OK;
+}
+
 /* As many as can be at work; and no more than `most` that wait for one before them to be given out. */
 static tuff_status fill(work *w)
 {
@@ -252,7 +268,7 @@ static tuff_status run(work *w)
         TUFF_TRY(tuff_watched_tell(&whole));
         TUFF_TRY(fill(w));
         if (w->count == 0 && w->all_read) break;
-        TUFF_TRY(tuff_batcher_advance(w->batcher, &whole));
+        TUFF_TRY(w->generate.num_beams > 1 ? search(w, &whole) : tuff_batcher_advance(w->batcher, &whole));
     }
     if (w->wrong != TUFF_OK) return tuff_fail(w->wrong, "%s", w->why ? w->why : "the file has a bad record");
     return TUFF_OK;
@@ -271,7 +287,11 @@ static tuff_status prepare(work *w)
     if (w->generate.on_text || w->generate.on_finish || w->generate.on_token || w->generate.watch)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "many texts have no callbacks and no watch of their own; give the call's");
-    TUFF_TRY(tuff_batcher_check(&w->generate));
+    if (w->generate.num_beams > 1 && w->copies > 1)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "a search with beams gives the best text alone: num_return_sequences is %lld, expected 1",
+            (long long)w->copies);
     TUFF_TRY(tuff_sequence_check(w->batcher->runner->model, &w->generate));
     w->most = 4 * (size_t)w->batcher->max_slots;
     w->window = tuff_alloc_array(w->most, sizeof(entry *));

@@ -374,11 +374,14 @@ void tuff_sequence_started(tuff_sequence *s)
     s->text_ns = tuff_now_ns();
 }
 
-/* Of a translation it is the language. */
-int32_t tuff_sequence_first(const tuff_sequence *s)
+/* Of a translation the first is the language; the last is its end. */
+int32_t tuff_sequence_forced(const tuff_sequence *s, int64_t at)
 {
     const tuff_config *c = &s->model->config;
-    return c->encoder && c->tokens.first < c->vocab_size ? c->tokens.first : -1;
+    const bool is_last = at + 1 == s->params.max_new_tokens && !s->params.ignore_eos;
+    const int32_t first = at == 0 && c->encoder ? c->tokens.first : -1;
+    const int32_t forced = is_last && c->tokens.last >= 0 ? c->tokens.last : first;
+    return forced < c->vocab_size ? forced : -1;
 }
 
 tuff_status tuff_sequence_take_all(tuff_sequence *s, const int32_t *ids, int64_t n)
@@ -400,12 +403,11 @@ static void tell_token(tuff_sequence *s, const float *logits, int32_t id)
 
 tuff_status tuff_sequence_take(tuff_sequence *s, const float *logits)
 {
-    int32_t id = tuff_sequence_first(s);
+    int32_t id = tuff_sequence_forced(s, s->result.new_tokens);
     if (!s->text_ns) tuff_sequence_started(s);
     TUFF_TRY(tuff_watch_step(s->watch, TUFF_PHASE_GENERATE, (uint64_t)s->result.new_tokens,
                              (uint64_t)s->params.max_new_tokens));
-    if (id < 0 || (int64_t)s->count > s->given)
-        TUFF_TRY(tuff_sampler_sample(s->sampler, logits, (uint64_t)s->count, &id));
+    if (id < 0) TUFF_TRY(tuff_sampler_sample(s->sampler, logits, (uint64_t)s->count, &id));
     if (s->params.on_token && !tuff_sequence_is_end(s, id)) tell_token(s, logits, id);
     TUFF_TRY(take_token(s, id));
     if (!s->ended) return TUFF_OK;

@@ -61,8 +61,9 @@ void tuff_sequence_begin(tuff_sequence *sequence);
 TUFF_MUST_USE tuff_status tuff_sequence_take(tuff_sequence *sequence, const float *logits);
 /* The first logits are there: its text begins. */
 void tuff_sequence_started(tuff_sequence *sequence);
-/* What its text must begin with; -1: with anything. */
-int32_t tuff_sequence_first(const tuff_sequence *sequence);
+/* What its text must have as token number `at`, from 0 on: its first or the last of the most; -1: anything.
+ */
+int32_t tuff_sequence_forced(const tuff_sequence *sequence, int64_t at);
 /* Whether a token ends its text. */
 bool tuff_sequence_is_end(const tuff_sequence *sequence, int32_t id);
 /* Its whole text at once. */

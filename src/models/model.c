@@ -161,7 +161,7 @@ static tuff_status load_tokenizer(tuff_model *model, const tuff_hf_files *files)
 static tuff_status load(tuff_model *model, const char *path, const tuff_watch *watch)
 {
     TUFF_TRY(tuff_watch_check(watch));
-    model->config.tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1};
+    model->config.tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1, .last = -1};
     model->path = tuff_strdup(path);
     if (!model->path) return tuff_fail_memory("a model");
     tuff_hf_files *files = NULL;

@@ -159,7 +159,7 @@ tuff_status tuff_vocab_load(const tuff_gguf *gguf, tuff_tokenizer **out_tokenize
 tuff_status tuff_vocab_tokens(const tuff_gguf *gguf, tuff_hf_tokens *out_tokens)
 {
     int32_t eos = -1, eot = -1;
-    *out_tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1};
+    *out_tokens = (tuff_hf_tokens){.bos = -1, .pad = -1, .start = -1, .first = -1, .last = -1};
     TUFF_TRY(read_id(gguf, "tokenizer.ggml.bos_token_id", &out_tokens->bos));
     TUFF_TRY(read_id(gguf, "tokenizer.ggml.padding_token_id", &out_tokens->pad));
     TUFF_TRY(read_id(gguf, "tokenizer.ggml.eos_token_id", &eos));

@@ -1,6 +1,7 @@
 /* tuff train --task and tuff eval --task. */
 #include <math.h>
 
+#include "base/memory.h"
 #include "kit/command.h"
 
 /* A golden with the tokenizer of assets/golden/tasks. */
@@ -161,7 +162,50 @@ static void an_encoder_decoder_learns_answers(void **state)
                  "--max-new-tokens", "40", "--batch-size", "2");
     assert_non_null(strstr(r.out.data, "was warm"));
     assert_non_null(strstr(r.out.data, "the bridge."));
+    char *greedy = tuff_strdup(r.out.data);
     kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", kit_path("answers"), "--file", file, "--field", "q",
+                 "--max-new-tokens", "40", "--num-beams", "3");
+    assert_string_equal(r.out.data, greedy); /* what it has learned is the most probable text, too */
+    tuff_free(greedy);
+    kit_result_free(&r);
+}
+
+/* generation_config.json says how to search where no option does. */
+static void defaults_are_the_models(void **state)
+{
+    (void)state;
+    static const char four[] = "{\"num_beams\": 4, \"max_length\": 9, \"length_penalty\": 2.0}",
+                      groups[] = "{\"num_beams\": 4, \"num_beam_groups\": 2, \"max_length\": 9}",
+                      bad[] = "{\"num_beams\": 4, \"early_stopping\": 3}";
+    const char *model = kit_copy_model(kit_golden("t5"), "defaults"),
+               *path = kit_join(model, "generation_config.json");
+    char *prompts[] = {"a stone", "the river"};
+    kit_write_file(path, four, sizeof four - 1);
+    for (int i = 0; i < 2; i++) {
+        kit_result r = KIT_TUFF("generate", "--model", model, "--prompt", prompts[i], "--json");
+        cJSON *found = kit_parse(r.out.data, r.out.size);
+        assert_true(kit_number(found, "new_tokens") <= 8);
+        kit_result_free(&r);
+        r = KIT_TUFF("generate", "--model", kit_golden("t5"), "--prompt", prompts[i], "--json", "--num-beams",
+                     "4", "--max-new-tokens", "8", "--length-penalty", "2");
+        cJSON *same = kit_parse(r.out.data, r.out.size);
+        assert_string_equal(cJSON_GetObjectItem(found, "text")->valuestring,
+                            cJSON_GetObjectItem(same, "text")->valuestring);
+        cJSON_Delete(found);
+        cJSON_Delete(same);
+        kit_result_free(&r);
+    }
+    kit_write_file(path, groups, sizeof groups - 1);
+    KIT_REFUSES(1, "asks for a search with beams and num_beam_groups", "generate", "--model", model,
+                "--prompt", "a");
+    kit_result r = KIT_TUFF("generate", "--model", model, "--prompt", "a", "--num-beams", "2");
+    kit_result_free(&r);
+    r = KIT_TUFF("generate", "--model", model, "--prompt", "a", "--temperature", "1");
+    kit_result_free(&r);
+    kit_write_file(path, bad, sizeof bad - 1);
+    KIT_REFUSES(1, "an early_stopping that is not true, false or \"never\"", "generate", "--model", model,
+                "--prompt", "a", "--num-beams", "2");
 }
 
 /* A prefix is part of each source. */
@@ -204,8 +248,8 @@ static void what_does_not_go_together(void **state)
     KIT_REFUSES(1, "it is an encoder-decoder", "embed", "--model", kit_golden("bart"), "--text", "a");
     KIT_REFUSES(1, "a search with beams takes no temperature", "generate", "--model", kit_golden("bart"),
                 "--prompt", "a", "--num-beams", "2", "--temperature", "1");
-    KIT_REFUSES(2, "searches with --num-beams for one text at a time", "generate", "--model",
-                kit_golden("bart"), "--file", file, "--num-beams", "2");
+    KIT_REFUSES(2, "it takes no --num-return-sequences", "generate", "--model", kit_golden("bart"), "--file",
+                file, "--num-beams", "2", "--num-return-sequences", "2");
     const char *answers = kit_path("more.jsonl");
     kit_write_file(answers, pairs, sizeof pairs - 1);
     KIT_REFUSES(1, "this is an encoder-decoder bart", "train", "--model", kit_golden("bart"), "--train-file",
@@ -222,6 +266,7 @@ int main(void)
         cmocka_unit_test(nothing_to_learn_is_said),
         cmocka_unit_test(an_encoder_decoder_learns_answers),
         cmocka_unit_test(sources_may_have_a_prefix),
+        cmocka_unit_test(defaults_are_the_models),
         cmocka_unit_test(what_does_not_go_together),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

@@ -316,6 +316,50 @@ static void run_beams(void **state)
     unload(&g);
 }
 
+/* A text by the model's own generation_config.json. */
+static void check_settings(const char *name, const char *prompt, const cJSON *run)
+{
+    const char *directory = kit_copy_model(kit_golden(name), "settings");
+    const cJSON *want = list(run, "ids");
+    char *config = cJSON_PrintUnformatted(list(run, "config"));
+    tuff_model *model = NULL;
+    tuff_sequence *s = NULL;
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sampling sampling = TUFF_SAMPLING_INIT;
+    kit_write_file(kit_join(directory, "generation_config.json"), config, strlen(config));
+    cJSON_free(config);
+    KIT_OK(tuff_model_load(directory, &model));
+    KIT_OK(tuff_model_generation(model, &params, &sampling));
+    params.sampling = &sampling;
+    tuff_batcher *b = open_batcher(model, 1, false);
+    KIT_OK(tuff_batcher_append(b, prompt, strlen(prompt), &params, NULL, &s));
+    KIT_OK(params.num_beams > 1 ? tuff_beams_run(b, s, NULL) : tuff_batcher_run(b, NULL));
+    const size_t n = (size_t)cJSON_GetArraySize(want), made = s->count - (size_t)s->given;
+    const bool ended = tuff_sequence_is_end(s, (int32_t)cJSON_GetArrayItem(want, (int)n - 1)->valuedouble);
+    assert_int_equal(s->result.finish, ended ? TUFF_FINISH_EOS : TUFF_FINISH_LENGTH);
+    assert_int_equal(made, n - ended);
+    for (size_t i = 0; i < made; i++)
+        assert_int_equal(s->ids[(size_t)s->given + i],
+                         (int32_t)cJSON_GetArrayItem(want, (int)i)->valuedouble);
+    tuff_batcher_destroy(&b);
+    tuff_model_destroy(&model);
+}
+
+static void run_settings(void **state)
+{
+    const char *name = *state;
+    cJSON *json = NULL;
+    KIT_OK(tuff_json_read(kit_asset("golden/beams/settings.json"), &json));
+    const cJSON *truth = list(json, name), *run;
+    int left = strcmp(device_name, "cpu") == 0 ? INT_MAX : 1;
+    cJSON_ArrayForEach(run, list(truth, "runs"))
+    {
+        if (left-- == 0) break;
+        check_settings(name, list(truth, "prompt")->valuestring, run);
+    }
+    cJSON_Delete(json);
+}
+
 static void run_model(void **state)
 {
     golden g = load(*state, "truth.safetensors");
@@ -419,6 +463,9 @@ int seq2seq_main(const char *name)
         cmocka_unit_test_prestate(run_beams, (void *)"byt5"),
         cmocka_unit_test_prestate(run_beams, (void *)"mt5"),
         cmocka_unit_test_prestate(run_beams, (void *)"umt5"),
+        cmocka_unit_test_prestate(run_settings, (void *)"t5"),
+        cmocka_unit_test_prestate(run_settings, (void *)"bart"),
+        cmocka_unit_test_prestate(run_settings, (void *)"mt5"),
         cmocka_unit_test_prestate(run_beams, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_beams, (void *)"llama"),
         cmocka_unit_test_prestate(run_beams, (void *)"gemma2"),

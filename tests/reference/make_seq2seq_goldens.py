@@ -147,6 +147,16 @@ BEAMS = [
 BEAM_TOKENS = 14
 BEAM_GAP = 1e-3  # between the scores of the best text and of what a search with a beam more or less finds, so that f32 agrees
 DECODERS = ("gpt2", "llama", "gemma2")
+SETTINGS_OF = ("t5", "bart", "mt5")
+SETTINGS = [
+    {"num_beams": 4, "length_penalty": 2.0, "early_stopping": True, "no_repeat_ngram_size": 3, "min_length": 6, "max_length": 12,
+     "forced_eos_token_id": "end"},
+    {"num_beams": 3, "max_length": 9, "forced_bos_token_id": 7, "forced_eos_token_id": "end"},
+    {"num_beams": 2, "early_stopping": "never", "length_penalty": -0.5, "min_new_tokens": 5, "max_new_tokens": 11},
+    {"num_beams": 5, "no_repeat_ngram_size": 1, "max_length": 14},
+    {"max_length": 10, "forced_eos_token_id": "end", "no_repeat_ngram_size": 2},
+    {"max_new_tokens": 7, "min_length": 4, "forced_bos_token_id": 9},
+]  # fmt: skip
 
 
 def randomize(model, random):
@@ -397,6 +407,43 @@ def make_beams(output):
     folder = output / "beams"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "truth.json", found)
+    make_settings(output)
+
+
+def whole_text(ids, ends):
+    """Up to its end; what transformers pads with comes behind it."""
+    for i, token in enumerate(ids):
+        if token in ends:
+            return ids[: i + 1]
+    return ids
+
+
+def make_settings(output):
+    """Of some models what a generation_config.json makes them answer."""
+    found = {}
+    for name in SETTINGS_OF:
+        source = output / name if (output / name).exists() else ROOT / "assets" / "golden" / name
+        model = load(source, double=True).eval()
+        prompt = load_file(source / "truth.safetensors")["source_ids"].tolist()
+        end = model.config.eos_token_id
+        fixed = {"decoder_start_token_id": model.config.decoder_start_token_id, "pad_token_id": 0, "eos_token_id": end}
+        runs = []
+        for settings in SETTINGS:
+            settings = {k: end if v == "end" else v for k, v in settings.items()}
+            config = GenerationConfig(**fixed, **settings)
+            beams = {"num_return_sequences": 2, "output_scores": True} if settings.get("num_beams", 1) > 1 else {}
+            out = model.generate(torch.tensor([prompt]), generation_config=config, do_sample=False, use_cache=False,
+                                 return_dict_in_generate=True, **beams)  # fmt: skip
+            scores = out.sequences_scores.tolist() if beams else [1.0, 0.0]
+            if scores[0] - scores[1] < BEAM_GAP:
+                continue
+            runs.append({"config": fixed | settings, "ids": whole_text(out.sequences[0].tolist()[1:], [end])})
+        texts = {tuple(run["ids"]) for run in runs}
+        print(f"{name:11} {len(runs)} of {len(SETTINGS)} settings, {len(texts)} texts")
+        if len(texts) < 4:
+            raise SystemExit(f"{name}: too few texts: change the settings")
+        found[name] = {"prompt": json.loads((source / "truth.json").read_text())["source"], "runs": runs}
+    write_json(output / "beams" / "settings.json", found)
 
 
 def main():

@@ -239,6 +239,7 @@ static const struct {
     CALLS(tuff_generator_create),
     CALLS(tuff_generator_destroy),
     CALLS(tuff_generate),
+    CALLS(tuff_model_generation),
     CALLS(tuff_generator_program),
     CALLS(tuff_generator_logits),
     CALLS(tuff_batcher_create),

@@ -384,6 +384,15 @@ CALLS_OF(tuff_generate)
     p.sampling = &unset_sampling;
     REFUSED(tuff_generate(fixture.generator, "a", 1, &p, NULL));
 }
+CALLS_OF(tuff_model_generation)
+{
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT, unset = {0};
+    tuff_sampling sampling = TUFF_SAMPLING_INIT;
+    REFUSED(tuff_model_generation(NULL, &p, &sampling));
+    REFUSED(tuff_model_generation(fixture.model, NULL, &sampling));
+    REFUSED(tuff_model_generation(fixture.model, &p, NULL));
+    REFUSED(tuff_model_generation(fixture.model, &unset, &sampling));
+}
 CALLS_OF(tuff_generator_program)
 {
     assert_null(tuff_generator_program(NULL));
