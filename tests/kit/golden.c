@@ -465,6 +465,10 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_prompt, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_lora, (void *)"llama"),
+        cmocka_unit_test_prestate(run_lora, (void *)"gpt_neox"),
+        cmocka_unit_test_prestate(run_lora, (void *)"bloom"),
+        cmocka_unit_test_prestate(run_lora, (void *)"falcon-groups"),
+        cmocka_unit_test_prestate(run_lora, (void *)"phi3"),
     };
     int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
     tuff_device_destroy(&device);

@@ -15,7 +15,7 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
     cache_f16.safetensors   (gpt2, llama) logits [N,V] and greedy_ids [N] i32 from prompt_ids when keys and values are
                         rounded to f16 on their way into the KV cache
     truth.json          how the 20 steps were made; texts with their token ids and what those decode to
-    lora/               (gpt2, llama) a PEFT adapter with random A and B, its truth.safetensors: logits, loss,
+    lora/               (gpt2, llama, those of LORA) a PEFT adapter with random A and B, its truth.safetensors: logits, loss,
                         grad.<tensor of adapter_model.safetensors>, and, from lora/initial (Kaiming A, zero B):
                         adamw_losses, adamw_grad_norms, final_loss
     ia3/, prompt/       (gpt2, llama) the same for IA3 and prompt tuning, with a begin that is not at rest
@@ -123,6 +123,10 @@ MODELS |= {
 }
 SEEDS |= experts.SEEDS
 CHANGES = decoders.CHANGES | gpts.CHANGES | experts.CHANGES
+# all linear layers of families that fuse queries, keys and values, each in an order of its own
+FUSED = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
+LORA = {"gpt_neox": FUSED, "bloom": FUSED, "falcon-groups": FUSED,
+        "phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]}  # fmt: skip
 
 
 def write_json(path, value):
@@ -464,6 +468,8 @@ def make(output, name, seed):
         make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
         make_lora(folder, targets, ids, batches, random)
         make_other_adapters(folder, targets, ids, batches, random)
+    elif name in LORA:
+        make_lora(folder, LORA[name], ids, batches, random)
 
     single = load_model(folder)
     error = (single(input_ids=ids, use_cache=False).logits - truth["logits"]).abs().max().item()
