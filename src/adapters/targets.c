@@ -13,8 +13,10 @@ bool tuff_adaptable(const tuff_param *p, char module[256])
 {
     if (p->rank != 2 || p->role != TUFF_ROLE_MATRIX || !tuff_ends_with(p->name, ".weight")) return false;
     if (p->whole || p->router) return false;
+    if (p->gguf.name && strcmp(p->gguf.name, "output.weight") == 0)
+        return false; /* whatever its module is called */
     snprintf(module, 256, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
-    return strcmp(module, "lm_head") != 0;
+    return true;
 }
 
 const tuff_param *tuff_adaptable_find(const tuff_model *model, const char *module)
@@ -47,7 +49,8 @@ static const char *refusal(const tuff_model *model, const char *module)
         if (p->router && tuff_last_part_is(name, last_part(module)))
             return "is what chooses experts, which transformers holds as a parameter: no linear layer";
     }
-    if (!tuff_last_part_is(module, "lm_head")) return NULL;
+    const char *output = tuff_config_module(&model->config, "output");
+    if (!tuff_last_part_is(module, "lm_head") && (!output || !tuff_last_part_is(module, output))) return NULL;
     return model->config.tied ? "is the embedding table (the head is tied to it), which Tuff does not adapt"
                               : "is the head, a linear layer that Tuff does not adapt";
 }

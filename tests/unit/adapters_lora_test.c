@@ -39,6 +39,7 @@ static void targets_name_layers(void **state)
         {"llama", "all-linear", 14},
         {"llama", NULL, 4},
         {"gpt2", NULL, 2},
+        {"gpt_neox", "all-linear", 8}, /* not its head, which is called embed_out */
         {"gpt2", "c_proj", 4},
         {"gpt2", "attn.c_proj", 2},
     };
