@@ -15,6 +15,7 @@ struct tuff_batcher {
     size_t count, capacity;
     tuff_sequence **slots;        /* [max_slots]: who has it; NULL: free */
     int64_t max_slots, use_slots; /* use_slots: fewer where memory is short */
+    int patience, steps_left;     /* how many steps until more are tried again; of these, left */
     tuff_feed *feeds;             /* [max_slots]: n_feeds of the step at hand */
     size_t n_feeds;
     int64_t *used, *encoded;     /* [max_slots] each */

@@ -126,6 +126,27 @@ static tuff_status reserve(step *w)
     return tuff_runner_reserve(b->runner, &room, w->work->watch);
 }
 
+/* Memory that was short may be there again: after a while, or with nothing running, more are tried, and after
+ * each time in vain later. */
+static void try_more(tuff_batcher *b)
+{
+    bool idle = true;
+    if (b->use_slots == b->max_slots) return;
+    for (int64_t slot = 0; slot < b->max_slots; slot++)
+        idle = idle && !b->slots[slot];
+    if (!idle && --b->steps_left > 0) return;
+    b->use_slots = 2 * b->use_slots < b->max_slots && !idle ? 2 * b->use_slots : b->max_slots;
+    b->steps_left = b->patience;
+}
+
+static void wait_longer(tuff_batcher *b)
+{
+    enum { FIRST = 64, MOST = 4096 };
+    b->patience = b->patience ? 2 * b->patience : FIRST;
+    if (b->patience > MOST) b->patience = MOST;
+    b->steps_left = b->patience;
+}
+
 /* The device has no memory for all: first fewer sequences at once, those that have not begun, then without
  * the longest. */
 static void make_do(step *w, tuff_status status)
@@ -133,6 +154,7 @@ static void make_do(step *w, tuff_status status)
     tuff_batcher *b = w->b;
     if (w->slots > 1 && w->slots > b->runner->slots) {
         b->use_slots = b->runner->slots ? b->runner->slots : w->slots / 2;
+        wait_longer(b);
         for (int64_t slot = b->use_slots; slot < b->max_slots; slot++)
             if (b->slots[slot]) leave_slot(b, b->slots[slot]);
         return;
@@ -246,6 +268,7 @@ static void take(step *w)
 tuff_status tuff_batcher_advance(tuff_batcher *b, tuff_watched *work)
 {
     step w = {.b = b, .work = work};
+    try_more(b);
     TUFF_TRY(gather(&w));
     if (b->n_feeds == 0) return TUFF_OK;
     TUFF_TRY(run(&w));

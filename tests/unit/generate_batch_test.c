@@ -466,6 +466,42 @@ static void a_device_may_fail(void **state)
     assert_true(fewer > 3);
 }
 
+/* Memory that was short for a while: later more run at once again. */
+static void more_run_again_after_a_while(void **state)
+{
+    (void)state;
+    enum { SLOTS = 4, LONG = 120 };
+    static text t[SLOTS];
+    const tuff_batcher_params of = {.struct_size = sizeof of, .max_sequences = SLOTS, .context_length = 300};
+    int fewer = 0;
+    for (int n = 1; n < 12; n++) {
+        tuff_device failing = failing_device_open();
+        tuff_batcher *b = NULL;
+        size_t left = SLOTS;
+        int64_t least = SLOTS;
+        KIT_OK(tuff_batcher_create(llama, &failing, &of, &b));
+        for (int i = 0; i < SLOTS; i++) {
+            t[i] = (text){.size = 0};
+            const tuff_generate_params params = params_of(&t[i], LONG);
+            add(b, prompts[i], &params);
+        }
+        failing_buffers = n;
+        while (left) {
+            tuff_status status = tuff_batcher_step(b, NULL, &left);
+            if (status != TUFF_OK) assert_int_equal(status, TUFF_OUT_OF_MEMORY);
+            if (b->use_slots < least) least = b->use_slots;
+        }
+        failing_buffers = 0;
+        fewer += least < SLOTS;
+        assert_int_equal(b->use_slots, SLOTS);
+        for (int i = 0; i < SLOTS; i++)
+            assert_int_equal(t[i].ended, 1);
+        tuff_batcher_destroy(&b);
+        failing_device_close(&failing);
+    }
+    assert_true(fewer > 0);
+}
+
 /* A request from another thread ends a run within a moment; the sequences go on from where they were. */
 static void a_run_ends_soon_and_goes_on(void **state)
 {
@@ -549,6 +585,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_device_may_fail),
+        cmocka_unit_test(more_run_again_after_a_while),
         cmocka_unit_test(a_run_ends_soon_and_goes_on),
         cmocka_unit_test(a_cache_grows_both_ways),
     };
