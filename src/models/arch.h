@@ -92,9 +92,13 @@ typedef enum tuff_qk_norm {
 /* Experts (Shazeer et al. 2017): each token's feed-forward layer is the sum of a few of many, which a router
  * chooses and weighs. */
 typedef struct tuff_experts_spec {
-    int64_t count;  /* 0: the model has none */
-    int64_t used;   /* by each token */
-    int64_t width;  /* of their feed-forward layers */
+    int64_t count;          /* 0: the model has none */
+    int64_t used;           /* by each token */
+    int64_t width;          /* of their feed-forward layers */
+    bool router_bias, bias; /* of the router, of the experts */
+    double limit; /* the gate is at most this, the other product to either side; the activation is then gate *
+                   * sigmoid(gate * slope), times the other product and 1; 0: the layers' activation */
+    double slope;
     bool shares;    /* the weights of those that a token uses add up to 1; else those of all experts do */
     double balance; /* a training adds so many times the routers' loss, which keeps experts in use; 0: none */
 } tuff_experts_spec;
@@ -116,6 +120,7 @@ typedef struct tuff_layer_spec {
     bool cross;      /* between attention and feed-forward it attends to the states of an encoder */
     bool gated;      /* the feed-forward layer multiplies what is activated with a second product */
     bool fused_gate; /* one matrix gives both */
+    bool sinks;      /* each head of attention has a score that takes weight and gives nothing */
     bool experts;    /* its feed-forward layer is the config's experts */
     tuff_rotary rope;
     bool rope_pairs; /* dims 2i and 2i + 1 of a head turn together; else i and i + half */
@@ -202,6 +207,7 @@ struct tuff_arch {
     bool gguf_windows;                   /* llama.cpp runs it with its window */
     bool gguf_shares;                    /* and with weights of experts that add up to 1 */
     bool all_windows;                    /* where it has a window, all its layers have it */
+    bool says_scaling;                   /* config.json without rope_parameters means scaled angles */
     bool partial_rotary;                 /* config.json may have but a share of each head turn */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
     bool ties; /* the output is the embedding table unless the file has another, whatever config.json says */

@@ -202,7 +202,7 @@ void tuff_decoder_write_hf(const tuff_config *c, tuff_buf *json)
 {
     tuff_decoder_write_sizes(c, json);
     tuff_buf_printf(json, "  \"hidden_act\": \"%s\",\n", tuff_activation_name(c->layer.activation));
-    if (c->rope.scaling != TUFF_ROPE_PLAIN || c->rotary_dims) {
+    if (c->rope.scaling != TUFF_ROPE_PLAIN || c->rotary_dims || c->arch->says_scaling) {
         tuff_buf_text(json, "  \"rope_parameters\": ");
         tuff_rope_write_object(c, &c->rope, json);
     } else {

@@ -47,35 +47,61 @@ tuff_tensor *tuff_net_balance(tuff_net *net)
     return tuff_scale(net->g, sum, e->balance * (double)e->count / (layers * layers));
 }
 
+/* Which experts the tokens use: [N * used], and the same in their order. */
+typedef struct routes {
+    tuff_tensor *chosen, *order;
+} routes;
+
 /* x [R, in], of which each row is given to one or more experts, times the matrices of these: [N * used, out].
  */
 static tuff_tensor *product(tuff_net *net, tuff_tensor *x, const char *part, int layer, int64_t out,
-                            tuff_tensor *order)
+                            const routes *to)
 {
-    const int64_t shape[] = {net->config->experts.count, out, tuff_tensor_dim(x, -1)};
-    const char *name = tuff_net_name(net, "%s.weight", tuff_net_module(net, part, layer));
-    tuff_tensor *w = tuff_net_param(net, name, TUFF_ROLE_MATRIX, 3, shape);
-    return tuff_matmul_grouped(net->g, x, tuff_transpose(net->g, w), order);
+    const tuff_experts_spec *e = &net->config->experts;
+    const int64_t shape[] = {e->count, out, tuff_tensor_dim(x, -1)};
+    const char *module = tuff_net_module(net, part, layer);
+    tuff_tensor *w = tuff_net_param(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, 3, shape);
+    tuff_tensor *y = tuff_matmul_grouped(net->g, x, tuff_transpose(net->g, w), to->order);
+    if (!e->bias) return y;
+    tuff_tensor *b = tuff_net_param(net, tuff_net_name(net, "%s.bias", module), TUFF_ROLE_BIAS, 2, shape);
+    return tuff_add(net->g, y, tuff_gather_rows(net->g, b, to->chosen));
+}
+
+/* What is multiplied with the last matrices, of the products with the first two. */
+static tuff_tensor *activate(tuff_net *net, int layer, tuff_tensor *a, tuff_tensor *b)
+{
+    const tuff_experts_spec *e = &net->config->experts;
+    const tuff_activation activation = tuff_config_layer(net->config, layer)->activation;
+    const int64_t one = 1;
+    tuff_graph *g = net->g;
+    if (e->limit != 0) {
+        tuff_tensor *most = tuff_fill(g, e->limit, 1, &one);
+        a = tuff_minimum(g, a, most);
+        b = tuff_maximum(g, tuff_minimum(g, b, most), tuff_fill(g, -e->limit, 1, &one));
+        a = tuff_mul(g, a, tuff_sigmoid(g, tuff_scale(g, a, e->slope)));
+        return tuff_mul(g, a, tuff_add(g, b, tuff_fill(g, 1, 1, &one)));
+    }
+    if (activation == TUFF_ACT_SILU) return tuff_swiglu(g, a, b);
+    return tuff_mul(g, tuff_net_activate(net, activation, a), b);
 }
 
 tuff_tensor *tuff_net_experts(tuff_net *net, tuff_tensor *x, int layer)
 {
     const tuff_config *c = net->config;
-    const tuff_layer_spec *spec = tuff_config_layer(c, layer);
     const tuff_experts_spec *e = &c->experts;
     const int64_t tokens = tuff_tensor_dim(x, 0), pairs[] = {tokens * e->used, 1},
                   each[] = {tokens, e->used, c->hidden_size};
     tuff_graph *g = net->g;
-    tuff_tensor *weights, *chosen;
-    tuff_tensor *scores = tuff_net_linear(net, x, "blk.#.ffn_gate_inp", layer, e->count, false);
-    choose(net, scores, &weights, &chosen);
-    if (net->balanced) observe(net, scores, chosen);
-    tuff_tensor *order = tuff_group_rows(g, chosen, e->count);
-    tuff_tensor *a = product(net, x, "blk.#.ffn_gate_exps", layer, e->width, order);
-    tuff_tensor *b = product(net, x, "blk.#.ffn_up_exps", layer, e->width, order);
-    a = spec->activation == TUFF_ACT_SILU ? tuff_swiglu(g, a, b)
-                                          : tuff_mul(g, tuff_net_activate(net, spec->activation, a), b);
-    tuff_tensor *y = product(net, a, "blk.#.ffn_down_exps", layer, c->hidden_size, order);
+    tuff_tensor *weights;
+    routes to;
+    tuff_tensor *scores = tuff_net_linear(net, x, "blk.#.ffn_gate_inp", layer, e->count, e->router_bias);
+    choose(net, scores, &weights, &to.chosen);
+    if (net->balanced) observe(net, scores, to.chosen);
+    to.order = tuff_group_rows(g, to.chosen, e->count);
+    tuff_tensor *a = product(net, x, "blk.#.ffn_gate_exps", layer, e->width, &to);
+    tuff_tensor *b = product(net, x, "blk.#.ffn_up_exps", layer, e->width, &to);
+    a = activate(net, layer, a, b);
+    tuff_tensor *y = product(net, a, "blk.#.ffn_down_exps", layer, c->hidden_size, &to);
     y = tuff_mul(g, y, tuff_reshape(g, weights, 2, pairs));
     return tuff_sum(g, tuff_reshape(g, y, 3, each), 1u << 1, false);
 }

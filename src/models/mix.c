@@ -206,8 +206,10 @@ void tuff_mix_apply(tuff_mix mix, const tuff_config *config, bool weighed, tuff_
     for (size_t i = 0; i < count; i++) {
         items[i].storage = TUFF_STORE_F32;
         if (tuff_storage_block(type) == TUFF_BLOCK_COUNT)
-            items[i].storage =
-                items[i].rank > 1 && !tuff_ends_with(items[i].name, "_norm.weight") ? type : TUFF_STORE_F32;
+            items[i].storage = items[i].rank > 1 && tuff_ends_with(items[i].name, ".weight") &&
+                                       !tuff_ends_with(items[i].name, "_norm.weight")
+                                   ? type
+                                   : TUFF_STORE_F32;
         else if (is_chosen(&items[i]))
             items[i].storage = type_of(&c, &items[i]);
     }

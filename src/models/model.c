@@ -115,8 +115,12 @@ static tuff_dtype stored_as(const tuff_param *p, const tuff_weight *weight)
 /* How it is stored where all its tensors are stored alike, else f32; the file's bytes of it. */
 static uint64_t set_stored(const tuff_model *model, tuff_param *p)
 {
-    const int64_t tensors = tuff_param_file_tensors(p, model->gguf != NULL);
+    const int64_t tensors = tuff_model_tensors(model, p);
     uint64_t bytes = 0;
+    if (tuff_turns_packed(model, p)) {
+        p->stored = TUFF_MXFP4;
+        return 0;
+    }
     p->stored = stored_as(p, tuff_model_weight(model, p));
     for (int64_t i = 0; i < tensors; i++) {
         const tuff_weight *weight = tuff_model_weight_at(model, p, i);
@@ -135,7 +139,8 @@ static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
         total += set_stored(model, &model->params.items[i]);
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        const int64_t tensors = tuff_param_file_tensors(p, model->gguf != NULL);
+        /* what is packed was looked at already */
+        const int64_t tensors = tuff_turns_packed(model, p) ? 0 : tuff_model_tensors(model, p);
         for (int64_t k = 0; k < tensors; k++) {
             const tuff_weight *weight = tuff_model_weight_at(model, p, k);
             TUFF_TRY(tuff_weight_check_finite_watched(weight, tuff_model_weights(model), watch, done, total));

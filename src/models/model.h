@@ -92,6 +92,17 @@ const tuff_weights *tuff_model_weights(const tuff_model *model);
  * the file has none of its names. */
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param);
 const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_param *param, int64_t index);
+/* How many there are. */
+int64_t tuff_model_tensors(const tuff_model *model, const tuff_param *param);
+
+/* Of parameters that take turns in a tensor of a Hugging Face file (models/turns.c), also where that tensor
+ * is packed: "<name>_blocks" has numbers of 4 bits, "<name>_scales" their scales. */
+const tuff_weight *tuff_turns_weight(const tuff_model *model, const tuff_param *param, int64_t index);
+bool tuff_turns_packed(const tuff_model *model, const tuff_param *param);
+TUFF_MUST_USE tuff_status tuff_turns_check_packed(const tuff_model *model, const tuff_param *param);
+/* Rows [begin, end) of the parameter's matrix view. */
+TUFF_MUST_USE tuff_status tuff_turns_read(const tuff_model *model, const tuff_param *param, int64_t begin,
+                                          int64_t end, tuff_dtype dtype, void *out);
 
 /* Elements of all parameters; a tied table counts once. */
 int64_t tuff_model_parameters(const tuff_model *model);

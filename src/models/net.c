@@ -184,7 +184,11 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
     if (net->config->alibi.most != 0 && !at->distances)
         at->distances = tuff_net_alibi(net, &at->distance_zero);
     params.zero = at->distance_zero;
-    return tuff_attention(net->g, q, k, v, at->segments, at->distances, NULL, &params);
+    tuff_tensor *sinks = NULL;
+    if (tuff_config_layer(net->config, layer)->sinks)
+        sinks = tuff_net_param(net, tuff_net_module(net, "blk.#.attn_sinks.weight", layer), TUFF_ROLE_BIAS, 1,
+                               &net->config->heads);
+    return tuff_attention(net->g, q, k, v, at->segments, at->distances, sinks, &params);
 }
 
 /* [cross_capacity, H, D]; in memory a head's rows lie together. */

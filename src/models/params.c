@@ -55,6 +55,11 @@ int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[
         out_shape[1] = param->shape[0];
         return 2;
     }
+    if (source->layout == TUFF_LAYOUT_TURNS) {
+        out_shape[1] = param->rank > 2 ? param->shape[2] : source->heads * param->shape[1];
+        if (param->rank > 2) out_shape[2] = source->heads * param->shape[1];
+        return param->rank;
+    }
     if (source->layout != TUFF_LAYOUT_TRANSPOSED) return param->rank;
     out_shape[0] = param->shape[1];
     out_shape[1] = param->shape[0];
@@ -135,6 +140,27 @@ static void set_head(tuff_params *params, const tuff_config *config, const tuff_
     out->name = gguf_name(params, part->gguf, layer, rest);
 }
 
+/* "experts.gate_proj.weight" is every other column of "experts.gate_up_proj". */
+static void set_turns(tuff_params *params, const char *name, tuff_source *out)
+{
+    static const struct {
+        const char *own, *file;
+        int64_t turns, turn;
+    } of[] = {{"gate_proj.", "gate_up_proj", 2, 0},
+              {"up_proj.", "gate_up_proj", 2, 1},
+              {"down_proj.", "down_proj", 1, 0}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const char *at = strstr(name, of[i].own);
+        if (!at || at[-1] != '.') continue;
+        out->name = tuff_arena_printf(&params->arena, "%.*s%s%s", (int)(at - name), name, of[i].file,
+                                      tuff_ends_with(name, ".bias") ? "_bias" : "");
+        out->layout = TUFF_LAYOUT_TURNS;
+        out->heads = of[i].turns;
+        out->head = of[i].turn;
+        return;
+    }
+}
+
 static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
 {
     const char *prefix = config->arch->base_prefix;
@@ -150,6 +176,8 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
     if (part->kind == TUFF_PART_EXPERTS) p->hf.stack = p->shape[0];
+    if (part->kind == TUFF_PART_TURNS) set_turns(params, p->hf.name, &p->hf);
+    if (!p->hf.name) return tuff_fail_memory("the list of a model's parameters");
     p->router = part->kind == TUFF_PART_ROUTER && p->role == TUFF_ROLE_MATRIX;
     if (part->kind == TUFF_PART_HEADS) set_head(params, config, part, layer, p->name + size, &p->gguf);
     if (part->kind == TUFF_PART_QKV) {

@@ -66,6 +66,7 @@ static tuff_status print_config(const tuff_model *model, tuff_dtype dtype, tuff_
         /* a head beside a config that ties it: readers that trust the config would drop it */
         if (tuff_config_has_output(c) && !c->tied && !c->arch->ties)
             ok = ok && set_member(copy, "tie_word_embeddings", NULL, false);
+        cJSON_DeleteItemFromObjectCaseSensitive(copy, "quantization_config"); /* nothing is written packed */
         ok = ok && tuff_json_print(copy, out);
         tuff_buf_char(out, '\n');
         cJSON_Delete(copy);

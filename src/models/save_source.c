@@ -8,6 +8,7 @@
 #include "models/importance.h"
 
 enum { PIECE_BYTES = 16 << 20, LOOK_BYTES = 1 << 20 /* between two looks at the watch */ };
+enum { TURN_ROWS = 16 }; /* of the file, gathered together */
 
 /* Rows of a tensor on their way into the file. */
 typedef struct rows_out {
@@ -89,6 +90,12 @@ static bool is_turned(const tuff_save_source *from, const tuff_param *p)
 static bool is_by_head(const tuff_save_source *from, const tuff_param *p)
 {
     return from->gguf && p->gguf.layout == TUFF_LAYOUT_QKV;
+}
+
+/* Columns of several matrices are one tensor's, by turns. */
+static bool is_by_turns(const tuff_save_source *from, const tuff_param *p)
+{
+    return !from->gguf && p->hf.layout == TUFF_LAYOUT_TURNS;
 }
 
 /* GGUF has the vectors of all heads in one tensor; the parameters follow each other. */
@@ -191,10 +198,41 @@ static tuff_status copy_blocks(tuff_save_source *from, const tuff_weight *weight
     return status;
 }
 
+/* Columns of all that take turns in a tensor, expert by expert; `first` has the first turn. */
+static tuff_status write_turns(const rows_out *out, const tuff_param *first)
+{
+    const tuff_params *params = &out->from->model->params;
+    const int64_t turns = first->hf.heads, wide = first->shape[1], in = first->rank > 2 ? first->shape[2] : 1,
+                  rows = tuff_param_rows(first) / first->shape[0];
+    float *values = tuff_alloc_array((size_t)(turns * wide * in), sizeof *values),
+          *columns = tuff_alloc_array((size_t)(TURN_ROWS * turns * wide), sizeof *columns);
+    tuff_status status = values && columns ? TUFF_OK : tuff_fail_memory("rows of a weight");
+    for (int64_t e = 0; e < first->shape[0] && status == TUFF_OK; e++) {
+        for (size_t i = 0; i < params->count && status == TUFF_OK; i++) {
+            const tuff_param *p = &params->items[i];
+            if (p->hf.layout == TUFF_LAYOUT_TURNS && strcmp(p->hf.name, first->hf.name) == 0)
+                status = tuff_model_read(out->from->model, p, out->from->store, e * rows, (e + 1) * rows,
+                                         values + p->hf.head * wide * in);
+        }
+        for (int64_t k = 0; k < in && status == TUFF_OK; k += TURN_ROWS) {
+            const int64_t n = in - k < TURN_ROWS ? in - k : TURN_ROWS;
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t c = 0; c < turns * wide; c++)
+                    columns[i * turns * wide + c] = values[(c % turns * wide + c / turns) * in + k + i];
+            status = put(out, columns, (size_t)(n * turns * wide));
+        }
+    }
+    tuff_free(values);
+    tuff_free(columns);
+    return status;
+}
+
 static tuff_status write_param(rows_out *out, const tuff_param *p, int64_t index)
 {
     const tuff_save_source *from = out->from;
-    const size_t n = (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
+    const bool by_turns = is_by_turns(from, p);
+    const size_t n = by_turns ? (size_t)(TURN_ROWS * p->hf.heads * p->shape[1])
+                              : (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
     const bool as_is = out->item->storage == TUFF_STORE_F32, turned = is_turned(from, p);
     float *values = tuff_alloc_array(n, sizeof *values);
     float *order = turned ? tuff_alloc_array(n, sizeof *order) : NULL;
@@ -204,7 +242,9 @@ static tuff_status write_param(rows_out *out, const tuff_param *p, int64_t index
                              : tuff_fail_memory("rows of a weight");
     if (status == TUFF_OK && from->importance && p->rank == 2)
         status = tuff_importance_weights(from->importance, p->name, p->shape[1], &out->weights);
-    if (status == TUFF_OK)
+    if (status == TUFF_OK && by_turns)
+        status = write_turns(out, p);
+    else if (status == TUFF_OK)
         status = is_transposed(from, p) ? write_transposed(out, p, values)
                                         : write_rows(out, p, index, values, order);
     for (int64_t head = 1; status == TUFF_OK && is_of_heads(from, p) && head < p->gguf.heads; head++)
@@ -248,6 +288,7 @@ static tuff_status list_param(tuff_save_source *from, const tuff_param *p)
     const int64_t tensors = tuff_param_file_tensors(p, from->gguf);
     if (!(from->gguf ? p->gguf.name : p->hf.name) || (is_of_heads(from, p) && p->gguf.head > 0))
         return TUFF_OK;
+    if (is_by_turns(from, p) && p->hf.head > 0) return TUFF_OK;
     for (int64_t i = 0; i < tensors; i++) {
         const char *name = tuff_param_file_name(p, from->gguf, i, text);
         tuff_save_item *item = &from->items[from->count];
@@ -283,16 +324,17 @@ static tuff_status check_requantized(const tuff_save_source *from)
     for (size_t i = 0; i < from->count; i++) {
         const tuff_param *p = from->parts[i].param;
         const tuff_weight *weight = p ? tuff_model_weight(from->model, p) : NULL;
-        if (!weight || tuff_storage_block(from->items[i].storage) == TUFF_BLOCK_COUNT ||
-            tuff_storage_block(weight->storage) == TUFF_BLOCK_COUNT ||
-            weight->storage == from->items[i].storage)
+        if (!weight) continue;
+        const tuff_storage stored = tuff_turns_packed(from->model, p) ? TUFF_STORE_MXFP4 : weight->storage;
+        if (tuff_storage_block(from->items[i].storage) == TUFF_BLOCK_COUNT ||
+            tuff_storage_block(stored) == TUFF_BLOCK_COUNT || stored == from->items[i].storage)
             continue;
         return tuff_fail(
             TUFF_UNSUPPORTED,
             "%s: tensor '%s' is quantized already, as %s; as %s it would be less exact than what is "
             "made from the original model: take that, or allow it (TUFF_SAVE_REQUANTIZE, "
             "--allow-requantize)",
-            weight->file, weight->name, tuff_weight_type(weight),
+            weight->file, weight->name, tuff_storage_get(stored)->name,
             tuff_storage_get(from->items[i].storage)->name);
     }
     return TUFF_OK;

@@ -39,6 +39,7 @@ const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_para
     char text[TUFF_PARAM_NAME];
     const char *name = tuff_param_file_name(param, model->gguf != NULL, index, text);
     if (model->gguf) return name ? tuff_weights_find(model->gguf->weights, name) : NULL;
+    if (param->hf.layout == TUFF_LAYOUT_TURNS) return tuff_turns_weight(model, param, index);
     const tuff_weight *weight = find(model->weights, name);
     if (weight) return weight;
     const char *prefix = model->config.arch->base_prefix;
@@ -48,6 +49,11 @@ const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_para
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
 {
     return tuff_model_weight_at(model, param, 0);
+}
+
+int64_t tuff_model_tensors(const tuff_model *model, const tuff_param *param)
+{
+    return tuff_turns_packed(model, param) ? 2 : tuff_param_file_tensors(param, model->gguf != NULL);
 }
 
 static tuff_status check_tensor(const tuff_model *model, const tuff_param *param, int64_t index)
@@ -73,7 +79,8 @@ static tuff_status check_tensor(const tuff_model *model, const tuff_param *param
 
 static tuff_status check_param(const tuff_model *model, const tuff_param *param)
 {
-    const int64_t tensors = tuff_param_file_tensors(param, model->gguf != NULL);
+    const int64_t tensors = tuff_model_tensors(model, param);
+    if (tuff_turns_packed(model, param)) return tuff_turns_check_packed(model, param);
     for (int64_t i = 0; i < tensors; i++)
         TUFF_TRY(check_tensor(model, param, i));
     return TUFF_OK;
@@ -132,7 +139,7 @@ static tuff_status check_spares(const tuff_model *model, bool telling)
     if (!used) return tuff_fail_memory("the list of a file's tensors");
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        const int64_t tensors = tuff_param_file_tensors(p, model->gguf != NULL);
+        const int64_t tensors = tuff_model_tensors(model, p);
         for (int64_t k = 0; k < tensors; k++) {
             const tuff_weight *weight = tuff_model_weight_at(model, p, k);
             if (weight) used[weight - weights->items] = true;

@@ -113,6 +113,8 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
         tuff_free(whole);
         return status;
     }
+    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TURNS)
+        return tuff_turns_read(model, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.stack) return read_stack(model, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED)
         return read_transposed(weight, p, begin, end, dtype, out);
@@ -181,6 +183,8 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     bool whole = !model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
     const int64_t all = tuff_param_rows(p);
     int64_t step = whole ? all : PIECE_BYTES / row_bytes + 1;
+    /* and one with turns for each expert of which there are rows */
+    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TURNS) step = all / p->shape[0];
     if (step > all) step = all;
     void *rows = tuff_alloc_array((size_t)step, (size_t)row_bytes);
     if (!rows) return tuff_fail_memory("rows of a weight");

@@ -423,6 +423,8 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"olmoe-clip"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen3_moe"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen3_moe-dense"),
+        cmocka_unit_test_prestate(run_model, (void *)"gpt_oss"),
+        cmocka_unit_test_prestate(run_model, (void *)"gpt_oss-limit"),
         cmocka_unit_test_prestate(run_model, (void *)"llama-llama3"),
         cmocka_unit_test_prestate(run_model, (void *)"llama-yarn"),
         cmocka_unit_test_prestate(run_model, (void *)"qwen3"),

@@ -37,7 +37,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets" / "golden"
 MODELS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "granite", "smollm3",
           "phi3", "starcoder2", "stablelm", "cohere2", "glm", "glm4", "gpt_neox", "phi", "gptj", "gpt_neo",
-          "bloom", "mpt", "falcon", "mixtral", "olmoe", "qwen3_moe")  # fmt: skip
+          "bloom", "mpt", "falcon", "mixtral", "olmoe", "qwen3_moe", "gpt_oss")  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet")
 PAIRS = ("t5", "mt5", "umt5", "bart")
 TOLERANCE = 2e-4  # of the largest logit: both compute in f32

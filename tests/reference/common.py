@@ -32,7 +32,7 @@ def load_model(directory, double=False, kind=AutoModelForCausalLM):
     return model
 
 
-def _attention(module, query, key, value, mask, scaling=None, softcap=None, position_bias=None, **_):
+def _attention(module, query, key, value, mask, scaling=None, softcap=None, position_bias=None, s_aux=None, **_):
     """Attention in the type of its operands: transformers' own goes through f32, PyTorch's has no softcap."""
     groups = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
@@ -41,7 +41,12 @@ def _attention(module, query, key, value, mask, scaling=None, softcap=None, posi
         scores = softcap * torch.tanh(scores / softcap)
     if position_bias is not None:
         scores = scores + position_bias
-    weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
+    scores = scores if mask is None else scores + mask
+    if s_aux is not None:  # gpt-oss' sinks, which take weight and give nothing
+        sinks = s_aux.reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        weights = torch.softmax(torch.cat((scores, sinks), dim=-1), dim=-1)[..., :-1]
+    else:
+        weights = torch.softmax(scores, dim=-1)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
@@ -98,6 +103,8 @@ def to_double(model):
             cohere2.apply_rotary_pos_emb = _turn_neighbours
         elif kind == "Cohere2LayerNorm":
             module.forward = types.MethodType(_layer_norm, module)
+        elif kind == "GptOssRotaryEmbedding":
+            module.forward = types.MethodType(_rotary_of_half, module)
         elif kind.endswith("TopKRouter"):
             module.forward = types.MethodType(_route, module)
         elif kind.endswith("RotaryEmbedding"):
@@ -163,6 +170,10 @@ def _turn_neighbours(q, k, cos, sin, unsqueeze_dim=1):
 def _rotary_of_neighbours(self, x, position_ids):
     halves = _rotary(self, x, position_ids)
     return tuple(part[..., : part.shape[-1] // 2].repeat_interleave(2, dim=-1) for part in halves)
+
+
+def _rotary_of_half(self, x, position_ids):
+    return tuple(part[..., : part.shape[-1] // 2] for part in _rotary(self, x, position_ids))
 
 
 def _turn(q, k, cos, sin, unsqueeze_dim=1):

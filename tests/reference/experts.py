@@ -5,7 +5,7 @@ Rounding must not change which experts a token uses: make_goldens.py takes the f
 that is used from the next one by NEAREST at every token of all that it computes."""
 
 import torch
-from transformers import MixtralConfig, OlmoeConfig, Qwen3MoeConfig
+from transformers import GptOssConfig, MixtralConfig, OlmoeConfig, Qwen3MoeConfig
 
 from common import causal_loss
 from decoders import ANGLES, HIDDEN, PLAIN, shared
@@ -53,8 +53,27 @@ def qwen3_moe_dense(tokenizer):
     )  # fmt: skip
 
 
+def gpt_oss(tokenizer):
+    rope = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False,
+            "original_max_position_embeddings": 32}  # fmt: skip
+    return GptOssConfig(
+        **shared(tokenizer, intermediate_size=32, head_dim=16, rope_parameters=rope, num_local_experts=4,
+                 num_experts_per_tok=2, sliding_window=5)
+    )  # fmt: skip
+
+
+def gpt_oss_limit(tokenizer):
+    """Numbers that reach their limits; three layers, of which the last has no window either."""
+    return GptOssConfig(
+        **shared(tokenizer, num_hidden_layers=3, intermediate_size=24, head_dim=8, rope_parameters=PLAIN, num_local_experts=5,
+                 num_experts_per_tok=3, sliding_window=5, swiglu_limit=1.0, swiglu_alpha=1.3, tie_word_embeddings=True,
+                 layer_types=["sliding_attention", "full_attention", "full_attention"])
+    )  # fmt: skip
+
+
 CONFIGS = {"mixtral": mixtral, "mixtral-balanced": mixtral_balanced, "olmoe": olmoe, "olmoe-clip": olmoe_clip,
-           "qwen3_moe": qwen3_moe, "qwen3_moe-dense": qwen3_moe_dense}  # fmt: skip
+           "qwen3_moe": qwen3_moe, "qwen3_moe-dense": qwen3_moe_dense,
+           "gpt_oss": gpt_oss, "gpt_oss-limit": gpt_oss_limit}  # fmt: skip
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
@@ -67,11 +86,15 @@ CHANGES = {
     "qwen3_moe": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "norm_topk_prob": [False]},
     "qwen3_moe-dense": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 2], "norm_topk_prob": [True],
                                           "use_sliding_window": [False], "sliding_window": [3]},
+    "gpt_oss": ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "sliding_window": [3], "swiglu_limit": [1.0],
+                         "swiglu_alpha": [1.0], "layer_types": [["full_attention"] * 2]},
+    "gpt_oss-limit": ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 2], "sliding_window": [3],
+                               "swiglu_limit": [0.5, 7.0], "swiglu_alpha": [1.0], "layer_types": [["full_attention"] * 3]},
 }  # fmt: skip
 
 # from which on seeds are tried, by steps of 1000
 SEEDS = {"mixtral": 31400, "mixtral-balanced": 30401, "olmoe": 21402, "olmoe-clip": 31403, "qwen3_moe": 28404,
-         "qwen3_moe-dense": 30405}  # fmt: skip
+         "qwen3_moe-dense": 30405, "gpt_oss": 20406, "gpt_oss-limit": 20407}  # fmt: skip
 
 # of parameters, as save_pretrained names them; "*" is an expert's number
 USUAL = {"mlp.gate.": "mlp.gate.", "gate": "mlp.experts.*.gate_proj.weight", "up": "mlp.experts.*.up_proj.weight",
@@ -85,6 +108,8 @@ FILE_NAMES = {
 
 def apart(model_type, truth):
     """The gradients of a truth by the names and in the parts that files have: experts' matrices as stacks [E, out, in]."""
+    if model_type == "gpt_oss":
+        return apart_by_turns(truth)
     names = FILE_NAMES.get(model_type)
     if not names:
         return truth
@@ -98,6 +123,23 @@ def apart(model_type, truth):
             made[layer + names["down"]] = value
         else:
             made[key.replace("mlp.gate.", names["mlp.gate."])] = value
+    return made
+
+
+def apart_by_turns(truth):
+    """gpt-oss' matrices are [E, in, out], and of what gives gate and up the columns take turns."""
+    made = {}
+    for key, value in truth.items():
+        layer, _, what = key.partition("mlp.experts.")
+        kind = "bias" if what.endswith("_bias") else "weight"
+        turned = value.transpose(1, 2) if value.dim() == 3 else value
+        if what.startswith("gate_up_proj"):
+            for which, name in enumerate(("gate_proj", "up_proj")):
+                made[f"{layer}mlp.experts.{name}.{kind}"] = turned[:, which::2].contiguous()
+        elif what.startswith("down_proj"):
+            made[f"{layer}mlp.experts.down_proj.{kind}"] = turned.contiguous()
+        else:
+            made[key] = value
     return made
 
 

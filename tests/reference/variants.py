@@ -203,6 +203,12 @@ def qwen3_moe(r):
                     "decoder_sparse_step": r.of(1, 1, 2)}  # fmt: skip
 
 
+def gpt_oss(r):
+    value = routed(r, plain(r) | {"head_dim": 2 * r.size(2, 8)})
+    return value | {"attention_bias": r.yes(), "sliding_window": r.size(2, 9), "swiglu_limit": r.of(7.0, 0.5),
+                    "swiglu_alpha": r.of(1.702, 1.0), "layer_types": windows(r, value["num_hidden_layers"])}  # fmt: skip
+
+
 def shared_heads(r):
     heads = r.size(1, 8)
     return heads, heads * 2 * r.size(2, 8)
@@ -278,7 +284,7 @@ def falcon(r):
 DECODERS = {
     family.__name__: family
     for family in (gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, olmo2, granite, smollm3, phi3, starcoder2,
-                   stablelm, cohere2, glm, gpt_neox, phi, gptj, gpt_neo, bloom, mpt, falcon, mixtral, olmoe, qwen3_moe)
+                   stablelm, cohere2, glm, gpt_neox, phi, gptj, gpt_neo, bloom, mpt, falcon, mixtral, olmoe, qwen3_moe, gpt_oss)
 } | {"glm4": glm}  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 /* Models with experts: stacks of a file's tensors as parameters, and what is refused of them. */
+#include <math.h>
+
 #include "adapters/adapter.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
 #include "models/model.h"
 
-static const char *const golden[] = {"mixtral",    "mixtral-balanced", "olmoe",
-                                     "olmoe-clip", "qwen3_moe",        "qwen3_moe-dense"};
+static const char *const golden[] = {"mixtral",   "mixtral-balanced", "olmoe",   "olmoe-clip",
+                                     "qwen3_moe", "qwen3_moe-dense",  "gpt_oss", "gpt_oss-limit"};
 enum { GOLDENS = sizeof golden / sizeof *golden };
 
 static void same_tensors(const char *path, const char *other)
@@ -72,6 +74,129 @@ static void rows_come_from_their_tensors(void **state)
     tuff_model_destroy(&model);
 }
 
+/* What a packed file holds: bytes from a rule; scales near 127, which is 1. */
+static uint8_t packed_byte(const char *name, size_t i)
+{
+    const uint8_t mixed = (uint8_t)((i * 2654435761u) >> 13 ^ strlen(name) * 37);
+    return tuff_ends_with(name, "_scales") ? (uint8_t)(120 + mixed % 9) : mixed;
+}
+
+typedef struct packed {
+    const tuff_weights *from;
+    const tuff_save_item *items;
+} packed;
+
+static tuff_status give_packed(void *user, size_t index, tuff_sink *sink)
+{
+    const packed *x = user;
+    const tuff_save_item *item = &x->items[index];
+    const tuff_weight *w = tuff_weights_find(x->from, item->name);
+    if (w) return tuff_sink_write(sink, kit_stored(w), w->bytes);
+    const size_t n = (size_t)(item->shape[0] * item->shape[1] * item->shape[2] * item->shape[3]);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t byte = packed_byte(item->name, i);
+        TUFF_TRY(tuff_sink_write(sink, &byte, 1));
+    }
+    return TUFF_OK;
+}
+
+/* The golden gpt-oss with its experts packed as those of OpenAI are. */
+static const char *pack(const char *name, int64_t blocks)
+{
+    enum { MOST = 64 };
+    tuff_save_item items[MOST] = {{0}};
+    char names[MOST][128];
+    tuff_weights *from = NULL;
+    const char *directory = kit_copy_model(kit_golden("gpt_oss"), name);
+    KIT_OK(tuff_safetensors_open(kit_join(kit_golden("gpt_oss"), "model.safetensors"), &from));
+    size_t n = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        const tuff_weight *w = &from->items[i];
+        assert_true(n + 2 <= MOST);
+        const bool matrix =
+            tuff_ends_with(w->name, "experts.gate_up_proj") || tuff_ends_with(w->name, "experts.down_proj");
+        for (int k = 0; k < (matrix ? 2 : 1); k++) {
+            tuff_save_item *item = &items[n];
+            snprintf(names[n], sizeof names[n], "%s%s", w->name, matrix ? k ? "_scales" : "_blocks" : "");
+            *item = (tuff_save_item){.name = names[n++], .storage = TUFF_STORE_F32, .rank = w->rank};
+            memcpy(item->shape, w->shape, sizeof w->shape);
+            if (!matrix) continue;
+            item->storage = TUFF_STORE_U8;
+            item->rank = k ? 3 : 4;
+            item->shape[1] = w->shape[2];
+            item->shape[2] = blocks;
+            item->shape[3] = k ? 1 : 16;
+        }
+    }
+    KIT_OK(tuff_safetensors_save(kit_join(directory, "model.safetensors"), items, n, give_packed,
+                                 &(packed){from, items}));
+    kit_edit_file(kit_join(directory, "config.json"), "\"model_type\"",
+                  "\"quantization_config\": {\"quant_method\": \"mxfp4\"}, \"model_type\"");
+    tuff_weights_destroy(&from);
+    return directory;
+}
+
+/* A number of a packed row, which has one block, by OpenAI's rule. */
+static float unpacked(const char *name, int64_t row, int64_t i)
+{
+    static const float numbers[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    char text[160];
+    snprintf(text, sizeof text, "%s_blocks", name);
+    const int code = packed_byte(text, (size_t)(row * 16 + i / 2)) >> i % 2 * 4 & 15;
+    snprintf(text, sizeof text, "%s_scales", name);
+    return ldexpf(code & 8 ? -numbers[code & 7] : numbers[code], packed_byte(text, (size_t)row) - 127);
+}
+
+/* Its numbers, which stay packed on a device, are the same there and in files that are made of it. */
+static void packed_experts_are_read(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open(pack("packed", 1));
+    const char *const own[] = {"gate_proj", "up_proj", "down_proj"};
+    for (int which = 0; which < 3; which++) {
+        char name[128], file[128];
+        float values[4 * 32 * 32];
+        snprintf(name, sizeof name, "model.layers.1.mlp.experts.%s.weight", own[which]);
+        snprintf(file, sizeof file, "model.layers.1.mlp.experts.%s",
+                 which < 2 ? "gate_up_proj" : "down_proj");
+        const tuff_param *p = tuff_params_find(&model->params, name);
+        assert_non_null(p);
+        assert_int_equal(p->stored, TUFF_MXFP4);
+        assert_int_equal(tuff_param_elements(p), 4 * 32 * 32);
+        KIT_OK(tuff_model_read(model, p, NULL, 0, 4 * 32, values));
+        for (int64_t r = 0; r < 4 * 32; r++)
+            for (int64_t i = 0; i < 32; i++)
+                assert_true(values[r * 32 + i] == unpacked(file, which < 2 ? 2 * r + which : r, i));
+    }
+    const char *gguf = kit_path("packed.gguf"), *plain = kit_path("unpacked");
+    tuff_save_params params = TUFF_SAVE_PARAMS_INIT;
+    params.format = TUFF_FORMAT_GGUF;
+    params.type = "mxfp4";
+    KIT_OK(tuff_model_save_with(model, &params, gguf));
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, plain));
+    const char *const copies[] = {gguf, plain};
+    for (int c = 0; c < 2; c++) {
+        tuff_model *copy = model_open(copies[c]);
+        for (size_t i = 0; i < model->params.count; i++) {
+            const tuff_param *p = &model->params.items[i], *q = tuff_params_find(&copy->params, p->name);
+            float x[4 * 32 * 32], y[4 * 32 * 32];
+            if (p->rank < 3) continue;
+            assert_int_equal(q->stored, c ? TUFF_F32 : TUFF_MXFP4);
+            KIT_OK(tuff_model_read(model, p, NULL, 0, 4 * 32, x));
+            KIT_OK(tuff_model_read(copy, q, NULL, 0, 4 * 32, y));
+            for (int k = 0; k < 4 * 32 * 32; k++)
+                assert_true(x[k] == y[k]); /* also 0 and -0 */
+        }
+        tuff_model_destroy(&copy);
+    }
+    params.type = "q4_0";
+    KIT_FAILS(tuff_model_save_with(model, &params, kit_path("again.gguf")), TUFF_UNSUPPORTED,
+              "is quantized already, as MXFP4");
+    tuff_model_destroy(&model);
+    KIT_FAILS(tuff_model_load(pack("misshapen", 2), &model), TUFF_BAD_FORMAT,
+              "the config expects U8 [4, 64, 1, 16]");
+}
+
 static void impossible_experts_are_refused(void **state)
 {
     (void)state;
@@ -126,9 +251,8 @@ static void adapters_leave_experts_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_have_the_same_bytes),
-        cmocka_unit_test(rows_come_from_their_tensors),
-        cmocka_unit_test(impossible_experts_are_refused),
+        cmocka_unit_test(files_have_the_same_bytes),    cmocka_unit_test(rows_come_from_their_tensors),
+        cmocka_unit_test(packed_experts_are_read),      cmocka_unit_test(impossible_experts_are_refused),
         cmocka_unit_test(adapters_leave_experts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,7 +319,7 @@ static void every_key_of_transformers_is_listed(void **state)
         "olmo2", "granite", "smollm3",     "phi3",       "starcoder2", "stablelm",   "cohere2", "gpt_neox",
         "phi",   "gptj",    "gpt_neo",     "bloom",      "mpt",        "falcon",     "glm",     "glm4",
         "bert",  "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet",   "t5",
-        "mt5",   "umt5",    "bart",        "mixtral",    "olmoe",      "qwen3_moe"};
+        "mt5",   "umt5",    "bart",        "mixtral",    "olmoe",      "qwen3_moe",  "gpt_oss"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/transformers.json"), &known));
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++) {
@@ -343,10 +343,10 @@ static void every_key_of_llama_cpp_is_listed(void **state)
 {
     (void)state;
     static const char *const archs[] = {
-        "gpt2",  "llama",      "qwen2",       "qwen3",   "gemma",      "gemma2",   "gemma3",
-        "olmo2", "granite",    "smollm3",     "phi3",    "starcoder2", "stablelm", "cohere2",
-        "bloom", "mpt",        "falcon",      "chatglm", "glm4",       "gptneox",  "phi2",
-        "bert",  "nomic-bert", "modern-bert", "t5",      "t5encoder",  "olmoe",    "qwen3moe"};
+        "gpt2",    "llama",     "qwen2", "qwen3",      "gemma",    "gemma2",  "gemma3",     "olmo2",
+        "granite", "smollm3",   "phi3",  "starcoder2", "stablelm", "cohere2", "bloom",      "mpt",
+        "falcon",  "chatglm",   "glm4",  "gptneox",    "phi2",     "bert",    "nomic-bert", "modern-bert",
+        "t5",      "t5encoder", "olmoe", "qwen3moe",   "gpt-oss"};
     cJSON *known = NULL;
     KIT_OK(tuff_json_read(kit_golden("keys/llama.cpp.json"), &known));
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(known, "keys"), *key;
