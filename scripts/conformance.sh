@@ -14,8 +14,8 @@ failed=0
 cat >"$work/page" <<END
 # Conformance
 
-Made by \`scripts/conformance.sh\`, never by hand; level $level, tuff $("$tuff" --version | sed 's/tuff //'). Each case runs forward and backward against a truth in
-double precision. Errors are in units of the case's bound: 1 is the limit. How it works: \`include/tuff/conform.h\`; the wrong
+Made by \`scripts/conformance.sh\`, never by hand; level $level, tuff $("$tuff" --version | sed 's/tuff //'), commit $(git rev-parse --short HEAD). Cases and kernels that came later are not in it:
+how many there are now is in \`tests/backend/conform_floor.h\`. Each case runs forward and backward against a truth in double precision. Errors are in units of the case's bound: 1 is the limit. How it works: \`include/tuff/conform.h\`; the wrong
 kernels that the suite rejects: \`tests/mutants/shaders.tsv\`.
 
 | device | settings | cases | held | worst forward | worst backward | kernel rows | not for it | pipelines | seconds |
