@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "base/status.h"
 #include "base/structs.h"
 
@@ -89,6 +90,10 @@ void *tuff_alloc_aligned(size_t size, size_t alignment)
     count_allocation(true);
     size_t skip = sizeof(void *) + alignment - 1;
     uint8_t *aligned = block + skip - ((uintptr_t)(block + skip) & (alignment - 1));
+    if (alignment >= TUFF_LARGE_PAGE) { /* pages that an earlier owner of the memory has touched */
+        tuff_give_back(block, (size_t)(aligned - block));
+        tuff_give_back(aligned + size, total - size - (size_t)(aligned - block));
+    }
     memcpy(aligned - sizeof(void *), &block, sizeof(void *));
     return aligned;
 }

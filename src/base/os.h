@@ -53,6 +53,8 @@ uint64_t tuff_now_ns(void);
  * faster. What is in the memory is lost. Does nothing where the system has none. */
 enum { TUFF_LARGE_PAGE = 2 << 20 };
 void tuff_prefer_large_pages(void *memory, size_t bytes);
+/* What is in the memory is lost, and the system has the pages that lie within until they are used again. */
+void tuff_give_back(void *memory, size_t bytes);
 
 /* Memory that this process may have: the machine's, or its control group's where that is less. Bytes; 0 when
  * unknown. */

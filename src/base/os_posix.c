@@ -224,6 +224,18 @@ static tuff_memory_limit own_limit(void)
     return tuff_cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup");
 }
 
+void tuff_give_back(void *memory, size_t bytes)
+{
+#ifdef MADV_DONTNEED
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)memory,
+                    begin = (at + page - 1) / page * page, end = (at + bytes) / page * page;
+    if (end > begin) (void)madvise((char *)memory + (begin - at), end - begin, MADV_DONTNEED);
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 void tuff_prefer_large_pages(void *memory, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
@@ -232,7 +244,7 @@ void tuff_prefer_large_pages(void *memory, size_t bytes)
     if (end <= begin) return;
     char *first = (char *)memory + (begin - (uintptr_t)memory);
     /* small pages that an earlier owner of the memory has touched would stay */
-    if (madvise(first, end - begin, MADV_HUGEPAGE) == 0) (void)madvise(first, end - begin, MADV_DONTNEED);
+    if (madvise(first, end - begin, MADV_HUGEPAGE) == 0) tuff_give_back(first, end - begin);
 #else
     (void)memory;
     (void)bytes;
