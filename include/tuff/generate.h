@@ -137,11 +137,12 @@ typedef struct tuff_generate_params {
     const int32_t *eos_ids; /* [eos_id_count]: tokens that end the text beside the model's, also where those
                                are ignored */
     size_t eos_id_count;
+    const char *source_prefix; /* put before the prompt, such as "summarize: "; NULL: nothing */
 } tuff_generate_params;
 #define TUFF_GENERATE_PARAMS_INIT                                                                     \
     {                                                                                                 \
         sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL, 0, 1.0, \
-            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0                                               \
+            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0, NULL                                         \
     }
 
 /* Defaults as the model's generation_config.json has them for the search of a text and its length: num_beams,

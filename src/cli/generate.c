@@ -16,6 +16,8 @@ static const tuff_arg items[] = {
      .help = "a PEFT adapter to apply: LoRA, IA3 or prompt tuning"},
     {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt),
      .help = "the text to continue, or, of an encoder-decoder, to answer"},
+    {TUFF_ARG_TEXT, "source-prefix", "TEXT", AT(source_prefix),
+     .help = "put before every prompt, such as \"translate English to German: \"", .preset = "nothing"},
     {TUFF_ARG_TEXT, "prompt-file", "FILE", AT(prompt_file),
      .help = "a file with the text to continue, without its last line end; - is standard input"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
@@ -284,6 +286,7 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     params.ignore_eos = o->ignore_eos;
     params.num_beams = o->num_beams;
     params.length_penalty = o->length_penalty;
+    params.source_prefix = o->source_prefix;
     params.early_stopping = (tuff_early_stopping)o->early_stopping;
     return params;
 }

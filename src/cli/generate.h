@@ -27,7 +27,7 @@ enum { TUFF_CLI_UNSET = -1000 };
 
 typedef struct tuff_cli_generate_options {
     tuff_cli_common common;
-    const char *model, *prompt, *prompt_file, *file, *field, *adapter;
+    const char *model, *prompt, *prompt_file, *file, *field, *adapter, *source_prefix;
     double temperature, top_p, min_p, typical_p;
     double repetition_penalty, frequency_penalty, presence_penalty;
     int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size;

@@ -64,16 +64,29 @@ static tuff_status copy_prompt(tuff_sequence *s, const prompt *p)
     return TUFF_OK;
 }
 
-static tuff_status encode(tuff_sequence *s, const prompt *p)
+static tuff_status encode(tuff_sequence *s, tuff_view text)
 {
     unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (s->params.plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
-    return tuff_tokenizer_encode_watched(s->tokenizer, p->text, p->size, flags, s->watch, &s->ids, &s->count);
+    return tuff_tokenizer_encode_watched(s->tokenizer, text.data, text.size, flags, s->watch, &s->ids,
+                                         &s->count);
+}
+
+static tuff_status encode_prompt(tuff_sequence *s, const prompt *p)
+{
+    tuff_buf text = {0};
+    if (!s->params.source_prefix) return encode(s, (tuff_view){p->text, p->size});
+    tuff_buf_text(&text, s->params.source_prefix);
+    tuff_buf_bytes(&text, p->text, p->size);
+    tuff_status status = text.failed ? tuff_fail_memory("a prompt")
+                                     : encode(s, (tuff_view){text.data ? text.data : "", text.size});
+    tuff_buf_free(&text);
+    return status;
 }
 
 static tuff_status take_prompt(tuff_sequence *s, const prompt *p)
 {
     TUFF_TRY(tuff_model_get_tokenizer(s->model, &s->tokenizer));
-    TUFF_TRY(p->ids ? copy_prompt(s, p) : encode(s, p));
+    TUFF_TRY(p->ids ? copy_prompt(s, p) : encode_prompt(s, p));
     s->capacity = s->count;
     if (s->count == 0) TUFF_TRY(begin_text(s));
     s->result.prompt_tokens = (int64_t)s->count;
@@ -212,6 +225,7 @@ static tuff_status create(const tuff_model *model, int64_t context, const prompt
     s->params.sampling = NULL;
     s->params.stop = NULL;
     s->params.eos_ids = NULL;
+    s->params.source_prefix = NULL;
     s->added_ns = tuff_now_ns();
     if (status != TUFF_OK)
         tuff_sequence_destroy(&s);

@@ -226,6 +226,21 @@ static void sources_may_have_a_prefix(void **state)
         kit_result_free(&r);
     }
     assert_true(losses[0] == losses[1] && losses[0] != losses[2]);
+    char *texts[3];
+    for (int i = 0; i < 3; i++) {
+        kit_write_file(kit_path("prefix.txt"), i ? "and\n" : "The river and\n", i ? 4 : 14);
+        kit_result r = KIT_TUFF("generate", "--model", kit_golden("t5"), i == 2 ? "--prompt" : "--file",
+                                i == 2 ? "and" : kit_path("prefix.txt"), "--max-new-tokens", "12", "--json",
+                                "--source-prefix", i ? "The river " : "");
+        cJSON *found = kit_parse(r.out.data, r.out.size);
+        texts[i] = tuff_strdup(cJSON_GetObjectItem(found, "text")->valuestring);
+        cJSON_Delete(found);
+        kit_result_free(&r);
+    }
+    assert_string_equal(texts[0], texts[1]);
+    assert_string_equal(texts[0], texts[2]);
+    for (int i = 0; i < 3; i++)
+        tuff_free(texts[i]);
     KIT_REFUSES(2, "--source-prefix is of --task seq2seq", "eval", "--task", "mlm", "--model",
                 kit_golden("bert-mlm"), "--file", kit_path("prefix.jsonl"), "--source-prefix", "a");
 }

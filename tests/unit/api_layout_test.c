@@ -250,7 +250,7 @@ FIELD(tuff_answer_params, reserved, 34)
 FIELD(tuff_answer_params, watch, 40)
 LAST(tuff_answer_params, watch)
 
-STRUCT(tuff_data_params, 136)
+STRUCT(tuff_data_params, 128)
 FIELD(tuff_data_params, struct_size, 0)
 FIELD(tuff_data_params, task, 8)
 FIELD(tuff_data_params, training, 16)
