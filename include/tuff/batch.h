@@ -124,7 +124,8 @@ typedef struct tuff_generated {
 typedef struct tuff_generate_many_params {
     size_t struct_size;           /* set by TUFF_GENERATE_MANY_PARAMS_INIT */
     const char *field;            /* of a file: the key or column that holds the prompt; NULL: "prompt" */
-    int64_t num_return_sequences; /* texts for each prompt, to 2^20; 0: 1 */
+    int64_t num_return_sequences; /* texts for each prompt, to 2^20; 0: 1. With beams no more than there are
+                                     beams, the best first */
     /* Of all texts, without callbacks and watch; NULL: defaults. Text n of prompt r has the random numbers of
      * sampling.sequence + r * num_return_sequences + n, whatever the other prompts are. */
     const tuff_generate_params *generate;

@@ -25,7 +25,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column of --file that holds the prompt",
      .preset = "prompt"},
     {TUFF_ARG_INT, "num-return-sequences", "N", AT(num_return_sequences), 1, 1048576,
-     "texts for each prompt, each with random numbers of its own", "1"},
+     "texts for each prompt, each with random numbers of its own; with --num-beams the N best", "1"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 1024, "of many texts: how many are made at once",
      "8"},
     {.kind = TUFF_ARG_GROUP, .name = "How to choose each token:"},
@@ -435,8 +435,6 @@ static bool check(tuff_cli_generate_options *o)
         wrong = "needs one of --prompt, --prompt-file and --file";
     else if (sources > 1)
         wrong = "needs one of --prompt, --prompt-file and --file, not several";
-    else if (o->num_beams > 1 && o->num_return_sequences > 1)
-        wrong = "gives the best text alone with --num-beams: it takes no --num-return-sequences";
     else if (o->num_beams > 1 && o->logprobs >= 0)
         wrong = "gives no --logprobs with --num-beams";
     else if (o->profile.given && is_many(o))

@@ -128,7 +128,7 @@ int tuff_cli_generate_many(const tuff_cli_generate_options *o, const tuff_model 
     params.watch = tuff_cli_watch();
     tuff_batcher *batcher = NULL;
     work w = {.o = o};
-    if (o->num_return_sequences > 1 && o->temperature == 0 && !o->common.quiet)
+    if (o->num_return_sequences > 1 && o->temperature == 0 && o->num_beams < 2 && !o->common.quiet)
         tuff_cli_say("tuff: warning: without --temperature all texts of a prompt are the same");
     tuff_status status = tuff_model_get_tokenizer(model, &w.tokenizer);
     if (status == TUFF_OK) status = tuff_batcher_create(model, device, &params, &batcher);

@@ -29,7 +29,9 @@ typedef struct step {
 typedef struct search {
     tuff_batcher *batcher;
     tuff_runner *runner;
-    tuff_sequence *s;
+    tuff_sequence *s;          /* the first of all */
+    tuff_sequence *const *all; /* [n]: who gets the best texts */
+    size_t n;
     const tuff_watch *watch;
     tuff_watched work;      /* of which the next run is a part */
     int64_t width, most;    /* beams; tokens of a text */
@@ -117,7 +119,8 @@ static tuff_status run_prompt(search *w)
     tuff_sequence *s = w->s;
     TUFF_TRY(reserve(w, s->given));
     tuff_sequence_begin(s);
-    w->work = (tuff_watched){.watch = s->watch, .phase = TUFF_PHASE_PROMPT, .total = (uint64_t)s->given};
+    w->work = (tuff_watched){
+        .watch = s->watch ? s->watch : w->watch, .phase = TUFF_PHASE_PROMPT, .total = (uint64_t)s->given};
     if (s->source) {
         TUFF_TRY(tuff_runner_encode(w->runner, 0, s->source, (int64_t)s->source_count, &w->work));
         s->encoded = true;
@@ -338,7 +341,7 @@ static void judge(search *w)
 static tuff_status search_on(search *w)
 {
     tuff_sequence *s = w->s;
-    w->work = (tuff_watched){.watch = s->watch,
+    w->work = (tuff_watched){.watch = s->watch ? s->watch : w->watch,
                              .phase = TUFF_PHASE_GENERATE,
                              .done = (uint64_t)w->length,
                              .total = (uint64_t)w->most};
@@ -358,23 +361,39 @@ static tuff_status run(search *w)
 {
     TUFF_TRY(make_room(w));
     w->running[0].score = 0;
+    for (size_t i = 1; i < w->n; i++)
+        tuff_sequence_begin(w->all[i]);
     TUFF_TRY(run_prompt(w));
-    tuff_sequence_started(w->s);
+    for (size_t i = 0; i < w->n; i++)
+        tuff_sequence_started(w->all[i]);
     while (!w->over)
         TUFF_TRY(search_on(w));
-    if (!w->found[0].ended)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "every text is forbidden: logit biases and n-grams that may "
-                                                "not come again leave none; forbid less");
-    return tuff_sequence_take_all(w->s, w->found[0].ids, w->found[0].length);
+    for (size_t i = 0; i < w->n; i++)
+        if (!w->found[i].ended)
+            return tuff_fail(
+                TUFF_INVALID_ARGUMENT,
+                "%s forbidden: logit biases and n-grams that may not come again leave %zu; forbid less",
+                i ? "too many texts are" : "every text is", i);
+    for (size_t i = 0; i < w->n; i++)
+        TUFF_TRY(tuff_sequence_take_all(w->all[i], w->found[i].ids, w->found[i].length));
+    return TUFF_OK;
 }
 
-tuff_status tuff_beams_run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watch)
+tuff_status tuff_beams_find(tuff_batcher *b, tuff_sequence *const *sequences, size_t n,
+                            const tuff_watch *watch)
 {
+    tuff_sequence *s = sequences[0];
     const tuff_config *c = &s->model->config;
     const int64_t width = s->params.num_beams;
     const int64_t ends = (int64_t)(s->params.eos_id_count + (s->params.ignore_eos ? 0 : c->tokens.eos_count));
-    search w = {
-        .batcher = b, .runner = b->runner, .s = s, .watch = watch, .width = width, .can_improve = true};
+    search w = {.batcher = b,
+                .runner = b->runner,
+                .s = s,
+                .all = sequences,
+                .n = n,
+                .watch = watch,
+                .width = width,
+                .can_improve = true};
     w.most = s->context - s->given;
     if (s->params.max_new_tokens && s->params.max_new_tokens < w.most) w.most = s->params.max_new_tokens;
     w.steps = (ends > 1 ? 1 + ends : 2) * width;
@@ -382,4 +401,9 @@ tuff_status tuff_beams_run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *
     tuff_status status = run(&w);
     free_search(&w);
     return status;
+}
+
+tuff_status tuff_beams_run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watch)
+{
+    return tuff_beams_find(b, &s, 1, watch);
 }

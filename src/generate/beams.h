@@ -10,4 +10,9 @@
 TUFF_MUST_USE tuff_status tuff_beams_run(tuff_batcher *batcher, tuff_sequence *sequence,
                                          const tuff_watch *watch);
 
+/* The same for `n` sequences of one prompt and the same settings, no more than there are beams: they get the
+ * best texts, the best first. */
+TUFF_MUST_USE tuff_status tuff_beams_find(tuff_batcher *batcher, tuff_sequence *const *sequences, size_t n,
+                                          const tuff_watch *watch);
+
 #endif

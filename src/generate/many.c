@@ -228,26 +228,31 @@ static tuff_status add_text(work *w)
     return TUFF_OK;
 }
 
-/* The first text that has not ended, by a search with beams. What goes wrong with it is its own end. */
+/* The texts of the first prompt that has none, by a search with beams. What goes wrong with it is their own
+ * end. */
 static tuff_status search(work *w, tuff_watched *whole)
 {
-    tuff_sequence *s = NULL;
-    for (size_t i = 0; i < w->count && !s; i++)
-        if (w->window[i]->sequence && !w->window[i]->sequence->ended) s = w->window[i]->sequence;
-    if (!s) return TUFF_OK;
+    tuff_sequence *of[TUFF_MOST_BEAMS];
+    size_t n = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->window[i]->sequence && !w->window[i]->sequence->ended) of[n++] = w->window[i]->sequence;
+    if (n == 0) return TUFF_OK;
     tuff_watched_call call;
     tuff_watched_call_begin(&call, whole);
-    tuff_status status = tuff_beams_run(w->batcher, s, &call.each);
+    tuff_status status = tuff_beams_find(w->batcher, of, n, &call.each);
     if (status != TUFF_NOT_FINITE && status != TUFF_INVALID_ARGUMENT) return status;
-    tuff_sequence_fail(s, status);
+    for (size_t i = 0; i < n; i++)
+        tuff_sequence_fail(of[i], status);
     return TUFF_OK;
 }
 
-/* As many as can be at work; and no more than `most` that wait for one before them to be given out. */
+/* As many as can be at work, for a search those of one prompt; and no more than `most` that wait for one
+ * before them to be given out. */
 static tuff_status fill(work *w)
 {
+    const int64_t at_once = w->generate.num_beams > 1 ? w->copies : w->batcher->max_slots;
     int64_t left = (int64_t)tuff_batcher_left(w->batcher);
-    while (w->count < w->most && left < w->batcher->max_slots && !w->all_read) {
+    while (w->count < w->most && left < at_once && !w->all_read) {
         if (w->number == w->copies) read_prompt(w);
         if (w->all_read) break;
         TUFF_TRY(add_text(w));
@@ -287,13 +292,14 @@ static tuff_status prepare(work *w)
     if (w->generate.on_text || w->generate.on_finish || w->generate.on_token || w->generate.watch)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "many texts have no callbacks and no watch of their own; give the call's");
-    if (w->generate.num_beams > 1 && w->copies > 1)
+    const bool beams = w->generate.num_beams > 1;
+    if (beams && w->copies > w->generate.num_beams)
         return tuff_fail(
-            TUFF_UNSUPPORTED,
-            "a search with beams gives the best text alone: num_return_sequences is %lld, expected 1",
-            (long long)w->copies);
+            TUFF_INVALID_ARGUMENT,
+            "num_return_sequences is %lld, but a search with %lld beams finds no more texts than that",
+            (long long)w->copies, (long long)w->generate.num_beams);
     TUFF_TRY(tuff_sequence_check(w->batcher->runner->model, &w->generate));
-    w->most = 4 * (size_t)w->batcher->max_slots;
+    w->most = beams ? (size_t)w->copies : 4 * (size_t)w->batcher->max_slots;
     w->window = tuff_alloc_array(w->most, sizeof(entry *));
     return w->window ? TUFF_OK : tuff_fail_memory("a list of texts");
 }

@@ -339,6 +339,55 @@ static void test_logprobs(void **state)
                 "--prompt", "a", "--eos-token-id", "999999999");
 }
 
+/* The best texts of each prompt of a file: the first as it is alone, then others; a prompt that cannot be
+ * continued fails alone. */
+static void test_beams(void **state)
+{
+    (void)state;
+    char model[512], file[512]; /* the kit's paths live for a few calls */
+    snprintf(model, sizeof model, "%s", kit_asset("model"));
+    snprintf(file, sizeof file, "%s", kit_path("beams.jsonl"));
+    static const char *const prompts[] = {"Once upon a time", "One day", "The cat"};
+    char line[512];
+    tuff_buf lines = {0};
+    for (int i = 0; i < 3; i++) {
+        snprintf(line, sizeof line, "{\"prompt\": \"%s\"}\n", prompts[i]);
+        tuff_buf_text(&lines, line);
+    }
+    kit_write_file(file, lines.data, lines.size);
+    tuff_buf_free(&lines);
+    kit_result r =
+        KIT_TUFF("generate", "--model", model, "--file", file, "--max-new-tokens", "9", "--num-beams", "4",
+                 "--num-return-sequences", "2", "--no-repeat-ngram-size", "3", "--json");
+    const char *at = r.out.data;
+    for (int i = 0; i < 6; i++) {
+        const char *line_end = strchr(at, '\n');
+        assert_non_null(line_end);
+        cJSON *json = kit_parse(at, (size_t)(line_end - at));
+        kit_result one =
+            KIT_TUFF("generate", "--model", model, "--prompt", prompts[i / 2], "--max-new-tokens", "9",
+                     "--num-beams", "4", "--no-repeat-ngram-size", "3", "--json");
+        cJSON *alone = kit_parse(one.out.data, one.out.size);
+        assert_true(kit_number(json, "record") == i / 2 && kit_number(json, "number") == i % 2);
+        const bool same = strcmp(kit_string(json, "text"), kit_string(alone, "text")) == 0;
+        assert_true(same == (i % 2 == 0));
+        cJSON_Delete(json);
+        cJSON_Delete(alone);
+        kit_result_free(&one);
+        at = line_end + 1;
+    }
+    assert_int_equal(*at, 0);
+    kit_result_free(&r);
+    kit_run_tuff(&r, (const char *const[]){"generate", "--model", model, "--file", file, "--max-new-tokens",
+                                           "2", "--context-length", "3", "--num-beams", "2", NULL});
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "prompt 1: the prompt has"));
+    assert_non_null(strstr(r.err.data, "1 text in"));
+    kit_result_free(&r);
+    KIT_REFUSES(1, "beams takes no temperature", "generate", "--model", model, "--file", file, "--num-beams",
+                "2", "--temperature", "1");
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -462,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_biases_and_penalties),
         cmocka_unit_test(test_logprobs),
+        cmocka_unit_test(test_beams),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_empty_prompt),
         cmocka_unit_test(test_profile),

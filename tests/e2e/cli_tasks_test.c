@@ -263,8 +263,9 @@ static void what_does_not_go_together(void **state)
     KIT_REFUSES(1, "it is an encoder-decoder", "embed", "--model", kit_golden("bart"), "--text", "a");
     KIT_REFUSES(1, "a search with beams takes no temperature", "generate", "--model", kit_golden("bart"),
                 "--prompt", "a", "--num-beams", "2", "--temperature", "1");
-    KIT_REFUSES(2, "it takes no --num-return-sequences", "generate", "--model", kit_golden("bart"), "--file",
-                file, "--num-beams", "2", "--num-return-sequences", "2");
+    KIT_REFUSES(1, "num_return_sequences is 3, but a search with 2 beams finds no more", "generate",
+                "--model", kit_golden("bart"), "--prompt", "a", "--num-beams", "2", "--num-return-sequences",
+                "3");
     const char *answers = kit_path("more.jsonl");
     kit_write_file(answers, pairs, sizeof pairs - 1);
     KIT_REFUSES(1, "this is an encoder-decoder bart", "train", "--model", kit_golden("bart"), "--train-file",
