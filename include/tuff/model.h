@@ -132,9 +132,9 @@ typedef struct tuff_save_params {
  * makes them, byte for byte; of the others scales are searched for that leave smaller errors, and with
  * importances of all but Q8_0 and MXFP4. Tensors that a
  * GGUF has in the very type to be written keep their bytes. `params` may be NULL. Errors: as tuff_model_save;
- * TUFF_INVALID_ARGUMENT for a type that there is not, or that the format has not; TUFF_UNSUPPORTED, naming
- * the tensor, where what is quantized already would be quantized anew; TUFF_NOT_FINITE where numbers are too
- * large for the type. */
+ * TUFF_INVALID_ARGUMENT for a type that there is not, or that the format has not, or where a GGUF would
+ * replace a file of a model that has several; TUFF_UNSUPPORTED, naming the tensor, where what is quantized
+ * already would be quantized anew; TUFF_NOT_FINITE where numbers are too large for the type. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_with(const tuff_model *model,
                                                         const tuff_save_params *params, const char *path);
 

@@ -83,6 +83,17 @@ static const tuff_args spec = {
     .count = sizeof items / sizeof items[0],
 };
 
+/* Files that --overwrite does not mean: the text, what a directory has beside its weights. Results end in
+ * .gguf. */
+static bool check_inputs(const convert_options *options)
+{
+    const char *const inputs[] = {options->text, options->model};
+    const char *ending = strrchr(options->output, '.');
+    const bool within = tuff_cli_is_directory(options->model) && !(ending && strcmp(ending, ".gguf") == 0);
+    return options->to == TO_HF || !tuff_cli_exists(options->output) ||
+           tuff_cli_check_output("output", options->output, inputs, within ? 2 : 1);
+}
+
 static bool check_output(const convert_options *options)
 {
     bool room = options->to == TO_HF && tuff_cli_is_empty_directory(options->output);
@@ -168,7 +179,8 @@ int tuff_cli_convert(int argc, char **argv)
         return TUFF_EXIT_USAGE;
     }
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !check_output(&options)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !check_output(&options) || !check_inputs(&options))
+        return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_cli_catch_interrupt();
     tuff_status status = tuff_model_load_watched(options.model, tuff_cli_watch(), &model);

@@ -1,4 +1,7 @@
 /* One GGUF file of a model. */
+#include <string.h>
+
+#include "base/file.h"
 #include "base/log.h"
 #include "models/heads/head.h"
 #include "models/save_source.h"
@@ -73,6 +76,25 @@ static void say_types(const tuff_save_source *from, const char *path)
                  path);
 }
 
+/* The result may take the place of the model's only file, not of one that the model has beside others. */
+static tuff_status spare_sources(const tuff_model *model, const char *path)
+{
+    const tuff_weights *weights = tuff_model_weights(model);
+    const char *last = "";
+    if (model->gguf && tuff_is_same_file(model->path, path)) return TUFF_OK;
+    for (size_t i = 0; i < weights->count; i++) {
+        const char *file = weights->items[i].file;
+        if (strcmp(file, last) != 0 && tuff_is_same_file(file, path))
+            return tuff_fail(
+                TUFF_INVALID_ARGUMENT,
+                "%s holds weights of the model that is read, and the result would replace it: name "
+                "another output",
+                path);
+        last = file;
+    }
+    return TUFF_OK;
+}
+
 tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_params *params, tuff_mix mix,
                                   const char *path)
 {
@@ -91,6 +113,7 @@ tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_param
                              .mix = mix,
                              .importance = params->importance,
                              .work.watch = params->watch};
+    TUFF_TRY(spare_sources(model, path));
     tuff_gguf_put_text(&gguf, "general.architecture", model->config.arch->gguf);
     tuff_gguf_put_text(&gguf, "general.name", tuff_path_name(model->path));
     tuff_gguf_put_u32(&gguf, "general.file_type", tuff_mix_get(mix)->file_type);

@@ -93,6 +93,28 @@ static void test_refusals(void **state)
     KIT_DO("convert", q8, "--to", "hf", "--output", kit_path("whole"));
 }
 
+/* --overwrite is for results, not for what is read. */
+static void test_inputs_stay(void **state)
+{
+    (void)state;
+    char model[512];
+    const char *text = kit_path("read.txt");
+    tuff_buf after = {0};
+    snprintf(model, sizeof model, "%s", kit_copy_model(kit_asset("model"), "stays"));
+    kit_write_file(text, story, sizeof story - 1);
+    KIT_REFUSES(1, "would replace", "convert", model, "--to", "gguf", "--dtype", "q4_0", "--importance-text",
+                text, "--output", text, "--overwrite");
+    kit_read_file(text, &after);
+    assert_int_equal(after.size, sizeof story - 1);
+    tuff_buf_free(&after);
+    KIT_REFUSES(1, "would replace a file of", "convert", model, "--to", "gguf", "--output",
+                kit_join(model, "tokenizer.json"), "--overwrite");
+    KIT_REFUSES(1, "would replace a file of", "convert", model, "--to", "gguf", "--output",
+                kit_join(model, "model.safetensors"), "--overwrite");
+    for (int i = 0; i < 2; i++)
+        KIT_DO("convert", model, "--to", "gguf", "--output", kit_join(model, "model.gguf"), "--overwrite");
+}
+
 /* A text tells which weights matter: other blocks of the same types. */
 static void test_importance(void **state)
 {
@@ -138,8 +160,9 @@ static void test_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bundled),    cmocka_unit_test(test_types),    cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_importance), cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_bundled),     cmocka_unit_test(test_types),
+        cmocka_unit_test(test_inputs_stay), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_importance),  cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -184,6 +184,25 @@ static void test_quantized_again(void **state)
     tuff_model_destroy(&model);
 }
 
+/* One file may become another of its kind; weights of a model in several files stay. */
+static void test_sources_stay(void **state)
+{
+    (void)state;
+    const char *q8 = kit_path("in_place.gguf"), *directory = kit_copy_model(kit_golden("llama"), "sources");
+    tuff_model *model = model_open(directory);
+    KIT_FAILS(save(model, "q8_0", 0, kit_join(directory, "model.safetensors")), TUFF_INVALID_ARGUMENT,
+              "holds weights of the model that is read");
+    KIT_OK(save(model, "q8_0", 0, q8));
+    tuff_model_destroy(&model);
+    model = model_open(directory);
+    tuff_model_destroy(&model);
+    model = model_open(q8);
+    KIT_OK(save(model, "f16", 0, q8));
+    tuff_model_destroy(&model);
+    model = model_open(q8);
+    tuff_model_destroy(&model);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -248,8 +267,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type),      cmocka_unit_test(test_orders_of_rows),
-        cmocka_unit_test(test_quantized_again), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_stopped),         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_quantized_again), cmocka_unit_test(test_sources_stay),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
