@@ -157,9 +157,18 @@ static growth plan(tuff_runner *r, const tuff_room *room, int64_t positions)
     return w;
 }
 
+/* How many rows a slot needs. Where angles depend on the length, all that will be needed counts from the
+ * first run on, so that no sequence begins with other angles than it goes on with. */
+static int64_t needed_rows(const tuff_runner *r, const tuff_room *room)
+{
+    const int64_t most = room->most < r->context ? room->most : r->context;
+    const bool whole = tuff_rope_by_length(&r->model->config) && most > room->positions;
+    return (whole ? most : room->positions) + r->virtual_tokens;
+}
+
 tuff_status tuff_runner_reserve(tuff_runner *r, const tuff_room *room, const tuff_watch *watch)
 {
-    const int64_t positions = room->positions + r->virtual_tokens;
+    const int64_t positions = needed_rows(r, room);
     if (room->slots <= r->slots && positions <= r->capacity && room->sources <= r->source_slots &&
         room->source <= r->source_capacity)
         return TUFF_OK;
@@ -179,6 +188,7 @@ tuff_status tuff_runner_reserve(tuff_runner *r, const tuff_room *room, const tuf
         return tuff_note(status, "making a KV cache of %lld positions",
                          (long long)(w.own.slots * w.own.capacity));
     }
+    if (r->capacity && !tuff_rope_same(&r->model->config, r->capacity, w.own.capacity)) r->turns++;
     tuff_session_set_caches(r->session, &w.store);
     r->single = r->program = NULL;
     r->slots = w.own.slots;

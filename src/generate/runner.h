@@ -29,6 +29,8 @@ typedef struct tuff_runner {
         capacity; /* of the cache: rows of each slot, virtual tokens among them; 0: there is none */
     /* Of encoder-decoders: the same of the keys and values of the encoder's states. */
     int64_t source_slots, source_capacity;
+    uint64_t
+        turns; /* how often a larger cache got other angles: the keys that it holds are of the old ones */
     tuff_dtype cache_dtype;
     bool invariant, exact;
     tuff_program *single;  /* feeds one token of one sequence; NULL: was not needed since the cache grew */

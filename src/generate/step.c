@@ -70,7 +70,7 @@ static void add_feed(step *w, tuff_sequence *s, int64_t count)
 
 static bool in_prompt(const tuff_sequence *s)
 {
-    return s->fed < s->given;
+    return s->fed < s->given || s->fed + 1 < (int64_t)s->count;
 }
 
 /* All single tokens, for which there is always room, then the pieces of prompts that fit beside them. The
@@ -101,8 +101,10 @@ static bool tell(step *w)
         if (!in_prompt(s)) continue;
         tuff_sequence_begin(s);
         if (s->result.prompt_tokens == 1) continue;
-        tuff_status status =
-            tuff_watch_step(s->watch, TUFF_PHASE_PROMPT, (uint64_t)s->fed, (uint64_t)s->result.prompt_tokens);
+        tuff_status status = s->fed < s->given
+                                 ? tuff_watch_step(s->watch, TUFF_PHASE_PROMPT, (uint64_t)s->fed,
+                                                   (uint64_t)s->result.prompt_tokens)
+                                 : TUFF_OK;
         if (status != TUFF_OK) fail(b, s, status);
         all = all && status == TUFF_OK;
     }
@@ -124,6 +126,19 @@ static tuff_status reserve(step *w)
     }
     if (room.source) room.sources = b->runner->slots > w->slots ? b->runner->slots : w->slots;
     return tuff_runner_reserve(b->runner, &room, w->work->watch);
+}
+
+/* Whether keys in the cache are of other angles than those that are now: then all is fed again. */
+static bool begin_again(const step *w, uint64_t turns)
+{
+    bool any = false;
+    for (int64_t slot = 0; slot < w->b->max_slots && w->b->runner->turns != turns; slot++) {
+        tuff_sequence *s = w->b->slots[slot];
+        if (!s || s->fed == 0) continue;
+        s->fed = 0;
+        any = true;
+    }
+    return any;
 }
 
 /* Memory that was short may be there again: after a while, or with nothing running, more are tried, and after
@@ -174,11 +189,13 @@ static tuff_status gather(step *w)
         give_slots(w->b);
         choose(w);
         if (w->b->n_feeds == 0) return TUFF_OK;
+        const uint64_t turns = w->b->runner->turns;
         tuff_status status = reserve(w);
         if (status == TUFF_OUT_OF_MEMORY) {
             make_do(w, status);
             continue;
         }
+        if (status == TUFF_OK && begin_again(w, turns)) continue;
         if (status == TUFF_OK)
             status = tuff_runner_prepare(w->b->runner,
                                          tuff_runner_tokens(w->b->runner, w->b->feeds, w->b->n_feeds),

@@ -288,6 +288,8 @@ double tuff_rope_share(const tuff_config *config);
 double tuff_rope_angles(const tuff_config *config, const tuff_rope_spec *spec, int64_t positions, float *out);
 /* Whether these depend on how many positions the table is for. */
 bool tuff_rope_by_length(const tuff_config *config);
+/* Whether tables for so many positions have the same angles. */
+bool tuff_rope_same(const tuff_config *config, int64_t positions, int64_t others);
 void tuff_rope_free(tuff_rope_spec *spec);
 
 /* Whether it matters where a token stands, apart from how far others are from it. */

@@ -68,6 +68,18 @@ bool tuff_rope_by_length(const tuff_config *c)
            c->rope_local.scaling == TUFF_ROPE_DYNAMIC || c->rope_local.scaling == TUFF_ROPE_LONGROPE;
 }
 
+static bool same(const tuff_config *c, const tuff_rope_spec *spec, int64_t a, int64_t b)
+{
+    if (spec->scaling == TUFF_ROPE_LONGROPE)
+        return ((double)a > spec->original) == ((double)b > spec->original);
+    return spec->scaling != TUFF_ROPE_DYNAMIC || a == b || (a <= c->max_positions && b <= c->max_positions);
+}
+
+bool tuff_rope_same(const tuff_config *c, int64_t positions, int64_t others)
+{
+    return same(c, &c->rope, positions, others) && same(c, &c->rope_local, positions, others);
+}
+
 /* Angles of one position: in f32 as PyTorch computes them. */
 static void rope_rows(const float *inverse, double scale, int64_t half, int64_t begin, int64_t end, bool sine,
                       float *out)

@@ -5,6 +5,7 @@
 
 #include "failing_device.h"
 #include "generate/batcher.h"
+#include "generate/generator.h"
 #include "model_fixture.h"
 #include "request_later.h"
 
@@ -574,9 +575,62 @@ static void a_cache_grows_both_ways(void **state)
         same_text(&t[0][i], &t[1][i]);
 }
 
+/* LongRoPE's angles change where a text declares more than the positions of the training: what the cache
+ * holds of others is then of the old angles, and is made anew. */
+static void longer_texts_turn_the_cache_anew(void **state)
+{
+    (void)state;
+    const char *directory = kit_copy_model(kit_golden("phi3"), "turns");
+    for (int i = 0; i < 2; i++)
+        kit_edit_file(kit_join(directory, "config.json"), "\"original_max_position_embeddings\": 128",
+                      "\"original_max_position_embeddings\": 300");
+    kit_edit_file(kit_join(directory, "config.json"), "\"max_position_embeddings\": 128",
+                  "\"max_position_embeddings\": 600");
+    kit_edit_file(kit_join(directory, "config.json"), "\"sliding_window\": 5", "\"sliding_window\": null");
+    tuff_model *model = model_open(directory);
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    tuff_batcher_params two = TUFF_BATCHER_PARAMS_INIT;
+    tuff_batcher *b = NULL;
+    tuff_sequence *first = NULL, *second = NULL;
+    size_t left;
+    int32_t ids[32];
+    float logits[300];
+    two.max_sequences = 2;
+    p.ignore_eos = true;
+    p.max_new_tokens = 12;
+    KIT_OK(tuff_batcher_create(model, device, &two, &b));
+    KIT_OK(tuff_batcher_add(b, prompts[3], strlen(prompts[3]), &p, &first));
+    for (int i = 0; i < 4; i++)
+        KIT_OK(tuff_batcher_step(b, NULL, &left));
+    assert_int_equal(b->runner->capacity, 256);
+    p.max_new_tokens = 400;
+    KIT_OK(tuff_batcher_add(b, prompts[1], 1, &p, &second));
+    KIT_OK(tuff_batcher_step(b, NULL, &left));
+    assert_true(b->runner->capacity > 300);
+    assert_int_equal(b->runner->turns, 1);
+    const size_t n = first->count;
+    KIT_OK(tuff_batcher_step(b, NULL, &left));
+    assert_int_equal(first->count, n + 1);
+    memcpy(ids, first->ids, n * sizeof *ids);
+
+    /* the same ids behind a text that was long from the first have the same logits */
+    tuff_generator *alone = NULL;
+    static int32_t many[310];
+    KIT_OK(tuff_generator_create(model, device, NULL, &alone));
+    KIT_OK(tuff_generator_logits(alone, many, 310, logits));
+    KIT_OK(tuff_generator_logits(alone, ids, n, logits));
+    for (int32_t i = 0; i < model->config.vocab_size; i++)
+        assert_true(fabsf(logits[i] - b->runner->logits[i]) < 1e-3F);
+    assert_int_equal(alone->batcher->runner->turns, 0);
+    tuff_generator_destroy(&alone);
+    tuff_batcher_destroy(&b);
+    tuff_model_destroy(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(longer_texts_turn_the_cache_anew),
         cmocka_unit_test(those_too_many_wait),
         cmocka_unit_test(they_come_and_go),
         cmocka_unit_test(each_ends_in_its_way),
