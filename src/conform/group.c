@@ -35,7 +35,7 @@ static double group_at(int64_t pattern, int64_t i, int64_t places, int64_t n)
     default:
         break;
     }
-    return (double)((i * i * 5 + i * 3) % 1009 % n);
+    return (double)((i * i * 31 + i * 7919 + 1) % 1009 % n);
 }
 
 static void sorted(tuff_case_run *run, tuff_graph *g, const int64_t *p)

@@ -18,7 +18,7 @@ static tuff_tensor *make_order(tuff_case_run *run, tuff_graph *g, const int64_t 
     for (int64_t i = 0; i < places; i++) {
         groups[i] = (double)(p[PATTERN] == ONE      ? n / 2
                              : p[PATTERN] == SPARSE ? i * 7 % n / 3 * 3
-                                                    : (i * i * 5 + i * 3) % 1009 % n);
+                                                    : (i * i * 31 + i * 7919 + 1) % 1009 % n);
         if (p[PATTERN] == NONE || (p[PATTERN] == OUTSIDE && (i % 5 == 1 || i % 7 == 0)))
             groups[i] = i % 2 ? -1 - (double)i : (double)(n + i / 8);
     }
@@ -94,6 +94,7 @@ static const tuff_case cases[] = {
     {"grouped.nt.f32.m70n130k67.e3.one", product, {70, 130, 67, 3, 1, N_T, TUFF_F32, ONE}},
     {"grouped.nn.f32.m130n36k70.e5.one", product, {130, 36, 70, 5, 1, N_N, TUFF_F32, ONE}},
     {"grouped.nt.f32.m3n20k16.e5.one", product, {3, 20, 16, 5, 1, N_T, TUFF_F32, ONE}},
+    {"grouped.nt.f32.m30n20k16.e8.one", product, {30, 20, 16, 8, 1, N_T, TUFF_F32, ONE}},
     {"grouped.nt.f32.m50n37k20.e12.outside", product, {50, 37, 20, 12, 1, N_T, TUFF_F32, OUTSIDE}},
     {"grouped.nn.f32.m9n37k20.e12.each4.outside", product, {9, 37, 20, 12, 4, N_N, TUFF_F32, OUTSIDE}},
     {"grouped.nt.f32.m200n17k12.e3.each2.outside", product, {200, 17, 12, 3, 2, N_T, TUFF_F32, OUTSIDE}},
