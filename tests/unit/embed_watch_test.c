@@ -48,11 +48,7 @@ static int set_up(void **state)
         f.ids[i] = f.text;
         f.counts[i] = TOKENS;
     }
-    for (f.n = 1024; f.n < MOST_TEXTS; f.n *= 2) {
-        uint64_t began = tuff_now_ns();
-        KIT_OK(embed(f.n, NULL));
-        if (tuff_now_ns() - began > 500000000) break;
-    }
+    f.n = 8192;
     return 0;
 }
 
@@ -92,6 +88,11 @@ static void a_batch_is_told_of_while_it_runs(void **state)
     watch.on_progress = listen;
     watch.user = &t;
     KIT_OK(embed(f.n, &watch));
+    for (; t.within < 2 && f.n < MOST_TEXTS; t = (told){0}) { /* it was over before */
+        f.n *= 2;
+        KIT_OK(embed(f.n, &watch));
+        if (t.within >= 2) break;
+    }
     assert_true(t.within >= 2);
     assert_int_equal(t.done, f.n * TOKENS);
 }
@@ -103,7 +104,12 @@ static void a_batch_is_ended_where_it_is(void **state)
     tuff_watch watch = TUFF_WATCH_INIT;
     watch.on_progress = listen;
     watch.user = &t;
-    KIT_FAILS(embed(f.n, &watch), TUFF_CANCELLED, "cancelled while embedding, after ");
+    tuff_status status = embed(f.n, &watch);
+    for (int i = 0; i < 20 && status == TUFF_OK; i++) { /* it was over before */
+        t = (told){.end = true};
+        status = embed(f.n, &watch);
+    }
+    KIT_FAILS(status, TUFF_CANCELLED, "cancelled while embedding, after ");
     assert_int_equal(t.within, 1);
     assert_null(strstr(tuff_error_message(), "after 0 of"));
     KIT_OK(embed(f.n, NULL));
@@ -128,7 +134,10 @@ static void embed_long(void *user)
 {
     tuff_watch watch = TUFF_WATCH_INIT;
     watch.on_progress = keep_turn;
-    *(tuff_status *)user = embed(f.n, &watch);
+    tuff_status status = TUFF_OK;
+    while (status == TUFF_OK && !__atomic_load_n(&has_turn, __ATOMIC_SEQ_CST))
+        status = embed(f.n, &watch);
+    *(tuff_status *)user = status;
 }
 
 static bool end_while_waiting(const tuff_progress *progress, void *user)
