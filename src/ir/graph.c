@@ -24,6 +24,7 @@ void tuff_graph_destroy(tuff_graph **graph)
     tuff_arena_free(&g->arena);
     tuff_free(g->tensors);
     tuff_free(g->nodes);
+    tuff_map_free(&g->leaves);
     tuff_free(g);
     *graph = NULL;
 }
@@ -89,10 +90,8 @@ static tuff_tensor *new_tensor(tuff_graph *g, tuff_tensor_kind kind)
 
 tuff_tensor *tuff_graph_leaf(const tuff_graph *g, const char *name)
 {
-    for (size_t i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i]->kind != TUFF_TENSOR_RESULT && strcmp(g->tensors[i]->name, name) == 0)
-            return g->tensors[i];
-    return NULL;
+    uint32_t i;
+    return tuff_map_get(&g->leaves, name, strlen(name), &i) ? g->tensors[i] : NULL;
 }
 
 static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name, tuff_dtype dtype, int rank,
@@ -128,7 +127,9 @@ static tuff_tensor *leaf(tuff_graph *g, tuff_tensor_kind kind, const char *name,
     x->shape = tuff_shape_of(rank, dims);
     tuff_contiguous_strides(&x->shape, x->stride);
     x->name = tuff_arena_strdup(&g->arena, name);
-    return x->name ? x : remember(g, tuff_fail_memory("a tensor's name"));
+    if (!x->name || !tuff_map_put(&g->leaves, name, strlen(name), x->id))
+        return remember(g, tuff_fail_memory("a tensor's name"));
+    return x;
 }
 
 tuff_tensor *tuff_input(tuff_graph *g, const char *name, tuff_dtype dtype, int rank, const int64_t *dims)

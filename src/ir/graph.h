@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "ir/dtype.h"
 
 typedef enum tuff_op {
@@ -141,6 +142,7 @@ struct tuff_graph {
     tuff_node **nodes;
     size_t n_nodes, nodes_capacity;
     bool invariant, quantized; /* of the products made from here on */
+    tuff_map leaves;           /* their places in `tensors`, by name */
 };
 
 /* ---- building (used by the builders in src/ops) ---- */

@@ -1,4 +1,7 @@
 /* Graphs: leaves, errors that stick, gradients, rewrites, the rules that verify enforces. */
+#include <stdio.h>
+#include <time.h>
+
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "kit/kit.h"
@@ -310,9 +313,29 @@ static void every_allocation_may_fail(void **state)
     assert_true(kit_for_each_allocation_failure(build_and_plan, NULL) > 5);
 }
 
+/* Looking one up must not take longer the more there are: a config of a kilobyte may ask for 4,096 layers. */
+static void many_leaves_are_found_at_once(void **state)
+{
+    (void)state;
+    enum { LEAVES = 60000 };
+    tuff_graph *g = NULL;
+    const clock_t begin = clock();
+    char name[32];
+    KIT_OK(tuff_graph_create(&g));
+    for (int i = 0; i < LEAVES; i++) {
+        snprintf(name, sizeof name, "layers.%d.weight", i);
+        assert_non_null(tuff_variable(g, name, TUFF_F32, 1, (int64_t[]){2}));
+    }
+    assert_int_equal(tuff_graph_leaf(g, "layers.777.weight")->id, 777);
+    assert_null(tuff_graph_leaf(g, "layers.60000.weight"));
+    assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 1.5);
+    tuff_graph_destroy(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_leaves_are_found_at_once),
         cmocka_unit_test(first_error_sticks),
         cmocka_unit_test(leaves_are_checked),
         cmocka_unit_test(tensors_of_other_graphs_are_refused),
