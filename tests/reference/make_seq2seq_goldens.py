@@ -20,6 +20,7 @@ matters: the script fails unless each change of a key that CHANGES lists moves t
 import argparse
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -126,9 +127,10 @@ MODELS = {"t5": (t5, t5_tokenizer), "t5-gated": (t5_gated, t5_tokenizer), "bart"
 SEEDS = {name: 20460 + i for i, name in enumerate(MODELS)}
 LORA = ("t5", "bart")
 UNTIED = ("t5-gated", "byt5", "mt5")
-T5_CHANGES = {"relative_attention_max_distance": [14], "layer_norm_epsilon": [0.1], "scale_decoder_outputs": [True, False]}
-BART_CHANGES = {"activation_function": ["silu"], "scale_embedding": [True, False]}
-FAR_CHANGES = {"relative_attention_max_distance": [20], "layer_norm_epsilon": [0.1], "dense_act_fn": ["relu", "gelu"]}
+START = {"decoder_start_token_id": [5]}
+T5_CHANGES = START | {"relative_attention_max_distance": [14], "layer_norm_epsilon": [0.1], "scale_decoder_outputs": [True, False]}
+BART_CHANGES = START | {"activation_function": ["silu"], "scale_embedding": [True, False]}
+FAR_CHANGES = START | {"relative_attention_max_distance": [20], "layer_norm_epsilon": [0.1], "dense_act_fn": ["relu", "gelu"]}
 CHANGES = {
     "t5": T5_CHANGES | {"dense_act_fn": ["gelu"]},
     "t5-gated": T5_CHANGES | {"dense_act_fn": ["relu", "gelu"]},
@@ -138,6 +140,14 @@ CHANGES = {
     "bart": BART_CHANGES | {"encoder_attention_heads": [2], "decoder_attention_heads": [2]},
     "bart-uneven": BART_CHANGES | {"encoder_attention_heads": [2], "decoder_attention_heads": [3]},
 }
+# Keys of config.json that Tuff reads and that say which tensors there are or of what shape, or how texts are made of logits.
+# Heads are T5's shapes; what transformers makes of feed_forward_proj stands in dense_act_fn and is_gated_act.
+SHAPES = set(
+    "model_type vocab_size d_model d_kv d_ff num_layers num_decoder_layers num_heads relative_attention_num_buckets "
+    "feed_forward_proj is_gated_act n_positions is_encoder_decoder tie_word_embeddings max_position_embeddings encoder_layers "
+    "decoder_layers encoder_ffn_dim decoder_ffn_dim bos_token_id eos_token_id pad_token_id forced_bos_token_id "
+    "forced_eos_token_id id2label".split()
+)
 BEAMS = [
     {"num_beams": 4, "length_penalty": 1.0, "early_stopping": False},
     {"num_beams": 3, "length_penalty": 2.0, "early_stopping": True},
@@ -295,8 +305,22 @@ def make_lora(folder, both, batches, random):
     save_file(truth, folder / "truth.safetensors")
 
 
+def check_keys(config, name):
+    """Each key that Tuff reads is changed, or is one of SHAPES."""
+    text = (ROOT / "src" / "models" / "hf_keys.def").read_text()
+    kinds = {"*", config["model_type"]} | ({"t5"} if config["model_type"].endswith("t5") else set())
+    found = re.findall(r'^TUFF_KEY\("([^"]+)", "([^"]+)", READ,', text, re.M)
+    read = {key for words, key in found if kinds & set(words.split())}
+    left = (read & set(config)) - set(CHANGES[name]) - SHAPES
+    if config["model_type"] == "mt5":
+        left -= {"scale_decoder_outputs"}
+    if not found or left:
+        raise SystemExit(f"{name}: CHANGES does not have {', '.join(sorted(left)) or 'any key'}")
+
+
 def check_changes(folder, name, both, want):
     config = json.loads((folder / "config.json").read_text())
+    check_keys(config, name)
     moves = {}
     with tempfile.TemporaryDirectory() as scratch:
         changed = pathlib.Path(scratch) / "model"
