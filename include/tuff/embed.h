@@ -210,7 +210,8 @@ typedef struct tuff_embed_file_result {
  * warning. With `chunk`, the array has a row per chunk, and a table beside it, called `output` with
  * .chunks.npy in place of .npy, an array of i8 (64 bits) [chunks, 3], says of which record and which bytes of
  * its text each is. By an embedder of TUFF_POOLING_NONE it has a row per token, and an array beside it, with
- * .offsets.npy in place of .npy, i8 [records + 1], says where those of each record begin. Memory does not
+ * .offsets.npy in place of .npy, i8 [records + 1], says where those of each record begin. A small file
+ * with .origin.json tells of which records the vectors are (tuff_record_check). Memory does not
  * grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no record or whose text is empty and has no
  * vector (see tuff_embed), naming it, with the vectors before it kept; TUFF_INVALID_ARGUMENT when `output` is
  * `input`; TUFF_IO when another process writes to `output`, or when it is no file. `params` and `out_result`
@@ -224,6 +225,13 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, cons
  * file does not have. On failure all of out_texts are NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_record_texts(const char *path, const char *field, const int64_t *rows,
                                                      size_t n, char **out_texts);
+
+/* Whether a file still has the records that an array's vectors were made of, each with the same text:
+ * tuff_embed_file keeps their hash beside the array, in a file called as it with .origin.json in place of
+ * .npy. TUFF_INVALID_ARGUMENT where it does not; TUFF_NOT_FOUND where there is no such hash. `field` NULL:
+ * "text". Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_record_check(const char *vectors_path, const char *path,
+                                                     const char *field);
 
 /* Reads the table of chunks beside an array of vectors, whose path is given: *out_count chunks, freed with
  * tuff_free. TUFF_NOT_FOUND where there is none: a row of the array is then a record. */

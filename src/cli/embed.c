@@ -28,7 +28,8 @@ static const tuff_arg items[] = {
      .preset = "text"},
     {TUFF_ARG_TEXT, "output", "FILE", AT(output),
      .help =
-         "with --file: where the vectors go, a NumPy array (.npy). Interrupted, the same command goes on where it stopped"},
+         "with --file: where the vectors go, a NumPy array (.npy). A small .origin.json beside it tells of which records "
+         "they are. Interrupted, the same command goes on where it stopped"},
     {TUFF_ARG_CHOICE, "format", "json|csv", AT(format), .help = "how vectors are printed, a line each"},
     {TUFF_ARG_CHOICE, "type", "f32|f16|int8|binary", AT(type),
      .help =

@@ -20,7 +20,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "index", "FILE", AT(index), .help = "the vectors, as `tuff embed` writes them (.npy)",
      .required = true},
     {TUFF_ARG_LIST, "query", "TEXT", AT(queries), .help = "what to look for; may be given again"},
-    {TUFF_ARG_TEXT, "docs", "FILE", AT(docs), .help = "the file that was embedded: its texts are shown"},
+    {TUFF_ARG_TEXT, "docs", "FILE", AT(docs),
+     .help = "the file that was embedded: its texts are shown; one that was changed since is refused"},
     {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column of --docs that holds the text",
      .preset = "text"},
     {TUFF_ARG_INT, "top-k", "N", AT(k), 1, 1024, "how many are shown; -k N is the same"},
@@ -184,6 +185,14 @@ static tuff_status look(work *w, size_t *out_count)
     return TUFF_OK;
 }
 
+/* By the hash beside the vectors, where there is one. */
+static bool are_the_same(const search_options *o)
+{
+    tuff_status status = tuff_record_check(o->index, o->docs, o->field);
+    if (status != TUFF_OK && status != TUFF_NOT_FOUND) tuff_cli_failed();
+    return status == TUFF_OK || status == TUFF_NOT_FOUND;
+}
+
 /* The texts of the hits, from a file that has as many records as have vectors: in one that became another,
  * the numbers of records stand for other texts. */
 static bool read_docs(work *w, size_t count)
@@ -199,7 +208,7 @@ static bool read_docs(work *w, size_t count)
     if (status == TUFF_OK) {
         tuff_free(w->texts[count]);
         status = tuff_record_texts(o->docs, o->field, &n, 1, &past);
-        if (status == TUFF_INVALID_ARGUMENT) return true;
+        if (status == TUFF_INVALID_ARGUMENT) return are_the_same(o);
         tuff_free(past);
     }
     if (status != TUFF_OK && !fewer)

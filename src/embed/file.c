@@ -156,7 +156,7 @@ static tuff_status resume(job *j, bool *out_same)
         tuff_view text;
         bool there = false;
         if (tuff_records_next(j->records, &text, &there) != TUFF_OK || !there) return TUFF_OK;
-        tuff_embed_job_hash(j, text.data, text.size);
+        tuff_embed_job_hash_text(j, text);
     }
     hash_so_far(j, found);
     *out_same = strcmp(found, wanted) == 0;
@@ -178,6 +178,7 @@ static tuff_status begin_part(job *j)
 {
     bool same = false;
     TUFF_TRY(hash_settings(j));
+    tuff_sha256_init(&j->texts_hash);
     const tuff_sha256 settings = j->hash;
     TUFF_TRY(resume(j, &same));
     if (same && j->table)
@@ -193,6 +194,7 @@ static tuff_status begin_part(job *j)
     }
     TUFF_TRY(tuff_part_cut(j->part, 0));
     j->hash = settings;
+    tuff_sha256_init(&j->texts_hash);
     TUFF_TRY(open_records(j));
     print_header(j, header);
     return tuff_part_write(j->part, header, HEADER);
@@ -255,6 +257,7 @@ static tuff_status finish(job *j)
     if (j->result.vectors == 0) discard(j);
     if (j->result.vectors == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s holds no records: there is nothing to embed", j->input);
+    tuff_disk_remove(j->origin); /* until the array is there it would be of another */
     if (tuff_embed_job_apart(j))
         TUFF_TRY(tuff_part_write(j->table, &j->result.vectors, sizeof j->result.vectors));
     if (j->table) {
@@ -268,7 +271,7 @@ static tuff_status finish(job *j)
     for (int i = 0; i < 2; i++) /* of an array that was here before; it never is without its own */
         if (!j->table_path || strcmp(j->tables[i], j->table_path) != 0) tuff_disk_remove(j->tables[i]);
     tuff_disk_remove(j->progress);
-    return TUFF_OK;
+    return tuff_origin_write(j->origin, j->result.records, &j->texts_hash);
 }
 
 static tuff_status check(job *j)
@@ -307,7 +310,8 @@ static tuff_status check(job *j)
     j->progress = progress.data;
     j->tables[0] = tuff_table_path(j->output, ".chunks.npy");
     j->tables[1] = tuff_table_path(j->output, ".offsets.npy");
-    if (!j->tables[0] || !j->tables[1]) return tuff_fail_memory("a path");
+    j->origin = tuff_table_path(j->output, ".origin.json");
+    if (!j->tables[0] || !j->tables[1] || !j->origin) return tuff_fail_memory("a path");
     j->table_path = tuff_embed_job_apart(j) ? j->tables[1] : j->params.chunk ? j->tables[0] : NULL;
     return j->vectors && j->rows && !progress.failed ? TUFF_OK : tuff_fail_memory("vectors");
 }
@@ -353,6 +357,7 @@ tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input, const ch
     tuff_free(j->tables[0]);
     tuff_free(j->tables[1]);
     tuff_free(j->progress);
+    tuff_free(j->origin);
     tuff_free(j->vectors);
     tuff_free(j->rows);
     tuff_free(j);

@@ -25,6 +25,8 @@ typedef struct tuff_embed_job {
     char *progress;         /* path of the record of how far it is */
     bool needs_text;        /* an empty one has no vector */
     tuff_sha256 hash;       /* of the settings and of all records so far */
+    tuff_sha256 texts_hash; /* of the records alone */
+    char *origin;           /* path of what tells of which records the array is */
     uint64_t row_bytes, saved_ns;
     size_t piece_bytes, most_bytes; /* of texts, at most, as far as they are not cut off */
     uint64_t before, behind;        /* bytes of the input: where the piece at hand begins and ends */
@@ -55,5 +57,12 @@ const char *tuff_embed_job_prompt(const tuff_embed_job *job);
 tuff_chunk_params tuff_embed_job_chunking(const tuff_embed_job *job);
 /* Adds to job->hash. */
 void tuff_embed_job_hash(tuff_embed_job *job, const void *data, size_t size);
+/* Adds a record to that and to job->texts_hash. */
+void tuff_embed_job_hash_text(tuff_embed_job *job, tuff_view text);
+
+/* ---- origin.c: beside an array, of which records its vectors are */
+
+void tuff_origin_add(tuff_sha256 *hash, tuff_view text);
+TUFF_MUST_USE tuff_status tuff_origin_write(const char *path, int64_t records, const tuff_sha256 *hash);
 
 #endif

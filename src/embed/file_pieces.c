@@ -45,6 +45,12 @@ void tuff_embed_job_hash(job *j, const void *data, size_t size)
     tuff_sha256_update(&j->hash, data, size);
 }
 
+void tuff_embed_job_hash_text(job *j, tuff_view text)
+{
+    tuff_embed_job_hash(j, text.data, text.size);
+    tuff_origin_add(&j->texts_hash, text);
+}
+
 /* ---- reading ---- */
 
 static size_t first_bytes(const job *j)
@@ -100,7 +106,7 @@ void tuff_embed_piece_read(job *j, tuff_status *out_status)
         if (*out_status == TUFF_OK && there) *out_status = check_text(j, text);
         if (*out_status != TUFF_OK || !there) return;
         tuff_buf_bytes(&j->texts, text.data, text.size);
-        tuff_embed_job_hash(j, text.data, text.size);
+        tuff_embed_job_hash_text(j, text);
         j->ends[j->n++] = j->texts.size;
         bytes += counted(j, text.size);
     }

@@ -122,6 +122,17 @@ static void search_shows_the_nearest_texts(void **state)
     kit_write_file(docs, "{\"body\": \"a\"}\n{\"body\": \"b\"}\n{\"body\": \"c\"}\n{\"body\": \"d\"}\n", 56);
     KIT_REFUSES(1, "docs.jsonl has more than the 3 records that", "search", "--model", model, "--index", out,
                 "--docs", docs, "--field", "body", "--query", "a bell", "-k", "1", "--device", "cpu");
+    /* as many, one of them with another text; an array without its hash is taken at its word */
+    static const char other[] =
+        "{\"body\": \"the ship\"}\n{\"body\": \"a bill\"}\n{\"body\": \"old\\nrope\\u001b[2J\\u009b2J\"}\n";
+    kit_write_file(docs, other, sizeof other - 1);
+    KIT_REFUSES(1, "are not the 3 texts that", "search", "--model", model, "--index", out, "--docs", docs,
+                "--field", "body", "--query", "a bell", "-k", "1", "--device", "cpu");
+    assert_int_equal(remove(kit_path("docs.origin.json")), 0);
+    r = KIT_TUFF("search", "--model", model, "--index", out, "--docs", docs, "--field", "body", "--query",
+                 "a bell", "-k", "1", "--device", "cpu");
+    assert_int_equal(r.exit_code, 0);
+    kit_result_free(&r);
     KIT_REFUSES(2, "give --query TEXT", "search", "--model", model, "--index", out);
     KIT_REFUSES(1, "none.npy", "search", "--model", model, "--index", kit_path("none.npy"), "--query", "a",
                 "--device", "cpu");

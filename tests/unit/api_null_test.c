@@ -214,6 +214,7 @@ static const struct {
     CALLS(tuff_index_open),
     CALLS(tuff_index_destroy),
     CALLS(tuff_index_count),
+    CALLS(tuff_record_check),
     CALLS(tuff_index_create),
     CALLS(tuff_index_add),
     CALLS(tuff_index_remove),

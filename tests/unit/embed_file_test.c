@@ -74,6 +74,13 @@ static void vectors_of_a_file_are_those_of_its_lines(void **state)
     tuff_npy array = read_array(&bytes);
     assert_int_equal(array.shape[0], 21);
     assert_int_equal(array.shape[1], DIMENSIONS);
+    KIT_OK(tuff_record_check(output, input, NULL));
+    kit_edit_file(input, "ship 0", "ship 1");
+    KIT_FAILS(tuff_record_check(output, input, NULL), TUFF_INVALID_ARGUMENT,
+              "it is another file than was embedded, was changed since");
+    kit_edit_file(input, "ship 1", "ship 0");
+    KIT_OK(tuff_record_check(output, input, NULL));
+    KIT_FAILS(tuff_record_check(kit_path("none.npy"), input, NULL), TUFF_NOT_FOUND, "none.origin.json");
     float vector[DIMENSIONS];
     const char *const text = "last";
     KIT_OK(tuff_embed(embedder, &text, NULL, 1, NULL, vector, NULL));
@@ -135,6 +142,7 @@ static void an_interrupted_file_goes_on(void **state)
     kit_read_file(output, &resumed);
     assert_int_equal(resumed.size, whole.size);
     assert_memory_equal(resumed.data, whole.data, whole.size);
+    KIT_OK(tuff_record_check(output, input, NULL));
     assert_false(tuff_is_file(part) || tuff_is_file(progress));
 
     /* other settings, other records, a record of progress that is garbage: from the start, with the same

@@ -132,6 +132,11 @@ CALLS_OF(tuff_index_open)
     REFUSED_OUT(tuff_index_open(NULL, fixture.device, &out), out);
     REFUSED_OUT(tuff_index_open("in", NULL, &out), out);
 }
+CALLS_OF(tuff_record_check)
+{
+    REFUSED(tuff_record_check(NULL, "in", NULL));
+    REFUSED(tuff_record_check("in", NULL, NULL));
+}
 CALLS_OF(tuff_index_create)
 {
     const float vector[1] = {1};
