@@ -4,6 +4,7 @@
 #include "adapters/adapter.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
+#include "models/heads/head.h"
 #include "models/model.h"
 
 static const char *const golden[] = {"mixtral",   "mixtral-balanced", "olmoe",   "olmoe-clip",
@@ -189,6 +190,13 @@ static void packed_experts_are_read(void **state)
         }
         tuff_model_destroy(&copy);
     }
+    const tuff_head_wish wish = {.head = &tuff_head_classes, .label_count = 2};
+    tuff_model *other = NULL;
+    KIT_OK(tuff_model_with_head(model, &wish, &other));
+    for (size_t i = 0; i < other->params.count; i++)
+        assert_true(other->params.items[i].fresh ==
+                    (strcmp(other->params.items[i].name, "score.weight") == 0));
+    tuff_model_destroy(&other);
     params.type = "q4_0";
     KIT_FAILS(tuff_model_save_with(model, &params, kit_path("again.gguf")), TUFF_UNSUPPORTED,
               "is quantized already, as MXFP4");

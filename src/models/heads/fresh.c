@@ -166,7 +166,7 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         tuff_param *p = &model->params.items[i];
         const tuff_param *old = tuff_params_find(&model->base->params, p->name);
         const tuff_weight *weight = tuff_model_weight(model, p);
-        p->fresh = !weight || !has_shape(weight, p, model->gguf != NULL);
+        p->fresh = !weight || !(tuff_turns_packed(model, p) || has_shape(weight, p, model->gguf != NULL));
         p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
         if (old && !p->fresh && !p->whole) p->stored = old->stored;
         if (p->fresh && !is_saved(wish, p)) tuff_buf_printf(&names, "%s%s", names.size ? ", " : "", p->name);
