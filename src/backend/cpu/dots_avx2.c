@@ -8,14 +8,7 @@
 
 #define TARGET __attribute__((target("avx2,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
-
-/* The second half of the sums added to the first, and so on. */
-INLINE float in_halves(__m256 sums)
-{
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
+#include "backend/cpu/dots_x86.h"
 
 INLINE __m256i load(const void *at)
 {
@@ -169,7 +162,7 @@ INLINE void dot_32(tuff_block type, size_t bytes, const uint8_t *w, int64_t K, c
 /* ---- blocks of 256: 32 places at a time */
 
 typedef struct block {
-    __m256i scales, least; /* words, of each group of 16 */
+    groups g;
     float step, less;
 } block;
 
@@ -196,40 +189,6 @@ INLINE __m256i numbers_of(tuff_block type, const uint8_t *w, int g)
     }
 }
 
-/* Scales and leasts of the groups, as words. */
-INLINE void groups_of(tuff_block type, const uint8_t *w, block *b)
-{
-    const __m128i low = _mm_set1_epi8(15);
-    switch (type) {
-    case TUFF_BLOCK_Q2_K: {
-        const __m128i both = _mm_loadu_si128((const void *)w);
-        b->scales = _mm256_cvtepu8_epi16(_mm_and_si128(both, low));
-        b->least = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(both, 4), low));
-        break;
-    }
-    case TUFF_BLOCK_Q3_K: {
-        uint32_t x[4];
-        tuff_dots_scales_q3_k(w + 96, x);
-        b->scales =
-            _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_set_epi32((int)x[3], (int)x[2], (int)x[1], (int)x[0])),
-                             _mm256_set1_epi16(32));
-        break;
-    }
-    case TUFF_BLOCK_Q4_K:
-    case TUFF_BLOCK_Q5_K: {
-        uint32_t x[4];
-        tuff_dots_scales_of_8(w + 4, x);
-        const __m128i all = _mm_set_epi32((int)x[3], (int)x[2], (int)x[1], (int)x[0]);
-        b->scales = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(all, all));
-        b->least = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(all, all));
-        break;
-    }
-    default: /* Q6_K */
-        b->scales = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(w + 192)));
-        break;
-    }
-}
-
 /* The scales of groups 2 * g and 2 * g + 1, each in eight words. */
 INLINE __m256i scales_at(__m256i scales, int g)
 {
@@ -248,12 +207,12 @@ INLINE void add_block(tuff_block type, const block *b, const __m256i *all, const
     __m256i one = all[0];
     if (tuff_dots_zero_bits(type))
         one = _mm256_sub_epi32(
-            one, _mm256_slli_epi32(_mm256_madd_epi16(b->scales, sums), tuff_dots_zero_bits(type)));
+            one, _mm256_slli_epi32(_mm256_madd_epi16(b->g.scales, sums), tuff_dots_zero_bits(type)));
     const __m256 step = _mm256_set1_ps(b->step * row->scale);
     sum[0] = _mm256_add_ps(sum[0], _mm256_mul_ps(step, _mm256_cvtepi32_ps(one)));
     sum[1] = _mm256_add_ps(sum[1], _mm256_mul_ps(step, _mm256_cvtepi32_ps(all[1])));
     if (tuff_dots_has_least(type)) {
-        const __m256 least = _mm256_cvtepi32_ps(_mm256_madd_epi16(b->least, sums));
+        const __m256 least = _mm256_cvtepi32_ps(_mm256_madd_epi16(b->g.least, sums));
         *less = _mm256_add_ps(*less, _mm256_mul_ps(_mm256_set1_ps(b->less * row->scale), least));
     }
 }
@@ -270,7 +229,7 @@ INLINE void dot_256(tuff_block type, size_t bytes, const uint8_t *w, int64_t K, 
         __m256i all[TUFF_DOTS_ROWS][2];
         block b;
         tuff_dots_ask(w, bytes);
-        groups_of(type, w, &b);
+        groups_of(type, w, &b.g);
         b.step = half_at(w + tuff_dots_step_at(type));
         if (tuff_dots_has_least(type)) b.less = half_at(w + tuff_dots_step_at(type) + 2);
         for (int i = 0; i < count; i++) {
@@ -279,7 +238,7 @@ INLINE void dot_256(tuff_block type, size_t bytes, const uint8_t *w, int64_t K, 
         }
         _Pragma("GCC unroll 8") for (int g = 0; g < 8; g++)
         {
-            const __m256i number = numbers_of(type, w, g), scale = scales_at(b.scales, g);
+            const __m256i number = numbers_of(type, w, g), scale = scales_at(b.g.scales, g);
             for (int i = 0; i < count; i++) {
                 const __m256i pairs = _mm256_maddubs_epi16(number, load(row[i]->x + 32 * g));
                 all[i][g % 2] = _mm256_add_epi32(all[i][g % 2], _mm256_madd_epi16(pairs, scale));

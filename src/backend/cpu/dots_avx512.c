@@ -9,19 +9,12 @@
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
-
-/* The second half of the sums added to the first, and so on. */
-INLINE float in_halves_8(__m256 sums)
-{
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
+#include "backend/cpu/dots_x86.h"
 
 INLINE float in_halves_16(__m512 sums)
 {
     const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(sums), 1));
-    return in_halves_8(_mm256_add_ps(_mm512_castps512_ps256(sums), high));
+    return in_halves(_mm256_add_ps(_mm512_castps512_ps256(sums), high));
 }
 
 INLINE __m512i joined(__m256i low, __m256i high)
@@ -194,9 +187,9 @@ INLINE void dot_32(tuff_block type, size_t bytes, const uint8_t *w, int64_t K, c
 /* ---- blocks of 256: 64 places at a time */
 
 typedef struct block {
-    __m512i number[4];     /* unsigned, `zero` more than they are */
-    __m512i scale[4];      /* words, of the group of each pair of numbers */
-    __m256i scales, least; /* words, of each group */
+    __m512i number[4]; /* unsigned, `zero` more than they are */
+    __m512i scale[4];  /* words, of the group of each pair of numbers */
+    groups g;
     float step, less;
 } block;
 
@@ -233,47 +226,13 @@ INLINE __m512i numbers_of(tuff_block type, const uint8_t *w, int c)
     }
 }
 
-/* Scales and leasts of the groups, as words. */
-INLINE void groups_of(tuff_block type, const uint8_t *w, block *b)
-{
-    const __m128i low = _mm_set1_epi8(15);
-    switch (type) {
-    case TUFF_BLOCK_Q2_K: {
-        const __m128i both = _mm_loadu_si128((const void *)w);
-        b->scales = _mm256_cvtepu8_epi16(_mm_and_si128(both, low));
-        b->least = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(both, 4), low));
-        break;
-    }
-    case TUFF_BLOCK_Q3_K: {
-        uint32_t x[4];
-        tuff_dots_scales_q3_k(w + 96, x);
-        b->scales =
-            _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_set_epi32((int)x[3], (int)x[2], (int)x[1], (int)x[0])),
-                             _mm256_set1_epi16(32));
-        break;
-    }
-    case TUFF_BLOCK_Q4_K:
-    case TUFF_BLOCK_Q5_K: {
-        uint32_t x[4];
-        tuff_dots_scales_of_8(w + 4, x);
-        const __m128i all = _mm_set_epi32((int)x[3], (int)x[2], (int)x[1], (int)x[0]);
-        b->scales = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(all, all));
-        b->least = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(all, all));
-        break;
-    }
-    default: /* Q6_K */
-        b->scales = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(w + 192)));
-        break;
-    }
-}
-
 INLINE void read_block(tuff_block type, const uint8_t *w, block *b)
 {
-    groups_of(type, w, b);
+    groups_of(type, w, &b->g);
     b->step = _cvtsh_ss((unsigned short)half_at(w + tuff_dots_step_at(type)));
     if (tuff_dots_has_least(type))
         b->less = _cvtsh_ss((unsigned short)half_at(w + tuff_dots_step_at(type) + 2));
-    const __m512i wide = _mm512_castsi256_si512(b->scales);
+    const __m512i wide = _mm512_castsi256_si512(b->g.scales);
     _Pragma("GCC unroll 4") for (int c = 0; c < 4; c++)
     {
         const __m512i at = _mm512_add_epi16(_mm512_set1_epi16((short)(4 * c)),
@@ -294,12 +253,13 @@ INLINE void add_block(tuff_block type, const block *b, const tuff_dots_block *ro
         all = _mm512_dpwssd_epi32(all, pairs, b->scale[c]);
     }
     if (tuff_dots_zero_bits(type)) {
-        const __m256i more = _mm256_slli_epi32(_mm256_madd_epi16(b->scales, sums), tuff_dots_zero_bits(type));
+        const __m256i more =
+            _mm256_slli_epi32(_mm256_madd_epi16(b->g.scales, sums), tuff_dots_zero_bits(type));
         all = _mm512_sub_epi32(all, _mm512_zextsi256_si512(more));
     }
     *sum = _mm512_add_ps(*sum, _mm512_mul_ps(_mm512_set1_ps(b->step * row->scale), _mm512_cvtepi32_ps(all)));
     if (tuff_dots_has_least(type)) {
-        const __m256 least = _mm256_cvtepi32_ps(_mm256_madd_epi16(b->least, sums));
+        const __m256 least = _mm256_cvtepi32_ps(_mm256_madd_epi16(b->g.least, sums));
         *less = _mm256_add_ps(*less, _mm256_mul_ps(_mm256_set1_ps(b->less * row->scale), least));
     }
 }
@@ -323,7 +283,7 @@ INLINE void dot_256(tuff_block type, size_t bytes, const uint8_t *w, int64_t K, 
                       &sum[i], &less[i]);
     }
     for (int i = 0; i < count; i++)
-        sums[i] = in_halves_16(sum[i]) - (tuff_dots_has_least(type) ? in_halves_8(less[i]) : 0);
+        sums[i] = in_halves_16(sum[i]) - (tuff_dots_has_least(type) ? in_halves(less[i]) : 0);
 }
 
 #define TUFF_BLOCK(NAME, name, elements, bytes)                                                \
