@@ -172,16 +172,11 @@ static tuff_status sum_up(search *w)
     const int64_t vocab = w->runner->model->config.vocab_size;
     for (int64_t i = 0; i < w->width; i++) {
         const float *x = logits_of(w, i);
-        double largest = (double)x[0], sum = 0;
-        for (int64_t k = 0; k < vocab; k++) {
+        for (int64_t k = 0; k < vocab; k++)
             if (!isfinite(x[k]))
                 return tuff_fail(TUFF_NOT_FINITE, "the model gives %s for token %lld",
                                  isnan(x[k]) ? "NaN" : "Inf", (long long)k);
-            if ((double)x[k] > largest) largest = (double)x[k];
-        }
-        for (int64_t k = 0; k < vocab; k++)
-            sum += exp((double)x[k] - largest);
-        w->log_sums[i] = largest + log(sum);
+        w->log_sums[i] = tuff_log_sum(x, vocab);
     }
     return TUFF_OK;
 }

@@ -3,8 +3,7 @@
 
 #include "generate/sequence.h"
 
-/* The logarithm of the sum of exponentials. */
-static double log_sum(const float *x, int64_t n)
+double tuff_log_sum(const float *x, int64_t n)
 {
     double largest = (double)x[0], sum = 0;
     for (int64_t i = 1; i < n; i++)
@@ -25,7 +24,7 @@ static void insert(tuff_token_logprob *top, size_t n, tuff_token_logprob one)
 void tuff_logprobs(const float *logits, int64_t vocab, int32_t id, tuff_token_logprob *top, size_t n,
                    tuff_chosen *out)
 {
-    const double sum = log_sum(logits, vocab);
+    const double sum = tuff_log_sum(logits, vocab);
     size_t found = 0;
     if (n > (size_t)vocab) n = (size_t)vocab;
     for (int64_t i = 0; i < vocab && n; i++) { /* logits first: their differences are exact */

@@ -68,6 +68,8 @@ int32_t tuff_sequence_forced(const tuff_sequence *sequence, int64_t at);
 bool tuff_sequence_is_end(const tuff_sequence *sequence, int32_t id);
 /* Its whole text at once. */
 TUFF_MUST_USE tuff_status tuff_sequence_take_all(tuff_sequence *sequence, const int32_t *ids, int64_t n);
+/* The logarithm of the sum of the exponentials of x[0..n), n at least 1. */
+double tuff_log_sum(const float *x, int64_t n);
 /* How probable an id is by the logits f32 [vocab], and which are the n most probable ones, at most the
  * vocabulary. */
 void tuff_logprobs(const float *logits, int64_t vocab, int32_t id, tuff_token_logprob *top, size_t n,
