@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "generate/generator.h"
 #include "kit/files.h"
+#include "kit/gradients.h"
 #include "kit/truth.h"
 #include "train/trainer.h"
 
@@ -32,22 +33,7 @@ static tuff_program *build(const golden *g, tuff_adapter *adapter, int64_t batch
     tuff_tensor *logits = tuff_net_logits(&net, tuff_net_hidden(&net), false);
     tuff_tensor *loss = tuff_cross_entropy(graph, logits, labels, NULL);
     KIT_OK(tuff_graph_status(graph));
-    size_t count = tuff_lm_trained_count(&lm);
-    tuff_tensor **params = tuff_alloc_array(count, sizeof *params),
-                **grads = tuff_alloc_array(count, sizeof *grads);
-    for (size_t i = 0; i < count; i++)
-        params[i] = tuff_graph_leaf(graph, tuff_lm_trained(&lm, i).name);
-    tuff_graph_grad(graph, loss, params, count, grads);
-    for (size_t i = 0; i < count; i++)
-        tuff_output(graph, tuff_lm_trained(&lm, i).name, grads[i]);
-    tuff_output(graph, "logits", logits);
-    tuff_output(graph, "loss", loss);
-    tuff_free(params);
-    tuff_free(grads);
-    tuff_program *program = NULL;
-    KIT_OK(tuff_program_create(device, &graph, &program));
-    KIT_OK(tuff_store_bind(store, program));
-    return program;
+    return gradient_program(&graph, &lm, logits, loss, store);
 }
 
 /* The truth of a gradient in memory order: GPT-2's Conv1D weights are [in, out] in the file. */

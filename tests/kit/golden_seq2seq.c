@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "generate/beams.h"
 #include "kit/files.h"
+#include "kit/gradients.h"
 #include "kit/golden.h"
 #include "kit/truth.h"
 #include "train/trainer.h"
@@ -57,22 +58,7 @@ static tuff_program *build(const golden *g, tuff_adapter *adapter, const tuff_ta
     tuff_tensor *given = tuff_input(graph, "labels", TUFF_I32, 1, &shape->tokens);
     tuff_tensor *loss = tuff_scale(graph, tuff_cross_entropy_sum(graph, logits, given), 1.0 / (double)labels);
     KIT_OK(tuff_graph_status(graph));
-    size_t count = tuff_lm_trained_count(&lm);
-    tuff_tensor **params = tuff_alloc_array(count, sizeof *params),
-                **grads = tuff_alloc_array(count, sizeof *grads);
-    for (size_t i = 0; i < count; i++)
-        params[i] = tuff_graph_leaf(graph, tuff_lm_trained(&lm, i).name);
-    tuff_graph_grad(graph, loss, params, count, grads);
-    for (size_t i = 0; i < count; i++)
-        tuff_output(graph, tuff_lm_trained(&lm, i).name, grads[i]);
-    tuff_output(graph, "logits", logits);
-    tuff_output(graph, "loss", loss);
-    tuff_free(params);
-    tuff_free(grads);
-    tuff_program *program = NULL;
-    KIT_OK(tuff_program_create(device, &graph, &program));
-    KIT_OK(tuff_store_bind(store, program));
-    return program;
+    return gradient_program(&graph, &lm, logits, loss, store);
 }
 
 /* The bias of keys moves all scores of a query alike: its gradient is zero but for rounding. */
