@@ -71,6 +71,10 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_batcher_create(const tuff_model *model, 
 /* Ends all sequences, without calling back. */
 TUFF_API void tuff_batcher_destroy(tuff_batcher **batcher);
 
+/* What it holds on its device now. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_batcher_get_memory(tuff_batcher *batcher,
+                                                           tuff_generate_memory *out_memory);
+
 /* Adds a sequence that continues prompt[0..size), behind those that wait. Of `params` (NULL: defaults) the
  * struct, its sampling settings, stop strings and ids are copied; the watch must stay as it is until the
  * sequence has ended. Its cancel request ends this sequence alone. Sequences with the same sampling.seed and

@@ -166,6 +166,24 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_generate(tuff_generator *generator, cons
                                                  const tuff_generate_params *params,
                                                  tuff_generate_result *out_result);
 
+/* What a generator or a batcher holds on its device, in bytes. */
+typedef struct tuff_generate_memory {
+    size_t struct_size; /* set by TUFF_GENERATE_MEMORY_INIT */
+    uint64_t weights;   /* of the model, its weight_bytes, and of the adapter */
+    uint64_t cache;     /* keys and values, and tables that are as long; 0 until there is a text, and more as
+                           texts get longer or, of a batcher, more */
+    uint64_t arena; /* results and scratch of a run; 0 until there is one, and more with the tokens of one */
+    uint64_t transfers; /* inputs and results on their way, of runs of all sizes so far */
+    uint64_t total;     /* the sum */
+} tuff_generate_memory;
+#define TUFF_GENERATE_MEMORY_INIT                   \
+    {                                               \
+        sizeof(tuff_generate_memory), 0, 0, 0, 0, 0 \
+    }
+/* As it is now. Fails while another call works on the generator, as all do. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_generator_get_memory(tuff_generator *generator,
+                                                             tuff_generate_memory *out_memory);
+
 /* The program that feeds one token, for its plan and profile; owned by the generator, valid until the next
  * tuff_generate or tuff_generator_logits: a longer context than any run before makes it anew. NULL before its
  * first use, and while one of these calls is at work. */

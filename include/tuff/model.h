@@ -59,13 +59,13 @@ typedef struct tuff_model_info {
     uint32_t reserved;    /* 0 */
     bool encoder_decoder; /* its text answers the prompt, which its encoder reads; else it goes on with it */
     uint8_t reserved_too[7]; /* 0 */
+    /* What its weights take on a device, in bytes, where none of them are trained: matrices as they are
+     * stored, vectors as f32. Weights that are trained take 4 bytes for each element. */
+    uint64_t weight_bytes;
 } tuff_model_info;
-#define TUFF_MODEL_INFO_INIT                                                                 \
-    {                                                                                        \
-        sizeof(tuff_model_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, TUFF_F32, 0, false, \
-        {                                                                                    \
-            0                                                                                \
-        }                                                                                    \
+#define TUFF_MODEL_INFO_INIT                                                                        \
+    {                                                                                               \
+        sizeof(tuff_model_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, TUFF_F32, 0, false, {0}, 0 \
     }
 /* Thread-safe; the architecture's name is a constant. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_info);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <tuff/device.h>
+#include <tuff/generate.h>
 #include <tuff/model.h>
 #include <tuff/status.h>
 #include <tuff/train.h>
@@ -85,6 +86,9 @@ tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tu
 
 /* With --verbose: what the device holds and has done. `device` may be NULL. */
 void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *device);
+
+/* With --verbose: what of it a generator or a batcher takes. */
+void tuff_cli_generate_memory(const tuff_cli_common *common, const tuff_generate_memory *memory);
 
 /* A line to stderr, past a progress line that is there. */
 void tuff_cli_say(const char *format, ...) TUFF_PRINTF(1, 2);

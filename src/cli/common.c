@@ -127,6 +127,14 @@ void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *dev
         (unsigned long long)s.submits, (unsigned long long)s.dispatches);
 }
 
+void tuff_cli_generate_memory(const tuff_cli_common *common, const tuff_generate_memory *m)
+{
+    if (common->verbose)
+        tuff_cli_say("tuff: memory: weights %s + cache %s + arena %s + transfers %s = %s",
+                     tuff_cli_bytes(m->weights), tuff_cli_bytes(m->cache), tuff_cli_bytes(m->arena),
+                     tuff_cli_bytes(m->transfers), tuff_cli_bytes(m->total));
+}
+
 int tuff_cli_failed(void)
 {
     tuff_cli_say("tuff: %s", tuff_error_message());

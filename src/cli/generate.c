@@ -352,6 +352,9 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
         tuff_cli_say("tuff: interrupted before the first token");
     else
         tuff_cli_failed();
+    tuff_generate_memory memory = TUFF_GENERATE_MEMORY_INIT;
+    if (generator && tuff_generator_get_memory(generator, &memory) == TUFF_OK)
+        tuff_cli_generate_memory(&o->common, &memory);
     tuff_generator_destroy(&generator);
     return code;
 }

@@ -139,6 +139,9 @@ int tuff_cli_generate_many(const tuff_cli_generate_options *o, const tuff_model 
         tuff_cli_say("tuff: interrupted before the first token");
     else
         tuff_cli_failed();
+    tuff_generate_memory memory = TUFF_GENERATE_MEMORY_INIT;
+    if (batcher && tuff_batcher_get_memory(batcher, &memory) == TUFF_OK)
+        tuff_cli_generate_memory(&o->common, &memory);
     tuff_batcher_destroy(&batcher);
     return code;
 }

@@ -109,6 +109,20 @@ void tuff_batcher_destroy(tuff_batcher **batcher)
     if (batcher) tuff_batcher_end(batcher, "batcher");
 }
 
+tuff_status tuff_batcher_memory(tuff_batcher *b, const char *what, tuff_generate_memory *out_memory)
+{
+    TUFF_TRY(tuff_batcher_enter(b, what));
+    const tuff_generate_memory memory = tuff_runner_memory(b->runner);
+    tuff_batcher_leave(b);
+    return TUFF_GIVE(out_memory, &memory, TUFF_GENERATE_MEMORY_INIT, total);
+}
+
+tuff_status tuff_batcher_get_memory(tuff_batcher *b, tuff_generate_memory *out_memory)
+{
+    TUFF_NEED(b);
+    return tuff_batcher_memory(b, "batcher", out_memory);
+}
+
 static tuff_status append(tuff_batcher *b, tuff_sequence **sequence)
 {
     if (!tuff_grow((void **)&b->all, b->count, &b->capacity, sizeof(tuff_sequence *))) {

@@ -31,6 +31,10 @@ void tuff_batcher_leave(tuff_batcher *batcher);
 /* As tuff_batcher_destroy, that of a `what`. */
 void tuff_batcher_end(tuff_batcher **batcher, const char *what);
 
+/* As tuff_batcher_get_memory, that of a `what`. */
+TUFF_MUST_USE tuff_status tuff_batcher_memory(tuff_batcher *batcher, const char *what,
+                                              tuff_generate_memory *out_memory);
+
 /* UNSUPPORTED for settings that only a text alone can have. */
 TUFF_MUST_USE tuff_status tuff_batcher_check(const tuff_generate_params *params);
 /* As tuff_batcher_add. */

@@ -63,6 +63,12 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
     return tuff_runner_wait(r);
 }
 
+tuff_status tuff_generator_get_memory(tuff_generator *gen, tuff_generate_memory *out_memory)
+{
+    TUFF_NEED(gen);
+    return tuff_batcher_memory(gen->batcher, "generator", out_memory);
+}
+
 tuff_program *tuff_generator_program(tuff_generator *gen)
 {
     if (!gen || atomic_flag_test_and_set(&gen->batcher->busy)) return NULL;

@@ -86,6 +86,18 @@ void tuff_runner_destroy(tuff_runner **runner)
     *runner = NULL;
 }
 
+tuff_generate_memory tuff_runner_memory(const tuff_runner *r)
+{
+    const tuff_store *caches = tuff_session_caches(r->session);
+    tuff_generate_memory m = TUFF_GENERATE_MEMORY_INIT;
+    m.weights = tuff_store_bytes(tuff_session_store(r->session));
+    m.cache = caches ? tuff_store_bytes(caches) : 0;
+    m.arena = tuff_session_arena(r->session);
+    m.transfers = tuff_session_transfers(r->session);
+    m.total = m.weights + m.cache + m.arena + m.transfers;
+    return m;
+}
+
 /* Few lengths, so that few programs are made: a sequence alone goes through four, several together through
  * powers of two to 64, then multiples of 64 or of an eighth of the power of two below. */
 static int64_t token_capacity(int64_t tokens, int64_t sequences)

@@ -2,6 +2,8 @@
 #ifndef TUFF_GENERATE_RUNNER_H
 #define TUFF_GENERATE_RUNNER_H
 
+#include <tuff/generate.h>
+
 #include "adapters/adapter.h"
 #include "runtime/session.h"
 
@@ -44,6 +46,9 @@ typedef struct tuff_runner {
 TUFF_MUST_USE tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device,
                                              const tuff_runner_params *params, tuff_runner **out_runner);
 void tuff_runner_destroy(tuff_runner **runner);
+
+/* What it holds on its device now. */
+tuff_generate_memory tuff_runner_memory(const tuff_runner *runner);
 
 /* What a cache is to have room for. */
 typedef struct tuff_room {

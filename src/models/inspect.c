@@ -73,6 +73,10 @@ static void put_model(tuff_inspection *r, tuff_model *model, const char *name, t
         put_dimensions(r, model);
         status = tuff_model_check_tensors(model);
     }
+    if (status == TUFF_OK) {
+        tuff_model_settle_types(model);
+        tuff_inspect_put_int(r, "bytes_on_device", (int64_t)tuff_model_weight_bytes(model, false));
+    }
     tuff_inspect_put_bool(r, "runs", status == TUFF_OK);
     if (status != TUFF_OK) put(r, "because", tuff_error_message());
     tuff_inspect_section_end(r);

@@ -130,13 +130,20 @@ static uint64_t set_stored(const tuff_model *model, tuff_param *p)
     return bytes;
 }
 
+uint64_t tuff_model_settle_types(tuff_model *model)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < model->params.count; i++)
+        bytes += set_stored(model, &model->params.items[i]);
+    return bytes;
+}
+
 static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
 {
-    uint64_t done = 0, total = 0;
     TUFF_TRY(tuff_params_list(&model->config, &model->params));
     TUFF_TRY(tuff_model_check_tensors(model));
-    for (size_t i = 0; i < model->params.count; i++)
-        total += set_stored(model, &model->params.items[i]);
+    const uint64_t total = tuff_model_settle_types(model);
+    uint64_t done = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         /* what is packed was looked at already */
@@ -312,6 +319,7 @@ tuff_status tuff_model_get_info(const tuff_model *model, tuff_model_info *out_in
                                   .tied = c->tied,
                                   .parameters = tuff_model_parameters(model),
                                   .dtype = tuff_model_matrix_dtype(model),
-                                  .encoder_decoder = c->encoder != NULL};
+                                  .encoder_decoder = c->encoder != NULL,
+                                  .weight_bytes = tuff_model_weight_bytes(model, false)};
     return TUFF_GIVE(out_info, &info, TUFF_MODEL_INFO_INIT, dtype);
 }

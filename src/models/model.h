@@ -86,6 +86,9 @@ TUFF_MUST_USE tuff_status tuff_labels_write_gguf(const tuff_model *model, tuff_g
 /* Fails when the file lacks a parameter, has it in a shape or a type that cannot be used, or holds a tensor
  * that the model has no use for. */
 TUFF_MUST_USE tuff_status tuff_model_check_tensors(const tuff_model *model);
+/* Once they are right: settles in which type each parameter is kept. The bytes of the tensors that it reads.
+ */
+uint64_t tuff_model_settle_types(tuff_model *model);
 /* The file's tensors. */
 const tuff_weights *tuff_model_weights(const tuff_model *model);
 /* The file's tensor of a parameter, or the first of those that it is a stack of, or number `index`; NULL when
@@ -109,6 +112,9 @@ int64_t tuff_model_parameters(const tuff_model *model);
 
 /* The type of its matrices on a device where they are frozen, as tuff_model_info has it. */
 tuff_dtype tuff_model_matrix_dtype(const tuff_model *model);
+
+/* What all parameters take on a device: as they are stored, or, to be trained, as f32. */
+uint64_t tuff_model_weight_bytes(const tuff_model *model, bool trained);
 
 /* Puts all parameters into the store, under their names, in memory order: as they are stored, or, to be
  * trained, as f32. `watch` may be NULL. */

@@ -205,16 +205,14 @@ static tuff_dtype dtype_of(const tuff_param *p, bool trained)
     return trained ? TUFF_F32 : p->stored;
 }
 
-static tuff_status check_room(const tuff_model *model, bool trained, const tuff_store *store)
+uint64_t tuff_model_weight_bytes(const tuff_model *model, bool trained)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         bytes += tuff_dtype_bytes(dtype_of(p, trained), tuff_param_elements(p));
     }
-    return tuff_note(tuff_room_check(tuff_store_device(store), bytes, "the model",
-                                     "one stored as bf16, f16 or Q4_K_M needs"),
-                     "%s", model->path);
+    return bytes;
 }
 
 tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_watch *watch,
@@ -223,7 +221,9 @@ tuff_status tuff_model_upload(const tuff_model *model, bool trained, const tuff_
     progress at = {.watch = watch};
     for (size_t i = 0; i < model->params.count; i++)
         at.total += (uint64_t)tuff_param_elements(&model->params.items[i]);
-    TUFF_TRY(check_room(model, trained, store));
+    TUFF_TRY(tuff_note(tuff_room_check(tuff_store_device(store), tuff_model_weight_bytes(model, trained),
+                                       "the model", "one stored as bf16, f16 or Q4_K_M needs"),
+                       "%s", model->path));
     for (size_t i = 0; i < model->params.count; i++) {
         TUFF_TRY(tuff_weights_check_files(tuff_model_weights(model)));
         const tuff_param *p = &model->params.items[i];

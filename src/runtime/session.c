@@ -129,6 +129,14 @@ uint64_t tuff_session_arena_planned(const tuff_session *session)
     return bytes;
 }
 
+uint64_t tuff_session_transfers(const tuff_session *session)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < session->count; i++)
+        bytes += tuff_program_memory_of(session->entries[i].program).staging;
+    return bytes;
+}
+
 /* What a block is made for that is larger than all there are: the smaller ones stay, so that programs of ever
  * larger batches would have one each. Twice the largest makes them few; so much more than is needed is
  * little. */
@@ -210,16 +218,15 @@ static void let_go(tuff_session *session)
 {
     bool any = false;
     for (;;) {
-        uint64_t bytes = 0;
         size_t oldest = session->count, loose = 0;
         for (size_t i = 0; i < session->count; i++) {
             const entry *e = &session->entries[i];
-            bytes += tuff_program_memory_of(e->program).staging;
             loose += !e->kept;
             if (!e->kept && (oldest == session->count || e->asked < session->entries[oldest].asked))
                 oldest = i;
         }
-        bool too_many = session->count > TUFF_SESSION_PROGRAMS, too_large = bytes > TUFF_SESSION_STAGING;
+        bool too_many = session->count > TUFF_SESSION_PROGRAMS,
+             too_large = tuff_session_transfers(session) > TUFF_SESSION_STAGING;
         if (loose <= TUFF_SESSION_RECENT || !(too_many || too_large)) break;
         drop(&session->entries[oldest]);
         session->entries[oldest] = session->entries[--session->count];

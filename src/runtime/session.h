@@ -58,4 +58,7 @@ void tuff_session_keep(tuff_session *session, const tuff_program *program);
 uint64_t tuff_session_arena(const tuff_session *session);
 uint64_t tuff_session_arena_planned(const tuff_session *session);
 
+/* Bytes of inputs and outputs on their way, of the programs that there are. */
+uint64_t tuff_session_transfers(const tuff_session *session);
+
 #endif

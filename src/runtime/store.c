@@ -90,6 +90,14 @@ tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program)
     return TUFF_OK;
 }
 
+uint64_t tuff_store_bytes(const tuff_store *store)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < store->count; i++)
+        bytes += tuff_dtype_bytes(store->buffers[i]->dtype, tuff_buffer_count(store->buffers[i]));
+    return bytes;
+}
+
 size_t tuff_store_count(const tuff_store *store)
 {
     return store->count;

@@ -25,6 +25,8 @@ TUFF_MUST_USE tuff_status tuff_store_retype(tuff_store *store, const char *name,
 tuff_buffer *tuff_store_find(const tuff_store *store, const char *name);
 /* Binds every buffer to the program's variable of its name. The store must outlive the program. */
 TUFF_MUST_USE tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program);
+/* Bytes of all its buffers. */
+uint64_t tuff_store_bytes(const tuff_store *store);
 /* What is in it, in the order of adding. */
 size_t tuff_store_count(const tuff_store *store);
 tuff_buffer *tuff_store_at(const tuff_store *store, size_t index, const char **out_name);

@@ -70,6 +70,27 @@ static void test_bundled(void **state)
     }
 }
 
+/* What weights take on a device is said before and after, and is what they take in the file. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    const char *path = kit_path("sized.gguf");
+    KIT_DO("convert", kit_asset("model"), "--to", "gguf", "--dtype", "q4_k_m", "--output", path);
+    kit_result r = KIT_TUFF("inspect", path, "--json");
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    const double file = kit_number(cJSON_GetObjectItem(json, "tensors"), "bytes");
+    assert_true(file > 690000 && file < 692000);
+    assert_true(kit_number(cJSON_GetObjectItem(json, "model"), "bytes_on_device") == file);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    for (int i = 0; i < 2; i++) {
+        r = KIT_TUFF("generate", "--model", path, "--prompt", "Once", "--max-new-tokens", "2", "--verbose",
+                     "--temperature", "1", "--num-return-sequences", i ? "2" : "1");
+        assert_non_null(strstr(r.err.data, "tuff: memory: weights 6"));
+        kit_result_free(&r);
+    }
+}
+
 /* All types are in the help, in the library's order. */
 static void test_types(void **state)
 {
@@ -160,9 +181,10 @@ static void test_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bundled),     cmocka_unit_test(test_types),
-        cmocka_unit_test(test_inputs_stay), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_importance),  cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_bundled),  cmocka_unit_test(test_types),
+        cmocka_unit_test(test_bytes),    cmocka_unit_test(test_inputs_stay),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_importance),
+        cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

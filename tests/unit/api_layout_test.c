@@ -89,7 +89,8 @@ FIELD(tuff_model_info, dtype, 96)
 FIELD(tuff_model_info, reserved, 100)
 FIELD(tuff_model_info, encoder_decoder, 104)
 FIELD(tuff_model_info, reserved_too, 105)
-LAST(tuff_model_info, reserved_too)
+FIELD(tuff_model_info, weight_bytes, 112)
+LAST(tuff_model_info, weight_bytes)
 
 STRUCT(tuff_save_params, 40)
 FIELD(tuff_save_params, struct_size, 0)
@@ -416,6 +417,15 @@ FIELD(tuff_train_params, num_virtual_tokens, 224)
 FIELD(tuff_train_params, prompt_tuning_init_text, 232)
 LAST(tuff_train_params, prompt_tuning_init_text)
 
+STRUCT(tuff_generate_memory, 48)
+FIELD(tuff_generate_memory, struct_size, 0)
+FIELD(tuff_generate_memory, weights, 8)
+FIELD(tuff_generate_memory, cache, 16)
+FIELD(tuff_generate_memory, arena, 24)
+FIELD(tuff_generate_memory, transfers, 32)
+FIELD(tuff_generate_memory, total, 40)
+LAST(tuff_generate_memory, total)
+
 STRUCT(tuff_train_memory, 96)
 FIELD(tuff_train_memory, struct_size, 0)
 FIELD(tuff_train_memory, weights, 8)
@@ -615,6 +625,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_batcher_params, TUFF_BATCHER_PARAMS_INIT);
     SETS_SIZE(tuff_generate_params, TUFF_GENERATE_PARAMS_INIT);
     SETS_SIZE(tuff_generate_result, TUFF_GENERATE_RESULT_INIT);
+    SETS_SIZE(tuff_generate_memory, TUFF_GENERATE_MEMORY_INIT);
     SETS_SIZE(tuff_generate_many_params, TUFF_GENERATE_MANY_PARAMS_INIT);
     SETS_SIZE(tuff_generate_many_result, TUFF_GENERATE_MANY_RESULT_INIT);
     SETS_SIZE(tuff_model_info, TUFF_MODEL_INFO_INIT);

@@ -1,5 +1,6 @@
 /* Models written by the block, and read again. */
 #include <math.h>
+#include <tuff/generate.h>
 
 #include "base/rng.h"
 #include "formats/gguf.h"
@@ -138,6 +139,45 @@ static void test_every_type(void **state)
     tuff_model_destroy(&model);
 }
 
+/* What a model takes on a device is what its file's tensors take, and is known before. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open(make("wide.gguf", 0));
+    tuff_device *device = kit_cpu();
+    const char *path = kit_path("sized.gguf"), *type;
+    for (size_t i = 0; (type = tuff_save_type(i)); i++) {
+        KIT_OK(save(model, type, 0, path));
+        tuff_model *typed = model_open(path);
+        tuff_model_info info = TUFF_MODEL_INFO_INIT;
+        tuff_generate_memory begun = TUFF_GENERATE_MEMORY_INIT, ran = TUFF_GENERATE_MEMORY_INIT;
+        tuff_generator *generator = NULL;
+        const uint64_t before = kit_device_stats(device).bytes;
+        uint64_t file = 0;
+        float logits[WORDS];
+        for (size_t k = 0; k < typed->gguf->weights->count; k++)
+            file += typed->gguf->weights->items[k].bytes;
+        KIT_OK(tuff_model_get_info(typed, &info));
+        KIT_OK(tuff_generator_create(typed, device, NULL, &generator));
+        KIT_OK(tuff_generator_get_memory(generator, &begun));
+        assert_int_equal(begun.weights, info.weight_bytes);
+        assert_int_equal(begun.weights, file);
+        assert_int_equal(begun.total, begun.weights);
+        assert_int_equal(kit_device_stats(device).bytes - before, begun.total);
+        KIT_OK(tuff_generator_logits(generator, (const int32_t[]){1, 2, 3}, 3, logits));
+        KIT_OK(tuff_generator_get_memory(generator, &ran));
+        assert_int_equal(ran.weights, begun.weights);
+        assert_true(ran.cache > 0 && ran.arena > 0 && ran.transfers > 0);
+        assert_int_equal(ran.total, ran.weights + ran.cache + ran.arena + ran.transfers);
+        const uint64_t taken = kit_device_stats(device).bytes - before;
+        assert_true(taken <= ran.total && taken >= ran.total - ran.transfers);
+        tuff_generator_destroy(&generator);
+        tuff_model_destroy(&typed);
+    }
+    tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+}
+
 /* Rows change their order on the way; each must still be what it was. */
 static void test_orders_of_rows(void **state)
 {
@@ -266,10 +306,10 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_type),      cmocka_unit_test(test_orders_of_rows),
-        cmocka_unit_test(test_quantized_again), cmocka_unit_test(test_sources_stay),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_every_type),     cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_orders_of_rows), cmocka_unit_test(test_quantized_again),
+        cmocka_unit_test(test_sources_stay),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_stopped),        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -393,6 +393,13 @@ CALLS_OF(tuff_model_generation)
     REFUSED(tuff_model_generation(fixture.model, &p, NULL));
     REFUSED(tuff_model_generation(fixture.model, &unset, &sampling));
 }
+CALLS_OF(tuff_generator_get_memory)
+{
+    tuff_generate_memory memory = TUFF_GENERATE_MEMORY_INIT, unset = {0};
+    REFUSED(tuff_generator_get_memory(NULL, &memory));
+    REFUSED(tuff_generator_get_memory(fixture.generator, NULL));
+    REFUSED(tuff_generator_get_memory(fixture.generator, &unset));
+}
 CALLS_OF(tuff_generator_program)
 {
     assert_null(tuff_generator_program(NULL));
@@ -421,6 +428,13 @@ CALLS_OF(tuff_batcher_destroy)
     tuff_batcher *none = NULL;
     tuff_batcher_destroy(NULL);
     tuff_batcher_destroy(&none);
+}
+CALLS_OF(tuff_batcher_get_memory)
+{
+    tuff_generate_memory memory = TUFF_GENERATE_MEMORY_INIT, unset = {0};
+    REFUSED(tuff_batcher_get_memory(NULL, &memory));
+    REFUSED(tuff_batcher_get_memory(fixture.batcher, NULL));
+    REFUSED(tuff_batcher_get_memory(fixture.batcher, &unset));
 }
 CALLS_OF(tuff_batcher_add)
 {
