@@ -27,4 +27,12 @@ TUFF_MUST_USE tuff_status tuff_stage_read(const char *directory, tuff_status (*r
  * for ".out.tuff-stage/x"; other paths as they are. */
 TUFF_MUST_USE tuff_status tuff_stage_final_path(const char *path, tuff_buf *out);
 
+/* Takes a directory away whole: it is renamed first, so that one that is half removed never has its name.
+ * What of it cannot be removed stays under the other name, for tuff_stage_clean. Errors: TUFF_IO where it
+ * cannot be renamed. */
+TUFF_MUST_USE tuff_status tuff_stage_remove(const char *directory);
+/* Removes what processes that were killed left in `parent`: stages of directories whose names begin with
+ * `prefix`, and what tuff_stage_remove had renamed. Stages that are in use stay. Best effort. */
+void tuff_stage_clean(const char *parent, const char *prefix);
+
 #endif
