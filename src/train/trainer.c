@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/stage.h"
 #include "base/structs.h"
 #include "runtime/program.h"
 #include "runtime/room.h"
@@ -282,8 +281,7 @@ typedef struct stepping {
     double loss;  /* the sum */
 } stepping;
 
-/* How far the steps done have come, in epochs. */
-static double epochs_done(const tuff_trainer *t)
+double tuff_trainer_epochs_done(const tuff_trainer *t)
 {
     int64_t steps = tuff_trainer_epoch_steps(t);
     int64_t examples = t->params.per_device_train_batch_size * t->params.gradient_accumulation_steps;
@@ -359,7 +357,8 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     if (t->broken)
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
-            "an earlier step failed on its way, and what it left cannot be trained on; begin anew");
+            "an earlier step failed on its way, and what it left cannot be trained on; begin anew, or go on "
+            "from a checkpoint");
     TUFF_TRY(tuff_trainer_prepare(t));
     TUFF_TRY(clear_gradients(t));
     tuff_status status = run_step(t, &s, &norm);
@@ -371,9 +370,10 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
     double rate = present_rate(t);
     bool finite = isfinite(norm);
     t->step++;
+    t->skipped += !finite || !s.labels;
     const tuff_train_step step = {.struct_size = sizeof step,
                                   .step = t->step,
-                                  .epoch = epochs_done(t),
+                                  .epoch = tuff_trainer_epochs_done(t),
                                   .loss = s.labels ? s.loss / (double)s.labels : (double)NAN,
                                   .learning_rate = rate,
                                   .grad_norm = (double)norm,
@@ -440,42 +440,4 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
     TUFF_TRY(tuff_trainer_enter(t));
     TUFF_TRY(tuff_trainer_leave(t, evaluate(t, data, &result)));
     return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
-}
-
-static tuff_status save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
-{
-    const tuff_task *task = t->data->task;
-    TUFF_TRY(tuff_trainer_need_store(t));
-    if (t->runs.lm.adapter)
-        return tuff_adapter_save(t->runs.lm.adapter, task->head ? task->head->peft_type : task->peft_type,
-                                 t->store, watch, tuff_stage_path(stage));
-    TUFF_TRY(tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage));
-    return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
-}
-
-static tuff_status save(tuff_trainer *t, const char *directory)
-{
-    tuff_stage *stage = NULL;
-    TUFF_TRY(tuff_stage_open(directory, &stage));
-    tuff_status status = save_into(t, stage, NULL);
-    if (status == TUFF_OK) return tuff_stage_commit(&stage);
-    tuff_stage_abort(&stage);
-    return status;
-}
-
-tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
-{
-    TUFF_NEED(t);
-    TUFF_NEED(stage);
-    TUFF_TRY(tuff_watch_check(watch));
-    TUFF_TRY(tuff_trainer_enter(t));
-    return tuff_trainer_leave(t, save_into(t, stage, watch));
-}
-
-tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)
-{
-    TUFF_NEED(t);
-    TUFF_NEED(directory);
-    TUFF_TRY(tuff_trainer_enter(t));
-    return tuff_trainer_leave(t, save(t, directory));
 }

@@ -28,7 +28,9 @@ struct tuff_trainer {
     uint64_t variables;                      /* bytes of those that a batch's program has */
     uint64_t arena, bound, transfers, extra; /* of training; what evaluation takes beside that */
     uint32_t *examples;                      /* of one batch */
-    int64_t nonfinite;                       /* skipped steps in a row */
+    int64_t nonfinite;                       /* steps in a row whose gradients were not finite */
+    int64_t skipped;                         /* of the steps done: those that changed nothing */
+    char data_hash[65];                      /* of the training's examples; "": not known yet */
     atomic_flag busy;                        /* a call works on it */
     bool broken;                             /* a step failed on its way: nobody knows what it changed */
     bool unclean; /* a step was cancelled on its way: the accumulated gradients are part of it */
@@ -60,6 +62,13 @@ TUFF_MUST_USE tuff_status tuff_trainer_prepare(tuff_trainer *trainer);
 
 /* The first part of it: what a run reads that changes nothing. */
 TUFF_MUST_USE tuff_status tuff_trainer_need_store(tuff_trainer *trainer);
+
+/* How far the steps done have come, in epochs. */
+double tuff_trainer_epochs_done(const tuff_trainer *trainer);
+
+/* Writes what is trained into a stage: a model or an adapter. */
+TUFF_MUST_USE tuff_status tuff_trainer_write(tuff_trainer *trainer, tuff_stage *stage,
+                                             const tuff_watch *watch);
 
 tuff_train_memory tuff_trainer_memory(const tuff_trainer *trainer);
 

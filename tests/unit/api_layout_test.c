@@ -452,6 +452,33 @@ FIELD(tuff_train_step, skipped, 48)
 FIELD(tuff_train_step, tokens, 56)
 LAST(tuff_train_step, tokens)
 
+STRUCT(tuff_checkpoint_number, 40)
+FIELD(tuff_checkpoint_number, name, 0)
+FIELD(tuff_checkpoint_number, value, 32)
+
+STRUCT(tuff_checkpoint_params, 64)
+FIELD(tuff_checkpoint_params, struct_size, 0)
+FIELD(tuff_checkpoint_params, watch, 8)
+FIELD(tuff_checkpoint_params, best_model_checkpoint, 16)
+FIELD(tuff_checkpoint_params, best_metric, 24)
+FIELD(tuff_checkpoint_params, best_global_step, 32)
+FIELD(tuff_checkpoint_params, log_history, 40)
+FIELD(tuff_checkpoint_params, numbers, 48)
+FIELD(tuff_checkpoint_params, number_count, 56)
+LAST(tuff_checkpoint_params, number_count)
+
+STRUCT(tuff_checkpoint_info, 72)
+FIELD(tuff_checkpoint_info, struct_size, 0)
+FIELD(tuff_checkpoint_info, step, 8)
+FIELD(tuff_checkpoint_info, max_steps, 16)
+FIELD(tuff_checkpoint_info, epoch, 24)
+FIELD(tuff_checkpoint_info, skipped, 32)
+FIELD(tuff_checkpoint_info, directory, 40)
+FIELD(tuff_checkpoint_info, best_model_checkpoint, 48)
+FIELD(tuff_checkpoint_info, best_metric, 56)
+FIELD(tuff_checkpoint_info, best_global_step, 64)
+LAST(tuff_checkpoint_info, best_global_step)
+
 STRUCT(tuff_eval_result, 32)
 FIELD(tuff_eval_result, struct_size, 0)
 FIELD(tuff_eval_result, loss, 8)
@@ -647,6 +674,8 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_train_params, TUFF_TRAIN_PARAMS_INIT);
     SETS_SIZE(tuff_train_memory, TUFF_TRAIN_MEMORY_INIT);
     SETS_SIZE(tuff_train_step, TUFF_TRAIN_STEP_INIT);
+    SETS_SIZE(tuff_checkpoint_params, TUFF_CHECKPOINT_PARAMS_INIT);
+    SETS_SIZE(tuff_checkpoint_info, TUFF_CHECKPOINT_INFO_INIT);
     SETS_SIZE(tuff_eval_result, TUFF_EVAL_RESULT_INIT);
     SETS_SIZE(tuff_eval_params, TUFF_EVAL_PARAMS_INIT);
     SETS_SIZE(tuff_conform_params, TUFF_CONFORM_PARAMS_INIT);

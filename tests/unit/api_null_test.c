@@ -6,6 +6,7 @@
 
 #include "kit/files.h"
 #include "model_fixture.h"
+#include "null_checkpoint.h"
 #include "null_embed.h"
 #include "null_graph.h"
 #include "null_predict.h"
@@ -274,6 +275,18 @@ static const struct {
     CALLS(tuff_trainer_dump_batches),
     CALLS(tuff_trainer_save),
     CALLS(tuff_trainer_save_into),
+    CALLS(tuff_trainer_save_checkpoint),
+    CALLS(tuff_trainer_save_checkpoint_into),
+    CALLS(tuff_checkpoint_open),
+    CALLS(tuff_checkpoint_destroy),
+    CALLS(tuff_checkpoint_get_info),
+    CALLS(tuff_checkpoint_get_number),
+    CALLS(tuff_checkpoint_differences),
+    CALLS(tuff_trainer_resume),
+    CALLS(tuff_checkpoint_find),
+    CALLS(tuff_checkpoint_step),
+    CALLS(tuff_checkpoint_remove),
+    CALLS(tuff_checkpoint_clean),
     CALLS(tuff_trainer_plan_evaluation),
     CALLS(tuff_trainer_evaluate),
     CALLS(tuff_trainer_measure_retrieval),
@@ -387,6 +400,8 @@ static int set_up(void **state)
     KIT_OK(tuff_stop_create(stops, 1, &fixture.stop));
     KIT_OK(tuff_dataset_from_ids(ids, 16, 8, &fixture.data));
     KIT_OK(tuff_trainer_create(fixture.model, fixture.device, fixture.data, &train, &fixture.trainer));
+    KIT_OK(tuff_trainer_save_checkpoint(fixture.trainer, kit_path("checkpoint-0"), NULL));
+    KIT_OK(tuff_checkpoint_open(kit_path("checkpoint-0"), NULL, &fixture.checkpoint));
     KIT_OK(tuff_generator_create(fixture.model, fixture.device, NULL, &fixture.generator));
     KIT_OK(tuff_batcher_create(fixture.model, fixture.device, NULL, &fixture.batcher));
     KIT_OK(tuff_batcher_add(fixture.batcher, "a", 1, NULL, &fixture.sequence));
@@ -424,6 +439,7 @@ static int tear_down(void **state)
     tuff_index_destroy(&fixture.index);
     tuff_batcher_destroy(&fixture.batcher);
     tuff_generator_destroy(&fixture.generator);
+    tuff_checkpoint_destroy(&fixture.checkpoint);
     tuff_trainer_destroy(&fixture.trainer);
     tuff_dataset_destroy(&fixture.data);
     tuff_stop_destroy(&fixture.stop);

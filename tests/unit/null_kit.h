@@ -42,6 +42,7 @@ static struct {
     tuff_stop *stop;
     tuff_dataset *data;
     tuff_trainer *trainer;
+    tuff_checkpoint *checkpoint;
     tuff_generator *generator;
     tuff_batcher *batcher;
     tuff_sequence *sequence;

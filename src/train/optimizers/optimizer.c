@@ -12,8 +12,6 @@ static const tuff_optimizer *const optimizers[] = {
 };
 enum { OPTIMIZERS = sizeof optimizers / sizeof optimizers[0] };
 
-#define COUNTER "optimizer.state"
-
 tuff_status tuff_optimizer_find(const char *name, const tuff_optimizer **out_optimizer)
 {
     *out_optimizer = name ? NULL : optimizers[0];
@@ -58,7 +56,7 @@ void tuff_optimizer_build(const tuff_optimizer_settings *settings, tuff_graph *g
         .struct_size = sizeof betas, .beta1 = settings->beta1, .beta2 = settings->beta2};
     tuff_tensor *norm = tuff_grad_norm(g, grads, n);
     tuff_tensor *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
-    tuff_tensor *counter = tuff_variable(g, COUNTER, TUFF_F32, 1, (int64_t[]){4});
+    tuff_tensor *counter = tuff_variable(g, TUFF_OPTIMIZER_COUNTER, TUFF_F32, 1, (int64_t[]){4});
     counter = tuff_optimizer_step(g, counter, norm, &betas);
     tuff_optimizer_slot *slots = tuff_arena_array(&g->arena, n, sizeof *slots);
     if (!slots) {
@@ -100,7 +98,7 @@ tuff_status tuff_optimizer_add_states(const tuff_optimizer_settings *settings, c
 
 tuff_status tuff_optimizer_add_counter(tuff_store *store)
 {
-    return tuff_store_add(store, COUNTER, TUFF_F32, 1, (int64_t[]){4}, NULL);
+    return tuff_store_add(store, TUFF_OPTIMIZER_COUNTER, TUFF_F32, 1, (int64_t[]){4}, NULL);
 }
 
 uint64_t tuff_optimizer_bytes(const tuff_optimizer_settings *settings, const tuff_trained *trained)

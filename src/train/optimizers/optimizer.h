@@ -61,6 +61,7 @@ TUFF_MUST_USE tuff_status tuff_optimizer_add_states(const tuff_optimizer_setting
 TUFF_MUST_USE tuff_status tuff_optimizer_add_counter(tuff_store *store);
 /* Bytes of these. */
 uint64_t tuff_optimizer_bytes(const tuff_optimizer_settings *settings, const tuff_trained *trained);
+#define TUFF_OPTIMIZER_COUNTER "optimizer.state" /* the variable of a step's counter */
 enum { TUFF_OPTIMIZER_COUNTER_BYTES = 16 };
 
 /* For optimizers: a state as large as the trained tensor, f32. */

@@ -1,0 +1,41 @@
+/* Saving what is trained. */
+#include "base/stage.h"
+#include "train/trainer.h"
+
+tuff_status tuff_trainer_write(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
+{
+    const tuff_task *task = t->data->task;
+    TUFF_TRY(tuff_trainer_need_store(t));
+    if (t->runs.lm.adapter)
+        return tuff_adapter_save(t->runs.lm.adapter, task->head ? task->head->peft_type : task->peft_type,
+                                 t->store, watch, tuff_stage_path(stage));
+    TUFF_TRY(tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage));
+    return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
+}
+
+static tuff_status save(tuff_trainer *t, const char *directory)
+{
+    tuff_stage *stage = NULL;
+    TUFF_TRY(tuff_stage_open(directory, &stage));
+    tuff_status status = tuff_trainer_write(t, stage, NULL);
+    if (status == TUFF_OK) return tuff_stage_commit(&stage);
+    tuff_stage_abort(&stage);
+    return status;
+}
+
+tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
+{
+    TUFF_NEED(t);
+    TUFF_NEED(stage);
+    TUFF_TRY(tuff_watch_check(watch));
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, tuff_trainer_write(t, stage, watch));
+}
+
+tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)
+{
+    TUFF_NEED(t);
+    TUFF_NEED(directory);
+    TUFF_TRY(tuff_trainer_enter(t));
+    return tuff_trainer_leave(t, save(t, directory));
+}

@@ -1,0 +1,661 @@
+/* Checkpoints: a training that goes on from one makes the same bytes; what differs is said; damage is found.
+ */
+#define _XOPEN_SOURCE 700
+#include <errno.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <tuff/checkpoint.h>
+
+#include "base/disk.h"
+#include "base/file.h"
+#include "failing_device.h"
+#include "model_fixture.h"
+#include "train/trainer.h"
+
+enum { IDS = 210, STEPS = 6 };
+
+static tuff_device *device;
+static tuff_model *llama, *gpt2;
+static tuff_dataset *data;
+static int32_t ids[IDS];
+
+static int begin(void **state)
+{
+    (void)state;
+    for (int i = 0; i < IDS; i++)
+        ids[i] = (i * 37 + i / 7) % 250;
+    device = kit_cpu();
+    llama = model_open("llama");
+    gpt2 = model_open("gpt2");
+    KIT_OK(tuff_dataset_from_ids(ids, IDS, 16, &data));
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&llama);
+    tuff_model_destroy(&gpt2);
+    tuff_device_destroy(&device);
+    return 0;
+}
+
+static tuff_train_params few_steps(int64_t micro, int64_t lora_rank)
+{
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+    p.max_steps = STEPS;
+    p.per_device_train_batch_size = 2;
+    p.gradient_accumulation_steps = micro;
+    p.learning_rate = 1e-3;
+    p.lora_rank = lora_rank;
+    p.lora_dropout = lora_rank ? 0.1 : 0;
+    return p;
+}
+
+static tuff_trainer *trainer_of(const tuff_model *model, tuff_train_params p)
+{
+    tuff_trainer *trainer = NULL;
+    KIT_OK(tuff_trainer_create(model, device, data, &p, &trainer));
+    return trainer;
+}
+
+static double steps_of(tuff_trainer *trainer, int count)
+{
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    for (int i = 0; i < count; i++)
+        KIT_OK(tuff_trainer_step(trainer, &step));
+    return step.loss;
+}
+
+static tuff_checkpoint *opened(const char *directory)
+{
+    tuff_checkpoint *checkpoint = NULL;
+    KIT_OK(tuff_checkpoint_open(directory, NULL, &checkpoint));
+    return checkpoint;
+}
+
+static tuff_trainer *resumed(const tuff_model *model, tuff_train_params p, const char *directory)
+{
+    tuff_trainer *trainer = trainer_of(model, p);
+    tuff_checkpoint *checkpoint = opened(directory);
+    char *lines = NULL;
+    KIT_OK(tuff_checkpoint_differences(checkpoint, trainer, &lines));
+    assert_string_equal(lines, "");
+    tuff_free(lines);
+    KIT_OK(tuff_trainer_resume(trainer, checkpoint));
+    tuff_checkpoint_destroy(&checkpoint);
+    return trainer;
+}
+
+static void expect_same_file(const char *a, const char *b, const char *name)
+{
+    tuff_buf x = {0}, y = {0};
+    kit_read_file(kit_join(a, name), &x);
+    kit_read_file(kit_join(b, name), &y);
+    if (x.size != y.size || memcmp(x.data, y.data, x.size) != 0)
+        fail_msg("%s of %s and %s are not the same", name, a, b);
+    tuff_buf_free(&x);
+    tuff_buf_free(&y);
+}
+
+/* ---- the same bytes */
+
+static void expect_the_same_bytes(const tuff_model *model, tuff_train_params p, const char *file)
+{
+    static int run;
+    char name[5][32];
+    for (int i = 0; i < 5; i++)
+        snprintf(name[i], sizeof name[i], "same-%d-%d", run, i);
+    run++;
+    const char *half = kit_path(name[0]), *whole = kit_path(name[1]), *again = kit_path(name[2]);
+    const char *last = kit_path(name[3]), *last_again = kit_path(name[4]);
+
+    tuff_trainer *trainer = trainer_of(model, p);
+    steps_of(trainer, 3);
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, half, NULL));
+    double loss = steps_of(trainer, 3);
+    KIT_OK(tuff_trainer_save(trainer, whole));
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, last, NULL));
+    tuff_trainer_destroy(&trainer);
+
+    trainer = resumed(model, p, half);
+    assert_true(steps_of(trainer, 3) == loss);
+    KIT_OK(tuff_trainer_save(trainer, again));
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, last_again, NULL));
+    expect_same_file(whole, again, file);
+    expect_same_file(last, last_again, file);
+    expect_same_file(last, last_again, "optimizer.safetensors");
+    expect_same_file(last, last_again, "trainer_state.json");
+
+    /* at any time, also back */
+    tuff_checkpoint *checkpoint = opened(half);
+    KIT_OK(tuff_trainer_resume(trainer, checkpoint));
+    assert_true(steps_of(trainer, 3) == loss);
+    tuff_checkpoint_destroy(&checkpoint);
+    tuff_trainer_destroy(&trainer);
+}
+
+static void full_trainings_go_on(void **state)
+{
+    (void)state;
+    for (int64_t micro = 1; micro <= 2; micro++) {
+        expect_the_same_bytes(llama, few_steps(micro, 0), "model.safetensors");
+        expect_the_same_bytes(gpt2, few_steps(micro, 0), "model.safetensors");
+    }
+}
+
+static void adapters_go_on(void **state)
+{
+    (void)state;
+    for (int64_t micro = 1; micro <= 2; micro++) {
+        expect_the_same_bytes(llama, few_steps(micro, 4), "adapter_model.safetensors");
+        expect_the_same_bytes(gpt2, few_steps(micro, 4), "adapter_model.safetensors");
+    }
+    static const char *const others[] = {"ia3", "prompt_tuning"};
+    for (int i = 0; i < 2; i++) {
+        tuff_train_params p = few_steps(1, 0);
+        p.peft_type = others[i];
+        p.num_virtual_tokens = i ? 3 : 0;
+        expect_the_same_bytes(llama, p, "adapter_model.safetensors");
+    }
+}
+
+static void every_optimizer_goes_on(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+#define TUFF_OPTIMIZER(name) #name,
+#include "train/optimizers/optimizers.def"
+#undef TUFF_OPTIMIZER
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tuff_train_params p = few_steps(1, 0);
+        p.optim = names[i];
+        p.lr_scheduler_type = TUFF_SCHEDULE_COSINE;
+        p.warmup_steps = 2;
+        if (strcmp(names[i], "sgd") == 0) p.momentum = 0.9;
+        expect_the_same_bytes(gpt2, p, "model.safetensors");
+    }
+}
+
+/* ---- what a checkpoint says */
+
+static void a_checkpoint_says_what_it_is(void **state)
+{
+    (void)state;
+    const char *directory = kit_path("said");
+    const tuff_checkpoint_number numbers[] = {{"patience", 2}, {"not a number", (double)NAN}};
+    tuff_checkpoint_params params = TUFF_CHECKPOINT_PARAMS_INIT;
+    params.best_model_checkpoint = "out/checkpoint-2";
+    params.best_metric = 1.25;
+    params.best_global_step = 2;
+    params.log_history = "[{\"step\": 1, \"loss\": 2.5}]";
+    params.numbers = numbers;
+    params.number_count = 2;
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    steps_of(trainer, 3);
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, &params));
+    params.log_history = "{}";
+    KIT_FAILS(tuff_trainer_save_checkpoint(trainer, kit_path("never"), &params), TUFF_INVALID_ARGUMENT,
+              "must be a list");
+    params.log_history = "[1";
+    KIT_FAILS(tuff_trainer_save_checkpoint(trainer, kit_path("never"), &params), TUFF_BAD_FORMAT,
+              "log_history");
+    assert_false(tuff_is_directory(kit_path("never")));
+
+    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
+    KIT_OK(tuff_checkpoint_get_info(checkpoint, &info));
+    assert_int_equal(info.step, 3);
+    assert_int_equal(info.max_steps, STEPS);
+    assert_int_equal(info.best_global_step, 2);
+    assert_true(info.best_metric == 1.25 && info.epoch > 0.45 && info.epoch < 0.47);
+    assert_string_equal(info.best_model_checkpoint, "out/checkpoint-2");
+    assert_string_equal(info.directory, directory);
+    double value = 0;
+    assert_true(tuff_checkpoint_get_number(checkpoint, "patience", &value) && value == 2);
+    assert_true(tuff_checkpoint_get_number(checkpoint, "not a number", &value) && isnan(value));
+    assert_false(tuff_checkpoint_get_number(checkpoint, "nothing", &value));
+    tuff_checkpoint_destroy(&checkpoint);
+    tuff_trainer_destroy(&trainer);
+
+    /* the weights load as an adapter does */
+    tuff_eval_params eval = TUFF_EVAL_PARAMS_INIT;
+    tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+    eval.adapter = directory;
+    KIT_OK(tuff_evaluate(llama, device, data, &eval, &result));
+}
+
+static void expect_differences(tuff_train_params p, const tuff_model *model,
+                               const tuff_checkpoint *checkpoint, const char *expected)
+{
+    char *lines = NULL;
+    tuff_trainer *trainer = trainer_of(model, p);
+    KIT_OK(tuff_checkpoint_differences(checkpoint, trainer, &lines));
+    assert_string_equal(lines, expected);
+    KIT_OK(tuff_trainer_resume(trainer, checkpoint)); /* and it goes on */
+    steps_of(trainer, 1);
+    tuff_free(lines);
+    tuff_trainer_destroy(&trainer);
+}
+
+static void what_differs_is_said(void **state)
+{
+    (void)state;
+    const char *directory = kit_path("differs");
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    steps_of(trainer, 3);
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+    tuff_trainer_destroy(&trainer);
+    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_train_params p = few_steps(1, 4);
+    p.learning_rate = 5e-4;
+    p.max_steps = 10;
+    p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+    p.seed = 18446744073709551615u;
+    p.no_shuffle = true;
+    expect_differences(
+        p, llama, checkpoint,
+        "total_steps was 6, is 10\nmax_steps was 6, is 10\nlearning_rate was 0.001, is 0.0005\n"
+        "lr_scheduler_type was linear, is constant\nseed was 42, is 18446744073709551615\n"
+        "no_shuffle was false, is true\n");
+    p = few_steps(1, 4);
+    p.optim = "lion";
+    expect_differences(p, llama, checkpoint,
+                       "optim was adamw, is lion\nother kernels compute: adamw host then, lion host now\n");
+
+    /* other data, another model of the same shape */
+    int32_t others[IDS];
+    memcpy(others, ids, sizeof ids);
+    others[100] ^= 1;
+    tuff_dataset *usual = data;
+    KIT_OK(tuff_dataset_from_ids(others, IDS - 16, 16, &data));
+    expect_differences(few_steps(1, 4), llama, checkpoint,
+                       "the training data is not the same: 210 tokens in 13 examples then, 194 in 12 now\n");
+    tuff_dataset_destroy(&data);
+    data = usual;
+    const char *copy = kit_copy_model(kit_golden("llama"), "other-weights");
+    kit_poke_file(kit_join(copy, "model.safetensors"), -16, "\0\0\0\0", 4);
+    tuff_model *other = model_open(copy);
+    expect_differences(few_steps(1, 4), other, checkpoint,
+                       "the model beside the adapter is not the same: its weights are others\n");
+    tuff_model_destroy(&other);
+    tuff_checkpoint_destroy(&checkpoint);
+}
+
+static void what_cannot_go_on_is_refused(void **state)
+{
+    (void)state;
+    const char *directory = kit_path("refused");
+    char *lines = NULL;
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL)); /* before the first step, too */
+    tuff_trainer_destroy(&trainer);
+    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_train_params ia3 = few_steps(1, 0);
+    ia3.peft_type = "ia3";
+    const struct {
+        const tuff_model *model;
+        tuff_train_params params;
+        const char *part;
+    } others[] = {
+        {llama, few_steps(1, 0), "is of a training of LORA, this one is of all parameters"},
+        {llama, ia3, "is of a training of LORA, this one is of IA3"},
+        {llama, few_steps(1, 8), "has other names or shapes there"},
+        {gpt2, few_steps(1, 4), "is of another model or adapter"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        trainer = trainer_of(others[i].model, others[i].params);
+        KIT_FAILS(tuff_checkpoint_differences(checkpoint, trainer, &lines), TUFF_INVALID_ARGUMENT,
+                  others[i].part);
+        KIT_FAILS(tuff_trainer_resume(trainer, checkpoint), TUFF_INVALID_ARGUMENT, others[i].part);
+        steps_of(trainer, 1); /* it is as it was */
+        tuff_trainer_destroy(&trainer);
+    }
+    tuff_checkpoint_destroy(&checkpoint);
+}
+
+/* ---- damage */
+
+static void expect_damage(const char *directory, tuff_status status, const char *part)
+{
+    tuff_checkpoint *checkpoint = NULL;
+    KIT_FAILS(tuff_checkpoint_open(directory, NULL, &checkpoint), status, part);
+    assert_null(checkpoint);
+    if (strchr(tuff_error_message(), '\n')) fail_msg("%s", tuff_error_message());
+}
+
+static void damage_is_found(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
+                                        "optimizer.safetensors"};
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    steps_of(trainer, 2);
+    for (int i = 0; i < 3; i++) {
+        const char *directory = kit_path("damaged");
+        const char *file = kit_join(directory, files[i]);
+        tuff_buf bytes = {0};
+        KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+        kit_read_file(file, &bytes);
+        bytes.data[bytes.size / 2] ^= 1;
+        kit_write_file(file, bytes.data, bytes.size);
+        expect_damage(directory, TUFF_BAD_FORMAT, "is not as it was written (its SHA-256 is another)");
+        kit_cut_file(file, bytes.size - 1);
+        expect_damage(directory, TUFF_BAD_FORMAT, "bytes, and ");
+        assert_int_equal(remove(file), 0);
+        expect_damage(directory, TUFF_BAD_FORMAT, "is missing");
+        tuff_buf_free(&bytes);
+    }
+    static const struct {
+        const char *from, *to;
+        tuff_status status;
+        const char *part;
+    } edits[] = {
+        {"\"format\": 1", "\"format\": 2", TUFF_UNSUPPORTED, "is a checkpoint of format 2"},
+        {"\"tuff\"", "\"torch\"", TUFF_UNSUPPORTED, "is a checkpoint of another program"},
+        {"\"global_step\": 2", "\"global_step\": -2", TUFF_BAD_FORMAT, "after how many steps"},
+        {"\"global_step\": 2", "\"global_step\": [2", TUFF_BAD_FORMAT, "is not valid JSON"},
+        {"\"adapter_config.json\"", "\"../outside.json\"", TUFF_BAD_FORMAT, "cannot be called"},
+        {"\"optimizer.safetensors\"", "\"README.md\"", TUFF_BAD_FORMAT, "README.md is missing"},
+        {"\"files\"", "\"fields\"", TUFF_BAD_FORMAT, "no list of the checkpoint's files"},
+    };
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        const char *directory = kit_path("edited");
+        KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+        kit_edit_file(kit_join(directory, "trainer_state.json"), edits[i].from, edits[i].to);
+        expect_damage(directory, edits[i].status, edits[i].part);
+    }
+    expect_damage(kit_path("nowhere"), TUFF_NOT_FOUND, "it has no trainer_state.json");
+    tuff_trainer_destroy(&trainer);
+}
+
+/* ---- which there are */
+
+static void make(const char *parent, const char *name)
+{
+    const char *path = kit_join(parent, name);
+    assert_int_equal(mkdir(path, 0755), 0);
+    kit_write_file(kit_join(path, "x"), "x", 1);
+}
+
+static void expect_found(const char *out, size_t index, const char *expected)
+{
+    char *path = NULL;
+    if (!expected) {
+        KIT_FAILS(tuff_checkpoint_find(out, index, &path), TUFF_NOT_FOUND, "checkpoint");
+        return;
+    }
+    KIT_OK(tuff_checkpoint_find(out, index, &path));
+    assert_string_equal(path, kit_join(out, expected));
+    tuff_free(path);
+}
+
+static void checkpoints_are_listed_and_removed(void **state)
+{
+    (void)state;
+    const char *out = kit_path("list");
+    assert_int_equal(mkdir(out, 0755), 0);
+    expect_found(out, 0, NULL);
+    static const char *const names[] = {"checkpoint-9",  "checkpoint-10",   "checkpoint-100", "checkpoint-09",
+                                        "checkpoint-",   "checkpoint-1x",   "checkpoints-5",  "xcheckpoint-5",
+                                        ".checkpoint-7", "checkpoint-1 000"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        make(out, names[i]);
+    kit_write_file(kit_join(out, "checkpoint-200"), "a file", 6);
+    expect_found(out, 0, "checkpoint-100");
+    expect_found(out, 1, "checkpoint-10");
+    expect_found(out, 2, "checkpoint-9");
+    expect_found(out, 3, NULL);
+    KIT_OK(tuff_checkpoint_remove(kit_join(out, "checkpoint-10/")));
+    expect_found(out, 1, "checkpoint-9");
+    KIT_FAILS(tuff_checkpoint_remove(kit_join(out, "checkpoints-5")), TUFF_INVALID_ARGUMENT,
+              "is not removed");
+    KIT_FAILS(tuff_checkpoint_remove(kit_join(out, "checkpoint-200")), TUFF_INVALID_ARGUMENT,
+              "is not removed");
+    KIT_FAILS(tuff_checkpoint_remove(out), TUFF_INVALID_ARGUMENT, "is not removed");
+    assert_int_equal(tuff_checkpoint_step("a/checkpoint-12//"), 12);
+    assert_int_equal(tuff_checkpoint_step("checkpoint-0"), 0);
+    assert_int_equal(tuff_checkpoint_step("checkpoint-1234567890123456789"), -1);
+    assert_int_equal(tuff_checkpoint_step(NULL), -1);
+    KIT_FAILS(tuff_checkpoint_find(kit_path("no such"), 0, &(char *){NULL}), TUFF_NOT_FOUND, "no such");
+}
+
+static void what_was_left_is_cleared_away(void **state)
+{
+    (void)state;
+    const char *out = kit_path("left");
+    assert_int_equal(mkdir(out, 0755), 0);
+    static const char *const names[] = {".checkpoint-3.tuff-stage", ".checkpoint-3.tuff-removed",
+                                        "checkpoint-3", ".mine", ".model.tuff-stage"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        make(out, names[i]);
+    tuff_stage *busy = NULL;
+    KIT_OK(tuff_stage_open(kit_join(out, "checkpoint-4"), &busy));
+    tuff_checkpoint_clean(out);
+    assert_int_equal(kit_count_entries(out), 4);
+    assert_true(tuff_is_directory(tuff_stage_path(busy)));
+    tuff_stage_abort(&busy);
+    assert_int_equal(kit_count_entries(out), 3);
+    tuff_checkpoint_clean(kit_path("no such"));
+}
+
+/* ---- killed, and out of room, at every step of the disk */
+
+static int steps_left;
+static int die_at(tuff_disk_step step, const char *path)
+{
+    (void)path;
+    if (--steps_left == 0) _exit(99);
+    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
+}
+
+typedef struct writing {
+    tuff_trainer *trainer;
+    const char *directory;
+} writing;
+
+static tuff_status write_checkpoint(const writing *w)
+{
+    return tuff_trainer_save_checkpoint(w->trainer, w->directory, NULL);
+}
+
+/* In a child that dies at its n-th step; false when it got to its end before. The CPU's threads do not follow
+ * it there: its device computes on one. */
+static bool killed_at(int n, const writing *w, tuff_status (*fn)(const writing *w))
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        steps_left = n;
+        tuff_disk_hook = die_at;
+        _exit(fn(w) == TUFF_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 99 && WEXITSTATUS(status) != 0))
+        fail_msg("step %d: the child ended with status %d", n, status);
+    return WEXITSTATUS(status) == 99;
+}
+
+static void a_killed_checkpoint_is_whole_or_nothing(void **state)
+{
+    (void)state;
+    int nothing = 0, whole = 0;
+    tuff_trainer *trainer = trainer_of(llama, few_steps(2, 4));
+    steps_of(trainer, 1);
+    const char *out = kit_path("killed"), *directory = kit_join(out, "checkpoint-1");
+    assert_int_equal(mkdir(out, 0755), 0);
+    for (int n = 1;; n++) {
+        const bool killed = killed_at(n, &(writing){trainer, directory}, write_checkpoint);
+        const bool there = tuff_is_directory(directory);
+        assert_true(there || killed);
+        nothing += !there;
+        whole += there;
+        if (there) {
+            tuff_checkpoint *checkpoint = opened(directory);
+            tuff_checkpoint_destroy(&checkpoint);
+            KIT_OK(tuff_checkpoint_remove(directory));
+        }
+        tuff_checkpoint_clean(out);
+        assert_int_equal(kit_count_entries(out), 0);
+        if (!killed) break;
+    }
+    assert_true(nothing >= 15 && whole >= 2);
+    tuff_trainer_destroy(&trainer);
+}
+
+static tuff_status remove_checkpoint(const writing *w)
+{
+    return tuff_checkpoint_remove(w->directory);
+}
+
+static void a_killed_removal_leaves_none_that_is_half(void **state)
+{
+    (void)state;
+    int before = 0, after = 0;
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    steps_of(trainer, 1);
+    const char *out = kit_path("removing"), *directory = kit_join(out, "checkpoint-1");
+    for (int n = 1;; n++) {
+        KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+        const bool killed = killed_at(n, &(writing){NULL, directory}, remove_checkpoint);
+        const bool there = tuff_is_directory(directory);
+        assert_true(!there || killed);
+        before += there;
+        after += !there;
+        if (there) {
+            tuff_checkpoint *checkpoint = opened(directory);
+            tuff_checkpoint_destroy(&checkpoint);
+            KIT_OK(tuff_checkpoint_remove(directory));
+        }
+        tuff_checkpoint_clean(out);
+        assert_int_equal(kit_count_entries(out), 0);
+        if (!killed) break;
+    }
+    assert_true(before >= 1 && after >= 5);
+    tuff_trainer_destroy(&trainer);
+}
+
+static int no_room(tuff_disk_step step, const char *path)
+{
+    (void)path;
+    if (step == TUFF_DISK_REMOVE) return 0;
+    if (--steps_left <= 0) return ENOSPC;
+    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
+}
+
+/* The one before stays, nothing half is left, and the training can go on. */
+static void a_full_disk_keeps_the_last_one(void **state)
+{
+    (void)state;
+    int full = 0;
+    const char *out = kit_path("full"), *first = kit_join(out, "checkpoint-1"),
+               *second = kit_join(out, "checkpoint-2");
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 0));
+    steps_of(trainer, 1);
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, first, NULL));
+    steps_of(trainer, 1);
+    for (int n = 1;; n++) {
+        steps_left = n;
+        tuff_disk_hook = no_room;
+        tuff_status status = tuff_trainer_save_checkpoint(trainer, second, NULL);
+        tuff_disk_hook = NULL;
+        if (status == TUFF_OK) break;
+        KIT_FAILS(status, TUFF_IO, "No space left");
+        if (strstr(tuff_error_message(), ".tuff") || strchr(tuff_error_message(), '\n'))
+            fail_msg("step %d: %s", n, tuff_error_message());
+        assert_int_equal(kit_count_entries(out), 1);
+        full++;
+    }
+    assert_true(full >= 15);
+    assert_int_equal(kit_count_entries(out), 2);
+    tuff_checkpoint *checkpoint = opened(first);
+    tuff_checkpoint_destroy(&checkpoint);
+    steps_of(trainer, 1);
+    tuff_trainer_destroy(&trainer);
+}
+
+/* ---- after a failure */
+
+static void a_failed_step_is_taken_back(void **state)
+{
+    (void)state;
+    tuff_device failing = failing_device_open();
+    const char *directory = kit_path("failed");
+    tuff_train_params p = few_steps(2, 4);
+    tuff_trainer *trainer = NULL;
+    KIT_OK(tuff_trainer_create(llama, &failing, data, &p, &trainer));
+    steps_of(trainer, 2);
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+    double loss = steps_of(trainer, 1);
+    failing_runs = 2;
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_DEVICE_LOST, "the device is lost");
+    KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_INVALID_ARGUMENT, "go on from a checkpoint");
+    KIT_FAILS(tuff_trainer_save_checkpoint(trainer, kit_path("never"), NULL), TUFF_INVALID_ARGUMENT,
+              "a step failed on its way");
+    tuff_checkpoint *checkpoint = opened(directory);
+    KIT_OK(tuff_trainer_resume(trainer, checkpoint));
+    tuff_checkpoint_destroy(&checkpoint);
+    assert_true(steps_of(trainer, 1) == loss);
+    tuff_trainer_destroy(&trainer);
+    failing_device_close(&failing);
+}
+
+typedef struct job {
+    const char *directory;
+    int64_t rank;
+} job;
+
+static tuff_status save_and_resume(void *user)
+{
+    const job *j = user;
+    tuff_trainer *trainer = NULL;
+    tuff_checkpoint *checkpoint = NULL;
+    char *lines = NULL;
+    const tuff_train_params p = few_steps(1, j->rank);
+    tuff_status status = tuff_trainer_create(llama, device, data, &p, &trainer);
+    if (status == TUFF_OK) status = tuff_trainer_save_checkpoint(trainer, j->directory, NULL);
+    if (status == TUFF_OK) status = tuff_checkpoint_open(j->directory, NULL, &checkpoint);
+    if (status == TUFF_OK) status = tuff_checkpoint_differences(checkpoint, trainer, &lines);
+    if (status == TUFF_OK) status = tuff_trainer_resume(trainer, checkpoint);
+    tuff_free(lines);
+    tuff_checkpoint_destroy(&checkpoint);
+    tuff_trainer_destroy(&trainer);
+    return status;
+}
+
+static void memory_may_be_short(void **state)
+{
+    (void)state;
+    for (int64_t rank = 0; rank <= 4; rank += 4) {
+        job j = {kit_path(rank ? "short-lora" : "short-full"), rank};
+        model_fail_some_allocations(save_and_resume, &j);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(full_trainings_go_on),
+        cmocka_unit_test(adapters_go_on),
+        cmocka_unit_test(every_optimizer_goes_on),
+        cmocka_unit_test(a_checkpoint_says_what_it_is),
+        cmocka_unit_test(what_differs_is_said),
+        cmocka_unit_test(what_cannot_go_on_is_refused),
+        cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(checkpoints_are_listed_and_removed),
+        cmocka_unit_test(what_was_left_is_cleared_away),
+        cmocka_unit_test(a_killed_checkpoint_is_whole_or_nothing),
+        cmocka_unit_test(a_killed_removal_leaves_none_that_is_half),
+        cmocka_unit_test(a_full_disk_keeps_the_last_one),
+        cmocka_unit_test(a_failed_step_is_taken_back),
+        cmocka_unit_test(memory_may_be_short),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
