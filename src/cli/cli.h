@@ -269,6 +269,8 @@ double tuff_cli_seconds(void); /* monotonic */
 bool tuff_cli_exists(const char *path);
 bool tuff_cli_is_directory(const char *path);
 bool tuff_cli_is_empty_directory(const char *path);
+/* Whether both names lead to one directory that is there. */
+bool tuff_cli_same_directory(const char *a, const char *b);
 /* Whether a file or directory could be made at `path`: the nearest directory that exists can be written to,
  * and is the one right above unless the directories between are made too. False, saying why; nothing is left
  * behind. */

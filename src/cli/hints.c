@@ -16,7 +16,6 @@ typedef struct hint {
     "`tuff convert --dtype q4_k_m` makes"
 #define NO_HUB    "Tuff neither loads from the hub nor writes to it; leave the option out"
 #define NO_TOPICS "Tuff reports to standard error and into --log-file; leave the option out"
-#define AT_END    "Tuff saves once, at the end, and after Ctrl-C; leave the option out"
 #define MULTIPLE  "Tuff trains on one device (--device); leave the option out"
 
 static const hint hints[] = {
@@ -43,14 +42,8 @@ static const hint hints[] = {
     {"do-train", "train always trains; leave the option out"},
     {"do-eval", "--validation-file alone asks for an evaluation; leave the option out"},
     {"do-predict", "see: tuff help generate"},
-    {"eval-strategy", "write --eval-steps N"},
-    {"evaluation-strategy", "write --eval-steps N"},
+    {"evaluation-strategy", "write --eval-strategy no, steps or epoch"},
     {"per-device-eval-batch-size", "an evaluation while training takes --per-device-train-batch-size"},
-    {"save-steps", AT_END},
-    {"save-strategy", AT_END},
-    {"save-total-limit", AT_END},
-    {"resume-from-checkpoint",
-     "Tuff does not continue an interrupted run; a saved model can be given as --model"},
     {"report-to", NO_TOPICS},
     {"logging-dir", NO_TOPICS},
     {"push-to-hub", NO_HUB},

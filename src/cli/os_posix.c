@@ -150,6 +150,12 @@ static bool is_same(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+bool tuff_cli_same_directory(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISDIR(one.st_mode) && is_same(&one, &other);
+}
+
 bool tuff_cli_would_replace(const char *path, const char *input)
 {
     /* how the files of a model or an adapter begin, as far as Tuff reads or writes them */

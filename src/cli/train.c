@@ -17,13 +17,17 @@ typedef struct run {
     tuff_eval_result evaluated;
     int64_t evaluated_at; /* step; -1: never */
     tuff_cli_health health;
-    bool diverged; /* too many steps were not finite: the training failed */
+    tuff_cli_checkpoints checkpoints;
+    int64_t tokens; /* of the steps before this process's */
+    bool diverged;  /* too many steps were not finite: the training failed */
+    bool stopped;   /* early: it does not get better */
+    bool failed;    /* which was said */
 } run;
 
 /* ---- before anything runs */
 
 /* Checked before the training, so that its work is not lost at its end. */
-static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
+static bool open_output(const tuff_cli_train_options *o, bool in_place, tuff_stage **out_stage)
 {
     if (!o->output_dir) return true;
     if (tuff_cli_exists(o->output_dir) && !tuff_cli_is_directory(o->output_dir)) {
@@ -39,7 +43,8 @@ static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
                      model ? "a model" : "an adapter", model ? "an adapter" : "a model");
         return false;
     }
-    if (!o->overwrite && (model || adapter)) {
+    /* the result of a training that goes on from there is its own */
+    if (!o->overwrite && !in_place && (model || adapter)) {
         tuff_cli_say("tuff: --output-dir %s already holds %s; choose another, or give --overwrite-output-dir",
                      o->output_dir, model ? "a model" : "an adapter");
         return false;
@@ -50,7 +55,7 @@ static bool open_output(const tuff_cli_train_options *o, tuff_stage **out_stage)
 static bool check_other_outputs(const tuff_cli_train_options *o)
 {
     const char *const inputs[] = {o->model,     o->train_file,   o->validation_file, o->output_dir,
-                                  o->eval_docs, o->eval_queries, o->eval_qrels};
+                                  o->eval_docs, o->eval_queries, o->eval_qrels,      o->resume};
     enum { INPUTS = sizeof inputs / sizeof inputs[0] };
     return tuff_cli_check_output("dump-batches", o->dump_batches, inputs, INPUTS) &&
            tuff_cli_check_output("profile", o->profile.value, inputs, INPUTS) &&
@@ -153,34 +158,92 @@ static bool evaluate(run *r, int64_t step)
     tuff_status status = tuff_cli_train_measure(r->options, r->trainer, r->validation, &r->evaluated);
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
+    r->failed = !tuff_cli_checkpoints_measured(&r->checkpoints, step, &r->evaluated, &r->stopped);
     tuff_cli_log_eval(&r->log, step, &r->evaluated);
     if (!r->options->common.quiet)
         say_evaluation(r, step);
     else
         tuff_cli_show_line("");
     r->progress.spent += tuff_cli_seconds() - began;
+    return !r->failed;
+}
+
+static tuff_cli_run_state state_of(run *r)
+{
+    return (tuff_cli_run_state){&r->health, &r->tokens};
+}
+
+/* One that cannot be written is said, and the training goes on. */
+static bool save_checkpoint(run *r)
+{
+    const double began = tuff_cli_seconds();
+    const tuff_cli_run_state state = state_of(r);
+    const bool saved = tuff_cli_checkpoints_save(&r->checkpoints, r->trainer, r->last.step, &r->log, &state,
+                                                 r->tokens + r->progress.tokens);
+    r->progress.spent += tuff_cli_seconds() - began;
+    return saved;
+}
+
+/* What is to be done between steps. */
+static bool after_step(run *r, double epoch_before, int64_t steps)
+{
+    const tuff_cli_train_options *o = r->options;
+    if (tuff_cli_due(o->eval_strategy, o->eval_steps, &r->last, epoch_before, steps) &&
+        !evaluate(r, r->last.step))
+        return false;
+    if (!r->diverged && tuff_cli_due(o->save_strategy, o->save_steps, &r->last, epoch_before, steps))
+        save_checkpoint(r);
     return true;
 }
 
 static bool train(run *r)
 {
-    int64_t steps = tuff_trainer_total_steps(r->trainer), every = r->options->eval_steps;
+    int64_t steps = tuff_trainer_total_steps(r->trainer);
     tuff_cli_progress_begin(&r->progress, r->options->common.quiet, steps, r->options->logging_steps);
+    r->last.step = r->checkpoints.step;
+    r->last.epoch = r->checkpoints.epoch;
     /* what is wrong with the files of a search shows now, and where it began */
-    if (r->options->eval_docs && !evaluate(r, 0)) return false;
-    for (int64_t i = 1; i <= steps && !tuff_cli_interrupted() && !r->diverged; i++) {
+    if (r->options->eval_docs && !evaluate(r, r->last.step)) return false;
+    for (int64_t i = r->last.step + 1; i <= steps && !tuff_cli_interrupted() && !r->diverged && !r->stopped;
+         i++) {
+        const double epoch = r->last.epoch;
         tuff_status status = tuff_trainer_step(r->trainer, &r->last);
         r->diverged = status == TUFF_NOT_FINITE && r->last.step == i;
         if (status == TUFF_CANCELLED && tuff_cli_interrupted()) break;
         if (status != TUFF_OK && !r->diverged) return false;
         tuff_cli_progress_step(&r->progress, &r->last);
-        tuff_cli_log_step(&r->log, &r->last, r->progress.tokens);
+        tuff_cli_log_step(&r->log, &r->last, r->tokens + r->progress.tokens);
         tuff_cli_health_step(&r->health, &r->last);
         if (r->diverged) tuff_cli_failed();
-        if (every && i % every == 0 && !evaluate(r, i)) return false;
+        if (!after_step(r, epoch, steps)) return false;
     }
     if (!r->diverged) r->diverged = !tuff_cli_health_end(&r->health);
     return r->diverged || tuff_cli_interrupted() || evaluate(r, r->last.step);
+}
+
+/* Where checkpoints are written, a training that is interrupted ends with one in place of the result. */
+static bool leave_checkpoint(run *r)
+{
+    const tuff_cli_train_options *o = r->options;
+    const int64_t step = r->last.step;
+    if (!tuff_cli_interrupted() || o->save_strategy == TUFF_CLI_NEVER || r->diverged || step == 0)
+        return false;
+    if (r->checkpoints.saved_at != step && !save_checkpoint(r)) return false;
+    tuff_cli_say("interrupted after step %lld of %lld; --resume-from-checkpoint last goes on from there",
+                 (long long)step, (long long)r->progress.steps);
+    tuff_cli_log_leave(&r->log);
+    return true;
+}
+
+/* False: the result is what the last step made, which was said. */
+static bool take_best(run *r)
+{
+    if (r->diverged || tuff_cli_interrupted()) return true;
+    if (!tuff_cli_checkpoints_load_best(&r->checkpoints, r->trainer, r->last.step)) return false;
+    if (!r->options->load_best || !*r->checkpoints.best) return true;
+    r->evaluated_at = r->checkpoints.best_known ? r->checkpoints.best_step : -1;
+    r->evaluated = r->checkpoints.best_result;
+    return true;
 }
 
 static void print_json(const run *r)
@@ -188,12 +251,16 @@ static void print_json(const run *r)
     printf("{\"output_dir\": ");
     tuff_cli_json_text(stdout, r->options->output_dir, strlen(r->options->output_dir));
     printf(", \"steps\": %lld, \"skipped_steps\": %lld, \"tokens\": %lld", (long long)r->last.step,
-           (long long)r->health.skipped, (long long)r->progress.tokens);
-    if (r->last.step) {
+           (long long)r->health.skipped, (long long)(r->tokens + r->progress.tokens));
+    if (r->progress.counted) {
         printf(", \"loss\": ");
         tuff_cli_json_number(stdout, r->last.loss);
         printf(", \"tokens_per_second\": ");
         tuff_cli_json_number(stdout, tuff_cli_progress_rate(&r->progress));
+    }
+    if (r->options->load_best && *r->checkpoints.best) {
+        printf(", \"best_step\": %lld, \"best_metric\": ", (long long)r->checkpoints.best_step);
+        tuff_cli_json_number(stdout, r->checkpoints.best_metric);
     }
     if (r->evaluated_at >= 0) {
         if (r->evaluated.tokens) {
@@ -217,6 +284,8 @@ static bool to_be_saved(const run *r)
 {
     if (r->diverged && !r->options->save_anyway) {
         tuff_cli_say("nothing is saved; --save-anyway would save the model as it is now");
+        if (r->checkpoints.saved_at >= 0)
+            tuff_cli_say("the last checkpoint is that of step %lld", (long long)r->checkpoints.saved_at);
         return false;
     }
     if (r->last.step == 0 && tuff_cli_interrupted()) {
@@ -241,7 +310,7 @@ static bool put_in_place(run *r)
 static int finish(run *r)
 {
     const tuff_cli_train_options *o = r->options;
-    if (!to_be_saved(r)) return TUFF_EXIT_FAILED;
+    if (leave_checkpoint(r) || !to_be_saved(r) || !take_best(r)) return TUFF_EXIT_FAILED;
     if (tuff_trainer_save_into(r->trainer, r->stage, NULL) != TUFF_OK) return tuff_cli_failed();
     int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
     if (!put_in_place(r)) return TUFF_EXIT_FAILED;
@@ -265,6 +334,16 @@ static int finish(run *r)
     return tuff_cli_interrupted() || r->diverged ? TUFF_EXIT_FAILED : code;
 }
 
+/* From where a checkpoint is, if there is one. */
+static bool go_on(run *r)
+{
+    const tuff_cli_run_state state = state_of(r);
+    tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
+    if (!tuff_cli_checkpoints_resume(&r->checkpoints, r->trainer, &state)) return false;
+    return !r->checkpoints.from || (tuff_checkpoint_get_info(r->checkpoints.from, &info) == TUFF_OK &&
+                                    tuff_cli_log_continue(&r->log, info.directory));
+}
+
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
 {
     const tuff_cli_train_options *o = r->options;
@@ -279,7 +358,8 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
         return TUFF_EXIT_FAILED;
     if (!o->common.quiet) tuff_cli_row("log", "%s%s", r->log.path, o->log_file ? "" : " (until it is saved)");
     tuff_cli_catch_interrupt();
-    return train(r) ? finish(r) : tuff_cli_failed();
+    if (!go_on(r)) return TUFF_EXIT_FAILED;
+    return train(r) ? finish(r) : r->failed ? TUFF_EXIT_FAILED : tuff_cli_failed();
 }
 
 static tuff_status load_data(run *r, int64_t block)
@@ -324,7 +404,8 @@ int tuff_cli_train(int argc, char **argv)
              .last = TUFF_TRAIN_STEP_INIT,
              .evaluated = TUFF_EVAL_RESULT_INIT,
              .evaluated_at = -1};
-    bool ready = open_output(&options, &r.stage) && check_other_outputs(&options);
+    bool ready = tuff_cli_checkpoints_open(&r.checkpoints, &options) &&
+                 open_output(&options, r.checkpoints.in_place, &r.stage) && check_other_outputs(&options);
     int code = ready ? start(&r) : TUFF_EXIT_FAILED;
     tuff_cli_log_close(&r.log, false);
     tuff_stage_abort(&r.stage);
@@ -334,5 +415,6 @@ int tuff_cli_train(int argc, char **argv)
     tuff_dataset_destroy(&r.train);
     tuff_dataset_destroy(&r.validation);
     tuff_model_destroy(&r.model);
+    tuff_cli_checkpoints_close(&r.checkpoints);
     return code;
 }

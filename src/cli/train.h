@@ -2,6 +2,7 @@
 #ifndef TUFF_CLI_TRAIN_H
 #define TUFF_CLI_TRAIN_H
 
+#include <tuff/checkpoint.h>
 #include <tuff/train.h>
 
 #include "cli/cli.h"
@@ -31,7 +32,19 @@ typedef struct tuff_cli_train_options {
     int64_t gradient_cache_batch;
     const char *query_prompt, *document_prompt;
     const char *eval_docs, *eval_queries, *eval_qrels, *id_field;
+    /* checkpoints */
+    int save_strategy, eval_strategy;               /* -1: not given */
+    int64_t save_steps, save_total_limit, patience; /* 0: not given */
+    double patience_threshold;
+    bool load_best;
+    int greater_is_better;   /* 0: by the metric's name; 1: true; 2: false */
+    const char *best_metric; /* "loss"; NULL: not given */
+    const char *resume;      /* NULL: not given */
 } tuff_cli_train_options;
+
+/* Of --save-strategy and --eval-strategy. */
+enum { TUFF_CLI_NEVER, TUFF_CLI_STEPS, TUFF_CLI_EPOCH };
+#define TUFF_CLI_STRATEGIES "no|steps|epoch"
 
 /* Parses and checks what can be checked without the library. */
 tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out);
@@ -60,6 +73,13 @@ typedef struct tuff_cli_log {
 bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory, const char *stage);
 void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t tokens);
 void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *result);
+/* Copies what was logged so far into a file that is not there; *out_history, freed with free, is a list of
+ * JSON of its last lines. False: *out_why says why. */
+bool tuff_cli_log_copy(tuff_cli_log *log, const char *path, char **out_history, const char **out_why);
+/* Begins with the log of a checkpoint; false: said why. Nothing where there is none. */
+bool tuff_cli_log_continue(tuff_cli_log *log, const char *checkpoint);
+/* Ends a log that a checkpoint has: what lies in the stage goes with it. */
+void tuff_cli_log_leave(tuff_cli_log *log);
 /* Ends the log. Unless it is `saved` with the stage, it moves out of it: to <directory>.train_log.jsonl, or
  * where the directory exists to train_log.failed.jsonl in it. False: said why. */
 bool tuff_cli_log_close(tuff_cli_log *log, bool saved);
@@ -88,5 +108,54 @@ typedef struct tuff_cli_progress {
 void tuff_cli_progress_begin(tuff_cli_progress *progress, bool quiet, int64_t steps, int64_t every);
 void tuff_cli_progress_step(tuff_cli_progress *progress, const tuff_train_step *step);
 double tuff_cli_progress_rate(const tuff_cli_progress *progress); /* tokens per second */
+
+/* ---- checkpoints of a run, and which of them is the best */
+
+/* What is kept of a run beside what the trainer keeps. */
+typedef struct tuff_cli_run_state {
+    tuff_cli_health *health;
+    int64_t *tokens; /* of the steps before this process's */
+} tuff_cli_run_state;
+
+enum { TUFF_CLI_PATH = 4096 };
+typedef struct tuff_cli_checkpoints {
+    const tuff_cli_train_options *options;
+    tuff_checkpoint *from;    /* the training goes on from it; NULL: it begins */
+    bool in_place;            /* it is one of --output-dir's */
+    int64_t step, saved_at;   /* steps done before; those of the last whole one of --output-dir, -1: none */
+    double epoch;             /* before */
+    char best[TUFF_CLI_PATH]; /* of the best one; "": none */
+    double best_metric;       /* its */
+    int64_t best_step;
+    tuff_eval_result best_result; /* its, where this process has measured it */
+    bool seen_any, best_known;    /* whether there are: seen; best_result */
+    double seen;                  /* the best of all evaluations */
+    int64_t waited;               /* evaluations since it was seen */
+    int64_t measured_at;          /* the step of the last evaluation, -1: none; its: */
+    double metric;
+    tuff_eval_result result;
+} tuff_cli_checkpoints;
+
+/* Sets what follows from other options. NULL, or what does not go together. */
+const char *tuff_cli_checkpoints_settle(tuff_cli_train_options *options);
+/* Opens what the training is to go on from, and looks whether others are in the way. False: said why. */
+bool tuff_cli_checkpoints_open(tuff_cli_checkpoints *checkpoints, const tuff_cli_train_options *options);
+/* Just before the first step: says what differs, takes the trainer to where the checkpoint is, and removes
+ * what --overwrite-output-dir is to remove. */
+bool tuff_cli_checkpoints_resume(tuff_cli_checkpoints *checkpoints, tuff_trainer *trainer,
+                                 const tuff_cli_run_state *state);
+/* Whether something that is done at such times is to be done after a step: `every` is of steps. */
+bool tuff_cli_due(int strategy, int64_t every, const tuff_train_step *step, double epoch_before,
+                  int64_t steps);
+/* After an evaluation; *out_stop: there was no better one for too long. False: said why. */
+bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *checkpoints, int64_t step,
+                                   const tuff_eval_result *result, bool *out_stop);
+/* Writes a checkpoint, and removes those that are too many. False: said why; the training can go on. */
+bool tuff_cli_checkpoints_save(tuff_cli_checkpoints *checkpoints, tuff_trainer *trainer, int64_t step,
+                               tuff_cli_log *log, const tuff_cli_run_state *state, int64_t tokens);
+/* --load-best-model-at-end; `step` is where the trainer is. False: said why; it is where it was, or nowhere.
+ */
+bool tuff_cli_checkpoints_load_best(tuff_cli_checkpoints *checkpoints, tuff_trainer *trainer, int64_t step);
+void tuff_cli_checkpoints_close(tuff_cli_checkpoints *checkpoints);
 
 #endif

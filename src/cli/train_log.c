@@ -51,14 +51,18 @@ static void field(tuff_cli_log *log, const char *name, double value)
     tuff_cli_json_number(log->file, value);
 }
 
-static void end_line(tuff_cli_log *log)
+static void fail(tuff_cli_log *log)
 {
-    fputs("}\n", log->file);
-    if (fflush(log->file) == 0) return;
     tuff_cli_say("tuff: warning: the log %s cannot be written: %s", log->path, strerror(errno));
     log->failed = true;
     fclose(log->file);
     log->file = NULL;
+}
+
+static void end_line(tuff_cli_log *log)
+{
+    fputs("}\n", log->file);
+    if (fflush(log->file) != 0) fail(log);
 }
 
 void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t tokens)
@@ -86,6 +90,82 @@ void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *
         field(log, name, result->figures[i].value);
     }
     end_line(log);
+}
+
+/* ---- checkpoints */
+
+static char *read_whole(const char *path, size_t *out_size)
+{
+    char *text = NULL, piece[4096];
+    size_t n;
+    FILE *from = fopen(path, "rb"), *to = from ? tuff_cli_memory_stream(&text, out_size) : NULL;
+    while (to && (n = fread(piece, 1, sizeof piece, from)) > 0)
+        fwrite(piece, 1, n, to);
+    const bool good = to && !ferror(from) && !ferror(to);
+    if (from) fclose(from);
+    if ((to && fclose(to) != 0) || !good) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* The last lines as a list of JSON. */
+static char *history_of(const char *text, size_t size)
+{
+    enum { LINES = 20 };
+    size_t begin = size, n;
+    char *list = NULL;
+    for (int lines = 0; begin > 0; begin--)
+        if (text[begin - 1] == '\n' && begin < size && ++lines == LINES) break;
+    FILE *to = tuff_cli_memory_stream(&list, &n);
+    if (!to) return NULL;
+    fputc('[', to);
+    for (size_t i = begin; i < size; i++)
+        if (text[i] != '\n')
+            fputc(text[i], to);
+        else if (i + 1 < size)
+            fputs(", ", to);
+    fputc(']', to);
+    return fclose(to) == 0 ? list : NULL;
+}
+
+bool tuff_cli_log_copy(tuff_cli_log *log, const char *path, char **out_history, const char **out_why)
+{
+    size_t size = 0;
+    *out_history = NULL;
+    *out_why = "out of memory";
+    /* a log that somebody has moved away is no reason to lose a checkpoint */
+    char *text = log->file ? read_whole(log->path, &size) : NULL;
+    FILE *copy = text ? tuff_cli_create(path, true, out_why) : NULL;
+    bool good = !text || (copy && fwrite(text, 1, size, copy) == size);
+    if (copy && fclose(copy) != 0) good = false;
+    if (copy && !good) *out_why = strerror(errno);
+    if (good) *out_history = history_of(text ? text : "", size);
+    free(text);
+    return *out_history != NULL;
+}
+
+bool tuff_cli_log_continue(tuff_cli_log *log, const char *checkpoint)
+{
+    size_t size = 0;
+    char *path = joined(checkpoint, strlen(checkpoint), "/train_log.jsonl");
+    char *text = path && tuff_cli_exists(path) ? read_whole(path, &size) : NULL;
+    if (text && size && ready(log) && (fwrite(text, 1, size, log->file) != size || fflush(log->file) != 0))
+        fail(log);
+    const bool known = path != NULL;
+    free(path);
+    free(text);
+    if (!known) tuff_cli_say("tuff: out of memory");
+    return known;
+}
+
+void tuff_cli_log_leave(tuff_cli_log *log)
+{
+    if (log->file) fclose(log->file);
+    free(log->path);
+    free(log->unsaved);
+    *log = (tuff_cli_log){0};
 }
 
 bool tuff_cli_log_close(tuff_cli_log *log, bool saved)

@@ -121,10 +121,38 @@ static const tuff_arg items[] = {
      "prompt tuning: rows that are trained and come before each text; 0: 20"},
     {TUFF_ARG_TEXT, "prompt-tuning-init-text", "TEXT", AT(init_text),
      .help = "prompt tuning: what these rows begin as", .preset = "random rows"},
+    {.kind = TUFF_ARG_GROUP, .name = "Checkpoints (all that a training needs to go on, in --output-dir):"},
+    {TUFF_ARG_CHOICE, "save-strategy", TUFF_CLI_STRATEGIES, AT(save_strategy),
+     .help =
+         "write DIR/checkpoint-STEP never, every --save-steps or after every epoch, and at the end; Ctrl-C then writes one "
+         "in place of the result",
+     .preset = "no; with --save-steps steps"},
+    {TUFF_ARG_INT, "save-steps", "N", AT(save_steps), 0, MANY, "write one every N steps", "500"},
+    {TUFF_ARG_INT, "save-total-limit", "N", AT(save_total_limit), 0, MANY,
+     "keep the newest N of them, and the best one with --load-best-model-at-end", "all"},
+    {TUFF_ARG_TEXT, "resume-from-checkpoint", "DIR", AT(resume),
+     .help =
+         "go on from a checkpoint: its directory, or one that has several, whose newest whole one is taken; last: that of "
+         "--output-dir. With the same settings, data and device the result is the same, byte for byte, as if the training "
+         "had never ended; what differs is said"},
+    {TUFF_ARG_FLAG, "load-best-model-at-end", NULL, AT(load_best),
+     .help = "the result is what the best checkpoint has; --eval-strategy must be as --save-strategy"},
+    {TUFF_ARG_TEXT, "metric-for-best-model", "NAME", AT(best_metric),
+     .help = "a figure of the evaluation: loss, perplexity, accuracy, ...", .preset = "loss"},
+    {TUFF_ARG_CHOICE, "greater-is-better", "auto|true|false", AT(greater_is_better),
+     .help = "which way that figure is good; auto: true, but for names that end with loss or perplexity"},
+    {TUFF_ARG_INT, "early-stopping-patience", "N", AT(patience), 0, MANY,
+     "end the training after N evaluations in a row that were no better than the best before them", "never"},
+    {TUFF_ARG_REAL, "early-stopping-threshold", "X", AT(patience_threshold), 0, 1e30,
+     "better means by more than X"},
     {.kind = TUFF_ARG_GROUP, .name = "What one sees:"},
     {TUFF_ARG_INT, "logging-steps", "N", AT(logging_steps), 1, MANY, "print a line every N steps"},
-    {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY,
-     "measure --validation-file, and --eval-docs, every N steps; 0: at the end only"},
+    {TUFF_ARG_CHOICE, "eval-strategy", TUFF_CLI_STRATEGIES, AT(eval_strategy),
+     .help =
+         "measure --validation-file, and --eval-docs, at the end only, every --eval-steps, or after every epoch",
+     .preset = "no; with --eval-steps steps"},
+    {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY, "measure every N steps; 0: at the end only",
+     "with --eval-strategy steps that of --logging-steps, else 0"},
     {TUFF_ARG_TEXT, "log-file", "FILE", AT(log_file),
      .help = "a line of JSON per step: loss, learning rate, gradient norm", .preset = "DIR/train_log.jsonl"},
     {TUFF_ARG_TEXT, "dump-batches", "FILE", AT(dump_batches),
@@ -144,8 +172,8 @@ static const tuff_args spec = {
     .stray = "a model as --model PATH, a text as --train-file FILE",
     .about =
         "Fine-tunes a model on a text or on labelled records, or its vectors on pairs of texts. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
-        "closed, ends the training, leaves the step at hand out and saves what the steps before it made; a second Ctrl-C "
-        "ends at once.",
+        "closed, ends the training, leaves the step at hand out and saves what the steps before it made (as a checkpoint, "
+        "where those are written); a second Ctrl-C ends at once.",
     .items = items,
     .count = sizeof items / sizeof items[0],
     .notes =
@@ -153,6 +181,8 @@ static const tuff_args spec = {
         "loss is of the step's batch before its update, grad_norm before clipping, tokens since the start. "
         "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\" or other figures, of a search \"eval_ndcg@10\" and such}, counted as `tuff eval` does.\n\n"
         "A model without a head for the task gets a new one, drawn from --seed; with LoRA it is trained whole.\n\n"
+        "The best checkpoint is the best of those that were written. One that cannot be written is said, and the training "
+        "goes on: those before it stay. The log of a training that goes on has each step once.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
         "steps have gradients that are not finite. It warns when the mean loss of the last steps (10, or "
         "half of all) is more than 1.5 times the first step's and above it by more than 1.",
@@ -180,6 +210,8 @@ static tuff_cli_train_options defaults(void)
         .logging_steps = 10,
         .lora_alpha = -1,
         .lora_dropout = -1,
+        .save_strategy = -1,
+        .eval_strategy = -1,
         .data = TUFF_CLI_DATA_DEFAULTS,
     };
 }
@@ -232,8 +264,6 @@ static const char *contradiction(const tuff_cli_train_options *o)
         return "--dump-batches and --block-size are of --task causal-lm";
     if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
     if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
-    if (o->eval_steps && !o->validation_file && !o->eval_docs)
-        return "--eval-steps needs --validation-file or --eval-docs";
     if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
     if (!tuff_cli_trains(o, "lora") &&
         (o->lora_rank || o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
@@ -265,6 +295,7 @@ tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_opt
     *out = defaults();
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
     const char *wrong = outcome == TUFF_ARGS_RUN ? contradiction(out) : NULL;
+    if (!wrong && outcome == TUFF_ARGS_RUN) wrong = tuff_cli_checkpoints_settle(out);
     if (!wrong) return outcome;
     tuff_cli_say("tuff: %s (see: tuff help train)", wrong);
     return TUFF_ARGS_WRONG;
