@@ -123,13 +123,11 @@ END
     return $status
 }
 
-# A minute for each parser of files from outside, from its corpus. All are run, whichever fails.
+# A minute for each parser of files from outside, from its corpus; two at a time, for a fuzzer has one thread. All are run, whichever
+# fails.
 section_fuzz() {
-    status=0
-    for name in $(sh tests/fuzz/run.sh list); do
-        sh tests/fuzz/run.sh "$name" 60 || { echo "fuzz: $name failed"; status=1; }
-    done
-    return $status
+    sh tests/fuzz/run.sh list | xargs -P 2 -I @ sh -c \
+        'sh tests/fuzz/run.sh @ 60 >build/proof/fuzz-@.log 2>&1 || { tail -40 build/proof/fuzz-@.log; echo "fuzz: @ failed"; exit 1; }'
 }
 
 # Every operation on every device that can be had here; the table is build/proof/conformance.md.
