@@ -19,6 +19,8 @@ from transformers.models.modernbert import modeling_modernbert as modernbert
 transformers.utils.logging.disable_progress_bar()
 
 
+LOSS_MOVES = 1e-6  # of a loss: a tenth of what the tests allow
+
 def load_model(directory, double=False, kind=AutoModelForCausalLM):
     """The language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""
     model = kind.from_pretrained(
@@ -284,6 +286,21 @@ def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_group
             group["lr"] = rate(step)
         optimizer.step()
         yield total, norm.item()
+
+
+def expect_steady(name, load, losses_of, want):
+    """Weights that are off by roundings to f32 must not move the losses of a training by a tenth of what the tests allow, or
+    another order of adding up would. `load` gives the model in f64, `losses_of` trains it."""
+    worst = 0.0
+    for seed in range(4):
+        model, random = load(), torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1 + 2**-24 * torch.randn(parameter.shape, generator=random, dtype=parameter.dtype))
+        worst = max(worst, ((losses_of(model) - want).abs() / want.abs()).max().item())
+    if worst > LOSS_MOVES:
+        raise SystemExit(f"{name}: roundings move the losses by {worst:.1e}, more than {LOSS_MOVES:.0e}: change the seed")
+    return worst
 
 
 @torch.no_grad()
