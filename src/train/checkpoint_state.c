@@ -129,6 +129,7 @@ static void hash_data(const tuff_dataset *data, char out[65])
     if (data->types) tuff_sha256_update(&hash, data->types, (size_t)data->tokens);
     if (data->starts)
         tuff_sha256_update(&hash, data->starts, (size_t)(data->sequences + 1) * sizeof *data->starts);
+    if (data->task->hash) data->task->hash(data, &hash);
     tuff_sha256_hex(&hash, out);
 }
 

@@ -8,6 +8,7 @@
 #ifndef TUFF_TRAIN_TASK_H
 #define TUFF_TRAIN_TASK_H
 
+#include "base/hash.h"
 #include "models/heads/head.h"
 #include "models/model.h"
 #include "packed/pack.h"
@@ -67,6 +68,8 @@ struct tuff_task {
                         tuff_dataset *data);
     /* The labels that the head must have for the data; NULL: it has none. */
     void (*wish)(const tuff_dataset *data, tuff_head_wish *out_wish);
+    /* Adds to a hash what the examples have beside their ids: labels, scores; NULL: nothing. */
+    void (*hash)(const tuff_dataset *data, tuff_sha256 *hash);
     /* Frees `own` of a data set; NULL: there is nothing to free. */
     void (*release)(tuff_dataset *data);
     /* Fails unless the model can be trained or measured with the data. */

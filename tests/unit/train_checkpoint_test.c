@@ -22,9 +22,17 @@ static tuff_model *llama, *gpt2;
 static tuff_dataset *data;
 static int32_t ids[IDS];
 
+/* What the disk is asked to do, it does; waiting for it takes long, and changes nothing here. */
+static int never_sync(tuff_disk_step step, const char *path)
+{
+    (void)path;
+    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
+}
+
 static int begin(void **state)
 {
     (void)state;
+    tuff_disk_hook = never_sync;
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
     device = kit_cpu();
@@ -182,6 +190,60 @@ static void every_optimizer_goes_on(void **state)
     }
 }
 
+/* ---- of other tasks, whose heads may be new */
+
+static void expect_task_goes_on(const tuff_model *model, tuff_dataset *examples, const char *file,
+                                int64_t rank, int64_t micro)
+{
+    tuff_dataset *usual = data;
+    tuff_train_params p = few_steps(micro, rank);
+    data = examples;
+    expect_the_same_bytes(model, p, file);
+    data = usual;
+}
+
+static tuff_dataset *classified(const tuff_model *model, const char *name, const char *text)
+{
+    tuff_data_params params = TUFF_DATA_PARAMS_INIT;
+    tuff_dataset *examples = NULL;
+    const char *path = kit_path(name);
+    kit_write_file(path, text, strlen(text));
+    params.task = "classification";
+    params.training = true;
+    KIT_OK(tuff_dataset_load(model, path, &params, &examples));
+    return examples;
+}
+
+#define LABELLED "text\tlabel\nthe river\tgood\nthe road\tbad\na bridge\tgood\nstones\tbad\nno\tgood\n"
+
+static void tasks_go_on(void **state)
+{
+    (void)state;
+    tuff_dataset *examples = classified(llama, "labelled.tsv", LABELLED);
+    for (int64_t micro = 1; micro <= 2; micro++) {
+        expect_task_goes_on(llama, examples, "model.safetensors", 0, micro);
+        expect_task_goes_on(llama, examples, "adapter_model.safetensors", 4, micro); /* with its head whole */
+    }
+    tuff_dataset_destroy(&examples);
+
+    static const struct {
+        const char *loss, *file;
+        int64_t cache;
+    } pairs[] = {{"mnrl", "ranked.jsonl", 0}, {"mnrl", "ranked.jsonl", 2}, {"cosine", "pairs.csv", 0}};
+    tuff_model *bert = model_open(kit_golden("embedding/bert"));
+    for (int i = 0; i < 3; i++) {
+        tuff_pair_params params = TUFF_PAIR_PARAMS_INIT;
+        params.loss = pairs[i].loss;
+        params.gradient_cache_batch = pairs[i].cache;
+        KIT_OK(tuff_dataset_load_pairs(bert, kit_join(kit_golden("embedding"), pairs[i].file), &params,
+                                       &examples));
+        expect_task_goes_on(bert, examples, "model.safetensors", 0, 1);
+        expect_task_goes_on(bert, examples, "adapter_model.safetensors", 4, 1);
+        tuff_dataset_destroy(&examples);
+    }
+    tuff_model_destroy(&bert);
+}
+
 /* ---- what a checkpoint says */
 
 static void a_checkpoint_says_what_it_is(void **state)
@@ -285,6 +347,28 @@ static void what_differs_is_said(void **state)
                        "the model beside the adapter is not the same: its weights are others\n");
     tuff_model_destroy(&other);
     tuff_checkpoint_destroy(&checkpoint);
+}
+
+/* Another label of the same text. */
+static void other_labels_are_other_data(void **state)
+{
+    (void)state;
+    const char *directory = kit_path("labels");
+    tuff_dataset *usual = data, *examples = classified(llama, "one.tsv", LABELLED "maybe\tgood\n"),
+                 *others = classified(llama, "other.tsv", LABELLED "maybe\tbad\n");
+    data = examples;
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+    tuff_trainer_destroy(&trainer);
+    tuff_checkpoint *checkpoint = opened(directory);
+    expect_differences(few_steps(1, 4), llama, checkpoint, "");
+    data = others;
+    expect_differences(few_steps(1, 4), llama, checkpoint,
+                       "the training data is not the same: 36 tokens in 6 examples then, 36 in 6 now\n");
+    tuff_checkpoint_destroy(&checkpoint);
+    data = usual;
+    tuff_dataset_destroy(&examples);
+    tuff_dataset_destroy(&others);
 }
 
 static void what_cannot_go_on_is_refused(void **state)
@@ -449,9 +533,8 @@ static void what_was_left_is_cleared_away(void **state)
 static int steps_left;
 static int die_at(tuff_disk_step step, const char *path)
 {
-    (void)path;
     if (--steps_left == 0) _exit(99);
-    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
+    return never_sync(step, path);
 }
 
 typedef struct writing {
@@ -543,10 +626,9 @@ static void a_killed_removal_leaves_none_that_is_half(void **state)
 
 static int no_room(tuff_disk_step step, const char *path)
 {
-    (void)path;
     if (step == TUFF_DISK_REMOVE) return 0;
     if (--steps_left <= 0) return ENOSPC;
-    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
+    return never_sync(step, path);
 }
 
 /* The one before stays, nothing half is left, and the training can go on. */
@@ -564,7 +646,7 @@ static void a_full_disk_keeps_the_last_one(void **state)
         steps_left = n;
         tuff_disk_hook = no_room;
         tuff_status status = tuff_trainer_save_checkpoint(trainer, second, NULL);
-        tuff_disk_hook = NULL;
+        tuff_disk_hook = never_sync;
         if (status == TUFF_OK) break;
         KIT_FAILS(status, TUFF_IO, "No space left");
         if (strstr(tuff_error_message(), ".tuff") || strchr(tuff_error_message(), '\n'))
@@ -645,8 +727,10 @@ int main(void)
         cmocka_unit_test(full_trainings_go_on),
         cmocka_unit_test(adapters_go_on),
         cmocka_unit_test(every_optimizer_goes_on),
+        cmocka_unit_test(tasks_go_on),
         cmocka_unit_test(a_checkpoint_says_what_it_is),
         cmocka_unit_test(what_differs_is_said),
+        cmocka_unit_test(other_labels_are_other_data),
         cmocka_unit_test(what_cannot_go_on_is_refused),
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(checkpoints_are_listed_and_removed),

@@ -23,6 +23,12 @@ static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *o
     *out_labels = 2 * batch->count; /* begins and ends */
 }
 
+static void hash(const tuff_dataset *data, tuff_sha256 *out)
+{
+    const tuff_questions *q = data->own;
+    tuff_sha256_update(out, q->windows, q->window_count * sizeof *q->windows);
+}
+
 /* Where the tokens of each sequence lie, as rows of a table [sequences, width]; what is beside them is
  * none's, and gets a score that no softmax sees. */
 static void fill_table(const tuff_batch *batch, const tuff_task_shape *shape, tuff_pack *pack, int32_t *rows,
@@ -173,6 +179,7 @@ const tuff_task tuff_task_answers = {.name = "qa",
                                      .head = &tuff_head_spans,
                                      .load = tuff_questions_load,
                                      .release = tuff_questions_release,
+                                     .hash = hash,
                                      .check = tuff_examples_check,
                                      .count = tuff_examples_count,
                                      .size = size,

@@ -35,6 +35,14 @@ static void release(tuff_dataset *data)
     tuff_free(a);
 }
 
+static void hash(const tuff_dataset *data, tuff_sha256 *out)
+{
+    const answers *a = data->own;
+    tuff_sha256_update(out, a->numbers, a->count * sizeof *a->numbers);
+    tuff_sha256_update(out, a->values, a->count * sizeof *a->values);
+    tuff_sha256_update(out, a->starts, (a->examples + 1) * sizeof *a->starts);
+}
+
 static tuff_status add_number(answers *a, int32_t number, float value)
 {
     if (!tuff_grow((void **)&a->numbers, a->count, &a->capacity, sizeof *a->numbers) ||
@@ -323,6 +331,7 @@ const tuff_task tuff_task_classification = {.name = "classification",
                                             .load = load,
                                             .wish = wish,
                                             .release = release,
+                                            .hash = hash,
                                             .check = tuff_examples_check,
                                             .count = tuff_examples_count,
                                             .size = size,

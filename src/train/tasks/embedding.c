@@ -371,11 +371,20 @@ static tuff_status report(tuff_meter *meter, tuff_eval_result *out_result)
     return status;
 }
 
+static void hash(const tuff_dataset *data, tuff_sha256 *out)
+{
+    const tuff_embedding_data *own = tuff_embedding_data_of(data);
+    tuff_sha256_update(out, &own->loss, sizeof own->loss);
+    tuff_sha256_update(out, own->begins, (size_t)(own->rows * own->columns + 1) * sizeof *own->begins);
+    if (own->scores) tuff_sha256_update(out, own->scores, (size_t)own->rows * sizeof *own->scores);
+}
+
 const tuff_task tuff_task_embedding = {.name = "embedding",
                                        .title = "embeddings",
                                        .peft_type = "FEATURE_EXTRACTION",
                                        .load = tuff_embedding_load,
                                        .release = tuff_embedding_release,
+                                       .hash = hash,
                                        .check = tuff_embedding_check,
                                        .check_batch = check_batch,
                                        .count = count,

@@ -22,6 +22,12 @@ static void release(tuff_dataset *data)
     tuff_free(m);
 }
 
+static void hash(const tuff_dataset *data, tuff_sha256 *out)
+{
+    const masking *m = data->own;
+    tuff_sha256_update(out, &m->probability, sizeof m->probability);
+}
+
 static tuff_status begin(masking *m, const tuff_model *model, const tuff_data_params *params)
 {
     const tuff_tokenizer *tokenizer;
@@ -155,6 +161,7 @@ const tuff_task tuff_task_masked_lm = {.name = "mlm",
                                        .perplexity = true,
                                        .load = load,
                                        .release = release,
+                                       .hash = hash,
                                        .check = tuff_examples_check,
                                        .count = tuff_examples_count,
                                        .size = size,

@@ -26,6 +26,12 @@ static void release(tuff_dataset *data)
     tuff_free(m);
 }
 
+static void hash(const tuff_dataset *data, tuff_sha256 *out)
+{
+    const marks *m = data->own;
+    tuff_sha256_update(out, m->of_tokens, (size_t)m->count * sizeof *m->of_tokens);
+}
+
 static tuff_status reserve(marks *m, int64_t tokens)
 {
     if (tokens <= m->capacity) return TUFF_OK;
@@ -261,6 +267,7 @@ const tuff_task tuff_task_tokens = {.name = "token-classification",
                                     .load = load,
                                     .wish = wish,
                                     .release = release,
+                                    .hash = hash,
                                     .check = tuff_examples_check,
                                     .count = tuff_examples_count,
                                     .size = size,
