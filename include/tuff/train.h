@@ -133,10 +133,18 @@ TUFF_API int64_t tuff_dataset_blocks(const tuff_dataset *dataset); /* full ones;
 
 /* ---- training ---- */
 
+/* How the learning rate goes, as transformers' SchedulerType of that name has it. */
 typedef enum tuff_schedule {
     TUFF_SCHEDULE_LINEAR,
     TUFF_SCHEDULE_COSINE,
-    TUFF_SCHEDULE_CONSTANT
+    TUFF_SCHEDULE_CONSTANT, /* without a warm-up */
+    TUFF_SCHEDULE_COSINE_WITH_RESTARTS,
+    TUFF_SCHEDULE_POLYNOMIAL,
+    TUFF_SCHEDULE_CONSTANT_WITH_WARMUP,
+    TUFF_SCHEDULE_INVERSE_SQRT,
+    TUFF_SCHEDULE_COSINE_WITH_MIN_LR,
+    TUFF_SCHEDULE_COSINE_WARMUP_WITH_MIN_LR,
+    TUFF_SCHEDULE_WARMUP_STABLE_DECAY
 } tuff_schedule;
 
 /* Named as in Hugging Face's TrainingArguments and peft's LoraConfig. Take TUFF_TRAIN_PARAMS_INIT and
@@ -148,7 +156,7 @@ typedef struct tuff_train_params {
         num_train_epochs; /* an epoch of records ends with a smaller batch where they do not come out even */
     int64_t per_device_train_batch_size, gradient_accumulation_steps;
     double learning_rate;
-    tuff_schedule lr_scheduler_type; /* linear and cosine fall to 0 at the last step */
+    tuff_schedule lr_scheduler_type; /* linear and most cosines fall to 0 at the last step */
     int64_t warmup_steps;            /* 0: warmup_ratio decides */
     double warmup_ratio;             /* of all steps */
     double weight_decay, adam_beta1, adam_beta2, adam_epsilon;
@@ -177,15 +185,24 @@ typedef struct tuff_train_params {
     const char *feedforward_modules; /* IA3: those of them whose input is scaled; NULL: the default's */
     int64_t num_virtual_tokens;      /* prompt tuning; 0: 20 */
     const char *prompt_tuning_init_text; /* what they begin as; NULL: random rows */
+    /* Settings of the schedule, as "num_cycles=2, min_lr=1e-6" or as a JSON object: num_cycles of the
+     * cosines, lr_end and power of polynomial, timescale of inverse_sqrt, min_lr or min_lr_rate of the two
+     * cosines that have one, warmup_lr_rate; num_decay_steps, num_stable_steps, warmup_type, decay_type
+     * ("linear", "cosine", "1-sqrt") and min_lr_ratio of warmup_stable_decay. NULL: as transformers presets
+     * them. */
+    const char *lr_scheduler_kwargs;
+    /* Settings of the optimizer's own, spelled in the same way, as in transformers; NULL: none are given. */
+    const char *optim_args;
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
  * max_nonfinite 10, no watch, AdamW, no momentum. */
-#define TUFF_TRAIN_PARAMS_INIT                                                                            \
-    {                                                                                                     \
-        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1, \
-            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, {false}, NULL, NULL, NULL, 0, NULL       \
+#define TUFF_TRAIN_PARAMS_INIT                                                                             \
+    {                                                                                                      \
+        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,  \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, {false}, NULL, NULL, NULL, 0, NULL, NULL, \
+            NULL                                                                                           \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen

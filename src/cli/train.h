@@ -15,7 +15,7 @@ enum { TUFF_CLI_TRAIN_EMBEDDING = TUFF_CLI_TASK_COUNT };
 typedef struct tuff_cli_train_options {
     tuff_cli_common common;
     const char *model, *train_file, *validation_file, *output_dir, *log_file, *dump_batches, *lora_target,
-        *optim;
+        *optim, *optim_args, *scheduler_kwargs;
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
     const char *peft_type, *target_modules, *feedforward_modules, *init_text;

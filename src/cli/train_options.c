@@ -77,10 +77,25 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "optim", "NAME", AT(optim),
      .help = "adamw, sgd or lion; adamw_torch and lion_32bit mean the same as in transformers",
      .preset = "adamw"},
+    {TUFF_ARG_TEXT, "optim-args", "TEXT", AT(optim_args),
+     .help = "settings of the optimizer's own, as name=value,name=value or as JSON; none of these has any",
+     .preset = "none"},
     {TUFF_ARG_REAL, "learning-rate", "X", AT(learning_rate), 0, 1e6,
      "the peak; LoRA wants about 10 times more, Lion 3 to 10 times less, SGD 100 times more and a momentum"},
-    {TUFF_ARG_CHOICE, "lr-scheduler-type", "linear|cosine|constant", AT(scheduler),
-     .help = "how the rate goes after the warm-up; linear and cosine fall to 0 at the last step"},
+    {TUFF_ARG_CHOICE, "lr-scheduler-type",
+     "linear|cosine|constant|cosine_with_restarts|polynomial|constant_with_warmup|inverse_sqrt|cosine_with_min_lr|"
+     "cosine_warmup_with_min_lr|warmup_stable_decay",
+     AT(scheduler),
+     .help =
+         "how the rate goes after the warm-up, as in transformers; linear and cosine fall to 0 at the last step, constant "
+         "has no warm-up"},
+    {TUFF_ARG_TEXT, "lr-scheduler-kwargs", "TEXT", AT(scheduler_kwargs),
+     .help =
+         "its settings, as name=value,name=value or as JSON: num_cycles of cosine and cosine_with_restarts; power, lr_end "
+         "of polynomial; timescale of inverse_sqrt; num_cycles, min_lr or min_lr_rate of the cosines with one, "
+         "warmup_lr_rate of the second; num_decay_steps, num_stable_steps, decay_type, warmup_type "
+         "(linear, cosine, 1-sqrt), min_lr_ratio of warmup_stable_decay",
+     .preset = "as transformers has them"},
     {TUFF_ARG_INT, "warmup-steps", "N", AT(warmup_steps), 0, MANY, "steps in which the rate rises from 0"},
     {TUFF_ARG_REAL, "warmup-ratio", "X", AT(warmup_ratio), 0, 1, "the same as a part of all steps"},
     {TUFF_ARG_REAL, "weight-decay", "X", AT(weight_decay), 0, 1e6,
@@ -236,7 +251,9 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.no_shuffle = o->no_shuffle;
     p.max_nonfinite = o->max_nonfinite;
     p.watch = tuff_cli_watch();
+    p.lr_scheduler_kwargs = o->scheduler_kwargs;
     p.optim = o->optim;
+    p.optim_args = o->optim_args;
     p.momentum = o->momentum;
     p.nesterov = o->nesterov;
     p.lora_rank = o->lora_rank;

@@ -64,11 +64,15 @@ static void put_BOOL(tuff_buf *out, const char *key, bool value)
 
 static void put_SCHEDULE(tuff_buf *out, const char *key, tuff_schedule value)
 {
-    static const char *const names[] = {"linear", "cosine", "constant"};
-    if ((size_t)value < sizeof names / sizeof *names)
-        put_text(out, key, names[value]);
-    else
-        put_INT(out, key, value);
+    put_text(out, key, tuff_schedule_name(value));
+}
+
+/* What was made of settings that are given in one text. */
+static void put_made(tuff_buf *out, const char *key, tuff_buf *made)
+{
+    put_text(out, key, made->data ? made->data : "");
+    out->failed |= made->failed;
+    tuff_buf_free(made);
 }
 
 static void put_settings(const tuff_trainer *t, tuff_buf *out)
@@ -77,6 +81,11 @@ static void put_settings(const tuff_trainer *t, tuff_buf *out)
     tuff_buf_text(out, "      \"settings\": {");
     put_text(out, "optim", t->runs.optimizer.optimizer->name);
     put_INT(out, "total_steps", t->total_steps);
+    tuff_buf kwargs = {0}, args = {0};
+    tuff_rates_put(&t->rates, &kwargs);
+    put_made(out, "lr_scheduler_kwargs", &kwargs);
+    tuff_optimizer_put_args(&t->runs.optimizer, &args);
+    put_made(out, "optim_args", &args);
 #define TUFF_SETTING(kind, field) put_##kind(out, #field, p->field);
 #define TUFF_NO_SETTING(field)
 #include "train/settings.def"

@@ -50,7 +50,7 @@ tuff_status tuff_checkpoint_tensors(const tuff_trainer *t, tuff_checkpoint_tenso
     for (size_t i = 0; i < trained && status == TUFF_OK; i++) {
         tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
         const tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
-        const size_t n = settings->optimizer->states(settings, &x, states);
+        const size_t n = tuff_optimizer_list(settings, &x, states);
         for (size_t k = 0; k < n && status == TUFF_OK; k++)
             status = add_tensor(&tensors[count++], states[k].prefix, x.name, t->store);
     }

@@ -26,9 +26,6 @@ tuff_status tuff_train_params_check(const tuff_train_params *p)
     TUFF_TRY(check_range("max_nonfinite", (double)p->max_nonfinite, 0, 1e15));
     TUFF_TRY(tuff_watch_check(p->watch));
     TUFF_TRY(check_range("max_grad_norm", p->max_grad_norm, 0, 1e30));
-    if ((unsigned)p->lr_scheduler_type > TUFF_SCHEDULE_CONSTANT)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "lr_scheduler_type is %d, which is none",
-                         (int)p->lr_scheduler_type);
     if (p->max_steps < 0) TUFF_TRY(check_range("num_train_epochs", p->num_train_epochs, 1e-9, 1e9));
     return TUFF_OK;
 }

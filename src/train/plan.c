@@ -43,7 +43,7 @@ int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data)
     return data->block_size > rows ? data->block_size : rows;
 }
 
-static void plan_steps(tuff_trainer *t)
+static tuff_status plan_steps(tuff_trainer *t)
 {
     const tuff_train_params *p = &t->params;
     int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps,
@@ -52,6 +52,10 @@ static void plan_steps(tuff_trainer *t)
     t->total_steps = p->max_steps >= 0 ? p->max_steps : (int64_t)ceil(p->num_train_epochs * epoch - 1e-9);
     t->warmup_steps =
         p->warmup_steps ? p->warmup_steps : (int64_t)ceil((double)t->total_steps * p->warmup_ratio);
+    TUFF_TRY(tuff_rates_make(p->lr_scheduler_type, p->learning_rate, t->warmup_steps, t->total_steps,
+                             p->lr_scheduler_kwargs, &t->rates));
+    t->params.lr_scheduler_kwargs = NULL; /* it points to the caller's text, which need not live on */
+    return TUFF_OK;
 }
 
 static int by_size(const void *a, const void *b)
@@ -155,7 +159,7 @@ tuff_status tuff_trainer_plan(tuff_trainer *t)
         return tuff_fail(TUFF_UNSUPPORTED, "%s of this kind cannot be trained with virtual tokens",
                          t->data->task->title);
     t->sums = t->in_passes || t->params.gradient_accumulation_steps > 1;
-    plan_steps(t);
+    TUFF_TRY(plan_steps(t));
     return plan_programs(t);
 }
 

@@ -8,7 +8,6 @@
 #include "base/structs.h"
 #include "runtime/program.h"
 #include "runtime/room.h"
-#include "train/schedule.h"
 
 /* A language model has its head, or is none. */
 static tuff_status need_head(tuff_trainer *t)
@@ -24,7 +23,8 @@ static tuff_status need_head(tuff_trainer *t)
     return TUFF_OK;
 }
 
-static tuff_status take_optimizer(tuff_train_params *p, tuff_optimizer_settings *out)
+static tuff_status take_optimizer(tuff_train_params *p, const tuff_log_receiver *log,
+                                  tuff_optimizer_settings *out)
 {
     *out = (tuff_optimizer_settings){.beta1 = p->adam_beta1,
                                      .beta2 = p->adam_beta2,
@@ -32,9 +32,14 @@ static tuff_status take_optimizer(tuff_train_params *p, tuff_optimizer_settings 
                                      .momentum = p->momentum,
                                      .nesterov = p->nesterov,
                                      .weight_decay = p->weight_decay,
+                                     .learning_rate = p->learning_rate,
                                      .max_grad_norm = p->max_grad_norm};
     TUFF_TRY(tuff_optimizer_find(p->optim, &out->optimizer));
-    p->optim = NULL; /* it points to the caller's text, which need not live on */
+    if (p->optim && tuff_starts_with(p->optim, "paged_"))
+        tuff_log_to(log, TUFF_LOG_INFO, "%s is %s here: its states stay on the device", p->optim,
+                    out->optimizer->name);
+    TUFF_TRY(tuff_optimizer_take_args(out, p->optim_args));
+    p->optim = p->optim_args = NULL; /* they point to the caller's texts, which need not live on */
     if (p->momentum > 0 && !out->optimizer->momentum)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "momentum is %g, but the optimizer is %s, which has none; choose sgd", p->momentum,
@@ -74,7 +79,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     t->blocks = tuff_dataset_blocks(t->data);
     t->order_epoch = -1;
     t->runs.decay_all = decay_all;
-    TUFF_TRY(take_optimizer(&t->params, &t->runs.optimizer));
+    TUFF_TRY(take_optimizer(&t->params, &t->device->log, &t->runs.optimizer));
     t->runs.lm = (tuff_lm){.watch = p->watch,
                            .model = t->model,
                            .data = t->data,
@@ -226,8 +231,9 @@ tuff_status tuff_trainer_prepare(tuff_trainer *t)
 
 static double present_rate(const tuff_trainer *t)
 {
-    return tuff_schedule_rate(t->params.lr_scheduler_type, t->params.learning_rate, t->step, t->warmup_steps,
-                              t->total_steps);
+    const tuff_optimizer_settings *s = &t->runs.optimizer;
+    double own = s->optimizer->rate ? s->optimizer->rate(s, t->step) : 0;
+    return own > 0 ? own : tuff_rates_at(&t->rates, t->step);
 }
 
 /* Sets the accumulated gradients to zero after a cancelled step, whose micro-batches may have added to them.

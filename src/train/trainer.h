@@ -6,6 +6,7 @@
 
 #include "train/dataset.h"
 #include "train/runs.h"
+#include "train/schedule.h"
 
 struct tuff_trainer {
     const tuff_model *given; /* whose head may not be the task's */
@@ -18,6 +19,7 @@ struct tuff_trainer {
     bool in_passes;                          /* the task runs batches itself */
     bool sums;                               /* gradients of several runs are added up before an update */
     int64_t total_steps, warmup_steps, step; /* step: done so far */
+    tuff_rates rates;                        /* of learning, by step */
     int64_t blocks;                          /* examples */
     uint32_t *order;                         /* of the examples in the current epoch */
     int64_t order_epoch;                     /* -1: none yet */

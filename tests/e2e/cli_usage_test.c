@@ -43,6 +43,7 @@ static void test_all_options_are_there(void **state)
                                         "--block-size",
                                         "--learning-rate",
                                         "--lr-scheduler-type",
+                                        "--lr-scheduler-kwargs",
                                         "--warmup-steps",
                                         "--warmup-ratio",
                                         "--weight-decay",

@@ -315,13 +315,18 @@ static void what_cannot_be_is_refused(void **state)
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "per_device_train_batch_size is 0");
     p = few_steps(1, 1, 0);
-    p.lr_scheduler_type = (tuff_schedule)7;
+    p.lr_scheduler_type = (tuff_schedule)99;
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
-              "lr_scheduler_type is 7");
+              "lr_scheduler_type is 99");
     p = few_steps(1, 1, 0);
     p.optim = "adagrad";
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "optim is \"adagrad\", which Tuff does not have; it has adamw, sgd, lion");
+    p.optim = "paged_adamw_32bit";
+    p.optim_args = "beta3=0.5";
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "optim_args has \"beta3\", which the optimizer adamw does not know");
+    p.optim_args = NULL;
     p.optim = "adamw_torch";
     p.momentum = 0.9;
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,

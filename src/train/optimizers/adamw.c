@@ -33,5 +33,7 @@ static void update(const tuff_optimizer_settings *s, tuff_graph *g, const tuff_o
     tuff_adamw(g, given, n, lr, norm, counter, &params);
 }
 
+static const char *const aliases[] = {"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", NULL};
+
 const tuff_optimizer tuff_optimizer_adamw = {
-    .name = "adamw", .alias = "adamw_torch", .states = states, .update = update};
+    .name = "adamw", .aliases = aliases, .states = states, .update = update};

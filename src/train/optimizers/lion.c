@@ -17,5 +17,7 @@ static void update(const tuff_optimizer_settings *s, tuff_graph *g, const tuff_o
     tuff_lion(g, tuff_optimizer_momentum_slots(g, slots, n), n, lr, norm, &params);
 }
 
+static const char *const aliases[] = {"lion_32bit", "paged_lion_32bit", NULL};
+
 const tuff_optimizer tuff_optimizer_lion = {
-    .name = "lion", .alias = "lion_32bit", .states = states, .update = update};
+    .name = "lion", .aliases = aliases, .states = states, .update = update};

@@ -1,6 +1,7 @@
 /* What optimizers share: finding one, the variables that it keeps, the step around its update. */
 #include "train/optimizers/optimizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ir/graph.h"
@@ -12,13 +13,21 @@ static const tuff_optimizer *const optimizers[] = {
 };
 enum { OPTIMIZERS = sizeof optimizers / sizeof optimizers[0] };
 
+static bool is_called(const tuff_optimizer *o, const char *name)
+{
+    if (strcmp(name, o->name) == 0) return true;
+    for (const char *const *alias = o->aliases; alias && *alias; alias++)
+        if (strcmp(name, *alias) == 0) return true;
+    return false;
+}
+
 tuff_status tuff_optimizer_find(const char *name, const tuff_optimizer **out_optimizer)
 {
     *out_optimizer = name ? NULL : optimizers[0];
     tuff_buf known = {0};
     for (size_t i = 0; i < OPTIMIZERS && !*out_optimizer; i++) {
         const tuff_optimizer *o = optimizers[i];
-        if (strcmp(name, o->name) == 0 || (o->alias && strcmp(name, o->alias) == 0)) *out_optimizer = o;
+        if (is_called(o, name)) *out_optimizer = o;
         tuff_buf_printf(&known, "%s%s", i ? ", " : "", o->name);
     }
     tuff_status status = TUFF_OK;
@@ -32,6 +41,29 @@ tuff_status tuff_optimizer_find(const char *name, const tuff_optimizer **out_opt
 static const tuff_optimizer *chosen(const tuff_optimizer_settings *settings)
 {
     return settings->optimizer ? settings->optimizer : optimizers[0];
+}
+
+tuff_status tuff_optimizer_take_args(tuff_optimizer_settings *settings, const char *text)
+{
+    char of[64];
+    const tuff_optimizer *o = chosen(settings);
+    TUFF_ASSERT(o->n_args <= TUFF_OPTIMIZER_ARGS);
+    snprintf(of, sizeof of, "the optimizer %s", o->name);
+    TUFF_TRY(tuff_settings_read(text, "optim_args", of, o->args, o->n_args, settings->args));
+    return o->check ? o->check(settings) : TUFF_OK;
+}
+
+void tuff_optimizer_put_args(const tuff_optimizer_settings *settings, tuff_buf *out)
+{
+    const tuff_optimizer *o = chosen(settings);
+    tuff_settings_put(o->args, o->n_args, settings->args, out);
+}
+
+size_t tuff_optimizer_list(const tuff_optimizer_settings *settings, const tuff_trained *trained,
+                           tuff_optimizer_state out[TUFF_OPTIMIZER_STATES])
+{
+    memset(out, 0, TUFF_OPTIMIZER_STATES * sizeof *out);
+    return chosen(settings)->states(settings, trained, out);
 }
 
 tuff_optimizer_state tuff_optimizer_like(const tuff_trained *trained, const char *prefix)
@@ -65,7 +97,7 @@ void tuff_optimizer_build(const tuff_optimizer_settings *settings, tuff_graph *g
     }
     for (size_t i = 0; i < n; i++) {
         tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
-        size_t count = o->states(settings, &trained[i], states);
+        size_t count = tuff_optimizer_list(settings, &trained[i], states);
         slots[i] = (tuff_optimizer_slot){.param = params[i],
                                          .grad = grads[i],
                                          .decay = trained[i].decay,
@@ -83,7 +115,7 @@ tuff_status tuff_optimizer_add_states(const tuff_optimizer_settings *settings, c
                                       tuff_store *store)
 {
     tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
-    size_t count = chosen(settings)->states(settings, trained, states);
+    size_t count = tuff_optimizer_list(settings, trained, states);
     for (size_t k = 0; k < count; k++) {
         tuff_buf name = {0};
         tuff_buf_printf(&name, "%s%s", states[k].prefix, trained->name);
@@ -104,7 +136,7 @@ tuff_status tuff_optimizer_add_counter(tuff_store *store)
 uint64_t tuff_optimizer_bytes(const tuff_optimizer_settings *settings, const tuff_trained *trained)
 {
     tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
-    size_t count = chosen(settings)->states(settings, trained, states);
+    size_t count = tuff_optimizer_list(settings, trained, states);
     uint64_t bytes = 0;
     for (size_t k = 0; k < count; k++) {
         const tuff_shape shape = tuff_shape_of(states[k].rank, states[k].shape);

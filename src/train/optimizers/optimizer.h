@@ -5,16 +5,19 @@
 
 #include "models/params.h"
 #include "runtime/store.h"
+#include "train/kwargs.h"
 
-enum { TUFF_OPTIMIZER_STATES = 2 }; /* the most that any keeps of one tensor */
+enum { TUFF_OPTIMIZER_STATES = 4 }; /* the most that any keeps of one tensor */
+enum { TUFF_OPTIMIZER_ARGS = 8 };   /* the most settings of its own that any has */
 
 typedef struct tuff_optimizer tuff_optimizer;
 
 /* The settings of all of them; each reads what it has. */
 typedef struct tuff_optimizer_settings {
     const tuff_optimizer *optimizer; /* NULL: AdamW */
-    double beta1, beta2, eps, momentum, weight_decay, max_grad_norm;
+    double learning_rate, beta1, beta2, eps, momentum, weight_decay, max_grad_norm;
     bool nesterov;
+    double args[TUFF_OPTIMIZER_ARGS]; /* as the optimizer lists them */
 } tuff_optimizer_settings;
 
 /* A tensor that an optimizer keeps for a trained one. */
@@ -33,8 +36,15 @@ typedef struct tuff_optimizer_slot {
 } tuff_optimizer_slot;
 
 struct tuff_optimizer {
-    const char *name, *alias; /* alias: as transformers spells it, where that is another name; else NULL */
-    bool momentum;            /* it reads the setting of that name */
+    const char *name;
+    const char *const *aliases; /* as transformers spells it, where that is another name; NULL ends them */
+    bool momentum;              /* it reads the setting of that name */
+    const tuff_setting *args;   /* settings of its own, as transformers' optim_args */
+    size_t n_args;
+    tuff_status (*check)(tuff_optimizer_settings *settings); /* completes them; NULL: there is nothing to */
+    /* The rate of step `step` (0 is the first) where it makes its own; NULL, or not above 0: the schedule's.
+     */
+    double (*rate)(const tuff_optimizer_settings *settings, int64_t step);
     /* The states of a trained tensor: how many, into out. */
     size_t (*states)(const tuff_optimizer_settings *settings, const tuff_trained *trained,
                      tuff_optimizer_state out[TUFF_OPTIMIZER_STATES]);
@@ -49,6 +59,14 @@ struct tuff_optimizer {
 
 /* By name or alias; NULL is the default. An error names all there are. */
 TUFF_MUST_USE tuff_status tuff_optimizer_find(const char *name, const tuff_optimizer **out_optimizer);
+
+/* Reads the chosen optimizer's own settings, see train/kwargs.h; `text` may be NULL. */
+TUFF_MUST_USE tuff_status tuff_optimizer_take_args(tuff_optimizer_settings *settings, const char *text);
+/* These settings as a text. */
+void tuff_optimizer_put_args(const tuff_optimizer_settings *settings, tuff_buf *out);
+/* The states of a trained tensor, in the order of their variables; returns how many. */
+size_t tuff_optimizer_list(const tuff_optimizer_settings *settings, const tuff_trained *trained,
+                           tuff_optimizer_state out[TUFF_OPTIMIZER_STATES]);
 
 /* Appends a step over n trained tensors with their gradients: input "lr" f32 scalar, outputs "norm" and
  * "state" (see tuff_optimizer_step), variables "optimizer.state" and those of the optimizer's states. */
