@@ -158,8 +158,11 @@ static bool evaluate(run *r, int64_t step)
     tuff_status status = tuff_cli_train_measure(r->options, r->trainer, r->validation, &r->evaluated);
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
-    r->failed = !tuff_cli_checkpoints_measured(&r->checkpoints, step, &r->evaluated, &r->stopped);
-    tuff_cli_log_eval(&r->log, step, &r->evaluated);
+    if (step != r->checkpoints.logged_at) { /* else it was, before a checkpoint that was gone on from */
+        r->failed = !tuff_cli_checkpoints_measured(&r->checkpoints, step, &r->evaluated, &r->stopped);
+        tuff_cli_log_eval(&r->log, step, &r->evaluated);
+        r->checkpoints.logged_at = step;
+    }
     if (!r->options->common.quiet)
         say_evaluation(r, step);
     else
@@ -203,7 +206,7 @@ static bool train(run *r)
     r->last.step = r->checkpoints.step;
     r->last.epoch = r->checkpoints.epoch;
     /* what is wrong with the files of a search shows now, and where it began */
-    if (r->options->eval_docs && !evaluate(r, r->last.step)) return false;
+    if (r->options->eval_docs && !r->last.step && !evaluate(r, 0)) return false;
     for (int64_t i = r->last.step + 1; i <= steps && !tuff_cli_interrupted() && !r->diverged && !r->stopped;
          i++) {
         const double epoch = r->last.epoch;
@@ -340,6 +343,7 @@ static bool go_on(run *r)
     const tuff_cli_run_state state = state_of(r);
     tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
     if (!tuff_cli_checkpoints_resume(&r->checkpoints, r->trainer, &state)) return false;
+    r->stopped = tuff_cli_checkpoints_stopped(&r->checkpoints);
     return !r->checkpoints.from || (tuff_checkpoint_get_info(r->checkpoints.from, &info) == TUFF_OK &&
                                     tuff_cli_log_continue(&r->log, info.directory));
 }

@@ -131,7 +131,8 @@ typedef struct tuff_cli_checkpoints {
     bool seen_any, best_known;    /* whether there are: seen; best_result */
     double seen;                  /* the best of all evaluations */
     int64_t waited;               /* evaluations since it was seen */
-    int64_t measured_at;          /* the step of the last evaluation, -1: none; its: */
+    int64_t logged_at;            /* the step of the last evaluation that is in the log, -1: none */
+    int64_t measured_at;          /* the same of this process; its: */
     double metric;
     tuff_eval_result result;
 } tuff_cli_checkpoints;
@@ -150,6 +151,8 @@ bool tuff_cli_due(int strategy, int64_t every, const tuff_train_step *step, doub
 /* After an evaluation; *out_stop: there was no better one for too long. False: said why. */
 bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *checkpoints, int64_t step,
                                    const tuff_eval_result *result, bool *out_stop);
+/* Whether that was so already. */
+bool tuff_cli_checkpoints_stopped(const tuff_cli_checkpoints *checkpoints);
 /* Writes a checkpoint, and removes those that are too many. False: said why; the training can go on. */
 bool tuff_cli_checkpoints_save(tuff_cli_checkpoints *checkpoints, tuff_trainer *trainer, int64_t step,
                                tuff_cli_log *log, const tuff_cli_run_state *state, int64_t tokens);

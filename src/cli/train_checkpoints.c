@@ -189,7 +189,7 @@ static bool check_others(const tuff_cli_checkpoints *c)
 
 bool tuff_cli_checkpoints_open(tuff_cli_checkpoints *c, const tuff_cli_train_options *options)
 {
-    *c = (tuff_cli_checkpoints){.options = options, .saved_at = -1, .measured_at = -1};
+    *c = (tuff_cli_checkpoints){.options = options, .saved_at = -1, .logged_at = -1, .measured_at = -1};
     if (options->resume && !open_from(c)) return false;
     if (c->from) {
         tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
@@ -239,7 +239,7 @@ static void keep_int(numbers *n, const char *name, int64_t *value)
 static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *state, int64_t *tokens)
 {
     tuff_cli_health *h = state->health;
-    int64_t seen = c->seen_any;
+    int64_t seen = c->seen_any, logged = c->logged_at + 1; /* 0: none */
     keep_int(n, "tokens", tokens);
     keep_int(n, "steps", &h->steps);
     keep_int(n, "steps_skipped", &h->skipped);
@@ -254,7 +254,9 @@ static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *
     keep_int(n, "best_is_known", &seen);
     keep_real(n, "best_seen", &c->seen);
     keep_int(n, "early_stopping_counter", &c->waited);
+    keep_int(n, "logged_evaluations_end", &logged);
     c->seen_any = seen != 0;
+    c->logged_at = logged - 1;
 }
 
 /* ---- going on */
@@ -373,6 +375,11 @@ static bool find_metric(const tuff_cli_train_options *o, const tuff_eval_result 
     return false;
 }
 
+bool tuff_cli_checkpoints_stopped(const tuff_cli_checkpoints *c)
+{
+    return c->options->patience && c->waited >= c->options->patience;
+}
+
 bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *c, int64_t step, const tuff_eval_result *result,
                                    bool *out_stop)
 {
@@ -388,7 +395,7 @@ bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *c, int64_t step, const 
     c->waited = better ? 0 : c->waited + 1;
     if (!isnan(c->metric) && (!c->seen_any || is_better(o, c->metric, c->seen))) c->seen = c->metric;
     c->seen_any = c->seen_any || !isnan(c->metric);
-    *out_stop = o->patience && c->waited >= o->patience;
+    *out_stop = tuff_cli_checkpoints_stopped(c);
     if (*out_stop)
         tuff_cli_say("stopped early after step %lld: the last %lld evaluations had no better %s than %.6g",
                      (long long)step, (long long)c->waited, metric_of(o), c->seen);

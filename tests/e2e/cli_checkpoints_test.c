@@ -187,6 +187,35 @@ static void test_best_after_going_on(void **state)
     kit_result_free(&r);
     expect_same(whole, parts, "model.safetensors");
     expect_same(whole, parts, "train_log.jsonl");
+    /* the last one is where it was stopped */
+    assert_int_equal(remove(kit_join(parts, "model.safetensors")), 0);
+    arguments[n + 2] = "last";
+    r = kit_expect_success(arguments);
+    assert_null(strstr(r.err.data, "step 11"));
+    kit_result_free(&r);
+    expect_checkpoints(parts, "2 4 6 8 10");
+    expect_same(whole, parts, "model.safetensors");
+    expect_same(whole, parts, "train_log.jsonl");
+}
+
+/* Files of more than 200 kB cannot be written: no checkpoint, whose optimizer is larger, but the result. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    const char *out = kit_path("full"), *tuff = getenv("TUFF_TEST_TUFF");
+    if (!tuff) skip();
+    kit_result r;
+    kit_run((const char *const[]){"sh", "-c", "ulimit -f 400; exec \"$@\"", "sh", tuff, TRAIN_ARGUMENTS(out),
+                                  "--max-steps", "4", "--save-steps", "2", NULL},
+            &r);
+    if (r.exit_code) fail_msg("%s", r.err.data);
+    assert_non_null(strstr(r.err.data, "checkpoint-2 could not be written: cannot write"));
+    assert_non_null(strstr(r.err.data, "optimizer.safetensors: File too large"));
+    assert_non_null(strstr(r.err.data, "checkpoint-4 could not be written"));
+    assert_non_null(strstr(r.err.data, "saved to"));
+    kit_result_free(&r);
+    expect_checkpoints(out, "");
+    KIT_DO("inspect", out);
 }
 
 static void test_contradictions(void **state)
@@ -250,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_best),
         cmocka_unit_test(test_best_after_going_on),
+        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_interrupted),
     };
