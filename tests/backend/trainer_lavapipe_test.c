@@ -1,8 +1,10 @@
 /* Training on lavapipe: accumulated gradients against one batch, trainers side by side, blocks past the
- * context, and the same losses as on the CPU. */
+ * context, the same losses as on the CPU; one that goes on from a checkpoint gives the same bytes, and on
+ * another device says so. */
 #include <math.h>
 #include <stdio.h>
 
+#include <tuff/checkpoint.h>
 #include <tuff/train.h>
 
 #include "kit/kit.h"
@@ -121,6 +123,49 @@ static void blocks_may_be_longer_than_the_context(void **state)
     tuff_model_destroy(&model);
 }
 
+static void a_checkpoint_gives_the_same_bytes(void **state)
+{
+    tuff_model *model = model_of(*state);
+    tuff_dataset *data = NULL;
+    KIT_OK(tuff_dataset_from_ids(ids, IDS, 16, &data));
+    for (int64_t rank = 0; rank <= 4; rank += 4) {
+        char path[64];
+        double whole[STEPS], again[STEPS];
+        tuff_checkpoint *checkpoint = NULL;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        char *lines = NULL;
+        snprintf(path, sizeof path, "checkpoint-of-rank-%d", (int)rank);
+        tuff_trainer *a = trainer_of(model, lavapipe, data, 2, 2, rank);
+        KIT_OK(tuff_trainer_step(a, &step));
+        KIT_OK(tuff_trainer_save_checkpoint(a, kit_temp_path(path), NULL));
+        run(a, whole);
+        tuff_trainer_destroy(&a);
+        KIT_OK(tuff_checkpoint_open(kit_temp_path(path), NULL, &checkpoint));
+        a = trainer_of(model, lavapipe, data, 2, 2, rank);
+        KIT_OK(tuff_checkpoint_differences(checkpoint, a, &lines));
+        assert_string_equal(lines, "");
+        tuff_free(lines);
+        KIT_OK(tuff_trainer_resume(a, checkpoint));
+        run(a, again);
+        assert_memory_equal(again, whole, sizeof whole);
+        tuff_trainer_destroy(&a);
+        /* on the CPU it goes on too, and not far from there */
+        a = trainer_of(model, cpu, data, 2, 2, rank);
+        KIT_OK(tuff_checkpoint_differences(checkpoint, a, &lines));
+        assert_non_null(strstr(lines, "the device's name was llvmpipe"));
+        assert_non_null(strstr(lines, "the device's driver was lavapipe"));
+        assert_non_null(strstr(lines, "other kernels compute: "));
+        tuff_free(lines);
+        KIT_OK(tuff_trainer_resume(a, checkpoint));
+        run(a, again);
+        expect_near(again, whole);
+        tuff_trainer_destroy(&a);
+        tuff_checkpoint_destroy(&checkpoint);
+    }
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&model);
+}
+
 int main(void)
 {
     for (int i = 0; i < IDS; i++)
@@ -135,6 +180,7 @@ int main(void)
         cmocka_unit_test_prestate(accumulation_is_a_larger_batch, (void *)"llama"),
         cmocka_unit_test_prestate(accumulation_is_a_larger_batch, (void *)"gpt2"),
         cmocka_unit_test_prestate(trainers_do_not_disturb_each_other, (void *)"llama"),
+        cmocka_unit_test_prestate(a_checkpoint_gives_the_same_bytes, (void *)"gpt2"),
         cmocka_unit_test_prestate(blocks_may_be_longer_than_the_context, (void *)"llama"),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
