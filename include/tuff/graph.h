@@ -156,9 +156,10 @@ TUFF_API void tuff_graph_set_invariant(tuff_graph *g, bool invariant);
 
 /* Products made from here on whose b is stored by the block may round the rows of a to 8 bits, with a scale
  * for each 32 or 256 elements, and sum integers. On the CPU they do where b's blocks lie along K, at several
- * times the speed, for up to 64 rows, and where products are invariant as well for any number. By normal
- * elements a result is off by about 0.5 % of the results' size (one standard deviation), 0.7 % with blocks of
- * 256. Devices whose kernels expand blocks, as those of Vulkan do, stay exact, and so do gradients. */
+ * times the speed, for up to 64 rows (of grouped products, for a group on average), and where products are
+ * invariant as well for any number. By normal elements a result is off by about 0.5 % of the results' size
+ * (one standard deviation), 0.7 % with blocks of 256. Devices whose kernels expand blocks, as those of Vulkan
+ * do, stay exact, and so do gradients. */
 TUFF_API void tuff_graph_set_quantized_activations(tuff_graph *g, bool quantized);
 
 /* ---- layers ---- */

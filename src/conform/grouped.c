@@ -50,6 +50,17 @@ static void product(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     if (p[PATTERN] != ONE && p[ROWS] < MOST / 2) tuff_case_batch(run, ROWS);
 }
 
+/* Rows of a may be rounded to 8 bits, as in the cases of matmul; the gradient is exact. */
+static void quantized(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, 2, (int64_t[]){p[ROWS], p[K]}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_graph_set_quantized_activations(g, true);
+    tuff_case_grad_bound(run, a, 8, (double)(p[N] * p[REPEAT]));
+    tuff_case_result(run, tuff_matmul_grouped(g, a, make_weights(run, g, p), make_order(run, g, p)),
+                     0.08 * 0x1p23, 1);
+    if (p[ROWS] * p[REPEAT] < MOST / 2) tuff_case_batch(run, ROWS);
+}
+
 /* Rows of the last group and its matrix are not finite, nor is the matrix of the first, which has no rows:
  * the others are exact, small integers, also the gradients. */
 static void apart(tuff_case_run *run, tuff_graph *g, const int64_t *p)
@@ -135,6 +146,23 @@ static const tuff_case cases[] = {
     BLOCKS(MXFP4, "mxfp4", 64),
     {"grouped.nt.q5_0.m12n21k32.e3.sliced", product, {12, 21, 32, 3, 1, SLICED, TUFF_Q5_0}},
     {"grouped.nt.mxfp4.m40n21k96.e2.sliced", product, {40, 21, 96, 2, 1, SLICED, TUFF_MXFP4}},
+    {"grouped.quantized.q4_0.m1n70k96.e8.each2", quantized, {1, 70, 96, 8, 2, N_T, TUFF_Q4_0}},
+    {"grouped.quantized.q4_1.m3n37k96.e6.each2", quantized, {3, 37, 96, 6, 2, N_T, TUFF_Q4_1}},
+    {"grouped.quantized.q5_0.m9n37k64.e3", quantized, {9, 37, 64, 3, 1, N_T, TUFF_Q5_0}},
+    {"grouped.quantized.q5_1.m20n9k160.e40.each4", quantized, {20, 9, 160, 40, 4, N_T, TUFF_Q5_1}},
+    {"grouped.quantized.q8_0.m70n65k96.e5.one", quantized, {70, 65, 96, 5, 1, N_T, TUFF_Q8_0, ONE}},
+    {"grouped.quantized.q8_0.m700n5k32.e100.each8", quantized, {700, 5, 32, 100, 8, N_T, TUFF_Q8_0}},
+    {"grouped.quantized.q8_0.m150n9k64.e2", quantized, {150, 9, 64, 2, 1, N_T, TUFF_Q8_0}},
+    {"grouped.quantized.q2_k.m2n37k512.e4.each2", quantized, {2, 37, 512, 4, 2, N_T, TUFF_Q2_K}},
+    {"grouped.quantized.q3_k.m5n37k256.e3", quantized, {5, 37, 256, 3, 1, N_T, TUFF_Q3_K}},
+    {"grouped.quantized.q4_k.m1n130k512.e8.each2", quantized, {1, 130, 512, 8, 2, N_T, TUFF_Q4_K}},
+    {"grouped.quantized.q5_k.m30n20k256.e40.sparse", quantized, {30, 20, 256, 40, 1, N_T, TUFF_Q5_K, SPARSE}},
+    {"grouped.quantized.q6_k.m33n21k256.e4.sliced", quantized, {33, 21, 256, 4, 1, SLICED, TUFF_Q6_K}},
+    {"grouped.quantized.iq4_nl.m50n37k64.e12.outside",
+     quantized,
+     {50, 37, 64, 12, 1, N_T, TUFF_IQ4_NL, OUTSIDE}},
+    {"grouped.quantized.mxfp4.m4n70k96.e32.each4", quantized, {4, 70, 96, 32, 4, N_T, TUFF_MXFP4}},
+    {"grouped.quantized.mxfp4.m12n20k64.e4.none", quantized, {12, 20, 64, 4, 1, N_T, TUFF_MXFP4, NONE}},
     {"grouped.apart.m9n6k20.e4", apart, {9, 6, 20, 4}},
     {"grouped.apart.m90n20k9.e3", apart, {90, 20, 9, 3}},
 };

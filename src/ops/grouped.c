@@ -60,7 +60,8 @@ tuff_grouped_problem tuff_grouped_problem_of(const tuff_node *node)
                                   .brs = m.rs,
                                   .bcs = m.cs,
                                   .b_dtype = b->dtype,
-                                  .invariant = node->attrs.matmul.invariant};
+                                  .invariant = node->attrs.matmul.invariant,
+                                  .quantized = node->attrs.matmul.quantized && m.rs == 1};
 }
 
 static tuff_status infer(tuff_graph *g, tuff_node *node)
@@ -164,7 +165,9 @@ tuff_tensor *tuff_matmul_grouped(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, 
 {
     if (b && b->shape.rank == 3 && !tuff_matrix_acceptable(b))
         b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
-    const tuff_attrs attrs = {.matmul = {.invariant = g && g->invariant}};
+    const tuff_attrs attrs = {
+        .matmul = {.invariant = g && g->invariant,
+                   .quantized = g && g->quantized && b && tuff_dtype_is_block(b->dtype)}};
     return tuff_graph_node(g, TUFF_OP_matmul_grouped, (tuff_tensor *[]){tuff_dense(g, a), b, order}, 3,
                            &attrs);
 }

@@ -12,6 +12,7 @@ typedef struct tuff_grouped_problem {
     int64_t b_group, brs, bcs; /* strides in elements; brs or bcs is 1 */
     tuff_dtype b_dtype;
     bool invariant; /* a row's bits are independent of how many there are */
+    bool quantized; /* a may be rounded to 8 bits: its terms, and b's blocks, are neighbours */
 } tuff_grouped_problem;
 
 tuff_grouped_problem tuff_grouped_problem_of(const tuff_node *node);

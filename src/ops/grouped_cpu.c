@@ -212,37 +212,66 @@ static int64_t capacity(const tuff_grouped_problem *p)
     return capacity_of(p->places, p->groups, p->K + p->N, ROUND_ROWS);
 }
 
-void tuff_matmul_grouped_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+/* Whether rows are rounded. It depends on how many there are for a group on average, not on how many a group
+ * has, so that it is known before. */
+static bool rounds(const tuff_grouped_problem *p)
 {
-    const tuff_grouped_problem p = tuff_grouped_problem_of(node);
-    const int64_t rows = capacity(&p), blocks = (p.N + COLUMNS - 1) / COLUMNS;
+    return p->quantized && (p->invariant || p->places <= TUFF_MATMUL_ROUNDED_ROWS * p->groups);
+}
+
+/* By integers: no row is gathered but the rounded ones. */
+static void multiply_rounded(const tuff_grouped_problem *p, const void *const *in, float *out, void *scratch)
+{
+    const int32_t *starts = in[2];
+    const tuff_dots_groups dots = {
+        p->groups, p->places, p->repeat,  p->N,   p->K,       starts, starts + p->groups + 1,
+        in[0],     in[1],     p->b_dtype, p->bcs, p->b_group, out};
+    tuff_dots_grouped(&dots, scratch);
+}
+
+/* Else b's elements are expanded. */
+static void multiply_expanded(const tuff_grouped_problem *p, const void *const *in, float *out, void *scratch)
+{
+    const int64_t rows = capacity(p), blocks = (p->N + COLUMNS - 1) / COLUMNS;
     char *memory = scratch;
-    product x = {.p = &p, .b = in[1], .w = begin_walk(in[2], p.groups, p.places, rows, ROUND_ROWS, memory)};
+    product x = {.p = p, .b = in[1], .w = begin_walk(in[2], p->groups, p->places, rows, ROUND_ROWS, memory)};
     memory += walk_bytes(rows);
     x.a = (float *)(void *)memory;
-    memory += aligned((size_t)(rows * p.K) * sizeof(float));
+    memory += aligned((size_t)(rows * p->K) * sizeof(float));
     x.c = (float *)(void *)memory;
-    memory += aligned((size_t)(rows * p.N) * sizeof(float));
-    x.w.streams = !p.invariant && p.brs == 1;
+    memory += aligned((size_t)(rows * p->N) * sizeof(float));
+    x.w.streams = !p->invariant && p->brs == 1;
 
-    move back = {&x.w, x.c, out[0], p.N, 1};
+    move back = {&x.w, x.c, out, p->N, 1};
     while (next_rows(&x.w)) {
-        gather(&x.w, in[0], p.K, p.repeat, x.a);
+        gather(&x.w, in[0], p->K, p->repeat, x.a);
         tuff_parallel(x.w.n_few * blocks, 1, few_range, &x);
         for (int64_t i = 0; i < x.w.n; i++) {
             const tuff_gemm_problem g = gemm_of_piece(&x, &x.w.pieces[i]);
             tuff_gemm(&g, memory);
         }
-        tuff_parallel(x.w.used, tuff_grain(p.N), scatter_range, &back);
+        tuff_parallel(x.w.used, tuff_grain(p->N), scatter_range, &back);
     }
-    const int64_t last = x.w.starts[p.groups];
-    x.w.rows += last;
-    tuff_parallel(p.places - last, tuff_grain(p.N), clear_range, &back);
+}
+
+void tuff_matmul_grouped_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
+{
+    const tuff_grouped_problem p = tuff_grouped_problem_of(node);
+    const int32_t *starts = in[2];
+    const int64_t last = starts[p.groups];
+    const walk rest = {.rows = starts + p.groups + 1 + last};
+    move clear = {&rest, NULL, out[0], p.N, 1};
+    if (rounds(&p))
+        multiply_rounded(&p, in, out[0], scratch);
+    else
+        multiply_expanded(&p, in, out[0], scratch);
+    tuff_parallel(p.places - last, tuff_grain(p.N), clear_range, &clear);
 }
 
 size_t tuff_matmul_grouped_scratch(const tuff_node *node)
 {
     const tuff_grouped_problem p = tuff_grouped_problem_of(node);
+    if (rounds(&p)) return tuff_dots_grouped_scratch(p.b_dtype, p.places, p.K);
     const int64_t rows = capacity(&p);
     const tuff_gemm_problem g = gemm_of(&p, rows);
     return walk_bytes(rows) + aligned((size_t)(rows * p.K) * sizeof(float)) +

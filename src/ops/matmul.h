@@ -35,6 +35,9 @@ tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);
 enum { TUFF_MATMUL_FEW_COLUMNS = 64 };
 void tuff_matmul_few(const tuff_gemm_problem *g, int64_t first, int64_t columns);
 
+/* Up to so many rows sums of integers are faster than expanding a weight. */
+enum { TUFF_MATMUL_ROUNDED_ROWS = 64 };
+
 void tuff_matmul_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_matmul_cpu_scratch(const tuff_node *node);
 

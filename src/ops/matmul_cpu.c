@@ -6,7 +6,6 @@
 
 enum {
     FEW_ROWS = TUFF_GEMV_ROWS, /* up to here a product reads its weight once and is bound by memory */
-    ROUNDED_ROWS = 64,         /* up to here sums of integers are faster than expanding */
     COLUMNS = TUFF_MATMUL_FEW_COLUMNS,
     SMALL_PRODUCT = 1 << 20, /* multiply-adds below which a batch is spread over threads product by product */
     MOST_LANES = 32,
@@ -66,7 +65,7 @@ static void few_range(int64_t begin, int64_t end, void *context)
  * where they are to be invariant. */
 static bool rounds(const tuff_matmul_problem *p)
 {
-    return p->quantized && (p->invariant || p->M <= ROUNDED_ROWS);
+    return p->quantized && (p->invariant || p->M <= TUFF_MATMUL_ROUNDED_ROWS);
 }
 
 /* Few rows of a with a weight as it lies: bound by memory. */

@@ -4,7 +4,7 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 685,
+    FLOOR_CASES = 700,
     FLOOR_HOST_KERNELS = 68,
     FLOOR_ROWS = 85,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 362, /* distinct shaders with specialization constants, there, at level quick */

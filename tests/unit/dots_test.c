@@ -192,9 +192,50 @@ static void problems(void **state)
     }
 }
 
+/* A row's bits are those that it has with its matrix alone, also where more rows come than are rounded at a
+ * time; rows of no group are left alone. */
+static void groups(void **state)
+{
+    (void)state;
+    enum { N = 70, K = 64, GROUPS = 5, REPEAT = 3, X = 1500, PLACES = X * REPEAT, GAP = 32 };
+    static float x[X * K], y[PLACES * N], want[N];
+    static double values[GROUPS * N * (K + GAP)];
+    static uint8_t stored[GROUPS * N * (K + GAP) * 2];
+    static int32_t rows[PLACES];
+    const int32_t starts[GROUPS + 1] = {0, 7, 7, 4201, 4202, PLACES - 9};
+    const int64_t matrix = tuff_dtype_bytes(TUFF_MXFP4, N * (K + GAP));
+    for (int i = 0; i < X * K; i++)
+        x[i] = (float)tuff_rng_uniform(4, (uint64_t)i, 0, 0) - 0.5f;
+    tuff_data_blocks(TUFF_MXFP4, GROUPS * N * (K + GAP), 9, 0, stored, values);
+    for (int t = 0; t < PLACES; t++)
+        rows[t] = (int32_t)((int64_t)t * 1999 % PLACES);
+    for (int i = 0; i < PLACES * N; i++)
+        y[i] = -77;
+    void *scratch = tuff_alloc_aligned(tuff_dots_grouped_scratch(TUFF_MXFP4, PLACES, K), 64);
+    void *one = tuff_alloc_aligned(tuff_dots_scratch(TUFF_MXFP4, 1, K), 64);
+    assert_true(scratch && one);
+    tuff_dots_grouped(&(tuff_dots_groups){GROUPS, PLACES, REPEAT, N, K, starts, rows, x, stored, TUFF_MXFP4,
+                                          K + GAP, N * (K + GAP), y},
+                      scratch);
+    for (int e = 0, t = 0; t < PLACES; t++) {
+        while (e < GROUPS && t == starts[e + 1])
+            e++;
+        const float *row = x + rows[t] / REPEAT * K, *got = y + (int64_t)rows[t] * N;
+        for (int n = 0; n < N; n++)
+            want[n] = -77;
+        if (e < GROUPS)
+            tuff_dots(
+                &(tuff_dots_problem){1, N, K, row, K, stored + e * matrix, TUFF_MXFP4, K + GAP, want, N},
+                one);
+        if (memcmp(got, want, sizeof want)) fail_msg("row %d, number %d, of group %d", rows[t], t, e);
+    }
+    tuff_free_aligned(scratch);
+    tuff_free_aligned(one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_type), cmocka_unit_test(odd_rows),
-                                       cmocka_unit_test(problems)};
+                                       cmocka_unit_test(problems), cmocka_unit_test(groups)};
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -1,8 +1,9 @@
-/* Grouped products: what they refuse, their grids on devices of several kinds, and, asked to be invariant,
- * rows whose bits do not depend on how many their group has. */
+/* Grouped products: what they refuse, their grids on devices of several kinds, when rows are rounded, and,
+ * asked to be invariant, rows whose bits do not depend on how many their group has. */
 #include <string.h>
 
 #include "base/rng.h"
+#include "conform/runner.h"
 #include "cpu_fixture.h"
 #include "ir/op.h"
 #include "kit/kit.h"
@@ -164,14 +165,37 @@ static void few_rows_are_for_few(void **state)
         }
 }
 
-enum { K = 130, N = 200, E = 3, MOST = 300 };
+/* Where text is made, up to 64 rows for a group on average; of an invariant graph any number. */
+static void few_rows_are_rounded(void **state)
+{
+    (void)state;
+    for (int invariant = 0; invariant < 2; invariant++)
+        for (int64_t rows = 128; rows <= 129; rows++) {
+            size_t scratch[2];
+            for (int quantized = 0; quantized < 2; quantized++) {
+                operands o = begin(rows, 2, 4, 64, 50, TUFF_Q8_0);
+                tuff_graph_set_invariant(o.g, invariant);
+                tuff_graph_set_quantized_activations(o.g, quantized);
+                const tuff_tensor *y = tuff_matmul_grouped(o.g, o.a, o.b, o.order);
+                KIT_OK(tuff_graph_status(o.g));
+                scratch[quantized] = tuff_matmul_grouped_scratch(y->producer);
+                tuff_graph_destroy(&o.g);
+            }
+            assert_int_equal(scratch[0] != scratch[1], rows == 128 || invariant);
+        }
+}
 
-static void multiply(const float *a, const int32_t *groups, int64_t places, tuff_buffer *b, float *c)
+enum { MOST_K = 160, N = 200, E = 3, MOST = 300 };
+
+/* Of blocks rows are rounded. */
+static void multiply(const float *a, int64_t K, const int32_t *groups, int64_t places, tuff_buffer *b,
+                     float *c)
 {
     tuff_program *program = NULL;
     tuff_graph *g = NULL;
     KIT_OK(tuff_graph_create(&g));
     tuff_graph_set_invariant(g, true);
+    tuff_graph_set_quantized_activations(g, true);
     tuff_tensor *x = tuff_input(g, "a", TUFF_F32, 2, (int64_t[]){places, K});
     tuff_tensor *w = tuff_variable(g, "b", tuff_buffer_dtype(b), 3, (int64_t[]){E, N, K});
     tuff_tensor *order = tuff_group_rows(g, tuff_input(g, "groups", TUFF_I32, 1, &places), E);
@@ -188,23 +212,29 @@ static void multiply(const float *a, const int32_t *groups, int64_t places, tuff
 static void rows_do_not_know_of_each_other(void **state)
 {
     (void)state;
-    static float a[MOST * K], w[E * N * K], all[MOST * N], alone[MOST * N];
-    static uint16_t half[E * N * K];
+    static const tuff_dtype dtypes[] = {TUFF_F32, TUFF_BF16, TUFF_Q5_0};
+    static float a[MOST * MOST_K], w[E * N * MOST_K], all[MOST * N], alone[MOST * N];
+    static double values[E * N * MOST_K];
+    static uint8_t stored[E * N * MOST_K * 4];
     int32_t groups[MOST];
-    for (uint64_t i = 0; i < MOST * K; i++)
+    for (uint64_t i = 0; i < MOST * MOST_K; i++)
         a[i] = (float)tuff_rng_uniform(1, i, 0, 0) - 0.5f;
-    for (uint64_t i = 0; i < E * N * K; i++)
+    for (uint64_t i = 0; i < E * N * MOST_K; i++)
         w[i] = (float)tuff_rng_uniform(2, i, 0, 0) - 0.5f;
     for (int i = 0; i < MOST; i++)
         groups[i] = i < 5 ? i % E : i == 7 ? E : 1;
-    for (int narrow = 0; narrow < 2; narrow++) {
+    for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
+        const int64_t K = tuff_dtype_is_block(dtypes[d]) ? MOST_K : 130;
         tuff_buffer *b = NULL;
-        KIT_OK(tuff_buffer_create(device, "b", narrow ? TUFF_BF16 : TUFF_F32, 3, (int64_t[]){E, N, K}, &b));
-        tuff_dtype_from_f32(TUFF_BF16, w, half, E * N * K);
-        KIT_OK(tuff_buffer_write(b, 0, narrow ? (const void *)half : w, E * N * K));
-        multiply(a, groups, MOST, b, all);
+        KIT_OK(tuff_buffer_create(device, "b", dtypes[d], 3, (int64_t[]){E, N, K}, &b));
+        if (tuff_dtype_is_block(dtypes[d]))
+            tuff_data_blocks(dtypes[d], E * N * K, 3, 0, stored, values);
+        else
+            tuff_dtype_from_f32(dtypes[d], w, stored, (size_t)(E * N * K));
+        KIT_OK(tuff_buffer_write(b, 0, stored, E * N * K));
+        multiply(a, K, groups, MOST, b, all);
         for (int64_t places = 1; places < MOST; places = places * 3 / 2 + 1) {
-            multiply(a, groups, places, b, alone);
+            multiply(a, K, groups, places, b, alone);
             assert_memory_equal(alone, all, (size_t)(places * N) * sizeof *all);
         }
         tuff_buffer_destroy(&b);
@@ -218,6 +248,7 @@ int main(void)
         cmocka_unit_test(frozen_matrices_have_no_gradient),
         cmocka_unit_test(every_kernel_covers_the_result),
         cmocka_unit_test(few_rows_are_for_few),
+        cmocka_unit_test(few_rows_are_rounded),
         cmocka_unit_test(rows_do_not_know_of_each_other),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -7,11 +7,7 @@
 #include "base/half.h"
 #include "ir/dtype.h"
 
-enum {
-    TILE = 64,         /* rows of weights that stay in a cache while rows go by */
-    PIECE = 1 << 18,   /* multiply-adds that are worth a thread */
-    ROUND_PIECE = 8192 /* elements to round that are worth a thread */
-};
+enum { TILE = TUFF_DOTS_TILE };
 
 #ifdef TUFF_DOTS_X86
 static bool has_avx2(void)
@@ -110,37 +106,53 @@ void tuff_dots_round(tuff_block type, const float *x, int64_t ldx, int64_t rows,
             round_spans(x + i * ldx, K, (tuff_dots_span *)(out + (size_t)i * bytes));
 }
 
+tuff_dots_shape tuff_dots_shape_of(tuff_dtype w_dtype, int64_t ldw, int64_t K)
+{
+    const tuff_block type = tuff_block_of(w_dtype);
+    return (tuff_dots_shape){.kernels = tuff_dots_kernels_of(0),
+                             .type = type,
+                             .K = K,
+                             .row_bytes = tuff_dots_row_bytes(type, K),
+                             .weight_bytes = (size_t)tuff_dtype_bytes(w_dtype, ldw)};
+}
+
+void tuff_dots_multiply(const tuff_dots_shape *s, const char *rows, int64_t count, const void *w,
+                        int64_t begin, int64_t end, float *const *y)
+{
+    for (int64_t n = begin; n < end; n++) {
+        const uint8_t *weight = (const uint8_t *)w + (size_t)n * s->weight_bytes;
+        float sums[TUFF_DOTS_ROWS];
+        if (count == TUFF_DOTS_ROWS)
+            s->kernels->some[s->type](weight, s->K, rows, sums);
+        else
+            for (int64_t i = 0; i < count; i++)
+                s->kernels->one[s->type](weight, s->K, rows + (size_t)i * s->row_bytes, &sums[i]);
+        for (int64_t i = 0; i < count; i++)
+            y[i][n] = sums[i];
+    }
+}
+
 typedef struct job {
     const tuff_dots_problem *p;
-    const tuff_dots_kernels *kernels;
-    tuff_block type;
-    size_t row_bytes, weight_bytes; /* of a row of each */
+    tuff_dots_shape shape;
     char *rows;
 } job;
 
 static void round_range(int64_t begin, int64_t end, void *context)
 {
     const job *j = context;
-    tuff_dots_round(j->type, j->p->x + begin * j->p->ldx, j->p->ldx, end - begin, j->p->K,
-                    j->rows + (size_t)begin * j->row_bytes);
+    tuff_dots_round(j->shape.type, j->p->x + begin * j->p->ldx, j->p->ldx, end - begin, j->p->K,
+                    j->rows + (size_t)begin * j->shape.row_bytes);
 }
 
 /* Rows first to first + count of x, at most TUFF_DOTS_ROWS, with weights begin to end. */
 static void multiply(const job *j, int64_t first, int64_t count, int64_t begin, int64_t end)
 {
-    const tuff_dots_problem *p = j->p;
-    const char *rows = j->rows + (size_t)first * j->row_bytes;
-    for (int64_t n = begin; n < end; n++) {
-        const uint8_t *w = (const uint8_t *)p->w + (size_t)n * j->weight_bytes;
-        float sums[TUFF_DOTS_ROWS];
-        if (count == TUFF_DOTS_ROWS)
-            j->kernels->some[j->type](w, p->K, rows, sums);
-        else
-            for (int64_t i = 0; i < count; i++)
-                j->kernels->one[j->type](w, p->K, rows + (size_t)i * j->row_bytes, &sums[i]);
-        for (int64_t i = 0; i < count; i++)
-            p->y[(first + i) * p->ldy + n] = sums[i];
-    }
+    float *y[TUFF_DOTS_ROWS];
+    for (int64_t i = 0; i < count; i++)
+        y[i] = j->p->y + (first + i) * j->p->ldy;
+    tuff_dots_multiply(&j->shape, j->rows + (size_t)first * j->shape.row_bytes, count, j->p->w, begin, end,
+                       y);
 }
 
 static void tile_range(int64_t begin, int64_t end, void *context)
@@ -154,15 +166,9 @@ static void tile_range(int64_t begin, int64_t end, void *context)
 
 void tuff_dots(const tuff_dots_problem *p, void *scratch)
 {
-    const tuff_block type = tuff_block_of(p->w_dtype);
-    job j = {p,
-             tuff_dots_kernels_of(0),
-             type,
-             tuff_dots_row_bytes(type, p->K),
-             (size_t)tuff_dtype_bytes(p->w_dtype, p->ldw),
-             scratch};
-    tuff_parallel(p->M, 1 + ROUND_PIECE / p->K, round_range, &j);
-    tuff_parallel((p->N + TILE - 1) / TILE, 1 + PIECE / (TILE * p->M * p->K), tile_range, &j);
+    job j = {p, tuff_dots_shape_of(p->w_dtype, p->ldw, p->K), scratch};
+    tuff_parallel(p->M, 1 + TUFF_DOTS_ROUND_PIECE / p->K, round_range, &j);
+    tuff_parallel((p->N + TILE - 1) / TILE, 1 + TUFF_DOTS_PIECE / (TILE * p->M * p->K), tile_range, &j);
 }
 
 size_t tuff_dots_scratch(tuff_dtype w_dtype, int64_t M, int64_t K)

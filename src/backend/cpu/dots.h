@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <tuff/dtype.h>
 
 #include "base/blocks.h"
 
@@ -65,6 +66,25 @@ const tuff_dots_kernels *tuff_dots_kernels_of(unsigned i);
 size_t tuff_dots_row_bytes(tuff_block type, int64_t K);
 /* Rounds rows x, ldx apart. What is not finite makes all results of its row NaN. */
 void tuff_dots_round(tuff_block type, const float *x, int64_t ldx, int64_t rows, int64_t K, char *out);
+
+/* What products with weights of a type, of K elements each and `ldw` apart, have in common. */
+typedef struct tuff_dots_shape {
+    const tuff_dots_kernels *kernels;
+    tuff_block type;
+    int64_t K;
+    size_t row_bytes, weight_bytes; /* of a row of each */
+} tuff_dots_shape;
+
+enum {
+    TUFF_DOTS_TILE = 64,         /* rows of weights that stay in a cache while rows go by */
+    TUFF_DOTS_PIECE = 1 << 18,   /* multiply-adds that are worth a thread */
+    TUFF_DOTS_ROUND_PIECE = 8192 /* elements to round that are worth a thread */
+};
+
+tuff_dots_shape tuff_dots_shape_of(tuff_dtype w_dtype, int64_t ldw, int64_t K);
+/* y[i][n] for rounded rows [count], at most TUFF_DOTS_ROWS, and weights begin to end of w. */
+void tuff_dots_multiply(const tuff_dots_shape *shape, const char *rows, int64_t count, const void *w,
+                        int64_t begin, int64_t end, float *const *y);
 
 /* ---- for the instruction sets: all follow from a type that the compiler knows */
 

@@ -73,6 +73,22 @@ typedef struct tuff_dots_problem {
 void tuff_dots(const tuff_dots_problem *problem, void *scratch);
 size_t tuff_dots_scratch(tuff_dtype w_dtype, int64_t M, int64_t K);
 
+/* The same, where rows have the matrix of their group: row rows[t] of y, which is row rows[t] / repeat of x,
+ * that of group e where starts[e] <= t < starts[e + 1]. x and y are dense, `places` rows of y; rows of W are
+ * ldw apart, matrices w_group. */
+typedef struct tuff_dots_groups {
+    int64_t groups, places, repeat, N, K;
+    const int32_t *starts, *rows;
+    const float *x;
+    const void *w;
+    tuff_dtype w_dtype;
+    int64_t ldw, w_group;
+    float *y;
+} tuff_dots_groups;
+/* Threaded. `scratch` has tuff_dots_grouped_scratch bytes and is aligned to 64. */
+void tuff_dots_grouped(const tuff_dots_groups *problem, void *scratch);
+size_t tuff_dots_grouped_scratch(tuff_dtype w_dtype, int64_t places, int64_t K);
+
 /* exp for vector code: within 2 ulp on the finite range, exact 0 and inf beyond, NaN kept. */
 static inline float tuff_expf(float x);
 
