@@ -1,6 +1,6 @@
 # A folder of src/ is an object library; together they are libtuff.so and libtuff.a. The tests and the command link the
 # static one: tests because they look inside, the command so that it is one file.
-set(tuff_layers base ir ops backend runtime formats text models adapters generate packed embed predict train conform bench)
+set(tuff_layers base ir ops backend runtime formats text jinja models chat adapters generate packed embed predict train conform bench)
 set(tuff_objects "")
 
 function(tuff_compile target)

@@ -34,6 +34,18 @@ void tuff_utc_now(char out[TUFF_UTC_SIZE])
     if (gmtime_r(&now, &utc) != NULL) strftime(out, TUFF_UTC_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+bool tuff_local_time(struct tm *out)
+{
+    const time_t now = time(NULL);
+    return localtime_r(&now, out) != NULL;
+}
+
+bool tuff_utc_time(int64_t seconds, struct tm *out)
+{
+    const time_t at = (time_t)seconds;
+    return gmtime_r(&at, out) != NULL;
+}
+
 static bool has_prefix(const char *line, const char *const *prefixes)
 {
     if (tuff_starts_with(line, "TUFF_TEST_")) return false; /* of our own tests' */

@@ -8,6 +8,7 @@ arrows='
 base:
 ir: base shaders/shader_ids.h
 text: base
+jinja: base
 formats: base ir/dtype.h
 ops: ir base shaders backend/cpu/kernels.h
 backend: ir base
@@ -16,12 +17,13 @@ backend/null: backend/backend.h ir base
 backend/vulkan: backend/backend.h backend/host.h ir base shaders
 runtime: backend/backend.h formats ir base
 models: runtime text formats ir base
+chat: jinja models text formats base
 adapters: models runtime text formats ir base
 generate: models adapters runtime text formats ir base
 packed: models adapters runtime text formats ir base
 embed: packed models adapters runtime text formats ir base
 predict: packed models adapters runtime text formats ir base
-train: generate embed packed models adapters runtime text formats ir base
+train: generate embed packed chat models adapters runtime text formats ir base
 conform: runtime ops ir base
 bench: runtime ops ir base
 cli:
