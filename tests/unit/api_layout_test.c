@@ -665,6 +665,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_logit_bias, TUFF_LOGIT_BIAS_INIT);
     SETS_SIZE(tuff_vocab_desc, TUFF_VOCAB_DESC_INIT);
     SETS_SIZE(tuff_encode_params, TUFF_ENCODE_PARAMS_INIT);
+    SETS_SIZE(tuff_chat_params, TUFF_CHAT_PARAMS_INIT);
     SETS_SIZE(tuff_attention_params, TUFF_ATTENTION_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_params, TUFF_ADAMW_PARAMS_INIT);
     SETS_SIZE(tuff_adamw_slot, TUFF_ADAMW_SLOT_INIT);

@@ -6,6 +6,7 @@
 
 #include "kit/files.h"
 #include "model_fixture.h"
+#include "null_chat.h"
 #include "null_checkpoint.h"
 #include "null_embed.h"
 #include "null_graph.h"
@@ -187,6 +188,14 @@ static const struct {
     CALLS(tuff_model_destroy),
     CALLS(tuff_model_get_info),
     CALLS(tuff_model_get_tokenizer),
+    CALLS(tuff_chat_template_create),
+    CALLS(tuff_chat_template_of_model),
+    CALLS(tuff_chat_template_named),
+    CALLS(tuff_chat_template_name),
+    CALLS(tuff_chat_template_destroy),
+    CALLS(tuff_chat_template_marks),
+    CALLS(tuff_chat_render),
+    CALLS(tuff_chat_text_destroy),
     CALLS(tuff_inspect),
     CALLS(tuff_model_save),
     CALLS(tuff_model_save_watched),
