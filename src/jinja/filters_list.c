@@ -118,7 +118,7 @@ bool tuff_jinja_filter_reverse(tuff_jinja_run *run, const tuff_jinja_value *valu
 static tuff_jinja_args behind(const tuff_jinja_args *args, size_t count)
 {
     tuff_jinja_args rest = *args;
-    rest.items += count;
+    if (count) rest.items += count; /* there are none: NULL */
     rest.count -= count;
     return rest;
 }

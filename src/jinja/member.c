@@ -217,7 +217,7 @@ bool tuff_jinja_items(tuff_jinja_run *run, const tuff_jinja_value *value, tuff_j
     if (!*out) return false;
     if (value->kind == TUFF_JINJA_ITERATOR) {
         tuff_jinja_list *from = value->as.list;
-        (*out)->items = from->items + from->next;
+        (*out)->items = from->count ? from->items + from->next : NULL;
         (*out)->count = (*out)->capacity = from->count - from->next;
         from->next = from->count;
         return true;
