@@ -138,23 +138,35 @@ typedef struct tuff_generate_params {
                                are ignored */
     size_t eos_id_count;
     const char *source_prefix; /* put before the prompt, such as "summarize: "; NULL: nothing */
+    /* The least and the most tokens of prompt and text together, as transformers has them (of an
+     * encoder-decoder: of the token that the text begins with and the text); max_length where max_new_tokens
+     * is 0. 0: none. */
+    int64_t min_length, max_length;
 } tuff_generate_params;
 #define TUFF_GENERATE_PARAMS_INIT                                                                     \
     {                                                                                                 \
         sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL, 0, 1.0, \
-            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0, NULL                                         \
+            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0, NULL, 0, 0                                   \
     }
 
-/* Defaults as the model's generation_config.json has them for the search of a text and its length: num_beams,
- * length_penalty, early_stopping, min_new_tokens, max_new_tokens (of encoder-decoders also min_length and
- * max_length, which count the token that the text begins with) in *out_params, and no_repeat_ngram_size in
- * *out_sampling, of which nothing else is set. Both were made by their macros; without such a file they are
- * as these make them. How tokens are drawn (do_sample, temperature and such) is not read. Errors:
- * TUFF_UNSUPPORTED, naming the key, where it asks for a search with more than Tuff's has: all else is set
+/* Defaults as the model's generation_config.json has them: num_beams, length_penalty, early_stopping,
+ * min_new_tokens, max_new_tokens, min_length and max_length in *out_params; do_sample with temperature,
+ * top_k, top_p, min_p, typical_p, repetition_penalty and no_repeat_ngram_size in *out_sampling. Both were
+ * made by their macros; what the file does not say is as these make it (transformers itself draws from the 50
+ * most probable tokens where the file has no top_k), but for the temperature: 1 with do_sample, else 0.
+ * Tokens that end texts are the model's without being asked for, biases of tokens are the next call's.
+ * Errors: TUFF_UNSUPPORTED, naming the key, where the file asks for what Tuff does not have: all else is set
  * then; TUFF_BAD_FORMAT. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_generation(const tuff_model *model,
                                                          tuff_generate_params *out_params,
                                                          tuff_sampling *out_sampling);
+/* The biases of tokens that the same file has (sequence_bias, bad_words_ids, suppress_tokens,
+ * begin_suppress_tokens), for `logit_bias` of tuff_sampling: *out_biases is one block of memory, ids and all,
+ * freed with tuff_free, with entries struct_size apart; NULL and 0 where there are none. TUFF_BAD_FORMAT
+ * where one is not as it should be. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_generation_biases(const tuff_model *model,
+                                                                tuff_logit_bias **out_biases,
+                                                                size_t *out_count);
 
 /* Continues prompt[0..size), or, where the model is an encoder-decoder, answers it. One that gives no token
  * stands for the model's begin of text, where it has one. Errors: TUFF_INVALID_ARGUMENT when there is no

@@ -15,11 +15,12 @@ extern "C" {
 /* What is added to the logit of an id; or, of several ids, to that of the last one where those before it are
  * the last of the prompt and text so far ("sequence_bias" of Hugging Face). */
 typedef struct tuff_logit_bias {
-    size_t struct_size; /* set by TUFF_LOGIT_BIAS_INIT; the first entry's tells how large each is */
-    const int32_t *ids; /* [count] of the vocabulary */
-    size_t count;       /* 1 or more */
-    float bias;         /* -1e6 to 1e6, or -INFINITY: the id is never chosen */
-    uint32_t reserved;  /* 0 */
+    size_t struct_size;  /* set by TUFF_LOGIT_BIAS_INIT; the first entry's tells how large each is */
+    const int32_t *ids;  /* [count] of the vocabulary */
+    size_t count;        /* 1 or more */
+    float bias;          /* -1e6 to 1e6, or -INFINITY: the id is never chosen */
+    uint32_t first_only; /* 1: only of the text's first token ("begin_suppress_tokens" of Hugging Face),
+                            behind one that is forced; 0: of each */
 } tuff_logit_bias;
 #define TUFF_LOGIT_BIAS_INIT                   \
     {                                          \

@@ -1,89 +1,141 @@
-/* What generation_config.json says of the search for a text, and of its length. How tokens are drawn it says
- * too; that is the caller's choice here. */
+/* What a model's generation_config.json says of texts that are made with it: how tokens are chosen, the
+ * search, the length. */
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/memory.h"
 #include "base/structs.h"
 #include "generate/sequence.h"
 
 static const char file[] = "generation_config.json";
 
-/* Settings of a search that Tuff does not have, and what each is when it changes nothing. */
+/* ---- what Tuff does not have ---- */
+
+typedef enum matters { ALWAYS, WITH_BEAMS, WHEN_DRAWN } matters;
+
+/* What each is when it changes nothing. */
 static const struct {
     const char *key;
     double nothing;
+    matters when;
 } unknown[] = {
-    {"num_beam_groups", 1},
-    {"diversity_penalty", 0},
-    {"encoder_no_repeat_ngram_size", 0},
-    {"encoder_repetition_penalty", 1},
-    {"bad_words_ids", 0},
-    {"force_words_ids", 0},
-    {"constraints", 0},
-    {"sequence_bias", 0},
-    {"suppress_tokens", 0},
-    {"begin_suppress_tokens", 0},
-    {"forced_decoder_ids", 0},
-    {"exponential_decay_length_penalty", 0},
-    {"renormalize_logits", 0},
-    {"guidance_scale", 1},
-    {"num_return_sequences", 1},
+    {"num_beam_groups", 1, WITH_BEAMS},
+    {"diversity_penalty", 0, WITH_BEAMS},
+    {"force_words_ids", 0, WITH_BEAMS},
+    {"constraints", 0, WITH_BEAMS},
+    {"renormalize_logits", 0, WITH_BEAMS},
+    {"encoder_no_repeat_ngram_size", 0, ALWAYS},
+    {"encoder_repetition_penalty", 1, ALWAYS},
+    {"forced_decoder_ids", 0, ALWAYS},
+    {"exponential_decay_length_penalty", 0, ALWAYS},
+    {"guidance_scale", 1, ALWAYS},
+    {"num_return_sequences", 1, ALWAYS},
+    {"stop_strings", 0, ALWAYS},
+    {"max_time", 0, ALWAYS},
+    {"penalty_alpha", 0, ALWAYS},
+    {"dola_layers", 0, ALWAYS},
+    {"token_healing", 0, ALWAYS},
+    {"watermarking_config", 0, ALWAYS},
+    {"top_h", 0, WHEN_DRAWN},
+    {"epsilon_cutoff", 0, WHEN_DRAWN},
+    {"eta_cutoff", 0, WHEN_DRAWN},
 };
+
+static const cJSON *find(const tuff_model *model, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(model->hf_generation, key);
+    return cJSON_IsNull(item) ? NULL : item;
+}
 
 static bool changes(const cJSON *item, double nothing)
 {
-    if (!item || cJSON_IsNull(item) || cJSON_IsFalse(item)) return false;
+    if (!item || cJSON_IsFalse(item)) return false;
     if (cJSON_IsNumber(item)) return item->valuedouble != nothing;
     return !(cJSON_IsArray(item) || cJSON_IsObject(item)) || item->child;
 }
 
-static tuff_status check_known(const tuff_model *model)
+static tuff_status check_known(const tuff_model *model, bool drawn, bool beams)
 {
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-        if (changes(cJSON_GetObjectItemCaseSensitive(model->hf_generation, unknown[i].key),
-                    unknown[i].nothing))
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        const matters when = unknown[i].when;
+        if ((when == WITH_BEAMS && !beams) || (when == WHEN_DRAWN && !drawn)) continue;
+        if (!changes(find(model, unknown[i].key), unknown[i].nothing)) continue;
+        if (beams)
             return tuff_fail(TUFF_UNSUPPORTED,
                              "%s: %s asks for a search with beams and %s, which Tuff's has not; choose the "
                              "number of beams (num_beams) to search without it, or 1 for none",
                              model->path, file, unknown[i].key);
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: %s asks for %s, which Tuff has not", model->path, file,
+                         unknown[i].key);
+    }
     return TUFF_OK;
 }
+
+/* ---- numbers ---- */
 
 /* A number of tokens, which may be missing. */
 static tuff_status read_count(const tuff_model *model, const char *key, int64_t *out)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(model->hf_generation, key);
     int64_t value = *out;
     TUFF_TRY(tuff_json_int(model->hf_generation, key, file, &value));
-    if (cJSON_IsNumber(item) && (value < 0 || value > 1 << 28))
+    if (find(model, key) && (value < 0 || value > 1 << 28))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has a %s of %lld, expected 0 to %d", model->path, file, key,
                          (long long)value, 1 << 28);
     *out = value;
     return TUFF_OK;
 }
 
-/* min_length and max_length count what the text begins with: of encoder-decoders that is one token, of
- * decoders the prompt, which is not known here. What counts new tokens alone comes before these. */
+static tuff_status read_real(const tuff_model *model, const char *key, double low, double high, float *out)
+{
+    double value = (double)*out;
+    TUFF_TRY(tuff_json_number(model->hf_generation, key, file, &value));
+    if (find(model, key) && !(value >= low && value <= high))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has a %s of %g, expected %g to %g", model->path, file, key,
+                         value, low, high);
+    *out = (float)value;
+    return TUFF_OK;
+}
+
+/* Without do_sample the most probable token is taken, whatever the temperature. */
+static tuff_status read_sampling(const tuff_model *model, tuff_sampling *out)
+{
+    bool drawn = false;
+    float temperature = 1;
+    int64_t ngram = 0, top_k = 0;
+    TUFF_TRY(tuff_json_bool(model->hf_generation, "do_sample", file, &drawn));
+    TUFF_TRY(read_real(model, "temperature", 0, 1e3, &temperature));
+    TUFF_TRY(read_count(model, "top_k", &top_k));
+    TUFF_TRY(read_real(model, "top_p", 0, 1, &out->top_p));
+    TUFF_TRY(read_real(model, "min_p", 0, 1, &out->min_p));
+    TUFF_TRY(read_real(model, "typical_p", 1e-6, 1, &out->typical_p));
+    TUFF_TRY(read_real(model, "repetition_penalty", 1e-3, 1e3, &out->repetition_penalty));
+    TUFF_TRY(read_count(model, "no_repeat_ngram_size", &ngram));
+    if (find(model, "top_p") && out->top_p == 0) out->top_p = FLT_MIN; /* there: one token, here: all */
+    out->temperature = drawn ? temperature : 0;
+    out->top_k = (uint32_t)top_k;
+    out->no_repeat_ngram_size = (uint32_t)ngram;
+    return TUFF_OK;
+}
+
+/* What counts new tokens alone comes before what counts all. */
 static tuff_status read_lengths(const tuff_model *model, tuff_generate_params *out)
 {
-    int64_t least = 0, most = 0;
-    if (model->config.encoder) {
-        TUFF_TRY(read_count(model, "min_length", &least));
-        TUFF_TRY(read_count(model, "max_length", &most));
-        least = least > 1 ? least - 1 : 0;
-        most = most > 1 ? most - 1 : 0;
-    }
-    TUFF_TRY(read_count(model, "min_new_tokens", &least));
-    TUFF_TRY(read_count(model, "max_new_tokens", &most));
-    out->max_new_tokens = most;
-    out->min_new_tokens = most && least > most ? most : least;
+    TUFF_TRY(read_count(model, "min_length", &out->min_length));
+    TUFF_TRY(read_count(model, "max_length", &out->max_length));
+    TUFF_TRY(read_count(model, "min_new_tokens", &out->min_new_tokens));
+    TUFF_TRY(read_count(model, "max_new_tokens", &out->max_new_tokens));
+    if (out->min_new_tokens) out->min_length = 0;
+    if (out->max_new_tokens) out->max_length = 0;
+    if (out->max_new_tokens && out->min_new_tokens > out->max_new_tokens)
+        out->min_new_tokens = out->max_new_tokens;
     return TUFF_OK;
 }
 
 static tuff_status read_stopping(const tuff_model *model, tuff_early_stopping *out)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(model->hf_generation, "early_stopping");
-    if (!item || cJSON_IsNull(item)) return TUFF_OK;
+    const cJSON *item = find(model, "early_stopping");
+    if (!item) return TUFF_OK;
     const bool never = cJSON_IsString(item) && strcmp(item->valuestring, "never") == 0;
     if (!never && !cJSON_IsBool(item))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has an early_stopping that is not true, false or \"never\"",
@@ -99,18 +151,16 @@ tuff_status tuff_model_generation(const tuff_model *model, tuff_generate_params 
 {
     tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
     tuff_sampling s = TUFF_SAMPLING_INIT;
-    int64_t n = 0;
     TUFF_NEED(model);
     TUFF_TRY(TUFF_GIVE(out_params, &p, TUFF_GENERATE_PARAMS_INIT, watch));
     TUFF_TRY(TUFF_GIVE(out_sampling, &s, TUFF_SAMPLING_INIT, seed));
     if (!model->hf_generation) return TUFF_OK;
     TUFF_TRY(read_count(model, "num_beams", &p.num_beams));
-    TUFF_TRY(read_count(model, "no_repeat_ngram_size", &n));
     TUFF_TRY(tuff_json_number(model->hf_generation, "length_penalty", file, &p.length_penalty));
     TUFF_TRY(read_stopping(model, &p.early_stopping));
     TUFF_TRY(read_lengths(model, &p));
-    s.no_repeat_ngram_size = (uint32_t)n;
+    TUFF_TRY(read_sampling(model, &s));
     TUFF_TRY(TUFF_GIVE(out_sampling, &s, TUFF_SAMPLING_INIT, seed));
     TUFF_TRY(TUFF_GIVE(out_params, &p, TUFF_GENERATE_PARAMS_INIT, watch));
-    return p.num_beams > 1 ? check_known(model) : TUFF_OK;
+    return check_known(model, s.temperature != 0, p.num_beams > 1);
 }

@@ -134,6 +134,10 @@ static tuff_status check_tokens(const tuff_model *model, const tuff_generate_par
         return tuff_fail(TUFF_INVALID_ARGUMENT, "min_new_tokens is %lld, expected 0 or more%s",
                          (long long)p->min_new_tokens,
                          p->min_new_tokens < 0 ? "" : ", and no more than max_new_tokens");
+    if (p->min_length < 0 || p->max_length < 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %lld, expected 0 or more",
+                         p->min_length < 0 ? "min_length" : "max_length",
+                         (long long)(p->min_length < 0 ? p->min_length : p->max_length));
     if (p->top_logprobs > TUFF_MOST_TOP)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "top_logprobs is %u, expected 0 to %d", p->top_logprobs,
                          TUFF_MOST_TOP);
@@ -178,6 +182,24 @@ static tuff_status copy_ids(tuff_sequence *s)
     return TUFF_OK;
 }
 
+/* Lengths that count what the text begins with too. */
+static tuff_status settle_lengths(tuff_sequence *s)
+{
+    tuff_generate_params *p = &s->params;
+    const long long given = s->given;
+    if (p->min_length > s->given && p->min_length - s->given > p->min_new_tokens)
+        p->min_new_tokens = p->min_length - s->given;
+    if (p->max_length && !p->max_new_tokens && p->max_length <= s->given)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "max_length is %lld and the text begins with %lld token%s of it, which leaves no room "
+            "for new ones; raise it, or set max_new_tokens",
+            (long long)p->max_length, given, given == 1 ? "" : "s");
+    if (p->max_length && !p->max_new_tokens) p->max_new_tokens = p->max_length - s->given;
+    if (p->max_new_tokens && p->min_new_tokens > p->max_new_tokens) p->min_new_tokens = p->max_new_tokens;
+    return TUFF_OK;
+}
+
 /* What would end a text too short is not chosen. */
 static tuff_status hold_ends(tuff_sequence *s)
 {
@@ -197,8 +219,10 @@ static tuff_status prepare(tuff_sequence *s, const prompt *p)
 {
     TUFF_TRY(take_prompt(s, p));
     TUFF_TRY(make_rules(s->model, &s->params, &s->sampler, &s->stop));
+    TUFF_TRY(settle_lengths(s));
     TUFF_TRY(copy_ids(s));
     TUFF_TRY(hold_ends(s));
+    s->sampler->first = tuff_sequence_forced(s, 0) >= 0;
     TUFF_TRY(tuff_decoder_create(s->tokenizer, true, &s->decoder));
     for (size_t i = 0; i < s->count; i++) {
         tuff_piece ignored;

@@ -24,6 +24,9 @@ static tuff_status check_bias(const tuff_logit_bias *b, size_t i, uint32_t vocab
             return tuff_fail(TUFF_INVALID_ARGUMENT,
                              "logit bias %zu is for id %d, which is outside the vocabulary of %u", i,
                              b->ids[k], vocab);
+    if (b->first_only > 1)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "the first_only of logit bias %zu is %u, expected 0 or 1", i,
+                         b->first_only);
     if (b->bias != -INFINITY && !(fabsf(b->bias) <= 1e6f))
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the bias of id %d is %g, expected -inf or a number from -1e6 to 1e6",
@@ -37,7 +40,7 @@ static tuff_status take_biases(tuff_sampler *sampler, const tuff_logit_bias *giv
     size_t ids = 0;
     sampler->biases = tuff_alloc_array(n, sizeof *sampler->biases);
     if (!sampler->biases) return tuff_fail_memory("a sampler");
-    if (n) TUFF_TRY(TUFF_CHECK_ARRAY(given, const tuff_logit_bias, TUFF_LOGIT_BIAS_INIT, reserved));
+    if (n) TUFF_TRY(TUFF_CHECK_ARRAY(given, const tuff_logit_bias, TUFF_LOGIT_BIAS_INIT, first_only));
     for (size_t i = 0; i < n; i++) {
         tuff_logit_bias *b = &sampler->biases[i];
         *b = (tuff_logit_bias)TUFF_LOGIT_BIAS_INIT;

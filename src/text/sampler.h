@@ -29,6 +29,7 @@ struct tuff_sampler {
     int32_t *ends;            /* [end_count]: ids that may not be chosen before `least_made` ids are */
     size_t end_count;
     int64_t made, least_made;
+    int64_t first; /* how many ids are made before the first that is chosen: 1 where one is forced */
 };
 
 /* Ids that may not be chosen before `least` ids have been; they are copied. */

@@ -63,6 +63,7 @@ static void add_biases(const tuff_sampler *s, double *scores)
     for (size_t i = 0; i < s->settings.logit_bias_count; i++) {
         const tuff_logit_bias *b = &s->biases[i];
         const size_t before = b->count - 1;
+        if (b->first_only && s->made != s->first) continue;
         if (before == 0 || ends_with(s, b->ids, before)) scores[b->ids[before]] += (double)b->bias;
     }
 }

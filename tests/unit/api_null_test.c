@@ -252,6 +252,7 @@ static const struct {
     CALLS(tuff_generate),
     CALLS(tuff_model_generation),
     CALLS(tuff_generator_get_memory),
+    CALLS(tuff_model_generation_biases),
     CALLS(tuff_generator_program),
     CALLS(tuff_generator_logits),
     CALLS(tuff_batcher_create),

@@ -400,6 +400,15 @@ CALLS_OF(tuff_generator_get_memory)
     REFUSED(tuff_generator_get_memory(fixture.generator, NULL));
     REFUSED(tuff_generator_get_memory(fixture.generator, &unset));
 }
+CALLS_OF(tuff_model_generation_biases)
+{
+    tuff_logit_bias *biases;
+    size_t n;
+    REFUSED(tuff_model_generation_biases(NULL, &biases, &n));
+    REFUSED(tuff_model_generation_biases(fixture.model, NULL, &n));
+    REFUSED(tuff_model_generation_biases(fixture.model, &biases, NULL));
+    assert_null(biases);
+}
 CALLS_OF(tuff_generator_program)
 {
     assert_null(tuff_generator_program(NULL));

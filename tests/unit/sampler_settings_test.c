@@ -245,6 +245,8 @@ static void settings_out_of_range_are_refused(void **state)
          "is inf, expected -inf"},
         {{.struct_size = sizeof(tuff_logit_bias), .ids = ids, .count = 1, .bias = -2e6f},
          "expected -inf or a number"},
+        {{.struct_size = sizeof(tuff_logit_bias), .ids = ids, .count = 1, .first_only = 2},
+         "the first_only of logit bias 0 is 2, expected 0 or 1"},
         {{.struct_size = 8, .ids = ids, .count = 1}, "TUFF_LOGIT_BIAS_INIT"},
     };
     tuff_sampler *sampler;

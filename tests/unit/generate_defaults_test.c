@@ -1,0 +1,229 @@
+/* What a model's generation_config.json says of texts: beside transformers
+ * (assets/golden/sampler/defaults.json, made by tests/reference/make_default_goldens.py), and what is
+ * refused. */
+#include <float.h>
+#include <math.h>
+#include <tuff/generate.h>
+
+#include "base/json.h"
+#include "cpu_fixture.h"
+#include "generate/batcher.h"
+#include "model_fixture.h"
+
+static const cJSON *get(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item) fail_msg("the truth of defaults has no %s", key);
+    return item;
+}
+
+/* A copy of a golden model whose generation_config.json is this. */
+static tuff_model *model_with(const char *name, const char *config)
+{
+    const char *directory = kit_copy_model(kit_golden(name), "defaults");
+    tuff_model *model;
+    kit_write_file(kit_join(directory, "generation_config.json"), config, strlen(config));
+    KIT_OK(tuff_model_load(directory, &model));
+    return model;
+}
+
+static void check_text(const char *name, const char *prompt, const cJSON *run, int number)
+{
+    char *config = cJSON_PrintUnformatted(get(run, "config"));
+    const cJSON *want = get(run, "ids");
+    tuff_model *model = model_with(name, config);
+    tuff_batcher *b;
+    tuff_sequence *s;
+    tuff_logit_bias *biases;
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sampling sampling = TUFF_SAMPLING_INIT;
+    KIT_OK(tuff_model_generation(model, &params, &sampling));
+    KIT_OK(tuff_model_generation_biases(model, &biases, &sampling.logit_bias_count));
+    sampling.logit_bias = biases;
+    params.sampling = &sampling;
+    KIT_OK(tuff_batcher_create(model, device, NULL, &b));
+    KIT_OK(tuff_batcher_append(b, prompt, strlen(prompt), &params, NULL, &s));
+    KIT_OK(tuff_batcher_run(b, NULL));
+    const size_t n = (size_t)cJSON_GetArraySize(want), made = s->count - (size_t)s->given;
+    const bool ended = tuff_sequence_is_end(s, (int32_t)cJSON_GetArrayItem(want, (int)n - 1)->valuedouble);
+    assert_int_equal(s->result.finish, ended ? TUFF_FINISH_EOS : TUFF_FINISH_LENGTH);
+    assert_int_equal(made, n - ended);
+    for (size_t i = 0; i < made; i++)
+        if (s->ids[(size_t)s->given + i] != (int32_t)cJSON_GetArrayItem(want, (int)i)->valuedouble)
+            fail_msg("%s, run %d: another text from token %zu on", name, number, i);
+    tuff_batcher_destroy(&b);
+    tuff_free(biases);
+    tuff_model_destroy(&model);
+    cJSON_free(config);
+}
+
+static void texts_are_those_of_transformers(void **state)
+{
+    (void)state;
+    cJSON *json = NULL;
+    const cJSON *model, *run;
+    int runs = 0;
+    KIT_OK(tuff_json_read(kit_asset("golden/sampler/defaults.json"), &json));
+    cJSON_ArrayForEach(model, json) cJSON_ArrayForEach(run, get(model, "runs"))
+        check_text(model->string, get(model, "prompt")->valuestring, run, runs++);
+    assert_true(runs > 30);
+    cJSON_Delete(json);
+}
+
+static void settings_are_the_files(void **state)
+{
+    (void)state;
+    static const char drawn[] = "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 20, \"top_p\": 0.75,"
+                                "\"min_p\": 0.25, \"typical_p\": 0.5, \"repetition_penalty\": 1.5,"
+                                "\"no_repeat_ngram_size\": 3, \"max_length\": 40, \"min_length\": 7,"
+                                "\"bad_words_ids\": null, \"use_cache\": true}";
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sampling s = TUFF_SAMPLING_INIT;
+    tuff_model *model = model_with("llama", drawn);
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.temperature == 0.5f && s.top_k == 20 && s.top_p == 0.75f && s.min_p == 0.25f &&
+                s.typical_p == 0.5f && s.repetition_penalty == 1.5f && s.no_repeat_ngram_size == 3);
+    assert_true(p.max_length == 40 && p.min_length == 7 && p.max_new_tokens == 0 && p.num_beams == 0);
+    tuff_model_destroy(&model);
+    /* a temperature alone draws nothing; drawing alone has a temperature of 1 */
+    model = model_with("llama", "{\"temperature\": 0.5, \"top_p\": 0.0}");
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.temperature == 0 && s.top_p == FLT_MIN && s.top_k == 0 && p.max_length == 0);
+    tuff_model_destroy(&model);
+    model = model_with("llama", "{\"do_sample\": true, \"max_length\": 9, \"max_new_tokens\": 4,"
+                                "\"min_length\": 5, \"min_new_tokens\": 6}");
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.temperature == 1 && s.top_p == 0 && s.repetition_penalty == 0);
+    assert_true(p.max_new_tokens == 4 && p.min_new_tokens == 4 && p.max_length == 0 && p.min_length == 0);
+    tuff_model_destroy(&model);
+}
+
+static void biases_are_the_files(void **state)
+{
+    (void)state;
+    tuff_model *model =
+        model_with("llama", "{\"eos_token_id\": [3, 5], \"bad_words_ids\": [[3], [4], [3, 5]],"
+                            "\"sequence_bias\": [[[7, 8, 9], -1.5]], \"suppress_tokens\": [6, 99999],"
+                            "\"begin_suppress_tokens\": [-1, 11]}");
+    static const struct {
+        int32_t ids[3];
+        size_t count;
+        float bias;
+        uint32_t first_only;
+    } want[] = {{{7, 8, 9}, 3, -1.5f, 0},
+                {{4}, 1, -INFINITY, 0},
+                {{3, 5}, 2, -INFINITY, 0},
+                {{6}, 1, -INFINITY, 0},
+                {{11}, 1, -INFINITY, 1}};
+    tuff_logit_bias *biases;
+    size_t n;
+    KIT_OK(tuff_model_generation_biases(model, &biases, &n));
+    assert_int_equal(n, 5);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(biases[i].struct_size, sizeof *biases);
+        assert_int_equal(biases[i].count, want[i].count);
+        assert_memory_equal(biases[i].ids, want[i].ids, want[i].count * sizeof(int32_t));
+        assert_true(biases[i].bias == want[i].bias && biases[i].first_only == want[i].first_only);
+    }
+    tuff_free(biases);
+    tuff_model_destroy(&model);
+    model = model_with("llama", "{}");
+    KIT_OK(tuff_model_generation_biases(model, &biases, &n));
+    assert_true(!biases && n == 0);
+    tuff_model_destroy(&model);
+}
+
+static tuff_status read(void *user)
+{
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sampling s = TUFF_SAMPLING_INIT;
+    tuff_logit_bias *biases;
+    size_t n;
+    TUFF_TRY(tuff_model_generation(user, &p, &s));
+    TUFF_TRY(tuff_model_generation_biases(user, &biases, &n));
+    tuff_free(biases);
+    return TUFF_OK;
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *part;
+        tuff_status status;
+    } cases[] = {
+        {"{\"temperature\": -1}", "has a temperature of -1, expected 0 to 1000", TUFF_BAD_FORMAT},
+        {"{\"top_p\": 1.5}", "has a top_p of 1.5, expected 0 to 1", TUFF_BAD_FORMAT},
+        {"{\"min_p\": \"much\"}", "\"min_p\" must be a number", TUFF_BAD_FORMAT},
+        {"{\"typical_p\": 0}", "has a typical_p of 0, expected 1e-06 to 1", TUFF_BAD_FORMAT},
+        {"{\"top_k\": -2}", "has a top_k of -2, expected 0 to", TUFF_BAD_FORMAT},
+        {"{\"repetition_penalty\": 0}", "has a repetition_penalty of 0, expected 0.001", TUFF_BAD_FORMAT},
+        {"{\"do_sample\": 3}", "\"do_sample\" must be true or false", TUFF_BAD_FORMAT},
+        {"{\"bad_words_ids\": [5]}", "has a bad_words_ids that is not a list of lists of ids",
+         TUFF_BAD_FORMAT},
+        {"{\"bad_words_ids\": [[]]}", "has a bad_words_ids that is not", TUFF_BAD_FORMAT},
+        {"{\"bad_words_ids\": [[99999]]}", "has an id of 99999 in bad_words_ids, expected 0 to ",
+         TUFF_BAD_FORMAT},
+        {"{\"sequence_bias\": [[[4], 1e7]]}", "a list of pairs: ids and a bias from -1e6 to 1e6",
+         TUFF_BAD_FORMAT},
+        {"{\"sequence_bias\": [[4, 1]]}", "has a sequence_bias that is not", TUFF_BAD_FORMAT},
+        {"{\"sequence_bias\": [[[4], 1, 2]]}", "has a sequence_bias that is not", TUFF_BAD_FORMAT},
+        {"{\"suppress_tokens\": [1.5]}", "has a suppress_tokens that is not a list of ids", TUFF_BAD_FORMAT},
+        {"{\"begin_suppress_tokens\": 7}", "has a begin_suppress_tokens that is not", TUFF_BAD_FORMAT},
+        {"{\"guidance_scale\": 1.5}", "asks for guidance_scale, which Tuff has not", TUFF_UNSUPPORTED},
+        {"{\"stop_strings\": [\"x\"]}", "asks for stop_strings, which Tuff has not", TUFF_UNSUPPORTED},
+        {"{\"do_sample\": true, \"eta_cutoff\": 0.1}", "asks for eta_cutoff", TUFF_UNSUPPORTED},
+        {"{\"num_beams\": 2, \"diversity_penalty\": 0.5}", "a search with beams and diversity_penalty",
+         TUFF_UNSUPPORTED},
+        {"{\"eta_cutoff\": 0.1, \"diversity_penalty\": 0.5, \"guidance_scale\": 1, \"stop_strings\": []}", "",
+         TUFF_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model = model_with("llama", cases[i].config);
+        const tuff_status status = read(model);
+        if (status != cases[i].status || !strstr(status ? tuff_error_message() : "", cases[i].part))
+            fail_msg("%s gave %d, \"%s\"", cases[i].config, status, tuff_error_message());
+        tuff_model_destroy(&model);
+    }
+}
+
+static void lengths_of_all_tokens_leave_room(void **state)
+{
+    (void)state;
+    tuff_model *model = model_with("llama", "{}");
+    tuff_generator *generator;
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    KIT_OK(tuff_generator_create(model, device, NULL, &generator));
+    params.max_length = 1;
+    KIT_FAILS(tuff_generate(generator, "The", 3, &params, NULL), TUFF_INVALID_ARGUMENT,
+              "max_length is 1 and the text begins with");
+    params.max_length = -1;
+    KIT_FAILS(tuff_generate(generator, "The", 3, &params, NULL), TUFF_INVALID_ARGUMENT,
+              "max_length is -1, expected 0 or more");
+    params.max_length = 0;
+    params.min_length = -3;
+    KIT_FAILS(tuff_generate(generator, "The", 3, &params, NULL), TUFF_INVALID_ARGUMENT, "min_length is -3");
+    tuff_generator_destroy(&generator);
+    tuff_model_destroy(&model);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    tuff_model *model = model_with("llama", "{\"bad_words_ids\": [[3, 4]]}");
+    assert_true(kit_for_each_allocation_failure(read, model) >= 1);
+    tuff_model_destroy(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_those_of_transformers),
+        cmocka_unit_test(settings_are_the_files),
+        cmocka_unit_test(biases_are_the_files),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(lengths_of_all_tokens_leave_room),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
