@@ -30,18 +30,23 @@ static const tuff_arg items[] = {
      "8"},
     {.kind = TUFF_ARG_GROUP, .name = "How to choose each token:"},
     {TUFF_ARG_REAL, "temperature", "X", AT(temperature), 0, 1e6,
-     "0 always takes the most probable token (greedy); 1 samples from the model's probabilities; more is wilder"},
-    {TUFF_ARG_INT, "top-k", "N", AT(top_k), 0, 4294967295.0, "only the N most probable tokens; 0: all"},
+     "0 always takes the most probable token (greedy); 1 samples from the model's probabilities; more is wilder",
+     "as generation_config.json says, else 0"},
+    {TUFF_ARG_INT, "top-k", "N", AT(top_k), 0, 4294967295.0, "only the N most probable tokens; 0: all",
+     "as generation_config.json says, else 0"},
     {TUFF_ARG_REAL, "top-p", "X", AT(top_p), 0, 1,
-     "only the most probable tokens that together reach X; 1: all"},
+     "only the most probable tokens that together reach X; 1: all", "as generation_config.json says, else 1"},
     {TUFF_ARG_REAL, "min-p", "X", AT(min_p), 0, 1,
-     "only tokens at least X times as probable as the most probable one; 0: all"},
+     "only tokens at least X times as probable as the most probable one; 0: all",
+     "as generation_config.json says, else 0"},
     {TUFF_ARG_REAL, "typical-p", "X", AT(typical_p), 0, 1,
-     "only the tokens that surprise about as much as is to be expected, and together reach X; 1: all"},
+     "only the tokens that surprise about as much as is to be expected, and together reach X; 1: all",
+     "as generation_config.json says, else 1"},
     {TUFF_ARG_INT, "min-tokens-to-keep", "N", AT(min_tokens_to_keep), 1, 1e6,
      "--top-k, --top-p, --min-p and --typical-p each leave N tokens at least"},
     {TUFF_ARG_REAL, "repetition-penalty", "X", AT(repetition_penalty), 0.01, 100,
-     "above 1, tokens of the prompt and of the text so far are less probable"},
+     "above 1, tokens of the prompt and of the text so far are less probable",
+     "as generation_config.json says, else 1"},
     {TUFF_ARG_REAL, "frequency-penalty", "X", AT(frequency_penalty), -100, 100,
      "subtracted from a token's logit as often as the text so far has it"},
     {TUFF_ARG_REAL, "presence-penalty", "X", AT(presence_penalty), -100, 100,
@@ -93,6 +98,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
     {TUFF_ARG_FLAG, "invariant", NULL, AT(invariant),
      .help = "of many texts: none depends on the others or on --batch-size, not even by rounding"},
+    {TUFF_ARG_FLAG, "ignore-generation-config", NULL, AT(ignore_generation_config),
+     .help = "take nothing from the model's generation_config.json but its special tokens"},
     {TUFF_ARG_FLAG, "exact", NULL, AT(exact),
      .help =
          "of a quantized model, on the CPU: round nothing that weights are multiplied with, as training and "
@@ -271,8 +278,8 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     sampling->frequency_penalty = (float)o->frequency_penalty;
     sampling->presence_penalty = (float)o->presence_penalty;
     sampling->no_repeat_ngram_size = (uint32_t)o->no_repeat_ngram_size;
-    sampling->logit_bias = o->biases->items;
-    sampling->logit_bias_count = o->biases->count;
+    sampling->logit_bias = o->biases->all;
+    sampling->logit_bias_count = o->biases->all_count;
     sampling->seed = (uint64_t)o->seed;
     tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
     params.sampling = sampling;
@@ -288,6 +295,8 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     params.length_penalty = o->length_penalty;
     params.source_prefix = o->source_prefix;
     params.early_stopping = (tuff_early_stopping)o->early_stopping;
+    params.min_length = o->min_length;
+    params.max_length = o->max_length;
     return params;
 }
 
@@ -359,36 +368,6 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     return code;
 }
 
-static void settle_int(int64_t *option, int64_t usual)
-{
-    if (*option == TUFF_CLI_UNSET) *option = usual;
-}
-
-/* Options that were not given are as the model's generation_config.json says. It does not begin a search
- * where what was given does not go with one. */
-static bool settle(tuff_cli_generate_options *o, const tuff_model *model)
-{
-    const bool searches = o->num_beams != 1 && o->temperature == 0 && !o->stop.count && o->logprobs < 0 &&
-                          o->num_return_sequences <= 1 && !o->profile.given;
-    tuff_generate_params usual = TUFF_GENERATE_PARAMS_INIT;
-    tuff_sampling sampling = TUFF_SAMPLING_INIT;
-    const tuff_status status = tuff_model_generation(model, &usual, &sampling);
-    const bool chosen =
-        o->num_beams != TUFF_CLI_UNSET || !searches; /* without what Tuff's searches have not */
-    if (status != TUFF_OK && !(status == TUFF_UNSUPPORTED && chosen)) {
-        tuff_cli_failed();
-        return false;
-    }
-    settle_int(&o->num_beams, searches ? usual.num_beams : 1);
-    settle_int(&o->max_new_tokens, usual.max_new_tokens);
-    const int64_t least = usual.min_new_tokens, most = o->max_new_tokens;
-    settle_int(&o->min_new_tokens, most && least > most ? most : least);
-    settle_int(&o->no_repeat_ngram_size, sampling.no_repeat_ngram_size);
-    if (o->length_penalty == TUFF_CLI_UNSET) o->length_penalty = usual.length_penalty;
-    if (o->early_stopping == TUFF_CLI_UNSET) o->early_stopping = (int)usual.early_stopping;
-    return true;
-}
-
 static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
@@ -401,7 +380,7 @@ static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
     tuff_cli_catch_interrupt();
     if (status != TUFF_OK)
         tuff_cli_failed();
-    else if (!tuff_cli_generate_biases(o, model, &biases) || !settle(o, model))
+    else if (!tuff_cli_generate_biases(o, model, &biases) || !tuff_cli_generate_settle(o, model))
         code = TUFF_EXIT_FAILED;
     else if (is_many(o))
         code = tuff_cli_generate_many(o, model, device, prompt->data, prompt->size);
@@ -448,10 +427,13 @@ static bool check(tuff_cli_generate_options *o)
 
 int tuff_cli_generate(int argc, char **argv)
 {
-    tuff_cli_generate_options options = {.top_p = 1,
-                                         .typical_p = 1,
+    tuff_cli_generate_options options = {.temperature = TUFF_CLI_UNSET,
+                                         .top_k = TUFF_CLI_UNSET,
+                                         .top_p = TUFF_CLI_UNSET,
+                                         .min_p = TUFF_CLI_UNSET,
+                                         .typical_p = TUFF_CLI_UNSET,
                                          .min_tokens_to_keep = 1,
-                                         .repetition_penalty = 1,
+                                         .repetition_penalty = TUFF_CLI_UNSET,
                                          .length_penalty = TUFF_CLI_UNSET,
                                          .early_stopping = TUFF_CLI_UNSET,
                                          .num_beams = TUFF_CLI_UNSET,

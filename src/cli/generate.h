@@ -7,12 +7,15 @@
 
 #include "cli/cli.h"
 
-/* Biases of tokens: numbers[number_count] are ids that were given, owned[owned_count] those of texts. */
+/* Biases of tokens: numbers[number_count] are ids that were given, owned[owned_count] those of texts;
+ * models[model_count] are those of the model, all[all_count] both, once they are joined. */
 typedef struct tuff_cli_biases {
     tuff_logit_bias items[3 * TUFF_ARG_LIST_MAX];
     int32_t *owned[3 * TUFF_ARG_LIST_MAX];
     int32_t numbers[TUFF_ARG_LIST_MAX];
     size_t count, owned_count, number_count;
+    tuff_logit_bias *models, *all;
+    size_t model_count, all_count;
 } tuff_cli_biases;
 
 /* The tokens of a text; the `top` of each is set at its end. */
@@ -22,7 +25,7 @@ typedef struct tuff_cli_tokens {
     size_t count, capacity, top_count, top_capacity;
 } tuff_cli_tokens;
 
-/* Of an option that was not given; no value that it can have. */
+/* Of an option that was not given, a number or a choice; no value that it can have. */
 enum { TUFF_CLI_UNSET = -1000 };
 
 typedef struct tuff_cli_generate_options {
@@ -33,13 +36,14 @@ typedef struct tuff_cli_generate_options {
     int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size;
     int64_t seed, max_new_tokens, context_length, num_return_sequences, batch_size;
     int64_t min_new_tokens, logprobs; /* logprobs: -1: none */
+    int64_t min_length, max_length;   /* generation_config.json's alone */
     tuff_arg_list stop, logit_bias, bad_words, eos_token_id;
     int32_t eos_ids[TUFF_ARG_LIST_MAX];
-    tuff_cli_biases *biases; /* of the last two, once the model is there */
+    tuff_cli_biases *biases; /* of two of these and of the model, once it is there */
     int64_t num_beams;
     double length_penalty;
     int early_stopping;
-    bool ignore_eos, cache_f16, invariant, exact;
+    bool ignore_eos, ignore_generation_config, cache_f16, invariant, exact;
     tuff_arg_optional profile;
 } tuff_cli_generate_options;
 
@@ -51,7 +55,12 @@ bool tuff_cli_generate_check_biases(const tuff_cli_generate_options *o);
  * was said. */
 bool tuff_cli_generate_biases(const tuff_cli_generate_options *o, const tuff_model *model,
                               tuff_cli_biases *out);
+/* Makes one list of these and the model's. False: a sentence was said. */
+bool tuff_cli_biases_join(tuff_cli_biases *biases);
 void tuff_cli_biases_free(tuff_cli_biases *biases);
+/* Options that were not given become what the model's generation_config.json says, which is told; its biases
+ * join those that were given. False: a sentence was said. */
+bool tuff_cli_generate_settle(tuff_cli_generate_options *o, const tuff_model *model);
 /* False: no memory. */
 bool tuff_cli_tokens_add(tuff_cli_tokens *to, const tuff_chosen *token);
 void tuff_cli_tokens_end(tuff_cli_tokens *tokens);

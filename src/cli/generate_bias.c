@@ -120,8 +120,25 @@ bool tuff_cli_generate_biases(const tuff_cli_generate_options *o, const tuff_mod
     return ok;
 }
 
+bool tuff_cli_biases_join(tuff_cli_biases *biases)
+{
+    const size_t n = biases->count + biases->model_count;
+    if (n == 0) return true;
+    biases->all = malloc(n * sizeof *biases->all);
+    if (!biases->all) {
+        tuff_cli_say("tuff: out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        biases->all[i] = i < biases->count ? biases->items[i] : biases->models[i - biases->count];
+    biases->all_count = n;
+    return true;
+}
+
 void tuff_cli_biases_free(tuff_cli_biases *biases)
 {
+    free(biases->all);
+    tuff_free(biases->models);
     for (size_t i = 0; i < biases->owned_count; i++)
         tuff_free(biases->owned[i]);
 }
