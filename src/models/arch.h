@@ -269,6 +269,10 @@ TUFF_MUST_USE tuff_status tuff_rope_read_parameters(const cJSON *json, const cha
  */
 TUFF_MUST_USE tuff_status tuff_rope_set_share(const char *key, double share, const char *where,
                                               tuff_config *config);
+/* Whether angles can be divided by a number: 1e-6 to 1e9. */
+bool tuff_rope_divides(double value);
+/* The factor of cosines and sines, which follows from `keys`, is one that leaves them finite. */
+TUFF_MUST_USE tuff_status tuff_rope_check_attention(const char *where, const char *keys, double value);
 /* Of models that have rotary positions. */
 TUFF_MUST_USE tuff_status tuff_rope_check(const tuff_config *config, const char *where);
 /* The object that tuff_rope_read_object reads, and its keys of a GGUF's metadata. */

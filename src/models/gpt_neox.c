@@ -29,6 +29,9 @@ static tuff_status read_angles(const cJSON *json, const char *where, tuff_config
     c->rope.theta = 10000;
     TUFF_TRY(tuff_json_number(json, "rotary_emb_base", where, &c->rope.theta));
     TUFF_TRY(tuff_json_number(json, "rotary_pct", where, &share));
+    if (!(share > 0 && share <= 1))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: rotary_pct is %g, expected more than 0 and at most 1", where,
+                         share);
     TUFF_TRY(tuff_rope_set_share(NULL, share, where, c));
     TUFF_TRY(tuff_rope_read_parameters(json, where, c));
     return tuff_rope_check(c, where);

@@ -50,21 +50,34 @@ static tuff_status read_factors(const cJSON *object, const char *key, const char
     if (!to) return tuff_fail_memory("the factors of rotary positions");
     cJSON_ArrayForEach(item, list)
     {
-        if (!cJSON_IsNumber(item) || !(item->valuedouble > 0 && item->valuedouble < 1e9))
-            return tuff_fail(TUFF_BAD_FORMAT, "%s: %s must hold numbers of more than 0", where, key);
+        if (!cJSON_IsNumber(item) || !tuff_rope_divides(item->valuedouble))
+            return tuff_fail(TUFF_BAD_FORMAT, "%s: %s must hold numbers from 1e-06 to 1e+09", where, key);
         *to++ = item->valuedouble;
     }
     return TUFF_OK;
 }
 
-/* Whether a number is there, and more than 0. */
+/* Whether a number is there, and one that angles can be divided by. */
 static tuff_status read_positive(const cJSON *object, const char *key, const char *where, double *value)
 {
     TUFF_TRY(tuff_json_number(object, key, where, value));
-    if (*value > 0 && *value < 1e12) return TUFF_OK;
+    if (tuff_rope_divides(*value)) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT,
-                     "%s: %s of its rotary embeddings is %g, or missing; expected more than 0", where, key,
+                     "%s: %s of its rotary embeddings is %g, or missing; expected 1e-06 to 1e+09", where, key,
                      *value);
+}
+
+bool tuff_rope_divides(double value)
+{
+    return value >= 1e-6 && value <= 1e9;
+}
+
+tuff_status tuff_rope_check_attention(const char *where, const char *keys, double value)
+{
+    if (value >= 1e-6 && value <= 1e6) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: the attention factor of its rotary embeddings is %g by %s, expected 1e-06 to 1e+06",
+                     where, value, keys);
 }
 
 /* What the paper suggests where the file does not say; DeepSeek's mscale and mscale_all_dim change it. */
@@ -84,7 +97,10 @@ static tuff_status read_yarn(const cJSON *object, const char *where, tuff_rope_s
     if (spec->high == 0) spec->high = 32;
     double more = spec->factor > 1 ? 0.1 * log(spec->factor) : 0;
     spec->attention = one != 0 && all != 0 ? (1 + one * more) / (1 + all * more) : 1 + more;
-    if (spec->low > 0 && spec->high > spec->low && spec->theta > 1) return TUFF_OK;
+    if (!(spec->theta > 1))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: rope_theta is %g, expected more than 1 where YaRN scales",
+                         where, spec->theta);
+    if (spec->low > 0 && spec->high > spec->low) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT,
                      "%s: beta_slow is %g and beta_fast %g, expected more than 0 and more than that", where,
                      spec->low, spec->high);
@@ -106,23 +122,35 @@ static tuff_status read_scaling(const cJSON *object, const char *where, const tu
                                 tuff_rope_spec *spec)
 {
     double beside = spec->original, longest = (double)c->max_positions;
+    const char *from = NULL; /* which keys the attention factor follows from */
     spec->factor = spec->attention = 0;
     spec->original = longest;
     if (spec->scaling > TUFF_ROPE_DYNAMIC)
         TUFF_TRY(read_positive(object, "original_max_position_embeddings", where, &spec->original));
     if (beside > 0) spec->original = beside;
+    if (!tuff_rope_divides(spec->original))
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: original_max_position_embeddings is %g, expected 1e-06 to 1e+09", where,
+                         spec->original);
     if (spec->scaling == TUFF_ROPE_YARN || spec->scaling == TUFF_ROPE_LONGROPE)
         spec->factor = longest / spec->original; /* where the file has none, or null */
     TUFF_TRY(read_positive(object, "factor", where, &spec->factor));
     if (spec->scaling == TUFF_ROPE_LLAMA3) TUFF_TRY(read_llama3(object, where, spec));
-    if (spec->scaling == TUFF_ROPE_YARN) TUFF_TRY(read_yarn(object, where, spec));
+    if (spec->scaling == TUFF_ROPE_YARN) {
+        TUFF_TRY(read_yarn(object, where, spec));
+        from = "factor, mscale and mscale_all_dim";
+    }
     if (spec->scaling == TUFF_ROPE_LONGROPE) {
         int64_t pairs = tuff_rope_dims(c) / 2;
         TUFF_TRY(read_factors(object, "short_factor", where, pairs, &spec->factors[0]));
         TUFF_TRY(read_factors(object, "long_factor", where, pairs, &spec->factors[1]));
         spec->attention = spec->factor > 1 ? sqrt(1 + log(spec->factor) / log(spec->original)) : 1;
+        from = "factor and original_max_position_embeddings";
     }
-    return tuff_json_number(object, "attention_factor", where, &spec->attention);
+    if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(object, "attention_factor")))
+        from = "attention_factor";
+    TUFF_TRY(tuff_json_number(object, "attention_factor", where, &spec->attention));
+    return from ? tuff_rope_check_attention(where, from, spec->attention) : TUFF_OK;
 }
 
 /* Of the architectures that have it, the first dims turn. */
@@ -139,8 +167,9 @@ tuff_status tuff_rope_set_share(const char *key, double share, const char *where
         c->rotary_dims = -1;
         return TUFF_OK;
     }
-    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g of a head of %lld; expected 1 or less", where, key, share,
-                     (long long)c->head_dim);
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: %s is %g of a head of %lld; expected two dims at least, and at most 1", where, key,
+                     share, (long long)c->head_dim);
 }
 
 static tuff_status read_share(const cJSON *json, const char *where, tuff_config *c)

@@ -18,9 +18,9 @@ static tuff_status read_tensor(const tuff_gguf *gguf, const tuff_weight *weight,
     tuff_status status = values && *out ? tuff_weight_read(weight, TUFF_F32, values)
                                         : tuff_fail_memory("the factors of rotary positions");
     for (int64_t i = 0; i < pairs && status == TUFF_OK; i++) {
-        if (!(values[i] > 0 && values[i] < 1e9f))
-            status = tuff_fail(TUFF_BAD_FORMAT, "%s: %s has the factor %g, expected more than 0", gguf->file,
-                               weight->name, (double)values[i]);
+        if (!tuff_rope_divides((double)values[i]))
+            status = tuff_fail(TUFF_BAD_FORMAT, "%s: %s has the factor %g, expected 1e-06 to 1e+09",
+                               gguf->file, weight->name, (double)values[i]);
         (*out)[i] = (double)values[i];
     }
     tuff_free(values);
@@ -66,6 +66,15 @@ static tuff_status read_freqs(const tuff_gguf *gguf, const tuff_weight *weight, 
     return read_tensor(gguf, weight, pairs, &spec->factors[1]);
 }
 
+/* The positions of the training, where they are said. */
+static tuff_status read_original(const tuff_gguf *gguf, const tuff_config *c, double *out)
+{
+    char k[64];
+    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.original_context_length", k), out));
+    if (tuff_rope_divides(*out)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %g, expected 1e-06 to 1e+09", gguf->file, k, *out);
+}
+
 static tuff_status read_longrope(const tuff_gguf *gguf, const tuff_weight *near, const tuff_weight *far,
                                  tuff_config *c)
 {
@@ -75,10 +84,10 @@ static tuff_status read_longrope(const tuff_gguf *gguf, const tuff_weight *near,
     spec->scaling = TUFF_ROPE_LONGROPE;
     spec->attention = 1;
     spec->original = (double)c->max_positions;
-    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.original_context_length", k),
-                              &spec->original));
+    TUFF_TRY(read_original(gguf, c, &spec->original));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.attn_factor", k), &spec->attention));
-    spec->factor = spec->original > 0 ? (double)c->max_positions / spec->original : 1;
+    TUFF_TRY(tuff_rope_check_attention(gguf->file, k, spec->attention));
+    spec->factor = (double)c->max_positions / spec->original;
     TUFF_TRY(read_tensor(gguf, near, pairs, &spec->factors[0]));
     return read_tensor(gguf, far, pairs, &spec->factors[1]);
 }
@@ -96,9 +105,9 @@ static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_text(gguf, tuff_gguf_key_of(c, "rope.scaling.type", k), &type));
     if (tuff_view_is(type, "none") || factor == 0 || (tuff_view_is(type, "linear") && factor == 1))
         return TUFF_OK;
-    if (!(factor > 0 && factor < 1e9))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: rope.scaling.factor is %g, expected more than 0", gguf->file,
-                         factor);
+    if (!tuff_rope_divides(factor))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: rope.scaling.factor is %g, expected 1e-06 to 1e+09",
+                         gguf->file, factor);
     spec->factor = factor;
     spec->original = (double)c->max_positions;
     spec->scaling = TUFF_ROPE_LINEAR;
@@ -111,15 +120,16 @@ static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
     spec->scaling = TUFF_ROPE_YARN;
     spec->low = 1;
     spec->high = 32;
-    TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.original_context_length", k),
-                              &spec->original));
+    TUFF_TRY(read_original(gguf, c, &spec->original));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_beta_slow", k), &spec->low));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_beta_fast", k), &spec->high));
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.attn_factor", k), &share));
     TUFF_TRY(tuff_gguf_bool(gguf, tuff_gguf_key_of(c, "rope.scaling.yarn_truncate", k), &truncate));
     spec->exact = !truncate;
     spec->attention = share * (1 + (factor > 1 ? 0.1 * log(factor) : 0));
-    if (spec->original > 0 && spec->low > 0 && spec->high > spec->low && spec->theta > 1) return TUFF_OK;
+    TUFF_TRY(tuff_rope_check_attention(gguf->file, tuff_gguf_key_of(c, "rope.scaling.attn_factor", k),
+                                       spec->attention));
+    if (spec->low > 0 && spec->high > spec->low && spec->theta > 1) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: what it says of YaRN (rope.scaling.) does not fit together",
                      gguf->file);
 }

@@ -178,6 +178,22 @@ static void what_does_not_fit_is_refused(void **state)
         {"\"rope_type\": \"longrope\", \"short_factor\": [1, 1, 1, 0]", "short_factor must hold numbers"},
         {"\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, \"high_freq_factor\": 1",
          "high_freq_factor is 1"},
+        /* what would make angles or their factor infinite, negative or none */
+        {"\"rope_type\": \"linear\", \"factor\": 1e-300",
+         "factor of its rotary embeddings is 1e-300, or missing; expected 1e-06 to 1e+09"},
+        {"\"rope_type\": \"longrope\", \"short_factor\": [1, 1, 1, 1e-300]",
+         "short_factor must hold numbers from 1e-06 to 1e+09"},
+        {"\"rope_type\": \"longrope\", \"original_max_position_embeddings\": 1, \"short_factor\": [1, 1, 1, 1], "
+         "\"long_factor\": [1, 1, 1, 1]",
+         "the attention factor of its rotary embeddings is inf by factor and original_max_position_embeddings"},
+        {"\"rope_type\": \"llama3\", \"factor\": 8, \"original_max_position_embeddings\": -5",
+         "original_max_position_embeddings of its rotary embeddings is -5"},
+        {YARN ", \"attention_factor\": -1",
+         "the attention factor of its rotary embeddings is -1 by attention_factor, expected 1e-06 to 1e+06"},
+        {YARN ", \"attention_factor\": 1e300", "is 1e+300 by attention_factor"},
+        {"\"rope_type\": \"linear\", \"factor\": 2, \"attention_factor\": 0", "is 0 by attention_factor"},
+        {YARN ", \"mscale\": 1, \"mscale_all_dim\": -100", "by factor, mscale and mscale_all_dim"},
+        {YARN ", \"rope_theta\": 1", "rope_theta is 1, expected more than 1 where YaRN scales"},
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         char text[512];
@@ -185,6 +201,34 @@ static void what_does_not_fit_is_refused(void **state)
         snprintf(text, sizeof text, "\"rope_parameters\": {%s}", edits[i].rope);
         KIT_FAILS(tuff_model_load(model_copy("llama", "bad-angles", "\"rope_scaling\": null", text), &model),
                   TUFF_BAD_FORMAT, edits[i].part);
+    }
+    tuff_model *model = NULL;
+    KIT_FAILS(tuff_model_load(model_copy("gpt_neox", "bad-angles", "{", "{\"rotary_pct\": -0.5, "), &model),
+              TUFF_BAD_FORMAT, "rotary_pct is -0.5, expected more than 0 and at most 1");
+}
+
+/* The same in GGUF. */
+static void what_does_not_fit_in_gguf_is_refused(void **state)
+{
+    (void)state;
+    const char *file = kit_temp_path("bad-angles.gguf");
+    static const struct {
+        const char *rope;
+        double attention, original;
+        const char *part;
+    } edits[] = {
+        {YARN, INFINITY, 16, "is inf by llama.rope.scaling.attn_factor, expected 1e-06 to 1e+06"},
+        {YARN, -1, 16, "is -1 by llama.rope.scaling.attn_factor"},
+        {LONG, NAN, 16, "is nan by llama.rope.scaling.attn_factor"},
+        {LONG, 1, 0, "llama.rope.scaling.original_context_length is 0, expected 1e-06 to 1e+09"},
+    };
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        tuff_model *model = open_with(edits[i].rope, "10000.0"), *none = NULL;
+        model->config.rope.attention = edits[i].attention;
+        model->config.rope.original = edits[i].original;
+        KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, file));
+        tuff_model_destroy(&model);
+        KIT_FAILS(tuff_model_load(file, &none), TUFF_BAD_FORMAT, edits[i].part);
     }
 }
 
@@ -196,6 +240,7 @@ int main(void)
         cmocka_unit_test(encoders_keep_them),
         cmocka_unit_test(llama3_is_known_by_its_factors),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(what_does_not_fit_in_gguf_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
