@@ -83,11 +83,11 @@ static tuff_status add_part(tuff_gguf *first, int64_t part, int64_t count)
 
 static tuff_status add_parts(tuff_gguf *first, int64_t count)
 {
-    int64_t tensors = -1;
     for (int64_t part = 1; part < count; part++)
         TUFF_TRY(add_part(first, part, count));
+    int64_t tensors = (int64_t)first->weights->count;
     TUFF_TRY(tuff_gguf_int(first, "split.tensors.count", &tensors));
-    if (tensors >= 0 && (uint64_t)tensors != first->weights->count)
+    if (tensors != (int64_t)first->weights->count)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: split.tensors.count is %" PRId64 ", but the %" PRId64 " parts have %zu tensors",
                          first->file, tensors, count, first->weights->count);

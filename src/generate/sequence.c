@@ -418,8 +418,7 @@ int32_t tuff_sequence_forced(const tuff_sequence *s, int64_t at)
     const tuff_config *c = &s->model->config;
     const bool is_last = at + 1 == s->params.max_new_tokens && !s->params.ignore_eos;
     const int32_t first = at == 0 && c->encoder ? c->tokens.first : -1;
-    const int32_t forced = is_last && c->tokens.last >= 0 ? c->tokens.last : first;
-    return forced < c->vocab_size ? forced : -1;
+    return is_last && c->tokens.last >= 0 ? c->tokens.last : first;
 }
 
 tuff_status tuff_sequence_take_all(tuff_sequence *s, const int32_t *ids, int64_t n)

@@ -32,6 +32,29 @@ static void settle_start(tuff_config *c)
     if (c->encoder && c->tokens.start < 0) c->tokens.start = c->start_token;
 }
 
+static tuff_status check_token(const tuff_model *model, const char *key, int32_t id)
+{
+    if (id < model->config.vocab_size) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %d, expected 0 to %lld", model->path, key, id,
+                     (long long)model->config.vocab_size - 1);
+}
+
+/* Tokens that texts must have. One that is not there may be written as -1, but for what all texts begin with.
+ */
+static tuff_status check_tokens(const tuff_model *model)
+{
+    static const char start[] = "decoder_start_token_id";
+    const tuff_config *c = &model->config;
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(model->hf_generation, start);
+    if (!cJSON_IsNumber(given)) given = cJSON_GetObjectItemCaseSensitive(model->hf_config, start);
+    if (c->encoder && cJSON_IsNumber(given) && given->valuedouble < 0)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %.0f, expected 0 to %lld", model->path, start,
+                         given->valuedouble, (long long)c->vocab_size - 1);
+    if (c->encoder) TUFF_TRY(check_token(model, start, c->tokens.start));
+    if (c->encoder) TUFF_TRY(check_token(model, "forced_bos_token_id", c->tokens.first));
+    return c->arch->decoder ? check_token(model, "forced_eos_token_id", c->tokens.last) : TUFF_OK;
+}
+
 static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
 {
     /* what the model is comes first: who has one that Tuff does not run need not convert its weights */
@@ -40,9 +63,10 @@ static tuff_status open_hf(tuff_model *model, const tuff_hf_files *files)
     TUFF_TRY(tuff_model_read_hf(model, files));
     TUFF_TRY(tuff_hf_need(files, TUFF_HF_WEIGHTS));
     TUFF_TRY(tuff_hf_tokens_load(files, &model->config.tokens));
-    settle_start(&model->config);
     if (files->generation_config)
         TUFF_TRY(tuff_hf_read_object(files->generation_config, &model->hf_generation));
+    TUFF_TRY(check_tokens(model));
+    settle_start(&model->config);
     TUFF_TRY(tuff_hf_open_weights(files, &model->weights));
     tuff_model_settle_head(model);
     if (files->kind == TUFF_HF_DIRECTORY && files->adapter_config)

@@ -189,7 +189,10 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(
         tuff_activation_read_gguf(gguf, tuff_gguf_key_of(c, "hidden_activation", k), &c->layer.activation));
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "decoder_start_token_id", k), &start));
-    c->start_token = start >= 0 && start <= INT32_MAX ? (int32_t)start : -1;
+    if (start < 0 || start > INT32_MAX)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: %s is %lld, expected a token of its vocabulary", gguf->file, k,
+                         (long long)start);
+    c->start_token = (int32_t)start;
     return derive(c, encoder_layers, scaled);
 }
 

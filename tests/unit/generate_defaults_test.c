@@ -207,6 +207,40 @@ static void lengths_of_all_tokens_leave_room(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Tokens that texts begin or end with are the vocabulary's. */
+static void tokens_outside_the_vocabulary_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *config, *part;
+    } cases[] = {
+        {"t5", "{\"decoder_start_token_id\": -1}", "decoder_start_token_id is -1, expected 0 to 279"},
+        {"t5", "{\"decoder_start_token_id\": 10000000}",
+         "decoder_start_token_id is 10000000, expected 0 to 279"},
+        {"bart", "{\"forced_bos_token_id\": 10000000}", "forced_bos_token_id is 10000000, expected 0 to 269"},
+        {"bart", "{\"forced_eos_token_id\": 270}", "forced_eos_token_id is 270, expected 0 to 269"},
+        {"gpt2", "{\"forced_eos_token_id\": 288}", "forced_eos_token_id is 288, expected 0 to 287"},
+        {"gpt2", "{\"forced_eos_token_id\": -1, \"decoder_start_token_id\": -1}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *directory = kit_copy_model(kit_golden(cases[i].model), "tokens");
+        tuff_model *model = NULL;
+        kit_write_file(kit_join(directory, "generation_config.json"), cases[i].config,
+                       strlen(cases[i].config));
+        if (cases[i].part)
+            KIT_FAILS(tuff_model_load(directory, &model), TUFF_BAD_FORMAT, cases[i].part);
+        else
+            KIT_OK(tuff_model_load(directory, &model));
+        tuff_model_destroy(&model);
+    }
+    /* the config's own, which nothing comes before */
+    tuff_model *model = NULL;
+    KIT_FAILS(tuff_model_load(model_copy("t5", "tokens", "\"decoder_start_token_id\": 0",
+                                         "\"decoder_start_token_id\": -1"),
+                              &model),
+              TUFF_BAD_FORMAT, "decoder_start_token_id is -1, expected 0 to 279");
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -223,6 +257,7 @@ int main(void)
         cmocka_unit_test(biases_are_the_files),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(lengths_of_all_tokens_leave_room),
+        cmocka_unit_test(tokens_outside_the_vocabulary_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -325,6 +325,8 @@ static void test_bad_parts(void **state)
     const char *second = write_part("n-00002-of-00003.gguf", 1, 3, 4);
     KIT_FAILS(tuff_gguf_open(last, &g), TUFF_BAD_FORMAT,
               "split.tensors.count is 4, but the 3 parts have 3 tensors");
+    write_part("n-00001-of-00003.gguf", 0, 3, -3);
+    KIT_FAILS(tuff_gguf_open(last, &g), TUFF_BAD_FORMAT, "split.tensors.count is -3, but the 3 parts have 3");
     write_part("n-00002-of-00003.gguf", 2, 3, 3);
     KIT_FAILS(tuff_gguf_open(first, &g), TUFF_BAD_FORMAT,
               "by its split.no and split.count it is part 3 of 3, by its name part 2 of 3");
