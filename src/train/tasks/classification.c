@@ -170,10 +170,16 @@ static tuff_status finish(answers *a, const tuff_model *model, const char *path,
     find_problem(a);
     if (a->problem == TUFF_PROBLEM_REGRESSION) return TUFF_OK;
     TUFF_TRY(tuff_labels_settle(&a->labels, model, a->numbers, a->count));
+    if (training && a->labels.count == 0)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "%s: none of its %zu examples has a label: their lists are all empty; at least one must "
+            "have one",
+            path, a->examples);
     if (a->labels.count > 1 || a->problem == TUFF_PROBLEM_MULTI_LABEL || !training) return TUFF_OK;
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "%s: all examples have the label \"%s\"; there is nothing to tell apart", path,
-                     a->labels.count ? a->labels.names[0] : "");
+                     a->labels.names[0]);
 }
 
 static tuff_status read_all(tuff_example_reader *r, bool pairs, tuff_dataset *data)

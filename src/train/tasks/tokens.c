@@ -179,9 +179,12 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     if (status != TUFF_OK) return status;
     TUFF_TRY(tuff_labels_settle(&m->labels, model, m->of_tokens, (size_t)m->count));
     if (m->labels.count > 1 || !params->training) return TUFF_OK;
+    if (m->labels.count == 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: none of its words has a label (all are %d)", path,
+                         TUFF_NO_LABEL);
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "%s: all words have the label \"%s\"; there is nothing to tell apart", path,
-                     m->labels.count ? m->labels.names[0] : "");
+                     m->labels.names[0]);
 }
 
 static void wish(const tuff_dataset *data, tuff_head_wish *out)
