@@ -136,6 +136,11 @@ char *tuff_cli_read_text(const char *path)
     }
     if (!text) tuff_cli_say("tuff: %s cannot be read: %s", path, strerror(errno));
     if (file) fclose(file);
-    if (text) text[size] = 0;
-    return text;
+    if (!text) return NULL;
+    text[size] = 0;
+    if (strlen(text) == size) return text;
+    tuff_cli_say("tuff: %s is not text: it has a NUL byte at offset %zu; expected UTF-8 text", path,
+                 strlen(text));
+    free(text);
+    return NULL;
 }

@@ -148,6 +148,10 @@ static void test_importance(void **state)
     kit_write_file(text, story, sizeof story - 1);
     KIT_REFUSES(2, "--importance-text is for what is quantized", "convert", model, "--to", "gguf", "--dtype",
                 "f16", "--importance-text", text, "--output", plain);
+    kit_write_file(kit_path("cut.txt"), "a story\0and more", 16);
+    KIT_REFUSES(1, "cut.txt is not text: it has a NUL byte at offset 7; expected UTF-8 text", "convert",
+                model, "--to", "gguf", "--dtype", "iq4_nl", "--importance-text", kit_path("cut.txt"),
+                "--output", kit_path("cut.gguf"));
     KIT_REFUSES(1, "none.txt", "convert", model, "--to", "gguf", "--dtype", "iq4_nl", "--importance-text",
                 kit_path("none.txt"), "--output", plain);
     KIT_DO("convert", model, "--to", "gguf", "--dtype", "iq4_nl", "--output", plain);
