@@ -230,7 +230,7 @@ bool tuff_cli_check_output(const char *option, const char *path, const char *con
 bool tuff_cli_holds_model(const char *directory);
 bool tuff_cli_holds_adapter(const char *directory);
 
-/* A whole text file, freed with free. NULL: it cannot be read, which was said. */
+/* A whole text file, freed with free. NULL: it cannot be read, or is no text, which was said. */
 char *tuff_cli_read_text(const char *path);
 
 /* ---- text */
@@ -283,9 +283,11 @@ void tuff_cli_outlive_readers(void);
 /* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. A pipe
  * that nobody reads is given up after 10 seconds. NULL: *out_why says why. */
 FILE *tuff_cli_create(const char *path, bool fresh, const char **out_why);
-/* Whether a file at `path` would be in the place of `input`, or of a file of the model or adapter in the
- * directory `input`. */
+/* Whether a file at `path` would be in the place of `input`, or of another file of a model or adapter that
+ * is read with it: those in the directory `input`, or beside the weights that it is. */
 bool tuff_cli_would_replace(const char *path, const char *input);
+/* Whether two paths lead to one file, or would. */
+bool tuff_cli_is_same_file(const char *a, const char *b);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */
 uint64_t tuff_cli_free_space(const char *path);
 /* A file that grows past the user's limit is an error of writing, not the end of the process. */

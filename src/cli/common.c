@@ -174,7 +174,7 @@ bool tuff_cli_check_output(const char *option, const char *path, const char *con
     for (size_t i = 0; i < n; i++) {
         if (!inputs[i] || !tuff_cli_would_replace(path, inputs[i])) continue;
         tuff_cli_say("tuff: --%s %s would replace %s%s; choose another file", option, path,
-                     tuff_cli_is_directory(inputs[i]) ? "a file of " : "", inputs[i]);
+                     tuff_cli_is_same_file(path, inputs[i]) ? "" : "a file of ", inputs[i]);
         return false;
     }
     if (!tuff_cli_is_directory(path)) return tuff_cli_can_create(path, false);

@@ -145,37 +145,6 @@ bool tuff_cli_can_create(const char *path, bool with_parents)
     return false;
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-bool tuff_cli_same_directory(const char *a, const char *b)
-{
-    struct stat one, other;
-    return stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISDIR(one.st_mode) && is_same(&one, &other);
-}
-
-bool tuff_cli_would_replace(const char *path, const char *input)
-{
-    /* how the files of a model or an adapter begin, as far as Tuff reads or writes them */
-    static const char *const names[] = {"model",        "pytorch_model", "config",  "generation_config",
-                                        "tokenizer",    "vocab",         "merges",  "special_tokens",
-                                        "added_tokens", "chat_template", "adapter_"};
-    char parent[PATH_SIZE];
-    struct stat in, out;
-    size_t size = strlen(path);
-    if (size == 0 || size >= PATH_SIZE || stat(input, &in) != 0) return false;
-    if (S_ISREG(in.st_mode)) return stat(path, &out) == 0 && is_same(&in, &out);
-    memcpy(parent, path, size + 1);
-    cut_last(parent);
-    if (!S_ISDIR(in.st_mode) || stat(parent, &out) != 0 || !is_same(&in, &out)) return false;
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strncmp(name, names[i], strlen(names[i])) == 0) return true;
-    return false;
-}
-
 /* Of a pipe that was opened without waiting: the first byte that comes, else EOF. Reading gives nothing at
  * all while nobody writes, and EAGAIN once somebody may. False: nobody did for 10 seconds. */
 static bool first_byte(int fd, int *out)

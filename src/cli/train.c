@@ -57,9 +57,18 @@ static bool check_other_outputs(const tuff_cli_train_options *o)
     const char *const inputs[] = {o->model,     o->train_file,   o->validation_file, o->output_dir,
                                   o->eval_docs, o->eval_queries, o->eval_qrels,      o->resume};
     enum { INPUTS = sizeof inputs / sizeof inputs[0] };
-    return tuff_cli_check_output("dump-batches", o->dump_batches, inputs, INPUTS) &&
-           tuff_cli_check_output("profile", o->profile.value, inputs, INPUTS) &&
-           tuff_cli_check_output("log-file", o->log_file, inputs, INPUTS);
+    static const char *const names[] = {"dump-batches", "profile", "log-file"};
+    const char *const outputs[] = {o->dump_batches, o->profile.value, o->log_file};
+    for (int i = 0; i < 3; i++) {
+        const char *with = outputs[(i + 1) % 3];
+        if (!outputs[i] || !with || !tuff_cli_is_same_file(outputs[i], with)) continue;
+        tuff_cli_say("tuff: --%s and --%s are both %s; choose another file for one of them", names[i],
+                     names[(i + 1) % 3], with);
+        return false;
+    }
+    for (int i = 0; i < 3; i++)
+        if (!tuff_cli_check_output(names[i], outputs[i], inputs, INPUTS)) return false;
+    return true;
 }
 
 static bool check_space(const run *r, const tuff_train_memory *m)

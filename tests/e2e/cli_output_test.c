@@ -142,6 +142,36 @@ static void test_inputs_are_not_written_over(void **state)
     KIT_DO("eval", "--model", model, "--file", text);
 }
 
+/* All files of a model are read, also shards, by whatever names, and what lies beside weights that are named.
+ */
+static void test_files_of_a_model_are_not_written_over(void **state)
+{
+    (void)state;
+    const char *model = kit_copy_model(kit_golden("llama"), "whole"), *text = kit_path("own.txt"),
+               *out = kit_path("fresh"), *weights = kit_join(model, "model.safetensors"),
+               *log = kit_join(model, "train.jsonl");
+    const char *const files[] = {kit_join(model, "shard-2-of-3.safetensors"),
+                                 kit_join(model, "1_Pooling/config.json"), kit_join(model, "other.model"),
+                                 kit_path("alias-of-shard"), kit_join(model, "tokenizer.json")};
+    kit_copy_file(kit_text(), text);
+    assert_int_equal(mkdir(kit_join(model, "1_Pooling"), 0755), 0);
+    for (size_t i = 0; i < 3; i++)
+        kit_write_file(files[i], "{}", 2);
+    assert_int_equal(symlink(files[0], files[3]), 0);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        KIT_REFUSES(1, "would replace a file of ", "train", "--model", model, "--train-file", text,
+                    "--output-dir", out, "--max-steps", "0", "--log-file", files[i]);
+    for (int i = 0; i < 2; i++)
+        KIT_REFUSES(1, "would replace a file of ", "train", "--model", weights, "--train-file", text,
+                    "--output-dir", out, "--max-steps", "0", "--dump-batches", files[i ? 4 : 0]);
+    KIT_REFUSES(1, "--profile and --log-file are both ", "train", "--model", model, "--train-file", text,
+                "--output-dir", out, "--max-steps", "0", "--log-file", log, "--profile", log);
+    KIT_DO("train", "--model", model, "--train-file", text, "--output-dir", out, "--max-steps", "0",
+           "--log-file", log);
+    KIT_DO("train", "--model", weights, "--train-file", text, "--output-dir", out, "--max-steps", "0",
+           "--log-file", log, "--overwrite-output-dir", "--dump-batches", kit_join(model, "model-batches"));
+}
+
 /* A link where the log goes is not written through. */
 static void test_log_follows_no_link(void **state)
 {
@@ -207,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_killed_run_leaves_nothing_for_long),
         cmocka_unit_test(test_readers_complete_a_commit),
         cmocka_unit_test(test_inputs_are_not_written_over),
+        cmocka_unit_test(test_files_of_a_model_are_not_written_over),
         cmocka_unit_test(test_log_follows_no_link),
         cmocka_unit_test(test_failed_run_keeps_the_old_model),
         cmocka_unit_test(test_result_that_cannot_be_put_in_place),
