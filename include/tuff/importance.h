@@ -27,10 +27,11 @@ typedef struct tuff_importance_params {
     }
 
 /* Runs a model over text[0..size), UTF-8 of the kind that it is to be good at, some 10,000 words or more, and
- * keeps of each linear layer the mean square of each of its inputs: by so much the errors of that column's
- * weights count when they are quantized with it (tuff_save_params). It holds for files of the same model
- * alone, and neither needs the model nor the device afterwards. `params` may be NULL. Errors:
- * TUFF_INVALID_ARGUMENT for a text without tokens, TUFF_NOT_FINITE, naming the layer. */
+ * keeps of each linear layer the mean square of each of its inputs, of experts over the tokens that each is
+ * given: by so much the errors of that column's weights count when they are quantized with it
+ * (tuff_save_params). It holds for files of the same model alone, and neither needs the model nor the device
+ * afterwards. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for a text without tokens, TUFF_NOT_FINITE,
+ * naming the layer. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_importance_create(const tuff_model *model, tuff_device *device,
                                                           const char *text, size_t size,
                                                           const tuff_importance_params *params,

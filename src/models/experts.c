@@ -62,6 +62,8 @@ static tuff_tensor *product(tuff_net *net, tuff_tensor *x, const char *part, int
     const char *module = tuff_net_module(net, part, layer);
     tuff_tensor *w = tuff_net_param(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, 3, shape);
     tuff_tensor *y = tuff_matmul_grouped(net->g, x, tuff_transpose(net->g, w), to->order);
+    if (net->hook && net->hook->points->experts)
+        net->hook->points->experts(net->hook->self, net, module, x, to->chosen);
     if (!e->bias) return y;
     tuff_tensor *b = tuff_net_param(net, tuff_net_name(net, "%s.bias", module), TUFF_ROLE_BIAS, 2, shape);
     return tuff_add(net->g, y, tuff_gather_rows(net->g, b, to->chosen));

@@ -9,8 +9,9 @@
 
 typedef struct tuff_importance_item {
     const char *name; /* of the parameter */
+    int64_t matrices; /* one for each expert, where there are such; else 1 */
     int64_t columns;
-    double *sums; /* of squares of what each column is multiplied with */
+    double *sums; /* [matrices, columns]: of squares of what each column is multiplied with */
 } tuff_importance_item;
 
 struct tuff_importance {
@@ -20,11 +21,12 @@ struct tuff_importance {
     tuff_arena arena; /* names and sums */
 };
 
-/* Adds a matrix whose sums are 0, unless it is there. */
-TUFF_MUST_USE tuff_status tuff_importance_add(tuff_importance *importance, const char *name, int64_t columns);
-/* Weights of a matrix's columns, to be freed; *out is NULL where nothing is known of it. INVALID_ARGUMENT:
- * it has another number of columns. */
+/* Adds a parameter whose sums are 0, unless it is there. */
+TUFF_MUST_USE tuff_status tuff_importance_add(tuff_importance *importance, const char *name, int64_t matrices,
+                                              int64_t columns);
+/* Weights of a parameter's columns, [matrices, columns], to be freed; *out is NULL where nothing is known of
+ * it, and those of an expert that no token used are all 1. INVALID_ARGUMENT: it has other numbers of them. */
 TUFF_MUST_USE tuff_status tuff_importance_weights(const tuff_importance *importance, const char *name,
-                                                  int64_t columns, float **out);
+                                                  int64_t matrices, int64_t columns, float **out);
 
 #endif

@@ -12,6 +12,9 @@ typedef struct tuff_net_points {
     /* What a linear layer gives: x, its weight w [out, in] as it is stored, y = x w^T + b. */
     tuff_tensor *(*linear)(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *w,
                            tuff_tensor *y);
+    /* What the matrices of experts are given: a row of x for each token, or for each of its experts, whose
+     * numbers are chosen i32 [N * used]. */
+    void (*experts)(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *chosen);
     /* The rows [N, hidden_size] of the tokens' table, before positions and norms. */
     tuff_tensor *(*embeddings)(void *self, tuff_net *net, tuff_tensor *x);
 } tuff_net_points;

@@ -15,8 +15,9 @@ typedef struct rows_out {
     tuff_save_source *from;
     const tuff_save_item *item;
     tuff_sink *sink;
-    float *weights;  /* by which errors of its columns count; NULL: all alike */
-    void *converted; /* room for as many as come at once; NULL: they go as they are */
+    float *weights;         /* by which errors of its columns count, [matrices, columns]; NULL: all alike */
+    const float *of_matrix; /* those of the matrix whose rows come */
+    void *converted;        /* room for as many as come at once; NULL: they go as they are */
 } rows_out;
 
 static int64_t columns_of(const tuff_save_item *item)
@@ -48,8 +49,8 @@ static tuff_status convert(const rows_out *out, const float *values, size_t n)
         return TUFF_OK;
     }
     if (storage != TUFF_STORE_F16)
-        return tuff_block_encode_rows(tuff_storage_block(storage), values, out->weights, (int64_t)n / columns,
-                                      columns, out->from->pool, out->converted)
+        return tuff_block_encode_rows(tuff_storage_block(storage), values, out->of_matrix,
+                                      (int64_t)n / columns, columns, out->from->pool, out->converted)
                    ? TUFF_OK
                    : too_large(out);
     for (size_t i = 0; i < n; i++)
@@ -137,15 +138,18 @@ static int64_t block_in_memory(const tuff_source *file, int64_t block)
     return head * (queries + 2) + queries + which;
 }
 
-static tuff_status write_rows(const rows_out *out, const tuff_param *p, int64_t index, float *values,
-                              float *turned)
+static tuff_status write_rows(rows_out *out, const tuff_param *p, int64_t index, float *values, float *turned)
 {
     const tuff_save_source *from = out->from;
     const int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p), rows = rows_of(from, p),
-                  end = (index + 1) * rows;
-    for (int64_t r = index * rows + (from->gguf ? p->gguf.skip : 0); r < end; r += step) {
-        const int64_t n = r + step < end ? step : end - r;
+                  end = (index + 1) * rows, of_matrix = p->rank > 2 ? p->shape[1] : tuff_param_rows(p);
+    for (int64_t r = index * rows + (from->gguf ? p->gguf.skip : 0), next; r < end; r = next) {
+        const int64_t matrix = r / of_matrix;
+        next = r + step < end ? r + step : end;
+        if (out->weights && next > (matrix + 1) * of_matrix) next = (matrix + 1) * of_matrix;
+        const int64_t n = next - r;
         int64_t at = r;
+        if (out->weights) out->of_matrix = out->weights + matrix * columns;
         if (is_by_head(from, p)) at = block_in_memory(&p->gguf, r / step) * step;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, at, at + n, values));
         for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.more != 0; i++)
@@ -240,8 +244,9 @@ static tuff_status write_param(rows_out *out, const tuff_param *p, int64_t index
     tuff_status status = values && (order || !turned) && (out->converted || as_is)
                              ? TUFF_OK
                              : tuff_fail_memory("rows of a weight");
-    if (status == TUFF_OK && from->importance && p->rank == 2)
-        status = tuff_importance_weights(from->importance, p->name, p->shape[1], &out->weights);
+    if (status == TUFF_OK && from->importance && p->rank > 1)
+        status = tuff_importance_weights(from->importance, p->name, p->rank > 2 ? p->shape[0] : 1,
+                                         tuff_param_columns(p), &out->weights);
     if (status == TUFF_OK && by_turns)
         status = write_turns(out, p);
     else if (status == TUFF_OK)

@@ -17,6 +17,12 @@ typedef struct observer {
     tuff_importance *sums;
 } observer;
 
+static void add(observer *o, tuff_graph *g, const char *name, int64_t matrices, int64_t columns)
+{
+    if (g->status == TUFF_OK && tuff_importance_add(o->sums, name, matrices, columns) != TUFF_OK)
+        tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "%s", tuff_error_message());
+}
+
 /* The mean over a batch's tokens of each column of x, squared, as output "<module>.weight". */
 static tuff_tensor *observe(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *w,
                             tuff_tensor *y)
@@ -27,13 +33,35 @@ static tuff_tensor *observe(void *self, tuff_net *net, const char *module, tuff_
     const char *name = tuff_net_name(net, "%s.weight", module);
     (void)w;
     if (!used) used = tuff_input(g, "used", TUFF_I32, 2, (int64_t[]){1, 4});
-    if (g->status == TUFF_OK && tuff_importance_add(o->sums, name, tuff_tensor_dim(x, -1)) != TUFF_OK)
-        tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "%s", tuff_error_message());
+    add(o, g, name, 1, tuff_tensor_dim(x, -1));
     tuff_output(g, name, tuff_segment_mean(g, tuff_mul(g, x, x), used, false));
     return y;
 }
 
-static const tuff_net_points points = {.linear = observe};
+/* The same of each expert, over those of a batch's tokens that use it: [experts, columns]. What has a row for
+ * each token has as many for its experts; none counts that is no token's. */
+static void observe_experts(void *self, tuff_net *net, const char *module, tuff_tensor *x,
+                            tuff_tensor *chosen)
+{
+    observer *o = self;
+    tuff_graph *g = net->g;
+    const int64_t experts = net->config->experts.count, columns = tuff_tensor_dim(x, -1),
+                  rows = tuff_tensor_dim(x, 0), pairs = tuff_tensor_dim(chosen, 0),
+                  each = rows ? pairs / rows : 1, tokens = net->tokens, used = tokens ? pairs / tokens : 1;
+    const char *name = tuff_net_name(net, "%s.weight", module);
+    tuff_tensor *counts = tuff_graph_leaf(g, "counts");
+    if (!counts) counts = tuff_input(g, "counts", TUFF_F32, 1, &tokens);
+    add(o, g, name, experts, columns);
+    const int64_t narrow[] = {rows, 1, columns}, wide[] = {rows, each, columns}, all[] = {pairs, columns};
+    const int64_t token[] = {tokens, 1}, of_pairs[] = {tokens, used}, column[] = {pairs, 1};
+    tuff_tensor *squares = tuff_reshape(g, tuff_mul(g, x, x), 3, narrow);
+    squares = tuff_reshape(g, tuff_copy(g, tuff_expand(g, squares, 3, wide), TUFF_F32), 2, all);
+    counts = tuff_copy(g, tuff_expand(g, tuff_reshape(g, counts, 2, token), 2, of_pairs), TUFF_F32);
+    squares = tuff_mul(g, squares, tuff_reshape(g, counts, 2, column));
+    tuff_output(g, name, tuff_scatter_add_rows(g, squares, chosen, experts));
+}
+
+static const tuff_net_points points = {.linear = observe, .experts = observe_experts};
 
 /* The states themselves are of no use: what only they need is not computed. */
 static void build(void *user, tuff_net *net, tuff_tensor *states, const tuff_packed_shape *shape)
@@ -55,10 +83,15 @@ static int32_t tokens_of(const tuff_packed_text *texts, size_t n)
 static tuff_status set(void *user, tuff_program *program, const tuff_packed_shape *shape,
                        const tuff_packed_text *texts, size_t n)
 {
+    observer *o = user;
     const int32_t tokens = tokens_of(texts, n), used[] = {0, tokens, 0, tokens};
-    (void)user;
-    (void)shape;
-    return tuff_program_input(program, "used", used, sizeof used);
+    TUFF_TRY(tuff_program_input(program, "used", used, sizeof used));
+    if (o->packed.model->config.experts.count == 0) return TUFF_OK;
+    float *counts = tuff_packed_words(&o->packed, (size_t)shape->tokens);
+    if (!counts) return TUFF_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < tokens; i++)
+        counts[i] = 1.0f / (float)tokens;
+    return tuff_program_input(program, "counts", counts, (size_t)shape->tokens * sizeof *counts);
 }
 
 static tuff_status take(void *user, void *call, tuff_program *program, const tuff_packed_shape *shape,
@@ -70,7 +103,7 @@ static tuff_status take(void *user, void *call, tuff_program *program, const tuf
     (void)shape;
     for (size_t i = 0; i < o->sums->count; i++) {
         const tuff_importance_item *item = &o->sums->items[i];
-        const size_t columns = (size_t)item->columns;
+        const size_t columns = (size_t)(item->matrices * item->columns);
         float *means = tuff_packed_words(&o->packed, columns);
         if (!means) return TUFF_OUT_OF_MEMORY;
         TUFF_TRY(tuff_program_output(program, item->name, means, columns * sizeof *means));

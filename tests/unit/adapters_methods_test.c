@@ -447,7 +447,8 @@ static size_t scales_of(const tuff_model *model, const tuff_net_hook *hook)
 static void every_point_is_reached(void **state)
 {
     (void)state;
-    static const tuff_net_points points = {see_input, see_linear, see_embeddings};
+    static const tuff_net_points points = {
+        .input = see_input, .linear = see_linear, .embeddings = see_embeddings};
     static const struct {
         const char *model;
         int linears; /* of two layers */
