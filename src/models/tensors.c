@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "models/keys.h"
 #include "models/model.h"
 
@@ -11,9 +12,23 @@ static const struct spare {
 } spares[] = {
 #define TUFF_SPARE(archs, ending) {archs, ending, false},
 #define TUFF_COPY(archs, ending)  {archs, ending, true},
+#define TUFF_UNUSED(class, begins)
 #include "models/spare_tensors.def"
 #undef TUFF_SPARE
 #undef TUFF_COPY
+#undef TUFF_UNUSED
+};
+
+static const struct unused {
+    const char *class, *begins;
+} unused_parts[] = {
+#define TUFF_SPARE(archs, ending)
+#define TUFF_COPY(archs, ending)
+#define TUFF_UNUSED(class, begins) {class, begins},
+#include "models/spare_tensors.def"
+#undef TUFF_SPARE
+#undef TUFF_COPY
+#undef TUFF_UNUSED
 };
 
 const tuff_weights *tuff_model_weights(const tuff_model *model)
@@ -98,6 +113,16 @@ static bool is_spare(const tuff_model *model, const tuff_weight *weight)
     return false;
 }
 
+/* Whether it belongs to a part of a larger model that the class in config.json does without. */
+static bool is_unused(const tuff_model *model, const tuff_weight *weight)
+{
+    for (size_t i = 0; i < sizeof unused_parts / sizeof *unused_parts; i++)
+        if (strcmp(unused_parts[i].class, model->config.arch->hf_class) == 0 &&
+            tuff_starts_with(weight->name, unused_parts[i].begins))
+            return true;
+    return false;
+}
+
 /* Endings that tell how the weights are packed, or what else the file holds. */
 static const struct sign {
     const char *ending, *what;
@@ -148,9 +173,21 @@ static tuff_status check_spares(const tuff_model *model, bool telling)
     const tuff_weight *head = tuff_model_output(model); /* of a tied model: a copy of the table */
     if (head) used[head - weights->items] = true;
     tuff_status status = TUFF_OK;
-    for (size_t i = 0; i < weights->count && status == TUFF_OK; i++)
-        if (!used[i] && !is_spare(model, &weights->items[i]) && (!telling || sign_of(weights->items[i].name)))
-            status = refuse(model, &weights->items[i]);
+    size_t unused = 0;
+    for (size_t i = 0; i < weights->count && status == TUFF_OK; i++) {
+        const tuff_weight *weight = &weights->items[i];
+        if (used[i] || is_spare(model, weight)) continue;
+        if (is_unused(model, weight))
+            unused++;
+        else if (!telling || sign_of(weight->name))
+            status = refuse(model, weight);
+    }
+    if (unused && !telling && status == TUFF_OK)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s: %zu tensors are of parts that its class (%sModel, by config.json) does without, such as a "
+            "decoder: it is loaded without them, as in transformers",
+            model->path, unused, model->config.arch->hf_class);
     tuff_free(used);
     return status;
 }

@@ -546,8 +546,41 @@ static void t5_may_be_its_encoder_alone(void **state)
     tuff_model_destroy(&model);
     refused(model_copy("t5-encoder", "whole", "T5EncoderModel", "T5ForConditionalGeneration"),
             TUFF_UNSUPPORTED, "is_encoder_decoder is false");
-    refused(model_copy("t5", "half", "T5ForConditionalGeneration", "T5EncoderModel"), TUFF_UNSUPPORTED,
-            "has no use for the tensor decoder.");
+}
+
+static void keep_message(tuff_log_level level, const char *message, void *user)
+{
+    (void)level;
+    snprintf(user, 512, "%s", message);
+}
+
+/* Files of a whole model, whose config.json asks for its encoder alone: the rest is left, which is told. */
+static void a_whole_t5_may_be_read_as_its_encoder(void **state)
+{
+    (void)state;
+    const char *path = model_copy("t5", "half", "T5ForConditionalGeneration", "T5EncoderModel");
+    tuff_model *whole = model_open("t5"), *half = NULL;
+    char message[512] = "";
+    tuff_set_log(keep_message, TUFF_LOG_WARN, message);
+    KIT_OK(tuff_model_load(path, &half));
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+    if (!strstr(message, "are of parts that its class (T5EncoderModel, by config.json) does without"))
+        fail_msg("%s", message);
+    assert_string_equal(tuff_config_kind(&half->config), "an encoder");
+    assert_true(half->params.count > 0 && half->params.count < whole->params.count);
+    for (size_t i = 0; i < half->params.count; i++) {
+        const tuff_param *p = &half->params.items[i], *q = tuff_params_find(&whole->params, p->name);
+        assert_non_null(q);
+        const size_t n = (size_t)tuff_param_elements(p);
+        float *x = tuff_alloc_array(n, sizeof *x), *y = tuff_alloc_array(n, sizeof *y);
+        KIT_OK(tuff_model_read(half, p, NULL, 0, p->shape[0], x));
+        KIT_OK(tuff_model_read(whole, q, NULL, 0, q->shape[0], y));
+        assert_memory_equal(x, y, n * sizeof *x);
+        tuff_free(x);
+        tuff_free(y);
+    }
+    tuff_model_destroy(&half);
+    tuff_model_destroy(&whole);
 }
 
 /* The table of buckets is one for all layers; GGUF has no such model. */
@@ -616,6 +649,7 @@ int main(void)
         cmocka_unit_test(nomic_has_two_kinds_of_config),
         cmocka_unit_test(modernbert_has_two_kinds_of_layers),
         cmocka_unit_test(t5_may_be_its_encoder_alone),
+        cmocka_unit_test(a_whole_t5_may_be_read_as_its_encoder),
         cmocka_unit_test(mpnet_has_a_bias_by_distance),
         cmocka_unit_test(labels_are_what_transformers_takes_them_for),
         cmocka_unit_test(a_vocabulary_of_lines_is_a_tokenizer),
