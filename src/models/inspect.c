@@ -37,7 +37,7 @@ static void put_labels(tuff_inspection *r, const tuff_model *model)
 static void put_dimensions(tuff_inspection *r, tuff_model *model)
 {
     const tuff_config *c = &model->config;
-    r->out.failed |= tuff_params_list(c, &model->params) != TUFF_OK;
+    r->out.failed |= tuff_model_list_params(model) != TUFF_OK;
     put(r, "kind", strchr(tuff_config_kind(c), ' ') + 1);
     put(r, "head", tuff_config_head_title(c));
     if (c->head && c->head->head->has_labels) put_labels(r, model);

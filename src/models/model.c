@@ -164,7 +164,7 @@ uint64_t tuff_model_settle_types(tuff_model *model)
 
 static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
 {
-    TUFF_TRY(tuff_params_list(&model->config, &model->params));
+    TUFF_TRY(tuff_model_list_params(model));
     TUFF_TRY(tuff_model_check_tensors(model));
     const uint64_t total = tuff_model_settle_types(model);
     uint64_t done = 0;

@@ -97,6 +97,11 @@ const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *
 const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_param *param, int64_t index);
 /* How many there are. */
 int64_t tuff_model_tensors(const tuff_model *model, const tuff_param *param);
+/* Whether a tensor of the model's file has the shape of that which holds the parameter. */
+bool tuff_model_has_shape(const tuff_model *model, const tuff_param *param, const tuff_weight *weight,
+                          tuff_shape *out_expected);
+/* Sets the list of parameters, by the config, and in which form the files hold each. */
+TUFF_MUST_USE tuff_status tuff_model_list_params(tuff_model *model);
 
 /* Of parameters that take turns in a tensor of a Hugging Face file (models/turns.c), also where that tensor
  * is packed: "<name>_blocks" has numbers of 4 bits, "<name>_scales" their scales. */

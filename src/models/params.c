@@ -161,6 +161,30 @@ static void set_turns(tuff_params *params, const char *name, tuff_source *out)
     }
 }
 
+/* "layers.2.mlp.experts.gate_up_proj" has, of each expert, the rows of
+ * "layers.2.<any>.experts.*.gate_proj.weight" or w1, then those of up_proj or w3. */
+static tuff_status set_fused(tuff_params *params, const tuff_part *part, tuff_param *p)
+{
+    static const struct {
+        const char *gguf, *file;
+        int64_t heads, head;
+    } of[] = {{"ffn_gate_inp", "gate.weight", 1, 0},
+              {"ffn_gate_exps", "experts.gate_up_proj", 2, 0},
+              {"ffn_up_exps", "experts.gate_up_proj", 2, 1},
+              {"ffn_down_exps", "experts.down_proj", 1, 0}};
+    const char *layer = strstr(p->hf.name, "layers."),
+               *rest = layer ? strchr(layer + strlen("layers."), '.') : NULL;
+    for (size_t i = 0; i < sizeof of / sizeof *of && rest; i++) {
+        if (!tuff_ends_with(part->gguf, of[i].gguf)) continue;
+        p->fused.name = tuff_arena_printf(&params->arena, "%.*s.mlp.%s", (int)(rest - p->hf.name), p->hf.name,
+                                          of[i].file);
+        p->fused.heads = of[i].heads;
+        p->fused.head = of[i].head;
+        return p->fused.name ? TUFF_OK : tuff_fail_memory("the list of a model's parameters");
+    }
+    return TUFF_OK;
+}
+
 static tuff_status find_sources(tuff_params *params, const tuff_config *config, tuff_param *p)
 {
     const char *prefix = config->arch->base_prefix;
@@ -176,6 +200,8 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
     if (part->kind == TUFF_PART_EXPERTS) p->hf.stack = p->shape[0];
+    if (p->role == TUFF_ROLE_MATRIX && (part->kind == TUFF_PART_EXPERTS || part->kind == TUFF_PART_ROUTER))
+        TUFF_TRY(set_fused(params, part, p));
     if (part->kind == TUFF_PART_TURNS) set_turns(params, p->hf.name, &p->hf);
     if (!p->hf.name) return tuff_fail_memory("the list of a model's parameters");
     p->router = part->kind == TUFF_PART_ROUTER && p->role == TUFF_ROLE_MATRIX;

@@ -55,6 +55,10 @@ typedef struct tuff_param {
     int rank;
     int64_t shape[TUFF_MAX_RANK];
     tuff_source hf, gguf;
+    tuff_source
+        fused;         /* of Hugging Face's files as transformers 5 may write them, in its own names: heads
+                          matrices of all experts, one after the other, in one tensor; no name: there is none */
+    bool is_fused;     /* the model's file has that in place of `hf` */
     bool router;       /* it chooses experts, and is no linear layer to PEFT */
     bool fresh;        /* no file holds it: it is drawn at random */
     bool whole;        /* trained also where an adapter is trained in place of the model */

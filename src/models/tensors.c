@@ -49,16 +49,22 @@ static const tuff_weight *find(const tuff_weights *weights, const char *name)
     return tuff_weights_find(weights, old);
 }
 
+/* Of a Hugging Face file, whose names may have the prefix of the model's body or not. */
+static const tuff_weight *find_named(const tuff_model *model, const char *name)
+{
+    const tuff_weight *weight = find(model->weights, name);
+    if (weight) return weight;
+    const char *prefix = model->config.arch->base_prefix;
+    return tuff_starts_with(name, prefix) ? find(model->weights, name + strlen(prefix)) : NULL;
+}
+
 const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_param *param, int64_t index)
 {
     char text[TUFF_PARAM_NAME];
     const char *name = tuff_param_file_name(param, model->gguf != NULL, index, text);
     if (model->gguf) return name ? tuff_weights_find(model->gguf->weights, name) : NULL;
     if (param->hf.layout == TUFF_LAYOUT_TURNS) return tuff_turns_weight(model, param, index);
-    const tuff_weight *weight = find(model->weights, name);
-    if (weight) return weight;
-    const char *prefix = model->config.arch->base_prefix;
-    return tuff_starts_with(name, prefix) ? find(model->weights, name + strlen(prefix)) : NULL;
+    return find_named(model, param->is_fused ? param->fused.name : name);
 }
 
 const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *param)
@@ -68,7 +74,33 @@ const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *
 
 int64_t tuff_model_tensors(const tuff_model *model, const tuff_param *param)
 {
+    if (param->is_fused) return 1;
     return tuff_turns_packed(model, param) ? 2 : tuff_param_file_tensors(param, model->gguf != NULL);
+}
+
+bool tuff_model_has_shape(const tuff_model *model, const tuff_param *param, const tuff_weight *weight,
+                          tuff_shape *out_expected)
+{
+    int64_t want[TUFF_MAX_RANK];
+    int rank = tuff_param_file_shape(param, model->gguf != NULL, want);
+    if (param->is_fused) {
+        rank = param->rank;
+        memcpy(want, param->shape, (size_t)rank * sizeof *want);
+        if (rank > 2) want[1] *= param->fused.heads;
+    }
+    const tuff_shape found = tuff_shape_of((int)weight->rank, weight->shape);
+    *out_expected = tuff_shape_of(rank, want);
+    return tuff_shape_equal(out_expected, &found);
+}
+
+tuff_status tuff_model_list_params(tuff_model *model)
+{
+    TUFF_TRY(tuff_params_list(&model->config, &model->params));
+    for (size_t i = 0; i < model->params.count && !model->gguf; i++) {
+        tuff_param *p = &model->params.items[i];
+        p->is_fused = p->fused.name && !tuff_model_weight(model, p) && find_named(model, p->fused.name);
+    }
+    return TUFF_OK;
 }
 
 static tuff_status check_tensor(const tuff_model *model, const tuff_param *param, int64_t index)
@@ -81,15 +113,11 @@ static tuff_status check_tensor(const tuff_model *model, const tuff_param *param
                          tuff_param_file_name(param, model->gguf && param->gguf.name, index, text),
                          model->config.arch->name, (long long)model->config.layers);
     TUFF_TRY(tuff_weight_check_readable(weight));
-    int64_t want[TUFF_MAX_RANK];
-    const int rank = tuff_param_file_shape(param, model->gguf != NULL, want);
-    const tuff_shape expected = tuff_shape_of(rank, want),
-                     found = tuff_shape_of((int)weight->rank, weight->shape);
-    if (!tuff_shape_equal(&expected, &found)) {
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
-                         weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
-    }
-    return TUFF_OK;
+    tuff_shape expected;
+    if (tuff_model_has_shape(model, param, weight, &expected)) return TUFF_OK;
+    const tuff_shape found = tuff_shape_of((int)weight->rank, weight->shape);
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor %s has shape %s, the config expects %s", weight->file,
+                     weight->name, tuff_shape_text(&found), tuff_shape_text(&expected));
 }
 
 static tuff_status check_param(const tuff_model *model, const tuff_param *param)

@@ -90,6 +90,21 @@ static tuff_status read_stack(const tuff_model *model, const tuff_param *p, int6
     return TUFF_OK;
 }
 
+/* The same of a tensor that has the matrices of all experts, and may have others of each between them. */
+static tuff_status read_fused(const tuff_weight *weight, const tuff_param *p, int64_t begin, int64_t end,
+                              tuff_dtype dtype, void *out)
+{
+    const int64_t rows = p->rank > 2 ? p->shape[1] : tuff_param_rows(p);
+    const int64_t row_bytes = (int64_t)tuff_dtype_bytes(dtype, tuff_param_columns(p));
+    for (int64_t r = begin, next; r < end; r = next) {
+        const int64_t expert = r / rows, from = (expert * p->fused.heads + p->fused.head) * rows + r % rows;
+        next = (expert + 1) * rows < end ? (expert + 1) * rows : end;
+        TUFF_TRY(tuff_weight_read_rows(weight, from, from + next - r, dtype,
+                                       (char *)out + (r - begin) * row_bytes));
+    }
+    return TUFF_OK;
+}
+
 /* Rows [begin, end) of a parameter in memory order, as the file's numbers are. */
 static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
                                 tuff_dtype dtype, void *out)
@@ -115,6 +130,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     }
     if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TURNS)
         return tuff_turns_read(model, p, begin, end, dtype, out);
+    if (p->is_fused) return read_fused(weight, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.stack) return read_stack(model, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED)
         return read_transposed(weight, p, begin, end, dtype, out);

@@ -205,6 +205,135 @@ static void packed_experts_are_read(void **state)
               "the config expects U8 [4, 64, 1, 16]");
 }
 
+/* Where the tensors of a fused file come from: those of its experts one after the other. */
+typedef struct fusion {
+    const tuff_weights *from;
+    const tuff_save_item *items;
+    const char *const *own; /* what the matrices are called apart: gate, up, down */
+    const char *module;     /* in which the experts are apart */
+} fusion;
+
+static const tuff_weight *apart(const fusion *f, const char *layer, int64_t expert, const char *matrix)
+{
+    char name[160];
+    snprintf(name, sizeof name, "%s%s.experts.%lld.%s.weight", layer, f->module, (long long)expert, matrix);
+    return tuff_weights_find(f->from, name);
+}
+
+static tuff_status give_fused(void *user, size_t index, tuff_sink *sink)
+{
+    const fusion *f = user;
+    const tuff_save_item *item = &f->items[index];
+    const tuff_weight *w = tuff_weights_find(f->from, item->name);
+    const char *at = strstr(item->name, "mlp.");
+    char layer[64], own[160];
+    if (w) return tuff_sink_write(sink, kit_stored(w), w->bytes);
+    snprintf(layer, sizeof layer, "%.*s", (int)(at - item->name), item->name);
+    snprintf(own, sizeof own, "%s%s.gate.weight", layer, f->module);
+    w = tuff_weights_find(f->from, own);
+    if (tuff_ends_with(item->name, "mlp.gate.weight")) return tuff_sink_write(sink, kit_stored(w), w->bytes);
+    const bool both = tuff_ends_with(item->name, "gate_up_proj");
+    for (int64_t e = 0; e < item->shape[0]; e++)
+        for (int k = both ? 0 : 2; k < (both ? 2 : 3); k++) {
+            w = apart(f, layer, e, f->own[k]);
+            TUFF_TRY(tuff_sink_write(sink, kit_stored(w), w->bytes));
+        }
+    return TUFF_OK;
+}
+
+/* A golden with its experts fused, as transformers 5 writes them with save_original_format=False. */
+static const char *fuse(const char *name, fusion *f)
+{
+    enum { MOST = 80 };
+    tuff_save_item items[MOST] = {{0}};
+    char names[MOST][160];
+    tuff_weights *from = NULL;
+    const char *directory = kit_copy_model(kit_golden(name), "fused");
+    size_t n = 0;
+    KIT_OK(tuff_safetensors_open(kit_join(kit_golden(name), "model.safetensors"), &from));
+    for (size_t i = 0; i < from->count; i++) {
+        const tuff_weight *w = &from->items[i];
+        const char *module = strstr(w->name, f->module), *first = strstr(w->name, ".experts.0.");
+        if (strstr(w->name, ".experts.") && (!first || strstr(first, f->own[1]))) continue;
+        tuff_save_item *item = &items[n];
+        assert_true(n < MOST);
+        snprintf(names[n], sizeof names[n], "%s", w->name);
+        *item = (tuff_save_item){.name = names[n], .storage = TUFF_STORE_F32, .rank = w->rank};
+        memcpy(item->shape, w->shape, sizeof w->shape);
+        if (first) {
+            const bool both = strstr(first, f->own[0]);
+            const fusion whole = {from, items, f->own, f->module};
+            char layer[64];
+            int64_t experts = 0;
+            snprintf(layer, sizeof layer, "%.*s", (int)(module - w->name), w->name);
+            while (apart(&whole, layer, experts, f->own[2]))
+                experts++;
+            snprintf(names[n], sizeof names[n], "%smlp.experts.%s", layer,
+                     both ? "gate_up_proj" : "down_proj");
+            item->rank = 3;
+            item->shape[0] = experts;
+            item->shape[1] = (both ? 2 : 1) * w->shape[0];
+            item->shape[2] = w->shape[1];
+        } else if (module && strstr(module, ".gate.weight")) {
+            snprintf(names[n], sizeof names[n], "%.*smlp.gate.weight", (int)(module - w->name), w->name);
+        }
+        n++;
+    }
+    f->from = from;
+    f->items = items;
+    KIT_OK(tuff_safetensors_save(kit_join(directory, "model.safetensors"), items, n, give_fused, f));
+    tuff_weights_destroy(&from);
+    return directory;
+}
+
+/* In pieces across the ends of experts; what is saved has them apart again, byte by byte. */
+static void fused_experts_are_read(void **state)
+{
+    (void)state;
+    static const char *const of_mixtral[] = {"w1", "w3", "w2"}, *const of_others[] = {"gate_proj", "up_proj",
+                                                                                      "down_proj"};
+    static const struct {
+        const char *name, *module;
+        const char *const *own;
+    } kinds[] = {{"mixtral", "block_sparse_moe", of_mixtral},
+                 {"olmoe", "mlp", of_others},
+                 {"qwen3_moe", "mlp", of_others},
+                 {"qwen3_moe-dense", "mlp", of_others}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        fusion f = {.own = kinds[i].own, .module = kinds[i].module};
+        tuff_model *model = model_open(kinds[i].name), *fused = model_open(fuse(kinds[i].name, &f));
+        const char *back = kit_temp_path("apart");
+        int stacks = 0;
+        for (size_t k = 0; k < model->params.count; k++) {
+            const tuff_param *p = &model->params.items[k], *q = tuff_params_find(&fused->params, p->name);
+            float x[8192], y[8192];
+            if (p->rank < 3) continue;
+            stacks++;
+            assert_true(q->is_fused && !p->is_fused && tuff_param_elements(p) <= 8192);
+            const int64_t rows = tuff_param_rows(p), columns = tuff_param_columns(p);
+            for (int64_t begin = 0; begin < rows; begin += 7)
+                for (int64_t end = begin + 1; end <= rows; end += 29) {
+                    KIT_OK(tuff_model_read(model, p, NULL, begin, end, x));
+                    KIT_OK(tuff_model_read(fused, q, NULL, begin, end, y));
+                    assert_memory_equal(x, y, (size_t)((end - begin) * columns) * sizeof *x);
+                }
+        }
+        assert_true(stacks >= 3);
+        KIT_OK(tuff_model_save(fused, TUFF_FORMAT_HF, TUFF_F32, back));
+        same_tensors(kit_join(kit_golden(kinds[i].name), "model.safetensors"),
+                     kit_join(back, "model.safetensors"));
+        tuff_model_destroy(&fused);
+        tuff_model_destroy(&model);
+    }
+    fusion f = {.own = of_mixtral, .module = "block_sparse_moe"};
+    const char *directory = fuse("mixtral", &f);
+    tuff_model *model = NULL;
+    kit_edit_file(kit_join(directory, "config.json"), "\"intermediate_size\": 40",
+                  "\"intermediate_size\": 41");
+    KIT_FAILS(tuff_model_load(directory, &model), TUFF_BAD_FORMAT,
+              "mlp.experts.gate_up_proj has shape [5, 80, 32], the config expects [5, 82, 32]");
+}
+
 static void impossible_experts_are_refused(void **state)
 {
     (void)state;
@@ -259,9 +388,9 @@ static void adapters_leave_experts_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_have_the_same_bytes),    cmocka_unit_test(rows_come_from_their_tensors),
-        cmocka_unit_test(packed_experts_are_read),      cmocka_unit_test(impossible_experts_are_refused),
-        cmocka_unit_test(adapters_leave_experts_alone),
+        cmocka_unit_test(files_have_the_same_bytes),      cmocka_unit_test(rows_come_from_their_tensors),
+        cmocka_unit_test(packed_experts_are_read),        cmocka_unit_test(fused_experts_are_read),
+        cmocka_unit_test(impossible_experts_are_refused), cmocka_unit_test(adapters_leave_experts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,15 +98,6 @@ static tuff_status describe(tuff_model *model, const tuff_head_wish *wish)
     return ok ? TUFF_OK : tuff_fail_memory("the config of a new head");
 }
 
-static bool has_shape(const tuff_weight *weight, const tuff_param *param, bool gguf)
-{
-    int64_t want[TUFF_MAX_RANK];
-    const int rank = tuff_param_file_shape(param, gguf, want);
-    const tuff_shape expected = tuff_shape_of(rank, want),
-                     found = tuff_shape_of((int)weight->rank, weight->shape);
-    return tuff_shape_equal(&expected, &found);
-}
-
 const char *tuff_head_output_of(const tuff_config *config, const tuff_head *head)
 {
     static const char *const parts[] = {"cls.output", "tokens", "spans"};
@@ -166,7 +157,9 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         tuff_param *p = &model->params.items[i];
         const tuff_param *old = tuff_params_find(&model->base->params, p->name);
         const tuff_weight *weight = tuff_model_weight(model, p);
-        p->fresh = !weight || !(tuff_turns_packed(model, p) || has_shape(weight, p, model->gguf != NULL));
+        tuff_shape expected;
+        p->fresh =
+            !weight || !(tuff_turns_packed(model, p) || tuff_model_has_shape(model, p, weight, &expected));
         p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
         if (old && !p->fresh && !p->whole) p->stored = old->stored;
         if (p->fresh && !is_saved(wish, p)) tuff_buf_printf(&names, "%s%s", names.size ? ", " : "", p->name);
@@ -193,7 +186,7 @@ static tuff_status build(tuff_model *model, const tuff_head_wish *wish)
     TUFF_TRY(describe(model, wish));
     model->seed = wish->seed;
     model->initializer_range = initializer_range(model->hf_config);
-    TUFF_TRY(tuff_params_list(c, &model->params));
+    TUFF_TRY(tuff_model_list_params(model));
     return find_new(model, wish);
 }
 
