@@ -47,6 +47,17 @@ TUFF_API void tuff_model_destroy(tuff_model **model);
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter,
                                                       tuff_model **out_model);
 
+/* The model with an adapter in its weights, which needs nothing beside it: what it is saved as, quantized,
+ * run and trained from is as if it had been trained whole. LoRA adds to matrices, IA3 scales their rows or
+ * columns and biases, modules that an adapter has whole take the place of the model's, a head of its own too.
+ * It is computed in f64 each time a weight is read, a few rows at a time, from the files of both, which stay
+ * open. Weights that are quantized are made f32 where the adapter changes them; a save then needs a type
+ * (tuff_save_params). `adapter` is a PEFT directory; `base` is kept for as long as the result lives. Errors:
+ * as tuff_model_adapted; TUFF_UNSUPPORTED, too, for a method that no weights can hold (prompt tuning).
+ * Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_merged(const tuff_model *base, const char *adapter,
+                                                     tuff_model **out_model);
+
 typedef struct tuff_model_info {
     size_t struct_size;       /* set by TUFF_MODEL_INFO_INIT */
     const char *architecture; /* model_type of Hugging Face: "gpt2", "llama", ... */
@@ -116,8 +127,8 @@ typedef struct tuff_save_params {
     size_t struct_size;      /* set by TUFF_SAVE_PARAMS_INIT */
     tuff_file_format format; /* TUFF_FORMAT_HF */
     uint32_t threads;        /* that quantize; 0: one per processor. The bytes are the same for any number */
-    const char
-        *type; /* of tuff_save_type; NULL: the matrices', f32 where those are quantized or of several */
+    const char *type; /* of tuff_save_type; NULL: the matrices', f32 where those are quantized or of several,
+                         which is an error where an adapter is merged with quantized ones */
     const tuff_watch *watch;           /* TUFF_PHASE_SAVE, as tuff_model_save_watched; NULL: none */
     uint32_t flags;                    /* TUFF_SAVE_REQUANTIZE or 0 */
     uint32_t reserved;                 /* 0 */
@@ -132,9 +143,10 @@ typedef struct tuff_save_params {
  * makes them, byte for byte; of the others scales are searched for that leave smaller errors, and with
  * importances of all but Q8_0 and MXFP4. Tensors that a
  * GGUF has in the very type to be written keep their bytes. `params` may be NULL. Errors: as tuff_model_save;
- * TUFF_INVALID_ARGUMENT for a type that there is not, or that the format has not, or where a GGUF would
- * replace a file of a model that has several; TUFF_UNSUPPORTED, naming the tensor, where what is quantized
- * already would be quantized anew; TUFF_NOT_FINITE where numbers are too large for the type. */
+ * TUFF_INVALID_ARGUMENT for a type that there is not, or that the format has not, or for none where it is
+ * needed, or where a GGUF would replace a file of a model that has several; TUFF_UNSUPPORTED, naming the
+ * tensor, where what is quantized already would be quantized anew; TUFF_NOT_FINITE where numbers are too
+ * large for the type. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_with(const tuff_model *model,
                                                         const tuff_save_params *params, const char *path);
 

@@ -86,6 +86,7 @@ static tuff_status open_files(const tuff_model *model, tuff_peft_files **files, 
     }
     TUFF_TRY(new_adapter(model, method, out_adapter));
     (*out_adapter)->files = *files;
+    (*out_adapter)->weights = (*files)->weights;
     (*out_adapter)->log = log;
     *files = NULL;
     tuff_status status = tuff_peft_refuse((*out_adapter)->files->config, (*out_adapter)->files->config_path);
@@ -146,6 +147,12 @@ tuff_tensor *tuff_adapter_variable(const tuff_adapter *adapter, tuff_net *net, s
     const tuff_adapter_tensor *t = &adapter->tensors[index];
     tuff_tensor *x = tuff_graph_leaf(net->g, t->name);
     return x ? x : tuff_variable(net->g, t->name, TUFF_F32, t->rank, t->shape);
+}
+
+tuff_status tuff_adapter_read(const tuff_adapter *a, size_t index, int64_t begin, int64_t end, float *out)
+{
+    TUFF_TRY(tuff_weights_check_files(a->weights));
+    return tuff_weight_read_rows(a->tensors[index].weight, begin, end, TUFF_F32, out);
 }
 
 static tuff_status upload_one(const tuff_adapter *a, size_t i, tuff_store *store)

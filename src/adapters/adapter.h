@@ -61,6 +61,12 @@ typedef struct tuff_method {
     /* Writes adapter_config.json. */
     tuff_status (*describe)(const tuff_adapter *adapter, const tuff_adapter_card *card, tuff_buf *out);
     void (*free)(tuff_adapter *adapter); /* what `own` has outside the arena; NULL: nothing */
+    /* Merging an adapter from files: whether it changes a parameter of the model, and what rows [begin, end)
+     * of the parameter's matrix view are with it, computed in f64 in a fixed order. Both NULL: no weight of
+     * the model can hold what the method does. */
+    bool (*changes)(const tuff_adapter *adapter, const tuff_param *param);
+    tuff_status (*merge)(const tuff_adapter *adapter, const tuff_param *param, int64_t begin, int64_t end,
+                         float *values);
 } tuff_method;
 
 #define TUFF_METHOD(name) extern const tuff_method tuff_method_##name;
@@ -78,6 +84,7 @@ struct tuff_adapter {
     tuff_map whole_names; /* the parameters' */
     tuff_arena arena;
     tuff_peft_files *files;       /* that it was opened from; NULL: a new one */
+    const tuff_weights *weights;  /* their tensors, whoever owns them by now */
     const tuff_log_receiver *log; /* while it is opened */
     int64_t virtual_tokens;       /* rows that come before each sequence's own */
     bool training;                /* of the net at hand */
@@ -119,6 +126,10 @@ TUFF_MUST_USE tuff_status tuff_adapter_save(const tuff_adapter *adapter, const c
 
 /* Lists those of the files that the model has. */
 TUFF_MUST_USE tuff_status tuff_adapter_find_whole(tuff_adapter *adapter);
+/* The parameter among them; NULL: it is none. */
+const tuff_adapter_whole *tuff_adapter_whole_of(const tuff_adapter *adapter, const tuff_param *param);
+TUFF_MUST_USE tuff_status tuff_adapter_read_whole(const tuff_adapter *adapter, const tuff_adapter_whole *one,
+                                                  int64_t begin, int64_t end, float *out);
 /* Whether a tensor of the files is one of them. */
 bool tuff_adapter_is_whole(const tuff_adapter *adapter, const char *name);
 TUFF_MUST_USE tuff_status tuff_adapter_upload_whole(const tuff_adapter *adapter, tuff_store *store);
@@ -137,6 +148,9 @@ TUFF_MUST_USE tuff_status tuff_adapter_add(tuff_adapter *adapter, const char *na
                                            int64_t columns, const tuff_weight *weight);
 /* Its number, or SIZE_MAX. */
 size_t tuff_adapter_find(const tuff_adapter *adapter, const char *name);
+/* Rows [begin, end) of a tensor as the files have it. */
+TUFF_MUST_USE tuff_status tuff_adapter_read(const tuff_adapter *adapter, size_t index, int64_t begin,
+                                            int64_t end, float *out);
 /* The variable of a tensor in a net's graph. */
 tuff_tensor *tuff_adapter_variable(const tuff_adapter *adapter, tuff_net *net, size_t index);
 

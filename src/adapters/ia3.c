@@ -5,6 +5,7 @@
 
 #include "adapters/adapter.h"
 #include "adapters/targets.h"
+#include "base/memory.h"
 
 /* As PEFT has them; what is not listed has no default there either. */
 static const struct defaults {
@@ -162,6 +163,40 @@ static tuff_tensor *linear(void *self, tuff_net *net, const char *module, tuff_t
     return scale ? tuff_mul(net->g, y, scale) : y;
 }
 
+/* The vector that is for a parameter: of a module's weight, or its bias, which it gives too. SIZE_MAX: none.
+ */
+static size_t vector_for(const tuff_adapter *a, const tuff_param *p)
+{
+    char name[TUFF_PARAM_NAME + 64];
+    const char *ending = tuff_ends_with(p->name, ".weight") ? ".weight" : ".bias";
+    if (!tuff_ends_with(p->name, ending)) return SIZE_MAX;
+    snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%.*s" VECTOR, (int)(strlen(p->name) - strlen(ending)),
+             p->name);
+    const size_t i = tuff_adapter_find(a, name);
+    return i != SIZE_MAX && (p->rank == 2 || a->tensors[i].shape[0] != 1) ? i : SIZE_MAX;
+}
+
+static bool changes(const tuff_adapter *a, const tuff_param *p)
+{
+    return vector_for(a, p) != SIZE_MAX;
+}
+
+static tuff_status merge(const tuff_adapter *a, const tuff_param *p, int64_t begin, int64_t end,
+                         float *values)
+{
+    const size_t i = vector_for(a, p);
+    const bool inputs = a->tensors[i].shape[0] == 1;
+    const int64_t columns = tuff_param_columns(p), size = inputs ? columns : tuff_param_rows(p);
+    float *scales = tuff_alloc_array((size_t)size, sizeof *scales);
+    if (!scales) return tuff_fail_memory("an adapter's weights");
+    const tuff_status status = tuff_adapter_read(a, i, 0, inputs ? 1 : size, scales);
+    for (int64_t r = begin; r < end && status == TUFF_OK; r++)
+        for (int64_t k = 0; k < columns; k++, values++)
+            *values = (float)((double)*values * scales[inputs ? k : r]);
+    tuff_free(scales);
+    return status;
+}
+
 static tuff_status start(const tuff_adapter *a, size_t index, float *values)
 {
     const int64_t *shape = a->tensors[index].shape;
@@ -243,4 +278,6 @@ const tuff_method tuff_method_ia3 = {.peft_type = "IA3",
                                      .create = create,
                                      .open = open,
                                      .start = start,
-                                     .describe = describe};
+                                     .describe = describe,
+                                     .changes = changes,
+                                     .merge = merge};

@@ -146,6 +146,53 @@ static tuff_tensor *linear(void *self, tuff_net *net, const char *name, tuff_ten
     return tuff_add(g, y, tuff_scale(g, tuff_matmul(g, low, tuff_transpose(g, b)), l->modules[i].scale));
 }
 
+/* Number of the module of a weight; SIZE_MAX: it is not adapted. */
+static size_t module_of(const lora *l, const tuff_param *p)
+{
+    uint32_t i;
+    const size_t size = strlen(p->name), ending = strlen(".weight");
+    if (!tuff_ends_with(p->name, ".weight")) return SIZE_MAX;
+    return tuff_map_get(&l->by_module, p->name, size - ending, &i) ? i : SIZE_MAX;
+}
+
+static bool changes(const tuff_adapter *a, const tuff_param *p)
+{
+    return module_of(a->own, p) != SIZE_MAX;
+}
+
+/* Rows of W + scale * B A; `sum` has room for one. */
+static void add_product(const float *a, const float *b, double scale, int64_t rows, int64_t rank,
+                        int64_t columns, double *sum, float *values)
+{
+    for (int64_t r = 0; r < rows; r++, values += columns) {
+        memset(sum, 0, (size_t)columns * sizeof *sum);
+        for (int64_t j = 0; j < rank; j++)
+            for (int64_t k = 0; k < columns; k++)
+                sum[k] += (double)b[r * rank + j] * a[j * columns + k];
+        for (int64_t k = 0; k < columns; k++)
+            values[k] = (float)(values[k] + scale * sum[k]);
+    }
+}
+
+static tuff_status merge(const tuff_adapter *adapter, const tuff_param *p, int64_t begin, int64_t end,
+                         float *values)
+{
+    const lora *l = adapter->own;
+    const size_t i = module_of(l, p);
+    const int64_t rank = adapter->tensors[2 * i].shape[0], columns = p->shape[1], rows = end - begin;
+    float *a = tuff_alloc_array((size_t)(rank * columns), sizeof *a),
+          *b = tuff_alloc_array((size_t)(rows * rank), sizeof *b);
+    double *sum = tuff_alloc_array((size_t)columns, sizeof *sum);
+    tuff_status status = a && b && sum ? TUFF_OK : tuff_fail_memory("an adapter's weights");
+    if (status == TUFF_OK) status = tuff_adapter_read(adapter, 2 * i, 0, rank, a);
+    if (status == TUFF_OK) status = tuff_adapter_read(adapter, 2 * i + 1, begin, end, b);
+    if (status == TUFF_OK) add_product(a, b, l->modules[i].scale, rows, rank, columns, sum, values);
+    tuff_free(a);
+    tuff_free(b);
+    tuff_free(sum);
+    return status;
+}
+
 /* A: kaiming_uniform_(a = sqrt 5), uniform in +-1 / sqrt(in) (He et al. 2015; peft's LoraLayer), each its own
  * stream of the seed. B stays zero. */
 static tuff_status start(const tuff_adapter *a, size_t index, float *values)
@@ -206,4 +253,6 @@ const tuff_method tuff_method_lora = {.peft_type = "LORA",
                                       .open = open,
                                       .start = start,
                                       .describe = describe,
-                                      .free = free_lora};
+                                      .free = free_lora,
+                                      .changes = changes,
+                                      .merge = merge};

@@ -43,6 +43,14 @@ static tuff_status check(const tuff_param *p, const tuff_weight *w)
     return tuff_weight_check_finite(w);
 }
 
+/* The tokens' embeddings. */
+static bool is_table(const tuff_model *model, const tuff_param *p)
+{
+    char name[TUFF_PARAM_NAME];
+    snprintf(name, sizeof name, "%s.weight", tuff_config_module(&model->config, "token_embd"));
+    return strcmp(p->name, name) == 0;
+}
+
 tuff_status tuff_adapter_find_whole(tuff_adapter *a)
 {
     const tuff_weights *weights = a->files->weights;
@@ -54,6 +62,12 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
                              "%s: it has %s whole, but the head of this model is its embedding table",
                              w->file, w->name);
         if (!p) continue;
+        if (a->model->config.tied && is_table(a->model, p))
+            return tuff_fail(
+                TUFF_UNSUPPORTED,
+                "%s: it has %s whole, and the head of this model is that table, which PEFT would leave as it was "
+                "for the head alone: such an adapter is not read; have PEFT merge it (merge_and_unload)",
+                w->file, w->name);
         TUFF_TRY(check(p, w));
         if (!tuff_grow((void **)&a->whole, a->whole_count, &a->whole_capacity, sizeof *a->whole) ||
             !tuff_map_put(&a->whole_names, p->name, strlen(p->name), (uint32_t)a->whole_count))
@@ -61,6 +75,26 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
         a->whole[a->whole_count++] = (tuff_adapter_whole){p, w};
     }
     return TUFF_OK;
+}
+
+const tuff_adapter_whole *tuff_adapter_whole_of(const tuff_adapter *a, const tuff_param *param)
+{
+    uint32_t i;
+    return tuff_map_get(&a->whole_names, param->name, strlen(param->name), &i) ? &a->whole[i] : NULL;
+}
+
+tuff_status tuff_adapter_read_whole(const tuff_adapter *a, const tuff_adapter_whole *one, int64_t begin,
+                                    int64_t end, float *out)
+{
+    TUFF_TRY(tuff_weights_check_files(a->weights));
+    if (one->param->rank > 1) return tuff_weight_read_rows(one->weight, begin, end, TUFF_F32, out);
+    float *all = tuff_alloc_array((size_t)one->param->shape[0], sizeof *all);
+    if (!all) return tuff_fail_memory("an adapter's weights");
+    const tuff_status status = tuff_weight_read(one->weight, TUFF_F32, all);
+    for (int64_t r = begin; r < end && status == TUFF_OK; r++)
+        out[r - begin] = all[r];
+    tuff_free(all);
+    return status;
 }
 
 bool tuff_adapter_is_whole(const tuff_adapter *a, const char *name)

@@ -7,7 +7,7 @@
 
 typedef struct convert_options {
     tuff_cli_common common;
-    const char *model, *output, *text;
+    const char *model, *output, *text, *adapter;
     int to, dtype;
     bool overwrite, requantize;
 } convert_options;
@@ -36,6 +36,13 @@ static const tuff_arg items[] = {
      .offset = offsetof(convert_options, output),
      .help = "where to write it",
      .required = true},
+    {.kind = TUFF_ARG_TEXT,
+     .name = "adapter",
+     .value = "DIR",
+     .offset = offsetof(convert_options, adapter),
+     .help =
+         "merge this PEFT adapter: the result has it in its weights and needs no adapter. LoRA and IA3 can be merged; a "
+         "quantized model needs a --dtype then, since its weights become others"},
     {.kind = TUFF_ARG_CHOICE,
      .name = "dtype",
      .value = "stored|f32|f16|bf16|q8_0|q6_k|q5_k_m|q5_k_s|q4_k_m|q4_k_s|q3_k_l|q3_k_m|q3_k_s|q2_k|q5_1|q5_0|"
@@ -87,11 +94,11 @@ static const tuff_args spec = {
  * .gguf. */
 static bool check_inputs(const convert_options *options)
 {
-    const char *const inputs[] = {options->text, options->model};
+    const char *const inputs[] = {options->text, options->adapter, options->model};
     const char *ending = strrchr(options->output, '.');
     const bool within = tuff_cli_is_directory(options->model) && !(ending && strcmp(ending, ".gguf") == 0);
     return options->to == TO_HF || !tuff_cli_exists(options->output) ||
-           tuff_cli_check_output("output", options->output, inputs, within ? 2 : 1);
+           tuff_cli_check_output("output", options->output, inputs, within ? 3 : 2);
 }
 
 static bool check_output(const convert_options *options)
@@ -143,7 +150,7 @@ static int convert(const convert_options *options, const tuff_model *model, cons
     tuff_save_params params = TUFF_SAVE_PARAMS_INIT;
     if (tuff_model_get_info(model, &info) != TUFF_OK) return tuff_cli_failed();
     const bool half = info.dtype == TUFF_F16 || info.dtype == TUFF_BF16;
-    params.type = half ? tuff_dtype_name(info.dtype) : tuff_dtype_name(TUFF_F32);
+    if (half || !options->adapter) params.type = tuff_dtype_name(half ? info.dtype : TUFF_F32);
     if (options->dtype >= DTYPE_FIRST) params.type = tuff_save_type((size_t)(options->dtype - DTYPE_FIRST));
     params.format = options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF;
     params.threads = (uint32_t)options->common.threads;
@@ -157,8 +164,9 @@ static int convert(const convert_options *options, const tuff_model *model, cons
     tuff_cli_show_line("");
     if (status != TUFF_OK) return failed(status);
     if (!options->common.quiet)
-        tuff_cli_say("%s: %s, %s parameters as %s", options->output, info.architecture,
-                     tuff_cli_count(info.parameters), params.type);
+        tuff_cli_say("%s: %s%s, %s parameters as %s", options->output, info.architecture,
+                     options->adapter ? " with the adapter merged" : "", tuff_cli_count(info.parameters),
+                     params.type ? params.type : tuff_dtype_name(TUFF_F32));
     return TUFF_EXIT_OK;
 }
 
@@ -181,13 +189,16 @@ int tuff_cli_convert(int argc, char **argv)
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !check_output(&options) || !check_inputs(&options))
         return TUFF_EXIT_FAILED;
-    tuff_model *model = NULL;
+    tuff_model *model = NULL, *merged = NULL;
     tuff_cli_catch_interrupt();
     tuff_status status = tuff_model_load_watched(options.model, tuff_cli_watch(), &model);
+    if (status == TUFF_OK && options.adapter) status = tuff_model_merged(model, options.adapter, &merged);
+    const tuff_model *from = merged ? merged : model;
     tuff_importance *importance = NULL;
-    int code = status == TUFF_OK ? observe(&options, model, &importance) : failed(status);
-    if (code == TUFF_EXIT_OK) code = convert(&options, model, importance);
+    int code = status == TUFF_OK ? observe(&options, from, &importance) : failed(status);
+    if (code == TUFF_EXIT_OK) code = convert(&options, from, importance);
     tuff_importance_destroy(&importance);
+    tuff_model_destroy(&merged);
     tuff_model_destroy(&model);
     return code;
 }

@@ -80,8 +80,7 @@ static const hint hints[] = {
     {"n-gpu-layers", "the whole model lies on one device (--device); leave the option out"},
     {"model", "the model's path stands alone, without a name"},
     {"train-file", "write --file FILE (with generate: --prompt-file FILE)"},
-    {"adapter",
-     "Tuff does not merge an adapter into its model yet; PEFT does: merge_and_unload, then save_pretrained"},
+    {"adapter", "adapters go to generate, eval, embed and such, and to convert, which merges them"},
     {"lora", "write --adapter DIR, a PEFT directory (with train: --lora-rank N)"},
 };
 

@@ -256,6 +256,7 @@ static void free_model(tuff_model *m)
     tuff_params_free(&m->params);
     cJSON_Delete(m->hf_config);
     if (m->base) {
+        if (m->merge.free) m->merge.free(m->merge.self);
         tuff_model_let_go(m->base);
         tuff_free(m);
         return;
@@ -306,6 +307,7 @@ tuff_dtype tuff_model_matrix_dtype(const tuff_model *model)
     int64_t elements[TUFF_DTYPE_COUNT] = {0};
     tuff_dtype most = TUFF_F32;
     int types = 0;
+    if (model->merge.rows) return tuff_model_matrix_dtype(model->base);
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         /* llama.cpp's files have routers as f32, whatever the rest is */

@@ -9,6 +9,17 @@
 #include "models/arch.h"
 #include "runtime/store.h"
 
+/* What stands between the numbers of a model's file and its parameters: an adapter that is merged. Used by
+ * any number of threads at once. */
+typedef struct tuff_merge {
+    /* Whether it changes a parameter of the model at all. */
+    bool (*changes)(const void *self, const tuff_param *param);
+    /* Changes rows [begin, end) of the parameter's matrix view, which are as the file has them. */
+    tuff_status (*rows)(const void *self, const tuff_param *param, int64_t begin, int64_t end, float *values);
+    void (*free)(void *self);
+    void *self;
+} tuff_merge;
+
 /* Immutable once loaded. */
 struct tuff_model {
     char *path;
@@ -20,8 +31,11 @@ struct tuff_model {
     tuff_gguf *gguf;           /* NULL for Hugging Face */
     cJSON *hf_config;          /* config.json as read; NULL for GGUF */
     cJSON *hf_generation;      /* generation_config.json as read; NULL when there is none */
-    /* of a model with another head than its file's (models/heads/fresh.c): */
-    const tuff_model *base;   /* whose path, tokenizer, files it uses; NULL: its own */
+    /* of a model with another head than its file's (models/heads/fresh.c), or with an adapter in its weights
+     * (models/merge.c): */
+    const tuff_model *base; /* whose path, tokenizer, files it uses; NULL: its own */
+    tuff_merge merge;       /* of the second; all NULL: none */
+    /* of the first: */
     cJSON *new_labels;        /* id2label and label2id where it has no hf_config; else NULL */
     uint64_t seed;            /* of new parameters, */
     double initializer_range; /* and their standard deviation */
@@ -54,6 +68,9 @@ bool tuff_model_fits(const tuff_model *model, const tuff_head_wish *wish);
  * architecture. */
 TUFF_MUST_USE tuff_status tuff_model_with_head(const tuff_model *base, const tuff_head_wish *wish,
                                                tuff_model **out_model);
+/* The model with what `merge` makes of its weights, which is taken over, also after a failure. */
+TUFF_MUST_USE tuff_status tuff_model_with_merge(const tuff_model *base, tuff_merge merge,
+                                                tuff_model **out_model);
 /* Rows [begin, end) of a new parameter: normal numbers; norms begin as 1, biases as 0. */
 void tuff_param_draw(const tuff_model *model, const tuff_param *param, int64_t begin, int64_t end,
                      float *out);
@@ -115,7 +132,8 @@ TUFF_MUST_USE tuff_status tuff_turns_read(const tuff_model *model, const tuff_pa
 /* Elements of all parameters; a tied table counts once. */
 int64_t tuff_model_parameters(const tuff_model *model);
 
-/* The type of its matrices on a device where they are frozen, as tuff_model_info has it. */
+/* The type of its matrices on a device where they are frozen, as tuff_model_info has it. Where an adapter is
+ * merged: those of the model without it. */
 tuff_dtype tuff_model_matrix_dtype(const tuff_model *model);
 
 /* What all parameters take on a device: as they are stored, or, to be trained, as f32. */

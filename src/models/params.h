@@ -62,6 +62,7 @@ typedef struct tuff_param {
     bool router;       /* it chooses experts, and is no linear layer to PEFT */
     bool fresh;        /* no file holds it: it is drawn at random */
     bool whole;        /* trained also where an adapter is trained in place of the model */
+    bool merged;       /* an adapter that is merged changes its numbers (models/merge.c): it is f32 */
     tuff_dtype stored; /* on a device, when it is not trained: as the model's file has it, or f32 */
 } tuff_param;
 

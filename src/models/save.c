@@ -173,6 +173,12 @@ static tuff_status mix_of(const tuff_model *model, const tuff_save_params *param
                           tuff_mix *out_mix)
 {
     const tuff_dtype stored = tuff_model_matrix_dtype(model);
+    if (!params->type && model->merge.rows && !tuff_dtype_is_float(stored))
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "%s: the model's weights are quantized (%s), and those with an adapter in them are other "
+            "numbers: say in which type they are to be written (tuff_save_params.type, --dtype)",
+            path, tuff_dtype_name(stored));
     const char *name =
         params->type ? params->type : tuff_dtype_name(tuff_dtype_is_float(stored) ? stored : TUFF_F32);
     *out_mix = tuff_mix_of(name);

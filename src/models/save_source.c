@@ -266,7 +266,7 @@ tuff_status tuff_save_source_write(void *user, size_t index, tuff_sink *sink)
     tuff_save_source *from = user;
     const tuff_save_item *item = &from->items[index];
     const tuff_param *p = from->parts[index].param;
-    const tuff_weight *same = same_blocks(from, item);
+    const tuff_weight *same = p && !p->merged ? same_blocks(from, item) : NULL;
     rows_out out = {.from = from, .item = item, .sink = sink};
     if (!p) return put(&out, from->factors[index && !from->parts[index - 1].param], (size_t)item->shape[0]);
     return same ? copy_blocks(from, same, sink) : write_param(&out, p, from->parts[index].index);
@@ -329,7 +329,7 @@ static tuff_status check_requantized(const tuff_save_source *from)
     for (size_t i = 0; i < from->count; i++) {
         const tuff_param *p = from->parts[i].param;
         const tuff_weight *weight = p ? tuff_model_weight(from->model, p) : NULL;
-        if (!weight) continue;
+        if (!weight || p->merged) continue; /* merged: other numbers than those that are quantized */
         const tuff_storage stored = tuff_turns_packed(from->model, p) ? TUFF_STORE_MXFP4 : weight->storage;
         if (tuff_storage_block(from->items[i].storage) == TUFF_BLOCK_COUNT ||
             tuff_storage_block(stored) == TUFF_BLOCK_COUNT || stored == from->items[i].storage)

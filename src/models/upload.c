@@ -152,16 +152,17 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     return status;
 }
 
-/* The same, as those in memory are: a GGUF holds what norms multiply with, where memory holds that less 1. */
+/* The same, as those in memory are: a GGUF holds what norms multiply with, where memory holds that less 1;
+ * and an adapter may be merged. */
 static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
                                   tuff_dtype dtype, void *out)
 {
     TUFF_TRY(read_numbers(model, p, begin, end, dtype, out));
-    if (!model->gguf || p->gguf.more == 0 || p->fresh) return TUFF_OK;
-    float *values = out; /* a norm's, f32 */
-    for (int64_t i = 0; i < (end - begin) * tuff_param_columns(p); i++)
-        values[i] = (float)(values[i] - p->gguf.more);
-    return TUFF_OK;
+    float *values = out; /* of norms and of what is merged: f32 */
+    if (model->gguf && p->gguf.more != 0 && !p->fresh)
+        for (int64_t i = 0; i < (end - begin) * tuff_param_columns(p); i++)
+            values[i] = (float)(values[i] - p->gguf.more);
+    return p->merged ? model->merge.rows(model->merge.self, p, begin, end, values) : TUFF_OK;
 }
 
 tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const tuff_store *store,

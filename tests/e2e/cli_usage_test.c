@@ -217,7 +217,7 @@ static void test_hints(void **state)
         {"eval", "text.txt", "a text as --file FILE"},
         {"eval", "--train-file", "write --file FILE"},
         {"convert", "--model", "stands alone"},
-        {"convert", "--adapter", "merge_and_unload"}};
+        {"inspect", "--adapter", "and to convert, which merges them"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         KIT_REFUSES(2, cases[i][2], cases[i][0], cases[i][1], "x");
 }

@@ -36,9 +36,9 @@ static inline void model_fail_some_allocations(tuff_status (*fn)(void *user), vo
 }
 
 /* A copy of a golden model under this name, with the first `from` of config.json replaced by `to`. */
-static inline const char *model_copy(const char *golden, const char *name, const char *from, const char *to)
+static inline const char *model_copy(const char *original, const char *name, const char *from, const char *to)
 {
-    const char *directory = kit_copy_model(kit_golden(golden), name);
+    const char *directory = kit_copy_model(kit_golden(original), name);
     kit_edit_file(kit_join(directory, "config.json"), from, to);
     return directory;
 }

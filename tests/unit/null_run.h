@@ -258,6 +258,13 @@ CALLS_OF(tuff_model_adapted)
     REFUSED_OUT(tuff_model_adapted(NULL, "x", &out), out);
     REFUSED_OUT(tuff_model_adapted(fixture.model, NULL, &out), out);
 }
+CALLS_OF(tuff_model_merged)
+{
+    tuff_model *out;
+    REFUSED(tuff_model_merged(fixture.model, "x", NULL));
+    REFUSED_OUT(tuff_model_merged(NULL, "x", &out), out);
+    REFUSED_OUT(tuff_model_merged(fixture.model, NULL, &out), out);
+}
 CALLS_OF(tuff_model_destroy)
 {
     tuff_model *none = NULL;

@@ -161,6 +161,7 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         p->fresh =
             !weight || !(tuff_turns_packed(model, p) || tuff_model_has_shape(model, p, weight, &expected));
         p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
+        p->merged = old && old->merged && !p->fresh;
         if (old && !p->fresh && !p->whole) p->stored = old->stored;
         if (p->fresh && !is_saved(wish, p)) tuff_buf_printf(&names, "%s%s", names.size ? ", " : "", p->name);
     }
@@ -198,6 +199,7 @@ tuff_status tuff_model_with_head(const tuff_model *base, const tuff_head_wish *w
     *model = *base;
     model->base = base;
     model->users = 0;
+    model->merge.free = NULL; /* the base's */
     tuff_model_keep(base);
     model->params = (tuff_params){0};
     model->hf_config = model->new_labels = NULL;

@@ -1,0 +1,48 @@
+/* A model whose weights are those of another with an adapter in them, which is added as they are read. */
+#include "base/memory.h"
+#include "models/model.h"
+
+static tuff_status copy_json(const cJSON *from, cJSON **out)
+{
+    *out = from ? cJSON_Duplicate(from, true) : NULL;
+    return *out || !from ? TUFF_OK : tuff_fail_memory("the config of a merged model");
+}
+
+static tuff_status build(tuff_model *model)
+{
+    const tuff_model *base = model->base;
+    TUFF_TRY(copy_json(base->hf_config, &model->hf_config));
+    TUFF_TRY(copy_json(base->new_labels, &model->new_labels));
+    TUFF_TRY(tuff_params_list(&model->config, &model->params));
+    for (size_t i = 0; i < model->params.count; i++) {
+        tuff_param *p = &model->params.items[i];
+        const tuff_param *same = &base->params.items[i]; /* of one config, so that both have one order */
+        p->fresh = same->fresh;
+        p->merged = model->merge.changes(model->merge.self, p);
+        p->stored = p->merged ? TUFF_F32 : same->stored;
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_model_with_merge(const tuff_model *base, tuff_merge merge, tuff_model **out_model)
+{
+    *out_model = NULL;
+    tuff_model *model = tuff_alloc(sizeof *model);
+    if (!model) {
+        merge.free(merge.self);
+        return tuff_fail_memory("a model");
+    }
+    *model = *base;
+    model->base = base;
+    model->merge = merge;
+    model->users = 0;
+    tuff_model_keep(base);
+    model->params = (tuff_params){0};
+    model->hf_config = model->new_labels = NULL;
+    tuff_status status = build(model);
+    if (status != TUFF_OK)
+        tuff_model_destroy(&model);
+    else
+        *out_model = model;
+    return status;
+}

@@ -1,0 +1,292 @@
+/* Adapters in a model's weights: the same logits as beside it, in every kind of file; what cannot be merged.
+ */
+#include "kit/files.h"
+#include "kit/truth.h"
+#include "model_fixture.h"
+#include "train/dataset.h"
+
+/* Logits of the truth's ids. */
+static float *logits_of(const golden *adapted, const tuff_model *model, const char *adapter, size_t *out_n)
+{
+    golden base = load(adapted->name, "truth.safetensors"), saved = {.name = adapted->name};
+    size_t n_ids;
+    int32_t *ids = ints(&base, "input_ids", &n_ids);
+    const char *path = kit_temp_path("logits.safetensors");
+    tuff_dataset *data = NULL;
+    KIT_OK(tuff_dataset_from_ids(ids, n_ids, tensor(adapted, "logits")->shape[1], &data));
+    KIT_OK(tuff_save_logits(model, device, data, adapter, NULL, path));
+    KIT_OK(tuff_safetensors_open(path, &saved.truth));
+    float *got = floats(&saved, "logits", out_n);
+    tuff_free(ids);
+    tuff_weights_destroy(&saved.truth);
+    tuff_dataset_destroy(&data);
+    unload(&base);
+    return got;
+}
+
+/* They are PEFT's, with no adapter beside the model. */
+static void same_logits(const golden *adapted, const tuff_model *model, double relative)
+{
+    size_t n, n_got;
+    float *want = floats(adapted, "logits", &n), *got = logits_of(adapted, model, NULL, &n_got);
+    assert_int_equal(n_got, n);
+    compare(adapted->name, "logits of the merged model", got, want, n, relative);
+    tuff_free(want);
+    tuff_free(got);
+}
+
+static tuff_model *merged_of(const tuff_model *base, const char *adapter)
+{
+    tuff_model *merged = NULL;
+    KIT_OK(tuff_model_merged(base, adapter, &merged));
+    return merged;
+}
+
+/* As it is, saved in both formats, and on the weights of a GGUF file. */
+static void merged_is_beside(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"gpt2", "lora"},          {"gpt2", "ia3"},   {"llama", "lora"},
+                                           {"llama", "ia3"},          {"bloom", "lora"}, {"gpt_neox", "lora"},
+                                           {"falcon-groups", "lora"}, {"phi3", "lora"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char truth[64], path[128];
+        snprintf(truth, sizeof truth, "%s/truth.safetensors", cases[i][1]);
+        snprintf(path, sizeof path, "golden/%s/%s", cases[i][0], cases[i][1]);
+        const char *adapter = kit_asset(path);
+        golden g = load(cases[i][0], truth);
+        tuff_model *merged = merged_of(g.model, adapter);
+        same_logits(&g, merged, 1e-5);
+        for (int format = TUFF_FORMAT_HF; format <= TUFF_FORMAT_GGUF; format++) {
+            const char *file = kit_temp_path(format == TUFF_FORMAT_HF ? "merged" : "merged.gguf");
+            tuff_model *again = NULL;
+            KIT_OK(tuff_model_save(merged, (tuff_file_format)format, TUFF_F32, file));
+            KIT_OK(tuff_model_load(file, &again));
+            same_logits(&g, again, 1e-5);
+            tuff_model_destroy(&again);
+        }
+        tuff_model_destroy(&merged);
+        const char *plain = kit_temp_path("plain.gguf");
+        tuff_model *gguf = NULL;
+        KIT_OK(tuff_model_save(g.model, TUFF_FORMAT_GGUF, TUFF_F32, plain));
+        KIT_OK(tuff_model_load(plain, &gguf));
+        merged = merged_of(gguf, adapter);
+        tuff_model_destroy(&gguf); /* kept by what is merged */
+        same_logits(&g, merged, 1e-5);
+        tuff_model_destroy(&merged);
+        unload(&g);
+    }
+}
+
+/* Every weight is what it was, with scale B A of its module, in double; also where an encoder reads. */
+static void lora_adds_its_product(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"t5", "bart", "llama"};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        char path[128];
+        snprintf(path, sizeof path, "golden/%s/lora", models[m]);
+        tuff_model *base = model_open(models[m]), *merged = merged_of(base, kit_asset(path));
+        tuff_peft_adapter *peft = NULL;
+        size_t found = 0;
+        KIT_OK(tuff_peft_open(kit_asset(path), &peft));
+        assert_int_equal(merged->params.count, base->params.count);
+        for (size_t i = 0; i < base->params.count; i++) {
+            const tuff_param *p = &base->params.items[i];
+            const int64_t rows = tuff_param_rows(p), columns = tuff_param_columns(p), n = rows * columns;
+            char module[256];
+            snprintf(module, sizeof module, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
+            const tuff_peft_pair *pair = tuff_peft_find(peft, module);
+            float *was = tuff_alloc_array((size_t)n, sizeof *was),
+                  *is = tuff_alloc_array((size_t)n, sizeof *is);
+            float *a = tuff_alloc_array((size_t)n, sizeof *a), *b = tuff_alloc_array((size_t)n, sizeof *b);
+            KIT_OK(tuff_model_read(base, p, NULL, 0, rows, was));
+            KIT_OK(tuff_model_read(merged, &merged->params.items[i], NULL, 0, rows, is));
+            if (pair) KIT_OK(tuff_weight_read(pair->a, TUFF_F32, a));
+            if (pair) KIT_OK(tuff_weight_read(pair->b, TUFF_F32, b));
+            assert_int_equal(merged->params.items[i].merged, pair != NULL);
+            for (int64_t k = 0; k < n; k++) {
+                double sum = 0;
+                for (int64_t j = 0; pair && j < pair->rank; j++)
+                    sum += (double)b[k / columns * pair->rank + j] * a[j * columns + k % columns];
+                assert_true(is[k] == (float)(was[k] + (pair ? pair->scale : 0) * sum));
+            }
+            found += pair != NULL;
+            tuff_free(was);
+            tuff_free(is);
+            tuff_free(a);
+            tuff_free(b);
+        }
+        assert_int_equal(found, peft->pair_count);
+        tuff_peft_destroy(&peft);
+        tuff_model_destroy(&merged);
+        tuff_model_destroy(&base);
+    }
+}
+
+static tuff_status zeros(void *user, size_t index, tuff_sink *sink)
+{
+    static const float none[16384];
+    const tuff_save_item *items = user;
+    return tuff_sink_write(sink, none,
+                           (size_t)(items[index].shape[0] * items[index].shape[1]) * sizeof *none);
+}
+
+static const char *written(const char *name, const char *config, const tuff_save_item *items, size_t count)
+{
+    const char *directory = kit_temp_path(name);
+    tuff_buf text = {0};
+    tuff_buf_text(&text, config);
+    KIT_OK(tuff_make_directories(directory));
+    KIT_OK(tuff_peft_write(directory, &text, items, count, zeros, (void *)(uintptr_t)items));
+    tuff_buf_free(&text);
+    return directory;
+}
+
+/* A head that an adapter brings, and a module that it has whole, take their places in the files. */
+static void whole_modules_take_their_places(void **state)
+{
+    (void)state;
+    static const tuff_save_item items[] = {
+        {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_STORE_F32, 2, {96, 1}},
+        {"base_model.model.transformer.ln_f.weight", TUFF_STORE_F32, 1, {32, 1}},
+        {"base_model.model.score.weight", TUFF_STORE_F32, 2, {3, 32}}};
+    const char *adapter = written(
+        "classes",
+        "{\"peft_type\": \"IA3\", \"task_type\": \"SEQ_CLS\", \"modules_to_save\": [\"score\", \"ln_f\"]}",
+        items, 3);
+    tuff_model *base = model_open("gpt2"), *merged = merged_of(base, adapter), *again = NULL;
+    static const char *const gone[] = {"score.weight", "transformer.ln_f.weight",
+                                       "transformer.h.0.attn.c_attn.bias"};
+    const char *file = kit_temp_path("classes-merged");
+    tuff_model_destroy(&base);
+    KIT_OK(tuff_model_save(merged, TUFF_FORMAT_HF, TUFF_F32, file));
+    KIT_OK(tuff_model_load(file, &again));
+    assert_int_equal(again->config.labels, 3);
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+        const tuff_param *p = tuff_params_find(&again->params, gone[i]);
+        assert_non_null(p);
+        const int64_t n = tuff_param_elements(p);
+        float values[128];
+        assert_true(n <= 128);
+        KIT_OK(tuff_model_read(again, p, NULL, 0, tuff_param_rows(p), values));
+        for (int64_t k = 0; k < n; k++)
+            assert_true(values[k] == 0);
+    }
+    tuff_model_destroy(&again);
+    tuff_model_destroy(&merged);
+}
+
+static void quantized_models_need_a_type(void **state)
+{
+    (void)state;
+    golden g = load("llama", "lora/truth.safetensors");
+    const char *plain = kit_temp_path("q8_0.gguf"), *file = kit_temp_path("merged.gguf");
+    tuff_save_params params = TUFF_SAVE_PARAMS_INIT;
+    tuff_model *base = NULL, *again = NULL;
+    params.format = TUFF_FORMAT_GGUF;
+    params.type = "q8_0";
+    KIT_OK(tuff_model_save_with(g.model, &params, plain));
+    KIT_OK(tuff_model_load(plain, &base));
+    tuff_model *merged = merged_of(base, kit_asset("golden/llama/lora"));
+    params.type = NULL;
+    KIT_FAILS(tuff_model_save_with(merged, &params, file), TUFF_INVALID_ARGUMENT,
+              "the model's weights are quantized (q8_0)");
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        params.type = i ? "q8_0" : "f32";
+        KIT_OK(tuff_model_save_with(merged, &params, file));
+        KIT_OK(tuff_model_load(file, &again));
+        float *want = logits_of(&g, base, kit_asset("golden/llama/lora"), &n),
+              *got = logits_of(&g, again, NULL, &n);
+        compare("llama", "logits of the merged model", got, want, n, i ? 0.03 : 1e-5);
+        tuff_free(want);
+        tuff_free(got);
+        tuff_model_destroy(&again);
+    }
+    /* what the adapter leaves alone is not quantized anew */
+    params.type = "q4_0";
+    KIT_FAILS(tuff_model_save_with(merged, &params, file), TUFF_UNSUPPORTED, "is quantized already, as Q8_0");
+    tuff_model_destroy(&merged);
+    tuff_model_destroy(&base);
+    unload(&g);
+}
+
+static void what_cannot_be_merged_is_said(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama"), *merged = model;
+    KIT_FAILS(tuff_model_merged(model, kit_asset("golden/llama/prompt"), &merged), TUFF_UNSUPPORTED,
+              "no weights of a model can hold what prompt tuning adds to it");
+    assert_null(merged);
+    KIT_FAILS(tuff_model_merged(model, kit_asset("golden/gpt2/lora"), &merged), TUFF_BAD_FORMAT,
+              "is no linear layer of the llama model");
+    KIT_FAILS(tuff_model_merged(model, kit_asset("golden/gpt2"), &merged), TUFF_NOT_FOUND,
+              "is a model, not an adapter");
+    tuff_model_destroy(&model);
+}
+
+/* PEFT leaves the head as it was where an adapter has the table, whole, that it was tied to. */
+static void a_table_of_a_tied_pair_is_refused(void **state)
+{
+    (void)state;
+    static const tuff_save_item items[] = {
+        {"base_model.model.transformer.h.0.attn.c_attn.ia3_l", TUFF_STORE_F32, 2, {96, 1}},
+        {"base_model.model.transformer.wte.weight", TUFF_STORE_F32, 2, {288, 32}}};
+    const char *adapter =
+        written("table", "{\"peft_type\": \"IA3\", \"modules_to_save\": [\"wte\"]}", items, 2);
+    tuff_model *model = model_open("gpt2");
+    tuff_adapter *opened = NULL;
+    KIT_FAILS(tuff_adapter_open(model, adapter, NULL, &opened), TUFF_UNSUPPORTED,
+              "base_model.model.transformer.wte.weight whole, and the head of this model is that table");
+    assert_null(opened);
+    tuff_model_destroy(&model);
+}
+
+static tuff_status merge_and_save(void *user)
+{
+    tuff_model *merged = NULL;
+    tuff_status status = tuff_model_merged(user, kit_asset("golden/llama/ia3"), &merged);
+    if (status == TUFF_OK)
+        status = tuff_model_save(merged, TUFF_FORMAT_GGUF, TUFF_F32, kit_temp_path("m.gguf"));
+    tuff_model_destroy(&merged);
+    return status;
+}
+
+static tuff_status merge_and_read(void *user)
+{
+    float row[32];
+    tuff_model *merged = NULL;
+    tuff_status status = tuff_model_merged(user, kit_asset("golden/llama/lora"), &merged);
+    const tuff_param *p =
+        merged ? tuff_params_find(&merged->params, "model.layers.0.self_attn.q_proj.weight") : NULL;
+    if (status == TUFF_OK) status = tuff_model_read(merged, p, NULL, 3, 4, row);
+    tuff_model_destroy(&merged);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama");
+    assert_true(kit_for_each_allocation_failure(merge_and_read, model) > 20);
+    model_fail_some_allocations(merge_and_save, model);
+    tuff_model_destroy(&model);
+}
+
+int main(void)
+{
+    if (!open_device("cpu")) return 77;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(merged_is_beside),
+        cmocka_unit_test(lora_adds_its_product),
+        cmocka_unit_test(whole_modules_take_their_places),
+        cmocka_unit_test(quantized_models_need_a_type),
+        cmocka_unit_test(what_cannot_be_merged_is_said),
+        cmocka_unit_test(a_table_of_a_tied_pair_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tuff_device_destroy(&device);
+    return failed;
+}
