@@ -217,8 +217,10 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_conform_read(const char *text, size_t si
 
 /* What changed from an old report to a new one, as text: cases that fail and did not, that no longer fail,
  * that are new or missing, and those that take more than twice the time (and 10 ms more); and where the two
- * runs are not alike: of other devices, drivers, masks or levels. *out_worse (may be NULL): how many fail
- * that did not, and how many that were held are missing. Free the text with tuff_free. */
+ * runs are not alike: of other devices, drivers, masks or levels. Missing is what the new run was asked for,
+ * by the names of cases and families, and has not run: what it was not to run is counted and no more.
+ * *out_worse (may be NULL): how many fail that did not, and how many that were held are missing. Free the
+ * text with tuff_free. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_conform_compare(const tuff_conform_report *before,
                                                         const tuff_conform_report *now, char **out_text,
                                                         size_t *out_worse);

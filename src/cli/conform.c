@@ -82,7 +82,7 @@ static const tuff_arg items[] = {
     {OPTION(
          TUFF_ARG_TEXT, "compare", compare,
          "an older --json file: tell what fails now and did not, what was mended, what is slower or missing; cases "
-         "that held and are missing now are a failure of this run"),
+         "that held and are missing now are a failure of this run, but for those that it was not asked for"),
      .value = "FILE"},
     {OPTION(TUFF_ARG_LIST, "from", from,
             "run nothing: make the reports of this --json file, of a run that has ended or was killed, and "

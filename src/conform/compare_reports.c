@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "conform/report.h"
+#include "conform/select.h"
 
 /* Less is noise: a case of a few milliseconds easily takes twice as long. */
 static const double slower_times = 2, slower_by_ms = 10;
@@ -29,7 +30,7 @@ static const tuff_conform_case *find(const tuff_conform_report *r, const tuff_ma
 }
 
 typedef struct tallies {
-    size_t failures, mended, added, missing, slower;
+    size_t failures, mended, added, missing, unasked, slower;
 } tallies;
 
 static void compare_case(const tuff_conform_case *old, const tuff_conform_case *c, tallies *n, tuff_buf *out)
@@ -69,11 +70,19 @@ static void unlike(const tuff_conform_report *before, const tuff_conform_report 
     other("level", tuff_report_level(before->level), tuff_report_level(now->level), out);
 }
 
+bool tuff_report_asked(const tuff_conform_report *now, const tuff_conform_case *old)
+{
+    const tuff_asked *asked = &((const tuff_ledger *)now)->asked;
+    if (asked->backward_only && old->worst_backward == 0) return false;
+    return tuff_was_asked_for(asked, now->level, old->name);
+}
+
 bool tuff_report_lost(const tuff_conform_report *now, const tuff_conform_case *old)
 {
-    for (size_t i = 0; i < now->n_cases && old->held; i++)
+    if (!old->held || !tuff_report_asked(now, old)) return false;
+    for (size_t i = 0; i < now->n_cases; i++)
         if (strcmp(now->cases[i]->name, old->name) == 0) return false;
-    return old->held;
+    return true;
 }
 
 tuff_status tuff_conform_compare(const tuff_conform_report *before, const tuff_conform_report *now,
@@ -100,12 +109,19 @@ tuff_status tuff_conform_compare(const tuff_conform_report *before, const tuff_c
     }
     for (size_t i = 0; i < before->n_cases; i++) {
         if (find(now, &new, before->cases[i]->name) != NULL) continue;
+        if (!tuff_report_asked(now, before->cases[i])) {
+            n.unasked++;
+            continue;
+        }
         n.missing++;
         lost += before->cases[i]->held;
         tuff_buf_printf(&lines, "  missing       %s\n", before->cases[i]->name);
     }
     if (n.slower > MOST_SLOWER)
         tuff_buf_printf(&lines, "  slower        and %zu more\n", n.slower - MOST_SLOWER);
+    if (n.unasked > 0)
+        tuff_buf_printf(&lines, "  not asked for %zu case%s of that run\n", n.unasked,
+                        n.unasked == 1 ? "" : "s");
     tuff_buf_printf(
         &out, "compared with %s of %s: %zu new failure%s, %zu mended, %zu new, %zu missing, %zu slower; ",
         before->device->name, *before->date != '\0' ? before->date : "an unknown date", n.failures,

@@ -11,6 +11,7 @@ tuff_status tuff_ledger_create(tuff_ledger **out_ledger)
     if (ledger == NULL) return tuff_fail_memory("a conformance report");
     tuff_conform_report *r = &ledger->report;
     r->device = &ledger->device;
+    ledger->asked = (tuff_asked){.ops = "", .name = "", .exclude = ""};
     r->error = r->running = r->version = r->commit = r->date = r->host = r->system = r->environment = "";
     return TUFF_OK;
 }

@@ -25,6 +25,13 @@ typedef struct tuff_finding {
     uint64_t plans, dispatches, validation; /* all of these: of all its rounds, where it has been run again */
 } tuff_finding;
 
+/* What a run was asked for, as it was told; "": all, as are 0 shards. */
+typedef struct tuff_asked {
+    const char *ops, *name, *exclude;
+    uint32_t shard, shards;
+    bool backward_only;
+} tuff_asked;
+
 /* The report begins it: tuff_conform_report_destroy frees the whole. */
 typedef struct tuff_ledger {
     tuff_conform_report report;
@@ -32,6 +39,7 @@ typedef struct tuff_ledger {
     bool whole; /* all cases with all their gradients: a kernel that none reaches is a fault */
     bool piece; /* of a larger run: others may reach what this one does not */
     bool ended, validated;
+    tuff_asked asked;
     tuff_arena arena; /* texts and findings */
     tuff_map names, kernels, pipelines;
     tuff_conform_case **cases;

@@ -100,6 +100,12 @@ static tuff_status read_run(reader *r, const cJSON *o)
     read_place(o, ledger, &status);
     ledger->validated = flag(o, "validated");
     ledger->whole = flag(o, "whole");
+    ledger->asked = (tuff_asked){.ops = tuff_ledger_text(ledger, text(o, "asked_ops"), &status),
+                                 .name = tuff_ledger_text(ledger, text(o, "asked_cases"), &status),
+                                 .exclude = tuff_ledger_text(ledger, text(o, "asked_without"), &status),
+                                 .shard = (uint32_t)count(o, "shard"),
+                                 .shards = (uint32_t)count(o, "shards"),
+                                 .backward_only = flag(o, "backward_only")};
     const cJSON *kernel;
     cJSON_ArrayForEach(kernel, cJSON_GetObjectItemCaseSensitive(o, "kernels"))
     {

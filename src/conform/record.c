@@ -80,6 +80,16 @@ static void put_place(const tuff_conform_report *r, tuff_buf *out)
     text(out, "environment", r->environment);
 }
 
+static void put_asked(const tuff_asked *asked, tuff_buf *out)
+{
+    text(out, "asked_ops", asked->ops);
+    text(out, "asked_cases", asked->name);
+    text(out, "asked_without", asked->exclude);
+    count(out, "shard", asked->shard);
+    count(out, "shards", asked->shards);
+    flag(out, "backward_only", asked->backward_only);
+}
+
 void tuff_record_run(const tuff_ledger *ledger, tuff_buf *out)
 {
     const tuff_conform_report *r = &ledger->report;
@@ -100,6 +110,7 @@ void tuff_record_run(const tuff_ledger *ledger, tuff_buf *out)
     flag(out, "backward", r->backward);
     flag(out, "validated", ledger->validated);
     flag(out, "whole", ledger->whole);
+    put_asked(&ledger->asked, out);
     count(out, "cases", r->n_planned);
     put_kernels(ledger, out);
     tuff_buf_char(out, '}');

@@ -30,7 +30,9 @@ void tuff_report_escape(tuff_buf *out, const char *text);
 /* "-" for 0, "inf", else three digits. */
 void tuff_report_units(tuff_buf *out, double units);
 
-/* Whether a case held in an older run and is none of this one. */
+/* Whether this run was asked for a case of an older one. */
+bool tuff_report_asked(const tuff_conform_report *now, const tuff_conform_case *old);
+/* Whether a case held in an older run, was asked for and is none of this one. */
 bool tuff_report_lost(const tuff_conform_report *now, const tuff_conform_case *old);
 
 /* `older`: what each is compared with, or NULL; of none where it is NULL itself. */

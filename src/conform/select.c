@@ -1,5 +1,6 @@
 #include "conform/select.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -108,10 +109,9 @@ static tuff_status check_names(const char *names)
 }
 
 /* By name alone: another version's shard of the same number runs the same cases. */
-static bool in_shard(const tuff_conform_params *params, const char *name)
+static bool in_shard(uint32_t shard, uint32_t shards, const char *name)
 {
-    if (params->shards == 0) return true;
-    return tuff_fnv1a(name, strlen(name)) % params->shards == params->shard - 1;
+    return shards == 0 || tuff_fnv1a(name, strlen(name)) % shards == shard - 1;
 }
 
 static tuff_status is_selected(const tuff_conform_params *params, const tuff_case *c, bool whole_family,
@@ -119,7 +119,8 @@ static tuff_status is_selected(const tuff_conform_params *params, const tuff_cas
 {
     *out = false;
     if (params->name != NULL && !tuff_patterns_match(params->name, c->name)) return TUFF_OK;
-    if (tuff_patterns_match(params->exclude, c->name) || !in_shard(params, c->name)) return TUFF_OK;
+    if (tuff_patterns_match(params->exclude, c->name) || !in_shard(params->shard, params->shards, c->name))
+        return TUFF_OK;
     *out = true;
     if (!whole_family) TUFF_TRY(uses_op(c, params->ops, out));
     return *out && params->backward_only ? has_gradients(c, out) : TUFF_OK;
@@ -177,6 +178,18 @@ tuff_status tuff_select_cases(const tuff_conform_params *params, tuff_selection 
     return tuff_fail(TUFF_NOT_FOUND,
                      "no case is left by what was asked for%s; \"tuff conform --list\" names the cases",
                      params->backward_only ? " (cases that check gradients)" : "");
+}
+
+bool tuff_was_asked_for(const tuff_asked *asked, tuff_conform_level level, const char *name)
+{
+    char family[64];
+    snprintf(family, sizeof family, "%.*s", (int)strcspn(name, "."), name);
+    if (*asked->name != '\0' && !tuff_patterns_match(asked->name, name)) return false;
+    if (*asked->ops != '\0' && !tuff_patterns_match(asked->ops, family)) return false;
+    if (tuff_patterns_match(asked->exclude, name)) return false;
+    bool soak = strcmp(family, tuff_family_large_graphs.name) == 0,
+         named = *asked->name != '\0' || *asked->ops != '\0';
+    return in_shard(asked->shard, asked->shards, name) && (!soak || named || level == TUFF_CONFORM_SOAK);
 }
 
 tuff_status tuff_conform_list(const tuff_conform_params *params, tuff_conform_case ***out_cases,

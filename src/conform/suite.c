@@ -124,6 +124,14 @@ static tuff_status describe_run(session *s)
     s->ledger->piece = p->first > 0 || p->count > 0;
     s->ledger->whole = p->ops == NULL && p->name == NULL && p->exclude == NULL && p->shards == 0 &&
                        !p->forward_only && !p->backward_only;
+    tuff_status status = TUFF_OK;
+    s->ledger->asked = (tuff_asked){.ops = tuff_ledger_text(s->ledger, p->ops, &status),
+                                    .name = tuff_ledger_text(s->ledger, p->name, &status),
+                                    .exclude = tuff_ledger_text(s->ledger, p->exclude, &status),
+                                    .shard = p->shard,
+                                    .shards = p->shards,
+                                    .backward_only = p->backward_only};
+    TUFF_TRY(status);
     if (p->mask != NULL) snprintf(r->mask, sizeof r->mask, "%s", p->mask);
     s->ledger->device = *tuff_device_get_info(s->device);
     TUFF_TRY(add_kernels(s->ledger, &s->device->handle->caps));
