@@ -165,6 +165,7 @@ static bool evaluate(run *r, int64_t step)
     if ((!r->validation && !r->options->eval_docs) || r->evaluated_at == step) return true;
     double began = tuff_cli_seconds();
     tuff_status status = tuff_cli_train_measure(r->options, r->trainer, r->validation, &r->evaluated);
+    r->checkpoints.unmeasured = status == TUFF_CANCELLED;
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
     if (step != r->checkpoints.logged_at) { /* else it was, before a checkpoint that was gone on from */
@@ -216,6 +217,10 @@ static bool train(run *r)
     r->last.epoch = r->checkpoints.epoch;
     /* what is wrong with the files of a search shows now, and where it began */
     if (r->options->eval_docs && !r->last.step && !evaluate(r, 0)) return false;
+    if (tuff_cli_checkpoints_unmeasured(&r->checkpoints)) {
+        if (!evaluate(r, r->last.step)) return false;
+        tuff_cli_checkpoints_measured_from(&r->checkpoints);
+    }
     for (int64_t i = r->last.step + 1; i <= steps && !tuff_cli_interrupted() && !r->diverged && !r->stopped;
          i++) {
         const double epoch = r->last.epoch;

@@ -132,6 +132,7 @@ typedef struct tuff_cli_checkpoints {
     double seen;                  /* the best of all evaluations */
     int64_t waited;               /* evaluations since it was seen */
     int64_t logged_at;            /* the step of the last evaluation that is in the log, -1: none */
+    bool unmeasured;              /* an evaluation was interrupted at the last step */
     int64_t measured_at;          /* the same of this process; its: */
     double metric;
     tuff_eval_result result;
@@ -151,6 +152,10 @@ bool tuff_cli_due(int strategy, int64_t every, const tuff_train_step *step, doub
 /* After an evaluation; *out_stop: there was no better one for too long. False: said why. */
 bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *checkpoints, int64_t step,
                                    const tuff_eval_result *result, bool *out_stop);
+/* Whether an evaluation of the step that it goes on from is still to be done; after it the checkpoint may be
+ * the best one. */
+bool tuff_cli_checkpoints_unmeasured(const tuff_cli_checkpoints *checkpoints);
+void tuff_cli_checkpoints_measured_from(tuff_cli_checkpoints *checkpoints);
 /* Whether that was so already. */
 bool tuff_cli_checkpoints_stopped(const tuff_cli_checkpoints *checkpoints);
 /* Writes a checkpoint, and removes those that are too many. False: said why; the training can go on. */

@@ -239,7 +239,7 @@ static void keep_int(numbers *n, const char *name, int64_t *value)
 static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *state, int64_t *tokens)
 {
     tuff_cli_health *h = state->health;
-    int64_t seen = c->seen_any, logged = c->logged_at + 1; /* 0: none */
+    int64_t seen = c->seen_any, logged = c->logged_at + 1 /* 0: none */, unmeasured = c->unmeasured;
     keep_int(n, "tokens", tokens);
     keep_int(n, "steps", &h->steps);
     keep_int(n, "steps_skipped", &h->skipped);
@@ -256,7 +256,9 @@ static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *
     keep_int(n, "early_stopping_counter", &c->waited);
     keep_int(n, "logged_evaluations_end", &logged);
     c->seen_any = seen != 0;
+    keep_int(n, "evaluation_interrupted", &unmeasured);
     c->logged_at = logged - 1;
+    c->unmeasured = unmeasured != 0;
 }
 
 /* ---- going on */
@@ -413,6 +415,16 @@ static void choose_best(tuff_cli_checkpoints *c, int64_t step, const char *path)
     c->best_step = step;
     c->best_result = c->result;
     c->best_known = true;
+}
+
+bool tuff_cli_checkpoints_unmeasured(const tuff_cli_checkpoints *c)
+{
+    return c->from && c->unmeasured;
+}
+
+void tuff_cli_checkpoints_measured_from(tuff_cli_checkpoints *c)
+{
+    if (c->in_place && !c->unmeasured) choose_best(c, c->step, directory_of(c->from));
 }
 
 bool tuff_cli_checkpoints_load_best(tuff_cli_checkpoints *c, tuff_trainer *trainer, int64_t step)

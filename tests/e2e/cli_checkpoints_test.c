@@ -45,6 +45,10 @@ static void test_strategies(void **state)
         TRAIN(kit_path("limit"), "--max-steps", "8", "--save-steps", "2", "--save-total-limit", "2");
     expect_checkpoints(kit_path("limit"), "6 8");
     kit_result_free(&again);
+    /* another training there takes them away */
+    KIT_DO(TRAIN_ARGUMENTS(kit_path("limit")), "--max-steps", "3", "--save-steps", "3",
+           "--overwrite-output-dir");
+    expect_checkpoints(kit_path("limit"), "3");
     /* 4 steps are an epoch */
     kit_write_file(kit_path("short.jsonl"), "", 0);
     tuff_buf lines = {0};
@@ -271,6 +275,38 @@ static void test_interrupted(void **state)
     kit_result_free(&r);
 }
 
+/* In the middle of an evaluation: it is done when the training goes on, before the next step. */
+static void test_interrupted_evaluation(void **state)
+{
+    (void)state;
+    static const char script[] =
+        "log=$1; shift; \"$@\" & child=$!\n"
+        "for i in $(seq 1200); do grep -qs '\"step\": 2,' \"$log\" && break; sleep .05; done\n"
+        "kill -TERM $child || exit 99; wait $child";
+    const char *held_out = kit_path("long.txt"), *whole = kit_path("measured"),
+               *parts = kit_path("unmeasured"), *log = kit_path("measured.jsonl"),
+               *tuff = getenv("TUFF_TEST_TUFF");
+    if (!tuff) skip();
+    kit_write_sentences(held_out, 8000);
+#define MEASURED                                                                              \
+    "--max-steps", "4", "--save-steps", "2", "--eval-steps", "2", "--load-best-model-at-end", \
+        "--greater-is-better", "true", "--validation-file", held_out
+    KIT_DO(TRAIN_ARGUMENTS(whole), MEASURED);
+    kit_result r;
+    kit_run((const char *const[]){"sh", "-c", script, "sh", log, tuff, TRAIN_ARGUMENTS(parts), MEASURED,
+                                  "--log-file", log, NULL},
+            &r);
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "interrupted after step 2 of 4"));
+    assert_null(strstr(r.err.data, "validation loss"));
+    kit_result_free(&r);
+    r = TRAIN(parts, MEASURED, "--resume-from-checkpoint", "last");
+    assert_non_null(strstr(r.err.data, "the best is that of step 2"));
+    kit_result_free(&r);
+    expect_same(whole, parts, "model.safetensors");
+    expect_same(whole, parts, "train_log.jsonl");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_interrupted_evaluation),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
