@@ -28,7 +28,11 @@ cat "$work/story"
 "$work/build/finetune" "$TUFF_TEST_SOURCE/assets/model" "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$work/adapter" >"$work/log"
 tail -n 1 "$work/log"
 [ "$(grep -c '^step ' "$work/log")" = 20 ]
-[ -s "$work/adapter/adapter_model.safetensors" ]
+cp "$work/adapter/adapter_model.safetensors" "$work/whole"
+rm -r "$work/adapter/checkpoint-20"
+"$work/build/finetune" "$TUFF_TEST_SOURCE/assets/model" "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$work/adapter" >"$work/log"
+[ "$(grep -c '^step ' "$work/log")" = 10 ]
+cmp "$work/whole" "$work/adapter/adapter_model.safetensors"
 if "$work/build/generate" "$work/nowhere" "x" 2>"$work/log" >&2; then exit 1; fi
 grep -q "^not found: .*nowhere" "$work/log"
 
