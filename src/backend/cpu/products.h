@@ -13,6 +13,8 @@ tuff_products *tuff_products_create(void); /* NULL: out of memory */
 void tuff_products_destroy(tuff_products **products);
 /* How many primitives are kept: never more than TUFF_MOST_PRODUCTS, but for those in use. */
 size_t tuff_products_count(tuff_products *products);
+uint64_t tuff_products_made(
+    tuff_products *products); /* and how many have been, which each take memory once */
 enum { TUFF_MOST_PRODUCTS = 256 };
 
 /* Whether oneDNN serves tiles with strips here: where it does, it does so at the processor's full speed. */
