@@ -2,6 +2,7 @@
 #include "text/describe.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,16 @@ static tuff_status check_desc(const tuff_vocab_desc *desc, const char *where)
     return TUFF_OK;
 }
 
+/* "[PAD7]" for 7: what converters fill a vocabulary up with to the rows of the embedding table. The model may
+ * give it; it is no token, and no text. */
+static bool fills_up(const tuff_vocab_desc *desc, uint32_t id)
+{
+    char filler[24];
+    snprintf(filler, sizeof filler, "[PAD%u]", id);
+    const tuff_view text = {desc->tokens[id].data, desc->tokens[id].size};
+    return desc->types && desc->types[id] == TUFF_TOKEN_UNUSED && tuff_view_is(text, filler);
+}
+
 static tuff_status copy_tokens(tuff_tokenizer *t, const tuff_vocab_desc *desc)
 {
     size_t added = 0;
@@ -62,6 +73,7 @@ static tuff_status copy_tokens(tuff_tokenizer *t, const tuff_vocab_desc *desc)
         tuff_token *token = &t->tokens[i];
         tuff_view text = {desc->tokens[i].data, desc->tokens[i].size};
         token->score = desc->scores ? desc->scores[i] : 0;
+        if (fills_up(desc, i)) continue;
         token->type = (uint8_t)(desc->types ? desc->types[i] : TUFF_TOKEN_NORMAL);
         token->special = token->type == TUFF_TOKEN_CONTROL || token->type == TUFF_TOKEN_UNKNOWN;
         token->text = is_kind(desc, "bert") && !token->special ? tuff_spell_wordpiece(t, text)

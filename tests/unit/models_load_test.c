@@ -575,6 +575,16 @@ static void a_padded_vocabulary_is_whole_in_gguf(void **state)
     const tuff_gguf_value *tokens;
     KIT_OK(tuff_gguf_strings(back->gguf, "tokenizer.ggml.tokens", &tokens));
     assert_int_equal(tokens->count, rows);
+    /* it gives as much text as the one that it stands for: none */
+    const int32_t last[] = {5, (int32_t)rows - 1, 6};
+    char *before = NULL, *after = NULL;
+    size_t size_before, size_after;
+    KIT_OK(tuff_tokenizer_decode(padded->tokenizer, last, 3, false, &before, &size_before));
+    KIT_OK(tuff_tokenizer_decode(back->tokenizer, last, 3, false, &after, &size_after));
+    assert_int_equal(size_before, 2);
+    assert_string_equal(before, after);
+    tuff_free(before);
+    tuff_free(after);
     /* texts are cut as before, also one that spells an unused token */
     static const char text[] = "The river [PAD287] ran";
     int32_t *a = NULL, *b = NULL;
