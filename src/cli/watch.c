@@ -26,6 +26,8 @@ static const char *what(tuff_phase phase)
         return "running the text";
     case TUFF_PHASE_EVALUATE:
         return "measuring the loss";
+    case TUFF_PHASE_TEST:
+        return "testing kernels, once for this driver";
     default:
         return NULL; /* other phases have lines of their own */
     }

@@ -341,7 +341,7 @@ typedef struct output {
 } output;
 
 static tuff_status search_piece(tuff_index *index, int64_t first, const float *queries, size_t n, size_t k,
-                                output *found, best *bests)
+                                const tuff_watch *watch, output *found, best *bests)
 {
     building b = {.index = index, .first = first};
     b.key.number = index->resident ? first / index->piece : -1;
@@ -350,7 +350,7 @@ static tuff_status search_piece(tuff_index *index, int64_t first, const float *q
     b.key.k = (int64_t)k < b.key.rows ? (int64_t)k : b.key.rows;
     tuff_program *program = NULL;
     if (!index->resident) TUFF_TRY(upload(index, first));
-    TUFF_TRY(tuff_session_program(index->session, &b.key, sizeof b.key, build, &b, &program));
+    TUFF_TRY(tuff_session_program(index->session, &b.key, sizeof b.key, build, &b, watch, &program));
     size_t hits = n * (size_t)b.key.k;
     TUFF_TRY(
         tuff_program_input(program, "queries", queries, n * (size_t)index->dimensions * sizeof *queries));
@@ -373,7 +373,7 @@ static tuff_status search_numbers(tuff_index *index, const float *queries, size_
     tuff_status status = TUFF_OK;
     for (int64_t first = 0; first < index->count && status == TUFF_OK; first += index->piece) {
         status = tuff_watch_step(watch, TUFF_PHASE_SEARCH, (uint64_t)first, (uint64_t)index->count);
-        if (status == TUFF_OK) status = search_piece(index, first, queries, n, k, found, bests);
+        if (status == TUFF_OK) status = search_piece(index, first, queries, n, k, watch, found, bests);
     }
     tuff_free(found);
     return status;

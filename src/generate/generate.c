@@ -15,12 +15,13 @@ static tuff_status prepare(tuff_batcher *b, const tuff_sequence *s, const tuff_w
                             .source = (int64_t)s->source_count,
                             .encoded = &nothing};
     TUFF_TRY(tuff_runner_reserve(b->runner, &room, watch));
-    if (s->params.max_new_tokens != 1) TUFF_TRY(tuff_runner_prepare(b->runner, 1, 1, NULL));
+    if (s->params.max_new_tokens != 1) TUFF_TRY(tuff_runner_prepare(b->runner, 1, 1, watch, NULL));
     if (b->runner->virtual_tokens)
         TUFF_TRY(tuff_runner_prepare(
-            b->runner, b->runner->virtual_tokens + (n < TUFF_PIECE_TOKENS ? n : TUFF_PIECE_TOKENS), 1, NULL));
-    if (n >= TUFF_PIECE_TOKENS) TUFF_TRY(tuff_runner_prepare(b->runner, TUFF_PIECE_TOKENS, 1, NULL));
-    return rest ? tuff_runner_prepare(b->runner, rest, 1, NULL) : TUFF_OK;
+            b->runner, b->runner->virtual_tokens + (n < TUFF_PIECE_TOKENS ? n : TUFF_PIECE_TOKENS), 1, watch,
+            NULL));
+    if (n >= TUFF_PIECE_TOKENS) TUFF_TRY(tuff_runner_prepare(b->runner, TUFF_PIECE_TOKENS, 1, watch, NULL));
+    return rest ? tuff_runner_prepare(b->runner, rest, 1, watch, NULL) : TUFF_OK;
 }
 
 static tuff_status run(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watch)

@@ -84,7 +84,8 @@ tuff_status tuff_runner_move(tuff_runner *r, const tuff_move *moves, size_t n, t
     const shape key = {.what = -1, .rows = most, .all_rows = r->slots * r->capacity};
     building b = {r, most};
     tuff_program *program = NULL;
-    TUFF_TRY(tuff_session_program(r->session, &key, sizeof key, build, &b, &program));
+    TUFF_TRY(
+        tuff_session_program(r->session, &key, sizeof key, build, &b, work ? work->watch : NULL, &program));
     int32_t *words = tuff_alloc_array((size_t)(most * (heads + 1)), sizeof *words);
     if (!words) return tuff_fail_memory("the rows of a search");
     int32_t *to = words + most * heads;

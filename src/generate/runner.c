@@ -202,7 +202,8 @@ static tuff_status make_room(tuff_runner *r, const shape *s)
     return TUFF_OK;
 }
 
-static tuff_status find_program(tuff_runner *r, const shape *s, tuff_program **out_program)
+static tuff_status find_program(tuff_runner *r, const shape *s, const tuff_watch *watch,
+                                tuff_program **out_program)
 {
     building b = {r, *s};
     TUFF_TRY(make_room(r, s));
@@ -210,18 +211,19 @@ static tuff_status find_program(tuff_runner *r, const shape *s, tuff_program **o
         *out_program = r->single;
         return TUFF_OK;
     }
-    TUFF_TRY(tuff_session_program(r->session, s, sizeof *s, build_graph, &b, out_program));
+    TUFF_TRY(tuff_session_program(r->session, s, sizeof *s, build_graph, &b, watch, out_program));
     if (s->tokens != 1 || s->sequences == 0) return TUFF_OK;
     r->single = *out_program;
     tuff_session_keep(r->session, r->single);
     return TUFF_OK;
 }
 
-tuff_status tuff_runner_prepare(tuff_runner *r, int64_t tokens, int64_t sequences, bool *out_new)
+tuff_status tuff_runner_prepare(tuff_runner *r, int64_t tokens, int64_t sequences, const tuff_watch *watch,
+                                bool *out_new)
 {
     const shape s = shape_of(r, tokens, sequences);
     tuff_program *program = NULL;
-    TUFF_TRY(find_program(r, &s, &program));
+    TUFF_TRY(find_program(r, &s, watch, &program));
     if (out_new) *out_new = !program->ran;
     return tuff_program_prepare(program);
 }
@@ -289,7 +291,7 @@ tuff_status tuff_runner_run(tuff_runner *r, const tuff_feed *feeds, size_t n, tu
     const int64_t tokens = tuff_runner_tokens(r, feeds, n);
     const shape s = shape_of(r, tokens, (int64_t)n);
     tuff_program *program = NULL;
-    TUFF_TRY(find_program(r, &s, &program));
+    TUFF_TRY(find_program(r, &s, work ? work->watch : NULL, &program));
     const inputs in = cut(r->host, &s);
     fill(r, feeds, n, &s, &in);
     size_t per_token = (size_t)s.tokens * sizeof(int32_t),
@@ -318,7 +320,7 @@ tuff_status tuff_runner_encode(tuff_runner *r, int64_t source_slot, const int32_
     const int32_t first = (int32_t)(source_slot * r->source_capacity),
                   segment[] = {0, (int32_t)n, 0, (int32_t)n};
     tuff_program *program = NULL;
-    TUFF_TRY(find_program(r, &s, &program));
+    TUFF_TRY(find_program(r, &s, work ? work->watch : NULL, &program));
     const inputs in = cut(r->host, &s);
     const size_t bytes = (size_t)s.tokens * sizeof *ids;
     memset(r->host, 0, (size_t)words_of(&s) * sizeof *r->host);

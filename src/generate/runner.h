@@ -90,7 +90,7 @@ TUFF_MUST_USE tuff_status tuff_runner_move(tuff_runner *runner, const tuff_move 
 /* Makes ready what runs so many tokens, virtual ones among them, of so many sequences. *out_new (may be
  * NULL): it has never run. */
 TUFF_MUST_USE tuff_status tuff_runner_prepare(tuff_runner *runner, int64_t tokens, int64_t sequences,
-                                              bool *out_new);
+                                              const tuff_watch *watch, bool *out_new);
 /* The tokens of feeds, with the virtual ones that are run before them. */
 int64_t tuff_runner_tokens(const tuff_runner *runner, const tuff_feed *feeds, size_t n);
 /* Begins a run of n feeds of different slots, for which there is room. `work`, of which it is a part, may be

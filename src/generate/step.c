@@ -199,7 +199,7 @@ static tuff_status gather(step *w)
         if (status == TUFF_OK)
             status = tuff_runner_prepare(w->b->runner,
                                          tuff_runner_tokens(w->b->runner, w->b->feeds, w->b->n_feeds),
-                                         (int64_t)w->b->n_feeds, &w->is_new);
+                                         (int64_t)w->b->n_feeds, w->work->watch, &w->is_new);
         if (status != TUFF_OK || tell(w)) return status;
     }
 }

@@ -172,7 +172,8 @@ static tuff_status run_batch(tuff_packed *p, const tuff_packed_text *texts, size
     building b = {p, &shape};
     tuff_program *program = NULL;
     TUFF_TRY(tuff_pack_begin(&p->pack, &p->model->config, &row, 0));
-    TUFF_TRY(tuff_session_program(p->session, &shape, sizeof shape, build, &b, &program));
+    TUFF_TRY(tuff_session_program(p->session, &shape, sizeof shape, build, &b, work ? work->watch : NULL,
+                                  &program));
     fill(&p->pack, texts, n);
     TUFF_TRY(tuff_pack_set(&p->pack, program));
     if (p->top.set) TUFF_TRY(p->top.set(p->top.user, program, &shape, texts, n));

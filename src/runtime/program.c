@@ -21,7 +21,7 @@ static void say_fallbacks(const tuff_program *program)
 }
 
 /* Plans for the kernel rows that the device can be trusted with; finding a wrong one means planning again. */
-static tuff_status make_plan(tuff_program *program, const tuff_plan_options *options)
+static tuff_status make_plan(tuff_program *program, const tuff_plan_options *options, const tuff_watch *watch)
 {
     tuff_device *device = program->device;
     tuff_caps caps = {0};
@@ -33,14 +33,14 @@ static tuff_status make_plan(tuff_program *program, const tuff_plan_options *opt
         TUFF_TRY(tuff_plan_create(program->graph, &with_caps, &program->plan));
         again = false;
         if (device->trust)
-            TUFF_TRY(tuff_row_trust_check(device->trust, program->plan, &device->info, &again));
+            TUFF_TRY(tuff_row_trust_check(device->trust, program->plan, &device->info, watch, &again));
     }
     return TUFF_OK;
 }
 
-static tuff_status build(tuff_program *program, const tuff_plan_options *options)
+static tuff_status build(tuff_program *program, const tuff_plan_options *options, const tuff_watch *watch)
 {
-    TUFF_TRY(make_plan(program, options));
+    TUFF_TRY(make_plan(program, options, watch));
     program->variables = tuff_alloc_array(program->plan->n_variables + 1, sizeof(tuff_backend_buffer *));
     program->inputs = tuff_alloc((size_t)program->plan->input_bytes + 1);
     if (!program->variables || !program->inputs) return tuff_fail_memory("a program");
@@ -50,8 +50,8 @@ static tuff_status build(tuff_program *program, const tuff_plan_options *options
     return TUFF_OK;
 }
 
-tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
-                                     const tuff_plan_options *options, tuff_program **out_program)
+static tuff_status create(tuff_device *device, tuff_graph **graph, const tuff_plan_options *options,
+                          const tuff_watch *watch, tuff_program **out_program)
 {
     *out_program = NULL;
     tuff_program *program = tuff_alloc(sizeof *program);
@@ -64,12 +64,24 @@ tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
     *graph = NULL;
     tuff_device_keep(device);
     __atomic_fetch_add(&device->live_programs, 1, __ATOMIC_ACQ_REL);
-    tuff_status status = build(program, options);
+    tuff_status status = build(program, options, watch);
     if (status != TUFF_OK)
         tuff_program_destroy(&program);
     else
         *out_program = program;
     return status;
+}
+
+tuff_status tuff_program_create_with(tuff_device *device, tuff_graph **graph,
+                                     const tuff_plan_options *options, tuff_program **out_program)
+{
+    return create(device, graph, options, NULL, out_program);
+}
+
+tuff_status tuff_program_create_watched(tuff_device *device, tuff_graph **graph, const tuff_watch *watch,
+                                        tuff_program **out_program)
+{
+    return create(device, graph, &(tuff_plan_options){0}, watch, out_program);
 }
 
 tuff_status tuff_program_create(tuff_device *device, tuff_graph **graph, tuff_program **out_program)

@@ -28,6 +28,10 @@ TUFF_MUST_USE tuff_status tuff_program_create_with(tuff_device *device, tuff_gra
                                                    const tuff_plan_options *options,
                                                    tuff_program **out_program);
 
+/* As tuff_program_create; the watch, which may be NULL, is told of kernels that are tested for it. */
+TUFF_MUST_USE tuff_status tuff_program_create_watched(tuff_device *device, tuff_graph **graph,
+                                                      const tuff_watch *watch, tuff_program **out_program);
+
 /* Whether it has an input of this name; setting one that it does not have is no error. */
 bool tuff_program_has_input(const tuff_program *program, const char *name);
 

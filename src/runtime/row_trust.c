@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "ir/op.h"
 #include "runtime/verdicts.h"
 
@@ -142,6 +143,22 @@ static tuff_status kernel_text(const tuff_row_trust *trust, const tuff_plan_step
     return out->failed ? tuff_fail_memory("the self-test") : TUFF_OK;
 }
 
+/* How far a check is: kernels of a plan that this process has no verdict on. */
+typedef struct checking {
+    const tuff_watch *watch;
+    uint64_t done, total;
+} checking;
+
+/* The watch may ask the device something: it is told without the lock. */
+static tuff_status tell(tuff_row_trust *trust, const checking *at)
+{
+    if (!at->watch) return TUFF_OK;
+    tuff_mutex_unlock(trust->lock);
+    const tuff_status status = tuff_watch_step(at->watch, TUFF_PHASE_TEST, at->done, at->total);
+    tuff_mutex_lock(trust->lock);
+    return status;
+}
+
 static tuff_status try_kernel(tuff_row_trust *trust, const tuff_row_key *key, const char *text, size_t size,
                               bool *out_held, tuff_buf *why)
 {
@@ -155,7 +172,7 @@ static tuff_status try_kernel(tuff_row_trust *trust, const tuff_row_key *key, co
 /* What the file says of the kernel, or its test. Constants that no case has are judged by the row's cases
  * with other ones. */
 static tuff_status verdict_on(tuff_row_trust *trust, const tuff_plan_step *step, tuff_row_key key,
-                              bool *out_held, tuff_buf *why)
+                              const checking *at, bool *out_held, tuff_buf *why)
 {
     tuff_buf text = {0};
     size_t size = 0;
@@ -171,6 +188,7 @@ static tuff_status verdict_on(tuff_row_trust *trust, const tuff_plan_step *step,
         known = tuff_map_get(&trust->verdicts, text.data, size, &held);
     }
     *out_held = held;
+    if (!known) TUFF_GO(tell(trust, at));
     if (!known) TUFF_GO(try_kernel(trust, &key, text.data, size, out_held, why));
 done:
     tuff_buf_free(&text);
@@ -189,7 +207,7 @@ static void quarantine(tuff_row_trust *trust, const tuff_plan_step *step, const 
 }
 
 static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, const tuff_device_info *device,
-                         bool *out_changed)
+                         checking *at, bool *out_changed)
 {
     if (trust->device->caps.quarantined[step->node->op] >> step->row & 1) { /* by an earlier step */
         *out_changed = true;
@@ -200,9 +218,11 @@ static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, cons
     if (tuff_map_get(&trust->seen, &key, sizeof key, &seen)) return TUFF_OK;
     tuff_buf why = {0};
     bool held = true;
-    tuff_status status = verdict_on(trust, step, key, &held, &why);
+    tuff_status status = verdict_on(trust, step, key, at, &held, &why);
+    at->done++;
     /* a kernel that hangs the device is known by this */
-    status = tuff_note(status, "testing kernel %s of %s", step->op->rows[step->row].name, step->op->name);
+    if (status != TUFF_CANCELLED)
+        status = tuff_note(status, "testing kernel %s of %s", step->op->rows[step->row].name, step->op->name);
     if (status == TUFF_OK && !held) {
         quarantine(trust, step, device, why.data ? why.data : "its self-test failed in an earlier run");
         *out_changed = true;
@@ -213,14 +233,36 @@ static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, cons
     return status;
 }
 
-tuff_status tuff_row_trust_check(tuff_row_trust *trust, const tuff_plan *plan, const tuff_device_info *device,
-                                 bool *out_changed)
+/* Layers run the same kernels: each counts once. */
+static tuff_status count_unseen(const tuff_row_trust *trust, const tuff_plan *plan, uint64_t *out)
 {
+    tuff_map counted = {0};
+    uint32_t unused;
+    bool ok = true;
+    *out = 0;
+    for (size_t i = 0; i < plan->n_steps && ok; i++) {
+        const tuff_plan_step *step = &plan->steps[i];
+        if (step->row < 0) continue;
+        const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->launch);
+        if (tuff_map_get(&trust->seen, &key, sizeof key, &unused) ||
+            tuff_map_get(&counted, &key, sizeof key, &unused))
+            continue;
+        ok = tuff_map_put(&counted, &key, sizeof key, 1);
+        ++*out;
+    }
+    tuff_map_free(&counted);
+    return ok ? TUFF_OK : tuff_fail_memory("the self-test");
+}
+
+tuff_status tuff_row_trust_check(tuff_row_trust *trust, const tuff_plan *plan, const tuff_device_info *device,
+                                 const tuff_watch *watch, bool *out_changed)
+{
+    checking at = {.watch = watch};
     *out_changed = false;
-    tuff_status status = TUFF_OK;
     tuff_mutex_lock(trust->lock);
+    tuff_status status = watch ? count_unseen(trust, plan, &at.total) : TUFF_OK;
     for (size_t i = 0; i < plan->n_steps && status == TUFF_OK; i++)
-        if (plan->steps[i].row >= 0) status = judge(trust, &plan->steps[i], device, out_changed);
+        if (plan->steps[i].row >= 0) status = judge(trust, &plan->steps[i], device, &at, out_changed);
     save(trust);
     tuff_mutex_unlock(trust->lock);
     return status;

@@ -15,10 +15,12 @@ void tuff_row_trust_destroy(tuff_row_trust **trust);
 /* The device's capabilities, less the rows found wrong so far. */
 void tuff_row_trust_caps(tuff_row_trust *trust, tuff_caps *out);
 
-/* Tests the rows of the plan that were not tested yet. *out_changed: some are wrong and now quarantined, so
- * the graph is to be planned again. Fails only when a test cannot be run: memory, a lost device. */
+/* Tests the rows of the plan that were not tested yet, each of which is told to the watch (TUFF_PHASE_TEST),
+ * which may be NULL. *out_changed: some are wrong and now quarantined, so the graph is to be planned again.
+ * Fails only when a test cannot be run: memory, a lost device, a request to stop. */
 TUFF_MUST_USE tuff_status tuff_row_trust_check(tuff_row_trust *trust, const tuff_plan *plan,
-                                               const tuff_device_info *device, bool *out_changed);
+                                               const tuff_device_info *device, const tuff_watch *watch,
+                                               bool *out_changed);
 
 /* What the cache folder says of a device that is not open: fills rows_tested, rows_wrong, wrong_rows. */
 void tuff_row_trust_recall(const char *identity, tuff_device_info *info);

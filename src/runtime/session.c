@@ -199,7 +199,8 @@ static tuff_status share_arena(tuff_session *session, entry *e)
     return TUFF_OK;
 }
 
-static tuff_status plan(tuff_session *session, tuff_session_build build, void *user, entry *out)
+static tuff_status plan(tuff_session *session, tuff_session_build build, void *user, const tuff_watch *watch,
+                        entry *out)
 {
     tuff_graph *g = NULL;
     TUFF_TRY(tuff_graph_create(&g));
@@ -208,7 +209,7 @@ static tuff_status plan(tuff_session *session, tuff_session_build build, void *u
         tuff_graph_destroy(&g);
         return status;
     }
-    TUFF_TRY(tuff_program_create(session->device, &g, &out->program));
+    TUFF_TRY(tuff_program_create_watched(session->device, &g, watch, &out->program));
     return share_arena(session, out);
 }
 
@@ -236,13 +237,13 @@ static void let_go(tuff_session *session)
 }
 
 static tuff_status make(tuff_session *session, const void *key, size_t size, tuff_session_build build,
-                        void *user, entry *out)
+                        void *user, const tuff_watch *watch, entry *out)
 {
     *out = (entry){.key = tuff_alloc(size + 1), .key_size = size};
     if (!out->key || !tuff_grow((void **)&session->entries, session->count, &session->capacity, sizeof *out))
         return tuff_fail_memory("a session's programs");
     memcpy(out->key, key, size);
-    return plan(session, build, user, out);
+    return plan(session, build, user, watch, out);
 }
 
 static entry *look_up(tuff_session *session, const void *key, size_t size)
@@ -256,12 +257,12 @@ static entry *look_up(tuff_session *session, const void *key, size_t size)
 
 /* The entry of a key, planned now if it is not yet. */
 static tuff_status find(tuff_session *session, const void *key, size_t size, tuff_session_build build,
-                        void *user, entry **out)
+                        void *user, const tuff_watch *watch, entry **out)
 {
     entry made;
     *out = look_up(session, key, size);
     if (!*out) {
-        tuff_status status = make(session, key, size, build, user, &made);
+        tuff_status status = make(session, key, size, build, user, watch, &made);
         if (status != TUFF_OK) {
             drop(&made);
             free_blocks(session, false); /* those that it added */
@@ -304,21 +305,22 @@ static tuff_status give_memory(tuff_session *session, entry *e)
 }
 
 tuff_status tuff_session_plan(tuff_session *session, const void *key, size_t size, tuff_session_build build,
-                              void *user, tuff_program **out_program)
+                              void *user, const tuff_watch *watch, tuff_program **out_program)
 {
     entry *e = NULL;
     *out_program = NULL;
-    TUFF_TRY(find(session, key, size, build, user, &e));
+    TUFF_TRY(find(session, key, size, build, user, watch, &e));
     *out_program = e->program;
     return TUFF_OK;
 }
 
 tuff_status tuff_session_program(tuff_session *session, const void *key, size_t size,
-                                 tuff_session_build build, void *user, tuff_program **out_program)
+                                 tuff_session_build build, void *user, const tuff_watch *watch,
+                                 tuff_program **out_program)
 {
     entry *e = NULL;
     *out_program = NULL;
-    TUFF_TRY(find(session, key, size, build, user, &e));
+    TUFF_TRY(find(session, key, size, build, user, watch, &e));
     TUFF_TRY(give_memory(session, e));
     *out_program = e->program;
     return TUFF_OK;

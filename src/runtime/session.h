@@ -4,6 +4,8 @@
 #ifndef TUFF_RUNTIME_SESSION_H
 #define TUFF_RUNTIME_SESSION_H
 
+#include <tuff/watch.h>
+
 #include "runtime/store.h"
 
 typedef struct tuff_session tuff_session;
@@ -39,16 +41,18 @@ enum { TUFF_SESSION_RECENT = 16 };
 /* The program of a key of `size` bytes, which says all that its graph depends on: the one that is there, or
  * a new one whose variables are bound to the stores' buffers of their names. It lives until other caches are
  * set or the session ends, and unless it is kept may be let go once TUFF_SESSION_RECENT others were asked for
- * after it; its outputs are gone when another one runs. */
+ * after it; its outputs are gone when another one runs. The watch, which may be NULL, is told of kernels that
+ * are tested for it (TUFF_PHASE_TEST). */
 TUFF_MUST_USE tuff_status tuff_session_program(tuff_session *session, const void *key, size_t size,
-                                               tuff_session_build build, void *user,
+                                               tuff_session_build build, void *user, const tuff_watch *watch,
                                                tuff_program **out_program);
 
 /* The same program, planned: it takes nothing on the device, and its variables need not be in the store yet.
  * It can be run once tuff_session_program, or tuff_session_ready, which does so for all that are planned, has
  * given it its memory. */
 TUFF_MUST_USE tuff_status tuff_session_plan(tuff_session *session, const void *key, size_t size,
-                                            tuff_session_build build, void *user, tuff_program **out_program);
+                                            tuff_session_build build, void *user, const tuff_watch *watch,
+                                            tuff_program **out_program);
 TUFF_MUST_USE tuff_status tuff_session_ready(tuff_session *session);
 
 /* A program that its user holds on to: it is not let go. */

@@ -54,7 +54,7 @@ tuff_status tuff_runs_plan(tuff_runs *runs, tuff_lm_step step, const tuff_datase
     program_key key;
     building b;
     describe(runs, step, data, shape, pass, &key, &b);
-    return tuff_session_plan(runs->session, &key, sizeof key, build, &b, out_program);
+    return tuff_session_plan(runs->session, &key, sizeof key, build, &b, runs->lm.watch, out_program);
 }
 
 tuff_status tuff_runs_program(tuff_runs *runs, tuff_lm_step step, const tuff_dataset *data,
@@ -63,7 +63,7 @@ tuff_status tuff_runs_program(tuff_runs *runs, tuff_lm_step step, const tuff_dat
     program_key key;
     building b;
     describe(runs, step, data, shape, pass, &key, &b);
-    return tuff_session_program(runs->session, &key, sizeof key, build, &b, out_program);
+    return tuff_session_program(runs->session, &key, sizeof key, build, &b, runs->lm.watch, out_program);
 }
 
 static bool has_output(const tuff_program *program, const char *name)

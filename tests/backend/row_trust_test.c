@@ -13,6 +13,7 @@
 
 #include "backend/vulkan/shader_source.h"
 #include "base/file.h"
+#include "runtime/program.h"
 
 enum { N = 300 };
 
@@ -250,6 +251,68 @@ static void constants_are_told_apart(void **state)
     assert_string_equal(info.wrong_rows, "copy cast");
 }
 
+/* What a watch hears while a program of two kernels is made. */
+typedef struct heard {
+    int times, stop_at; /* stop_at: of them, when to ask to stop; 0: never */
+    uint64_t last;
+} heard;
+
+static bool hear(const tuff_progress *progress, void *user)
+{
+    heard *h = user;
+    assert_int_equal(progress->phase, TUFF_PHASE_TEST);
+    assert_int_equal(progress->total, 2);
+    assert_true(h->times == 0 || progress->done > h->last);
+    h->last = progress->done;
+    return ++h->times != h->stop_at;
+}
+
+static tuff_status make_watched(tuff_device *device, heard *h)
+{
+    tuff_watch watch = TUFF_WATCH_INIT;
+    tuff_graph *g = NULL;
+    tuff_program *program = NULL;
+    watch.on_progress = hear;
+    watch.user = h;
+    KIT_OK(tuff_graph_create(&g));
+    tuff_tensor *x = tuff_input(g, "a", TUFF_F32, 1, (int64_t[]){N}), *y = tuff_exp(g, tuff_add(g, x, x));
+    tuff_output(g, "y", tuff_exp(g, tuff_add(g, y, x)));
+    tuff_status status = tuff_program_create_watched(device, &g, &watch, &program);
+    tuff_program_destroy(&program);
+    return status;
+}
+
+/* Before each kernel that is tried, and never again; a request to stop is heard then. */
+static void trials_are_told(void **state)
+{
+    (void)state;
+    begin("told");
+    for (int process = 0; process < 2; process++) {
+        tuff_device *device = open_device();
+        heard stopped = {.stop_at = 2}, h = {0};
+        if (process == 0) {
+            KIT_FAILS(make_watched(device, &stopped), TUFF_CANCELLED,
+                      "cancelled while testing kernels, after 1 of 2 kernels of a program");
+            assert_null(strstr(tuff_error_message(), "testing kernel "));
+            assert_int_equal(stopped.times, 2);
+        }
+        h.stop_at = 0;
+        for (int again = 0; again < 2; again++) {
+            tuff_graph *g = NULL;
+            tuff_program *program = NULL;
+            tuff_watch quiet = TUFF_WATCH_INIT;
+            KIT_OK(tuff_graph_create(&g));
+            tuff_tensor *x = tuff_input(g, "a", TUFF_F32, 1, (int64_t[]){N});
+            tuff_output(g, "y", tuff_exp(g, tuff_add(g, x, x)));
+            KIT_OK(tuff_program_create_watched(device, &g, &quiet, &program));
+            tuff_program_destroy(&program);
+            KIT_OK(make_watched(device, &h));
+            assert_int_equal(h.times, 0);
+        }
+        tuff_device_destroy(&device);
+    }
+}
+
 typedef struct maker {
     tuff_device *device;
     pthread_t thread;
@@ -470,6 +533,7 @@ int main(void)
         cmocka_unit_test(survives_a_damaged_file),  cmocka_unit_test(works_without_a_cache),
         cmocka_unit_test(threads_share_verdicts),   cmocka_unit_test(shortage_is_no_verdict),
         cmocka_unit_test(constants_are_told_apart), cmocka_unit_test(old_verdicts_go_on),
+        cmocka_unit_test(trials_are_told),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_buf_free(&messages);

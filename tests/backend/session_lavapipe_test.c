@@ -29,7 +29,7 @@ static void what_is_let_go_ends_its_work(void **state)
     for (int round = 0; round < 2; round++)
         for (int key = 1; key <= KEYS; key++) {
             tuff_program *program = NULL;
-            KIT_OK(tuff_session_program(session, &key, sizeof key, build, &key, &program));
+            KIT_OK(tuff_session_program(session, &key, sizeof key, build, &key, NULL, &program));
             KIT_OK(tuff_program_input(program, "x", &(float){1}, sizeof(float)));
             KIT_OK(tuff_program_run(program)); /* nobody waits for it */
         }

@@ -20,7 +20,7 @@ static tuff_status build(void *user, tuff_graph *g)
 static void check_run(tuff_session *session, int64_t n, float value)
 {
     tuff_program *program = NULL;
-    KIT_OK(tuff_session_program(session, &n, sizeof n, build, &n, &program));
+    KIT_OK(tuff_session_program(session, &n, sizeof n, build, &n, NULL, &program));
     float x[64], y[64];
     for (int64_t i = 0; i < n; i++)
         x[i] = value;
@@ -89,7 +89,7 @@ static void blocks_of_a_program_are_apart(void **state)
     float x[64], y[64];
     device.handle->caps.max_allocation = sizeof x;
     KIT_OK(tuff_session_create(&device, &session));
-    KIT_OK(tuff_session_program(session, &n, sizeof n, build_product, &n, &program));
+    KIT_OK(tuff_session_program(session, &n, sizeof n, build_product, &n, NULL, &program));
     assert_true(program->plan->n_blocks > 1);
     for (int i = 0; i < 64; i++)
         x[i] = (float)i / 64;
@@ -133,7 +133,7 @@ static void caches_are_replaced(void **state)
         assert_null(caches);
         assert_int_equal(device.live_programs, 0);
         assert_int_equal(device.live_buffers, 2); /* w and this c: the one before is gone */
-        KIT_OK(tuff_session_program(session, "cached", 6, build_cached, NULL, &program));
+        KIT_OK(tuff_session_program(session, "cached", 6, build_cached, NULL, NULL, &program));
         KIT_OK(tuff_program_input(program, "x", &(float){10}, sizeof(float)));
         KIT_OK(tuff_program_run(program));
         KIT_OK(tuff_program_output(program, "y", &y, sizeof y));
@@ -157,8 +157,8 @@ static void planned_programs_take_nothing(void **state)
     int64_t large = 64, small = 8;
     KIT_OK(tuff_session_create(&device, &session));
     uint64_t before = kit_device_stats(&device).bytes;
-    KIT_OK(tuff_session_plan(session, &small, sizeof small, build, &small, &planned));
-    KIT_OK(tuff_session_plan(session, &large, sizeof large, build, &large, &planned));
+    KIT_OK(tuff_session_plan(session, &small, sizeof small, build, &small, NULL, &planned));
+    KIT_OK(tuff_session_plan(session, &large, sizeof large, build, &large, NULL, &planned));
     assert_int_equal(kit_device_stats(&device).bytes, before);
     assert_int_equal(tuff_session_arena(session), 0);
     uint64_t arena = tuff_session_arena_planned(session);
@@ -166,7 +166,7 @@ static void planned_programs_take_nothing(void **state)
     KIT_OK(tuff_store_add(tuff_session_store(session), "w", TUFF_F32, 1, (int64_t[]){1}, &w));
     KIT_OK(tuff_buffer_write(w, 0, &(float){3}, 1));
     KIT_OK(tuff_session_ready(session));
-    KIT_OK(tuff_session_program(session, &large, sizeof large, build, &large, &program));
+    KIT_OK(tuff_session_program(session, &large, sizeof large, build, &large, NULL, &program));
     assert_ptr_equal(program, planned);
     assert_int_equal(tuff_session_arena(session), arena);
     check_run(session, large, 1);
@@ -184,7 +184,7 @@ static void run_size(tuff_session *session, int64_t n, float *y, tuff_program **
     static float x[KEYS];
     for (int64_t i = 0; i < n; i++)
         x[i] = (float)(i - n / 2) / 100;
-    KIT_OK(tuff_session_program(session, &n, sizeof n, build, &n, out_program));
+    KIT_OK(tuff_session_program(session, &n, sizeof n, build, &n, NULL, out_program));
     KIT_OK(tuff_program_input(*out_program, "x", x, (size_t)n * sizeof *x));
     KIT_OK(tuff_program_run(*out_program));
     KIT_OK(tuff_program_output(*out_program, "y", y, (size_t)n * sizeof *y));
@@ -207,7 +207,7 @@ static void programs_are_few(void **state)
         if (n == TUFF_SESSION_PROGRAMS) assert_int_equal(device.live_programs, TUFF_SESSION_PROGRAMS);
         /* the last ones stay where they are */
         for (int64_t back = n - 1; back > 1 && back > n - TUFF_SESSION_RECENT; back--) {
-            KIT_OK(tuff_session_program(session, &back, sizeof back, build, &back, &program));
+            KIT_OK(tuff_session_program(session, &back, sizeof back, build, &back, NULL, &program));
             assert_ptr_equal(program, recent[back]);
         }
     }
@@ -245,11 +245,11 @@ static void large_programs_are_fewer(void **state)
     tuff_program *program = NULL;
     KIT_OK(tuff_session_create(&device, &session));
     for (int64_t n = 1 << 20; n < (1 << 20) + 60; n++) /* 12 MB each */
-        KIT_OK(tuff_session_plan(session, &n, sizeof n, build_large, &n, &program));
+        KIT_OK(tuff_session_plan(session, &n, sizeof n, build_large, &n, NULL, &program));
     uint64_t each = tuff_program_memory_of(program).staging;
     assert_int_equal(device.live_programs, TUFF_SESSION_STAGING / each);
     for (int64_t n = 8 << 20; n < (8 << 20) + 40; n++)
-        KIT_OK(tuff_session_plan(session, &n, sizeof n, build_large, &n, &program));
+        KIT_OK(tuff_session_plan(session, &n, sizeof n, build_large, &n, NULL, &program));
     assert_int_equal(device.live_programs, TUFF_SESSION_RECENT);
     tuff_session_destroy(&session);
     failing_device_close(&device);
@@ -286,11 +286,11 @@ static void what_cannot_be_made_leaves_nothing(void **state)
     tuff_session *session = session_of(&device);
     tuff_program *program = NULL;
     int64_t n = 64;
-    KIT_FAILS(tuff_session_program(session, &n, sizeof n, refuse, NULL, &program), TUFF_INVALID_ARGUMENT,
-              "no such graph");
+    KIT_FAILS(tuff_session_program(session, &n, sizeof n, refuse, NULL, NULL, &program),
+              TUFF_INVALID_ARGUMENT, "no such graph");
     assert_null(program);
     failing_buffers = 1;
-    KIT_FAILS(tuff_session_program(session, &n, sizeof n, build, &n, &program), TUFF_OUT_OF_MEMORY,
+    KIT_FAILS(tuff_session_program(session, &n, sizeof n, build, &n, NULL, &program), TUFF_OUT_OF_MEMORY,
               "a session's arena");
     assert_null(program);
     assert_int_equal(tuff_session_arena(session), 0);
@@ -309,7 +309,7 @@ static tuff_status make_one(void *user)
     tuff_status status = tuff_session_create(user, &session);
     if (status == TUFF_OK)
         status = tuff_store_add(tuff_session_store(session), "w", TUFF_F32, 1, (int64_t[]){1}, NULL);
-    if (status == TUFF_OK) status = tuff_session_program(session, &n, sizeof n, build, &n, &program);
+    if (status == TUFF_OK) status = tuff_session_program(session, &n, sizeof n, build, &n, NULL, &program);
     tuff_session_destroy(&session);
     return status;
 }
