@@ -143,14 +143,14 @@ def type_of(options, file):
 
 def check_losses(options, model, text, work):
     whole, failed = loss_of(options, model, text), False
-    print(f"\n{'':8}{'':6}{'bytes':>10}{'loss':>10}    off\n{'f32':22}{'':2}{whole:10.5f}")
+    print(f"\n{'':8}{'':6}{'bytes':>10}{'loss':>10}      off\n{'f32':22}{'':2}{whole:10.5f}")
     for mix in MIXES:
         file = convert(options, model, "gguf", mix, work / f"{mix}.gguf")
         loss = loss_of(options, file, text)
         off = 100 * (loss / whole - 1)
         bad = mix in BOUNDS and not abs(off) <= BOUNDS[mix]
         bound = f" of {BOUNDS[mix]:g} %{' FAILS' if bad else ''}" if mix in BOUNDS else ""
-        print(f"{mix:8}{type_of(options, file):6}{file.stat().st_size:10}{loss:10.5f}{off:+7.3f} %{bound}")
+        print(f"{mix:8}{type_of(options, file):6}{file.stat().st_size:10}{loss:10.5f}{off:+9.3f} %{bound}")
         failed |= bad
     return failed
 
