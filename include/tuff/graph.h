@@ -64,6 +64,9 @@ TUFF_API tuff_dtype tuff_tensor_dtype(const tuff_tensor *x);
 TUFF_API void tuff_graph_grad(tuff_graph *g, tuff_tensor *loss, tuff_tensor *const *wrt, size_t n,
                               tuff_tensor **out_grads);
 
+/* x, which gradients take for a constant: none goes through it. A view. */
+TUFF_API tuff_tensor *tuff_detach(tuff_graph *g, tuff_tensor *x);
+
 /* ---- views: no memory is moved ---- */
 
 /* The same elements in row-major order under other dims; one dim may be -1. A view whose strides cannot be

@@ -84,7 +84,8 @@ static void run(walk *w, tuff_tensor *loss, tuff_tensor *first, tuff_tensor *con
         for (int k = 0; k < node->n_in; k++)
             any = any || (node->in[k] && w->depends[node->in[k]->id]);
         for (int k = 0; k < node->n_out; k++)
-            if (any && tuff_dtype_is_float(node->out[k]->dtype)) w->depends[node->out[k]->id] = true;
+            if (any && !node->out[k]->detached && tuff_dtype_is_float(node->out[k]->dtype))
+                w->depends[node->out[k]->id] = true;
         if (node->n_in > widest_in) widest_in = node->n_in;
         if (node->n_out > widest_out) widest_out = node->n_out;
     }

@@ -41,6 +41,7 @@ struct tuff_tensor {
     tuff_node *producer;  /* NULL for leaves */
     int output_index;     /* which output of the producer */
     tuff_tensor_kind kind;
+    bool detached;           /* gradients take it for a constant */
     uint32_t id;             /* position in graph->tensors */
     const char *name;        /* never NULL; "" when unnamed */
     const char *output_name; /* NULL unless marked by tuff_output */

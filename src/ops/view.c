@@ -135,6 +135,13 @@ tuff_tensor *tuff_reshape(tuff_graph *g, tuff_tensor *x, int rank, const int64_t
     return tuff_graph_node(g, TUFF_OP_reshape, &x, 1, &attrs);
 }
 
+tuff_tensor *tuff_detach(tuff_graph *g, tuff_tensor *x)
+{
+    tuff_tensor *y = x ? tuff_reshape(g, x, x->shape.rank, x->shape.dim) : tuff_reshape(g, x, 0, NULL);
+    if (y) y->detached = true;
+    return y;
+}
+
 /* ---- permute ---- */
 
 static tuff_status infer_permute(tuff_graph *g, tuff_node *node)

@@ -34,6 +34,7 @@ static const struct {
     CALLS(tuff_tensor_dim),
     CALLS(tuff_tensor_dtype),
     CALLS(tuff_graph_grad),
+    CALLS(tuff_detach),
     CALLS(tuff_reshape),
     CALLS(tuff_permute),
     CALLS(tuff_transpose),

@@ -144,6 +144,12 @@ static void gradients_that_do_not_exist_are_errors(void **state)
 
     g = fresh();
     x = tuff_variable(g, "x", TUFF_F32, 1, d4);
+    tuff_graph_grad(g, tuff_sum(g, tuff_detach(g, x), 1, false), &x, 1, &grad);
+    KIT_FAILS(tuff_graph_status(g), TUFF_INVALID_ARGUMENT, "does not depend on it");
+    tuff_graph_destroy(&g);
+
+    g = fresh();
+    x = tuff_variable(g, "x", TUFF_F32, 1, d4);
     tuff_tensor *first;
     tuff_graph_grad(g, tuff_sum(g, tuff_silu(g, x), 1, false), &x, 1, &first);
     tuff_graph_grad(g, tuff_sum(g, first, 1, false), &x, 1,

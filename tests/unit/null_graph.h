@@ -85,6 +85,10 @@ CALLS_OF(tuff_reshape)
     FAILS(tuff_reshape(g, NULL, 2, dims));
     FAILS(tuff_reshape(g, x, 2, NULL));
 }
+CALLS_OF(tuff_detach)
+{
+    FAILS(tuff_detach(g, NULL));
+}
 CALLS_OF(tuff_permute)
 {
     static const int axes[4] = {0, 1, 2, 3};

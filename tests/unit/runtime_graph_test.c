@@ -43,6 +43,27 @@ static void outputs_have_names_of_their_own(void **state)
     refused(g, "two outputs of a graph are called \"a\"");
 }
 
+/* The gradient of x^2 x is x^2 where the square is a constant. */
+static void gradients_end_where_a_tensor_is_detached(void **state)
+{
+    (void)state;
+    static const float values[] = {1, -2, 3, 0.5F};
+    const int64_t n[] = {4};
+    tuff_graph *g = new_graph();
+    tuff_program *program = NULL;
+    tuff_tensor *x = tuff_input(g, "x", TUFF_F32, 1, n), *square = tuff_detach(g, tuff_mul(g, x, x)), *grad;
+    tuff_graph_grad(g, tuff_sum(g, tuff_mul(g, square, x), 1, false), &x, 1, &grad);
+    tuff_output(g, "grad", grad);
+    KIT_OK(tuff_program_create(device, &g, &program));
+    KIT_OK(tuff_program_input(program, "x", values, sizeof values));
+    KIT_OK(tuff_program_run(program));
+    float got[4];
+    KIT_OK(tuff_program_output(program, "grad", got, sizeof got));
+    for (int i = 0; i < 4; i++)
+        assert_true(got[i] == values[i] * values[i]);
+    tuff_program_destroy(&program);
+}
+
 static void what_is_updated_in_place_is_looked_at_once(void **state)
 {
     (void)state;
@@ -272,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_have_names_of_their_own),
+        cmocka_unit_test(gradients_end_where_a_tensor_is_detached),
         cmocka_unit_test(what_is_updated_in_place_is_looked_at_once),
         cmocka_unit_test(sizes_do_not_overflow),
         cmocka_unit_test(a_folded_sum_is_seen_by_its_views),
