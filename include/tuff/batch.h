@@ -49,7 +49,7 @@ typedef struct tuff_batcher_params {
     bool invariant; /* a sequence's logits have the same bits alone and in any company. Else, where two tokens
                        are about equally likely, rounding may decide, but devices may be faster where few are
                        at work */
-    const char *adapter;     /* a PEFT directory to apply; NULL: none */
+    const char *adapter;     /* to apply: a PEFT directory or a GGUF file; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the batcher is destroyed */
     bool exact;              /* as in tuff_generator_params */

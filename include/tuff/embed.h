@@ -57,7 +57,7 @@ typedef struct tuff_embedder_params {
     int64_t
         max_length; /* tokens of a text, special ones among them, the rest of it is cut off; 0: the model's */
     int64_t batch_tokens;    /* at most so many tokens are computed together, a longer text alone; 0: 4096 */
-    const char *adapter;     /* a PEFT directory to apply, of LoRA or IA3; NULL: none */
+    const char *adapter;     /* to apply: a PEFT directory, of LoRA or IA3, or a GGUF file; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the embedder is destroyed */
 } tuff_embedder_params;

@@ -29,7 +29,7 @@ typedef struct tuff_generator_params {
     int64_t context_length; /* the most tokens of prompt and text together; 0: the model's. Models with rotary
                                positions may be run past it. Memory is taken for what runs need, in steps */
     bool cache_f16;         /* keep keys and values as f16 */
-    const char *adapter;    /* a PEFT directory to apply; NULL: none */
+    const char *adapter;    /* to apply: a PEFT directory or a GGUF file; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the generator is destroyed */
     bool exact;       /* weights stored by the block are multiplied in f32. Else the CPU rounds what they are

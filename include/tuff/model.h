@@ -42,8 +42,8 @@ TUFF_API void tuff_model_destroy(tuff_model **model);
  * (modules_to_save): `base` with that head, for classes of texts or tokens or for answers. Where labels have
  * names is a file that Tuff writes beside the adapter; without it they are called as the base calls as many,
  * or LABEL_0 and so on. *out_model stays NULL where the adapter has no head: base is the model, then.
- * `adapter` is a PEFT directory, to be given to what predicts or measures as well. Errors: TUFF_NOT_FOUND,
- * TUFF_BAD_FORMAT. */
+ * `adapter` is a PEFT directory, or a GGUF adapter, which has no head, to be given to what predicts or
+ * measures as well. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter,
                                                       tuff_model **out_model);
 
@@ -52,9 +52,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, co
  * columns and biases, modules that an adapter has whole take the place of the model's, a head of its own too.
  * It is computed in f64 each time a weight is read, a few rows at a time, from the files of both, which stay
  * open. Weights that are quantized are made f32 where the adapter changes them; a save then needs a type
- * (tuff_save_params). `adapter` is a PEFT directory; `base` is kept for as long as the result lives. Errors:
- * as tuff_model_adapted; TUFF_UNSUPPORTED, too, for a method that no weights can hold (prompt tuning).
- * Thread-safe. */
+ * (tuff_save_params). `adapter` is a PEFT directory or a GGUF adapter; `base` is kept for as long as the
+ * result lives. Errors: as tuff_model_adapted; TUFF_UNSUPPORTED, too, for a method that no weights can hold
+ * (prompt tuning). Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_merged(const tuff_model *base, const char *adapter,
                                                      tuff_model **out_model);
 
@@ -149,6 +149,26 @@ typedef struct tuff_save_params {
  * large for the type. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_save_with(const tuff_model *model,
                                                         const tuff_save_params *params, const char *path);
+
+typedef struct tuff_adapter_params {
+    size_t struct_size;      /* set by TUFF_ADAPTER_PARAMS_INIT */
+    tuff_file_format format; /* TUFF_FORMAT_HF: a PEFT directory; TUFF_FORMAT_GGUF: one file, for llama.cpp */
+    uint32_t reserved;       /* 0 */
+    const char *base_name; /* of the model that the result is for, as those who load it know it; NULL: as the
+                              adapter's files say, else the directory of `base`, or where its GGUF is from */
+    const tuff_watch *watch; /* TUFF_PHASE_SAVE, in bytes; NULL: none */
+} tuff_adapter_params;
+#define TUFF_ADAPTER_PARAMS_INIT                                   \
+    {                                                              \
+        sizeof(tuff_adapter_params), TUFF_FORMAT_HF, 0, NULL, NULL \
+    }
+/* Writes an adapter, a PEFT directory or a GGUF file, as either of them, f32. `base` is the model that it is
+ * for, or one of its shape. A GGUF adapter is plain LoRA with one alpha for all: other scales (patterns of
+ * ranks and alphas, rsLoRA) are multiplied into B, so that the effect stays. What is PEFT's stays as its
+ * config has it. `params` may be NULL. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT; TUFF_UNSUPPORTED, by name,
+ * for what GGUF cannot hold: other methods, DoRA, modules that the adapter has whole. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_adapter_convert(const tuff_model *base, const char *adapter,
+                                                        const tuff_adapter_params *params, const char *path);
 
 #ifdef __cplusplus
 }

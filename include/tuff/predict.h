@@ -42,8 +42,8 @@ typedef struct tuff_predictor_params {
                                 model's files say, for answers at most 384: a longer context is read in windows */
     int64_t batch_tokens;    /* at most so many tokens are computed together, a longer input alone; 0: 4096 */
     int64_t guesses;         /* for each mask: the most likely so many tokens, 1 to 1024; 0: 5 */
-    const char *adapter;     /* a PEFT directory to apply, of LoRA or IA3, for classes also of prompt tuning,
-                                whose virtual tokens take of the model's positions; NULL: none */
+    const char *adapter;     /* to apply: a GGUF file or a PEFT directory, of LoRA or IA3, for classes also of
+                                prompt tuning,     whose virtual tokens take of the model's positions; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the predictor is destroyed */
 } tuff_predictor_params;

@@ -177,7 +177,9 @@ typedef struct tuff_train_params {
     const char *optim;
     double momentum;  /* of SGD; 0: none */
     bool nesterov;    /* SGD: Nesterov's momentum */
-    bool reserved[7]; /* leave them false */
+    bool use_rslora;  /* LoRA: what it adds is scaled by alpha / sqrt(rank) (Kalajdzievski 2023) */
+    bool use_dora;    /* LoRA: rows of what it makes get magnitudes that are trained (Liu et al. 2024) */
+    bool reserved[5]; /* leave them false */
     /* An adapter is trained instead of the model: "lora", "ia3" or "prompt_tuning", as in PEFT, in letters of
      * any case; NULL: LoRA when there is a lora_rank, else none. */
     const char *peft_type;
@@ -193,16 +195,22 @@ typedef struct tuff_train_params {
     const char *lr_scheduler_kwargs;
     /* Settings of the optimizer's own, spelled in the same way, as in transformers; NULL: none are given. */
     const char *optim_args;
+    /* LoRA: "q_proj=4,v_proj=16", modules that have another rank or alpha, by the last parts of their names;
+     * NULL: none */
+    const char *rank_pattern, *alpha_pattern;
+    const char
+        *base_model_name; /* adapters: what PEFT is to load them onto, a name of the hub or a path; NULL:
+                             the model's directory, or the repository that a GGUF says it is from */
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
  * max_nonfinite 10, no watch, AdamW, no momentum. */
-#define TUFF_TRAIN_PARAMS_INIT                                                                             \
-    {                                                                                                      \
-        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,  \
-            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, {false}, NULL, NULL, NULL, 0, NULL, NULL, \
-            NULL                                                                                           \
+#define TUFF_TRAIN_PARAMS_INIT                                                                               \
+    {                                                                                                        \
+        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, {false}, NULL, NULL, NULL, 0, \
+            NULL, NULL, NULL, NULL, NULL, NULL                                                               \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
@@ -337,7 +345,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_measure_retrieval(tuff_trainer *
 typedef struct tuff_eval_params {
     size_t struct_size;      /* set by TUFF_EVAL_PARAMS_INIT */
     int64_t batch_size;      /* examples per run; 0: 4 */
-    const char *adapter;     /* a PEFT directory to apply; NULL: none */
+    const char *adapter;     /* to apply: a PEFT directory or a GGUF file; NULL: none */
     const tuff_watch *watch; /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
 } tuff_eval_params;
 #define TUFF_EVAL_PARAMS_INIT                   \
@@ -354,8 +362,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_d
                                                  tuff_eval_result *out_result);
 
 /* Writes the logits of the first blocks (at most 4) as a safetensors file for checks against other
- * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT directory
- * or NULL; `watch` (TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE) may be NULL. */
+ * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT directory or a
+ * GGUF file or NULL; `watch` (TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE) may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_save_logits(const tuff_model *model, tuff_device *device,
                                                     const tuff_dataset *data, const char *adapter,
                                                     const tuff_watch *watch, const char *path);

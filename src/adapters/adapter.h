@@ -5,6 +5,7 @@
 #define TUFF_ADAPTERS_ADAPTER_H
 
 #include "base/log.h"
+#include "formats/gguf.h"
 #include "formats/peft.h"
 #include "models/model.h"
 #include "models/net.h"
@@ -18,9 +19,13 @@ typedef struct tuff_adapter_settings {
     const char *feedforward; /* IA3: those of them whose input is scaled; NULL: as the default has it */
     int64_t rank;            /* LoRA */
     double alpha, dropout;   /* LoRA: the scale is alpha / rank; of the layer's input, while training */
-    int64_t virtual_tokens;  /* prompt tuning */
-    const char *init_text;   /* of the virtual tokens; NULL: they begin at random */
-    uint64_t seed;           /* of what begins at random */
+    bool use_rslora;         /* LoRA: it is alpha / sqrt(rank) */
+    bool use_dora;           /* LoRA: rows of what it makes have magnitudes of their own */
+    const char *rank_pattern,
+        *alpha_pattern;     /* LoRA: "q_proj=4,v_proj=16", of modules that have another; NULL */
+    int64_t virtual_tokens; /* prompt tuning */
+    const char *init_text;  /* of the virtual tokens; NULL: they begin at random */
+    uint64_t seed;          /* of what begins at random */
 } tuff_adapter_settings;
 
 /* What an adapter trains. */
@@ -29,6 +34,7 @@ typedef struct tuff_adapter_tensor {
     int rank;
     int64_t shape[2];
     const tuff_weight *weight; /* in the file that was opened; NULL: it begins anew */
+    const tuff_param *rows_of; /* the file has its rows as a GGUF those of this parameter; NULL: in order */
 } tuff_adapter_tensor;
 
 /* A parameter of the model that it has whole, in place of the model's: PEFT's modules_to_save. */
@@ -56,8 +62,15 @@ typedef struct tuff_method {
     tuff_status (*create)(tuff_adapter *adapter, const tuff_adapter_settings *settings);
     /* The same from files, whose type it is; shapes are checked against the model. */
     tuff_status (*open)(tuff_adapter *adapter);
+    /* The same from a GGUF, which it takes over, also when it fails; and writing one, for a base model of
+     * this name (NULL: none). Both NULL: that format has no such adapters. */
+    tuff_status (*open_gguf)(tuff_adapter *adapter, tuff_gguf *gguf);
+    tuff_status (*write_gguf)(const tuff_adapter *adapter, const char *base, const tuff_watch *watch,
+                              const char *path);
     /* The first values of a new adapter's tensor, which are zeros already. */
     tuff_status (*start)(const tuff_adapter *adapter, size_t index, float *values);
+    /* The values of a fixed tensor, which are zeros already; NULL: there are none. */
+    tuff_status (*fill)(const tuff_adapter *adapter, size_t index, float *values);
     /* Writes adapter_config.json. */
     tuff_status (*describe)(const tuff_adapter *adapter, const tuff_adapter_card *card, tuff_buf *out);
     void (*free)(tuff_adapter *adapter); /* what `own` has outside the arena; NULL: nothing */
@@ -78,13 +91,16 @@ struct tuff_adapter {
     const tuff_model *model;
     tuff_adapter_tensor *tensors;
     size_t count, capacity;
+    tuff_adapter_tensor *fixed; /* vectors that nets read beside them, and nothing trains or saves */
+    size_t fixed_count, fixed_capacity;
     tuff_map by_name;
     tuff_adapter_whole *whole; /* in the files that were opened */
     size_t whole_count, whole_capacity;
     tuff_map whole_names; /* the parameters' */
     tuff_arena arena;
-    tuff_peft_files *files;       /* that it was opened from; NULL: a new one */
-    const tuff_weights *weights;  /* their tensors, whoever owns them by now */
+    const char *path;             /* of the file of its tensors; NULL: a new one */
+    tuff_peft_files *files;       /* of PEFT that it was opened from; NULL: none */
+    const tuff_weights *weights;  /* the file's tensors, whoever owns them by now; NULL: a new one */
     const tuff_log_receiver *log; /* while it is opened */
     int64_t virtual_tokens;       /* rows that come before each sequence's own */
     bool training;                /* of the net at hand */
@@ -95,7 +111,8 @@ struct tuff_adapter {
 /* A new adapter for the model, which must outlive it. */
 TUFF_MUST_USE tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_settings *settings,
                                               tuff_adapter **out_adapter);
-/* From a PEFT directory, by its peft_type. `log` receives what is said of it; it may be NULL. */
+/* From a PEFT directory, by its peft_type, or a GGUF file, by its adapter.type. `log` receives what is said
+ * of it; it may be NULL. */
 TUFF_MUST_USE tuff_status tuff_adapter_open(const tuff_model *model, const char *directory,
                                             const tuff_log_receiver *log, tuff_adapter **out_adapter);
 void tuff_adapter_destroy(tuff_adapter **adapter);
@@ -115,11 +132,15 @@ TUFF_MUST_USE tuff_status tuff_adapter_upload(const tuff_adapter *adapter, tuff_
 TUFF_MUST_USE tuff_status tuff_adapter_upload_model(const tuff_model *model, const tuff_adapter *adapter,
                                                     bool trained, int64_t positions, const tuff_watch *watch,
                                                     tuff_store *store);
+typedef struct tuff_adapter_saving {
+    const char *task_type; /* PEFT's, "CAUSAL_LM"; NULL: none */
+    const char *base; /* what PEFT is to load it onto; NULL: the model's directory, or where it is from */
+    const tuff_store *store; /* has the values; NULL: the files that it was opened from */
+    const tuff_watch *watch;
+} tuff_adapter_saving;
 /* Writes adapter_config.json and adapter_model.safetensors (f32) into a directory that exists, with the
- * parameters of the model that are trained whole (models/params.h). `task_type` is PEFT's, "CAUSAL_LM"; NULL:
- * none. */
-TUFF_MUST_USE tuff_status tuff_adapter_save(const tuff_adapter *adapter, const char *task_type,
-                                            const tuff_store *store, const tuff_watch *watch,
+ * parameters of the model that are trained whole (models/params.h), or are in the files. */
+TUFF_MUST_USE tuff_status tuff_adapter_save(const tuff_adapter *adapter, const tuff_adapter_saving *saving,
                                             const char *directory);
 
 /* ---- parameters that it has whole (adapters/whole.c) */
@@ -130,6 +151,8 @@ TUFF_MUST_USE tuff_status tuff_adapter_find_whole(tuff_adapter *adapter);
 const tuff_adapter_whole *tuff_adapter_whole_of(const tuff_adapter *adapter, const tuff_param *param);
 TUFF_MUST_USE tuff_status tuff_adapter_read_whole(const tuff_adapter *adapter, const tuff_adapter_whole *one,
                                                   int64_t begin, int64_t end, float *out);
+/* The name of the first of them, for an error text. */
+const char *tuff_adapter_whole_text(const tuff_adapter *adapter);
 /* Whether a tensor of the files is one of them. */
 bool tuff_adapter_is_whole(const tuff_adapter *adapter, const char *name);
 TUFF_MUST_USE tuff_status tuff_adapter_upload_whole(const tuff_adapter *adapter, tuff_store *store);
@@ -143,12 +166,16 @@ const char *tuff_ia3_usual(const char *arch, bool feedforward);
 
 /* ---- for methods */
 
-/* Lists one more tensor; `name` is copied. */
+/* Lists one more tensor; `name` is copied. Without columns it is a vector of so many numbers. */
 TUFF_MUST_USE tuff_status tuff_adapter_add(tuff_adapter *adapter, const char *name, int64_t rows,
                                            int64_t columns, const tuff_weight *weight);
 /* Its number, or SIZE_MAX. */
 size_t tuff_adapter_find(const tuff_adapter *adapter, const char *name);
-/* Rows [begin, end) of a tensor as the files have it. */
+/* Lists a fixed vector, whose name lives as long as the adapter; NULL: out of memory. Its variable in a net.
+ */
+TUFF_MUST_USE tuff_status tuff_adapter_add_fixed(tuff_adapter *adapter, const char *name, int64_t size);
+tuff_tensor *tuff_adapter_fixed(const tuff_adapter *adapter, tuff_net *net, size_t index);
+/* Rows [begin, end) of a tensor as the files have it; a vector is one row. */
 TUFF_MUST_USE tuff_status tuff_adapter_read(const tuff_adapter *adapter, size_t index, int64_t begin,
                                             int64_t end, float *out);
 /* The variable of a tensor in a net's graph. */

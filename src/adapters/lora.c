@@ -1,29 +1,15 @@
 /* LoRA (Hu et al. 2022): y = W x + b + scale * B (A dropout(x)), per adapted linear layer. */
+#include "adapters/lora.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "adapters/adapter.h"
-#include "adapters/targets.h"
+#include "base/memory.h"
 #include "base/rng.h"
 
-/* An adapted module: its tensors are 2 i, A [rank, in], and 2 i + 1, B [out, rank]. */
-typedef struct module {
-    const char *name;
-    double scale;
-} module;
+enum { MOST_RANK = 65536 };
 
-typedef struct lora {
-    module *modules;
-    size_t count, capacity;
-    tuff_map by_module;
-    tuff_peft_adapter *peft; /* where opened from files */
-    int64_t rank;            /* of the config to be written */
-    double alpha, dropout;
-    tuff_targets targets; /* as given; none: every linear layer, or as the file says */
-    uint64_t seed;
-} lora;
-
-static tuff_status begin(tuff_adapter *a, lora **out)
+tuff_status tuff_lora_begin(tuff_adapter *a, tuff_lora **out)
 {
     a->own = *out = tuff_arena_alloc(&a->arena, sizeof **out);
     return *out ? TUFF_OK : tuff_fail_memory("an adapter");
@@ -31,190 +17,295 @@ static tuff_status begin(tuff_adapter *a, lora **out)
 
 static void free_lora(tuff_adapter *a)
 {
-    lora *l = a->own;
+    tuff_lora *l = a->own;
     tuff_peft_destroy(&l->peft);
+    tuff_gguf_destroy(&l->gguf);
     tuff_map_free(&l->by_module);
+    tuff_arena_free(&l->config.arena);
     tuff_free(l->modules);
 }
 
-/* `pair` NULL: a new one. */
-static tuff_status add(tuff_adapter *a, const char *name, const tuff_param *p, int64_t rank, double scale,
-                       const tuff_peft_pair *pair)
+tuff_status tuff_lora_add(tuff_adapter *a, const tuff_param *p, int64_t rank, double scale,
+                          const tuff_peft_pair *pair)
 {
-    lora *l = a->own;
-    const char *tensors[2] = {
+    tuff_lora *l = a->own;
+    const bool gguf = l->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
+    char name[256];
+    tuff_adaptable(p, name);
+    const char *tensors[3] = {
         tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_A.weight", name),
         tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_B.weight", name),
+        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_magnitude_vector", name),
     };
-    module m = {.name = tuff_arena_strdup(&a->arena, name), .scale = scale};
-    if (!tensors[0] || !tensors[1] || !m.name ||
+    tuff_lora_module m = {.name = tuff_arena_strdup(&a->arena, name),
+                          .param = p,
+                          .rank = rank,
+                          .scale = scale,
+                          .first = a->count};
+    if (!tensors[0] || !tensors[1] || !tensors[2] || !m.name ||
         !tuff_grow((void **)&l->modules, l->count, &l->capacity, sizeof *l->modules) ||
         !tuff_map_put(&l->by_module, name, strlen(name), (uint32_t)l->count))
         return tuff_fail_memory("an adapter");
     TUFF_TRY(tuff_adapter_add(a, tensors[0], rank, p->shape[1], pair ? pair->a : NULL));
     TUFF_TRY(tuff_adapter_add(a, tensors[1], p->shape[0], rank, pair ? pair->b : NULL));
+    if (gguf) a->tensors[a->count - 1].rows_of = p;
+    if (l->config.dora) {
+        TUFF_TRY(tuff_adapter_add(a, tensors[2], p->shape[0], 0, pair ? pair->magnitude : NULL));
+        TUFF_TRY(tuff_dora_add(a, &m));
+    }
     l->modules[l->count++] = m;
     return TUFF_OK;
 }
 
-static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
+/* ---- a new one */
+
+static tuff_status check_settings(const tuff_adapter_settings *s)
 {
-    lora *l = NULL;
-    const tuff_model *model = a->model;
-    TUFF_TRY(begin(a, &l));
-    if (s->rank < 1 || s->rank > 65536)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "lora_rank is %lld, expected 1 to 65536", (long long)s->rank);
+    if (s->rank < 1 || s->rank > MOST_RANK)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "lora_rank is %lld, expected 1 to %d", (long long)s->rank,
+                         MOST_RANK);
     if (!(s->alpha > 0) || !isfinite(s->alpha))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "lora_alpha is %g, expected a number above 0", s->alpha);
     if (!(s->dropout >= 0 && s->dropout < 1))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "lora_dropout is %g, expected at least 0 and below 1",
                          s->dropout);
-    l->dropout = s->dropout;
-    l->rank = s->rank;
-    l->alpha = s->alpha;
+    return TUFF_OK;
+}
+
+static tuff_status read_patterns(tuff_lora *l, const tuff_adapter_settings *s)
+{
+    tuff_peft_config *c = &l->config;
+    TUFF_TRY(tuff_peft_patterns_parse(s->rank_pattern, "rank_pattern", &c->arena, &c->rank_pattern,
+                                      &c->rank_pattern_count));
+    for (size_t i = 0; i < c->rank_pattern_count; i++) {
+        const double rank = c->rank_pattern[i].value;
+        if (rank != floor(rank) || rank < 1 || rank > MOST_RANK)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "rank_pattern has %g for %s, expected a whole number of 1 to %d", rank,
+                             c->rank_pattern[i].module, MOST_RANK);
+    }
+    return tuff_peft_patterns_parse(s->alpha_pattern, "alpha_pattern", &c->arena, &c->alpha_pattern,
+                                    &c->alpha_pattern_count);
+}
+
+/* Each entry is for some module. */
+static tuff_status check_patterns(const tuff_lora *l, const char *option, const tuff_peft_pattern *patterns,
+                                  size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < l->count && !found; k++)
+            found = tuff_peft_pattern_is(&patterns[i], l->modules[k].name);
+        if (!found)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "%s has \"%s\", and no adapted module is called so; there is %s", option,
+                             patterns[i].module, l->count ? l->modules[0].name : "none");
+    }
+    return TUFF_OK;
+}
+
+static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
+{
+    tuff_lora *l = NULL;
+    const tuff_model *model = a->model;
+    TUFF_TRY(tuff_lora_begin(a, &l));
+    TUFF_TRY(check_settings(s));
+    l->config.dropout = s->dropout;
+    l->config.rank = s->rank;
+    l->config.alpha = s->alpha;
+    l->config.rslora = s->use_rslora;
+    l->config.dora = s->use_dora;
     l->seed = s->seed;
+    TUFF_TRY(read_patterns(l, s));
     TUFF_TRY(tuff_targets_parse(s->targets ? s->targets : model->config.arch->lora_target, "lora_target",
                                 &a->arena, &l->targets));
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         char name[256];
         if (!tuff_adaptable(p, name) || !tuff_targets_match(&l->targets, name)) continue;
-        TUFF_TRY(add(a, name, p, s->rank, s->alpha / (double)s->rank, NULL));
+        TUFF_TRY(
+            tuff_lora_add(a, p, tuff_peft_rank(&l->config, name), tuff_peft_scale(&l->config, name), NULL));
     }
-    return tuff_targets_check(&l->targets, model);
+    TUFF_TRY(tuff_targets_check(&l->targets, model));
+    TUFF_TRY(check_patterns(l, "rank_pattern", l->config.rank_pattern, l->config.rank_pattern_count));
+    return check_patterns(l, "alpha_pattern", l->config.alpha_pattern, l->config.alpha_pattern_count);
 }
+
+/* ---- from PEFT's files */
 
 static tuff_status add_pair(tuff_adapter *a, const tuff_peft_pair *pair, const char *file)
 {
     const tuff_param *p = tuff_adaptable_find(a->model, pair->module);
     if (!p) return tuff_adaptable_missing(a->model, pair->module, file);
-    bool fits = pair->a->rank == 2 && pair->b->rank == 2 && pair->a->shape[0] == pair->rank &&
-                pair->a->shape[1] == p->shape[1] && pair->b->shape[0] == p->shape[0] &&
-                pair->b->shape[1] == pair->rank;
-    if (!fits)
+    if (pair->a->shape[1] != p->shape[1] || pair->b->shape[0] != p->shape[0])
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: the adapter of %s is for a layer of %lld to %lld, the model's is %lld to %lld",
                          file, pair->module, (long long)pair->a->shape[1], (long long)pair->b->shape[0],
                          (long long)p->shape[1], (long long)p->shape[0]);
-    char name[256];
-    tuff_adaptable(p, name);
-    return add(a, name, p, pair->rank, pair->scale, pair);
+    return tuff_lora_add(a, p, pair->rank, pair->scale, pair);
+}
+
+/* An adapter of a classifier has its head along, which a model without one has no place for. */
+static void say_unused(const tuff_adapter *a, const tuff_peft_adapter *peft)
+{
+    const char *unused = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < peft->ignored_count; i++) {
+        if (tuff_adapter_is_whole(a, peft->ignored[i])) continue;
+        if (!count++) unused = peft->ignored[i];
+    }
+    if (unused)
+        tuff_log_to(a->log, TUFF_LOG_WARN,
+                    "%s: the tensor %s%s of this adapter is not used: the model has no place for it", a->path,
+                    unused, count > 1 ? " (and others)" : "");
 }
 
 static tuff_status open(tuff_adapter *a)
 {
-    lora *l = NULL;
-    const char *file = a->files->weights_path;
-    TUFF_TRY(begin(a, &l));
+    tuff_lora *l = NULL;
+    TUFF_TRY(tuff_lora_begin(a, &l));
     TUFF_TRY(tuff_peft_open_files(a->files, &l->peft));
-    /* An adapter of a classifier has its head along, which a model without one has no place for. */
-    const char *unused = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < l->peft->ignored_count; i++) {
-        if (tuff_adapter_is_whole(a, l->peft->ignored[i])) continue;
-        if (!count++) unused = l->peft->ignored[i];
-    }
-    if (unused)
-        tuff_log_to(a->log, TUFF_LOG_WARN,
-                    "%s: the tensor %s%s of this adapter is not used: the model has no place for it", file,
-                    unused, count > 1 ? " (and others)" : "");
-    l->rank = l->peft->config->rank;
-    l->alpha = l->peft->config->alpha;
-    l->dropout = l->peft->config->dropout;
+    say_unused(a, l->peft);
+    const tuff_peft_config *c = l->peft->config;
+    l->config.rank = c->rank;
+    l->config.alpha = c->alpha;
+    l->config.dropout = c->dropout;
+    l->config.dora = c->dora;
     for (size_t i = 0; i < l->peft->pair_count; i++)
-        TUFF_TRY(add_pair(a, &l->peft->pairs[i], file));
+        TUFF_TRY(add_pair(a, &l->peft->pairs[i], a->path));
     return TUFF_OK;
 }
+
+/* ---- in graphs and weights */
 
 static tuff_tensor *linear(void *self, tuff_net *net, const char *name, tuff_tensor *x, tuff_tensor *w,
                            tuff_tensor *y)
 {
     const tuff_adapter *adapter = self;
-    const lora *l = adapter->own;
+    const tuff_lora *l = adapter->own;
     tuff_graph *g = net->g;
     uint32_t i;
-    (void)w;
     if (!tuff_map_get(&l->by_module, name, strlen(name), &i)) return y;
-    tuff_tensor *a = tuff_adapter_variable(adapter, net, 2 * (size_t)i);
-    tuff_tensor *b = tuff_adapter_variable(adapter, net, 2 * (size_t)i + 1);
-    if (adapter->training && l->dropout > 0) {
+    const tuff_lora_module *m = &l->modules[i];
+    tuff_tensor *a = tuff_adapter_variable(adapter, net, m->first);
+    tuff_tensor *b = tuff_adapter_variable(adapter, net, m->first + 1), *dropped = NULL;
+    if (adapter->training && l->config.dropout > 0) {
         tuff_tensor *seed = tuff_graph_leaf(g, "dropout_seed");
         if (!seed) seed = tuff_input(g, "dropout_seed", TUFF_U32, 1, (int64_t[]){3});
-        x = tuff_dropout(g, x, seed, l->dropout, TUFF_STREAM_DROPOUT + i);
+        x = dropped = tuff_dropout(g, x, seed, l->config.dropout, TUFF_STREAM_DROPOUT + i);
     }
-    tuff_tensor *low = tuff_matmul(g, x, tuff_transpose(g, a));
-    return tuff_add(g, y, tuff_scale(g, tuff_matmul(g, low, tuff_transpose(g, b)), l->modules[i].scale));
+    tuff_tensor *low = tuff_matmul(g, tuff_matmul(g, x, tuff_transpose(g, a)), tuff_transpose(g, b));
+    low = tuff_scale(g, low, m->scale);
+    return l->config.dora ? tuff_dora_linear(adapter, net, m, dropped, w, y, low) : tuff_add(g, y, low);
 }
 
-/* Number of the module of a weight; SIZE_MAX: it is not adapted. */
-static size_t module_of(const lora *l, const tuff_param *p)
+/* The module of a weight; NULL: it is not adapted. */
+static const tuff_lora_module *module_of(const tuff_lora *l, const tuff_param *p)
 {
     uint32_t i;
     const size_t size = strlen(p->name), ending = strlen(".weight");
-    if (!tuff_ends_with(p->name, ".weight")) return SIZE_MAX;
-    return tuff_map_get(&l->by_module, p->name, size - ending, &i) ? i : SIZE_MAX;
+    if (!tuff_ends_with(p->name, ".weight")) return NULL;
+    return tuff_map_get(&l->by_module, p->name, size - ending, &i) ? &l->modules[i] : NULL;
 }
 
 static bool changes(const tuff_adapter *a, const tuff_param *p)
 {
-    return module_of(a->own, p) != SIZE_MAX;
+    return module_of(a->own, p) != NULL;
 }
 
-/* Rows of W + scale * B A; `sum` has room for one. */
-static void add_product(const float *a, const float *b, double scale, int64_t rows, int64_t rank,
-                        int64_t columns, double *sum, float *values)
-{
-    for (int64_t r = 0; r < rows; r++, values += columns) {
-        memset(sum, 0, (size_t)columns * sizeof *sum);
-        for (int64_t j = 0; j < rank; j++)
-            for (int64_t k = 0; k < columns; k++)
-                sum[k] += (double)b[r * rank + j] * a[j * columns + k];
-        for (int64_t k = 0; k < columns; k++)
-            values[k] = (float)(values[k] + scale * sum[k]);
-    }
-}
-
-static tuff_status merge(const tuff_adapter *adapter, const tuff_param *p, int64_t begin, int64_t end,
+static tuff_status merge(const tuff_adapter *a, const tuff_param *p, int64_t begin, int64_t end,
                          float *values)
 {
-    const lora *l = adapter->own;
-    const size_t i = module_of(l, p);
-    const int64_t rank = adapter->tensors[2 * i].shape[0], columns = p->shape[1], rows = end - begin;
-    float *a = tuff_alloc_array((size_t)(rank * columns), sizeof *a),
-          *b = tuff_alloc_array((size_t)(rows * rank), sizeof *b);
-    double *sum = tuff_alloc_array((size_t)columns, sizeof *sum);
-    tuff_status status = a && b && sum ? TUFF_OK : tuff_fail_memory("an adapter's weights");
-    if (status == TUFF_OK) status = tuff_adapter_read(adapter, 2 * i, 0, rank, a);
-    if (status == TUFF_OK) status = tuff_adapter_read(adapter, 2 * i + 1, begin, end, b);
-    if (status == TUFF_OK) add_product(a, b, l->modules[i].scale, rows, rank, columns, sum, values);
-    tuff_free(a);
-    tuff_free(b);
-    tuff_free(sum);
+    return tuff_lora_rows(a, module_of(a->own, p), begin, end, values, NULL);
+}
+
+/* What a module's rows are computed from. */
+typedef struct factors {
+    int64_t rank, columns;
+    double scale;
+    float *a, *b, *magnitudes; /* of all rows; NULL: none */
+    double *row;
+} factors;
+
+/* Row r of W + scale B A into f->row, of b's rows; returns its length. */
+static double combine(const factors *f, int64_t r, const float *w)
+{
+    double square = 0;
+    memset(f->row, 0, (size_t)f->columns * sizeof *f->row);
+    for (int64_t j = 0; j < f->rank; j++)
+        for (int64_t k = 0; k < f->columns; k++)
+            f->row[k] += (double)f->b[r * f->rank + j] * f->a[j * f->columns + k];
+    for (int64_t k = 0; k < f->columns; k++) {
+        f->row[k] = w[k] + f->scale * f->row[k];
+        square += f->row[k] * f->row[k];
+    }
+    return sqrt(square);
+}
+
+tuff_status tuff_lora_rows(const tuff_adapter *a, const tuff_lora_module *m, int64_t begin, int64_t end,
+                           float *values, double *lengths)
+{
+    const tuff_lora *l = a->own;
+    const int64_t rank = m->rank, columns = m->param->shape[1], all = m->param->shape[0], n = end - begin;
+    const bool dora = l->config.dora && !lengths;
+    const factors f = {.rank = rank,
+                       .columns = columns,
+                       .scale = m->scale,
+                       .a = tuff_alloc_array((size_t)(rank * columns), sizeof(float)),
+                       .b = tuff_alloc_array((size_t)(n * rank), sizeof(float)),
+                       .magnitudes = dora ? tuff_alloc_array((size_t)all, sizeof(float)) : NULL,
+                       .row = tuff_alloc_array((size_t)columns, sizeof(double))};
+    tuff_status status =
+        f.a && f.b && f.row && (f.magnitudes || !dora) ? TUFF_OK : tuff_fail_memory("an adapter's weights");
+    if (status == TUFF_OK) status = tuff_adapter_read(a, m->first, 0, rank, f.a);
+    if (status == TUFF_OK) status = tuff_adapter_read(a, m->first + 1, begin, end, f.b);
+    if (status == TUFF_OK && dora) status = tuff_adapter_read(a, m->first + 2, 0, 1, f.magnitudes);
+    for (int64_t r = 0; r < n && status == TUFF_OK; r++) {
+        const double length = combine(&f, r, values + r * columns),
+                     factor = dora ? f.magnitudes[begin + r] / length : 1;
+        if (lengths) lengths[r] = length;
+        for (int64_t k = 0; !lengths && k < columns; k++)
+            values[r * columns + k] = (float)(factor * f.row[k]);
+    }
+    tuff_free(f.a);
+    tuff_free(f.b);
+    tuff_free(f.magnitudes);
+    tuff_free(f.row);
     return status;
+}
+
+/* The module of a tensor. */
+static const tuff_lora_module *module_with(const tuff_lora *l, size_t index)
+{
+    return &l->modules[index / (l->config.dora ? 3 : 2)];
 }
 
 /* A: kaiming_uniform_(a = sqrt 5), uniform in +-1 / sqrt(in) (He et al. 2015; peft's LoraLayer), each its own
  * stream of the seed. B stays zero. */
 static tuff_status start(const tuff_adapter *a, size_t index, float *values)
 {
-    const lora *l = a->own;
+    const tuff_lora *l = a->own;
+    const tuff_lora_module *m = module_with(l, index);
     const int64_t *shape = a->tensors[index].shape;
-    double bound = 1.0 / sqrt((double)shape[1]);
-    uint32_t stream = TUFF_STREAM_INIT + (uint32_t)(index / 2);
-    for (int64_t k = 0; index % 2 == 0 && k < shape[0] * shape[1]; k++)
+    const double bound = 1.0 / sqrt((double)shape[1]);
+    const uint32_t stream = TUFF_STREAM_INIT + (uint32_t)(m - l->modules);
+    if (index == m->first + 2) return tuff_dora_start(a, m, values);
+    for (int64_t k = 0; index == m->first && k < shape[0] * shape[1]; k++)
         values[k] = (float)(bound * (2 * tuff_rng_uniform(l->seed, (uint64_t)k, 0, stream) - 1));
     return TUFF_OK;
 }
 
+/* ---- writing */
+
 /* What target_modules lists: the targets as given, else the distinct last parts of the adapted modules. */
-static tuff_status collect_targets(const lora *l, tuff_peft_config *config)
+static tuff_status collect_targets(const tuff_lora *l, tuff_arena *arena, tuff_peft_config *config)
 {
     if (l->targets.count) {
         config->targets = l->targets.names;
         config->target_count = l->targets.count;
         return TUFF_OK;
     }
-    config->targets = tuff_arena_array(&config->arena, l->count + 1, sizeof *config->targets);
+    config->targets = tuff_arena_array(arena, l->count + 1, sizeof *config->targets);
     if (!config->targets) return tuff_fail_memory("an adapter's config");
     for (size_t i = 0; i < l->count; i++) {
         const char *dot = strrchr(l->modules[i].name, '.');
@@ -229,19 +320,18 @@ static tuff_status collect_targets(const lora *l, tuff_peft_config *config)
 
 static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card, tuff_buf *out)
 {
-    const lora *l = a->own;
-    tuff_peft_config config = {.base_model = card->base,
-                               .task_type = card->task_type,
-                               .modules = card->modules,
-                               .module_count = card->module_count,
-                               .rank = l->rank,
-                               .alpha = l->alpha,
-                               .dropout = l->dropout};
+    const tuff_lora *l = a->own;
+    tuff_arena arena = {0};
+    tuff_peft_config config = l->config;
+    config.base_model = card->base;
+    config.task_type = card->task_type;
+    config.modules = card->modules;
+    config.module_count = card->module_count;
     for (size_t i = 0; i < l->count; i++)
         config.fan_in_fan_out |= tuff_adaptable_conv1d(a->model, l->modules[i].name);
-    tuff_status status = collect_targets(l, &config);
+    tuff_status status = collect_targets(l, &arena, &config);
     if (status == TUFF_OK) tuff_peft_config_print(&config, out);
-    tuff_arena_free(&config.arena);
+    tuff_arena_free(&arena);
     return status;
 }
 
@@ -251,7 +341,10 @@ const tuff_method tuff_method_lora = {.peft_type = "LORA",
                                       .points = {.linear = linear},
                                       .create = create,
                                       .open = open,
+                                      .open_gguf = tuff_lora_open_gguf,
+                                      .write_gguf = tuff_lora_write_gguf,
                                       .start = start,
+                                      .fill = tuff_dora_fill,
                                       .describe = describe,
                                       .free = free_lora,
                                       .changes = changes,

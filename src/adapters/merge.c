@@ -16,7 +16,7 @@ static tuff_status rows(const void *self, const tuff_param *param, int64_t begin
         status = tuff_adapter_read_whole(adapter, whole, begin, end, values);
     else
         status = adapter->method->merge(adapter, param, begin, end, values);
-    return tuff_note(status, "%s: merging", adapter->files->weights_path);
+    return tuff_note(status, "%s: merging", adapter->path);
 }
 
 static void free_adapter(void *self)

@@ -97,6 +97,11 @@ tuff_status tuff_adapter_read_whole(const tuff_adapter *a, const tuff_adapter_wh
     return status;
 }
 
+const char *tuff_adapter_whole_text(const tuff_adapter *a)
+{
+    return a->whole_count ? a->whole[0].param->name : "none";
+}
+
 bool tuff_adapter_is_whole(const tuff_adapter *a, const char *name)
 {
     for (size_t i = 0; i < a->whole_count; i++)
@@ -226,6 +231,7 @@ tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter, tuff
     TUFF_NEED(base);
     TUFF_NEED(adapter);
     tuff_peft_files *files = NULL;
+    if (tuff_is_file(adapter)) return TUFF_OK; /* a GGUF has none */
     TUFF_TRY(tuff_peft_files_open(adapter, &files));
     tuff_status status = adapt(base, adapter, files, out_model);
     tuff_peft_files_close(&files);

@@ -7,7 +7,7 @@
 
 typedef struct convert_options {
     tuff_cli_common common;
-    const char *model, *output, *text, *adapter;
+    const char *model, *output, *text, *adapter, *base, *base_name;
     int to, dtype;
     bool overwrite, requantize;
 } convert_options;
@@ -21,7 +21,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_POSITION,
      .name = "MODEL",
      .offset = offsetof(convert_options, model),
-     .help = "a Hugging Face directory or a .gguf file"},
+     .help = "a Hugging Face directory or a .gguf file; with --base an adapter, of PEFT or a .gguf file"},
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
     {.kind = TUFF_ARG_CHOICE,
      .name = "to",
@@ -41,8 +41,21 @@ static const tuff_arg items[] = {
      .value = "DIR",
      .offset = offsetof(convert_options, adapter),
      .help =
-         "merge this PEFT adapter: the result has it in its weights and needs no adapter. LoRA and IA3 can be merged; a "
+         "merge this adapter, of PEFT or a .gguf file: the result has it in its weights and needs no adapter. LoRA and IA3 can be merged; a "
          "quantized model needs a --dtype then, since its weights become others"},
+    {.kind = TUFF_ARG_TEXT,
+     .name = "base",
+     .value = "MODEL",
+     .offset = offsetof(convert_options, base),
+     .help =
+         "convert an adapter, which is for this model: to a PEFT directory, or to a GGUF file for llama.cpp, which "
+         "has plain LoRA only (other scales of rsLoRA and patterns are multiplied in)"},
+    {.kind = TUFF_ARG_TEXT,
+     .name = "base-model-name",
+     .value = "NAME",
+     .offset = offsetof(convert_options, base_name),
+     .help = "what that model is called in the result, such as a name of the hub",
+     .preset = "as the adapter says"},
     {.kind = TUFF_ARG_CHOICE,
      .name = "dtype",
      .value = "stored|f32|f16|bf16|q8_0|q6_k|q5_k_m|q5_k_s|q4_k_m|q4_k_s|q3_k_l|q3_k_m|q3_k_s|q2_k|q5_1|q5_0|"
@@ -94,11 +107,11 @@ static const tuff_args spec = {
  * .gguf. */
 static bool check_inputs(const convert_options *options)
 {
-    const char *const inputs[] = {options->text, options->adapter, options->model};
+    const char *const inputs[] = {options->text, options->adapter, options->base, options->model};
     const char *ending = strrchr(options->output, '.');
     const bool within = tuff_cli_is_directory(options->model) && !(ending && strcmp(ending, ".gguf") == 0);
     return options->to == TO_HF || !tuff_cli_exists(options->output) ||
-           tuff_cli_check_output("output", options->output, inputs, within ? 3 : 2);
+           tuff_cli_check_output("output", options->output, inputs, within ? 4 : 3);
 }
 
 static bool check_output(const convert_options *options)
@@ -109,7 +122,12 @@ static bool check_output(const convert_options *options)
                      options->output);
         return false;
     }
-    if (options->to == TO_HF && tuff_cli_holds_adapter(options->output)) {
+    if (options->base && tuff_cli_holds_model(options->output)) {
+        tuff_cli_say("tuff: %s holds a model, and an adapter is to be written; choose another --output",
+                     options->output);
+        return false;
+    }
+    if (options->to == TO_HF && !options->base && tuff_cli_holds_adapter(options->output)) {
         tuff_cli_say("tuff: %s holds an adapter, and a model is to be written; choose another --output",
                      options->output);
         return false;
@@ -170,11 +188,50 @@ static int convert(const convert_options *options, const tuff_model *model, cons
     return TUFF_EXIT_OK;
 }
 
+/* An adapter, for a model. */
+static int convert_adapter(const convert_options *options)
+{
+    tuff_adapter_params params = TUFF_ADAPTER_PARAMS_INIT;
+    tuff_model *base = NULL;
+    if (!tuff_cli_model_is_there(options->base)) return TUFF_EXIT_FAILED;
+    tuff_cli_catch_interrupt();
+    params.format = options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF;
+    params.base_name = options->base_name;
+    params.watch = tuff_cli_watch();
+    tuff_status status = tuff_model_load_watched(options->base, tuff_cli_watch(), &base);
+    if (status == TUFF_OK) status = tuff_adapter_convert(base, options->model, &params, options->output);
+    tuff_model_destroy(&base);
+    tuff_cli_show_line("");
+    if (status != TUFF_OK) return failed(status);
+    if (!options->common.quiet)
+        tuff_cli_say("%s: an adapter for %s", options->output,
+                     options->base_name ? options->base_name : options->base);
+    return TUFF_EXIT_OK;
+}
+
+/* Options that go together. */
+static const char *contradiction(const convert_options *o)
+{
+    if (o->base && (o->adapter || o->text || o->requantize))
+        return "with --base an adapter is converted, which --adapter, --importance-text and --allow-requantize are not "
+               "for";
+    if (o->base && o->dtype >= DTYPE_FIRST &&
+        strcmp(tuff_save_type((size_t)(o->dtype - DTYPE_FIRST)), "f32") != 0)
+        return "adapters are written as f32";
+    if (o->base_name && !o->base) return "--base-model-name needs --base";
+    return NULL;
+}
+
 int tuff_cli_convert(int argc, char **argv)
 {
     convert_options options = {0};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    const char *wrong = contradiction(&options);
+    if (wrong) {
+        tuff_cli_say("tuff: %s (see: tuff help convert)", wrong);
+        return TUFF_EXIT_USAGE;
+    }
     if (options.to == TO_HF && options.dtype > DTYPE_LAST_OF_HF) {
         tuff_cli_say(
             "tuff: a Hugging Face directory holds weights as f32, f16 or bf16; --dtype %s is for --to gguf",
@@ -189,6 +246,14 @@ int tuff_cli_convert(int argc, char **argv)
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !check_output(&options) || !check_inputs(&options))
         return TUFF_EXIT_FAILED;
+    if (options.base) return convert_adapter(&options);
+    if (tuff_cli_holds_adapter(options.model) && !tuff_cli_holds_model(options.model)) {
+        tuff_cli_say(
+            "tuff: %s is an adapter: say with --base which model it is for (to merge it, give the model first "
+            "and %s as --adapter)",
+            options.model, options.model);
+        return TUFF_EXIT_FAILED;
+    }
     tuff_model *model = NULL, *merged = NULL;
     tuff_cli_catch_interrupt();
     tuff_status status = tuff_model_load_watched(options.model, tuff_cli_watch(), &model);

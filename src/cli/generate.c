@@ -13,7 +13,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
-     .help = "a PEFT adapter to apply: LoRA, IA3 or prompt tuning"},
+     .help = "an adapter to apply: of PEFT LoRA, DoRA, IA3 or prompt tuning; a .gguf file with LoRA"},
     {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt),
      .help = "the text to continue, or, of an encoder-decoder, to answer"},
     {TUFF_ARG_TEXT, "source-prefix", "TEXT", AT(source_prefix),

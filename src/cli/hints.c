@@ -81,7 +81,7 @@ static const hint hints[] = {
     {"model", "the model's path stands alone, without a name"},
     {"train-file", "write --file FILE (with generate: --prompt-file FILE)"},
     {"adapter", "adapters go to generate, eval, embed and such, and to convert, which merges them"},
-    {"lora", "write --adapter DIR, a PEFT directory (with train: --lora-rank N)"},
+    {"lora", "write --adapter PATH, a PEFT directory or a .gguf file (with train: --lora-rank N)"},
 };
 
 const char *tuff_args_hint(const char *name)

@@ -33,7 +33,8 @@ static const tuff_arg items[] = {
      .preset = "the model's prompt called \"query\", if it has one"},
     {TUFF_ARG_TEXT, "prompt-name", "NAME", AT(prompt_name),
      .help = "one of the prompts that the model's files name"},
-    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "a PEFT adapter to apply: LoRA or IA3"},
+    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
+     .help = "an adapter to apply: of PEFT LoRA or IA3; a .gguf file with LoRA"},
     TUFF_CLI_DEVICE_ROWS,
     TUFF_CLI_JSON_ROW(
         "print a JSON object per hit: query, row, score, text; of vectors of chunks also begin and end, "

@@ -104,8 +104,8 @@ static void print_setting(const run *r, const tuff_train_params *p, int64_t bloc
     tuff_model_info info = TUFF_MODEL_INFO_INIT;
     if (tuff_model_get_info(r->model, &info) != TUFF_OK) return;
     int64_t steps = tuff_trainer_total_steps(r->trainer);
-    const char *kind = tuff_cli_trains(r->options, "lora")            ? " (LoRA)"
-                       : tuff_cli_trains(r->options, "ia3")           ? " (IA3)"
+    const char *kind = tuff_cli_trains(r->options, "lora")  ? r->options->use_dora ? " (DoRA)" : " (LoRA)"
+                       : tuff_cli_trains(r->options, "ia3") ? " (IA3)"
                        : tuff_cli_trains(r->options, "prompt_tuning") ? " (prompt tuning)"
                                                                       : "";
     int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;

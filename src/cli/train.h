@@ -18,7 +18,9 @@ typedef struct tuff_cli_train_options {
         *optim, *optim_args, *scheduler_kwargs;
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
-    const char *peft_type, *target_modules, *feedforward_modules, *init_text;
+    const char *method, *peft_type, *target_modules, *feedforward_modules, *init_text;
+    const char *rank_pattern, *alpha_pattern, *base_model_name;
+    bool use_rslora, use_dora;
     int64_t lora_rank, virtual_tokens;
     double lora_alpha, lora_dropout; /* negative: not given */
     int64_t max_nonfinite;

@@ -116,14 +116,25 @@ static const tuff_arg items[] = {
     {TUFF_ARG_FLAG, "no-shuffle", NULL, AT(no_shuffle), .help = "take the blocks in the order of the file"},
     {.kind = TUFF_ARG_GROUP,
      .name = "Adapters (the model stays as it is, a few tensors beside it are trained):"},
-    {TUFF_ARG_TEXT, "peft-type", "NAME", AT(peft_type), .help = "lora, ia3 or prompt_tuning",
-     .preset = "lora with --lora-rank; else all parameters are trained"},
+    {TUFF_ARG_TEXT, "method", "NAME", AT(method),
+     .help = "full, lora, dora, ia3 or prompt: what is trained; dora is lora with --use-dora",
+     .preset = "lora with --lora-rank, else full"},
+    {TUFF_ARG_TEXT, "peft-type", "NAME", AT(peft_type),
+     .help = "the same as PEFT has it: lora, ia3 or prompt_tuning", .preset = ""},
     {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), 0, 65536,
      "rank of LoRA's matrices; 0: no LoRA, or with --peft-type lora 8"},
     {TUFF_ARG_REAL, "lora-alpha", "X", AT(lora_alpha), 0, 1e6,
      "the adapter's output is scaled by alpha / rank", "16"},
     {TUFF_ARG_REAL, "lora-dropout", "X", AT(lora_dropout), 0, 0.999, "part of the adapter's inputs to drop",
      "0"},
+    {TUFF_ARG_FLAG, "use-rslora", NULL, AT(use_rslora),
+     .help = "LoRA: scaled by alpha over the square root of the rank, so that large ranks learn as fast"},
+    {TUFF_ARG_FLAG, "use-dora", NULL, AT(use_dora),
+     .help = "LoRA: rows of the weights get magnitudes that are trained beside their directions"},
+    {TUFF_ARG_TEXT, "rank-pattern", "NAME=N,...", AT(rank_pattern),
+     .help = "LoRA: modules that have another rank, such as v_proj=16,down_proj=4"},
+    {TUFF_ARG_TEXT, "alpha-pattern", "NAME=X,...", AT(alpha_pattern),
+     .help = "LoRA: modules that have another alpha"},
     {TUFF_ARG_TEXT, "lora-target", "NAMES", AT(lora_target),
      .help = "modules to adapt, such as q_proj,v_proj, or all-linear",
      .preset = "as PEFT has it for the architecture"},
@@ -136,6 +147,9 @@ static const tuff_arg items[] = {
      "prompt tuning: rows that are trained and come before each text; 0: 20"},
     {TUFF_ARG_TEXT, "prompt-tuning-init-text", "TEXT", AT(init_text),
      .help = "prompt tuning: what these rows begin as", .preset = "random rows"},
+    {TUFF_ARG_TEXT, "base-model-name", "NAME", AT(base_model_name),
+     .help = "what PEFT is to load the adapter onto, a name of the hub or a path",
+     .preset = "the model's directory; of a .gguf file the repository that it says it is from, if any"},
     {.kind = TUFF_ARG_GROUP, .name = "Checkpoints (all that a training needs to go on, in --output-dir):"},
     {TUFF_ARG_CHOICE, "save-strategy", TUFF_CLI_STRATEGIES, AT(save_strategy),
      .help =
@@ -265,6 +279,11 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.feedforward_modules = o->feedforward_modules;
     p.num_virtual_tokens = o->virtual_tokens;
     p.prompt_tuning_init_text = o->init_text;
+    p.use_rslora = o->use_rslora;
+    p.use_dora = o->use_dora;
+    p.rank_pattern = o->rank_pattern;
+    p.alpha_pattern = o->alpha_pattern;
+    p.base_model_name = o->base_model_name;
     return p;
 }
 
@@ -272,6 +291,26 @@ bool tuff_cli_trains(const tuff_cli_train_options *o, const char *peft_type)
 {
     if (!o->peft_type) return o->lora_rank && strcmp(peft_type, "lora") == 0;
     return strcasecmp(o->peft_type, peft_type) == 0;
+}
+
+/* --method in PEFT's words. */
+static const char *take_method(tuff_cli_train_options *o)
+{
+    static const struct {
+        const char *name, *peft_type;
+    } methods[] = {
+        {"full", NULL}, {"lora", "lora"}, {"dora", "lora"}, {"ia3", "ia3"}, {"prompt", "prompt_tuning"}};
+    if (!o->method) return NULL;
+    if (o->peft_type) return "--method and --peft-type say the same thing; give one";
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcasecmp(o->method, methods[i].name) != 0) continue;
+        if (!methods[i].peft_type && o->lora_rank)
+            return "--method full trains all parameters, --lora-rank an adapter";
+        o->peft_type = methods[i].peft_type;
+        o->use_dora = o->use_dora || strcasecmp(o->method, "dora") == 0;
+        return NULL;
+    }
+    return "--method is full, lora, dora, ia3 or prompt";
 }
 
 /* Options that go together. */
@@ -286,6 +325,11 @@ static const char *contradiction(const tuff_cli_train_options *o)
         (o->lora_rank || o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
         return o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
                             : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
+    if (!tuff_cli_trains(o, "lora") && (o->use_rslora || o->use_dora || o->rank_pattern || o->alpha_pattern))
+        return "--use-rslora, --use-dora, --rank-pattern and --alpha-pattern are of LoRA: they need --lora-rank or "
+               "--method lora";
+    if (o->base_model_name && !o->lora_rank && !o->peft_type)
+        return "--base-model-name is of adapters: it needs --lora-rank or --method";
     if (o->target_modules && !tuff_cli_trains(o, "lora") && !tuff_cli_trains(o, "ia3"))
         return "--target-modules needs --peft-type lora or ia3";
     if (o->feedforward_modules && !tuff_cli_trains(o, "ia3"))
@@ -311,8 +355,9 @@ tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_opt
 {
     *out = defaults();
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
-    const char *wrong = outcome == TUFF_ARGS_RUN ? contradiction(out) : NULL;
-    if (!wrong && outcome == TUFF_ARGS_RUN) wrong = tuff_cli_checkpoints_settle(out);
+    const char *wrong = outcome == TUFF_ARGS_RUN ? take_method(out) : NULL;
+    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = contradiction(out);
+    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = tuff_cli_checkpoints_settle(out);
     if (!wrong) return outcome;
     tuff_cli_say("tuff: %s (see: tuff help train)", wrong);
     return TUFF_ARGS_WRONG;

@@ -81,6 +81,13 @@ static tuff_status add(tuff_peft_adapter *adapter, const tuff_weight *weight)
                              : weight->name;
     const char *mark = strstr(module, ".lora_");
     if (!mark) return ignore(adapter, weight);
+    const char *magnitude = ".lora_magnitude_vector", *after = mark + strlen(magnitude);
+    if (tuff_starts_with(mark, magnitude) && (!*after || *after == '.')) {
+        tuff_peft_pair *with = NULL;
+        TUFF_TRY(find_pair(adapter, module, (size_t)(mark - module), &with));
+        with->magnitude = weight;
+        return TUFF_OK;
+    }
     char side = side_of(mark + strlen(".lora_"));
     if (!side)
         return tuff_fail(
@@ -98,9 +105,34 @@ static tuff_status add(tuff_peft_adapter *adapter, const tuff_weight *weight)
     return TUFF_OK;
 }
 
+/* DoRA has a magnitude for each output, and only DoRA. */
+static tuff_status check_magnitude(const tuff_peft_adapter *adapter, const tuff_peft_pair *pair)
+{
+    const tuff_weight *m = pair->magnitude;
+    if (!m && !adapter->config->dora) return TUFF_OK;
+    if (!m)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: module '%s' has no lora_magnitude_vector, though 'use_dora' is set",
+                         pair->a->file, pair->module);
+    if (!adapter->config->dora)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: module '%s' has a lora_magnitude_vector, but 'use_dora' is not set", m->file,
+                         pair->module);
+    TUFF_TRY(tuff_weight_check_readable(m));
+    if (m->rank == 1 && m->shape[0] == pair->b->shape[0]) return TUFF_OK;
+    char found[100];
+    tuff_weight_shape_text(m->rank, m->shape, found, sizeof found);
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: tensor '%s' has shape %s, [%" PRId64 "] is expected", m->file,
+                     m->name, found, pair->b->shape[0]);
+}
+
 static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
 {
     const tuff_weight *a = pair->a, *b = pair->b;
+    if (!a && !b)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: module '%s' has a lora_magnitude_vector, but no lora_A and lora_B",
+                         pair->magnitude->file, pair->module);
     if (!a || !b)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: module '%s' has lora_%c but no lora_%c", (a ? a : b)->file,
                          pair->module, a ? 'A' : 'B', a ? 'B' : 'A');
@@ -117,7 +149,7 @@ static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
                          " of the configuration they must be [%" PRId64 ", in] and [out, %" PRId64 "]",
                          a->file, pair->module, found_a, found_b, pair->rank, pair->rank, pair->rank);
     }
-    return TUFF_OK;
+    return check_magnitude(adapter, pair);
 }
 
 tuff_status tuff_peft_pair_up(tuff_peft_config *config, tuff_weights *weights, const char *file,

@@ -58,6 +58,7 @@ typedef struct tuff_peft_config {
     double alpha, dropout;
     bool fan_in_fan_out; /* the base stores these weights as [in, out], as GPT-2's Conv1D does */
     bool rslora;         /* scale is alpha / sqrt(rank) */
+    bool dora;           /* rows of what it makes have magnitudes of their own */
     /* target_modules: either a list of names or one text (a regular expression or "all-linear"). When an
      * adapter is read, its tensors say which modules it adapts. */
     const char *target_text;
@@ -80,15 +81,22 @@ bool tuff_peft_key_known(const char *key);
 void tuff_peft_config_destroy(tuff_peft_config **config);
 /* The file's text, keys sorted, as PEFT writes it. */
 void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out);
+/* "q_proj=4,v_proj=16" as patterns, whose names live in the arena; NULL: none. `option` is for error texts.
+ */
+TUFF_MUST_USE tuff_status tuff_peft_patterns_parse(const char *text, const char *option, tuff_arena *arena,
+                                                   tuff_peft_pattern **out_patterns, size_t *out_count);
+/* Whether a pattern is for this module. */
+bool tuff_peft_pattern_is(const tuff_peft_pattern *pattern, const char *module);
 /* Rank of a module, and the factor on B A x, patterns applied. */
 int64_t tuff_peft_rank(const tuff_peft_config *config, const char *module);
 double tuff_peft_scale(const tuff_peft_config *config, const char *module);
 
 /* The adapter of one module: y += scale * B (A x). */
 typedef struct tuff_peft_pair {
-    const char *module;   /* path in the base model: "transformer.h.0.attn.c_attn" */
-    const tuff_weight *a; /* [rank, in] */
-    const tuff_weight *b; /* [out, rank] */
+    const char *module;           /* path in the base model: "transformer.h.0.attn.c_attn" */
+    const tuff_weight *a;         /* [rank, in] */
+    const tuff_weight *b;         /* [out, rank] */
+    const tuff_weight *magnitude; /* DoRA: [out]; else NULL */
     int64_t rank;
     double scale;
 } tuff_peft_pair;

@@ -182,6 +182,7 @@ static tuff_status read_config(tuff_peft_config *config, const cJSON *json, cons
     TUFF_TRY(tuff_json_number(json, "lora_dropout", file, &config->dropout));
     TUFF_TRY(tuff_json_bool(json, "fan_in_fan_out", file, &config->fan_in_fan_out));
     TUFF_TRY(tuff_json_bool(json, "use_rslora", file, &config->rslora));
+    TUFF_TRY(tuff_json_bool(json, "use_dora", file, &config->dora));
     if (config->rank < 1 || config->rank > 1000000)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: the rank 'r' is %lld; 1 or more is expected", file,
                          (long long)config->rank);
@@ -219,17 +220,64 @@ void tuff_peft_config_destroy(tuff_peft_config **config)
     *config = NULL;
 }
 
+bool tuff_peft_pattern_is(const tuff_peft_pattern *pattern, const char *module)
+{
+    const char *name = pattern->module;
+    const size_t length = strlen(name), whole = strlen(module);
+    if (strcmp(name[0] == '^' ? name + 1 : name, module) == 0) return true;
+    return name[0] != '^' && whole > length && module[whole - length - 1] == '.' &&
+           tuff_ends_with(module, name);
+}
+
 static const tuff_peft_pattern *match(const tuff_peft_pattern *patterns, size_t count, const char *module)
 {
-    for (size_t i = 0; i < count; i++) {
-        const char *name = patterns[i].module;
-        if (strcmp(name[0] == '^' ? name + 1 : name, module) == 0) return &patterns[i];
-        size_t length = strlen(name), whole = strlen(module);
-        if (name[0] != '^' && whole > length && module[whole - length - 1] == '.' &&
-            tuff_ends_with(module, name))
-            return &patterns[i];
-    }
+    for (size_t i = 0; i < count; i++)
+        if (tuff_peft_pattern_is(&patterns[i], module)) return &patterns[i];
     return NULL;
+}
+
+/* An entry, "q_proj=4". */
+static tuff_status parse_entry(const char *text, size_t size, const char *option, tuff_arena *arena,
+                               tuff_peft_pattern *out)
+{
+    char *name = tuff_arena_printf(arena, "%.*s", (int)size, text),
+         *equals = name ? strrchr(name, '=') : NULL;
+    cJSON *number = NULL;
+    if (!name) return tuff_fail_memory("an adapter");
+    if (equals && tuff_json_parse(equals + 1, strlen(equals + 1), option, &number) == TUFF_OUT_OF_MEMORY)
+        return TUFF_OUT_OF_MEMORY;
+    out->value = cJSON_IsNumber(number) ? number->valuedouble : 0;
+    cJSON_Delete(number);
+    if (!equals || equals == name || !(out->value > 0 && out->value <= 1e6))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s has \"%s\", expected a module's name and a number above 0, \"q_proj=4\"", option,
+                         name);
+    *equals = 0;
+    out->module = name;
+    return TUFF_OK;
+}
+
+tuff_status tuff_peft_patterns_parse(const char *text, const char *option, tuff_arena *arena,
+                                     tuff_peft_pattern **out, size_t *out_count)
+{
+    size_t most = 1;
+    *out = NULL;
+    *out_count = 0;
+    if (!text) return TUFF_OK;
+    for (const char *at = text; *at; at++)
+        most += *at == ',';
+    *out = tuff_arena_array(arena, most, sizeof **out);
+    if (!*out) return tuff_fail_memory("an adapter");
+    for (const char *at = text; *at;) {
+        at += strspn(at, ", ");
+        size_t size = strcspn(at, ",");
+        const char *next = at + size;
+        while (size && at[size - 1] == ' ')
+            size--;
+        if (size) TUFF_TRY(parse_entry(at, size, option, arena, &(*out)[(*out_count)++]));
+        at = next;
+    }
+    return TUFF_OK;
 }
 
 int64_t tuff_peft_rank(const tuff_peft_config *config, const char *module)
@@ -339,7 +387,7 @@ void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
     else
         tuff_peft_put_list(out, "target_modules", config->targets, config->target_count);
     tuff_peft_put_text(out, "task_type", config->task_type);
-    tuff_peft_put_bool(out, "use_dora", false);
+    tuff_peft_put_bool(out, "use_dora", config->dora);
     tuff_peft_put_bool(out, "use_rslora", config->rslora);
     tuff_peft_put_end(out);
 }

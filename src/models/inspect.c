@@ -232,10 +232,16 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
 {
     const tuff_peft_config *c = adapter->config;
     int64_t parameters = 0;
-    for (size_t i = 0; i < adapter->pair_count; i++)
-        parameters += tuff_weight_elements(adapter->pairs[i].a) + tuff_weight_elements(adapter->pairs[i].b);
+    for (size_t i = 0; i < adapter->pair_count; i++) {
+        const tuff_peft_pair *pair = &adapter->pairs[i];
+        parameters += tuff_weight_elements(pair->a) + tuff_weight_elements(pair->b);
+        if (pair->magnitude) parameters += tuff_weight_elements(pair->magnitude);
+    }
     tuff_inspect_section(r, "adapter", "Adapter");
-    put(r, "kind", c->rslora ? "LoRA, rank-stabilized" : "LoRA");
+    put(r, "kind",
+        c->dora     ? c->rslora ? "DoRA, rank-stabilized" : "DoRA"
+        : c->rslora ? "LoRA, rank-stabilized"
+                    : "LoRA");
     if (c->base_model) put(r, "base_model", c->base_model);
     if (c->task_type) put(r, "task_type", c->task_type);
     tuff_inspect_put_int(r, "rank", c->rank);

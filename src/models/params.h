@@ -76,6 +76,8 @@ const char *tuff_param_file_name(const tuff_param *param, bool gguf, int64_t ind
                                  char text[TUFF_PARAM_NAME]);
 /* The axes of one of them, or those of the tensor that it is part of; returns how many. */
 int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[TUFF_MAX_RANK]);
+/* Where a GGUF has row r of a parameter whose rows it has in another order (INTERLEAVED, QKV). */
+int64_t tuff_param_gguf_row(const tuff_param *param, int64_t r);
 /* Whether it may be stored in 16 bits or by the block, and whether weight decay applies. */
 bool tuff_param_is_matrix(const tuff_param *param);
 

@@ -8,10 +8,10 @@
 /* Rows are moved in pieces of about this many bytes, so that loading needs little memory beside the model. */
 enum { PIECE_BYTES = 16 << 20 };
 
-/* Where row r lies in GGUF. Of a head-wise half-split matrix at an interleaved place: (head, half, pair) at
- * (head, pair, half); of queries, keys and values by head: (head, which, row) at (which, head, row), where a
- * head's queries are those of several heads. */
-static int64_t row_of_file(const tuff_param *p, int64_t r)
+/* Of a head-wise half-split matrix at an interleaved place: (head, half, pair) at (head, pair, half); of
+ * queries, keys and values by head: (head, which, row) at (which, head, row), where a head's queries are
+ * those of several heads. */
+int64_t tuff_param_gguf_row(const tuff_param *p, int64_t r)
 {
     const int64_t heads = p->gguf.heads, queries = p->gguf.queries;
     int64_t d = p->shape[0] / heads, head = r / d, half = r % d / (d / 2), pair = r % (d / 2);
@@ -137,7 +137,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     if (!turned) return tuff_weight_read_rows(weight, begin, end, dtype, out);
     if (p->rank > 1) {
         for (int64_t r = begin; r < end; r++) {
-            int64_t from = row_of_file(p, r);
+            int64_t from = tuff_param_gguf_row(p, r);
             TUFF_TRY(
                 tuff_weight_read_rows(weight, from, from + 1, dtype, (char *)out + (r - begin) * row_bytes));
         }
@@ -147,7 +147,7 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     if (!whole) return tuff_fail_memory("a vector of a model");
     tuff_status status = tuff_weight_read(weight, dtype, whole);
     for (int64_t r = begin; r < end && status == TUFF_OK; r++)
-        memcpy((char *)out + (r - begin) * size, whole + row_of_file(p, r) * size, (size_t)size);
+        memcpy((char *)out + (r - begin) * size, whole + tuff_param_gguf_row(p, r) * size, (size_t)size);
     tuff_free(whole);
     return status;
 }

@@ -16,7 +16,8 @@
  * of 8 bytes. */
 #define ROOM(field)               +(sizeof(((tuff_train_params *)0)->field) + 7) / 8 * 8
 #define TUFF_SETTING(kind, field) ROOM(field)
-#define TUFF_NO_SETTING(field)    ROOM(field)
+#define TUFF_SETTING_BESIDE(kind, field)
+#define TUFF_NO_SETTING(field) ROOM(field)
 _Static_assert(sizeof(size_t)
 #include "train/settings.def"
                    == sizeof(tuff_train_params),
@@ -86,7 +87,8 @@ static void put_settings(const tuff_trainer *t, tuff_buf *out)
     put_made(out, "lr_scheduler_kwargs", &kwargs);
     tuff_optimizer_put_args(&t->runs.optimizer, &args);
     put_made(out, "optim_args", &args);
-#define TUFF_SETTING(kind, field) put_##kind(out, #field, p->field);
+#define TUFF_SETTING(kind, field)        put_##kind(out, #field, p->field);
+#define TUFF_SETTING_BESIDE(kind, field) TUFF_SETTING(kind, field)
 #define TUFF_NO_SETTING(field)
 #include "train/settings.def"
     tuff_buf_text(out, "},\n");

@@ -47,6 +47,15 @@ static tuff_status take_optimizer(tuff_train_params *p, const tuff_log_receiver 
     return TUFF_OK;
 }
 
+/* It is asked for when the adapter is saved, when the caller's text may be gone. */
+static tuff_status keep_base_name(tuff_trainer *t)
+{
+    const char *name = t->params.base_model_name;
+    t->params.base_model_name = NULL;
+    t->base_name = name ? tuff_strdup(name) : NULL;
+    return t->base_name || !name ? TUFF_OK : tuff_fail_memory("a trainer");
+}
+
 static tuff_status make_adapter(tuff_trainer *t)
 {
     tuff_train_params *p = &t->params;
@@ -58,6 +67,10 @@ static tuff_status make_adapter(tuff_trainer *t)
                                             .rank = named && !p->lora_rank ? PEFT_RANK : p->lora_rank,
                                             .alpha = p->lora_alpha,
                                             .dropout = p->lora_dropout,
+                                            .use_rslora = p->use_rslora,
+                                            .use_dora = p->use_dora,
+                                            .rank_pattern = p->rank_pattern,
+                                            .alpha_pattern = p->alpha_pattern,
                                             .virtual_tokens = p->num_virtual_tokens ? p->num_virtual_tokens
                                                                                     : VIRTUAL_TOKENS,
                                             .init_text = p->prompt_tuning_init_text,
@@ -67,7 +80,8 @@ static tuff_status make_adapter(tuff_trainer *t)
     /* they point to the caller's texts, which need not live on */
     p->peft_type = p->lora_target = p->target_modules = NULL;
     p->feedforward_modules = p->prompt_tuning_init_text = NULL;
-    return TUFF_OK;
+    p->rank_pattern = p->alpha_pattern = NULL;
+    return keep_base_name(t);
 }
 
 static tuff_status build(tuff_trainer *t, bool decay_all)
@@ -159,6 +173,7 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
     }
     tuff_runs_close(&t->runs);
     tuff_model_destroy(&t->own_model);
+    tuff_free(t->base_name);
     tuff_model_let_go(t->given);
     tuff_dataset_let_go(t->data);
     tuff_device_let_go(t->device);

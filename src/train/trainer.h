@@ -11,6 +11,7 @@
 struct tuff_trainer {
     const tuff_model *given; /* whose head may not be the task's */
     const tuff_model *model;
+    char *base_name;       /* that an adapter is saved for; NULL: the model's own */
     tuff_model *own_model; /* with the head that the task needs, where the caller's has another; else NULL */
     tuff_device *device;
     const tuff_dataset *data;

@@ -7,8 +7,13 @@ tuff_status tuff_trainer_write(tuff_trainer *t, tuff_stage *stage, const tuff_wa
     const tuff_task *task = t->data->task;
     TUFF_TRY(tuff_trainer_need_store(t));
     if (t->runs.lm.adapter)
-        return tuff_adapter_save(t->runs.lm.adapter, task->head ? task->head->peft_type : task->peft_type,
-                                 t->store, watch, tuff_stage_path(stage));
+        return tuff_adapter_save(
+            t->runs.lm.adapter,
+            &(tuff_adapter_saving){.task_type = task->head ? task->head->peft_type : task->peft_type,
+                                   .base = t->base_name,
+                                   .store = t->store,
+                                   .watch = watch},
+            tuff_stage_path(stage));
     TUFF_TRY(tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage));
     return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
 }

@@ -68,12 +68,85 @@ static void test_what_is_refused(void **state)
                 "--overwrite");
 }
 
+/* To a file for llama.cpp and back, which say the same beside the model. */
+static void test_other_files(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama"), *adapter = kit_join(model, "rslora"),
+               *gguf = kit_path("lora.gguf"), *back = kit_path("back"), *merged = kit_path("of-gguf");
+    kit_result beside = greedy(model, adapter), r;
+    KIT_DO("convert", adapter, "--base", model, "--to", "gguf", "--output", gguf, "--base-model-name",
+           "owner/name");
+    r = greedy(model, gguf);
+    assert_string_equal(r.out.data, beside.out.data);
+    kit_result_free(&r);
+    KIT_DO("convert", gguf, "--base", model, "--to", "hf", "--output", back);
+    r = greedy(model, back);
+    assert_string_equal(r.out.data, beside.out.data);
+    kit_result_free(&r);
+    KIT_DO("convert", model, "--adapter", gguf, "--to", "hf", "--output", merged);
+    same_text(merged, &beside);
+    kit_result_free(&beside);
+    const char *none = kit_path("none");
+    KIT_REFUSES(1, "say with --base which model it is for", "convert", adapter, "--to", "gguf", "--output",
+                none);
+    KIT_REFUSES(1, "cannot hold the magnitudes of DoRA", "convert", kit_join(model, "dora"), "--base", model,
+                "--to", "gguf", "--output", none);
+    KIT_REFUSES(1, "it holds no model: its general.type is \"adapter\"", "generate", "--model", gguf,
+                "--prompt", "a");
+    KIT_REFUSES(2, "with --base an adapter is converted", "convert", adapter, "--base", model, "--adapter",
+                adapter, "--to", "hf", "--output", none);
+    KIT_REFUSES(2, "adapters are written as f32", "convert", adapter, "--base", model, "--dtype", "f16",
+                "--to", "gguf", "--output", none);
+    KIT_REFUSES(2, "--base-model-name needs --base", "convert", model, "--base-model-name", "a/b", "--to",
+                "gguf", "--output", none);
+    KIT_REFUSES(1, "holds a model, and an adapter is to be written", "convert", adapter, "--base", model,
+                "--to", "hf", "--output", kit_copy_model(model, "kept"), "--overwrite");
+}
+
+static void expect_config(const char *directory, const char *const *parts)
+{
+    tuff_buf text = {0};
+    kit_read_file(kit_join(directory, "adapter_config.json"), &text);
+    for (; *parts; parts++)
+        if (!strstr(text.data, *parts)) fail_msg("%s is not in %s", *parts, text.data);
+    tuff_buf_free(&text);
+}
+
+static void test_train_variants(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama"), *out = kit_path("variant");
+    KIT_DO("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--method", "dora",
+           "--lora-rank", "4", "--use-rslora", "--rank-pattern", "v_proj=2", "--alpha-pattern",
+           "v_proj=3,q_proj=5", "--max-steps", "2", "--block-size", "16", "--base-model-name", "owner/name");
+    expect_config(out, (const char *const[]){"\"use_dora\": true", "\"use_rslora\": true", "\"v_proj\": 2",
+                                             "\"q_proj\": 5", "\"base_model_name_or_path\": \"owner/name\"",
+                                             NULL});
+    KIT_DO("generate", "--model", model, "--adapter", out, "--prompt", "a", "--max-new-tokens", "3");
+    KIT_DO("convert", model, "--adapter", out, "--to", "gguf", "--output", kit_path("variant.gguf"));
+#define REFUSED(code, part, ...)                                                                   \
+    KIT_REFUSES(code, part, "train", "--model", model, "--train-file", kit_text(), "--output-dir", \
+                kit_path("none"), __VA_ARGS__)
+    REFUSED(2, "are of LoRA: they need --lora-rank", "--use-dora");
+    REFUSED(2, "--method is full, lora, dora, ia3 or prompt", "--method", "vera");
+    REFUSED(2, "say the same thing", "--method", "lora", "--peft-type", "lora");
+    REFUSED(2, "--method full trains all parameters", "--method", "full", "--lora-rank", "4");
+    REFUSED(2, "--base-model-name is of adapters", "--base-model-name", "a/b");
+    REFUSED(1, "rank_pattern has \"z_proj\", and no adapted module is called so", "--lora-rank", "4",
+            "--rank-pattern", "z_proj=2");
+    REFUSED(1, "rank_pattern has 1.5 for q_proj", "--lora-rank", "4", "--rank-pattern", "q_proj=1.5");
+    REFUSED(1, "alpha_pattern has \"q_proj\", expected a module's name and a number above 0", "--lora-rank",
+            "4", "--alpha-pattern", "q_proj");
+#undef REFUSED
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_merge_onto_blocks),
-        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_merge),           cmocka_unit_test(test_merge_onto_blocks),
+        cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_train_variants),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -121,9 +121,24 @@ static void check_forward_and_gradients(const golden *g, tuff_adapter *adapter)
     if (adapter) unload(&base);
 }
 
+/* An adapter of a golden's folder, as make_goldens.py sets it. */
+static void set_adapter(const char *kind, bool gpt2, tuff_train_params *p)
+{
+    const bool ia3 = strcmp(kind, "ia3") == 0, prompt = strcmp(kind, "prompt") == 0;
+    p->peft_type = ia3 ? "IA3" : prompt ? "prompt_tuning" : "lora";
+    p->num_virtual_tokens = 5;
+    p->lora_rank = 4;
+    p->lora_alpha = 8;
+    p->lora_target = ia3 || prompt ? NULL : "all-linear";
+    p->use_dora = strcmp(kind, "dora") == 0;
+    p->use_rslora = strcmp(kind, "rslora") == 0;
+    if (!p->use_rslora) return;
+    p->rank_pattern = gpt2 ? "c_attn=2,c_fc=6" : "k_proj=2, model.layers.1.mlp.up_proj=6";
+    p->alpha_pattern = gpt2 ? "c_attn=3" : "k_proj=3";
+}
+
 /* 20 AdamW steps; with accumulation the batch is split into micro-batches of one row. */
-static void check_adamw(const golden *g, const char *peft_type, double rate, const char *adapter,
-                        bool accumulate)
+static void check_adamw(const golden *g, const char *kind, double rate, const char *adapter, bool accumulate)
 {
     size_t n_ids, n, n_norms;
     golden base = adapter ? load(g->name, "truth.safetensors") : *g;
@@ -139,12 +154,8 @@ static void check_adamw(const golden *g, const char *peft_type, double rate, con
     p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
     p.weight_decay = 0.01;
     p.no_shuffle = true;
-    if (peft_type) {
-        p.peft_type = peft_type;
-        p.lora_rank = 4;
-        p.lora_alpha = 8;
-        p.lora_target = strcmp(peft_type, "lora") == 0 ? "all-linear" : NULL;
-        p.num_virtual_tokens = 5;
+    if (kind) {
+        set_adapter(kind, strcmp(g->name, "gpt2") == 0, &p);
         p.learning_rate = rate;
     }
     tuff_dataset *data = NULL;
@@ -368,7 +379,7 @@ static void run_lora(void **state)
 }
 
 /* Adapters of other types, which begin as their files are: also with a batch in parts. */
-static void check_adapter(const char *model, const char *kind, const char *peft_type)
+static void check_adapter(const char *model, const char *kind, double rate)
 {
     char truth[64], path[256];
     snprintf(truth, sizeof truth, "%s/truth.safetensors", kind);
@@ -379,19 +390,29 @@ static void check_adapter(const char *model, const char *kind, const char *peft_
     check_forward_and_gradients(&g, adapter);
     tuff_adapter_destroy(&adapter);
     check_saved_logits(&g, kit_asset(path));
-    check_adamw(&g, peft_type, 1e-2, kit_asset(path), false);
-    check_adamw(&g, peft_type, 1e-2, kit_asset(path), true);
+    check_adamw(&g, kind, rate, kit_asset(path), false);
+    check_adamw(&g, kind, rate, kit_asset(path), true);
     unload(&g);
 }
 
 static void run_ia3(void **state)
 {
-    check_adapter(*state, "ia3", "IA3");
+    check_adapter(*state, "ia3", 1e-2);
 }
 
 static void run_prompt(void **state)
 {
-    check_adapter(*state, "prompt", "prompt_tuning");
+    check_adapter(*state, "prompt", 1e-2);
+}
+
+static void run_dora(void **state)
+{
+    check_adapter(*state, "dora", 1e-3);
+}
+
+static void run_rslora(void **state)
+{
+    check_adapter(*state, "rslora", 1e-3);
 }
 
 int golden_main(const char *name)
@@ -451,6 +472,10 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_ia3, (void *)"llama"),
         cmocka_unit_test_prestate(run_prompt, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_prompt, (void *)"llama"),
+        cmocka_unit_test_prestate(run_dora, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_dora, (void *)"llama"),
+        cmocka_unit_test_prestate(run_rslora, (void *)"gpt2"),
+        cmocka_unit_test_prestate(run_rslora, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_lora, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt_neox"),

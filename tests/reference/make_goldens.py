@@ -19,6 +19,9 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
                         grad.<tensor of adapter_model.safetensors>, and, from lora/initial (Kaiming A, zero B):
                         adamw_losses, adamw_grad_norms, final_loss
     ia3/, prompt/       (gpt2, llama) the same for IA3 and prompt tuning, with a begin that is not at rest
+    dora/, rslora/      (gpt2, llama) the same for LoRA with magnitudes, and with a rank, an alpha and a scale of its own of
+                        some modules; both are also in merged.safetensors: the weights that PEFT merges them into, those
+                        of the last layer's attention
 
 The loss is Hugging Face's with labels = input_ids: T - 1 predictions a row, the mean over all. All is computed in f64
 and rounded to f32 at the end. Weights come from NumPy's legacy generator, which is the same in every version."""
@@ -376,6 +379,46 @@ def make_other_adapters(folder, targets, ids, batches, random):
         print(f"{folder.name:11} {name}: loss {losses[0]:.3f} -> {losses[1]:.3f}")
 
 
+def make_variants(folder, targets, ids, batches, seed):
+    """LoRA's variants at all linear layers, with numbers of their own."""
+    random = np.random.RandomState(seed)  # of its own, so that nothing else depends on it
+    fan_in_fan_out = "c_attn" in targets
+    common = {"r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "target_modules": targets, "task_type": "CAUSAL_LM",
+              "fan_in_fan_out": fan_in_fan_out}  # fmt: skip
+    some = {"c_attn": 2, "c_fc": 6} if fan_in_fan_out else {"k_proj": 2, "model.layers.1.mlp.up_proj": 6}
+    configs = {
+        "dora": LoraConfig(use_dora=True, **common),
+        "rslora": LoraConfig(use_rslora=True, rank_pattern=some, alpha_pattern={next(iter(some)): 3}, **common),
+    }
+    for name, config in configs.items():
+        model = get_peft_model(load_model(folder), config)
+        with torch.no_grad():
+            for key, parameter in sorted((k, p) for k, p in model.named_parameters() if p.requires_grad):
+                value = torch.as_tensor(random.standard_normal(tuple(parameter.shape)), dtype=torch.float32)
+                if "magnitude" in key:
+                    parameter.mul_(1 + 0.1 * value)
+                else:
+                    parameter.copy_((0.15 if "lora_A" in key else 0.1) * value)
+        save_adapter(model, folder / name)
+        merged = PeftModel.from_pretrained(load_model(folder), folder / name).merge_and_unload().state_dict()
+        kept = {k: v.contiguous() for k, v in merged.items() if re.search(r"\.1\.(attn\.c_attn|self_attn\.[qk]_proj)\.weight$", k)}
+        save_file(kept, folder / name / "merged.safetensors")
+        truth = {}
+        for part in ("gradients", "training"):
+            model = PeftModel.from_pretrained(load_model(folder), folder / name, is_trainable=True)
+            to_double(model)
+            made = training(model, batches, ids) if part == "training" else gradients(model, ids, adapter_name)
+            truth.update(made)
+        save_file({strip_weight(key): value for key, value in truth.items()}, folder / name / "truth.safetensors")
+        losses = [truth["adamw_losses"][i].item() for i in (0, -1)]
+        print(f"{folder.name:11} {name}: loss {losses[0]:.3f} -> {losses[1]:.3f}")
+
+
+def strip_weight(key):
+    """PEFT's files have magnitudes without the ending."""
+    return key.removesuffix(".weight") if "lora_magnitude_vector" in key else key
+
+
 def check_changes(folder, name, ids, want):
     """Each listed change of a key must move the logits by ten times what the tests allow."""
     config = json.loads((folder / "config.json").read_text())
@@ -468,6 +511,7 @@ def make(output, name, seed):
         make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
         make_lora(folder, targets, ids, batches, random)
         make_other_adapters(folder, targets, ids, batches, random)
+        make_variants(folder, targets, ids, batches, seed + 500)
     elif name in LORA:
         make_lora(folder, LORA[name], ids, batches, random)
 

@@ -95,7 +95,8 @@ static void what_is_written_is_read(void **state)
         tuff_store *store = NULL, *again = NULL;
         KIT_OK(tuff_store_create(device, &store));
         KIT_OK(tuff_adapter_upload(lora, store));
-        KIT_OK(tuff_adapter_save(lora, "CAUSAL_LM", store, NULL, directory));
+        KIT_OK(tuff_adapter_save(lora, &(tuff_adapter_saving){.task_type = "CAUSAL_LM", .store = store},
+                                 directory));
         KIT_OK(tuff_adapter_open(model, directory, NULL, &back));
         KIT_OK(tuff_store_create(device, &again));
         KIT_OK(tuff_adapter_upload(back, again));
@@ -174,7 +175,8 @@ static tuff_status make_and_save(void *user)
     TUFF_GO(tuff_adapter_create(user, &params, &lora));
     TUFF_GO(tuff_store_create(device, &store));
     TUFF_GO(tuff_adapter_upload(lora, store));
-    TUFF_GO(tuff_adapter_save(lora, "CAUSAL_LM", store, NULL, kit_temp_directory()));
+    TUFF_GO(tuff_adapter_save(lora, &(tuff_adapter_saving){.task_type = "CAUSAL_LM", .store = store},
+                              kit_temp_directory()));
 done:
     tuff_store_destroy(&store);
     tuff_adapter_destroy(&lora);
@@ -248,7 +250,8 @@ static void a_gguf_file_is_no_base_model(void **state)
         KIT_OK(tuff_store_create(device, &store));
         KIT_OK(tuff_adapter_upload(lora, store));
         KIT_OK(tuff_make_directories(kit_temp_path("of-gguf")));
-        KIT_OK(tuff_adapter_save(lora, "CAUSAL_LM", store, NULL, kit_temp_path("of-gguf")));
+        KIT_OK(tuff_adapter_save(lora, &(tuff_adapter_saving){.task_type = "CAUSAL_LM", .store = store},
+                                 kit_temp_path("of-gguf")));
         kit_read_file(kit_temp_path("of-gguf/adapter_config.json"), &text);
         if (!strstr(text.data, cases[i][2])) fail_msg("%s: %s", cases[i][1], text.data);
         tuff_buf_free(&text);

@@ -1,39 +1,6 @@
 /* Adapters in a model's weights: the same logits as beside it, in every kind of file; what cannot be merged.
  */
-#include "kit/files.h"
-#include "kit/truth.h"
-#include "model_fixture.h"
-#include "train/dataset.h"
-
-/* Logits of the truth's ids. */
-static float *logits_of(const golden *adapted, const tuff_model *model, const char *adapter, size_t *out_n)
-{
-    golden base = load(adapted->name, "truth.safetensors"), saved = {.name = adapted->name};
-    size_t n_ids;
-    int32_t *ids = ints(&base, "input_ids", &n_ids);
-    const char *path = kit_temp_path("logits.safetensors");
-    tuff_dataset *data = NULL;
-    KIT_OK(tuff_dataset_from_ids(ids, n_ids, tensor(adapted, "logits")->shape[1], &data));
-    KIT_OK(tuff_save_logits(model, device, data, adapter, NULL, path));
-    KIT_OK(tuff_safetensors_open(path, &saved.truth));
-    float *got = floats(&saved, "logits", out_n);
-    tuff_free(ids);
-    tuff_weights_destroy(&saved.truth);
-    tuff_dataset_destroy(&data);
-    unload(&base);
-    return got;
-}
-
-/* They are PEFT's, with no adapter beside the model. */
-static void same_logits(const golden *adapted, const tuff_model *model, double relative)
-{
-    size_t n, n_got;
-    float *want = floats(adapted, "logits", &n), *got = logits_of(adapted, model, NULL, &n_got);
-    assert_int_equal(n_got, n);
-    compare(adapted->name, "logits of the merged model", got, want, n, relative);
-    tuff_free(want);
-    tuff_free(got);
-}
+#include "adapted_fixture.h"
 
 static tuff_model *merged_of(const tuff_model *base, const char *adapter)
 {
@@ -46,23 +13,21 @@ static tuff_model *merged_of(const tuff_model *base, const char *adapter)
 static void merged_is_beside(void **state)
 {
     (void)state;
-    static const char *const cases[][2] = {{"gpt2", "lora"},          {"gpt2", "ia3"},   {"llama", "lora"},
-                                           {"llama", "ia3"},          {"bloom", "lora"}, {"gpt_neox", "lora"},
-                                           {"falcon-groups", "lora"}, {"phi3", "lora"}};
+    static const char *const cases[][2] = {
+        {"gpt2", "lora"},  {"gpt2", "ia3"},      {"llama", "lora"},         {"llama", "ia3"},
+        {"bloom", "lora"}, {"gpt_neox", "lora"}, {"falcon-groups", "lora"}, {"phi3", "lora"},
+        {"gpt2", "dora"},  {"llama", "dora"},    {"gpt2", "rslora"},        {"llama", "rslora"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char truth[64], path[128];
-        snprintf(truth, sizeof truth, "%s/truth.safetensors", cases[i][1]);
-        snprintf(path, sizeof path, "golden/%s/%s", cases[i][0], cases[i][1]);
-        const char *adapter = kit_asset(path);
-        golden g = load(cases[i][0], truth);
+        const char *adapter = adapter_of(cases[i][0], cases[i][1]);
+        golden g = load_adapted(cases[i][0], cases[i][1]);
         tuff_model *merged = merged_of(g.model, adapter);
-        same_logits(&g, merged, 1e-5);
+        same_logits(&g, merged, NULL);
         for (int format = TUFF_FORMAT_HF; format <= TUFF_FORMAT_GGUF; format++) {
             const char *file = kit_temp_path(format == TUFF_FORMAT_HF ? "merged" : "merged.gguf");
             tuff_model *again = NULL;
             KIT_OK(tuff_model_save(merged, (tuff_file_format)format, TUFF_F32, file));
             KIT_OK(tuff_model_load(file, &again));
-            same_logits(&g, again, 1e-5);
+            same_logits(&g, again, NULL);
             tuff_model_destroy(&again);
         }
         tuff_model_destroy(&merged);
@@ -72,9 +37,44 @@ static void merged_is_beside(void **state)
         KIT_OK(tuff_model_load(plain, &gguf));
         merged = merged_of(gguf, adapter);
         tuff_model_destroy(&gguf); /* kept by what is merged */
-        same_logits(&g, merged, 1e-5);
+        same_logits(&g, merged, NULL);
         tuff_model_destroy(&merged);
         unload(&g);
+    }
+}
+
+/* The weights that PEFT's merge_and_unload gives. */
+static void weights_are_those_of_peft(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"gpt2", "dora"}, {"llama", "dora"}, {"gpt2", "rslora"}, {"llama", "rslora"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *base = model_open(cases[i][0]),
+                   *merged = merged_of(base, adapter_of(cases[i][0], cases[i][1]));
+        const char *directory = kit_temp_path("weights");
+        tuff_weights *ours = NULL, *theirs = NULL;
+        KIT_OK(tuff_model_save(merged, TUFF_FORMAT_HF, TUFF_F32, directory));
+        KIT_OK(tuff_safetensors_open(kit_join(directory, "model.safetensors"), &ours));
+        KIT_OK(tuff_safetensors_open(kit_join(adapter_of(cases[i][0], cases[i][1]), "merged.safetensors"),
+                                     &theirs));
+        assert_true(theirs->count > 0);
+        for (size_t k = 0; k < theirs->count; k++) {
+            const tuff_weight *want = &theirs->items[k], *got = tuff_weights_find(ours, want->name);
+            assert_non_null(got);
+            assert_int_equal(got->bytes, want->bytes);
+            float *a = tuff_alloc(want->bytes), *b = tuff_alloc(want->bytes);
+            KIT_OK(tuff_weight_read(got, TUFF_F32, a));
+            KIT_OK(tuff_weight_read(want, TUFF_F32, b));
+            for (int64_t n = 0; n < tuff_weight_elements(want); n++)
+                assert_true(fabsf(a[n] - b[n]) <= 1e-6F);
+            tuff_free(a);
+            tuff_free(b);
+        }
+        tuff_weights_destroy(&ours);
+        tuff_weights_destroy(&theirs);
+        tuff_model_destroy(&merged);
+        tuff_model_destroy(&base);
     }
 }
 
@@ -279,6 +279,7 @@ int main(void)
     if (!open_device("cpu")) return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merged_is_beside),
+        cmocka_unit_test(weights_are_those_of_peft),
         cmocka_unit_test(lora_adds_its_product),
         cmocka_unit_test(whole_modules_take_their_places),
         cmocka_unit_test(quantized_models_need_a_type),

@@ -171,7 +171,8 @@ static void what_is_written_is_read(void **state)
             KIT_OK(tuff_store_create(device, &stores[k]));
             KIT_OK(tuff_adapter_upload(adapter, stores[k]));
             KIT_OK(tuff_make_directories(directory));
-            KIT_OK(tuff_adapter_save(adapter, "CAUSAL_LM", stores[k], NULL, directory));
+            KIT_OK(tuff_adapter_save(
+                adapter, &(tuff_adapter_saving){.task_type = "CAUSAL_LM", .store = stores[k]}, directory));
             tuff_adapter_destroy(&adapter);
             KIT_OK(tuff_adapter_open(model, kit_temp_path(name), NULL, &adapter));
             if (k) same_values(stores[0], stores[k]);
@@ -339,7 +340,8 @@ static void virtual_tokens_begin_as_tokens(void **state)
         KIT_OK(tuff_store_create(device, &store));
         KIT_OK(tuff_adapter_upload(adapter, store));
         KIT_OK(tuff_make_directories(directory));
-        KIT_OK(tuff_adapter_save(adapter, "CAUSAL_LM", store, NULL, directory));
+        KIT_OK(tuff_adapter_save(adapter, &(tuff_adapter_saving){.task_type = "CAUSAL_LM", .store = store},
+                                 directory));
         size_t vocab = (size_t)model->config.vocab_size;
         float *want = tuff_alloc_array(vocab, sizeof *want), *got = tuff_alloc_array(vocab, sizeof *got);
         logits_of(model, NULL, ids, 24, want);

@@ -103,6 +103,14 @@ FIELD(tuff_save_params, reserved, 36)
 FIELD(tuff_save_params, importance, 40)
 LAST(tuff_save_params, importance)
 
+STRUCT(tuff_adapter_params, 32)
+FIELD(tuff_adapter_params, struct_size, 0)
+FIELD(tuff_adapter_params, format, 8)
+FIELD(tuff_adapter_params, reserved, 12)
+FIELD(tuff_adapter_params, base_name, 16)
+FIELD(tuff_adapter_params, watch, 24)
+LAST(tuff_adapter_params, watch)
+
 STRUCT(tuff_importance_params, 24)
 FIELD(tuff_importance_params, struct_size, 0)
 FIELD(tuff_importance_params, context, 8)
@@ -383,7 +391,7 @@ FIELD(tuff_pair_params, normalize, 52)
 FIELD(tuff_pair_params, watch, 56)
 LAST(tuff_pair_params, watch)
 
-STRUCT(tuff_train_params, 256)
+STRUCT(tuff_train_params, 280)
 FIELD(tuff_train_params, struct_size, 0)
 FIELD(tuff_train_params, max_steps, 8)
 FIELD(tuff_train_params, num_train_epochs, 16)
@@ -409,7 +417,9 @@ FIELD(tuff_train_params, watch, 168)
 FIELD(tuff_train_params, optim, 176)
 FIELD(tuff_train_params, momentum, 184)
 FIELD(tuff_train_params, nesterov, 192)
-FIELD(tuff_train_params, reserved, 193)
+FIELD(tuff_train_params, use_rslora, 193)
+FIELD(tuff_train_params, use_dora, 194)
+FIELD(tuff_train_params, reserved, 195)
 FIELD(tuff_train_params, peft_type, 200)
 FIELD(tuff_train_params, target_modules, 208)
 FIELD(tuff_train_params, feedforward_modules, 216)
@@ -417,7 +427,10 @@ FIELD(tuff_train_params, num_virtual_tokens, 224)
 FIELD(tuff_train_params, prompt_tuning_init_text, 232)
 FIELD(tuff_train_params, lr_scheduler_kwargs, 240)
 FIELD(tuff_train_params, optim_args, 248)
-LAST(tuff_train_params, optim_args)
+FIELD(tuff_train_params, rank_pattern, 256)
+FIELD(tuff_train_params, alpha_pattern, 264)
+FIELD(tuff_train_params, base_model_name, 272)
+LAST(tuff_train_params, base_model_name)
 
 STRUCT(tuff_generate_memory, 48)
 FIELD(tuff_generate_memory, struct_size, 0)
@@ -659,6 +672,7 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_generate_many_result, TUFF_GENERATE_MANY_RESULT_INIT);
     SETS_SIZE(tuff_model_info, TUFF_MODEL_INFO_INIT);
     SETS_SIZE(tuff_save_params, TUFF_SAVE_PARAMS_INIT);
+    SETS_SIZE(tuff_adapter_params, TUFF_ADAPTER_PARAMS_INIT);
     SETS_SIZE(tuff_importance_params, TUFF_IMPORTANCE_PARAMS_INIT);
     SETS_SIZE(tuff_program_memory, TUFF_PROGRAM_MEMORY_INIT);
     SETS_SIZE(tuff_sampling, TUFF_SAMPLING_INIT);

@@ -187,6 +187,7 @@ static const struct {
     CALLS(tuff_model_load_watched),
     CALLS(tuff_model_adapted),
     CALLS(tuff_model_merged),
+    CALLS(tuff_adapter_convert),
     CALLS(tuff_model_destroy),
     CALLS(tuff_model_get_info),
     CALLS(tuff_model_get_tokenizer),

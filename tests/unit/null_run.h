@@ -258,6 +258,14 @@ CALLS_OF(tuff_model_adapted)
     REFUSED_OUT(tuff_model_adapted(NULL, "x", &out), out);
     REFUSED_OUT(tuff_model_adapted(fixture.model, NULL, &out), out);
 }
+CALLS_OF(tuff_adapter_convert)
+{
+    tuff_adapter_params unset = {0};
+    REFUSED(tuff_adapter_convert(NULL, "x", NULL, "y"));
+    REFUSED(tuff_adapter_convert(fixture.model, NULL, NULL, "y"));
+    REFUSED(tuff_adapter_convert(fixture.model, "x", NULL, NULL));
+    REFUSED(tuff_adapter_convert(fixture.model, "x", &unset, "y"));
+}
 CALLS_OF(tuff_model_merged)
 {
     tuff_model *out;

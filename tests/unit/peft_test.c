@@ -67,7 +67,8 @@ static void test_bad_configs(void **state)
     expect("{\"r\":8}", TUFF_BAD_FORMAT, "no 'peft_type'");
     expect("{\"peft_type\":\"IA3\"}", TUFF_UNSUPPORTED, "'peft_type' is 'IA3'");
     expect("{\"peft_type\":\"LORA\",\"bias\":\"all\"}", TUFF_UNSUPPORTED, "'bias' is 'all'");
-    expect("{\"peft_type\":\"LORA\",\"use_dora\":true}", TUFF_UNSUPPORTED, "'use_dora' is set");
+    expect("{\"peft_type\":\"LORA\",\"use_qalora\":true}", TUFF_UNSUPPORTED, "'use_qalora' is set");
+    expect("{\"peft_type\":\"LORA\",\"use_dora\":1}", TUFF_BAD_FORMAT, "use_dora");
     expect("{\"peft_type\":\"LORA\",\"kasa_config\":{\"beta\":1}}", TUFF_UNSUPPORTED, "'kasa_config' is set");
     expect("{\"peft_type\":\"LORA\",\"init_lora_weights\":\"pissa_niter_4\"}", TUFF_UNSUPPORTED,
            "'init_lora_weights' is 'pissa_niter_4'");
@@ -185,8 +186,10 @@ static void test_bad_pairs(void **state)
               "A has shape [2, 4] and B [4, 3]; with the rank 2");
     KIT_FAILS(pair_up("q.lora_A.weight 4 4;q.lora_B.weight 4 4;", &a), TUFF_BAD_FORMAT,
               "must be [2, in] and [out, 2]");
-    KIT_FAILS(pair_up("q.lora_magnitude_vector.weight 1 4;", &a), TUFF_UNSUPPORTED,
-              "only LoRA on linear layers");
+    KIT_FAILS(pair_up("q.lora_magnitude_vector.weight 1 4;", &a), TUFF_BAD_FORMAT,
+              "module 'q' has a lora_magnitude_vector, but no lora_A and lora_B");
+    KIT_FAILS(pair_up("q.lora_A.weight 2 4;q.lora_B.weight 3 2;q.lora_magnitude_vector 1 3;", &a),
+              TUFF_BAD_FORMAT, "module 'q' has a lora_magnitude_vector, but 'use_dora' is not set");
     KIT_FAILS(pair_up("q.lora_embedding_A 1 4;", &a), TUFF_UNSUPPORTED, "'q.lora_embedding_A'");
     KIT_FAILS(pair_up("q.lora_A.one.weight 2 4;q.lora_A.two.weight 2 4;", &a), TUFF_UNSUPPORTED,
               "two adapters");
