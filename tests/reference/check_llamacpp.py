@@ -6,7 +6,8 @@
 
 The names are directories of assets/golden that hold a decoder or an encoder-decoder, whose texts are compared with those
 that Tuff makes of the file, since llama.cpp's server runs no encoders; without a name, all that have a truth.json are
-tried. Those that GGUF has no architecture for are listed as such. Where Tuff warns that llama.cpp runs or loads the file otherwise,
+tried. With --adapter lora the golden's PEFT adapter of that folder goes along as a GGUF adapter (--lora), and what PEFT makes of
+both is what is wanted. Those that GGUF has no architecture for are listed as such. Where Tuff warns that llama.cpp runs or loads the file otherwise,
 a difference is expected. --prefix runs the server elsewhere, where --work is seen as --seen.
 Exit status 1 when a continuation differs or llama.cpp refuses a file."""
 
@@ -33,10 +34,27 @@ def ask(port, path, body=None):
         return json.loads(answer.read())
 
 
-def continuation(options, file, prompt, count):
+def with_peft(options, name, prompt, count):
+    """The greedy continuation of a golden with its adapter, as PEFT has it."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(GOLDEN / name), GOLDEN / name / options.adapter)
+    model = model.double().eval()
+    ids = list(prompt)
+    with torch.no_grad():
+        for _ in range(count):
+            ids.append(int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+    return ids[len(prompt) :]
+
+
+def continuation(options, file, prompt, count, lora=None):
     """The ids that llama.cpp says follow, or a sentence that says why there are none."""
     command = [*shlex.split(options.prefix), options.server, "-m", f"{options.seen or options.work}/{file.name}", "--port"]
     command += [str(options.port), "-c", "128", "-np", "1", "-ngl", "0", "-t", "1", "--no-warmup", "-fa", "off", "-ctk", "f32", "-ctv", "f32"]
+    if lora:
+        command += ["--lora", f"{options.seen or options.work}/{lora.name}"]
     with open(file.with_suffix(".log"), "wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -80,13 +98,23 @@ def check(options, name):
     want = truth["greedy_ids"].tolist()
     file, model = pathlib.Path(options.work) / f"{name}.gguf", pathlib.Path(options.work) / "model"
     # llama.cpp has rules for tokens of models whose names say phi-3, which these small vocabularies do not have
-    shutil.copytree(GOLDEN / name, model, dirs_exist_ok=True, ignore=shutil.ignore_patterns("truth*", "lora", "ia3", "prompt"))
+    beside = shutil.ignore_patterns("truth*", "lora", "ia3", "prompt", "dora", "rslora")
+    shutil.copytree(GOLDEN / name, model, dirs_exist_ok=True, ignore=beside)
     made = subprocess.run([options.tuff, "convert", str(model), "--to", "gguf", "--output", str(file)],
                           capture_output=True, text=True)
     shutil.rmtree(model)
     if made.returncode != 0:
         return "not written", made.stderr.strip().splitlines()[-1]
-    if "source_ids" in truth:
+    if options.adapter:
+        lora, prompt = pathlib.Path(options.work) / f"{name}-lora.gguf", truth["prompt_ids"].tolist()
+        subprocess.run([options.tuff, "convert", str(GOLDEN / name / options.adapter), "--base", str(GOLDEN / name), "--to",
+                        "gguf", "--output", str(lora)], check=True)  # fmt: skip
+        alone, want = want, with_peft(options, name, prompt, len(want))
+        found = continuation(options, file, prompt, len(want), lora)
+        lora.unlink()
+        if want == alone:
+            return "FAILED", "the adapter changes nothing"
+    elif "source_ids" in truth:
         want, found = answer(options, file, name, len(want))
     else:
         found = continuation(options, file, truth["prompt_ids"].tolist(), len(want))
@@ -108,6 +136,7 @@ def main():
     parser.add_argument("--work", default="/tmp")
     parser.add_argument("--seen", default="")
     parser.add_argument("--port", type=int, default=8123)
+    parser.add_argument("--adapter", default="")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     names = options.names or sorted(p.parent.name for p in GOLDEN.glob("*/truth.safetensors"))
