@@ -147,8 +147,8 @@ static tuff_status cannot(const tuff_adapter *a, const char *what)
     return tuff_fail(
         TUFF_UNSUPPORTED,
         "%s: GGUF adapters are plain LoRA and cannot hold %s: merge it into its model instead (tuff convert "
-        "MODEL --adapter %s --to gguf)",
-        a->path, what, a->path);
+        "MODEL --adapter DIR --to gguf)",
+        a->path, what);
 }
 
 static tuff_status check_plain(const tuff_adapter *a)
