@@ -27,7 +27,6 @@ typedef struct step {
 } step;
 
 typedef struct search {
-    tuff_batcher *batcher;
     tuff_runner *runner;
     tuff_sequence *s;          /* the first of all */
     tuff_sequence *const *all; /* [n]: who gets the best texts */
@@ -43,6 +42,7 @@ typedef struct search {
     double *log_sums;       /* [width] */
     double *scores;         /* [vocab]: log-probabilities of a beam's next token */
     int64_t *used;          /* [width]: rows of slots in use */
+    int64_t *encoded;       /* [width]: of their sources; all have that of the first */
     beam *held;             /* [width]: what the slots hold */
     tuff_feed *feeds;       /* [width] */
     tuff_move *moves;       /* [width] */
@@ -59,6 +59,7 @@ static void free_search(search *w)
     tuff_free(w->log_sums);
     tuff_free(w->scores);
     tuff_free(w->used);
+    tuff_free(w->encoded);
     tuff_free(w->feeds);
     tuff_free(w->moves);
     tuff_free(w->words);
@@ -72,11 +73,12 @@ static tuff_status make_room(search *w)
     w->log_sums = tuff_alloc_array(width, sizeof *w->log_sums);
     w->scores = tuff_alloc_array((size_t)w->runner->model->config.vocab_size, sizeof *w->scores);
     w->used = tuff_alloc_array(width, sizeof *w->used);
+    w->encoded = tuff_alloc_array(width, sizeof *w->encoded);
     w->feeds = tuff_alloc_array(width, sizeof *w->feeds);
     w->moves = tuff_alloc_array(width, sizeof *w->moves);
     w->words = tuff_alloc_array(beams * (size_t)w->most, sizeof *w->words);
-    if (!w->running || !w->best || !w->log_sums || !w->scores || !w->used || !w->feeds || !w->moves ||
-        !w->words)
+    if (!w->running || !w->best || !w->log_sums || !w->scores || !w->used || !w->encoded || !w->feeds ||
+        !w->moves || !w->words)
         return tuff_fail_memory("a search with beams");
     w->spare = w->running + width;
     w->found = w->spare + width;
@@ -101,14 +103,15 @@ static void copy(beam *to, const beam *from)
 static tuff_status reserve(search *w, int64_t positions)
 {
     const tuff_sequence *s = w->s;
-    const int64_t encoded = s->encoded ? (int64_t)s->source_count : 0;
     const tuff_room room = {.slots = w->width,
                             .positions = positions,
                             .most = s->given + w->most - 1,
+                            .kept = w->width,
                             .used = w->used,
                             .sources = s->source ? 1 : 0,
                             .source = (int64_t)s->source_count,
-                            .encoded = &encoded};
+                            .encoded = w->encoded};
+    w->encoded[0] = s->encoded ? (int64_t)s->source_count : 0;
     if (w->runner->most_slots < w->width) w->runner->most_slots = w->width;
     return tuff_runner_reserve(w->runner, &room, w->watch);
 }
@@ -381,8 +384,7 @@ tuff_status tuff_beams_find(tuff_batcher *b, tuff_sequence *const *sequences, si
     const tuff_config *c = &s->model->config;
     const int64_t width = s->params.num_beams;
     const int64_t ends = (int64_t)(s->params.eos_id_count + (s->params.ignore_eos ? 0 : c->tokens.eos_count));
-    search w = {.batcher = b,
-                .runner = b->runner,
+    search w = {.runner = b->runner,
                 .s = s,
                 .all = sequences,
                 .n = n,

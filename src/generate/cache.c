@@ -15,7 +15,8 @@ typedef struct part {
     const char *name;
     int64_t slots, capacity;           /* rows of each */
     int64_t from_slots, from_capacity; /* so far */
-    const int64_t *used;               /* [from_slots]: rows in use, but for: */
+    int64_t kept;                      /* so many of them, the first, are copied */
+    const int64_t *used;               /* [kept]: rows in use, but for: */
     int64_t more;                      /* of each slot that is in use */
 } part;
 
@@ -88,7 +89,7 @@ static tuff_status copy_cache(const growth *w, const part *p, const char *name, 
     const tuff_store *caches = tuff_session_caches(w->runner->session);
     tuff_buffer *from = caches ? tuff_store_find(caches, name) : NULL;
     for (int64_t head = 0; from && head < c->kv_heads; head++)
-        for (int64_t slot = 0; slot < p->from_slots; slot++) {
+        for (int64_t slot = 0; slot < p->kept; slot++) {
             if (p->used[slot] == 0) continue;
             int64_t n = (p->used[slot] + p->more) * c->head_dim;
             TUFF_TRY(tuff_buffer_read(from, (head * p->from_slots + slot) * p->from_capacity * c->head_dim,
@@ -112,7 +113,7 @@ static tuff_status add_cache(const growth *w, const part *p, int layer, char whi
 static int64_t longest(const part *p)
 {
     int64_t most = 0;
-    for (int64_t slot = 0; slot < p->from_slots; slot++)
+    for (int64_t slot = 0; slot < p->kept; slot++)
         if (p->used[slot] > most) most = p->used[slot];
     return most + p->more;
 }
@@ -136,6 +137,11 @@ static tuff_status fill(growth *w)
     return tuff_model_upload_tables(r->model, w->own.capacity, w->watch, w->store);
 }
 
+static int64_t fewer(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* What both kinds are to be like. */
 static growth plan(tuff_runner *r, const tuff_room *room, int64_t positions)
 {
@@ -146,6 +152,7 @@ static growth plan(tuff_runner *r, const tuff_room *room, int64_t positions)
                    .capacity = next_capacity(r, slots, positions, room->most),
                    .from_slots = r->slots,
                    .from_capacity = r->capacity,
+                   .kept = fewer(room->kept, r->slots),
                    .used = room->used,
                    .more = r->virtual_tokens};
     w.source = (part){.name = "cross",
@@ -153,6 +160,7 @@ static growth plan(tuff_runner *r, const tuff_room *room, int64_t positions)
                       .capacity = next_source(r, room->source),
                       .from_slots = r->source_slots,
                       .from_capacity = r->source_capacity,
+                      .kept = room->encoded ? fewer(room->kept, r->source_slots) : 0,
                       .used = room->encoded};
     return w;
 }

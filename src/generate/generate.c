@@ -10,6 +10,7 @@ static tuff_status prepare(tuff_batcher *b, const tuff_sequence *s, const tuff_w
     const tuff_room room = {.slots = 1,
                             .positions = n,
                             .most = tuff_sequence_most(s),
+                            .kept = 1,
                             .used = &nothing,
                             .sources = s->source ? 1 : 0,
                             .source = (int64_t)s->source_count,

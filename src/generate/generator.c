@@ -48,7 +48,7 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
     if (n < 1 || start < 0 || start + n > r->context)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "positions %lld to %lld do not fit a context of %lld",
                          (long long)start, (long long)(start + n), (long long)r->context);
-    const tuff_room room = {.slots = 1, .positions = start + n, .used = &start};
+    const tuff_room room = {.slots = 1, .positions = start + n, .kept = 1, .used = &start};
     tuff_watched work = {.watch = watch, .phase = TUFF_PHASE_PROMPT, .total = (uint64_t)n};
     TUFF_TRY(tuff_runner_reserve(r, &room, watch));
     for (int64_t done = 0; done < n;) {
@@ -97,7 +97,7 @@ tuff_status tuff_generator_logits(tuff_generator *gen, const int32_t *ids, size_
         return tuff_fail(TUFF_UNSUPPORTED,
                          "logits are asked for after ids alone, but this is %s, whose text answers another",
                          tuff_config_kind(&r->model->config));
-    const tuff_room room = {.slots = 1, .positions = (int64_t)n, .most = (int64_t)n, .used = &(int64_t){0}};
+    const tuff_room room = {.slots = 1, .positions = (int64_t)n, .most = (int64_t)n};
     TUFF_TRY(tuff_batcher_enter(gen->batcher, "generator"));
     tuff_status status = tuff_runner_reserve(gen->batcher->runner, &room, gen->batcher->own_watch);
     if (status == TUFF_OK) status = tuff_generator_run(gen, ids, (int64_t)n, 0);

@@ -54,10 +54,11 @@ tuff_generate_memory tuff_runner_memory(const tuff_runner *runner);
 typedef struct tuff_room {
     int64_t slots, positions; /* of each */
     int64_t most;             /* none will need more positions; 0: the context */
-    const int64_t *used;      /* [slots that there are]: positions in use */
-    /* of encoder-decoders: how many sources of how many tokens, and of which tokens the slots have keys */
+    int64_t kept;             /* so many slots, the first, keep what they hold; there may be others */
+    const int64_t *used;      /* [kept]: positions in use */
+    /* of encoder-decoders: how many sources of how many tokens, and of how many the slots have keys */
     int64_t sources, source;
-    const int64_t *encoded; /* [source_slots] */
+    const int64_t *encoded; /* [kept]; NULL: of none */
 } tuff_room;
 /* Makes room. What is there stays as it is when this fails. */
 TUFF_MUST_USE tuff_status tuff_runner_reserve(tuff_runner *runner, const tuff_room *room,

@@ -116,7 +116,11 @@ static bool tell(step *w)
 static tuff_status reserve(step *w)
 {
     tuff_batcher *b = w->b;
-    tuff_room room = {.slots = w->slots, .positions = w->length, .used = b->used, .encoded = b->encoded};
+    tuff_room room = {.slots = w->slots,
+                      .positions = w->length,
+                      .kept = b->max_slots,
+                      .used = b->used,
+                      .encoded = b->encoded};
     for (int64_t slot = 0; slot < b->max_slots; slot++) {
         const tuff_sequence *s = b->slots[slot];
         b->used[slot] = s ? s->fed : 0;

@@ -7,6 +7,7 @@
 #include "cpu_fixture.h"
 #include "generate/batcher.h"
 #include "generate/beams.h"
+#include "generate/generator.h"
 #include "model_fixture.h"
 
 enum { MOST = 16, BIASES = 4 };
@@ -158,9 +159,71 @@ static void no_text_is_left(void **state)
     tuff_model_destroy(&model);
 }
 
+typedef struct made {
+    char text[4096];
+    size_t size;
+} made;
+
+static bool take(const char *text, size_t size, void *user)
+{
+    made *m = user;
+    assert_true(m->size + size <= sizeof m->text);
+    memcpy(m->text + m->size, text, size);
+    m->size += size;
+    return true;
+}
+
+/* A text of 12 tokens behind so many letters, by a search with so many beams. */
+static made search(tuff_generator *generator, size_t letters, int64_t beams)
+{
+    char prompt[1024];
+    made m = {.size = 0};
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    assert_true(letters <= sizeof prompt);
+    for (size_t i = 0; i < letters; i++)
+        prompt[i] = "theriver"[i * i % 8];
+    params.num_beams = beams;
+    params.max_new_tokens = 12;
+    params.ignore_eos = true;
+    params.on_text = take;
+    params.user = &m;
+    KIT_OK(tuff_generate(generator, prompt, letters, &params, NULL));
+    return m;
+}
+
+/* A cache that has as many slots as there were beams grows for texts that have fewer, or for a longer source.
+ */
+static void a_wide_search_comes_first(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama", "t5"};
+    static const int64_t then[] = {1, 2};
+    tuff_generator_params of = TUFF_GENERATOR_PARAMS_INIT;
+    of.context_length = 4096;
+    for (int i = 0; i < 4; i++) {
+        const bool decoder = i / 2 == 0;
+        tuff_generator *generator, *fresh;
+        tuff_model *model = model_open(names[i / 2]);
+        KIT_OK(tuff_generator_create(model, device, &of, &generator));
+        KIT_OK(tuff_generator_create(model, device, &of, &fresh));
+        const tuff_runner *r = generator->batcher->runner;
+        search(generator, 1, 8);
+        assert_int_equal(r->slots, 8);
+        assert_int_equal(decoder ? r->capacity : r->source_capacity, decoder ? 256 : 64);
+        const made got = search(generator, 900, then[i % 2]), want = search(fresh, 900, then[i % 2]);
+        assert_true(decoder ? r->capacity > 256 : r->source_capacity > 64);
+        assert_int_equal(got.size, want.size);
+        assert_memory_equal(got.text, want.text, want.size);
+        tuff_generator_destroy(&generator);
+        tuff_generator_destroy(&fresh);
+        tuff_model_destroy(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_wide_search_comes_first),
         cmocka_unit_test(settings_count_for_beams),
         cmocka_unit_test(no_text_is_left),
     };
