@@ -124,7 +124,8 @@ typedef struct tuff_generate_params {
     void (*on_finish)(const tuff_generate_result *result, void *user);
     /* More than 1: of so many texts that are gone on with at once the most probable one is searched, and
      * given when it is found (tuff_generate, and tuff_generate_many, one prompt after the other, which gives
-     * the num_return_sequences best; without sampling and stop strings). */
+     * the num_return_sequences best, while other sequences of the batcher wait; without sampling and stop
+     * strings). */
     int64_t num_beams;
     double length_penalty; /* of beams: log-probabilities of texts are divided by their lengths to this power;
                               above 0 longer texts gain by it. The macro sets 1 */

@@ -49,6 +49,8 @@ TUFF_MUST_USE tuff_status tuff_batcher_append_ids(tuff_batcher *batcher, const i
 void tuff_batcher_drop(tuff_batcher *batcher, tuff_sequence **sequence);
 /* One run of the model, as the part of a work that is under way. */
 TUFF_MUST_USE tuff_status tuff_batcher_advance(tuff_batcher *batcher, tuff_watched *work);
+/* Another has the cache: sequences that are under way will be fed anew. */
+void tuff_batcher_forget(tuff_batcher *batcher);
 /* How many sequences have not ended. */
 size_t tuff_batcher_left(const tuff_batcher *batcher);
 

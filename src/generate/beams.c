@@ -395,6 +395,7 @@ tuff_status tuff_beams_find(tuff_batcher *b, tuff_sequence *const *sequences, si
     if (s->params.max_new_tokens && s->params.max_new_tokens < w.most) w.most = s->params.max_new_tokens;
     w.steps = (ends > 1 ? 1 + ends : 2) * width;
     if (w.steps > width * c->vocab_size) w.steps = width * c->vocab_size;
+    tuff_batcher_forget(b);
     tuff_status status = run(&w);
     free_search(&w);
     return status;

@@ -5,8 +5,8 @@
 
 #include "generate/batcher.h"
 
-/* The text of a sequence whose settings ask for beams, in a batcher without others. Counts and ranks as
- * transformers does. */
+/* The text of a sequence whose settings ask for beams. Takes the batcher's cache for itself: others are fed
+ * anew afterwards. Counts and ranks as transformers does. */
 TUFF_MUST_USE tuff_status tuff_beams_run(tuff_batcher *batcher, tuff_sequence *sequence,
                                          const tuff_watch *watch);
 

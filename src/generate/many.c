@@ -228,6 +228,15 @@ static tuff_status add_text(work *w)
     return TUFF_OK;
 }
 
+/* Texts of this call that have not ended. */
+static int64_t left_of(const work *w)
+{
+    int64_t left = 0;
+    for (size_t i = 0; i < w->count; i++)
+        left += w->window[i]->sequence && !w->window[i]->sequence->ended;
+    return left;
+}
+
 /* The texts of the first prompt that has none, by a search with beams. What goes wrong with it is their own
  * end. */
 static tuff_status search(work *w, tuff_watched *whole)
@@ -246,12 +255,13 @@ static tuff_status search(work *w, tuff_watched *whole)
     return TUFF_OK;
 }
 
-/* As many as can be at work, for a search those of one prompt; and no more than `most` that wait for one
- * before them to be given out. */
+/* As many as can be at work, the batcher's others among them, for a search those of one prompt; and no more
+ * than `most` that wait for one before them to be given out. */
 static tuff_status fill(work *w)
 {
-    const int64_t at_once = w->generate.num_beams > 1 ? w->copies : w->batcher->max_slots;
-    int64_t left = (int64_t)tuff_batcher_left(w->batcher);
+    const bool beams = w->generate.num_beams > 1;
+    const int64_t at_once = beams ? w->copies : w->batcher->max_slots;
+    int64_t left = beams ? left_of(w) : (int64_t)tuff_batcher_left(w->batcher);
     while (w->count < w->most && left < at_once && !w->all_read) {
         if (w->number == w->copies) read_prompt(w);
         if (w->all_read) break;

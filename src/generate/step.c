@@ -18,6 +18,15 @@ static void fail(tuff_batcher *b, tuff_sequence *s, tuff_status status)
     leave_slot(b, s);
 }
 
+void tuff_batcher_forget(tuff_batcher *b)
+{
+    for (int64_t slot = 0; slot < b->max_slots; slot++) {
+        if (!b->slots[slot]) continue;
+        b->slots[slot]->fed = 0;
+        b->slots[slot]->encoded = false;
+    }
+}
+
 /* A sequence that was asked to end does so, also while it waits. */
 static void end_cancelled(tuff_batcher *b)
 {

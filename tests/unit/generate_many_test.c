@@ -263,12 +263,44 @@ static void every_allocation_may_fail(void **state)
     assert_true(kit_for_each_allocation_failure(many, device) > 50);
 }
 
+/* A search takes the cache for itself: whose text is under way gets what it gets alone. */
+static void a_search_comes_between(void **state)
+{
+    (void)state;
+    static receiver found;
+    settings s;
+    tuff_batcher *b = batcher_of(4, 0);
+    tuff_generate_params params = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sequence *alone = NULL, *sequence = NULL;
+    size_t n = 0, made = 0, left = 1;
+    params.max_new_tokens = 40;
+    params.ignore_eos = true;
+    KIT_OK(tuff_batcher_add(b, prompts[0], strlen(prompts[0]), &params, &alone));
+    KIT_OK(tuff_batcher_run(b, NULL));
+    KIT_OK(tuff_batcher_add(b, prompts[0], strlen(prompts[0]), &params, &sequence));
+    while (made < 5) {
+        KIT_OK(tuff_batcher_step(b, NULL, &left));
+        made = sequence->count - (size_t)sequence->given;
+    }
+    set(&s, &found, 11);
+    s.sampling = (tuff_sampling)TUFF_SAMPLING_INIT;
+    s.each.num_beams = COPIES;
+    s.params.num_return_sequences = 1;
+    KIT_OK(tuff_generate_many(b, prompts, NULL, PROMPTS, &s.params, NULL));
+    assert_int_equal(found.count, PROMPTS);
+    assert_false(sequence->ended);
+    KIT_OK(tuff_batcher_run(b, NULL));
+    const int32_t *want = tuff_sequence_ids(alone, &n), *got = tuff_sequence_ids(sequence, &made);
+    assert_int_equal(made, n);
+    assert_memory_equal(got, want, n * sizeof *want);
+    tuff_batcher_destroy(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_come_in_order),
-        cmocka_unit_test(what_is_wrong_with_one),
-        cmocka_unit_test(nothing_that_ended_is_lost),
+        cmocka_unit_test(texts_come_in_order),       cmocka_unit_test(a_search_comes_between),
+        cmocka_unit_test(what_is_wrong_with_one),    cmocka_unit_test(nothing_that_ended_is_lost),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, begin, end);
