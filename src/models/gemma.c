@@ -182,6 +182,15 @@ static tuff_status read_gemma3(const cJSON *json, const char *where, tuff_config
     return tuff_config_layer_types(json, where, c, every_last, period);
 }
 
+/* The scale of attention that llama.cpp takes from the sizes: of those with 46 (Gemma 2) or 62 (Gemma 3)
+ * layers from the hidden size, of all others from the heads'. */
+static double usual_scale(const tuff_config *c)
+{
+    const bool largest = c->layers == (is(c, &tuff_arch_gemma3_text) ? 62 : 46);
+    const int64_t size = largest && c->heads > 0 ? c->hidden_size / c->heads : c->head_dim;
+    return size > 0 ? 1 / sqrt((double)size) : 0; /* no size is refused with all of them */
+}
+
 /* llama.cpp knows the factor on scores and the layers with a window by the architecture; what differs from
  * that Tuff writes and reads as well. */
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
@@ -192,6 +201,7 @@ static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
     set_gemma(c);
     if (is(c, &tuff_arch_gemma)) return TUFF_OK;
     bool third = is(c, &tuff_arch_gemma3_text);
+    c->attn_scale = usual_scale(c);
     c->layer.window = third ? 1024 : 4096;
     if (!third) {
         c->attn_softcap = 50;
@@ -245,13 +255,10 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     tuff_config_write_layer_types(c, json);
 }
 
-/* llama.cpp takes attention's scale from the sizes: of those with 46 (Gemma 2) or 62 (Gemma 3) layers from
- * the hidden size, of all others from the heads'. */
 static void warn_scale(const tuff_config *c)
 {
-    bool largest = c->layers == (is(c, &tuff_arch_gemma3_text) ? 62 : 46);
-    double theirs = 1 / sqrt((double)(largest ? c->hidden_size / c->heads : c->head_dim));
-    double ours = c->attn_scale != 0 ? c->attn_scale : 1 / sqrt((double)c->head_dim);
+    const double theirs = usual_scale(c),
+                 ours = c->attn_scale != 0 ? c->attn_scale : 1 / sqrt((double)c->head_dim);
     if (fabs(ours - theirs) > 1e-6 * theirs)
         tuff_log(
             TUFF_LOG_WARN,

@@ -415,6 +415,59 @@ static void made_configs_are_what_transformers_takes(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Of a golden Gemma's metadata what llama.cpp's converter writes, which says nothing of attention's
+ * scale, nor of which layers have the window; with so many layers, and two heads of 8 for a width of 32. */
+static double scale_of_gemma(const char *golden, const char *architecture, uint32_t layers)
+{
+    const char *whole = kit_temp_path("whole.gguf"), *made = kit_temp_path("converted.gguf");
+    char blocks[64], heads[64], scale[64];
+    snprintf(blocks, sizeof blocks, "%s.block_count", architecture);
+    snprintf(heads, sizeof heads, "%s.attention.head_count", architecture);
+    snprintf(scale, sizeof scale, "%s.attention.scale", architecture);
+    tuff_model *model = model_open(golden);
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, whole));
+    assert_true(model->config.hidden_size == 32 && model->config.head_dim == 8);
+    tuff_model_destroy(&model);
+    tuff_gguf *from = NULL, *gguf = NULL;
+    tuff_gguf_builder builder = {0};
+    KIT_OK(tuff_gguf_open(whole, &from));
+    assert_true(tuff_gguf_find(from, blocks) && tuff_gguf_find(from, heads) && tuff_gguf_find(from, scale));
+    for (size_t i = 0; i < from->count; i++) {
+        const char *key = from->values[i].key;
+        if (strcmp(key, blocks) == 0 || strcmp(key, heads) == 0)
+            tuff_gguf_put_u32(&builder, key, strcmp(key, heads) == 0 ? 2 : layers);
+        else if (strcmp(key, scale) != 0 && !tuff_ends_with(key, "sliding_window_pattern"))
+            tuff_gguf_put_value(&builder, &from->values[i]);
+    }
+    KIT_OK(tuff_gguf_save(made, &builder, NULL, 0, NULL, NULL));
+    KIT_OK(tuff_gguf_open(made, &gguf));
+    tuff_config c = {.arch = tuff_arch_by_gguf(architecture)};
+    KIT_OK(c.arch->read_gguf(gguf, &c));
+    const double found = c.attn_scale != 0 ? c.attn_scale : 1 / sqrt((double)c.head_dim);
+    tuff_config_free(&c);
+    tuff_gguf_builder_free(&builder);
+    tuff_gguf_destroy(&from);
+    tuff_gguf_destroy(&gguf);
+    return found;
+}
+
+/* Of the largest, which llama.cpp knows by their layers, it follows from the width that each head has a part
+ * of, of others from the heads' own. */
+static void gemmas_of_llama_cpp_have_their_scale(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *golden, *architecture;
+        uint32_t usual, largest;
+    } cases[] = {{"gemma2", "gemma2", 42, 46}, {"gemma3_text", "gemma3", 48, 62}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double usual = scale_of_gemma(cases[i].golden, cases[i].architecture, cases[i].usual),
+                     largest = scale_of_gemma(cases[i].golden, cases[i].architecture, cases[i].largest);
+        assert_true(fabs(usual - 1 / sqrt(8)) < 1e-6);
+        assert_true(fabs(largest - 1 / sqrt(16)) < 1e-6);
+    }
+}
+
 /* A golden Qwen2 as a GGUF that says "llama", as files of llamafied models do: the same tensors, the rows of
  * q and k in another order. */
 static void save_as_llama(const char *path)
@@ -686,6 +739,7 @@ int main(void)
         cmocka_unit_test(missing_sizes_are_named),
         cmocka_unit_test(formats_keep_every_number),
         cmocka_unit_test(made_configs_are_what_transformers_takes),
+        cmocka_unit_test(gemmas_of_llama_cpp_have_their_scale),
         cmocka_unit_test(windows_of_no_layer_are_left_out),
         cmocka_unit_test(saved_configs_keep_real_numbers),
         cmocka_unit_test(biases_choose_the_architecture),
