@@ -680,7 +680,7 @@ static void what_was_there_is_replaced(void **state)
 {
     (void)state;
     static const char *const old[] = {"generation_config.json", "vocab.json", "merges.txt",
-                                      "model.safetensors.index.json"};
+                                      "model.safetensors.index.json", "chat_template.jinja"};
     const char *directory = model_copy("gpt2", "replaced", "{", "{"),
                *notes = kit_join(directory, "notes.txt");
     for (size_t i = 0; i < sizeof old / sizeof *old; i++)
