@@ -299,7 +299,8 @@ tuff_status tuff_stage_settle(const char *directory)
 /* The files that may belong to a model, by how their names end; a log that grows is none. */
 static bool is_of_a_model(const char *name)
 {
-    static const char *const ends[] = {".json", ".safetensors", ".txt", ".jinja", ".model"};
+    static const char *const ends[] = {".json",  ".safetensors", ".bin",     ".txt",
+                                       ".jinja", ".model",       ".tiktoken"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (tuff_ends_with(name, ends[i])) return true;
     return false;

@@ -506,7 +506,7 @@ static void a_reader_without_the_right_refuses(void **state)
 typedef struct reading {
     const char *directory;
     int calls, saves; /* so often it is saved to while it is read */
-    char found[3];
+    char found[32];
 } reading;
 
 static tuff_status read_two_files(void *user)
@@ -522,6 +522,39 @@ static tuff_status read_two_files(void *user)
 static void forget(void *user)
 {
     memset(((reading *)user)->found, 0, 2);
+}
+
+/* Another program replaces a file of a name that models' files have, or one of another. */
+static tuff_status read_beside_a_writer(void *user)
+{
+    reading *r = user;
+    if (r->calls++ == 0) kit_write_file(inside(r->directory, r->found), "later", 5);
+    return TUFF_OK;
+}
+
+static void not_forget(void *user)
+{
+    (void)user;
+}
+
+static void changes_are_noticed_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int calls;
+    } cases[] = {{"pytorch_model.bin", 2}, {"qwen.tiktoken", 2}, {"chat_template.jinja", 2},
+                 {"tokenizer.model", 2},   {"notes.md", 1},      {"train.log", 1}};
+    const char *directory = kit_path("noticed");
+    make_old(directory);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        reading r = {.directory = directory};
+        snprintf(r.found, sizeof r.found, "%s", cases[i].name);
+        KIT_OK(tuff_stage_read(directory, read_beside_a_writer, not_forget, &r));
+        if (r.calls != cases[i].calls)
+            fail_msg("%s changed, and it was read %d times, expected %d", cases[i].name, r.calls,
+                     cases[i].calls);
+    }
 }
 
 static void reading_meets_no_mixture(void **state)
@@ -684,6 +717,7 @@ int main(void)
         cmocka_unit_test(damaged_stages_are_refused_and_kept),
         cmocka_unit_test(a_reader_without_the_right_refuses),
         cmocka_unit_test(reading_meets_no_mixture),
+        cmocka_unit_test(changes_are_noticed_by_name),
         cmocka_unit_test(messages_name_the_final_path),
         cmocka_unit_test(stages_survive_every_memory_failure),
     };
