@@ -1,6 +1,7 @@
 /* gpt-oss' experts in Hugging Face's files: one tensor of all experts, [in, n * out] each, whose columns are
  * those of n matrices by turns; or packed: blocks of 32 numbers of 4 bits of rows [n * out, in], and a scale
  * for each block, which are MXFP4 in another order. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,15 +41,48 @@ static tuff_status check_bytes(const tuff_weight *weight, int rank, const int64_
                      tuff_shape_text(&expected));
 }
 
-/* 255 is no scale. */
-static tuff_status check_scales(const tuff_weight *scales)
+/* A row as MXFP4: the scale of a block comes first; a byte has numbers i and i + 16, in the file 2 i and
+ * 2 i + 1. */
+static void repack(const uint8_t *nibbles, const uint8_t *scales, int64_t blocks, uint8_t *out)
 {
+    for (int64_t b = 0; b < blocks; b++, nibbles += NIBBLES, out += BLOCK_BYTES) {
+        out[0] = scales[b];
+        for (int i = 0; i < NIBBLES; i++) {
+            const int shift = i % 2 * 4, low = nibbles[i / 2] >> shift & 15,
+                      high = nibbles[(NIBBLES + i) / 2] >> shift & 15;
+            out[1 + i] = (uint8_t)(low | high << 4);
+        }
+    }
+}
+
+/* Block number `index` of all, with its scale, of which the last is NaN. */
+static tuff_status check_block(const tuff_weight *blocks, size_t index, uint8_t scale)
+{
+    uint8_t nibbles[NIBBLES], block[BLOCK_BYTES];
+    float values[BLOCK];
+    if (scale == UINT8_MAX)
+        return tuff_fail(TUFF_NOT_FINITE, "%s: tensor %s: the scale of block %zu is NaN", blocks->file,
+                         blocks->name, index);
+    TUFF_TRY(tuff_weight_stored_part(blocks, index * NIBBLES, NIBBLES, nibbles));
+    repack(nibbles, &scale, 1, block);
+    tuff_block_decode(TUFF_BLOCK_MXFP4, block, 1, values);
+    for (int i = 0; i < BLOCK; i++)
+        if (!isfinite(values[i]))
+            return tuff_fail(TUFF_NOT_FINITE, "%s: tensor %s: number %d of block %zu is infinite in f32",
+                             blocks->file, blocks->name, i, index);
+    return TUFF_OK;
+}
+
+/* Only the largest scales make numbers that are not finite. */
+static tuff_status check_finite(const tuff_weight *blocks, const tuff_weight *scales)
+{
+    enum { LARGE = 253 };
     uint8_t bytes[16384];
     for (size_t at = 0, now; at < scales->bytes; at += now) {
         now = scales->bytes - at < sizeof bytes ? scales->bytes - at : sizeof bytes;
         TUFF_TRY(tuff_weight_stored_part(scales, at, now, bytes));
-        if (memchr(bytes, 255, now))
-            return tuff_fail(TUFF_NOT_FINITE, "%s: tensor %s: a scale is NaN", scales->file, scales->name);
+        for (size_t i = 0; i < now; i++)
+            if (bytes[i] >= LARGE) TUFF_TRY(check_block(blocks, at + i, bytes[i]));
     }
     return TUFF_OK;
 }
@@ -67,21 +101,7 @@ tuff_status tuff_turns_check_packed(const tuff_model *model, const tuff_param *p
     const int64_t shape[] = {p->shape[0], p->hf.heads * p->shape[1], p->shape[2] / BLOCK, NIBBLES};
     TUFF_TRY(check_bytes(blocks, 4, shape));
     TUFF_TRY(check_bytes(scales, 3, shape));
-    return check_scales(scales);
-}
-
-/* A row as MXFP4: the scale of a block comes first; a byte has numbers i and i + 16, in the file 2 i and
- * 2 i + 1. */
-static void repack(const uint8_t *nibbles, const uint8_t *scales, int64_t blocks, uint8_t *out)
-{
-    for (int64_t b = 0; b < blocks; b++, nibbles += NIBBLES, out += BLOCK_BYTES) {
-        out[0] = scales[b];
-        for (int i = 0; i < NIBBLES; i++) {
-            const int shift = i % 2 * 4, low = nibbles[i / 2] >> shift & 15,
-                      high = nibbles[(NIBBLES + i) / 2] >> shift & 15;
-            out[1 + i] = (uint8_t)(low | high << 4);
-        }
-    }
+    return check_finite(blocks, scales);
 }
 
 /* `room` is for a row as the file has it, and as MXFP4. */

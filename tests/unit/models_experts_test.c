@@ -137,6 +137,24 @@ static const char *pack(const char *name, int64_t blocks)
     return directory;
 }
 
+/* So many bytes of a tensor of a file, from one on. */
+static void set_bytes(const char *path, const char *tensor, size_t at, size_t n, uint8_t value)
+{
+    tuff_weights *weights = NULL;
+    KIT_OK(tuff_safetensors_open(path, &weights));
+    const tuff_weight *w = tuff_weights_find(weights, tensor);
+    assert_non_null(w);
+    assert_true(at + n <= w->bytes);
+    const long place = (long)(w->source_at + at);
+    tuff_weights_destroy(&weights);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, place, SEEK_SET), 0);
+    while (n-- > 0)
+        assert_int_equal(fputc(value, file), value);
+    assert_int_equal(fclose(file), 0);
+}
+
 /* A number of a packed row, which has one block, by OpenAI's rule. */
 static float unpacked(const char *name, int64_t row, int64_t i)
 {
@@ -334,6 +352,33 @@ static void fused_experts_are_read(void **state)
               "mlp.experts.gate_up_proj has shape [5, 80, 32], the config expects [5, 82, 32]");
 }
 
+/* The largest scales there are: of the numbers of their blocks some are infinite in f32, or none. */
+static void packed_experts_are_finite(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t scale, numbers; /* two of them a byte */
+        const char *what;       /* NULL: fine */
+    } cases[] = {{255, 0x11, "is NaN"},      {254, 0x77, "is infinite"}, {253, 0x77, "is infinite"},
+                 {253, 0xff, "is infinite"}, {253, 0x11, NULL},          {252, 0x77, NULL}};
+    static const char name[] = "model.layers.1.mlp.experts.down_proj";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32], blocks[64], scales[64];
+        snprintf(text, sizeof text, "large%zu", i);
+        snprintf(blocks, sizeof blocks, "%s_blocks", name);
+        snprintf(scales, sizeof scales, "%s_scales", name);
+        const char *file = kit_join(pack(text, 1), "model.safetensors");
+        set_bytes(file, blocks, 5 * 16, 16, cases[i].numbers);
+        set_bytes(file, scales, 5, 1, cases[i].scale);
+        tuff_model *model = NULL;
+        if (cases[i].what)
+            KIT_FAILS(tuff_model_load(kit_path(text), &model), TUFF_NOT_FINITE, cases[i].what);
+        else
+            KIT_OK(tuff_model_load(kit_path(text), &model));
+        tuff_model_destroy(&model);
+    }
+}
+
 static void impossible_experts_are_refused(void **state)
 {
     (void)state;
@@ -390,7 +435,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_have_the_same_bytes),      cmocka_unit_test(rows_come_from_their_tensors),
         cmocka_unit_test(packed_experts_are_read),        cmocka_unit_test(fused_experts_are_read),
-        cmocka_unit_test(impossible_experts_are_refused), cmocka_unit_test(adapters_leave_experts_alone),
+        cmocka_unit_test(packed_experts_are_finite),      cmocka_unit_test(impossible_experts_are_refused),
+        cmocka_unit_test(adapters_leave_experts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
