@@ -167,6 +167,11 @@ tuff_status tuff_importance_create(const tuff_model *model, tuff_device *device,
     TUFF_NEED(text);
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_IMPORTANCE_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
+    if (model->config.encoder)
+        return tuff_fail(TUFF_UNSUPPORTED,
+                         "%s: what its weights are given is not observed of an encoder-decoder; quantize it "
+                         "without a text for importances",
+                         model->path);
     observer o = {.sums = tuff_alloc(sizeof *o.sums)};
     const tuff_net_hook hook = {.points = &points, .self = &o};
     const int64_t most =

@@ -299,12 +299,27 @@ static void test_without_memory(void **state)
     model_fail_some_allocations(create, NULL);
 }
 
+static void encoder_decoders_are_refused(void **state)
+{
+    (void)state;
+    tuff_model *t5 = model_open("t5");
+    tuff_importance *importance = NULL;
+    KIT_FAILS(tuff_importance_create(t5, device, text, sizeof text - 1, NULL, &importance), TUFF_UNSUPPORTED,
+              "quantize it without a text for importances");
+    assert_null(importance);
+    tuff_model_destroy(&t5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_layer), cmocka_unit_test(test_saving),
-        cmocka_unit_test(test_experts),     cmocka_unit_test(test_saving_experts),
-        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(encoder_decoders_are_refused),
+        cmocka_unit_test(test_first_layer),
+        cmocka_unit_test(test_saving),
+        cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_saving_experts),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

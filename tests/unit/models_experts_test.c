@@ -433,9 +433,9 @@ static void adapters_leave_experts_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_have_the_same_bytes),      cmocka_unit_test(rows_come_from_their_tensors),
-        cmocka_unit_test(packed_experts_are_read),        cmocka_unit_test(fused_experts_are_read),
-        cmocka_unit_test(packed_experts_are_finite),      cmocka_unit_test(impossible_experts_are_refused),
+        cmocka_unit_test(files_have_the_same_bytes),    cmocka_unit_test(rows_come_from_their_tensors),
+        cmocka_unit_test(packed_experts_are_read),      cmocka_unit_test(fused_experts_are_read),
+        cmocka_unit_test(packed_experts_are_finite),    cmocka_unit_test(impossible_experts_are_refused),
         cmocka_unit_test(adapters_leave_experts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
