@@ -8,17 +8,11 @@
 enum { VALUES_LIMIT = 1 << 22, NAME_LIMIT = 256 };
 
 static const struct {
-    const char *module, *name, *text;
+    const char *module, *name;
 } names[] = {
-#define TUFF_PICKLE_NAME(id, module, name) {module, name, module "." name},
+#define TUFF_PICKLE_NAME(id, module, name) {module, name},
 #include "formats/pickle_names.def"
 };
-
-const char *tuff_pickle_name_text(tuff_pickle_name name)
-{
-    TUFF_ASSERT((unsigned)name < TUFF_PICKLE_NAME_COUNT);
-    return names[name].text;
-}
 
 typedef struct machine {
     const uint8_t *data;

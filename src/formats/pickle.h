@@ -14,8 +14,6 @@ typedef enum tuff_pickle_name {
 #include "formats/pickle_names.def"
     TUFF_PICKLE_NAME_COUNT
 } tuff_pickle_name;
-/* "torch.FloatStorage" */
-const char *tuff_pickle_name_text(tuff_pickle_name name);
 
 typedef enum tuff_pickled_kind {
     TUFF_PICKLED_NONE,

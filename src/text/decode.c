@@ -296,7 +296,6 @@ tuff_status tuff_decoder_flush(tuff_decoder *decoder, tuff_piece *out_text)
 
 void tuff_decoder_destroy(tuff_decoder **decoder)
 {
-    if (!decoder) return;
     if (!decoder || !*decoder) return;
     finish(&(*decoder)->unspelling);
     tuff_buf_free(&(*decoder)->text);
