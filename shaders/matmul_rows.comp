@@ -29,7 +29,7 @@ uint find_rows()
     return TUFF_GROUP_1D;
 }
 #else
-TUFF_ARGS(tuff_matmul_grouped_rows_args);
+TUFF_ARGS(tuff_matmul_grouped_args);
 #include "shaders/lib/grouped.glsl"
 
 uint find_rows()

@@ -21,22 +21,30 @@ static int64_t slots_of(const tuff_grouped_problem *p, int64_t rows)
     return p->places / rows + p->groups + 1;
 }
 
-static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, int64_t rows, int64_t columns)
+static tuff_matmul_grouped_args *add(const tuff_node *node, const tuff_grouped_problem *p, tuff_launch *to,
+                                     tuff_shader shader)
 {
-    const tuff_grouped_problem p = tuff_grouped_problem_of(node);
-    tuff_matmul_grouped_args *args = tuff_launch_add(to, tuff_matmul_stored(shader, p.b_dtype), sizeof *args);
+    tuff_matmul_grouped_args *args =
+        tuff_launch_add(to, tuff_matmul_stored(shader, p->b_dtype), sizeof *args);
     tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
     args->b_first = tuff_launch_stored(to, &args->b, node, 1);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
     tuff_launch_address(to, &args->order, TUFF_OPERAND_IN, 2, 0);
-    args->N = (uint32_t)p.N;
-    args->K = (uint32_t)p.K;
-    args->b_group = (uint32_t)p.b_group;
-    args->brs = (uint32_t)p.brs;
-    args->bcs = (uint32_t)p.bcs;
-    args->groups = (uint32_t)p.groups;
-    args->places = (uint32_t)p.places;
-    args->repeat = (uint32_t)p.repeat;
+    args->N = (uint32_t)p->N;
+    args->K = (uint32_t)p->K;
+    args->b_group = (uint32_t)p->b_group;
+    args->brs = (uint32_t)p->brs;
+    args->bcs = (uint32_t)p->bcs;
+    args->groups = (uint32_t)p->groups;
+    args->places = (uint32_t)p->places;
+    args->repeat = (uint32_t)p->repeat;
+    return args;
+}
+
+static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, int64_t rows, int64_t columns)
+{
+    const tuff_grouped_problem p = tuff_grouped_problem_of(node);
+    add(node, &p, to, shader);
     tuff_launch_groups(to, (uint64_t)parts(p.N, columns), (uint64_t)slots_of(&p, rows), 1);
 }
 
@@ -83,19 +91,7 @@ static bool match_rows(const tuff_node *node, const tuff_caps *caps)
 static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     const tuff_grouped_problem p = tuff_grouped_problem_of(node);
-    tuff_matmul_grouped_rows_args *args =
-        tuff_launch_add(to, tuff_matmul_stored(TUFF_SHADER_grouped_rows_f32, p.b_dtype), sizeof *args);
-    tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
-    args->b_first = tuff_launch_stored(to, &args->b, node, 1);
-    tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
-    tuff_launch_address(to, &args->order, TUFF_OPERAND_IN, 2, 0);
-    args->N = (uint32_t)p.N;
-    args->K = (uint32_t)p.K;
-    args->b_group = (uint32_t)p.b_group;
-    args->bcs = (uint32_t)p.bcs;
-    args->groups = (uint32_t)p.groups;
-    args->places = (uint32_t)p.places;
-    args->repeat = (uint32_t)p.repeat;
+    tuff_matmul_grouped_args *args = add(node, &p, to, TUFF_SHADER_grouped_rows_f32);
     const uint32_t group = tuff_reduce_group(caps);
     args->lanes = tuff_reduce_lanes(caps, tuff_dtype_is_block(p.b_dtype) ? p.K / 2 : p.K);
     tuff_launch_spec(to, group);

@@ -108,7 +108,7 @@ static void check_grid(const tuff_node *node, const tuff_caps *caps, int row)
     const tuff_grouped_problem p = tuff_grouped_problem_of(node);
     const tuff_dispatch *d = launched(&launch, node, caps, row);
     if (row == 0) {
-        const tuff_matmul_grouped_rows_args *args = (const tuff_matmul_grouped_rows_args *)d->args;
+        const tuff_matmul_grouped_args *args = (const tuff_matmul_grouped_args *)d->args;
         assert_int_equal(d->groups[1], p.places);
         assert_true((uint64_t)d->groups[0] * (d->spec[0] / args->lanes) * 4 >= (uint64_t)p.N);
         assert_true(p.places <= TUFF_MATMUL_FEW * p.groups);
