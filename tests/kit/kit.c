@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -26,6 +27,12 @@ void kit_expect_message(const char *part, const char *what, const char *file, in
     if (strstr(tuff_error_message(), part)) return;
     print_error("%s:\n  said \"%s\", expected it to contain \"%s\"\n", what, tuff_error_message(), part);
     _fail(file, line);
+}
+
+double kit_farther(double most, double a, double b)
+{
+    const double apart = fabs(a - b);
+    return isnan(most) || apart <= most ? most : apart;
 }
 
 static atomic_int_fast64_t countdown;

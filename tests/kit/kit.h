@@ -58,6 +58,10 @@ void kit_write_file(const char *path, const void *data, size_t size);
  * above. */
 const char *kit_asset(const char *name);
 
+/* The larger of a distance so far and that of a and b. NaN, once there is one, stays: it is below no bound.
+ */
+double kit_farther(double most, double a, double b);
+
 /* A finished child process. */
 typedef struct kit_result {
     int exit_code; /* 128 + signal when killed by one */

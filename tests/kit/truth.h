@@ -89,8 +89,9 @@ static inline void compare(const char *model, const char *what, const float *got
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs((double)want[i]));
     for (size_t i = 0; i < n; i++) {
-        double difference = fabs((double)got[i] - (double)want[i]);
-        if (!(difference <= worst)) worst = difference, at = i;
+        const double before = worst;
+        worst = kit_farther(worst, (double)got[i], (double)want[i]);
+        if (!(worst <= before) && !isnan(before)) at = i;
     }
     if (!(worst <= relative * largest))
         fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g; off by %.3g of the largest %.3g, allowed %.3g",

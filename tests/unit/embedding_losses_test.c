@@ -89,7 +89,7 @@ static void check(const char *name, const char *loss_name, int64_t columns)
     assert_true(fabs(found - (double)value) <= 1e-6 * fabs((double)value));
     for (int64_t i = 0; i < columns * ROWS * D; i++) {
         most = fmax(most, fabs((double)wanted[i]));
-        off = fmax(off, fabs((double)wanted[i] - (double)gradient[i]));
+        off = kit_farther(off, (double)wanted[i], (double)gradient[i]);
     }
     if (!(off <= 1e-6 * most)) fail_msg("%s: gradients are off by %g of %g", name, off, most);
 

@@ -1,4 +1,6 @@
 /* The test kit itself: a kit that cannot see a failure proves nothing. */
+#include <math.h>
+
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -72,13 +74,25 @@ static void directories_are_counted(void **state)
     assert_int_equal(kit_count_entries(kit_temp_path("dir")), 2);
 }
 
+/* Of what is not a number no bound holds, wherever it stands among others. */
+static void distances_do_not_lose_nan(void **state)
+{
+    (void)state;
+    static const double a[] = {1, NAN, 3, 4};
+    double most = 0;
+    for (int i = 0; i < 4; i++)
+        most = kit_farther(most, a[i], i == 2 ? 5 : a[i]);
+    assert_true(isnan(most));
+    most = kit_farther(kit_farther(0, 1, 4), 1, 2);
+    assert_true(most == 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(children_are_captured),
-        cmocka_unit_test(exactly_the_nth_allocation_fails),
-        cmocka_unit_test(every_allocation_is_failed_once),
-        cmocka_unit_test(directories_are_counted),
+        cmocka_unit_test(children_are_captured),           cmocka_unit_test(exactly_the_nth_allocation_fails),
+        cmocka_unit_test(every_allocation_is_failed_once), cmocka_unit_test(directories_are_counted),
+        cmocka_unit_test(distances_do_not_lose_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

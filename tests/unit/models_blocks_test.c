@@ -24,21 +24,20 @@ static void logits_of(const tuff_model *model, size_t n, bool exact, float *logi
 static void they_say_the_same(const tuff_model *blocks, const tuff_model *decoded)
 {
     for (size_t n = 3; n <= IDS; n += IDS - 3) {
-        float a[WORDS], b[WORDS], rounded[WORDS], largest = 0, off = 0, rounded_off = 0;
+        float a[WORDS], b[WORDS], rounded[WORDS];
+        double largest = 0, off = 0, rounded_off = 0;
         uint64_t few, many, others;
         logits_of(blocks, n, true, a, &few);
         logits_of(decoded, n, true, b, &many);
         logits_of(blocks, n, false, rounded, &others);
         for (int i = 0; i < WORDS; i++) {
-            off = fmaxf(off, fabsf(a[i] - b[i]));
-            rounded_off = fmaxf(rounded_off, fabsf(rounded[i] - b[i]));
-            largest = fmaxf(largest, fabsf(b[i]));
+            off = kit_farther(off, (double)a[i], (double)b[i]);
+            rounded_off = kit_farther(rounded_off, (double)rounded[i], (double)b[i]);
+            largest = kit_farther(largest, (double)b[i], 0);
         }
-        if (!(off <= 1e-5f * largest))
-            fail_msg("%zu ids: logits of %g are off by %g", n, (double)largest, (double)off);
-        if (!(rounded_off <= 0.05f * largest && rounded_off > off))
-            fail_msg("%zu ids: logits of %g, of rounded activations, are off by %g", n, (double)largest,
-                     (double)rounded_off);
+        if (!(off <= 1e-5 * largest)) fail_msg("%zu ids: logits of %g are off by %g", n, largest, off);
+        if (!(rounded_off <= 0.05 * largest && rounded_off > off))
+            fail_msg("%zu ids: logits of %g, of rounded activations, are off by %g", n, largest, rounded_off);
         logits_of(decoded, n, false, a, &others); /* has nothing that rounding is for */
         assert_memory_equal(a, b, sizeof a);
         uint64_t saved = 0;

@@ -44,7 +44,7 @@ static double distance(const float *a, const float *b, int64_t n)
 {
     double most = 0;
     for (int64_t i = 0; i < n; i++)
-        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+        most = kit_farther(most, (double)a[i], (double)b[i]);
     return most;
 }
 

@@ -180,15 +180,15 @@ static void test_kinds(void **state)
     for (tuff_block type = 0; type < TUFF_BLOCK_COUNT; type++)
         for (int k = 0; k < (tuff_block_get(type)->elements == N ? KINDS : TINY); k++) {
             const tuff_block_info *info = tuff_block_get(type);
-            float most = 0, worst = 0;
+            double most = 0, worst = 0;
             assert_true(tuff_block_encode(type, in[k], NULL, N / info->elements, blocks));
             tuff_block_decode(type, blocks, N / info->elements, back);
             for (int i = 0; i < N; i++) {
-                most = fmaxf(most, fabsf(in[k][i]));
-                worst = fmaxf(worst, fabsf(in[k][i] - back[i]));
+                most = kit_farther(most, (double)in[k][i], 0);
+                worst = kit_farther(worst, (double)in[k][i], (double)back[i]);
             }
-            if (!(worst <= steps[type] * most * (k == TINY ? 1.5f : 1)))
-                fail_msg("%s, kind %d: off by %.3g of %.3g", info->name, k, (double)worst, (double)most);
+            if (!(worst <= (double)steps[type] * most * (k == TINY ? 1.5 : 1)))
+                fail_msg("%s, kind %d: off by %.3g of %.3g", info->name, k, worst, most);
         }
 }
 
