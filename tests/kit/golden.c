@@ -146,14 +146,7 @@ static void check_adamw(const golden *g, const char *kind, double rate, const ch
     const tuff_weight *batches = tensor(&base, "batch_ids");
     float *losses = floats(g, "adamw_losses", &n), *norms = floats(g, "adamw_grad_norms", &n_norms);
     int64_t rows = batches->shape[1];
-    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
-    p.max_steps = (int64_t)n;
-    p.per_device_train_batch_size = accumulate ? 1 : rows;
-    p.gradient_accumulation_steps = accumulate ? rows : 1;
-    p.learning_rate = 1e-3;
-    p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
-    p.weight_decay = 0.01;
-    p.no_shuffle = true;
+    tuff_train_params p = adamw_params(n, rows, accumulate);
     if (kind) {
         set_adapter(kind, strcmp(g->name, "gpt2") == 0, &p);
         p.learning_rate = rate;
@@ -166,14 +159,10 @@ static void check_adamw(const golden *g, const char *kind, double rate, const ch
     if (adapter) begin_with_adapter(g, adapter, trainer);
     tuff_device_stats before = TUFF_DEVICE_STATS_INIT, after = TUFF_DEVICE_STATS_INIT;
     for (size_t i = 0; i < n; i++) {
-        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         if (i == 1) KIT_OK(tuff_device_get_stats(device, &before));
         uint64_t host = kit_allocations();
         uint64_t products = kit_products(device);
-        KIT_OK(tuff_trainer_step(trainer, &step));
-        float loss = (float)step.loss, norm = (float)step.grad_norm;
-        compare(g->name, "the loss of an AdamW step", &loss, &losses[i], 1, 1e-5);
-        compare(g->name, "the gradient norm of an AdamW step", &norm, &norms[i], 1, 2e-4);
+        check_step(g, "AdamW", trainer, &losses[i], &norms[i]);
         if (i > 0) assert_int_equal(kit_allocations() - host, kit_products(device) - products);
     }
     KIT_OK(tuff_device_get_stats(device, &after));
@@ -210,26 +199,16 @@ static void run_optimizers(void **state)
         float *losses = floats(&g, name, &n);
         snprintf(name, sizeof name, "%s.grad_norms", rules[r].rule);
         float *norms = floats(&g, name, &n);
-        tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
-        p.max_steps = (int64_t)n;
-        p.per_device_train_batch_size = batches->shape[1];
+        tuff_train_params p = adamw_params(n, batches->shape[1], false);
         p.learning_rate = rules[r].rate;
-        p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
-        p.weight_decay = 0.01;
-        p.no_shuffle = true;
         p.optim = rules[r].optim;
         p.momentum = rules[r].momentum;
         p.nesterov = rules[r].nesterov;
         p.adam_beta2 = rules[r].beta2;
         tuff_trainer *trainer = NULL;
         KIT_OK(tuff_trainer_create_with(g.model, device, data, &p, true, &trainer));
-        for (size_t i = 0; i < n; i++) {
-            tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-            KIT_OK(tuff_trainer_step(trainer, &step));
-            float loss = (float)step.loss, norm = (float)step.grad_norm;
-            compare(g.name, rules[r].rule, &loss, &losses[i], 1, 1e-5);
-            compare(g.name, rules[r].rule, &norm, &norms[i], 1, 2e-4);
-        }
+        for (size_t i = 0; i < n; i++)
+            check_step(&g, rules[r].rule, trainer, &losses[i], &norms[i]);
         tuff_trainer_destroy(&trainer);
         tuff_free(losses);
         tuff_free(norms);

@@ -1,12 +1,13 @@
 #include "kit/golden.h"
+#include "kit/gradients.h"
 #include "kit/truth.h"
 #include "models/heads/head.h"
 
-/* A net whose outputs are what its head gives, or its states, the truth's loss and, by name, the gradients of
- * all parameters. */
+/* A net whose outputs are what its head gives, or its states, as "logits", the truth's loss and, by name, the
+ * gradients of all parameters. */
 static tuff_program *build(const golden *g, tuff_store *store)
 {
-    const tuff_params *list = &g->model->params;
+    const tuff_lm lm = {.model = g->model, .trains_model = true};
     const tuff_weight *ids = tensor(g, "input_ids"), *picked = tuff_weights_find(g->truth, "picked"),
                       *weights = tensor(g, "weights");
     tuff_graph *graph = NULL;
@@ -27,21 +28,8 @@ static tuff_program *build(const golden *g, tuff_store *store)
     const int64_t shape[] = {tuff_weight_elements(weights) / columns, columns};
     tuff_tensor *by = tuff_input(graph, "weights", TUFF_F32, 2, shape);
     tuff_tensor *loss = tuff_sum(graph, tuff_mul(graph, result, by), 3, false);
-    tuff_tensor **params = tuff_alloc_array(list->count, sizeof *params),
-                **grads = tuff_alloc_array(list->count, sizeof *grads);
-    for (size_t i = 0; i < list->count; i++)
-        params[i] = tuff_graph_leaf(graph, list->items[i].name);
-    tuff_graph_grad(graph, loss, params, list->count, grads);
-    for (size_t i = 0; i < list->count; i++)
-        tuff_output(graph, list->items[i].name, grads[i]);
-    tuff_output(graph, "result", result);
-    tuff_output(graph, "loss", loss);
-    tuff_free(params);
-    tuff_free(grads);
-    tuff_program *program = NULL;
-    KIT_OK(tuff_program_create(device, &graph, &program));
-    KIT_OK(tuff_store_bind(store, program));
-    return program;
+    KIT_OK(tuff_graph_status(graph));
+    return gradient_program(&graph, &lm, result, loss, store);
 }
 
 /* Ids of a table, and the index that its gradient needs. */
@@ -92,14 +80,6 @@ static void set_inputs(const golden *g, tuff_program *program)
 }
 
 /* The bias of keys moves all scores of a query alike: its gradient is zero but for rounding. */
-static void compare_zeros(const char *model, const char *what, const float *got, const float *want, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!(fabsf(want[i]) < 1e-12F && fabsf(got[i]) < 1e-5F))
-            fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g, expected 0", model, device_name, what, i,
-                     (double)got[i], (double)want[i]);
-}
-
 static void check_output(const golden *g, tuff_program *program, const char *output, const char *truth,
                          double relative)
 {
@@ -108,7 +88,7 @@ static void check_output(const golden *g, tuff_program *program, const char *out
     KIT_OK(tuff_program_output(program, output, got, n * sizeof *got));
     if (tuff_ends_with(truth, "k_lin.bias") || tuff_ends_with(truth, "key.bias") ||
         tuff_ends_with(truth, "attn.k.bias"))
-        compare_zeros(g->name, truth, got, want, n);
+        compare_zeros(g->name, truth, got, want, n, 1e-5F);
     else
         compare(g->name, truth, got, want, n, relative);
     tuff_free(want);
@@ -126,7 +106,7 @@ static void run_encoder(void **state)
     tuff_program *program = build(&g, store);
     set_inputs(&g, program);
     KIT_OK(tuff_program_run(program));
-    check_output(&g, program, "result", "result", 1e-5);
+    check_output(&g, program, "logits", "result", 1e-5);
     check_output(&g, program, "loss", "loss", 1e-5);
     for (size_t i = 0; i < g.model->params.count; i++) {
         char truth[256];

@@ -99,6 +99,45 @@ static inline void compare(const char *model, const char *what, const float *got
                  relative * largest);
 }
 
+/* Zero by mathematics: the truth but for double's rounding, what was found but for so much of f32's. */
+static inline void compare_zeros(const char *model, const char *what, const float *got, const float *want,
+                                 size_t n, float most)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(want[i]) < 1e-12F && fabsf(got[i]) < most))
+            fail_msg("%s on %s: %s[%zu] is %.9g, the truth %.9g, expected 0", model, device_name, what, i,
+                     (double)got[i], (double)want[i]);
+}
+
+/* AdamW as the scripts that make goldens set it; with accumulation batches of `rows` come one row at a time.
+ */
+static inline tuff_train_params adamw_params(size_t steps, int64_t rows, bool accumulate)
+{
+    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+    p.max_steps = (int64_t)steps;
+    p.per_device_train_batch_size = accumulate ? 1 : rows;
+    p.gradient_accumulation_steps = accumulate ? rows : 1;
+    p.learning_rate = 1e-3;
+    p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+    p.weight_decay = 0.01;
+    p.no_shuffle = true;
+    return p;
+}
+
+/* One step: its loss, and the norm of its gradient. */
+static inline void check_step(const golden *g, const char *rule, tuff_trainer *trainer,
+                              const float *want_loss, const float *want_norm)
+{
+    char what[64];
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    KIT_OK(tuff_trainer_step(trainer, &step));
+    const float loss = (float)step.loss, norm = (float)step.grad_norm;
+    snprintf(what, sizeof what, "the loss of a step of %s", rule);
+    compare(g->name, what, &loss, want_loss, 1, 1e-5);
+    snprintf(what, sizeof what, "the gradient norm of a step of %s", rule);
+    compare(g->name, what, &norm, want_norm, 1, 2e-4);
+}
+
 /* What an adapter of a golden begins with, into a trainer. */
 static inline void begin_with_adapter(const golden *g, const char *path, tuff_trainer *trainer)
 {
