@@ -488,7 +488,7 @@ def main():
             else:
                 make(output, name)
         if arguments.check:
-            wrong = sum(compare(arguments.output / name, output / name) for name in names)
+            wrong = sum(compare(arguments.output / name, output / name, ["penalties.json"]) for name in names)
             print("the goldens are what this script makes" if not wrong else f"{wrong} differences")
             return 1 if wrong else 0
     return 0
