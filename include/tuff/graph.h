@@ -364,6 +364,88 @@ typedef struct tuff_lion_params {
 TUFF_API void tuff_lion(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_tensor *lr,
                         tuff_tensor *norm, const tuff_lion_params *params);
 
+typedef struct tuff_momentum_params {
+    size_t struct_size; /* set by TUFF_MOMENTUM_PARAMS_INIT */
+    double momentum;
+    double max_grad_norm; /* gradients are scaled by min(1, max / (norm + 1e-6)); 0: no clipping */
+    bool nesterov;
+    bool reserved[7]; /* leave them false */
+} tuff_momentum_params;
+/* Those of PyTorch's Muon, but no clipping. */
+#define TUFF_MOMENTUM_PARAMS_INIT                    \
+    {                                                \
+        sizeof(tuff_momentum_params), 0.95, 0, true, \
+        {                                            \
+            false                                    \
+        }                                            \
+    }
+/* The direction of a step, for optimizers that go on from it: the variable `momentum` becomes beta * momentum
+ * + (1 - beta) * grad, in place; the result is that, or with Nesterov's momentum beta * momentum + (1 - beta)
+ * * grad of what it has become. With a norm that is not finite the variable stays and the result is zeros.
+ * `params` may be NULL. */
+TUFF_API tuff_tensor *tuff_momentum(tuff_graph *g, tuff_tensor *momentum, tuff_tensor *grad,
+                                    tuff_tensor *norm, const tuff_momentum_params *params);
+
+typedef struct tuff_adafactor_params {
+    size_t struct_size;    /* set by TUFF_ADAFACTOR_PARAMS_INIT */
+    double beta1;          /* of the mean of steps; 0: none is kept */
+    double decay_rate;     /* at step t the squares keep 1 - t^decay_rate of what they were */
+    double eps1, eps2;     /* added to squared gradients; the least root of a parameter's mean square */
+    double clip_threshold; /* a slot's step has at most this root of its mean square, times the rate */
+    double weight_decay;
+    double max_grad_norm; /* gradients are scaled by min(1, max / (norm + 1e-6)); 0: no clipping */
+    bool scale_parameter; /* the rate is times the root of the parameter's mean square */
+    bool reserved[7];     /* leave them false */
+} tuff_adafactor_params;
+/* As transformers' Trainer has them, but no clipping. */
+#define TUFF_ADAFACTOR_PARAMS_INIT                                           \
+    {                                                                        \
+        sizeof(tuff_adafactor_params), 0, -0.8, 1e-30, 1e-3, 1, 0, 0, false, \
+        {                                                                    \
+            false                                                            \
+        }                                                                    \
+    }
+typedef struct tuff_adafactor_slot {
+    size_t struct_size;        /* set by TUFF_ADAFACTOR_SLOT_INIT */
+    tuff_tensor *param, *grad; /* a variable and its gradient */
+    /* Variables, zeros at first: of the parameter's shape without its last axis and without its last but one;
+     * of a vector its own shape and [1]. */
+    tuff_tensor *row, *column;
+    tuff_tensor *mean;   /* a variable of the parameter's shape; read where there is a beta1 */
+    bool decay;          /* weight decay applies */
+    bool reserved[7];    /* leave them false */
+    double lr_scale;     /* times the learning rate; 0: 1 */
+    double weight_decay; /* where decay is set; 0: that of the parameters of the step */
+} tuff_adafactor_slot;
+#define TUFF_ADAFACTOR_SLOT_INIT                                                        \
+    {                                                                                   \
+        sizeof(tuff_adafactor_slot), NULL, NULL, NULL, NULL, NULL, false, {false}, 0, 0 \
+    }
+/* Adafactor (Shazeer and Stern 2018) as transformers has it, with a given learning rate. Slots, lr, norm and
+ * state as in tuff_adamw. */
+TUFF_API void tuff_adafactor(tuff_graph *g, const tuff_adafactor_slot *slots, size_t n, tuff_tensor *lr,
+                             tuff_tensor *norm, tuff_tensor *state, const tuff_adafactor_params *params);
+
+typedef struct tuff_adamw_8bit_slot {
+    size_t struct_size;        /* set by TUFF_ADAMW_8BIT_SLOT_INIT */
+    tuff_tensor *param, *grad; /* a variable and its gradient, of n elements */
+    /* Variables, zeros at first. The moments: u32 [(n + 3) / 4], a byte per element, the first in the lowest
+     * bits; their scales: f32 [(n + 255) / 256]. */
+    tuff_tensor *m, *v, *m_scale, *v_scale;
+    bool decay;          /* weight decay applies */
+    bool reserved[7];    /* leave them false */
+    double lr_scale;     /* times the learning rate; 0: 1 */
+    double weight_decay; /* where decay is set; 0: that of the parameters of the step */
+} tuff_adamw_8bit_slot;
+#define TUFF_ADAMW_8BIT_SLOT_INIT                                                              \
+    {                                                                                          \
+        sizeof(tuff_adamw_8bit_slot), NULL, NULL, NULL, NULL, NULL, NULL, false, {false}, 0, 0 \
+    }
+/* tuff_adamw whose moments are kept as bytes by blocks of 256 elements (Dettmers et al. 2022), as
+ * bitsandbytes has them. */
+TUFF_API void tuff_adamw_8bit(tuff_graph *g, const tuff_adamw_8bit_slot *slots, size_t n, tuff_tensor *lr,
+                              tuff_tensor *norm, tuff_tensor *state, const tuff_adamw_params *params);
+
 #ifdef __cplusplus
 }
 #endif

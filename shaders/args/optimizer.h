@@ -83,3 +83,14 @@ TUFF_STRUCT(tuff_lion_args)
     TUFF_FLOAT beta1, one_minus_beta1, beta2, one_minus_beta2, max_norm;
     TUFF_UINT n_chunks;
 };
+
+/* momentum.comp: momentum in place, direction. */
+TUFF_STRUCT(tuff_momentum_args)
+{
+    TUFF_ADDRESS(F32) momentum;
+    TUFF_ADDRESS(F32) grad;
+    TUFF_ADDRESS(F32) norm;
+    TUFF_ADDRESS(F32) direction;
+    TUFF_FLOAT beta, one_minus_beta, max_norm;
+    TUFF_UINT nesterov, n, unused;
+};

@@ -1,4 +1,5 @@
 /* What the optimizers share: a workgroup does one chunk of one slot. */
+#include "shaders/lib/clip.glsl"
 
 /* A slot of their table: its tensors, the rate and the decay of its group. */
 struct tuff_slot {
@@ -18,10 +19,4 @@ tuff_slot tuff_slot_at(U32 slots, uint slot)
     s.rate = uintBitsToFloat(slots.v[at + 8]);
     s.decay = uintBitsToFloat(slots.v[at + 9]);
     return s;
-}
-
-/* The factor on gradients, as torch.nn.utils.clip_grad_norm_ has it. */
-float tuff_clip(float norm, float max_norm)
-{
-    return max_norm > 0.0 ? min(1.0, max_norm / (norm + 1e-6)) : 1.0;
 }

@@ -184,6 +184,21 @@ static void signed_steps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     check_slots(run, slots, n);
 }
 
+/* p: momentum in percent, 1 for Nesterov's, largest norm * 10^7, 1 for a gradient that is not finite, size */
+static void directed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const tuff_momentum_params params = {.struct_size = sizeof params,
+                                         .momentum = (double)p[0] / 100,
+                                         .nesterov = p[1] != 0,
+                                         .max_grad_norm = (double)p[2] / 1e7};
+    tuff_tensor *grad =
+        tuff_case_leaf(run, g, TUFF_F32, 1, p + 4, p[3] ? TUFF_DATA_SPECIAL : TUFF_DATA_NORMAL, 0.02, 0);
+    tuff_tensor *momentum = vector(run, g, p[4], 0.01, 0);
+    /* a few products and sums beside the clip factor's own error */
+    tuff_case_aside(run, tuff_momentum(g, momentum, grad, tuff_grad_norm(g, &grad, 1), &params), 24, 1);
+    tuff_case_aside(run, momentum, 24, 1);
+}
+
 static const tuff_case cases[] = {
     {"optimizer.accumulate.n1", accumulated, {1}},
     {"optimizer.accumulate.n1027", accumulated, {1027}},
@@ -214,6 +229,10 @@ static const tuff_case cases[] = {
     {"optimizer.lion.n16385_33_50", signed_steps, {95, 98, 0, 0, 16385, 33, 50}},
     {"optimizer.lion.n65.beta1_0", signed_steps, {0, 95, 0, 0, 65}},
     {"optimizer.lion.n500_100.not_finite", signed_steps, {90, 99, 10000000, 1, 500, 100}},
+    {"optimizer.momentum.n1", directed, {95, 1, 0, 0, 1}},
+    {"optimizer.momentum.n1027.plain.clipped", directed, {90, 0, 100000, 0, 1027}},
+    {"optimizer.momentum.n16385.nesterov.clipped", directed, {95, 1, 1000000, 0, 16385}},
+    {"optimizer.momentum.n300.not_finite", directed, {95, 1, 10000000, 1, 300}},
 };
 
 const tuff_case_family tuff_family_optimizer = {"optimizer", cases, sizeof cases / sizeof cases[0]};

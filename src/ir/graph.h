@@ -114,9 +114,11 @@ typedef union tuff_attrs {
         bool inverse; /* turn by minus the angle: the backward of rope */
     } rope;
     tuff_attention_params attention; /* and its backwards; scale is resolved, never 0 */
-    tuff_adamw_params adamw;         /* and optimizer_step */
+    tuff_adamw_params adamw;         /* and optimizer_step, adamw_8bit */
     tuff_sgd_params sgd;
     tuff_lion_params lion;
+    tuff_momentum_params momentum;
+    tuff_adafactor_params adafactor;
 } tuff_attrs;
 
 /* What an optimizer does to one slot: the group that its parameter is of. */

@@ -21,6 +21,11 @@ int64_t tuff_total_chunks(const tuff_node *node, int first, int stride)
     return chunks;
 }
 
+double tuff_clip_of(double norm, double max)
+{
+    return max > 0 ? fmin(1, max / (norm + 1e-6)) : 1;
+}
+
 /* ---- accumulate ---- */
 
 static tuff_status infer_accumulate(tuff_graph *g, tuff_node *node)

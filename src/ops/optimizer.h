@@ -24,9 +24,16 @@ static inline int tuff_update_out(const tuff_update *u, int slot)
     return slot * (1 + u->states);
 }
 
+/* The group of a slot, as a caller gives it; `weight_decay` is that of the whole step. */
+tuff_status tuff_update_group_of(bool decay, double lr_scale, double own, double weight_decay,
+                                 tuff_update_group *out);
+
 /* Chunks of input i, and of inputs first, first + stride, ... together. */
 int64_t tuff_chunks_of(const tuff_node *node, int i);
 int64_t tuff_total_chunks(const tuff_node *node, int first, int stride);
+
+/* The factor on gradients, as torch.nn.utils.clip_grad_norm_ has it. */
+double tuff_clip_of(double norm, double max);
 
 /* For infer: a scalar norm and the state of steps at these inputs; AdamW's settings. */
 tuff_status tuff_expect_step(const tuff_node *node, int norm, int state);

@@ -53,11 +53,6 @@ typedef struct piece {
     int64_t n;
 } piece;
 
-static double clip_of(double norm, double max)
-{
-    return max > 0 ? fmin(1, max / (norm + 1e-6)) : 1;
-}
-
 /* Copies all slots over and calls fn for each, unless the norm is not finite. */
 static void reference_slots(const tuff_node *node, const double *const *in, double *const *out, double max,
                             void (*fn)(const tuff_node *node, const double *const *in, const piece *x))
@@ -70,7 +65,7 @@ static void reference_slots(const tuff_node *node, const double *const *in, doub
                    .new_p = out[to],
                    .lr = in[0][0] * node->groups[i].rate,
                    .decay = node->groups[i].decay,
-                   .clip = clip_of(in[1][0], max),
+                   .clip = tuff_clip_of(in[1][0], max),
                    .n = tuff_tensor_count(node->in[from])};
         size_t bytes = (size_t)x.n * sizeof(double);
         memcpy(x.new_p, x.p, bytes);
@@ -92,15 +87,16 @@ typedef struct slot {
 
 typedef tuff_status (*take_fn)(const void *slots, size_t i, slot *out);
 
-static tuff_status take_group(const slot *s, double weight_decay, tuff_update_group *out)
+tuff_status tuff_update_group_of(bool decay, double lr_scale, double own, double weight_decay,
+                                 tuff_update_group *out)
 {
-    if (!(s->lr_scale >= 0 && isfinite(s->lr_scale)) || !(s->weight_decay >= 0 && isfinite(s->weight_decay)))
+    if (!(lr_scale >= 0 && isfinite(lr_scale)) || !(own >= 0 && isfinite(own)))
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "lr_scale and weight_decay must be finite numbers of at least 0, but they are %g and %g",
-            s->lr_scale, s->weight_decay);
-    *out = (tuff_update_group){.rate = s->lr_scale != 0 ? s->lr_scale : 1};
-    if (s->decay) out->decay = s->weight_decay != 0 ? s->weight_decay : weight_decay;
+            lr_scale, own);
+    *out = (tuff_update_group){.rate = lr_scale != 0 ? lr_scale : 1};
+    if (decay) out->decay = own != 0 ? own : weight_decay;
     return TUFF_OK;
 }
 
@@ -118,7 +114,8 @@ static tuff_status put_slots(tuff_graph *g, tuff_op op, const tuff_attrs *attrs,
         slot s = {0};
         tuff_tensor **at = in + tuff_update_in(u, (int)i);
         tuff_status status = take(slots, i, &s);
-        if (status == TUFF_OK) status = take_group(&s, weight_decay, &groups[i]);
+        if (status == TUFF_OK)
+            status = tuff_update_group_of(s.decay, s.lr_scale, s.weight_decay, weight_decay, &groups[i]);
         if (status != TUFF_OK) return tuff_note(status, "slot %zu", i);
         at[0] = s.param;
         at[1] = tuff_dense(g, s.grad);

@@ -183,6 +183,54 @@ FIELD(tuff_lion_params, weight_decay, 24)
 FIELD(tuff_lion_params, max_grad_norm, 32)
 LAST(tuff_lion_params, max_grad_norm)
 
+STRUCT(tuff_momentum_params, 32)
+FIELD(tuff_momentum_params, struct_size, 0)
+FIELD(tuff_momentum_params, momentum, 8)
+FIELD(tuff_momentum_params, max_grad_norm, 16)
+FIELD(tuff_momentum_params, nesterov, 24)
+FIELD(tuff_momentum_params, reserved, 25)
+LAST(tuff_momentum_params, reserved)
+
+STRUCT(tuff_adafactor_params, 72)
+FIELD(tuff_adafactor_params, struct_size, 0)
+FIELD(tuff_adafactor_params, beta1, 8)
+FIELD(tuff_adafactor_params, decay_rate, 16)
+FIELD(tuff_adafactor_params, eps1, 24)
+FIELD(tuff_adafactor_params, eps2, 32)
+FIELD(tuff_adafactor_params, clip_threshold, 40)
+FIELD(tuff_adafactor_params, weight_decay, 48)
+FIELD(tuff_adafactor_params, max_grad_norm, 56)
+FIELD(tuff_adafactor_params, scale_parameter, 64)
+FIELD(tuff_adafactor_params, reserved, 65)
+LAST(tuff_adafactor_params, reserved)
+
+STRUCT(tuff_adafactor_slot, 72)
+FIELD(tuff_adafactor_slot, struct_size, 0)
+FIELD(tuff_adafactor_slot, param, 8)
+FIELD(tuff_adafactor_slot, grad, 16)
+FIELD(tuff_adafactor_slot, row, 24)
+FIELD(tuff_adafactor_slot, column, 32)
+FIELD(tuff_adafactor_slot, mean, 40)
+FIELD(tuff_adafactor_slot, decay, 48)
+FIELD(tuff_adafactor_slot, reserved, 49)
+FIELD(tuff_adafactor_slot, lr_scale, 56)
+FIELD(tuff_adafactor_slot, weight_decay, 64)
+LAST(tuff_adafactor_slot, weight_decay)
+
+STRUCT(tuff_adamw_8bit_slot, 80)
+FIELD(tuff_adamw_8bit_slot, struct_size, 0)
+FIELD(tuff_adamw_8bit_slot, param, 8)
+FIELD(tuff_adamw_8bit_slot, grad, 16)
+FIELD(tuff_adamw_8bit_slot, m, 24)
+FIELD(tuff_adamw_8bit_slot, v, 32)
+FIELD(tuff_adamw_8bit_slot, m_scale, 40)
+FIELD(tuff_adamw_8bit_slot, v_scale, 48)
+FIELD(tuff_adamw_8bit_slot, decay, 56)
+FIELD(tuff_adamw_8bit_slot, reserved, 57)
+FIELD(tuff_adamw_8bit_slot, lr_scale, 64)
+FIELD(tuff_adamw_8bit_slot, weight_decay, 72)
+LAST(tuff_adamw_8bit_slot, weight_decay)
+
 STRUCT(tuff_text_params, 24)
 FIELD(tuff_text_params, struct_size, 0)
 FIELD(tuff_text_params, allow_json, 8)
@@ -686,6 +734,10 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_momentum_slot, TUFF_MOMENTUM_SLOT_INIT);
     SETS_SIZE(tuff_sgd_params, TUFF_SGD_PARAMS_INIT);
     SETS_SIZE(tuff_lion_params, TUFF_LION_PARAMS_INIT);
+    SETS_SIZE(tuff_momentum_params, TUFF_MOMENTUM_PARAMS_INIT);
+    SETS_SIZE(tuff_adafactor_params, TUFF_ADAFACTOR_PARAMS_INIT);
+    SETS_SIZE(tuff_adafactor_slot, TUFF_ADAFACTOR_SLOT_INIT);
+    SETS_SIZE(tuff_adamw_8bit_slot, TUFF_ADAMW_8BIT_SLOT_INIT);
     SETS_SIZE(tuff_text_params, TUFF_TEXT_PARAMS_INIT);
     SETS_SIZE(tuff_data_params, TUFF_DATA_PARAMS_INIT);
     SETS_SIZE(tuff_train_params, TUFF_TRAIN_PARAMS_INIT);

@@ -352,4 +352,40 @@ CALLS_OF(tuff_lion)
     FAILS_VOID(tuff_lion(g, &slot, 1, NULL, x, NULL));
 }
 
+CALLS_OF(tuff_momentum)
+{
+    tuff_momentum_params unset = TUFF_MOMENTUM_PARAMS_INIT;
+    unset.struct_size = 0;
+    FAILS(tuff_momentum(g, NULL, x, x, NULL));
+    FAILS(tuff_momentum(g, x, NULL, x, NULL));
+    FAILS(tuff_momentum(g, x, x, NULL, NULL));
+    FAILS(tuff_momentum(g, x, x, x, &unset));
+}
+
+CALLS_OF(tuff_adafactor)
+{
+    tuff_adafactor_slot slot = TUFF_ADAFACTOR_SLOT_INIT, unset = slot;
+    tuff_adafactor_params params = TUFF_ADAFACTOR_PARAMS_INIT;
+    unset.struct_size = params.struct_size = 0;
+    FAILS_VOID(tuff_adafactor(g, NULL, 1, x, x, x, NULL));
+    FAILS_VOID(tuff_adafactor(g, &slot, 0, x, x, x, NULL));
+    FAILS_VOID(tuff_adafactor(g, &slot, 1, x, x, x, NULL));
+    FAILS_VOID(tuff_adafactor(g, &unset, 1, x, x, x, NULL));
+    FAILS_VOID(tuff_adafactor(g, &slot, 1, x, x, x, &params));
+    FAILS_VOID(tuff_adafactor(g, &slot, 1, NULL, x, x, NULL));
+}
+
+CALLS_OF(tuff_adamw_8bit)
+{
+    tuff_adamw_8bit_slot slot = TUFF_ADAMW_8BIT_SLOT_INIT, unset = slot;
+    tuff_adamw_params params = TUFF_ADAMW_PARAMS_INIT;
+    unset.struct_size = params.struct_size = 0;
+    FAILS_VOID(tuff_adamw_8bit(g, NULL, 1, x, x, x, NULL));
+    FAILS_VOID(tuff_adamw_8bit(g, &slot, 0, x, x, x, NULL));
+    FAILS_VOID(tuff_adamw_8bit(g, &slot, 1, x, x, x, NULL));
+    FAILS_VOID(tuff_adamw_8bit(g, &unset, 1, x, x, x, NULL));
+    FAILS_VOID(tuff_adamw_8bit(g, &slot, 1, x, x, x, &params));
+    FAILS_VOID(tuff_adamw_8bit(g, &slot, 1, NULL, x, x, NULL));
+}
+
 #endif
