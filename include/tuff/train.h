@@ -171,11 +171,13 @@ typedef struct tuff_train_params {
      * also seen within a run: on the CPU after the operation at hand, on GPUs after about 200 ms. Must stay
      * as it is until the trainer is destroyed; NULL: none. */
     const tuff_watch *watch;
-    /* "adamw", "sgd" or "lion", or as transformers has them, "adamw_torch" and "lion_32bit"; NULL: adamw.
-     * weight_decay and max_grad_norm are of all of them, the betas of AdamW and Lion, adam_epsilon of AdamW.
-     */
+    /* "adamw", "sgd", "lion", "adafactor", "adamw_8bit" or "muon", or as transformers has them,
+     * "adamw_torch", "lion_32bit", "adamw_bnb_8bit"; NULL: adamw. weight_decay and max_grad_norm are of all
+     * of them, the betas of AdamW and Lion, adam_epsilon of AdamW. adamw_8bit keeps the moments of large
+     * parameters, but not of tables, in bytes, as bitsandbytes does; muon is for the matrices of layers,
+     * AdamW for the rest. */
     const char *optim;
-    double momentum;  /* of SGD; 0: none */
+    double momentum;  /* of SGD; 0: none; of Muon; 0: 0.95 */
     bool nesterov;    /* SGD: Nesterov's momentum */
     bool use_rslora;  /* LoRA: what it adds is scaled by alpha / sqrt(rank) (Kalajdzievski 2023) */
     bool use_dora;    /* LoRA: rows of what it makes get magnitudes that are trained (Liu et al. 2024) */
@@ -193,7 +195,10 @@ typedef struct tuff_train_params {
      * ("linear", "cosine", "1-sqrt") and min_lr_ratio of warmup_stable_decay. NULL: as transformers presets
      * them. */
     const char *lr_scheduler_kwargs;
-    /* Settings of the optimizer's own, spelled in the same way, as in transformers; NULL: none are given. */
+    /* Settings of the optimizer's own, spelled in the same way: of adafactor scale_parameter, relative_step,
+     * warmup_init, clip_threshold, decay_rate, beta1, eps1 and eps2, as in transformers; of muon adjust_lr_fn
+     * ("match_rms_adamw", so that the rate is as AdamW's, or "original"), adamw_lr (of what is AdamW's; else
+     * the same rate), nesterov and ns_steps. NULL: none are given. */
     const char *optim_args;
     /* LoRA: "q_proj=4,v_proj=16", modules that have another rank or alpha, by the last parts of their names;
      * NULL: none */

@@ -75,10 +75,16 @@ static const tuff_arg items[] = {
      "batches whose gradients make one step: the memory of one, the effect of N"},
     {.kind = TUFF_ARG_GROUP, .name = "The optimizer:"},
     {TUFF_ARG_TEXT, "optim", "NAME", AT(optim),
-     .help = "adamw, sgd or lion; adamw_torch and lion_32bit mean the same as in transformers",
+     .help =
+         "adamw, sgd, lion, adafactor, adamw_8bit or muon; adamw_torch, lion_32bit and adamw_bnb_8bit mean the same as "
+         "in transformers. adamw_8bit keeps its moments in bytes, but for small parameters and tables; muon is for the "
+         "matrices of layers, AdamW for the rest",
      .preset = "adamw"},
     {TUFF_ARG_TEXT, "optim-args", "TEXT", AT(optim_args),
-     .help = "settings of the optimizer's own, as name=value,name=value or as JSON; none of these has any",
+     .help =
+         "settings of the optimizer's own, as name=value,name=value or as JSON. adafactor: scale_parameter, relative_step "
+         "(its own rate), warmup_init, clip_threshold, decay_rate, beta1, eps1, eps2. muon: adjust_lr_fn (match_rms_adamw, "
+         "with which the rate is AdamW's, or original), adamw_lr (the rate of the rest), nesterov, ns_steps",
      .preset = "none"},
     {TUFF_ARG_REAL, "learning-rate", "X", AT(learning_rate), 0, 1e6,
      "the peak; LoRA wants about 10 times more, Lion 3 to 10 times less, SGD 100 times more and a momentum"},
@@ -100,10 +106,10 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "warmup-ratio", "X", AT(warmup_ratio), 0, 1, "the same as a part of all steps"},
     {TUFF_ARG_REAL, "weight-decay", "X", AT(weight_decay), 0, 1e6,
      "of matrices; biases and norms do not decay"},
-    {TUFF_ARG_REAL, "momentum", "X", AT(momentum), 0, 0.9999999, "of SGD"},
+    {TUFF_ARG_REAL, "momentum", "X", AT(momentum), 0, 0.9999999, "of SGD; of Muon, where 0 is 0.95"},
     {TUFF_ARG_FLAG, "nesterov", NULL, AT(nesterov), .help = "Nesterov's momentum, of SGD"},
     {TUFF_ARG_REAL, "adam-beta1", "X", AT(beta1), 0, 0.9999999,
-     "AdamW and Lion: decay of the gradient's mean"},
+     "AdamW, Lion, Muon's AdamW: decay of the gradient's mean"},
     {TUFF_ARG_REAL, "adam-beta2", "X", AT(beta2), 0, 0.9999999,
      "AdamW: decay of its square's mean; Lion: of what is kept of the mean, usually 0.99"},
     {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "AdamW: added to the square root"},

@@ -87,6 +87,7 @@ typedef struct tuff_trained {
     const char *name; /* of its variable */
     int rank;
     int64_t shape[TUFF_MAX_RANK];
+    bool table;          /* rows are looked up in it */
     bool decay;          /* weight decay applies */
     double lr_scale;     /* times the learning rate; 0: 1 */
     double weight_decay; /* where it applies; 0: the settings' */

@@ -80,7 +80,10 @@ tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
     size_t own = lm->adapter ? lm->adapter->count : 0, count;
     if (index >= own) {
         const tuff_param *p = whole_param(lm, index - own, &count);
-        tuff_trained t = {.name = p->name, .rank = p->rank, .decay = tuff_param_is_matrix(p)};
+        tuff_trained t = {.name = p->name,
+                          .rank = p->rank,
+                          .table = p->role == TUFF_ROLE_TABLE,
+                          .decay = tuff_param_is_matrix(p)};
         memcpy(t.shape, p->shape, sizeof t.shape);
         return t;
     }

@@ -176,49 +176,6 @@ static void check_adamw(const golden *g, const char *kind, double rate, const ch
     if (adapter) unload(&base);
 }
 
-/* 20 steps by the other optimizers, as make_goldens.py sets them. */
-static void run_optimizers(void **state)
-{
-    static const struct {
-        const char *rule, *optim;
-        double rate, momentum, beta2;
-        bool nesterov;
-    } rules[] = {{"sgd", "sgd", 0.1, 0, 0.999, false},
-                 {"momentum", "sgd", 0.05, 0.9, 0.999, false},
-                 {"nesterov", "sgd", 0.05, 0.9, 0.999, true},
-                 {"lion", "lion_32bit", 2e-4, 0, 0.99, false}};
-    golden g = load(*state, "optimizers.safetensors"), base = load(*state, "truth.safetensors");
-    size_t n_ids, n;
-    int32_t *ids = ints(&base, "batch_ids", &n_ids);
-    const tuff_weight *batches = tensor(&base, "batch_ids");
-    tuff_dataset *data = NULL;
-    KIT_OK(tuff_dataset_from_ids(ids, n_ids, batches->shape[2], &data));
-    for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s.losses", rules[r].rule);
-        float *losses = floats(&g, name, &n);
-        snprintf(name, sizeof name, "%s.grad_norms", rules[r].rule);
-        float *norms = floats(&g, name, &n);
-        tuff_train_params p = adamw_params(n, batches->shape[1], false);
-        p.learning_rate = rules[r].rate;
-        p.optim = rules[r].optim;
-        p.momentum = rules[r].momentum;
-        p.nesterov = rules[r].nesterov;
-        p.adam_beta2 = rules[r].beta2;
-        tuff_trainer *trainer = NULL;
-        KIT_OK(tuff_trainer_create_with(g.model, device, data, &p, true, &trainer));
-        for (size_t i = 0; i < n; i++)
-            check_step(&g, rules[r].rule, trainer, &losses[i], &norms[i]);
-        tuff_trainer_destroy(&trainer);
-        tuff_free(losses);
-        tuff_free(norms);
-    }
-    tuff_dataset_destroy(&data);
-    tuff_free(ids);
-    unload(&g);
-    unload(&base);
-}
-
 static int32_t largest(const float *logits, int64_t n)
 {
     int32_t best = 0;
@@ -443,8 +400,6 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"falcon-groups"),
         cmocka_unit_test_prestate(run_model, (void *)"falcon-norms"),
         cmocka_unit_test_prestate(run_model, (void *)"falcon-rw"),
-        cmocka_unit_test_prestate(run_optimizers, (void *)"gpt2"),
-        cmocka_unit_test_prestate(run_optimizers, (void *)"llama"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"llama"),
         cmocka_unit_test_prestate(run_ia3, (void *)"gpt2"),

@@ -1,5 +1,7 @@
 """What the reference scripts share: models of transformers in true double precision, the loss, the training step."""
 
+import math
+import re
 import types
 
 import numpy as np
@@ -15,6 +17,8 @@ from transformers.models.falcon import modeling_falcon as falcon
 from transformers.models.gpt_neo import modeling_gpt_neo as gpt_neo
 from transformers.models.gptj import modeling_gptj as gptj
 from transformers.models.modernbert import modeling_modernbert as modernbert
+from transformers.optimization import Adafactor
+from transformers.pytorch_utils import Conv1D
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -252,7 +256,122 @@ class Lion(torch.optim.Optimizer):
                 m.mul_(second).add_(p.grad, alpha=1 - second)
 
 
-def make_optimizer(name, groups, betas, eps, momentum=0.0, nesterov=False):
+def dynamic_map(signed):
+    """bitsandbytes' 256 values of a byte, sorted: 7 decimal exponents, each with twice the fractions of the one below."""
+    values = [0.0, 1.0]
+    for i in range(7):
+        edges = torch.linspace(0.1, 1, 2**i + 1 if signed else 2 ** (i + 1) + 1, dtype=torch.float32)
+        means = (10.0 ** (i - 6) * ((edges[:-1] + edges[1:]) / 2)).tolist()
+        values += means + ([-v for v in means] if signed else [])
+    return torch.tensor(sorted(values + [0.0] * (256 - len(values))), dtype=torch.float32)
+
+
+class AdamW8bit(torch.optim.Optimizer):
+    """bitsandbytes' AdamW with 8-bit states by blocks of 256, by its formulas: parameters of less than 4096 elements and
+    tables (as transformers' Trainer asks for) keep theirs in full. `turned` are Conv1D's, whose blocks are along the outputs'
+    rows."""
+
+    def __init__(self, groups, lr, betas, eps, tables, turned):
+        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": 0.0})
+        self.tables, self.turned = tables, turned
+
+    @staticmethod
+    def rounded(x, values):
+        flat = torch.nn.functional.pad(x.flatten(), (0, -x.numel() % 256)).view(-1, 256)
+        most = flat.abs().amax(dim=1, keepdim=True)
+        middles = (values[1:] + values[:-1]) / 2
+        codes = torch.searchsorted(middles, torch.where(most > 0, flat / most.clamp_min(1e-300), 0.0).contiguous())
+        return (values[codes] * most).flatten()[: x.numel()].view_as(x)
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for p in group["params"]:
+                s = self.state[p]
+                s["step"] = t = s.get("step", 0) + 1
+                m = s.setdefault("m", torch.zeros_like(p))
+                v = s.setdefault("v", torch.zeros_like(p))
+                m.mul_(first).add_(p.grad, alpha=1 - first)
+                v.mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                denominator = (v.sqrt() / math.sqrt(1 - second**t)).add_(group["eps"])
+                p.addcdiv_(m, denominator, value=-group["lr"] / (1 - first**t))
+                if p.numel() < 4096 or p in self.tables:
+                    continue
+                for x, signed in ((m, True), (v, False)):
+                    whole = x.t().contiguous() if p in self.turned else x
+                    made = self.rounded(whole, dynamic_map(signed).to(x.dtype))
+                    x.copy_(made.t() if p in self.turned else made)
+
+
+class Muon(torch.optim.Optimizer):
+    """torch.optim.Muon's formulas without its rounding to bf16; the parameters that are not `hidden` are AdamW's."""
+
+    def __init__(self, groups, lr, betas, eps, hidden, turned, momentum, nesterov, adjust, adamw_lr):
+        super().__init__(groups, {"lr": lr, "weight_decay": 0.0})
+        self.hidden, self.turned, self.betas, self.eps = hidden, turned, betas, eps
+        self.momentum, self.nesterov, self.adjust, self.adamw_lr = momentum, nesterov, adjust, adamw_lr
+
+    @staticmethod
+    def orthogonal(x):
+        tall = x.shape[0] > x.shape[1]
+        x = x.T if tall else x
+        x = x / x.norm().clamp(min=1e-7)
+        for _ in range(5):
+            gram = x @ x.T
+            x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        return x.T if tall else x
+
+    def factor(self, p):
+        rows, columns = p.shape[::-1] if p in self.turned else p.shape
+        return 0.2 * math.sqrt(max(rows, columns)) if self.adjust == "match_rms_adamw" else math.sqrt(max(1, rows / columns))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            lr, decay = group["lr"], group["weight_decay"]
+            for p in group["params"]:
+                s = self.state[p]
+                m = s.setdefault("m", torch.zeros_like(p))
+                if p in self.hidden:
+                    m.lerp_(p.grad, 1 - self.momentum)
+                    way = self.orthogonal(p.grad.lerp(m, self.momentum) if self.nesterov else m)
+                    p.mul_(1 - lr * decay).sub_(lr * self.factor(p) * way)
+                    continue
+                s["step"] = t = s.get("step", 0) + 1
+                v = s.setdefault("v", torch.zeros_like(p))
+                other = self.adamw_lr or lr
+                m.mul_(self.betas[0]).add_(p.grad, alpha=1 - self.betas[0])
+                v.mul_(self.betas[1]).addcmul_(p.grad, p.grad, value=1 - self.betas[1])
+                p.mul_(1 - other * decay)
+                denominator = (v.sqrt() / math.sqrt(1 - self.betas[1] ** t)).add_(self.eps)
+                p.addcdiv_(m, denominator, value=-other / (1 - self.betas[0] ** t))
+
+
+def parameters_of(model, kind):
+    return {m.weight for m in model.modules() if isinstance(m, kind)}
+
+
+def hidden_matrices(model):
+    """What Muon gets: matrices of layers, whose names have the layer's number, but no tables."""
+    tables = parameters_of(model, torch.nn.Embedding)
+    named = model.named_parameters()
+    return {p for n, p in named if p.dim() == 2 and min(p.shape) > 1 and re.search(r"\.\d+\.", n) and p not in tables}
+
+
+def make_optimizer(model, name, groups, betas, eps, momentum=0.0, nesterov=False, args=None):
+    args = args or {}
+    if name == "adafactor":
+        own = {"scale_parameter": False, "relative_step": False} | args
+        return Adafactor(groups, lr=None if own["relative_step"] else 0.0, **own)
+    if name == "adamw_8bit":
+        tables, turned = parameters_of(model, torch.nn.Embedding), parameters_of(model, Conv1D)
+        return AdamW8bit(groups, lr=0.0, betas=betas, eps=eps, tables=tables, turned=turned)
+    if name == "muon":
+        own = {"momentum": 0.95, "nesterov": True, "adjust": "match_rms_adamw", "adamw_lr": None} | args
+        hidden, turned = hidden_matrices(model), parameters_of(model, Conv1D)
+        return Muon(groups, lr=0.0, betas=betas, eps=eps, hidden=hidden, turned=turned, **own)
     if name == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov)
     if name == "lion":
@@ -261,7 +380,7 @@ def make_optimizer(name, groups, betas, eps, momentum=0.0, nesterov=False):
 
 
 def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_groups="all", betas=(0.9, 0.999), eps=1e-8,
-          optim="adamw", momentum=0.0, nesterov=False, loss_of=None):  # fmt: skip
+          optim="adamw", momentum=0.0, nesterov=False, loss_of=None, args=None):  # fmt: skip
     """Yields (loss, gradient norm before clipping) of each step of the optimizer. `batches` is [n, B, T], a micro-batch a row;
     `rate` is a function of the step, `loss_of` the loss of a micro-batch. Only parameters that require a gradient are trained."""
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -272,7 +391,7 @@ def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_group
             {"params": [p for p in trained if p.dim() > 1], "weight_decay": decay},
             {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
         ]
-    optimizer = make_optimizer(optim, groups, betas, eps, momentum, nesterov)
+    optimizer = make_optimizer(model, optim, groups, betas, eps, momentum, nesterov, args)
     model.train()
     for step in range(len(batches) // accumulation):
         optimizer.zero_grad(set_to_none=True)

@@ -10,8 +10,9 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
     truth.safetensors   input_ids [B,T] i32; logits [B,T,V]; loss [1]; grad.<parameter> for every parameter;
                         batch_ids [20,B,T] i32; adamw_losses [20], adamw_grad_norms [20] (before clipping) and
                         final_loss [1] (of input_ids, after the 20 steps); prompt_ids [P] i32, greedy_ids [N] i32
-    optimizers.safetensors  (gpt2, llama) <rule>.losses and .grad_norms [20] of the same batches by other optimizers, sgd,
-                        momentum, nesterov and lion, as OPTIMIZERS sets them
+    optimizers.safetensors  (gpt2, llama) <rule>.losses and .grad_norms [50] of the same batches, over and over, by each rule
+                        of OPTIMIZERS, and <rule>.lora.*, which begin at lora/initial; .drift [1] is the
+                        most that a loss differs, of itself, where all is computed in f32
     cache_f16.safetensors   (gpt2, llama) logits [N,V] and greedy_ids [N] i32 from prompt_ids when keys and values are
                         rounded to f16 on their way into the KV cache
     truth.json          how the 20 steps were made; texts with their token ids and what those decode to
@@ -53,7 +54,19 @@ OPTIMIZERS = {
     "momentum": {"optim": "sgd", "rate": 0.05, "momentum": 0.9},
     "nesterov": {"optim": "sgd", "rate": 0.05, "momentum": 0.9, "nesterov": True},
     "lion": {"optim": "lion", "rate": 2e-4, "betas": (0.9, 0.99)},
-}
+    "adamw": {"rate": 1e-3},
+    "adafactor": {"optim": "adafactor", "rate": 3e-4},
+    "adafactor_scaled": {
+        "optim": "adafactor", "rate": 2e-3,
+        "args": {"scale_parameter": True, "beta1": 0.8, "clip_threshold": 0.5, "decay_rate": -0.7},
+    },
+    "adamw_8bit": {"optim": "adamw_8bit", "rate": 1e-3},
+    "muon": {"optim": "muon", "rate": 1e-3},
+    "muon_original": {
+        "optim": "muon", "rate": 5e-3, "args": {"adjust": "original", "nesterov": False, "momentum": 0.9, "adamw_lr": 1e-3},
+    },
+}  # fmt: skip
+OPTIMIZER_STEPS = 50
 ADAPTER_RATE = 1e-2  # of IA3 and prompt tuning
 GREEDY_TOKENS = 24
 CACHE_F16_TOLERANCE = 1e-4  # of the largest logit: room for a number that f32 rounds to the other neighbour in f16
@@ -285,17 +298,26 @@ def training(model, batches, ids, rate=STEPS["learning_rate"], loss_of=forward_l
 
 
 def make_optimizers(folder, batches):
+    """Each rule's steps in f64, of the whole model and of LoRA."""
     truth = {}
-    for name, settings in OPTIMIZERS.items():
-        settings = dict(settings)
+    batches = np.resize(batches, (OPTIMIZER_STEPS, *batches.shape[1:]))
+    for name, lora in ((name, lora) for name in OPTIMIZERS for lora in (False, True)):
+        settings = {"clip": STEPS["clip"], "decay": STEPS["weight_decay"]} | OPTIMIZERS[name]
         rate = settings.pop("rate")
-        model = load_model(folder, double=True)
-        steps = list(
-            train(model, batches, lambda step: rate, clip=STEPS["clip"], decay=STEPS["weight_decay"], **settings)  # noqa: B023
-        )
-        truth[name + ".losses"] = floats([loss for loss, _ in steps])
-        truth[name + ".grad_norms"] = floats([norm for _, norm in steps])
-        print(f"{folder.name:11} {name}: loss {steps[0][0]:.3f} -> {steps[-1][0]:.3f}")
+
+        def steps(double):
+            model = load_model(folder)
+            if lora:  # noqa: B023
+                model = PeftModel.from_pretrained(model, folder / "lora" / "initial", is_trainable=True)
+            if double:
+                to_double(model)
+            return np.array(list(train(model, batches, lambda step: rate, **settings)))  # noqa: B023
+
+        made, single = steps(True), steps(False)
+        whole = name + (".lora" if lora else "")
+        truth[whole + ".losses"], truth[whole + ".grad_norms"] = floats(made[:, 0]), floats(made[:, 1])
+        truth[whole + ".drift"] = floats(np.abs(single[:, 0] / made[:, 0] - 1).max())
+        print(f"{folder.name:11} {whole}: loss {made[0, 0]:.3f} -> {made[-1, 0]:.3f}, in f32 off by {truth[whole + '.drift'][0]:.1e}")
     save_file(truth, folder / "optimizers.safetensors")
 
 
@@ -507,9 +529,9 @@ def make(output, name, seed):
         {"adamw": STEPS, "prompt": prompt, "greedy_smallest_gap": round(gap, 4), "texts": texts},
     )
     if targets:
-        make_optimizers(folder, batches)
         make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
         make_lora(folder, targets, ids, batches, random)
+        make_optimizers(folder, batches)
         make_other_adapters(folder, targets, ids, batches, random)
         make_variants(folder, targets, ids, batches, seed + 500)
     elif name in LORA:

@@ -272,6 +272,31 @@ static void optimizers_keep_what_they_say(void **state)
     }
 }
 
+/* Adafactor's rates of its own, as transformers has them. */
+static void adafactor_has_rates_of_its_own(void **state)
+{
+    (void)state;
+    static const char *const args[] = {"relative_step=true, warmup_init=true", "{\"relative_step\": true}",
+                                       NULL};
+    static const double rates[3][2] = {{1e-6, 2e-6}, {1e-2, 1e-2}, {0.5, 0.5}};
+    for (int i = 0; i < 3; i++) {
+        tuff_dataset *data = blocks_of(16, IDS);
+        tuff_train_params p = few_steps(1, 1, 0);
+        p.optim = "adafactor";
+        p.optim_args = args[i];
+        p.learning_rate = 0.5;
+        p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+        tuff_trainer *trainer = trainer_of(llama, data, p);
+        for (int k = 0; k < 2; k++) {
+            tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+            KIT_OK(tuff_trainer_step(trainer, &step));
+            assert_true(step.learning_rate == rates[i][k]);
+        }
+        tuff_trainer_destroy(&trainer);
+        tuff_dataset_destroy(&data);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -320,12 +345,23 @@ static void what_cannot_be_is_refused(void **state)
               "lr_scheduler_type is 99");
     p = few_steps(1, 1, 0);
     p.optim = "adagrad";
-    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
-              "optim is \"adagrad\", which Tuff does not have; it has adamw, sgd, lion");
+    KIT_FAILS(
+        tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+        "optim is \"adagrad\", which Tuff does not have; it has adamw, sgd, lion, adafactor, adamw_8bit, muon");
     p.optim = "paged_adamw_32bit";
     p.optim_args = "beta3=0.5";
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "optim_args has \"beta3\", which the optimizer adamw does not know");
+    p.optim = "adafactor";
+    p.optim_args = "warmup_init=true";
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "warmup_init needs relative_step=true");
+    p.optim = "muon";
+    p.optim_args = "adamw_lr=0";
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT, "adamw_lr is 0");
+    p.optim_args = "adjust_lr_fn=torch";
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "adjust_lr_fn is \"torch\"");
     p.optim_args = NULL;
     p.optim = "adamw_torch";
     p.momentum = 0.9;
@@ -558,6 +594,7 @@ int main(void)
         cmocka_unit_test(positions_end_where_they_were_learned),
         cmocka_unit_test(evaluation_counts_every_prediction),
         cmocka_unit_test(optimizers_keep_what_they_say),
+        cmocka_unit_test(adafactor_has_rates_of_its_own),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(memory_is_as_it_was_said),
         cmocka_unit_test(bad_steps_are_skipped),
