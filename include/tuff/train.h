@@ -206,6 +206,11 @@ typedef struct tuff_train_params {
     const char
         *base_model_name; /* adapters: what PEFT is to load them onto, a name of the hub or a path; NULL:
                              the model's directory, or the repository that a GGUF says it is from */
+    /* Each layer's learning rate is that of the one above times this, what is behind the last layer has the
+     * rate itself, and what reads the ids the least; 0: all have the same. */
+    double layerwise_lr_decay;
+    double loraplus_lr_ratio; /* LoRA+: the rate of LoRA's B, and of vectors, over that of A; 0: the same */
+    double loraplus_lr_embedding; /* its rate of LoRA on tables, where there is a ratio */
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
@@ -215,7 +220,7 @@ typedef struct tuff_train_params {
     {                                                                                                        \
         sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
             42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, {false}, NULL, NULL, NULL, 0, \
-            NULL, NULL, NULL, NULL, NULL, NULL                                                               \
+            NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6                                                   \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen

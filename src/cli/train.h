@@ -22,6 +22,7 @@ typedef struct tuff_cli_train_options {
     const char *rank_pattern, *alpha_pattern, *base_model_name;
     bool use_rslora, use_dora;
     int64_t lora_rank, virtual_tokens;
+    double layerwise_decay, loraplus_ratio, loraplus_embedding;
     double lora_alpha, lora_dropout; /* negative: not given */
     int64_t max_nonfinite;
     int scheduler, format;

@@ -106,6 +106,13 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "warmup-ratio", "X", AT(warmup_ratio), 0, 1, "the same as a part of all steps"},
     {TUFF_ARG_REAL, "weight-decay", "X", AT(weight_decay), 0, 1e6,
      "of matrices; biases and norms do not decay"},
+    {TUFF_ARG_REAL, "layerwise-lr-decay", "X", AT(layerwise_decay), 0, 1,
+     "each layer's rate is that of the one above times X; the head has the whole, tables the least",
+     "0: none"},
+    {TUFF_ARG_REAL, "loraplus-lr-ratio", "X", AT(loraplus_ratio), 0, 1e6,
+     "LoRA+: the rate of LoRA's B is X times that of A", "0: they have the same"},
+    {TUFF_ARG_REAL, "loraplus-lr-embedding", "X", AT(loraplus_embedding), 0, 1e6,
+     "LoRA+: the rate of LoRA on tables"},
     {TUFF_ARG_REAL, "momentum", "X", AT(momentum), 0, 0.9999999, "of SGD; of Muon, where 0 is 0.95"},
     {TUFF_ARG_FLAG, "nesterov", NULL, AT(nesterov), .help = "Nesterov's momentum, of SGD"},
     {TUFF_ARG_REAL, "adam-beta1", "X", AT(beta1), 0, 0.9999999,
@@ -235,6 +242,7 @@ static tuff_cli_train_options defaults(void)
         .scheduler = (int)p.lr_scheduler_type,
         .warmup_steps = p.warmup_steps,
         .warmup_ratio = p.warmup_ratio,
+        .loraplus_embedding = p.loraplus_lr_embedding,
         .weight_decay = p.weight_decay,
         .beta1 = p.adam_beta1,
         .beta2 = p.adam_beta2,
@@ -263,6 +271,9 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.warmup_steps = o->warmup_steps;
     p.warmup_ratio = o->warmup_ratio;
     p.weight_decay = o->weight_decay;
+    p.layerwise_lr_decay = o->layerwise_decay;
+    p.loraplus_lr_ratio = o->loraplus_ratio;
+    p.loraplus_lr_embedding = o->loraplus_embedding;
     p.adam_beta1 = o->beta1;
     p.adam_beta2 = o->beta2;
     p.adam_epsilon = o->epsilon;

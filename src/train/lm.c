@@ -83,13 +83,18 @@ tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index)
         tuff_trained t = {.name = p->name,
                           .rank = p->rank,
                           .table = p->role == TUFF_ROLE_TABLE,
-                          .decay = tuff_param_is_matrix(p)};
+                          .decay = tuff_group_decays(p)};
         memcpy(t.shape, p->shape, sizeof t.shape);
+        tuff_group_set(&lm->groups, &lm->model->config, &t);
         return t;
     }
-    const tuff_adapter_tensor *t = &lm->adapter->tensors[index];
-    return (tuff_trained){
-        .name = t->name, .rank = t->rank, .shape = {t->shape[0], t->shape[1]}, .decay = true};
+    const tuff_adapter_tensor *own_tensor = &lm->adapter->tensors[index];
+    tuff_trained t = {.name = own_tensor->name,
+                      .rank = own_tensor->rank,
+                      .shape = {own_tensor->shape[0], own_tensor->shape[1]},
+                      .decay = true};
+    tuff_group_set(&lm->groups, &lm->model->config, &t);
+    return t;
 }
 
 static tuff_tensor *state(tuff_graph *g, const char *prefix, const tuff_trained *t)

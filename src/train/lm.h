@@ -4,6 +4,7 @@
 
 #include "adapters/adapter.h"
 #include "runtime/session.h"
+#include "train/groups.h"
 #include "train/optimizers/optimizer.h"
 #include "train/task.h"
 
@@ -13,6 +14,7 @@ typedef struct tuff_lm {
     tuff_adapter *adapter;    /* NULL: none */
     bool trains_model;        /* its parameters are f32 and get gradients */
     int64_t rope_positions;
+    tuff_groups groups;
     const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
 } tuff_lm;
 

@@ -20,6 +20,9 @@ tuff_status tuff_train_params_check(const tuff_train_params *p)
     TUFF_TRY(check_range("adam_beta1", p->adam_beta1, 0, 0.9999999));
     TUFF_TRY(check_range("adam_beta2", p->adam_beta2, 0, 0.9999999));
     TUFF_TRY(check_range("adam_epsilon", p->adam_epsilon, 0, 1));
+    TUFF_TRY(check_range("layerwise_lr_decay", p->layerwise_lr_decay, 0, 1));
+    TUFF_TRY(check_range("loraplus_lr_ratio", p->loraplus_lr_ratio, 0, 1e6));
+    TUFF_TRY(check_range("loraplus_lr_embedding", p->loraplus_lr_embedding, 0, 1e6));
     TUFF_TRY(check_range("momentum", p->momentum, 0, 0.9999999));
     if (p->nesterov && p->momentum == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "nesterov needs a momentum above 0");

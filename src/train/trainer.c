@@ -97,8 +97,16 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     t->runs.lm = (tuff_lm){.watch = p->watch,
                            .model = t->model,
                            .data = t->data,
+                           .groups = {.learning_rate = p->learning_rate,
+                                      .layerwise_decay = p->layerwise_lr_decay,
+                                      .loraplus_ratio = p->loraplus_lr_ratio,
+                                      .loraplus_embedding = p->loraplus_lr_embedding},
                            .rope_positions = tuff_data_positions(t->model, t->data)};
     TUFF_TRY(make_adapter(t));
+    if (p->loraplus_lr_ratio > 0 &&
+        (!t->runs.lm.adapter || strcmp(t->runs.lm.adapter->method->peft_type, "LORA") != 0))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "loraplus_lr_ratio is %g, but no LoRA is trained",
+                         p->loraplus_lr_ratio);
     if (t->data->task->run && tuff_adapter_virtual_tokens(t->runs.lm.adapter))
         return tuff_fail(TUFF_UNSUPPORTED,
                          "how vectors behind virtual tokens are pooled is defined neither by PEFT nor by "

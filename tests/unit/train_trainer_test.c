@@ -272,6 +272,65 @@ static void optimizers_keep_what_they_say(void **state)
     }
 }
 
+/* How far one step moves what is trained: of tensor `name` the sum of the magnitudes. */
+static double moved(tuff_trainer *trainer, const char *name, bool before, float *was)
+{
+    tuff_buffer *buffer = tuff_store_find(trainer->store, name);
+    double sum = 0;
+    if (!buffer) fail_msg("nothing is called %s", name);
+    int64_t n = tuff_buffer_count(buffer);
+    float *now = before ? was : tuff_alloc_array((size_t)n, sizeof *now);
+    KIT_OK(tuff_buffer_read(buffer, 0, now, n));
+    for (int64_t i = 0; !before && i < n; i++)
+        sum += fabs((double)now[i] - (double)was[i]);
+    if (!before) tuff_free(now);
+    return sum;
+}
+
+/* Each tensor's step of gradient descent with groups, over that without them. */
+static void groups_have_rates_of_their_own(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double rate;
+        bool lora;
+    } tensors[] = {
+        {"lm_head.weight", 1, false},
+        {"model.norm.weight", 1, false},
+        {"model.layers.1.mlp.down_proj.weight", 0.5, false},
+        {"model.layers.0.self_attn.q_proj.weight", 0.25, false},
+        {"model.embed_tokens.weight", 0.125, false},
+        {"base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight", 8, true},
+        {"base_model.model.model.layers.0.self_attn.v_proj.lora_B.weight", 4, true},
+    };
+    enum { MOST = 16384 };
+    static float was[MOST];
+    for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) {
+        double moves[2];
+        for (int grouped = 0; grouped < 2; grouped++) {
+            tuff_dataset *data = blocks_of(16, IDS);
+            tuff_train_params p = few_steps(1, 1, tensors[i].lora ? 2 : 0);
+            p.optim = "sgd";
+            p.learning_rate = 1e-2;
+            p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
+            p.max_grad_norm = p.weight_decay = 0;
+            p.layerwise_lr_decay = grouped ? 0.5 : 0;
+            p.loraplus_lr_ratio = grouped && tensors[i].lora ? 16 : 0;
+            tuff_trainer *trainer = trainer_of(llama, data, p);
+            tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+            KIT_OK(tuff_trainer_prepare(trainer));
+            moved(trainer, tensors[i].name, true, was);
+            KIT_OK(tuff_trainer_step(trainer, &step));
+            moves[grouped] = moved(trainer, tensors[i].name, false, was);
+            tuff_trainer_destroy(&trainer);
+            tuff_dataset_destroy(&data);
+        }
+        if (!(moves[0] > 0 && fabs(moves[1] / moves[0] / tensors[i].rate - 1) < 1e-3))
+            fail_msg("%s moves by %g, with groups by %g", tensors[i].name, moves[0], moves[1]);
+    }
+}
+
 /* Adafactor's rates of its own, as transformers has them. */
 static void adafactor_has_rates_of_its_own(void **state)
 {
@@ -352,6 +411,15 @@ static void what_cannot_be_is_refused(void **state)
     p.optim_args = "beta3=0.5";
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
               "optim_args has \"beta3\", which the optimizer adamw does not know");
+    p.optim_args = NULL;
+    p.layerwise_lr_decay = 1.5;
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "layerwise_lr_decay is 1.5");
+    p.layerwise_lr_decay = 0;
+    p.loraplus_lr_ratio = 16;
+    KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
+              "loraplus_lr_ratio is 16, but no LoRA is trained");
+    p.loraplus_lr_ratio = 0;
     p.optim = "adafactor";
     p.optim_args = "warmup_init=true";
     KIT_FAILS(tuff_trainer_create(llama, device, data, &p, &trainer), TUFF_INVALID_ARGUMENT,
@@ -594,6 +662,7 @@ int main(void)
         cmocka_unit_test(positions_end_where_they_were_learned),
         cmocka_unit_test(evaluation_counts_every_prediction),
         cmocka_unit_test(optimizers_keep_what_they_say),
+        cmocka_unit_test(groups_have_rates_of_their_own),
         cmocka_unit_test(adafactor_has_rates_of_its_own),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(memory_is_as_it_was_said),
