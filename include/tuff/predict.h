@@ -37,12 +37,13 @@ typedef struct tuff_predictor tuff_predictor;
 
 /* Zero means default. */
 typedef struct tuff_predictor_params {
-    size_t struct_size;      /* set by TUFF_PREDICTOR_PARAMS_INIT */
-    int64_t max_length;      /* tokens of an input, special ones among them; 0: what the tokenizer's and the
-                                model's files say, for answers at most 384: a longer context is read in windows */
-    int64_t batch_tokens;    /* at most so many tokens are computed together, a longer input alone; 0: 4096 */
-    int64_t guesses;         /* for each mask: the most likely so many tokens, 1 to 1024; 0: 5 */
-    const char *adapter;     /* to apply: a GGUF file or a PEFT directory, of LoRA or IA3, for classes also of
+    size_t struct_size;   /* set by TUFF_PREDICTOR_PARAMS_INIT */
+    int64_t max_length;   /* tokens of an input, special ones among them; 0: what the tokenizer's and the
+                             model's files say, for answers at most 384: a longer context is read in windows */
+    int64_t batch_tokens; /* at most so many tokens are computed together, a longer input alone; 0: 4096 */
+    int64_t guesses;      /* for each mask: the most likely so many tokens, 1 to 1024; 0: 5 */
+    const char
+        *adapter;            /* to apply: a GGUF file or a PEFT directory, of LoRA or IA3, for classes also of
                                 prompt tuning,     whose virtual tokens take of the model's positions; NULL: none */
     const tuff_watch *watch; /* of creating it and of every call without one of its own; NULL: none. Must stay
                                 as it is until the predictor is destroyed */

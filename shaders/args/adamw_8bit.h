@@ -2,7 +2,8 @@
 
 #define TUFF_ADAMW_8BIT_LANES 64 /* invocations; each has four elements of a block */
 
-/* Tables that shaders read as words: a slot's tensors, its group's rate and decay; a piece of one, whole blocks. */
+/* Tables that shaders read as words: a slot's tensors, its group's rate and decay; a piece of one, whole
+ * blocks. */
 #ifndef TUFF_GLSL
 typedef struct tuff_adamw_8bit_entry {
     uint64_t param, grad, moments[2], scales[2];
