@@ -133,8 +133,7 @@ tuff_status tuff_chat_template_of_model(const tuff_model *model, const char *nam
         tuff_buf_bytes(&text, own.data, own.size);
     if (text.failed) TUFF_GO(tuff_fail_memory("a chat template"));
     if (!text.size)
-        TUFF_GO(tuff_fail(TUFF_NOT_FOUND,
-                          "%s: the model has no chat template%s%s%s; choose one of Tuff's own", files->path,
+        TUFF_GO(tuff_fail(TUFF_NOT_FOUND, "%s: the model has no chat template%s%s%s", files->path,
                           name ? " called \"" : "", name ? name : "", name ? "\"" : ""));
     TUFF_GO(tuff_note(tuff_chat_template_create(text.data, text.size, tokenizer, out_template), "%s",
                       files->path));

@@ -1,5 +1,4 @@
 /* Lists and dicts while they are made. */
-#include <math.h>
 #include <string.h>
 
 #include "base/hash.h"

@@ -35,7 +35,6 @@ typedef struct tuff_jinja_tokens {
 } tuff_jinja_tokens;
 /* `text` has no line ends but \n; it must stay. Free items with tuff_free, also after a failure. */
 TUFF_MUST_USE tuff_status tuff_jinja_lex(tuff_view text, tuff_arena *arena, tuff_jinja_tokens *out);
-/* A name that a tag may be called. */
 bool tuff_jinja_space(uint32_t point); /* Python's str.isspace */
 
 typedef enum tuff_jinja_op {

@@ -39,6 +39,12 @@ tuff_jinja_node *tuff_jinja_parse_tuple(tuff_jinja_parser *p, unsigned flags, co
 tuff_jinja_node *tuff_jinja_parse_expression(tuff_jinja_parser *p);
 /* What can be assigned to: a name, a tuple of such, or, of `set`, a member of a namespace. */
 tuff_jinja_node *tuff_jinja_parse_target(tuff_jinja_parser *p, bool members);
+/* A literal, a name, a list and such; `members`: also "ns.x", to be assigned to. */
+tuff_jinja_node *tuff_jinja_parse_primary(tuff_jinja_parser *p, bool members);
+/* The same with its sign, members, calls and, but for what a sign is of, filters and tests. */
+tuff_jinja_node *tuff_jinja_parse_operand(tuff_jinja_parser *p, bool filters);
+/* Counts nested expressions; `depth` is taken back by the caller. */
+bool tuff_jinja_parse_deeper(tuff_jinja_parser *p);
 /* "| trim | upper", without what they are applied to; `inline`: without the first "|". */
 tuff_jinja_node *tuff_jinja_parse_filters(tuff_jinja_parser *p, tuff_jinja_node *of, bool inline_first);
 /* "(a, b=1)" of a macro: PARAMETERs. */

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "jinja/run.h"
 
 tuff_jinja_value tuff_jinja_none(void)
@@ -42,11 +41,6 @@ tuff_view tuff_jinja_text_of(const tuff_jinja_value *value)
     return (tuff_view){value->as.text, value->size};
 }
 
-bool tuff_jinja_is(const tuff_jinja_value *value, const char *text)
-{
-    return value->kind == TUFF_JINJA_TEXT && tuff_view_is(tuff_jinja_text_of(value), text);
-}
-
 bool tuff_jinja_is_number(const tuff_jinja_value *value)
 {
     return value->kind >= TUFF_JINJA_BOOL && value->kind <= TUFF_JINJA_FLOAT;
@@ -72,11 +66,6 @@ double tuff_jinja_as_float(const tuff_jinja_value *value)
 bool tuff_jinja_is_list(const tuff_jinja_value *value)
 {
     return value->kind >= TUFF_JINJA_LIST && value->kind <= TUFF_JINJA_ITERATOR;
-}
-
-bool tuff_jinja_is_mapping(const tuff_jinja_value *value)
-{
-    return value->kind == TUFF_JINJA_DICT;
 }
 
 bool tuff_jinja_is_iterable(const tuff_jinja_value *value)

@@ -89,7 +89,6 @@ tuff_jinja_value tuff_jinja_float(double real);
 tuff_jinja_value tuff_jinja_view(tuff_view text);
 tuff_jinja_value tuff_jinja_literal(const char *text);
 tuff_view tuff_jinja_text_of(const tuff_jinja_value *value);
-bool tuff_jinja_is(const tuff_jinja_value *value, const char *text);
 /* Bool, int or float; bools count as 0 and 1. */
 bool tuff_jinja_is_number(const tuff_jinja_value *value);
 /* Bool or int, as an int. */
@@ -97,7 +96,6 @@ bool tuff_jinja_as_int(const tuff_jinja_value *value, int64_t *out);
 double tuff_jinja_as_float(const tuff_jinja_value *value); /* of a number */
 /* Whether its items are in as.list. */
 bool tuff_jinja_is_list(const tuff_jinja_value *value);
-bool tuff_jinja_is_mapping(const tuff_jinja_value *value);
 bool tuff_jinja_is_iterable(const tuff_jinja_value *value);
 /* What `if` sees. */
 bool tuff_jinja_truth(const tuff_jinja_value *value);
