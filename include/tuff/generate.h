@@ -72,10 +72,11 @@ typedef struct tuff_generate_result {
                            and libraries may still compile; 0: there were no others */
     tuff_status status; /* TUFF_OK, or why it failed or was cancelled by its watch */
     uint32_t reserved;  /* 0 */
+    int64_t cached_tokens; /* of the prompt: those that were not run, as the cache had them */
 } tuff_generate_result;
-#define TUFF_GENERATE_RESULT_INIT                                                      \
-    {                                                                                  \
-        sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0, TUFF_OK, 0 \
+#define TUFF_GENERATE_RESULT_INIT                                                         \
+    {                                                                                     \
+        sizeof(tuff_generate_result), TUFF_FINISH_LENGTH, 0, 0, 0, 0, 0, 0, TUFF_OK, 0, 0 \
     }
 
 /* When a search with beams ends, as transformers has it. */
@@ -143,11 +144,20 @@ typedef struct tuff_generate_params {
      * encoder-decoder: of the token that the text begins with and the text); max_length where max_new_tokens
      * is 0. 0: none. */
     int64_t min_length, max_length;
+    bool no_special; /* no token is put around the prompt: those of a rendered chat are spelled out in it */
+    /* What the call before has left in the generator's cache of the tokens that this prompt begins with, its
+     * text's too, is not run again: turns of a chat. Sums may be rounded otherwise than where a prompt is run
+     * in whole pieces. Of tuff_generate; without beams. */
+    bool reuse_cache;
+    bool reserved[6]; /* leave them false */
 } tuff_generate_params;
 #define TUFF_GENERATE_PARAMS_INIT                                                                     \
     {                                                                                                 \
         sizeof(tuff_generate_params), NULL, 0, NULL, 0, false, false, NULL, NULL, NULL, NULL, 0, 1.0, \
-            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0, NULL, 0, 0                                   \
+            TUFF_EARLY_STOPPING_NO, 0, NULL, 0, NULL, 0, NULL, 0, 0, false, false,                    \
+        {                                                                                             \
+            false                                                                                     \
+        }                                                                                             \
     }
 
 /* Defaults as the model's generation_config.json has them: num_beams, length_penalty, early_stopping,

@@ -151,6 +151,8 @@ tuff_status tuff_batcher_append_ids(tuff_batcher *b, const int32_t *ids, size_t 
 
 tuff_status tuff_batcher_check(const tuff_generate_params *params)
 {
+    if (params->reuse_cache)
+        return tuff_fail(TUFF_UNSUPPORTED, "reuse_cache is for a generator, whose texts follow each other");
     if (params->num_beams < 2) return TUFF_OK;
     return tuff_fail(TUFF_UNSUPPORTED, "a search with beams is for one text at a time (num_beams is %lld)",
                      (long long)params->num_beams);

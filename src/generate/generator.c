@@ -37,6 +37,7 @@ void tuff_generator_destroy(tuff_generator **generator)
     if (!generator || !*generator) return;
     tuff_batcher_end(&(*generator)->batcher, "generator");
     if ((*generator)->batcher) return; /* in use */
+    tuff_free((*generator)->kept);
     tuff_free(*generator);
     *generator = NULL;
 }
@@ -45,6 +46,7 @@ tuff_status tuff_generator_run(tuff_generator *gen, const int32_t *ids, int64_t 
 {
     tuff_runner *r = gen->batcher->runner;
     const tuff_watch *watch = gen->batcher->own_watch;
+    gen->kept_count = 0;
     if (n < 1 || start < 0 || start + n > r->context)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "positions %lld to %lld do not fit a context of %lld",
                          (long long)start, (long long)(start + n), (long long)r->context);

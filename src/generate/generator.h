@@ -6,6 +6,8 @@
 
 struct tuff_generator {
     tuff_batcher *batcher; /* of one slot; between calls it has no sequence */
+    int32_t *kept;         /* [kept_count]: the ids whose keys and values are in the slot */
+    size_t kept_count;
 };
 
 /* Runs ids[0..n) at positions start..start+n of the slot; the logits after the last are then in the runner's.

@@ -302,6 +302,8 @@ static tuff_status prepare(work *w)
     if (w->generate.on_text || w->generate.on_finish || w->generate.on_token || w->generate.watch)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "many texts have no callbacks and no watch of their own; give the call's");
+    if (w->generate.reuse_cache)
+        return tuff_fail(TUFF_UNSUPPORTED, "reuse_cache is for a generator, whose texts follow each other");
     const bool beams = w->generate.num_beams > 1;
     if (beams && w->copies > w->generate.num_beams)
         return tuff_fail(

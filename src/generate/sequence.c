@@ -66,7 +66,8 @@ static tuff_status copy_prompt(tuff_sequence *s, const prompt *p)
 
 static tuff_status encode(tuff_sequence *s, tuff_view text)
 {
-    unsigned flags = TUFF_ENCODE_ADD_SPECIAL | (s->params.plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
+    unsigned flags = (s->params.no_special ? 0 : TUFF_ENCODE_ADD_SPECIAL) |
+                     (s->params.plain_special ? TUFF_ENCODE_PLAIN_SPECIAL : 0);
     return tuff_tokenizer_encode_watched(s->tokenizer, text.data, text.size, flags, s->watch, &s->ids,
                                          &s->count);
 }
@@ -115,10 +116,11 @@ static tuff_status check_beams(const tuff_generate_params *p)
                          (unsigned)p->early_stopping, TUFF_EARLY_STOPPING_NEVER);
     tuff_sampling sampling = TUFF_SAMPLING_INIT;
     TUFF_TRY(TUFF_TAKE(&sampling, p->sampling, TUFF_SAMPLING_INIT, seed));
-    if (sampling.temperature != 0 || p->stop_count || p->on_token)
+    if (sampling.temperature != 0 || p->stop_count || p->on_token || p->reuse_cache)
         return tuff_fail(TUFF_UNSUPPORTED, "a search with beams takes no %s",
                          sampling.temperature != 0 ? "temperature"
                          : p->stop_count           ? "stop texts"
+                         : p->reuse_cache          ? "cache of the call before"
                                                    : "log-probabilities of tokens");
     return TUFF_OK;
 }

@@ -148,7 +148,7 @@ static bool begin_again(const step *w, uint64_t turns)
     for (int64_t slot = 0; slot < w->b->max_slots && w->b->runner->turns != turns; slot++) {
         tuff_sequence *s = w->b->slots[slot];
         if (!s || s->fed == 0) continue;
-        s->fed = 0;
+        s->fed = s->result.cached_tokens = 0;
         any = true;
     }
     return any;
