@@ -20,6 +20,7 @@ int tuff_cli_devices(int argc, char **argv);
 int tuff_cli_inspect(int argc, char **argv);
 int tuff_cli_convert(int argc, char **argv);
 int tuff_cli_generate(int argc, char **argv);
+int tuff_cli_chat(int argc, char **argv);
 int tuff_cli_embed(int argc, char **argv);
 int tuff_cli_search(int argc, char **argv);
 int tuff_cli_fill_mask(int argc, char **argv);
@@ -278,6 +279,10 @@ bool tuff_cli_can_create(const char *path, bool with_parents);
 /* Opens text to read: a file, a pipe or a terminal. A pipe that nobody writes into is given up after 10
  * seconds. NULL: said why. */
 FILE *tuff_cli_open_input(const char *path);
+/* Waits until standard input has something to read, or has ended; false: tuff_cli_interrupted. */
+bool tuff_cli_wait_for_input(void);
+/* The next line of it, with its end, into *line, which is freed with free; false: there is none. */
+bool tuff_cli_read_line(char **line, size_t *room, size_t *out_size);
 /* From now on a reader of our messages that goes away does not end the process: for runs that must save. */
 void tuff_cli_outlive_readers(void);
 /* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. A pipe

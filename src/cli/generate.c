@@ -28,41 +28,7 @@ static const tuff_arg items[] = {
      "texts for each prompt, each with random numbers of its own; with --num-beams the N best", "1"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 1024, "of many texts: how many are made at once",
      "8"},
-    {.kind = TUFF_ARG_GROUP, .name = "How to choose each token:"},
-    {TUFF_ARG_REAL, "temperature", "X", AT(temperature), 0, 1e6,
-     "0 always takes the most probable token (greedy); 1 samples from the model's probabilities; more is wilder",
-     "as generation_config.json says, else 0"},
-    {TUFF_ARG_INT, "top-k", "N", AT(top_k), 0, 4294967295.0, "only the N most probable tokens; 0: all",
-     "as generation_config.json says, else 0"},
-    {TUFF_ARG_REAL, "top-p", "X", AT(top_p), 0, 1,
-     "only the most probable tokens that together reach X; 1: all", "as generation_config.json says, else 1"},
-    {TUFF_ARG_REAL, "min-p", "X", AT(min_p), 0, 1,
-     "only tokens at least X times as probable as the most probable one; 0: all",
-     "as generation_config.json says, else 0"},
-    {TUFF_ARG_REAL, "typical-p", "X", AT(typical_p), 0, 1,
-     "only the tokens that surprise about as much as is to be expected, and together reach X; 1: all",
-     "as generation_config.json says, else 1"},
-    {TUFF_ARG_INT, "min-tokens-to-keep", "N", AT(min_tokens_to_keep), 1, 1e6,
-     "--top-k, --top-p, --min-p and --typical-p each leave N tokens at least"},
-    {TUFF_ARG_REAL, "repetition-penalty", "X", AT(repetition_penalty), 0.01, 100,
-     "above 1, tokens of the prompt and of the text so far are less probable",
-     "as generation_config.json says, else 1"},
-    {TUFF_ARG_REAL, "frequency-penalty", "X", AT(frequency_penalty), -100, 100,
-     "subtracted from a token's logit as often as the text so far has it"},
-    {TUFF_ARG_REAL, "presence-penalty", "X", AT(presence_penalty), -100, 100,
-     "subtracted once when the text so far has the token"},
-    {TUFF_ARG_INT, "no-repeat-ngram-size", "N", AT(no_repeat_ngram_size), 0, 1e6,
-     "no N tokens in a row come twice in prompt and text; 0: they may",
-     "as generation_config.json says, else 0"},
-    {TUFF_ARG_LIST, "logit-bias", "ID=VALUE", AT(logit_bias),
-     .help =
-         "added to the logit of a token, -inf forbids it; TEXT=VALUE is for a text's token, or for its last one where the "
-         "others come before it; may be given up to 64 times"},
-    {TUFF_ARG_LIST, "bad-words", "TEXT", AT(bad_words),
-     .help =
-         "the new text does not have this in it, alone or behind a space, spelled in its usual tokens; may be given up to 64 "
-         "times"},
-    {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0, "the same seed gives the same text"},
+#include "cli/choosing.def"
     {.kind = TUFF_ARG_GROUP, .name = "To search for the most probable text:"},
     {TUFF_ARG_INT, "num-beams", "N", AT(num_beams), 1, 256,
      "N texts are gone on with at once, and the best is given when it is found; 1: no search",
@@ -393,15 +359,15 @@ static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
     return code;
 }
 
-static bool read_eos_ids(tuff_cli_generate_options *o)
+bool tuff_cli_generate_eos_ids(tuff_cli_generate_options *o, const char *verb)
 {
     for (size_t i = 0; i < o->eos_token_id.count; i++) {
         const char *given = o->eos_token_id.items[i];
         const size_t digits = strspn(given, "0123456789");
         if (!digits || given[digits] || digits > 9) {
             tuff_cli_say(
-                "tuff: --eos-token-id is \"%.40s\", expected the number of a token (see: tuff help generate)",
-                given);
+                "tuff: --eos-token-id is \"%.40s\", expected the number of a token (see: tuff help %s)",
+                given, verb);
             return false;
         }
         o->eos_ids[i] = (int32_t)strtol(given, NULL, 10);
@@ -422,25 +388,12 @@ static bool check(tuff_cli_generate_options *o)
     else if (o->profile.given && is_many(o))
         wrong = "can make a --profile of one text only";
     if (wrong) tuff_cli_say("tuff: generate %s (see: tuff help generate)", wrong);
-    return !wrong && read_eos_ids(o) && tuff_cli_generate_check_biases(o);
+    return !wrong && tuff_cli_generate_eos_ids(o, "generate") && tuff_cli_generate_check_biases(o);
 }
 
 int tuff_cli_generate(int argc, char **argv)
 {
-    tuff_cli_generate_options options = {.temperature = TUFF_CLI_UNSET,
-                                         .top_k = TUFF_CLI_UNSET,
-                                         .top_p = TUFF_CLI_UNSET,
-                                         .min_p = TUFF_CLI_UNSET,
-                                         .typical_p = TUFF_CLI_UNSET,
-                                         .min_tokens_to_keep = 1,
-                                         .repetition_penalty = TUFF_CLI_UNSET,
-                                         .length_penalty = TUFF_CLI_UNSET,
-                                         .early_stopping = TUFF_CLI_UNSET,
-                                         .num_beams = TUFF_CLI_UNSET,
-                                         .max_new_tokens = TUFF_CLI_UNSET,
-                                         .min_new_tokens = TUFF_CLI_UNSET,
-                                         .no_repeat_ngram_size = TUFF_CLI_UNSET,
-                                         .logprobs = -1};
+    tuff_cli_generate_options options = TUFF_CLI_GENERATE_OPTIONS;
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;

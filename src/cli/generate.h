@@ -47,6 +47,17 @@ typedef struct tuff_cli_generate_options {
     tuff_arg_optional profile;
 } tuff_cli_generate_options;
 
+/* Options as they are where none is given. */
+#define TUFF_CLI_GENERATE_OPTIONS                                                                        \
+    {                                                                                                    \
+        .temperature = TUFF_CLI_UNSET, .top_k = TUFF_CLI_UNSET, .top_p = TUFF_CLI_UNSET,                 \
+        .min_p = TUFF_CLI_UNSET, .typical_p = TUFF_CLI_UNSET, .min_tokens_to_keep = 1,                   \
+        .repetition_penalty = TUFF_CLI_UNSET, .length_penalty = TUFF_CLI_UNSET,                          \
+        .early_stopping = TUFF_CLI_UNSET, .num_beams = TUFF_CLI_UNSET, .max_new_tokens = TUFF_CLI_UNSET, \
+        .min_new_tokens = TUFF_CLI_UNSET, .no_repeat_ngram_size = TUFF_CLI_UNSET, .logprobs = -1         \
+    }
+/* The numbers of --eos-token-id; false: a sentence was said, which names the verb. */
+bool tuff_cli_generate_eos_ids(tuff_cli_generate_options *o, const char *verb);
 /* How its tokens are chosen, and how they end; `sampling` must live as long as the result. */
 tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o, tuff_sampling *sampling);
 /* Whether --logit-bias and --bad-words are as they should be; else a sentence was said. */

@@ -14,6 +14,7 @@ static const verb verbs[] = {
     {"inspect", "show what a model file holds", tuff_cli_inspect},
     {"convert", "write a model as the other kind of file", tuff_cli_convert},
     {"generate", "continue a prompt", tuff_cli_generate},
+    {"chat", "talk with a model that was tuned for it", tuff_cli_chat},
     {"embed", "turn texts into vectors", tuff_cli_embed},
     {"search", "find the texts nearest to a query", tuff_cli_search},
     {"fill-mask", "guess the words behind masks", tuff_cli_fill_mask},

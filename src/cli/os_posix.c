@@ -162,6 +162,21 @@ static bool first_byte(int fd, int *out)
     return false;
 }
 
+bool tuff_cli_wait_for_input(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (!tuff_cli_interrupted())
+        if (poll(&input, 1, -1) >= 0 || errno != EINTR) return true;
+    return false;
+}
+
+bool tuff_cli_read_line(char **line, size_t *room, size_t *out_size)
+{
+    const ssize_t size = getline(line, room, stdin);
+    *out_size = size < 0 ? 0 : (size_t)size;
+    return size >= 0;
+}
+
 FILE *tuff_cli_open_input(const char *path)
 {
     struct stat info;

@@ -2,7 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "kit/command.h"
 
-static const char *const verbs[] = {"devices", "inspect", "convert", "generate", "train", "eval", "conform"};
+static const char *const verbs[] = {"devices", "inspect", "convert", "generate",
+                                    "chat",    "train",   "eval",    "conform"};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void test_help(void **state)

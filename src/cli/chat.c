@@ -1,0 +1,242 @@
+/* tuff chat */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tuff/chat.h>
+#include <tuff/generate.h>
+
+#include "cli/chat.h"
+
+#define AT(field)      .offset = offsetof(tuff_cli_generate_options, field)
+#define CHAT_AT(field) .offset = offsetof(tuff_cli_chat_options, field)
+static const tuff_arg items[] = {
+    {.kind = TUFF_ARG_GROUP, .name = "Whom to talk with:"},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
+     .required = true},
+    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
+     .help = "a PEFT adapter to apply: LoRA, IA3 or prompt tuning"},
+    {TUFF_ARG_TEXT, "chat-template", "NAME|FILE", CHAT_AT(template),
+     .help =
+         "how messages become the text that the model was tuned on: a file with a template in Jinja; one of the "
+         "model's, where it has several; or one of Tuff's own: chatml, llama2, llama3, mistral, gemma, phi3, zephyr, "
+         "vicuna, alpaca",
+     .preset = "the model's"},
+    {TUFF_ARG_TEXT, "chat-template-kwargs", "JSON", CHAT_AT(variables),
+     .help = "an object of further variables of the template, such as {\"enable_thinking\": false}"},
+    {.kind = TUFF_ARG_GROUP, .name = "What is said before:"},
+    {TUFF_ARG_TEXT, "system", "TEXT", CHAT_AT(system), .help = "the system's message, which comes first"},
+    {TUFF_ARG_TEXT, "messages", "FILE", CHAT_AT(messages),
+     .help =
+         "a JSON list of messages to go on with; where the last one is the user's, it is answered at once"},
+    {TUFF_ARG_TEXT, "tools", "FILE", CHAT_AT(tools),
+     .help = "a JSON list of tools that the model may ask for; what it asks is printed as it says it"},
+#include "cli/choosing.def"
+    {.kind = TUFF_ARG_GROUP, .name = "When an answer ends:"},
+    {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
+     "at most N tokens; 0: until the context is full", "as generation_config.json says, else 0"},
+    {TUFF_ARG_LIST, "eos-token-id", "ID", AT(eos_token_id),
+     .help = "a token that ends an answer beside the model's; may be given up to 64 times"},
+    {TUFF_ARG_LIST, "stop", "TEXT", AT(stop), .help = "end before this text; may be given up to 64 times"},
+    {TUFF_ARG_INT, "context-length", "N", AT(context_length), 1, 16777216, "tokens of all messages together",
+     "the model's"},
+    {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
+    TUFF_CLI_DEVICE_ROWS,
+    {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
+    {TUFF_ARG_FLAG, "ignore-generation-config", NULL, AT(ignore_generation_config),
+     .help = "take nothing from the model's generation_config.json"},
+    {TUFF_ARG_FLAG, "exact", NULL, AT(exact),
+     .help = "of a quantized model, on the CPU: round nothing that weights are multiplied with; slower"},
+    TUFF_CLI_JSON_ROW("print a JSON object for each answer when it is done, instead of the text as it comes"),
+    TUFF_CLI_TALK_ROWS,
+};
+static const tuff_args spec = {
+    .verb = "chat",
+    .usage = "--model PATH [--adapter DIR] [--chat-template NAME|FILE] [--system TEXT] [options]",
+    .stray = "a model as --model PATH; what to say comes from standard input",
+    .about =
+        "Answers what comes from standard input, a message a line, by a model that was tuned for it. Answers go to "
+        "standard output as they are made. /reset forgets what was said, /exit or the end of the input ends, Ctrl-C ends "
+        "at once. Of what was said before nothing is run again, as long as the template leaves it as it was.",
+    .items = items,
+    .count = sizeof items / sizeof items[0],
+};
+
+/* A text that a person reads and JSON keeps: pieces of an answer. */
+typedef struct receiver {
+    FILE *kept;
+    bool json, failed;
+} receiver;
+
+static bool on_text(const char *data, size_t size, void *user)
+{
+    receiver *to = user;
+    to->failed = fwrite(data, 1, size, to->kept) != size;
+    if (to->failed) {
+        tuff_cli_say("tuff: out of memory");
+    } else if (!to->json) {
+        errno = 0;
+        tuff_cli_show_line("");
+        to->failed = fwrite(data, 1, size, stdout) != size || fflush(stdout) != 0;
+        if (to->failed) tuff_cli_stdout_failed(errno);
+    }
+    return !to->failed && !tuff_cli_interrupted();
+}
+
+static void print_json(const char *text, size_t size, const tuff_generate_result *r)
+{
+    printf("{\"role\": \"assistant\", \"content\": ");
+    tuff_cli_json_text(stdout, text, size);
+    printf(", \"finish\": \"%s\", \"prompt_tokens\": %lld, \"cached_tokens\": %lld, \"new_tokens\": %lld, "
+           "\"prompt_seconds\": ",
+           tuff_cli_finish_name(r->finish), (long long)r->prompt_tokens, (long long)r->cached_tokens,
+           (long long)r->new_tokens);
+    tuff_cli_json_number(stdout, r->prompt_seconds);
+    printf(", \"generate_seconds\": ");
+    tuff_cli_json_number(stdout, r->generate_seconds);
+    printf("}\n");
+    fflush(stdout);
+}
+
+static void print_stats(const tuff_generate_result *r)
+{
+    char speed[48] = "";
+    if (r->new_tokens > 1 && r->generate_seconds > 0)
+        snprintf(speed, sizeof speed, ", %.1f tokens/s", (double)r->new_tokens / r->generate_seconds);
+    tuff_cli_say("(%s tokens, %s of them known; answer: %s%s)", tuff_cli_count(r->prompt_tokens),
+                 tuff_cli_count(r->cached_tokens), tuff_cli_count(r->new_tokens), speed);
+}
+
+/* One answer, which is added to the messages. False: it was said why there is none, or it was interrupted. */
+static bool answer(chat *c)
+{
+    tuff_sampling sampling;
+    tuff_generate_params params = tuff_cli_generate_params(&c->o->generate, &sampling);
+    tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
+    tuff_chat_text *prompt = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    receiver to = {.kept = tuff_cli_memory_stream(&text, &size), .json = c->o->generate.common.json};
+    if (!to.kept) {
+        tuff_cli_say("tuff: out of memory");
+        return false;
+    }
+    params.on_text = on_text;
+    params.user = &to;
+    params.watch = tuff_cli_watch();
+    params.no_special = true;
+    params.reuse_cache = true;
+    tuff_status status = tuff_cli_chat_render(c, &prompt);
+    if (status == TUFF_OK) status = tuff_generate(c->generator, prompt->data, prompt->size, &params, &result);
+    tuff_chat_text_destroy(&prompt);
+    const bool closed = fclose(to.kept) == 0;
+    bool good = status == TUFF_OK && closed && !to.failed && !tuff_cli_interrupted();
+    if (!to.json && (size || status == TUFF_OK)) putchar('\n');
+    if (status != TUFF_OK && !(status == TUFF_CANCELLED && tuff_cli_interrupted())) tuff_cli_failed();
+    if (good && to.json) print_json(text, size, &result);
+    if (good) good = tuff_cli_chat_add(c, "assistant", text, size);
+    if (good && c->o->generate.common.verbose) print_stats(&result);
+    if (good && result.finish == TUFF_FINISH_CONTEXT)
+        tuff_cli_say("tuff: warning: the context is full; /reset forgets what was said");
+    free(text);
+    return good;
+}
+
+/* The next message. False: there is none, or /exit. */
+static bool next_line(chat *c, char **line, size_t *room, size_t *out_size)
+{
+    if (c->terminal) {
+        fputs("> ", stderr);
+        fflush(stderr);
+        if (!tuff_cli_wait_for_input()) return false;
+    }
+    if (tuff_cli_interrupted() || !tuff_cli_read_line(line, room, out_size)) return false;
+    while (*out_size && strchr("\r\n", (*line)[*out_size - 1]))
+        (*line)[--*out_size] = 0;
+    return strcmp(*line, "/exit") != 0;
+}
+
+/* The exit code. What cannot be answered ends a pipe's chat; on a terminal it is taken back. */
+static int talk(chat *c)
+{
+    char *line = NULL;
+    size_t room = 0, size = 0;
+    bool good = !c->waiting || answer(c);
+    c->terminal = tuff_cli_is_terminal(stdin) && !c->o->generate.common.json;
+    if (c->terminal) setvbuf(stdin, NULL, _IONBF, 0); /* what is read is what was waited for */
+    while (good && next_line(c, &line, &room, &size)) {
+        const size_t before = c->size;
+        if (strcmp(line, "/reset") == 0) {
+            tuff_cli_chat_reset(c);
+            continue;
+        }
+        if (!size) continue;
+        good = tuff_cli_chat_add(c, "user", line, size) && answer(c);
+        if (good || !c->terminal || tuff_cli_interrupted()) continue;
+        c->size = before;
+        good = true;
+    }
+    if (good && ferror(stdin)) {
+        tuff_cli_say("tuff: standard input cannot be read: %s", strerror(errno));
+        good = false;
+    }
+    free(line);
+    return good && !tuff_cli_interrupted() ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
+}
+
+static tuff_status create_generator(const tuff_cli_chat_options *o, const tuff_model *model,
+                                    tuff_device *device, tuff_generator **out)
+{
+    tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
+    params.context_length = o->generate.context_length;
+    params.cache_f16 = o->generate.cache_f16;
+    params.exact = o->generate.exact;
+    params.adapter = o->generate.adapter;
+    params.watch = tuff_cli_watch();
+    return tuff_generator_create(model, device, &params, out);
+}
+
+static int with_messages(tuff_cli_chat_options *o, chat *c)
+{
+    int code = TUFF_EXIT_FAILED;
+    tuff_cli_biases biases = {.count = 0};
+    tuff_model *model = NULL;
+    tuff_device *device = NULL;
+    o->generate.biases = &biases;
+    o->generate.num_beams = 1;
+    tuff_status status = tuff_model_load(o->generate.model, &model);
+    const bool ready = status == TUFF_OK && tuff_cli_chat_template(c, model);
+    if (ready) status = tuff_cli_open_device(&o->generate.common, false, &device);
+    tuff_cli_catch_interrupt();
+    if (ready && status == TUFF_OK && tuff_cli_generate_biases(&o->generate, model, &biases) &&
+        tuff_cli_generate_settle(&o->generate, model)) {
+        status = create_generator(o, model, device, &c->generator);
+        if (status == TUFF_OK) code = talk(c);
+    }
+    if (status == TUFF_CANCELLED && tuff_cli_interrupted())
+        tuff_cli_say("tuff: interrupted before the first message");
+    else if (status != TUFF_OK)
+        tuff_cli_failed();
+    tuff_generator_destroy(&c->generator);
+    tuff_chat_template_destroy(&c->template);
+    tuff_cli_biases_free(&biases);
+    tuff_cli_device_stats(&o->generate.common, device);
+    tuff_device_destroy(&device);
+    tuff_model_destroy(&model);
+    return code;
+}
+
+int tuff_cli_chat(int argc, char **argv)
+{
+    tuff_cli_chat_options options = {.generate = TUFF_CLI_GENERATE_OPTIONS};
+    const tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
+    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    if (!tuff_cli_generate_eos_ids(&options.generate, "chat") ||
+        !tuff_cli_generate_check_biases(&options.generate))
+        return TUFF_EXIT_USAGE;
+    tuff_cli_begin(&options.generate.common);
+    if (!tuff_cli_model_is_there(options.generate.model)) return TUFF_EXIT_FAILED;
+    chat c = {.o = &options};
+    const int code = tuff_cli_chat_begin(&c) ? with_messages(&options, &c) : TUFF_EXIT_FAILED;
+    tuff_cli_chat_free(&c);
+    return code;
+}
