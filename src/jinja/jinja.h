@@ -27,7 +27,7 @@ typedef struct tuff_jinja_limits {
 } tuff_jinja_limits;
 #define TUFF_JINJA_LIMITS                         \
     {                                             \
-        100 * 1000 * 1000, 512u << 20, 256u << 20 \
+        100 * 1000 * 1000, 256u << 20, 256u << 20 \
     }
 
 /* A run renders once: set its variables, then render. */
