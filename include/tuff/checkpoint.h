@@ -15,13 +15,14 @@
 extern "C" {
 #endif
 
-/* A checkpoint is a directory, "checkpoint-<step>" as in Hugging Face:
+/* A checkpoint is a directory, "checkpoint-<step>" as in Hugging Face. In it are
  *
- *     config.json, model.safetensors, ...   what is trained, as tuff_trainer_save writes it: a model, or a
- * PEFT adapter, which loads like any other optimizer.safetensors                 the optimizer's states by
- * the names of their parameters, and its counter trainer_state.json                    Hugging Face's
- * TrainerState; what is Tuff's own is an object "tuff" in its "stateful_callbacks": settings, data, device,
- * counters, and size and SHA-256 of every file
+ * - what is trained, as tuff_trainer_save writes it: a model or a PEFT adapter, which loads like any other;
+ *
+ * - optimizer.safetensors: the optimizer's states by the names of their parameters, and its counter;
+ *
+ * - trainer_state.json: Hugging Face's TrainerState. What is Tuff's own is an object "tuff" in its
+ *   "stateful_callbacks": settings, data, device, counters, and size and SHA-256 of every file.
  *
  * It appears whole or not at all. All that is random in a training is a function of its seed and of the step,
  * so that a training that goes on from a checkpoint, with the same settings, data, device and driver, makes

@@ -155,6 +155,8 @@ bool tuff_cli_due(int strategy, int64_t every, const tuff_train_step *step, doub
 /* After an evaluation; *out_stop: there was no better one for too long. False: said why. */
 bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *checkpoints, int64_t step,
                                    const tuff_eval_result *result, bool *out_stop);
+/* A checkpoint that is written now, at `path`, may be the best so far. */
+void tuff_cli_checkpoints_choose_best(tuff_cli_checkpoints *checkpoints, int64_t step, const char *path);
 /* Whether an evaluation of the step that it goes on from is still to be done; after it the checkpoint may be
  * the best one. */
 bool tuff_cli_checkpoints_unmeasured(const tuff_cli_checkpoints *checkpoints);
