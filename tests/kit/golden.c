@@ -121,15 +121,24 @@ static void check_forward_and_gradients(const golden *g, tuff_adapter *adapter)
     if (adapter) unload(&base);
 }
 
+/* How a golden's adapter is trained, and the directory that it begins with. */
+typedef struct recipe {
+    const char *kind, *target; /* the adapter's folder in goldens */
+    double rate;
+    const char *begin;
+} recipe;
+
 /* An adapter of a golden's folder, as make_goldens.py sets it. */
-static void set_adapter(const char *kind, bool gpt2, tuff_train_params *p)
+static void set_adapter(const recipe *adapter, bool gpt2, tuff_train_params *p)
 {
+    const char *kind = adapter->kind;
     const bool ia3 = strcmp(kind, "ia3") == 0, prompt = strcmp(kind, "prompt") == 0;
     p->peft_type = ia3 ? "IA3" : prompt ? "prompt_tuning" : "lora";
     p->num_virtual_tokens = 5;
     p->lora_rank = 4;
     p->lora_alpha = 8;
-    p->lora_target = ia3 || prompt ? NULL : "all-linear";
+    p->lora_target = adapter->target;
+    p->learning_rate = adapter->rate;
     p->use_dora = strcmp(kind, "dora") == 0;
     p->use_rslora = strcmp(kind, "rslora") == 0;
     if (!p->use_rslora) return;
@@ -137,8 +146,9 @@ static void set_adapter(const char *kind, bool gpt2, tuff_train_params *p)
     p->alpha_pattern = gpt2 ? "c_attn=3" : "k_proj=3";
 }
 
-/* 20 AdamW steps; with accumulation the batch is split into micro-batches of one row. */
-static void check_adamw(const golden *g, const char *kind, double rate, const char *adapter, bool accumulate)
+/* 20 AdamW steps, of an adapter where there is a recipe; with accumulation the batch is split into
+ * micro-batches of one row. */
+static void check_adamw(const golden *g, const recipe *adapter, bool accumulate)
 {
     size_t n_ids, n, n_norms;
     golden base = adapter ? load(g->name, "truth.safetensors") : *g;
@@ -147,16 +157,13 @@ static void check_adamw(const golden *g, const char *kind, double rate, const ch
     float *losses = floats(g, "adamw_losses", &n), *norms = floats(g, "adamw_grad_norms", &n_norms);
     int64_t rows = batches->shape[1];
     tuff_train_params p = adamw_params(n, rows, accumulate);
-    if (kind) {
-        set_adapter(kind, strcmp(g->name, "gpt2") == 0, &p);
-        p.learning_rate = rate;
-    }
+    if (adapter) set_adapter(adapter, strcmp(g->name, "gpt2") == 0, &p);
     tuff_dataset *data = NULL;
     tuff_trainer *trainer = NULL;
     KIT_OK(tuff_dataset_from_ids(ids, n_ids, batches->shape[2], &data));
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
     KIT_OK(tuff_trainer_prepare(trainer));
-    if (adapter) begin_with_adapter(g, adapter, trainer);
+    if (adapter) begin_with_adapter(g, adapter->begin, trainer);
     tuff_device_stats before = TUFF_DEVICE_STATS_INIT, after = TUFF_DEVICE_STATS_INIT;
     for (size_t i = 0; i < n; i++) {
         if (i == 1) KIT_OK(tuff_device_get_stats(device, &before));
@@ -272,8 +279,8 @@ static void run_model(void **state)
 {
     golden g = load(*state, "truth.safetensors");
     check_forward_and_gradients(&g, NULL);
-    check_adamw(&g, NULL, 0, NULL, false);
-    check_adamw(&g, NULL, 0, NULL, true);
+    check_adamw(&g, NULL, false);
+    check_adamw(&g, NULL, true);
     check_greedy(&g);
     check_saved_logits(&g, NULL);
     unload(&g);
@@ -284,8 +291,8 @@ static void run_balanced(void **state)
 {
     golden g = load(*state, "truth.safetensors"), apart = load(*state, "apart.safetensors");
     check_forward_and_gradients(&g, NULL);
-    check_adamw(&g, NULL, 0, NULL, false);
-    check_adamw(&apart, NULL, 0, NULL, true);
+    check_adamw(&g, NULL, false);
+    check_adamw(&apart, NULL, true);
     check_greedy(&g);
     check_saved_logits(&g, NULL);
     unload(&g);
@@ -299,9 +306,9 @@ static void run_cache_f16(void **state)
     unload(&g);
 }
 
-static void run_lora(void **state)
+static void check_lora(const char *model, const char *target)
 {
-    golden g = load(*state, "lora/truth.safetensors");
+    golden g = load(model, "lora/truth.safetensors");
     char path[256];
     snprintf(path, sizeof path, "golden/%s/lora", g.name);
     tuff_adapter *lora = NULL;
@@ -310,13 +317,25 @@ static void run_lora(void **state)
     tuff_adapter_destroy(&lora);
     check_saved_logits(&g, kit_asset(path));
     snprintf(path, sizeof path, "golden/%s/lora/initial", g.name);
-    check_adamw(&g, "lora", 1e-3, kit_asset(path), false);
+    check_adamw(&g, &(recipe){"lora", target, 1e-3, kit_asset(path)}, false);
     unload(&g);
 }
 
-/* Adapters of other types, which begin as their files are: also with a batch in parts. */
-static void check_adapter(const char *model, const char *kind, double rate)
+static void run_lora(void **state)
 {
+    check_lora(*state, "all-linear");
+}
+
+/* Of the modules that PEFT adapts where none are named. */
+static void run_usual_lora(void **state)
+{
+    check_lora(*state, NULL);
+}
+
+/* Adapters of other types, which begin as their files are: also with a batch in parts. */
+static void check_adapter(const char *model, const char *kind)
+{
+    const bool lora = strcmp(kind, "dora") == 0 || strcmp(kind, "rslora") == 0;
     char truth[64], path[256];
     snprintf(truth, sizeof truth, "%s/truth.safetensors", kind);
     golden g = load(model, truth);
@@ -326,29 +345,30 @@ static void check_adapter(const char *model, const char *kind, double rate)
     check_forward_and_gradients(&g, adapter);
     tuff_adapter_destroy(&adapter);
     check_saved_logits(&g, kit_asset(path));
-    check_adamw(&g, kind, rate, kit_asset(path), false);
-    check_adamw(&g, kind, rate, kit_asset(path), true);
+    const recipe how = {kind, lora ? "all-linear" : NULL, lora ? 1e-3 : 1e-2, kit_asset(path)};
+    check_adamw(&g, &how, false);
+    check_adamw(&g, &how, true);
     unload(&g);
 }
 
 static void run_ia3(void **state)
 {
-    check_adapter(*state, "ia3", 1e-2);
+    check_adapter(*state, "ia3");
 }
 
 static void run_prompt(void **state)
 {
-    check_adapter(*state, "prompt", 1e-2);
+    check_adapter(*state, "prompt");
 }
 
 static void run_dora(void **state)
 {
-    check_adapter(*state, "dora", 1e-3);
+    check_adapter(*state, "dora");
 }
 
 static void run_rslora(void **state)
 {
-    check_adapter(*state, "rslora", 1e-3);
+    check_adapter(*state, "rslora");
 }
 
 int golden_main(const char *name)
@@ -416,6 +436,8 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_lora, (void *)"bloom"),
         cmocka_unit_test_prestate(run_lora, (void *)"falcon-groups"),
         cmocka_unit_test_prestate(run_lora, (void *)"phi3"),
+        cmocka_unit_test_prestate(run_lora, (void *)"qwen3_moe"),
+        cmocka_unit_test_prestate(run_usual_lora, (void *)"mixtral"),
     };
     int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
     tuff_device_destroy(&device);

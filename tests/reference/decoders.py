@@ -156,12 +156,18 @@ CONFIGS = {
 
 ANGLES = {"rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]}
 HIDDEN = {"hidden_act": ["relu"]}
-# per golden: other values of keys, each of which must move the logits
+SCALED = {"rope_scaling": [{"rope_type": "linear", "factor": 4.0}]}
+WINDOW = "use_sliding_window+sliding_window+max_window_layers+layer_types"
+# per golden: other values of keys, each of which must move the logits; those of keys that change together are tuples
 CHANGES = {
+    "llama": HIDDEN | SCALED | {"rms_norm_eps": [0.1], "rope_theta": [500.0]},
+    "llama-tied": HIDDEN | ANGLES | {"rms_norm_eps": [0.1]},
+    "mistral": HIDDEN | SCALED | {"rms_norm_eps": [0.1], "rope_theta": [500.0], "sliding_window": [3]},
+    "qwen2": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], WINDOW: [(True, 3, 0, KeyError), (True, 5, 1, KeyError)]},
     "llama-llama3": HIDDEN | {"rms_norm_eps": [0.1], "rope_parameters": [PLAIN]},
     "llama-yarn": HIDDEN | {"rms_norm_eps": [0.1], "rope_parameters": [PLAIN]},
-    "qwen3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "use_sliding_window": [False], "sliding_window": [3],
-                                "layer_types": [["full_attention"] * 3]},
+    "qwen3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "sliding_window": [3], "layer_types": [["full_attention"] * 3],
+                                WINDOW: [(False, 5, 1, KeyError), (True, 5, 2, KeyError)]},
     "gemma": HIDDEN | ANGLES | {"rms_norm_eps": [0.1]},
     "gemma2": ANGLES | {"rms_norm_eps": [0.1], "hidden_activation": ["relu"], "sliding_window": [3],
                         "query_pre_attn_scalar": [30], "attn_logit_softcapping": [None, 1.0],
@@ -174,11 +180,15 @@ CHANGES = {
     "olmo2": HIDDEN | ANGLES | {"rms_norm_eps": [0.1]},
     "granite": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "embedding_multiplier": [1.0], "attention_multiplier": [1.0],
                                   "residual_multiplier": [1.0], "logits_scaling": [1.0]},
-    "smollm3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "no_rope_layers": [[1, 1, 1], [0, 1, 1]]},
+    "smollm3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "no_rope_layers": [[1, 1, 1], [0, 1, 1]],
+                                  "no_rope_layers+no_rope_layer_interval": [(KeyError, 3)],
+                                  "use_sliding_window+sliding_window+layer_types": [(True, 3, ["sliding_attention"] * 3)]},
     "phi3": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "sliding_window": [None, 3], "original_max_position_embeddings": [8]},
-    "phi3-long": HIDDEN | {"rms_norm_eps": [0.1], "original_max_position_embeddings": [32]},
+    "phi3-long": HIDDEN | {"rms_norm_eps": [0.1], "original_max_position_embeddings": [32], "sliding_window": [3],
+                           "rope_parameters": [longrope(2, partial_rotary_factor=0.5, short_factor=[1.0, 1.2],
+                                                        long_factor=factors) for factors in ([1.5, 2.0], [1.0, 3.0])]},
     "starcoder2": HIDDEN | ANGLES | {"norm_epsilon": [0.1], "sliding_window": [None, 3]},
-    "stablelm": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0), part_of_head(0.25)]},
+    "stablelm": HIDDEN | {"layer_norm_eps": [0.1], "use_parallel_residual": [True], "rope_parameters": [part_of_head(1.0), part_of_head(0.25)]},
     "stablelm-parallel": HIDDEN | {"layer_norm_eps": [0.1], "rope_parameters": [part_of_head(1.0)]},
     "cohere2": HIDDEN | ANGLES | {"layer_norm_eps": [0.1], "sliding_window": [3], "logit_scale": [1.0],
                                   "layer_types": [["full_attention"] * 3]},

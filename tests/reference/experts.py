@@ -85,7 +85,7 @@ CHANGES = {
                                      "norm_topk_prob": [False]},
     "qwen3_moe": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "norm_topk_prob": [False]},
     "qwen3_moe-dense": HIDDEN | ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 2], "norm_topk_prob": [True],
-                                          "use_sliding_window": [False], "sliding_window": [3]},
+                                          "use_sliding_window+layer_types": [(False, KeyError)], "sliding_window": [3]},
     "gpt_oss": ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 3], "sliding_window": [3], "swiglu_limit": [1.0],
                          "swiglu_alpha": [1.0], "layer_types": [["full_attention"] * 2]},
     "gpt_oss-limit": ANGLES | {"rms_norm_eps": [0.1], "num_experts_per_tok": [1, 2], "sliding_window": [3],

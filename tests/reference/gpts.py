@@ -114,6 +114,8 @@ CONFIGS = {"gpt_neox": gpt_neox, "gpt_neox-serial": gpt_neox_serial, "phi": phi,
 
 # per golden: other values of keys, each of which must move the logits
 CHANGES = {
+    "gpt2": {"activation_function": ["relu", "gelu"], "layer_norm_epsilon": [0.1], "n_head": [1, 2],
+             "scale_attn_weights": [False], "scale_attn_by_inverse_layer_idx": [True]},
     "gpt_neox": {"hidden_act": ["relu", "gelu_new"], "layer_norm_eps": [0.1], "use_parallel_residual": [False],
                  "rope_parameters": [angles(0.5, 500.0), angles(0.34), angles(1.0)]},
     "gpt_neox-serial": {"hidden_act": ["relu"], "layer_norm_eps": [0.1], "use_parallel_residual": [True],
@@ -124,7 +126,8 @@ CHANGES = {
     "gptj": {"activation_function": ["relu", "gelu"], "layer_norm_epsilon": [0.1], "rotary_dim": [4, 8, 12]},
     "gptj-tied": {"activation_function": ["relu"], "layer_norm_epsilon": [0.1], "rotary_dim": [4]},
     "gpt_neo": {"activation_function": ["relu", "gelu"], "layer_norm_epsilon": [0.1], "window_size": [3, 64],
-                "attention_layers": [["global"] * 3, ["local", "local", "local"]]},
+                "attention_layers": [["global"] * 3, ["local", "local", "local"]],
+                "attention_layers+attention_types": [(KeyError, [[["global"], 3]])]},
     "bloom": {"layer_norm_epsilon": [0.1], "n_head": [4, 8]},
     "bloom-untied": {"layer_norm_epsilon": [0.1], "n_head": [2]},
     "mpt": {"layer_norm_epsilon": [0.1], "n_heads": [4], "attn_config": [{"clip_qkv": 1.0}, {"softmax_scale": 1.0}]},
@@ -136,5 +139,6 @@ CHANGES = {
                       "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
     "falcon-norms": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1],
                      "rope_parameters": [{"rope_type": "default", "rope_theta": 500.0}]},
-    "falcon-rw": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1], "alibi": [False]},
+    "falcon-rw": {"activation": ["relu", "gelu_new"], "layer_norm_epsilon": [0.1], "alibi": [False],
+                  "parallel_attn": [True]},
 }  # fmt: skip
