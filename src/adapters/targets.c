@@ -71,27 +71,18 @@ bool tuff_adaptable_conv1d(const tuff_model *model, const char *module)
 
 tuff_status tuff_targets_parse(const char *text, const char *option, tuff_arena *arena, tuff_targets *out)
 {
-    size_t most = 1;
+    const size_t most = tuff_list_most(text);
+    tuff_view part;
     *out = (tuff_targets){.option = option, .all = strcmp(text, "all-linear") == 0};
     if (out->all) return TUFF_OK;
-    for (const char *at = text; *at; at++)
-        most += *at == ',';
     out->names = tuff_arena_array(arena, most, sizeof *out->names);
     out->found = tuff_arena_array(arena, most, sizeof *out->found);
     if (!out->names || !out->found) return tuff_fail_memory("an adapter");
-    for (const char *at = text; *at;) {
-        at += strspn(at, ", ");
-        size_t size = strcspn(at, ",");
-        const char *next = at + size;
-        while (size && at[size - 1] == ' ')
-            size--;
-        if (size) {
-            char *name = tuff_arena_alloc(arena, size + 1);
-            if (!name) return tuff_fail_memory("an adapter");
-            memcpy(name, at, size);
-            out->names[out->count++] = name;
-        }
-        at = next;
+    for (const char *at = text; tuff_list_next(&at, &part);) {
+        char *name = tuff_arena_alloc(arena, part.size + 1);
+        if (!name) return tuff_fail_memory("an adapter");
+        memcpy(name, part.data, part.size);
+        out->names[out->count++] = name;
     }
     if (out->count == 0) { /* refused by the check, which names what there is */
         out->names[out->count++] = tuff_arena_strdup(arena, text);

@@ -32,6 +32,28 @@ bool tuff_ends_with(const char *text, const char *suffix)
     return size >= tail && memcmp(text + size - tail, suffix, tail) == 0;
 }
 
+bool tuff_list_next(const char **at, tuff_view *out)
+{
+    while (**at) {
+        const char *begin = *at + strspn(*at, ", ");
+        size_t size = strcspn(begin, ",");
+        *at = begin + size;
+        while (size && begin[size - 1] == ' ')
+            size--;
+        *out = (tuff_view){begin, size};
+        if (size) return true;
+    }
+    return false;
+}
+
+size_t tuff_list_most(const char *list)
+{
+    size_t most = 1;
+    for (const char *at = list; *at; at++)
+        most += *at == ',';
+    return most;
+}
+
 /* Makes room for `extra` more bytes and the NUL. */
 static bool reserve(tuff_buf *buf, size_t extra)
 {

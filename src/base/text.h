@@ -17,6 +17,10 @@ bool tuff_view_equal(tuff_view a, tuff_view b);
 bool tuff_view_is(tuff_view a, const char *text);
 bool tuff_starts_with(const char *text, const char *prefix);
 bool tuff_ends_with(const char *text, const char *suffix);
+/* The parts of a list, "a, b", which stand between commas, without the blanks around them; empty ones are
+ * passed over. *at begins as the list; false: there are no more. */
+bool tuff_list_next(const char **at, tuff_view *out);
+size_t tuff_list_most(const char *list); /* no list has more parts than it has commas, and one */
 
 /* A growable byte buffer, always NUL-terminated after its bytes. {0} is empty. Errors are sticky: after a
  * failed allocation `failed` is set and appends do nothing. */

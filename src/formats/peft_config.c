@@ -237,10 +237,9 @@ static const tuff_peft_pattern *match(const tuff_peft_pattern *patterns, size_t 
 }
 
 /* An entry, "q_proj=4". */
-static tuff_status parse_entry(const char *text, size_t size, const char *option, tuff_arena *arena,
-                               tuff_peft_pattern *out)
+static tuff_status parse_entry(tuff_view text, const char *option, tuff_arena *arena, tuff_peft_pattern *out)
 {
-    char *name = tuff_arena_printf(arena, "%.*s", (int)size, text),
+    char *name = tuff_arena_printf(arena, "%.*s", (int)text.size, text.data),
          *equals = name ? strrchr(name, '=') : NULL;
     cJSON *number = NULL;
     if (!name) return tuff_fail_memory("an adapter");
@@ -260,23 +259,14 @@ static tuff_status parse_entry(const char *text, size_t size, const char *option
 tuff_status tuff_peft_patterns_parse(const char *text, const char *option, tuff_arena *arena,
                                      tuff_peft_pattern **out, size_t *out_count)
 {
-    size_t most = 1;
+    tuff_view part;
     *out = NULL;
     *out_count = 0;
     if (!text) return TUFF_OK;
-    for (const char *at = text; *at; at++)
-        most += *at == ',';
-    *out = tuff_arena_array(arena, most, sizeof **out);
+    *out = tuff_arena_array(arena, tuff_list_most(text), sizeof **out);
     if (!*out) return tuff_fail_memory("an adapter");
-    for (const char *at = text; *at;) {
-        at += strspn(at, ", ");
-        size_t size = strcspn(at, ",");
-        const char *next = at + size;
-        while (size && at[size - 1] == ' ')
-            size--;
-        if (size) TUFF_TRY(parse_entry(at, size, option, arena, &(*out)[(*out_count)++]));
-        at = next;
-    }
+    for (const char *at = text; tuff_list_next(&at, &part);)
+        TUFF_TRY(parse_entry(part, option, arena, &(*out)[(*out_count)++]));
     return TUFF_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "base/stage_record.h"
 #include "base/status.h"
 #include "kit/files.h"
+#include "kit/killed.h"
 
 static void expect_contents(const char *path, const char *expected)
 {
@@ -177,29 +178,19 @@ static char which_model(const char *directory, int step)
     return 0;
 }
 
-static int steps_left;
-static int die_at(tuff_disk_step step, const char *path)
+typedef struct working {
+    tuff_status (*fn)(const char *directory);
+    const char *directory;
+} working;
+static tuff_status work(void *user)
 {
-    (void)path;
-    if (--steps_left == 0) _exit(99);
-    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0; /* which takes long, and changes nothing here */
+    const working *w = user;
+    return w->fn(w->directory);
 }
 
-/* Runs fn(directory) in a child that dies at its n-th step; false when it got to its end before. */
 static bool killed_at(int n, tuff_status (*fn)(const char *directory), const char *directory)
 {
-    int status;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        steps_left = n;
-        tuff_disk_hook = die_at;
-        _exit(fn(directory) == TUFF_OK ? 0 : 1);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 99 && WEXITSTATUS(status) != 0))
-        fail_msg("step %d: the child ended with status %d", n, status);
-    return WEXITSTATUS(status) == 99;
+    return kit_killed_at(n, work, &(working){fn, directory});
 }
 
 static tuff_status open_and_abort(const char *directory)
@@ -253,6 +244,7 @@ static void a_killed_save_is_whole_or_nothing(void **state)
     killed_everywhere(open_and_abort, false);
 }
 
+static int steps_left;
 static int no_room(tuff_disk_step step, const char *path)
 {
     (void)path;

@@ -18,6 +18,25 @@ static void views_compare(void **state)
     assert_false(tuff_ends_with("gguf", ".gguf"));
 }
 
+static void lists_give_their_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *parts;
+    } cases[] = {{"a", "a|"}, {" a b ,, c,", "a b|c|"}, {"", ""}, {" , ", ""}, {"a,b", "a|b|"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *at = cases[i].list;
+        tuff_buf parts = {0};
+        tuff_view part;
+        size_t count = 0;
+        for (; tuff_list_next(&at, &part); count++)
+            tuff_buf_printf(&parts, "%.*s|", (int)part.size, part.data);
+        assert_string_equal(parts.data ? parts.data : "", cases[i].parts);
+        assert_true(count <= tuff_list_most(cases[i].list));
+        tuff_buf_free(&parts);
+    }
+}
+
 static void buffers_grow_and_end_in_nul(void **state)
 {
     (void)state;
@@ -200,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_compare),
+        cmocka_unit_test(lists_give_their_parts),
         cmocka_unit_test(buffers_grow_and_end_in_nul),
         cmocka_unit_test(buffers_survive_every_failure),
         cmocka_unit_test(map_holds_many),

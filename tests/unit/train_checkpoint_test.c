@@ -12,6 +12,7 @@
 #include "base/disk.h"
 #include "base/file.h"
 #include "failing_device.h"
+#include "kit/killed.h"
 #include "model_fixture.h"
 #include "train/trainer.h"
 
@@ -22,17 +23,10 @@ static tuff_model *llama, *gpt2;
 static tuff_dataset *data;
 static int32_t ids[IDS];
 
-/* What the disk is asked to do, it does; waiting for it takes long, and changes nothing here. */
-static int never_sync(tuff_disk_step step, const char *path)
-{
-    (void)path;
-    return step == TUFF_DISK_SYNC ? TUFF_DISK_SKIP : 0;
-}
-
 static int begin(void **state)
 {
     (void)state;
-    tuff_disk_hook = never_sync;
+    tuff_disk_hook = kit_never_sync;
     for (int i = 0; i < IDS; i++)
         ids[i] = (i * 37 + i / 7) % 250;
     device = kit_cpu();
@@ -530,39 +524,15 @@ static void what_was_left_is_cleared_away(void **state)
 
 /* ---- killed, and out of room, at every step of the disk */
 
-static int steps_left;
-static int die_at(tuff_disk_step step, const char *path)
-{
-    if (--steps_left == 0) _exit(99);
-    return never_sync(step, path);
-}
-
 typedef struct writing {
     tuff_trainer *trainer;
     const char *directory;
 } writing;
 
-static tuff_status write_checkpoint(const writing *w)
+static tuff_status write_checkpoint(void *user)
 {
+    const writing *w = user;
     return tuff_trainer_save_checkpoint(w->trainer, w->directory, NULL);
-}
-
-/* In a child that dies at its n-th step; false when it got to its end before. The CPU's threads do not follow
- * it there: its device computes on one. */
-static bool killed_at(int n, const writing *w, tuff_status (*fn)(const writing *w))
-{
-    int status;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        steps_left = n;
-        tuff_disk_hook = die_at;
-        _exit(fn(w) == TUFF_OK ? 0 : 1);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 99 && WEXITSTATUS(status) != 0))
-        fail_msg("step %d: the child ended with status %d", n, status);
-    return WEXITSTATUS(status) == 99;
 }
 
 static void a_killed_checkpoint_is_whole_or_nothing(void **state)
@@ -574,7 +544,7 @@ static void a_killed_checkpoint_is_whole_or_nothing(void **state)
     const char *out = kit_path("killed"), *directory = kit_join(out, "checkpoint-1");
     assert_int_equal(mkdir(out, 0755), 0);
     for (int n = 1;; n++) {
-        const bool killed = killed_at(n, &(writing){trainer, directory}, write_checkpoint);
+        const bool killed = kit_killed_at(n, write_checkpoint, &(writing){trainer, directory});
         const bool there = tuff_is_directory(directory);
         assert_true(there || killed);
         nothing += !there;
@@ -592,8 +562,9 @@ static void a_killed_checkpoint_is_whole_or_nothing(void **state)
     tuff_trainer_destroy(&trainer);
 }
 
-static tuff_status remove_checkpoint(const writing *w)
+static tuff_status remove_checkpoint(void *user)
 {
+    const writing *w = user;
     return tuff_checkpoint_remove(w->directory);
 }
 
@@ -606,7 +577,7 @@ static void a_killed_removal_leaves_none_that_is_half(void **state)
     const char *out = kit_path("removing"), *directory = kit_join(out, "checkpoint-1");
     for (int n = 1;; n++) {
         KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
-        const bool killed = killed_at(n, &(writing){NULL, directory}, remove_checkpoint);
+        const bool killed = kit_killed_at(n, remove_checkpoint, &(writing){NULL, directory});
         const bool there = tuff_is_directory(directory);
         assert_true(!there || killed);
         before += there;
@@ -624,11 +595,12 @@ static void a_killed_removal_leaves_none_that_is_half(void **state)
     tuff_trainer_destroy(&trainer);
 }
 
+static int steps_left;
 static int no_room(tuff_disk_step step, const char *path)
 {
     if (step == TUFF_DISK_REMOVE) return 0;
     if (--steps_left <= 0) return ENOSPC;
-    return never_sync(step, path);
+    return kit_never_sync(step, path);
 }
 
 /* The one before stays, nothing half is left, and the training can go on. */
@@ -646,7 +618,7 @@ static void a_full_disk_keeps_the_last_one(void **state)
         steps_left = n;
         tuff_disk_hook = no_room;
         tuff_status status = tuff_trainer_save_checkpoint(trainer, second, NULL);
-        tuff_disk_hook = never_sync;
+        tuff_disk_hook = kit_never_sync;
         if (status == TUFF_OK) break;
         KIT_FAILS(status, TUFF_IO, "No space left");
         if (strstr(tuff_error_message(), ".tuff") || strchr(tuff_error_message(), '\n'))
