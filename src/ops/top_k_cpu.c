@@ -194,7 +194,8 @@ static void spread_range(int64_t begin, int64_t end, void *context)
     const spread *w = context;
     memset(w->dx + begin * w->width, 0, (size_t)((end - begin) * w->width) * sizeof *w->dx);
     for (int64_t i = begin * w->k; i < end * w->k; i++)
-        w->dx[i / w->k * w->width + w->places[i]] = w->dy[i];
+        if (w->places[i] >= 0 && w->places[i] < w->width)
+            w->dx[i / w->k * w->width + w->places[i]] = w->dy[i];
 }
 
 void tuff_top_k_backward_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
