@@ -286,33 +286,8 @@ INLINE void dot_256(tuff_block type, size_t bytes, const uint8_t *w, int64_t K, 
         sums[i] = in_halves_16(sum[i]) - (tuff_dots_has_least(type) ? in_halves(less[i]) : 0);
 }
 
-#define TUFF_BLOCK(NAME, name, elements, bytes)                                                \
-    static TARGET void one_##NAME(const uint8_t *w, int64_t K, const char *rows, float *sums)  \
-    {                                                                                          \
-        if ((elements) == 32)                                                                  \
-            dot_32(TUFF_BLOCK_##NAME, bytes, w, K, rows, 1, sums);                             \
-        else                                                                                   \
-            dot_256(TUFF_BLOCK_##NAME, bytes, w, K, rows, 1, sums);                            \
-    }                                                                                          \
-    static TARGET void some_##NAME(const uint8_t *w, int64_t K, const char *rows, float *sums) \
-    {                                                                                          \
-        if ((elements) == 32)                                                                  \
-            dot_32(TUFF_BLOCK_##NAME, bytes, w, K, rows, TUFF_DOTS_ROWS, sums);                \
-        else                                                                                   \
-            dot_256(TUFF_BLOCK_##NAME, bytes, w, K, rows, TUFF_DOTS_ROWS, sums);               \
-    }
-#include "base/blocks.def"
-
-const tuff_dots_kernels tuff_dots_avx512 = {
-    "AVX-512 VNNI",
-    {
-#define TUFF_BLOCK(NAME, name, elements, bytes) one_##NAME,
-#include "base/blocks.def"
-    },
-    {
-#define TUFF_BLOCK(NAME, name, elements, bytes) some_##NAME,
-#include "base/blocks.def"
-    },
-};
+#define TUFF_DOTS_KERNELS tuff_dots_avx512
+#define TUFF_DOTS_TITLE   "AVX-512 VNNI"
+#include "backend/cpu/dots_x86_table.h"
 
 #endif
