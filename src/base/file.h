@@ -71,6 +71,13 @@ TUFF_MUST_USE tuff_status tuff_writer_commit(tuff_writer **writer); /* frees it,
 void tuff_writer_abort(tuff_writer **writer);
 TUFF_MUST_USE tuff_status tuff_write_file(const char *path, const void *data, size_t size);
 
+/* A new file that grows, for others who follow it: each write is there for them at once. What is at `path`
+ * already is an error. */
+typedef struct tuff_append tuff_append;
+TUFF_MUST_USE tuff_status tuff_append_open(const char *path, tuff_append **out);
+TUFF_MUST_USE tuff_status tuff_append_write(tuff_append *file, const void *data, size_t size);
+void tuff_append_close(tuff_append **file);
+
 /* The user's cache folder for Tuff: TUFF_CACHE_DIR, else XDG_CACHE_HOME/tuff, else ~/.cache/tuff. False: none
  * usable. */
 bool tuff_cache_directory(tuff_buf *out);

@@ -36,6 +36,22 @@ static const char *kind_of(mode_t mode)
                             : "a device";
 }
 
+/* What git leaves in place of a file whose bytes it has elsewhere: some lines, no model and no text. */
+static tuff_status refuse_pointer(int fd, const char *path, const struct stat *info)
+{
+    static const char mark[] = "version https://git-lfs.github.com/spec/";
+    enum { LONGEST = 1024, MARK = sizeof mark - 1 };
+    char head[MARK];
+    if (!S_ISREG(info->st_mode) || info->st_size >= LONGEST || pread(fd, head, MARK, 0) != MARK ||
+        memcmp(head, mark, MARK) != 0)
+        return TUFF_OK;
+    return tuff_fail(
+        TUFF_BAD_FORMAT,
+        "%s is a pointer of Git LFS, not the file it stands for: get that one with `git lfs pull` in "
+        "its directory, or download it anew",
+        path);
+}
+
 /* Opens without waiting, whatever it is, and looks what it is: a pipe without a writer, or some devices,
  * would keep us forever. With `streams`, pipes and terminals are taken too. */
 static tuff_status open_input(const char *path, bool streams, int *out_fd, struct stat *info)
@@ -51,6 +67,7 @@ static tuff_status open_input(const char *path, bool streams, int *out_fd, struc
         status = tuff_fail_errno("read", path);
     else if (!S_ISREG(info->st_mode) && !(streams && (S_ISFIFO(info->st_mode) || isatty(fd))))
         status = tuff_fail(TUFF_IO, "cannot read %s: it is %s, not a file", path, kind_of(info->st_mode));
+    if (status == TUFF_OK) status = refuse_pointer(fd, path, info);
     if (status != TUFF_OK) close(fd);
     return status;
 }

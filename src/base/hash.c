@@ -162,3 +162,15 @@ uint64_t tuff_hash_seed(void)
     tuff_call_once(&once, make_seed);
     return seed;
 }
+
+uint32_t tuff_crc32c(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+    }
+    return ~crc;
+}

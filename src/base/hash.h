@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) for content keys, FNV-1a for hash tables. */
+/* SHA-256 (FIPS 180-4) for content keys, FNV-1a for hash tables, CRC-32C for records. */
 #ifndef TUFF_BASE_HASH_H
 #define TUFF_BASE_HASH_H
 
@@ -18,6 +18,9 @@ void tuff_sha256_hex(tuff_sha256 *hash, char out[65]);
 void tuff_sha256_hex_of(const void *data, size_t size, char out[65]);
 
 uint64_t tuff_fnv1a(const void *data, size_t size);
+
+/* Castagnoli's (RFC 3720, B.4): 0xe3069283 of "123456789". For short records: it goes bit by bit. */
+uint32_t tuff_crc32c(const void *data, size_t size);
 
 /* An odd number of this process alone, for tables whose keys come from files: whoever wrote a file must not
  * know which keys fall on one place, or a table of n of them would take n^2 steps. Thread-safe. */

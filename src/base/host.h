@@ -16,6 +16,10 @@ void tuff_host_system(char *out, size_t size);
 /* "2026-11-21T15:04:05Z": now. * */
 enum { TUFF_UTC_SIZE = 32 };
 void tuff_utc_now(char out[TUFF_UTC_SIZE]);
+/* Now, in seconds since 1970, by UTC. */
+double tuff_wall_seconds(void);
+/* Of this process. */
+int64_t tuff_process_id(void);
 /* Now, on the clocks of the place that the machine is set to; a time in seconds since 1970, by UTC. False: no
  * date. */
 bool tuff_local_time(struct tm *out);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -32,6 +33,18 @@ void tuff_utc_now(char out[TUFF_UTC_SIZE])
     struct tm utc;
     out[0] = '\0';
     if (gmtime_r(&now, &utc) != NULL) strftime(out, TUFF_UTC_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+double tuff_wall_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+int64_t tuff_process_id(void)
+{
+    return (int64_t)getpid();
 }
 
 bool tuff_local_time(struct tm *out)

@@ -254,7 +254,10 @@ void tuff_json_double(tuff_buf *buf, double value)
         return;
     }
     char text[40];
-    for (int digits = 1; digits <= 17; digits++) {
+    /* whole numbers without an exponent: Python takes 2e+01 for no integer */
+    const bool whole = value == floor(value) && fabs(value) < 1e15 && !(value == 0 && signbit(value));
+    if (whole) snprintf(text, sizeof text, "%.0f", value);
+    for (int digits = 1; digits <= 17 && !whole; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }

@@ -38,7 +38,8 @@ TUFF_MUST_USE tuff_status tuff_json_text(const cJSON *object, const char *key, c
 void tuff_json_quote(tuff_buf *buf, const char *data, size_t size);
 /* "true" or "false". */
 const char *tuff_json_truth(bool value);
-/* Appends the shortest decimal that reads back as the same double; NaN and Inf become null. */
+/* Appends the shortest decimal that reads back as the same double, whole numbers below 1e15 as such; NaN and
+ * Inf become null. */
 void tuff_json_double(tuff_buf *buf, double value);
 /* The same, with a point or an exponent in it: for readers that tell 4.0 from 4. */
 void tuff_json_real(tuff_buf *buf, double value);

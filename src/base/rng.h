@@ -27,7 +27,8 @@ enum {
     TUFF_STREAM_DROPOUT = 0x04000000,
     TUFF_STREAM_CONFORM = 0x05000000, /* data of conformance cases */
     TUFF_STREAM_HEAD = 0x06000000,    /* new parameters */
-    TUFF_STREAM_MASK = 0x07000000     /* which tokens a masked language model is to find */
+    TUFF_STREAM_MASK = 0x07000000,    /* which tokens a masked language model is to find */
+    TUFF_STREAM_NOISE = 0x08000000    /* on embeddings that are trained */
 };
 
 #endif

@@ -53,6 +53,31 @@ static void paths_join(void **state)
     assert_string_equal(tuff_path_name("a/"), "");
 }
 
+static void pointers_of_git_are_no_files(void **state)
+{
+    (void)state;
+    const char *path = kit_temp_path("pointer");
+    static const char text[] =
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4665a\nsize 548105171\n";
+    tuff_mapping mapping;
+    tuff_file file;
+    tuff_buf bytes;
+    kit_write_file(path, text, sizeof text - 1);
+    KIT_FAILS(tuff_map_file(path, &mapping), TUFF_BAD_FORMAT, "is a pointer of Git LFS, not the file");
+    KIT_FAILS(tuff_file_open(path, &file), TUFF_BAD_FORMAT, "git lfs pull");
+    KIT_FAILS(tuff_read_file(path, SIZE_MAX, &bytes), TUFF_BAD_FORMAT, "git lfs pull");
+    /* what is longer than any, or ends before it is one, is a file */
+    char longer[2000];
+    memset(longer, 'x', sizeof longer);
+    memcpy(longer, text, sizeof text - 1);
+    kit_write_file(path, longer, sizeof longer);
+    KIT_OK(tuff_read_file(path, SIZE_MAX, &bytes));
+    assert_int_equal(bytes.size, sizeof longer);
+    tuff_buf_free(&bytes);
+    kit_write_file(path, text, 39);
+    expect_contents(path, "version https://git-lfs.github.com/spec");
+}
+
 static void files_map_and_read(void **state)
 {
     (void)state;
@@ -425,6 +450,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_join),
+        cmocka_unit_test(pointers_of_git_are_no_files),
         cmocka_unit_test(files_map_and_read),
         cmocka_unit_test(pipes_are_no_files),
         cmocka_unit_test(pipes_are_written_when_somebody_reads),
