@@ -5,8 +5,8 @@
 #include "shaders/lib/order.glsl"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const bool first_turn = true;
-layout(constant_id = 2) const bool last_turn = true;
+layout(constant_id = 1) const bool first_round = true;
+layout(constant_id = 2) const bool last_round = true;
 TUFF_ARGS(tuff_argmax_args);
 
 shared uvec2 found[TUFF_REDUCE_GROUP]; /* key, place within the part */
@@ -25,7 +25,7 @@ void main()
     uint start = item / a.parts * a.width + part.x, n = inside ? part.y : 0;
     for (uint i = first; i < n; i += a.lanes) {
         uint word = a.x.v[start + i];
-        best = better(best, uvec2(first_turn ? tuff_order_key(word) : word, i));
+        best = better(best, uvec2(first_round ? tuff_order_key(word) : word, i));
     }
     found[lane] = best;
     for (uint width = a.lanes >> 1; width > 0; width >>= 1) {
@@ -34,6 +34,6 @@ void main()
     }
     if (!inside || first != 0) return;
     best = found[lane];
-    a.places.v[item] = first_turn ? part.x + best.y : a.x_places.v[start + best.y];
-    if (!last_turn) a.keys.v[item] = best.x;
+    a.places.v[item] = first_round ? part.x + best.y : a.x_places.v[start + best.y];
+    if (!last_round) a.keys.v[item] = best.x;
 }

@@ -22,11 +22,11 @@ void main()
     int label = a.labels.v[t.row];
     bool ignored = label == TUFF_LABEL_IGNORED, valid = label >= 0 && label < int(a.tile[1]);
     float lse = a.lse.v[t.row];
-    float factor = valid ? a.d_loss.v[0] / a.count.v[0] : uintBitsToFloat(0x7fc00000u);
+    float factor = valid ? a.d_loss.v[t.row * a.d_step] / a.count.v[0] : uintBitsToFloat(0x7fc00000u);
     for (uint c = t.column; c < t.end; c += t.step) {
         uint at = t.row * a.tile[1] + c;
         float x = a.logits.v[at] - lse;
-        float d = (int(c) == label ? exp_less_one(x) : tuff_exp(x)) * factor;
+        float d = (int(c) == label ? exp_less_one(x) + a.own : tuff_exp(x) - a.rest) * factor;
         a.d_logits.v[at] = ignored ? 0.0 : d;
     }
 }

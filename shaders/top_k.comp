@@ -5,13 +5,13 @@
 #include "shaders/lib/order.glsl"
 
 layout(local_size_x = TUFF_REDUCE_GROUP) in;
-layout(constant_id = 0) const bool first_turn = true;
-layout(constant_id = 1) const bool last_turn = true;
+layout(constant_id = 0) const bool first_round = true;
+layout(constant_id = 1) const bool last_round = true;
 TUFF_ARGS(tuff_top_k_args);
 
 /* Elements are ordered by their key, then by their place, the first one before: a number of 6 digits, none twice. The k-th
- * largest is found digit by digit, by counting; what is not below it is taken in the order of places. So what the next turn
- * looks through has elements of the same key in order, and the places in it serve as well. The last turn sorts. */
+ * largest is found digit by digit, by counting; what is not below it is taken in the order of places. So what the next round
+ * looks through has elements of the same key in order, and the places in it serve as well. The last round sorts. */
 const uint DIGITS = 6, KEY_DIGITS = 4, VALUES = 256, BUNCH = 16;
 
 shared uint counts[VALUES];
@@ -86,22 +86,22 @@ void main()
     for (uint i = from; i < end && at < a.k; i++) {
         uint word = a.x.v[start + i], key = tuff_order_key(word);
         if (!takes_it(key, i, digit, threshold)) continue;
-        if (last_turn) {
+        if (last_round) {
             keys[at] = key;
             places[at] = i;
         } else {
             a.values.v[to + at] = word;
-            a.places.v[to + at] = first_turn ? part.x + i : a.x_places.v[start + i];
+            a.places.v[to + at] = first_round ? part.x + i : a.x_places.v[start + i];
         }
         at++;
     }
-    if (!last_turn) return;
+    if (!last_round) return;
     barrier();
     for (uint i = lane; i < a.k; i += TUFF_REDUCE_GROUP) {
         uint key = keys[i], place = places[i], rank = 0;
         for (uint j = 0; j < a.k; j++)
             rank += keys[j] > key || (keys[j] == key && j < i) ? 1 : 0;
         a.values.v[to + rank] = a.x.v[start + place];
-        a.places.v[to + rank] = first_turn ? part.x + place : a.x_places.v[start + place];
+        a.places.v[to + rank] = first_round ? part.x + place : a.x_places.v[start + place];
     }
 }

@@ -131,6 +131,9 @@ TUFF_API tuff_tensor *tuff_swiglu(tuff_graph *g, tuff_tensor *gate, tuff_tensor 
  * it again. */
 TUFF_API tuff_tensor *tuff_dropout(tuff_graph *g, tuff_tensor *x, tuff_tensor *seed, double p,
                                    uint32_t stream);
+/* Uniform numbers in [-1, 1) of a shape, f32, drawn in the same way. Not differentiable. */
+TUFF_API tuff_tensor *tuff_uniform(tuff_graph *g, tuff_tensor *seed, uint32_t stream, int rank,
+                                   const int64_t *dims);
 
 /* ---- reductions and products ---- */
 
@@ -177,7 +180,7 @@ TUFF_API tuff_tensor *tuff_rms_norm(tuff_graph *g, tuff_tensor *x, tuff_tensor *
  * least 0. The gradient is (dy - y (y . dy)) / |x|, where |x| < eps it is dy / eps. */
 TUFF_API tuff_tensor *tuff_l2_normalize(tuff_graph *g, tuff_tensor *x, double eps);
 /* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + D/2) as in Hugging Face: x [N, H,
- * D]; cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head turn; positions i32
+ * D]; cos, sin [max_position, R/2] tables, R <= D: only the first R dims of each head rotate; positions i32
  * [N]. Differentiable in x. */
 TUFF_API tuff_tensor *tuff_rope(tuff_graph *g, tuff_tensor *x, tuff_tensor *cos, tuff_tensor *sin,
                                 tuff_tensor *positions);
@@ -267,6 +270,12 @@ TUFF_API tuff_tensor *tuff_cross_entropy(tuff_graph *g, tuff_tensor *logits, tuf
                                          tuff_tensor **out_count);
 /* The sum of the same over all labels that count, 0 when there is none: its gradient is that of the sum. */
 TUFF_API tuff_tensor *tuff_cross_entropy_sum(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels);
+/* The same with smoothed labels, as transformers' LabelSmoother has them: each loss is (1 - smoothing) times
+ * that of the label plus smoothing times the mean of those of all V classes. `smoothing` is 0 to 1. */
+TUFF_API tuff_tensor *tuff_cross_entropy_smoothed(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels,
+                                                  double smoothing);
+/* The same of each row, [N]: 0 where the label is ignored, NaN where it is no class. */
+TUFF_API tuff_tensor *tuff_cross_entropy_rows(tuff_graph *g, tuff_tensor *logits, tuff_tensor *labels);
 
 /* ---- optimizer: none is differentiable; all but the norm update variables in place ---- */
 
@@ -348,6 +357,10 @@ typedef struct tuff_sgd_params {
  * Slots, lr and norm as in tuff_adamw. */
 TUFF_API void tuff_sgd(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_tensor *lr,
                        tuff_tensor *norm, const tuff_sgd_params *params);
+/* Moves variables towards others of their shapes, f32, in place: average += rate * (value - average), where
+ * rate is an f32 scalar. */
+TUFF_API void tuff_average(tuff_graph *g, tuff_tensor *const *averages, tuff_tensor *const *values, size_t n,
+                           tuff_tensor *rate);
 typedef struct tuff_lion_params {
     size_t struct_size; /* set by TUFF_LION_PARAMS_INIT */
     double beta1, beta2, weight_decay;

@@ -2,16 +2,13 @@
 
 #define TUFF_ADAMW_8BIT_LANES 64 /* invocations; each has four elements of a block */
 
-/* Tables that shaders read as words: a slot's tensors, its group's rate and decay; a piece of one, whole
- * blocks. */
+/* A table that shaders read as words: a slot's tensors, its group's rate and decay. The other is of tuff_chunk
+ * (args/optimizer.h), whole blocks. */
 #ifndef TUFF_GLSL
 typedef struct tuff_adamw_8bit_entry {
     uint64_t param, grad, moments[2], scales[2];
     float rate, decay;
 } tuff_adamw_8bit_entry;
-typedef struct tuff_chunk_8bit {
-    uint32_t slot, at, n;
-} tuff_chunk_8bit;
 #endif
 #define TUFF_ADAMW_8BIT_ENTRY_WORDS 14
 #define TUFF_CHUNK_8BIT_WORDS       3

@@ -11,3 +11,13 @@ TUFF_STRUCT(tuff_dropout_args)
     TUFF_UINT stream, threshold;
     TUFF_FLOAT factor;
 };
+
+/* uniform.comp: y = uniform numbers in [-1, 1), drawn in the same way. */
+TUFF_STRUCT(tuff_uniform_args)
+{
+    TUFF_ADDRESS(F32) y;
+    TUFF_ADDRESS(U32) seed; /* {low, high, step} */
+    TUFF_UINT n;
+    TUFF_UINT position_low, position_high; /* counter of element 0 */
+    TUFF_UINT stream;
+};

@@ -1,6 +1,6 @@
 #include "shaders/args.h"
 
-/* rope.comp: tiles of rows [N * H] and columns: pairs, then the dims that do not turn. y may be x. */
+/* rope.comp: tiles of rows [N * H] and columns: pairs, then the dims that do not rotate. y may be x. */
 TUFF_STRUCT(tuff_rope_args)
 {
     TUFF_ADDRESS(F32) x;

@@ -5,11 +5,11 @@
 #define TUFF_TOP_K_PART 4096 /* elements at most that one group looks through: a power of two, twice k at least */
 
 /* argmax.comp: `lanes` invocations, a power of two, for each of `parts` parts of each row.
- * Constants: the workgroup; whether x is what is looked through, not what parts have found; whether this turn is the last,
+ * Constants: the workgroup; whether x is what is looked through, not what parts have found; whether this round is the last,
  * which writes places only. */
 TUFF_STRUCT(tuff_argmax_args)
 {
-    TUFF_ADDRESS(U32) x;        /* the first turn: floats, then keys */
+    TUFF_ADDRESS(U32) x;        /* the first round: floats, then keys */
     TUFF_ADDRESS(U32) x_places; /* of those keys */
     TUFF_ADDRESS(U32) keys;     /* [rows, parts] */
     TUFF_ADDRESS(U32) places;
@@ -17,11 +17,11 @@ TUFF_STRUCT(tuff_argmax_args)
 };
 
 /* top_k.comp: a workgroup for each of `parts` parts of each row, of k elements at least.
- * Constants: whether x is what is looked through, not what parts have found; whether this turn is the last, which sorts. */
+ * Constants: whether x is what is looked through, not what parts have found; whether this round is the last, which sorts. */
 TUFF_STRUCT(tuff_top_k_args)
 {
     TUFF_ADDRESS(U32) x;        /* floats */
-    TUFF_ADDRESS(U32) x_places; /* of these, after the first turn */
+    TUFF_ADDRESS(U32) x_places; /* of these, after the first round */
     TUFF_ADDRESS(U32) values;   /* [rows, parts, k] */
     TUFF_ADDRESS(U32) places;
     TUFF_UINT rows, width, parts, k;

@@ -90,6 +90,10 @@ typedef union tuff_attrs {
         uint32_t stream;
     } dropout;
     struct {
+        tuff_shape shape;
+        uint32_t stream;
+    } uniform;
+    struct {
         unsigned axes; /* bit i: axis i of the input is summed */
         bool keep_dims;
     } sum;
@@ -108,10 +112,11 @@ typedef union tuff_attrs {
         int64_t width; /* of the rows; backward only */
     } top_k;           /* and top_k_backward */
     struct {
-        bool sum; /* of the rows' losses; else their mean */
-    } cross_entropy;
+        bool sum;         /* of the rows' losses; else their mean */
+        double smoothing; /* the part of a label's weight that all classes share */
+    } cross_entropy;      /* and cross_entropy_backward */
     struct {
-        bool inverse; /* turn by minus the angle: the backward of rope */
+        bool inverse; /* rotate by minus the angle: the backward of rope */
     } rope;
     tuff_attention_params attention; /* and its backwards; scale is resolved, never 0 */
     tuff_adamw_params adamw;         /* and optimizer_step, adamw_8bit */

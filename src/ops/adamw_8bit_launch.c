@@ -4,6 +4,7 @@
 #include "ops/geometry.h"
 #include "ops/optimizer.h"
 #include "shaders/args/adamw_8bit.h"
+#include "shaders/args/optimizer.h"
 
 _Static_assert(TUFF_ADAMW_8BIT_LANES * 4 == TUFF_ADAMW_8BIT_BLOCK, "an invocation has a word of each moment");
 _Static_assert(TUFF_OPTIMIZER_CHUNK % TUFF_ADAMW_8BIT_BLOCK == 0, "chunks are whole blocks");
@@ -23,37 +24,22 @@ static void fill_slot(const tuff_node *node, tuff_launch *launch, int i, tuff_ad
 
 void tuff_launch_adamw_8bit(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
-    const tuff_adamw_params *a = &node->attrs.adamw;
     const int slots = tuff_adamw_8bit_count(node);
     const int64_t n = tuff_total_chunks(node, TUFF_ADAMW_8BIT_FIRST, TUFF_ADAMW_8BIT_WIDTH);
     const size_t maps = (size_t)slots * sizeof(tuff_adamw_8bit_entry),
                  chunks = maps + sizeof(tuff_dynamic_maps);
-    uint8_t *table = tuff_launch_data(launch, chunks + (size_t)n * sizeof(tuff_chunk_8bit));
+    uint8_t *table = tuff_launch_data(launch, chunks + (size_t)n * sizeof(tuff_chunk));
     if (table == NULL) return;
-    tuff_chunk_8bit *chunk = (tuff_chunk_8bit *)(table + chunks);
-    for (int i = 0; i < slots; i++) {
-        const int64_t count = tuff_tensor_count(node->in[tuff_adamw_8bit_in(i)]);
+    for (int i = 0; i < slots; i++)
         fill_slot(node, launch, i, (tuff_adamw_8bit_entry *)table + i);
-        for (int64_t at = 0; at < count; at += TUFF_OPTIMIZER_CHUNK)
-            *chunk++ = (tuff_chunk_8bit){
-                (uint32_t)i, (uint32_t)at,
-                (uint32_t)(count - at < TUFF_OPTIMIZER_CHUNK ? count - at : TUFF_OPTIMIZER_CHUNK)};
-    }
+    tuff_fill_chunks(node, TUFF_ADAMW_8BIT_FIRST, TUFF_ADAMW_8BIT_WIDTH, (tuff_chunk *)(table + chunks));
     tuff_dynamic_maps_make((tuff_dynamic_maps *)(table + maps));
 
     tuff_adamw_8bit_args *args = TUFF_LAUNCH(launch, adamw_8bit, tuff_adamw_8bit_args);
     tuff_launch_address(launch, &args->slots, TUFF_OPERAND_DATA, 0, 0);
     tuff_launch_address(launch, &args->maps, TUFF_OPERAND_DATA, 0, maps);
     tuff_launch_address(launch, &args->chunks, TUFF_OPERAND_DATA, 0, chunks);
-    tuff_launch_address(launch, &args->lr, TUFF_OPERAND_IN, 0, 0);
-    tuff_launch_address(launch, &args->norm, TUFF_OPERAND_IN, 1, 0);
-    tuff_launch_address(launch, &args->state, TUFF_OPERAND_IN, 2, 0);
-    args->beta1 = (float)a->beta1;
-    args->one_minus_beta1 = (float)(1 - a->beta1);
-    args->beta2 = (float)a->beta2;
-    args->one_minus_beta2 = (float)(1 - a->beta2);
-    args->eps = (float)a->eps;
-    args->max_norm = (float)a->max_grad_norm;
+    TUFF_ADAMW_ARGS(node, launch, args);
     args->n_chunks = (uint32_t)n;
     tuff_launch_groups_1d(launch, caps, (uint64_t)n);
 }

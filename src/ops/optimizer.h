@@ -39,6 +39,25 @@ double tuff_clip_of(double norm, double max);
 tuff_status tuff_expect_step(const tuff_node *node, int norm, int state);
 tuff_status tuff_check_adamw(const tuff_node *node);
 
+/* What both AdamWs have in their kernel's arguments, by the same names: addresses of what comes before the
+ * slots, and numbers of the settings. */
+#define TUFF_ADAMW_ARGS(node, launch, args)                                   \
+    do {                                                                      \
+        const tuff_adamw_params *tuff_a = &(node)->attrs.adamw;               \
+        tuff_launch_address((launch), &(args)->lr, TUFF_OPERAND_IN, 0, 0);    \
+        tuff_launch_address((launch), &(args)->norm, TUFF_OPERAND_IN, 1, 0);  \
+        tuff_launch_address((launch), &(args)->state, TUFF_OPERAND_IN, 2, 0); \
+        (args)->beta1 = (float)tuff_a->beta1;                                 \
+        (args)->one_minus_beta1 = (float)(1 - tuff_a->beta1);                 \
+        (args)->beta2 = (float)tuff_a->beta2;                                 \
+        (args)->one_minus_beta2 = (float)(1 - tuff_a->beta2);                 \
+        (args)->eps = (float)tuff_a->eps;                                     \
+        (args)->max_norm = (float)tuff_a->max_grad_norm;                      \
+    } while (0)
+typedef struct tuff_chunk tuff_chunk; /* shaders/args/optimizer.h */
+/* The table of the chunks of inputs first, first + stride, ... as slots 0, 1, .... */
+void tuff_fill_chunks(const tuff_node *node, int first, int stride, tuff_chunk *chunks);
+
 void tuff_accumulate_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 void tuff_grad_norm_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch);
 size_t tuff_grad_norm_scratch(const tuff_node *node);

@@ -9,8 +9,7 @@ void tuff_launch_accumulate(const tuff_node *node, const tuff_caps *caps, tuff_l
     tuff_launch_elementwise(launch, caps, tuff_tensor_count(node->out[0]), TUFF_BINARY_ADD, 1, 0);
 }
 
-/* Of inputs first, first + stride, .. in order. */
-static void fill_chunks(const tuff_node *node, int first, int stride, tuff_chunk *chunks)
+void tuff_fill_chunks(const tuff_node *node, int first, int stride, tuff_chunk *chunks)
 {
     uint32_t slot = 0;
     for (int i = first; i < node->n_in; i += stride, slot++) {
@@ -33,7 +32,7 @@ void tuff_launch_grad_norm(const tuff_node *node, const tuff_caps *caps, tuff_la
     tuff_grad_norm_slot *slots = (tuff_grad_norm_slot *)table;
     for (int i = 0; i < node->n_in; i++)
         tuff_launch_data_address(launch, &slots[i].x, TUFF_OPERAND_IN, i, 0);
-    fill_chunks(node, 0, 1, (tuff_chunk *)(table + slots_size));
+    tuff_fill_chunks(node, 0, 1, (tuff_chunk *)(table + slots_size));
 
     tuff_grad_norm_args *args = TUFF_LAUNCH(launch, grad_norm, tuff_grad_norm_args);
     tuff_launch_address(launch, &args->slots, TUFF_OPERAND_DATA, 0, 0);
@@ -80,7 +79,7 @@ static uint32_t launch_update(const tuff_node *node, const tuff_caps *caps, tuff
         slots[i].rate = (float)node->groups[i].rate;
         slots[i].decay = (float)node->groups[i].decay;
     }
-    fill_chunks(node, u->first, 2 + u->states, (tuff_chunk *)(table + slots_size));
+    tuff_fill_chunks(node, u->first, 2 + u->states, (tuff_chunk *)(table + slots_size));
     tuff_launch_address(launch, args_slots, TUFF_OPERAND_DATA, 0, 0);
     tuff_launch_address(launch, args_chunks, TUFF_OPERAND_DATA, 0, slots_size);
     tuff_launch_groups_1d(launch, caps, (uint64_t)chunks);
@@ -89,19 +88,10 @@ static uint32_t launch_update(const tuff_node *node, const tuff_caps *caps, tuff
 
 void tuff_launch_adamw(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
 {
-    const tuff_adamw_params *a = &node->attrs.adamw;
     const tuff_update u = tuff_update_of(node);
     tuff_adamw_args *args = TUFF_LAUNCH(launch, adamw, tuff_adamw_args);
     args->n_chunks = launch_update(node, caps, launch, &u, &args->slots, &args->chunks);
-    tuff_launch_address(launch, &args->lr, TUFF_OPERAND_IN, 0, 0);
-    tuff_launch_address(launch, &args->norm, TUFF_OPERAND_IN, 1, 0);
-    tuff_launch_address(launch, &args->state, TUFF_OPERAND_IN, 2, 0);
-    args->beta1 = (float)a->beta1;
-    args->one_minus_beta1 = (float)(1 - a->beta1);
-    args->beta2 = (float)a->beta2;
-    args->one_minus_beta2 = (float)(1 - a->beta2);
-    args->eps = (float)a->eps;
-    args->max_norm = (float)a->max_grad_norm;
+    TUFF_ADAMW_ARGS(node, launch, args);
 }
 
 void tuff_launch_sgd(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)

@@ -288,6 +288,36 @@ void tuff_sgd(tuff_graph *g, const tuff_momentum_slot *slots, size_t n, tuff_ten
     if (status != TUFF_OK) tuff_graph_fail(g, status, "sgd: %s", tuff_error_message());
 }
 
+/* ---- averages of variables, which are gradient descent towards them: with a decay of -1 the direction is
+ * the value less the average, and the rate -1 goes that way ---- */
+
+static tuff_status build_average(tuff_graph *g, tuff_tensor *const *averages, tuff_tensor *const *values,
+                                 size_t n, tuff_tensor *rate)
+{
+    tuff_tensor **in = tuff_arena_array(&g->arena, 2 + 2 * n, sizeof *in);
+    tuff_update_group *groups = tuff_arena_array(&g->arena, n, sizeof *groups);
+    if (!in || !groups) return tuff_fail_memory("the slots of averages");
+    in[0] = rate;
+    in[1] = tuff_fill(g, 0, 0, NULL); /* a norm that is finite */
+    for (size_t i = 0; i < n; i++) {
+        groups[i] = (tuff_update_group){.rate = -1, .decay = -1};
+        in[2 + 2 * i] = averages[i];
+        in[3 + 2 * i] = tuff_dense(g, values[i]);
+    }
+    tuff_tensor *first =
+        tuff_graph_node(g, TUFF_OP_sgd, in, (int)(2 + 2 * n), &(tuff_attrs){.sgd = TUFF_SGD_PARAMS_INIT});
+    if (first) first->producer->groups = groups;
+    return TUFF_OK;
+}
+
+void tuff_average(tuff_graph *g, tuff_tensor *const *averages, tuff_tensor *const *values, size_t n,
+                  tuff_tensor *rate)
+{
+    if (!count_fits(g, "average", averages && values ? averages : NULL, n, 0)) return;
+    tuff_status status = build_average(g, averages, values, n, rate);
+    if (status != TUFF_OK) tuff_graph_fail(g, status, "average: %s", tuff_error_message());
+}
+
 /* ---- Lion ---- */
 
 static tuff_status infer_lion(tuff_graph *g, tuff_node *node)

@@ -72,16 +72,16 @@ static void reference(const tuff_node *node, const double *const *in, double *co
         }
 }
 
-typedef struct turn {
+typedef struct rotation {
     const tuff_node *node;
     const float *x, *cosine, *sine;
     const int32_t *positions;
     float *y;
-} turn;
+} rotation;
 
 /* x and y are different memory or the same. */
-TUFF_KERNEL static void turn_head(const float *x, const float *c, const float *s, float sign, float *y,
-                                  int64_t half)
+TUFF_KERNEL static void rotate_head(const float *x, const float *c, const float *s, float sign, float *y,
+                                    int64_t half)
 {
     TUFF_LANES
     for (int64_t i = 0; i < half; i++) {
@@ -91,9 +91,9 @@ TUFF_KERNEL static void turn_head(const float *x, const float *c, const float *s
     }
 }
 
-static void turn_range(int64_t begin, int64_t end, void *context)
+static void rotate_range(int64_t begin, int64_t end, void *context)
 {
-    const turn *w = context;
+    const rotation *w = context;
     const tuff_tensor *x = w->node->in[X];
     int64_t H = x->shape.dim[1], D = x->shape.dim[2];
     int64_t limit = w->node->in[COS]->shape.dim[0], half = w->node->in[COS]->shape.dim[1];
@@ -104,7 +104,7 @@ static void turn_range(int64_t begin, int64_t end, void *context)
             const float *from = w->x + token * x->stride[0] + h * x->stride[1];
             float *to = w->y + (token * H + h) * D;
             if (position >= 0 && position < limit)
-                turn_head(from, w->cosine + position * half, w->sine + position * half, sign, to, half);
+                rotate_head(from, w->cosine + position * half, w->sine + position * half, sign, to, half);
             else
                 for (int64_t i = 0; i < 2 * half; i++)
                     to[i] = NAN;
@@ -117,8 +117,8 @@ static void cpu(const tuff_node *node, const void *const *in, void *const *out, 
 {
     (void)scratch;
     const int64_t *dim = node->in[X]->shape.dim;
-    turn w = {node, in[X], in[COS], in[SIN], in[POSITIONS], out[0]};
-    tuff_parallel(dim[0], tuff_grain(2 * dim[1] * dim[2]), turn_range, &w);
+    rotation w = {node, in[X], in[COS], in[SIN], in[POSITIONS], out[0]};
+    tuff_parallel(dim[0], tuff_grain(2 * dim[1] * dim[2]), rotate_range, &w);
 }
 
 static tuff_cost cost(const tuff_node *node)

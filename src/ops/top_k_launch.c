@@ -1,5 +1,5 @@
 /* Device kernels of argmax and top_k. Rows are looked through in parts, then what the parts found, in as many
- * turns as it takes. */
+ * rounds as it takes. */
 #include "ops/geometry.h"
 #include "ops/top_k.h"
 #include "shaders/args/top_k.h"
@@ -9,7 +9,7 @@ static int64_t parts_of(int64_t width)
     return (width + TUFF_TOP_K_PART - 1) / TUFF_TOP_K_PART;
 }
 
-/* Memory that a turn reads or writes: a result or scratch. */
+/* Memory that a round reads or writes: a result or scratch. */
 typedef struct memory {
     tuff_operand_kind kind;
     int index;
@@ -38,7 +38,7 @@ void tuff_launch_argmax(const tuff_node *node, const tuff_caps *caps, tuff_launc
         if (!first) tuff_launch_after(launch);
         address(launch, &args->x, keys);
         address(launch, &args->x_places, places);
-        keys = more ? scratch_of(launch, rows * parts) : y; /* the last turn writes places only */
+        keys = more ? scratch_of(launch, rows * parts) : y; /* the last round writes places only */
         places = more ? scratch_of(launch, rows * parts) : y;
         address(launch, &args->keys, keys);
         address(launch, &args->places, places);

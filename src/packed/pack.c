@@ -1,5 +1,6 @@
 #include "packed/pack.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,12 +68,31 @@ tuff_status tuff_pack_set_picked(tuff_pack *pack, tuff_program *program, const c
                               tuff_embedding_index_size((size_t)n) * sizeof *pack->index);
 }
 
-/* The tokens by which routers keep experts in balance: all that there are, virtual ones, too. */
+tuff_status tuff_pack_set_noise(tuff_pack *pack, tuff_program *program, const char *name,
+                                const int32_t *segments, int64_t before, int64_t n)
+{
+    float *most = (float *)pack->index; /* which is as long */
+    if (!tuff_program_has_input(program, name)) return TUFF_OK;
+    memset(most, 0, (size_t)n * sizeof *most);
+    for (int64_t s = 0; s < pack->shape.sequences; s++) {
+        const int64_t begin = segments[4 * s] + before, end = segments[4 * s] + segments[4 * s + 1];
+        const double numbers = (double)(end - begin) * (double)pack->config->hidden_size;
+        for (int64_t i = begin; i < end; i++)
+            most[i] = (float)(pack->noise / sqrt(numbers));
+    }
+    return tuff_program_input(program, name, most, (size_t)n * sizeof *most);
+}
+
+/* The tokens by which routers keep experts in balance: all that there are, virtual ones, too, unless these
+ * are keys and values alone. */
 static tuff_status set_balanced(tuff_pack *pack, tuff_program *program)
 {
     float *shares = (float *)pack->index; /* which is as long, and of no use now */
-    for (int64_t i = 0; i < pack->shape.tokens; i++)
-        shares[i] = i < pack->tokens ? 1.0f / (float)pack->tokens : 0;
+    const int64_t left_out = pack->silent ? pack->sequences * pack->virtual_tokens : 0;
+    for (int64_t i = 0; i < pack->shape.tokens; i++) {
+        const bool counts = i < pack->tokens && !(left_out && pack->embedding_rows[i] >= pack->shape.tokens);
+        shares[i] = counts ? 1.0f / (float)(pack->tokens - left_out) : 0;
+    }
     return tuff_program_input(program, "balance.tokens", shares, (size_t)pack->shape.tokens * sizeof *shares);
 }
 
@@ -83,6 +103,7 @@ tuff_status tuff_pack_set(tuff_pack *pack, tuff_program *program)
     TUFF_TRY(tuff_pack_set_picked(pack, program, "positions", pack->positions, n));
     if (pack->config->token_types) TUFF_TRY(tuff_pack_set_picked(pack, program, "types", pack->types, n));
     if (tuff_program_has_input(program, "balance.tokens")) TUFF_TRY(set_balanced(pack, program));
+    TUFF_TRY(tuff_pack_set_noise(pack, program, "noise", pack->segments, pack->virtual_tokens, n));
     if (pack->virtual_tokens)
         TUFF_TRY(tuff_program_input(program, "embedding_rows", pack->embedding_rows,
                                     (size_t)n * sizeof *pack->embedding_rows));

@@ -19,6 +19,8 @@ typedef struct tuff_pack {
     tuff_pack_shape shape;
     int64_t tokens, sequences; /* so far */
     int64_t virtual_tokens;    /* rows that come before each sequence's own; for all batches */
+    bool silent;               /* these are keys and values alone */
+    double noise;              /* alpha of NEFTune; 0: none */
     int32_t *ids, *positions, *types, *segments;
     int32_t *embedding_rows; /* with virtual tokens; see adapters/adapter.h */
     int32_t *own;            /* words of the user's */
@@ -36,6 +38,11 @@ int64_t tuff_pack_add(tuff_pack *pack, const int32_t *ids, const int8_t *types, 
 /* Sets ids, positions, types and segments of a net, with what the gradients of their tables need, where the
  * program has such inputs. */
 TUFF_MUST_USE tuff_status tuff_pack_set(tuff_pack *pack, tuff_program *program);
+/* Sets an input of noise f32 [n, 1], where the program has it: of a sequence of L tokens each number gets at
+ * most noise / sqrt(L * hidden_size), as its authors have it. `segments` [sequences, 4] are those of a net;
+ * `before` rows of each are no tokens. Words of the index serve it meanwhile. */
+TUFF_MUST_USE tuff_status tuff_pack_set_noise(tuff_pack *pack, tuff_program *program, const char *name,
+                                              const int32_t *segments, int64_t before, int64_t n);
 /* Sets an input i32 [n] that picks rows of a table, and "<name>_index", which the table's gradient needs,
  * where the program has it; n is at most the tokens or the rows of the shape. */
 TUFF_MUST_USE tuff_status tuff_pack_set_picked(tuff_pack *pack, tuff_program *program, const char *name,

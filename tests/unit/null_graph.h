@@ -176,6 +176,11 @@ CALLS_OF(tuff_dropout)
     FAILS(tuff_dropout(g, NULL, x, 0.5, 0));
     FAILS(tuff_dropout(g, x, NULL, 0.5, 0));
 }
+CALLS_OF(tuff_uniform)
+{
+    FAILS(tuff_uniform(g, NULL, 0, 1, (int64_t[]){4}));
+    FAILS(tuff_uniform(g, x, 0, 2, NULL));
+}
 CALLS_OF(tuff_sum)
 {
     FAILS(tuff_sum(g, NULL, 1, true));
@@ -296,6 +301,16 @@ CALLS_OF(tuff_cross_entropy_sum)
     FAILS(tuff_cross_entropy_sum(g, NULL, x));
     FAILS(tuff_cross_entropy_sum(g, x, NULL));
 }
+CALLS_OF(tuff_cross_entropy_smoothed)
+{
+    FAILS(tuff_cross_entropy_smoothed(g, NULL, x, 0.1));
+    FAILS(tuff_cross_entropy_smoothed(g, x, NULL, 0.1));
+}
+CALLS_OF(tuff_cross_entropy_rows)
+{
+    FAILS(tuff_cross_entropy_rows(g, NULL, x));
+    FAILS(tuff_cross_entropy_rows(g, x, NULL));
+}
 CALLS_OF(tuff_assign)
 {
     FAILS(tuff_assign(g, NULL, 1));
@@ -339,6 +354,13 @@ CALLS_OF(tuff_sgd)
     FAILS_VOID(tuff_sgd(g, &slot, 1, NULL, x, NULL));
 }
 
+CALLS_OF(tuff_average)
+{
+    FAILS_VOID(tuff_average(g, NULL, &x, 1, x));
+    FAILS_VOID(tuff_average(g, &x, NULL, 1, x));
+    FAILS_VOID(tuff_average(g, &x, &x, 0, x));
+    FAILS_VOID(tuff_average(g, &x, &x, 1, NULL));
+}
 CALLS_OF(tuff_lion)
 {
     tuff_momentum_slot slot = TUFF_MOMENTUM_SLOT_INIT, unset = slot;

@@ -300,7 +300,7 @@ static void optimizer_tables_list_every_element_once(void **state)
 
 /* Each turn looks through what the one before it found, in parts that hold k elements at least, until one is
  * left. */
-static void turns_of_top_k_end(void **state)
+static void rounds_of_top_k_end(void **state)
 {
     (void)state;
     static const int64_t shapes[][3] = {{1, 1, 1},           {8, 151936, 50},
@@ -369,7 +369,7 @@ int main(void)
         cmocka_unit_test(sums_are_complete),
         cmocka_unit_test(norms_have_a_segment_per_row),
         cmocka_unit_test(optimizer_tables_list_every_element_once),
-        cmocka_unit_test(turns_of_top_k_end),
+        cmocka_unit_test(rounds_of_top_k_end),
         cmocka_unit_test(rows_are_found_before_they_are_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

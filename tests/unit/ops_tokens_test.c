@@ -116,6 +116,10 @@ static void cross_entropy_mistakes_are_named(void **state)
     (void)tuff_cross_entropy(g, x, variable(g, TUFF_I32, DIMS(6)), &count);
     tuff_graph_grad(g, count, &x, 1, &grad);
     end(g, TUFF_UNSUPPORTED, "only its loss is differentiable");
+    g = begin();
+    (void)tuff_cross_entropy_smoothed(g, variable(g, TUFF_F32, DIMS(6, 4)), variable(g, TUFF_I32, DIMS(6)),
+                                      1.5);
+    end(g, TUFF_INVALID_ARGUMENT, "the smoothing of labels must be 0 to 1, but is 1.5");
 }
 
 static void rope_mistakes_are_named(void **state)

@@ -24,7 +24,8 @@ typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
 #define BACK(a, b)  __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
 
 /* out[i,j] = x[j,i] for 8 x 8 elements */
-static inline __attribute__((always_inline)) void turn8(const float *x, int64_t ldx, float *out, int64_t ld)
+static inline __attribute__((always_inline)) void transpose8(const float *x, int64_t ldx, float *out,
+                                                             int64_t ld)
 {
     vec r[8], s[8];
     for (int i = 0; i < 8; i++)
@@ -45,14 +46,14 @@ static inline __attribute__((always_inline)) void turn8(const float *x, int64_t 
 }
 
 /* out[i,j] = x[j,i] for SIDE x SIDE elements */
-static TUFF_KERNEL void turn(const float *x, int64_t ldx, float *out, int64_t ld)
+static TUFF_KERNEL void transpose(const float *x, int64_t ldx, float *out, int64_t ld)
 {
     for (int i = 0; i < SIDE; i += 8)
         for (int j = 0; j < SIDE; j += 8)
-            turn8(x + j * ldx + i, ldx, out + i * ld + j, ld);
+            transpose8(x + j * ldx + i, ldx, out + i * ld + j, ld);
 }
 #else
-static TUFF_KERNEL void turn(const float *x, int64_t ldx, float *restrict out, int64_t ld)
+static TUFF_KERNEL void transpose(const float *x, int64_t ldx, float *restrict out, int64_t ld)
 {
     for (int i = 0; i < SIDE; i++)
         for (int j = 0; j < SIDE; j++)
@@ -60,10 +61,10 @@ static TUFF_KERNEL void turn(const float *x, int64_t ldx, float *restrict out, i
 }
 #endif
 
-static void turn_part(const float *x, int64_t ldx, int64_t rows, int64_t columns, float *out, int64_t ld)
+static void transpose_part(const float *x, int64_t ldx, int64_t rows, int64_t columns, float *out, int64_t ld)
 {
     if (rows == SIDE && columns == SIDE) {
-        turn(x, ldx, out, ld);
+        transpose(x, ldx, out, ld);
         return;
     }
     for (int64_t i = 0; i < rows; i++)
@@ -72,7 +73,7 @@ static void turn_part(const float *x, int64_t ldx, int64_t rows, int64_t columns
 }
 
 /* Stored by columns: SIDE columns at a time, in pieces of rows that are f32 or made so. */
-static void pack_turned(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld)
+static void pack_transposed(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld)
 {
     float converted[SIDE * PIECE];
     for (int64_t j = 0; j < columns; j += SIDE) {
@@ -88,7 +89,7 @@ static void pack_turned(const tuff_part_of *from, int64_t rows, int64_t columns,
                 tuff_load_f32(from->x, from->dtype, from->at + (j + c) * from->cs + p, np,
                               converted + c * PIECE);
             for (int64_t i = 0; i < np; i += SIDE)
-                turn_part(x + i, x_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * ld + j, ld);
+                transpose_part(x + i, x_ld, np - i < SIDE ? np - i : SIDE, nj, out + (p + i) * ld + j, ld);
         }
     }
 }
@@ -104,7 +105,7 @@ static TUFF_KERNEL void copy_strip(const float *restrict x, int64_t rs, int64_t 
 void tuff_pack(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld)
 {
     if (from->cs != 1 && columns > 1)
-        pack_turned(from, rows, columns, out, ld);
+        pack_transposed(from, rows, columns, out, ld);
     else if (from->dtype == TUFF_F32 && columns == TUFF_STRIP && ld == TUFF_STRIP)
         copy_strip((const float *)from->x + from->at, from->rs, rows, out);
     else

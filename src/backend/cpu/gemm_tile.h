@@ -20,15 +20,15 @@ static inline int64_t tuff_strips(int64_t n)
     return (n + TUFF_STRIP - 1) / TUFF_STRIP;
 }
 
-/* c[m,n] = a[m,k] b[k,n], or c += where `add`: row-major, rows without gaps; a by columns where `turned`, b
- * in strips where `strips`. */
+/* c[m,n] = a[m,k] b[k,n], or c += where `add`: row-major, rows without gaps; a by columns where `transposed`,
+ * b in strips where `strips`. */
 typedef struct tuff_tile_shape {
     int64_t m, n, k;
-    bool turned, strips, add;
+    bool transposed, strips, add;
 } tuff_tile_shape;
 
-/* Element (i,p) of a is at i*ars + p*acs, whatever `turned` says. Each element is one sum in the order of k,
- * so it depends neither on m nor on n. */
+/* Element (i,p) of a is at i*ars + p*acs, whatever `transposed` says. Each element is one sum in the order of
+ * k, so it depends neither on m nor on n. */
 void tuff_tile_plain(const tuff_tile_shape *shape, const float *a, int64_t ars, int64_t acs, const float *b,
                      float *c);
 

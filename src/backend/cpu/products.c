@@ -9,7 +9,7 @@
 
 static void run_plain(const tuff_tile_shape *shape, const float *a, const float *b, float *c)
 {
-    tuff_tile_plain(shape, a, shape->turned ? 1 : shape->k, shape->turned ? shape->m : 1, b, c);
+    tuff_tile_plain(shape, a, shape->transposed ? 1 : shape->k, shape->transposed ? shape->m : 1, b, c);
 }
 
 #ifdef TUFF_HAVE_ONEDNN
@@ -91,7 +91,7 @@ uint64_t tuff_products_made(tuff_products *products)
 
 static unsigned kind_of(const tuff_tile_shape *s)
 {
-    return (unsigned)s->turned | (unsigned)s->strips << 1 | (unsigned)s->add << 2;
+    return (unsigned)s->transposed | (unsigned)s->strips << 1 | (unsigned)s->add << 2;
 }
 
 static bool same(const tuff_tile_shape *a, const tuff_tile_shape *b)
@@ -129,7 +129,7 @@ static dnnl_status_t describe(tuff_product *product)
             status = dnnl_memory_desc_init_by_tag(&product->operands[i], 2, dims[i], dnnl_f32, dnnl_BA16a64b);
         else
             status = dnnl_memory_desc_init_by_strides(&product->operands[i], 2, dims[i], dnnl_f32,
-                                                      i == 0 && s->turned ? by_columns : strides[i]);
+                                                      i == 0 && s->transposed ? by_columns : strides[i]);
     return status;
 }
 
@@ -238,7 +238,7 @@ static void release(tuff_product_use *use)
 }
 
 /* Makes a shape's product the one in use; false: there is no memory for it. */
-static bool turn_to(tuff_product_use *use, const tuff_tile_shape *shape)
+static bool switch_to(tuff_product_use *use, const tuff_tile_shape *shape)
 {
     if (use->product && same(&use->product->shape, shape)) return true;
     release(use);
@@ -275,7 +275,7 @@ void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *sc
 
 static bool run(tuff_product_use *use, const tuff_tile_shape *shape, const float *a, const float *b, float *c)
 {
-    if (!use->stream || !turn_to(use, shape) || !use->product->primitive) return false;
+    if (!use->stream || !switch_to(use, shape) || !use->product->primitive) return false;
     const void *operands[3] = {a, b, c};
     dnnl_exec_arg_t args[4];
     for (int i = 0; i < 4; i++) {
