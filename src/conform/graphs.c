@@ -96,10 +96,10 @@ static tuff_tensor *shuffle(generator *r, tuff_tensor *x)
     int64_t length = x->shape.dim[axis], part = (length + 1) / 2, start = draw(r, length - part + 1);
     if (draw(r, 2) == 0)
         return tuff_add(r->g, tuff_pad(r->g, tuff_slice(r->g, x, axis, start, part), axis, start, length), x);
-    static const int turn[3] = {2, 0, 1}, back[3] = {1, 2, 0};
-    tuff_tensor *turned = tuff_permute(r->g, x, turn);
-    if (turned == NULL) return NULL;
-    return tuff_permute(r->g, tuff_add(r->g, turned, leaf(r, 1, &turned->shape.dim[2], 1, 0)), back);
+    static const int around[3] = {2, 0, 1}, back[3] = {1, 2, 0};
+    tuff_tensor *permuted = tuff_permute(r->g, x, around);
+    if (permuted == NULL) return NULL;
+    return tuff_permute(r->g, tuff_add(r->g, permuted, leaf(r, 1, &permuted->shape.dim[2], 1, 0)), back);
 }
 
 static tuff_tensor *reduce(generator *r, tuff_tensor *x)

@@ -29,14 +29,14 @@ static tuff_tensor *make_order(tuff_case_run *run, tuff_graph *g, const int64_t 
 static tuff_tensor *make_weights(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     const tuff_dtype dtype = (tuff_dtype)p[DTYPE];
-    const int64_t E = p[GROUPS], straight[3] = {E, p[K], p[N]}, turned[3] = {E, p[N], p[K]},
+    const int64_t E = p[GROUPS], straight[3] = {E, p[K], p[N]}, transposed[3] = {E, p[N], p[K]},
                   more[3] = {E, p[N] + 3, p[K]}, flat[2] = {E, p[N] * p[K] + 1},
-                  *dims[] = {straight, turned, more, flat};
+                  *dims[] = {straight, transposed, more, flat};
     tuff_tensor *b =
         tuff_case_leaf(run, g, dtype, p[LAYOUT] == GAPS ? 2 : 3, dims[p[LAYOUT]], TUFF_DATA_NORMAL, 1, 0);
     if (dtype == TUFF_F32) tuff_case_grad(run, b);
     if (p[LAYOUT] == SLICED) b = tuff_slice(g, b, 1, 1, p[N]);
-    if (p[LAYOUT] == GAPS) b = tuff_reshape(g, tuff_slice(g, b, 1, 0, p[N] * p[K]), 3, turned);
+    if (p[LAYOUT] == GAPS) b = tuff_reshape(g, tuff_slice(g, b, 1, 0, p[N] * p[K]), 3, transposed);
     return p[LAYOUT] == N_N ? b : tuff_transpose(g, b);
 }
 
@@ -115,6 +115,11 @@ static const tuff_case cases[] = {
     {"grouped.nt.f32.m33n21k20.e4.sliced", product, {33, 21, 20, 4, 1, SLICED}},
     {"grouped.nt.f32.m2n9k1100.e2.each2", product, {2, 9, 1100, 2, 2, N_T}},
     {"grouped.nt.f32.m9001n7k5.e3.outside", product, {9001, 7, 5, 3, 1, N_T, TUFF_F32, OUTSIDE}},
+    /* low-rank factors: to few columns and back */
+    {"grouped.nt.f32.m40n2k96.e5.each2", product, {40, 2, 96, 5, 2, N_T}},
+    {"grouped.nt.f32.m80n96k2.e5", product, {80, 96, 2, 5, 1, N_T}},
+    {"grouped.nt.f32.m1n8k64.e16.each4", product, {1, 8, 64, 16, 4, N_T}},
+    {"grouped.nt.f32.m4n64k8.e16", product, {4, 64, 8, 16, 1, N_T}},
     {"grouped.nt.f16.m6n40k63.e5.each2", product, {6, 40, 63, 5, 2, N_T, TUFF_F16}},
     {"grouped.nt.f16.m3n5k6.e4.gaps", product, {3, 5, 6, 4, 1, GAPS, TUFF_F16}},
     {"grouped.nt.f32.m20n5k7.e4.gaps", product, {20, 5, 7, 4, 1, GAPS}},

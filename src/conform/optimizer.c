@@ -168,6 +168,18 @@ static void descended(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     check_slots(run, slots, n);
 }
 
+/* p: rate in percent, sizes of up to 4 tensors */
+static void averaged(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_momentum_slot slots[4];
+    tuff_tensor *values[4], *averages[4];
+    size_t n = momentum_slots(run, g, p + 1, false, false, slots, values);
+    for (size_t i = 0; i < n; i++)
+        averages[i] = slots[i].param;
+    tuff_average(g, averages, values, n, scalar(run, g, (double)p[0] / 100));
+    check_slots(run, slots, n);
+}
+
 /* p: beta1 and beta2 in percent, largest norm * 10^7, 1 for a gradient that is not finite, sizes of up to 4
  * slots */
 static void signed_steps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
@@ -224,6 +236,9 @@ static const tuff_case cases[] = {
     {"optimizer.sgd.n16385_33_50.momentum", descended, {90, 0, 0, 0, 16385, 33, 50}},
     {"optimizer.sgd.n65_130_40.nesterov.clipped", descended, {80, 1, 1000000, 0, 65, 130, 40}},
     {"optimizer.sgd.n500_100.momentum.not_finite", descended, {90, 0, 10000000, 1, 500, 100}},
+    {"optimizer.average.n1.rate1", averaged, {100, 1}},
+    {"optimizer.average.n300_1_7", averaged, {25, 300, 1, 7}},
+    {"optimizer.average.n16385_33_50", averaged, {1, 16385, 33, 50}},
     {"optimizer.lion.n1", signed_steps, {90, 99, 0, 0, 1}},
     {"optimizer.lion.n300_1_7.clipped", signed_steps, {90, 99, 1000000, 0, 300, 1, 7}},
     {"optimizer.lion.n16385_33_50", signed_steps, {95, 98, 0, 0, 16385, 33, 50}},

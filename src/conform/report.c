@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/html.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "conform/ledger.h"
@@ -172,30 +173,7 @@ void tuff_report_faults(const tuff_conform_report *r, tuff_buf *out)
 
 void tuff_report_escape(tuff_buf *out, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '&':
-            tuff_buf_text(out, "&amp;");
-            break;
-        case '<':
-            tuff_buf_text(out, "&lt;");
-            break;
-        case '>':
-            tuff_buf_text(out, "&gt;");
-            break;
-        case '"':
-            tuff_buf_text(out, "&quot;");
-            break;
-        case '\'':
-            tuff_buf_text(out, "&#39;");
-            break;
-        default:
-            if ((unsigned char)*text < ' ' && *text != '\n' && *text != '\t')
-                tuff_buf_text(out, "\xef\xbf\xbd");
-            else
-                tuff_buf_char(out, *text);
-        }
-    }
+    tuff_html_escape(out, text, strlen(text));
 }
 
 void tuff_report_comparison(const tuff_conform_report *older, const tuff_conform_report *report,

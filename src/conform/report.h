@@ -25,7 +25,7 @@ void tuff_report_failure(const tuff_conform_case *c, const char *indent, tuff_bu
 const char *tuff_report_outcome(const tuff_conform_case *c);
 /* "matmul/rows in 18 cases, fill/plain in 1 case": the kernels at fault; nothing where none is. */
 void tuff_report_faults(const tuff_conform_report *report, tuff_buf *out);
-/* Escapes &, <, >, " and '; characters that XML does not have become U+FFFD. */
+/* As tuff_html_escape, which is right for XML, too. */
 void tuff_report_escape(tuff_buf *out, const char *text);
 /* "-" for 0, "inf", else three digits. */
 void tuff_report_units(tuff_buf *out, double units);

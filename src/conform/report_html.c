@@ -1,33 +1,12 @@
 /* The report as one page without scripts: the verdicts, families by devices, then each device's failures,
- * kernels and cases. Every colour goes with a word or a sign. */
+ * kernels and cases. */
 #include <math.h>
 #include <string.h>
 
+#include "base/html.h"
 #include "conform/report.h"
 
-static const char *const style =
-    ":root{color-scheme:light dark;--text:#1d1f23;--page:#fff;--line:#d8dbe0;--soft:#f3f4f6;--link:#0b57d0;"
-    "--ok:#e4f4e8;--warn:#fff2cf;--bad:#fbdede;--mute:#6a6f78}"
-    "@media(prefers-color-scheme:dark){:root{--text:#e4e6ea;--page:#16181c;--line:#3a3e46;--soft:#24272d;"
-    "--link:#8ab4f8;--ok:#16351f;--warn:#403410;--bad:#4a1d1f;--mute:#9aa0aa}}"
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:var(--text);"
-    "background:var(--page)}h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse;margin:.5rem 0}"
-    "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
-    ".ok{background:var(--ok)}.warn{background:var(--warn)}.bad{background:var(--bad)}.none{color:var(--mute)}"
-    ".verdict{font-weight:600;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;"
-    "overflow-wrap:anywhere}"
-    "code,pre{font:13px ui-monospace,monospace;background:var(--soft);overflow-wrap:anywhere}"
-    "code{padding:.1rem .3rem}pre{padding:.5rem;white-space:pre-wrap;margin:.4rem 0}"
-    "td.name{overflow-wrap:anywhere;min-width:12rem}td.more{padding-top:0}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}"
-    "dt{color:var(--mute)}dd{margin:0;overflow-wrap:anywhere;white-space:pre-line}"
-    "summary{cursor:pointer;font-weight:600;margin:.6rem 0}a{color:var(--link)}"
-    "@media(max-width:36rem){body{margin:1rem auto}dl{grid-template-columns:1fr}dt{margin-top:.4rem}"
-    "th,td{padding:.2rem .35rem}}"
-    "@media print{:root{color-scheme:light;--text:#000;--page:#fff;--line:#999;--soft:#fff;--link:#000;--ok:#fff;"
-    "--warn:#fff;--bad:#eee;--mute:#444}body{margin:0;max-width:none;font-size:11px}details{break-inside:auto}"
-    "tr{break-inside:avoid}}";
+static const char *const style = "td.name{overflow-wrap:anywhere;min-width:12rem}td.more{padding-top:0}";
 
 /* A family on one device. */
 typedef struct tally {
@@ -145,14 +124,6 @@ static void one_case(const tuff_conform_report *r, const tuff_conform_case *c, t
     tuff_buf_free(&more);
 }
 
-static void fact(tuff_buf *out, const char *name, const char *value)
-{
-    if (*value == '\0') return;
-    tuff_buf_printf(out, "<dt>%s</dt><dd>", name);
-    tuff_report_escape(out, value);
-    tuff_buf_text(out, "</dd>");
-}
-
 static void facts(const tuff_conform_report *r, tuff_buf *out)
 {
     tuff_buf build = {0}, work = {0}, faults = {0};
@@ -162,16 +133,16 @@ static void facts(const tuff_conform_report *r, tuff_buf *out)
                     (unsigned long long)r->pipelines, r->seconds);
     tuff_report_faults(r, &faults);
     tuff_buf_text(out, "<dl>");
-    fact(out, "at fault", faults.data != NULL ? faults.data : "");
-    fact(out, "driver", r->device->driver);
-    fact(out, "tuff", build.data != NULL ? build.data : "");
-    fact(out, "date", r->date);
-    fact(out, "host", r->host);
-    fact(out, "system", r->system);
-    fact(out, "level", tuff_report_level(r->level));
-    fact(out, "masked", r->mask);
-    fact(out, "environment", r->environment);
-    fact(out, "work", work.data != NULL ? work.data : "");
+    tuff_html_fact(out, "at fault", faults.data != NULL ? faults.data : "");
+    tuff_html_fact(out, "driver", r->device->driver);
+    tuff_html_fact(out, "tuff", build.data != NULL ? build.data : "");
+    tuff_html_fact(out, "date", r->date);
+    tuff_html_fact(out, "host", r->host);
+    tuff_html_fact(out, "system", r->system);
+    tuff_html_fact(out, "level", tuff_report_level(r->level));
+    tuff_html_fact(out, "masked", r->mask);
+    tuff_html_fact(out, "environment", r->environment);
+    tuff_html_fact(out, "work", work.data != NULL ? work.data : "");
     tuff_buf_text(out, "</dl>\n");
     out->failed |= build.failed || work.failed || faults.failed;
     tuff_buf_free(&build);
@@ -236,11 +207,7 @@ static void device(const tuff_conform_report *r, const tuff_conform_report *olde
 void tuff_report_html(const tuff_conform_report *const *reports, const tuff_conform_report *const *older,
                       size_t n, tuff_buf *out)
 {
-    tuff_buf_text(out,
-                  "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                  "content=\"width=device-width\"><title>Tuff conformance</title>\n<style>");
-    tuff_buf_text(out, style);
-    tuff_buf_text(out, "</style></head><body>\n<h1>Tuff conformance</h1>\n");
+    tuff_html_begin(out, "Tuff conformance", style);
     for (size_t i = 0; i < n; i++)
         verdict(reports[i], out);
     tuff_buf_text(out, "<p>Errors are in units of each case's bound: 1 is the limit, above 0.8 is marked "
@@ -248,5 +215,5 @@ void tuff_report_html(const tuff_conform_report *const *reports, const tuff_conf
     matrix(reports, n, out);
     for (size_t i = 0; i < n; i++)
         device(reports[i], older != NULL ? older[i] : NULL, i, out);
-    tuff_buf_text(out, "</body></html>\n");
+    tuff_html_end(out);
 }

@@ -5,9 +5,9 @@
 
 enum { POSITIONS = 40 };
 
-/* p: tokens, heads, head dim, turned dims, first position, heads left out on either side, tokens of a
+/* p: tokens, heads, head dim, rotated dims, first position, heads left out on either side, tokens of a
  * sequence */
-static void turned(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+static void rotated(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     const int64_t dims[3] = {p[0], p[1] + 2 * p[5], p[2]};
     int64_t half = p[3] / 2, length = p[6];
@@ -51,16 +51,16 @@ static void permuted(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 }
 
 static const tuff_case cases[] = {
-    {"rope.1x1x2.turn2.at0", turned, {1, 1, 2, 2, 0, 0, 1}},
-    {"rope.14x3x8.turn8.at3", turned, {14, 3, 8, 8, 3, 0, 7}},
-    {"rope.33x4x64.turn64.at0", turned, {33, 4, 64, 64, 0, 0, 33}},
-    {"rope.10x2x128.turn128.at11", turned, {10, 2, 128, 128, 11, 0, 5}},
-    {"rope.9x2x16.turn8.at1", turned, {9, 2, 16, 8, 1, 0, 9}},
-    {"rope.9x3x13.turn6.at1", turned, {9, 3, 13, 6, 1, 0, 9}},
-    {"rope.18x3x10.turn10.at0.sliced", turned, {18, 3, 10, 10, 0, 1, 9}},
+    {"rope.1x1x2.turn2.at0", rotated, {1, 1, 2, 2, 0, 0, 1}},
+    {"rope.14x3x8.turn8.at3", rotated, {14, 3, 8, 8, 3, 0, 7}},
+    {"rope.33x4x64.turn64.at0", rotated, {33, 4, 64, 64, 0, 0, 33}},
+    {"rope.10x2x128.turn128.at11", rotated, {10, 2, 128, 128, 11, 0, 5}},
+    {"rope.9x2x16.turn8.at1", rotated, {9, 2, 16, 8, 1, 0, 9}},
+    {"rope.9x3x13.turn6.at1", rotated, {9, 3, 13, 6, 1, 0, 9}},
+    {"rope.18x3x10.turn10.at0.sliced", rotated, {18, 3, 10, 10, 0, 1, 9}},
     {"rope.18x3x6.permuted", permuted, {18, 3, 6}},
-    {"rope.9x2x8.turn6.before4", turned, {9, 2, 8, 6, -4, 0, 9}},
-    {"rope.9x2x8.turn8.at35", turned, {9, 2, 8, 8, 35, 0, 9}},
+    {"rope.9x2x8.turn6.before4", rotated, {9, 2, 8, 6, -4, 0, 9}},
+    {"rope.9x2x8.turn8.at35", rotated, {9, 2, 8, 8, 35, 0, 9}},
 };
 
 const tuff_case_family tuff_family_rope = {"rope", cases, sizeof cases / sizeof cases[0]};

@@ -20,10 +20,11 @@ static tuff_tensor *make_numbers(tuff_case_run *run, tuff_graph *g, const int64_
 
 static tuff_tensor *leaf(tuff_case_run *run, tuff_graph *g, const int64_t *p, int64_t rows)
 {
-    const int64_t turned = p[TRANSPOSED], dims[2] = {turned ? p[COLUMNS] : rows, turned ? rows : p[COLUMNS]};
+    const int64_t transposed = p[TRANSPOSED],
+                  dims[2] = {transposed ? p[COLUMNS] : rows, transposed ? rows : p[COLUMNS]};
     tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, dims, (tuff_data)p[DATA], 1, 0);
     if (p[DATA] == TUFF_DATA_NORMAL) tuff_case_grad(run, x);
-    return turned ? tuff_transpose(g, x) : x;
+    return transposed ? tuff_transpose(g, x) : x;
 }
 
 static void gathered(tuff_case_run *run, tuff_graph *g, const int64_t *p)

@@ -257,7 +257,7 @@ static void check_guards(execution *e, uint32_t index)
     }
 }
 
-static void check_repeat(execution *e, int turn)
+static void check_repeat(execution *e, int number)
 {
     bool same = memcmp(e->results, e->first_results, e->plan->output_bytes) == 0;
     for (uint32_t i = 0; same && i < e->plan->n_variables; i++) {
@@ -268,7 +268,7 @@ static void check_repeat(execution *e, int turn)
     }
     if (!same)
         tuff_outcome_fault(e->outcome, TUFF_VERDICT_REPEAT,
-                           "run %d gave other bits than run 1 of the same program", turn + 1);
+                           "run %d gave other bits than run 1 of the same program", number + 1);
 }
 
 /* Over outputs and leaves; memory that isolation added is left out, so that layouts can be compared. */
@@ -321,10 +321,10 @@ static tuff_status execute(execution *e)
     TUFF_TRY(make_memory(e));
     TUFF_TRY(e->device->backend->program_create(e->device, e->plan, e->buffers, NULL, &e->program));
     if (!e->options->isolate) TUFF_TRY(poison(e));
-    for (int turn = 0; turn < (e->options->once ? 1 : RUNS); turn++) {
+    for (int number = 0; number < (e->options->once ? 1 : RUNS); number++) {
         TUFF_TRY(run_once(e));
-        if (turn > 0) {
-            check_repeat(e, turn);
+        if (number > 0) {
+            check_repeat(e, number);
             continue;
         }
         if (e->options->out_digest != NULL) *e->options->out_digest = digest(e);

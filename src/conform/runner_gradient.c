@@ -41,7 +41,7 @@ static tuff_status difference(checker *k, const tuff_case_leaf_info *leaf, doubl
     return TUFF_OK;
 }
 
-static tuff_status check_direction(checker *k, const tuff_case_leaf_info *leaf, size_t index, uint32_t turn)
+static tuff_status check_direction(checker *k, const tuff_case_leaf_info *leaf, size_t index, uint32_t number)
 {
     int64_t n = tuff_tensor_count(leaf->tensor);
     double size = 0, along = 0, norm = 0;
@@ -51,7 +51,7 @@ static tuff_status check_direction(checker *k, const tuff_case_leaf_info *leaf, 
     /* the step is of the values' size, but a function of large values need not be smooth on their scale */
     if (!(size > 0) || size > 1) size = 1;
     for (int64_t i = 0; i < n; i++) {
-        k->direction[i] = size * tuff_rng_normal(k->run->seed, (uint64_t)i, 2 + turn, TUFF_STREAM_CONFORM);
+        k->direction[i] = size * tuff_rng_normal(k->run->seed, (uint64_t)i, 2 + number, TUFF_STREAM_CONFORM);
         double term = k->gradient[i] * k->direction[i];
         along += term;
         norm += term * term;
@@ -110,8 +110,8 @@ static tuff_status check_leaf(checker *k, const tuff_case_check *check)
         tuff_truth_read(k->truth, check->tensor, k->gradient);
         bool finite = false;
         if (status == TUFF_OK) status = check_finite(k, leaf, (size_t)check->leaf, &finite);
-        for (uint32_t turn = 0; finite && turn < DIRECTIONS && status == TUFF_OK; turn++)
-            status = check_direction(k, leaf, (size_t)check->leaf, turn);
+        for (uint32_t number = 0; finite && number < DIRECTIONS && status == TUFF_OK; number++)
+            status = check_direction(k, leaf, (size_t)check->leaf, number);
     }
     tuff_free(k->gradient);
     tuff_free(k->direction);

@@ -51,9 +51,9 @@ static tuff_tensor *pool(tuff_graph *g, int64_t kind, tuff_tensor *x, tuff_tenso
 
 static void pooled(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
-    const int64_t turned[2] = {p[COLUMNS], p[ROWS]};
+    const int64_t transposed[2] = {p[COLUMNS], p[ROWS]};
     tuff_data data = (tuff_data)p[DATA];
-    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, p[TRANSPOSED] ? turned : p, data, 1, 0);
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, p[TRANSPOSED] ? transposed : p, data, 1, 0);
     if (data == TUFF_DATA_NORMAL) tuff_case_grad(run, x);
     if (p[TRANSPOSED]) x = tuff_transpose(g, x);
     tuff_tensor *y = pool(g, p[KIND], x, make_segments(run, g, p));
