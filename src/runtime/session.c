@@ -25,6 +25,7 @@ typedef struct entry {
 struct tuff_session {
     tuff_device *device;
     tuff_store *store, *caches;
+    bool borrowed;  /* the store is another's */
     entry *entries; /* few enough to be looked through */
     size_t count, capacity;
     uint64_t requests;
@@ -32,17 +33,24 @@ struct tuff_session {
     size_t n_blocks, blocks_capacity;
 };
 
+tuff_status tuff_session_create_on(tuff_store *store, tuff_session **out_session)
+{
+    *out_session = tuff_alloc(sizeof **out_session);
+    if (!*out_session) return tuff_fail_memory("a session");
+    **out_session = (tuff_session){.device = tuff_store_device(store), .store = store, .borrowed = true};
+    return TUFF_OK;
+}
+
 tuff_status tuff_session_create(tuff_device *device, tuff_session **out_session)
 {
+    tuff_store *store = NULL;
     *out_session = NULL;
-    tuff_session *session = tuff_alloc(sizeof *session);
-    if (!session) return tuff_fail_memory("a session");
-    session->device = device;
-    tuff_status status = tuff_store_create(device, &session->store);
+    TUFF_TRY(tuff_store_create(device, &store));
+    tuff_status status = tuff_session_create_on(store, out_session);
     if (status != TUFF_OK)
-        tuff_free(session);
+        tuff_store_destroy(&store);
     else
-        *out_session = session;
+        (*out_session)->borrowed = false;
     return status;
 }
 
@@ -88,7 +96,7 @@ void tuff_session_destroy(tuff_session **out)
     drop_programs(session);
     free_blocks(session, true);
     if (session->caches) tuff_store_destroy(&session->caches);
-    tuff_store_destroy(&session->store); /* at last: it keeps the device */
+    if (!session->borrowed) tuff_store_destroy(&session->store); /* at last: it keeps the device */
     tuff_free(session->entries);
     tuff_free(session->blocks);
     tuff_free(session);
@@ -288,7 +296,7 @@ static tuff_status give_memory(tuff_session *session, entry *e)
 {
     size_t n = e->program->plan->n_blocks;
     if (e->ready) return TUFF_OK;
-    TUFF_TRY(tuff_store_bind(session->store, e->program));
+    TUFF_TRY(tuff_store_bind_but(session->store, session->caches, e->program));
     if (session->caches) TUFF_TRY(tuff_store_bind(session->caches, e->program));
     for (size_t i = 0; i < n; i++) {
         shared_block *block = &session->blocks[e->blocks[i]];

@@ -12,12 +12,14 @@ typedef struct tuff_session tuff_session;
 
 /* The device must outlive the session. */
 TUFF_MUST_USE tuff_status tuff_session_create(tuff_device *device, tuff_session **out_session);
+/* One whose programs read what another has in its store, which must outlive it; its arena is its own. */
+TUFF_MUST_USE tuff_status tuff_session_create_on(tuff_store *store, tuff_session **out_session);
 void tuff_session_destroy(tuff_session **session);
 
 /* What outlives runs and stays as large as it is: weights, states, tables. */
 tuff_store *tuff_session_store(const tuff_session *session);
-/* What grows with use, NULL until it is set: a second store, whose buffers programs are bound to as well. Its
- * names are none of the first one's. */
+/* What grows with use, NULL until it is set: a second store, whose buffers programs are bound to as well.
+ * Where both have one of a name, it is this one's. */
 tuff_store *tuff_session_caches(const tuff_session *session);
 /* Takes *caches in place of the caches so far. These end, and with them all programs, which are bound to
  * them; the arena stays. */

@@ -83,11 +83,30 @@ tuff_buffer *tuff_store_find(const tuff_store *store, const char *name)
     return tuff_map_get(&store->by_name, name, strlen(name), &i) ? store->buffers[i] : NULL;
 }
 
-tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program)
+void tuff_store_exchange(tuff_store *store, const char *a, const char *b)
+{
+    uint32_t i, k;
+    if (!tuff_map_get(&store->by_name, a, strlen(a), &i) || !tuff_map_get(&store->by_name, b, strlen(b), &k))
+        return;
+    tuff_buffer *x = store->buffers[i], *y = store->buffers[k];
+    char *name = x->name;
+    x->name = y->name;
+    y->name = name;
+    store->buffers[i] = y;
+    store->buffers[k] = x;
+}
+
+tuff_status tuff_store_bind_but(const tuff_store *store, const tuff_store *but, tuff_program *program)
 {
     for (size_t i = 0; i < store->count; i++)
-        TUFF_TRY(tuff_program_bind(program, store->buffers[i]->name, store->buffers[i]));
+        if (!but || !tuff_store_find(but, store->buffers[i]->name))
+            TUFF_TRY(tuff_program_bind(program, store->buffers[i]->name, store->buffers[i]));
     return TUFF_OK;
+}
+
+tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program)
+{
+    return tuff_store_bind_but(store, NULL, program);
 }
 
 uint64_t tuff_store_bytes(const tuff_store *store)

@@ -23,8 +23,14 @@ TUFF_MUST_USE tuff_status tuff_store_add(tuff_store *store, const char *name, tu
 TUFF_MUST_USE tuff_status tuff_store_retype(tuff_store *store, const char *name, tuff_dtype dtype);
 /* NULL when absent. */
 tuff_buffer *tuff_store_find(const tuff_store *store, const char *name);
+/* Each of two buffers that are there, of one type and shape, goes under the other's name: for who looks up
+ * names or binds programs from here on. */
+void tuff_store_exchange(tuff_store *store, const char *a, const char *b);
 /* Binds every buffer to the program's variable of its name. The store must outlive the program. */
 TUFF_MUST_USE tuff_status tuff_store_bind(const tuff_store *store, tuff_program *program);
+/* The same, but for those of names that `but` (NULL: none) has, too. */
+TUFF_MUST_USE tuff_status tuff_store_bind_but(const tuff_store *store, const tuff_store *but,
+                                              tuff_program *program);
 /* Bytes of all its buffers. */
 uint64_t tuff_store_bytes(const tuff_store *store);
 /* What is in it, in the order of adding. */
