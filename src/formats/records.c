@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "formats/records_inside.h"
 
-static tuff_records_kind kind_of(const char *path)
+tuff_records_kind tuff_records_kind_of(const char *path)
 {
     if (tuff_ends_with(path, ".jsonl") || tuff_ends_with(path, ".ndjson") || tuff_ends_with(path, ".json"))
         return TUFF_RECORDS_JSONL;
@@ -122,19 +122,26 @@ static tuff_status take_member(tuff_records *r, size_t i, size_t *begin, size_t 
     return r->text.failed ? tuff_fail_memory("a record") : TUFF_OK;
 }
 
-static tuff_status next_json(tuff_records *r, tuff_view *out, bool *out_there)
+/* The next record, in r->json; there is none after the last one. */
+static tuff_status next_json_object(tuff_records *r)
 {
     tuff_view line = {0};
     bool there = false;
-    size_t begin[TUFF_RECORD_FIELDS], size[TUFF_RECORD_FIELDS];
-    TUFF_TRY(tuff_records_next_item(r, &line, &there));
-    if (!there) return TUFF_OK;
     char where[32];
-    snprintf(where, sizeof where, "line %llu", (unsigned long long)r->line);
     cJSON_Delete(r->json);
     r->json = NULL;
+    TUFF_TRY(tuff_records_next_item(r, &line, &there));
+    if (!there) return TUFF_OK;
+    snprintf(where, sizeof where, "line %llu", (unsigned long long)r->line);
     TUFF_TRY(tuff_note(tuff_json_parse(line.data, line.size, where, &r->json), "%s", r->path));
-    if (!cJSON_IsObject(r->json)) return tuff_records_bad(r, "it is no JSON object");
+    return cJSON_IsObject(r->json) ? TUFF_OK : tuff_records_bad(r, "it is no JSON object");
+}
+
+static tuff_status next_json(tuff_records *r, tuff_view *out, bool *out_there)
+{
+    size_t begin[TUFF_RECORD_FIELDS], size[TUFF_RECORD_FIELDS];
+    TUFF_TRY(next_json_object(r));
+    if (!r->json) return TUFF_OK;
     tuff_buf_clear(&r->text);
     for (size_t i = 0; i < r->n; i++)
         TUFF_TRY(take_member(r, i, &begin[i], &size[i]));
@@ -189,6 +196,49 @@ static tuff_status begin(tuff_records *r)
     return rows ? tuff_records_read_header(r) : TUFF_OK;
 }
 
+/* The names that a first row gives are those of an object's members. */
+static tuff_status check_header(const tuff_records *r)
+{
+    const char *name = r->header.data;
+    size_t nuls = 0;
+    if (!r->header_count)
+        return tuff_fail(TUFF_BAD_FORMAT, "%s is empty; a first row that names the columns is expected",
+                         r->path);
+    for (size_t i = 0; i < r->header.size; i++)
+        nuls += !r->header.data[i];
+    if (nuls != r->header_count || !tuff_utf8_valid(name, r->header.size))
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: its first row, which is to name the columns, is no text in UTF-8", r->path);
+    for (size_t i = 0; i < r->header_count; i++, name += strlen(name) + 1)
+        for (const char *other = r->header.data; other < name; other += strlen(other) + 1)
+            if (strcmp(name, other) == 0)
+                return tuff_fail(TUFF_BAD_FORMAT, "%s: two of its columns are called \"%.60s\"; rename one",
+                                 r->path, name);
+    return TUFF_OK;
+}
+
+/* JSON by its first character where the name says nothing. */
+static tuff_status begin_objects(tuff_records *r)
+{
+    if (r->kind == TUFF_RECORDS_LINES) {
+        TUFF_TRY(pass_mark(r));
+        const char *c = r->at;
+        while (c < r->end && memchr(" \t\r\n", *c, 4))
+            c++;
+        if (c == r->end || (*c != '{' && *c != '['))
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "%s is %s, expected records: JSON (.jsonl, .json), CSV or TSV", r->path,
+                             c == r->end ? "empty" : "text");
+        r->kind = TUFF_RECORDS_JSONL;
+        return tuff_records_begin_json(r);
+    }
+    TUFF_TRY(begin_text(r));
+    if (r->kind == TUFF_RECORDS_JSONL) return TUFF_OK;
+    TUFF_TRY(tuff_records_row_names(r, &r->header, &r->header_count));
+    if (r->header.failed) return tuff_fail_memory("the names of columns");
+    return check_header(r);
+}
+
 static tuff_status build(tuff_records *r, const char *path, tuff_records_kind kind, const char *const *fields,
                          size_t n)
 {
@@ -198,11 +248,15 @@ static tuff_status build(tuff_records *r, const char *path, tuff_records_kind ki
                          TUFF_RECORD_FIELDS);
     r->path = tuff_strdup(path);
     if (!r->path) return tuff_fail_memory("a file of records");
-    r->kind = kind == TUFF_RECORDS_AUTO ? kind_of(path) : kind;
+    r->kind = kind == TUFF_RECORDS_AUTO ? tuff_records_kind_of(path) : kind;
+    r->next_line = 1;
+    if (r->whole) {
+        TUFF_TRY(open_file(r));
+        return begin_objects(r);
+    }
     if (r->kind == TUFF_RECORDS_LINES && n > 1)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "%s: %zu fields are asked for of lines of text, which have one", path, n);
-    r->next_line = 1;
     if (!n) fields = usual;
     r->n = n ? n : 1;
     for (size_t i = 0; i < r->n; i++)
@@ -212,7 +266,7 @@ static tuff_status build(tuff_records *r, const char *path, tuff_records_kind ki
 }
 
 static tuff_status create(const char *data, size_t size, const char *path, tuff_records_kind kind,
-                          const char *const *fields, size_t n, tuff_records **out_records)
+                          const char *const *fields, size_t n, bool whole, tuff_records **out_records)
 {
     *out_records = NULL;
     tuff_records *r = tuff_alloc(sizeof *r);
@@ -220,6 +274,7 @@ static tuff_status create(const char *data, size_t size, const char *path, tuff_
     r->begin = data;
     r->end = data ? data + size : NULL;
     r->total = size;
+    r->whole = whole;
     tuff_status status = build(r, path, kind, fields, n);
     if (status != TUFF_OK)
         tuff_records_close(&r);
@@ -231,13 +286,18 @@ static tuff_status create(const char *data, size_t size, const char *path, tuff_
 tuff_status tuff_records_open(const char *path, tuff_records_kind kind, const char *const *fields, size_t n,
                               tuff_records **out_records)
 {
-    return create(NULL, 0, path, kind, fields, n, out_records);
+    return create(NULL, 0, path, kind, fields, n, false, out_records);
 }
 
 tuff_status tuff_records_of_text(const char *data, size_t size, const char *where, tuff_records_kind kind,
                                  const char *const *fields, size_t n, tuff_records **out_records)
 {
-    return create(data ? data : "", size, where, kind, fields, n, out_records);
+    return create(data ? data : "", size, where, kind, fields, n, false, out_records);
+}
+
+tuff_status tuff_records_open_objects(const char *path, tuff_records **out_records)
+{
+    return create(NULL, 0, path, TUFF_RECORDS_AUTO, NULL, 0, true, out_records);
 }
 
 void tuff_records_take_json(tuff_records *r)
@@ -253,6 +313,7 @@ void tuff_records_close(tuff_records **records)
     tuff_free(r->window);
     tuff_buf_free(&r->stream);
     tuff_buf_free(&r->text);
+    tuff_buf_free(&r->header);
     cJSON_Delete(r->json);
     for (size_t i = 0; i < r->n; i++)
         tuff_free(r->names[i]);
@@ -274,6 +335,14 @@ tuff_status tuff_records_next(tuff_records *r, tuff_view *out_values, bool *out_
     tuff_status status = next(r, out_values, out_there);
     if (status != TUFF_OK) *out_there = false;
     return status;
+}
+
+tuff_status tuff_records_next_object(tuff_records *r, const cJSON **out_object)
+{
+    *out_object = NULL;
+    TUFF_TRY(r->kind == TUFF_RECORDS_JSONL ? next_json_object(r) : tuff_records_next_row_object(r));
+    *out_object = r->json;
+    return TUFF_OK;
 }
 
 void tuff_records_position(const tuff_records *r, uint64_t *out_done, uint64_t *out_total)
@@ -305,7 +374,7 @@ tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *ou
     *out_count = 0;
     tuff_records *r = tuff_alloc(sizeof *r);
     if (!r) return tuff_fail_memory("a file of records");
-    r->kind = kind_of(path);
+    r->kind = tuff_records_kind_of(path);
     r->next_line = 1;
     r->path = tuff_strdup(path);
     tuff_status status = r->path ? tuff_file_open(path, &r->file) : tuff_fail_memory("a file of records");

@@ -3,6 +3,7 @@
 #ifndef TUFF_FORMATS_RECORDS_H
 #define TUFF_FORMATS_RECORDS_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #include "base/status.h"
@@ -16,6 +17,9 @@ typedef enum tuff_records_kind {
     TUFF_RECORDS_TSV /* no quotes: a row is a line, tabs part its columns, the first row names them; likewise
                       */
 } tuff_records_kind;
+
+/* By the end of a file's name. */
+tuff_records_kind tuff_records_kind_of(const char *path);
 
 typedef struct tuff_records tuff_records;
 
@@ -35,6 +39,14 @@ TUFF_MUST_USE tuff_status tuff_records_of_text(const char *data, size_t size, co
 /* From now on a field that is a list or an object is given as JSON text, and no error. */
 void tuff_records_take_json(tuff_records *records);
 void tuff_records_close(tuff_records **records);
+
+/* Opens a file to be read by tuff_records_next_object: of JSON records, also where its name does not say so
+ * but its first character does, or of rows. INVALID_ARGUMENT for lines of text. */
+TUFF_MUST_USE tuff_status tuff_records_open_objects(const char *path, tuff_records **out_records);
+/* The next record with all that it has, valid until the next call; of rows an object of texts, by the names
+ * of their columns. NULL after the last one. Errors as those of tuff_records_next; BAD_FORMAT also for rows
+ * that have more or fewer cells than columns are named, or whose text is not UTF-8 or has a NUL. */
+TUFF_MUST_USE tuff_status tuff_records_next_object(tuff_records *records, const cJSON **out_object);
 
 /* The columns that a file's first row names, or the keys of its first JSON record, in their order, one after
  * the other, each with a NUL behind it: *out_count of them. Of lines of text there are none. What comes

@@ -19,10 +19,14 @@ struct tuff_records {
     size_t n;
     char *names[TUFF_RECORD_FIELDS];
     int columns[TUFF_RECORD_FIELDS]; /* of rows: where each field is */
+    size_t width;                    /* of rows: columns that the first one names */
     cJSON *json;                     /* the last record */
     bool in_list;                    /* JSON records are the items of one list, not lines */
     bool takes_json;                 /* lists and objects are fields too */
-    tuff_buf text;                   /* what had to be unquoted or printed */
+    bool whole;                      /* records are given as objects */
+    tuff_buf header;                 /* then, of rows: the names of all columns, each with a NUL behind it */
+    size_t header_count;
+    tuff_buf text; /* what had to be unquoted or printed */
 };
 
 /* BAD_FORMAT at the last record's line. */
@@ -46,6 +50,8 @@ TUFF_MUST_USE tuff_status tuff_records_read_header(tuff_records *records);
 /* Those names, each with a NUL behind it. */
 TUFF_MUST_USE tuff_status tuff_records_row_names(tuff_records *records, tuff_buf *out, size_t *out_count);
 TUFF_MUST_USE tuff_status tuff_records_next_row(tuff_records *records, tuff_view *out, bool *out_there);
+/* The next row as an object, in `json`; there is none after the last one. */
+TUFF_MUST_USE tuff_status tuff_records_next_row_object(tuff_records *records);
 
 /* ---- JSON: lines, or the items of one list */
 

@@ -126,11 +126,24 @@ static tuff_status read_row(tuff_records *r, cell *cells, size_t *count, bool *o
                                        : read_tsv_row(r, cells, count, out_there);
 }
 
+/* A comma that should have been quoted moves all that is behind it into other columns. */
+static tuff_status refuse_more(const tuff_records *r, const cell *cells, size_t count)
+{
+    for (size_t i = r->width; i < count; i++)
+        if (cells[i].size)
+            return tuff_fail(
+                TUFF_BAD_FORMAT, "%s, line %llu: it has %zu columns, and the first row names %zu%s", r->path,
+                (unsigned long long)r->line, count, r->width,
+                r->kind == TUFF_RECORDS_CSV ? ": a text with a comma in it stands in quotes" : "");
+    return TUFF_OK;
+}
+
 tuff_status tuff_records_next_row(tuff_records *r, tuff_view *out, bool *out_there)
 {
     cell cells[MOST_COLUMNS];
     size_t count = 0;
     TUFF_TRY(read_row(r, cells, &count, out_there));
+    TUFF_TRY(refuse_more(r, cells, count));
     for (size_t i = 0; i < r->n && *out_there; i++) {
         if ((size_t)r->columns[i] >= count)
             return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: it has %zu columns, \"%s\" is column %d",
@@ -139,6 +152,47 @@ tuff_status tuff_records_next_row(tuff_records *r, tuff_view *out, bool *out_the
         out[i] = (tuff_view){r->text.size ? r->text.data + c->begin : "", c->size};
     }
     return TUFF_OK;
+}
+
+static tuff_status bad_width(const tuff_records *r, size_t count)
+{
+    return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: it has %zu column%s, the first row names %zu", r->path,
+                     (unsigned long long)r->line, count, count == 1 ? "" : "s", r->header_count);
+}
+
+tuff_status tuff_records_next_row_object(tuff_records *r)
+{
+    cell cells[MOST_COLUMNS];
+    size_t count = 0;
+    bool there = false;
+    tuff_buf text = {0};
+    tuff_status status = TUFF_OK;
+    cJSON_Delete(r->json);
+    r->json = NULL;
+    TUFF_TRY(read_row(r, cells, &count, &there));
+    if (!there) return TUFF_OK;
+    if (count != r->header_count) return bad_width(r, count);
+    cJSON *object = cJSON_CreateObject();
+    if (!object) return tuff_fail_memory("a record");
+    const char *name = r->header.data;
+    for (size_t i = 0; i < count && status == TUFF_OK; i++, name += strlen(name) + 1) {
+        tuff_buf_clear(&text);
+        tuff_buf_bytes(&text, r->text.size ? r->text.data + cells[i].begin : "", cells[i].size);
+        if (text.failed)
+            status = tuff_fail_memory("a record");
+        else if (cells[i].size && memchr(text.data, 0, cells[i].size))
+            status = tuff_records_bad(r, "it has a NUL byte");
+        else if (!tuff_utf8_valid(text.data, cells[i].size))
+            status = tuff_records_bad(r, "its text is not UTF-8");
+        else if (!cJSON_AddStringToObject(object, name, text.data ? text.data : ""))
+            status = tuff_fail_memory("a record");
+    }
+    tuff_buf_free(&text);
+    if (status == TUFF_OK)
+        r->json = object;
+    else
+        cJSON_Delete(object);
+    return status;
 }
 
 tuff_status tuff_records_read_header(tuff_records *r)
@@ -150,6 +204,7 @@ tuff_status tuff_records_read_header(tuff_records *r)
     if (!there)
         return tuff_fail(TUFF_BAD_FORMAT, "%s is empty; a first row that names the columns is expected",
                          r->path);
+    r->width = count;
     for (size_t i = 0; i < r->n; i++) {
         r->columns[i] = -1;
         for (size_t c = 0; c < count && r->columns[i] < 0; c++)

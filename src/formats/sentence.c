@@ -191,6 +191,25 @@ static tuff_status read_module(tuff_sentence *s, const char *directory, const ch
         where, at, type);
 }
 
+/* A part of it is ".": another spelling of the directory itself, whose files are the model's. */
+static bool has_dot(const char *path)
+{
+    for (const char *part = path; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (part[0] == '.' && (part[1] == '/' || !part[1])) return true;
+    }
+    return false;
+}
+
+tuff_status tuff_sentence_check_path(const char *path, const char *where)
+{
+    if (has_dot(path))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: the path \"%.80s\" of a module has a part \".\"", where, path);
+    if (!strstr(path, "..") && path[0] != '/') return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: the path \"%.80s\" of a module leads out of the directory", where,
+                     path);
+}
+
 static tuff_status read_modules(tuff_sentence *s, const cJSON *list, const char *directory, const char *where)
 {
     int at = 0;
@@ -202,10 +221,7 @@ static tuff_status read_modules(tuff_sentence *s, const cJSON *list, const char 
         TUFF_TRY(tuff_json_text(item, "type", where, &type));
         TUFF_TRY(tuff_json_text(item, "path", where, &path));
         if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: module %d has no type", where, at);
-        if (strstr(path, "..") || path[0] == '/')
-            return tuff_fail(TUFF_BAD_FORMAT,
-                             "%s: the path \"%.80s\" of module %d leads out of the directory", where, path,
-                             at);
+        TUFF_TRY(tuff_sentence_check_path(path, where));
         TUFF_TRY(read_module(s, directory, type, path, at++, where));
     }
     return TUFF_OK;

@@ -41,7 +41,25 @@ typedef struct tuff_sentence {
 TUFF_MUST_USE tuff_status tuff_sentence_read(const char *directory, tuff_sentence *out_sentence);
 void tuff_sentence_free(tuff_sentence *sentence);
 
+/* BAD_FORMAT for a module's path that leads out of the directory. */
+TUFF_MUST_USE tuff_status tuff_sentence_check_path(const char *path, const char *where);
+
 /* Appends the config.json of a Pooling module. */
 void tuff_sentence_print_pooling(tuff_pooling pooling, int64_t dimensions, tuff_buf *out);
+
+/* ---- sentence_write.c ---- */
+
+/* A Transformer, its Pooling, and a Normalize or none. */
+typedef struct tuff_sentence_layout {
+    tuff_pooling pooling; /* not TUFF_POOLING_MODEL */
+    bool normalize;
+    int64_t dimensions, max_length;
+    const tuff_sentence *prompts; /* whose prompts; NULL: none */
+} tuff_sentence_layout;
+/* Writes the files that say so into a model's directory. */
+TUFF_MUST_USE tuff_status tuff_sentence_write(const tuff_sentence_layout *layout, const char *directory);
+/* Copies the files that modules.json of a directory stands for, and that one, into another; nothing where
+ * there is none. Modules that Tuff does not run are copied too. */
+TUFF_MUST_USE tuff_status tuff_sentence_copy(const char *from, const char *to);
 
 #endif

@@ -202,6 +202,17 @@ static void rows_are_records(void **state)
     expect_bad(r, "line 4: it has 1 columns, \"label\" is column 2");
     expect_end(r);
 
+    /* what a comma without quotes moves is no record; cells of nothing at the end move nothing */
+    r = open_records("wide.csv", "text,label\ngood,1\ngood, bad,1\nbad,0,,\n", fields, 2);
+    expect(r, 2, "good|1", 2);
+    expect_bad(
+        r, "line 3: it has 3 columns, and the first row names 2: a text with a comma in it stands in quotes");
+    expect(r, 2, "bad|0", 4);
+    expect_end(r);
+    r = open_records("wide.tsv", "text\tlabel\ngood\tbad\t1\n", fields, 2);
+    expect_bad(r, "line 2: it has 3 columns, and the first row names 2");
+    expect_end(r);
+
     r = open_records("blank.csv", "\ntext\r\n\r\na\n\n\"\"\n\n", NULL, 0);
     expect(r, 1, "a", 4);
     expect(r, 1, "", 6);
@@ -289,6 +300,84 @@ static void names_of_columns(void **state)
 
 /* The same records of a file as of memory, though the file passes through a window: lines and quoted cells of
  * all lengths, some longer than it. */
+/* The next record as JSON text; NULL: there is none. */
+static void expect_object(tuff_records *r, const char *json)
+{
+    const cJSON *object = NULL;
+    KIT_OK(tuff_records_next_object(r, &object));
+    assert_true(!json == !object);
+    if (!json) return;
+    char *text = cJSON_PrintUnformatted(object);
+    assert_string_equal(text, json);
+    cJSON_free(text);
+}
+
+static void expect_bad_object(tuff_records *r, const char *part)
+{
+    const cJSON *object = NULL;
+    KIT_FAILS(tuff_records_next_object(r, &object), TUFF_BAD_FORMAT, part);
+    assert_null(object);
+}
+
+static void records_are_whole_objects(void **state)
+{
+    (void)state;
+    tuff_records *r;
+    KIT_OK(tuff_records_open_objects(file_of("o.jsonl", "{\"a\":[1]}\n[1]\n{}\n"), &r));
+    expect_object(r, "{\"a\":[1]}");
+    expect_bad_object(r, "o.jsonl, line 2: it is no JSON object");
+    expect_object(r, "{}");
+    expect_object(r, NULL);
+    expect_object(r, NULL);
+    tuff_records_close(&r);
+    /* a name that says nothing */
+    KIT_OK(tuff_records_open_objects(file_of("o", "\xef\xbb\xbf \n[{\"a\":1},{\"b\":2}]"), &r));
+    expect_object(r, "{\"a\":1}");
+    expect_object(r, "{\"b\":2}");
+    expect_object(r, NULL);
+    tuff_records_close(&r);
+    KIT_OK(
+        tuff_records_open_objects(file_of("o.csv", "a,\"b c\"\n1,\"x\ny\"\n,\n1\n1,2,3\n\xff,1\n2,3\n"), &r));
+    expect_object(r, "{\"a\":\"1\",\"b c\":\"x\\ny\"}");
+    expect_object(r, "{\"a\":\"\",\"b c\":\"\"}");
+    expect_bad_object(r, "o.csv, line 5: it has 1 column, the first row names 2");
+    expect_bad_object(r, "o.csv, line 6: it has 3 columns, the first row names 2");
+    expect_bad_object(r, "o.csv, line 7: its text is not UTF-8");
+    expect_object(r, "{\"a\":\"2\",\"b c\":\"3\"}");
+    expect_object(r, NULL);
+    tuff_records_close(&r);
+    KIT_FAILS(tuff_records_open_objects(file_of("o.txt", "Once upon"), &r), TUFF_INVALID_ARGUMENT,
+              "o.txt is text, expected records: JSON (.jsonl, .json), CSV or TSV");
+    assert_null(r);
+    KIT_FAILS(tuff_records_open_objects(file_of("o.txt", " "), &r), TUFF_INVALID_ARGUMENT, "o.txt is empty");
+    KIT_FAILS(tuff_records_open_objects(file_of("o.tsv", ""), &r), TUFF_BAD_FORMAT, "o.tsv is empty");
+    KIT_FAILS(tuff_records_open_objects(file_of("o.tsv", "a\tb\ta\n"), &r), TUFF_BAD_FORMAT,
+              "two of its columns are called \"a\"; rename one");
+    KIT_FAILS(tuff_records_open_objects(file_of("o.tsv", "a\t\xff\n"), &r), TUFF_BAD_FORMAT,
+              "no text in UTF-8");
+}
+
+static tuff_status read_objects(void *user)
+{
+    tuff_records *r = NULL;
+    const cJSON *object = NULL;
+    tuff_status status = tuff_records_open_objects(user, &r);
+    do {
+        if (status == TUFF_OK) status = tuff_records_next_object(r, &object);
+    } while (status == TUFF_OK && object);
+    tuff_records_close(&r);
+    return status;
+}
+
+static void memory_of_objects_may_end_anywhere(void **state)
+{
+    (void)state;
+    assert_true(kit_for_each_allocation_failure(
+                    read_objects, (void *)(uintptr_t)file_of("m.csv", "a,b\n1,2\n3,\"4\"\n")) > 5);
+    assert_true(kit_for_each_allocation_failure(
+                    read_objects, (void *)(uintptr_t)file_of("m.json", "[{\"a\":\"b\"},{\"c\":[1]}]")) > 5);
+}
+
 static void files_are_read_in_pieces(void **state)
 {
     (void)state;
@@ -375,6 +464,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_columns),
+        cmocka_unit_test(records_are_whole_objects),
+        cmocka_unit_test(memory_of_objects_may_end_anywhere),
         cmocka_unit_test(files_are_read_in_pieces),
         cmocka_unit_test(a_file_that_is_cut_short_is_an_error),
         cmocka_unit_test(a_record_without_end_is_refused),

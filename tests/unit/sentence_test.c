@@ -91,6 +91,8 @@ static void what_is_not_known_is_named(void **state)
     refused(TUFF_UNSUPPORTED, "0_Transformer; name that folder as the model");
     put("modules.json", "[" FIRST "," MODULE("../../etc", "Pooling") "]");
     refused(TUFF_BAD_FORMAT, "leads out of the directory");
+    put("modules.json", "[" FIRST "," MODULE("x/./y", "Pooling") "]");
+    refused(TUFF_BAD_FORMAT, "has a part \".\"");
     put("modules.json", "[" FIRST ", {\"path\": \"\"}]");
     refused(TUFF_BAD_FORMAT, "module 1 has no type");
     put("modules.json", "[" FIRST "," POOL "," MODULE("", "Normalize") "," MODULE("2_Dense", "Dense") "]");
