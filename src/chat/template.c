@@ -36,6 +36,14 @@ static tuff_status take_tokens(tuff_chat_template *t, const tuff_tokenizer *toke
     return TUFF_OK;
 }
 
+static tuff_status keep_text(tuff_chat_template *t, const char *text, size_t size)
+{
+    t->text = tuff_alloc(size + 1);
+    if (!t->text) return tuff_fail_memory("a chat template");
+    if (size) memcpy(t->text, text, size);
+    return TUFF_OK;
+}
+
 tuff_status tuff_chat_template_create(const char *text, size_t size, const tuff_tokenizer *tokenizer,
                                       tuff_chat_template **out_template)
 {
@@ -44,6 +52,7 @@ tuff_status tuff_chat_template_create(const char *text, size_t size, const tuff_
     tuff_chat_template *t = tuff_alloc(sizeof *t);
     if (!t) return tuff_fail_memory("a chat template");
     tuff_status status = tuff_note(tuff_jinja_parse(text, size, &t->parsed), "the chat template");
+    if (status == TUFF_OK) status = keep_text(t, text, size);
     if (status == TUFF_OK && tokenizer) status = take_tokens(t, tokenizer);
     if (status != TUFF_OK) tuff_chat_template_destroy(&t);
     *out_template = t;
@@ -54,6 +63,7 @@ void tuff_chat_template_destroy(tuff_chat_template **chat_template)
 {
     if (!chat_template || !*chat_template) return;
     tuff_jinja_destroy(&(*chat_template)->parsed);
+    tuff_free((*chat_template)->text);
     for (size_t i = 0; i < TUFF_CHAT_TOKENS; i++)
         tuff_free((*chat_template)->tokens[i]);
     tuff_free(*chat_template);

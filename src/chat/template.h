@@ -10,6 +10,7 @@ enum { TUFF_CHAT_TOKENS = 7 };
 
 struct tuff_chat_template {
     tuff_jinja_template *parsed;
+    char *text;
     char *tokens[TUFF_CHAT_TOKENS]; /* as tuff_chat_token_names has them; NULL: none */
 };
 

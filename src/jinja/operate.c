@@ -152,7 +152,7 @@ bool tuff_jinja_operate(tuff_jinja_run *run, tuff_jinja_op op, const tuff_jinja_
         [TUFF_JINJA_ADD] = "+",       [TUFF_JINJA_SUB] = "-", [TUFF_JINJA_MUL] = "*", [TUFF_JINJA_DIV] = "/",
         [TUFF_JINJA_FLOORDIV] = "//", [TUFF_JINJA_MOD] = "%", [TUFF_JINJA_POW] = "**"};
     int64_t x = 0, y = 0;
-    const bool ints = tuff_jinja_as_int(a, &x) & tuff_jinja_as_int(b, &y);
+    const bool ints = tuff_jinja_as_int(a, &x) && tuff_jinja_as_int(b, &y);
     if (ints) return with_ints(run, op, x, y, out);
     if (tuff_jinja_is_number(a) && tuff_jinja_is_number(b))
         return with_floats(run, op, tuff_jinja_as_float(a), tuff_jinja_as_float(b), out);

@@ -154,7 +154,10 @@ static bool body(tuff_jinja_parser *p, const char *ends, tuff_jinja_node **tail)
     p->depth--;
     if (!good) return false;
     if (ends && p->token->kind == TUFF_JINJA_TOKEN_END) {
-        snprintf(what, sizeof what, "the tag %s", ends);
+        size_t size = (size_t)snprintf(what, sizeof what, "the tag ");
+        for (const char *end = ends; *end && size < sizeof what; end += strcspn(end, " "), end += *end == ' ')
+            size += (size_t)snprintf(what + size, sizeof what - size, "%s%.*s", end == ends ? "" : " or ",
+                                     (int)strcspn(end, " "), end);
         return tuff_jinja_parse_expected(p, what);
     }
     if (ends) p->token++;

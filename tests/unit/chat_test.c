@@ -126,7 +126,7 @@ static void errors_are_sentences_with_the_line(void **state)
         {"a\n\n{{ x.y }}", TUFF_BAD_FORMAT, "the chat template: line 3: 'x' is undefined"},
         {"{{ messages[0].nothing.more }}", TUFF_BAD_FORMAT, "line 1: there is no 'nothing' in this dict"},
         {"\n{% for a in b %}", TUFF_BAD_FORMAT,
-         "line 2: the template ends where the tag endfor else is expected"},
+         "line 2: the template ends where the tag endfor or else is expected"},
         {"{{ 'a' + 1 }}", TUFF_BAD_FORMAT, "+ cannot be done with a str and a int"},
         {"\r\n{{ raise_exception('no\xc3\xa9 roles') }}", TUFF_INVALID_ARGUMENT,
          "line 2: the template refuses these messages: no\xc3\xa9 roles"},
@@ -191,8 +191,8 @@ static void hostile_templates_are_bounded(void **state)
         "{% set ns = namespace(l=[1]) %}{% for a in range(99) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
         "{% set ns = namespace(l=[]) %}{% for a in range(999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
         "{% set ns = namespace(l=[]) %}{% for a in range(999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson }}",
-        "{% set ns = namespace(l=[], m=[]) %}{% for a in range(999) %}{% set ns.l = [ns.l] %}{% set ns.m = [ns.m] %}"
-        "{% endfor %}{{ ns.l == ns.m }}",
+        ("{% set ns = namespace(l=[], m=[]) %}{% for a in range(999) %}{% set ns.l = [ns.l] %}{% set ns.m = [ns.m] %}"
+         "{% endfor %}{{ ns.l == ns.m }}"),
         "{% set ns = namespace(l=()) %}{% for a in range(999) %}{% set ns.l = (ns.l,) %}{% endfor %}{{ {ns.l: 1} }}",
         "{{ 'x' * 9999999999 }}",
         "{{ [0] * 9999999999 }}",
