@@ -48,13 +48,13 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, co
                                                       tuff_model **out_model);
 
 /* The model with an adapter in its weights, which needs nothing beside it: what it is saved as, quantized,
- * run and trained from is as if it had been trained whole. LoRA adds to matrices, IA3 scales their rows or
- * columns and biases, modules that an adapter has whole take the place of the model's, a head of its own too.
- * It is computed in f64 each time a weight is read, a few rows at a time, from the files of both, which stay
- * open. Weights that are quantized are made f32 where the adapter changes them; a save then needs a type
- * (tuff_save_params). `adapter` is a PEFT directory or a GGUF adapter; `base` is kept for as long as the
- * result lives. Errors: as tuff_model_adapted; TUFF_UNSUPPORTED, too, for a method that no weights can hold
- * (prompt tuning). Thread-safe. */
+ * run and trained from is as if it had been trained whole. LoRA and VeRA add to matrices, IA3 scales their
+ * rows or columns and biases, modules that an adapter has whole take the place of the model's, a head of its
+ * own too. It is computed in f64 each time a weight is read, a few rows at a time, from the files of both,
+ * which stay open. Weights that are quantized are made f32 where the adapter changes them; a save then needs
+ * a type (tuff_save_params). `adapter` is a PEFT directory or a GGUF adapter; `base` is kept for as long as
+ * the result lives. Errors: as tuff_model_adapted; TUFF_UNSUPPORTED, too, for a method that no weights can
+ * hold (prompt and prefix tuning). Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_merged(const tuff_model *base, const char *adapter,
                                                      tuff_model **out_model);
 

@@ -311,7 +311,7 @@ static tuff_status check_rope(const tuff_config *c, const char *where, const cha
     if (theta != 0 && tuff_rope_dims(c) % 2)
         return tuff_fail(
             TUFF_BAD_FORMAT,
-            "%s: %lld of %lld dims of a head turn; rotary embeddings turn pairs and need an even "
+            "%s: %lld of %lld dims of a head rotate; rotary embeddings rotate pairs and need an even "
             "number",
             where, (long long)tuff_rope_dims(c), (long long)c->head_dim);
     return TUFF_OK;

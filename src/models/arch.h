@@ -32,10 +32,10 @@ typedef enum tuff_rope_scaling {
     TUFF_ROPE_DYNAMIC,  /* a larger base for longer texts (NTK) */
     TUFF_ROPE_YARN,     /* slow angles by the factor, fast ones not (Peng et al. 2023) */
     TUFF_ROPE_LONGROPE, /* each angle by a factor of its own (Ding et al. 2024) */
-    TUFF_ROPE_LLAMA3    /* as Llama 3.1: by the factor where a turn is long, not where it is short */
+    TUFF_ROPE_LLAMA3    /* as Llama 3.1: by the factor where a rotation is long, not where it is short */
 } tuff_rope_scaling;
 /* One table of angles. What depends on a text's length is fixed by the context that a table is made for,
- * since keys in a cache are turned already. */
+ * since keys in a cache are rotated already. */
 typedef struct tuff_rope_spec {
     double theta; /* the base; 0: no rotary positions */
     tuff_rope_scaling scaling;
@@ -53,7 +53,7 @@ typedef struct tuff_alibi_spec {
     double scale; /* of the bias; 0: 1 */
     bool bf16;    /* slopes are rounded to it */
 } tuff_alibi_spec;
-/* Which table of angles turns a layer's queries and keys. */
+/* Which table of angles rotates a layer's queries and keys. */
 typedef enum tuff_rotary { TUFF_ROTARY_NONE, TUFF_ROTARY_MAIN, TUFF_ROTARY_LOCAL } tuff_rotary;
 
 /* Where the activation after a head's first layer comes from. */
@@ -81,7 +81,7 @@ typedef enum tuff_problem {
     TUFF_PROBLEM_MULTI_LABEL
 } tuff_problem;
 
-/* What queries and keys pass before they are turned. */
+/* What queries and keys pass before they are rotated. */
 typedef enum tuff_qk_norm {
     TUFF_QK_NORM_NONE,
     TUFF_QK_NORM_HEADS, /* a norm over each head, with one weight for all of them */
@@ -123,7 +123,7 @@ typedef struct tuff_layer_spec {
     bool sinks;      /* each head of attention has a score that takes weight and gives nothing */
     bool experts;    /* its feed-forward layer is the config's experts */
     tuff_rotary rope;
-    bool rope_pairs; /* dims 2i and 2i + 1 of a head turn together; else i and i + half */
+    bool rope_pairs; /* dims 2i and 2i + 1 of a head rotate together; else i and i + half */
     /* A sliding attention window; 0: none. Where attention is causal, how many tokens a token sees, itself
      * among them; else how far it sees to either side. */
     int64_t window;
@@ -145,7 +145,7 @@ struct tuff_config {
     int64_t max_positions; /* the context that the model was trained for */
     double norm_eps;
     tuff_rope_spec rope, rope_local; /* a table of angles, and a second one */
-    int64_t rotary_dims;             /* of a head that turn, its first; 0: all */
+    int64_t rotary_dims;             /* of a head that rotate, its first; 0: all */
     tuff_norm norm;
     bool norm_plus_one;        /* norms multiply with 1 + weight */
     double embed_scale;        /* of the tokens' rows; 0: 1 */
@@ -208,7 +208,7 @@ struct tuff_arch {
     bool gguf_shares;                    /* and with weights of experts that add up to 1 */
     bool all_windows;                    /* where it has a window, all its layers have it */
     bool says_scaling;                   /* config.json without rope_parameters means scaled angles */
-    bool partial_rotary;                 /* config.json may have but a share of each head turn */
+    bool partial_rotary;                 /* config.json may have but a share of each head rotate */
     bool decoder; /* what it has besides its layers is a language model's head, unless its class says none */
     bool ties; /* the output is the embedding table unless the file has another, whatever config.json says */
 };
@@ -228,7 +228,7 @@ const char *tuff_config_kind(const tuff_config *config);
 /* Makes `encoder`, once all that both stacks share is set. */
 TUFF_MUST_USE tuff_status tuff_config_add_encoder(tuff_config *config);
 /* Makes `specs` where some layers see far and the others have the config's window: by layer_types, where
- * config.json has it, else as `far` says of each. Those that see far turn by the first table of angles, the
+ * config.json has it, else as `far` says of each. Those that see far rotate by the first table of angles, the
  * others by the second, where there is one. What else layer_types may hold is refused where all
  * architectures' is. */
 TUFF_MUST_USE tuff_status tuff_config_layer_types(const cJSON *json, const char *where, tuff_config *config,
@@ -265,7 +265,8 @@ TUFF_MUST_USE tuff_status tuff_rope_read_gguf(const tuff_gguf *gguf, tuff_config
 /* The same by rope_scaling or rope_parameters alone. */
 TUFF_MUST_USE tuff_status tuff_rope_read_parameters(const cJSON *json, const char *where,
                                                     tuff_config *config);
-/* A share of each head turns, which `key` says; NULL: it is usual, and what is read after it may be another.
+/* A share of each head rotates, which `key` says; NULL: it is usual, and what is read after it may be
+ * another.
  */
 TUFF_MUST_USE tuff_status tuff_rope_set_share(const char *key, double share, const char *where,
                                               tuff_config *config);
@@ -283,7 +284,7 @@ void tuff_rope_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
 int tuff_rope_tensors(const tuff_config *config, const char *out_names[2], float *out_values[2]);
 /* transformers' name of it: "default", "yarn". */
 const char *tuff_rope_scaling_name(tuff_rope_scaling scaling);
-/* How many dims of a head turn. */
+/* How many dims of a head rotate. */
 int64_t tuff_rope_dims(const tuff_config *config);
 /* The share of a head that they are, so that it gives their number when it is rounded down. */
 double tuff_rope_share(const tuff_config *config);

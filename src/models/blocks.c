@@ -1,4 +1,5 @@
 /* The layers of all architectures: built from the specs of the config, whose readers filled them. */
+#include "base/rng.h"
 #include "models/net.h"
 
 tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_tensor *x)
@@ -26,7 +27,7 @@ static tuff_tensor *bound(tuff_net *net, tuff_tensor *x, double most)
     return tuff_minimum(net->g, x, tuff_fill(net->g, most, 1, &one));
 }
 
-/* Queries, keys and values of one layer: [N, heads, D] each, not turned yet. */
+/* Queries, keys and values of one layer: [N, heads, D] each, not rotated yet. */
 static void project(tuff_net *net, tuff_tensor *x, int i, tuff_tensor *out[3])
 {
     static const char *const parts[] = {"blk.#.attn_q", "blk.#.attn_k", "blk.#.attn_v"};
@@ -89,20 +90,20 @@ static void norm_heads(tuff_net *net, int i, tuff_tensor *qk[2])
     }
 }
 
-/* x [N, heads, D], whose first dims turn with their neighbours, with the first of each pair before the second
- * of each. Queries and keys have that order alike, so that their products stay what they are. */
+/* x [N, heads, D], whose first dims rotate with their neighbours, with the first of each pair before the
+ * second of each. Queries and keys have that order alike, so that their products stay what they are. */
 static tuff_tensor *halve(tuff_net *net, tuff_tensor *x)
 {
     tuff_graph *g = net->g;
     const int64_t n = tuff_tensor_dim(x, 0), heads = tuff_tensor_dim(x, 1),
-                  turned = tuff_rope_dims(net->config);
-    const int64_t rest = net->config->head_dim - turned;
-    tuff_tensor *pairs = tuff_slice(g, x, 2, 0, turned);
-    pairs =
-        tuff_permute(g, tuff_reshape(g, pairs, 4, (int64_t[]){n, heads, turned / 2, 2}), (int[]){0, 1, 3, 2});
-    tuff_tensor *both[] = {tuff_reshape(g, pairs, 3, (int64_t[]){n, heads, turned}), NULL};
+                  rotated = tuff_rope_dims(net->config);
+    const int64_t rest = net->config->head_dim - rotated;
+    tuff_tensor *pairs = tuff_slice(g, x, 2, 0, rotated);
+    pairs = tuff_permute(g, tuff_reshape(g, pairs, 4, (int64_t[]){n, heads, rotated / 2, 2}),
+                         (int[]){0, 1, 3, 2});
+    tuff_tensor *both[] = {tuff_reshape(g, pairs, 3, (int64_t[]){n, heads, rotated}), NULL};
     if (rest == 0) return both[0];
-    both[1] = tuff_slice(g, x, 2, turned, rest);
+    both[1] = tuff_slice(g, x, 2, rotated, rest);
     return tuff_concat(g, both, 2, 2);
 }
 
@@ -213,6 +214,16 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
     return add_branch(net, sum, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);
 }
 
+/* NEFTune (Jain et al. 2023): uniform noise on rows [N, C] of the tokens' table. */
+static tuff_tensor *add_noise(tuff_net *net, tuff_tensor *x)
+{
+    const bool source = net->at == &net->source;
+    const int64_t n = tuff_tensor_dim(x, 0), column[] = {n, 1}, shape[] = {n, net->config->hidden_size};
+    tuff_tensor *most = tuff_input(net->g, source ? "source.noise" : "noise", TUFF_F32, 2, column);
+    tuff_tensor *drawn = tuff_uniform(net->g, tuff_net_seed(net), TUFF_STREAM_NOISE + source, 2, shape);
+    return tuff_add(net->g, x, tuff_mul(net->g, drawn, most));
+}
+
 /* The stack of the net's config, on the stream at hand. */
 static tuff_tensor *run_stack(tuff_net *net)
 {
@@ -221,6 +232,7 @@ static tuff_tensor *run_stack(tuff_net *net)
     const tuff_stream *at = net->at;
     tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, at->ids, "ids_index");
     if (c->embed_scale != 0) x = tuff_scale(net->g, x, c->embed_scale);
+    if (net->noise) x = add_noise(net, x);
     if (hook && hook->points->embeddings) x = hook->points->embeddings(hook->self, net, x);
     if (c->token_types)
         x = tuff_add(net->g, x, tuff_net_embed(net, "token_types", c->token_types, at->types, "types_index"));

@@ -74,12 +74,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 static const tuff_part parts[] = {
     {"transformer.word_embeddings", "token_embd", TUFF_PART_PLAIN},
     {"transformer.word_embeddings_layernorm", "token_embd_norm", TUFF_PART_PLAIN},
-    {"transformer.h.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},
-    {"transformer.h.#.self_attention.query_key_value", "blk.#.attn_qkv", TUFF_PART_QKV},
-    {"transformer.h.#.self_attention.dense", "blk.#.attn_output", TUFF_PART_PLAIN},
-    {"transformer.h.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
-    {"transformer.h.#.mlp.dense_h_to_4h", "blk.#.ffn_up", TUFF_PART_PLAIN},
-    {"transformer.h.#.mlp.dense_4h_to_h", "blk.#.ffn_down", TUFF_PART_PLAIN},
+    TUFF_DENSE_PARTS("transformer.h.#", "self_attention"),
     {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
     {NULL, NULL, TUFF_PART_PLAIN}};
 

@@ -1,6 +1,6 @@
 /* Cohere 2 (Command R7B, Command A; Cohere 2024): LayerNorm without bias, attention and feed-forward side by
- * side behind one norm, neighbours in a head that turn together; layers with a window turn, those that see
- * far do not. */
+ * side behind one norm, neighbours in a head that rotate together; layers with a window rotate, those that
+ * see far do not. */
 #include "models/decoder.h"
 
 enum { USUAL_PERIOD = 4 };

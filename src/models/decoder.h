@@ -70,6 +70,17 @@ extern const tuff_part tuff_decoder_class_parts[];
         "model.layers.#.mlp.experts.*.down_proj", "blk.#.ffn_down_exps", TUFF_PART_EXPERTS    \
     }
 
+/* The parts of a layer of BLOOM, Falcon and GPT-NeoX, by the names of the layer and of its attention. */
+#define TUFF_DENSE_PARTS(layer, attention)                                         \
+    {layer ".input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},                \
+        {layer "." attention ".query_key_value", "blk.#.attn_qkv", TUFF_PART_QKV}, \
+        {layer "." attention ".dense", "blk.#.attn_output", TUFF_PART_PLAIN},      \
+        {layer ".post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},    \
+        {layer ".mlp.dense_h_to_4h", "blk.#.ffn_up", TUFF_PART_PLAIN},             \
+    {                                                                              \
+        layer ".mlp.dense_4h_to_h", "blk.#.ffn_down", TUFF_PART_PLAIN              \
+    }
+
 /* What their descriptors share. */
 #define TUFF_DECODER_COMMON TUFF_DECODER_BASE, .lora_target = "q_proj,v_proj"
 /* Of those with experts, whose matrices are no linear layers to PEFT, which has no modules by default. */

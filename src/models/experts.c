@@ -47,26 +47,28 @@ tuff_tensor *tuff_net_balance(tuff_net *net)
     return tuff_scale(net->g, sum, e->balance * (double)e->count / (layers * layers));
 }
 
-/* Which experts the tokens use: [N * used], and the same in their order. */
-typedef struct routes {
-    tuff_tensor *chosen, *order;
-} routes;
-
 /* x [R, in], of which each row is given to one or more experts, times the matrices of these: [N * used, out].
  */
-static tuff_tensor *product(tuff_net *net, tuff_tensor *x, const char *part, int layer, int64_t out,
-                            const routes *to)
+static tuff_tensor *product(tuff_net *net, tuff_tensor *x, const char *module, int64_t out,
+                            const tuff_routes *to)
 {
     const tuff_experts_spec *e = &net->config->experts;
     const int64_t shape[] = {e->count, out, tuff_tensor_dim(x, -1)};
-    const char *module = tuff_net_module(net, part, layer);
     tuff_tensor *w = tuff_net_param(net, tuff_net_name(net, "%s.weight", module), TUFF_ROLE_MATRIX, 3, shape);
     tuff_tensor *y = tuff_matmul_grouped(net->g, x, tuff_transpose(net->g, w), to->order);
-    if (net->hook && net->hook->points->experts)
-        net->hook->points->experts(net->hook->self, net, module, x, to->chosen);
     if (!e->bias) return y;
     tuff_tensor *b = tuff_net_param(net, tuff_net_name(net, "%s.bias", module), TUFF_ROLE_BIAS, 2, shape);
     return tuff_add(net->g, y, tuff_gather_rows(net->g, b, to->chosen));
+}
+
+/* n such products of the same x, then the adapters. */
+static void products(tuff_net *net, tuff_tensor *x, const char *const *modules, int n, int64_t out,
+                     const tuff_routes *to, tuff_tensor **y)
+{
+    const tuff_net_hook *hook = net->hook;
+    for (int i = 0; i < n; i++)
+        y[i] = product(net, x, modules[i], out, to);
+    if (hook && hook->points->experts) hook->points->experts(hook->self, net, to, modules, n, x, y);
 }
 
 /* What is multiplied with the last matrices, of the products with the first two. */
@@ -93,17 +95,18 @@ tuff_tensor *tuff_net_experts(tuff_net *net, tuff_tensor *x, int layer)
     const tuff_experts_spec *e = &c->experts;
     const int64_t tokens = tuff_tensor_dim(x, 0), pairs[] = {tokens * e->used, 1},
                   each[] = {tokens, e->used, c->hidden_size};
+    const char *const inner[] = {tuff_net_module(net, "blk.#.ffn_gate_exps", layer),
+                                 tuff_net_module(net, "blk.#.ffn_up_exps", layer)},
+                      *const last[] = {tuff_net_module(net, "blk.#.ffn_down_exps", layer)};
     tuff_graph *g = net->g;
-    tuff_tensor *weights;
-    routes to;
+    tuff_tensor *weights, *made[2], *y;
+    tuff_routes to;
     tuff_tensor *scores = tuff_net_linear(net, x, "blk.#.ffn_gate_inp", layer, e->count, e->router_bias);
     choose(net, scores, &weights, &to.chosen);
     if (net->balanced) observe(net, scores, to.chosen);
     to.order = tuff_group_rows(g, to.chosen, e->count);
-    tuff_tensor *a = product(net, x, "blk.#.ffn_gate_exps", layer, e->width, &to);
-    tuff_tensor *b = product(net, x, "blk.#.ffn_up_exps", layer, e->width, &to);
-    a = activate(net, layer, a, b);
-    tuff_tensor *y = product(net, a, "blk.#.ffn_down_exps", layer, c->hidden_size, &to);
+    products(net, x, inner, 2, e->width, &to, made);
+    products(net, activate(net, layer, made[0], made[1]), last, 1, c->hidden_size, &to, &y);
     y = tuff_mul(g, y, tuff_reshape(g, weights, 2, pairs));
     return tuff_sum(g, tuff_reshape(g, y, 3, each), 1u << 1, false);
 }

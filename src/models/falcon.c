@@ -1,6 +1,6 @@
 /* Falcon (Almazrouei et al. 2023): LayerNorm, one matrix for queries, keys and values, of which all queries
  * share one key/value head (7B), or each has its own, or groups of them do (40B). Attention and feed-forward
- * are side by side behind one norm (7B) or two (40B), or one after the other (RW); positions turn, or there
+ * are side by side behind one norm (7B) or two (40B), or one after the other (RW); positions rotate, or there
  * is ALiBi (RW). */
 #include <math.h>
 
@@ -185,18 +185,12 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
             "model has: it will not load the file, or run another model; Tuff does not");
 }
 
-static const tuff_part parts[] = {
-    {"transformer.word_embeddings", "token_embd", TUFF_PART_PLAIN},
-    {"transformer.h.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},
-    {"transformer.h.#.ln_attn", "blk.#.attn_norm_2", TUFF_PART_PLAIN},
-    {"transformer.h.#.ln_mlp", "blk.#.ffn_norm_2", TUFF_PART_PLAIN},
-    {"transformer.h.#.self_attention.query_key_value", "blk.#.attn_qkv", TUFF_PART_QKV},
-    {"transformer.h.#.self_attention.dense", "blk.#.attn_output", TUFF_PART_PLAIN},
-    {"transformer.h.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
-    {"transformer.h.#.mlp.dense_h_to_4h", "blk.#.ffn_up", TUFF_PART_PLAIN},
-    {"transformer.h.#.mlp.dense_4h_to_h", "blk.#.ffn_down", TUFF_PART_PLAIN},
-    {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
-    {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part parts[] = {{"transformer.word_embeddings", "token_embd", TUFF_PART_PLAIN},
+                                  TUFF_DENSE_PARTS("transformer.h.#", "self_attention"),
+                                  {"transformer.h.#.ln_attn", "blk.#.attn_norm_2", TUFF_PART_PLAIN},
+                                  {"transformer.h.#.ln_mlp", "blk.#.ffn_norm_2", TUFF_PART_PLAIN},
+                                  {"transformer.ln_f", "output_norm", TUFF_PART_PLAIN},
+                                  {NULL, NULL, TUFF_PART_PLAIN}};
 /* of two norms GGUF's first is that of the feed-forward layer */
 static const tuff_gguf_alias aliases[] = {{"blk.#.ffn_norm_2", "blk.#.attn_norm"}, {NULL, NULL}};
 

@@ -1,4 +1,4 @@
-/* GLM-4 (Zhipu AI 2024): Llama's layers, half of each head turns, neighbours together, one matrix for both
+/* GLM-4 (Zhipu AI 2024): Llama's layers, half of each head rotates, neighbours together, one matrix for both
  * halves of the gated layer; the later ones, "glm4", norm what attention and feed-forward add, too. */
 #include "base/log.h"
 #include "models/decoder.h"

@@ -1,5 +1,5 @@
-/* GPT-Neo (EleutherAI 2021): GPT-2 whose layers see far and near by turns, whose scores are not scaled, and
- * whose queries, keys and values have matrices of their own, without biases. */
+/* GPT-Neo (EleutherAI 2021): GPT-2 whose layers see far and near alternately, whose scores are not scaled,
+ * and whose queries, keys and values have matrices of their own, without biases. */
 #include <string.h>
 
 #include "models/decoder.h"

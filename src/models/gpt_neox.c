@@ -1,5 +1,5 @@
 /* GPT-NeoX and Pythia (Black et al. 2022): LayerNorm, attention and feed-forward side by side, of which a
- * share of each head turns; one matrix gives queries, keys and values of one head after the other. */
+ * share of each head rotates; one matrix gives queries, keys and values of one head after the other. */
 #include "base/log.h"
 #include "models/decoder.h"
 
@@ -128,16 +128,10 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     if (c->tied) tuff_decoder_warn_tied(c);
 }
 
-static const tuff_part parts[] = {
-    {"gpt_neox.embed_in", "token_embd", TUFF_PART_PLAIN},
-    {"gpt_neox.layers.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},
-    {"gpt_neox.layers.#.attention.query_key_value", "blk.#.attn_qkv", TUFF_PART_QKV},
-    {"gpt_neox.layers.#.attention.dense", "blk.#.attn_output", TUFF_PART_PLAIN},
-    {"gpt_neox.layers.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
-    {"gpt_neox.layers.#.mlp.dense_h_to_4h", "blk.#.ffn_up", TUFF_PART_PLAIN},
-    {"gpt_neox.layers.#.mlp.dense_4h_to_h", "blk.#.ffn_down", TUFF_PART_PLAIN},
-    {"gpt_neox.final_layer_norm", "output_norm", TUFF_PART_PLAIN},
-    {NULL, NULL, TUFF_PART_PLAIN}};
+static const tuff_part parts[] = {{"gpt_neox.embed_in", "token_embd", TUFF_PART_PLAIN},
+                                  TUFF_DENSE_PARTS("gpt_neox.layers.#", "attention"),
+                                  {"gpt_neox.final_layer_norm", "output_norm", TUFF_PART_PLAIN},
+                                  {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_part lm_parts[] = {{"embed_out", "output", TUFF_PART_PLAIN}, {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_head_spec heads[] = {
     {.head = &tuff_head_lm, .parts = lm_parts},

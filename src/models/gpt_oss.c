@@ -1,5 +1,5 @@
-/* gpt-oss (OpenAI 2025): experts with biases and a bounded activation, attention with sinks and, by turns, a
- * window. */
+/* gpt-oss (OpenAI 2025): experts with biases and a bounded activation, attention with sinks and, in every
+ * other layer, a window. */
 #include <math.h>
 
 #include "base/log.h"
@@ -125,9 +125,9 @@ static const tuff_part parts[] = {
     {"model.layers.#.self_attn.sinks", "blk.#.attn_sinks.weight", TUFF_PART_PLAIN},
     {"model.layers.#.post_attention_layernorm", "blk.#.ffn_norm", TUFF_PART_PLAIN},
     {"model.layers.#.mlp.router", "blk.#.ffn_gate_inp", TUFF_PART_ROUTER},
-    {"model.layers.#.mlp.experts.gate_proj", "blk.#.ffn_gate_exps", TUFF_PART_TURNS},
-    {"model.layers.#.mlp.experts.up_proj", "blk.#.ffn_up_exps", TUFF_PART_TURNS},
-    {"model.layers.#.mlp.experts.down_proj", "blk.#.ffn_down_exps", TUFF_PART_TURNS},
+    {"model.layers.#.mlp.experts.gate_proj", "blk.#.ffn_gate_exps", TUFF_PART_ALTERNATING},
+    {"model.layers.#.mlp.experts.up_proj", "blk.#.ffn_up_exps", TUFF_PART_ALTERNATING},
+    {"model.layers.#.mlp.experts.down_proj", "blk.#.ffn_down_exps", TUFF_PART_ALTERNATING},
     {NULL, NULL, TUFF_PART_PLAIN}};
 static const tuff_gguf_alias aliases[] = {{"blk.#.ffn_norm", "blk.#.post_attention_norm"}, {NULL, NULL}};
 

@@ -1,5 +1,5 @@
 /* GPT-J (Wang and Komatsuzaki 2021): one LayerNorm for attention and feed-forward side by side, no biases of
- * attention, one on what scores the vocabulary. The first dims of a head turn, neighbours together. */
+ * attention, one on what scores the vocabulary. The first dims of a head rotate, neighbours together. */
 #include "models/decoder.h"
 
 static tuff_status derive(tuff_config *c, const char *where)

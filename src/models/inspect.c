@@ -228,37 +228,59 @@ static tuff_status inspect_hf(const tuff_hf_files *files, unsigned flags, tuff_i
     return status;
 }
 
+/* Names between commas; nothing where there are none. */
+static void put_names(tuff_inspection *r, const char *key, const char *const *names, size_t count)
+{
+    tuff_buf text = {0};
+    for (size_t i = 0; i < count; i++)
+        tuff_buf_printf(&text, "%s%s", i ? ", " : "", names[i]);
+    if (text.size) tuff_inspect_put_text(r, key, text.data, text.size);
+    r->out.failed |= text.failed;
+    tuff_buf_free(&text);
+}
+
 static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
 {
     const tuff_peft_config *c = adapter->config;
-    int64_t parameters = 0;
+    const char *other = NULL;
+    int64_t parameters = 0, biases = 0, others = 0;
     for (size_t i = 0; i < adapter->pair_count; i++) {
         const tuff_peft_pair *pair = &adapter->pairs[i];
         parameters += tuff_weight_elements(pair->a) + tuff_weight_elements(pair->b);
         if (pair->magnitude) parameters += tuff_weight_elements(pair->magnitude);
     }
+    for (size_t i = 0; i < adapter->ignored_count; i++) {
+        const char *name = adapter->ignored[i];
+        if (c->bias && tuff_ends_with(name, ".bias")) {
+            parameters += tuff_weight_elements(tuff_weights_find(adapter->weights, name));
+            biases++;
+        } else if (!others++) {
+            other = name;
+        }
+    }
     tuff_inspect_section(r, "adapter", "Adapter");
     put(r, "kind",
-        c->dora     ? c->rslora ? "DoRA, rank-stabilized" : "DoRA"
-        : c->rslora ? "LoRA, rank-stabilized"
-                    : "LoRA");
+        !adapter->pair_count ? "biases (BitFit)"
+        : c->dora            ? c->rslora ? "DoRA, rank-stabilized" : "DoRA"
+        : c->rslora          ? "LoRA, rank-stabilized"
+                             : "LoRA");
     if (c->base_model) put(r, "base_model", c->base_model);
     if (c->task_type) put(r, "task_type", c->task_type);
-    tuff_inspect_put_int(r, "rank", c->rank);
-    tuff_inspect_put_number(r, "alpha", c->alpha);
-    tuff_inspect_put_number(r, "dropout", c->dropout);
-    tuff_buf targets = {0};
-    if (c->target_text) tuff_buf_text(&targets, c->target_text);
-    for (size_t i = 0; i < c->target_count; i++)
-        tuff_buf_printf(&targets, "%s%s", i ? ", " : "", c->targets[i]);
-    if (targets.size) tuff_inspect_put_text(r, "target_modules", targets.data, targets.size);
-    r->out.failed |= targets.failed;
-    tuff_buf_free(&targets);
+    if (adapter->pair_count) {
+        tuff_inspect_put_int(r, "rank", c->rank);
+        tuff_inspect_put_number(r, "alpha", c->alpha);
+        tuff_inspect_put_number(r, "dropout", c->dropout);
+    }
+    if (c->bias) put(r, "bias", c->bias);
+    if (c->target_text && adapter->pair_count) put(r, "target_modules", c->target_text);
+    put_names(r, "target_modules", c->targets, c->target_count);
+    put_names(r, "target_parameters", c->parameters, c->parameter_count);
     tuff_inspect_put_int(r, "adapted_modules", (int64_t)adapter->pair_count);
     tuff_inspect_put_int(r, "parameters", parameters);
-    if (adapter->ignored_count) {
-        tuff_inspect_put_int(r, "other_tensors", (int64_t)adapter->ignored_count);
-        put(r, "not_used", adapter->ignored[0]);
+    if (biases) tuff_inspect_put_int(r, "biases", biases);
+    if (others) {
+        tuff_inspect_put_int(r, "other_tensors", others);
+        put(r, "not_used", other);
     }
     tuff_inspect_section_end(r);
 }

@@ -159,7 +159,7 @@ static tuff_status check_quantization(const cJSON *json, const char *where, cons
         TUFF_TRY(tuff_json_bool(object, "load_in_8bit", where, &eight));
         method = four || eight ? "bitsandbytes" : "not said";
     }
-    /* only experts' matrices are (models/turns.c) */
+    /* only experts' matrices are (models/alternating.c) */
     if (strcmp(method, "mxfp4") == 0 && strcmp(model_type, "gpt_oss") == 0) return TUFF_OK;
     for (size_t i = 0; i < sizeof packings / sizeof *packings; i++)
         if (strcmp(packings[i].method, method) == 0) what = packings[i].what;

@@ -120,6 +120,7 @@ static tuff_status open_gguf(tuff_model *model, const char *path)
     TUFF_TRY(tuff_gguf_open(path, &model->gguf));
     TUFF_TRY(tuff_model_read_gguf(model));
     TUFF_TRY(tuff_vocab_tokens(model->gguf, &model->config.tokens));
+    TUFF_TRY(tuff_model_read_gguf_sampling(model));
     settle_start(&model->config);
     return TUFF_OK;
 }
@@ -130,7 +131,8 @@ static tuff_dtype stored_as(const tuff_param *p, const tuff_weight *weight)
     const tuff_block block = tuff_storage_block(weight->storage);
     if (!tuff_param_is_matrix(p)) return TUFF_F32;
     if (block != TUFF_BLOCK_COUNT)
-        return p->rank >= 2 && p->gguf.more == 0 && p->gguf.skip == 0 ? tuff_dtype_of_block(block) : TUFF_F32;
+        return p->rank >= 2 && p->gguf.added == 0 && p->gguf.skip == 0 ? tuff_dtype_of_block(block)
+                                                                       : TUFF_F32;
     return weight->storage == TUFF_STORE_F16    ? TUFF_F16
            : weight->storage == TUFF_STORE_BF16 ? TUFF_BF16
                                                 : TUFF_F32;
@@ -141,7 +143,7 @@ static uint64_t set_stored(const tuff_model *model, tuff_param *p)
 {
     const int64_t tensors = tuff_model_tensors(model, p);
     uint64_t bytes = 0;
-    if (tuff_turns_packed(model, p)) {
+    if (tuff_alternating_packed(model, p)) {
         p->stored = TUFF_MXFP4;
         return 0;
     }
@@ -171,7 +173,7 @@ static tuff_status list_params(tuff_model *model, const tuff_watch *watch)
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         /* what is packed was looked at already */
-        const int64_t tensors = tuff_turns_packed(model, p) ? 0 : tuff_model_tensors(model, p);
+        const int64_t tensors = tuff_alternating_packed(model, p) ? 0 : tuff_model_tensors(model, p);
         for (int64_t k = 0; k < tensors; k++) {
             const tuff_weight *weight = tuff_model_weight_at(model, p, k);
             TUFF_TRY(tuff_weight_check_finite_watched(weight, tuff_model_weights(model), watch, done, total));

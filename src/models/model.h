@@ -2,6 +2,7 @@
 #ifndef TUFF_MODELS_MODEL_H
 #define TUFF_MODELS_MODEL_H
 
+#include <tuff/embed.h>
 #include <tuff/model.h>
 #include <tuff/stage.h>
 
@@ -30,7 +31,7 @@ struct tuff_model {
     tuff_weights *weights;     /* of a Hugging Face directory; NULL for GGUF */
     tuff_gguf *gguf;           /* NULL for Hugging Face */
     cJSON *hf_config;          /* config.json as read; NULL for GGUF */
-    cJSON *hf_generation;      /* generation_config.json as read; NULL when there is none */
+    cJSON *hf_generation;      /* generation_config.json as read, of a GGUF what says the same; NULL: none */
     /* of a model with another head than its file's (models/heads/fresh.c), or with an adapter in its weights
      * (models/merge.c): */
     const tuff_model *base; /* whose path, tokenizer, files it uses; NULL: its own */
@@ -74,8 +75,15 @@ TUFF_MUST_USE tuff_status tuff_model_with_merge(const tuff_model *base, tuff_mer
 /* Rows [begin, end) of a new parameter: normal numbers; norms begin as 1, biases as 0. */
 void tuff_param_draw(const tuff_model *model, const tuff_param *param, int64_t begin, int64_t end,
                      float *out);
+/* The pooling that a GGUF names; TUFF_POOLING_MODEL: none. UNSUPPORTED: one that makes no vectors. */
+TUFF_MUST_USE tuff_status tuff_model_gguf_pooling(const tuff_model *model, tuff_pooling *out_pooling);
 /* "regression", as in config.json. */
 const char *tuff_problem_name(tuff_problem problem);
+
+/* Sets hf_generation by what a GGUF says of sampling; it stays NULL where that is nothing. */
+TUFF_MUST_USE tuff_status tuff_model_read_gguf_sampling(tuff_model *model);
+/* The other way, as far as these metadata can say it. */
+void tuff_model_write_gguf_sampling(const tuff_model *model, tuff_gguf_builder *gguf);
 
 /* Sets the config, all but its tokens: from the file, which is open, or from hf_config, which is read. */
 TUFF_MUST_USE tuff_status tuff_model_read_gguf(tuff_model *model);
@@ -120,14 +128,14 @@ bool tuff_model_has_shape(const tuff_model *model, const tuff_param *param, cons
 /* Sets the list of parameters, by the config, and in which form the files hold each. */
 TUFF_MUST_USE tuff_status tuff_model_list_params(tuff_model *model);
 
-/* Of parameters that take turns in a tensor of a Hugging Face file (models/turns.c), also where that tensor
- * is packed: "<name>_blocks" has numbers of 4 bits, "<name>_scales" their scales. */
-const tuff_weight *tuff_turns_weight(const tuff_model *model, const tuff_param *param, int64_t index);
-bool tuff_turns_packed(const tuff_model *model, const tuff_param *param);
-TUFF_MUST_USE tuff_status tuff_turns_check_packed(const tuff_model *model, const tuff_param *param);
+/* Of parameters whose columns alternate in a tensor of a Hugging Face file (models/alternating.c), also where
+ * that tensor is packed: "<name>_blocks" has numbers of 4 bits, "<name>_scales" their scales. */
+const tuff_weight *tuff_alternating_weight(const tuff_model *model, const tuff_param *param, int64_t index);
+bool tuff_alternating_packed(const tuff_model *model, const tuff_param *param);
+TUFF_MUST_USE tuff_status tuff_alternating_check_packed(const tuff_model *model, const tuff_param *param);
 /* Rows [begin, end) of the parameter's matrix view. */
-TUFF_MUST_USE tuff_status tuff_turns_read(const tuff_model *model, const tuff_param *param, int64_t begin,
-                                          int64_t end, tuff_dtype dtype, void *out);
+TUFF_MUST_USE tuff_status tuff_alternating_read(const tuff_model *model, const tuff_param *param,
+                                                int64_t begin, int64_t end, tuff_dtype dtype, void *out);
 
 /* Elements of all parameters; a tied table counts once. */
 int64_t tuff_model_parameters(const tuff_model *model);

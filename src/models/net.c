@@ -104,6 +104,12 @@ tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_
                           index);
 }
 
+tuff_tensor *tuff_net_seed(tuff_net *net)
+{
+    tuff_tensor *seed = tuff_graph_leaf(net->g, "dropout_seed");
+    return seed ? seed : tuff_input(net->g, "dropout_seed", TUFF_U32, 1, (int64_t[]){3});
+}
+
 tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, int layer, int64_t out,
                              bool bias)
 {
@@ -174,6 +180,7 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
         params.right = 0;
         if (window) params.left = window - 1;
     }
+    if (net->hook && net->hook->points->keys) net->hook->points->keys(net->hook->self, net, layer, &k, &v);
     if (net->capacity && net->at == &net->main) {
         k = cached(net, "k", layer, k);
         v = cached(net, "v", layer, v);

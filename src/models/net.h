@@ -5,6 +5,11 @@
 
 #include "models/arch.h"
 
+/* Which experts the tokens use, i32 [N * used], and the same in their order (tuff_group_rows). */
+typedef struct tuff_routes {
+    tuff_tensor *chosen, *order;
+} tuff_routes;
+
 /* Where an adapter may change what a net computes. NULL: it leaves this as it is. `self` is the hook's. */
 typedef struct tuff_net_points {
     /* What a linear layer is given, before its product. */
@@ -12,9 +17,13 @@ typedef struct tuff_net_points {
     /* What a linear layer gives: x, its weight w [out, in] as it is stored, y = x w^T + b. */
     tuff_tensor *(*linear)(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *w,
                            tuff_tensor *y);
-    /* What the matrices of experts are given: a row of x for each token, or for each of its experts, whose
-     * numbers are chosen i32 [N * used]. */
-    void (*experts)(void *self, tuff_net *net, const char *module, tuff_tensor *x, tuff_tensor *chosen);
+    /* What n matrices of experts give, y[n]: they are given a row of x for each token, or for each of its
+     * experts. */
+    void (*experts)(void *self, tuff_net *net, const tuff_routes *to, const char *const *modules, int n,
+                    tuff_tensor *x, tuff_tensor **y);
+    /* Keys and values [N, heads, D] of the layers' attention to the stream itself, turned by their positions,
+     * before they come into a cache. */
+    void (*keys)(void *self, tuff_net *net, int layer, tuff_tensor **k, tuff_tensor **v);
     /* The rows [N, hidden_size] of the tokens' table, before positions and norms. */
     tuff_tensor *(*embeddings)(void *self, tuff_net *net, tuff_tensor *x);
 } tuff_net_points;
@@ -37,14 +46,15 @@ typedef struct tuff_stream {
  * types_index (of models with token types), segments i32 [S, 4] (as tuff_attention has them), rows i32 [N]
  * (with a cache: where a token's keys and values go), last i32 [S] (which token gives a sequence's logits),
  * labels i32 [N], balance.tokens f32 [N] (where `balance` asks for it: 1 / their number of the tokens that
- * count, 0 of others).
+ * count, 0 of others), noise f32 [N, 1] (where `noise` asks for it: the largest that a token's numbers get),
+ * dropout_seed u32 [3] (see tuff_dropout; where something draws).
  *
  * Of encoder-decoders these are the decoder's stream. The encoder's has M tokens and inputs source.ids,
- * source.positions, source.segments, source.ids_index and so on; the decoder's tokens attend to its states by
- * the input cross.segments i32 [S, 4], whose queries are of the one and whose keys are of the other. Where
- * both run apart (with a cache), the keys and values of that attention are variables "cross.k.<layer>" and
- * "cross.v.<layer>" [heads, cross_capacity, D], which the encoder's net writes at the input source.rows i32
- * [M] (tuff_net_remember), and the decoder's reads. */
+ * source.positions, source.segments, source.ids_index, source.noise and so on; the decoder's tokens attend to
+ * its states by the input cross.segments i32 [S, 4], whose queries are of the one and whose keys are of the
+ * other. Where both run apart (with a cache), the keys and values of that attention are variables
+ * "cross.k.<layer>" and "cross.v.<layer>" [heads, cross_capacity, D], which the encoder's net writes at the
+ * input source.rows i32 [M] (tuff_net_remember), and the decoder's reads. */
 struct tuff_net {
     tuff_graph *g;
     const tuff_config *config; /* of the stack that is built */
@@ -59,6 +69,7 @@ struct tuff_net {
     int64_t rope_positions;    /* rows of the rope tables; no token sees one so far behind it */
     const tuff_net_hook *hook; /* NULL: none */
     bool balance;              /* the loss of routers is wanted, where the config has one */
+    bool noise; /* what is read of the tokens' table gets noise: inputs "dropout_seed", "noise" */
 
     /* made by tuff_net_begin */
     tuff_stream main, source;
@@ -67,6 +78,7 @@ struct tuff_net {
     tuff_tensor *memory;      /* the encoder's states [M, C] */
     tuff_tensor *balanced;    /* the input "balance.tokens" */
     tuff_tensor *balances[2]; /* sums over layers: tokens of each expert, its probabilities; both [E] */
+    tuff_tensor *prefix;      /* the hook's own, of the point `keys` */
 };
 
 /* Makes the inputs. */
@@ -82,6 +94,8 @@ const char *tuff_net_name(tuff_net *net, const char *format, ...) TUFF_PRINTF(2,
 
 /* Hugging Face's name of a part; for a part that is a tensor, the tensor's. */
 const char *tuff_net_module(tuff_net *net, const char *part, int layer);
+/* The input "dropout_seed". */
+tuff_tensor *tuff_net_seed(tuff_net *net);
 /* Rows of a part's table [rows, hidden_size] at ids. `index_name` is the input that the gradient needs. */
 tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_tensor *ids,
                             const char *index_name);
@@ -98,7 +112,7 @@ tuff_tensor *tuff_net_activate(tuff_net *net, tuff_activation activation, tuff_t
 /* [N, n * D] as heads [N, n, D], and back. */
 tuff_tensor *tuff_net_split_heads(tuff_net *net, tuff_tensor *x, int64_t n);
 tuff_tensor *tuff_net_join_heads(tuff_net *net, tuff_tensor *x);
-/* x [N, H, D] turned by the stream's positions; x itself without rotary positions. */
+/* x [N, H, D] rotated by the stream's positions; x itself without rotary positions. */
 tuff_tensor *tuff_net_rope(tuff_net *net, tuff_rotary rope, tuff_tensor *x);
 /* The bias of attention by distance, [H, columns], of models whose config has distance_buckets, from the
  * table that stands in a layer; *out_zero is the column of a token's own position. */

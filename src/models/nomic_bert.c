@@ -51,7 +51,7 @@ static tuff_status read_rope(const cJSON *json, const char *where, tuff_config *
     TUFF_TRY(tuff_json_number(json, "rotary_emb_base", where, &c->rope.theta));
     TUFF_TRY(tuff_json_number(json, "rotary_emb_fraction", where, &fraction));
     if (fraction != 1)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: rotary_emb_fraction is %g; Tuff turns whole heads only",
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: rotary_emb_fraction is %g; Tuff rotates whole heads only",
                          where, fraction);
     TUFF_TRY(tuff_rope_read_hf(json, where, c));
     return tuff_rope_check(c, where);

@@ -55,7 +55,7 @@ int tuff_param_file_shape(const tuff_param *param, bool gguf, int64_t out_shape[
         out_shape[1] = param->shape[0];
         return 2;
     }
-    if (source->layout == TUFF_LAYOUT_TURNS) {
+    if (source->layout == TUFF_LAYOUT_ALTERNATING) {
         out_shape[1] = param->rank > 2 ? param->shape[2] : source->heads * param->shape[1];
         if (param->rank > 2) out_shape[2] = source->heads * param->shape[1];
         return param->rank;
@@ -141,11 +141,11 @@ static void set_head(tuff_params *params, const tuff_config *config, const tuff_
 }
 
 /* "experts.gate_proj.weight" is every other column of "experts.gate_up_proj". */
-static void set_turns(tuff_params *params, const char *name, tuff_source *out)
+static void set_alternating(tuff_params *params, const char *name, tuff_source *out)
 {
     static const struct {
         const char *own, *file;
-        int64_t turns, turn;
+        int64_t parts, part;
     } of[] = {{"gate_proj.", "gate_up_proj", 2, 0},
               {"up_proj.", "gate_up_proj", 2, 1},
               {"down_proj.", "down_proj", 1, 0}};
@@ -154,9 +154,9 @@ static void set_turns(tuff_params *params, const char *name, tuff_source *out)
         if (!at || at[-1] != '.') continue;
         out->name = tuff_arena_printf(&params->arena, "%.*s%s%s", (int)(at - name), name, of[i].file,
                                       tuff_ends_with(name, ".bias") ? "_bias" : "");
-        out->layout = TUFF_LAYOUT_TURNS;
-        out->heads = of[i].turns;
-        out->head = of[i].turn;
+        out->layout = TUFF_LAYOUT_ALTERNATING;
+        out->heads = of[i].parts;
+        out->head = of[i].part;
         return;
     }
 }
@@ -175,7 +175,7 @@ static tuff_status set_fused(tuff_params *params, const tuff_part *part, tuff_pa
     const char *layer = strstr(p->hf.name, "layers."),
                *rest = layer ? strchr(layer + strlen("layers."), '.') : NULL;
     for (size_t i = 0; i < sizeof of / sizeof *of && rest; i++) {
-        if (!tuff_ends_with(part->gguf, of[i].gguf)) continue;
+        if (!tuff_ends_with(part->gguf, of[i].gguf) || tuff_ends_with(part->hf, ".router")) continue;
         p->fused.name = tuff_arena_printf(&params->arena, "%.*s.mlp.%s", (int)(rest - p->hf.name), p->hf.name,
                                           of[i].file);
         p->fused.heads = of[i].heads;
@@ -196,13 +196,13 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
     if (!part || part->kind == TUFF_PART_UNNAMED) return TUFF_OK;
     p->gguf.name = gguf_name(params, alias_of(config->arch, part->gguf), layer, p->name + size);
     if (!p->gguf.name) return tuff_fail_memory("the list of a model's parameters");
-    if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.more = 1;
+    if (p->role == TUFF_ROLE_NORM && config->norm_plus_one) p->gguf.added = 1;
     if (part->kind == TUFF_PART_POSITIONS) p->gguf.skip = config->position_offset;
     if (part->kind == TUFF_PART_CONV1D && p->rank == 2) p->hf.layout = TUFF_LAYOUT_TRANSPOSED;
     if (part->kind == TUFF_PART_EXPERTS) p->hf.stack = p->shape[0];
     if (p->role == TUFF_ROLE_MATRIX && (part->kind == TUFF_PART_EXPERTS || part->kind == TUFF_PART_ROUTER))
         TUFF_TRY(set_fused(params, part, p));
-    if (part->kind == TUFF_PART_TURNS) set_turns(params, p->hf.name, &p->hf);
+    if (part->kind == TUFF_PART_ALTERNATING) set_alternating(params, p->hf.name, &p->hf);
     if (!p->hf.name) return tuff_fail_memory("the list of a model's parameters");
     p->router = part->kind == TUFF_PART_ROUTER && p->role == TUFF_ROLE_MATRIX;
     if (part->kind == TUFF_PART_HEADS) set_head(params, config, part, layer, p->name + size, &p->gguf);
@@ -211,8 +211,8 @@ static tuff_status find_sources(tuff_params *params, const tuff_config *config, 
         p->gguf.heads = config->kv_heads;
         p->gguf.queries = config->heads / config->kv_heads;
     }
-    bool turned = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
-    if (!turned || !config->arch->gguf_interleaves) return TUFF_OK;
+    bool rotary = part->kind == TUFF_PART_Q || part->kind == TUFF_PART_K;
+    if (!rotary || !config->arch->gguf_interleaves) return TUFF_OK;
     p->gguf.layout = TUFF_LAYOUT_INTERLEAVED;
     p->gguf.heads = part->kind == TUFF_PART_Q ? config->heads : config->kv_heads;
     return TUFF_OK;

@@ -27,7 +27,8 @@ typedef enum tuff_layout {
     TUFF_LAYOUT_TRANSPOSED,  /* [in, out]: GPT-2's Conv1D in Hugging Face's files */
     TUFF_LAYOUT_INTERLEAVED, /* rows of a head as pairs (2i, 2i + 1), where memory has them half-split */
     TUFF_LAYOUT_HEADS, /* vectors of so many heads, one parameter after the other, are one tensor's rows */
-    TUFF_LAYOUT_TURNS, /* [experts, in, n * out] or [experts, n * out]: columns of n matrices by turns */
+    TUFF_LAYOUT_ALTERNATING, /* [experts, in, n * out] or [experts, n * out]: columns of n matrices alternate
+                              */
     TUFF_LAYOUT_QKV /* all queries, all keys, all values, where memory has those of one key/value head after
                      * the other */
 } tuff_layout;
@@ -38,11 +39,11 @@ enum { TUFF_PARAM_NAME = 256 }; /* room for the name of a tensor */
 typedef struct tuff_source {
     const char *name; /* NULL: the format has no name for it */
     tuff_layout layout;
-    int64_t heads;   /* whose rows have another order; QKV: key/value heads; TURNS: how many matrices */
+    int64_t heads;   /* whose rows have another order; QKV: key/value heads; ALTERNATING: how many matrices */
     int64_t queries; /* QKV: heads of queries for each of these */
-    int64_t head;    /* HEADS, TURNS: which of them it is */
+    int64_t head;    /* HEADS, ALTERNATING: which of them it is */
     int64_t skip;    /* rows that come before the file's first */
-    double more;     /* what the file's numbers are more than those in memory */
+    double added;    /* what the file's numbers are larger by than those in memory */
     int64_t stack; /* so many tensors, one for each first index, whose number is the name's '*'; 0: one tensor
                       of them all */
 } tuff_source;
@@ -114,15 +115,16 @@ TUFF_MUST_USE tuff_status tuff_params_declare(tuff_params *params, const tuff_co
  * number. */
 typedef enum tuff_part_kind {
     TUFF_PART_PLAIN,
-    TUFF_PART_CONV1D,    /* Hugging Face's files hold the transpose */
-    TUFF_PART_Q,         /* query rows: GGUF interleaves them where the architecture says so */
-    TUFF_PART_K,         /* key rows */
-    TUFF_PART_QKV,       /* rows of queries, keys and values by head: GGUF has them one after the other */
-    TUFF_PART_UNNAMED,   /* GGUF has no name for it: what stands there is the part's name in Tuff only */
-    TUFF_PART_POSITIONS, /* a table of positions: GGUF's begins with the first that texts have */
-    TUFF_PART_HEADS,     /* norms "<name>.<head>.weight", which are rows of one tensor in GGUF */
-    TUFF_PART_ROUTER,    /* what chooses experts */
-    TUFF_PART_TURNS,  /* matrices of all experts in one tensor, as gpt-oss has them in Hugging Face's files */
+    TUFF_PART_CONV1D,      /* Hugging Face's files hold the transpose */
+    TUFF_PART_Q,           /* query rows: GGUF interleaves them where the architecture says so */
+    TUFF_PART_K,           /* key rows */
+    TUFF_PART_QKV,         /* rows of queries, keys and values by head: GGUF has them one after the other */
+    TUFF_PART_UNNAMED,     /* GGUF has no name for it: what stands there is the part's name in Tuff only */
+    TUFF_PART_POSITIONS,   /* a table of positions: GGUF's begins with the first that texts have */
+    TUFF_PART_HEADS,       /* norms "<name>.<head>.weight", which are rows of one tensor in GGUF */
+    TUFF_PART_ROUTER,      /* what chooses experts */
+    TUFF_PART_ALTERNATING, /* matrices of all experts in one tensor, as gpt-oss has them in Hugging Face's
+                              files */
     TUFF_PART_EXPERTS /* a matrix for each expert: Hugging Face's files have them apart, '*' is the number */
 } tuff_part_kind;
 typedef struct tuff_part {

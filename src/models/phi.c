@@ -1,5 +1,5 @@
 /* Phi-1, 1.5 and 2 (Microsoft 2023): one LayerNorm for attention and feed-forward side by side, of which a
- * share of each head turns; biases everywhere, also on what scores the vocabulary. */
+ * share of each head rotates; biases everywhere, also on what scores the vocabulary. */
 #include "models/decoder.h"
 
 static void derive(tuff_config *c)

@@ -1,5 +1,5 @@
 /* Phi-3 and Phi-4-mini (Microsoft 2024): Llama's layers, with one matrix for queries, keys and values and one
- * for both halves of the gated layer, positions that may turn a share of each head, and LongRoPE's factors.
+ * for both halves of the gated layer, positions that may rotate a share of each head, and LongRoPE's factors.
  */
 #include "models/decoder.h"
 

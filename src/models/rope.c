@@ -43,7 +43,7 @@ static tuff_status read_factors(const cJSON *object, const char *key, const char
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key), *item;
     if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != pairs)
         return tuff_fail(TUFF_BAD_FORMAT,
-                         "%s: %s must be a list of %lld numbers, one for each pair that turns", where, key,
+                         "%s: %s must be a list of %lld numbers, one for each pair that rotates", where, key,
                          (long long)pairs);
     tuff_free(*out);
     double *to = *out = tuff_alloc_array((size_t)pairs, sizeof *to);
@@ -153,13 +153,13 @@ static tuff_status read_scaling(const cJSON *object, const char *where, const tu
     return from ? tuff_rope_check_attention(where, from, spec->attention) : TUFF_OK;
 }
 
-/* Of the architectures that have it, the first dims turn. */
+/* Of the architectures that have it, the first dims rotate. */
 tuff_status tuff_rope_set_share(const char *key, double share, const char *where, tuff_config *c)
 {
     c->rotary_dims = 0;
     if (share == 1) return TUFF_OK;
     if (!c->arch->partial_rotary)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is %g; Tuff turns whole heads of this architecture only",
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is %g; Tuff rotates whole heads of this architecture only",
                          where, key, share);
     c->rotary_dims = (int64_t)((double)c->head_dim * share);
     if (share > 0 && c->rotary_dims >= 2 && c->rotary_dims <= c->head_dim) return TUFF_OK;
@@ -233,7 +233,7 @@ tuff_status tuff_rope_check(const tuff_config *c, const char *where)
 {
     if (c->rotary_dims < 0)
         return tuff_fail(TUFF_BAD_FORMAT,
-                         "%s: the share of a head of %lld that turns by default is less than two dims; "
+                         "%s: the share of a head of %lld that rotates by default is less than two dims; "
                          "partial_rotary_factor must say another",
                          where, (long long)c->head_dim);
     if (c->rope.theta > 0) return TUFF_OK; /* how large it may be is checked with all sizes */

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "models/model.h"
 
-/* Factors of a tensor, one for each pair that turns. */
+/* Factors of a tensor, one for each pair that rotates. */
 static tuff_status read_tensor(const tuff_gguf *gguf, const tuff_weight *weight, int64_t pairs, double **out)
 {
     if (weight->rank != 1 || weight->shape[0] != pairs)
@@ -146,10 +146,11 @@ static tuff_status check_dims(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_int(gguf, tuff_gguf_key_of(c, "rope.dimension_count", k), &dims));
     if (dims == c->head_dim) return TUFF_OK;
     if (!c->arch->partial_rotary || dims < 2 || dims > c->head_dim)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: rope.dimension_count is %lld of a head of %lld; Tuff turns whole heads of this "
-                         "architecture only",
-                         gguf->file, (long long)dims, (long long)c->head_dim);
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: rope.dimension_count is %lld of a head of %lld; Tuff rotates whole heads of this "
+            "architecture only",
+            gguf->file, (long long)dims, (long long)c->head_dim);
     c->rotary_dims = dims;
     return TUFF_OK;
 }

@@ -13,16 +13,17 @@ static void plain(double theta, int64_t pairs, float *out)
         out[i] = (float)(1.0 / (double)(float)pow(theta, (double)i / (double)pairs));
 }
 
-/* The dim whose pair turns so often within the positions of the training. */
-static double dim_of_turns(const tuff_rope_spec *spec, double turns, int64_t dims)
+/* The dim whose pair rotates so often within the positions of the training. */
+static double dim_of_rotations(const tuff_rope_spec *spec, double rotations, int64_t dims)
 {
-    return (double)dims * log(spec->original / (turns * two_pi)) / (2 * log(spec->theta));
+    return (double)dims * log(spec->original / (rotations * two_pi)) / (2 * log(spec->theta));
 }
 
 /* Fast pairs stay, slow ones are divided by the factor, between them one passes into the other. */
 static void yarn(const tuff_rope_spec *spec, int64_t pairs, float *out)
 {
-    double begin = dim_of_turns(spec, spec->high, 2 * pairs), end = dim_of_turns(spec, spec->low, 2 * pairs);
+    double begin = dim_of_rotations(spec, spec->high, 2 * pairs),
+           end = dim_of_rotations(spec, spec->low, 2 * pairs);
     if (!spec->exact) {
         begin = floor(begin);
         end = ceil(end);
@@ -39,8 +40,8 @@ static void yarn(const tuff_rope_spec *spec, int64_t pairs, float *out)
 static void llama3(const tuff_rope_spec *spec, int64_t pairs, float *out)
 {
     for (int64_t i = 0; i < pairs; i++) {
-        double turns = spec->original * out[i] / two_pi; /* within the positions of the training */
-        double fast = fmin(fmax((turns - spec->low) / (spec->high - spec->low), 0), 1);
+        double rotations = spec->original * out[i] / two_pi; /* within the positions of the training */
+        double fast = fmin(fmax((rotations - spec->low) / (spec->high - spec->low), 0), 1);
         out[i] = (float)(out[i] / spec->factor * (1 - fast) + out[i] * fast);
     }
 }

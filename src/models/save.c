@@ -158,6 +158,7 @@ static tuff_status save_hf(const tuff_model *model, tuff_dtype dtype, const tuff
     tuff_stage *stage = NULL;
     TUFF_TRY(tuff_stage_open(directory, &stage));
     tuff_status status = tuff_model_write_hf(model, NULL, dtype, watch, stage);
+    if (status == TUFF_OK) status = tuff_save_sentence_hf(model, tuff_stage_path(stage));
     if (status == TUFF_OK) return tuff_stage_commit(&stage);
     tuff_stage_abort(&stage);
     return status;

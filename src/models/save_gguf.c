@@ -119,6 +119,7 @@ tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_param
     tuff_gguf_put_u32(&gguf, "general.file_type", tuff_mix_get(mix)->file_type);
     if (tuff_storage_block(tuff_mix_get(mix)->type) != TUFF_BLOCK_COUNT)
         tuff_gguf_put_u32(&gguf, "general.quantization_version", QUANTIZATION_VERSION);
+    tuff_model_write_gguf_sampling(model, &gguf);
     model->config.arch->write_gguf(&model->config, &gguf);
     tuff_status status =
         tuff_save_source_open(&from, params->threads, params->flags & TUFF_SAVE_REQUANTIZE, path);
@@ -126,9 +127,11 @@ tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_param
         status = tuff_labels_write_gguf(model, &gguf);
     if (status == TUFF_OK && model->tokenizer)
         status = tuff_vocab_write(model->tokenizer, (uint32_t)model->config.vocab_size, &gguf);
+    if (status == TUFF_OK) status = tuff_save_sentence_gguf(model, &gguf);
     if (status == TUFF_OK)
         status = tuff_gguf_save(path, &gguf, from.items, from.count, tuff_save_source_write, &from);
     if (status == TUFF_OK) say_lost(model, named(&model->params) < model->params.count, path);
+    if (status == TUFF_OK) tuff_save_sentence_say(model, path);
     if (status == TUFF_OK) say_types(&from, path);
     tuff_gguf_builder_free(&gguf);
     tuff_save_source_close(&from);

@@ -8,7 +8,7 @@
 #include "models/importance.h"
 
 enum { PIECE_BYTES = 16 << 20, LOOK_BYTES = 1 << 20 /* between two looks at the watch */ };
-enum { TURN_ROWS = 16 }; /* of the file, gathered together */
+enum { GATHERED_ROWS = 16 }; /* of the file, gathered together */
 
 /* Rows of a tensor on their way into the file. */
 typedef struct rows_out {
@@ -82,7 +82,7 @@ static bool is_transposed(const tuff_save_source *from, const tuff_param *p)
 }
 
 /* GGUF interleaves the rows of this parameter's heads. */
-static bool is_turned(const tuff_save_source *from, const tuff_param *p)
+static bool is_interleaved(const tuff_save_source *from, const tuff_param *p)
 {
     return from->gguf && p->gguf.layout == TUFF_LAYOUT_INTERLEAVED;
 }
@@ -93,10 +93,10 @@ static bool is_by_head(const tuff_save_source *from, const tuff_param *p)
     return from->gguf && p->gguf.layout == TUFF_LAYOUT_QKV;
 }
 
-/* Columns of several matrices are one tensor's, by turns. */
-static bool is_by_turns(const tuff_save_source *from, const tuff_param *p)
+/* Columns of several matrices alternate in one tensor. */
+static bool is_alternating(const tuff_save_source *from, const tuff_param *p)
 {
-    return !from->gguf && p->hf.layout == TUFF_LAYOUT_TURNS;
+    return !from->gguf && p->hf.layout == TUFF_LAYOUT_ALTERNATING;
 }
 
 /* GGUF has the vectors of all heads in one tensor; the parameters follow each other. */
@@ -115,14 +115,14 @@ static int64_t rows_of(const tuff_save_source *from, const tuff_param *p)
 static int64_t rows_at_once(const tuff_save_source *from, const tuff_param *p)
 {
     if (is_transposed(from, p)) return p->shape[0];
-    if (is_turned(from, p)) return p->shape[0] / p->gguf.heads;
+    if (is_interleaved(from, p)) return p->shape[0] / p->gguf.heads;
     if (is_by_head(from, p)) return p->shape[0] / p->gguf.heads / (p->gguf.queries + 2);
     const int64_t rows = PIECE_BYTES / (tuff_param_columns(p) * (int64_t)sizeof(float)) + 1;
     return rows < rows_of(from, p) ? rows : rows_of(from, p);
 }
 
 /* The rows of a head as GGUF has them, (pair, half), from (half, pair) in memory. */
-static void turn(const float *values, int64_t n, int64_t columns, float *out)
+static void interleave(const float *values, int64_t n, int64_t columns, float *out)
 {
     for (int64_t i = 0; i < n; i++)
         memcpy(out + i * columns, values + (i % 2 * (n / 2) + i / 2) * columns,
@@ -138,7 +138,8 @@ static int64_t block_in_memory(const tuff_source *file, int64_t block)
     return head * (queries + 2) + queries + which;
 }
 
-static tuff_status write_rows(rows_out *out, const tuff_param *p, int64_t index, float *values, float *turned)
+static tuff_status write_rows(rows_out *out, const tuff_param *p, int64_t index, float *values,
+                              float *interleaved)
 {
     const tuff_save_source *from = out->from;
     const int64_t columns = tuff_param_columns(p), step = rows_at_once(from, p), rows = rows_of(from, p),
@@ -152,10 +153,10 @@ static tuff_status write_rows(rows_out *out, const tuff_param *p, int64_t index,
         if (out->weights) out->of_matrix = out->weights + matrix * columns;
         if (is_by_head(from, p)) at = block_in_memory(&p->gguf, r / step) * step;
         TUFF_TRY(tuff_model_read(from->model, p, from->store, at, at + n, values));
-        for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.more != 0; i++)
-            values[i] = (float)(values[i] + p->gguf.more);
-        if (turned) turn(values, n, columns, turned);
-        TUFF_TRY(put(out, turned ? turned : values, (size_t)(n * columns)));
+        for (int64_t i = 0; i < n * columns && from->gguf && p->gguf.added != 0; i++)
+            values[i] = (float)(values[i] + p->gguf.added);
+        if (interleaved) interleave(values, n, columns, interleaved);
+        TUFF_TRY(put(out, interleaved ? interleaved : values, (size_t)(n * columns)));
     }
     return TUFF_OK;
 }
@@ -202,28 +203,28 @@ static tuff_status copy_blocks(tuff_save_source *from, const tuff_weight *weight
     return status;
 }
 
-/* Columns of all that take turns in a tensor, expert by expert; `first` has the first turn. */
-static tuff_status write_turns(const rows_out *out, const tuff_param *first)
+/* Columns of all that alternate in a tensor, expert by expert; `first` has the first one. */
+static tuff_status write_alternating(const rows_out *out, const tuff_param *first)
 {
     const tuff_params *params = &out->from->model->params;
-    const int64_t turns = first->hf.heads, wide = first->shape[1], in = first->rank > 2 ? first->shape[2] : 1,
+    const int64_t parts = first->hf.heads, wide = first->shape[1], in = first->rank > 2 ? first->shape[2] : 1,
                   rows = tuff_param_rows(first) / first->shape[0];
-    float *values = tuff_alloc_array((size_t)(turns * wide * in), sizeof *values),
-          *columns = tuff_alloc_array((size_t)(TURN_ROWS * turns * wide), sizeof *columns);
+    float *values = tuff_alloc_array((size_t)(parts * wide * in), sizeof *values),
+          *columns = tuff_alloc_array((size_t)(GATHERED_ROWS * parts * wide), sizeof *columns);
     tuff_status status = values && columns ? TUFF_OK : tuff_fail_memory("rows of a weight");
     for (int64_t e = 0; e < first->shape[0] && status == TUFF_OK; e++) {
         for (size_t i = 0; i < params->count && status == TUFF_OK; i++) {
             const tuff_param *p = &params->items[i];
-            if (p->hf.layout == TUFF_LAYOUT_TURNS && strcmp(p->hf.name, first->hf.name) == 0)
+            if (p->hf.layout == TUFF_LAYOUT_ALTERNATING && strcmp(p->hf.name, first->hf.name) == 0)
                 status = tuff_model_read(out->from->model, p, out->from->store, e * rows, (e + 1) * rows,
                                          values + p->hf.head * wide * in);
         }
-        for (int64_t k = 0; k < in && status == TUFF_OK; k += TURN_ROWS) {
-            const int64_t n = in - k < TURN_ROWS ? in - k : TURN_ROWS;
+        for (int64_t k = 0; k < in && status == TUFF_OK; k += GATHERED_ROWS) {
+            const int64_t n = in - k < GATHERED_ROWS ? in - k : GATHERED_ROWS;
             for (int64_t i = 0; i < n; i++)
-                for (int64_t c = 0; c < turns * wide; c++)
-                    columns[i * turns * wide + c] = values[(c % turns * wide + c / turns) * in + k + i];
-            status = put(out, columns, (size_t)(n * turns * wide));
+                for (int64_t c = 0; c < parts * wide; c++)
+                    columns[i * parts * wide + c] = values[(c % parts * wide + c / parts) * in + k + i];
+            status = put(out, columns, (size_t)(n * parts * wide));
         }
     }
     tuff_free(values);
@@ -234,21 +235,21 @@ static tuff_status write_turns(const rows_out *out, const tuff_param *first)
 static tuff_status write_param(rows_out *out, const tuff_param *p, int64_t index)
 {
     const tuff_save_source *from = out->from;
-    const bool by_turns = is_by_turns(from, p);
-    const size_t n = by_turns ? (size_t)(TURN_ROWS * p->hf.heads * p->shape[1])
-                              : (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
-    const bool as_is = out->item->storage == TUFF_STORE_F32, turned = is_turned(from, p);
+    const bool alternating = is_alternating(from, p);
+    const size_t n = alternating ? (size_t)(GATHERED_ROWS * p->hf.heads * p->shape[1])
+                                 : (size_t)(rows_at_once(from, p) * tuff_param_columns(p));
+    const bool as_is = out->item->storage == TUFF_STORE_F32, interleaved = is_interleaved(from, p);
     float *values = tuff_alloc_array(n, sizeof *values);
-    float *order = turned ? tuff_alloc_array(n, sizeof *order) : NULL;
+    float *order = interleaved ? tuff_alloc_array(n, sizeof *order) : NULL;
     out->converted = as_is ? NULL : tuff_alloc(bytes_of(out->item->storage, n));
-    tuff_status status = values && (order || !turned) && (out->converted || as_is)
+    tuff_status status = values && (order || !interleaved) && (out->converted || as_is)
                              ? TUFF_OK
                              : tuff_fail_memory("rows of a weight");
     if (status == TUFF_OK && from->importance && p->rank > 1)
         status = tuff_importance_weights(from->importance, p->name, p->rank > 2 ? p->shape[0] : 1,
                                          tuff_param_columns(p), &out->weights);
-    if (status == TUFF_OK && by_turns)
-        status = write_turns(out, p);
+    if (status == TUFF_OK && alternating)
+        status = write_alternating(out, p);
     else if (status == TUFF_OK)
         status = is_transposed(from, p) ? write_transposed(out, p, values)
                                         : write_rows(out, p, index, values, order);
@@ -293,7 +294,7 @@ static tuff_status list_param(tuff_save_source *from, const tuff_param *p)
     const int64_t tensors = tuff_param_file_tensors(p, from->gguf);
     if (!(from->gguf ? p->gguf.name : p->hf.name) || (is_of_heads(from, p) && p->gguf.head > 0))
         return TUFF_OK;
-    if (is_by_turns(from, p) && p->hf.head > 0) return TUFF_OK;
+    if (is_alternating(from, p) && p->hf.head > 0) return TUFF_OK;
     for (int64_t i = 0; i < tensors; i++) {
         const char *name = tuff_param_file_name(p, from->gguf, i, text);
         tuff_save_item *item = &from->items[from->count];
@@ -330,7 +331,8 @@ static tuff_status check_requantized(const tuff_save_source *from)
         const tuff_param *p = from->parts[i].param;
         const tuff_weight *weight = p ? tuff_model_weight(from->model, p) : NULL;
         if (!weight || p->merged) continue; /* merged: other numbers than those that are quantized */
-        const tuff_storage stored = tuff_turns_packed(from->model, p) ? TUFF_STORE_MXFP4 : weight->storage;
+        const tuff_storage stored =
+            tuff_alternating_packed(from->model, p) ? TUFF_STORE_MXFP4 : weight->storage;
         if (tuff_storage_block(from->items[i].storage) == TUFF_BLOCK_COUNT ||
             tuff_storage_block(stored) == TUFF_BLOCK_COUNT || stored == from->items[i].storage)
             continue;

@@ -40,4 +40,14 @@ TUFF_MUST_USE tuff_status tuff_save_source_write(void *user, size_t index, tuff_
 TUFF_MUST_USE tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_params *params,
                                                 tuff_mix mix, const char *path);
 
+/* ---- save_sentence.c: how vectors are made of states */
+
+/* Writes what sentence-transformers wants into the directory of a model that has it, or whose GGUF has a
+ * pooling. */
+TUFF_MUST_USE tuff_status tuff_save_sentence_hf(const tuff_model *model, const char *directory);
+/* The pooling, by its number in GGUF. */
+TUFF_MUST_USE tuff_status tuff_save_sentence_gguf(const tuff_model *model, tuff_gguf_builder *gguf);
+/* Warns of what the GGUF cannot say. */
+void tuff_save_sentence_say(const tuff_model *model, const char *path);
+
 #endif

@@ -1,4 +1,4 @@
-/* SmolLM3 (Hugging Face 2025): Llama, with layers now and then whose queries and keys are not turned. */
+/* SmolLM3 (Hugging Face 2025): Llama, with layers now and then whose queries and keys are not rotated. */
 #include <string.h>
 
 #include "base/log.h"
@@ -7,7 +7,7 @@
 
 enum { USUAL_INTERVAL = 4 };
 
-/* no_rope_layers has a 1 for each layer that turns; else every no_rope_layer_interval-th does not. */
+/* no_rope_layers has a 1 for each layer that rotates; else every no_rope_layer_interval-th does not. */
 static tuff_status read_no_rope(const cJSON *json, const char *where, tuff_config *c)
 {
     int64_t interval = USUAL_INTERVAL, i = 0;
@@ -21,8 +21,8 @@ static tuff_status read_no_rope(const cJSON *json, const char *where, tuff_confi
                              (long long)c->layers);
         cJSON_ArrayForEach(item, list)
         {
-            bool turns = cJSON_IsTrue(item) || (cJSON_IsNumber(item) && item->valuedouble != 0);
-            c->specs[i++].rope = turns ? TUFF_ROTARY_MAIN : TUFF_ROTARY_NONE;
+            bool rotates = cJSON_IsTrue(item) || (cJSON_IsNumber(item) && item->valuedouble != 0);
+            c->specs[i++].rope = rotates ? TUFF_ROTARY_MAIN : TUFF_ROTARY_NONE;
         }
         return TUFF_OK;
     }
@@ -34,7 +34,7 @@ static tuff_status read_no_rope(const cJSON *json, const char *where, tuff_confi
     return TUFF_OK;
 }
 
-/* Layers that are not turned have the window, when it is used at all. */
+/* Layers that are not rotated have the window, when it is used at all. */
 static tuff_status read_windows(const cJSON *json, const char *where, tuff_config *c)
 {
     bool sliding = false;
@@ -74,20 +74,20 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
 static tuff_status read_gguf(const tuff_gguf *gguf, tuff_config *c)
 {
     char k[64];
-    const tuff_gguf_value *turn = tuff_gguf_find(gguf, tuff_gguf_key_of(c, "rope.layers", k));
+    const tuff_gguf_value *rotates = tuff_gguf_find(gguf, tuff_gguf_key_of(c, "rope.layers", k));
     TUFF_TRY(tuff_decoder_read_gguf(gguf, c));
     TUFF_TRY(read_no_rope(NULL, gguf->file, c));
-    if (!turn) return TUFF_OK;
-    TUFF_TRY(tuff_gguf_ints(gguf, k, &turn));
-    if (turn->count != (uint64_t)c->layers)
+    if (!rotates) return TUFF_OK;
+    TUFF_TRY(tuff_gguf_ints(gguf, k, &rotates));
+    if (rotates->count != (uint64_t)c->layers)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: %s has %llu items, expected one for each of %lld layers",
-                         gguf->file, k, (unsigned long long)turn->count, (long long)c->layers);
+                         gguf->file, k, (unsigned long long)rotates->count, (long long)c->layers);
     for (int64_t i = 0; i < c->layers; i++)
-        c->specs[i].rope = tuff_gguf_int_at(turn, (uint64_t)i) ? TUFF_ROTARY_MAIN : TUFF_ROTARY_NONE;
+        c->specs[i].rope = tuff_gguf_int_at(rotates, (uint64_t)i) ? TUFF_ROTARY_MAIN : TUFF_ROTARY_NONE;
     return TUFF_OK;
 }
 
-/* llama.cpp turns none of every fourth layer; what differs from that Tuff writes and reads as well. */
+/* llama.cpp rotates none of every fourth layer; what differs from that Tuff writes and reads as well. */
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
@@ -103,7 +103,7 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
         tuff_gguf_put_i32s(gguf, tuff_gguf_key_of(c, "rope.layers", k), list, (size_t)c->layers);
         tuff_log(
             TUFF_LOG_WARN,
-            "this model turns the queries and keys of other layers than llama.cpp's %s: its results will "
+            "this model rotates the queries and keys of other layers than llama.cpp's %s: its results will "
             "differ there; in Tuff they do not",
             c->arch->name);
     }

@@ -1,4 +1,4 @@
-/* StableLM (Stability AI 2023): Llama's layers with LayerNorm and a share of each head that turns; perhaps
+/* StableLM (Stability AI 2023): Llama's layers with LayerNorm and a share of each head that rotates; perhaps
  * with attention and feed-forward side by side, behind one norm, and norms of queries and keys of which each
  * head has its own (12B). */
 #include "models/decoder.h"

@@ -130,8 +130,8 @@ static tuff_status read_hf(const cJSON *json, const char *where, tuff_config *c)
     c->head_dim = 64;
     c->intermediate_size = 2048;
     TUFF_TRY(read_all(json, where, "relu", c, &encoder_layers));
-    /* that the output is the table means to transformers that states are scaled before it: newer files say
-     * that by a key of its own; a null, too: that they are not */
+    /* Whether states are scaled before the output. Newer files say so by scale_decoder_outputs, where null
+     * means no; in older ones transformers scales them if the output is the embedding table. */
     bool scaled = c->tied && !cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "scale_decoder_outputs"));
     TUFF_TRY(tuff_json_bool(json, "scale_decoder_outputs", where, &scaled));
     return derive(c, encoder_layers, scaled);

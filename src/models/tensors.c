@@ -63,7 +63,7 @@ const tuff_weight *tuff_model_weight_at(const tuff_model *model, const tuff_para
     char text[TUFF_PARAM_NAME];
     const char *name = tuff_param_file_name(param, model->gguf != NULL, index, text);
     if (model->gguf) return name ? tuff_weights_find(model->gguf->weights, name) : NULL;
-    if (param->hf.layout == TUFF_LAYOUT_TURNS) return tuff_turns_weight(model, param, index);
+    if (param->hf.layout == TUFF_LAYOUT_ALTERNATING) return tuff_alternating_weight(model, param, index);
     return find_named(model, param->is_fused ? param->fused.name : name);
 }
 
@@ -75,7 +75,7 @@ const tuff_weight *tuff_model_weight(const tuff_model *model, const tuff_param *
 int64_t tuff_model_tensors(const tuff_model *model, const tuff_param *param)
 {
     if (param->is_fused) return 1;
-    return tuff_turns_packed(model, param) ? 2 : tuff_param_file_tensors(param, model->gguf != NULL);
+    return tuff_alternating_packed(model, param) ? 2 : tuff_param_file_tensors(param, model->gguf != NULL);
 }
 
 bool tuff_model_has_shape(const tuff_model *model, const tuff_param *param, const tuff_weight *weight,
@@ -123,7 +123,7 @@ static tuff_status check_tensor(const tuff_model *model, const tuff_param *param
 static tuff_status check_param(const tuff_model *model, const tuff_param *param)
 {
     const int64_t tensors = tuff_model_tensors(model, param);
-    if (tuff_turns_packed(model, param)) return tuff_turns_check_packed(model, param);
+    if (tuff_alternating_packed(model, param)) return tuff_alternating_check_packed(model, param);
     for (int64_t i = 0; i < tensors; i++)
         TUFF_TRY(check_tensor(model, param, i));
     return TUFF_OK;

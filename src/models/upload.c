@@ -118,8 +118,8 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
     int64_t row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);
     if (model->gguf && p->gguf.layout == TUFF_LAYOUT_HEADS)
         return read_head(weight, p, begin, end, dtype, out);
-    bool turned = model->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
-    if (p->rank == 1 && !turned) {
+    bool reordered = model->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
+    if (p->rank == 1 && !reordered) {
         if (begin == 0 && end == p->shape[0]) return tuff_weight_read(weight, dtype, out);
         char *whole = tuff_alloc_array((size_t)p->shape[0], (size_t)size);
         if (!whole) return tuff_fail_memory("a vector of a model");
@@ -128,13 +128,13 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
         tuff_free(whole);
         return status;
     }
-    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TURNS)
-        return tuff_turns_read(model, p, begin, end, dtype, out);
+    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_ALTERNATING)
+        return tuff_alternating_read(model, p, begin, end, dtype, out);
     if (p->is_fused) return read_fused(weight, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.stack) return read_stack(model, p, begin, end, dtype, out);
     if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED)
         return read_transposed(weight, p, begin, end, dtype, out);
-    if (!turned) return tuff_weight_read_rows(weight, begin, end, dtype, out);
+    if (!reordered) return tuff_weight_read_rows(weight, begin, end, dtype, out);
     if (p->rank > 1) {
         for (int64_t r = begin; r < end; r++) {
             int64_t from = tuff_param_gguf_row(p, r);
@@ -159,9 +159,9 @@ static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, 
 {
     TUFF_TRY(read_numbers(model, p, begin, end, dtype, out));
     float *values = out; /* of norms and of what is merged: f32 */
-    if (model->gguf && p->gguf.more != 0 && !p->fresh)
+    if (model->gguf && p->gguf.added != 0 && !p->fresh)
         for (int64_t i = 0; i < (end - begin) * tuff_param_columns(p); i++)
-            values[i] = (float)(values[i] - p->gguf.more);
+            values[i] = (float)(values[i] - p->gguf.added);
     return p->merged ? model->merge.rows(model->merge.self, p, begin, end, values) : TUFF_OK;
 }
 
@@ -200,8 +200,8 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
     bool whole = !model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;
     const int64_t all = tuff_param_rows(p);
     int64_t step = whole ? all : PIECE_BYTES / row_bytes + 1;
-    /* and one with turns for each expert of which there are rows */
-    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_TURNS) step = all / p->shape[0];
+    /* and one whose columns alternate for each expert of which there are rows */
+    if (!model->gguf && p->hf.layout == TUFF_LAYOUT_ALTERNATING) step = all / p->shape[0];
     if (step > all) step = all;
     void *rows = tuff_alloc_array((size_t)step, (size_t)row_bytes);
     if (!rows) return tuff_fail_memory("rows of a weight");

@@ -1,10 +1,20 @@
-/* A Llama of one layer whose matrices are stored by the block, and training on it. */
+/* A Llama of one layer with rows of whole blocks; one whose matrices are stored by the block, and training on
+ * it. */
 #ifndef TUFF_TESTS_BLOCKS_MODEL_H
 #define TUFF_TESTS_BLOCKS_MODEL_H
 
 #include <tuff/model.h>
 
+#include "formats/save.h"
 #include "kit/kit.h"
+
+/* A Llama of one layer whose rows are whole blocks of every type: its tensors in a GGUF, f32, of so many
+ * key/value heads of 4, and with an output of its own; returns how many. */
+enum { KIT_WIDE_TENSORS = 12, KIT_WIDE_WIDTH = 256, KIT_WIDE_FFN = 512 };
+size_t kit_wide_items(int64_t kv_heads, bool output, tuff_save_item items[KIT_WIDE_TENSORS]);
+/* Writes it; `give` is asked for the tensors. */
+void kit_wide_save(const char *path, const tuff_save_item *items, size_t count, tuff_save_fn give,
+                   void *user);
 
 enum { KIT_BLOCKS_WORDS = 64, KIT_BLOCKS_IDS = 48, KIT_BLOCKS_STEPS = 4 };
 

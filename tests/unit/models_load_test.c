@@ -205,7 +205,7 @@ static void llama_backwards(tuff_gguf_builder *b)
     tuff_gguf_put_f32(b, "llama.rope.scaling.factor", -4);
 }
 
-/* Fast turns are to be more than slow ones. */
+/* Fast rotations are to be more than slow ones. */
 static void llama_yarn(tuff_gguf_builder *b)
 {
     llama_sizes(b);
@@ -316,7 +316,7 @@ static void same_parameters(const tuff_model *a, const tuff_model *b)
         float *x = tuff_alloc_array(n, sizeof *x), *y = tuff_alloc_array(n, sizeof *y);
         KIT_OK(tuff_model_read(a, p, NULL, 0, p->shape[0], x));
         KIT_OK(tuff_model_read(b, q, NULL, 0, q->shape[0], y));
-        for (size_t e = 0; e < n && p->gguf.more != 0; e++) { /* the file has one more: that rounds */
+        for (size_t e = 0; e < n && p->gguf.added != 0; e++) { /* the file has one more: that rounds */
             assert_true(fabsf(x[e] - y[e]) <= 0x1p-24f);
             x[e] = y[e];
         }

@@ -3,38 +3,21 @@
 #include <tuff/generate.h>
 
 #include "base/rng.h"
-#include "formats/gguf.h"
+#include "kit/blocks_model.h"
 #include "model_fixture.h"
 #include "models/mix.h"
 #include "models/model.h"
 
-enum { WIDTH = 256, FFN = 512, WORDS = 64, HEADS = 4 };
-
-static const tuff_save_item tensors[] = {
-    {"token_embd.weight", TUFF_STORE_F32, 2, {WORDS, WIDTH}},
-    {"blk.0.attn_norm.weight", TUFF_STORE_F32, 1, {WIDTH}},
-    {"blk.0.attn_q.weight", TUFF_STORE_F32, 2, {WIDTH, WIDTH}},
-    {"blk.0.attn_k.weight", TUFF_STORE_F32, 2, {WIDTH, WIDTH}},
-    {"blk.0.attn_v.weight", TUFF_STORE_F32, 2, {WIDTH, WIDTH}},
-    {"blk.0.attn_output.weight", TUFF_STORE_F32, 2, {WIDTH, WIDTH}},
-    {"blk.0.ffn_norm.weight", TUFF_STORE_F32, 1, {WIDTH}},
-    {"blk.0.ffn_gate.weight", TUFF_STORE_F32, 2, {FFN, WIDTH}},
-    {"blk.0.ffn_up.weight", TUFF_STORE_F32, 2, {FFN, WIDTH}},
-    {"blk.0.ffn_down.weight", TUFF_STORE_F32, 2, {WIDTH, FFN}},
-    {"output_norm.weight", TUFF_STORE_F32, 1, {WIDTH}},
-    {"output.weight", TUFF_STORE_F32, 2, {WORDS, WIDTH}},
-};
-enum { TENSORS = sizeof tensors / sizeof *tensors };
-
 typedef struct made {
+    tuff_save_item items[KIT_WIDE_TENSORS];
     float large; /* one number, if not 0 */
 } made;
 
 static tuff_status give(void *user, size_t index, tuff_sink *sink)
 {
     const made *m = user;
-    static float values[FFN * WIDTH];
-    const tuff_save_item *item = &tensors[index];
+    static float values[KIT_WIDE_FFN * KIT_WIDE_WIDTH];
+    const tuff_save_item *item = &m->items[index];
     const size_t n = (size_t)item->shape[0] * (item->rank > 1 ? (size_t)item->shape[1] : 1);
     for (size_t i = 0; i < n; i++)
         values[i] = (float)(0.05 * tuff_rng_normal(3, i, (uint32_t)index, 0) + (item->rank == 1));
@@ -42,22 +25,12 @@ static tuff_status give(void *user, size_t index, tuff_sink *sink)
     return tuff_sink_write(sink, values, n * sizeof *values);
 }
 
-/* A Llama whose rows are whole blocks of every type. */
+/* With as many key/value heads as others. */
 static const char *make(const char *name, float large)
 {
     const char *path = kit_path(name);
-    made m = {large};
-    tuff_gguf_builder b = {0};
-    tuff_gguf_put_text(&b, "general.architecture", "llama");
-    tuff_gguf_put_u32(&b, "llama.block_count", 1);
-    tuff_gguf_put_u32(&b, "llama.context_length", 64);
-    tuff_gguf_put_u32(&b, "llama.embedding_length", WIDTH);
-    tuff_gguf_put_u32(&b, "llama.feed_forward_length", FFN);
-    tuff_gguf_put_u32(&b, "llama.attention.head_count", HEADS);
-    tuff_gguf_put_u32(&b, "llama.vocab_size", WORDS);
-    tuff_gguf_put_f32(&b, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    KIT_OK(tuff_gguf_save(path, &b, tensors, TENSORS, give, &m));
-    tuff_gguf_builder_free(&b);
+    made m = {.large = large};
+    kit_wide_save(path, m.items, kit_wide_items(4, true, m.items), give, &m);
     return path;
 }
 
@@ -117,13 +90,13 @@ static void test_every_type(void **state)
     for (const char *type; (type = tuff_save_type(types)); types++) {
         KIT_OK(save(model, type, 0, path));
         tuff_model *back = model_open(path);
-        tuff_save_item items[TENSORS];
+        tuff_save_item items[KIT_WIDE_TENSORS];
         int64_t number = -1, version = 0;
-        memcpy(items, tensors, sizeof items);
-        tuff_mix_apply((tuff_mix)types, &model->config, false, items, TENSORS);
+        const size_t count = kit_wide_items(4, true, items);
+        tuff_mix_apply((tuff_mix)types, &model->config, false, items, count);
         for (size_t i = 0; i < back->params.count; i++) {
             const tuff_weight *w = tuff_model_weight(back, &back->params.items[i]);
-            for (size_t k = 0; k < TENSORS; k++)
+            for (size_t k = 0; k < count; k++)
                 if (strcmp(items[k].name, w->name) == 0) assert_int_equal(w->storage, items[k].storage);
             const double found = difference(model, back, i);
             if (found > bound_of(w->storage) || (found == 0) != (w->storage == TUFF_STORE_F32))
@@ -154,7 +127,7 @@ static void test_bytes(void **state)
         tuff_generator *generator = NULL;
         const uint64_t before = kit_device_stats(device).bytes;
         uint64_t file = 0;
-        float logits[WORDS];
+        float logits[KIT_BLOCKS_WORDS];
         for (size_t k = 0; k < typed->gguf->weights->count; k++)
             file += typed->gguf->weights->items[k].bytes;
         KIT_OK(tuff_model_get_info(typed, &info));

@@ -222,7 +222,7 @@ static const struct edit {
     {"falcon", "num_ln_in_parallel_attn", "2", "num_ln_in_parallel_attn is 2"},
     {"falcon-groups", "parallel_attn", "false", "parallel_attn is false beside"},
     {"falcon-rw", "num_kv_heads", "2", "num_kv_heads is 2 of 4 heads"},
-    {"falcon", "partial_rotary_factor", "0.5", "turns whole heads"},
+    {"falcon", "partial_rotary_factor", "0.5", "rotates whole heads"},
 };
 
 /* Each of them, set in config.json, was passed over in silence. */
@@ -294,7 +294,7 @@ static void usual_shares_give_way(void **state)
     assert_int_equal(tuff_rope_dims(&model->config), 6);
     tuff_model_destroy(&model);
     kit_edit_file(kit_join(directory, "config.json"), "\"rope_parameters\":", "\"no_rope_parameters\":");
-    refused(directory, TUFF_BAD_FORMAT, "turns by default");
+    refused(directory, TUFF_BAD_FORMAT, "rotates by default");
 }
 
 /* Of two objects of rotary parameters the older one counts, as in transformers. */

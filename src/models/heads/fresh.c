@@ -158,8 +158,8 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         const tuff_param *old = tuff_params_find(&model->base->params, p->name);
         const tuff_weight *weight = tuff_model_weight(model, p);
         tuff_shape expected;
-        p->fresh =
-            !weight || !(tuff_turns_packed(model, p) || tuff_model_has_shape(model, p, weight, &expected));
+        p->fresh = !weight ||
+                   !(tuff_alternating_packed(model, p) || tuff_model_has_shape(model, p, weight, &expected));
         p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
         p->merged = old && old->merged && !p->fresh;
         if (old && !p->fresh && !p->whole) p->stored = old->stored;

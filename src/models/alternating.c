@@ -1,6 +1,6 @@
 /* gpt-oss' experts in Hugging Face's files: one tensor of all experts, [in, n * out] each, whose columns are
- * those of n matrices by turns; or packed: blocks of 32 numbers of 4 bits of rows [n * out, in], and a scale
- * for each block, which are MXFP4 in another order. */
+ * those of n matrices alternately; or packed: blocks of 32 numbers of 4 bits of rows [n * out, in], and a
+ * scale for each block, which are MXFP4 in another order. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,15 +19,15 @@ static const tuff_weight *find(const tuff_model *model, const tuff_param *p, con
     return tuff_weights_find(model->weights, text + strlen(prefix));
 }
 
-const tuff_weight *tuff_turns_weight(const tuff_model *model, const tuff_param *p, int64_t index)
+const tuff_weight *tuff_alternating_weight(const tuff_model *model, const tuff_param *p, int64_t index)
 {
     const tuff_weight *whole = find(model, p, "");
     return whole ? whole : find(model, p, index ? "_scales" : "_blocks");
 }
 
-bool tuff_turns_packed(const tuff_model *model, const tuff_param *p)
+bool tuff_alternating_packed(const tuff_model *model, const tuff_param *p)
 {
-    return !model->gguf && p->hf.layout == TUFF_LAYOUT_TURNS && !find(model, p, "") &&
+    return !model->gguf && p->hf.layout == TUFF_LAYOUT_ALTERNATING && !find(model, p, "") &&
            find(model, p, "_blocks");
 }
 
@@ -87,9 +87,10 @@ static tuff_status check_finite(const tuff_weight *blocks, const tuff_weight *sc
     return TUFF_OK;
 }
 
-tuff_status tuff_turns_check_packed(const tuff_model *model, const tuff_param *p)
+tuff_status tuff_alternating_check_packed(const tuff_model *model, const tuff_param *p)
 {
-    const tuff_weight *blocks = tuff_turns_weight(model, p, 0), *scales = tuff_turns_weight(model, p, 1);
+    const tuff_weight *blocks = tuff_alternating_weight(model, p, 0),
+                      *scales = tuff_alternating_weight(model, p, 1);
     if (p->rank < 3 || p->shape[2] % BLOCK)
         return tuff_fail(
             TUFF_UNSUPPORTED,
@@ -108,7 +109,8 @@ tuff_status tuff_turns_check_packed(const tuff_model *model, const tuff_param *p
 static tuff_status read_packed_row(const tuff_model *model, const tuff_param *p, int64_t row, uint8_t *room,
                                    uint8_t *out)
 {
-    const tuff_weight *packed = tuff_turns_weight(model, p, 0), *scales = tuff_turns_weight(model, p, 1);
+    const tuff_weight *packed = tuff_alternating_weight(model, p, 0),
+                      *scales = tuff_alternating_weight(model, p, 1);
     const int64_t blocks = p->shape[2] / BLOCK, at = row * p->hf.heads + p->hf.head;
     uint8_t *of_scales = room + blocks * NIBBLES;
     TUFF_TRY(
@@ -144,12 +146,12 @@ static tuff_status read_packed(const tuff_model *model, const tuff_param *p, int
     return status;
 }
 
-/* Rows [begin, end) of one expert's matrix [wide, in], in a tensor of [in, turns * wide] for each. */
+/* Rows [begin, end) of one expert's matrix [wide, in], in a tensor of [in, parts * wide] for each. */
 static tuff_status read_expert(const tuff_weight *weight, const tuff_param *p, int64_t expert, int64_t begin,
                                int64_t end, tuff_dtype dtype, char *out)
 {
     enum { ROWS = 16 };
-    const int64_t turns = p->hf.heads, all = turns * p->shape[1], in = p->rank > 2 ? p->shape[2] : 1;
+    const int64_t parts = p->hf.heads, all = parts * p->shape[1], in = p->rank > 2 ? p->shape[2] : 1;
     const size_t size = tuff_dtype_size(dtype);
     char *rows = tuff_alloc_array((size_t)(ROWS * all), size);
     if (!rows) return tuff_fail_memory("rows of a weight");
@@ -160,19 +162,19 @@ static tuff_status read_expert(const tuff_weight *weight, const tuff_param *p, i
         for (int64_t r = begin; r < end && status == TUFF_OK; r++)
             for (int64_t i = 0; i < n; i++)
                 memcpy(out + (size_t)((r - begin) * in + k + i) * size,
-                       rows + (size_t)(i * all + turns * r + p->hf.head) * size, size);
+                       rows + (size_t)(i * all + parts * r + p->hf.head) * size, size);
     }
     tuff_free(rows);
     return status;
 }
 
-tuff_status tuff_turns_read(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
-                            tuff_dtype dtype, void *out)
+tuff_status tuff_alternating_read(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                                  tuff_dtype dtype, void *out)
 {
-    const tuff_weight *weight = tuff_turns_weight(model, p, 0);
+    const tuff_weight *weight = tuff_alternating_weight(model, p, 0);
     const int64_t wide = p->rank > 2 ? p->shape[1] : 1; /* rows of an expert */
     const size_t row_bytes = tuff_dtype_bytes(dtype, tuff_param_columns(p));
-    if (tuff_turns_packed(model, p)) return read_packed(model, p, begin, end, dtype, out);
+    if (tuff_alternating_packed(model, p)) return read_packed(model, p, begin, end, dtype, out);
     for (int64_t r = begin, next; r < end; r = next) {
         const int64_t first = r / wide * wide;
         char *to = (char *)out + (size_t)(r - begin) * row_bytes;
