@@ -21,11 +21,12 @@ static const tuff_method *find_method(const char *peft_type)
     return NULL;
 }
 
-/* "LORA, IA3, PROMPT_TUNING", for an error text. */
-static void list_methods(tuff_buf *out)
+/* "LORA, IA3, PROMPT_TUNING", for an error text: all, or those that files are of. */
+static void list_methods(bool of_files, tuff_buf *out)
 {
     for (size_t i = 0; i < METHODS; i++)
-        tuff_buf_printf(out, "%s%s", i ? ", " : "", methods[i]->peft_type);
+        if (methods[i]->open || !of_files)
+            tuff_buf_printf(out, "%s%s", out->size ? ", " : "", methods[i]->peft_type);
 }
 
 void tuff_adapter_destroy(tuff_adapter **adapter)
@@ -44,6 +45,8 @@ void tuff_adapter_destroy(tuff_adapter **adapter)
     *adapter = NULL;
 }
 
+static const tuff_net_points no_points;
+
 static tuff_status new_adapter(const tuff_model *model, const tuff_method *method, tuff_adapter **out_adapter)
 {
     tuff_adapter *a = *out_adapter = tuff_alloc(sizeof *a);
@@ -51,6 +54,7 @@ static tuff_status new_adapter(const tuff_model *model, const tuff_method *metho
     a->method = method;
     a->model = model;
     a->hook = (tuff_net_hook){&method->points, a, &a->whole_names};
+    a->off = (tuff_net_hook){&no_points, a, &a->whole_names};
     return TUFF_OK;
 }
 
@@ -61,7 +65,7 @@ tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_sett
     const tuff_method *method = find_method(settings->peft_type);
     if (!method) {
         tuff_buf known = {0};
-        list_methods(&known);
+        list_methods(false, &known);
         tuff_status status =
             tuff_fail(TUFF_INVALID_ARGUMENT, "peft_type is \"%s\", which Tuff does not have; it has %s",
                       settings->peft_type, known.data ? known.data : "others");
@@ -78,9 +82,9 @@ static tuff_status open_files(const tuff_model *model, tuff_peft_files **files, 
                               tuff_adapter **out_adapter)
 {
     const tuff_method *method = find_method((*files)->kind);
-    if (!method) {
+    if (!method || !method->open) {
         tuff_buf known = {0};
-        list_methods(&known);
+        list_methods(true, &known);
         tuff_status status =
             tuff_fail(TUFF_UNSUPPORTED, "%s: 'peft_type' is '%s'; adapters of type %s can be read",
                       (*files)->config_path, (*files)->kind, known.data ? known.data : "LORA");
@@ -158,9 +162,19 @@ const tuff_net_hook *tuff_adapter_hook(tuff_adapter *adapter, bool training)
     return &adapter->hook;
 }
 
+const tuff_net_hook *tuff_adapter_off(const tuff_adapter *adapter)
+{
+    return adapter ? &adapter->off : NULL;
+}
+
 int64_t tuff_adapter_virtual_tokens(const tuff_adapter *adapter)
 {
     return adapter ? adapter->virtual_tokens : 0;
+}
+
+bool tuff_adapter_silent(const tuff_adapter *adapter)
+{
+    return adapter && adapter->silent;
 }
 
 /* ---- tensors */
@@ -213,6 +227,7 @@ tuff_status tuff_adapter_read(const tuff_adapter *a, size_t index, int64_t begin
 {
     const tuff_adapter_tensor *t = &a->tensors[index];
     TUFF_TRY(tuff_weights_check_files(a->weights));
+    if (t->gathered) return a->method->gather(a, index, begin, end, out);
     if (!t->rows_of) return tuff_weight_read_rows(t->weight, begin, end, TUFF_F32, out);
     for (int64_t r = begin; r < end; r++, out += t->shape[1]) {
         const int64_t from = tuff_param_gguf_row(t->rows_of, r);
@@ -231,8 +246,8 @@ static tuff_status upload_one(const tuff_adapter *a, const tuff_adapter_tensor *
     if (!values) return tuff_fail_memory("an adapter's weights");
     tuff_status status;
     if (t == &a->tensors[i])
-        status = t->weight ? tuff_adapter_read(a, i, 0, t->rank > 1 ? t->shape[0] : 1, values)
-                           : a->method->start(a, i, values);
+        status = t->weight || t->gathered ? tuff_adapter_read(a, i, 0, t->rank > 1 ? t->shape[0] : 1, values)
+                                          : a->method->start(a, i, values);
     else
         status = a->method->fill(a, i, values);
     if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, values, n);

@@ -17,15 +17,22 @@ typedef struct tuff_adapter_settings {
     const char *targets;     /* last parts of module names, separated by commas ("q_proj,attn.c_proj"), or
                                 "all-linear"; NULL: the method's default for the architecture */
     const char *feedforward; /* IA3: those of them whose input is scaled; NULL: as the default has it */
-    int64_t rank;            /* LoRA */
+    int64_t rank;            /* LoRA, VeRA; 0: PEFT's preset */
     double alpha, dropout;   /* LoRA: the scale is alpha / rank; of the layer's input, while training */
     bool use_rslora;         /* LoRA: it is alpha / sqrt(rank) */
     bool use_dora;           /* LoRA: rows of what it makes have magnitudes of their own */
+    const char *bias; /* LoRA: which biases are trained too, "none", "all" or "lora_only"; NULL: none */
     const char *rank_pattern,
-        *alpha_pattern;     /* LoRA: "q_proj=4,v_proj=16", of modules that have another; NULL */
-    int64_t virtual_tokens; /* prompt tuning */
-    const char *init_text;  /* of the virtual tokens; NULL: they begin at random */
-    uint64_t seed;          /* of what begins at random */
+        *alpha_pattern; /* LoRA: "q_proj=4,v_proj=16", of modules that have another; NULL */
+    const char
+        *parameters; /* LoRA: "mlp.experts.down_proj", ends of the names of parameters of experts; NULL */
+    int64_t virtual_tokens;  /* prompt and prefix tuning */
+    bool prefix_projection;  /* prefix tuning: keys and values are what a small net makes of a table */
+    double d_initial;        /* VeRA: what one of the vectors begins as; 0: 0.1 */
+    uint64_t projection_key; /* VeRA: what its matrices are drawn from */
+    int64_t encoder_hidden;  /* of that net; 0: as wide as the keys of a layer */
+    const char *init_text;   /* of the virtual tokens; NULL: they begin at random */
+    uint64_t seed;           /* of what begins at random */
 } tuff_adapter_settings;
 
 /* What an adapter trains. */
@@ -35,12 +42,20 @@ typedef struct tuff_adapter_tensor {
     int64_t shape[2];
     const tuff_weight *weight; /* in the file that was opened; NULL: it begins anew */
     const tuff_param *rows_of; /* the file has its rows as a GGUF those of this parameter; NULL: in order */
+    bool gathered;             /* no tensor of the files is the same: the method puts it together (gather) */
 } tuff_adapter_tensor;
 
-/* A parameter of the model that it has whole, in place of the model's: PEFT's modules_to_save. */
+/* What files have besides: computed from its tensors, or drawn. */
+typedef struct tuff_adapter_derived {
+    const char *name;
+    int64_t shape[2];
+} tuff_adapter_derived;
+
+/* A parameter of the model that it has whole, in place of the model's: PEFT's modules_to_save, and biases. */
 typedef struct tuff_adapter_whole {
     const tuff_param *param;
-    const tuff_weight *weight;
+    const tuff_weight *weight; /* in the file that was opened; NULL: it begins as the model's */
+    const char *name;          /* in files; NULL: the parameter's behind the method's whole_prefix */
 } tuff_adapter_whole;
 
 typedef struct tuff_adapter tuff_adapter;
@@ -60,17 +75,22 @@ typedef struct tuff_method {
     tuff_net_points points;
     /* Checks settings and lists the tensors of a new adapter (tuff_adapter_add). */
     tuff_status (*create)(tuff_adapter *adapter, const tuff_adapter_settings *settings);
-    /* The same from files, whose type it is; shapes are checked against the model. */
+    /* The same from files, whose type it is; shapes are checked against the model. NULL: no file has this
+     * type, they are another method's. */
     tuff_status (*open)(tuff_adapter *adapter);
     /* The same from a GGUF, which it takes over, also when it fails; and writing one, for a base model of
      * this name (NULL: none). Both NULL: that format has no such adapters. */
     tuff_status (*open_gguf)(tuff_adapter *adapter, tuff_gguf *gguf);
     tuff_status (*write_gguf)(const tuff_adapter *adapter, const char *base, const tuff_watch *watch,
                               const char *path);
-    /* The first values of a new adapter's tensor, which are zeros already. */
+    /* The first values of a new adapter's tensor, which are zeros already. NULL: it has none. */
     tuff_status (*start)(const tuff_adapter *adapter, size_t index, float *values);
+    /* Rows [begin, end) of a tensor that is put together; NULL: there are none. */
+    tuff_status (*gather)(const tuff_adapter *adapter, size_t index, int64_t begin, int64_t end, float *out);
     /* The values of a fixed tensor, which are zeros already; NULL: there are none. */
     tuff_status (*fill)(const tuff_adapter *adapter, size_t index, float *values);
+    /* The values of what is derived, where there is such: from tuff_adapter_values. */
+    tuff_status (*derive)(const tuff_adapter *adapter, const tuff_store *store, size_t index, float *values);
     /* Writes adapter_config.json. */
     tuff_status (*describe)(const tuff_adapter *adapter, const tuff_adapter_card *card, tuff_buf *out);
     void (*free)(tuff_adapter *adapter); /* what `own` has outside the arena; NULL: nothing */
@@ -78,6 +98,8 @@ typedef struct tuff_method {
      * of the parameter's matrix view are with it, computed in f64 in a fixed order. Both NULL: no weight of
      * the model can hold what the method does. */
     bool (*changes)(const tuff_adapter *adapter, const tuff_param *param);
+    tuff_status (*check_merge)(
+        const tuff_adapter *adapter); /* why not this one; NULL: nothing is against it */
     tuff_status (*merge)(const tuff_adapter *adapter, const tuff_param *param, int64_t begin, int64_t end,
                          float *values);
 } tuff_method;
@@ -93,8 +115,10 @@ struct tuff_adapter {
     size_t count, capacity;
     tuff_adapter_tensor *fixed; /* vectors that nets read beside them, and nothing trains or saves */
     size_t fixed_count, fixed_capacity;
+    tuff_adapter_derived derived[2];
+    size_t derived_count;
     tuff_map by_name;
-    tuff_adapter_whole *whole; /* in the files that were opened */
+    tuff_adapter_whole *whole; /* in the files that were opened, or to be trained */
     size_t whole_count, whole_capacity;
     tuff_map whole_names; /* the parameters' */
     tuff_arena arena;
@@ -103,9 +127,10 @@ struct tuff_adapter {
     const tuff_weights *weights;  /* the file's tensors, whoever owns them by now; NULL: a new one */
     const tuff_log_receiver *log; /* while it is opened */
     int64_t virtual_tokens;       /* rows that come before each sequence's own */
+    bool silent;                  /* these are keys and values alone, and predict nothing */
     bool training;                /* of the net at hand */
-    tuff_net_hook hook;
-    void *own; /* the method's */
+    tuff_net_hook hook, off;      /* off: of a net that it does not change */
+    void *own;                    /* the method's */
 };
 
 /* A new adapter for the model, which must outlive it. */
@@ -119,10 +144,14 @@ void tuff_adapter_destroy(tuff_adapter **adapter);
 
 /* The hook for nets, NULL for no adapter; lives as long as it. */
 const tuff_net_hook *tuff_adapter_hook(tuff_adapter *adapter, bool training);
+/* The same of nets that the adapter leaves as they are. */
+const tuff_net_hook *tuff_adapter_off(const tuff_adapter *adapter);
 /* Rows that come before the tokens of each sequence, which batches, positions and caches reserve; 0 for no
  * adapter. Where there are some, nets have an input "embedding_rows" i32 [N]: token i's is i, that of virtual
  * token v N + v. */
 int64_t tuff_adapter_virtual_tokens(const tuff_adapter *adapter);
+/* Whether these are keys and values alone: no label is theirs, and routers do not count them. */
+bool tuff_adapter_silent(const tuff_adapter *adapter);
 
 /* Puts its tensors into the store (f32): from the files, or as they begin. The parameters of the model that
  * it has whole take the place of the model's, which are there. */
@@ -147,6 +176,13 @@ TUFF_MUST_USE tuff_status tuff_adapter_save(const tuff_adapter *adapter, const t
 
 /* Lists those of the files that the model has. */
 TUFF_MUST_USE tuff_status tuff_adapter_find_whole(tuff_adapter *adapter);
+/* Lists one that a new adapter trains; `name` in files lives as long as the adapter. */
+TUFF_MUST_USE tuff_status tuff_adapter_add_whole(tuff_adapter *adapter, const tuff_param *param,
+                                                 const char *name);
+/* Whether a parameter of the model is trained whole beside it. */
+bool tuff_adapter_trains(const tuff_adapter *adapter, const tuff_param *param);
+/* A bias of the model, as PEFT finds them: by the end of its name. */
+bool tuff_param_is_bias(const tuff_param *param);
 /* The parameter among them; NULL: it is none. */
 const tuff_adapter_whole *tuff_adapter_whole_of(const tuff_adapter *adapter, const tuff_param *param);
 TUFF_MUST_USE tuff_status tuff_adapter_read_whole(const tuff_adapter *adapter, const tuff_adapter_whole *one,
@@ -178,6 +214,9 @@ tuff_tensor *tuff_adapter_fixed(const tuff_adapter *adapter, tuff_net *net, size
 /* Rows [begin, end) of a tensor as the files have it; a vector is one row. */
 TUFF_MUST_USE tuff_status tuff_adapter_read(const tuff_adapter *adapter, size_t index, int64_t begin,
                                             int64_t end, float *out);
+/* All of a tensor as the store has it, or, where that is NULL, the files. */
+TUFF_MUST_USE tuff_status tuff_adapter_values(const tuff_adapter *adapter, const tuff_store *store,
+                                              size_t index, float *out);
 /* The variable of a tensor in a net's graph. */
 tuff_tensor *tuff_adapter_variable(const tuff_adapter *adapter, tuff_net *net, size_t index);
 

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
-enum { MOST_RANK = 65536 };
+enum { MOST_RANK = 65536, PEFT_RANK = 8 };
 
 tuff_status tuff_lora_begin(tuff_adapter *a, tuff_lora **out)
 {
@@ -28,26 +28,35 @@ static void free_lora(tuff_adapter *a)
 tuff_status tuff_lora_add(tuff_adapter *a, const tuff_param *p, int64_t rank, double scale,
                           const tuff_peft_pair *pair)
 {
-    tuff_lora *l = a->own;
-    const bool gguf = l->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
+    const int64_t first[2] = {rank, p->shape[1]}, second[2] = {p->shape[0], rank};
     char name[256];
-    tuff_adaptable(p, name);
+    if (!tuff_adaptable(p, name)) tuff_lora_is_head(a->model, p, name);
+    const tuff_lora_module m = {
+        .name = tuff_arena_strdup(&a->arena, name), .param = p, .rank = rank, .scale = scale};
+    if (!m.name) return tuff_fail_memory("an adapter");
+    return tuff_lora_put(a, m, m.name, first, second, pair);
+}
+
+tuff_status tuff_lora_put(tuff_adapter *a, tuff_lora_module m, const char *layer, const int64_t first[2],
+                          const int64_t second[2], const tuff_peft_pair *pair)
+{
+    tuff_lora *l = a->own;
+    const tuff_param *p = m.param;
+    const bool gguf = l->gguf && p->gguf.layout != TUFF_LAYOUT_ROWS;
     const char *tensors[3] = {
-        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_A.weight", name),
-        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_B.weight", name),
-        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_magnitude_vector", name),
+        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.%s", layer,
+                          m.table ? "lora_embedding_A" : "lora_A.weight"),
+        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.%s", layer,
+                          m.table ? "lora_embedding_B" : "lora_B.weight"),
+        tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.lora_magnitude_vector", layer),
     };
-    tuff_lora_module m = {.name = tuff_arena_strdup(&a->arena, name),
-                          .param = p,
-                          .rank = rank,
-                          .scale = scale,
-                          .first = a->count};
-    if (!tensors[0] || !tensors[1] || !tensors[2] || !m.name ||
+    m.first = a->count;
+    if (!tensors[0] || !tensors[1] || !tensors[2] ||
         !tuff_grow((void **)&l->modules, l->count, &l->capacity, sizeof *l->modules) ||
-        !tuff_map_put(&l->by_module, name, strlen(name), (uint32_t)l->count))
+        !tuff_map_put(&l->by_module, p->name, strlen(p->name) - strlen(".weight"), (uint32_t)l->count))
         return tuff_fail_memory("an adapter");
-    TUFF_TRY(tuff_adapter_add(a, tensors[0], rank, p->shape[1], pair ? pair->a : NULL));
-    TUFF_TRY(tuff_adapter_add(a, tensors[1], p->shape[0], rank, pair ? pair->b : NULL));
+    TUFF_TRY(tuff_adapter_add(a, tensors[0], first[0], first[1], pair ? pair->a : NULL));
+    TUFF_TRY(tuff_adapter_add(a, tensors[1], second[0], second[1], pair ? pair->b : NULL));
     if (gguf) a->tensors[a->count - 1].rows_of = p;
     if (l->config.dora) {
         TUFF_TRY(tuff_adapter_add(a, tensors[2], p->shape[0], 0, pair ? pair->magnitude : NULL));
@@ -61,7 +70,7 @@ tuff_status tuff_lora_add(tuff_adapter *a, const tuff_param *p, int64_t rank, do
 
 static tuff_status check_settings(const tuff_adapter_settings *s)
 {
-    if (s->rank < 1 || s->rank > MOST_RANK)
+    if (s->rank < 0 || s->rank > MOST_RANK)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "lora_rank is %lld, expected 1 to %d", (long long)s->rank,
                          MOST_RANK);
     if (!(s->alpha > 0) || !isfinite(s->alpha))
@@ -104,6 +113,32 @@ static tuff_status check_patterns(const tuff_lora *l, const char *option, const 
     return TUFF_OK;
 }
 
+/* Biases that are trained too: those of the adapted modules, or all. */
+static tuff_status add_biases(tuff_adapter *a)
+{
+    const tuff_lora *l = a->own;
+    const tuff_params *params = &a->model->params;
+    for (size_t i = 0; l->config.bias && i < params->count; i++) {
+        const tuff_param *p = &params->items[i];
+        const size_t size = strlen(p->name), ending = strlen(".bias");
+        const char *name = NULL;
+        uint32_t module;
+        if (!tuff_param_is_bias(p) || p->whole) continue;
+        const bool adapted = tuff_map_get(&l->by_module, p->name, size - ending, &module);
+        if (!adapted && strcmp(l->config.bias, "all") != 0) continue;
+        if (adapted) {
+            name =
+                tuff_arena_printf(&a->arena, TUFF_PEFT_PREFIX "%s.base_layer.bias", l->modules[module].name);
+            if (!name) return tuff_fail_memory("an adapter");
+        }
+        TUFF_TRY(tuff_adapter_add_whole(a, p, name));
+    }
+    if (!l->config.bias || a->whole_count) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: bias is %s, but %s", a->model->path, l->config.bias,
+                     strcmp(l->config.bias, "all") == 0 ? "this model has none"
+                                                        : "no adapted module has one");
+}
+
 static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
 {
     tuff_lora *l = NULL;
@@ -111,32 +146,43 @@ static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
     TUFF_TRY(tuff_lora_begin(a, &l));
     TUFF_TRY(check_settings(s));
     l->config.dropout = s->dropout;
-    l->config.rank = s->rank;
+    l->config.rank = s->rank ? s->rank : PEFT_RANK;
     l->config.alpha = s->alpha;
     l->config.rslora = s->use_rslora;
     l->config.dora = s->use_dora;
     l->seed = s->seed;
+    if (!tuff_peft_bias_parse(s->bias, &l->config.bias))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "bias is \"%.40s\", expected none, all or lora_only",
+                         s->bias);
     TUFF_TRY(read_patterns(l, s));
     TUFF_TRY(tuff_targets_parse(s->targets ? s->targets : model->config.arch->lora_target, "lora_target",
                                 &a->arena, &l->targets));
-    for (size_t i = 0; i < model->params.count; i++) {
+    const bool none = s->parameters && s->targets && !*s->targets;
+    for (size_t i = 0; i < model->params.count && !none; i++) {
         const tuff_param *p = &model->params.items[i];
         char name[256];
-        if (!tuff_adaptable(p, name) || !tuff_targets_match(&l->targets, name)) continue;
-        TUFF_TRY(
-            tuff_lora_add(a, p, tuff_peft_rank(&l->config, name), tuff_peft_scale(&l->config, name), NULL));
+        const bool outer = !l->targets.all && !tuff_adaptable(p, name),
+                   table = outer && tuff_lora_is_table(model, p, name);
+        if (!table && !(outer ? tuff_lora_is_head(model, p, name) : tuff_adaptable(p, name))) continue;
+        if (!tuff_targets_match(&l->targets, name)) continue;
+        TUFF_TRY((table ? tuff_lora_add_table : tuff_lora_add)(a, p, tuff_peft_rank(&l->config, name),
+                                                               tuff_peft_scale(&l->config, name), NULL));
     }
-    TUFF_TRY(tuff_targets_check(&l->targets, model));
+    if (none)
+        l->targets.count = 0;
+    else
+        TUFF_TRY(tuff_targets_check(&l->targets, model));
+    if (s->parameters) TUFF_TRY(tuff_lora_target_parameters(a, s->parameters));
+    TUFF_TRY(add_biases(a));
     TUFF_TRY(check_patterns(l, "rank_pattern", l->config.rank_pattern, l->config.rank_pattern_count));
     return check_patterns(l, "alpha_pattern", l->config.alpha_pattern, l->config.alpha_pattern_count);
 }
 
 /* ---- from PEFT's files */
 
-static tuff_status add_pair(tuff_adapter *a, const tuff_peft_pair *pair, const char *file)
+static tuff_status add_pair(tuff_adapter *a, const tuff_param *p, const tuff_peft_pair *pair,
+                            const char *file)
 {
-    const tuff_param *p = tuff_adaptable_find(a->model, pair->module);
-    if (!p) return tuff_adaptable_missing(a->model, pair->module, file);
     if (pair->a->shape[1] != p->shape[1] || pair->b->shape[0] != p->shape[0])
         return tuff_fail(TUFF_BAD_FORMAT,
                          "%s: the adapter of %s is for a layer of %lld to %lld, the model's is %lld to %lld",
@@ -151,13 +197,31 @@ static void say_unused(const tuff_adapter *a, const tuff_peft_adapter *peft)
     const char *unused = NULL;
     size_t count = 0;
     for (size_t i = 0; i < peft->ignored_count; i++) {
-        if (tuff_adapter_is_whole(a, peft->ignored[i])) continue;
+        /* PEFT has the table along that it adapts, which is looked at with what is whole */
+        if (tuff_adapter_is_whole(a, peft->ignored[i]) ||
+            tuff_ends_with(peft->ignored[i], TUFF_PEFT_BASE_WEIGHT))
+            continue;
         if (!count++) unused = peft->ignored[i];
     }
     if (unused)
         tuff_log_to(a->log, TUFF_LOG_WARN,
                     "%s: the tensor %s%s of this adapter is not used: the model has no place for it", a->path,
                     unused, count > 1 ? " (and others)" : "");
+}
+
+/* The head, or the table of tokens. */
+static tuff_status add_outer(tuff_adapter *a, const tuff_peft_pair *pair, bool *out_taken)
+{
+    const tuff_param *p = pair->parameter ? NULL : tuff_lora_find_outer(a->model, pair->module, pair->table);
+    if (!p) return TUFF_OK;
+    *out_taken = true;
+    if (!pair->table) return add_pair(a, p, pair, a->path);
+    if (pair->a->shape[1] == p->shape[0] && pair->b->shape[0] == p->shape[1])
+        return tuff_lora_add_table(a, p, pair->rank, pair->scale, pair);
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: the adapter of %s is for %lld tokens of %lld numbers, the model has %lld of %lld",
+                     a->path, pair->module, (long long)pair->a->shape[1], (long long)pair->b->shape[0],
+                     (long long)p->shape[0], (long long)p->shape[1]);
 }
 
 static tuff_status open(tuff_adapter *a)
@@ -171,9 +235,22 @@ static tuff_status open(tuff_adapter *a)
     l->config.alpha = c->alpha;
     l->config.dropout = c->dropout;
     l->config.dora = c->dora;
-    for (size_t i = 0; i < l->peft->pair_count; i++)
-        TUFF_TRY(add_pair(a, &l->peft->pairs[i], a->path));
-    return TUFF_OK;
+    l->config.bias = c->bias;
+    const size_t count = l->peft->pair_count;
+    bool *taken = tuff_arena_array(&a->arena, count, sizeof *taken);
+    if (!taken) return tuff_fail_memory("an adapter");
+    for (size_t i = 0; i < count; i++) {
+        const tuff_param *p = tuff_adaptable_find(a->model, l->peft->pairs[i].module);
+        taken[i] = p && !l->peft->pairs[i].parameter;
+        if (taken[i]) TUFF_TRY(add_pair(a, p, &l->peft->pairs[i], a->path));
+        if (!taken[i]) TUFF_TRY(add_outer(a, &l->peft->pairs[i], &taken[i]));
+    }
+    if (l->count < count) TUFF_TRY(tuff_lora_open_parameters(a, taken));
+    for (size_t i = 0; i < count; i++)
+        if (!taken[i]) return tuff_adaptable_missing(a->model, l->peft->pairs[i].module, a->path);
+    if (l->count || a->whole_count) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "%s: it has biases alone (BitFit), none of which the %s model %s has",
+                     a->path, a->model->config.arch->name, a->model->path);
 }
 
 /* ---- in graphs and weights */
@@ -190,9 +267,7 @@ static tuff_tensor *linear(void *self, tuff_net *net, const char *name, tuff_ten
     tuff_tensor *a = tuff_adapter_variable(adapter, net, m->first);
     tuff_tensor *b = tuff_adapter_variable(adapter, net, m->first + 1), *dropped = NULL;
     if (adapter->training && l->config.dropout > 0) {
-        tuff_tensor *seed = tuff_graph_leaf(g, "dropout_seed");
-        if (!seed) seed = tuff_input(g, "dropout_seed", TUFF_U32, 1, (int64_t[]){3});
-        x = dropped = tuff_dropout(g, x, seed, l->config.dropout, TUFF_STREAM_DROPOUT + i);
+        x = dropped = tuff_dropout(g, x, tuff_net_seed(net), l->config.dropout, TUFF_STREAM_DROPOUT + i);
     }
     tuff_tensor *low = tuff_matmul(g, tuff_matmul(g, x, tuff_transpose(g, a)), tuff_transpose(g, b));
     low = tuff_scale(g, low, m->scale);
@@ -216,19 +291,13 @@ static bool changes(const tuff_adapter *a, const tuff_param *p)
 static tuff_status merge(const tuff_adapter *a, const tuff_param *p, int64_t begin, int64_t end,
                          float *values)
 {
-    return tuff_lora_rows(a, module_of(a->own, p), begin, end, values, NULL);
+    const tuff_lora_module *m = module_of(a->own, p);
+    return m->experts ? tuff_lora_expert_rows(a, m, p, begin, end, values)
+           : m->table ? tuff_lora_table_rows(a, m, begin, end, values)
+                      : tuff_lora_rows(a, m, begin, end, values, NULL);
 }
 
-/* What a module's rows are computed from. */
-typedef struct factors {
-    int64_t rank, columns;
-    double scale;
-    float *a, *b, *magnitudes; /* of all rows; NULL: none */
-    double *row;
-} factors;
-
-/* Row r of W + scale B A into f->row, of b's rows; returns its length. */
-static double combine(const factors *f, int64_t r, const float *w)
+double tuff_lora_combine(const tuff_lora_factors *f, int64_t r, const float *w)
 {
     double square = 0;
     memset(f->row, 0, (size_t)f->columns * sizeof *f->row);
@@ -248,20 +317,20 @@ tuff_status tuff_lora_rows(const tuff_adapter *a, const tuff_lora_module *m, int
     const tuff_lora *l = a->own;
     const int64_t rank = m->rank, columns = m->param->shape[1], all = m->param->shape[0], n = end - begin;
     const bool dora = l->config.dora && !lengths;
-    const factors f = {.rank = rank,
-                       .columns = columns,
-                       .scale = m->scale,
-                       .a = tuff_alloc_array((size_t)(rank * columns), sizeof(float)),
-                       .b = tuff_alloc_array((size_t)(n * rank), sizeof(float)),
-                       .magnitudes = dora ? tuff_alloc_array((size_t)all, sizeof(float)) : NULL,
-                       .row = tuff_alloc_array((size_t)columns, sizeof(double))};
+    const tuff_lora_factors f = {.rank = rank,
+                                 .columns = columns,
+                                 .scale = m->scale,
+                                 .a = tuff_alloc_array((size_t)(rank * columns), sizeof(float)),
+                                 .b = tuff_alloc_array((size_t)(n * rank), sizeof(float)),
+                                 .magnitudes = dora ? tuff_alloc_array((size_t)all, sizeof(float)) : NULL,
+                                 .row = tuff_alloc_array((size_t)columns, sizeof(double))};
     tuff_status status =
         f.a && f.b && f.row && (f.magnitudes || !dora) ? TUFF_OK : tuff_fail_memory("an adapter's weights");
     if (status == TUFF_OK) status = tuff_adapter_read(a, m->first, 0, rank, f.a);
     if (status == TUFF_OK) status = tuff_adapter_read(a, m->first + 1, begin, end, f.b);
     if (status == TUFF_OK && dora) status = tuff_adapter_read(a, m->first + 2, 0, 1, f.magnitudes);
     for (int64_t r = 0; r < n && status == TUFF_OK; r++) {
-        const double length = combine(&f, r, values + r * columns),
+        const double length = tuff_lora_combine(&f, r, values + r * columns),
                      factor = dora ? f.magnitudes[begin + r] / length : 1;
         if (lengths) lengths[r] = length;
         for (int64_t k = 0; !lengths && k < columns; k++)
@@ -290,6 +359,10 @@ static tuff_status start(const tuff_adapter *a, size_t index, float *values)
     const double bound = 1.0 / sqrt((double)shape[1]);
     const uint32_t stream = TUFF_STREAM_INIT + (uint32_t)(m - l->modules);
     if (index == m->first + 2) return tuff_dora_start(a, m, values);
+    if (m->table) {
+        tuff_lora_start_table(a, m, index, values);
+        return TUFF_OK;
+    }
     for (int64_t k = 0; index == m->first && k < shape[0] * shape[1]; k++)
         values[k] = (float)(bound * (2 * tuff_rng_uniform(l->seed, (uint64_t)k, 0, stream) - 1));
     return TUFF_OK;
@@ -300,6 +373,8 @@ static tuff_status start(const tuff_adapter *a, size_t index, float *values)
 /* What target_modules lists: the targets as given, else the distinct last parts of the adapted modules. */
 static tuff_status collect_targets(const tuff_lora *l, tuff_arena *arena, tuff_peft_config *config)
 {
+    config->parameters = l->parameters.names;
+    config->parameter_count = l->parameters.count;
     if (l->targets.count) {
         config->targets = l->targets.names;
         config->target_count = l->targets.count;
@@ -308,6 +383,7 @@ static tuff_status collect_targets(const tuff_lora *l, tuff_arena *arena, tuff_p
     config->targets = tuff_arena_array(arena, l->count + 1, sizeof *config->targets);
     if (!config->targets) return tuff_fail_memory("an adapter's config");
     for (size_t i = 0; i < l->count; i++) {
+        if (l->modules[i].parameter) continue;
         const char *dot = strrchr(l->modules[i].name, '.');
         const char *last = dot ? dot + 1 : l->modules[i].name;
         bool known = false;
@@ -335,17 +411,20 @@ static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card
     return status;
 }
 
-const tuff_method tuff_method_lora = {.peft_type = "LORA",
-                                      .title = "LoRA",
-                                      .whole_prefix = TUFF_PEFT_PREFIX,
-                                      .points = {.linear = linear},
-                                      .create = create,
-                                      .open = open,
-                                      .open_gguf = tuff_lora_open_gguf,
-                                      .write_gguf = tuff_lora_write_gguf,
-                                      .start = start,
-                                      .fill = tuff_dora_fill,
-                                      .describe = describe,
-                                      .free = free_lora,
-                                      .changes = changes,
-                                      .merge = merge};
+const tuff_method tuff_method_lora = {
+    .peft_type = "LORA",
+    .title = "LoRA",
+    .whole_prefix = TUFF_PEFT_PREFIX,
+    .points = {.embeddings = tuff_lora_embeddings, .linear = linear, .experts = tuff_lora_at_experts},
+    .create = create,
+    .open = open,
+    .open_gguf = tuff_lora_open_gguf,
+    .write_gguf = tuff_lora_write_gguf,
+    .start = start,
+    .gather = tuff_lora_gather,
+    .fill = tuff_dora_fill,
+    .describe = describe,
+    .free = free_lora,
+    .changes = changes,
+    .check_merge = tuff_lora_check_merge,
+    .merge = merge};

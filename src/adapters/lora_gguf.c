@@ -20,7 +20,9 @@ static const tuff_param *param_of(const tuff_model *model, const char *tensor)
     char module[256];
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
-        if (p->gguf.name && strcmp(p->gguf.name, tensor) == 0 && tuff_adaptable(p, module)) return p;
+        if (p->gguf.name && strcmp(p->gguf.name, tensor) == 0 &&
+            (tuff_adaptable(p, module) || tuff_lora_is_head(model, p, module)))
+            return p;
     }
     return NULL;
 }
@@ -156,9 +158,12 @@ static tuff_status check_plain(const tuff_adapter *a)
     const tuff_lora *l = a->own;
     if (l->config.dora) return cannot(a, "the magnitudes of DoRA");
     if (a->whole_count) return cannot(a, tuff_adapter_whole_text(a));
-    if (l->peft && l->peft->ignored_count) return cannot(a, l->peft->ignored[0]);
+    for (size_t i = 0; l->peft && i < l->peft->ignored_count; i++)
+        if (!tuff_ends_with(l->peft->ignored[i], TUFF_PEFT_BASE_WEIGHT))
+            return cannot(a, l->peft->ignored[i]);
     for (size_t i = 0; i < l->count; i++)
-        if (!l->modules[i].param->gguf.name || tuff_param_file_tensors(l->modules[i].param, true) != 1)
+        if (l->modules[i].parameter || l->modules[i].table || !l->modules[i].param->gguf.name ||
+            tuff_param_file_tensors(l->modules[i].param, true) != 1)
             return cannot(a, l->modules[i].name);
     return TUFF_OK;
 }
@@ -176,26 +181,26 @@ static tuff_status write_rows(void *user, size_t index, tuff_sink *sink)
     const double factor = second ? m->scale * (double)m->rank / w->alpha : 1;
     const int64_t step = second && m->param->gguf.layout != TUFF_LAYOUT_ROWS ? rows : PIECE / columns + 1;
     float *values = tuff_alloc_array((size_t)((step < rows ? step : rows) * columns), sizeof *values),
-          *turned = NULL;
+          *reordered = NULL;
     tuff_status status = values ? TUFF_OK : tuff_fail_memory("an adapter's weights");
     if (status == TUFF_OK && step == rows && second) {
-        turned = tuff_alloc_array((size_t)(rows * columns), sizeof *turned);
-        if (!turned) status = tuff_fail_memory("an adapter's weights");
+        reordered = tuff_alloc_array((size_t)(rows * columns), sizeof *reordered);
+        if (!reordered) status = tuff_fail_memory("an adapter's weights");
     }
     for (int64_t r = 0, end; r < rows && status == TUFF_OK; r = end) {
         end = r + step < rows ? r + step : rows;
         status = tuff_adapter_read(a, m->first + second, r, end, values);
         for (int64_t i = 0; factor != 1 && i < (end - r) * columns; i++)
             values[i] = (float)(factor * values[i]);
-        for (int64_t i = 0; turned && i < rows; i++)
-            memcpy(turned + tuff_param_gguf_row(m->param, i) * columns, values + i * columns,
+        for (int64_t i = 0; reordered && i < rows; i++)
+            memcpy(reordered + tuff_param_gguf_row(m->param, i) * columns, values + i * columns,
                    (size_t)columns * sizeof *values);
         const size_t bytes = (size_t)((end - r) * columns) * sizeof *values;
-        if (status == TUFF_OK) status = tuff_sink_write(sink, turned ? turned : values, bytes);
+        if (status == TUFF_OK) status = tuff_sink_write(sink, reordered ? reordered : values, bytes);
         if (status == TUFF_OK) status = tuff_watched_add(&w->work, bytes);
     }
     tuff_free(values);
-    tuff_free(turned);
+    tuff_free(reordered);
     return status;
 }
 

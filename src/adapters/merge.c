@@ -30,11 +30,16 @@ static tuff_status merge(const tuff_model *base, const char *directory, tuff_mod
     tuff_adapter *adapter = NULL;
     TUFF_TRY(tuff_adapter_open(base, directory, NULL, &adapter));
     if (!adapter->method->merge) {
-        const tuff_status status = tuff_fail(
+        const tuff_status none = tuff_fail(
             TUFF_UNSUPPORTED,
             "%s: no weights of a model can hold what %s adds to it, so that it is not merged: leave it "
             "beside the model, and name both (--model, --adapter)",
             directory, adapter->method->title);
+        tuff_adapter_destroy(&adapter);
+        return none;
+    }
+    const tuff_status status = adapter->method->check_merge ? adapter->method->check_merge(adapter) : TUFF_OK;
+    if (status != TUFF_OK) {
         tuff_adapter_destroy(&adapter);
         return status;
     }

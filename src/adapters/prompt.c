@@ -36,6 +36,12 @@ static tuff_status check_head(const tuff_model *model)
             "%s: PEFT defines no prompt tuning of a model whose head is: %s (it knows none of "
             "masked tokens, and looks for answers among the virtual tokens, too); take LoRA or IA3",
             model->path, tuff_config_head_title(c));
+    if (tuff_config_has_head(c, &tuff_head_seq2seq))
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: prompt tuning is of models with one stack of layers; this is an encoder-decoder, for which "
+            "PEFT has virtual tokens in both: take LoRA or IA3",
+            model->path);
     return tuff_model_need_lm(model);
 }
 

@@ -45,14 +45,17 @@ static const char *refusal(const tuff_model *model, const char *module)
         char name[256];
         snprintf(name, sizeof name, "%.*s", (int)(strlen(p->name) - strlen(".weight")), p->name);
         if (p->rank == 3 && tuff_last_part_is(name, last_part(module)))
-            return "is a matrix of each expert, which transformers holds as one parameter: no linear layer";
+            return "is a matrix of each expert and no linear layer: target_parameters are for it "
+                   "(mlp.experts.gate_up_proj, mlp.experts.down_proj)";
         if (p->router && tuff_last_part_is(name, last_part(module)))
-            return "is what chooses experts, which transformers holds as a parameter: no linear layer";
+            return "is what chooses experts and no linear layer: target_parameters are for it (mlp.gate.weight)";
     }
     const char *output = tuff_config_module(&model->config, "output");
     if (!tuff_last_part_is(module, "lm_head") && (!output || !tuff_last_part_is(module, output))) return NULL;
-    return model->config.tied ? "is the embedding table (the head is tied to it), which Tuff does not adapt"
-                              : "is the head, a linear layer that Tuff does not adapt";
+    return model->config.tied
+               ? "is the embedding table, which the head is tied to: LoRA adapts the table's rows where it "
+                 "is named itself, and leaves the head as it is"
+               : "is the head, a linear layer that only LoRA adapts";
 }
 
 tuff_status tuff_adaptable_missing(const tuff_model *model, const char *module, const char *file)

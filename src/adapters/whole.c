@@ -1,5 +1,5 @@
-/* Parameters that are trained whole beside an adapter, PEFT's modules_to_save: a new head, mostly. They take
- * the place of the model's; a model that has no such head gets one. */
+/* Parameters that are trained whole beside an adapter, PEFT's modules_to_save: a new head, mostly; and
+ * biases. They take the place of the model's; a model that has no such head gets one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +11,18 @@
 
 #define LABELS "adapter_labels.json"
 
+/* A parameter's name, from that of a tensor: PEFT has the biases of modules that it adapts, and a table, in a
+ * layer within. */
+static void name_of(const char *text, char name[256])
+{
+    static const char *const within[] = {".base_layer.bias", TUFF_PEFT_BASE_WEIGHT};
+    snprintf(name, 256, "%s", text);
+    for (int i = 0; i < 2; i++)
+        if (tuff_ends_with(text, within[i]))
+            snprintf(name, 256, "%.*s%s", (int)(strlen(text) - strlen(within[i])), text,
+                     strrchr(within[i], '.'));
+}
+
 /* The parameter of a tensor in the files; NULL: none. */
 static const tuff_param *param_of(const tuff_model *model, const tuff_weight *weight)
 {
@@ -18,8 +30,8 @@ static const tuff_param *param_of(const tuff_model *model, const tuff_weight *we
     const tuff_param *p = NULL;
     for (size_t i = 0; !p && i < sizeof prefixes / sizeof *prefixes; i++) {
         if (!tuff_starts_with(weight->name, prefixes[i])) continue;
-        const char *name = weight->name + strlen(prefixes[i]);
-        char whole[256];
+        char name[256], whole[320];
+        name_of(weight->name + strlen(prefixes[i]), name);
         snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, name);
         p = tuff_params_find(&model->params, name);
         if (!p) p = tuff_params_find(&model->params, whole);
@@ -51,6 +63,38 @@ static bool is_table(const tuff_model *model, const tuff_param *p)
     return strcmp(p->name, name) == 0;
 }
 
+static tuff_status add(tuff_adapter *a, tuff_adapter_whole one)
+{
+    const char *name = one.param->name;
+    if (!tuff_grow((void **)&a->whole, a->whole_count, &a->whole_capacity, sizeof *a->whole) ||
+        !tuff_map_put(&a->whole_names, name, strlen(name), (uint32_t)a->whole_count))
+        return tuff_fail_memory("an adapter");
+    a->whole[a->whole_count++] = one;
+    return TUFF_OK;
+}
+
+/* Whether the file has the model's own numbers. */
+static tuff_status compare(const tuff_model *model, const tuff_param *p, const tuff_weight *w, bool *out_same)
+{
+    enum { PIECE = 1 << 20 };
+    const int64_t rows = tuff_param_rows(p), columns = tuff_param_columns(p), step = PIECE / columns + 1,
+                  most = step < rows ? step : rows;
+    float *ours = tuff_alloc_array((size_t)(most * columns), sizeof *ours),
+          *theirs = tuff_alloc_array((size_t)(most * columns), sizeof *theirs);
+    tuff_status status = ours && theirs ? TUFF_OK : tuff_fail_memory("rows of a table");
+    *out_same = true;
+    for (int64_t r = 0, end; r < rows && status == TUFF_OK && *out_same; r = end) {
+        end = r + step < rows ? r + step : rows;
+        status = tuff_model_read(model, p, NULL, r, end, ours);
+        if (status == TUFF_OK) status = tuff_weight_read_rows(w, r, end, TUFF_F32, theirs);
+        for (int64_t k = 0; k < (end - r) * columns && status == TUFF_OK; k++)
+            *out_same = *out_same && ours[k] == theirs[k];
+    }
+    tuff_free(ours);
+    tuff_free(theirs);
+    return status;
+}
+
 tuff_status tuff_adapter_find_whole(tuff_adapter *a)
 {
     const tuff_weights *weights = a->files->weights;
@@ -62,6 +106,12 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
                              "%s: it has %s whole, but the head of this model is its embedding table",
                              w->file, w->name);
         if (!p) continue;
+        if (tuff_ends_with(w->name, TUFF_PEFT_BASE_WEIGHT)) {
+            bool same = false;
+            TUFF_TRY(check(p, w));
+            TUFF_TRY(compare(a->model, p, w, &same));
+            if (same) continue;
+        }
         if (a->model->config.tied && is_table(a->model, p))
             return tuff_fail(
                 TUFF_UNSUPPORTED,
@@ -69,12 +119,28 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
                 "for the head alone: such an adapter is not read; have PEFT merge it (merge_and_unload)",
                 w->file, w->name);
         TUFF_TRY(check(p, w));
-        if (!tuff_grow((void **)&a->whole, a->whole_count, &a->whole_capacity, sizeof *a->whole) ||
-            !tuff_map_put(&a->whole_names, p->name, strlen(p->name), (uint32_t)a->whole_count))
-            return tuff_fail_memory("an adapter");
-        a->whole[a->whole_count++] = (tuff_adapter_whole){p, w};
+        const tuff_adapter_whole *twin = tuff_adapter_whole_of(a, p);
+        if (twin)
+            return tuff_fail(TUFF_BAD_FORMAT, "%s: '%s' and '%s' are the same parameter of the model",
+                             w->file, twin->name, w->name);
+        TUFF_TRY(add(a, (tuff_adapter_whole){p, w, w->name}));
     }
     return TUFF_OK;
+}
+
+tuff_status tuff_adapter_add_whole(tuff_adapter *a, const tuff_param *param, const char *name)
+{
+    return add(a, (tuff_adapter_whole){param, NULL, name});
+}
+
+bool tuff_adapter_trains(const tuff_adapter *a, const tuff_param *param)
+{
+    return param->whole || tuff_adapter_whole_of(a, param);
+}
+
+bool tuff_param_is_bias(const tuff_param *param)
+{
+    return param->role == TUFF_ROLE_BIAS && tuff_ends_with(param->name, ".bias");
 }
 
 const tuff_adapter_whole *tuff_adapter_whole_of(const tuff_adapter *a, const tuff_param *param)
@@ -105,11 +171,11 @@ const char *tuff_adapter_whole_text(const tuff_adapter *a)
 bool tuff_adapter_is_whole(const tuff_adapter *a, const char *name)
 {
     for (size_t i = 0; i < a->whole_count; i++)
-        if (strcmp(a->whole[i].weight->name, name) == 0) return true;
+        if (a->whole[i].weight && strcmp(a->whole[i].weight->name, name) == 0) return true;
     return false;
 }
 
-static tuff_status upload_one(const tuff_adapter_whole *one, tuff_store *store)
+static tuff_status upload_one(const tuff_adapter *a, const tuff_adapter_whole *one, tuff_store *store)
 {
     const char *name = one->param->name;
     if (tuff_buffer_dtype(tuff_store_find(store, name)) != TUFF_F32)
@@ -118,7 +184,9 @@ static tuff_status upload_one(const tuff_adapter_whole *one, tuff_store *store)
     int64_t n = tuff_buffer_count(buffer);
     float *values = tuff_alloc_array((size_t)n, sizeof *values);
     if (!values) return tuff_fail_memory("an adapter's weights");
-    tuff_status status = tuff_weight_read(one->weight, TUFF_F32, values);
+    tuff_status status =
+        one->weight ? tuff_weight_read(one->weight, TUFF_F32, values)
+                    : tuff_model_read(a->model, one->param, NULL, 0, tuff_param_rows(one->param), values);
     if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, values, n);
     tuff_free(values);
     return status;
@@ -127,7 +195,7 @@ static tuff_status upload_one(const tuff_adapter_whole *one, tuff_store *store)
 tuff_status tuff_adapter_upload_whole(const tuff_adapter *a, tuff_store *store)
 {
     for (size_t i = 0; i < a->whole_count; i++)
-        TUFF_TRY(tuff_note(upload_one(&a->whole[i], store), "%s", a->whole[i].param->name));
+        TUFF_TRY(tuff_note(upload_one(a, &a->whole[i], store), "%s", a->whole[i].param->name));
     return TUFF_OK;
 }
 

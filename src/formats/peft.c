@@ -47,6 +47,12 @@ static char side_of(const char *after)
     return 0;
 }
 
+/* The same of a table: "<module>.lora_embedding_A" and "<module>.lora_embedding_A.<adapter>". */
+static char side_of_table(const char *after)
+{
+    return (after[0] == 'A' || after[0] == 'B') && (after[1] == 0 || after[1] == '.') ? after[0] : 0;
+}
+
 const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char *param)
 {
     char name[320];
@@ -88,11 +94,12 @@ static tuff_status add(tuff_peft_adapter *adapter, const tuff_weight *weight)
         with->magnitude = weight;
         return TUFF_OK;
     }
-    char side = side_of(mark + strlen(".lora_"));
+    const bool table = tuff_starts_with(mark, ".lora_embedding_");
+    char side = table ? side_of_table(mark + strlen(".lora_embedding_")) : side_of(mark + strlen(".lora_"));
     if (!side)
         return tuff_fail(
             TUFF_UNSUPPORTED,
-            "%s: tensor '%s': only LoRA on linear layers (lora_A.weight, lora_B.weight) can be read",
+            "%s: tensor '%s': only LoRA on linear layers and tables (lora_A.weight, lora_embedding_A) can be read",
             weight->file, weight->name);
     tuff_peft_pair *pair = NULL;
     TUFF_TRY(find_pair(adapter, module, (size_t)(mark - module), &pair));
@@ -102,6 +109,7 @@ static tuff_status add(tuff_peft_adapter *adapter, const tuff_weight *weight)
                          "%s: '%s' and '%s' are of two adapters; files with one can be read", weight->file,
                          (*slot)->name, weight->name);
     *slot = weight;
+    pair->table = table;
     return TUFF_OK;
 }
 
@@ -126,6 +134,43 @@ static tuff_status check_magnitude(const tuff_peft_adapter *adapter, const tuff_
                      m->name, found, pair->b->shape[0]);
 }
 
+/* Whether target_parameters has one of a module, which PEFT wraps once for each: "base_layer" is what it is
+ * then called inside. */
+static bool has_parameter(const tuff_peft_config *config, const char *module)
+{
+    static const char wrapped[] = ".base_layer";
+    size_t size = strlen(module);
+    while (size >= sizeof wrapped &&
+           memcmp(module + size - (sizeof wrapped - 1), wrapped, sizeof wrapped - 1) == 0)
+        size -= sizeof wrapped - 1;
+    for (size_t i = 0; i < config->parameter_count; i++) {
+        const char *name = config->parameters[i], *dot = strrchr(name, '.');
+        const size_t n = dot ? (size_t)(dot - name) : 0;
+        if (n && n <= size && memcmp(module + size - n, name, n) == 0 &&
+            (n == size || module[size - n - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+tuff_status tuff_peft_settle(const tuff_peft_config *config, tuff_peft_pair *pair, const char *name,
+                             int64_t experts)
+{
+    const tuff_weight *a = pair->a, *b = pair->b;
+    const int64_t rank = tuff_peft_rank(config, name), all = rank * experts;
+    pair->rank = rank;
+    pair->scale = tuff_peft_scale(config, name);
+    if (a->rank == 2 && b->rank == 2 && a->shape[0] == all && b->shape[1] == all) return TUFF_OK;
+    char found_a[100], found_b[100], times[64] = "";
+    tuff_weight_shape_text(a->rank, a->shape, found_a, sizeof found_a);
+    tuff_weight_shape_text(b->rank, b->shape, found_b, sizeof found_b);
+    if (experts > 1) snprintf(times, sizeof times, " for each of %" PRId64 " experts", experts);
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "%s: module '%s': A has shape %s and B %s; with the rank %" PRId64
+                     " of the configuration%s they must be [%" PRId64 ", in] and [out, %" PRId64 "]",
+                     a->file, pair->module, found_a, found_b, rank, times, all, all);
+}
+
 static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
 {
     const tuff_weight *a = pair->a, *b = pair->b;
@@ -136,19 +181,10 @@ static tuff_status check(const tuff_peft_adapter *adapter, tuff_peft_pair *pair)
     if (!a || !b)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: module '%s' has lora_%c but no lora_%c", (a ? a : b)->file,
                          pair->module, a ? 'A' : 'B', a ? 'B' : 'A');
-    pair->rank = tuff_peft_rank(adapter->config, pair->module);
-    pair->scale = tuff_peft_scale(adapter->config, pair->module);
     TUFF_TRY(tuff_weight_check_readable(a));
     TUFF_TRY(tuff_weight_check_readable(b));
-    if (a->rank != 2 || b->rank != 2 || a->shape[0] != pair->rank || b->shape[1] != pair->rank) {
-        char found_a[100], found_b[100];
-        tuff_weight_shape_text(a->rank, a->shape, found_a, sizeof found_a);
-        tuff_weight_shape_text(b->rank, b->shape, found_b, sizeof found_b);
-        return tuff_fail(TUFF_BAD_FORMAT,
-                         "%s: module '%s': A has shape %s and B %s; with the rank %" PRId64
-                         " of the configuration they must be [%" PRId64 ", in] and [out, %" PRId64 "]",
-                         a->file, pair->module, found_a, found_b, pair->rank, pair->rank, pair->rank);
-    }
+    pair->parameter = has_parameter(adapter->config, pair->module);
+    if (!pair->parameter) TUFF_TRY(tuff_peft_settle(adapter->config, pair, pair->module, 1));
     return check_magnitude(adapter, pair);
 }
 
@@ -168,7 +204,7 @@ tuff_status tuff_peft_pair_up(tuff_peft_config *config, tuff_weights *weights, c
         TUFF_GO(add(adapter, &weights->items[i]));
     for (size_t i = 0; i < adapter->pair_count; i++)
         TUFF_GO(check(adapter, &adapter->pairs[i]));
-    if (adapter->pair_count == 0)
+    if (adapter->pair_count == 0 && !config->bias)
         TUFF_GO(
             tuff_fail(TUFF_BAD_FORMAT, "%s: it holds no LoRA tensors (lora_A.weight, lora_B.weight)", file));
 done:

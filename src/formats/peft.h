@@ -11,6 +11,8 @@
 #define TUFF_PEFT_PREFIX "base_model.model."
 /* The same where PEFT puts no model of the method's own around the base, as for virtual tokens. */
 #define TUFF_PEFT_BARE_PREFIX "base_model."
+/* What the weight of a module ends with that an adapter wraps: PEFT saves that of a table that it adapts. */
+#define TUFF_PEFT_BASE_WEIGHT ".base_layer.weight"
 /* The tensor of a parameter that an adapter has whole, by either prefix; NULL: there is none. */
 const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char *param);
 
@@ -59,11 +61,15 @@ typedef struct tuff_peft_config {
     bool fan_in_fan_out; /* the base stores these weights as [in, out], as GPT-2's Conv1D does */
     bool rslora;         /* scale is alpha / sqrt(rank) */
     bool dora;           /* rows of what it makes have magnitudes of their own */
+    const char *bias;    /* which biases it has whole: "all", "lora_only"; NULL: none */
     /* target_modules: either a list of names or one text (a regular expression or "all-linear"). When an
      * adapter is read, its tensors say which modules it adapts. */
     const char *target_text;
     const char **targets;
     size_t target_count;
+    const char *
+        *parameters; /* target_parameters: ends of the names of parameters that are no linear layers */
+    size_t parameter_count;
     tuff_peft_pattern *rank_pattern, *alpha_pattern; /* in file order: the first match counts */
     size_t rank_pattern_count, alpha_pattern_count;
     /* of an adapter that is saved: modules beside the adapted ones that it has whole */
@@ -72,8 +78,13 @@ typedef struct tuff_peft_config {
     tuff_arena arena;
 } tuff_peft_config;
 
+/* What PEFT takes as target_modules of a LoRA that adapts no module, but has biases alone: BitFit's files. */
+#define TUFF_PEFT_NO_TARGETS "dummy-target-modules"
+/* `text` as the `bias` of a config, which lives on: NULL for "none", or where there is none. False: it is no
+ * other. */
+bool tuff_peft_bias_parse(const char *text, const char **out_bias);
 /* UNSUPPORTED, naming the key, for what would change the numbers and cannot be applied: other PEFT types,
- * DoRA, biases, ... */
+ * what only some PEFT can run, ... */
 TUFF_MUST_USE tuff_status tuff_peft_config_parse(const char *data, size_t size, const char *file,
                                                  tuff_peft_config **out_config);
 /* Whether a key of adapter_config.json is in the list, peft_keys.def. */
@@ -97,9 +108,17 @@ typedef struct tuff_peft_pair {
     const tuff_weight *a;         /* [rank, in] */
     const tuff_weight *b;         /* [out, rank] */
     const tuff_weight *magnitude; /* DoRA: [out]; else NULL */
+    bool
+        parameter; /* it is of a parameter of the module, one of target_parameters: what follows is not set */
     int64_t rank;
     double scale;
+    bool table; /* of an embedding: A [rank, rows], B [columns, rank] */
 } tuff_peft_pair;
+/* The same of a parameter, by its name ("model.layers.0.mlp.experts.down_proj"): sets rank and scale of its
+ * pair, which is for so many matrices: A [experts * rank, in], expert by expert, B [out, rank * experts],
+ * whose columns are of one expert after the other. Fails where the shapes are others. */
+TUFF_MUST_USE tuff_status tuff_peft_settle(const tuff_peft_config *config, tuff_peft_pair *pair,
+                                           const char *name, int64_t experts);
 
 typedef struct tuff_peft_adapter {
     tuff_peft_config *config;

@@ -20,24 +20,35 @@ static tuff_status read_text(tuff_peft_config *config, const cJSON *json, const 
     return TUFF_OK;
 }
 
-static tuff_status read_targets(tuff_peft_config *config, const cJSON *json, const char *file)
+/* Reads an optional list of texts; `expected` is for the error text. */
+static tuff_status read_list(tuff_peft_config *config, const cJSON *json, const char *key,
+                             const char *expected, const char *file, const char ***out, size_t *out_count)
 {
-    const cJSON *targets = cJSON_GetObjectItemCaseSensitive(json, "target_modules"), *item;
-    if (!targets || cJSON_IsNull(targets)) return TUFF_OK;
-    if (cJSON_IsString(targets)) return read_text(config, json, "target_modules", file, &config->target_text);
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, key), *item;
+    if (!list || cJSON_IsNull(list)) return TUFF_OK;
     size_t count = 0;
-    cJSON_ArrayForEach(item, targets) count += cJSON_IsString(item) ? 1 : 0;
-    if (!cJSON_IsArray(targets) || count != (size_t)cJSON_GetArraySize(targets))
-        return tuff_fail(TUFF_BAD_FORMAT, "%s: 'target_modules' must be a text or a list of texts", file);
-    config->targets = tuff_arena_array(&config->arena, count, sizeof *config->targets);
-    if (!config->targets) return tuff_fail_memory("an adapter's configuration");
-    cJSON_ArrayForEach(item, targets)
+    cJSON_ArrayForEach(item, list) count += cJSON_IsString(item) ? 1 : 0;
+    if (!cJSON_IsArray(list) || count != (size_t)cJSON_GetArraySize(list))
+        return tuff_fail(TUFF_BAD_FORMAT, "%s: '%s' must be %s", file, key, expected);
+    *out = tuff_arena_array(&config->arena, count, sizeof **out);
+    if (!*out) return tuff_fail_memory("an adapter's configuration");
+    cJSON_ArrayForEach(item, list)
     {
-        if (!(config->targets[config->target_count] = keep(config, item->valuestring)))
+        if (!((*out)[*out_count] = keep(config, item->valuestring)))
             return tuff_fail_memory("an adapter's configuration");
-        config->target_count++;
+        ++*out_count;
     }
     return TUFF_OK;
+}
+
+static tuff_status read_targets(tuff_peft_config *config, const cJSON *json, const char *file)
+{
+    TUFF_TRY(read_list(config, json, "target_parameters", "a list of texts", file, &config->parameters,
+                       &config->parameter_count));
+    if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(json, "target_modules")))
+        return read_text(config, json, "target_modules", file, &config->target_text);
+    return read_list(config, json, "target_modules", "a text or a list of texts", file, &config->targets,
+                     &config->target_count);
 }
 
 /* Keys are regular expressions to PEFT; in practice module names, perhaps with ^, $ or "\.". Others are
@@ -141,16 +152,12 @@ static tuff_status check_start(const cJSON *json, const char *file)
  */
 static tuff_status refuse_unsupported(const cJSON *json, const char *file)
 {
-    const char *type = NULL, *bias = "none";
+    const char *type = NULL;
     TUFF_TRY(tuff_json_text(json, "peft_type", file, &type));
     if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: it has no 'peft_type': it is no PEFT adapter", file);
     if (strcmp(type, "LORA") != 0)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: 'peft_type' is '%s'; adapters of type LORA can be read", file,
                          type);
-    TUFF_TRY(tuff_json_text(json, "bias", file, &bias));
-    if (strcmp(bias, "none") != 0)
-        return tuff_fail(TUFF_UNSUPPORTED, "%s: 'bias' is '%s': adapters that train biases cannot be read",
-                         file, bias);
     TUFF_TRY(tuff_peft_refuse(json, file));
     return check_start(json, file);
 }
@@ -168,6 +175,24 @@ tuff_status tuff_peft_refuse(const cJSON *json, const char *file)
                              item->string);
     }
     return TUFF_OK;
+}
+
+bool tuff_peft_bias_parse(const char *text, const char **out)
+{
+    static const char *const known[] = {"all", "lora_only"};
+    *out = NULL;
+    for (size_t i = 0; text && i < sizeof known / sizeof *known; i++)
+        if (strcmp(text, known[i]) == 0) *out = known[i];
+    return !text || *out || strcmp(text, "none") == 0;
+}
+
+static tuff_status read_bias(tuff_peft_config *config, const cJSON *json, const char *file)
+{
+    const char *text = NULL;
+    TUFF_TRY(tuff_json_text(json, "bias", file, &text));
+    if (tuff_peft_bias_parse(text, &config->bias)) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED, "%s: 'bias' is '%.40s'; none, all and lora_only can be read", file,
+                     text);
 }
 
 static tuff_status read_config(tuff_peft_config *config, const cJSON *json, const char *file)
@@ -189,6 +214,7 @@ static tuff_status read_config(tuff_peft_config *config, const cJSON *json, cons
     if (!isfinite(config->alpha) || !(config->dropout >= 0 && config->dropout < 1))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: 'lora_alpha' %g or 'lora_dropout' %g is out of range", file,
                          config->alpha, config->dropout);
+    TUFF_TRY(read_bias(config, json, file));
     TUFF_TRY(read_targets(config, json, file));
     TUFF_TRY(
         read_pattern(config, json, "rank_pattern", file, &config->rank_pattern, &config->rank_pattern_count));
@@ -359,7 +385,7 @@ void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
     put_pattern(out, "alpha_pattern", config->alpha_pattern, config->alpha_pattern_count);
     tuff_peft_put_text(out, "auto_mapping", NULL);
     tuff_peft_put_text(out, "base_model_name_or_path", config->base_model);
-    tuff_peft_put_text(out, "bias", "none");
+    tuff_peft_put_text(out, "bias", config->bias ? config->bias : "none");
     tuff_peft_put_bool(out, "fan_in_fan_out", config->fan_in_fan_out);
     tuff_peft_put_bool(out, "inference_mode", true);
     tuff_peft_put_bool(out, "init_lora_weights", true);
@@ -376,6 +402,8 @@ void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
         tuff_peft_put_text(out, "target_modules", config->target_text);
     else
         tuff_peft_put_list(out, "target_modules", config->targets, config->target_count);
+    if (config->parameter_count)
+        tuff_peft_put_list(out, "target_parameters", config->parameters, config->parameter_count);
     tuff_peft_put_text(out, "task_type", config->task_type);
     tuff_peft_put_bool(out, "use_dora", config->dora);
     tuff_peft_put_bool(out, "use_rslora", config->rslora);

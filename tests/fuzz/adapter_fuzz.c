@@ -13,8 +13,11 @@ static void use(const tuff_peft_adapter *adapter)
     for (size_t i = 0; i < adapter->pair_count; i++) {
         const tuff_peft_pair *pair = &adapter->pairs[i];
         if (tuff_peft_find(adapter, pair->module) != pair) __builtin_trap();
-        if (pair->rank != tuff_peft_rank(adapter->config, pair->module)) __builtin_trap();
-        tuff_status status = tuff_weight_check_finite(pair->a);
+        tuff_peft_pair settled = *pair;
+        tuff_status status =
+            tuff_peft_settle(adapter->config, &settled, pair->module, pair->parameter ? 3 : 1);
+        if (!pair->parameter && (status != TUFF_OK || pair->rank != settled.rank)) __builtin_trap();
+        status = tuff_weight_check_finite(pair->a);
         if (tuff_weight_elements(pair->b) <= 4096) status = tuff_weight_read(pair->b, TUFF_F32, out);
         (void)status;
     }

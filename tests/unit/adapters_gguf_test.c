@@ -106,6 +106,15 @@ static void what_gguf_cannot_hold_is_named(void **state)
     not_as_gguf(model, adapter_of("llama", "ia3"), "GGUF adapters are LoRA, this one is IA3: merge it");
     not_as_gguf(model, adapter_of("llama", "prompt"),
                 "this one is prompt tuning: and no weights of a model can hold");
+    not_as_gguf(model, adapter_of("llama", "prefix"),
+                "this one is prefix tuning: and no weights of a model can hold");
+    not_as_gguf(model, adapter_of("llama", "tables"), "cannot hold model.embed_tokens: merge it");
+    not_as_gguf(model, adapter_of("llama", "vera"), "GGUF adapters are LoRA, this one is VeRA: merge it");
+    tuff_model_destroy(&model);
+    model = model_open("gpt2");
+    not_as_gguf(model, adapter_of("gpt2", "bitfit"),
+                "cannot hold transformer.h.0.attn.c_attn.bias: merge it");
+    not_as_gguf(model, adapter_of("gpt2", "bias"), "cannot hold transformer.h.0.attn.c_attn.bias: merge it");
     tuff_model_destroy(&model);
 }
 

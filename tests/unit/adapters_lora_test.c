@@ -42,6 +42,8 @@ static void targets_name_layers(void **state)
         {"gpt_neox", "all-linear", 8}, /* not its head, which is called embed_out */
         {"gpt2", "c_proj", 4},
         {"gpt2", "attn.c_proj", 2},
+        {"gpt2", "wte", 1},
+        {"llama", "embed_tokens,lm_head,q_proj", 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tuff_model *model = model_open(cases[i].model);
@@ -57,13 +59,11 @@ static void what_cannot_be_is_refused(void **state)
     (void)state;
     tuff_model *model = model_open("llama");
     const tuff_adapter_settings good = {.peft_type = "LORA", .rank = 2, .alpha = 4};
-    static const char *const targets[][2] = {
-        {"q_proj,z_proj", "\"z_proj\" names no linear layer"},
-        {"", "\"\" names no linear layer"},
-        {" , ", "names no linear layer"},
-        {"proj", "\"proj\" names no linear layer"},
-        {"lm_head", "\"lm_head\" is the head, a linear layer that Tuff does not adapt"},
-        {"embed_tokens", "has q_proj, k_proj"}};
+    static const char *const targets[][2] = {{"q_proj,z_proj", "\"z_proj\" names no linear layer"},
+                                             {"", "\"\" names no linear layer"},
+                                             {" , ", "names no linear layer"},
+                                             {"proj", "\"proj\" names no linear layer"},
+                                             {"norm", "has q_proj, k_proj"}};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         tuff_adapter_settings p = good;
         p.targets = targets[i][0];
@@ -72,6 +72,14 @@ static void what_cannot_be_is_refused(void **state)
     tuff_adapter_settings p = good;
     p.rank = -1;
     refused(model, p, "lora_rank is -1");
+    p = good;
+    p.targets = "lm_head";
+    tuff_model *tied = model_open("gpt2"), *turned = model_open("t5");
+    refused(tied, p, "\"lm_head\" is the embedding table, which the head is tied to");
+    p.targets = "shared";
+    refused(turned, p, "\"shared\" names no linear layer");
+    tuff_model_destroy(&tied);
+    tuff_model_destroy(&turned);
     p = good;
     p.alpha = (double)NAN;
     refused(model, p, "lora_alpha is nan");

@@ -14,9 +14,11 @@ static void merged_is_beside(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"gpt2", "lora"},  {"gpt2", "ia3"},      {"llama", "lora"},         {"llama", "ia3"},
-        {"bloom", "lora"}, {"gpt_neox", "lora"}, {"falcon-groups", "lora"}, {"phi3", "lora"},
-        {"gpt2", "dora"},  {"llama", "dora"},    {"gpt2", "rslora"},        {"llama", "rslora"}};
+        {"gpt2", "lora"},      {"gpt2", "ia3"},      {"llama", "lora"},         {"llama", "ia3"},
+        {"bloom", "lora"},     {"gpt_neox", "lora"}, {"falcon-groups", "lora"}, {"phi3", "lora"},
+        {"gpt2", "dora"},      {"llama", "dora"},    {"gpt2", "rslora"},        {"llama", "rslora"},
+        {"gpt2", "bitfit"},    {"gpt2", "bias"},     {"gpt2", "vera"},          {"llama", "vera"},
+        {"llama", "vera-key"}, {"llama", "tables"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *adapter = adapter_of(cases[i][0], cases[i][1]);
         golden g = load_adapted(cases[i][0], cases[i][1]);
@@ -219,6 +221,11 @@ static void what_cannot_be_merged_is_said(void **state)
     KIT_FAILS(tuff_model_merged(model, kit_asset("golden/llama/prompt"), &merged), TUFF_UNSUPPORTED,
               "no weights of a model can hold what prompt tuning adds to it");
     assert_null(merged);
+    tuff_model *tied = model_open("gpt2");
+    KIT_FAILS(tuff_model_merged(tied, kit_asset("golden/gpt2/tables"), &merged), TUFF_UNSUPPORTED,
+              "it adapts transformer.wte, and the head of this model is the same table");
+    assert_null(merged);
+    tuff_model_destroy(&tied);
     KIT_FAILS(tuff_model_merged(model, kit_asset("golden/gpt2/lora"), &merged), TUFF_BAD_FORMAT,
               "is no linear layer of the llama model");
     KIT_FAILS(tuff_model_merged(model, kit_asset("golden/gpt2"), &merged), TUFF_NOT_FOUND,

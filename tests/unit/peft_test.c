@@ -66,7 +66,8 @@ static void test_bad_configs(void **state)
     expect("[]", TUFF_BAD_FORMAT, "a JSON object is expected");
     expect("{\"r\":8}", TUFF_BAD_FORMAT, "no 'peft_type'");
     expect("{\"peft_type\":\"IA3\"}", TUFF_UNSUPPORTED, "'peft_type' is 'IA3'");
-    expect("{\"peft_type\":\"LORA\",\"bias\":\"all\"}", TUFF_UNSUPPORTED, "'bias' is 'all'");
+    expect("{\"peft_type\":\"LORA\",\"bias\":\"some\"}", TUFF_UNSUPPORTED,
+           "'bias' is 'some'; none, all and lora_only can be read");
     expect("{\"peft_type\":\"LORA\",\"use_qalora\":true}", TUFF_UNSUPPORTED, "'use_qalora' is set");
     expect("{\"peft_type\":\"LORA\",\"use_dora\":1}", TUFF_BAD_FORMAT, "use_dora");
     expect("{\"peft_type\":\"LORA\",\"kasa_config\":{\"beta\":1}}", TUFF_UNSUPPORTED, "'kasa_config' is set");
@@ -190,7 +191,8 @@ static void test_bad_pairs(void **state)
               "module 'q' has a lora_magnitude_vector, but no lora_A and lora_B");
     KIT_FAILS(pair_up("q.lora_A.weight 2 4;q.lora_B.weight 3 2;q.lora_magnitude_vector 1 3;", &a),
               TUFF_BAD_FORMAT, "module 'q' has a lora_magnitude_vector, but 'use_dora' is not set");
-    KIT_FAILS(pair_up("q.lora_embedding_A 1 4;", &a), TUFF_UNSUPPORTED, "'q.lora_embedding_A'");
+    KIT_FAILS(pair_up("q.lora_embedding_A 2 4;", &a), TUFF_BAD_FORMAT, "module 'q' has lora_A but no lora_B");
+    KIT_FAILS(pair_up("q.lora_embedding_C 2 4;", &a), TUFF_UNSUPPORTED, "'q.lora_embedding_C'");
     KIT_FAILS(pair_up("q.lora_A.one.weight 2 4;q.lora_A.two.weight 2 4;", &a), TUFF_UNSUPPORTED,
               "two adapters");
 }
