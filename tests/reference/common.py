@@ -407,15 +407,21 @@ def train(model, batches, rate, accumulation=1, clip=1.0, decay=0.0, decay_group
         yield total, norm.item()
 
 
+@torch.no_grad()
+def off_by_roundings(model, seed):
+    """Moves weights by about a rounding to f32, as another order of adding up would move what they make."""
+    random = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.mul_(1 + 2**-24 * torch.randn(parameter.shape, generator=random, dtype=torch.float64).to(parameter.dtype))
+
+
 def expect_steady(name, load, losses_of, want):
     """Weights that are off by roundings to f32 must not move the losses of a training by a tenth of what the tests allow, or
     another order of adding up would. `load` gives the model in f64, `losses_of` trains it."""
     worst = 0.0
     for seed in range(4):
-        model, random = load(), torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.mul_(1 + 2**-24 * torch.randn(parameter.shape, generator=random, dtype=parameter.dtype))
+        model = load()
+        off_by_roundings(model, seed)
         worst = max(worst, ((losses_of(model) - want).abs() / want.abs()).max().item())
     if worst > LOSS_MOVES:
         raise SystemExit(f"{name}: roundings move the losses by {worst:.1e}, more than {LOSS_MOVES:.0e}: change the seed")

@@ -20,9 +20,15 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
                         grad.<tensor of adapter_model.safetensors>, and, from lora/initial (Kaiming A, zero B):
                         adamw_losses, adamw_grad_norms, final_loss
     ia3/, prompt/       (gpt2, llama) the same for IA3 and prompt tuning, with a begin that is not at rest
+    bitfit/, bias/      (gpt2) all biases alone, and beside a LoRA
+    prefix/, vera/      (gpt2, llama) keys and values of five tokens; VeRA. prefix-projection/, vera-key/ (llama): computed by a
+                        net, which lies beside them; without its matrices, which PEFT draws from the config's key
+    tables/             (gpt2, llama) a LoRA of the tokens' table, and of llama's head
     dora/, rslora/      (gpt2, llama) the same for LoRA with magnitudes, and with a rank, an alpha and a scale of its own of
                         some modules; both are also in merged.safetensors: the weights that PEFT merges them into, those
                         of the last layer's attention
+    experts/, experts4/ (mixtral, qwen3_moe, gpt_oss) the same for LoRA of experts' own matrices, merged.safetensors with the
+                        last layer's experts; logits of a LoRA as transformers 4 had it (expert_adapters.py)
 
 The loss is Hugging Face's with labels = input_ids: T - 1 predictions a row, the mean over all. All is computed in f64
 and rounded to f32 at the end. Weights come from NumPy's legacy generator, which is the same in every version."""
@@ -42,11 +48,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 import decoders
+import expert_adapters
 import experts
 import gpts
 import tiny_tokenizers
-from common import causal_loss, forward_loss, load_model, to_double, train
+from common import causal_loss, forward_loss, load_model, off_by_roundings, to_double, train
 from matters import ROOT, check_changes, expect_listed, expect_near
+from more_adapters import make_more
 
 STEPS = {"steps": 20, "learning_rate": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01, "clip": 1.0}
 OPTIMIZERS = {
@@ -60,7 +68,7 @@ OPTIMIZERS = {
         "optim": "adafactor", "rate": 2e-3,
         "args": {"scale_parameter": True, "beta1": 0.8, "clip_threshold": 0.5, "decay_rate": -0.7},
     },
-    "adamw_8bit": {"optim": "adamw_8bit", "rate": 1e-3},
+    "adamw_8bit": {"optim": "adamw_8bit", "rate": 1e-3, "runs": 5},
     "muon": {"optim": "muon", "rate": 1e-3},
     "muon_original": {
         "optim": "muon", "rate": 5e-3, "args": {"adjust": "original", "nesterov": False, "momentum": 0.9, "adamw_lr": 1e-3},
@@ -314,25 +322,28 @@ def training(model, batches, ids, rate=STEPS["learning_rate"], loss_of=forward_l
 
 
 def make_optimizers(folder, batches):
-    """Each rule's steps in f64, of the whole model and of LoRA."""
+    """Each rule's steps in f64, of the whole model and of LoRA; and how far PyTorch's in f32 are from them. Where moments are rounded
+    to 8 bits, one run in f32 may be lucky: there it is the worst of some, from weights that are off by roundings too."""
     truth = {}
     batches = np.resize(batches, (OPTIMIZER_STEPS, *batches.shape[1:]))
     for name, lora in ((name, lora) for name in OPTIMIZERS for lora in (False, True)):
         settings = {"clip": STEPS["clip"], "decay": STEPS["weight_decay"]} | OPTIMIZERS[name]
-        rate = settings.pop("rate")
+        rate, runs = settings.pop("rate"), settings.pop("runs", 1)
 
-        def steps(double):
+        def steps(double, seed=None):
             model = load_model(folder)
             if lora:  # noqa: B023
                 model = PeftModel.from_pretrained(model, folder / "lora" / "initial", is_trainable=True)
             if double:
                 to_double(model)
+            if seed is not None:
+                off_by_roundings(model, seed)
             return np.array(list(train(model, batches, lambda step: rate, **settings)))  # noqa: B023
 
-        made, single = steps(True), steps(False)
+        made, singles = steps(True), [steps(False)] + [steps(False, seed) for seed in range(runs - 1)]
         whole = name + (".lora" if lora else "")
         truth[whole + ".losses"], truth[whole + ".grad_norms"] = floats(made[:, 0]), floats(made[:, 1])
-        truth[whole + ".drift"] = floats(np.abs(single[:, 0] / made[:, 0] - 1).max())
+        truth[whole + ".drift"] = floats(max(np.abs(single[:, 0] / made[:, 0] - 1).max() for single in singles))
         print(f"{folder.name:11} {whole}: loss {made[0, 0]:.3f} -> {made[-1, 0]:.3f}, in f32 off by {truth[whole + '.drift'][0]:.1e}")
     save_file(truth, folder / "optimizers.safetensors")
 
@@ -342,8 +353,8 @@ def save_adapter(model, folder):
     (folder / "README.md").unlink(missing_ok=True)
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = ".."
-    for key in ("target_modules", "feedforward_modules"):
-        if config.get(key):
+    for key in ("target_modules", "target_parameters", "feedforward_modules"):
+        if isinstance(config.get(key), list):
             config[key] = sorted(config[key])
     config.pop("peft_version", None)
     write_json(folder / "adapter_config.json", config)
@@ -544,9 +555,11 @@ def make(output, name, seed):
         make_optimizers(folder, batches)
         make_other_adapters(folder, targets, ids, batches, random)
         make_variants(folder, targets, ids, batches, seed + 500)
+        make_more(folder, name == "gpt2", ids, batches, seed + 600, save_adapter, gradients, training)
     elif name in LORA:
         while not make_lora(folder, LORA[name], ids, batches, random):
             pass
+    expert_adapters.make_expert_adapters(folder, name, ids, batches, seed, sys.modules[__name__])
 
     single = load_model(folder)
     error = expect_near(name, single(input_ids=ids, use_cache=False).logits, truth["logits"])
