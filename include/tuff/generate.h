@@ -160,17 +160,24 @@ typedef struct tuff_generate_params {
         }                                                                                             \
     }
 
-/* Defaults as the model's generation_config.json has them: num_beams, length_penalty, early_stopping,
- * min_new_tokens, max_new_tokens, min_length and max_length in *out_params; do_sample with temperature,
- * top_k, top_p, min_p, typical_p, repetition_penalty and no_repeat_ngram_size in *out_sampling. Both were
- * made by their macros; what the file does not say is as these make it (transformers itself draws from the 50
- * most probable tokens where the file has no top_k), but for the temperature: 1 with do_sample, else 0.
- * Tokens that end texts are the model's without being asked for, biases of tokens are the next call's.
- * Errors: TUFF_UNSUPPORTED, naming the key, where the file asks for what Tuff does not have: all else is set
- * then; TUFF_BAD_FORMAT. */
+/* Defaults as the model's generation_config.json has them, or of a GGUF its metadata general.sampling (temp,
+ * top_k, top_p, min_p, penalty_repeat; texts are drawn unless it has a temp of 0 or none of the first four):
+ * num_beams, length_penalty, early_stopping, min_new_tokens, max_new_tokens, min_length and max_length in
+ * *out_params; do_sample with temperature, top_k, top_p, min_p, typical_p, repetition_penalty and
+ * no_repeat_ngram_size in *out_sampling. Both were made by their macros; what the file does not say is as
+ * these make it (transformers itself draws from the 50 most probable tokens where the file has no top_k), but
+ * for the temperature: 1 with do_sample, else 0. Tokens that end texts are the model's without being asked
+ * for, biases of tokens are the next call's. Errors: TUFF_UNSUPPORTED, naming the key, where the file asks
+ * for what Tuff does not have: all else is set then; TUFF_BAD_FORMAT. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_generation(const tuff_model *model,
                                                          tuff_generate_params *out_params,
                                                          tuff_sampling *out_sampling);
+/* The texts that end a text by the same file (stop_strings), for `stop` of tuff_generate_params: *out_stops
+ * is one block of memory, texts and all, freed with tuff_free; NULL and 0 where there are none.
+ * TUFF_BAD_FORMAT where they are no texts. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_generation_stops(const tuff_model *model,
+                                                               const char *const **out_stops,
+                                                               size_t *out_count);
 /* The biases of tokens that the same file has (sequence_bias, bad_words_ids, suppress_tokens,
  * begin_suppress_tokens), for `logit_bias` of tuff_sampling: *out_biases is one block of memory, ids and all,
  * freed with tuff_free, with entries struct_size apart; NULL and 0 where there are none. TUFF_BAD_FORMAT

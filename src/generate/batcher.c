@@ -43,7 +43,7 @@ static tuff_status choose(tuff_batcher *b, const tuff_batcher_params *p)
 }
 
 static tuff_status build(tuff_batcher *b, const tuff_model *model, tuff_device *device,
-                         const tuff_batcher_params *p)
+                         const tuff_loaded *loaded, const tuff_batcher_params *p)
 {
     TUFF_TRY(tuff_watch_check(p->watch));
     TUFF_TRY(choose(b, p));
@@ -60,8 +60,25 @@ static tuff_status build(tuff_batcher *b, const tuff_model *model, tuff_device *
                                                     .invariant = p->invariant,
                                                     .exact = p->exact,
                                                     .adapter = p->adapter,
+                                                    .loaded = loaded,
                                                     .watch = p->watch},
                               &b->runner);
+}
+
+static tuff_status create(const tuff_model *model, tuff_device *device, const tuff_loaded *loaded,
+                          const tuff_batcher_params *params, tuff_batcher **out_batcher)
+{
+    tuff_batcher_params p = TUFF_BATCHER_PARAMS_INIT;
+    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_BATCHER_PARAMS_INIT, watch));
+    tuff_batcher *b = tuff_alloc(sizeof *b);
+    if (!b) return tuff_fail_memory("a batcher");
+    atomic_flag_clear(&b->busy);
+    tuff_status status = build(b, model, device, loaded, &p);
+    if (status != TUFF_OK)
+        tuff_batcher_destroy(&b);
+    else
+        *out_batcher = b;
+    return status;
 }
 
 tuff_status tuff_batcher_create(const tuff_model *model, tuff_device *device,
@@ -70,17 +87,14 @@ tuff_status tuff_batcher_create(const tuff_model *model, tuff_device *device,
     TUFF_NEED_OUT(out_batcher);
     TUFF_NEED(model);
     TUFF_NEED(device);
-    tuff_batcher_params p = TUFF_BATCHER_PARAMS_INIT;
-    TUFF_TRY(TUFF_TAKE(&p, params, TUFF_BATCHER_PARAMS_INIT, watch));
-    tuff_batcher *b = tuff_alloc(sizeof *b);
-    if (!b) return tuff_fail_memory("a batcher");
-    atomic_flag_clear(&b->busy);
-    tuff_status status = build(b, model, device, &p);
-    if (status != TUFF_OK)
-        tuff_batcher_destroy(&b);
-    else
-        *out_batcher = b;
-    return status;
+    return create(model, device, NULL, params, out_batcher);
+}
+
+tuff_status tuff_batcher_create_loaded(const tuff_loaded *loaded, const tuff_batcher_params *params,
+                                       tuff_batcher **out_batcher)
+{
+    *out_batcher = NULL;
+    return create(loaded->model, loaded->device, loaded, params, out_batcher);
 }
 
 void tuff_batcher_end(tuff_batcher **batcher, const char *what)

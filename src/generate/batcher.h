@@ -25,6 +25,11 @@ struct tuff_batcher {
     atomic_flag busy;            /* a call works on it */
 };
 
+/* As tuff_batcher_create, of a model that is on its device; params->adapter is not read. */
+TUFF_MUST_USE tuff_status tuff_batcher_create_loaded(const tuff_loaded *loaded,
+                                                     const tuff_batcher_params *params,
+                                                     tuff_batcher **out_batcher);
+
 /* Of every public call: TUFF_INVALID_ARGUMENT, about a `what`, when another one is at work. */
 TUFF_MUST_USE tuff_status tuff_batcher_enter(tuff_batcher *batcher, const char *what);
 void tuff_batcher_leave(tuff_batcher *batcher);

@@ -324,9 +324,11 @@ static tuff_status take_steps(search *w)
 static void judge(search *w)
 {
     const tuff_generate_params *p = &w->s->params;
-    const bool hopes = p->early_stopping == TUFF_EARLY_STOPPING_NEVER && p->length_penalty > 0;
+    /* as transformers has it: by its score so far and its own length; where the search never stops early by
+     * the greatest length, which makes most of a score below 0 */
+    const bool longest = p->early_stopping == TUFF_EARLY_STOPPING_NEVER && p->length_penalty > 0;
     const double possible =
-        w->running[0].score / pow((double)(hopes ? w->most : w->length), p->length_penalty);
+        w->running[0].score / pow((double)(longest ? w->most : w->length), p->length_penalty);
     bool all_ended = true, better = false;
     for (int64_t i = 0; i < w->width; i++) {
         all_ended = all_ended && w->found[i].ended;

@@ -196,7 +196,7 @@ tuff_status tuff_runner_reserve(tuff_runner *r, const tuff_room *room, const tuf
         return tuff_note(status, "making a KV cache of %lld positions",
                          (long long)(w.own.slots * w.own.capacity));
     }
-    if (r->capacity && !tuff_rope_same(&r->model->config, r->capacity, w.own.capacity)) r->turns++;
+    if (r->capacity && !tuff_rope_same(&r->model->config, r->capacity, w.own.capacity)) r->angle_changes++;
     tuff_session_set_caches(r->session, &w.store);
     r->single = r->program = NULL;
     r->slots = w.own.slots;

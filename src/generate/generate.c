@@ -32,7 +32,7 @@ static void keep(tuff_generator *gen, const tuff_sequence *s)
 static tuff_status prepare(tuff_batcher *b, tuff_sequence *s, const tuff_watch *watch)
 {
     const int64_t n = s->given, nothing = 0;
-    const uint64_t turns = b->runner->turns;
+    const uint64_t changes = b->runner->angle_changes;
     const tuff_room room = {.slots = 1,
                             .positions = n,
                             .most = tuff_sequence_most(s),
@@ -42,7 +42,7 @@ static tuff_status prepare(tuff_batcher *b, tuff_sequence *s, const tuff_watch *
                             .source = (int64_t)s->source_count,
                             .encoded = &nothing};
     TUFF_TRY(tuff_runner_reserve(b->runner, &room, watch));
-    if (b->runner->turns != turns) s->fed = 0; /* keys of other angles */
+    if (b->runner->angle_changes != changes) s->fed = 0; /* keys of other angles */
     s->result.cached_tokens = s->fed;
     const int64_t first = tuff_sequence_next(s, TUFF_PIECE_TOKENS), left = n - s->fed - first;
     const int64_t rest = left % TUFF_PIECE_TOKENS;

@@ -7,12 +7,9 @@
 #include "base/structs.h"
 #include "runtime/program.h"
 
-tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
-                                  const tuff_generator_params *params, tuff_generator **out_generator)
+static tuff_status create(const tuff_model *model, tuff_device *device, const tuff_loaded *loaded,
+                          const tuff_generator_params *params, tuff_generator **out_generator)
 {
-    TUFF_NEED_OUT(out_generator);
-    TUFF_NEED(model);
-    TUFF_NEED(device);
     tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
     tuff_batcher_params of_one = TUFF_BATCHER_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_GENERATOR_PARAMS_INIT, watch));
@@ -24,12 +21,29 @@ tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
     of_one.watch = p.watch;
     tuff_generator *gen = tuff_alloc(sizeof *gen);
     if (!gen) return tuff_fail_memory("a generator");
-    tuff_status status = tuff_batcher_create(model, device, &of_one, &gen->batcher);
+    tuff_status status = loaded ? tuff_batcher_create_loaded(loaded, &of_one, &gen->batcher)
+                                : tuff_batcher_create(model, device, &of_one, &gen->batcher);
     if (status != TUFF_OK)
         tuff_generator_destroy(&gen);
     else
         *out_generator = gen;
     return status;
+}
+
+tuff_status tuff_generator_create(const tuff_model *model, tuff_device *device,
+                                  const tuff_generator_params *params, tuff_generator **out_generator)
+{
+    TUFF_NEED_OUT(out_generator);
+    TUFF_NEED(model);
+    TUFF_NEED(device);
+    return create(model, device, NULL, params, out_generator);
+}
+
+tuff_status tuff_generator_create_loaded(const tuff_loaded *loaded, const tuff_generator_params *params,
+                                         tuff_generator **out_generator)
+{
+    *out_generator = NULL;
+    return create(loaded->model, loaded->device, loaded, params, out_generator);
 }
 
 void tuff_generator_destroy(tuff_generator **generator)

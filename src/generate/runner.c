@@ -40,19 +40,32 @@ static tuff_status choose_context(tuff_runner *r, int64_t wanted)
     return TUFF_OK;
 }
 
+/* Takes what is there, or puts it there. */
+static tuff_status load(tuff_runner *r, const tuff_runner_params *params)
+{
+    r->borrowed = params->loaded != NULL;
+    if (r->borrowed) {
+        r->adapter = params->loaded->adapter;
+        r->in_f32 = params->loaded->in_f32;
+        return tuff_session_create_on(params->loaded->store, &r->session);
+    }
+    if (params->adapter) TUFF_TRY(tuff_adapter_open(r->model, params->adapter, &r->device->log, &r->adapter));
+    TUFF_TRY(tuff_session_create(r->device, &r->session));
+    tuff_store *store = tuff_session_store(r->session);
+    TUFF_TRY(tuff_model_upload(r->model, false, params->watch, store));
+    return r->adapter ? tuff_adapter_upload(r->adapter, store) : TUFF_OK;
+}
+
 static tuff_status build(tuff_runner *r, const tuff_runner_params *params)
 {
-    if (params->adapter) TUFF_TRY(tuff_adapter_open(r->model, params->adapter, &r->device->log, &r->adapter));
+    TUFF_TRY(load(r, params));
     r->virtual_tokens = tuff_adapter_virtual_tokens(r->adapter);
     TUFF_TRY(choose_context(r, params->context));
     r->most_slots = params->most_slots;
     r->cache_dtype = params->cache_f16 ? TUFF_F16 : TUFF_F32;
     r->invariant = params->invariant;
     r->exact = params->exact;
-    TUFF_TRY(tuff_session_create(r->device, &r->session));
-    tuff_store *store = tuff_session_store(r->session);
-    TUFF_TRY(tuff_model_upload(r->model, false, params->watch, store));
-    return r->adapter ? tuff_adapter_upload(r->adapter, store) : TUFF_OK;
+    return TUFF_OK;
 }
 
 tuff_status tuff_runner_create(const tuff_model *model, tuff_device *device, const tuff_runner_params *params,
@@ -78,7 +91,7 @@ void tuff_runner_destroy(tuff_runner **runner)
     tuff_runner *r = *runner;
     if (!r) return;
     tuff_session_destroy(&r->session);
-    tuff_adapter_destroy(&r->adapter);
+    if (!r->borrowed) tuff_adapter_destroy(&r->adapter);
     tuff_free(r->host);
     tuff_free(r->logits);
     tuff_model_let_go(r->model);
@@ -139,7 +152,7 @@ static tuff_status build_graph(void *user, tuff_graph *g)
                     .config = &r->model->config,
                     .tokens = b->shape.tokens,
                     .sequences = b->shape.sequences,
-                    .params = &r->model->params,
+                    .params = r->in_f32 ? NULL : &r->model->params,
                     .capacity = r->slots * r->capacity,
                     .cross_capacity = b->shape.source_rows,
                     .cache_dtype = r->cache_dtype,

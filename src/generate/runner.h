@@ -10,13 +10,24 @@
 /* A prompt goes through the model in pieces that end where its positions are multiples of this. */
 enum { TUFF_PIECE_TOKENS = 256 };
 
+/* A model that others have on a device, and its adapter, opened and there too; they outlive what runs it,
+ * which only reads them. */
+typedef struct tuff_loaded {
+    const tuff_model *model;
+    tuff_device *device;
+    tuff_store *store;
+    tuff_adapter *adapter; /* NULL: none */
+    bool in_f32;           /* all parameters are f32, whatever the model's files have */
+} tuff_loaded;
+
 typedef struct tuff_runner_params {
     int64_t context;    /* the most positions of a sequence; 0: the model's */
     int64_t most_slots; /* at least 1 */
     bool cache_f16;
-    bool invariant;      /* a sequence's bits do not depend on what it is run with */
-    bool exact;          /* weights stored by the block are multiplied in f32 */
-    const char *adapter; /* a PEFT directory; NULL: none */
+    bool invariant;            /* a sequence's bits do not depend on what it is run with */
+    bool exact;                /* weights stored by the block are multiplied in f32 */
+    const char *adapter;       /* a PEFT directory; NULL: none */
+    const tuff_loaded *loaded; /* the model and its adapter are there already; NULL: they are not */
     const tuff_watch *watch;
 } tuff_runner_params;
 
@@ -25,14 +36,16 @@ typedef struct tuff_runner {
     tuff_device *device;
     tuff_session *session; /* caches: keys, values, rotary tables */
     tuff_adapter *adapter; /* NULL: none */
+    bool borrowed;         /* the adapter and the session's store are another's */
+    bool in_f32;           /* so are all its parameters */
     int64_t context, most_slots;
     int64_t virtual_tokens; /* of the adapter, which take the first rows of each slot, before its positions */
     int64_t slots,
         capacity; /* of the cache: rows of each slot, virtual tokens among them; 0: there is none */
     /* Of encoder-decoders: the same of the keys and values of the encoder's states. */
     int64_t source_slots, source_capacity;
-    uint64_t
-        turns; /* how often a larger cache got other angles: the keys that it holds are of the old ones */
+    uint64_t angle_changes; /* how often a larger cache got other angles: the keys that it holds are of the
+                               old ones */
     tuff_dtype cache_dtype;
     bool invariant, exact;
     tuff_program *single;  /* feeds one token of one sequence; NULL: was not needed since the cache grew */

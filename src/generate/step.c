@@ -142,10 +142,10 @@ static tuff_status reserve(step *w)
 }
 
 /* Whether keys in the cache are of other angles than those that are now: then all is fed again. */
-static bool begin_again(const step *w, uint64_t turns)
+static bool begin_again(const step *w, uint64_t changes)
 {
     bool any = false;
-    for (int64_t slot = 0; slot < w->b->max_slots && w->b->runner->turns != turns; slot++) {
+    for (int64_t slot = 0; slot < w->b->max_slots && w->b->runner->angle_changes != changes; slot++) {
         tuff_sequence *s = w->b->slots[slot];
         if (!s || s->fed == 0) continue;
         s->fed = s->result.cached_tokens = 0;
@@ -202,13 +202,13 @@ static tuff_status gather(step *w)
         give_slots(w->b);
         choose(w);
         if (w->b->n_feeds == 0) return TUFF_OK;
-        const uint64_t turns = w->b->runner->turns;
+        const uint64_t changes = w->b->runner->angle_changes;
         tuff_status status = reserve(w);
         if (status == TUFF_OUT_OF_MEMORY) {
             make_do(w, status);
             continue;
         }
-        if (status == TUFF_OK && begin_again(w, turns)) continue;
+        if (status == TUFF_OK && begin_again(w, changes)) continue;
         if (status == TUFF_OK)
             status = tuff_runner_prepare(w->b->runner,
                                          tuff_runner_tokens(w->b->runner, w->b->feeds, w->b->n_feeds),

@@ -607,7 +607,7 @@ static void longer_texts_turn_the_cache_anew(void **state)
     KIT_OK(tuff_batcher_add(b, prompts[1], 1, &p, &second));
     KIT_OK(tuff_batcher_step(b, NULL, &left));
     assert_true(b->runner->capacity > 300);
-    assert_int_equal(b->runner->turns, 1);
+    assert_int_equal(b->runner->angle_changes, 1);
     const size_t n = first->count;
     KIT_OK(tuff_batcher_step(b, NULL, &left));
     assert_int_equal(first->count, n + 1);
@@ -621,7 +621,7 @@ static void longer_texts_turn_the_cache_anew(void **state)
     KIT_OK(tuff_generator_logits(alone, ids, n, logits));
     for (int32_t i = 0; i < model->config.vocab_size; i++)
         assert_true(fabsf(logits[i] - b->runner->logits[i]) < 1e-3F);
-    assert_int_equal(alone->batcher->runner->turns, 0);
+    assert_int_equal(alone->batcher->runner->angle_changes, 0);
     tuff_generator_destroy(&alone);
     tuff_batcher_destroy(&b);
     tuff_model_destroy(&model);

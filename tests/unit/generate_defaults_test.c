@@ -133,6 +133,101 @@ static void biases_are_the_files(void **state)
     tuff_model_destroy(&model);
 }
 
+static void stops_are_the_files(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {"{\"stop_strings\": [\"</s>\", \"\\u00e4\\n\"]}",
+                                          "{\"stop_strings\": \"</s>\"}", "{\"stop_strings\": []}", "{}"};
+    static const size_t counts[] = {2, 1, 0, 0};
+    for (int i = 0; i < 4; i++) {
+        tuff_model *model = model_with("llama", configs[i]);
+        const char *const *stops;
+        size_t n;
+        KIT_OK(tuff_model_generation_stops(model, &stops, &n));
+        assert_int_equal(n, counts[i]);
+        if (n > 0) assert_string_equal(stops[0], "</s>");
+        if (n > 1) assert_string_equal(stops[1], "\xc3\xa4\n");
+        assert_true(n > 0 || !stops);
+        tuff_free((void *)stops);
+        tuff_model_destroy(&model);
+    }
+}
+
+/* A GGUF that Tuff has made of a model, read again. */
+static tuff_model *through_gguf(const char *config)
+{
+    tuff_model *model = model_with("llama", config), *again;
+    const char *path = kit_temp_path("defaults.gguf");
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_GGUF, TUFF_F32, path));
+    tuff_model_destroy(&model);
+    KIT_OK(tuff_model_load(path, &again));
+    return again;
+}
+
+/* llama.cpp's metadata say the same, as far as they can. */
+static void settings_go_into_ggufs(void **state)
+{
+    (void)state;
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    tuff_sampling s = TUFF_SAMPLING_INIT;
+    tuff_model *model =
+        through_gguf("{\"do_sample\": true, \"temperature\": 0.7, \"top_k\": 20, \"top_p\": 0.95,"
+                     "\"min_p\": 0.05, \"repetition_penalty\": 1.05, \"max_new_tokens\": 9}");
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.temperature == 0.7f && s.top_k == 20 && s.top_p == 0.95f && s.min_p == 0.05f &&
+                s.repetition_penalty == 1.05f && p.max_new_tokens == 0);
+    const cJSON *top_p = cJSON_GetObjectItemCaseSensitive(model->hf_generation, "top_p");
+    assert_true(top_p && top_p->valuedouble == 0.95); /* not 0.949999988 */
+    tuff_model_destroy(&model);
+    model = through_gguf("{\"do_sample\": true}"); /* transformers' temperature is 1 */
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.temperature == 1 && s.top_k == 0);
+    tuff_model_destroy(&model);
+    model =
+        through_gguf("{\"temperature\": 0.5, \"top_k\": 3, \"repetition_penalty\": 1.25}"); /* not drawn */
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.temperature == 0 && s.top_k == 0 && s.repetition_penalty == 1.25f);
+    tuff_model_destroy(&model);
+    model = through_gguf("{}");
+    assert_null(model->hf_generation);
+    tuff_model_destroy(&model);
+}
+
+/* Files that say one thing: what llama.cpp has beside these changes nothing, which is said. */
+static void ggufs_of_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        float value, temperature;
+        bool unknown;
+    } cases[] = {
+        {"general.sampling.temp", 0, 0, false},     {"general.sampling.temp", -1, 0, false},
+        {"general.sampling.top_p", 0.5f, 1, false}, {"general.sampling.xtc_probability", 0, 0, false},
+        {"general.sampling.mirostat", 2, 0, false}, {"general.sampling.mirostat", 2, 1, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = kit_temp_path("other.gguf");
+        char name[] = "other";
+        tuff_model like = {.path = name};
+        tuff_gguf_builder builder = {0};
+        tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+        tuff_sampling s = TUFF_SAMPLING_INIT;
+        tuff_gguf_put_f32(&builder, cases[i].key, cases[i].value);
+        if (cases[i].unknown) tuff_gguf_put_f32(&builder, "general.sampling.temp", 1);
+        KIT_OK(tuff_gguf_save(path, &builder, NULL, 0, NULL, NULL));
+        KIT_OK(tuff_gguf_open(path, &like.gguf));
+        KIT_OK(tuff_model_read_gguf_sampling(&like));
+        const tuff_status status = tuff_model_generation(&like, &p, &s);
+        assert_int_equal(status, cases[i].unknown ? TUFF_UNSUPPORTED : TUFF_OK);
+        if (cases[i].unknown)
+            assert_non_null(strstr(tuff_error_message(), "general.sampling asks for mirostat"));
+        assert_true(s.temperature == cases[i].temperature);
+        cJSON_Delete(like.hf_generation);
+        tuff_gguf_destroy(&like.gguf);
+        tuff_gguf_builder_free(&builder);
+    }
+}
+
 static tuff_status read(void *user)
 {
     tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
@@ -142,6 +237,9 @@ static tuff_status read(void *user)
     TUFF_TRY(tuff_model_generation(user, &p, &s));
     TUFF_TRY(tuff_model_generation_biases(user, &biases, &n));
     tuff_free(biases);
+    const char *const *stops;
+    TUFF_TRY(tuff_model_generation_stops(user, &stops, &n));
+    tuff_free((void *)stops);
     return TUFF_OK;
 }
 
@@ -171,7 +269,11 @@ static void what_cannot_be_is_refused(void **state)
         {"{\"suppress_tokens\": [1.5]}", "has a suppress_tokens that is not a list of ids", TUFF_BAD_FORMAT},
         {"{\"begin_suppress_tokens\": 7}", "has a begin_suppress_tokens that is not", TUFF_BAD_FORMAT},
         {"{\"guidance_scale\": 1.5}", "asks for guidance_scale, which Tuff has not", TUFF_UNSUPPORTED},
-        {"{\"stop_strings\": [\"x\"]}", "asks for stop_strings, which Tuff has not", TUFF_UNSUPPORTED},
+        {"{\"stop_strings\": [\"x\", 3]}", "has stop_strings that are no text and no list of texts",
+         TUFF_BAD_FORMAT},
+        {"{\"stop_strings\": \"\"}", "has stop_strings that are no text and no list", TUFF_BAD_FORMAT},
+        {"{\"stop_strings\": [\"x\"], \"num_beams\": 2}", "a search with beams and stop_strings",
+         TUFF_UNSUPPORTED},
         {"{\"do_sample\": true, \"eta_cutoff\": 0.1}", "asks for eta_cutoff", TUFF_UNSUPPORTED},
         {"{\"num_beams\": 2, \"diversity_penalty\": 0.5}", "a search with beams and diversity_penalty",
          TUFF_UNSUPPORTED},
@@ -255,6 +357,9 @@ int main(void)
         cmocka_unit_test(texts_are_those_of_transformers),
         cmocka_unit_test(settings_are_the_files),
         cmocka_unit_test(biases_are_the_files),
+        cmocka_unit_test(stops_are_the_files),
+        cmocka_unit_test(settings_go_into_ggufs),
+        cmocka_unit_test(ggufs_of_others),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(lengths_of_all_tokens_leave_room),
         cmocka_unit_test(tokens_outside_the_vocabulary_are_refused),
