@@ -12,7 +12,7 @@
 /* PIECE: bytes of a vector's text; models see a few hundred tokens, what is longer would be lost. */
 enum { FILE_LIMIT = 64 << 20, DEEPEST = 32, PIECE = 700 };
 
-static uint64_t fnv1a(const char *text, size_t size)
+uint64_t hash_of(const char *text, size_t size)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < size; i++)
@@ -77,7 +77,7 @@ static bool add_pieces(paragraphs *all, const char *path, size_t line, const cha
     while (size) {
         size_t n = piece_size(text, size);
         if (!grow((void **)&all->items, all->count, &all->capacity, sizeof *all->items)) return false;
-        all->items[all->count++] = (paragraph){path, line, text, n, fnv1a(text, n)};
+        all->items[all->count++] = (paragraph){path, line, text, n, hash_of(text, n)};
         for (; n < size && strchr(" \t\r\n", text[n]); n++)
             ; /* what is between two pieces is of none */
         for (size_t i = 0; i < n; i++)
@@ -169,19 +169,22 @@ void paragraphs_free(paragraphs *texts)
     *texts = (paragraphs){0};
 }
 
-/* ---- vectors: a head of two numbers, then rows of a hash and a vector, in the order of hashes ---- */
+/* ---- vectors: a head of three numbers, then rows of a hash and a vector, in the order of hashes ---- */
 
-static const uint64_t MAGIC = 0x31737665436d6573u;
+static const uint64_t MAGIC = 0x32737665436d6573u;
 
-known_vectors known_open(const char *path, int64_t dimensions)
+enum { HEAD = 3 }; /* the format, numbers of a vector, the model */
+
+known_vectors known_open(const char *path, int64_t dimensions, uint64_t model)
 {
     known_vectors known = {0};
     size_t size = 0;
-    uint64_t head[2] = {0};
+    uint64_t head[HEAD] = {0};
     char *data = read_file(path, &size);
     size_t row = sizeof(uint64_t) + (size_t)dimensions * sizeof(float);
     if (data && size >= sizeof head) memcpy(head, data, sizeof head);
-    if (head[0] != MAGIC || head[1] != (uint64_t)dimensions || (size - sizeof head) % row) {
+    if (head[0] != MAGIC || head[1] != (uint64_t)dimensions || head[2] != model ||
+        (size - sizeof head) % row) {
         free(data);
         return known;
     }
@@ -202,7 +205,7 @@ const float *known_find(const known_vectors *known, uint64_t hash)
     size_t low = 0, high = known->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        const char *row = known->data + 2 * sizeof(uint64_t) + middle * known->row;
+        const char *row = known->data + HEAD * sizeof(uint64_t) + middle * known->row;
         uint64_t found;
         memcpy(&found, row, sizeof found);
         if (found == hash) return (const float *)(const void *)(row + sizeof found);
@@ -225,9 +228,10 @@ static int by_hash(const void *a, const void *b)
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-static bool write_rows(FILE *file, const entry *entries, size_t n, const float *vectors, size_t dimensions)
+static bool write_rows(FILE *file, const entry *entries, size_t n, const float *vectors, size_t dimensions,
+                       uint64_t model)
 {
-    const uint64_t head[2] = {MAGIC, dimensions};
+    const uint64_t head[HEAD] = {MAGIC, dimensions, model};
     bool ok = fwrite(head, sizeof head, 1, file) == 1;
     for (size_t i = 0; i < n && ok; i++)
         ok = fwrite(&entries[i].hash, sizeof entries[i].hash, 1, file) == 1 &&
@@ -235,7 +239,8 @@ static bool write_rows(FILE *file, const entry *entries, size_t n, const float *
     return ok;
 }
 
-bool known_save(const char *path, const paragraphs *texts, const float *vectors, int64_t dimensions)
+bool known_save(const char *path, const paragraphs *texts, const float *vectors, int64_t dimensions,
+                uint64_t model)
 {
     char temporary[4096];
     snprintf(temporary, sizeof temporary, "%s.new", path);
@@ -244,7 +249,7 @@ bool known_save(const char *path, const paragraphs *texts, const float *vectors,
     for (size_t i = 0; file && i < texts->count; i++)
         entries[i] = (entry){texts->items[i].hash, i};
     if (file) qsort(entries, texts->count, sizeof *entries, by_hash);
-    bool ok = file && write_rows(file, entries, texts->count, vectors, (size_t)dimensions);
+    bool ok = file && write_rows(file, entries, texts->count, vectors, (size_t)dimensions, model);
     if (file && fclose(file) != 0) ok = false;
     if (ok) ok = rename(temporary, path) == 0;
     if (!ok && file) {

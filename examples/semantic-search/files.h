@@ -26,16 +26,19 @@ typedef struct paragraphs {
 bool paragraphs_read(const char *folder, paragraphs *out);
 void paragraphs_free(paragraphs *texts);
 
-/* Vectors by the hash of their paragraph, as a file holds them; empty when it is not there or of other
- * dimensions. */
+uint64_t hash_of(const char *text, size_t size);
+
+/* Vectors by the hash of their paragraph, as a file holds them; empty when it is not there, or of another
+ * model, which a number tells apart. */
 typedef struct known_vectors {
     char *data;
     size_t count, row;
 } known_vectors;
-known_vectors known_open(const char *path, int64_t dimensions);
+known_vectors known_open(const char *path, int64_t dimensions, uint64_t model);
 void known_close(known_vectors *known);
 const float *known_find(const known_vectors *known, uint64_t hash);
 /* Replaces the file whole. False: errno says why. */
-bool known_save(const char *path, const paragraphs *texts, const float *vectors, int64_t dimensions);
+bool known_save(const char *path, const paragraphs *texts, const float *vectors, int64_t dimensions,
+                uint64_t model);
 
 #endif

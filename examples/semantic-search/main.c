@@ -27,6 +27,7 @@ typedef struct search {
     paragraphs texts;
     float *vectors; /* [texts.count, dimensions] */
     int64_t dimensions;
+    uint64_t mark; /* of the model and its prompt, which make other vectors of other models */
 } search;
 
 static int fail(const char *what)
@@ -44,11 +45,25 @@ static const char *prompt_for(const search *s, const char *first, const char *se
 
 /* ---- the index ---- */
 
+/* The hash of one text's vector. */
+static int mark_model(search *s)
+{
+    static const char *const text = "What this becomes tells models apart.";
+    float *vector = malloc((size_t)s->dimensions * sizeof *vector);
+    tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
+    params.prompt = prompt_for(s, "document", "passage");
+    tuff_status status =
+        vector ? tuff_embed(s->embedder, &text, NULL, 1, &params, vector, NULL) : TUFF_OUT_OF_MEMORY;
+    if (status == TUFF_OK) s->mark = hash_of((const char *)vector, (size_t)s->dimensions * sizeof *vector);
+    free(vector);
+    return status == TUFF_OK ? 0 : fail("embedding");
+}
+
 /* Vectors of paragraphs that an earlier run made, found by their hash. Returns how many are still to be made;
  * those are moved to the end of `order`. */
 static size_t take_known(search *s, const char *path, size_t *order)
 {
-    known_vectors known = known_open(path, s->dimensions);
+    known_vectors known = known_open(path, s->dimensions, s->mark);
     size_t front = 0, back = s->texts.count;
     for (size_t i = 0; i < s->texts.count; i++) {
         const float *vector = known_find(&known, s->texts.items[i].hash);
@@ -106,7 +121,7 @@ static int make_index(search *s, const char *folder)
     if (code) fprintf(stderr, "semantic-search: out of memory\n");
     size_t missing = code ? 0 : take_known(s, path, order);
     if (!code) code = make_vectors(s, order + s->texts.count - missing, missing);
-    if (!code && missing && !known_save(path, &s->texts, s->vectors, s->dimensions))
+    if (!code && missing && !known_save(path, &s->texts, s->vectors, s->dimensions, s->mark))
         fprintf(stderr, "semantic-search: the index cannot be kept in %s: %s\n", path, strerror(errno));
     free(order);
     return code;
@@ -146,7 +161,8 @@ static int run(search *s, const char *model, const char *folder)
     if (tuff_embedder_create(s->model, s->device, &params, &s->embedder) != TUFF_OK)
         return fail("putting the model on the device");
     s->dimensions = tuff_embedder_dimensions(s->embedder);
-    int code = make_index(s, folder);
+    int code = mark_model(s);
+    if (!code) code = make_index(s, folder);
     if (code) return code;
     if (tuff_index_create(s->vectors, (int64_t)s->texts.count, s->dimensions, s->device, &s->index) !=
         TUFF_OK)

@@ -111,6 +111,8 @@ typedef struct tuff_embed_result {
 /* The vectors of texts[0..n), in out_vectors [n, dimensions]. `sizes` are the texts' bytes; NULL: they end
  * with a NUL. A text of size 0 may be NULL. Bytes that are not UTF-8 count as U+FFFD. An empty text has the
  * vector of the model's special tokens; TUFF_INVALID_ARGUMENT for one when the model puts none around texts.
+ * A special token that is spelled out in a text ("[SEP]") is text like all of it, where sentence-transformers
+ * takes it for the token; tuff_embed_ids takes ids.
  * Cancelled, it gives TUFF_CANCELLED. `params` and `out_result` may be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embed(tuff_embedder *embedder, const char *const *texts,
                                               const size_t *sizes, size_t n, const tuff_embed_params *params,
@@ -211,11 +213,11 @@ typedef struct tuff_embed_file_result {
  * .chunks.npy in place of .npy, an array of i8 (64 bits) [chunks, 3], says of which record and which bytes of
  * its text each is. By an embedder of TUFF_POOLING_NONE it has a row per token, and an array beside it, with
  * .offsets.npy in place of .npy, i8 [records + 1], says where those of each record begin. A small file
- * with .origin.json tells of which records the vectors are (tuff_record_check). Memory does not
- * grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no record or whose text is empty and has no
- * vector (see tuff_embed), naming it, with the vectors before it kept; TUFF_INVALID_ARGUMENT when `output` is
- * `input`; TUFF_IO when another process writes to `output`, or when it is no file. `params` and `out_result`
- * may be NULL. Thread-safe. */
+ * with .origin.json tells of which records the vectors are (tuff_record_check), and of which model
+ * (tuff_embedder_check). Memory does not grow with the file. Errors: TUFF_BAD_FORMAT for a line that is no
+ * record or whose text is empty and has no vector (see tuff_embed), naming it, with the vectors before it
+ * kept; TUFF_INVALID_ARGUMENT when `output` is `input`; TUFF_IO when another process writes to `output`, or
+ * when it is no file. `params` and `out_result` may be NULL. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_embed_file(tuff_embedder *embedder, const char *input,
                                                    const char *output, const tuff_embed_file_params *params,
                                                    tuff_embed_file_result *out_result);
@@ -232,6 +234,13 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_record_texts(const char *path, const cha
  * "text". Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_record_check(const char *vectors_path, const char *path,
                                                      const char *field);
+
+/* Whether an array's vectors were made by this embedder's model, adapter and pooling: tuff_embed_file keeps,
+ * in the same file, what they made of a text of its own, and the embedder makes the same of it here, but for
+ * its rounding. TUFF_INVALID_ARGUMENT where it makes another thing (a cosine below 0.9); a warning where it
+ * makes somewhat another (below 0.99), as may a quantized copy of the model, or one that was trained a little
+ * further; TUFF_NOT_FOUND where the file does not say. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_embedder_check(tuff_embedder *embedder, const char *vectors_path);
 
 /* Reads the table of chunks beside an array of vectors, whose path is given: *out_count chunks, freed with
  * tuff_free. TUFF_NOT_FOUND where there is none: a row of the array is then a record. */

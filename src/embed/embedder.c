@@ -1,29 +1,11 @@
 #include "embed/embedder.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/structs.h"
 #include "formats/hf_config.h"
 #include "models/model.h"
-
-/* llama.cpp's enum llama_pooling_type. */
-static tuff_status read_gguf_pooling(const tuff_model *model, tuff_pooling *pooling)
-{
-    static const tuff_pooling by_number[] = {TUFF_POOLING_MODEL, TUFF_POOLING_MEAN, TUFF_POOLING_CLS,
-                                             TUFF_POOLING_LAST};
-    int64_t number = 0;
-    char key[64];
-    snprintf(key, sizeof key, "%s.pooling_type", model->config.arch->gguf);
-    TUFF_TRY(tuff_gguf_int(model->gguf, key, &number));
-    if (number < 0 || number > 3)
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: %s is %lld; Tuff knows 0 (none), 1 (mean), 2 (cls) and 3 (last)", model->path,
-                         key, (long long)number);
-    *pooling = by_number[number];
-    return TUFF_OK;
-}
 
 static tuff_status choose_pooling(tuff_embedder *e, tuff_pooling wanted)
 {
@@ -32,7 +14,7 @@ static tuff_status choose_pooling(tuff_embedder *e, tuff_pooling wanted)
     e->pooling = wanted;
     if (e->pooling == TUFF_POOLING_MODEL) e->pooling = e->sentence.pooling;
     if (e->pooling == TUFF_POOLING_MODEL && e->model->gguf)
-        TUFF_TRY(read_gguf_pooling(e->model, &e->pooling));
+        TUFF_TRY(tuff_model_gguf_pooling(e->model, &e->pooling));
     if (e->pooling == TUFF_POOLING_MODEL)
         e->pooling = e->model->config.causal ? TUFF_POOLING_LAST : TUFF_POOLING_MEAN;
     return TUFF_OK;

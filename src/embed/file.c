@@ -62,7 +62,7 @@ static void print_table_header(const job *j, char header[HEADER])
  * name is another one. */
 static tuff_status hash_model(job *j)
 {
-    static const char *const text = "What this becomes tells models apart.";
+    const char *const text = tuff_probe_text;
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     float *many = NULL;
     size_t rows = 1;
@@ -74,6 +74,7 @@ static tuff_status hash_model(job *j)
     if (status == TUFF_OK)
         tuff_embed_job_hash(j, (const char *)(many ? many : j->vectors),
                             rows * (size_t)j->embedder->dimensions * sizeof *many);
+    if (status == TUFF_OK && !many) tuff_probe_set(&j->probe, j->embedder, j->vectors);
     tuff_free(many);
     return status;
 }
@@ -271,7 +272,7 @@ static tuff_status finish(job *j)
     for (int i = 0; i < 2; i++) /* of an array that was here before; it never is without its own */
         if (!j->table_path || strcmp(j->tables[i], j->table_path) != 0) tuff_disk_remove(j->tables[i]);
     tuff_disk_remove(j->progress);
-    return tuff_origin_write(j->origin, j->result.records, &j->texts_hash);
+    return tuff_origin_write(j->origin, j->result.records, &j->texts_hash, &j->probe);
 }
 
 static tuff_status check(job *j)

@@ -11,6 +11,14 @@
 
 enum { TUFF_EMBED_PIECE = 2048 }; /* records that are embedded together, at most; and chunks */
 
+/* What a model makes of one text: its vector stands for model, adapter and pooling. */
+enum { TUFF_PROBE_NUMBERS = 64 }; /* its first ones, which are kept */
+typedef struct tuff_probe {
+    float numbers[TUFF_PROBE_NUMBERS];
+    int64_t count; /* 0: there is none */
+} tuff_probe;
+extern const char *const tuff_probe_text;
+
 typedef struct tuff_embed_job {
     tuff_embedder *embedder;
     tuff_embed_file_params params;
@@ -26,7 +34,8 @@ typedef struct tuff_embed_job {
     bool needs_text;        /* an empty one has no vector */
     tuff_sha256 hash;       /* of the settings and of all records so far */
     tuff_sha256 texts_hash; /* of the records alone */
-    char *origin;           /* path of what tells of which records the array is */
+    char *origin;           /* path of what tells of which records the array is, and of which model */
+    tuff_probe probe;
     uint64_t row_bytes, saved_ns;
     size_t piece_bytes, most_bytes; /* of texts, at most, as far as they are not cut off */
     uint64_t before, behind;        /* bytes of the input: where the piece at hand begins and ends */
@@ -60,9 +69,12 @@ void tuff_embed_job_hash(tuff_embed_job *job, const void *data, size_t size);
 /* Adds a record to that and to job->texts_hash. */
 void tuff_embed_job_hash_text(tuff_embed_job *job, tuff_view text);
 
-/* ---- origin.c: beside an array, of which records its vectors are */
+/* ---- origin.c: beside an array, of which records its vectors are, and of which model */
 
+/* None of an embedder that cuts texts off early. */
+void tuff_probe_set(tuff_probe *probe, const tuff_embedder *embedder, const float *vector);
 void tuff_origin_add(tuff_sha256 *hash, tuff_view text);
-TUFF_MUST_USE tuff_status tuff_origin_write(const char *path, int64_t records, const tuff_sha256 *hash);
+TUFF_MUST_USE tuff_status tuff_origin_write(const char *path, int64_t records, const tuff_sha256 *hash,
+                                            const tuff_probe *probe);
 
 #endif

@@ -113,6 +113,70 @@ static void vectors_of_a_file_are_those_of_its_lines(void **state)
     tuff_buf_free(&bytes);
 }
 
+static char warning[512];
+
+static void hear(tuff_log_level level, const char *message, void *user)
+{
+    (void)level;
+    (void)user;
+    snprintf(warning, sizeof warning, "%s", message);
+}
+
+/* Another model, adapter or pooling makes vectors of the same size, and what they are compared with means
+ * nothing. */
+static void vectors_tell_of_which_model_they_are(void **state)
+{
+    (void)state;
+    const char *origin = kit_path("vectors.origin.json");
+    tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;
+    tuff_embedder *other = NULL;
+    write_lines(3, "");
+    KIT_OK(tuff_embed_file(embedder, input, output, NULL, NULL));
+    KIT_OK(tuff_embedder_check(embedder, output));
+    params.pooling = TUFF_POOLING_MEAN;
+    KIT_OK(tuff_embedder_create(model, device, &params, &other));
+    KIT_FAILS(tuff_embedder_check(other, output), TUFF_INVALID_ARGUMENT, "was made by another model than");
+    tuff_embedder_destroy(&other);
+    /* one that is cut, and one of vectors that are not scaled, is of the same model */
+    params.pooling = TUFF_POOLING_MODEL;
+    params.normalize = TUFF_NORMALIZE_NO;
+    params.dimensions = DIMENSIONS / 2;
+    KIT_OK(tuff_embedder_create(model, device, &params, &other));
+    KIT_OK(tuff_embedder_check(other, output));
+    tuff_embedder_destroy(&other);
+    /* one that cuts texts off early cannot tell */
+    params.max_length = 8;
+    KIT_OK(tuff_embedder_create(model, device, &params, &other));
+    KIT_FAILS(tuff_embedder_check(other, output), TUFF_NOT_FOUND, "too few to tell models apart");
+    tuff_embedder_destroy(&other);
+    params.max_length = 0;
+    params.pooling = TUFF_POOLING_NONE;
+    params.dimensions = 0;
+    KIT_OK(tuff_embedder_create(model, device, &params, &other));
+    KIT_FAILS(tuff_embedder_check(other, output), TUFF_INVALID_ARGUMENT, "a vector per token");
+    tuff_embedder_destroy(&other);
+    /* as an array of an earlier version, and of a model that is nearly the same */
+    kit_edit_file(origin, "\"probe\"", "\"other\"");
+    KIT_FAILS(tuff_embedder_check(embedder, output), TUFF_NOT_FOUND, "does not tell of which model");
+    kit_edit_file(origin, "\"other\": [", "\"probe\": [0, ");
+    KIT_FAILS(tuff_embedder_check(embedder, output), TUFF_INVALID_ARGUMENT, "was made by another model than");
+    float vector[DIMENSIONS];
+    const char *const text = "What this becomes tells models apart.";
+    tuff_buf numbers = {0};
+    KIT_OK(tuff_embed(embedder, &text, NULL, 1, NULL, vector, NULL));
+    for (int i = 0; i < DIMENSIONS; i++)
+        tuff_buf_printf(&numbers, "%s%.9g", i ? ", " : "{\"probe\": [",
+                        (double)vector[i] + (i == 0 ? 0.2 : 0.0));
+    tuff_buf_text(&numbers, "]}");
+    kit_write_file(origin, numbers.data, numbers.size);
+    tuff_buf_free(&numbers);
+    tuff_set_log(hear, TUFF_LOG_WARN, NULL);
+    KIT_OK(tuff_embedder_check(embedder, output));
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+    assert_non_null(strstr(warning, "do not go together well"));
+    KIT_FAILS(tuff_embedder_check(embedder, kit_path("none.npy")), TUFF_NOT_FOUND, "none.origin.json");
+}
+
 static bool stop_late(const tuff_progress *at, void *user)
 {
     (void)user;
@@ -313,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_of_a_file_are_those_of_its_lines),
+        cmocka_unit_test(vectors_tell_of_which_model_they_are),
         cmocka_unit_test(an_interrupted_file_goes_on),
         cmocka_unit_test(a_broken_record_is_named_and_what_came_before_is_kept),
         cmocka_unit_test(a_watch_hears_of_every_batch),

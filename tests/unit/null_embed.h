@@ -137,6 +137,11 @@ CALLS_OF(tuff_record_check)
     REFUSED(tuff_record_check(NULL, "in", NULL));
     REFUSED(tuff_record_check("in", NULL, NULL));
 }
+CALLS_OF(tuff_embedder_check)
+{
+    REFUSED(tuff_embedder_check(NULL, "in"));
+    REFUSED(tuff_embedder_check(fixture.embedder, NULL));
+}
 CALLS_OF(tuff_index_create)
 {
     const float vector[1] = {1};
