@@ -1,0 +1,206 @@
+/* Conversations, of which the model learns the answers: supervised fine-tuning. An example is a conversation,
+ * or several that share a row of tokens without seeing each other. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "packed/batch.h"
+#include "train/examples.h"
+#include "train/tasks/causal_lm.h"
+#include "train/tasks/sft.h"
+#include "train/trainer.h"
+
+/* ---- data */
+
+static void hash(const tuff_dataset *data, tuff_sha256 *out)
+{
+    const tuff_sft *own = data->own;
+    tuff_sha256_update(out, own->learned.data, own->learned.size);
+    if (!own->rows) return;
+    tuff_sha256_update(out, own->rows, (size_t)(own->row_count + 1) * sizeof *own->rows);
+    tuff_sha256_update(out, own->members, (size_t)data->sequences * sizeof *own->members);
+}
+
+static tuff_status check(const tuff_dataset *data, const tuff_model *model)
+{
+    const int64_t most = tuff_rope_positions(model);
+    TUFF_TRY(tuff_model_need_lm(model));
+    for (int64_t i = 0; i < data->sequences; i++)
+        if (tuff_dataset_length(data, (uint32_t)i) > most)
+            return tuff_fail(TUFF_INVALID_ARGUMENT,
+                             "conversation %lld has %lld tokens, but the model has only %lld positions",
+                             (long long)i, (long long)tuff_dataset_length(data, (uint32_t)i),
+                             (long long)most);
+    return tuff_examples_check(data, model);
+}
+
+static int64_t count(const tuff_dataset *data, bool training)
+{
+    const tuff_sft *own = data->own;
+    (void)training;
+    return own->rows ? own->row_count : data->sequences;
+}
+
+/* A model that is saved is talked with by the template that it was trained by. */
+static tuff_status save(const tuff_dataset *data, const char *stage)
+{
+    const tuff_sft *own = data->own;
+    if (!own->chat_template) return TUFF_OK;
+    char *path = tuff_path_join(stage, "chat_template.jinja");
+    if (!path) return tuff_fail_memory("a chat template");
+    const tuff_status status = tuff_write_file(path, own->chat_template, strlen(own->chat_template));
+    tuff_free(path);
+    return status;
+}
+
+/* ---- batches */
+
+/* What of a sequence is to be found: of its first token only behind virtual ones. */
+typedef struct answers {
+    const int32_t *ids;
+    const char *learned;
+    int64_t length, first;
+} answers;
+
+static answers answers_of(const tuff_batch *batch, uint32_t sequence)
+{
+    const tuff_sft *own = batch->data->own;
+    const int64_t begin = batch->data->starts[sequence];
+    return (answers){.ids = batch->data->ids + begin,
+                     .learned = own->learned.data + begin,
+                     .length = tuff_dataset_length(batch->data, sequence),
+                     .first = batch->virtual_tokens ? 0 : 1};
+}
+
+/* Of its tokens quarters: few batches of a data set need programs of their own. */
+static int64_t row_capacity(int64_t tokens, int64_t labels)
+{
+    const int64_t quarter = (tokens + 3) / 4;
+    const int64_t rows = labels ? (labels + quarter - 1) / quarter * quarter : quarter;
+    return rows < tokens ? rows : tokens;
+}
+
+static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
+{
+    const tuff_sft *own = batch->data->own;
+    int64_t tokens = 0, labels = 0, n;
+    for (int64_t i = 0; i < batch->count; i++) {
+        const uint32_t *members = tuff_sft_members(batch->data, &batch->examples[i], &n);
+        for (int64_t m = 0; m < n; m++) {
+            const answers a = answers_of(batch, members[m]);
+            tokens += a.length;
+            for (int64_t k = a.first; k < a.length; k++)
+                labels += a.learned[k];
+        }
+    }
+    *out_labels = labels;
+    *out_shape = (tuff_task_shape){.tokens = tuff_packed_token_capacity(tokens),
+                                   .sequences = batch->most * (own->rows ? own->row_most : 1)};
+    out_shape->rows = row_capacity(out_shape->tokens, labels);
+}
+
+static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
+                        tuff_pack *pack, tuff_program *program)
+{
+    TUFF_TRY(tuff_pack_begin(pack, config, shape, 2 * shape->rows));
+    int32_t *picked = pack->own, *labels = picked + shape->rows;
+    int64_t found = 0, n;
+    for (int64_t i = 0; i < batch->count; i++) {
+        const uint32_t *members = tuff_sft_members(batch->data, &batch->examples[i], &n);
+        for (int64_t m = 0; m < n; m++) {
+            const answers a = answers_of(batch, members[m]);
+            const int64_t at = tuff_pack_add(pack, a.ids, NULL, a.length);
+            for (int64_t k = a.first; k < a.length; k++) {
+                if (!a.learned[k]) continue;
+                picked[found] = (int32_t)(at + k - 1);
+                labels[found++] = a.ids[k];
+            }
+        }
+    }
+    TUFF_TRY(tuff_causal_lm_set_balance(program, found));
+    for (; found < shape->rows; found++)
+        labels[found] = TUFF_NO_LABEL;
+    TUFF_TRY(tuff_pack_set(pack, program));
+    TUFF_TRY(tuff_pack_set_picked(pack, program, "picked", picked, shape->rows));
+    return tuff_program_input(program, "labels", labels, (size_t)shape->rows * sizeof *labels);
+}
+
+static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
+{
+    const bool gradient = at->use == TUFF_TASK_TRAIN;
+    net->balance = gradient;
+    tuff_net_begin(net);
+    tuff_tensor *x = tuff_net_pick(net, tuff_net_hidden(net), at->shape.rows, gradient);
+    tuff_tensor *logits = tuff_net_head(net, x);
+    if (at->use == TUFF_TASK_MEASURE) tuff_output(net->g, "best", tuff_argmax(net->g, logits));
+    tuff_tensor *sum = tuff_task_cross_entropy(at, net->g, logits,
+                                               tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.rows));
+    return tuff_causal_lm_balanced(at, net, sum);
+}
+
+/* ---- measurement: how many tokens there are to be found, and how many are the most probable ones */
+
+static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
+                           tuff_program *program)
+{
+    int64_t counts[2] = {0, 0}, n;
+    int32_t *best = NULL;
+    TUFF_TRY(tuff_meter_output(meter, program, "best", (size_t)shape->rows, &best));
+    for (int64_t i = 0; i < batch->count; i++) {
+        const uint32_t *members = tuff_sft_members(batch->data, &batch->examples[i], &n);
+        for (int64_t m = 0; m < n; m++) {
+            const answers a = answers_of(batch, members[m]);
+            for (int64_t k = a.first; k < a.length; k++) {
+                if (!a.learned[k]) continue;
+                counts[1] += best[counts[0]++] == a.ids[k];
+            }
+        }
+    }
+    tuff_buf_bytes(&meter->seen, counts, sizeof counts);
+    return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
+}
+
+static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
+{
+    const int64_t *counts = (const int64_t *)(const void *)meter->seen.data;
+    double all = 0, right = 0;
+    for (size_t i = 0; i < meter->seen.size / (2 * sizeof *counts); i++) {
+        all += (double)counts[2 * i];
+        right += (double)counts[2 * i + 1];
+    }
+    tuff_eval_put(out, "accuracy", right / all);
+    return TUFF_OK;
+}
+
+/* ---- what people are told */
+
+static void describe(const tuff_dataset *data, tuff_data_report *out)
+{
+    static const char *const sources[] = {"", "model", "given"};
+    const tuff_sft *own = data->own;
+    out->format = tuff_conversation_format_name(own->format);
+    out->chat_template = own->plain ? "" : sources[own->source];
+    out->shared = own->shared;
+    out->rows = own->rows ? own->row_count : 0;
+    for (int64_t i = 0; i < data->sequences; i++)
+        for (int64_t k = data->starts[i] + 1; k < data->starts[i + 1]; k++)
+            out->labels += own->learned.data[k];
+}
+
+const tuff_task tuff_task_sft = {.name = "sft",
+                                 .title = "learning answers in conversations",
+                                 .head = &tuff_head_lm,
+                                 .perplexity = true,
+                                 .load = tuff_sft_load,
+                                 .hash = hash,
+                                 .release = tuff_sft_release,
+                                 .check = check,
+                                 .count = count,
+                                 .size = size,
+                                 .fill = fill,
+                                 .loss = loss,
+                                 .smooths = tuff_task_smooths,
+                                 .save = save,
+                                 .observe = observe,
+                                 .report = report,
+                                 .describe = describe};
