@@ -1,0 +1,439 @@
+/* Files of preferences as sequences: a prompt with an answer that is preferred and one that is not, or with
+ * one that is said to be good or not. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "formats/records.h"
+#include "train/conversation.h"
+#include "train/tasks/preference.h"
+#include "train/trainer.h"
+
+/* As many as TRL's DPOConfig has them. */
+enum { USUAL = 1024 };
+
+typedef struct reading {
+    const char *path;
+    const tuff_data_params *params;
+    tuff_dataset *data;
+    tuff_preference_data *own;
+    tuff_records *records;
+    tuff_chat_template *of_model;
+    cJSON *variables;
+    tuff_conversation_coder coder;
+    tuff_conversation_ids ids[2]; /* of an example's answers */
+} reading;
+
+/* ---- settings */
+
+static tuff_status choose_loss(reading *r)
+{
+    const tuff_data_params *p = r->params;
+    const char *name = p->loss ? p->loss : "dpo";
+    r->own->loss = (tuff_preference_loss){.kind = tuff_preference_find(name),
+                                          .beta = p->beta,
+                                          .label_smoothing = p->label_smoothing,
+                                          .desirable_weight = p->desirable_weight,
+                                          .undesirable_weight = p->undesirable_weight};
+    if (r->own->loss.kind == TUFF_PREFERENCE_LOSSES)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "there is no loss \"%.40s\" of preferences; expected one of %s", name,
+                         tuff_preference_names());
+    return tuff_preference_check(&r->own->loss);
+}
+
+static tuff_status choose_length(reading *r, const tuff_model *model)
+{
+    const int64_t most = tuff_rope_positions(model), wanted = r->params->max_length;
+    r->own->max_length = wanted ? wanted : most < USUAL ? most : USUAL;
+    if (r->own->max_length > most || r->own->max_length < 2)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "max_length is %lld, expected 2 to the %lld positions of the model",
+                         (long long)r->own->max_length, (long long)most);
+    return TUFF_OK;
+}
+
+static tuff_status choose_template(reading *r, const tuff_model *model)
+{
+    const char *variables = r->params->chat_template_kwargs;
+    r->coder.chat_template = r->params->chat_template;
+    if (!r->coder.chat_template) {
+        const tuff_status status = tuff_chat_template_of_model(model, NULL, &r->of_model);
+        if (status != TUFF_OK && status != TUFF_NOT_FOUND) return status;
+        r->coder.chat_template = r->of_model;
+    }
+    if (!variables) return TUFF_OK;
+    TUFF_TRY(tuff_json_parse(variables, strlen(variables), "chat_template_kwargs", &r->variables));
+    if (!cJSON_IsObject(r->variables))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "chat_template_kwargs is no JSON object");
+    r->coder.variables = r->variables;
+    return TUFF_OK;
+}
+
+static tuff_status begin(reading *r, const tuff_model *model)
+{
+    r->coder.watch = r->params->watch;
+    TUFF_TRY(choose_loss(r));
+    TUFF_TRY(choose_length(r, model));
+    TUFF_TRY(tuff_model_get_tokenizer(model, &r->coder.tokenizer));
+    TUFF_TRY(choose_template(r, model));
+    return tuff_records_open_objects(r->path, &r->records);
+}
+
+/* ---- records */
+
+static const cJSON *member(const cJSON *record, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, name);
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+static const char *kind_of(const cJSON *item)
+{
+    if (!item) return "missing";
+    if (cJSON_IsString(item)) return "a text";
+    if (cJSON_IsArray(item)) return "a list";
+    if (cJSON_IsObject(item)) return "an object";
+    return cJSON_IsNumber(item) ? "a number" : "true or false";
+}
+
+/* What an example is made of. */
+typedef struct example {
+    const cJSON *record;
+    const cJSON *prompt;     /* NULL: it is what both answers begin with */
+    const char *names[2];    /* of the answers' fields */
+    const cJSON *answers[2]; /* of one answer the second is NULL */
+    size_t shared;           /* turns that both begin with, or bytes */
+} example;
+
+static tuff_status need(const cJSON *record, const char *name, const cJSON **out)
+{
+    *out = member(record, name);
+    if (cJSON_IsString(*out) || cJSON_IsArray(*out)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a text or a list of turns", name,
+                     kind_of(*out));
+}
+
+/* Bytes that two texts begin with, up to a space that stands before the first that differ, or within no
+ * character, as TRL's extract_prompt. */
+static size_t shared_bytes(const char *a, const char *b)
+{
+    size_t n = 0;
+    while (a[n] && a[n] == b[n])
+        n++;
+    while (n && ((unsigned char)a[n] & 0xc0) == 0x80)
+        n--;
+    return n && a[n - 1] == ' ' ? n - 1 : n;
+}
+
+/* Keys are there once each, as the reader of records sees to, so one look at each is enough; cJSON_Compare
+ * looks twice at what is within an object, and thus 2^64 times at what is 64 deep. */
+static bool same_value(const cJSON *a, const cJSON *b)
+{
+    if ((a->type & 0xff) != (b->type & 0xff)) return false;
+    if (cJSON_IsString(a)) return strcmp(a->valuestring, b->valuestring) == 0;
+    if (cJSON_IsNumber(a)) return a->valuedouble == b->valuedouble;
+    if (cJSON_GetArraySize(a) != cJSON_GetArraySize(b)) return false;
+    const cJSON *x = a->child, *y = b->child;
+    for (; x && y; x = x->next, y = y->next) {
+        const cJSON *other = y;
+        if (x->string && strcmp(x->string, y->string) != 0)
+            other = cJSON_GetObjectItemCaseSensitive(b, x->string);
+        if (!other || !same_value(x, other)) return false;
+    }
+    return true;
+}
+
+static size_t shared_turns(const cJSON *a, const cJSON *b)
+{
+    size_t n = 0;
+    for (a = a->child, b = b->child; a && b && same_value(a, b); a = a->next, b = b->next)
+        n++;
+    return n;
+}
+
+/* The prompt where there is none beside the answers. */
+static tuff_status find_prompt(example *e)
+{
+    const cJSON *a = e->answers[0], *b = e->answers[1];
+    if (!b || cJSON_IsString(a) != cJSON_IsString(b))
+        return tuff_fail(TUFF_BAD_FORMAT, "its \"prompt\" is missing");
+    e->shared = cJSON_IsString(a) ? shared_bytes(a->valuestring, b->valuestring) : shared_turns(a, b);
+    if (e->shared) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT,
+                     "its \"prompt\" is missing, and \"chosen\" and \"rejected\" do not begin with the same");
+}
+
+/* A pair, or for `one` the fields "completion" and "label". */
+static tuff_status read_example(const cJSON *record, bool one, example *out)
+{
+    *out = (example){.record = record, .names = {one ? "completion" : "chosen", "rejected"}};
+    TUFF_TRY(need(record, out->names[0], &out->answers[0]));
+    if (!one) TUFF_TRY(need(record, out->names[1], &out->answers[1]));
+    if (!member(record, "prompt")) return find_prompt(out);
+    return need(record, "prompt", &out->prompt);
+}
+
+static bool is_word(const cJSON *item, const char *word, double number)
+{
+    if (cJSON_IsNumber(item)) return item->valuedouble == number;
+    return cJSON_IsString(item) && strcasecmp(item->valuestring, word) == 0;
+}
+
+static tuff_status read_label(const cJSON *record, bool *out)
+{
+    const cJSON *label = member(record, "label");
+    *out = cJSON_IsTrue(label) || is_word(label, "true", 1);
+    if (*out || cJSON_IsFalse(label) || is_word(label, "false", 0)) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "its \"label\" is %s%s%.40s%s, expected true or false", kind_of(label),
+                     cJSON_IsString(label) ? " \"" : "", cJSON_IsString(label) ? label->valuestring : "",
+                     cJSON_IsString(label) ? "\"" : "");
+}
+
+/* ---- answers as ids */
+
+/* The turns of a list from one on. */
+static tuff_status add_turns(tuff_conversation *c, const char *name, const cJSON *list, size_t begin,
+                             size_t end)
+{
+    cJSON *part = cJSON_CreateArray();
+    bool good = part != NULL;
+    for (size_t i = begin; i < end && good; i++) {
+        cJSON *turn = cJSON_Duplicate(cJSON_GetArrayItem(list, (int)i), true);
+        good = turn && cJSON_AddItemToArray(part, turn);
+        if (!good) cJSON_Delete(turn);
+    }
+    tuff_status status =
+        good ? tuff_conversation_add(c, name, part, "assistant") : tuff_fail_memory("a conversation");
+    cJSON_Delete(part);
+    return status;
+}
+
+/* The prompt is what both answers begin with. */
+static tuff_status add_parted(const example *e, int which, tuff_conversation *c)
+{
+    const cJSON *answer = e->answers[which];
+    if (cJSON_IsArray(answer)) {
+        const size_t turns = (size_t)cJSON_GetArraySize(answer);
+        TUFF_TRY(add_turns(c, e->names[which], answer, 0, e->shared));
+        c->given = tuff_conversation_turns(c);
+        if (turns == e->shared)
+            return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" has no turn that is not in the other answer, too",
+                             e->names[which]);
+        return add_turns(c, e->names[which], answer, e->shared, turns);
+    }
+    char *prompt = tuff_strdup(answer->valuestring);
+    if (!prompt) return tuff_fail_memory("a conversation");
+    prompt[e->shared] = 0;
+    tuff_status status = tuff_conversation_add_text(c, "user", prompt);
+    tuff_free(prompt);
+    c->given = 1;
+    return status == TUFF_OK ? tuff_conversation_add_text(c, "assistant", answer->valuestring + e->shared)
+                             : status;
+}
+
+static tuff_status make_conversation(const reading *r, const example *e, int which, tuff_conversation *c)
+{
+    const cJSON *answer = e->answers[which];
+    const bool texts = cJSON_IsString(answer) && (!e->prompt || cJSON_IsString(e->prompt));
+    c->plain = texts && (!r->params->chat_template || !e->prompt);
+    TUFF_TRY(tuff_conversation_take_beside(c, e->record));
+    if (!e->prompt) return add_parted(e, which, c);
+    TUFF_TRY(tuff_conversation_add(c, "prompt", e->prompt, "user"));
+    c->given = tuff_conversation_turns(c);
+    return tuff_conversation_add(c, e->names[which], answer, "assistant");
+}
+
+/* What becomes of a record. */
+typedef enum fate { TAKEN, EMPTY, BEHIND } fate;
+
+/* The first ids of an answer that is too long, or the last. */
+static void cut(reading *r, tuff_conversation_ids *c)
+{
+    const size_t most = (size_t)r->own->max_length;
+    if (c->count <= most) return;
+    if (r->params->truncate_left) {
+        memmove(c->ids, c->ids + c->count - most, most * sizeof *c->ids);
+        memmove(c->learned, c->learned + c->count - most, most);
+    }
+    c->count = most;
+}
+
+static tuff_status encode(reading *r, const example *e, int which, fate *out)
+{
+    tuff_conversation c = {0};
+    tuff_conversation_ids *ids = &r->ids[which];
+    tuff_status status = make_conversation(r, e, which, &c);
+    if (status == TUFF_OK) {
+        const tuff_conversation_answers found = tuff_conversation_look(&c);
+        if (found == TUFF_CONVERSATION_EMPTY) *out = EMPTY;
+        if (found == TUFF_CONVERSATION_ASKED)
+            status = tuff_fail(TUFF_BAD_FORMAT, "no turn of its \"%s\" is the assistant's", e->names[which]);
+        if (found == TUFF_CONVERSATION_ANSWERED) status = tuff_conversation_encode(&r->coder, &c, ids);
+    }
+    tuff_conversation_free(&c);
+    return status;
+}
+
+static bool same(const tuff_conversation_ids *a, const tuff_conversation_ids *b)
+{
+    return a->count == b->count && memcmp(a->ids, b->ids, a->count * sizeof *a->ids) == 0;
+}
+
+/* Both answers, or one. */
+static tuff_status encode_all(reading *r, const example *e, fate *out)
+{
+    const int n = e->answers[1] ? 2 : 1;
+    bool longer = false;
+    *out = TAKEN;
+    for (int k = 0; k < n && *out == TAKEN; k++)
+        TUFF_TRY(encode(r, e, k, out));
+    if (*out != TAKEN) return TUFF_OK;
+    if (n == 2 && same(&r->ids[0], &r->ids[1]))
+        return tuff_fail(TUFF_BAD_FORMAT, "its \"chosen\" and its \"rejected\" are the same");
+    for (int k = 0; k < n; k++) {
+        tuff_conversation_ids *ids = &r->ids[k];
+        longer |= ids->count > (size_t)r->own->max_length;
+        cut(r, ids);
+        if (ids->count < 2 || !memchr(ids->learned + 1, 1, ids->count - 1)) *out = BEHIND;
+    }
+    if (n == 2 && same(&r->ids[0], &r->ids[1])) *out = BEHIND;
+    r->data->cut += longer && *out == TAKEN;
+    return TUFF_OK;
+}
+
+/* ---- the data set */
+
+static tuff_status add(reading *r, const tuff_conversation_ids *ids, bool desirable)
+{
+    tuff_preference_data *own = r->own;
+    const int64_t at = r->data->sequences;
+    tuff_preference_answer answer = {.desirable = desirable};
+    if (at == own->capacity) {
+        const int64_t capacity = 2 * at + 64;
+        tuff_preference_answer *answers = tuff_realloc_array(own->answers, (size_t)capacity, sizeof *answers);
+        if (!answers) return tuff_fail_memory("a data set");
+        own->answers = answers;
+        own->capacity = capacity;
+    }
+    for (size_t p = 1; p < ids->count; p++) {
+        if (ids->learned[p] && !answer.counted++) answer.prompt = (int64_t)p;
+    }
+    tuff_buf_bytes(&own->counts, ids->learned, ids->count);
+    if (own->counts.failed) return tuff_fail_memory("a data set");
+    own->answers[at] = answer;
+    return tuff_dataset_add(r->data, ids->ids, NULL, ids->count);
+}
+
+static tuff_status take(reading *r, const cJSON *record)
+{
+    const bool paired = tuff_preference_is_paired(&r->own->loss);
+    const bool one = !paired && !(member(record, "chosen") && member(record, "rejected"));
+    example e;
+    fate what;
+    bool desirable = true;
+    TUFF_TRY(read_example(record, one, &e));
+    if (one) TUFF_TRY(read_label(record, &desirable));
+    TUFF_TRY(encode_all(r, &e, &what));
+    if (what == EMPTY) r->data->empty++;
+    if (what == BEHIND) r->data->unanswered++;
+    if (what != TAKEN) return TUFF_OK;
+    TUFF_TRY(add(r, &r->ids[0], desirable));
+    return one ? TUFF_OK : add(r, &r->ids[1], false);
+}
+
+/* A record that is none is counted, and what comes behind it read. */
+static tuff_status pass_over(reading *r, tuff_status status)
+{
+    enum { TELL = 3 };
+    const bool malformed = status == TUFF_BAD_FORMAT || status == TUFF_INVALID_ARGUMENT;
+    if (status == TUFF_OK || r->params->strict || !malformed) return status;
+    if (r->data->malformed++ < TELL)
+        tuff_log(TUFF_LOG_WARN, "%s%s", tuff_error_message(),
+                 r->data->malformed == TELL ? " (further ones are only counted)" : "");
+    return TUFF_OK;
+}
+
+static tuff_status read_all(reading *r)
+{
+    for (;;) {
+        const cJSON *record = NULL;
+        uint64_t done, total;
+        tuff_records_position(r->records, &done, &total);
+        TUFF_TRY(tuff_watch_step(r->params->watch, TUFF_PHASE_TOKENIZE, done, total));
+        tuff_status status = tuff_records_next_object(r->records, &record);
+        if (status == TUFF_OK && !record) return TUFF_OK;
+        if (status == TUFF_OK)
+            status = tuff_note(take(r, record), "%s, line %llu", r->path,
+                               (unsigned long long)tuff_records_line(r->records));
+        TUFF_TRY(pass_over(r, status));
+    }
+}
+
+static tuff_status end(const reading *r)
+{
+    const tuff_dataset *d = r->data;
+    const long long bad = (long long)d->malformed, empty = (long long)d->empty,
+                    unanswered = (long long)d->unanswered, most = (long long)r->own->max_length;
+    if (!d->sequences && !bad && !empty && !unanswered)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", r->path);
+    if (!d->sequences)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "%s: there is nothing to learn from its records: %lld are malformed, %lld have an empty "
+            "answer, and of %lld no answer is within max_length %lld",
+            r->path, bad, empty, unanswered, most);
+    if (bad || empty || unanswered)
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s: %lld records are left out: %lld are malformed, %lld have an empty answer, and of %lld no answer, "
+            "or none that differs, is within %lld tokens",
+            r->path, bad + empty + unanswered, bad, empty, unanswered, most);
+    if (d->cut)
+        tuff_log(TUFF_LOG_WARN, "%s: %lld records are longer than %lld tokens, and lost their %s", r->path,
+                 (long long)d->cut, most, r->params->truncate_left ? "beginning" : "end");
+    return TUFF_OK;
+}
+
+/* The longest prompt with the longest answer, which kto may set behind it. */
+static int64_t longest_of(const tuff_dataset *data, const tuff_preference_data *own)
+{
+    int64_t prompt = 0, answer = 0;
+    for (int64_t i = 0; i < data->sequences; i++) {
+        const int64_t n = own->answers[i].prompt, rest = tuff_dataset_length(data, (uint32_t)i) - n;
+        prompt = n > prompt ? n : prompt;
+        answer = rest > answer ? rest : answer;
+    }
+    return prompt + answer < own->max_length ? prompt + answer : own->max_length;
+}
+
+tuff_status tuff_preference_load(const tuff_model *model, const char *path, const tuff_data_params *params,
+                                 tuff_dataset *data)
+{
+    reading r = {.path = path, .params = params, .data = data};
+    data->own = r.own = tuff_alloc(sizeof *r.own);
+    if (!r.own) return tuff_fail_memory("a data set");
+    tuff_status status = begin(&r, model);
+    if (status == TUFF_OK) status = read_all(&r);
+    if (status == TUFF_OK) status = end(&r);
+    if (status == TUFF_OK && !tuff_preference_is_paired(&r.own->loss))
+        data->longest = longest_of(data, r.own);
+    tuff_records_close(&r.records);
+    tuff_conversation_ids_free(&r.ids[0]);
+    tuff_conversation_ids_free(&r.ids[1]);
+    tuff_chat_template_destroy(&r.of_model);
+    cJSON_Delete(r.variables);
+    return status;
+}
+
+void tuff_preference_release(tuff_dataset *data)
+{
+    tuff_preference_data *own = data->own;
+    if (!own) return;
+    tuff_free(own->answers);
+    tuff_buf_free(&own->counts);
+    tuff_free(own);
+    data->own = NULL;
+}
