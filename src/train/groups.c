@@ -18,9 +18,7 @@ static int64_t layer_of(const char *name)
     return -1;
 }
 
-/* How many layers lie above: what is behind the last has 0, what reads the ids one more than there are
- * layers. An encoder lies below its decoder. */
-static int64_t layers_above(const tuff_config *config, const tuff_trained *t)
+int64_t tuff_group_above(const tuff_config *config, const tuff_trained *t)
 {
     const int64_t below = config->encoder ? config->encoder->layers : 0, all = below + config->layers;
     const bool encoder = config->encoder && strstr(t->name, "encoder.");
@@ -33,7 +31,7 @@ static int64_t layers_above(const tuff_config *config, const tuff_trained *t)
 void tuff_group_set(const tuff_groups *groups, const tuff_config *config, tuff_trained *t)
 {
     double rate = 1;
-    if (groups->layerwise_decay > 0) rate = pow(groups->layerwise_decay, (double)layers_above(config, t));
+    if (groups->layerwise_decay > 0) rate = pow(groups->layerwise_decay, (double)tuff_group_above(config, t));
     if (groups->loraplus_ratio > 0) {
         if (strstr(t->name, "lora_embedding"))
             rate *= groups->learning_rate > 0 ? groups->loraplus_embedding / groups->learning_rate : 1;

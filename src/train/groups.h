@@ -15,6 +15,9 @@ typedef struct tuff_groups {
 /* Whether weight decay applies to a parameter, as transformers' Trainer has it: not to norms, nor to what has
  * "bias" in its name. */
 bool tuff_group_decays(const tuff_param *param);
+/* How many layers lie above a tensor: what is behind the last has 0, what reads the ids one more than there
+ * are layers. An encoder lies below its decoder. */
+int64_t tuff_group_above(const tuff_config *config, const tuff_trained *trained);
 /* Sets the rate of a tensor. */
 void tuff_group_set(const tuff_groups *groups, const tuff_config *config, tuff_trained *trained);
 

@@ -80,35 +80,59 @@ static tuff_tensor *variable(tuff_graph *g, const tuff_optimizer_state *state, c
     return tuff_variable(g, name, state->dtype, state->rank, state->shape);
 }
 
-void tuff_optimizer_build(const tuff_optimizer_settings *settings, tuff_graph *g, const tuff_trained *trained,
-                          tuff_tensor *const *params, tuff_tensor *const *grads, size_t n)
+tuff_counter_name tuff_optimizer_counter(int phase)
 {
-    const tuff_optimizer *o = chosen(settings);
+    tuff_counter_name name = {"optimizer.state"};
+    if (phase > 0) snprintf(name.text, sizeof name.text, "optimizer.state.%d", phase);
+    return name;
+}
+
+static tuff_tensor *step_counter(const tuff_optimizer_settings *settings, tuff_graph *g, int phase,
+                                 tuff_tensor *norm)
+{
     const tuff_adamw_params betas = {
         .struct_size = sizeof betas, .beta1 = settings->beta1, .beta2 = settings->beta2};
-    tuff_tensor *norm = tuff_grad_norm(g, grads, n);
-    tuff_tensor *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
-    tuff_tensor *counter = tuff_variable(g, TUFF_OPTIMIZER_COUNTER, TUFF_F32, 1, (int64_t[]){4});
-    counter = tuff_optimizer_step(g, counter, norm, &betas);
+    const char *name = tuff_arena_strdup(&g->arena, tuff_optimizer_counter(phase).text);
+    if (!name) return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory for the counter of a step");
+    return tuff_optimizer_step(g, tuff_variable(g, name, TUFF_F32, 1, (int64_t[]){4}), norm, &betas);
+}
+
+static tuff_optimizer_slot slot_of(const tuff_optimizer_settings *settings, tuff_graph *g,
+                                   const tuff_trained *t, tuff_tensor *param, tuff_tensor *grad)
+{
+    tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
+    size_t count = tuff_optimizer_list(settings, t, states);
+    tuff_optimizer_slot slot = {.param = param,
+                                .grad = grad,
+                                .decay = t->decay,
+                                .lr_scale = t->lr_scale,
+                                .weight_decay = t->weight_decay};
+    for (size_t k = 0; k < count; k++)
+        slot.states[k] = variable(g, &states[k], t->name);
+    return slot;
+}
+
+void tuff_optimizer_build(const tuff_optimizer_settings *settings, tuff_graph *g, const tuff_trained *trained,
+                          const int *phases, tuff_tensor *const *params, tuff_tensor *const *grads, size_t n)
+{
+    tuff_tensor *norm = tuff_grad_norm(g, grads, n), *lr = tuff_input(g, "lr", TUFF_F32, 0, NULL);
     tuff_optimizer_slot *slots = tuff_arena_array(&g->arena, n, sizeof *slots);
     if (!slots) {
         tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory for the slots of an optimizer");
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
-        size_t count = tuff_optimizer_list(settings, &trained[i], states);
-        slots[i] = (tuff_optimizer_slot){.param = params[i],
-                                         .grad = grads[i],
-                                         .decay = trained[i].decay,
-                                         .lr_scale = trained[i].lr_scale,
-                                         .weight_decay = trained[i].weight_decay};
-        for (size_t k = 0; k < count; k++)
-            slots[i].states[k] = variable(g, &states[k], trained[i].name);
-    }
-    o->update(settings, g, slots, n, lr, norm, counter);
     tuff_output(g, "norm", norm);
-    tuff_output(g, "state", counter);
+    size_t done = 0;
+    for (int phase = 0; done < n && g->status == TUFF_OK; phase++) {
+        size_t count = 0;
+        for (size_t i = 0; i < n; i++)
+            if (phases[i] == phase) slots[count++] = slot_of(settings, g, &trained[i], params[i], grads[i]);
+        if (!count) continue;
+        tuff_tensor *counter = step_counter(settings, g, phase, norm);
+        chosen(settings)->update(settings, g, slots, count, lr, norm, counter);
+        if (!done) tuff_output(g, "state", counter);
+        done += count;
+    }
 }
 
 tuff_status tuff_optimizer_add_states(const tuff_optimizer_settings *settings, const tuff_trained *trained,
@@ -128,9 +152,9 @@ tuff_status tuff_optimizer_add_states(const tuff_optimizer_settings *settings, c
     return TUFF_OK;
 }
 
-tuff_status tuff_optimizer_add_counter(tuff_store *store)
+tuff_status tuff_optimizer_add_counter(tuff_store *store, int phase)
 {
-    return tuff_store_add(store, TUFF_OPTIMIZER_COUNTER, TUFF_F32, 1, (int64_t[]){4}, NULL);
+    return tuff_store_add(store, tuff_optimizer_counter(phase).text, TUFF_F32, 1, (int64_t[]){4}, NULL);
 }
 
 uint64_t tuff_optimizer_bytes(const tuff_optimizer_settings *settings, const tuff_trained *trained)

@@ -69,17 +69,23 @@ size_t tuff_optimizer_list(const tuff_optimizer_settings *settings, const tuff_t
                            tuff_optimizer_state out[TUFF_OPTIMIZER_STATES]);
 
 /* Appends a step over n trained tensors with their gradients: input "lr" f32 scalar, outputs "norm" and
- * "state" (see tuff_optimizer_step), variables "optimizer.state" and those of the optimizer's states. */
+ * "state" (see tuff_optimizer_step; that of the first phase), variables of the optimizer's states and of a
+ * counter for each phase: tensors that are trained from a later phase on count their steps from there, as
+ * PyTorch has it. */
 void tuff_optimizer_build(const tuff_optimizer_settings *settings, tuff_graph *g, const tuff_trained *trained,
-                          tuff_tensor *const *params, tuff_tensor *const *grads, size_t n);
+                          const int *phases, tuff_tensor *const *params, tuff_tensor *const *grads, size_t n);
 
 /* Adds the states of a trained tensor, and those of the step, to a store, as zeros. */
 TUFF_MUST_USE tuff_status tuff_optimizer_add_states(const tuff_optimizer_settings *settings,
                                                     const tuff_trained *trained, tuff_store *store);
-TUFF_MUST_USE tuff_status tuff_optimizer_add_counter(tuff_store *store);
+TUFF_MUST_USE tuff_status tuff_optimizer_add_counter(tuff_store *store, int phase);
 /* Bytes of these. */
 uint64_t tuff_optimizer_bytes(const tuff_optimizer_settings *settings, const tuff_trained *trained);
-#define TUFF_OPTIMIZER_COUNTER "optimizer.state" /* the variable of a step's counter */
+/* The variable of a phase's counter: "optimizer.state", "optimizer.state.1". */
+typedef struct tuff_counter_name {
+    char text[32];
+} tuff_counter_name;
+tuff_counter_name tuff_optimizer_counter(int phase);
 enum { TUFF_OPTIMIZER_COUNTER_BYTES = 16 };
 
 /* For optimizers: a state as large as the trained tensor, f32. */
