@@ -6,6 +6,7 @@
 #include "runtime/session.h"
 #include "train/groups.h"
 #include "train/optimizers/optimizer.h"
+#include "train/trained_set.h"
 #include "train/task.h"
 
 typedef struct tuff_lm {
@@ -15,6 +16,11 @@ typedef struct tuff_lm {
     bool trains_model;        /* its parameters are f32 and get gradients */
     int64_t rope_positions;
     tuff_groups groups;
+    const tuff_trained_set *selected; /* of what could be trained; NULL: all of it */
+    int phase;                        /* of programs with gradients or updates: those that train by then */
+    bool averaged; /* there are averages of what is trained, which measuring reads in its place */
+    double label_smoothing;
+    bool noise;              /* on what a training reads of the tokens' table */
     const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
 } tuff_lm;
 
@@ -32,7 +38,10 @@ typedef enum tuff_lm_step {
     TUFF_LM_ACCUMULATE, /* losses of a batch, their gradients added to variables "grad.<name>"; of a pass
                            without losses: its outputs */
     TUFF_LM_UPDATE,     /* of no batch: update from these variables, then zeros in them */
+    TUFF_LM_AVERAGE,    /* of no batch: moves averages, variables "ema.<name>", by the input "rate" f32 scalar
+                           towards what is trained */
     TUFF_LM_MEASURE,    /* losses of a batch, and what the task observes */
+    TUFF_LM_REFERENCE,  /* of a batch, what the model gives without the adapter */
     TUFF_LM_LOGITS
 } tuff_lm_step;
 typedef struct tuff_lm_train {
@@ -47,8 +56,15 @@ typedef struct tuff_lm_train {
  * variables of tuff_optimizer_build. */
 TUFF_MUST_USE tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g);
 
-/* The trained tensors: all parameters, or the adapter's and the parameters that are trained whole. */
+/* What could be trained: all parameters, or the adapter's tensors and the parameters that are trained whole.
+ */
+size_t tuff_lm_candidate_count(const tuff_lm *lm);
+tuff_trained tuff_lm_candidate(const tuff_lm *lm, size_t index);
+/* What is trained, sooner or later: those of them that are selected. */
 size_t tuff_lm_trained_count(const tuff_lm *lm);
 tuff_trained tuff_lm_trained(const tuff_lm *lm, size_t index);
+#define TUFF_LM_AVERAGE_PREFIX "ema."
+/* The phase in which it begins to be. */
+int tuff_lm_trained_phase(const tuff_lm *lm, size_t index);
 
 #endif

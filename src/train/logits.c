@@ -31,8 +31,12 @@ static tuff_status run(job *j)
 {
     const uint32_t blocks[MOST_BLOCKS] = {0, 1, 2, 3};
     const int64_t before = tuff_adapter_virtual_tokens(j->runs.lm.adapter);
-    const tuff_batch batch = {
-        .data = j->data, .examples = blocks, .count = j->blocks, .most = j->blocks, .virtual_tokens = before};
+    const tuff_batch batch = {.data = j->data,
+                              .examples = blocks,
+                              .count = j->blocks,
+                              .most = j->blocks,
+                              .virtual_tokens = before,
+                              .silent = tuff_adapter_silent(j->runs.lm.adapter)};
     tuff_task_shape shape;
     tuff_program *program = NULL;
     int64_t labels;
