@@ -80,10 +80,11 @@ typedef struct tuff_checkpoint_info {
     const char *directory, *best_model_checkpoint; /* owned by the checkpoint; the latter NULL: none */
     double best_metric;
     int64_t best_global_step;
+    int64_t per_device_train_batch_size, gradient_accumulation_steps; /* of the training; 0: not known */
 } tuff_checkpoint_info;
-#define TUFF_CHECKPOINT_INFO_INIT                                  \
-    {                                                              \
-        sizeof(tuff_checkpoint_info), 0, 0, 0, 0, NULL, NULL, 0, 0 \
+#define TUFF_CHECKPOINT_INFO_INIT                                        \
+    {                                                                    \
+        sizeof(tuff_checkpoint_info), 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0 \
     }
 TUFF_API TUFF_MUST_USE tuff_status tuff_checkpoint_get_info(const tuff_checkpoint *checkpoint,
                                                             tuff_checkpoint_info *out_info);

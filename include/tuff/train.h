@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <tuff/chat.h>
 #include <tuff/device.h>
 #include <tuff/embed.h>
+#include <tuff/generate.h>
 #include <tuff/measure.h>
 #include <tuff/model.h>
 #include <tuff/program.h>
@@ -53,20 +55,30 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *mode
  * of a table (.csv, .tsv, whose first row names them). */
 typedef struct tuff_data_params {
     size_t struct_size; /* set by TUFF_DATA_PARAMS_INIT */
-    /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it. "mlm": texts, of which some tokens are
+    /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it. "sft": conversations, of which the
+     * answers are learned: records that tuff_data_recognize knows. "mlm": texts, of which some tokens are
      * to be found. "seq2seq": texts (sources) and those that answer them (targets), of encoder-decoders.
      * "classification": texts or pairs with a label, several, or a number.
      * "token-classification": lists of words and of their labels. "qa": questions on contexts that answer
-     * them. "embedding": as tuff_dataset_load_pairs has it, with its defaults. */
+     * them. "embedding": as tuff_dataset_load_pairs has it, with its defaults. "preference": records with a
+     * "prompt" and two answers to it, "chosen" and "rejected", or with a "prompt", a "completion" and a
+     * "label", true or false: texts, or lists of turns {role, content}; where a pair has no prompt, it is
+     * what both answers begin with. */
     const char *task;
     bool training;   /* labels that the model does not know are new ones, and no error */
     bool allow_json; /* of causal-lm, as in tuff_text_params */
-    uint8_t reserved[6];
+    /* Of sft. */
+    bool strict;          /* a record that is none is an error; else it is left out, counted and logged */
+    bool loss_on_prompts; /* all tokens are learned, not the answers alone */
+    bool truncate_left;   /* conversations that are too long lose their beginning, not their end */
+    bool packing; /* an example is a row of up to max_length tokens, of as many conversations as fit, which do
+                     not see each other */
+    uint8_t reserved[2];
     const tuff_dataset *like; /* of the same task: its labels are the only ones; NULL: see `training` */
     int64_t block_size;       /* of causal-lm */
-    int64_t max_length;       /* tokens of an example; 0: 512, or what the model has if that is less */
-    int64_t stride;           /* of qa: tokens that windows of a long context share */
-    double mlm_probability;   /* of mlm: the share of tokens that are to be found */
+    int64_t max_length; /* tokens of an example; 0: 512, of sft 1024, or what the model has if that is less */
+    int64_t stride;     /* of qa: tokens that windows of a long context share */
+    double mlm_probability; /* of mlm: the share of tokens that are to be found */
     /* NULL: "text", of seq2seq "source", of token-classification "tokens"; no pair; "label", of seq2seq
      * "target", of token-classification "labels"; "question", "context" and "answers" */
     const char *text_field, *text_pair_field, *label_field, *question_field, *context_field, *answers_field;
@@ -76,12 +88,36 @@ typedef struct tuff_data_params {
     const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE; NULL: none */
     /* Of seq2seq: put before every source ("summarize: "); NULL: nothing. */
     const char *source_prefix;
+    /* Of sft, used during the call. NULL: the model's, if it has one. With one that is given, prompts and
+     * completions that are texts are turns of the user and the assistant, too, and a model that is saved gets
+     * it. */
+    const tuff_chat_template *chat_template;
+    const char *chat_template_kwargs; /* a JSON object of further variables of the template; NULL: none */
+    const char *conversation_format; /* "messages", "sharegpt", "completion" or "alpaca"; NULL: by the keys of
+                                        the first record */
+    /* Of preference: what is learned from it, as TRL has it. "dpo" (Rafailov et al. 2023), "ipo", "hinge",
+     * "robust": a pair's rewards, which are beta times by how much more probable its answers are than before
+     * the training, without the adapter, are to differ; "orpo" (Hong et al. 2024): the odds of its answers,
+     * beside their likelihood, with no look at what was before; "kto" (Ethayarajh et al. 2024): an answer
+     * that is said to be good or not, or each of a pair. NULL: "dpo" */
+    const char *loss;
+    double beta; /* above 0; of orpo the weight of the odds */
+    double
+        label_smoothing; /* of dpo and robust: the share of pairs that are the wrong way round, below 0.5 */
+    double desirable_weight, undesirable_weight; /* of kto: how much answers of either kind count */
 } tuff_data_params;
-#define TUFF_DATA_PARAMS_INIT                                                                           \
-    {                                                                                                   \
-        sizeof(tuff_data_params), "causal-lm", false, false, {0}, NULL, 1024, 0, 128, 0.15, NULL, NULL, \
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL                                                    \
+#define TUFF_DATA_PARAMS_INIT                                                                                \
+    {                                                                                                        \
+        sizeof(tuff_data_params), "causal-lm", false, false, false, false, false, false, {0}, NULL, 1024, 0, \
+            128, 0.15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0.1, 0, \
+            1, 1                                                                                             \
     }
+/* Which task a file is for, by what is in it: *out_task is "sft" where its first record is a conversation, as
+ * "messages" (a list of {role, content}), "conversations" (ShareGPT's list of {from, value}), "prompt" and
+ * "completion", or "instruction" and "output" (Alpaca's); "causal-lm" where it is text; NULL for other
+ * records, and for what comes through a pipe, which cannot be read twice. A constant. Errors: TUFF_BAD_FORMAT
+ * where the first record is none, or a conversation in more than one way. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_data_recognize(const char *path, const char **out_task);
 /* Reads the examples of a task from a file. Errors: TUFF_BAD_FORMAT, naming the line, for a record that is
  * none, or whose fields are not what the task needs; TUFF_INVALID_ARGUMENT for a column that is not there, a
  * file without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a task that is none, or
@@ -92,6 +128,34 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load(const tuff_model *model, co
 /* From ids[0..n), copied. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_ids(const int32_t *ids, size_t n, int64_t block_size,
                                                          tuff_dataset **out_dataset);
+/* An example that an application gives itself. Take TUFF_EXAMPLE_INIT and set what there is. */
+typedef struct tuff_example {
+    size_t struct_size; /* set by TUFF_EXAMPLE_INIT; that of the first one tells how large each is */
+    const int32_t *ids; /* [count], 1 or more: all that the model sees; no token is put around them */
+    size_t count;
+    const int8_t *types; /* [count]: the segments of BERT's kind; NULL: zeros */
+    /* causal-lm: [count], as in transformers: the token that is to be found at each place, by those before
+     * it, so that the first one counts only behind virtual tokens. NULL: the ids. token-classification:
+     * [count], the class of each token. classification: [1], that of the sequence. -100: nothing is to be
+     * found. */
+    const int32_t *labels;
+    const float *weights; /* as many: the factor of each label's loss; finite, negative ones teach the
+                             contrary. NULL: 1 */
+} tuff_example;
+#define TUFF_EXAMPLE_INIT                               \
+    {                                                   \
+        sizeof(tuff_example), NULL, 0, NULL, NULL, NULL \
+    }
+/* A data set of the application's own: examples[0..n), which are copied, for "causal-lm",
+ * "token-classification" or "classification" (one class of several for each sequence). It trains, is measured
+ * and goes on from checkpoints as those of files do. The loss is the sum of cross-entropies times their
+ * weights, over the number of labels that are not -100, whatever these weigh. class_names[class_count] are
+ * the classes of the latter two, 2 or more; NULL: "LABEL_0" and so on; of causal-lm NULL and 0. A model with
+ * other classes gets a new head. Errors, naming the example: TUFF_INVALID_ARGUMENT for what is out of range;
+ * TUFF_UNSUPPORTED for another task. Whether the model knows the ids is seen when a trainer is made. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_from_examples(const char *task, const tuff_example *examples,
+                                                              size_t n, const char *const *class_names,
+                                                              size_t class_count, tuff_dataset **out_dataset);
 /* How a file of pairs is read. Take TUFF_PAIR_PARAMS_INIT and change what you want. */
 typedef struct tuff_pair_params {
     size_t struct_size; /* set by TUFF_PAIR_PARAMS_INIT */
@@ -126,6 +190,42 @@ typedef struct tuff_pair_params {
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path,
                                                            const tuff_pair_params *params,
                                                            tuff_dataset **out_dataset);
+/* What a data set holds. */
+#define TUFF_DATA_BARS 10
+typedef struct tuff_data_report {
+    size_t struct_size;        /* set by TUFF_DATA_REPORT_INIT */
+    const char *format;        /* of sft, as conversation_format has it; else "". A constant */
+    const char *chat_template; /* of sft: "model", "given", or "" where there is none. A constant */
+    int64_t examples;          /* texts, pairs or conversations; of causal-lm blocks */
+    int64_t tokens;
+    int64_t labels;                       /* of sft: tokens that are learned */
+    int64_t malformed, empty, unanswered; /* of sft: records that are left out, as they are none, their
+                                             answers are empty, or lie behind max_length */
+    int64_t cut;                          /* texts that were longer than max_length */
+    int64_t duplicates; /* examples whose tokens are those of one before; of embedding not counted */
+    int64_t shared;     /* of sft: answers that begin within a token, whose other part is the prompt's */
+    int64_t rows;       /* of sft with packing: rows of tokens, which are the examples of a batch; else 0 */
+    int64_t shortest, median, p95, longest; /* tokens of an example; 0 where all are blocks */
+    int64_t bar; /* bars[i] examples have more than i * bar and up to (i + 1) * bar tokens */
+    int64_t bars[TUFF_DATA_BARS];
+} tuff_data_report;
+#define TUFF_DATA_REPORT_INIT                                                          \
+    {                                                                                  \
+        sizeof(tuff_data_report), "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        {                                                                              \
+            0                                                                          \
+        }                                                                              \
+    }
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_get_report(const tuff_dataset *dataset,
+                                                           tuff_data_report *out_report);
+/* The labels of a classification's data, of texts or of words, one at a time from 0: its name, which the data
+ * set owns, and how many there are of it. False: there is none of this number. */
+TUFF_API bool tuff_dataset_label(const tuff_dataset *dataset, size_t index, const char **out_name,
+                                 int64_t *out_count);
+/* How many examples of a data set are also, token by token, in another one: what is measured with them was
+ * learned. Of texts in blocks and of embedding 0. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_count_known(const tuff_dataset *dataset,
+                                                            const tuff_dataset *other, int64_t *out_count);
 /* A trainer that was made with it may still be used, see tuff_device_destroy. */
 TUFF_API void tuff_dataset_destroy(tuff_dataset **dataset);
 TUFF_API int64_t tuff_dataset_tokens(const tuff_dataset *dataset);
@@ -177,17 +277,19 @@ typedef struct tuff_train_params {
      * parameters, but not of tables, in bytes, as bitsandbytes does; muon is for the matrices of layers,
      * AdamW for the rest. */
     const char *optim;
-    double momentum;  /* of SGD; 0: none; of Muon; 0: 0.95 */
-    bool nesterov;    /* SGD: Nesterov's momentum */
-    bool use_rslora;  /* LoRA: what it adds is scaled by alpha / sqrt(rank) (Kalajdzievski 2023) */
-    bool use_dora;    /* LoRA: rows of what it makes get magnitudes that are trained (Liu et al. 2024) */
-    bool reserved[5]; /* leave them false */
-    /* An adapter is trained instead of the model: "lora", "ia3" or "prompt_tuning", as in PEFT, in letters of
-     * any case; NULL: LoRA when there is a lora_rank, else none. */
+    double momentum; /* of SGD; 0: none; of Muon; 0: 0.95 */
+    bool nesterov;   /* SGD: Nesterov's momentum */
+    bool use_rslora; /* LoRA: what it adds is scaled by alpha / sqrt(rank) (Kalajdzievski 2023) */
+    bool use_dora;   /* LoRA: rows of what it makes get magnitudes that are trained (Liu et al. 2024) */
+    bool prefix_projection; /* prefix tuning: keys and values are what a small net makes of a table */
+    bool reserved[4];       /* leave them false */
+    /* An adapter is trained instead of the model: "lora", "ia3", "prompt_tuning", "prefix_tuning" or "vera",
+     * as in PEFT, or "bitfit", the biases alone, which is saved as a LoRA with a bias of "all" that adapts no
+     * module; in letters of any case. NULL: LoRA when there is a lora_rank, else none. */
     const char *peft_type;
     const char *target_modules;      /* of IA3, and of LoRA where lora_target is NULL; NULL: the default */
     const char *feedforward_modules; /* IA3: those of them whose input is scaled; NULL: the default's */
-    int64_t num_virtual_tokens;      /* prompt tuning; 0: 20 */
+    int64_t num_virtual_tokens;      /* prompt and prefix tuning; 0: 20 */
     const char *prompt_tuning_init_text; /* what they begin as; NULL: random rows */
     /* Settings of the schedule, as "num_cycles=2, min_lr=1e-6" or as a JSON object: num_cycles of the
      * cosines, lr_end and power of polynomial, timescale of inverse_sqrt, min_lr or min_lr_rate of the two
@@ -211,22 +313,52 @@ typedef struct tuff_train_params {
     double layerwise_lr_decay;
     double loraplus_lr_ratio; /* LoRA+: the rate of LoRA's B, and of vectors, over that of A; 0: the same */
     double loraplus_lr_embedding; /* its rate of LoRA on tables, where there is a ratio */
+    /* The part of each label's weight that all classes share, as transformers' LabelSmoother has it: of the
+     * cross-entropies of the training; what is measured is the loss without it. 0: none */
+    double label_smoothing_factor;
+    /* LoRA: "mlp.experts.gate_up_proj,mlp.experts.down_proj,mlp.gate.weight", ends of the names that
+     * transformers has for parameters of experts and of what chooses them, as PEFT's target_parameters;
+     * without dropout. They come beside the modules; lora_target "" is for them alone. NULL: none */
+    const char *target_parameters;
+    const char *bias; /* LoRA: biases that are trained too, "all" or "lora_only", those of the adapted
+                         modules; NULL or "none": none */
+    int64_t encoder_hidden_size;  /* prefix_projection: of that net; 0: the width of a layer's keys */
+    double d_initial;             /* VeRA: what the vector behind the first matrix begins as; 0: 0.1 */
+    uint64_t projection_prng_key; /* VeRA: its matrices are those that PEFT draws from this key */
+    /* NEFTune (Jain et al. 2023): while training, each number that is read of the tokens' table gets uniform
+     * noise of at most alpha / sqrt(tokens of its sequence * hidden size); 0: none */
+    double neftune_noise_alpha;
+    /* What is frozen: patterns of tensors' names, several between commas, that match whole parts of them, one
+     * or several: "embed_tokens, layers.0-3, *norm*"; '*' stands for anything, '?' for a character, 0-3 for a
+     * number of these. It takes no gradient and no state, and is saved with the rest. NULL: nothing */
+    const char *freeze;
+    const char *train_only;      /* patterns of what is trained, all else is frozen; NULL: all */
+    int64_t unfreeze_top_layers; /* only the last so many layers are trained, and what is behind; 0: all */
+    /* Gradual unfreezing (Howard and Ruder 2018): "one-per-epoch", or steps, "100,200". What is behind the
+     * last layer is trained from the beginning, or where that is but norms the last layer with it; one more
+     * layer, and after the lowest the tables, from each of these on. NULL: all at once */
+    const char *unfreeze_schedule;
+    /* An exponential moving average of what is trained, as diffusers' EMAModel has it: after step n + 1 it
+     * keeps min(ema_decay, (1 + n) / (10 + n)) of what it was, after the first nothing. It is what is
+     * measured and saved; checkpoints hold it beside the weights that are trained. 0: none */
+    double ema_decay;
 } tuff_train_params;
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
  * max_nonfinite 10, no watch, AdamW, no momentum. */
-#define TUFF_TRAIN_PARAMS_INIT                                                                               \
-    {                                                                                                        \
-        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
-            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, {false}, NULL, NULL, NULL, 0, \
-            NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6                                                   \
+#define TUFF_TRAIN_PARAMS_INIT                                                                              \
+    {                                                                                                       \
+        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,   \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, {false}, NULL, NULL,  \
+            NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, 0, 0, NULL, NULL, \
+            0, NULL, 0                                                                                      \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
- * from the watch's callback, others that would work on it (steps, batches, saving, evaluating and its plan)
- * fail with TUFF_INVALID_ARGUMENT, and tuff_trainer_destroy leaves it as it is. What only reads figures
- * (tuff_trainer_get_memory, tuff_trainer_total_steps, tuff_trainer_program) may be called. */
+ * from the watch's callback, others that would work on it (steps, batches, saving, generating, evaluating and
+ * its plan) fail with TUFF_INVALID_ARGUMENT, and tuff_trainer_destroy leaves it as it is. What only reads
+ * figures (tuff_trainer_get_memory, tuff_trainer_total_steps, tuff_trainer_program) may be called. */
 typedef struct tuff_trainer tuff_trainer;
 
 /* Plans the step; puts nothing on the device yet. `params` (and its strings) need only live until the call
@@ -236,14 +368,29 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_create(const tuff_model *model, 
                                                        const tuff_dataset *train,
                                                        const tuff_train_params *params,
                                                        tuff_trainer **out_trainer);
+/* The same with the largest batches that fit. The examples of a step stay as many as `params` says,
+ * per_device_train_batch_size * gradient_accumulation_steps; the batch that runs at once is the largest
+ * divisor of that number whose plan takes no more than `memory` bytes of the device (0: nine tenths of a
+ * discrete GPU's memory, half of another device's, which others use too). The choice depends on nothing that
+ * changes from run to run. Checkpoints have what was chosen; whoever goes on from one gives that to
+ * tuff_trainer_create, for sums over other batches are rounded otherwise. Evaluations are planned later, and
+ * are not looked at. Errors: as above; TUFF_OUT_OF_MEMORY when not even one example fits; TUFF_UNSUPPORTED
+ * for tasks whose loss compares the examples of a batch. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_create_fitting(const tuff_model *model, tuff_device *device,
+                                                               const tuff_dataset *train,
+                                                               const tuff_train_params *params,
+                                                               uint64_t memory, tuff_trainer **out_trainer);
+/* The examples that run at once, and how many such batches make a step. Either may be NULL. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_get_batch(const tuff_trainer *trainer,
+                                                          int64_t *out_batch_size, int64_t *out_accumulation);
 TUFF_API void tuff_trainer_destroy(tuff_trainer **trainer);
 
 /* What training needs on the device, known before anything is put there. In bytes. */
 typedef struct tuff_train_memory {
-    size_t struct_size; /* set by TUFF_TRAIN_MEMORY_INIT */
-    uint64_t weights, optimizer;
-    uint64_t gradients;   /* of all that is trained */
-    bool gradients_apart; /* accumulated in buffers of their own; else they are in the arena */
+    size_t struct_size;          /* set by TUFF_TRAIN_MEMORY_INIT */
+    uint64_t weights, optimizer; /* averages are of the optimizer's */
+    uint64_t gradients;          /* of all that is trained */
+    bool gradients_apart;        /* accumulated in buffers of their own; else they are in the arena */
     uint64_t arena;       /* activations and scratch of a step, and its gradients unless they are apart */
     uint64_t arena_bound; /* the most bytes alive at any one moment: no arena can be smaller */
     uint64_t evaluation;  /* of tuff_trainer_evaluate, once it is planned; 0 until then */
@@ -263,6 +410,13 @@ TUFF_API int64_t tuff_trainer_total_steps(const tuff_trainer *trainer);
 /* The program that sees a batch, for its plan and profile; owned by the trainer. */
 TUFF_API tuff_program *tuff_trainer_program(tuff_trainer *trainer);
 
+/* What a task measures beside its loss: its name, "accuracy", and value. Never gets further fields. */
+typedef struct tuff_eval_figure {
+    char name[24];
+    double value;
+} tuff_eval_figure;
+#define TUFF_EVAL_FIGURES 8
+
 typedef struct tuff_train_step {
     size_t struct_size; /* set by TUFF_TRAIN_STEP_INIT */
     int64_t step;       /* 1 for the first */
@@ -271,10 +425,18 @@ typedef struct tuff_train_step {
     double learning_rate, grad_norm; /* the norm before clipping */
     bool skipped;   /* the norm was not finite, or there was nothing to predict: nothing has changed */
     int64_t tokens; /* ids seen by this step */
+    double seconds; /* that it took */
+    int64_t count;  /* of the figures: of preferences, as tuff_evaluate has them; of other tasks 0 */
+    tuff_eval_figure figures[TUFF_EVAL_FIGURES];
 } tuff_train_step;
-#define TUFF_TRAIN_STEP_INIT                             \
-    {                                                    \
-        sizeof(tuff_train_step), 0, 0, 0, 0, 0, false, 0 \
+#define TUFF_TRAIN_STEP_INIT                                    \
+    {                                                           \
+        sizeof(tuff_train_step), 0, 0, 0, 0, 0, false, 0, 0, 0, \
+        {                                                       \
+            {                                                   \
+                "", 0                                           \
+            }                                                   \
+        }                                                       \
     }
 /* One optimizer step. The first puts the weights on the device, and may be tried again when that fails. A
  * step whose gradient is not finite, or without a label, changes nothing, and is reported as skipped. Errors:
@@ -304,14 +466,16 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save(tuff_trainer *trainer, cons
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save_into(tuff_trainer *trainer, tuff_stage *stage,
                                                           const tuff_watch *watch);
 
-/* ---- evaluation ---- */
+/* What the model being trained says now: tuff_generate, on the trainer's device, with the weights and the
+ * adapter as the last step left them; of the watches that of `params` is asked, else the trainer's. What the
+ * training does next does not depend on it. Takes the memory of a generator without its weights while it
+ * runs, which is not in tuff_trainer_get_memory. Errors: as there; TUFF_UNSUPPORTED for a model that writes
+ * no text. After an error the trainer is as it was, unless the device is lost. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_generate(tuff_trainer *trainer, const char *prompt,
+                                                         size_t size, const tuff_generate_params *params,
+                                                         tuff_generate_result *out_result);
 
-/* A figure of an evaluation: its name, "accuracy", and value. Never gets further fields. */
-typedef struct tuff_eval_figure {
-    char name[24];
-    double value;
-} tuff_eval_figure;
-#define TUFF_EVAL_FIGURES 8
+/* ---- evaluation ---- */
 
 typedef struct tuff_eval_result {
     size_t struct_size; /* set by TUFF_EVAL_RESULT_INIT */
@@ -337,7 +501,9 @@ typedef struct tuff_eval_result {
  * than 65536. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_plan_evaluation(tuff_trainer *trainer,
                                                                 const tuff_dataset *data);
-/* Held-out loss of the model being trained, on its device; planned now if it is not yet. */
+/* Held-out loss of the model being trained, on its device; planned now if it is not yet. Preferences are
+ * measured from the model as it was: where no adapter is trained, such data is planned before the first step,
+ * or TUFF_INVALID_ARGUMENT. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_evaluate(tuff_trainer *trainer, const tuff_dataset *data,
                                                          tuff_eval_result *out_result);
 
@@ -365,8 +531,10 @@ typedef struct tuff_eval_params {
 /* Loss of a model as it is in its file, and figures of its task. Of seq2seq these are accuracy, the share of
  * the targets' tokens that are the most probable ones behind those before them, and exact_match, the share of
  * targets whose texts are what the model answers by itself, greedily; that takes a run for each token of the
- * longest answer (TUFF_PHASE_GENERATE). `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT for blocks that
- * are too long for learned positions, or ids that the model does not know. */
+ * longest answer (TUFF_PHASE_GENERATE). Of preference they are rewards/chosen, rewards/rejected,
+ * rewards/margins, rewards/accuracies, logps/chosen, logps/rejected and kl, as TRL counts them; but for orpo
+ * an adapter is needed, which what was before is without. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT
+ * for blocks that are too long for learned positions, or ids that the model does not know. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,
                                                  const tuff_dataset *data, const tuff_eval_params *params,
                                                  tuff_eval_result *out_result);

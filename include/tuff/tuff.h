@@ -22,6 +22,7 @@
 #include <tuff/predict.h>
 #include <tuff/program.h>
 #include <tuff/records.h>
+#include <tuff/report.h>
 #include <tuff/sampler.h>
 #include <tuff/stage.h>
 #include <tuff/status.h>

@@ -47,7 +47,9 @@ tuff_batch tuff_trainer_take_batch(tuff_trainer *t, int64_t step, int64_t micro)
                         .most = most,
                         .seed = t->params.seed,
                         .first = (uint64_t)first,
-                        .virtual_tokens = tuff_adapter_virtual_tokens(t->runs.lm.adapter)};
+                        .virtual_tokens = tuff_adapter_virtual_tokens(t->runs.lm.adapter),
+                        .silent = tuff_adapter_silent(t->runs.lm.adapter),
+                        .reference = tuff_references_find(&t->references, t->data)};
 }
 
 static tuff_status check_blocks(const tuff_trainer *t)

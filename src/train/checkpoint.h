@@ -46,8 +46,9 @@ void tuff_checkpoint_files_free(tuff_checkpoint_files *files);
 
 /* ---- what a training is, as its checkpoints say it (train/checkpoint_state.c) */
 
-/* Appends members of a JSON object: "method", "task", "settings", "model", "data", "device". Each is an
- * object of texts, numbers and lists of texts, which tuff_checkpoint_differences compares one by one. */
+/* Appends members of a JSON object: "method", "task", "settings", "trained", "adapter", "model", "data",
+ * "device". Each is an object of texts, numbers and lists of texts, which tuff_checkpoint_differences
+ * compares one by one. */
 TUFF_MUST_USE tuff_status tuff_checkpoint_describe(tuff_trainer *trainer, tuff_buf *out);
 /* Fails where going on from the checkpoint has no meaning. */
 TUFF_MUST_USE tuff_status tuff_checkpoint_check(const tuff_checkpoint *checkpoint,

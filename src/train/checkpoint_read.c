@@ -130,21 +130,31 @@ static double number_or(const cJSON *object, const char *key, double other)
     return cJSON_IsNumber(item) ? item->valuedouble : other;
 }
 
+/* A number of examples or batches; 0: there is none that can be. */
+static int64_t size_of(const cJSON *settings, const char *key)
+{
+    const double value = number_or(settings, key, 0);
+    return value >= 1 && value <= 65536 ? (int64_t)value : 0;
+}
+
 tuff_status tuff_checkpoint_get_info(const tuff_checkpoint *c, tuff_checkpoint_info *out_info)
 {
     TUFF_NEED(c);
     const cJSON *best = cJSON_GetObjectItemCaseSensitive(c->json, "best_model_checkpoint");
     const double at = number_or(c->json, "best_global_step", 0);
-    const tuff_checkpoint_info info = {.struct_size = sizeof info,
-                                       .step = c->step,
-                                       .max_steps = c->max_steps,
-                                       .epoch = c->epoch,
-                                       .skipped = c->skipped,
-                                       .directory = c->directory,
-                                       .best_model_checkpoint =
-                                           cJSON_IsString(best) ? best->valuestring : NULL,
-                                       .best_metric = number_or(c->json, "best_metric", (double)NAN),
-                                       .best_global_step = at >= 0 && at < 1e15 ? (int64_t)at : 0};
+    const cJSON *settings = cJSON_GetObjectItemCaseSensitive(c->own, "settings");
+    const tuff_checkpoint_info info = {
+        .struct_size = sizeof info,
+        .step = c->step,
+        .max_steps = c->max_steps,
+        .epoch = c->epoch,
+        .skipped = c->skipped,
+        .directory = c->directory,
+        .best_model_checkpoint = cJSON_IsString(best) ? best->valuestring : NULL,
+        .best_metric = number_or(c->json, "best_metric", (double)NAN),
+        .best_global_step = at >= 0 && at < 1e15 ? (int64_t)at : 0,
+        .per_device_train_batch_size = size_of(settings, "per_device_train_batch_size"),
+        .gradient_accumulation_steps = size_of(settings, "gradient_accumulation_steps")};
     return TUFF_GIVE(out_info, &info, TUFF_CHECKPOINT_INFO_INIT, best_global_step);
 }
 

@@ -94,12 +94,13 @@ static tuff_status restore_one(const tuff_trainer *t, const saved *from, const t
 static tuff_status restore_trained(const tuff_trainer *t, const char *directory)
 {
     saved from;
-    const size_t n = tuff_lm_trained_count(&t->runs.lm);
+    const size_t n =
+        tuff_lm_candidate_count(&t->runs.lm); /* also what is frozen: the model may be another's */
     tuff_watched work = {
         .watch = t->runs.lm.watch, .phase = TUFF_PHASE_UPLOAD, .unit = "tensors", .total = n};
     tuff_status status = open_saved(t, directory, &from);
     for (size_t i = 0; i < n && status == TUFF_OK; i++) {
-        const tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
+        const tuff_trained x = tuff_lm_candidate(&t->runs.lm, i);
         status = tuff_note(restore_one(t, &from, &x), "%s: %s", directory, x.name);
         if (status == TUFF_OK) status = tuff_watched_add(&work, 1);
     }
@@ -109,11 +110,11 @@ static tuff_status restore_trained(const tuff_trainer *t, const char *directory)
 
 /* ---- the optimizer */
 
-static tuff_status restore_state(const tuff_weights *weights, const tuff_checkpoint_tensor *x,
+/* `weight` NULL: the checkpoint has none. */
+static tuff_status restore_state(const tuff_weight *weight, const tuff_checkpoint_tensor *x,
                                  tuff_buffer *buffer)
 {
     enum { PIECE = 1 << 20 }; /* elements */
-    const tuff_weight *weight = tuff_weights_find(weights, x->name);
     const size_t size = tuff_dtype_size(x->dtype);
     const int64_t n = tuff_buffer_count(buffer);
     if (weight && (weight->storage != tuff_storage_of(x->dtype) || tuff_weight_elements(weight) != n))
@@ -140,17 +141,23 @@ static bool same_optimizer(const tuff_checkpoint *c, const tuff_trainer *t)
     return cJSON_IsString(optim) && strcmp(optim->valuestring, t->runs.optimizer.optimizer->name) == 0;
 }
 
-static tuff_status restore_optimizer(const tuff_checkpoint *c, const tuff_trainer *t)
+static tuff_status restore_optimizer(const tuff_checkpoint *c, tuff_trainer *t)
 {
     tuff_weights *weights = NULL;
     tuff_checkpoint_tensor *tensors = NULL;
     size_t count = 0;
+    const bool same = same_optimizer(c, t);
     char *path = tuff_path_join(c->directory, TUFF_CHECKPOINT_OPTIMIZER);
     tuff_status status = path ? tuff_checkpoint_tensors(t, &tensors, &count) : tuff_fail_memory("a path");
-    if (status == TUFF_OK)
-        status = same_optimizer(c, t) ? tuff_safetensors_open(path, &weights) : tuff_weights_create(&weights);
-    for (size_t i = 0; i < count && status == TUFF_OK; i++)
-        status = restore_state(weights, &tensors[i], tuff_store_find(t->store, tensors[i].name));
+    if (status == TUFF_OK) status = tuff_safetensors_open(path, &weights);
+    for (size_t i = 0; i < count && status == TUFF_OK; i++) {
+        const bool average = tuff_starts_with(tensors[i].name, TUFF_LM_AVERAGE_PREFIX);
+        const tuff_weight *weight = same || average ? tuff_weights_find(weights, tensors[i].name) : NULL;
+        if (average && !weight) /* of a training without */
+            status = tuff_trainer_begin_average(t, tensors[i].name + strlen(TUFF_LM_AVERAGE_PREFIX));
+        else
+            status = restore_state(weight, &tensors[i], tuff_store_find(t->store, tensors[i].name));
+    }
     tuff_checkpoint_tensors_free(tensors, count);
     tuff_weights_destroy(&weights);
     tuff_free(path);
@@ -164,6 +171,7 @@ static tuff_status resume(tuff_trainer *t, const tuff_checkpoint *c)
         return tuff_fail(TUFF_BAD_FORMAT, "%s: %lld steps are too many", c->state, (long long)c->step);
     TUFF_TRY(tuff_trainer_prepare(t));
     t->broken = true; /* until all is of one step */
+    t->moved = true;
     TUFF_TRY(restore_trained(t, c->directory));
     TUFF_TRY(restore_optimizer(c, t));
     t->broken = false;

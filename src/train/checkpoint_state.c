@@ -87,6 +87,9 @@ static void put_settings(const tuff_trainer *t, tuff_buf *out)
     put_made(out, "lr_scheduler_kwargs", &kwargs);
     tuff_optimizer_put_args(&t->runs.optimizer, &args);
     put_made(out, "optim_args", &args);
+    static const char *const selections[] = {"freeze", "train_only", "unfreeze_schedule"};
+    for (int i = 0; i < 3; i++)
+        put_text(out, selections[i], t->selection_texts[i] ? t->selection_texts[i] : "");
 #define TUFF_SETTING(kind, field)        put_##kind(out, #field, p->field);
 #define TUFF_SETTING_BESIDE(kind, field) TUFF_SETTING(kind, field)
 #define TUFF_NO_SETTING(field)
@@ -127,6 +130,35 @@ static tuff_status put_model(const tuff_trainer *t, tuff_buf *out)
     }
     tuff_buf_text(out, "},\n");
     return TUFF_OK;
+}
+
+/* Lists and objects of adapter_config.json, as texts: patterns of modules. Numbers are among the settings;
+ * what is trained is checked by names. */
+static tuff_status put_adapter(const tuff_adapter *adapter, tuff_buf *out)
+{
+    static const char *const by_name[] = {"target_modules", "target_parameters", "modules_to_save"};
+    tuff_buf config = {0};
+    cJSON *json = NULL;
+    tuff_status status;
+    TUFF_GO(adapter->method->describe(adapter, &(tuff_adapter_card){0}, &config));
+    if (config.failed) TUFF_GO(tuff_fail_memory("an adapter's config"));
+    TUFF_GO(tuff_json_parse(config.data, config.size, "an adapter's config", &json));
+    tuff_buf_text(out, "      \"adapter\": {");
+    for (const cJSON *item = json->child; item; item = item->next) {
+        bool checked = false;
+        for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
+            checked = checked || strcmp(item->string, by_name[i]) == 0;
+        if (checked || !(cJSON_IsObject(item) || cJSON_IsArray(item))) continue;
+        char *text = cJSON_PrintUnformatted(item);
+        out->failed |= !text;
+        put_text(out, item->string, text ? text : "");
+        cJSON_free(text);
+    }
+    tuff_buf_text(out, "},\n");
+done:
+    cJSON_Delete(json);
+    tuff_buf_free(&config);
+    return status;
 }
 
 /* Of all that its batches are made from. */
@@ -171,13 +203,14 @@ static int by_name(const void *a, const void *b)
 /* The kernels that a step runs, each once: "matmul tile". */
 static tuff_status put_kernels(const tuff_trainer *t, tuff_buf *out)
 {
-    const tuff_program *const programs[] = {t->accumulate, t->update};
+    const tuff_program *const programs[] = {t->accumulate, t->update, t->average};
+    enum { PROGRAMS = sizeof programs / sizeof *programs };
     size_t count = 0, most = 0;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < PROGRAMS; i++)
         most += programs[i] ? programs[i]->plan->n_steps : 0;
     kernel_name *names = tuff_alloc_array(most, sizeof *names);
     if (!names) return tuff_fail_memory("the names of kernels");
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < PROGRAMS; i++)
         for (size_t s = 0; programs[i] && s < programs[i]->plan->n_steps; s++) {
             const tuff_plan_step *step = &programs[i]->plan->steps[s];
             names[count++] =
@@ -234,7 +267,7 @@ static const char *method_of(const tuff_trainer *t)
     return t->runs.lm.adapter ? t->runs.lm.adapter->method->peft_type : "full";
 }
 
-/* Which tensors are trained. */
+/* Which tensors could be trained: of what is frozen, the settings tell. */
 typedef struct trained_set {
     int64_t tensors, numbers;
     char names_and_shapes[65];
@@ -242,11 +275,11 @@ typedef struct trained_set {
 
 static trained_set trained_of(const tuff_trainer *t)
 {
-    trained_set set = {.tensors = (int64_t)tuff_lm_trained_count(&t->runs.lm)};
+    trained_set set = {.tensors = (int64_t)tuff_lm_candidate_count(&t->runs.lm)};
     tuff_sha256 hash;
     tuff_sha256_init(&hash);
     for (size_t i = 0; i < (size_t)set.tensors; i++) {
-        const tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
+        const tuff_trained x = tuff_lm_candidate(&t->runs.lm, i);
         const tuff_shape shape = tuff_shape_of(x.rank, x.shape);
         tuff_sha256_update(&hash, x.name, strlen(x.name) + 1);
         tuff_sha256_update(&hash, x.shape, (size_t)x.rank * sizeof *x.shape);
@@ -272,6 +305,7 @@ tuff_status tuff_checkpoint_describe(tuff_trainer *t, tuff_buf *out)
                     tuff_version(), method_of(t), t->data->task->name);
     put_settings(t, out);
     put_trained(t, out);
+    if (t->runs.lm.adapter) TUFF_TRY(put_adapter(t->runs.lm.adapter, out));
     TUFF_TRY(put_model(t, out));
     put_data(t, out);
     TUFF_TRY(put_device(t, out));
@@ -367,6 +401,7 @@ static void compare(const cJSON *then, const cJSON *now, tuff_buf *out)
 {
     const cJSON *sample = member(member(now, "model"), "sample");
     compare_members(member(then, "settings"), member(now, "settings"), "", out);
+    compare_members(member(then, "adapter"), member(now, "adapter"), "the adapter's ", out);
     if (sample && !cJSON_Compare(member(member(then, "model"), "sample"), sample, true))
         tuff_buf_text(out, "the model beside the adapter is not the same: its weights are others\n");
     compare_data(member(then, "data"), member(now, "data"), out);

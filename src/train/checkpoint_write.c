@@ -41,18 +41,24 @@ tuff_status tuff_checkpoint_tensors(const tuff_trainer *t, tuff_checkpoint_tenso
 {
     const tuff_optimizer_settings *settings = &t->runs.optimizer;
     const size_t trained = tuff_lm_trained_count(&t->runs.lm);
-    tuff_checkpoint_tensor *tensors = tuff_alloc_array(trained * TUFF_OPTIMIZER_STATES + 1, sizeof *tensors);
+    const size_t phases = (size_t)t->selected.phases;
+    tuff_checkpoint_tensor *tensors =
+        tuff_alloc_array(trained * (TUFF_OPTIMIZER_STATES + 1) + phases, sizeof *tensors);
     size_t count = 0;
     *out_tensors = NULL;
     *out_count = 0;
     if (!tensors) return tuff_fail_memory("the optimizer's states");
-    tuff_status status = add_tensor(&tensors[count++], TUFF_OPTIMIZER_COUNTER, "", t->store);
+    tuff_status status = TUFF_OK;
+    for (int phase = 0; phase < (int)phases && status == TUFF_OK; phase++)
+        status = add_tensor(&tensors[count++], tuff_optimizer_counter(phase).text, "", t->store);
     for (size_t i = 0; i < trained && status == TUFF_OK; i++) {
         tuff_optimizer_state states[TUFF_OPTIMIZER_STATES];
         const tuff_trained x = tuff_lm_trained(&t->runs.lm, i);
         const size_t n = tuff_optimizer_list(settings, &x, states);
         for (size_t k = 0; k < n && status == TUFF_OK; k++)
             status = add_tensor(&tensors[count++], states[k].prefix, x.name, t->store);
+        if (t->average && status == TUFF_OK)
+            status = add_tensor(&tensors[count++], TUFF_LM_AVERAGE_PREFIX, x.name, t->store);
     }
     if (status != TUFF_OK) {
         tuff_checkpoint_tensors_free(tensors, count);
@@ -161,8 +167,9 @@ static tuff_status print_state(tuff_trainer *t, const tuff_checkpoint_params *p,
     put_hugging_face(t, p, out);
     tuff_buf_printf(out, "      \"format\": %d,\n", TUFF_CHECKPOINT_FORMAT);
     TUFF_TRY(tuff_checkpoint_describe(t, out));
-    tuff_buf_printf(out, "      \"counters\": {\"nonfinite_in_a_row\": %lld, \"skipped\": %lld},\n",
-                    (long long)t->nonfinite, (long long)t->skipped);
+    tuff_buf_printf(
+        out, "      \"counters\": {\"nonfinite_in_a_row\": %lld, \"skipped\": %lld, \"phase\": %d},\n",
+        (long long)t->nonfinite, (long long)t->skipped, tuff_trained_set_phase(&t->selected, t->step));
     tuff_buf_text(out, "      \"numbers\": {");
     for (size_t i = 0; i < p->number_count; i++) {
         const tuff_checkpoint_number *x = &p->numbers[i];

@@ -121,10 +121,12 @@ static tuff_status check_records(const char *path, const tuff_buf *text)
         if (tuff_ends_with(path, names[i].end)) what = names[i].what;
     if (!what && begins_with_record(text)) what = "begins with a JSON record";
     if (!what) return TUFF_OK;
-    return tuff_fail(TUFF_UNSUPPORTED,
-                     "%s %s, and records are no text to go on with: expected plain text; write the texts of "
-                     "the records into a file of their own",
-                     path, what);
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s %s, and records are no text to go on with: expected plain text, or conversations (messages, "
+        "conversations, prompt and completion, instruction and output); write the texts of the records into a "
+        "file of their own",
+        path, what);
 }
 
 /* A model that is trained on \r learns to write it. */

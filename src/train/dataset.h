@@ -17,9 +17,12 @@ struct tuff_dataset {
     int64_t block_size; /* of texts that are cut into blocks, else 0, and there are: */
     int64_t *starts;    /* sequence i is ids[starts[i] .. starts[i + 1]) */
     int64_t sequences, starts_capacity;
-    int64_t cut; /* texts that were longer than allowed */
-    void *own;   /* the task's */
-    int users;   /* atomic: see base/users.h */
+    int64_t longest; /* tokens of what batches make of sequences, where that is longer than any; else 0 */
+    int64_t cut;     /* texts that were longer than allowed */
+    /* Records that are left out: they are none, their answers are empty, or are cut off. */
+    int64_t malformed, empty, unanswered;
+    void *own; /* the task's */
+    int users; /* atomic: see base/users.h */
 };
 
 /* One more that uses it, one less; NULL is ignored. */

@@ -13,6 +13,8 @@ typedef struct walk {
     int64_t most, count, done;
     uint64_t seed;
     int64_t virtual_tokens;
+    bool silent;
+    const float *reference;
 } walk;
 
 static tuff_status walk_begin(walk *w, const tuff_runs *runs, const tuff_dataset *data, int64_t most,
@@ -22,7 +24,8 @@ static tuff_status walk_begin(walk *w, const tuff_runs *runs, const tuff_dataset
                 .most = most,
                 .count = data->task->count(data, false),
                 .seed = seed,
-                .virtual_tokens = tuff_adapter_virtual_tokens(runs->lm.adapter)};
+                .virtual_tokens = tuff_adapter_virtual_tokens(runs->lm.adapter),
+                .silent = tuff_adapter_silent(runs->lm.adapter)};
     w->examples = tuff_alloc_array((size_t)most, sizeof *w->examples);
     return w->examples ? TUFF_OK : tuff_fail_memory("an evaluation");
 }
@@ -34,7 +37,9 @@ static bool walk_next(walk *w, tuff_batch *out)
                         .most = w->most,
                         .seed = w->seed,
                         .first = (uint64_t)w->done,
-                        .virtual_tokens = w->virtual_tokens};
+                        .virtual_tokens = w->virtual_tokens,
+                        .silent = w->silent,
+                        .reference = w->reference};
     while (w->done < w->count && out->count < w->most)
         w->examples[out->count++] = (uint32_t)w->done++;
     return out->count > 0;
@@ -54,6 +59,7 @@ tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_
 {
     walk w;
     tuff_batch batch;
+    tuff_program *reference = NULL;
     tuff_shapes shapes = {.count = 0};
     int64_t all = 0;
     tuff_status status = walk_begin(&w, runs, data, most, seed);
@@ -68,6 +74,8 @@ tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_
     if (status == TUFF_OK) status = need_labels(data->task, all);
     tuff_shapes_sort(&shapes);
     *out_transfers = 0;
+    if (status == TUFF_OK) status = tuff_reference_plan(runs, data, most, &reference);
+    if (reference) *out_transfers += tuff_program_memory_of(reference).staging;
     for (size_t i = 0; i < shapes.count && status == TUFF_OK; i++) {
         tuff_program *program = NULL;
         status = tuff_runs_plan(runs, TUFF_LM_MEASURE, data, &shapes.items[i].shape, 0, &program);
@@ -112,11 +120,12 @@ static tuff_status run_batches(tuff_runs *runs, walk *w, tuff_meter *meter, tuff
 }
 
 tuff_status tuff_evaluate_with(tuff_runs *runs, const tuff_dataset *data, int64_t most, uint64_t seed,
-                               tuff_eval_result *out_result)
+                               const float *reference, tuff_eval_result *out_result)
 {
     walk w;
     tuff_meter meter = {.model = runs->lm.model, .data = data};
     tuff_status status = walk_begin(&w, runs, data, most, seed);
+    w.reference = reference;
     if (status == TUFF_OK) status = run_batches(runs, &w, &meter, out_result);
     tuff_buf_free(&meter.seen);
     tuff_free(meter.scratch);
@@ -144,13 +153,27 @@ static tuff_status evaluate(const tuff_model *model, tuff_device *device, const 
                             const tuff_eval_params *p, tuff_eval_result *out_result)
 {
     int64_t batch = p->batch_size ? p->batch_size : 4, examples = data->task->count(data, false);
+    int64_t most = batch < examples ? batch : examples;
     tuff_runs runs;
+    tuff_references references = {0};
     tuff_status status = tuff_runs_open_frozen(&runs, model, device, data, p->adapter, p->watch);
+    if (status == TUFF_OK) status = tuff_references_want(&references, data);
+    if (status == TUFF_OK && references.count && !p->adapter)
+        status =
+            tuff_fail(TUFF_INVALID_ARGUMENT,
+                      "%s are measured by how far an adapter takes the model from what it is without it, and "
+                      "there is no adapter; give the one that was trained",
+                      data->task->title);
+    if (status == TUFF_OK) status = tuff_references_make(&references, &runs, most);
     if (status == TUFF_OK)
-        status = tuff_evaluate_with(&runs, data, batch < examples ? batch : examples, 42, out_result);
+        status =
+            tuff_evaluate_with(&runs, data, most, 42, tuff_references_find(&references, data), out_result);
+    tuff_references_free(&references);
+    if (status == TUFF_OK && data->task->answer) {
+        const tuff_loaded loaded = {model, device, tuff_session_store(runs.session), runs.lm.adapter, false};
+        status = data->task->answer(&loaded, data, p, out_result);
+    }
     tuff_runs_close(&runs);
-    if (status == TUFF_OK && data->task->answer)
-        status = data->task->answer(model, device, data, p, out_result);
     return status;
 }
 

@@ -40,10 +40,9 @@ static tuff_tensor *observe(void *self, tuff_net *net, const char *module, tuff_
 
 /* The same of each expert, over those of a batch's tokens that use it: [experts, columns]. What has a row for
  * each token has as many for its experts; none counts that is no token's. */
-static void observe_experts(void *self, tuff_net *net, const char *module, tuff_tensor *x,
-                            tuff_tensor *chosen)
+static void observe_matrix(observer *o, tuff_net *net, const char *module, tuff_tensor *x,
+                           tuff_tensor *chosen)
 {
-    observer *o = self;
     tuff_graph *g = net->g;
     const int64_t experts = net->config->experts.count, columns = tuff_tensor_dim(x, -1),
                   rows = tuff_tensor_dim(x, 0), pairs = tuff_tensor_dim(chosen, 0),
@@ -59,6 +58,14 @@ static void observe_experts(void *self, tuff_net *net, const char *module, tuff_
     counts = tuff_copy(g, tuff_expand(g, tuff_reshape(g, counts, 2, token), 2, of_pairs), TUFF_F32);
     squares = tuff_mul(g, squares, tuff_reshape(g, counts, 2, column));
     tuff_output(g, name, tuff_scatter_add_rows(g, squares, chosen, experts));
+}
+
+static void observe_experts(void *self, tuff_net *net, const tuff_routes *to, const char *const *modules,
+                            int n, tuff_tensor *x, tuff_tensor **y)
+{
+    (void)y;
+    for (int i = 0; i < n; i++)
+        observe_matrix(self, net, modules[i], x, to->chosen);
 }
 
 static const tuff_net_points points = {.linear = observe, .experts = observe_experts};

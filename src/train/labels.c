@@ -123,6 +123,17 @@ tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int
     return TUFF_OK;
 }
 
+bool tuff_labels_count(const tuff_labels *labels, const int32_t *numbers, size_t n, size_t index,
+                       const char **out_name, int64_t *out_count)
+{
+    if (index >= labels->count) return false;
+    *out_name = labels->names[index];
+    *out_count = 0;
+    for (size_t i = 0; i < n; i++)
+        *out_count += numbers[i] == (int32_t)index;
+    return true;
+}
+
 void tuff_labels_list(const tuff_labels *labels, char text[200])
 {
     size_t at = 0;

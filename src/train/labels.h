@@ -26,6 +26,9 @@ TUFF_MUST_USE tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, 
  * ones stay. Where the model has labels and all of these are among them, they become the model's. */
 TUFF_MUST_USE tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int32_t *numbers,
                                              size_t n);
+/* As tuff_dataset_label has it, of numbers[0..n). */
+bool tuff_labels_count(const tuff_labels *labels, const int32_t *numbers, size_t n, size_t index,
+                       const char **out_name, int64_t *out_count);
 /* "bad, so so, good", for error texts. */
 void tuff_labels_list(const tuff_labels *labels, char text[200]);
 void tuff_labels_free(tuff_labels *labels);

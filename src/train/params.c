@@ -29,6 +29,10 @@ tuff_status tuff_train_params_check(const tuff_train_params *p)
     TUFF_TRY(check_range("max_nonfinite", (double)p->max_nonfinite, 0, 1e15));
     TUFF_TRY(tuff_watch_check(p->watch));
     TUFF_TRY(check_range("max_grad_norm", p->max_grad_norm, 0, 1e30));
+    TUFF_TRY(check_range("label_smoothing_factor", p->label_smoothing_factor, 0, 1));
+    TUFF_TRY(check_range("neftune_noise_alpha", p->neftune_noise_alpha, 0, 1e6));
+    TUFF_TRY(check_range("unfreeze_top_layers", (double)p->unfreeze_top_layers, 0, 1e15));
+    TUFF_TRY(check_range("ema_decay", p->ema_decay, 0, 0.9999999));
     if (p->max_steps < 0) TUFF_TRY(check_range("num_train_epochs", p->num_train_epochs, 1e-9, 1e9));
     return TUFF_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "runtime/program.h"
 #include "train/trainer.h"
 
@@ -23,6 +24,12 @@ tuff_status tuff_trainer_check_data(const tuff_trainer *t)
     TUFF_TRY(data->task->check(data, model));
     if (data->task->check_batch)
         TUFF_TRY(data->task->check_batch(data, t->params.per_device_train_batch_size));
+    if (t->params.label_smoothing_factor > 0 && !(data->task->smooths && data->task->smooths(data)))
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "label_smoothing_factor is %g, but the loss of this data (%s) is no cross-entropy of "
+            "single labels, and has none to smooth; leave it at 0",
+            t->params.label_smoothing_factor, data->task->title);
     if (data->block_size > model->config.max_positions)
         tuff_log_to(&t->device->log, TUFF_LOG_WARN,
                     "blocks of %lld tokens are longer than the %lld positions that the model has seen",
@@ -124,11 +131,49 @@ tuff_lm_step tuff_trainer_batch_step(const tuff_trainer *t)
     return t->sums ? TUFF_LM_ACCUMULATE : TUFF_LM_STEP;
 }
 
+void tuff_trainer_enter_phase(tuff_trainer *t)
+{
+    t->runs.lm.phase = tuff_trained_set_phase(&t->selected, t->step);
+}
+
+static void list_candidates(const tuff_trainer *t, tuff_candidate *out)
+{
+    const tuff_lm *lm = &t->runs.lm;
+    for (size_t i = 0; i < tuff_lm_candidate_count(lm); i++) {
+        const tuff_trained x = tuff_lm_candidate(lm, i);
+        out[i] = (tuff_candidate){
+            .name = x.name, .above = tuff_group_above(&t->model->config, &x), .is_matrix = x.rank > 1};
+    }
+}
+
+/* Chooses what is trained, and when. */
+static tuff_status select_trained(tuff_trainer *t)
+{
+    const int64_t steps = tuff_trainer_epoch_steps(t),
+                  examples = t->params.per_device_train_batch_size * t->params.gradient_accumulation_steps;
+    const tuff_trained_set_params p = {.freeze = t->selection_texts[0],
+                                       .train_only = t->selection_texts[1],
+                                       .schedule = t->selection_texts[2],
+                                       .top_layers = t->params.unfreeze_top_layers,
+                                       .epoch_steps =
+                                           steps ? (double)steps : (double)t->blocks / (double)examples,
+                                       .total_steps = t->total_steps};
+    const size_t count = tuff_lm_candidate_count(&t->runs.lm);
+    tuff_candidate *candidates = tuff_alloc_array(count + 1, sizeof *candidates);
+    if (!candidates) return tuff_fail_memory("what could be trained");
+    list_candidates(t, candidates);
+    tuff_status status = tuff_trained_set_make(candidates, count, &p, &t->selected);
+    tuff_free(candidates);
+    t->runs.lm.selected = &t->selected;
+    return status;
+}
+
 /* The largest first, so that the others find room in its part of the arena. */
 static tuff_status plan_programs(tuff_trainer *t)
 {
     tuff_shapes shapes = {.count = 0};
     tuff_program *program = NULL;
+    t->runs.lm.phase = t->selected.phases - 1; /* which trains the most */
     list_shapes(t, &shapes);
     for (size_t i = 0; i < shapes.count; i++) {
         const tuff_planned *one = &shapes.items[i];
@@ -141,12 +186,16 @@ static tuff_status plan_programs(tuff_trainer *t)
         t->update = program;
         tuff_session_keep(t->runs.session, program);
     }
+    TUFF_TRY(tuff_references_want(&t->references, t->data));
+    TUFF_TRY(tuff_reference_plan(&t->runs, t->data, t->params.per_device_train_batch_size, &program));
+    if (program) count_memory(t, program);
     if (t->sums) {
         t->accumulate = t->update;
         TUFF_TRY(tuff_runs_plan(&t->runs, TUFF_LM_UPDATE, t->data, NULL, 0, &t->update));
         tuff_session_keep(t->runs.session, t->update);
         count_memory(t, t->update);
     }
+    TUFF_TRY(tuff_trainer_plan_averages(t));
     t->arena = tuff_session_arena_planned(t->runs.session);
     return TUFF_OK;
 }
@@ -160,6 +209,7 @@ tuff_status tuff_trainer_plan(tuff_trainer *t)
                          t->data->task->title);
     t->sums = t->in_passes || t->params.gradient_accumulation_steps > 1;
     TUFF_TRY(plan_steps(t));
+    TUFF_TRY(select_trained(t));
     return plan_programs(t);
 }
 
@@ -176,9 +226,10 @@ tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
         m.optimizer += tuff_optimizer_bytes(&t->runs.optimizer, &x);
     }
     m.gradients_apart = t->sums;
-    m.optimizer += TUFF_OPTIMIZER_COUNTER_BYTES;
+    m.optimizer += (uint64_t)t->selected.phases * TUFF_OPTIMIZER_COUNTER_BYTES;
     m.gradients = 4 * (uint64_t)m.trained_parameters;
     m.weights = t->variables - (t->sums ? m.gradients : m.optimizer);
+    if (t->average) m.optimizer += 4 * (uint64_t)m.trained_parameters;
     m.arena = t->arena;
     m.arena_bound = t->bound;
     m.transfers = t->transfers;

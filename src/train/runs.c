@@ -19,7 +19,7 @@ void tuff_runs_close(tuff_runs *runs)
 
 /* What a program's graph depends on. */
 typedef struct program_key {
-    int64_t step, pass;
+    int64_t step, pass, phase;
     tuff_task_shape shape;
 } program_key;
 
@@ -39,6 +39,7 @@ static void describe(const tuff_runs *runs, tuff_lm_step step, const tuff_datase
 {
     *key = (program_key){.step = step, .pass = pass};
     if (shape) key->shape = *shape;
+    if (step < TUFF_LM_AVERAGE) key->phase = runs->lm.phase;
     *b = (building){.lm = runs->lm,
                     .train = {.step = step,
                               .shape = key->shape,
@@ -83,6 +84,7 @@ tuff_status tuff_runs_batch(tuff_runs *runs, tuff_program *program, const tuff_b
 {
     float loss = NAN;
     runs->pack.virtual_tokens = batch->virtual_tokens;
+    runs->pack.silent = batch->silent;
     TUFF_TRY(batch->data->task->fill(batch, shape, &runs->lm.model->config, &runs->pack, program));
     TUFF_TRY(tuff_program_run_until(program, &runs->work, whole));
     if (has_output(program, "loss")) TUFF_TRY(tuff_program_output(program, "loss", &loss, sizeof loss));

@@ -34,6 +34,20 @@ const char *tuff_task_names(void)
     return names;
 }
 
+tuff_tensor *tuff_task_cross_entropy(const tuff_task_graph *at, tuff_graph *g, tuff_tensor *logits,
+                                     tuff_tensor *labels)
+{
+    if (at->use != TUFF_TASK_TRAIN || at->label_smoothing == 0)
+        return tuff_cross_entropy_sum(g, logits, labels);
+    return tuff_cross_entropy_smoothed(g, logits, labels, at->label_smoothing);
+}
+
+bool tuff_task_smooths(const tuff_dataset *data)
+{
+    (void)data;
+    return true;
+}
+
 tuff_head_wish tuff_task_wish(const tuff_dataset *data)
 {
     tuff_head_wish wish = {.head = data->task->head};

@@ -9,6 +9,7 @@
 #define TUFF_TRAIN_TASK_H
 
 #include "base/hash.h"
+#include "generate/runner.h"
 #include "models/heads/head.h"
 #include "models/model.h"
 #include "packed/pack.h"
@@ -26,12 +27,16 @@ typedef struct tuff_batch {
      * of the endless sequence of examples that a training sees, or of the data set that is measured. */
     uint64_t seed, first;
     int64_t virtual_tokens; /* of an adapter, before each sequence's own; which a pack adds by itself */
+    bool silent;            /* these predict nothing */
+    const float *reference; /* as many numbers of each example of the data as the task's `reference` says */
 } tuff_batch;
 
 typedef enum tuff_task_use {
-    TUFF_TASK_TRAIN,   /* the loss, to be differentiated */
-    TUFF_TASK_MEASURE, /* the loss, and as outputs what `observe` reads */
-    TUFF_TASK_LOGITS   /* no loss: the output "logits" [tokens, ...], for checks against other programs */
+    TUFF_TASK_TRAIN,     /* the loss, to be differentiated */
+    TUFF_TASK_MEASURE,   /* the loss, and as outputs what `observe` reads */
+    TUFF_TASK_REFERENCE, /* no loss: the output "reference" [numbers * most], number k of the batch's example
+                            i is at k * most + i */
+    TUFF_TASK_LOGITS     /* no loss: the output "logits" [tokens, ...], for checks against other programs */
 } tuff_task_use;
 
 /* What a graph is built for. */
@@ -41,6 +46,7 @@ typedef struct tuff_task_graph {
     tuff_task_shape shape;
     tuff_task_use use;
     int pass;
+    double label_smoothing; /* of what is trained */
 } tuff_task_graph;
 
 /* What a task has seen in an evaluation. */
@@ -60,6 +66,9 @@ struct tuff_task {
     const tuff_head *head; /* that it works with; NULL: none */
     const char *peft_type; /* of tasks without a head: task_type of an adapter that is saved */
     bool perplexity;       /* exp(loss) means something */
+    /* Whether what an example's loss is depends on the others of its batch; NULL: it does not. */
+    bool (*compares)(const tuff_dataset *data);
+    int sequences; /* of an example; 0: one */
 
     /* ---- data */
 
@@ -78,6 +87,9 @@ struct tuff_task {
     tuff_status (*check_batch)(const tuff_dataset *data, int64_t examples);
     /* How many examples a training, or a measurement, goes through. */
     int64_t (*count)(const tuff_dataset *data, bool training);
+    /* How many numbers of each example are to be computed once, with the model as it was before the training
+     * and no adapter, and given with batches; NULL: none. */
+    int64_t (*reference)(const tuff_dataset *data);
 
     /* ---- batches */
 
@@ -93,6 +105,8 @@ struct tuff_task {
     /* The sum of a batch's losses, a scalar; begins the net (tuff_net_begin) where the pass has one. NULL
      * where a pass has no loss: its outputs are all that it makes. */
     tuff_tensor *(*loss)(const tuff_task_graph *at, tuff_net *net);
+    /* Whether its losses are cross-entropies of single labels, which may be smoothed; NULL: they are not. */
+    bool (*smooths)(const tuff_dataset *data);
 
     /* Tasks whose gradient needs several programs (cached gradients of large batches) run a batch of the
      * training themselves, by tuff_task_run_program and tuff_task_run_once; the gradients of all runs of
@@ -102,20 +116,25 @@ struct tuff_task {
     bool (*passes)(const tuff_batch *batch, int index, int *out_pass, tuff_task_shape *out_shape);
     tuff_status (*run)(tuff_task_run *run, const tuff_batch *batch, double *out_loss);
 
+    /* What people are told of the data beside what all data sets have; NULL: nothing. */
+    void (*describe)(const tuff_dataset *data, tuff_data_report *out);
+
+    /* As tuff_dataset_label has it; NULL: there are no labels. */
+    bool (*label)(const tuff_dataset *data, size_t index, const char **out_name, int64_t *out_count);
     /* Writes files beside a model that was trained and is saved to a stage; NULL: none. */
     tuff_status (*save)(const tuff_dataset *data, const char *stage);
 
     /* ---- measurement; NULL: the loss is all there is */
 
+    bool of_steps; /* the two are of the steps of a training, too */
     /* Reads the outputs of a batch that ran. */
     tuff_status (*observe)(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
                            tuff_program *program);
     /* Sets figures of all that was observed. */
     tuff_status (*report)(tuff_meter *meter, tuff_eval_result *out_result);
-    /* Sets those of texts that the model makes by itself, when it is no longer on the device; not while it is
-     * trained. */
-    tuff_status (*answer)(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
-                          const tuff_eval_params *params, tuff_eval_result *out_result);
+    /* Sets those of texts that the model makes by itself, after all else; not while it is trained. */
+    tuff_status (*answer)(const tuff_loaded *loaded, const tuff_dataset *data, const tuff_eval_params *params,
+                          tuff_eval_result *out_result);
 };
 
 #define TUFF_TASK(name) extern const tuff_task tuff_task_##name;
@@ -129,6 +148,13 @@ void tuff_task_size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t
 const tuff_task *tuff_task_find(const char *name);
 /* "causal-lm, mlm, ...", for error texts. */
 const char *tuff_task_names(void);
+
+/* The sum of cross-entropies, whose labels are smoothed where a training asks for it, but not where the loss
+ * is measured. */
+tuff_tensor *tuff_task_cross_entropy(const tuff_task_graph *at, tuff_graph *g, tuff_tensor *logits,
+                                     tuff_tensor *labels);
+/* For tasks that always smooth. */
+bool tuff_task_smooths(const tuff_dataset *data);
 
 /* The head that a model needs for the data: the task's, with the data's labels. */
 tuff_head_wish tuff_task_wish(const tuff_dataset *data);

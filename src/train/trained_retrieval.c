@@ -16,9 +16,11 @@ static tuff_status measure(tuff_trainer *t, const char *documents, const char *q
     e.watch = runs->lm.watch;
     e.packed.top = tuff_embedder_top(&e);
     e.packed.phase = TUFF_PHASE_EMBED;
+    tuff_trainer_exchange_averages(t); /* its programs are bound to them */
     tuff_status status = tuff_packed_open_on(&e.packed, runs->session, runs->lm.adapter,
                                              runs->lm.trains_model, runs->lm.rope_positions);
     if (status == TUFF_OK) status = tuff_measure_retrieval(&e, documents, queries, qrels, params, out_result);
+    tuff_trainer_exchange_averages(t);
     tuff_packed_close(&e.packed);
     return status;
 }

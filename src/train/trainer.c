@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/structs.h"
 #include "runtime/program.h"
 #include "runtime/room.h"
@@ -59,20 +60,26 @@ static tuff_status keep_base_name(tuff_trainer *t)
 static tuff_status make_adapter(tuff_trainer *t)
 {
     tuff_train_params *p = &t->params;
-    enum { PEFT_RANK = 8, VIRTUAL_TOKENS = 20 };
+    enum { VIRTUAL_TOKENS = 20 };
     const bool named = p->peft_type != NULL;
     const tuff_adapter_settings settings = {.peft_type = named ? p->peft_type : "LORA",
                                             .targets = p->lora_target ? p->lora_target : p->target_modules,
                                             .feedforward = p->feedforward_modules,
-                                            .rank = named && !p->lora_rank ? PEFT_RANK : p->lora_rank,
+                                            .rank = p->lora_rank,
                                             .alpha = p->lora_alpha,
                                             .dropout = p->lora_dropout,
                                             .use_rslora = p->use_rslora,
                                             .use_dora = p->use_dora,
+                                            .bias = p->bias,
                                             .rank_pattern = p->rank_pattern,
                                             .alpha_pattern = p->alpha_pattern,
+                                            .parameters = p->target_parameters,
                                             .virtual_tokens = p->num_virtual_tokens ? p->num_virtual_tokens
                                                                                     : VIRTUAL_TOKENS,
+                                            .d_initial = p->d_initial,
+                                            .projection_key = p->projection_prng_key,
+                                            .prefix_projection = p->prefix_projection,
+                                            .encoder_hidden = p->encoder_hidden_size,
                                             .init_text = p->prompt_tuning_init_text,
                                             .seed = p->seed};
     t->runs.lm.trains_model = !named && !p->lora_rank;
@@ -80,8 +87,20 @@ static tuff_status make_adapter(tuff_trainer *t)
     /* they point to the caller's texts, which need not live on */
     p->peft_type = p->lora_target = p->target_modules = NULL;
     p->feedforward_modules = p->prompt_tuning_init_text = NULL;
-    p->rank_pattern = p->alpha_pattern = NULL;
+    p->rank_pattern = p->alpha_pattern = p->target_parameters = p->bias = NULL;
     return keep_base_name(t);
+}
+
+/* They are asked for when a checkpoint is written, when the caller's texts may be gone. */
+static tuff_status keep_selection(tuff_trainer *t)
+{
+    const char **const given[] = {&t->params.freeze, &t->params.train_only, &t->params.unfreeze_schedule};
+    for (int i = 0; i < 3; i++) {
+        const char *text = *given[i];
+        *given[i] = NULL;
+        if (text && !(t->selection_texts[i] = tuff_strdup(text))) return tuff_fail_memory("a trainer");
+    }
+    return TUFF_OK;
 }
 
 static tuff_status build(tuff_trainer *t, bool decay_all)
@@ -101,8 +120,12 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
                                       .layerwise_decay = p->layerwise_lr_decay,
                                       .loraplus_ratio = p->loraplus_lr_ratio,
                                       .loraplus_embedding = p->loraplus_lr_embedding},
+                           .label_smoothing = p->label_smoothing_factor,
+                           .averaged = p->ema_decay > 0,
+                           .noise = p->neftune_noise_alpha > 0,
                            .rope_positions = tuff_data_positions(t->model, t->data)};
     TUFF_TRY(make_adapter(t));
+    TUFF_TRY(keep_selection(t));
     if (p->loraplus_lr_ratio > 0 &&
         (!t->runs.lm.adapter || strcmp(t->runs.lm.adapter->method->peft_type, "LORA") != 0))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "loraplus_lr_ratio is %g, but no LoRA is trained",
@@ -110,10 +133,11 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     if (t->data->task->run && tuff_adapter_virtual_tokens(t->runs.lm.adapter))
         return tuff_fail(TUFF_UNSUPPORTED,
                          "how vectors behind virtual tokens are pooled is defined neither by PEFT nor by "
-                         "sentence-transformers, so that prompt tuning of %s is not done; take LoRA or IA3",
-                         t->data->task->title);
+                         "sentence-transformers, so that %s of %s is not done; take LoRA or IA3",
+                         t->runs.lm.adapter->method->title, t->data->task->title);
     TUFF_TRY(tuff_lm_reserve(&t->runs.lm));
     TUFF_TRY(tuff_runs_open(&t->runs, t->device));
+    t->runs.pack.noise = p->neftune_noise_alpha;
     t->order = tuff_alloc_array((size_t)t->blocks, sizeof *t->order);
     t->examples = tuff_alloc_array((size_t)p->per_device_train_batch_size, sizeof *t->examples);
     if (!t->order || !t->examples) return tuff_fail_memory("a trainer");
@@ -179,9 +203,15 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
                     "a trainer that is in use by a call was to be destroyed; it is left as it is");
         return;
     }
+    tuff_references_free(&t->references);
+    tuff_buf_free(&t->meter.seen);
+    tuff_free(t->meter.scratch);
     tuff_runs_close(&t->runs);
     tuff_model_destroy(&t->own_model);
     tuff_free(t->base_name);
+    for (int i = 0; i < 3; i++)
+        tuff_free(t->selection_texts[i]);
+    tuff_trained_set_free(&t->selected);
     tuff_model_let_go(t->given);
     tuff_dataset_let_go(t->data);
     tuff_device_let_go(t->device);
@@ -224,7 +254,9 @@ static tuff_status add_state(tuff_trainer *t)
         tuff_buf_free(&name);
         TUFF_TRY(status);
     }
-    return tuff_optimizer_add_counter(store);
+    for (int phase = 0; phase < t->selected.phases; phase++)
+        TUFF_TRY(tuff_optimizer_add_counter(store, phase));
+    return tuff_trainer_add_averages(t);
 }
 
 /* A store that could be filled in part only is emptied. */
@@ -249,7 +281,9 @@ tuff_status tuff_trainer_prepare(tuff_trainer *t)
     TUFF_TRY(tuff_trainer_need_store(t));
     TUFF_TRY(tuff_session_ready(t->runs.session));
     if (t->accumulate) TUFF_TRY(tuff_program_prepare(t->accumulate));
-    return tuff_program_prepare(t->update);
+    if (t->average) TUFF_TRY(tuff_program_prepare(t->average));
+    TUFF_TRY(tuff_program_prepare(t->update));
+    return tuff_trainer_need_references(t);
 }
 
 static double present_rate(const tuff_trainer *t)
@@ -352,6 +386,7 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
         TUFF_TRY(tuff_program_input(program, "lr", &lr, sizeof lr));
         TUFF_TRY(tuff_runs_batch(&t->runs, program, &batch, &shape, !t->sums, &loss));
         t->last = program;
+        if (task->of_steps) TUFF_TRY(task->observe(&t->meter, &batch, &shape, program));
     }
     s->loss += loss;
     s->tokens += t->runs.pack.tokens - t->runs.pack.sequences * t->runs.pack.virtual_tokens;
@@ -361,8 +396,10 @@ static tuff_status run_micro(tuff_trainer *t, int64_t i, stepping *s)
 static tuff_status run_step(tuff_trainer *t, stepping *s, float *out_norm)
 {
     int64_t micro = t->params.gradient_accumulation_steps;
+    tuff_program *update = NULL;
     count_labels(t, s);
     if (!s->labels) return TUFF_OK; /* nothing to learn from */
+    tuff_trainer_enter_phase(t);
     tuff_runs_begin(&t->runs, TUFF_PHASE_TRAIN, (uint64_t)micro);
     for (int64_t i = 0; i < micro; i++) {
         t->runs.work.done = (uint64_t)i;
@@ -371,9 +408,10 @@ static tuff_status run_step(tuff_trainer *t, stepping *s, float *out_norm)
     }
     if (t->sums) {
         float lr = (float)present_rate(t);
-        TUFF_TRY(tuff_program_input(t->update, "lr", &lr, sizeof lr));
-        TUFF_TRY(tuff_program_run_until(t->update, &t->runs.work, true));
-        t->last = t->update;
+        TUFF_TRY(tuff_runs_program(&t->runs, TUFF_LM_UPDATE, t->data, NULL, 0, &update));
+        TUFF_TRY(tuff_program_input(update, "lr", &lr, sizeof lr));
+        TUFF_TRY(tuff_program_run_until(update, &t->runs.work, true));
+        t->last = update;
     }
     return tuff_program_output(t->last, "norm", out_norm, sizeof *out_norm);
 }
@@ -382,6 +420,7 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
 {
     stepping s = {.labels = 0};
     float norm = 0;
+    const uint64_t began = tuff_now_ns();
     TUFF_TRY(TUFF_CHECK_OUT(out_step, TUFF_TRAIN_STEP_INIT, tokens));
     if (t->broken)
         return tuff_fail(
@@ -390,24 +429,35 @@ static tuff_status do_step(tuff_trainer *t, tuff_train_step *out_step)
             "from a checkpoint");
     TUFF_TRY(tuff_trainer_prepare(t));
     TUFF_TRY(clear_gradients(t));
+    t->moved = true;
+    t->meter.model = t->model;
+    t->meter.data = t->data;
+    tuff_buf_clear(&t->meter.seen);
     tuff_status status = run_step(t, &s, &norm);
+    if (status == TUFF_OK && s.labels && isfinite(norm))
+        status = tuff_trainer_average(t, t->step - t->skipped);
     if (status != TUFF_OK) {
         t->unclean = t->sums;
         t->broken = status != TUFF_CANCELLED;
         return status;
     }
+    tuff_eval_result figures = TUFF_EVAL_RESULT_INIT;
+    if (t->data->task->of_steps && s.labels) TUFF_TRY(t->data->task->report(&t->meter, &figures));
     double rate = present_rate(t);
     bool finite = isfinite(norm);
     t->step++;
     t->skipped += !finite || !s.labels;
-    const tuff_train_step step = {.struct_size = sizeof step,
-                                  .step = t->step,
-                                  .epoch = tuff_trainer_epochs_done(t),
-                                  .loss = s.labels ? s.loss / (double)s.labels : (double)NAN,
-                                  .learning_rate = rate,
-                                  .grad_norm = (double)norm,
-                                  .skipped = !finite || !s.labels,
-                                  .tokens = s.tokens};
+    tuff_train_step step = {.struct_size = sizeof step,
+                            .step = t->step,
+                            .epoch = tuff_trainer_epochs_done(t),
+                            .loss = s.labels ? s.loss / (double)s.labels : (double)NAN,
+                            .learning_rate = rate,
+                            .grad_norm = (double)norm,
+                            .skipped = !finite || !s.labels,
+                            .tokens = s.tokens,
+                            .seconds = (double)(tuff_now_ns() - began) * 1e-9,
+                            .count = figures.count};
+    memcpy(step.figures, figures.figures, sizeof step.figures);
     TUFF_TRY(TUFF_GIVE(out_step, &step, TUFF_TRAIN_STEP_INIT, tokens));
     t->nonfinite = finite ? 0 : t->nonfinite + 1;
     if (!t->params.max_nonfinite || t->nonfinite < t->params.max_nonfinite) return TUFF_OK;
@@ -434,6 +484,7 @@ static tuff_status plan_evaluation(tuff_trainer *t, const tuff_dataset *data)
     if (data->task->load) TUFF_TRY(tuff_task_need_head(data, t->model));
     TUFF_TRY(data->task->check(data, t->model));
     TUFF_TRY(tuff_lm_check_length(&t->runs.lm, data));
+    TUFF_TRY(tuff_trainer_want_reference(t, data));
     if (data->block_size > t->runs.lm.rope_positions - tuff_adapter_virtual_tokens(t->runs.lm.adapter))
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the block size of the evaluation is %lld, the trainer was made for at most %lld",
@@ -456,8 +507,9 @@ static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval
 {
     TUFF_TRY(plan_evaluation(t, data));
     TUFF_TRY(tuff_trainer_need_store(t));
+    TUFF_TRY(tuff_trainer_need_references(t));
     return tuff_evaluate_with(&t->runs, data, t->params.per_device_train_batch_size, t->params.seed,
-                              out_result);
+                              tuff_references_find(&t->references, data), out_result);
 }
 
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)

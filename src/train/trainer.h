@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "train/dataset.h"
+#include "train/reference.h"
 #include "train/runs.h"
 #include "train/schedule.h"
 
@@ -18,6 +19,8 @@ struct tuff_trainer {
     tuff_train_params params;
     tuff_runs runs;
     bool in_passes;                          /* the task runs batches itself */
+    tuff_trained_set selected;               /* what is trained, and when */
+    char *selection_texts[3];                /* freeze, train_only, unfreeze_schedule as given; NULL: not */
     bool sums;                               /* gradients of several runs are added up before an update */
     int64_t total_steps, warmup_steps, step; /* step: done so far */
     tuff_rates rates;                        /* of learning, by step */
@@ -26,15 +29,19 @@ struct tuff_trainer {
     int64_t order_epoch;                     /* -1: none yet */
     tuff_store *store;                       /* the session's; NULL until it is filled */
     tuff_program *update, *accumulate;       /* of the largest batches; accumulate only where it sums */
+    tuff_program *average;                   /* NULL: there are no averages */
     tuff_program *last;                      /* that updated */
     int64_t drawn;                           /* what of dropout's masks the run at hand draws */
     uint64_t variables;                      /* bytes of those that a batch's program has */
     uint64_t arena, bound, transfers, extra; /* of training; what evaluation takes beside that */
     uint32_t *examples;                      /* of one batch */
+    tuff_references references;              /* of the training's data, and of what it is measured with */
+    tuff_meter meter;                        /* of a step */
     int64_t nonfinite;                       /* steps in a row whose gradients were not finite */
     int64_t skipped;                         /* of the steps done: those that changed nothing */
     char data_hash[65];                      /* of the training's examples; "": not known yet */
     atomic_flag busy;                        /* a call works on it */
+    bool moved;                              /* the weights may not be those of the beginning any more */
     bool broken;                             /* a step failed on its way: nobody knows what it changed */
     bool unclean; /* a step was cancelled on its way: the accumulated gradients are part of it */
 };
@@ -63,8 +70,15 @@ int64_t tuff_trainer_epoch_steps(const tuff_trainer *trainer);
  * again. */
 TUFF_MUST_USE tuff_status tuff_trainer_prepare(tuff_trainer *trainer);
 
+/* Goes to the phase of the step that comes next. */
+void tuff_trainer_enter_phase(tuff_trainer *trainer);
+
 /* The first part of it: what a run reads that changes nothing. */
 TUFF_MUST_USE tuff_status tuff_trainer_need_store(tuff_trainer *trainer);
+/* Notes data whose reference is needed; fails where it is too late for it. */
+TUFF_MUST_USE tuff_status tuff_trainer_want_reference(tuff_trainer *trainer, const tuff_dataset *data);
+/* The last one: what the model was like before its training. */
+TUFF_MUST_USE tuff_status tuff_trainer_need_references(tuff_trainer *trainer);
 
 /* How far the steps done have come, in epochs. */
 double tuff_trainer_epochs_done(const tuff_trainer *trainer);
@@ -72,6 +86,17 @@ double tuff_trainer_epochs_done(const tuff_trainer *trainer);
 /* Writes what is trained into a stage: a model or an adapter. */
 TUFF_MUST_USE tuff_status tuff_trainer_write(tuff_trainer *trainer, tuff_stage *stage,
                                              const tuff_watch *watch);
+
+/* ---- averages of what is trained (train/average.c); without them these do nothing */
+
+TUFF_MUST_USE tuff_status tuff_trainer_add_averages(tuff_trainer *trainer);
+/* The average of one begins as the tensor is now. */
+TUFF_MUST_USE tuff_status tuff_trainer_begin_average(tuff_trainer *trainer, const char *name);
+TUFF_MUST_USE tuff_status tuff_trainer_plan_averages(tuff_trainer *trainer);
+/* After a step that changed something, `before` of which were done before it. */
+TUFF_MUST_USE tuff_status tuff_trainer_average(tuff_trainer *trainer, int64_t before);
+/* Averages go under the names of what is trained, and back. */
+void tuff_trainer_exchange_averages(tuff_trainer *trainer);
 
 tuff_train_memory tuff_trainer_memory(const tuff_trainer *trainer);
 
@@ -104,9 +129,10 @@ void tuff_shapes_sort(tuff_shapes *shapes);
  * task draws. *out_transfers: their inputs and results on their way. */
 TUFF_MUST_USE tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_t most,
                                              uint64_t seed, uint64_t *out_transfers);
-/* Measures a data set that the task's check let pass. */
+/* Measures a data set that the task's check let pass; its reference where it has one, else NULL. */
 TUFF_MUST_USE tuff_status tuff_evaluate_with(tuff_runs *runs, const tuff_dataset *data, int64_t most,
-                                             uint64_t seed, tuff_eval_result *out_result);
+                                             uint64_t seed, const float *reference,
+                                             tuff_eval_result *out_result);
 
 /* A model as it is in its file, with an adapter perhaps, on a device to be measured; the data is checked.
  * `adapter` is a PEFT directory or NULL; `watch` may be NULL. To be closed also after a failure. */

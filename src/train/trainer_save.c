@@ -18,11 +18,21 @@ tuff_status tuff_trainer_write(tuff_trainer *t, tuff_stage *stage, const tuff_wa
     return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
 }
 
+/* The result: the averages, where there are some. */
+static tuff_status write_result(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
+{
+    TUFF_TRY(tuff_trainer_need_store(t));
+    tuff_trainer_exchange_averages(t);
+    tuff_status status = tuff_trainer_write(t, stage, watch);
+    tuff_trainer_exchange_averages(t);
+    return status;
+}
+
 static tuff_status save(tuff_trainer *t, const char *directory)
 {
     tuff_stage *stage = NULL;
     TUFF_TRY(tuff_stage_open(directory, &stage));
-    tuff_status status = tuff_trainer_write(t, stage, NULL);
+    tuff_status status = write_result(t, stage, NULL);
     if (status == TUFF_OK) return tuff_stage_commit(&stage);
     tuff_stage_abort(&stage);
     return status;
@@ -34,7 +44,7 @@ tuff_status tuff_trainer_save_into(tuff_trainer *t, tuff_stage *stage, const tuf
     TUFF_NEED(stage);
     TUFF_TRY(tuff_watch_check(watch));
     TUFF_TRY(tuff_trainer_enter(t));
-    return tuff_trainer_leave(t, tuff_trainer_write(t, stage, watch));
+    return tuff_trainer_leave(t, write_result(t, stage, watch));
 }
 
 tuff_status tuff_trainer_save(tuff_trainer *t, const char *directory)

@@ -16,6 +16,7 @@
                    #type " has padding behind " #field ": add a field named reserved");
 #define FIELD(type, field, offset) \
     _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved");
+#include "layout_data.h"
 #include "layout_text.h"
 /* clang-format off */
 
@@ -307,28 +308,6 @@ FIELD(tuff_answer_params, reserved, 34)
 FIELD(tuff_answer_params, watch, 40)
 LAST(tuff_answer_params, watch)
 
-STRUCT(tuff_data_params, 128)
-FIELD(tuff_data_params, struct_size, 0)
-FIELD(tuff_data_params, task, 8)
-FIELD(tuff_data_params, training, 16)
-FIELD(tuff_data_params, allow_json, 17)
-FIELD(tuff_data_params, reserved, 18)
-FIELD(tuff_data_params, like, 24)
-FIELD(tuff_data_params, block_size, 32)
-FIELD(tuff_data_params, max_length, 40)
-FIELD(tuff_data_params, stride, 48)
-FIELD(tuff_data_params, mlm_probability, 56)
-FIELD(tuff_data_params, text_field, 64)
-FIELD(tuff_data_params, text_pair_field, 72)
-FIELD(tuff_data_params, label_field, 80)
-FIELD(tuff_data_params, question_field, 88)
-FIELD(tuff_data_params, context_field, 96)
-FIELD(tuff_data_params, answers_field, 104)
-FIELD(tuff_data_params, problem_type, 112)
-FIELD(tuff_data_params, watch, 120)
-FIELD(tuff_data_params, source_prefix, 128)
-LAST(tuff_data_params, source_prefix)
-
 STRUCT(tuff_embedder_params, 56)
 FIELD(tuff_embedder_params, struct_size, 0)
 FIELD(tuff_embedder_params, pooling, 8)
@@ -427,6 +406,15 @@ FIELD(tuff_retrieval_result, missing, 168)
 FIELD(tuff_retrieval_result, truncated, 176)
 LAST(tuff_retrieval_result, truncated)
 
+STRUCT(tuff_example, 48)
+FIELD(tuff_example, struct_size, 0)
+FIELD(tuff_example, ids, 8)
+FIELD(tuff_example, count, 16)
+FIELD(tuff_example, types, 24)
+FIELD(tuff_example, labels, 32)
+FIELD(tuff_example, weights, 40)
+LAST(tuff_example, weights)
+
 STRUCT(tuff_pair_params, 64)
 FIELD(tuff_pair_params, struct_size, 0)
 FIELD(tuff_pair_params, loss, 8)
@@ -467,7 +455,8 @@ FIELD(tuff_train_params, momentum, 184)
 FIELD(tuff_train_params, nesterov, 192)
 FIELD(tuff_train_params, use_rslora, 193)
 FIELD(tuff_train_params, use_dora, 194)
-FIELD(tuff_train_params, reserved, 195)
+FIELD(tuff_train_params, prefix_projection, 195)
+FIELD(tuff_train_params, reserved, 196)
 FIELD(tuff_train_params, peft_type, 200)
 FIELD(tuff_train_params, target_modules, 208)
 FIELD(tuff_train_params, feedforward_modules, 216)
@@ -481,7 +470,19 @@ FIELD(tuff_train_params, base_model_name, 272)
 FIELD(tuff_train_params, layerwise_lr_decay, 280)
 FIELD(tuff_train_params, loraplus_lr_ratio, 288)
 FIELD(tuff_train_params, loraplus_lr_embedding, 296)
-LAST(tuff_train_params, loraplus_lr_embedding)
+FIELD(tuff_train_params, label_smoothing_factor, 304)
+FIELD(tuff_train_params, target_parameters, 312)
+FIELD(tuff_train_params, bias, 320)
+FIELD(tuff_train_params, encoder_hidden_size, 328)
+FIELD(tuff_train_params, d_initial, 336)
+FIELD(tuff_train_params, projection_prng_key, 344)
+FIELD(tuff_train_params, neftune_noise_alpha, 352)
+FIELD(tuff_train_params, freeze, 360)
+FIELD(tuff_train_params, train_only, 368)
+FIELD(tuff_train_params, unfreeze_top_layers, 376)
+FIELD(tuff_train_params, unfreeze_schedule, 384)
+FIELD(tuff_train_params, ema_decay, 392)
+LAST(tuff_train_params, ema_decay)
 
 STRUCT(tuff_generate_memory, 48)
 FIELD(tuff_generate_memory, struct_size, 0)
@@ -516,7 +517,22 @@ FIELD(tuff_train_step, learning_rate, 32)
 FIELD(tuff_train_step, grad_norm, 40)
 FIELD(tuff_train_step, skipped, 48)
 FIELD(tuff_train_step, tokens, 56)
-LAST(tuff_train_step, tokens)
+FIELD(tuff_train_step, seconds, 64)
+FIELD(tuff_train_step, count, 72)
+FIELD(tuff_train_step, figures, 80)
+LAST(tuff_train_step, figures)
+
+STRUCT(tuff_train_report_params, 72)
+FIELD(tuff_train_report_params, struct_size, 0)
+FIELD(tuff_train_report_params, page, 8)
+FIELD(tuff_train_report_params, events, 16)
+FIELD(tuff_train_report_params, title, 24)
+FIELD(tuff_train_report_params, device, 32)
+FIELD(tuff_train_report_params, total_steps, 40)
+FIELD(tuff_train_report_params, done_steps, 48)
+FIELD(tuff_train_report_params, log, 56)
+FIELD(tuff_train_report_params, interval, 64)
+LAST(tuff_train_report_params, interval)
 
 STRUCT(tuff_checkpoint_number, 40)
 FIELD(tuff_checkpoint_number, name, 0)
@@ -543,7 +559,9 @@ FIELD(tuff_checkpoint_info, directory, 40)
 FIELD(tuff_checkpoint_info, best_model_checkpoint, 48)
 FIELD(tuff_checkpoint_info, best_metric, 56)
 FIELD(tuff_checkpoint_info, best_global_step, 64)
-LAST(tuff_checkpoint_info, best_global_step)
+FIELD(tuff_checkpoint_info, per_device_train_batch_size, 72)
+FIELD(tuff_checkpoint_info, gradient_accumulation_steps, 80)
+LAST(tuff_checkpoint_info, gradient_accumulation_steps)
 
 STRUCT(tuff_eval_result, 32)
 FIELD(tuff_eval_result, struct_size, 0)
@@ -743,9 +761,11 @@ static void macros_set_the_size(void **state)
     SETS_SIZE(tuff_adamw_8bit_slot, TUFF_ADAMW_8BIT_SLOT_INIT);
     SETS_SIZE(tuff_text_params, TUFF_TEXT_PARAMS_INIT);
     SETS_SIZE(tuff_data_params, TUFF_DATA_PARAMS_INIT);
+    SETS_SIZE(tuff_data_report, TUFF_DATA_REPORT_INIT);
     SETS_SIZE(tuff_train_params, TUFF_TRAIN_PARAMS_INIT);
     SETS_SIZE(tuff_train_memory, TUFF_TRAIN_MEMORY_INIT);
     SETS_SIZE(tuff_train_step, TUFF_TRAIN_STEP_INIT);
+    SETS_SIZE(tuff_train_report_params, TUFF_TRAIN_REPORT_PARAMS_INIT);
     SETS_SIZE(tuff_checkpoint_params, TUFF_CHECKPOINT_PARAMS_INIT);
     SETS_SIZE(tuff_checkpoint_info, TUFF_CHECKPOINT_INFO_INIT);
     SETS_SIZE(tuff_eval_result, TUFF_EVAL_RESULT_INIT);

@@ -10,9 +10,11 @@
 #include "null_checkpoint.h"
 #include "null_embed.h"
 #include "null_graph.h"
+#include "null_model.h"
 #include "null_predict.h"
 #include "null_run.h"
 #include "null_text.h"
+#include "null_train_report.h"
 
 #define CALLS(function)                \
     {                                  \
@@ -69,6 +71,7 @@ static const struct {
     CALLS(tuff_scale),
     CALLS(tuff_gelu),
     CALLS(tuff_dropout),
+    CALLS(tuff_uniform),
     CALLS(tuff_sum),
     CALLS(tuff_layer_norm),
     CALLS(tuff_rms_norm),
@@ -89,11 +92,14 @@ static const struct {
     CALLS(tuff_embedding_index),
     CALLS(tuff_cross_entropy),
     CALLS(tuff_cross_entropy_sum),
+    CALLS(tuff_cross_entropy_smoothed),
+    CALLS(tuff_cross_entropy_rows),
     CALLS(tuff_assign),
     CALLS(tuff_grad_norm),
     CALLS(tuff_optimizer_step),
     CALLS(tuff_adamw),
     CALLS(tuff_sgd),
+    CALLS(tuff_average),
     CALLS(tuff_lion),
     CALLS(tuff_momentum),
     CALLS(tuff_adafactor),
@@ -231,6 +237,7 @@ static const struct {
     CALLS(tuff_index_destroy),
     CALLS(tuff_index_count),
     CALLS(tuff_record_check),
+    CALLS(tuff_embedder_check),
     CALLS(tuff_index_create),
     CALLS(tuff_index_add),
     CALLS(tuff_index_remove),
@@ -259,6 +266,7 @@ static const struct {
     CALLS(tuff_model_generation),
     CALLS(tuff_generator_get_memory),
     CALLS(tuff_model_generation_biases),
+    CALLS(tuff_model_generation_stops),
     CALLS(tuff_generator_program),
     CALLS(tuff_generator_logits),
     CALLS(tuff_batcher_create),
@@ -277,11 +285,18 @@ static const struct {
     CALLS(tuff_dataset_load_text),
     CALLS(tuff_dataset_load),
     CALLS(tuff_dataset_from_ids),
+    CALLS(tuff_dataset_from_examples),
     CALLS(tuff_dataset_load_pairs),
+    CALLS(tuff_data_recognize),
+    CALLS(tuff_dataset_get_report),
+    CALLS(tuff_dataset_label),
+    CALLS(tuff_dataset_count_known),
     CALLS(tuff_dataset_destroy),
     CALLS(tuff_dataset_tokens),
     CALLS(tuff_dataset_blocks),
     CALLS(tuff_trainer_create),
+    CALLS(tuff_trainer_create_fitting),
+    CALLS(tuff_trainer_get_batch),
     CALLS(tuff_trainer_destroy),
     CALLS(tuff_trainer_get_memory),
     CALLS(tuff_trainer_total_steps),
@@ -306,6 +321,14 @@ static const struct {
     CALLS(tuff_trainer_plan_evaluation),
     CALLS(tuff_trainer_evaluate),
     CALLS(tuff_trainer_measure_retrieval),
+    CALLS(tuff_trainer_generate),
+    CALLS(tuff_train_report_create),
+    CALLS(tuff_train_report_destroy),
+    CALLS(tuff_train_report_fact),
+    CALLS(tuff_train_report_step),
+    CALLS(tuff_train_report_eval),
+    CALLS(tuff_train_report_sample),
+    CALLS(tuff_train_report_end),
     CALLS(tuff_evaluate),
     CALLS(tuff_save_logits),
     CALLS(tuff_conform_run),

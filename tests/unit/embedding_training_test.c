@@ -324,6 +324,34 @@ static void refuses(const char *loss, const char *name, const char *text, tuff_s
     assert_null(data);
 }
 
+static char heard[512];
+
+static void hear(tuff_log_level level, const char *message, void *user)
+{
+    (void)level;
+    (void)user;
+    snprintf(heard, sizeof heard, "%s", message);
+}
+
+/* Of scored pairs those of score 0 do not belong together. */
+static void scores_that_a_loss_does_not_look_at_are_told(void **state)
+{
+    (void)state;
+    static const char scored[] = "sentence1,sentence2,score\nthe,sea,0\n",
+                      plain[] = "sentence1,sentence2\nthe,sea\n";
+    tuff_set_log(hear, TUFF_LOG_WARN, NULL);
+    for (int i = 0; i < 2; i++) {
+        kit_write_file(kit_path("scored.csv"), i ? plain : scored, i ? sizeof plain - 1 : sizeof scored - 1);
+        heard[0] = '\0';
+        tuff_pair_params params = TUFF_PAIR_PARAMS_INIT;
+        tuff_dataset *data = NULL;
+        KIT_OK(tuff_dataset_load_pairs(model, kit_path("scored.csv"), &params, &data));
+        tuff_dataset_destroy(&data);
+        assert_int_equal(strstr(heard, "has scores, which the loss mnrl does not look at") != NULL, !i);
+    }
+    tuff_set_log(NULL, TUFF_LOG_ERROR, NULL);
+}
+
 static void files_that_cannot_be_trained_on(void **state)
 {
     (void)state;
@@ -418,6 +446,7 @@ int main(void)
         cmocka_unit_test(lora_learns),
         cmocka_unit_test(what_is_saved_is_what_was_trained),
         cmocka_unit_test(search_while_training),
+        cmocka_unit_test(scores_that_a_loss_does_not_look_at_are_told),
         cmocka_unit_test(files_that_cannot_be_trained_on),
         cmocka_unit_test(batches_that_cannot_be_trained_on),
         cmocka_unit_test(memory_may_fail),

@@ -184,6 +184,70 @@ static void every_optimizer_goes_on(void **state)
     }
 }
 
+static void noise_goes_on(void **state)
+{
+    (void)state;
+    for (int64_t micro = 1; micro <= 2; micro++) {
+        tuff_train_params p = few_steps(micro, 4);
+        p.neftune_noise_alpha = 5;
+        expect_the_same_bytes(llama, p, "adapter_model.safetensors");
+        p.lora_rank = 0;
+        expect_the_same_bytes(llama, p, "model.safetensors");
+    }
+}
+
+/* What is frozen is in the checkpoint, too, phases go on where they were, and so do averages. */
+static void frozen_trainings_go_on(void **state)
+{
+    (void)state;
+    static const char *const schedules[] = {"2", "2,4,5", "3", "one-per-epoch"};
+    for (int64_t micro = 1; micro <= 2; micro++) {
+        tuff_train_params p = few_steps(micro, 0);
+        p.freeze = "embed*,layers.0";
+        expect_the_same_bytes(llama, p, "model.safetensors");
+        p.lora_rank = 4;
+        p.freeze = "lora_A";
+        p.ema_decay = 0.9;
+        expect_the_same_bytes(llama, p, "adapter_model.safetensors");
+    }
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+        tuff_train_params p = few_steps(1 + (int64_t)i % 2, 0);
+        p.unfreeze_schedule = schedules[i];
+        p.optim = i ? NULL : "adamw_8bit";
+        p.ema_decay = i % 2 ? 0.9 : 0;
+        if (i == 3) p.per_device_train_batch_size = 4; /* an epoch of 13 blocks */
+        expect_the_same_bytes(llama, p, "model.safetensors");
+    }
+}
+
+/* A checkpoint of a training that froze other tensors is told, and its weights are taken, frozen ones, too.
+ */
+static void what_is_frozen_may_change(void **state)
+{
+    (void)state;
+    const char *directory = kit_path("thawed"), *now = kit_path("frozen-now");
+    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 0));
+    steps_of(trainer, 3);
+    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
+    tuff_trainer_destroy(&trainer);
+    tuff_train_params p = few_steps(1, 0);
+    p.freeze = "embed*";
+    p.unfreeze_top_layers = 1;
+    trainer = trainer_of(llama, p);
+    tuff_checkpoint *checkpoint = opened(directory);
+    char *lines = NULL;
+    KIT_OK(tuff_checkpoint_differences(checkpoint, trainer, &lines));
+    assert_non_null(strstr(lines, "freeze was none, is embed*\n"));
+    assert_non_null(strstr(lines, "unfreeze_top_layers was 0, is 1\n"));
+    KIT_OK(tuff_trainer_resume(trainer, checkpoint));
+    KIT_OK(tuff_trainer_save(trainer, now));
+    expect_same_file(directory, now, "model.safetensors");
+    steps_of(trainer, 1);
+    tuff_free(lines);
+    tuff_checkpoint_destroy(&checkpoint);
+    tuff_trainer_destroy(&trainer);
+}
+
 /* ---- of other tasks, whose heads may be new */
 
 static void expect_task_goes_on(const tuff_model *model, tuff_dataset *examples, const char *file,
@@ -323,6 +387,18 @@ static void what_differs_is_said(void **state)
     p.optim = "lion";
     expect_differences(p, llama, checkpoint,
                        "optim was adamw, is lion\nother kernels compute: adamw host then, lion host now\n");
+
+    p = few_steps(1, 4);
+    p.alpha_pattern = "v_proj=8";
+    expect_differences(p, llama, checkpoint, "the adapter's alpha_pattern was {}, is {\"v_proj\":8}\n");
+    p = few_steps(1, 4);
+    p.label_smoothing_factor = 0.125;
+    expect_differences(p, llama, checkpoint, "label_smoothing_factor was 0, is 0.125\n");
+    p = few_steps(1, 4);
+    p.neftune_noise_alpha = 5;
+    expect_differences(
+        p, llama, checkpoint,
+        "neftune_noise_alpha was 0, is 5\nother kernels compute: none of these then, mul host, uniform host now\n");
 
     /* other data, another model of the same shape */
     int32_t others[IDS];
@@ -699,6 +775,9 @@ int main(void)
         cmocka_unit_test(full_trainings_go_on),
         cmocka_unit_test(adapters_go_on),
         cmocka_unit_test(every_optimizer_goes_on),
+        cmocka_unit_test(noise_goes_on),
+        cmocka_unit_test(frozen_trainings_go_on),
+        cmocka_unit_test(what_is_frozen_may_change),
         cmocka_unit_test(tasks_go_on),
         cmocka_unit_test(a_checkpoint_says_what_it_is),
         cmocka_unit_test(what_differs_is_said),

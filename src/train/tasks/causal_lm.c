@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "runtime/program.h"
-#include "train/task.h"
+#include "train/tasks/causal_lm.h"
 
 static tuff_status check(const tuff_dataset *data, const tuff_model *model)
 {
@@ -38,7 +38,14 @@ static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *o
     *out_shape = (tuff_task_shape){.tokens = batch->most * data->block_size, .sequences = batch->most};
     *out_labels = 0;
     for (int64_t i = 0; i < batch->count; i++)
-        *out_labels += length(data, batch->examples[i]) - (batch->virtual_tokens ? 0 : 1);
+        *out_labels += length(data, batch->examples[i]) - (batch->virtual_tokens && !batch->silent ? 0 : 1);
+}
+
+tuff_status tuff_causal_lm_set_balance(tuff_program *program, int64_t labels)
+{
+    const float count = (float)labels;
+    if (!tuff_program_has_input(program, "balance.labels")) return TUFF_OK;
+    return tuff_program_input(program, "balance.labels", &count, sizeof count);
 }
 
 static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, const tuff_config *config,
@@ -54,16 +61,24 @@ static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, c
         const int32_t *ids = data->ids + (int64_t)block * data->block_size;
         int64_t n = length(data, block), at = tuff_pack_add(pack, ids, NULL, n);
         memcpy(labels + at, ids + 1, (size_t)(n - 1) * sizeof *ids);
-        if (pack->virtual_tokens) labels[at - 1] = ids[0]; /* as PEFT has it: the last of them predicts it */
+        /* as PEFT has it: the last of them predicts it */
+        if (pack->virtual_tokens && !batch->silent) labels[at - 1] = ids[0];
     }
     TUFF_TRY(tuff_pack_set(pack, program));
-    if (tuff_program_has_input(program, "balance.labels")) {
-        float count = 0;
-        for (int64_t i = 0; i < shape->tokens; i++)
-            count += labels[i] != TUFF_NO_LABEL;
-        TUFF_TRY(tuff_program_input(program, "balance.labels", &count, sizeof count));
-    }
+    int64_t count = 0;
+    for (int64_t i = 0; i < shape->tokens; i++)
+        count += labels[i] != TUFF_NO_LABEL;
+    TUFF_TRY(tuff_causal_lm_set_balance(program, count));
     return tuff_program_input(program, "labels", labels, (size_t)shape->tokens * sizeof *labels);
+}
+
+tuff_tensor *tuff_causal_lm_balanced(const tuff_task_graph *at, tuff_net *net, tuff_tensor *sum)
+{
+    /* the sum is divided by the labels; a batch's routers count as much as they do */
+    tuff_tensor *balance = at->use == TUFF_TASK_TRAIN ? tuff_net_balance(net) : NULL;
+    if (!balance) return sum;
+    return tuff_add(net->g, sum,
+                    tuff_mul(net->g, balance, tuff_input(net->g, "balance.labels", TUFF_F32, 0, NULL)));
 }
 
 static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
@@ -77,11 +92,8 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
         return NULL;
     }
     tuff_tensor *sum =
-        tuff_cross_entropy_sum(g, logits, tuff_input(g, "labels", TUFF_I32, 1, &at->shape.tokens));
-    /* the sum is divided by the labels; a batch's routers count as much as they do */
-    tuff_tensor *balance = tuff_net_balance(net);
-    if (!balance) return sum;
-    return tuff_add(g, sum, tuff_mul(g, balance, tuff_input(g, "balance.labels", TUFF_F32, 0, NULL)));
+        tuff_task_cross_entropy(at, g, logits, tuff_input(g, "labels", TUFF_I32, 1, &at->shape.tokens));
+    return tuff_causal_lm_balanced(at, net, sum);
 }
 
 const tuff_task tuff_task_causal_lm = {.name = "causal-lm",
@@ -92,4 +104,5 @@ const tuff_task tuff_task_causal_lm = {.name = "causal-lm",
                                        .count = count,
                                        .size = size,
                                        .fill = fill,
-                                       .loss = loss};
+                                       .loss = loss,
+                                       .smooths = tuff_task_smooths};

@@ -220,6 +220,13 @@ static void wish(const tuff_dataset *data, tuff_head_wish *out)
     out->label_count = regression ? 1 : (int64_t)a->labels.count;
 }
 
+static bool label(const tuff_dataset *data, size_t index, const char **out_name, int64_t *out_count)
+{
+    const answers *a = data->own;
+    if (a->problem == TUFF_PROBLEM_REGRESSION) return false;
+    return tuff_labels_count(&a->labels, a->numbers, a->count, index, out_name, out_count);
+}
+
 /* ---- batches */
 
 static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
@@ -291,12 +298,18 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
     tuff_tensor *x = tuff_net_head(net, tuff_net_pooled(net, tuff_net_hidden(net), gradient));
     if (at->use == TUFF_TASK_MEASURE) tuff_output(g, "logits", x);
     if (a->problem == TUFF_PROBLEM_SINGLE_LABEL)
-        return tuff_cross_entropy_sum(g, x, tuff_input(g, "labels", TUFF_I32, 1, &n));
+        return tuff_task_cross_entropy(at, g, x, tuff_input(g, "labels", TUFF_I32, 1, &n));
     tuff_tensor *y = tuff_input(g, "targets", TUFF_F32, 2, (int64_t[]){n, net->config->labels});
     tuff_tensor *counted = tuff_input(g, "counted", TUFF_F32, 2, (int64_t[]){n, 1});
     tuff_tensor *d = tuff_sub(g, x, y);
     tuff_tensor *each = a->problem == TUFF_PROBLEM_REGRESSION ? tuff_mul(g, d, d) : binary(g, x, y);
     return tuff_sum(g, tuff_mul(g, each, counted), 3, false);
+}
+
+static bool smooths(const tuff_dataset *data)
+{
+    const answers *a = data->own;
+    return a->problem == TUFF_PROBLEM_SINGLE_LABEL;
 }
 
 /* ---- measurement */
@@ -336,6 +349,7 @@ const tuff_task tuff_task_classification = {.name = "classification",
                                             .head = &tuff_head_classes,
                                             .load = load,
                                             .wish = wish,
+                                            .label = label,
                                             .release = release,
                                             .hash = hash,
                                             .check = tuff_examples_check,
@@ -343,5 +357,6 @@ const tuff_task tuff_task_classification = {.name = "classification",
                                             .size = size,
                                             .fill = fill,
                                             .loss = loss,
+                                            .smooths = smooths,
                                             .observe = observe,
                                             .report = report};

@@ -46,6 +46,12 @@ static tuff_status check_batch(const tuff_dataset *data, int64_t examples)
     return TUFF_OK;
 }
 
+static bool compares(const tuff_dataset *data)
+{
+    (void)data;
+    return true;
+}
+
 static int64_t count(const tuff_dataset *data, bool training)
 {
     (void)training;
@@ -382,6 +388,7 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
 const tuff_task tuff_task_embedding = {.name = "embedding",
                                        .title = "embeddings",
                                        .peft_type = "FEATURE_EXTRACTION",
+                                       .compares = compares,
                                        .load = tuff_embedding_load,
                                        .release = tuff_embedding_release,
                                        .hash = hash,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/structs.h"
 #include "base/watch.h"
@@ -80,6 +81,12 @@ static tuff_status choose_ranked(columns *c, const char *path, tuff_vector_loss_
         if (!c->names[i]) return missing(c, path, two[i], name, wanted);
     }
     c->asymmetric = !plain;
+    if (plain && find(c, "score"))
+        tuff_log(
+            TUFF_LOG_WARN,
+            "%s has scores, which the loss %s does not look at: every pair counts as texts that belong together; "
+            "cosent and cosine learn from scores (--loss)",
+            path, name);
     if (!plain) TUFF_TRY(add_negatives(c, path, just_one));
     return just_one && c->n < 3 ? missing(c, path, "negative", name, wanted) : TUFF_OK;
 }

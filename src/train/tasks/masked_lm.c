@@ -151,8 +151,8 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
     tuff_net_begin(net);
     bool gradient = at->use == TUFF_TASK_TRAIN;
     tuff_tensor *x = tuff_net_pick(net, tuff_net_hidden(net), at->shape.rows, gradient);
-    return tuff_cross_entropy_sum(net->g, tuff_net_head(net, x),
-                                  tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.rows));
+    return tuff_task_cross_entropy(at, net->g, tuff_net_head(net, x),
+                                   tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.rows));
 }
 
 const tuff_task tuff_task_masked_lm = {.name = "mlm",
@@ -166,4 +166,5 @@ const tuff_task tuff_task_masked_lm = {.name = "mlm",
                                        .count = tuff_examples_count,
                                        .size = size,
                                        .fill = fill,
-                                       .loss = loss};
+                                       .loss = loss,
+                                       .smooths = tuff_task_smooths};

@@ -140,6 +140,7 @@ static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, c
     TUFF_TRY(tuff_pack_set_picked(pack, program, "source.ids", in.ids, shape->rows));
     TUFF_TRY(tuff_pack_set_picked(pack, program, "source.positions", in.positions, shape->rows));
     TUFF_TRY(tuff_program_input(program, "source.segments", in.segments, table));
+    TUFF_TRY(tuff_pack_set_noise(pack, program, "source.noise", in.segments, 0, shape->rows));
     TUFF_TRY(tuff_program_input(program, "cross.segments", in.cross, table));
     return tuff_program_input(program, "labels", in.labels, (size_t)shape->tokens * sizeof *in.labels);
 }
@@ -149,8 +150,8 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
     tuff_net_begin(net);
     tuff_tensor *logits = tuff_net_logits(net, tuff_net_hidden(net), false);
     if (at->use == TUFF_TASK_MEASURE) tuff_output(net->g, "best", tuff_argmax(net->g, logits));
-    return tuff_cross_entropy_sum(net->g, logits,
-                                  tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
+    return tuff_task_cross_entropy(at, net->g, logits,
+                                   tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
 }
 
 /* ---- measurement: how many tokens there are, and how many of them are the most probable ones */
@@ -187,12 +188,14 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .title = "sequence-to-sequence learning",
                                      .head = &tuff_head_seq2seq,
                                      .perplexity = true,
+                                     .sequences = 2,
                                      .load = load,
                                      .check = check,
                                      .count = count,
                                      .size = size,
                                      .fill = fill,
                                      .loss = loss,
+                                     .smooths = tuff_task_smooths,
                                      .observe = observe,
                                      .report = report,
                                      .answer = tuff_seq2seq_answer};

@@ -5,8 +5,7 @@
 #include "train/task.h"
 
 /* Sets exact_match: the share of targets whose texts the model gives as its greedy answers. */
-TUFF_MUST_USE tuff_status tuff_seq2seq_answer(const tuff_model *model, tuff_device *device,
-                                              const tuff_dataset *data, const tuff_eval_params *params,
-                                              tuff_eval_result *out_result);
+TUFF_MUST_USE tuff_status tuff_seq2seq_answer(const tuff_loaded *loaded, const tuff_dataset *data,
+                                              const tuff_eval_params *params, tuff_eval_result *out_result);
 
 #endif

@@ -101,21 +101,20 @@ static tuff_status run(work *w)
     return TUFF_OK;
 }
 
-tuff_status tuff_seq2seq_answer(const tuff_model *model, tuff_device *device, const tuff_dataset *data,
+tuff_status tuff_seq2seq_answer(const tuff_loaded *loaded, const tuff_dataset *data,
                                 const tuff_eval_params *params, tuff_eval_result *out)
 {
     enum { USUAL = 4, MOST = 1024 };
     tuff_batcher_params p = TUFF_BATCHER_PARAMS_INIT;
     const int64_t batch = params->batch_size ? params->batch_size : USUAL;
     p.max_sequences = batch < MOST ? batch : MOST;
-    p.adapter = params->adapter;
     p.watch = params->watch;
-    work w = {.model = model,
+    work w = {.model = loaded->model,
               .data = data,
               .watch = params->watch,
               .most = p.max_sequences,
               .all = data->task->count(data, false)};
-    tuff_status status = tuff_batcher_create(model, device, &p, &w.batcher);
+    tuff_status status = tuff_batcher_create_loaded(loaded, &p, &w.batcher);
     if (status == TUFF_OK) status = run(&w);
     tuff_batcher_destroy(&w.batcher);
     tuff_free(w.sequences);

@@ -194,6 +194,12 @@ static void wish(const tuff_dataset *data, tuff_head_wish *out)
     out->label_count = (int64_t)m->labels.count;
 }
 
+static bool label(const tuff_dataset *data, size_t index, const char **out_name, int64_t *out_count)
+{
+    const marks *m = data->own;
+    return tuff_labels_count(&m->labels, m->of_tokens, (size_t)m->count, index, out_name, out_count);
+}
+
 /* ---- batches */
 
 static void size(const tuff_batch *batch, tuff_task_shape *out_shape, int64_t *out_labels)
@@ -229,7 +235,8 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
     tuff_net_begin(net);
     tuff_tensor *x = tuff_net_head(net, tuff_net_hidden(net));
     if (at->use == TUFF_TASK_MEASURE) tuff_output(net->g, "best", tuff_argmax(net->g, x));
-    return tuff_cross_entropy_sum(net->g, x, tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
+    return tuff_task_cross_entropy(at, net->g, x,
+                                   tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
 }
 
 /* ---- measurement: pairs of what is so and what was said */
@@ -269,6 +276,7 @@ const tuff_task tuff_task_tokens = {.name = "token-classification",
                                     .head = &tuff_head_tokens,
                                     .load = load,
                                     .wish = wish,
+                                    .label = label,
                                     .release = release,
                                     .hash = hash,
                                     .check = tuff_examples_check,
@@ -276,5 +284,6 @@ const tuff_task tuff_task_tokens = {.name = "token-classification",
                                     .size = size,
                                     .fill = fill,
                                     .loss = loss,
+                                    .smooths = tuff_task_smooths,
                                     .observe = observe,
                                     .report = report};
