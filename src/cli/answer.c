@@ -40,6 +40,7 @@ static const tuff_args spec = {
     .about = "Finds the answer to a question in a text, by a question answering model.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff answer --model MODEL --question \"Who wrote it?\" --context-file book.txt",
     .stray = "the question as --question TEXT",
     .notes =
         "What is printed:\n"

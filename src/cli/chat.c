@@ -7,29 +7,16 @@
 
 #include "cli/chat.h"
 
-#define AT(field)      .offset = offsetof(tuff_cli_generate_options, field)
-#define CHAT_AT(field) .offset = offsetof(tuff_cli_chat_options, field)
+#define AT(field) .offset = offsetof(tuff_cli_generate_options, field)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Whom to talk with:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
-     .help = "a PEFT adapter to apply: LoRA, IA3 or prompt tuning"},
-    {TUFF_ARG_TEXT, "chat-template", "NAME|FILE", CHAT_AT(template),
-     .help =
-         "how messages become the text that the model was tuned on: a file with a template in Jinja; one of the "
-         "model's, where it has several; or one of Tuff's own: chatml, llama2, llama3, mistral, gemma, phi3, zephyr, "
-         "vicuna, alpaca",
-     .preset = "the model's"},
-    {TUFF_ARG_TEXT, "chat-template-kwargs", "JSON", CHAT_AT(variables),
-     .help = "an object of further variables of the template, such as {\"enable_thinking\": false}"},
+     .help = "a PEFT adapter to apply: LoRA, VeRA, IA3, prompt or prefix tuning"},
+#include "cli/template.def"
     {.kind = TUFF_ARG_GROUP, .name = "What is said before:"},
-    {TUFF_ARG_TEXT, "system", "TEXT", CHAT_AT(system), .help = "the system's message, which comes first"},
-    {TUFF_ARG_TEXT, "messages", "FILE", CHAT_AT(messages),
-     .help =
-         "a JSON list of messages to go on with; where the last one is the user's, it is answered at once"},
-    {TUFF_ARG_TEXT, "tools", "FILE", CHAT_AT(tools),
-     .help = "a JSON list of tools that the model may ask for; what it asks is printed as it says it"},
+#include "cli/said.def"
 #include "cli/choosing.def"
     {.kind = TUFF_ARG_GROUP, .name = "When an answer ends:"},
     {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
@@ -59,6 +46,9 @@ static const tuff_args spec = {
         "at once. Of what was said before nothing is run again, as long as the template leaves it as it was.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples =
+        "tuff chat --model MODEL --adapter pirate-lora --system \"You are terse.\" --temperature 0.7\n"
+        "echo \"What is tuff?\" | tuff chat --model MODEL --json",
 };
 
 /* A text that a person reads and JSON keeps: pieces of an answer. */
@@ -110,12 +100,12 @@ static void print_stats(const tuff_generate_result *r)
 static bool answer(chat *c)
 {
     tuff_sampling sampling;
-    tuff_generate_params params = tuff_cli_generate_params(&c->o->generate, &sampling);
+    tuff_generate_params params = tuff_cli_generate_params(c->o, &sampling);
     tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
     tuff_chat_text *prompt = NULL;
     char *text = NULL;
     size_t size = 0;
-    receiver to = {.kept = tuff_cli_memory_stream(&text, &size), .json = c->o->generate.common.json};
+    receiver to = {.kept = tuff_cli_memory_stream(&text, &size), .json = c->o->common.json};
     if (!to.kept) {
         tuff_cli_say("tuff: out of memory");
         return false;
@@ -134,7 +124,7 @@ static bool answer(chat *c)
     if (status != TUFF_OK && !(status == TUFF_CANCELLED && tuff_cli_interrupted())) tuff_cli_failed();
     if (good && to.json) print_json(text, size, &result);
     if (good) good = tuff_cli_chat_add(c, "assistant", text, size);
-    if (good && c->o->generate.common.verbose) print_stats(&result);
+    if (good && c->o->common.verbose) print_stats(&result);
     if (good && result.finish == TUFF_FINISH_CONTEXT)
         tuff_cli_say("tuff: warning: the context is full; /reset forgets what was said");
     free(text);
@@ -161,7 +151,7 @@ static int talk(chat *c)
     char *line = NULL;
     size_t room = 0, size = 0;
     bool good = !c->waiting || answer(c);
-    c->terminal = tuff_cli_is_terminal(stdin) && !c->o->generate.common.json;
+    c->terminal = tuff_cli_is_terminal(stdin) && !c->o->common.json;
     if (c->terminal) setvbuf(stdin, NULL, _IONBF, 0); /* what is read is what was waited for */
     while (good && next_line(c, &line, &room, &size)) {
         const size_t before = c->size;
@@ -183,32 +173,32 @@ static int talk(chat *c)
     return good && !tuff_cli_interrupted() ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
 }
 
-static tuff_status create_generator(const tuff_cli_chat_options *o, const tuff_model *model,
+static tuff_status create_generator(const tuff_cli_generate_options *o, const tuff_model *model,
                                     tuff_device *device, tuff_generator **out)
 {
     tuff_generator_params params = TUFF_GENERATOR_PARAMS_INIT;
-    params.context_length = o->generate.context_length;
-    params.cache_f16 = o->generate.cache_f16;
-    params.exact = o->generate.exact;
-    params.adapter = o->generate.adapter;
+    params.context_length = o->context_length;
+    params.cache_f16 = o->cache_f16;
+    params.exact = o->exact;
+    params.adapter = o->adapter;
     params.watch = tuff_cli_watch();
     return tuff_generator_create(model, device, &params, out);
 }
 
-static int with_messages(tuff_cli_chat_options *o, chat *c)
+static int with_messages(tuff_cli_generate_options *o, chat *c)
 {
     int code = TUFF_EXIT_FAILED;
     tuff_cli_biases biases = {.count = 0};
     tuff_model *model = NULL;
     tuff_device *device = NULL;
-    o->generate.biases = &biases;
-    o->generate.num_beams = 1;
-    tuff_status status = tuff_model_load(o->generate.model, &model);
+    o->biases = &biases;
+    o->num_beams = 1;
+    tuff_status status = tuff_model_load(o->model, &model);
     const bool ready = status == TUFF_OK && tuff_cli_chat_template(c, model);
-    if (ready) status = tuff_cli_open_device(&o->generate.common, false, &device);
+    if (ready) status = tuff_cli_open_device(&o->common, false, &device);
     tuff_cli_catch_interrupt();
-    if (ready && status == TUFF_OK && tuff_cli_generate_biases(&o->generate, model, &biases) &&
-        tuff_cli_generate_settle(&o->generate, model)) {
+    if (ready && status == TUFF_OK && tuff_cli_generate_biases(o, model, &biases) &&
+        tuff_cli_generate_settle(o, model)) {
         status = create_generator(o, model, device, &c->generator);
         if (status == TUFF_OK) code = talk(c);
     }
@@ -219,7 +209,7 @@ static int with_messages(tuff_cli_chat_options *o, chat *c)
     tuff_generator_destroy(&c->generator);
     tuff_chat_template_destroy(&c->template);
     tuff_cli_biases_free(&biases);
-    tuff_cli_device_stats(&o->generate.common, device);
+    tuff_cli_device_stats(&o->common, device);
     tuff_device_destroy(&device);
     tuff_model_destroy(&model);
     return code;
@@ -227,14 +217,14 @@ static int with_messages(tuff_cli_chat_options *o, chat *c)
 
 int tuff_cli_chat(int argc, char **argv)
 {
-    tuff_cli_chat_options options = {.generate = TUFF_CLI_GENERATE_OPTIONS};
+    tuff_cli_generate_options options = TUFF_CLI_GENERATE_OPTIONS;
     const tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
-    if (!tuff_cli_generate_eos_ids(&options.generate, "chat") ||
-        !tuff_cli_generate_check_biases(&options.generate))
+    if (!tuff_cli_generate_eos_ids(&options, "chat") || !tuff_cli_generate_check_biases(&options))
         return TUFF_EXIT_USAGE;
-    tuff_cli_begin(&options.generate.common);
-    if (!tuff_cli_model_is_there(options.generate.model)) return TUFF_EXIT_FAILED;
+    tuff_cli_begin(&options.common);
+    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+        return TUFF_EXIT_FAILED;
     chat c = {.o = &options};
     const int code = tuff_cli_chat_begin(&c) ? with_messages(&options, &c) : TUFF_EXIT_FAILED;
     tuff_cli_chat_free(&c);

@@ -6,13 +6,8 @@
 
 #include "cli/generate.h"
 
-typedef struct tuff_cli_chat_options {
-    tuff_cli_generate_options generate; /* first, so that rows of its table fit */
-    const char *template, *variables, *system, *messages, *tools;
-} tuff_cli_chat_options;
-
 typedef struct chat {
-    const tuff_cli_chat_options *o;
+    const tuff_cli_generate_options *o;
     tuff_chat_template *template;
     tuff_generator *generator;
     char *text; /* the messages as JSON, without the end of their list */

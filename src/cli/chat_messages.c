@@ -98,7 +98,7 @@ static bool add_file(chat *c, const char *path)
 
 bool tuff_cli_chat_begin(chat *c)
 {
-    const tuff_cli_chat_options *o = c->o;
+    const tuff_cli_generate_options *o = c->o;
     if (!append(c, "[", 1)) return false;
     if (o->system && !tuff_cli_chat_add(c, "system", o->system, strlen(o->system))) return false;
     if (o->messages && !add_file(c, o->messages)) return false;
@@ -118,31 +118,10 @@ void tuff_cli_chat_reset(chat *c)
     c->size = c->begun;
 }
 
-static bool is_own(const char *name)
-{
-    for (size_t i = 0; tuff_chat_template_name(i); i++)
-        if (strcmp(tuff_chat_template_name(i), name) == 0) return true;
-    return false;
-}
-
-/* TUFF_OK and no template: it was said why there is none. */
-static tuff_status choose(const char *name, const tuff_model *model, tuff_chat_template **out)
-{
-    const tuff_tokenizer *tokenizer;
-    tuff_status status = tuff_model_get_tokenizer(model, &tokenizer);
-    if (status != TUFF_OK) return status;
-    if (name && is_own(name)) return tuff_chat_template_named(name, tokenizer, out);
-    if (!name || !tuff_cli_exists(name)) return tuff_chat_template_of_model(model, name, out);
-    char *text = tuff_cli_read_text(name);
-    if (text) status = tuff_chat_template_create(text, strlen(text), tokenizer, out);
-    free(text);
-    return status;
-}
-
 bool tuff_cli_chat_template(chat *c, const tuff_model *model)
 {
     const char *name = c->o->template;
-    const tuff_status status = choose(name, model, &c->template);
+    const tuff_status status = tuff_cli_choose_template(name, model, &c->template);
     if (status == TUFF_NOT_FOUND)
         tuff_cli_say("tuff: %s; choose another by --chat-template (see: tuff help chat)",
                      tuff_error_message());

@@ -49,6 +49,8 @@ static const tuff_args spec = {
     .about = "Tells the classes of texts, or of the words in them, by a model with such a head.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff classify --model MODEL --text \"what a film\"\n"
+                "tuff classify --model MODEL --file reviews.csv --json",
     .stray = "the text as --text TEXT",
     .notes =
         "What is printed:\n"

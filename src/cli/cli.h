@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <tuff/chat.h>
 #include <tuff/device.h>
 #include <tuff/generate.h>
 #include <tuff/model.h>
@@ -40,7 +41,7 @@ enum {
 
 /* Options that verbs share. A verb's struct begins with this. */
 typedef struct tuff_cli_common {
-    const char *device;
+    const char *device, *config;
     int64_t threads;
     bool json, quiet, verbose, validate;
 } tuff_cli_common;
@@ -48,13 +49,19 @@ typedef struct tuff_cli_common {
 #define TUFF_CLI_QUIET_ROW                                                                  \
     {                                                                                       \
         .kind = TUFF_ARG_FLAG, .name = "quiet", .offset = offsetof(tuff_cli_common, quiet), \
-        .help = "print errors and results only"                                             \
+        .help = "print errors and results only", .momentary = true                          \
+    }
+#define TUFF_CLI_CONFIG_ROW                                                                                  \
+    {                                                                                                        \
+        TUFF_ARG_CONFIG, "config", "FILE", .offset = offsetof(tuff_cli_common, config),                      \
+                                           .help = "take options from this JSON file, an object with their " \
+                                                   "names; those that are given here come before it"         \
     }
 #define TUFF_CLI_TALK_ROWS                                                                      \
-    TUFF_CLI_QUIET_ROW,                                                                         \
+    TUFF_CLI_CONFIG_ROW, TUFF_CLI_QUIET_ROW,                                                    \
     {                                                                                           \
         .kind = TUFF_ARG_FLAG, .name = "verbose", .offset = offsetof(tuff_cli_common, verbose), \
-        .help = "print which device runs, what it holds and has done"                           \
+        .help = "print which device runs, what it holds and has done", .momentary = true        \
     }
 #define TUFF_CLI_DEVICE_ROWS                                                                                 \
     {.kind = TUFF_ARG_TEXT,                                                                                  \
@@ -74,11 +81,12 @@ typedef struct tuff_cli_common {
          .preset = "the processors that the process may use"},                                               \
     {                                                                                                        \
         .kind = TUFF_ARG_FLAG, .name = "validate", .offset = offsetof(tuff_cli_common, validate),            \
-        .help = "Vulkan: run under the validation layer"                                                     \
+        .help = "Vulkan: run under the validation layer", .momentary = true                                  \
     }
-#define TUFF_CLI_JSON_ROW(what)                                                                        \
-    {                                                                                                  \
-        .kind = TUFF_ARG_FLAG, .name = "json", .offset = offsetof(tuff_cli_common, json), .help = what \
+#define TUFF_CLI_JSON_ROW(what)                                                                         \
+    {                                                                                                   \
+        .kind = TUFF_ARG_FLAG, .name = "json", .offset = offsetof(tuff_cli_common, json), .help = what, \
+        .momentary = true                                                                               \
     }
 
 /* Where the library's messages go, by --quiet and --verbose. Call it before the library is used. */
@@ -112,10 +120,13 @@ void tuff_cli_stdout_failed(int error);
 enum { TUFF_CLI_FORMAT_AUTO, TUFF_CLI_FORMAT_TEXT };
 
 /* The tasks of training and measuring by examples, as the words of --task. */
-#define TUFF_CLI_TASKS "causal-lm|seq2seq|mlm|classification|token-classification|qa"
-enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_SEQ2SEQ, TUFF_CLI_TASK_COUNT = 6 };
+#define TUFF_CLI_TASKS "causal-lm|seq2seq|mlm|classification|token-classification|qa|sft|preference"
+enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_SEQ2SEQ, TUFF_CLI_SFT = 6, TUFF_CLI_PREFERENCE, TUFF_CLI_TASK_COUNT };
 /* The word of one of them. */
 const char *tuff_cli_task_name(int task);
+/* The task of a file where none is given: what its first record says, else causal-lm. Negative: it was said
+ * what is wrong with it. */
+int tuff_cli_task_of_file(const char *path);
 
 /* What examples are made of. */
 typedef struct tuff_cli_data_options {
@@ -124,10 +135,19 @@ typedef struct tuff_cli_data_options {
     int64_t max_length, stride;
     double mlm_probability;
     int problem;
+    /* conversations */
+    const char *chat_template, *chat_template_kwargs;
+    int conversation_format, assistant_only_loss, truncation_side;
+    bool packing, strict;
+    /* preference */
+    int preference; /* of TUFF_CLI_PREFERENCES */
+    double beta, label_smoothing, desirable_weight, undesirable_weight;
 } tuff_cli_data_options;
-#define TUFF_CLI_DATA_DEFAULTS                 \
-    {                                          \
-        .stride = 128, .mlm_probability = 0.15 \
+/* What preferences are learned by, the first where nothing is said. */
+#define TUFF_CLI_PREFERENCES "dpo|ipo|hinge|robust|orpo|kto"
+#define TUFF_CLI_DATA_DEFAULTS                                                                              \
+    {                                                                                                       \
+        .stride = 128, .mlm_probability = 0.15, .beta = 0.1, .desirable_weight = 1, .undesirable_weight = 1 \
     }
 /* Rows of the table of a verb whose struct has them as `data`. */
 #define TUFF_CLI_DATA_ROWS(type)                                                                                       \
@@ -188,7 +208,7 @@ typedef struct tuff_cli_data_options {
          .low = 2,                                                                                                     \
          .high = 16777216,                                                                                             \
          .help = "tokens of an example; of qa, of a window",                                                           \
-         .preset = "512, or the model's context if that is less"},                                                     \
+         .preset = "512, of sft 1024, or the model's context if that is less"},                                        \
         {TUFF_ARG_INT,                                                                                                 \
          "doc-stride",                                                                                                 \
          "N",                                                                                                          \
@@ -201,6 +221,90 @@ typedef struct tuff_cli_data_options {
                                                .high = 1,                                                              \
                                                .help = "mlm: the share of tokens that are to be found"                 \
     }
+/* Those of conversations. */
+#define TUFF_CLI_CONVERSATION_ROWS(type)                                                                             \
+    {.kind = TUFF_ARG_GROUP, .name = "Conversations (of sft):"},                                                     \
+        {TUFF_ARG_CHOICE, "conversation-format", "auto|messages|sharegpt|completion|alpaca",                         \
+         .offset = offsetof(type, data.conversation_format),                                                         \
+         .help =                                                                                                     \
+             "what records look like: messages ({role, content}), conversations ({from, value}), prompt and "        \
+             "completion, or instruction, input and output; auto: as the keys of the first one are"},                \
+        {TUFF_ARG_TEXT,                                                                                              \
+         "chat-template",                                                                                            \
+         "NAME|FILE",                                                                                                \
+         .offset = offsetof(type, data.chat_template),                                                               \
+         .help =                                                                                                     \
+             "how messages become text: a file with a template in Jinja; one of the model's, where it has "          \
+             "several; or one of Tuff's own: chatml, llama2, llama3, mistral, gemma, phi3, zephyr, vicuna, alpaca. " \
+             "Prompts and completions that are texts stand one behind the other, unless this is given",              \
+         .preset = "the model's"},                                                                                   \
+        {TUFF_ARG_SETTINGS, "chat-template-kwargs", "JSON",                                                          \
+         .offset = offsetof(type, data.chat_template_kwargs),                                                        \
+         .help =                                                                                                     \
+             "an object of further variables of the template; what a record has by this name comes before them"},    \
+        {TUFF_ARG_CHOICE, "assistant-only-loss", "true|false",                                                       \
+         .offset = offsetof(type, data.assistant_only_loss),                                                         \
+         .help =                                                                                                     \
+             "only what the assistant says is learned, and the token that ends it; false: everything is"},           \
+        {TUFF_ARG_CHOICE, "truncation-side", "right|left", .offset = offsetof(type, data.truncation_side),           \
+         .help = "which end conversations lose that are longer than --max-length"},                                  \
+        {TUFF_ARG_FLAG, "packing", NULL, .offset = offsetof(type, data.packing),                                     \
+         .help =                                                                                                     \
+             "put as many conversations as fit into rows of --max-length tokens, without letting them see each "     \
+             "other; a row counts as one example of a batch"},                                                       \
+    {                                                                                                                \
+        TUFF_ARG_FLAG, "strict", NULL,                                                                               \
+            .offset = offsetof(type, data.strict),                                                                   \
+            .help = "fail at the first malformed record; else they are left out, and said"                           \
+    }
+/* What is wrong with those of conversations that were given, of a task; NULL: nothing. */
+const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task);
+/* Those of preferences. */
+#define TUFF_CLI_PREFERENCE_ROWS(type)                                                                                 \
+    {TUFF_ARG_REAL,                                                                                                    \
+     "beta",                                                                                                           \
+     "X",                                                                                                              \
+     .offset = offsetof(type, data.beta),                                                                              \
+     .low = 0,                                                                                                         \
+     .high = 1e6,                                                                                                      \
+     .help =                                                                                                           \
+         "how much a reward is for an answer that is more probable than it was before the training; of orpo how much " \
+         "the odds count beside the likelihood"},                                                                      \
+        {TUFF_ARG_REAL,                                                                                                \
+         "label-smoothing",                                                                                            \
+         "X",                                                                                                          \
+         .offset = offsetof(type, data.label_smoothing),                                                               \
+         .low = 0,                                                                                                     \
+         .high = 0.5,                                                                                                  \
+         .help = "dpo, robust: the share of pairs that are the wrong way round"},                                      \
+        {TUFF_ARG_REAL,                                                                                                \
+         "desirable-weight",                                                                                           \
+         "X",                                                                                                          \
+         .offset = offsetof(type, data.desirable_weight),                                                              \
+         .low = 0,                                                                                                     \
+         .high = 1e6,                                                                                                  \
+         .help = "kto: how much good answers count"},                                                                  \
+    {                                                                                                                  \
+        TUFF_ARG_REAL, "undesirable-weight", "X", .offset = offsetof(type, data.undesirable_weight),                   \
+                                                  .low = 0, .high = 1e6,                                               \
+                                                  .help = "kto: how much the others count"                             \
+    }
+/* The same of those of preferences. */
+const char *tuff_cli_check_preferences(const tuff_cli_data_options *options, int task);
+/* --chat-template: one of Tuff's own, a file, or one of the model's; NULL: the model's. TUFF_OK and no
+ * template: it was said why there is none. */
+tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,
+                                     tuff_chat_template **out_template);
+/* What is wrong with data that cannot be loaded; `option` as in tuff_cli_text_failed. The exit code. */
+int tuff_cli_data_failed(tuff_status status, int task, const char *option);
+
+/* What a data set holds, as rows for people, `what` before the first one. */
+void tuff_cli_report(const char *what, const char *path, const tuff_dataset *data);
+/* How many of its examples are in the data that is trained on, if any. */
+void tuff_cli_report_known(const tuff_dataset *validation, const tuff_dataset *train);
+/* The same as a JSON object; `train` NULL: there is nothing that it could have in common with. */
+void tuff_cli_report_json(FILE *out, const tuff_dataset *data, const tuff_dataset *train);
+
 /* Loads a model, and where there is an adapter (NULL: none) with a head of its own, the model with that:
  * which of the two is to be used. Both are destroyed by the caller, the adapted one first, also after a
  * failure. */
@@ -215,9 +319,10 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
 /* Tokens of a block: as wanted, else 1024 or the model's context if that is less. */
 int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted);
 
-/* False, saying how to get its files, for a name of the Hugging Face hub that is no path here. Other paths
- * are left to the library. */
+/* False, saying how to get its files, for a name of the Hugging Face hub that is no path here. Other paths,
+ * and NULL, are left to the library. */
 bool tuff_cli_model_is_there(const char *path);
+bool tuff_cli_adapter_is_there(const char *path);
 
 /* The library's error when a text cannot be loaded; `option` insists on taking JSON for text. The exit code.
  */
@@ -258,6 +363,9 @@ const tuff_watch *tuff_cli_watch(void);
  * else a line now and then of what takes long. */
 void tuff_cli_watch_shown(const tuff_cli_common *common);
 
+/* Told by the watch while a training's step lasts: what is seen of it stays current. */
+void tuff_cli_progress_tick(const tuff_progress *progress);
+
 /* ---- the machine */
 
 bool tuff_cli_is_terminal(FILE *stream);
@@ -266,6 +374,11 @@ bool tuff_cli_is_terminal(FILE *stream);
 FILE *tuff_cli_memory_stream(char **text, size_t *size);
 /* Columns of the terminal behind a stream; 0 where there is none. */
 int tuff_cli_columns(FILE *stream);
+/* Whether it is a terminal that shows colours, and nobody has asked for none (NO_COLOR). */
+bool tuff_cli_has_colour(FILE *stream);
+/* From now on a terminal that changes its size is noticed; whether it did since this was last asked. */
+void tuff_cli_catch_resize(void);
+bool tuff_cli_resized(void);
 double tuff_cli_seconds(void); /* monotonic */
 bool tuff_cli_exists(const char *path);
 bool tuff_cli_is_directory(const char *path);

@@ -108,6 +108,8 @@ static const tuff_args base_spec = {
         "that it has not ended.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff conform --device radeon --report report.html\n"
+                "tuff conform --all-devices --level full --json run.jsonl",
 };
 
 static bool is_for_a_run(const options *o)

@@ -41,7 +41,7 @@ static const tuff_arg items[] = {
      .value = "DIR",
      .offset = offsetof(convert_options, adapter),
      .help =
-         "merge this adapter, of PEFT or a .gguf file: the result has it in its weights and needs no adapter. LoRA and IA3 can be merged; a "
+         "merge this adapter, of PEFT or a .gguf file: the result has it in its weights and needs no adapter. LoRA, VeRA and IA3 can be merged; a "
          "quantized model needs a --dtype then, since its weights become others"},
     {.kind = TUFF_ARG_TEXT,
      .name = "base",
@@ -101,6 +101,8 @@ static const tuff_args spec = {
         "type. The result appears whole or not at all.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff convert MODEL --to gguf --dtype q4_k_m --output model-q4_k_m.gguf\n"
+                "tuff convert MODEL --adapter pirate-lora --to hf --output merged",
 };
 
 /* Files that --overwrite does not mean: the text, what a directory has beside its weights. Results end in

@@ -28,12 +28,39 @@ tuff_status tuff_cli_load_adapted(const char *path, const char *adapter, tuff_mo
     return status;
 }
 
+static bool is_own(const char *name)
+{
+    for (size_t i = 0; tuff_chat_template_name(i); i++)
+        if (strcmp(tuff_chat_template_name(i), name) == 0) return true;
+    return false;
+}
+
+tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,
+                                     tuff_chat_template **out_template)
+{
+    const tuff_tokenizer *tokenizer;
+    tuff_status status = tuff_model_get_tokenizer(model, &tokenizer);
+    if (status != TUFF_OK) return status;
+    if (name && is_own(name)) return tuff_chat_template_named(name, tokenizer, out_template);
+    if (name && !tuff_cli_exists(name) && strchr(name, '/')) {
+        tuff_cli_say("tuff: --chat-template %s: there is no such file", name);
+        return TUFF_OK;
+    }
+    if (!name || !tuff_cli_exists(name)) return tuff_chat_template_of_model(model, name, out_template);
+    char *text = tuff_cli_read_text(name);
+    if (text) status = tuff_chat_template_create(text, strlen(text), tokenizer, out_template);
+    free(text);
+    return status;
+}
+
 tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int task,
                                const tuff_cli_data_options *o, int64_t block, bool allow_json, bool training,
                                const tuff_dataset *like, tuff_dataset **out_dataset)
 {
+    static const char *const formats[] = {NULL, "messages", "sharegpt", "completion", "alpaca"};
     static const char *const problems[] = {NULL, "regression", "single_label_classification",
                                            "multi_label_classification"};
+    char loss[16];
     tuff_data_params p = TUFF_DATA_PARAMS_INIT;
     p.task = tuff_cli_task_name(task);
     p.training = training;
@@ -52,5 +79,63 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
     p.problem_type = problems[o->problem];
     p.source_prefix = o->source_prefix;
     p.watch = tuff_cli_watch();
-    return tuff_dataset_load(model, path, &p, out_dataset);
+    p.chat_template_kwargs = o->chat_template_kwargs;
+    p.conversation_format = formats[o->conversation_format];
+    p.loss_on_prompts = o->assistant_only_loss != 0;
+    p.truncate_left = o->truncation_side != 0;
+    p.packing = o->packing;
+    p.strict = o->strict;
+    p.loss = word(TUFF_CLI_PREFERENCES, o->preference, loss, sizeof loss);
+    p.beta = o->beta;
+    p.label_smoothing = o->label_smoothing;
+    p.desirable_weight = o->desirable_weight;
+    p.undesirable_weight = o->undesirable_weight;
+    tuff_chat_template *template = NULL;
+    tuff_status status = TUFF_OK;
+    if (o->chat_template) status = tuff_cli_choose_template(o->chat_template, model, &template);
+    if (status == TUFF_OK && o->chat_template && !template) return TUFF_CANCELLED; /* it was said why */
+    p.chat_template = template;
+    if (status == TUFF_OK) status = tuff_dataset_load(model, path, &p, out_dataset);
+    tuff_chat_template_destroy(&template);
+    return status;
+}
+
+int tuff_cli_task_of_file(const char *path)
+{
+    const char *task;
+    if (tuff_data_recognize(path, &task) == TUFF_BAD_FORMAT) {
+        tuff_cli_failed();
+        return -1;
+    }
+    return task && strcmp(task, "sft") == 0 ? TUFF_CLI_SFT : TUFF_CLI_CAUSAL_LM;
+}
+
+const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int task)
+{
+    const bool sft = o->conversation_format || o->assistant_only_loss || o->packing;
+    const bool all = o->chat_template || o->chat_template_kwargs || o->truncation_side || o->strict;
+    if (sft && task == TUFF_CLI_PREFERENCE)
+        return "--conversation-format, --assistant-only-loss and --packing are of --task sft";
+    if ((sft || all) && task != TUFF_CLI_SFT && task != TUFF_CLI_PREFERENCE)
+        return "options of conversations are of --task sft and preference";
+    return NULL;
+}
+
+const char *tuff_cli_check_preferences(const tuff_cli_data_options *o, int task)
+{
+    const bool given = o->preference || o->beta != 0.1 || o->label_smoothing > 0 ||
+                       o->desirable_weight != 1 || o->undesirable_weight != 1;
+    if (!given || task == TUFF_CLI_PREFERENCE) return NULL;
+    return "--loss dpo and its kin, --beta, --label-smoothing, --desirable-weight and --undesirable-weight are of --task "
+           "preference";
+}
+
+int tuff_cli_data_failed(tuff_status status, int task, const char *option)
+{
+    if (status == TUFF_CANCELLED) return TUFF_EXIT_FAILED; /* it was said why */
+    if (task == TUFF_CLI_CAUSAL_LM) return tuff_cli_text_failed(status, option);
+    if ((task != TUFF_CLI_SFT && task != TUFF_CLI_PREFERENCE) || status != TUFF_NOT_FOUND)
+        return tuff_cli_failed();
+    tuff_cli_say("tuff: %s by --chat-template, such as chatml", tuff_error_message());
+    return TUFF_EXIT_FAILED;
 }

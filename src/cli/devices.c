@@ -20,6 +20,8 @@ static const tuff_args spec = {
         "name is a name for --device. A kernel is tested before its first use on a device; what was found is listed below the table.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff devices\n"
+                "tuff devices --json",
 };
 
 static void print_json(const tuff_device_info *list, size_t count)

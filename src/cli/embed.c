@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 
-enum { FORMAT_JSON, FORMAT_CSV };
+enum { FORMAT_JSON, FORMAT_CSV, FORMAT_NPY, FORMAT_RAW };
 typedef struct embed_options {
     tuff_cli_common common;
     const char *model, *file, *output, *field, *adapter, *prompt, *prompt_name;
@@ -29,8 +29,9 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "output", "FILE", AT(output),
      .help =
          "with --file: where the vectors go, a NumPy array (.npy). A small .origin.json beside it tells of which records "
-         "they are. Interrupted, the same command goes on where it stopped"},
-    {TUFF_ARG_CHOICE, "format", "json|csv", AT(format), .help = "how vectors are printed, a line each"},
+         "and which model they are. Interrupted, the same command goes on where it stopped"},
+    {TUFF_ARG_CHOICE, "format", "json|csv|npy|raw", AT(format),
+     .help = "how vectors are printed: a line each, or all as a NumPy array or as its numbers alone (f32)"},
     {TUFF_ARG_CHOICE, "type", "f32|f16|int8|binary", AT(type),
      .help =
          "how numbers are stored in --output; int8 scales each vector by its largest number, binary keeps signs"},
@@ -70,11 +71,19 @@ static const tuff_args spec = {
     .about = "Turns texts into vectors.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff embed --model MODEL --text \"a sentence\"\n"
+                "tuff embed --model MODEL --file docs.jsonl --field body --output vectors.npy",
     .notes =
         "What depends on what:\n"
         "  A text's vector is the same, bit for bit, alone or among others, whatever --batch-tokens and --threads "
-        "are. Another device or version may round it differently.\n",
+        "are. Another device or version may round it differently. A special token that is spelled out in a text "
+        "([SEP]) is text, where sentence-transformers takes it for the token.\n",
 };
+
+static bool is_binary(const embed_options *o)
+{
+    return o->format == FORMAT_NPY || o->format == FORMAT_RAW;
+}
 
 static bool check(const embed_options *o)
 {
@@ -93,6 +102,8 @@ static bool check(const embed_options *o)
         wrong = "--chunk-overlap needs --chunk N";
     else if (o->chunk && o->pooling == TUFF_POOLING_NONE)
         wrong = "--chunk gives a vector per chunk, --pooling none one per token: give one of both";
+    else if (is_binary(o) && o->texts.count && tuff_cli_is_terminal(stdout))
+        wrong = "--format npy and raw are no text for a terminal: send them on, as in > FILE";
     else if (o->prompt && o->prompt_name)
         wrong = "give --prompt or --prompt-name, not both";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff embed --help)", wrong);
@@ -111,8 +122,26 @@ static const char *find_prompt(const embed_options *o, const tuff_embedder *embe
     return prompt;
 }
 
+/* What stands before all vectors: the head of a .npy file of version 1.0. */
+static void print_head(const embed_options *o, size_t rows, size_t columns)
+{
+    enum { HEAD = 128, BEFORE = 10 };
+    char head[HEAD + 1];
+    if (o->format != FORMAT_NPY) return;
+    int size = snprintf(head, sizeof head,
+                        "\x93NUMPY%c%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", 1,
+                        0, HEAD - BEFORE, 0, rows, columns);
+    memset(head + size, ' ', (size_t)(HEAD - 1 - size));
+    head[HEAD - 1] = '\n';
+    fwrite(head, 1, HEAD, stdout);
+}
+
 static void print_vector(const embed_options *o, const float *x, int64_t n, const char *end)
 {
+    if (is_binary(o)) {
+        fwrite(x, sizeof *x, (size_t)n, stdout);
+        return;
+    }
     if (o->format == FORMAT_JSON) putchar('[');
     for (int64_t i = 0; i < n; i++)
         printf("%s%.9g", i ? (o->format == FORMAT_JSON ? ", " : ",") : "", (double)x[i]);
@@ -134,7 +163,7 @@ static void say_truncated(const embed_options *o, int64_t truncated, const tuff_
                  (long long)tuff_embedder_max_length(embedder));
 }
 
-/* The vectors of each text's tokens: an array of arrays, or a line each. */
+/* The vectors of each text's tokens: an array of arrays, a line each, or rows of one array. */
 static int embed_tokens(const embed_options *o, tuff_embedder *embedder, const char *prompt)
 {
     const size_t d = (size_t)tuff_embedder_dimensions(embedder);
@@ -147,6 +176,10 @@ static int embed_tokens(const embed_options *o, tuff_embedder *embedder, const c
         tuff_embed_tokens(embedder, o->texts.items, NULL, o->texts.count, &params, counts, &vectors, &result);
     if (status != TUFF_OK) return interrupted_or_failed(status);
     const float *at = vectors;
+    size_t rows = 0;
+    for (size_t i = 0; i < o->texts.count; i++)
+        rows += counts[i];
+    print_head(o, rows, d);
     for (size_t i = 0; i < o->texts.count; i++) {
         if (o->format == FORMAT_JSON) putchar('[');
         for (size_t k = 0; k < counts[i]; k++, at += d) {
@@ -173,12 +206,29 @@ static int embed_texts(const embed_options *o, tuff_embedder *embedder, const ch
     params.prompt = prompt;
     tuff_status status =
         tuff_embed(embedder, o->texts.items, NULL, o->texts.count, &params, vectors, &result);
+    if (status == TUFF_OK) print_head(o, o->texts.count, (size_t)d);
     for (size_t i = 0; i < o->texts.count && status == TUFF_OK; i++)
         print_vector(o, vectors + i * (size_t)d, d, "\n");
     free(vectors);
     if (status != TUFF_OK) return interrupted_or_failed(status);
     say_truncated(o, result.truncated, embedder);
     return TUFF_EXIT_OK;
+}
+
+/* Queries get the model's prompt for them from tuff search; documents get theirs where it is asked for. */
+static void say_document_prompt(const embed_options *o, const tuff_embedder *embedder)
+{
+    static const char *const names[] = {"document", "passage", "corpus"};
+    if (o->prompt || o->prompt_name || o->common.quiet || tuff_embedder_prompt(embedder, NULL)) return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *prompt = tuff_embedder_prompt(embedder, names[i]);
+        if (!prompt || !*prompt) continue;
+        tuff_cli_say(
+            "tuff: the model has a prompt for documents that are searched, which is not put before them unless "
+            "--prompt-name %s is given",
+            names[i]);
+        return;
+    }
 }
 
 static int embed_file(const embed_options *o, tuff_embedder *embedder, const char *prompt)
@@ -191,6 +241,7 @@ static int embed_file(const embed_options *o, tuff_embedder *embedder, const cha
     params.restart = o->restart;
     params.chunk = o->chunk;
     params.overlap = o->overlap;
+    say_document_prompt(o, embedder);
     double began = tuff_cli_seconds();
     tuff_status status = tuff_embed_file(embedder, o->file, o->output, &params, &result);
     tuff_cli_show_line("");
@@ -244,8 +295,11 @@ int tuff_cli_embed(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
-    if (options.output && !tuff_cli_can_create(options.output, false)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+        return TUFF_EXIT_FAILED;
+    const char *const inputs[] = {options.model, options.file, options.adapter, options.common.config};
+    if (!tuff_cli_check_output("output", options.output, inputs, sizeof inputs / sizeof *inputs))
+        return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     int code = tuff_model_load(options.model, &model) == TUFF_OK &&

@@ -1,4 +1,5 @@
 /* tuff eval */
+#include <string.h>
 #include <tuff/train.h>
 
 #include "cli/eval.h"
@@ -14,7 +15,9 @@ static const tuff_arg items[] = {
      .help =
          "causal-lm, mlm: how well texts are predicted; seq2seq: that, and how often texts are answered as they are to be; classification, token-classification, qa: how often the model is "
          "right; sts: whether vectors are near where people call texts alike; retrieval: "
-         "whether search finds what answers a query"},
+         "whether search finds what answers a query; sft: how well the assistant's answers in conversations are predicted; "
+         "preference: how often the answers that are preferred are rewarded more",
+     .preset = "sft for files of conversations, else causal-lm"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
      .help =
          "causal-lm: the text, UTF-8; sts: pairs of texts with scores, else records: as JSON (.jsonl, .json), CSV or TSV"},
@@ -24,6 +27,11 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "an adapter to apply, of PEFT or a .gguf file"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks or examples that run at once"},
     TUFF_CLI_DATA_ROWS(eval_options),
+    TUFF_CLI_CONVERSATION_ROWS(eval_options),
+    {.kind = TUFF_ARG_GROUP, .name = "Of preference:"},
+    {TUFF_ARG_CHOICE, "loss", TUFF_CLI_PREFERENCES, AT(data.preference),
+     .help = "what the adapter was trained by; all but orpo are measured from the model without the adapter"},
+    TUFF_CLI_PREFERENCE_ROWS(eval_options),
     {.kind = TUFF_ARG_GROUP, .name = "Of causal-lm:"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
@@ -67,6 +75,8 @@ static const tuff_args spec = {
     .about = "Measures how well a model predicts a text, or how good its vectors are.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff eval --model MODEL --file text.txt\n"
+                "tuff eval --task classification --model out --file test.tsv --text-field sentence --json",
     .notes =
         "How it is counted:\n"
         "  causal-lm: the text becomes one stream of tokens (special tokens spelled out in it are seen, none are added), cut "
@@ -77,6 +87,10 @@ static const tuff_args spec = {
         "  seq2seq: loss and perplexity of the tokens of targets, each given those before it and the source; accuracy is the "
         "share of them that are the most probable ones there, exact_match the share of targets that the model answers by "
         "itself, always taking the most probable token: the same text, but for white space around it.\n"
+        "  sft: the tokens that the assistant says, and those that end answers, given what stands before them: loss, perplexity, "
+        "and as accuracy the share of them that are the most probable ones there.\n"
+        "  preference: the loss, and the means of rewards, their margins, how often the chosen answer has the larger one "
+        "(rewards/accuracies), and of the logarithms of the answers' probabilities, as TRL counts them.\n"
         "  mlm: loss and perplexity of the tokens that are hidden, which are the same in every run.\n"
         "  classification, token-classification: accuracy and the mean F1 of the classes (of token-classification, of each "
         "word's first token); of several labels, the F1 of all together as well; of numbers mse and the correlations.\n"
@@ -89,23 +103,27 @@ static const tuff_args spec = {
 
 static void print_result(const eval_options *o, const tuff_eval_result *r, int64_t block)
 {
-    const char *counted = o->task == TUFF_CLI_CAUSAL_LM ? "tokens" : "labels";
+    const bool tokens = o->task == TUFF_CLI_CAUSAL_LM || o->task == TUFF_CLI_SFT;
+    const char *counted = tokens ? "tokens" : "labels";
     tuff_eval_figure all[TUFF_EVAL_FIGURES + 2] = {{"loss", r->loss}, {"perplexity", r->perplexity}};
     size_t n = r->perplexity > 0 ? 2 : 1;
     for (int64_t i = 0; i < r->count; i++)
         all[n++] = r->figures[i];
+    int width = 12;
+    for (size_t i = 0; i < n; i++)
+        if ((int)strlen(all[i].name) >= width) width = (int)strlen(all[i].name) + 1;
     for (size_t i = 0; i < n; i++) {
         if (o->common.json) {
             printf("%s\"%s\": ", i ? ", " : "{", all[i].name);
             tuff_cli_json_number(stdout, all[i].value);
         } else {
-            printf("%-12s%.*f\n", all[i].name, i ? 4 : 6, all[i].value);
+            printf("%-*s%.*f\n", width, all[i].name, i ? 4 : 6, all[i].value);
         }
     }
     if (o->common.json)
         printf(", \"%s\": %lld", counted, (long long)r->tokens);
     else
-        printf("%-12s%s", counted, tuff_cli_count(r->tokens));
+        printf("%-*s%s", width, counted, tuff_cli_count(r->tokens));
     if (o->task == TUFF_CLI_CAUSAL_LM)
         printf(o->common.json ? ", \"block_size\": %lld" : " in blocks of %lld", (long long)block);
     puts(o->common.json ? "}" : "");
@@ -124,9 +142,8 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     int code = TUFF_EXIT_OK;
     tuff_status status = tuff_cli_load_data(model, o->file, o->task, &o->data, block,
                                             o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
-    if (status != TUFF_OK)
-        return o->task == TUFF_CLI_CAUSAL_LM ? tuff_cli_text_failed(status, "file-format")
-                                             : tuff_cli_failed();
+    if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "file-format");
+    if (o->task == TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report("data", o->file, data);
     tuff_cli_catch_interrupt();
     status = tuff_evaluate(model, device, data, &params, &result);
     if (status == TUFF_OK && o->dump_logits)
@@ -150,6 +167,15 @@ static int measure(const eval_options *o, const tuff_model *model, tuff_device *
                                          : tuff_cli_eval_embeddings(o, model, device);
 }
 
+/* What is measured where no --task says so. */
+static bool settle_task(eval_options *o)
+{
+    if (o->task >= 0) return true;
+    const bool text = !o->file || o->format == TUFF_CLI_FORMAT_TEXT || o->block_size || o->dump_logits;
+    o->task = text ? TUFF_CLI_CAUSAL_LM : tuff_cli_task_of_file(o->file);
+    return o->task >= 0;
+}
+
 static bool check(const eval_options *o)
 {
     bool search = o->task == TUFF_CLI_EVAL_RETRIEVAL;
@@ -164,6 +190,10 @@ static bool check(const eval_options *o)
         wrong = "give --file FILE";
     else if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix)
         wrong = "--source-prefix is of --task seq2seq";
+    else if (tuff_cli_check_conversations(&o->data, o->task))
+        wrong = tuff_cli_check_conversations(&o->data, o->task);
+    else if (tuff_cli_check_preferences(&o->data, o->task))
+        wrong = tuff_cli_check_preferences(&o->data, o->task);
     else if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_logits || o->block_size))
         wrong = "--dump-logits and --block-size are of --task causal-lm";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff eval --help)", wrong);
@@ -172,12 +202,13 @@ static bool check(const eval_options *o)
 
 int tuff_cli_eval(int argc, char **argv)
 {
-    eval_options options = {.batch_size = 4, .data = TUFF_CLI_DATA_DEFAULTS};
+    eval_options options = {.task = -1, .batch_size = 4, .data = TUFF_CLI_DATA_DEFAULTS};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
-    if (!check(&options)) return TUFF_EXIT_USAGE;
+    if (!settle_task(&options) || !check(&options)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+        return TUFF_EXIT_FAILED;
     const char *const inputs[] = {options.model, options.file, options.adapter};
     if (!tuff_cli_check_output("dump-logits", options.dump_logits, inputs, 3)) return TUFF_EXIT_FAILED;
     tuff_model *base = NULL, *adapted = NULL;

@@ -26,6 +26,7 @@ static const tuff_args spec = {
     .about = "Guesses the words behind the masks of a text, by a masked language model.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff fill-mask --model MODEL --text \"Paris is the [MASK] of France.\"",
     .stray = "the text as --text TEXT",
     .notes = "What is printed:\n"
              "  A line per guess, its probability first; an empty line between two masks.\n",

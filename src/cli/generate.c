@@ -5,7 +5,7 @@
 #include <tuff/generate.h>
 #include <tuff/program.h>
 
-#include "cli/generate.h"
+#include "cli/chat.h"
 
 #define AT(field) .offset = offsetof(tuff_cli_generate_options, field)
 static const tuff_arg items[] = {
@@ -13,7 +13,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
-     .help = "an adapter to apply: of PEFT LoRA, DoRA, IA3 or prompt tuning; a .gguf file with LoRA"},
+     .help =
+         "an adapter to apply: of PEFT LoRA, DoRA, VeRA, IA3, prompt or prefix tuning; a .gguf file with LoRA"},
     {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt),
      .help = "the text to continue, or, of an encoder-decoder, to answer"},
     {TUFF_ARG_TEXT, "source-prefix", "TEXT", AT(source_prefix),
@@ -28,6 +29,10 @@ static const tuff_arg items[] = {
      "texts for each prompt, each with random numbers of its own; with --num-beams the N best", "1"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 1024, "of many texts: how many are made at once",
      "8"},
+    {.kind = TUFF_ARG_GROUP,
+     .name = "To answer messages of a chat, in place of a prompt (several turns: see tuff help chat):"},
+#include "cli/said.def"
+#include "cli/template.def"
 #include "cli/choosing.def"
     {.kind = TUFF_ARG_GROUP, .name = "To search for the most probable text:"},
     {TUFF_ARG_INT, "num-beams", "N", AT(num_beams), 1, 256,
@@ -77,7 +82,7 @@ static const tuff_arg items[] = {
 };
 static const tuff_args spec = {
     .verb = "generate",
-    .usage = "--model PATH (--prompt TEXT | --prompt-file FILE | --file FILE) [options]",
+    .usage = "--model PATH (--prompt TEXT | --prompt-file FILE | --file FILE | --messages FILE) [options]",
     .stray = "a model as --model PATH, a prompt as --prompt TEXT, in quotes",
     .about =
         "Continues a prompt. The prompt and then the new text, as it is made, go to standard output; the speed to "
@@ -85,6 +90,9 @@ static const tuff_args spec = {
         "each when it is done, and Ctrl-C keeps those that are.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples =
+        "tuff generate --model MODEL --prompt \"Once upon a time\" --max-new-tokens 200 --temperature 0.8 --top-p 0.95\n"
+        "tuff generate --model MODEL --file prompts.jsonl --field question --json",
 };
 
 enum { PROMPT_LIMIT = 64 << 20 };
@@ -263,6 +271,7 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
     params.early_stopping = (tuff_early_stopping)o->early_stopping;
     params.min_length = o->min_length;
     params.max_length = o->max_length;
+    params.no_special = o->rendered;
     return params;
 }
 
@@ -300,6 +309,21 @@ static int generate(const tuff_cli_generate_options *o, tuff_generator *generato
     return code;
 }
 
+/* --messages: the chat as the model's template writes it, with what an answer begins with. */
+static bool render(tuff_cli_generate_options *o, const tuff_model *model, text *out)
+{
+    chat c = {.o = o};
+    tuff_chat_text *rendered = NULL;
+    bool ok = tuff_cli_chat_begin(&c) && tuff_cli_chat_template(&c, model);
+    if (ok && tuff_cli_chat_render(&c, &rendered) != TUFF_OK) ok = tuff_cli_failed() == TUFF_EXIT_OK;
+    ok = ok && append(out, rendered->data, rendered->size);
+    o->rendered = true;
+    tuff_chat_text_destroy(&rendered);
+    tuff_chat_template_destroy(&c.template);
+    tuff_cli_chat_free(&c);
+    return ok;
+}
+
 static bool is_many(const tuff_cli_generate_options *o)
 {
     return o->file || o->num_return_sequences > 1;
@@ -322,7 +346,7 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     if (status == TUFF_OK) status = tuff_model_get_tokenizer(model, &tokenizer);
     if (status == TUFF_OK) status = tuff_generator_create(model, device, &params, &generator);
     if (status == TUFF_OK)
-        code = generate(o, generator, prompt, !info.encoder_decoder, tokenizer);
+        code = generate(o, generator, prompt, !info.encoder_decoder && !o->messages, tokenizer);
     else if (status == TUFF_CANCELLED && tuff_cli_interrupted())
         tuff_cli_say("tuff: interrupted before the first token");
     else
@@ -334,7 +358,7 @@ static int one(const tuff_cli_generate_options *o, const tuff_model *model, tuff
     return code;
 }
 
-static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
+static int with_prompt(tuff_cli_generate_options *o, text *prompt)
 {
     int code = TUFF_EXIT_FAILED;
     tuff_cli_biases biases = {.count = 0};
@@ -346,7 +370,8 @@ static int with_prompt(tuff_cli_generate_options *o, const text *prompt)
     tuff_cli_catch_interrupt();
     if (status != TUFF_OK)
         tuff_cli_failed();
-    else if (!tuff_cli_generate_biases(o, model, &biases) || !tuff_cli_generate_settle(o, model))
+    else if ((o->messages && !render(o, model, prompt)) || !tuff_cli_generate_biases(o, model, &biases) ||
+             !tuff_cli_generate_settle(o, model))
         code = TUFF_EXIT_FAILED;
     else if (is_many(o))
         code = tuff_cli_generate_many(o, model, device, prompt->data, prompt->size);
@@ -378,11 +403,15 @@ bool tuff_cli_generate_eos_ids(tuff_cli_generate_options *o, const char *verb)
 static bool check(tuff_cli_generate_options *o)
 {
     const char *wrong = NULL;
-    int sources = !!o->prompt + !!o->prompt_file + !!o->file;
+    int sources = !!o->prompt + !!o->prompt_file + !!o->file + !!o->messages;
     if (sources == 0)
-        wrong = "needs one of --prompt, --prompt-file and --file";
+        wrong = "needs one of --prompt, --prompt-file, --file and --messages";
     else if (sources > 1)
-        wrong = "needs one of --prompt, --prompt-file and --file, not several";
+        wrong = "needs one of --prompt, --prompt-file, --file and --messages, not several";
+    else if (!o->messages && (o->system || o->tools || o->template || o->variables))
+        wrong = "takes --system, --tools, --chat-template and --chat-template-kwargs with --messages";
+    else if (o->messages && o->source_prefix)
+        wrong = "takes no --source-prefix with --messages";
     else if (o->num_beams > 1 && o->logprobs >= 0)
         wrong = "gives no --logprobs with --num-beams";
     else if (o->profile.given && is_many(o))
@@ -398,9 +427,13 @@ int tuff_cli_generate(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
-    const char *const inputs[] = {options.model, options.prompt_file, options.file, options.adapter};
-    if (!tuff_cli_check_output("profile", options.profile.value, inputs, 4)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+        return TUFF_EXIT_FAILED;
+    const char *const inputs[] = {options.model,        options.prompt_file, options.file,
+                                  options.adapter,      options.messages,    options.tools,
+                                  options.common.config};
+    if (!tuff_cli_check_output("profile", options.profile.value, inputs, sizeof inputs / sizeof *inputs))
+        return TUFF_EXIT_FAILED;
     text prompt = {0};
     bool ok = true;
     if (options.prompt)

@@ -16,6 +16,7 @@ typedef struct tuff_cli_biases {
     size_t count, owned_count, number_count;
     tuff_logit_bias *models, *all;
     size_t model_count, all_count;
+    const char *const *stops; /* the model's stop texts, where no others were given */
 } tuff_cli_biases;
 
 /* The tokens of a text; the `top` of each is set at its end. */
@@ -31,6 +32,7 @@ enum { TUFF_CLI_UNSET = -1000 };
 typedef struct tuff_cli_generate_options {
     tuff_cli_common common;
     const char *model, *prompt, *prompt_file, *file, *field, *adapter, *source_prefix;
+    const char *template, *variables, *system, *messages, *tools; /* of chats */
     double temperature, top_p, min_p, typical_p;
     double repetition_penalty, frequency_penalty, presence_penalty;
     int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size;
@@ -44,6 +46,7 @@ typedef struct tuff_cli_generate_options {
     double length_penalty;
     int early_stopping;
     bool ignore_eos, ignore_generation_config, cache_f16, invariant, exact;
+    bool rendered; /* the prompt has its special tokens spelled out */
     tuff_arg_optional profile;
 } tuff_cli_generate_options;
 

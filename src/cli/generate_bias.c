@@ -139,6 +139,7 @@ void tuff_cli_biases_free(tuff_cli_biases *biases)
 {
     free(biases->all);
     tuff_free(biases->models);
+    tuff_free((void *)biases->stops);
     for (size_t i = 0; i < biases->owned_count; i++)
         tuff_free(biases->owned[i]);
 }

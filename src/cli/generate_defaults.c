@@ -99,6 +99,25 @@ static bool may_lack(const tuff_cli_generate_options *o, const tuff_generate_par
     return true;
 }
 
+/* The file's stop texts, where none are given. A search has none. */
+static bool settle_stops(taken *to, tuff_cli_generate_options *o, const tuff_model *model)
+{
+    size_t n;
+    if (o->stop.count || o->num_beams > 1 || o->ignore_generation_config) return true;
+    if (tuff_model_generation_stops(model, &o->biases->stops, &n) != TUFF_OK)
+        return tuff_cli_failed() == TUFF_EXIT_OK;
+    if (n > TUFF_ARG_LIST_MAX) {
+        tuff_cli_say("tuff: warning: the model has %zu stop texts; the first %d are taken", n,
+                     TUFF_ARG_LIST_MAX);
+        n = TUFF_ARG_LIST_MAX;
+    }
+    for (size_t i = 0; i < n; i++)
+        o->stop.items[i] = o->biases->stops[i];
+    o->stop.count = n;
+    if (n) tell(to, "%zu stop text%s", n, n == 1 ? "" : "s");
+    return true;
+}
+
 bool tuff_cli_generate_settle(tuff_cli_generate_options *o, const tuff_model *model)
 {
     const bool searches = may_search(o);
@@ -132,7 +151,10 @@ bool tuff_cli_generate_settle(tuff_cli_generate_options *o, const tuff_model *mo
     settle_lengths(&from_file, o, &usual);
     const size_t n = o->biases->model_count;
     if (n) tell(&from_file, "%s token bias%s", tuff_cli_count((int64_t)n), n == 1 ? "" : "es");
+    if (!settle_stops(&from_file, o, model)) return false;
     if (from_file.size && !o->common.quiet)
-        tuff_cli_say("tuff: by the model's generation_config.json: %s", from_file.text);
+        tuff_cli_say("tuff: by the model's %s: %s",
+                     tuff_cli_is_directory(o->model) ? "generation_config.json" : "general.sampling",
+                     from_file.text);
     return tuff_cli_biases_join(o->biases);
 }

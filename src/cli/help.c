@@ -34,35 +34,16 @@ void tuff_cli_paragraphs(FILE *out, const char *text)
 
 static void default_of(const tuff_arg *arg, const void *options, char *out, size_t size)
 {
-    const char *field = (const char *)options + arg->offset;
-    int64_t whole;
-    double real;
-    int choice;
+    const bool has_one =
+        arg->kind == TUFF_ARG_INT || arg->kind == TUFF_ARG_REAL || arg->kind == TUFF_ARG_CHOICE;
+    char value[64];
     out[0] = 0;
     if (arg->preset) {
         if (*arg->preset) snprintf(out, size, " (default: %s)", arg->preset);
         return;
     }
-    switch (arg->kind) {
-    case TUFF_ARG_INT:
-        memcpy(&whole, field, sizeof whole);
-        snprintf(out, size, " (default: %lld)", (long long)whole);
-        break;
-    case TUFF_ARG_REAL:
-        memcpy(&real, field, sizeof real);
-        snprintf(out, size, " (default: %g)", real);
-        break;
-    case TUFF_ARG_CHOICE: {
-        memcpy(&choice, field, sizeof choice);
-        const char *word = arg->value;
-        for (int i = 0; i < choice; i++)
-            word += strcspn(word, "|") + 1;
-        snprintf(out, size, " (default: %.*s)", (int)strcspn(word, "|"), word);
-        break;
-    }
-    default:
-        break;
-    }
+    if (has_one && tuff_args_value(arg, options, value, sizeof value))
+        snprintf(out, size, " (default: %s)", value);
 }
 
 /* An option with its value; the words of a long choice go on under the first of them. Where the line ends. */
@@ -104,6 +85,46 @@ static void print_option(const tuff_arg *arg, const void *options)
     tuff_cli_wrap(stdout, width, text, column, column);
 }
 
+/* Bytes of the next word; what is in quotes is one, and so is an option with its value. */
+static int word_of(const char *text)
+{
+    int size = 0;
+    bool option = strncmp(text, "--", 2) == 0;
+    for (char quote = 0; text[size] && text[size] != '\n'; size++)
+        if (text[size] == quote)
+            quote = 0;
+        else if (!quote && (text[size] == '"' || text[size] == '\''))
+            quote = text[size];
+        else if (!quote && text[size] == ' ') {
+            if (!option || strncmp(text + size, " --", 3) == 0) break;
+            option = false;
+        }
+    return size;
+}
+
+/* Commands, which can be copied also where they do not fit in a line. */
+static void print_examples(const char *text)
+{
+    enum { INDENT = 2, DEEPER = 6, BACKSLASH = 2 };
+    const int width = width_of(stdout);
+    while (*text) {
+        int at = printf("%*s", INDENT, "");
+        for (bool begun = false; *text && *text != '\n'; begun = true) {
+            const int size = word_of(text);
+            if (begun && at + 1 + size + BACKSLASH > width) {
+                printf(" \\\n");
+                at = printf("%*s", DEEPER, "");
+            } else if (begun)
+                at += printf(" ");
+            at += printf("%.*s", size, text);
+            text += size;
+            text += *text == ' ';
+        }
+        putchar('\n');
+        text += *text == '\n';
+    }
+}
+
 void tuff_args_help(const tuff_args *args, const void *options)
 {
     char usage[256];
@@ -119,7 +140,11 @@ void tuff_args_help(const tuff_args *args, const void *options)
             print_option(&args->items[i], options);
     }
     print_option(&(tuff_arg){.kind = TUFF_ARG_FLAG, .name = "help", .help = "print this help"}, options);
-    if (!args->notes) return;
-    putchar('\n');
-    tuff_cli_paragraphs(stdout, args->notes);
+    if (args->notes) {
+        putchar('\n');
+        tuff_cli_paragraphs(stdout, args->notes);
+    }
+    if (!args->examples) return;
+    puts("\nExamples:");
+    print_examples(args->examples);
 }

@@ -31,6 +31,8 @@ static const tuff_args spec = {
         "Works on files of unknown architectures too, and says whether Tuff can run the model.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples = "tuff inspect MODEL\n"
+                "tuff inspect model.gguf --tensors",
 };
 
 int tuff_cli_inspect(int argc, char **argv)

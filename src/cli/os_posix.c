@@ -44,6 +44,36 @@ int tuff_cli_columns(FILE *stream)
     return 80;
 }
 
+bool tuff_cli_has_colour(FILE *stream)
+{
+    const char *none = getenv("NO_COLOR"), *kind = getenv("TERM");
+    return tuff_cli_is_terminal(stream) && !(none && *none) && kind && *kind && strcmp(kind, "dumb") != 0;
+}
+
+static volatile sig_atomic_t resized;
+
+static void note_resize(int number)
+{
+    (void)number;
+    resized = 1;
+}
+
+void tuff_cli_catch_resize(void)
+{
+    struct sigaction action = {.sa_handler = note_resize, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+#ifdef SIGWINCH
+    sigaction(SIGWINCH, &action, NULL);
+#endif
+}
+
+bool tuff_cli_resized(void)
+{
+    const bool was = resized != 0;
+    resized = 0;
+    return was;
+}
+
 double tuff_cli_seconds(void)
 {
     struct timespec now;

@@ -64,7 +64,7 @@ int tuff_cli_with_predictor(const tuff_cli_predict *o, int64_t guesses,
                                        const tuff_tokenizer *tokenizer))
 {
     tuff_cli_begin(&o->common);
-    if (!tuff_cli_model_is_there(o->model)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(o->model) || !tuff_cli_adapter_is_there(o->adapter)) return TUFF_EXIT_FAILED;
     tuff_model *base = NULL, *adapted = NULL;
     const tuff_model *model = NULL;
     tuff_device *device = NULL;

@@ -8,11 +8,12 @@
 
 enum { PATH_SIZE = 4096 };
 
-/* How the files of a model or an adapter begin, as far as Tuff reads or writes them, and how others end. */
+/* How the files of a model, an adapter or a checkpoint begin, as far as Tuff reads or writes them, and how
+ * others end. */
 static const char *const beginnings[] = {
-    "model",         "pytorch_model",  "config",       "generation_config", "tokenizer", "vocab",
-    "merges",        "special_tokens", "added_tokens", "chat_template",     "adapter_",  "modules",
-    "sentence_bert", "spiece",         "sentencepiece"};
+    "model",         "pytorch_model",  "config",        "generation_config", "tokenizer", "vocab",
+    "merges",        "special_tokens", "added_tokens",  "chat_template",     "adapter_",  "modules",
+    "sentence_bert", "spiece",         "sentencepiece", "trainer_state",     "optimizer", "run.json"};
 static const char *const weights[] = {".safetensors", ".bin", ".gguf"};
 static const char *const endings[] = {".model", ".tiktoken"};
 

@@ -16,7 +16,8 @@ typedef struct search_options {
 #define AT(member) .offset = offsetof(search_options, member)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
-    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "the model that made the vectors", .required = true},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model),
+     .help = "the model that made the vectors; another one is refused", .required = true},
     {TUFF_ARG_TEXT, "index", "FILE", AT(index), .help = "the vectors, as `tuff embed` writes them (.npy)",
      .required = true},
     {TUFF_ARG_LIST, "query", "TEXT", AT(queries), .help = "what to look for; may be given again"},
@@ -47,6 +48,8 @@ static const tuff_args spec = {
     .about = "Finds the texts nearest to a query among vectors that `tuff embed` made.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples =
+        "tuff search --model MODEL --index vectors.npy --docs docs.jsonl --field body --query \"what to look for\" -k 5",
     .notes =
         "How it is found:\n"
         "  Every vector is compared with the query; nothing is approximate. The score is the cosine where vectors "
@@ -222,6 +225,14 @@ static bool read_docs(work *w, size_t count)
     return false;
 }
 
+/* By what is kept beside the vectors, where it is. */
+static bool is_of_the_model(const work *w)
+{
+    tuff_status status = tuff_embedder_check(w->embedder, w->o->index);
+    if (status != TUFF_OK && status != TUFF_NOT_FOUND) tuff_cli_failed();
+    return status == TUFF_OK || status == TUFF_NOT_FOUND;
+}
+
 static int find(work *w)
 {
     const search_options *o = w->o;
@@ -229,7 +240,7 @@ static int find(work *w)
     bool found = false;
     tuff_embed_params params = TUFF_EMBED_PARAMS_INIT;
     params.prompt = find_prompt(w, &found);
-    if (!found || !reserve(w)) return TUFF_EXIT_FAILED;
+    if (!found || !is_of_the_model(w) || !reserve(w)) return TUFF_EXIT_FAILED;
     size_t count = 0;
     if (tuff_embed(w->embedder, o->queries.items, NULL, n, &params, w->queries, NULL) != TUFF_OK ||
         look(w, &count) != TUFF_OK)
@@ -340,7 +351,8 @@ int tuff_cli_search(int argc, char **argv)
     if (wrong) tuff_cli_say("tuff: %s (see: tuff search --help)", wrong);
     if (wrong) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+        return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     int code = tuff_model_load(options.model, &model) == TUFF_OK &&

@@ -68,9 +68,9 @@ void tuff_cli_json_number(FILE *out, double value)
 static char *next_buffer(size_t *out_size)
 {
     static char buffers[8][40];
-    static unsigned turn;
+    static unsigned next;
     *out_size = sizeof buffers[0];
-    return buffers[turn++ % 8];
+    return buffers[next++ % 8];
 }
 
 const char *tuff_cli_count(int64_t n)

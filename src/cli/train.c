@@ -6,17 +6,20 @@
 
 typedef struct run {
     const tuff_cli_train_options *options;
+    tuff_cli_train_options *given; /* what run.json is to have */
     tuff_model *model;
     tuff_device *device;
     tuff_dataset *train, *validation;
     tuff_trainer *trainer;
     tuff_stage *stage; /* of the output directory, from before anything is loaded until all is saved */
     tuff_cli_log log;
+    tuff_cli_page report;
     tuff_cli_progress progress;
     tuff_train_step last;
     tuff_eval_result evaluated;
     int64_t evaluated_at; /* step; -1: never */
     tuff_cli_health health;
+    tuff_cli_samples samples;
     tuff_cli_checkpoints checkpoints;
     int64_t tokens; /* of the steps before this process's */
     bool diverged;  /* too many steps were not finite: the training failed */
@@ -36,7 +39,8 @@ static bool open_output(const tuff_cli_train_options *o, bool in_place, tuff_sta
     }
     /* from here on nobody else writes there */
     if (!tuff_cli_can_create(o->output_dir, true)) return false;
-    if (tuff_stage_open(o->output_dir, out_stage) != TUFF_OK) return tuff_cli_failed() == TUFF_EXIT_OK;
+    if (!o->dry_run && tuff_stage_open(o->output_dir, out_stage) != TUFF_OK)
+        return tuff_cli_failed() == TUFF_EXIT_OK;
     bool model = tuff_cli_holds_model(o->output_dir), adapter = tuff_cli_holds_adapter(o->output_dir);
     if (o->lora_rank || o->peft_type ? model : adapter) {
         tuff_cli_say("tuff: --output-dir %s holds %s, and %s is to be written; choose another", o->output_dir,
@@ -54,8 +58,9 @@ static bool open_output(const tuff_cli_train_options *o, bool in_place, tuff_sta
 
 static bool check_other_outputs(const tuff_cli_train_options *o)
 {
-    const char *const inputs[] = {o->model,     o->train_file,   o->validation_file, o->output_dir,
-                                  o->eval_docs, o->eval_queries, o->eval_qrels,      o->resume};
+    const char *const inputs[] = {o->model,      o->train_file, o->validation_file,
+                                  o->output_dir, o->eval_docs,  o->eval_queries,
+                                  o->eval_qrels, o->resume,     o->common.config};
     enum { INPUTS = sizeof inputs / sizeof inputs[0] };
     static const char *const names[] = {"dump-batches", "profile", "log-file"};
     const char *const outputs[] = {o->dump_batches, o->profile.value, o->log_file};
@@ -79,57 +84,6 @@ static bool check_space(const run *r, const tuff_train_memory *m)
     tuff_cli_say("tuff: --output-dir %s has %s free, the result needs %s", directory, tuff_cli_bytes(there),
                  tuff_cli_bytes(needed));
     return false;
-}
-
-/* Gradients lie in the arena, or in buffers of their own when they are summed over several batches. */
-static void print_memory(const tuff_train_memory *m, bool verbose)
-{
-    bool apart = m->gradients_apart;
-    tuff_cli_row("memory", "weights %s + optimizer %s%s%s + arena %s%s%s + transfers %s = %s",
-                 tuff_cli_bytes(m->weights), tuff_cli_bytes(m->optimizer), apart ? " + gradients " : "",
-                 apart ? tuff_cli_bytes(m->gradients) : "", tuff_cli_bytes(m->arena),
-                 m->evaluation ? " + evaluation " : "", m->evaluation ? tuff_cli_bytes(m->evaluation) : "",
-                 tuff_cli_bytes(m->transfers), tuff_cli_bytes(m->total));
-    if (!verbose) return;
-    if (apart)
-        tuff_cli_row("arena", "no plan of this step does with less than %s; the gradients lie beside it",
-                     tuff_cli_bytes(m->arena_bound));
-    else
-        tuff_cli_row("arena", "no plan of this step does with less than %s; the gradients, %s, lie in it",
-                     tuff_cli_bytes(m->arena_bound), tuff_cli_bytes(m->gradients));
-}
-
-static void print_setting(const run *r, const tuff_train_params *p, int64_t block, const tuff_train_memory *m)
-{
-    tuff_model_info info = TUFF_MODEL_INFO_INIT;
-    if (tuff_model_get_info(r->model, &info) != TUFF_OK) return;
-    int64_t steps = tuff_trainer_total_steps(r->trainer);
-    const char *kind = tuff_cli_trains(r->options, "lora")  ? r->options->use_dora ? " (DoRA)" : " (LoRA)"
-                       : tuff_cli_trains(r->options, "ia3") ? " (IA3)"
-                       : tuff_cli_trains(r->options, "prompt_tuning") ? " (prompt tuning)"
-                                                                      : "";
-    int64_t examples = p->per_device_train_batch_size * p->gradient_accumulation_steps;
-    tuff_cli_row("device", "%s", tuff_device_get_info(r->device)->name);
-    tuff_cli_row("model", "%s, %s parameters; %s trained%s", info.architecture, tuff_cli_count(m->parameters),
-                 tuff_cli_count(m->trained_parameters), kind);
-    bool blocks = r->options->task == TUFF_CLI_CAUSAL_LM;
-    int64_t all = tuff_dataset_blocks(r->train), whole = (all + examples - 1) / examples;
-    double epochs = blocks ? (double)(steps * examples) / (double)all : (double)steps / (double)whole;
-    if (blocks)
-        tuff_cli_row("data", "%s tokens, %s blocks of %s", tuff_cli_count(tuff_dataset_tokens(r->train)),
-                     tuff_cli_count(tuff_dataset_blocks(r->train)), tuff_cli_count(block));
-    else
-        tuff_cli_row("data", "%s examples, %s tokens", tuff_cli_count(tuff_dataset_blocks(r->train)),
-                     tuff_cli_count(tuff_dataset_tokens(r->train)));
-    if (blocks)
-        tuff_cli_row("steps", "%s of %s tokens (%lld x %lld blocks), %.3g epochs", tuff_cli_count(steps),
-                     tuff_cli_count(examples * block), (long long)p->gradient_accumulation_steps,
-                     (long long)p->per_device_train_batch_size, epochs);
-    else
-        tuff_cli_row("steps", "%s of %s examples (%lld x %lld), %.3g epochs", tuff_cli_count(steps),
-                     tuff_cli_count(examples), (long long)p->gradient_accumulation_steps,
-                     (long long)p->per_device_train_batch_size, epochs);
-    print_memory(m, r->options->common.verbose);
 }
 
 static int print_plan(const run *r)
@@ -168,9 +122,11 @@ static bool evaluate(run *r, int64_t step)
     r->checkpoints.unmeasured = status == TUFF_CANCELLED;
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
+    tuff_cli_progress_eval(&r->progress, &r->evaluated);
     if (step != r->checkpoints.logged_at) { /* else it was, before a checkpoint that was gone on from */
         r->failed = !tuff_cli_checkpoints_measured(&r->checkpoints, step, &r->evaluated, &r->stopped);
         tuff_cli_log_eval(&r->log, step, &r->evaluated);
+        tuff_cli_page_eval(&r->report, step, &r->evaluated);
         r->checkpoints.logged_at = step;
     }
     if (!r->options->common.quiet)
@@ -183,7 +139,15 @@ static bool evaluate(run *r, int64_t step)
 
 static tuff_cli_run_state state_of(run *r)
 {
-    return (tuff_cli_run_state){&r->health, &r->tokens};
+    return (tuff_cli_run_state){&r->health, &r->tokens, &r->samples};
+}
+
+static bool sample(run *r, int64_t step)
+{
+    const double began = tuff_cli_seconds();
+    r->failed = !tuff_cli_samples_take(&r->samples, r->trainer, step, &r->log, &r->report);
+    r->progress.spent += tuff_cli_seconds() - began;
+    return !r->failed;
 }
 
 /* One that cannot be written is said, and the training goes on. */
@@ -204,6 +168,10 @@ static bool after_step(run *r, double epoch_before, int64_t steps)
     if (tuff_cli_due(o->eval_strategy, o->eval_steps, &r->last, epoch_before, steps) &&
         !evaluate(r, r->last.step))
         return false;
+    const bool samples = o->sample_steps
+                             ? r->last.step % o->sample_steps == 0
+                             : tuff_cli_due(o->eval_strategy, o->eval_steps, &r->last, epoch_before, steps);
+    if (!r->diverged && samples && !sample(r, r->last.step)) return false;
     if (!r->diverged && tuff_cli_due(o->save_strategy, o->save_steps, &r->last, epoch_before, steps))
         save_checkpoint(r);
     return true;
@@ -212,7 +180,8 @@ static bool after_step(run *r, double epoch_before, int64_t steps)
 static bool train(run *r)
 {
     int64_t steps = tuff_trainer_total_steps(r->trainer);
-    tuff_cli_progress_begin(&r->progress, r->options->common.quiet, steps, r->options->logging_steps);
+    tuff_cli_progress_begin(&r->progress, r->options->common.quiet, r->device, r->checkpoints.step, steps,
+                            r->options->logging_steps);
     r->last.step = r->checkpoints.step;
     r->last.epoch = r->checkpoints.epoch;
     /* what is wrong with the files of a search shows now, and where it began */
@@ -221,6 +190,7 @@ static bool train(run *r)
         if (!evaluate(r, r->last.step)) return false;
         tuff_cli_checkpoints_measured_from(&r->checkpoints);
     }
+    if ((!r->last.step || r->samples.interrupted) && !sample(r, r->last.step)) return false;
     for (int64_t i = r->last.step + 1; i <= steps && !tuff_cli_interrupted() && !r->diverged && !r->stopped;
          i++) {
         const double epoch = r->last.epoch;
@@ -230,12 +200,17 @@ static bool train(run *r)
         if (status != TUFF_OK && !r->diverged) return false;
         tuff_cli_progress_step(&r->progress, &r->last);
         tuff_cli_log_step(&r->log, &r->last, r->tokens + r->progress.tokens);
+        tuff_cli_page_step(&r->report, &r->last);
         tuff_cli_health_step(&r->health, &r->last);
+        if (r->diverged) tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED, tuff_error_message());
         if (r->diverged) tuff_cli_failed();
         if (!after_step(r, epoch, steps)) return false;
     }
-    if (!r->diverged) r->diverged = !tuff_cli_health_end(&r->health);
-    return r->diverged || tuff_cli_interrupted() || evaluate(r, r->last.step);
+    if (!r->diverged && !tuff_cli_health_end(&r->health)) {
+        r->diverged = true;
+        tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED, "failed, too many steps were skipped");
+    }
+    return r->diverged || tuff_cli_interrupted() || (evaluate(r, r->last.step) && sample(r, r->last.step));
 }
 
 /* Where checkpoints are written, a training that is interrupted ends with one in place of the result. */
@@ -249,6 +224,8 @@ static bool leave_checkpoint(run *r)
     tuff_cli_say("interrupted after step %lld of %lld; --resume-from-checkpoint last goes on from there",
                  (long long)step, (long long)r->progress.steps);
     tuff_cli_log_leave(&r->log);
+    tuff_cli_page_end(&r->report, TUFF_TRAINING_STOPPED, "interrupted, with a checkpoint");
+    tuff_cli_page_leave(&r->report);
     return true;
 }
 
@@ -293,6 +270,12 @@ static void print_json(const run *r)
             tuff_cli_json_number(stdout, r->evaluated.figures[i].value);
         }
     }
+    printf(", \"data\": ");
+    tuff_cli_report_json(stdout, r->train, NULL);
+    if (r->validation) {
+        printf(", \"validation_data\": ");
+        tuff_cli_report_json(stdout, r->validation, r->train);
+    }
     printf("}\n");
 }
 
@@ -329,6 +312,15 @@ static int finish(run *r)
     const tuff_cli_train_options *o = r->options;
     if (leave_checkpoint(r) || !to_be_saved(r) || !take_best(r)) return TUFF_EXIT_FAILED;
     if (tuff_trainer_save_into(r->trainer, r->stage, NULL) != TUFF_OK) return tuff_cli_failed();
+    const char *why = NULL;
+    if (!tuff_cli_train_write_settings(o, tuff_stage_path(r->stage), &why))
+        tuff_cli_say("tuff: warning: the settings of the run (run.json) cannot be written: %s", why);
+    const bool stopped = tuff_cli_interrupted() || r->stopped;
+    tuff_cli_page_end(&r->report, stopped ? TUFF_TRAINING_STOPPED : TUFF_TRAINING_DONE,
+                      tuff_cli_interrupted() ? "interrupted, and saved"
+                      : r->stopped           ? "stopped early, as it got no better"
+                                             : "done");
+    tuff_cli_page_close(&r->report, true);
     int code = tuff_cli_log_close(&r->log, true) ? TUFF_EXIT_OK : TUFF_EXIT_FAILED;
     if (!put_in_place(r)) return TUFF_EXIT_FAILED;
     if (r->health.skipped && !o->common.quiet)
@@ -352,31 +344,52 @@ static int finish(run *r)
 }
 
 /* From where a checkpoint is, if there is one. */
-static bool go_on(run *r)
+static bool go_on(run *r, const tuff_cli_setting *setting)
 {
     const tuff_cli_run_state state = state_of(r);
     tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
     if (!tuff_cli_checkpoints_resume(&r->checkpoints, r->trainer, &state)) return false;
     r->stopped = tuff_cli_checkpoints_stopped(&r->checkpoints);
-    return !r->checkpoints.from || (tuff_checkpoint_get_info(r->checkpoints.from, &info) == TUFF_OK &&
-                                    tuff_cli_log_continue(&r->log, info.directory));
+    if (r->checkpoints.from && (tuff_checkpoint_get_info(r->checkpoints.from, &info) != TUFF_OK ||
+                                !tuff_cli_log_continue(&r->log, info.directory)))
+        return false;
+    return tuff_cli_page_open(&r->report, r->options, r->device, tuff_stage_path(r->stage), setting,
+                              tuff_trainer_total_steps(r->trainer), r->checkpoints.step,
+                              r->checkpoints.from ? info.directory : NULL);
 }
 
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
 {
     const tuff_cli_train_options *o = r->options;
     tuff_train_memory memory = TUFF_TRAIN_MEMORY_INIT;
-    if (tuff_trainer_get_memory(r->trainer, &memory) != TUFF_OK) return tuff_cli_failed();
-    if (!o->common.quiet) print_setting(r, params, block, &memory);
+    tuff_cli_setting setting;
+    if (tuff_trainer_get_memory(r->trainer, &memory) != TUFF_OK ||
+        !tuff_cli_setting_of(&setting, o, r->trainer, r->model, r->device, r->train, params, block))
+        return tuff_cli_failed();
+    if (!o->common.quiet) tuff_cli_setting_print(&setting);
+    if (!o->common.quiet && o->task != TUFF_CLI_CAUSAL_LM) tuff_cli_report("file", o->train_file, r->train);
+    if (!o->common.quiet && o->task != TUFF_CLI_CAUSAL_LM && r->validation)
+        tuff_cli_report("eval", o->validation_file, r->validation);
     if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
         return tuff_cli_failed();
     if (o->print_plan) return print_plan(r);
-    if (!check_space(r, &memory)) return TUFF_EXIT_FAILED;
+    if (o->output_dir && !check_space(r, &memory)) return TUFF_EXIT_FAILED;
+    if (o->dry_run)
+        return tuff_cli_train_dry_run(&(tuff_cli_train_dry){.options = o,
+                                                            .params = params,
+                                                            .model = r->model,
+                                                            .device = r->device,
+                                                            .train = r->train,
+                                                            .validation = r->validation,
+                                                            .trainer = r->trainer,
+                                                            .memory = &memory,
+                                                            .block = block,
+                                                            .done = r->checkpoints.step});
     if (!tuff_cli_log_open(&r->log, o->log_file, o->output_dir, tuff_stage_path(r->stage)))
         return TUFF_EXIT_FAILED;
     if (!o->common.quiet) tuff_cli_row("log", "%s%s", r->log.path, o->log_file ? "" : " (until it is saved)");
     tuff_cli_catch_interrupt();
-    if (!go_on(r)) return TUFF_EXIT_FAILED;
+    if (!go_on(r, &setting)) return TUFF_EXIT_FAILED;
     return train(r) ? finish(r) : r->failed ? TUFF_EXIT_FAILED : tuff_cli_failed();
 }
 
@@ -393,6 +406,39 @@ static tuff_status load_data(run *r, int64_t block)
                               &r->validation);
 }
 
+/* --auto-batch. A training that goes on keeps what was chosen when it began. */
+static tuff_status create_fitting(run *r, tuff_train_params *params)
+{
+    const tuff_cli_train_options *o = r->options;
+    tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
+    int64_t batch = 0, accumulation = 0;
+    if (r->checkpoints.from && tuff_checkpoint_get_info(r->checkpoints.from, &info) == TUFF_OK) {
+        batch = info.per_device_train_batch_size;
+        accumulation = info.gradient_accumulation_steps;
+    }
+    const bool kept = batch && batch * accumulation == o->batch_size * o->accumulation;
+    if (kept) {
+        params->per_device_train_batch_size = batch;
+        params->gradient_accumulation_steps = accumulation;
+    }
+    tuff_status status = kept ? tuff_trainer_create(r->model, r->device, r->train, params, &r->trainer)
+                              : tuff_trainer_create_fitting(r->model, r->device, r->train, params,
+                                                            (uint64_t)o->max_memory * 1000000, &r->trainer);
+    if (status == TUFF_OK) status = tuff_trainer_get_batch(r->trainer, &batch, &accumulation);
+    if (status != TUFF_OK) return status;
+    params->per_device_train_batch_size = r->given->batch_size = batch;
+    params->gradient_accumulation_steps = r->given->accumulation = accumulation;
+    r->given->auto_batch = false; /* run again, it is as it was, on whatever device */
+    r->given->max_memory = 0;
+    return TUFF_OK;
+}
+
+static tuff_status create_trainer(run *r, tuff_train_params *params)
+{
+    if (r->options->auto_batch) return create_fitting(r, params);
+    return tuff_trainer_create(r->model, r->device, r->train, params, &r->trainer);
+}
+
 static int start(run *r)
 {
     const tuff_cli_train_options *o = r->options;
@@ -400,11 +446,10 @@ static int start(run *r)
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
     tuff_status status = load_data(r, block);
-    if (status != TUFF_OK)
-        return o->task == TUFF_CLI_CAUSAL_LM ? tuff_cli_text_failed(status, "train-file-format")
-                                             : tuff_cli_failed();
+    if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "train-file-format");
+    if (r->validation) tuff_cli_report_known(r->validation, r->train);
     if (tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
-        tuff_trainer_create(r->model, r->device, r->train, &params, &r->trainer) != TUFF_OK ||
+        create_trainer(r, &params) != TUFF_OK ||
         (r->validation && tuff_trainer_plan_evaluation(r->trainer, r->validation) != TUFF_OK))
         return tuff_cli_failed();
     return with_trainer(r, &params, block);
@@ -412,19 +457,25 @@ static int start(run *r)
 
 int tuff_cli_train(int argc, char **argv)
 {
-    tuff_cli_train_options options;
-    tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options);
+    tuff_cli_train_options options, given;
+    tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options, &given);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_outlive_readers();
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
     run r = {.options = &options,
+             .given = &given,
              .last = TUFF_TRAIN_STEP_INIT,
              .evaluated = TUFF_EVAL_RESULT_INIT,
-             .evaluated_at = -1};
+             .evaluated_at = -1,
+             .samples = {.options = &options, .at = -1}};
     bool ready = tuff_cli_checkpoints_open(&r.checkpoints, &options) &&
-                 open_output(&options, r.checkpoints.in_place, &r.stage) && check_other_outputs(&options);
+                 open_output(&options, r.checkpoints.in_place, &r.stage) && check_other_outputs(&options) &&
+                 tuff_cli_page_check(&options);
     int code = ready ? start(&r) : TUFF_EXIT_FAILED;
+    tuff_cli_progress_end(&r.progress);
+    tuff_cli_page_end(&r.report, TUFF_TRAINING_FAILED, tuff_error_message());
+    tuff_cli_page_close(&r.report, false);
     tuff_cli_log_close(&r.log, false);
     tuff_stage_abort(&r.stage);
     tuff_cli_device_stats(&options.common, r.device);

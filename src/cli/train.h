@@ -4,13 +4,17 @@
 
 #include <tuff/checkpoint.h>
 #include <tuff/train.h>
+#include <tuff/report.h>
 
 #include "cli/cli.h"
 
 /* Those of examples, and vectors. */
 enum { TUFF_CLI_TRAIN_EMBEDDING = TUFF_CLI_TASK_COUNT };
-#define TUFF_CLI_TRAIN_TASKS  TUFF_CLI_TASKS "|embedding"
-#define TUFF_CLI_TRAIN_LOSSES "mnrl|cosine|triplet|contrastive|cosent"
+#define TUFF_CLI_TRAIN_TASKS TUFF_CLI_TASKS "|embedding"
+#define TUFF_CLI_BIASES      "none|all|lora_only"
+/* Of vectors, then of preferences. */
+#define TUFF_CLI_TRAIN_LOSSES "mnrl|cosine|triplet|contrastive|cosent|" TUFF_CLI_PREFERENCES
+enum { TUFF_CLI_VECTOR_LOSSES = 5 };
 
 typedef struct tuff_cli_train_options {
     tuff_cli_common common;
@@ -19,19 +23,26 @@ typedef struct tuff_cli_train_options {
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
     const char *method, *peft_type, *target_modules, *feedforward_modules, *init_text;
-    const char *rank_pattern, *alpha_pattern, *base_model_name;
-    bool use_rslora, use_dora;
-    int64_t lora_rank, virtual_tokens;
-    double layerwise_decay, loraplus_ratio, loraplus_embedding;
+    const char *rank_pattern, *alpha_pattern, *base_model_name, *target_parameters;
+    bool use_rslora, use_dora, prefix_projection;
+    int bias; /* of TUFF_CLI_BIASES */
+    int64_t lora_rank, virtual_tokens, encoder_hidden, projection_key;
+    double d_initial;
+    double layerwise_decay, loraplus_ratio, loraplus_embedding, label_smoothing, neftune_alpha;
+    const char *freeze, *train_only, *unfreeze_schedule;
+    int64_t unfreeze_top_layers;
+    double ema_decay;
     double lora_alpha, lora_dropout; /* negative: not given */
     int64_t max_nonfinite;
     int scheduler, format;
-    bool no_shuffle, nesterov, overwrite, print_plan, save_anyway;
+    bool no_shuffle, nesterov, overwrite, print_plan, dry_run, save_anyway, auto_batch;
+    int64_t max_memory; /* megabytes; 0: not given */
     tuff_arg_optional profile;
     int task;                   /* of TUFF_CLI_TRAIN_TASKS */
     tuff_cli_data_options data; /* max_length also of embedding */
+    int loss;                   /* of TUFF_CLI_TRAIN_LOSSES */
     /* embedding */
-    int loss, pooling;
+    int pooling;
     int64_t gradient_cache_batch;
     const char *query_prompt, *document_prompt;
     const char *eval_docs, *eval_queries, *eval_qrels, *id_field;
@@ -40,9 +51,17 @@ typedef struct tuff_cli_train_options {
     int64_t save_steps, save_total_limit, patience; /* 0: not given */
     double patience_threshold;
     bool load_best;
-    int greater_is_better;   /* 0: by the metric's name; 1: true; 2: false */
-    const char *best_metric; /* "loss"; NULL: not given */
-    const char *resume;      /* NULL: not given */
+    int greater_is_better;                      /* 0: by the metric's name; 1: true; 2: false */
+    const char *best_metric;                    /* "loss"; NULL: not given */
+    const char *resume;                         /* NULL: not given */
+    const struct tuff_cli_train_options *given; /* as they were before anything followed from others */
+    /* samples */
+    tuff_arg_list sample_prompts;
+    int64_t sample_steps, sample_tokens; /* sample_steps 0: with each evaluation */
+    double sample_temperature;
+    /* the report */
+    const char *report_to, *logging_dir;
+    bool report_page, report_events; /* as report_to says */
 } tuff_cli_train_options;
 
 /* Of --save-strategy and --eval-strategy. */
@@ -50,10 +69,20 @@ enum { TUFF_CLI_NEVER, TUFF_CLI_STEPS, TUFF_CLI_EPOCH };
 #define TUFF_CLI_STRATEGIES "no|steps|epoch"
 
 /* Parses and checks what can be checked without the library. */
-tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out);
+tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out,
+                                       tuff_cli_train_options *out_given);
+/* Writes run.json, from which the training can be run again, into a directory. False: *out_why says why. */
+bool tuff_cli_train_write_settings(const tuff_cli_train_options *options, const char *directory,
+                                   const char **out_why);
+/* What is trained, for people: "DoRA"; NULL: all parameters. */
+const char *tuff_cli_method_title(const tuff_cli_train_options *options);
 /* Whether an adapter of this type is trained. */
 bool tuff_cli_trains(const tuff_cli_train_options *options, const char *peft_type);
 tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
+/* Tells the settings that matter in every training, and those that are not the preset ones: names of options,
+ * their values. */
+void tuff_cli_train_settings(const tuff_cli_train_options *options,
+                             void (*tell)(const char *name, const char *value, void *user), void *user);
 
 /* Reads the files that vectors are trained on and measured with; *out_validation stays NULL where there is
  * none. What was loaded is destroyed by the caller, also after a failure. */
@@ -64,6 +93,21 @@ tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *options, con
  * for that. Without validation data the result has no loss, and 0 tokens. */
 tuff_status tuff_cli_train_measure(const tuff_cli_train_options *options, tuff_trainer *trainer,
                                    const tuff_dataset *validation, tuff_eval_result *out_result);
+
+/* ---- what is said before the first step: rows of a word and a text */
+typedef struct tuff_cli_setting_row {
+    const char *word;
+    char text[640];
+} tuff_cli_setting_row;
+typedef struct tuff_cli_setting {
+    tuff_cli_setting_row rows[8];
+    size_t count;
+} tuff_cli_setting;
+/* False: the library's error. */
+bool tuff_cli_setting_of(tuff_cli_setting *setting, const tuff_cli_train_options *options,
+                         const tuff_trainer *trainer, const tuff_model *model, const tuff_device *device,
+                         const tuff_dataset *data, const tuff_train_params *params, int64_t block);
+void tuff_cli_setting_print(const tuff_cli_setting *setting);
 
 /* ---- the log of a run: a line of JSON per step and per evaluation */
 typedef struct tuff_cli_log {
@@ -76,6 +120,7 @@ typedef struct tuff_cli_log {
 bool tuff_cli_log_open(tuff_cli_log *log, const char *wanted, const char *directory, const char *stage);
 void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t tokens);
 void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *result);
+void tuff_cli_log_sample(tuff_cli_log *log, int64_t step, const char *prompt, const char *text, size_t size);
 /* Copies what was logged so far into a file that is not there; *out_history, freed with free, is a list of
  * JSON of its last lines. False: *out_why says why. */
 bool tuff_cli_log_copy(tuff_cli_log *log, const char *path, char **out_history, const char **out_why);
@@ -101,16 +146,79 @@ bool tuff_cli_health_end(const tuff_cli_health *health);
 
 /* ---- what one sees of a run */
 typedef struct tuff_cli_progress {
-    bool quiet, terminal;
+    bool quiet, terminal, colour;
+    const tuff_device *device;             /* whose memory is shown */
+    tuff_train_step last;                  /* step 0, or that of a checkpoint: this process has done none */
+    double part;                           /* of the step at hand that is done */
+    char eval[40];                         /* "eval 2.3456"; "": there was none */
     int64_t steps, every;                  /* of the run; plain lines are printed every so many steps */
     int64_t counted, tokens, first_tokens; /* steps and tokens so far; tokens of the first step */
     double began, first;                   /* seconds: when, how long the first step took */
-    double shown;                          /* when the line was last rewritten */
+    double shown;                          /* when a line was last seen */
     double spent;                          /* seconds in other things than steps */
 } tuff_cli_progress;
-void tuff_cli_progress_begin(tuff_cli_progress *progress, bool quiet, int64_t steps, int64_t every);
+/* `done` steps of them are, of an earlier process. It must stay where it is until its end. */
+void tuff_cli_progress_begin(tuff_cli_progress *progress, bool quiet, const tuff_device *device, int64_t done,
+                             int64_t steps, int64_t every);
+void tuff_cli_progress_end(tuff_cli_progress *progress);
 void tuff_cli_progress_step(tuff_cli_progress *progress, const tuff_train_step *step);
+void tuff_cli_progress_eval(tuff_cli_progress *progress, const tuff_eval_result *result);
 double tuff_cli_progress_rate(const tuff_cli_progress *progress); /* tokens per second */
+
+/* ---- what a training would be */
+typedef struct tuff_cli_train_dry {
+    const tuff_cli_train_options *options;
+    const tuff_train_params *params;
+    const tuff_model *model;
+    const tuff_device *device;
+    const tuff_dataset *train, *validation; /* the latter NULL: none */
+    tuff_trainer *trainer;
+    const tuff_train_memory *memory;
+    int64_t block, done; /* tokens of a block; steps before those that are left to do */
+} tuff_cli_train_dry;
+/* Says it, and how long it would take, by a few steps that are thrown away with the trainer. The exit code.
+ */
+int tuff_cli_train_dry_run(const tuff_cli_train_dry *dry);
+
+/* ---- the page of a run, and event files for TensorBoard; nothing in them stops a training */
+typedef struct tuff_cli_page {
+    tuff_train_report *report;            /* NULL: none */
+    char *path, *unsaved, *left, *events; /* the page: where it is written, and goes when nothing is saved, or
+                                             when checkpoints are; the directory of events */
+    bool any, ended, failed;              /* steps were told; the end was; a failure was said */
+} tuff_cli_page;
+/* What --report-to asks for. NULL, or what is wrong with it. */
+const char *tuff_cli_page_settle(tuff_cli_train_options *options);
+/* Whether event files could be made. False: said why. */
+bool tuff_cli_page_check(const tuff_cli_train_options *options);
+/* `done` steps are those of the checkpoint (NULL: there is none) that it goes on from. False: said why. */
+bool tuff_cli_page_open(tuff_cli_page *report, const tuff_cli_train_options *options,
+                        const tuff_device *device, const char *stage, const tuff_cli_setting *setting,
+                        int64_t steps, int64_t done, const char *checkpoint);
+void tuff_cli_page_step(tuff_cli_page *report, const tuff_train_step *step);
+void tuff_cli_page_eval(tuff_cli_page *report, int64_t step, const tuff_eval_result *result);
+void tuff_cli_page_sample(tuff_cli_page *report, int64_t step, const char *prompt, const char *text,
+                          size_t size);
+/* The first end is the one that counts. */
+void tuff_cli_page_end(tuff_cli_page *report, tuff_training_end end, const char *why);
+/* Takes the page out of a stage that is given up for a checkpoint. */
+void tuff_cli_page_leave(tuff_cli_page *report);
+/* Unless it is `saved` with the stage, the page moves out of it: to <directory>.report.html, or where the
+ * directory existed to report.failed.html in it. */
+void tuff_cli_page_close(tuff_cli_page *report, bool saved);
+
+/* ---- what the model says now */
+enum { TUFF_CLI_SAMPLE_SHOWN = 400 }; /* bytes of a text that are printed; the log has it all */
+typedef struct tuff_cli_samples {
+    const tuff_cli_train_options *options;
+    int64_t at;       /* the step of the last ones, -1: none */
+    bool interrupted; /* while they were made: there are none of that step */
+    bool failed;      /* which was said: there are no more */
+} tuff_cli_samples;
+/* Unless it is done for this step: lets the model go on with each prompt, prints and logs what it says.
+ * False: said why, and the training is not to begin. */
+bool tuff_cli_samples_take(tuff_cli_samples *samples, tuff_trainer *trainer, int64_t step, tuff_cli_log *log,
+                           tuff_cli_page *report);
 
 /* ---- checkpoints of a run, and which of them is the best */
 
@@ -118,6 +226,7 @@ double tuff_cli_progress_rate(const tuff_cli_progress *progress); /* tokens per 
 typedef struct tuff_cli_run_state {
     tuff_cli_health *health;
     int64_t *tokens; /* of the steps before this process's */
+    tuff_cli_samples *samples;
 } tuff_cli_run_state;
 
 enum { TUFF_CLI_PATH = 4096 };

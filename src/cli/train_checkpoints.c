@@ -239,7 +239,9 @@ static void keep_int(numbers *n, const char *name, int64_t *value)
 static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *state, int64_t *tokens)
 {
     tuff_cli_health *h = state->health;
+    tuff_cli_samples *s = state->samples;
     int64_t seen = c->seen_any, logged = c->logged_at + 1 /* 0: none */, unmeasured = c->unmeasured;
+    int64_t sampled = s->at + 1, unsampled = s->interrupted;
     keep_int(n, "tokens", tokens);
     keep_int(n, "steps", &h->steps);
     keep_int(n, "steps_skipped", &h->skipped);
@@ -257,8 +259,12 @@ static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *
     keep_int(n, "logged_evaluations_end", &logged);
     c->seen_any = seen != 0;
     keep_int(n, "evaluation_interrupted", &unmeasured);
+    keep_int(n, "samples_end", &sampled);
+    keep_int(n, "samples_interrupted", &unsampled);
     c->logged_at = logged - 1;
     c->unmeasured = unmeasured != 0;
+    s->at = sampled - 1;
+    s->interrupted = unsampled != 0;
 }
 
 /* ---- going on */
@@ -367,6 +373,10 @@ static bool write_into(tuff_cli_checkpoints *c, tuff_trainer *trainer, tuff_stag
     if (!joined(tuff_stage_path(stage), "train_log.jsonl", path) ||
         !tuff_cli_log_copy(log, path, &history, out_why))
         return false;
+    if (!tuff_cli_train_write_settings(c->options, tuff_stage_path(stage), out_why)) {
+        free(history);
+        return false;
+    }
     keep(&n, c, state, &tokens);
     params.numbers = n.items;
     params.number_count = n.count;

@@ -74,6 +74,8 @@ void tuff_cli_log_step(tuff_cli_log *log, const tuff_train_step *step, int64_t t
     field(log, "learning_rate", step->learning_rate);
     field(log, "grad_norm", step->grad_norm);
     fprintf(log->file, ", \"tokens\": %lld", (long long)tokens);
+    for (int64_t i = 0; i < step->count; i++)
+        field(log, step->figures[i].name, step->figures[i].value);
     if (step->skipped) fputs(", \"skipped\": true", log->file);
     end_line(log);
 }
@@ -89,6 +91,16 @@ void tuff_cli_log_eval(tuff_cli_log *log, int64_t step, const tuff_eval_result *
         snprintf(name, sizeof name, "eval_%s", result->figures[i].name);
         field(log, name, result->figures[i].value);
     }
+    end_line(log);
+}
+
+void tuff_cli_log_sample(tuff_cli_log *log, int64_t step, const char *prompt, const char *text, size_t size)
+{
+    if (!ready(log)) return;
+    fprintf(log->file, "{\"step\": %lld, \"prompt\": ", (long long)step);
+    tuff_cli_json_text(log->file, prompt, strlen(prompt));
+    fputs(", \"sample\": ", log->file);
+    tuff_cli_json_text(log->file, text, size);
     end_line(log);
 }
 

@@ -1,4 +1,5 @@
 /* The options of `tuff train`. */
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -7,22 +8,38 @@
 #define AT(field) .offset = offsetof(tuff_cli_train_options, field)
 #define MANY      1e15
 
+/* What --method says, in PEFT's words, and for people. */
+static const struct method {
+    const char *name, *peft_type, *title;
+} methods[] = {{"full", NULL, NULL},
+               {"lora", "lora", "LoRA"},
+               {"dora", "lora", "DoRA"},
+               {"vera", "vera", "VeRA"},
+               {"ia3", "ia3", "IA3"},
+               {"prompt", "prompt_tuning", "prompt tuning"},
+               {"prefix", "prefix_tuning", "prefix tuning"},
+               {"bitfit", "bitfit", "BitFit"}};
+#define METHODS "full, lora, dora, vera, ia3, prompt, prefix or bitfit"
+
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
      .required = true},
     {TUFF_ARG_CHOICE, "task", TUFF_CLI_TRAIN_TASKS, AT(task),
      .help =
-         "what to train for: the next token of a text; hidden tokens; labels of texts; labels of words; answers in texts; vectors that are near where texts belong together"},
+         "what to train for: the next token of a text; hidden tokens; labels of texts; labels of words; answers in texts; "
+         "the assistant's answers in conversations; answers that are preferred to others; vectors that are near where texts "
+         "belong together",
+     .preset = "sft for files of conversations, else causal-lm"},
     {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
      .help =
          "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records; "
+         "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false; "
          "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
          "sentence1, sentence2 and score",
      .required = true},
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "the same, to measure the model on, at the end and every --eval-steps"},
-    {TUFF_ARG_TEXT, "eval-file", "FILE", AT(validation_file), .help = "another name of --validation-file"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
      .help =
          "auto refuses JSON records and tables (.csv, .tsv), which are no text, in the training and the validation "
@@ -30,21 +47,28 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
          "where the result goes: a Hugging Face directory (of vectors: for sentence-transformers), with LoRA a PEFT adapter; it appears whole or not at all",
-     .preset = ""},
+     .preset = "", .momentary = true},
     {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
-     .help = "replace a model or an adapter that is in --output-dir by one of its kind"},
+     .help = "replace a model or an adapter that is in --output-dir by one of its kind", .momentary = true},
     {TUFF_ARG_FLAG, "save-anyway", NULL, AT(save_anyway),
-     .help = "save the result of a failed training too; the exit code stays 1"},
+     .help = "save the result of a failed training too; the exit code stays 1", .momentary = true},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
-     "the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
+     "causal-lm: the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},
     TUFF_CLI_DATA_ROWS(tuff_cli_train_options),
-    {.kind = TUFF_ARG_GROUP, .name = "Embeddings:"},
+    TUFF_CLI_CONVERSATION_ROWS(tuff_cli_train_options),
+    {.kind = TUFF_ARG_GROUP, .name = "Vectors and preferences (--task embedding, --task preference):"},
     {TUFF_ARG_CHOICE, "loss", TUFF_CLI_TRAIN_LOSSES, AT(loss),
      .help =
-         "as in sentence-transformers. mnrl: an anchor's positive among all texts of the batch; cosine: the cosine "
-         "is to be the score, -1 to 1; triplet: the positive nearer than the negative; contrastive: scores 1 and 0, "
-         "near and far; cosent: cosines in the order of the scores"},
+         "of embedding as in sentence-transformers. mnrl: an anchor's positive among all texts of the batch; cosine: the "
+         "cosine is to be the score, -1 to 1; triplet: the positive nearer than the negative; contrastive: scores 1 and 0, "
+         "near and far; cosent: cosines in the order of the scores. Of preference as in TRL. dpo: the chosen answer becomes "
+         "more probable than the rejected one, measured from the model as it was, without the adapter; ipo, hinge, robust: "
+         "other measures of that; orpo: likelihood and odds, with no look at what was before; kto: answers that are said to "
+         "be good or not",
+     .preset = "mnrl, of preference dpo"},
+    TUFF_CLI_PREFERENCE_ROWS(tuff_cli_train_options),
+    {.kind = TUFF_ARG_GROUP, .name = "Vectors (--task embedding):"},
     {TUFF_ARG_INT, "gradient-cache-batch", "N", AT(gradient_cache_batch), 0, 65536,
      "run N texts at a time and cache the gradients of their vectors: large batches in little memory, the same result; 0: "
      "the whole batch at once"},
@@ -73,6 +97,13 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "per-device-train-batch-size", "N", AT(batch_size), 1, 65536, "blocks that run at once"},
     {TUFF_ARG_INT, "gradient-accumulation-steps", "N", AT(accumulation), 1, 65536,
      "batches whose gradients make one step: the memory of one, the effect of N"},
+    {TUFF_ARG_FLAG, "auto-batch", NULL, AT(auto_batch),
+     .help =
+         "run as many of a step's examples at once as the device has room for, by the plan; a step has as many as the two "
+         "options above say. What was chosen is kept in checkpoints and run.json"},
+    {TUFF_ARG_INT, "max-memory", "MB", AT(max_memory), 1, MANY,
+     "of --auto-batch: how much of the device it may take",
+     "nine tenths of a discrete GPU's memory, half of other devices'"},
     {.kind = TUFF_ARG_GROUP, .name = "The optimizer:"},
     {TUFF_ARG_TEXT, "optim", "NAME", AT(optim),
      .help =
@@ -80,7 +111,7 @@ static const tuff_arg items[] = {
          "in transformers. adamw_8bit keeps its moments in bytes, but for small parameters and tables; muon is for the "
          "matrices of layers, AdamW for the rest",
      .preset = "adamw"},
-    {TUFF_ARG_TEXT, "optim-args", "TEXT", AT(optim_args),
+    {TUFF_ARG_SETTINGS, "optim-args", "TEXT", AT(optim_args),
      .help =
          "settings of the optimizer's own, as name=value,name=value or as JSON. adafactor: scale_parameter, relative_step "
          "(its own rate), warmup_init, clip_threshold, decay_rate, beta1, eps1, eps2. muon: adjust_lr_fn (match_rms_adamw, "
@@ -95,7 +126,7 @@ static const tuff_arg items[] = {
      .help =
          "how the rate goes after the warm-up, as in transformers; linear and cosine fall to 0 at the last step, constant "
          "has no warm-up"},
-    {TUFF_ARG_TEXT, "lr-scheduler-kwargs", "TEXT", AT(scheduler_kwargs),
+    {TUFF_ARG_SETTINGS, "lr-scheduler-kwargs", "TEXT", AT(scheduler_kwargs),
      .help =
          "its settings, as name=value,name=value or as JSON: num_cycles of cosine and cosine_with_restarts; power, lr_end "
          "of polynomial; timescale of inverse_sqrt; num_cycles, min_lr or min_lr_rate of the cosines with one, "
@@ -122,20 +153,49 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "AdamW: added to the square root"},
     {TUFF_ARG_REAL, "max-grad-norm", "X", AT(max_grad_norm), 0, 1e30,
      "a gradient with a larger norm is scaled down to it; 0: never"},
+    {TUFF_ARG_REAL, "label-smoothing-factor", "X", AT(label_smoothing), 0, 1,
+     "the part of each label's weight that all classes share while training; what is measured is the loss without it",
+     "0: none"},
+    {TUFF_ARG_REAL, "neftune-noise-alpha", "X", AT(neftune_alpha), 0, 1e6,
+     "NEFTune: noise on what is read of the tokens' table while training, at most X over the square root of a text's "
+     "tokens times the width; 5 to 15 are usual",
+     "0: none"},
+    {TUFF_ARG_REAL, "ema-decay", "X", AT(ema_decay), 0, 0.9999999,
+     "keep a moving average of what is trained, of which X stays at each step (less at first); it is what is measured and "
+     "what the result is",
+     "0: none"},
     {TUFF_ARG_INT, "max-nonfinite", "N", AT(max_nonfinite), 0, MANY,
      "end the training as failed after N steps in a row whose gradients are not finite; 0: never"},
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0,
      "of the order, of dropout and of LoRA's start"},
     {TUFF_ARG_FLAG, "no-shuffle", NULL, AT(no_shuffle), .help = "take the blocks in the order of the file"},
     {.kind = TUFF_ARG_GROUP,
+     .name = "Freezing (what is frozen takes no gradient, no state of the optimizer):"},
+    {TUFF_ARG_TEXT, "freeze", "NAMES", AT(freeze),
+     .help =
+         "tensors that stay as they are, by patterns that match whole parts of their names: 'embed_tokens,layers.0-3' or "
+         "'*norm*'; * stands for anything, 0-3 for a number of these",
+     .preset = "nothing"},
+    {TUFF_ARG_TEXT, "train-only", "NAMES", AT(train_only),
+     .help = "the same of what is trained: all else is frozen", .preset = "everything"},
+    {TUFF_ARG_INT, "unfreeze-top-layers", "N", AT(unfreeze_top_layers), 0, MANY,
+     "train the last N layers only, and what is behind them", "0: all"},
+    {TUFF_ARG_TEXT, "unfreeze-schedule", "WHEN", AT(unfreeze_schedule),
+     .help =
+         "gradual unfreezing: what is behind the last layer is trained first, then one more layer each time, the lowest and "
+         "the tables last; one-per-epoch, or after so many steps, 100,200,300",
+     .preset = "all at once"},
+    {.kind = TUFF_ARG_GROUP,
      .name = "Adapters (the model stays as it is, a few tensors beside it are trained):"},
     {TUFF_ARG_TEXT, "method", "NAME", AT(method),
-     .help = "full, lora, dora, ia3 or prompt: what is trained; dora is lora with --use-dora",
+     .help = METHODS ": what is trained; dora is lora with --use-dora, bitfit the biases alone, "
+                     "as a LoRA that PEFT loads",
      .preset = "lora with --lora-rank, else full"},
     {TUFF_ARG_TEXT, "peft-type", "NAME", AT(peft_type),
-     .help = "the same as PEFT has it: lora, ia3 or prompt_tuning", .preset = ""},
+     .help = "the same as PEFT has it: lora, vera, ia3, prompt_tuning or prefix_tuning; or bitfit",
+     .preset = ""},
     {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), 0, 65536,
-     "rank of LoRA's matrices; 0: no LoRA, or with --peft-type lora 8"},
+     "rank of LoRA's matrices; 0: no LoRA, or with --method lora 8; of VeRA's, where 0 is 256"},
     {TUFF_ARG_REAL, "lora-alpha", "X", AT(lora_alpha), 0, 1e6,
      "the adapter's output is scaled by alpha / rank", "16"},
     {TUFF_ARG_REAL, "lora-dropout", "X", AT(lora_dropout), 0, 0.999, "part of the adapter's inputs to drop",
@@ -144,22 +204,38 @@ static const tuff_arg items[] = {
      .help = "LoRA: scaled by alpha over the square root of the rank, so that large ranks learn as fast"},
     {TUFF_ARG_FLAG, "use-dora", NULL, AT(use_dora),
      .help = "LoRA: rows of the weights get magnitudes that are trained beside their directions"},
-    {TUFF_ARG_TEXT, "rank-pattern", "NAME=N,...", AT(rank_pattern),
+    {TUFF_ARG_NAMES, "rank-pattern", "NAME=N,...", AT(rank_pattern),
      .help = "LoRA: modules that have another rank, such as v_proj=16,down_proj=4"},
-    {TUFF_ARG_TEXT, "alpha-pattern", "NAME=X,...", AT(alpha_pattern),
+    {TUFF_ARG_NAMES, "alpha-pattern", "NAME=X,...", AT(alpha_pattern),
      .help = "LoRA: modules that have another alpha"},
-    {TUFF_ARG_TEXT, "lora-target", "NAMES", AT(lora_target),
-     .help = "modules to adapt, such as q_proj,v_proj, or all-linear",
+    {TUFF_ARG_CHOICE, "bias", TUFF_CLI_BIASES, AT(bias),
+     .help = "LoRA: biases that are trained too, all of the model's or those of the adapted modules"},
+    {TUFF_ARG_REAL, "d-initial", "X", AT(d_initial), -1e6, 1e6,
+     "VeRA: what the vector behind the first matrix begins as", "0.1"},
+    {TUFF_ARG_INT, "projection-prng-key", "N", AT(projection_key), 0, 9007199254740992.0,
+     "VeRA: its matrices are those that PEFT draws from this key"},
+    {TUFF_ARG_NAMES, "lora-target", "NAMES", AT(lora_target),
+     .help =
+         "modules to adapt, such as q_proj,v_proj, or all-linear; by their names also the head and the table of tokens",
      .preset = "as PEFT has it for the architecture"},
-    {TUFF_ARG_TEXT, "target-modules", "NAMES", AT(target_modules), .help = "the same for LoRA and IA3",
+    {TUFF_ARG_NAMES, "target-modules", "NAMES", AT(target_modules), .help = "the same for LoRA, VeRA and IA3",
      .preset = "as PEFT has it for the architecture"},
-    {TUFF_ARG_TEXT, "feedforward-modules", "NAMES", AT(feedforward_modules),
+    {TUFF_ARG_NAMES, "target-parameters", "NAMES", AT(target_parameters),
+     .help =
+         "LoRA: parameters of experts to adapt too, such as mlp.experts.gate_up_proj,mlp.experts.down_proj; with "
+         "--lora-target '' these alone",
+     .preset = "none"},
+    {TUFF_ARG_NAMES, "feedforward-modules", "NAMES", AT(feedforward_modules),
      .help = "IA3: those of --target-modules whose input is scaled, not what they give",
      .preset = "as PEFT has it with the default modules, else none"},
     {TUFF_ARG_INT, "num-virtual-tokens", "N", AT(virtual_tokens), 0, 65536,
-     "prompt tuning: rows that are trained and come before each text; 0: 20"},
+     "prompt and prefix tuning: rows that are trained and come before each text; 0: 20"},
     {TUFF_ARG_TEXT, "prompt-tuning-init-text", "TEXT", AT(init_text),
      .help = "prompt tuning: what these rows begin as", .preset = "random rows"},
+    {TUFF_ARG_FLAG, "prefix-projection", NULL, AT(prefix_projection),
+     .help = "prefix tuning: the keys and values are what a net of two layers makes of a table"},
+    {TUFF_ARG_INT, "encoder-hidden-size", "N", AT(encoder_hidden), 0, 1048576,
+     "prefix tuning: the width of that net; 0: that of a layer's keys"},
     {TUFF_ARG_TEXT, "base-model-name", "NAME", AT(base_model_name),
      .help = "what PEFT is to load the adapter onto, a name of the hub or a path",
      .preset = "the model's directory; of a .gguf file the repository that it says it is from, if any"},
@@ -176,7 +252,8 @@ static const tuff_arg items[] = {
      .help =
          "go on from a checkpoint: its directory, or one that has several, whose newest whole one is taken; last: that of "
          "--output-dir. With the same settings, data and device the result is the same, byte for byte, as if the training "
-         "had never ended; what differs is said"},
+         "had never ended; what differs is said",
+     .momentary = true},
     {TUFF_ARG_FLAG, "load-best-model-at-end", NULL, AT(load_best),
      .help = "the result is what the best checkpoint has; --eval-strategy must be as --save-strategy"},
     {TUFF_ARG_TEXT, "metric-for-best-model", "NAME", AT(best_metric),
@@ -195,14 +272,39 @@ static const tuff_arg items[] = {
      .preset = "no; with --eval-steps steps"},
     {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY, "measure every N steps; 0: at the end only",
      "with --eval-strategy steps that of --logging-steps, else 0"},
+    {TUFF_ARG_LIST, "sample-prompt", "TEXT", AT(sample_prompts),
+     .help =
+         "let the model go on with TEXT, as `tuff generate` would, before the first step, with each evaluation and at the "
+         "end; of causal-lm and seq2seq; again for further prompts. The training is the same with and without"},
+    {TUFF_ARG_INT, "sample-steps", "N", AT(sample_steps), 0, MANY, "every N steps instead",
+     "with each evaluation"},
+    {TUFF_ARG_INT, "sample-tokens", "N", AT(sample_tokens), 1, 16777216, "the most tokens of what it says"},
+    {TUFF_ARG_REAL, "sample-temperature", "X", AT(sample_temperature), 0, 1e6,
+     "0: the most probable token each time; else drawn, with --seed"},
     {TUFF_ARG_TEXT, "log-file", "FILE", AT(log_file),
-     .help = "a line of JSON per step: loss, learning rate, gradient norm", .preset = "DIR/train_log.jsonl"},
+     .help = "a line of JSON per step: loss, learning rate, gradient norm; per evaluation; per sample",
+     .preset = "DIR/train_log.jsonl", .momentary = true},
+    {TUFF_ARG_TEXT, "report-to", "NAMES", AT(report_to),
+     .help =
+         "html: a page with curves, evaluations, samples and settings, DIR/report.html, which is kept current while it "
+         "trains; tensorboard: event files; html,tensorboard or all: both; none",
+     .preset = "html; with --logging-dir all"},
+    {TUFF_ARG_TEXT, "logging-dir", "DIR", AT(logging_dir),
+     .help = "where event files go; a training that goes on adds one", .preset = "OUTPUT-DIR/runs",
+     .momentary = true},
     {TUFF_ARG_TEXT, "dump-batches", "FILE", AT(dump_batches),
-     .help = "write the token ids of all batches as .npy, int32 [batches, batch size, block size]"},
+     .help = "write the token ids of all batches as .npy, int32 [batches, batch size, block size]",
+     .momentary = true},
     {TUFF_ARG_FLAG, "print-plan", NULL, AT(print_plan),
-     .help = "print the plan of a step, and stop before it runs"},
+     .help = "print the plan of a step, and stop before it runs", .momentary = true},
+    {TUFF_ARG_FLAG, "dry-run", NULL, AT(dry_run),
+     .help =
+         "say what the training would be: model, data, steps, memory, plan, and the time, by a few steps that are run and "
+         "thrown away; nothing is written. With --json for programs",
+     .momentary = true},
     {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
-     .help = "print the time by operation, and write the last step's Chrome trace to FILE"},
+     .help = "print the time by operation, and write the last step's Chrome trace to FILE",
+     .momentary = true},
     {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
     TUFF_CLI_DEVICE_ROWS,
     TUFF_CLI_JSON_ROW("print one JSON object when done"),
@@ -213,15 +315,23 @@ static const tuff_args spec = {
     .usage = "--model PATH --train-file FILE --output-dir DIR [options]",
     .stray = "a model as --model PATH, a text as --train-file FILE",
     .about =
-        "Fine-tunes a model on a text or on labelled records, or its vectors on pairs of texts. Options are named as in Hugging Face's TrainingArguments. Ctrl-C, or a terminal that is "
+        "Fine-tunes a model on a text or on labelled records, or its vectors on pairs of texts. Options are named as in Hugging Face's TrainingArguments, whose own spelling (--model_name_or_path, --output_dir) is taken too. Ctrl-C, or a terminal that is "
         "closed, ends the training, leaves the step at hand out and saves what the steps before it made (as a checkpoint, "
         "where those are written); a second Ctrl-C ends at once.",
     .items = items,
     .count = sizeof items / sizeof items[0],
+    .examples =
+        "tuff train --model MODEL --train-file pirates.txt --output-dir pirate-lora --lora-rank 8 --learning-rate 1e-3\n"
+        "tuff train --task classification --model MODEL --train-file train.tsv --validation-file dev.tsv --output-dir out\n"
+        "tuff train --task preference --model MODEL --train-file pairs.jsonl --loss dpo --lora-rank 16 --output-dir preferring\n"
+        "tuff train --config out/run.json --output-dir out2",
     .notes =
         "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
         "loss is of the step's batch before its update, grad_norm before clipping, tokens since the start. "
-        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\" or other figures, of a search \"eval_ndcg@10\" and such}, counted as `tuff eval` does.\n\n"
+        "Of preferences it has what TRL logs, too: \"rewards/chosen\", \"rewards/rejected\", \"rewards/margins\", "
+        "\"rewards/accuracies\", \"logps/chosen\", \"logps/rejected\", of kto \"kl\". "
+        "Evaluations are lines {\"step\", \"eval_loss\", \"eval_perplexity\" or other figures, of a search \"eval_ndcg@10\" and such}, counted as `tuff eval` does; samples are lines "
+        "{\"step\", \"prompt\", \"sample\"}.\n\n"
         "A model without a head for the task gets a new one, drawn from --seed; with LoRA it is trained whole.\n\n"
         "The best checkpoint is the best of those that were written. One that cannot be written is said, and the training "
         "goes on: those before it stay. The log of a training that goes on has each step once.\n\n"
@@ -251,16 +361,20 @@ static tuff_cli_train_options defaults(void)
         .seed = (int64_t)p.seed,
         .max_nonfinite = p.max_nonfinite,
         .logging_steps = 10,
+        .task = -1,
+        .loss = -1,
         .lora_alpha = -1,
         .lora_dropout = -1,
         .save_strategy = -1,
         .eval_strategy = -1,
+        .sample_tokens = 64,
         .data = TUFF_CLI_DATA_DEFAULTS,
     };
 }
 
 tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
 {
+    static const char *const biases[] = {NULL, "all", "lora_only"}; /* TUFF_CLI_BIASES */
     tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = o->max_steps;
     p.num_train_epochs = o->epochs;
@@ -274,6 +388,13 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.layerwise_lr_decay = o->layerwise_decay;
     p.loraplus_lr_ratio = o->loraplus_ratio;
     p.loraplus_lr_embedding = o->loraplus_embedding;
+    p.label_smoothing_factor = o->label_smoothing;
+    p.neftune_noise_alpha = o->neftune_alpha;
+    p.ema_decay = o->ema_decay;
+    p.freeze = o->freeze;
+    p.train_only = o->train_only;
+    p.unfreeze_top_layers = o->unfreeze_top_layers;
+    p.unfreeze_schedule = o->unfreeze_schedule;
     p.adam_beta1 = o->beta1;
     p.adam_beta2 = o->beta2;
     p.adam_epsilon = o->epsilon;
@@ -300,8 +421,37 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.use_dora = o->use_dora;
     p.rank_pattern = o->rank_pattern;
     p.alpha_pattern = o->alpha_pattern;
+    p.target_parameters = o->target_parameters;
     p.base_model_name = o->base_model_name;
+    p.bias = biases[o->bias];
+    p.prefix_projection = o->prefix_projection;
+    p.encoder_hidden_size = o->encoder_hidden;
+    p.d_initial = o->d_initial;
+    p.projection_prng_key = (uint64_t)o->projection_key;
     return p;
+}
+
+void tuff_cli_train_settings(const tuff_cli_train_options *o,
+                             void (*tell)(const char *name, const char *value, void *user), void *user)
+{
+    static const char *const always[] = {"num-train-epochs",
+                                         "per-device-train-batch-size",
+                                         "gradient-accumulation-steps",
+                                         "learning-rate",
+                                         "lr-scheduler-type",
+                                         "weight-decay",
+                                         "max-grad-norm",
+                                         "seed"};
+    const tuff_cli_train_options preset = defaults();
+    for (size_t i = 0; i < spec.count; i++) {
+        char value[512];
+        bool wanted = items[i].kind != TUFF_ARG_GROUP && tuff_args_differ(&items[i], o, &preset);
+        for (size_t k = 0; k < sizeof always / sizeof *always; k++)
+            wanted = wanted || (items[i].kind != TUFF_ARG_GROUP && strcmp(items[i].name, always[k]) == 0);
+        for (size_t k = 0; wanted && k < i; k++) /* another name of the same */
+            wanted = items[k].kind == TUFF_ARG_GROUP || items[k].offset != items[i].offset;
+        if (wanted && tuff_args_value(&items[i], o, value, sizeof value)) tell(items[i].name, value, user);
+    }
 }
 
 bool tuff_cli_trains(const tuff_cli_train_options *o, const char *peft_type)
@@ -310,13 +460,16 @@ bool tuff_cli_trains(const tuff_cli_train_options *o, const char *peft_type)
     return strcasecmp(o->peft_type, peft_type) == 0;
 }
 
-/* --method in PEFT's words. */
+const char *tuff_cli_method_title(const tuff_cli_train_options *o)
+{
+    if (o->use_dora) return "DoRA";
+    for (size_t i = 1; i < sizeof methods / sizeof *methods; i++)
+        if (tuff_cli_trains(o, methods[i].peft_type)) return methods[i].title;
+    return NULL;
+}
+
 static const char *take_method(tuff_cli_train_options *o)
 {
-    static const struct {
-        const char *name, *peft_type;
-    } methods[] = {
-        {"full", NULL}, {"lora", "lora"}, {"dora", "lora"}, {"ia3", "ia3"}, {"prompt", "prompt_tuning"}};
     if (!o->method) return NULL;
     if (o->peft_type) return "--method and --peft-type say the same thing; give one";
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
@@ -327,7 +480,30 @@ static const char *take_method(tuff_cli_train_options *o)
         o->use_dora = o->use_dora || strcasecmp(o->method, "dora") == 0;
         return NULL;
     }
-    return "--method is full, lora, dora, ia3 or prompt";
+    return "--method is " METHODS;
+}
+
+/* What is learned by where no --loss says so, and whether it is of the task. */
+static const char *settle_loss(tuff_cli_train_options *o)
+{
+    const bool vectors = o->loss < TUFF_CLI_VECTOR_LOSSES;
+    if (o->loss < 0) {
+        o->loss = 0;
+        return NULL;
+    }
+    if (!vectors) o->data.preference = o->loss - TUFF_CLI_VECTOR_LOSSES;
+    if (o->task == (vectors ? TUFF_CLI_TRAIN_EMBEDDING : TUFF_CLI_PREFERENCE)) return NULL;
+    return "--loss mnrl, cosine, triplet, contrastive and cosent are of --task embedding; dpo, ipo, hinge, robust, orpo "
+           "and kto of --task preference";
+}
+
+/* What is trained for where no --task says so. */
+static bool settle_task(tuff_cli_train_options *o)
+{
+    if (o->task >= 0) return true;
+    const bool text = o->format == TUFF_CLI_FORMAT_TEXT || o->block_size || o->dump_batches;
+    o->task = text ? TUFF_CLI_CAUSAL_LM : tuff_cli_task_of_file(o->train_file);
+    return o->task >= 0;
 }
 
 /* Options that go together. */
@@ -336,45 +512,85 @@ static const char *contradiction(const tuff_cli_train_options *o)
     if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || o->block_size))
         return "--dump-batches and --block-size are of --task causal-lm";
     if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
-    if (!o->output_dir && !o->print_plan) return "train needs --output-dir";
+    const char *wrong = tuff_cli_check_conversations(&o->data, o->task);
+    if (!wrong) wrong = tuff_cli_check_preferences(&o->data, o->task);
+    if (wrong) return wrong;
+    if (!o->output_dir && !o->print_plan && !o->dry_run) return "train needs --output-dir";
+    if (o->dry_run && (o->print_plan || o->dump_batches || o->profile.given))
+        return "--dry-run writes nothing: --print-plan, --dump-batches and --profile are without it";
+    if (o->max_memory && !o->auto_batch) return "--max-memory is of --auto-batch";
     if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
-    if (!tuff_cli_trains(o, "lora") &&
-        (o->lora_rank || o->lora_alpha >= 0 || o->lora_dropout >= 0 || o->lora_target))
-        return o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
-                            : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
-    if (!tuff_cli_trains(o, "lora") && (o->use_rslora || o->use_dora || o->rank_pattern || o->alpha_pattern))
-        return "--use-rslora, --use-dora, --rank-pattern and --alpha-pattern are of LoRA: they need --lora-rank or "
-               "--method lora";
+    const bool lora = tuff_cli_trains(o, "lora"), vera = tuff_cli_trains(o, "vera");
+    if (!lora && (o->lora_alpha >= 0 || o->lora_target || (!vera && (o->lora_rank || o->lora_dropout >= 0))))
+        return vera ? "--lora-alpha and --lora-target are of LoRA; of VeRA there is --target-modules"
+               : o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
+                              : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
+    if (!vera && (o->d_initial != 0 || o->projection_key))
+        return "--d-initial and --projection-prng-key need --method vera";
+    if (!tuff_cli_trains(o, "lora") && (o->use_rslora || o->use_dora || o->rank_pattern || o->alpha_pattern ||
+                                        o->target_parameters || o->bias))
+        return "--use-rslora, --use-dora, --rank-pattern, --alpha-pattern, --bias and --target-parameters are of LoRA: "
+               "they need --lora-rank or --method lora";
     if (o->base_model_name && !o->lora_rank && !o->peft_type)
         return "--base-model-name is of adapters: it needs --lora-rank or --method";
-    if (o->target_modules && !tuff_cli_trains(o, "lora") && !tuff_cli_trains(o, "ia3"))
-        return "--target-modules needs --peft-type lora or ia3";
+    if (o->target_modules && !lora && !vera && !tuff_cli_trains(o, "ia3"))
+        return "--target-modules needs --method lora, vera or ia3";
     if (o->feedforward_modules && !tuff_cli_trains(o, "ia3"))
         return "--feedforward-modules needs --peft-type ia3";
-    if ((o->virtual_tokens || o->init_text) && !tuff_cli_trains(o, "prompt_tuning"))
-        return "--num-virtual-tokens and --prompt-tuning-init-text need --peft-type prompt_tuning";
+    if (o->virtual_tokens && !tuff_cli_trains(o, "prompt_tuning") && !tuff_cli_trains(o, "prefix_tuning"))
+        return "--num-virtual-tokens needs --method prompt or prefix";
+    if (o->init_text && !tuff_cli_trains(o, "prompt_tuning"))
+        return "--prompt-tuning-init-text needs --method prompt";
+    if ((o->prefix_projection || o->encoder_hidden) && !tuff_cli_trains(o, "prefix_tuning"))
+        return "--prefix-projection and --encoder-hidden-size need --method prefix";
+    if (o->encoder_hidden && !o->prefix_projection) return "--encoder-hidden-size needs --prefix-projection";
     if (o->lora_target && o->target_modules)
         return "--lora-target and --target-modules say the same thing; give one";
-    bool vectors = o->loss || o->gradient_cache_batch || o->pooling || o->query_prompt || o->document_prompt;
+    bool vectors = o->gradient_cache_batch || o->pooling || o->query_prompt || o->document_prompt;
     if (vectors && o->task != TUFF_CLI_TRAIN_EMBEDDING)
-        return "--loss, --gradient-cache-batch, --pooling and prompts are of --task embedding";
+        return "--gradient-cache-batch, --pooling and prompts are of --task embedding";
     bool search = o->eval_docs || o->eval_queries || o->eval_qrels;
     if ((search || o->id_field) && o->task != TUFF_CLI_TRAIN_EMBEDDING)
         return "--eval-docs, --eval-queries, --eval-qrels and --id-field are of --task embedding";
     if (search && !(o->eval_docs && o->eval_queries && o->eval_qrels))
         return "a search needs --eval-docs, --eval-queries and --eval-qrels";
+    const tuff_cli_train_options preset = defaults();
+    if (!o->sample_prompts.count &&
+        (o->sample_steps || o->sample_tokens != preset.sample_tokens || o->sample_temperature > 0))
+        return "--sample-steps, --sample-tokens and --sample-temperature need --sample-prompt";
     if (o->warmup_steps && o->warmup_ratio > 0)
         return "--warmup-steps and --warmup-ratio say the same thing; give one";
     return NULL;
 }
 
-tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out)
+bool tuff_cli_train_write_settings(const tuff_cli_train_options *o, const char *directory,
+                                   const char **out_why)
+{
+    char path[TUFF_CLI_PATH];
+    *out_why = "its path is too long";
+    if (snprintf(path, sizeof path, "%s/run.json", directory) >= (int)sizeof path) return false;
+    FILE *file = tuff_cli_create(path, true, out_why);
+    if (!file) return false;
+    errno = 0;
+    tuff_args_write(&spec, o->given, file);
+    const bool written = !ferror(file), closed = fclose(file) == 0;
+    if (!written || !closed) *out_why = strerror(errno);
+    return written && closed;
+}
+
+tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out,
+                                       tuff_cli_train_options *out_given)
 {
     *out = defaults();
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
+    *out_given = *out;
+    out->given = out_given;
     const char *wrong = outcome == TUFF_ARGS_RUN ? take_method(out) : NULL;
+    if (outcome == TUFF_ARGS_RUN && !settle_task(out)) return TUFF_ARGS_WRONG;
+    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = settle_loss(out);
     if (outcome == TUFF_ARGS_RUN && !wrong) wrong = contradiction(out);
     if (outcome == TUFF_ARGS_RUN && !wrong) wrong = tuff_cli_checkpoints_settle(out);
+    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = tuff_cli_page_settle(out);
     if (!wrong) return outcome;
     tuff_cli_say("tuff: %s (see: tuff help train)", wrong);
     return TUFF_ARGS_WRONG;

@@ -66,6 +66,7 @@ static bool show(const tuff_progress *progress, void *user)
     (void)user;
     double now = tuff_cli_seconds();
     if (begin_phase(&p, progress, now) && what(p.phase)) tuff_cli_show_line("");
+    if (!what(p.phase)) tuff_cli_progress_tick(progress);
     if (!what(p.phase) || !progress->total || now - p.began < 0.5 || now - p.shown < 0.1) return true;
     char line[96];
     describe(&p, progress, now, line);
