@@ -1,5 +1,6 @@
 # A *_test.c is an executable and a test; a .sh in tests/e2e and tests/lint is a test. Exit code 77 means skipped.
-# A first line with "ctest: slow" gives the label slow; scripts/test.sh leaves those out.
+# A first line with "ctest: slow" gives the label slow; scripts/test.sh leaves those out. One with "ctest: slow under tsan" has it
+# in that build only, which has neither oneDNN nor OpenMP.
 tuff_require(CMOCKA cmocka.h cmocka libcmocka-dev)
 
 set(tuff_test_timeout 400)
@@ -26,7 +27,11 @@ endif()
 function(tuff_describe_test name file label)
     file(STRINGS ${file} head LIMIT_COUNT 2)
     set(timeout ${tuff_test_timeout})
-    if(head MATCHES "ctest: slow")
+    if(head MATCHES "ctest: slow under tsan")
+        if(TUFF_SANITIZE STREQUAL "thread")
+            list(APPEND label slow)
+        endif()
+    elseif(head MATCHES "ctest: slow")
         list(APPEND label slow)
     endif()
     if("slow" IN_LIST label)

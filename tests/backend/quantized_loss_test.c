@@ -1,4 +1,5 @@
-/* What fewer bits cost a model that has learned its text: one whose rows are whole blocks of every type is
+/* ctest: slow under tsan
+ * What fewer bits cost a model that has learned its text: one whose rows are whole blocks of every type is
  * trained for a moment, written in each, and measured on text that it has not seen. */
 #include <math.h>
 #include <stdio.h>

@@ -113,6 +113,83 @@ static void expect_config(const char *directory, const char *const *parts)
     tuff_buf_free(&text);
 }
 
+/* Biases alone: a LoRA of none to PEFT, of which a training goes on. */
+static void test_bitfit(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("gpt2"), *out = kit_path("bitfit"), *merged = kit_path("with-biases");
+#define TRAIN(...)                                                                                           \
+    KIT_DO("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--method", "bitfit", \
+           "--max-steps", "4", "--block-size", "16", "--learning-rate", "0.05", "--save-steps", "2",         \
+           __VA_ARGS__)
+    TRAIN("--device", "cpu");
+    tuff_buf first = {0}, second = {0};
+    kit_read_file(kit_join(out, "adapter_model.safetensors"), &first);
+    TRAIN("--device", "cpu", "--overwrite-output-dir", "--resume-from-checkpoint",
+          kit_join(out, "checkpoint-2"));
+#undef TRAIN
+    kit_read_file(kit_join(out, "adapter_model.safetensors"), &second);
+    assert_int_equal(first.size, second.size);
+    assert_memory_equal(first.data, second.data, first.size);
+    tuff_buf_free(&first);
+    tuff_buf_free(&second);
+    expect_config(out, (const char *const[]){"\"peft_type\": \"LORA\"", "\"bias\": \"all\"",
+                                             "\"target_modules\": \"dummy-target-modules\"", NULL});
+    kit_result beside = greedy(model, out), alone = greedy(model, NULL);
+    assert_string_not_equal(alone.out.data, beside.out.data);
+    KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged);
+    same_text(merged, &beside);
+    kit_result_free(&beside);
+    kit_result_free(&alone);
+    KIT_REFUSES(1, "merge it into its model", "convert", out, "--base", model, "--to", "gguf", "--output",
+                kit_path("none.gguf"));
+    kit_result r = KIT_TUFF("inspect", out);
+    assert_non_null(strstr(r.out.data, "biases (BitFit)"));
+    kit_result_free(&r);
+}
+
+/* Trainings that go on from a checkpoint give the same bytes; what they give works beside the model. */
+static void test_other_methods(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *option, *value, *kind;
+        bool merges;
+    } cases[] = {{"prefix", "--num-virtual-tokens", "4", "PREFIX_TUNING", false},
+                 {"prefix", "--prefix-projection", "--no-shuffle", "PREFIX_TUNING", false},
+                 {"vera", "--lora-rank", "8", "VERA", true}};
+    const char *model = kit_golden("llama");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *out = kit_path(cases[i].option + 2), *merged = kit_path("merged-method");
+        tuff_buf first = {0}, second = {0};
+#define TRAIN(...)                                                                                     \
+    KIT_DO("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--method",     \
+           cases[i].method, cases[i].option, cases[i].value, "--max-steps", "4", "--block-size", "16", \
+           "--learning-rate", "0.05", "--save-steps", "2", "--device", "cpu", __VA_ARGS__)
+        TRAIN("--seed", "3");
+        kit_read_file(kit_join(out, "adapter_model.safetensors"), &first);
+        TRAIN("--seed", "3", "--overwrite-output-dir", "--resume-from-checkpoint",
+              kit_join(out, "checkpoint-2"));
+#undef TRAIN
+        kit_read_file(kit_join(out, "adapter_model.safetensors"), &second);
+        assert_int_equal(first.size, second.size);
+        assert_memory_equal(first.data, second.data, first.size);
+        tuff_buf_free(&first);
+        tuff_buf_free(&second);
+        expect_config(out, (const char *const[]){cases[i].kind, NULL});
+        kit_result beside = greedy(model, out);
+        KIT_DO("eval", "--model", model, "--adapter", out, "--file", kit_text(), "--block-size", "16");
+        if (cases[i].merges) {
+            KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged);
+            same_text(merged, &beside);
+        } else {
+            KIT_REFUSES(1, "no weights of a model can hold what prefix tuning adds", "convert", model,
+                        "--adapter", out, "--to", "hf", "--output", merged);
+        }
+        kit_result_free(&beside);
+    }
+}
+
 static void test_train_variants(void **state)
 {
     (void)state;
@@ -129,7 +206,18 @@ static void test_train_variants(void **state)
     KIT_REFUSES(code, part, "train", "--model", model, "--train-file", kit_text(), "--output-dir", \
                 kit_path("none"), __VA_ARGS__)
     REFUSED(2, "are of LoRA: they need --lora-rank", "--use-dora");
-    REFUSED(2, "--method is full, lora, dora, ia3 or prompt", "--method", "vera");
+    REFUSED(2, "--method is full, lora, dora, vera, ia3, prompt, prefix or bitfit", "--method", "qlora");
+    REFUSED(2, "--bias and --target-parameters are of LoRA", "--method", "ia3", "--bias", "all");
+    REFUSED(2, "--d-initial and --projection-prng-key need --method vera", "--method", "lora", "--d-initial",
+            "0.2");
+    REFUSED(2, "of VeRA there is --target-modules", "--method", "vera", "--lora-target", "q_proj");
+    REFUSED(2, "--prefix-projection and --encoder-hidden-size need --method prefix", "--method", "prompt",
+            "--prefix-projection");
+    REFUSED(2, "--encoder-hidden-size needs --prefix-projection", "--method", "prefix",
+            "--encoder-hidden-size", "8");
+    REFUSED(2, "--num-virtual-tokens needs --method prompt or prefix", "--method", "vera",
+            "--num-virtual-tokens", "8");
+    REFUSED(1, "BitFit trains biases, of which this llama model has none", "--method", "bitfit");
     REFUSED(2, "say the same thing", "--method", "lora", "--peft-type", "lora");
     REFUSED(2, "--method full trains all parameters", "--method", "full", "--lora-rank", "4");
     REFUSED(2, "--base-model-name is of adapters", "--base-model-name", "a/b");
@@ -141,12 +229,40 @@ static void test_train_variants(void **state)
 #undef REFUSED
 }
 
+/* Experts' own matrices: trained, in adapter_config.json, beside the model and in its weights. */
+static void test_experts(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("mixtral"), *out = kit_path("experts"),
+               *merged = kit_path("experts.merged");
+    KIT_DO("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--lora-rank", "2",
+           "--lora-target", "", "--target-parameters", "mlp.experts.gate_up_proj,mlp.experts.down_proj",
+           "--learning-rate", "0.1", "--max-steps", "3", "--block-size", "16");
+    expect_config(out, (const char *const[]){"\"target_modules\": []", "\"target_parameters\": [",
+                                             "\"mlp.experts.gate_up_proj\"", NULL});
+    KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged);
+    kit_result alone = greedy(model, NULL), beside = greedy(model, out);
+    assert_string_not_equal(alone.out.data, beside.out.data);
+    same_text(merged, &beside);
+    kit_result_free(&alone);
+    kit_result_free(&beside);
+    kit_result r = KIT_TUFF("inspect", out);
+    assert_non_null(strstr(r.out.data, "mlp.experts.gate_up_proj, mlp.experts.down_proj"));
+    kit_result_free(&r);
+    KIT_REFUSES(1, "no parameter of experts; this llama model has none", "train", "--model",
+                kit_golden("llama"), "--train-file", kit_text(), "--output-dir", kit_path("none"),
+                "--lora-rank", "2", "--target-parameters", "mlp.experts.down_proj");
+    KIT_REFUSES(2, "--target-parameters are of LoRA", "train", "--model", model, "--train-file", kit_text(),
+                "--output-dir", kit_path("none"), "--target-parameters", "mlp.experts.down_proj");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merge),           cmocka_unit_test(test_merge_onto_blocks),
         cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_other_files),
-        cmocka_unit_test(test_train_variants),
+        cmocka_unit_test(test_train_variants),  cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_bitfit),          cmocka_unit_test(test_other_methods),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -121,6 +121,17 @@ static void test_lora_targets(void **state)
                 "16", "--output-dir", kit_path("out"), "--lora-rank", "4", "--lora-target", "no_such_layer");
 }
 
+static void test_frozen_names(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama");
+    KIT_REFUSES(1, "freeze has \"layer.0\", which matches no tensor that could be trained; the nearest names",
+                "train", "--model", model, "--train-file", kit_text(), "--block-size", "16", "--output-dir",
+                kit_path("out"), "--freeze", "layer.0");
+    KIT_REFUSES(1, "everything is frozen", "train", "--model", model, "--train-file", kit_text(),
+                "--block-size", "16", "--output-dir", kit_path("out"), "--freeze", "*");
+}
+
 /* Said before the training, not after. */
 static void test_unwritable_outputs(void **state)
 {
@@ -231,7 +242,7 @@ static void test_full_disk(void **state)
     kit_result_free(&r);
 }
 
-/* A run whose save fails keeps the log of its steps, says where, and nothing else. */
+/* A run whose save fails keeps the log of its steps and the page, says where, and nothing else. */
 static void test_failed_save_keeps_the_log(void **state)
 {
     (void)state;
@@ -245,8 +256,9 @@ static void test_failed_save_keeps_the_log(void **state)
             &r);
     assert_int_equal(r.exit_code, 1);
     assert_non_null(strstr(r.err.data, "unsaved.train_log.jsonl"));
+    assert_non_null(strstr(r.err.data, "unsaved.report.html"));
     assert_false(tuff_is_directory(out));
-    assert_int_equal(kit_count_entries(kit_temp_directory()), entries + 1);
+    assert_int_equal(kit_count_entries(kit_temp_directory()), entries + 2);
     kit_result_free(&r);
 }
 
@@ -259,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_lora_targets),
+        cmocka_unit_test(test_frozen_names),
         cmocka_unit_test(test_unwritable_outputs),
         cmocka_unit_test(test_unwritable_extras),
         cmocka_unit_test(test_outputs_in_the_way),

@@ -60,6 +60,26 @@ static void turns_go_on_where_they_were(void **state)
     assert_string_equal(kit_string(whole, "content"), kit_string(second, "content"));
     assert_true(kit_number(whole, "prompt_tokens") == kit_number(second, "prompt_tokens"));
     assert_true(kit_number(whole, "cached_tokens") == 0);
+    /* and by generate, which answers once */
+    kit_result once =
+        KIT_TUFF("generate", "--model", kit_golden("llama"), "--max-new-tokens", "8", "--context-length",
+                 "1024", "--chat-template", "chatml", "--json", "--messages", kit_path("messages.json"));
+    cJSON *made = kit_parse(once.out.data, once.out.size);
+    assert_string_equal(kit_string(made, "text"), kit_string(whole, "content"));
+    assert_true(kit_number(made, "prompt_tokens") == kit_number(whole, "prompt_tokens"));
+    assert_non_null(strstr(kit_string(made, "prompt"), "<|im_start|>system\nYou are terse.<|im_end|>"));
+    kit_result text =
+        KIT_TUFF("generate", "--model", kit_golden("llama"), "--max-new-tokens", "8", "--context-length",
+                 "1024", "--chat-template", "chatml", "--messages", kit_path("messages.json"));
+    assert_true(text.out.size > 1 && text.out.data[text.out.size - 1] == '\n');
+    assert_null(strstr(text.out.data, "im_start")); /* the messages are not printed again */
+    cJSON_Delete(made);
+    kit_result_free(&once);
+    kit_result_free(&text);
+    KIT_REFUSES(2, "takes --system, --tools, --chat-template and --chat-template-kwargs with --messages",
+                "generate", "--model", kit_golden("llama"), "--prompt", "x", "--system", "y");
+    KIT_REFUSES(1, "not a JSON list of messages", "generate", "--model", kit_golden("llama"), "--messages",
+                kit_text());
     cJSON_Delete(first);
     cJSON_Delete(second);
     cJSON_Delete(whole);
@@ -120,6 +140,8 @@ static void templates_come_from_models_and_files(void **state)
     /* a GGUF has the default one */
     KIT_DO("convert", model, "--to", "gguf", "--output", gguf);
     assert_true(prompt_of(gguf, NULL) == few);
+    KIT_REFUSES(1, "none/here.jinja: there is no such file", "chat", "--model", kit_asset("model"),
+                "--chat-template", "none/here.jinja");
     KIT_REFUSES(1, "the model has no chat template called \"rag\"; choose another by --chat-template", "chat",
                 "--model", model, "--chat-template", "rag");
 }

@@ -269,7 +269,11 @@ static void test_interrupted(void **state)
     assert_non_null(strstr(r.err.data, "--resume-from-checkpoint last goes on from there"));
     kit_result_free(&r);
     assert_true(tuff_is_directory(out));
-    assert_int_equal(kit_count_entries(out), 1); /* the checkpoint */
+    assert_int_equal(kit_count_entries(out), 2); /* the checkpoint, and the report */
+    tuff_buf page = {0};
+    kit_read_file(kit_join(out, "report.html"), &page);
+    assert_non_null(strstr(page.data, "interrupted, with a checkpoint: step "));
+    tuff_buf_free(&page);
     r = TRAIN(out, "--max-steps", "2", "--resume-from-checkpoint", "last");
     assert_non_null(strstr(r.err.data, "going on from"));
     kit_result_free(&r);

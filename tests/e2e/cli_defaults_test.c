@@ -111,6 +111,21 @@ static void what_tuff_has_not_is_told(void **state)
                 "--prompt", "a");
 }
 
+/* Stop texts of the file end a text, those that are given come in their place. */
+static void stop_texts_are_the_files(void **state)
+{
+    (void)state;
+    const char *plain = kit_golden("gpt2"),
+               *model =
+                   model_with("gpt2", "{\"stop_strings\": [\"e\", \"a\", \" \"], \"max_new_tokens\": 20}");
+    const options none = {NULL},
+                  asked = {"--stop", "e", "--stop", "a", "--stop", " ", "--max-new-tokens", "20"},
+                  other = {"--stop", "never"}, all = {"--max-new-tokens", "20"};
+    check_same(made(model, none, SAID "max-new-tokens 20, 3 stop texts\n", true),
+               made(plain, asked, SAID, false), true);
+    check_same(made(model, other, "stop text", false), made(plain, all, SAID, false), true);
+}
+
 /* A search whose tokens are drawn is none that Tuff has: which of both it is to be has to be said. */
 static void a_drawn_search_is_one_or_the_other(void **state)
 {
@@ -131,8 +146,11 @@ static void a_drawn_search_is_one_or_the_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_are_drawn_as_the_file_says),  cmocka_unit_test(biases_join_those_of_options),
-        cmocka_unit_test(lengths_count_the_prompt),           cmocka_unit_test(what_tuff_has_not_is_told),
+        cmocka_unit_test(tokens_are_drawn_as_the_file_says),
+        cmocka_unit_test(biases_join_those_of_options),
+        cmocka_unit_test(lengths_count_the_prompt),
+        cmocka_unit_test(what_tuff_has_not_is_told),
+        cmocka_unit_test(stop_texts_are_the_files),
         cmocka_unit_test(a_drawn_search_is_one_or_the_other),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

@@ -1,6 +1,9 @@
 /* tuff embed: vectors on standard output and in files, and what is refused. */
 #define _POSIX_C_SOURCE 200809L
+#include <math.h>
+
 #include "base/json.h"
+#include "formats/npy.h"
 #include "kit/command.h"
 
 static const char *const llama = "llama";
@@ -35,6 +38,21 @@ static void texts_give_lines_of_numbers(void **state)
     assert_int_equal(sscanf(r.out.data, "%lf,%lf,%lf\n", &x, &y, &z), 3);
     assert_true(x * x + y * y + z * z > 0.99999);
     kit_result_free(&r);
+    /* as an array, and its numbers alone */
+    kit_result raw = KIT_TUFF("embed", "--model", model, "--text", "the ship", "--text", "a bell", "--format",
+                              "raw", "--dimensions", "3", "--device", "cpu");
+    r = KIT_TUFF("embed", "--model", model, "--text", "the ship", "--text", "a bell", "--format", "npy",
+                 "--dimensions", "3", "--device", "cpu");
+    float numbers[6];
+    assert_int_equal(raw.out.size, sizeof numbers);
+    memcpy(numbers, raw.out.data, sizeof numbers);
+    assert_true(fabs((double)numbers[0] - x) < 1e-7 && fabs((double)numbers[2] - z) < 1e-7);
+    tuff_npy array;
+    KIT_OK(tuff_npy_parse((const uint8_t *)r.out.data, r.out.size, "out", &array));
+    assert_true(array.rank == 2 && array.shape[0] == 2 && array.shape[1] == 3);
+    assert_memory_equal(array.data, numbers, sizeof numbers);
+    kit_result_free(&raw);
+    kit_result_free(&r);
 }
 
 static void files_become_arrays(void **state)
@@ -53,6 +71,34 @@ static void files_become_arrays(void **state)
     assert_int_equal(bytes.size, 128 + 2 * 32 * 2);
     assert_non_null(strstr(bytes.data + 10, "'<f2', 'fortran_order': False, 'shape': (2, 32)"));
     tuff_buf_free(&bytes);
+}
+
+/* Queries get their prompt by themselves, and documents would not be like them. */
+static void a_prompt_for_documents_is_told_of(void **state)
+{
+    (void)state;
+    static const char prompts[] = "{\"prompts\": {\"query\": \"q: \", \"passage\": \"p: \"}}",
+                      none[] = "{\"prompts\": {\"query\": \"\", \"passage\": \"\"}}",
+                      modules[] = "[{\"path\": \"\", \"type\": \"Transformer\"}]";
+    const char *model = kit_copy_model(kit_golden(llama), "prompts"), *csv = kit_path("prompts.csv"),
+               *out = kit_path("prompts.npy"),
+               *settings = kit_join(model, "config_sentence_transformers.json");
+    kit_write_file(csv, "text\nthe ship\n", 14);
+    kit_write_file(kit_join(model, "modules.json"), modules, sizeof modules - 1);
+    static const struct {
+        const char *settings, *name;
+        bool told;
+    } cases[] = {{prompts, NULL, true}, {prompts, "passage", false}, {none, NULL, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kit_write_file(settings, cases[i].settings, strlen(cases[i].settings));
+        kit_result r = cases[i].name ? KIT_TUFF("embed", "--model", model, "--file", csv, "--output", out,
+                                                "--device", "cpu", "--prompt-name", cases[i].name)
+                                     : KIT_TUFF("embed", "--model", model, "--file", csv, "--output", out,
+                                                "--device", "cpu");
+        assert_int_equal(r.exit_code, 0);
+        assert_int_equal(strstr(r.err.data, "unless --prompt-name passage is given") != NULL, cases[i].told);
+        kit_result_free(&r);
+    }
 }
 
 static void what_cannot_be_done_is_said(void **state)
@@ -115,6 +161,11 @@ static void search_shows_the_nearest_texts(void **state)
     assert_int_equal(r.exit_code, 0);
     assert_int_equal(r.err.size, 0);
     kit_result_free(&r);
+    /* a model, or a way, that makes other vectors of the same size */
+    KIT_REFUSES(1, "docs.npy was made by another model than", "search", "--model", model, "--index", out,
+                "--query", "a bell", "-k", "1", "--pooling", "mean", "--device", "cpu");
+    KIT_REFUSES(1, "docs.npy was made by another model than", "search", "--model", kit_golden("llama-yarn"),
+                "--index", out, "--query", "a bell", "-k", "1", "--device", "cpu");
     /* a file that is no longer the one that was embedded */
     kit_write_file(docs, "{\"body\": \"the ship\"}\n{\"body\": \"a bell\"}\n", 40);
     KIT_REFUSES(1, "docs.jsonl has fewer than the 3 records that", "search", "--model", model, "--index", out,
@@ -268,6 +319,7 @@ int main(void)
         cmocka_unit_test(as_many_records_are_found_as_are_asked_for),
         cmocka_unit_test(tokens_stay_apart),
         cmocka_unit_test(vectors_are_measured),
+        cmocka_unit_test(a_prompt_for_documents_is_told_of),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,8 @@ static void test_inputs_are_not_written_over(void **state)
                                      text,
                                      kit_join(out, "config.json"),
                                      kit_join(out, "model.safetensors"),
+                                     kit_join(out, "run.json"),
+                                     kit_join(out, "trainer_state.json"),
                                      kit_join(out, "generation_config.json")};
         for (size_t k = 0; k < sizeof files / sizeof files[0]; k++)
             KIT_REFUSES(1, "would replace", "train", "--model", gguf, "--train-file", text, "--output-dir",
@@ -137,6 +139,8 @@ static void test_inputs_are_not_written_over(void **state)
     KIT_REFUSES(1, "would replace", "generate", "--model", model, "--prompt", "x", "--profile", weights);
     KIT_REFUSES(1, "would replace", "generate", "--model", model, "--prompt-file", text, "--profile", text);
     KIT_REFUSES(1, "would replace", "eval", "--model", model, "--file", text, "--dump-logits", weights);
+    KIT_REFUSES(1, "would replace", "embed", "--model", model, "--file", text, "--output", text);
+    KIT_REFUSES(1, "would replace", "embed", "--model", model, "--file", text, "--output", weights);
     KIT_REFUSES(1, "would replace", "eval", "--model", gguf, "--file", text, "--dump-logits", gguf);
     KIT_DO("eval", "--model", gguf, "--file", text);
     KIT_DO("eval", "--model", model, "--file", text);

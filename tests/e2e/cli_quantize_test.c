@@ -75,7 +75,8 @@ static void test_bytes(void **state)
 {
     (void)state;
     const char *path = kit_path("sized.gguf");
-    KIT_DO("convert", kit_asset("model"), "--to", "gguf", "--dtype", "q4_k_m", "--output", path);
+    KIT_DO("convert", kit_asset("model"), "--to", "gguf", "--dtype", "Q4_K_M", "--output",
+           path); /* as others spell it */
     kit_result r = KIT_TUFF("inspect", path, "--json");
     cJSON *json = kit_parse(r.out.data, r.out.size);
     const double file = kit_number(cJSON_GetObjectItem(json, "tensors"), "bytes");

@@ -171,6 +171,58 @@ static void an_encoder_decoder_learns_answers(void **state)
     kit_result_free(&r);
 }
 
+static const char preferred[] =
+    "{\"prompt\": \"The river\", \"chosen\": \" is wide.\", \"rejected\": \" is not\"}\n"
+    "{\"prompt\": \"A stone\", \"chosen\": \" lies\", \"rejected\": \" was a bridge.\"}\n"
+    "{\"prompt\": \"How far?\", \"chosen\": \" Not far.\"}\n"
+    "{\"prompt\": \"Who\", \"chosen\": \" came?\", \"rejected\": \" is it?\"}\n";
+
+/* What is logged and measured while training is what the adapter gives. */
+static void answers_are_preferred(void **state)
+{
+    (void)state;
+    const char *file = kit_path("preferred.jsonl"), *model = kit_golden("llama"), *out = kit_path("prefers");
+    kit_write_file(file, preferred, sizeof preferred - 1);
+    kit_result r = KIT_TUFF("train", "--task", "preference", "--loss", "dpo", "--beta", "0.5", "--model",
+                            model, "--train-file", file, "--eval-file", file, "--output-dir", out,
+                            "--lora-rank", "4", "--max-steps", "20", "--per-device-train-batch-size", "3",
+                            "--learning-rate", "2e-2", "--json");
+    assert_non_null(strstr(r.err.data, "its \"rejected\" is missing"));
+    assert_non_null(strstr(r.err.data, "rewards/margins"));
+    cJSON *trained = kit_parse(r.out.data, r.out.size);
+    assert_true(kit_number(trained, "eval_rewards/accuracies") == 1);
+    assert_true(kit_number(trained, "eval_loss") < 0.6);
+    kit_result_free(&r);
+    tuff_buf log = {0};
+    kit_read_file(kit_join(out, "train_log.jsonl"), &log);
+    assert_non_null(strstr(log.data, "\"rewards/accuracies\": 1,"));
+    assert_non_null(strstr(log.data, "\"eval_logps/chosen\": -"));
+    tuff_buf_free(&log);
+    r = KIT_TUFF("eval", "--task", "preference", "--beta", "0.5", "--model", model, "--adapter", out,
+                 "--file", file, "--batch-size", "3", "--json");
+    cJSON *measured = kit_parse(r.out.data, r.out.size);
+    assert_true(fabs(kit_number(measured, "loss") - kit_number(trained, "eval_loss")) < 1e-5);
+    assert_true(fabs(kit_number(measured, "rewards/margins") - kit_number(trained, "eval_rewards/margins")) <
+                1e-4);
+    cJSON_Delete(trained);
+    cJSON_Delete(measured);
+    kit_result_free(&r);
+    const char *one = kit_path("one.jsonl");
+    kit_write_file(one, preferred, (size_t)(strchr(preferred, '\n') + 1 - preferred));
+    KIT_REFUSES(1, "there is no adapter", "eval", "--task", "preference", "--model", model, "--file", one,
+                "--quiet");
+    KIT_REFUSES(1, "line 3: its \"rejected\" is missing", "train", "--task", "preference", "--model", model,
+                "--train-file", file, "--output-dir", kit_path("none"), "--strict");
+    KIT_REFUSES(2, "of --task embedding", "train", "--task", "preference", "--loss", "mnrl", "--model", model,
+                "--train-file", file, "--output-dir", kit_path("none"));
+    KIT_REFUSES(2, "of --task preference", "train", "--task", "embedding", "--loss", "dpo", "--model", model,
+                "--train-file", file, "--output-dir", kit_path("none"));
+    KIT_REFUSES(2, "are of --task preference", "train", "--task", "sft", "--beta", "0.3", "--model", model,
+                "--train-file", file, "--output-dir", kit_path("none"));
+    KIT_REFUSES(2, "are of --task sft", "train", "--task", "preference", "--packing", "--model", model,
+                "--train-file", file, "--output-dir", kit_path("none"));
+}
+
 /* generation_config.json says how to search where no option does. */
 static void defaults_are_the_models(void **state)
 {
@@ -268,7 +320,7 @@ static void what_does_not_go_together(void **state)
                 "3");
     const char *answers = kit_path("more.jsonl");
     kit_write_file(answers, pairs, sizeof pairs - 1);
-    KIT_REFUSES(1, "this is an encoder-decoder bart", "train", "--model", kit_golden("bart"), "--train-file",
+    KIT_REFUSES(1, "this is an encoder-decoder", "train", "--model", kit_golden("bart"), "--train-file",
                 answers, "--text-field", "q", "--label-field", "a", "--output-dir", kit_path("x"), "--task",
                 "seq2seq", "--peft-type", "prompt_tuning");
 }
@@ -282,6 +334,7 @@ int main(void)
         cmocka_unit_test(nothing_to_learn_is_said),
         cmocka_unit_test(an_encoder_decoder_learns_answers),
         cmocka_unit_test(sources_may_have_a_prefix),
+        cmocka_unit_test(answers_are_preferred),
         cmocka_unit_test(defaults_are_the_models),
         cmocka_unit_test(what_does_not_go_together),
     };

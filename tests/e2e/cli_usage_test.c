@@ -2,9 +2,35 @@
 #define _POSIX_C_SOURCE 200809L
 #include "kit/command.h"
 
-static const char *const verbs[] = {"devices", "inspect", "convert", "generate",
-                                    "chat",    "train",   "eval",    "conform"};
+static const char *const verbs[] = {"devices", "inspect", "convert",   "generate", "chat",
+                                    "embed",   "search",  "fill-mask", "classify", "answer",
+                                    "train",   "eval",    "conform"};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+/* There are some at the end, of this verb, with options that the page has. */
+static void check_examples(const char *verb, char *page)
+{
+    char *examples = strstr(page, "\nExamples:\n  "), own[64], option[64];
+    int commands = 0;
+    if (!examples) fail_msg("tuff help %s has no examples", verb);
+    *examples++ = 0;
+    snprintf(own, sizeof own, "tuff %s ", verb);
+    for (const char *at = strchr(examples, '\n'); at && at[1]; at = strchr(at + 1, '\n')) {
+        if (strncmp(at + 1, "      ", 6) == 0) continue; /* the line before goes on */
+        const size_t size = strcspn(at + 1, "\n");
+        const char *command = strstr(at, "tuff ");
+        if (!command || command > at + size ||
+            (strncmp(command, own, strlen(own)) != 0 && command[strlen(own) - 1] != '\n'))
+            fail_msg("tuff help %s: an example of another kind: %.*s", verb, (int)size, at + 1);
+        commands++;
+    }
+    assert_true(commands > 0);
+    for (const char *at = examples; (at = strstr(at, " --")) != NULL; at++) {
+        snprintf(option, sizeof option, "\n  %.*s", (int)strcspn(at + 1, " =\n"), at + 1);
+        if (!strstr(page, option))
+            fail_msg("tuff help %s: an example has%s, which it has not", verb, option + 2);
+    }
+}
 
 static void test_help(void **state)
 {
@@ -23,6 +49,7 @@ static void test_help(void **state)
                 fail_msg("tuff help %s: a line of %zu bytes: %.*s", verbs[i], size, (int)size, line);
         }
         assert_int_equal(by_verb.err.size, 0);
+        check_examples(verbs[i], by_verb.out.data);
         kit_result_free(&by_verb);
         kit_result_free(&by_option);
     }
@@ -131,7 +158,7 @@ static void test_wrong_usage(void **state)
     KIT_REFUSES(2, "--seed needs a value", "generate", "--seed");
     KIT_REFUSES(2, "write --prompt=--model", "generate", "--prompt", "--model");
     KIT_REFUSES(2, "--json takes no value", "devices", "--json=yes");
-    KIT_REFUSES(2, "one of --prompt, --prompt-file and --file", "generate", "--model", "x");
+    KIT_REFUSES(2, "one of --prompt, --prompt-file, --file and --messages", "generate", "--model", "x");
     KIT_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
     KIT_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--eval-steps", "5");
@@ -139,8 +166,8 @@ static void test_wrong_usage(void **state)
                 "--output-dir", "z", "--nesterov");
     KIT_REFUSES(2, "--feedforward-modules needs --peft-type ia3", "train", "--model", "x", "--train-file",
                 "y", "--output-dir", "z", "--lora-rank", "4", "--feedforward-modules", "c_fc");
-    KIT_REFUSES(2, "need --peft-type prompt_tuning", "train", "--model", "x", "--train-file", "y",
-                "--output-dir", "z", "--num-virtual-tokens", "4");
+    KIT_REFUSES(2, "--num-virtual-tokens needs --method prompt or prefix", "train", "--model", "x",
+                "--train-file", "y", "--output-dir", "z", "--num-virtual-tokens", "4");
     KIT_REFUSES(2, "are of LoRA", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
                 "--peft-type", "ia3", "--lora-rank", "4");
     KIT_REFUSES(2, "need --lora-rank", "train", "--model", "x", "--train-file", "y", "--output-dir", "z",
@@ -181,6 +208,13 @@ static void test_spellings(void **state)
     (void)state;
     KIT_REFUSES(1, "nowhere", "eval", "--model=nowhere", "--file=x", "--block_size=8", "--batch-size", "2");
     KIT_REFUSES(1, "nowhere", "inspect", "--", "nowhere");
+    /* names of Hugging Face's programs that mean the same, and switches as Python has them */
+    KIT_REFUSES(1, "nowhere", "train", "--model_name_or_path", "nowhere", "--train_file", "x", "--output_dir",
+                "y", "--per_device_train_batch_size=4", "--lora_r", "8", "--lora_target_modules", "q_proj",
+                "--evaluation_strategy", "epoch", "--eval_file", "z", "--overwrite_output_dir", "True",
+                "--load_best_model_at_end=false");
+    KIT_REFUSES(2, "has no option --model-name-or-path: the model's path stands alone", "inspect",
+                "--model_name_or_path", "x");
 }
 
 /* One value, given twice: neither is taken. Lists and flags may come again. */
@@ -188,12 +222,18 @@ static void test_repeated(void **state)
 {
     (void)state;
     const char *model = kit_golden("llama");
-    KIT_REFUSES(2, "--seed is given twice", "generate", "--model", model, "--prompt", "x", "--seed", "1",
-                "--seed=2");
+    KIT_REFUSES(2, "--seed is given twice, as \"1\" and as \"2\"; it takes one value", "generate", "--model",
+                model, "--prompt", "x", "--seed", "1", "--seed=2");
     KIT_REFUSES(2, "--model is given twice", "train", "--model", model, "--model", model, "--train-file", "x",
                 "--output-dir", "y");
-    KIT_REFUSES(2, "--profile is given twice", "train", "--model", model, "--train-file", "x", "--output-dir",
-                "y", "--profile", "--profile", "z");
+    KIT_REFUSES(2, "--train-file is given twice, as \"a\" and as \"b\"", "train", "--model", model,
+                "--train-file", "a", "--train_file", "b", "--output-dir", "y");
+    KIT_REFUSES(2, "--validation-file is given twice, as \"a\" and as \"b\"", "train", "--model", model,
+                "--train-file", "x", "--validation-file", "a", "--eval-file", "b", "--output-dir", "y");
+    KIT_REFUSES(2, "--quiet is given twice, as \"true\" and as \"false\"", "devices", "--quiet",
+                "--quiet=false");
+    KIT_REFUSES(2, "--profile is given twice, without a value and as \"z\"", "train", "--model", model,
+                "--train-file", "x", "--output-dir", "y", "--profile", "--profile", "z");
     KIT_REFUSES(2, "--to is given twice", "convert", model, "--to", "hf", "--to", "hf", "--output", "y");
     KIT_DO("generate", "--model", model, "--prompt", "the", "--max-new-tokens", "1", "--stop", "a", "--stop",
            "b", "--quiet", "--quiet");
@@ -207,11 +247,8 @@ static void test_hints(void **state)
         {"train", "--bf16", "trains in f32"},
         {"train", "--fp16=1", "trains in f32"},
         {"train", "--gradient_checkpointing", "--gradient-accumulation-steps"},
-        {"train", "--model_name_or_path", "write --model PATH"},
-        {"eval", "--model-name-or-path", "write --model PATH"},
         {"train", "--load-in-4bit", "quantized .gguf"},
         {"train", "--max_seq_length", "write --block-size"},
-        {"train", "--lora_r", "write --lora-rank"},
         {"generate", "--do_sample", "--temperature above 0"},
         {"generate", "--n-predict", "write --max-new-tokens"},
         {"generate", "Once upon", "a prompt as --prompt TEXT"},
@@ -236,6 +273,10 @@ static void test_hub_names(void **state)
     KIT_REFUSES(1, HUB, "inspect", name);
     KIT_REFUSES(1, HUB, "convert", name, "--to", "gguf", "--output", kit_path("out.gguf"));
     KIT_REFUSES(1, "cannot open ./Qwen", "inspect", "./Qwen/Qwen2-0.5B");
+    KIT_REFUSES(1, "if that is a name of the Hugging Face hub, get its files with `hf download gpt2",
+                "inspect", "gpt2");
+    KIT_REFUSES(1, "does not download adapters: get its files with `hf download me/lora --local-dir lora`",
+                "eval", "--model", kit_golden("llama"), "--adapter", "me/lora", "--file", kit_text());
 }
 
 static void test_devices(void **state)

@@ -33,6 +33,29 @@ rm -r "$work/adapter/checkpoint-20"
 "$work/build/finetune" "$TUFF_TEST_SOURCE/assets/model" "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$work/adapter" >"$work/log"
 [ "$(grep -c '^step ' "$work/log")" = 10 ]
 cmp "$work/whole" "$work/adapter/adapter_model.safetensors"
+# paused after step 10, ended there, begun again
+rm -r "$work/adapter/checkpoint-20"
+touch "$work/adapter.pause"
+"$work/build/finetune" "$TUFF_TEST_SOURCE/assets/model" "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$work/adapter" >"$work/log" 2>"$work/err" &
+paused=$!
+waited=0
+until grep -q '^paused' "$work/log"; do
+    waited=$((waited + 1))
+    [ $waited -lt 1200 ] || { cat "$work/log" "$work/err"; exit 1; }
+    sleep 0.1
+done
+kill -INT $paused
+if wait $paused; then exit 1; fi
+grep -q '^stopped after step 10' "$work/log"
+if grep -q '^step ' "$work/log"; then exit 1; fi
+rm "$work/adapter.pause"
+"$work/build/finetune" "$TUFF_TEST_SOURCE/assets/model" "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$work/adapter" >"$work/log"
+[ "$(grep -c '^step ' "$work/log")" = 10 ]
+cmp "$work/whole" "$work/adapter/adapter_model.safetensors"
+"$work/build/own-task" "$TUFF_TEST_SOURCE/assets/model" "$work/sums" >"$work/log"
+cat "$work/log"
+awk '/^before/ { before = $NF } /^after/ { after = $NF } END { exit !(before > 0 && after > 0 && after < before) }' "$work/log"
+[ -f "$work/sums/adapter_model.safetensors" ]
 if "$work/build/generate" "$work/nowhere" "x" 2>"$work/log" >&2; then exit 1; fi
 grep -q "^not found: .*nowhere" "$work/log"
 

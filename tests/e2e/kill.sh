@@ -1,11 +1,11 @@
 #!/bin/sh
 # A training that is killed again and again, and goes on each time, ends with the bytes of one that was not.
-# Each of the trainings below is killed at TUFF_KILLS moments (25), of which ten (or half of fewer) lie within the
-# writes, fsyncs, renames and removals of a checkpoint; from the first checkpoint on there is a whole one at any moment.
-# TUFF_KILL_DEVICES: "cpu lavapipe". ctest runs a few kills; tests/reference/README.md says how to run them all.
+# Each of the trainings below (TUFF_KILL_ONLY: those whose names have it) is killed at TUFF_KILLS moments (25), of which ten (or
+# half of fewer) lie within the writes, fsyncs, renames and removals of a checkpoint; from the first checkpoint on there is a whole
+# one at any moment. TUFF_KILL_DEVICES: "cpu lavapipe". ctest runs a few, kill_lavapipe.sh some there, kill_long*.sh all.
 set -eu
 
-kills=${TUFF_KILLS:-4}
+kills=${TUFF_KILLS:-3}
 devices=${TUFF_KILL_DEVICES:-cpu}
 if [ -n "${TUFF_TEST_SANITIZE:-}" ] && [ "$TUFF_TEST_SANITIZE" != OFF ]; then
     echo "a sanitizer does not go with a preloaded library"
@@ -43,6 +43,7 @@ newest() {
 killed() {
     name=$1
     shift
+    case $name in *"${TUFF_KILL_ONLY:-}"*) ;; *) return 0 ;; esac
     run "$work/$name" "$@"
     rm -f "$work/calls"
     TUFF_KILL_UNDER=checkpoint- TUFF_KILL_COUNT="$work/calls" LD_PRELOAD="$work/kill_at.so" run "$work/counted" "$@"
@@ -95,4 +96,8 @@ for device in $devices; do
     killed "$device-full-accumulated" --model "$golden/llama" --gradient-accumulation-steps 2 --device "$device"
     killed "$device-lora" --model "$golden/llama" --lora-rank 4 --lora-dropout 0.1 --device "$device"
     killed "$device-lora-accumulated" --model "$golden/gpt2" --lora-rank 4 --gradient-accumulation-steps 2 --device "$device"
+    killed "$device-8bit" --model "$golden/gpt2" --optim adamw_8bit --gradient-accumulation-steps 2 --device "$device"
+    killed "$device-unfrozen" --model "$golden/llama" --unfreeze-schedule 3,7 --device "$device"
+    killed "$device-averaged" --model "$golden/llama" --ema-decay 0.9 --unfreeze-schedule 5 --gradient-accumulation-steps 2 \
+        --neftune-noise-alpha 5 --label-smoothing-factor 0.1 --optim adamw_8bit --device "$device"
 done

@@ -55,22 +55,26 @@ static float *gradient_truth(const golden *g, const tuff_trained *t, size_t *out
 
 /* Ids [batch, length] and their labels. */
 static void set_batch(const golden *g, const int32_t *ids, size_t n, int64_t batch, int64_t length,
-                      int64_t virtual_tokens, tuff_program *program)
+                      int64_t virtual_tokens, bool silent, tuff_program *program)
 {
     enum { MOST = 64 };
     uint32_t examples[MOST];
     tuff_dataset *data = NULL;
-    tuff_pack pack = {.virtual_tokens = virtual_tokens};
+    tuff_pack pack = {.virtual_tokens = virtual_tokens, .silent = silent};
     tuff_task_shape shape;
     int64_t labels;
     assert_true(batch <= MOST);
     for (uint32_t i = 0; i < MOST; i++)
         examples[i] = i;
     KIT_OK(tuff_dataset_from_ids(ids, n, length, &data));
-    const tuff_batch at = {
-        .data = data, .examples = examples, .count = batch, .most = batch, .virtual_tokens = virtual_tokens};
+    const tuff_batch at = {.data = data,
+                           .examples = examples,
+                           .count = batch,
+                           .most = batch,
+                           .virtual_tokens = virtual_tokens,
+                           .silent = silent};
     tuff_task_size(&at, &shape, &labels);
-    assert_int_equal(labels, batch * (length - (virtual_tokens ? 0 : 1)));
+    assert_int_equal(labels, batch * (length - (virtual_tokens && !silent ? 0 : 1)));
     KIT_OK(data->task->fill(&at, &shape, &g->model->config, &pack, program));
     tuff_pack_free(&pack);
     tuff_dataset_destroy(&data);
@@ -91,7 +95,7 @@ static void check_forward_and_gradients(const golden *g, tuff_adapter *adapter)
         tuff_adapter_upload_model(g->model, adapter, !adapter, g->model->config.max_positions, NULL, store));
     tuff_lm lm = {.model = g->model, .adapter = adapter, .trains_model = !adapter};
     tuff_program *program = build(g, adapter, batch, length, store);
-    set_batch(g, ids, n_ids, batch, length, before, program);
+    set_batch(g, ids, n_ids, batch, length, before, tuff_adapter_silent(adapter), program);
     KIT_OK(tuff_program_run(program));
 
     float *want = floats(g, "logits", &n);
@@ -128,19 +132,67 @@ typedef struct recipe {
     const char *begin;
 } recipe;
 
-/* An adapter of a golden's folder, as make_goldens.py sets it. */
-static void set_adapter(const recipe *adapter, bool gpt2, tuff_train_params *p)
+/* Which method an adapter's folder in goldens is of, where the script does not say otherwise: LoRA. */
+typedef struct method {
+    const char *kind, *peft_type, *target;
+    double rate;
+} method;
+
+static const method *method_of(const char *kind)
 {
+    static const method methods[] = {{"ia3", "IA3", NULL, 1e-2},
+                                     {"prompt", "prompt_tuning", NULL, 1e-2},
+                                     {"bitfit", "bitfit", NULL, 1e-2},
+                                     {"bias", "lora", "c_attn,c_fc", 1e-3},
+                                     {"tables", "lora", "", 1e-3},
+                                     {"prefix", "prefix_tuning", NULL, 1e-2},
+                                     {"prefix-projection", "prefix_tuning", NULL, 1e-3},
+                                     {"vera", "vera", NULL, 1e-2},
+                                     {"vera-key", "vera", "k_proj,gate_proj", 1e-2},
+                                     {NULL, "lora", "all-linear", 1e-3}};
+    const method *m = methods;
+    while (m->kind && strcmp(m->kind, kind) != 0)
+        m++;
+    return m;
+}
+
+/* What the adapters of experts are for, as expert_adapters.py has it. */
+static void set_experts(const char *model, tuff_train_params *p)
+{
+    static const struct {
+        const char *model, *modules, *parameters;
+    } of[] = {{"mixtral", "q_proj,v_proj", "mlp.experts.down_proj,mlp.experts.gate_up_proj,mlp.gate.weight"},
+              {"qwen3_moe", "", "mlp.experts.down_proj"},
+              {"gpt_oss", "q_proj", "experts.down_proj,experts.gate_up_proj"}};
+    p->rank_pattern = "experts.down_proj=2";
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        if (strcmp(of[i].model, model) != 0) continue;
+        p->lora_target = of[i].modules;
+        p->target_parameters = of[i].parameters;
+    }
+}
+
+/* An adapter of a golden's folder, as make_goldens.py sets it. */
+static void set_adapter(const recipe *adapter, const char *model, tuff_train_params *p)
+{
+    const bool gpt2 = strcmp(model, "gpt2") == 0;
     const char *kind = adapter->kind;
-    const bool ia3 = strcmp(kind, "ia3") == 0, prompt = strcmp(kind, "prompt") == 0;
-    p->peft_type = ia3 ? "IA3" : prompt ? "prompt_tuning" : "lora";
+    p->peft_type = method_of(kind)->peft_type;
     p->num_virtual_tokens = 5;
-    p->lora_rank = 4;
+    if (strcmp(kind, "bias") == 0) p->bias = "all";
+    p->prefix_projection = strcmp(kind, "prefix-projection") == 0;
+    p->encoder_hidden_size = 12;
+    p->projection_prng_key = strcmp(kind, "vera") == 0 ? 11 : 5;
+    p->lora_rank = strcmp(kind, "vera") == 0 ? 12 : strcmp(kind, "vera-key") == 0 ? 9 : 4;
     p->lora_alpha = 8;
     p->lora_target = adapter->target;
+    if (strcmp(kind, "vera") == 0)
+        p->lora_target = gpt2 ? "c_attn,c_proj" : "q_proj,v_proj,up_proj,down_proj";
+    if (strcmp(kind, "tables") == 0) p->lora_target = gpt2 ? "wte,c_attn" : "embed_tokens,lm_head,q_proj";
     p->learning_rate = adapter->rate;
     p->use_dora = strcmp(kind, "dora") == 0;
     p->use_rslora = strcmp(kind, "rslora") == 0;
+    if (strcmp(kind, "experts") == 0) set_experts(model, p);
     if (!p->use_rslora) return;
     p->rank_pattern = gpt2 ? "c_attn=2,c_fc=6" : "k_proj=2, model.layers.1.mlp.up_proj=6";
     p->alpha_pattern = gpt2 ? "c_attn=3" : "k_proj=3";
@@ -157,7 +209,7 @@ static void check_adamw(const golden *g, const recipe *adapter, bool accumulate)
     float *losses = floats(g, "adamw_losses", &n), *norms = floats(g, "adamw_grad_norms", &n_norms);
     int64_t rows = batches->shape[1];
     tuff_train_params p = adamw_params(n, rows, accumulate);
-    if (adapter) set_adapter(adapter, strcmp(g->name, "gpt2") == 0, &p);
+    if (adapter) set_adapter(adapter, g->name, &p);
     tuff_dataset *data = NULL;
     tuff_trainer *trainer = NULL;
     KIT_OK(tuff_dataset_from_ids(ids, n_ids, batches->shape[2], &data));
@@ -332,11 +384,12 @@ static void run_usual_lora(void **state)
     check_lora(*state, NULL);
 }
 
-/* Adapters of other types, which begin as their files are: also with a batch in parts. */
-static void check_adapter(const char *model, const char *kind)
+/* "<model>/<kind>": adapters of other types, which begin as their files are: also with a batch in parts. */
+static void run_adapter(void **state)
 {
-    const bool lora = strcmp(kind, "dora") == 0 || strcmp(kind, "rslora") == 0;
-    char truth[64], path[256];
+    const char *kind = strchr(*state, '/') + 1;
+    char model[64], truth[64], path[256];
+    snprintf(model, sizeof model, "%.*s", (int)(kind - 1 - (const char *)*state), (const char *)*state);
     snprintf(truth, sizeof truth, "%s/truth.safetensors", kind);
     golden g = load(model, truth);
     snprintf(path, sizeof path, "golden/%s/%s", model, kind);
@@ -345,30 +398,10 @@ static void check_adapter(const char *model, const char *kind)
     check_forward_and_gradients(&g, adapter);
     tuff_adapter_destroy(&adapter);
     check_saved_logits(&g, kit_asset(path));
-    const recipe how = {kind, lora ? "all-linear" : NULL, lora ? 1e-3 : 1e-2, kit_asset(path)};
+    const recipe how = {kind, method_of(kind)->target, method_of(kind)->rate, kit_asset(path)};
     check_adamw(&g, &how, false);
     check_adamw(&g, &how, true);
     unload(&g);
-}
-
-static void run_ia3(void **state)
-{
-    check_adapter(*state, "ia3");
-}
-
-static void run_prompt(void **state)
-{
-    check_adapter(*state, "prompt");
-}
-
-static void run_dora(void **state)
-{
-    check_adapter(*state, "dora");
-}
-
-static void run_rslora(void **state)
-{
-    check_adapter(*state, "rslora");
 }
 
 int golden_main(const char *name)
@@ -422,14 +455,24 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_model, (void *)"falcon-rw"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_cache_f16, (void *)"llama"),
-        cmocka_unit_test_prestate(run_ia3, (void *)"gpt2"),
-        cmocka_unit_test_prestate(run_ia3, (void *)"llama"),
-        cmocka_unit_test_prestate(run_prompt, (void *)"gpt2"),
-        cmocka_unit_test_prestate(run_prompt, (void *)"llama"),
-        cmocka_unit_test_prestate(run_dora, (void *)"gpt2"),
-        cmocka_unit_test_prestate(run_dora, (void *)"llama"),
-        cmocka_unit_test_prestate(run_rslora, (void *)"gpt2"),
-        cmocka_unit_test_prestate(run_rslora, (void *)"llama"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/ia3"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/ia3"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/prompt"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/prompt"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/dora"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/dora"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/rslora"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/rslora"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/bitfit"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/bias"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/tables"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/tables"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/prefix"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/prefix"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/prefix-projection"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/vera"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/vera"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/vera-key"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_lora, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt_neox"),
@@ -438,6 +481,9 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_lora, (void *)"phi3"),
         cmocka_unit_test_prestate(run_lora, (void *)"qwen3_moe"),
         cmocka_unit_test_prestate(run_usual_lora, (void *)"mixtral"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"mixtral/experts"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"qwen3_moe/experts"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt_oss/experts"),
     };
     int failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
     tuff_device_destroy(&device);

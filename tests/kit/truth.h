@@ -145,10 +145,13 @@ static inline void begin_with_adapter(const golden *g, const char *path, tuff_tr
     tuff_store *store = NULL;
     KIT_OK(tuff_adapter_open(g->model, path, NULL, &initial));
     KIT_OK(tuff_store_create(device, &store));
+    if (initial->whole_count)
+        KIT_OK(tuff_model_upload(g->model, false, NULL, store)); /* whose place these take */
     KIT_OK(tuff_adapter_upload(initial, store));
     for (size_t i = 0; i < tuff_store_count(store); i++) {
         const char *name;
         tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
+        if (!to && initial->fixed_count) continue; /* of files alone */
         assert_non_null(to);
         float *values = tuff_alloc_array((size_t)tuff_buffer_count(from), sizeof *values);
         KIT_OK(tuff_buffer_read(from, 0, values, tuff_buffer_count(from)));

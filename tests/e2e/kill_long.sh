@@ -1,0 +1,6 @@
+#!/bin/sh
+# ctest: slow
+# All of kill.sh's kills on the CPU: 25 of each training.
+set -eu
+export TUFF_KILLS=25 TUFF_KILL_DEVICES=cpu
+exec sh "$TUFF_TEST_SOURCE/tests/e2e/kill.sh"
