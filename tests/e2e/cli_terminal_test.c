@@ -179,8 +179,8 @@ static void terminals_change(void **state)
     tuff_buf_free(&out);
 }
 
-/* What takes long says how far it is, and takes its line away at the end. What takes half a second is not long:
- * the text grows until this machine takes longer. */
+/* What takes long says how far it is, and takes its line away at the end. What takes half a second is not
+ * long: the text grows until this machine takes longer. */
 static void long_calls_show_how_far_they_are(void **state)
 {
     (void)state;
