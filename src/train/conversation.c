@@ -15,14 +15,13 @@ void tuff_conversation_free(tuff_conversation *c)
     *c = (tuff_conversation){0};
 }
 
-/* A member that says something; NULL: it is missing, or null. */
-static const cJSON *member(const cJSON *object, const char *name)
+const cJSON *tuff_record_member(const cJSON *object, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsNull(item) ? NULL : item;
 }
 
-static const char *kind_of(const cJSON *item)
+const char *tuff_record_kind(const cJSON *item)
 {
     if (!item) return "missing";
     if (cJSON_IsNull(item)) return "null";
@@ -58,7 +57,7 @@ static tuff_status join_parts(const cJSON *parts, size_t turn, tuff_buf *out)
     const cJSON *part;
     cJSON_ArrayForEach(part, parts)
     {
-        const cJSON *type = member(part, "type"), *text = member(part, "text");
+        const cJSON *type = tuff_record_member(part, "type"), *text = tuff_record_member(part, "text");
         const bool is_text = !type || (cJSON_IsString(type) && strcmp(type->valuestring, "text") == 0);
         if (!is_text)
             return tuff_fail(TUFF_BAD_FORMAT,
@@ -66,7 +65,7 @@ static tuff_status join_parts(const cJSON *parts, size_t turn, tuff_buf *out)
                              cJSON_IsString(type) ? type->valuestring : "?");
         if (!cJSON_IsString(text))
             return tuff_fail(TUFF_BAD_FORMAT, "turn %zu: the text of a part is %s, expected a text", turn,
-                             kind_of(text));
+                             tuff_record_kind(text));
         tuff_buf_text(out, text->valuestring);
     }
     return out->failed ? tuff_fail_memory("a conversation") : TUFF_OK;
@@ -106,8 +105,9 @@ static tuff_status text_of_turn(const cJSON *item, const cJSON *content, size_t 
         *out = room->data ? room->data : "";
         return TUFF_OK;
     }
-    if (!content && cJSON_IsArray(member(item, "tool_calls"))) return TUFF_OK;
-    return tuff_fail(TUFF_BAD_FORMAT, "turn %zu: its content is %s, expected a text", turn, kind_of(content));
+    if (!content && cJSON_IsArray(tuff_record_member(item, "tool_calls"))) return TUFF_OK;
+    return tuff_fail(TUFF_BAD_FORMAT, "turn %zu: its content is %s, expected a text", turn,
+                     tuff_record_kind(content));
 }
 
 /* A copy in which role and content are texts; *what names those that the turn has. */
@@ -134,17 +134,17 @@ static tuff_status copy_turn(const cJSON *item, const char *const what[2], const
 static tuff_status add_turn(tuff_conversation *c, const cJSON *item, size_t turn)
 {
     static const char *const names_of[][2] = {{"role", "content"}, {"from", "value"}};
-    const char *const *what = names_of[!member(item, "role") && member(item, "from")];
-    const cJSON *role = member(item, what[0]);
+    const char *const *what = names_of[!tuff_record_member(item, "role") && tuff_record_member(item, "from")];
+    const cJSON *role = tuff_record_member(item, what[0]);
     const char *text;
     tuff_buf room = {0};
     if (!cJSON_IsObject(item))
         return tuff_fail(TUFF_BAD_FORMAT, "turn %zu is %s, expected an object with role and content", turn,
-                         kind_of(item));
+                         tuff_record_kind(item));
     if (!cJSON_IsString(role) || !*role->valuestring)
         return tuff_fail(TUFF_BAD_FORMAT, "turn %zu: its role is %s, expected a text such as \"user\"", turn,
-                         cJSON_IsString(role) ? "empty" : kind_of(role));
-    tuff_status status = text_of_turn(item, member(item, what[1]), turn, &room, &text);
+                         cJSON_IsString(role) ? "empty" : tuff_record_kind(role));
+    tuff_status status = text_of_turn(item, tuff_record_member(item, what[1]), turn, &room, &text);
     cJSON *copy = status == TUFF_OK ? cJSON_CreateObject() : NULL;
     if (status == TUFF_OK && !copy) status = tuff_fail_memory("a conversation");
     if (status == TUFF_OK) status = copy_turn(item, what, role_of(role->valuestring), text, copy);
@@ -172,7 +172,7 @@ static tuff_status add_list(tuff_conversation *c, const char *field, const cJSON
     cJSON_ArrayForEach(item, list) TUFF_TRY(tuff_note(add_turn(c, item, ++turn), "its \"%s\"", field));
     if (turn) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a list of turns", field,
-                     cJSON_IsArray(list) ? "an empty list" : kind_of(list));
+                     cJSON_IsArray(list) ? "an empty list" : tuff_record_kind(list));
 }
 
 tuff_status tuff_conversation_add(tuff_conversation *c, const char *field, const cJSON *value,
@@ -181,7 +181,7 @@ tuff_status tuff_conversation_add(tuff_conversation *c, const char *field, const
     if (cJSON_IsString(value)) return tuff_conversation_add_text(c, role, value->valuestring);
     if (cJSON_IsArray(value)) return add_list(c, field, value);
     return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a text or a list of turns", field,
-                     kind_of(value));
+                     tuff_record_kind(value));
 }
 
 size_t tuff_conversation_turns(const tuff_conversation *c)
@@ -191,7 +191,7 @@ size_t tuff_conversation_turns(const tuff_conversation *c)
 
 bool tuff_conversation_is_answer(const tuff_conversation *c, const cJSON *message, size_t turn)
 {
-    const cJSON *role = member(message, "role"), *weight = member(message, "weight");
+    const cJSON *role = tuff_record_member(message, "role"), *weight = tuff_record_member(message, "weight");
     if (turn < c->given || (cJSON_IsNumber(weight) && weight->valuedouble == 0)) return false;
     return cJSON_IsString(role) && strcmp(role->valuestring, "assistant") == 0;
 }
@@ -207,10 +207,11 @@ tuff_conversation_answers tuff_conversation_look(const tuff_conversation *c)
     size_t turn = 0, answers = 0;
     cJSON_ArrayForEach(message, c->messages)
     {
-        const cJSON *content = member(message, "content");
+        const cJSON *content = tuff_record_member(message, "content");
         if (!tuff_conversation_is_answer(c, message, turn++)) continue;
         answers++;
-        if ((cJSON_IsString(content) && !is_blank(content->valuestring)) || member(message, "tool_calls"))
+        if ((cJSON_IsString(content) && !is_blank(content->valuestring)) ||
+            tuff_record_member(message, "tool_calls"))
             return TUFF_CONVERSATION_ANSWERED;
     }
     return answers ? TUFF_CONVERSATION_EMPTY : TUFF_CONVERSATION_ASKED;
@@ -221,11 +222,11 @@ tuff_conversation_answers tuff_conversation_look(const tuff_conversation *c)
 /* A list of turns, behind what the record's "system" says. */
 static tuff_status read_list(const cJSON *record, const char *field, tuff_conversation *out)
 {
-    const cJSON *system = member(record, "system"), *list;
+    const cJSON *system = tuff_record_member(record, "system"), *list;
     cJSON *own;
     if (cJSON_IsString(system) && *system->valuestring)
         TUFF_TRY(tuff_conversation_add_text(out, "system", system->valuestring));
-    TUFF_TRY(unpack(field, member(record, field), &own, &list));
+    TUFF_TRY(unpack(field, tuff_record_member(record, field), &own, &list));
     const tuff_status status = add_list(out, field, list);
     cJSON_Delete(own);
     return status;
@@ -233,11 +234,12 @@ static tuff_status read_list(const cJSON *record, const char *field, tuff_conver
 
 static tuff_status read_completion(const cJSON *record, bool turns, tuff_conversation *out)
 {
-    const cJSON *prompt = member(record, "prompt"), *completion = member(record, "completion");
+    const cJSON *prompt = tuff_record_member(record, "prompt"),
+                *completion = tuff_record_member(record, "completion");
     if (cJSON_IsString(prompt) != cJSON_IsString(completion))
         return tuff_fail(TUFF_BAD_FORMAT,
                          "its \"prompt\" is %s and its \"completion\" %s; expected two texts, or two lists",
-                         kind_of(prompt), kind_of(completion));
+                         tuff_record_kind(prompt), tuff_record_kind(completion));
     TUFF_TRY(tuff_conversation_add(out, "prompt", prompt, "user"));
     out->given = tuff_conversation_turns(out);
     out->plain = cJSON_IsString(prompt) && !turns;
@@ -246,11 +248,11 @@ static tuff_status read_completion(const cJSON *record, bool turns, tuff_convers
 
 static tuff_status text_of(const cJSON *record, const char *name, bool needed, const char **out)
 {
-    const cJSON *item = member(record, name);
+    const cJSON *item = tuff_record_member(record, name);
     *out = "";
     if (!item && !needed) return TUFF_OK;
     if (!cJSON_IsString(item))
-        return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a text", name, kind_of(item));
+        return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a text", name, tuff_record_kind(item));
     *out = item->valuestring;
     return TUFF_OK;
 }
@@ -273,7 +275,7 @@ static tuff_status read_alpaca(const cJSON *record, bool turns, tuff_conversatio
 {
     const char *system, *instruction, *input, *output;
     tuff_buf asked = {0};
-    if (cJSON_GetArraySize(member(record, "history")) > 0)
+    if (cJSON_GetArraySize(tuff_record_member(record, "history")) > 0)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "it has a \"history\"; write records of several turns as \"messages\"");
     TUFF_TRY(text_of(record, "system", false, &system));
@@ -303,13 +305,14 @@ static tuff_status read_alpaca(const cJSON *record, bool turns, tuff_conversatio
 static tuff_status take_beside(const cJSON *record, const char *name, cJSON_bool (*is)(const cJSON *),
                                cJSON **out)
 {
-    const cJSON *item = member(record, name), *value;
+    const cJSON *item = tuff_record_member(record, name), *value;
     cJSON *own;
     if (!item || (cJSON_IsString(item) && !*item->valuestring)) return TUFF_OK;
     TUFF_TRY(unpack(name, item, &own, &value));
     if (!is(value)) {
-        const tuff_status status = tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected %s", name,
-                                             kind_of(value), is == cJSON_IsArray ? "a list" : "an object");
+        const tuff_status status =
+            tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected %s", name, tuff_record_kind(value),
+                      is == cJSON_IsArray ? "a list" : "an object");
         cJSON_Delete(own);
         return status;
     }

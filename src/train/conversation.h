@@ -32,6 +32,11 @@ typedef struct tuff_conversation {
 
 void tuff_conversation_free(tuff_conversation *conversation);
 
+/* A member of a record that says something; NULL: it is missing, or null. */
+const cJSON *tuff_record_member(const cJSON *object, const char *name);
+/* "missing", "null", "a text", "a list" and so on, for error texts. */
+const char *tuff_record_kind(const cJSON *item);
+
 /* By the keys of a record; BAD_FORMAT, without a place, where they are those of no format, or of several. */
 TUFF_MUST_USE tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_format *out);
 /* A record as a conversation. With `turns` what a prompt, an instruction and their answers say are turns of

@@ -87,3 +87,22 @@ tuff_status tuff_meter_output(tuff_meter *meter, tuff_program *program, const ch
     *(void **)out_values = meter->scratch;
     return TUFF_OK;
 }
+
+tuff_status tuff_meter_count(tuff_meter *meter, int64_t labels, int64_t right)
+{
+    const int64_t counts[] = {labels, right};
+    tuff_buf_bytes(&meter->seen, counts, sizeof counts);
+    return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
+}
+
+tuff_status tuff_meter_accuracy(tuff_meter *meter, tuff_eval_result *out)
+{
+    const int64_t *counts = (const int64_t *)(const void *)meter->seen.data;
+    double all = 0, right = 0;
+    for (size_t i = 0; i < meter->seen.size / (2 * sizeof *counts); i++) {
+        all += (double)counts[2 * i];
+        right += (double)counts[2 * i + 1];
+    }
+    tuff_eval_put(out, "accuracy", right / all);
+    return TUFF_OK;
+}

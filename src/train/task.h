@@ -180,5 +180,9 @@ void tuff_eval_put(tuff_eval_result *result, const char *name, double value);
 /* An output of a program in the meter's scratch: f32 or i32 [count], valid until the next call. */
 TUFF_MUST_USE tuff_status tuff_meter_output(tuff_meter *meter, tuff_program *program, const char *name,
                                             size_t count, void *out_values);
+/* For tasks whose one figure is the share of labels that are the most probable ones: `observe` ends with how
+ * many there are, `report` sets it. */
+TUFF_MUST_USE tuff_status tuff_meter_count(tuff_meter *meter, int64_t labels, int64_t right);
+TUFF_MUST_USE tuff_status tuff_meter_accuracy(tuff_meter *meter, tuff_eval_result *out_result);
 
 #endif

@@ -169,41 +169,28 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
     return tuff_sum(g, tuff_mul(g, each, tuff_input(g, "weights", TUFF_F32, 1, &n)), 1, false);
 }
 
+/* What the tasks of given examples share. */
+#define GIVEN                                                                                   \
+    .load = load, .hash = hash, .release = release, .count = tuff_examples_count, .size = size, \
+    .fill = fill, .loss = loss
+
 const tuff_task tuff_task_given_causal_lm = {.name = "given-causal-lm",
                                              .title = "causal language modelling of given examples",
                                              .head = &tuff_head_lm,
-                                             .load = load,
-                                             .hash = hash,
-                                             .release = release,
                                              .check = check_lm,
-                                             .count = tuff_examples_count,
-                                             .size = size,
-                                             .fill = fill,
-                                             .loss = loss};
+                                             GIVEN};
 const tuff_task tuff_task_given_tokens = {.name = "given-token-classification",
                                           .title = "token classification of given examples",
                                           .head = &tuff_head_tokens,
-                                          .load = load,
                                           .wish = wish,
-                                          .hash = hash,
-                                          .release = release,
                                           .check = tuff_examples_check,
-                                          .count = tuff_examples_count,
-                                          .size = size,
-                                          .fill = fill,
-                                          .loss = loss};
+                                          GIVEN};
 const tuff_task tuff_task_given_classes = {.name = "given-classification",
                                            .title = "classification of given examples",
                                            .head = &tuff_head_classes,
-                                           .load = load,
                                            .wish = wish,
-                                           .hash = hash,
-                                           .release = release,
                                            .check = tuff_examples_check,
-                                           .count = tuff_examples_count,
-                                           .size = size,
-                                           .fill = fill,
-                                           .loss = loss};
+                                           GIVEN};
 
 /* ---- what an application gives */
 

@@ -3,101 +3,34 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/json.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "formats/records.h"
-#include "train/conversation.h"
+#include "train/conversation_reader.h"
 #include "train/tasks/preference.h"
-#include "train/trainer.h"
-
-/* As many as TRL's DPOConfig has them. */
-enum { USUAL = 1024 };
 
 typedef struct reading {
-    const char *path;
-    const tuff_data_params *params;
-    tuff_dataset *data;
+    tuff_conversation_reader reader;
     tuff_preference_data *own;
-    tuff_records *records;
-    tuff_chat_template *of_model;
-    cJSON *variables;
-    tuff_conversation_coder coder;
     tuff_conversation_ids ids[2]; /* of an example's answers */
 } reading;
 
 /* ---- settings */
 
-static tuff_status choose_loss(reading *r)
+static tuff_status choose_loss(const tuff_data_params *p, tuff_preference_loss *out)
 {
-    const tuff_data_params *p = r->params;
     const char *name = p->loss ? p->loss : "dpo";
-    r->own->loss = (tuff_preference_loss){.kind = tuff_preference_find(name),
-                                          .beta = p->beta,
-                                          .label_smoothing = p->label_smoothing,
-                                          .desirable_weight = p->desirable_weight,
-                                          .undesirable_weight = p->undesirable_weight};
-    if (r->own->loss.kind == TUFF_PREFERENCE_LOSSES)
+    *out = (tuff_preference_loss){.kind = tuff_preference_find(name),
+                                  .beta = p->beta,
+                                  .label_smoothing = p->label_smoothing,
+                                  .desirable_weight = p->desirable_weight,
+                                  .undesirable_weight = p->undesirable_weight};
+    if (out->kind == TUFF_PREFERENCE_LOSSES)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "there is no loss \"%.40s\" of preferences; expected one of %s", name,
                          tuff_preference_names());
-    return tuff_preference_check(&r->own->loss);
-}
-
-static tuff_status choose_length(reading *r, const tuff_model *model)
-{
-    const int64_t most = tuff_rope_positions(model), wanted = r->params->max_length;
-    r->own->max_length = wanted ? wanted : most < USUAL ? most : USUAL;
-    if (r->own->max_length > most || r->own->max_length < 2)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "max_length is %lld, expected 2 to the %lld positions of the model",
-                         (long long)r->own->max_length, (long long)most);
-    return TUFF_OK;
-}
-
-static tuff_status choose_template(reading *r, const tuff_model *model)
-{
-    const char *variables = r->params->chat_template_kwargs;
-    r->coder.chat_template = r->params->chat_template;
-    if (!r->coder.chat_template) {
-        const tuff_status status = tuff_chat_template_of_model(model, NULL, &r->of_model);
-        if (status != TUFF_OK && status != TUFF_NOT_FOUND) return status;
-        r->coder.chat_template = r->of_model;
-    }
-    if (!variables) return TUFF_OK;
-    TUFF_TRY(tuff_json_parse(variables, strlen(variables), "chat_template_kwargs", &r->variables));
-    if (!cJSON_IsObject(r->variables))
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "chat_template_kwargs is no JSON object");
-    r->coder.variables = r->variables;
-    return TUFF_OK;
-}
-
-static tuff_status begin(reading *r, const tuff_model *model)
-{
-    r->coder.watch = r->params->watch;
-    TUFF_TRY(choose_loss(r));
-    TUFF_TRY(choose_length(r, model));
-    TUFF_TRY(tuff_model_get_tokenizer(model, &r->coder.tokenizer));
-    TUFF_TRY(choose_template(r, model));
-    return tuff_records_open_objects(r->path, &r->records);
+    return tuff_preference_check(out);
 }
 
 /* ---- records */
-
-static const cJSON *member(const cJSON *record, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, name);
-    return cJSON_IsNull(item) ? NULL : item;
-}
-
-static const char *kind_of(const cJSON *item)
-{
-    if (!item) return "missing";
-    if (cJSON_IsString(item)) return "a text";
-    if (cJSON_IsArray(item)) return "a list";
-    if (cJSON_IsObject(item)) return "an object";
-    return cJSON_IsNumber(item) ? "a number" : "true or false";
-}
 
 /* What an example is made of. */
 typedef struct example {
@@ -110,10 +43,10 @@ typedef struct example {
 
 static tuff_status need(const cJSON *record, const char *name, const cJSON **out)
 {
-    *out = member(record, name);
+    *out = tuff_record_member(record, name);
     if (cJSON_IsString(*out) || cJSON_IsArray(*out)) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a text or a list of turns", name,
-                     kind_of(*out));
+                     tuff_record_kind(*out));
 }
 
 /* Bytes that two texts begin with, up to a space that stands before the first that differ, or within no
@@ -172,7 +105,7 @@ static tuff_status read_example(const cJSON *record, bool one, example *out)
     *out = (example){.record = record, .names = {one ? "completion" : "chosen", "rejected"}};
     TUFF_TRY(need(record, out->names[0], &out->answers[0]));
     if (!one) TUFF_TRY(need(record, out->names[1], &out->answers[1]));
-    if (!member(record, "prompt")) return find_prompt(out);
+    if (!tuff_record_member(record, "prompt")) return find_prompt(out);
     return need(record, "prompt", &out->prompt);
 }
 
@@ -184,12 +117,12 @@ static bool is_word(const cJSON *item, const char *word, double number)
 
 static tuff_status read_label(const cJSON *record, bool *out)
 {
-    const cJSON *label = member(record, "label");
+    const cJSON *label = tuff_record_member(record, "label");
     *out = cJSON_IsTrue(label) || is_word(label, "true", 1);
     if (*out || cJSON_IsFalse(label) || is_word(label, "false", 0)) return TUFF_OK;
-    return tuff_fail(TUFF_BAD_FORMAT, "its \"label\" is %s%s%.40s%s, expected true or false", kind_of(label),
-                     cJSON_IsString(label) ? " \"" : "", cJSON_IsString(label) ? label->valuestring : "",
-                     cJSON_IsString(label) ? "\"" : "");
+    return tuff_fail(TUFF_BAD_FORMAT, "its \"label\" is %s%s%.40s%s, expected true or false",
+                     tuff_record_kind(label), cJSON_IsString(label) ? " \"" : "",
+                     cJSON_IsString(label) ? label->valuestring : "", cJSON_IsString(label) ? "\"" : "");
 }
 
 /* ---- answers as ids */
@@ -238,7 +171,7 @@ static tuff_status make_conversation(const reading *r, const example *e, int whi
 {
     const cJSON *answer = e->answers[which];
     const bool texts = cJSON_IsString(answer) && (!e->prompt || cJSON_IsString(e->prompt));
-    c->plain = texts && (!r->params->chat_template || !e->prompt);
+    c->plain = texts && (!r->reader.params->chat_template || !e->prompt);
     TUFF_TRY(tuff_conversation_take_beside(c, e->record));
     if (!e->prompt) return add_parted(e, which, c);
     TUFF_TRY(tuff_conversation_add(c, "prompt", e->prompt, "user"));
@@ -248,18 +181,6 @@ static tuff_status make_conversation(const reading *r, const example *e, int whi
 
 /* What becomes of a record. */
 typedef enum fate { TAKEN, EMPTY, BEHIND } fate;
-
-/* The first ids of an answer that is too long, or the last. */
-static void cut(reading *r, tuff_conversation_ids *c)
-{
-    const size_t most = (size_t)r->own->max_length;
-    if (c->count <= most) return;
-    if (r->params->truncate_left) {
-        memmove(c->ids, c->ids + c->count - most, most * sizeof *c->ids);
-        memmove(c->learned, c->learned + c->count - most, most);
-    }
-    c->count = most;
-}
 
 static tuff_status encode(reading *r, const example *e, int which, fate *out)
 {
@@ -271,7 +192,7 @@ static tuff_status encode(reading *r, const example *e, int which, fate *out)
         if (found == TUFF_CONVERSATION_EMPTY) *out = EMPTY;
         if (found == TUFF_CONVERSATION_ASKED)
             status = tuff_fail(TUFF_BAD_FORMAT, "no turn of its \"%s\" is the assistant's", e->names[which]);
-        if (found == TUFF_CONVERSATION_ANSWERED) status = tuff_conversation_encode(&r->coder, &c, ids);
+        if (found == TUFF_CONVERSATION_ANSWERED) status = tuff_conversation_encode(&r->reader.coder, &c, ids);
     }
     tuff_conversation_free(&c);
     return status;
@@ -294,13 +215,11 @@ static tuff_status encode_all(reading *r, const example *e, fate *out)
     if (n == 2 && same(&r->ids[0], &r->ids[1]))
         return tuff_fail(TUFF_BAD_FORMAT, "its \"chosen\" and its \"rejected\" are the same");
     for (int k = 0; k < n; k++) {
-        tuff_conversation_ids *ids = &r->ids[k];
-        longer |= ids->count > (size_t)r->own->max_length;
-        cut(r, ids);
-        if (ids->count < 2 || !memchr(ids->learned + 1, 1, ids->count - 1)) *out = BEHIND;
+        longer = tuff_conversation_reader_cut(&r->reader, &r->ids[k]) || longer;
+        if (!tuff_conversation_ids_answered(&r->ids[k])) *out = BEHIND;
     }
     if (n == 2 && same(&r->ids[0], &r->ids[1])) *out = BEHIND;
-    r->data->cut += longer && *out == TAKEN;
+    r->reader.file.data->cut += longer && *out == TAKEN;
     return TUFF_OK;
 }
 
@@ -309,7 +228,7 @@ static tuff_status encode_all(reading *r, const example *e, fate *out)
 static tuff_status add(reading *r, const tuff_conversation_ids *ids, bool desirable)
 {
     tuff_preference_data *own = r->own;
-    const int64_t at = r->data->sequences;
+    const int64_t at = r->reader.file.data->sequences;
     tuff_preference_answer answer = {.desirable = desirable};
     if (at == own->capacity) {
         const int64_t capacity = 2 * at + 64;
@@ -324,77 +243,27 @@ static tuff_status add(reading *r, const tuff_conversation_ids *ids, bool desira
     tuff_buf_bytes(&own->counts, ids->learned, ids->count);
     if (own->counts.failed) return tuff_fail_memory("a data set");
     own->answers[at] = answer;
-    return tuff_dataset_add(r->data, ids->ids, NULL, ids->count);
+    return tuff_dataset_add(r->reader.file.data, ids->ids, NULL, ids->count);
 }
 
-static tuff_status take(reading *r, const cJSON *record)
+static tuff_status take(void *own, const cJSON *record)
 {
+    reading *r = own;
+    tuff_dataset *data = r->reader.file.data;
     const bool paired = tuff_preference_is_paired(&r->own->loss);
-    const bool one = !paired && !(member(record, "chosen") && member(record, "rejected"));
+    const bool one =
+        !paired && !(tuff_record_member(record, "chosen") && tuff_record_member(record, "rejected"));
     example e;
     fate what;
     bool desirable = true;
     TUFF_TRY(read_example(record, one, &e));
     if (one) TUFF_TRY(read_label(record, &desirable));
     TUFF_TRY(encode_all(r, &e, &what));
-    if (what == EMPTY) r->data->empty++;
-    if (what == BEHIND) r->data->unanswered++;
+    if (what == EMPTY) data->empty++;
+    if (what == BEHIND) data->unanswered++;
     if (what != TAKEN) return TUFF_OK;
     TUFF_TRY(add(r, &r->ids[0], desirable));
     return one ? TUFF_OK : add(r, &r->ids[1], false);
-}
-
-/* A record that is none is counted, and what comes behind it read. */
-static tuff_status pass_over(reading *r, tuff_status status)
-{
-    enum { TELL = 3 };
-    const bool malformed = status == TUFF_BAD_FORMAT || status == TUFF_INVALID_ARGUMENT;
-    if (status == TUFF_OK || r->params->strict || !malformed) return status;
-    if (r->data->malformed++ < TELL)
-        tuff_log(TUFF_LOG_WARN, "%s%s", tuff_error_message(),
-                 r->data->malformed == TELL ? " (further ones are only counted)" : "");
-    return TUFF_OK;
-}
-
-static tuff_status read_all(reading *r)
-{
-    for (;;) {
-        const cJSON *record = NULL;
-        uint64_t done, total;
-        tuff_records_position(r->records, &done, &total);
-        TUFF_TRY(tuff_watch_step(r->params->watch, TUFF_PHASE_TOKENIZE, done, total));
-        tuff_status status = tuff_records_next_object(r->records, &record);
-        if (status == TUFF_OK && !record) return TUFF_OK;
-        if (status == TUFF_OK)
-            status = tuff_note(take(r, record), "%s, line %llu", r->path,
-                               (unsigned long long)tuff_records_line(r->records));
-        TUFF_TRY(pass_over(r, status));
-    }
-}
-
-static tuff_status end(const reading *r)
-{
-    const tuff_dataset *d = r->data;
-    const long long bad = (long long)d->malformed, empty = (long long)d->empty,
-                    unanswered = (long long)d->unanswered, most = (long long)r->own->max_length;
-    if (!d->sequences && !bad && !empty && !unanswered)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", r->path);
-    if (!d->sequences)
-        return tuff_fail(
-            TUFF_INVALID_ARGUMENT,
-            "%s: there is nothing to learn from its records: %lld are malformed, %lld have an empty "
-            "answer, and of %lld no answer is within max_length %lld",
-            r->path, bad, empty, unanswered, most);
-    if (bad || empty || unanswered)
-        tuff_log(
-            TUFF_LOG_WARN,
-            "%s: %lld records are left out: %lld are malformed, %lld have an empty answer, and of %lld no answer, "
-            "or none that differs, is within %lld tokens",
-            r->path, bad + empty + unanswered, bad, empty, unanswered, most);
-    if (d->cut)
-        tuff_log(TUFF_LOG_WARN, "%s: %lld records are longer than %lld tokens, and lost their %s", r->path,
-                 (long long)d->cut, most, r->params->truncate_left ? "beginning" : "end");
-    return TUFF_OK;
 }
 
 /* The longest prompt with the longest answer, which kto may set behind it. */
@@ -412,19 +281,20 @@ static int64_t longest_of(const tuff_dataset *data, const tuff_preference_data *
 tuff_status tuff_preference_load(const tuff_model *model, const char *path, const tuff_data_params *params,
                                  tuff_dataset *data)
 {
-    reading r = {.path = path, .params = params, .data = data};
+    reading r = {.own = NULL};
+    tuff_status status;
     data->own = r.own = tuff_alloc(sizeof *r.own);
     if (!r.own) return tuff_fail_memory("a data set");
-    tuff_status status = begin(&r, model);
-    if (status == TUFF_OK) status = read_all(&r);
-    if (status == TUFF_OK) status = end(&r);
-    if (status == TUFF_OK && !tuff_preference_is_paired(&r.own->loss))
-        data->longest = longest_of(data, r.own);
-    tuff_records_close(&r.records);
+    TUFF_TRY(choose_loss(params, &r.own->loss));
+    TUFF_GO(tuff_conversation_reader_open(&r.reader, model, path, params, data));
+    r.own->max_length = r.reader.max_length;
+    TUFF_GO(tuff_conversation_reader_run(&r.reader, take, &r));
+    TUFF_GO(tuff_conversation_reader_end(&r.reader, "nothing, or nothing that differs,", "records"));
+    if (!tuff_preference_is_paired(&r.own->loss)) data->longest = longest_of(data, r.own);
+done:
+    tuff_conversation_reader_close(&r.reader);
     tuff_conversation_ids_free(&r.ids[0]);
     tuff_conversation_ids_free(&r.ids[1]);
-    tuff_chat_template_destroy(&r.of_model);
-    cJSON_Delete(r.variables);
     return status;
 }
 

@@ -159,29 +159,16 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
 static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
                            tuff_program *program)
 {
-    int64_t counts[2] = {0, 0}, at = 0, n;
+    int64_t labels = 0, right = 0, at = 0, n;
     int32_t *best = NULL;
     TUFF_TRY(tuff_meter_output(meter, program, "best", (size_t)shape->tokens, &best));
     for (int64_t i = 0; i < batch->count; i++, at += n) {
         const int32_t *target = sequence(batch, i, TARGET, &n);
         for (int64_t k = 0; k < n; k++)
-            counts[1] += best[at + k] == target[k];
-        counts[0] += n;
+            right += best[at + k] == target[k];
+        labels += n;
     }
-    tuff_buf_bytes(&meter->seen, counts, sizeof counts);
-    return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
-}
-
-static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
-{
-    const int64_t *counts = (const int64_t *)(const void *)meter->seen.data;
-    double all = 0, right = 0;
-    for (size_t i = 0; i < meter->seen.size / (2 * sizeof *counts); i++) {
-        all += (double)counts[2 * i];
-        right += (double)counts[2 * i + 1];
-    }
-    tuff_eval_put(out, "accuracy", right / all);
-    return TUFF_OK;
+    return tuff_meter_count(meter, labels, right);
 }
 
 const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
@@ -197,5 +184,5 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .loss = loss,
                                      .smooths = tuff_task_smooths,
                                      .observe = observe,
-                                     .report = report,
+                                     .report = tuff_meter_accuracy,
                                      .answer = tuff_seq2seq_answer};
