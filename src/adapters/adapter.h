@@ -128,6 +128,7 @@ struct tuff_adapter {
     const tuff_log_receiver *log; /* while it is opened */
     int64_t virtual_tokens;       /* rows that come before each sequence's own */
     bool silent;                  /* these are keys and values alone, and predict nothing */
+    bool keeps_own;               /* uploading keeps what the model has of those that it has whole */
     bool training;                /* of the net at hand */
     tuff_net_hook hook, off;      /* off: of a net that it does not change */
     void *own;                    /* the method's */
@@ -192,6 +193,12 @@ const char *tuff_adapter_whole_text(const tuff_adapter *adapter);
 /* Whether a tensor of the files is one of them. */
 bool tuff_adapter_is_whole(const tuff_adapter *adapter, const char *name);
 TUFF_MUST_USE tuff_status tuff_adapter_upload_whole(const tuff_adapter *adapter, tuff_store *store);
+/* What the model has of them stays in the store under names that begin so, where the adapter keeps it. */
+#define TUFF_ADAPTER_OWN_PREFIX "own."
+/* Bytes of these. */
+uint64_t tuff_adapter_own_bytes(const tuff_adapter *adapter);
+/* What a net without the adapter (tuff_adapter_off) reads of them, it reads of what the model has. */
+void tuff_adapter_read_own(const tuff_adapter *adapter, tuff_graph *g);
 /* Writes what the labels of the model's head are called beside an adapter, for tuff_model_adapted; PEFT does
  * not read it. */
 TUFF_MUST_USE tuff_status tuff_adapter_save_labels(const tuff_model *model, const char *directory);

@@ -175,10 +175,45 @@ bool tuff_adapter_is_whole(const tuff_adapter *a, const char *name)
     return false;
 }
 
+/* ---- on a device */
+
+/* The model's buffer goes under another name, and a new one takes its place. */
+static tuff_status keep_own(const tuff_param *p, tuff_store *store)
+{
+    tuff_buf own = {0};
+    tuff_buf_text(&own, TUFF_ADAPTER_OWN_PREFIX);
+    tuff_buf_text(&own, p->name);
+    tuff_status status = own.failed ? tuff_fail_memory("an adapter's weights")
+                                    : tuff_store_add(store, own.data, TUFF_F32, p->rank, p->shape, NULL);
+    if (status == TUFF_OK) tuff_store_exchange(store, p->name, own.data);
+    tuff_buf_free(&own);
+    return status;
+}
+
+uint64_t tuff_adapter_own_bytes(const tuff_adapter *a)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; a && a->keeps_own && i < a->whole_count; i++)
+        bytes += tuff_dtype_bytes(a->whole[i].param->stored, tuff_param_elements(a->whole[i].param));
+    return bytes;
+}
+
+void tuff_adapter_read_own(const tuff_adapter *a, tuff_graph *g)
+{
+    for (size_t i = 0; a && i < a->whole_count && g->status == TUFF_OK; i++) {
+        tuff_tensor *leaf = tuff_graph_leaf(g, a->whole[i].param->name);
+        if (!leaf) continue;
+        leaf->name = tuff_arena_printf(&g->arena, TUFF_ADAPTER_OWN_PREFIX "%s", leaf->name);
+        if (!leaf->name) tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while naming weights");
+    }
+}
+
 static tuff_status upload_one(const tuff_adapter *a, const tuff_adapter_whole *one, tuff_store *store)
 {
     const char *name = one->param->name;
-    if (tuff_buffer_dtype(tuff_store_find(store, name)) != TUFF_F32)
+    if (a->keeps_own)
+        TUFF_TRY(keep_own(one->param, store));
+    else if (tuff_buffer_dtype(tuff_store_find(store, name)) != TUFF_F32)
         TUFF_TRY(tuff_store_retype(store, name, TUFF_F32));
     tuff_buffer *buffer = tuff_store_find(store, name);
     int64_t n = tuff_buffer_count(buffer);

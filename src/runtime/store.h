@@ -23,7 +23,7 @@ TUFF_MUST_USE tuff_status tuff_store_add(tuff_store *store, const char *name, tu
 TUFF_MUST_USE tuff_status tuff_store_retype(tuff_store *store, const char *name, tuff_dtype dtype);
 /* NULL when absent. */
 tuff_buffer *tuff_store_find(const tuff_store *store, const char *name);
-/* Each of two buffers that are there, of one type and shape, goes under the other's name: for who looks up
+/* Each of two buffers that are there, of one shape, goes under the other's name: for who looks up
  * names or binds programs from here on. */
 void tuff_store_exchange(tuff_store *store, const char *a, const char *b);
 /* Binds every buffer to the program's variable of its name. The store must outlive the program. */

@@ -29,6 +29,8 @@ tuff_status tuff_lm_check_length(const tuff_lm *lm, const tuff_dataset *data)
 tuff_status tuff_lm_reserve(tuff_lm *lm)
 {
     lm->rope_positions += tuff_adapter_virtual_tokens(lm->adapter);
+    /* a reference is what the model says without its adapter, also where that has parameters whole */
+    if (lm->adapter) lm->adapter->keeps_own = lm->data->task->reference != NULL;
     return tuff_lm_check_length(lm, lm->data);
 }
 
@@ -239,6 +241,9 @@ tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_gr
     if (train->step == TUFF_LM_AVERAGE) return build_average(lm, g);
     if (train->step < TUFF_LM_MEASURE) return build_train(lm, train, g);
     build_loss(lm, train, false, g);
-    if (lm->averaged && train->step != TUFF_LM_REFERENCE) read_averages(lm, g);
+    if (train->step == TUFF_LM_REFERENCE)
+        tuff_adapter_read_own(lm->adapter, g);
+    else if (lm->averaged)
+        read_averages(lm, g);
     return tuff_graph_status(g);
 }

@@ -229,6 +229,7 @@ tuff_train_memory tuff_trainer_memory(const tuff_trainer *t)
     m.optimizer += (uint64_t)t->selected.phases * TUFF_OPTIMIZER_COUNTER_BYTES;
     m.gradients = 4 * (uint64_t)m.trained_parameters;
     m.weights = t->variables - (t->sums ? m.gradients : m.optimizer);
+    m.weights += tuff_adapter_own_bytes(t->runs.lm.adapter);
     if (t->average) m.optimizer += 4 * (uint64_t)m.trained_parameters;
     m.arena = t->arena;
     m.arena_bound = t->bound;

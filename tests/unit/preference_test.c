@@ -1,15 +1,11 @@
 /* Preferences are trained: what becomes of records; what the model was like before is known from the start,
  * and a training that goes on continues bit for bit; what is measured is what was trained. The losses beside
  * PyTorch's are in kit/golden_preference.c. */
-#include <math.h>
 #include <tuff/checkpoint.h>
 
-#include "cpu_fixture.h"
-#include "model_fixture.h"
+#include "preference_fixture.h"
 #include "train/task.h"
 #include "train/tasks/preference.h"
-
-static tuff_model *model;
 
 static int set_up(void **state)
 {
@@ -21,76 +17,6 @@ static int tear_down(void **state)
 {
     tuff_model_destroy(&model);
     return close_device(state);
-}
-
-static const char pairs[] =
-    "{\"prompt\": \"The river\", \"chosen\": \" is wide.\", \"rejected\": \" is not\"}\n"
-    "{\"prompt\": \"A stone\", \"chosen\": \" lies\", \"rejected\": \" was a bridge.\"}\n"
-    "{\"prompt\": \"How far?\", \"chosen\": \" Not far.\", \"rejected\": \" Far\"}\n"
-    "{\"prompt\": \"In the\", \"chosen\": \" morning\", \"rejected\": \" sea, a\"}\n"
-    "{\"prompt\": \"Who\", \"chosen\": \" came?\", \"rejected\": \" is it?\"}\n";
-static const char answers[] =
-    "{\"prompt\": \"The river\", \"completion\": \" is wide.\", \"label\": true}\n"
-    "{\"prompt\": \"A stone\", \"completion\": \" was a bridge.\", \"label\": false}\n"
-    "{\"prompt\": \"How far?\", \"completion\": \" Not far.\", \"label\": 1}\n"
-    "{\"prompt\": \"In the\", \"completion\": \" sea, a\", \"label\": \"False\"}\n"
-    "{\"prompt\": \"Who\", \"completion\": \" came?\", \"label\": true}\n";
-
-static tuff_data_params data_params(const char *loss)
-{
-    tuff_data_params p = TUFF_DATA_PARAMS_INIT;
-    p.task = "preference";
-    p.training = p.strict = true;
-    p.loss = loss;
-    return p;
-}
-
-static tuff_dataset *load_with(const char *text, const tuff_data_params *p)
-{
-    tuff_dataset *data = NULL;
-    const char *path = kit_path("records.jsonl");
-    kit_write_file(path, text, strlen(text));
-    KIT_OK(tuff_dataset_load(model, path, p, &data));
-    return data;
-}
-
-static tuff_dataset *load(const char *loss)
-{
-    const tuff_data_params p = data_params(loss);
-    return load_with(strcmp(loss, "kto") == 0 ? answers : pairs, &p);
-}
-
-static tuff_train_params settings(bool lora, int64_t steps)
-{
-    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
-    p.max_steps = steps;
-    p.per_device_train_batch_size = 2;
-    p.learning_rate = lora ? 1e-2 : 1e-3;
-    p.lora_rank = lora ? 4 : 0;
-    p.lora_target = lora ? "all-linear" : NULL;
-    return p;
-}
-
-static double figure(int64_t count, const tuff_eval_figure *figures, const char *name)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (strcmp(figures[i].name, name) == 0) return figures[i].value;
-    fail_msg("there is no figure %s", name);
-    return 0;
-}
-
-static tuff_trainer *open_trainer(const tuff_dataset *data, const tuff_train_params *p)
-{
-    tuff_trainer *t = NULL;
-    KIT_OK(tuff_trainer_create(model, device, data, p, &t));
-    return t;
-}
-
-static tuff_train_step step_of(tuff_trainer *t)
-{
-    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-    KIT_OK(tuff_trainer_step(t, &step));
-    return step;
 }
 
 /* ---- records */
@@ -385,15 +311,6 @@ static void virtual_tokens_learn_it(void **state)
 }
 
 /* ---- measuring */
-
-static bool same_result(const tuff_eval_result *a, const tuff_eval_result *b, double relative)
-{
-    bool same = a->count == b->count && fabs(a->loss - b->loss) <= relative * fabs(b->loss);
-    for (int64_t i = 0; i < a->count && same; i++)
-        same = strcmp(a->figures[i].name, b->figures[i].name) == 0 &&
-               fabs(a->figures[i].value - b->figures[i].value) <= relative * (1 + fabs(b->figures[i].value));
-    return same;
-}
 
 static void what_is_measured_is_what_is_saved(void **state)
 {
