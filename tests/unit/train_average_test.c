@@ -1,36 +1,15 @@
 /* Moving averages of what is trained: what they are, what is measured, saved and gone on from. */
 #include <math.h>
-#include <tuff/checkpoint.h>
 
-#include "model_fixture.h"
 #include "runtime/device.h"
 #include "train/trainer.h"
+#include "training_fixture.h"
 
 enum { STEPS = 6 };
 
-static tuff_device *device;
-static tuff_model *llama;
-static tuff_dataset *data;
-
 static int begin(void **state)
 {
-    (void)state;
-    int32_t ids[160];
-    for (int i = 0; i < 160; i++)
-        ids[i] = (i * 37 + i / 7) % 250;
-    device = kit_cpu();
-    llama = model_open("llama");
-    KIT_OK(tuff_dataset_from_ids(ids, 160, 16, &data));
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    tuff_dataset_destroy(&data);
-    tuff_model_destroy(&llama);
-    tuff_device_destroy(&device);
-    return 0;
+    return training_begin(state, 160);
 }
 
 static tuff_trainer *trainer_of(double decay, int64_t rank)
@@ -198,5 +177,5 @@ int main(void)
         cmocka_unit_test(averages_may_begin_later),     cmocka_unit_test(a_decay_out_of_range_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests_name("train_average", tests, begin, end);
+    return cmocka_run_group_tests_name("train_average", tests, begin, training_end);
 }

@@ -7,43 +7,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <tuff/checkpoint.h>
-
 #include "base/disk.h"
 #include "base/file.h"
 #include "failing_device.h"
 #include "kit/killed.h"
-#include "model_fixture.h"
 #include "train/trainer.h"
+#include "training_fixture.h"
 
 enum { IDS = 210, STEPS = 6 };
 
-static tuff_device *device;
-static tuff_model *llama, *gpt2;
-static tuff_dataset *data;
-static int32_t ids[IDS];
+static tuff_model *gpt2;
 
 static int begin(void **state)
 {
-    (void)state;
     tuff_disk_hook = kit_never_sync;
-    for (int i = 0; i < IDS; i++)
-        ids[i] = (i * 37 + i / 7) % 250;
-    device = kit_cpu();
-    llama = model_open("llama");
     gpt2 = model_open("gpt2");
-    KIT_OK(tuff_dataset_from_ids(ids, IDS, 16, &data));
-    return 0;
+    return training_begin(state, IDS);
 }
 
 static int end(void **state)
 {
-    (void)state;
-    tuff_dataset_destroy(&data);
-    tuff_model_destroy(&llama);
     tuff_model_destroy(&gpt2);
-    tuff_device_destroy(&device);
-    return 0;
+    return training_end(state);
 }
 
 static tuff_train_params few_steps(int64_t micro, int64_t lora_rank)
@@ -58,32 +43,10 @@ static tuff_train_params few_steps(int64_t micro, int64_t lora_rank)
     return p;
 }
 
-static tuff_trainer *trainer_of(const tuff_model *model, tuff_train_params p)
-{
-    tuff_trainer *trainer = NULL;
-    KIT_OK(tuff_trainer_create(model, device, data, &p, &trainer));
-    return trainer;
-}
-
-static double steps_of(tuff_trainer *trainer, int count)
-{
-    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-    for (int i = 0; i < count; i++)
-        KIT_OK(tuff_trainer_step(trainer, &step));
-    return step.loss;
-}
-
-static tuff_checkpoint *opened(const char *directory)
-{
-    tuff_checkpoint *checkpoint = NULL;
-    KIT_OK(tuff_checkpoint_open(directory, NULL, &checkpoint));
-    return checkpoint;
-}
-
 static tuff_trainer *resumed(const tuff_model *model, tuff_train_params p, const char *directory)
 {
-    tuff_trainer *trainer = trainer_of(model, p);
-    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_trainer *trainer = training_of(model, p);
+    tuff_checkpoint *checkpoint = training_checkpoint(directory);
     char *lines = NULL;
     KIT_OK(tuff_checkpoint_differences(checkpoint, trainer, &lines));
     assert_string_equal(lines, "");
@@ -91,17 +54,6 @@ static tuff_trainer *resumed(const tuff_model *model, tuff_train_params p, const
     KIT_OK(tuff_trainer_resume(trainer, checkpoint));
     tuff_checkpoint_destroy(&checkpoint);
     return trainer;
-}
-
-static void expect_same_file(const char *a, const char *b, const char *name)
-{
-    tuff_buf x = {0}, y = {0};
-    kit_read_file(kit_join(a, name), &x);
-    kit_read_file(kit_join(b, name), &y);
-    if (x.size != y.size || memcmp(x.data, y.data, x.size) != 0)
-        fail_msg("%s of %s and %s are not the same", name, a, b);
-    tuff_buf_free(&x);
-    tuff_buf_free(&y);
 }
 
 /* ---- the same bytes */
@@ -116,16 +68,16 @@ static void expect_the_same_bytes(const tuff_model *model, tuff_train_params p, 
     const char *half = kit_path(name[0]), *whole = kit_path(name[1]), *again = kit_path(name[2]);
     const char *last = kit_path(name[3]), *last_again = kit_path(name[4]);
 
-    tuff_trainer *trainer = trainer_of(model, p);
-    steps_of(trainer, 3);
+    tuff_trainer *trainer = training_of(model, p);
+    training_steps(trainer, 3);
     KIT_OK(tuff_trainer_save_checkpoint(trainer, half, NULL));
-    double loss = steps_of(trainer, 3);
+    double loss = training_steps(trainer, 3);
     KIT_OK(tuff_trainer_save(trainer, whole));
     KIT_OK(tuff_trainer_save_checkpoint(trainer, last, NULL));
     tuff_trainer_destroy(&trainer);
 
     trainer = resumed(model, p, half);
-    assert_true(steps_of(trainer, 3) == loss);
+    assert_true(training_steps(trainer, 3) == loss);
     KIT_OK(tuff_trainer_save(trainer, again));
     KIT_OK(tuff_trainer_save_checkpoint(trainer, last_again, NULL));
     expect_same_file(whole, again, file);
@@ -134,9 +86,9 @@ static void expect_the_same_bytes(const tuff_model *model, tuff_train_params p, 
     expect_same_file(last, last_again, "trainer_state.json");
 
     /* at any time, also back */
-    tuff_checkpoint *checkpoint = opened(half);
+    tuff_checkpoint *checkpoint = training_checkpoint(half);
     KIT_OK(tuff_trainer_resume(trainer, checkpoint));
-    assert_true(steps_of(trainer, 3) == loss);
+    assert_true(training_steps(trainer, 3) == loss);
     tuff_checkpoint_destroy(&checkpoint);
     tuff_trainer_destroy(&trainer);
 }
@@ -220,34 +172,6 @@ static void frozen_trainings_go_on(void **state)
     }
 }
 
-/* A checkpoint of a training that froze other tensors is told, and its weights are taken, frozen ones, too.
- */
-static void what_is_frozen_may_change(void **state)
-{
-    (void)state;
-    const char *directory = kit_path("thawed"), *now = kit_path("frozen-now");
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 0));
-    steps_of(trainer, 3);
-    KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
-    tuff_trainer_destroy(&trainer);
-    tuff_train_params p = few_steps(1, 0);
-    p.freeze = "embed*";
-    p.unfreeze_top_layers = 1;
-    trainer = trainer_of(llama, p);
-    tuff_checkpoint *checkpoint = opened(directory);
-    char *lines = NULL;
-    KIT_OK(tuff_checkpoint_differences(checkpoint, trainer, &lines));
-    assert_non_null(strstr(lines, "freeze was none, is embed*\n"));
-    assert_non_null(strstr(lines, "unfreeze_top_layers was 0, is 1\n"));
-    KIT_OK(tuff_trainer_resume(trainer, checkpoint));
-    KIT_OK(tuff_trainer_save(trainer, now));
-    expect_same_file(directory, now, "model.safetensors");
-    steps_of(trainer, 1);
-    tuff_free(lines);
-    tuff_checkpoint_destroy(&checkpoint);
-    tuff_trainer_destroy(&trainer);
-}
-
 /* ---- of other tasks, whose heads may be new */
 
 static void expect_task_goes_on(const tuff_model *model, tuff_dataset *examples, const char *file,
@@ -316,8 +240,8 @@ static void a_checkpoint_says_what_it_is(void **state)
     params.log_history = "[{\"step\": 1, \"loss\": 2.5}]";
     params.numbers = numbers;
     params.number_count = 2;
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
-    steps_of(trainer, 3);
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 4));
+    training_steps(trainer, 3);
     KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, &params));
     params.log_history = "{}";
     KIT_FAILS(tuff_trainer_save_checkpoint(trainer, kit_path("never"), &params), TUFF_INVALID_ARGUMENT,
@@ -327,7 +251,7 @@ static void a_checkpoint_says_what_it_is(void **state)
               "log_history");
     assert_false(tuff_is_directory(kit_path("never")));
 
-    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_checkpoint *checkpoint = training_checkpoint(directory);
     tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
     KIT_OK(tuff_checkpoint_get_info(checkpoint, &info));
     assert_int_equal(info.step, 3);
@@ -354,11 +278,11 @@ static void expect_differences(tuff_train_params p, const tuff_model *model,
                                const tuff_checkpoint *checkpoint, const char *expected)
 {
     char *lines = NULL;
-    tuff_trainer *trainer = trainer_of(model, p);
+    tuff_trainer *trainer = training_of(model, p);
     KIT_OK(tuff_checkpoint_differences(checkpoint, trainer, &lines));
     assert_string_equal(lines, expected);
     KIT_OK(tuff_trainer_resume(trainer, checkpoint)); /* and it goes on */
-    steps_of(trainer, 1);
+    training_steps(trainer, 1);
     tuff_free(lines);
     tuff_trainer_destroy(&trainer);
 }
@@ -367,11 +291,11 @@ static void what_differs_is_said(void **state)
 {
     (void)state;
     const char *directory = kit_path("differs");
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
-    steps_of(trainer, 3);
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 4));
+    training_steps(trainer, 3);
     KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
     tuff_trainer_destroy(&trainer);
-    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_checkpoint *checkpoint = training_checkpoint(directory);
     tuff_train_params p = few_steps(1, 4);
     p.learning_rate = 5e-4;
     p.max_steps = 10;
@@ -402,7 +326,7 @@ static void what_differs_is_said(void **state)
 
     /* other data, another model of the same shape */
     int32_t others[IDS];
-    memcpy(others, ids, sizeof ids);
+    training_ids(others, IDS);
     others[100] ^= 1;
     tuff_dataset *usual = data;
     KIT_OK(tuff_dataset_from_ids(others, IDS - 16, 16, &data));
@@ -427,10 +351,10 @@ static void other_labels_are_other_data(void **state)
     tuff_dataset *usual = data, *examples = classified(llama, "one.tsv", LABELLED "maybe\tgood\n"),
                  *others = classified(llama, "other.tsv", LABELLED "maybe\tbad\n");
     data = examples;
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 4));
     KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
     tuff_trainer_destroy(&trainer);
-    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_checkpoint *checkpoint = training_checkpoint(directory);
     expect_differences(few_steps(1, 4), llama, checkpoint, "");
     data = others;
     expect_differences(few_steps(1, 4), llama, checkpoint,
@@ -446,10 +370,10 @@ static void what_cannot_go_on_is_refused(void **state)
     (void)state;
     const char *directory = kit_path("refused");
     char *lines = NULL;
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 4));
     KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL)); /* before the first step, too */
     tuff_trainer_destroy(&trainer);
-    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_checkpoint *checkpoint = training_checkpoint(directory);
     tuff_train_params ia3 = few_steps(1, 0);
     ia3.peft_type = "ia3";
     const struct {
@@ -463,11 +387,11 @@ static void what_cannot_go_on_is_refused(void **state)
         {gpt2, few_steps(1, 4), "is of another model or adapter"},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        trainer = trainer_of(others[i].model, others[i].params);
+        trainer = training_of(others[i].model, others[i].params);
         KIT_FAILS(tuff_checkpoint_differences(checkpoint, trainer, &lines), TUFF_INVALID_ARGUMENT,
                   others[i].part);
         KIT_FAILS(tuff_trainer_resume(trainer, checkpoint), TUFF_INVALID_ARGUMENT, others[i].part);
-        steps_of(trainer, 1); /* it is as it was */
+        training_steps(trainer, 1); /* it is as it was */
         tuff_trainer_destroy(&trainer);
     }
     tuff_checkpoint_destroy(&checkpoint);
@@ -488,8 +412,8 @@ static void damage_is_found(void **state)
     (void)state;
     static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
                                         "optimizer.safetensors"};
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
-    steps_of(trainer, 2);
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 4));
+    training_steps(trainer, 2);
     for (int i = 0; i < 3; i++) {
         const char *directory = kit_path("damaged");
         const char *file = kit_join(directory, files[i]);
@@ -615,8 +539,8 @@ static void a_killed_checkpoint_is_whole_or_nothing(void **state)
 {
     (void)state;
     int nothing = 0, whole = 0;
-    tuff_trainer *trainer = trainer_of(llama, few_steps(2, 4));
-    steps_of(trainer, 1);
+    tuff_trainer *trainer = training_of(llama, few_steps(2, 4));
+    training_steps(trainer, 1);
     const char *out = kit_path("killed"), *directory = kit_join(out, "checkpoint-1");
     assert_int_equal(mkdir(out, 0755), 0);
     for (int n = 1;; n++) {
@@ -626,7 +550,7 @@ static void a_killed_checkpoint_is_whole_or_nothing(void **state)
         nothing += !there;
         whole += there;
         if (there) {
-            tuff_checkpoint *checkpoint = opened(directory);
+            tuff_checkpoint *checkpoint = training_checkpoint(directory);
             tuff_checkpoint_destroy(&checkpoint);
             KIT_OK(tuff_checkpoint_remove(directory));
         }
@@ -648,8 +572,8 @@ static void a_killed_removal_leaves_none_that_is_half(void **state)
 {
     (void)state;
     int before = 0, after = 0;
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 4));
-    steps_of(trainer, 1);
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 4));
+    training_steps(trainer, 1);
     const char *out = kit_path("removing"), *directory = kit_join(out, "checkpoint-1");
     for (int n = 1;; n++) {
         KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
@@ -659,7 +583,7 @@ static void a_killed_removal_leaves_none_that_is_half(void **state)
         before += there;
         after += !there;
         if (there) {
-            tuff_checkpoint *checkpoint = opened(directory);
+            tuff_checkpoint *checkpoint = training_checkpoint(directory);
             tuff_checkpoint_destroy(&checkpoint);
             KIT_OK(tuff_checkpoint_remove(directory));
         }
@@ -686,10 +610,10 @@ static void a_full_disk_keeps_the_last_one(void **state)
     int full = 0;
     const char *out = kit_path("full"), *first = kit_join(out, "checkpoint-1"),
                *second = kit_join(out, "checkpoint-2");
-    tuff_trainer *trainer = trainer_of(llama, few_steps(1, 0));
-    steps_of(trainer, 1);
+    tuff_trainer *trainer = training_of(llama, few_steps(1, 0));
+    training_steps(trainer, 1);
     KIT_OK(tuff_trainer_save_checkpoint(trainer, first, NULL));
-    steps_of(trainer, 1);
+    training_steps(trainer, 1);
     for (int n = 1;; n++) {
         steps_left = n;
         tuff_disk_hook = no_room;
@@ -704,9 +628,9 @@ static void a_full_disk_keeps_the_last_one(void **state)
     }
     assert_true(full >= 15);
     assert_int_equal(kit_count_entries(out), 2);
-    tuff_checkpoint *checkpoint = opened(first);
+    tuff_checkpoint *checkpoint = training_checkpoint(first);
     tuff_checkpoint_destroy(&checkpoint);
-    steps_of(trainer, 1);
+    training_steps(trainer, 1);
     tuff_trainer_destroy(&trainer);
 }
 
@@ -720,19 +644,19 @@ static void a_failed_step_is_taken_back(void **state)
     tuff_train_params p = few_steps(2, 4);
     tuff_trainer *trainer = NULL;
     KIT_OK(tuff_trainer_create(llama, &failing, data, &p, &trainer));
-    steps_of(trainer, 2);
+    training_steps(trainer, 2);
     KIT_OK(tuff_trainer_save_checkpoint(trainer, directory, NULL));
-    double loss = steps_of(trainer, 1);
+    double loss = training_steps(trainer, 1);
     failing_runs = 2;
     tuff_train_step step = TUFF_TRAIN_STEP_INIT;
     KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_DEVICE_LOST, "the device is lost");
     KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_INVALID_ARGUMENT, "go on from a checkpoint");
     KIT_FAILS(tuff_trainer_save_checkpoint(trainer, kit_path("never"), NULL), TUFF_INVALID_ARGUMENT,
               "a step failed on its way");
-    tuff_checkpoint *checkpoint = opened(directory);
+    tuff_checkpoint *checkpoint = training_checkpoint(directory);
     KIT_OK(tuff_trainer_resume(trainer, checkpoint));
     tuff_checkpoint_destroy(&checkpoint);
-    assert_true(steps_of(trainer, 1) == loss);
+    assert_true(training_steps(trainer, 1) == loss);
     tuff_trainer_destroy(&trainer);
     failing_device_close(&failing);
 }
@@ -777,7 +701,6 @@ int main(void)
         cmocka_unit_test(every_optimizer_goes_on),
         cmocka_unit_test(noise_goes_on),
         cmocka_unit_test(frozen_trainings_go_on),
-        cmocka_unit_test(what_is_frozen_may_change),
         cmocka_unit_test(tasks_go_on),
         cmocka_unit_test(a_checkpoint_says_what_it_is),
         cmocka_unit_test(what_differs_is_said),

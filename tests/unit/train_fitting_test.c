@@ -1,36 +1,14 @@
 /* The largest batches that fit: chosen by the plan's memory, the same training as with these batches. */
 #include <math.h>
 
-#include <tuff/train.h>
-
-#include "model_fixture.h"
 #include "train/trainer.h"
+#include "training_fixture.h"
 
 enum { IDS = 400, EXAMPLES = 12 };
 
-static tuff_device *device;
-static tuff_model *llama;
-static tuff_dataset *data;
-
 static int begin(void **state)
 {
-    int32_t ids[IDS];
-    (void)state;
-    for (int i = 0; i < IDS; i++)
-        ids[i] = (i * 37 + i / 7) % 250;
-    device = kit_cpu();
-    llama = model_open("llama");
-    KIT_OK(tuff_dataset_from_ids(ids, IDS, 16, &data));
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    tuff_dataset_destroy(&data);
-    tuff_model_destroy(&llama);
-    tuff_device_destroy(&device);
-    return 0;
+    return training_begin(state, IDS);
 }
 
 static tuff_train_params params_of(int64_t batch, int64_t accumulation)
@@ -46,9 +24,7 @@ static tuff_train_params params_of(int64_t batch, int64_t accumulation)
 static tuff_trainer *trainer_of(int64_t batch)
 {
     const tuff_train_params p = params_of(batch, EXAMPLES / batch);
-    tuff_trainer *trainer = NULL;
-    KIT_OK(tuff_trainer_create(llama, device, data, &p, &trainer));
-    return trainer;
+    return training_of(llama, p);
 }
 
 static uint64_t memory_of(tuff_trainer *trainer)
@@ -142,5 +118,5 @@ int main(void)
         cmocka_unit_test(it_trains_as_with_that_batch),
         cmocka_unit_test(batches_that_are_compared_stay),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, begin, training_end);
 }

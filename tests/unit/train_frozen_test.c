@@ -1,33 +1,13 @@
 /* What freezing does to a training: its memory, its plan, its result; what cannot be done. */
 #include "formats/safetensors.h"
-#include "model_fixture.h"
 #include "runtime/device.h"
 #include "runtime/program.h"
 #include "train/trainer.h"
-
-static tuff_device *device;
-static tuff_model *llama;
-static tuff_dataset *data;
+#include "training_fixture.h"
 
 static int begin(void **state)
 {
-    (void)state;
-    int32_t ids[160];
-    for (int i = 0; i < 160; i++)
-        ids[i] = (i * 37 + i / 7) % 250;
-    device = kit_cpu();
-    llama = model_open("llama");
-    KIT_OK(tuff_dataset_from_ids(ids, 160, 16, &data));
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    tuff_dataset_destroy(&data);
-    tuff_model_destroy(&llama);
-    tuff_device_destroy(&device);
-    return 0;
+    return training_begin(state, 160);
 }
 
 static tuff_train_params few_steps(void)
@@ -42,9 +22,7 @@ static tuff_train_params few_steps(void)
 
 static tuff_trainer *trainer_of(tuff_train_params p)
 {
-    tuff_trainer *trainer = NULL;
-    KIT_OK(tuff_trainer_create(llama, device, data, &p, &trainer));
-    return trainer;
+    return training_of(llama, p);
 }
 
 static void what_is_frozen_takes_no_memory(void **state)
@@ -181,5 +159,5 @@ int main(void)
         cmocka_unit_test(evaluation_goes_through_phases),
         cmocka_unit_test(mistakes_are_named),
     };
-    return cmocka_run_group_tests_name("train_frozen", tests, begin, end);
+    return cmocka_run_group_tests_name("train_frozen", tests, begin, training_end);
 }
