@@ -95,7 +95,8 @@ TUFF_API bool tuff_checkpoint_get_number(const tuff_checkpoint *checkpoint, cons
 /* What is not as it was when the checkpoint was written: a line for each setting, for the data, the model,
  * the device, its driver and its kernels; "" when a training that goes on continues bit for bit. Freed with
  * tuff_free. Errors: TUFF_INVALID_ARGUMENT where going on has no meaning: another method or task, parameters
- * of other names or shapes. */
+ * of other names or shapes, tensors that were trained for numbers of steps that differ and would be trained
+ * with one count of them now, because other ones are frozen or unfrozen. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_checkpoint_differences(const tuff_checkpoint *checkpoint,
                                                                tuff_trainer *trainer, char **out_lines);
 

@@ -63,9 +63,26 @@ typedef struct tuff_checkpoint_tensor {
     int rank;
     int64_t shape[TUFF_MAX_RANK];
 } tuff_checkpoint_tensor;
-/* All states and the counter. *out_tensors: *out_count of them; freed with tuff_checkpoint_tensors_free. */
+/* The counters of the phases and all states. *out_tensors: *out_count of them; freed with
+ * tuff_checkpoint_tensors_free. */
 TUFF_MUST_USE tuff_status tuff_checkpoint_tensors(const tuff_trainer *trainer,
                                                   tuff_checkpoint_tensor **out_tensors, size_t *out_count);
 void tuff_checkpoint_tensors_free(tuff_checkpoint_tensor *tensors, size_t count);
+
+/* ---- phases of another training (train/checkpoint_phases.c) */
+
+/* Whether the optimizer is the one that the checkpoint has states of. */
+bool tuff_checkpoint_same_optimizer(const tuff_checkpoint *checkpoint, const tuff_trainer *trainer);
+TUFF_MUST_USE tuff_status tuff_checkpoint_open_states(const tuff_checkpoint *checkpoint,
+                                                      tuff_weights **out_states);
+/* For each phase of the trainer that of the checkpoint whose count of steps it goes on with, -1: none, in
+ * *out_then, which is to be freed. Fails where its tensors were trained for numbers of steps that differ,
+ * which the optimizer cannot go on with. */
+TUFF_MUST_USE tuff_status tuff_checkpoint_phases(const tuff_checkpoint *checkpoint,
+                                                 const tuff_trainer *trainer, const tuff_weights *states,
+                                                 int **out_then);
+/* Fails where that does. */
+TUFF_MUST_USE tuff_status tuff_checkpoint_check_phases(const tuff_checkpoint *checkpoint,
+                                                       const tuff_trainer *trainer);
 
 #endif

@@ -1,9 +1,7 @@
 /* Taking a trainer to where a checkpoint is. */
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
-#include "formats/safetensors.h"
 #include "runtime/device.h"
 #include "train/checkpoint.h"
 
@@ -133,12 +131,13 @@ static tuff_status restore_state(const tuff_weight *weight, const tuff_checkpoin
     return status;
 }
 
-/* Of another optimizer nothing is taken, not even the count of its steps. */
-static bool same_optimizer(const tuff_checkpoint *c, const tuff_trainer *t)
+/* Where the checkpoint has a state; NULL: nowhere. The first states are the phases' counts of steps, of which
+ * each goes on with that of phase then[index] of the checkpoint. */
+static const tuff_weight *state_of(const tuff_trainer *t, const tuff_weights *weights, const char *name,
+                                   size_t index, const int *then)
 {
-    const cJSON *settings = cJSON_GetObjectItemCaseSensitive(c->own, "settings");
-    const cJSON *optim = cJSON_GetObjectItemCaseSensitive(settings, "optim");
-    return cJSON_IsString(optim) && strcmp(optim->valuestring, t->runs.optimizer.optimizer->name) == 0;
+    if (index >= (size_t)t->selected.phases) return tuff_weights_find(weights, name);
+    return then[index] < 0 ? NULL : tuff_weights_find(weights, tuff_optimizer_counter(then[index]).text);
 }
 
 static tuff_status restore_optimizer(const tuff_checkpoint *c, tuff_trainer *t)
@@ -146,13 +145,14 @@ static tuff_status restore_optimizer(const tuff_checkpoint *c, tuff_trainer *t)
     tuff_weights *weights = NULL;
     tuff_checkpoint_tensor *tensors = NULL;
     size_t count = 0;
-    const bool same = same_optimizer(c, t);
-    char *path = tuff_path_join(c->directory, TUFF_CHECKPOINT_OPTIMIZER);
-    tuff_status status = path ? tuff_checkpoint_tensors(t, &tensors, &count) : tuff_fail_memory("a path");
-    if (status == TUFF_OK) status = tuff_safetensors_open(path, &weights);
+    int *then = NULL;
+    const bool same = tuff_checkpoint_same_optimizer(c, t);
+    tuff_status status = tuff_checkpoint_tensors(t, &tensors, &count);
+    if (status == TUFF_OK) status = tuff_checkpoint_open_states(c, &weights);
+    if (status == TUFF_OK) status = tuff_checkpoint_phases(c, t, weights, &then);
     for (size_t i = 0; i < count && status == TUFF_OK; i++) {
         const bool average = tuff_starts_with(tensors[i].name, TUFF_LM_AVERAGE_PREFIX);
-        const tuff_weight *weight = same || average ? tuff_weights_find(weights, tensors[i].name) : NULL;
+        const tuff_weight *weight = same || average ? state_of(t, weights, tensors[i].name, i, then) : NULL;
         if (average && !weight) /* of a training without */
             status = tuff_trainer_begin_average(t, tensors[i].name + strlen(TUFF_LM_AVERAGE_PREFIX));
         else
@@ -160,7 +160,7 @@ static tuff_status restore_optimizer(const tuff_checkpoint *c, tuff_trainer *t)
     }
     tuff_checkpoint_tensors_free(tensors, count);
     tuff_weights_destroy(&weights);
-    tuff_free(path);
+    tuff_free(then);
     return status;
 }
 

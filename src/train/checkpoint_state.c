@@ -432,7 +432,8 @@ tuff_status tuff_checkpoint_check(const tuff_checkpoint *c, const tuff_trainer *
                          c->directory, task ? task : "no task", t->data->task->name);
     const trained_set now = trained_of(t);
     const cJSON *then = member(c->own, "trained"), *names = member(then, "names_and_shapes");
-    if (cJSON_IsString(names) && strcmp(names->valuestring, now.names_and_shapes) == 0) return TUFF_OK;
+    if (cJSON_IsString(names) && strcmp(names->valuestring, now.names_and_shapes) == 0)
+        return tuff_checkpoint_check_phases(c, t);
     return tuff_fail(
         TUFF_INVALID_ARGUMENT,
         "%s is of another model or adapter: what is trained has other names or shapes there, %lld "

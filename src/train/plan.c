@@ -146,6 +146,19 @@ static void list_candidates(const tuff_trainer *t, tuff_candidate *out)
     }
 }
 
+tuff_status tuff_trainer_select(const tuff_trainer *t, const tuff_trained_set_params *params,
+                                tuff_trained_set *out)
+{
+    const size_t count = tuff_lm_candidate_count(&t->runs.lm);
+    tuff_candidate *candidates = tuff_alloc_array(count + 1, sizeof *candidates);
+    *out = (tuff_trained_set){.count = 0};
+    if (!candidates) return tuff_fail_memory("what could be trained");
+    list_candidates(t, candidates);
+    const tuff_status status = tuff_trained_set_make(candidates, count, params, out);
+    tuff_free(candidates);
+    return status;
+}
+
 /* Chooses what is trained, and when. */
 static tuff_status select_trained(tuff_trainer *t)
 {
@@ -158,14 +171,8 @@ static tuff_status select_trained(tuff_trainer *t)
                                        .epoch_steps =
                                            steps ? (double)steps : (double)t->blocks / (double)examples,
                                        .total_steps = t->total_steps};
-    const size_t count = tuff_lm_candidate_count(&t->runs.lm);
-    tuff_candidate *candidates = tuff_alloc_array(count + 1, sizeof *candidates);
-    if (!candidates) return tuff_fail_memory("what could be trained");
-    list_candidates(t, candidates);
-    tuff_status status = tuff_trained_set_make(candidates, count, &p, &t->selected);
-    tuff_free(candidates);
     t->runs.lm.selected = &t->selected;
-    return status;
+    return tuff_trainer_select(t, &p, &t->selected);
 }
 
 /* The largest first, so that the others find room in its part of the arena. */

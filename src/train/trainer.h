@@ -105,6 +105,9 @@ tuff_train_memory tuff_trainer_memory(const tuff_trainer *trainer);
 TUFF_MUST_USE tuff_status tuff_trainer_check_data(const tuff_trainer *trainer);
 /* Counts the steps and plans the programs. */
 TUFF_MUST_USE tuff_status tuff_trainer_plan(tuff_trainer *trainer);
+/* Chooses tensors of those that could be trained. */
+TUFF_MUST_USE tuff_status tuff_trainer_select(const tuff_trainer *trainer,
+                                              const tuff_trained_set_params *params, tuff_trained_set *out);
 /* What the program of a batch does. */
 tuff_lm_step tuff_trainer_batch_step(const tuff_trainer *trainer);
 

@@ -77,6 +77,7 @@ static void update(const tuff_optimizer_settings *s, tuff_graph *g, const tuff_o
 }
 
 const tuff_optimizer tuff_optimizer_adafactor = {.name = "adafactor",
+                                                 .counts = true,
                                                  .args = args,
                                                  .n_args = ARGS,
                                                  .check = check,

@@ -36,4 +36,4 @@ static void update(const tuff_optimizer_settings *s, tuff_graph *g, const tuff_o
 static const char *const aliases[] = {"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", NULL};
 
 const tuff_optimizer tuff_optimizer_adamw = {
-    .name = "adamw", .aliases = aliases, .states = states, .update = update};
+    .name = "adamw", .aliases = aliases, .counts = true, .states = states, .update = update};

@@ -62,4 +62,4 @@ static void update(const tuff_optimizer_settings *s, tuff_graph *g, const tuff_o
 static const char *const aliases[] = {"adamw_bnb_8bit", "paged_adamw_8bit", NULL};
 
 const tuff_optimizer tuff_optimizer_adamw_8bit = {
-    .name = "adamw_8bit", .aliases = aliases, .states = states, .update = update};
+    .name = "adamw_8bit", .aliases = aliases, .counts = true, .states = states, .update = update};

@@ -121,6 +121,7 @@ static void update(const tuff_optimizer_settings *s, tuff_graph *g, const tuff_o
 
 const tuff_optimizer tuff_optimizer_muon = {.name = "muon",
                                             .momentum = true,
+                                            .counts = true,
                                             .args = args,
                                             .n_args = ARGS,
                                             .check = check,

@@ -39,6 +39,7 @@ struct tuff_optimizer {
     const char *name;
     const char *const *aliases; /* as transformers spells it, where that is another name; NULL ends them */
     bool momentum;              /* it reads the setting of that name */
+    bool counts;                /* what it does depends on the number of steps before */
     const tuff_setting *args;   /* settings of its own, as transformers' optim_args */
     size_t n_args;
     tuff_status (*check)(tuff_optimizer_settings *settings); /* completes them; NULL: there is nothing to */
