@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "packed/batch.h"
+#include "train/trainer.h"
 
 int64_t tuff_dataset_length(const tuff_dataset *data, uint32_t sequence)
 {
@@ -63,9 +64,9 @@ tuff_status tuff_example_reader_open(tuff_example_reader *r, const tuff_model *m
     const tuff_config *c = &model->config;
     *r = (tuff_example_reader){.path = path, .watch = params->watch, .max_length = params->max_length};
     if (!r->max_length) r->max_length = c->max_positions < USUAL ? c->max_positions : USUAL;
-    if (c->learned_positions && r->max_length > c->max_positions)
+    if (r->max_length > tuff_longest_sequence(model))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_length is %lld, but the model has only %lld positions",
-                         (long long)r->max_length, (long long)c->max_positions);
+                         (long long)r->max_length, (long long)tuff_longest_sequence(model));
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
     TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->records));
     tuff_records_take_json(r->records);
@@ -155,10 +156,16 @@ tuff_status tuff_examples_check(const tuff_dataset *data, const tuff_model *mode
     for (int64_t i = 0; i < data->tokens; i++)
         if (data->types[i] > type) type = data->types[i];
     TUFF_TRY(tuff_config_check_types(c, model->path, type));
-    for (int64_t i = 0; c->learned_positions && i < data->sequences; i++)
-        if (tuff_dataset_length(data, (uint32_t)i) > c->max_positions)
+    const int64_t most = tuff_longest_sequence(model);
+    for (int64_t i = 0; i < data->sequences; i++)
+        if (tuff_dataset_length(data, (uint32_t)i) > most)
             return tuff_fail(
                 TUFF_INVALID_ARGUMENT, "example %lld has %lld tokens, but the model has only %lld positions",
-                (long long)i, (long long)tuff_dataset_length(data, (uint32_t)i), (long long)c->max_positions);
+                (long long)i, (long long)tuff_dataset_length(data, (uint32_t)i), (long long)most);
+    if (data->longest > most)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "a prompt with another one's answer has %lld tokens, but the model has only %lld "
+                         "positions; read the data with a smaller max_length",
+                         (long long)data->longest, (long long)most);
     return TUFF_OK;
 }

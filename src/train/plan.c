@@ -43,6 +43,13 @@ int64_t tuff_rope_positions(const tuff_model *model)
     return model->config.max_positions < MOST ? model->config.max_positions : MOST;
 }
 
+int64_t tuff_longest_sequence(const tuff_model *model)
+{
+    const tuff_config *c = &model->config;
+    if (c->learned_positions) return c->max_positions;
+    return tuff_config_has_positions(c) || c->alibi.most != 0 ? tuff_rope_positions(model) : INT64_MAX;
+}
+
 int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data)
 {
     int64_t rows = tuff_rope_positions(model);

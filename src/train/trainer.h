@@ -145,8 +145,11 @@ TUFF_MUST_USE tuff_status tuff_runs_open_frozen(tuff_runs *runs, const tuff_mode
 /* Rows of rotary tables for all that a model may be asked: as many as it has positions; but the tables of
  * models with a million positions would take memory for nothing. */
 int64_t tuff_rope_positions(const tuff_model *model);
-/* The same, and as many as the data's blocks need: evaluation may use longer blocks than training does. Where
- * angles depend on the context that their table is made for, that is a block. */
+/* The tokens that a sequence of examples may have: as many as there are places for in the model's tables.
+ * Where only distances count, to an end of them, it may have any number. */
+int64_t tuff_longest_sequence(const tuff_model *model);
+/* tuff_rope_positions, and as many as the data's blocks need: evaluation may use longer blocks than training
+ * does. Where angles depend on the context that their table is made for, that is a block. */
 int64_t tuff_data_positions(const tuff_model *model, const tuff_dataset *data);
 
 #endif

@@ -260,6 +260,55 @@ static void what_cannot_be_is_refused(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Rotary positions end where the model's do, too; by whatever an example is trained or measured. */
+static void what_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *task, *part;
+        int fits;
+        size_t classes;
+    } cases[] = {
+        {"llama", "causal-lm", "example 1 has 129 tokens, but the model has only 128 positions", 128, 0},
+        {"modernbert", "token-classification", "only 32 positions", 32, 2},
+        {"llama", "classification", "only 128 positions", 128, 2},
+        {"gpt2", "causal-lm", "example 1 has 65 tokens, but the model has only 64 positions", 64, 0},
+        {"bloom", "causal-lm", "only 128 positions", 128, 0}};
+    int32_t long_ids[129], labels[129];
+    for (int i = 0; i < 129; i++) {
+        long_ids[i] = i % 40 + 1;
+        labels[i] = i % 2;
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model = model_open(cases[i].model);
+        tuff_example e[2] = {TUFF_EXAMPLE_INIT, TUFF_EXAMPLE_INIT};
+        tuff_dataset *data[2] = {NULL, NULL};
+        tuff_trainer *trainer = NULL;
+        tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
+        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+        for (int k = 0; k < 2; k++) {
+            e[k].ids = long_ids;
+            e[k].labels = labels;
+            e[k].count = (size_t)(cases[i].fits + k);
+            KIT_OK(tuff_dataset_from_examples(cases[i].task, e, (size_t)k + 1, NULL, cases[i].classes,
+                                              &data[k]));
+        }
+        KIT_OK(tuff_trainer_create(model, device, data[0], NULL, &trainer));
+        KIT_OK(tuff_trainer_step(trainer, &step));
+        assert_false(step.skipped);
+        KIT_FAILS(tuff_trainer_evaluate(trainer, data[1], &result), TUFF_INVALID_ARGUMENT, cases[i].part);
+        tuff_trainer_destroy(&trainer);
+        KIT_FAILS(tuff_trainer_create(model, device, data[1], NULL, &trainer), TUFF_INVALID_ARGUMENT,
+                  cases[i].part);
+        if (!cases[i].classes)
+            KIT_FAILS(tuff_evaluate(model, device, data[1], NULL, &result), TUFF_INVALID_ARGUMENT,
+                      cases[i].part);
+        tuff_dataset_destroy(&data[0]);
+        tuff_dataset_destroy(&data[1]);
+        tuff_model_destroy(&model);
+    }
+}
+
 static tuff_status make(void *user)
 {
     static const char *const names[] = {"no", "yes"};
@@ -288,6 +337,7 @@ int main(void)
         cmocka_unit_test(they_train),
         cmocka_unit_test(checkpoints_know_them),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(what_is_too_long_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, begin, end);

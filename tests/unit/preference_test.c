@@ -189,6 +189,31 @@ static void bad_settings_are_refused(void **state)
     tuff_dataset_destroy(&data);
 }
 
+/* Of another model than it was read for the data may be too long: a pair, or what kto makes of two answers.
+ */
+static void what_is_too_long_for_the_model_is_refused(void **state)
+{
+    (void)state;
+    static const char apart[] = "{\"prompt\": \"0123456789\", \"completion\": \" a\", \"label\": true}\n"
+                                "{\"prompt\": \"0\", \"completion\": \" abcdefgh\", \"label\": false}\n";
+    tuff_model *narrow = model_open(
+        model_copy("llama", "narrow", "\"max_position_embeddings\": 128", "\"max_position_embeddings\": 16"));
+    for (int i = 0; i < 2; i++) {
+        const tuff_data_params p = data_params(i ? "kto" : "dpo");
+        const tuff_train_params s = settings(true, 1);
+        tuff_dataset *data = load_with(i ? apart : pairs, &p);
+        tuff_trainer *t = NULL;
+        KIT_FAILS(tuff_trainer_create(narrow, device, data, &s, &t), TUFF_INVALID_ARGUMENT,
+                  i ? "a prompt with another one's answer has" : "the model has only 16 positions");
+        assert_null(t);
+        t = open_trainer(data, &s);
+        step_of(t);
+        tuff_trainer_destroy(&t);
+        tuff_dataset_destroy(&data);
+    }
+    tuff_model_destroy(&narrow);
+}
+
 /* Others are trained on all the same. */
 static void malformed_records_are_counted(void **state)
 {
@@ -420,6 +445,7 @@ int main(void)
         cmocka_unit_test(long_records_are_cut),
         cmocka_unit_test(bad_records_are_refused),
         cmocka_unit_test(bad_settings_are_refused),
+        cmocka_unit_test(what_is_too_long_for_the_model_is_refused),
         cmocka_unit_test(malformed_records_are_counted),
         cmocka_unit_test(it_learns_what_is_preferred),
         cmocka_unit_test(accumulated_batches_are_one),

@@ -155,6 +155,11 @@ static void settings_are_checked(void **state)
     p.problem_type = NULL;
     p.max_length = 21;
     KIT_FAILS(tuff_dataset_load(base, path, &p, &data), TUFF_INVALID_ARGUMENT, "only 20 positions");
+    tuff_model *rotary = NULL;
+    KIT_OK(tuff_model_load(kit_golden("modernbert-classes"), &rotary));
+    p.max_length = 33;
+    KIT_FAILS(tuff_dataset_load(rotary, path, &p, &data), TUFF_INVALID_ARGUMENT, "only 32 positions");
+    tuff_model_destroy(&rotary);
     p = task_of("mlm", true);
     p.mlm_probability = 1.5;
     KIT_FAILS(tuff_dataset_load(base, path, &p, &data), TUFF_INVALID_ARGUMENT, "mlm_probability is 1.5");

@@ -21,7 +21,7 @@ static tuff_vector_loss loss_of(const tuff_embedding_data *own, int64_t rows)
 tuff_status tuff_embedding_check(const tuff_dataset *data, const tuff_model *model)
 {
     const tuff_embedding_data *own = tuff_embedding_data_of(data);
-    const int64_t most = tuff_rope_positions(model);
+    const int64_t most = tuff_longest_sequence(model);
     const tuff_config *read_for = &own->settings->model->config, *c = &model->config;
     if (c->arch != read_for->arch || c->vocab_size != read_for->vocab_size ||
         c->hidden_size != read_for->hidden_size)

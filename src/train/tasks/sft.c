@@ -23,14 +23,7 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
 
 static tuff_status check(const tuff_dataset *data, const tuff_model *model)
 {
-    const int64_t most = tuff_rope_positions(model);
     TUFF_TRY(tuff_model_need_lm(model));
-    for (int64_t i = 0; i < data->sequences; i++)
-        if (tuff_dataset_length(data, (uint32_t)i) > most)
-            return tuff_fail(TUFF_INVALID_ARGUMENT,
-                             "conversation %lld has %lld tokens, but the model has only %lld positions",
-                             (long long)i, (long long)tuff_dataset_length(data, (uint32_t)i),
-                             (long long)most);
     return tuff_examples_check(data, model);
 }
 
