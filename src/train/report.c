@@ -9,7 +9,7 @@
 /* Sequences of an example. */
 static int64_t members(const tuff_dataset *data)
 {
-    return data->task->sequences ? data->task->sequences : 1;
+    return data->task->sequences ? data->task->sequences(data) : 1;
 }
 
 /* Of data whose examples are sequences. */

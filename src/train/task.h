@@ -68,7 +68,7 @@ struct tuff_task {
     bool perplexity;       /* exp(loss) means something */
     /* Whether what an example's loss is depends on the others of its batch; NULL: it does not. */
     bool (*compares)(const tuff_dataset *data);
-    int sequences; /* of an example; 0: one */
+    int64_t (*sequences)(const tuff_dataset *data); /* of an example; NULL: one */
 
     /* ---- data */
 

@@ -189,6 +189,36 @@ static void bad_settings_are_refused(void **state)
     tuff_dataset_destroy(&data);
 }
 
+/* A pair is one example, of both answers; kto's are answers. */
+static void reports_are_of_pairs(void **state)
+{
+    (void)state;
+    static const char twice[] = "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" c\"}\n"
+                                "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" d\"}\n"
+                                "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" c\"}\n";
+    for (int i = 0; i < 2; i++) {
+        const tuff_data_params p = data_params(i ? "kto" : "dpo");
+        tuff_dataset *data = load_with(twice, &p), *other = load_with(pairs, &p),
+                     *same = load_with(twice, &p);
+        tuff_data_report r = TUFF_DATA_REPORT_INIT;
+        int64_t known = -1, counted = 0;
+        KIT_OK(tuff_dataset_get_report(data, &r));
+        for (int k = 0; k < TUFF_DATA_BARS; k++)
+            counted += r.bars[k];
+        assert_int_equal(r.examples, i ? 6 : 3);
+        assert_int_equal(counted, r.examples);
+        assert_int_equal(r.duplicates, i ? 3 : 1);
+        assert_int_equal(r.longest, i ? data->starts[2] - data->starts[1] : data->starts[2]);
+        KIT_OK(tuff_dataset_count_known(data, same, &known));
+        assert_int_equal(known, r.examples);
+        KIT_OK(tuff_dataset_count_known(data, other, &known));
+        assert_int_equal(known, 0);
+        tuff_dataset_destroy(&data);
+        tuff_dataset_destroy(&other);
+        tuff_dataset_destroy(&same);
+    }
+}
+
 /* Of another model than it was read for the data may be too long: a pair, or what kto makes of two answers.
  */
 static void what_is_too_long_for_the_model_is_refused(void **state)
@@ -445,6 +475,7 @@ int main(void)
         cmocka_unit_test(long_records_are_cut),
         cmocka_unit_test(bad_records_are_refused),
         cmocka_unit_test(bad_settings_are_refused),
+        cmocka_unit_test(reports_are_of_pairs),
         cmocka_unit_test(what_is_too_long_for_the_model_is_refused),
         cmocka_unit_test(malformed_records_are_counted),
         cmocka_unit_test(it_learns_what_is_preferred),

@@ -17,11 +17,15 @@ static tuff_status check(const tuff_dataset *data, const tuff_model *model)
     return tuff_examples_check(data, model);
 }
 
+static int64_t sequences(const tuff_dataset *data)
+{
+    return tuff_preference_is_paired(&tuff_preference_data_of(data)->loss) ? 2 : 1;
+}
+
 static int64_t count(const tuff_dataset *data, bool training)
 {
     (void)training;
-    return tuff_preference_is_paired(&tuff_preference_data_of(data)->loss) ? data->sequences / 2
-                                                                           : data->sequences;
+    return data->sequences / sequences(data);
 }
 
 static tuff_status check_batch(const tuff_dataset *data, int64_t examples)
@@ -70,7 +74,6 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
 
 static void describe(const tuff_dataset *data, tuff_data_report *out)
 {
-    out->examples = count(data, true);
     for (int64_t i = 0; i < data->sequences; i++)
         out->labels += tuff_preference_data_of(data)->answers[i].counted;
 }
@@ -401,6 +404,7 @@ const tuff_task tuff_task_preference = {.name = "preference",
                                         .check = check,
                                         .check_batch = check_batch,
                                         .compares = compares,
+                                        .sequences = sequences,
                                         .count = count,
                                         .reference = reference,
                                         .describe = describe,

@@ -56,10 +56,16 @@ static tuff_status check(const tuff_dataset *data, const tuff_model *model)
     return tuff_examples_check(data, model);
 }
 
+static int64_t sequences(const tuff_dataset *data)
+{
+    (void)data;
+    return 2;
+}
+
 static int64_t count(const tuff_dataset *data, bool training)
 {
     (void)training;
-    return data->sequences / 2;
+    return data->sequences / sequences(data);
 }
 
 /* ---- batches */
@@ -175,7 +181,7 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .title = "sequence-to-sequence learning",
                                      .head = &tuff_head_seq2seq,
                                      .perplexity = true,
-                                     .sequences = 2,
+                                     .sequences = sequences,
                                      .load = load,
                                      .check = check,
                                      .count = count,
