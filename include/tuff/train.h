@@ -467,10 +467,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_save_into(tuff_trainer *trainer,
                                                           const tuff_watch *watch);
 
 /* What the model being trained says now: tuff_generate, on the trainer's device, with the weights and the
- * adapter as the last step left them; of the watches that of `params` is asked, else the trainer's. What the
- * training does next does not depend on it. Takes the memory of a generator without its weights while it
- * runs, which is not in tuff_trainer_get_memory. Errors: as there; TUFF_UNSUPPORTED for a model that writes
- * no text. After an error the trainer is as it was, unless the device is lost. */
+ * adapter as the last step left them, or with their averages where ema_decay is set: what would be saved now.
+ * Of the watches that of `params` is asked, else the trainer's. What the training does next does not depend
+ * on it. Takes the memory of a generator without its weights while it runs, which is not in
+ * tuff_trainer_get_memory. Errors: as there; TUFF_UNSUPPORTED for a model that writes no text. After an error
+ * the trainer is as it was, unless the device is lost. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_generate(tuff_trainer *trainer, const char *prompt,
                                                          size_t size, const tuff_generate_params *params,
                                                          tuff_generate_result *out_result);

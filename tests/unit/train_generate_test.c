@@ -139,6 +139,44 @@ static void it_says_what_it_will_say_when_saved(void **state)
     }
 }
 
+/* With averages it is these that speak, as they are saved; without them the same training says something
+ * else. */
+static void averages_speak(void **state)
+{
+    (void)state;
+    tuff_model *model = model_open("llama");
+    tuff_dataset *data = NULL;
+    KIT_OK(tuff_dataset_from_ids(ids, IDS, 16, &data));
+    for (int lora = 0; lora < 2; lora++) {
+        tuff_buf first = {0}, last[2] = {{0}, {0}}, saved = {0};
+        double losses[2][STEPS];
+        const char *out = kit_path(lora ? "averaged-adapter" : "averaged-model");
+        for (int averaged = 0; averaged < 2; averaged++) {
+            tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
+            tuff_trainer *trainer = NULL;
+            p.max_steps = STEPS;
+            p.per_device_train_batch_size = 2;
+            p.learning_rate = lora ? 3e-1 : 3e-2;
+            p.lora_rank = lora ? 4 : 0;
+            p.ema_decay = averaged ? 0.9 : 0;
+            KIT_OK(tuff_trainer_create(model, device, data, &p, &trainer));
+            steps_of(trainer, true, losses[averaged], &first, &last[averaged]);
+            if (averaged) KIT_OK(tuff_trainer_save(trainer, out));
+            tuff_trainer_destroy(&trainer);
+        }
+        assert_memory_equal(losses[0], losses[1], sizeof losses[0]);
+        say_saved(lora ? kit_golden("llama") : out, lora ? out : NULL, &saved);
+        assert_string_equal(last[1].data, saved.data);
+        assert_string_not_equal(last[1].data, last[0].data);
+        tuff_buf_free(&first);
+        tuff_buf_free(&last[0]);
+        tuff_buf_free(&last[1]);
+        tuff_buf_free(&saved);
+    }
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&model);
+}
+
 static void encoder_decoders_answer(void **state)
 {
     (void)state;
@@ -255,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_what_it_will_say_when_saved),
+        cmocka_unit_test(averages_speak),
         cmocka_unit_test(encoder_decoders_answer),
         cmocka_unit_test(what_cannot_be_is_said),
         cmocka_unit_test(memory_may_fail),
