@@ -224,6 +224,22 @@ static tuff_status add_outer(tuff_adapter *a, const tuff_peft_pair *pair, bool *
                      (long long)p->shape[0], (long long)p->shape[1]);
 }
 
+/* Of a parameter it would be of no help to hear of linear layers. */
+static tuff_status missing(const tuff_adapter *a, const tuff_peft_pair *pair)
+{
+    tuff_buf known = {0};
+    if (!pair->parameter) return tuff_adaptable_missing(a->model, pair->module, a->path);
+    tuff_lora_list_parameters(a->model, &known);
+    const tuff_status status = tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s: it adapts %s by target_parameters, which are read where they are matrices of experts, or what "
+        "chooses these: this %s model has %s; have PEFT merge it (merge_and_unload), or train it with "
+        "target_modules",
+        a->path, pair->module, a->model->config.arch->name, known.data ? known.data : "none");
+    tuff_buf_free(&known);
+    return status;
+}
+
 static tuff_status open(tuff_adapter *a)
 {
     tuff_lora *l = NULL;
@@ -247,7 +263,7 @@ static tuff_status open(tuff_adapter *a)
     }
     if (l->count < count) TUFF_TRY(tuff_lora_open_parameters(a, taken));
     for (size_t i = 0; i < count; i++)
-        if (!taken[i]) return tuff_adaptable_missing(a->model, l->peft->pairs[i].module, a->path);
+        if (!taken[i]) return missing(a, &l->peft->pairs[i]);
     if (l->count || a->whole_count) return TUFF_OK;
     return tuff_fail(TUFF_BAD_FORMAT, "%s: it has biases alone (BitFit), none of which the %s model %s has",
                      a->path, a->model->config.arch->name, a->model->path);

@@ -234,7 +234,7 @@ static void bad_files_are_refused(void **state)
     refused(BIASED, PARAMETERS "experts", a, b, TUFF_UNSUPPORTED, "LoRA of experts that has biases");
     refused(TARGETING, PARAMETERS "experts", other, b, TUFF_BAD_FORMAT,
             "is for matrices of 41 to 32, the model's are 40 to 32");
-    refused(TARGETING, PARAMETERS "experts.base_layer", a, b, TUFF_BAD_FORMAT,
+    refused(TARGETING, PARAMETERS "experts.base_layer", a, b, TUFF_UNSUPPORTED,
             "it adapts model.layers.0.mlp.experts");
     refused(LORA "\"target_modules\": [\"w1\"]}",
             "base_model.model.model.layers.0.block_sparse_moe.experts.3.w1", one, wide, TUFF_BAD_FORMAT,
@@ -242,6 +242,10 @@ static void bad_files_are_refused(void **state)
     refused(LORA "\"target_modules\": [\"w1\"]}",
             "base_model.model.model.layers.0.block_sparse_moe.experts.5.w1", one, wide, TUFF_UNSUPPORTED,
             "experts.5.w1, which is a matrix of each expert");
+    refused(LORA "\"target_parameters\": [\"self_attn.q_proj.weight\"]}",
+            "base_model.model.model.layers.0.self_attn.q_proj", one, wide, TUFF_UNSUPPORTED,
+            "it adapts model.layers.0.self_attn.q_proj by target_parameters, which are read where they are "
+            "matrices of experts, or what chooses these: this mixtral model has mlp.gate.weight, ");
     refused(LORA "\"target_parameters\": \"mlp.experts.down_proj\"}", PARAMETERS "experts", a, b,
             TUFF_BAD_FORMAT, "'target_parameters' must be a list of texts");
 }
