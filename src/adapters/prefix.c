@@ -5,12 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "adapters/adapter.h"
+#include "adapters/virtual.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "models/model.h"
-
-enum { MOST = 65536 };
 
 #define TENSOR "prompt_embeddings"
 /* Of what the rows are computed while they are trained (prefix_projection): PEFT's modules. Files have these
@@ -30,15 +28,6 @@ typedef struct prefix {
 static int64_t columns_of(const tuff_adapter *a)
 {
     return a->model->config.layers * 2 * ((const prefix *)a->own)->dim;
-}
-
-static tuff_status check_room(const tuff_adapter *a, int64_t tokens, const char *what)
-{
-    const tuff_config *c = &a->model->config;
-    int64_t most = c->learned_positions && c->max_positions <= MOST ? c->max_positions - 1 : MOST;
-    if (tokens >= 1 && tokens <= most) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %lld, expected 1 to %lld", what, (long long)tokens,
-                     (long long)most);
 }
 
 static tuff_status begin(tuff_adapter *a, prefix **out)
@@ -80,7 +69,7 @@ static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
 {
     prefix *own = NULL;
     TUFF_TRY(begin(a, &own));
-    TUFF_TRY(check_room(a, s->virtual_tokens, "num_virtual_tokens"));
+    TUFF_TRY(tuff_virtual_check(a, s->virtual_tokens, "num_virtual_tokens"));
     own->seed = s->seed;
     a->virtual_tokens = s->virtual_tokens;
     if (!s->prefix_projection) return tuff_adapter_add(a, TENSOR, s->virtual_tokens, columns_of(a), NULL);
@@ -122,16 +111,20 @@ static tuff_status open(tuff_adapter *a)
 {
     prefix *own = NULL;
     const tuff_weight *rows = NULL;
-    int64_t tokens = 0;
+    int64_t tokens;
     TUFF_TRY(begin(a, &own));
-    TUFF_TRY(tuff_json_int(a->files->config, "num_virtual_tokens", a->files->config_path, &tokens));
-    TUFF_TRY(tuff_note(check_room(a, tokens, "'num_virtual_tokens'"), "%s", a->files->config_path));
+    TUFF_TRY(tuff_virtual_read(a, &tokens));
     TUFF_TRY(check_config(a));
     const int64_t shape[] = {tokens, columns_of(a)};
     TUFF_TRY(tuff_weights_require(a->files->weights, TENSOR, 2, shape, &rows));
     a->virtual_tokens = tokens;
     const tuff_weight *first = tuff_weights_find(a->files->weights, part_names[BIAS1]);
     if (!first) return tuff_adapter_add(a, TENSOR, tokens, columns_of(a), rows);
+    if (first->rank != 1 || first->shape[0] < 1)
+        return tuff_fail(TUFF_BAD_FORMAT,
+                         "%s: tensor '%s' is no vector of at least one number: its length is the "
+                         "size of the encoder",
+                         first->file, first->name);
     TUFF_TRY(tuff_weight_check_finite(rows));
     own->rows = rows;
     own->hidden = first->shape[0];
@@ -252,18 +245,11 @@ static tuff_status derive(const tuff_adapter *a, const tuff_store *store, size_t
 static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card, tuff_buf *out)
 {
     const prefix *own = a->own;
-    const tuff_config *c = &a->model->config;
     tuff_peft_put_begin(out);
     tuff_peft_put_text(out, "auto_mapping", NULL);
     tuff_peft_put_text(out, "base_model_name_or_path", card->base);
     tuff_peft_put_number(out, "encoder_hidden_size", (double)(own->hidden ? own->hidden : own->dim));
-    tuff_peft_put_bool(out, "inference_mode", true);
-    tuff_peft_put_modules(out, card->modules, card->module_count);
-    tuff_peft_put_number(out, "num_attention_heads", (double)c->kv_heads);
-    tuff_peft_put_number(out, "num_layers", (double)c->layers);
-    tuff_peft_put_number(out, "num_transformer_submodules", 1);
-    tuff_peft_put_number(out, "num_virtual_tokens", (double)a->virtual_tokens);
-    tuff_peft_put_text(out, "peft_type", "PREFIX_TUNING");
+    tuff_virtual_put(a, card, a->model->config.kv_heads, out);
     tuff_peft_put_bool(out, "prefix_projection", own->hidden != 0);
     tuff_peft_put_text(out, "revision", NULL);
     tuff_peft_put_text(out, "task_type", card->task_type);

@@ -3,11 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/adapter.h"
+#include "adapters/virtual.h"
 #include "base/rng.h"
 #include "models/heads/head.h"
-
-enum { MOST = 65536 };
 
 #define TENSOR "prompt_embeddings"
 
@@ -65,21 +63,11 @@ static tuff_status encode(tuff_adapter *a, prompt *own, const char *text)
     return own->text ? TUFF_OK : tuff_fail_memory("an adapter");
 }
 
-/* Learned positions end; so there must be some left for a text. */
-static tuff_status check_room(const tuff_adapter *a, int64_t tokens, const char *what)
-{
-    const tuff_config *c = &a->model->config;
-    int64_t most = c->learned_positions && c->max_positions <= MOST ? c->max_positions - 1 : MOST;
-    if (tokens >= 1 && tokens <= most) return TUFF_OK;
-    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s is %lld, expected 1 to %lld", what, (long long)tokens,
-                     (long long)most);
-}
-
 static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
 {
     prompt *own = NULL;
     TUFF_TRY(begin(a, &own));
-    TUFF_TRY(check_room(a, s->virtual_tokens, "num_virtual_tokens"));
+    TUFF_TRY(tuff_virtual_check(a, s->virtual_tokens, "num_virtual_tokens"));
     own->seed = s->seed;
     if (s->init_text) TUFF_TRY(encode(a, own, s->init_text));
     a->virtual_tokens = s->virtual_tokens;
@@ -90,16 +78,15 @@ static tuff_status open(tuff_adapter *a)
 {
     prompt *own = NULL;
     const char *file = a->files->config_path;
-    int64_t tokens = 0, submodules = 1;
+    int64_t tokens, submodules = 1;
     TUFF_TRY(begin(a, &own));
-    TUFF_TRY(tuff_json_int(a->files->config, "num_virtual_tokens", file, &tokens));
     TUFF_TRY(tuff_json_int(a->files->config, "num_transformer_submodules", file, &submodules));
     if (submodules != 1)
         return tuff_fail(
             TUFF_UNSUPPORTED,
             "%s: 'num_transformer_submodules' is %lld; adapters of one stack of layers can be read", file,
             (long long)submodules);
-    TUFF_TRY(tuff_note(check_room(a, tokens, "'num_virtual_tokens'"), "%s", file));
+    TUFF_TRY(tuff_virtual_read(a, &tokens));
     const int64_t shape[] = {tokens, a->model->config.hidden_size};
     const tuff_weight *weight = NULL;
     TUFF_TRY(tuff_weights_require(a->files->weights, TENSOR, 2, shape, &weight));
@@ -154,13 +141,7 @@ static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card
     tuff_peft_put_begin(out);
     tuff_peft_put_text(out, "auto_mapping", NULL);
     tuff_peft_put_text(out, "base_model_name_or_path", card->base);
-    tuff_peft_put_bool(out, "inference_mode", true);
-    tuff_peft_put_modules(out, card->modules, card->module_count);
-    tuff_peft_put_number(out, "num_attention_heads", (double)c->heads);
-    tuff_peft_put_number(out, "num_layers", (double)c->layers);
-    tuff_peft_put_number(out, "num_transformer_submodules", 1);
-    tuff_peft_put_number(out, "num_virtual_tokens", (double)a->virtual_tokens);
-    tuff_peft_put_text(out, "peft_type", "PROMPT_TUNING");
+    tuff_virtual_put(a, card, c->heads, out);
     tuff_peft_put_text(out, "prompt_tuning_init", own->text && card->base ? "TEXT" : "RANDOM");
     tuff_peft_put_text(out, "prompt_tuning_init_text", own->text);
     tuff_peft_put_text(out, "revision", NULL);

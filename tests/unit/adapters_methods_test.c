@@ -260,8 +260,8 @@ static tuff_status zeros(void *user, size_t index, tuff_sink *sink)
                            (size_t)(items[index].shape[0] * items[index].shape[1]) * sizeof *none);
 }
 
-static void opened_is_refused(const char *model_name, const char *config, const tuff_save_item *item,
-                              tuff_status status, const char *part)
+static void opened_are_refused(const char *model_name, const char *config, const tuff_save_item *items,
+                               size_t count, tuff_status status, const char *part)
 {
     tuff_buf text = {0};
     tuff_model *model = model_open(model_name);
@@ -269,11 +269,32 @@ static void opened_is_refused(const char *model_name, const char *config, const 
     const char *directory = kit_temp_path("bad");
     tuff_buf_text(&text, config);
     KIT_OK(tuff_make_directories(directory));
-    KIT_OK(tuff_peft_write(directory, &text, item, 1, zeros, (void *)(uintptr_t)item));
+    KIT_OK(tuff_peft_write(directory, &text, items, count, zeros, (void *)(uintptr_t)items));
     KIT_FAILS(tuff_adapter_open(model, directory, NULL, &adapter), status, part);
     assert_null(adapter);
     tuff_buf_free(&text);
     tuff_model_destroy(&model);
+}
+
+static void opened_is_refused(const char *model_name, const char *config, const tuff_save_item *item,
+                              tuff_status status, const char *part)
+{
+    opened_are_refused(model_name, config, item, 1, status, part);
+}
+
+/* Of a prefix that has an encoder the first layer's bias says how wide that is. */
+static void an_encoder_of_no_size_is_refused(void **state)
+{
+    (void)state;
+    const int64_t sizes[][2] = {{0, 1}, {3, 2}};
+    for (int i = 0; i < 2; i++) {
+        const tuff_save_item items[] = {
+            {"prompt_embeddings", TUFF_STORE_F32, 2, {5, 128}},
+            {"prompt_encoder.transform.0.bias", TUFF_STORE_F32, i ? 2 : 1, {sizes[i][0], sizes[i][1]}}};
+        opened_are_refused("gpt2", "{\"peft_type\": \"PREFIX_TUNING\", \"num_virtual_tokens\": 5}", items, 2,
+                           TUFF_BAD_FORMAT,
+                           "tensor 'prompt_encoder.transform.0.bias' is no vector of at least one number");
+    }
 }
 
 static void bad_files_are_named(void **state)
@@ -579,6 +600,7 @@ int main(void)
         cmocka_unit_test(defaults_are_those_of_peft),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(an_encoder_of_no_size_is_refused),
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
         cmocka_unit_test(vectors_have_no_virtual_tokens),
         cmocka_unit_test(a_whole_head_stands_beside_blocks),
