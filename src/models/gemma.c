@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "models/decoder.h"
 
+static const char usual_activation[] = "gelu_pytorch_tanh";
+
 static bool is(const tuff_config *c, const tuff_arch *arch)
 {
     return c->arch == arch;
@@ -34,13 +36,13 @@ static tuff_status check_period(const char *where, int64_t period)
                      (long long)period);
 }
 
-/* Of Gemma 1 the older key for the activation said "gelu" where the tanh form was meant; its newer one,
+/* Gemma 1 has the older key, in which "gelu" means the tanh form, as Google's files say it; its newer one,
  * hidden_activation, is not read by transformers any more. */
 static tuff_status read_activation(const cJSON *json, const char *where, tuff_config *c)
 {
-    const char *key = is(c, &tuff_arch_gemma) ? "hidden_act" : "hidden_activation",
-               *name = "gelu_pytorch_tanh";
+    const char *key = is(c, &tuff_arch_gemma) ? "hidden_act" : "hidden_activation", *name = usual_activation;
     TUFF_TRY(tuff_json_text(json, key, where, &name));
+    if (is(c, &tuff_arch_gemma) && strcmp(name, "gelu") == 0) name = usual_activation;
     if (tuff_activation_by_name(name, strlen(name), &c->layer.activation)) return TUFF_OK;
     return tuff_fail(TUFF_UNSUPPORTED, "%s: %s is \"%.40s\"; Tuff knows %s", where, key, name,
                      tuff_activation_names());
@@ -231,15 +233,21 @@ static void write_bound(tuff_buf *json, const char *key, double value)
         tuff_buf_printf(json, "  \"%s\": null,\n", key);
 }
 
+/* The name that is read as the activation that it is. */
+static const char *activation_name(const tuff_config *c)
+{
+    if (c->layer.activation == TUFF_ACT_GELU_TANH) return usual_activation;
+    if (c->layer.activation == TUFF_ACT_GELU && is(c, &tuff_arch_gemma)) return "gelu_python";
+    return tuff_activation_name(c->layer.activation);
+}
+
 static void write_hf(const tuff_config *c, tuff_buf *json)
 {
     bool third = is(c, &tuff_arch_gemma3_text);
     tuff_decoder_write_sizes(c, json);
     tuff_buf_printf(json, "  \"attention_bias\": %s,\n  \"%s\": \"%s\",\n",
                     tuff_json_truth(c->layer.qkv_bias),
-                    is(c, &tuff_arch_gemma) ? "hidden_act" : "hidden_activation",
-                    c->layer.activation == TUFF_ACT_GELU_TANH ? "gelu_pytorch_tanh"
-                                                              : tuff_activation_name(c->layer.activation));
+                    is(c, &tuff_arch_gemma) ? "hidden_act" : "hidden_activation", activation_name(c));
     tuff_buf_text(json, third ? "  \"rope_parameters\": {\"full_attention\": " : "  \"rope_parameters\": ");
     tuff_rope_write_object(c, &c->rope, json);
     if (third) tuff_buf_text(json, ", \"sliding_attention\": ");

@@ -468,6 +468,28 @@ static void gemmas_of_llama_cpp_have_their_scale(void **state)
     }
 }
 
+static tuff_activation activation_of(const char *path)
+{
+    tuff_model *model = model_open(path);
+    const tuff_activation activation = model->config.layer.activation;
+    tuff_model_destroy(&model);
+    return activation;
+}
+
+/* Google's files of the first Gemma say "gelu" where they mean the tanh form, and transformers knows. */
+static void gelu_of_the_first_gemma_is_by_tanh(void **state)
+{
+    (void)state;
+    static const char from[] = "\"gelu_pytorch_tanh\"";
+    const char *saved = kit_temp_path("saved-gemma");
+    assert_int_equal(activation_of(model_copy("gemma", "edited", from, "\"gelu\"")), TUFF_ACT_GELU_TANH);
+    assert_int_equal(activation_of(model_copy("gemma2", "edited", from, "\"gelu\"")), TUFF_ACT_GELU);
+    tuff_model *model = model_open(model_copy("gemma", "edited", from, "\"gelu_python\""));
+    KIT_OK(tuff_model_save(model, TUFF_FORMAT_HF, TUFF_F32, saved));
+    tuff_model_destroy(&model);
+    assert_int_equal(activation_of(saved), TUFF_ACT_GELU);
+}
+
 /* A golden Qwen2 as a GGUF that says "llama", as files of llamafied models do: the same tensors, the rows of
  * q and k in another order. */
 static void save_as_llama(const char *path)
@@ -740,6 +762,7 @@ int main(void)
         cmocka_unit_test(formats_keep_every_number),
         cmocka_unit_test(made_configs_are_what_transformers_takes),
         cmocka_unit_test(gemmas_of_llama_cpp_have_their_scale),
+        cmocka_unit_test(gelu_of_the_first_gemma_is_by_tanh),
         cmocka_unit_test(windows_of_no_layer_are_left_out),
         cmocka_unit_test(saved_configs_keep_real_numbers),
         cmocka_unit_test(biases_choose_the_architecture),
