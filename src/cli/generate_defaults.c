@@ -82,12 +82,25 @@ static void settle_lengths(taken *to, tuff_cli_generate_options *o, const tuff_g
     if (o->min_length) tell(to, "min_length %lld", (long long)o->min_length);
 }
 
-/* A search that the file asks for is not begun where what was given does not go with one. */
-static bool may_search(const tuff_cli_generate_options *o)
+/* A search that the file asks for is not begun where what was given does not go with one: which of the
+ * options that is, or NULL. */
+static const char *in_place_of_search(const tuff_cli_generate_options *o)
 {
-    const bool draws = o->temperature != TUFF_CLI_UNSET && o->temperature != 0;
-    return o->num_beams != 1 && !draws && !o->stop.count && o->logprobs < 0 && o->num_return_sequences <= 1 &&
-           !o->profile.given;
+    if (o->num_beams == 1) return "--num-beams 1";
+    if (o->temperature != TUFF_CLI_UNSET && o->temperature != 0) return "--temperature";
+    if (o->stop.count) return "--stop";
+    if (o->logprobs >= 0) return "--logprobs";
+    if (o->num_return_sequences > 1) return "--num-return-sequences";
+    return o->profile.given ? "--profile" : NULL;
+}
+
+/* Where an option takes the search's place and does not say so by its name, that is told. */
+static void tell_of_search(const tuff_cli_generate_options *o, const char *in_place, int64_t beams)
+{
+    if (!in_place || beams < 2 || o->num_beams != TUFF_CLI_UNSET || o->common.quiet) return;
+    tuff_cli_say("tuff: warning: the model's settings ask for a search with %lld beams, which %s does not go "
+                 "with; the text is made without it",
+                 (long long)beams, in_place);
 }
 
 /* What Tuff does not have is an error where the file's search would lack it, else a warning. */
@@ -120,7 +133,8 @@ static bool settle_stops(taken *to, tuff_cli_generate_options *o, const tuff_mod
 
 bool tuff_cli_generate_settle(tuff_cli_generate_options *o, const tuff_model *model)
 {
-    const bool searches = may_search(o);
+    const char *in_place = in_place_of_search(o);
+    const bool searches = !in_place;
     taken from_file = {.size = 0};
     tuff_generate_params usual = TUFF_GENERATE_PARAMS_INIT;
     tuff_sampling sampling = TUFF_SAMPLING_INIT;
@@ -142,6 +156,7 @@ bool tuff_cli_generate_settle(tuff_cli_generate_options *o, const tuff_model *mo
             o->model);
         return false;
     }
+    tell_of_search(o, in_place, usual.num_beams);
     settle_search(&from_file, o, &usual, searches);
     settle_drawing(&from_file, o, &sampling);
     settle_real(&from_file, "repetition-penalty", &o->repetition_penalty, share(sampling.repetition_penalty),

@@ -143,6 +143,23 @@ static void a_drawn_search_is_one_or_the_other(void **state)
                made(plain, one, SAID, false), true);
 }
 
+/* Options that no search goes with take its place, which is said. */
+static void a_search_that_is_left_out_is_told(void **state)
+{
+    (void)state;
+    const char *model = model_with("gpt2", "{\"num_beams\": 3, \"max_new_tokens\": 6}"),
+               *plain = kit_golden("gpt2");
+    const options stopped = {"--stop", "never"}, drawn = {"--temperature", "0.5", "--seed", "1"},
+                  one = {"--num-beams", "1"}, quiet = {"--stop", "never", "--quiet"},
+                  greedy = {"--max-new-tokens", "6"},
+                  asked = {"--temperature", "0.5", "--seed", "1", "--max-new-tokens", "6"};
+    check_same(made(model, stopped, "search with 3 beams, which --stop does not go with", true),
+               made(plain, greedy, "search", false), true);
+    check_same(made(model, drawn, "search with 3 beams, which --temperature does not go with", true),
+               made(plain, asked, "search", false), true);
+    check_same(made(model, one, "search", false), made(model, quiet, "search", false), true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +169,7 @@ int main(void)
         cmocka_unit_test(what_tuff_has_not_is_told),
         cmocka_unit_test(stop_texts_are_the_files),
         cmocka_unit_test(a_drawn_search_is_one_or_the_other),
+        cmocka_unit_test(a_search_that_is_left_out_is_told),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
