@@ -33,6 +33,15 @@ typedef struct tuff_arg_optional {
     const char *value; /* NULL: given without one */
 } tuff_arg_optional;
 
+/* What a command does with the file or directory that a row names, which its `value` tells: FILE, PATH, DIR,
+ * MODEL. */
+typedef enum tuff_arg_use {
+    TUFF_USE_READ,
+    TUFF_USE_WRITTEN,  /* what is there may be replaced */
+    TUFF_USE_ADDED_TO, /* a directory that gets new files beside those it has */
+    TUFF_USE_GONE_ON   /* read, and what is written may be in its place: a run goes on from it */
+} tuff_arg_use;
+
 typedef struct tuff_arg {
     tuff_arg_kind kind;
     const char *name;  /* without "--", or the text of a heading */
@@ -43,6 +52,7 @@ typedef struct tuff_arg {
     const char *preset; /* the help's words for the default; NULL: the struct's number, nothing for texts */
     bool required;
     bool momentary; /* of one run: it is not written into a file of settings */
+    tuff_arg_use use;
 } tuff_arg;
 
 typedef struct tuff_args {

@@ -328,9 +328,9 @@ bool tuff_cli_adapter_is_there(const char *path);
  */
 int tuff_cli_text_failed(tuff_status status, const char *option);
 
-/* Whether `path`, where an option wants a file written, is free for it: it can be made, and is none of what
- * the command reads (inputs[0..n), NULL where there is none). False, saying why. A path of NULL is fine. */
-bool tuff_cli_check_output(const char *option, const char *path, const char *const *inputs, size_t n);
+/* Whether everything that a verb's options want written is free for it: files can be made, nothing is in the
+ * place of what the command reads, or written twice. False, saying why. */
+bool tuff_cli_check_outputs(const tuff_args *args, const void *options);
 
 /* What files in a directory make of it for those who load it. */
 bool tuff_cli_holds_model(const char *directory);
@@ -404,6 +404,11 @@ FILE *tuff_cli_create(const char *path, bool fresh, const char **out_why);
 /* Whether a file at `path` would be in the place of `input`, or of another file of a model or adapter that
  * is read with it: those in the directory `input`, or beside the weights that it is. */
 bool tuff_cli_would_replace(const char *path, const char *input);
+/* Whether a model, an adapter or a training that is saved in a directory would replace `input`, or a file of
+ * the model that it is. */
+bool tuff_cli_result_would_replace(const char *directory, const char *input);
+/* Whether a path is that of an entry of a directory. */
+bool tuff_cli_is_within(const char *path, const char *directory);
 /* Whether two paths lead to one file, or would. */
 bool tuff_cli_is_same_file(const char *a, const char *b);
 /* Bytes free where `path` is or would be; UINT64_MAX when unknown. */

@@ -168,20 +168,6 @@ int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted)
     return info.context_length < USUAL ? info.context_length : USUAL;
 }
 
-bool tuff_cli_check_output(const char *option, const char *path, const char *const *inputs, size_t n)
-{
-    if (!path) return true;
-    for (size_t i = 0; i < n; i++) {
-        if (!inputs[i] || !tuff_cli_would_replace(path, inputs[i])) continue;
-        tuff_cli_say("tuff: --%s %s would replace %s%s; choose another file", option, path,
-                     tuff_cli_is_same_file(path, inputs[i]) ? "" : "a file of ", inputs[i]);
-        return false;
-    }
-    if (!tuff_cli_is_directory(path)) return tuff_cli_can_create(path, false);
-    tuff_cli_say("tuff: --%s %s is a directory, and a file is to be written", option, path);
-    return false;
-}
-
 static bool holds(const char *directory, const char *const *names, size_t count)
 {
     char path[4096];

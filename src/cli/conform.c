@@ -72,13 +72,13 @@ static const tuff_arg items[] = {
      .value = "SECONDS", .high = 1e6, .preset = "300"},
     {.kind = TUFF_ARG_GROUP, .name = "Reports (- is standard output):"},
     {OPTION(TUFF_ARG_TEXT, "report", html, "one HTML page: operations by devices, failures, all cases"),
-     .value = "FILE"},
+     .value = "FILE", .use = TUFF_USE_WRITTEN},
     {OPTION(
          TUFF_ARG_TEXT, "json", json,
          "everything, for machines: lines of JSON, each written as it happens, so that they tell what ran when "
          "this process was killed"),
-     .value = "FILE"},
-    {OPTION(TUFF_ARG_TEXT, "junit", junit, "for CI services"), .value = "FILE"},
+     .value = "FILE", .use = TUFF_USE_WRITTEN},
+    {OPTION(TUFF_ARG_TEXT, "junit", junit, "for CI services"), .value = "FILE", .use = TUFF_USE_WRITTEN},
     {OPTION(
          TUFF_ARG_TEXT, "compare", compare,
          "an older --json file: tell what fails now and did not, what was mended, what is slower or missing; cases "
@@ -92,7 +92,7 @@ static const tuff_arg items[] = {
          TUFF_ARG_TEXT, "dump", dump,
          "write inputs, results and expected results (.npy) of failing cases, the SPIR-V of the kernels to "
          "blame, and how to run the case again (case.txt), into a folder for each"),
-     .value = "DIRECTORY"},
+     .value = "DIRECTORY", .use = TUFF_USE_ADDED_TO},
     TUFF_CLI_TALK_ROWS,
 };
 static const tuff_args base_spec = {
@@ -147,16 +147,6 @@ static bool check_usage(const options *o)
         wrong = "--from runs nothing: --report, --junit, --compare and --quiet are what goes with it";
     if (wrong != NULL) tuff_cli_say("tuff: %s (see: tuff help conform)", wrong);
     return wrong == NULL;
-}
-
-/* Before a run that may take long. */
-static bool check_files(const options *o)
-{
-    const char *const paths[] = {o->html, o->json, o->junit};
-    bool ok = true;
-    for (size_t i = 0; i < 3 && ok; i++)
-        ok = paths[i] == NULL || tuff_cli_is_standard(paths[i]) || tuff_cli_can_create(paths[i], false);
-    return ok && (o->dump == NULL || tuff_cli_can_create(o->dump, true));
 }
 
 /* ---- --list ---- */
@@ -413,7 +403,8 @@ int tuff_cli_conform(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check_usage(&o)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&o.common);
-    if (!check_files(&o)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_check_outputs(&spec, &o) || (o.dump && !tuff_cli_can_create(o.dump, true)))
+        return TUFF_EXIT_FAILED;
     if (o.from.count > 0) return report_records(&o);
     tuff_conform_params params = TUFF_CONFORM_PARAMS_INIT;
     params.device = o.common.device;

@@ -35,7 +35,8 @@ static const tuff_arg items[] = {
      .value = "PATH",
      .offset = offsetof(convert_options, output),
      .help = "where to write it",
-     .required = true},
+     .required = true,
+     .use = TUFF_USE_WRITTEN},
     {.kind = TUFF_ARG_TEXT,
      .name = "adapter",
      .value = "DIR",
@@ -90,7 +91,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_FLAG,
      .name = "overwrite",
      .offset = offsetof(convert_options, overwrite),
-     .help = "replace what is at PATH; without it nothing that exists is touched"},
+     .help = "replace what is at PATH, unless it is read; without it nothing that exists is touched"},
     TUFF_CLI_QUIET_ROW,
 };
 static const tuff_args spec = {
@@ -104,17 +105,6 @@ static const tuff_args spec = {
     .examples = "tuff convert MODEL --to gguf --dtype q4_k_m --output model-q4_k_m.gguf\n"
                 "tuff convert MODEL --adapter pirate-lora --to hf --output merged",
 };
-
-/* Files that --overwrite does not mean: the text, what a directory has beside its weights. Results end in
- * .gguf. */
-static bool check_inputs(const convert_options *options)
-{
-    const char *const inputs[] = {options->text, options->adapter, options->base, options->model};
-    const char *ending = strrchr(options->output, '.');
-    const bool within = tuff_cli_is_directory(options->model) && !(ending && strcmp(ending, ".gguf") == 0);
-    return options->to == TO_HF || !tuff_cli_exists(options->output) ||
-           tuff_cli_check_output("output", options->output, inputs, within ? 4 : 3);
-}
 
 static bool check_output(const convert_options *options)
 {
@@ -246,7 +236,8 @@ int tuff_cli_convert(int argc, char **argv)
         return TUFF_EXIT_USAGE;
     }
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !check_output(&options) || !check_inputs(&options))
+    if (!tuff_cli_model_is_there(options.model) || !check_output(&options) ||
+        !tuff_cli_check_outputs(&spec, &options))
         return TUFF_EXIT_FAILED;
     if (options.base) return convert_adapter(&options);
     if (tuff_cli_holds_adapter(options.model) && !tuff_cli_holds_model(options.model)) {

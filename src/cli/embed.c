@@ -29,7 +29,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "output", "FILE", AT(output),
      .help =
          "with --file: where the vectors go, a NumPy array (.npy). A small .origin.json beside it tells of which records "
-         "and which model they are. Interrupted, the same command goes on where it stopped"},
+         "and which model they are. Interrupted, the same command goes on where it stopped",
+     .use = TUFF_USE_WRITTEN},
     {TUFF_ARG_CHOICE, "format", "json|csv|npy|raw", AT(format),
      .help = "how vectors are printed: a line each, or all as a NumPy array or as its numbers alone (f32)"},
     {TUFF_ARG_CHOICE, "type", "f32|f16|int8|binary", AT(type),
@@ -297,9 +298,7 @@ int tuff_cli_embed(int argc, char **argv)
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
         return TUFF_EXIT_FAILED;
-    const char *const inputs[] = {options.model, options.file, options.adapter, options.common.config};
-    if (!tuff_cli_check_output("output", options.output, inputs, sizeof inputs / sizeof *inputs))
-        return TUFF_EXIT_FAILED;
+    if (!tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_device *device = NULL;
     int code = tuff_model_load(options.model, &model) == TUFF_OK &&

@@ -36,7 +36,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
     {TUFF_ARG_TEXT, "dump-logits", "FILE", AT(dump_logits),
-     .help = "also write input_ids and logits of the first blocks, at most 4, as safetensors"},
+     .help = "also write input_ids and logits of the first blocks, at most 4, as safetensors",
+     .use = TUFF_USE_WRITTEN},
     {.kind = TUFF_ARG_GROUP, .name = "Of sts and retrieval:"},
     {TUFF_ARG_CHOICE, "pooling", "model|mean|cls|max|last|weighted-mean|mean-sqrt-len", AT(pooling),
      .help = "how the vectors of a text's tokens become one, as for `tuff embed`"},
@@ -209,8 +210,7 @@ int tuff_cli_eval(int argc, char **argv)
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
         return TUFF_EXIT_FAILED;
-    const char *const inputs[] = {options.model, options.file, options.adapter};
-    if (!tuff_cli_check_output("dump-logits", options.dump_logits, inputs, 3)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
     tuff_model *base = NULL, *adapted = NULL;
     const tuff_model *model = NULL;
     tuff_device *device = NULL;

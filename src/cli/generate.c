@@ -76,7 +76,8 @@ static const tuff_arg items[] = {
          "of a quantized model, on the CPU: round nothing that weights are multiplied with, as training and "
          "tuff eval do; slower"},
     {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
-     .help = "print the time by operation of a one-token step, and write its Chrome trace to FILE"},
+     .help = "print the time by operation of a one-token step, and write its Chrome trace to FILE",
+     .use = TUFF_USE_WRITTEN},
     TUFF_CLI_JSON_ROW("print a JSON object for each text when it is done, instead of the text as it comes"),
     TUFF_CLI_TALK_ROWS,
 };
@@ -429,11 +430,7 @@ int tuff_cli_generate(int argc, char **argv)
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
         return TUFF_EXIT_FAILED;
-    const char *const inputs[] = {options.model,        options.prompt_file, options.file,
-                                  options.adapter,      options.messages,    options.tools,
-                                  options.common.config};
-    if (!tuff_cli_check_output("profile", options.profile.value, inputs, sizeof inputs / sizeof *inputs))
-        return TUFF_EXIT_FAILED;
+    if (!tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
     text prompt = {0};
     bool ok = true;
     if (options.prompt)

@@ -62,9 +62,43 @@ static const char *split(const char *path, char *directory)
     return slash ? slash + 1 : path;
 }
 
-/* Whether a file that is there is one of a model in the directory, by whatever names both go; `deep`: or in
- * one of its own directories, as sentence-transformers has them. */
-static bool is_among(const struct stat *file, const char *directory, bool deep)
+/* A GGUF file in a directory is a model of its own. */
+static bool is_gguf(const char *name)
+{
+    static const char *const own[] = {".gguf"};
+    return ENDS_WITH(name, own);
+}
+
+static bool is_of_model(const char *name)
+{
+    return begins(name) || ENDS_WITH(name, weights) || ENDS_WITH(name, endings);
+}
+
+static bool is_of_directory(const char *name)
+{
+    return is_of_model(name) && !is_gguf(name);
+}
+
+/* Of what is saved in a directory. */
+static bool is_of_result(const char *name)
+{
+    static const char *const names[] = {
+        "config.json", "config_sentence_", "generation_config.json", "tokenizer",       "vocab.json",
+        "vocab.txt",   "merges.txt",       "modules.json",           "added_tokens",    "special_tokens_",
+        "adapter_",    "sentence_bert_",   "trainer_state.json",     "chat_template.j", "run.json",
+        "report.html", "train_log.jsonl"};
+    static const char *const ends[] = {".json", ".txt", ".jinja", ".jsonl", ".html", ".model"};
+    static const char *const stored[] = {".safetensors", ".bin"};
+    if (ENDS_WITH(name, stored)) return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0) return ENDS_WITH(name, ends);
+    return false;
+}
+
+/* Whether a file that is there is in the directory, with a name of that kind, by whatever names both go;
+ * `deep`: or in one of its own directories, as sentence-transformers has them. */
+static bool is_among(const struct stat *file, const char *directory, bool deep,
+                     bool (*is_of)(const char *name))
 {
     char path[PATH_SIZE];
     bool found = false;
@@ -75,9 +109,8 @@ static bool is_among(const struct stat *file, const char *directory, bool deep)
         if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", directory, e->d_name) >= PATH_SIZE ||
             stat(path, &info) != 0)
             continue;
-        if (S_ISDIR(info.st_mode) && deep) found = is_among(file, path, false);
-        if (S_ISREG(info.st_mode) && is_same(file, &info))
-            found = begins(e->d_name) || ENDS_WITH(e->d_name, weights) || ENDS_WITH(e->d_name, endings);
+        if (S_ISDIR(info.st_mode) && deep) found = is_among(file, path, false, is_of);
+        if (S_ISREG(info.st_mode) && is_same(file, &info)) found = is_of(e->d_name);
     }
     closedir(entries);
     return found;
@@ -93,10 +126,32 @@ bool tuff_cli_would_replace(const char *path, const char *input)
     if (S_ISREG(in.st_mode)) { /* weights are read with what lies beside them */
         const char *name = split(input, beside);
         if (there && is_same(&in, &out)) return true;
-        return there && (ENDS_WITH(name, weights) || begins(name)) && is_among(&out, beside, false);
+        return there && (ENDS_WITH(name, weights) || begins(name)) &&
+               is_among(&out, beside, false, is_of_model);
     }
     if (!S_ISDIR(in.st_mode)) return false;
     const char *name = split(path, parent);
-    if (begins(name) && stat(parent, &above) == 0 && is_same(&in, &above)) return true;
-    return there && is_among(&out, input, true);
+    if (begins(name) && !is_gguf(name) && stat(parent, &above) == 0 && is_same(&in, &above)) return true;
+    return there && is_among(&out, input, true, is_of_directory);
+}
+
+bool tuff_cli_result_would_replace(const char *directory, const char *input)
+{
+    struct stat in;
+    if (strlen(directory) >= PATH_SIZE || stat(input, &in) != 0) return false;
+    if (S_ISDIR(in.st_mode)) return tuff_cli_same_directory(directory, input);
+    return S_ISREG(in.st_mode) && is_among(&in, directory, false, is_of_result);
+}
+
+bool tuff_cli_is_within(const char *path, const char *directory)
+{
+    char parent[PATH_SIZE], trimmed[PATH_SIZE];
+    size_t size = strlen(path);
+    if (size >= PATH_SIZE) return false;
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    memcpy(trimmed, path, size);
+    trimmed[size] = 0;
+    split(trimmed, parent);
+    return tuff_cli_same_directory(parent, directory);
 }

@@ -56,26 +56,6 @@ static bool open_output(const tuff_cli_train_options *o, bool in_place, tuff_sta
     return true;
 }
 
-static bool check_other_outputs(const tuff_cli_train_options *o)
-{
-    const char *const inputs[] = {o->model,      o->train_file, o->validation_file,
-                                  o->output_dir, o->eval_docs,  o->eval_queries,
-                                  o->eval_qrels, o->resume,     o->common.config};
-    enum { INPUTS = sizeof inputs / sizeof inputs[0] };
-    static const char *const names[] = {"dump-batches", "profile", "log-file"};
-    const char *const outputs[] = {o->dump_batches, o->profile.value, o->log_file};
-    for (int i = 0; i < 3; i++) {
-        const char *with = outputs[(i + 1) % 3];
-        if (!outputs[i] || !with || !tuff_cli_is_same_file(outputs[i], with)) continue;
-        tuff_cli_say("tuff: --%s and --%s are both %s; choose another file for one of them", names[i],
-                     names[(i + 1) % 3], with);
-        return false;
-    }
-    for (int i = 0; i < 3; i++)
-        if (!tuff_cli_check_output(names[i], outputs[i], inputs, INPUTS)) return false;
-    return true;
-}
-
 static bool check_space(const run *r, const tuff_train_memory *m)
 {
     const char *directory = r->options->output_dir;
@@ -469,9 +449,9 @@ int tuff_cli_train(int argc, char **argv)
              .evaluated = TUFF_EVAL_RESULT_INIT,
              .evaluated_at = -1,
              .samples = {.options = &options, .at = -1}};
-    bool ready = tuff_cli_checkpoints_open(&r.checkpoints, &options) &&
-                 open_output(&options, r.checkpoints.in_place, &r.stage) && check_other_outputs(&options) &&
-                 tuff_cli_page_check(&options);
+    bool ready = tuff_cli_train_check_outputs(&options) &&
+                 tuff_cli_checkpoints_open(&r.checkpoints, &options) &&
+                 open_output(&options, r.checkpoints.in_place, &r.stage) && tuff_cli_page_check(&options);
     int code = ready ? start(&r) : TUFF_EXIT_FAILED;
     tuff_cli_progress_end(&r.progress);
     tuff_cli_page_end(&r.report, TUFF_TRAINING_FAILED, tuff_error_message());

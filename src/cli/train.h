@@ -71,6 +71,8 @@ enum { TUFF_CLI_NEVER, TUFF_CLI_STEPS, TUFF_CLI_EPOCH };
 /* Parses and checks what can be checked without the library. */
 tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out,
                                        tuff_cli_train_options *out_given);
+/* As tuff_cli_check_outputs. */
+bool tuff_cli_train_check_outputs(const tuff_cli_train_options *options);
 /* Writes run.json, from which the training can be run again, into a directory. False: *out_why says why. */
 bool tuff_cli_train_write_settings(const tuff_cli_train_options *options, const char *directory,
                                    const char **out_why);

@@ -47,9 +47,11 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
          "where the result goes: a Hugging Face directory (of vectors: for sentence-transformers), with LoRA a PEFT adapter; it appears whole or not at all",
-     .preset = "", .momentary = true},
+     .preset = "", .momentary = true, .use = TUFF_USE_WRITTEN},
     {TUFF_ARG_FLAG, "overwrite-output-dir", NULL, AT(overwrite),
-     .help = "replace a model or an adapter that is in --output-dir by one of its kind", .momentary = true},
+     .help =
+         "replace a model or an adapter that is in --output-dir by one of its kind, but never one that is read",
+     .momentary = true},
     {TUFF_ARG_FLAG, "save-anyway", NULL, AT(save_anyway),
      .help = "save the result of a failed training too; the exit code stays 1", .momentary = true},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
@@ -253,7 +255,7 @@ static const tuff_arg items[] = {
          "go on from a checkpoint: its directory, or one that has several, whose newest whole one is taken; last: that of "
          "--output-dir. With the same settings, data and device the result is the same, byte for byte, as if the training "
          "had never ended; what differs is said",
-     .momentary = true},
+     .momentary = true, .use = TUFF_USE_GONE_ON},
     {TUFF_ARG_FLAG, "load-best-model-at-end", NULL, AT(load_best),
      .help = "the result is what the best checkpoint has; --eval-strategy must be as --save-strategy"},
     {TUFF_ARG_TEXT, "metric-for-best-model", "NAME", AT(best_metric),
@@ -283,7 +285,7 @@ static const tuff_arg items[] = {
      "0: the most probable token each time; else drawn, with --seed"},
     {TUFF_ARG_TEXT, "log-file", "FILE", AT(log_file),
      .help = "a line of JSON per step: loss, learning rate, gradient norm; per evaluation; per sample",
-     .preset = "DIR/train_log.jsonl", .momentary = true},
+     .preset = "DIR/train_log.jsonl", .momentary = true, .use = TUFF_USE_WRITTEN},
     {TUFF_ARG_TEXT, "report-to", "NAMES", AT(report_to),
      .help =
          "html: a page with curves, evaluations, samples and settings, DIR/report.html, which is kept current while it "
@@ -291,10 +293,10 @@ static const tuff_arg items[] = {
      .preset = "html; with --logging-dir all"},
     {TUFF_ARG_TEXT, "logging-dir", "DIR", AT(logging_dir),
      .help = "where event files go; a training that goes on adds one", .preset = "OUTPUT-DIR/runs",
-     .momentary = true},
+     .momentary = true, .use = TUFF_USE_ADDED_TO},
     {TUFF_ARG_TEXT, "dump-batches", "FILE", AT(dump_batches),
      .help = "write the token ids of all batches as .npy, int32 [batches, batch size, block size]",
-     .momentary = true},
+     .momentary = true, .use = TUFF_USE_WRITTEN},
     {TUFF_ARG_FLAG, "print-plan", NULL, AT(print_plan),
      .help = "print the plan of a step, and stop before it runs", .momentary = true},
     {TUFF_ARG_FLAG, "dry-run", NULL, AT(dry_run),
@@ -303,8 +305,8 @@ static const tuff_arg items[] = {
          "thrown away; nothing is written. With --json for programs",
      .momentary = true},
     {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
-     .help = "print the time by operation, and write the last step's Chrome trace to FILE",
-     .momentary = true},
+     .help = "print the time by operation, and write the last step's Chrome trace to FILE", .momentary = true,
+     .use = TUFF_USE_WRITTEN},
     {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
     TUFF_CLI_DEVICE_ROWS,
     TUFF_CLI_JSON_ROW("print one JSON object when done"),
@@ -561,6 +563,11 @@ static const char *contradiction(const tuff_cli_train_options *o)
     if (o->warmup_steps && o->warmup_ratio > 0)
         return "--warmup-steps and --warmup-ratio say the same thing; give one";
     return NULL;
+}
+
+bool tuff_cli_train_check_outputs(const tuff_cli_train_options *o)
+{
+    return tuff_cli_check_outputs(&spec, o);
 }
 
 bool tuff_cli_train_write_settings(const tuff_cli_train_options *o, const char *directory,

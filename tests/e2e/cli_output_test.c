@@ -176,6 +176,46 @@ static void test_files_of_a_model_are_not_written_over(void **state)
            "--log-file", log, "--overwrite-output-dir", "--dump-batches", kit_join(model, "model-batches"));
 }
 
+/* A directory that is written is not the one that is read, and has no file that is. */
+static void test_results_do_not_replace_inputs(void **state)
+{
+    (void)state;
+    const char *model = kit_copy_model(kit_golden("llama"), "own-model"), *text = kit_path("own.txt"),
+               *out = kit_path("own-out"), *gguf = kit_path("own.gguf"), *run = kit_join(out, "run.json"),
+               *template = kit_join(out, "chat_template.jinja"), *logits = kit_path("config.json");
+    static const char settings[] = "{\"max_steps\": 2, \"block_size\": 32, \"save_steps\": 1}";
+    kit_copy_file(kit_text(), text);
+    assert_int_equal(mkdir(out, 0755), 0);
+    kit_write_file(run, settings, sizeof settings - 1);
+    kit_write_file(template, "{{ messages }}", 14);
+    KIT_REFUSES(1, "would replace", "train", "--config", run, "--model", model, "--train-file", text,
+                "--output-dir", out);
+    KIT_REFUSES(1, "which is given as --model; choose another directory", "train", "--model", model,
+                "--train-file", text, "--max-steps", "0", "--output-dir", model, "--overwrite-output-dir");
+    KIT_REFUSES(1, "which is given as --model", "train", "--model", kit_join(model, "model.safetensors"),
+                "--train-file", text, "--max-steps", "0", "--output-dir", model, "--overwrite-output-dir");
+    KIT_REFUSES(1, "which is read; choose another directory", "convert", model, "--to", "hf", "--output",
+                model, "--overwrite");
+    KIT_REFUSES(1, "which is given as --chat-template", "train", "--model", model, "--train-file", text,
+                "--max-steps", "0", "--chat-template", template, "--task", "sft", "--output-dir", out);
+    KIT_DO("convert", model, "--to", "gguf", "--output", gguf);
+    KIT_REFUSES(1, "which is read; choose another file", "convert", gguf, "--to", "gguf", "--dtype", "q8_0",
+                "--output", gguf, "--overwrite");
+    kit_write_file(logits, "{}", 2);
+    KIT_REFUSES(1, "which is given as --config", "eval", "--config", logits, "--model", model, "--file", text,
+                "--dump-logits", logits);
+    KIT_REFUSES(1, "which is given as --chat-template", "generate", "--model", model, "--messages", text,
+                "--chat-template", template, "--profile", template);
+
+    /* what a run goes on from is its own */
+    assert_int_equal(rename(run, kit_path("settings.json")), 0);
+    assert_int_equal(remove(template), 0);
+    KIT_DO("train", "--config", kit_path("settings.json"), "--model", model, "--train-file", text,
+           "--output-dir", out, "--device", "cpu");
+    KIT_DO("train", "--config", run, "--resume-from-checkpoint", "last", "--output-dir", out, "--max-steps",
+           "3", "--device", "cpu");
+}
+
 /* A link where the log goes is not written through. */
 static void test_log_follows_no_link(void **state)
 {
@@ -242,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_readers_complete_a_commit),
         cmocka_unit_test(test_inputs_are_not_written_over),
         cmocka_unit_test(test_files_of_a_model_are_not_written_over),
+        cmocka_unit_test(test_results_do_not_replace_inputs),
         cmocka_unit_test(test_log_follows_no_link),
         cmocka_unit_test(test_failed_run_keeps_the_old_model),
         cmocka_unit_test(test_result_that_cannot_be_put_in_place),
