@@ -51,17 +51,21 @@ typedef struct tuff_sampling {
     uint32_t min_tokens_to_keep;   /* top-k, top-p, min-p and typical-p leave so many at least; 0: 1 */
     const tuff_logit_bias *logit_bias; /* [logit_bias_count], copied; several for one id add up */
     size_t logit_bias_count;
+    uint32_t repetition_window; /* the repetition penalty is of the last so many ids of prompt and text; 0: of
+                                   all (Hugging Face has no other) */
+    uint32_t reserved;          /* 0 */
 } tuff_sampling;
-#define TUFF_SAMPLING_INIT                                                 \
-    {                                                                      \
-        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 \
+#define TUFF_SAMPLING_INIT                                                       \
+    {                                                                            \
+        sizeof(tuff_sampling), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 \
     }
 
 /* One thread at a time. */
 typedef struct tuff_sampler tuff_sampler;
 
 /* `vocab` is the number of logits; `settings` may be NULL. TUFF_INVALID_ARGUMENT for a setting out of its
- * range. Nothing is allocated later, but where n-grams or biases of several ids need the ids so far. */
+ * range. Nothing is allocated later, but where n-grams, a window or biases of several ids
+ * need the ids so far. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_sampler_create(const tuff_sampling *settings, uint32_t vocab,
                                                        tuff_sampler **out_sampler);
 /* Tells of an id of the prompt, in their order. Ids outside the vocabulary count for n-grams alone. */

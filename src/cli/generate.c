@@ -244,6 +244,7 @@ tuff_generate_params tuff_cli_generate_params(const tuff_cli_generate_options *o
 {
     *sampling = (tuff_sampling)TUFF_SAMPLING_INIT;
     sampling->repetition_penalty = (float)o->repetition_penalty;
+    sampling->repetition_window = (uint32_t)o->repetition_window;
     sampling->temperature = (float)o->temperature;
     sampling->top_k = (uint32_t)o->top_k;
     sampling->top_p = (float)o->top_p;

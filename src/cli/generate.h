@@ -35,7 +35,7 @@ typedef struct tuff_cli_generate_options {
     const char *template, *variables, *system, *messages, *tools; /* of chats */
     double temperature, top_p, min_p, typical_p;
     double repetition_penalty, frequency_penalty, presence_penalty;
-    int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size;
+    int64_t top_k, min_tokens_to_keep, no_repeat_ngram_size, repetition_window;
     int64_t seed, max_new_tokens, context_length, num_return_sequences, batch_size;
     int64_t min_new_tokens, logprobs; /* logprobs: -1: none */
     int64_t min_length, max_length;   /* generation_config.json's alone */
@@ -57,7 +57,8 @@ typedef struct tuff_cli_generate_options {
         .min_p = TUFF_CLI_UNSET, .typical_p = TUFF_CLI_UNSET, .min_tokens_to_keep = 1,                   \
         .repetition_penalty = TUFF_CLI_UNSET, .length_penalty = TUFF_CLI_UNSET,                          \
         .early_stopping = TUFF_CLI_UNSET, .num_beams = TUFF_CLI_UNSET, .max_new_tokens = TUFF_CLI_UNSET, \
-        .min_new_tokens = TUFF_CLI_UNSET, .no_repeat_ngram_size = TUFF_CLI_UNSET, .logprobs = -1         \
+        .min_new_tokens = TUFF_CLI_UNSET, .no_repeat_ngram_size = TUFF_CLI_UNSET,                        \
+        .repetition_window = TUFF_CLI_UNSET, .logprobs = -1                                              \
     }
 /* The numbers of --eos-token-id; false: a sentence was said, which names the verb. */
 bool tuff_cli_generate_eos_ids(tuff_cli_generate_options *o, const char *verb);

@@ -159,8 +159,12 @@ bool tuff_cli_generate_settle(tuff_cli_generate_options *o, const tuff_model *mo
     tell_of_search(o, in_place, usual.num_beams);
     settle_search(&from_file, o, &usual, searches);
     settle_drawing(&from_file, o, &sampling);
+    /* a file's window is that of its own penalty */
+    if (o->repetition_penalty != TUFF_CLI_UNSET && o->repetition_window == TUFF_CLI_UNSET)
+        o->repetition_window = 0;
     settle_real(&from_file, "repetition-penalty", &o->repetition_penalty, share(sampling.repetition_penalty),
                 1);
+    settle_int(&from_file, "repetition-window", &o->repetition_window, sampling.repetition_window, 0);
     settle_int(&from_file, "no-repeat-ngram-size", &o->no_repeat_ngram_size, sampling.no_repeat_ngram_size,
                0);
     settle_lengths(&from_file, o, &usual);

@@ -70,6 +70,7 @@ static const hint hints[] = {
     {"bad-words-ids", "write --bad-words TEXT, or --logit-bias ID=-inf"},
     {"suppress-tokens", "write --logit-bias ID=-inf for each"},
     {"repeat-penalty", "write --repetition-penalty X"},
+    {"repeat-last-n", "write --repetition-window N"},
     {"n-predict", "write --max-new-tokens N"},
     {"max-tokens", "write --max-new-tokens N"},
     {"ctx-size", "write --context-length N"},

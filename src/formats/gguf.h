@@ -100,6 +100,7 @@ typedef struct tuff_gguf_builder {
     bool failed, twice;
 } tuff_gguf_builder;
 void tuff_gguf_put_u32(tuff_gguf_builder *builder, const char *key, uint32_t value);
+void tuff_gguf_put_i32(tuff_gguf_builder *builder, const char *key, int32_t value);
 void tuff_gguf_put_f32(tuff_gguf_builder *builder, const char *key, float value);
 void tuff_gguf_put_bool(tuff_gguf_builder *builder, const char *key, bool value);
 void tuff_gguf_put_text(tuff_gguf_builder *builder, const char *key, const char *value);

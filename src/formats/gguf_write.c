@@ -44,6 +44,11 @@ void tuff_gguf_put_u32(tuff_gguf_builder *builder, const char *key, uint32_t val
     put_u32(begin(builder, key, TUFF_GGUF_U32), value);
 }
 
+void tuff_gguf_put_i32(tuff_gguf_builder *builder, const char *key, int32_t value)
+{
+    put_u32(begin(builder, key, TUFF_GGUF_I32), (uint32_t)value);
+}
+
 void tuff_gguf_put_f32(tuff_gguf_builder *builder, const char *key, float value)
 {
     tuff_buf_bytes(begin(builder, key, TUFF_GGUF_F32), &value, sizeof value);

@@ -109,7 +109,7 @@ static tuff_status read_sampling(const tuff_model *model, tuff_sampling *out)
 {
     bool drawn = false;
     float temperature = 1;
-    int64_t ngram = 0, top_k = 0;
+    int64_t ngram = 0, top_k = 0, window = 0;
     TUFF_TRY(tuff_json_bool(model->hf_generation, "do_sample", file_of(model), &drawn));
     TUFF_TRY(read_real(model, "temperature", 0, 1e3, &temperature));
     TUFF_TRY(read_count(model, "top_k", &top_k));
@@ -117,11 +117,13 @@ static tuff_status read_sampling(const tuff_model *model, tuff_sampling *out)
     TUFF_TRY(read_real(model, "min_p", 0, 1, &out->min_p));
     TUFF_TRY(read_real(model, "typical_p", 1e-6, 1, &out->typical_p));
     TUFF_TRY(read_real(model, "repetition_penalty", 1e-3, 1e3, &out->repetition_penalty));
+    TUFF_TRY(read_count(model, "repetition_penalty_last_n", &window)); /* of GGUFs, as below */
     TUFF_TRY(read_count(model, "no_repeat_ngram_size", &ngram));
     if (find(model, "top_p") && out->top_p == 0) out->top_p = FLT_MIN; /* there: one token, here: all */
     out->temperature = drawn ? temperature : 0;
     out->top_k = (uint32_t)top_k;
     out->no_repeat_ngram_size = (uint32_t)ngram;
+    out->repetition_window = (uint32_t)window;
     return TUFF_OK;
 }
 

@@ -1,4 +1,5 @@
 /* How a GGUF's texts are to be drawn (general.sampling), in the words of generation_config.json. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,30 +25,52 @@ static void put(reading *r, const char *name, double value)
     r->failed |= !cJSON_AddNumberToObject(r->json, name, value);
 }
 
-/* What says nothing is left out: where 0 does, `nothing`. *out_there: the file has the key. */
-static tuff_status take(reading *r, const char *key, const char *name, bool nothing, bool *out_there)
+/* What says nothing is left out: where 0 does, `nothing`. *out_there: the file has the key. Numbers beyond
+ * low..high mean these, as llama.cpp takes them; those that are none stay, and are refused where they are
+ * read. */
+static tuff_status take(reading *r, const char *key, const char *name, bool nothing, double low, double high,
+                        bool *out_there)
 {
     double value = 0;
     TUFF_TRY(tuff_gguf_number(r->gguf, key, &value));
     *out_there = tuff_gguf_find(r->gguf, key) != NULL;
+    if (value < low) value = low;
+    if (value > high) value = high;
     if (*out_there && !(nothing && value == 0)) put(r, name, rounded(value));
+    return TUFF_OK;
+}
+
+/* The repetition penalty and the last tokens that it is of: llama.cpp looks at 64 where the file does not say
+ * how many, at none for 0, at all below. */
+static tuff_status take_penalty(reading *r)
+{
+    double penalty = 1, last = 64;
+    if (!tuff_gguf_find(r->gguf, "general.sampling.penalty_repeat")) return TUFF_OK;
+    TUFF_TRY(tuff_gguf_number(r->gguf, "general.sampling.penalty_repeat", &penalty));
+    TUFF_TRY(tuff_gguf_number(r->gguf, "general.sampling.penalty_last_n", &last));
+    if (last == 0) return TUFF_OK;
+    put(r, "repetition_penalty", rounded(penalty));
+    if (last > 0 && penalty != 1) put(r, "repetition_penalty_last_n", last);
     return TUFF_OK;
 }
 
 static tuff_status take_all(reading *r)
 {
-    static const char *const drawing[][2] = {{"general.sampling.temp", "temperature"},
-                                             {"general.sampling.top_k", "top_k"},
-                                             {"general.sampling.top_p", "top_p"},
-                                             {"general.sampling.min_p", "min_p"}};
+    static const struct {
+        const char *key, *name;
+        double low, high;
+    } drawing[] = {{"general.sampling.temp", "temperature", -HUGE_VAL, HUGE_VAL},
+                   {"general.sampling.top_k", "top_k", 0, INT32_MAX},
+                   {"general.sampling.top_p", "top_p", 0, 1},
+                   {"general.sampling.min_p", "min_p", 0, HUGE_VAL}};
     bool there, drawn = false;
     for (size_t i = 0; i < sizeof drawing / sizeof *drawing; i++) {
-        TUFF_TRY(take(r, drawing[i][0], drawing[i][1], false, &there));
+        TUFF_TRY(take(r, drawing[i].key, drawing[i].name, false, drawing[i].low, drawing[i].high, &there));
         drawn = drawn || there;
     }
-    TUFF_TRY(take(r, "general.sampling.penalty_repeat", "repetition_penalty", false, &there));
-    TUFF_TRY(take(r, "general.sampling.xtc_probability", "xtc_probability", true, &there));
-    TUFF_TRY(take(r, "general.sampling.mirostat", "mirostat", true, &there));
+    TUFF_TRY(take_penalty(r));
+    TUFF_TRY(take(r, "general.sampling.xtc_probability", "xtc_probability", true, 0, HUGE_VAL, &there));
+    TUFF_TRY(take(r, "general.sampling.mirostat", "mirostat", true, 0, HUGE_VAL, &there));
     tuff_view sequence = {0};
     TUFF_TRY(tuff_gguf_text(r->gguf, "general.sampling.sequence", &sequence));
     if (sequence.size) r->failed |= !cJSON_AddTrueToObject(r->json, "sampling_sequence");
@@ -92,6 +115,11 @@ void tuff_model_write_gguf_sampling(const tuff_model *model, tuff_gguf_builder *
         if (says(model, "top_p", 1, &value)) tuff_gguf_put_f32(gguf, "general.sampling.top_p", (float)value);
         if (says(model, "min_p", 0, &value)) tuff_gguf_put_f32(gguf, "general.sampling.min_p", (float)value);
     }
-    if (says(model, "repetition_penalty", 1, &value))
+    if (says(model, "repetition_penalty", 1, &value)) {
+        double last = 0;
         tuff_gguf_put_f32(gguf, "general.sampling.penalty_repeat", (float)value);
+        says(model, "repetition_penalty_last_n", 0, &last);
+        tuff_gguf_put_i32(gguf, "general.sampling.penalty_last_n",
+                          last > 0 && last < INT32_MAX ? (int32_t)last : -1);
+    }
 }

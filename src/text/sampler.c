@@ -84,7 +84,7 @@ static tuff_status fill(tuff_sampler *sampler, const tuff_sampling *settings, ui
     *s = (tuff_sampling)TUFF_SAMPLING_INIT;
     TUFF_TRY(TUFF_TAKE(s, settings, TUFF_SAMPLING_INIT, seed));
     TUFF_TRY(check(s, vocab));
-    sampler->keeps_ids = s->no_repeat_ngram_size != 0;
+    sampler->keeps_ids = s->no_repeat_ngram_size != 0 || s->repetition_window != 0;
     TUFF_TRY(take_biases(sampler, s->logit_bias, vocab));
     const uint32_t most = s->top_k > s->min_tokens_to_keep ? s->top_k : s->min_tokens_to_keep;
     const bool counts = s->frequency_penalty != 0 || s->presence_penalty != 0;

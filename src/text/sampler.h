@@ -17,13 +17,13 @@ struct tuff_sampler {
     uint32_t vocab;
     tuff_logit_bias *biases;
     int32_t *bias_ids;    /* of all of them */
-    uint8_t *seen;        /* [vocab]: the id is in the prompt or has been chosen */
+    uint8_t *seen;        /* [vocab]: the id is in the prompt or has been chosen, within the window */
     uint32_t *chosen;     /* [vocab]: how often it has been; NULL: no penalty asks */
     double *scores;       /* [vocab]: the logits as they are changed */
     tuff_choice *choices; /* [vocab]: what is left, in order of id */
     tuff_choice *sorted;  /* [vocab]: for top-p and typical-p */
     double *heap;         /* the largest logits, smallest first */
-    int32_t *ids;         /* [count]: prompt and text, where n-grams or biases of several ids ask */
+    int32_t *ids;         /* [count]: prompt and text, where n-grams, the window or biases of several ids ask */
     size_t count, capacity;
     bool keeps_ids, lost_ids; /* lost_ids: there was no memory for one */
     int32_t *ends;            /* [end_count]: ids that may not be chosen before `least_made` ids are */

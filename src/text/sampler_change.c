@@ -16,11 +16,25 @@ static void keep_id(tuff_sampler *s, int32_t id)
         s->lost_ids = true;
 }
 
+/* The id that has just left the window, unless it has come again. */
+static void forget_oldest(tuff_sampler *s)
+{
+    const size_t window = s->settings.repetition_window;
+    if (!window || s->count <= window) return;
+    const int32_t *begin = s->ids + s->count - window, id = begin[-1];
+    if (id < 0 || (uint32_t)id >= s->vocab) return;
+    uint8_t still = 0;
+    for (size_t i = 0; i < window && !still; i++)
+        still = begin[i] == id;
+    s->seen[id] = still;
+}
+
 void tuff_sampler_prompt(tuff_sampler *sampler, int32_t id)
 {
     if (!sampler) return;
     if (id >= 0 && (uint32_t)id < sampler->vocab) sampler->seen[id] = 1;
     keep_id(sampler, id);
+    forget_oldest(sampler);
 }
 
 void tuff_sampler_accept(tuff_sampler *sampler, int32_t id)

@@ -186,10 +186,69 @@ static void settings_go_into_ggufs(void **state)
     model =
         through_gguf("{\"temperature\": 0.5, \"top_k\": 3, \"repetition_penalty\": 1.25}"); /* not drawn */
     KIT_OK(tuff_model_generation(model, &p, &s));
-    assert_true(s.temperature == 0 && s.top_k == 0 && s.repetition_penalty == 1.25f);
+    assert_true(s.temperature == 0 && s.top_k == 0 && s.repetition_penalty == 1.25f &&
+                s.repetition_window == 0);
     tuff_model_destroy(&model);
     model = through_gguf("{}");
     assert_null(model->hf_generation);
+    tuff_model_destroy(&model);
+}
+
+static void read_alone(const char *key, float value, const char *other, float second, tuff_sampling *out)
+{
+    const char *path = kit_temp_path("alone.gguf");
+    char name[] = "alone";
+    tuff_model like = {.path = name};
+    tuff_gguf_builder builder = {0};
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    *out = (tuff_sampling)TUFF_SAMPLING_INIT;
+    tuff_gguf_put_f32(&builder, key, value);
+    tuff_gguf_put_f32(&builder, other, second);
+    KIT_OK(tuff_gguf_save(path, &builder, NULL, 0, NULL, NULL));
+    KIT_OK(tuff_gguf_open(path, &like.gguf));
+    KIT_OK(tuff_model_read_gguf_sampling(&like));
+    KIT_OK(tuff_model_generation(&like, &p, out));
+    cJSON_Delete(like.hf_generation);
+    tuff_gguf_destroy(&like.gguf);
+    tuff_gguf_builder_free(&builder);
+}
+
+/* Numbers that llama.cpp takes for "off", or for the nearest that there is. */
+static void numbers_beyond_their_range(void **state)
+{
+    (void)state;
+    static const char temperature[] = "general.sampling.temp", top_k[] = "general.sampling.top_k",
+                      top_p[] = "general.sampling.top_p", min_p[] = "general.sampling.min_p";
+    tuff_sampling s;
+    read_alone(temperature, 0.5f, top_k, -1, &s);
+    assert_true(s.temperature == 0.5f && s.top_k == 0);
+    read_alone(temperature, 0.5f, top_k, 0, &s);
+    assert_true(s.top_k == 0);
+    read_alone(temperature, 0.5f, min_p, -0.25f, &s);
+    assert_true(s.min_p == 0);
+    read_alone(temperature, 0.5f, top_p, 1.5f, &s);
+    assert_true(s.top_p == 1);
+}
+
+/* The repetition penalty is of the last tokens, as many as the file says, or llama.cpp's 64. */
+static void penalties_have_a_window(void **state)
+{
+    (void)state;
+    static const char repeat[] = "general.sampling.penalty_repeat",
+                      last[] = "general.sampling.penalty_last_n", top_k[] = "general.sampling.top_k";
+    tuff_sampling s;
+    read_alone(repeat, 1.5f, last, 12, &s);
+    assert_true(s.repetition_penalty == 1.5f && s.repetition_window == 12);
+    read_alone(repeat, 1.5f, top_k, 4, &s);
+    assert_true(s.repetition_penalty == 1.5f && s.repetition_window == 64);
+    read_alone(repeat, 1.5f, last, -1, &s);
+    assert_true(s.repetition_penalty == 1.5f && s.repetition_window == 0);
+    read_alone(repeat, 1.5f, last, 0, &s);
+    assert_true(s.repetition_penalty == 0 && s.repetition_window == 0);
+    tuff_generate_params p = TUFF_GENERATE_PARAMS_INIT;
+    tuff_model *model = through_gguf("{\"repetition_penalty\": 1.25, \"repetition_penalty_last_n\": 7}");
+    KIT_OK(tuff_model_generation(model, &p, &s));
+    assert_true(s.repetition_penalty == 1.25f && s.repetition_window == 7);
     tuff_model_destroy(&model);
 }
 
@@ -359,6 +418,8 @@ int main(void)
         cmocka_unit_test(biases_are_the_files),
         cmocka_unit_test(stops_are_the_files),
         cmocka_unit_test(settings_go_into_ggufs),
+        cmocka_unit_test(numbers_beyond_their_range),
+        cmocka_unit_test(penalties_have_a_window),
         cmocka_unit_test(ggufs_of_others),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(lengths_of_all_tokens_leave_room),

@@ -164,6 +164,32 @@ static void chosen_tokens_are_penalized_by_number(void **state)
     tuff_sampler_destroy(&sampler);
 }
 
+/* An id that has left the window counts no more, unless it has come again within it. */
+static void repetition_has_a_window(void **state)
+{
+    (void)state;
+    const float logits[] = {4, 3, 2.5f, 1};
+    tuff_sampler *sampler;
+    tuff_sampling s = TUFF_SAMPLING_INIT;
+    s.repetition_penalty = 2;
+    s.repetition_window = 3;
+    KIT_OK(tuff_sampler_create(&s, 4, &sampler));
+    tuff_sampler_prompt(sampler, 0);
+    tuff_sampler_prompt(sampler, 1);
+    assert_int_equal(greedy(sampler, logits), 2); /* 2, 1.5, 2.5, 1 */
+    tuff_sampler_accept(sampler, 0);
+    tuff_sampler_accept(sampler, 2);              /* the first 0 is out, the second is not */
+    assert_int_equal(greedy(sampler, logits), 0); /* 2, 1.5, 1.25, 1 */
+    tuff_sampler_accept(sampler, 3);              /* 1 is out */
+    assert_int_equal(greedy(sampler, logits), 1); /* 2, 3, 1.25, 0.5 */
+    tuff_sampler_accept(sampler, 99);             /* no id of the vocabulary; 0 is out */
+    assert_int_equal(greedy(sampler, logits), 0);
+    tuff_sampler_reset(sampler);
+    tuff_sampler_prompt(sampler, 0);
+    assert_int_equal(greedy(sampler, logits), 1);
+    tuff_sampler_destroy(&sampler);
+}
+
 static tuff_sampler *biased(const tuff_logit_bias *biases, size_t n, float temperature)
 {
     tuff_sampler *sampler;
@@ -299,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_left_is_what_transformers_leaves),
         cmocka_unit_test(chosen_tokens_are_penalized_by_number),
+        cmocka_unit_test(repetition_has_a_window),
         cmocka_unit_test(biases_are_added_and_forbid),
         cmocka_unit_test(settings_out_of_range_are_refused),
         cmocka_unit_test(every_failed_allocation_is_survived),
