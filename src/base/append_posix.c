@@ -45,3 +45,9 @@ void tuff_append_close(tuff_append **append)
     tuff_free(a);
     *append = NULL;
 }
+
+void tuff_append_remove(tuff_append **append)
+{
+    if (*append && (*append)->fd >= 0) (void)tuff_disk_remove((*append)->path);
+    tuff_append_close(append);
+}

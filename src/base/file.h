@@ -77,6 +77,7 @@ typedef struct tuff_append tuff_append;
 TUFF_MUST_USE tuff_status tuff_append_open(const char *path, tuff_append **out);
 TUFF_MUST_USE tuff_status tuff_append_write(tuff_append *file, const void *data, size_t size);
 void tuff_append_close(tuff_append **file);
+void tuff_append_remove(tuff_append **file); /* the same, and it is gone */
 
 /* The user's cache folder for Tuff: TUFF_CACHE_DIR, else XDG_CACHE_HOME/tuff, else ~/.cache/tuff. False: none
  * usable. */

@@ -330,12 +330,13 @@ static bool go_on(run *r, const tuff_cli_setting *setting)
     tuff_checkpoint_info info = TUFF_CHECKPOINT_INFO_INIT;
     if (!tuff_cli_checkpoints_resume(&r->checkpoints, r->trainer, &state)) return false;
     r->stopped = tuff_cli_checkpoints_stopped(&r->checkpoints);
-    if (r->checkpoints.from && (tuff_checkpoint_get_info(r->checkpoints.from, &info) != TUFF_OK ||
-                                !tuff_cli_log_continue(&r->log, info.directory)))
-        return false;
+    if (r->checkpoints.from && tuff_checkpoint_get_info(r->checkpoints.from, &info) != TUFF_OK)
+        return tuff_cli_failed() == TUFF_EXIT_OK;
+    const char *from = r->checkpoints.from ? info.directory : NULL;
+    bool damaged = false;
     return tuff_cli_page_open(&r->report, r->options, r->device, tuff_stage_path(r->stage), setting,
-                              tuff_trainer_total_steps(r->trainer), r->checkpoints.step,
-                              r->checkpoints.from ? info.directory : NULL);
+                              tuff_trainer_total_steps(r->trainer), r->checkpoints.step, from, &damaged) &&
+           (!from || tuff_cli_log_continue(&r->log, from, r->options->output_dir, damaged));
 }
 
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
@@ -346,9 +347,10 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
     if (tuff_trainer_get_memory(r->trainer, &memory) != TUFF_OK ||
         !tuff_cli_setting_of(&setting, o, r->trainer, r->model, r->device, r->train, params, block))
         return tuff_cli_failed();
-    if (!o->common.quiet) tuff_cli_setting_print(&setting);
-    if (!o->common.quiet && o->task != TUFF_CLI_CAUSAL_LM) tuff_cli_report("file", o->train_file, r->train);
-    if (!o->common.quiet && o->task != TUFF_CLI_CAUSAL_LM && r->validation)
+    const bool tells = tuff_cli_train_tells(o);
+    if (tells) tuff_cli_setting_print(&setting);
+    if (tells && o->task != TUFF_CLI_CAUSAL_LM) tuff_cli_report("file", o->train_file, r->train);
+    if (tells && o->task != TUFF_CLI_CAUSAL_LM && r->validation)
         tuff_cli_report("eval", o->validation_file, r->validation);
     if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
         return tuff_cli_failed();

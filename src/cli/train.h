@@ -126,8 +126,9 @@ void tuff_cli_log_sample(tuff_cli_log *log, int64_t step, const char *prompt, co
 /* Copies what was logged so far into a file that is not there; *out_history, freed with free, is a list of
  * JSON of its last lines. False: *out_why says why. */
 bool tuff_cli_log_copy(tuff_cli_log *log, const char *path, char **out_history, const char **out_why);
-/* Begins with the log of a checkpoint; false: said why. Nothing where there is none. */
-bool tuff_cli_log_continue(tuff_cli_log *log, const char *checkpoint);
+/* Begins with the log of a checkpoint; false: said why. Nothing where there is none. One that is `damaged` is
+ * put aside, into train_log.damaged.jsonl of the directory of the result. */
+bool tuff_cli_log_continue(tuff_cli_log *log, const char *checkpoint, const char *directory, bool damaged);
 /* Ends a log that a checkpoint has: what lies in the stage goes with it. */
 void tuff_cli_log_leave(tuff_cli_log *log);
 /* Ends the log. Unless it is `saved` with the stage, it moves out of it: to <directory>.train_log.jsonl, or
@@ -168,6 +169,9 @@ void tuff_cli_progress_eval(tuff_cli_progress *progress, const tuff_eval_result 
 double tuff_cli_progress_rate(const tuff_cli_progress *progress); /* tokens per second */
 
 /* ---- what a training would be */
+/* Whether what is known before the first step is said. Of --dry-run it is the result, which --quiet leaves.
+ */
+bool tuff_cli_train_tells(const tuff_cli_train_options *options);
 typedef struct tuff_cli_train_dry {
     const tuff_cli_train_options *options;
     const tuff_train_params *params;
@@ -193,10 +197,11 @@ typedef struct tuff_cli_page {
 const char *tuff_cli_page_settle(tuff_cli_train_options *options);
 /* Whether event files could be made. False: said why. */
 bool tuff_cli_page_check(const tuff_cli_train_options *options);
-/* `done` steps are those of the checkpoint (NULL: there is none) that it goes on from. False: said why. */
+/* `done` steps are those of the checkpoint (NULL: there is none) that it goes on from. *out_damaged: its log
+ * is, which was said, and the page begins without it. False: said why. */
 bool tuff_cli_page_open(tuff_cli_page *report, const tuff_cli_train_options *options,
                         const tuff_device *device, const char *stage, const tuff_cli_setting *setting,
-                        int64_t steps, int64_t done, const char *checkpoint);
+                        int64_t steps, int64_t done, const char *checkpoint, bool *out_damaged);
 void tuff_cli_page_step(tuff_cli_page *report, const tuff_train_step *step);
 void tuff_cli_page_eval(tuff_cli_page *report, int64_t step, const tuff_eval_result *result);
 void tuff_cli_page_sample(tuff_cli_page *report, int64_t step, const char *prompt, const char *text,

@@ -149,6 +149,11 @@ static void print_json(const tuff_cli_train_dry *d, const estimate *e, int64_t o
     put_number("seconds", e->steps ? e->total : e->first, "}}\n");
 }
 
+bool tuff_cli_train_tells(const tuff_cli_train_options *o)
+{
+    return !o->common.quiet || (o->dry_run && !o->common.json);
+}
+
 int tuff_cli_train_dry_run(const tuff_cli_train_dry *d)
 {
     estimate e;
@@ -161,7 +166,7 @@ int tuff_cli_train_dry_run(const tuff_cli_train_dry *d)
     tuff_free(plan);
     tuff_cli_catch_interrupt();
     if (!measure(d, left, &e)) return TUFF_EXIT_FAILED;
-    if (!d->options->common.quiet) say(d, &e, operations, left > 0 ? left : 0);
+    if (tuff_cli_train_tells(d->options)) say(d, &e, operations, left > 0 ? left : 0);
     if (d->options->common.json) print_json(d, &e, operations, left > 0 ? left : 0);
     return TUFF_EXIT_OK;
 }

@@ -158,12 +158,32 @@ bool tuff_cli_log_copy(tuff_cli_log *log, const char *path, char **out_history, 
     return *out_history != NULL;
 }
 
-bool tuff_cli_log_continue(tuff_cli_log *log, const char *checkpoint)
+/* A log that cannot be gone on with is kept, though not in the checkpoint, which may be removed. */
+static void put_aside(const char *text, size_t size, const char *directory)
+{
+    const char *why = "out of memory";
+    char *path = joined(directory, strlen(directory),
+                        tuff_cli_is_directory(directory) ? "/train_log.damaged.jsonl" : ".damaged.jsonl");
+    FILE *copy = path ? tuff_cli_create(path, false, &why) : NULL;
+    bool good = copy && fwrite(text, 1, size, copy) == size;
+    if (copy && !good) why = strerror(errno);
+    if (copy && fclose(copy) != 0) good = false;
+    if (good)
+        tuff_cli_say("the damaged log is kept as %s", path);
+    else
+        tuff_cli_say("tuff: warning: the damaged log cannot be kept: %s", why);
+    free(path);
+}
+
+bool tuff_cli_log_continue(tuff_cli_log *log, const char *checkpoint, const char *directory, bool damaged)
 {
     size_t size = 0;
     char *path = joined(checkpoint, strlen(checkpoint), "/train_log.jsonl");
     char *text = path && tuff_cli_exists(path) ? read_whole(path, &size) : NULL;
-    if (text && size && ready(log) && (fwrite(text, 1, size, log->file) != size || fflush(log->file) != 0))
+    if (text && size && damaged)
+        put_aside(text, size, directory);
+    else if (text && size && ready(log) &&
+             (fwrite(text, 1, size, log->file) != size || fflush(log->file) != 0))
         fail(log);
     const bool known = path != NULL;
     free(path);

@@ -96,10 +96,27 @@ static void add_setting(const char *name, const char *value, void *user)
     heed(r, tuff_train_report_fact(r->report, "Settings", name, value));
 }
 
+/* Without the steps of before where their log is damaged; *out_damaged: so it is. */
+static void begin(tuff_cli_page *r, tuff_train_report_params *p, bool *out_damaged)
+{
+    tuff_status status = tuff_train_report_create(p, &r->report);
+    *out_damaged = status == TUFF_BAD_FORMAT && p->log;
+    if (*out_damaged) {
+        tuff_cli_say(
+            "tuff: warning: the log of the steps before is damaged (%s); the report and the log begin at "
+            "step %lld",
+            tuff_error_message(), (long long)p->done_steps);
+        p->log = NULL;
+        status = tuff_train_report_create(p, &r->report);
+    }
+    heed(r, status);
+}
+
 bool tuff_cli_page_open(tuff_cli_page *r, const tuff_cli_train_options *o, const tuff_device *device,
                         const char *stage, const tuff_cli_setting *setting, int64_t steps, int64_t done,
-                        const char *checkpoint)
+                        const char *checkpoint, bool *out_damaged)
 {
+    *out_damaged = false;
     tuff_train_report_params p = TUFF_TRAIN_REPORT_PARAMS_INIT;
     if ((!o->report_page && !o->report_events) || steps == done) return true;
     char *log = checkpoint ? path_of(checkpoint, "/", "train_log.jsonl") : NULL;
@@ -114,9 +131,9 @@ bool tuff_cli_page_open(tuff_cli_page *r, const tuff_cli_train_options *o, const
     p.total_steps = steps;
     p.done_steps = done;
     p.log = log && tuff_cli_exists(log) ? log : NULL;
-    const tuff_status status = tuff_train_report_create(&p, &r->report);
+    begin(r, &p, out_damaged);
     free(log);
-    if (status != TUFF_OK) return tuff_cli_failed() == TUFF_EXIT_OK;
+    if (!r->report) return true; /* which was said */
     for (size_t i = 0; i < setting->count; i++)
         heed(r, tuff_train_report_fact(r->report, "Training", setting->rows[i].word, setting->rows[i].text));
     tuff_cli_train_settings(o, add_setting, r);

@@ -23,7 +23,7 @@ struct tuff_sampler {
     tuff_choice *choices; /* [vocab]: what is left, in order of id */
     tuff_choice *sorted;  /* [vocab]: for top-p and typical-p */
     double *heap;         /* the largest logits, smallest first */
-    int32_t *ids;         /* [count]: prompt and text, where n-grams, the window or biases of several ids ask */
+    int32_t *ids; /* [count]: prompt and text, where n-grams, the window or biases of several ids ask */
     size_t count, capacity;
     bool keeps_ids, lost_ids; /* lost_ids: there was no memory for one */
     int32_t *ends;            /* [end_count]: ids that may not be chosen before `least_made` ids are */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/file_os.h"
 #include "base/hash.h"
 #include "base/host.h"
 #include "base/memory.h"
@@ -11,7 +12,9 @@ struct tuff_events {
     tuff_append *file;
     tuff_buf values, record; /* of the step at hand: its summary; the whole */
     tuff_buf part;
-    bool failed;
+    char *directory;
+    size_t made_at; /* bytes of its path up to the first directory that was made for it; 0: it was there */
+    bool failed, any;
 };
 
 /* ---- protobuf. The fields' numbers are those of TensorFlow's event.proto, summary.proto and tensor.proto.
@@ -136,13 +139,20 @@ static tuff_status write_head(tuff_events *e, int64_t done)
 
 tuff_status tuff_events_open(const char *directory, int64_t done, tuff_events **out_events, bool *out_first)
 {
+    size_t made_at;
     *out_events = NULL;
-    TUFF_TRY(tuff_make_directories(directory));
+    TUFF_TRY(tuff_make_directories_from(directory, &made_at));
     char *there = tuff_first_name(directory, ".tuff");
     if (out_first) *out_first = !there;
     tuff_free(there);
     tuff_events *e = tuff_alloc(sizeof *e);
-    if (!e) return tuff_fail_memory("the events of a training");
+    if (e) e->directory = tuff_strdup(directory);
+    if (!e || !e->directory) {
+        tuff_free(e);
+        tuff_unmake_directories(directory, made_at);
+        return tuff_fail_memory("the events of a training");
+    }
+    e->made_at = made_at;
     tuff_status status = open_file(e, directory);
     if (status == TUFF_OK) status = write_head(e, done);
     if (status != TUFF_OK)
@@ -156,12 +166,24 @@ void tuff_events_close(tuff_events **events)
 {
     tuff_events *e = *events;
     if (!e) return;
-    tuff_append_close(&e->file);
+    if (e->any) {
+        tuff_append_close(&e->file);
+    } else { /* of a training that did not begin nothing is left */
+        tuff_append_remove(&e->file);
+        tuff_unmake_directories(e->directory, e->made_at);
+    }
+    tuff_free(e->directory);
     tuff_buf_free(&e->values);
     tuff_buf_free(&e->record);
     tuff_buf_free(&e->part);
     tuff_free(e);
     *events = NULL;
+}
+
+void tuff_events_remove(tuff_events **events)
+{
+    if (*events) (*events)->any = false;
+    tuff_events_close(events);
 }
 
 /* ---- a step */
@@ -224,6 +246,7 @@ void tuff_events_text(tuff_events *e, const char *tag, const char *text, size_t 
 tuff_status tuff_events_write(tuff_events *e, int64_t step)
 {
     if (e->failed || (!e->values.size && !e->values.failed)) return TUFF_OK;
+    e->any = true;
     begin_event(&e->record, step);
     put_buf(&e->record, SUMMARY, &e->values);
     tuff_status status = write_event(e);

@@ -14,7 +14,9 @@ typedef struct tuff_events tuff_events;
  * *out_first (may be NULL): there were none of Tuff's. */
 TUFF_MUST_USE tuff_status tuff_events_open(const char *directory, int64_t done, tuff_events **out_events,
                                            bool *out_first);
+/* A file without a step is removed, with the directories that were made for it. */
 void tuff_events_close(tuff_events **events);
+void tuff_events_remove(tuff_events **events); /* the same of any file */
 
 /* Figures of a step under their tags: begun, then each, then written at once. */
 void tuff_events_begin(tuff_events *events);

@@ -192,6 +192,7 @@ static tuff_status build(tuff_train_report *r, const tuff_train_report_params *p
         if (!first) r->events = NULL;
         tuff_status status = tuff_report_read_log(r, p->log);
         r->events = events;
+        if (status != TUFF_OK) tuff_events_remove(&r->events);
         TUFF_TRY(status);
     }
     return write_page(r);

@@ -70,6 +70,20 @@ static void test_few_steps(void **state)
     assert_int_equal(kit_count_entries(out), entries);
 }
 
+/* What a training would be is the result, which --quiet leaves; for programs it is the JSON alone. */
+static void test_quiet(void **state)
+{
+    (void)state;
+    kit_result r = DRY("--max-steps", "3", "--quiet");
+    assert_non_null(strstr(r.err.data, "memory   "));
+    assert_non_null(strstr(r.err.data, "time     "));
+    kit_result_free(&r);
+    r = DRY("--max-steps", "3", "--quiet", "--json");
+    assert_int_equal(r.err.size, 0);
+    assert_true(r.out.size > 100);
+    kit_result_free(&r);
+}
+
 /* What the training would refuse is refused. */
 static void test_refused(void **state)
 {
@@ -87,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_it_says),
         cmocka_unit_test(test_few_steps),
+        cmocka_unit_test(test_quiet),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

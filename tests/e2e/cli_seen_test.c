@@ -1,7 +1,10 @@
 /* What one sees of a training: what the model says now, its page, the event files. */
 #define _POSIX_C_SOURCE 200809L
+#include <stdlib.h>
+#include <string.h>
 #include <tuff/train.h>
 
+#include "base/hash.h"
 #include "kit/command.h"
 
 #define TRAIN_ARGUMENTS(out)                                                                  \
@@ -129,9 +132,10 @@ static void test_samples_that_cannot_be(void **state)
     char longer[300];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = 0;
-    KIT_REFUSES(1, "leaves no room", "train", "--model", kit_golden("gpt2"), "--train-file", kit_text(),
-                "--output-dir", out, "--block-size", "32", "--max-steps", "1", "--sample-prompt", longer,
-                "--quiet");
+    for (int i = 0; i < 2; i++) /* and nothing is left, no events either */
+        KIT_REFUSES(1, "leaves no room", "train", "--model", kit_golden("gpt2"), "--train-file", kit_text(),
+                    "--output-dir", out, "--block-size", "32", "--max-steps", "1", "--sample-prompt", longer,
+                    "--quiet", "--report-to", i ? "all" : "html");
 }
 
 static void expect_part(const tuff_buf *text, const char *part)
@@ -250,6 +254,56 @@ static void test_events(void **state)
     assert_true(tuff_is_file(kit_path("events2/report.html")));
 }
 
+/* Puts a text in the place of a checkpoint's log, as if it had been written with it. */
+static void replace_log(const char *checkpoint, const char *text)
+{
+    char sum[65], *path = strdup(kit_join(checkpoint, "trainer_state.json"));
+    tuff_buf state;
+    kit_write_file(kit_join(checkpoint, "train_log.jsonl"), text, strlen(text));
+    kit_read_file(path, &state);
+    char *entry = strstr(state.data, "\"train_log.jsonl\": {\"bytes\": ");
+    assert_non_null(entry);
+    char *number = strstr(entry, "bytes\": ") + strlen("bytes\": "), *hash = strstr(entry, "\"sha256\": \"");
+    assert_int_equal(strspn(number, "0123456789"), 3); /* as many digits as that of the text */
+    tuff_sha256_hex_of(text, strlen(text), sum);
+    char digits[8];
+    assert_int_equal(snprintf(digits, sizeof digits, "%zu", strlen(text)), 3);
+    memcpy(number, digits, 3);
+    memcpy(hash + strlen("\"sha256\": \""), sum, 64);
+    kit_write_file(path, state.data, state.size);
+    tuff_buf_free(&state);
+    free(path);
+}
+
+/* A log that is no log is no reason to lose a training: page and log begin anew, and it is kept. */
+static void test_damaged_log(void **state)
+{
+    (void)state;
+    static const char bad[] =
+        "{\"step\": 1, \"epoch\": 0.1, \"loss\": 4.75, \"learning_rate\": 0.001, \"grad_norm\": 2, \"tokens\": 64}\n"
+        "this line is of somebody else\n";
+    const char *out = kit_path("damaged"), *checkpoint = kit_join(out, "checkpoint-2");
+    KIT_DO(TRAIN_ARGUMENTS(out), "--max-steps", "3", "--save-steps", "2");
+    replace_log(checkpoint, bad);
+    kit_result r = TRAIN(out, "--max-steps", "3", "--save-steps", "2", "--overwrite-output-dir",
+                         "--resume-from-checkpoint", checkpoint, "--report-to", "all");
+    expect_part(&r.err, "the log of the steps before is damaged (");
+    expect_part(&r.err, "the report and the log begin at step 2");
+    expect_part(&r.err, "the damaged log is kept as ");
+    kit_result_free(&r);
+    tuff_buf plain, samples, kept;
+    kit_read_file(kit_join(out, "train_log.damaged.jsonl"), &kept);
+    assert_string_equal(kept.data, bad);
+    tuff_buf_free(&kept);
+    read_log(out, &plain, &samples);
+    assert_int_equal(lines_of(&plain), 1);
+    assert_memory_equal(plain.data, "{\"step\": 3,", 11);
+    tuff_buf_free(&plain);
+    tuff_buf_free(&samples);
+    assert_true(tuff_is_file(kit_join(out, "report.html")));
+    assert_int_equal(kit_count_entries(kit_join(out, "runs")), 1);
+}
+
 static void test_reports_that_cannot_be(void **state)
 {
     (void)state;
@@ -272,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_page_of_other_ends),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_damaged_log),
         cmocka_unit_test(test_reports_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

@@ -405,6 +405,11 @@ static void logs_are_gone_on_from(void **state)
     expect_scalar(&events[5], "eval/accuracy", 0.75);
     b = report_of(NULL, fresh, 2, log); /* another file, which has no step again */
     tuff_train_report_destroy(&b);
+    assert_int_equal(kit_count_entries(fresh), 1); /* and none of its own: it goes */
+    tuff_train_step three = step_of(3);
+    b = report_of(NULL, fresh, 2, log);
+    KIT_OK(tuff_train_report_step(b, &three));
+    tuff_train_report_destroy(&b);
     assert_int_equal(kit_count_entries(fresh), 2);
     static const struct {
         const char *text, *part;
@@ -415,7 +420,9 @@ static void logs_are_gone_on_from(void **state)
         kit_write_file(bad, wrong[i].text, strlen(wrong[i].text));
         p.page = read;
         p.log = bad;
+        p.events = kit_path("no-events/of/these");
         KIT_FAILS(tuff_train_report_create(&p, &b), TUFF_BAD_FORMAT, wrong[i].part);
+        assert_false(tuff_is_directory(kit_path("no-events")));
     }
 }
 
