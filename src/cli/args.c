@@ -373,6 +373,8 @@ static bool settle(parser *p, const tuff_config_item *items, size_t count)
     const tuff_arg *arg = &p->args->items[row];
     if (arg->kind == TUFF_ARG_CONFIG) return wrong(p, arg->name, "cannot be in a file of settings");
     if (items[0].kind == TUFF_CONFIG_NULL) return true; /* as if it were not there */
+    if (p->given[row] && arg->kind == TUFF_ARG_LIST)
+        return wrong(p, arg->name, "is given twice; put all of it into one list");
     if (items[0].kind != TUFF_CONFIG_LIST) return settle_one(p, row, &items[0]);
     if (arg->kind != TUFF_ARG_LIST && arg->kind != TUFF_ARG_NAMES) return wrong_kind(p, arg, &items[0]);
     for (size_t i = 1; i < count; i++) {

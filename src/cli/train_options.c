@@ -103,7 +103,7 @@ static const tuff_arg items[] = {
      .help =
          "run as many of a step's examples at once as the device has room for, by the plan; a step has as many as the two "
          "options above say. What was chosen is kept in checkpoints and run.json"},
-    {TUFF_ARG_INT, "max-memory", "MB", AT(max_memory), 1, MANY,
+    {TUFF_ARG_INT, "max-memory", "MB", AT(max_memory), 1, 1e12,
      "of --auto-batch: how much of the device it may take",
      "nine tenths of a discrete GPU's memory, half of other devices'"},
     {.kind = TUFF_ARG_GROUP, .name = "The optimizer:"},

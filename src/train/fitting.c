@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/structs.h"
 #include "runtime/device.h"
+#include "runtime/program.h"
 #include "train/trainer.h"
 
 enum { LARGEST = 65536 };
@@ -22,6 +23,30 @@ static tuff_status does_not_fit(uint64_t needed, uint64_t room)
         (double)needed / 1e6, (double)room / 1e6);
 }
 
+static tuff_status examples_are_compared(const tuff_dataset *train)
+{
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "the loss of %s compares the examples of a batch, whose size is therefore part of what is "
+        "learned and cannot be chosen by memory; choose it yourself",
+        train->task->title);
+}
+
+/* The routers' loss is of the tokens that run at once. */
+static bool balances_experts(tuff_trainer *trainer)
+{
+    return tuff_program_has_input(tuff_trainer_program(trainer), "balance.tokens");
+}
+
+static tuff_status experts_are_balanced(void)
+{
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "the model's config asks for the loss of its routers (output_router_logits, "
+        "router_aux_loss_coef), which is of the tokens that run at once: how many these are is part "
+        "of what is learned and cannot be chosen by memory; choose it yourself");
+}
+
 tuff_status tuff_trainer_create_fitting(const tuff_model *model, tuff_device *device,
                                         const tuff_dataset *train, const tuff_train_params *params,
                                         uint64_t memory, tuff_trainer **out_trainer)
@@ -33,12 +58,7 @@ tuff_status tuff_trainer_create_fitting(const tuff_model *model, tuff_device *de
     tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_TRAIN_PARAMS_INIT, watch));
     TUFF_TRY(tuff_train_params_check(&p));
-    if (train->task->compares && train->task->compares(train))
-        return tuff_fail(
-            TUFF_UNSUPPORTED,
-            "the loss of %s compares the examples of a batch, whose size is therefore part of what is "
-            "learned and cannot be chosen by memory; choose it yourself",
-            train->task->title);
+    if (train->task->compares && train->task->compares(train)) return examples_are_compared(train);
     const int64_t examples = p.per_device_train_batch_size * p.gradient_accumulation_steps;
     const uint64_t room = memory ? memory : room_of(device);
     tuff_status status = TUFF_OK;
@@ -49,6 +69,10 @@ tuff_status tuff_trainer_create_fitting(const tuff_model *model, tuff_device *de
         status = tuff_trainer_create_with(model, device, train, &p, false, out_trainer);
         const bool large = status == TUFF_OUT_OF_MEMORY || status == TUFF_UNSUPPORTED;
         if (status != TUFF_OK && !large) return status;
+        if (status == TUFF_OK && balances_experts(*out_trainer)) {
+            tuff_trainer_destroy(out_trainer);
+            return experts_are_balanced();
+        }
         const uint64_t needed = status == TUFF_OK ? tuff_trainer_memory(*out_trainer).total : 0;
         if (status == TUFF_OK && needed <= room) {
             tuff_log_to(&device->log, TUFF_LOG_INFO,

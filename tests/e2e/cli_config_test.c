@@ -180,6 +180,9 @@ static void test_wrong(void **state)
         {"{\"config\": \"x\"}", "config cannot be in a file of settings"},
         {"{\"model\": \"a\",\n\"model_name_or_path\": \"b\"}",
          "settings.json:2: model is given twice, as \"a\" and as \"b\""},
+        {"{\"sample_prompt\": [\"a\"],\n\"sample_prompt\": [\"b\"]}",
+         "settings.json:2: sample_prompt is given twice; put all of it into one list"},
+        {"{\"max_memory\": 100000000000000}", "max_memory is \"100000000000000\", expected a whole number"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         KIT_REFUSES(2, cases[i][1], "train", "--config", settings(cases[i][0]));

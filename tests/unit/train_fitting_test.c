@@ -111,12 +111,31 @@ static void batches_that_are_compared_stay(void **state)
     tuff_dataset_destroy(&pairs);
 }
 
+/* The loss that keeps routers from always choosing the same experts is of what runs at once. */
+static void balanced_experts_stay(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"mixtral-balanced", "mixtral"};
+    const tuff_train_params p = params_of(2, 2);
+    for (int i = 0; i < 2; i++) {
+        tuff_model *experts = model_open(names[i]);
+        tuff_trainer *trainer = NULL;
+        const tuff_status status = tuff_trainer_create_fitting(experts, device, data, &p, 0, &trainer);
+        assert_int_equal(status, i ? TUFF_OK : TUFF_UNSUPPORTED);
+        if (!i) assert_non_null(strstr(tuff_error_message(), "asks for the loss of its routers"));
+        assert_true((trainer != NULL) == (i == 1));
+        tuff_trainer_destroy(&trainer);
+        tuff_model_destroy(&experts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_divisor_that_fits),
         cmocka_unit_test(it_trains_as_with_that_batch),
         cmocka_unit_test(batches_that_are_compared_stay),
+        cmocka_unit_test(balanced_experts_stay),
     };
     return cmocka_run_group_tests(tests, begin, training_end);
 }
