@@ -282,7 +282,10 @@ typedef struct tuff_train_params {
     bool use_rslora; /* LoRA: what it adds is scaled by alpha / sqrt(rank) (Kalajdzievski 2023) */
     bool use_dora;   /* LoRA: rows of what it makes get magnitudes that are trained (Liu et al. 2024) */
     bool prefix_projection; /* prefix tuning: keys and values are what a small net makes of a table */
-    bool reserved[4];       /* leave them false */
+    /* Evaluations have the model answer by itself, too, as tuff_evaluate says of it; of seq2seq and sft */
+    bool predict_with_generate;
+    bool use_stemmer; /* there */
+    bool reserved[2]; /* leave them false */
     /* An adapter is trained instead of the model: "lora", "ia3", "prompt_tuning", "prefix_tuning" or "vera",
      * as in PEFT, or "bitfit", the biases alone, which is saved as a LoRA with a bias of "all" that adapts no
      * module; in letters of any case. NULL: LoRA when there is a lora_rank, else none. */
@@ -347,12 +350,12 @@ typedef struct tuff_train_params {
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
  * max_nonfinite 10, no watch, AdamW, no momentum. */
-#define TUFF_TRAIN_PARAMS_INIT                                                                              \
-    {                                                                                                       \
-        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,   \
-            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, {false}, NULL, NULL,  \
-            NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, 0, 0, NULL, NULL, \
-            0, NULL, 0                                                                                      \
+#define TUFF_TRAIN_PARAMS_INIT                                                                               \
+    {                                                                                                        \
+        sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, false, false, {false}, \
+            NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, 0, 0,  \
+            NULL, NULL, 0, NULL, 0                                                                           \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
@@ -415,7 +418,7 @@ typedef struct tuff_eval_figure {
     char name[24];
     double value;
 } tuff_eval_figure;
-#define TUFF_EVAL_FIGURES 8
+#define TUFF_EVAL_FIGURES 16
 
 typedef struct tuff_train_step {
     size_t struct_size; /* set by TUFF_TRAIN_STEP_INIT */
@@ -520,25 +523,42 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_measure_retrieval(tuff_trainer *
 
 /* Zero means default. */
 typedef struct tuff_eval_params {
-    size_t struct_size;      /* set by TUFF_EVAL_PARAMS_INIT */
-    int64_t batch_size;      /* examples per run; 0: 4 */
-    const char *adapter;     /* to apply: a PEFT directory or a GGUF file; NULL: none */
-    const tuff_watch *watch; /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
+    size_t struct_size;         /* set by TUFF_EVAL_PARAMS_INIT */
+    int64_t batch_size;         /* examples per run; 0: 4 */
+    const char *adapter;        /* to apply: a PEFT directory or a GGUF file; NULL: none */
+    const tuff_watch *watch;    /* TUFF_PHASE_UPLOAD, TUFF_PHASE_EVALUATE; NULL: none */
+    bool predict_with_generate; /* of sft: the model answers by itself, too; of seq2seq it always does */
+    bool use_stemmer;           /* ROUGE's words without their endings, by Porter's rules for English */
+    bool reserved[6];           /* leave them false */
 } tuff_eval_params;
-#define TUFF_EVAL_PARAMS_INIT                   \
-    {                                           \
-        sizeof(tuff_eval_params), 0, NULL, NULL \
+#define TUFF_EVAL_PARAMS_INIT                                  \
+    {                                                          \
+        sizeof(tuff_eval_params), 0, NULL, NULL, false, false, \
+        {                                                      \
+            false                                              \
+        }                                                      \
     }
-/* Loss of a model as it is in its file, and figures of its task. Of seq2seq these are accuracy, the share of
- * the targets' tokens that are the most probable ones behind those before them, and exact_match, the share of
- * targets whose texts are what the model answers by itself, greedily; that takes a run for each token of the
- * longest answer (TUFF_PHASE_GENERATE). Of preference they are rewards/chosen, rewards/rejected,
+/* Loss of a model as it is in its file, and figures of its task, each equal to that of the package named.
+ * Of classification by scikit-learn: accuracy, f1_macro and f1_weighted, precision and recall in the same
+ * way, f1_micro; mcc (Matthews' correlation) where texts have one label, and of two classes f1, precision and
+ * recall of the second; precision_micro and recall_micro where they have several. Of regression mse, rmse,
+ * mae, pearson and spearman (SciPy's; NaN where all numbers are equal). Of token-classification the same as
+ * of one label, and where labels are O, B-..., I-... and such entity_f1, entity_precision and entity_recall,
+ * by seqeval. Of qa exact_match and f1, as SQuAD counts them. Of seq2seq and sft accuracy, the share of the
+ * targets' tokens, or the answers', that are the most probable ones behind those before them; and of what the
+ * model answers by itself, greedily, in up to twice as many tokens as the true answer has and 16
+ * (TUFF_PHASE_GENERATE): bleu and chrf, 0 to 100, by sacrebleu with its defaults, rouge1, rouge2, rougeL and
+ * rougeLsum, means of F-measures, by rouge-score, and exact_match, the share of answers that are the same
+ * text; white space around texts does not count. Of preference they are rewards/chosen, rewards/rejected,
  * rewards/margins, rewards/accuracies, logps/chosen, logps/rejected and kl, as TRL counts them; but for orpo
  * an adapter is needed, which what was before is without. `params` may be NULL. Errors: TUFF_INVALID_ARGUMENT
  * for blocks that are too long for learned positions, or ids that the model does not know. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device,
                                                  const tuff_dataset *data, const tuff_eval_params *params,
                                                  tuff_eval_result *out_result);
+
+/* A figure by its name, "loss" and "perplexity" too; false: there is none. */
+TUFF_API bool tuff_eval_find(const tuff_eval_result *result, const char *name, double *out_value);
 
 /* Writes the logits of the first blocks (at most 4) as a safetensors file for checks against other
  * implementations: input_ids i32 [B, T] and logits f32 [B, T, vocab_size]. `adapter` is a PEFT directory or a

@@ -142,6 +142,8 @@ typedef struct tuff_cli_data_options {
     /* preference */
     int preference; /* of TUFF_CLI_PREFERENCES */
     double beta, label_smoothing, desirable_weight, undesirable_weight;
+    /* what the model answers by itself */
+    bool predict_with_generate, use_stemmer;
 } tuff_cli_data_options;
 /* What preferences are learned by, the first where nothing is said. */
 #define TUFF_CLI_PREFERENCES "dpo|ipo|hinge|robust|orpo|kto"
@@ -259,6 +261,19 @@ typedef struct tuff_cli_data_options {
     }
 /* What is wrong with those of conversations that were given, of a task; NULL: nothing. */
 const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task);
+/* Those of answers that the model gives by itself. */
+#define TUFF_CLI_ANSWER_ROWS(type)                                                                               \
+    {TUFF_ARG_FLAG, "predict-with-generate", NULL, .offset = offsetof(type, data.predict_with_generate),         \
+     .help =                                                                                                     \
+         "seq2seq, sft: evaluations have the model answer by itself, too, always with the most probable token: " \
+         "bleu, chrf, rouge1, rouge2, rougeL, rougeLsum, exact_match; `tuff eval --task seq2seq` always does"},  \
+    {                                                                                                            \
+        TUFF_ARG_FLAG, "use-stemmer", NULL,                                                                      \
+            .offset = offsetof(type, data.use_stemmer),                                                          \
+            .help = "of these, ROUGE's words without their endings, by Porter's rules for English"               \
+    }
+/* What is wrong with them; NULL: nothing. */
+const char *tuff_cli_check_answers(const tuff_cli_data_options *options, int task);
 /* Those of preferences. */
 #define TUFF_CLI_PREFERENCE_ROWS(type)                                                                                 \
     {TUFF_ARG_REAL,                                                                                                    \
@@ -297,6 +312,9 @@ tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,
                                      tuff_chat_template **out_template);
 /* What is wrong with data that cannot be loaded; `option` as in tuff_cli_text_failed. The exit code. */
 int tuff_cli_data_failed(tuff_status status, int task, const char *option);
+
+/* So many figures of an evaluation are in a line of a training's. */
+enum { TUFF_CLI_FIGURES_SHOWN = 8 };
 
 /* What a data set holds, as rows for people, `what` before the first one. */
 void tuff_cli_report(const char *what, const char *path, const tuff_dataset *data);

@@ -121,6 +121,15 @@ const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int tas
     return NULL;
 }
 
+const char *tuff_cli_check_answers(const tuff_cli_data_options *o, int task)
+{
+    if (o->predict_with_generate && task != TUFF_CLI_SEQ2SEQ && task != TUFF_CLI_SFT)
+        return "--predict-with-generate is of --task seq2seq and sft";
+    if (o->use_stemmer && !o->predict_with_generate && task != TUFF_CLI_SEQ2SEQ)
+        return "--use-stemmer is of answers that the model gives by itself: it needs --predict-with-generate";
+    return NULL;
+}
+
 const char *tuff_cli_check_preferences(const tuff_cli_data_options *o, int task)
 {
     const bool given = o->preference || o->beta != 0.1 || o->label_smoothing > 0 ||

@@ -28,6 +28,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks or examples that run at once"},
     TUFF_CLI_DATA_ROWS(eval_options),
     TUFF_CLI_CONVERSATION_ROWS(eval_options),
+    {.kind = TUFF_ARG_GROUP, .name = "Of seq2seq and sft:"},
+    TUFF_CLI_ANSWER_ROWS(eval_options),
     {.kind = TUFF_ARG_GROUP, .name = "Of preference:"},
     {TUFF_ARG_CHOICE, "loss", TUFF_CLI_PREFERENCES, AT(data.preference),
      .help = "what the adapter was trained by; all but orpo are measured from the model without the adapter"},
@@ -86,15 +88,22 @@ static const tuff_args spec = {
         "tokens is the number of predictions, loss their mean negative log-likelihood in nats, perplexity "
         "exp(loss). Numbers from other block sizes or tokenizers do not compare.\n"
         "  seq2seq: loss and perplexity of the tokens of targets, each given those before it and the source; accuracy is the "
-        "share of them that are the most probable ones there, exact_match the share of targets that the model answers by "
-        "itself, always taking the most probable token: the same text, but for white space around it.\n"
+        "share of them that are the most probable ones there. Of what the model answers by itself, always taking the most "
+        "probable token, up to twice as many as the target has and 16: bleu and chrf as sacrebleu counts them with its "
+        "defaults (tokenizer 13a, exponential smoothing; 0 to 100), rouge1, rouge2, rougeL and rougeLsum as rouge-score does "
+        "(means of F-measures; sentences are lines), exact_match the share of answers that are the same text. White space "
+        "around texts does not count.\n"
         "  sft: the tokens that the assistant says, and those that end answers, given what stands before them: loss, perplexity, "
-        "and as accuracy the share of them that are the most probable ones there.\n"
+        "and as accuracy the share of them that are the most probable ones there; with --predict-with-generate the same of "
+        "each answer by itself as for seq2seq.\n"
         "  preference: the loss, and the means of rewards, their margins, how often the chosen answer has the larger one "
         "(rewards/accuracies), and of the logarithms of the answers' probabilities, as TRL counts them.\n"
         "  mlm: loss and perplexity of the tokens that are hidden, which are the same in every run.\n"
-        "  classification, token-classification: accuracy and the mean F1 of the classes (of token-classification, of each "
-        "word's first token); of several labels, the F1 of all together as well; of numbers mse and the correlations.\n"
+        "  classification, token-classification (of each word's first token), as scikit-learn counts them: accuracy; F1, "
+        "precision and recall as means over the classes (_macro), weighted by how often they occur (_weighted), and of all "
+        "labels together (_micro); of two classes those of the second; mcc, Matthews' correlation. Where words have labels "
+        "such as B-PER, I-PER and O, those of whole entities, as seqeval does (entity_f1). Of numbers mse, rmse, mae and "
+        "the correlations.\n"
         "  qa: exact_match and f1 as SQuAD counts them, in percent.\n"
         "  sts: the correlation of the cosines of pairs with their scores, by rank (spearman; equal ones share their mean "
         "rank) and as numbers (pearson).\n"
@@ -138,6 +147,8 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     params.batch_size = o->batch_size;
     params.adapter = o->adapter;
     params.watch = watch;
+    params.predict_with_generate = o->data.predict_with_generate;
+    params.use_stemmer = o->data.use_stemmer;
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     tuff_dataset *data = NULL;
     int code = TUFF_EXIT_OK;
@@ -193,6 +204,8 @@ static bool check(const eval_options *o)
         wrong = "--source-prefix is of --task seq2seq";
     else if (tuff_cli_check_conversations(&o->data, o->task))
         wrong = tuff_cli_check_conversations(&o->data, o->task);
+    else if (tuff_cli_check_answers(&o->data, o->task))
+        wrong = tuff_cli_check_answers(&o->data, o->task);
     else if (tuff_cli_check_preferences(&o->data, o->task))
         wrong = tuff_cli_check_preferences(&o->data, o->task);
     else if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_logits || o->block_size))

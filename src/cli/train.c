@@ -88,7 +88,7 @@ static void say_evaluation(const run *r, int64_t step)
     if (e->tokens) at += snprintf(text + at, sizeof text - (size_t)at, "  validation loss %.4f", e->loss);
     if (e->perplexity > 0)
         at += snprintf(text + at, sizeof text - (size_t)at, "  perplexity %.2f", e->perplexity);
-    for (int64_t i = 0; i < e->count && at < (int)sizeof text - 60; i++)
+    for (int64_t i = 0; i < e->count && i < TUFF_CLI_FIGURES_SHOWN && at < (int)sizeof text - 60; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "  %s %.4f", e->figures[i].name,
                        e->figures[i].value);
     tuff_cli_say("%s", text);

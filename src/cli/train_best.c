@@ -12,17 +12,14 @@ static const char *metric_of(const tuff_cli_train_options *o)
     return strncmp(name, "eval_", 5) == 0 ? name + 5 : name;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
+/* What is better when it is less. */
 static bool greater_is_better(const tuff_cli_train_options *o)
 {
-    const char *name = metric_of(o);
+    static const char *const lesser[] = {"loss", "perplexity", "mse", "rmse", "mae", "kl"};
     if (o->greater_is_better) return o->greater_is_better == 1;
-    return !ends_with(name, "loss") && !ends_with(name, "perplexity");
+    for (size_t i = 0; i < sizeof lesser / sizeof *lesser; i++)
+        if (strcmp(metric_of(o), lesser[i]) == 0) return false;
+    return true;
 }
 
 static bool is_better(const tuff_cli_train_options *o, double a, double b)
@@ -35,22 +32,11 @@ static bool find_metric(const tuff_cli_train_options *o, const tuff_eval_result 
 {
     const char *name = metric_of(o);
     char known[512];
+    if (tuff_eval_find(result, name, out)) return true;
     int n = snprintf(known, sizeof known, "%s%s", result->tokens ? "loss" : "",
                      result->perplexity > 0 ? ", perplexity" : "");
-    if (strcmp(name, "loss") == 0 && result->tokens) {
-        *out = result->loss;
-        return true;
-    }
-    if (strcmp(name, "perplexity") == 0 && result->perplexity > 0) {
-        *out = result->perplexity;
-        return true;
-    }
-    for (int64_t i = 0; i < result->count; i++) {
-        const tuff_eval_figure *figure = &result->figures[i];
-        *out = figure->value;
-        if (strcmp(figure->name, name) == 0) return true;
-        n += snprintf(known + n, sizeof known - (size_t)n, "%s%s", n ? ", " : "", figure->name);
-    }
+    for (int64_t i = 0; i < result->count; i++)
+        n += snprintf(known + n, sizeof known - (size_t)n, "%s%s", n ? ", " : "", result->figures[i].name);
     tuff_cli_say("tuff: --metric-for-best-model is %s, but the evaluation has %s", name,
                  *known ? known : "no figures");
     return false;

@@ -259,9 +259,10 @@ static const tuff_arg items[] = {
     {TUFF_ARG_FLAG, "load-best-model-at-end", NULL, AT(load_best),
      .help = "the result is what the best checkpoint has; --eval-strategy must be as --save-strategy"},
     {TUFF_ARG_TEXT, "metric-for-best-model", "NAME", AT(best_metric),
-     .help = "a figure of the evaluation: loss, perplexity, accuracy, ...", .preset = "loss"},
+     .help = "a figure of the evaluation: loss, perplexity, accuracy, f1_macro, mcc, entity_f1, rougeL, ...",
+     .preset = "loss"},
     {TUFF_ARG_CHOICE, "greater-is-better", "auto|true|false", AT(greater_is_better),
-     .help = "which way that figure is good; auto: true, but for names that end with loss or perplexity"},
+     .help = "which way that figure is good; auto: true, but for loss, perplexity, kl, mse, rmse and mae"},
     {TUFF_ARG_INT, "early-stopping-patience", "N", AT(patience), 0, MANY,
      "end the training after N evaluations in a row that were no better than the best before them", "never"},
     {TUFF_ARG_REAL, "early-stopping-threshold", "X", AT(patience_threshold), 0, 1e30,
@@ -274,6 +275,7 @@ static const tuff_arg items[] = {
      .preset = "no; with --eval-steps steps"},
     {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY, "measure every N steps; 0: at the end only",
      "with --eval-strategy steps that of --logging-steps, else 0"},
+    TUFF_CLI_ANSWER_ROWS(tuff_cli_train_options),
     {TUFF_ARG_LIST, "sample-prompt", "TEXT", AT(sample_prompts),
      .help =
          "let the model go on with TEXT, as `tuff generate` would, before the first step, with each evaluation and at the "
@@ -403,6 +405,8 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.max_grad_norm = o->max_grad_norm;
     p.seed = (uint64_t)o->seed;
     p.no_shuffle = o->no_shuffle;
+    p.predict_with_generate = o->data.predict_with_generate;
+    p.use_stemmer = o->data.use_stemmer;
     p.max_nonfinite = o->max_nonfinite;
     p.watch = tuff_cli_watch();
     p.lr_scheduler_kwargs = o->scheduler_kwargs;
@@ -516,6 +520,7 @@ static const char *contradiction(const tuff_cli_train_options *o)
     if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
     const char *wrong = tuff_cli_check_conversations(&o->data, o->task);
     if (!wrong) wrong = tuff_cli_check_preferences(&o->data, o->task);
+    if (!wrong) wrong = tuff_cli_check_answers(&o->data, o->task);
     if (wrong) return wrong;
     if (!o->output_dir && !o->print_plan && !o->dry_run) return "train needs --output-dir";
     if (o->dry_run && (o->print_plan || o->dump_batches || o->profile.given))

@@ -4,6 +4,7 @@
 #include "base/structs.h"
 #include "runtime/device.h"
 #include "runtime/program.h"
+#include "train/answering.h"
 #include "train/trainer.h"
 
 /* Batches of a data set in its order. */
@@ -169,9 +170,10 @@ static tuff_status evaluate(const tuff_model *model, tuff_device *device, const 
         status =
             tuff_evaluate_with(&runs, data, most, 42, tuff_references_find(&references, data), out_result);
     tuff_references_free(&references);
-    if (status == TUFF_OK && data->task->answer) {
+    if (status == TUFF_OK && (data->task->asks_always || p->predict_with_generate)) {
         const tuff_loaded loaded = {model, device, tuff_session_store(runs.session), runs.lm.adapter, false};
-        status = data->task->answer(&loaded, data, p, out_result);
+        const tuff_answering how = {p->batch_size, p->use_stemmer, p->watch};
+        status = tuff_answer(&loaded, data, &how, out_result);
     }
     tuff_runs_close(&runs);
     return status;
@@ -185,12 +187,13 @@ tuff_status tuff_evaluate(const tuff_model *model, tuff_device *device, const tu
     TUFF_NEED(data);
     tuff_eval_params p = TUFF_EVAL_PARAMS_INIT;
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
-    TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens));
+    TUFF_TRY(tuff_eval_give(out_result, &result));
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_EVAL_PARAMS_INIT, watch));
     if (p.batch_size < 0 || p.batch_size > 65536)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the batch size is %lld, expected 1 to 65536",
                          (long long)p.batch_size);
     TUFF_TRY(tuff_watch_check(p.watch));
+    if (p.predict_with_generate) TUFF_TRY(tuff_answer_check(data->task));
     TUFF_TRY(evaluate(model, device, data, &p, &result));
-    return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
+    return tuff_eval_give(out_result, &result);
 }

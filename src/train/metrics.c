@@ -14,9 +14,17 @@ static double mean_of(const double *x, size_t n)
     return sum / (double)n;
 }
 
+/* A mean is rounded, so that equal numbers may lie beside theirs. */
+static bool all_equal(const double *x, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (x[i] != x[0]) return false;
+    return true;
+}
+
 double tuff_pearson(const double *x, const double *y, size_t n)
 {
-    if (n < 1) return NAN;
+    if (n < 1 || all_equal(x, n) || all_equal(y, n)) return NAN;
     double xm = mean_of(x, n), ym = mean_of(y, n), xx = 0, yy = 0, xy = 0;
     for (size_t i = 0; i < n; i++) {
         xx += (x[i] - xm) * (x[i] - xm);

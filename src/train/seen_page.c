@@ -190,6 +190,9 @@ static void curve(const tuff_train_report *r, tuff_curve which, const char *id, 
     tuff_chart_print(&chart, out);
 }
 
+/* Figures that have a curve; the table of evaluations has them all. */
+enum { CHARTED = 8 };
+
 static void curves(const tuff_train_report *r, points p[2], tuff_buf *out)
 {
     const bool language = r->n_evals && r->evals[r->n_evals - 1].result.perplexity > 0;
@@ -205,7 +208,7 @@ static void curves(const tuff_train_report *r, points p[2], tuff_buf *out)
     curve(r, TUFF_CURVE_NORM, "norm", "Gradient norm", "before clipping", p, out);
     curve(r, TUFF_CURVE_SPEED, "speed", "Throughput", "tokens/s", p, out);
     const tuff_eval_result *last = r->n_evals ? &r->evals[r->n_evals - 1].result : NULL;
-    for (int64_t i = 0; last && i < last->count; i++) {
+    for (int64_t i = 0; last && i < last->count && i < CHARTED; i++) {
         char id[32];
         snprintf(id, sizeof id, "figure-%lld", (long long)i);
         const tuff_chart chart = {.id = id,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/structs.h"
 
 static const tuff_task *const tasks[] = {
 #define TUFF_TASK(name) &tuff_task_##name,
@@ -71,6 +72,37 @@ void tuff_eval_put(tuff_eval_result *result, const char *name, double value)
     tuff_eval_figure *figure = &result->figures[result->count++];
     snprintf(figure->name, sizeof figure->name, "%s", name);
     figure->value = value;
+}
+
+tuff_status tuff_eval_give(tuff_eval_result *out, const tuff_eval_result *result)
+{
+    tuff_eval_result given = *result;
+    TUFF_TRY(TUFF_CHECK_OUT(out, TUFF_EVAL_RESULT_INIT, tokens));
+    const size_t size = out->struct_size, begin = offsetof(tuff_eval_result, figures);
+    const int64_t room = size < begin ? 0 : (int64_t)((size - begin) / sizeof *given.figures);
+    if (given.count > room) given.count = room;
+    return TUFF_GIVE(out, &given, TUFF_EVAL_RESULT_INIT, tokens);
+}
+
+bool tuff_eval_find(const tuff_eval_result *result, const char *name, double *out_value)
+{
+    if (!result || !name || !out_value) return false;
+    const size_t size = result->struct_size, begin = offsetof(tuff_eval_result, figures);
+    const size_t room = size < begin ? 0 : (size - begin) / sizeof *result->figures;
+    if (strcmp(name, "loss") == 0 && result->tokens > 0) {
+        *out_value = result->loss;
+        return true;
+    }
+    if (strcmp(name, "perplexity") == 0 && result->perplexity > 0) {
+        *out_value = result->perplexity;
+        return true;
+    }
+    for (int64_t i = 0; i < result->count && (size_t)i < room; i++) {
+        if (strcmp(result->figures[i].name, name) != 0) continue;
+        *out_value = result->figures[i].value;
+        return true;
+    }
+    return false;
 }
 
 tuff_status tuff_meter_output(tuff_meter *meter, tuff_program *program, const char *name, size_t count,

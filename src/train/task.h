@@ -49,6 +49,13 @@ typedef struct tuff_task_graph {
     double label_smoothing; /* of what is trained */
 } tuff_task_graph;
 
+/* A text that a model is to answer by itself; begins as zeros. */
+typedef struct tuff_asked {
+    const int32_t *ids, *answer; /* of the data set: what stands before the answer; the true one */
+    size_t count, answer_count;
+    int64_t next; /* the task's: where it goes on */
+} tuff_asked;
+
 /* What a task has seen in an evaluation. */
 typedef struct tuff_meter {
     const tuff_model *model;
@@ -132,9 +139,9 @@ struct tuff_task {
                            tuff_program *program);
     /* Sets figures of all that was observed. */
     tuff_status (*report)(tuff_meter *meter, tuff_eval_result *out_result);
-    /* Sets those of texts that the model makes by itself, after all else; not while it is trained. */
-    tuff_status (*answer)(const tuff_loaded *loaded, const tuff_dataset *data, const tuff_eval_params *params,
-                          tuff_eval_result *out_result);
+    /* The next question of the data, whose answer the model is to give by itself; NULL: there are none. */
+    tuff_status (*ask)(const tuff_dataset *data, tuff_asked *question, bool *out_there);
+    bool asks_always; /* tuff_evaluate asks also where nobody says so */
 };
 
 #define TUFF_TASK(name) extern const tuff_task tuff_task_##name;
@@ -177,6 +184,8 @@ TUFF_MUST_USE tuff_status tuff_task_run_once(tuff_task_run *run, tuff_program *p
 
 /* Appends a figure of an evaluation. */
 void tuff_eval_put(tuff_eval_result *result, const char *name, double value);
+/* Copies a result over the caller's, with as many figures as that has room for. */
+TUFF_MUST_USE tuff_status tuff_eval_give(tuff_eval_result *out, const tuff_eval_result *result);
 /* An output of a program in the meter's scratch: f32 or i32 [count], valid until the next call. */
 TUFF_MUST_USE tuff_status tuff_meter_output(tuff_meter *meter, tuff_program *program, const char *name,
                                             size_t count, void *out_values);

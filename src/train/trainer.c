@@ -9,6 +9,7 @@
 #include "base/structs.h"
 #include "runtime/program.h"
 #include "runtime/room.h"
+#include "train/answering.h"
 
 /* A language model has its head, or is none. */
 static tuff_status need_head(tuff_trainer *t)
@@ -107,6 +108,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
     TUFF_TRY(tuff_train_params_check(p));
+    if (p->predict_with_generate) TUFF_TRY(tuff_answer_check(t->data->task));
     TUFF_TRY(need_head(t));
     TUFF_TRY(tuff_trainer_check_data(t));
     t->blocks = tuff_dataset_blocks(t->data);
@@ -508,8 +510,9 @@ static tuff_status evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval
     TUFF_TRY(plan_evaluation(t, data));
     TUFF_TRY(tuff_trainer_need_store(t));
     TUFF_TRY(tuff_trainer_need_references(t));
-    return tuff_evaluate_with(&t->runs, data, t->params.per_device_train_batch_size, t->params.seed,
-                              tuff_references_find(&t->references, data), out_result);
+    TUFF_TRY(tuff_evaluate_with(&t->runs, data, t->params.per_device_train_batch_size, t->params.seed,
+                                tuff_references_find(&t->references, data), out_result));
+    return t->params.predict_with_generate ? tuff_trainer_answer(t, data, out_result) : TUFF_OK;
 }
 
 tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
@@ -517,8 +520,8 @@ tuff_status tuff_trainer_evaluate(tuff_trainer *t, const tuff_dataset *data, tuf
     TUFF_NEED(t);
     TUFF_NEED(data);
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
-    TUFF_TRY(TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens));
+    TUFF_TRY(tuff_eval_give(out_result, &result));
     TUFF_TRY(tuff_trainer_enter(t));
     TUFF_TRY(tuff_trainer_leave(t, evaluate(t, data, &result)));
-    return TUFF_GIVE(out_result, &result, TUFF_EVAL_RESULT_INIT, tokens);
+    return tuff_eval_give(out_result, &result);
 }

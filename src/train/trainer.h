@@ -128,6 +128,10 @@ void tuff_shapes_sort(tuff_shapes *shapes);
 
 /* ---- evaluation */
 
+/* What the model says now of what the data asks (train/answering.h), with its weights as the last step left
+ * them. */
+TUFF_MUST_USE tuff_status tuff_trainer_answer(tuff_trainer *trainer, const tuff_dataset *data,
+                                              tuff_eval_result *out_result);
 /* Plans the programs that tuff_evaluate_with runs: batches of at most `most` examples. `seed` is of what the
  * task draws. *out_transfers: their inputs and results on their way. */
 TUFF_MUST_USE tuff_status tuff_evaluate_plan(tuff_runs *runs, const tuff_dataset *data, int64_t most,

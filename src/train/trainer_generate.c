@@ -1,7 +1,20 @@
 /* What the model says while it is trained: a generator on the trainer's own weights. */
 #include "base/structs.h"
 #include "generate/generator.h"
+#include "train/answering.h"
 #include "train/trainer.h"
+
+tuff_status tuff_trainer_answer(tuff_trainer *t, const tuff_dataset *data, tuff_eval_result *out_result)
+{
+    const tuff_lm *lm = &t->runs.lm;
+    const tuff_answering how = {t->params.per_device_train_batch_size, t->params.use_stemmer, lm->watch};
+    TUFF_TRY(tuff_trainer_prepare(t)); /* what the training needs has its place first */
+    const tuff_loaded loaded = {t->model, t->device, t->store, lm->adapter, lm->trains_model};
+    tuff_trainer_exchange_averages(t); /* its programs are bound to them */
+    const tuff_status status = tuff_answer(&loaded, data, &how, out_result);
+    tuff_trainer_exchange_averages(t);
+    return status;
+}
 
 static tuff_status generate(tuff_trainer *t, const char *prompt, size_t size,
                             const tuff_generate_params *params, tuff_generate_result *out_result)

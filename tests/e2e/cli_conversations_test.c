@@ -33,7 +33,7 @@ static void answers_are_learned(void **state)
     kit_result_free(&r);
     r = KIT_TUFF("train", "--model", model, "--train-file", file, "--validation-file", file, "--output-dir",
                  out, "--chat-template", "zephyr", "--max-steps", "60", "--per-device-train-batch-size", "3",
-                 "--learning-rate", "1e-2", "--json");
+                 "--learning-rate", "1e-2", "--predict-with-generate", "--json");
     assert_non_null(strstr(r.err.data, "3 conversations (messages), by the chat template given"));
     assert_non_null(strstr(r.err.data, "line 3: its \"messages\" is a number"));
     assert_non_null(strstr(r.err.data, "1 malformed, 1 with an empty answer"));
@@ -47,13 +47,16 @@ static void answers_are_learned(void **state)
     assert_true(of_data(trained, "data", "learned_tokens") == kit_number(before, "tokens"));
     assert_true(of_data(trained, "data", "learned_tokens") < 0.5 * of_data(trained, "data", "tokens"));
     /* by the template that went with it */
-    r = KIT_TUFF("eval", "--model", out, "--file", file, "--json");
+    r = KIT_TUFF("eval", "--model", out, "--file", file, "--predict-with-generate", "--use-stemmer",
+                 "--json");
     assert_non_null(strstr(r.err.data, "by the model's chat template"));
     cJSON *after = kit_parse(r.out.data, r.out.size);
     kit_result_free(&r);
     assert_true(fabs(kit_number(after, "loss") - kit_number(trained, "eval_loss")) < 1e-5);
     assert_true(kit_number(after, "loss") < 0.2 * kit_number(before, "loss"));
     assert_true(kit_number(after, "accuracy") > 0.9);
+    assert_true(kit_number(after, "exact_match") == 1 && kit_number(trained, "eval_exact_match") == 1);
+    assert_true(kit_number(after, "rougeL") == 1 && kit_number(trained, "eval_chrf") == 100);
     r = KIT_TUFF("eval", "--model", out, "--file", file, "--assistant-only-loss", "false", "--packing",
                  "--json");
     cJSON *all = kit_parse(r.out.data, r.out.size);

@@ -79,7 +79,8 @@ static void others_are_measured(void **state)
     kit_result_free(&r);
     r = KIT_TUFF("eval", "--task", "token-classification", "--model", model_of("bert-tokens"), "--file",
                  records("tokens.jsonl"));
-    assert_non_null(strstr(r.out.data, "\naccuracy    "));
+    assert_non_null(strstr(r.out.data, "\naccuracy "));
+    assert_non_null(strstr(r.out.data, "\nf1_weighted "));
     kit_result_free(&r);
     r = KIT_TUFF("eval", "--task", "qa", "--model", model_of("bert-spans"), "--file", records("qa.jsonl"),
                  "--max-length", "14", "--doc-stride", "3");
@@ -143,6 +144,8 @@ static void an_encoder_decoder_learns_answers(void **state)
         assert_true(kit_number(after, "labels") == kit_number(before, "labels"));
         assert_true(kit_number(after, "accuracy") > 0.9 && kit_number(before, "accuracy") < 0.5);
         assert_true(kit_number(after, "exact_match") == 1 && kit_number(before, "exact_match") == 0);
+        assert_true(kit_number(after, "rougeLsum") == 1 && kit_number(after, "chrf") == 100);
+        assert_true(kit_number(after, "bleu") > 99.99);
         cJSON_Delete(trained);
         cJSON_Delete(after);
     }

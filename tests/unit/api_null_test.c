@@ -330,6 +330,7 @@ static const struct {
     CALLS(tuff_train_report_sample),
     CALLS(tuff_train_report_end),
     CALLS(tuff_evaluate),
+    CALLS(tuff_eval_find),
     CALLS(tuff_save_logits),
     CALLS(tuff_conform_run),
     CALLS(tuff_conform_report_destroy),

@@ -454,6 +454,15 @@ CALLS_OF(tuff_evaluate)
     REFUSED(tuff_evaluate(fixture.model, fixture.device, fixture.data, NULL, &unset));
     REFUSED(tuff_evaluate(fixture.model, fixture.device, fixture.data, &unset_params, &result));
 }
+CALLS_OF(tuff_eval_find)
+{
+    const tuff_eval_result result = TUFF_EVAL_RESULT_INIT, unset = {0};
+    double value;
+    assert_false(tuff_eval_find(NULL, "loss", &value));
+    assert_false(tuff_eval_find(&result, NULL, &value));
+    assert_false(tuff_eval_find(&result, "loss", NULL));
+    assert_false(tuff_eval_find(&unset, "loss", &value));
+}
 CALLS_OF(tuff_save_logits)
 {
     REFUSED(tuff_save_logits(NULL, fixture.device, fixture.data, NULL, NULL, "x"));

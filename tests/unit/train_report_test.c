@@ -605,7 +605,7 @@ static void settings_are_checked(void **state)
     r = report_of(kit_path("checked.html"), NULL, 0, NULL);
     tuff_eval_result e = eval_of(1);
     e.count = TUFF_EVAL_FIGURES + 1;
-    KIT_FAILS(tuff_train_report_eval(r, 1, &e), TUFF_INVALID_ARGUMENT, "9 figures");
+    KIT_FAILS(tuff_train_report_eval(r, 1, &e), TUFF_INVALID_ARGUMENT, "17 figures");
     tuff_train_report_destroy(&r);
 }
 

@@ -5,7 +5,7 @@
 
 #include "packed/batch.h"
 #include "train/examples.h"
-#include "train/tasks/seq2seq.h"
+#include "train/task.h"
 
 /* ---- data */
 
@@ -177,6 +177,19 @@ static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuf
     return tuff_meter_count(meter, labels, right);
 }
 
+static tuff_status ask(const tuff_dataset *data, tuff_asked *q, bool *out_there)
+{
+    *out_there = q->next < data->sequences / 2;
+    if (!*out_there) return TUFF_OK;
+    const uint32_t source = 2 * (uint32_t)q->next++, target = source + 1;
+    *q = (tuff_asked){.ids = data->ids + data->starts[source],
+                      .count = (size_t)tuff_dataset_length(data, source),
+                      .answer = data->ids + data->starts[target],
+                      .answer_count = (size_t)tuff_dataset_length(data, target),
+                      .next = q->next};
+    return TUFF_OK;
+}
+
 const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .title = "sequence-to-sequence learning",
                                      .head = &tuff_head_seq2seq,
@@ -191,4 +204,5 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .smooths = tuff_task_smooths,
                                      .observe = observe,
                                      .report = tuff_meter_accuracy,
-                                     .answer = tuff_seq2seq_answer};
+                                     .ask = ask,
+                                     .asks_always = true};

@@ -152,6 +152,55 @@ static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuf
     return tuff_meter_count(meter, labels, right);
 }
 
+/* The last sequence that begins at a token or before it. */
+static int64_t sequence_at(const tuff_dataset *data, int64_t token)
+{
+    int64_t least = 0, most = data->sequences - 1;
+    while (least < most) {
+        const int64_t middle = (least + most + 1) / 2;
+        if (data->starts[middle] <= token)
+            least = middle;
+        else
+            most = middle - 1;
+    }
+    return least;
+}
+
+/* The tokens from `at` on that are learned or not. */
+static int64_t span_end(const tuff_dataset *data, int64_t at, int64_t end, bool learned)
+{
+    const tuff_sft *own = data->own;
+    while (at < end && (own->learned.data[at] != 0) == learned)
+        at++;
+    return at;
+}
+
+/* Each answer, behind what stands before it. */
+static tuff_status ask(const tuff_dataset *data, tuff_asked *q, bool *out_there)
+{
+    const tuff_sft *own = data->own;
+    *out_there = false;
+    if (own->learn_all)
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "where prompts are learned too, nobody knows where answers begin, which the model is "
+            "to give by itself: measure it with data whose answers alone are learned");
+    for (int64_t i = sequence_at(data, q->next); i < data->sequences; i++) {
+        const int64_t first = data->starts[i], end = data->starts[i + 1];
+        const int64_t from = q->next > first ? q->next : first + 1;
+        const int64_t begin = span_end(data, from, end, false), stop = span_end(data, begin, end, true);
+        if (begin >= end) continue;
+        *q = (tuff_asked){.ids = data->ids + first,
+                          .count = (size_t)(begin - first),
+                          .answer = data->ids + begin,
+                          .answer_count = (size_t)(stop - begin),
+                          .next = stop};
+        *out_there = true;
+        break;
+    }
+    return TUFF_OK;
+}
+
 /* ---- what people are told */
 
 static void describe(const tuff_dataset *data, tuff_data_report *out)
@@ -183,4 +232,5 @@ const tuff_task tuff_task_sft = {.name = "sft",
                                  .save = save,
                                  .observe = observe,
                                  .report = tuff_meter_accuracy,
+                                 .ask = ask,
                                  .describe = describe};

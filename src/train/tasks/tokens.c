@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/entities.h"
 #include "train/examples.h"
 #include "train/figures.h"
 #include "train/labels.h"
@@ -239,7 +240,9 @@ static tuff_tensor *loss(const tuff_task_graph *at, tuff_net *net)
                                    tuff_input(net->g, "labels", TUFF_I32, 1, &at->shape.tokens));
 }
 
-/* ---- measurement: pairs of what is so and what was said */
+/* ---- measurement: pairs of what is so and what was said, and two marks behind each example's */
+
+static const int32_t between[] = {TUFF_NO_LABEL, TUFF_NO_LABEL};
 
 static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuff_task_shape *shape,
                            tuff_program *program)
@@ -255,17 +258,35 @@ static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuf
             const int32_t pair[] = {m->of_tokens[k], best[at]};
             if (pair[0] >= 0) tuff_buf_bytes(&meter->seen, pair, sizeof pair);
         }
+        tuff_buf_bytes(&meter->seen, between, sizeof between);
     }
     return meter->seen.failed ? tuff_fail_memory("an evaluation") : TUFF_OK;
 }
 
+static tuff_status report_entities(const marks *m, const int32_t *pairs, size_t count, tuff_eval_result *out)
+{
+    tuff_entities e;
+    tuff_status status = tuff_entities_begin(&e, m->labels.names, m->labels.count);
+    for (size_t i = 0, begin = 0; i < count && status == TUFF_OK; i++)
+        if (pairs[2 * i] < 0) {
+            tuff_entities_add(&e, pairs + 2 * begin, i - begin);
+            begin = i + 1;
+        }
+    if (status == TUFF_OK) tuff_entities_put(&e, out);
+    tuff_entities_end(&e);
+    return status;
+}
+
 static tuff_status report(tuff_meter *meter, tuff_eval_result *out)
 {
+    const marks *m = meter->data->own;
     const int32_t *pairs = (const int32_t *)(const void *)meter->seen.data;
+    const size_t count = meter->seen.size / (2 * sizeof *pairs);
     tuff_figures f;
+    if (tuff_entities_are(m->labels.names, m->labels.count)) TUFF_TRY(report_entities(m, pairs, count, out));
     TUFF_TRY(tuff_figures_begin(&f, (size_t)meter->model->config.labels));
-    for (size_t i = 0; i < meter->seen.size / (2 * sizeof *pairs); i++)
-        tuff_figures_add(&f, (size_t)pairs[2 * i], (size_t)pairs[2 * i + 1]);
+    for (size_t i = 0; i < count; i++)
+        if (pairs[2 * i] >= 0) tuff_figures_add(&f, (size_t)pairs[2 * i], (size_t)pairs[2 * i + 1]);
     tuff_figures_put(&f, false, out);
     tuff_figures_end(&f);
     return TUFF_OK;
