@@ -67,8 +67,9 @@ typedef struct tuff_data_params {
     const char *task;
     bool training;   /* labels that the model does not know are new ones, and no error */
     bool allow_json; /* of causal-lm, as in tuff_text_params */
+    bool strict;     /* of all but causal-lm: the first malformed record is an error; else they are left out,
+                        counted, and the first ones logged */
     /* Of sft. */
-    bool strict;          /* a record that is none is an error; else it is left out, counted and logged */
     bool loss_on_prompts; /* all tokens are learned, not the answers alone */
     bool truncate_left;   /* conversations that are too long lose their beginning, not their end */
     bool packing; /* an example is a row of up to max_length tokens, of as many conversations as fit, which do
@@ -173,11 +174,17 @@ typedef struct tuff_pair_params {
                                                    of pairs with scores what they say for all; "": none */
     tuff_pooling pooling;
     tuff_normalize normalize;
-    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE, in records; NULL: none */
+    const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE, in bytes of the file; NULL: none */
+    bool strict;             /* a malformed record is an error; else it is left out, counted and logged */
+    bool reserved[7];        /* leave them false */
 } tuff_pair_params;
-#define TUFF_PAIR_PARAMS_INIT                                                                            \
-    {                                                                                                    \
-        sizeof(tuff_pair_params), NULL, 0, 0, NULL, NULL, TUFF_POOLING_MODEL, TUFF_NORMALIZE_MODEL, NULL \
+#define TUFF_PAIR_PARAMS_INIT                                                                             \
+    {                                                                                                     \
+        sizeof(tuff_pair_params), NULL, 0, 0, NULL, NULL, TUFF_POOLING_MODEL, TUFF_NORMALIZE_MODEL, NULL, \
+            false,                                                                                        \
+        {                                                                                                 \
+            false                                                                                         \
+        }                                                                                                 \
     }
 /* Examples to train vectors by: the records of a file, JSON (.jsonl, .json), CSV or TSV by its name. mnrl and
  * triplet take columns anchor, positive, and negative or negative_1, negative_2, ...; mnrl also sentence1 and
@@ -198,23 +205,22 @@ typedef struct tuff_data_report {
     const char *chat_template; /* of sft: "model", "given", or "" where there is none. A constant */
     int64_t examples;          /* texts, pairs or conversations; of causal-lm blocks */
     int64_t tokens;
-    int64_t labels;                       /* of sft: tokens that are learned */
-    int64_t malformed, empty, unanswered; /* of sft: records that are left out, as they are none, their
-                                             answers are empty, or lie behind max_length */
-    int64_t cut;                          /* texts that were longer than max_length */
+    int64_t labels;    /* of sft: tokens that are learned */
+    int64_t malformed; /* records that are left out, as they are none */
+    int64_t empty,
+        unanswered;     /* of sft and preference: as their answers are empty, or lie behind max_length */
+    int64_t cut;        /* texts that were longer than max_length */
     int64_t duplicates; /* examples whose tokens are those of one before; of embedding not counted */
     int64_t shared;     /* of sft: answers that begin within a token, whose other part is the prompt's */
     int64_t rows;       /* of sft with packing: rows of tokens, which are the examples of a batch; else 0 */
     int64_t shortest, median, p95, longest; /* tokens of an example; 0 where all are blocks */
     int64_t bar; /* bars[i] examples have more than i * bar and up to (i + 1) * bar tokens */
     int64_t bars[TUFF_DATA_BARS];
+    int64_t windows_lines; /* that end as on Windows, with \r\n, and are read as if with \n */
 } tuff_data_report;
-#define TUFF_DATA_REPORT_INIT                                                          \
-    {                                                                                  \
-        sizeof(tuff_data_report), "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        {                                                                              \
-            0                                                                          \
-        }                                                                              \
+#define TUFF_DATA_REPORT_INIT                                                                 \
+    {                                                                                         \
+        sizeof(tuff_data_report), "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0 \
     }
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_get_report(const tuff_dataset *dataset,
                                                            tuff_data_report *out_report);

@@ -181,6 +181,9 @@ typedef struct tuff_cli_data_options {
          .offset = offsetof(type, data.source_prefix),                                                                 \
          .help = "seq2seq: put before every text that is to be answered, such as \"summarize: \"",                     \
          .preset = "nothing"},                                                                                         \
+        {TUFF_ARG_FLAG, "strict", NULL, .offset = offsetof(type, data.strict),                                         \
+         .help =                                                                                                       \
+             "fail at the first malformed record; else they are left out and counted, the first ones said"},           \
         {TUFF_ARG_TEXT,                                                                                                \
          "question-field",                                                                                             \
          "NAME",                                                                                                       \
@@ -250,14 +253,12 @@ typedef struct tuff_cli_data_options {
              "only what the assistant says is learned, and the token that ends it; false: everything is"},           \
         {TUFF_ARG_CHOICE, "truncation-side", "right|left", .offset = offsetof(type, data.truncation_side),           \
          .help = "which end conversations lose that are longer than --max-length"},                                  \
-        {TUFF_ARG_FLAG, "packing", NULL, .offset = offsetof(type, data.packing),                                     \
-         .help =                                                                                                     \
-             "put as many conversations as fit into rows of --max-length tokens, without letting them see each "     \
-             "other; a row counts as one example of a batch"},                                                       \
     {                                                                                                                \
-        TUFF_ARG_FLAG, "strict", NULL,                                                                               \
-            .offset = offsetof(type, data.strict),                                                                   \
-            .help = "fail at the first malformed record; else they are left out, and said"                           \
+        TUFF_ARG_FLAG, "packing", NULL,                                                                              \
+            .offset = offsetof(type, data.packing),                                                                  \
+            .help = "put as many conversations as fit into rows of --max-length tokens, "                            \
+                    "without letting them see each other; a row counts as one example of "                           \
+                    "a batch"                                                                                        \
     }
 /* What is wrong with those of conversations that were given, of a task; NULL: nothing. */
 const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task);

@@ -113,7 +113,9 @@ int tuff_cli_task_of_file(const char *path)
 const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int task)
 {
     const bool sft = o->conversation_format || o->assistant_only_loss || o->packing;
-    const bool all = o->chat_template || o->chat_template_kwargs || o->truncation_side || o->strict;
+    const bool all = o->chat_template || o->chat_template_kwargs || o->truncation_side;
+    if (o->strict && task == TUFF_CLI_CAUSAL_LM)
+        return "--strict is of tasks that learn from records, and causal-lm learns from text";
     if (sft && task == TUFF_CLI_PREFERENCE)
         return "--conversation-format, --assistant-only-loss and --packing are of --task sft";
     if ((sft || all) && task != TUFF_CLI_SFT && task != TUFF_CLI_PREFERENCE)

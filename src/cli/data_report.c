@@ -50,13 +50,18 @@ static void print_lengths(const tuff_data_report *r)
 /* What is not as its writer may think it is. */
 static void print_oddities(const tuff_data_report *r)
 {
-    if (r->malformed || r->empty || r->unanswered)
+    if (r->malformed && !r->empty && !r->unanswered)
+        tuff_cli_row("left out", "%s malformed record%s", tuff_cli_count(r->malformed), plural(r->malformed));
+    else if (r->malformed || r->empty || r->unanswered)
         tuff_cli_row("left out",
                      "%s malformed, %s with an empty answer, %s whose answer is behind --max-length",
                      tuff_cli_count(r->malformed), tuff_cli_count(r->empty), tuff_cli_count(r->unanswered));
     if (r->cut)
         tuff_cli_row("cut", "%s example%s longer than --max-length", tuff_cli_count(r->cut),
                      r->cut == 1 ? " is" : "s are");
+    if (r->windows_lines)
+        tuff_cli_row("turned", "%s line end%s as on Windows (\\r\\n), read as \\n",
+                     tuff_cli_count(r->windows_lines), plural(r->windows_lines));
     if (r->duplicates)
         tuff_cli_row("repeated", "%s example%s that stand%s there before, token by token",
                      tuff_cli_count(r->duplicates), plural(r->duplicates), r->duplicates == 1 ? "s" : "");
@@ -140,9 +145,10 @@ void tuff_cli_report_json(FILE *out, const tuff_dataset *data, const tuff_datase
             r.format, r.chat_template, (long long)r.labels, (long long)r.shared, (long long)r.rows);
     fprintf(
         out,
-        ", \"malformed\": %lld, \"empty\": %lld, \"unanswered\": %lld, \"cut\": %lld, \"duplicates\": %lld",
+        ", \"malformed\": %lld, \"empty\": %lld, \"unanswered\": %lld, \"cut\": %lld, \"duplicates\": %lld"
+        ", \"windows_lines\": %lld",
         (long long)r.malformed, (long long)r.empty, (long long)r.unanswered, (long long)r.cut,
-        (long long)r.duplicates);
+        (long long)r.duplicates, (long long)r.windows_lines);
     if (r.bar) {
         fprintf(
             out,

@@ -71,7 +71,10 @@ tuff_view tuff_records_take_line(tuff_records *r, const char *newline)
 {
     const char *stop = newline ? newline : r->end;
     tuff_view line = {r->at, (size_t)(stop - r->at)};
-    if (line.size && line.data[line.size - 1] == '\r') line.size--;
+    if (line.size && line.data[line.size - 1] == '\r') {
+        line.size--;
+        r->windows_lines += newline != NULL;
+    }
     r->at = newline ? newline + 1 : r->end;
     r->line = r->next_line++;
     return line;
@@ -351,6 +354,11 @@ void tuff_records_position(const tuff_records *r, uint64_t *out_done, uint64_t *
     *out_total = r->total;
 }
 
+uint64_t tuff_records_windows_lines(const tuff_records *r)
+{
+    return r->windows_lines;
+}
+
 uint64_t tuff_records_line(const tuff_records *r)
 {
     return r->line;
@@ -358,10 +366,25 @@ uint64_t tuff_records_line(const tuff_records *r)
 
 /* ---- names ---- */
 
+/* The first record that is one; the first error where none of the first ones is. */
+static tuff_status next_good_json(tuff_records *r, bool *out_there)
+{
+    enum { MOST = 100 };
+    char first[400] = "";
+    *out_there = false;
+    for (int i = 0; i < MOST; i++) {
+        const tuff_status status = next_json(r, NULL, out_there);
+        if (status != TUFF_BAD_FORMAT && (status != TUFF_OK || *out_there || !*first)) return status;
+        if (status == TUFF_OK) break;
+        if (!*first) snprintf(first, sizeof first, "%s", tuff_error_message());
+    }
+    return tuff_fail(TUFF_BAD_FORMAT, "%s", first);
+}
+
 static tuff_status names_of_json(tuff_records *r, tuff_buf *out, size_t *out_count)
 {
     bool there = false;
-    TUFF_TRY(next_json(r, NULL, &there));
+    TUFF_TRY(next_good_json(r, &there));
     for (const cJSON *item = there ? r->json->child : NULL; item; item = item->next, ++*out_count) {
         tuff_buf_text(out, item->string);
         tuff_buf_char(out, 0);

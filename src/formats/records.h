@@ -48,7 +48,8 @@ TUFF_MUST_USE tuff_status tuff_records_open_objects(const char *path, tuff_recor
  * that have more or fewer cells than columns are named, or whose text is not UTF-8 or has a NUL. */
 TUFF_MUST_USE tuff_status tuff_records_next_object(tuff_records *records, const cJSON **out_object);
 
-/* The columns that a file's first row names, or the keys of its first JSON record, in their order, one after
+/* The columns that a file's first row names, or the keys of the first of its JSON records that is one (of the
+ * first hundred), in their order, one after
  * the other, each with a NUL behind it: *out_count of them. Of lines of text there are none. What comes
  * through a pipe is refused: it could not be read again. */
 TUFF_MUST_USE tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *out_count);
@@ -61,6 +62,9 @@ TUFF_MUST_USE tuff_status tuff_records_next(tuff_records *records, tuff_view *ou
 
 /* Bytes read so far, and of the whole file. */
 void tuff_records_position(const tuff_records *records, uint64_t *out_done, uint64_t *out_total);
+/* Lines read so far that ended as on Windows, with \r\n: what is read of them ends with \n, also within a
+ * quoted cell of a row. */
+uint64_t tuff_records_windows_lines(const tuff_records *records);
 /* The line at which the last record began, from 1. */
 uint64_t tuff_records_line(const tuff_records *records);
 

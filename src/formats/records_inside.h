@@ -16,6 +16,7 @@ struct tuff_records {
     const char *begin, *at, *end; /* of the text, or of the window's */
     uint64_t passed, total;       /* bytes of the file before `begin`; of all */
     uint64_t line, next_line;     /* of the last record; of the next one */
+    uint64_t windows_lines;
     size_t n;
     char *names[TUFF_RECORD_FIELDS];
     int columns[TUFF_RECORD_FIELDS]; /* of rows: where each field is */

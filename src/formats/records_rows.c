@@ -17,15 +17,30 @@ static bool add_cell(const tuff_records *r, cell *cells, size_t *count, size_t b
     return true;
 }
 
-/* A quoted cell, from after its first quote; lines may end within it. False: the closing quote is missing. */
+/* A part of a quoted cell, in which lines may end. */
+static void add_quoted(tuff_records *r, const char *end)
+{
+    while (r->at < end) {
+        const char *newline = memchr(r->at, '\n', (size_t)(end - r->at));
+        const char *stop = newline ? newline : end;
+        const bool windows = newline && newline > r->at && newline[-1] == '\r';
+        tuff_buf_bytes(&r->text, r->at, (size_t)(stop - windows - r->at));
+        r->at = stop;
+        r->windows_lines += windows;
+        if (!newline) return;
+        tuff_buf_char(&r->text, '\n');
+        r->at++;
+        r->next_line++;
+    }
+}
+
+/* A quoted cell, from after its first quote. False: the closing quote is missing. */
 static bool unquote(tuff_records *r)
 {
     for (;;) {
         const char *quote = memchr(r->at, '"', (size_t)(r->end - r->at));
         if (!quote) return false;
-        for (const char *c = r->at; c < quote; c++)
-            r->next_line += *c == '\n';
-        tuff_buf_bytes(&r->text, r->at, (size_t)(quote - r->at));
+        add_quoted(r, quote);
         r->at = quote + 1;
         if (r->at == r->end || *r->at != '"') return true;
         tuff_buf_char(&r->text, '"');
@@ -73,12 +88,14 @@ static tuff_status take_csv_row(tuff_records *r, cell *cells, size_t *count, boo
             r->at++;
             continue;
         }
-        if (r->at < r->end && *r->at == '\r') r->at++;
+        const bool windows = r->at < r->end && *r->at == '\r';
+        r->at += windows;
         if (r->at < r->end && *r->at != '\n') {
             r->next_line--;
             tuff_records_take_line(r, memchr(r->at, '\n', (size_t)(r->end - r->at)));
             return tuff_records_bad(r, "something follows a quoted cell");
         }
+        r->windows_lines += windows && r->at < r->end;
         if (r->at < r->end) r->at++;
         break;
     }
@@ -91,12 +108,13 @@ static tuff_status read_csv_row(tuff_records *r, cell *cells, size_t *count, boo
 {
     for (;;) {
         const size_t at = (size_t)(r->at - r->begin);
-        const uint64_t line = r->line, next_line = r->next_line;
+        const uint64_t line = r->line, next_line = r->next_line, windows_lines = r->windows_lines;
         tuff_status status = take_csv_row(r, cells, count, out_there);
         if (r->at < r->end || !tuff_records_has_more(r)) return status;
         r->at = r->begin + at;
         r->line = line;
         r->next_line = next_line;
+        r->windows_lines = windows_lines;
         TUFF_TRY(tuff_records_read_on(r));
     }
 }

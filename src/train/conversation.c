@@ -331,7 +331,7 @@ tuff_status tuff_conversation_read(const cJSON *record, tuff_conversation_format
 {
     tuff_status status = TUFF_OK;
     *out = (tuff_conversation){0};
-    if (format == TUFF_CONVERSATION_AUTO) status = tuff_conversation_recognize(record, &format);
+    if (format == TUFF_CONVERSATION_AUTO) status = tuff_conversation_recognize(record, &format, NULL);
     if (status != TUFF_OK) return status;
     if (format == TUFF_CONVERSATION_COMPLETION)
         status = read_completion(record, turns, out);

@@ -37,8 +37,10 @@ const cJSON *tuff_record_member(const cJSON *object, const char *name);
 /* "missing", "null", "a text", "a list" and so on, for error texts. */
 const char *tuff_record_kind(const cJSON *item);
 
-/* By the keys of a record; BAD_FORMAT, without a place, where they are those of no format, or of several. */
-TUFF_MUST_USE tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_format *out);
+/* By the keys of a record; BAD_FORMAT, without a place, where they are those of no format, or of several.
+ * out_several may be NULL. */
+TUFF_MUST_USE tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_format *out,
+                                                      bool *out_several);
 /* A record as a conversation. With `turns` what a prompt, an instruction and their answers say are turns of
  * the user and the assistant also where they are texts; else these are plain: the prompt and its completion,
  * or Alpaca's layout and the output. Errors: BAD_FORMAT, without a place: note it. */

@@ -56,10 +56,11 @@ static tuff_status unclear(const cJSON *record, int found)
         size ? keys : "none");
 }
 
-tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_format *out)
+tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_format *out, bool *out_several)
 {
     tuff_conversation_format format = TUFF_CONVERSATION_AUTO;
     const int found = formats_of(record, &format);
+    if (out_several) *out_several = found > 1;
     if (found != 1) return unclear(record, found);
     *out = format;
     return TUFF_OK;
@@ -67,28 +68,28 @@ tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_f
 
 /* ---- files */
 
-/* The first record that is one; NULL: none of the first ones is. */
-static tuff_status first_record(tuff_records *records, const cJSON **out)
-{
-    enum { MOST = 100 };
-    tuff_status status = TUFF_BAD_FORMAT;
-    *out = NULL;
-    for (int i = 0; i < MOST && status == TUFF_BAD_FORMAT; i++)
-        status = tuff_records_next_object(records, out);
-    return status == TUFF_BAD_FORMAT ? TUFF_OK : status;
-}
-
+/* By the first conversation among the first records, as malformed ones may stand before it. */
 static tuff_status look(const char *path, tuff_records *records, const char **out_task)
 {
-    const cJSON *record;
-    tuff_conversation_format format;
-    TUFF_TRY(first_record(records, &record));
-    const int found = formats_of(record, &format);
-    if (found > 1)
-        return tuff_note(unclear(record, found), "%s, line %llu", path,
-                         (unsigned long long)tuff_records_line(records));
-    if (found == 1) *out_task = "sft";
-    if (!record && tuff_records_kind_of(path) == TUFF_RECORDS_LINES) *out_task = "causal-lm";
+    enum { MOST = 100 };
+    bool any = false;
+    for (int i = 0; i < MOST; i++) {
+        const cJSON *record;
+        tuff_conversation_format format;
+        const tuff_status status = tuff_records_next_object(records, &record);
+        if (status == TUFF_BAD_FORMAT) continue;
+        TUFF_TRY(status);
+        if (!record) break;
+        any = true;
+        const int found = formats_of(record, &format);
+        if (found > 1)
+            return tuff_note(unclear(record, found), "%s, line %llu", path,
+                             (unsigned long long)tuff_records_line(records));
+        if (found == 0) continue;
+        *out_task = "sft";
+        return TUFF_OK;
+    }
+    if (!any && tuff_records_kind_of(path) == TUFF_RECORDS_LINES) *out_task = "causal-lm";
     return TUFF_OK;
 }
 

@@ -120,8 +120,7 @@ tuff_status tuff_conversation_reader_end(const tuff_conversation_reader *r, cons
     const char *path = r->file.path;
     const long long bad = (long long)d->malformed, empty = (long long)d->empty,
                     unanswered = (long long)d->unanswered, most = (long long)r->max_length;
-    if (!d->sequences && !bad && !empty && !unanswered)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", path);
+    if (!d->sequences && !empty && !unanswered) return tuff_record_reader_none(&r->file);
     if (!d->sequences)
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,

@@ -21,8 +21,9 @@ struct tuff_dataset {
     int64_t cut;     /* texts that were longer than allowed */
     /* Records that are left out: they are none, their answers are empty, or are cut off. */
     int64_t malformed, empty, unanswered;
-    void *own; /* the task's */
-    int users; /* atomic: see base/users.h */
+    int64_t windows_lines; /* of the file, which end with \r\n and are read as if with \n */
+    void *own;             /* the task's */
+    int users;             /* atomic: see base/users.h */
 };
 
 /* One more that uses it, one less; NULL is ignored. */

@@ -1,7 +1,5 @@
 #include "train/examples.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -58,48 +56,60 @@ tuff_status tuff_dataset_add_encoding(tuff_dataset *data, const tuff_encoding *e
 }
 
 tuff_status tuff_example_reader_open(tuff_example_reader *r, const tuff_model *model, const char *path,
-                                     const tuff_data_params *params, const char *const *fields, size_t n)
+                                     const tuff_data_params *params, const char *const *fields, size_t n,
+                                     tuff_dataset *data)
 {
     enum { USUAL = 512 };
     const tuff_config *c = &model->config;
-    *r = (tuff_example_reader){.path = path, .watch = params->watch, .max_length = params->max_length};
+    *r = (tuff_example_reader){.max_length = params->max_length, .n = n};
+    r->file =
+        (tuff_record_reader){.path = path, .watch = params->watch, .strict = params->strict, .data = data};
     if (!r->max_length) r->max_length = c->max_positions < USUAL ? c->max_positions : USUAL;
     if (r->max_length > tuff_longest_sequence(model))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_length is %lld, but the model has only %lld positions",
                          (long long)r->max_length, (long long)tuff_longest_sequence(model));
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
-    TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->records));
-    tuff_records_take_json(r->records);
+    TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->file.records));
+    tuff_records_take_json(r->file.records);
     return TUFF_OK;
 }
 
 void tuff_example_reader_close(tuff_example_reader *r)
 {
-    tuff_records_close(&r->records);
+    tuff_records_close(&r->file.records);
 }
 
-tuff_status tuff_example_reader_next(tuff_example_reader *r, bool *out_there)
+typedef struct taking {
+    tuff_example_reader *reader;
+    tuff_example_take *take;
+    void *own;
+} taking;
+
+static tuff_status take_next(void *own, bool *out_there)
 {
-    uint64_t done, total;
-    tuff_records_position(r->records, &done, &total);
-    TUFF_TRY(tuff_watch_step(r->watch, TUFF_PHASE_TOKENIZE, done, total));
-    return tuff_records_next(r->records, r->values, out_there);
+    const taking *t = own;
+    TUFF_TRY(tuff_record_reader_next(&t->reader->file, t->reader->n, t->reader->values, out_there));
+    return *out_there ? t->take(t->reader, t->own) : TUFF_OK;
 }
 
-tuff_status tuff_example_reader_fail(const tuff_example_reader *r, const char *format, ...)
+tuff_status tuff_example_reader_run(tuff_example_reader *r, tuff_example_take *take, void *own)
 {
-    char what[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: %s", r->path,
-                     (unsigned long long)tuff_records_line(r->records), what);
+    const tuff_dataset *data = r->file.data;
+    taking t = {r, take, own};
+    TUFF_TRY(tuff_record_reader_run(&r->file, take_next, &t));
+    if (!data->sequences) return tuff_record_reader_none(&r->file);
+    if (data->malformed)
+        tuff_log(TUFF_LOG_INFO, "%s: %lld malformed records are left out", r->file.path,
+                 (long long)data->malformed);
+    if (data->cut)
+        tuff_log(TUFF_LOG_WARN, "%s: %lld of %lld texts are longer than %lld tokens, and were cut",
+                 r->file.path, (long long)data->cut, (long long)data->sequences, (long long)r->max_length);
+    return TUFF_OK;
 }
 
-tuff_status tuff_example_reader_add(tuff_example_reader *r, tuff_view text, tuff_view pair,
-                                    tuff_dataset *data)
+tuff_status tuff_example_reader_add(tuff_example_reader *r, tuff_view text, tuff_view pair)
 {
+    tuff_dataset *data = r->file.data;
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
     params.max_length = (uint32_t)r->max_length;
     params.flags |= TUFF_ENCODE_PLAIN_SPECIAL;
@@ -108,18 +118,9 @@ tuff_status tuff_example_reader_add(tuff_example_reader *r, tuff_view text, tuff
                                         (tuff_piece){pair.data, pair.size}, &params, &encoding));
     data->cut += encoding->lost[0] + encoding->lost[1] > 0;
     tuff_status status = encoding->count ? tuff_dataset_add_encoding(data, encoding)
-                                         : tuff_example_reader_fail(r, "its text has no tokens");
+                                         : tuff_record_reader_fail(&r->file, "its text has no tokens");
     tuff_encoding_destroy(&encoding);
     return status;
-}
-
-tuff_status tuff_example_reader_end(const tuff_example_reader *r, const tuff_dataset *data)
-{
-    if (!data->sequences) return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", r->path);
-    if (data->cut)
-        tuff_log(TUFF_LOG_WARN, "%s: %lld of %lld texts are longer than %lld tokens, and were cut", r->path,
-                 (long long)data->cut, (long long)data->sequences, (long long)r->max_length);
-    return TUFF_OK;
 }
 
 int64_t tuff_examples_count(const tuff_dataset *data, bool training)

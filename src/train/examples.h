@@ -2,35 +2,32 @@
 #ifndef TUFF_TRAIN_EXAMPLES_H
 #define TUFF_TRAIN_EXAMPLES_H
 
-#include "formats/records.h"
+#include "train/record_reader.h"
 #include "train/task.h"
 
 /* A file of records, and the tokenizer that makes sequences of their texts. */
 typedef struct tuff_example_reader {
-    const char *path;
+    tuff_record_reader file;
     const tuff_tokenizer *tokenizer;
-    tuff_records *records;
     int64_t max_length; /* tokens of a sequence */
-    const tuff_watch *watch;
-    tuff_view values[TUFF_RECORD_FIELDS];
+    size_t n;
+    tuff_view values[TUFF_RECORD_FIELDS]; /* [n], the fields of the record at hand */
 } tuff_example_reader;
 
 /* `fields` as tuff_records_open has them. To be closed also after a failure. */
 TUFF_MUST_USE tuff_status tuff_example_reader_open(tuff_example_reader *reader, const tuff_model *model,
                                                    const char *path, const tuff_data_params *params,
-                                                   const char *const *fields, size_t n);
+                                                   const char *const *fields, size_t n, tuff_dataset *data);
 void tuff_example_reader_close(tuff_example_reader *reader);
-/* The next record's fields, in `values`. */
-TUFF_MUST_USE tuff_status tuff_example_reader_next(tuff_example_reader *reader, bool *out_there);
+/* Makes of the record at hand what the data set gets; errors name its line (tuff_record_reader_fail). Where
+ * it fails, nothing but sequences may be left of what it added. */
+typedef tuff_status tuff_example_take(tuff_example_reader *reader, void *own);
+/* Takes all records; says how many are left out, and how many texts were cut; fails where nothing is left. */
+TUFF_MUST_USE tuff_status tuff_example_reader_run(tuff_example_reader *reader, tuff_example_take *take,
+                                                  void *own);
 /* Adds a text, or a pair where pair.data is not NULL, as a sequence; counts it where it was cut. */
-TUFF_MUST_USE tuff_status tuff_example_reader_add(tuff_example_reader *reader, tuff_view text, tuff_view pair,
-                                                  tuff_dataset *data);
-/* BAD_FORMAT, naming the file and the line of the last record. */
-TUFF_MUST_USE tuff_status tuff_example_reader_fail(const tuff_example_reader *reader, const char *format, ...)
-    TUFF_PRINTF(2, 3);
-/* Says how many texts were cut; fails where there was no record. */
-TUFF_MUST_USE tuff_status tuff_example_reader_end(const tuff_example_reader *reader,
-                                                  const tuff_dataset *data);
+TUFF_MUST_USE tuff_status tuff_example_reader_add(tuff_example_reader *reader, tuff_view text,
+                                                  tuff_view pair);
 
 /* Of tasks whose example is a sequence. */
 int64_t tuff_examples_count(const tuff_dataset *data, bool training);

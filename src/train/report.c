@@ -103,6 +103,7 @@ tuff_status tuff_dataset_get_report(const tuff_dataset *dataset, tuff_data_repor
     r.empty = dataset->empty;
     r.unanswered = dataset->unanswered;
     r.cut = dataset->cut;
+    r.windows_lines = dataset->windows_lines;
     if (dataset->task->describe) dataset->task->describe(dataset, &r);
     if (n) TUFF_TRY(measure_lengths(dataset, &r));
     TUFF_TRY(count_duplicates(dataset, &r.duplicates));

@@ -131,7 +131,8 @@ static const struct {
      "positions of the model"},
     {"a.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}", "--chat-template-kwargs", "[1]", 1,
      "no JSON object"},
-    {"a.csv", "prompt,completion\na,b,c\n", "--task", "sft", 1, "1 are malformed"},
+    {"a.csv", "prompt,completion\na,b,c\n", "--task", "sft", 1,
+     "line 2: it has 3 columns, the first row names 2; the file has no other record"},
 };
 
 static void mistakes_are_named(void **state)

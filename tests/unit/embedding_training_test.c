@@ -320,6 +320,7 @@ static void refuses(const char *loss, const char *name, const char *text, tuff_s
     const char *path = kit_path(name);
     kit_write_file(path, text, strlen(text));
     params.loss = loss;
+    params.strict = true;
     KIT_FAILS(tuff_dataset_load_pairs(model, path, &params, &data), status, part);
     assert_null(data);
 }
@@ -365,13 +366,13 @@ static void files_that_cannot_be_trained_on(void **state)
     refuses("cosine", "e.csv", "sentence1,sentence2\na,b\n", wrong, "has no column \"score\"");
     refuses(
         "cosine", "f.csv", "sentence1,sentence2,score\nthe,sea,0.5\na,b,4.5\n", wrong,
-        "record 2: its score is 4.5, but the loss cosine compares it with a cosine: expected -1 to 1; divide");
+        "line 3: its score is 4.5, but the loss cosine compares it with a cosine: expected -1 to 1; divide");
     refuses("contrastive", "g.csv", "sentence1,sentence2,label\nthe,sea,0.5\n", wrong,
-            "record 1: its score is 0.5; the loss contrastive expects 1 for texts that belong together");
+            "line 2: its score is 0.5; the loss contrastive expects 1 for texts that belong together");
     refuses("cosent", "h.csv", "sentence1,sentence2,score\nthe,sea,good\n", TUFF_BAD_FORMAT,
             "line 2: its \"score\" is \"good\"");
-    refuses("mnrl", "i.csv", "anchor,positive\nthe,sea\nthe,\n", wrong,
-            "record 2: its \"positive\" is empty");
+    refuses("mnrl", "i.csv", "anchor,positive\nthe,sea\nthe,\n", TUFF_BAD_FORMAT,
+            "line 3: its \"positive\" is empty");
     refuses("mnrl", "j.csv", "anchor,positive\n", wrong, "has no records");
     refuses("mnrl", "k.txt", "the sea\n", wrong, "has no columns; pairs of texts are read from JSON lines");
     refuses("mnrl", "l.jsonl", "{\"anchor\": \"a\", \"positive\": \"b\"}\n{\"anchor\": \"a\"}\n",

@@ -292,7 +292,10 @@ static void names_of_columns(void **state)
     NAMES("empty.csv", "", "");
     NAMES("n.txt", "a,b\n", "");
 #undef NAMES
-    kit_write_file(kit_temp_path("bad.jsonl"), "{\"x\": \n", 8);
+    kit_write_file(kit_temp_path("bad.jsonl"), "{\"x\": \n{\"y\": 1}\n", 17);
+    KIT_OK(tuff_records_names(kit_temp_path("bad.jsonl"), &names, &count));
+    assert_true(count == 1 && strcmp(names.data, "y") == 0);
+    kit_write_file(kit_temp_path("bad.jsonl"), "{\"x\": \n{\n", 10);
     KIT_FAILS(tuff_records_names(kit_temp_path("bad.jsonl"), &names, &count), TUFF_BAD_FORMAT, "line 1");
     KIT_FAILS(tuff_records_names(kit_temp_path("none.csv"), &names, &count), TUFF_NOT_FOUND, "none.csv");
     tuff_buf_free(&names);

@@ -94,6 +94,30 @@ static void strictly_the_first_one_ends_it(void **state)
     assert_null(data);
 }
 
+/* A bad record is as bad in front of the others. */
+static void the_first_good_one_tells_the_format(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"text\": \"a\"}\n"
+                               "{\"prompt\": \"a\", \"completion\": \" b\"}\n"
+                               "{\"instruction\": \"a\", \"output\": \"b\"}\n";
+    const char *path = file_of("behind.jsonl", text), *task = NULL;
+    tuff_dataset *data = NULL;
+    tuff_data_params p = params_of();
+    KIT_OK(tuff_data_recognize(path, &task));
+    assert_string_equal(task, "sft");
+    p.strict = true;
+    KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_BAD_FORMAT,
+              "behind.jsonl, line 1: it is no conversation: its keys are text;");
+    data = read_text("behind.jsonl", text, params_of());
+    const tuff_data_report r = report_of(data);
+    assert_string_equal(r.format, "completion");
+    assert_int_equal(r.examples, 1);
+    assert_int_equal(r.malformed, 2);
+    assert_non_null(strstr(heard, "line 1: it is no conversation"));
+    tuff_dataset_destroy(&data);
+}
+
 static const struct {
     const char *name, *text;
     tuff_status status;
@@ -110,7 +134,7 @@ static const struct {
     {"a.jsonl", "{\"prompt\": \"a\", \"completion\": \" \"}\n", TUFF_INVALID_ARGUMENT,
      "there is nothing to learn from its records: 0 are malformed, 1 have an empty answer"},
     {"a.json", "[{\"prompt\": \"a\", \"completion\": 1}, {\"prompt\": 1, \"completion\": \"a\"}]",
-     TUFF_INVALID_ARGUMENT, "2 are malformed"},
+     TUFF_BAD_FORMAT, "all 2 records of the file are malformed"},
     {"a.jsonl", "{\"messages\": [], \"conversations\": []}", TUFF_BAD_FORMAT, "in more than one way"},
 };
 
@@ -135,7 +159,7 @@ static void mistakes_are_named(void **state)
     KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_INVALID_ARGUMENT,
               "there are no conversations of the format \"openai\"");
     p.conversation_format = "messages";
-    KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_INVALID_ARGUMENT, "1 are malformed");
+    KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_BAD_FORMAT, "the file has no other record");
     p.conversation_format = NULL;
     p.chat_template_kwargs = "[]";
     KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_INVALID_ARGUMENT,
@@ -386,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_conversation_is_left_out),
         cmocka_unit_test(strictly_the_first_one_ends_it),
+        cmocka_unit_test(the_first_good_one_tells_the_format),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(long_ones_are_cut),
         cmocka_unit_test(rows_hold_all_of_them),

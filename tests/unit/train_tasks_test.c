@@ -113,9 +113,79 @@ static void mistakes_are_named(void **state)
         tuff_data_params p = task_of(m->task, m->training);
         tuff_dataset *data = NULL;
         const char *path = file_of(m->name, m->text);
+        p.strict = true;
         KIT_FAILS(tuff_dataset_load(*m->model, path, &p, &data), m->status, m->part);
         assert_null(data);
     }
+}
+
+/* Without `strict` records that are none are left out, and nothing of them is left. */
+static const struct {
+    const char *task;
+    bool new_head;
+    const char *name, *text;
+    int64_t examples, malformed;
+} counted[] = {
+    {"classification", true, "a.tsv",
+     "text\tlabel\nw5\tbad\n\tawful\nw6\nw7\t\n\xff\xfe\tlatin\nw5 w6\tgood\r\n", 2, 4},
+    {"classification", true, "a.jsonl",
+     "7\n{\"text\": \"w5\", \"label\": [\"a\", 7, null]}\n{\"text\": \"w5\", \"label\": [\"\"]}\n"
+     "{\"text\": \"w5\", \"label\": \"yes\"}\n{\"text\": \"w6\", \"label\": [\"b\"]}\n"
+     "{\"text\": \"w5\", \"label\": \"no\"}\n",
+     2, 4},
+    {"classification", false, "a.csv", "text,label\nw5,bad\nw6,\"[\"\nw7,good\n\"w8\n", 2, 2},
+    {"token-classification", true, "a.jsonl",
+     "{\"tokens\": [\"w5\", \"w6\"], \"labels\": [\"X\", true]}\n{\"tokens\": \"w5\", \"labels\": [1]}\n"
+     "{\"tokens\": [\"w5\"], \"labels\": [\"Y\", \"X\"]}\n{\"tokens\": [\"w5\"], \"labels\": [\"O\"]}\n"
+     "{\"tokens\": [1], \"labels\": [\"X\"]}\n{\"tokens\": [\"w5\"], \"labels\": [\"P\"]}\n",
+     2, 4},
+    {"qa", true, "a.jsonl",
+     "{\"question\": \"w5\", \"context\": \"w6 w7\", \"answers\": {\"text\": [\"w7\"], \"answer_start\": [3]}}\n"
+     "{\"question\": \"w5\", \"context\": \"w6 w7\", \"answers\": {\"text\": [\"w6\", \"w7\"], "
+     "\"answer_start\": [1, 9]}}\n"
+     "{\"question\": \"\", \"context\": \"w6\", \"answers\": []}\n{\"question\": \"w5\"}\n"
+     "{\"question\": \"w5\", \"context\": \"w6\", \"answers\": []}\n",
+     2, 3},
+    {"mlm", true, "a.txt", "w5 w6\n\n\xe9t\xe9\nw7\r\n", 2, 1},
+    {"mlm", true, "a.json", "[{\"text\": \"w5\"}, {\"text\": null}, 7, {\"text\": \"w6\"}]", 2, 2},
+};
+
+static void records_that_are_none_are_left_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        tuff_data_report r = TUFF_DATA_REPORT_INIT;
+        const char *path = file_of(counted[i].name, counted[i].text), *name;
+        tuff_dataset *data = read(counted[i].new_head ? base : classes, path, task_of(counted[i].task, true));
+        int64_t n, labels = 0;
+        KIT_OK(tuff_dataset_get_report(data, &r));
+        if (r.examples != counted[i].examples || r.malformed != counted[i].malformed)
+            fail_msg("file %zu has %lld examples and %lld malformed ones", i, (long long)r.examples,
+                     (long long)r.malformed);
+        assert_int_equal(r.windows_lines, strchr(counted[i].text, '\r') != NULL);
+        while (counted[i].new_head && tuff_dataset_label(data, (size_t)labels, &name, &n))
+            labels++;
+        assert_true(!labels || labels == 2); /* none is of what was left out */
+        assert_int_equal(data->starts[data->sequences], data->tokens);
+        tuff_dataset_destroy(&data);
+    }
+}
+
+/* Rows that end as on Windows are those of other systems, within cells too. */
+static void line_ends_of_windows_are_turned(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"text,label\n\"w5\nw6\",bad\nw7,good\n",
+                                        "text,label\r\n\"w5\r\nw6\",bad\r\nw7,good\r\n"};
+    tuff_dataset *data[2];
+    for (int i = 0; i < 2; i++)
+        data[i] = read(base, file_of("lines.csv", texts[i]), task_of("classification", true));
+    assert_int_equal(data[0]->windows_lines, 0);
+    assert_int_equal(data[1]->windows_lines, 4);
+    assert_int_equal(data[0]->tokens, data[1]->tokens);
+    assert_memory_equal(data[0]->ids, data[1]->ids, (size_t)data[0]->tokens * sizeof *data[0]->ids);
+    tuff_dataset_destroy(&data[0]);
+    tuff_dataset_destroy(&data[1]);
 }
 
 static char heard[512];
@@ -576,6 +646,8 @@ int main(void)
         cmocka_unit_test(locales_change_no_numbers),
         cmocka_unit_test(what_has_no_labels_is_not_measured),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(records_that_are_none_are_left_out),
+        cmocka_unit_test(line_ends_of_windows_are_turned),
         cmocka_unit_test(answers_that_are_elsewhere_are_told),
         cmocka_unit_test(settings_are_checked),
         cmocka_unit_test(new_heads_are_saved_with_their_labels),

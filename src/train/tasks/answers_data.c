@@ -51,17 +51,17 @@ static tuff_status add_answer(tuff_questions *q, const tuff_example_reader *r, c
 {
     tuff_question *item = &q->items[q->count];
     if (!cJSON_IsString(text) || !cJSON_IsNumber(start))
-        return tuff_example_reader_fail(r, "its answers need a \"text\" and a number \"answer_start\"");
+        return tuff_record_reader_fail(&r->file, "its answers need a \"text\" and a number \"answer_start\"");
     if (!tuff_grow((void **)&q->answers, q->answer_count, &q->answer_capacity, sizeof *q->answers))
         return tuff_fail_memory("a data set");
     TUFF_TRY(keep(q, tuff_view_of(text->valuestring), &q->answers[q->answer_count]));
     size_t size = q->answers[q->answer_count++].size, begin = byte_of(item->context, start->valuedouble);
     if (start->valuedouble < 0 || begin + size > item->context.size)
-        return tuff_example_reader_fail(
-            r, "its answer \"%.60s\" begins at character %g, where its context has no room for it",
+        return tuff_record_reader_fail(
+            &r->file, "its answer \"%.60s\" begins at character %g, where its context has no room for it",
             text->valuestring, start->valuedouble);
     if (memcmp(item->context.data + begin, text->valuestring, size) != 0 && !q->astray++)
-        q->astray_line = tuff_records_line(r->records);
+        q->astray_line = tuff_records_line(r->file.records);
     if (!item->answers++) *out = (truth){size > 0, begin, begin + size};
     return TUFF_OK;
 }
@@ -74,14 +74,14 @@ static tuff_status add_answers(tuff_questions *q, const tuff_example_reader *r, 
                     *starts = cJSON_GetObjectItemCaseSensitive(json, "answer_start");
         if (!cJSON_IsArray(texts) || !cJSON_IsArray(starts) ||
             cJSON_GetArraySize(texts) != cJSON_GetArraySize(starts))
-            return tuff_example_reader_fail(
-                r, "its answers need lists \"text\" and \"answer_start\" of one length");
+            return tuff_record_reader_fail(
+                &r->file, "its answers need lists \"text\" and \"answer_start\" of one length");
         for (const cJSON *t = texts->child, *s = starts->child; t; t = t->next, s = s->next)
             TUFF_TRY(add_answer(q, r, t, s, out));
         return TUFF_OK;
     }
     if (!cJSON_IsArray(json))
-        return tuff_example_reader_fail(r, "its answers are neither an object nor a list");
+        return tuff_record_reader_fail(&r->file, "its answers are neither an object nor a list");
     for (const cJSON *one = json->child; one; one = one->next)
         TUFF_TRY(add_answer(q, r, cJSON_GetObjectItemCaseSensitive(one, "text"),
                             cJSON_GetObjectItemCaseSensitive(one, "answer_start"), out));
@@ -126,9 +126,9 @@ static tuff_status add_window(tuff_questions *q, const tuff_encoding *e, const t
     return tuff_dataset_add_encoding(data, e);
 }
 
-static tuff_status add_windows(tuff_example_reader *r, tuff_view question, int64_t stride, const truth *t,
-                               tuff_dataset *data)
+static tuff_status add_windows(tuff_example_reader *r, tuff_view question, int64_t stride, const truth *t)
 {
+    tuff_dataset *data = r->file.data;
     tuff_questions *q = data->own;
     tuff_view context = q->items[q->count].context;
     tuff_encoding *first = NULL;
@@ -142,32 +142,49 @@ static tuff_status add_windows(tuff_example_reader *r, tuff_view question, int64
         tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){question.data, question.size},
                                    (tuff_piece){context.data, context.size}, &params, &first);
     if (status == TUFF_INVALID_ARGUMENT)
-        status = tuff_example_reader_fail(r, "%s (max_length %lld, stride %lld)", tuff_error_message(),
-                                          (long long)r->max_length, (long long)stride);
+        status = tuff_record_reader_fail(&r->file, "%s (max_length %lld, stride %lld)", tuff_error_message(),
+                                         (long long)r->max_length, (long long)stride);
     for (const tuff_encoding *e = first; e && status == TUFF_OK; e = e->next)
         status = add_window(q, e, t, data);
     tuff_encoding_destroy(&first);
     return status;
 }
 
-static tuff_status add_record(tuff_example_reader *r, int64_t stride, tuff_dataset *data)
+static tuff_status add_record(tuff_example_reader *r, int64_t stride)
 {
-    tuff_questions *q = data->own;
+    tuff_questions *q = r->file.data->own;
     truth t = {0};
     cJSON *json = NULL;
-    if (!r->values[0].size) return tuff_example_reader_fail(r, "its question is empty");
-    if (!r->values[1].size) return tuff_example_reader_fail(r, "its context is empty");
-    if (r->values[1].size > UINT32_MAX) return tuff_example_reader_fail(r, "its context is too long");
+    if (!r->values[0].size) return tuff_record_reader_fail(&r->file, "its question is empty");
+    if (!r->values[1].size) return tuff_record_reader_fail(&r->file, "its context is empty");
+    if (r->values[1].size > UINT32_MAX) return tuff_record_reader_fail(&r->file, "its context is too long");
     if (!tuff_grow((void **)&q->items, q->count, &q->capacity, sizeof *q->items))
         return tuff_fail_memory("a data set");
     q->items[q->count] = (tuff_question){.first_answer = q->answer_count};
     TUFF_TRY(keep(q, r->values[1], &q->items[q->count].context));
-    if (tuff_json_parse(r->values[2].data, r->values[2].size, r->path, &json) != TUFF_OK)
-        return tuff_example_reader_fail(r, "its answers are neither an object nor a list");
-    tuff_status status = add_answers(q, r, json, &t);
+    tuff_status status = tuff_json_parse(r->values[2].data, r->values[2].size, r->file.path, &json);
+    if (status == TUFF_BAD_FORMAT)
+        status = tuff_record_reader_fail(&r->file, "its answers are neither an object nor a list");
+    if (status == TUFF_OK) status = add_answers(q, r, json, &t);
     cJSON_Delete(json);
-    if (status == TUFF_OK) status = add_windows(r, r->values[0], stride, &t, data);
+    TUFF_TRY(status);
+    TUFF_TRY(add_windows(r, r->values[0], stride, &t));
     q->count++;
+    return TUFF_OK;
+}
+
+/* Nothing is left of a record that is none. */
+static tuff_status take(tuff_example_reader *r, void *own)
+{
+    tuff_questions *q = r->file.data->own;
+    const tuff_questions before = *q;
+    const tuff_status status = add_record(r, *(const int64_t *)own);
+    if (status == TUFF_OK) return TUFF_OK;
+    q->window_count = before.window_count;
+    q->answer_count = before.answer_count;
+    q->place_count = before.place_count;
+    q->astray = before.astray;
+    q->astray_line = before.astray_line;
     return status;
 }
 
@@ -179,19 +196,7 @@ static void say_astray(const tuff_example_reader *r, const tuff_questions *q)
         TUFF_LOG_WARN,
         "%s: %zu of %zu answers are not in their contexts where answer_start says, first in line %llu; it "
         "counts characters, not bytes, from 0",
-        r->path, q->astray, q->answer_count, (unsigned long long)q->astray_line);
-}
-
-static tuff_status read_all(tuff_example_reader *r, int64_t stride, tuff_dataset *data)
-{
-    for (bool there = true;;) {
-        TUFF_TRY(tuff_example_reader_next(r, &there));
-        if (!there) {
-            say_astray(r, data->own);
-            return tuff_example_reader_end(r, data);
-        }
-        TUFF_TRY(add_record(r, stride, data));
-    }
+        r->file.path, q->astray, q->answer_count, (unsigned long long)q->astray_line);
 }
 
 tuff_status tuff_questions_load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -206,8 +211,10 @@ tuff_status tuff_questions_load(const tuff_model *model, const char *path, const
     if (params->stride < 0 || params->stride > 1 << 20)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "stride is %lld, expected 0 or more",
                          (long long)params->stride);
-    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 3);
-    if (status == TUFF_OK) status = read_all(&r, params->stride, data);
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 3, data);
+    int64_t stride = params->stride;
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, &stride);
+    if (status == TUFF_OK) say_astray(&r, data->own);
     tuff_example_reader_close(&r);
     return status;
 }

@@ -1,4 +1,5 @@
 /* Sequence classification: of a text, or a pair of texts, one label, several, or a number. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +54,8 @@ static tuff_status add_number(answers *a, int32_t number, float value)
     return TUFF_OK;
 }
 
-static tuff_status add_label(answers *a, const tuff_example_reader *r, tuff_view name)
+/* A label that is none ends it: how good a model is would be said of the others alone. */
+static tuff_status add_label(answers *a, tuff_example_reader *r, tuff_view name)
 {
     int32_t number = -1;
     char known[200], text[64];
@@ -61,38 +63,55 @@ static tuff_status add_label(answers *a, const tuff_example_reader *r, tuff_view
     bool numeric = false;
     snprintf(text, sizeof text, "%.*s", (int)(name.size < 60 ? name.size : 60), name.data ? name.data : "");
     if (name.size) TUFF_TRY(tuff_pairs_number(name, &numeric, &value));
+    numeric = numeric && fabs(value) <= FLT_MAX;
     if (a->problem == TUFF_PROBLEM_REGRESSION) {
         if (numeric) return add_number(a, -1, (float)value);
-        return tuff_example_reader_fail(r, "its label is \"%s\", expected a number, for this is a regression",
-                                        text);
+        return tuff_record_reader_fail(
+            &r->file, "its label is \"%s\", expected a number, for this is a regression", text);
     }
-    if (!name.size) return tuff_example_reader_fail(r, "its label is empty");
+    if (!name.size) return tuff_record_reader_fail(&r->file, "its label is empty");
     TUFF_TRY(tuff_labels_take(&a->labels, name, &number));
     if (number >= 0) return add_number(a, number, numeric ? (float)value : NAN);
     tuff_labels_list(&a->labels, known);
-    return tuff_example_reader_fail(r, "its label \"%s\" is none of %s", text, known);
+    r->file.refused = true;
+    return tuff_record_reader_fail(&r->file, "its label \"%s\" is none of %s", text, known);
+}
+
+static tuff_status add_item(answers *a, tuff_example_reader *r, const cJSON *item)
+{
+    tuff_buf number = {0};
+    if (cJSON_IsNumber(item)) tuff_json_double(&number, item->valuedouble);
+    const tuff_status status =
+        number.failed ? tuff_fail_memory("the labels of a data set")
+                      : add_label(a, r, tuff_view_of(number.data ? number.data : item->valuestring));
+    tuff_buf_free(&number);
+    return status;
+}
+
+/* All of them, or none. */
+static tuff_status add_list(answers *a, tuff_example_reader *r, const cJSON *list)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
+            return tuff_record_reader_fail(&r->file, "its labels must be texts or numbers");
+        if (cJSON_IsString(item) && !*item->valuestring)
+            return tuff_record_reader_fail(&r->file, "one of its labels is empty");
+    }
+    cJSON_ArrayForEach(item, list) TUFF_TRY(add_item(a, r, item));
+    return TUFF_OK;
 }
 
 /* A list of JSON, or names between commas. */
-static tuff_status add_labels(answers *a, const tuff_example_reader *r, tuff_view field)
+static tuff_status add_labels(answers *a, tuff_example_reader *r, tuff_view field)
 {
     if (field.size && field.data[0] == '[') {
         cJSON *list = NULL;
-        const cJSON *item;
-        tuff_status status = tuff_json_parse(field.data, field.size, r->path, &list);
-        cJSON_ArrayForEach(item, list)
-        {
-            tuff_buf number = {0};
-            if (status != TUFF_OK) break;
-            if (cJSON_IsNumber(item)) tuff_json_double(&number, item->valuedouble);
-            if (number.failed)
-                status = tuff_fail_memory("the labels of a data set");
-            else if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
-                status = tuff_example_reader_fail(r, "its labels must be texts or numbers");
-            else
-                status = add_label(a, r, tuff_view_of(number.data ? number.data : item->valuestring));
-            tuff_buf_free(&number);
-        }
+        tuff_status status = tuff_json_parse(field.data, field.size, r->file.path, &list);
+        if (status == TUFF_BAD_FORMAT)
+            status = tuff_record_reader_fail(&r->file, "its label begins with [, and is no list of JSON");
+        if (status == TUFF_OK) status = add_list(a, r, list);
         cJSON_Delete(list);
         return status;
     }
@@ -108,18 +127,24 @@ static tuff_status add_labels(answers *a, const tuff_example_reader *r, tuff_vie
     return TUFF_OK;
 }
 
-static tuff_status add_answer(answers *a, const tuff_example_reader *r, tuff_view field)
+static tuff_status add_answer(answers *a, tuff_example_reader *r, tuff_view field)
 {
+    const tuff_problem before = a->problem;
     if (!tuff_grow((void **)&a->starts, a->examples + 1, &a->starts_capacity, sizeof *a->starts))
         return tuff_fail_memory("the labels of a data set");
     a->starts[a->examples] = (int64_t)a->count;
     if (a->problem == TUFF_PROBLEM_AUTO && field.size && field.data[0] == '[') {
-        if (a->examples) return tuff_example_reader_fail(r, "its label is a list, those before it are not");
+        if (a->examples)
+            return tuff_record_reader_fail(&r->file, "its label is a list, those before it are not");
         a->problem = TUFF_PROBLEM_MULTI_LABEL;
     }
-    TUFF_TRY(a->problem == TUFF_PROBLEM_MULTI_LABEL ? add_labels(a, r, field) : add_label(a, r, field));
-    a->starts[++a->examples] = (int64_t)a->count;
-    return TUFF_OK;
+    const tuff_status status =
+        a->problem == TUFF_PROBLEM_MULTI_LABEL ? add_labels(a, r, field) : add_label(a, r, field);
+    if (status == TUFF_OK)
+        a->starts[++a->examples] = (int64_t)a->count;
+    else
+        a->problem = before;
+    return status;
 }
 
 /* What the labels are, where nobody says it: numbers, if all are and one is not whole; else names. */
@@ -182,16 +207,14 @@ static tuff_status finish(answers *a, const tuff_model *model, const char *path,
                      a->labels.names[0]);
 }
 
-static tuff_status read_all(tuff_example_reader *r, bool pairs, tuff_dataset *data)
+/* Labels come last, as they cannot be taken back. */
+static tuff_status take(tuff_example_reader *r, void *own)
 {
-    for (bool there = true;;) {
-        const tuff_view none = {0};
-        TUFF_TRY(tuff_example_reader_next(r, &there));
-        if (!there) return tuff_example_reader_end(r, data);
-        if (!r->values[0].size) return tuff_example_reader_fail(r, "its text is empty");
-        TUFF_TRY(add_answer(data->own, r, r->values[1]));
-        TUFF_TRY(tuff_example_reader_add(r, r->values[0], pairs ? r->values[2] : none, data));
-    }
+    const tuff_view none = {0};
+    (void)own;
+    if (!r->values[0].size) return tuff_record_reader_fail(&r->file, "its text is empty");
+    TUFF_TRY(tuff_example_reader_add(r, r->values[0], r->n == 3 ? r->values[2] : none));
+    return add_answer(r->file.data->own, r, r->values[1]);
 }
 
 static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -204,8 +227,8 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
                             params->label_field ? params->label_field : "label", pair};
     tuff_example_reader r;
     TUFF_TRY(begin(a, model, params));
-    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, pair ? 3 : 2);
-    if (status == TUFF_OK) status = read_all(&r, pair != NULL, data);
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, pair ? 3 : 2, data);
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
     tuff_example_reader_close(&r);
     if (status != TUFF_OK) return status;
     return finish(a, model, path, params->training);

@@ -1,4 +1,6 @@
 /* Files of pairs as examples: which columns a loss wants, what is checked of them, their tokens. */
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -6,9 +8,9 @@
 #include "base/memory.h"
 #include "base/structs.h"
 #include "base/watch.h"
-#include "formats/records.h"
 #include "models/model.h"
 #include "train/pairs.h"
+#include "train/record_reader.h"
 #include "train/task.h"
 #include "train/tasks/embedding.h"
 
@@ -115,39 +117,56 @@ static tuff_status choose_columns(columns *c, const char *path, tuff_vector_loss
 
 /* ---- rows ---- */
 
-static tuff_status check_score(const char *path, size_t row, double score, tuff_vector_loss_kind loss)
-{
-    if (loss == TUFF_VECTOR_LOSS_COSINE && (score < -1 || score > 1))
-        return tuff_fail(
-            TUFF_INVALID_ARGUMENT,
-            "%s, record %zu: its score is %g, but the loss cosine compares it with a cosine: expected -1 to "
-            "1; divide scores from 0 to 5 by 5, or take the loss cosent, which only looks at their order",
-            path, row + 1, score);
-    if (loss == TUFF_VECTOR_LOSS_CONTRASTIVE && score != 0 && score != 1)
-        return tuff_fail(
-            TUFF_INVALID_ARGUMENT,
-            "%s, record %zu: its score is %g; the loss contrastive expects 1 for texts that belong together "
-            "and 0 for others",
-            path, row + 1, score);
-    return TUFF_OK;
-}
-
 typedef struct reading {
+    tuff_record_reader file;
     const tuff_tokenizer *tokenizer;
-    const char *path;
-    const tuff_watch *watch;
     const char *prompts[2]; /* of the first column, of the others; NULL: none */
-    tuff_pairs pairs;
     columns columns;
-    tuff_dataset *data;
+    tuff_view values[TUFF_RECORD_FIELDS]; /* of the record at hand: its texts, then its score */
     tuff_embedding_data *own;
-    size_t room; /* ids */
+    size_t room, begins_room, scores_room;
     tuff_buf joined;
 } reading;
 
+/* Scores of another range are a mistake about all of them. */
+static tuff_status check_score(reading *r, double score)
+{
+    const tuff_vector_loss_kind loss = r->own->loss;
+    const bool good = loss == TUFF_VECTOR_LOSS_COSINE        ? score >= -1 && score <= 1
+                      : loss == TUFF_VECTOR_LOSS_CONTRASTIVE ? score == 0 || score == 1
+                                                             : fabs(score) <= FLT_MAX;
+    if (good) return TUFF_OK;
+    r->file.refused = true;
+    return tuff_fail(
+        TUFF_INVALID_ARGUMENT, "%s, line %llu: its score is %g%s", r->file.path,
+        (unsigned long long)tuff_records_line(r->file.records), score,
+        loss == TUFF_VECTOR_LOSS_COSINE
+            ? ", but the loss cosine compares it with a cosine: expected -1 to 1; divide scores from 0 to 5 "
+              "by 5, or take the loss cosent, which only looks at their order"
+        : loss == TUFF_VECTOR_LOSS_CONTRASTIVE
+            ? "; the loss contrastive expects 1 for texts that belong together and 0 for others"
+            : ", which is more than a number of 32 bits can be");
+}
+
+static tuff_status add_score(reading *r)
+{
+    const tuff_view text = r->values[r->columns.n];
+    bool is = false;
+    double score = 0;
+    TUFF_TRY(tuff_pairs_number(text, &is, &score));
+    if (!is)
+        return tuff_record_reader_fail(&r->file, "its \"%s\" is \"%.*s\", expected a number such as 4.5",
+                                       r->columns.score, (int)(text.size < 40 ? text.size : 40), text.data);
+    TUFF_TRY(check_score(r, score));
+    if (!tuff_grow((void **)&r->own->scores, (size_t)r->own->rows, &r->scores_room, sizeof *r->own->scores))
+        return tuff_fail_memory("scores of pairs");
+    r->own->scores[r->own->rows] = (float)score;
+    return TUFF_OK;
+}
+
 static tuff_status add_ids(reading *r, const tuff_encoding *e)
 {
-    tuff_dataset *data = r->data;
+    tuff_dataset *data = r->file.data;
     size_t wanted = (size_t)data->tokens + e->count;
     if (wanted > r->room) {
         size_t room = wanted > 2 * r->room ? wanted : 2 * r->room;
@@ -162,51 +181,73 @@ static tuff_status add_ids(reading *r, const tuff_encoding *e)
     return TUFF_OK;
 }
 
-static tuff_status add_text(reading *r, size_t row, size_t column)
+static tuff_status add_text(reading *r, size_t column)
 {
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
-    tuff_view text = tuff_pairs_at(&r->pairs, row, column);
-    const char *prompt = r->prompts[column > 0];
-    if (!text.size)
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s, record %zu: its \"%s\" is empty; leave the record out",
-                         r->path, row + 1, r->columns.names[column]);
+    const tuff_view text = r->values[column];
+    const char *prompt = r->prompts[column > 0], *name = r->columns.names[column];
+    tuff_embedding_data *own = r->own;
+    const size_t at = (size_t)own->rows * r->columns.n + column;
+    if (!text.size) return tuff_record_reader_fail(&r->file, "its \"%s\" is empty", name);
     tuff_buf_clear(&r->joined);
     if (prompt) tuff_buf_text(&r->joined, prompt);
     tuff_buf_bytes(&r->joined, text.data, text.size);
     if (r->joined.failed) return tuff_fail_memory("a text with its prompt");
     params.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_PLAIN_SPECIAL;
-    params.max_length = (uint32_t)tuff_embedder_max_length(r->own->settings);
+    params.max_length = (uint32_t)tuff_embedder_max_length(own->settings);
     tuff_encoding *e = NULL;
     TUFF_TRY(tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){r->joined.data, r->joined.size},
                                         (tuff_piece){NULL, 0}, &params, &e));
-    tuff_status status = add_ids(r, e);
-    if (status == TUFF_OK && !e->count)
-        status = tuff_fail(TUFF_INVALID_ARGUMENT, "%s, record %zu: its \"%s\" has no tokens", r->path,
-                           row + 1, r->columns.names[column]);
+    tuff_status status =
+        e->count ? add_ids(r, e) : tuff_record_reader_fail(&r->file, "its \"%s\" has no tokens", name);
     tuff_encoding_destroy(&e);
-    r->own->begins[row * r->columns.n + column + 1] = r->data->tokens;
+    if (status == TUFF_OK && !tuff_grow((void **)&own->begins, at + 1, &r->begins_room, sizeof *own->begins))
+        status = tuff_fail_memory("pairs of texts");
+    if (status == TUFF_OK) own->begins[at + 1] = r->file.data->tokens;
+    return status;
+}
+
+static tuff_status add_row(reading *r)
+{
+    if (r->columns.score) TUFF_TRY(add_score(r));
+    for (size_t c = 0; c < r->columns.n; c++)
+        TUFF_TRY(add_text(r, c));
+    r->own->rows++;
+    return TUFF_OK;
+}
+
+static tuff_status take(void *own, bool *out_there)
+{
+    reading *r = own;
+    const int64_t truncated = r->own->truncated;
+    TUFF_TRY(
+        tuff_record_reader_next(&r->file, r->columns.n + (r->columns.score != NULL), r->values, out_there));
+    if (!*out_there) return TUFF_OK;
+    const tuff_status status = add_row(r);
+    if (status != TUFF_OK) r->own->truncated = truncated;
     return status;
 }
 
 static tuff_status add_rows(reading *r)
 {
-    size_t rows = r->pairs.rows, n = r->columns.n;
+    const char *fields[TUFF_RECORD_FIELDS];
+    const columns *c = &r->columns;
     tuff_embedding_data *own = r->own;
-    own->rows = (int64_t)rows;
-    own->columns = (int64_t)n;
-    own->begins = tuff_alloc_array(rows * n + 1, sizeof *own->begins);
-    if (r->columns.score) own->scores = tuff_alloc_array(rows, sizeof *own->scores);
-    if (!own->begins || (r->columns.score && !own->scores)) return tuff_fail_memory("pairs of texts");
-    for (size_t row = 0; row < rows; row++) {
-        if (row % 256 == 0) TUFF_TRY(tuff_watch_step(r->watch, TUFF_PHASE_TOKENIZE, row, rows));
-        if (r->columns.score) {
-            TUFF_TRY(check_score(r->path, row, r->pairs.scores[row], own->loss));
-            own->scores[row] = (float)r->pairs.scores[row];
-        }
-        for (size_t c = 0; c < n; c++)
-            TUFF_TRY(add_text(r, row, c));
-    }
-    return tuff_watch_step(r->watch, TUFF_PHASE_TOKENIZE, rows, rows);
+    for (size_t i = 0; i < c->n; i++)
+        fields[i] = c->names[i];
+    fields[c->n] = c->score;
+    own->columns = (int64_t)c->n;
+    if (!tuff_grow((void **)&own->begins, 0, &r->begins_room, sizeof *own->begins))
+        return tuff_fail_memory("pairs of texts");
+    own->begins[0] = 0;
+    TUFF_TRY(tuff_records_open(r->file.path, TUFF_RECORDS_AUTO, fields, c->n + (c->score != NULL),
+                               &r->file.records));
+    TUFF_TRY(tuff_record_reader_run(&r->file, take, r));
+    if (!own->rows) return tuff_record_reader_none(&r->file);
+    if (r->file.data->malformed)
+        tuff_log(TUFF_LOG_INFO, "%s: %lld malformed records are left out", r->file.path,
+                 (long long)r->file.data->malformed);
+    return TUFF_OK;
 }
 
 /* ---- settings ---- */
@@ -263,11 +304,9 @@ static void choose_prompts(reading *r, const tuff_pair_params *p)
 static tuff_status load(reading *r, const tuff_model *model, const tuff_pair_params *p)
 {
     TUFF_TRY(settle(model, p, r->own));
-    TUFF_TRY(choose_columns(&r->columns, r->path, r->own->loss));
+    TUFF_TRY(choose_columns(&r->columns, r->file.path, r->own->loss));
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
     choose_prompts(r, p);
-    TUFF_TRY(tuff_pairs_read(r->path, r->columns.names, r->columns.n, r->columns.score, &r->pairs));
-    if (!r->pairs.rows) return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", r->path);
     return add_rows(r);
 }
 
@@ -275,11 +314,11 @@ static tuff_status load(reading *r, const tuff_model *model, const tuff_pair_par
 static tuff_status load_into(const tuff_model *model, const char *path, const tuff_pair_params *p,
                              tuff_dataset *data)
 {
-    reading r = {.path = path, .watch = p->watch, .data = data};
+    reading r = {.file = {.path = path, .watch = p->watch, .strict = p->strict, .data = data}};
     data->own = r.own = tuff_alloc(sizeof *r.own);
     if (!r.own) return tuff_fail_memory("a data set");
     tuff_status status = load(&r, model, p);
-    tuff_pairs_free(&r.pairs);
+    tuff_records_close(&r.file.records);
     tuff_buf_free(&r.columns.text);
     tuff_buf_free(&r.joined);
     return status;
@@ -291,6 +330,7 @@ tuff_status tuff_embedding_load(const tuff_model *model, const char *path, const
     tuff_pair_params p = TUFF_PAIR_PARAMS_INIT;
     p.max_length = params->max_length;
     p.watch = params->watch;
+    p.strict = params->strict;
     return load_into(model, path, &p, data);
 }
 

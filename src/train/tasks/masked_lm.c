@@ -50,15 +50,12 @@ static tuff_status begin(masking *m, const tuff_model *model, const tuff_data_pa
     return TUFF_OK;
 }
 
-static tuff_status read_all(tuff_example_reader *r, tuff_dataset *data)
+static tuff_status take(tuff_example_reader *r, void *own)
 {
-    for (bool there = true;;) {
-        const tuff_view none = {0};
-        TUFF_TRY(tuff_example_reader_next(r, &there));
-        if (!there) return tuff_example_reader_end(r, data);
-        if (r->values[0].size)
-            TUFF_TRY(tuff_example_reader_add(r, r->values[0], none, data)); /* else a blank line */
-    }
+    const tuff_view none = {0};
+    (void)own;
+    if (!r->values[0].size) return TUFF_OK; /* a blank line */
+    return tuff_example_reader_add(r, r->values[0], none);
 }
 
 static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -69,8 +66,8 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     const char *fields[] = {params->text_field ? params->text_field : "text"};
     tuff_example_reader r;
     TUFF_TRY(begin(m, model, params));
-    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 1);
-    if (status == TUFF_OK) status = read_all(&r, data);
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 1, data);
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
     tuff_example_reader_close(&r);
     return status;
 }

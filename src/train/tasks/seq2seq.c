@@ -9,27 +9,28 @@
 
 /* ---- data */
 
-/* Room for sources behind a prefix; NULL: there is none. */
-static tuff_status add_source(tuff_example_reader *r, const char *prefix, tuff_buf *room, tuff_dataset *data)
+/* What is put before sources. */
+typedef struct prefixing {
+    const char *prefix; /* NULL: nothing */
+    tuff_buf room;
+} prefixing;
+
+static tuff_status add_source(tuff_example_reader *r, prefixing *p)
 {
     const tuff_view none = {0};
-    if (!prefix) return tuff_example_reader_add(r, r->values[0], none, data);
-    tuff_buf_clear(room);
-    tuff_buf_text(room, prefix);
-    tuff_buf_bytes(room, r->values[0].data, r->values[0].size);
-    if (room->failed) return tuff_fail_memory("a source");
-    return tuff_example_reader_add(r, (tuff_view){room->data, room->size}, none, data);
+    if (!p->prefix) return tuff_example_reader_add(r, r->values[0], none);
+    tuff_buf_clear(&p->room);
+    tuff_buf_text(&p->room, p->prefix);
+    tuff_buf_bytes(&p->room, r->values[0].data, r->values[0].size);
+    if (p->room.failed) return tuff_fail_memory("a source");
+    return tuff_example_reader_add(r, (tuff_view){p->room.data, p->room.size}, none);
 }
 
-static tuff_status read_all(tuff_example_reader *r, const char *prefix, tuff_buf *room, tuff_dataset *data)
+static tuff_status take(tuff_example_reader *r, void *own)
 {
-    for (bool there = true;;) {
-        const tuff_view none = {0};
-        TUFF_TRY(tuff_example_reader_next(r, &there));
-        if (!there) return tuff_example_reader_end(r, data);
-        TUFF_TRY(add_source(r, prefix, room, data));
-        TUFF_TRY(tuff_example_reader_add(r, r->values[1], none, data));
-    }
+    const tuff_view none = {0};
+    TUFF_TRY(add_source(r, own));
+    return tuff_example_reader_add(r, r->values[1], none);
 }
 
 static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -38,11 +39,11 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     const char *fields[] = {params->text_field ? params->text_field : "source",
                             params->label_field ? params->label_field : "target"};
     tuff_example_reader r;
-    tuff_buf room = {0};
-    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2);
-    if (status == TUFF_OK) status = read_all(&r, params->source_prefix, &room, data);
+    prefixing p = {.prefix = params->source_prefix};
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2, data);
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, &p);
     tuff_example_reader_close(&r);
-    tuff_buf_free(&room);
+    tuff_buf_free(&p.room);
     return status;
 }
 

@@ -68,12 +68,13 @@ static bool as_turns(const reading *r)
                                                       : r->own->source == TUFF_CONVERSATION_GIVEN;
 }
 
-/* What the first record is, they all are. */
+/* What the first conversation is, they all are; where that could be several, nobody but the user knows. */
 static tuff_status recognize(reading *r, const cJSON *record)
 {
+    bool several = false;
     if (r->own->format != TUFF_CONVERSATION_AUTO) return TUFF_OK;
-    const tuff_status status = tuff_conversation_recognize(record, &r->own->format);
-    r->reader.file.refused = status != TUFF_OK;
+    const tuff_status status = tuff_conversation_recognize(record, &r->own->format, &several);
+    r->reader.file.refused = several;
     return status;
 }
 

@@ -51,7 +51,7 @@ static tuff_status join_words(const tuff_example_reader *r, const cJSON *words, 
     const cJSON *word;
     cJSON_ArrayForEach(word, words)
     {
-        if (!cJSON_IsString(word)) return tuff_example_reader_fail(r, "its words must be texts");
+        if (!cJSON_IsString(word)) return tuff_record_reader_fail(&r->file, "its words must be texts");
         if (text->size) tuff_buf_char(text, ' ');
         tuff_buf_bytes(begins, &text->size, sizeof text->size);
         tuff_buf_text(text, word->valuestring);
@@ -60,29 +60,40 @@ static tuff_status join_words(const tuff_example_reader *r, const cJSON *words, 
     return TUFF_OK;
 }
 
-static tuff_status take_label(marks *m, const tuff_example_reader *r, const cJSON *item, int32_t *out)
+static tuff_status check_labels(const tuff_example_reader *r, const cJSON *labels)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, labels)
+    {
+        if (cJSON_IsNumber(item) || (cJSON_IsString(item) && *item->valuestring)) continue;
+        return tuff_record_reader_fail(&r->file, "its labels must be texts or numbers");
+    }
+    return TUFF_OK;
+}
+
+/* A label that is none ends it: how good a model is would be said of the others alone. */
+static tuff_status take_label(marks *m, tuff_example_reader *r, const cJSON *item, int32_t *out)
 {
     char known[200];
     tuff_buf number = {0};
     *out = TUFF_NO_LABEL;
     if (cJSON_IsNumber(item) && item->valuedouble == TUFF_NO_LABEL) return TUFF_OK;
-    if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
-        return tuff_example_reader_fail(r, "its labels must be texts or numbers");
     if (cJSON_IsNumber(item)) tuff_json_double(&number, item->valuedouble);
     const char *name = number.data ? number.data : item->valuestring;
     tuff_status status = number.failed ? tuff_fail_memory("the labels of a data set")
                                        : tuff_labels_take(&m->labels, tuff_view_of(name), out);
     if (status == TUFF_OK && *out < 0) {
         tuff_labels_list(&m->labels, known);
-        status = tuff_example_reader_fail(r, "its label \"%.60s\" is none of %s", name, known);
+        r->file.refused = true;
+        status = tuff_record_reader_fail(&r->file, "its label \"%.60s\" is none of %s", name, known);
     }
     tuff_buf_free(&number);
     return status;
 }
 
 /* The labels of an encoding's tokens: each word's first has the word's. */
-static tuff_status mark(marks *m, const tuff_example_reader *r, const tuff_encoding *e,
-                        const tuff_buf *begins, const cJSON *labels)
+static tuff_status mark(marks *m, tuff_example_reader *r, const tuff_encoding *e, const tuff_buf *begins,
+                        const cJSON *labels)
 {
     const size_t *begin = (const size_t *)(const void *)begins->data;
     size_t words = begins->size / sizeof *begin, word = 0;
@@ -107,15 +118,16 @@ static tuff_status mark(marks *m, const tuff_example_reader *r, const tuff_encod
     return TUFF_OK;
 }
 
-static tuff_status add_record(tuff_example_reader *r, const cJSON *words, const cJSON *labels,
-                              tuff_dataset *data)
+static tuff_status add_record(tuff_example_reader *r, const cJSON *words, const cJSON *labels)
 {
+    tuff_dataset *data = r->file.data;
     if (!cJSON_IsArray(words) || !cJSON_IsArray(labels))
-        return tuff_example_reader_fail(r, "its words and its labels must be lists");
+        return tuff_record_reader_fail(&r->file, "its words and its labels must be lists");
     if (cJSON_GetArraySize(words) != cJSON_GetArraySize(labels))
-        return tuff_example_reader_fail(r, "it has %d words and %d labels", cJSON_GetArraySize(words),
-                                        cJSON_GetArraySize(labels));
-    if (!words->child) return tuff_example_reader_fail(r, "it has no words");
+        return tuff_record_reader_fail(&r->file, "it has %d words and %d labels", cJSON_GetArraySize(words),
+                                       cJSON_GetArraySize(labels));
+    if (!words->child) return tuff_record_reader_fail(&r->file, "it has no words");
+    TUFF_TRY(check_labels(r, labels));
     tuff_buf text = {0}, begins = {0};
     tuff_encoding *e = NULL;
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
@@ -126,6 +138,8 @@ static tuff_status add_record(tuff_example_reader *r, const cJSON *words, const 
     if (status == TUFF_OK)
         status = tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){text.data, text.size},
                                             (tuff_piece){NULL, 0}, &params, &e);
+    if (status == TUFF_OK && !e->count)
+        status = tuff_record_reader_fail(&r->file, "its words have no tokens");
     if (status == TUFF_OK) {
         data->cut += e->lost[0] > 0;
         status = mark(data->own, r, e, &begins, labels);
@@ -137,21 +151,20 @@ static tuff_status add_record(tuff_example_reader *r, const cJSON *words, const 
     return status;
 }
 
-static tuff_status read_all(tuff_example_reader *r, tuff_dataset *data)
+static tuff_status take(tuff_example_reader *r, void *own)
 {
-    for (bool there = true;;) {
-        cJSON *words = NULL, *labels = NULL;
-        TUFF_TRY(tuff_example_reader_next(r, &there));
-        if (!there) return tuff_example_reader_end(r, data);
-        tuff_status status = tuff_json_parse(r->values[0].data, r->values[0].size, r->path, &words);
-        if (status == TUFF_OK)
-            status = tuff_json_parse(r->values[1].data, r->values[1].size, r->path, &labels);
-        status = status == TUFF_OK ? add_record(r, words, labels, data)
-                                   : tuff_example_reader_fail(r, "its words and its labels must be lists");
-        cJSON_Delete(words);
-        cJSON_Delete(labels);
-        if (status != TUFF_OK) return status;
-    }
+    cJSON *words = NULL, *labels = NULL;
+    (void)own;
+    tuff_status status = tuff_json_parse(r->values[0].data, r->values[0].size, r->file.path, &words);
+    if (status == TUFF_OK)
+        status = tuff_json_parse(r->values[1].data, r->values[1].size, r->file.path, &labels);
+    if (status == TUFF_OK)
+        status = add_record(r, words, labels);
+    else if (status == TUFF_BAD_FORMAT)
+        status = tuff_record_reader_fail(&r->file, "its words and its labels must be lists");
+    cJSON_Delete(words);
+    cJSON_Delete(labels);
+    return status;
 }
 
 static tuff_status begin(marks *m, const tuff_model *model, const tuff_data_params *params)
@@ -174,8 +187,8 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
                             params->label_field ? params->label_field : "labels"};
     tuff_example_reader r;
     TUFF_TRY(begin(m, model, params));
-    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2);
-    if (status == TUFF_OK) status = read_all(&r, data);
+    tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2, data);
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
     tuff_example_reader_close(&r);
     if (status != TUFF_OK) return status;
     TUFF_TRY(tuff_labels_settle(&m->labels, model, m->of_tokens, (size_t)m->count));
