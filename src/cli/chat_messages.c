@@ -120,7 +120,7 @@ void tuff_cli_chat_reset(chat *c)
 
 bool tuff_cli_chat_template(chat *c, const tuff_model *model)
 {
-    const char *name = c->o->template;
+    const char *name = c->o->template ? c->o->template : tuff_cli_adapter_template(c->o->adapter);
     const tuff_status status = tuff_cli_choose_template(name, model, &c->template);
     if (status == TUFF_NOT_FOUND)
         tuff_cli_say("tuff: %s; choose another by --chat-template (see: tuff help chat)",

@@ -137,6 +137,7 @@ typedef struct tuff_cli_data_options {
     int problem;
     /* conversations */
     const char *chat_template, *chat_template_kwargs;
+    const char *adapter; /* whose template is taken where none is given; NULL: none */
     int conversation_format, assistant_only_loss, truncation_side;
     bool packing, strict;
     /* preference */
@@ -307,6 +308,9 @@ const char *tuff_cli_check_answers(const tuff_cli_data_options *options, int tas
     }
 /* The same of those of preferences. */
 const char *tuff_cli_check_preferences(const tuff_cli_data_options *options, int task);
+/* The template that an adapter was trained by, as a file beside it; NULL: there is none, it is the model's.
+ */
+const char *tuff_cli_adapter_template(const char *adapter);
 /* --chat-template: one of Tuff's own, a file, or one of the model's; NULL: the model's. TUFF_OK and no
  * template: it was said why there is none. */
 tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,

@@ -53,6 +53,16 @@ tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,
     return status;
 }
 
+const char *tuff_cli_adapter_template(const char *adapter)
+{
+    static char path[4096];
+    if (!adapter) return NULL;
+    const size_t size = strlen(adapter);
+    const char *slash = size && adapter[size - 1] == '/' ? "" : "/";
+    const int n = snprintf(path, sizeof path, "%s%schat_template.jinja", adapter, slash);
+    return n > 0 && (size_t)n < sizeof path && tuff_cli_exists(path) ? path : NULL;
+}
+
 tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int task,
                                const tuff_cli_data_options *o, int64_t block, bool allow_json, bool training,
                                const tuff_dataset *like, tuff_dataset **out_dataset)
@@ -92,8 +102,9 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
     p.undesirable_weight = o->undesirable_weight;
     tuff_chat_template *template = NULL;
     tuff_status status = TUFF_OK;
-    if (o->chat_template) status = tuff_cli_choose_template(o->chat_template, model, &template);
-    if (status == TUFF_OK && o->chat_template && !template) return TUFF_CANCELLED; /* it was said why */
+    const char *given = o->chat_template ? o->chat_template : tuff_cli_adapter_template(o->adapter);
+    if (given) status = tuff_cli_choose_template(given, model, &template);
+    if (status == TUFF_OK && given && !template) return TUFF_CANCELLED; /* it was said why */
     p.chat_template = template;
     if (status == TUFF_OK) status = tuff_dataset_load(model, path, &p, out_dataset);
     tuff_chat_template_destroy(&template);

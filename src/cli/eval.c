@@ -220,6 +220,7 @@ int tuff_cli_eval(int argc, char **argv)
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!settle_task(&options) || !check(&options)) return TUFF_EXIT_USAGE;
+    options.data.adapter = options.adapter;
     tuff_cli_begin(&options.common);
     if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
         return TUFF_EXIT_FAILED;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "chat/template.h"
 #include "train/task.h"
 #include "train/trainer.h"
 
@@ -27,7 +28,10 @@ static tuff_status choose_length(tuff_conversation_reader *r, const tuff_model *
 static tuff_status choose_template(tuff_conversation_reader *r, const tuff_model *model)
 {
     r->coder.chat_template = r->params->chat_template;
-    if (r->coder.chat_template) return TUFF_OK;
+    if (r->coder.chat_template) {
+        r->file.data->chat_template = tuff_strdup(r->coder.chat_template->text);
+        return r->file.data->chat_template ? TUFF_OK : tuff_fail_memory("a chat template");
+    }
     const tuff_status status = tuff_chat_template_of_model(model, NULL, &r->of_model);
     if (status == TUFF_NOT_FOUND) return TUFF_OK;
     r->coder.chat_template = r->of_model;

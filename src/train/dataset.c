@@ -222,6 +222,7 @@ void tuff_dataset_let_go(const tuff_dataset *data)
     tuff_dataset *d = counted(data);
     if (!d || !tuff_user_goes(&d->users)) return;
     if (d->task && d->task->release) d->task->release(d);
+    tuff_free(d->chat_template);
     tuff_free(d->ids);
     tuff_free(d->types);
     tuff_free(d->starts);

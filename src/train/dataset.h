@@ -22,6 +22,7 @@ struct tuff_dataset {
     /* Records that are left out: they are none, their answers are empty, or are cut off. */
     int64_t malformed, empty, unanswered;
     int64_t windows_lines; /* of the file, which end with \r\n and are read as if with \n */
+    char *chat_template;   /* by which conversations became text, where it is not the model's; else NULL */
     void *own;             /* the task's */
     int users;             /* atomic: see base/users.h */
 };

@@ -1,20 +1,45 @@
 /* Saving what is trained. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/stage.h"
 #include "train/trainer.h"
+
+static const char *const template_file = "chat_template.jinja";
+
+/* The template that conversations were trained by is that of the result, whatever the model's own is. */
+static tuff_status write_template(const tuff_trainer *t, const tuff_stage *stage)
+{
+    const char *text = t->data->chat_template;
+    if (!text) return TUFF_OK;
+    char *path = tuff_path_join(tuff_stage_path(stage), template_file);
+    tuff_status status = path ? tuff_write_file(path, text, strlen(text)) : tuff_fail_memory("a path");
+    tuff_free(path);
+    return status;
+}
+
+static tuff_status write_adapter(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
+{
+    const tuff_task *task = t->data->task;
+    tuff_stage_replaces(stage, &template_file, 1);
+    TUFF_TRY(tuff_adapter_save(
+        t->runs.lm.adapter,
+        &(tuff_adapter_saving){.task_type = task->head ? task->head->peft_type : task->peft_type,
+                               .base = t->base_name,
+                               .store = t->store,
+                               .watch = watch},
+        tuff_stage_path(stage)));
+    return write_template(t, stage);
+}
 
 tuff_status tuff_trainer_write(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     const tuff_task *task = t->data->task;
     TUFF_TRY(tuff_trainer_need_store(t));
-    if (t->runs.lm.adapter)
-        return tuff_adapter_save(
-            t->runs.lm.adapter,
-            &(tuff_adapter_saving){.task_type = task->head ? task->head->peft_type : task->peft_type,
-                                   .base = t->base_name,
-                                   .store = t->store,
-                                   .watch = watch},
-            tuff_stage_path(stage));
+    if (t->runs.lm.adapter) return write_adapter(t, stage, watch);
     TUFF_TRY(tuff_model_write_hf(t->model, t->store, TUFF_F32, watch, stage));
+    TUFF_TRY(write_template(t, stage));
     return task->save ? task->save(t->data, tuff_stage_path(stage)) : TUFF_OK;
 }
 

@@ -77,6 +77,41 @@ static void answers_are_learned(void **state)
     kit_result_free(&r);
 }
 
+/* An adapter has the template that it was trained by beside it, and is used by it. */
+static void adapters_have_their_template(void **state)
+{
+    (void)state;
+    static const char pairs[] = "{\"prompt\": [{\"role\": \"user\", \"content\": \"the stone\"}], "
+                                "\"chosen\": [{\"role\": \"assistant\", \"content\": \"was warm\"}], "
+                                "\"rejected\": [{\"role\": \"assistant\", \"content\": \"was cold\"}]}\n";
+    const char *file = file_of("chat.jsonl", chat), *model = kit_golden("llama"), *out = kit_path("adapter"),
+               *messages = file_of("said.json", "[{\"role\": \"user\", \"content\": \"the stone\"}]");
+    KIT_DO("train", "--model", model, "--train-file", file, "--output-dir", out, "--chat-template", "zephyr",
+           "--max-steps", "2", "--learning-rate", "1e-2", "--lora-rank", "2", "--per-device-train-batch-size",
+           "1");
+    double losses[2];
+    for (int i = 0; i < 2; i++) {
+        kit_result r = KIT_TUFF("eval", "--model", model, "--adapter", out, "--file", file, "--json",
+                                i ? "--chat-template" : "--task", i ? "zephyr" : "sft");
+        assert_non_null(strstr(r.err.data, "by the chat template given"));
+        cJSON *json = kit_parse(r.out.data, r.out.size);
+        losses[i] = kit_number(json, "loss");
+        cJSON_Delete(json);
+        kit_result_free(&r);
+    }
+    assert_true(losses[0] == losses[1]);
+    KIT_REFUSES(1, "has no chat template", "generate", "--model", model, "--messages", messages);
+    KIT_DO("generate", "--model", model, "--adapter", out, "--messages", messages, "--max-new-tokens", "2");
+    /* another one in its place, by the model's own way: it has none */
+    KIT_DO("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--max-steps", "0",
+           "--lora-rank", "2", "--block-size", "16", "--overwrite-output-dir");
+    assert_false(tuff_is_file(kit_join(out, "chat_template.jinja")));
+    KIT_DO("train", "--model", model, "--train-file", file_of("pairs.jsonl", pairs), "--task", "preference",
+           "--output-dir", out, "--max-steps", "1", "--lora-rank", "2", "--overwrite-output-dir",
+           "--chat-template", "chatml");
+    assert_true(tuff_is_file(kit_join(out, "chat_template.jinja")));
+}
+
 /* Interrupted between two rows of conversations and gone on with: the same bytes. */
 static void a_training_goes_on(void **state)
 {
@@ -152,8 +187,8 @@ static void mistakes_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers_are_learned),
-                                       cmocka_unit_test(a_training_goes_on),
-                                       cmocka_unit_test(mistakes_are_named)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_are_learned), cmocka_unit_test(adapters_have_their_template),
+        cmocka_unit_test(a_training_goes_on), cmocka_unit_test(mistakes_are_named)};
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

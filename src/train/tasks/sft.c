@@ -2,7 +2,6 @@
  * or several that share a row of tokens without seeing each other. */
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "packed/batch.h"
 #include "train/examples.h"
@@ -32,18 +31,6 @@ static int64_t count(const tuff_dataset *data, bool training)
     const tuff_sft *own = data->own;
     (void)training;
     return own->rows ? own->row_count : data->sequences;
-}
-
-/* A model that is saved is talked with by the template that it was trained by. */
-static tuff_status save(const tuff_dataset *data, const char *stage)
-{
-    const tuff_sft *own = data->own;
-    if (!own->chat_template) return TUFF_OK;
-    char *path = tuff_path_join(stage, "chat_template.jinja");
-    if (!path) return tuff_fail_memory("a chat template");
-    const tuff_status status = tuff_write_file(path, own->chat_template, strlen(own->chat_template));
-    tuff_free(path);
-    return status;
 }
 
 /* ---- batches */
@@ -229,7 +216,6 @@ const tuff_task tuff_task_sft = {.name = "sft",
                                  .fill = fill,
                                  .loss = loss,
                                  .smooths = tuff_task_smooths,
-                                 .save = save,
                                  .observe = observe,
                                  .report = tuff_meter_accuracy,
                                  .ask = ask,

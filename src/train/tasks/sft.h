@@ -7,8 +7,7 @@
 
 /* A data set's own. */
 typedef struct tuff_sft {
-    tuff_buf learned;    /* a byte for each id: 1, it is to be found */
-    char *chat_template; /* the text of one that was given; NULL: none was */
+    tuff_buf learned; /* a byte for each id: 1, it is to be found */
     bool learn_all;
     tuff_conversation_format format;
     tuff_conversation_source source;

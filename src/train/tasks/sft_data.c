@@ -3,7 +3,6 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "chat/template.h"
 #include "train/conversation_reader.h"
 #include "train/tasks/sft.h"
 
@@ -15,14 +14,10 @@ typedef struct reading {
 
 /* ---- settings */
 
-static tuff_status keep_template(tuff_sft *own, const tuff_conversation_reader *r)
+static void note_source(tuff_sft *own, const tuff_conversation_reader *r)
 {
-    const tuff_chat_template *given = r->params->chat_template;
     if (r->of_model) own->source = TUFF_CONVERSATION_OF_MODEL;
-    if (!given) return TUFF_OK;
-    own->source = TUFF_CONVERSATION_GIVEN;
-    own->chat_template = tuff_strdup(given->text);
-    return own->chat_template ? TUFF_OK : tuff_fail_memory("a chat template");
+    if (r->params->chat_template) own->source = TUFF_CONVERSATION_GIVEN;
 }
 
 static tuff_status choose_format(const char *wanted, tuff_sft *own)
@@ -111,7 +106,7 @@ tuff_status tuff_sft_load(const tuff_model *model, const char *path, const tuff_
     if (!r.own) return tuff_fail_memory("a data set");
     TUFF_TRY(choose_format(params->conversation_format, r.own));
     TUFF_GO(tuff_conversation_reader_open(&r.reader, model, path, params, data));
-    TUFF_GO(keep_template(r.own, &r.reader));
+    note_source(r.own, &r.reader);
     r.reader.coder.learn_all = r.own->learn_all = params->loss_on_prompts;
     TUFF_GO(tuff_conversation_reader_run(&r.reader, take, &r));
     TUFF_GO(tuff_conversation_reader_end(&r.reader, "nothing", "conversations"));
@@ -127,7 +122,6 @@ void tuff_sft_release(tuff_dataset *data)
     tuff_sft *own = data->own;
     if (!own) return;
     tuff_buf_free(&own->learned);
-    tuff_free(own->chat_template);
     tuff_free(own->members);
     tuff_free(own->rows);
     tuff_free(own);
