@@ -81,6 +81,10 @@ typedef struct tuff_conversation_coder {
     const tuff_chat_template *chat_template; /* NULL: only plain conversations can be encoded */
     const cJSON *variables; /* of the template, for all; those of a record come before them; NULL: none */
     bool learn_all;         /* every id is learned, not the answers alone */
+    /* So many ids will be kept, the first or the last: answers behind or before them are not looked for, as
+     * a template that marks none is rendered anew for each. 0: all are. */
+    size_t kept;
+    bool keep_last;
     const tuff_watch *watch;
 } tuff_conversation_coder;
 
@@ -90,7 +94,8 @@ typedef struct tuff_conversation_ids {
     uint8_t *learned; /* 1: of an answer, with the token that ends it */
     size_t count, capacity;
     size_t learned_count;
-    size_t shared; /* answers that begin within a token that the prompt began; it is learned */
+    size_t shared; /* answers that begin within a token that the prompt began; it is learned. Of those that
+                      were looked for */
 } tuff_conversation_ids;
 
 /* A conversation as ids: rendered by the template, with the special tokens that it prints, and no others;

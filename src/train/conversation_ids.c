@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/watch.h"
 #include "train/conversation.h"
 
 /* 12 o'clock UTC on 26 July 2024, which Llama 3's template takes where it knows no clock. */
@@ -15,9 +16,11 @@ typedef struct coding {
     const tuff_conversation *c;
     tuff_buf messages; /* their list as JSON */
     size_t *ends;      /* [turns]: where each one ends in it */
+    bool *learned;     /* [turns]: it is an answer */
     size_t turns;
     tuff_buf tools, variables;
     tuff_chat_text *text; /* all turns, rendered */
+    tuff_span kept;       /* bytes of the text whose tokens may be kept */
     tuff_span *answers;   /* bytes of the text, in order */
     size_t count;
 } coding;
@@ -28,6 +31,7 @@ static void free_coding(coding *w)
     tuff_buf_free(&w->tools);
     tuff_buf_free(&w->variables);
     tuff_free(w->ends);
+    tuff_free(w->learned);
     tuff_free(w->answers);
     tuff_chat_text_destroy(&w->text);
 }
@@ -63,13 +67,15 @@ static tuff_status print_messages(coding *w)
     bool good = true;
     w->turns = tuff_conversation_turns(w->c);
     w->ends = tuff_alloc_array(w->turns, sizeof *w->ends);
+    w->learned = tuff_alloc_array(w->turns, sizeof *w->learned);
     w->answers = tuff_alloc_array(w->turns, sizeof *w->answers);
-    if (!w->ends || !w->answers) return tuff_fail_memory("a conversation");
+    if (!w->ends || !w->learned || !w->answers) return tuff_fail_memory("a conversation");
     tuff_buf_char(&w->messages, '[');
     cJSON_ArrayForEach(message, w->c->messages)
     {
         if (turn) tuff_buf_char(&w->messages, ',');
         good = good && tuff_json_print(message, &w->messages);
+        w->learned[turn] = tuff_conversation_is_answer(w->c, message, turn);
         w->ends[turn++] = w->messages.size;
     }
     tuff_buf_char(&w->messages, ']');
@@ -114,18 +120,39 @@ static tuff_status measure(coding *w, size_t turns, bool ask, size_t *out_size)
         turns);
 }
 
+/* Where the turn is, if any of it is kept; *out_kept is false for those behind or before all that is. */
+static tuff_status find_answer(coding *w, size_t turn, bool *out_kept)
+{
+    tuff_span answer = {0, w->text->size};
+    *out_kept = true;
+    if (w->coder->keep_last) {
+        if (turn + 1 < w->turns) TUFF_TRY(measure(w, turn + 1, false, &answer.end));
+        *out_kept = answer.end > w->kept.start;
+        if (*out_kept) TUFF_TRY(measure(w, turn, true, &answer.start));
+    } else {
+        TUFF_TRY(measure(w, turn, true, &answer.start));
+        *out_kept = answer.start < w->kept.end;
+        if (*out_kept && turn + 1 < w->turns) TUFF_TRY(measure(w, turn + 1, false, &answer.end));
+    }
+    if (*out_kept && answer.end > answer.start) w->answers[w->count++] = answer;
+    return TUFF_OK;
+}
+
 static tuff_status find_answers(coding *w)
 {
-    const cJSON *message;
-    size_t turn = 0;
-    cJSON_ArrayForEach(message, w->c->messages)
-    {
-        tuff_span answer = {0, w->text->size};
-        const size_t at = turn++;
-        if (!tuff_conversation_is_answer(w->c, message, at)) continue;
-        TUFF_TRY(measure(w, at, true, &answer.start));
-        if (at + 1 < w->turns) TUFF_TRY(measure(w, at + 1, false, &answer.end));
-        if (answer.end > answer.start) w->answers[w->count++] = answer;
+    const bool last = w->coder->keep_last;
+    bool kept = true;
+    for (size_t i = 0; i < w->turns && kept; i++) {
+        const size_t turn = last ? w->turns - 1 - i : i;
+        if (!w->learned[turn]) continue;
+        TUFF_TRY(tuff_watch_step(w->coder->watch, TUFF_PHASE_TOKENIZE, i * w->text->size / w->turns,
+                                 w->text->size));
+        TUFF_TRY(find_answer(w, turn, &kept));
+    }
+    for (size_t i = 0; last && i < w->count / 2; i++) {
+        const tuff_span swapped = w->answers[i];
+        w->answers[i] = w->answers[w->count - 1 - i];
+        w->answers[w->count - 1 - i] = swapped;
     }
     return TUFF_OK;
 }
@@ -142,7 +169,7 @@ static bool learns_all_turns(const coding *w, size_t *out_all)
     {
         const cJSON *role = cJSON_GetObjectItemCaseSensitive(message, "role");
         *out_all += cJSON_IsString(role) && strcmp(role->valuestring, "assistant") == 0;
-        learned += tuff_conversation_is_answer(w->c, message, turn++);
+        learned += w->learned[turn++];
     }
     return learned == *out_all;
 }
@@ -165,7 +192,7 @@ static tuff_status take_marks(coding *w)
     cJSON_ArrayForEach(message, w->c->messages)
     {
         const cJSON *role = cJSON_GetObjectItemCaseSensitive(message, "role");
-        const bool learned = tuff_conversation_is_answer(w->c, message, turn++);
+        const bool learned = w->learned[turn++];
         if (!cJSON_IsString(role) || strcmp(role->valuestring, "assistant") != 0) continue;
         if (learned) w->answers[w->count++] = w->text->spans[mark];
         mark++;
@@ -267,28 +294,41 @@ static void drop_second_begin(const tuff_tokenizer *t, tuff_conversation_ids *ou
     memmove(out->learned, out->learned + 1, out->count);
 }
 
-static tuff_status encode(const coding *w, const char *text, size_t size, bool marked,
-                          tuff_conversation_ids *out)
+static tuff_status cut_up(const coding *w, const char *text, size_t size, tuff_encoding **out)
 {
-    const tuff_tokenizer *t = w->coder->tokenizer;
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
-    tuff_encoding *e = NULL;
     params.flags = w->c->plain ? TUFF_ENCODE_ADD_SPECIAL : 0;
     params.spans = true;
     params.watch = w->coder->watch;
-    TUFF_TRY(tuff_tokenizer_encode_pair(t, (tuff_piece){text, size}, (tuff_piece){NULL, 0}, &params, &e));
-    tuff_status status = reserve(out, e->count + 1);
-    if (status == TUFF_OK) {
-        out->count = e->count;
-        if (e->count) memcpy(out->ids, e->ids, e->count * sizeof *e->ids);
-        learn(w, e, text, marked, out);
-        /* the end that the tokenizer puts behind texts is learned, too */
-        const size_t last = e->count ? e->count - 1 : 0;
-        if (e->count && e->texts[last] < 0 && tuff_tokenizer_is_eos(t, e->ids[last])) out->learned[last] = 1;
-        status = end_text(w, e, text, out);
-    }
-    tuff_encoding_destroy(&e);
-    if (status != TUFF_OK) return status;
+    return tuff_tokenizer_encode_pair(w->coder->tokenizer, (tuff_piece){text, size}, (tuff_piece){NULL, 0},
+                                      &params, out);
+}
+
+/* A second begin of text may go yet, and an end come. */
+static tuff_span kept_of(const coding *w, const tuff_encoding *e)
+{
+    const size_t most = w->coder->kept;
+    tuff_span kept = {0, w->text->size};
+    if (!most || e->count <= most) return kept;
+    if (w->coder->keep_last)
+        kept.start = bytes_of(e, e->count - most).start;
+    else
+        kept.end = bytes_of(e, most).end;
+    return kept;
+}
+
+static tuff_status finish(const coding *w, const tuff_encoding *e, const char *text, bool marked,
+                          tuff_conversation_ids *out)
+{
+    const tuff_tokenizer *t = w->coder->tokenizer;
+    TUFF_TRY(reserve(out, e->count + 1));
+    out->count = e->count;
+    if (e->count) memcpy(out->ids, e->ids, e->count * sizeof *e->ids);
+    learn(w, e, text, marked, out);
+    /* the end that the tokenizer puts behind texts is learned, too */
+    const size_t last = e->count ? e->count - 1 : 0;
+    if (e->count && e->texts[last] < 0 && tuff_tokenizer_is_eos(t, e->ids[last])) out->learned[last] = 1;
+    TUFF_TRY(end_text(w, e, text, out));
     drop_second_begin(t, out);
     if (w->coder->learn_all) memset(out->learned, 1, out->count);
     for (size_t i = 0; i < out->count; i++)
@@ -300,19 +340,27 @@ static tuff_status encode_turns(coding *w, tuff_conversation_ids *out)
 {
     const tuff_chat_template *t = w->coder->chat_template;
     const bool marked = tuff_chat_template_marks(t);
+    tuff_encoding *e = NULL;
+    tuff_status status;
     if (!t)
         return tuff_fail(TUFF_NOT_FOUND,
                          "the model has no chat template, which conversations need; choose one");
     TUFF_TRY(print_messages(w));
     TUFF_TRY(render(w, w->turns, false, &w->text));
-    TUFF_TRY(marked ? take_marks(w) : find_answers(w));
-    return encode(w, w->text->data, w->text->size, marked, out);
+    TUFF_TRY(cut_up(w, w->text->data, w->text->size, &e));
+    w->kept = kept_of(w, e);
+    TUFF_GO(marked ? take_marks(w) : find_answers(w));
+    TUFF_GO(finish(w, e, w->text->data, marked, out));
+done:
+    tuff_encoding_destroy(&e);
+    return status;
 }
 
 static tuff_status encode_plain(coding *w, tuff_conversation_ids *out)
 {
     const cJSON *message;
     tuff_buf text = {0};
+    tuff_encoding *e = NULL;
     size_t turn = 0, begin = 0;
     cJSON_ArrayForEach(message, w->c->messages)
     {
@@ -323,8 +371,10 @@ static tuff_status encode_plain(coding *w, tuff_conversation_ids *out)
     tuff_status status = w->answers && !text.failed ? TUFF_OK : tuff_fail_memory("a conversation");
     if (status == TUFF_OK) {
         w->answers[w->count++] = (tuff_span){begin, text.size};
-        status = encode(w, text.data ? text.data : "", text.size, true, out);
+        status = cut_up(w, text.data ? text.data : "", text.size, &e);
     }
+    if (status == TUFF_OK) status = finish(w, e, text.data ? text.data : "", true, out);
+    tuff_encoding_destroy(&e);
     tuff_buf_free(&text);
     return status;
 }

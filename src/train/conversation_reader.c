@@ -58,6 +58,8 @@ tuff_status tuff_conversation_reader_open(tuff_conversation_reader *r, const tuf
         (tuff_record_reader){.path = path, .watch = params->watch, .strict = params->strict, .data = data};
     r->coder.watch = params->watch;
     TUFF_TRY(choose_length(r, model));
+    r->coder.kept = (size_t)r->max_length;
+    r->coder.keep_last = params->truncate_left;
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->coder.tokenizer));
     TUFF_TRY(choose_template(r, model));
     TUFF_TRY(read_variables(r));

@@ -94,6 +94,88 @@ static void strictly_the_first_one_ends_it(void **state)
     assert_null(data);
 }
 
+/* One conversation of so many turns, and a template that marks no answer. */
+static const char *long_talk(size_t turns)
+{
+    tuff_buf text = {0};
+    tuff_buf_text(&text, "{\"messages\": [");
+    for (size_t i = 0; i < turns; i++)
+        tuff_buf_printf(&text, "%s{\"role\": \"%s\", \"content\": \"%zu\"}", i ? ", " : "",
+                        i % 2 ? "assistant" : "user", i);
+    tuff_buf_text(&text, "]}\n");
+    const char *path = kit_path("talk.jsonl");
+    kit_write_file(path, text.data, text.size);
+    tuff_buf_free(&text);
+    return path;
+}
+
+static const char unmarked[] = "{% for m in messages %}{{ m['role'][0] + m['content'] + '\n' }}{% endfor %}"
+                               "{% if add_generation_prompt %}{{ 'a' }}{% endif %}";
+
+static tuff_dataset *read_talk(size_t turns, int64_t max_length, tuff_data_params p)
+{
+    tuff_dataset *data = NULL;
+    p.max_length = max_length;
+    KIT_OK(tuff_dataset_load(model, long_talk(turns), &p, &data));
+    assert_int_equal(data->sequences, 1);
+    return data;
+}
+
+/* Of what is cut off no answer is looked for: that would take each a rendering of its own. What is kept is
+ * learned as where nothing is cut. */
+static void long_ones_are_read_as_far_as_they_are_kept(void **state)
+{
+    (void)state;
+    enum { KEPT = 33 };
+    tuff_chat_template *template = NULL;
+    tuff_data_params p = params_of();
+    KIT_OK(tuff_chat_template_create(unmarked, sizeof unmarked - 1, NULL, &template));
+    p.chat_template = template;
+    tuff_dataset *whole = read_talk(26, 0, p);
+    const char *learned = ((const tuff_sft *)whole->own)->learned.data;
+    assert_int_equal(whole->cut, 0);
+    for (int left = 0; left < 2; left++) {
+        p.truncate_left = left != 0;
+        const int64_t at = left ? whole->tokens - KEPT : 0;
+        tuff_dataset *part = read_talk(26, KEPT, p), *much = read_talk(10000, KEPT, p);
+        assert_int_equal(part->tokens, KEPT);
+        assert_memory_equal(part->ids, whole->ids + at, KEPT * sizeof *part->ids);
+        assert_memory_equal(((const tuff_sft *)part->own)->learned.data, learned + at, KEPT);
+        assert_true(much->cut == 1 && much->tokens == KEPT && report_of(much).labels >= 6);
+        tuff_dataset_destroy(&part);
+        tuff_dataset_destroy(&much);
+    }
+    tuff_dataset_destroy(&whole);
+    tuff_chat_template_destroy(&template);
+}
+
+static bool end_at_third(const tuff_progress *progress, void *user)
+{
+    int *calls = user;
+    (void)progress;
+    return ++*calls < 3;
+}
+
+/* Within one record, too. */
+static void reading_ends_when_asked(void **state)
+{
+    (void)state;
+    tuff_chat_template *template = NULL;
+    tuff_data_params p = params_of();
+    tuff_watch watch = TUFF_WATCH_INIT;
+    tuff_dataset *data = NULL;
+    int calls = 0;
+    KIT_OK(tuff_chat_template_create(unmarked, sizeof unmarked - 1, NULL, &template));
+    watch.on_progress = end_at_third;
+    watch.user = &calls;
+    p.chat_template = template;
+    p.watch = &watch;
+    KIT_FAILS(tuff_dataset_load(model, long_talk(30), &p, &data), TUFF_CANCELLED, "");
+    assert_null(data);
+    assert_int_equal(calls, 3);
+    tuff_chat_template_destroy(&template);
+}
+
 /* A bad record is as bad in front of the others. */
 static void the_first_good_one_tells_the_format(void **state)
 {
@@ -410,6 +492,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_conversation_is_left_out),
         cmocka_unit_test(strictly_the_first_one_ends_it),
+        cmocka_unit_test(long_ones_are_read_as_far_as_they_are_kept),
+        cmocka_unit_test(reading_ends_when_asked),
         cmocka_unit_test(the_first_good_one_tells_the_format),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(long_ones_are_cut),

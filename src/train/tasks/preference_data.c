@@ -127,14 +127,16 @@ static tuff_status read_label(const cJSON *record, bool *out)
 
 /* ---- answers as ids */
 
-/* The turns of a list from one on. */
+/* Turns of a list, begin to end. */
 static tuff_status add_turns(tuff_conversation *c, const char *name, const cJSON *list, size_t begin,
                              size_t end)
 {
     cJSON *part = cJSON_CreateArray();
+    const cJSON *item = list->child;
     bool good = part != NULL;
-    for (size_t i = begin; i < end && good; i++) {
-        cJSON *turn = cJSON_Duplicate(cJSON_GetArrayItem(list, (int)i), true);
+    for (size_t i = 0; i < end && good; i++, item = item->next) {
+        if (i < begin) continue;
+        cJSON *turn = cJSON_Duplicate(item, true);
         good = turn && cJSON_AddItemToArray(part, turn);
         if (!good) cJSON_Delete(turn);
     }
