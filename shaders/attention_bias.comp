@@ -43,6 +43,7 @@ void main()
         PRODUCTS(grown, D_O, VALUE)
         [[unroll]] for (uint i = 0; i < 4; i++) {
             s[i] = score_of(s[i], uvec4(head), key - position[i]);
+            if (DROPOUT) grown[i] *= kept(row_at(w.q_begin + w.first + Y + 8 * i, head), key0 / 4 + X);
             [[unroll]] for (uint j = 0; j < 4; j++)
                 s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y
                               ? tuff_exp(s[i][j] - stats[i].x) * (grown[i][j] - stats[i].y)

@@ -71,7 +71,10 @@ void main()
             float slope = slope_of(score[r]);
             score[r] = score_of(score[r], query.y, key - position);
             score[r] = visible ? tuff_exp(score[r] - stats.x) : 0.0;
-            grown[r] = visible ? score[r] * (grown[r] - stats.y) * slope : 0.0;
+            float keeps = 1;
+            if (DROPOUT) keeps = kept(row_at(query.x, query.y), uint(key) / 4)[uint(key) % 4];
+            grown[r] = visible ? score[r] * (grown[r] * keeps - stats.y) * slope : 0.0;
+            if (DROPOUT) score[r] *= keeps;
         }
         [[unroll]] for (uint d = 0; d < DIM; d += 4) {
             vec4 x = FIRST(d), y = SECOND(d);

@@ -4,6 +4,29 @@
 
 /* The gradients of k (with TUFF_DK) and v (with TUFF_DV): both where registers hold both. Rows are keys; columns are the
  * queries that may see them, by time and then by head of the group. */
+/* Which of a tile's probabilities stay: bits of 16 keys and one query, word 2 * query + (keys' half). */
+shared uint stays[2 * TILE];
+
+void draw(uint row, uint first_key)
+{
+    uint bits = 0;
+    [[dont_unroll]] for (uint four = 0; four < 4; four++) {
+        bvec4 gone = dropped(row, first_key / 4 + four);
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            bits |= gone[c] ? 0u : 1u << (4 * four + c);
+    }
+    stays[LANE] = bits;
+}
+
+/* What row y + 8 i and column 4 x + j of the tile are multiplied with. */
+vec4 kept_of(uint i)
+{
+    vec4 y;
+    [[unroll]] for (uint j = 0; j < 4; j++)
+        y[j] = (stays[2 * (4 * X + j) + i / 2] >> (Y + 8 * (i % 2)) & 1) != 0 ? drop_factor : 0.0;
+    return y;
+}
+
 void main()
 {
     tuff_work w = work_of(gl_WorkGroupID.x);
@@ -34,6 +57,10 @@ void main()
             uint row = row0 + 4 * Y + n, token = w.q_begin + row / G, head = kv_head * G + row % G;
             at[n] = row < times.y * G ? query_at(token, head) : NOWHERE;
             o_at[n] = row_at(token, head) * dim;
+        }
+        if (DROPOUT) {
+            uint row = min(row0 + LANE / 2, times.y * G - 1);
+            draw(row_at(w.q_begin + row / G, kv_head * G + row % G), w.first + 16 * (LANE % 2));
         }
         vec4 s[4];
 #define KEY(n, d)   (Y + 8 * n < w.live ? scale * load4(k_base, key_at(w, w.first + Y + 8 * n, kv_head), d) : vec4(0))
@@ -69,8 +96,12 @@ void main()
             [[unroll]] for (uint j = 0; j < 4; j++)
                 s[i][j] = key >= begin[j] && key < end[j] ? tuff_exp(s[i][j] - lse[j]) : 0.0;
 #if TUFF_DK
+            if (DROPOUT) grown[i] *= kept_of(i);
             [[unroll]] for (uint j = 0; j < 4; j++)
                 grown[i][j] = mix(0.0, s[i][j] * (grown[i][j] - delta[j]) * slope[j], key >= begin[j] && key < end[j]);
+#endif
+#if TUFF_DV
+            if (DROPOUT) s[i] *= kept_of(i);
 #endif
         }
 #if TUFF_DV

@@ -51,6 +51,7 @@ void main()
             }
     }
     uvec2 span = seen_by_rows(w, G);
+    vec4 keeps[ROWS];
     for (uint key = span.x; key < span.y; key++) {
         load_pair(key);
         float score[ROWS], grown[ROWS];
@@ -67,6 +68,10 @@ void main()
         [[unroll]] for (uint r = 0; r < ROWS; r++) {
             bool visible = int(key) >= keys[r].x && int(key) < keys[r].y;
             float slope = slope_of(score[r]);
+            if (DROPOUT) {
+                if (key == span.x || key % 4 == 0) keeps[r] = kept(o_row[r], key / 4);
+                grown[r] *= keeps[r][key % 4];
+            }
             score[r] = score_of(score[r], head[r], int(key) - position[r]);
             score[r] = visible ? tuff_exp(score[r] - stats[r].x) * (grown[r] - stats[r].y) * slope : 0.0;
         }

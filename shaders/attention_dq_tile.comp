@@ -40,6 +40,7 @@ void main()
         PRODUCTS(grown, D_O, VALUE)
         [[unroll]] for (uint i = 0; i < 4; i++) {
             vec4 slope = slope_of(s[i]);
+            if (DROPOUT) grown[i] *= kept(row_at(w.q_begin + (w.first + Y + 8 * i) / G, head[i]), key0 / 4 + X);
             s[i] = score_of(s[i], uvec4(head[i]), key - position[i]);
             [[unroll]] for (uint j = 0; j < 4; j++)
                 s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y

@@ -54,6 +54,7 @@ void main()
         total[r] = 0;
     }
     uvec2 span = seen_by_rows(w, G);
+    vec4 keeps[ROWS];
     for (uint key = span.x; key < span.y; key++) {
         load_pair(key);
         float score[ROWS];
@@ -74,6 +75,11 @@ void main()
             score[r] = visible ? tuff_exp(score[r] - higher) : 0.0;
             total[r] = total[r] * shrink[r] + score[r];
             top[r] = higher;
+            if (DROPOUT) {
+                if (key == span.x || key % 4 == 0)
+                    keeps[r] = kept(row_at(w.q_begin + (w.first + r * WIDTH + lane) / G, head[r]), key / 4);
+                score[r] *= keeps[r][key % 4];
+            }
         }
         [[unroll]] for (uint d = 0; d < DIM; d += 4) {
             vec4 x = SECOND(d);

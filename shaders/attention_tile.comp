@@ -49,6 +49,7 @@ void main()
             [[unroll]] for (uint j = 0; j < 4; j++)
                 s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y ? tuff_exp(s[i][j] - high[i]) : 0.0;
             total[i] = total[i] * shrink[i] + ((s[i].x + s[i].y) + (s[i].z + s[i].w));
+            if (DROPOUT) s[i] *= kept(row_at(w.q_begin + (w.first + Y + 8 * i) / G, head[i]), key0 / 4 + X);
             weights[(Y + 8 * i) * PITCH + X] = s[i];
             [[unroll]] for (uint c = 0; c < COLUMNS; c++)
                 sum[i][c] *= shrink[i];

@@ -195,10 +195,17 @@ typedef struct tuff_attention_params {
      * right 0. */
     int64_t left, right;
     int64_t zero; /* the bias's column for a query's own position */
+    /* Zeroes each probability with this one and scales the rest by 1 / (1 - dropout), with `dropout_seed` and
+     * `dropout_stream` as of tuff_dropout; the mask is of (seed, row of q, head, key of the segment, step,
+     * stream). 0: none, and no seed is needed */
+    double dropout;
+    tuff_tensor *dropout_seed;
+    uint32_t dropout_stream;
+    uint32_t reserved; /* leave it 0 */
 } tuff_attention_params;
-#define TUFF_ATTENTION_PARAMS_INIT                     \
-    {                                                  \
-        sizeof(tuff_attention_params), 0, 0, -1, -1, 0 \
+#define TUFF_ATTENTION_PARAMS_INIT                                    \
+    {                                                                 \
+        sizeof(tuff_attention_params), 0, 0, -1, -1, 0, 0, NULL, 0, 0 \
     }
 /* Attention per head (Vaswani et al. 2017) of all sequences of a batch, packed in one row of tokens, computed
  * in tiles without the score matrix (Dao 2023): q [N, Hq, D]; k, v [M, Hkv, D], Hq a multiple of Hkv (Ainslie
@@ -210,7 +217,7 @@ typedef struct tuff_attention_params {
  * cross attention q is of one stream and k, v of another. A row with q_len 0 is unused. So is one that
  * reaches outside of q or k, begins before the queries of one above it end, or shares keys with one above it.
  * Rows of q in no segment give zeros; what is not finite in one segment reaches no other; a segment's result
- * is the same, bit for bit, whatever else is in the batch.
+ * is the same, bit for bit, whatever else is in the batch, but for what dropout leaves of it.
  *
  * The score of query p and key k is softcap(scale * q.k) + bias[h, clamp(k - p + zero, 0, R - 1)], with
  * `bias` [Hq, R] or NULL; `sinks` [Hq], or NULL, is one more logit for each head, which takes weight and

@@ -19,7 +19,10 @@ typedef struct tuff_attention_table {
     float scale, softcap;
     uint32_t q_token, q_head, k_token, k_head, v_token, v_head;
     uint32_t k_odd, v_odd;
-    uint32_t part_rows, entries, unused;
+    uint32_t part_rows, entries;
+    uint32_t drop_threshold, drop_stream; /* random bits below it drop */
+    float drop_factor;                    /* of probabilities that stay */
+    uint64_t seed;
 } tuff_attention_table;
 #endif
 
@@ -54,12 +57,15 @@ typedef struct tuff_attention_table {
 #define TUFF_ATTENTION_V_ODD_AT     46
 #define TUFF_ATTENTION_PART_ROWS_AT 47
 #define TUFF_ATTENTION_ENTRIES_AT   48
+#define TUFF_ATTENTION_DROP_AT      49 /* threshold, stream, factor */
+#define TUFF_ATTENTION_SEED_AT      52
 
 /* Bits of the specialization constant FEATURES: what would cost where it is not needed. */
 #define TUFF_ATTENTION_SOFTCAP 1
 #define TUFF_ATTENTION_HALF    2 /* k and v are f16 */
 #define TUFF_ATTENTION_WIDE \
     4 /* rows of all operands begin at 16 bytes, of f16 at 8, and have a multiple of 4 elements */
+#define TUFF_ATTENTION_DROPOUT 8 /* of probabilities */
 
 /* A list's entries, in words: queries (or keys) that one workgroup takes. `first` and `rows` count from the
  * segment's first row (or key); `live` of them are there, the others belong to no segment and get zeros. */

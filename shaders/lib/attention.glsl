@@ -14,6 +14,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer U32
 };
 
 #include "shaders/args/attention.h"
+#include "shaders/lib/philox.glsl"
 
 TUFF_ARGS(tuff_attention_args);
 
@@ -21,7 +22,7 @@ layout(constant_id = 0) const uint DIM = 64; /* the head dim, rounded up to a mu
 layout(constant_id = 1) const uint FEATURES = 0;
 
 const bool SOFTCAP = (FEATURES & TUFF_ATTENTION_SOFTCAP) != 0, HALF = (FEATURES & TUFF_ATTENTION_HALF) != 0;
-const bool WIDE = (FEATURES & TUFF_ATTENTION_WIDE) != 0;
+const bool WIDE = (FEATURES & TUFF_ATTENTION_WIDE) != 0, DROPOUT = (FEATURES & TUFF_ATTENTION_DROPOUT) != 0;
 
 const float LOWEST = -3.402823466e38; /* below every score, so that only an infinite one gives NaN */
 #define UNSEEN uintBitsToFloat(0x7f800000u) /* the log-sum-exp of a row that sees nothing: its probabilities are 0 */
@@ -39,6 +40,9 @@ int left, right, zero, distances;
 float scale, softcap;
 uint q_token, q_head, k_token, k_head, v_token, v_head, k_odd, v_odd;
 uvec2 q_base, k_base, v_base, d_o_base, stats_base, bias_base;
+uvec3 drop_seed; /* and the step */
+uint drop_threshold, drop_stream;
+float drop_factor;
 
 void read_table()
 {
@@ -65,6 +69,24 @@ void read_table()
     d_o_base = BASE(D_O);
     stats_base = BASE(STATS);
     bias_base = BASE(BIAS);
+    if (DROPOUT) {
+        Words seed = ADDRESS(Words, SEED);
+        drop_seed = uvec3(seed.v[0], seed.v[1], seed.v[2]);
+        drop_threshold = a.table.v[TUFF_ATTENTION_DROP_AT];
+        drop_stream = a.table.v[TUFF_ATTENTION_DROP_AT + 1];
+        drop_factor = uintBitsToFloat(a.table.v[TUFF_ATTENTION_DROP_AT + 2]);
+    }
+}
+
+/* Whether the probabilities of a row of [N, Hq] and keys 4 * four to 4 * four + 3 of its segment are dropped, and what they
+ * are multiplied with. */
+bvec4 dropped(uint row, uint four)
+{
+    return lessThan(tuff_philox(uvec4(four, row, drop_seed.z, drop_stream), drop_seed.xy), uvec4(drop_threshold));
+}
+vec4 kept(uint row, uint four)
+{
+    return mix(vec4(drop_factor), vec4(0), dropped(row, four));
 }
 
 struct tuff_work {

@@ -18,7 +18,7 @@ enum {
 /* q, k, v: leaves; slices of one projection; k and v in cache order [H, M, D]; made within the graph, where
  * no way for few queries against a cache is taken */
 enum { APART, FUSED, CACHED, MADE };
-enum { SOFTCAP = 1, BIAS = 2, SINKS = 4, HALF = 8 };
+enum { SOFTCAP = 1, BIAS = 2, SINKS = 4, HALF = 8, DROPOUT = 16 };
 
 enum { PATTERN, COUNT, LENGTH, KEYS, START, HQ, HKV, DIM, LEFT, RIGHT, LAYOUT, EXTRA };
 enum { MOST_SEGMENTS = 256, COLUMNS = 9, ZERO = 4 }; /* of the bias: distances -4 to 4 */
@@ -167,9 +167,17 @@ static void attend(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     params.right = p[RIGHT];
     params.softcap = p[EXTRA] & SOFTCAP ? 1.5 : 0; /* near the scores' own size, so that it bends them */
     params.zero = bias ? ZERO : 0;
+    if (p[EXTRA] & DROPOUT) {
+        static const double seed[3] = {0x89abcdef, 0x01234567, 4294967295};
+        params.dropout = 0.3;
+        params.dropout_seed = tuff_case_data(run, g, TUFF_U32, 1, (int64_t[]){3}, seed);
+        params.dropout_stream = 0x0900001b;
+    }
     tuff_tensor *o = tuff_attention(g, q, k, v, table, bias, sinks, &params);
-    /* each sequence has its part of the leaves where tokens come first */
-    if (p[PATTERN] <= CACHE && p[LAYOUT] != CACHED && p[START] >= 0) tuff_case_batch(run, COUNT);
+    /* each sequence has its part of the leaves where tokens come first; but what is dropped depends on its
+     * place */
+    if (!(p[EXTRA] & DROPOUT) && p[PATTERN] <= CACHE && p[LAYOUT] != CACHED && p[START] >= 0)
+        tuff_case_batch(run, COUNT);
     /* scores are sums of D products, exp turns their absolute error into a relative one, and values are
      * summed over the keys */
     double k_terms = (double)(p[DIM] + s.longest);
@@ -302,6 +310,37 @@ static const tuff_case cases[] = {
     {"attention.causal.f16.s2n1k70.h2kv2d13.at50.cached",
      attend,
      {CACHE, 2, 1, 70, 50, 2, 2, 13, -1, 0, CACHED, HALF}},
+    {"attention.dropout.full.s1n5.h1kv1d7", attend, {EQUAL, 1, 5, 0, 0, 1, 1, 7, -1, -1, APART, DROPOUT}},
+    {"attention.dropout.causal.s2n40.h4kv2d20",
+     attend,
+     {EQUAL, 2, 40, 0, 0, 4, 2, 20, -1, 0, APART, DROPOUT}},
+    {"attention.dropout.causal.s1n70.h3kv1d64.fused",
+     attend,
+     {EQUAL, 1, 70, 0, 0, 3, 1, 64, -1, 0, FUSED, DROPOUT}},
+    {"attention.dropout.causal.s1n40.h2kv1d128",
+     attend,
+     {EQUAL, 1, 40, 0, 0, 2, 1, 128, -1, 0, APART, DROPOUT}},
+    {"attention.dropout.causal.s1n35.h1kv1d160",
+     attend,
+     {EQUAL, 1, 35, 0, 0, 1, 1, 160, -1, 0, APART, DROPOUT}},
+    {"attention.dropout.window9.s2n50.h2kv2d20",
+     attend,
+     {EQUAL, 2, 50, 0, 0, 2, 2, 20, 8, 0, APART, DROPOUT}},
+    {"attention.dropout.full.uneven.h4kv2d20.made",
+     attend,
+     {UNEVEN, 0, 0, 0, 0, 4, 2, 20, -1, -1, MADE, DROPOUT}},
+    {"attention.dropout.bias.cross.h2kv2d20",
+     attend,
+     {CROSS, 0, 0, 0, 0, 2, 2, 20, -1, -1, APART, BIAS | DROPOUT}},
+    {"attention.dropout.all.s2n37.h4kv2d20",
+     attend,
+     {EQUAL, 2, 37, 0, 0, 4, 2, 20, 20, 6, APART, SOFTCAP | BIAS | SINKS | DROPOUT}},
+    {"attention.dropout.causal.s1n20k30.h2kv2d20.before7",
+     attend,
+     {CACHE, 1, 20, 30, -7, 2, 2, 20, -1, 0, APART, DROPOUT}},
+    {"attention.dropout.full.f16.s2n24.h4kv2d32",
+     attend,
+     {EQUAL, 2, 24, 0, 0, 4, 2, 32, -1, -1, APART, HALF | DROPOUT}},
     {"attention.special.n20k33.h2d20", special, {0, 0, 20, 33, 0, 2, 2, 20}},
     {"attention.special.n1k40.h3d20", special, {0, 0, 1, 40, 0, 3, 3, 20}},
     {"attention.special.f16.n12k11.h2d7", special, {0, 0, 12, 11, 0, 2, 2, 7, 0, 0, 0, HALF}},

@@ -118,8 +118,9 @@ typedef union tuff_attrs {
     struct {
         bool inverse; /* rotate by minus the angle: the backward of rope */
     } rope;
-    tuff_attention_params attention; /* and its backwards; scale is resolved, never 0 */
-    tuff_adamw_params adamw;         /* and optimizer_step, adamw_8bit */
+    tuff_attention_params
+        attention;           /* and its backwards; scale is resolved, never 0; dropout_seed is an operand */
+    tuff_adamw_params adamw; /* and optimizer_step, adamw_8bit */
     tuff_sgd_params sgd;
     tuff_lion_params lion;
     tuff_momentum_params momentum;

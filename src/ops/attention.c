@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "base/structs.h"
 #include "ops/support.h"
 
@@ -16,6 +17,19 @@ static tuff_attention_operand operand_of(const tuff_tensor *x)
 static int segments_input(const tuff_node *node)
 {
     return node->op == TUFF_OP_attention ? TUFF_ATTENTION_SEGMENTS : TUFF_ATTENTION_BACKWARD_SEGMENTS;
+}
+
+int tuff_attention_seed_input(const tuff_node *node)
+{
+    return node->op == TUFF_OP_attention ? TUFF_ATTENTION_SEED : TUFF_ATTENTION_BACKWARD_SEED;
+}
+
+static tuff_attention_drop drop_of(const tuff_attention_params *attrs)
+{
+    if (attrs->dropout == 0) return (tuff_attention_drop){0};
+    return (tuff_attention_drop){.factor = (float)(1 / (1 - attrs->dropout)),
+                                 .threshold = (uint32_t)(attrs->dropout * 4294967296.0),
+                                 .stream = attrs->dropout_stream};
 }
 
 tuff_attention_problem tuff_attention_problem_of(const tuff_node *node)
@@ -31,7 +45,8 @@ tuff_attention_problem tuff_attention_problem_of(const tuff_node *node)
               .G = q->shape.dim[1] / k->shape.dim[1],
               .left = attrs->left,
               .right = attrs->right,
-              .cached = k->storage->kind == TUFF_TENSOR_VARIABLE},
+              /* a training has no cache, and the way of few queries no dropout */
+              .cached = k->storage->kind == TUFF_TENSOR_VARIABLE && attrs->dropout == 0},
         .Hq = q->shape.dim[1],
         .Hkv = k->shape.dim[1],
         .D = q->shape.dim[2],
@@ -42,6 +57,7 @@ tuff_attention_problem tuff_attention_problem_of(const tuff_node *node)
         .softcap = (float)attrs->softcap,
         .R = bias ? bias->shape.dim[1] : 0,
         .zero = attrs->zero,
+        .drop = drop_of(attrs),
     };
 }
 
@@ -83,6 +99,23 @@ static tuff_status expect_operands(const tuff_node *node, bool may_be_half)
     return TUFF_OK;
 }
 
+static tuff_status expect_dropout(const tuff_node *node)
+{
+    const double p = node->attrs.attention.dropout;
+    const int seed = tuff_attention_seed_input(node);
+    const tuff_shape shape = {1, {3, 1, 1, 1}};
+    if (!(p >= 0 && p < 1))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: dropout must be at least 0 and less than 1, but is %g",
+                         tuff_op_name(node->op), p);
+    if (p == 0) return TUFF_OK;
+    if (!node->in[seed])
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: dropout is %g, but there is no dropout_seed",
+                         tuff_op_name(node->op), p);
+    TUFF_TRY(tuff_expect_dtype(node, seed, "dropout_seed", TUFF_U32));
+    TUFF_TRY(tuff_expect_shape(node, seed, "dropout_seed", &shape));
+    return tuff_expect_contiguous(node, seed, "dropout_seed");
+}
+
 static tuff_status expect_params(const tuff_node *node, const tuff_tensor *bias)
 {
     const tuff_attention_params *attrs = &node->attrs.attention;
@@ -120,7 +153,8 @@ tuff_status tuff_attention_expect(const tuff_node *node, int segments, bool may_
             tuff_shape_of(2, (int64_t[]){node->in[TUFF_ATTENTION_Q]->shape.dim[1], bias->shape.dim[1]});
         TUFF_TRY(tuff_expect_dense(node, segments + 1, "bias [heads of q, distances]", &shape));
     }
-    return expect_params(node, bias);
+    TUFF_TRY(expect_params(node, bias));
+    return expect_dropout(node);
 }
 
 static tuff_status infer(tuff_graph *g, tuff_node *node)
@@ -153,22 +187,23 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
         return;
     }
     tuff_tensor *const *in = node->in, *d_o = tuff_dense(g, d_out[0]);
-    tuff_tensor *operands[8] = {in[TUFF_ATTENTION_Q],
+    tuff_tensor *operands[9] = {in[TUFF_ATTENTION_Q],
                                 in[TUFF_ATTENTION_K],
                                 in[TUFF_ATTENTION_V],
                                 node->out[0],
                                 node->out[1],
                                 d_o,
                                 in[TUFF_ATTENTION_SEGMENTS],
-                                in[TUFF_ATTENTION_BIAS]};
+                                in[TUFF_ATTENTION_BIAS],
+                                in[TUFF_ATTENTION_SEED]};
     if (needs[0] || needs[1] || needs[2]) {
-        tuff_tensor *first = tuff_graph_node(g, TUFF_OP_attention_backward, operands, 8, &node->attrs);
+        tuff_tensor *first = tuff_graph_node(g, TUFF_OP_attention_backward, operands, 9, &node->attrs);
         for (int i = 0; i < 3; i++)
             if (needs[i]) d_in[i] = tuff_output_of(first, i);
     }
     if (in[TUFF_ATTENTION_BIAS] && needs[TUFF_ATTENTION_BIAS])
         d_in[TUFF_ATTENTION_BIAS] =
-            tuff_graph_node(g, TUFF_OP_attention_backward_bias, operands, 8, &node->attrs);
+            tuff_graph_node(g, TUFF_OP_attention_backward_bias, operands, 9, &node->attrs);
     if (in[TUFF_ATTENTION_SINKS] && needs[TUFF_ATTENTION_SINKS])
         d_in[TUFF_ATTENTION_SINKS] = sinks_gradient(g, node, d_o);
 }
@@ -189,6 +224,21 @@ double tuff_attention_score(const tuff_attention_problem *p, const tuff_attentio
     if (!bias) return score;
     int64_t column = distance + p->zero;
     return score + bias[head * p->R + (column < 0 ? 0 : column < p->R ? column : p->R - 1)];
+}
+
+double tuff_attention_kept(const tuff_attention_drop *drop, double factor, int64_t row, int64_t key)
+{
+    if (drop->factor == 0) return 1;
+    const uint64_t seed = drop->seed[0] | (uint64_t)drop->seed[1] << 32,
+                   position = (uint64_t)key / 4 | (uint64_t)row << 32;
+    const tuff_philox r = tuff_philox4x32(seed, position, drop->seed[2], drop->stream);
+    return r.v[key % 4] < drop->threshold ? 0 : factor;
+}
+
+void tuff_attention_take_seed(tuff_attention_problem *p, const double *seed)
+{
+    for (int i = 0; i < 3 && p->drop.factor != 0; i++)
+        p->drop.seed[i] = (uint32_t)seed[i];
 }
 
 /* References read no more than this many; the suite's cases have fewer. */
@@ -256,6 +306,7 @@ static void attend(const tuff_attention_query *query, void *context)
             w->in[TUFF_ATTENTION_V] + ((query->kv_begin + j) * w->p->Hkv + query->head / w->p->s.G) * D;
         double e = exp(score_of(w, query, j) - max);
         sum += e;
+        e *= tuff_attention_kept(&w->p->drop, 1 / (1 - w->attrs->dropout), query->row, j);
         for (int64_t d = 0; d < D; d++)
             o[d] += e * v[d];
     }
@@ -267,6 +318,7 @@ static void attend(const tuff_attention_query *query, void *context)
 static void reference(const tuff_node *node, const double *const *in, double *const *out)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
+    tuff_attention_take_seed(&p, in[TUFF_ATTENTION_SEED]);
     truth w = {&p, &node->attrs.attention, in, out};
     memset(out[0], 0, (size_t)(p.s.N * p.Hq * p.D) * sizeof(double));
     for (int64_t i = 0; i < p.s.N * p.Hq; i++)
@@ -300,7 +352,7 @@ static tuff_cost cost(const tuff_node *node)
 const tuff_op_info tuff_op_attention = {
     .name = "attention",
     .min_in = 4,
-    .max_in = 6,
+    .max_in = 7,
     .n_out = 2,
     .infer = infer,
     .backward = backward,
@@ -328,7 +380,13 @@ tuff_tensor *tuff_attention(tuff_graph *g, tuff_tensor *q, tuff_tensor *k, tuff_
     if (status != TUFF_OK) return tuff_graph_fail(g, status, "attention: %s", tuff_error_message());
     if (q && q->shape.rank == 3 && attrs.attention.scale == 0)
         attrs.attention.scale = 1 / sqrt((double)q->shape.dim[2]);
-    tuff_tensor *in[6] = {unit_stride(g, q), unit_stride(g, k),   unit_stride(g, v),
-                          segments,          tuff_dense(g, bias), tuff_dense(g, sinks)};
-    return tuff_graph_node(g, TUFF_OP_attention, in, 6, &attrs);
+    tuff_tensor *in[7] = {unit_stride(g, q),
+                          unit_stride(g, k),
+                          unit_stride(g, v),
+                          segments,
+                          tuff_dense(g, bias),
+                          tuff_dense(g, sinks),
+                          attrs.attention.dropout == 0 ? NULL : attrs.attention.dropout_seed};
+    attrs.attention.dropout_seed = NULL;
+    return tuff_graph_node(g, TUFF_OP_attention, in, 7, &attrs);
 }

@@ -1,6 +1,7 @@
-/* attention_backward(q, k, v, o, lse, d_o, segments, bias?): d_q, d_k, d_v, and attention_backward_bias of
- * the same: d_bias. Probabilities are computed again from the log-sum-exp (Dao 2023); with p = exp(s - lse),
- * delta = sum(d_o * o): d_s = p * (d_o v^T - delta). */
+/* attention_backward(q, k, v, o, lse, d_o, segments, bias?, seed?): d_q, d_k, d_v, and
+ * attention_backward_bias of the same: d_bias. Probabilities are computed again from the log-sum-exp (Dao
+ * 2023); with p = exp(s - lse), delta = sum(d_o * o): d_s = p * (d_o v^T - delta). With dropout, of which the
+ * mask is made again, p that give d_v and d_o v^T are masked and scaled. */
 #include <math.h>
 #include <string.h>
 
@@ -77,18 +78,20 @@ static void differentiate(const tuff_attention_query *query, void *context)
         double score = tuff_attention_score(p, w->attrs, w->in[TUFF_ATTENTION_BACKWARD_BIAS], query->head,
                                             j - query->position, product, &slope);
         double probability = exp(score - w->in[TUFF_ATTENTION_LSE][query->row]);
-        double d_score = probability * (d_probability - delta);
+        double kept = tuff_attention_kept(&p->drop, 1 / (1 - w->attrs->dropout), query->row, j);
+        double d_score = probability * (kept * d_probability - delta);
         int64_t column = j - query->position + p->zero;
         if (w->bias)
             w->out[0][query->head * p->R + (column < 0 ? 0 : column < p->R ? column : p->R - 1)] += d_score;
         else
-            add_gradients(w, query, at, probability, d_score * slope * w->attrs->scale);
+            add_gradients(w, query, at, probability * kept, d_score * slope * w->attrs->scale);
     }
 }
 
 static void reference(const tuff_node *node, const double *const *in, double *const *out)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
+    tuff_attention_take_seed(&p, in[TUFF_ATTENTION_BACKWARD_SEED]);
     truth w = {&p, &node->attrs.attention, in, out, node->op == TUFF_OP_attention_backward_bias};
     for (int o = 0; o < node->n_out; o++)
         memset(out[o], 0, (size_t)tuff_tensor_count(node->out[o]) * sizeof(double));
@@ -113,7 +116,7 @@ static tuff_cost cost_bias(const tuff_node *node)
 const tuff_op_info tuff_op_attention_backward = {
     .name = "attention_backward",
     .min_in = 7,
-    .max_in = 8,
+    .max_in = 9,
     .n_out = 3,
     .infer = infer,
     .reference = reference,
@@ -127,7 +130,7 @@ const tuff_op_info tuff_op_attention_backward = {
 const tuff_op_info tuff_op_attention_backward_bias = {
     .name = "attention_backward_bias",
     .min_in = 8,
-    .max_in = 8,
+    .max_in = 9,
     .n_out = 1,
     .infer = infer_bias,
     .reference = reference,

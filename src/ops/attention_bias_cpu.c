@@ -38,10 +38,11 @@ TUFF_KERNEL static void add_row(const job *w, const int32_t *tile, int64_t row, 
             product += q[d] * k[d];
             d_probability += d_o[d] * v[d];
         }
+        float kept = (float)tuff_attention_kept(&p->drop, (double)p->drop.factor, at, j);
         float score = tuff_attention_shape(p, w->bias, head, j - position, product, &slope);
         sums[column < 0      ? 0
              : column < p->R ? column
-                             : p->R - 1] += tuff_expf(score - w->lse[at]) * (d_probability - delta);
+                             : p->R - 1] += tuff_expf(score - w->lse[at]) * (d_probability * kept - delta);
     }
 }
 
@@ -90,6 +91,7 @@ void tuff_attention_bias_cpu(const tuff_node *node, const void *const *in, void 
              .tiles = words,
              .sums = scratch,
              .d_bias = out[0]};
+    tuff_attention_set_seed(&p, in[TUFF_ATTENTION_BACKWARD_SEED]);
     w.n_tiles = tuff_attention_list(&tiles, in[TUFF_ATTENTION_BACKWARD_SEGMENTS], words);
     tuff_parallel(p.Hq, 1, heads_range, &w);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
+#include "ops/philox.h"
 #include "ops/sigmoid.h"
 #include "ops/support.h"
 
@@ -21,6 +22,11 @@ int64_t tuff_attention_list(const tuff_work_list *list, const void *segments, in
     memset(words, 0, tuff_attention_list_bytes(list));
     list->fill(list, segments, words);
     return tuff_list_count(list, words);
+}
+
+void tuff_attention_set_seed(tuff_attention_problem *p, const void *seed)
+{
+    if (p->drop.factor != 0) memcpy(p->drop.seed, seed, sizeof p->drop.seed);
 }
 
 lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *tile, int64_t kv_head)
@@ -126,6 +132,7 @@ void tuff_attention_cpu(const tuff_node *node, const void *const *in, void *cons
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
     const void *segments = in[TUFF_ATTENTION_SEGMENTS];
+    tuff_attention_set_seed(&p, in[TUFF_ATTENTION_SEED]);
     forward w = {.p = &p,
                  .q = in[TUFF_ATTENTION_Q],
                  .k = in[TUFF_ATTENTION_K],
@@ -245,6 +252,7 @@ void tuff_attention_backward_cpu(const tuff_node *node, const void *const *in, v
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
     const void *segments = in[TUFF_ATTENTION_BACKWARD_SEGMENTS];
+    tuff_attention_set_seed(&p, in[TUFF_ATTENTION_BACKWARD_SEED]);
     tuff_work_list tiles = tuff_query_tiles(&p.s, 0, LANES, false),
                    key_tiles = tuff_key_tiles(&p.s, 0, LANES);
     int32_t *words = (int32_t *)(void *)((char *)scratch + delta_bytes(&p));

@@ -38,6 +38,8 @@ typedef struct lane_block {
     int64_t full_from, full_to;       /* keys that all live lanes see */
 } lane_block;
 
+/* The seed as it is on the host; nothing where there is no dropout. */
+void tuff_attention_set_seed(tuff_attention_problem *p, const void *seed);
 lane_block tuff_attention_block_of(const tuff_attention_problem *p, const int32_t *tile, int64_t kv_head);
 /* n rows of k or v, from element `at` on, in f32: where they lie, or converted into `room`, n * D floats. */
 const float *tuff_attention_rows_of(const void *base, const tuff_attention_operand *x, int64_t at, int64_t n,

@@ -195,6 +195,8 @@ TARGET static void NAME(shape)(const tuff_attention_problem *p, const lane_block
         }
 }
 
+#include "ops/attention_lanes_dropout.h"
+
 /* ---- forward ---- */
 
 /* Running maximum and sum of each lane, and p * v summed, for one block of lanes. */
@@ -295,6 +297,7 @@ TARGET static void NAME(forward_block)(const forward *w, int64_t head, const int
             NAME(soften)(&block, key, n, true, scale, D, scores, &s);
         else
             NAME(soften)(&block, key, n, false, scale, D, scores, &s);
+        if (p->drop.factor != 0) NAME(drop_keys)(p, &block, key, n, scores);
         rows = tuff_attention_rows_of(w->v, &p->v, at * p->v.t + head * p->v.h, n, D, room, &stride);
         NAME(accumulate_keys)(&block, key, rows, stride, n, scores, D, s.sum);
     }

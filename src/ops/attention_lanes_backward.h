@@ -26,6 +26,7 @@ TARGET static void NAME(queries_block)(const backward *w, int64_t kv_head, const
         int64_t n = block.most - key < BLOCK ? block.most - key : BLOCK;
         NAME(scores)(k + key * p->k.t, p->k.t, n, q, D, scores);
         NAME(scores)(v + key * p->v.t, p->v.t, n, d_o, D, d_scores);
+        if (p->drop.factor != 0) NAME(drop_keys)(p, &block, key, n, d_scores);
         if (shaped) NAME(shape)(p, &block, w->bias, key, n, scores, slopes);
         for (int64_t j = 0; j < n; j++) {
             float *s = scores + j * LANES;
@@ -171,6 +172,8 @@ TARGET static void NAME(keys_block)(const backward *w, int64_t h, const int32_t 
     _Alignas(64) float k[TUFF_ATTENTION_MAX_DIM * LANES], v[TUFF_ATTENTION_MAX_DIM * LANES];
     _Alignas(64) float dk[TUFF_ATTENTION_MAX_DIM * LANES], dv[TUFF_ATTENTION_MAX_DIM * LANES];
     _Alignas(64) float scores[BLOCK * LANES], d_scores[BLOCK * LANES], rows[TUFF_ATTENTION_MAX_DIM * LANES];
+    const bool drops = p->drop.factor != 0;
+    float kept[BLOCK * LANES];
     /* the loads of a block of queries, with a key in place of a query */
     lane_block keys = {.h = h, .first = first, .live = live, .q_begin = s.kv_begin};
     NAME(load)(&keys, 1, D, w->k, p->k.t, p->k.h, k);
@@ -190,6 +193,9 @@ TARGET static void NAME(keys_block)(const backward *w, int64_t h, const int32_t 
             const NAME(seers) seers = NAME(seers_from)(&seen_by, t);
             NAME(scores)(q, p->q.t, n, k, D, scores);
             NAME(scores)(d_o, p->Hq * D, n, v, D, d_scores);
+            if (drops) NAME(drop_queries)(p, first, at, p->Hq, n, kept);
+            for (int64_t r = 0; r < n * LANES && drops; r++)
+                d_scores[r] *= kept[r];
             for (int64_t r = 0; r < n; r++) {
                 float *x = scores + r * LANES, *d = d_scores + r * LANES, slope[LANES];
                 float lse = w->lse[at + r * p->Hq], delta = w->delta[at + r * p->Hq];
@@ -205,6 +211,8 @@ TARGET static void NAME(keys_block)(const backward *w, int64_t h, const int32_t 
                 for (int i = 0; i < LANES && shaped; i++)
                     d[i] *= slope[i];
             }
+            for (int64_t r = 0; r < n * LANES && drops; r++)
+                scores[r] *= kept[r];
             NAME(accumulate_seen)
             (seers.low, seers.high, seers.from, seers.to, d_o, p->Hq * D, n, scores, D, dv);
             NAME(accumulate_seen)

@@ -43,6 +43,8 @@ IS_AT(k_odd, K_ODD);
 IS_AT(v_odd, V_ODD);
 IS_AT(part_rows, PART_ROWS);
 IS_AT(entries, ENTRIES);
+IS_AT(drop_threshold, DROP);
+IS_AT(seed, SEED);
 
 /* ---- what fits ---- */
 
@@ -85,7 +87,8 @@ static bool is_wide(const tuff_node *node)
 static uint32_t features_of(const tuff_node *node, const tuff_attention_problem *p)
 {
     return (p->softcap > 0 ? TUFF_ATTENTION_SOFTCAP : 0) |
-           (p->k.dtype == TUFF_F16 ? TUFF_ATTENTION_HALF : 0) | (is_wide(node) ? TUFF_ATTENTION_WIDE : 0);
+           (p->k.dtype == TUFF_F16 ? TUFF_ATTENTION_HALF : 0) | (is_wide(node) ? TUFF_ATTENTION_WIDE : 0) |
+           (p->drop.factor != 0 ? TUFF_ATTENTION_DROPOUT : 0);
 }
 
 /* ---- the table ---- */
@@ -127,11 +130,16 @@ static tuff_attention_table *table_of(const tuff_node *node, const tuff_attentio
         .v_token = (uint32_t)p->v.t,
         .v_head = (uint32_t)p->v.h,
         .part_rows = (uint32_t)tuff_segments_part_rows(&p->s),
+        .drop_threshold = p->drop.threshold,
+        .drop_stream = p->drop.stream,
+        .drop_factor = p->drop.factor,
     };
     tuff_launch_data_address(launch, &t->q, TUFF_OPERAND_IN, TUFF_ATTENTION_Q, 0);
     set_stored(launch, node, TUFF_ATTENTION_K, &t->k, &t->k_odd);
     set_stored(launch, node, TUFF_ATTENTION_V, &t->v, &t->v_odd);
     if (p->R) tuff_launch_data_address(launch, &t->bias, TUFF_OPERAND_IN, bias, 0);
+    if (p->drop.factor != 0)
+        tuff_launch_data_address(launch, &t->seed, TUFF_OPERAND_IN, tuff_attention_seed_input(node), 0);
     return t;
 }
 

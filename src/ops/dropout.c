@@ -5,6 +5,7 @@
 #include "backend/cpu/kernels.h"
 #include "base/rng.h"
 #include "ops/geometry.h"
+#include "ops/philox.h"
 #include "ops/support.h"
 #include "shaders/args/dropout.h"
 
@@ -77,34 +78,13 @@ static drawing drawing_of(const tuff_node *node, const uint32_t *seed, uint32_t 
 /* A vector of consecutive counters: a multiple of 16 and the 15 after it. */
 enum { LANES = 16, GROUP = 4 * LANES };
 
-/* A round of Philox4x32-10, as in base/rng.c, and the next key. */
-#define ROUND()                                                                    \
-    do {                                                                           \
-        uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2; \
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;                                       \
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;                                       \
-        c1 = (uint32_t)p1;                                                         \
-        c3 = (uint32_t)p0;                                                         \
-        k0 += 0x9e3779b9u;                                                         \
-        k1 += 0xbb67ae85u;                                                         \
-    } while (0)
-
 /* Sets factors[0..GROUP) to what `made` makes of the bits of each element, which it knows as `bits`. */
 #define DRAW(made)                                                                                        \
     uint32_t low = (uint32_t)((uint64_t)group * LANES), high = (uint32_t)((uint64_t)group * LANES >> 32); \
     TUFF_LANES                                                                                            \
     for (int i = 0; i < LANES; i++) {                                                                     \
         uint32_t c0 = low + (uint32_t)i, c1 = high, c2 = step, c3 = stream, k0 = key0, k1 = key1, bits;   \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
-        ROUND();                                                                                          \
+        TUFF_PHILOX_ROUNDS(c0, c1, c2, c3, k0, k1);                                                       \
         bits = c0, factors[4 * i] = (made);                                                               \
         bits = c1, factors[4 * i + 1] = (made);                                                           \
         bits = c2, factors[4 * i + 2] = (made);                                                           \

@@ -255,9 +255,17 @@ static void mistakes_are_named(void **state)
         {{4, 3, 8}, {4, 2, 8}, TUFF_ATTENTION_PARAMS_INIT, "no multiple"},
         {{4, 2, 8}, {4, 2, 9}, TUFF_ATTENTION_PARAMS_INIT, "differ in head dim"},
         {{4, 2, 257}, {4, 2, 257}, TUFF_ATTENTION_PARAMS_INIT, "above the limit of 256"},
-        {{4, 2, 8}, {4, 2, 8}, {sizeof(tuff_attention_params), 0, 0, -2, 0, 0}, "-1 for no limit"},
-        {{4, 2, 8}, {4, 2, 8}, {sizeof(tuff_attention_params), 0, -1, 0, 0, 0}, "0 or above"},
-        {{4, 2, 8}, {4, 2, 8}, {sizeof(tuff_attention_params), 0, 0, 0, 0, 5}, "columns 0 to 4"},
+        {{4, 2, 8}, {4, 2, 8}, {.struct_size = sizeof(tuff_attention_params), .left = -2}, "-1 for no limit"},
+        {{4, 2, 8}, {4, 2, 8}, {.struct_size = sizeof(tuff_attention_params), .softcap = -1}, "0 or above"},
+        {{4, 2, 8}, {4, 2, 8}, {.struct_size = sizeof(tuff_attention_params), .zero = 5}, "columns 0 to 4"},
+        {{4, 2, 8},
+         {4, 2, 8},
+         {.struct_size = sizeof(tuff_attention_params), .dropout = 1},
+         "less than 1, but is 1"},
+        {{4, 2, 8},
+         {4, 2, 8},
+         {.struct_size = sizeof(tuff_attention_params), .dropout = 0.5},
+         "0.5, but there is no dropout_seed"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         tuff_graph *g = NULL;
