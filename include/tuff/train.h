@@ -351,7 +351,15 @@ typedef struct tuff_train_params {
      * keeps min(ema_decay, (1 + n) / (10 + n)) of what it was, after the first nothing. It is what is
      * measured and saved; checkpoints hold it beside the weights that are trained. 0: none */
     double ema_decay;
+    /* The dropouts inside the model while it is trained, also where it is frozen beside an adapter, as in
+     * PyTorch. 0: as its config.json says, or transformers presets, but none of preferences, as in TRL; a
+     * GGUF says none. Above 0, below 1: all that transformers has in such a model are this. What is measured,
+     * said or a reference has none. */
+    double dropout;
 } tuff_train_params;
+
+#define TUFF_DROPOUT_NONE   (-1.0)
+#define TUFF_DROPOUT_CONFIG (-2.0) /* as 0, also of preferences */
 
 /* max_steps -1, 3 epochs, batch 8 x 1, learning rate 5e-5 linear without warm-up, no decay, betas 0.9 and
  * 0.999, epsilon 1e-8, clip 1.0, seed 42, no LoRA (alpha 16 and dropout 0 if there is),
@@ -361,7 +369,7 @@ typedef struct tuff_train_params {
         sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
             42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, false, false, {false}, \
             NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, 0, 0,  \
-            NULL, NULL, 0, NULL, 0                                                                           \
+            NULL, NULL, 0, NULL, 0, 0                                                                        \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen
@@ -416,6 +424,9 @@ typedef struct tuff_train_memory {
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_get_memory(const tuff_trainer *trainer,
                                                            tuff_train_memory *out_memory);
 TUFF_API int64_t tuff_trainer_total_steps(const tuff_trainer *trainer);
+/* The dropouts that act inside the model, "0.1 of embeddings, attention; 0.2 of classes"; "": none. Owned by
+ * the trainer. */
+TUFF_API const char *tuff_trainer_dropout(const tuff_trainer *trainer);
 /* The program that sees a batch, for its plan and profile; owned by the trainer. */
 TUFF_API tuff_program *tuff_trainer_program(tuff_trainer *trainer);
 

@@ -28,7 +28,9 @@ enum {
     TUFF_STREAM_CONFORM = 0x05000000, /* data of conformance cases */
     TUFF_STREAM_HEAD = 0x06000000,    /* new parameters */
     TUFF_STREAM_MASK = 0x07000000,    /* which tokens a masked language model is to find */
-    TUFF_STREAM_NOISE = 0x08000000    /* on embeddings that are trained */
+    TUFF_STREAM_NOISE = 0x08000000,   /* on embeddings that are trained */
+    TUFF_STREAM_MODEL =
+        0x09000000 /* dropout inside models, see models/net.c; LoRA's is TUFF_STREAM_DROPOUT */
 };
 
 #endif

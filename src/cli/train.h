@@ -32,6 +32,7 @@ typedef struct tuff_cli_train_options {
     const char *freeze, *train_only, *unfreeze_schedule;
     int64_t unfreeze_top_layers;
     double ema_decay;
+    const char *dropout;             /* "config", "none" or a number; NULL: not given */
     double lora_alpha, lora_dropout; /* negative: not given */
     int64_t max_nonfinite;
     int scheduler, format;
@@ -102,7 +103,7 @@ typedef struct tuff_cli_setting_row {
     char text[640];
 } tuff_cli_setting_row;
 typedef struct tuff_cli_setting {
-    tuff_cli_setting_row rows[8];
+    tuff_cli_setting_row rows[9];
     size_t count;
 } tuff_cli_setting;
 /* False: the library's error. */

@@ -1,5 +1,7 @@
 /* The options of `tuff train`. */
 #include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -166,6 +168,11 @@ static const tuff_arg items[] = {
      "keep a moving average of what is trained, of which X stays at each step (less at first); it is what is measured and "
      "what the result is",
      "0: none"},
+    {TUFF_ARG_TEXT, "dropout", "config|none|X", AT(dropout),
+     .help =
+         "dropout inside the model while it is trained: as its config.json says, none, or X wherever transformers has it "
+         "in such a model; of the adapter see --lora-dropout",
+     .preset = "config; of preferences none"},
     {TUFF_ARG_INT, "max-nonfinite", "N", AT(max_nonfinite), 0, MANY,
      "end the training as failed after N steps in a row whose gradients are not finite; 0: never"},
     {TUFF_ARG_INT, "seed", "N", AT(seed), 0, 9007199254740992.0,
@@ -376,6 +383,18 @@ static tuff_cli_train_options defaults(void)
     };
 }
 
+/* As tuff_train_params has it; NAN: it is none of these. */
+static double dropout_of(const tuff_cli_train_options *o)
+{
+    char *end;
+    if (!o->dropout) return 0;
+    if (strcmp(o->dropout, "config") == 0) return TUFF_DROPOUT_CONFIG;
+    if (strcmp(o->dropout, "none") == 0) return TUFF_DROPOUT_NONE;
+    double p = strtod(o->dropout, &end);
+    if (*end || end == o->dropout || !(p >= 0 && p < 1)) return NAN;
+    return p == 0 ? TUFF_DROPOUT_NONE : p;
+}
+
 tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
 {
     static const char *const biases[] = {NULL, "all", "lora_only"}; /* TUFF_CLI_BIASES */
@@ -395,6 +414,7 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.label_smoothing_factor = o->label_smoothing;
     p.neftune_noise_alpha = o->neftune_alpha;
     p.ema_decay = o->ema_decay;
+    p.dropout = dropout_of(o);
     p.freeze = o->freeze;
     p.train_only = o->train_only;
     p.unfreeze_top_layers = o->unfreeze_top_layers;
@@ -527,6 +547,7 @@ static const char *contradiction(const tuff_cli_train_options *o)
         return "--dry-run writes nothing: --print-plan, --dump-batches and --profile are without it";
     if (o->max_memory && !o->auto_batch) return "--max-memory is of --auto-batch";
     if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
+    if (isnan(dropout_of(o))) return "--dropout is config, none, or a number from 0 to less than 1";
     const bool lora = tuff_cli_trains(o, "lora"), vera = tuff_cli_trains(o, "vera");
     if (!lora && (o->lora_alpha >= 0 || o->lora_target || (!vera && (o->lora_rank || o->lora_dropout >= 0))))
         return vera ? "--lora-alpha and --lora-target are of LoRA; of VeRA there is --target-modules"

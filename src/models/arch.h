@@ -7,6 +7,7 @@
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
 #include "ir/graph.h"
+#include "models/dropouts.h"
 #include "models/params.h"
 
 typedef struct tuff_arch tuff_arch;
@@ -168,6 +169,8 @@ struct tuff_config {
     double qkv_bound;          /* queries, keys and values are at most this to either side; 0: no bound */
     bool embed_norm, final_norm;
     tuff_experts_spec experts;
+    tuff_dropouts dropouts; /* while it is trained; of files of Hugging Face's, else none */
+    bool drops_sum;         /* what attention and feed-forward side by side add is dropped together */
     tuff_layer_spec layer;  /* what all layers are like, */
     tuff_layer_spec *specs; /* or [layers], what each is like, owned by the config; NULL: as `layer` */
     /* Of encoder-decoders, whose own fields are the decoder's: what the encoder is like. It has the same

@@ -119,8 +119,10 @@ static tuff_tensor *attend(tuff_net *net, tuff_tensor *x, int i)
     for (int part = 0; part < 2; part++)
         qkv[part] = tuff_net_rope(net, spec->rope, spec->rope_pairs ? halve(net, qkv[part]) : qkv[part]);
     tuff_tensor *y = tuff_net_attention(net, i, qkv[0], qkv[1], qkv[2]);
-    return tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.attn_output", i, c->hidden_size,
-                           spec->out_bias);
+    y = tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.attn_output", i, c->hidden_size,
+                        spec->out_bias);
+    /* a mask that both branches have is that of their sum */
+    return tuff_net_drop(net, c->drops_sum ? TUFF_DROP_FFN_OUT : TUFF_DROP_ATTENTION_OUT, i, y);
 }
 
 /* Keys and values of the encoder's states for one layer of the decoder. */
@@ -143,8 +145,9 @@ static tuff_tensor *attend_across(tuff_net *net, tuff_tensor *x, int i)
     tuff_tensor *q = tuff_net_linear(net, x, "blk.#.cross_attn_q", i, c->heads * c->head_dim, spec->qkv_bias);
     if (net->memory) cross_keys(net, i, kv);
     tuff_tensor *y = tuff_net_cross_attention(net, i, tuff_net_split_heads(net, q, c->heads), kv[0], kv[1]);
-    return tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.cross_attn_output", i, c->hidden_size,
-                           spec->out_bias);
+    y = tuff_net_linear(net, tuff_net_join_heads(net, y), "blk.#.cross_attn_output", i, c->hidden_size,
+                        spec->out_bias);
+    return tuff_net_drop(net, TUFF_DROP_CROSS_OUT, i, y);
 }
 
 /* The first half of the rows gives what is activated, where both are one matrix. */
@@ -178,7 +181,13 @@ static tuff_tensor *feed_forward(tuff_net *net, tuff_tensor *x, int i)
     else
         x = tuff_net_activate(net, spec->activation,
                               tuff_net_linear(net, x, up, i, c->intermediate_size, spec->mlp_bias));
+    x = tuff_net_drop(net, TUFF_DROP_FFN_INSIDE, i, x);
     return tuff_net_linear(net, x, "blk.#.ffn_down", i, c->hidden_size, spec->mlp_bias);
+}
+
+static tuff_tensor *drop_ffn(tuff_net *net, tuff_tensor *y, int i)
+{
+    return tuff_net_drop(net, TUFF_DROP_FFN_OUT, i, y);
 }
 
 /* Adds what attention or feed-forward gives. */
@@ -198,7 +207,8 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
         if (spec->cross)
             x = tuff_net_norm(net, tuff_add(g, x, attend_across(net, x, i)), "blk.#.cross_attn_output_norm",
                               i);
-        return tuff_net_norm(net, tuff_add(g, x, feed_forward(net, x, i)), "blk.#.layer_output_norm", i);
+        tuff_tensor *y = drop_ffn(net, feed_forward(net, x, i), i);
+        return tuff_net_norm(net, tuff_add(g, x, y), "blk.#.layer_output_norm", i);
     }
     const char *first = spec->two_norms ? "blk.#.attn_norm_2" : "blk.#.attn_norm";
     const char *second = spec->two_norms ? "blk.#.ffn_norm_2" : "blk.#.ffn_norm";
@@ -211,7 +221,7 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
         b = tuff_net_norm(net, b, second, i);
     else if (spec->parallel)
         b = a;
-    return add_branch(net, sum, feed_forward(net, b, i), "blk.#.post_ffw_norm", i);
+    return add_branch(net, sum, drop_ffn(net, feed_forward(net, b, i), i), "blk.#.post_ffw_norm", i);
 }
 
 /* NEFTune (Jain et al. 2023): uniform noise on rows [N, C] of the tokens' table. */
@@ -241,9 +251,11 @@ static tuff_tensor *run_stack(tuff_net *net)
                      tuff_net_embed(net, "position_embd", c->max_positions + c->position_offset,
                                     at->positions, "positions_index"));
     if (c->embed_norm) x = tuff_net_norm(net, x, "token_embd_norm", 0);
+    x = tuff_net_drop(net, TUFF_DROP_EMBEDDINGS, 0, x);
     for (int i = 0; i < (int)c->layers; i++)
         x = layer(net, x, i);
-    return c->final_norm ? tuff_net_norm(net, x, "output_norm", 0) : x;
+    if (c->final_norm) x = tuff_net_norm(net, x, "output_norm", 0);
+    return tuff_net_drop(net, TUFF_DROP_FINAL, 0, x);
 }
 
 static void encode(tuff_net *net)

@@ -31,7 +31,7 @@ static tuff_status derive(tuff_config *c, bool alibi, const char *where)
 /* Where attention and feed-forward are side by side, they share a norm or have two. */
 static void set_order(tuff_config *c, bool parallel, bool two_norms)
 {
-    c->layer.parallel = parallel;
+    c->layer.parallel = c->drops_sum = parallel;
     c->layer.two_norms = parallel && two_norms;
     c->layer.no_ffn_norm = parallel && !two_norms;
 }

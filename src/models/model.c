@@ -22,6 +22,7 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
                          tuff_arch_names());
     TUFF_TRY(tuff_hf_keys_check(model->hf_config, files->config, type));
     TUFF_TRY(model->config.arch->read_hf(model->hf_config, files->config, &model->config));
+    TUFF_TRY(tuff_dropouts_read_hf(model->hf_config, files->config, &model->config));
     TUFF_TRY(tuff_labels_read_hf(model->hf_config, files->config, &model->config));
     TUFF_TRY(tuff_hf_layer_types_check(model->hf_config, files->config, &model->config));
     return tuff_config_check(&model->config, files->config);

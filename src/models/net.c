@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
+
 const char *tuff_net_name(tuff_net *net, const char *format, ...)
 {
     char text[256];
@@ -110,6 +112,30 @@ tuff_tensor *tuff_net_seed(tuff_net *net)
     return seed ? seed : tuff_input(net->g, "dropout_seed", TUFF_U32, 1, (int64_t[]){3});
 }
 
+/* Its own for each place of each layer of each stack. */
+static uint32_t drop_stream(const tuff_net *net, tuff_drop place, int layer)
+{
+    enum { PLACES = 16, STACK = 1 << 20 };
+    _Static_assert((int)TUFF_DROP_COUNT <= (int)PLACES, "streams of one place are another's");
+    const uint32_t stack = net->at == &net->source ? STACK : 0;
+    return TUFF_STREAM_MODEL + stack + (uint32_t)layer * PLACES + (uint32_t)place;
+}
+
+tuff_tensor *tuff_net_drop(tuff_net *net, tuff_drop place, int layer, tuff_tensor *x)
+{
+    const double p = net->dropouts ? net->dropouts->of[place] : 0;
+    if (p == 0) return x;
+    return tuff_dropout(net->g, x, tuff_net_seed(net), p, drop_stream(net, place, layer));
+}
+
+static void drop_probabilities(tuff_net *net, tuff_drop place, int layer, tuff_attention_params *params)
+{
+    params->dropout = net->dropouts ? net->dropouts->of[place] : 0;
+    if (params->dropout == 0) return;
+    params->dropout_seed = tuff_net_seed(net);
+    params->dropout_stream = drop_stream(net, place, layer);
+}
+
 tuff_tensor *tuff_net_linear(tuff_net *net, tuff_tensor *x, const char *part, int layer, int64_t out,
                              bool bias)
 {
@@ -175,6 +201,7 @@ tuff_tensor *tuff_net_attention(tuff_net *net, int layer, tuff_tensor *q, tuff_t
     tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
     params.scale = net->config->attn_scale;
     params.softcap = net->config->attn_softcap;
+    drop_probabilities(net, TUFF_DROP_ATTENTION, layer, &params);
     if (window) params.left = params.right = window;
     if (net->config->causal) {
         params.right = 0;
@@ -217,6 +244,7 @@ tuff_tensor *tuff_net_cross_attention(tuff_net *net, int layer, tuff_tensor *q, 
 {
     tuff_attention_params params = TUFF_ATTENTION_PARAMS_INIT;
     params.scale = net->config->attn_scale;
+    drop_probabilities(net, TUFF_DROP_CROSS, layer, &params);
     if (!k) {
         k = cross_cache(net, "k", layer);
         v = cross_cache(net, "v", layer);

@@ -70,6 +70,7 @@ struct tuff_net {
     const tuff_net_hook *hook; /* NULL: none */
     bool balance;              /* the loss of routers is wanted, where the config has one */
     bool noise; /* what is read of the tokens' table gets noise: inputs "dropout_seed", "noise" */
+    const tuff_dropouts *dropouts; /* that act: input "dropout_seed"; NULL: none */
 
     /* made by tuff_net_begin */
     tuff_stream main, source;
@@ -96,6 +97,8 @@ const char *tuff_net_name(tuff_net *net, const char *format, ...) TUFF_PRINTF(2,
 const char *tuff_net_module(tuff_net *net, const char *part, int layer);
 /* The input "dropout_seed". */
 tuff_tensor *tuff_net_seed(tuff_net *net);
+/* x with the dropout of this place in a layer, of the stream that is built; 0: it is in no layer. */
+tuff_tensor *tuff_net_drop(tuff_net *net, tuff_drop place, int layer, tuff_tensor *x);
 /* Rows of a part's table [rows, hidden_size] at ids. `index_name` is the input that the gradient needs. */
 tuff_tensor *tuff_net_embed(tuff_net *net, const char *part, int64_t rows, tuff_tensor *ids,
                             const char *index_name);

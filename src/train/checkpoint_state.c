@@ -87,6 +87,7 @@ static void put_settings(const tuff_trainer *t, tuff_buf *out)
     put_made(out, "lr_scheduler_kwargs", &kwargs);
     tuff_optimizer_put_args(&t->runs.optimizer, &args);
     put_made(out, "optim_args", &args);
+    put_text(out, "dropout", tuff_trainer_dropout(t));
     static const char *const selections[] = {"freeze", "train_only", "unfreeze_schedule"};
     for (int i = 0; i < 3; i++)
         put_text(out, selections[i], t->selection_texts[i] ? t->selection_texts[i] : "");

@@ -59,6 +59,7 @@ static tuff_tensor *build_loss(const tuff_lm *lm, const tuff_lm_train *train, bo
                     .params = lm->trains_model ? NULL : &lm->model->params,
                     .train_base = gradient && lm->trains_model,
                     .noise = gradient && lm->noise,
+                    .dropouts = gradient ? &lm->dropouts : NULL,
                     .rope_positions = lm->rope_positions,
                     .hook = train->step == TUFF_LM_REFERENCE ? tuff_adapter_off(lm->adapter)
                                                              : tuff_adapter_hook(lm->adapter, gradient)};

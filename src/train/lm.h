@@ -21,6 +21,7 @@ typedef struct tuff_lm {
     bool averaged; /* there are averages of what is trained, which measuring reads in its place */
     double label_smoothing;
     bool noise;              /* on what a training reads of the tokens' table */
+    tuff_dropouts dropouts;  /* inside the model, while it is trained */
     const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
 } tuff_lm;
 

@@ -33,6 +33,12 @@ tuff_status tuff_train_params_check(const tuff_train_params *p)
     TUFF_TRY(check_range("neftune_noise_alpha", p->neftune_noise_alpha, 0, 1e6));
     TUFF_TRY(check_range("unfreeze_top_layers", (double)p->unfreeze_top_layers, 0, 1e15));
     TUFF_TRY(check_range("ema_decay", p->ema_decay, 0, 0.9999999));
+    if (p->dropout != TUFF_DROPOUT_NONE && p->dropout != TUFF_DROPOUT_CONFIG &&
+        !(p->dropout >= 0 && p->dropout < 1))
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "dropout is %g, expected at least 0 and below 1, TUFF_DROPOUT_NONE or "
+                         "TUFF_DROPOUT_CONFIG",
+                         p->dropout);
     if (p->max_steps < 0) TUFF_TRY(check_range("num_train_epochs", p->num_train_epochs, 1e-9, 1e9));
     return TUFF_OK;
 }

@@ -104,6 +104,21 @@ static tuff_status keep_selection(tuff_trainer *t)
     return TUFF_OK;
 }
 
+static tuff_status choose_dropouts(tuff_trainer *t)
+{
+    const double asked = t->params.dropout;
+    const bool preset_none = asked == 0 && t->data->task == &tuff_task_preference;
+    const tuff_config *c = &t->model->config;
+    tuff_dropouts *d = &t->runs.lm.dropouts;
+    if (asked == TUFF_DROPOUT_NONE || preset_none)
+        *d = (tuff_dropouts){{0}};
+    else
+        *d = asked > 0 ? tuff_dropouts_all(c, asked) : c->dropouts;
+    tuff_dropouts_fit(c, d);
+    tuff_dropouts_put(d, &t->dropout_text);
+    return t->dropout_text.failed ? tuff_fail_memory("a trainer") : TUFF_OK;
+}
+
 static tuff_status build(tuff_trainer *t, bool decay_all)
 {
     const tuff_train_params *p = &t->params;
@@ -126,6 +141,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
                            .averaged = p->ema_decay > 0,
                            .noise = p->neftune_noise_alpha > 0,
                            .rope_positions = tuff_data_positions(t->model, t->data)};
+    TUFF_TRY(choose_dropouts(t));
     TUFF_TRY(make_adapter(t));
     TUFF_TRY(keep_selection(t));
     if (p->loraplus_lr_ratio > 0 &&
@@ -207,6 +223,7 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
     }
     tuff_references_free(&t->references);
     tuff_buf_free(&t->meter.seen);
+    tuff_buf_free(&t->dropout_text);
     tuff_free(t->meter.scratch);
     tuff_runs_close(&t->runs);
     tuff_model_destroy(&t->own_model);
@@ -227,6 +244,11 @@ int64_t tuff_trainer_total_steps(const tuff_trainer *t)
 {
     if (!t) return 0;
     return t->total_steps;
+}
+
+const char *tuff_trainer_dropout(const tuff_trainer *t)
+{
+    return t && t->dropout_text.data ? t->dropout_text.data : "";
 }
 
 tuff_program *tuff_trainer_program(tuff_trainer *t)

@@ -18,6 +18,7 @@ struct tuff_trainer {
     const tuff_dataset *data;
     tuff_train_params params;
     tuff_runs runs;
+    tuff_buf dropout_text;                   /* the model's dropouts */
     bool in_passes;                          /* the task runs batches itself */
     tuff_trained_set selected;               /* what is trained, and when */
     char *selection_texts[3];                /* freeze, train_only, unfreeze_schedule as given; NULL: not */

@@ -33,6 +33,7 @@ static tuff_trainer *trainer_of(const tuff_model *model, tuff_device *device, co
     p.learning_rate = 1e-3;
     p.lora_rank = lora_rank;
     p.lora_dropout = lora_rank ? 0.1 : 0;
+    p.dropout = TUFF_DROPOUT_NONE;
     tuff_trainer *trainer = NULL;
     KIT_OK(tuff_trainer_create(model, device, data, &p, &trainer));
     return trainer;

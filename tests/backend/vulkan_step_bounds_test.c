@@ -63,6 +63,7 @@ static void count_training(const tuff_model *model, work kind, struct ceiling *f
     p.per_device_train_batch_size = 2;
     p.gradient_accumulation_steps = kind == ACCUMULATE ? 2 : 1;
     p.lora_rank = kind == TRAIN_LORA ? 4 : 0;
+    p.dropout = TUFF_DROPOUT_NONE;
     tuff_trainer *trainer = NULL;
     KIT_OK(tuff_trainer_create(model, device, data, &p, &trainer));
     tuff_device_stats before = stats(), after = before;

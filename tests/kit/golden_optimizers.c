@@ -35,6 +35,7 @@ static void check_rule(const golden *g, const rule *r, bool lora, tuff_dataset *
     p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
     p.weight_decay = 0.01;
     p.no_shuffle = true;
+    p.dropout = TUFF_DROPOUT_NONE;
     p.optim = r->optim;
     p.optim_args = r->args;
     p.momentum = r->momentum;

@@ -59,6 +59,7 @@ static tuff_trainer *open_trainer(const golden *g, const tuff_dataset *data, con
     p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
     p.weight_decay = number(adamw, "weight_decay", 0);
     p.no_shuffle = true;
+    p.dropout = TUFF_DROPOUT_NONE;
     p.lora_rank = 4;
     p.lora_alpha = 8;
     p.lora_target = "all-linear";

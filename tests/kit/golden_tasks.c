@@ -82,6 +82,7 @@ static tuff_train_params settings(const cJSON *truth, double rate, bool accumula
     p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
     p.seed = (uint64_t)number(truth, "seed");
     p.no_shuffle = true;
+    p.dropout = TUFF_DROPOUT_NONE;
     return p;
 }
 

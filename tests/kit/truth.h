@@ -121,6 +121,7 @@ static inline tuff_train_params adamw_params(size_t steps, int64_t rows, bool ac
     p.lr_scheduler_type = TUFF_SCHEDULE_CONSTANT;
     p.weight_decay = 0.01;
     p.no_shuffle = true;
+    p.dropout = TUFF_DROPOUT_NONE;
     return p;
 }
 

@@ -34,7 +34,7 @@ def tuff(arguments):
 def train(args, work, name, *options):
     out = work / name
     tuff([args.tuff, "train", "--model", GOLDEN / args.model, "--train-file", work / "text", "--output-dir", out,
-          "--max-steps", 4, "--save-steps", 2, "--block-size", 32, "--per-device-train-batch-size", 2,
+          "--dropout", "none", "--max-steps", 4, "--save-steps", 2, "--block-size", 32, "--per-device-train-batch-size", 2,
           "--learning-rate", RATE, "--lr-scheduler-type", "constant", "--max-grad-norm", 0, "--device", "cpu",
           "--dump-batches", work / f"{name}.npy", *options])
     return out

@@ -2,7 +2,7 @@
 """Compares a training run of Tuff with PyTorch (and PEFT) fed the same initial state and the same batches.
 
     tuff train --model M --train-file T --output-dir initial --max-steps 0 ...
-    tuff train --model M --train-file T --output-dir out --dump-batches batches.npy --json ... > tuff.jsonl
+    tuff train --model M --train-file T --output-dir out --dropout none --dump-batches batches.npy --json ... > tuff.jsonl
     python check_training.py --initial initial --batches batches.npy --log tuff.jsonl --learning-rate 1e-3
 
 With --adapter, --initial is the base model and --adapter the PEFT directory of the initial adapter; only the adapter is

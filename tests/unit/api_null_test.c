@@ -300,6 +300,7 @@ static const struct {
     CALLS(tuff_trainer_destroy),
     CALLS(tuff_trainer_get_memory),
     CALLS(tuff_trainer_total_steps),
+    CALLS(tuff_trainer_dropout),
     CALLS(tuff_trainer_program),
     CALLS(tuff_trainer_step),
     CALLS(tuff_trainer_next_batch),

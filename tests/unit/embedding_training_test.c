@@ -162,6 +162,27 @@ static void cached_gradients_are_the_same(void **state)
     }
 }
 
+/* What the first pass dropped the second drops, too: one piece with all texts gives what the batch does. */
+static void both_passes_drop_the_same(void **state)
+{
+    (void)state;
+    double whole[6], cached[6];
+    tuff_train_params p = settings();
+    p.max_steps = 6;
+    p.dropout = 0.3;
+    tuff_dataset *data = load("mnrl", "ranked.jsonl", 0);
+    train(data, &p, whole, NULL);
+    tuff_dataset_destroy(&data);
+    data = load("mnrl", "ranked.jsonl", 100);
+    train(data, &p, cached, NULL);
+    for (int i = 0; i < 6; i++)
+        assert_true(fabs(whole[i] - cached[i]) <= 2e-6 * whole[i]);
+    p.dropout = TUFF_DROPOUT_NONE;
+    train(data, &p, cached, NULL);
+    assert_true(fabs(whole[0] - cached[0]) > 1e-3 * whole[0]);
+    tuff_dataset_destroy(&data);
+}
+
 /* LoRA on the same texts again and again learns them. */
 static void lora_learns(void **state)
 {
@@ -444,6 +465,7 @@ int main(void)
         cmocka_unit_test(twenty_steps_beside_sentence_transformers),
         cmocka_unit_test(cached_gradients_are_the_same),
         cmocka_unit_test(pieces_drop_out_numbers_of_their_own),
+        cmocka_unit_test(both_passes_drop_the_same),
         cmocka_unit_test(lora_learns),
         cmocka_unit_test(what_is_saved_is_what_was_trained),
         cmocka_unit_test(search_while_training),

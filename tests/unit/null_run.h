@@ -377,6 +377,10 @@ CALLS_OF(tuff_trainer_total_steps)
 {
     assert_int_equal(tuff_trainer_total_steps(NULL), 0);
 }
+CALLS_OF(tuff_trainer_dropout)
+{
+    assert_string_equal(tuff_trainer_dropout(NULL), "");
+}
 CALLS_OF(tuff_trainer_program)
 {
     assert_null(tuff_trainer_program(NULL));

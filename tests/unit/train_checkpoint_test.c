@@ -167,6 +167,7 @@ static void frozen_trainings_go_on(void **state)
         p.unfreeze_schedule = schedules[i];
         p.optim = i ? NULL : "adamw_8bit";
         p.ema_decay = i % 2 ? 0.9 : 0;
+        p.dropout = i % 2 ? 0.2 : 0;
         if (i == 3) p.per_device_train_batch_size = 4; /* an epoch of 13 blocks */
         expect_the_same_bytes(llama, p, "model.safetensors");
     }

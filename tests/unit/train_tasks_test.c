@@ -244,6 +244,7 @@ static tuff_train_params few_steps(int64_t steps, uint64_t seed)
     p.per_device_train_batch_size = 2;
     p.learning_rate = 1e-2;
     p.seed = seed;
+    p.dropout = TUFF_DROPOUT_NONE;
     return p;
 }
 

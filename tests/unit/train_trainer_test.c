@@ -50,6 +50,7 @@ static tuff_train_params few_steps(int64_t batch, int64_t micro, int64_t lora_ra
     p.gradient_accumulation_steps = micro;
     p.learning_rate = 1e-3;
     p.lora_rank = lora_rank;
+    p.dropout = TUFF_DROPOUT_NONE;
     return p;
 }
 

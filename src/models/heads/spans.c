@@ -3,7 +3,8 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_net_linear(net, tuff_head_transform(net, x), "spans", 0, 2, true);
+    x = tuff_net_drop(net, TUFF_DROP_SPANS, 0, tuff_head_transform(net, x));
+    return tuff_net_linear(net, x, "spans", 0, 2, true);
 }
 
 const tuff_head tuff_head_spans = {.name = "spans",

@@ -3,7 +3,8 @@
 
 static tuff_tensor *build(tuff_net *net, tuff_tensor *x)
 {
-    return tuff_net_linear(net, tuff_head_transform(net, x), "tokens", 0, net->config->labels, true);
+    x = tuff_net_drop(net, TUFF_DROP_TOKENS, 0, tuff_head_transform(net, x));
+    return tuff_net_linear(net, x, "tokens", 0, net->config->labels, true);
 }
 
 const tuff_head tuff_head_tokens = {.name = "tokens",
