@@ -127,7 +127,7 @@ bool tuff_cli_would_replace(const char *path, const char *input)
         const char *name = split(input, beside);
         if (there && is_same(&in, &out)) return true;
         return there && (ENDS_WITH(name, weights) || begins(name)) &&
-               is_among(&out, beside, false, is_of_model);
+               is_among(&out, beside, false, is_gguf(name) ? is_gguf : is_of_model); /* its other parts */
     }
     if (!S_ISDIR(in.st_mode)) return false;
     const char *name = split(path, parent);

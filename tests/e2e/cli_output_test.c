@@ -216,6 +216,21 @@ static void test_results_do_not_replace_inputs(void **state)
            "3", "--device", "cpu");
 }
 
+/* Beside a GGUF only other parts of it are read: what else is there may be written anew. */
+static void test_what_lies_beside_a_gguf_is_written_anew(void **state)
+{
+    (void)state;
+    const char *text = kit_path("beside.txt"), *model = kit_path("beside.gguf"),
+               *part = kit_path("beside-00002-of-00002.gguf"), *logits = kit_path("beside.safetensors");
+    kit_copy_file(kit_text(), text);
+    kit_write_file(part, "{}", 2);
+    KIT_DO("convert", kit_golden("llama"), "--to", "gguf", "--output", model);
+    for (int i = 0; i < 2; i++)
+        KIT_DO("eval", "--model", model, "--file", text, "--block-size", "16", "--dump-logits", logits);
+    KIT_REFUSES(1, "would replace a file of ", "eval", "--model", model, "--file", text, "--dump-logits",
+                part);
+}
+
 /* A link where the log goes is not written through. */
 static void test_log_follows_no_link(void **state)
 {
@@ -283,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_inputs_are_not_written_over),
         cmocka_unit_test(test_files_of_a_model_are_not_written_over),
         cmocka_unit_test(test_results_do_not_replace_inputs),
+        cmocka_unit_test(test_what_lies_beside_a_gguf_is_written_anew),
         cmocka_unit_test(test_log_follows_no_link),
         cmocka_unit_test(test_failed_run_keeps_the_old_model),
         cmocka_unit_test(test_result_that_cannot_be_put_in_place),
