@@ -92,6 +92,17 @@ static tuff_status read_longrope(const tuff_gguf *gguf, const tuff_weight *near,
     return read_tensor(gguf, far, pairs, &spec->factors[1]);
 }
 
+static tuff_status check_type(const tuff_gguf *gguf, const tuff_config *c, tuff_view type)
+{
+    char k[64];
+    if (tuff_view_is(type, "linear") || tuff_view_is(type, "yarn")) return TUFF_OK;
+    return tuff_fail(TUFF_UNSUPPORTED,
+                     "%s: it scales its rotary embeddings by \"%.*s\" (%s); Tuff knows linear, yarn and "
+                     "factors in tensors",
+                     gguf->file, (int)(type.size < 40 ? type.size : 40), type.data,
+                     tuff_gguf_key_of(c, "rope.scaling.type", k));
+}
+
 /* As llama.cpp takes them: a factor without a type is linear, and 0 means none. */
 static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
 {
@@ -103,8 +114,9 @@ static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scale_linear", k), &factor)); /* of old files */
     TUFF_TRY(tuff_gguf_number(gguf, tuff_gguf_key_of(c, "rope.scaling.factor", k), &factor));
     TUFF_TRY(tuff_gguf_text(gguf, tuff_gguf_key_of(c, "rope.scaling.type", k), &type));
-    if (tuff_view_is(type, "none") || factor == 0 || (tuff_view_is(type, "linear") && factor == 1))
-        return TUFF_OK;
+    if (tuff_view_is(type, "none")) return TUFF_OK;
+    TUFF_TRY(check_type(gguf, c, type));
+    if (factor == 0 || (tuff_view_is(type, "linear") && factor == 1)) return TUFF_OK;
     if (!tuff_rope_divides(factor))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: rope.scaling.factor is %g, expected 1e-06 to 1e+09",
                          gguf->file, factor);
@@ -112,11 +124,6 @@ static tuff_status read_typed(const tuff_gguf *gguf, tuff_config *c)
     spec->original = (double)c->max_positions;
     spec->scaling = TUFF_ROPE_LINEAR;
     if (tuff_view_is(type, "linear")) return TUFF_OK;
-    if (!tuff_view_is(type, "yarn"))
-        return tuff_fail(TUFF_UNSUPPORTED,
-                         "%s: it scales its rotary embeddings by \"%.*s\" (%s); Tuff knows linear, yarn and "
-                         "factors in tensors",
-                         gguf->file, (int)(type.size < 40 ? type.size : 40), type.data, k);
     spec->scaling = TUFF_ROPE_YARN;
     spec->low = 1;
     spec->high = 32;

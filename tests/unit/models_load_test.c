@@ -199,6 +199,13 @@ static void llama_unknown(tuff_gguf_builder *b)
     tuff_gguf_put_f32(b, "llama.rope.scaling.factor", 4);
 }
 
+/* Nor is a name passed over that has no factor beside it. */
+static void llama_named(tuff_gguf_builder *b)
+{
+    llama_sizes(b);
+    tuff_gguf_put_text(b, "llama.rope.scaling.type", "longrope");
+}
+
 static void llama_backwards(tuff_gguf_builder *b)
 {
     llama_sizes(b);
@@ -261,6 +268,7 @@ static void gguf_metadata_that_would_give_other_numbers_is_refused(void **state)
 {
     (void)state;
     refused(gguf_of(llama_unknown), TUFF_UNSUPPORTED, "scales its rotary embeddings by \"proportional\"");
+    refused(gguf_of(llama_named), TUFF_UNSUPPORTED, "scales its rotary embeddings by \"longrope\"");
     refused(gguf_of(llama_backwards), TUFF_BAD_FORMAT, "rope.scaling.factor is -4");
     refused(gguf_of(llama_yarn), TUFF_BAD_FORMAT, "does not fit together");
     refused(gguf_of(llama_partial), TUFF_UNSUPPORTED, "rope.dimension_count is 4 of a head of 8");
