@@ -101,7 +101,7 @@ static tuff_status take_member(tuff_records *r, size_t i, size_t *begin, size_t 
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->json, r->names[i]);
     bool nested = cJSON_IsObject(item) || cJSON_IsArray(item);
-    if (!item || cJSON_IsNull(item) || (nested && !r->takes_json))
+    if (!item || cJSON_IsNull(item) || (nested && !r->takes_json[i]))
         return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: its \"%s\" is %s, expected a text", r->path,
                          (unsigned long long)r->line, r->names[i],
                          !item                  ? "missing"
@@ -303,9 +303,9 @@ tuff_status tuff_records_open_objects(const char *path, tuff_records **out_recor
     return create(NULL, 0, path, TUFF_RECORDS_AUTO, NULL, 0, true, out_records);
 }
 
-void tuff_records_take_json(tuff_records *r)
+void tuff_records_take_json(tuff_records *r, size_t field)
 {
-    r->takes_json = true;
+    r->takes_json[field] = true;
 }
 
 void tuff_records_close(tuff_records **records)

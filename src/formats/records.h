@@ -36,8 +36,8 @@ TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind 
 TUFF_MUST_USE tuff_status tuff_records_of_text(const char *data, size_t size, const char *where,
                                                tuff_records_kind kind, const char *const *fields, size_t n,
                                                tuff_records **out_records);
-/* From now on a field that is a list or an object is given as JSON text, and no error. */
-void tuff_records_take_json(tuff_records *records);
+/* From now on field number `field` is given as JSON text where it is a list or an object, and no error. */
+void tuff_records_take_json(tuff_records *records, size_t field);
 void tuff_records_close(tuff_records **records);
 
 /* Opens a file to be read by tuff_records_next_object: of JSON records, also where its name does not say so

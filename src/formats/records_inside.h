@@ -23,7 +23,7 @@ struct tuff_records {
     size_t width;                    /* of rows: columns that the first one names */
     cJSON *json;                     /* the last record */
     bool in_list;                    /* JSON records are the items of one list, not lines */
-    bool takes_json;                 /* lists and objects are fields too */
+    bool takes_json[TUFF_RECORD_FIELDS]; /* lists and objects are this field too */
     bool whole;                      /* records are given as objects */
     tuff_buf header;                 /* then, of rows: the names of all columns, each with a NUL behind it */
     size_t header_count;

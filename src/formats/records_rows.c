@@ -59,6 +59,14 @@ static void pass_blank_rows(tuff_records *r)
     }
 }
 
+/* Nothing of the line's rest is a row. */
+static tuff_status pass_row(tuff_records *r, const char *wrong)
+{
+    r->next_line--;
+    tuff_records_take_line(r, memchr(r->at, '\n', (size_t)(r->end - r->at)));
+    return tuff_records_bad(r, wrong);
+}
+
 /* A row of the window; at its end where it may go on behind that. */
 static tuff_status take_csv_row(tuff_records *r, cell *cells, size_t *count, bool *out_there)
 {
@@ -83,18 +91,16 @@ static tuff_status take_csv_row(tuff_records *r, cell *cells, size_t *count, boo
             tuff_buf_bytes(&r->text, r->at, (size_t)(c - r->at));
             r->at = c;
         }
-        if (!add_cell(r, cells, count, begin)) return tuff_records_bad(r, "it has more than 4096 columns");
+        if (!add_cell(r, cells, count, begin)) return pass_row(r, "it has more than 4096 columns");
         if (r->at < r->end && *r->at == ',') {
             r->at++;
             continue;
         }
         const bool windows = r->at < r->end && *r->at == '\r';
         r->at += windows;
-        if (r->at < r->end && *r->at != '\n') {
-            r->next_line--;
-            tuff_records_take_line(r, memchr(r->at, '\n', (size_t)(r->end - r->at)));
-            return tuff_records_bad(r, "something follows a quoted cell");
-        }
+        if (r->at < r->end && *r->at != '\n')
+            return pass_row(r, windows ? "a line ends with \\r alone, as on old Macs; expected \\n"
+                                       : "something follows a quoted cell");
         r->windows_lines += windows && r->at < r->end;
         if (r->at < r->end) r->at++;
         break;
@@ -225,10 +231,15 @@ tuff_status tuff_records_read_header(tuff_records *r)
     r->width = count;
     for (size_t i = 0; i < r->n; i++) {
         r->columns[i] = -1;
-        for (size_t c = 0; c < count && r->columns[i] < 0; c++)
-            if (tuff_view_is((tuff_view){r->text.size ? r->text.data + cells[c].begin : "", cells[c].size},
-                             r->names[i]))
-                r->columns[i] = (int)c;
+        for (size_t c = 0; c < count; c++) {
+            if (!tuff_view_is((tuff_view){r->text.size ? r->text.data + cells[c].begin : "", cells[c].size},
+                              r->names[i]))
+                continue;
+            if (r->columns[i] >= 0)
+                return tuff_fail(TUFF_BAD_FORMAT, "%s: two of its columns are called \"%.60s\"; rename one",
+                                 r->path, r->names[i]);
+            r->columns[i] = (int)c;
+        }
         if (r->columns[i] >= 0) continue;
         tuff_buf names = {0};
         for (size_t c = 0; c < count && names.size < 200; c++)

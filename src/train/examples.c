@@ -69,9 +69,7 @@ tuff_status tuff_example_reader_open(tuff_example_reader *r, const tuff_model *m
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_length is %lld, but the model has only %lld positions",
                          (long long)r->max_length, (long long)tuff_longest_sequence(model));
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
-    TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->file.records));
-    tuff_records_take_json(r->file.records);
-    return TUFF_OK;
+    return tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->file.records);
 }
 
 void tuff_example_reader_close(tuff_example_reader *r)

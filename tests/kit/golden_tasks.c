@@ -256,7 +256,7 @@ static size_t read_records(const char *task, record *out, size_t most)
     bool there = true;
     KIT_OK(tuff_records_open(task_asset(tokens ? "tokens.jsonl" : "classification.tsv"), TUFF_RECORDS_AUTO,
                              tokens ? words : pair, tokens ? 1 : 2, &records));
-    if (tokens) tuff_records_take_json(records);
+    if (tokens) tuff_records_take_json(records, 0);
     for (;; n++) {
         tuff_view values[2] = {{0}};
         KIT_OK(tuff_records_next(records, values, &there));

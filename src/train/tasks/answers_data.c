@@ -213,7 +213,10 @@ tuff_status tuff_questions_load(const tuff_model *model, const char *path, const
                          (long long)params->stride);
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 3, data);
     int64_t stride = params->stride;
-    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, &stride);
+    if (status == TUFF_OK) {
+        tuff_records_take_json(r.file.records, 2);
+        status = tuff_example_reader_run(&r, take, &stride);
+    }
     if (status == TUFF_OK) say_astray(&r, data->own);
     tuff_example_reader_close(&r);
     return status;

@@ -54,6 +54,19 @@ static tuff_status add_number(answers *a, int32_t number, float value)
     return TUFF_OK;
 }
 
+/* It is no name; one that only begins like it is. */
+static tuff_status refuse_object(const tuff_example_reader *r, tuff_view name)
+{
+    cJSON *json = NULL;
+    if (name.data[0] != '{') return TUFF_OK;
+    const tuff_status status = tuff_json_parse(name.data, name.size, "a label", &json);
+    const bool object = cJSON_IsObject(json);
+    cJSON_Delete(json);
+    if (status == TUFF_OUT_OF_MEMORY) return status;
+    return object ? tuff_record_reader_fail(&r->file, "its label is an object, expected a name or a number")
+                  : TUFF_OK;
+}
+
 /* A label that is none ends it: how good a model is would be said of the others alone. */
 static tuff_status add_label(answers *a, tuff_example_reader *r, tuff_view name)
 {
@@ -70,6 +83,7 @@ static tuff_status add_label(answers *a, tuff_example_reader *r, tuff_view name)
             &r->file, "its label is \"%s\", expected a number, for this is a regression", text);
     }
     if (!name.size) return tuff_record_reader_fail(&r->file, "its label is empty");
+    TUFF_TRY(refuse_object(r, name));
     TUFF_TRY(tuff_labels_take(&a->labels, name, &number));
     if (number >= 0) return add_number(a, number, numeric ? (float)value : NAN);
     tuff_labels_list(&a->labels, known);
@@ -148,14 +162,19 @@ static tuff_status add_answer(answers *a, tuff_example_reader *r, tuff_view fiel
 }
 
 /* What the labels are, where nobody says it: numbers, if all are and one is not whole; else names. */
-static void find_problem(answers *a)
+static void find_problem(answers *a, const char *path)
 {
     bool numbers = a->count > 0, fraction = false;
+    size_t texts = 0;
     if (a->problem) return;
     for (size_t i = 0; i < a->count; i++) {
+        texts += !isfinite(a->values[i]);
         numbers = numbers && isfinite(a->values[i]);
         fraction = fraction || (isfinite(a->values[i]) && a->values[i] != floorf(a->values[i]));
     }
+    if (texts && texts < a->count && !a->labels.closed)
+        tuff_log(TUFF_LOG_WARN, "%s: %zu of %zu labels are numbers and the others texts; each is a class",
+                 path, a->count - texts, a->count);
     a->problem =
         numbers && fraction && !a->labels.closed ? TUFF_PROBLEM_REGRESSION : TUFF_PROBLEM_SINGLE_LABEL;
 }
@@ -192,7 +211,7 @@ static tuff_status begin(answers *a, const tuff_model *model, const tuff_data_pa
 
 static tuff_status finish(answers *a, const tuff_model *model, const char *path, bool training)
 {
-    find_problem(a);
+    find_problem(a, path);
     if (a->problem == TUFF_PROBLEM_REGRESSION) return TUFF_OK;
     TUFF_TRY(tuff_labels_settle(&a->labels, model, a->numbers, a->count));
     if (training && a->labels.count == 0)
@@ -228,7 +247,10 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     tuff_example_reader r;
     TUFF_TRY(begin(a, model, params));
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, pair ? 3 : 2, data);
-    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
+    if (status == TUFF_OK) {
+        tuff_records_take_json(r.file.records, 1);
+        status = tuff_example_reader_run(&r, take, NULL);
+    }
     tuff_example_reader_close(&r);
     if (status != TUFF_OK) return status;
     return finish(a, model, path, params->training);

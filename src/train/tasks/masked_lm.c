@@ -50,11 +50,18 @@ static tuff_status begin(masking *m, const tuff_model *model, const tuff_data_pa
     return TUFF_OK;
 }
 
+static bool is_blank(tuff_view text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (!memchr(" \t\r\n", text.data[i], 4)) return false;
+    return true;
+}
+
 static tuff_status take(tuff_example_reader *r, void *own)
 {
     const tuff_view none = {0};
     (void)own;
-    if (!r->values[0].size) return TUFF_OK; /* a blank line */
+    if (is_blank(r->values[0])) return TUFF_OK;
     return tuff_example_reader_add(r, r->values[0], none);
 }
 

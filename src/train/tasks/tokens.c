@@ -188,6 +188,8 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     tuff_example_reader r;
     TUFF_TRY(begin(m, model, params));
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2, data);
+    for (size_t field = 0; status == TUFF_OK && field < 2; field++)
+        tuff_records_take_json(r.file.records, field);
     if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
     tuff_example_reader_close(&r);
     if (status != TUFF_OK) return status;
