@@ -107,10 +107,20 @@ static tuff_status settled(const tuff_labels *labels, const tuff_model *model, t
     return status;
 }
 
+/* Once for all: a file may have as many labels as records. */
+static tuff_status tally(tuff_labels *labels, const int32_t *numbers, size_t n)
+{
+    labels->counts = tuff_alloc_array(labels->count + 1, sizeof *labels->counts); /* zeros */
+    if (!labels->counts) return tuff_fail_memory("the labels of a data set");
+    for (size_t i = 0; i < n; i++)
+        if (numbers[i] >= 0) labels->counts[numbers[i]]++;
+    return TUFF_OK;
+}
+
 tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int32_t *numbers, size_t n)
 {
     tuff_labels now = {0};
-    if (labels->closed) return TUFF_OK;
+    if (labels->closed) return tally(labels, numbers, n);
     tuff_status status = settled(labels, model, &now);
     for (size_t i = 0; i < n && status == TUFF_OK; i++)
         if (numbers[i] >= 0) numbers[i] = tuff_labels_find(&now, tuff_view_of(labels->names[numbers[i]]));
@@ -120,17 +130,14 @@ tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int
     }
     tuff_labels_free(labels);
     *labels = now;
-    return TUFF_OK;
+    return tally(labels, numbers, n);
 }
 
-bool tuff_labels_count(const tuff_labels *labels, const int32_t *numbers, size_t n, size_t index,
-                       const char **out_name, int64_t *out_count)
+bool tuff_labels_count(const tuff_labels *labels, size_t index, const char **out_name, int64_t *out_count)
 {
     if (index >= labels->count) return false;
     *out_name = labels->names[index];
-    *out_count = 0;
-    for (size_t i = 0; i < n; i++)
-        *out_count += numbers[i] == (int32_t)index;
+    *out_count = labels->counts[index];
     return true;
 }
 
@@ -146,6 +153,7 @@ void tuff_labels_list(const tuff_labels *labels, char text[200])
 void tuff_labels_free(tuff_labels *labels)
 {
     tuff_free(labels->names);
+    tuff_free(labels->counts);
     tuff_map_free(&labels->by_name);
     tuff_arena_free(&labels->arena);
     *labels = (tuff_labels){0};

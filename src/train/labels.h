@@ -8,6 +8,7 @@
 typedef struct tuff_labels {
     const char **names;
     size_t count, capacity;
+    int64_t *counts; /* [count], once they are settled: how often each is there */
     tuff_map by_name;
     tuff_arena arena;
     bool closed;   /* other names are none */
@@ -23,12 +24,12 @@ int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name);
 /* The same, adding it where the labels are not closed; -1: it is none of them. */
 TUFF_MUST_USE tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, int32_t *out_number);
 /* Puts open labels in order, numbers by their value, and says what became of numbers[0..n), where negative
- * ones stay. Where the model has labels and all of these are among them, they become the model's. */
+ * ones stay. Where the model has labels and all of these are among them, they become the model's. Counts
+ * them. */
 TUFF_MUST_USE tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int32_t *numbers,
                                              size_t n);
-/* As tuff_dataset_label has it, of numbers[0..n). */
-bool tuff_labels_count(const tuff_labels *labels, const int32_t *numbers, size_t n, size_t index,
-                       const char **out_name, int64_t *out_count);
+/* As tuff_dataset_label has it, of settled labels. */
+bool tuff_labels_count(const tuff_labels *labels, size_t index, const char **out_name, int64_t *out_count);
 /* "bad, so so, good", for error texts. */
 void tuff_labels_list(const tuff_labels *labels, char text[200]);
 void tuff_labels_free(tuff_labels *labels);

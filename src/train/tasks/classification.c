@@ -269,7 +269,7 @@ static bool label(const tuff_dataset *data, size_t index, const char **out_name,
 {
     const answers *a = data->own;
     if (a->problem == TUFF_PROBLEM_REGRESSION) return false;
-    return tuff_labels_count(&a->labels, a->numbers, a->count, index, out_name, out_count);
+    return tuff_labels_count(&a->labels, index, out_name, out_count);
 }
 
 /* ---- batches */

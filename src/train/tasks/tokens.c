@@ -213,7 +213,7 @@ static void wish(const tuff_dataset *data, tuff_head_wish *out)
 static bool label(const tuff_dataset *data, size_t index, const char **out_name, int64_t *out_count)
 {
     const marks *m = data->own;
-    return tuff_labels_count(&m->labels, m->of_tokens, (size_t)m->count, index, out_name, out_count);
+    return tuff_labels_count(&m->labels, index, out_name, out_count);
 }
 
 /* ---- batches */
