@@ -45,8 +45,8 @@ typedef struct tuff_text_params {
  * with NUL bytes (binary data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for
  * records (a file called .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless
  * they are allowed. Special tokens spelled out in the text, such as
- * "<|endoftext|>", are seen; none are added. The line ends of Windows are kept and logged as a warning.
- * `params` may be NULL.
+ * "<|endoftext|>", are seen; none are added. The line ends of Windows, "\r\n", are read as "\n",
+ * which is logged as a warning. `params` may be NULL.
  */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
                                                           int64_t block_size, const tuff_text_params *params,

@@ -323,6 +323,8 @@ enum { TUFF_CLI_FIGURES_SHOWN = 8 };
 
 /* What a data set holds, as rows for people, `what` before the first one. */
 void tuff_cli_report(const char *what, const char *path, const tuff_dataset *data);
+/* Of that only which records are left out, if any. */
+void tuff_cli_report_left_out(const tuff_dataset *data);
 /* How many of its examples are in the data that is trained on, if any. */
 void tuff_cli_report_known(const tuff_dataset *validation, const tuff_dataset *train);
 /* The same as a JSON object; `train` NULL: there is nothing that it could have in common with. */

@@ -47,8 +47,7 @@ static void print_lengths(const tuff_data_report *r)
     }
 }
 
-/* What is not as its writer may think it is. */
-static void print_oddities(const tuff_data_report *r)
+static void print_left_out(const tuff_data_report *r)
 {
     if (r->malformed && !r->empty && !r->unanswered)
         tuff_cli_row("left out", "%s malformed record%s", tuff_cli_count(r->malformed), plural(r->malformed));
@@ -56,6 +55,12 @@ static void print_oddities(const tuff_data_report *r)
         tuff_cli_row("left out",
                      "%s malformed, %s with an empty answer, %s whose answer is behind --max-length",
                      tuff_cli_count(r->malformed), tuff_cli_count(r->empty), tuff_cli_count(r->unanswered));
+}
+
+/* What is not as its writer may think it is. */
+static void print_oddities(const tuff_data_report *r)
+{
+    print_left_out(r);
     if (r->cut)
         tuff_cli_row("cut", "%s example%s longer than --max-length", tuff_cli_count(r->cut),
                      r->cut == 1 ? " is" : "s are");
@@ -100,6 +105,12 @@ void tuff_cli_report(const char *what, const char *path, const tuff_dataset *dat
     print_lengths(&r);
     print_labels(data);
     print_oddities(&r);
+}
+
+void tuff_cli_report_left_out(const tuff_dataset *data)
+{
+    tuff_data_report r = TUFF_DATA_REPORT_INIT;
+    if (tuff_dataset_get_report(data, &r) == TUFF_OK) print_left_out(&r);
 }
 
 void tuff_cli_report_known(const tuff_dataset *validation, const tuff_dataset *train)

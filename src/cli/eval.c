@@ -156,6 +156,8 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
                                             o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
     if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "file-format");
     if (o->task == TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report("data", o->file, data);
+    if (o->task != TUFF_CLI_SFT && o->task != TUFF_CLI_CAUSAL_LM && !o->common.quiet)
+        tuff_cli_report_left_out(data);
     tuff_cli_catch_interrupt();
     status = tuff_evaluate(model, device, data, &params, &result);
     if (status == TUFF_OK && o->dump_logits)

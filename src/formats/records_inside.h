@@ -19,13 +19,13 @@ struct tuff_records {
     uint64_t windows_lines;
     size_t n;
     char *names[TUFF_RECORD_FIELDS];
-    int columns[TUFF_RECORD_FIELDS]; /* of rows: where each field is */
-    size_t width;                    /* of rows: columns that the first one names */
-    cJSON *json;                     /* the last record */
-    bool in_list;                    /* JSON records are the items of one list, not lines */
+    int columns[TUFF_RECORD_FIELDS];     /* of rows: where each field is */
+    size_t width;                        /* of rows: columns that the first one names */
+    cJSON *json;                         /* the last record */
+    bool in_list;                        /* JSON records are the items of one list, not lines */
     bool takes_json[TUFF_RECORD_FIELDS]; /* lists and objects are this field too */
-    bool whole;                      /* records are given as objects */
-    tuff_buf header;                 /* then, of rows: the names of all columns, each with a NUL behind it */
+    bool whole;                          /* records are given as objects */
+    tuff_buf header; /* then, of rows: the names of all columns, each with a NUL behind it */
     size_t header_count;
     tuff_buf text; /* what had to be unquoted or printed */
 };

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/structs.h"
 #include "base/users.h"
+#include "train/line_ends.h"
 
 static const size_t file_limit = (size_t)1 << 32;
 
@@ -129,17 +130,14 @@ static tuff_status check_records(const char *path, const tuff_buf *text)
         path, what);
 }
 
-/* A model that is trained on \r learns to write it. */
-static void say_windows_lines(const char *path, const tuff_buf *text)
+/* A model that is trained on \r would learn to write it. */
+static size_t turn_lines(const char *path, tuff_buf *text)
 {
-    size_t lines = 0;
-    for (size_t i = 0; i + 1 < text->size; i++)
-        lines += text->data[i] == '\r' && text->data[i + 1] == '\n';
+    const size_t lines = tuff_turn_line_ends(text->data, &text->size);
     if (lines)
-        tuff_log(TUFF_LOG_WARN,
-                 "%s: %zu line%s as on Windows (\\r\\n); the \\r is kept, and counts as text: remove it from "
-                 "the file if that is not meant",
-                 path, lines, lines == 1 ? " ends" : "s end");
+        tuff_log(TUFF_LOG_WARN, "%s: %zu line%s as on Windows (\\r\\n), and %s read as ending with \\n", path,
+                 lines, lines == 1 ? " ends" : "s end", lines == 1 ? "is" : "are");
+    return lines;
 }
 
 tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, int64_t block_size,
@@ -158,12 +156,13 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
     tuff_status status = tuff_read_stream(path, file_limit, &text);
     if (status == TUFF_OK) status = check_text(path, &text);
     if (status == TUFF_OK && !p.allow_json) status = check_records(path, &text);
-    if (status == TUFF_OK) say_windows_lines(path, &text);
+    const size_t windows_lines = status == TUFF_OK ? turn_lines(path, &text) : 0;
     if (status == TUFF_OK)
         status = tuff_tokenizer_encode_watched(tokenizer, text.data, text.size, 0, p.watch, &ids, &n);
     tuff_buf_free(&text);
     if (status == TUFF_OK)
         status = tuff_note(tuff_dataset_from_ids(ids, n, block_size, out_dataset), "%s", path);
+    if (status == TUFF_OK) (*out_dataset)->windows_lines = (int64_t)windows_lines;
     tuff_free(ids);
     return status;
 }

@@ -72,12 +72,18 @@ static void test_records(void **state)
 static void test_windows_lines(void **state)
 {
     (void)state;
-    static const char text[] = "the river\r\nand the old\r\nstone bridge\n";
+    static const char windows[] = "the river\r\nand the old\r\nstone bridge\n",
+                      turned[] = "the river\nand the old\nstone bridge\n";
     const char *path = kit_path("windows.txt");
-    kit_write_file(path, text, sizeof text - 1);
+    kit_write_file(path, windows, sizeof windows - 1);
     kit_result r = KIT_TUFF("eval", "--model", kit_golden("llama"), "--file", path, "--block-size", "8");
     assert_non_null(strstr(r.err.data, "2 lines end as on Windows"));
+    kit_write_file(path, turned, sizeof turned - 1);
+    kit_result other = KIT_TUFF("eval", "--model", kit_golden("llama"), "--file", path, "--block-size", "8");
+    assert_null(strstr(other.err.data, "Windows"));
+    assert_string_equal(r.out.data, other.out.data); /* the same figures */
     kit_result_free(&r);
+    kit_result_free(&other);
 }
 
 static void test_prompts(void **state)

@@ -110,6 +110,23 @@ static void nothing_to_learn_is_said(void **state)
     kit_result_free(&r);
 }
 
+/* What an evaluation leaves out is said with it. */
+static void what_is_left_out_is_said(void **state)
+{
+    (void)state;
+    static const char lines[] = "w5\n\xff\n\xfe\n\xfd\n\xfc\nw6 w7 w8 w9 w10 w11\n";
+    const char *file = kit_path("lines.txt"), *model = model_of("bert-mlm");
+    kit_write_file(file, lines, sizeof lines - 1);
+    kit_result r =
+        KIT_TUFF("eval", "--task", "mlm", "--model", model, "--file", file, "--mlm-probability", "0.9");
+    assert_non_null(strstr(r.err.data, "line 2: its text is not UTF-8"));
+    assert_null(strstr(r.err.data, "line 5"));
+    assert_non_null(strstr(r.err.data, "left out 4 malformed records"));
+    kit_result_free(&r);
+    KIT_REFUSES(1, "line 2: its text is not UTF-8", "eval", "--task", "mlm", "--model", model, "--file", file,
+                "--strict");
+}
+
 static const char pairs[] = "{\"q\": \"The river and\", \"a\": \"the bridge.\"}\n"
                             "{\"q\": \"In the morning\", \"a\": \"it isn't the longest road.\"}\n"
                             "{\"q\": \"She said that the stone\", \"a\": \"was warm\"}\n";
@@ -312,7 +329,7 @@ static void what_does_not_go_together(void **state)
                 "--train-file", file, "--output-dir", kit_path("x"));
     KIT_REFUSES(1, "a model for sequence-to-sequence learning is needed here", "eval", "--task", "seq2seq",
                 "--model", kit_golden("llama"), "--file", file, "--text-field", "text", "--label-field",
-                "label");
+                "text");
     KIT_REFUSES(1, "this is an encoder-decoder bart", "eval", "--model", kit_golden("bart"), "--file", file,
                 "--file-format", "text");
     KIT_REFUSES(1, "it is an encoder-decoder", "embed", "--model", kit_golden("bart"), "--text", "a");
@@ -335,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_head_comes_with_its_adapter),
         cmocka_unit_test(others_are_measured),
         cmocka_unit_test(nothing_to_learn_is_said),
+        cmocka_unit_test(what_is_left_out_is_said),
         cmocka_unit_test(an_encoder_decoder_learns_answers),
         cmocka_unit_test(sources_may_have_a_prefix),
         cmocka_unit_test(answers_are_preferred),

@@ -9,6 +9,7 @@
 #include "models/heads/head.h"
 #include "train/figures.h"
 #include "train/labels.h"
+#include "train/line_ends.h"
 #include "train/squad.h"
 #include "train/trainer.h"
 
@@ -168,6 +169,24 @@ static void records_that_are_none_are_left_out(void **state)
         assert_true(!labels || labels == 2); /* none is of what was left out */
         assert_int_equal(data->starts[data->sequences], data->tokens);
         tuff_dataset_destroy(&data);
+    }
+}
+
+static void lines_of_windows_are_turned(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"", ""},        {"a\n", "a\n"},         {"\r\n", "\n"},
+        {"a\r", "a\r"},  {"\r\r\n\n", "\r\n\n"}, {"a\r\nb\rc\r\n", "a\nb\rc\n"},
+        {"\n\r", "\n\r"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[16];
+        size_t size = strlen(texts[i][0]);
+        memcpy(text, texts[i][0], size);
+        const size_t turned = tuff_turn_line_ends(text, &size);
+        assert_int_equal(size, strlen(texts[i][1]));
+        assert_int_equal(turned, strlen(texts[i][0]) - size);
+        assert_memory_equal(text, texts[i][1], size);
     }
 }
 
@@ -648,6 +667,7 @@ int main(void)
         cmocka_unit_test(what_has_no_labels_is_not_measured),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(records_that_are_none_are_left_out),
+        cmocka_unit_test(lines_of_windows_are_turned),
         cmocka_unit_test(line_ends_of_windows_are_turned),
         cmocka_unit_test(answers_that_are_elsewhere_are_told),
         cmocka_unit_test(settings_are_checked),
