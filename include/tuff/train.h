@@ -463,7 +463,8 @@ typedef struct tuff_train_step {
  * TUFF_NOT_FINITE when it is the last of max_nonfinite such steps in a row: it is in *out_step, the trainer
  * can be saved or go on, but most likely its weights are of no use; TUFF_CANCELLED by the watch: the trainer
  * is as it was before the step, which may be tried again. After any other failure it can only be taken
- * to a checkpoint (tuff_trainer_resume) or be destroyed. */
+ * to a checkpoint (tuff_trainer_resume) or be destroyed; after TUFF_DEVICE_LOST it is destroyed, then the
+ * device, and another trainer on the device that is opened again goes on from the checkpoint. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_trainer_step(tuff_trainer *trainer, tuff_train_step *out_step);
 
 /* Ids of the micro-batches of the step that tuff_trainer_step would do next: i32

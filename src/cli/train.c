@@ -25,7 +25,15 @@ typedef struct run {
     bool diverged;  /* too many steps were not finite: the training failed */
     bool stopped;   /* early: it does not get better */
     bool failed;    /* which was said */
+    bool lost;      /* the device was: the training can go on from a checkpoint on a new one */
 } run;
+
+/* Notes a loss. */
+static tuff_status heed(run *r, tuff_status status)
+{
+    r->lost = r->lost || status == TUFF_DEVICE_LOST;
+    return status;
+}
 
 /* ---- before anything runs */
 
@@ -98,7 +106,8 @@ static bool evaluate(run *r, int64_t step)
 {
     if ((!r->validation && !r->options->eval_docs) || r->evaluated_at == step) return true;
     double began = tuff_cli_seconds();
-    tuff_status status = tuff_cli_train_measure(r->options, r->trainer, r->validation, &r->evaluated);
+    tuff_status status =
+        heed(r, tuff_cli_train_measure(r->options, r->trainer, r->validation, &r->evaluated));
     r->checkpoints.unmeasured = status == TUFF_CANCELLED;
     if (status != TUFF_OK) return status == TUFF_CANCELLED && tuff_cli_interrupted();
     r->evaluated_at = step;
@@ -174,7 +183,7 @@ static bool train(run *r)
     for (int64_t i = r->last.step + 1; i <= steps && !tuff_cli_interrupted() && !r->diverged && !r->stopped;
          i++) {
         const double epoch = r->last.epoch;
-        tuff_status status = tuff_trainer_step(r->trainer, &r->last);
+        tuff_status status = heed(r, tuff_trainer_step(r->trainer, &r->last));
         r->diverged = status == TUFF_NOT_FINITE && r->last.step == i;
         if (status == TUFF_CANCELLED && tuff_cli_interrupted()) break;
         if (status != TUFF_OK && !r->diverged) return false;
@@ -291,7 +300,7 @@ static int finish(run *r)
 {
     const tuff_cli_train_options *o = r->options;
     if (leave_checkpoint(r) || !to_be_saved(r) || !take_best(r)) return TUFF_EXIT_FAILED;
-    if (tuff_trainer_save_into(r->trainer, r->stage, NULL) != TUFF_OK) return tuff_cli_failed();
+    if (heed(r, tuff_trainer_save_into(r->trainer, r->stage, NULL)) != TUFF_OK) return tuff_cli_failed();
     const char *why = NULL;
     if (!tuff_cli_train_write_settings(o, tuff_stage_path(r->stage), &why))
         tuff_cli_say("tuff: warning: the settings of the run (run.json) cannot be written: %s", why);
@@ -430,42 +439,64 @@ static int start(run *r)
     tuff_status status = load_data(r, block);
     if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "train-file-format");
     if (r->validation) tuff_cli_report_known(r->validation, r->train);
-    if (tuff_cli_open_device(&o->common, o->profile.given, &r->device) != TUFF_OK ||
-        create_trainer(r, &params) != TUFF_OK ||
-        (r->validation && tuff_trainer_plan_evaluation(r->trainer, r->validation) != TUFF_OK))
-        return tuff_cli_failed();
+    status = tuff_cli_open_device(&o->common, o->profile.given, &r->device);
+    if (status == TUFF_OK) status = create_trainer(r, &params);
+    if (status == TUFF_OK && r->validation) status = tuff_trainer_plan_evaluation(r->trainer, r->validation);
+    if (heed(r, status) != TUFF_OK) return tuff_cli_failed();
     return with_trainer(r, &params, block);
 }
 
-int tuff_cli_train(int argc, char **argv)
+/* A training that goes on has log and page as the checkpoint says. */
+static void give_up(run *r)
 {
-    tuff_cli_train_options options, given;
-    tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options, &given);
-    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
-    tuff_cli_outlive_readers();
-    tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
-    run r = {.options = &options,
-             .given = &given,
+    tuff_cli_log_leave(&r->log);
+    tuff_cli_page_close(&r->report, true);
+}
+
+/* *out_again: the device was lost, and the options are those with which it goes on. */
+static int run_once(tuff_cli_train_options *options, tuff_cli_train_options *given, tuff_cli_losses *losses,
+                    bool *out_again)
+{
+    run r = {.options = options,
+             .given = given,
              .last = TUFF_TRAIN_STEP_INIT,
              .evaluated = TUFF_EVAL_RESULT_INIT,
              .evaluated_at = -1,
-             .samples = {.options = &options, .at = -1}};
-    bool ready = tuff_cli_train_check_outputs(&options) &&
-                 tuff_cli_checkpoints_open(&r.checkpoints, &options) &&
-                 open_output(&options, r.checkpoints.in_place, &r.stage) && tuff_cli_page_check(&options);
+             .samples = {.options = options, .at = -1}};
+    bool ready = tuff_cli_train_check_outputs(options) &&
+                 tuff_cli_checkpoints_open(&r.checkpoints, options) &&
+                 open_output(options, r.checkpoints.in_place, &r.stage) && tuff_cli_page_check(options);
     int code = ready ? start(&r) : TUFF_EXIT_FAILED;
     tuff_cli_progress_end(&r.progress);
+    *out_again = code != TUFF_EXIT_OK && (r.lost || r.checkpoints.lost) &&
+                 tuff_cli_train_again(losses, options, given, &r.checkpoints);
+    if (*out_again) give_up(&r);
     tuff_cli_page_end(&r.report, TUFF_TRAINING_FAILED, tuff_error_message());
     tuff_cli_page_close(&r.report, false);
     tuff_cli_log_close(&r.log, false);
     tuff_stage_abort(&r.stage);
-    tuff_cli_device_stats(&options.common, r.device);
+    tuff_cli_device_stats(&options->common, r.device);
     tuff_trainer_destroy(&r.trainer);
     tuff_device_destroy(&r.device);
     tuff_dataset_destroy(&r.train);
     tuff_dataset_destroy(&r.validation);
     tuff_model_destroy(&r.model);
     tuff_cli_checkpoints_close(&r.checkpoints);
+    return code;
+}
+
+int tuff_cli_train(int argc, char **argv)
+{
+    tuff_cli_train_options options, given;
+    tuff_cli_losses losses = {.saved_at = -1};
+    bool again = true;
+    int code = TUFF_EXIT_OK;
+    tuff_args_outcome outcome = tuff_cli_train_parse(argc, argv, &options, &given);
+    if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
+    tuff_cli_outlive_readers();
+    tuff_cli_begin(&options.common);
+    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
+    while (again)
+        code = run_once(&options, &given, &losses, &again);
     return code;
 }

@@ -253,6 +253,7 @@ typedef struct tuff_cli_checkpoints {
     int64_t waited;               /* evaluations since it was seen */
     int64_t logged_at;            /* the step of the last evaluation that is in the log, -1: none */
     bool unmeasured;              /* an evaluation was interrupted at the last step */
+    bool lost;                    /* the device was, while one was read */
     int64_t measured_at;          /* the same of this process; its: */
     double metric;
     tuff_eval_result result;
@@ -287,5 +288,15 @@ bool tuff_cli_checkpoints_save(tuff_cli_checkpoints *checkpoints, tuff_trainer *
  */
 bool tuff_cli_checkpoints_load_best(tuff_cli_checkpoints *checkpoints, tuff_trainer *trainer, int64_t step);
 void tuff_cli_checkpoints_close(tuff_cli_checkpoints *checkpoints);
+
+/* ---- devices that are lost */
+typedef struct tuff_cli_losses {
+    int in_a_row;     /* without a new checkpoint */
+    int64_t saved_at; /* steps of the last one at the last loss, -1: none */
+} tuff_cli_losses;
+/* After a loss, which was said: sets the options for a training that goes on where the last checkpoint is,
+ * and says so. False: it is not tried again, for a reason that is said. */
+bool tuff_cli_train_again(tuff_cli_losses *losses, tuff_cli_train_options *options,
+                          const tuff_cli_train_options *given, const tuff_cli_checkpoints *checkpoints);
 
 #endif

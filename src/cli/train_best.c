@@ -97,5 +97,6 @@ bool tuff_cli_checkpoints_load_best(tuff_cli_checkpoints *c, tuff_trainer *train
     tuff_status status = tuff_checkpoint_open(c->best, NULL, &best);
     if (status == TUFF_OK) status = tuff_trainer_resume(trainer, best);
     tuff_checkpoint_destroy(&best);
+    c->lost = status == TUFF_DEVICE_LOST;
     return status == TUFF_OK || tuff_cli_failed() == TUFF_EXIT_OK;
 }

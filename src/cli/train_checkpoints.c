@@ -322,8 +322,9 @@ bool tuff_cli_checkpoints_resume(tuff_cli_checkpoints *c, tuff_trainer *trainer,
             return tuff_cli_failed() == TUFF_EXIT_OK;
         say_differences(c, lines);
         tuff_free(lines);
-        if (tuff_trainer_resume(trainer, c->from) != TUFF_OK || !take_state(c, state))
-            return tuff_cli_failed() == TUFF_EXIT_OK;
+        const tuff_status status = tuff_trainer_resume(trainer, c->from);
+        c->lost = status == TUFF_DEVICE_LOST;
+        if (status != TUFF_OK || !take_state(c, state)) return tuff_cli_failed() == TUFF_EXIT_OK;
         if (!c->options->common.quiet)
             tuff_cli_say("going on from %s, after step %lld of %lld", directory_of(c->from),
                          (long long)c->step, (long long)tuff_trainer_total_steps(trainer));

@@ -345,7 +345,8 @@ static const tuff_args spec = {
         "{\"step\", \"prompt\", \"sample\"}.\n\n"
         "A model without a head for the task gets a new one, drawn from --seed; with LoRA it is trained whole.\n\n"
         "The best checkpoint is the best of those that were written. One that cannot be written is said, and the training "
-        "goes on: those before it stay. The log of a training that goes on has each step once.\n\n"
+        "goes on: those before it stay. The log of a training that goes on has each step once. A device that is lost, as "
+        "when its driver resets it, is opened again, and the training goes on from the last checkpoint.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
         "steps have gradients that are not finite. It warns when the mean loss of the last steps (10, or "
         "half of all) is more than 1.5 times the first step's and above it by more than 1.",

@@ -6,6 +6,19 @@
 #include "base/memory.h"
 #include "base/status.h"
 
+/* What was submitted before may still be at work, and what it uses is freed once the loss is known. Drivers
+ * end such waits soon. */
+static void mark_lost(tuff_vk_device *device)
+{
+    if (atomic_load(&device->lost)) return;
+    if (device->handle) {
+        tuff_mutex_lock(device->queue_lock);
+        (void)device->vk.vkDeviceWaitIdle(device->handle);
+        tuff_mutex_unlock(device->queue_lock);
+    }
+    atomic_store(&device->lost, true);
+}
+
 tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *what)
 {
     if (result == VK_SUCCESS) return TUFF_OK;
@@ -13,7 +26,7 @@ tuff_status tuff_vk_check(tuff_vk_device *device, VkResult result, const char *w
     char text[32];
     switch (result) {
     case VK_ERROR_DEVICE_LOST:
-        atomic_store(&device->lost, true);
+        mark_lost(device);
         return tuff_fail(TUFF_DEVICE_LOST,
                          "%s was lost while %s: its driver reset it or it was removed; reopen the device",
                          name, what);

@@ -53,7 +53,7 @@ bool tuff_vk_reclaim(tuff_vk_device *device)
     tuff_mutex_lock(device->queue_lock);
     bool any = device->retired;
     tuff_mutex_unlock(device->queue_lock);
-    if (!any || tuff_vk_wait_idle(device) != TUFF_OK) return false;
+    if (!any || atomic_load(&device->lost) || tuff_vk_wait_idle(device) != TUFF_OK) return false;
     tuff_vk_sweep(device, false);
     return true;
 }

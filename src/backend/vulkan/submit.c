@@ -118,8 +118,9 @@ tuff_status tuff_vk_wait_idle(tuff_vk_device *device)
 
 void tuff_vk_drain(tuff_vk_device *device)
 {
-    if (tuff_vk_wait_idle(device) == TUFF_OK || atomic_load(&device->lost))
-        return;                          /* a lost one uses nothing */
+    /* a lost one uses nothing, and why it was lost is still to be told */
+    if (atomic_load(&device->lost)) return;
+    if (tuff_vk_wait_idle(device) == TUFF_OK || atomic_load(&device->lost)) return;
     tuff_mutex_lock(device->queue_lock); /* the wait itself failed, for lack of memory */
     (void)device->vk.vkDeviceWaitIdle(device->handle);
     tuff_mutex_unlock(device->queue_lock);

@@ -1,0 +1,82 @@
+#!/bin/sh
+# A training whose device is lost goes on by itself, and ends with the bytes of one that kept it: at TUFF_LOSSES (2) of the submits of
+# each training below, the last and others spread over all of them ("all": at every one). A device that is lost again and again is
+# given up. lose_long.sh: all.
+set -eu
+
+losses=${TUFF_LOSSES:-2}
+if [ -n "${TUFF_TEST_SANITIZE:-}" ] && [ "$TUFF_TEST_SANITIZE" != OFF ]; then
+    echo "a sanitizer does not go with a library that is put before another"
+    exit 77
+fi
+"$TUFF_TEST_TUFF" devices --json | grep -q '"driver": "lavapipe.*"usable": true' || { echo "no usable lavapipe"; exit 77; }
+TUFF_LOSE_LOADER=$(for ldconfig in ldconfig /sbin/ldconfig; do $ldconfig -p 2>/dev/null; done |
+    sed -n 's/.*libvulkan\.so\.1 (libc6,.*64.*) => //p' | head -1)
+[ -n "$TUFF_LOSE_LOADER" ] || { echo "no loader of Vulkan is found"; exit 77; }
+export TUFF_LOSE_LOADER
+golden=$TUFF_TEST_ASSETS/golden
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/lib"
+${CC:-cc} -shared -fPIC -O1 -o "$work/lib/libvulkan.so.1" "$TUFF_TEST_SOURCE/tests/e2e/lose_at.c" -ldl
+
+i=0
+while [ $i -lt 40 ]; do
+    echo "In the morning they said the river isn't a road, but $i stones because the bridge is one."
+    i=$((i + 1))
+done >"$work/text"
+
+# run OUT OPTIONS...
+run() {
+    out=$1
+    shift
+    LD_LIBRARY_PATH="$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$TUFF_TEST_TUFF" train --train-file "$work/text" \
+        --validation-file "$work/text" --output-dir "$out" --block-size 32 --per-device-train-batch-size 2 \
+        --learning-rate 1e-3 --device lavapipe --quiet "$@"
+}
+
+# expect_same NAME: what is in $work/again is what is in $work/NAME
+expect_same() {
+    for file in "$work/$1"/*.safetensors "$work/$1/train_log.jsonl"; do
+        cmp "$file" "$work/again${file#"$work/$1"}"
+    done
+    [ -z "$(ls -A "$work/again" | grep '^\.')" ] || { echo "$1: $(ls -A "$work/again" | grep '^\.') is left"; exit 1; }
+    [ ! -e "$work/again.train_log.jsonl" ] && [ ! -e "$work/again.report.html" ] || { echo "$1: a log is left"; exit 1; }
+}
+
+# lost NAME OPTIONS...: the training beside the one that keeps its device
+lost() {
+    name=$1
+    shift
+    rm -f "$work/calls"
+    TUFF_LOSE_COUNT="$work/calls" run "$work/$name" "$@"
+    calls=$(wc -c <"$work/calls")
+    [ "$calls" -ge 6 ] || { echo "$name: only $calls submits"; exit 1; }
+    [ "$losses" = all ] && count=$calls || count=$losses
+    n=0
+    while [ $n -lt "$count" ]; do
+        at=$((calls - n * calls / count))
+        rm -rf "$work/again"
+        TUFF_LOSE_AT=$at run "$work/again" "$@" 2>"$work/said" || { cat "$work/said"; echo "$name: lost at $at"; exit 1; }
+        grep -q "was lost" "$work/said" && grep -q "the device is opened again" "$work/said" ||
+            { cat "$work/said"; echo "$name: it does not say that it was lost at $at"; exit 1; }
+        cat "$work/said" >>"$work/all"
+        expect_same "$name"
+        n=$((n + 1))
+    done
+    echo "$name: lost at $count of $calls submits, the same bytes"
+}
+
+lost saved --max-steps 4 --model "$golden/llama" --lora-rank 4 --lora-dropout 0.1 --save-steps 2 --eval-steps 2 \
+    --gradient-accumulation-steps 2
+grep -q "goes on from its checkpoint of step" "$work/all"
+[ "$losses" = all ] || losses=1
+lost unsaved --max-steps 2 --model "$golden/llama"
+grep -q "begins anew" "$work/said"
+
+# lost again and again
+rm -rf "$work/again"
+status=0
+TUFF_LOSE_AT=5 TUFF_LOSE_EVERY=1 run "$work/again" --max-steps 4 --model "$golden/llama" --save-steps 2 2>"$work/said" || status=$?
+[ $status -eq 1 ] && grep -q "was lost 3 times without a new checkpoint between" "$work/said" ||
+    { cat "$work/said"; echo "it is not given up ($status)"; exit 1; }
