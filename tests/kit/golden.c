@@ -198,8 +198,8 @@ static void set_adapter(const recipe *adapter, const char *model, tuff_train_par
     p->alpha_pattern = gpt2 ? "c_attn=3" : "k_proj=3";
 }
 
-/* 20 AdamW steps, of an adapter where there is a recipe; with accumulation the batch is split into
- * micro-batches of one row. */
+/* AdamW steps, 20 of a model, 50 of an adapter where there is a recipe; with accumulation the batch is split
+ * into micro-batches of one row. */
 static void check_adamw(const golden *g, const recipe *adapter, bool accumulate)
 {
     size_t n_ids, n, n_norms;

@@ -11,6 +11,6 @@ int seq2seq_main(const char *device);       /* encoder-decoders */
 int optimizers_main(const char *device);    /* 50 steps by each optimizer */
 int settings_main(const char *device);      /* 20 steps with other settings */
 int conversations_main(const char *device); /* answers in conversations */
-int preference_main(const char *device);    /* 30 steps by each loss of preferences */
+int preference_main(const char *device);    /* 50 steps by each loss of preferences */
 
 #endif

@@ -1,4 +1,4 @@
-/* Losses and margins of 30 steps by each loss of preferences, as make_preference_goldens.py sets them. */
+/* Losses and margins of 50 steps by each loss of preferences, as make_preference_goldens.py sets them. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

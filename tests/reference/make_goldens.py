@@ -74,7 +74,7 @@ OPTIMIZERS = {
         "optim": "muon", "rate": 5e-3, "args": {"adjust": "original", "nesterov": False, "momentum": 0.9, "adamw_lr": 1e-3},
     },
 }  # fmt: skip
-OPTIMIZER_STEPS = 50
+MANY_STEPS = 50  # of adapters and optimizers: the batches come again
 ADAPTER_RATE = 1e-2  # of IA3 and prompt tuning
 GREEDY_TOKENS = 24
 CACHE_F16_TOLERANCE = 1e-4  # of the largest logit: room for a number that f32 rounds to the other neighbour in f16
@@ -325,7 +325,6 @@ def make_optimizers(folder, batches):
     """Each rule's steps in f64, of the whole model and of LoRA; and how far PyTorch's in f32 are from them. Where moments are rounded
     to 8 bits, one run in f32 may be lucky: there it is the worst of some, from weights that are off by roundings too."""
     truth = {}
-    batches = np.resize(batches, (OPTIMIZER_STEPS, *batches.shape[1:]))
     for name, lora in ((name, lora) for name in OPTIMIZERS for lora in (False, True)):
         settings = {"clip": STEPS["clip"], "decay": STEPS["weight_decay"]} | OPTIMIZERS[name]
         rate, runs = settings.pop("rate"), settings.pop("runs", 1)
@@ -551,6 +550,7 @@ def make(output, name, seed):
     )
     if targets:
         make_cache_f16(folder, load_model(folder, double=True), prompt_ids)
+        batches = np.resize(batches, (MANY_STEPS, *batches.shape[1:]))
         make_lora(folder, targets, ids, batches, random)
         make_optimizers(folder, batches)
         make_other_adapters(folder, targets, ids, batches, random)

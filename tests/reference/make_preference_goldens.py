@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes assets/golden/preference: records of preferences, and 30 AdamW steps by each loss that PyTorch takes on them with the
+"""Makes assets/golden/preference: records of preferences, and 50 AdamW steps by each loss that PyTorch takes on them with the
 LoRA of a tiny GPT-2 and a tiny Llama (assets/golden/gpt2 and llama, their lora/initial).
 
     python make_preference_goldens.py             writes assets/golden/preference
@@ -26,7 +26,7 @@ from common import load_model, to_double
 from make_goldens import ROOT, STEPS, compare_tensors, floats, write_json
 
 GOLDEN = ROOT / "assets" / "golden"
-BATCH, COUNT = 4, 30
+BATCH, COUNT = 4, 50
 MODELS = ("gpt2", "llama")
 LOSSES = {
     "dpo": {"loss": "dpo", "learning_rate": 1e-3},

@@ -1,5 +1,5 @@
 """The goldens of adapters that came after LoRA, IA3 and prompt tuning, for make_goldens.py: each a folder beside the model as
-PEFT writes it, with its truth.safetensors (logits, loss, gradients, 20 steps of AdamW that begin as the folder is)."""
+PEFT writes it, with its truth.safetensors (logits, loss, gradients, 50 steps of AdamW that begin as the folder is)."""
 
 import copy
 
