@@ -29,7 +29,7 @@ twice() {
     train "$run-a" "$base" 7 "$@"
     train "$run-b" "$base" 7 "$@"
     train "$run-c" "$base" 8 "$@"
-    diff -r "$work/$run-a" "$work/$run-b"
+    diff -r -x report.html -x run.json -x runs "$work/$run-a" "$work/$run-b" # these tell times and names
     for file in "$work/$run-a"/*model.safetensors "$work/$run-a/train_log.jsonl"; do
         if cmp -s "$file" "$work/$run-c/${file##*/}"; then
             echo "$run: another seed gives the same ${file##*/}"
