@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -272,15 +274,12 @@ bool tuff_is_directory(const char *path)
 char *tuff_first_name(const char *directory, const char *ending)
 {
     DIR *open = opendir(directory);
-    char *first = NULL;
-    for (const struct dirent *entry; open && (entry = readdir(open));) {
-        if (!tuff_ends_with(entry->d_name, ending) || (first && strcmp(first, entry->d_name) <= 0)) continue;
-        tuff_free(first);
-        first = tuff_strdup(entry->d_name);
-        if (!first) break;
-    }
+    char first[NAME_MAX + 1] = "";
+    for (const struct dirent *entry; open && (entry = readdir(open));)
+        if (tuff_ends_with(entry->d_name, ending) && (!*first || strcmp(entry->d_name, first) < 0))
+            snprintf(first, sizeof first, "%s", entry->d_name);
     if (open) closedir(open);
-    return first;
+    return *first ? tuff_strdup(first) : NULL;
 }
 
 tuff_status tuff_path_parent(const char *path, tuff_buf *out)
