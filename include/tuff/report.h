@@ -64,6 +64,13 @@ TUFF_API void tuff_train_report_destroy(tuff_train_report **report);
  * those before the first step are in the events, too, as the text "args". All are copied. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_train_report_fact(tuff_train_report *report, const char *group,
                                                           const char *name, const char *value);
+/* What a data set holds, on the page under `title`: how many examples and tokens, a picture of their lengths,
+ * what was left out, cut, repeated, how often each label comes, and how many of the examples are in `train`,
+ * too (NULL: it is not asked). It is looked at now. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_train_report_data(tuff_train_report *report, const char *title,
+                                                          const tuff_dataset *data,
+                                                          const tuff_dataset *train);
+
 /* A step; an evaluation after so many; what the model then said to a prompt. All are copied. Errors of these
  * three: TUFF_IO where the page or the events could not be written, and TUFF_OUT_OF_MEMORY; the page is tried
  * again later, events are no longer written then. */

@@ -1,5 +1,6 @@
 #include "base/html.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Every colour goes with a word or a sign. */
@@ -25,7 +26,8 @@ static const char *const look =
     "th,td{padding:.2rem .35rem}}"
     "@media print{:root{color-scheme:light;--text:#000;--page:#fff;--line:#999;--soft:#fff;--link:#000;--ok:#fff;"
     "--warn:#fff;--bad:#eee;--mute:#444}body{margin:0;max-width:none;font-size:11px}details{break-inside:auto}"
-    "tr{break-inside:avoid}}";
+    "tr{break-inside:avoid}h2,h3,caption{break-after:avoid}.scroll{overflow:visible}table{font-size:10px}"
+    "th,td{padding:.15rem .3rem}th{overflow-wrap:anywhere}}";
 
 void tuff_html_begin(tuff_buf *out, const char *title, const char *style)
 {
@@ -75,6 +77,17 @@ void tuff_html_escape(tuff_buf *out, const char *text, size_t size)
         else
             tuff_buf_bytes(out, text + i, n);
         if (!n) n = 1;
+    }
+}
+
+void tuff_html_count(tuff_buf *out, int64_t n)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", (long long)n);
+    const size_t size = strlen(digits);
+    for (size_t i = 0; i < size; i++) {
+        tuff_buf_char(out, digits[i]);
+        if ((size - i) % 3 == 1 && i + 1 < size && digits[i] != '-') tuff_buf_char(out, ',');
     }
 }
 

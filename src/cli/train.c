@@ -343,9 +343,11 @@ static bool go_on(run *r, const tuff_cli_setting *setting)
         return tuff_cli_failed() == TUFF_EXIT_OK;
     const char *from = r->checkpoints.from ? info.directory : NULL;
     bool damaged = false;
-    return tuff_cli_page_open(&r->report, r->options, r->device, tuff_stage_path(r->stage), setting,
-                              tuff_trainer_total_steps(r->trainer), r->checkpoints.step, from, &damaged) &&
-           (!from || tuff_cli_log_continue(&r->log, from, r->options->output_dir, damaged));
+    if (!tuff_cli_page_open(&r->report, r->options, r->device, tuff_stage_path(r->stage), setting,
+                            tuff_trainer_total_steps(r->trainer), r->checkpoints.step, from, &damaged))
+        return false;
+    tuff_cli_page_data(&r->report, r->options, r->train, r->validation);
+    return !from || tuff_cli_log_continue(&r->log, from, r->options->output_dir, damaged);
 }
 
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)

@@ -203,6 +203,9 @@ bool tuff_cli_page_check(const tuff_cli_train_options *options);
 bool tuff_cli_page_open(tuff_cli_page *report, const tuff_cli_train_options *options,
                         const tuff_device *device, const char *stage, const tuff_cli_setting *setting,
                         int64_t steps, int64_t done, const char *checkpoint, bool *out_damaged);
+/* What is trained on, and measured with (NULL: nothing). */
+void tuff_cli_page_data(tuff_cli_page *report, const tuff_cli_train_options *options,
+                        const tuff_dataset *train, const tuff_dataset *validation);
 void tuff_cli_page_step(tuff_cli_page *report, const tuff_train_step *step);
 void tuff_cli_page_eval(tuff_cli_page *report, int64_t step, const tuff_eval_result *result);
 void tuff_cli_page_sample(tuff_cli_page *report, int64_t step, const char *prompt, const char *text,

@@ -514,8 +514,9 @@ static const char *take_method(tuff_cli_train_options *o)
 static const char *settle_loss(tuff_cli_train_options *o)
 {
     const bool vectors = o->loss < TUFF_CLI_VECTOR_LOSSES;
-    if (o->loss < 0) {
-        o->loss = 0;
+    if (o->loss < 0) { /* the first of the task's own */
+        if (o->task == TUFF_CLI_TRAIN_EMBEDDING) o->loss = 0;
+        if (o->task == TUFF_CLI_PREFERENCE) o->loss = TUFF_CLI_VECTOR_LOSSES;
         return NULL;
     }
     if (!vectors) o->data.preference = o->loss - TUFF_CLI_VECTOR_LOSSES;

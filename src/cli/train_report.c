@@ -143,6 +143,17 @@ bool tuff_cli_page_open(tuff_cli_page *r, const tuff_cli_train_options *o, const
     return true;
 }
 
+void tuff_cli_page_data(tuff_cli_page *r, const tuff_cli_train_options *o, const tuff_dataset *train,
+                        const tuff_dataset *validation)
+{
+    char title[4200];
+    if (!r->report) return;
+    snprintf(title, sizeof title, "Training: %s", o->train_file);
+    heed(r, tuff_train_report_data(r->report, title, train, NULL));
+    snprintf(title, sizeof title, "Validation: %s", validation ? o->validation_file : "");
+    if (validation) heed(r, tuff_train_report_data(r->report, title, validation, train));
+}
+
 void tuff_cli_page_step(tuff_cli_page *r, const tuff_train_step *step)
 {
     if (!r->report) return;

@@ -16,10 +16,11 @@ const char *const tuff_chart_style =
     ".line.train{stroke:var(--train)}.line.eval{stroke:var(--eval);stroke-dasharray:6 3}"
     ".band.train{fill:var(--train);opacity:.18}.mark.eval{fill:var(--eval)}.mark.train{fill:var(--train)}"
     ".key{display:inline-block;width:1.6em;border-top:2px solid var(--train);vertical-align:middle;margin:0 .3em 0 .8em}"
-    ".key.eval{border-top:2px dashed var(--eval)}@media(max-width:36rem){svg text{font-size:17px}}";
+    ".key.eval{border-top:2px dashed var(--eval)}@media(max-width:36rem){svg text{font-size:15px}}"
+    "@media print{.charts{grid-template-columns:1fr 1fr;gap:.6rem 1.2rem}svg text{font-size:15px}}";
 
 /* The picture, in its own units, and where the curves lie in it. */
-enum { WIDTH = 520, HEIGHT = 260, LEFT = 58, RIGHT = 508, TOP = 12, BOTTOM = 222 };
+enum { WIDTH = 520, HEIGHT = 260, LEFT = 60, RIGHT = 500, TOP = 12, BOTTOM = 222 };
 
 /* An axis: values from low to high, or their logarithms to the base of ten. */
 typedef struct axis {

@@ -231,6 +231,7 @@ void tuff_train_report_destroy(tuff_train_report **report)
         tuff_free(r->samples[i].text);
     for (size_t i = 0; i < r->n_prompts; i++)
         tuff_free(r->prompts[i].text);
+    tuff_report_free_data(r);
     tuff_free(r->facts);
     tuff_free(r->prompts);
     tuff_free(r->page);

@@ -36,13 +36,28 @@ typedef struct tuff_report_skip {
     bool empty; /* for want of something to learn; else its gradient was not finite */
 } tuff_report_skip;
 
+/* What is kept of a data set. */
+typedef struct tuff_report_label {
+    char *name;
+    int64_t count;
+} tuff_report_label;
+typedef struct tuff_report_data {
+    char *title;
+    tuff_data_report of;
+    int64_t known; /* in the training data, too; -1: not asked */
+    tuff_report_label *labels;
+    size_t n_labels, labels_capacity, more; /* more: that are not kept */
+} tuff_report_data;
+
 /* The most that is kept; of evaluations and samples then every second one goes. */
 enum {
     TUFF_REPORT_EVALS = 512,
     TUFF_REPORT_SAMPLES = 512,
     TUFF_REPORT_SKIPS = 64,
     TUFF_REPORT_FACTS = 4096,
-    TUFF_REPORT_TEXT = 2000 /* bytes of a sample */
+    TUFF_REPORT_DATA = 8,
+    TUFF_REPORT_LABELS = 100, /* of a data set */
+    TUFF_REPORT_TEXT = 2000   /* bytes of a sample */
 };
 
 struct tuff_train_report {
@@ -60,6 +75,8 @@ struct tuff_train_report {
     int64_t timed_tokens, timed;         /* theirs; how many */
     tuff_report_fact *facts;
     size_t n_facts, facts_capacity;
+    tuff_report_data data[TUFF_REPORT_DATA];
+    size_t n_data;
     tuff_report_eval evals[TUFF_REPORT_EVALS];
     size_t n_evals;
     int64_t best; /* the step of the lowest loss of an evaluation, -1: none; and that: */
@@ -77,6 +94,11 @@ struct tuff_train_report {
 
 /* The page as it is now. */
 void tuff_report_page(const tuff_train_report *report, tuff_buf *out);
+
+/* The part of the page that is about data sets, nothing where there is none; and the look of its pictures. */
+void tuff_report_print_data(const tuff_train_report *report, tuff_buf *out);
+extern const char *const tuff_report_data_style;
+void tuff_report_free_data(tuff_train_report *report);
 
 /* Takes what a log says of earlier steps. */
 TUFF_MUST_USE tuff_status tuff_report_read_log(tuff_train_report *report, const char *path);

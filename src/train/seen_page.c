@@ -13,23 +13,12 @@ static const char *const style =
     "h3{font-size:1rem;margin:1.2rem 0 .2rem;overflow-wrap:anywhere}td.say{white-space:pre-wrap;overflow-wrap:anywhere;"
     "min-width:14rem}td.best{font-weight:600}.state dl{margin:.6rem 0}table.figures{font-size:.9em}"
     "thead th{vertical-align:bottom}th.n{text-align:right}caption{text-align:left;color:var(--mute)}"
-    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:0 2rem}";
+    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:0 2rem}"
+    "@media print{.facts{grid-template-columns:1fr 1fr}table.figures{font-size:9px}td.bar{width:8rem}}";
 
 static void text(tuff_buf *out, const char *value)
 {
     tuff_html_escape(out, value, strlen(value));
-}
-
-/* "1,234,567" */
-static void count(tuff_buf *out, int64_t n)
-{
-    char digits[24];
-    snprintf(digits, sizeof digits, "%lld", (long long)n);
-    const size_t size = strlen(digits);
-    for (size_t i = 0; i < size; i++) {
-        tuff_buf_char(out, digits[i]);
-        if ((size - i) % 3 == 1 && i + 1 < size && digits[i] != '-') tuff_buf_char(out, ',');
-    }
 }
 
 static void number(tuff_buf *out, double value)
@@ -80,10 +69,10 @@ static void verdict(const tuff_train_report *r, tuff_buf *out)
     else
         tuff_buf_text(out, "running");
     tuff_buf_text(out, ": step ");
-    count(out, r->step);
+    tuff_html_count(out, r->step);
     if (r->total_steps) {
         tuff_buf_text(out, " of ");
-        count(out, r->total_steps);
+        tuff_html_count(out, r->total_steps);
         tuff_buf_printf(out, " (%.0f\xc2\xa0%%)", 100.0 * (double)r->step / (double)r->total_steps);
     }
     if (!r->ended && r->timed && r->total_steps > r->step) {
@@ -116,9 +105,9 @@ static void key_figures(const tuff_train_report *r, tuff_buf *out)
     if (r->step) {
         tuff_buf_printf(&value, "%.4g", r->epoch);
         made(out, "epochs", &value);
-        count(&value, r->tokens);
+        tuff_html_count(&value, r->tokens);
         made(out, "tokens", &value);
-        count(&value, r->skipped);
+        tuff_html_count(&value, r->skipped);
         made(out, "skipped steps", &value);
     }
     if (r->timed) {
@@ -253,7 +242,7 @@ static void evaluations(const tuff_train_report *r, tuff_buf *out)
     for (size_t i = 0; i < r->n_evals; i++) {
         const tuff_report_eval *e = &r->evals[i];
         tuff_buf_text(out, "<tr><td class=\"n\">");
-        count(out, e->step);
+        tuff_html_count(out, e->step);
         tuff_buf_text(out, "</td>");
         if (last->tokens) {
             tuff_buf_text(out, e->step == r->best ? "<td class=\"n best\">best " : "<td class=\"n\">");
@@ -281,7 +270,7 @@ static void samples(const tuff_train_report *r, tuff_buf *out)
             const tuff_report_sample *s = &r->samples[i];
             if (s->prompt != k) continue;
             tuff_buf_text(out, "<tr><td class=\"n\">");
-            count(out, s->step);
+            tuff_html_count(out, s->step);
             tuff_buf_text(out, "</td><td class=\"say\">");
             tuff_html_escape(out, s->text, s->size);
             tuff_buf_text(out, "</td></tr>\n");
@@ -294,7 +283,7 @@ static void skipped(const tuff_train_report *r, tuff_buf *out)
 {
     if (!r->n_skips) return;
     tuff_buf_text(out, "<h2>Skipped steps</h2>\n<p>");
-    count(out, r->skipped);
+    tuff_html_count(out, r->skipped);
     tuff_buf_text(out, " steps changed nothing. The gradient was not finite");
     for (int empty = 0; empty < 2; empty++) {
         bool any = false;
@@ -376,10 +365,10 @@ static void figures(const tuff_train_report *r, tuff_buf *out)
         const tuff_place *p = &rows[i];
         const tuff_values *loss = &p->of[TUFF_CURVE_LOSS];
         tuff_buf_text(out, "<tr><td>");
-        count(out, p->first);
+        tuff_html_count(out, p->first);
         if (p->last != p->first) {
             tuff_buf_text(out, "\xe2\x80\x93");
-            count(out, p->last);
+            tuff_html_count(out, p->last);
         }
         tuff_buf_text(out, "</td>");
         cell(out, p->epoch);
@@ -401,6 +390,7 @@ void tuff_report_page(const tuff_train_report *r, tuff_buf *out)
     points *p = tuff_alloc_array(2, sizeof *p);
     tuff_buf_text(&styles, style);
     tuff_buf_text(&styles, tuff_chart_style);
+    tuff_buf_text(&styles, tuff_report_data_style);
     tuff_html_begin(out, r->title, styles.data ? styles.data : "");
     verdict(r, out);
     key_figures(r, out);
@@ -408,6 +398,7 @@ void tuff_report_page(const tuff_train_report *r, tuff_buf *out)
     evaluations(r, out);
     samples(r, out);
     skipped(r, out);
+    tuff_report_print_data(r, out);
     facts(r, out);
     figures(r, out);
     tuff_html_end(out);

@@ -325,6 +325,7 @@ static const struct {
     CALLS(tuff_trainer_generate),
     CALLS(tuff_train_report_create),
     CALLS(tuff_train_report_destroy),
+    CALLS(tuff_train_report_data),
     CALLS(tuff_train_report_fact),
     CALLS(tuff_train_report_step),
     CALLS(tuff_train_report_eval),

@@ -37,6 +37,14 @@ CALLS_OF(tuff_train_report_fact)
     REFUSED(tuff_train_report_fact(report, "a", "b", NULL));
     tuff_train_report_destroy(&report);
 }
+CALLS_OF(tuff_train_report_data)
+{
+    tuff_train_report *report = null_report();
+    REFUSED(tuff_train_report_data(NULL, "a", fixture.data, NULL));
+    REFUSED(tuff_train_report_data(report, NULL, fixture.data, NULL));
+    REFUSED(tuff_train_report_data(report, "a", NULL, NULL));
+    tuff_train_report_destroy(&report);
+}
 CALLS_OF(tuff_train_report_step)
 {
     const tuff_train_step step = TUFF_TRAIN_STEP_INIT, unset = {0};

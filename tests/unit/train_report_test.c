@@ -359,6 +359,67 @@ static void pages_have_what_was_told(void **state)
     remove(path);
 }
 
+/* Three examples, two of them alike. */
+static tuff_dataset *data_of(const char *first_class)
+{
+    static const int32_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, classes[] = {0, 1, 0};
+    const char *const names[] = {first_class, "b"};
+    tuff_example e[] = {TUFF_EXAMPLE_INIT, TUFF_EXAMPLE_INIT, TUFF_EXAMPLE_INIT};
+    tuff_dataset *data = NULL;
+    for (int i = 0; i < 3; i++) {
+        e[i].ids = ids;
+        e[i].count = i < 2 ? 4 : 12;
+        e[i].labels = &classes[i];
+    }
+    KIT_OK(tuff_dataset_from_examples("classification", e, 3, names, 2, &data));
+    return data;
+}
+
+static void pages_say_what_data_hold(void **state)
+{
+    (void)state;
+    const char *path = kit_path("data.html");
+    tuff_buf page;
+    tuff_train_report *r = report_of(path, NULL, 0, NULL);
+    tuff_dataset *data = data_of("<a>");
+    KIT_OK(tuff_train_report_data(r, "Training: <x>", data, NULL));
+    KIT_OK(tuff_train_report_data(r, "Validation: y", data, data));
+    tuff_dataset_destroy(&data);
+    for (int i = 2; i < TUFF_REPORT_DATA; i++) {
+        data = data_of("c");
+        KIT_OK(tuff_train_report_data(r, "more", data, NULL));
+        if (i == TUFF_REPORT_DATA - 1)
+            KIT_FAILS(tuff_train_report_data(r, "too many", data, NULL), TUFF_INVALID_ARGUMENT,
+                      "room for 8 data sets");
+        tuff_dataset_destroy(&data);
+    }
+    KIT_OK(tuff_train_report_end(r, TUFF_TRAINING_DONE, "done"));
+    tuff_train_report_destroy(&r);
+    kit_read_file(path, &page);
+    expect_sound(&page);
+    const char *first = strstr(page.data, "<h3>Training: &lt;x&gt;</h3>"),
+               *second = strstr(page.data, "<h3>Validation: y</h3>");
+    assert_true(first && second && first < second);
+    static const char *const parts[] = {
+        "<dt>examples</dt><dd>3</dd>",
+        "<dt>tokens</dt><dd>20</dd>",
+        "<dt>lengths</dt><dd>4 to 12 tokens; half of them up to 4, 95\xc2\xa0% up to 12</dd>",
+        "<dt>malformed</dt><dd>0</dd>",
+        "<dt>cut</dt><dd>0</dd>",
+        "<dt>repeated</dt><dd>1 examples that stand there before</dd>",
+        "<tr><td>1\xe2\x80\x93"
+        "8</td><td class=\"n\">2</td><td class=\"bar\"><i style=\"width:100.0%\"></i>",
+        "<tr><td>9\xe2\x80\x93"
+        "16</td><td class=\"n\">1</td><td class=\"bar\"><i style=\"width:50.0%\"></i>"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const char *at = strstr(first, parts[i]);
+        if (!at || at > second) fail_msg("the page has no %s", parts[i]);
+    }
+    const char *known = strstr(first, "<dt>also in training</dt><dd>3 examples");
+    assert_true(known && known > second);
+    tuff_buf_free(&page);
+}
+
 /* What a log has of earlier steps is as if it had been told; in the events only where they are new. */
 static void logs_are_gone_on_from(void **state)
 {
@@ -646,6 +707,8 @@ static void disks_may_be_full(void **state)
     tuff_train_report_destroy(&r);
 }
 
+static tuff_dataset *memory_data;
+
 static tuff_status tell_all(void *user)
 {
     tuff_train_report *r = NULL;
@@ -658,6 +721,7 @@ static tuff_status tell_all(void *user)
     p.log = kit_path("memory-log.jsonl");
     tuff_status status = tuff_train_report_create(&p, &r);
     if (status == TUFF_OK) status = tuff_train_report_fact(r, "Settings", "a", "b");
+    if (status == TUFF_OK) status = tuff_train_report_data(r, "a", memory_data, memory_data);
     if (status == TUFF_OK) status = tuff_train_report_step(r, &s);
     if (status == TUFF_OK) status = tuff_train_report_eval(r, 1, &e);
     if (status == TUFF_OK) status = tuff_train_report_sample(r, 1, "p", 1, "t", 1);
@@ -679,8 +743,10 @@ static void memory_may_fail(void **state)
     char path[512];
     snprintf(path, sizeof path, "%s", kit_path("memory.html"));
     tuff_disk_hook = no_sync;
+    memory_data = data_of("a");
     const unsigned failures = kit_for_each_allocation_failure(tell_all, path);
     tuff_disk_hook = NULL;
+    tuff_dataset_destroy(&memory_data);
     assert_true(failures > 20);
 }
 
@@ -690,6 +756,7 @@ int main(void)
         cmocka_unit_test(records_are_those_of_tensorboard),
         cmocka_unit_test(events_have_what_was_told),
         cmocka_unit_test(pages_have_what_was_told),
+        cmocka_unit_test(pages_say_what_data_hold),
         cmocka_unit_test(logs_are_gone_on_from),
         cmocka_unit_test(long_trainings_share_places),
         cmocka_unit_test(much_is_thinned_out),
