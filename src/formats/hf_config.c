@@ -66,6 +66,44 @@ static tuff_status look_into(tuff_hf_files *files)
     return status;
 }
 
+/* The snapshot that a hub's cache has of a model, where refs/main names one; NULL: it does not. Fresh. */
+static char *snapshot_of(const char *refs, const char *snapshots)
+{
+    enum { COMMIT = 64 };
+    tuff_buf name = {0};
+    char *path = NULL;
+    if (tuff_is_file(refs) && tuff_read_file(refs, COMMIT, &name) == TUFF_OK && name.size)
+        name.data[strcspn(name.data, "\r\n/")] = 0;
+    if (name.size && *name.data && *name.data != '.') path = tuff_path_join(snapshots, name.data);
+    if (path && !tuff_is_directory(path)) {
+        tuff_free(path);
+        path = NULL;
+    }
+    tuff_buf_free(&name);
+    return path;
+}
+
+/* The directory above a model's files, as the hub's programs keep it. */
+static tuff_status refuse_hub_cache(const tuff_hf_files *files)
+{
+    if (files->kind != TUFF_HF_DIRECTORY || files->config || files->weights || files->index) return TUFF_OK;
+    tuff_status status = TUFF_OK;
+    char *snapshots = tuff_path_join(files->directory, "snapshots"),
+         *refs = tuff_path_join(files->directory, "refs/main"), *path = NULL;
+    if (!snapshots || !refs)
+        status = tuff_fail_memory("a path");
+    else if (tuff_is_directory(snapshots)) {
+        path = snapshot_of(refs, snapshots);
+        status = tuff_fail(TUFF_NOT_FOUND,
+                           "%s is a cache of the Hugging Face hub; the model is in %s%s: give that",
+                           files->path, path ? "" : "a directory of ", path ? path : snapshots);
+    }
+    tuff_free(snapshots);
+    tuff_free(refs);
+    tuff_free(path);
+    return status;
+}
+
 tuff_status tuff_hf_locate(const char *path, tuff_hf_files **out_files)
 {
     tuff_status status = TUFF_OK;
@@ -84,6 +122,7 @@ tuff_status tuff_hf_locate(const char *path, tuff_hf_files **out_files)
     }
     if (files->kind != TUFF_HF_GGUF) TUFF_GO(tuff_stage_settle(files->directory));
     if (files->kind != TUFF_HF_GGUF) TUFF_GO(find_all(files));
+    TUFF_GO(refuse_hub_cache(files));
 done:
     if (status != TUFF_OK) tuff_hf_files_destroy(out_files);
     return status;

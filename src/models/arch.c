@@ -13,6 +13,15 @@ static const tuff_arch *const archs[] = {
 };
 enum { N_ARCHS = sizeof archs / sizeof archs[0] };
 
+/* What is another one by another name. */
+const char *tuff_arch_canonical(const char *model_type)
+{
+    static const char *const aliases[][2] = {{"camembert", "roberta"}};
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (strcmp(aliases[i][0], model_type) == 0) return aliases[i][1];
+    return model_type;
+}
+
 const tuff_arch *tuff_arch_by_model_type(const char *model_type)
 {
     for (int i = 0; i < N_ARCHS; i++)

@@ -252,6 +252,8 @@ const char *tuff_config_module(const tuff_config *config, const char *part);
 bool tuff_config_has_output(const tuff_config *config);
 
 /* NULL when unknown. */
+/* The model_type of which one is an alias ("camembert" is "roberta"); of others itself. */
+const char *tuff_arch_canonical(const char *model_type);
 const tuff_arch *tuff_arch_by_model_type(const char *model_type);
 const tuff_arch *tuff_arch_by_gguf(const char *architecture);
 /* "gpt2, llama, mistral", and so on, for error texts. */

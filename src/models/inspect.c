@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "formats/peft.h"
+#include "formats/sentence.h"
 #include "models/heads/head.h"
 #include "models/model.h"
 #include "models/vocab.h"
@@ -184,6 +185,36 @@ static tuff_status put_config(tuff_inspection *r, tuff_model *model, const tuff_
     return TUFF_OK;
 }
 
+/* How texts become vectors, where the files say so. */
+static void put_sentence(tuff_inspection *r, const char *directory)
+{
+    static const char *const poolings[] = {"not said", "mean",          "cls",           "max",
+                                           "last",     "weighted-mean", "mean-sqrt-len", "none"};
+    tuff_sentence s = {0};
+    const tuff_status status = tuff_sentence_read(directory, &s);
+    if (status == TUFF_OK && !s.there) return;
+    tuff_inspect_section(r, "embedding", "Embedding");
+    if (status != TUFF_OK) {
+        put(r, "because", tuff_error_message());
+    } else {
+        put(r, "pooling", poolings[s.pooling]);
+        tuff_inspect_put_bool(r, "normalized", s.normalize);
+        if (s.max_length) tuff_inspect_put_int(r, "max_length", s.max_length);
+        if (s.denses) {
+            tuff_inspect_put_int(r, "dense_layers", (int64_t)s.denses);
+            tuff_inspect_put_int(r, "dimensions", s.dense[s.denses - 1].out);
+        }
+        for (size_t i = 0; i < s.prompt_count; i++) {
+            char key[80];
+            snprintf(key, sizeof key, "prompt_%.60s", s.prompts[i].name);
+            put(r, key, s.prompts[i].text);
+        }
+        if (s.default_prompt) put(r, "default_prompt", s.default_prompt);
+    }
+    tuff_inspect_section_end(r);
+    tuff_sentence_free(&s);
+}
+
 static void put_notes(tuff_inspection *r, const tuff_weights *weights)
 {
     if (!weights->note_count) return;
@@ -210,6 +241,7 @@ static tuff_status put_hf(tuff_inspection *r, tuff_model *model, const tuff_hf_f
                          "%s holds no model: no config.json, safetensors or tokenizer is there", files->path);
     if (!one || status != TUFF_NOT_FOUND) put_tokenizer(r, status, tokenizer);
     tuff_tokenizer_destroy(&tokenizer);
+    if (!one) put_sentence(r, files->directory);
     if (model->weights) {
         tuff_inspect_put_tensors(r, model->weights, (flags & TUFF_INSPECT_TENSORS) != 0);
         put_notes(r, model->weights);

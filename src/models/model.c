@@ -16,6 +16,7 @@ tuff_status tuff_model_read_hf(tuff_model *model, const tuff_hf_files *files)
     const char *type = NULL;
     TUFF_TRY(tuff_json_text(model->hf_config, "model_type", files->config, &type));
     if (!type) return tuff_fail(TUFF_BAD_FORMAT, "%s: model_type is missing", files->config);
+    type = tuff_arch_canonical(type);
     model->config.arch = tuff_arch_by_model_type(type);
     if (!model->config.arch)
         return tuff_fail(TUFF_UNSUPPORTED, "%s: model_type is \"%s\"; Tuff runs %s", files->config, type,

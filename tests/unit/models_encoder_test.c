@@ -632,9 +632,53 @@ static void a_vocabulary_of_lines_is_a_tokenizer(void **state)
     }
 }
 
+/* CamemBERT is RoBERTa by another name. */
+static void aliases_are_what_they_stand_for(void **state)
+{
+    (void)state;
+    const char *copy = kit_copy_model(kit_golden("roberta-mlm"), "camembert"),
+               *config = kit_join(copy, "config.json");
+    tuff_buf text = {0}, other = {0};
+    tuff_model *model = NULL, *roberta = NULL;
+    kit_read_file(config, &text);
+    char *type = strstr(text.data, "\"model_type\": \"roberta\"");
+    assert_non_null(type);
+    tuff_buf_bytes(&other, text.data, (size_t)(type - text.data));
+    tuff_buf_text(&other, "\"model_type\": \"camembert\"");
+    tuff_buf_text(&other, type + strlen("\"model_type\": \"roberta\""));
+    kit_write_file(config, other.data, other.size);
+    KIT_OK(tuff_model_load(copy, &model));
+    KIT_OK(tuff_model_load(kit_golden("roberta-mlm"), &roberta));
+    assert_ptr_equal(model->config.arch, roberta->config.arch);
+    assert_int_equal(tuff_model_parameters(model), tuff_model_parameters(roberta));
+    tuff_model_destroy(&model);
+    tuff_model_destroy(&roberta);
+    tuff_buf_free(&text);
+    tuff_buf_free(&other);
+}
+
+/* The hub's programs keep a model two directories below the one that has its name. */
+static void caches_of_the_hub_are_known(void **state)
+{
+    (void)state;
+    const char *root = kit_path("models--a--b"), *snapshots = kit_join(root, "snapshots"),
+               *refs = kit_join(root, "refs");
+    KIT_OK(tuff_make_directories(snapshots));
+    KIT_OK(tuff_make_directories(refs));
+    refused(root, TUFF_NOT_FOUND, "models--a--b/snapshots: give that");
+    KIT_OK(tuff_make_directories(kit_join(snapshots, "aaaa")));
+    KIT_OK(tuff_make_directories(kit_join(snapshots, "bbbb")));
+    kit_write_file(kit_join(refs, "main"), "bbbb\n", 5);
+    refused(root, TUFF_NOT_FOUND, "models--a--b/snapshots/bbbb: give that");
+    kit_write_file(kit_join(refs, "main"), "../..", 5);
+    refused(root, TUFF_NOT_FOUND, "the model is in a directory of ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aliases_are_what_they_stand_for),
+        cmocka_unit_test(caches_of_the_hub_are_known),
         cmocka_unit_test(files_with_and_without_the_prefix_and_with_old_names_are_one_model),
         cmocka_unit_test(gguf_keeps_every_number),
         cmocka_unit_test(positions_begin_after_the_padding),
