@@ -10,29 +10,18 @@
 #define AT(field) .offset = offsetof(tuff_cli_generate_options, field)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Whom to talk with:"},
-    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
-     .required = true},
-    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
-     .help = "a PEFT adapter to apply: LoRA, VeRA, IA3, prompt or prefix tuning"},
+#include "cli/whose.def"
 #include "cli/template.def"
     {.kind = TUFF_ARG_GROUP, .name = "What is said before:"},
 #include "cli/said.def"
 #include "cli/choosing.def"
     {.kind = TUFF_ARG_GROUP, .name = "When an answer ends:"},
-    {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
-     "at most N tokens; 0: until the context is full", "as generation_config.json says, else 0"},
-    {TUFF_ARG_LIST, "eos-token-id", "ID", AT(eos_token_id),
-     .help = "a token that ends an answer beside the model's; may be given up to 64 times"},
-    {TUFF_ARG_LIST, "stop", "TEXT", AT(stop), .help = "end before this text; may be given up to 64 times"},
+#include "cli/ending.def"
     {TUFF_ARG_INT, "context-length", "N", AT(context_length), 1, 16777216, "tokens of all messages together",
      "the model's"},
     {.kind = TUFF_ARG_GROUP, .name = "Other options:"},
     TUFF_CLI_DEVICE_ROWS,
-    {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
-    {TUFF_ARG_FLAG, "ignore-generation-config", NULL, AT(ignore_generation_config),
-     .help = "take nothing from the model's generation_config.json"},
-    {TUFF_ARG_FLAG, "exact", NULL, AT(exact),
-     .help = "of a quantized model, on the CPU: round nothing that weights are multiplied with; slower"},
+#include "cli/running.def"
     TUFF_CLI_JSON_ROW("print a JSON object for each answer when it is done, instead of the text as it comes"),
     TUFF_CLI_TALK_ROWS,
 };

@@ -10,11 +10,7 @@
 #define AT(field) .offset = offsetof(tuff_cli_generate_options, field)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to continue:"},
-    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
-     .required = true},
-    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
-     .help =
-         "an adapter to apply: of PEFT LoRA, DoRA, VeRA, IA3, prompt or prefix tuning; a .gguf file with LoRA"},
+#include "cli/whose.def"
     {TUFF_ARG_TEXT, "prompt", "TEXT", AT(prompt),
      .help = "the text to continue, or, of an encoder-decoder, to answer"},
     {TUFF_ARG_TEXT, "source-prefix", "TEXT", AT(source_prefix),
@@ -47,16 +43,12 @@ static const tuff_arg items[] = {
          "better",
      .preset = "as generation_config.json says, else false"},
     {.kind = TUFF_ARG_GROUP, .name = "When to end:"},
-    {TUFF_ARG_INT, "max-new-tokens", "N", AT(max_new_tokens), 0, 1e15,
-     "at most N tokens; 0: until the context is full", "as generation_config.json says, else 0"},
+#include "cli/ending.def"
     {TUFF_ARG_INT, "min-new-tokens", "N", AT(min_new_tokens), 0, 1e15,
      "before N tokens the model does not end its text; stop texts may",
      "as generation_config.json says, else 0"},
-    {TUFF_ARG_LIST, "eos-token-id", "ID", AT(eos_token_id),
-     .help =
-         "a token that ends the text beside the model's, also with --ignore-eos; may be given up to 64 times"},
-    {TUFF_ARG_LIST, "stop", "TEXT", AT(stop), .help = "end before this text; may be given up to 64 times"},
-    {TUFF_ARG_FLAG, "ignore-eos", NULL, AT(ignore_eos), .help = "go on after the model's end-of-text token"},
+    {TUFF_ARG_FLAG, "ignore-eos", NULL, AT(ignore_eos),
+     .help = "go on after the model's end-of-text token, but not after those of --eos-token-id"},
     {TUFF_ARG_INT, "context-length", "N", AT(context_length), 1, 16777216,
      "tokens of prompt and text together; models with rotary positions may be run past what they were trained for",
      "the model's"},
@@ -66,15 +58,9 @@ static const tuff_arg items[] = {
      "the model's own, before anything above changes them",
      "none"},
     TUFF_CLI_DEVICE_ROWS,
-    {TUFF_ARG_FLAG, "cache-f16", NULL, AT(cache_f16), .help = "keep keys and values as f16: half the memory"},
+#include "cli/running.def"
     {TUFF_ARG_FLAG, "invariant", NULL, AT(invariant),
      .help = "of many texts: none depends on the others or on --batch-size, not even by rounding"},
-    {TUFF_ARG_FLAG, "ignore-generation-config", NULL, AT(ignore_generation_config),
-     .help = "take nothing from the model's generation_config.json but its special tokens"},
-    {TUFF_ARG_FLAG, "exact", NULL, AT(exact),
-     .help =
-         "of a quantized model, on the CPU: round nothing that weights are multiplied with, as training and "
-         "tuff eval do; slower"},
     {TUFF_ARG_OPTIONAL, "profile", "FILE", AT(profile),
      .help = "print the time by operation of a one-token step, and write its Chrome trace to FILE",
      .use = TUFF_USE_WRITTEN},
