@@ -451,5 +451,5 @@ tuff_args_outcome tuff_args_parse(const tuff_args *args, int argc, char **argv, 
             return TUFF_ARGS_HELP;
         }
     parser p = {.args = args, .argc = argc, .at = 1, .argv = argv, .out = options};
-    return parse(&p) ? TUFF_ARGS_RUN : TUFF_ARGS_WRONG;
+    return parse(&p) && tuff_cli_take_stdin(args, options) ? TUFF_ARGS_RUN : TUFF_ARGS_WRONG;
 }

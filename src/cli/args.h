@@ -72,8 +72,8 @@ typedef enum tuff_args_outcome { TUFF_ARGS_RUN, TUFF_ARGS_HELP, TUFF_ARGS_WRONG 
 /* Fills the verb's struct, which holds the defaults, from argv[1..argc). HELP: --help was asked for and
  * printed to stdout. WRONG: one sentence went to stderr. `_` in an option's name counts as `-`; Hugging
  * Face's names are taken where they mean the same (aliases.def). An option that takes one value may be given
- * once. A row of kind CONFIG names a file of settings: options that are given come before those in it. What
- * was read from it stays in memory as long as the process. */
+ * once. "-" for a file that is read is standard input. A row of kind CONFIG names a file of settings: options
+ * that are given come before those in it. What was read from it stays in memory as long as the process. */
 tuff_args_outcome tuff_args_parse(const tuff_args *args, int argc, char **argv, void *options);
 
 /* Writes options as a file of settings: those that have a value, but momentary ones. */

@@ -421,6 +421,11 @@ FILE *tuff_cli_open_input(const char *path);
 bool tuff_cli_wait_for_input(void);
 /* The next line of it, with its end, into *line, which is freed with free; false: there is none. */
 bool tuff_cli_read_line(char **line, size_t *room, size_t *out_size);
+/* Puts what comes on standard input into a file, and that in the place of "-" where an option wants a file
+ * that is read. False: said why. */
+bool tuff_cli_take_stdin(const tuff_args *args, void *options);
+/* A path as it was given: "-" of that file. */
+const char *tuff_cli_given_path(const char *path);
 /* From now on a reader of our messages that goes away does not end the process: for runs that must save. */
 void tuff_cli_outlive_readers(void);
 /* Opens a file to write. `fresh`: it must not be there, nor a link in its place; else it is replaced. A pipe

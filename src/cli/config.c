@@ -388,6 +388,7 @@ static void put_value(FILE *out, const tuff_arg *arg, const void *field)
         break;
     default:
         memcpy(&text, field, sizeof text);
+        text = tuff_cli_given_path(text);
         tuff_cli_json_text(out, text, strlen(text));
     }
 }

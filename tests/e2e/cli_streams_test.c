@@ -1,5 +1,7 @@
 /* What files, pipes and descriptors the command meets, and what becomes of its output. */
 #define _XOPEN_SOURCE 700
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,6 +109,40 @@ static void test_no_files_in_a_model(void **state)
                 kit_path("none"));
 }
 
+/* "-" is standard input for texts and for records, once; run.json keeps it, and no copy stays. */
+static void test_standard_input(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama"), *piped = kit_path("piped-in"), *plain = kit_path("plain-in");
+    const char *records = kit_path("records.jsonl"), *copies = kit_path("copies");
+    static const char lines[] = "{\"text\": \"the river\", \"label\": \"a\"}\n"
+                                "{\"text\": \"and the\", \"label\": \"b\"}\n";
+    kit_result r;
+    kit_write_file(records, lines, sizeof lines - 1);
+    assert_int_equal(mkdir(copies, 0755), 0);
+    setenv("TMPDIR", copies, 1);
+    KIT_DO(TRAIN(plain, "--train-file", kit_text()));
+    SHELL(&r, "cat \"$TUFF_TEXT\" | \"$@\"", TRAIN(piped, "--train-file", "-"));
+    assert_int_equal(r.exit_code, 0);
+    kit_result_free(&r);
+    expect_same(kit_join(plain, "model.safetensors"), kit_join(piped, "model.safetensors"));
+    tuff_buf run;
+    kit_read_file(kit_join(piped, "run.json"), &run);
+    assert_non_null(strstr(run.data, "\"train_file\": \"-\""));
+    tuff_buf_free(&run);
+    setenv("TUFF_RECORDS", records, 1);
+    SHELL(&r, "cat \"$TUFF_RECORDS\" | \"$@\"", "train", "--task", "classification", "--model", model,
+          "--train-file", "-", "--max-steps", "1", "--output-dir", kit_path("piped-records"));
+    assert_int_equal(r.exit_code, 0);
+    kit_result_free(&r);
+    SHELL(&r, "echo a | \"$@\"", TRAIN(kit_path("none"), "--train-file", "-", "--validation-file", "-"));
+    assert_int_equal(r.exit_code, 2);
+    assert_non_null(strstr(r.err.data, "--train-file and --validation-file are both -"));
+    kit_result_free(&r);
+    assert_int_equal(kit_count_entries(copies), 0);
+    unsetenv("TMPDIR");
+}
+
 /* A reader of the messages that goes away does not take the training with it. */
 static void test_training_outlives_its_reader(void **state)
 {
@@ -137,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_closed_descriptors),
         cmocka_unit_test(test_text_may_come_through_pipes),
         cmocka_unit_test(test_no_files_in_a_model),
+        cmocka_unit_test(test_standard_input),
         cmocka_unit_test(test_training_outlives_its_reader),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
