@@ -27,7 +27,7 @@ static const char *const look =
     "@media print{:root{color-scheme:light;--text:#000;--page:#fff;--line:#999;--soft:#fff;--link:#000;--ok:#fff;"
     "--warn:#fff;--bad:#eee;--mute:#444}body{margin:0;max-width:none;font-size:11px}details{break-inside:auto}"
     "tr{break-inside:avoid}h2,h3,caption{break-after:avoid}.scroll{overflow:visible}table{font-size:10px}"
-    "th,td{padding:.15rem .3rem}th{overflow-wrap:anywhere}}";
+    "th,td{padding:.15rem .3rem}}";
 
 void tuff_html_begin(tuff_buf *out, const char *title, const char *style)
 {

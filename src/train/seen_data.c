@@ -9,7 +9,7 @@
 
 const char *const tuff_report_data_style =
     "td.bar{width:14rem;min-width:6rem}td.bar i{display:block;height:.7em;margin-top:.35em;background:var(--train);"
-    "min-width:1px;-webkit-print-color-adjust:exact;print-color-adjust:exact}td.name{overflow-wrap:anywhere}";
+    "min-width:1px;-webkit-print-color-adjust:exact;print-color-adjust:exact}td.name{overflow-wrap:anywhere}td.range{white-space:nowrap}";
 
 /* ---- what is kept */
 
@@ -157,7 +157,7 @@ static void print_lengths(const tuff_data_report *r, tuff_buf *out)
     begin_table(out, "Lengths of examples", "tokens", "examples");
     const int64_t first = r->shortest > 0 ? (r->shortest - 1) / r->bar : 0;
     for (int64_t i = first; i < TUFF_DATA_BARS && i * r->bar < r->longest; i++) {
-        tuff_buf_text(out, "<tr><td>");
+        tuff_buf_text(out, "<tr><td class=\"range\">");
         tuff_html_count(out, i * r->bar + 1);
         tuff_buf_text(out, "\xe2\x80\x93");
         tuff_html_count(out, (i + 1) * r->bar);

@@ -14,7 +14,7 @@ static const char *const style =
     "min-width:14rem}td.best{font-weight:600}.state dl{margin:.6rem 0}table.figures{font-size:.9em}"
     "thead th{vertical-align:bottom}th.n{text-align:right}caption{text-align:left;color:var(--mute)}"
     ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:0 2rem}"
-    "@media print{.facts{grid-template-columns:1fr 1fr}table.figures{font-size:9px}td.bar{width:8rem}}";
+    "@media print{.facts{grid-template-columns:1fr 1fr}table.figures{font-size:9px}td.bar{width:8rem}.wide th{overflow-wrap:anywhere}}";
 
 static void text(tuff_buf *out, const char *value)
 {
@@ -229,8 +229,9 @@ static void evaluations(const tuff_train_report *r, tuff_buf *out)
 {
     if (!r->n_evals) return;
     const tuff_eval_result *last = &r->evals[r->n_evals - 1].result;
-    tuff_buf_text(out, "<h2>Evaluations</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\" "
-                       "class=\"n\">step</th>");
+    tuff_buf_text(
+        out, "<h2>Evaluations</h2>\n<div class=\"scroll\"><table class=\"wide\"><thead><tr><th scope=\"col\" "
+             "class=\"n\">step</th>");
     if (last->tokens) tuff_buf_text(out, "<th scope=\"col\" class=\"n\">loss</th>");
     if (last->perplexity > 0) tuff_buf_text(out, "<th scope=\"col\" class=\"n\">perplexity</th>");
     for (int64_t k = 0; k < last->count; k++) {

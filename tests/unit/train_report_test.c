@@ -407,9 +407,9 @@ static void pages_say_what_data_hold(void **state)
         "<dt>malformed</dt><dd>0</dd>",
         "<dt>cut</dt><dd>0</dd>",
         "<dt>repeated</dt><dd>1 examples that stand there before</dd>",
-        "<tr><td>1\xe2\x80\x93"
+        "<tr><td class=\"range\">1\xe2\x80\x93"
         "8</td><td class=\"n\">2</td><td class=\"bar\"><i style=\"width:100.0%\"></i>",
-        "<tr><td>9\xe2\x80\x93"
+        "<tr><td class=\"range\">9\xe2\x80\x93"
         "16</td><td class=\"n\">1</td><td class=\"bar\"><i style=\"width:50.0%\"></i>"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const char *at = strstr(first, parts[i]);
