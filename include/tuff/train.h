@@ -197,6 +197,26 @@ typedef struct tuff_pair_params {
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path,
                                                            const tuff_pair_params *params,
                                                            tuff_dataset **out_dataset);
+/* When an epoch of a mixture ends. */
+typedef enum tuff_mixture_end {
+    TUFF_MIXTURE_ALL_EXHAUSTED,  /* the part that lasts longest, by its weight, was seen once; others again */
+    TUFF_MIXTURE_FIRST_EXHAUSTED /* the part that lasts shortest was; others go on in the next epoch */
+} tuff_mixture_end;
+/* One data set of several that are trained on together: parts[0..n), up to 64, whose examples are copied, by
+ * weights[0..n), numbers above 0. Each epoch has as many examples of a part as its weight says of the whole,
+ * in an order that the trainer's seed draws; a part goes on from epoch to epoch where it was, and begins
+ * anew, in a new order, when all of it was seen. With no_shuffle parts take turns, each in its own order.
+ * Parts have one task, causal-lm, sft, seq2seq, mlm, classification (read with `like` the first one) or
+ * token-classification; or are texts and conversations, which makes conversations of the texts' blocks, with
+ * all of them learned. What is measured of a mixture is every example, once. Errors: TUFF_INVALID_ARGUMENT
+ * for parts that do not go together, naming the part; TUFF_UNSUPPORTED for other tasks. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_mix(const tuff_dataset *const *parts, const double *weights,
+                                                    size_t n, tuff_mixture_end end,
+                                                    tuff_dataset **out_dataset);
+/* Part `index` of a mixture: how many examples it has, and how many of an epoch are its. False: there is none
+ * of this number. */
+TUFF_API bool tuff_dataset_mixed(const tuff_dataset *dataset, size_t index, int64_t *out_examples,
+                                 int64_t *out_of_epoch);
 /* What a data set holds. */
 #define TUFF_DATA_BARS 10
 typedef struct tuff_data_report {

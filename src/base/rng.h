@@ -30,7 +30,8 @@ enum {
     TUFF_STREAM_MASK = 0x07000000,    /* which tokens a masked language model is to find */
     TUFF_STREAM_NOISE = 0x08000000,   /* on embeddings that are trained */
     TUFF_STREAM_MODEL =
-        0x09000000 /* dropout inside models, see models/net.c; LoRA's is TUFF_STREAM_DROPOUT */
+        0x09000000, /* dropout inside models, see models/net.c; LoRA's is TUFF_STREAM_DROPOUT */
+    TUFF_STREAM_MIXTURE = 0x0b000000 /* the order of a data set that is mixed with others */
 };
 
 #endif

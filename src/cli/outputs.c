@@ -9,10 +9,25 @@ typedef struct named_path {
     const char *path;
 } named_path;
 
+/* The files of rows "FILE=WEIGHT", until the next call. */
+static void cut_weights(size_t count, const char **paths)
+{
+    static char files[TUFF_ARG_LIST_MAX][1024];
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strrchr(paths[i], '=');
+        const size_t size = equals ? (size_t)(equals - paths[i]) : strlen(paths[i]);
+        if (size >= sizeof files[i]) continue;
+        memcpy(files[i], paths[i], size);
+        files[i][size] = 0;
+        paths[i] = files[i];
+    }
+}
+
 /* The paths of a row, in paths[0..TUFF_ARG_LIST_MAX); how many there are. */
 static size_t paths_of(const tuff_arg *arg, const void *options, const char **paths)
 {
-    static const char *const kinds[] = {"FILE", "PATH", "DIR", "DIRECTORY", "MODEL", "NAME|FILE"};
+    static const char *const kinds[] = {"FILE",  "PATH",      "DIR",        "DIRECTORY",
+                                        "MODEL", "NAME|FILE", "FILE=WEIGHT"};
     const char *kind = arg->kind == TUFF_ARG_POSITION ? arg->name : arg->value;
     const char *field = (const char *)options + arg->offset;
     bool path = false;
@@ -22,6 +37,7 @@ static size_t paths_of(const tuff_arg *arg, const void *options, const char **pa
     if (arg->kind == TUFF_ARG_LIST) {
         const tuff_arg_list *list = (const tuff_arg_list *)(const void *)field;
         memcpy(paths, list->items, list->count * sizeof *paths);
+        if (strcmp(kind, "FILE=WEIGHT") == 0) cut_weights(list->count, paths);
         return list->count;
     }
     if (arg->kind == TUFF_ARG_OPTIONAL) {

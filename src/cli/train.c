@@ -26,6 +26,7 @@ typedef struct run {
     bool stopped;   /* early: it does not get better */
     bool failed;    /* which was said */
     bool lost;      /* the device was: the training can go on from a checkpoint on a new one */
+    tuff_dataset *parts[TUFF_ARG_LIST_MAX]; /* of a mixture, until they were reported on */
 } run;
 
 /* Notes a loss. */
@@ -261,6 +262,7 @@ static void print_json(const run *r)
     }
     printf(", \"data\": ");
     tuff_cli_report_json(stdout, r->train, NULL);
+    tuff_cli_mixture_json(r->options, r->train);
     if (r->validation) {
         printf(", \"validation_data\": ");
         tuff_cli_report_json(stdout, r->validation, r->train);
@@ -360,7 +362,11 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
         return tuff_cli_failed();
     const bool tells = tuff_cli_train_tells(o);
     if (tells) tuff_cli_setting_print(&setting);
-    if (tells && o->task != TUFF_CLI_CAUSAL_LM) tuff_cli_report("file", o->train_file, r->train);
+    if (tells && o->mix.count)
+        tuff_cli_mixture_report(o, r->train, r->parts);
+    else if (tells && o->task != TUFF_CLI_CAUSAL_LM)
+        tuff_cli_report("file", o->train_file, r->train);
+    tuff_cli_mixture_free(r->parts); /* they were copied */
     if (tells && o->task != TUFF_CLI_CAUSAL_LM && r->validation)
         tuff_cli_report("eval", o->validation_file, r->validation);
     if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
@@ -392,8 +398,9 @@ static tuff_status load_data(run *r, int64_t block)
     bool json = o->format == TUFF_CLI_FORMAT_TEXT;
     if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
         return tuff_cli_train_load_pairs(o, r->model, &r->train, &r->validation);
-    tuff_status status =
-        tuff_cli_load_data(r->model, o->train_file, o->task, &o->data, block, json, true, NULL, &r->train);
+    tuff_status status = o->mix.count ? tuff_cli_train_load_mixture(o, r->model, block, r->parts, &r->train)
+                                      : tuff_cli_load_data(r->model, o->train_file, o->task, &o->data, block,
+                                                           json, true, NULL, &r->train);
     if (status != TUFF_OK || !o->validation_file) return status;
     return tuff_cli_load_data(r->model, o->validation_file, o->task, &o->data, block, json, false, r->train,
                               &r->validation);
@@ -480,6 +487,7 @@ static int run_once(tuff_cli_train_options *options, tuff_cli_train_options *giv
     tuff_cli_device_stats(&options->common, r.device);
     tuff_trainer_destroy(&r.trainer);
     tuff_device_destroy(&r.device);
+    tuff_cli_mixture_free(r.parts);
     tuff_dataset_destroy(&r.train);
     tuff_dataset_destroy(&r.validation);
     tuff_model_destroy(&r.model);

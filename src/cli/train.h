@@ -63,6 +63,9 @@ typedef struct tuff_cli_train_options {
     /* the report */
     const char *report_to, *logging_dir;
     bool report_page, report_events; /* as report_to says */
+    /* mixtures */
+    tuff_arg_list mix;
+    int mix_end; /* tuff_mixture_end */
 } tuff_cli_train_options;
 
 /* Of --save-strategy and --eval-strategy. */
@@ -91,6 +94,32 @@ void tuff_cli_train_settings(const tuff_cli_train_options *options,
  * none. What was loaded is destroyed by the caller, also after a failure. */
 tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *options, const tuff_model *model,
                                       tuff_dataset **out_train, tuff_dataset **out_validation);
+
+/* ---- files that are mixed */
+
+/* A --mix; false: there is none of this number. */
+typedef struct tuff_cli_mixed {
+    char path[4096];
+    double weight;
+} tuff_cli_mixed;
+bool tuff_cli_mixture_part(const tuff_cli_train_options *options, size_t index, tuff_cli_mixed *out);
+/* Takes the first file for --train-file. NULL, or what is wrong. */
+const char *tuff_cli_mixture_settle(tuff_cli_train_options *options);
+/* What the files are for: sft where one has conversations. -1: it was said why it is nothing. */
+int tuff_cli_mixture_task(const tuff_cli_train_options *options);
+/* Reads all files and mixes them; parts[] begins as NULLs and is freed by the caller, also after a failure.
+ */
+tuff_status tuff_cli_train_load_mixture(const tuff_cli_train_options *options, const tuff_model *model,
+                                        int64_t block, tuff_dataset *parts[TUFF_ARG_LIST_MAX],
+                                        tuff_dataset **out_train);
+void tuff_cli_mixture_free(tuff_dataset *parts[TUFF_ARG_LIST_MAX]);
+/* The examples of all parts, or of what is no mixture. */
+int64_t tuff_cli_mixture_examples(const tuff_dataset *train);
+/* What each file holds, as tuff_cli_report, and how much of an epoch it is. */
+void tuff_cli_mixture_report(const tuff_cli_train_options *options, const tuff_dataset *train,
+                             tuff_dataset *const parts[TUFF_ARG_LIST_MAX]);
+/* A member "mixture" of an object, where there is one. */
+void tuff_cli_mixture_json(const tuff_cli_train_options *options, const tuff_dataset *train);
 
 /* Measures what is trained, on the validation data (NULL: there is none) and by search where there are files
  * for that. Without validation data the result has no loss, and 0 tokens. */

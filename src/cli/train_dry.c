@@ -21,7 +21,7 @@ static double tokens_of(const tuff_cli_train_dry *d, int64_t steps)
 {
     const double examples =
         (double)(d->params->per_device_train_batch_size * d->params->gradient_accumulation_steps);
-    const double all = (double)tuff_dataset_blocks(d->train);
+    const double all = (double)tuff_cli_mixture_examples(d->train);
     if (all <= 0) return 0;
     double tokens = (double)tuff_dataset_tokens(d->train);
     if (d->options->task == TUFF_CLI_CAUSAL_LM) tokens = all * (double)d->block; /* the last is left out */

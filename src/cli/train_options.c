@@ -38,8 +38,16 @@ static const tuff_arg items[] = {
          "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records; "
          "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false; "
          "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
-         "sentence1, sentence2 and score",
-     .required = true},
+         "sentence1, sentence2 and score"},
+    {TUFF_ARG_LIST, "mix", "FILE=WEIGHT", AT(mix),
+     .help =
+         "in place of --train-file, once for each of several files that are mixed: an epoch has as many examples of each as "
+         "its weight says of the whole. Files of one task (causal-lm, sft, seq2seq, mlm, classification, "
+         "token-classification), or texts beside conversations; labels are the first file's"},
+    {TUFF_ARG_CHOICE, "stopping-strategy", "all_exhausted|first_exhausted", AT(mix_end),
+     .help =
+         "of --mix: an epoch ends when the file that lasts longest, by its weight, was seen once, and others again; or the "
+         "one that lasts shortest, and others go on in the next epoch"},
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "the same, to measure the model on, at the end and every --eval-steps"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
@@ -335,6 +343,7 @@ static const tuff_args spec = {
         "tuff train --model MODEL --train-file pirates.txt --output-dir pirate-lora --lora-rank 8 --learning-rate 1e-3\n"
         "tuff train --task classification --model MODEL --train-file train.tsv --validation-file dev.tsv --output-dir out\n"
         "tuff train --task preference --model MODEL --train-file pairs.jsonl --loss dpo --lora-rank 16 --output-dir preferring\n"
+        "tuff train --model MODEL --mix chat.jsonl=0.7 --mix books.txt=0.3 --output-dir out\n"
         "tuff train --config out/run.json --output-dir out2",
     .notes =
         "The log has a line {\"step\", \"epoch\", \"loss\", \"learning_rate\", \"grad_norm\", \"tokens\"} per step; "
@@ -530,14 +539,16 @@ static bool settle_task(tuff_cli_train_options *o)
 {
     if (o->task >= 0) return true;
     const bool text = o->format == TUFF_CLI_FORMAT_TEXT || o->block_size || o->dump_batches;
-    o->task = text ? TUFF_CLI_CAUSAL_LM : tuff_cli_task_of_file(o->train_file);
+    o->task = o->mix.count ? tuff_cli_mixture_task(o)
+              : text       ? TUFF_CLI_CAUSAL_LM
+                           : tuff_cli_task_of_file(o->train_file);
     return o->task >= 0;
 }
 
 /* Options that go together. */
 static const char *contradiction(const tuff_cli_train_options *o)
 {
-    if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || o->block_size))
+    if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || (o->block_size && !o->mix.count)))
         return "--dump-batches and --block-size are of --task causal-lm";
     if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
     const char *wrong = tuff_cli_check_conversations(&o->data, o->task);
@@ -620,8 +631,9 @@ tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_opt
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
     *out_given = *out;
     out->given = out_given;
-    const char *wrong = outcome == TUFF_ARGS_RUN ? take_method(out) : NULL;
-    if (outcome == TUFF_ARGS_RUN && !settle_task(out)) return TUFF_ARGS_WRONG;
+    const char *wrong = outcome == TUFF_ARGS_RUN ? tuff_cli_mixture_settle(out) : NULL;
+    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = take_method(out);
+    if (outcome == TUFF_ARGS_RUN && !wrong && !settle_task(out)) return TUFF_ARGS_WRONG;
     if (outcome == TUFF_ARGS_RUN && !wrong) wrong = settle_loss(out);
     if (outcome == TUFF_ARGS_RUN && !wrong) wrong = contradiction(out);
     if (outcome == TUFF_ARGS_RUN && !wrong) wrong = tuff_cli_checkpoints_settle(out);

@@ -5,11 +5,17 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "formats/npy.h"
+#include "train/mixture.h"
 #include "train/trainer.h"
 
 /* Example `i` of an epoch: each is a new order of all of them. */
 static uint32_t example_at(tuff_trainer *t, int64_t epoch, int64_t i)
 {
+    if (epoch != t->order_epoch && t->data->mixture) {
+        tuff_mixture_order(t->data->mixture, t->params.seed, epoch, !t->params.no_shuffle, t->mixing,
+                           t->order);
+        t->order_epoch = epoch;
+    }
     if (epoch != t->order_epoch) {
         for (int64_t k = 0; k < t->blocks; k++)
             t->order[k] = (uint32_t)k;

@@ -11,6 +11,7 @@
 #include "runtime/device.h"
 #include "runtime/program.h"
 #include "train/checkpoint.h"
+#include "train/mixture.h"
 
 /* A field that is added to the settings of a training is added to settings.def too: each begins at a multiple
  * of 8 bytes. */
@@ -174,6 +175,7 @@ static void hash_data(const tuff_dataset *data, char out[65])
     if (data->starts)
         tuff_sha256_update(&hash, data->starts, (size_t)(data->sequences + 1) * sizeof *data->starts);
     if (data->task->hash) data->task->hash(data, &hash);
+    if (data->mixture) tuff_mixture_hash(data->mixture, &hash);
     tuff_sha256_hex(&hash, out);
 }
 

@@ -10,6 +10,7 @@
 #include "base/structs.h"
 #include "base/users.h"
 #include "train/line_ends.h"
+#include "train/mixture.h"
 
 static const size_t file_limit = (size_t)1 << 32;
 
@@ -225,6 +226,7 @@ void tuff_dataset_let_go(const tuff_dataset *data)
     tuff_free(d->ids);
     tuff_free(d->types);
     tuff_free(d->starts);
+    tuff_mixture_free(d->mixture);
     tuff_free(d);
 }
 
@@ -243,7 +245,7 @@ int64_t tuff_dataset_tokens(const tuff_dataset *dataset)
 int64_t tuff_dataset_blocks(const tuff_dataset *dataset)
 {
     if (!dataset) return 0;
-    return dataset->task->count(dataset, true);
+    return dataset->mixture ? dataset->mixture->epoch : dataset->task->count(dataset, true);
 }
 
 int32_t tuff_dataset_largest(const tuff_dataset *dataset)

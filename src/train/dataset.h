@@ -24,7 +24,8 @@ struct tuff_dataset {
     int64_t windows_lines; /* of the file, which end with \r\n and are read as if with \n */
     char *chat_template;   /* by which conversations became text, where it is not the model's; else NULL */
     void *own;             /* the task's */
-    int users;             /* atomic: see base/users.h */
+    struct tuff_mixture *mixture; /* of several data sets that are mixed; NULL: it is none */
+    int users;                    /* atomic: see base/users.h */
 };
 
 /* One more that uses it, one less; NULL is ignored. */

@@ -48,6 +48,20 @@ tuff_status tuff_labels_copy(tuff_labels *labels, const tuff_labels *from)
     return TUFF_OK;
 }
 
+tuff_status tuff_labels_need_same(const tuff_labels *labels, const tuff_labels *other)
+{
+    bool same = labels->count == other->count;
+    char known[200], found[200];
+    for (size_t i = 0; i < labels->count && same; i++)
+        same = strcmp(labels->names[i], other->names[i]) == 0;
+    if (same) return TUFF_OK;
+    tuff_labels_list(labels, known);
+    tuff_labels_list(other, found);
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "its labels are %s, those of parts before it %s; read it with `like` one of these",
+                     found, known);
+}
+
 int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name)
 {
     uint32_t at;

@@ -18,6 +18,8 @@ typedef struct tuff_labels {
 /* The model's, closed. */
 TUFF_MUST_USE tuff_status tuff_labels_of_model(tuff_labels *labels, const tuff_model *model);
 TUFF_MUST_USE tuff_status tuff_labels_copy(tuff_labels *labels, const tuff_labels *from);
+/* Fails unless those of two data sets that are mixed are the same, in the same order. */
+TUFF_MUST_USE tuff_status tuff_labels_need_same(const tuff_labels *labels, const tuff_labels *other);
 /* The number of a name, or of one that is given by its number (closed labels whose names are no numbers); -1
  * where there is none. */
 int32_t tuff_labels_find(const tuff_labels *labels, tuff_view name);

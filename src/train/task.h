@@ -82,6 +82,10 @@ struct tuff_task {
     /* Reads a file of records into an empty data set; NULL: it is a text in blocks. */
     tuff_status (*load)(const tuff_model *model, const char *path, const tuff_data_params *params,
                         tuff_dataset *data);
+    /* Takes what a data set has beside its sequences into another, which is to get its sequences next, behind
+     * those of others or as the first; `own` is NULL then. Fails where they do not go together. NULL: such
+     * data is not mixed. */
+    tuff_status (*join)(tuff_dataset *into, const tuff_dataset *part);
     /* The labels that the head must have for the data; NULL: it has none. */
     void (*wish)(const tuff_dataset *data, tuff_head_wish *out_wish);
     /* Adds to a hash what the examples have beside their ids: labels, scores; NULL: nothing. */

@@ -10,6 +10,7 @@
 #include "runtime/program.h"
 #include "runtime/room.h"
 #include "train/answering.h"
+#include "train/mixture.h"
 
 /* A language model has its head, or is none. */
 static tuff_status need_head(tuff_trainer *t)
@@ -158,7 +159,9 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
     t->runs.pack.noise = p->neftune_noise_alpha;
     t->order = tuff_alloc_array((size_t)t->blocks, sizeof *t->order);
     t->examples = tuff_alloc_array((size_t)p->per_device_train_batch_size, sizeof *t->examples);
-    if (!t->order || !t->examples) return tuff_fail_memory("a trainer");
+    if (t->data->mixture)
+        t->mixing = tuff_alloc_array((size_t)tuff_mixture_largest(t->data->mixture), sizeof *t->mixing);
+    if (!t->order || !t->examples || (t->data->mixture && !t->mixing)) return tuff_fail_memory("a trainer");
     return tuff_trainer_plan(t);
 }
 
@@ -235,6 +238,7 @@ void tuff_trainer_destroy(tuff_trainer **trainer)
     tuff_dataset_let_go(t->data);
     tuff_device_let_go(t->device);
     tuff_free(t->order);
+    tuff_free(t->mixing);
     tuff_free(t->examples);
     tuff_free(t);
     *trainer = NULL;

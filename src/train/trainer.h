@@ -27,6 +27,7 @@ struct tuff_trainer {
     tuff_rates rates;                        /* of learning, by step */
     int64_t blocks;                          /* examples */
     uint32_t *order;                         /* of the examples in the current epoch */
+    uint32_t *mixing;                        /* of mixtures: room for the order of a part */
     int64_t order_epoch;                     /* -1: none yet */
     tuff_store *store;                       /* the session's; NULL until it is filled */
     tuff_program *update, *accumulate;       /* of the largest batches; accumulate only where it sums */

@@ -288,6 +288,8 @@ static const struct {
     CALLS(tuff_dataset_from_examples),
     CALLS(tuff_dataset_load_pairs),
     CALLS(tuff_data_recognize),
+    CALLS(tuff_dataset_mix),
+    CALLS(tuff_dataset_mixed),
     CALLS(tuff_dataset_get_report),
     CALLS(tuff_dataset_label),
     CALLS(tuff_dataset_count_known),

@@ -297,6 +297,23 @@ CALLS_OF(tuff_data_recognize)
     REFUSED(tuff_data_recognize("x", NULL));
     REFUSED_OUT(tuff_data_recognize(NULL, &out), out);
 }
+CALLS_OF(tuff_dataset_mix)
+{
+    const tuff_dataset *const parts[1] = {fixture.data}, *const none[1] = {NULL};
+    const double weights[1] = {1};
+    tuff_dataset *out;
+    REFUSED(tuff_dataset_mix(NULL, weights, 1, TUFF_MIXTURE_ALL_EXHAUSTED, &out));
+    REFUSED(tuff_dataset_mix(none, weights, 1, TUFF_MIXTURE_ALL_EXHAUSTED, &out));
+    REFUSED(tuff_dataset_mix(parts, NULL, 1, TUFF_MIXTURE_ALL_EXHAUSTED, &out));
+    REFUSED(tuff_dataset_mix(parts, weights, 1, TUFF_MIXTURE_ALL_EXHAUSTED, NULL));
+}
+CALLS_OF(tuff_dataset_mixed)
+{
+    int64_t examples, of_epoch;
+    assert_false(tuff_dataset_mixed(NULL, 0, &examples, &of_epoch));
+    assert_false(tuff_dataset_mixed(fixture.data, 0, NULL, &of_epoch));
+    assert_false(tuff_dataset_mixed(fixture.data, 0, &examples, NULL));
+}
 CALLS_OF(tuff_dataset_get_report)
 {
     tuff_data_report out = TUFF_DATA_REPORT_INIT, unset = {0};

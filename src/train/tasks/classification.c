@@ -256,6 +256,30 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     return finish(a, model, path, params->training);
 }
 
+static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const answers *from = part->own;
+    const bool first = !into->own;
+    if (first && !(into->own = tuff_alloc(sizeof *from))) return tuff_fail_memory("a mixture");
+    answers *a = into->own;
+    if (!first && a->problem != from->problem)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "it is a %s, parts before it are a %s",
+                         tuff_problem_name(from->problem), tuff_problem_name(a->problem));
+    a->problem = from->problem;
+    if (a->problem != TUFF_PROBLEM_REGRESSION)
+        TUFF_TRY(first ? tuff_labels_copy(&a->labels, &from->labels)
+                       : tuff_labels_need_same(&a->labels, &from->labels));
+    for (size_t i = 0; i < from->examples; i++) {
+        for (int64_t k = from->starts[i]; k < from->starts[i + 1]; k++)
+            TUFF_TRY(add_number(a, from->numbers[k], from->values[k]));
+        if (!tuff_grow((void **)&a->starts, a->examples + 1, &a->starts_capacity, sizeof *a->starts))
+            return tuff_fail_memory("the labels of a data set");
+        if (!a->examples) a->starts[0] = 0;
+        a->starts[++a->examples] = (int64_t)a->count;
+    }
+    return TUFF_OK;
+}
+
 static void wish(const tuff_dataset *data, tuff_head_wish *out)
 {
     const answers *a = data->own;
@@ -393,6 +417,7 @@ const tuff_task tuff_task_classification = {.name = "classification",
                                             .title = "sequence classification",
                                             .head = &tuff_head_classes,
                                             .load = load,
+                                            .join = join,
                                             .wish = wish,
                                             .label = label,
                                             .release = release,

@@ -79,6 +79,25 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     return status;
 }
 
+static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const masking *from = part->own;
+    masking *m = into->own;
+    if (m && (m->words != from->words || m->probability != from->probability))
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "it is of another vocabulary, or of another probability of hidden tokens, than parts "
+            "before it");
+    if (m) return TUFF_OK;
+    into->own = m = tuff_alloc(sizeof *m);
+    if (!m) return tuff_fail_memory("a mixture");
+    *m = *from;
+    m->special = tuff_alloc_array((size_t)m->words, sizeof *m->special);
+    if (!m->special) return tuff_fail_memory("a mixture");
+    memcpy(m->special, from->special, (size_t)m->words * sizeof *m->special);
+    return TUFF_OK;
+}
+
 /* ---- batches */
 
 /* What becomes of a token; false: it is none that is to be found. */
@@ -164,6 +183,7 @@ const tuff_task tuff_task_masked_lm = {.name = "mlm",
                                        .head = &tuff_head_mlm,
                                        .perplexity = true,
                                        .load = load,
+                                       .join = join,
                                        .release = release,
                                        .hash = hash,
                                        .check = tuff_examples_check,

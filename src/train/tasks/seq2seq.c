@@ -178,6 +178,13 @@ static tuff_status observe(tuff_meter *meter, const tuff_batch *batch, const tuf
     return tuff_meter_count(meter, labels, right);
 }
 
+static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
+{
+    (void)into;
+    (void)part;
+    return TUFF_OK; /* there are sequences alone */
+}
+
 static tuff_status ask(const tuff_dataset *data, tuff_asked *q, bool *out_there)
 {
     *out_there = q->next < data->sequences / 2;
@@ -197,6 +204,7 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .perplexity = true,
                                      .sequences = sequences,
                                      .load = load,
+                                     .join = join,
                                      .check = check,
                                      .count = count,
                                      .size = size,

@@ -174,7 +174,8 @@ static tuff_status ask(const tuff_dataset *data, tuff_asked *q, bool *out_there)
             "to give by itself: measure it with data whose answers alone are learned");
     for (int64_t i = sequence_at(data, q->next); i < data->sequences; i++) {
         const int64_t first = data->starts[i], end = data->starts[i + 1];
-        const int64_t from = q->next > first ? q->next : first + 1;
+        const int64_t asked = span_end(data, first, end, true); /* an answer without a beginning; a text */
+        const int64_t from = q->next > asked ? q->next : asked;
         const int64_t begin = span_end(data, from, end, false), stop = span_end(data, begin, end, true);
         if (begin >= end) continue;
         *q = (tuff_asked){.ids = data->ids + first,
@@ -194,7 +195,7 @@ static void describe(const tuff_dataset *data, tuff_data_report *out)
 {
     static const char *const sources[] = {"", "model", "given"};
     const tuff_sft *own = data->own;
-    out->format = tuff_conversation_format_name(own->format);
+    out->format = own->format ? tuff_conversation_format_name(own->format) : ""; /* texts alone */
     out->chat_template = own->plain ? "" : sources[own->source];
     out->shared = own->shared;
     out->rows = own->rows ? own->row_count : 0;
@@ -208,6 +209,7 @@ const tuff_task tuff_task_sft = {.name = "sft",
                                  .head = &tuff_head_lm,
                                  .perplexity = true,
                                  .load = tuff_sft_load,
+                                 .join = tuff_sft_join,
                                  .hash = hash,
                                  .release = tuff_sft_release,
                                  .check = check,

@@ -23,6 +23,13 @@ typedef struct tuff_sft {
 TUFF_MUST_USE tuff_status tuff_sft_load(const tuff_model *model, const char *path,
                                         const tuff_data_params *params, tuff_dataset *data);
 void tuff_sft_release(tuff_dataset *data);
+/* The task's `join`, but for rows; of a text, of which every token is learned, and that has nothing to join:
+ * begins the mixture where it is the first part, adds `n` tokens that come next. */
+TUFF_MUST_USE tuff_status tuff_sft_join(tuff_dataset *into, const tuff_dataset *part);
+TUFF_MUST_USE tuff_status tuff_sft_begin(tuff_dataset *into);
+TUFF_MUST_USE tuff_status tuff_sft_learn_all(tuff_dataset *into, int64_t n);
+/* The rows of all parts, where one has some; what has none is a sequence in each row. */
+TUFF_MUST_USE tuff_status tuff_sft_join_rows(tuff_dataset *into, const tuff_dataset *const *parts, size_t n);
 /* Puts sequences together in rows of at most so many tokens: longest first, each where it leaves the least.
  */
 TUFF_MUST_USE tuff_status tuff_sft_pack_rows(tuff_dataset *data, int64_t tokens);

@@ -126,3 +126,43 @@ void tuff_sft_release(tuff_dataset *data)
     tuff_free(own->rows);
     tuff_free(own);
 }
+
+/* ---- mixtures */
+
+tuff_status tuff_sft_begin(tuff_dataset *into)
+{
+    tuff_sft *own = into->own = tuff_alloc(sizeof *own);
+    if (!own) return tuff_fail_memory("a mixture");
+    own->plain = true;
+    return TUFF_OK;
+}
+
+tuff_status tuff_sft_learn_all(tuff_dataset *into, int64_t n)
+{
+    tuff_sft *own = into->own;
+    for (int64_t i = 0; i < n; i++)
+        tuff_buf_char(&own->learned, 1);
+    return own->learned.failed ? tuff_fail_memory("a mixture") : TUFF_OK;
+}
+
+tuff_status tuff_sft_join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const tuff_sft *from = part->own;
+    if (!into->own) {
+        TUFF_TRY(tuff_sft_begin(into));
+        ((tuff_sft *)into->own)->plain = from->plain;
+    }
+    tuff_sft *own = into->own;
+    const char *a = into->chat_template, *b = part->chat_template;
+    if (a && b && strcmp(a, b) != 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "it was read with another chat template than parts before it");
+    if (b && !a && !(into->chat_template = tuff_strdup(b))) return tuff_fail_memory("a chat template");
+    if (!own->source) own->source = from->source;
+    if (!own->format) own->format = from->format;
+    own->learn_all = own->learn_all || from->learn_all;
+    own->plain = own->plain || from->plain;
+    own->shared += from->shared;
+    tuff_buf_bytes(&own->learned, from->learned.data, from->learned.size);
+    return own->learned.failed ? tuff_fail_memory("a mixture") : TUFF_OK;
+}

@@ -109,6 +109,44 @@ tuff_status tuff_sft_pack_rows(tuff_dataset *data, int64_t tokens)
     return good ? TUFF_OK : tuff_fail_memory("rows of conversations");
 }
 
+/* Adds a row of the sequences from `sequence` on, whose numbers are members[0..n) of their part; NULL: of
+ * one.
+ */
+static void add_row(tuff_sft *own, uint32_t sequence, const uint32_t *members, int64_t n)
+{
+    int64_t *end = &own->rows[own->row_count + 1];
+    *end = own->rows[own->row_count++];
+    for (int64_t i = 0; i < n; i++)
+        own->members[(*end)++] = sequence + (members ? members[i] : 0);
+    if (n > own->row_most) own->row_most = n;
+}
+
+tuff_status tuff_sft_join_rows(tuff_dataset *into, const tuff_dataset *const *parts, size_t n)
+{
+    tuff_sft *own = into->own;
+    uint32_t first = 0;
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        any = any || (parts[i]->task == into->task && ((const tuff_sft *)parts[i]->own)->rows);
+    if (!any) return TUFF_OK;
+    own->rows = tuff_alloc_array((size_t)into->sequences + 1, sizeof *own->rows);
+    own->members = tuff_alloc_array((size_t)into->sequences, sizeof *own->members);
+    if (!own->rows || !own->members) return tuff_fail_memory("rows of conversations");
+    for (size_t i = 0; i < n; i++) {
+        const tuff_dataset *part = parts[i];
+        const tuff_sft *rows = part->task == into->task ? part->own : NULL;
+        const int64_t count = rows ? part->sequences : tuff_dataset_blocks(part);
+        if (rows && rows->rows)
+            for (int64_t r = 0; r < rows->row_count; r++)
+                add_row(own, first, rows->members + rows->rows[r], rows->rows[r + 1] - rows->rows[r]);
+        else
+            for (int64_t s = 0; s < count; s++)
+                add_row(own, first + (uint32_t)s, NULL, 1);
+        first += (uint32_t)count;
+    }
+    return TUFF_OK;
+}
+
 const uint32_t *tuff_sft_members(const tuff_dataset *data, const uint32_t *example, int64_t *out_count)
 {
     const tuff_sft *own = data->own;

@@ -203,6 +203,20 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
                      m->labels.names[0]);
 }
 
+static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const marks *from = part->own;
+    const bool first = !into->own;
+    if (first && !(into->own = tuff_alloc(sizeof *from))) return tuff_fail_memory("a mixture");
+    marks *m = into->own;
+    TUFF_TRY(first ? tuff_labels_copy(&m->labels, &from->labels)
+                   : tuff_labels_need_same(&m->labels, &from->labels));
+    TUFF_TRY(reserve(m, m->count + from->count));
+    memcpy(m->of_tokens + m->count, from->of_tokens, (size_t)from->count * sizeof *m->of_tokens);
+    m->count += from->count;
+    return TUFF_OK;
+}
+
 static void wish(const tuff_dataset *data, tuff_head_wish *out)
 {
     const marks *m = data->own;
@@ -311,6 +325,7 @@ const tuff_task tuff_task_tokens = {.name = "token-classification",
                                     .title = "token classification",
                                     .head = &tuff_head_tokens,
                                     .load = load,
+                                    .join = join,
                                     .wish = wish,
                                     .label = label,
                                     .release = release,
