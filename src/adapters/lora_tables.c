@@ -31,11 +31,13 @@ bool tuff_lora_is_head(const tuff_model *model, const tuff_param *p, char module
 const tuff_param *tuff_lora_find_outer(const tuff_model *model, const char *module, bool table)
 {
     char name[256], whole[320];
+    const bool head =
+        !table && strcmp(module, "lm_head") == 0; /* as transformers calls it, and files may not */
     snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, module);
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         const bool is = table ? tuff_lora_is_table(model, p, name) : tuff_lora_is_head(model, p, name);
-        if (is && (strcmp(name, module) == 0 || strcmp(name, whole) == 0)) return p;
+        if (is && (head || strcmp(name, module) == 0 || strcmp(name, whole) == 0)) return p;
     }
     return NULL;
 }

@@ -23,6 +23,16 @@ static void name_of(const char *text, char name[256])
                      strrchr(within[i], '.'));
 }
 
+/* The head of a language model as transformers calls it, whose files have another name for it (GPT-NeoX). */
+static const tuff_param *output_of(const tuff_model *model, const char *name)
+{
+    char own[256];
+    const char *output = tuff_config_module(&model->config, "output");
+    if (!output || !tuff_starts_with(name, "lm_head.")) return NULL;
+    snprintf(own, sizeof own, "%s%s", output, strchr(name, '.'));
+    return tuff_params_find(&model->params, own);
+}
+
 /* The parameter of a tensor in the files; NULL: none. */
 static const tuff_param *param_of(const tuff_model *model, const tuff_weight *weight)
 {
@@ -35,6 +45,7 @@ static const tuff_param *param_of(const tuff_model *model, const tuff_weight *we
         snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, name);
         p = tuff_params_find(&model->params, name);
         if (!p) p = tuff_params_find(&model->params, whole);
+        if (!p) p = output_of(model, name);
     }
     return p;
 }

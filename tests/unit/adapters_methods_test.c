@@ -422,6 +422,44 @@ static void a_whole_head_stands_beside_blocks(void **state)
     tuff_model_destroy(&model);
 }
 
+/* transformers calls GPT-NeoX's head as all others', whatever the model's files call it. */
+static void a_head_goes_by_the_name_that_peft_knows(void **state)
+{
+    (void)state;
+    enum { VOCAB = 276, HIDDEN = 48 };
+    static const tuff_save_item whole[] = {
+        {"base_model.model.gpt_neox.layers.0.attention.query_key_value.ia3_l",
+         TUFF_STORE_F32,
+         2,
+         {3 * HIDDEN, 1}},
+        {"base_model.model.lm_head.weight", TUFF_STORE_F32, 2, {VOCAB, HIDDEN}}};
+    static const tuff_save_item pair[] = {
+        {"base_model.model.lm_head.lora_A.weight", TUFF_STORE_F32, 2, {2, HIDDEN}},
+        {"base_model.model.lm_head.lora_B.weight", TUFF_STORE_F32, 2, {VOCAB, 2}}};
+    static const struct {
+        const char *config;
+        const tuff_save_item *items;
+    } cases[] = {
+        {"{\"peft_type\": \"IA3\", \"modules_to_save\": [\"lm_head\"]}", whole},
+        {"{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 2, \"target_modules\": [\"lm_head\"]}", pair}};
+    static const int32_t ids[] = {5, 6, 7};
+    tuff_model *model = model_open("gpt_neox");
+    float logits[VOCAB];
+    for (int i = 0; i < 2; i++) {
+        const char *directory = kit_temp_path(i ? "neox-pair" : "neox-whole");
+        tuff_buf text = {0};
+        tuff_buf_text(&text, cases[i].config);
+        KIT_OK(tuff_make_directories(directory));
+        KIT_OK(
+            tuff_peft_write(directory, &text, cases[i].items, 2, zeros, (void *)(uintptr_t)cases[i].items));
+        logits_of(model, directory, ids, 3, logits);
+        for (int k = 0; k < VOCAB; k++)
+            assert_true((logits[k] == 0) == (i == 0));
+        tuff_buf_free(&text);
+    }
+    tuff_model_destroy(&model);
+}
+
 /* Virtual tokens that begin as a text are that text's tokens, also where rows of the table are scaled by
  * their module (Gemma) or by what takes them (Granite). */
 static void virtual_tokens_begin_as_tokens(void **state)
@@ -604,6 +642,7 @@ int main(void)
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),
         cmocka_unit_test(vectors_have_no_virtual_tokens),
         cmocka_unit_test(a_whole_head_stands_beside_blocks),
+        cmocka_unit_test(a_head_goes_by_the_name_that_peft_knows),
         cmocka_unit_test(virtual_tokens_begin_as_tokens),
         cmocka_unit_test(virtual_tokens_leave_room_for_text),
         cmocka_unit_test(every_point_is_reached),
