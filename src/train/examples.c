@@ -95,10 +95,7 @@ tuff_status tuff_example_reader_run(tuff_example_reader *r, tuff_example_take *t
     const tuff_dataset *data = r->file.data;
     taking t = {r, take, own};
     TUFF_TRY(tuff_record_reader_run(&r->file, take_next, &t));
-    if (!data->sequences) return tuff_record_reader_none(&r->file);
-    if (data->malformed)
-        tuff_log(TUFF_LOG_INFO, "%s: %lld malformed records are left out", r->file.path,
-                 (long long)data->malformed);
+    TUFF_TRY(tuff_record_reader_end(&r->file, data->sequences));
     if (data->cut)
         tuff_log(TUFF_LOG_WARN, "%s: %lld of %lld texts are longer than %lld tokens, and were cut",
                  r->file.path, (long long)data->cut, (long long)data->sequences, (long long)r->max_length);

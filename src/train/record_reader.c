@@ -101,3 +101,12 @@ tuff_status tuff_record_reader_none(const tuff_record_reader *r)
     if (bad == 1) return tuff_fail(r->first, "%s; the file has no other record", r->said[0]);
     return tuff_fail(r->first, "%s; all %lld records of the file are malformed", r->said[0], bad);
 }
+
+tuff_status tuff_record_reader_end(const tuff_record_reader *r, int64_t left)
+{
+    if (!left) return tuff_record_reader_none(r);
+    if (r->data->malformed)
+        tuff_log(TUFF_LOG_INFO, "%s: %lld malformed records are left out", r->path,
+                 (long long)r->data->malformed);
+    return TUFF_OK;
+}

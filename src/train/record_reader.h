@@ -38,5 +38,7 @@ TUFF_MUST_USE tuff_status tuff_record_reader_fail(const tuff_record_reader *read
     TUFF_PRINTF(2, 3);
 /* Fails for a file of which nothing is left, saying why. */
 TUFF_MUST_USE tuff_status tuff_record_reader_none(const tuff_record_reader *reader);
+/* The same where `left` is 0; else says how many records are left out. */
+TUFF_MUST_USE tuff_status tuff_record_reader_end(const tuff_record_reader *reader, int64_t left);
 
 #endif

@@ -562,7 +562,7 @@ static void figures_are_scikit_learns(void **state)
         tuff_figures_add(&f, truth[i], said[i]);
     tuff_figures_put(&f, false, &result);
     tuff_figures_end(&f);
-    double accuracy, macro;
+    double accuracy = 0, macro = 0;
     assert_true(tuff_eval_find(&result, "accuracy", &accuracy) &&
                 tuff_eval_find(&result, "f1_macro", &macro));
     assert_true(fabs(accuracy - 4.0 / 6) < 1e-12);

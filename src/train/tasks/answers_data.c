@@ -28,23 +28,29 @@ static tuff_status keep(tuff_questions *q, tuff_view text, tuff_view *out)
     return TUFF_OK;
 }
 
-/* Where the character number `n` of a text begins; its size where there are fewer. */
-static size_t byte_of(tuff_view text, double n)
-{
-    size_t at = 0;
-    uint32_t unused;
-    for (double i = 0; i < n && at < text.size; i++) {
-        size_t size = tuff_utf8_decode(text.data + at, text.size - at, &unused);
-        at += size ? size : 1;
-    }
-    return at;
-}
-
-/* The place of the first answer in its context, in bytes. */
+/* The place of the first answer in its context, in bytes; and how far characters were counted for the last
+ * one, as many answers may stand in one context, mostly in order. */
 typedef struct truth {
     bool there;
     size_t begin, end;
+    double counted;
+    size_t reached; /* where the character of that number begins */
 } truth;
+
+/* Where the character number `n` of a text begins; its size where there are fewer. */
+static size_t byte_of(tuff_view text, double n, truth *t)
+{
+    uint32_t unused;
+    if (n < t->counted) {
+        t->counted = 0;
+        t->reached = 0;
+    }
+    for (; t->counted < n && t->reached < text.size; t->counted++) {
+        const size_t size = tuff_utf8_decode(text.data + t->reached, text.size - t->reached, &unused);
+        t->reached += size ? size : 1;
+    }
+    return t->reached;
+}
 
 static tuff_status add_answer(tuff_questions *q, const tuff_example_reader *r, const cJSON *text,
                               const cJSON *start, truth *out)
@@ -55,14 +61,17 @@ static tuff_status add_answer(tuff_questions *q, const tuff_example_reader *r, c
     if (!tuff_grow((void **)&q->answers, q->answer_count, &q->answer_capacity, sizeof *q->answers))
         return tuff_fail_memory("a data set");
     TUFF_TRY(keep(q, tuff_view_of(text->valuestring), &q->answers[q->answer_count]));
-    size_t size = q->answers[q->answer_count++].size, begin = byte_of(item->context, start->valuedouble);
+    size_t size = q->answers[q->answer_count++].size, begin = byte_of(item->context, start->valuedouble, out);
     if (start->valuedouble < 0 || begin + size > item->context.size)
         return tuff_record_reader_fail(
             &r->file, "its answer \"%.60s\" begins at character %g, where its context has no room for it",
             text->valuestring, start->valuedouble);
     if (memcmp(item->context.data + begin, text->valuestring, size) != 0 && !q->astray++)
         q->astray_line = tuff_records_line(r->file.records);
-    if (!item->answers++) *out = (truth){size > 0, begin, begin + size};
+    if (item->answers++) return TUFF_OK;
+    out->there = size > 0;
+    out->begin = begin;
+    out->end = begin + size;
     return TUFF_OK;
 }
 

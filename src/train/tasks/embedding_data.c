@@ -243,11 +243,7 @@ static tuff_status add_rows(reading *r)
     TUFF_TRY(tuff_records_open(r->file.path, TUFF_RECORDS_AUTO, fields, c->n + (c->score != NULL),
                                &r->file.records));
     TUFF_TRY(tuff_record_reader_run(&r->file, take, r));
-    if (!own->rows) return tuff_record_reader_none(&r->file);
-    if (r->file.data->malformed)
-        tuff_log(TUFF_LOG_INFO, "%s: %lld malformed records are left out", r->file.path,
-                 (long long)r->file.data->malformed);
-    return TUFF_OK;
+    return tuff_record_reader_end(&r->file, own->rows);
 }
 
 /* ---- settings ---- */
