@@ -207,7 +207,7 @@ static void put_sentence(tuff_inspection *r, const char *directory)
         for (size_t i = 0; i < s.prompt_count; i++) {
             char key[80];
             snprintf(key, sizeof key, "prompt_%.60s", s.prompts[i].name);
-            put(r, key, s.prompts[i].text);
+            if (*s.prompts[i].text) put(r, key, s.prompts[i].text);
         }
         if (s.default_prompt) put(r, "default_prompt", s.default_prompt);
     }

@@ -165,9 +165,27 @@ static void no_path_leads_out(void **state)
     tuff_model_destroy(&model);
 }
 
+static void inspection_says_how_vectors_are_made(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"\"embedding\": {",         "\"pooling\": \"cls\"",
+                                        "\"normalized\": true",     "\"max_length\": 8",
+                                        "\"prompt_query\": \"a \"", "\"default_prompt\": \"a \""};
+    const char *directory = sentence_model("inspected");
+    char *json = NULL;
+    KIT_OK(tuff_inspect(directory, TUFF_INSPECT_JSON, &json));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(json, parts[i])) fail_msg("no %s in %.3000s", parts[i], json);
+    tuff_free(json);
+    KIT_OK(tuff_inspect(kit_golden("llama"), TUFF_INSPECT_JSON, &json));
+    assert_null(strstr(json, "\"embedding\": {"));
+    tuff_free(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inspection_says_how_vectors_are_made),
         cmocka_unit_test(the_pooling_goes_into_a_gguf_and_back),
         cmocka_unit_test(a_directory_keeps_all_that_it_says),
         cmocka_unit_test(what_makes_no_vectors_says_nothing_of_them),
