@@ -373,8 +373,8 @@ typedef struct tuff_train_params {
     double ema_decay;
     /* The dropouts inside the model while it is trained, also where it is frozen beside an adapter, as in
      * PyTorch. 0: as its config.json says, or transformers presets, but none of preferences, as in TRL; a
-     * GGUF says none. Above 0, below 1: all that transformers has in such a model are this. What is measured,
-     * said or a reference has none. */
+     * GGUF says none. Above 0, below 1: all that transformers has in such a model are this. Measuring and
+     * generating are without, and so are references of preferences. */
     double dropout;
 } tuff_train_params;
 

@@ -183,6 +183,36 @@ static void test_no_steps(void **state)
     assert_false(tuff_is_file(kit_join(full, "train_log.jsonl")));
 }
 
+/* The dropouts of the model's config are said and act unless an option says otherwise. */
+static void test_dropout(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *said;
+    } runs[] = {{"config", "0.1 of embeddings, attention, attention's output, feed-forward's output"},
+                {"0.25", "0.25 of embeddings, attention, attention's output, feed-forward's output"},
+                {"none", NULL},
+                {"0", NULL}};
+    static const char *const names[] = {"drop0", "drop1", "drop2", "drop3", "drop4"};
+    double first[5], held_out;
+    for (int i = 0; i < 5; i++) {
+        const char *model = kit_golden("gpt2"), *out = kit_path(names[i]), *said = runs[i % 4].said;
+        kit_result r = i < 4 ? TRAIN(model, out, "--max-steps", "1", "--dropout", runs[i].value)
+                             : TRAIN(model, out, "--max-steps", "1");
+        if (said == NULL && strstr(r.err.data, "dropout  ")) fail_msg("%s", r.err.data);
+        if (said) assert_non_null(strstr(r.err.data, said));
+        assert_int_equal(read_log(kit_join(out, "train_log.jsonl"), &first[i], 1, &held_out), 1);
+        kit_result_free(&r);
+    }
+    assert_true(first[0] == first[4]);
+    assert_true(first[2] == first[3]);
+    assert_true(first[0] != first[1] && first[0] != first[2] && first[1] != first[2]);
+    tuff_buf settings;
+    read_file(kit_path("drop1"), "run.json", &settings);
+    assert_non_null(strstr(settings.data, "\"dropout\": \"0.25\""));
+    tuff_buf_free(&settings);
+}
+
 static void expect_same_file(const char *a, const char *b, const char *name, bool same)
 {
     tuff_buf x, y;
@@ -436,13 +466,21 @@ static void test_embeddings_by_search(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embeddings),    cmocka_unit_test(test_embeddings_by_search),
-        cmocka_unit_test(test_full),          cmocka_unit_test(test_memory_lines),
-        cmocka_unit_test(test_lora),          cmocka_unit_test(test_no_steps),
-        cmocka_unit_test(test_seeds_repeat),  cmocka_unit_test(test_dump_batches),
-        cmocka_unit_test(test_overwrite),     cmocka_unit_test(test_plan_profile_and_log),
-        cmocka_unit_test(test_skipped_steps), cmocka_unit_test(test_rising_loss),
-        cmocka_unit_test(test_plain_lines),   cmocka_unit_test(test_lora_on_gguf),
+        cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_embeddings_by_search),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_memory_lines),
+        cmocka_unit_test(test_lora),
+        cmocka_unit_test(test_no_steps),
+        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_seeds_repeat),
+        cmocka_unit_test(test_dump_batches),
+        cmocka_unit_test(test_overwrite),
+        cmocka_unit_test(test_plan_profile_and_log),
+        cmocka_unit_test(test_skipped_steps),
+        cmocka_unit_test(test_rising_loss),
+        cmocka_unit_test(test_plain_lines),
+        cmocka_unit_test(test_lora_on_gguf),
         cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

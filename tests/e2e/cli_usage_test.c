@@ -162,6 +162,8 @@ static void test_wrong_usage(void **state)
     KIT_REFUSES(2, "needs --output-dir", "train", "--model", "x", "--train-file", "y");
     KIT_REFUSES(2, "--eval-steps needs --validation-file", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--eval-steps", "5");
+    KIT_REFUSES(2, "--dropout is config, none, or a number from 0 to less than 1", "train", "--model", "x",
+                "--train-file", "y", "--output-dir", "z", "--dropout", "1");
     KIT_REFUSES(2, "--nesterov needs --momentum", "train", "--model", "x", "--train-file", "y",
                 "--output-dir", "z", "--nesterov");
     KIT_REFUSES(2, "--feedforward-modules needs --peft-type ia3", "train", "--model", "x", "--train-file",

@@ -144,7 +144,26 @@ static void they_are_drawn_by_the_seed(void **state)
         }
 }
 
-/* What is measured has none, and what is trained for preferences has none unless it is asked for. */
+/* Unless they are asked for. */
+static void preferences_have_none(const tuff_model *model)
+{
+    static const char text[] = "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" c\"}\n";
+    const char *path = kit_path("pairs.jsonl");
+    tuff_data_params params = TUFF_DATA_PARAMS_INIT;
+    tuff_dataset *data = NULL;
+    params.task = "preference";
+    params.training = true;
+    kit_write_file(path, text, sizeof text - 1);
+    KIT_OK(tuff_dataset_load(model, path, &params, &data));
+    for (int asked = 0; asked < 2; asked++) {
+        tuff_trainer *trainer = trainer_of(model, data, asked ? TUFF_DROPOUT_CONFIG : 0, 4);
+        if (!!*tuff_trainer_dropout(trainer) != asked) fail_msg("%s", tuff_trainer_dropout(trainer));
+        tuff_trainer_destroy(&trainer);
+    }
+    tuff_dataset_destroy(&data);
+}
+
+/* What is measured has none. */
 static void they_are_of_a_training(void **state)
 {
     (void)state;
@@ -162,6 +181,7 @@ static void they_are_of_a_training(void **state)
         tuff_trainer_destroy(&trainer);
     }
     assert_true(losses[0] == losses[1]);
+    preferences_have_none(model);
     tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     tuff_trainer *trainer = NULL;
     p.dropout = 1;
