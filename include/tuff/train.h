@@ -95,7 +95,7 @@ typedef struct tuff_data_params {
     const tuff_chat_template *chat_template;
     const char *chat_template_kwargs; /* a JSON object of further variables of the template; NULL: none */
     const char *conversation_format; /* "messages", "sharegpt", "completion" or "alpaca"; NULL: by the keys of
-                                        the first record */
+                                        the first record that is a conversation */
     /* Of preference: what is learned from it, as TRL has it. "dpo" (Rafailov et al. 2023), "ipo", "hinge",
      * "robust": a pair's rewards, which are beta times by how much more probable its answers are than before
      * the training, without the adapter, are to differ; "orpo" (Hong et al. 2024): the odds of its answers,
@@ -113,14 +113,16 @@ typedef struct tuff_data_params {
             128, 0.15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0.1, 0, \
             1, 1                                                                                             \
     }
-/* Which task a file is for, by what is in it: *out_task is "sft" where its first record is a conversation, as
- * "messages" (a list of {role, content}), "conversations" (ShareGPT's list of {from, value}), "prompt" and
- * "completion", or "instruction" and "output" (Alpaca's); "causal-lm" where it is text; NULL for other
- * records, and for what comes through a pipe, which cannot be read twice. A constant. Errors: TUFF_BAD_FORMAT
- * where the first record is none, or a conversation in more than one way. */
+/* Which task a file is for, by what is in it: *out_task is "sft" where one of its first hundred records is a
+ * conversation, as "messages" (a list of {role, content}), "conversations" (ShareGPT's list of {from,
+ * value}), "prompt" and "completion", or "instruction" and "output" (Alpaca's); "causal-lm" where it is text;
+ * NULL for other records, and for what comes through a pipe, which cannot be read twice. A constant. Errors:
+ * TUFF_BAD_FORMAT where the first conversation is one in more than one way. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_data_recognize(const char *path, const char **out_task);
-/* Reads the examples of a task from a file. Errors: TUFF_BAD_FORMAT, naming the line, for a record that is
- * none, or whose fields are not what the task needs; TUFF_INVALID_ARGUMENT for a column that is not there, a
+/* Reads the examples of a task from a file. Records that are none, or whose fields are not what the task
+ * needs, are left out and counted, the first three logged as warnings. Errors: TUFF_BAD_FORMAT, naming the
+ * line, for the first of them where all are such, or with `strict`, and for a label that is none of those
+ * known; TUFF_INVALID_ARGUMENT for a column that is not there, a
  * file without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a task that is none, or
  * a model that cannot be measured by it (without `training`). `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load(const tuff_model *model, const char *path,
@@ -191,9 +193,9 @@ typedef struct tuff_pair_params {
  * sentence2; the others sentence1, sentence2 and score (or label): cosine from -1 to 1, contrastive 0 or 1,
  * cosent any. In a training with mnrl the texts of a batch's other examples are negatives too. The model is
  * trained to the vectors that its sentence-transformers files say, and saved with them. Errors:
- * TUFF_INVALID_ARGUMENT for a column that is missing, a score out of range or an empty text, naming the
- * record; TUFF_BAD_FORMAT for a line that is no record; TUFF_UNSUPPORTED for models with dense layers.
- * `params` may be NULL. */
+ * TUFF_INVALID_ARGUMENT for a column that is missing, and a score out of range, naming the line;
+ * TUFF_BAD_FORMAT, as of tuff_dataset_load, for a line that is no record or an empty text; TUFF_UNSUPPORTED
+ * for models with dense layers. `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path,
                                                            const tuff_pair_params *params,
                                                            tuff_dataset **out_dataset);

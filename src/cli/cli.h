@@ -124,8 +124,8 @@ enum { TUFF_CLI_FORMAT_AUTO, TUFF_CLI_FORMAT_TEXT };
 enum { TUFF_CLI_CAUSAL_LM, TUFF_CLI_SEQ2SEQ, TUFF_CLI_SFT = 6, TUFF_CLI_PREFERENCE, TUFF_CLI_TASK_COUNT };
 /* The word of one of them. */
 const char *tuff_cli_task_name(int task);
-/* The task of a file where none is given: what its first record says, else causal-lm. Negative: it was said
- * what is wrong with it. */
+/* The task of a file where none is given: what its first good record says, else causal-lm. Negative: it was
+ * said what is wrong with it. */
 int tuff_cli_task_of_file(const char *path);
 
 /* What examples are made of. */
@@ -234,7 +234,7 @@ typedef struct tuff_cli_data_options {
          .offset = offsetof(type, data.conversation_format),                                                         \
          .help =                                                                                                     \
              "what records look like: messages ({role, content}), conversations ({from, value}), prompt and "        \
-             "completion, or instruction, input and output; auto: as the keys of the first one are"},                \
+             "completion, or instruction, input and output; auto: as the keys of the first good one are"},           \
         {TUFF_ARG_TEXT,                                                                                              \
          "chat-template",                                                                                            \
          "NAME|FILE",                                                                                                \
