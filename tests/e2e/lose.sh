@@ -1,7 +1,7 @@
 #!/bin/sh
 # A training whose device is lost goes on by itself, and ends with the bytes of one that kept it: at TUFF_LOSSES (2) of the submits of
-# each training below, the last and others spread over all of them ("all": at every one). A device that is lost again and again is
-# given up. lose_long.sh: all.
+# each training below, spread over all of them ("all": at every one). A device that is lost again and again is
+# given up. How work is cut into submits depends on how fast it is. lose_long.sh: all.
 set -eu
 
 losses=${TUFF_LOSSES:-2}
@@ -53,23 +53,30 @@ lost() {
     calls=$(wc -c <"$work/calls")
     [ "$calls" -ge 6 ] || { echo "$name: only $calls submits"; exit 1; }
     [ "$losses" = all ] && count=$calls || count=$losses
-    n=0
+    n=0 reached=0
     while [ $n -lt "$count" ]; do
-        at=$((calls - n * calls / count))
+        [ "$losses" = all ] && at=$((n + 1)) || at=$((1 + (n + 1) * (calls - 1) / (count + 1)))
         rm -rf "$work/again"
         TUFF_LOSE_AT=$at run "$work/again" "$@" 2>"$work/said" || { cat "$work/said"; echo "$name: lost at $at"; exit 1; }
-        grep -q "was lost" "$work/said" && grep -q "the device is opened again" "$work/said" ||
-            { cat "$work/said"; echo "$name: it does not say that it was lost at $at"; exit 1; }
-        cat "$work/said" >>"$work/all"
+        # one of the last may not come
+        if grep -q "was lost" "$work/said" && grep -q "the device is opened again" "$work/said"; then
+            reached=$((reached + 1))
+        else
+            [ "$at" -gt $((calls * 3 / 4)) ] || { cat "$work/said"; echo "$name: it does not say that it was lost at $at"; exit 1; }
+        fi
         expect_same "$name"
         n=$((n + 1))
     done
-    echo "$name: lost at $count of $calls submits, the same bytes"
+    echo "$name: lost at $reached of $calls submits, the same bytes"
 }
 
 lost saved --max-steps 4 --model "$golden/llama" --lora-rank 4 --lora-dropout 0.1 --save-steps 2 --eval-steps 2 \
     --gradient-accumulation-steps 2
-grep -q "goes on from its checkpoint of step" "$work/all"
+rm -rf "$work/again"
+TUFF_LOSE_SINCE="$work/again/checkpoint-2" TUFF_LOSE_AT=2 run "$work/again" --max-steps 4 --model "$golden/llama" --lora-rank 4 \
+    --lora-dropout 0.1 --save-steps 2 --eval-steps 2 --gradient-accumulation-steps 2 2>"$work/said"
+grep -q "goes on from its checkpoint of step 2" "$work/said" || { cat "$work/said"; exit 1; }
+expect_same saved
 [ "$losses" = all ] || losses=1
 lost unsaved --max-steps 2 --model "$golden/llama"
 grep -q "begins anew" "$work/said"

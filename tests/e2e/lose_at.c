@@ -1,7 +1,7 @@
 /* For lose.sh, as libvulkan.so.1 before the real one, whose path is TUFF_LOSE_LOADER: the device is lost at
  * the n-th piece of work that the process submits, and from then on until another one is opened. n is
- * TUFF_LOSE_AT; with TUFF_LOSE_EVERY it is lost again after as many more, again and again. Submits are
- * counted into the file TUFF_LOSE_COUNT, a byte each. */
+ * TUFF_LOSE_AT; with TUFF_LOSE_EVERY it is lost again after as many more, again and again. Submits count from
+ * the first one on, or once there is a file TUFF_LOSE_SINCE: into the file TUFF_LOSE_COUNT, a byte each. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -34,9 +34,11 @@ __attribute__((constructor)) static void begin(void)
 static int submit(void *queue, uint32_t n, const void *submits, void *fence)
 {
     static int calls;
-    const char *at = getenv("TUFF_LOSE_AT"), *every = getenv("TUFF_LOSE_EVERY");
+    const char *at = getenv("TUFF_LOSE_AT"), *every = getenv("TUFF_LOSE_EVERY"),
+               *since = getenv("TUFF_LOSE_SINCE");
     const int first = at ? atoi(at) : 0, more = every ? atoi(every) : 0;
     if (lost) return DEVICE_LOST;
+    if (since && access(since, F_OK) != 0) return next_submit(queue, n, submits, fence);
     calls++;
     if (counted_in >= 0 && write(counted_in, ".", 1) != 1) abort();
     lost = first && (calls == first || (more && calls > first && (calls - first) % more == 0));
