@@ -31,6 +31,9 @@ typedef struct tuff_adapter_settings {
     double d_initial;        /* VeRA: what one of the vectors begins as; 0: 0.1 */
     uint64_t projection_key; /* VeRA: what its matrices are drawn from */
     int64_t encoder_hidden;  /* of that net; 0: as wide as the keys of a layer */
+    const char *bottleneck;  /* bottleneck adapters: "seq_bn" or "double_seq_bn"; NULL: the first */
+    double reduction_factor; /* the same: the model's width over theirs; 0: 16 */
+    const char *activation;  /* the same: non_linearity; NULL: as the config has it */
     const char *init_text;   /* of the virtual tokens; NULL: they begin at random */
     uint64_t seed;           /* of what begins at random */
 } tuff_adapter_settings;
@@ -68,8 +71,9 @@ typedef struct tuff_adapter_card {
 } tuff_adapter_card;
 
 typedef struct tuff_method {
-    const char *peft_type; /* "LORA" */
-    const char *title;     /* for people: "LoRA" */
+    const char *peft_type;          /* "LORA" */
+    const char *title;              /* for people: "LoRA" */
+    const tuff_peft_layout *layout; /* of its directories; NULL: PEFT's */
     /* What the names of parameters that it has whole begin with in files. */
     const char *whole_prefix;
     tuff_net_points points;

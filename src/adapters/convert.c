@@ -36,7 +36,7 @@ static tuff_status write_gguf(const tuff_adapter *adapter, const tuff_adapter_pa
                          method->merge ? "merge it into its model instead (tuff convert MODEL --adapter)"
                                        : "and no weights of a model can hold what it does, either");
     if (!base && adapter->files)
-        TUFF_TRY(tuff_json_text(adapter->files->config, "base_model_name_or_path",
+        TUFF_TRY(tuff_json_text(adapter->files->config, adapter->files->layout->base,
                                 adapter->files->config_path, &base));
     return method->write_gguf(adapter, base, params->watch, path);
 }

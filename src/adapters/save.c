@@ -132,8 +132,8 @@ static tuff_status copy_config(const tuff_adapter *a, const char *base, tuff_buf
     cJSON *json = cJSON_Duplicate(a->files->config, true);
     bool ok = json != NULL;
     if (ok && base) {
-        cJSON_DeleteItemFromObjectCaseSensitive(json, "base_model_name_or_path");
-        ok = cJSON_AddStringToObject(json, "base_model_name_or_path", base) != NULL;
+        cJSON_DeleteItemFromObjectCaseSensitive(json, a->files->layout->base);
+        ok = cJSON_AddStringToObject(json, a->files->layout->base, base) != NULL;
     }
     ok = ok && tuff_json_print(json, out);
     tuff_buf_char(out, '\n');
@@ -173,7 +173,8 @@ tuff_status tuff_adapter_save(const tuff_adapter *a, const tuff_adapter_saving *
     }
     TUFF_GO(a->files ? copy_config(a, saving->base, &text) : a->method->describe(a, &card, &text));
     TUFF_GO(tuff_watched_add(&from.work, 0));
-    TUFF_GO(tuff_peft_write(directory, &text, items, count, write_tensor, &from));
+    const tuff_peft_layout *layout = a->method->layout ? a->method->layout : &tuff_peft_usual;
+    TUFF_GO(tuff_peft_write_as(directory, layout, &text, items, count, write_tensor, &from));
     if (from.whole_count) TUFF_GO(tuff_adapter_save_labels(a->model, directory));
 done:
     tuff_buf_free(&text);

@@ -36,7 +36,7 @@ static const tuff_param *output_of(const tuff_model *model, const char *name)
 /* The parameter of a tensor in the files; NULL: none. */
 static const tuff_param *param_of(const tuff_model *model, const tuff_weight *weight)
 {
-    static const char *const prefixes[] = {TUFF_PEFT_PREFIX, TUFF_PEFT_BARE_PREFIX};
+    static const char *const prefixes[] = {TUFF_PEFT_PREFIX, TUFF_PEFT_BARE_PREFIX, ""};
     const tuff_param *p = NULL;
     for (size_t i = 0; !p && i < sizeof prefixes / sizeof *prefixes; i++) {
         if (!tuff_starts_with(weight->name, prefixes[i])) continue;

@@ -27,7 +27,8 @@ typedef struct tuff_cli_train_options {
     bool use_rslora, use_dora, prefix_projection;
     int bias; /* of TUFF_CLI_BIASES */
     int64_t lora_rank, virtual_tokens, encoder_hidden, projection_key;
-    double d_initial;
+    double d_initial, reduction_factor;
+    const char *adapter_config, *non_linearity;
     double layerwise_decay, loraplus_ratio, loraplus_embedding, label_smoothing, neftune_alpha;
     const char *freeze, *train_only, *unfreeze_schedule;
     int64_t unfreeze_top_layers;

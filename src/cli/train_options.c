@@ -20,8 +20,9 @@ static const struct method {
                {"ia3", "ia3", "IA3"},
                {"prompt", "prompt_tuning", "prompt tuning"},
                {"prefix", "prefix_tuning", "prefix tuning"},
-               {"bitfit", "bitfit", "BitFit"}};
-#define METHODS "full, lora, dora, vera, ia3, prompt, prefix or bitfit"
+               {"bitfit", "bitfit", "BitFit"},
+               {"adapter", "bottleneck", "bottleneck adapters"}};
+#define METHODS "full, lora, dora, vera, ia3, prompt, prefix, bitfit or adapter"
 
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
@@ -205,11 +206,14 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP,
      .name = "Adapters (the model stays as it is, a few tensors beside it are trained):"},
     {TUFF_ARG_TEXT, "method", "NAME", AT(method),
-     .help = METHODS ": what is trained; dora is lora with --use-dora, bitfit the biases alone, "
-                     "as a LoRA that PEFT loads",
+     .help =
+         METHODS ": what is trained; dora is lora with --use-dora, bitfit the biases alone, "
+                 "as a LoRA that PEFT loads, adapter small nets between the layers (bottleneck adapters), "
+                 "which the package adapters loads",
      .preset = "lora with --lora-rank, else full"},
     {TUFF_ARG_TEXT, "peft-type", "NAME", AT(peft_type),
-     .help = "the same as PEFT has it: lora, vera, ia3, prompt_tuning or prefix_tuning; or bitfit",
+     .help =
+         "the same as PEFT has it: lora, vera, ia3, prompt_tuning or prefix_tuning; or bitfit, bottleneck",
      .preset = ""},
     {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), 0, 65536,
      "rank of LoRA's matrices; 0: no LoRA, or with --method lora 8; of VeRA's, where 0 is 256"},
@@ -231,6 +235,14 @@ static const tuff_arg items[] = {
      "VeRA: what the vector behind the first matrix begins as", "0.1"},
     {TUFF_ARG_INT, "projection-prng-key", "N", AT(projection_key), 0, 9007199254740992.0,
      "VeRA: its matrices are those that PEFT draws from this key"},
+    {TUFF_ARG_TEXT, "adapter-config", "NAME", AT(adapter_config),
+     .help =
+         "adapter: seq_bn (pfeiffer), after the feed-forward layers, or double_seq_bn (houlsby), after attention too",
+     .preset = "seq_bn"},
+    {TUFF_ARG_REAL, "reduction-factor", "X", AT(reduction_factor), 0, 1e6,
+     "adapter: the model's width over that of its nets", "16"},
+    {TUFF_ARG_TEXT, "non-linearity", "NAME", AT(non_linearity),
+     .help = "adapter: relu, silu, gelu, gelu_new, tanh", .preset = "relu, of double_seq_bn swish"},
     {TUFF_ARG_NAMES, "lora-target", "NAMES", AT(lora_target),
      .help =
          "modules to adapt, such as q_proj,v_proj, or all-linear; by their names also the head and the table of tokens",
@@ -464,6 +476,9 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.encoder_hidden_size = o->encoder_hidden;
     p.d_initial = o->d_initial;
     p.projection_prng_key = (uint64_t)o->projection_key;
+    p.adapter_config = o->adapter_config;
+    p.reduction_factor = o->reduction_factor;
+    p.non_linearity = o->non_linearity;
     return p;
 }
 
@@ -566,6 +581,9 @@ static const char *contradiction(const tuff_cli_train_options *o)
         return vera ? "--lora-alpha and --lora-target are of LoRA; of VeRA there is --target-modules"
                : o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
                               : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
+    if (!tuff_cli_trains(o, "bottleneck") &&
+        (o->adapter_config || o->reduction_factor != 0 || o->non_linearity))
+        return "--adapter-config, --reduction-factor and --non-linearity need --method adapter";
     if (!vera && (o->d_initial != 0 || o->projection_key))
         return "--d-initial and --projection-prng-key need --method vera";
     if (!tuff_cli_trains(o, "lora") && (o->use_rslora || o->use_dora || o->rank_pattern || o->alpha_pattern ||

@@ -8,9 +8,12 @@
 #include "formats/safetensors.h"
 #include "formats/torch.h"
 
-#define CONFIG  "adapter_config.json"
-#define WEIGHTS "adapter_model.safetensors"
-#define TORCH   "adapter_model.bin" /* as PEFT wrote it once */
+#define CONFIG "adapter_config.json"
+
+const tuff_peft_layout tuff_peft_usual = {"adapter_model.safetensors",
+                                          "adapter_model.bin", /* as PEFT wrote it once */
+                                          "base_model_name_or_path"};
+const tuff_peft_layout tuff_peft_adapters = {"adapter.safetensors", "pytorch_adapter.bin", "model_name"};
 
 enum { CONFIG_LIMIT = 1 << 20 };
 
@@ -60,7 +63,8 @@ const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char 
     const tuff_weight *weight = tuff_weights_find(weights, name);
     if (weight) return weight;
     snprintf(name, sizeof name, TUFF_PEFT_BARE_PREFIX "%s", param);
-    return tuff_weights_find(weights, name);
+    weight = tuff_weights_find(weights, name);
+    return weight ? weight : tuff_weights_find(weights, param);
 }
 
 static tuff_status find_pair(tuff_peft_adapter *adapter, const char *module, size_t length,
@@ -238,21 +242,42 @@ static void drop(void *user)
     tuff_peft_files_close(&work->files);
 }
 
+/* Of a config of the package `adapters`. */
+static tuff_status read_kind(tuff_peft_files *f, const cJSON *inner)
+{
+    const char *kind = NULL;
+    f->layout = &tuff_peft_adapters;
+    f->kind = TUFF_PEFT_BOTTLENECK;
+    TUFF_TRY(tuff_json_text(inner, "architecture", f->config_path, &kind));
+    if (!kind) return TUFF_OK;
+    return tuff_fail(
+        TUFF_UNSUPPORTED,
+        "%s: its architecture is '%.40s'; of the package adapters, bottleneck adapters can be read",
+        f->config_path, kind);
+}
+
 static tuff_status read_config(tuff_peft_files *f)
 {
     TUFF_TRY(tuff_read_file(f->config_path, CONFIG_LIMIT, &f->text));
     TUFF_TRY(tuff_json_parse(f->text.data, f->text.size, f->config_path, &f->config));
     if (!cJSON_IsObject(f->config))
         return tuff_fail(TUFF_BAD_FORMAT, "%s: a JSON object is expected", f->config_path);
+    f->layout = &tuff_peft_usual;
     TUFF_TRY(tuff_json_text(f->config, "peft_type", f->config_path, &f->kind));
     if (f->kind) return TUFF_OK;
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(f->config, "config");
+    if (cJSON_IsObject(inner)) return read_kind(f, inner);
     return tuff_fail(TUFF_BAD_FORMAT, "%s: it has no 'peft_type': it is no PEFT adapter", f->config_path);
 }
 
 static tuff_status open_weights(const char *directory, tuff_peft_files *f)
 {
-    char *torch = tuff_path_join(directory, TORCH);
-    if (!torch) return tuff_fail_memory("a path");
+    char *torch = tuff_path_join(directory, f->layout->torch);
+    f->weights_path = tuff_path_join(directory, f->layout->weights);
+    if (!torch || !f->weights_path) {
+        tuff_free(torch);
+        return tuff_fail_memory("a path");
+    }
     if (!tuff_is_file(f->weights_path) && tuff_is_file(torch)) {
         tuff_free(f->weights_path);
         f->weights_path = torch;
@@ -270,8 +295,7 @@ static tuff_status open_one(void *user)
     tuff_peft_files *f = work->files = tuff_alloc(sizeof *f);
     if (!f || !model) TUFF_GO(tuff_fail_memory("an adapter"));
     f->config_path = tuff_path_join(work->directory, CONFIG);
-    f->weights_path = tuff_path_join(work->directory, WEIGHTS);
-    if (!f->config_path || !f->weights_path) TUFF_GO(tuff_fail_memory("a path"));
+    if (!f->config_path) TUFF_GO(tuff_fail_memory("a path"));
     if (tuff_is_file(model) && !tuff_is_file(f->config_path))
         TUFF_GO(tuff_fail(TUFF_NOT_FOUND,
                           "%s is a model, not an adapter: it has no " CONFIG "; load it as a model",
@@ -318,10 +342,11 @@ const tuff_peft_pair *tuff_peft_find(const tuff_peft_adapter *adapter, const cha
     return tuff_map_get(&adapter->by_module, module, strlen(module), &index) ? &adapter->pairs[index] : NULL;
 }
 
-tuff_status tuff_peft_write(const char *directory, const tuff_buf *config, const tuff_save_item *tensors,
-                            size_t count, tuff_save_fn fn, void *user)
+tuff_status tuff_peft_write_as(const char *directory, const tuff_peft_layout *layout, const tuff_buf *config,
+                               const tuff_save_item *tensors, size_t count, tuff_save_fn fn, void *user)
 {
-    char *config_path = tuff_path_join(directory, CONFIG), *weights_path = tuff_path_join(directory, WEIGHTS);
+    char *config_path = tuff_path_join(directory, CONFIG),
+         *weights_path = tuff_path_join(directory, layout->weights);
     tuff_status status = TUFF_OK;
     if (!config_path || !weights_path) TUFF_GO(tuff_fail_memory("an adapter"));
     if (config->failed) TUFF_GO(tuff_fail_memory("an adapter's configuration"));
@@ -331,4 +356,10 @@ done:
     tuff_free(config_path);
     tuff_free(weights_path);
     return status;
+}
+
+tuff_status tuff_peft_write(const char *directory, const tuff_buf *config, const tuff_save_item *tensors,
+                            size_t count, tuff_save_fn fn, void *user)
+{
+    return tuff_peft_write_as(directory, &tuff_peft_usual, config, tensors, count, fn, user);
 }

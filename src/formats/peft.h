@@ -1,5 +1,5 @@
 /* PEFT adapter directories: adapter_config.json and adapter_model.safetensors; what those of kind LoRA say.
- */
+ * The directories of the package `adapters`, which are like them. */
 #ifndef TUFF_FORMATS_PEFT_H
 #define TUFF_FORMATS_PEFT_H
 
@@ -16,8 +16,18 @@
 /* The tensor of a parameter that an adapter has whole, by either prefix; NULL: there is none. */
 const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char *param);
 
+/* What is called otherwise in directories of PEFT and of the package `adapters`. */
+typedef struct tuff_peft_layout {
+    const char *weights, *torch; /* files of tensors, that which is written first */
+    const char *base;            /* the key of the base model's name */
+} tuff_peft_layout;
+extern const tuff_peft_layout tuff_peft_usual, tuff_peft_adapters;
+/* The kind of the latter's bottleneck adapters, whose files name none. */
+#define TUFF_PEFT_BOTTLENECK "BOTTLENECK"
+
 /* The two files of a directory, of any kind. */
 typedef struct tuff_peft_files {
+    const tuff_peft_layout *layout;
     char *config_path, *weights_path;
     tuff_buf text;    /* of the config */
     cJSON *config;    /* the same, an object */
@@ -42,6 +52,9 @@ void tuff_peft_put_modules(tuff_buf *out, const char *const *modules, size_t cou
 TUFF_MUST_USE tuff_status tuff_peft_write(const char *directory, const tuff_buf *config,
                                           const tuff_save_item *tensors, size_t count, tuff_save_fn fn,
                                           void *user);
+TUFF_MUST_USE tuff_status tuff_peft_write_as(const char *directory, const tuff_peft_layout *layout,
+                                             const tuff_buf *config, const tuff_save_item *tensors,
+                                             size_t count, tuff_save_fn fn, void *user);
 
 /* An entry of rank_pattern or alpha_pattern: the modules it names get another value. */
 typedef struct tuff_peft_pattern {

@@ -190,12 +190,21 @@ static tuff_tensor *drop_ffn(tuff_net *net, tuff_tensor *y, int i)
     return tuff_net_drop(net, TUFF_DROP_FFN_OUT, i, y);
 }
 
-/* Adds what attention or feed-forward gives. */
-static tuff_tensor *add_branch(tuff_net *net, tuff_tensor *x, tuff_tensor *y, const char *norm, int i)
+/* x and what attention or feed-forward gives. */
+static tuff_tensor *join(tuff_net *net, tuff_branch at, tuff_tensor *x, tuff_tensor *y)
 {
-    if (tuff_config_layer(net->config, i)->branch_norms) y = tuff_net_norm(net, y, norm, i);
+    const tuff_net_hook *hook = net->hook;
+    if (hook && hook->points->branch) y = hook->points->branch(hook->self, net, &at, x, y);
+    x = tuff_add(net->g, x, y);
+    return at.norm ? tuff_net_norm(net, x, at.norm, at.layer) : x;
+}
+
+static tuff_tensor *add_branch(tuff_net *net, tuff_branch at, tuff_tensor *x, tuff_tensor *y,
+                               const char *norm)
+{
+    if (tuff_config_layer(net->config, at.layer)->branch_norms) y = tuff_net_norm(net, y, norm, at.layer);
     if (net->config->branch_scale != 0) y = tuff_scale(net->g, y, net->config->branch_scale);
-    return tuff_add(net->g, x, y);
+    return join(net, at, x, y);
 }
 
 static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
@@ -203,17 +212,18 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
     tuff_graph *g = net->g;
     const tuff_layer_spec *spec = tuff_config_layer(net->config, i);
     if (spec->norm_after) {
-        x = tuff_net_norm(net, tuff_add(g, x, attend(net, x, i)), "blk.#.attn_output_norm", i);
+        x = join(net, (tuff_branch){i, false, "blk.#.attn_output_norm"}, x, attend(net, x, i));
         if (spec->cross)
             x = tuff_net_norm(net, tuff_add(g, x, attend_across(net, x, i)), "blk.#.cross_attn_output_norm",
                               i);
         tuff_tensor *y = drop_ffn(net, feed_forward(net, x, i), i);
-        return tuff_net_norm(net, tuff_add(g, x, y), "blk.#.layer_output_norm", i);
+        return join(net, (tuff_branch){i, true, "blk.#.layer_output_norm"}, x, y);
     }
     const char *first = spec->two_norms ? "blk.#.attn_norm_2" : "blk.#.attn_norm";
     const char *second = spec->two_norms ? "blk.#.ffn_norm_2" : "blk.#.ffn_norm";
     tuff_tensor *a = spec->no_attn_norm ? x : tuff_net_norm(net, x, first, i);
-    tuff_tensor *sum = add_branch(net, x, attend(net, a, i), "blk.#.post_attention_norm", i);
+    const tuff_branch attention = {.layer = i}, rest = {.layer = i, .feed_forward = true};
+    tuff_tensor *sum = add_branch(net, attention, x, attend(net, a, i), "blk.#.post_attention_norm");
     if (spec->cross)
         sum = tuff_add(g, sum, attend_across(net, tuff_net_norm(net, sum, "blk.#.cross_attn_norm", i), i));
     tuff_tensor *b = spec->parallel ? x : sum;
@@ -221,7 +231,7 @@ static tuff_tensor *layer(tuff_net *net, tuff_tensor *x, int i)
         b = tuff_net_norm(net, b, second, i);
     else if (spec->parallel)
         b = a;
-    return add_branch(net, sum, drop_ffn(net, feed_forward(net, b, i), i), "blk.#.post_ffw_norm", i);
+    return add_branch(net, rest, sum, drop_ffn(net, feed_forward(net, b, i), i), "blk.#.post_ffw_norm");
 }
 
 /* NEFTune (Jain et al. 2023): uniform noise on rows [N, C] of the tokens' table. */

@@ -320,7 +320,7 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
 /* Of a kind whose tensors say all there is. */
 static void put_other_adapter(tuff_inspection *r, const tuff_peft_files *files)
 {
-    static const char *const texts[] = {"base_model_name_or_path", "task_type"};
+    const char *const texts[] = {files->layout->base, "task_type"};
     static const char *const keys[] = {"base_model", "task_type"};
     int64_t parameters = 0;
     for (size_t i = 0; i < files->weights->count; i++)
@@ -344,7 +344,9 @@ static tuff_status inspect_adapter(const tuff_hf_files *files, unsigned flags, t
     bool other = strcmp(peft->kind, "LORA") != 0;
     if (!other) status = tuff_peft_open_files(peft, &lora);
     if (status == TUFF_OK) {
-        put_file(r, files->path, "PEFT adapter directory");
+        put_file(r, files->path,
+                 peft->layout == &tuff_peft_adapters ? "directory of the package adapters"
+                                                     : "PEFT adapter directory");
         if (other)
             put_other_adapter(r, peft);
         else

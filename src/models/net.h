@@ -10,6 +10,13 @@ typedef struct tuff_routes {
     tuff_tensor *chosen, *order;
 } tuff_routes;
 
+/* Where a part of a layer is added to what came before. */
+typedef struct tuff_branch {
+    int layer;
+    bool feed_forward;
+    const char *norm; /* the part that norms the sum; NULL: none does */
+} tuff_branch;
+
 /* Where an adapter may change what a net computes. NULL: it leaves this as it is. `self` is the hook's. */
 typedef struct tuff_net_points {
     /* What a linear layer is given, before its product. */
@@ -24,6 +31,8 @@ typedef struct tuff_net_points {
     /* Keys and values [N, heads, D] of the layers' attention to the stream itself, turned by their positions,
      * before they come into a cache. */
     void (*keys)(void *self, tuff_net *net, int layer, tuff_tensor **k, tuff_tensor **v);
+    /* What attention or feed-forward gives, y, before it is added to x. */
+    tuff_tensor *(*branch)(void *self, tuff_net *net, const tuff_branch *at, tuff_tensor *x, tuff_tensor *y);
     /* The rows [N, hidden_size] of the tokens' table, before positions and norms. */
     tuff_tensor *(*embeddings)(void *self, tuff_net *net, tuff_tensor *x);
 } tuff_net_points;

@@ -82,6 +82,9 @@ static tuff_status make_adapter(tuff_trainer *t)
                                             .projection_key = p->projection_prng_key,
                                             .prefix_projection = p->prefix_projection,
                                             .encoder_hidden = p->encoder_hidden_size,
+                                            .bottleneck = p->adapter_config,
+                                            .reduction_factor = p->reduction_factor,
+                                            .activation = p->non_linearity,
                                             .init_text = p->prompt_tuning_init_text,
                                             .seed = p->seed};
     t->runs.lm.trains_model = !named && !p->lora_rank;
@@ -90,6 +93,7 @@ static tuff_status make_adapter(tuff_trainer *t)
     p->peft_type = p->lora_target = p->target_modules = NULL;
     p->feedforward_modules = p->prompt_tuning_init_text = NULL;
     p->rank_pattern = p->alpha_pattern = p->target_parameters = p->bias = NULL;
+    p->adapter_config = p->non_linearity = NULL;
     return keep_base_name(t);
 }
 

@@ -153,11 +153,14 @@ static void test_other_methods(void **state)
 {
     (void)state;
     static const struct {
-        const char *method, *option, *value, *kind;
-        bool merges;
-    } cases[] = {{"prefix", "--num-virtual-tokens", "4", "PREFIX_TUNING", false},
-                 {"prefix", "--prefix-projection", "--no-shuffle", "PREFIX_TUNING", false},
-                 {"vera", "--lora-rank", "8", "VERA", true}};
+        const char *method, *option, *value, *kind, *refusal; /* NULL: it is merged */
+    } cases[] = {
+        {"prefix", "--num-virtual-tokens", "4", "PREFIX_TUNING", "can hold what prefix tuning adds"},
+        {"prefix", "--prefix-projection", "--no-shuffle", "PREFIX_TUNING", "what prefix tuning adds"},
+        {"vera", "--lora-rank", "8", "VERA", NULL},
+        {"adapter", "--reduction-factor", "4", "\"reduction_factor\": 4", "what a bottleneck adapter adds"},
+        {"adapter", "--adapter-config", "double_seq_bn", "\"mh_adapter\": true",
+         "what a bottleneck adapter adds"}};
     const char *model = kit_golden("llama");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *out = kit_path(cases[i].option + 2), *merged = kit_path("merged-method");
@@ -167,11 +170,13 @@ static void test_other_methods(void **state)
            cases[i].method, cases[i].option, cases[i].value, "--max-steps", "4", "--block-size", "16", \
            "--learning-rate", "0.05", "--save-steps", "2", "--device", "cpu", __VA_ARGS__)
         TRAIN("--seed", "3");
-        kit_read_file(kit_join(out, "adapter_model.safetensors"), &first);
+        const char *file =
+            strcmp(cases[i].method, "adapter") == 0 ? "adapter.safetensors" : "adapter_model.safetensors";
+        kit_read_file(kit_join(out, file), &first);
         TRAIN("--seed", "3", "--overwrite-output-dir", "--resume-from-checkpoint",
               kit_join(out, "checkpoint-2"));
 #undef TRAIN
-        kit_read_file(kit_join(out, "adapter_model.safetensors"), &second);
+        kit_read_file(kit_join(out, file), &second);
         assert_int_equal(first.size, second.size);
         assert_memory_equal(first.data, second.data, first.size);
         tuff_buf_free(&first);
@@ -179,12 +184,14 @@ static void test_other_methods(void **state)
         expect_config(out, (const char *const[]){cases[i].kind, NULL});
         kit_result beside = greedy(model, out);
         KIT_DO("eval", "--model", model, "--adapter", out, "--file", kit_text(), "--block-size", "16");
-        if (cases[i].merges) {
+        if (!cases[i].refusal) {
             KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged);
             same_text(merged, &beside);
         } else {
-            KIT_REFUSES(1, "no weights of a model can hold what prefix tuning adds", "convert", model,
-                        "--adapter", out, "--to", "hf", "--output", merged);
+            KIT_REFUSES(1, cases[i].refusal, "convert", model, "--adapter", out, "--to", "hf", "--output",
+                        kit_path("none-merged"));
+            KIT_REFUSES(1, "GGUF adapters are LoRA", "convert", out, "--base", model, "--to", "gguf",
+                        "--output", kit_path("none.gguf"));
         }
         kit_result_free(&beside);
     }
@@ -206,7 +213,11 @@ static void test_train_variants(void **state)
     KIT_REFUSES(code, part, "train", "--model", model, "--train-file", kit_text(), "--output-dir", \
                 kit_path("none"), __VA_ARGS__)
     REFUSED(2, "are of LoRA: they need --lora-rank", "--use-dora");
-    REFUSED(2, "--method is full, lora, dora, vera, ia3, prompt, prefix or bitfit", "--method", "qlora");
+    REFUSED(2, "--method is full, lora, dora, vera, ia3, prompt, prefix, bitfit or adapter", "--method",
+            "qlora");
+    REFUSED(2, "need --method adapter", "--method", "lora", "--reduction-factor", "8");
+    REFUSED(1, "adapter_config is \"par_bn\"; Tuff has seq_bn", "--method", "adapter", "--adapter-config",
+            "par_bn");
     REFUSED(2, "--bias and --target-parameters are of LoRA", "--method", "ia3", "--bias", "all");
     REFUSED(2, "--d-initial and --projection-prng-key need --method vera", "--method", "lora", "--d-initial",
             "0.2");

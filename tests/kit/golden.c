@@ -149,6 +149,8 @@ static const method *method_of(const char *kind)
                                      {"prefix-projection", "prefix_tuning", NULL, 1e-3},
                                      {"vera", "vera", NULL, 1e-2},
                                      {"vera-key", "vera", "k_proj,gate_proj", 1e-2},
+                                     {"bottleneck", "bottleneck", NULL, 1e-3},
+                                     {"houlsby", "bottleneck", NULL, 1e-3},
                                      {NULL, "lora", "all-linear", 1e-3}};
     const method *m = methods;
     while (m->kind && strcmp(m->kind, kind) != 0)
@@ -186,6 +188,8 @@ static void set_adapter(const recipe *adapter, const char *model, tuff_train_par
     p->lora_rank = strcmp(kind, "vera") == 0 ? 12 : strcmp(kind, "vera-key") == 0 ? 9 : 4;
     p->lora_alpha = 8;
     p->lora_target = adapter->target;
+    p->adapter_config = strcmp(kind, "houlsby") == 0 ? kind : NULL;
+    p->reduction_factor = strcmp(kind, "houlsby") == 0 ? 6.4 : 4;
     if (strcmp(kind, "vera") == 0)
         p->lora_target = gpt2 ? "c_attn,c_proj" : "q_proj,v_proj,up_proj,down_proj";
     if (strcmp(kind, "tables") == 0) p->lora_target = gpt2 ? "wte,c_attn" : "embed_tokens,lm_head,q_proj";
@@ -399,8 +403,9 @@ static void run_adapter(void **state)
     tuff_adapter_destroy(&adapter);
     check_saved_logits(&g, kit_asset(path));
     const recipe how = {kind, method_of(kind)->target, method_of(kind)->rate, kit_asset(path)};
-    check_adamw(&g, &how, false);
-    check_adamw(&g, &how, true);
+    for (int accumulate = 0; accumulate < 2; accumulate++)
+        if (strcmp(kind, "bottleneck-scaled") != 0) /* no new one is so */
+            check_adamw(&g, &how, accumulate);
     unload(&g);
 }
 
@@ -473,6 +478,12 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/vera"),
         cmocka_unit_test_prestate(run_adapter, (void *)"llama/vera"),
         cmocka_unit_test_prestate(run_adapter, (void *)"llama/vera-key"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/bottleneck"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/bottleneck"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/houlsby"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/houlsby"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/bottleneck-scaled"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/bottleneck-scaled"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt2"),
         cmocka_unit_test_prestate(run_lora, (void *)"llama"),
         cmocka_unit_test_prestate(run_lora, (void *)"gpt_neox"),

@@ -154,6 +154,7 @@ static inline void begin_with_adapter(const golden *g, const char *path, tuff_tr
         tuff_buffer *from = tuff_store_at(store, i, &name), *to = tuff_store_find(trainer->store, name);
         if (!to && initial->fixed_count) continue; /* of files alone */
         assert_non_null(to);
+        assert_int_equal(tuff_buffer_count(from), tuff_buffer_count(to));
         float *values = tuff_alloc_array((size_t)tuff_buffer_count(from), sizeof *values);
         KIT_OK(tuff_buffer_read(from, 0, values, tuff_buffer_count(from)));
         KIT_OK(tuff_buffer_write(to, 0, values, tuff_buffer_count(from)));

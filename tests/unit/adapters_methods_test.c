@@ -143,6 +143,52 @@ static void what_cannot_be_is_refused(void **state)
     refused("bart", prompt, TUFF_UNSUPPORTED, "take LoRA or IA3");
 }
 
+/* Where the package has them, as many numbers as its division gives. */
+static void bottlenecks_stand_behind_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *config, *first;
+        double reduction;
+        size_t tensors; /* of two layers */
+        int64_t width;
+    } cases[] = {
+        {"gpt2", NULL, "transformer.h.0.output_adapters.adapters.adapter.", 0, 8, 2},
+        {"llama", "pfeiffer", "model.layers.0.output_adapters.adapters.adapter.", 64, 8, 1},
+        {"llama", "houlsby", "model.layers.0.attention_adapters.adapters.adapter.", 6.4, 16, 4},
+        {"bert", "double_seq_bn",
+         "bert.encoder.layer.0.attention.output.attention_adapters.adapters.adapter.", 0.5, 16, 32},
+        {"bert", "seq_bn", "bert.encoder.layer.0.output.output_adapters.adapters.adapter.", 2, 8, 8},
+        {"distilbert", NULL, "distilbert.transformer.layer.0.output_adapters.adapters.adapter.", 2, 8, 8},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tuff_model *model = model_open(cases[i].model);
+        const tuff_adapter_settings s = {
+            .peft_type = "Bottleneck", .bottleneck = cases[i].config, .reduction_factor = cases[i].reduction};
+        tuff_adapter *adapter = NULL;
+        KIT_OK(tuff_adapter_create(model, &s, &adapter));
+        assert_int_equal(adapter->count, cases[i].tensors);
+        assert_true(tuff_starts_with(adapter->tensors[0].name, cases[i].first));
+        assert_int_equal(adapter->tensors[0].shape[0], cases[i].width);
+        tuff_adapter_destroy(&adapter);
+        tuff_model_destroy(&model);
+    }
+    tuff_adapter_settings s = {.peft_type = "bottleneck"};
+    refused("t5", s, TUFF_UNSUPPORTED, "this t5 model is an encoder-decoder; take LoRA or IA3");
+    refused("t5-encoder", s, TUFF_UNSUPPORTED, "is the encoder of one");
+    refused("gptj", s, TUFF_UNSUPPORTED, "has its attention and feed-forward side by side");
+    s.bottleneck = "par_bn";
+    refused("gpt2", s, TUFF_INVALID_ARGUMENT, "adapter_config is \"par_bn\"; Tuff has seq_bn");
+    s.bottleneck = NULL;
+    s.activation = "leakyrelu";
+    refused("gpt2", s, TUFF_UNSUPPORTED, "non_linearity is \"leakyrelu\"; Tuff has gelu");
+    s.activation = NULL;
+    s.reduction_factor = -2;
+    refused("gpt2", s, TUFF_INVALID_ARGUMENT, "reduction_factor is -2");
+    s.reduction_factor = 1e-7;
+    refused("gpt2", s, TUFF_INVALID_ARGUMENT, "take a larger one");
+}
+
 /* What PEFT has for a model_type when no modules are named; NULL: nothing. */
 static const char *peft_default(const cJSON *facts, const char *map, const char *arch)
 {
@@ -223,9 +269,13 @@ static void what_is_written_is_read(void **state)
         {.peft_type = "prefix_tuning", .virtual_tokens = 3, .seed = 5},
         {.peft_type = "prefix_tuning", .virtual_tokens = 3, .prefix_projection = true},
         {.peft_type = "vera", .rank = 6, .projection_key = 7},
-        {.peft_type = "lora", .rank = 2, .alpha = 2, .targets = "embed_tokens,lm_head"}};
-    static const char *const models[] = {"gpt2", "llama", "gpt2",  "llama", "gpt2", "llama",
-                                         "gpt2", "qwen2", "llama", "llama", "gpt2", "llama"};
+        {.peft_type = "lora", .rank = 2, .alpha = 2, .targets = "embed_tokens,lm_head"},
+        {.peft_type = "bottleneck", .seed = 3},
+        {.peft_type = "bottleneck", .bottleneck = "double_seq_bn", .reduction_factor = 4.5, .seed = 3},
+        {.peft_type = "bottleneck", .bottleneck = "houlsby", .activation = "tanh", .seed = 3}};
+    static const char *const models[] = {"gpt2",  "llama", "gpt2",  "llama", "gpt2",
+                                         "llama", "gpt2",  "qwen2", "llama", "llama",
+                                         "gpt2",  "llama", "gpt2",  "bert",  "roberta"};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         tuff_model *model = model_open(models[i]);
         tuff_store *stores[3] = {NULL};
@@ -295,6 +345,48 @@ static void an_encoder_of_no_size_is_refused(void **state)
                            TUFF_BAD_FORMAT,
                            "tensor 'prompt_encoder.transform.0.bias' is no vector of at least one number");
     }
+}
+
+/* A directory of the package `adapters` with one tensor. */
+static void package_is_refused(const char *model_name, const char *settings, const tuff_save_item *item,
+                               tuff_status status, const char *part)
+{
+    tuff_buf text = {0};
+    tuff_model *model = model_open(model_name);
+    tuff_adapter *adapter = NULL;
+    const char *directory = kit_temp_path("bad-package");
+    tuff_buf_printf(&text, "{\"name\": \"x\", \"config\": {\"non_linearity\": \"relu\"%s}}", settings);
+    KIT_OK(tuff_make_directories(directory));
+    KIT_OK(
+        tuff_peft_write_as(directory, &tuff_peft_adapters, &text, item, 1, zeros, (void *)(uintptr_t)item));
+    KIT_FAILS(tuff_adapter_open(model, directory, NULL, &adapter), status, part);
+    assert_null(adapter);
+    tuff_buf_free(&text);
+    tuff_model_destroy(&model);
+}
+
+static void bad_files_of_the_package_are_named(void **state)
+{
+    (void)state;
+    const tuff_save_item
+        bias = {"transformer.h.0.output_adapters.adapters.x.adapter_down.0.bias", TUFF_STORE_F32, 1, {4, 1}},
+        other = {"transformer.h.9.output_adapters.adapters.x.adapter_down.0.bias", TUFF_STORE_F32, 1, {4, 1}};
+    package_is_refused("gpt2", "", &bias, TUFF_NOT_FOUND, "a part of transformer.h.0.output_adapters");
+    package_is_refused("gpt2", "", &other, TUFF_BAD_FORMAT, "has no place for tensor 'transformer.h.9.");
+    package_is_refused("gpt2", ", \"is_parallel\": true", &bias, TUFF_UNSUPPORTED, "'is_parallel' is set");
+    package_is_refused("gpt2", ", \"inv_adapter\": \"nice\"", &bias, TUFF_UNSUPPORTED,
+                       "'inv_adapter' is set");
+    package_is_refused("gpt2", ", \"stochastic_depth\": 0.5", &bias, TUFF_UNSUPPORTED, "'stochastic_depth'");
+    package_is_refused("gpt2", ", \"scaling\": \"learned\"", &bias, TUFF_UNSUPPORTED, "'scaling' is not as");
+    package_is_refused("gpt2", ", \"original_ln_after\": false", &bias, TUFF_UNSUPPORTED,
+                       "'original_ln_after'");
+    package_is_refused("gpt2", ", \"residual_before_ln\": \"post_add\"", &bias, TUFF_UNSUPPORTED,
+                       "'residual_before_ln'");
+    package_is_refused("gpt2", ", \"dropout\": 2", &bias, TUFF_BAD_FORMAT, "dropout 2");
+    package_is_refused(
+        "gpt2", ", \"architecture\": \"lora\"", &bias, TUFF_UNSUPPORTED,
+        "its architecture is 'lora'; of the package adapters, bottleneck adapters can be read");
+    package_is_refused("gptj", "", &bias, TUFF_UNSUPPORTED, "side by side");
 }
 
 static void bad_files_are_named(void **state)
@@ -637,6 +729,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(defaults_are_those_of_peft),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(bottlenecks_stand_behind_parts),
+        cmocka_unit_test(bad_files_of_the_package_are_named),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(an_encoder_of_no_size_is_refused),
         cmocka_unit_test(blocks_behind_virtual_tokens_must_fit),

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Makes the goldens of bottleneck adapters, beside make_goldens.py's models: folders as the package `adapters` saves them, with
+their truth.safetensors (logits, loss, gradients, 50 steps of AdamW that begin as the folder is), computed by it in f64.
+
+    python make_bottleneck_goldens.py            writes assets/golden/{gpt2,llama}/{bottleneck,houlsby,bottleneck-scaled}
+    python make_bottleneck_goldens.py --check    makes them anew in a temporary folder and compares
+    python make_bottleneck_goldens.py --load DIR --model DIR --ids 1,2,3    the logits behind an adapter that Tuff saved
+
+The package is for an older transformers than the other scripts: it needs an environment of its own,
+    python3 -m venv venv-adapters && venv-adapters/bin/pip install adapters==1.3.0 torch numpy"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import adapters
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+from transformers.models.llama import modeling_llama
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "assets" / "golden"
+RATE, BETAS, EPS, DECAY, CLIP = 1e-3, (0.9, 0.999), 1e-8, 0.01, 1.0  # as STEPS of make_goldens.py
+NAME, STEPS = "adapter", 50
+# Pfeiffer's place, after the feed-forward; Houlsby's, after attention too, as a pickle; with settings that Tuff only reads.
+KINDS = {
+    "bottleneck": (adapters.SeqBnConfig(reduction_factor=4), True),
+    "houlsby": (adapters.DoubleSeqBnConfig(reduction_factor=6.4), False),
+    "bottleneck-scaled": (
+        adapters.SeqBnConfig(reduction_factor=8, scaling=0.5, residual_before_ln=False, non_linearity="gelu_new", leave_out=[0]), True,
+    ),
+}  # fmt: skip
+
+
+def norm(self, x):
+    """transformers' own goes through f32."""
+    return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
+
+
+def angles(self, x, position_ids):
+    """The same."""
+    dim = self.config.hidden_size // self.config.num_attention_heads
+    frequency = float(self.config.rope_theta) ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    angle = position_ids[..., None].to(torch.float64) * frequency
+    angle = torch.cat((angle, angle), dim=-1)
+    return angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+
+
+modeling_llama.LlamaRMSNorm.forward = norm
+modeling_llama.LlamaRotaryEmbedding.forward = angles
+
+
+def load_model(folder):
+    model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    adapters.init(model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def with_adapter(model_folder, folder, safetensors, double=True):
+    model = load_model(model_folder)
+    name = model.load_adapter(str(folder), use_safetensors=safetensors, with_head=False)
+    model.train_adapter(name)
+    return model.double() if double else model
+
+
+def causal_loss(logits, ids):
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+
+
+def floats(values):
+    return torch.as_tensor(values, dtype=torch.float32).reshape(-1)
+
+
+def gradients(model, ids):
+    logits = model(input_ids=ids, use_cache=False).logits
+    loss = causal_loss(logits, ids)
+    loss.backward()
+    truth = {"logits": logits.detach().to(torch.float32).contiguous(), "loss": floats(loss.item())}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            truth["grad." + name] = parameter.grad.to(torch.float32).contiguous()
+    return truth
+
+
+def losses(model, batches, rate=RATE):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, betas=BETAS, eps=EPS, weight_decay=DECAY)
+    model.train()
+    for batch in batches:
+        optimizer.zero_grad(set_to_none=True)
+        ids = torch.as_tensor(batch, dtype=torch.long)
+        loss = causal_loss(model(input_ids=ids, use_cache=False).logits, ids)
+        loss.backward()
+        length = torch.nn.utils.clip_grad_norm_(trained, CLIP)
+        optimizer.step()
+        yield loss.item(), length.item()
+
+
+def training(model, batches, ids):
+    steps = list(losses(model, batches))
+    model.eval()
+    with torch.no_grad():
+        final = causal_loss(model(input_ids=ids, use_cache=False).logits, ids)
+    return {
+        "adamw_losses": floats([loss for loss, _ in steps]),
+        "adamw_grad_norms": floats([length for _, length in steps]),
+        "final_loss": floats(final.item()),
+    }
+
+
+def make(source, output, kind, seed):
+    config, safetensors = KINDS[kind]
+    random = np.random.RandomState(seed)
+    folder = output / kind
+    model = load_model(source)
+    model.add_adapter(NAME, config=config)
+    model.train_adapter(NAME)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            if parameter.requires_grad:
+                noise = torch.as_tensor(random.standard_normal(tuple(parameter.shape)), dtype=torch.float32)
+                parameter.copy_((0.15 if name.endswith("weight") else 0.1) * noise)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.save_adapter(str(folder), NAME, use_safetensors=safetensors, with_head=False)
+    base = load_file(source / "truth.safetensors")
+    ids, batches = base["input_ids"].to(torch.long), base["batch_ids"].numpy()
+    batches = np.resize(batches, (STEPS, *batches.shape[1:]))  # they come again
+    truth = gradients(with_adapter(source, folder, safetensors), ids)
+    truth.update(training(with_adapter(source, folder, safetensors), batches, ids))
+    save_file(truth, folder / "truth.safetensors")
+    config = folder / "adapter_config.json"
+    config.write_text(re.sub(r'"model_name": ".*"', f'"model_name": "{source.name}"', config.read_text()))
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    single = [loss for loss, _ in losses(with_adapter(source, folder, safetensors, double=False), batches)]
+    drift = max(abs(a - b) / b for a, b in zip(single, truth["adamw_losses"].tolist(), strict=True))
+    print(f"{source.name:6} {kind}: loss {truth['adamw_losses'][0]:.3f} -> {truth['adamw_losses'][-1]:.3f}, f32 is {drift:.1e} off")
+
+
+def same(left, right):
+    if left.suffix == ".safetensors":
+        a, b = load_file(left), load_file(right)
+        return set(a) == set(b) and all((a[k] - b[k]).abs().max() <= 2e-7 * a[k].abs().max() for k in a)
+    if left.suffix == ".bin":
+        a, b = (torch.load(path, weights_only=True) for path in (left, right))
+        return list(a) == list(b) and all(torch.equal(a[k], b[k]) for k in a)
+    return left.read_bytes() == right.read_bytes()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with what is committed instead of writing it")
+    parser.add_argument("--load", type=pathlib.Path, help="an adapter that Tuff saved")
+    parser.add_argument("--model", type=pathlib.Path)
+    parser.add_argument("--ids", help="numbers between commas")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.load:
+        model = with_adapter(arguments.model, arguments.load, True).eval()
+        ids = torch.tensor([[int(i) for i in arguments.ids.split(",")]])
+        with torch.no_grad():
+            print("\n".join(f"{x:.9g}" for x in model(input_ids=ids).logits[0, -1].tolist()))
+        return 0
+    wrong = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for i, (name, kind) in enumerate((name, kind) for name in ("gpt2", "llama") for kind in KINDS):
+            output = pathlib.Path(scratch) / name if arguments.check else GOLDEN / name
+            make(GOLDEN / name, output, kind, 900 + i)
+            for path in (output / kind).iterdir() if arguments.check else ():
+                if not same(path, GOLDEN / name / kind / path.name):
+                    print(f"{name}/{kind}/{path.name} differs")
+                    wrong += 1
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
