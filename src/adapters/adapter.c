@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "adapters/lora.h"
 #include "base/file.h"
 
 static const tuff_method *const methods[] = {
@@ -143,11 +144,21 @@ static tuff_status open_gguf(const tuff_model *model, const char *path, const tu
     return status;
 }
 
+static tuff_status open_sum(const tuff_model *model, const char *text, const tuff_log_receiver *log,
+                            tuff_adapter **out_adapter)
+{
+    TUFF_TRY(new_adapter(model, &tuff_method_lora, out_adapter));
+    const tuff_status status = tuff_lora_open_sum(*out_adapter, text, log);
+    if (status != TUFF_OK) tuff_adapter_destroy(out_adapter);
+    return status;
+}
+
 tuff_status tuff_adapter_open(const tuff_model *model, const char *directory, const tuff_log_receiver *log,
                               tuff_adapter **out_adapter)
 {
     tuff_peft_files *files = NULL;
     *out_adapter = NULL;
+    if (tuff_lora_is_sum(directory)) return open_sum(model, directory, log, out_adapter);
     if (tuff_is_file(directory)) return open_gguf(model, directory, log, out_adapter);
     TUFF_TRY(tuff_peft_files_open(directory, &files));
     tuff_status status = open_files(model, &files, log, out_adapter);

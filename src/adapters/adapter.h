@@ -141,7 +141,8 @@ struct tuff_adapter {
 /* A new adapter for the model, which must outlive it. */
 TUFF_MUST_USE tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_settings *settings,
                                               tuff_adapter **out_adapter);
-/* From a PEFT directory, by its peft_type, or a GGUF file, by its adapter.type. `log` receives what is said
+/* From a PEFT directory, by its peft_type, or a GGUF file, by its adapter.type; or several LoRAs, each by a
+ * weight, as one: "a=0.7,b=0.3". `log` receives what is said
  * of it; it may be NULL. */
 TUFF_MUST_USE tuff_status tuff_adapter_open(const tuff_model *model, const char *directory,
                                             const tuff_log_receiver *log, tuff_adapter **out_adapter);

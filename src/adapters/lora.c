@@ -18,6 +18,7 @@ tuff_status tuff_lora_begin(tuff_adapter *a, tuff_lora **out)
 static void free_lora(tuff_adapter *a)
 {
     tuff_lora *l = a->own;
+    tuff_lora_close_parts(l);
     tuff_peft_destroy(&l->peft);
     tuff_gguf_destroy(&l->gguf);
     tuff_map_free(&l->by_module);

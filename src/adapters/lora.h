@@ -31,6 +31,9 @@ typedef struct tuff_lora {
     tuff_peft_adapter *peft; /* where opened from PEFT's files */
     tuff_gguf *gguf;         /* where opened from llama.cpp's */
     uint64_t seed;
+    tuff_adapter **parts; /* of a weighted sum */
+    float *weights;
+    size_t part_count;
 } tuff_lora;
 
 /* Sets the method's part of an adapter. */
@@ -104,6 +107,16 @@ TUFF_MUST_USE tuff_status tuff_lora_expert_rows(const tuff_adapter *adapter, con
                                                 float *values);
 TUFF_MUST_USE tuff_status tuff_lora_gather(const tuff_adapter *adapter, size_t index, int64_t begin,
                                            int64_t end, float *out);
+
+/* ---- weighted sums (adapters/lora_sum.c) */
+
+/* Whether a text is no path, but paths with weights. */
+bool tuff_lora_is_sum(const char *text);
+TUFF_MUST_USE tuff_status tuff_lora_open_sum(tuff_adapter *adapter, const char *text,
+                                             const tuff_log_receiver *log);
+void tuff_lora_close_parts(tuff_lora *lora);
+TUFF_MUST_USE tuff_status tuff_lora_gather_sum(const tuff_adapter *adapter, size_t index, int64_t begin,
+                                               int64_t end, float *out);
 
 /* ---- llama.cpp's files (adapters/lora_gguf.c) */
 

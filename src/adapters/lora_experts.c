@@ -363,6 +363,7 @@ tuff_status tuff_lora_gather(const tuff_adapter *a, size_t index, int64_t begin,
     const tuff_lora *l = a->own;
     const tuff_lora_module *m = &l->modules[index / 2]; /* DoRA, which has more tensors, is not of experts */
     const bool second = index != m->first;
+    if (l->part_count) return tuff_lora_gather_sum(a, index, begin, end, out);
     if (m->experts->flipped) return unflip(m, second, begin, end, out);
     return second ? gather_b(m, begin, end, out) : gather_a(m, begin, end, out);
 }

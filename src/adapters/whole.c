@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/adapter.h"
+#include "adapters/lora.h"
 #include "base/disk.h"
 #include "base/file.h"
 #include "formats/hf_config.h"
@@ -345,7 +345,7 @@ tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter, tuff
     TUFF_NEED(base);
     TUFF_NEED(adapter);
     tuff_peft_files *files = NULL;
-    if (tuff_is_file(adapter)) return TUFF_OK; /* a GGUF has none */
+    if (tuff_is_file(adapter) || tuff_lora_is_sum(adapter)) return TUFF_OK; /* these have none */
     TUFF_TRY(tuff_peft_files_open(adapter, &files));
     tuff_status status = adapt(base, adapter, files, out_model);
     tuff_peft_files_close(&files);

@@ -24,7 +24,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
      .help =
          "auto refuses JSON records and tables (.csv, .tsv), which are no text; text takes them as they are written"},
-    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter), .help = "an adapter to apply, of PEFT or a .gguf file"},
+    {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
+     .help = "an adapter to apply, of PEFT or a .gguf file; several LoRAs by weight: a=0.7,b=0.3"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks or examples that run at once"},
     TUFF_CLI_DATA_ROWS(eval_options),
     TUFF_CLI_CONVERSATION_ROWS(eval_options),

@@ -24,6 +24,7 @@ A folder holds config.json, model.safetensors (f32), tokenizer.json and
     prefix/, vera/      (gpt2, llama) keys and values of five tokens; VeRA. prefix-projection/, vera-key/ (llama): computed by a
                         net, which lies beside them; without its matrices, which PEFT draws from the config's key
     tables/             (gpt2, llama) a LoRA of the tokens' table, and of llama's head
+    sum/                (gpt2, llama) 0.7 of lora/ and -0.5 of tables/, as PEFT puts them side by side; the last token's logits
     dora/, rslora/      (gpt2, llama) the same for LoRA with magnitudes, and with a rank, an alpha and a scale of its own of
                         some modules; both are also in merged.safetensors: the weights that PEFT merges them into, those
                         of the last layer's attention
@@ -54,7 +55,7 @@ import gpts
 import tiny_tokenizers
 from common import causal_loss, forward_loss, load_model, off_by_roundings, to_double, train
 from matters import ROOT, check_changes, expect_listed, expect_near
-from more_adapters import make_more
+from more_adapters import make_more, make_sum
 
 STEPS = {"steps": 20, "learning_rate": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01, "clip": 1.0}
 OPTIMIZERS = {
@@ -348,8 +349,9 @@ def make_optimizers(folder, batches):
 
 
 def save_adapter(model, folder):
-    model.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)
+    above = folder.parent if folder.name in model.peft_config else folder  # PEFT makes a folder for one that has a name
+    model.save_pretrained(above)
+    (above / "README.md").unlink(missing_ok=True)
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = ".."
     for key in ("target_modules", "target_parameters", "feedforward_modules"):
@@ -556,6 +558,7 @@ def make(output, name, seed):
         make_other_adapters(folder, targets, ids, batches, random)
         make_variants(folder, targets, ids, batches, seed + 500)
         make_more(folder, name == "gpt2", ids, batches, seed + 600, save_adapter, gradients, training)
+        make_sum(folder, ids, save_adapter)
     elif name in LORA:
         while not make_lora(folder, LORA[name], ids, batches, random):
             pass

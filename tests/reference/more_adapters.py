@@ -86,6 +86,26 @@ def double(model):
     return model
 
 
+def make_sum(folder, ids, save_adapter):
+    """Two LoRAs by their weights, as PEFT puts them side by side; the logits of the last token."""
+    parts = {"lora": 0.7, "tables": -0.5}
+    model = load_model(folder)
+    for name in parts:
+        first = not isinstance(model, PeftModel)
+        model = PeftModel.from_pretrained(model, folder / name, name) if first else model
+        if not first:
+            model.load_adapter(folder / name, name)
+    model.add_weighted_adapter(list(parts), list(parts.values()), "sum", combination_type="cat")
+    model.set_adapter("sum")
+    for name in parts:
+        model.delete_adapter(name)
+    save_adapter(model, folder / "sum")
+    with torch.no_grad():
+        logits = double(model).eval()(input_ids=ids, use_cache=False).logits
+    save_file({"input_ids": ids.to(torch.int32), "logits": logits[:, -1].to(torch.float32).contiguous()}, folder / "sum" / "truth.safetensors")
+    print(f"{folder.name:11} sum: logits up to {logits.abs().max().item():.2f}")
+
+
 def make_more(folder, gpt2, ids, batches, seed, save_adapter, gradients, training):
     for name, (config, begin, rate) in configs_of(gpt2).items():
         anew, inner = name.startswith("prefix"), name == "prefix-projection"

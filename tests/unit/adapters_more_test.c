@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/mersenne.h"
 #include "cpu_fixture.h"
+#include "formats/safetensors.h"
 #include "generate/generator.h"
 #include "model_fixture.h"
 
@@ -108,6 +109,103 @@ static void sequences_have_their_own_prefix(void **state)
     tuff_model_destroy(&model);
 }
 
+/* ---- weighted sums */
+
+static const char *sum_of(const char *model, const char *first, const char *second, char text[512])
+{
+    char path[128];
+    snprintf(path, sizeof path, "golden/%s/lora", model);
+    const int n = snprintf(text, 512, "%s%s,", kit_asset(path), first);
+    snprintf(path, sizeof path, "golden/%s/tables", model);
+    snprintf(text + n, 512 - (size_t)n, " %s%s", kit_asset(path), second);
+    return text;
+}
+
+/* PEFT's add_weighted_adapter has the same numbers, and transformers the same logits with them. */
+static void sums_are_those_of_peft(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"gpt2", "llama"};
+    for (int i = 0; i < 2; i++) {
+        char text[512], path[128];
+        tuff_model *model = model_open(models[i]);
+        tuff_adapter *sum = NULL, *peft = NULL;
+        tuff_weights *truth = NULL;
+        const tuff_weight *ids = NULL, *logits = NULL;
+        snprintf(path, sizeof path, "golden/%s/sum", models[i]);
+        KIT_OK(tuff_adapter_open(model, sum_of(models[i], "=0.7", "=-0.5", text), NULL, &sum));
+        KIT_OK(tuff_adapter_open(model, kit_asset(path), NULL, &peft));
+        assert_int_equal(sum->count, peft->count);
+        for (size_t k = 0; k < sum->count; k++) {
+            const tuff_adapter_tensor *t = &sum->tensors[k];
+            const size_t at = tuff_adapter_find(peft, t->name), n = (size_t)(t->shape[0] * t->shape[1]);
+            assert_true(at != SIZE_MAX);
+            assert_memory_equal(t->shape, peft->tensors[at].shape, sizeof t->shape);
+            float *got = tuff_alloc_array(n, sizeof *got), *want = tuff_alloc_array(n, sizeof *want);
+            KIT_OK(tuff_adapter_read(sum, k, 0, t->shape[0], got));
+            KIT_OK(tuff_adapter_read(peft, at, 0, t->shape[0], want));
+            for (size_t j = 0; j < n; j++)
+                assert_true(got[j] == want[j]); /* PEFT's zeros have signs */
+            /* rows from the middle are those of the whole */
+            KIT_OK(tuff_adapter_read(sum, k, t->shape[0] / 2, t->shape[0], got));
+            const size_t before = (size_t)(t->shape[0] / 2 * t->shape[1]);
+            for (size_t j = before; j < n; j++)
+                assert_true(got[j - before] == want[j]);
+            tuff_free(got);
+            tuff_free(want);
+        }
+        snprintf(path, sizeof path, "golden/%s/sum/truth.safetensors", models[i]);
+        KIT_OK(tuff_safetensors_open(kit_asset(path), &truth));
+        ids = tuff_weights_find(truth, "input_ids");
+        logits = tuff_weights_find(truth, "logits");
+        assert_true(ids && logits);
+        const size_t length = (size_t)ids->shape[1], vocab = (size_t)logits->shape[1];
+        float *want = tuff_alloc_array((size_t)logits->shape[0] * vocab, sizeof *want),
+              *got = tuff_alloc_array(vocab, sizeof *got);
+        int32_t *tokens = tuff_alloc_array((size_t)ids->shape[0] * length, sizeof *tokens);
+        KIT_OK(tuff_weight_read(logits, TUFF_F32, want));
+        KIT_OK(tuff_weight_stored(ids, tokens));
+        logits_of(model, text, tokens, length, got);
+        same(got, want, vocab);
+        tuff_free(want);
+        tuff_free(got);
+        tuff_free(tokens);
+        tuff_weights_destroy(&truth);
+        tuff_adapter_destroy(&sum);
+        tuff_adapter_destroy(&peft);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void sums_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    char text[512];
+    tuff_model *model = model_open("llama");
+    tuff_adapter *sum = NULL;
+    KIT_FAILS(tuff_adapter_open(model, sum_of("llama", "=0.7", "", text), NULL, &sum), TUFF_INVALID_ARGUMENT,
+              "expected is a path, or several, each with its weight");
+    KIT_FAILS(tuff_adapter_open(model, sum_of("llama", "=0.7", "=x", text), NULL, &sum),
+              TUFF_INVALID_ARGUMENT, "tables=x\", and no file is called so");
+    KIT_FAILS(tuff_adapter_open(model, sum_of("llama", "=1e99", "=1", text), NULL, &sum),
+              TUFF_INVALID_ARGUMENT, "and no file is called so");
+    KIT_FAILS(tuff_adapter_open(model, "=1", NULL, &sum), TUFF_INVALID_ARGUMENT, "expected is a path");
+    KIT_FAILS(tuff_adapter_open(model, "none=1,none=2", NULL, &sum), TUFF_NOT_FOUND, "none");
+    static const struct {
+        const char *kind, *part;
+    } others[] = {{"dora", "it is DoRA, of which no weighted sum is made"},
+                  {"ia3", "it is IA3, of which"},
+                  {"prompt", "it is prompt tuning"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "golden/llama/%s", others[i].kind);
+        snprintf(text, sizeof text, "%s=0.5", kit_asset(path));
+        KIT_FAILS(tuff_adapter_open(model, text, NULL, &sum), TUFF_UNSUPPORTED, others[i].part);
+        assert_null(sum);
+    }
+    tuff_model_destroy(&model);
+}
+
 /* ---- VeRA's matrices */
 
 /* The first numbers of MT19937, as its authors list them, and the 10000th, which C++ prescribes. */
@@ -172,6 +270,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(virtual_tokens_take_rows_of_the_cache),
         cmocka_unit_test(sequences_have_their_own_prefix),
+        cmocka_unit_test(sums_are_those_of_peft),
+        cmocka_unit_test(sums_that_cannot_be_are_refused),
         cmocka_unit_test(the_twister_is_known),
         cmocka_unit_test(matrices_are_those_of_peft),
     };
