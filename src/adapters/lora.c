@@ -158,6 +158,8 @@ static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
     TUFF_TRY(read_patterns(l, s));
     TUFF_TRY(tuff_targets_parse(s->targets ? s->targets : model->config.arch->lora_target, "lora_target",
                                 &a->arena, &l->targets));
+    for (size_t i = 0; i < l->targets.count; i++)
+        l->targets.names[i] = tuff_lora_head_name(model, l->targets.names[i]);
     const bool none = s->parameters && s->targets && !*s->targets;
     for (size_t i = 0; i < model->params.count && !none; i++) {
         const tuff_param *p = &model->params.items[i];

@@ -64,6 +64,9 @@ TUFF_MUST_USE tuff_status tuff_lora_rows(const tuff_adapter *adapter, const tuff
 /* Whether a parameter is one of these, which are adapted only where they are named; its module. */
 bool tuff_lora_is_table(const tuff_model *model, const tuff_param *param, char module[256]);
 bool tuff_lora_is_head(const tuff_model *model, const tuff_param *param, char module[256]);
+/* A module's name as PEFT has it: transformers calls the head of language models lm_head, whatever their
+ * files call it (GPT-NeoX). */
+const char *tuff_lora_head_name(const tuff_model *model, const char *module);
 /* By its module; NULL: it is not so. */
 const tuff_param *tuff_lora_find_outer(const tuff_model *model, const char *module, bool table);
 TUFF_MUST_USE tuff_status tuff_lora_add_table(tuff_adapter *adapter, const tuff_param *param, int64_t rank,

@@ -6,6 +6,7 @@
 #include "adapters/lora.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "models/heads/head.h"
 
 static bool named(const tuff_param *p, char module[256])
 {
@@ -21,23 +22,31 @@ bool tuff_lora_is_table(const tuff_model *model, const tuff_param *p, char modul
            strcmp(module, table) == 0;
 }
 
+const char *tuff_lora_head_name(const tuff_model *model, const char *module)
+{
+    const char *output = tuff_config_module(&model->config, "output");
+    if (!output || strcmp(module, output) != 0) return module;
+    return tuff_config_has_head(&model->config, &tuff_head_lm) ? "lm_head" : module;
+}
+
 bool tuff_lora_is_head(const tuff_model *model, const tuff_param *p, char module[256])
 {
     const char *output = tuff_config_module(&model->config, "output");
-    return p->role == TUFF_ROLE_MATRIX && named(p, module) && !model->config.tied && output &&
-           strcmp(module, output) == 0;
+    const bool is = p->role == TUFF_ROLE_MATRIX && named(p, module) && !model->config.tied && output &&
+                    strcmp(module, output) == 0;
+    if (is) snprintf(module, 256, "%s", tuff_lora_head_name(model, output));
+    return is;
 }
 
 const tuff_param *tuff_lora_find_outer(const tuff_model *model, const char *module, bool table)
 {
     char name[256], whole[320];
-    const bool head =
-        !table && strcmp(module, "lm_head") == 0; /* as transformers calls it, and files may not */
+    if (!table) module = tuff_lora_head_name(model, module);
     snprintf(whole, sizeof whole, "%s%s", model->config.arch->base_prefix, module);
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         const bool is = table ? tuff_lora_is_table(model, p, name) : tuff_lora_is_head(model, p, name);
-        if (is && (head || strcmp(name, module) == 0 || strcmp(name, whole) == 0)) return p;
+        if (is && (strcmp(name, module) == 0 || strcmp(name, whole) == 0)) return p;
     }
     return NULL;
 }

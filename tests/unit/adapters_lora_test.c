@@ -39,7 +39,9 @@ static void targets_name_layers(void **state)
         {"llama", "all-linear", 14},
         {"llama", NULL, 4},
         {"gpt2", NULL, 2},
-        {"gpt_neox", "all-linear", 8}, /* not its head, which is called embed_out */
+        {"gpt_neox", "all-linear", 8}, /* not its head, which is called embed_out, of PEFT lm_head */
+        {"gpt_neox", "lm_head", 1},
+        {"gpt_neox", "embed_out,dense", 3},
         {"gpt2", "c_proj", 4},
         {"gpt2", "attn.c_proj", 2},
         {"gpt2", "wte", 1},
@@ -49,6 +51,8 @@ static void targets_name_layers(void **state)
         tuff_model *model = model_open(cases[i].model);
         tuff_adapter *lora = create(model, cases[i].targets);
         assert_int_equal(lora->count, 2 * cases[i].modules);
+        for (size_t k = 0; k < lora->count; k++)
+            assert_null(strstr(lora->tensors[k].name, "embed_out"));
         tuff_adapter_destroy(&lora);
         tuff_model_destroy(&model);
     }
