@@ -239,6 +239,7 @@ static void test_contradictions(void **state)
             "2");
     REFUSED(2, "--early-stopping-threshold needs", out, VALIDATED, "--early-stopping-threshold", "0.1");
     REFUSED(2, "--metric-for-best-model and", out, VALIDATED, "--metric-for-best-model", "loss");
+    REFUSED(2, "--metric-for-best-model and", out, VALIDATED, "--metric", "loss");
     REFUSED(2, "expected one of no|steps|epoch", out, "--save-strategy", "best");
     kit_result r;
     kit_run_tuff(&r,
