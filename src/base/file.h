@@ -53,6 +53,15 @@ bool tuff_is_same_file(const char *a, const char *b);
 /* The first name in a directory, in the order of bytes, that ends so: a fresh string (tuff_free), NULL when
  * there is none or memory or the right to read fails. For messages. */
 char *tuff_first_name(const char *directory, const char *ending);
+bool tuff_is_regular_file(const char *path); /* no pipe, no device */
+/* Names, each with a NUL behind it. {0} is empty. */
+typedef struct tuff_names {
+    tuff_buf text;
+    size_t count;
+} tuff_names;
+void tuff_names_free(tuff_names *names);
+/* The files of a directory that are not hidden, in the order of bytes; directories in it are passed over. */
+TUFF_MUST_USE tuff_status tuff_directory_files(const char *directory, tuff_names *out);
 /* "dir/name" into a fresh string (tuff_free), NULL when out of memory. */
 char *tuff_path_join(const char *directory, const char *name);
 /* The part after the last separator. */
@@ -87,5 +96,7 @@ void tuff_remove_stream(const char *path);
 /* tuff_write_file, making the directories above the file that are not there, and replacing whatever is in its
  * place but a directory. */
 TUFF_MUST_USE tuff_status tuff_write_cache_file(const char *path, const void *data, size_t size);
+/* Marks a file as used now; whether it could be does not matter. */
+void tuff_touch_file(const char *path);
 
 #endif
