@@ -9,6 +9,7 @@
 #define CUT_NFC         TUFF_CUT_NFC
 #define CUT_WHOLE_WORDS TUFF_CUT_WHOLE_WORDS
 #define CUT_BEGIN       TUFF_CUT_BEGIN
+#define CUT_OVER_LINES  TUFF_CUT_OVER_LINES
 /* steps that are no patterns of their own */
 #define CUT_MARKS "\1"
 #define CUT_BYTES "\2"
