@@ -34,17 +34,21 @@ typedef struct tuff_dataset tuff_dataset;
 typedef struct tuff_text_params {
     size_t struct_size;      /* set by TUFF_TEXT_PARAMS_INIT */
     bool allow_json;         /* take JSON records and tables as the text that they are written in */
+    bool no_cache;           /* as in tuff_data_params */
     const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE; NULL: none */
 } tuff_text_params;
-#define TUFF_TEXT_PARAMS_INIT                 \
-    {                                         \
-        sizeof(tuff_text_params), false, NULL \
+#define TUFF_TEXT_PARAMS_INIT                        \
+    {                                                \
+        sizeof(tuff_text_params), false, false, NULL \
     }
 
-/* Encodes a text file, or what comes through a pipe. Errors: TUFF_INVALID_ARGUMENT for an empty file, one
- * with NUL bytes (binary data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for
- * records (a file called .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless
- * they are allowed. Special tokens spelled out in the text, such as
+/* Encodes a text file, what comes through a pipe, or the files of a directory, but for hidden ones, in the
+ * order of their names, one behind the other. Long texts are encoded on all cores and in little memory, and
+ * their ids are kept in the user's cache directory (see cache.h), from where they are looked at: a text may
+ * be larger than the memory. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary
+ * data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for records (a file called
+ * .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless they are allowed.
+ * Special tokens spelled out in the text, such as
  * "<|endoftext|>", are seen; none are added. The line ends of Windows, "\r\n", are read as "\n",
  * which is logged as a warning. `params` may be NULL.
  */
@@ -74,7 +78,9 @@ typedef struct tuff_data_params {
     bool truncate_left;   /* conversations that are too long lose their beginning, not their end */
     bool packing; /* an example is a row of up to max_length tokens, of as many conversations as fit, which do
                      not see each other */
-    uint8_t reserved[2];
+    bool no_cache; /* the token ids of long texts are neither taken from the user's cache directory nor put
+                      there: they are in memory. Of causal-lm */
+    bool held_out; /* with validation_split: the part that is held out; else what is left */
     const tuff_dataset *like; /* of the same task: its labels are the only ones; NULL: see `training` */
     int64_t block_size;       /* of causal-lm */
     int64_t max_length; /* tokens of an example; 0: 512, of sft 1024, or what the model has if that is less */
@@ -106,12 +112,24 @@ typedef struct tuff_data_params {
     double
         label_smoothing; /* of dpo and robust: the share of pairs that are the wrong way round, below 0.5 */
     double desirable_weight, undesirable_weight; /* of kto: how much answers of either kind count */
+    int64_t block_stride; /* of causal-lm: a block begins so many tokens behind the one before, so that they
+                             overlap where it is less than block_size; 0: block_size */
+    /* The share of the examples, up to 0.5, that is held out to measure with; of causal-lm the last blocks,
+     * of records one of each 1 / share, which `split_seed` chooses. 0: none */
+    double validation_split;
+    uint64_t split_seed;
+    uint32_t
+        threads; /* that tokenize a long text; 0: as many as the process may use; no result depends on it */
+    uint8_t reserved[4];
 } tuff_data_params;
 #define TUFF_DATA_PARAMS_INIT                                                                                \
     {                                                                                                        \
-        sizeof(tuff_data_params), "causal-lm", false, false, false, false, false, false, {0}, NULL, 1024, 0, \
-            128, 0.15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0.1, 0, \
-            1, 1                                                                                             \
+        sizeof(tuff_data_params), "causal-lm", false, false, false, false, false, false, false, false, NULL, \
+            1024, 0, 128, 0.15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,      \
+            NULL, 0.1, 0, 1, 1, 0, 0, 0, 0,                                                                  \
+        {                                                                                                    \
+            0                                                                                                \
+        }                                                                                                    \
     }
 /* Which task a file is for, by what is in it: *out_task is "sft" where one of its first hundred records is a
  * conversation, as "messages" (a list of {role, content}), "conversations" (ShareGPT's list of {from,

@@ -82,7 +82,8 @@ static tuff_status batches_of(tuff_trainer *t, int64_t step, int32_t *out_ids, s
     for (int64_t i = 0; i < micro; i++) {
         const tuff_batch batch = tuff_trainer_take_batch(t, step, i);
         for (int64_t b = 0; b < batch.count; b++)
-            memcpy(out_ids + i * n + b * length, t->data->ids + (int64_t)batch.examples[b] * length,
+            memcpy(out_ids + i * n + b * length,
+                   t->data->ids + tuff_dataset_block_begin(t->data, batch.examples[b]),
                    (size_t)length * sizeof *out_ids);
     }
     return TUFF_OK;

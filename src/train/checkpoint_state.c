@@ -170,6 +170,8 @@ static void hash_data(const tuff_dataset *data, char out[65])
     tuff_sha256_init(&hash);
     tuff_sha256_update(&hash, &data->tokens, sizeof data->tokens);
     tuff_sha256_update(&hash, &data->block_size, sizeof data->block_size);
+    if (data->block_stride != data->block_size)
+        tuff_sha256_update(&hash, &data->block_stride, sizeof data->block_stride);
     tuff_sha256_update(&hash, data->ids, (size_t)data->tokens * sizeof *data->ids);
     if (data->types) tuff_sha256_update(&hash, data->types, (size_t)data->tokens);
     if (data->starts)

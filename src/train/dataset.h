@@ -6,16 +6,20 @@
 #include <tuff/train.h>
 
 #include "base/status.h"
+#include "train/text_tokens.h"
 
 typedef struct tuff_task tuff_task;
 
 struct tuff_dataset {
     const tuff_task *task;
-    int32_t *ids;  /* of all sequences, one after the other */
+    int32_t *ids;  /* of all sequences, one after the other; of a text, part of `text` */
     int8_t *types; /* as many; NULL: zeros */
     int64_t tokens, capacity;
-    int64_t block_size; /* of texts that are cut into blocks, else 0, and there are: */
-    int64_t *starts;    /* sequence i is ids[starts[i] .. starts[i + 1]) */
+    tuff_text_tokens text;
+    int64_t block_size;   /* of texts that are cut into blocks, else 0 */
+    int64_t block_stride; /* from one block's begin to the next one's */
+    /* Of others: */
+    int64_t *starts; /* sequence i is ids[starts[i] .. starts[i + 1]) */
     int64_t sequences, starts_capacity;
     int64_t longest; /* tokens of what batches make of sequences, where that is longer than any; else 0 */
     int64_t cut;     /* texts that were longer than allowed */
@@ -34,6 +38,9 @@ void tuff_dataset_let_go(const tuff_dataset *data);
 
 /* The label of what is not predicted. */
 enum { TUFF_NO_LABEL = -100 };
+
+/* Where a block of a text begins. */
+int64_t tuff_dataset_block_begin(const tuff_dataset *data, uint32_t block);
 
 /* The largest id. */
 int32_t tuff_dataset_largest(const tuff_dataset *dataset);

@@ -239,6 +239,7 @@ LAST(tuff_adamw_8bit_slot, weight_decay)
 STRUCT(tuff_text_params, 24)
 FIELD(tuff_text_params, struct_size, 0)
 FIELD(tuff_text_params, allow_json, 8)
+FIELD(tuff_text_params, no_cache, 9)
 FIELD(tuff_text_params, watch, 16)
 LAST(tuff_text_params, watch)
 

@@ -287,6 +287,8 @@ static const struct {
     CALLS(tuff_dataset_from_ids),
     CALLS(tuff_dataset_from_examples),
     CALLS(tuff_dataset_load_pairs),
+    CALLS(tuff_cache_list_texts),
+    CALLS(tuff_cache_remove_texts),
     CALLS(tuff_data_recognize),
     CALLS(tuff_dataset_mix),
     CALLS(tuff_dataset_mixed),

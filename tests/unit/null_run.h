@@ -291,6 +291,14 @@ CALLS_OF(tuff_dataset_from_examples)
     REFUSED_OUT(tuff_dataset_from_examples("causal-lm", &unset, 1, NULL, 0, &out), out);
     REFUSED_OUT(tuff_dataset_from_examples("classification", &e, 1, names, 2, &out), out);
 }
+CALLS_OF(tuff_cache_list_texts)
+{
+    REFUSED(tuff_cache_list_texts(NULL, NULL));
+}
+CALLS_OF(tuff_cache_remove_texts)
+{
+    KIT_OK(tuff_cache_remove_texts()); /* of this build's cache */
+}
 CALLS_OF(tuff_data_recognize)
 {
     const char *out;

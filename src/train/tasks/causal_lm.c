@@ -22,13 +22,15 @@ static tuff_status check(const tuff_dataset *data, const tuff_model *model)
 /* A training leaves out a last block that is not full. */
 static int64_t count(const tuff_dataset *data, bool training)
 {
-    return (data->tokens + (training ? 0 : data->block_size - 1)) / data->block_size;
+    const int64_t block = data->block_size, stride = data->block_stride, behind = data->tokens - block;
+    if (behind <= 0) return behind == 0 || !training;
+    return 1 + (behind + (training ? 0 : stride - 1)) / stride;
 }
 
 /* Tokens of a block. */
 static int64_t length(const tuff_dataset *data, uint32_t block)
 {
-    int64_t left = data->tokens - (int64_t)block * data->block_size;
+    int64_t left = data->tokens - tuff_dataset_block_begin(data, block);
     return left < data->block_size ? left : data->block_size;
 }
 
@@ -58,7 +60,7 @@ static tuff_status fill(const tuff_batch *batch, const tuff_task_shape *shape, c
         labels[i] = TUFF_NO_LABEL;
     for (int64_t i = 0; i < batch->count; i++) {
         uint32_t block = batch->examples[i];
-        const int32_t *ids = data->ids + (int64_t)block * data->block_size;
+        const int32_t *ids = data->ids + tuff_dataset_block_begin(data, block);
         int64_t n = length(data, block), at = tuff_pack_add(pack, ids, NULL, n);
         memcpy(labels + at, ids + 1, (size_t)(n - 1) * sizeof *ids);
         /* as PEFT has it: the last of them predicts it */
