@@ -29,6 +29,7 @@ int tuff_cli_classify(int argc, char **argv);
 int tuff_cli_answer(int argc, char **argv);
 int tuff_cli_train(int argc, char **argv);
 int tuff_cli_eval(int argc, char **argv);
+int tuff_cli_cache(int argc, char **argv);
 int tuff_cli_conform(int argc, char **argv);
 
 enum {
@@ -145,12 +146,29 @@ typedef struct tuff_cli_data_options {
     double beta, label_smoothing, desirable_weight, undesirable_weight;
     /* what the model answers by itself */
     bool predict_with_generate, use_stemmer;
+    /* texts */
+    bool no_cache;
+    int64_t block_stride; /* 0: none is given */
+    /* what is measured on of the training data; 0: nothing */
+    double validation_split;
+    bool held_out; /* that, else what is left */
+    int64_t split_seed;
+    int64_t threads; /* of the CPU; 0: all */
 } tuff_cli_data_options;
 /* What preferences are learned by, the first where nothing is said. */
 #define TUFF_CLI_PREFERENCES "dpo|ipo|hinge|robust|orpo|kto"
 #define TUFF_CLI_DATA_DEFAULTS                                                                              \
     {                                                                                                       \
         .stride = 128, .mlm_probability = 0.15, .beta = 0.1, .desirable_weight = 1, .undesirable_weight = 1 \
+    }
+#define TUFF_CLI_CACHE_ROW(type)                                                          \
+    {                                                                                     \
+        TUFF_ARG_FLAG, "no-data-cache", NULL,                                             \
+            .offset = offsetof(type, data.no_cache),                                      \
+            .help = "keep the token ids of a long text in memory; else they are kept "    \
+                    "in the cache directory, see `tuff cache`, and a text may be larger " \
+                    "than the memory",                                                    \
+            .momentary = true                                                             \
     }
 /* Rows of the table of a verb whose struct has them as `data`. */
 #define TUFF_CLI_DATA_ROWS(type)                                                                                       \

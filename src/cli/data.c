@@ -100,6 +100,12 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
     p.label_smoothing = o->label_smoothing;
     p.desirable_weight = o->desirable_weight;
     p.undesirable_weight = o->undesirable_weight;
+    p.no_cache = o->no_cache;
+    p.block_stride = o->block_stride;
+    p.validation_split = o->validation_split;
+    p.held_out = o->held_out;
+    p.split_seed = (uint64_t)o->split_seed;
+    p.threads = (uint32_t)o->threads;
     tuff_chat_template *template = NULL;
     tuff_status status = TUFF_OK;
     const char *given = o->chat_template ? o->chat_template : tuff_cli_adapter_template(o->adapter);

@@ -38,6 +38,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Of causal-lm:"},
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216, "tokens of a block",
      "1024, or the model's context if that is less"},
+    TUFF_CLI_CACHE_ROW(eval_options),
     {TUFF_ARG_TEXT, "dump-logits", "FILE", AT(dump_logits),
      .help = "also write input_ids and logits of the first blocks, at most 4, as safetensors",
      .use = TUFF_USE_WRITTEN},
@@ -153,7 +154,9 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     tuff_eval_result result = TUFF_EVAL_RESULT_INIT;
     tuff_dataset *data = NULL;
     int code = TUFF_EXIT_OK;
-    tuff_status status = tuff_cli_load_data(model, o->file, o->task, &o->data, block,
+    tuff_cli_data_options from = o->data;
+    from.threads = o->common.threads;
+    tuff_status status = tuff_cli_load_data(model, o->file, o->task, &from, block,
                                             o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
     if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "file-format");
     if (o->task == TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report("data", o->file, data);

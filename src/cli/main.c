@@ -22,6 +22,7 @@ static const verb verbs[] = {
     {"answer", "find the answer to a question in a text", tuff_cli_answer},
     {"train", "fine-tune a model on texts or records, whole or by an adapter", tuff_cli_train},
     {"eval", "measure a model on texts, records or searches", tuff_cli_eval},
+    {"cache", "show or remove what is kept of texts that were tokenized", tuff_cli_cache},
     {"conform", "prove every operation on a device", tuff_cli_conform},
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
@@ -44,7 +45,7 @@ static void print_help(FILE *out)
         "A model is a Hugging Face directory or a GGUF file. Results go to standard output, all else to "
         "standard error. Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage; conform has more.\n"
         "Environment: TUFF_DEVICE (a device's name), TUFF_LOG (error, warn, info, debug), TUFF_CACHE_DIR "
-        "and TUFF_SHADER_DIR (where shaders are kept and looked for).\n");
+        "(where shaders and token ids of texts are kept), TUFF_SHADER_DIR (where shaders are looked for).\n");
 }
 
 static const verb *find(const char *name)

@@ -368,7 +368,7 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
         tuff_cli_report("file", o->train_file, r->train);
     tuff_cli_mixture_free(r->parts); /* they were copied */
     if (tells && o->task != TUFF_CLI_CAUSAL_LM && r->validation)
-        tuff_cli_report("eval", o->validation_file, r->validation);
+        tuff_cli_report("eval", o->validation_file ? o->validation_file : o->train_file, r->validation);
     if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
         return tuff_cli_failed();
     if (o->print_plan) return print_plan(r);
@@ -398,11 +398,18 @@ static tuff_status load_data(run *r, int64_t block)
     bool json = o->format == TUFF_CLI_FORMAT_TEXT;
     if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
         return tuff_cli_train_load_pairs(o, r->model, &r->train, &r->validation);
+    const char *held_out = o->data.validation_split > 0 ? o->train_file : NULL;
+    const char *validation = held_out ? held_out : o->validation_file;
+    tuff_cli_data_options data = o->data;
+    data.threads = o->common.threads;
+    data.split_seed = o->seed;
     tuff_status status = o->mix.count ? tuff_cli_train_load_mixture(o, r->model, block, r->parts, &r->train)
-                                      : tuff_cli_load_data(r->model, o->train_file, o->task, &o->data, block,
+                                      : tuff_cli_load_data(r->model, o->train_file, o->task, &data, block,
                                                            json, true, NULL, &r->train);
-    if (status != TUFF_OK || !o->validation_file) return status;
-    return tuff_cli_load_data(r->model, o->validation_file, o->task, &o->data, block, json, false, r->train,
+    if (status != TUFF_OK || !validation) return status;
+    data.held_out = held_out != NULL;
+    data.block_stride = 0; /* each token is measured once */
+    return tuff_cli_load_data(r->model, validation, o->task, &data, block, json, false, r->train,
                               &r->validation);
 }
 

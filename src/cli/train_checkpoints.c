@@ -26,10 +26,10 @@ static const char *contradiction(const tuff_cli_train_options *o)
         return "--save-steps is of --save-strategy steps";
     if (o->eval_steps && o->eval_strategy != TUFF_CLI_STEPS)
         return "--eval-steps is of --eval-strategy steps";
-    if (o->eval_steps && !o->validation_file && !o->eval_docs)
-        return "--eval-steps needs --validation-file or --eval-docs";
-    if (measures && !o->validation_file && !o->eval_docs)
-        return "--eval-strategy needs --validation-file or --eval-docs";
+    const bool can = o->validation_file || o->data.validation_split > 0 || o->eval_docs;
+    if (o->eval_steps && !can)
+        return "--eval-steps needs --validation-file, --validation-split or --eval-docs";
+    if (measures && !can) return "--eval-strategy needs --validation-file, --validation-split or --eval-docs";
     if (saves && !o->output_dir) return "checkpoints need --output-dir";
     if (o->save_total_limit && !saves) return "--save-total-limit needs --save-strategy or --save-steps";
     if (o->load_best && o->save_strategy != o->eval_strategy)

@@ -36,7 +36,8 @@ static const tuff_arg items[] = {
      .preset = "sft for files of conversations, else causal-lm"},
     {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
      .help =
-         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records; "
+         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records; a directory "
+         "stands for the files in it, in the order of their names; "
          "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false; "
          "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
          "sentence1, sentence2 and score"},
@@ -51,6 +52,10 @@ static const tuff_arg items[] = {
          "one that lasts shortest, and others go on in the next epoch"},
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "the same, to measure the model on, at the end and every --eval-steps"},
+    {TUFF_ARG_REAL, "validation-split", "X", AT(data.validation_split), 0, 0.5,
+     "hold this share of the training file out, and measure the model on it: of a text its end, of records one of each "
+     "1/X, which --seed chooses",
+     "0: none"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
      .help =
          "auto refuses JSON records and tables (.csv, .tsv), which are no text, in the training and the validation "
@@ -68,6 +73,10 @@ static const tuff_arg items[] = {
     {TUFF_ARG_INT, "block-size", "N", AT(block_size), 2, 16777216,
      "causal-lm: the text is cut into blocks of N tokens, an example each; a last one that is not full is left out",
      "1024, or the model's context if that is less"},
+    {TUFF_ARG_INT, "block-stride", "N", AT(data.block_stride), 1, 16777216,
+     "causal-lm: a block begins N tokens behind the one before; less than --block-size: they overlap",
+     "--block-size"},
+    TUFF_CLI_CACHE_ROW(tuff_cli_train_options),
     TUFF_CLI_DATA_ROWS(tuff_cli_train_options),
     TUFF_CLI_CONVERSATION_ROWS(tuff_cli_train_options),
     {.kind = TUFF_ARG_GROUP, .name = "Vectors and preferences (--task embedding, --task preference):"},
@@ -553,7 +562,8 @@ static const char *settle_loss(tuff_cli_train_options *o)
 static bool settle_task(tuff_cli_train_options *o)
 {
     if (o->task >= 0) return true;
-    const bool text = o->format == TUFF_CLI_FORMAT_TEXT || o->block_size || o->dump_batches;
+    const bool text =
+        o->format == TUFF_CLI_FORMAT_TEXT || o->block_size || o->data.block_stride || o->dump_batches;
     o->task = o->mix.count ? tuff_cli_mixture_task(o)
               : text       ? TUFF_CLI_CAUSAL_LM
                            : tuff_cli_task_of_file(o->train_file);
@@ -563,8 +573,13 @@ static bool settle_task(tuff_cli_train_options *o)
 /* Options that go together. */
 static const char *contradiction(const tuff_cli_train_options *o)
 {
-    if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || (o->block_size && !o->mix.count)))
-        return "--dump-batches and --block-size are of --task causal-lm";
+    const bool blocks = o->block_size || o->data.block_stride;
+    if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || (blocks && !o->mix.count)))
+        return "--dump-batches, --block-size and --block-stride are of --task causal-lm";
+    if (o->data.validation_split > 0 && o->validation_file)
+        return "--validation-file and --validation-split both say what to measure on; give one";
+    if (o->data.validation_split > 0 && (o->task == TUFF_CLI_TRAIN_EMBEDDING || o->mix.count))
+        return "--validation-split is of --train-file, and of all tasks but embedding: give a --validation-file";
     if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
     const char *wrong = tuff_cli_check_conversations(&o->data, o->task);
     if (!wrong) wrong = tuff_cli_check_preferences(&o->data, o->task);

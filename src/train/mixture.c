@@ -184,7 +184,8 @@ static tuff_status join_texts(const tuff_dataset *const *parts, size_t n, tuff_d
     if (!ids) return tuff_fail_memory("a mixture");
     for (size_t i = 0; i < n; i++)
         for (int64_t b = 0; b < tuff_dataset_blocks(parts[i]); b++, at += block)
-            memcpy(ids + at, parts[i]->ids + b * block, (size_t)block * sizeof *ids);
+            memcpy(ids + at, parts[i]->ids + tuff_dataset_block_begin(parts[i], (uint32_t)b),
+                   (size_t)block * sizeof *ids);
     const tuff_status status = tuff_dataset_from_ids(ids, (size_t)at, block, out);
     tuff_free(ids);
     return status;
@@ -196,7 +197,8 @@ static tuff_status add_blocks(tuff_dataset *into, const tuff_dataset *part)
     const int64_t block = part->block_size;
     for (int64_t b = 0; b < tuff_dataset_blocks(part); b++) {
         TUFF_TRY(tuff_sft_learn_all(into, block));
-        TUFF_TRY(tuff_dataset_add(into, part->ids + b * block, NULL, (size_t)block));
+        TUFF_TRY(tuff_dataset_add(into, part->ids + tuff_dataset_block_begin(part, (uint32_t)b), NULL,
+                                  (size_t)block));
     }
     return TUFF_OK;
 }
