@@ -31,7 +31,8 @@ enum {
     TUFF_STREAM_NOISE = 0x08000000,   /* on embeddings that are trained */
     TUFF_STREAM_MODEL =
         0x09000000, /* dropout inside models, see models/net.c; LoRA's is TUFF_STREAM_DROPOUT */
-    TUFF_STREAM_MIXTURE = 0x0b000000 /* the order of a data set that is mixed with others */
+    TUFF_STREAM_MIXTURE = 0x0b000000, /* the order of a data set that is mixed with others */
+    TUFF_STREAM_HELD_OUT = 0x0c000000 /* which records are measured on, not learned */
 };
 
 #endif

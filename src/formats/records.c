@@ -332,20 +332,39 @@ static tuff_status next(tuff_records *r, tuff_view *out_values, bool *out_there)
     return tuff_records_next_line(r, out_values, out_there);
 }
 
+/* Whether a record, or what is none, is of the other part. */
+static bool passes_over(tuff_records *r, tuff_status status, bool there)
+{
+    const bool record = status == TUFF_BAD_FORMAT || (status == TUFF_OK && there);
+    return record && !tuff_records_is_wanted(r);
+}
+
 tuff_status tuff_records_next(tuff_records *r, tuff_view *out_values, bool *out_there)
 {
-    *out_there = false;
-    tuff_status status = next(r, out_values, out_there);
-    if (status != TUFF_OK) *out_there = false;
+    tuff_status status;
+    do {
+        *out_there = false;
+        status = next(r, out_values, out_there);
+        if (status != TUFF_OK) *out_there = false;
+    } while (passes_over(r, status, *out_there));
     return status;
 }
 
-tuff_status tuff_records_next_object(tuff_records *r, const cJSON **out_object)
+static tuff_status next_object(tuff_records *r, const cJSON **out_object)
 {
     *out_object = NULL;
     TUFF_TRY(r->kind == TUFF_RECORDS_JSONL ? next_json_object(r) : tuff_records_next_row_object(r));
     *out_object = r->json;
     return TUFF_OK;
+}
+
+tuff_status tuff_records_next_object(tuff_records *r, const cJSON **out_object)
+{
+    tuff_status status;
+    do
+        status = next_object(r, out_object);
+    while (passes_over(r, status, *out_object != NULL));
+    return status;
 }
 
 void tuff_records_position(const tuff_records *r, uint64_t *out_done, uint64_t *out_total)

@@ -38,6 +38,12 @@ TUFF_MUST_USE tuff_status tuff_records_of_text(const char *data, size_t size, co
                                                tuff_records **out_records);
 /* From now on field number `field` is given as JSON text where it is a list or an object, and no error. */
 void tuff_records_take_json(tuff_records *records, size_t field);
+/* From now on only those records are given that are held out, one of each 1 / share (above 0, up to 0.5), or
+ * only the others: which, is a function of the seed and of their numbers. Errors in those that are passed
+ * over are nobody's. INVALID_ARGUMENT for what comes through a pipe, which cannot be read again for the
+ * others. */
+TUFF_MUST_USE tuff_status tuff_records_take_part(tuff_records *records, double share, uint64_t seed,
+                                                 bool held_out);
 void tuff_records_close(tuff_records **records);
 
 /* Opens a file to be read by tuff_records_next_object: of JSON records, also where its name does not say so

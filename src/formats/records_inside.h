@@ -27,7 +27,10 @@ struct tuff_records {
     bool whole;                          /* records are given as objects */
     tuff_buf header; /* then, of rows: the names of all columns, each with a NUL behind it */
     size_t header_count;
-    tuff_buf text; /* what had to be unquoted or printed */
+    tuff_buf text;         /* what had to be unquoted or printed */
+    double share;          /* of those that are held out; 0: all are given */
+    uint64_t seed, number; /* what chooses them; of the next record */
+    bool held_out;
 };
 
 /* BAD_FORMAT at the last record's line. */
@@ -43,6 +46,9 @@ TUFF_MUST_USE tuff_status tuff_records_read_on(tuff_records *records);
 tuff_view tuff_records_take_line(tuff_records *records, const char *newline);
 /* *out_there is false at the end of the file. */
 TUFF_MUST_USE tuff_status tuff_records_next_line(tuff_records *records, tuff_view *out, bool *out_there);
+
+/* Whether the record at hand is to be given; counts it. */
+bool tuff_records_is_wanted(tuff_records *records);
 
 /* ---- rows of CSV and TSV */
 

@@ -63,7 +63,8 @@ tuff_status tuff_conversation_reader_open(tuff_conversation_reader *r, const tuf
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->coder.tokenizer));
     TUFF_TRY(choose_template(r, model));
     TUFF_TRY(read_variables(r));
-    return tuff_records_open_objects(path, &r->file.records);
+    TUFF_TRY(tuff_records_open_objects(path, &r->file.records));
+    return tuff_record_reader_take_part(&r->file, params);
 }
 
 void tuff_conversation_reader_close(tuff_conversation_reader *r)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/structs.h"
@@ -90,6 +91,10 @@ static tuff_status load_blocks(const tuff_model *model, const char *path, const 
                          "the block stride is %lld, expected 1 to the block size, %lld",
                          (long long)p->block_stride, (long long)p->block_size);
     tuff_text_tokens text;
+    if (p->validation_split > 0 && !tuff_is_regular_file(path) && !tuff_is_directory(path))
+        return tuff_fail(
+            TUFF_INVALID_ARGUMENT,
+            "%s is no file or directory that can be read twice, for what is held out and for the rest", path);
     TUFF_TRY(tuff_text_tokens_load(path,
                                    &(tuff_text_reading){.tokenizer = tokenizer,
                                                         .allow_json = p->allow_json,
@@ -154,6 +159,9 @@ tuff_status tuff_dataset_load(const tuff_model *model, const char *path, const t
     if (!task)
         return tuff_fail(TUFF_UNSUPPORTED, "there is no task \"%.40s\"; Tuff has %s", p.task,
                          tuff_task_names());
+    if (task == &tuff_task_embedding && p.validation_split > 0)
+        return tuff_fail(TUFF_UNSUPPORTED, "validation_split is not of %s; hold out a file of its own",
+                         task->title);
     if (p.like && p.like->task != task)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the data set that this is to be like is of %s, not of %s",
                          p.like->task->title, task->title);

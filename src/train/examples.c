@@ -69,7 +69,8 @@ tuff_status tuff_example_reader_open(tuff_example_reader *r, const tuff_model *m
         return tuff_fail(TUFF_INVALID_ARGUMENT, "max_length is %lld, but the model has only %lld positions",
                          (long long)r->max_length, (long long)tuff_longest_sequence(model));
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
-    return tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->file.records);
+    TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->file.records));
+    return tuff_record_reader_take_part(&r->file, params);
 }
 
 void tuff_example_reader_close(tuff_example_reader *r)

@@ -6,6 +6,12 @@
 #include "base/log.h"
 #include "base/watch.h"
 
+tuff_status tuff_record_reader_take_part(tuff_record_reader *r, const tuff_data_params *p)
+{
+    if (p->validation_split <= 0) return TUFF_OK;
+    return tuff_records_take_part(r->records, p->validation_split, p->split_seed, p->held_out);
+}
+
 static void say(const tuff_record_reader *r, int64_t which)
 {
     tuff_log(TUFF_LOG_WARN, "%s%s", r->said[which],

@@ -22,6 +22,9 @@ typedef struct tuff_record_reader {
     bool any_good;
 } tuff_record_reader;
 
+/* Leaves of the records that are open what is held out, or the rest, as the parameters say. */
+TUFF_MUST_USE tuff_status tuff_record_reader_take_part(tuff_record_reader *reader,
+                                                       const tuff_data_params *params);
 /* Reads the next record and does what is to be done with it; *out_there is false after the last one.
  * BAD_FORMAT and INVALID_ARGUMENT, which name the file and the line: the record is malformed. The sequences
  * that it added to the data set are taken back then. */

@@ -321,8 +321,9 @@ static void what_does_not_go_together(void **state)
 {
     (void)state;
     const char *model = model_of("bert-classes"), *file = records("several.jsonl");
-    KIT_REFUSES(2, "--dump-batches and --block-size are of --task causal-lm", "train", "--task", "mlm",
-                "--model", model, "--train-file", file, "--output-dir", kit_path("x"), "--block-size", "8");
+    KIT_REFUSES(2, "--dump-batches, --block-size and --block-stride are of --task causal-lm", "train",
+                "--task", "mlm", "--model", model, "--train-file", file, "--output-dir", kit_path("x"),
+                "--block-size", "8");
     KIT_REFUSES(1, "a classifier of tokens is needed to be measured", "eval", "--task",
                 "token-classification", "--model", model, "--file", records("tokens.jsonl"));
     KIT_REFUSES(1, "its \"tokens\" is missing", "train", "--task", "token-classification", "--model", model,

@@ -463,6 +463,77 @@ static void a_record_without_end_is_refused(void **state)
     tuff_records_close(&r);
 }
 
+/* How many of 1000 records are of one part; `seen` gets which. */
+static int count_part(const char *path, double share, uint64_t seed, bool held_out, bool seen[1000])
+{
+    tuff_records *r = NULL;
+    tuff_view value;
+    bool there = true;
+    int n = 0;
+    const char *const field = "n";
+    KIT_OK(tuff_records_open(path, TUFF_RECORDS_AUTO, &field, 1, &r));
+    KIT_OK(tuff_records_take_part(r, share, seed, held_out));
+    for (int i = 0; i < 1000; i++)
+        seen[i] = false;
+    for (;; n++) {
+        KIT_OK(tuff_records_next(r, &value, &there));
+        if (!there) break;
+        seen[atoi(value.data)] = true;
+    }
+    tuff_records_close(&r);
+    return n;
+}
+
+static void a_share_of_the_records_is_held_out(void **state)
+{
+    (void)state;
+    static const struct {
+        double share;
+        int held;
+    } cases[] = {{0.05, 50}, {0.5, 500}, {0.3, 300}, {0.01, 10}};
+    static bool held[1000], again[1000], rest[1000];
+    const char *path = kit_temp_path("thousand.jsonl");
+    tuff_buf text = {0};
+    for (int i = 0; i < 1000; i++)
+        tuff_buf_printf(&text, "{\"n\": \"%d\"}\n", i);
+    kit_write_file(path, text.data, text.size);
+    tuff_buf_free(&text);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int moved = 0;
+        assert_int_equal(count_part(path, cases[c].share, 7, true, held), cases[c].held);
+        assert_int_equal(count_part(path, cases[c].share, 7, false, rest), 1000 - cases[c].held);
+        assert_int_equal(count_part(path, cases[c].share, 8, true, again), cases[c].held);
+        for (int i = 0; i < 1000; i++) {
+            assert_true(held[i] != rest[i]);
+            moved += held[i] != again[i];
+        }
+        assert_true(moved > 0);
+    }
+    /* what is wrong in the other part is not this one's matter */
+    const char *bad = kit_temp_path("bad.jsonl");
+    kit_write_file(bad, "{\"n\": \"0\"}\nnone\n{\"n\": \"2\"}\n{\"n\": \"3\"}\n", 38);
+    int failures = 0;
+    for (int part = 0; part < 2; part++) {
+        tuff_records *r = NULL;
+        tuff_view value;
+        bool there = true;
+        const char *const field = "n";
+        KIT_OK(tuff_records_open(bad, TUFF_RECORDS_AUTO, &field, 1, &r));
+        KIT_OK(tuff_records_take_part(r, 0.5, 1, part));
+        while (there) {
+            const tuff_status status = tuff_records_next(r, &value, &there);
+            failures += status == TUFF_BAD_FORMAT;
+            there = there || status == TUFF_BAD_FORMAT;
+        }
+        tuff_records_close(&r);
+    }
+    assert_int_equal(failures, 1);
+    tuff_records *r = NULL;
+    KIT_OK(tuff_records_of_text("a\n", 2, "a text", TUFF_RECORDS_LINES, NULL, 0, &r));
+    KIT_FAILS(tuff_records_take_part(r, 0.5, 1, true), TUFF_INVALID_ARGUMENT, "cannot be read twice");
+    tuff_records_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_cut_short_is_an_error),
         cmocka_unit_test(a_record_without_end_is_refused),
         cmocka_unit_test(lines_are_records),
+        cmocka_unit_test(a_share_of_the_records_is_held_out),
         cmocka_unit_test(objects_are_records),
         cmocka_unit_test(the_objects_of_a_list_are_records),
         cmocka_unit_test(a_long_list_is_read_to_its_end),
