@@ -35,7 +35,7 @@ static void test_texts(void **state)
     KIT_REFUSES(1, "none.txt", "eval", "--model", model, "--file", path);
     KIT_REFUSES(1, "none.txt", "train", "--model", model, "--train-file", path, "--output-dir",
                 kit_path("out"));
-    KIT_REFUSES(1, "directory", "eval", "--model", model, "--file", model);
+    KIT_REFUSES(1, "config.json is JSON by its name", "eval", "--model", model, "--file", model);
 }
 
 /* Records are not trained on as if they were text, unless that is asked for. */
