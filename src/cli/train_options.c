@@ -36,8 +36,8 @@ static const tuff_arg items[] = {
      .preset = "sft for files of conversations, else causal-lm"},
     {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
      .help =
-         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. Else records; a directory "
-         "stands for the files in it, in the order of their names; "
+         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. A directory stands for the "
+         "texts in it, in the order of their names. Else records; "
          "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false; "
          "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
          "sentence1, sentence2 and score"},
