@@ -139,8 +139,22 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
     return TUFF_OK;
 }
 
+/* Whether files have it in one tensor with others, as gpt-oss' experts have their biases. */
+static bool is_part(const tuff_params *params, const tuff_param *param)
+{
+    for (size_t i = 0; i < params->count; i++)
+        if (&params->items[i] != param && strcmp(params->items[i].hf.name, param->hf.name) == 0) return true;
+    return false;
+}
+
 tuff_status tuff_adapter_add_whole(tuff_adapter *a, const tuff_param *param, const char *name)
 {
+    if (is_part(&a->model->params, param))
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: all biases would be trained, among them %s, which is a part of the tensor %s: such are "
+            "not saved beside an adapter; take a LoRA, with bias none or lora_only",
+            a->model->path, param->name, param->hf.name);
     return add(a, (tuff_adapter_whole){param, NULL, name});
 }
 

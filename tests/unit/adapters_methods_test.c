@@ -116,6 +116,9 @@ static void what_cannot_be_is_refused(void **state)
             "IA3 has no modules by default for models of type distilbert");
     s = (tuff_adapter_settings){.peft_type = "bitfit"};
     refused("llama", s, TUFF_UNSUPPORTED, "BitFit trains biases, of which this llama model has none");
+    refused("gpt_oss", s, TUFF_UNSUPPORTED, "which is a part of the tensor model.layers.0.mlp.experts.");
+    s = (tuff_adapter_settings){.peft_type = "lora", .rank = 2, .alpha = 2, .bias = "all"};
+    refused("gpt_oss", s, TUFF_UNSUPPORTED, "with bias none or lora_only");
     s = (tuff_adapter_settings){.peft_type = "vera", .targets = "z_proj"};
     refused("llama", s, TUFF_INVALID_ARGUMENT, "target_modules \"z_proj\" names no linear layer");
     s = (tuff_adapter_settings){.peft_type = "prefix_tuning", .virtual_tokens = 0};
