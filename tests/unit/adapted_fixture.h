@@ -39,6 +39,26 @@ static inline void same_logits(const golden *adapted, const tuff_model *model, c
     tuff_free(got);
 }
 
+static inline tuff_model *merged_of(const tuff_model *base, const char *adapter)
+{
+    tuff_model *merged = NULL;
+    KIT_OK(tuff_model_merged(base, adapter, &merged));
+    return merged;
+}
+
+/* Nor are they others of the merged model as files. */
+static inline void same_when_saved(const golden *adapted, const tuff_model *merged)
+{
+    for (int format = TUFF_FORMAT_HF; format <= TUFF_FORMAT_GGUF; format++) {
+        const char *file = kit_temp_path(format == TUFF_FORMAT_HF ? "merged" : "merged.gguf");
+        tuff_model *again = NULL;
+        KIT_OK(tuff_model_save(merged, (tuff_file_format)format, TUFF_F32, file));
+        KIT_OK(tuff_model_load(file, &again));
+        same_logits(adapted, again, NULL);
+        tuff_model_destroy(&again);
+    }
+}
+
 /* "golden/<model>/<kind>". */
 static inline const char *adapter_of(const char *model, const char *kind)
 {

@@ -7,13 +7,6 @@
 
 #define PARAMETERS "base_model.model.model.layers.0.mlp."
 
-static tuff_model *merged_of(const tuff_model *base, const char *adapter)
-{
-    tuff_model *merged = NULL;
-    KIT_OK(tuff_model_merged(base, adapter, &merged));
-    return merged;
-}
-
 /* Beside the model, in its weights, in these saved in both formats. */
 static void check_logits(const char *model, const char *kind)
 {
@@ -22,14 +15,7 @@ static void check_logits(const char *model, const char *kind)
     same_logits(&g, g.model, adapter);
     tuff_model *merged = merged_of(g.model, adapter);
     same_logits(&g, merged, NULL);
-    for (int format = TUFF_FORMAT_HF; format <= TUFF_FORMAT_GGUF; format++) {
-        const char *file = kit_temp_path(format == TUFF_FORMAT_HF ? "merged" : "merged.gguf");
-        tuff_model *again = NULL;
-        KIT_OK(tuff_model_save(merged, (tuff_file_format)format, TUFF_F32, file));
-        KIT_OK(tuff_model_load(file, &again));
-        same_logits(&g, again, NULL);
-        tuff_model_destroy(&again);
-    }
+    same_when_saved(&g, merged);
     tuff_model_destroy(&merged);
     unload(&g);
 }

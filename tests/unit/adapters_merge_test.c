@@ -2,13 +2,6 @@
  */
 #include "adapted_fixture.h"
 
-static tuff_model *merged_of(const tuff_model *base, const char *adapter)
-{
-    tuff_model *merged = NULL;
-    KIT_OK(tuff_model_merged(base, adapter, &merged));
-    return merged;
-}
-
 /* As it is, saved in both formats, and on the weights of a GGUF file. */
 static void merged_is_beside(void **state)
 {
@@ -24,14 +17,7 @@ static void merged_is_beside(void **state)
         golden g = load_adapted(cases[i][0], cases[i][1]);
         tuff_model *merged = merged_of(g.model, adapter);
         same_logits(&g, merged, NULL);
-        for (int format = TUFF_FORMAT_HF; format <= TUFF_FORMAT_GGUF; format++) {
-            const char *file = kit_temp_path(format == TUFF_FORMAT_HF ? "merged" : "merged.gguf");
-            tuff_model *again = NULL;
-            KIT_OK(tuff_model_save(merged, (tuff_file_format)format, TUFF_F32, file));
-            KIT_OK(tuff_model_load(file, &again));
-            same_logits(&g, again, NULL);
-            tuff_model_destroy(&again);
-        }
+        same_when_saved(&g, merged);
         tuff_model_destroy(&merged);
         const char *plain = kit_temp_path("plain.gguf");
         tuff_model *gguf = NULL;

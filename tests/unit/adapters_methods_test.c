@@ -7,7 +7,7 @@
 #include "adapters/adapter.h"
 #include "base/memory.h"
 #include "cpu_fixture.h"
-#include "generate/generator.h"
+#include "generator_fixture.h"
 #include "model_fixture.h"
 #include "train/trainer.h"
 
@@ -474,17 +474,6 @@ static void vectors_have_no_virtual_tokens(void **state)
     KIT_FAILS(tuff_embedder_create(model, device, &p, &embedder), TUFF_UNSUPPORTED,
               "golden/llama/prompt: it has virtual tokens; how vectors behind such are pooled");
     tuff_model_destroy(&model);
-}
-
-static void logits_of(const tuff_model *model, const char *adapter, const int32_t *ids, size_t n, float *out)
-{
-    tuff_generator *generator = NULL;
-    tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
-    p.adapter = adapter;
-    p.context_length = 32;
-    KIT_OK(tuff_generator_create(model, device, &p, &generator));
-    KIT_OK(tuff_generator_logits(generator, ids, n, out));
-    tuff_generator_destroy(&generator);
 }
 
 /* What an adapter has whole is f32, whatever the model's file has in its place: a head of zeros. */

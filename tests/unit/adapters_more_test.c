@@ -6,7 +6,7 @@
 #include "base/mersenne.h"
 #include "cpu_fixture.h"
 #include "formats/safetensors.h"
-#include "generate/generator.h"
+#include "generator_fixture.h"
 #include "model_fixture.h"
 
 /* ---- keys and values before a text's own */
@@ -51,17 +51,6 @@ static void virtual_tokens_take_rows_of_the_cache(void **state)
     tuff_free(want);
     tuff_free(got);
     tuff_model_destroy(&model);
-}
-
-static void logits_of(const tuff_model *model, const char *adapter, const int32_t *ids, size_t n, float *out)
-{
-    tuff_generator *generator = NULL;
-    tuff_generator_params p = TUFF_GENERATOR_PARAMS_INIT;
-    p.adapter = adapter;
-    p.context_length = 32;
-    KIT_OK(tuff_generator_create(model, device, &p, &generator));
-    KIT_OK(tuff_generator_logits(generator, ids, n, out));
-    tuff_generator_destroy(&generator);
 }
 
 static void same(const float *got, const float *want, size_t n)
