@@ -188,7 +188,7 @@ static void test_wrong(void **state)
         KIT_REFUSES(2, cases[i][1], "train", "--config", settings(cases[i][0]));
     KIT_REFUSES(2, "nowhere.json cannot be read", "train", "--config", "nowhere.json");
     KIT_REFUSES(2, "--config is given twice", "train", "--config", settings("{}"), "--config", "b");
-    KIT_REFUSES(2, "needs --train-file", "train", "--config",
+    KIT_REFUSES(2, "give --train-file FILE, or --mix", "train", "--config",
                 settings("{\"model\": \"\\u00e4\\ud83d\\ude00\"}"));
     KIT_REFUSES(1, "would replace", "train", "--config", settings("{\"train_file\": \"y\"}"), "--model",
                 kit_golden("llama"), "--output-dir", kit_path("out"), "--log-file",
