@@ -192,7 +192,10 @@ static void put_sentence(tuff_inspection *r, const char *directory)
                                            "last",     "weighted-mean", "mean-sqrt-len", "none"};
     tuff_sentence s = {0};
     const tuff_status status = tuff_sentence_read(directory, &s);
-    if (status == TUFF_OK && !s.there) return;
+    if (status == TUFF_OK && !s.there) {
+        tuff_sentence_free(&s);
+        return;
+    }
     tuff_inspect_section(r, "embedding", "Embedding");
     if (status != TUFF_OK) {
         put(r, "because", tuff_error_message());
