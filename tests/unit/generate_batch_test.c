@@ -155,6 +155,9 @@ static void those_too_many_wait(void **state)
     }
     assert_int_equal(most, SLOTS);
     assert_int_equal(b->runner->slots, SLOTS);
+    double shortest = t[0].result.generate_seconds; /* of those that need not wait */
+    for (int i = 1; i < SLOTS; i++)
+        if (t[i].result.generate_seconds < shortest) shortest = t[i].result.generate_seconds;
     for (int i = 0; i < PROMPTS; i++) {
         size_t count = 0;
         tuff_generate_result result = TUFF_GENERATE_RESULT_INIT;
@@ -168,7 +171,7 @@ static void those_too_many_wait(void **state)
         assert_int_equal(count, result.prompt_tokens + result.new_tokens);
         assert_true(result.prompt_seconds > 0 && result.generate_seconds > 0);
         longer = longer || result.prompt_tokens > STEP;
-        if (i >= SLOTS) assert_true(result.start_seconds > t[0].result.start_seconds);
+        if (i >= SLOTS) assert_true(result.start_seconds >= shortest);
     }
     assert_true(longer);
     KIT_OK(tuff_batcher_step(b, NULL, &left)); /* nothing to do */
