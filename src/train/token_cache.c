@@ -282,21 +282,10 @@ tuff_status tuff_token_writer_commit(tuff_token_writer *w, const char *text, uin
     return failed(w, status);
 }
 
-typedef struct listing {
-    void (*fn)(const tuff_cached_text *text, void *user);
-    void *user;
-} listing;
-
-static void tell(const tuff_cached_text *text, void *user)
-{
-    const listing *l = user;
-    l->fn(text, l->user);
-}
-
 tuff_status tuff_cache_list_texts(void (*fn)(const tuff_cached_text *text, void *user), void *user)
 {
     TUFF_NEED(fn);
-    return each(tell, &(listing){fn, user});
+    return each(fn, user);
 }
 
 static void forget(const tuff_cached_text *text, void *user)
