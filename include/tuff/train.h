@@ -332,10 +332,10 @@ typedef struct tuff_train_params {
     bool predict_with_generate;
     bool use_stemmer; /* there */
     bool reserved[2]; /* leave them false */
-    /* An adapter is trained instead of the model: "lora", "ia3", "prompt_tuning", "prefix_tuning" or "vera",
-     * as in PEFT, or "bitfit", the biases alone, which is saved as a LoRA with a bias of "all" that adapts no
-     * module, or "bottleneck", saved as by the package `adapters`; in letters of any case. NULL: LoRA when
-     * there is a lora_rank, else none. */
+    /* An adapter is trained instead of the model: "lora", "ia3", "prompt_tuning", "prefix_tuning", "vera" or
+     * "trainable_tokens", as in PEFT, or "bitfit", the biases alone, which is saved as a LoRA with a bias of
+     * "all" that adapts no module, or "bottleneck", saved as by the package `adapters`; in letters of any
+     * case. NULL: LoRA when there is a lora_rank, else none. */
     const char *peft_type;
     const char *target_modules;      /* of IA3, and of LoRA where lora_target is NULL; NULL: the default */
     const char *feedforward_modules; /* IA3: those of them whose input is scaled; NULL: the default's */
@@ -402,6 +402,10 @@ typedef struct tuff_train_params {
     const char *adapter_config;
     double reduction_factor;   /* the same: the model's width over that of the adapters; 0: 16 */
     const char *non_linearity; /* the same: by transformers' names; NULL: relu, of double_seq_bn swish */
+    /* LoRA, and peft_type "trainable_tokens", which is these alone: tokens whose rows of the table are
+     * trained, ids between commas, "50257,50258"; or PEFT's object of lists by module, as JSON,
+     * {"embed_tokens": [5], "lm_head": [5]}. A head that is tied to the table has its rows. NULL: none */
+    const char *trainable_token_indices;
 } tuff_train_params;
 
 #define TUFF_DROPOUT_NONE   (-1.0)
@@ -415,7 +419,7 @@ typedef struct tuff_train_params {
         sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
             42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, false, false, {false}, \
             NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, 0, 0,  \
-            NULL, NULL, 0, NULL, 0, 0, NULL, 0, NULL                                                         \
+            NULL, NULL, 0, NULL, 0, 0, NULL, 0, NULL, NULL                                                   \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen

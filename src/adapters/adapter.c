@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "adapters/lora.h"
+#include "adapters/tokens.h"
 #include "base/file.h"
 
 static const tuff_method *const methods[] = {
@@ -59,6 +60,30 @@ static tuff_status new_adapter(const tuff_model *model, const tuff_method *metho
     return TUFF_OK;
 }
 
+static tuff_status ask_tokens(tuff_adapter *a, const char *tokens)
+{
+    if (!a->method->token_layer)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "trainable_token_indices is of LoRA, and stands alone as trainable tokens; PEFT has none of %s",
+            a->method->title);
+    TUFF_TRY(tuff_tokens_ask(a, tokens));
+    return tuff_tokens_settle(a);
+}
+
+/* Those of the files' config. */
+static tuff_status open_tokens(tuff_adapter *a)
+{
+    static const char key[] = "trainable_token_indices";
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(a->files->config, key);
+    const bool set = value && !cJSON_IsNull(value) && !(cJSON_IsObject(value) && !value->child);
+    if (set && (!a->method->token_layer || !*a->method->token_layer))
+        return tuff_fail(TUFF_UNSUPPORTED, "%s: '%s' is set: that is of LoRA, not of %s",
+                         a->files->config_path, key, a->method->title);
+    if (set) TUFF_TRY(tuff_tokens_open(a, key, value));
+    return tuff_tokens_settle(a);
+}
+
 tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_settings *settings,
                                 tuff_adapter **out_adapter)
 {
@@ -75,6 +100,7 @@ tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_sett
     }
     TUFF_TRY(new_adapter(model, method, out_adapter));
     tuff_status status = method->create(*out_adapter, settings);
+    if (status == TUFF_OK && settings->tokens) status = ask_tokens(*out_adapter, settings->tokens);
     if (status != TUFF_OK) tuff_adapter_destroy(out_adapter);
     return status;
 }
@@ -101,6 +127,7 @@ static tuff_status open_files(const tuff_model *model, tuff_peft_files **files, 
     tuff_status status = tuff_peft_refuse((*out_adapter)->files->config, (*out_adapter)->files->config_path);
     if (status == TUFF_OK) status = tuff_adapter_find_whole(*out_adapter);
     if (status == TUFF_OK) status = method->open(*out_adapter);
+    if (status == TUFF_OK) status = open_tokens(*out_adapter);
     (*out_adapter)->log = NULL;
     if (status != TUFF_OK) tuff_adapter_destroy(out_adapter);
     return status;
@@ -219,11 +246,12 @@ tuff_tensor *tuff_adapter_variable(const tuff_adapter *adapter, tuff_net *net, s
     return x ? x : tuff_variable(net->g, t->name, TUFF_F32, t->rank, t->shape);
 }
 
-tuff_status tuff_adapter_add_fixed(tuff_adapter *a, const char *name, int64_t size)
+tuff_status tuff_adapter_add_fixed(tuff_adapter *a, const char *name, int64_t rows, int64_t columns)
 {
     if (!name || !tuff_grow((void **)&a->fixed, a->fixed_count, &a->fixed_capacity, sizeof *a->fixed))
         return tuff_fail_memory("an adapter");
-    a->fixed[a->fixed_count++] = (tuff_adapter_tensor){.name = name, .rank = 1, .shape = {size, 1}};
+    a->fixed[a->fixed_count++] =
+        (tuff_adapter_tensor){.name = name, .rank = columns ? 2 : 1, .shape = {rows, columns ? columns : 1}};
     return TUFF_OK;
 }
 
@@ -247,6 +275,18 @@ tuff_status tuff_adapter_read(const tuff_adapter *a, size_t index, int64_t begin
     return TUFF_OK;
 }
 
+static tuff_status first_values(const tuff_adapter *a, const tuff_adapter_tensor *t, size_t i, float *values)
+{
+    const bool trained = t == &a->tensors[i];
+    const tuff_token_rows *rows = trained ? tuff_tokens_of(a, i) : tuff_tokens_of_fixed(a, i);
+    if (trained && (t->weight || t->gathered))
+        return tuff_adapter_read(a, i, 0, t->rank > 1 ? t->shape[0] : 1, values);
+    if (rows && trained) return tuff_tokens_start(a, rows, values);
+    if (!rows) return trained ? a->method->start(a, i, values) : a->method->fill(a, i, values);
+    tuff_tokens_fill(rows, t->shape[1], values);
+    return TUFF_OK;
+}
+
 static tuff_status upload_one(const tuff_adapter *a, const tuff_adapter_tensor *t, size_t i,
                               tuff_store *store)
 {
@@ -255,12 +295,7 @@ static tuff_status upload_one(const tuff_adapter *a, const tuff_adapter_tensor *
     int64_t n = tuff_buffer_count(buffer);
     float *values = tuff_alloc_array((size_t)n, sizeof *values);
     if (!values) return tuff_fail_memory("an adapter's weights");
-    tuff_status status;
-    if (t == &a->tensors[i])
-        status = t->weight || t->gathered ? tuff_adapter_read(a, i, 0, t->rank > 1 ? t->shape[0] : 1, values)
-                                          : a->method->start(a, i, values);
-    else
-        status = a->method->fill(a, i, values);
+    tuff_status status = first_values(a, t, i, values);
     if (status == TUFF_OK) status = tuff_buffer_write(buffer, 0, values, n);
     tuff_free(values);
     return status;

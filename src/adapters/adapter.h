@@ -25,7 +25,9 @@ typedef struct tuff_adapter_settings {
     const char *rank_pattern,
         *alpha_pattern; /* LoRA: "q_proj=4,v_proj=16", of modules that have another; NULL */
     const char
-        *parameters; /* LoRA: "mlp.experts.down_proj", ends of the names of parameters of experts; NULL */
+        *parameters;    /* LoRA: "mlp.experts.down_proj", ends of the names of parameters of experts; NULL */
+    const char *tokens; /* LoRA, trainable tokens: those whose rows are trained, "3,7" or JSON by module
+                           (adapters/tokens.h); NULL: none */
     int64_t virtual_tokens;  /* prompt and prefix tuning */
     bool prefix_projection;  /* prefix tuning: keys and values are what a small net makes of a table */
     double d_initial;        /* VeRA: what one of the vectors begins as; 0: 0.1 */
@@ -61,6 +63,18 @@ typedef struct tuff_adapter_whole {
     const char *name;          /* in files; NULL: the parameter's behind the method's whole_prefix */
 } tuff_adapter_whole;
 
+/* Rows of the tokens' table, or of a head, that it has in place of the model's (adapters/tokens.h). */
+typedef struct tuff_token_rows {
+    const char *module;      /* as PEFT calls it: "transformer.wte" */
+    const tuff_param *param; /* its matrix [tokens, columns] */
+    bool table, head;        /* where they are used; tied tables have them both */
+    const int32_t *ids;
+    int64_t count;
+    size_t tensor; /* of the adapter: [count, columns] */
+    size_t select; /* of its fixed ones: [tokens, count], 1 where a token has that row */
+} tuff_token_rows;
+enum { TUFF_MOST_TOKEN_ROWS = 2 };
+
 typedef struct tuff_adapter tuff_adapter;
 
 /* What an adapter_config.json says whatever the method. */
@@ -76,6 +90,8 @@ typedef struct tuff_method {
     const tuff_peft_layout *layout; /* of its directories; NULL: PEFT's */
     /* What the names of parameters that it has whole begin with in files. */
     const char *whole_prefix;
+    /* What stands between a module and its rows of tokens in files; NULL: PEFT has none of the method. */
+    const char *token_layer;
     tuff_net_points points;
     /* Checks settings and lists the tensors of a new adapter (tuff_adapter_add). */
     tuff_status (*create)(tuff_adapter *adapter, const tuff_adapter_settings *settings);
@@ -125,6 +141,8 @@ struct tuff_adapter {
     tuff_adapter_whole *whole; /* in the files that were opened, or to be trained */
     size_t whole_count, whole_capacity;
     tuff_map whole_names; /* the parameters' */
+    tuff_token_rows rows[TUFF_MOST_TOKEN_ROWS];
+    int row_count;
     tuff_arena arena;
     const char *path;             /* of the file of its tensors; NULL: a new one */
     tuff_peft_files *files;       /* of PEFT that it was opened from; NULL: none */
@@ -134,6 +152,7 @@ struct tuff_adapter {
     bool silent;                  /* these are keys and values alone, and predict nothing */
     bool keeps_own;               /* uploading keeps what the model has of those that it has whole */
     bool training;                /* of the net at hand */
+    tuff_net_points points;       /* the method's and what rows of tokens need; where there are such */
     tuff_net_hook hook, off;      /* off: of a net that it does not change */
     void *own;                    /* the method's */
 };
@@ -219,9 +238,10 @@ TUFF_MUST_USE tuff_status tuff_adapter_add(tuff_adapter *adapter, const char *na
                                            int64_t columns, const tuff_weight *weight);
 /* Its number, or SIZE_MAX. */
 size_t tuff_adapter_find(const tuff_adapter *adapter, const char *name);
-/* Lists a fixed vector, whose name lives as long as the adapter; NULL: out of memory. Its variable in a net.
- */
-TUFF_MUST_USE tuff_status tuff_adapter_add_fixed(tuff_adapter *adapter, const char *name, int64_t size);
+/* Lists a fixed tensor, whose name lives as long as the adapter; NULL: out of memory. Without columns it is a
+ * vector. Its variable in a net. */
+TUFF_MUST_USE tuff_status tuff_adapter_add_fixed(tuff_adapter *adapter, const char *name, int64_t rows,
+                                                 int64_t columns);
 tuff_tensor *tuff_adapter_fixed(const tuff_adapter *adapter, tuff_net *net, size_t index);
 /* Rows [begin, end) of a tensor as the files have it; a vector is one row. */
 TUFF_MUST_USE tuff_status tuff_adapter_read(const tuff_adapter *adapter, size_t index, int64_t begin,

@@ -15,9 +15,9 @@ tuff_status tuff_dora_add(tuff_adapter *a, tuff_lora_module *m)
 {
     m->fixed = a->fixed_count;
     TUFF_TRY(tuff_adapter_add_fixed(a, tuff_arena_printf(&a->arena, "dora.squares.%s", m->name),
-                                    m->param->shape[0]));
+                                    m->param->shape[0], 0));
     return tuff_adapter_add_fixed(a, tuff_arena_printf(&a->arena, "dora.factors.%s", m->name),
-                                  m->param->shape[0]);
+                                  m->param->shape[0], 0);
 }
 
 /* Lengths of the rows of W, or, of an adapter from files, of W + scale B A. */

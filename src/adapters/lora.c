@@ -1,5 +1,6 @@
 /* LoRA (Hu et al. 2022): y = W x + b + scale * B (A dropout(x)), per adapted linear layer. */
 #include "adapters/lora.h"
+#include "adapters/tokens.h"
 
 #include <math.h>
 #include <string.h>
@@ -202,7 +203,8 @@ static void say_unused(const tuff_adapter *a, const tuff_peft_adapter *peft)
     for (size_t i = 0; i < peft->ignored_count; i++) {
         /* PEFT has the table along that it adapts, which is looked at with what is whole */
         if (tuff_adapter_is_whole(a, peft->ignored[i]) ||
-            tuff_ends_with(peft->ignored[i], TUFF_PEFT_BASE_WEIGHT))
+            tuff_ends_with(peft->ignored[i], TUFF_PEFT_BASE_WEIGHT) ||
+            tuff_ends_with(peft->ignored[i], TUFF_TOKENS_LAYER TUFF_TOKENS_ENDING))
             continue;
         if (!count++) unused = peft->ignored[i];
     }
@@ -424,8 +426,13 @@ static tuff_status describe(const tuff_adapter *a, const tuff_adapter_card *card
     config.module_count = card->module_count;
     for (size_t i = 0; i < l->count; i++)
         config.fan_in_fan_out |= tuff_adaptable_conv1d(a->model, l->modules[i].name);
+    tuff_buf tokens = {0};
     tuff_status status = collect_targets(l, &arena, &config);
+    if (a->row_count) tuff_tokens_print(a, &tokens);
+    config.tokens = tokens.data;
+    if (status == TUFF_OK && tokens.failed) status = tuff_fail_memory("an adapter's config");
     if (status == TUFF_OK) tuff_peft_config_print(&config, out);
+    tuff_buf_free(&tokens);
     tuff_arena_free(&arena);
     return status;
 }
@@ -434,6 +441,7 @@ const tuff_method tuff_method_lora = {
     .peft_type = "LORA",
     .title = "LoRA",
     .whole_prefix = TUFF_PEFT_PREFIX,
+    .token_layer = TUFF_TOKENS_LAYER,
     .points = {.embeddings = tuff_lora_embeddings, .linear = linear, .experts = tuff_lora_at_experts},
     .create = create,
     .open = open,

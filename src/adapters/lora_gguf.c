@@ -158,6 +158,7 @@ static tuff_status check_plain(const tuff_adapter *a)
     const tuff_lora *l = a->own;
     if (l->config.dora) return cannot(a, "the magnitudes of DoRA");
     if (a->whole_count) return cannot(a, tuff_adapter_whole_text(a));
+    if (a->row_count) return cannot(a, "rows of tokens (trainable_token_indices)");
     for (size_t i = 0; l->peft && i < l->peft->ignored_count; i++)
         if (!tuff_ends_with(l->peft->ignored[i], TUFF_PEFT_BASE_WEIGHT))
             return cannot(a, l->peft->ignored[i]);

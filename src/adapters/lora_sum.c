@@ -48,6 +48,8 @@ static tuff_status open_part(const tuff_adapter *a, const char *path, const tuff
         why = "DoRA";
     else if (part->whole_count)
         why = "LoRA with parameters of the model beside it";
+    else if (part->row_count)
+        why = "LoRA with rows of tokens (trainable_token_indices)";
     const tuff_lora *l = part->own;
     for (size_t i = 0; !why && i < l->count; i++)
         if (l->modules[i].parameter) why = "LoRA of parameters of experts";

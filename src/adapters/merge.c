@@ -1,21 +1,23 @@
 /* Adapters in a model's weights, instead of beside them. */
-#include "adapters/adapter.h"
+#include "adapters/tokens.h"
 
 static bool changes(const void *self, const tuff_param *param)
 {
     const tuff_adapter *adapter = self;
-    return tuff_adapter_whole_of(adapter, param) || adapter->method->changes(adapter, param);
+    return tuff_adapter_whole_of(adapter, param) || tuff_tokens_change(adapter, param) ||
+           adapter->method->changes(adapter, param);
 }
 
 static tuff_status rows(const void *self, const tuff_param *param, int64_t begin, int64_t end, float *values)
 {
     const tuff_adapter *adapter = self;
     const tuff_adapter_whole *whole = tuff_adapter_whole_of(adapter, param);
-    tuff_status status;
+    tuff_status status = TUFF_OK;
     if (whole)
         status = tuff_adapter_read_whole(adapter, whole, begin, end, values);
-    else
+    else if (adapter->method->changes(adapter, param))
         status = adapter->method->merge(adapter, param, begin, end, values);
+    if (status == TUFF_OK) status = tuff_tokens_merge(adapter, param, begin, end, values);
     return tuff_note(status, "%s: merging", adapter->path);
 }
 
@@ -38,7 +40,14 @@ static tuff_status merge(const tuff_model *base, const char *directory, tuff_mod
         tuff_adapter_destroy(&adapter);
         return none;
     }
-    const tuff_status status = adapter->method->check_merge ? adapter->method->check_merge(adapter) : TUFF_OK;
+    tuff_status status = adapter->method->check_merge ? adapter->method->check_merge(adapter) : TUFF_OK;
+    for (int i = 0; base->config.tied && status == TUFF_OK && i < adapter->row_count; i++)
+        if (tuff_config_has_output(&base->config) && !(adapter->rows[i].table && adapter->rows[i].head))
+            status = tuff_fail(
+                TUFF_UNSUPPORTED,
+                "%s: it has rows of %s that are not those of the table and the head both, which are one in this "
+                "model, so that it is not merged; leave it beside the model",
+                directory, adapter->rows[i].module);
     if (status != TUFF_OK) {
         tuff_adapter_destroy(&adapter);
         return status;

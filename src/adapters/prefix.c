@@ -128,7 +128,7 @@ static tuff_status open(tuff_adapter *a)
     TUFF_TRY(tuff_weight_check_finite(rows));
     own->rows = rows;
     own->hidden = first->shape[0];
-    TUFF_TRY(tuff_adapter_add_fixed(a, "prefix.rows", tokens * columns_of(a)));
+    TUFF_TRY(tuff_adapter_add_fixed(a, "prefix.rows", tokens * columns_of(a), 0));
     return add_encoder(a, tokens);
 }
 

@@ -75,7 +75,7 @@ static tuff_status add_matrices(tuff_adapter *a, bool saved)
 {
     const vera *v = a->own;
     for (int i = 0; i < MATRICES; i++) {
-        TUFF_TRY(tuff_adapter_add_fixed(a, matrix_names[i], v->shapes[i][0] * v->shapes[i][1]));
+        TUFF_TRY(tuff_adapter_add_fixed(a, matrix_names[i], v->shapes[i][0] * v->shapes[i][1], 0));
         if (saved)
             a->derived[a->derived_count++] =
                 (tuff_adapter_derived){matrix_names[i], {v->shapes[i][0], v->shapes[i][1]}};

@@ -23,7 +23,7 @@ typedef struct tuff_cli_train_options {
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
     const char *method, *peft_type, *target_modules, *feedforward_modules, *init_text;
-    const char *rank_pattern, *alpha_pattern, *base_model_name, *target_parameters;
+    const char *rank_pattern, *alpha_pattern, *base_model_name, *target_parameters, *token_indices;
     bool use_rslora, use_dora, prefix_projection;
     int bias; /* of TUFF_CLI_BIASES */
     int64_t lora_rank, virtual_tokens, encoder_hidden, projection_key;

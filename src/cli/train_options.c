@@ -21,8 +21,9 @@ static const struct method {
                {"prompt", "prompt_tuning", "prompt tuning"},
                {"prefix", "prefix_tuning", "prefix tuning"},
                {"bitfit", "bitfit", "BitFit"},
+               {"tokens", "trainable_tokens", "trainable tokens"},
                {"adapter", "bottleneck", "bottleneck adapters"}};
-#define METHODS "full, lora, dora, vera, ia3, prompt, prefix, bitfit or adapter"
+#define METHODS "full, lora, dora, vera, ia3, prompt, prefix, bitfit, tokens or adapter"
 
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
@@ -215,14 +216,14 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP,
      .name = "Adapters (the model stays as it is, a few tensors beside it are trained):"},
     {TUFF_ARG_TEXT, "method", "NAME", AT(method),
-     .help =
-         METHODS ": what is trained; dora is lora with --use-dora, bitfit the biases alone, "
-                 "as a LoRA that PEFT loads, adapter small nets between the layers (bottleneck adapters), "
-                 "which the package adapters loads",
+     .help = METHODS
+     ": what is trained; dora is lora with --use-dora, bitfit the biases alone, "
+     "as a LoRA that PEFT loads, tokens rows of the tokens' table alone (--trainable-token-indices), adapter small nets between the layers (bottleneck adapters), "
+     "which the package adapters loads",
      .preset = "lora with --lora-rank, else full"},
     {TUFF_ARG_TEXT, "peft-type", "NAME", AT(peft_type),
      .help =
-         "the same as PEFT has it: lora, vera, ia3, prompt_tuning or prefix_tuning; or bitfit, bottleneck",
+         "the same as PEFT has it: lora, vera, ia3, prompt_tuning, prefix_tuning or trainable_tokens; or bitfit, bottleneck",
      .preset = ""},
     {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), 0, 65536,
      "rank of LoRA's matrices; 0: no LoRA, or with --method lora 8; of VeRA's, where 0 is 256"},
@@ -262,6 +263,11 @@ static const tuff_arg items[] = {
      .help =
          "LoRA: parameters of experts to adapt too, such as mlp.experts.gate_up_proj,mlp.experts.down_proj; with "
          "--lora-target '' these alone",
+     .preset = "none"},
+    {TUFF_ARG_NAMES, "trainable-token-indices", "IDS", AT(token_indices),
+     .help =
+         "LoRA, tokens: ids of tokens whose rows of the table, and of a head that is tied to it, are trained, such as "
+         "50257,50258; or by module as JSON, as PEFT has it, '{\"embed_tokens\": [5], \"lm_head\": [5]}'",
      .preset = "none"},
     {TUFF_ARG_NAMES, "feedforward-modules", "NAMES", AT(feedforward_modules),
      .help = "IA3: those of --target-modules whose input is scaled, not what they give",
@@ -479,6 +485,7 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.rank_pattern = o->rank_pattern;
     p.alpha_pattern = o->alpha_pattern;
     p.target_parameters = o->target_parameters;
+    p.trainable_token_indices = o->token_indices;
     p.base_model_name = o->base_model_name;
     p.bias = biases[o->bias];
     p.prefix_projection = o->prefix_projection;
@@ -605,6 +612,10 @@ static const char *contradiction(const tuff_cli_train_options *o)
                                         o->target_parameters || o->bias))
         return "--use-rslora, --use-dora, --rank-pattern, --alpha-pattern, --bias and --target-parameters are of LoRA: "
                "they need --lora-rank or --method lora";
+    const bool tokens = tuff_cli_trains(o, "trainable_tokens");
+    if (!lora && !tokens && o->token_indices)
+        return "--trainable-token-indices is of LoRA and of --method tokens";
+    if (tokens && !o->token_indices) return "--method tokens needs --trainable-token-indices";
     if (o->base_model_name && !o->lora_rank && !o->peft_type)
         return "--base-model-name is of adapters: it needs --lora-rank or --method";
     if (o->target_modules && !lora && !vera && !tuff_cli_trains(o, "ia3"))

@@ -13,6 +13,9 @@
 #define TUFF_PEFT_BARE_PREFIX "base_model."
 /* What the weight of a module ends with that an adapter wraps: PEFT saves that of a table that it adapts. */
 #define TUFF_PEFT_BASE_WEIGHT ".base_layer.weight"
+/* What the tensor of a module's rows of tokens ends with, and what is before that beside a LoRA. */
+#define TUFF_TOKENS_ENDING ".trainable_tokens_delta"
+#define TUFF_TOKENS_LAYER  ".token_adapter"
 /* The tensor of a parameter that an adapter has whole, by either prefix; NULL: there is none. */
 const tuff_weight *tuff_peft_find_whole(const tuff_weights *weights, const char *param);
 
@@ -45,6 +48,7 @@ void tuff_peft_put_end(tuff_buf *out);
 void tuff_peft_put_text(tuff_buf *out, const char *key, const char *value); /* NULL: null */
 void tuff_peft_put_number(tuff_buf *out, const char *key, double value);
 void tuff_peft_put_bool(tuff_buf *out, const char *key, bool value);
+void tuff_peft_put_json(tuff_buf *out, const char *key, const char *value); /* as it is */
 void tuff_peft_put_list(tuff_buf *out, const char *key, const char *const *values, size_t count);
 /* modules_to_save; null for none. */
 void tuff_peft_put_modules(tuff_buf *out, const char *const *modules, size_t count);
@@ -85,6 +89,7 @@ typedef struct tuff_peft_config {
     size_t parameter_count;
     tuff_peft_pattern *rank_pattern, *alpha_pattern; /* in file order: the first match counts */
     size_t rank_pattern_count, alpha_pattern_count;
+    const char *tokens; /* trainable_token_indices, as JSON; NULL: none. Of an adapter that is saved */
     /* of an adapter that is saved: modules beside the adapted ones that it has whole */
     const char **modules;
     size_t module_count;

@@ -347,6 +347,12 @@ void tuff_peft_put_bool(tuff_buf *out, const char *key, bool value)
     tuff_buf_text(out, value ? "true" : "false");
 }
 
+void tuff_peft_put_json(tuff_buf *out, const char *key, const char *value)
+{
+    put_key(out, key);
+    tuff_buf_text(out, value);
+}
+
 void tuff_peft_put_list(tuff_buf *out, const char *key, const char *const *values, size_t count)
 {
     put_key(out, key);
@@ -405,6 +411,7 @@ void tuff_peft_config_print(const tuff_peft_config *config, tuff_buf *out)
     if (config->parameter_count)
         tuff_peft_put_list(out, "target_parameters", config->parameters, config->parameter_count);
     tuff_peft_put_text(out, "task_type", config->task_type);
+    if (config->tokens) tuff_peft_put_json(out, "trainable_token_indices", config->tokens);
     tuff_peft_put_bool(out, "use_dora", config->dora);
     tuff_peft_put_bool(out, "use_rslora", config->rslora);
     tuff_peft_put_end(out);

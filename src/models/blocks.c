@@ -252,6 +252,7 @@ static tuff_tensor *run_stack(tuff_net *net)
     const tuff_stream *at = net->at;
     tuff_tensor *x = tuff_net_embed(net, "token_embd", c->vocab_size, at->ids, "ids_index");
     if (c->embed_scale != 0) x = tuff_scale(net->g, x, c->embed_scale);
+    if (hook && hook->points->rows) x = hook->points->rows(hook->self, net, x);
     if (net->noise) x = add_noise(net, x);
     if (hook && hook->points->embeddings) x = hook->points->embeddings(hook->self, net, x);
     if (c->token_types)

@@ -278,7 +278,7 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
 {
     const tuff_peft_config *c = adapter->config;
     const char *other = NULL;
-    int64_t parameters = 0, biases = 0, others = 0;
+    int64_t parameters = 0, biases = 0, rows = 0, others = 0;
     for (size_t i = 0; i < adapter->pair_count; i++) {
         const tuff_peft_pair *pair = &adapter->pairs[i];
         parameters += tuff_weight_elements(pair->a) + tuff_weight_elements(pair->b);
@@ -289,6 +289,10 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
         if (c->bias && tuff_ends_with(name, ".bias")) {
             parameters += tuff_weight_elements(tuff_weights_find(adapter->weights, name));
             biases++;
+        } else if (tuff_ends_with(name, TUFF_TOKENS_LAYER TUFF_TOKENS_ENDING)) {
+            const tuff_weight *weight = tuff_weights_find(adapter->weights, name);
+            parameters += tuff_weight_elements(weight);
+            rows += weight->shape[0];
         } else if (!others++) {
             other = name;
         }
@@ -310,6 +314,7 @@ static void put_adapter(tuff_inspection *r, const tuff_peft_adapter *adapter)
     if (c->target_text && adapter->pair_count) put(r, "target_modules", c->target_text);
     put_names(r, "target_modules", c->targets, c->target_count);
     put_names(r, "target_parameters", c->parameters, c->parameter_count);
+    if (rows) tuff_inspect_put_int(r, "token_rows", rows);
     tuff_inspect_put_int(r, "adapted_modules", (int64_t)adapter->pair_count);
     tuff_inspect_put_int(r, "parameters", parameters);
     if (biases) tuff_inspect_put_int(r, "biases", biases);

@@ -33,7 +33,11 @@ typedef struct tuff_net_points {
     void (*keys)(void *self, tuff_net *net, int layer, tuff_tensor **k, tuff_tensor **v);
     /* What attention or feed-forward gives, y, before it is added to x. */
     tuff_tensor *(*branch)(void *self, tuff_net *net, const tuff_branch *at, tuff_tensor *x, tuff_tensor *y);
-    /* The rows [N, hidden_size] of the tokens' table, before positions and norms. */
+    /* The rows [N, hidden_size] that are read of the tokens' table, times the model's factor, as they are. */
+    tuff_tensor *(*rows)(void *self, tuff_net *net, tuff_tensor *x);
+    /* What a head of all tokens gives, before its bias: y = x w^T. */
+    tuff_tensor *(*output)(void *self, tuff_net *net, tuff_tensor *x, tuff_tensor *y);
+    /* The rows [N, hidden_size] of the tokens' table, with noise, before positions and norms. */
     tuff_tensor *(*embeddings)(void *self, tuff_net *net, tuff_tensor *x);
 } tuff_net_points;
 typedef struct tuff_net_hook {

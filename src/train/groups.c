@@ -23,7 +23,8 @@ int64_t tuff_group_above(const tuff_config *config, const tuff_trained *t)
     const int64_t below = config->encoder ? config->encoder->layers : 0, all = below + config->layers;
     const bool encoder = config->encoder && strstr(t->name, "encoder.");
     const int64_t layer = layer_of(t->name);
-    if (t->table || (layer < 0 && strstr(t->name, "embed"))) return all + 1;
+    const bool rows = strstr(t->name, ".trainable_tokens_delta") && !strstr(t->name, "head.");
+    if (t->table || (layer < 0 && (rows || strstr(t->name, "embed")))) return all + 1;
     if (layer < 0) return encoder ? config->layers : 0;
     return all - layer - (encoder ? 0 : below);
 }

@@ -76,6 +76,7 @@ static tuff_status make_adapter(tuff_trainer *t)
                                             .rank_pattern = p->rank_pattern,
                                             .alpha_pattern = p->alpha_pattern,
                                             .parameters = p->target_parameters,
+                                            .tokens = p->trainable_token_indices,
                                             .virtual_tokens = p->num_virtual_tokens ? p->num_virtual_tokens
                                                                                     : VIRTUAL_TOKENS,
                                             .d_initial = p->d_initial,
@@ -93,7 +94,7 @@ static tuff_status make_adapter(tuff_trainer *t)
     p->peft_type = p->lora_target = p->target_modules = NULL;
     p->feedforward_modules = p->prompt_tuning_init_text = NULL;
     p->rank_pattern = p->alpha_pattern = p->target_parameters = p->bias = NULL;
-    p->adapter_config = p->non_linearity = NULL;
+    p->adapter_config = p->non_linearity = p->trainable_token_indices = NULL;
     return keep_base_name(t);
 }
 

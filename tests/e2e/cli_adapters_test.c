@@ -158,6 +158,8 @@ static void test_other_methods(void **state)
         {"prefix", "--num-virtual-tokens", "4", "PREFIX_TUNING", "can hold what prefix tuning adds"},
         {"prefix", "--prefix-projection", "--no-shuffle", "PREFIX_TUNING", "what prefix tuning adds"},
         {"vera", "--lora-rank", "8", "VERA", NULL},
+        {"tokens", "--trainable-token-indices", "{\"embed_tokens\": [222, 70], \"lm_head\": [222, 70]}",
+         "TRAINABLE_TOKENS", NULL},
         {"adapter", "--reduction-factor", "4", "\"reduction_factor\": 4", "what a bottleneck adapter adds"},
         {"adapter", "--adapter-config", "double_seq_bn", "\"mh_adapter\": true",
          "what a bottleneck adapter adds"}};
@@ -185,7 +187,7 @@ static void test_other_methods(void **state)
         kit_result beside = greedy(model, out);
         KIT_DO("eval", "--model", model, "--adapter", out, "--file", kit_text(), "--block-size", "16");
         if (!cases[i].refusal) {
-            KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged);
+            KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged, "--overwrite");
             same_text(merged, &beside);
         } else {
             KIT_REFUSES(1, cases[i].refusal, "convert", model, "--adapter", out, "--to", "hf", "--output",
@@ -213,8 +215,8 @@ static void test_train_variants(void **state)
     KIT_REFUSES(code, part, "train", "--model", model, "--train-file", kit_text(), "--output-dir", \
                 kit_path("none"), __VA_ARGS__)
     REFUSED(2, "are of LoRA: they need --lora-rank", "--use-dora");
-    REFUSED(2, "--method is full, lora, dora, vera, ia3, prompt, prefix, bitfit or adapter", "--method",
-            "qlora");
+    REFUSED(2, "--method is full, lora, dora, vera, ia3, prompt, prefix, bitfit, tokens or adapter",
+            "--method", "qlora");
     REFUSED(2, "need --method adapter", "--method", "lora", "--reduction-factor", "8");
     REFUSED(1, "adapter_config is \"par_bn\"; Tuff has seq_bn", "--method", "adapter", "--adapter-config",
             "par_bn");
@@ -238,6 +240,33 @@ static void test_train_variants(void **state)
     REFUSED(1, "alpha_pattern has \"q_proj\", expected a module's name and a number above 0", "--lora-rank",
             "4", "--alpha-pattern", "q_proj");
 #undef REFUSED
+}
+
+/* Rows of tokens beside a LoRA. */
+static void test_token_rows(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("gpt2"), *out = kit_path("rows"), *merged = kit_path("rows.merged");
+#define TRAIN "train", "--model", model, "--train-file", kit_text(), "--output-dir", out
+    KIT_DO(TRAIN, "--lora-rank", "2", "--trainable-token-indices", "220,68", "--learning-rate", "0.1",
+           "--max-steps", "3", "--block-size", "16");
+    expect_config(out, (const char *const[]){"\"trainable_token_indices\": [\n    220,\n    68\n  ]", NULL});
+    KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged);
+    kit_result beside = greedy(model, out);
+    same_text(merged, &beside);
+    kit_result_free(&beside);
+    kit_result r = KIT_TUFF("inspect", out);
+    assert_non_null(strstr(r.out.data, "token rows"));
+    assert_null(strstr(r.out.data, "not used"));
+    kit_result_free(&r);
+    KIT_REFUSES(1, "cannot hold rows of tokens", "convert", out, "--base", model, "--to", "gguf", "--output",
+                kit_path("none.gguf"));
+    KIT_REFUSES(2, "--trainable-token-indices is of LoRA and of --method tokens", TRAIN,
+                "--trainable-token-indices", "3");
+    KIT_REFUSES(2, "--method tokens needs --trainable-token-indices", TRAIN, "--method", "tokens");
+    KIT_REFUSES(1, "has the token 999, but the model", TRAIN, "--overwrite-output-dir", "--lora-rank", "2",
+                "--trainable-token-indices", "999");
+#undef TRAIN
 }
 
 /* Experts' own matrices: trained, in adapter_config.json, beside the model and in its weights. */
@@ -273,7 +302,8 @@ int main(void)
         cmocka_unit_test(test_merge),           cmocka_unit_test(test_merge_onto_blocks),
         cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_train_variants),  cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_bitfit),          cmocka_unit_test(test_other_methods),
+        cmocka_unit_test(test_token_rows),      cmocka_unit_test(test_bitfit),
+        cmocka_unit_test(test_other_methods),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -149,6 +149,9 @@ static const method *method_of(const char *kind)
                                      {"prefix-projection", "prefix_tuning", NULL, 1e-3},
                                      {"vera", "vera", NULL, 1e-2},
                                      {"vera-key", "vera", "k_proj,gate_proj", 1e-2},
+                                     {"tokens", "lora", "", 1e-3},
+                                     {"tokens-apart", "lora", "c_attn", 1e-3},
+                                     {"tokens-alone", "trainable_tokens", NULL, 1e-2},
                                      {"bottleneck", "bottleneck", NULL, 1e-3},
                                      {"houlsby", "bottleneck", NULL, 1e-3},
                                      {NULL, "lora", "all-linear", 1e-3}};
@@ -174,6 +177,19 @@ static void set_experts(const char *model, tuff_train_params *p)
     }
 }
 
+/* Rows of tokens, as more_adapters.py has them. */
+static void set_tokens(const char *kind, bool gpt2, tuff_train_params *p)
+{
+    if (strcmp(kind, "tokens") == 0) {
+        p->lora_target = gpt2 ? "c_attn" : "q_proj";
+        p->trainable_token_indices =
+            gpt2 ? "26, 146,5" : "{\"embed_tokens\": [7, 149], \"lm_head\": [114, 149, 3]}";
+    }
+    if (strcmp(kind, "tokens-apart") == 0)
+        p->trainable_token_indices = "{\"wte\": [146, 230], \"lm_head\": [83]}";
+    if (strcmp(kind, "tokens-alone") == 0) p->trainable_token_indices = "[230, 26]";
+}
+
 /* An adapter of a golden's folder, as make_goldens.py sets it. */
 static void set_adapter(const recipe *adapter, const char *model, tuff_train_params *p)
 {
@@ -193,6 +209,7 @@ static void set_adapter(const recipe *adapter, const char *model, tuff_train_par
     if (strcmp(kind, "vera") == 0)
         p->lora_target = gpt2 ? "c_attn,c_proj" : "q_proj,v_proj,up_proj,down_proj";
     if (strcmp(kind, "tables") == 0) p->lora_target = gpt2 ? "wte,c_attn" : "embed_tokens,lm_head,q_proj";
+    set_tokens(kind, gpt2, p);
     p->learning_rate = adapter->rate;
     p->use_dora = strcmp(kind, "dora") == 0;
     p->use_rslora = strcmp(kind, "rslora") == 0;
@@ -472,6 +489,10 @@ int golden_main(const char *name)
         cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/bias"),
         cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/tables"),
         cmocka_unit_test_prestate(run_adapter, (void *)"llama/tables"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/tokens"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/tokens-apart"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/tokens-alone"),
+        cmocka_unit_test_prestate(run_adapter, (void *)"llama/tokens"),
         cmocka_unit_test_prestate(run_adapter, (void *)"gpt2/prefix"),
         cmocka_unit_test_prestate(run_adapter, (void *)"llama/prefix"),
         cmocka_unit_test_prestate(run_adapter, (void *)"llama/prefix-projection"),

@@ -31,6 +31,8 @@ METHODS = {
     "lora-patterns": (["--lora-rank", "4", "--lora-target", "all-linear", "--rank-pattern", "{ranks}"], True, True),
     "lora-tables": (["--lora-rank", "4", "--lora-target", "{tables}"], True, False),
     "lora-bias": (["--lora-rank", "4", "--lora-target", "all-linear", "--bias", "all"], True, False),
+    "lora-tokens": (["--lora-rank", "4", "--trainable-token-indices", "{tokens}"], True, False),
+    "tokens": (["--method", "tokens", "--trainable-token-indices", "220,222,70"], True, False),
     "dora": (["--lora-rank", "4", "--use-dora"], True, False),
     "ia3": (["--method", "ia3"], True, False),
     "vera": (["--method", "vera", "--lora-rank", "8"], True, False),
@@ -40,8 +42,8 @@ METHODS = {
     "prefix-projection": (["--method", "prefix", "--prefix-projection", "--encoder-hidden-size", "16"], False, False),
 }
 OF_MODEL = {
-    "gpt2": {"tables": "wte,c_attn", "ranks": "c_attn=2"},
-    "llama": {"tables": "embed_tokens,lm_head,q_proj", "ranks": "q_proj=2"},
+    "gpt2": {"tables": "wte,c_attn", "ranks": "c_attn=2", "tokens": "220,68,101"},
+    "llama": {"tables": "embed_tokens,lm_head,q_proj", "ranks": "q_proj=2", "tokens": '{"embed_tokens": [222, 70], "lm_head": [70, 104]}'},
 }
 NOT_THERE = {("llama", "bitfit"), ("llama", "lora-bias")}  # it has no biases
 

@@ -5,7 +5,7 @@ import copy
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, PrefixTuningConfig, VeraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, PrefixTuningConfig, TrainableTokensConfig, VeraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from common import load_model, to_double
@@ -45,6 +45,15 @@ def configs_of(gpt2):
     tables = ["wte", "c_attn"] if gpt2 else ["embed_tokens", "lm_head", "q_proj"]  # GPT-2's head is tied to its table
     configs["tables"] = (LoraConfig(r=4, lora_alpha=8, target_modules=tables, **wide), lambda name, old, noise: 0.15 * noise, LORA_RATE)
     if gpt2:
+        # rows of the tokens' table, which the tied head has too; others of the head than of the table; rows alone
+        rows = LoraConfig(r=4, lora_alpha=8, target_modules=["c_attn"], trainable_token_indices=[26, 146, 5], **wide)
+        apart = LoraConfig(r=4, lora_alpha=8, target_modules=["c_attn"], trainable_token_indices={"wte": [146, 230], "lm_head": [83]}, **wide)
+        alone = TrainableTokensConfig(token_indices=[230, 26], task_type="CAUSAL_LM")
+        configs |= {"tokens": (rows, lora_or_shift, LORA_RATE), "tokens-apart": (apart, lora_or_shift, LORA_RATE), "tokens-alone": (alone, shift, OTHER_RATE)}  # fmt: skip
+    else:
+        rows = {"embed_tokens": [7, 149], "lm_head": [114, 149, 3]}
+        configs["tokens"] = (LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj"], trainable_token_indices=rows, **wide), lora_or_shift, LORA_RATE)
+    if gpt2:
         configs["bitfit"] = (LoraConfig(target_modules="dummy-target-modules", bias="all", task_type="CAUSAL_LM"), shift, OTHER_RATE)
         configs["bias"] = (LoraConfig(r=4, lora_alpha=8, target_modules=["c_attn", "c_fc"], bias="all", **wide), lora_or_shift, LORA_RATE)
     else:
@@ -59,7 +68,7 @@ def configs_of(gpt2):
 def tensor_name(name):
     """What Tuff calls a trained tensor: those of an adapter as its file does, parameters of the model as the model does."""
     name = name.replace(".default", "")
-    if "lora_" in name or "vera_" in name:
+    if "lora_" in name or "vera_" in name or "trainable_tokens_" in name:
         return name
     if name == "prompt_encoder.embedding.weight":
         return "prompt_embeddings"

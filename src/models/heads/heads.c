@@ -46,11 +46,17 @@ tuff_tensor *tuff_head_transform(tuff_net *net, tuff_tensor *x)
 static tuff_tensor *scores(tuff_net *net, tuff_tensor *x, bool bias)
 {
     const tuff_config *c = net->config;
-    if (!c->tied) return tuff_net_linear(net, x, "output", 0, c->vocab_size, bias);
+    const tuff_net_hook *hook = net->hook;
+    const bool changed = hook && hook->points->output;
+    if (!c->tied) {
+        tuff_tensor *y = tuff_net_linear(net, x, "output", 0, c->vocab_size, bias);
+        return changed ? hook->points->output(hook->self, net, x, y) : y; /* of none with a bias */
+    }
     const char *table = tuff_net_name(net, "%s.weight", tuff_net_module(net, "token_embd", 0));
     tuff_tensor *w =
         tuff_net_param(net, table, TUFF_ROLE_TABLE, 2, (int64_t[]){c->vocab_size, c->hidden_size});
     tuff_tensor *y = tuff_matmul(net->g, x, tuff_transpose(net->g, w));
+    if (changed) y = hook->points->output(hook->self, net, x, y);
     if (!bias) return y;
     const char *name = tuff_net_module(net, "output.bias", 0);
     return tuff_add(net->g, y, tuff_net_param(net, name, TUFF_ROLE_BIAS, 1, &c->vocab_size));
