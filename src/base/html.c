@@ -76,7 +76,7 @@ void tuff_html_escape(tuff_buf *out, const char *text, size_t size)
             tuff_buf_text(out, instead);
         else
             tuff_buf_bytes(out, text + i, n);
-        if (!n) n = 1;
+        if (!n) n = tuff_utf8_broken(text + i, size - i);
     }
 }
 

@@ -220,7 +220,7 @@ void tuff_json_quote(tuff_buf *buf, const char *data, size_t size)
         size_t length = tuff_utf8_decode(data + i, size - i, &c);
         if (length == 0) {
             tuff_buf_utf8(buf, 0xfffd);
-            i++;
+            i += tuff_utf8_broken(data + i, size - i);
             continue;
         }
         if (c == '"' || c == '\\') {

@@ -34,7 +34,8 @@ TUFF_MUST_USE tuff_status tuff_json_bool(const cJSON *object, const char *key, c
 TUFF_MUST_USE tuff_status tuff_json_text(const cJSON *object, const char *key, const char *where,
                                          const char **out);
 
-/* Writing: appends text as a JSON string literal with its quotes. Bytes that are not UTF-8 become U+FFFD. */
+/* Writing: appends text as a JSON string literal with its quotes. Bytes that are not UTF-8 become U+FFFD, one
+ * for each maximal broken sequence. */
 void tuff_json_quote(tuff_buf *buf, const char *data, size_t size);
 /* "true" or "false". */
 const char *tuff_json_truth(bool value);

@@ -51,6 +51,10 @@ void tuff_map_free(tuff_map *map);
 
 /* Decodes one code point at data[0..size); returns its length 1..4, or 0 when they are not valid UTF-8. */
 size_t tuff_utf8_decode(const char *data, size_t size, uint32_t *out_codepoint);
+/* Where decoding gave 0 and size is not 0: how many bytes one U+FFFD stands for. It is the longest beginning
+ * that some code point has, or one byte, as Unicode 15 recommends in section 3.9 and Python's "replace" does.
+ */
+size_t tuff_utf8_broken(const char *data, size_t size);
 /* Length of the longest prefix of data[0..size) that does not end inside a code point. */
 size_t tuff_utf8_complete(const char *data, size_t size);
 bool tuff_utf8_valid(const char *data, size_t size);

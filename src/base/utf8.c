@@ -53,6 +53,13 @@ size_t tuff_utf8_decode(const char *data, size_t size, uint32_t *out_codepoint)
     return length;
 }
 
+size_t tuff_utf8_broken(const char *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    const size_t length = sequence_length(p[0]);
+    return length ? valid_beginning(p, length < size ? length : size) : 1;
+}
+
 size_t tuff_utf8_complete(const char *data, size_t size)
 {
     const uint8_t *p = (const uint8_t *)data;

@@ -384,7 +384,8 @@ char *tuff_cli_read_text(const char *path);
 
 /* ---- text */
 
-/* Text as a JSON string literal; bytes that are not UTF-8 become U+FFFD. */
+/* Text as a JSON string literal; bytes that are not UTF-8 become U+FFFD, one for each maximal broken
+ * sequence. */
 void tuff_cli_json_text(FILE *out, const char *text, size_t size);
 /* A text as one line of what is printed: of a document's bytes none may move the cursor or begin a line. */
 void tuff_cli_print_line(tuff_piece text);

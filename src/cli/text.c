@@ -6,8 +6,9 @@
 
 #include "cli/cli.h"
 
-/* Length of the UTF-8 sequence at text, 0 when it is broken (RFC 3629). */
-static size_t sequence(const unsigned char *text, size_t size)
+/* Length of the UTF-8 sequence at text (RFC 3629). Where it is broken, of what one U+FFFD stands for: the
+ * longest beginning that a character has, or one byte. */
+static size_t sequence(const unsigned char *text, size_t size, bool *out_whole)
 {
     static const struct {
         unsigned char first, last, low, high;
@@ -17,13 +18,15 @@ static size_t sequence(const unsigned char *text, size_t size)
                  {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         if (text[0] < kinds[k].first || text[0] > kinds[k].last) continue;
-        size_t n = kinds[k].length;
-        if (n > size || (n > 1 && (text[1] < kinds[k].low || text[1] > kinds[k].high))) return 0;
-        for (size_t i = 2; i < n; i++)
-            if ((text[i] & 0xc0) != 0x80) return 0;
+        size_t n = 1;
+        if (n < kinds[k].length && n < size && text[1] >= kinds[k].low && text[1] <= kinds[k].high) n++;
+        while (n > 1 && n < kinds[k].length && n < size && (text[n] & 0xc0) == 0x80)
+            n++;
+        *out_whole = n == kinds[k].length;
         return n;
     }
-    return 0;
+    *out_whole = false;
+    return 1;
 }
 
 static void escape(FILE *out, unsigned char c)
@@ -43,14 +46,15 @@ void tuff_cli_json_text(FILE *out, const char *text, size_t size)
     fputc('"', out);
     for (size_t i = 0; i < size;) {
         const unsigned char *at = (const unsigned char *)text + i;
-        size_t n = sequence(at, size - i);
-        if (n == 1)
-            escape(out, *at);
-        else if (n)
-            fwrite(at, 1, n, out);
-        else
+        bool whole;
+        const size_t n = sequence(at, size - i, &whole);
+        if (!whole)
             fputs("\xef\xbf\xbd", out);
-        i += n ? n : 1;
+        else if (n == 1)
+            escape(out, *at);
+        else
+            fwrite(at, 1, n, out);
+        i += n;
     }
     fputc('"', out);
 }

@@ -35,11 +35,7 @@ tuff_status tuff_repair_utf8(tuff_view text, tuff_pace *pace, tuff_made *out)
             continue;
         }
         tuff_made_copy(out, text, good, i - good);
-        /* The longest piece from here that some character starts with; at least one byte. */
-        size = 1;
-        while (size < 3 && i + size < text.size && tuff_utf8_complete(text.data + i, size) == 0 &&
-               tuff_utf8_complete(text.data + i, size + 1) == 0)
-            size++;
+        size = tuff_utf8_broken(text.data + i, text.size - i);
         tuff_made_put_utf8(out, 0xfffd, i, size);
         i += size;
         good = i;

@@ -148,6 +148,30 @@ static void test_json_and_prompt_file(void **state)
     kit_result_free(&r);
 }
 
+/* One U+FFFD for each maximal broken sequence, as Python's decode("utf-8", "replace") has them. */
+static void test_broken_text_as_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prompt, *shown;
+    } cases[] = {
+        {"a\xe2\x82z", "a\xef\xbf\xbdz"},
+        {"\xf0\x9f\x98\xf0\x9f\x98\x80", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xf4\x90z\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd"},
+        {"b\xf1\x80\x80", "b\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        kit_result r = KIT_TUFF("generate", "--model", kit_golden("llama"), "--prompt", cases[i].prompt,
+                                "--max-new-tokens", "1", "--json");
+        assert_int_equal(r.exit_code, 0);
+        cJSON *json = kit_parse(r.out.data, r.out.size);
+        assert_string_equal(kit_string(json, "prompt"), cases[i].shown);
+        cJSON_Delete(json);
+        kit_result_free(&r);
+    }
+}
+
 /* Lines of JSON, one per text, in the order of the file, each what the prompt gives alone. */
 static void test_many_prompts(void **state)
 {
@@ -507,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_convert_types),
         cmocka_unit_test(test_json_and_prompt_file),
+        cmocka_unit_test(test_broken_text_as_json),
         cmocka_unit_test(test_many_prompts),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_biases_and_penalties),

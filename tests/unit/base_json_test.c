@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "kit/kit.h"
 
@@ -266,7 +267,7 @@ static void quoting_round_trips(void **state)
     assert_string_equal(buf.data, "\"a\\\"\\\\\\n\\r\\t\\u0001\\u007f\xc3\xa4\"");
     tuff_buf_clear(&buf);
     tuff_json_quote(&buf, "a\xff\xe2\x82z", 5);
-    assert_string_equal(buf.data, "\"a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+    assert_string_equal(buf.data, "\"a\xef\xbf\xbd\xef\xbf\xbdz\"");
     tuff_buf_clear(&buf);
     /* Every code point but NUL comes back. */
     tuff_buf all = {0};
@@ -278,6 +279,31 @@ static void quoting_round_trips(void **state)
     assert_string_equal(json->valuestring, all.data);
     cJSON_Delete(json);
     tuff_buf_free(&all);
+    tuff_buf_free(&buf);
+}
+
+/* One U+FFFD for each maximal broken sequence. The hash is Python's (3.11), which for each of
+ * itertools.product(edges, repeat=4), as bytes, takes decode("utf-8", "replace").encode(). */
+static void broken_text_is_replaced_as_python_does(void **state)
+{
+    (void)state;
+    static const uint8_t edges[] = {0x41, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
+                                    0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+    enum { EDGES = sizeof edges };
+    tuff_sha256 hash;
+    tuff_sha256_init(&hash);
+    tuff_buf buf = {0};
+    for (unsigned i = 0; i < EDGES * EDGES * EDGES * EDGES; i++) {
+        const char text[4] = {(char)edges[i / (EDGES * EDGES * EDGES)],
+                              (char)edges[i / (EDGES * EDGES) % EDGES], (char)edges[i / EDGES % EDGES],
+                              (char)edges[i % EDGES]};
+        tuff_buf_clear(&buf);
+        tuff_json_quote(&buf, text, sizeof text);
+        tuff_sha256_update(&hash, buf.data + 1, buf.size - 2);
+    }
+    char hex[65];
+    tuff_sha256_hex(&hash, hex);
+    assert_string_equal(hex, "09650ca4de818d60151885988c2d4065256904da7c8fbb0e1664d52f25fdd0bc");
     tuff_buf_free(&buf);
 }
 
@@ -330,6 +356,7 @@ int main(void)
         cmocka_unit_test(parsing_survives_every_failure),
         cmocka_unit_test(files_are_read),
         cmocka_unit_test(quoting_round_trips),
+        cmocka_unit_test(broken_text_is_replaced_as_python_does),
         cmocka_unit_test(doubles_are_shortest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
