@@ -109,7 +109,9 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_from_wordpiece(const char *voc
 
 /* The same from a SentencePiece model of the kind unigram or bpe. The config's tokenizer_class says how a
  * model numbers the pieces and what it puts around a text: T5, XLM-RoBERTa, ALBERT, DeBERTa-v2 and Llama and
- * what numbers as they do are known; without one, or of another class, the ids are those of the file. */
+ * what numbers as they do are known; without one, or of another class, the ids are those of the file. Words
+ * become pieces as sentencepiece 0.2.3 makes them: user-defined symbols are sought in the normalized text,
+ * and a Unigram's scores are summed in f32. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_from_sentencepiece(const void *model, size_t model_size,
                                                                      const char *config, size_t config_size,
                                                                      const char *where,
@@ -124,8 +126,8 @@ TUFF_API void tuff_tokenizer_destroy(tuff_tokenizer **tokenizer);
 /* Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json into an existing directory, such
  * that Hugging Face tokenizers and transformers give the same ids: but for letters with several marks in a
  * tokenizer made of a SentencePiece model with a table of replacements, which they apply to clusters and
- * SentencePiece to characters. What was read from a Hugging Face directory is written back byte for byte.
- * Thread-safe. */
+ * SentencePiece to characters; and but for user-defined symbols and nearly equal Unigram ways in one. What
+ * was read from a Hugging Face directory is written back byte for byte. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_tokenizer_save(const tuff_tokenizer *tokenizer,
                                                        const char *directory);
 

@@ -84,6 +84,13 @@ static const struct tuff_added_needle *longest(const tuff_added_set *set, const 
     return best;
 }
 
+size_t tuff_added_beginning(const tuff_added_set *set, const char *data, size_t size)
+{
+    const struct tuff_added_needle *needle =
+        size && set->starts[(uint8_t)data[0]] ? longest(set, data, size) : NULL;
+    return needle ? needle->text.size : 0;
+}
+
 static size_t before(const char *text, size_t end, uint32_t *out_codepoint)
 {
     size_t start = end - 1;

@@ -219,11 +219,17 @@ static size_t stretch_size(tuff_view text, size_t at)
 }
 
 /* What the text from `at` on begins with, and what that becomes. */
-static size_t take_beginning(const tuff_charsmap *map, tuff_view text, size_t at, tuff_view *out)
+static size_t take_beginning(const tuff_charsmap *map, const tuff_added_set *kept, tuff_view text, size_t at,
+                             tuff_view *out)
 {
-    size_t size = map ? look_up(map, (tuff_view){text.data + at, text.size - at}, true, out) : 0;
+    size_t size = kept ? tuff_added_beginning(kept, text.data + at, text.size - at) : 0;
+    if (size) {
+        *out = (tuff_view){text.data + at, size};
+        return size;
+    }
+    size = map ? look_up(map, (tuff_view){text.data + at, text.size - at}, true, out) : 0;
     if (size) return size;
-    size = map ? character_size(text, at) : stretch_size(text, at);
+    size = map || kept ? character_size(text, at) : stretch_size(text, at);
     *out = (tuff_view){text.data + at, size};
     return size;
 }
@@ -260,13 +266,14 @@ static void cut_spaces(tuff_made *out)
     tuff_made_cut(out, size);
 }
 
-tuff_status tuff_charsmap_sentencepiece(const tuff_charsmap *map, bool prefix, bool merge, tuff_view text,
-                                        size_t limit, tuff_pace *pace, tuff_made *out)
+tuff_status tuff_charsmap_sentencepiece(const tuff_charsmap *map, const tuff_added_set *kept, bool prefix,
+                                        bool merge, tuff_view text, size_t limit, tuff_pace *pace,
+                                        tuff_made *out)
 {
     bool after_space = merge, begun = false;
     for (size_t at = 0; at < text.size && out->text.size <= limit;) {
         tuff_view part;
-        size_t size = take_beginning(map, text, at, &part), end = to_border(text, at + size);
+        size_t size = take_beginning(map, kept, text, at, &part), end = to_border(text, at + size);
         TUFF_TRY(tuff_pace_work(pace, end - at));
         if (!begun && merge && tuff_view_is(part, " ")) { /* before the text */
             at = end;

@@ -8,6 +8,7 @@
 #include <tuff/status.h>
 
 #include "base/text.h"
+#include "text/added_tokens.h"
 #include "text/origins.h"
 #include "text/pace.h"
 
@@ -28,9 +29,9 @@ TUFF_MUST_USE tuff_status tuff_charsmap_apply(const tuff_charsmap *map, tuff_vie
 
 /* The same as SentencePiece makes them: at each place the longest known beginning is replaced. Spaces become
  * U+2581; with `merge` there are none at the ends and no two in a row, with `prefix` there is one before the
- * text. `map` may be NULL. */
-TUFF_MUST_USE tuff_status tuff_charsmap_sentencepiece(const tuff_charsmap *map, bool prefix, bool merge,
-                                                      tuff_view text, size_t limit, tuff_pace *pace,
-                                                      tuff_made *out);
+ * text. Where one of `kept` begins nothing else is replaced in it. `map` and `kept` may be NULL. */
+TUFF_MUST_USE tuff_status tuff_charsmap_sentencepiece(const tuff_charsmap *map, const tuff_added_set *kept,
+                                                      bool prefix, bool merge, tuff_view text, size_t limit,
+                                                      tuff_pace *pace, tuff_made *out);
 
 #endif

@@ -238,7 +238,8 @@ static tuff_status apply(const tuff_normalizer *step, tuff_view text, size_t lim
     case TUFF_NORMALIZE_CHARSMAP:
         return tuff_charsmap_apply(step->charsmap, text, limit, pace, out);
     case TUFF_NORMALIZE_SENTENCEPIECE:
-        return tuff_charsmap_sentencepiece(step->charsmap, step->prefix, step->merge, text, limit, pace, out);
+        return tuff_charsmap_sentencepiece(step->charsmap, step->kept, step->prefix, step->merge, text, limit,
+                                           pace, out);
     case TUFF_NORMALIZE_NFC:
     case TUFF_NORMALIZE_NFD:
     case TUFF_NORMALIZE_NFKC:

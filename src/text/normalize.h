@@ -33,11 +33,12 @@ typedef enum tuff_normalizer_kind {
 
 typedef struct tuff_normalizer {
     tuff_normalizer_kind kind;
-    tuff_regex *regex;       /* replace: what; owned */
-    tuff_charsmap *charsmap; /* NULL: none; owned */
-    tuff_view text;          /* replace: by what; prepend: what */
-    tuff_view pattern;       /* source of the regex */
-    bool left, right;        /* strip: which ends */
+    tuff_regex *regex;          /* replace: what; owned */
+    tuff_charsmap *charsmap;    /* NULL: none; owned */
+    const tuff_added_set *kept; /* SentencePiece: what is left as it is; NULL: nothing */
+    tuff_view text;             /* replace: by what; prepend: what */
+    tuff_view pattern;          /* source of the regex */
+    bool left, right;           /* strip: which ends */
     bool prefix, merge; /* SentencePiece: a space before the text; no spaces at its ends, nor two in a row */
 } tuff_normalizer;
 void tuff_normalizer_free(tuff_normalizer *step);

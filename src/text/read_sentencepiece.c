@@ -345,6 +345,7 @@ static tuff_status fill(tuff_tokenizer *t, file *f, tuff_view model, const cJSON
     TUFF_TRY(read_file(f, model));
     TUFF_TRY(describe(f, config, class, &d));
     TUFF_TRY(add_steps(t, config, classes[class].class, f->where));
+    t->model_file = t->unigram.single = true;
     TUFF_TRY(tuff_tokenizer_fill(t, &d, f->where));
     if (classes[class].cls_sep) tuff_template_fill(&t->single, &t->pair, d.cls, d.sep, -1, true);
     return config ? tuff_read_config(t, config, f->where) : TUFF_OK;

@@ -33,6 +33,7 @@ void tuff_tokenizer_destroy(tuff_tokenizer **tokenizer)
         tuff_regex_destroy(&t->unspells[i].regex);
     tuff_added_free(&t->raw_added);
     tuff_added_free(&t->normalized_added);
+    tuff_added_free(&t->user_defined);
     tuff_bpe_free(&t->bpe);
     tuff_wordpiece_free(&t->wordpiece);
     tuff_unigram_free(&t->unigram);
@@ -224,6 +225,22 @@ static tuff_status normalize_needle(tuff_tokenizer *t, tuff_view text, size_t *r
     return out->data ? TUFF_OK : tuff_fail_memory("the added tokens of a tokenizer");
 }
 
+/* A user-defined symbol of a SentencePiece model's own file. */
+static bool is_user_defined(const tuff_tokenizer *t, const tuff_token *token)
+{
+    return t->model_file && token->type == TUFF_TOKEN_USER_DEFINED;
+}
+
+/* SentencePiece seeks user-defined symbols in the normalized text, spaces as U+2581 among it, and changes
+ * nothing in them before. There Unigram has them among its pieces, while BPE takes them out first. */
+static tuff_status keep_user_defined(tuff_tokenizer *t, const tuff_view *texts)
+{
+    TUFF_TRY(tuff_added_build(&t->user_defined, t->added, texts, t->added_count));
+    for (size_t i = 0; t->user_defined.count && i < t->normalizer_count; i++)
+        t->normalizers[i].kept = &t->user_defined;
+    return TUFF_OK;
+}
+
 static tuff_status finish_added(tuff_tokenizer *tokenizer)
 {
     size_t count = tokenizer->added_count, room = 0;
@@ -232,13 +249,16 @@ static tuff_status finish_added(tuff_tokenizer *tokenizer)
     room = tuff_normalize_room(room);
     tuff_view *raw = tuff_arena_array(&tokenizer->arena, count, sizeof *raw);
     tuff_view *normalized = tuff_arena_array(&tokenizer->arena, count, sizeof *normalized);
-    if (!raw || !normalized) return tuff_fail_memory("the added tokens of a tokenizer");
+    tuff_view *user = tuff_arena_array(&tokenizer->arena, count, sizeof *user);
+    if (!raw || !normalized || !user) return tuff_fail_memory("the added tokens of a tokenizer");
     tuff_normalizing run = {0};
     tuff_status status = TUFF_OK;
     for (size_t i = 0; i < count && status == TUFF_OK; i++) {
         const tuff_added_token *token = &tokenizer->added[i];
         if (!tuff_map_put(&tokenizer->ids, token->text.data, token->text.size, (uint32_t)token->id))
             status = tuff_fail_memory("the added tokens of a tokenizer");
+        else if (is_user_defined(tokenizer, &tokenizer->tokens[token->id]))
+            user[i] = token->text;
         else if (token->normalized)
             status = normalize_needle(tokenizer, token->text, &room, &run, &normalized[i]);
         else
@@ -246,6 +266,9 @@ static tuff_status finish_added(tuff_tokenizer *tokenizer)
     }
     tuff_normalizing_free(&run);
     TUFF_TRY(status);
+    for (size_t i = 0; i < count && tokenizer->model == TUFF_WORDS_BPE; i++)
+        if (user[i].data) normalized[i] = user[i];
+    TUFF_TRY(keep_user_defined(tokenizer, user));
     TUFF_TRY(tuff_added_build(&tokenizer->raw_added, tokenizer->added, raw, count));
     return tuff_added_build(&tokenizer->normalized_added, tokenizer->added, normalized, count);
 }
@@ -308,11 +331,13 @@ static tuff_status finish_pieces(tuff_tokenizer *t, const char *where)
     int32_t *ids = tuff_arena_array(&arena, t->size, sizeof *ids);
     double *scores = tuff_arena_array(&arena, t->size, sizeof *scores);
     uint8_t *special = tuff_arena_array(&arena, t->size, sizeof *special);
-    bool ok = texts && ids && scores && special;
+    uint8_t *bonus = tuff_arena_array(&arena, t->size, sizeof *bonus);
+    bool ok = texts && ids && scores && special && bonus;
     for (uint32_t id = 0; ok && id < t->size; id++) {
         const tuff_token *token = &t->tokens[id];
         scores[id] = token->score;
         special[id] = token->special;
+        bonus[id] = is_user_defined(t, token);
         if (!comes_about(t, token)) continue;
         texts[count] = token->text;
         ids[count++] = (int32_t)id;
@@ -323,7 +348,7 @@ static tuff_status finish_pieces(tuff_tokenizer *t, const char *where)
     else if (t->model == TUFF_WORDS_WORDPIECE)
         status = tuff_wordpiece_build(&t->wordpiece, texts, ids, count, where);
     else
-        status = tuff_unigram_build(&t->unigram, texts, ids, count, scores, special, t->size, where);
+        status = tuff_unigram_build(&t->unigram, texts, ids, count, scores, special, bonus, t->size, where);
     tuff_arena_free(&arena);
     return status;
 }

@@ -65,6 +65,7 @@ struct tuff_tokenizer {
     tuff_added_token *added;
     size_t added_count;
     tuff_added_set raw_added, normalized_added;
+    tuff_added_set user_defined; /* of a SentencePiece model's file: sought in no raw text */
 
     tuff_normalizer normalizers[TUFF_STEP_LIMIT];
     size_t normalizer_count;
@@ -87,6 +88,7 @@ struct tuff_tokenizer {
     bool space_pieces;  /* the vocabulary spells space as U+2581: kind llama */
     bool scored;        /* the tokens have scores */
     bool sentencepiece; /* a Unigram by SentencePiece's rules: only normal and user's tokens come about */
+    bool model_file;    /* a SentencePiece model's own file, which is read as SentencePiece itself does */
     bool space_prefix;
     tuff_view chat_template;
     bool chat_file; /* it was a file of its own */

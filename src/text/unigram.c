@@ -11,6 +11,8 @@ enum {
 };
 
 static const uint32_t NONE = UINT32_MAX;
+/* SentencePiece's score of a user-defined symbol, for each of its bytes but one. */
+static const float USER_SCORE = 0.1f;
 
 /* The best way to the place, which is the end of its last piece. */
 struct tuff_unigram_place {
@@ -31,15 +33,24 @@ static tuff_status copy_tables(tuff_unigram *model, const double *scores, const 
 }
 
 tuff_status tuff_unigram_build(tuff_unigram *model, const tuff_view *pieces, const int32_t *ids, size_t count,
-                               const double *scores, const uint8_t *special, size_t size, const char *where)
+                               const double *scores, const uint8_t *special, const uint8_t *bonus,
+                               size_t size, const char *where)
 {
     double least = 0;
+    bool any = false;
     TUFF_TRY(copy_tables(model, scores, special, size));
     TUFF_TRY(tuff_trie_build(&model->pieces, pieces, ids, count, "Unigram", where));
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || scores[ids[i]] < least) least = scores[ids[i]];
+        const int32_t id = ids[i];
+        if (bonus[id]) {
+            model->scores[id] = USER_SCORE * (float)(pieces[i].size - 1);
+        } else if (!any || scores[id] < least) {
+            least = scores[id];
+            any = true;
+        }
     }
     model->unk_score = least - UNKNOWN_PENALTY;
+    if (model->single) model->unk_score = (float)model->unk_score;
     return TUFF_OK;
 }
 
@@ -90,9 +101,21 @@ static tuff_status offer(search *s, size_t start, size_t end, int32_t id, double
     TUFF_TRY(reach(s, end));
     place *to = &s->scratch->places[end - s->base];
     double sum = s->scratch->places[start - s->base].score + score;
+    if (s->model->single) sum = (float)sum;
     if (to->from == NONE || sum > to->score)
         *to = (place){.score = sum, .from = (uint32_t)(start - s->base), .id = id};
     return TUFF_OK;
+}
+
+/* As SentencePiece (0.2.3) does, lest long texts lose what tells their ways apart: sums that are this low
+ * count from here. */
+static void count_from(search *s, size_t start)
+{
+    place *places = s->scratch->places + (start - s->base);
+    const float low = -100000, here = (float)places->score;
+    if (!s->model->single || here >= low) return;
+    for (size_t i = 0; i <= s->ready - start; i++)
+        if (i == 0 || places[i].from != NONE) places[i].score = (float)places[i].score - here;
 }
 
 /* All pieces that begin at `start`, whose character has `size` bytes. */
@@ -191,6 +214,7 @@ tuff_status tuff_unigram_encode(const tuff_unigram *model, tuff_view word, tuff_
             TUFF_TRY(decide(&s, at));
             if (scratch->pace && scratch->outer) scratch->pace->at = at;
         }
+        count_from(&s, at);
         TUFF_TRY(spread(&s, at, size));
         at += size;
     }

@@ -19,13 +19,16 @@ typedef struct tuff_unigram {
     int32_t unk;        /* -1: unknown characters are dropped */
     int32_t bytes[256]; /* ids of "<0x00>" to "<0xFF>", -1: none */
     bool byte_fallback; /* unknown characters become byte tokens */
+    bool single; /* sums are f32, as in SentencePiece; else f64, as in the Hugging Face library and llama.cpp
+                  */
 } tuff_unigram;
 
 /* Builds the tables from pieces with ids below `size` and scores by id; of pieces spelled alike the last
- * counts. The other fields are the caller's to fill in. `special` and `scores` (by id) are copied. */
+ * counts. The other fields are the caller's to fill in. `special`, `scores` and `bonus` are by id and copied.
+ * The pieces with a bonus have the score that SentencePiece (0.2.3) gives its user-defined symbols. */
 TUFF_MUST_USE tuff_status tuff_unigram_build(tuff_unigram *model, const tuff_view *pieces, const int32_t *ids,
                                              size_t count, const double *scores, const uint8_t *special,
-                                             size_t size, const char *where);
+                                             const uint8_t *bonus, size_t size, const char *where);
 void tuff_unigram_free(tuff_unigram *model);
 
 /* Working memory of one encoding. {0} is empty. */

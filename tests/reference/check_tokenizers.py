@@ -9,6 +9,8 @@
         writes it as a Hugging Face directory; tokenizers and transformers must give Tuff's ids with that directory,
         tokenizers also with the original (where it can load that), sentencepiece with a .model. With a .gguf, FILE.gguf.inp and FILE.gguf.out beside it (texts between __ggml_vocab_test__ lines, a line of
         ids for each) must be met exactly.
+    python check_tokenizers.py pieces --library libtuff.so
+        SentencePiece models with user-defined symbols and with scores that nearly tie, made here, beside sentencepiece.
     python check_tokenizers.py unicode --library libtuff.so
         Every code point in the normal forms, in BERT's classes and in "Punctuation": docs/decisions/006-unicode-tables.md.
 
@@ -333,6 +335,49 @@ def compare(options):
     return bad == 0
 
 
+def piece_models(source):
+    """Names and bytes of models: user-defined symbols of each kind, and Unigram scores whose sums f32 rounds alike."""
+    from encoder_tokenizers import _train_spm
+    from sentencepiece import sentencepiece_model_pb2
+
+    for kind in ("unigram", "bpe"):
+        for bytes_too in (False, True):
+            for user in ([], ["\u2581"], ["\u2581the"], ["he", "\ufb01", "\uff21"]):
+                options = {"model_type": kind, "byte_fallback": bytes_too, "vocab_size": 600 if bytes_too else 300}
+                yield f"{kind} {bytes_too} {user}", _train_spm(**options, user_defined_symbols=user)
+    pieces = sorted({"".join(source.choices("abcd\u2581", k=source.randint(1, 4))) for _ in range(150)} | set("abcd\u2581"))
+    for scale in (1.1, 110):  # the larger sums go past 100000, where sentencepiece counts anew
+        for user in ([], ["ab", "c\u2581d", "\uff21"]):
+            proto = sentencepiece_model_pb2.ModelProto()
+            proto.ParseFromString(_train_spm(model_type="unigram", vocab_size=60, user_defined_symbols=user))
+            kept = [piece for piece in proto.pieces if piece.type != 1]
+            del proto.pieces[:]
+            proto.pieces.extend(kept)
+            for text in (text for text in pieces if text not in user):
+                score = scale * (-len(text) + source.choice([0, 1e-5, -1e-5, 3e-6]))
+                proto.pieces.add(piece=text, score=score, type=1)
+            yield f"ties at {scale} {user}", proto.SerializeToString()
+
+
+def pieces(options):
+    from sentencepiece import SentencePieceProcessor
+
+    library, source, bad = open_library(options.library), random.Random(3), 0
+    words = " ".join(SENTENCES).split()
+    texts = [" ".join(source.choices(words, k=source.randint(1, 20))) for _ in range(300)]
+    texts += ["".join(source.choices("theriv anos\u2581 <0x41>\u00e9\u65e5\ufb01\uff21", k=source.randint(1, 40))) for _ in range(300)]
+    texts += ["".join(source.choices("abcd ", k=n)) for n in (20, 300, 3000) for _ in range(60)]
+    with tempfile.TemporaryDirectory() as directory:
+        for name, model in piece_models(source):
+            print(name)
+            path = pathlib.Path(directory) / "test.model"
+            path.write_bytes(model)
+            tuff = TuffTokenizer(library, path)
+            theirs = SentencePieceProcessor(model_proto=model).encode
+            bad += differing("sentencepiece", texts, lambda text: tuff.encode(text, PLAIN_SPECIAL), theirs)
+    return bad == 0
+
+
 def made_by(parts):
     """A tokenizer of these components that knows nothing but how its words begin."""
     model = {"type": "BPE", "unk_token": "?", "fuse_unk": True, "vocab": {"?": 0, "\u0394": 1}, "merges": []}
@@ -384,10 +429,10 @@ def main():
     check.add_argument("--text", action="append", default=[])
     check.add_argument("--random", type=int, default=1000, help="number of random texts")
     check.add_argument("paths", nargs="+")
-    tables = commands.add_parser("unicode")
-    tables.add_argument("--library", required=True)
+    for name in ("pieces", "unicode"):
+        commands.add_parser(name).add_argument("--library", required=True)
     options = parser.parse_args()
-    sys.exit(0 if {"goldens": goldens, "compare": compare, "unicode": unicode_tables}[options.command](options) else 1)
+    sys.exit(0 if {"goldens": goldens, "compare": compare, "pieces": pieces, "unicode": unicode_tables}[options.command](options) else 1)
 
 
 if __name__ == "__main__":

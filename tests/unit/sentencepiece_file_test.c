@@ -1,4 +1,7 @@
 /* SentencePiece model files: what they hold, how classes number it, damaged ones. */
+#define _POSIX_C_SOURCE 200809L
+#include <sys/stat.h>
+
 #include "hostile.h"
 #include "tokenizer_fixture.h"
 
@@ -131,6 +134,134 @@ static void classes_number_the_pieces(void **state)
     EXPECT(t, "The", TUFF_ENCODE_ADD_SPECIAL, "[CLS]|\xe2\x96\x81the|[SEP]|");
     tuff_tokenizer_destroy(&t);
     tuff_buf_free(&model);
+}
+
+/* With U+2581 in the place of each S. */
+static void spaced(const char *text, char *out)
+{
+    for (; *text; text++) {
+        const char *by = *text == 'S' ? "\xe2\x96\x81" : (char[2]){*text};
+        memcpy(out, by, strlen(by));
+        out += strlen(by);
+    }
+    *out = 0;
+}
+
+/* A table of replacements that makes "A" an "a": a double array of 256 units, then the texts. */
+static void put_table(tuff_buf *normalizer)
+{
+    static const uint32_t begin[] = {1024, 64u << 10, 'A' | 0x100 | 3u << 10, 1u << 31};
+    tuff_buf table = {0};
+    tuff_buf_bytes(&table, begin, sizeof begin);
+    while (table.size < 1028)
+        tuff_buf_char(&table, 0);
+    tuff_buf_bytes(&table, "a", 2);
+    put_bytes(normalizer, 2, table.data, table.size);
+    tuff_buf_free(&table);
+}
+
+static tuff_buf model_with_user_defined(uint64_t kind, const char *user)
+{
+    static const char *const pieces[] = {"\xe2\x96\x81",
+                                         "\xe2\x96\x81the",
+                                         "\xe2\x96\x81he",
+                                         "h",
+                                         "e",
+                                         "t",
+                                         "1,",
+                                         "he",
+                                         "1",
+                                         ",",
+                                         "a",
+                                         "A",
+                                         "Ae"};
+    tuff_buf out = {0}, trainer = {0}, normalizer = {0};
+    put_piece(&out, "<unk>", 0, TUFF_TOKEN_UNKNOWN);
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        put_piece(&out, pieces[i], -(float)i - 1,
+                  strcmp(pieces[i], user) == 0 ? TUFF_TOKEN_USER_DEFINED : TUFF_TOKEN_NORMAL);
+    put_number(&trainer, KIND, kind);
+    put_bytes(&out, 2, trainer.data, trainer.size);
+    put_table(&normalizer);
+    put_number(&normalizer, 3, 1);
+    put_number(&normalizer, 4, 1);
+    put_bytes(&out, 3, normalizer.data, normalizer.size);
+    tuff_buf_free(&trainer);
+    tuff_buf_free(&normalizer);
+    return out;
+}
+
+/* What sentencepiece 0.2.3 makes of them: user-defined symbols are sought in the normalized text, where
+ * spaces are U+2581, and are not normalized; BPE never merges them, Unigram gives them a score. S stands for
+ * U+2581. */
+static void user_defined_symbols_are_sentencepieces(void **state)
+{
+    (void)state;
+    enum { TEXTS = 7 };
+    static const char *const texts[TEXTS] = {"the he",   "  theShe ", "S",     "thee",
+                                             "hehe ,he", "ASShe",     "AAe Ae"};
+    static const struct {
+        uint64_t kind;
+        const char *user, *ids[TEXTS];
+    } cases[] = {
+        {1, "S", {"Sthe|She|", "Sthe|She|", "", "Sthe|e|", "She|he|S|,|he|", "S|a|S|She|", "S|a|a|e|S|a|e|"}},
+        {1,
+         "he",
+         {"Sthe|S|he|", "Sthe|S|he|", "", "Sthe|e|", "S|he|he|S|,|he|", "S|a|S|S|he|", "S|a|a|e|S|a|e|"}},
+        {1, "Ae", {"Sthe|She|", "Sthe|She|", "", "Sthe|e|", "She|he|S|,|he|", "S|a|S|She|", "S|a|Ae|S|Ae|"}},
+        {2,
+         "S",
+         {"S|t|he|S|he|", "S|t|he|S|he|", "", "S|t|he|e|", "S|he|he|S|,|he|", "S|a|S|S|he|",
+          "S|a|a|e|S|a|e|"}},
+        {2,
+         "he",
+         {"S|t|he|S|he|", "S|t|he|S|he|", "", "S|t|he|e|", "S|he|he|S|,|he|", "S|a|S|S|he|",
+          "S|a|a|e|S|a|e|"}},
+        {2,
+         "Ae",
+         {"S|t|he|She|", "S|t|he|She|", "", "S|t|he|e|", "She|he|S|,|he|", "S|a|S|She|", "S|a|Ae|S|Ae|"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char user[8], text[64], expected[128];
+        spaced(cases[i].user, user);
+        tuff_buf model = model_with_user_defined(cases[i].kind, user);
+        tuff_tokenizer *t = load(&model, NULL);
+        for (size_t j = 0; j < TEXTS; j++) {
+            spaced(texts[j], text);
+            spaced(cases[i].ids[j], expected);
+            EXPECT(t, text, 0, expected);
+        }
+        tuff_tokenizer_destroy(&t);
+        tuff_buf_free(&model);
+    }
+}
+
+/* The parts are better by 0.001, which a sum in f32 does not hold beside 100000: of equal ways the first
+ * stays. */
+static void unigram_sums_are_single(void **state)
+{
+    (void)state;
+    const char *directory = kit_temp_path("written");
+    assert_int_equal(mkdir(directory, 0755), 0);
+    static const float before[] = {-1, -80000, -120000};
+    for (int far = 0; far < 3; far++) {
+        tuff_buf model = {0};
+        put_piece(&model, "<unk>", 0, TUFF_TOKEN_UNKNOWN);
+        put_piece(&model, "\xe2\x96\x81", -1, TUFF_TOKEN_NORMAL);
+        put_piece(&model, "z", before[far], TUFF_TOKEN_NORMAL);
+        put_piece(&model, "a", -1.1f, TUFF_TOKEN_NORMAL);
+        put_piece(&model, "b", -1.1f, TUFF_TOKEN_NORMAL);
+        put_piece(&model, "ab", -2.201f, TUFF_TOKEN_NORMAL);
+        tuff_tokenizer *t = load(&model, NULL), *written;
+        EXPECT(t, "zab", 0, far == 1 ? "\xe2\x96\x81|z|ab|" : "\xe2\x96\x81|z|a|b|");
+        /* as tokenizer.json it is the Hugging Face library's, which sums in f64 */
+        KIT_OK(tuff_tokenizer_save(t, directory));
+        KIT_OK(tuff_tokenizer_load(directory, &written));
+        EXPECT(written, "zab", 0, "\xe2\x96\x81|z|a|b|");
+        tuff_tokenizer_destroy(&written);
+        tuff_tokenizer_destroy(&t);
+        tuff_buf_free(&model);
+    }
 }
 
 /* In a directory by any of the usual names; alone by its name's end. */
@@ -284,6 +415,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_kinds),
         cmocka_unit_test(classes_number_the_pieces),
+        cmocka_unit_test(user_defined_symbols_are_sentencepieces),
+        cmocka_unit_test(unigram_sums_are_single),
         cmocka_unit_test(found_by_name),
         cmocka_unit_test(bad_models_are_refused),
         cmocka_unit_test(broken_messages),
