@@ -2,7 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/lib/common.glsl"
 #include "shaders/args/norm.h"
-#define TUFF_SUM_TYPE float
+#include "shaders/args/normalize.h"
+#include "shaders/lib/math.glsl"
+#define TUFF_SUM_TYPE vec2
 #include "shaders/lib/reduce.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -13,20 +15,25 @@ void main()
     uint lane = gl_LocalInvocationID.x, first = lane & (a.lanes - 1);
     uint row = TUFF_GROUP_1D * (gl_WorkGroupSize.x / a.lanes) + lane / a.lanes;
     uint n = row < a.rows ? a.width : 0, x = row * a.width;
-    float mean = 0, sum = 0;
+    float mean = 0;
+    vec2 sum = vec2(0);
 #if !TUFF_RMS
     for (uint i = first; i < n; i += a.lanes)
-        sum += a.x.v[x + i];
-    mean = tuff_segment_sum(sum, a.lanes) / float(a.width);
-    sum = 0;
+        sum.x += a.x.v[x + i];
+    mean = tuff_segment_sum(sum, a.lanes).x / float(a.width);
+    sum = vec2(0);
 #endif
+    /* squares, and those in a unit that keeps them finite: else large numbers would all become 0 */
     for (uint i = first; i < n; i += a.lanes) {
-        float d = a.x.v[x + i] - mean;
-        sum += d * d;
+        float d = a.x.v[x + i] - mean, u = d * TUFF_NORMALIZE_UNIT;
+        sum += vec2(d * d, u * u);
     }
-    float rstd = 1.0 / sqrt(tuff_segment_sum(sum, a.lanes) / float(a.width) + a.eps);
+    sum = tuff_segment_sum(sum, a.lanes);
+    float unit = tuff_is_finite(sum.x) ? 1.0 : TUFF_NORMALIZE_UNIT;
+    float squares = tuff_is_finite(sum.x) ? sum.x : sum.y;
+    float scale = 1.0 / sqrt(squares / float(a.width) + a.eps * unit * unit);
     for (uint i = first; i < n; i += a.lanes) {
-        float y = (a.x.v[x + i] - mean) * rstd * a.weight.v[i];
+        float y = (a.x.v[x + i] - mean) * unit * scale * a.weight.v[i];
 #if !TUFF_RMS
         y += a.bias.v[i];
 #endif
@@ -36,6 +43,6 @@ void main()
 #if !TUFF_RMS
         a.mean.v[row] = mean;
 #endif
-        a.rstd.v[row] = rstd;
+        a.rstd.v[row] = scale * unit;
     }
 }

@@ -1,14 +1,17 @@
 /* Cases of the norms. */
+#include <math.h>
+
 #include "conform/case.h"
 
 enum { LAYER, RMS };
 
 /* p: op, rank, dims[3], data, offset of the data, 1 without gradients of weight and bias, 1 to transpose
- * first */
+ * first, power of two that x is large by */
 static void normed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
     tuff_data data = (tuff_data)p[5];
-    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, (int)p[1], p + 2, data, 1, (double)p[6]);
+    tuff_tensor *x =
+        tuff_case_leaf(run, g, TUFF_F32, (int)p[1], p + 2, data, ldexp(1, (int)p[9]), (double)p[6]);
     bool differentiable = data != TUFF_DATA_SPECIAL;
     /* of one element nothing but rounding is left in the gradient */
     if (differentiable && p[p[1] + 1] > 1) tuff_case_grad(run, x);
@@ -39,6 +42,7 @@ static const tuff_case cases[] = {
     {"norm.layer.65x33.input_only", normed, {LAYER, 2, 65, 33, 0, TUFF_DATA_NORMAL, 0, 1}},
     {"norm.layer.4x256.far_from_zero", normed, {LAYER, 2, 4, 256, 0, TUFF_DATA_NORMAL, 30}},
     {"norm.layer.9x12.transposed", normed, {LAYER, 2, 9, 12, 0, TUFF_DATA_NORMAL, 0, 0, 1}},
+    {"norm.layer.9x37.large", normed, {LAYER, 2, 9, 37, 0, TUFF_DATA_NORMAL, 0, 0, 0, 100}},
     {"norm.layer.40x17.special", normed, {LAYER, 2, 40, 17, 0, TUFF_DATA_SPECIAL}},
     {"norm.rms.1x1", normed, {RMS, 2, 1, 1}},
     {"norm.rms.3", normed, {RMS, 1, 3}},
@@ -49,6 +53,7 @@ static const tuff_case cases[] = {
     {"norm.rms.3x769", normed, {RMS, 2, 3, 769}},
     {"norm.rms.65x33.input_only", normed, {RMS, 2, 65, 33, 0, TUFF_DATA_NORMAL, 0, 1}},
     {"norm.rms.9x12.transposed", normed, {RMS, 2, 9, 12, 0, TUFF_DATA_NORMAL, 0, 0, 1}},
+    {"norm.rms.9x37.large", normed, {RMS, 2, 9, 37, 0, TUFF_DATA_NORMAL, 0, 0, 0, 100}},
     {"norm.rms.40x17.special", normed, {RMS, 2, 40, 17, 0, TUFF_DATA_SPECIAL}},
 };
 

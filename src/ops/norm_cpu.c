@@ -5,6 +5,7 @@
 #include "backend/cpu/kernels.h"
 #include "ops/norm.h"
 #include "ops/support.h"
+#include "shaders/args/normalize.h"
 
 enum { LANES = 16 };
 
@@ -38,47 +39,69 @@ typedef struct norm_context {
 
 /* ---- forward ---- */
 
-TUFF_KERNEL static void layer_norm_row(const norm_context *c, const float *x, float *y, int64_t row)
+/* Sums of the squares of x * unit, less the mean. */
+TUFF_KERNEL static float squares_of(const float *x, float mean, float unit, int64_t n)
 {
-    int64_t n = c->s.width;
-    const float *weight = c->weight, *bias = c->bias;
-    float sums[LANES] = {0}, squares[LANES] = {0};
-    SUM_LANES(sums, n, x[i]);
-    float mean = join(sums) / (float)n;
-    SUM_LANES(squares, n, (x[i] - mean) * (x[i] - mean));
-    float rstd = 1.0f / sqrtf(join(squares) / (float)n + c->eps);
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        y[i] = (x[i] - mean) * rstd * weight[i] + bias[i];
-    c->out_mean[row] = mean;
-    c->out_rstd[row] = rstd;
+    float squares[LANES] = {0};
+    SUM_LANES(squares, n, (x[i] - mean) * unit * ((x[i] - mean) * unit));
+    return join(squares);
 }
 
-TUFF_KERNEL static void rms_norm_row(const norm_context *c, const float *x, float *y, int64_t row)
+/* 1 / the deviation of x * *out_unit, which is 1 unless the squares of x are more than a float holds: that
+ * would make all results the same, as if nothing had happened. */
+static float scale_of(const norm_context *c, const float *x, float mean, float *out_unit)
 {
-    int64_t n = c->s.width;
-    const float *weight = c->weight;
-    float squares[LANES] = {0};
-    SUM_LANES(squares, n, x[i] * x[i]);
-    float rstd = 1.0f / sqrtf(join(squares) / (float)n + c->eps);
+    float unit = 1, squares = squares_of(x, mean, unit, c->s.width);
+    if (!isfinite(squares)) squares = squares_of(x, mean, unit = TUFF_NORMALIZE_UNIT, c->s.width);
+    *out_unit = unit;
+    return 1.0f / sqrtf(squares / (float)c->s.width + c->eps * unit * unit);
+}
+
+TUFF_KERNEL static float mean_of(const float *x, int64_t n)
+{
+    float sums[LANES] = {0};
+    SUM_LANES(sums, n, x[i]);
+    return join(sums) / (float)n;
+}
+
+TUFF_KERNEL static void layer_norm_row(const norm_context *c, const float *x, float mean, float unit,
+                                       float scale, float *y)
+{
+    const float *weight = c->weight, *bias = c->bias;
     TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] * rstd * weight[i];
-    c->out_rstd[row] = rstd;
+    for (int64_t i = 0; i < c->s.width; i++)
+        y[i] = (x[i] - mean) * unit * scale * weight[i] + bias[i];
+}
+
+TUFF_KERNEL static void rms_norm_row(const norm_context *c, const float *x, float unit, float scale, float *y)
+{
+    const float *weight = c->weight;
+    TUFF_LANES
+    for (int64_t i = 0; i < c->s.width; i++)
+        y[i] = x[i] * unit * scale * weight[i];
 }
 
 static void layer_norm_range(int64_t begin, int64_t end, void *context)
 {
     const norm_context *c = context;
-    for (int64_t r = begin; r < end; r++)
-        layer_norm_row(c, c->x + r * c->s.width, c->y + r * c->s.width, r);
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = c->x + r * c->s.width;
+        float mean = mean_of(x, c->s.width), unit, scale = scale_of(c, x, mean, &unit);
+        layer_norm_row(c, x, mean, unit, scale, c->y + r * c->s.width);
+        c->out_mean[r] = mean;
+        c->out_rstd[r] = scale * unit;
+    }
 }
 
 static void rms_norm_range(int64_t begin, int64_t end, void *context)
 {
     const norm_context *c = context;
-    for (int64_t r = begin; r < end; r++)
-        rms_norm_row(c, c->x + r * c->s.width, c->y + r * c->s.width, r);
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = c->x + r * c->s.width;
+        float unit, scale = scale_of(c, x, 0, &unit);
+        rms_norm_row(c, x, unit, scale, c->y + r * c->s.width);
+        c->out_rstd[r] = scale * unit;
+    }
 }
 
 void tuff_layer_norm_host(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
