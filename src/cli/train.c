@@ -167,6 +167,15 @@ static bool after_step(run *r, double epoch_before, int64_t steps)
     return true;
 }
 
+/* Why was said. */
+static void end_failed(run *r)
+{
+    r->diverged = true;
+    tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED,
+                      2 * r->health.skipped > r->health.steps ? "failed, too many steps were skipped"
+                                                              : "failed, the loss rose far above its start");
+}
+
 static bool train(run *r)
 {
     int64_t steps = tuff_trainer_total_steps(r->trainer);
@@ -194,12 +203,10 @@ static bool train(run *r)
         tuff_cli_health_step(&r->health, &r->last);
         if (r->diverged) tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED, tuff_error_message());
         if (r->diverged) tuff_cli_failed();
+        if (!r->diverged && !tuff_cli_health_goes_on(&r->health)) end_failed(r);
         if (!after_step(r, epoch, steps)) return false;
     }
-    if (!r->diverged && !tuff_cli_health_end(&r->health)) {
-        r->diverged = true;
-        tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED, "failed, too many steps were skipped");
-    }
+    if (!r->diverged && !tuff_cli_health_end(&r->health)) end_failed(r);
     return r->diverged || tuff_cli_interrupted() || (evaluate(r, r->last.step) && sample(r, r->last.step));
 }
 

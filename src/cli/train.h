@@ -175,7 +175,9 @@ typedef struct tuff_cli_health {
 } tuff_cli_health;
 /* Warns of the first steps that were skipped. */
 void tuff_cli_health_step(tuff_cli_health *health, const tuff_train_step *step);
-/* False, saying so, when more than half of the steps were skipped. Warns when the loss rose far. */
+/* False, saying so, when the loss is so far above its start that more steps help nothing. */
+bool tuff_cli_health_goes_on(const tuff_cli_health *health);
+/* The same at the end, and when more than half of the steps were skipped. Warns when the loss rose. */
 bool tuff_cli_health_end(const tuff_cli_health *health);
 
 /* ---- what one sees of a run */

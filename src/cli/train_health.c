@@ -40,6 +40,28 @@ static double last_mean(const tuff_cli_health *h, int64_t *out_n)
     return n ? sum / (double)n : 0;
 }
 
+/* A loss that is so far above where it began says that the model is lost. */
+static bool far_above(const tuff_cli_health *h, double last)
+{
+    return last > 10 * h->first && last > h->first + 10;
+}
+
+static bool fail_far_above(const tuff_cli_health *h, double last, int64_t n)
+{
+    tuff_cli_say(
+        "tuff: the training failed: the loss rose from %.4f at the first step to %.4f, the mean of the "
+        "last %lld; start again with a lower --learning-rate, and check the data",
+        h->first, last, (long long)n);
+    return false;
+}
+
+bool tuff_cli_health_goes_on(const tuff_cli_health *h)
+{
+    int64_t n;
+    const double last = last_mean(h, &n);
+    return n < TUFF_CLI_RECENT || !far_above(h, last) || fail_far_above(h, last, n);
+}
+
 bool tuff_cli_health_end(const tuff_cli_health *h)
 {
     if (2 * h->empty > h->steps) {
@@ -57,6 +79,7 @@ bool tuff_cli_health_end(const tuff_cli_health *h)
     }
     int64_t n;
     double last = last_mean(h, &n);
+    if (n && far_above(h, last)) return fail_far_above(h, last, n);
     if (n && last > 1.5 * h->first && last > h->first + 1)
         tuff_cli_say(
             "tuff: warning: the loss rose from %.4f at the first step to %.4f, the mean of the last %lld: "

@@ -384,8 +384,8 @@ static const tuff_args spec = {
         "goes on: those before it stay. The log of a training that goes on has each step once. A device that is lost, as "
         "when its driver resets it, is opened again, and the training goes on from the last checkpoint.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
-        "steps have gradients that are not finite. It warns when the mean loss of the last steps (10, or "
-        "half of all) is more than 1.5 times the first step's and above it by more than 1.",
+        "steps have gradients that are not finite, or when the mean loss of the last steps (10, or half of all) is more than "
+        "10 times the first step's and above it by more than 10; it warns from 1.5 times and 1 on.",
 };
 
 static tuff_cli_train_options defaults(void)

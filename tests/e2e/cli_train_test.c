@@ -349,15 +349,35 @@ static void test_skipped_steps(void **state)
     expect_same_file(model, out, "model.safetensors", true);
 }
 
-/* A loss that ends far above where it began is warned of; one that falls is not. */
+/* A loss that ends above where it began is warned of; one that falls is not. One that is far above ends the
+ * training as failed, in every build. */
 static void test_rising_loss(void **state)
 {
     (void)state;
-    kit_result r = TRAIN_AT("5", kit_golden("llama"), kit_path("risen"), "--max-steps", "20");
-    assert_non_null(strstr(r.err.data, "the loss rose from"));
+    kit_result r = TRAIN_AT("3", kit_golden("llama"), kit_path("risen"), "--max-steps", "20");
+    assert_int_equal(r.exit_code, 0);
+    assert_non_null(strstr(r.err.data, "warning: the loss rose from"));
     kit_result_free(&r);
     r = TRAIN_AT("1e-2", kit_golden("llama"), kit_path("fallen"), "--max-steps", "20");
     assert_null(strstr(r.err.data, "the loss rose from"));
+    kit_result_free(&r);
+    const char *out = kit_path("blown");
+    double losses[20], eval;
+#define BLOWN(out, steps)                                                                                  \
+    kit_run_tuff(&r, (const char *const[]){"train", "--model", kit_golden("qwen3"), "--train-file",        \
+                                           kit_text(), "--output-dir", out, "--block-size", "32",          \
+                                           "--per-device-train-batch-size", "2", "--learning-rate", "1e3", \
+                                           "--max-steps", steps, NULL})
+    BLOWN(out, "100");
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "the training failed: the loss rose from"));
+    assert_non_null(strstr(r.err.data, "nothing is saved"));
+    assert_false(tuff_is_directory(out));
+    assert_int_equal(read_log(kit_path("blown.train_log.jsonl"), losses, 20, &eval), 20);
+    kit_result_free(&r);
+    BLOWN(kit_path("short"), "8");
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "the training failed: the loss rose from"));
     kit_result_free(&r);
 }
 
