@@ -52,6 +52,13 @@ void *tuff_alloc(size_t size)
     return pointer;
 }
 
+bool tuff_heap_room_for(size_t bytes)
+{
+    void *volatile memory = malloc(bytes); /* volatile: else a compiler leaves both out */
+    free(memory);
+    return memory != NULL;
+}
+
 void *tuff_alloc_array(size_t count, size_t size)
 {
     size_t total;

@@ -18,6 +18,9 @@ void *tuff_realloc_array(void *pointer, size_t count, size_t size);
 void *tuff_alloc_aligned(size_t size, size_t alignment);
 void tuff_free_aligned(void *pointer);
 char *tuff_strdup(const char *text);
+/* Whether the C library's heap has so much more for this thread now: for libraries that do not look whether
+ * they were given what they asked it for. */
+bool tuff_heap_room_for(size_t bytes);
 
 /* Doubles the capacity of `*items` when `count == *capacity`. For `T *items; size_t count, capacity`. */
 bool tuff_grow(void **items, size_t count, size_t *capacity, size_t item_size);

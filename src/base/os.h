@@ -56,6 +56,10 @@ void tuff_prefer_large_pages(void *memory, size_t bytes);
 /* What is in the memory is lost, and the system has the pages that lie within until they are used again. */
 void tuff_give_back(void *memory, size_t bytes);
 
+/* Whether the system gives the process so much more memory now. It is given back, untouched. See
+ * tuff_heap_room_for. */
+bool tuff_room_for(size_t bytes);
+
 /* Memory that this process may have: the machine's, or its control group's where that is less. Bytes; 0 when
  * unknown. */
 uint64_t tuff_total_memory(void);

@@ -251,6 +251,12 @@ void tuff_prefer_large_pages(void *memory, size_t bytes)
 #endif
 }
 
+bool tuff_room_for(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED && munmap(memory, bytes) == 0;
+}
+
 uint64_t tuff_total_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);

@@ -1,6 +1,8 @@
 /* The host's matrix product against plain loops in double: tiles of all sizes and their edges, all layouts
  * and types; without memory for a thread; with more shapes than are kept. */
+#define _DEFAULT_SOURCE /* RLIMIT_DATA */
 #include <math.h>
+#include <sys/resource.h>
 
 #include "backend/cpu/host.h"
 #include "backend/cpu/kernels.h"
@@ -181,6 +183,54 @@ static void panels_do_without_memory(void **state)
     tuff_host_destroy(&host);
 }
 
+/* All of the C library's heap, as a list; each piece begins with the address of the next. */
+static void **take_heap(void)
+{
+    void **taken = NULL;
+    for (size_t bytes = 1 << 16; bytes >= sizeof(void *); bytes /= 2)
+        for (void **piece; (piece = malloc(bytes)) != NULL; taken = piece)
+            *piece = (void *)taken;
+    return taken;
+}
+
+static void give_heap(void **taken)
+{
+    for (void **next; taken; taken = next) {
+        next = *taken;
+        free((void *)taken);
+    }
+}
+
+/* So is what the system has no memory for, which oneDNN would not notice. */
+static void products_do_without_the_system(void **state)
+{
+    (void)state;
+    const char *sanitizer = getenv("TUFF_TEST_SANITIZE");
+    if (sanitizer && *sanitizer && strcmp(sanitizer, "OFF") != 0) skip(); /* they need memory of their own */
+    static float rooms[2][1 << 20];
+    struct rlimit was;
+    tuff_host *host = NULL;
+    KIT_OK(tuff_host_create(2, &host));
+    tuff_host *before = tuff_host_swap(host);
+    void *scratch = rooms;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &was), 0);
+    for (int i = 0; i < SIZES; i++) {
+        tuff_gemm_problem g = problem_of(sizes[i], i % 4);
+        assert_true(tuff_gemm_scratch(&g) <= sizeof rooms);
+        g.c = c;
+        memset(c, 0xff, sizeof c);
+        assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){1, was.rlim_max}), 0);
+        void **heap = i % 2 ? take_heap() : NULL;
+        tuff_gemm(&g, scratch);
+        give_heap(heap);
+        assert_int_equal(setrlimit(RLIMIT_DATA, &was), 0);
+        check(&g, b);
+    }
+    assert_true(tuff_products_count(tuff_host_products(host)) <= 1); /* that by which it was tried */
+    tuff_host_swap(before);
+    tuff_host_destroy(&host);
+}
+
 /* What is kept is bounded, and what is made anew gives the same. */
 static void kept_products_are_bounded(void **state)
 {
@@ -256,6 +306,7 @@ int main(void)
         cmocka_unit_test(products_are_added),
         cmocka_unit_test(fewer_need_no_more_memory),
         cmocka_unit_test(panels_do_without_memory),
+        cmocka_unit_test(products_do_without_the_system),
         cmocka_unit_test(kept_products_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

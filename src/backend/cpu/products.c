@@ -30,7 +30,12 @@ static void omp_set_num_threads(int threads)
 }
 #endif
 
-enum { BUCKETS = 64 };
+enum {
+    BUCKETS = 64,
+    /* more than making a primitive takes: up to 33 kernels of 256 KiB, and what leads to them */
+    ROOM_TO_MAKE = 16 << 20,
+    ROOM_TO_RUN = 32 << 10 /* more than running it does */
+};
 
 struct tuff_product {
     tuff_product *next; /* in its bucket */
@@ -147,8 +152,11 @@ static dnnl_status_t make_attributes(const tuff_tile_shape *shape, dnnl_primitiv
     return status;
 }
 
+/* Without memory oneDNN writes kernels to address 0, or ends the process: where there is little it is not
+ * asked. */
 static dnnl_status_t make_primitive(const tuff_products *products, tuff_product *product)
 {
+    if (!tuff_room_for(ROOM_TO_MAKE)) return dnnl_out_of_memory;
     dnnl_matmul_desc_t matmul;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
@@ -211,7 +219,8 @@ tuff_products *tuff_products_create(void)
     if (!products) return NULL;
     products->lock = tuff_mutex_create();
     const tuff_product *tried = NULL;
-    if (products->lock && dnnl_engine_create(&products->engine, dnnl_cpu, 0) == dnnl_success)
+    if (products->lock && tuff_room_for(ROOM_TO_MAKE) &&
+        dnnl_engine_create(&products->engine, dnnl_cpu, 0) == dnnl_success)
         tried = find(products, &(tuff_tile_shape){.m = 64, .n = 64, .k = 64, .strips = true});
     if (tried)
         products->strips = tried->primitive != NULL;
@@ -265,7 +274,7 @@ void tuff_product_begin(tuff_product_use *use, tuff_products *products, void *sc
 {
     dnnl_stream_t stream = NULL;
     *use = (tuff_product_use){.products = products, .scratch = scratch};
-    if (!products) return;
+    if (!products || !tuff_heap_room_for(ROOM_TO_RUN)) return;
     /* The tiles are the threads' share: within one, oneDNN is to use this thread only. */
     use->threads = omp_get_max_threads();
     if (use->threads != 1) omp_set_num_threads(1);
@@ -295,7 +304,7 @@ void tuff_product_tile(tuff_product_use *use, const tuff_tile_shape *shape, cons
 
 void tuff_product_end(tuff_product_use *use)
 {
-    if (!use->products) return;
+    if (!use->threads) return; /* it was not begun */
     release(use);
     if (use->stream) dnnl_stream_destroy(use->stream);
     if (use->threads != 1) omp_set_num_threads(use->threads);
