@@ -4,23 +4,15 @@
 # half of fewer) lie within the writes, fsyncs, renames and removals of a checkpoint; from the first checkpoint on there is a whole
 # one at any moment. TUFF_KILL_DEVICES: "cpu lavapipe". ctest runs a few, kill_lavapipe.sh some there, kill_long*.sh all.
 set -eu
+. "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
 
 kills=${TUFF_KILLS:-3}
 devices=${TUFF_KILL_DEVICES:-cpu}
-if [ -n "${TUFF_TEST_SANITIZE:-}" ] && [ "$TUFF_TEST_SANITIZE" != OFF ]; then
-    echo "a sanitizer does not go with a preloaded library"
-    exit 77
-fi
-golden=$TUFF_TEST_ASSETS/golden
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+case $devices in *lavapipe*) need_lavapipe ;; esac
+need_no_sanitizer "a sanitizer does not go with a preloaded library"
 ${CC:-cc} -shared -fPIC -O1 -o "$work/kill_at.so" "$TUFF_TEST_SOURCE/tests/e2e/kill_at.c" -ldl
 
-i=0
-while [ $i -lt 40 ]; do
-    echo "In the morning they said the river isn't a road, but $i stones because the bridge is one."
-    i=$((i + 1))
-done >"$work/text"
+write_text "$work/text"
 
 # become OUT OPTIONS...: in a shell of its own, which becomes the command
 become() {

@@ -2,6 +2,5 @@
 # ctest: slow
 # All of kill.sh's kills on lavapipe: 25 of each training.
 set -eu
-"$TUFF_TEST_TUFF" devices --json | grep -q '"driver": "lavapipe.*"usable": true' || { echo "no usable lavapipe"; exit 77; }
 export TUFF_KILLS=25 TUFF_KILL_DEVICES=lavapipe
 exec sh "$TUFF_TEST_SOURCE/tests/e2e/kill.sh"

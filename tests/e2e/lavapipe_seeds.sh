@@ -1,17 +1,11 @@
 #!/bin/sh
 # ctest: slow. Whole trainings on lavapipe: the same seed gives the same bytes, files and log; another seed gives others.
 set -eu
+. "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
 
-"$TUFF_TEST_TUFF" devices --json | grep -q '"driver": "lavapipe.*"usable": true' || { echo "no usable lavapipe"; exit 77; }
-golden=$TUFF_TEST_ASSETS/golden
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+need_lavapipe
 
-i=0
-while [ $i -lt 40 ]; do
-    echo "In the morning they said the river isn't a road, but $i stones because the bridge is one."
-    i=$((i + 1))
-done >"$work/text"
+write_text "$work/text"
 
 # train NAME MODEL SEED OPTIONS...
 train() {

@@ -4,12 +4,8 @@
 # such a process does not have.
 set -eu
 
-if [ -n "${TUFF_TEST_SANITIZE:-}" ] && [ "$TUFF_TEST_SANITIZE" != OFF ]; then
-    echo "a sanitizer takes memory of its own"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
+need_no_sanitizer "a sanitizer takes memory of its own"
 export TUFF_CACHE_DIR="$work/cache"
 text=$work/text.txt
 cp "$TUFF_TEST_SOURCE/assets/stories/style.txt" "$text"

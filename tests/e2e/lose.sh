@@ -3,28 +3,19 @@
 # each training below, spread over all of them ("all": at every one). A device that is lost again and again is
 # given up. How work is cut into submits depends on how fast it is. lose_long.sh: all.
 set -eu
+. "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
 
 losses=${TUFF_LOSSES:-2}
-if [ -n "${TUFF_TEST_SANITIZE:-}" ] && [ "$TUFF_TEST_SANITIZE" != OFF ]; then
-    echo "a sanitizer does not go with a library that is put before another"
-    exit 77
-fi
-"$TUFF_TEST_TUFF" devices --json | grep -q '"driver": "lavapipe.*"usable": true' || { echo "no usable lavapipe"; exit 77; }
+need_no_sanitizer "a sanitizer does not go with a library that is put before another"
+need_lavapipe
 TUFF_LOSE_LOADER=$(for ldconfig in ldconfig /sbin/ldconfig; do $ldconfig -p 2>/dev/null; done |
     sed -n 's/.*libvulkan\.so\.1 (libc6,.*64.*) => //p' | head -1)
 [ -n "$TUFF_LOSE_LOADER" ] || { echo "no loader of Vulkan is found"; exit 77; }
 export TUFF_LOSE_LOADER
-golden=$TUFF_TEST_ASSETS/golden
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkdir "$work/lib"
 ${CC:-cc} -shared -fPIC -O1 -o "$work/lib/libvulkan.so.1" "$TUFF_TEST_SOURCE/tests/e2e/lose_at.c" -ldl
 
-i=0
-while [ $i -lt 40 ]; do
-    echo "In the morning they said the river isn't a road, but $i stones because the bridge is one."
-    i=$((i + 1))
-done >"$work/text"
+write_text "$work/text"
 
 # run OUT OPTIONS...
 run() {
