@@ -1,8 +1,9 @@
 /* For kill.sh, by LD_PRELOAD: ends the process, as kill -9 does, just before its n-th call that changes the
- * disk under a path that contains TUFF_KILL_UNDER; n is TUFF_KILL_AT. Such calls are counted into the file
- * TUFF_KILL_COUNT, a byte each. */
+ * disk under a path that contains TUFF_KILL_UNDER; n is TUFF_KILL_AT. With TUFF_KILL_FULL the disk is full
+ * from that call on. Such calls are counted into the file TUFF_KILL_COUNT, a byte each. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,29 +22,34 @@ __attribute__((constructor)) static void begin(void)
     if (count) counted_in = open(count, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
-static void count(const char *path)
+/* Whether the disk is full. */
+static int count(const char *path)
 {
     static int calls;
-    const char *under = getenv("TUFF_KILL_UNDER"), *at = getenv("TUFF_KILL_AT");
-    if (!under || !path || !strstr(path, under)) return;
+    const char *under = getenv("TUFF_KILL_UNDER"), *at = getenv("TUFF_KILL_AT"),
+               *full = getenv("TUFF_KILL_FULL");
+    if (!under || !path || !strstr(path, under)) return 0;
     calls++;
     if (counted_in >= 0 && next_write(counted_in, ".", 1) != 1) abort();
-    if (at && calls == atoi(at)) raise(SIGKILL);
+    if (!at || calls < atoi(at)) return 0;
+    if (!full || !*full) raise(SIGKILL);
+    errno = ENOSPC;
+    return 1;
 }
 
-static void count_descriptor(int fd)
+static int count_descriptor(int fd)
 {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     const ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 0) return;
+    if (n < 0) return 0;
     path[n] = 0;
-    count(path);
+    return count(path);
 }
 
 ssize_t write(int fd, const void *data, size_t size)
 {
-    if (fd > 2) count_descriptor(fd);
+    if (fd > 2 && count_descriptor(fd)) return -1;
     return next_write(fd, data, size);
 }
 
@@ -85,6 +91,5 @@ int mkdir(const char *path, mode_t mode)
 {
     int (*next)(const char *, mode_t);
     NEXT(mkdir);
-    count(path);
-    return next(path, mode);
+    return count(path) ? -1 : next(path, mode);
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
-# A training whose device is lost goes on by itself, and ends with the bytes of one that kept it: at TUFF_LOSSES (2) of the submits of
-# each training below, spread over all of them ("all": at every one). A device that is lost again and again is
-# given up. How work is cut into submits depends on how fast it is. lose_long.sh: all.
+# A training whose device is lost goes on by itself, and ends with the bytes of one that kept it: at TUFF_LOSSES (2) of its submits,
+# spread over all of them; where that is "all", at every submit of each training that is to survive, those while a checkpoint is
+# written among them. A device that is lost again and again is given up. How work is cut into submits depends on how fast it is.
+# lose_long.sh: all.
 set -eu
 . "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
 
@@ -11,7 +12,7 @@ need_lavapipe
 TUFF_LOSE_LOADER=$(for ldconfig in ldconfig /sbin/ldconfig; do $ldconfig -p 2>/dev/null; done |
     sed -n 's/.*libvulkan\.so\.1 (libc6,.*64.*) => //p' | head -1)
 [ -n "$TUFF_LOSE_LOADER" ] || { echo "no loader of Vulkan is found"; exit 77; }
-export TUFF_LOSE_LOADER
+export TUFF_LOSE_LOADER TUFF_DEVICE=lavapipe
 mkdir "$work/lib"
 ${CC:-cc} -shared -fPIC -O1 -o "$work/lib/libvulkan.so.1" "$TUFF_TEST_SOURCE/tests/e2e/lose_at.c" -ldl
 
@@ -23,7 +24,7 @@ run() {
     shift
     LD_LIBRARY_PATH="$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$TUFF_TEST_TUFF" train --train-file "$work/text" \
         --validation-file "$work/text" --output-dir "$out" --block-size 32 --per-device-train-batch-size 2 \
-        --learning-rate 1e-3 --device lavapipe --quiet "$@"
+        --learning-rate 1e-3 --quiet "$@"
 }
 
 # expect_same NAME: what is in $work/again is what is in $work/NAME
@@ -70,7 +71,14 @@ TUFF_LOSE_SINCE="$work/again/checkpoint-2" TUFF_LOSE_AT=2 run "$work/again" --ma
     --lora-dropout 0.1 --save-steps 2 --eval-steps 2 --gradient-accumulation-steps 2 2>"$work/said"
 grep -q "goes on from its checkpoint of step 2" "$work/said" || { cat "$work/said"; exit 1; }
 expect_same saved
-[ "$losses" = all ] || losses=1
+if [ "$losses" = all ]; then
+    saved() {
+        lost "$@" --max-steps 4 --save-steps 2 --eval-steps 2
+    }
+    each_training saved lavapipe
+else
+    losses=1
+fi
 lost unsaved --max-steps 2 --model "$golden/llama"
 grep -q "begins anew" "$work/unsaved.said"
 
