@@ -81,6 +81,14 @@ bool tuff_cli_train_check_outputs(const tuff_cli_train_options *options);
 /* Writes run.json, from which the training can be run again, into a directory. False: *out_why says why. */
 bool tuff_cli_train_write_settings(const tuff_cli_train_options *options, const char *directory,
                                    const char **out_why);
+/* What follows from options where others are not given. False: some do not go together, which was said. */
+bool tuff_cli_train_settle(tuff_cli_train_options *options);
+tuff_cli_train_options tuff_cli_train_defaults(void);
+/* Takes --method for what it says. NULL, or what is wrong with it. */
+const char *tuff_cli_take_method(tuff_cli_train_options *options);
+#define TUFF_CLI_METHODS "full, lora, dora, vera, ia3, prompt, prefix, bitfit, tokens or adapter"
+/* --dropout as tuff_train_params has it; NAN: it is none. */
+double tuff_cli_train_dropout(const tuff_cli_train_options *options);
 /* What is trained, for people: "DoRA"; NULL: all parameters. */
 const char *tuff_cli_method_title(const tuff_cli_train_options *options);
 /* Whether an adapter of this type is trained. */

@@ -1,29 +1,11 @@
 /* The options of `tuff train`. */
 #include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cli/train.h"
 
 #define AT(field) .offset = offsetof(tuff_cli_train_options, field)
 #define MANY      1e15
-
-/* What --method says, in PEFT's words, and for people. */
-static const struct method {
-    const char *name, *peft_type, *title;
-} methods[] = {{"full", NULL, NULL},
-               {"lora", "lora", "LoRA"},
-               {"dora", "lora", "DoRA"},
-               {"vera", "vera", "VeRA"},
-               {"ia3", "ia3", "IA3"},
-               {"prompt", "prompt_tuning", "prompt tuning"},
-               {"prefix", "prefix_tuning", "prefix tuning"},
-               {"bitfit", "bitfit", "BitFit"},
-               {"tokens", "trainable_tokens", "trainable tokens"},
-               {"adapter", "bottleneck", "bottleneck adapters"}};
-#define METHODS "full, lora, dora, vera, ia3, prompt, prefix, bitfit, tokens or adapter"
 
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
@@ -216,7 +198,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP,
      .name = "Adapters (the model stays as it is, a few tensors beside it are trained):"},
     {TUFF_ARG_TEXT, "method", "NAME", AT(method),
-     .help = METHODS
+     .help = TUFF_CLI_METHODS
      ": what is trained; dora is lora with --use-dora, bitfit the biases alone, "
      "as a LoRA that PEFT loads, tokens rows of the tokens' table alone (--trainable-token-indices), adapter small nets between the layers (bottleneck adapters), "
      "which the package adapters loads",
@@ -388,116 +370,6 @@ static const tuff_args spec = {
         "10 times the first step's and above it by more than 10; it warns from 1.5 times and 1 on.",
 };
 
-static tuff_cli_train_options defaults(void)
-{
-    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
-    return (tuff_cli_train_options){
-        .max_steps = p.max_steps,
-        .epochs = p.num_train_epochs,
-        .batch_size = p.per_device_train_batch_size,
-        .accumulation = p.gradient_accumulation_steps,
-        .learning_rate = p.learning_rate,
-        .scheduler = (int)p.lr_scheduler_type,
-        .warmup_steps = p.warmup_steps,
-        .warmup_ratio = p.warmup_ratio,
-        .loraplus_embedding = p.loraplus_lr_embedding,
-        .weight_decay = p.weight_decay,
-        .beta1 = p.adam_beta1,
-        .beta2 = p.adam_beta2,
-        .epsilon = p.adam_epsilon,
-        .max_grad_norm = p.max_grad_norm,
-        .seed = (int64_t)p.seed,
-        .max_nonfinite = p.max_nonfinite,
-        .logging_steps = 10,
-        .task = -1,
-        .loss = -1,
-        .lora_alpha = -1,
-        .lora_dropout = -1,
-        .save_strategy = -1,
-        .eval_strategy = -1,
-        .sample_tokens = 64,
-        .data = TUFF_CLI_DATA_DEFAULTS,
-    };
-}
-
-/* As tuff_train_params has it; NAN: it is none of these. */
-static double dropout_of(const tuff_cli_train_options *o)
-{
-    char *end;
-    if (!o->dropout) return 0;
-    if (strcmp(o->dropout, "config") == 0) return TUFF_DROPOUT_CONFIG;
-    if (strcmp(o->dropout, "none") == 0) return TUFF_DROPOUT_NONE;
-    double p = strtod(o->dropout, &end);
-    if (*end || end == o->dropout || !(p >= 0 && p < 1)) return NAN;
-    return p == 0 ? TUFF_DROPOUT_NONE : p;
-}
-
-tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
-{
-    static const char *const biases[] = {NULL, "all", "lora_only"}; /* TUFF_CLI_BIASES */
-    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
-    p.max_steps = o->max_steps;
-    p.num_train_epochs = o->epochs;
-    p.per_device_train_batch_size = o->batch_size;
-    p.gradient_accumulation_steps = o->accumulation;
-    p.learning_rate = o->learning_rate;
-    p.lr_scheduler_type = (tuff_schedule)o->scheduler;
-    p.warmup_steps = o->warmup_steps;
-    p.warmup_ratio = o->warmup_ratio;
-    p.weight_decay = o->weight_decay;
-    p.layerwise_lr_decay = o->layerwise_decay;
-    p.loraplus_lr_ratio = o->loraplus_ratio;
-    p.loraplus_lr_embedding = o->loraplus_embedding;
-    p.label_smoothing_factor = o->label_smoothing;
-    p.neftune_noise_alpha = o->neftune_alpha;
-    p.ema_decay = o->ema_decay;
-    p.dropout = dropout_of(o);
-    p.freeze = o->freeze;
-    p.train_only = o->train_only;
-    p.unfreeze_top_layers = o->unfreeze_top_layers;
-    p.unfreeze_schedule = o->unfreeze_schedule;
-    p.adam_beta1 = o->beta1;
-    p.adam_beta2 = o->beta2;
-    p.adam_epsilon = o->epsilon;
-    p.max_grad_norm = o->max_grad_norm;
-    p.seed = (uint64_t)o->seed;
-    p.no_shuffle = o->no_shuffle;
-    p.predict_with_generate = o->data.predict_with_generate;
-    p.use_stemmer = o->data.use_stemmer;
-    p.max_nonfinite = o->max_nonfinite;
-    p.watch = tuff_cli_watch();
-    p.lr_scheduler_kwargs = o->scheduler_kwargs;
-    p.optim = o->optim;
-    p.optim_args = o->optim_args;
-    p.momentum = o->momentum;
-    p.nesterov = o->nesterov;
-    p.lora_rank = o->lora_rank;
-    if (o->lora_alpha >= 0) p.lora_alpha = o->lora_alpha;
-    if (o->lora_dropout >= 0) p.lora_dropout = o->lora_dropout;
-    p.lora_target = o->lora_target;
-    p.peft_type = o->peft_type;
-    p.target_modules = o->target_modules;
-    p.feedforward_modules = o->feedforward_modules;
-    p.num_virtual_tokens = o->virtual_tokens;
-    p.prompt_tuning_init_text = o->init_text;
-    p.use_rslora = o->use_rslora;
-    p.use_dora = o->use_dora;
-    p.rank_pattern = o->rank_pattern;
-    p.alpha_pattern = o->alpha_pattern;
-    p.target_parameters = o->target_parameters;
-    p.trainable_token_indices = o->token_indices;
-    p.base_model_name = o->base_model_name;
-    p.bias = biases[o->bias];
-    p.prefix_projection = o->prefix_projection;
-    p.encoder_hidden_size = o->encoder_hidden;
-    p.d_initial = o->d_initial;
-    p.projection_prng_key = (uint64_t)o->projection_key;
-    p.adapter_config = o->adapter_config;
-    p.reduction_factor = o->reduction_factor;
-    p.non_linearity = o->non_linearity;
-    return p;
-}
-
 void tuff_cli_train_settings(const tuff_cli_train_options *o,
                              void (*tell)(const char *name, const char *value, void *user), void *user)
 {
@@ -509,7 +381,7 @@ void tuff_cli_train_settings(const tuff_cli_train_options *o,
                                          "weight-decay",
                                          "max-grad-norm",
                                          "seed"};
-    const tuff_cli_train_options preset = defaults();
+    const tuff_cli_train_options preset = tuff_cli_train_defaults();
     for (size_t i = 0; i < spec.count; i++) {
         char value[512];
         bool wanted = items[i].kind != TUFF_ARG_GROUP && tuff_args_differ(&items[i], o, &preset);
@@ -519,133 +391,6 @@ void tuff_cli_train_settings(const tuff_cli_train_options *o,
             wanted = items[k].kind == TUFF_ARG_GROUP || items[k].offset != items[i].offset;
         if (wanted && tuff_args_value(&items[i], o, value, sizeof value)) tell(items[i].name, value, user);
     }
-}
-
-bool tuff_cli_trains(const tuff_cli_train_options *o, const char *peft_type)
-{
-    if (!o->peft_type) return o->lora_rank && strcmp(peft_type, "lora") == 0;
-    return strcasecmp(o->peft_type, peft_type) == 0;
-}
-
-const char *tuff_cli_method_title(const tuff_cli_train_options *o)
-{
-    if (o->use_dora) return "DoRA";
-    for (size_t i = 1; i < sizeof methods / sizeof *methods; i++)
-        if (tuff_cli_trains(o, methods[i].peft_type)) return methods[i].title;
-    return NULL;
-}
-
-static const char *take_method(tuff_cli_train_options *o)
-{
-    if (!o->method) return NULL;
-    if (o->peft_type) return "--method and --peft-type say the same thing; give one";
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (strcasecmp(o->method, methods[i].name) != 0) continue;
-        if (!methods[i].peft_type && o->lora_rank)
-            return "--method full trains all parameters, --lora-rank an adapter";
-        o->peft_type = methods[i].peft_type;
-        o->use_dora = o->use_dora || strcasecmp(o->method, "dora") == 0;
-        return NULL;
-    }
-    return "--method is " METHODS;
-}
-
-/* What is learned by where no --loss says so, and whether it is of the task. */
-static const char *settle_loss(tuff_cli_train_options *o)
-{
-    const bool vectors = o->loss < TUFF_CLI_VECTOR_LOSSES;
-    if (o->loss < 0) { /* the first of the task's own */
-        if (o->task == TUFF_CLI_TRAIN_EMBEDDING) o->loss = 0;
-        if (o->task == TUFF_CLI_PREFERENCE) o->loss = TUFF_CLI_VECTOR_LOSSES;
-        return NULL;
-    }
-    if (!vectors) o->data.preference = o->loss - TUFF_CLI_VECTOR_LOSSES;
-    if (o->task == (vectors ? TUFF_CLI_TRAIN_EMBEDDING : TUFF_CLI_PREFERENCE)) return NULL;
-    return "--loss mnrl, cosine, triplet, contrastive and cosent are of --task embedding; dpo, ipo, hinge, robust, orpo "
-           "and kto of --task preference";
-}
-
-/* What is trained for where no --task says so. */
-static bool settle_task(tuff_cli_train_options *o)
-{
-    if (o->task >= 0) return true;
-    const bool text =
-        o->format == TUFF_CLI_FORMAT_TEXT || o->block_size || o->data.block_stride || o->dump_batches;
-    o->task = o->mix.count ? tuff_cli_mixture_task(o)
-              : text       ? TUFF_CLI_CAUSAL_LM
-                           : tuff_cli_task_of_file(o->train_file);
-    return o->task >= 0;
-}
-
-/* Options that go together. */
-static const char *contradiction(const tuff_cli_train_options *o)
-{
-    const bool blocks = o->block_size || o->data.block_stride;
-    if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_batches || (blocks && !o->mix.count)))
-        return "--dump-batches, --block-size and --block-stride are of --task causal-lm";
-    if (o->data.validation_split > 0 && o->validation_file)
-        return "--validation-file and --validation-split both say what to measure on; give one";
-    if (o->data.validation_split > 0 && (o->task == TUFF_CLI_TRAIN_EMBEDDING || o->mix.count))
-        return "--validation-split is of --train-file, and of all tasks but embedding: give a --validation-file";
-    if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
-    const char *wrong = tuff_cli_check_conversations(&o->data, o->task);
-    if (!wrong) wrong = tuff_cli_check_preferences(&o->data, o->task);
-    if (!wrong) wrong = tuff_cli_check_answers(&o->data, o->task);
-    if (wrong) return wrong;
-    if (!o->output_dir && !o->print_plan && !o->dry_run) return "train needs --output-dir";
-    if (o->dry_run && (o->print_plan || o->dump_batches || o->profile.given))
-        return "--dry-run writes nothing: --print-plan, --dump-batches and --profile are without it";
-    if (o->max_memory && !o->auto_batch) return "--max-memory is of --auto-batch";
-    if (o->nesterov && o->momentum == 0) return "--nesterov needs --momentum";
-    if (isnan(dropout_of(o))) return "--dropout is config, none, or a number from 0 to less than 1";
-    const bool lora = tuff_cli_trains(o, "lora"), vera = tuff_cli_trains(o, "vera");
-    if (!lora && (o->lora_alpha >= 0 || o->lora_target || (!vera && (o->lora_rank || o->lora_dropout >= 0))))
-        return vera ? "--lora-alpha and --lora-target are of LoRA; of VeRA there is --target-modules"
-               : o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
-                              : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
-    if (!tuff_cli_trains(o, "bottleneck") &&
-        (o->adapter_config || o->reduction_factor != 0 || o->non_linearity))
-        return "--adapter-config, --reduction-factor and --non-linearity need --method adapter";
-    if (!vera && (o->d_initial != 0 || o->projection_key))
-        return "--d-initial and --projection-prng-key need --method vera";
-    if (!tuff_cli_trains(o, "lora") && (o->use_rslora || o->use_dora || o->rank_pattern || o->alpha_pattern ||
-                                        o->target_parameters || o->bias))
-        return "--use-rslora, --use-dora, --rank-pattern, --alpha-pattern, --bias and --target-parameters are of LoRA: "
-               "they need --lora-rank or --method lora";
-    const bool tokens = tuff_cli_trains(o, "trainable_tokens");
-    if (!lora && !tokens && o->token_indices)
-        return "--trainable-token-indices is of LoRA and of --method tokens";
-    if (tokens && !o->token_indices) return "--method tokens needs --trainable-token-indices";
-    if (o->base_model_name && !o->lora_rank && !o->peft_type)
-        return "--base-model-name is of adapters: it needs --lora-rank or --method";
-    if (o->target_modules && !lora && !vera && !tuff_cli_trains(o, "ia3"))
-        return "--target-modules needs --method lora, vera or ia3";
-    if (o->feedforward_modules && !tuff_cli_trains(o, "ia3"))
-        return "--feedforward-modules needs --peft-type ia3";
-    if (o->virtual_tokens && !tuff_cli_trains(o, "prompt_tuning") && !tuff_cli_trains(o, "prefix_tuning"))
-        return "--num-virtual-tokens needs --method prompt or prefix";
-    if (o->init_text && !tuff_cli_trains(o, "prompt_tuning"))
-        return "--prompt-tuning-init-text needs --method prompt";
-    if ((o->prefix_projection || o->encoder_hidden) && !tuff_cli_trains(o, "prefix_tuning"))
-        return "--prefix-projection and --encoder-hidden-size need --method prefix";
-    if (o->encoder_hidden && !o->prefix_projection) return "--encoder-hidden-size needs --prefix-projection";
-    if (o->lora_target && o->target_modules)
-        return "--lora-target and --target-modules say the same thing; give one";
-    bool vectors = o->gradient_cache_batch || o->pooling || o->query_prompt || o->document_prompt;
-    if (vectors && o->task != TUFF_CLI_TRAIN_EMBEDDING)
-        return "--gradient-cache-batch, --pooling and prompts are of --task embedding";
-    bool search = o->eval_docs || o->eval_queries || o->eval_qrels;
-    if ((search || o->id_field) && o->task != TUFF_CLI_TRAIN_EMBEDDING)
-        return "--eval-docs, --eval-queries, --eval-qrels and --id-field are of --task embedding";
-    if (search && !(o->eval_docs && o->eval_queries && o->eval_qrels))
-        return "a search needs --eval-docs, --eval-queries and --eval-qrels";
-    const tuff_cli_train_options preset = defaults();
-    if (!o->sample_prompts.count &&
-        (o->sample_steps || o->sample_tokens != preset.sample_tokens || o->sample_temperature > 0))
-        return "--sample-steps, --sample-tokens and --sample-temperature need --sample-prompt";
-    if (o->warmup_steps && o->warmup_ratio > 0)
-        return "--warmup-steps and --warmup-ratio say the same thing; give one";
-    return NULL;
 }
 
 bool tuff_cli_train_check_outputs(const tuff_cli_train_options *o)
@@ -671,18 +416,9 @@ bool tuff_cli_train_write_settings(const tuff_cli_train_options *o, const char *
 tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out,
                                        tuff_cli_train_options *out_given)
 {
-    *out = defaults();
+    *out = tuff_cli_train_defaults();
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
     *out_given = *out;
     out->given = out_given;
-    const char *wrong = outcome == TUFF_ARGS_RUN ? tuff_cli_mixture_settle(out) : NULL;
-    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = take_method(out);
-    if (outcome == TUFF_ARGS_RUN && !wrong && !settle_task(out)) return TUFF_ARGS_WRONG;
-    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = settle_loss(out);
-    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = contradiction(out);
-    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = tuff_cli_checkpoints_settle(out);
-    if (outcome == TUFF_ARGS_RUN && !wrong) wrong = tuff_cli_page_settle(out);
-    if (!wrong) return outcome;
-    tuff_cli_say("tuff: %s (see: tuff help train)", wrong);
-    return TUFF_ARGS_WRONG;
+    return outcome == TUFF_ARGS_RUN && !tuff_cli_train_settle(out) ? TUFF_ARGS_WRONG : outcome;
 }
