@@ -24,6 +24,11 @@ extern int (*tuff_disk_hook)(tuff_disk_step step, const char *path);
 bool tuff_disk_make_directory(const char *path);
 /* A new file, open for writing, -1 on failure; what lies at `path` already is never opened. */
 int tuff_disk_create(const char *path, unsigned mode);
+/* A new file without a name in a directory, open for reading and writing; it is gone once it is closed. -1 on
+ * failure. */
+int tuff_disk_nameless(const char *directory);
+/* Makes sure that so many bytes behind `from` can be written without the disk being full. */
+bool tuff_disk_reserve(int fd, const char *path, size_t from, size_t size);
 /* All of it. */
 bool tuff_disk_write(int fd, const char *path, const void *data, size_t size);
 bool tuff_disk_sync(int fd, const char *path);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,32 @@ int tuff_disk_create(const char *path, unsigned mode)
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
     } while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+int tuff_disk_nameless(const char *directory)
+{
+    char path[4096];
+    if (!may(TUFF_DISK_CREATE, directory)) return -1;
+    if (snprintf(path, sizeof path, "%s/.tuff-XXXXXX", directory) >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    const int fd = mkstemp(path);
+    if (fd < 0) return -1;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    unlink(path);
+    return fd;
+}
+
+bool tuff_disk_reserve(int fd, const char *path, size_t from, size_t size)
+{
+    int error;
+    if (!may(TUFF_DISK_WRITE, path)) return false;
+    do {
+        error = posix_fallocate(fd, (off_t)from, (off_t)size);
+    } while (error == EINTR);
+    errno = error;
+    return error == 0;
 }
 
 bool tuff_disk_write(int fd, const char *path, const void *data, size_t size)
