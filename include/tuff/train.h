@@ -78,8 +78,8 @@ typedef struct tuff_data_params {
     bool truncate_left;   /* conversations that are too long lose their beginning, not their end */
     bool packing; /* an example is a row of up to max_length tokens, of as many conversations as fit, which do
                      not see each other */
-    bool no_cache; /* the token ids of long texts are neither taken from the user's cache directory nor put
-                      there: they are in memory. Of causal-lm */
+    bool no_cache; /* the token ids of long texts, and of many records, are neither taken from the user's
+                      cache directory nor put there: they are in memory */
     bool held_out; /* with validation_split: the part that is held out; else what is left */
     const tuff_dataset *like; /* of the same task: its labels are the only ones; NULL: see `training` */
     int64_t block_size;       /* of causal-lm */
@@ -118,8 +118,8 @@ typedef struct tuff_data_params {
      * of records one of each 1 / share, which `split_seed` chooses. 0: none */
     double validation_split;
     uint64_t split_seed;
-    uint32_t
-        threads; /* that tokenize a long text; 0: as many as the process may use; no result depends on it */
+    uint32_t threads; /* that tokenize a long text, or many records; 0: as many as the process may use; no
+                         result depends on it */
     uint8_t reserved[4];
 } tuff_data_params;
 #define TUFF_DATA_PARAMS_INIT                                                                                \
@@ -137,12 +137,13 @@ typedef struct tuff_data_params {
  * NULL for other records, and for what comes through a pipe, which cannot be read twice. A constant. Errors:
  * TUFF_BAD_FORMAT where the first conversation is one in more than one way. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_data_recognize(const char *path, const char **out_task);
-/* Reads the examples of a task from a file. Records that are none, or whose fields are not what the task
- * needs, are left out and counted, the first three logged as warnings. Errors: TUFF_BAD_FORMAT, naming the
- * line, for the first of them where all are such, or with `strict`, and for a label that is none of those
- * known; TUFF_INVALID_ARGUMENT for a column that is not there, a
- * file without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a task that is none, or
- * a model that cannot be measured by it (without `training`). `params` may be NULL. */
+/* Reads the examples of a task from a file. Many records are encoded on all cores, and what they become is
+ * kept in the user's cache directory, from where it is looked at: a file may be larger than the memory.
+ * Records that are none, or whose fields are not what the task needs, are left out and counted, the first
+ * three logged as warnings. Errors: TUFF_BAD_FORMAT, naming the line, for the first of them where all are
+ * such, or with `strict`, and for a label that is none of those known; TUFF_INVALID_ARGUMENT for a column
+ * that is not there, a file without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a
+ * task that is none, or a model that cannot be measured by it (without `training`). `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load(const tuff_model *model, const char *path,
                                                      const tuff_data_params *params,
                                                      tuff_dataset **out_dataset);
@@ -197,11 +198,17 @@ typedef struct tuff_pair_params {
     const tuff_watch *watch; /* TUFF_PHASE_TOKENIZE, in bytes of the file; NULL: none */
     bool strict;             /* a malformed record is an error; else it is left out, counted and logged */
     bool reserved[7];        /* leave them false */
+    /* As in tuff_data_params. */
+    double validation_split;
+    uint64_t split_seed;
+    uint32_t threads;
+    bool no_cache, held_out;
+    bool reserved_too[2]; /* leave them false */
 } tuff_pair_params;
 #define TUFF_PAIR_PARAMS_INIT                                                                             \
     {                                                                                                     \
         sizeof(tuff_pair_params), NULL, 0, 0, NULL, NULL, TUFF_POOLING_MODEL, TUFF_NORMALIZE_MODEL, NULL, \
-            false,                                                                                        \
+            false, {false}, 0, 0, 0, false, false,                                                        \
         {                                                                                                 \
             false                                                                                         \
         }                                                                                                 \
@@ -250,7 +257,7 @@ typedef struct tuff_data_report {
     int64_t empty,
         unanswered;     /* of sft and preference: as their answers are empty, or lie behind max_length */
     int64_t cut;        /* texts that were longer than max_length */
-    int64_t duplicates; /* examples whose tokens are those of one before; of embedding not counted */
+    int64_t duplicates; /* examples whose tokens are those of one before */
     int64_t shared;     /* of sft: answers that begin within a token, whose other part is the prompt's */
     int64_t rows;       /* of sft with packing: rows of tokens, which are the examples of a batch; else 0 */
     int64_t shortest, median, p95, longest; /* tokens of an example; 0 where all are blocks */
@@ -269,7 +276,7 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_get_report(const tuff_dataset *d
 TUFF_API bool tuff_dataset_label(const tuff_dataset *dataset, size_t index, const char **out_name,
                                  int64_t *out_count);
 /* How many examples of a data set are also, token by token, in another one: what is measured with them was
- * learned. Of texts in blocks and of embedding 0. */
+ * learned. Of texts in blocks 0. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_count_known(const tuff_dataset *dataset,
                                                             const tuff_dataset *other, int64_t *out_count);
 /* A trainer that was made with it may still be used, see tuff_device_destroy. */

@@ -35,6 +35,7 @@ tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *o, const tuf
     params.pooling = (tuff_pooling)o->pooling;
     params.watch = tuff_cli_watch();
     params.strict = o->data.strict;
+    params.no_cache = o->data.no_cache;
     tuff_status status = tuff_dataset_load_pairs(model, o->train_file, &params, out_train);
     if (status != TUFF_OK || !o->validation_file) return status;
     return load_validation(o, model, params, out_validation);

@@ -378,6 +378,18 @@ uint64_t tuff_records_windows_lines(const tuff_records *r)
     return r->windows_lines;
 }
 
+cJSON *tuff_records_keep_object(tuff_records *r)
+{
+    cJSON *object = r->json;
+    r->json = NULL;
+    return object;
+}
+
+const char *tuff_records_path(const tuff_records *r)
+{
+    return r->path;
+}
+
 uint64_t tuff_records_line(const tuff_records *r)
 {
     return r->line;

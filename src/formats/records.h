@@ -54,6 +54,9 @@ TUFF_MUST_USE tuff_status tuff_records_open_objects(const char *path, tuff_recor
  * that have more or fewer cells than columns are named, or whose text is not UTF-8 or has a NUL. */
 TUFF_MUST_USE tuff_status tuff_records_next_object(tuff_records *records, const cJSON **out_object);
 
+/* That record, which is the caller's from now on (cJSON_Delete); NULL: there is none. */
+cJSON *tuff_records_keep_object(tuff_records *records);
+
 /* The columns that a file's first row names, or the keys of the first of its JSON records that is one (of the
  * first hundred), in their order, one after
  * the other, each with a NUL behind it: *out_count of them. Of lines of text there are none. What comes
@@ -71,6 +74,8 @@ void tuff_records_position(const tuff_records *records, uint64_t *out_done, uint
 /* Lines read so far that ended as on Windows, with \r\n: what is read of them ends with \n, also within a
  * quoted cell of a row. */
 uint64_t tuff_records_windows_lines(const tuff_records *records);
+/* The file of the last record: the path, or one in that directory. Valid until they are closed. */
+const char *tuff_records_path(const tuff_records *records);
 /* The line at which the last record began, from 1. */
 uint64_t tuff_records_line(const tuff_records *records);
 

@@ -64,13 +64,52 @@ static void add_merges(tuff_sha256 *hash, const tuff_bpe *bpe)
     add_text(hash, bpe->suffix);
 }
 
-bool tuff_tokenizer_hash(const tuff_tokenizer *t, tuff_sha256 *hash)
+static void add_unigram(tuff_sha256 *hash, const tuff_unigram *u, uint32_t size)
 {
-    if (t->model != TUFF_WORDS_BPE) return false;
+    tuff_sha256_update(hash, u->scores, size * sizeof *u->scores);
+    if (u->special) tuff_sha256_update(hash, u->special, size);
+    tuff_sha256_update(hash, &u->unk_score, sizeof u->unk_score);
+    tuff_sha256_update(hash, u->bytes, sizeof u->bytes);
+    add_number(hash, u->unk);
+    add_number(hash, u->byte_fallback);
+}
+
+static void add_words(tuff_sha256 *hash, const tuff_tokenizer *t)
+{
+    add_number(hash, t->model);
+    if (t->model == TUFF_WORDS_BPE) add_merges(hash, &t->bpe);
+    if (t->model == TUFF_WORDS_UNIGRAM) add_unigram(hash, &t->unigram, t->size);
+    if (t->model != TUFF_WORDS_WORDPIECE) return;
+    add_text(hash, t->wordpiece.prefix);
+    add_number(hash, t->wordpiece.unk);
+    add_number(hash, (int64_t)t->wordpiece.longest);
+}
+
+/* What stands around texts. */
+static void add_template(tuff_sha256 *hash, const tuff_template *t)
+{
+    add_number(hash, (int64_t)t->count);
+    tuff_sha256_update(hash, t->parts, t->count * sizeof *t->parts);
+}
+
+static void add_specials(tuff_sha256 *hash, const tuff_tokenizer *t)
+{
+    const int32_t ids[] = {t->bos, t->unk, t->pad, t->cls, t->sep, t->mask};
+    add_template(hash, &t->single);
+    add_template(hash, &t->pair);
+    tuff_sha256_update(hash, ids, sizeof ids);
+    tuff_sha256_update(hash, t->eos, t->eos_count * sizeof *t->eos);
+    add_number(hash, t->trim | t->trim_prefix << 1 | t->byte_level << 2 | t->space_pieces << 3 |
+                         t->sentencepiece << 4 | t->space_prefix << 5);
+}
+
+void tuff_tokenizer_hash(const tuff_tokenizer *t, tuff_sha256 *hash)
+{
     add_number(hash, t->size);
     for (uint32_t i = 0; i < t->size; i++)
         add_token(hash, &t->tokens[i]);
-    add_merges(hash, &t->bpe);
+    add_words(hash, t);
+    add_specials(hash, t);
     add_number(hash, (int64_t)t->added_count);
     for (size_t i = 0; i < t->added_count; i++)
         add_added(hash, &t->added[i]);
@@ -80,5 +119,4 @@ bool tuff_tokenizer_hash(const tuff_tokenizer *t, tuff_sha256 *hash)
     add_number(hash, (int64_t)t->splitter_count);
     for (size_t i = 0; i < t->splitter_count; i++)
         add_splitter(hash, &t->splitters[i]);
-    return true;
 }

@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 
-/* Adds to a hash all that a text's ids depend on. False: of this kind of tokenizer it cannot be said. */
-bool tuff_tokenizer_hash(const tuff_tokenizer *tokenizer, tuff_sha256 *hash);
+/* Adds to a hash all that an encoding depends on. */
+void tuff_tokenizer_hash(const tuff_tokenizer *tokenizer, tuff_sha256 *hash);
 
 #endif

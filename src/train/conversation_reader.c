@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "chat/template.h"
+#include "train/record_cache.h"
 #include "train/task.h"
 #include "train/trainer.h"
 
@@ -49,27 +50,40 @@ static tuff_status read_variables(tuff_conversation_reader *r)
     return TUFF_OK;
 }
 
+/* The model's template is as good as one that is given, but for what becomes of prompts. */
+static void keep_settings(tuff_conversation_reader *r, const tuff_model *model)
+{
+    const tuff_chat_template *of_model = r->of_model;
+    r->file.tokenizer = r->coder.tokenizer;
+    tuff_record_settings(model, r->params, &r->file.settings);
+    if (of_model)
+        tuff_buf_printf(&r->file.settings, "model's=%zu:%s\n", strlen(of_model->text), of_model->text);
+}
+
 tuff_status tuff_conversation_reader_open(tuff_conversation_reader *r, const tuff_model *model,
                                           const char *path, const tuff_data_params *params,
                                           tuff_dataset *data)
 {
     *r = (tuff_conversation_reader){.params = params};
-    r->file =
-        (tuff_record_reader){.path = path, .watch = params->watch, .strict = params->strict, .data = data};
-    r->coder.watch = params->watch;
+    r->file = (tuff_record_reader){.path = path,
+                                   .threads = params->threads,
+                                   .watch = params->watch,
+                                   .strict = params->strict,
+                                   .data = data};
     TUFF_TRY(choose_length(r, model));
     r->coder.kept = (size_t)r->max_length;
     r->coder.keep_last = params->truncate_left;
     TUFF_TRY(tuff_model_get_tokenizer(model, &r->coder.tokenizer));
     TUFF_TRY(choose_template(r, model));
     TUFF_TRY(read_variables(r));
+    if (!params->no_cache && data->task->keep) keep_settings(r, model);
     TUFF_TRY(tuff_records_open_objects(path, &r->file.records));
     return tuff_record_reader_take_part(&r->file, params);
 }
 
 void tuff_conversation_reader_close(tuff_conversation_reader *r)
 {
-    tuff_records_close(&r->file.records);
+    tuff_record_reader_close(&r->file);
     tuff_chat_template_destroy(&r->of_model);
     cJSON_Delete(r->variables);
     r->variables = NULL;
@@ -77,28 +91,64 @@ void tuff_conversation_reader_close(tuff_conversation_reader *r)
 
 /* ---- records */
 
-typedef struct taking {
+typedef struct reading {
     tuff_conversation_reader *reader;
-    tuff_conversation_take *take;
+    const tuff_conversation_work *work;
     void *own;
-} taking;
+} reading;
 
-static tuff_status take_next(void *own, bool *out_there)
+static tuff_conversation_item *item_of(tuff_record_item *record)
 {
-    const taking *t = own;
-    const tuff_record_reader *file = &t->reader->file;
-    const cJSON *record = NULL;
-    TUFF_TRY(tuff_records_next_object(file->records, &record));
-    *out_there = record != NULL;
-    if (!record) return TUFF_OK;
-    return tuff_note(t->take(t->own, record), "%s, line %llu", file->path,
-                     (unsigned long long)tuff_records_line(file->records));
+    return (tuff_conversation_item *)(void *)record;
 }
 
-tuff_status tuff_conversation_reader_run(tuff_conversation_reader *r, tuff_conversation_take *take, void *own)
+static tuff_status read_item(void *own, tuff_record_item *record, bool *out_there)
 {
-    taking t = {r, take, own};
-    return tuff_record_reader_run(&r->file, take_next, &t);
+    const reading *g = own;
+    tuff_conversation_item *item = item_of(record);
+    const cJSON *object = NULL;
+    cJSON_Delete(item->object);
+    item->object = NULL;
+    TUFF_TRY(tuff_records_next_object(g->reader->file.records, &object));
+    *out_there = object != NULL;
+    item->object = tuff_records_keep_object(g->reader->file.records);
+    return TUFF_OK;
+}
+
+static tuff_status prepare_item(void *own, const tuff_watch *watch, tuff_record_item *record)
+{
+    const reading *g = own;
+    tuff_conversation_coder coder = g->reader->coder;
+    coder.watch = watch;
+    return g->work->prepare(g->own, &coder, item_of(record));
+}
+
+static tuff_status take_item(void *own, tuff_record_item *record)
+{
+    const reading *g = own;
+    const tuff_status status =
+        record->prepared != TUFF_OK ? tuff_record_item_fail(record) : g->work->take(g->own, item_of(record));
+    return tuff_note(status, "%s, line %llu", record->place, (unsigned long long)record->line);
+}
+
+static void free_item(tuff_record_item *record)
+{
+    tuff_conversation_item *item = item_of(record);
+    cJSON_Delete(item->object);
+    tuff_conversation_ids_free(&item->ids[0]);
+    tuff_conversation_ids_free(&item->ids[1]);
+}
+
+tuff_status tuff_conversation_reader_run(tuff_conversation_reader *r, const tuff_conversation_work *work,
+                                         void *own)
+{
+    reading g = {r, work, own};
+    return tuff_record_reader_run(&r->file, &(tuff_record_work){.own = &g,
+                                                                .item_size = sizeof(tuff_conversation_item),
+                                                                .read = read_item,
+                                                                .prepare = prepare_item,
+                                                                .take = take_item,
+                                                                .free = free_item});
 }
 
 bool tuff_conversation_reader_cut(const tuff_conversation_reader *r, tuff_conversation_ids *c)

@@ -14,16 +14,31 @@ typedef struct tuff_conversation_reader {
     cJSON *variables;
 } tuff_conversation_reader;
 
+/* A record, and what was made of it. */
+typedef struct tuff_conversation_item {
+    tuff_record_item record;
+    cJSON *object;
+    tuff_conversation_ids ids[2];
+    int fate; /* the task's */
+    bool plain, desirable;
+} tuff_conversation_item;
+
 /* To be closed also after a failure. */
 TUFF_MUST_USE tuff_status tuff_conversation_reader_open(tuff_conversation_reader *reader,
                                                         const tuff_model *model, const char *path,
                                                         const tuff_data_params *params, tuff_dataset *data);
 void tuff_conversation_reader_close(tuff_conversation_reader *reader);
-/* Does with a record what is to be done. Errors are without a place. */
-typedef tuff_status tuff_conversation_take(void *own, const cJSON *record);
+/* How records become what a data set gets. */
+typedef struct tuff_conversation_work {
+    /* Makes ids of a record: on any thread, so that it changes the item alone, but for the first one. Errors
+     * are without a place. */
+    tuff_status (*prepare)(void *own, const tuff_conversation_coder *coder, tuff_conversation_item *item);
+    /* Adds what was made; not called where that failed. */
+    tuff_status (*take)(void *own, const tuff_conversation_item *item);
+} tuff_conversation_work;
 /* Takes all records. */
 TUFF_MUST_USE tuff_status tuff_conversation_reader_run(tuff_conversation_reader *reader,
-                                                       tuff_conversation_take *take, void *own);
+                                                       const tuff_conversation_work *work, void *own);
 /* The first max_length ids, or the last, as the settings say; false: there are no more. */
 bool tuff_conversation_reader_cut(const tuff_conversation_reader *reader, tuff_conversation_ids *ids);
 /* Whether one is learned that has another before it. */

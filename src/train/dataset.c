@@ -8,6 +8,7 @@
 #include "base/structs.h"
 #include "base/users.h"
 #include "train/mixture.h"
+#include "train/record_cache.h"
 
 static tuff_status check_blocks(int64_t block_size, int64_t tokens)
 {
@@ -128,18 +129,32 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
 
 /* ---- examples */
 
+tuff_status tuff_dataset_finish(tuff_dataset *data, tuff_status status, tuff_dataset **out_dataset)
+{
+    if (status == TUFF_OK && data->cache && !tuff_record_cache_found(data->cache))
+        status = tuff_record_cache_keep(data->cache, data);
+    tuff_record_cache_free(&data->cache);
+    if (status != TUFF_OK)
+        tuff_dataset_destroy(&data);
+    else
+        *out_dataset = data;
+    return status;
+}
+
 static tuff_status load_examples(const tuff_model *model, const char *path, const tuff_data_params *p,
                                  const tuff_task *task, tuff_dataset **out_dataset)
 {
     tuff_dataset *data = tuff_alloc(sizeof *data);
     if (!data) return tuff_fail_memory("a data set");
     data->task = task;
-    tuff_status status = task->load(model, path, p, data);
-    if (status != TUFF_OK)
-        tuff_dataset_destroy(&data);
-    else
-        *out_dataset = data;
-    return status;
+    tuff_dataset_stay(data, p->no_cache);
+    return tuff_dataset_finish(data, task->load(model, path, p, data), out_dataset);
+}
+
+tuff_status tuff_dataset_check_split(double share)
+{
+    if (share >= 0 && share <= 0.5) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "validation_split is %g, expected 0 to 0.5", share);
 }
 
 tuff_status tuff_dataset_load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -152,16 +167,11 @@ tuff_status tuff_dataset_load(const tuff_model *model, const char *path, const t
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_DATA_PARAMS_INIT, watch));
     TUFF_NEED(p.task);
     TUFF_TRY(tuff_watch_check(p.watch));
-    if (!(p.validation_split >= 0 && p.validation_split <= 0.5))
-        return tuff_fail(TUFF_INVALID_ARGUMENT, "validation_split is %g, expected 0 to 0.5",
-                         p.validation_split);
+    TUFF_TRY(tuff_dataset_check_split(p.validation_split));
     const tuff_task *task = tuff_task_find(p.task);
     if (!task)
         return tuff_fail(TUFF_UNSUPPORTED, "there is no task \"%.40s\"; Tuff has %s", p.task,
                          tuff_task_names());
-    if (task == &tuff_task_embedding && p.validation_split > 0)
-        return tuff_fail(TUFF_UNSUPPORTED, "validation_split is not of %s; hold out a file of its own",
-                         task->title);
     if (p.like && p.like->task != task)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the data set that this is to be like is of %s, not of %s",
                          p.like->task->title, task->title);
@@ -186,10 +196,13 @@ void tuff_dataset_let_go(const tuff_dataset *data)
     if (!d || !tuff_user_goes(&d->users)) return;
     if (d->task && d->task->release) d->task->release(d);
     tuff_free(d->chat_template);
-    if (!d->text.ids) tuff_free(d->ids);
+    tuff_record_cache_free(&d->cache);
+    tuff_column_free(&d->room.ids);
+    tuff_column_free(&d->room.types);
+    tuff_column_free(&d->room.starts);
     tuff_text_tokens_free(&d->text);
-    tuff_free(d->types);
-    tuff_free(d->starts);
+    for (int i = 0; i < TUFF_RECORDS_SAID; i++)
+        tuff_free(d->said[i]);
     tuff_mixture_free(d->mixture);
     tuff_free(d);
 }

@@ -5,30 +5,62 @@
 #include "train/record_reader.h"
 #include "train/task.h"
 
+/* A record, and what was made of its texts. */
+typedef struct tuff_example_item {
+    tuff_record_item record;
+    tuff_buf text; /* of its fields */
+    tuff_view values[TUFF_RECORD_FIELDS];
+    tuff_encoding *encodings[TUFF_RECORD_FIELDS];
+    size_t made, taken; /* of them */
+} tuff_example_item;
+
 /* A file of records, and the tokenizer that makes sequences of their texts. */
 typedef struct tuff_example_reader {
     tuff_record_reader file;
     const tuff_tokenizer *tokenizer;
     int64_t max_length; /* tokens of a sequence */
     size_t n;
-    tuff_view values[TUFF_RECORD_FIELDS]; /* [n], the fields of the record at hand */
+    const tuff_view *values; /* [n], the fields of the record at hand */
+    tuff_example_item *item; /* that record */
 } tuff_example_reader;
+
+/* How a record becomes what a data set gets. */
+typedef struct tuff_example_work {
+    /* Encodes texts of a record, of whose fields nothing is known but that they are there: on any thread, so
+     * that it changes the item alone. */
+    tuff_status (*prepare)(const tuff_example_reader *reader, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item);
+    /* Makes of the record at hand what the data set gets, with what was encoded, in that order; errors name
+     * its line (tuff_record_reader_fail). Where it fails, nothing but sequences may be left of what it added.
+     */
+    tuff_status (*take)(tuff_example_reader *reader, void *own);
+} tuff_example_work;
 
 /* `fields` as tuff_records_open has them. To be closed also after a failure. */
 TUFF_MUST_USE tuff_status tuff_example_reader_open(tuff_example_reader *reader, const tuff_model *model,
                                                    const char *path, const tuff_data_params *params,
                                                    const char *const *fields, size_t n, tuff_dataset *data);
 void tuff_example_reader_close(tuff_example_reader *reader);
-/* Makes of the record at hand what the data set gets; errors name its line (tuff_record_reader_fail). Where
- * it fails, nothing but sequences may be left of what it added. */
-typedef tuff_status tuff_example_take(tuff_example_reader *reader, void *own);
-/* Takes all records; says how many are left out, and how many texts were cut; fails where nothing is left. */
-TUFF_MUST_USE tuff_status tuff_example_reader_run(tuff_example_reader *reader, tuff_example_take *take,
+/* Takes all records. */
+TUFF_MUST_USE tuff_status tuff_example_reader_read(tuff_example_reader *reader, const tuff_example_work *work,
+                                                   void *own);
+/* The same; says how many are left out, and how many texts were cut; fails where nothing is left. */
+TUFF_MUST_USE tuff_status tuff_example_reader_run(tuff_example_reader *reader, const tuff_example_work *work,
                                                   void *own);
-/* Adds a text, or a pair where pair.data is not NULL, as a sequence; counts it where it was cut. */
-TUFF_MUST_USE tuff_status tuff_example_reader_add(tuff_example_reader *reader, tuff_view text,
-                                                  tuff_view pair);
+/* Of a preparation: encodes a text, or a pair where pair.data is not NULL. */
+TUFF_MUST_USE tuff_status tuff_example_item_encode(const tuff_example_reader *reader, tuff_example_item *item,
+                                                   tuff_view text, tuff_view pair,
+                                                   const tuff_encode_params *params);
+/* The same as a sequence of at most max_length tokens, in which no special token is spelled out. */
+TUFF_MUST_USE tuff_status tuff_example_item_text(const tuff_example_reader *reader, tuff_example_item *item,
+                                                 tuff_view text, tuff_view pair);
+/* The next text that was encoded, or why it was not. */
+TUFF_MUST_USE tuff_status tuff_example_reader_next(tuff_example_reader *reader, const tuff_encoding **out);
+/* Adds it as a sequence; counts it where it was cut. */
+TUFF_MUST_USE tuff_status tuff_example_reader_add(tuff_example_reader *reader);
 
+/* The task's `keep`, where there is nothing but sequences. */
+void tuff_examples_keep(struct tuff_kept *kept, tuff_dataset *data);
 /* Of tasks whose example is a sequence. */
 int64_t tuff_examples_count(const tuff_dataset *data, bool training);
 /* The tokens and sequences of a batch, as capacities of few sizes. */

@@ -124,6 +124,7 @@ static tuff_status settled(const tuff_labels *labels, const tuff_model *model, t
 /* Once for all: a file may have as many labels as records. */
 static tuff_status tally(tuff_labels *labels, const int32_t *numbers, size_t n)
 {
+    tuff_free(labels->counts);
     labels->counts = tuff_alloc_array(labels->count + 1, sizeof *labels->counts); /* zeros */
     if (!labels->counts) return tuff_fail_memory("the labels of a data set");
     for (size_t i = 0; i < n; i++)
@@ -145,6 +146,37 @@ tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int
     tuff_labels_free(labels);
     *labels = now;
     return tally(labels, numbers, n);
+}
+
+static tuff_status take_kept(tuff_labels *labels, tuff_kept *k, size_t count)
+{
+    char *name = NULL;
+    tuff_labels_free(labels);
+    for (size_t i = 0; i < count && k->status == TUFF_OK; i++) {
+        tuff_kept_text(k, &name);
+        if (k->status == TUFF_OK && name) k->status = add(labels, tuff_view_of(name));
+    }
+    tuff_free(name);
+    labels->closed = true;
+    labels->counts = tuff_alloc_array(count + 1, sizeof *labels->counts);
+    if (!labels->counts) return tuff_fail_memory("the labels of a data set");
+    return labels->count == count ? TUFF_OK
+                                  : tuff_fail(TUFF_BAD_FORMAT, "what is kept of the data is damaged");
+}
+
+void tuff_labels_keep(tuff_labels *labels, tuff_kept *k)
+{
+    size_t count = labels->count;
+    tuff_kept_value(k, &count, sizeof count);
+    if (k->to) {
+        for (size_t i = 0; i < count; i++)
+            tuff_kept_text(k, (char **)(uintptr_t)&labels->names[i]);
+    } else if (k->status == TUFF_OK) {
+        const tuff_status status = take_kept(labels, k, count);
+        if (k->status == TUFF_OK) k->status = status;
+    }
+    for (size_t i = 0; i < count && k->status == TUFF_OK; i++)
+        tuff_kept_value(k, &labels->counts[i], sizeof *labels->counts);
 }
 
 bool tuff_labels_count(const tuff_labels *labels, size_t index, const char **out_name, int64_t *out_count)

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "models/model.h"
+#include "train/record_cache.h"
 
 typedef struct tuff_labels {
     const char **names;
@@ -30,6 +31,8 @@ TUFF_MUST_USE tuff_status tuff_labels_take(tuff_labels *labels, tuff_view name, 
  * them. */
 TUFF_MUST_USE tuff_status tuff_labels_settle(tuff_labels *labels, const tuff_model *model, int32_t *numbers,
                                              size_t n);
+/* Settled labels, into the cache or out of it. */
+void tuff_labels_keep(tuff_labels *labels, tuff_kept *kept);
 /* As tuff_dataset_label has it, of settled labels. */
 bool tuff_labels_count(const tuff_labels *labels, size_t index, const char **out_name, int64_t *out_count);
 /* "bad, so so, good", for error texts. */

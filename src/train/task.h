@@ -66,6 +66,7 @@ typedef struct tuff_meter {
 } tuff_meter;
 
 typedef struct tuff_task_run tuff_task_run;
+struct tuff_kept;
 
 struct tuff_task {
     const char *name;      /* "causal-lm" */
@@ -86,6 +87,9 @@ struct tuff_task {
      * those of others or as the first; `own` is NULL then. Fails where they do not go together. NULL: such
      * data is not mixed. */
     tuff_status (*join)(tuff_dataset *into, const tuff_dataset *part);
+    /* Keeps what a data set has beside its sequences in the cache, or takes it from there, but for what its
+     * parameters say (record_cache.h). NULL: such data is not kept. */
+    void (*keep)(struct tuff_kept *kept, tuff_dataset *data);
     /* The labels that the head must have for the data; NULL: it has none. */
     void (*wish)(const tuff_dataset *data, tuff_head_wish *out_wish);
     /* Adds to a hash what the examples have beside their ids: labels, scores; NULL: nothing. */

@@ -74,7 +74,8 @@ static tuff_status by_cache(const tuff_text_reading *r, const tuff_text_files *f
 {
     tuff_buf path = {0};
     bool can = false;
-    tuff_status status = tuff_token_cache_path(files, r->tokenizer, r->threads, r->watch, &path, &can);
+    tuff_status status =
+        tuff_token_cache_path(files, r->tokenizer, (tuff_view){0}, r->threads, r->watch, &path, &can);
     if (status == TUFF_OK && can && tuff_token_cache_open(path.data, &out->file)) {
         tuff_log(TUFF_LOG_INFO, "the token ids of %s are in %s", text, path.data);
     } else if (status == TUFF_OK && can) {

@@ -14,15 +14,16 @@
 #define FOLDER "tokens"
 #define ENDING ".ids"
 
-/* Behind the ids. What reads them is this machine: numbers are as it has them. */
+/* Behind the ids and what is kept beside them. What reads them is this machine: numbers are as it has them.
+ */
 typedef struct footer {
     char magic[16];
-    uint64_t count, sum; /* of the ids */
+    uint64_t count, beside, sum; /* of the ids; bytes; of both */
     uint64_t text_size, windows_lines;
-    char text[456]; /* the name of the text, cut if it is long */
+    char text[448]; /* the name of the text, cut if it is long */
     uint64_t order; /* of bytes */
 } footer;
-static const char magic[16] = "tuff token ids 1";
+static const char magic[16] = "tuff token ids 2";
 static const uint64_t byte_order = 0x0102030405060708;
 
 /* So that a disk that lost bytes is noticed. */
@@ -98,16 +99,19 @@ static bool folder(tuff_buf *out)
 }
 
 tuff_status tuff_token_cache_path(const tuff_text_files *files, const tuff_tokenizer *tokenizer,
-                                  unsigned threads, const tuff_watch *watch, tuff_buf *out_path,
-                                  bool *out_can)
+                                  tuff_view settings, unsigned threads, const tuff_watch *watch,
+                                  tuff_buf *out_path, bool *out_can)
 {
     tuff_sha256 hash;
     char hex[65];
     tuff_sha256_init(&hash);
     tuff_sha256_update(&hash, magic, sizeof magic);
     tuff_sha256_update(&hash, tuff_version(), strlen(tuff_version()));
-    *out_can = folder(out_path) && tuff_tokenizer_hash(tokenizer, &hash);
+    *out_can = folder(out_path);
     if (!*out_can) return TUFF_OK;
+    tuff_tokenizer_hash(tokenizer, &hash);
+    tuff_sha256_update(&hash, &settings.size, sizeof settings.size);
+    tuff_sha256_update(&hash, settings.data, settings.size);
     tuff_pool *pool = tuff_pool_create(threads ? threads : tuff_processors());
     tuff_status status = pool ? TUFF_OK : tuff_fail_memory("threads");
     for (size_t i = 0; i < files->count && status == TUFF_OK; i++)
@@ -125,14 +129,15 @@ static bool read_footer(const tuff_file *file, footer *out)
 {
     if (file->size < sizeof *out) return false;
     if (tuff_file_read(file, file->size - sizeof *out, out, sizeof *out) != TUFF_OK) return false;
-    return memcmp(out->magic, magic, sizeof magic) == 0 && out->order == byte_order &&
-           out->count == (file->size - sizeof *out) / sizeof(int32_t) &&
-           out->count * sizeof(int32_t) + sizeof *out == file->size;
+    const uint64_t size = file->size - sizeof *out;
+    return memcmp(out->magic, magic, sizeof magic) == 0 && out->order == byte_order && out->beside <= size &&
+           out->beside % sizeof(int32_t) == 0 && out->count == (size - out->beside) / sizeof(int32_t) &&
+           out->count * sizeof(int32_t) + out->beside == size;
 }
 
 static bool check_ids(tuff_token_file *f, uint64_t sum)
 {
-    const uint64_t found = add_up(0, f->ids, (size_t)f->count);
+    const uint64_t found = add_up(0, f->ids, (size_t)f->count + f->beside.size / sizeof *f->ids);
     for (int64_t i = 0; i < f->count; i++) {
         if (f->ids[i] < 0) return false;
         if (f->ids[i] > f->largest) f->largest = f->ids[i];
@@ -151,6 +156,7 @@ bool tuff_token_cache_open(const char *path, tuff_token_file *out)
     if (whole) {
         out->ids = out->pages.data;
         out->count = (int64_t)foot.count;
+        out->beside = (tuff_view){(const char *)(out->ids + foot.count), (size_t)foot.beside};
         out->windows_lines = foot.windows_lines;
         whole = check_ids(out, foot.sum);
     }
@@ -193,6 +199,33 @@ tuff_status tuff_token_writer_take(void *writer, const int32_t *ids, size_t coun
     w->count += count;
     w->sum = add_up(w->sum, ids, count);
     return failed(w, tuff_writer_write(w->writer, ids, count * sizeof *ids));
+}
+
+/* Numbers behind it are to be at multiples of 8. */
+static tuff_status fill_up(tuff_token_writer *w)
+{
+    const int32_t zeros[2] = {0, 0};
+    const size_t odd = (size_t)((w->count * sizeof(int32_t) + w->beside) % 8);
+    if (!odd) return TUFF_OK;
+    w->beside += 8 - odd;
+    w->sum = add_up(w->sum, zeros, (8 - odd) / sizeof *zeros); /* a word that was begun is in it */
+    return tuff_writer_write(w->writer, zeros, 8 - odd);
+}
+
+tuff_status tuff_token_writer_beside(tuff_token_writer *w, const void *data, size_t size)
+{
+    const char *at = data;
+    tuff_status status = fill_up(w);
+    for (size_t part; size && status == TUFF_OK; at += part, size -= part) {
+        int32_t words[1024] = {0};
+        part = size < sizeof words ? size : sizeof words;
+        memcpy(words, at, part);
+        w->sum = add_up(w->sum, words, (part + 3) / 4);
+        status = tuff_writer_write(w->writer, at, part);
+        w->beside += part;
+    }
+    if (status == TUFF_OK) status = fill_up(w);
+    return failed(w, status);
 }
 
 void tuff_token_writer_abort(tuff_token_writer *w)
@@ -267,6 +300,7 @@ tuff_status tuff_token_writer_commit(tuff_token_writer *w, const char *text, uin
                                      uint64_t windows_lines)
 {
     footer foot = {.count = w->count,
+                   .beside = w->beside,
                    .sum = w->sum,
                    .text_size = text_size,
                    .windows_lines = windows_lines,

@@ -1,6 +1,6 @@
-/* Token ids of long texts, kept in the user's cache directory by what they depend on: the texts' bytes and
- * the tokenizer. A file of it has its name once it is whole, and is never changed: two processes that make
- * the same one at once put the same bytes in its place. */
+/* Token ids of long texts and records, kept in the user's cache directory by what they depend on: the texts'
+ * bytes, the tokenizer, and settings. A file of it has its name once it is whole, and is never changed: two
+ * processes that make the same one at once put the same bytes in its place. */
 #ifndef TUFF_TRAIN_TOKEN_CACHE_H
 #define TUFF_TRAIN_TOKEN_CACHE_H
 
@@ -19,13 +19,14 @@ typedef struct tuff_token_file {
     int64_t count;
     int32_t largest;
     uint64_t windows_lines;
+    tuff_view beside; /* what is kept with the ids; at a multiple of 4 */
 } tuff_token_file;
 
 /* The path of the ids of these texts. It reads them all, on several threads. *out_can is false where there is
- * no cache directory, or of this tokenizer it cannot be said what its ids depend on. */
+ * no cache directory. */
 TUFF_MUST_USE tuff_status tuff_token_cache_path(const tuff_text_files *files, const tuff_tokenizer *tokenizer,
-                                                unsigned threads, const tuff_watch *watch, tuff_buf *out_path,
-                                                bool *out_can);
+                                                tuff_view settings, unsigned threads, const tuff_watch *watch,
+                                                tuff_buf *out_path, bool *out_can);
 /* False: there is none that is whole. */
 bool tuff_token_cache_open(const char *path, tuff_token_file *out);
 void tuff_token_file_close(tuff_token_file *file);
@@ -34,12 +35,14 @@ void tuff_token_file_close(tuff_token_file *file);
 typedef struct tuff_token_writer {
     tuff_writer *writer;
     const char *path;
-    uint64_t count, sum;
+    uint64_t count, beside, sum;
     bool failed; /* the disk, not the text, is why it could not be made */
 } tuff_token_writer;
 TUFF_MUST_USE tuff_status tuff_token_writer_open(const char *path, tuff_token_writer *out);
 /* As a tuff_id_sink has it. */
 TUFF_MUST_USE tuff_status tuff_token_writer_take(void *writer, const int32_t *ids, size_t count);
+/* Behind all ids: puts something beside them, at a multiple of 8 of the file. */
+TUFF_MUST_USE tuff_status tuff_token_writer_beside(tuff_token_writer *writer, const void *data, size_t size);
 /* Gives it its name; `text` is what it was made of, for those who look. */
 TUFF_MUST_USE tuff_status tuff_token_writer_commit(tuff_token_writer *writer, const char *text,
                                                    uint64_t text_size, uint64_t windows_lines);

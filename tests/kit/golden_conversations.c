@@ -49,7 +49,7 @@ static tuff_dataset *read(const tuff_model *model, const char *file, const char 
 static void compare_data(const char *run, const cJSON *truth, const tuff_dataset *data)
 {
     const cJSON *ids, *learned = part(truth, "learned")->child;
-    const tuff_sft *own = data->own;
+    const uint8_t *marks = ((const tuff_sft *)data->own)->learned.data;
     int64_t i = 0;
     cJSON_ArrayForEach(ids, part(truth, "ids"))
     {
@@ -59,10 +59,10 @@ static void compare_data(const char *run, const cJSON *truth, const tuff_dataset
         assert_int_equal(cJSON_GetArraySize(ids), tuff_dataset_length(data, (uint32_t)i));
         cJSON_ArrayForEach(id, ids)
         {
-            if (id->valueint != data->ids[at] || used->valueint != own->learned.data[at])
+            if (id->valueint != data->ids[at] || used->valueint != marks[at])
                 fail_msg("%s: token %lld of conversation %lld is %d (%d), the truth %d (%d)", run,
-                         (long long)(at - data->starts[i]), (long long)i, data->ids[at],
-                         own->learned.data[at], id->valueint, used->valueint);
+                         (long long)(at - data->starts[i]), (long long)i, data->ids[at], marks[at],
+                         id->valueint, used->valueint);
             used = used->next;
             at++;
         }

@@ -67,7 +67,7 @@ static tuff_status add_answer(tuff_questions *q, const tuff_example_reader *r, c
             &r->file, "its answer \"%.60s\" begins at character %g, where its context has no room for it",
             text->valuestring, start->valuedouble);
     if (memcmp(item->context.data + begin, text->valuestring, size) != 0 && !q->astray++)
-        q->astray_line = tuff_records_line(r->file.records);
+        q->astray_line = r->file.line;
     if (item->answers++) return TUFF_OK;
     out->there = size > 0;
     out->begin = begin;
@@ -135,27 +135,31 @@ static tuff_status add_window(tuff_questions *q, const tuff_encoding *e, const t
     return tuff_dataset_add_encoding(data, e);
 }
 
-static tuff_status add_windows(tuff_example_reader *r, tuff_view question, int64_t stride, const truth *t)
+/* `own` is how many tokens windows share. What has no context or question is seen when it is taken. */
+static tuff_status prepare(const tuff_example_reader *r, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item)
 {
-    tuff_dataset *data = r->file.data;
-    tuff_questions *q = data->own;
-    tuff_view context = q->items[q->count].context;
-    tuff_encoding *first = NULL;
     tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    (void)watch;
     params.flags |= TUFF_ENCODE_PLAIN_SPECIAL;
     params.max_length = (uint32_t)r->max_length;
     params.truncation = TUFF_TRUNCATE_ONLY_SECOND;
-    params.overlap = (uint32_t)stride;
+    params.overlap = (uint32_t) * (const int64_t *)own;
     params.windows = params.spans = true;
-    tuff_status status =
-        tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){question.data, question.size},
-                                   (tuff_piece){context.data, context.size}, &params, &first);
+    if (!item->values[0].size || !item->values[1].size || item->values[1].size > UINT32_MAX) return TUFF_OK;
+    return tuff_example_item_encode(r, item, item->values[0], item->values[1], &params);
+}
+
+static tuff_status add_windows(tuff_example_reader *r, int64_t stride, const truth *t)
+{
+    tuff_dataset *data = r->file.data;
+    const tuff_encoding *first = NULL;
+    tuff_status status = tuff_example_reader_next(r, &first);
     if (status == TUFF_INVALID_ARGUMENT)
         status = tuff_record_reader_fail(&r->file, "%s (max_length %lld, stride %lld)", tuff_error_message(),
                                          (long long)r->max_length, (long long)stride);
     for (const tuff_encoding *e = first; e && status == TUFF_OK; e = e->next)
-        status = add_window(q, e, t, data);
-    tuff_encoding_destroy(&first);
+        status = add_window(data->own, e, t, data);
     return status;
 }
 
@@ -177,7 +181,7 @@ static tuff_status add_record(tuff_example_reader *r, int64_t stride)
     if (status == TUFF_OK) status = add_answers(q, r, json, &t);
     cJSON_Delete(json);
     TUFF_TRY(status);
-    TUFF_TRY(add_windows(r, r->values[0], stride, &t));
+    TUFF_TRY(add_windows(r, stride, &t));
     q->count++;
     return TUFF_OK;
 }
@@ -224,7 +228,7 @@ tuff_status tuff_questions_load(const tuff_model *model, const char *path, const
     int64_t stride = params->stride;
     if (status == TUFF_OK) {
         tuff_records_take_json(r.file.records, 2);
-        status = tuff_example_reader_run(&r, take, &stride);
+        status = tuff_example_reader_run(&r, &(tuff_example_work){prepare, take}, &stride);
     }
     if (status == TUFF_OK) say_astray(&r, data->own);
     tuff_example_reader_close(&r);

@@ -11,6 +11,7 @@
 #include "train/figures.h"
 #include "train/labels.h"
 #include "train/pairs.h"
+#include "train/record_cache.h"
 
 /* What the examples have beside their texts. */
 typedef struct answers {
@@ -18,9 +19,12 @@ typedef struct answers {
     tuff_labels labels;
     int32_t *numbers; /* of labels, of all examples, one after the other */
     float *values;    /* of a regression, as many */
-    size_t count, capacity, values_capacity;
+    size_t count;
     int64_t *starts; /* example i has numbers[starts[i] .. starts[i + 1]) */
-    size_t examples, starts_capacity;
+    size_t examples;
+    struct {
+        tuff_column numbers, values, starts;
+    } room;
 } answers;
 
 /* ---- data */
@@ -30,9 +34,9 @@ static void release(tuff_dataset *data)
     answers *a = data->own;
     if (!a) return;
     tuff_labels_free(&a->labels);
-    tuff_free(a->numbers);
-    tuff_free(a->values);
-    tuff_free(a->starts);
+    tuff_column_free(&a->room.numbers);
+    tuff_column_free(&a->room.values);
+    tuff_column_free(&a->room.starts);
     tuff_free(a);
 }
 
@@ -46,11 +50,22 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
 
 static tuff_status add_number(answers *a, int32_t number, float value)
 {
-    if (!tuff_grow((void **)&a->numbers, a->count, &a->capacity, sizeof *a->numbers) ||
-        !tuff_grow((void **)&a->values, a->count, &a->values_capacity, sizeof *a->values))
+    if (!tuff_column_put(&a->room.numbers, a->count * sizeof number, &number, sizeof number) ||
+        !tuff_column_put(&a->room.values, a->count * sizeof value, &value, sizeof value))
         return tuff_fail_memory("the labels of a data set");
-    a->numbers[a->count] = number;
-    a->values[a->count++] = value;
+    a->numbers = a->room.numbers.data;
+    a->values = a->room.values.data;
+    a->count++;
+    return TUFF_OK;
+}
+
+/* Room for where the next example ends. */
+static tuff_status reserve_example(answers *a)
+{
+    if (!tuff_column_reserve(&a->room.starts, (a->examples + 2) * sizeof *a->starts))
+        return tuff_fail_memory("the labels of a data set");
+    a->starts = a->room.starts.data;
+    if (!a->examples) a->starts[0] = 0;
     return TUFF_OK;
 }
 
@@ -144,8 +159,7 @@ static tuff_status add_labels(answers *a, tuff_example_reader *r, tuff_view fiel
 static tuff_status add_answer(answers *a, tuff_example_reader *r, tuff_view field)
 {
     const tuff_problem before = a->problem;
-    if (!tuff_grow((void **)&a->starts, a->examples + 1, &a->starts_capacity, sizeof *a->starts))
-        return tuff_fail_memory("the labels of a data set");
+    TUFF_TRY(reserve_example(a));
     a->starts[a->examples] = (int64_t)a->count;
     if (a->problem == TUFF_PROBLEM_AUTO && field.size && field.data[0] == '[') {
         if (a->examples)
@@ -226,13 +240,21 @@ static tuff_status finish(answers *a, const tuff_model *model, const char *path,
                      a->labels.names[0]);
 }
 
-/* Labels come last, as they cannot be taken back. */
-static tuff_status take(tuff_example_reader *r, void *own)
+static tuff_status prepare(const tuff_example_reader *r, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item)
 {
     const tuff_view none = {0};
     (void)own;
+    (void)watch;
+    return tuff_example_item_text(r, item, item->values[0], r->n == 3 ? item->values[2] : none);
+}
+
+/* Labels come last, as they cannot be taken back. */
+static tuff_status take(tuff_example_reader *r, void *own)
+{
+    (void)own;
     if (!r->values[0].size) return tuff_record_reader_fail(&r->file, "its text is empty");
-    TUFF_TRY(tuff_example_reader_add(r, r->values[0], r->n == 3 ? r->values[2] : none));
+    TUFF_TRY(tuff_example_reader_add(r));
     return add_answer(r->file.data->own, r, r->values[1]);
 }
 
@@ -245,15 +267,31 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     const char *fields[] = {params->text_field ? params->text_field : "text",
                             params->label_field ? params->label_field : "label", pair};
     tuff_example_reader r;
+    a->room.numbers.stays = a->room.values.stays = a->room.starts.stays = data->room.ids.stays;
     TUFF_TRY(begin(a, model, params));
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, pair ? 3 : 2, data);
     if (status == TUFF_OK) {
         tuff_records_take_json(r.file.records, 1);
-        status = tuff_example_reader_run(&r, take, NULL);
+        status = tuff_example_reader_run(&r, &(tuff_example_work){prepare, take}, NULL);
     }
     tuff_example_reader_close(&r);
     if (status != TUFF_OK) return status;
     return finish(a, model, path, params->training);
+}
+
+static void keep(tuff_kept *k, tuff_dataset *data)
+{
+    answers *a = data->own;
+    tuff_kept_value(k, &a->problem, sizeof a->problem);
+    tuff_kept_value(k, &a->count, sizeof a->count);
+    tuff_kept_value(k, &a->examples, sizeof a->examples);
+    tuff_kept_column(k, &a->room.numbers, a->count * sizeof *a->numbers);
+    tuff_kept_column(k, &a->room.values, a->count * sizeof *a->values);
+    tuff_kept_column(k, &a->room.starts, (a->examples + 1) * sizeof *a->starts);
+    if (a->problem != TUFF_PROBLEM_REGRESSION) tuff_labels_keep(&a->labels, k);
+    a->numbers = a->room.numbers.data;
+    a->values = a->room.values.data;
+    a->starts = a->room.starts.data;
 }
 
 static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
@@ -272,9 +310,7 @@ static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
     for (size_t i = 0; i < from->examples; i++) {
         for (int64_t k = from->starts[i]; k < from->starts[i + 1]; k++)
             TUFF_TRY(add_number(a, from->numbers[k], from->values[k]));
-        if (!tuff_grow((void **)&a->starts, a->examples + 1, &a->starts_capacity, sizeof *a->starts))
-            return tuff_fail_memory("the labels of a data set");
-        if (!a->examples) a->starts[0] = 0;
+        TUFF_TRY(reserve_example(a));
         a->starts[++a->examples] = (int64_t)a->count;
     }
     return TUFF_OK;
@@ -417,6 +453,7 @@ const tuff_task tuff_task_classification = {.name = "classification",
                                             .title = "sequence classification",
                                             .head = &tuff_head_classes,
                                             .load = load,
+                                            .keep = keep,
                                             .join = join,
                                             .wish = wish,
                                             .label = label,

@@ -27,11 +27,11 @@ tuff_status tuff_embedding_check(const tuff_dataset *data, const tuff_model *mod
         c->hidden_size != read_for->hidden_size)
         return tuff_fail(TUFF_INVALID_ARGUMENT,
                          "the pairs were read for another model than the one that is trained");
-    for (int64_t i = 0; i < own->rows * own->columns; i++)
-        if (own->begins[i + 1] - own->begins[i] > most)
+    for (int64_t i = 0; i < data->sequences; i++)
+        if (tuff_dataset_length(data, (uint32_t)i) > most)
             return tuff_fail(TUFF_INVALID_ARGUMENT,
                              "a text has %lld tokens, but the model only %lld positions",
-                             (long long)(own->begins[i + 1] - own->begins[i]), (long long)most);
+                             (long long)tuff_dataset_length(data, (uint32_t)i), (long long)most);
     return TUFF_OK;
 }
 
@@ -55,7 +55,12 @@ static bool compares(const tuff_dataset *data)
 static int64_t count(const tuff_dataset *data, bool training)
 {
     (void)training;
-    return tuff_embedding_data_of(data)->rows;
+    return tuff_embedding_rows(data);
+}
+
+static int64_t sequences(const tuff_dataset *data)
+{
+    return tuff_embedding_data_of(data)->columns;
 }
 
 /* ---- batches ---- */
@@ -381,15 +386,18 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
 {
     const tuff_embedding_data *own = tuff_embedding_data_of(data);
     tuff_sha256_update(out, &own->loss, sizeof own->loss);
-    tuff_sha256_update(out, own->begins, (size_t)(own->rows * own->columns + 1) * sizeof *own->begins);
-    if (own->scores) tuff_sha256_update(out, own->scores, (size_t)own->rows * sizeof *own->scores);
+    tuff_sha256_update(out, &own->columns, sizeof own->columns);
+    if (own->scores)
+        tuff_sha256_update(out, own->scores, (size_t)tuff_embedding_rows(data) * sizeof *own->scores);
 }
 
 const tuff_task tuff_task_embedding = {.name = "embedding",
                                        .title = "embeddings",
                                        .peft_type = "FEATURE_EXTRACTION",
                                        .compares = compares,
+                                       .sequences = sequences,
                                        .load = tuff_embedding_load,
+                                       .keep = tuff_embedding_keep,
                                        .release = tuff_embedding_release,
                                        .hash = hash,
                                        .check = tuff_embedding_check,

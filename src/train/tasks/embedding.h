@@ -4,17 +4,17 @@
 
 #include "embed/embedder.h"
 #include "train/dataset.h"
+#include "train/record_cache.h"
 #include "train/tasks/embedding_losses.h"
 
 /* What a data set of pairs owns. */
 typedef struct tuff_embedding_data {
     tuff_embedder *settings; /* of the model's vectors */
     tuff_vector_loss_kind loss;
-    int64_t rows, columns;
-    int64_t *begins;   /* [rows * columns + 1]: where each text's ids begin */
-    float *scores;     /* [rows]; NULL: the loss has none */
-    int64_t cache;     /* texts of a run where gradients are cached; 0: they are not */
-    int64_t truncated; /* texts that were longer than the longest one */
+    int64_t columns;  /* texts of a row, which are sequences of the data set, one after the other */
+    float *scores;    /* of each row; NULL: the loss has none */
+    tuff_column room; /* where they are */
+    int64_t cache;    /* texts of a run where gradients are cached; 0: they are not */
 } tuff_embedding_data;
 
 static inline const tuff_embedding_data *tuff_embedding_data_of(const tuff_dataset *data)
@@ -22,19 +22,24 @@ static inline const tuff_embedding_data *tuff_embedding_data_of(const tuff_datas
     return data->own;
 }
 
+static inline int64_t tuff_embedding_rows(const tuff_dataset *data)
+{
+    return data->sequences / tuff_embedding_data_of(data)->columns;
+}
+
 /* The ids of a text. */
 static inline const int32_t *tuff_embedding_text(const tuff_dataset *data, uint32_t row, int64_t column,
                                                  int64_t *out_count)
 {
-    const tuff_embedding_data *own = data->own;
-    int64_t at = (int64_t)row * own->columns + column;
-    *out_count = own->begins[at + 1] - own->begins[at];
-    return data->ids + own->begins[at];
+    const int64_t at = (int64_t)row * tuff_embedding_data_of(data)->columns + column;
+    *out_count = data->starts[at + 1] - data->starts[at];
+    return data->ids + data->starts[at];
 }
 
 /* As tuff_dataset_load_pairs, with the usual loss. */
 TUFF_MUST_USE tuff_status tuff_embedding_load(const tuff_model *model, const char *path,
                                               const tuff_data_params *params, tuff_dataset *data);
+void tuff_embedding_keep(tuff_kept *kept, tuff_dataset *data);
 void tuff_embedding_release(tuff_dataset *data);
 /* Whether the model can be trained with the data. */
 TUFF_MUST_USE tuff_status tuff_embedding_check(const tuff_dataset *data, const tuff_model *model);

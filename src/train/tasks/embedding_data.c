@@ -10,8 +10,7 @@
 #include "base/watch.h"
 #include "models/model.h"
 #include "train/pairs.h"
-#include "train/record_reader.h"
-#include "train/task.h"
+#include "train/examples.h"
 #include "train/tasks/embedding.h"
 
 /* ---- columns ---- */
@@ -118,14 +117,10 @@ static tuff_status choose_columns(columns *c, const char *path, tuff_vector_loss
 /* ---- rows ---- */
 
 typedef struct reading {
-    tuff_record_reader file;
-    const tuff_tokenizer *tokenizer;
+    tuff_example_reader reader;
     const char *prompts[2]; /* of the first column, of the others; NULL: none */
     columns columns;
-    tuff_view values[TUFF_RECORD_FIELDS]; /* of the record at hand: its texts, then its score */
     tuff_embedding_data *own;
-    size_t room, begins_room, scores_room;
-    tuff_buf joined;
 } reading;
 
 /* Scores of another range are a mistake about all of them. */
@@ -136,10 +131,10 @@ static tuff_status check_score(reading *r, double score)
                       : loss == TUFF_VECTOR_LOSS_CONTRASTIVE ? score == 0 || score == 1
                                                              : fabs(score) <= FLT_MAX;
     if (good) return TUFF_OK;
-    r->file.refused = true;
+    r->reader.file.refused = true;
     return tuff_fail(
-        TUFF_INVALID_ARGUMENT, "%s, line %llu: its score is %g%s", r->file.path,
-        (unsigned long long)tuff_records_line(r->file.records), score,
+        TUFF_INVALID_ARGUMENT, "%s, line %llu: its score is %g%s", r->reader.file.place,
+        (unsigned long long)r->reader.file.line, score,
         loss == TUFF_VECTOR_LOSS_COSINE
             ? ", but the loss cosine compares it with a cosine: expected -1 to 1; divide scores from 0 to 5 "
               "by 5, or take the loss cosent, which only looks at their order"
@@ -150,100 +145,111 @@ static tuff_status check_score(reading *r, double score)
 
 static tuff_status add_score(reading *r)
 {
-    const tuff_view text = r->values[r->columns.n];
+    const tuff_view text = r->reader.values[r->columns.n];
+    const size_t row = (size_t)tuff_embedding_rows(r->reader.file.data);
     bool is = false;
     double score = 0;
     TUFF_TRY(tuff_pairs_number(text, &is, &score));
     if (!is)
-        return tuff_record_reader_fail(&r->file, "its \"%s\" is \"%.*s\", expected a number such as 4.5",
+        return tuff_record_reader_fail(&r->reader.file,
+                                       "its \"%s\" is \"%.*s\", expected a number such as 4.5",
                                        r->columns.score, (int)(text.size < 40 ? text.size : 40), text.data);
     TUFF_TRY(check_score(r, score));
-    if (!tuff_grow((void **)&r->own->scores, (size_t)r->own->rows, &r->scores_room, sizeof *r->own->scores))
+    const float number = (float)score;
+    if (!tuff_column_put(&r->own->room, row * sizeof number, &number, sizeof number))
         return tuff_fail_memory("scores of pairs");
-    r->own->scores[r->own->rows] = (float)score;
+    r->own->scores = r->own->room.data;
     return TUFF_OK;
 }
 
-static tuff_status add_ids(reading *r, const tuff_encoding *e)
+static tuff_status prepare_text(const tuff_example_reader *reader, const reading *r, size_t column,
+                                const tuff_encode_params *params, tuff_example_item *item)
 {
-    tuff_dataset *data = r->file.data;
-    size_t wanted = (size_t)data->tokens + e->count;
-    if (wanted > r->room) {
-        size_t room = wanted > 2 * r->room ? wanted : 2 * r->room;
-        int32_t *ids = tuff_realloc_array(data->ids, room, sizeof *ids);
-        if (!ids) return tuff_fail_memory("token ids");
-        data->ids = ids;
-        r->room = room;
+    const tuff_view none = {0};
+    const char *prompt = r->prompts[column > 0];
+    tuff_view text = item->values[column];
+    tuff_buf joined = {0};
+    if (prompt) {
+        tuff_buf_text(&joined, prompt);
+        tuff_buf_bytes(&joined, text.data, text.size);
+        text = (tuff_view){joined.data, joined.size};
     }
-    if (e->count) memcpy(data->ids + data->tokens, e->ids, e->count * sizeof *e->ids);
-    data->tokens += (int64_t)e->count;
-    r->own->truncated += e->lost[0] > 0;
+    const tuff_status status = joined.failed ? tuff_fail_memory("a text with its prompt")
+                                             : tuff_example_item_encode(reader, item, text, none, params);
+    tuff_buf_free(&joined);
+    return status;
+}
+
+static tuff_status prepare(const tuff_example_reader *reader, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item)
+{
+    const reading *r = own;
+    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    (void)watch;
+    params.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_PLAIN_SPECIAL;
+    params.max_length = (uint32_t)reader->max_length;
+    for (size_t c = 0; c < r->columns.n && item->values[c].size; c++)
+        TUFF_TRY(prepare_text(reader, r, c, &params, item));
     return TUFF_OK;
 }
 
 static tuff_status add_text(reading *r, size_t column)
 {
-    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
-    const tuff_view text = r->values[column];
-    const char *prompt = r->prompts[column > 0], *name = r->columns.names[column];
-    tuff_embedding_data *own = r->own;
-    const size_t at = (size_t)own->rows * r->columns.n + column;
-    if (!text.size) return tuff_record_reader_fail(&r->file, "its \"%s\" is empty", name);
-    tuff_buf_clear(&r->joined);
-    if (prompt) tuff_buf_text(&r->joined, prompt);
-    tuff_buf_bytes(&r->joined, text.data, text.size);
-    if (r->joined.failed) return tuff_fail_memory("a text with its prompt");
-    params.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_PLAIN_SPECIAL;
-    params.max_length = (uint32_t)tuff_embedder_max_length(own->settings);
-    tuff_encoding *e = NULL;
-    TUFF_TRY(tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){r->joined.data, r->joined.size},
-                                        (tuff_piece){NULL, 0}, &params, &e));
-    tuff_status status =
-        e->count ? add_ids(r, e) : tuff_record_reader_fail(&r->file, "its \"%s\" has no tokens", name);
-    tuff_encoding_destroy(&e);
-    if (status == TUFF_OK && !tuff_grow((void **)&own->begins, at + 1, &r->begins_room, sizeof *own->begins))
-        status = tuff_fail_memory("pairs of texts");
-    if (status == TUFF_OK) own->begins[at + 1] = r->file.data->tokens;
-    return status;
+    const char *name = r->columns.names[column];
+    const tuff_encoding *e = NULL;
+    if (!r->reader.values[column].size)
+        return tuff_record_reader_fail(&r->reader.file, "its \"%s\" is empty", name);
+    TUFF_TRY(tuff_example_reader_next(&r->reader, &e));
+    if (!e->count) return tuff_record_reader_fail(&r->reader.file, "its \"%s\" has no tokens", name);
+    r->reader.file.data->cut += e->lost[0] > 0;
+    return tuff_dataset_add(r->reader.file.data, e->ids, NULL, e->count);
 }
 
-static tuff_status add_row(reading *r)
+static tuff_status take(tuff_example_reader *reader, void *own)
 {
+    reading *r = own;
+    (void)reader;
     if (r->columns.score) TUFF_TRY(add_score(r));
     for (size_t c = 0; c < r->columns.n; c++)
         TUFF_TRY(add_text(r, c));
-    r->own->rows++;
     return TUFF_OK;
 }
 
-static tuff_status take(void *own, bool *out_there)
+/* What the rows depend on, beside the columns. */
+static void put_settings(const reading *r, const tuff_pair_params *p, tuff_buf *out)
 {
-    reading *r = own;
-    const int64_t truncated = r->own->truncated;
-    TUFF_TRY(
-        tuff_record_reader_next(&r->file, r->columns.n + (r->columns.score != NULL), r->values, out_there));
-    if (!*out_there) return TUFF_OK;
-    const tuff_status status = add_row(r);
-    if (status != TUFF_OK) r->own->truncated = truncated;
-    return status;
+    const columns *c = &r->columns;
+    tuff_buf_printf(out, "pairs\nlength=%lld\nstrict=%d\nscored=%d\n", (long long)r->reader.max_length,
+                    r->reader.file.strict, r->own->loss);
+    for (int i = 0; i < 2; i++)
+        tuff_buf_printf(out, "prompt=%zu:%s\n", r->prompts[i] ? strlen(r->prompts[i]) : 0,
+                        r->prompts[i] ? r->prompts[i] : "");
+    for (size_t i = 0; i < c->n; i++)
+        tuff_buf_printf(out, "column=%zu:%s\n", strlen(c->names[i]), c->names[i]);
+    if (c->score) tuff_buf_printf(out, "score=%s\n", c->score);
+    tuff_buf_printf(out, "split=%.17g of %llu, held out=%d\n", p->validation_split,
+                    (unsigned long long)p->split_seed, p->held_out);
 }
 
-static tuff_status add_rows(reading *r)
+static tuff_status add_rows(reading *r, const tuff_pair_params *p)
 {
     const char *fields[TUFF_RECORD_FIELDS];
     const columns *c = &r->columns;
-    tuff_embedding_data *own = r->own;
+    tuff_record_reader *file = &r->reader.file;
     for (size_t i = 0; i < c->n; i++)
         fields[i] = c->names[i];
     fields[c->n] = c->score;
-    own->columns = (int64_t)c->n;
-    if (!tuff_grow((void **)&own->begins, 0, &r->begins_room, sizeof *own->begins))
-        return tuff_fail_memory("pairs of texts");
-    own->begins[0] = 0;
-    TUFF_TRY(tuff_records_open(r->file.path, TUFF_RECORDS_AUTO, fields, c->n + (c->score != NULL),
-                               &r->file.records));
-    TUFF_TRY(tuff_record_reader_run(&r->file, take, r));
-    return tuff_record_reader_end(&r->file, own->rows);
+    r->own->columns = (int64_t)c->n;
+    r->own->room.stays = file->data->room.ids.stays;
+    r->reader.n = c->n + (c->score != NULL);
+    r->reader.max_length = tuff_embedder_max_length(r->own->settings);
+    r->reader.file.threads = p->threads;
+    if (!r->own->room.stays) put_settings(r, p, &file->settings);
+    TUFF_TRY(tuff_records_open(file->path, TUFF_RECORDS_AUTO, fields, r->reader.n, &file->records));
+    if (p->validation_split > 0)
+        TUFF_TRY(tuff_records_take_part(file->records, p->validation_split, p->split_seed, p->held_out));
+    TUFF_TRY(tuff_example_reader_read(&r->reader, &(tuff_example_work){prepare, take}, r));
+    return tuff_record_reader_end(file, file->data->sequences);
 }
 
 /* ---- settings ---- */
@@ -300,23 +306,23 @@ static void choose_prompts(reading *r, const tuff_pair_params *p)
 static tuff_status load(reading *r, const tuff_model *model, const tuff_pair_params *p)
 {
     TUFF_TRY(settle(model, p, r->own));
-    TUFF_TRY(choose_columns(&r->columns, r->file.path, r->own->loss));
-    TUFF_TRY(tuff_model_get_tokenizer(model, &r->tokenizer));
+    TUFF_TRY(choose_columns(&r->columns, r->reader.file.path, r->own->loss));
+    TUFF_TRY(tuff_model_get_tokenizer(model, &r->reader.file.tokenizer));
+    r->reader.tokenizer = r->reader.file.tokenizer;
     choose_prompts(r, p);
-    return add_rows(r);
+    return add_rows(r, p);
 }
 
 /* Into an empty data set of the task, which owns what was read so far also after a failure. */
 static tuff_status load_into(const tuff_model *model, const char *path, const tuff_pair_params *p,
                              tuff_dataset *data)
 {
-    reading r = {.file = {.path = path, .watch = p->watch, .strict = p->strict, .data = data}};
+    reading r = {.reader = {.file = {.path = path, .watch = p->watch, .strict = p->strict, .data = data}}};
     data->own = r.own = tuff_alloc(sizeof *r.own);
     if (!r.own) return tuff_fail_memory("a data set");
     tuff_status status = load(&r, model, p);
-    tuff_records_close(&r.file.records);
+    tuff_example_reader_close(&r.reader);
     tuff_buf_free(&r.columns.text);
-    tuff_buf_free(&r.joined);
     return status;
 }
 
@@ -327,6 +333,11 @@ tuff_status tuff_embedding_load(const tuff_model *model, const char *path, const
     p.max_length = params->max_length;
     p.watch = params->watch;
     p.strict = params->strict;
+    p.validation_split = params->validation_split;
+    p.split_seed = params->split_seed;
+    p.threads = params->threads;
+    p.no_cache = params->no_cache;
+    p.held_out = params->held_out;
     return load_into(model, path, &p, data);
 }
 
@@ -339,15 +350,21 @@ tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path, c
     tuff_pair_params p = TUFF_PAIR_PARAMS_INIT;
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_PAIR_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
+    TUFF_TRY(tuff_dataset_check_split(p.validation_split));
     tuff_dataset *data = tuff_alloc(sizeof *data);
     if (!data) return tuff_fail_memory("a data set");
     data->task = &tuff_task_embedding;
-    tuff_status status = load_into(model, path, &p, data);
-    if (status != TUFF_OK)
-        tuff_dataset_destroy(&data);
-    else
-        *out_dataset = data;
-    return status;
+    tuff_dataset_stay(data, p.no_cache);
+    return tuff_dataset_finish(data, load_into(model, path, &p, data), out_dataset);
+}
+
+void tuff_embedding_keep(tuff_kept *k, tuff_dataset *data)
+{
+    tuff_embedding_data *own = data->own;
+    bool scores = own->scores != NULL;
+    tuff_kept_value(k, &scores, sizeof scores);
+    if (scores) tuff_kept_column(k, &own->room, (size_t)tuff_embedding_rows(data) * sizeof *own->scores);
+    own->scores = scores ? own->room.data : NULL;
 }
 
 void tuff_embedding_release(tuff_dataset *data)
@@ -355,8 +372,7 @@ void tuff_embedding_release(tuff_dataset *data)
     tuff_embedding_data *own = data->own;
     if (!own) return;
     tuff_embedder_destroy(&own->settings);
-    tuff_free(own->begins);
-    tuff_free(own->scores);
+    tuff_column_free(&own->room);
     tuff_free(own);
     data->own = NULL;
 }

@@ -303,6 +303,7 @@ tuff_status tuff_dataset_from_examples(const char *task, const tuff_example *exa
     tuff_dataset *data = tuff_alloc(sizeof *data);
     if (!data) return tuff_fail_memory("a data set");
     data->task = found;
+    tuff_dataset_stay(data, true);
     const tuff_status status = build(data, examples, n, class_names, class_count);
     if (status != TUFF_OK)
         tuff_dataset_destroy(&data);

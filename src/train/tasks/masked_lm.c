@@ -57,12 +57,19 @@ static bool is_blank(tuff_view text)
     return true;
 }
 
-static tuff_status take(tuff_example_reader *r, void *own)
+static tuff_status prepare(const tuff_example_reader *r, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item)
 {
     const tuff_view none = {0};
     (void)own;
-    if (is_blank(r->values[0])) return TUFF_OK;
-    return tuff_example_reader_add(r, r->values[0], none);
+    (void)watch;
+    return is_blank(item->values[0]) ? TUFF_OK : tuff_example_item_text(r, item, item->values[0], none);
+}
+
+static tuff_status take(tuff_example_reader *r, void *own)
+{
+    (void)own;
+    return is_blank(r->values[0]) ? TUFF_OK : tuff_example_reader_add(r);
 }
 
 static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -74,7 +81,7 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     tuff_example_reader r;
     TUFF_TRY(begin(m, model, params));
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 1, data);
-    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, &(tuff_example_work){prepare, take}, NULL);
     tuff_example_reader_close(&r);
     return status;
 }
@@ -183,6 +190,7 @@ const tuff_task tuff_task_masked_lm = {.name = "mlm",
                                        .head = &tuff_head_mlm,
                                        .perplexity = true,
                                        .load = load,
+                                       .keep = tuff_examples_keep,
                                        .join = join,
                                        .release = release,
                                        .hash = hash,

@@ -67,7 +67,7 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
     double settings[SETTINGS];
     settings_of(data, settings);
     tuff_sha256_update(out, settings, sizeof settings);
-    tuff_sha256_update(out, own->counts.data, own->counts.size);
+    tuff_sha256_update(out, own->counts.data, (size_t)data->tokens);
     for (int64_t i = 0; i < data->sequences; i++)
         tuff_sha256_update(out, &own->answers[i].desirable, sizeof own->answers[i].desirable);
 }
@@ -85,7 +85,7 @@ enum { FIRST, SECOND }; /* the preferred or an example's own; the other */
 /* A prompt and what stands behind it, which may be the answer to another one. */
 typedef struct sequence {
     const int32_t *ids[2];
-    const char *counts[2];
+    const uint8_t *counts[2];
     int64_t n[2];
 } sequence;
 
@@ -94,7 +94,7 @@ static void take(const tuff_dataset *data, int64_t number, bool answer, sequence
     const tuff_preference_data *own = tuff_preference_data_of(data);
     const int64_t prompt = own->answers[number].prompt, at = data->starts[number] + (answer ? prompt : 0);
     out->ids[answer] = data->ids + at;
-    out->counts[answer] = own->counts.data + at;
+    out->counts[answer] = (const uint8_t *)own->counts.data + at;
     out->n[answer] = answer ? tuff_dataset_length(data, (uint32_t)number) - prompt : prompt;
 }
 
@@ -399,6 +399,7 @@ const tuff_task tuff_task_preference = {.name = "preference",
                                         .title = "preferences",
                                         .head = &tuff_head_lm,
                                         .load = tuff_preference_load,
+                                        .keep = tuff_preference_keep,
                                         .release = tuff_preference_release,
                                         .hash = hash,
                                         .check = check,

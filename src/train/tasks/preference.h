@@ -3,6 +3,7 @@
 #define TUFF_TRAIN_TASKS_PREFERENCE_H
 
 #include "train/dataset.h"
+#include "train/record_cache.h"
 #include "train/tasks/preference_losses.h"
 
 /* A sequence of the data set: a prompt and an answer. */
@@ -17,9 +18,9 @@ typedef struct tuff_preference_answer {
  * is not; else sequence i is that of example i. */
 typedef struct tuff_preference_data {
     tuff_preference_loss loss;
-    tuff_preference_answer *answers; /* of each sequence */
-    int64_t capacity;
-    tuff_buf counts; /* of each id: 1 where it counts */
+    tuff_preference_answer *answers; /* of each sequence, */
+    tuff_column room;                /* here */
+    tuff_column counts;              /* of each id a byte: 1 where it counts */
     int64_t max_length;
 } tuff_preference_data;
 
@@ -30,6 +31,7 @@ static inline const tuff_preference_data *tuff_preference_data_of(const tuff_dat
 
 TUFF_MUST_USE tuff_status tuff_preference_load(const tuff_model *model, const char *path,
                                                const tuff_data_params *params, tuff_dataset *data);
+void tuff_preference_keep(tuff_kept *kept, tuff_dataset *data);
 void tuff_preference_release(tuff_dataset *data);
 
 #endif

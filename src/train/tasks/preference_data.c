@@ -10,7 +10,6 @@
 typedef struct reading {
     tuff_conversation_reader reader;
     tuff_preference_data *own;
-    tuff_conversation_ids ids[2]; /* of an example's answers */
 } reading;
 
 /* ---- settings */
@@ -182,19 +181,20 @@ static tuff_status make_conversation(const reading *r, const example *e, int whi
 }
 
 /* What becomes of a record. */
-typedef enum fate { TAKEN, EMPTY, BEHIND } fate;
+enum fate { TAKEN, CUT, EMPTY, BEHIND };
 
-static tuff_status encode(reading *r, const example *e, int which, fate *out)
+static tuff_status encode(const reading *r, const tuff_conversation_coder *coder, const example *e, int which,
+                          tuff_conversation_item *item)
 {
     tuff_conversation c = {0};
-    tuff_conversation_ids *ids = &r->ids[which];
     tuff_status status = make_conversation(r, e, which, &c);
     if (status == TUFF_OK) {
         const tuff_conversation_answers found = tuff_conversation_look(&c);
-        if (found == TUFF_CONVERSATION_EMPTY) *out = EMPTY;
+        if (found == TUFF_CONVERSATION_EMPTY) item->fate = EMPTY;
         if (found == TUFF_CONVERSATION_ASKED)
             status = tuff_fail(TUFF_BAD_FORMAT, "no turn of its \"%s\" is the assistant's", e->names[which]);
-        if (found == TUFF_CONVERSATION_ANSWERED) status = tuff_conversation_encode(&r->reader.coder, &c, ids);
+        if (found == TUFF_CONVERSATION_ANSWERED)
+            status = tuff_conversation_encode(coder, &c, &item->ids[which]);
     }
     tuff_conversation_free(&c);
     return status;
@@ -206,22 +206,23 @@ static bool same(const tuff_conversation_ids *a, const tuff_conversation_ids *b)
 }
 
 /* Both answers, or one. */
-static tuff_status encode_all(reading *r, const example *e, fate *out)
+static tuff_status encode_all(const reading *r, const tuff_conversation_coder *coder, const example *e,
+                              tuff_conversation_item *item)
 {
     const int n = e->answers[1] ? 2 : 1;
-    bool longer = false;
-    *out = TAKEN;
-    for (int k = 0; k < n && *out == TAKEN; k++)
-        TUFF_TRY(encode(r, e, k, out));
-    if (*out != TAKEN) return TUFF_OK;
-    if (n == 2 && same(&r->ids[0], &r->ids[1]))
+    tuff_conversation_ids *ids = item->ids;
+    item->fate = TAKEN;
+    for (int k = 0; k < n && item->fate == TAKEN; k++)
+        TUFF_TRY(encode(r, coder, e, k, item));
+    if (item->fate != TAKEN) return TUFF_OK;
+    if (n == 2 && same(&ids[0], &ids[1]))
         return tuff_fail(TUFF_BAD_FORMAT, "its \"chosen\" and its \"rejected\" are the same");
+    bool answered = true;
     for (int k = 0; k < n; k++) {
-        longer = tuff_conversation_reader_cut(&r->reader, &r->ids[k]) || longer;
-        if (!tuff_conversation_ids_answered(&r->ids[k])) *out = BEHIND;
+        if (tuff_conversation_reader_cut(&r->reader, &ids[k])) item->fate = CUT;
+        answered = answered && tuff_conversation_ids_answered(&ids[k]);
     }
-    if (n == 2 && same(&r->ids[0], &r->ids[1])) *out = BEHIND;
-    r->reader.file.data->cut += longer && *out == TAKEN;
+    if (!answered || (n == 2 && same(&ids[0], &ids[1]))) item->fate = BEHIND;
     return TUFF_OK;
 }
 
@@ -232,40 +233,41 @@ static tuff_status add(reading *r, const tuff_conversation_ids *ids, bool desira
     tuff_preference_data *own = r->own;
     const int64_t at = r->reader.file.data->sequences;
     tuff_preference_answer answer = {.desirable = desirable};
-    if (at == own->capacity) {
-        const int64_t capacity = 2 * at + 64;
-        tuff_preference_answer *answers = tuff_realloc_array(own->answers, (size_t)capacity, sizeof *answers);
-        if (!answers) return tuff_fail_memory("a data set");
-        own->answers = answers;
-        own->capacity = capacity;
-    }
     for (size_t p = 1; p < ids->count; p++) {
         if (ids->learned[p] && !answer.counted++) answer.prompt = (int64_t)p;
     }
-    tuff_buf_bytes(&own->counts, ids->learned, ids->count);
-    if (own->counts.failed) return tuff_fail_memory("a data set");
-    own->answers[at] = answer;
+    if (!tuff_column_put(&own->counts, (size_t)r->reader.file.data->tokens, ids->learned, ids->count) ||
+        !tuff_column_put(&own->room, (size_t)at * sizeof answer, &answer, sizeof answer))
+        return tuff_fail_memory("a data set");
+    own->answers = own->room.data;
     return tuff_dataset_add(r->reader.file.data, ids->ids, NULL, ids->count);
 }
 
-static tuff_status take(void *own, const cJSON *record)
+static tuff_status prepare(void *own, const tuff_conversation_coder *coder, tuff_conversation_item *item)
 {
-    reading *r = own;
-    tuff_dataset *data = r->reader.file.data;
+    const reading *r = own;
+    const cJSON *record = item->object;
     const bool paired = tuff_preference_is_paired(&r->own->loss);
     const bool one =
         !paired && !(tuff_record_member(record, "chosen") && tuff_record_member(record, "rejected"));
     example e;
-    fate what;
-    bool desirable = true;
+    item->desirable = true;
+    item->ids[1].count = 0;
     TUFF_TRY(read_example(record, one, &e));
-    if (one) TUFF_TRY(read_label(record, &desirable));
-    TUFF_TRY(encode_all(r, &e, &what));
-    if (what == EMPTY) data->empty++;
-    if (what == BEHIND) data->unanswered++;
-    if (what != TAKEN) return TUFF_OK;
-    TUFF_TRY(add(r, &r->ids[0], desirable));
-    return one ? TUFF_OK : add(r, &r->ids[1], false);
+    if (one) TUFF_TRY(read_label(record, &item->desirable));
+    return encode_all(r, coder, &e, item);
+}
+
+static tuff_status take(void *own, const tuff_conversation_item *item)
+{
+    reading *r = own;
+    tuff_dataset *data = r->reader.file.data;
+    data->empty += item->fate == EMPTY;
+    data->unanswered += item->fate == BEHIND;
+    data->cut += item->fate == CUT;
+    if (item->fate != TAKEN && item->fate != CUT) return TUFF_OK;
+    TUFF_TRY(add(r, &item->ids[0], item->desirable));
+    return item->ids[1].count ? add(r, &item->ids[1], false) : TUFF_OK;
 }
 
 /* The longest prompt with the longest answer, which kto may set behind it. */
@@ -290,22 +292,29 @@ tuff_status tuff_preference_load(const tuff_model *model, const char *path, cons
     TUFF_TRY(choose_loss(params, &r.own->loss));
     TUFF_GO(tuff_conversation_reader_open(&r.reader, model, path, params, data));
     r.own->max_length = r.reader.max_length;
-    TUFF_GO(tuff_conversation_reader_run(&r.reader, take, &r));
+    r.own->room.stays = r.own->counts.stays = data->room.ids.stays;
+    TUFF_GO(tuff_conversation_reader_run(&r.reader, &(tuff_conversation_work){prepare, take}, &r));
     TUFF_GO(tuff_conversation_reader_end(&r.reader, "nothing, or nothing that differs,", "records"));
     if (!tuff_preference_is_paired(&r.own->loss)) data->longest = longest_of(data, r.own);
 done:
     tuff_conversation_reader_close(&r.reader);
-    tuff_conversation_ids_free(&r.ids[0]);
-    tuff_conversation_ids_free(&r.ids[1]);
     return status;
+}
+
+void tuff_preference_keep(tuff_kept *k, tuff_dataset *data)
+{
+    tuff_preference_data *own = data->own;
+    tuff_kept_column(k, &own->counts, (size_t)data->tokens);
+    tuff_kept_column(k, &own->room, (size_t)data->sequences * sizeof *own->answers);
+    own->answers = own->room.data;
 }
 
 void tuff_preference_release(tuff_dataset *data)
 {
     tuff_preference_data *own = data->own;
     if (!own) return;
-    tuff_free(own->answers);
-    tuff_buf_free(&own->counts);
+    tuff_column_free(&own->room);
+    tuff_column_free(&own->counts);
     tuff_free(own);
     data->own = NULL;
 }

@@ -9,28 +9,30 @@
 
 /* ---- data */
 
-/* What is put before sources. */
-typedef struct prefixing {
-    const char *prefix; /* NULL: nothing */
-    tuff_buf room;
-} prefixing;
-
-static tuff_status add_source(tuff_example_reader *r, prefixing *p)
+/* `own` is what is put before sources; NULL: nothing. */
+static tuff_status prepare(const tuff_example_reader *r, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item)
 {
     const tuff_view none = {0};
-    if (!p->prefix) return tuff_example_reader_add(r, r->values[0], none);
-    tuff_buf_clear(&p->room);
-    tuff_buf_text(&p->room, p->prefix);
-    tuff_buf_bytes(&p->room, r->values[0].data, r->values[0].size);
-    if (p->room.failed) return tuff_fail_memory("a source");
-    return tuff_example_reader_add(r, (tuff_view){p->room.data, p->room.size}, none);
+    tuff_view source = item->values[0];
+    tuff_buf room = {0};
+    (void)watch;
+    if (own) {
+        tuff_buf_text(&room, own);
+        tuff_buf_bytes(&room, source.data, source.size);
+        source = (tuff_view){room.data, room.size};
+    }
+    tuff_status status =
+        room.failed ? tuff_fail_memory("a source") : tuff_example_item_text(r, item, source, none);
+    tuff_buf_free(&room);
+    return status == TUFF_OK ? tuff_example_item_text(r, item, item->values[1], none) : status;
 }
 
 static tuff_status take(tuff_example_reader *r, void *own)
 {
-    const tuff_view none = {0};
-    TUFF_TRY(add_source(r, own));
-    return tuff_example_reader_add(r, r->values[1], none);
+    (void)own;
+    TUFF_TRY(tuff_example_reader_add(r));
+    return tuff_example_reader_add(r);
 }
 
 static tuff_status load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -39,11 +41,11 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     const char *fields[] = {params->text_field ? params->text_field : "source",
                             params->label_field ? params->label_field : "target"};
     tuff_example_reader r;
-    prefixing p = {.prefix = params->source_prefix};
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2, data);
-    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, &p);
+    if (status == TUFF_OK)
+        status = tuff_example_reader_run(&r, &(tuff_example_work){prepare, take},
+                                         (void *)(uintptr_t)params->source_prefix);
     tuff_example_reader_close(&r);
-    tuff_buf_free(&p.room);
     return status;
 }
 
@@ -204,6 +206,7 @@ const tuff_task tuff_task_seq2seq = {.name = "seq2seq",
                                      .perplexity = true,
                                      .sequences = sequences,
                                      .load = load,
+                                     .keep = tuff_examples_keep,
                                      .join = join,
                                      .check = check,
                                      .count = count,

@@ -14,7 +14,7 @@
 static void hash(const tuff_dataset *data, tuff_sha256 *out)
 {
     const tuff_sft *own = data->own;
-    tuff_sha256_update(out, own->learned.data, own->learned.size);
+    tuff_sha256_update(out, own->learned.data, (size_t)data->tokens);
     if (!own->rows) return;
     tuff_sha256_update(out, own->rows, (size_t)(own->row_count + 1) * sizeof *own->rows);
     tuff_sha256_update(out, own->members, (size_t)data->sequences * sizeof *own->members);
@@ -38,7 +38,7 @@ static int64_t count(const tuff_dataset *data, bool training)
 /* What of a sequence is to be found: of its first token only behind virtual ones. */
 typedef struct answers {
     const int32_t *ids;
-    const char *learned;
+    const uint8_t *learned;
     int64_t length, first;
 } answers;
 
@@ -47,7 +47,7 @@ static answers answers_of(const tuff_batch *batch, uint32_t sequence)
     const tuff_sft *own = batch->data->own;
     const int64_t begin = batch->data->starts[sequence];
     return (answers){.ids = batch->data->ids + begin,
-                     .learned = own->learned.data + begin,
+                     .learned = (const uint8_t *)own->learned.data + begin,
                      .length = tuff_dataset_length(batch->data, sequence),
                      .first = batch->virtual_tokens ? 0 : 1};
 }
@@ -156,8 +156,8 @@ static int64_t sequence_at(const tuff_dataset *data, int64_t token)
 /* The tokens from `at` on that are learned or not. */
 static int64_t span_end(const tuff_dataset *data, int64_t at, int64_t end, bool learned)
 {
-    const tuff_sft *own = data->own;
-    while (at < end && (own->learned.data[at] != 0) == learned)
+    const uint8_t *marks = ((const tuff_sft *)data->own)->learned.data;
+    while (at < end && (marks[at] != 0) == learned)
         at++;
     return at;
 }
@@ -195,13 +195,14 @@ static void describe(const tuff_dataset *data, tuff_data_report *out)
 {
     static const char *const sources[] = {"", "model", "given"};
     const tuff_sft *own = data->own;
+    const uint8_t *learned = own->learned.data;
     out->format = own->format ? tuff_conversation_format_name(own->format) : ""; /* texts alone */
     out->chat_template = own->plain ? "" : sources[own->source];
     out->shared = own->shared;
     out->rows = own->rows ? own->row_count : 0;
     for (int64_t i = 0; i < data->sequences; i++)
         for (int64_t k = data->starts[i] + 1; k < data->starts[i + 1]; k++)
-            out->labels += own->learned.data[k];
+            out->labels += learned[k];
 }
 
 const tuff_task tuff_task_sft = {.name = "sft",
@@ -209,6 +210,7 @@ const tuff_task tuff_task_sft = {.name = "sft",
                                  .head = &tuff_head_lm,
                                  .perplexity = true,
                                  .load = tuff_sft_load,
+                                 .keep = tuff_sft_keep,
                                  .join = tuff_sft_join,
                                  .hash = hash,
                                  .release = tuff_sft_release,

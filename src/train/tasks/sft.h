@@ -3,11 +3,13 @@
 #define TUFF_TRAIN_TASKS_SFT_H
 
 #include "train/conversation.h"
+#include "train/record_cache.h"
+#include "base/column.h"
 #include "train/task.h"
 
 /* A data set's own. */
 typedef struct tuff_sft {
-    tuff_buf learned; /* a byte for each id: 1, it is to be found */
+    tuff_column learned; /* a byte for each id: 1, it is to be found */
     bool learn_all;
     tuff_conversation_format format;
     tuff_conversation_source source;
@@ -23,6 +25,7 @@ typedef struct tuff_sft {
 TUFF_MUST_USE tuff_status tuff_sft_load(const tuff_model *model, const char *path,
                                         const tuff_data_params *params, tuff_dataset *data);
 void tuff_sft_release(tuff_dataset *data);
+void tuff_sft_keep(tuff_kept *kept, tuff_dataset *data);
 /* The task's `join`, but for rows; of a text, of which every token is learned, and that has nothing to join:
  * begins the mixture where it is the first part, adds `n` tokens that come next. */
 TUFF_MUST_USE tuff_status tuff_sft_join(tuff_dataset *into, const tuff_dataset *part);

@@ -9,7 +9,6 @@
 typedef struct reading {
     tuff_conversation_reader reader;
     tuff_sft *own;
-    tuff_conversation_ids ids;
 } reading;
 
 /* ---- settings */
@@ -36,23 +35,15 @@ static tuff_status choose_format(const char *wanted, tuff_sft *own)
 
 /* ---- records */
 
-static tuff_status keep(reading *r)
+/* What becomes of a record. */
+enum fate { TAKEN, CUT, EMPTY, BEHIND };
+
+static enum fate cut(const reading *r, tuff_conversation_ids *ids)
 {
-    tuff_dataset *data = r->reader.file.data;
-    if (r->own->learn_all && r->ids.count < 2) {
-        data->empty++;
-        return TUFF_OK;
-    }
-    const bool longer = tuff_conversation_reader_cut(&r->reader, &r->ids);
-    if (!tuff_conversation_ids_answered(&r->ids)) {
-        data->unanswered++;
-        return TUFF_OK;
-    }
-    data->cut += longer;
-    r->own->shared += (int64_t)r->ids.shared;
-    tuff_buf_bytes(&r->own->learned, r->ids.learned, r->ids.count);
-    if (r->own->learned.failed) return tuff_fail_memory("a data set");
-    return tuff_dataset_add(data, r->ids.ids, NULL, r->ids.count);
+    if (r->own->learn_all && ids->count < 2) return EMPTY;
+    const bool longer = tuff_conversation_reader_cut(&r->reader, ids);
+    if (!tuff_conversation_ids_answered(ids)) return BEHIND;
+    return longer ? CUT : TAKEN;
 }
 
 /* Prompts and instructions are turns where the model has a template for them; bare texts where one was asked
@@ -73,28 +64,49 @@ static tuff_status recognize(reading *r, const cJSON *record)
     return status;
 }
 
-static tuff_status take(void *own, const cJSON *record)
+static tuff_status encode(const reading *r, const tuff_conversation_coder *coder, const tuff_conversation *c,
+                          tuff_conversation_item *item)
+{
+    item->plain = c->plain;
+    switch (r->own->learn_all ? TUFF_CONVERSATION_ANSWERED : tuff_conversation_look(c)) {
+    case TUFF_CONVERSATION_ANSWERED:
+        TUFF_TRY(tuff_conversation_encode(coder, c, &item->ids[0]));
+        item->fate = cut(r, &item->ids[0]);
+        break;
+    case TUFF_CONVERSATION_EMPTY:
+        item->fate = EMPTY;
+        break;
+    case TUFF_CONVERSATION_ASKED:
+        return tuff_fail(TUFF_BAD_FORMAT, "no turn is the assistant's, so that there is nothing to learn");
+    }
+    return TUFF_OK;
+}
+
+static tuff_status prepare(void *own, const tuff_conversation_coder *coder, tuff_conversation_item *item)
 {
     reading *r = own;
     tuff_conversation c;
-    TUFF_TRY(recognize(r, record));
-    TUFF_TRY(tuff_conversation_read(record, r->own->format, as_turns(r), &c));
-    tuff_status status = TUFF_OK;
-    r->own->plain = r->own->plain || c.plain;
-    switch (r->own->learn_all ? TUFF_CONVERSATION_ANSWERED : tuff_conversation_look(&c)) {
-    case TUFF_CONVERSATION_ANSWERED:
-        status = tuff_conversation_encode(&r->reader.coder, &c, &r->ids);
-        if (status == TUFF_OK) status = keep(r);
-        break;
-    case TUFF_CONVERSATION_EMPTY:
-        r->reader.file.data->empty++;
-        break;
-    case TUFF_CONVERSATION_ASKED:
-        status = tuff_fail(TUFF_BAD_FORMAT, "no turn is the assistant's, so that there is nothing to learn");
-        break;
-    }
+    TUFF_TRY(recognize(r, item->object));
+    TUFF_TRY(tuff_conversation_read(item->object, r->own->format, as_turns(r), &c));
+    const tuff_status status = encode(r, coder, &c, item);
     tuff_conversation_free(&c);
     return status;
+}
+
+static tuff_status take(void *own, const tuff_conversation_item *item)
+{
+    reading *r = own;
+    tuff_dataset *data = r->reader.file.data;
+    const tuff_conversation_ids *ids = &item->ids[0];
+    r->own->plain = r->own->plain || item->plain;
+    data->empty += item->fate == EMPTY;
+    data->unanswered += item->fate == BEHIND;
+    data->cut += item->fate == CUT;
+    if (item->fate != TAKEN && item->fate != CUT) return TUFF_OK;
+    r->own->shared += (int64_t)ids->shared;
+    if (!tuff_column_put(&r->own->learned, (size_t)data->tokens, ids->learned, ids->count))
+        return tuff_fail_memory("a data set");
+    return tuff_dataset_add(data, ids->ids, NULL, ids->count);
 }
 
 tuff_status tuff_sft_load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -108,12 +120,12 @@ tuff_status tuff_sft_load(const tuff_model *model, const char *path, const tuff_
     TUFF_GO(tuff_conversation_reader_open(&r.reader, model, path, params, data));
     note_source(r.own, &r.reader);
     r.reader.coder.learn_all = r.own->learn_all = params->loss_on_prompts;
-    TUFF_GO(tuff_conversation_reader_run(&r.reader, take, &r));
+    r.own->learned.stays = data->room.ids.stays;
+    TUFF_GO(tuff_conversation_reader_run(&r.reader, &(tuff_conversation_work){prepare, take}, &r));
     TUFF_GO(tuff_conversation_reader_end(&r.reader, "nothing", "conversations"));
     if (params->packing) TUFF_GO(tuff_sft_pack_rows(data, r.reader.max_length));
 done:
     tuff_conversation_reader_close(&r.reader);
-    tuff_conversation_ids_free(&r.ids);
     return status;
 }
 
@@ -121,10 +133,19 @@ void tuff_sft_release(tuff_dataset *data)
 {
     tuff_sft *own = data->own;
     if (!own) return;
-    tuff_buf_free(&own->learned);
+    tuff_column_free(&own->learned);
     tuff_free(own->members);
     tuff_free(own->rows);
     tuff_free(own);
+}
+
+void tuff_sft_keep(tuff_kept *k, tuff_dataset *data)
+{
+    tuff_sft *own = data->own;
+    tuff_kept_value(k, &own->format, sizeof own->format);
+    tuff_kept_value(k, &own->plain, sizeof own->plain);
+    tuff_kept_value(k, &own->shared, sizeof own->shared);
+    tuff_kept_column(k, &own->learned, (size_t)data->tokens);
 }
 
 /* ---- mixtures */
@@ -140,9 +161,9 @@ tuff_status tuff_sft_begin(tuff_dataset *into)
 tuff_status tuff_sft_learn_all(tuff_dataset *into, int64_t n)
 {
     tuff_sft *own = into->own;
-    for (int64_t i = 0; i < n; i++)
-        tuff_buf_char(&own->learned, 1);
-    return own->learned.failed ? tuff_fail_memory("a mixture") : TUFF_OK;
+    if (!tuff_column_reserve(&own->learned, (size_t)(into->tokens + n))) return tuff_fail_memory("a mixture");
+    memset((uint8_t *)own->learned.data + into->tokens, 1, (size_t)n);
+    return TUFF_OK;
 }
 
 tuff_status tuff_sft_join(tuff_dataset *into, const tuff_dataset *part)
@@ -163,6 +184,7 @@ tuff_status tuff_sft_join(tuff_dataset *into, const tuff_dataset *part)
     own->learn_all = own->learn_all || from->learn_all;
     own->plain = own->plain || from->plain;
     own->shared += from->shared;
-    tuff_buf_bytes(&own->learned, from->learned.data, from->learned.size);
-    return own->learned.failed ? tuff_fail_memory("a mixture") : TUFF_OK;
+    return tuff_column_put(&own->learned, (size_t)into->tokens, from->learned.data, (size_t)part->tokens)
+               ? TUFF_OK
+               : tuff_fail_memory("a mixture");
 }

@@ -9,11 +9,12 @@
 #include "train/examples.h"
 #include "train/figures.h"
 #include "train/labels.h"
+#include "train/record_cache.h"
 
 typedef struct marks {
     tuff_labels labels;
-    int32_t *of_tokens; /* as many as the data has tokens */
-    int64_t count, capacity;
+    int32_t *of_tokens; /* as many as the data has tokens, */
+    tuff_column room;   /* here */
 } marks;
 
 /* ---- data */
@@ -23,41 +24,62 @@ static void release(tuff_dataset *data)
     marks *m = data->own;
     if (!m) return;
     tuff_labels_free(&m->labels);
-    tuff_free(m->of_tokens);
+    tuff_column_free(&m->room);
     tuff_free(m);
 }
 
 static void hash(const tuff_dataset *data, tuff_sha256 *out)
 {
     const marks *m = data->own;
-    tuff_sha256_update(out, m->of_tokens, (size_t)m->count * sizeof *m->of_tokens);
+    tuff_sha256_update(out, m->of_tokens, (size_t)data->tokens * sizeof *m->of_tokens);
 }
 
 static tuff_status reserve(marks *m, int64_t tokens)
 {
-    if (tokens <= m->capacity) return TUFF_OK;
-    int64_t capacity = 2 * tokens + 1024;
-    int32_t *all = tuff_realloc_array(m->of_tokens, (size_t)capacity, sizeof *all);
-    if (!all) return tuff_fail_memory("the labels of a data set");
-    m->of_tokens = all;
-    m->capacity = capacity;
+    if (!tuff_column_reserve(&m->room, (size_t)tokens * sizeof *m->of_tokens))
+        return tuff_fail_memory("the labels of a data set");
+    m->of_tokens = m->room.data;
     return TUFF_OK;
 }
 
-/* The words of a record as one text with spaces between; begins[i] is where word i begins in it. */
-static tuff_status join_words(const tuff_example_reader *r, const cJSON *words, tuff_buf *text,
-                              tuff_buf *begins)
+/* The words of a record as one text with spaces between; begins[i] is where word i begins in it. False: they
+ * are no texts. */
+static bool join_words(const cJSON *words, tuff_buf *text, tuff_buf *begins)
 {
     const cJSON *word;
     cJSON_ArrayForEach(word, words)
     {
-        if (!cJSON_IsString(word)) return tuff_record_reader_fail(&r->file, "its words must be texts");
+        if (!cJSON_IsString(word)) return false;
         if (text->size) tuff_buf_char(text, ' ');
         tuff_buf_bytes(begins, &text->size, sizeof text->size);
         tuff_buf_text(text, word->valuestring);
     }
-    if (text->failed || begins->failed) return tuff_fail_memory("a record");
-    return TUFF_OK;
+    return true;
+}
+
+/* Encodes the words; those that are none are seen when the record is taken. */
+static tuff_status prepare(const tuff_example_reader *r, const void *own, const tuff_watch *watch,
+                           tuff_example_item *item)
+{
+    const tuff_view none = {0};
+    tuff_buf text = {0}, begins = {0};
+    cJSON *words = NULL;
+    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    (void)own;
+    (void)watch;
+    params.max_length = (uint32_t)r->max_length;
+    params.flags |= TUFF_ENCODE_PLAIN_SPECIAL;
+    params.spans = true;
+    TUFF_TRY(tuff_json_parse(item->values[0].data, item->values[0].size, r->file.path, &words));
+    const bool good = join_words(words, &text, &begins);
+    tuff_status status = TUFF_OK;
+    if (text.failed || begins.failed) status = tuff_fail_memory("a record");
+    if (status == TUFF_OK && good)
+        status = tuff_example_item_encode(r, item, (tuff_view){text.data, text.size}, none, &params);
+    cJSON_Delete(words);
+    tuff_buf_free(&text);
+    tuff_buf_free(&begins);
+    return status;
 }
 
 static tuff_status check_labels(const tuff_example_reader *r, const cJSON *labels)
@@ -92,15 +114,16 @@ static tuff_status take_label(marks *m, tuff_example_reader *r, const cJSON *ite
 }
 
 /* The labels of an encoding's tokens: each word's first has the word's. */
-static tuff_status mark(marks *m, tuff_example_reader *r, const tuff_encoding *e, const tuff_buf *begins,
-                        const cJSON *labels)
+static tuff_status mark(const tuff_dataset *data, tuff_example_reader *r, const tuff_encoding *e,
+                        const tuff_buf *begins, const cJSON *labels)
 {
+    marks *m = data->own;
     const size_t *begin = (const size_t *)(const void *)begins->data;
     size_t words = begins->size / sizeof *begin, word = 0;
     const cJSON *label = labels->child;
-    TUFF_TRY(reserve(m, m->count + (int64_t)e->count));
+    TUFF_TRY(reserve(m, data->tokens + (int64_t)e->count));
     for (size_t i = 0; i < e->count; i++) {
-        int32_t *out = &m->of_tokens[m->count++];
+        int32_t *out = &m->of_tokens[data->tokens + (int64_t)i];
         *out = TUFF_NO_LABEL;
         if (e->texts[i] < 0 || e->spans[i].end == e->spans[i].start) continue;
         /* words that gave no token are passed over */
@@ -129,23 +152,19 @@ static tuff_status add_record(tuff_example_reader *r, const cJSON *words, const 
     if (!words->child) return tuff_record_reader_fail(&r->file, "it has no words");
     TUFF_TRY(check_labels(r, labels));
     tuff_buf text = {0}, begins = {0};
-    tuff_encoding *e = NULL;
-    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
-    params.max_length = (uint32_t)r->max_length;
-    params.flags |= TUFF_ENCODE_PLAIN_SPECIAL;
-    params.spans = true;
-    tuff_status status = join_words(r, words, &text, &begins);
-    if (status == TUFF_OK)
-        status = tuff_tokenizer_encode_pair(r->tokenizer, (tuff_piece){text.data, text.size},
-                                            (tuff_piece){NULL, 0}, &params, &e);
+    const tuff_encoding *e = NULL;
+    tuff_status status = join_words(words, &text, &begins)
+                             ? TUFF_OK
+                             : tuff_record_reader_fail(&r->file, "its words must be texts");
+    if (text.failed || begins.failed) status = tuff_fail_memory("a record");
+    if (status == TUFF_OK) status = tuff_example_reader_next(r, &e);
     if (status == TUFF_OK && !e->count)
         status = tuff_record_reader_fail(&r->file, "its words have no tokens");
     if (status == TUFF_OK) {
         data->cut += e->lost[0] > 0;
-        status = mark(data->own, r, e, &begins, labels);
+        status = mark(data, r, e, &begins, labels);
     }
     if (status == TUFF_OK) status = tuff_dataset_add_encoding(data, e);
-    tuff_encoding_destroy(&e);
     tuff_buf_free(&text);
     tuff_buf_free(&begins);
     return status;
@@ -186,14 +205,15 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     const char *fields[] = {params->text_field ? params->text_field : "tokens",
                             params->label_field ? params->label_field : "labels"};
     tuff_example_reader r;
+    m->room.stays = data->room.ids.stays;
     TUFF_TRY(begin(m, model, params));
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, 2, data);
     for (size_t field = 0; status == TUFF_OK && field < 2; field++)
         tuff_records_take_json(r.file.records, field);
-    if (status == TUFF_OK) status = tuff_example_reader_run(&r, take, NULL);
+    if (status == TUFF_OK) status = tuff_example_reader_run(&r, &(tuff_example_work){prepare, take}, NULL);
     tuff_example_reader_close(&r);
     if (status != TUFF_OK) return status;
-    TUFF_TRY(tuff_labels_settle(&m->labels, model, m->of_tokens, (size_t)m->count));
+    TUFF_TRY(tuff_labels_settle(&m->labels, model, m->of_tokens, (size_t)data->tokens));
     if (m->labels.count > 1 || !params->training) return TUFF_OK;
     if (m->labels.count == 0)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: none of its words has a label (all are %d)", path,
@@ -201,6 +221,14 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "%s: all words have the label \"%s\"; there is nothing to tell apart", path,
                      m->labels.names[0]);
+}
+
+static void keep(tuff_kept *k, tuff_dataset *data)
+{
+    marks *m = data->own;
+    tuff_kept_column(k, &m->room, (size_t)data->tokens * sizeof *m->of_tokens);
+    tuff_labels_keep(&m->labels, k);
+    m->of_tokens = m->room.data;
 }
 
 static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
@@ -211,9 +239,8 @@ static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
     marks *m = into->own;
     TUFF_TRY(first ? tuff_labels_copy(&m->labels, &from->labels)
                    : tuff_labels_need_same(&m->labels, &from->labels));
-    TUFF_TRY(reserve(m, m->count + from->count));
-    memcpy(m->of_tokens + m->count, from->of_tokens, (size_t)from->count * sizeof *m->of_tokens);
-    m->count += from->count;
+    TUFF_TRY(reserve(m, into->tokens + part->tokens));
+    memcpy(m->of_tokens + into->tokens, from->of_tokens, (size_t)part->tokens * sizeof *m->of_tokens);
     return TUFF_OK;
 }
 
@@ -325,6 +352,7 @@ const tuff_task tuff_task_tokens = {.name = "token-classification",
                                     .title = "token classification",
                                     .head = &tuff_head_tokens,
                                     .load = load,
+                                    .keep = keep,
                                     .join = join,
                                     .wish = wish,
                                     .label = label,

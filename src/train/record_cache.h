@@ -1,0 +1,46 @@
+/* What files of records became, kept in the cache of token ids: found again by the bytes of the files, the
+ * tokenizer and the settings that they were read with. It is made once they are read, and is looked at from
+ * then on, so that what was read needs no memory. */
+#ifndef TUFF_TRAIN_RECORD_CACHE_H
+#define TUFF_TRAIN_RECORD_CACHE_H
+
+#include "models/model.h"
+#include "train/dataset.h"
+
+/* Files of fewer bytes are read anew, and on one thread: it takes a moment, and little memory. Tests set it.
+ */
+extern uint64_t tuff_records_many;
+
+/* One thing of a data set after the other, on its way into the cache or out of it: who keeps something calls
+ * the same functions for both. Errors stay. */
+typedef struct tuff_kept {
+    tuff_token_writer *to; /* NULL: it is read, */
+    const char *at, *end;  /* here */
+    tuff_status status;
+} tuff_kept;
+void tuff_kept_value(tuff_kept *kept, void *value, size_t size);
+/* A text of its own; NULL is one, too. */
+void tuff_kept_text(tuff_kept *kept, char **text);
+/* The first bytes of a column, so many; read, it is what the cache has. */
+void tuff_kept_column(tuff_kept *kept, tuff_column *column, size_t bytes);
+
+/* A data set that is being read. */
+typedef struct tuff_record_cache tuff_record_cache;
+
+/* Puts into an empty buffer what of the parameters and the model a data set depends on, beside its files and
+ * the tokenizer. */
+void tuff_record_settings(const tuff_model *model, const tuff_data_params *params, tuff_buf *out);
+/* Looks for what the files of a path, a file or a directory, became with these settings. *out is NULL where
+ * they are too small to be kept, come through a pipe, or cannot be kept. */
+TUFF_MUST_USE tuff_status tuff_record_cache_look(const char *path, const tuff_tokenizer *tokenizer,
+                                                 tuff_view settings, unsigned threads,
+                                                 const tuff_watch *watch, tuff_record_cache **out);
+bool tuff_record_cache_found(const tuff_record_cache *cache);
+/* Takes all that it has into a data set, of which the settings are there. */
+TUFF_MUST_USE tuff_status tuff_record_cache_take(tuff_record_cache *cache, tuff_dataset *data);
+/* Keeps a data set that was read, and has it look at what is kept. Where it cannot be kept that is said, and
+ * nothing changes. */
+TUFF_MUST_USE tuff_status tuff_record_cache_keep(tuff_record_cache *cache, tuff_dataset *data);
+void tuff_record_cache_free(tuff_record_cache **cache);
+
+#endif
