@@ -212,7 +212,8 @@ int tuff_cli_chat(int argc, char **argv)
     if (!tuff_cli_generate_eos_ids(&options, "chat") || !tuff_cli_generate_check_biases(&options))
         return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+    if (!tuff_cli_find_model(&options.model, options.common.quiet) ||
+        !tuff_cli_find_adapter(&options.adapter, options.common.quiet))
         return TUFF_EXIT_FAILED;
     chat c = {.o = &options};
     const int code = tuff_cli_chat_begin(&c) ? with_messages(&options, &c) : TUFF_EXIT_FAILED;

@@ -84,6 +84,8 @@ typedef struct tuff_cli_common {
         .kind = TUFF_ARG_FLAG, .name = "validate", .offset = offsetof(tuff_cli_common, validate),            \
         .help = "Vulkan: run under the validation layer", .momentary = true                                  \
     }
+#define TUFF_CLI_MODEL_HELP \
+    "a Hugging Face directory, a .gguf file, or a name of the hub, where its programs' cache has it"
 #define TUFF_CLI_JSON_ROW(what)                                                                         \
     {                                                                                                   \
         .kind = TUFF_ARG_FLAG, .name = "json", .offset = offsetof(tuff_cli_common, json), .help = what, \
@@ -362,10 +364,15 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
 /* Tokens of a block: as wanted, else 1024 or the model's context if that is less. */
 int64_t tuff_cli_block_size(const tuff_model *model, int64_t wanted);
 
-/* False, saying how to get its files, for a name of the Hugging Face hub that is no path here. Other paths,
- * and NULL, are left to the library. */
-bool tuff_cli_model_is_there(const char *path);
-bool tuff_cli_adapter_is_there(const char *path);
+enum { TUFF_CLI_PATH = 4096 }; /* bytes of a path */
+
+/* For a name of the Hugging Face hub, or a directory of its programs' cache, sets *path to the snapshot
+ * there, and says so unless `quiet`. False, saying how to get its files, for a name that is neither there nor
+ * a path. Other paths, and NULL, are left to the library. */
+bool tuff_cli_find_model(const char **path, bool quiet);
+bool tuff_cli_find_adapter(const char **path, bool quiet);
+/* The hub's name of what lies in such a cache, valid until the next call; NULL: it does not. */
+const char *tuff_cli_hub_id(const char *path);
 
 /* The library's error when a text cannot be loaded; `option` insists on taking JSON for text. The exit code.
  */

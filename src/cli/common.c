@@ -199,46 +199,6 @@ int tuff_cli_text_failed(tuff_status status, const char *option)
     return TUFF_EXIT_FAILED;
 }
 
-/* "owner/name" as the Hugging Face hub has it, where the owner is no directory here; or a name alone, which
- * models of its first days have. */
-static bool looks_like_hub_id(const char *path, bool *out_alone)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    size_t owner = strspn(path, letters);
-    *out_alone = owner > 0 && !path[owner] && !strchr(path, '.');
-    if (*out_alone) return owner <= 96;
-    if (owner == 0 || owner > 96 || path[0] == '.' || path[owner] != '/') return false;
-    const char *name = path + owner + 1;
-    char directory[128];
-    snprintf(directory, sizeof directory, "%.*s", (int)owner, path);
-    size_t size = strspn(name, letters);
-    return size > 0 && size <= 96 && !name[size] && name[0] != '.' && !tuff_cli_exists(directory);
-}
-
-static bool is_there(const char *path, const char *what)
-{
-    bool alone;
-    if (!path || tuff_cli_exists(path) || !looks_like_hub_id(path, &alone)) return true;
-    const char *name = alone ? path : strchr(path, '/') + 1;
-    tuff_cli_say("tuff: there is no file or directory %s; Tuff does not download %ss: %s`hf download %s "
-                 "--local-dir %s`, then give %s as the %s",
-                 path, what,
-                 alone ? "if that is a name of the Hugging Face hub, get its files with "
-                       : "get its files with ",
-                 path, name, name, what);
-    return false;
-}
-
-bool tuff_cli_model_is_there(const char *path)
-{
-    return is_there(path, "model");
-}
-
-bool tuff_cli_adapter_is_there(const char *path)
-{
-    return is_there(path, "adapter");
-}
-
 bool tuff_cli_profile(char *table, char *trace, const char *path)
 {
     bool ok = true;

@@ -21,7 +21,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_POSITION,
      .name = "MODEL",
      .offset = offsetof(convert_options, model),
-     .help = "a Hugging Face directory or a .gguf file; with --base an adapter, of PEFT or a .gguf file"},
+     .help = TUFF_CLI_MODEL_HELP "; with --base an adapter, of PEFT or a .gguf file"},
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
     {.kind = TUFF_ARG_CHOICE,
      .name = "to",
@@ -181,11 +181,11 @@ static int convert(const convert_options *options, const tuff_model *model, cons
 }
 
 /* An adapter, for a model. */
-static int convert_adapter(const convert_options *options)
+static int convert_adapter(convert_options *options)
 {
     tuff_adapter_params params = TUFF_ADAPTER_PARAMS_INIT;
     tuff_model *base = NULL;
-    if (!tuff_cli_model_is_there(options->base)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_find_model(&options->base, options->common.quiet)) return TUFF_EXIT_FAILED;
     tuff_cli_catch_interrupt();
     params.format = options->to == TO_HF ? TUFF_FORMAT_HF : TUFF_FORMAT_GGUF;
     params.base_name = options->base_name;
@@ -236,7 +236,7 @@ int tuff_cli_convert(int argc, char **argv)
         return TUFF_EXIT_USAGE;
     }
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !check_output(&options) ||
+    if (!tuff_cli_find_model(&options.model, options.common.quiet) || !check_output(&options) ||
         !tuff_cli_check_outputs(&spec, &options))
         return TUFF_EXIT_FAILED;
     if (options.base) return convert_adapter(&options);

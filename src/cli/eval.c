@@ -9,8 +9,7 @@ typedef tuff_cli_eval_options eval_options;
 #define AT(field) .offset = offsetof(eval_options, field)
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
-    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
-     .required = true},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = TUFF_CLI_MODEL_HELP, .required = true},
     {TUFF_ARG_CHOICE, "task", TUFF_CLI_EVAL_TASKS, AT(task),
      .help =
          "causal-lm, mlm: how well texts are predicted; seq2seq: that, and how often texts are answered as they are to be; classification, token-classification, qa: how often the model is "
@@ -226,10 +225,11 @@ int tuff_cli_eval(int argc, char **argv)
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!settle_task(&options) || !check(&options)) return TUFF_EXIT_USAGE;
-    options.data.adapter = options.adapter;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+    if (!tuff_cli_find_model(&options.model, options.common.quiet) ||
+        !tuff_cli_find_adapter(&options.adapter, options.common.quiet))
         return TUFF_EXIT_FAILED;
+    options.data.adapter = options.adapter;
     if (!tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
     tuff_model *base = NULL, *adapted = NULL;
     const tuff_model *model = NULL;

@@ -415,7 +415,8 @@ int tuff_cli_generate(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     if (!check(&options)) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+    if (!tuff_cli_find_model(&options.model, options.common.quiet) ||
+        !tuff_cli_find_adapter(&options.adapter, options.common.quiet))
         return TUFF_EXIT_FAILED;
     if (!tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
     text prompt = {0};

@@ -41,7 +41,7 @@ int tuff_cli_inspect(int argc, char **argv)
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_find_model(&options.model, options.common.quiet)) return TUFF_EXIT_FAILED;
     char *text = NULL;
     unsigned flags =
         (options.common.json ? TUFF_INSPECT_JSON : 0) | (options.tensors ? TUFF_INSPECT_TENSORS : 0);

@@ -64,11 +64,13 @@ int tuff_cli_with_predictor(const tuff_cli_predict *o, int64_t guesses,
                                        const tuff_tokenizer *tokenizer))
 {
     tuff_cli_begin(&o->common);
-    if (!tuff_cli_model_is_there(o->model) || !tuff_cli_adapter_is_there(o->adapter)) return TUFF_EXIT_FAILED;
+    const char *path = o->model, *adapter = o->adapter;
+    if (!tuff_cli_find_model(&path, o->common.quiet) || !tuff_cli_find_adapter(&adapter, o->common.quiet))
+        return TUFF_EXIT_FAILED;
     tuff_model *base = NULL, *adapted = NULL;
     const tuff_model *model = NULL;
     tuff_device *device = NULL;
-    int code = tuff_cli_load_adapted(o->model, o->adapter, &base, &adapted, &model) == TUFF_OK &&
+    int code = tuff_cli_load_adapted(path, adapter, &base, &adapted, &model) == TUFF_OK &&
                        tuff_cli_open_device(&o->common, false, &device) == TUFF_OK
                    ? run_on(o, guesses, model, device, run)
                    : tuff_cli_failed();

@@ -14,10 +14,10 @@ typedef struct tuff_cli_predict {
     int64_t k; /* results that are shown */
 } tuff_cli_predict;
 
-#define TUFF_CLI_PREDICT_MODEL_ROW                                                                           \
-    {                                                                                                        \
-        TUFF_ARG_TEXT, "model", "PATH", .offset = offsetof(tuff_cli_predict, model),                         \
-                                        .help = "a Hugging Face directory or a .gguf file", .required = true \
+#define TUFF_CLI_PREDICT_MODEL_ROW                                                    \
+    {                                                                                 \
+        TUFF_ARG_TEXT, "model", "PATH", .offset = offsetof(tuff_cli_predict, model),  \
+                                        .help = TUFF_CLI_MODEL_HELP, .required = true \
     }
 #define TUFF_CLI_PREDICT_ROWS                                                           \
     {TUFF_ARG_INT,                                                                      \

@@ -351,7 +351,8 @@ int tuff_cli_search(int argc, char **argv)
     if (wrong) tuff_cli_say("tuff: %s (see: tuff search --help)", wrong);
     if (wrong) return TUFF_EXIT_USAGE;
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model) || !tuff_cli_adapter_is_there(options.adapter))
+    if (!tuff_cli_find_model(&options.model, options.common.quiet) ||
+        !tuff_cli_find_adapter(&options.adapter, options.common.quiet))
         return TUFF_EXIT_FAILED;
     tuff_model *model = NULL;
     tuff_device *device = NULL;

@@ -519,7 +519,9 @@ int tuff_cli_train(int argc, char **argv)
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
     tuff_cli_outlive_readers();
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_model_is_there(options.model)) return TUFF_EXIT_FAILED;
+    if (!tuff_cli_find_model(&options.model, options.common.quiet)) return TUFF_EXIT_FAILED;
+    if (!options.base_model_name && (options.lora_rank || options.peft_type))
+        options.base_model_name = tuff_cli_hub_id(options.model);
     while (again)
         code = run_once(&options, &given, &losses, &again);
     return code;

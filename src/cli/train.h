@@ -33,8 +33,8 @@ typedef struct tuff_cli_train_options {
     const char *freeze, *train_only, *unfreeze_schedule;
     int64_t unfreeze_top_layers;
     double ema_decay;
-    const char *dropout;             /* "config", "none" or a number; NULL: not given */
-    double lora_alpha, lora_dropout; /* negative: not given */
+    const char *dropout;                              /* "config", "none" or a number; NULL: not given */
+    double lora_alpha, lora_dropout, adapter_dropout; /* negative: not given */
     int64_t max_nonfinite;
     int scheduler, format;
     bool no_shuffle, nesterov, overwrite, print_plan, dry_run, save_anyway, auto_batch;
@@ -280,7 +280,6 @@ typedef struct tuff_cli_run_state {
     tuff_cli_samples *samples;
 } tuff_cli_run_state;
 
-enum { TUFF_CLI_PATH = 4096 };
 typedef struct tuff_cli_checkpoints {
     const tuff_cli_train_options *options;
     tuff_checkpoint *from;    /* the training goes on from it; NULL: it begins */

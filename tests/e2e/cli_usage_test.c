@@ -1,5 +1,8 @@
 /* The command's face: help, versions, and what is said to wrong options. */
 #define _POSIX_C_SOURCE 200809L
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "kit/command.h"
 
 static const char *const verbs[] = {"devices", "inspect", "convert",   "generate", "chat",
@@ -281,6 +284,43 @@ static void test_hub_names(void **state)
                 "eval", "--model", kit_golden("llama"), "--adapter", "me/lora", "--file", kit_text());
 }
 
+/* What the hub's programs have in their cache is found by its name there, and by the directory that they
+ * made. */
+static void test_hub_cache(void **state)
+{
+    (void)state;
+    const char *commit = "0123456789abcdef0123456789abcdef01234567", *cache = kit_path("hub"),
+               *root = kit_join(cache, "models--me--tiny"), *refs = kit_join(root, "refs"),
+               *snapshots = kit_join(root, "snapshots"), *out = kit_path("of-hub");
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(mkdir(((const char *[]){cache, root, refs, snapshots})[i], 0777), 0);
+    assert_int_equal(symlink(kit_golden("llama"), kit_join(snapshots, commit)), 0);
+    setenv("HF_HUB_CACHE", cache, 1);
+    KIT_REFUSES(1, "hf download me/tiny", "inspect", "me/tiny"); /* no revision is named */
+    kit_write_file(kit_join(refs, "main"), "../../x", 7);
+    KIT_REFUSES(1, "hf download me/tiny", "inspect", "me/tiny");
+    kit_write_file(kit_join(refs, "main"), commit, strlen(commit));
+    KIT_REFUSES(1, "hf download me/large", "inspect", "me/large");
+    kit_result r = KIT_TUFF("generate", "--model", "me/tiny", "--prompt", "x", "--max-new-tokens", "2");
+    assert_non_null(strstr(r.err.data, "me/tiny, of the Hugging Face hub's cache: "));
+    assert_non_null(strstr(r.err.data, commit));
+    kit_result_free(&r);
+    KIT_DO("inspect", root);
+    KIT_DO("train", "--model", "me/tiny", "--train-file", kit_text(), "--output-dir", out, "--max-steps", "1",
+           "--block-size", "16", "--lora-rank", "2");
+    tuff_buf config;
+    kit_read_file(kit_join(out, "adapter_config.json"), &config);
+    assert_non_null(strstr(config.data, "\"base_model_name_or_path\": \"me/tiny\""));
+    tuff_buf_free(&config);
+    KIT_DO("eval", "--model", root, "--adapter", out, "--file", kit_text(), "--block-size", "16");
+    /* the other ways to say where the cache is */
+    unsetenv("HF_HUB_CACHE");
+    KIT_REFUSES(1, "hf download me/tiny", "inspect", "me/tiny");
+    setenv("HF_HOME", kit_temp_directory(), 1); /* with "hub" in it */
+    KIT_DO("inspect", "me/tiny");
+    unsetenv("HF_HOME");
+}
+
 static void test_devices(void **state)
 {
     (void)state;
@@ -299,8 +339,9 @@ int main(void)
         cmocka_unit_test(test_help),         cmocka_unit_test(test_all_options_are_there),
         cmocka_unit_test(test_version),      cmocka_unit_test(test_wrong_usage),
         cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_spellings),
-        cmocka_unit_test(test_devices),      cmocka_unit_test(test_repeated),
-        cmocka_unit_test(test_hints),        cmocka_unit_test(test_hub_names),
+        cmocka_unit_test(test_hub_cache),    cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_repeated),     cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_hub_names),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
