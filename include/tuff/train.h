@@ -317,9 +317,9 @@ typedef struct tuff_train_params {
     uint64_t seed;        /* of all that is random: shuffling, dropout, hidden tokens, what begins anew */
     bool no_shuffle;      /* blocks in file order every epoch */
     int64_t lora_rank;    /* 0: all parameters are trained; with peft_type "lora": 8 */
-    double lora_alpha, lora_dropout;
-    const char *lora_target; /* "q_proj,v_proj", "all-linear"; NULL: the architecture's default */
-    int64_t max_nonfinite;   /* tuff_trainer_step fails after so many skipped steps in a row; 0: never */
+    double lora_alpha, lora_dropout; /* the latter also of bottleneck adapters and of VeRA */
+    const char *lora_target;         /* "q_proj,v_proj", "all-linear"; NULL: the architecture's default */
+    int64_t max_nonfinite; /* tuff_trainer_step fails after so many skipped steps in a row; 0: never */
     /* Of every call of the trainer: TUFF_PHASE_UPLOAD, TUFF_PHASE_TRAIN, TUFF_PHASE_EVALUATE. A request is
      * also seen within a run: on the CPU after the operation at hand, on GPUs after about 200 ms. Must stay
      * as it is until the trainer is destroyed; NULL: none. */

@@ -58,8 +58,8 @@ static const char *contradiction(const tuff_cli_train_options *o)
                : o->peft_type ? "--lora-rank, --lora-alpha, --lora-dropout and --lora-target are of LoRA"
                               : "--lora-alpha, --lora-dropout and --lora-target need --lora-rank";
     if (!tuff_cli_trains(o, "bottleneck") &&
-        (o->adapter_config || o->reduction_factor != 0 || o->non_linearity))
-        return "--adapter-config, --reduction-factor and --non-linearity need --method adapter";
+        (o->adapter_config || o->reduction_factor != 0 || o->non_linearity || o->adapter_dropout >= 0))
+        return "--adapter-config, --reduction-factor, --non-linearity and --adapter-dropout need --method adapter";
     if (!vera && (o->d_initial != 0 || o->projection_key))
         return "--d-initial and --projection-prng-key need --method vera";
     if (!tuff_cli_trains(o, "lora") && (o->use_rslora || o->use_dora || o->rank_pattern || o->alpha_pattern ||

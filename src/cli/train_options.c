@@ -9,8 +9,7 @@
 
 static const tuff_arg items[] = {
     {.kind = TUFF_ARG_GROUP, .name = "What to train, on what:"},
-    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "a Hugging Face directory or a .gguf file",
-     .required = true},
+    {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = TUFF_CLI_MODEL_HELP, .required = true},
     {TUFF_ARG_CHOICE, "task", TUFF_CLI_TRAIN_TASKS, AT(task),
      .help =
          "what to train for: the next token of a text; hidden tokens; labels of texts; labels of words; answers in texts; "
@@ -233,6 +232,8 @@ static const tuff_arg items[] = {
      .preset = "seq_bn"},
     {TUFF_ARG_REAL, "reduction-factor", "X", AT(reduction_factor), 0, 1e6,
      "adapter: the model's width over that of its nets", "16"},
+    {TUFF_ARG_REAL, "adapter-dropout", "X", AT(adapter_dropout), 0, 0.999,
+     "adapter: part of what its nets give to drop", "0"},
     {TUFF_ARG_TEXT, "non-linearity", "NAME", AT(non_linearity),
      .help = "adapter: relu, silu, gelu, gelu_new, tanh", .preset = "relu, of double_seq_bn swish"},
     {TUFF_ARG_NAMES, "lora-target", "NAMES", AT(lora_target),

@@ -45,6 +45,7 @@ tuff_cli_train_options tuff_cli_train_defaults(void)
         .loss = -1,
         .lora_alpha = -1,
         .lora_dropout = -1,
+        .adapter_dropout = -1,
         .save_strategy = -1,
         .eval_strategy = -1,
         .sample_tokens = 64,
@@ -105,6 +106,7 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.lora_rank = o->lora_rank;
     if (o->lora_alpha >= 0) p.lora_alpha = o->lora_alpha;
     if (o->lora_dropout >= 0) p.lora_dropout = o->lora_dropout;
+    if (o->adapter_dropout >= 0) p.lora_dropout = o->adapter_dropout;
     p.lora_target = o->lora_target;
     p.peft_type = o->peft_type;
     p.target_modules = o->target_modules;

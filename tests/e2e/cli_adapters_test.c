@@ -148,6 +148,26 @@ static void test_bitfit(void **state)
     kit_result_free(&r);
 }
 
+/* A chat with an adapter says what a generation with it does. */
+static void same_chat(const char *model, const char *adapter)
+{
+    static const char messages[] = "[{\"role\": \"user\", \"content\": \"Hi there\"}]";
+    const char *file = kit_path("messages.json");
+    kit_write_file(file, messages, strlen(messages));
+#define SAYS(verb)                                                                                          \
+    KIT_TUFF(verb, "--model", model, "--adapter", adapter, "--messages", file, "--chat-template", "chatml", \
+             "--max-new-tokens", "5", "--context-length", "512", "--json")
+    kit_result chat = SAYS("chat"), once = SAYS("generate");
+#undef SAYS
+    cJSON *said = kit_parse(chat.out.data, chat.out.size), *made = kit_parse(once.out.data, once.out.size);
+    assert_true(*kit_string(said, "content"));
+    assert_string_equal(kit_string(said, "content"), kit_string(made, "text"));
+    cJSON_Delete(said);
+    cJSON_Delete(made);
+    kit_result_free(&chat);
+    kit_result_free(&once);
+}
+
 /* Trainings that go on from a checkpoint give the same bytes; what they give works beside the model. */
 static void test_other_methods(void **state)
 {
@@ -162,7 +182,8 @@ static void test_other_methods(void **state)
          "TRAINABLE_TOKENS", NULL},
         {"adapter", "--reduction-factor", "4", "\"reduction_factor\": 4", "what a bottleneck adapter adds"},
         {"adapter", "--adapter-config", "double_seq_bn", "\"mh_adapter\": true",
-         "what a bottleneck adapter adds"}};
+         "what a bottleneck adapter adds"},
+        {"adapter", "--adapter-dropout", "0.25", "\"dropout\": 0.25", "what a bottleneck adapter adds"}};
     const char *model = kit_golden("llama");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *out = kit_path(cases[i].option + 2), *merged = kit_path("merged-method");
@@ -186,6 +207,7 @@ static void test_other_methods(void **state)
         expect_config(out, (const char *const[]){cases[i].kind, NULL});
         kit_result beside = greedy(model, out);
         KIT_DO("eval", "--model", model, "--adapter", out, "--file", kit_text(), "--block-size", "16");
+        same_chat(model, out);
         if (!cases[i].refusal) {
             KIT_DO("convert", model, "--adapter", out, "--to", "hf", "--output", merged, "--overwrite");
             same_text(merged, &beside);
