@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sections="${*:-release clang asan tsan validation fuzz conform mutants abi}"
+sections="${*:-release clang asan tsan validation fuzz conform mutants gpu abi}"
 # libxml2-utils, python3, xz-utils, patchelf: what tests of reports, of the installed library and of the bundle skip without
 sh scripts/install-deps.sh clang libclang-rt-14-dev vulkan-validationlayers libxml2-utils python3 xz-utils patchelf
 mkdir -p build/proof
@@ -144,6 +144,14 @@ section_mutants() {
     return $status
 }
 
+# What AMD's compiler makes of the kernels that real plans run; where its driver cannot be had, that is said and nothing fails.
+section_gpu() {
+    configure_and_build default || return 1
+    status=0
+    sh scripts/gpu-compile.sh || status=$?
+    [ $status -eq 77 ] || return $status
+}
+
 # Programs that were built before still run with this library.
 section_abi() {
     sh scripts/abi.sh
@@ -164,6 +172,7 @@ for section in $sections; do
     grep -E 'tests passed|tests failed' "build/proof/$section.log" || true
     # what was not looked at
     sed -n 's/^[[:space:]]*[0-9]* - \(.*\) (Skipped)$/skipped: \1/p' "build/proof/$section.log" | sort -u
+    grep -E '^skipped: |^gpu-compile: [0-9]' "build/proof/$section.log" || true
     grep -E 'mutants killed$' "build/proof/$section.log" | sed 's|$|: build/proof/mutants.txt says by what|' || true
     echo "== $section: $verdict in $(($(date +%s) - start)) s (build/proof/$section.log)"
 done
