@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "models/decoder.h"
 
-#include "base/log.h"
-
 /* A size that every model has its own of, unless the family has a usual one. */
 static tuff_status need_int(const cJSON *json, const char *name, const char *where, int64_t *out)
 {
@@ -210,15 +208,6 @@ void tuff_decoder_write_hf(const tuff_config *c, tuff_buf *json)
         tuff_json_real(json, c->rope.theta);
     }
     tuff_buf_text(json, ",\n");
-}
-
-void tuff_decoder_warn_tied(const tuff_config *c)
-{
-    tuff_log(
-        TUFF_LOG_WARN,
-        "llama.cpp's %s needs output.weight, which is the embedding table of this model: it will not load the "
-        "file; Tuff does",
-        c->arch->gguf);
 }
 
 /* There may be one that no layer has. */

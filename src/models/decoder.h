@@ -27,9 +27,6 @@ TUFF_MUST_USE tuff_status tuff_decoder_share_heads(const char *where, tuff_confi
 void tuff_decoder_write_sizes(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_hf(const tuff_config *config, tuff_buf *json);
 void tuff_decoder_write_gguf(const tuff_config *config, tuff_gguf_builder *gguf);
-/* Says that llama.cpp does not load this architecture without output.weight, where it is the embedding table.
- */
-void tuff_decoder_warn_tied(const tuff_config *config);
 /* The experts of its layers (models/experts_config.c), after all else, over the defaults that the config
  * holds. */
 TUFF_MUST_USE tuff_status tuff_experts_read_hf(const cJSON *json, const char *where, tuff_config *config);

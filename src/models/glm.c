@@ -1,6 +1,5 @@
 /* GLM-4 (Zhipu AI 2024): Llama's layers, half of each head rotates, neighbours together, one matrix for both
  * halves of the gated layer; the later ones, "glm4", norm what attention and feed-forward add, too. */
-#include "base/log.h"
 #include "models/decoder.h"
 
 static void set_usual(tuff_config *c)
@@ -52,16 +51,6 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
     if (!c->rotary_dims) tuff_buf_text(json, "  \"partial_rotary_factor\": 1.0,\n");
 }
 
-static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
-{
-    tuff_decoder_write_gguf(c, gguf);
-    if (c->arch == &tuff_arch_glm && c->heads * c->head_dim != c->hidden_size)
-        tuff_log(
-            TUFF_LOG_WARN,
-            "llama.cpp's chatglm takes heads that are together as wide as the hidden states, which those of this "
-            "model are not: it will not load the file; Tuff does");
-}
-
 #define GLM_PARTS                                                                       \
     {"model.embed_tokens", "token_embd", TUFF_PART_PLAIN},                              \
         {"model.layers.#.input_layernorm", "blk.#.attn_norm", TUFF_PART_PLAIN},         \
@@ -87,7 +76,7 @@ static const tuff_part parts4[] = {
     .decoder = true, .base_prefix = "model.", .heads = tuff_decoder_heads, .keys = "llama",                \
     .lora_target = "q_proj,k_proj,v_proj,o_proj,gate_up_proj,down_proj", .gguf_activation = TUFF_ACT_SILU, \
     .partial_rotary = true, .read_hf = read_hf, .read_gguf = read_gguf, .write_hf = write_hf,              \
-    .write_gguf = write_gguf
+    .write_gguf = tuff_decoder_write_gguf
 
 const tuff_arch tuff_arch_glm = {GLM_COMMON, .name = "glm", .hf_class = "Glm", .gguf = "chatglm",
                                  .parts = parts};

@@ -1,6 +1,5 @@
 /* GPT-NeoX and Pythia (Black et al. 2022): LayerNorm, attention and feed-forward side by side, of which a
  * share of each head rotates; one matrix gives queries, keys and values of one head after the other. */
-#include "base/log.h"
 #include "models/decoder.h"
 
 static tuff_status derive(tuff_config *c, const char *where)
@@ -122,10 +121,6 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_rope_write_gguf(c, gguf);
     if (c->layer.activation != TUFF_ACT_GELU)
         tuff_gguf_put_text(gguf, "gptneox.hidden_activation", tuff_activation_name(c->layer.activation));
-    if (!c->layer.qkv_bias)
-        tuff_log(TUFF_LOG_WARN, "llama.cpp's gptneox needs biases of attention, which this model has not: it "
-                                "will not load the file; Tuff does");
-    if (c->tied) tuff_decoder_warn_tied(c);
 }
 
 static const tuff_part parts[] = {{"gpt_neox.embed_in", "token_embd", TUFF_PART_PLAIN},

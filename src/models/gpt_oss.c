@@ -111,13 +111,6 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
             "differ there; in Tuff they do not",
             c->arch->gguf);
     }
-    if (c->tied) tuff_decoder_warn_tied(c);
-    if (!c->layer.out_bias)
-        tuff_log(
-            TUFF_LOG_WARN,
-            "llama.cpp's %s has biases of attention, which this model lacks: it will not load the file; Tuff "
-            "does",
-            c->arch->gguf);
 }
 
 static const tuff_part parts[] = {

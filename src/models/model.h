@@ -84,6 +84,9 @@ const char *tuff_problem_name(tuff_problem problem);
 TUFF_MUST_USE tuff_status tuff_model_read_gguf_sampling(tuff_model *model);
 /* The other way, as far as these metadata can say it. */
 void tuff_model_write_gguf_sampling(const tuff_model *model, tuff_gguf_builder *gguf);
+/* Says, a sentence each, why llama.cpp will not load the GGUF of a model with this config
+ * (models/llama_cpp.c). */
+void tuff_warn_of_llama_cpp(const tuff_config *config);
 
 /* Sets the config, all but its tokens: from the file, which is open, or from hf_config, which is read. */
 TUFF_MUST_USE tuff_status tuff_model_read_gguf(tuff_model *model);

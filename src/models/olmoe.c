@@ -52,18 +52,11 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_experts_write_gguf(c, gguf);
     if (c->qkv_bound != 0)
         tuff_gguf_put_f32(gguf, tuff_gguf_key_of(c, "attention.clamp_kqv", k), (float)c->qkv_bound);
-    if (c->tied) tuff_decoder_warn_tied(c);
-    if (c->kv_heads != c->heads)
+    if (c->qkv_bound != 0)
         tuff_log(
             TUFF_LOG_WARN,
-            "llama.cpp's %s has as many key/value heads as query heads, this model fewer: it will not load "
-            "the file; Tuff does",
-            c->arch->gguf);
-    else if (c->qkv_bound != 0 || c->layer.qkv_bias)
-        tuff_log(
-            TUFF_LOG_WARN,
-            "llama.cpp's %s neither bounds queries, keys and values nor adds biases to them, as this model "
-            "does: its results will differ there; in Tuff they do not",
+            "llama.cpp's %s does not bound queries, keys and values, as this model does: its results will differ there; in "
+            "Tuff they do not",
             c->arch->gguf);
 }
 

@@ -90,7 +90,6 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     tuff_rope_write_gguf(c, gguf);
     if (c->layer.activation != TUFF_ACT_GELU_TANH)
         tuff_gguf_put_text(gguf, "phi2.hidden_activation", tuff_activation_name(c->layer.activation));
-    if (c->tied) tuff_decoder_warn_tied(c);
 }
 
 static const tuff_part parts[] = {{"model.embed_tokens", "token_embd", TUFF_PART_PLAIN},

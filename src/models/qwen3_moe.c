@@ -1,7 +1,6 @@
 /* Qwen3 with experts (Yang et al. 2025): Qwen3's attention; layers have experts, or are dense. */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "models/decoder.h"
 
 /* Every decoder_sparse_step-th layer has experts, but none of those that mlp_only_layers lists. */
@@ -97,18 +96,9 @@ static void write_hf(const tuff_config *c, tuff_buf *json)
 static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
 {
     char k[64];
-    int dense = 0;
     tuff_decoder_write_gguf(c, gguf);
     tuff_experts_write_gguf(c, gguf);
     tuff_gguf_put_u32(gguf, tuff_gguf_key_of(c, "expert_feed_forward_length", k), (uint32_t)c->experts.width);
-    for (int i = 0; i < (int)c->layers; i++)
-        dense += !tuff_config_layer(c, i)->experts;
-    if (dense)
-        tuff_log(
-            TUFF_LOG_WARN,
-            "llama.cpp's %s has experts in all layers, this model has none in %d of them: it will not load the "
-            "file; Tuff does",
-            c->arch->gguf, dense);
 }
 
 static const tuff_part parts[] = {

@@ -121,6 +121,7 @@ tuff_status tuff_model_write_gguf(const tuff_model *model, const tuff_save_param
         tuff_gguf_put_u32(&gguf, "general.quantization_version", QUANTIZATION_VERSION);
     tuff_model_write_gguf_sampling(model, &gguf);
     model->config.arch->write_gguf(&model->config, &gguf);
+    tuff_warn_of_llama_cpp(&model->config);
     tuff_status status =
         tuff_save_source_open(&from, params->threads, params->flags & TUFF_SAVE_REQUANTIZE, path);
     if (status == TUFF_OK && tuff_config_has_head(&model->config, &tuff_head_classes))

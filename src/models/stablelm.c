@@ -67,7 +67,6 @@ static void write_gguf(const tuff_config *c, tuff_gguf_builder *gguf)
     char k[64];
     tuff_decoder_write_gguf(c, gguf);
     tuff_gguf_put_bool(gguf, tuff_gguf_key_of(c, "use_parallel_residual", k), c->layer.parallel);
-    if (c->tied) tuff_decoder_warn_tied(c);
 }
 
 static const tuff_part parts[] = {
