@@ -125,13 +125,38 @@ typedef struct points {
     double x[POINTS], y[POINTS], low[POINTS], high[POINTS];
 } points;
 
+/* Tokens per second around place `i`, of at least so many seconds: of a few milliseconds it would say how
+ * busy the machine was just then. */
+static double speed_around(const tuff_history *h, size_t i, double least)
+{
+    double tokens = h->places[i].tokens, seconds = h->places[i].seconds;
+    if (!(seconds > 0)) return (double)NAN;
+    for (size_t away = 1; seconds < least && away < h->count; away++) {
+        if (away <= i) tokens += h->places[i - away].tokens, seconds += h->places[i - away].seconds;
+        if (i + away < h->count) tokens += h->places[i + away].tokens, seconds += h->places[i + away].seconds;
+    }
+    return tokens / seconds;
+}
+
+/* Half a second, or a fortieth of the whole where that is more. */
+static double speed_window(const tuff_history *h)
+{
+    enum { PART = 40 };
+    double seconds = 0;
+    for (size_t i = 0; i < h->count; i++)
+        seconds += h->places[i].seconds;
+    return fmax(0.5, seconds / PART);
+}
+
 static tuff_chart_line line_of(const tuff_history *h, tuff_curve curve, points *p)
 {
+    const bool speed = curve == TUFF_CURVE_SPEED;
+    const double window = speed ? speed_window(h) : 0;
     for (size_t i = 0; i < h->count; i++) {
         const tuff_place *at = &h->places[i];
         const tuff_values *s = &at->of[curve];
         p->x[i] = 0.5 * (double)(at->first + at->last);
-        p->y[i] = tuff_place_mean(at, curve);
+        p->y[i] = speed ? speed_around(h, i, window) : tuff_place_mean(at, curve);
         p->low[i] = s->low;
         p->high[i] = s->high;
     }
@@ -139,7 +164,7 @@ static tuff_chart_line line_of(const tuff_history *h, tuff_curve curve, points *
                              .kind = "train",
                              .x = p->x,
                              .y = p->y,
-                             .low = h->width > 1 ? p->low : NULL,
+                             .low = h->width > 1 && !speed ? p->low : NULL,
                              .high = p->high,
                              .n = h->count};
 }
@@ -212,7 +237,7 @@ static void curves(const tuff_train_report *r, points p[2], tuff_buf *out)
         tuff_buf_printf(
             out,
             "<p class=\"none\">Lines are means of %lld steps each, bands reach from their least to their "
-            "greatest value.</p>\n",
+            "greatest value. Throughput is that of half a second at least.</p>\n",
             (long long)r->history.width);
 }
 

@@ -309,6 +309,31 @@ static void expect_sound(const tuff_buf *page)
         if (strstr(page->data, never[i])) fail_msg("the page has %s", never[i]);
 }
 
+/* Steps of a millisecond, of which every second one takes nine: on the page they have one speed. */
+static void short_steps_have_a_steady_speed(void **state)
+{
+    (void)state;
+    enum { STEPS = 300 };
+    const char *path = kit_path("speed.html");
+    tuff_train_report *r = report_of(path, NULL, 0, NULL);
+    for (int64_t i = 1; i <= STEPS; i++) {
+        tuff_train_step s = step_of(i);
+        s.seconds = i % 2 ? 0.001 : 0.009;
+        KIT_OK(tuff_train_report_step(r, &s));
+    }
+    KIT_OK(tuff_train_report_end(r, TUFF_TRAINING_DONE, "done"));
+    tuff_buf page;
+    kit_read_file(path, &page);
+    char *begin = strstr(page.data, "Throughput"), *end = begin ? strstr(begin, "</figure>") : NULL;
+    assert_non_null(end);
+    *end = 0;
+    assert_non_null(strstr(begin, ">20k<")); /* the axis */
+    assert_null(strstr(begin, ">50k<"));
+    assert_null(strstr(begin, ">100k<"));
+    tuff_buf_free(&page);
+    tuff_train_report_destroy(&r);
+}
+
 static void pages_have_what_was_told(void **state)
 {
     (void)state;
@@ -756,6 +781,7 @@ int main(void)
         cmocka_unit_test(records_are_those_of_tensorboard),
         cmocka_unit_test(events_have_what_was_told),
         cmocka_unit_test(pages_have_what_was_told),
+        cmocka_unit_test(short_steps_have_a_steady_speed),
         cmocka_unit_test(pages_say_what_data_hold),
         cmocka_unit_test(logs_are_gone_on_from),
         cmocka_unit_test(long_trainings_share_places),
