@@ -30,7 +30,8 @@ tuff_status tuff_lm_reserve(tuff_lm *lm)
 {
     lm->rope_positions += tuff_adapter_virtual_tokens(lm->adapter);
     /* a reference is what the model says without its adapter, also where that has parameters whole */
-    if (lm->adapter) lm->adapter->keeps_own = lm->data->task->reference != NULL;
+    const tuff_task *task = lm->data->task;
+    if (lm->adapter) lm->adapter->keeps_own = task->reference && task->reference(lm->data) > 0;
     return tuff_lm_check_length(lm, lm->data);
 }
 

@@ -145,8 +145,13 @@ void tuff_references_free(tuff_references *all)
 
 tuff_status tuff_trainer_want_reference(tuff_trainer *t, const tuff_dataset *data)
 {
-    /* with an adapter the model is still there, without it; else it is there until it is trained */
-    if (t->moved && !t->runs.lm.adapter && numbers_of(data) && !tuff_references_find(&t->references, data))
+    /* with an adapter the model is still there, without it, but for parameters that the adapter has whole,
+     * which a training without a reference has put into their place; else it is there until it is trained */
+    tuff_adapter *a = t->runs.lm.adapter;
+    const bool wanted = numbers_of(data) && !tuff_references_find(&t->references, data);
+    const bool replaced = a && a->whole_count && !a->keeps_own && t->store;
+    if (wanted && a && !replaced) a->keeps_own = true;
+    if (wanted && (a ? replaced : t->moved))
         return tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "what the model said of this data before it was trained cannot be told any more: plan "

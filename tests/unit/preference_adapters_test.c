@@ -118,6 +118,44 @@ static void expect_rewards(const training *k, const tuff_eval_result *r)
     }
 }
 
+/* Without a reference nothing is kept for one, unless other data that is measured beside has one; then that
+ * is in time only before the first step. */
+static void losses_without_reference_keep_nothing(void **state)
+{
+    (void)state;
+    enum { SMALL = 2 };
+    const training k = {.has_biases = true, .rank = 4, .bias = "all", .rate = 1e-2};
+    const tuff_train_params p = params_of(&k);
+    tuff_dataset *dpo = load("dpo"), *orpo = load("orpo"), *data[SMALL] = {dpo, orpo};
+    uint64_t weights[SMALL];
+    tuff_trainer *t = NULL;
+    for (int i = 0; i < SMALL; i++) {
+        tuff_train_memory memory = TUFF_TRAIN_MEMORY_INIT;
+        t = open_trainer(data[i], &p);
+        KIT_OK(tuff_trainer_get_memory(t, &memory));
+        weights[i] = memory.weights;
+        if (i == 0) tuff_trainer_destroy(&t);
+    }
+    assert_true(weights[0] > weights[1]);
+    const tuff_eval_result r = measure(t); /* of dpo */
+    expect_rewards(&k, &r);
+    tuff_trainer_destroy(&t);
+    t = open_trainer(orpo, &p);
+    step_of(t);
+    tuff_eval_result none = TUFF_EVAL_RESULT_INIT;
+    KIT_FAILS(tuff_trainer_evaluate(t, dpo, &none), TUFF_INVALID_ARGUMENT,
+              "plan evaluations before the first step");
+    tuff_trainer_destroy(&t);
+    t = open_trainer(orpo, &p);
+    KIT_OK(tuff_trainer_plan_evaluation(t, dpo));
+    step_of(t);
+    KIT_OK(tuff_trainer_evaluate(t, dpo, &none));
+    expect_rewards(&k, &none);
+    tuff_trainer_destroy(&t);
+    tuff_dataset_destroy(&dpo);
+    tuff_dataset_destroy(&orpo);
+}
+
 /* An adapter that does nothing yet is the reference: ln 2. */
 static void each_begins_where_the_model_is(void **state)
 {
@@ -245,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_begins_where_the_model_is),
+        cmocka_unit_test(losses_without_reference_keep_nothing),
         cmocka_unit_test(the_reference_stays_what_it_was),
         cmocka_unit_test(each_goes_on),
         cmocka_unit_test(modules_are_exchanged),
