@@ -35,6 +35,26 @@ static void put_labels(tuff_inspection *r, const tuff_model *model)
     tuff_buf_free(&text);
 }
 
+/* Of an encoder-decoder, whose other lines are its decoder's. */
+static void put_encoder(tuff_inspection *r, const tuff_config *encoder)
+{
+    tuff_inspect_put_int(r, "encoder_layers", encoder->layers);
+    tuff_inspect_put_int(r, "encoder_heads", encoder->heads);
+    tuff_inspect_put_int(r, "encoder_intermediate_size", encoder->intermediate_size);
+}
+
+static void put_window(tuff_inspection *r, const tuff_config *c)
+{
+    int64_t with = 0, window = 0;
+    for (int i = 0; i < (int)c->layers; i++) {
+        const int64_t of_layer = tuff_config_layer(c, i)->window;
+        with += of_layer != 0;
+        if (of_layer) window = of_layer;
+    }
+    if (with) tuff_inspect_put_int(r, "sliding_window", window);
+    if (with && with < c->layers) tuff_inspect_put_int(r, "layers_with_window", with);
+}
+
 static void put_dimensions(tuff_inspection *r, tuff_model *model)
 {
     const tuff_config *c = &model->config;
@@ -52,6 +72,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     tuff_inspect_put_int(r, "kv_heads", c->kv_heads);
     tuff_inspect_put_int(r, "head_dim", c->head_dim);
     tuff_inspect_put_int(r, "intermediate_size", c->intermediate_size);
+    if (c->encoder) put_encoder(r, c->encoder);
     if (c->experts.count) {
         tuff_inspect_put_int(r, "experts", c->experts.count);
         tuff_inspect_put_int(r, "experts_per_token", c->experts.used);
@@ -60,7 +81,7 @@ static void put_dimensions(tuff_inspection *r, tuff_model *model)
     if (c->rope.theta > 0) tuff_inspect_put_number(r, "rope_theta", c->rope.theta);
     if (c->rope.scaling != TUFF_ROPE_PLAIN) put(r, "rope_scaling", tuff_rope_scaling_name(c->rope.scaling));
     if (c->rope_local.theta > 0) tuff_inspect_put_number(r, "rope_theta_local", c->rope_local.theta);
-    if (c->layer.window) tuff_inspect_put_int(r, "sliding_window", c->layer.window);
+    put_window(r, c);
     if (tuff_config_has_output(c)) tuff_inspect_put_bool(r, "tied_embeddings", c->tied);
 }
 

@@ -4,7 +4,7 @@
 
 #include "models/inspect.h"
 
-enum { KEY_COLUMN = 22, PLAIN_KEY_COLUMN = 40, SHOWN_ITEMS = 6, SHOWN_VALUE = 120, SHOWN_TEXT = 400 };
+enum { KEY_COLUMN = 26, PLAIN_KEY_COLUMN = 40, SHOWN_ITEMS = 6, SHOWN_VALUE = 120, SHOWN_TEXT = 400 };
 
 void tuff_inspect_begin(tuff_inspection *r, bool json)
 {

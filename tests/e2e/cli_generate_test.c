@@ -456,56 +456,6 @@ static void test_profile(void **state)
     cJSON_Delete(json);
 }
 
-static void test_inspect(void **state)
-{
-    (void)state;
-    const char *llama = kit_golden("llama"), *gguf = kit_path("inspect.gguf");
-    KIT_DO("convert", llama, "--to", "gguf", "--output", gguf);
-    const char *const paths[] = {llama, gguf, kit_join(llama, "model.safetensors")};
-    for (int i = 0; i < 3; i++) {
-        kit_result text = KIT_TUFF("inspect", paths[i], "--tensors"),
-                   r = KIT_TUFF("inspect", paths[i], "--json");
-        assert_non_null(strstr(text.out.data, "38,048"));
-        assert_non_null(strstr(text.out.data, "[72, 32]"));
-        cJSON *json = kit_parse(r.out.data, r.out.size);
-        const cJSON *model = cJSON_GetObjectItemCaseSensitive(json, "model");
-        const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(json, "tensors");
-        assert_string_equal(kit_string(model, "architecture"), "llama");
-        assert_true(kit_number(model, "parameters") == 38048);
-        assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(model, "runs")));
-        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(tensors, "list")), 21);
-        cJSON_Delete(json);
-        kit_result_free(&text);
-        kit_result_free(&r);
-    }
-    kit_result yarn = KIT_TUFF("inspect", kit_golden("llama-yarn"));
-    assert_non_null(strstr(yarn.out.data, "rope scaling          yarn"));
-    kit_result_free(&yarn);
-    kit_result r = KIT_TUFF("inspect", kit_join(llama, "lora"));
-    assert_non_null(strstr(r.out.data, "down_proj"));
-    kit_result_free(&r);
-}
-
-/* A file of an architecture that nobody knows, without tensors. */
-static void test_inspect_unknown(void **state)
-{
-    (void)state;
-    const char *path = kit_path("unknown.gguf");
-    tuff_gguf_builder builder = {0};
-    tuff_gguf_put_text(&builder, "general.architecture", "perceptron");
-    tuff_gguf_put_u32(&builder, "perceptron.layers", 7);
-    KIT_OK(tuff_gguf_save(path, &builder, NULL, 0, NULL, NULL));
-    tuff_gguf_builder_free(&builder);
-    kit_result r = KIT_TUFF("inspect", path), json = KIT_TUFF("inspect", path, "--json");
-    assert_non_null(strstr(r.out.data, "perceptron.layers"));
-    cJSON *parsed = kit_parse(json.out.data, json.out.size);
-    assert_true(cJSON_IsFalse(
-        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(parsed, "model"), "runs")));
-    cJSON_Delete(parsed);
-    kit_result_free(&r);
-    kit_result_free(&json);
-}
-
 /* Nothing to continue: the model begins a text of its own. */
 static void test_empty_prompt(void **state)
 {
@@ -540,8 +490,6 @@ int main(void)
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_empty_prompt),
         cmocka_unit_test(test_profile),
-        cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_inspect_unknown),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

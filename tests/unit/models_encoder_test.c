@@ -232,7 +232,7 @@ static void inspecting_says_what_an_encoder_is(void **state)
     assert_non_null(strstr(text, "encoder"));
     assert_non_null(strstr(text, "none"));
     assert_non_null(strstr(text, "token types"));
-    assert_non_null(strstr(text, "runs                  yes"));
+    assert_non_null(strstr(text, "runs                      yes"));
     tuff_free(text);
 }
 
