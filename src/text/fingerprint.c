@@ -100,7 +100,7 @@ static void add_specials(tuff_sha256 *hash, const tuff_tokenizer *t)
     tuff_sha256_update(hash, ids, sizeof ids);
     tuff_sha256_update(hash, t->eos, t->eos_count * sizeof *t->eos);
     add_number(hash, t->trim | t->trim_prefix << 1 | t->byte_level << 2 | t->space_pieces << 3 |
-                         t->sentencepiece << 4 | t->space_prefix << 5);
+                         t->sentencepiece << 4 | t->space_prefix << 5 | t->model_file << 6);
 }
 
 void tuff_tokenizer_hash(const tuff_tokenizer *t, tuff_sha256 *hash)

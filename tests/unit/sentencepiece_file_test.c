@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "hostile.h"
+#include "text/fingerprint.h"
 #include "tokenizer_fixture.h"
 
 /* ---- writing protobuf ---- */
@@ -236,6 +237,34 @@ static void user_defined_symbols_are_sentencepieces(void **state)
     }
 }
 
+static void hash_of(const tuff_tokenizer *t, char out[65])
+{
+    tuff_sha256 hash;
+    tuff_sha256_init(&hash);
+    tuff_tokenizer_hash(t, &hash);
+    tuff_sha256_hex(&hash, out);
+}
+
+/* The same vocabulary as a GGUF's gives other ids, so what is kept of texts is not taken from one for the
+ * other. */
+static void a_models_own_file_is_told_apart(void **state)
+{
+    (void)state;
+    tuff_buf model = small_model(1);
+    tuff_tokenizer *t = load(&model, NULL), *again;
+    tuff_vocab_export *vocab;
+    char own[65], other[65];
+    KIT_OK(tuff_vocab_export_create(t, &vocab));
+    KIT_OK(tuff_tokenizer_from_desc(tuff_vocab_export_desc(vocab), "again", &again));
+    hash_of(t, own);
+    hash_of(again, other);
+    assert_string_not_equal(own, other);
+    tuff_vocab_export_destroy(&vocab);
+    tuff_tokenizer_destroy(&again);
+    tuff_tokenizer_destroy(&t);
+    tuff_buf_free(&model);
+}
+
 /* The parts are better by 0.001, which a sum in f32 does not hold beside 100000: of equal ways the first
  * stays. */
 static void unigram_sums_are_single(void **state)
@@ -417,6 +446,7 @@ int main(void)
         cmocka_unit_test(classes_number_the_pieces),
         cmocka_unit_test(user_defined_symbols_are_sentencepieces),
         cmocka_unit_test(unigram_sums_are_single),
+        cmocka_unit_test(a_models_own_file_is_told_apart),
         cmocka_unit_test(found_by_name),
         cmocka_unit_test(bad_models_are_refused),
         cmocka_unit_test(broken_messages),
