@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "formats/parquet.h"
 #include "formats/records_inside.h"
 
 tuff_records_kind tuff_records_kind_of(const char *path)
@@ -11,6 +12,18 @@ tuff_records_kind tuff_records_kind_of(const char *path)
         return TUFF_RECORDS_JSONL;
     if (tuff_ends_with(path, ".csv")) return TUFF_RECORDS_CSV;
     return tuff_ends_with(path, ".tsv") ? TUFF_RECORDS_TSV : TUFF_RECORDS_LINES;
+}
+
+bool tuff_records_are(const char *path)
+{
+    tuff_names names = {0};
+    if (!tuff_is_directory(path)) return tuff_records_kind_of(path) != TUFF_RECORDS_LINES;
+    bool all = tuff_directory_files(path, &names) == TUFF_OK && names.count > 0;
+    const char *name = names.text.data;
+    for (size_t i = 0; i < names.count && all; i++, name += strlen(name) + 1)
+        all = tuff_records_kind_of(name) != TUFF_RECORDS_LINES;
+    tuff_names_free(&names);
+    return all;
 }
 
 tuff_status tuff_records_bad(const tuff_records *r, const char *what)
@@ -242,6 +255,84 @@ static tuff_status begin_objects(tuff_records *r)
     return check_header(r);
 }
 
+/* ---- files ---- */
+
+static tuff_status add_file(tuff_records *r, char *path)
+{
+    size_t room = r->file_count; /* grown by one: there are few */
+    char **files = path ? tuff_realloc_array(r->files, room + 1, sizeof *files) : NULL;
+    if (!files) {
+        tuff_free(path);
+        return tuff_fail_memory("a list of files");
+    }
+    r->files = files;
+    r->files[r->file_count++] = path;
+    return TUFF_OK;
+}
+
+static tuff_status list_files(tuff_records *r, const char *path)
+{
+    tuff_names names = {0};
+    if (r->begin || !tuff_is_directory(path)) return add_file(r, tuff_strdup(path));
+    TUFF_TRY(tuff_directory_files(path, &names));
+    tuff_status status =
+        names.count ? TUFF_OK : tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no files; expected records", path);
+    const char *name = names.text.data;
+    for (size_t i = 0; i < names.count && status == TUFF_OK; i++, name += strlen(name) + 1)
+        status = add_file(r, tuff_path_join(path, name));
+    tuff_names_free(&names);
+    return status;
+}
+
+static tuff_status choose_kind(tuff_records *r)
+{
+    r->kind = r->asked == TUFF_RECORDS_AUTO ? tuff_records_kind_of(r->path) : r->asked;
+    if (r->kind != TUFF_RECORDS_LINES || r->n < 2) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "%s: %zu fields are asked for of lines of text, which have one",
+                     r->path, r->n);
+}
+
+/* Begins with a file, where another one was at hand. */
+static tuff_status open_at(tuff_records *r, size_t index)
+{
+    tuff_file_close(&r->file);
+    r->begin = r->at = r->end = r->window;
+    r->passed = r->total = 0;
+    r->next_line = 1;
+    r->in_list = false;
+    r->header_count = 0;
+    tuff_buf_clear(&r->header);
+    r->file_at = index;
+    r->path = r->files[index];
+    TUFF_TRY(choose_kind(r));
+    TUFF_TRY(open_file(r));
+    return r->whole ? begin_objects(r) : begin(r);
+}
+
+/* All of a directory's, so that what is wrong is seen before the first record is read; and the first again.
+ */
+static tuff_status open_all(tuff_records *r)
+{
+    for (size_t i = 0; i < r->file_count; i++) {
+        TUFF_TRY(open_at(r, i));
+        r->all += r->total;
+    }
+    r->windows_lines = 0;
+    return open_at(r, 0);
+}
+
+/* The next file; false: there is none. */
+static bool has_next_file(const tuff_records *r)
+{
+    return r->file_at + 1 < r->file_count;
+}
+
+static tuff_status open_next_file(tuff_records *r)
+{
+    r->before += r->total;
+    return open_at(r, r->file_at + 1);
+}
+
 static tuff_status build(tuff_records *r, const char *path, tuff_records_kind kind, const char *const *fields,
                          size_t n)
 {
@@ -249,21 +340,23 @@ static tuff_status build(tuff_records *r, const char *path, tuff_records_kind ki
     if (n > TUFF_RECORD_FIELDS)
         return tuff_fail(TUFF_INVALID_ARGUMENT, "%zu fields of a record are asked for, at most %d can be", n,
                          TUFF_RECORD_FIELDS);
-    r->path = tuff_strdup(path);
-    if (!r->path) return tuff_fail_memory("a file of records");
-    r->kind = kind == TUFF_RECORDS_AUTO ? tuff_records_kind_of(path) : kind;
+    TUFF_TRY(list_files(r, path));
+    for (size_t i = 0; i < r->file_count && !r->begin; i++)
+        TUFF_TRY(tuff_refuse_parquet(r->files[i]));
+    r->path = r->files[0];
+    r->asked = kind;
     r->next_line = 1;
+    r->n = r->whole ? 0 : n ? n : 1;
+    TUFF_TRY(choose_kind(r));
+    if (r->whole && r->file_count > 1) return open_all(r);
     if (r->whole) {
         TUFF_TRY(open_file(r));
         return begin_objects(r);
     }
-    if (r->kind == TUFF_RECORDS_LINES && n > 1)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "%s: %zu fields are asked for of lines of text, which have one", path, n);
     if (!n) fields = usual;
-    r->n = n ? n : 1;
     for (size_t i = 0; i < r->n; i++)
         if (!(r->names[i] = tuff_strdup(fields[i]))) return tuff_fail_memory("a file of records");
+    if (r->file_count > 1) return open_all(r);
     if (!r->begin) TUFF_TRY(open_file(r));
     return begin(r);
 }
@@ -320,16 +413,27 @@ void tuff_records_close(tuff_records **records)
     cJSON_Delete(r->json);
     for (size_t i = 0; i < r->n; i++)
         tuff_free(r->names[i]);
-    tuff_free(r->path);
+    for (size_t i = 0; i < r->file_count; i++)
+        tuff_free(r->files[i]);
+    tuff_free(r->files);
     tuff_free(r);
     *records = NULL;
 }
 
-static tuff_status next(tuff_records *r, tuff_view *out_values, bool *out_there)
+static tuff_status next_of_file(tuff_records *r, tuff_view *out_values, bool *out_there)
 {
     if (r->kind == TUFF_RECORDS_JSONL) return next_json(r, out_values, out_there);
     if (r->kind != TUFF_RECORDS_LINES) return tuff_records_next_row(r, out_values, out_there);
     return tuff_records_next_line(r, out_values, out_there);
+}
+
+static tuff_status next(tuff_records *r, tuff_view *out_values, bool *out_there)
+{
+    for (;;) {
+        TUFF_TRY(next_of_file(r, out_values, out_there));
+        if (*out_there || !has_next_file(r)) return TUFF_OK;
+        TUFF_TRY(open_next_file(r));
+    }
 }
 
 /* Whether a record, or what is none, is of the other part. */
@@ -353,9 +457,12 @@ tuff_status tuff_records_next(tuff_records *r, tuff_view *out_values, bool *out_
 static tuff_status next_object(tuff_records *r, const cJSON **out_object)
 {
     *out_object = NULL;
-    TUFF_TRY(r->kind == TUFF_RECORDS_JSONL ? next_json_object(r) : tuff_records_next_row_object(r));
-    *out_object = r->json;
-    return TUFF_OK;
+    for (;;) {
+        TUFF_TRY(r->kind == TUFF_RECORDS_JSONL ? next_json_object(r) : tuff_records_next_row_object(r));
+        *out_object = r->json;
+        if (r->json || !has_next_file(r)) return TUFF_OK;
+        TUFF_TRY(open_next_file(r));
+    }
 }
 
 tuff_status tuff_records_next_object(tuff_records *r, const cJSON **out_object)
@@ -369,8 +476,8 @@ tuff_status tuff_records_next_object(tuff_records *r, const cJSON **out_object)
 
 void tuff_records_position(const tuff_records *r, uint64_t *out_done, uint64_t *out_total)
 {
-    *out_done = r->passed + (uint64_t)(r->at - r->begin);
-    *out_total = r->total;
+    *out_done = r->before + r->passed + (uint64_t)(r->at - r->begin);
+    *out_total = r->all ? r->all : r->total;
 }
 
 uint64_t tuff_records_windows_lines(const tuff_records *r)
@@ -428,10 +535,14 @@ tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *ou
     *out_count = 0;
     tuff_records *r = tuff_alloc(sizeof *r);
     if (!r) return tuff_fail_memory("a file of records");
-    r->kind = tuff_records_kind_of(path);
     r->next_line = 1;
-    r->path = tuff_strdup(path);
-    tuff_status status = r->path ? tuff_file_open(path, &r->file) : tuff_fail_memory("a file of records");
+    tuff_status status = list_files(r, path);
+    if (status == TUFF_OK) {
+        r->path = r->files[0];
+        r->kind = tuff_records_kind_of(r->path);
+        status = tuff_refuse_parquet(r->path);
+    }
+    if (status == TUFF_OK) status = tuff_file_open(r->path, &r->file);
     r->total = r->file.size;
     if (status == TUFF_OK) status = begin_text(r);
     if (status == TUFF_OK && r->kind == TUFF_RECORDS_JSONL) status = names_of_json(r, out_names, out_count);

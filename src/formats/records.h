@@ -21,15 +21,20 @@ typedef enum tuff_records_kind {
 /* By the end of a file's name. */
 tuff_records_kind tuff_records_kind_of(const char *path);
 
+/* Whether a file, or each file of a directory, has records by its name. */
+bool tuff_records_are(const char *path);
+
 typedef struct tuff_records tuff_records;
 
 enum { TUFF_RECORD_FIELDS = 64 };
 
-/* Opens a file, which is read as records are asked for (one of them has at most 256 MiB), or what comes
- * through a pipe, which is read at once. `fields` are the keys or columns wanted, at most
+/* Opens a file, which is read as records are asked for (one of them has at most 256 MiB), what comes
+ * through a pipe, which is read at once, or the files of a directory, but for hidden ones, which are read one
+ * after the other in the order of their names, each as its name says; what is wrong with how one of them
+ * begins is an error at once. `fields` are the keys or columns wanted, at most
  * TUFF_RECORD_FIELDS; lines of text have one without a name (n is 0 or 1, the name is not looked at). With n
  * 0 a JSON record's or a row's field is "text". A byte order mark is passed over. INVALID_ARGUMENT for a
- * column that the file does not have, BAD_FORMAT for UTF-16. */
+ * column that the file does not have, BAD_FORMAT for UTF-16, UNSUPPORTED for Parquet. */
 TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind kind,
                                             const char *const *fields, size_t n, tuff_records **out_records);
 /* The same of text in memory, which must outlive the records; `where` names it in errors. */
@@ -60,7 +65,7 @@ cJSON *tuff_records_keep_object(tuff_records *records);
 /* The columns that a file's first row names, or the keys of the first of its JSON records that is one (of the
  * first hundred), in their order, one after
  * the other, each with a NUL behind it: *out_count of them. Of lines of text there are none. What comes
- * through a pipe is refused: it could not be read again. */
+ * through a pipe is refused: it could not be read again. Of a directory those of its first file. */
 TUFF_MUST_USE tuff_status tuff_records_names(const char *path, tuff_buf *out_names, size_t *out_count);
 
 /* The fields of the next record, out_values[0..n), valid until the next call; *out_there is false after the

@@ -7,8 +7,11 @@
 #include "formats/records.h"
 
 struct tuff_records {
-    tuff_records_kind kind;
-    char *path;
+    tuff_records_kind kind, asked; /* of the file at hand; for all files, or AUTO */
+    const char *path;              /* of the file at hand, which is one of these */
+    char **files;
+    size_t file_count, file_at;
+    uint64_t before, all;         /* bytes of the files before it; of all files */
     tuff_file file;               /* none: all of the text is there */
     tuff_buf stream;              /* of a pipe */
     char *window;                 /* the part of the file that is at hand */

@@ -156,8 +156,8 @@ static tuff_status refuse_more(const tuff_records *r, const cell *cells, size_t 
     for (size_t i = r->width; i < count; i++)
         if (cells[i].size)
             return tuff_fail(
-                TUFF_BAD_FORMAT, "%s, line %llu: it has %zu columns, and the first row names %zu%s", r->path,
-                (unsigned long long)r->line, count, r->width,
+                TUFF_BAD_FORMAT, "%s, line %llu: it has %zu column%s, and the first row names %zu%s", r->path,
+                (unsigned long long)r->line, count, count == 1 ? "" : "s", r->width,
                 r->kind == TUFF_RECORDS_CSV ? ": a text with a comma in it stands in quotes" : "");
     return TUFF_OK;
 }
@@ -170,8 +170,9 @@ tuff_status tuff_records_next_row(tuff_records *r, tuff_view *out, bool *out_the
     TUFF_TRY(refuse_more(r, cells, count));
     for (size_t i = 0; i < r->n && *out_there; i++) {
         if ((size_t)r->columns[i] >= count)
-            return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: it has %zu columns, \"%s\" is column %d",
-                             r->path, (unsigned long long)r->line, count, r->names[i], r->columns[i] + 1);
+            return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: it has %zu column%s, \"%s\" is column %d",
+                             r->path, (unsigned long long)r->line, count, count == 1 ? "" : "s", r->names[i],
+                             r->columns[i] + 1);
         const cell *c = &cells[r->columns[i]];
         out[i] = (tuff_view){r->text.size ? r->text.data + c->begin : "", c->size};
     }
@@ -258,6 +259,7 @@ tuff_status tuff_records_row_names(tuff_records *r, tuff_buf *out, size_t *out_c
 {
     cell cells[MOST_COLUMNS];
     bool there = false;
+    *out_count = 0;
     TUFF_TRY(read_row(r, cells, out_count, &there));
     for (size_t c = 0; c < *out_count; c++) {
         tuff_buf_bytes(out, r->text.data ? r->text.data + cells[c].begin : "", cells[c].size);

@@ -69,7 +69,7 @@ tuff_status tuff_conversation_recognize(const cJSON *record, tuff_conversation_f
 /* ---- files */
 
 /* By the first conversation among the first records, as malformed ones may stand before it. */
-static tuff_status look(const char *path, tuff_records *records, const char **out_task)
+static tuff_status look(tuff_records *records, const char **out_task)
 {
     enum { MOST = 100 };
     bool any = false;
@@ -83,13 +83,14 @@ static tuff_status look(const char *path, tuff_records *records, const char **ou
         any = true;
         const int found = formats_of(record, &format);
         if (found > 1)
-            return tuff_note(unclear(record, found), "%s, line %llu", path,
+            return tuff_note(unclear(record, found), "%s, line %llu", tuff_records_path(records),
                              (unsigned long long)tuff_records_line(records));
         if (found == 0) continue;
         *out_task = "sft";
         return TUFF_OK;
     }
-    if (!any && tuff_records_kind_of(path) == TUFF_RECORDS_LINES) *out_task = "causal-lm";
+    if (!any && tuff_records_kind_of(tuff_records_path(records)) == TUFF_RECORDS_LINES)
+        *out_task = "causal-lm";
     return TUFF_OK;
 }
 
@@ -98,9 +99,9 @@ tuff_status tuff_data_recognize(const char *path, const char **out_task)
     TUFF_NEED_OUT(out_task);
     TUFF_NEED(path);
     tuff_records *records = NULL;
-    if (!tuff_is_file(path)) return TUFF_OK;
+    if (!tuff_is_file(path) && !tuff_is_directory(path)) return TUFF_OK;
     tuff_status status = tuff_records_open_objects(path, &records);
-    if (status == TUFF_OK) status = look(path, records, out_task);
+    if (status == TUFF_OK) status = look(records, out_task);
     tuff_records_close(&records);
     if (status != TUFF_INVALID_ARGUMENT) return status;
     *out_task = "causal-lm"; /* a text */

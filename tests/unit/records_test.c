@@ -190,7 +190,7 @@ static void rows_are_records(void **state)
     expect(r, 2, "a, \"b\"\nc|1", 2);
     expect(r, 2, "plain|2", 4);
     expect(r, 2, "|", 5);
-    expect_bad(r, "a.csv, line 6: it has 1 columns, \"text\" is column 2");
+    expect_bad(r, "a.csv, line 6: it has 1 column, \"text\" is column 2");
     expect_bad(r, "line 7: something follows a quoted cell");
     expect(r, 2, "z|5", 8);
     expect_bad(r, "line 9: a quote is not closed");
@@ -199,7 +199,7 @@ static void rows_are_records(void **state)
     r = open_records("a.tsv", "text\tlabel\na \"b\"\t1\n\t2\nalone\n", fields, 2);
     expect(r, 2, "a \"b\"|1", 2);
     expect(r, 2, "|2", 3);
-    expect_bad(r, "line 4: it has 1 columns, \"label\" is column 2");
+    expect_bad(r, "line 4: it has 1 column, \"label\" is column 2");
     expect_end(r);
 
     /* what a comma without quotes moves is no record; cells of nothing at the end move nothing */
