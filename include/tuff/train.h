@@ -59,10 +59,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *mode
  * of a table (.csv, .tsv, whose first row names them). */
 typedef struct tuff_data_params {
     size_t struct_size; /* set by TUFF_DATA_PARAMS_INIT */
-    /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it. "sft": conversations, of which the
-     * answers are learned: records that tuff_data_recognize knows. "mlm": texts, of which some tokens are
-     * to be found. "seq2seq": texts (sources) and those that answer them (targets), of encoder-decoders.
-     * "classification": texts or pairs with a label, several, or a number.
+    /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it, or the texts of records, each with the
+     * tokens that the tokenizer puts around one, in blocks, as run_clm has them. "sft": conversations, of
+     * which the answers are learned: records that tuff_data_recognize knows. "mlm": texts, of which some
+     * tokens are to be found. "seq2seq": texts (sources) and those that answer them (targets), of
+     * encoder-decoders. "classification": texts or pairs with a label, several, or a number.
      * "token-classification": lists of words and of their labels. "qa": questions on contexts that answer
      * them. "embedding": as tuff_dataset_load_pairs has it, with its defaults. "preference": records with a
      * "prompt" and two answers to it, "chosen" and "rejected", or with a "prompt", a "completion" and a
@@ -70,7 +71,7 @@ typedef struct tuff_data_params {
      * what both answers begin with. */
     const char *task;
     bool training;   /* labels that the model does not know are new ones, and no error */
-    bool allow_json; /* of causal-lm, as in tuff_text_params */
+    bool allow_json; /* of causal-lm, as in tuff_text_params: records are a text as they are written */
     bool strict;     /* of all but causal-lm: the first malformed record is an error; else they are left out,
                         counted, and the first ones logged */
     /* Of sft. */
@@ -86,8 +87,8 @@ typedef struct tuff_data_params {
     int64_t max_length; /* tokens of an example; 0: 512, of sft 1024, or what the model has if that is less */
     int64_t stride;     /* of qa: tokens that windows of a long context share */
     double mlm_probability; /* of mlm: the share of tokens that are to be found */
-    /* NULL: "text", of seq2seq "source", of token-classification "tokens"; no pair; "label", of seq2seq
-     * "target", of token-classification "labels"; "question", "context" and "answers" */
+    /* NULL: "text" (of causal-lm too), of seq2seq "source", of token-classification "tokens"; no pair;
+     * "label", of seq2seq "target", of token-classification "labels"; "question", "context" and "answers" */
     const char *text_field, *text_pair_field, *label_field, *question_field, *context_field, *answers_field;
     /* Of classification: "single_label_classification", "multi_label_classification" (labels are lists of
      * JSON, or stand between commas) or "regression". NULL: as the model has it, or as the labels look. */
@@ -114,7 +115,7 @@ typedef struct tuff_data_params {
     double desirable_weight, undesirable_weight; /* of kto: how much answers of either kind count */
     int64_t block_stride; /* of causal-lm: a block begins so many tokens behind the one before, so that they
                              overlap where it is less than block_size; 0: block_size */
-    /* The share of the examples, up to 0.5, that is held out to measure with; of causal-lm the last blocks,
+    /* The share of the examples, up to 0.5, that is held out to measure with; of texts the last blocks,
      * of records one of each 1 / share, which `split_seed` chooses. 0: none */
     double validation_split;
     uint64_t split_seed;
@@ -135,15 +136,17 @@ typedef struct tuff_data_params {
  * conversation, as "messages" (a list of {role, content}), "conversations" (ShareGPT's list of {from,
  * value}), "prompt" and "completion", or "instruction" and "output" (Alpaca's); "causal-lm" where it is text;
  * NULL for other records, and for what comes through a pipe, which cannot be read twice. A constant. Errors:
- * TUFF_BAD_FORMAT where the first conversation is one in more than one way. */
+ * TUFF_BAD_FORMAT where the first conversation is one in more than one way. A directory is what its first
+ * records are; "causal-lm" where a file in it has none. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_data_recognize(const char *path, const char **out_task);
-/* Reads the examples of a task from a file. Many records are encoded on all cores, and what they become is
- * kept in the user's cache directory, from where it is looked at: a file may be larger than the memory.
- * Records that are none, or whose fields are not what the task needs, are left out and counted, the first
- * three logged as warnings. Errors: TUFF_BAD_FORMAT, naming the line, for the first of them where all are
- * such, or with `strict`, and for a label that is none of those known; TUFF_INVALID_ARGUMENT for a column
- * that is not there, a file without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a
- * task that is none, or a model that cannot be measured by it (without `training`). `params` may be NULL. */
+/* Reads the examples of a task from a file, or from the files of a directory, but for hidden ones, in the
+ * order of their names. Many records are encoded on all cores, and what they become is kept in the user's
+ * cache directory, from where it is looked at: a file may be larger than the memory. Records that are none,
+ * or whose fields are not what the task needs, are left out and counted, the first three logged as warnings.
+ * Errors: TUFF_BAD_FORMAT, naming the line, for the first of them where all are such, or with `strict`, and
+ * for a label that is none of those known; TUFF_INVALID_ARGUMENT for a column that is not there, a file
+ * without records, labels that leave nothing to tell apart; TUFF_UNSUPPORTED for a task that is none, or a
+ * model that cannot be measured by it (without `training`). `params` may be NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load(const tuff_model *model, const char *path,
                                                      const tuff_data_params *params,
                                                      tuff_dataset **out_dataset);
@@ -233,10 +236,11 @@ typedef enum tuff_mixture_end {
  * weights[0..n), numbers above 0. Each epoch has as many examples of a part as its weight says of the whole,
  * in an order that the trainer's seed draws; a part goes on from epoch to epoch where it was, and begins
  * anew, in a new order, when all of it was seen. With no_shuffle parts take turns, each in its own order.
- * Parts have one task, causal-lm, sft, seq2seq, mlm, classification (read with `like` the first one) or
- * token-classification; or are texts and conversations, which makes conversations of the texts' blocks, with
- * all of them learned. What is measured of a mixture is every example, once. Errors: TUFF_INVALID_ARGUMENT
- * for parts that do not go together, naming the part; TUFF_UNSUPPORTED for other tasks. */
+ * Parts have one task (of classifications they are read with `like` the first one; of embedding and
+ * preference for one loss); or are texts and conversations, which makes conversations of the texts' blocks,
+ * with all of them learned. What is measured of a mixture is every example, once. Errors:
+ * TUFF_INVALID_ARGUMENT for parts that do not go together, naming the part; TUFF_UNSUPPORTED for examples
+ * that an application gives. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_mix(const tuff_dataset *const *parts, const double *weights,
                                                     size_t n, tuff_mixture_end end,
                                                     tuff_dataset **out_dataset);

@@ -23,6 +23,7 @@ typedef struct coding {
     tuff_span kept;       /* bytes of the text whose tokens may be kept */
     tuff_span *answers;   /* bytes of the text, in order */
     size_t count;
+    size_t rendered; /* turns, so far, to find answers */
 } coding;
 
 static void free_coding(coding *w)
@@ -103,10 +104,21 @@ static tuff_status render(coding *w, size_t turns, bool ask, tuff_chat_text **ou
 
 /* ---- answers, where the template marks none: what is there with one and not without it */
 
+/* Of each answer all that stands before it is rendered: more turns than these, all in all, take minutes. */
+enum { MOST_RENDERED = 1 << 23 };
+
 /* How many bytes the first turns are of the text of all; refused where they are another text there. */
 static tuff_status measure(coding *w, size_t turns, bool ask, size_t *out_size)
 {
     tuff_chat_text *text = NULL;
+    w->rendered += turns;
+    if (w->rendered > MOST_RENDERED)
+        return tuff_fail(
+            TUFF_BAD_FORMAT,
+            "its %zu turns are too many for a chat template that does not mark what the assistant says, of which each "
+            "answer is found by rendering what stands before it; use one that marks it ({%% generation %%}), a smaller "
+            "max_length, or shorter conversations",
+            w->turns);
     TUFF_TRY(render(w, turns, ask, &text));
     const bool begins = text->size <= w->text->size && memcmp(text->data, w->text->data, text->size) == 0;
     *out_size = text->size;

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/structs.h"
 #include "base/users.h"
+#include "train/examples.h"
 #include "train/mixture.h"
 #include "train/record_cache.h"
 
@@ -81,16 +83,20 @@ static tuff_status keep_part(tuff_dataset *data, const tuff_data_params *p)
     return TUFF_OK;
 }
 
+static tuff_status check_stride(const tuff_data_params *p)
+{
+    if (p->block_stride >= 0 && p->block_stride <= p->block_size) return TUFF_OK;
+    return tuff_fail(TUFF_INVALID_ARGUMENT, "the block stride is %lld, expected 1 to the block size, %lld",
+                     (long long)p->block_stride, (long long)p->block_size);
+}
+
 static tuff_status load_blocks(const tuff_model *model, const char *path, const tuff_data_params *p,
                                tuff_dataset **out_dataset)
 {
     const tuff_tokenizer *tokenizer;
     TUFF_TRY(tuff_watch_check(p->watch));
     TUFF_TRY(tuff_model_get_tokenizer(model, &tokenizer));
-    if (p->block_stride < 0 || p->block_stride > p->block_size)
-        return tuff_fail(TUFF_INVALID_ARGUMENT,
-                         "the block stride is %lld, expected 1 to the block size, %lld",
-                         (long long)p->block_stride, (long long)p->block_size);
+    TUFF_TRY(check_stride(p));
     tuff_text_tokens text;
     if (p->validation_split > 0 && !tuff_is_regular_file(path) && !tuff_is_directory(path))
         return tuff_fail(
@@ -125,6 +131,70 @@ tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path, in
     data.no_cache = p.no_cache;
     data.watch = p.watch;
     return load_blocks(model, path, &data, out_dataset);
+}
+
+/* ---- texts of records */
+
+static tuff_status prepare_text(const tuff_example_reader *r, const void *own, const tuff_watch *watch,
+                                tuff_example_item *item)
+{
+    const tuff_view none = {0};
+    tuff_encode_params params = TUFF_ENCODE_PARAMS_INIT;
+    (void)own;
+    params.watch = watch;
+    return tuff_example_item_encode(r, item, item->values[0], none, &params);
+}
+
+static tuff_status take_text(tuff_example_reader *r, void *own)
+{
+    const tuff_encoding *e = NULL;
+    (void)own;
+    TUFF_TRY(tuff_example_reader_next(r, &e));
+    return e->count ? tuff_dataset_add(r->file.data, e->ids, NULL, e->count) : TUFF_OK;
+}
+
+static tuff_status read_texts(const tuff_model *model, const char *path, const tuff_data_params *p,
+                              tuff_dataset *data)
+{
+    const char *fields[] = {p->text_field ? p->text_field : "text"};
+    tuff_data_params params = *p;
+    tuff_example_reader r;
+    params.max_length = 0; /* of examples; blocks are cut out of all texts */
+    tuff_status status = tuff_example_reader_open(&r, model, path, &params, fields, 1, data);
+    if (status == TUFF_OK)
+        status = tuff_example_reader_run(&r, &(tuff_example_work){prepare_text, take_text}, NULL);
+    tuff_example_reader_close(&r);
+    if (status == TUFF_OK)
+        tuff_log(TUFF_LOG_INFO, "%s: the text is what its %lld records have as \"%s\"", path,
+                 (long long)data->sequences, fields[0]);
+    return status;
+}
+
+/* The sequences of records, one behind the other, as a text. */
+static tuff_status cut_into_blocks(tuff_dataset *data, const tuff_data_params *p)
+{
+    TUFF_TRY(check_blocks(p->block_size, data->tokens));
+    TUFF_TRY(check_stride(p));
+    tuff_column_free(&data->room.starts);
+    data->starts = NULL;
+    data->sequences = 0;
+    data->block_size = p->block_size;
+    data->block_stride = p->block_stride ? p->block_stride : p->block_size;
+    return TUFF_OK;
+}
+
+/* As transformers' run_clm has it: each record's text with the tokens that the tokenizer puts around one. */
+static tuff_status load_record_texts(const tuff_model *model, const char *path, const tuff_data_params *p,
+                                     tuff_dataset **out_dataset)
+{
+    tuff_dataset *data = tuff_alloc(sizeof *data);
+    if (!data) return tuff_fail_memory("a data set");
+    data->task = &tuff_task_causal_lm;
+    tuff_dataset_stay(data, p->no_cache);
+    TUFF_TRY(tuff_dataset_finish(data, read_texts(model, path, p, data), out_dataset));
+    const tuff_status status = cut_into_blocks(*out_dataset, p);
+    if (status != TUFF_OK) tuff_dataset_destroy(out_dataset);
+    return tuff_note(status, "%s", path);
 }
 
 /* ---- examples */
@@ -176,6 +246,7 @@ tuff_status tuff_dataset_load(const tuff_model *model, const char *path, const t
         return tuff_fail(TUFF_INVALID_ARGUMENT, "the data set that this is to be like is of %s, not of %s",
                          p.like->task->title, task->title);
     if (task->load) return load_examples(model, path, &p, task, out_dataset);
+    if (!p.allow_json && tuff_records_are(path)) return load_record_texts(model, path, &p, out_dataset);
     return load_blocks(model, path, &p, out_dataset);
 }
 

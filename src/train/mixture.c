@@ -161,11 +161,7 @@ static tuff_status find_task(const tuff_dataset *const *parts, size_t n, const t
             i + 1, task->title, parts[0]->task->title);
     }
     if ((*out)->join || *out == &tuff_task_causal_lm) return TUFF_OK;
-    return tuff_fail(
-        TUFF_UNSUPPORTED,
-        "data of %s cannot be mixed: mixtures are of causal-lm, sft, seq2seq, mlm, classification "
-        "and token-classification",
-        (*out)->title);
+    return tuff_fail(TUFF_UNSUPPORTED, "data of %s that an application gives cannot be mixed", (*out)->title);
 }
 
 /* Texts in blocks, of which those that are not full are left out. */

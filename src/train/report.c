@@ -18,48 +18,45 @@ static int64_t examples_of(const tuff_dataset *data)
     return data->starts ? data->sequences / members(data) : 0;
 }
 
-/* What tells an example's tokens from another's. */
-typedef struct print {
-    uint64_t hash;
-    int64_t tokens;
-} print;
-
 static int64_t begin_of(const tuff_dataset *data, int64_t example)
 {
     return data->starts[example * members(data)];
 }
 
-static print print_of(const tuff_dataset *data, int64_t example)
+/* What tells an example's tokens from another's. */
+static uint64_t print_of(const tuff_dataset *data, int64_t example)
 {
     const int64_t begin = begin_of(data, example), n = begin_of(data, example + 1) - begin;
-    return (print){tuff_fnv1a(data->ids + begin, (size_t)n * sizeof *data->ids), n};
+    const uint64_t both[] = {tuff_fnv1a(data->ids + begin, (size_t)n * sizeof *data->ids), (uint64_t)n};
+    return tuff_fnv1a(both, sizeof both);
 }
 
-static tuff_status put_print(tuff_map *map, const print *p)
+static int by_number(const void *a, const void *b)
 {
-    return tuff_map_put(map, p, sizeof *p, 0) ? TUFF_OK : tuff_fail_memory("a report on a data set");
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Those of all examples in order: eight bytes each, as there may be many. */
+static tuff_status sort_prints(const tuff_dataset *data, uint64_t **out)
+{
+    const int64_t n = examples_of(data);
+    uint64_t *prints = *out = tuff_alloc_array((size_t)n, sizeof *prints);
+    if (!prints) return tuff_fail_memory("a report on a data set");
+    for (int64_t i = 0; i < n; i++)
+        prints[i] = print_of(data, i);
+    if (n) qsort(prints, (size_t)n, sizeof *prints, by_number);
+    return TUFF_OK;
 }
 
 static tuff_status count_duplicates(const tuff_dataset *data, int64_t *out)
 {
-    tuff_map seen = {0};
-    tuff_status status = TUFF_OK;
-    uint32_t unused;
-    for (int64_t i = 0; i < examples_of(data) && status == TUFF_OK; i++) {
-        const print p = print_of(data, i);
-        if (tuff_map_get(&seen, &p, sizeof p, &unused))
-            ++*out;
-        else
-            status = put_print(&seen, &p);
-    }
-    tuff_map_free(&seen);
-    return status;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
+    uint64_t *prints;
+    TUFF_TRY(sort_prints(data, &prints));
+    for (int64_t i = 1; i < examples_of(data); i++)
+        *out += prints[i] == prints[i - 1];
+    tuff_free(prints);
+    return TUFF_OK;
 }
 
 /* The width of the bars: the least of 8, 16, 32, ... with which they hold a length. */
@@ -71,22 +68,29 @@ static int64_t bar_of(int64_t longest)
     return bar;
 }
 
+/* By how often each length is there. */
 static tuff_status measure_lengths(const tuff_dataset *data, tuff_data_report *out)
 {
     const int64_t n = examples_of(data);
-    int64_t *lengths = tuff_alloc_array((size_t)n, sizeof *lengths);
-    if (!lengths) return tuff_fail_memory("a report on a data set");
+    out->shortest = out->longest = begin_of(data, 1);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t length = begin_of(data, i + 1) - begin_of(data, i);
+        if (length < out->shortest) out->shortest = length;
+        if (length > out->longest) out->longest = length;
+    }
+    int64_t *counts = tuff_alloc_array((size_t)out->longest + 1, sizeof *counts), before = 0;
+    if (!counts) return tuff_fail_memory("a report on a data set");
     for (int64_t i = 0; i < n; i++)
-        lengths[i] = begin_of(data, i + 1) - begin_of(data, i);
-    qsort(lengths, (size_t)n, sizeof *lengths, by_value);
-    out->shortest = lengths[0];
-    out->median = lengths[(n - 1) / 2];
-    out->p95 = lengths[(n * 95 + 99) / 100 - 1];
-    out->longest = lengths[n - 1];
+        counts[begin_of(data, i + 1) - begin_of(data, i)]++;
+    out->median = out->p95 = -1;
     out->bar = bar_of(out->longest);
-    for (int64_t i = 0; i < n; i++)
-        out->bars[lengths[i] ? (lengths[i] - 1) / out->bar : 0]++;
-    tuff_free(lengths);
+    for (int64_t length = 0; length <= out->longest; before += counts[length++]) {
+        const int64_t behind = before + counts[length];
+        if (out->median < 0 && behind > (n - 1) / 2) out->median = length;
+        if (out->p95 < 0 && behind > (n * 95 + 99) / 100 - 1) out->p95 = length;
+        out->bars[length ? (length - 1) / out->bar : 0] += counts[length];
+    }
+    tuff_free(counts);
     return TUFF_OK;
 }
 
@@ -122,18 +126,14 @@ tuff_status tuff_dataset_count_known(const tuff_dataset *dataset, const tuff_dat
     TUFF_NEED(dataset);
     TUFF_NEED(other);
     TUFF_NEED(out_count);
-    tuff_map known = {0};
-    tuff_status status = TUFF_OK;
-    uint32_t unused;
+    uint64_t *known;
+    const size_t all = (size_t)examples_of(other);
     *out_count = 0;
-    for (int64_t i = 0; i < examples_of(other) && status == TUFF_OK; i++) {
-        const print p = print_of(other, i);
-        status = put_print(&known, &p);
+    TUFF_TRY(sort_prints(other, &known));
+    for (int64_t i = 0; i < examples_of(dataset); i++) {
+        const uint64_t p = print_of(dataset, i);
+        *out_count += bsearch(&p, known, all, sizeof p, by_number) != NULL;
     }
-    for (int64_t i = 0; i < examples_of(dataset) && status == TUFF_OK; i++) {
-        const print p = print_of(dataset, i);
-        *out_count += tuff_map_get(&known, &p, sizeof p, &unused);
-    }
-    tuff_map_free(&known);
-    return status;
+    tuff_free(known);
+    return TUFF_OK;
 }

@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <tuff/cache.h>
+#include <tuff/records.h>
 
 #include "base/column.h"
 #include "base/disk.h"
 #include "formats/records.h"
 #include "kit/files.h"
 #include "model_fixture.h"
+#include "text/pieces.h"
 #include "train/dataset.h"
 #include "train/record_cache.h"
 #include "train/task.h"
@@ -278,6 +281,230 @@ static void other_settings_are_other_data(void **state)
     tuff_model_destroy(&model);
 }
 
+/* ---- directories, texts, tables that are none */
+
+static const char *write_text(const char *path, const char *text)
+{
+    kit_write_file(path, text, strlen(text));
+    return path;
+}
+
+static void a_directory_is_its_records_in_order(void **state)
+{
+    (void)state;
+    tuff_model *model = model_of("bert");
+    tuff_data_params p = params_of(&kinds[1]);
+    const char *directory = kit_path("directory");
+    assert_int_equal(mkdir(directory, 0777), 0);
+    const char *rows =
+        write_text(kit_join(directory, "b.csv"), "label,text\ngood,one two\n,three\nbad,four\n");
+    const char *lines =
+        write_text(kit_join(directory, "a.jsonl"), "{\"text\": \"five six\", \"label\": \"bad\"}\n"
+                                                   "{\"text\": \"seven\", \"label\": \"good\"}\n");
+    write_text(kit_join(directory, ".hidden.csv"), "nothing\n");
+    tuff_dataset *all = load(model, directory, &p), *a = load(model, lines, &p), *b = load(model, rows, &p);
+    assert_int_equal(all->sequences, 4);
+    assert_int_equal(all->malformed, 1);
+    assert_non_null(strstr(all->said[0], "b.csv, line 3: its label is empty"));
+    assert_int_equal(all->tokens, a->tokens + b->tokens);
+    assert_memory_equal(all->ids, a->ids, (size_t)a->tokens * sizeof *all->ids);
+    assert_memory_equal(all->ids + a->tokens, b->ids, (size_t)b->tokens * sizeof *all->ids);
+    tuff_dataset_destroy(&all);
+    tuff_dataset_destroy(&a);
+    tuff_dataset_destroy(&b);
+    /* what is wrong with a file is seen before the first one is read */
+    write_text(kit_join(directory, "c.tsv"), "texts\tlabel\nx\ty\n");
+    KIT_FAILS(tuff_dataset_load(model, directory, &p, &all), TUFF_INVALID_ARGUMENT,
+              "c.tsv has no column \"text\"");
+    write_text(kit_join(directory, "c.tsv"), "");
+    KIT_FAILS(tuff_dataset_load(model, directory, &p, &all), TUFF_BAD_FORMAT, "c.tsv is empty");
+    write_text(kit_join(directory, "d.parquet"), "PAR1");
+    remove(kit_join(directory, "c.tsv"));
+    KIT_FAILS(tuff_dataset_load(model, directory, &p, &all), TUFF_UNSUPPORTED, "d.parquet is Parquet");
+    tuff_model_destroy(&model);
+}
+
+static void a_directory_of_conversations_is_recognized(void **state)
+{
+    (void)state;
+    const char *directory = kit_path("talks"), *task;
+    assert_int_equal(mkdir(directory, 0777), 0);
+    write_text(kit_join(directory, "a.jsonl"), "{\"prompt\": \"one\", \"completion\": \" two\"}\n");
+    write_text(kit_join(directory, "b.csv"), "prompt,completion\nthree, four\n");
+    KIT_OK(tuff_data_recognize(directory, &task));
+    assert_string_equal(task, "sft");
+    tuff_model *model = model_of("llama");
+    const tuff_data_params p = params_of(&kinds[0]);
+    tuff_dataset *data = load(model, directory, &p);
+    assert_int_equal(data->sequences, 2);
+    tuff_dataset_destroy(&data);
+    write_text(kit_join(directory, "c.txt"), "once upon a time");
+    KIT_OK(tuff_data_recognize(directory, &task));
+    assert_string_equal(task, "causal-lm");
+    tuff_model_destroy(&model);
+}
+
+static void texts_of_records_are_one_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text, *field;
+    } files[] = {{"texts.jsonl", "{\"text\": \"once upon\"}\n{\"text\": \" a time\"}\n", NULL},
+                 {"texts.csv", "id,said\n1,once upon\n3, a time\n", "said"},
+                 {"texts.tsv", "text\nonce upon\n a time\n", "text"},
+                 {"texts.json", "[{\"text\": \"once upon\"}, {\"text\": \" a time\"}]", NULL}};
+    static const char *const parts[] = {"once upon", " a time"};
+    fresh_cache("cache-texts");
+    tuff_model *model = model_of("llama");
+    const tuff_tokenizer *tokenizer;
+    tuff_ids truth = {0};
+    KIT_OK(tuff_model_get_tokenizer(model, &tokenizer));
+    for (int i = 0; i < 2; i++) {
+        int32_t *ids;
+        size_t n;
+        KIT_OK(
+            tuff_tokenizer_encode(tokenizer, parts[i], strlen(parts[i]), TUFF_ENCODE_ADD_SPECIAL, &ids, &n));
+        assert_true(tuff_ids_append(&truth, ids, n));
+        tuff_free(ids);
+    }
+    tuff_data_params p = TUFF_DATA_PARAMS_INIT;
+    p.block_size = 4;
+    tuff_dataset *data;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = write_text(kit_path(files[i].name), files[i].text);
+        p.text_field = files[i].field;
+        data = load(model, path, &p);
+        assert_int_equal(data->tokens, truth.size);
+        assert_memory_equal(data->ids, truth.data, truth.size * sizeof *truth.data);
+        assert_int_equal(tuff_dataset_blocks(data), truth.size / 4);
+        tuff_dataset_destroy(&data);
+    }
+    p.text_field = "texts";
+    KIT_FAILS(tuff_dataset_load(model, kit_path("texts.tsv"), &p, &data), TUFF_INVALID_ARGUMENT,
+              "no column \"texts\"");
+    KIT_FAILS(tuff_dataset_load(model, kit_path("texts.jsonl"), &p, &data), TUFF_BAD_FORMAT,
+              "its \"texts\" is missing");
+    /* as they are written */
+    p.allow_json = true;
+    data = load(model, kit_path("texts.jsonl"), &p);
+    assert_true(data->tokens > (int64_t)truth.size);
+    tuff_dataset_destroy(&data);
+    /* many are kept */
+    p = (tuff_data_params)TUFF_DATA_PARAMS_INIT;
+    p.block_size = 8;
+    const char *many = write_records(&kinds[4], MANY);
+    for (int i = 0; i < 2; i++) {
+        data = load(model, many, &p);
+        assert_int_equal(data->room.ids.borrowed, true);
+        assert_int_equal(data->malformed, 3);
+        assert_int_equal(cached(), 1);
+        tuff_dataset_destroy(&data);
+    }
+    tuff_ids_free(&truth);
+    tuff_model_destroy(&model);
+}
+
+static void parquet_is_refused(void **state)
+{
+    (void)state;
+    tuff_model *model = model_of("bert"), *vectors = model_of("embedding/bert");
+    const char *path = write_text(kit_path("table.csv"), "PAR1 and more");
+    const tuff_data_params p = params_of(&kinds[1]);
+    tuff_dataset *data;
+    tuff_reader *reader;
+    const char *field = "text";
+    KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_UNSUPPORTED, "pandas.read_parquet");
+    KIT_FAILS(tuff_dataset_load_pairs(vectors, path, NULL, &data), TUFF_UNSUPPORTED, "pandas.read_parquet");
+    KIT_FAILS(tuff_reader_open(path, &field, 1, &reader), TUFF_UNSUPPORTED, "pandas.read_parquet");
+    tuff_model_destroy(&model);
+    tuff_model_destroy(&vectors);
+}
+
+/* ---- mixtures, and what is held out of pairs */
+
+/* Each part's sequences and what belongs to them stand one behind the other. */
+static void all_tasks_are_mixed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < KINDS; i++) {
+        tuff_model *model = model_of(kinds[i].model);
+        tuff_data_params p = params_of(&kinds[i]);
+        const char *path = write_records(&kinds[i], 9);
+        tuff_dataset *parts[2] = {load(model, path, &p)}, *mixed;
+        p.like = strstr(kinds[i].task, "classification") ? parts[0] : NULL;
+        parts[1] = load(model, write_records(&kinds[i], 5), &p);
+        KIT_OK(tuff_dataset_mix((const tuff_dataset *const *)parts, (double[]){2, 1}, 2,
+                                TUFF_MIXTURE_ALL_EXHAUSTED, &mixed));
+        const int64_t a = parts[0]->tokens, b = parts[1]->tokens;
+        assert_int_equal(mixed->tokens, a + b);
+        assert_int_equal(mixed->sequences, parts[0]->sequences + parts[1]->sequences);
+        assert_memory_equal(mixed->ids, parts[0]->ids, (size_t)a * sizeof *mixed->ids);
+        assert_memory_equal(mixed->ids + a, parts[1]->ids, (size_t)b * sizeof *mixed->ids);
+        tuff_dataset_destroy(&parts[0]);
+        tuff_dataset_destroy(&parts[1]);
+        tuff_data_report report = TUFF_DATA_REPORT_INIT;
+        KIT_OK(tuff_dataset_get_report(mixed, &report));
+        assert_int_equal(report.malformed, 2);
+        char hash[65];
+        hash_of(mixed, hash);
+        tuff_dataset_destroy(&mixed);
+        tuff_model_destroy(&model);
+    }
+}
+
+static void parts_for_other_losses_are_refused(void **state)
+{
+    (void)state;
+    tuff_model *model = model_of("llama");
+    tuff_data_params p = params_of(&kinds[8]);
+    const char *path = write_records(&kinds[8], 9);
+    tuff_dataset *parts[2] = {load(model, path, &p)}, *mixed;
+    p.loss = "ipo";
+    parts[1] = load(model, path, &p);
+    KIT_FAILS(tuff_dataset_mix((const tuff_dataset *const *)parts, (double[]){1, 1}, 2,
+                               TUFF_MIXTURE_ALL_EXHAUSTED, &mixed),
+              TUFF_INVALID_ARGUMENT, "part 2 of the mixture: it was read for another loss");
+    tuff_dataset_destroy(&parts[0]);
+    tuff_dataset_destroy(&parts[1]);
+    tuff_model_destroy(&model);
+    model = model_of("embedding/bert");
+    tuff_pair_params pairs = TUFF_PAIR_PARAMS_INIT;
+    path = write_records(&kinds[7], 9);
+    KIT_OK(tuff_dataset_load_pairs(model, path, &pairs, &parts[0]));
+    write_text(path, "{\"anchor\": \"a\", \"positive\": \"b\", \"negative\": \"c\"}\n");
+    KIT_OK(tuff_dataset_load_pairs(model, path, &pairs, &parts[1]));
+    KIT_FAILS(tuff_dataset_mix((const tuff_dataset *const *)parts, (double[]){1, 1}, 2,
+                               TUFF_MIXTURE_ALL_EXHAUSTED, &mixed),
+              TUFF_INVALID_ARGUMENT, "its rows have 3 texts, those of parts before it 2");
+    tuff_dataset_destroy(&parts[0]);
+    tuff_dataset_destroy(&parts[1]);
+    tuff_model_destroy(&model);
+}
+
+static void pairs_are_held_out(void **state)
+{
+    (void)state;
+    tuff_model *model = model_of("embedding/bert");
+    tuff_pair_params p = TUFF_PAIR_PARAMS_INIT;
+    const char *path = write_records(&kinds[7], 20);
+    tuff_dataset *rest, *held;
+    p.validation_split = 0.25;
+    KIT_OK(tuff_dataset_load_pairs(model, path, &p, &rest));
+    p.held_out = true;
+    KIT_OK(tuff_dataset_load_pairs(model, path, &p, &held));
+    assert_int_equal(tuff_dataset_blocks(held) + tuff_dataset_blocks(rest), 20);
+    assert_in_range(tuff_dataset_blocks(held), 4, 6);
+    int64_t known = -1;
+    KIT_OK(tuff_dataset_count_known(held, held, &known));
+    assert_int_equal(known, tuff_dataset_blocks(held));
+    tuff_dataset_destroy(&rest);
+    tuff_dataset_destroy(&held);
+    p.validation_split = 0.6;
+    KIT_FAILS(tuff_dataset_load_pairs(model, path, &p, &rest), TUFF_INVALID_ARGUMENT,
+              "validation_split is 0.6, expected 0 to 0.5");
+    tuff_model_destroy(&model);
+}
+
 /* ---- arrays that grow into files */
 
 static void columns_hold_what_is_put(void **state)
@@ -305,6 +532,13 @@ int main(void)
         cmocka_unit_test(records_are_the_same_however_they_are_read),
         cmocka_unit_test(a_full_disk_leaves_records_in_memory),
         cmocka_unit_test(other_settings_are_other_data),
+        cmocka_unit_test(a_directory_is_its_records_in_order),
+        cmocka_unit_test(a_directory_of_conversations_is_recognized),
+        cmocka_unit_test(texts_of_records_are_one_text),
+        cmocka_unit_test(parquet_is_refused),
+        cmocka_unit_test(all_tasks_are_mixed),
+        cmocka_unit_test(parts_for_other_losses_are_refused),
+        cmocka_unit_test(pairs_are_held_out),
         cmocka_unit_test(columns_hold_what_is_put),
     };
     tuff_records_many = 1 << 14;

@@ -371,7 +371,7 @@ static void a_directory_is_its_files_in_order(void **state)
     tuff_dataset_destroy(&all);
     tuff_dataset_destroy(&b);
     tuff_dataset *data;
-    kit_write_file(kit_join(directory, "d.csv"), "a,b\n", 4);
+    kit_write_file(kit_join(directory, "d.csv"), "a,b\n", 4); /* beside texts */
     KIT_FAILS(tuff_dataset_load(model, directory, &p, &data), TUFF_UNSUPPORTED,
               "d.csv is a table by its name");
     KIT_FAILS(tuff_dataset_load(model, kit_join(directory, "deeper"), &p, &data), TUFF_INVALID_ARGUMENT,

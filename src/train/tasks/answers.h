@@ -37,6 +37,7 @@ typedef struct tuff_questions {
 
 TUFF_MUST_USE tuff_status tuff_questions_load(const tuff_model *model, const char *path,
                                               const tuff_data_params *params, tuff_dataset *data);
+TUFF_MUST_USE tuff_status tuff_questions_join(tuff_dataset *into, const tuff_dataset *part);
 void tuff_questions_release(tuff_dataset *data);
 
 #endif

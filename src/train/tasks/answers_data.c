@@ -113,15 +113,20 @@ static void find_tokens(const tuff_place *places, int32_t n, const truth *t, tuf
     out->last = within ? last : 0;
 }
 
+static tuff_status reserve_places(tuff_questions *q, int64_t more)
+{
+    const int64_t count = q->place_count + more;
+    if (count <= q->place_capacity) return TUFF_OK;
+    tuff_place *places = tuff_realloc_array(q->places, (size_t)(2 * count), sizeof *places);
+    if (!places) return tuff_fail_memory("a data set");
+    q->places = places;
+    q->place_capacity = 2 * count;
+    return TUFF_OK;
+}
+
 static tuff_status add_window(tuff_questions *q, const tuff_encoding *e, const truth *t, tuff_dataset *data)
 {
-    int64_t count = q->place_count + (int64_t)e->count;
-    if (count > q->place_capacity) {
-        tuff_place *places = tuff_realloc_array(q->places, (size_t)(2 * count), sizeof *places);
-        if (!places) return tuff_fail_memory("a data set");
-        q->places = places;
-        q->place_capacity = 2 * count;
-    }
+    TUFF_TRY(reserve_places(q, (int64_t)e->count));
     if (!tuff_grow((void **)&q->windows, q->window_count, &q->window_capacity, sizeof *q->windows))
         return tuff_fail_memory("a data set");
     tuff_place *places = q->places + q->place_count;
@@ -131,7 +136,7 @@ static tuff_status add_window(tuff_questions *q, const tuff_encoding *e, const t
     tuff_window *w = &q->windows[q->window_count++];
     *w = (tuff_window){.question = (int32_t)q->count};
     find_tokens(places, (int32_t)e->count, t, w);
-    q->place_count = count;
+    q->place_count += (int64_t)e->count;
     return tuff_dataset_add_encoding(data, e);
 }
 
@@ -233,4 +238,42 @@ tuff_status tuff_questions_load(const tuff_model *model, const char *path, const
     if (status == TUFF_OK) say_astray(&r, data->own);
     tuff_example_reader_close(&r);
     return status;
+}
+
+/* ---- mixtures */
+
+static tuff_status join_question(tuff_questions *q, const tuff_questions *from, const tuff_question *item)
+{
+    if (!tuff_grow((void **)&q->items, q->count, &q->capacity, sizeof *q->items))
+        return tuff_fail_memory("a mixture");
+    tuff_question *to = &q->items[q->count++];
+    *to = (tuff_question){.answers = item->answers, .first_answer = q->answer_count};
+    TUFF_TRY(keep(q, item->context, &to->context));
+    for (size_t i = 0; i < item->answers; i++) {
+        if (!tuff_grow((void **)&q->answers, q->answer_count, &q->answer_capacity, sizeof *q->answers))
+            return tuff_fail_memory("a mixture");
+        TUFF_TRY(keep(q, from->answers[item->first_answer + i], &q->answers[q->answer_count]));
+        q->answer_count++;
+    }
+    return TUFF_OK;
+}
+
+tuff_status tuff_questions_join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const tuff_questions *from = part->own;
+    if (!into->own && !(into->own = tuff_alloc(sizeof *from))) return tuff_fail_memory("a mixture");
+    tuff_questions *q = into->own;
+    const int32_t before = (int32_t)q->count;
+    for (size_t i = 0; i < from->count; i++)
+        TUFF_TRY(join_question(q, from, &from->items[i]));
+    for (size_t i = 0; i < from->window_count; i++) {
+        if (!tuff_grow((void **)&q->windows, q->window_count, &q->window_capacity, sizeof *q->windows))
+            return tuff_fail_memory("a mixture");
+        q->windows[q->window_count] = from->windows[i];
+        q->windows[q->window_count++].question += before;
+    }
+    TUFF_TRY(reserve_places(q, from->place_count));
+    memcpy(q->places + q->place_count, from->places, (size_t)from->place_count * sizeof *q->places);
+    q->place_count += from->place_count;
+    return TUFF_OK;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/program.h"
+#include "train/examples.h"
 #include "train/tasks/causal_lm.h"
 
 static tuff_status check(const tuff_dataset *data, const tuff_model *model)
@@ -102,6 +103,7 @@ const tuff_task tuff_task_causal_lm = {.name = "causal-lm",
                                        .title = "causal language modelling",
                                        .head = &tuff_head_lm,
                                        .perplexity = true,
+                                       .keep = tuff_examples_keep,
                                        .check = check,
                                        .count = count,
                                        .size = size,

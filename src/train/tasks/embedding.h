@@ -14,7 +14,8 @@ typedef struct tuff_embedding_data {
     int64_t columns;  /* texts of a row, which are sequences of the data set, one after the other */
     float *scores;    /* of each row; NULL: the loss has none */
     tuff_column room; /* where they are */
-    int64_t cache;    /* texts of a run where gradients are cached; 0: they are not */
+    const tuff_dataset *settled; /* of a mixture: whose settings these are; NULL: their own */
+    int64_t cache;               /* texts of a run where gradients are cached; 0: they are not */
 } tuff_embedding_data;
 
 static inline const tuff_embedding_data *tuff_embedding_data_of(const tuff_dataset *data)
@@ -40,6 +41,7 @@ static inline const int32_t *tuff_embedding_text(const tuff_dataset *data, uint3
 TUFF_MUST_USE tuff_status tuff_embedding_load(const tuff_model *model, const char *path,
                                               const tuff_data_params *params, tuff_dataset *data);
 void tuff_embedding_keep(tuff_kept *kept, tuff_dataset *data);
+TUFF_MUST_USE tuff_status tuff_embedding_join(tuff_dataset *into, const tuff_dataset *part);
 void tuff_embedding_release(tuff_dataset *data);
 /* Whether the model can be trained with the data. */
 TUFF_MUST_USE tuff_status tuff_embedding_check(const tuff_dataset *data, const tuff_model *model);

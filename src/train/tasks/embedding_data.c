@@ -367,11 +367,43 @@ void tuff_embedding_keep(tuff_kept *k, tuff_dataset *data)
     own->scores = scores ? own->room.data : NULL;
 }
 
+tuff_status tuff_embedding_join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const tuff_embedding_data *from = part->own;
+    const bool first = !into->own;
+    if (first && !(into->own = tuff_alloc(sizeof *from))) return tuff_fail_memory("a mixture");
+    tuff_embedding_data *own = into->own;
+    if (first) {
+        *own = (tuff_embedding_data){.settings = from->settings,
+                                     .loss = from->loss,
+                                     .columns = from->columns,
+                                     .settled = part,
+                                     .cache = from->cache};
+        tuff_dataset_keep(part);
+    }
+    if (own->loss != from->loss || own->cache != from->cache ||
+        own->settings->pooling != from->settings->pooling)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "it was read for another loss or pooling than parts before it");
+    if (own->columns != from->columns)
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "its rows have %lld texts, those of parts before it %lld",
+                         (long long)from->columns, (long long)own->columns);
+    if (!from->scores) return TUFF_OK;
+    const size_t have = (size_t)tuff_embedding_rows(into), more = (size_t)tuff_embedding_rows(part);
+    if (!tuff_column_put(&own->room, have * sizeof *own->scores, from->scores, more * sizeof *own->scores))
+        return tuff_fail_memory("a mixture");
+    own->scores = own->room.data;
+    return TUFF_OK;
+}
+
 void tuff_embedding_release(tuff_dataset *data)
 {
     tuff_embedding_data *own = data->own;
     if (!own) return;
-    tuff_embedder_destroy(&own->settings);
+    if (own->settled)
+        tuff_dataset_let_go(own->settled);
+    else
+        tuff_embedder_destroy(&own->settings);
     tuff_column_free(&own->room);
     tuff_free(own);
     data->own = NULL;

@@ -32,6 +32,7 @@ static inline const tuff_preference_data *tuff_preference_data_of(const tuff_dat
 TUFF_MUST_USE tuff_status tuff_preference_load(const tuff_model *model, const char *path,
                                                const tuff_data_params *params, tuff_dataset *data);
 void tuff_preference_keep(tuff_kept *kept, tuff_dataset *data);
+TUFF_MUST_USE tuff_status tuff_preference_join(tuff_dataset *into, const tuff_dataset *part);
 void tuff_preference_release(tuff_dataset *data);
 
 #endif

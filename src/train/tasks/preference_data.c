@@ -270,16 +270,26 @@ static tuff_status take(void *own, const tuff_conversation_item *item)
     return item->ids[1].count ? add(r, &item->ids[1], false) : TUFF_OK;
 }
 
-/* The longest prompt with the longest answer, which kto may set behind it. */
-static int64_t longest_of(const tuff_dataset *data, const tuff_preference_data *own)
+/* The longest prompt and the longest answer, of this data too. */
+static void find_longest(const tuff_dataset *data, int64_t *prompt, int64_t *answer)
 {
-    int64_t prompt = 0, answer = 0;
+    const tuff_preference_data *own = data->own;
     for (int64_t i = 0; i < data->sequences; i++) {
         const int64_t n = own->answers[i].prompt, rest = tuff_dataset_length(data, (uint32_t)i) - n;
-        prompt = n > prompt ? n : prompt;
-        answer = rest > answer ? rest : answer;
+        *prompt = n > *prompt ? n : *prompt;
+        *answer = rest > *answer ? rest : *answer;
     }
-    return prompt + answer < own->max_length ? prompt + answer : own->max_length;
+}
+
+/* Of kto, which may set the longest answer behind the longest prompt; `part` NULL: there is none. */
+static void set_longest(tuff_dataset *data, const tuff_dataset *part)
+{
+    const tuff_preference_data *own = data->own;
+    int64_t prompt = 0, answer = 0;
+    if (tuff_preference_is_paired(&own->loss)) return;
+    find_longest(data, &prompt, &answer);
+    if (part) find_longest(part, &prompt, &answer);
+    data->longest = prompt + answer < own->max_length ? prompt + answer : own->max_length;
 }
 
 tuff_status tuff_preference_load(const tuff_model *model, const char *path, const tuff_data_params *params,
@@ -295,7 +305,7 @@ tuff_status tuff_preference_load(const tuff_model *model, const char *path, cons
     r.own->room.stays = r.own->counts.stays = data->room.ids.stays;
     TUFF_GO(tuff_conversation_reader_run(&r.reader, &(tuff_conversation_work){prepare, take}, &r));
     TUFF_GO(tuff_conversation_reader_end(&r.reader, "nothing, or nothing that differs,", "records"));
-    if (!tuff_preference_is_paired(&r.own->loss)) data->longest = longest_of(data, r.own);
+    set_longest(data, NULL);
 done:
     tuff_conversation_reader_close(&r.reader);
     return status;
@@ -307,6 +317,31 @@ void tuff_preference_keep(tuff_kept *k, tuff_dataset *data)
     tuff_kept_column(k, &own->counts, (size_t)data->tokens);
     tuff_kept_column(k, &own->room, (size_t)data->sequences * sizeof *own->answers);
     own->answers = own->room.data;
+}
+
+static bool same_loss(const tuff_preference_loss *a, const tuff_preference_loss *b)
+{
+    return a->kind == b->kind && a->beta == b->beta && a->label_smoothing == b->label_smoothing &&
+           a->desirable_weight == b->desirable_weight && a->undesirable_weight == b->undesirable_weight;
+}
+
+tuff_status tuff_preference_join(tuff_dataset *into, const tuff_dataset *part)
+{
+    const tuff_preference_data *from = part->own;
+    const bool first = !into->own;
+    if (first && !(into->own = tuff_alloc(sizeof *from))) return tuff_fail_memory("a mixture");
+    tuff_preference_data *own = into->own;
+    if (first) own->loss = from->loss;
+    if (!same_loss(&own->loss, &from->loss))
+        return tuff_fail(TUFF_INVALID_ARGUMENT, "it was read for another loss than parts before it");
+    if (from->max_length > own->max_length) own->max_length = from->max_length;
+    set_longest(into, part);
+    if (!tuff_column_put(&own->counts, (size_t)into->tokens, from->counts.data, (size_t)part->tokens) ||
+        !tuff_column_put(&own->room, (size_t)into->sequences * sizeof *own->answers, from->answers,
+                         (size_t)part->sequences * sizeof *own->answers))
+        return tuff_fail_memory("a mixture");
+    own->answers = own->room.data;
+    return TUFF_OK;
 }
 
 void tuff_preference_release(tuff_dataset *data)
