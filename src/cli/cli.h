@@ -130,6 +130,8 @@ const char *tuff_cli_task_name(int task);
 /* The task of a file where none is given: what its first good record says, else causal-lm. Negative: it was
  * said what is wrong with it. */
 int tuff_cli_task_of_file(const char *path);
+/* Whether a file has records by its name. */
+bool tuff_cli_names_records(const char *path);
 
 /* What examples are made of. */
 typedef struct tuff_cli_data_options {
@@ -174,7 +176,7 @@ typedef struct tuff_cli_data_options {
     }
 /* Rows of the table of a verb whose struct has them as `data`. */
 #define TUFF_CLI_DATA_ROWS(type)                                                                                       \
-    {.kind = TUFF_ARG_GROUP, .name = "Records (JSON lines, CSV, TSV), of all tasks but causal-lm:"},                   \
+    {.kind = TUFF_ARG_GROUP, .name = "Records (JSON lines, CSV, TSV):"},                                               \
         {TUFF_ARG_TEXT,                                                                                                \
          "text-field",                                                                                                 \
          "NAME",                                                                                                       \
@@ -282,7 +284,7 @@ typedef struct tuff_cli_data_options {
                     "a batch"                                                                                        \
     }
 /* What is wrong with those of conversations that were given, of a task; NULL: nothing. */
-const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task);
+const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task, const char *file);
 /* Those of answers that the model gives by itself. */
 #define TUFF_CLI_ANSWER_ROWS(type)                                                                               \
     {TUFF_ARG_FLAG, "predict-with-generate", NULL, .offset = offsetof(type, data.predict_with_generate),         \

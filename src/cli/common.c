@@ -194,7 +194,7 @@ bool tuff_cli_holds_adapter(const char *directory)
 
 int tuff_cli_text_failed(tuff_status status, const char *option)
 {
-    if (status != TUFF_UNSUPPORTED) return tuff_cli_failed();
+    if (status != TUFF_UNSUPPORTED && status != TUFF_BAD_FORMAT) return tuff_cli_failed();
     tuff_cli_say("tuff: %s, or give --%s text to take the file as it is", tuff_error_message(), option);
     return TUFF_EXIT_FAILED;
 }

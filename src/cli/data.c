@@ -113,8 +113,22 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
     if (status == TUFF_OK && given && !template) return TUFF_CANCELLED; /* it was said why */
     p.chat_template = template;
     if (status == TUFF_OK) status = tuff_dataset_load(model, path, &p, out_dataset);
+    if (status == TUFF_OK && task == TUFF_CLI_CAUSAL_LM && !allow_json && tuff_cli_names_records(path))
+        tuff_cli_say("tuff: %s: the text is what its records have as \"%s\"", path,
+                     o->text_field ? o->text_field : "text");
     tuff_chat_template_destroy(&template);
     return status;
+}
+
+bool tuff_cli_names_records(const char *path)
+{
+    static const char *const endings[] = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"};
+    const size_t size = strlen(path);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t n = strlen(endings[i]);
+        if (size >= n && strcmp(path + size - n, endings[i]) == 0) return true;
+    }
+    return false;
 }
 
 int tuff_cli_task_of_file(const char *path)
@@ -127,11 +141,12 @@ int tuff_cli_task_of_file(const char *path)
     return task && strcmp(task, "sft") == 0 ? TUFF_CLI_SFT : TUFF_CLI_CAUSAL_LM;
 }
 
-const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int task)
+const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int task, const char *file)
 {
     const bool sft = o->conversation_format || o->assistant_only_loss || o->packing;
     const bool all = o->chat_template || o->chat_template_kwargs || o->truncation_side;
-    if (o->strict && task == TUFF_CLI_CAUSAL_LM)
+    if (o->strict && task == TUFF_CLI_CAUSAL_LM && !tuff_cli_names_records(file) &&
+        !tuff_cli_is_directory(file))
         return "--strict is of tasks that learn from records, and causal-lm learns from text";
     if (sft && task == TUFF_CLI_PREFERENCE)
         return "--conversation-format, --assistant-only-loss and --packing are of --task sft";

@@ -112,7 +112,8 @@ static const tuff_args spec = {
         "document; ndcg is of relevant or not, map over min(100, relevant documents).\n",
 };
 
-static void print_result(const eval_options *o, const tuff_eval_result *r, int64_t block)
+static void print_result(const eval_options *o, const tuff_dataset *data, const tuff_eval_result *r,
+                         int64_t block)
 {
     const bool tokens = o->task == TUFF_CLI_CAUSAL_LM || o->task == TUFF_CLI_SFT;
     const char *counted = tokens ? "tokens" : "labels";
@@ -137,6 +138,10 @@ static void print_result(const eval_options *o, const tuff_eval_result *r, int64
         printf("%-*s%s", width, counted, tuff_cli_count(r->tokens));
     if (o->task == TUFF_CLI_CAUSAL_LM)
         printf(o->common.json ? ", \"block_size\": %lld" : " in blocks of %lld", (long long)block);
+    if (o->common.json) {
+        printf(", \"data\": ");
+        tuff_cli_report_json(stdout, data, NULL);
+    }
     puts(o->common.json ? "}" : "");
 }
 
@@ -159,8 +164,7 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
                                             o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
     if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "file-format");
     if (o->task == TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report("data", o->file, data);
-    if (o->task != TUFF_CLI_SFT && o->task != TUFF_CLI_CAUSAL_LM && !o->common.quiet)
-        tuff_cli_report_left_out(data);
+    if (o->task != TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report_left_out(data);
     tuff_cli_catch_interrupt();
     status = tuff_evaluate(model, device, data, &params, &result);
     if (status == TUFF_OK && o->dump_logits)
@@ -172,7 +176,7 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
         code = tuff_cli_failed();
     } else {
         tuff_cli_show_line("");
-        print_result(o, &result, block);
+        print_result(o, data, &result, block);
     }
     tuff_dataset_destroy(&data);
     return code;
@@ -207,8 +211,8 @@ static bool check(const eval_options *o)
         wrong = "give --file FILE";
     else if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix)
         wrong = "--source-prefix is of --task seq2seq";
-    else if (tuff_cli_check_conversations(&o->data, o->task))
-        wrong = tuff_cli_check_conversations(&o->data, o->task);
+    else if (tuff_cli_check_conversations(&o->data, o->task, o->file))
+        wrong = tuff_cli_check_conversations(&o->data, o->task, o->file);
     else if (tuff_cli_check_answers(&o->data, o->task))
         wrong = tuff_cli_check_answers(&o->data, o->task);
     else if (tuff_cli_check_preferences(&o->data, o->task))

@@ -12,7 +12,7 @@ typedef struct named_path {
 /* The files of rows "FILE=WEIGHT", until the next call. */
 static void cut_weights(size_t count, const char **paths)
 {
-    static char files[TUFF_ARG_LIST_MAX][1024];
+    static char files[TUFF_ARG_LIST_MAX][TUFF_CLI_PATH];
     for (size_t i = 0; i < count; i++) {
         const char *equals = strrchr(paths[i], '=');
         const size_t size = equals ? (size_t)(equals - paths[i]) : strlen(paths[i]);

@@ -16,13 +16,46 @@ static void forget(void)
     if (*kept) unlink(kept);
 }
 
+/* Columns that records are known by. */
+static bool is_column(const char *name, size_t size)
+{
+    static const char *const names[] = {
+        "text",  "label",  "labels",   "source",     "target", "tokens",   "question",    "context",
+        "query", "prompt", "chosen",   "completion", "output", "rejected", "instruction", "anchor",
+        "score", "id",     "positive", "sentence",   "_id",    "answers",  "sentence1",   "sentence2"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0) return true;
+    return false;
+}
+
+/* Whether a first line names columns, two or more, of which one is known. */
+static bool names_columns(const char *line, size_t size, char between)
+{
+    bool known = false;
+    size_t cells = 0;
+    for (size_t at = 0; at <= size; cells++) {
+        const char *end = memchr(line + at, between, size - at);
+        const size_t stop = end ? (size_t)(end - line) : size;
+        const bool quoted = stop - at >= 2 && line[at] == '"' && line[stop - 1] == '"';
+        known = known || is_column(line + at + quoted, stop - at - 2 * (size_t)quoted);
+        at = stop + 1;
+    }
+    return known && cells >= 2;
+}
+
 /* As what the readers of files take it. */
 static const char *ending_of(const char *text, size_t size)
 {
     size_t at = 0;
     while (at < size && strchr(" \t\r\n", text[at]))
         at++;
-    return at < size && text[at] == '{' ? ".jsonl" : at < size && text[at] == '[' ? ".json" : ".txt";
+    if (at < size && text[at] == '{') return ".jsonl";
+    if (at < size && text[at] == '[') return ".json";
+    const char *newline = size ? memchr(text, '\n', size) : NULL;
+    size_t line = newline ? (size_t)(newline - text) : size;
+    if (line && text[line - 1] == '\r') line--;
+    if (names_columns(text, line, '\t')) return ".tsv";
+    return names_columns(text, line, ',') ? ".csv" : ".txt";
 }
 
 static bool fail(const char *what)

@@ -399,25 +399,41 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
     return train(r) ? finish(r) : r->failed ? TUFF_EXIT_FAILED : tuff_cli_failed();
 }
 
+/* What is measured: a file, or what is held out. */
+static tuff_status load_validation(run *r, int64_t block)
+{
+    const tuff_cli_train_options *o = r->options;
+    const bool held_out = o->data.validation_split > 0;
+    const char *path = held_out ? o->train_file : o->validation_file;
+    tuff_cli_data_options data = o->data;
+    if (!path) return TUFF_OK;
+    if (held_out && o->mix.count)
+        return tuff_cli_train_load_held_out(o, r->model, block, r->train, &r->validation);
+    if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
+        return tuff_cli_train_load_measured_pairs(o, r->model, path, held_out, &r->validation);
+    data.threads = o->common.threads;
+    data.split_seed = o->seed;
+    data.held_out = held_out;
+    data.block_stride = 0; /* each token is measured once */
+    return tuff_cli_load_data(r->model, path, o->task, &data, block, o->format == TUFF_CLI_FORMAT_TEXT, false,
+                              r->train, &r->validation);
+}
+
 static tuff_status load_data(run *r, int64_t block)
 {
     const tuff_cli_train_options *o = r->options;
-    bool json = o->format == TUFF_CLI_FORMAT_TEXT;
-    if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
-        return tuff_cli_train_load_pairs(o, r->model, &r->train, &r->validation);
-    const char *held_out = o->data.validation_split > 0 ? o->train_file : NULL;
-    const char *validation = held_out ? held_out : o->validation_file;
     tuff_cli_data_options data = o->data;
+    tuff_status status;
     data.threads = o->common.threads;
     data.split_seed = o->seed;
-    tuff_status status = o->mix.count ? tuff_cli_train_load_mixture(o, r->model, block, r->parts, &r->train)
-                                      : tuff_cli_load_data(r->model, o->train_file, o->task, &data, block,
-                                                           json, true, NULL, &r->train);
-    if (status != TUFF_OK || !validation) return status;
-    data.held_out = held_out != NULL;
-    data.block_stride = 0; /* each token is measured once */
-    return tuff_cli_load_data(r->model, validation, o->task, &data, block, json, false, r->train,
-                              &r->validation);
+    if (o->mix.count)
+        status = tuff_cli_train_load_mixture(o, r->model, block, r->parts, &r->train);
+    else if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
+        status = tuff_cli_train_load_some_pairs(o, r->model, o->train_file, false, &r->train);
+    else
+        status = tuff_cli_load_data(r->model, o->train_file, o->task, &data, block,
+                                    o->format == TUFF_CLI_FORMAT_TEXT, true, NULL, &r->train);
+    return status == TUFF_OK ? load_validation(r, block) : status;
 }
 
 /* --auto-batch. A training that goes on keeps what was chosen when it began. */

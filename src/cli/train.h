@@ -99,16 +99,18 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *options);
 void tuff_cli_train_settings(const tuff_cli_train_options *options,
                              void (*tell)(const char *name, const char *value, void *user), void *user);
 
-/* Reads the files that vectors are trained on and measured with; *out_validation stays NULL where there is
- * none. What was loaded is destroyed by the caller, also after a failure. */
-tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *options, const tuff_model *model,
-                                      tuff_dataset **out_train, tuff_dataset **out_validation);
+/* Reads a file that vectors are trained on: what is held out of it, or the rest; all where nothing is. */
+tuff_status tuff_cli_train_load_some_pairs(const tuff_cli_train_options *options, const tuff_model *model,
+                                           const char *path, bool held_out, tuff_dataset **out);
+/* The same of one that they are measured with. */
+tuff_status tuff_cli_train_load_measured_pairs(const tuff_cli_train_options *options, const tuff_model *model,
+                                               const char *path, bool held_out, tuff_dataset **out);
 
 /* ---- files that are mixed */
 
 /* A --mix; false: there is none of this number. */
 typedef struct tuff_cli_mixed {
-    char path[4096];
+    char path[TUFF_CLI_PATH];
     double weight;
 } tuff_cli_mixed;
 bool tuff_cli_mixture_part(const tuff_cli_train_options *options, size_t index, tuff_cli_mixed *out);
@@ -121,6 +123,10 @@ int tuff_cli_mixture_task(const tuff_cli_train_options *options);
 tuff_status tuff_cli_train_load_mixture(const tuff_cli_train_options *options, const tuff_model *model,
                                         int64_t block, tuff_dataset *parts[TUFF_ARG_LIST_MAX],
                                         tuff_dataset **out_train);
+/* What is held out of them, mixed. */
+tuff_status tuff_cli_train_load_held_out(const tuff_cli_train_options *options, const tuff_model *model,
+                                         int64_t block, const tuff_dataset *train,
+                                         tuff_dataset **out_validation);
 void tuff_cli_mixture_free(tuff_dataset *parts[TUFF_ARG_LIST_MAX]);
 /* The examples of all parts, or of what is no mixture. */
 int64_t tuff_cli_mixture_examples(const tuff_dataset *train);

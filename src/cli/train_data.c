@@ -9,22 +9,8 @@ static const char *loss_name(int loss)
     return names[loss];
 }
 
-/* Pairs with scores tell more than a loss: how well the vectors follow them. cosent takes scores of any
- * range. */
-static tuff_status load_validation(const tuff_cli_train_options *o, const tuff_model *model,
-                                   tuff_pair_params params, tuff_dataset **out)
-{
-    params.gradient_cache_batch = 0;
-    if (o->loss == MNRL || o->loss == TRIPLET) {
-        params.loss = "cosent";
-        if (tuff_dataset_load_pairs(model, o->validation_file, &params, out) == TUFF_OK) return TUFF_OK;
-        params.loss = loss_name(o->loss);
-    }
-    return tuff_dataset_load_pairs(model, o->validation_file, &params, out);
-}
-
-tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *o, const tuff_model *model,
-                                      tuff_dataset **out_train, tuff_dataset **out_validation)
+/* How the pairs of a run are read. */
+static tuff_pair_params pairs_of(const tuff_cli_train_options *o, bool held_out)
 {
     tuff_pair_params params = TUFF_PAIR_PARAMS_INIT;
     params.loss = loss_name(o->loss);
@@ -36,7 +22,31 @@ tuff_status tuff_cli_train_load_pairs(const tuff_cli_train_options *o, const tuf
     params.watch = tuff_cli_watch();
     params.strict = o->data.strict;
     params.no_cache = o->data.no_cache;
-    tuff_status status = tuff_dataset_load_pairs(model, o->train_file, &params, out_train);
-    if (status != TUFF_OK || !o->validation_file) return status;
-    return load_validation(o, model, params, out_validation);
+    params.threads = (uint32_t)o->common.threads;
+    params.validation_split = o->data.validation_split;
+    params.split_seed = (uint64_t)o->seed;
+    params.held_out = held_out;
+    return params;
+}
+
+tuff_status tuff_cli_train_load_some_pairs(const tuff_cli_train_options *o, const tuff_model *model,
+                                           const char *path, bool held_out, tuff_dataset **out)
+{
+    const tuff_pair_params params = pairs_of(o, held_out);
+    return tuff_dataset_load_pairs(model, path, &params, out);
+}
+
+/* Pairs with scores tell more than a loss: how well the vectors follow them. cosent takes scores of any
+ * range. */
+tuff_status tuff_cli_train_load_measured_pairs(const tuff_cli_train_options *o, const tuff_model *model,
+                                               const char *path, bool held_out, tuff_dataset **out)
+{
+    tuff_pair_params params = pairs_of(o, held_out);
+    params.gradient_cache_batch = 0;
+    if (o->loss == MNRL || o->loss == TRIPLET) {
+        params.loss = "cosent";
+        if (tuff_dataset_load_pairs(model, path, &params, out) == TUFF_OK) return TUFF_OK;
+        params.loss = loss_name(o->loss);
+    }
+    return tuff_dataset_load_pairs(model, path, &params, out);
 }

@@ -55,32 +55,68 @@ int tuff_cli_mixture_task(const tuff_cli_train_options *o)
     return task;
 }
 
+/* What files are read as: with the labels of `like`, where there is one; what is held out of them, or the
+ * rest. */
+typedef struct reading {
+    const tuff_cli_train_options *options;
+    const tuff_model *model;
+    int64_t block;
+    const tuff_dataset *like;
+    bool held_out;
+} reading;
+
 /* Texts may stand beside conversations. */
-static tuff_status load_part(const tuff_cli_train_options *o, const tuff_model *model, const char *path,
-                             int64_t block, const tuff_dataset *like, tuff_dataset **out)
+static tuff_status load_part(const reading *r, const char *path, tuff_dataset **out)
 {
+    const tuff_cli_train_options *o = r->options;
+    const tuff_dataset *like = r->like;
+    tuff_cli_data_options data = o->data;
     int task = o->task;
+    if (task == TUFF_CLI_TRAIN_EMBEDDING)
+        return r->held_out ? tuff_cli_train_load_measured_pairs(o, r->model, path, true, out)
+                           : tuff_cli_train_load_some_pairs(o, r->model, path, false, out);
     if (task == TUFF_CLI_SFT) task = tuff_cli_task_of_file(path);
     if (task < 0) return TUFF_CANCELLED;                                  /* it was said why */
     if (!strstr(tuff_cli_task_name(task), "classification")) like = NULL; /* labels are the first file's */
-    return tuff_cli_load_data(model, path, task, &o->data, block, o->format == TUFF_CLI_FORMAT_TEXT, true,
-                              like, out);
+    data.threads = o->common.threads;
+    data.split_seed = o->seed;
+    data.held_out = r->held_out;
+    if (r->held_out) data.block_stride = 0; /* each token is measured once */
+    return tuff_cli_load_data(r->model, path, task, &data, r->block, o->format == TUFF_CLI_FORMAT_TEXT,
+                              !r->held_out, like, out);
+}
+
+/* The first file's labels are those of the others. */
+static tuff_status load_parts(reading r, tuff_dataset *parts[TUFF_ARG_LIST_MAX], tuff_dataset **out)
+{
+    double weights[TUFF_ARG_LIST_MAX];
+    tuff_cli_mixed part;
+    tuff_status status = TUFF_OK;
+    for (size_t i = 0; status == TUFF_OK && tuff_cli_mixture_part(r.options, i, &part); i++) {
+        weights[i] = part.weight;
+        status = load_part(&r, part.path, &parts[i]);
+        if (!r.held_out) r.like = parts[0];
+    }
+    if (status != TUFF_OK) return status;
+    return tuff_dataset_mix((const tuff_dataset *const *)parts, weights, r.options->mix.count,
+                            (tuff_mixture_end)r.options->mix_end, out);
 }
 
 tuff_status tuff_cli_train_load_mixture(const tuff_cli_train_options *o, const tuff_model *model,
                                         int64_t block, tuff_dataset *parts[TUFF_ARG_LIST_MAX],
                                         tuff_dataset **out_train)
 {
-    double weights[TUFF_ARG_LIST_MAX];
-    tuff_cli_mixed part;
-    tuff_status status = TUFF_OK;
-    for (size_t i = 0; status == TUFF_OK && tuff_cli_mixture_part(o, i, &part); i++) {
-        weights[i] = part.weight;
-        status = load_part(o, model, part.path, block, parts[0], &parts[i]);
-    }
-    if (status != TUFF_OK) return status;
-    return tuff_dataset_mix((const tuff_dataset *const *)parts, weights, o->mix.count,
-                            (tuff_mixture_end)o->mix_end, out_train);
+    return load_parts((reading){o, model, block, NULL, false}, parts, out_train);
+}
+
+tuff_status tuff_cli_train_load_held_out(const tuff_cli_train_options *o, const tuff_model *model,
+                                         int64_t block, const tuff_dataset *train,
+                                         tuff_dataset **out_validation)
+{
+    tuff_dataset *parts[TUFF_ARG_LIST_MAX] = {NULL};
+    const tuff_status status = load_parts((reading){o, model, block, train, true}, parts, out_validation);
+    tuff_cli_mixture_free(parts);
+    return status;
 }
 
 void tuff_cli_mixture_free(tuff_dataset *parts[TUFF_ARG_LIST_MAX])

@@ -18,16 +18,16 @@ static const tuff_arg items[] = {
      .preset = "sft for files of conversations, else causal-lm"},
     {TUFF_ARG_TEXT, "train-file", "FILE", AT(train_file),
      .help =
-         "causal-lm: the text to train on, UTF-8; special tokens spelled out in it are seen. A directory stands for the "
-         "texts in it, in the order of their names. Else records; "
+         "causal-lm: the text to train on, UTF-8, or records (.jsonl, .json, .csv, .tsv) with texts (--text-field); special "
+         "tokens spelled out in it are seen. Else records. A directory stands for the files in it, in the order of their "
+         "names. Records: "
          "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false; "
          "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
          "sentence1, sentence2 and score"},
     {TUFF_ARG_LIST, "mix", "FILE=WEIGHT", AT(mix),
      .help =
          "in place of --train-file, once for each of several files that are mixed: an epoch has as many examples of each as "
-         "its weight says of the whole. Files of one task (causal-lm, sft, seq2seq, mlm, classification, "
-         "token-classification), or texts beside conversations; labels are the first file's"},
+         "its weight says of the whole. Files of one task, or texts beside conversations; labels are the first file's"},
     {TUFF_ARG_CHOICE, "stopping-strategy", "all_exhausted|first_exhausted", AT(mix_end),
      .help =
          "of --mix: an epoch ends when the file that lasts longest, by its weight, was seen once, and others again; or the "
@@ -35,8 +35,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "validation-file", "FILE", AT(validation_file),
      .help = "the same, to measure the model on, at the end and every --eval-steps"},
     {TUFF_ARG_REAL, "validation-split", "X", AT(data.validation_split), 0, 0.5,
-     "hold this share of the training file out, and measure the model on it: of a text its end, of records one of each "
-     "1/X, which --seed chooses",
+     "hold this share of the training file, or of each that is mixed, out, and measure the model on it: of a text its end, "
+     "of records one of each 1/X, which --seed chooses",
      "0: none"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
      .help =

@@ -52,11 +52,12 @@ static void test_records(void **state)
                *names[] = {kit_path("a.json"), kit_path("a.jsonl"), kit_path("a.csv")};
     for (int i = 0; i < 3; i++) {
         kit_copy_file(kit_text(), names[i]);
-        KIT_REFUSES(1, i < 2 ? "is JSON by its name" : "is a table by its name", "train", "--model", model,
+        KIT_REFUSES(1, i < 2 ? "is not valid JSON" : "has no column \"text\"", "train", "--model", model,
                     "--train-file", names[i], "--output-dir", kit_path("out"), "--block-size", "16");
-        KIT_REFUSES(1, "--train-file-format text", "train", "--model", model, "--train-file", kit_text(),
-                    "--validation-file", names[i], "--output-dir", kit_path("out"), "--block-size", "16");
-        KIT_REFUSES(1, "--file-format text", "eval", "--model", model, "--file", names[i]);
+        KIT_REFUSES(1, i < 2 ? "--train-file-format text" : "a.csv", "train", "--model", model,
+                    "--train-file", kit_text(), "--validation-file", names[i], "--output-dir",
+                    kit_path("out"), "--block-size", "16");
+        KIT_REFUSES(1, i < 2 ? "--file-format text" : "a.csv", "eval", "--model", model, "--file", names[i]);
         KIT_DO("eval", "--model", model, "--file", names[i], "--file-format", "text");
         KIT_DO("train", "--model", model, "--train-file", names[i], "--validation-file", names[i],
                "--train-file-format", "text", "--output-dir", kit_path("records"), "--overwrite-output-dir",

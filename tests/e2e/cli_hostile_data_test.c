@@ -182,7 +182,17 @@ static const hostile files[] = {
      2, 2, "line 1 is not valid JSON"},
     /* texts */
     {FILE_OF(TEXT, "a.txt", "{\"text\": \"Once upon a time\"}\n"), 0, 0, "begins with a JSON record"},
-    {FILE_OF(TEXT, "a.csv", "text\nOnce upon a time\n"), 0, 0, "is a table by its name"},
+    {FILE_OF(TEXT, "a.csv", "words\nOnce upon a time\n"), 0, 0, "has no column \"text\""},
+    {FILE_OF(TEXT, "a.csv", "text\nOnce upon a time\n"), 1, 0, "is what its records have as \"text\""},
+    {FILE_OF(TEXT, "a.csv", "text,more\nOnce upon a time,1\nOnce upon, a time,2\n"), 1, 1,
+     "it has 3 columns"},
+    {FILE_OF(TEXT, "a.tsv", "id\ttext\n1\tOnce upon a time\n2\n"), 1, 1, "it has 1 column, "},
+    {FILE_OF(TEXT, "a.jsonl", "{\"text\": \"Once upon a time\"}\n{\"text\": 4"), 1, 1, "line 2"},
+    {FILE_OF(TEXT, "a.json", "[{\"text\": \"Once upon a time\"}, {\"text\": [1]}]"), 1, 1, "is a list"},
+    {FILE_OF(TEXT, "a.json", "Once upon a time"), 0, 0, "--train-file-format text"},
+    {FILE_OF(TEXT, "a.jsonl",
+             "{\"text\": \"Caf\xe9 au lait, once more\"}\n{\"text\": \"Once upon a time\"}\n"),
+     1, 1, "line 1"},
 };
 
 /* ---- running them */
@@ -328,7 +338,7 @@ static void splits_are_looked_at(void **state)
     REFUSED(1, "empty.csv has no records", "--train-file", good, "--validation-file", empty);
     REFUSED(1, "line 3: its label \"awful\" is none of bad, good", "--train-file", good, "--validation-file",
             bad);
-    REFUSED(1, "mixed.csv, line 4: it has 1 columns", "--train-file", mixed, "--strict");
+    REFUSED(1, "mixed.csv, line 4: it has 1 column", "--train-file", mixed, "--strict");
     REFUSED(1, "mixed.csv, line 4", "--train-file", good, "--validation-file", mixed, "--strict");
     KIT_REFUSES(2, "--strict is of tasks that learn from records", "train", "--model", models[TEXT],
                 "--train-file", kit_text(), "--output-dir", kit_path("out"), "--strict");

@@ -108,11 +108,45 @@ static void wrong_mixtures_are_refused(void **state)
     REFUSED("nowhere.txt", "--mix", mix_of("nowhere.txt", "1"));
     REFUSED("--log-file", "--mix", mix_of("text.txt", "1"), "--mix", mix_of("chat.jsonl", "1"), "--log-file",
             kit_path("chat.jsonl"));
+    /* also by a long way */
+    char far[2000];
+    size_t n = (size_t)snprintf(far, sizeof far, "%s/", kit_temp_directory());
+    for (int i = 0; i < 600; i++, n += 2)
+        memcpy(far + n, "./", 2);
+    snprintf(far + n, sizeof far - n, "chat.jsonl=1");
+    REFUSED("--log-file", "--mix", mix_of("text.txt", "1"), "--mix", far, "--log-file",
+            kit_path("chat.jsonl"));
+}
+
+/* Pairs of texts, and what is held out of each file. */
+static void pairs_are_mixed_and_held_out(void **state)
+{
+    (void)state;
+    tuff_buf text = {0};
+    for (int i = 0; i < 12; i++)
+        tuff_buf_printf(&text, "{\"anchor\": \"the river %d\", \"positive\": \"the bridge %d\"}\n", i, i);
+    kit_write_file(kit_path("a.jsonl"), text.data, text.size);
+    kit_write_file(kit_path("b.jsonl"), text.data, text.size);
+    tuff_buf_free(&text);
+    kit_result r = kit_expect_success(
+        (const char *const[]){"train", "--model", kit_golden("embedding/bert"), "--task", "embedding",
+                              "--mix", mix_of("a.jsonl", "1"), "--mix", mix_of("b.jsonl", "2"),
+                              "--validation-split", "0.25", "--per-device-train-batch-size", "4",
+                              "--max-steps", "2", "--output-dir", kit_path("pairs"), "--json", NULL});
+    cJSON *found = kit_parse(r.out.data, r.out.size);
+    const cJSON *mixture = cJSON_GetObjectItem(found, "mixture"),
+                *measured = cJSON_GetObjectItem(found, "validation_data");
+    assert_int_equal(cJSON_GetArraySize(mixture), 2);
+    assert_int_equal(kit_number(cJSON_GetArrayItem(mixture, 0), "examples"), 9);
+    assert_int_equal(kit_number(measured, "examples"), 6);
+    cJSON_Delete(found);
+    kit_result_free(&r);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(mixtures_go_on),
+                                       cmocka_unit_test(pairs_are_mixed_and_held_out),
                                        cmocka_unit_test(wrong_mixtures_are_refused)};
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }

@@ -20,6 +20,28 @@
     "train", "--model", kit_golden("llama"), "--block-size", "16", "--max-steps", "4", "--output-dir", \
         (out), __VA_ARGS__
 
+/* Tables come through a pipe too: they are known by their columns. */
+static void test_tables_through_a_pipe(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"prompt,completion\none, two\nthree,\" four, five\"\n",
+                                         "prompt\tcompletion\r\none\t two\r\nthree\t four, five\r\n"};
+    for (int i = 0; i < 2; i++) {
+        kit_result r;
+        char line[600];
+        kit_write_file(kit_path("table"), tables[i], strlen(tables[i]));
+        snprintf(line, sizeof line, "cat %s | \"$@\"", kit_path("table"));
+        SHELL(&r, line, "eval", "--model", kit_golden("llama"), "--task", "sft", "--file", "-", "--json");
+        assert_int_equal(r.exit_code, 0);
+        cJSON *found = kit_parse(r.out.data, r.out.size);
+        const cJSON *data = cJSON_GetObjectItem(found, "data");
+        assert_int_equal(kit_number(data, "examples"), 2);
+        assert_int_equal(kit_number(data, "malformed"), 0);
+        cJSON_Delete(found);
+        kit_result_free(&r);
+    }
+}
+
 static void expect_same(const char *a, const char *b)
 {
     tuff_buf x, y;
@@ -170,6 +192,7 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tables_through_a_pipe),
         cmocka_unit_test(test_closed_descriptors),
         cmocka_unit_test(test_text_may_come_through_pipes),
         cmocka_unit_test(test_no_files_in_a_model),
