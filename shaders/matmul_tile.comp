@@ -1,85 +1,202 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#define TUFF_BLOCK_CONSTANT 0
-#define TUFF_TERMS 16
+#define TUFF_BLOCK_CONSTANT 7
+#define TUFF_TERMS_AHEAD 32
 #include "shaders/lib/matmul.glsl"
 
-/* 64 rows and columns of c in registers of 64 invocations, 8 x 8 each, fed from shared memory 16 terms at a time. */
-const uint TILE = 64, TERMS = TUFF_TERMS;
+/* A tile of c in registers, HIGH rows and ACROSS columns of it on each lane, fed from shared memory: while one buffer of
+ * TERMS terms is multiplied, loads for the next are under way to registers, and then go to the other buffer. Each
+ * element of c is the sum of its terms one after the other, whatever the tile's size. */
+layout(local_size_x_id = 0) in; /* ROWS / HIGH * COLUMNS / ACROSS */
+layout(constant_id = 1) const uint ROWS = 64;
+layout(constant_id = 2) const uint COLUMNS = 64;
+layout(constant_id = 3) const uint HIGH = 8;
+layout(constant_id = 4) const uint ACROSS = 8;
+layout(constant_id = 5) const uint TERMS = 8; /* 4, 8 or 16 */
+layout(constant_id = 6) const uint LOADS = 0; /* TUFF_MATMUL_* of args/matmul.h */
 
-layout(local_size_x = 64) in;
+const uint LANES = ROWS / HIGH * (COLUMNS / ACROSS);
+const uint ROW_FOURS = ROWS / 4, COLUMN_FOURS = COLUMNS / 4, TERM_FOURS = TERMS / 4;
+const uint LANES_ACROSS = COLUMNS / ACROSS, LANES_DOWN = ROWS / HIGH;
+const uint A_FOURS = ROW_FOURS * TERMS, B_FOURS = COLUMN_FOURS * TERMS; /* in a buffer */
+const uint A_ITEMS = (A_FOURS + LANES - 1) / LANES, B_ITEMS = (B_FOURS + LANES - 1) / LANES; /* of a lane */
+const bool A_ALONG_K = (LOADS & TUFF_MATMUL_A_ALONG_K) != 0, B_ALONG_K = (LOADS & TUFF_MATMUL_B_ALONG_K) != 0;
+const bool A_WIDE = (LOADS & TUFF_MATMUL_A_WIDE) != 0, B_WIDE = (LOADS & TUFF_MATMUL_B_WIDE) != 0;
+const bool C_WIDE = (LOADS & TUFF_MATMUL_C_WIDE) != 0;
+/* Loops stay loops, and nothing is there twice: long code takes software drivers long to compile. */
+const bool SHORT = (LOADS & TUFF_MATMUL_SHORT) != 0;
 
-shared vec4 sa[TERMS][TILE / 4 + 1];
-shared vec4 sb[TERMS][TILE / 4 + 1];
+shared vec4 sa[2 * A_FOURS]; /* by term, then row */
+shared vec4 sb[2 * B_FOURS]; /* by term, then column */
 
-#if TUFF_STORED == 3
-/* Each invocation reads a run: terms of a column, or columns of a term, of which there are whole runs. */
-void load_runs(uint k0)
+/* Where in its term's row of `fours` lies four `i`: what 32 lanes write one element each of, for different terms, falls
+ * into different banks. Terms that are loaded together move alike; `width` fours, a power of two, are moved within. */
+uint moved(uint i, uint k, uint width)
 {
-    uint lane = gl_LocalInvocationID.x;
-    if (a.bcs == 1) {
-        uint k = lane % TERMS, n = lane / TERMS * 16;
-        tuff_run r = tuff_run_of(a.b, a.b_first, tuff_b + min(k0 + k, a.K - 1) * a.brs + min(tuff_column + n, a.N - 16));
-        [[unroll]] for (uint q = 0; q < 4; q++)
-            sb[k][n / 4 + q] = tuff_run_four(a.b, r, q); /* terms past K meet zeros of a, and blocks are finite */
-    } else {
-        tuff_run r = tuff_run_of(a.b, a.b_first, tuff_b + k0 + min(tuff_column + lane, a.N - 1) * a.bcs);
-        [[unroll]] for (uint q = 0; q < 4; q++) {
-            vec4 terms = tuff_run_four(a.b, r, q);
-            [[unroll]] for (uint i = 0; i < 4; i++)
-                sb[4 * q + i][lane / 4][lane % 4] = terms[i];
+    return i ^ (k / 4 * (32 / TERMS) & (width - 1));
+}
+
+/* The four that item i of this lane is: a term, or the first of four, and a row or a column, or the first of four. `next`
+ * items that follow each other are neighbours. */
+uvec2 item(uint i, uint next, uint fours, bool along_k)
+{
+    uint at = (gl_LocalInvocationIndex + i / next * LANES) * next + i % next;
+    return along_k ? uvec2(at % TERM_FOURS * 4, at / TERM_FOURS) : uvec2(at / fours, at % fours * 4);
+}
+
+/* Neighbours of blocks have what is read once for a run. */
+const uint B_NEXT = TUFF_STORED != 3 ? 1 : B_ITEMS < TERM_FOURS ? B_ITEMS : TERM_FOURS;
+
+/* What was loaded, as it came: what is done with it waits for it. */
+#if TUFF_STORED == 1 || TUFF_STORED == 2
+#define TUFF_LOADED uvec2
+#else
+#define TUFF_LOADED vec4
+#endif
+vec4 next_a[A_ITEMS];
+TUFF_LOADED next_b[B_ITEMS];
+
+void load(uint k0)
+{
+    [[unroll]] for (uint i = 0; i < A_ITEMS; i++) {
+        uvec2 p = item(i, 1, ROW_FOURS, A_ALONG_K);
+        uint k = k0 + p.x, m = tuff_row + p.y;
+        if (A_WIDE)
+            next_a[i] = tuff_wide(a.a, tuff_a_at(m, k));
+        else
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                next_a[i][j] = a.a.v[A_ALONG_K ? tuff_a_at(m, k + j) : tuff_a_at(m + j, k)];
+    }
+#if TUFF_STORED == 3
+    tuff_run run;
+#endif
+    [[unroll]] for (uint i = 0; i < B_ITEMS; i++) {
+        uvec2 p = item(i, B_NEXT, COLUMN_FOURS, B_ALONG_K);
+        uint k = k0 + p.x, n = tuff_column + p.y;
+#if TUFF_STORED == 3
+        uint at = tuff_b_at(k, n);
+        if (i % B_NEXT == 0) run = tuff_run_of(a.b, a.b_first, at & ~15u);
+        next_b[i] = tuff_run_four(a.b, run, (at & 15) / 4);
+#elif TUFF_STORED == 0
+        if (B_WIDE)
+            next_b[i] = tuff_wide(a.b, tuff_b_at(k, n));
+        else
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                next_b[i][j] = a.b.v[B_ALONG_K ? tuff_b_at(k + j, n) : tuff_b_at(k, n + j)];
+#else
+        if (B_WIDE)
+            next_b[i] = tuff_wide_halves(a.b, tuff_b_at(k, n));
+        else {
+            next_b[i] = uvec2(0);
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                next_b[i][j / 2] |= tuff_stored_half(a.b, a.b_first, B_ALONG_K ? tuff_b_at(k + j, n) : tuff_b_at(k, n + j))
+                                    << (16 * (j % 2));
         }
+#endif
     }
 }
+
+/* Terms past K are zero. */
+vec4 whole(vec4 x, uint k, bool along_k, bool wide)
+{
+    if (wide || !along_k) return k < TUFF_K ? x : vec4(0);
+    return mix(vec4(0), x, lessThan(k + uvec4(0, 1, 2, 3), uvec4(TUFF_K)));
+}
+
+void store(uint k0, uint buffer_a, uint buffer_b)
+{
+    [[unroll]] for (uint i = 0; i < A_ITEMS; i++) {
+        if (A_FOURS % LANES != 0 && gl_LocalInvocationIndex + i * LANES >= A_FOURS) break;
+        uvec2 p = item(i, 1, ROW_FOURS, A_ALONG_K);
+        vec4 x = whole(next_a[i], k0 + p.x, A_ALONG_K, A_WIDE);
+        uint at = buffer_a + p.x * ROW_FOURS + moved(p.y / 4, p.x, LANES_DOWN);
+        if (A_ALONG_K)
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                sa[at + j * ROW_FOURS][p.y % 4] = x[j];
+        else
+            sa[at] = x;
+    }
+    [[unroll]] for (uint i = 0; i < B_ITEMS; i++) {
+        if (B_FOURS % LANES != 0 && gl_LocalInvocationIndex + i * LANES >= B_FOURS) break;
+        uvec2 p = item(i, B_NEXT, COLUMN_FOURS, B_ALONG_K);
+#if TUFF_STORED == 1 || TUFF_STORED == 2
+        vec4 x = tuff_stored_four(next_b[i]);
+#else
+        vec4 x = next_b[i];
 #endif
+        x = whole(x, k0 + p.x, B_ALONG_K, B_WIDE);
+        uint at = buffer_b + p.x * COLUMN_FOURS + moved(p.y / 4, p.x, LANES_ACROSS);
+        if (B_ALONG_K)
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                sb[at + j * COLUMN_FOURS][p.y % 4] = x[j];
+        else
+            sb[at] = x;
+    }
+}
+
+uint x, y;
+vec4 sum[HIGH][ACROSS / 4]; /* rows 4 * (y + LANES_DOWN * (i / 4)) + i % 4, columns alike */
+
+void multiply(uint k, uint buffer_a, uint buffer_b)
+{
+    vec4 columns[ACROSS / 4];
+    [[unroll]] for (uint j = 0; j < ACROSS / 4; j++)
+        columns[j] = sb[buffer_b + k * COLUMN_FOURS + moved(x, k, LANES_ACROSS) + j * LANES_ACROSS];
+    [[unroll]] for (uint h = 0; h < HIGH / 4; h++) {
+        vec4 rows = sa[buffer_a + k * ROW_FOURS + moved(y, k, LANES_DOWN) + h * LANES_DOWN];
+        [[unroll]] for (uint i = 0; i < 4; i++)
+            [[unroll]] for (uint j = 0; j < ACROSS / 4; j++)
+                sum[4 * h + i][j] += rows[i] * columns[j];
+    }
+}
 
 void main()
 {
-    if (!tuff_matmul_tile(TILE, TILE)) return;
-    uint lane = gl_LocalInvocationID.x, x = lane % 8, y = lane / 8;
-    vec4 sum[8][2]; /* rows 4 * (y + 8 * half) + i, columns 4 * (x + 8 * half) + component */
-    [[unroll]] for (uint i = 0; i < 8; i++)
-        sum[i][0] = sum[i][1] = vec4(0);
+    if (!tuff_matmul_tile(ROWS, COLUMNS)) return;
+    x = gl_LocalInvocationIndex % LANES_ACROSS;
+    y = gl_LocalInvocationIndex / LANES_ACROSS;
+    [[unroll]] for (uint i = 0; i < HIGH; i++)
+        [[unroll]] for (uint j = 0; j < ACROSS / 4; j++)
+            sum[i][j] = vec4(0);
 #if TUFF_GROUPED == 2
-    tuff_find_terms(0);
+    tuff_find_terms(0, TERMS);
+    tuff_find_terms(TERMS, TERMS);
     barrier();
 #endif
-    for (uint k0 = 0; k0 < TUFF_K; k0 += TERMS) {
-        for (uint i = lane; i < TERMS * TILE; i += 64) {
-            uint k = TUFF_A_ALONG_K ? i % TERMS : i / TILE, m = TUFF_A_ALONG_K ? i / TERMS : i % TILE;
-            sa[k][m / 4][m % 4] = tuff_load_a(tuff_row + m, k0 + k);
-        }
-#if TUFF_STORED == 3
-        load_runs(k0);
-#else
-        for (uint i = lane; i < TERMS * TILE; i += 64) {
-            uint k = TUFF_B_ALONG_K ? i % TERMS : i / TILE, n = TUFF_B_ALONG_K ? i / TERMS : i % TILE;
-            sb[k][n / 4][n % 4] = tuff_load_b(k0 + k, tuff_column + n);
-        }
-#endif
+    uint half_a = 0, half_b = 0, next = tuff_k_begin;
+    if (!SHORT) {
+        load(next);
+        store(next, half_a, half_b);
         barrier();
+        next += TERMS;
+    }
+    for (; next < tuff_k_end + TERMS; next += TERMS) {
+        load(next); /* past the end too: a branch would cost more */
 #if TUFF_GROUPED == 2
-        tuff_find_terms(k0 + TERMS);
+        tuff_find_terms(next + TERMS, TERMS);
 #endif
-        for (uint k = 0; k < TERMS; k++) {
-            vec4 b0 = sb[k][x], b1 = sb[k][x + 8];
-            [[unroll]] for (uint h = 0; h < 2; h++) {
-                vec4 rows = sa[k][y + 8 * h];
-                [[unroll]] for (uint i = 0; i < 4; i++) {
-                    sum[4 * h + i][0] += rows[i] * b0;
-                    sum[4 * h + i][1] += rows[i] * b1;
-                }
-            }
-        }
+        if (!SHORT)
+            [[unroll]] for (uint k = 0; k < TERMS; k++)
+                multiply(k, half_a, half_b);
+        else if (next != tuff_k_begin)
+            [[dont_unroll]] for (uint k = 0; k < TERMS; k++)
+                multiply(k, half_a, half_b);
+        half_a = A_FOURS - half_a;
+        half_b = B_FOURS - half_b;
+        store(next, half_a, half_b);
         barrier();
     }
-    [[unroll]] for (uint i = 0; i < 8; i++) {
-        uint m = tuff_row + 4 * (y + 8 * (i / 4)) + i % 4;
+    [[unroll]] for (uint i = 0; i < HIGH; i++) {
+        uint m = tuff_row + 4 * (y + LANES_DOWN * (i / 4)) + i % 4;
         if (m >= TUFF_M) continue;
         uint row = tuff_c_row(m);
-        [[unroll]] for (uint j = 0; j < 8; j++) {
-            uint n = tuff_column + 4 * (x + 8 * (j / 4)) + j % 4;
-            if (n < TUFF_N) a.c.v[row + n] = sum[i][j / 4][j % 4];
+        [[unroll]] for (uint j = 0; j < ACROSS / 4; j++) {
+            uint n = tuff_column + 4 * (x + LANES_ACROSS * j);
+            if (C_WIDE) {
+                if (n < TUFF_N) tuff_wide_store(a.c, row + n, sum[i][j]);
+            } else
+                [[unroll]] for (uint l = 0; l < 4; l++)
+                    if (n + l < TUFF_N) a.c.v[row + n + l] = sum[i][j][l];
         }
     }
 }

@@ -1,10 +1,13 @@
 /* What the kernels of one product share: the tile of c that this workgroup makes, and element access.
  * Needs TUFF_STORED, for blocks TUFF_BLOCK_CONSTANT too, and TUFF_GROUPED, 0 but for grouped products (args/grouped.h);
  * main begins with tuff_matmul_tile. TUFF_M, TUFF_N and TUFF_K are the product's rows, columns and terms;
- * TUFF_A_ALONG_K and TUFF_B_ALONG_K tell whether neighbours in memory are terms. A kernel that loads TUFF_TERMS terms at
- * a time defines that and calls tuff_find_terms before, with a barrier between, so that they are looked up once. */
+ * TUFF_A_ALONG_K and TUFF_B_ALONG_K tell whether neighbours in memory are terms.
+ *
+ * tuff_a_at and tuff_b_at give the places of elements. Terms past K count as zero. Rows and columns past the end repeat
+ * the last one: they are not stored, and a load without a branch is cheaper. */
 #include "shaders/lib/common.glsl"
 #include "shaders/lib/stored.glsl"
+#include "shaders/lib/wide.glsl"
 #include "shaders/args/matmul.h"
 #include "shaders/args/grouped.h"
 
@@ -20,15 +23,19 @@ TUFF_ARGS(tuff_matmul_args);
 #define TUFF_A_ALONG_K (a.acs == 1)
 #define TUFF_B_ALONG_K (a.bcs != 1)
 
-uint tuff_a, tuff_c; /* first elements of this batch's matrices */
+uint tuff_a, tuff_c;          /* first elements of this batch's matrices */
+uint tuff_k_begin, tuff_k_end; /* this workgroup's terms */
 
 /* False: there is nothing to do. */
 bool tuff_matmul_tile(uint rows, uint columns)
 {
-    uint batch = gl_WorkGroupID.z, outer = batch / a.batch, inner = batch % a.batch;
+    uint part = gl_WorkGroupID.z / a.batches, batch = gl_WorkGroupID.z % a.batches;
+    uint outer = batch / a.batch, inner = batch % a.batch;
     tuff_a = outer * a.a_batch[0] + inner * a.a_batch[1];
     tuff_b = outer * a.b_batch[0] + inner * a.b_batch[1];
-    tuff_c = batch * a.M * a.N;
+    tuff_c = gl_WorkGroupID.z * a.M * a.N;
+    tuff_k_begin = part * a.terms;
+    tuff_k_end = min(tuff_k_begin + a.terms, a.K);
     tuff_row = gl_WorkGroupID.y * rows;
     tuff_column = gl_WorkGroupID.x * columns;
     return true;
@@ -40,12 +47,9 @@ uint tuff_c_row(uint m)
     return tuff_c + m * a.N;
 }
 
-/* Terms past K are zero. Rows and columns past the end repeat the last one: they are not stored, and a load without a
- * branch is cheaper. */
-float tuff_load_a(uint m, uint k)
+uint tuff_a_at(uint m, uint k)
 {
-    float x = a.a.v[tuff_a + min(m, a.M - 1) * a.ars + min(k, a.K - 1) * a.acs];
-    return k < a.K ? x : 0.0;
+    return tuff_a + min(m, a.M - 1) * a.ars + min(k, a.K - 1) * a.acs;
 }
 
 #elif TUFF_GROUPED == 1
@@ -58,9 +62,12 @@ TUFF_ARGS(tuff_matmul_grouped_args);
 #define TUFF_A_ALONG_K true
 #define TUFF_B_ALONG_K (a.bcs != 1)
 
+#define tuff_k_begin 0
+#define tuff_k_end   tuff_terms
+
 uint tuff_first;             /* position of the tile's first row in the order */
 uint tuff_live, tuff_terms;  /* rows; none of the terms count where the rows are of no group */
-shared uint tuff_a_rows[64]; /* first elements of a's rows */
+shared uint tuff_a_rows[128]; /* of a tile, at most: first elements of a's rows */
 
 bool tuff_matmul_tile(uint rows, uint columns)
 {
@@ -71,7 +78,7 @@ bool tuff_matmul_tile(uint rows, uint columns)
     tuff_terms = e < a.groups ? a.K : 0;
     tuff_row = 0;
     tuff_column = gl_WorkGroupID.x * columns;
-    tuff_b = e * a.b_group;
+    tuff_b = min(e, a.groups - 1) * a.b_group;
     for (uint m = gl_LocalInvocationIndex; m < rows; m += gl_WorkGroupSize.x)
         tuff_a_rows[m] = tuff_place_at(tuff_first + min(m, tuff_live - 1)) / a.repeat * a.K;
     barrier();
@@ -83,10 +90,9 @@ uint tuff_c_row(uint m)
     return tuff_place_at(tuff_first + m) * a.N;
 }
 
-float tuff_load_a(uint m, uint k)
+uint tuff_a_at(uint m, uint k)
 {
-    float x = a.a.v[tuff_a_rows[m] + min(k, a.K - 1)];
-    return k < a.K ? x : 0.0;
+    return tuff_a_rows[m] + min(k, a.K - 1);
 }
 
 #else
@@ -98,6 +104,9 @@ TUFF_ARGS(tuff_matmul_grouped_weights_args);
 #define TUFF_K         tuff_terms
 #define TUFF_A_ALONG_K false
 #define TUFF_B_ALONG_K false
+
+#define tuff_k_begin 0
+#define tuff_k_end   tuff_terms
 
 uint tuff_first, tuff_terms; /* the group's positions in the order */
 
@@ -115,25 +124,28 @@ uint tuff_c_row(uint m)
     return (gl_WorkGroupID.z * a.M + m) * a.N;
 }
 
-/* First elements of the rows of a and b that are term k's. */
+/* First elements of the rows of a and b that are term k's; of a group without terms, of some. */
 uvec2 tuff_look_up(uint k)
 {
+    if (tuff_terms == 0) return uvec2(0);
     uint place = tuff_place_at(tuff_first + min(k, tuff_terms - 1));
     return uvec2(place / a.repeat_a * a.M, place / a.repeat_b * a.N);
 }
 
-#ifdef TUFF_TERMS
-shared uvec2 tuff_found[TUFF_TERMS];
+#ifdef TUFF_TERMS_AHEAD
+/* A kernel that loads some terms at a time defines this, a power of two and at least twice as many, and finds those after
+ * the next ones while it loads the next, with a barrier between, so that each is looked up once. */
+shared uvec2 tuff_found[TUFF_TERMS_AHEAD];
 
-void tuff_find_terms(uint k0)
+void tuff_find_terms(uint k0, uint count)
 {
     uint k = gl_LocalInvocationIndex;
-    if (k < TUFF_TERMS && k0 < tuff_terms) tuff_found[k] = tuff_look_up(k0 + k);
+    if (k < count) tuff_found[(k0 + k) % TUFF_TERMS_AHEAD] = tuff_look_up(k0 + k);
 }
 
 uvec2 tuff_rows_of_term(uint k)
 {
-    return tuff_found[k % TUFF_TERMS];
+    return tuff_found[k % TUFF_TERMS_AHEAD];
 }
 #else
 uvec2 tuff_rows_of_term(uint k)
@@ -142,23 +154,36 @@ uvec2 tuff_rows_of_term(uint k)
 }
 #endif
 
-float tuff_load_a(uint m, uint k)
+uint tuff_a_at(uint m, uint k)
 {
-    float x = a.a.v[tuff_rows_of_term(k).x + min(m, a.M - 1)];
-    return k < tuff_terms ? x : 0.0;
+    return tuff_rows_of_term(k).x + min(m, a.M - 1);
 }
 
-float tuff_load_b(uint k, uint n)
+uint tuff_b_at(uint k, uint n)
 {
-    float x = a.b.v[tuff_rows_of_term(k).y + min(n, a.N - 1)];
-    return k < tuff_terms ? x : 0.0;
+    return tuff_rows_of_term(k).y + min(n, a.N - 1);
 }
+
+#define TUFF_B_FIRST 0
 #endif
 
 #if TUFF_GROUPED != 2
+uint tuff_b_at(uint k, uint n)
+{
+    return tuff_b + min(k, a.K - 1) * a.brs + min(n, a.N - 1) * a.bcs;
+}
+
+#define TUFF_B_FIRST a.b_first
+#endif
+
+float tuff_load_a(uint m, uint k)
+{
+    float x = a.a.v[tuff_a_at(m, k)];
+    return k < TUFF_K ? x : 0.0;
+}
+
 float tuff_load_b(uint k, uint n)
 {
-    float x = tuff_stored(a.b, a.b_first, tuff_b + min(k, a.K - 1) * a.brs + min(n, a.N - 1) * a.bcs);
-    return k < a.K ? x : 0.0;
+    float x = tuff_stored(a.b, TUFF_B_FIRST, tuff_b_at(k, n));
+    return k < TUFF_K ? x : 0.0;
 }
-#endif

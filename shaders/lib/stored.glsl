@@ -20,6 +20,25 @@ float tuff_stored_bits(uint h)
 #endif
 }
 
+#if TUFF_STORED == 1 || TUFF_STORED == 2
+/* The bits of an element. */
+uint tuff_stored_half(U32 x, uint first, uint at)
+{
+    at += first;
+    return (x.v[at >> 1] >> (16 * (at & 1))) & 0xffffu;
+}
+
+/* Four neighbours. */
+vec4 tuff_stored_four(uvec2 words)
+{
+#if TUFF_STORED == 1
+    return tuff_half_to_float(uvec4(words.x & 0xffffu, words.x >> 16, words.y & 0xffffu, words.y >> 16));
+#else
+    return uintBitsToFloat(uvec4(words.x << 16, words.x & 0xffff0000u, words.y << 16, words.y & 0xffff0000u));
+#endif
+}
+#endif
+
 float tuff_stored(TUFF_STORED_BUFFER x, uint first, uint at)
 {
 #if TUFF_STORED == 0
@@ -27,7 +46,6 @@ float tuff_stored(TUFF_STORED_BUFFER x, uint first, uint at)
 #elif TUFF_STORED == 3
     return tuff_block_element(x, first, at);
 #else
-    at += first;
-    return tuff_stored_bits((x.v[at >> 1] >> (16 * (at & 1))) & 0xffffu);
+    return tuff_stored_bits(tuff_stored_half(x, first, at));
 #endif
 }

@@ -28,6 +28,32 @@ static void product(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     if (p[5] == 0 && p[6] == 0 && (p[3] & 1) == 0) tuff_case_batch(run, 0);
 }
 
+/* p: M, N, K, which are transposed in memory, dtype of b, how many such products: so many that large tiles
+ * give all units of a device something to do. */
+static void many(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_dtype dtype = (tuff_dtype)p[4];
+    tuff_tensor *a = operand(run, g, TUFF_F32, p[5], p[0], p[2], (p[3] & 1) != 0, true);
+    tuff_tensor *b = operand(run, g, dtype, p[5], p[2], p[1], (p[3] & 2) != 0, dtype == TUFF_F32);
+    tuff_case_result(run, tuff_matmul(g, a, b), 4, (double)p[2]);
+}
+
+/* p: M, N, K, which are transposed in memory, dtype of b, elements left out at the start of the memory rows
+ * of a and of b, elements more at their ends: what begins at, and lies apart by, multiples of four elements,
+ * or not. */
+static void apart(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    const bool a_turned = (p[3] & 1) != 0, b_turned = (p[3] & 2) != 0;
+    int64_t a_cols = a_turned ? p[0] : p[2], b_cols = b_turned ? p[2] : p[1];
+    tuff_tensor *a = operand(run, g, TUFF_F32, 0, a_turned ? p[2] : p[0], a_cols + p[5] + p[7], false, true);
+    tuff_tensor *b = operand(run, g, (tuff_dtype)p[4], 0, b_turned ? p[1] : p[2], b_cols + p[6] + p[8], false,
+                             p[4] == TUFF_F32);
+    a = tuff_slice(g, a, 1, p[5], a_cols);
+    b = tuff_slice(g, b, 1, p[6], b_cols);
+    if (a_turned) a = tuff_transpose(g, a);
+    tuff_case_result(run, tuff_matmul(g, a, b_turned ? tuff_transpose(g, b) : b), 4, (double)p[2]);
+}
+
 /* p: M, N, K, 1: b transposed, dtype of b, elements left out at the start of the memory rows of a and of b,
  * elements more at the ends of b's: rows with gaps, odd starts, even and odd strides. */
 static void sliced(tuff_case_run *run, tuff_graph *g, const int64_t *p)
@@ -99,7 +125,7 @@ static void heads(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 /* NaN and Inf go through, also against zeros. */
 static void special(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
-    double a[6 * 70], b[70 * 66];
+    double a[70 * 70], b[70 * 66];
     for (int64_t i = 0; i < p[0] * p[2]; i++)
         a[i] = i % 7 == 0 ? 0 : (double)(i % 13) - 6;
     for (int64_t i = 0; i < p[2] * p[1]; i++)
@@ -238,6 +264,34 @@ static const tuff_case cases[] = {
     {"matmul.heads.b2n9h3d8", heads, {2, 9, 3, 8}},
     {"matmul.special.m6n66k70", special, {6, 66, 70}},
     {"matmul.special.m2n66k70", special, {2, 66, 70}},
+    {"matmul.special.m40n66k70", special, {40, 66, 70}},
+    {"matmul.special.m70n9k69", special, {70, 9, 69}},
+    {"matmul.nn.f32.m66n68k5.many64", many, {66, 68, 5, N_N, TUFF_F32, 64}},
+    {"matmul.nn.f32.m130n132k20.batch2", product, {130, 132, 20, N_N, TUFF_F32, 2, 2}},
+    {"matmul.nt.f32.m129n131k36", product, {129, 131, 36, N_T}},
+    {"matmul.tn.f32.m132n129k17.batch2", product, {132, 129, 17, T_N, TUFF_F32, 2, 2}},
+    {"matmul.tt.f32.m66n257k15", product, {66, 257, 15, T_T}},
+    {"matmul.nt.f16.m130n72k36", product, {130, 72, 36, N_T, TUFF_F16}},
+    {"matmul.nn.bf16.m70n132k21", product, {70, 132, 21, N_N, TUFF_BF16}},
+    {"matmul.nt.q4_k.m129n130k256", product, {129, 130, 256, N_T, TUFF_Q4_K}},
+    {"matmul.nn.q8_0.m130n160k21", product, {130, 160, 21, N_N, TUFF_Q8_0}},
+    {"matmul.nn.f32.m68n72k28.apart.offset4_8.more4_4", apart, {68, 72, 28, N_N, TUFF_F32, 4, 8, 4, 4}},
+    {"matmul.nt.f32.m66n70k30.apart.offset0_4.more2_2", apart, {66, 70, 30, N_T, TUFF_F32, 0, 4, 2, 2}},
+    {"matmul.tn.f32.m70n66k33.apart.offset4_4.more2_6", apart, {70, 66, 33, T_N, TUFF_F32, 4, 4, 2, 6}},
+    {"matmul.nn.f16.m65n72k19.apart.offset2_4.more0_4", apart, {65, 72, 19, N_N, TUFF_F16, 2, 4, 0, 4}},
+    {"matmul.nt.f16.m66n65k68.apart.offset0_8.more0_4", apart, {66, 65, 68, N_T, TUFF_F16, 0, 8, 0, 4}},
+    {"matmul.nt.bf16.m65n66k68.apart.offset1_2.more3_2", apart, {65, 66, 68, N_T, TUFF_BF16, 1, 2, 3, 2}},
+    {"matmul.nt.f32.m140n8k60", product, {140, 8, 60, N_T}},
+    {"matmul.tn.f32.m131n32k20", product, {131, 32, 20, T_N}},
+    {"matmul.nn.bf16.m129n17k44", product, {129, 17, 44, N_N, TUFF_BF16}},
+    {"matmul.nt.q6_k.m130n9k256", product, {130, 9, 256, N_T, TUFF_Q6_K}},
+    {"matmul.tn.f32.m8n260k63", product, {8, 260, 63, T_N}},
+    {"matmul.nn.f32.m32n132k36", product, {32, 132, 36}},
+    {"matmul.nt.f16.m31n129k60", product, {31, 129, 60, N_T, TUFF_F16}},
+    {"matmul.tn.f32.m8n132k400", product, {8, 132, 400, T_N}},
+    {"matmul.nt.f32.m130n8k401", product, {130, 8, 401, N_T}},
+    {"matmul.tn.f32.m70n68k1000", product, {70, 68, 1000, T_N}},
+    {"matmul.nn.f32.m40n36k200.batch3", product, {40, 36, 200, N_N, TUFF_F32, 3, 3}},
 };
 
 const tuff_case_family tuff_family_matmul = {"matmul", cases, sizeof cases / sizeof cases[0]};

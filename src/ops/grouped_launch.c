@@ -6,7 +6,7 @@
 #include "shaders/args/grouped.h"
 #include "shaders/args/matmul.h"
 
-enum { TILE = TUFF_MATMUL_TILE };
+static const tuff_matmul_tile middle = {64, 64, 8, 8};
 
 static int64_t parts(int64_t n, int64_t size)
 {
@@ -58,9 +58,16 @@ static bool match_tile(const tuff_node *node, const tuff_caps *caps)
 
 static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    (void)caps;
-    launch(node, to, TUFF_SHADER_grouped_tile_f32, TILE, TILE);
-    tuff_launch_block(to, node->in[1]->dtype);
+    const tuff_grouped_problem p = tuff_grouped_problem_of(node);
+    const bool b_along_k = p.bcs != 1, blocks = tuff_dtype_is_block(p.b_dtype);
+    const int64_t apart = p.b_group | (b_along_k ? p.bcs | p.K : p.brs) | node->in[1]->offset;
+    launch(node, to, TUFF_SHADER_grouped_tile_f32, middle.rows, middle.columns);
+    tuff_launch_matmul_tile(to, caps, &middle,
+                            TUFF_MATMUL_A_ALONG_K | (b_along_k ? TUFF_MATMUL_B_ALONG_K : 0) |
+                                ((p.K | node->in[0]->offset) % 4 == 0 ? TUFF_MATMUL_A_WIDE : 0) |
+                                (blocks || apart % 4 == 0 ? TUFF_MATMUL_B_WIDE : 0) |
+                                ((p.N | node->out[0]->offset) % 4 == 0 ? TUFF_MATMUL_C_WIDE : 0),
+                            p.b_dtype);
 }
 
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
@@ -134,8 +141,13 @@ static bool match_weights_tile(const tuff_node *node, const tuff_caps *caps)
 
 static void weights_tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    (void)caps;
-    launch_weights(node, to, TUFF_SHADER_grouped_weights_tile, TILE, TILE);
+    const tuff_grouped_weights p = tuff_grouped_weights_of(node);
+    launch_weights(node, to, TUFF_SHADER_grouped_weights_tile, middle.rows, middle.columns);
+    tuff_launch_matmul_tile(to, caps, &middle,
+                            ((p.M | node->in[0]->offset) % 4 == 0 ? TUFF_MATMUL_A_WIDE : 0) |
+                                ((p.N | node->in[1]->offset) % 4 == 0 ? TUFF_MATMUL_B_WIDE : 0) |
+                                ((p.N | node->out[0]->offset) % 4 == 0 ? TUFF_MATMUL_C_WIDE : 0),
+                            TUFF_F32);
 }
 
 static bool match_weights_spread(const tuff_node *node, const tuff_caps *caps)

@@ -214,7 +214,7 @@ const tuff_op_info tuff_op_matmul = {
     .cost = cost,
     .rows = tuff_matmul_rows,
     .n_rows = TUFF_MATMUL_ROWS,
-    .batch_free = TUFF_BATCH_FREE_ROWS,
+    .batch_free = TUFF_BATCH_FREE_ROWS & ~(2u << TUFF_MATMUL_ROW_SPLIT), /* its parts depend on M */
 };
 
 tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)

@@ -43,8 +43,16 @@ size_t tuff_matmul_cpu_scratch(const tuff_node *node);
 
 /* ---- device kernels ---- */
 
-/* Rows and columns of c that a workgroup of matmul_tile makes; columns of an invocation of matmul_spread. */
-enum { TUFF_MATMUL_TILE = 64, TUFF_MATMUL_SPREAD_COLUMNS = 8 };
+/* What a workgroup of matmul_tile makes of c: rows, columns, and those of an invocation. */
+typedef struct tuff_matmul_tile {
+    uint32_t rows, columns, high, across;
+} tuff_matmul_tile;
+/* Its constants; `loads` are the bits of shaders/args/matmul.h. */
+void tuff_launch_matmul_tile(tuff_launch *to, const tuff_caps *caps, const tuff_matmul_tile *tile,
+                             uint32_t loads, tuff_dtype dtype);
+
+/* Columns of an invocation of matmul_spread. */
+enum { TUFF_MATMUL_SPREAD_COLUMNS = 8 };
 /* The module of a kernel for b's type: the four are neighbours in shaders.def. */
 tuff_shader tuff_matmul_stored(tuff_shader f32, tuff_dtype dtype);
 /* What matmul_spread is for: software drivers; narrow subgroups are those of a CPU's vectors. */
@@ -58,7 +66,7 @@ static inline int64_t tuff_matmul_spread_rows(int64_t rows)
     return rows <= 16 ? 16 : 64;
 }
 
-enum { TUFF_MATMUL_ROWS = 4 };
+enum { TUFF_MATMUL_ROW_SPLIT = 2, TUFF_MATMUL_ROWS = 7 };
 extern const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS];
 
 #endif

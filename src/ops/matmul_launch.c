@@ -4,8 +4,6 @@
 #include "ops/matmul.h"
 #include "shaders/args/matmul.h"
 
-enum { TILE = TUFF_MATMUL_TILE };
-
 tuff_shader tuff_matmul_stored(tuff_shader f32, tuff_dtype dtype)
 {
     return (tuff_shader)((int)f32 + (dtype == TUFF_F32    ? 0
@@ -14,27 +12,41 @@ tuff_shader tuff_matmul_stored(tuff_shader f32, tuff_dtype dtype)
                                                           : 3));
 }
 
+static int64_t pieces(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
+
+static tuff_matmul_args *add(const tuff_node *node, const tuff_matmul_problem *p, tuff_launch *to,
+                             tuff_shader shader)
+{
+    tuff_matmul_args *args = tuff_launch_add(to, tuff_matmul_stored(shader, p->b_dtype), sizeof *args);
+    tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
+    args->b_first = tuff_launch_stored(to, &args->b, node, 1);
+    args->M = (uint32_t)p->M;
+    args->N = (uint32_t)p->N;
+    args->K = (uint32_t)p->K;
+    args->ars = (uint32_t)p->ars;
+    args->acs = (uint32_t)p->acs;
+    args->brs = (uint32_t)p->brs;
+    args->bcs = (uint32_t)p->bcs;
+    args->batch = (uint32_t)p->batch[1];
+    for (int i = 0; i < 2; i++) {
+        args->a_batch[i] = (uint32_t)p->a_batch[i];
+        args->b_batch[i] = (uint32_t)p->b_batch[i];
+    }
+    args->batches = (uint32_t)(p->batch[0] * p->batch[1]);
+    args->terms = args->K;
+    return args;
+}
+
 /* Operands, sizes and the grid of tiles of c. */
 static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, int64_t rows, int64_t columns)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    tuff_matmul_args *args = tuff_launch_add(to, tuff_matmul_stored(shader, p.b_dtype), sizeof *args);
-    tuff_launch_address(to, &args->a, TUFF_OPERAND_IN, 0, 0);
-    args->b_first = tuff_launch_stored(to, &args->b, node, 1);
+    tuff_matmul_args *args = add(node, &p, to, shader);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
-    args->M = (uint32_t)p.M;
-    args->N = (uint32_t)p.N;
-    args->K = (uint32_t)p.K;
-    args->ars = (uint32_t)p.ars;
-    args->acs = (uint32_t)p.acs;
-    args->brs = (uint32_t)p.brs;
-    args->bcs = (uint32_t)p.bcs;
-    args->batch = (uint32_t)p.batch[1];
-    for (int i = 0; i < 2; i++) {
-        args->a_batch[i] = (uint32_t)p.a_batch[i];
-        args->b_batch[i] = (uint32_t)p.b_batch[i];
-    }
-    tuff_launch_groups(to, (uint64_t)((p.N + columns - 1) / columns), (uint64_t)((p.M + rows - 1) / rows),
+    tuff_launch_groups(to, (uint64_t)pieces(p.N, columns), (uint64_t)pieces(p.M, rows),
                        (uint64_t)(p.batch[0] * p.batch[1]));
 }
 
@@ -54,18 +66,167 @@ static bool match_plain(const tuff_node *node, const tuff_caps *caps)
            p.batch[0] * p.batch[1] <= caps->max_groups[2] && tuff_match_32(node, caps);
 }
 
-/* Below half a tile of rows or columns most of a large tile would be thrown away. */
-static bool match_tile(const tuff_node *node, const tuff_caps *caps)
+/* ---- tiles ---- */
+
+/* A tile of c, and what a lane makes of it. Sums are the same in all of them; what differs is what is thrown
+ * away where c ends, and how often operands are read. */
+static const tuff_matmul_tile large = {128, 128, 8, 8}, middle = {64, 64, 8, 8};
+static const tuff_matmul_tile high = {128, 32, 8, 4}, wide = {32, 128, 4, 8};
+
+static int64_t tiles_of(const tuff_matmul_problem *p, const tuff_matmul_tile *tile)
+{
+    return pieces(p->M, tile->rows) * pieces(p->N, tile->columns) * p->batch[0] * p->batch[1];
+}
+
+/* From so many large tiles on there is one for most of a device's units. */
+enum { ENOUGH_LARGE = 64 };
+/* Sums in parts: invocations that keep a device busy; the fewest terms of a part, and the most parts. */
+enum { BUSY = 32768, PART_TERMS = 64, MOST_PARTS = 32, LONG_SUMS = 512 };
+
+static int64_t lanes_of(const tuff_matmul_tile *tile)
+{
+    return (int64_t)tile->rows / tile->high * (tile->columns / tile->across);
+}
+
+static bool serves_large(const tuff_matmul_problem *p, const tuff_caps *caps)
+{
+    return !p->invariant && p->M > 64 && p->N > 64 && caps->max_workgroup >= 256;
+}
+
+/* The tile for a product: by its shape alone, and where M must not matter, by N and K. Below a quarter of a
+ * tile's rows or columns most of it would be thrown away; where sums are long, and cut into parts, it pays.
+ */
+static const tuff_matmul_tile *tile_for(const tuff_matmul_problem *p, const tuff_caps *caps)
+{
+    const bool few_rows = p->M <= 32 && !p->invariant;
+    if (p->N <= 32) return few_rows && p->K < LONG_SUMS ? NULL : &high;
+    if (few_rows) return &wide;
+    return serves_large(p, caps) && tiles_of(p, &large) >= ENOUGH_LARGE ? &large : &middle;
+}
+
+/* Into how many parts of how many terms the sums are cut, so that there is work for all units: the shape's
+ * choice, as the order of additions depends on it. */
+static int64_t parts_of(const tuff_matmul_problem *p, const tuff_matmul_tile *tile, int64_t *terms)
+{
+    int64_t parts = BUSY / (tiles_of(p, tile) * lanes_of(tile));
+    if (parts > MOST_PARTS) parts = MOST_PARTS;
+    if (parts > p->K / PART_TERMS) parts = p->K / PART_TERMS;
+    if (parts < 2 || p->invariant || tile == &large) parts = 1;
+    *terms = pieces(pieces(p->K, parts), 16) * 16;
+    return pieces(p->K, *terms);
+}
+
+/* Whether an operand's elements lie so that four neighbours come by one load. Along rows or columns the last
+ * four may reach past the end: into memory that is there, for what is not used. */
+static bool is_wide(const tuff_tensor *x, int64_t stride, const int64_t batch[2], int64_t terms)
+{
+    return (x->offset | stride | batch[0] | batch[1] | terms) % 4 == 0;
+}
+
+static uint32_t loads_of(const tuff_node *node, const tuff_matmul_problem *p)
+{
+    const bool a_along_k = p->acs == 1, b_along_k = p->bcs != 1;
+    const bool a_wide = is_wide(node->in[0], a_along_k ? p->ars : p->acs, p->a_batch, a_along_k ? p->K : 0);
+    const bool b_wide = tuff_dtype_is_block(p->b_dtype) ||
+                        is_wide(node->in[1], b_along_k ? p->bcs : p->brs, p->b_batch, b_along_k ? p->K : 0);
+    const bool c_wide = (p->N | node->out[0]->offset) % 4 == 0;
+    return (a_along_k ? TUFF_MATMUL_A_ALONG_K : 0) | (b_along_k ? TUFF_MATMUL_B_ALONG_K : 0) |
+           (a_wide ? TUFF_MATMUL_A_WIDE : 0) | (b_wide ? TUFF_MATMUL_B_WIDE : 0) |
+           (c_wide ? TUFF_MATMUL_C_WIDE : 0);
+}
+
+void tuff_launch_matmul_tile(tuff_launch *to, const tuff_caps *caps, const tuff_matmul_tile *tile,
+                             uint32_t loads, tuff_dtype dtype)
+{
+    /* what is under way while a buffer is multiplied takes registers: more where elements come one by one,
+     * and where a lane loads more of the tile */
+    const bool all_wide = (loads & TUFF_MATMUL_A_WIDE) && (loads & TUFF_MATMUL_B_WIDE);
+    uint32_t terms = 8;
+    if (lanes_of(tile) == 256 && all_wide && caps->shared_bytes >= 32768) terms = 16;
+    if (lanes_of(tile) == 64 && !all_wide) terms = 4;
+    tuff_launch_spec(to, (uint32_t)lanes_of(tile));
+    tuff_launch_spec(to, tile->rows);
+    tuff_launch_spec(to, tile->columns);
+    tuff_launch_spec(to, tile->high);
+    tuff_launch_spec(to, tile->across);
+    tuff_launch_spec(to, terms);
+    tuff_launch_spec(to, loads | (caps->features & TUFF_CAP_SOFTWARE ? TUFF_MATMUL_SHORT : 0));
+    tuff_launch_block(to, dtype);
+}
+
+/* With the sums in parts these go to scratch memory, and are joined. */
+static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to,
+                        const tuff_matmul_tile *tile, bool split)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return (p.invariant || p.M > TILE / 2) && p.N > TILE / 2 && match_plain(node, caps);
+    const int64_t batch = p.batch[0] * p.batch[1], n = batch * p.M * p.N;
+    int64_t terms = p.K, parts = split ? parts_of(&p, tile, &terms) : 1;
+    tuff_matmul_args *args = add(node, &p, to, TUFF_SHADER_matmul_tile_f32);
+    uint64_t scratch = 0;
+    if (split) scratch = tuff_launch_scratch(to, (uint64_t)(parts * n) * sizeof(float));
+    tuff_launch_address(to, &args->c, split ? TUFF_OPERAND_SCRATCH : TUFF_OPERAND_OUT, 0, scratch);
+    args->terms = (uint32_t)terms;
+    tuff_launch_groups(to, (uint64_t)pieces(p.N, tile->columns), (uint64_t)pieces(p.M, tile->rows),
+                       (uint64_t)(batch * parts));
+    tuff_launch_matmul_tile(to, caps, tile, loads_of(node, &p), p.b_dtype);
+    if (!split) return;
+    tuff_matmul_join_args *join = TUFF_LAUNCH(to, matmul_join, tuff_matmul_join_args);
+    tuff_launch_address(to, &join->parts, TUFF_OPERAND_SCRATCH, 0, scratch);
+    tuff_launch_address(to, &join->c, TUFF_OPERAND_OUT, 0, 0);
+    join->n = (uint32_t)n;
+    join->count = (uint32_t)parts;
+    tuff_launch_flat(to, caps, (uint64_t)n);
+    tuff_launch_after(to);
+}
+
+static bool match_tiles(const tuff_node *node, const tuff_caps *caps, tuff_matmul_problem *p)
+{
+    *p = tuff_matmul_problem_of(node);
+    return tile_for(p, caps) && match_plain(node, caps);
+}
+
+static bool match_split(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p;
+    if (!match_tiles(node, caps, &p)) return false;
+    int64_t terms, parts = parts_of(&p, tile_for(&p, caps), &terms), batch = p.batch[0] * p.batch[1];
+    return parts > 1 && parts * batch <= caps->max_groups[2] && parts * batch * p.M * p.N <= INT32_MAX;
+}
+
+static void split(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    launch_tile(node, caps, to, tile_for(&p, caps), true);
+}
+
+static bool match_thin(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p;
+    return match_tiles(node, caps, &p) && tile_for(&p, caps) != &middle && tile_for(&p, caps) != &large;
+}
+
+static bool match_tile(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p;
+    return match_tiles(node, caps, &p) && tile_for(&p, caps) == &middle;
 }
 
 static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
-    (void)caps;
-    launch(node, to, TUFF_SHADER_matmul_tile_f32, TILE, TILE);
-    tuff_launch_block(to, node->in[1]->dtype);
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    launch_tile(node, caps, to, tile_for(&p, caps), false);
+}
+
+/* Also where there are few of them, which `tile` serves better. */
+static bool match_large(const tuff_node *node, const tuff_caps *caps)
+{
+    tuff_matmul_problem p = tuff_matmul_problem_of(node);
+    return serves_large(&p, caps) && match_plain(node, caps);
+}
+
+static void launch_large(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
+{
+    launch_tile(node, caps, to, &large, false);
 }
 
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
@@ -110,6 +271,9 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {
     {"rows", 0, match_rows, rows},
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
+    {"split", 0, match_split, split},
+    {"thin", 0, match_thin, tile},
     {"tile", 0, match_tile, tile},
+    {"large", 0, match_large, launch_large},
     {"plain", 0, match_plain, plain},
 };

@@ -4,9 +4,9 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 749,
+    FLOOR_CASES = 776,
     FLOOR_HOST_KERNELS = 73,
-    FLOOR_ROWS = 90,       /* kernel rows on lavapipe */
+    FLOOR_ROWS = 93,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 369, /* distinct shaders with specialization constants, there, at level quick */
     FLOOR_MASKED_ROWS = 76 /* forward on a device with nothing optional */
 };

@@ -1,4 +1,6 @@
 /* Matrix products as kernels see them, and their grids on devices of several kinds, without any. */
+#include <string.h>
+
 #include "ir/op.h"
 #include "kit/kit.h"
 #include "ops/matmul.h"
@@ -19,9 +21,10 @@ static const tuff_caps devices[] = {
 };
 enum { DEVICES = sizeof devices / sizeof devices[0] };
 
-static const int64_t shapes[][3] = {{1, 1, 1},       {1, 50257, 768}, {4, 64, 64},  {5, 64, 64},
-                                    {33, 33, 8},     {64, 64, 64},    {65, 129, 1}, {1024, 768, 768},
-                                    {7, 262144, 64}, {100000, 8, 9}};
+static const int64_t shapes[][3] = {{1, 1, 1},       {1, 50257, 768}, {4, 64, 64},    {5, 64, 64},
+                                    {33, 33, 8},     {64, 64, 64},    {65, 129, 1},   {1024, 768, 768},
+                                    {7, 262144, 64}, {100000, 8, 9},  {8, 768, 1024}, {768, 8, 1024},
+                                    {64, 64, 5000},  {4096, 4096, 64}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 /* Rows and columns of c that a workgroup makes, 0 for the kernel of few rows. */
@@ -33,7 +36,8 @@ static int64_t tile_of(const tuff_dispatch *d, int64_t *columns)
         return *columns = TUFF_MATMUL_PLAIN_TILE;
     case TUFF_SHADER_matmul_tile_f32:
     case TUFF_SHADER_matmul_tile_bf16:
-        return *columns = 64;
+        *columns = d->spec[2];
+        return d->spec[1];
     case TUFF_SHADER_matmul_spread_f32:
     case TUFF_SHADER_matmul_spread_bf16:
         *columns = 8 * d->spec[0];
@@ -50,16 +54,33 @@ static void check(const tuff_node *node, const tuff_caps *caps, int row)
     tuff_launch launch = {.arena = &arena};
     tuff_matmul_rows[row].geometry(node, caps, &launch);
     assert_false(launch.failed);
-    assert_int_equal(launch.n, 1);
+    const bool split = row == TUFF_MATMUL_ROW_SPLIT;
+    assert_int_equal(launch.n, split ? 2 : 1);
     const tuff_dispatch *d = launch.dispatches[0];
     int64_t columns = 0, rows = tile_of(d, &columns);
+    if (d->n_spec >=
+        7) { /* a lane has a part of the tile, and the device as many, and memory for two buffers */
+        assert_int_equal(d->spec[0], rows / d->spec[3] * (columns / d->spec[4]));
+        assert_true(d->spec[0] <= caps->max_workgroup);
+        assert_true((rows + columns) * d->spec[5] * 8 <= caps->shared_bytes);
+    }
     for (int axis = 0; axis < 3; axis++)
         assert_in_range(d->groups[axis], 1, caps->max_groups[axis]);
     if (rows > 0) {
         const tuff_matmul_args *args = (const tuff_matmul_args *)d->args;
         assert_true(d->groups[0] * columns >= p.N && (d->groups[0] - 1) * columns < p.N);
         assert_true(d->groups[1] * rows >= p.M && (d->groups[1] - 1) * rows < p.M);
-        assert_int_equal(d->groups[2], p.batch[0] * p.batch[1]);
+        const int64_t batches = p.batch[0] * p.batch[1], parts = d->groups[2] / batches;
+        assert_int_equal(d->groups[2], parts * batches);
+        assert_true(args->batches == batches && args->terms * parts >= p.K &&
+                    args->terms * (parts - 1) < p.K);
+        assert_true(split ? parts > 1 && args->terms % 16 == 0 : parts == 1);
+        if (split) {
+            const tuff_matmul_join_args *join = (const tuff_matmul_join_args *)launch.dispatches[1]->args;
+            assert_true(launch.dispatches[1]->after);
+            assert_true(join->count == parts && join->n == batches * p.M * p.N);
+            assert_true(launch.scratch_bytes >= (uint64_t)join->count * join->n * 4);
+        }
         assert_true(args->M == p.M && args->N == p.N && args->K == p.K);
         assert_true(args->ars == 1 || args->acs == 1);
         assert_true(args->brs == 1 || args->bcs == 1);
@@ -98,6 +119,120 @@ static void every_row_covers_the_result(void **state)
                 assert_true(tuff_choose_row(y->producer, &devices[c]) >= 0);
                 tuff_graph_destroy(&g);
             }
+}
+
+/* A card's own kernels, by name, for [count, M, K] times [count, K, N]. */
+static const char *chosen(const tuff_caps *caps, int64_t count, int64_t M, int64_t N, int64_t K,
+                          bool invariant, tuff_launch *launch)
+{
+    tuff_graph *g = NULL;
+    KIT_OK(tuff_graph_create(&g));
+    tuff_graph_set_invariant(g, invariant);
+    tuff_tensor *y = tuff_matmul(g, tuff_variable(g, "a", TUFF_F32, 3, (int64_t[]){count, M, K}),
+                                 tuff_variable(g, "b", TUFF_F32, 3, (int64_t[]){count, K, N}));
+    KIT_OK(tuff_graph_status(g));
+    const tuff_kernel_row *row = &tuff_matmul_rows[tuff_choose_row(y->producer, caps)];
+    row->geometry(y->producer, caps, launch);
+    assert_false(launch->failed);
+    tuff_graph_destroy(&g);
+    return row->name;
+}
+
+static void the_shape_chooses_the_kernel(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t count, M, N, K;
+        const char *name;
+    } cases[] = {
+        {1, 1024, 3072, 768, "large"}, {1, 1024, 1024, 768, "large"}, {1, 768, 768, 1024, "split"},
+        {1, 2048, 2048, 64, "large"},  {64, 128, 128, 64, "large"},   {1, 1024, 768, 100, "tile"},
+        {64, 64, 128, 64, "tile"},     {1, 4096, 8, 64, "thin"},      {1, 1024, 8, 768, "split"},
+        {1, 8, 768, 1024, "split"},    {1, 8, 4096, 100, "thin"},     {1, 20, 20, 20, "plain"},
+        {1, 8, 16, 4096, "split"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tuff_arena arena = {0};
+        tuff_launch launch = {.arena = &arena};
+        const char *name =
+            chosen(&devices[2], cases[i].count, cases[i].M, cases[i].N, cases[i].K, false, &launch);
+        if (strcmp(name, cases[i].name) != 0)
+            fail_msg("%lld of %lld x %lld x %lld: %s, expected %s", (long long)cases[i].count,
+                     (long long)cases[i].M, (long long)cases[i].N, (long long)cases[i].K, name,
+                     cases[i].name);
+        tuff_arena_free(&arena);
+    }
+    /* 256 invocations are more than some devices have */
+    tuff_arena arena = {0};
+    tuff_launch launch = {.arena = &arena};
+    assert_string_equal(chosen(&devices[0], 1, 2048, 2048, 64, false, &launch), "tile");
+    tuff_arena_free(&arena);
+}
+
+/* One kernel with one set of constants and one order of terms, however many rows there are. */
+static void invariant_products_do_not_depend_on_rows(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][2] = {{768, 768}, {8, 4096}, {4096, 33}, {20, 64}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint32_t first[TUFF_MAX_SPEC] = {0};
+        const char *kernel = NULL;
+        for (int64_t M = 1; M < 5000; M = M * 3 + 1) {
+            tuff_arena arena = {0};
+            tuff_launch launch = {.arena = &arena};
+            const char *name = chosen(&devices[2], 1, M, sizes[i][0], sizes[i][1], true, &launch);
+            const tuff_dispatch *d = launch.dispatches[0];
+            assert_int_equal(launch.n, 1);
+            assert_int_equal(((const tuff_matmul_args *)d->args)->terms, sizes[i][1]);
+            if (kernel) {
+                assert_string_equal(name, kernel);
+                assert_memory_equal(first, d->spec, sizeof first);
+            }
+            kernel = name;
+            memcpy(first, d->spec, sizeof first);
+            tuff_arena_free(&arena);
+        }
+    }
+}
+
+/* The constant that says how operands are loaded, of [80, 80] parts of [100, width] tensors. */
+static uint32_t loads(tuff_dtype dtype, int64_t width, int64_t a_first, int64_t b_first, bool a_turned,
+                      bool b_turned)
+{
+    uint32_t bits;
+    tuff_arena arena = {0};
+    tuff_launch launch = {.arena = &arena};
+    tuff_graph *g = NULL;
+    KIT_OK(tuff_graph_create(&g));
+    tuff_tensor *a = tuff_variable(g, "a", TUFF_F32, 2, (int64_t[]){80, width});
+    tuff_tensor *b = tuff_variable(g, "b", dtype, 2, (int64_t[]){80, width});
+    a = tuff_slice(g, a, 1, a_first, 80);
+    b = tuff_slice(g, b, 1, b_first, 80);
+    tuff_tensor *y = tuff_matmul(g, a_turned ? tuff_transpose(g, a) : a, b_turned ? tuff_transpose(g, b) : b);
+    KIT_OK(tuff_graph_status(g));
+    tuff_matmul_rows[tuff_choose_row(y->producer, &devices[2])].geometry(y->producer, &devices[2], &launch);
+    bits = launch.dispatches[0]->spec[6];
+    tuff_graph_destroy(&g);
+    tuff_arena_free(&arena);
+    return bits;
+}
+
+/* Elements come four at a time where address and strides are multiples of four elements, and only there. */
+static void loads_are_as_wide_as_memory_allows(void **state)
+{
+    (void)state;
+    const uint32_t a = TUFF_MATMUL_A_WIDE, b = TUFF_MATMUL_B_WIDE, c = TUFF_MATMUL_C_WIDE;
+    const uint32_t ak = TUFF_MATMUL_A_ALONG_K, bk = TUFF_MATMUL_B_ALONG_K;
+    static const tuff_dtype dtypes[] = {TUFF_F32, TUFF_F16, TUFF_BF16};
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+        const tuff_dtype t = dtypes[i];
+        assert_int_equal(loads(t, 96, 0, 0, false, false), ak | a | b | c);
+        assert_int_equal(loads(t, 96, 4, 8, false, true), ak | bk | a | b | c);
+        assert_int_equal(loads(t, 96, 1, 4, true, true), bk | b | c);
+        assert_int_equal(loads(t, 96, 12, 2, true, false), a | c);
+        assert_int_equal(loads(t, 98, 0, 0, false, false), ak | c);
+        assert_int_equal(loads(t, 97, 1, 3, true, false), c);
+    }
 }
 
 static tuff_matmul_problem problem(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
@@ -207,6 +342,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_covers_the_result),
+        cmocka_unit_test(the_shape_chooses_the_kernel),
+        cmocka_unit_test(invariant_products_do_not_depend_on_rows),
+        cmocka_unit_test(loads_are_as_wide_as_memory_allows),
         cmocka_unit_test(rows_of_a_batch_are_one_product),
         cmocka_unit_test(heads_of_a_batch_have_two_axes),
         cmocka_unit_test(gradients_keep_the_weights_order),
