@@ -117,9 +117,9 @@ typedef struct tuff_conform_params {
      * "phone,shared=16K". subgroup=none hides subgroup operations; subgroup=N has kernels chosen as for that
      * size, and hides those operations too where the device's own size is another: kernels that use them run
      * on real subgroups only; fp16=off, int8=off (8-bit storage and integer dot products), coopmat=off,
-     * software=off (the kernels made for drivers that run on the CPU); at most shared=BYTES per workgroup,
-     * allocation=BYTES in one allocation, memory=BYTES in all, with K, M or G. What the device lacks anyhow
-     * may be named too. */
+     * software=off (the kernels made for drivers that run on the CPU), short=off (the short code that such
+     * drivers compile in less time); at most shared=BYTES per workgroup, allocation=BYTES in one allocation,
+     * memory=BYTES in all, with K, M or G. What the device lacks anyhow may be named too. */
     const char *mask;
     tuff_conform_level level;
     uint64_t seed;      /* of the data; at most 2^53, as `permute` */

@@ -22,7 +22,7 @@ static const tuff_arg items[] = {
     {OPTION(
          TUFF_ARG_TEXT, "mask", mask,
          "behave as a lesser device: one named below, or settings (subgroup=none or N, fp16=off, int8=off, "
-         "coopmat=off, software=off, shared=BYTES, allocation=BYTES, memory=BYTES), separated by commas"),
+         "coopmat=off, software=off, short=off, shared=BYTES, allocation=BYTES, memory=BYTES), separated by commas"),
      .value = "LIST"},
     {OPTION(TUFF_ARG_TEXT, "budget", budget,
             "aim for this much device time per submit: milliseconds, or with a unit as in 5ms and 1s"),

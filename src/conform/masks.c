@@ -35,6 +35,7 @@ static const struct {
     {"int8=off", TUFF_CAP_INT8},
     {"coopmat=off", TUFF_CAP_COOPERATIVE_MATRIX},
     {"software=off", TUFF_CAP_SOFTWARE},
+    {"short=off", TUFF_CAP_SHORT_CODE},
 };
 
 typedef struct piece {
@@ -112,7 +113,8 @@ static tuff_status misunderstood(piece p)
     }
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "mask \"%.*s\" is not understood; expected subgroup=none or a power of two up to 128, "
-                     "fp16=off, int8=off, coopmat=off, software=off, shared=BYTES (at least 1K), "
+                     "fp16=off, int8=off, coopmat=off, software=off, short=off, shared=BYTES (at least "
+                     "1K), "
                      "allocation=BYTES or memory=BYTES (at least 1M), or one of %s, separated by commas",
                      (int)(p.size < 100 ? p.size : 100), p.text, names);
 }

@@ -33,7 +33,8 @@ enum {
     TUFF_CAP_INT8 = 1 << 3, /* 8-bit storage and integer dot product */
     TUFF_CAP_COOPERATIVE_MATRIX = 1 << 4,
     TUFF_CAP_SUBGROUP_BALLOT = 1 << 5, /* also broadcasts within a subgroup */
-    TUFF_CAP_SOFTWARE = 1 << 6         /* a driver that runs on the CPU: loads and barriers are what costs */
+    TUFF_CAP_SOFTWARE = 1 << 6,        /* a driver that runs on the CPU: loads and barriers are what costs */
+    TUFF_CAP_SHORT_CODE = 1 << 7       /* its compiler is slow with long code: loops are to stay loops */
 };
 
 typedef enum tuff_operand_kind {

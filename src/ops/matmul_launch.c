@@ -150,7 +150,7 @@ void tuff_launch_matmul_tile(tuff_launch *to, const tuff_caps *caps, const tuff_
     tuff_launch_spec(to, tile->high);
     tuff_launch_spec(to, tile->across);
     tuff_launch_spec(to, terms);
-    tuff_launch_spec(to, loads | (caps->features & TUFF_CAP_SOFTWARE ? TUFF_MATMUL_SHORT : 0));
+    tuff_launch_spec(to, loads | (caps->features & TUFF_CAP_SHORT_CODE ? TUFF_MATMUL_SHORT : 0));
     tuff_launch_block(to, dtype);
 }
 

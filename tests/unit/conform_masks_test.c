@@ -31,6 +31,7 @@ static void settings_lower_what_they_name(void **state)
                      ~(uint32_t)(TUFF_CAP_INT8 | TUFF_CAP_COOPERATIVE_MATRIX | TUFF_CAP_SOFTWARE));
     assert_int_equal(masked("subgroup=none").features,
                      ~(uint32_t)(TUFF_CAP_SUBGROUP_ARITHMETIC | TUFF_CAP_SUBGROUP_BALLOT));
+    assert_int_equal(masked("short=off").features, ~(uint32_t)TUFF_CAP_SHORT_CODE);
     assert_int_equal(masked("shared=16K").shared_bytes, 16384);
     assert_int_equal(masked("shared=16384,shared=1M").shared_bytes, 16384);
     assert_int_equal(masked("shared=1G").shared_bytes, 48 << 10);

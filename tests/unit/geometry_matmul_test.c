@@ -8,7 +8,7 @@
 
 static const tuff_caps devices[] = {
     {.subgroup_size = 4, .shared_bytes = 16384, .max_workgroup = 128, .max_groups = {65535, 65535, 65535}},
-    {.features = TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT,
+    {.features = TUFF_CAP_SOFTWARE | TUFF_CAP_SHORT_CODE | TUFF_CAP_SUBGROUP_BALLOT,
      .subgroup_size = 8,
      .shared_bytes = 32768,
      .max_workgroup = 1024,
@@ -62,6 +62,7 @@ static void check(const tuff_node *node, const tuff_caps *caps, int row)
         7) { /* a lane has a part of the tile, and the device as many, and memory for two buffers */
         assert_int_equal(d->spec[0], rows / d->spec[3] * (columns / d->spec[4]));
         assert_true(d->spec[0] <= caps->max_workgroup);
+        assert_true(!(d->spec[6] & TUFF_MATMUL_SHORT) == !(caps->features & TUFF_CAP_SHORT_CODE));
         assert_true((rows + columns) * d->spec[5] * 8 <= caps->shared_bytes);
     }
     for (int axis = 0; axis < 3; axis++)
