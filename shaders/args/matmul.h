@@ -3,8 +3,8 @@
 /* One product or a batch of them: c[m][n] = sum over k of a[m][k] * b[k][n], b stored as -DTUFF_STORED says.
  * Grids are tiles of c across, tiles of c down, parts of the sums times batch. */
 #define TUFF_MATMUL_PLAIN_TILE 16
-/* Constant LOADS of matmul_tile.comp: neighbours of an operand are terms; they come, and c goes, four at a time; the code
- * is to be short. */
+/* Constant LOADS of matmul_tile.comp: neighbours of an operand are terms; they come, and c goes, four at a
+ * time; the code is to be short. */
 #define TUFF_MATMUL_A_ALONG_K 1
 #define TUFF_MATMUL_B_ALONG_K 2
 #define TUFF_MATMUL_A_WIDE    4
