@@ -10,51 +10,64 @@ void main()
     read_table();
     uint kv_head = gl_WorkGroupID.y, G = group;
 
-    uint at[4], o_at[4], head[4];
+    uint at[LOADS], o_at[LOADS], head[4];
     int position[4];
     ivec2 keys[4];
     vec2 stats[4];
-    vec4 sum[4][COLUMNS];
     [[unroll]] for (uint i = 0; i < 4; i++) {
-        uint row = w.first + Y + 8 * i, time = row / G;
-        bool live = Y + 8 * i < w.live;
+        uint row = w.first + 4 * Y + i, time = row / G;
+        bool live = 4 * Y + i < w.live;
         head[i] = kv_head * G + row % G;
-        uint o_row = row_at(w.q_begin + time, head[i]);
-        at[i] = live ? query_at(w.q_begin + time, head[i]) : NOWHERE;
-        o_at[i] = o_row * dim;
         position[i] = w.start + int(time);
         keys[i] = live ? seen(w, position[i]) : ivec2(0);
-        stats[i] = live ? stats_of(o_row) : vec2(0);
+        stats[i] = live ? stats_of(row_at(w.q_begin + time, head[i])) : vec2(0);
+    }
+    [[unroll]] for (uint n = 0; n < LOADS; n++) {
+        uint row = w.first + min(LOADED(n), max(w.live, 1) - 1), token = w.q_begin + row / G;
+        at[n] = query_at(token, kv_head * G + row % G);
+        o_at[n] = row_at(token, kv_head * G + row % G) * dim;
+    }
+    vec4 sum[SUMS][COLUMNS];
+    [[unroll]] for (uint i = 0; i < SUMS; i++)
         [[unroll]] for (uint c = 0; c < COLUMNS; c++)
             sum[i][c] = vec4(0);
-    }
+    bool busy = 4 * Y < w.live;
     uvec2 span = seen_by_rows(w, G);
     [[dont_unroll]] for (uint key0 = span.x / TILE * TILE; key0 < span.y; key0 += TILE) {
         vec4 s[4], grown[4];
+        uint k_at[LOADS], v_at[LOADS];
+        [[unroll]] for (uint n = 0; n < LOADS; n++) {
+            k_at[n] = key_at(w, min(key0 + LOADED(n), w.kv_len - 1), kv_head);
+            v_at[n] = value_at(w, min(key0 + LOADED(n), w.kv_len - 1), kv_head);
+        }
+#define QUERY(n, d) scale * load4(q_base, at[n], d)
+#define KEY(n, d)   load4(k_base, k_at[n], d)
+        PRODUCTS(s, QUERY, KEY, busy)
         ivec4 key = int(key0 + 4 * X) + ivec4(0, 1, 2, 3);
-#define QUERY(n, d) (at[n] != NOWHERE ? scale * load4(q_base, at[n], d) : vec4(0))
-#define KEY(n, d)   (key0 + 4 * Y + n < w.kv_len ? load4(k_base, key_at(w, key0 + 4 * Y + n, kv_head), d) : vec4(0))
-        PRODUCTS(s, QUERY, KEY)
-#define D_O(n, d)   (at[n] != NOWHERE ? load4(d_o_base, o_at[n], d) : vec4(0))
-#define VALUE(n, d) (key0 + 4 * Y + n < w.kv_len ? load4(v_base, value_at(w, key0 + 4 * Y + n, kv_head), d) : vec4(0))
-        PRODUCTS(grown, D_O, VALUE)
         [[unroll]] for (uint i = 0; i < 4; i++) {
             vec4 slope = slope_of(s[i]);
-            if (DROPOUT) grown[i] *= kept(row_at(w.q_begin + (w.first + Y + 8 * i) / G, head[i]), key0 / 4 + X);
             s[i] = score_of(s[i], uvec4(head[i]), key - position[i]);
             [[unroll]] for (uint j = 0; j < 4; j++)
-                s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y
-                              ? tuff_exp(s[i][j] - stats[i].x) * (grown[i][j] - stats[i].y) * slope[j]
-                              : 0.0;
-            weights[(Y + 8 * i) * PITCH + X] = s[i];
+                s[i][j] = tuff_exp(s[i][j] - stats[i].x) * slope[j];
         }
-#define WHOLE_KEY(j, d) (key0 + j < w.kv_len ? load4(k_base, key_at(w, key0 + j, kv_head), d) : vec4(0))
-        ADD_UP(sum, WHOLE_KEY)
+#define D_O(n, d)   load4(d_o_base, o_at[n], d)
+#define VALUE(n, d) load4(v_base, v_at[n], d)
+        PRODUCTS(grown, D_O, VALUE, busy)
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            if (DROPOUT) grown[i] *= kept(row_at(w.q_begin + (w.first + 4 * Y + i) / G, head[i]), key0 / 4 + X);
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y ? s[i][j] * (grown[i][j] - stats[i].y) : 0.0;
+            weights[(4 * Y + i) * ACROSS + X] = s[i];
+        }
+#define WHOLE_KEY(j, d) load4(k_base, key_at(w, min(key0 + j, w.kv_len - 1), kv_head), d)
+        ADD_UP(sum, WHOLE_KEY, busy)
     }
-    [[unroll]] for (uint i = 0; i < 4; i++) {
-        if (Y + 8 * i >= w.rows) continue;
-        bool any = keys[i].x < keys[i].y;
+    [[unroll]] for (uint i = 0; i < SUMS; i++) {
+        uint of_tile = 4 * Y + SUMMED(i), row = w.first + of_tile;
+        if (of_tile >= w.rows) continue;
+        ivec2 range = PICKED(keys, i);
+        uint to = row_at(w.q_begin + row / G, PICKED(head, i)) * dim;
         [[unroll]] for (uint c = 0; c < COLUMNS; c++)
-            store4(BASE(DQ), o_at[i], 4 * (X + 8 * c), any ? sum[i][c] * scale : vec4(0));
+            store4(BASE(DQ), to, 4 * (OX + OVER * c), range.x < range.y ? sum[i][c] * scale : vec4(0));
     }
 }

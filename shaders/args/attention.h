@@ -65,7 +65,9 @@ typedef struct tuff_attention_table {
 #define TUFF_ATTENTION_HALF    2 /* k and v are f16 */
 #define TUFF_ATTENTION_WIDE \
     4 /* rows of all operands begin at 16 bytes, of f16 at 8, and have a multiple of 4 elements */
-#define TUFF_ATTENTION_DROPOUT 8 /* of probabilities */
+#define TUFF_ATTENTION_DROPOUT 8  /* of probabilities */
+#define TUFF_ATTENTION_BIASED  16 /* scores have one by distance */
+#define TUFF_ATTENTION_EXACT   32 /* the head dim is DIM, with nothing to fill up */
 
 /* A list's entries, in words: queries (or keys) that one workgroup takes. `first` and `rows` count from the
  * segment's first row (or key); `live` of them are there, the others belong to no segment and get zeros. */

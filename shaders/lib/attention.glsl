@@ -23,6 +23,7 @@ layout(constant_id = 1) const uint FEATURES = 0;
 
 const bool SOFTCAP = (FEATURES & TUFF_ATTENTION_SOFTCAP) != 0, HALF = (FEATURES & TUFF_ATTENTION_HALF) != 0;
 const bool WIDE = (FEATURES & TUFF_ATTENTION_WIDE) != 0, DROPOUT = (FEATURES & TUFF_ATTENTION_DROPOUT) != 0;
+const bool BIAS = (FEATURES & TUFF_ATTENTION_BIASED) != 0, EXACT = (FEATURES & TUFF_ATTENTION_EXACT) != 0;
 
 const float LOWEST = -3.402823466e38; /* below every score, so that only an infinite one gives NaN */
 #define UNSEEN uintBitsToFloat(0x7f800000u) /* the log-sum-exp of a row that sees nothing: its probabilities are 0 */
@@ -124,6 +125,17 @@ ivec2 seen(tuff_work w, int position)
     return ivec2(begin, end);
 }
 
+/* Whether a query sees one of its segment's keys; its reach is reach_of(position), or NOT_SEEN where there is none. */
+#define NOT_SEEN 0xc0000000u
+uint reach_of(int position)
+{
+    return uint((left < 0 ? 1 << 30 : left) - position);
+}
+bool is_seen(uint key, uint reach)
+{
+    return key + reach <= uint(left < 0 ? 1 << 30 : left) + uint(right < 0 ? 1 << 30 : right);
+}
+
 /* Keys that some row of a tile sees: positions ascend with the rows, `rows` of each, and so do the bounds. */
 uvec2 seen_by_rows(tuff_work w, uint rows)
 {
@@ -163,13 +175,13 @@ CAPPED_OF(vec4)
 float score_of(float product, uint head, int distance)
 {
     float score = capped(product);
-    if (distances != 0) score += F32(bias_base).v[bias_at(head, distance)];
+    if (BIAS) score += F32(bias_base).v[bias_at(head, distance)];
     return score;
 }
 vec4 score_of(vec4 product, uvec4 head, ivec4 distance)
 {
     vec4 score = capped(product);
-    if (distances != 0)
+    if (BIAS)
         [[unroll]] for (uint c = 0; c < 4; c++)
             score[c] += F32(bias_base).v[bias_at(head[c], distance[c])];
     return score;
@@ -205,23 +217,24 @@ float finish(inout vec2 lse, uint head, bool live, bool any)
 /* Elements d to d + 3, zeros past the head dim, of the vector at element `at`; d is a multiple of 4. */
 vec4 load4(uvec2 base, uint at, uint d)
 {
-    vec4 y = vec4(0);
+    vec4 y;
+    if (WIDE && EXACT) return F32x4(base).v[(at + d) >> 2];
     if (WIDE) {
-        if (d < dim) y = F32x4(base).v[(at + d) >> 2];
-    } else {
-        [[unroll]] for (uint c = 0; c < 4; c++)
-            y[c] = F32(base).v[at + min(d + c, dim - 1)];
-        y = mix(vec4(0), y, lessThan(d + uvec4(0, 1, 2, 3), uvec4(dim)));
+        y = F32x4(base).v[(at + min(d, dim - 4)) >> 2];
+        return d < dim ? y : vec4(0);
     }
-    return y;
+    [[unroll]] for (uint c = 0; c < 4; c++)
+        y[c] = F32(base).v[at + min(d + c, dim - 1)];
+    return mix(vec4(0), y, lessThan(d + uvec4(0, 1, 2, 3), uvec4(dim)));
 }
 
 /* The same from f16, where HALF. */
 vec4 load4_stored(uvec2 base, uint at, uint d)
 {
     uvec4 y = uvec4(0);
-    if (HALF && WIDE && d < dim) {
-        uvec2 two = U32x2(base).v[(at + d) >> 2];
+    if (HALF && WIDE) {
+        uvec2 two = U32x2(base).v[(at + (EXACT ? d : min(d, dim - 4))) >> 2];
+        if (!EXACT && d >= dim) two = uvec2(0);
         y = uvec4(two.x & 0xffffu, two.x >> 16, two.y & 0xffffu, two.y >> 16);
     }
     if (HALF && !WIDE) {
@@ -237,7 +250,7 @@ vec4 load4_stored(uvec2 base, uint at, uint d)
 void store4(uvec2 base, uint at, uint d, vec4 y)
 {
     if (WIDE) {
-        if (d < dim) F32x4(base).v[(at + d) >> 2] = y;
+        if (EXACT || d < dim) F32x4(base).v[(at + d) >> 2] = y;
         return;
     }
     [[unroll]] for (uint c = 0; c < 4; c++)

@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 enum {
-    TILE = 32,       /* rows of a tile in shared memory: of lib/attention_tile.glsl */
-    FUSED_DIM = 128, /* up to which registers hold the gradients of k and v at once */
+    TILE = 64,       /* rows and columns of a tile: of lib/attention_tile.glsl */
+    SMALL_TILE = 32, /* on devices that have no room for the other */
     CHUNK_ROWS = 8   /* of attention_chunk.comp at a time */
 };
 
@@ -88,7 +88,8 @@ static uint32_t features_of(const tuff_node *node, const tuff_attention_problem 
 {
     return (p->softcap > 0 ? TUFF_ATTENTION_SOFTCAP : 0) |
            (p->k.dtype == TUFF_F16 ? TUFF_ATTENTION_HALF : 0) | (is_wide(node) ? TUFF_ATTENTION_WIDE : 0) |
-           (p->drop.factor != 0 ? TUFF_ATTENTION_DROPOUT : 0);
+           (p->drop.factor != 0 ? TUFF_ATTENTION_DROPOUT : 0) | (p->R != 0 ? TUFF_ATTENTION_BIASED : 0) |
+           (p->D % 32 == 0 ? TUFF_ATTENTION_EXACT : 0);
 }
 
 /* ---- the table ---- */
@@ -179,17 +180,35 @@ static spread spread_of(const tuff_attention_problem *p, const tuff_caps *caps, 
 static void add_spread(tuff_launch *launch, tuff_shader shader, const tuff_attention_problem *p, spread s,
                        const tuff_work_list *list, uint32_t features)
 {
-    add(launch, shader, tuff_launch_list(launch, list), s.dim, features & ~(uint32_t)TUFF_ATTENTION_WIDE);
+    add(launch, shader, tuff_launch_list(launch, list), s.dim,
+        features & ~(uint32_t)(TUFF_ATTENTION_WIDE | TUFF_ATTENTION_EXACT));
     tuff_launch_spec(launch, s.rows);
     tuff_launch_spec(launch, s.width);
     tuff_launch_spec(launch, s.width);
     tuff_launch_groups(launch, tuff_list_entries(list), (uint64_t)p->Hkv, 1);
 }
 
+/* ---- the way of the others ---- */
+
+typedef struct tile {
+    uint32_t size;   /* rows, and columns */
+    uint32_t unroll; /* inner steps without a loop: drivers of narrow subgroups take long over long code */
+} tile;
+
+static tile tile_of(const tuff_caps *caps)
+{
+    const bool fits = caps->max_workgroup >= TILE * TILE / 16 && caps->shared_bytes >= 32768;
+    return (tile){fits ? TILE : SMALL_TILE, caps->subgroup_size >= 32 ? 4 : 1};
+}
+
+/* An invocation has 16 scores of a tile. */
 static void add_tile(tuff_launch *launch, tuff_shader shader, const tuff_attention_problem *p,
-                     const tuff_work_list *list, uint64_t heads, uint32_t features)
+                     const tuff_work_list *list, tile cut, uint64_t heads, uint32_t features)
 {
     add(launch, shader, tuff_launch_list(launch, list), multiple_of_32(p), features);
+    tuff_launch_spec(launch, cut.size);
+    tuff_launch_spec(launch, cut.size * cut.size / 16);
+    tuff_launch_spec(launch, cut.unroll);
     tuff_launch_groups(launch, tuff_list_entries(list), heads, 1);
 }
 
@@ -248,8 +267,9 @@ static void launch_forward(const tuff_node *node, const tuff_caps *caps, tuff_la
         tuff_work_list tiles = tuff_query_tiles(&p.s, TUFF_ATTENTION_SEGMENTS, s.width * s.rows, true);
         add_spread(launch, TUFF_SHADER_attention_spread, &p, s, &tiles, features);
     } else if (!all_few) {
-        tuff_work_list tiles = tuff_query_tiles(&p.s, TUFF_ATTENTION_SEGMENTS, TILE, true);
-        add_tile(launch, TUFF_SHADER_attention_tile, &p, &tiles, (uint64_t)p.Hkv, features);
+        tile cut = tile_of(caps);
+        tuff_work_list tiles = tuff_query_tiles(&p.s, TUFF_ATTENTION_SEGMENTS, cut.size, true);
+        add_tile(launch, TUFF_SHADER_attention_tile, &p, &tiles, cut, (uint64_t)p.Hkv, features);
     }
     if (p.s.cached) add_joins(&p, launch);
 }
@@ -308,16 +328,12 @@ static void launch_backward(const tuff_node *node, const tuff_caps *caps, tuff_l
         add_spread(launch, TUFF_SHADER_attention_dkv_spread, &p, k, &keys, features);
         return;
     }
-    tuff_work_list tiles = tuff_query_tiles(&p.s, input, TILE, false),
-                   keys = tuff_key_tiles(&p.s, input, TILE);
-    add_tile(launch, TUFF_SHADER_attention_dq_tile, &p, &tiles, (uint64_t)p.Hkv, features);
+    tile cut = tile_of(caps);
+    tuff_work_list tiles = tuff_query_tiles(&p.s, input, cut.size, false),
+                   keys = tuff_key_tiles(&p.s, input, cut.size);
+    add_tile(launch, TUFF_SHADER_attention_dq_tile, &p, &tiles, cut, (uint64_t)p.Hkv, features);
     tuff_launch_after(launch);
-    if (p.D <= FUSED_DIM) {
-        add_tile(launch, TUFF_SHADER_attention_dkv_tile, &p, &keys, (uint64_t)p.Hkv, features);
-        return;
-    }
-    add_tile(launch, TUFF_SHADER_attention_dk_tile, &p, &keys, (uint64_t)p.Hkv, features);
-    add_tile(launch, TUFF_SHADER_attention_dv_tile, &p, &keys, (uint64_t)p.Hkv, features);
+    add_tile(launch, TUFF_SHADER_attention_dkv_tile, &p, &keys, cut, (uint64_t)p.Hkv, features);
 }
 
 static void launch_spread_backward(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch)
@@ -342,7 +358,8 @@ static void launch_bias(const tuff_node *node, const tuff_caps *caps, tuff_launc
     tuff_segments tokens = p.s;
     tokens.G = 1;
     uint32_t features = features_of(node, &p);
-    tuff_work_list tiles = tuff_query_tiles(&tokens, TUFF_ATTENTION_BACKWARD_SEGMENTS, TILE, false);
+    tile cut = tile_of(caps);
+    tuff_work_list tiles = tuff_query_tiles(&tokens, TUFF_ATTENTION_BACKWARD_SEGMENTS, cut.size, false);
     tuff_attention_table *t = begin_backward(node, caps, &p, features, launch);
     if (!t) return;
     uint64_t columns = (uint64_t)(p.Hq * p.R), parts = tuff_list_entries(&tiles) * columns;
@@ -350,7 +367,7 @@ static void launch_bias(const tuff_node *node, const tuff_caps *caps, tuff_launc
     tuff_launch_data_address(launch, &t->parts, TUFF_OPERAND_SCRATCH, 0,
                              tuff_launch_scratch(launch, 4 * parts));
     tuff_launch_data_address(launch, &t->d_bias, TUFF_OPERAND_OUT, 0, 0);
-    add_tile(launch, TUFF_SHADER_attention_bias, &p, &tiles, (uint64_t)p.Hq, features);
+    add_tile(launch, TUFF_SHADER_attention_bias, &p, &tiles, cut, (uint64_t)p.Hq, features);
     tuff_launch_after(launch);
     add(launch, TUFF_SHADER_attention_bias_join, 0, 32, 0);
     tuff_launch_groups_1d(launch, caps, (columns + 63) / 64);
@@ -361,7 +378,7 @@ static void launch_bias(const tuff_node *node, const tuff_caps *caps, tuff_launc
 static bool match_bias(const tuff_node *node, const tuff_caps *caps)
 {
     tuff_attention_problem p = tuff_attention_problem_of(node);
-    return (p.s.N / TILE + p.s.S + 1) * p.Hq * p.R < INT64_C(1) << 31 && match(node, caps);
+    return (p.s.N / SMALL_TILE + p.s.S + 1) * p.Hq * p.R < INT64_C(1) << 31 && match(node, caps);
 }
 
 const tuff_kernel_row tuff_attention_bias_rows[1] = {{"tile", 0, match_bias, launch_bias}};
