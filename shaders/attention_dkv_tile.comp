@@ -76,7 +76,7 @@ void main()
         }
         [[unroll]] for (uint i = 0; i < 4; i++)
             weights[(4 * Y + i) * ACROSS + X] = grown[i];
-        ADD_UP(dv, WHOLE_D_O, busy)
+        ADD_UP(dv, WHOLE_D_O, left_over, busy)
 #define VALUE(n, d) load4(v_base, value_at(w, loaded_key(LOADED(n)), kv_head), d)
 #define D_O(n, d)   WHOLE_D_O(LOADED(n), d)
         PRODUCTS(grown, VALUE, D_O, busy)
@@ -88,7 +88,7 @@ void main()
             }
             weights[(4 * Y + i) * ACROSS + X] = s[i];
         }
-        ADD_UP(dk, WHOLE_QUERY, busy)
+        ADD_UP(dk, WHOLE_QUERY, left_over, busy)
         uint next = head0 + TILE, times = times_of(next);
         time0 += times;
         head0 = next - times * group;

@@ -60,7 +60,7 @@ void main()
             weights[(4 * Y + i) * ACROSS + X] = s[i];
         }
 #define WHOLE_KEY(j, d) load4(k_base, key_at(w, min(key0 + j, w.kv_len - 1), kv_head), d)
-        ADD_UP(sum, WHOLE_KEY, busy)
+        ADD_UP(sum, WHOLE_KEY, span.y - key0, busy)
     }
     [[unroll]] for (uint i = 0; i < SUMS; i++) {
         uint of_tile = 4 * Y + SUMMED(i), row = w.first + of_tile;

@@ -63,7 +63,7 @@ void main()
             [[unroll]] for (uint c = 0; c < COLUMNS; c++)
                 sum[i][c] *= PICKED(shrink, i);
 #define VALUE(j, d) load4_stored(v_base, value_at(w, min(key0 + j, w.kv_len - 1), kv_head), d)
-        ADD_UP(sum, VALUE, busy)
+        ADD_UP(sum, VALUE, span.y - key0, busy)
     }
     barrier();
     weights[LANE] = total;

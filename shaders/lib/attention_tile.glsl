@@ -87,10 +87,10 @@ uint vector_of(uint n)
     return EVEN ? LANE / (DIM / 4) + n / (DIM / 4) : (LANE + n) / (DIM / 4);
 }
 
-/* sum[i][c] += weights[row][j] times elements of vector j, over the columns j. VECTOR(j, d) gives elements d to d + 3 of
- * vector j. */
-#define ADD_UP(sum, VECTOR, BUSY)                                                                                      \
-    [[dont_unroll]] for (uint j0 = 0; j0 < TILE; j0 += AT_ONCE) {                                                      \
+/* sum[i][c] += weights[row][j] times elements of vector j, over the columns j; all from COUNT on have no weight.
+ * VECTOR(j, d) gives elements d to d + 3 of vector j. */
+#define ADD_UP(sum, VECTOR, COUNT, BUSY)                                                                               \
+    [[dont_unroll]] for (uint j0 = 0; j0 < min(TILE, COUNT); j0 += AT_ONCE) {                                          \
         barrier(); /* the weights are there, and the room's last readers are done */                                   \
         [[unroll]] for (uint n = 0; n < AT_ONCE * (DIM / 4); n += LANES) {                                             \
             uint e = LANE + n;                                                                                         \
@@ -98,12 +98,12 @@ uint vector_of(uint n)
                 room[e] = VECTOR((j0 + vector_of(n)), (4 * (EVEN ? LANE % (DIM / 4) : e % (DIM / 4))));                \
         }                                                                                                              \
         barrier();                                                                                                     \
-        if (BUSY) accumulate(sum, j0);                                                                                 \
+        if (BUSY) accumulate(sum, j0, min(AT_ONCE, COUNT - j0));                                                       \
     }
 
-void accumulate(inout vec4 sum[SUMS][COLUMNS], uint j0)
+void accumulate(inout vec4 sum[SUMS][COLUMNS], uint j0, uint count)
 {
-    [[dont_unroll]] for (uint step = 0; step < AT_ONCE; step += STEP)
+    [[dont_unroll]] for (uint step = 0; step < count; step += STEP)
         [[unroll]] for (uint j = 0; j < STEP; j += 4) {
             vec4 w[SUMS];
             [[unroll]] for (uint i = 0; i < SUMS; i++)
