@@ -54,8 +54,8 @@ void main()
                 s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y
                               ? tuff_exp(s[i][j] - stats[i].x) * (grown[i][j] - stats[i].y)
                               : 0.0;
-            weights[(4 * Y + i) * ACROSS + X] = s[i];
         }
+        SET_ASIDE(s)
         barrier();
         /* diagonal e: keys that are e - (TILE - 1) further from the tile's first key than their queries from its first;
          * the room holds their sums */

@@ -4,8 +4,6 @@
 
 /* The gradients of k and v. Rows are keys; columns are the queries that may see them, by time and then by head of the
  * group. */
-const bool KEEPS = DROPOUT || SOFTCAP; /* probabilities in registers; else they are read again where they are shared */
-
 tuff_work w;
 uint kv_head;
 uint time0, head0; /* of the tile's first query */
@@ -49,45 +47,38 @@ void main()
     [[dont_unroll]] for (uint left_over = (seers.y - seers.x) * group; left_over > 0;
                          left_over -= min(left_over, TILE)) {
         last = left_over - 1;
-        vec4 s[4], grown[4], delta;
-        uvec4 reach;
-        uint gone = 0; /* bit 4 j + i: the probability is dropped */
-#define WHOLE_D_O(j, d) load4(d_o_base, row_at(query_of(j).x, query_of(j).y) * dim, d)
+        vec4 s[4], grown[4];
+#define WHOLE_D_O(j, d)   load4(d_o_base, row_at(query_of(j).x, query_of(j).y) * dim, d)
 #define WHOLE_QUERY(j, d) load4(q_base, query_at(query_of(j).x, query_of(j).y), d)
+#define VALUE(n, d)       load4(v_base, value_at(w, loaded_key(LOADED(n)), kv_head), d)
+#define D_O(n, d)         WHOLE_D_O(LOADED(n), d)
+        PRODUCTS(grown, VALUE, D_O, busy)
+        SET_ASIDE(grown)
 #define KEY(n, d)   scale * load4(k_base, key_at(w, loaded_key(LOADED(n)), kv_head), d)
 #define QUERY(n, d) WHOLE_QUERY(LOADED(n), d)
         PRODUCTS(s, KEY, QUERY, busy)
+        TAKE_BACK(grown)
         [[unroll]] for (uint j = 0; j < 4; j++) {
             uvec2 query = query_of(4 * X + j);
             uint row = row_at(query.x, query.y);
             int position = w.start + int(query.x - w.q_begin);
             vec2 stats = stats_of(row);
-            delta[j] = stats.y;
-            reach[j] = 4 * X + j <= last ? reach_of(position) : NOT_SEEN;
+            uint reach = 4 * X + j <= last ? reach_of(position) : NOT_SEEN;
             bvec4 drops = bvec4(false);
             if (DROPOUT) drops = dropped(row, key0 / 4);
             [[unroll]] for (uint i = 0; i < 4; i++) {
+                bool visible = is_seen(key0 + i, reach);
                 float slope = slope_of(s[i][j]), score = score_of(s[i][j], query.y, int(key0 + i) - position);
-                float weight = tuff_exp(is_seen(key0 + i, reach[j]) ? score - stats.x : LOWEST);
-                s[i][j] = weight * slope;
-                grown[i][j] = DROPOUT ? (drops[i] ? 0.0 : weight * drop_factor) : weight;
-                gone |= drops[i] ? 1u << (4 * j + i) : 0u;
+                float weight = tuff_exp(visible ? score - stats.x : LOWEST), keeps = 1;
+                if (DROPOUT) keeps = drops[i] ? 0.0 : drop_factor;
+                s[i][j] = weight * keeps;
+                grown[i][j] = visible ? weight * (grown[i][j] * keeps - stats.y) * slope : 0.0;
             }
         }
-        [[unroll]] for (uint i = 0; i < 4; i++)
-            weights[(4 * Y + i) * ACROSS + X] = grown[i];
+        SET_ASIDE(s)
         ADD_UP(dv, WHOLE_D_O, left_over, busy)
-#define VALUE(n, d) load4(v_base, value_at(w, loaded_key(LOADED(n)), kv_head), d)
-#define D_O(n, d)   WHOLE_D_O(LOADED(n), d)
-        PRODUCTS(grown, VALUE, D_O, busy)
-        [[unroll]] for (uint i = 0; i < 4; i++) {
-            if (!KEEPS) s[i] = weights[(4 * Y + i) * ACROSS + X];
-            [[unroll]] for (uint j = 0; j < 4; j++) {
-                if (DROPOUT) grown[i][j] *= (gone >> (4 * j + i) & 1) != 0 ? 0.0 : drop_factor;
-                s[i][j] = is_seen(key0 + i, reach[j]) ? s[i][j] * (grown[i][j] - delta[j]) : 0.0;
-            }
-            weights[(4 * Y + i) * ACROSS + X] = s[i];
-        }
+        barrier(); /* the weights of v are read */
+        SET_ASIDE(grown)
         ADD_UP(dk, WHOLE_QUERY, left_over, busy)
         uint next = head0 + TILE, times = times_of(next);
         time0 += times;

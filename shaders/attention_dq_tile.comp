@@ -40,25 +40,26 @@ void main()
             k_at[n] = key_at(w, min(key0 + LOADED(n), w.kv_len - 1), kv_head);
             v_at[n] = value_at(w, min(key0 + LOADED(n), w.kv_len - 1), kv_head);
         }
-#define QUERY(n, d) scale * load4(q_base, at[n], d)
-#define KEY(n, d)   load4(k_base, k_at[n], d)
-        PRODUCTS(s, QUERY, KEY, busy)
-        ivec4 key = int(key0 + 4 * X) + ivec4(0, 1, 2, 3);
-        [[unroll]] for (uint i = 0; i < 4; i++) {
-            vec4 slope = slope_of(s[i]);
-            s[i] = score_of(s[i], uvec4(head[i]), key - position[i]);
-            [[unroll]] for (uint j = 0; j < 4; j++)
-                s[i][j] = tuff_exp(s[i][j] - stats[i].x) * slope[j];
-        }
 #define D_O(n, d)   load4(d_o_base, o_at[n], d)
 #define VALUE(n, d) load4(v_base, v_at[n], d)
         PRODUCTS(grown, D_O, VALUE, busy)
+        SET_ASIDE(grown)
+#define QUERY(n, d) scale * load4(q_base, at[n], d)
+#define KEY(n, d)   load4(k_base, k_at[n], d)
+        PRODUCTS(s, QUERY, KEY, busy)
+        TAKE_BACK(grown)
+        ivec4 key = int(key0 + 4 * X) + ivec4(0, 1, 2, 3);
         [[unroll]] for (uint i = 0; i < 4; i++) {
+            vec4 slope = slope_of(s[i]);
             if (DROPOUT) grown[i] *= kept(row_at(w.q_begin + (w.first + 4 * Y + i) / G, head[i]), key0 / 4 + X);
-            [[unroll]] for (uint j = 0; j < 4; j++)
-                s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y ? s[i][j] * (grown[i][j] - stats[i].y) : 0.0;
-            weights[(4 * Y + i) * ACROSS + X] = s[i];
+            s[i] = score_of(s[i], uvec4(head[i]), key - position[i]);
+            [[unroll]] for (uint j = 0; j < 4; j++) {
+                bool visible = key[j] >= keys[i].x && key[j] < keys[i].y;
+                float weight = tuff_exp(visible ? s[i][j] - stats[i].x : LOWEST);
+                s[i][j] = visible ? weight * (grown[i][j] - stats[i].y) * slope[j] : 0.0;
+            }
         }
+        SET_ASIDE(s)
 #define WHOLE_KEY(j, d) load4(k_base, key_at(w, min(key0 + j, w.kv_len - 1), kv_head), d)
         ADD_UP(sum, WHOLE_KEY, span.y - key0, busy)
     }

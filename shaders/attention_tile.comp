@@ -57,8 +57,8 @@ void main()
                 s[i][j] = tuff_exp(key[j] >= keys[i].x && key[j] < keys[i].y ? s[i][j] - high[i] : LOWEST);
             total[i] = total[i] * shrink[i] + ((s[i].x + s[i].y) + (s[i].z + s[i].w));
             if (DROPOUT) s[i] *= kept(row_at(w.q_begin + (w.first + 4 * Y + i) / G, head[i]), key0 / 4 + X);
-            weights[(4 * Y + i) * ACROSS + X] = s[i];
         }
+        SET_ASIDE(s)
         [[unroll]] for (uint i = 0; i < SUMS; i++)
             [[unroll]] for (uint c = 0; c < COLUMNS; c++)
                 sum[i][c] *= PICKED(shrink, i);

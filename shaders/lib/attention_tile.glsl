@@ -42,6 +42,14 @@ uint place(uint column, uint four)
 /* In what an invocation's n-th load differs there from its first. */
 #define TWIST(n) (LANES / PART * n & PART / 4 - 1)
 
+/* An invocation's 16 numbers to where the tile's weights are, for all; and back, as they are in the way in registers. */
+#define SET_ASIDE(s)                                                                                                   \
+    [[unroll]] for (uint i = 0; i < 4; i++)                                                                            \
+        weights[(4 * Y + i) * ACROSS + X] = s[i];
+#define TAKE_BACK(s)                                                                                                   \
+    [[unroll]] for (uint i = 0; i < 4; i++)                                                                            \
+        s[i] = weights[(4 * Y + i) * ACROSS + X];
+
 /* s[i][j] = the product of row 4 y + i and column 4 x + j. ROW(n, d) gives elements d to d + 3 of row LOADED(n),
  * COLUMN(n, d) those of that column. */
 #define PRODUCTS(s, ROW, COLUMN, BUSY)                                                                                 \
