@@ -1,9 +1,9 @@
 #include "shaders/args.h"
 
 /* Attention over tokens and segments. All its kernels read one table of words, made by
- * ops/attention_launch.c, and one list of work, made by ops/attention_lists.c; o, lse, d_o, stats and gradients are
- * dense, other strides are of tokens and heads in elements. A row is a query of one of the G heads that share
- * a key-value head: row r of a segment is its token r / G, and head r % G of the group. */
+ * ops/attention_launch.c, and one list of work, made by ops/attention_lists.c; o, lse, d_o, stats and
+ * gradients are dense, other strides are of tokens and heads in elements. A row is a query of one of the G
+ * heads that share a key-value head: row r of a segment is its token r / G, and head r % G of the group. */
 #ifndef TUFF_GLSL
 typedef struct tuff_attention_table {
     uint64_t q, k,
