@@ -36,17 +36,19 @@ typedef struct bottleneck {
     size_t *first[PLACES]; /* of each layer, its first tensor; SIZE_MAX: none */
 } bottleneck;
 
-/* Where a layer's nets are saved: beside its parts, or, in BERTs, in the module that is called output. */
+/* Where a layer's nets are saved: beside its parts, or, in BERTs, in the modules that are called output. */
 static const char *place_of(tuff_adapter *a, int64_t layer, int place)
 {
     static const char within[] = ".output.dense";
     const bottleneck *own = a->own;
     const char *part = tuff_config_module(&a->model->config, "blk.#.attn_output"),
                *number = strchr(part, '#');
-    const char *rest = "";
-    if (tuff_ends_with(part, within)) rest = place == ATTENTION ? ".attention.output" : ".output";
-    return tuff_arena_printf(&a->arena, "%.*s%lld%s.%s_adapters.adapters.%s", (int)(number - part), part,
-                             (long long)layer, rest, place == ATTENTION ? "attention" : "output", own->name);
+    const bool modules = tuff_ends_with(part, within);
+    const char *rest = place == ATTENTION ? modules ? "attention.output" : "attention_adapters"
+                       : modules          ? "output"
+                                          : "output_adapters";
+    return tuff_arena_printf(&a->arena, "%.*s%lld.%s.adapters.%s", (int)(number - part), part,
+                             (long long)layer, rest, own->name);
 }
 
 static tuff_status check_model(const tuff_model *model)

@@ -5,14 +5,18 @@ their truth.safetensors (logits, loss, gradients, 50 steps of AdamW that begin a
     python make_bottleneck_goldens.py            writes assets/golden/{gpt2,llama}/{bottleneck,houlsby,bottleneck-scaled}
     python make_bottleneck_goldens.py --check    makes them anew in a temporary folder and compares
     python make_bottleneck_goldens.py --load DIR --model DIR --ids 1,2,3    the logits behind an adapter that Tuff saved
+    python make_bottleneck_goldens.py --encoders TUFF    BERT and DistilBERT with adapters of the package's and of Tuff's making:
+                                                         what `tuff fill-mask` says behind them beside the package
 
 The package is for an older transformers than the other scripts: it needs an environment of its own,
     python3 -m venv venv-adapters && venv-adapters/bin/pip install adapters==1.3.0 torch numpy"""
 
 import argparse
+import json
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -21,7 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.models.llama import modeling_llama
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "assets" / "golden"
@@ -55,8 +59,8 @@ modeling_llama.LlamaRMSNorm.forward = norm
 modeling_llama.LlamaRotaryEmbedding.forward = angles
 
 
-def load_model(folder):
-    model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+def load_model(folder, kind=AutoModelForCausalLM):
+    model = kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
     adapters.init(model)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -64,8 +68,8 @@ def load_model(folder):
     return model
 
 
-def with_adapter(model_folder, folder, safetensors, double=True):
-    model = load_model(model_folder)
+def with_adapter(model_folder, folder, safetensors, double=True, kind=AutoModelForCausalLM):
+    model = load_model(model_folder, kind)
     name = model.load_adapter(str(folder), use_safetensors=safetensors, with_head=False)
     model.train_adapter(name)
     return model.double() if double else model
@@ -146,6 +150,59 @@ def make(source, output, kind, seed):
     print(f"{source.name:6} {kind}: loss {truth['adamw_losses'][0]:.3f} -> {truth['adamw_losses'][-1]:.3f}, f32 is {drift:.1e} off")
 
 
+def with_words(source, folder):
+    """A copy of a masked language model with words to call its tokens by, and a text of them with a mask."""
+    shutil.copytree(source, folder)
+    count = json.loads((folder / "config.json").read_text())["vocab_size"]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(5, count))]
+    (folder / "vocab.txt").write_text("".join(word + "\n" for word in words))
+    (folder / "text.txt").write_text("".join(f"w{7 + i % 40} w{9 + i % 31} w{11 + i % 23}\n" for i in range(200)))
+    return words, [2, 8, 9, 4, 12, 30, 3]
+
+
+def check_encoder(tuff, folder, adapter, words, ids):
+    """The largest difference of the ten most probable words behind an adapter."""
+    text = " ".join(words[i] for i in ids[1:-1])
+    command = [tuff, "fill-mask", "--model", folder, "--adapter", adapter, "--text", text, "--top-k", "10", "--device", "cpu", "--json"]
+    guesses = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)["masks"][0]
+    safetensors = (adapter / "adapter.safetensors").exists()
+    model = with_adapter(folder, adapter, safetensors, kind=AutoModelForMaskedLM).eval()
+    with torch.no_grad():
+        truth = torch.softmax(model(input_ids=torch.tensor([ids])).logits[0, ids.index(4)], dim=-1)
+        without = torch.softmax(load_model(folder, AutoModelForMaskedLM).eval()(input_ids=torch.tensor([ids])).logits[0, ids.index(4)], dim=-1)
+    assert (truth - without).abs().max() > 1e-4, "the adapter changes nothing"
+    return max(abs(guess["score"] / truth[guess["token"]].item() - 1) for guess in guesses)
+
+
+def check_encoders(tuff):
+    worst = 0.0
+    with tempfile.TemporaryDirectory() as scratch:
+        for source in ("bert-mlm", "distilbert-mlm"):
+            folder = pathlib.Path(scratch) / source
+            words, ids = with_words(GOLDEN / source, folder)
+            for kind, (config, safetensors) in KINDS.items():
+                made, learned = folder / kind, folder / f"{kind}-tuff"
+                model = load_model(folder, AutoModelForMaskedLM)
+                model.add_adapter(NAME, config=config)
+                model.train_adapter(NAME)
+                torch.manual_seed(5)
+                with torch.no_grad():
+                    for parameter in model.parameters():
+                        if parameter.requires_grad:
+                            parameter.copy_(0.2 * torch.randn_like(parameter))
+                model.save_adapter(str(made), NAME, use_safetensors=safetensors, with_head=False)
+                found = [check_encoder(tuff, folder, made, words, ids)]
+                if kind != "bottleneck-scaled":  # no new one is so
+                    name = {"bottleneck": "seq_bn", "houlsby": "double_seq_bn"}[kind]
+                    train = [tuff, "train", "--task", "mlm", "--model", folder, "--train-file", folder / "text.txt", "--output-dir", learned]
+                    train += ["--method", "adapter", "--adapter-config", name, "--reduction-factor", "4", "--learning-rate", "0.05"]
+                    subprocess.run([*train, "--max-steps", "20", "--device", "cpu", "--quiet"], check=True)
+                    found.append(check_encoder(tuff, folder, learned, words, ids))
+                print(f"{source} {kind}: probabilities {', '.join(f'{x:.1e}' for x in found)} off")
+                worst = max(worst, *found)
+    return 0 if worst < 1e-4 else 1
+
+
 def same(left, right):
     if left.suffix == ".safetensors":
         a, b = load_file(left), load_file(right)
@@ -162,8 +219,11 @@ def main():
     parser.add_argument("--load", type=pathlib.Path, help="an adapter that Tuff saved")
     parser.add_argument("--model", type=pathlib.Path)
     parser.add_argument("--ids", help="numbers between commas")
+    parser.add_argument("--encoders", type=pathlib.Path, help="the command, to check encoders with")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.encoders:
+        return check_encoders(arguments.encoders.resolve())
     if arguments.load:
         model = with_adapter(arguments.model, arguments.load, True).eval()
         ids = torch.tensor([[int(i) for i in arguments.ids.split(",")]])

@@ -159,9 +159,8 @@ static void bottlenecks_stand_behind_parts(void **state)
         {"gpt2", NULL, "transformer.h.0.output_adapters.adapters.adapter.", 0, 8, 2},
         {"llama", "pfeiffer", "model.layers.0.output_adapters.adapters.adapter.", 64, 8, 1},
         {"llama", "houlsby", "model.layers.0.attention_adapters.adapters.adapter.", 6.4, 16, 4},
-        {"bert", "double_seq_bn",
-         "bert.encoder.layer.0.attention.output.attention_adapters.adapters.adapter.", 0.5, 16, 32},
-        {"bert", "seq_bn", "bert.encoder.layer.0.output.output_adapters.adapters.adapter.", 2, 8, 8},
+        {"bert", "double_seq_bn", "bert.encoder.layer.0.attention.output.adapters.adapter.", 0.5, 16, 32},
+        {"bert", "seq_bn", "bert.encoder.layer.0.output.adapters.adapter.", 2, 8, 8},
         {"distilbert", NULL, "distilbert.transformer.layer.0.output_adapters.adapters.adapter.", 2, 8, 8},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
