@@ -1,8 +1,8 @@
 #!/bin/sh
 # A training whose device is lost goes on by itself, and ends with the bytes of one that kept it: at TUFF_LOSSES (2) of its submits,
-# spread over all of them; where that is "all", at every submit of each training that is to survive, those while a checkpoint is
-# written among them. A device that is lost again and again is given up. How work is cut into submits depends on how fast it is.
-# lose_long.sh: all.
+# spread over all of them; where that is "all", at every submit of those of the trainings that are to survive which TUFF_LOSE_ONLY
+# names, while a checkpoint is written too. A device that is lost again and again is given up. How work is cut into submits depends
+# on how fast it is. lose_long*.sh: all.
 set -eu
 . "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
 
@@ -40,8 +40,9 @@ expect_same() {
 lost() {
     name=$1
     shift
-    rm -f "$work/calls"
-    TUFF_LOSE_COUNT="$work/calls" run "$work/$name" "$@"
+    run "$work/$name" "$@" # after which its kernels are known: their tests are submits too
+    rm -rf "$work/again" "$work/calls"
+    TUFF_LOSE_COUNT="$work/calls" run "$work/again" "$@"
     calls=$(wc -c <"$work/calls")
     [ "$calls" -ge 6 ] || { echo "$name: only $calls submits"; exit 1; }
     [ "$losses" = all ] && count=$calls || count=$losses
@@ -64,6 +65,16 @@ lost() {
     echo "$name: lost at $reached of $calls submits, the same bytes"
 }
 
+if [ "$losses" = all ]; then
+    saved() {
+        for only in $TUFF_LOSE_ONLY; do
+            [ "$1" = "lavapipe-$only" ] || continue
+            lost "$@" --max-steps 4 --save-steps 2 --eval-steps 2
+        done
+    }
+    each_training saved lavapipe
+    exit
+fi
 lost saved --max-steps 4 --model "$golden/llama" --lora-rank 4 --lora-dropout 0.1 --save-steps 2 --eval-steps 2 \
     --gradient-accumulation-steps 2
 rm -rf "$work/again"
@@ -71,14 +82,7 @@ TUFF_LOSE_SINCE="$work/again/checkpoint-2" TUFF_LOSE_AT=2 run "$work/again" --ma
     --lora-dropout 0.1 --save-steps 2 --eval-steps 2 --gradient-accumulation-steps 2 2>"$work/said"
 grep -q "goes on from its checkpoint of step 2" "$work/said" || { cat "$work/said"; exit 1; }
 expect_same saved
-if [ "$losses" = all ]; then
-    saved() {
-        lost "$@" --max-steps 4 --save-steps 2 --eval-steps 2
-    }
-    each_training saved lavapipe
-else
-    losses=1
-fi
+losses=1
 lost unsaved --max-steps 2 --model "$golden/llama"
 grep -q "begins anew" "$work/unsaved.said"
 

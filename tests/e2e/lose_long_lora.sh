@@ -1,0 +1,6 @@
+#!/bin/sh
+# ctest: slow
+# lose.sh's LoRAs, each lost at every submit.
+set -eu
+export TUFF_LOSSES=all TUFF_LOSE_ONLY="lora lora-accumulated"
+exec sh "$TUFF_TEST_SOURCE/tests/e2e/lose.sh"
