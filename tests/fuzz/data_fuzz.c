@@ -1,49 +1,24 @@
-/* libFuzzer entry: a text to train on, from its first bytes to blocks of tokens. The functions that judge a
- * file's bytes are private to it, so it is compiled here; it meets no model. See README.md. */
-#include "train/dataset.c"
+/* libFuzzer entry: a text to train on: whether it is one, whether it is records, its line ends. The functions
+ * that judge a file's bytes are private to it, so it is compiled here. See README.md. */
+#include "train/text_file.c"
 
-const tuff_task tuff_task_causal_lm = {.name = "none"};
+#include "train/line_ends.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-tuff_status tuff_model_get_tokenizer(const tuff_model *model, const tuff_tokenizer **out_tokenizer)
-{
-    (void)model;
-    *out_tokenizer = NULL;
-    return TUFF_UNSUPPORTED;
-}
-
-const tuff_task *tuff_task_find(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
-const char *tuff_task_names(void)
-{
-    return "none";
-}
-
-static void cut(const uint8_t *data, size_t size)
-{
-    static int32_t ids[1024];
-    const size_t n = size < 1024 ? size : 1024;
-    tuff_dataset *set;
-    for (size_t i = 0; i < n; i++)
-        ids[i] = data[i];
-    if (tuff_dataset_from_ids(ids, n, n ? data[0] : 0, &set) != TUFF_OK) return;
-    (void)tuff_dataset_largest(set);
-    tuff_dataset_destroy(&set);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     tuff_buf text = {0};
     tuff_buf_bytes(&text, (const char *)data, size);
-    if (!text.failed && check_text("fuzz.txt", &text) == TUFF_OK &&
-        check_records("fuzz.txt", &text) == TUFF_OK)
-        say_windows_lines("fuzz.txt", &text);
+    if (!text.failed && text.size) {
+        const tuff_view all = {text.data, text.size};
+        const bool valid = tuff_text_is_valid(all);
+        if (!valid && say_invalid("fuzz.txt", 0, all) == TUFF_OK) __builtin_trap();
+        (void)check_records("fuzz.txt", all);
+        const size_t turned = tuff_turn_line_ends(text.data, &text.size);
+        if (turned + text.size != size || tuff_turn_line_ends(text.data, &text.size) > turned)
+            __builtin_trap();
+    }
     tuff_buf_free(&text);
-    cut(data, size);
     return 0;
 }
