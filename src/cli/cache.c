@@ -24,9 +24,10 @@ static const tuff_args spec = {
     .verb = "cache",
     .usage = "[options]",
     .about =
-        "Lists the texts whose token ids are kept in the cache directory (TUFF_CACHE_DIR, else "
+        "Lists the texts and files of records whose token ids are kept in the cache directory (TUFF_CACHE_DIR, else "
         "XDG_CACHE_HOME/tuff, else ~/.cache/tuff), so that they are tokenized once and need not fit into memory. "
-        "They are found by the text's content and the tokenizer. Texts of less than a megabyte are not kept; of "
+        "They are found by the file's content, the tokenizer and the settings that it was read with. Files of less than a "
+        "megabyte are not kept, nor are those of --task qa; of "
         "more than 20 GiB in all, those go that were not used for the longest time.",
     .items = items,
     .count = sizeof items / sizeof items[0],

@@ -165,14 +165,14 @@ typedef struct tuff_cli_data_options {
     {                                                                                                       \
         .stride = 128, .mlm_probability = 0.15, .beta = 0.1, .desirable_weight = 1, .undesirable_weight = 1 \
     }
-#define TUFF_CLI_CACHE_ROW(type)                                                          \
-    {                                                                                     \
-        TUFF_ARG_FLAG, "no-data-cache", NULL,                                             \
-            .offset = offsetof(type, data.no_cache),                                      \
-            .help = "keep the token ids of a long text in memory; else they are kept "    \
-                    "in the cache directory, see `tuff cache`, and a text may be larger " \
-                    "than the memory",                                                    \
-            .momentary = true                                                             \
+#define TUFF_CLI_CACHE_ROW(type)                                                                       \
+    {                                                                                                  \
+        TUFF_ARG_FLAG, "no-data-cache", NULL,                                                          \
+            .offset = offsetof(type, data.no_cache),                                                   \
+            .help = "keep the token ids of long texts and many records in memory; else they are kept " \
+                    "in the cache directory, see `tuff cache`, and a file may be larger "              \
+                    "than the memory",                                                                 \
+            .momentary = true                                                                          \
     }
 /* Rows of the table of a verb whose struct has them as `data`. */
 #define TUFF_CLI_DATA_ROWS(type)                                                                                       \
