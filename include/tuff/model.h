@@ -39,9 +39,11 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_load_watched(const char *path, con
 TUFF_API void tuff_model_destroy(tuff_model **model);
 
 /* The model for an adapter that has a head of its own, as PEFT keeps one that was trained beside it
- * (modules_to_save): `base` with that head, for classes of texts or tokens or for answers. Where labels have
+ * (modules_to_save): `base` with that head, for classes of texts or tokens or for answers. So has one that
+ * was trained of a model with more tokens, which then come with the tokenizer beside it, or that changes the
+ * table of tokens or the head, where these are one matrix in `base`, and then are two. Where labels have
  * names is a file that Tuff writes beside the adapter; without it they are called as the base calls as many,
- * or LABEL_0 and so on. *out_model stays NULL where the adapter has no head: base is the model, then.
+ * or LABEL_0 and so on. *out_model stays NULL where the adapter has nothing of that: base is the model, then.
  * `adapter` is a PEFT directory, or a GGUF adapter, which has no head, to be given to what predicts or
  * measures as well. Errors: TUFF_NOT_FOUND, TUFF_BAD_FORMAT. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter,
@@ -50,13 +52,25 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, co
 /* The model with an adapter in its weights, which needs nothing beside it: what it is saved as, quantized,
  * run and trained from is as if it had been trained whole. LoRA and VeRA add to matrices, IA3 scales their
  * rows or columns and biases, modules that an adapter has whole take the place of the model's, a head of its
- * own too. It is computed in f64 each time a weight is read, a few rows at a time, from the files of both,
- * which stay open. Weights that are quantized are made f32 where the adapter changes them; a save then needs
- * a type (tuff_save_params). `adapter` is a PEFT directory or a GGUF adapter; `base` is kept for as long as
- * the result lives. Errors: as tuff_model_adapted; TUFF_UNSUPPORTED, too, for a method that no weights can
- * hold (prompt and prefix tuning). Thread-safe. */
+ * own too; rows of tokens, and a chat template beside the adapter, do so as well. Where it changes one of two
+ * tied matrices, the result has two (tie_word_embeddings false). It is computed in f64 each time a weight is
+ * read, a few rows at a time, from the files of both, which stay open. Weights that are quantized are made
+ * f32 where the adapter changes them; a save then needs a type (tuff_save_params). `adapter` is a PEFT
+ * directory or a GGUF adapter; `base` is kept for as long as the result lives. Errors: as tuff_model_adapted;
+ * TUFF_UNSUPPORTED, too, for a method that no weights can hold (prompt and prefix tuning). Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_merged(const tuff_model *base, const char *adapter,
                                                      tuff_model **out_model);
+
+/* The model with tokens[0..n) among its special tokens, such as "<|im_start|>" and "<|im_end|>": those that
+ * its tokenizer does not have get the next ids. Where its tables have no rows for these, they get some, which
+ * begin as the mean of the others; what is saved has them, and the tokenizer with the new tokens. One of the
+ * tokens by which chats end turns ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>") then ends texts,
+ * too. A trainer trains all of it, or, beside LoRA, the rows of the new tokens (trainable_token_indices).
+ * *out_model stays NULL where the model has all of them already; `base` is kept for as long as the result
+ * lives. Errors: TUFF_NOT_FOUND for a model without tokenizer, TUFF_INVALID_ARGUMENT for a token that is no
+ * text, TUFF_UNSUPPORTED for encoder-decoders. Thread-safe. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_with_tokens(const tuff_model *base, const char *const *tokens,
+                                                          size_t n, tuff_model **out_model);
 
 typedef struct tuff_model_info {
     size_t struct_size;       /* set by TUFF_MODEL_INFO_INIT */

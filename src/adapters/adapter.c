@@ -62,6 +62,12 @@ static tuff_status new_adapter(const tuff_model *model, const tuff_method *metho
 
 static tuff_status ask_tokens(tuff_adapter *a, const char *tokens)
 {
+    if (!a->method->token_layer && !tokens)
+        return tuff_fail(
+            TUFF_UNSUPPORTED,
+            "%s: the rows of its new tokens are to be trained, which is done beside LoRA, or where all of "
+            "the model is trained, but not beside %s",
+            a->model->path, a->method->title);
     if (!a->method->token_layer)
         return tuff_fail(
             TUFF_UNSUPPORTED,
@@ -100,7 +106,8 @@ tuff_status tuff_adapter_create(const tuff_model *model, const tuff_adapter_sett
     }
     TUFF_TRY(new_adapter(model, method, out_adapter));
     tuff_status status = method->create(*out_adapter, settings);
-    if (status == TUFF_OK && settings->tokens) status = ask_tokens(*out_adapter, settings->tokens);
+    if (status == TUFF_OK && (settings->tokens || model->new_id_count))
+        status = ask_tokens(*out_adapter, settings->tokens);
     if (status != TUFF_OK) tuff_adapter_destroy(out_adapter);
     return status;
 }

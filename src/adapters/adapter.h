@@ -118,8 +118,8 @@ typedef struct tuff_method {
      * of the parameter's matrix view are with it, computed in f64 in a fixed order. Both NULL: no weight of
      * the model can hold what the method does. */
     bool (*changes)(const tuff_adapter *adapter, const tuff_param *param);
-    tuff_status (*check_merge)(
-        const tuff_adapter *adapter); /* why not this one; NULL: nothing is against it */
+    /* Whether it changes the table of tokens without the head that is tied to it; NULL: never. */
+    bool (*unties)(const tuff_adapter *adapter);
     tuff_status (*merge)(const tuff_adapter *adapter, const tuff_param *param, int64_t begin, int64_t end,
                          float *values);
 } tuff_method;
@@ -223,6 +223,10 @@ TUFF_MUST_USE tuff_status tuff_adapter_upload_whole(const tuff_adapter *adapter,
 uint64_t tuff_adapter_own_bytes(const tuff_adapter *adapter);
 /* What a net without the adapter (tuff_adapter_off) reads of them, it reads of what the model has. */
 void tuff_adapter_read_own(const tuff_adapter *adapter, tuff_graph *g);
+/* The model that files are for where that has more tokens than `base`, or tables that are not tied any more;
+ * NULL: it is `base`. */
+TUFF_MUST_USE tuff_status tuff_adapter_change(const tuff_model *base, const char *directory,
+                                              const tuff_peft_files *files, tuff_model **out_model);
 /* Writes what the labels of the model's head are called beside an adapter, for tuff_model_adapted; PEFT does
  * not read it. */
 TUFF_MUST_USE tuff_status tuff_adapter_save_labels(const tuff_model *model, const char *directory);

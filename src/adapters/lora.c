@@ -201,7 +201,10 @@ static void say_unused(const tuff_adapter *a, const tuff_peft_adapter *peft)
     const char *unused = NULL;
     size_t count = 0;
     for (size_t i = 0; i < peft->ignored_count; i++) {
-        /* PEFT has the table along that it adapts, which is looked at with what is whole */
+        /* PEFT has the table along that it adapts, which is looked at with what is whole, as is a head that
+         * is it */
+        if (a->model->config.tied && strcmp(peft->ignored[i], TUFF_PEFT_PREFIX "lm_head.weight") == 0)
+            continue;
         if (tuff_adapter_is_whole(a, peft->ignored[i]) ||
             tuff_ends_with(peft->ignored[i], TUFF_PEFT_BASE_WEIGHT) ||
             tuff_ends_with(peft->ignored[i], TUFF_TOKENS_LAYER TUFF_TOKENS_ENDING))
@@ -453,5 +456,5 @@ const tuff_method tuff_method_lora = {
     .describe = describe,
     .free = free_lora,
     .changes = changes,
-    .check_merge = tuff_lora_check_merge,
+    .unties = tuff_lora_unties,
     .merge = merge};

@@ -74,8 +74,8 @@ TUFF_MUST_USE tuff_status tuff_lora_add_table(tuff_adapter *adapter, const tuff_
 tuff_tensor *tuff_lora_embeddings(void *self, tuff_net *net, tuff_tensor *x);
 void tuff_lora_start_table(const tuff_adapter *adapter, const tuff_lora_module *module, size_t index,
                            float *values);
-/* UNSUPPORTED where the head is tied to a table that is adapted: one tensor cannot hold both. */
-TUFF_MUST_USE tuff_status tuff_lora_check_merge(const tuff_adapter *adapter);
+/* Whether it adapts the table, which a head that is tied to it knows nothing of. */
+bool tuff_lora_unties(const tuff_adapter *adapter);
 /* Rows of the table with what is added to them. */
 TUFF_MUST_USE tuff_status tuff_lora_table_rows(const tuff_adapter *adapter, const tuff_lora_module *module,
                                                int64_t begin, int64_t end, float *values);

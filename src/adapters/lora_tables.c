@@ -117,15 +117,10 @@ tuff_status tuff_lora_table_rows(const tuff_adapter *a, const tuff_lora_module *
     return status;
 }
 
-tuff_status tuff_lora_check_merge(const tuff_adapter *a)
+bool tuff_lora_unties(const tuff_adapter *a)
 {
     const tuff_lora *l = a->own;
-    for (size_t i = 0; a->model->config.tied && i < l->count; i++)
-        if (l->modules[i].table)
-            return tuff_fail(
-                TUFF_UNSUPPORTED,
-                "%s: it adapts %s, and the head of this model is the same table, which the adapter leaves "
-                "as it is: one tensor cannot hold both, so that it is not merged; leave it beside the model",
-                a->path, l->modules[i].name);
-    return TUFF_OK;
+    for (size_t i = 0; i < l->count; i++)
+        if (l->modules[i].table) return true;
+    return false;
 }

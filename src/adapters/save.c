@@ -176,6 +176,7 @@ tuff_status tuff_adapter_save(const tuff_adapter *a, const tuff_adapter_saving *
     const tuff_peft_layout *layout = a->method->layout ? a->method->layout : &tuff_peft_usual;
     TUFF_GO(tuff_peft_write_as(directory, layout, &text, items, count, write_tensor, &from));
     if (from.whole_count) TUFF_GO(tuff_adapter_save_labels(a->model, directory));
+    if (a->model->new_id_count) TUFF_GO(tuff_tokenizer_save(a->model->tokenizer, directory));
 done:
     tuff_buf_free(&text);
     tuff_arena_free(&arena);

@@ -8,6 +8,8 @@
 #include "base/memory.h"
 #include "models/heads/head.h"
 
+#define ASKED "trainable_token_indices"
+
 enum { USUAL_ROWS = 1024 };
 
 /* ---- which rows there are */
@@ -51,11 +53,16 @@ static bool is_for(const tuff_model *model, const char *key, const char *module)
            (tuff_starts_with(key, model->config.arch->base_prefix) && strcmp(key + prefix, module) == 0);
 }
 
+static bool has_bias(const tuff_config *c)
+{
+    return c->head->output_bias || tuff_config_module(c, "output.bias");
+}
+
 /* PEFT leaves a head's bias out where the head has rows of its own. */
 static tuff_status refuse_bias(const tuff_adapter *a, const char *where)
 {
     const tuff_config *c = &a->model->config;
-    if (!c->head->output_bias && !tuff_config_module(c, "output.bias")) return TUFF_OK;
+    if (!has_bias(c)) return TUFF_OK;
     return tuff_fail(
         TUFF_UNSUPPORTED,
         "%s: it is for rows of the head of this %s model, which has a bias: PEFT leaves that out "
@@ -219,31 +226,74 @@ static tuff_status add_all(tuff_adapter *a, const cJSON *value, const char *wher
 }
 
 /* "3,7" is a list too. */
-tuff_status tuff_tokens_ask(tuff_adapter *a, const char *text)
+static tuff_status parse(const char *text, cJSON **out)
 {
-    static const char where[] = "trainable_token_indices";
-    cJSON *json = NULL;
     tuff_buf list = {0};
     const char first = text[strspn(text, " \t\n")];
     const bool is_json = first == '[' || first == '{';
     tuff_buf_printf(&list, is_json ? "%s" : "[%s]", text);
     tuff_status status =
-        list.failed ? tuff_fail_memory("an adapter") : tuff_json_parse(list.data, list.size, where, &json);
-    if (status == TUFF_BAD_FORMAT)
-        status =
-            tuff_fail(TUFF_INVALID_ARGUMENT,
-                      "%s is \"%.60s\", expected ids between commas, \"3,7\", or a JSON object of lists by "
-                      "module, {\"embed_tokens\": [3], \"lm_head\": [3]}",
-                      where, text);
-    if (status == TUFF_OK) status = add_all(a, json, where);
+        list.failed ? tuff_fail_memory("an adapter") : tuff_json_parse(list.data, list.size, ASKED, out);
+    tuff_buf_free(&list);
+    if (status != TUFF_BAD_FORMAT) return status;
+    return tuff_fail(TUFF_INVALID_ARGUMENT,
+                     "%s is \"%.60s\", expected ids between commas, \"3,7\", or a JSON object of lists by "
+                     "module, {\"embed_tokens\": [3], \"lm_head\": [3]}",
+                     ASKED, text);
+}
+
+/* The model's new tokens, to a module's list. */
+static bool add_new(const tuff_model *model, cJSON *all, const char *module)
+{
+    cJSON *list = NULL;
+    for (cJSON *item = all->child; item && !list; item = item->next)
+        if (is_for(model, item->string, module)) list = item;
+    if (!list) list = cJSON_AddArrayToObject(all, module);
+    for (size_t i = 0; list && cJSON_IsArray(list) && i < model->new_id_count; i++) {
+        bool there = false;
+        for (const cJSON *item = list->child; item; item = item->next)
+            there = there || (cJSON_IsNumber(item) && item->valuedouble == model->new_ids[i]);
+        cJSON *id = there ? NULL : cJSON_CreateNumber(model->new_ids[i]);
+        if (!there && !(id && cJSON_AddItemToArray(list, id))) {
+            cJSON_Delete(id);
+            return false;
+        }
+    }
+    return list != NULL;
+}
+
+/* Of a head that is no table they are trained, too, unless it has a bias (refuse_bias). */
+static tuff_status with_new(const tuff_model *model, cJSON **json)
+{
+    char table[256], head[256];
+    const bool has_table = find_table(model, table) != NULL,
+               has_head = !model->config.tied && find_head(model, head) && !has_bias(&model->config);
+    if (!model->new_id_count || !has_table) return TUFF_OK;
+    if (!cJSON_IsObject(*json)) { /* a list is the table's */
+        cJSON *all = cJSON_CreateObject();
+        if (!all || (*json && !cJSON_AddItemToObject(all, table, *json))) {
+            cJSON_Delete(all);
+            return tuff_fail_memory("an adapter");
+        }
+        *json = all;
+    }
+    const bool ok = add_new(model, *json, table) && (!has_head || add_new(model, *json, head));
+    return ok ? TUFF_OK : tuff_fail_memory("an adapter");
+}
+
+tuff_status tuff_tokens_ask(tuff_adapter *a, const char *text)
+{
+    cJSON *json = NULL;
+    tuff_status status = text ? parse(text, &json) : TUFF_OK;
+    if (status == TUFF_OK) status = with_new(a->model, &json);
+    if (status == TUFF_OK) status = add_all(a, json, ASKED);
+    cJSON_Delete(json);
     if (status == TUFF_OK && !*a->method->token_layer && a->row_count > 1 &&
         !same_ids(&a->rows[0], &a->rows[1]))
         status = tuff_fail(
             TUFF_INVALID_ARGUMENT,
             "%s has other tokens of %s than of %s: that is of LoRA; %s of a table and a head are the same",
-            where, a->rows[0].module, a->rows[1].module, a->method->title);
-    cJSON_Delete(json);
-    tuff_buf_free(&list);
+            ASKED, a->rows[0].module, a->rows[1].module, a->method->title);
     return status;
 }
 

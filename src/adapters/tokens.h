@@ -7,8 +7,9 @@
 
 #include "adapters/adapter.h"
 
-/* Lists the rows that a new adapter trains: "3,7" of the table, or as JSON, a list of ids or an object of
- * lists by module, {"embed_tokens": [3], "lm_head": [3]}. */
+/* Lists the rows that a new adapter trains, those of the model's new tokens among them; `text` may be NULL:
+ * "3,7" of the table, or as JSON, a list of ids or an object of lists by module, {"embed_tokens": [3],
+ * "lm_head": [3]}. */
 TUFF_MUST_USE tuff_status tuff_tokens_ask(tuff_adapter *adapter, const char *text);
 /* The same of a file's list or object, whose ids are rows of its tensors. `key` is for error texts. */
 TUFF_MUST_USE tuff_status tuff_tokens_open(tuff_adapter *adapter, const char *key, const cJSON *value);

@@ -6,7 +6,7 @@
 
 static tuff_status create(tuff_adapter *a, const tuff_adapter_settings *s)
 {
-    if (s->tokens) return TUFF_OK; /* which are listed then */
+    if (s->tokens || a->model->new_id_count) return TUFF_OK; /* which are listed then */
     return tuff_fail(TUFF_INVALID_ARGUMENT,
                      "%s: trainable tokens are wanted, but trainable_token_indices does not say which",
                      a->model->path);

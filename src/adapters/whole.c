@@ -15,12 +15,15 @@
  * layer within. */
 static void name_of(const char *text, char name[256])
 {
-    static const char *const within[] = {".base_layer.bias", TUFF_PEFT_BASE_WEIGHT};
+    static const char *const within[] = {TUFF_TOKENS_LAYER TUFF_PEFT_BASE_WEIGHT, ".base_layer.bias",
+                                         TUFF_PEFT_BASE_WEIGHT};
     snprintf(name, 256, "%s", text);
-    for (int i = 0; i < 2; i++)
-        if (tuff_ends_with(text, within[i]))
+    for (int i = 0; i < 3; i++)
+        if (tuff_ends_with(text, within[i])) {
             snprintf(name, 256, "%.*s%s", (int)(strlen(text) - strlen(within[i])), text,
                      strrchr(within[i], '.'));
+            return;
+        }
 }
 
 /* The head of a language model as transformers calls it, whose files have another name for it (GPT-NeoX). */
@@ -106,13 +109,26 @@ static tuff_status compare(const tuff_model *model, const tuff_param *p, const t
     return status;
 }
 
+/* The table of a tied model, which files may have a second time as the head; NULL: they do not. */
+static const tuff_weight *table_twice(const tuff_adapter *a)
+{
+    const tuff_weight *head = tuff_weights_find(a->files->weights, TUFF_PEFT_PREFIX "lm_head.weight");
+    for (size_t i = 0; head && a->model->config.tied && i < a->files->weights->count; i++) {
+        const tuff_weight *w = &a->files->weights->items[i];
+        const tuff_param *p = w == head ? NULL : param_of(a->model, w);
+        if (p && is_table(a->model, p) && tuff_weight_is_copy(head, w)) return w;
+    }
+    return NULL;
+}
+
 tuff_status tuff_adapter_find_whole(tuff_adapter *a)
 {
     const tuff_weights *weights = a->files->weights;
+    const tuff_weight *both = table_twice(a);
     for (size_t i = 0; i < weights->count; i++) {
         const tuff_weight *w = &weights->items[i];
         const tuff_param *p = param_of(a->model, w);
-        if (!p && a->model->config.tied && strcmp(w->name, TUFF_PEFT_PREFIX "lm_head.weight") == 0)
+        if (!p && a->model->config.tied && !both && strcmp(w->name, TUFF_PEFT_PREFIX "lm_head.weight") == 0)
             return tuff_fail(TUFF_UNSUPPORTED,
                              "%s: it has %s whole, but the head of this model is its embedding table",
                              w->file, w->name);
@@ -123,7 +139,9 @@ tuff_status tuff_adapter_find_whole(tuff_adapter *a)
             TUFF_TRY(compare(a->model, p, w, &same));
             if (same) continue;
         }
-        if (a->model->config.tied && is_table(a->model, p))
+        const bool of_both = w == both || tuff_ends_with(w->name, TUFF_TOKENS_LAYER TUFF_PEFT_BASE_WEIGHT);
+        if (a->model->config.tied && tuff_config_has_output(&a->model->config) && !of_both &&
+            is_table(a->model, p))
             return tuff_fail(
                 TUFF_UNSUPPORTED,
                 "%s: it has %s whole, and the head of this model is that table, which PEFT would leave as it was "
@@ -361,7 +379,14 @@ tuff_status tuff_model_adapted(const tuff_model *base, const char *adapter, tuff
     tuff_peft_files *files = NULL;
     if (tuff_is_file(adapter) || tuff_lora_is_sum(adapter)) return TUFF_OK; /* these have none */
     TUFF_TRY(tuff_peft_files_open(adapter, &files));
-    tuff_status status = adapt(base, adapter, files, out_model);
+    tuff_model *changed = NULL;
+    tuff_status status = tuff_adapter_change(base, adapter, files, &changed);
+    if (status == TUFF_OK) status = adapt(changed ? changed : base, adapter, files, out_model);
     tuff_peft_files_close(&files);
+    if (status == TUFF_OK && !*out_model) {
+        *out_model = changed;
+        changed = NULL;
+    }
+    tuff_model_destroy(&changed); /* kept by the one with a head */
     return status;
 }

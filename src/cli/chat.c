@@ -178,11 +178,12 @@ static int with_messages(tuff_cli_generate_options *o, chat *c)
 {
     int code = TUFF_EXIT_FAILED;
     tuff_cli_biases biases = {.count = 0};
-    tuff_model *model = NULL;
+    tuff_model *base = NULL, *adapted = NULL;
+    const tuff_model *model = NULL;
     tuff_device *device = NULL;
     o->biases = &biases;
     o->num_beams = 1;
-    tuff_status status = tuff_model_load(o->model, &model);
+    tuff_status status = tuff_cli_load_speaking(o->model, o->adapter, &base, &adapted, &model);
     const bool ready = status == TUFF_OK && tuff_cli_chat_template(c, model);
     if (ready) status = tuff_cli_open_device(&o->common, false, &device);
     tuff_cli_catch_interrupt();
@@ -200,7 +201,8 @@ static int with_messages(tuff_cli_generate_options *o, chat *c)
     tuff_cli_biases_free(&biases);
     tuff_cli_device_stats(&o->common, device);
     tuff_device_destroy(&device);
-    tuff_model_destroy(&model);
+    tuff_model_destroy(&adapted);
+    tuff_model_destroy(&base);
     return code;
 }
 

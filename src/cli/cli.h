@@ -357,6 +357,9 @@ void tuff_cli_report_json(FILE *out, const tuff_dataset *data, const tuff_datase
  * failure. */
 tuff_status tuff_cli_load_adapted(const char *path, const char *adapter, tuff_model **out_base,
                                   tuff_model **out_adapted, const tuff_model **out_model);
+/* The same for texts and vectors: with the adapter's tokens and tables, but not a head of its own. */
+tuff_status tuff_cli_load_speaking(const char *path, const char *adapter, tuff_model **out_base,
+                                   tuff_model **out_adapted, const tuff_model **out_model);
 
 /* Loads a file of the task's examples; `like` as in tuff_data_params. `block` is of causal-lm. */
 tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int task,

@@ -42,7 +42,7 @@ static const tuff_arg items[] = {
      .value = "DIR",
      .offset = offsetof(convert_options, adapter),
      .help =
-         "merge this adapter, of PEFT or a .gguf file: the result has it in its weights and needs no adapter. LoRA, VeRA and IA3 can be merged, several LoRAs by weight (a=0.7,b=0.3); a "
+         "merge this adapter, of PEFT or a .gguf file: the result has it in its weights and needs no adapter; its chat template and its new tokens come along. LoRA, VeRA and IA3 can be merged, several LoRAs by weight (a=0.7,b=0.3); a "
          "quantized model needs a --dtype then, since its weights become others"},
     {.kind = TUFF_ARG_TEXT,
      .name = "base",

@@ -28,6 +28,23 @@ tuff_status tuff_cli_load_adapted(const char *path, const char *adapter, tuff_mo
     return status;
 }
 
+/* Of a head of an adapter's own texts are not made, nor vectors. */
+tuff_status tuff_cli_load_speaking(const char *path, const char *adapter, tuff_model **out_base,
+                                   tuff_model **out_adapted, const tuff_model **out_model)
+{
+    tuff_model_info base = TUFF_MODEL_INFO_INIT, adapted = TUFF_MODEL_INFO_INIT;
+    tuff_status status = tuff_cli_load_adapted(path, adapter, out_base, out_adapted, out_model);
+    if (status == TUFF_OK) status = tuff_model_get_info(*out_base, &base);
+    if (status == TUFF_OK) status = tuff_model_get_info(*out_model, &adapted);
+    const tuff_tokenizer *tokenizers[2] = {NULL, NULL};
+    if (status != TUFF_OK || tuff_model_get_tokenizer(*out_base, &tokenizers[0]) != TUFF_OK ||
+        tuff_model_get_tokenizer(*out_model, &tokenizers[1]) != TUFF_OK)
+        return status;
+    if (adapted.vocab_size == base.vocab_size && adapted.tied == base.tied && tokenizers[0] == tokenizers[1])
+        *out_model = *out_base;
+    return TUFF_OK;
+}
+
 static bool is_own(const char *name)
 {
     for (size_t i = 0; tuff_chat_template_name(i); i++)

@@ -300,14 +300,16 @@ int tuff_cli_embed(int argc, char **argv)
         !tuff_cli_find_adapter(&options.adapter, options.common.quiet))
         return TUFF_EXIT_FAILED;
     if (!tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
-    tuff_model *model = NULL;
+    tuff_model *base = NULL, *adapted = NULL;
+    const tuff_model *model = NULL;
     tuff_device *device = NULL;
-    int code = tuff_model_load(options.model, &model) == TUFF_OK &&
+    int code = tuff_cli_load_speaking(options.model, options.adapter, &base, &adapted, &model) == TUFF_OK &&
                        tuff_cli_open_device(&options.common, false, &device) == TUFF_OK
                    ? embed(&options, model, device)
                    : tuff_cli_failed();
     tuff_cli_device_stats(&options.common, device);
     tuff_device_destroy(&device);
-    tuff_model_destroy(&model);
+    tuff_model_destroy(&adapted);
+    tuff_model_destroy(&base);
     return code;
 }

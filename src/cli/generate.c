@@ -351,9 +351,10 @@ static int with_prompt(tuff_cli_generate_options *o, text *prompt)
     int code = TUFF_EXIT_FAILED;
     tuff_cli_biases biases = {.count = 0};
     o->biases = &biases;
-    tuff_model *model = NULL;
+    tuff_model *base = NULL, *adapted = NULL;
+    const tuff_model *model = NULL;
     tuff_device *device = NULL;
-    tuff_status status = tuff_model_load(o->model, &model);
+    tuff_status status = tuff_cli_load_speaking(o->model, o->adapter, &base, &adapted, &model);
     if (status == TUFF_OK) status = tuff_cli_open_device(&o->common, o->profile.given, &device);
     tuff_cli_catch_interrupt();
     if (status != TUFF_OK)
@@ -368,7 +369,8 @@ static int with_prompt(tuff_cli_generate_options *o, text *prompt)
     tuff_cli_biases_free(&biases);
     tuff_cli_device_stats(&o->common, device);
     tuff_device_destroy(&device);
-    tuff_model_destroy(&model);
+    tuff_model_destroy(&adapted);
+    tuff_model_destroy(&base);
     return code;
 }
 

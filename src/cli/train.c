@@ -7,7 +7,8 @@
 typedef struct run {
     const tuff_cli_train_options *options;
     tuff_cli_train_options *given; /* what run.json is to have */
-    tuff_model *model;
+    tuff_model *base, *grown;      /* as it is loaded, and with --add-special-tokens; NULL: it has them */
+    const tuff_model *model;       /* one of them */
     tuff_device *device;
     tuff_dataset *train, *validation;
     tuff_trainer *trainer;
@@ -327,6 +328,10 @@ static int finish(run *r)
     if (!o->common.quiet)
         tuff_cli_say("saved to %s after %s step%s%s", o->output_dir, tuff_cli_count(r->last.step),
                      r->last.step == 1 ? "" : "s", tuff_cli_interrupted() ? " (interrupted)" : "");
+    if ((o->lora_rank || o->peft_type) && r->grown && !o->common.quiet)
+        tuff_cli_say(
+            "its tokenizer has more tokens than the model: PEFT's AutoPeftModel gives the model rows for them; before "
+            "PeftModel.from_pretrained, model.resize_token_embeddings(len(tokenizer)) does");
     if ((o->lora_rank || o->peft_type) && !o->common.quiet && !tuff_cli_is_directory(o->model))
         tuff_cli_say(
             "the adapter goes onto %s: `tuff generate --model %s --adapter %s`; PEFT needs the model as a "
@@ -369,6 +374,7 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
         return tuff_cli_failed();
     const bool tells = tuff_cli_train_tells(o);
     if (tells) tuff_cli_setting_print(&setting);
+    if (tells) tuff_cli_train_tell_tokens(o, r->base, r->grown);
     if (tells && o->mix.count)
         tuff_cli_mixture_report(o, r->train, r->parts);
     else if (tells && o->task != TUFF_CLI_CAUSAL_LM)
@@ -472,7 +478,7 @@ static tuff_status create_trainer(run *r, tuff_train_params *params)
 static int start(run *r)
 {
     const tuff_cli_train_options *o = r->options;
-    if (tuff_model_load(o->model, &r->model) != TUFF_OK) return tuff_cli_failed();
+    if (tuff_cli_train_load(o, &r->base, &r->grown, &r->model) != TUFF_OK) return tuff_cli_failed();
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
     tuff_status status = load_data(r, block);
@@ -520,7 +526,8 @@ static int run_once(tuff_cli_train_options *options, tuff_cli_train_options *giv
     tuff_cli_mixture_free(r.parts);
     tuff_dataset_destroy(&r.train);
     tuff_dataset_destroy(&r.validation);
-    tuff_model_destroy(&r.model);
+    tuff_model_destroy(&r.grown);
+    tuff_model_destroy(&r.base);
     tuff_cli_checkpoints_close(&r.checkpoints);
     return code;
 }

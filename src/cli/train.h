@@ -23,7 +23,8 @@ typedef struct tuff_cli_train_options {
     int64_t max_steps, batch_size, accumulation, block_size, warmup_steps, seed, eval_steps, logging_steps;
     double epochs, learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, max_grad_norm, momentum;
     const char *method, *peft_type, *target_modules, *feedforward_modules, *init_text;
-    const char *rank_pattern, *alpha_pattern, *base_model_name, *target_parameters, *token_indices;
+    const char *rank_pattern, *alpha_pattern, *base_model_name, *target_parameters, *token_indices,
+        *special_tokens;
     bool use_rslora, use_dora, prefix_projection;
     int bias; /* of TUFF_CLI_BIASES */
     int64_t lora_rank, virtual_tokens, encoder_hidden, projection_key;
@@ -336,6 +337,14 @@ bool tuff_cli_checkpoints_save(tuff_cli_checkpoints *checkpoints, tuff_trainer *
  */
 bool tuff_cli_checkpoints_load_best(tuff_cli_checkpoints *checkpoints, tuff_trainer *trainer, int64_t step);
 void tuff_cli_checkpoints_close(tuff_cli_checkpoints *checkpoints);
+
+/* The model, with the tokens that it is to have. Both are
+ * the caller's to destroy, also after a failure; *out_model is one of them. */
+tuff_status tuff_cli_train_load(const tuff_cli_train_options *options, tuff_model **out_base,
+                                tuff_model **out_grown, const tuff_model **out_model);
+/* Says which are new, or, where a chat template is in want of some, how it gets them. */
+void tuff_cli_train_tell_tokens(const tuff_cli_train_options *options, const tuff_model *base,
+                                const tuff_model *grown);
 
 /* ---- devices that are lost */
 typedef struct tuff_cli_losses {

@@ -67,7 +67,8 @@ static const char *contradiction(const tuff_cli_train_options *o)
     const bool tokens = tuff_cli_trains(o, "trainable_tokens");
     if (!lora && !tokens && o->token_indices)
         return "--trainable-token-indices is of LoRA and of --method tokens";
-    if (tokens && !o->token_indices) return "--method tokens needs --trainable-token-indices";
+    if (tokens && !o->token_indices && !o->special_tokens)
+        return "--method tokens needs --trainable-token-indices or --add-special-tokens";
     if (o->base_model_name && !o->lora_rank && !o->peft_type)
         return "--base-model-name is of adapters: it needs --lora-rank or --method";
     if (o->target_modules && !lora && !vera && !tuff_cli_trains(o, "ia3"))

@@ -252,6 +252,12 @@ static const tuff_arg items[] = {
          "LoRA, tokens: ids of tokens whose rows of the table, and of a head that is tied to it, are trained, such as "
          "50257,50258; or by module as JSON, as PEFT has it, '{\"embed_tokens\": [5], \"lm_head\": [5]}'",
      .preset = "none"},
+    {TUFF_ARG_NAMES, "add-special-tokens", "TOKENS", AT(special_tokens),
+     .help =
+         "tokens that the model is to have, such as '<|im_start|>,<|im_end|>' for --chat-template chatml: its tables get "
+         "rows for those that it lacks, which begin as the mean of the others and are trained beside LoRA (without it all "
+         "is); the tokenizer is saved with the result",
+     .preset = "none"},
     {TUFF_ARG_NAMES, "feedforward-modules", "NAMES", AT(feedforward_modules),
      .help = "IA3: those of --target-modules whose input is scaled, not what they give",
      .preset = "as PEFT has it with the default modules, else none"},

@@ -13,13 +13,12 @@ static tuff_status build(tuff_model *model)
     const tuff_model *base = model->base;
     TUFF_TRY(copy_json(base->hf_config, &model->hf_config));
     TUFF_TRY(copy_json(base->new_labels, &model->new_labels));
-    TUFF_TRY(tuff_params_list(&model->config, &model->params));
+    TUFF_TRY(tuff_model_list_params(model));
     for (size_t i = 0; i < model->params.count; i++) {
         tuff_param *p = &model->params.items[i];
-        const tuff_param *same = &base->params.items[i]; /* of one config, so that both have one order */
-        p->fresh = same->fresh;
+        tuff_param_inherit(p, tuff_params_find(&base->params, p->name)); /* of one config, which has it */
         p->merged = model->merge.changes(model->merge.self, p);
-        p->stored = p->merged ? TUFF_F32 : same->stored;
+        if (p->merged) p->stored = TUFF_F32;
     }
     return TUFF_OK;
 }
@@ -32,13 +31,8 @@ tuff_status tuff_model_with_merge(const tuff_model *base, tuff_merge merge, tuff
         merge.free(merge.self);
         return tuff_fail_memory("a model");
     }
-    *model = *base;
-    model->base = base;
+    tuff_model_derive(base, model);
     model->merge = merge;
-    model->users = 0;
-    tuff_model_keep(base);
-    model->params = (tuff_params){0};
-    model->hf_config = model->new_labels = NULL;
     tuff_status status = build(model);
     if (status != TUFF_OK)
         tuff_model_destroy(&model);

@@ -261,6 +261,9 @@ static void free_model(tuff_model *m)
     cJSON_Delete(m->hf_config);
     if (m->base) {
         if (m->merge.free) m->merge.free(m->merge.self);
+        tuff_tokenizer_destroy(&m->own_tokenizer);
+        cJSON_Delete(m->own_generation);
+        tuff_free(m->own_ids);
         tuff_model_let_go(m->base);
         tuff_free(m);
         return;
@@ -311,7 +314,7 @@ tuff_dtype tuff_model_matrix_dtype(const tuff_model *model)
     int64_t elements[TUFF_DTYPE_COUNT] = {0};
     tuff_dtype most = TUFF_F32;
     int types = 0;
-    if (model->merge.rows) return tuff_model_matrix_dtype(model->base);
+    if (model->merge.rows || model->new_id_count) return tuff_model_matrix_dtype(model->base);
     for (size_t i = 0; i < model->params.count; i++) {
         const tuff_param *p = &model->params.items[i];
         /* llama.cpp's files have routers as f32, whatever the rest is */

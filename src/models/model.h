@@ -36,6 +36,13 @@ struct tuff_model {
      * (models/merge.c): */
     const tuff_model *base; /* whose path, tokenizer, files it uses; NULL: its own */
     tuff_merge merge;       /* of the second; all NULL: none */
+    /* of one with more tokens, or with tables that are not tied any more (models/change.c): */
+    tuff_tokenizer *own_tokenizer; /* that it has in place of the base's; NULL: none */
+    cJSON *own_generation;         /* the same of hf_generation */
+    int32_t *own_ids;
+    const int32_t
+        *new_ids; /* tokens that no file of the model has a row for that was trained; the base's too */
+    size_t new_id_count;
     /* of the first: */
     cJSON *new_labels;        /* id2label and label2id where it has no hf_config; else NULL */
     uint64_t seed;            /* of new parameters, */
@@ -46,6 +53,24 @@ struct tuff_model {
 /* One more that uses it, one less; NULL is ignored. */
 void tuff_model_keep(const tuff_model *model);
 void tuff_model_let_go(const tuff_model *model);
+
+/* In what a model is to differ from the one of its files. */
+typedef struct tuff_model_change {
+    int64_t rows; /* tokens that its tables are to have; no more: as many as before */
+    bool untie;   /* its head, which was the table, is a matrix of its own that begins as that */
+    tuff_tokenizer
+        *tokenizer;  /* in place of the base's; is taken over, also after a failure; NULL: the base's */
+    const char *end; /* a token of it with which texts end, before those that the base has; NULL: none */
+    const int32_t *new_ids; /* tokens that are to be trained; copied */
+    size_t new_count;
+} tuff_model_change;
+TUFF_MUST_USE tuff_status tuff_model_changed(const tuff_model *base, const tuff_model_change *change,
+                                             tuff_model **out_model);
+/* Makes *out one that is `base` as yet, whose files and tokenizer it uses, without parameters and config.json
+ * of its own. */
+void tuff_model_derive(const tuff_model *base, tuff_model *out);
+/* Takes over where the numbers of a base's parameter come from. */
+void tuff_param_inherit(tuff_param *param, const tuff_param *old);
 
 /* A head that a task needs. */
 typedef struct tuff_head_wish {

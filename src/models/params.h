@@ -50,7 +50,8 @@ typedef struct tuff_source {
 
 /* One parameter. Shapes are those in memory: [out, in] for matrices, [experts, out, in] for those of experts.
  */
-typedef struct tuff_param {
+typedef struct tuff_param tuff_param;
+struct tuff_param {
     const char *name; /* as in a Hugging Face state dict: "model.layers.0.self_attn.q_proj.weight" */
     tuff_role role;
     int rank;
@@ -65,7 +66,10 @@ typedef struct tuff_param {
     bool whole;        /* trained also where an adapter is trained in place of the model */
     bool merged;       /* an adapter that is merged changes its numbers (models/merge.c): it is f32 */
     tuff_dtype stored; /* on a device, when it is not trained: as the model's file has it, or f32 */
-} tuff_param;
+    int64_t held;      /* rows that files have; those behind them are all `rest`; 0: all */
+    const float *rest; /* [columns] */
+    const tuff_param *copy; /* it begins as this one, and no file has it; NULL: it is not so */
+};
 
 /* Its matrix view: columns are the last axis, rows all others; a vector has one column. */
 int64_t tuff_param_rows(const tuff_param *param);

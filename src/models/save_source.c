@@ -267,7 +267,7 @@ tuff_status tuff_save_source_write(void *user, size_t index, tuff_sink *sink)
     tuff_save_source *from = user;
     const tuff_save_item *item = &from->items[index];
     const tuff_param *p = from->parts[index].param;
-    const tuff_weight *same = p && !p->merged ? same_blocks(from, item) : NULL;
+    const tuff_weight *same = p && !p->merged && !p->held ? same_blocks(from, item) : NULL;
     rows_out out = {.from = from, .item = item, .sink = sink};
     if (!p) return put(&out, from->factors[index && !from->parts[index - 1].param], (size_t)item->shape[0]);
     return same ? copy_blocks(from, same, sink) : write_param(&out, p, from->parts[index].index);

@@ -105,6 +105,30 @@ static tuff_status read_fused(const tuff_weight *weight, const tuff_param *p, in
     return TUFF_OK;
 }
 
+static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                                tuff_dtype dtype, void *out);
+
+/* Of a table with more rows than the file has. */
+static tuff_status read_grown(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
+                              tuff_dtype dtype, void *out)
+{
+    const size_t columns = (size_t)tuff_param_columns(p),
+                 row_bytes = tuff_dtype_bytes(dtype, (int64_t)columns);
+    const int64_t last = end < p->held ? end : p->held;
+    tuff_param held = *p;
+    held.shape[0] = p->held;
+    held.held = 0;
+    if (begin < last) TUFF_TRY(read_numbers(model, &held, begin, last, dtype, out));
+    for (int64_t r = begin > p->held ? begin : p->held; r < end; r++) {
+        void *row = (char *)out + (size_t)(r - begin) * row_bytes;
+        if (dtype == TUFF_F32)
+            memcpy(row, p->rest, row_bytes);
+        else
+            tuff_dtype_from_f32(dtype, p->rest, row, columns);
+    }
+    return TUFF_OK;
+}
+
 /* Rows [begin, end) of a parameter in memory order, as the file's numbers are. */
 static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, int64_t begin, int64_t end,
                                 tuff_dtype dtype, void *out)
@@ -113,6 +137,8 @@ static tuff_status read_numbers(const tuff_model *model, const tuff_param *p, in
         tuff_param_draw(model, p, begin, end, out);
         return TUFF_OK;
     }
+    if (p->copy) return read_numbers(model, p->copy, begin, end, dtype, out);
+    if (p->held) return read_grown(model, p, begin, end, dtype, out);
     const tuff_weight *weight = tuff_model_weight(model, p);
     int64_t columns = tuff_param_columns(p), size = tuff_dtype_size(dtype); /* 0 of blocks, which are rows */
     int64_t row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);

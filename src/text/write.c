@@ -43,6 +43,15 @@ static void write_config(const tuff_tokenizer *t, tuff_buf *out)
     write_special(t, ",", out);
 }
 
+tuff_status tuff_write_tokenizer_config(const tuff_tokenizer *tokenizer, tuff_buf *out)
+{
+    if (tokenizer->config.data)
+        tuff_buf_bytes(out, tokenizer->config.data, tokenizer->config.size);
+    else
+        write_config(tokenizer, out);
+    return out->failed ? tuff_fail_memory("writing tokenizer_config.json") : TUFF_OK;
+}
+
 static tuff_status write_file(const char *directory, const char *name, const tuff_buf *text)
 {
     if (text->failed) return tuff_note(tuff_fail_memory("writing a file"), "%s", name);
@@ -62,10 +71,7 @@ tuff_status tuff_tokenizer_save(const tuff_tokenizer *tokenizer, const char *dir
     TUFF_GO(tuff_write_tokenizer_json(tokenizer, &text));
     TUFF_GO(write_file(directory, "tokenizer.json", &text));
     tuff_buf_clear(&text);
-    if (tokenizer->config.data)
-        tuff_buf_bytes(&text, tokenizer->config.data, tokenizer->config.size);
-    else
-        write_config(tokenizer, &text);
+    TUFF_GO(tuff_write_tokenizer_config(tokenizer, &text));
     TUFF_GO(write_file(directory, "tokenizer_config.json", &text));
     if (tokenizer->chat_file) {
         tuff_buf_clear(&text);

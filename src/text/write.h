@@ -6,6 +6,8 @@
 
 /* The whole file: as it was read, where the tokenizer came from one. */
 TUFF_MUST_USE tuff_status tuff_write_tokenizer_json(const tuff_tokenizer *tokenizer, tuff_buf *out);
+/* tokenizer_config.json: the same. */
+TUFF_MUST_USE tuff_status tuff_write_tokenizer_config(const tuff_tokenizer *tokenizer, tuff_buf *out);
 
 void tuff_write_quoted(tuff_buf *out, tuff_view text);
 /* "vocab": {text: id} */

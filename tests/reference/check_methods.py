@@ -16,14 +16,17 @@ import sys
 import tempfile
 
 import torch
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from common import load_model, to_double
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "assets/golden"
 TOLERANCE = 1e-3
+NEW = "<|im_start|>,<|im_end|>"
+TURN = "<|im_start|>user\nWhat do you say?<|im_end|>\n<|im_start|>pirate\n{}<|im_end|>\n"
 # name: options, whether weights can hold it, whether GGUF can say it
 METHODS = {
     "lora": (["--lora-rank", "4"], True, True),
@@ -33,6 +36,8 @@ METHODS = {
     "lora-bias": (["--lora-rank", "4", "--lora-target", "all-linear", "--bias", "all"], True, False),
     "lora-tokens": (["--lora-rank", "4", "--trainable-token-indices", "{tokens}"], True, False),
     "tokens": (["--method", "tokens", "--trainable-token-indices", "220,222,70"], True, False),
+    "new-tokens": (["--lora-rank", "4", "--add-special-tokens", NEW], True, False),
+    "new-tokens-alone": (["--method", "tokens", "--add-special-tokens", NEW], True, False),
     "dora": (["--lora-rank", "4", "--use-dora"], True, False),
     "ia3": (["--method", "ia3"], True, False),
     "vera": (["--method", "vera", "--lora-rank", "8"], True, False),
@@ -54,6 +59,15 @@ def tuff(options, *arguments):
     if "tuff help" in done.stderr:
         raise SystemExit(done.stderr)
     return done.stderr.strip().splitlines()[-1] if done.returncode else None
+
+
+def with_peft_of(base, out):
+    """The model with the adapter, as PEFT loads it: where tokens are new the base gets rows for them first, as PEFT's
+    AutoPeftModel does by itself."""
+    model = load_model(base)
+    if (out / "tokenizer.json").is_file():
+        model.resize_token_embeddings(len(AutoTokenizer.from_pretrained(out)))
+    return PeftModel.from_pretrained(model, out)
 
 
 def logits_of(model, ids):
@@ -80,14 +94,24 @@ def check(options, name, method, work):
     arguments, merges, as_gguf = METHODS[method]
     arguments = [argument.format(**OF_MODEL[name]) for argument in arguments]
     base, text, out = GOLDEN / name, ROOT / "assets/stories/style.txt", work / "out"
+    if NEW in arguments:
+        stories = text.read_text().splitlines()
+        text = work / "turns.txt"
+        text.write_text("".join(TURN.format(line[:60]) for line in stories[:200]))
     said = tuff(options, "train", "--model", base, "--train-file", text, "--output-dir", out, "--max-steps", options.steps, "--block-size",
                 24, "--per-device-train-batch-size", 2, "--learning-rate", "2e-2", "--device", options.device, *arguments)  # fmt: skip
     if said:
         return [("training", float("inf"), said)]
     ids, found = measured(options, base, text, work, out)
-    with_peft = logits_of(PeftModel.from_pretrained(load_model(base), out), ids)
-    moved = (with_peft - logits_of(load_model(base), ids)).abs().max().item()
+    with_peft = logits_of(with_peft_of(base, out), ids)
+    unmoved = with_peft_of(base, out)
+    with unmoved.disable_adapter():
+        moved = (with_peft - logits_of(unmoved, ids)).abs().max().item()
     results = [("PEFT", (found - with_peft).abs().max().item(), f"training moved logits by {moved:.2g}")]
+    if NEW in arguments:
+        results[0] = ("PEFT", results[0][1], f"{results[0][2]}; {int((ids >= load_model(base).config.vocab_size).sum())} new tokens")
+        auto = AutoPeftModelForCausalLM.from_pretrained(out, dtype=torch.float32, attn_implementation="exact")
+        results.append(("AutoPeftModel", (logits_of(auto, ids) - with_peft).abs().max().item(), ""))
     if moved < 10 * TOLERANCE:
         results.append(("PEFT", float("inf"), "training changed nothing"))
 

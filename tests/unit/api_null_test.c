@@ -196,6 +196,7 @@ static const struct {
     CALLS(tuff_model_load_watched),
     CALLS(tuff_model_adapted),
     CALLS(tuff_model_merged),
+    CALLS(tuff_model_with_tokens),
     CALLS(tuff_adapter_convert),
     CALLS(tuff_model_destroy),
     CALLS(tuff_model_get_info),

@@ -40,6 +40,15 @@ CALLS_OF(tuff_model_merged)
     REFUSED_OUT(tuff_model_merged(NULL, "x", &out), out);
     REFUSED_OUT(tuff_model_merged(fixture.model, NULL, &out), out);
 }
+CALLS_OF(tuff_model_with_tokens)
+{
+    static const char *const tokens[] = {"<a>", NULL};
+    tuff_model *out;
+    REFUSED(tuff_model_with_tokens(fixture.model, tokens, 1, NULL));
+    REFUSED_OUT(tuff_model_with_tokens(NULL, tokens, 1, &out), out);
+    REFUSED_OUT(tuff_model_with_tokens(fixture.model, NULL, 1, &out), out);
+    REFUSED_OUT(tuff_model_with_tokens(fixture.model, tokens, 2, &out), out);
+}
 CALLS_OF(tuff_model_destroy)
 {
     tuff_model *none = NULL;

@@ -158,6 +158,10 @@ static tuff_status find_new(tuff_model *model, const tuff_head_wish *wish)
         const tuff_param *old = tuff_params_find(&model->base->params, p->name);
         const tuff_weight *weight = tuff_model_weight(model, p);
         tuff_shape expected;
+        if (old && (old->held || old->copy)) {
+            tuff_param_inherit(p, old);
+            continue;
+        }
         p->fresh = !weight ||
                    !(tuff_alternating_packed(model, p) || tuff_model_has_shape(model, p, weight, &expected));
         p->whole = wish->whole && (p->fresh || is_output(&model->config, p));
@@ -196,13 +200,7 @@ tuff_status tuff_model_with_head(const tuff_model *base, const tuff_head_wish *w
     *out_model = NULL;
     tuff_model *model = tuff_alloc(sizeof *model);
     if (!model) return tuff_fail_memory("a model");
-    *model = *base;
-    model->base = base;
-    model->users = 0;
-    model->merge.free = NULL; /* the base's */
-    tuff_model_keep(base);
-    model->params = (tuff_params){0};
-    model->hf_config = model->new_labels = NULL;
+    tuff_model_derive(base, model);
     tuff_status status = build(model, wish);
     if (status != TUFF_OK)
         tuff_model_destroy(&model);
