@@ -4,7 +4,7 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 776,
+    FLOOR_CASES = 780,
     FLOOR_HOST_KERNELS = 73,
     FLOOR_ROWS = 93,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 369, /* distinct shaders with specialization constants, there, at level quick */
