@@ -1,7 +1,10 @@
 """What the reference scripts share: models of transformers in true double precision, the loss, the training step."""
 
+import argparse
 import math
+import pathlib
 import re
+import tempfile
 import types
 
 import numpy as np
@@ -24,6 +27,28 @@ transformers.utils.logging.disable_progress_bar()
 
 
 LOSS_MOVES = 1e-6  # of a loss: a tenth of what the tests allow
+
+def write_or_check(doc, output, part, make, check, options=None, first=None):
+    """What scripts do whose make(folder) writes the `part` of `output`; the exit code. With --check it is made anew elsewhere, and
+    check(committed, made) tells in how many places they differ. `options` adds options to a parser; what `first` makes of them,
+    unless that is None, is the exit code."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=pathlib.Path, default=output)
+    parser.add_argument("--check", action="store_true", help="compare with --output instead of writing it")
+    if options:
+        options(parser)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    code = first(arguments) if first else None
+    if code is not None:
+        return code
+    if not arguments.check:
+        make(arguments.output)
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        make(pathlib.Path(scratch))
+        return 1 if check(arguments.output / part, pathlib.Path(scratch) / part) else 0
+
 
 def load_model(directory, double=False, kind=AutoModelForCausalLM):
     """The language model of a Hugging Face directory, in f32 or in double, ready to train without dropout."""

@@ -11,17 +11,14 @@ apply_chat_template gives them, for prompt and completion trl's rule: what is be
 losses and gradient norms (before clipping) of models of assets/golden. All is computed in f64, a conversation at a time: a
 step's loss is the sum over its answers' tokens by their number, as trl and transformers have it with num_items_in_batch."""
 
-import argparse
 import json
-import pathlib
 import sys
-import tempfile
 
 import torch
 import torch.nn.functional as F
 from transformers import AutoTokenizer
 
-from common import load_model
+from common import load_model, write_or_check
 from make_goldens import ROOT, STEPS, write_json
 
 GOLDEN = ROOT / "assets" / "golden"
@@ -148,18 +145,7 @@ def check(old, new):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=pathlib.Path, default=GOLDEN)
-    parser.add_argument("--check", action="store_true", help="compare with --output instead of writing it")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    if not arguments.check:
-        make(arguments.output / "conversations")
-        return 0
-    with tempfile.TemporaryDirectory() as scratch:
-        made = pathlib.Path(scratch) / "conversations"
-        make(made)
-        return 1 if check(arguments.output / "conversations", made) else 0
+    return write_or_check(__doc__, GOLDEN, "conversations", lambda folder: make(folder / "conversations"), check)
 
 
 if __name__ == "__main__":

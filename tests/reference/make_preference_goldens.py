@@ -10,9 +10,7 @@ steps.safetensors has of each run the losses, the gradients' norms before clippi
 PyTorch's own losses in f32 differ at most (drift); truth.json how the steps are made. All is computed in f64, without dropout. The losses are written out here; --trl
 holds them to TRL's, in f32 and in f64, and prints how far those two are from each other."""
 
-import argparse
 import json
-import pathlib
 import sys
 import tempfile
 
@@ -22,7 +20,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from common import load_model, to_double
+from common import load_model, to_double, write_or_check
 from make_goldens import ROOT, STEPS, compare_tensors, floats, write_json
 
 GOLDEN = ROOT / "assets" / "golden"
@@ -204,7 +202,7 @@ def make(output):
 
 
 def check(old, new):
-    wrong = compare_tensors(*(load_file(f / "steps.safetensors") for f in (old, new)))
+    wrong = list(compare_tensors(*(load_file(f / "steps.safetensors") for f in (old, new))))
     for name in ("pairs.jsonl", "answers.jsonl", "truth.json"):
         wrong += [] if (old / name).read_bytes() == (new / name).read_bytes() else [f"{name}: differs"]
     for line in wrong:
@@ -280,22 +278,17 @@ def compare_with_trl(only):
     return wrong
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=pathlib.Path, default=GOLDEN)
-    parser.add_argument("--check", action="store_true", help="compare with --output instead of writing it")
+def options(parser):
     parser.add_argument("--trl", action="store_true", help="compare with TRL instead of writing")
     parser.add_argument("--run", default="", metavar="NAME", help="with --trl: this one alone, such as llama.orpo")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    if arguments.trl:
-        return 1 if compare_with_trl(arguments.run) else 0
-    if not arguments.check:
-        make(arguments.output)
-        return 0
-    with tempfile.TemporaryDirectory() as scratch:
-        make(pathlib.Path(scratch))
-        return 1 if check(arguments.output / "preference", pathlib.Path(scratch) / "preference") else 0
+
+
+def first(arguments):
+    return (1 if compare_with_trl(arguments.run) else 0) if arguments.trl else None
+
+
+def main():
+    return write_or_check(__doc__, GOLDEN, "preference", make, check, options, first)
 
 
 if __name__ == "__main__":

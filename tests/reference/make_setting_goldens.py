@@ -16,12 +16,9 @@ the other goldens (STEPS of make_goldens.py):
 
 The batches are those of the models' own goldens, of classifiers the records of assets/golden/tasks."""
 
-import argparse
 import csv
-import pathlib
 import re
 import sys
-import tempfile
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +29,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 import make_encoder_goldens as encoders
 import make_seq2seq_goldens as seq2seq
 import make_task_goldens as tasks
-from common import forward_loss, load_model, to_double, train
+from common import forward_loss, load_model, to_double, train, write_or_check
 from make_goldens import ROOT, STEPS, compare_tensors, floats
 
 GOLDEN = ROOT / "assets" / "golden"
@@ -203,24 +200,24 @@ def make_average(folder):
 MAKERS = [make_smoothing, make_frozen, make_average]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=pathlib.Path, default=GOLDEN / "settings")
-    parser.add_argument("--check", action="store_true", help="compare with --output instead of writing it")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch) if arguments.check else arguments.output
-        folder.mkdir(parents=True, exist_ok=True)
-        for make in MAKERS:
-            make(folder)
-        wrong = []
-        for path in sorted(folder.glob("*.safetensors")) if arguments.check else ():
-            wrong += [f"{path.name}: {text}" for text in compare_tensors(load_file(arguments.output / path.name), load_file(path))]
+def make(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in MAKERS:
+        one(folder)
+
+
+def check(old, new):
+    wrong = []
+    for path in sorted(new.glob("*.safetensors")):
+        wrong += [f"{path.name}: {text}" for text in compare_tensors(load_file(old / path.name), load_file(path))]
     for line in wrong:
         print(line)
-    sys.exit(bool(wrong))
+    return len(wrong)
+
+
+def main():
+    return write_or_check(__doc__, GOLDEN / "settings", ".", make, check)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,7 +14,6 @@ adapters in prompts/ and the rest in truth.json as "prompts": the logits of all 
 the sum over its examples by the number of their labels. Which tokens mlm hides is drawn here by a Philox of its own. Losses are
 formed here, because some of transformers' go through f32; they must be those of transformers."""
 
-import argparse
 import json
 import pathlib
 import sys
@@ -28,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers.sentence_transformer import losses as vector_losses
 from transformers import AutoModelForSequenceClassification, BertTokenizerFast
 
+from common import write_or_check
 from make_encoder_goldens import LABELS, MODELS, bert, load, randomize, save
 from make_goldens import ADAPTER_RATE, ROOT, STEPS, compare_tensors, floats, save_adapter, write_json
 
@@ -412,17 +412,7 @@ def check(old, new):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=pathlib.Path, default=GOLDEN)
-    parser.add_argument("--check", action="store_true", help="compare with --output instead of writing it")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    if not arguments.check:
-        make(arguments.output)
-        return 0
-    with tempfile.TemporaryDirectory() as scratch:
-        make(pathlib.Path(scratch))
-        return 1 if check(arguments.output / "tasks", pathlib.Path(scratch) / "tasks") else 0
+    return write_or_check(__doc__, GOLDEN, "tasks", make, check)
 
 
 if __name__ == "__main__":
