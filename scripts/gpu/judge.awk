@@ -90,7 +90,7 @@ $2 == "device" {
     if (why != "") faults[key] = why
     if (anew) next
     if (!(key in known)) {
-        if (why != "") complain(key " is new, and has " why)
+        complain(key " is new" (why != "" ? ", and has " why : ": see --record"))
         next
     }
     if (waves[key] < old_waves[key]) complain(key " has " waves[key] " waves per SIMD, recorded are " old_waves[key])
@@ -102,6 +102,7 @@ $2 == "device" {
 
 END {
     if (n_pipelines == 0) complain("no pipelines")
+    if (!anew) for (key in known) if (!(key in seen)) complain(key " is recorded, and no plan runs it: see --record")
     print "# What scripts/gpu-compile.sh found, by its --record, with " driver ": card, pipeline, waves per SIMD, vector registers," > table
     print "# bytes of shared memory, of scratch memory, spilled registers." > table
     all = ""

@@ -1,5 +1,5 @@
 /* Four neighbours by one load: 16 bytes of f32, 8 of halves. Buffers that are read so must begin at a multiple of that,
- * and indices, given in elements, count from there: a kernel's `match` sees to it (tuff_wide). */
+ * and indices, given in elements, count from there: a kernel's geometry sees to it. */
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 {
     vec4 v[];
 };

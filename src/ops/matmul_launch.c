@@ -80,17 +80,23 @@ static int64_t tiles_of(const tuff_matmul_problem *p, const tuff_matmul_tile *ti
 
 /* From so many large tiles on there is one for most of a device's units. */
 enum { ENOUGH_LARGE = 64 };
-/* Sums in parts: invocations that keep a device busy; the fewest terms of a part, and the most parts. */
+/* Sums in parts: invocations that keep a device busy; the fewest terms of a part
+ * that is not the last, and the most parts. */
 enum { BUSY = 32768, PART_TERMS = 64, MOST_PARTS = 32, LONG_SUMS = 512 };
+
+/* The place of `large` among the kernels below. */
+enum { ROW_LARGE = 5 };
 
 static int64_t lanes_of(const tuff_matmul_tile *tile)
 {
     return (int64_t)tile->rows / tile->high * (tile->columns / tile->across);
 }
 
+/* Where that kernel was found wrong, the middle tile serves. */
 static bool serves_large(const tuff_matmul_problem *p, const tuff_caps *caps)
 {
-    return !p->invariant && p->M > 64 && p->N > 64 && caps->max_workgroup >= 256;
+    return !p->invariant && p->M > 64 && p->N > 64 && caps->max_workgroup >= 256 &&
+           !(caps->quarantined[TUFF_OP_matmul] >> ROW_LARGE & 1);
 }
 
 /* The tile for a product: by its shape alone, and where M must not matter, by N and K. Below a quarter of a

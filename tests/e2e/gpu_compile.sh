@@ -38,9 +38,9 @@ refuses() {
 
 # new pipelines
 : >"$work/recorded"
-takes navi31 4 32768 0 0
+refuses "matmul:1,64 is new: see --record" navi31 4 32768 0 0
 refuses "has 3 of at least 4 waves" navi31 3 0 0 0
-takes vega10 2 0 0 0
+refuses "matmul:1,64 is new: see --record" vega10 2 0 0 0
 refuses "has 1 of at least 2 waves" vega10 1 0 0 0
 refuses "is new, and has 1 spilled registers" navi31 8 0 0 1
 refuses "is new, and has 64 bytes of scratch memory" navi31 8 0 64 0
@@ -54,6 +54,8 @@ takes navi31 10 4096 0 0
 refuses "has 7 waves per SIMD, recorded are 8" navi31 7 1024 0 0
 refuses "spills 2 registers, recorded are 0" navi31 8 1024 0 2
 refuses "takes 16 bytes of scratch memory, recorded are 0" navi31 8 1024 16 0
+echo "navi31 matmul:1,32 8 96 0 0 0" >>"$work/recorded"
+refuses "navi31 matmul:1,32 is recorded, and no plan runs it" navi31 8 1024 0 0
 
 # what falls short and is known may not become worse
 takes navi31 3 40000 64 2 -v anew=1

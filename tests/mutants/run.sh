@@ -28,7 +28,7 @@ fi
 # mutant LINE: tries one, and prints what became of it
 mutant() {
     line=$1
-    name=$(field "$line" 1) file=$(field "$line" 2) families=$(field "$line" 3) case=$(field "$line" 6)
+    name=$(field "$line" 1) file=$(field "$line" 2) families=$(field "$line" 3) case=$(field "$line" 6) mask=$(field "$line" 7)
     dir=$work/$line
     mkdir "$dir"
     cp -R shaders "$dir/shaders"
@@ -51,7 +51,7 @@ mutant() {
         return
     fi
     status=0
-    TUFF_SHADER_DIR="$dir/shaders" "$tuff" conform --device "$device" --op "$families" ${case:+--case "$case"} \
+    TUFF_SHADER_DIR="$dir/shaders" "$tuff" conform --device "$device" --op "$families" ${case:+--case "$case"} ${mask:+--mask "$mask"} \
         --junit "$dir/report.xml" >"$dir/out" 2>"$dir/err" || status=$?
     verdict=$(sed -n 's/.*<failure type="\([^"]*\)".*/\1/p' "$dir/report.xml" 2>/dev/null | grep -v -x -e error -e unreached | sort |
         uniq -c | sort -rn | awk '{ n = $1; $1 = ""; printf "%s%s x %d", sep, substr($0, 2), n; sep = ", " }') || true

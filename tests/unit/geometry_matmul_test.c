@@ -168,6 +168,15 @@ static void the_shape_chooses_the_kernel(void **state)
     tuff_launch launch = {.arena = &arena};
     assert_string_equal(chosen(&devices[0], 1, 2048, 2048, 64, false, &launch), "tile");
     tuff_arena_free(&arena);
+    /* a kernel that was found wrong has the next best in its place */
+    tuff_caps caps = devices[2];
+    for (uint16_t row = 0; row < 16 && strcmp(tuff_op_info_of(TUFF_OP_matmul)->rows[row].name, "large") != 0;
+         row++)
+        caps.quarantined[TUFF_OP_matmul] = (uint16_t)(2u << row);
+    arena = (tuff_arena){0};
+    launch = (tuff_launch){.arena = &arena};
+    assert_string_equal(chosen(&caps, 1, 2048, 2048, 64, false, &launch), "tile");
+    tuff_arena_free(&arena);
 }
 
 /* One kernel with one set of constants and one order of terms, however many rows there are. */
