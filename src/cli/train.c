@@ -172,14 +172,24 @@ static bool after_step(run *r, double epoch_before, int64_t steps)
 static void end_failed(run *r)
 {
     r->diverged = true;
-    tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED,
-                      2 * r->health.skipped > r->health.steps ? "failed, too many steps were skipped"
-                                                              : "failed, the loss rose far above its start");
+    tuff_cli_page_end(&r->report, TUFF_TRAINING_FAILED, r->health.why);
+}
+
+/* Numbers, scores of vectors and preferences have losses of other kinds. */
+static bool is_entropy(const run *r)
+{
+    const char *name;
+    int64_t count;
+    const int task = r->options->task;
+    if (task == TUFF_CLI_TRAIN_EMBEDDING || task == TUFF_CLI_PREFERENCE) return false;
+    return strcmp(tuff_cli_task_name(task), "classification") != 0 ||
+           tuff_dataset_label(r->train, 0, &name, &count);
 }
 
 static bool train(run *r)
 {
     int64_t steps = tuff_trainer_total_steps(r->trainer);
+    r->health.entropy = is_entropy(r);
     tuff_cli_progress_begin(&r->progress, r->options->common.quiet, r->device, r->checkpoints.step, steps,
                             r->options->logging_steps);
     r->last.step = r->checkpoints.step;

@@ -209,7 +209,7 @@ void tuff_cli_checkpoints_close(tuff_cli_checkpoints *c)
 
 /* ---- what is kept beside the trainer's state */
 
-enum { NUMBERS = 16 + TUFF_CLI_RECENT };
+enum { NUMBERS = 16 + 2 * TUFF_CLI_RECENT };
 typedef struct numbers {
     tuff_checkpoint_number items[NUMBERS];
     size_t count;
@@ -247,9 +247,10 @@ static void keep(numbers *n, tuff_cli_checkpoints *c, const tuff_cli_run_state *
     keep_int(n, "steps_skipped", &h->skipped);
     keep_int(n, "steps_without_labels", &h->empty);
     keep_int(n, "steps_with_loss", &h->finite);
-    keep_real(n, "first_loss", &h->first);
     for (int i = 0; i < TUFF_CLI_RECENT; i++) {
         char name[32];
+        snprintf(name, sizeof name, "first_loss_%d", i);
+        keep_real(n, i ? name : "first_loss", &h->first[i]);
         snprintf(name, sizeof name, "recent_loss_%d", i);
         keep_real(n, name, &h->recent[i]);
     }

@@ -25,46 +25,49 @@ void tuff_cli_health_step(tuff_cli_health *h, const tuff_train_step *step)
         return;
     }
     if (!isfinite(step->loss)) return;
-    if (h->finite == 0) h->first = step->loss;
+    if (h->finite < TUFF_CLI_RECENT) h->first[h->finite] = step->loss;
     h->recent[h->finite++ % TUFF_CLI_RECENT] = step->loss;
 }
 
-/* Mean loss of the last steps, at most half of them, so that the first is not among them. */
-static double last_mean(const tuff_cli_health *h, int64_t *out_n)
+/* Mean losses of the first and of as many last steps: at most half of all, so that none is in both. */
+static int64_t means(const tuff_cli_health *h, double *out_first, double *out_last)
 {
-    int64_t n = h->finite / 2 < TUFF_CLI_RECENT ? h->finite / 2 : TUFF_CLI_RECENT;
-    double sum = 0;
-    for (int64_t i = 1; i <= n; i++)
-        sum += h->recent[(h->finite - i) % TUFF_CLI_RECENT];
-    *out_n = n;
-    return n ? sum / (double)n : 0;
+    const int64_t n = h->finite / 2 < TUFF_CLI_RECENT ? h->finite / 2 : TUFF_CLI_RECENT;
+    *out_first = *out_last = 0;
+    for (int64_t i = 0; i < n; i++) {
+        *out_first += h->first[i] / (double)n;
+        *out_last += h->recent[(h->finite - 1 - i) % TUFF_CLI_RECENT] / (double)n;
+    }
+    return n;
 }
 
-/* A loss that is so far above where it began says that the model is lost. */
-static bool far_above(const tuff_cli_health *h, double last)
+/* A cross-entropy that is so far above where it began says that the model is lost. Other losses have the
+ * range of their data. It is the first step that counts: most that fail do so within a few. */
+static bool fail_far_above(tuff_cli_health *h)
 {
-    return last > 10 * h->first && last > h->first + 10;
-}
-
-static bool fail_far_above(const tuff_cli_health *h, double last, int64_t n)
-{
+    double first, last;
+    const int64_t n = means(h, &first, &last);
+    if (!h->entropy || n < TUFF_CLI_RECENT || last <= 10 * h->first[0] || last <= h->first[0] + 10)
+        return false;
+    h->why = "failed, the loss rose far above its start";
     tuff_cli_say(
         "tuff: the training failed: the loss rose from %.4f at the first step to %.4f, the mean of the "
         "last %lld; start again with a lower --learning-rate, and check the data",
-        h->first, last, (long long)n);
-    return false;
+        h->first[0], last, (long long)n);
+    return true;
 }
 
-bool tuff_cli_health_goes_on(const tuff_cli_health *h)
+bool tuff_cli_health_goes_on(tuff_cli_health *h)
 {
-    int64_t n;
-    const double last = last_mean(h, &n);
-    return n < TUFF_CLI_RECENT || !far_above(h, last) || fail_far_above(h, last, n);
+    return !fail_far_above(h);
 }
 
-bool tuff_cli_health_end(const tuff_cli_health *h)
+bool tuff_cli_health_end(tuff_cli_health *h)
 {
+    double first, last;
+    const int64_t n = means(h, &first, &last);
     if (2 * h->empty > h->steps) {
+        h->why = "failed, too many steps had nothing to learn from";
         tuff_cli_say(
             "tuff: the training failed: %lld of its %lld steps were skipped, because their batches have "
             "nothing to learn from; larger batches or longer texts may",
@@ -72,19 +75,19 @@ bool tuff_cli_health_end(const tuff_cli_health *h)
         return false;
     }
     if (2 * (h->skipped - h->empty) > h->steps) {
+        h->why = "failed, too many steps were skipped";
         tuff_cli_say("tuff: the training failed: %lld of its %lld steps were skipped, because their "
                      "gradients are not finite; start again with a lower --learning-rate, and check the data",
                      (long long)(h->skipped - h->empty), (long long)h->steps);
         return false;
     }
-    int64_t n;
-    double last = last_mean(h, &n);
-    if (n && far_above(h, last)) return fail_far_above(h, last, n);
-    if (n && last > 1.5 * h->first && last > h->first + 1)
+    if (fail_far_above(h)) return false;
+    if (h->entropy) first = h->first[0]; /* it may have risen at once */
+    if (n && last > 1.5 * first && last > first + 1)
         tuff_cli_say(
-            "tuff: warning: the loss rose from %.4f at the first step to %.4f, the mean of the last %lld: "
-            "the result is most likely worse than the model that it began with; a lower "
+            "tuff: warning: the loss rose from %.4f at the first step%s to %.4f, the mean of the last "
+            "%lld: the result is most likely worse than the model that it began with; a lower "
             "--learning-rate may help",
-            h->first, last, (long long)n);
+            first, h->entropy || n == 1 ? "" : "s", last, (long long)n);
     return true;
 }
