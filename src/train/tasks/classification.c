@@ -168,10 +168,12 @@ static tuff_status add_answer(answers *a, tuff_example_reader *r, tuff_view fiel
     }
     const tuff_status status =
         a->problem == TUFF_PROBLEM_MULTI_LABEL ? add_labels(a, r, field) : add_label(a, r, field);
-    if (status == TUFF_OK)
+    if (status == TUFF_OK) {
         a->starts[++a->examples] = (int64_t)a->count;
-    else
+    } else {
         a->problem = before;
+        a->count = (size_t)a->starts[a->examples]; /* of a list some were good */
+    }
     return status;
 }
 
