@@ -56,8 +56,7 @@ static void keep_settings(tuff_conversation_reader *r, const tuff_model *model)
     const tuff_chat_template *of_model = r->of_model;
     r->file.tokenizer = r->coder.tokenizer;
     tuff_record_settings(model, r->params, &r->file.settings);
-    if (of_model)
-        tuff_buf_printf(&r->file.settings, "model's=%zu:%s\n", strlen(of_model->text), of_model->text);
+    if (of_model) tuff_record_settings_template(of_model, &r->file.settings);
 }
 
 tuff_status tuff_conversation_reader_open(tuff_conversation_reader *r, const tuff_model *model,

@@ -167,7 +167,7 @@ static tuff_status take_kept(tuff_labels *labels, tuff_kept *k, size_t count)
 void tuff_labels_keep(tuff_labels *labels, tuff_kept *k)
 {
     size_t count = labels->count;
-    tuff_kept_value(k, &count, sizeof count);
+    tuff_kept_count(k, &count);
     if (k->to) {
         for (size_t i = 0; i < count; i++)
             tuff_kept_text(k, (char **)(uintptr_t)&labels->names[i]);

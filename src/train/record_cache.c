@@ -50,6 +50,43 @@ void tuff_kept_value(tuff_kept *k, void *value, size_t size)
     if (found) memcpy(value, found, size);
 }
 
+void tuff_kept_expect(tuff_kept *k, bool right)
+{
+    if (k->status == TUFF_OK && !right)
+        k->status = tuff_fail(TUFF_BAD_FORMAT, "what is kept of the data is damaged");
+}
+
+void tuff_kept_choice(tuff_kept *k, unsigned *value, unsigned most)
+{
+    uint64_t kept = *value;
+    tuff_kept_value(k, &kept, sizeof kept);
+    tuff_kept_expect(k, kept <= most);
+    if (k->status == TUFF_OK) *value = (unsigned)kept;
+}
+
+void tuff_kept_flag(tuff_kept *k, bool *value)
+{
+    unsigned kept = *value;
+    tuff_kept_choice(k, &kept, 1);
+    *value = kept != 0;
+}
+
+void tuff_kept_count(tuff_kept *k, size_t *count)
+{
+    uint64_t kept = *count;
+    tuff_kept_value(k, &kept, sizeof kept);
+    tuff_kept_expect(k, k->to || kept <= (uint64_t)(k->end - k->at));
+    if (!k->to) *count = k->status == TUFF_OK ? (size_t)kept : 0;
+}
+
+bool tuff_kept_in_order(const int64_t *starts, size_t n, int64_t end)
+{
+    bool right = starts[0] == 0 && starts[n] == end;
+    for (size_t i = 0; i < n && right; i++)
+        right = starts[i] <= starts[i + 1];
+    return right;
+}
+
 void tuff_kept_text(tuff_kept *k, char **text)
 {
     uint64_t size = k->to && *text ? strlen(*text) + 1 : 0;
@@ -62,10 +99,8 @@ void tuff_kept_text(tuff_kept *k, char **text)
     *text = NULL;
     const char *found = size ? get(k, (size_t)size) : NULL;
     if (!found) return;
-    if (found[size - 1])
-        k->status = tuff_fail(TUFF_BAD_FORMAT, "what is kept of the data is damaged");
-    else if (!(*text = tuff_strdup(found)))
-        k->status = tuff_fail_memory("a data set");
+    tuff_kept_expect(k, !found[size - 1]);
+    if (k->status == TUFF_OK && !(*text = tuff_strdup(found))) k->status = tuff_fail_memory("a data set");
 }
 
 void tuff_kept_column(tuff_kept *k, tuff_column *column, size_t bytes)
@@ -76,8 +111,7 @@ void tuff_kept_column(tuff_kept *k, tuff_column *column, size_t bytes)
         put(k, column->data, bytes);
         return;
     }
-    if (k->status == TUFF_OK && size != bytes)
-        k->status = tuff_fail(TUFF_BAD_FORMAT, "what is kept of the data is damaged");
+    tuff_kept_expect(k, size == bytes);
     const char *found = get(k, bytes);
     if (!found) return;
     tuff_column_free(column);
@@ -116,13 +150,21 @@ static void put_like(tuff_buf *out, const tuff_dataset *like)
 {
     const char *name;
     int64_t count;
-    if (like) put_text(out, "like", "");
+    if (like) put_number(out, "like", tuff_task_wish(like).problem);
     for (size_t i = 0; like && tuff_dataset_label(like, i, &name, &count); i++)
         put_text(out, "known", name);
 }
 
+void tuff_record_settings_template(const tuff_chat_template *t, tuff_buf *out)
+{
+    put_text(out, "template", t->text);
+    for (size_t i = 0; i < TUFF_CHAT_TOKENS; i++)
+        put_text(out, tuff_chat_token_names[i], t->tokens[i]);
+}
+
 void tuff_record_settings(const tuff_model *model, const tuff_data_params *p, tuff_buf *out)
 {
+    put_number(out, "records", TUFF_RECORDS_FORMAT);
     put_model(out, model);
     put_text(out, "task", p->task);
     put_text(out, "text", p->text_field);
@@ -133,7 +175,8 @@ void tuff_record_settings(const tuff_model *model, const tuff_data_params *p, tu
     put_text(out, "answers", p->answers_field);
     put_text(out, "problem_type", p->problem_type);
     put_text(out, "prefix", p->source_prefix);
-    put_text(out, "template", p->chat_template ? p->chat_template->text : NULL);
+    if (p->chat_template) tuff_record_settings_template(p->chat_template, out);
+    put_number(out, "template is given", p->chat_template != NULL); /* else it is the model's */
     put_text(out, "kwargs", p->chat_template_kwargs);
     put_text(out, "format", p->conversation_format);
     put_text(out, "loss", p->loss);
@@ -208,30 +251,47 @@ void tuff_record_cache_free(tuff_record_cache **cache)
 
 /* ---- in and out ---- */
 
-/* What all data sets of records have beside their ids. */
-static void keep_all(tuff_kept *k, tuff_dataset *data)
+/* What is said begins with the path that the data had when it was kept; it may have another one now. */
+static void keep_said(tuff_kept *k, tuff_dataset *data, const char *path)
 {
-    int64_t *const numbers[] = {&data->sequences, &data->longest,    &data->cut,          &data->malformed,
-                                &data->empty,     &data->unanswered, &data->windows_lines};
-    bool types = data->types != NULL;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        tuff_kept_value(k, numbers[i], sizeof *numbers[i]);
-    for (int i = 0; i < TUFF_RECORDS_SAID; i++)
-        tuff_kept_text(k, &data->said[i]);
-    tuff_kept_value(k, &types, sizeof types);
-    if (types) tuff_kept_column(k, &data->room.types, (size_t)data->tokens);
-    tuff_kept_column(k, &data->room.starts, ((size_t)data->sequences + 1) * sizeof *data->starts);
-    if (k->status == TUFF_OK) data->task->keep(k, data);
-    data->types = types ? data->room.types.data : NULL;
-    data->starts = data->room.starts.data;
+    char *before = k->to ? (char *)(uintptr_t)path : NULL;
+    tuff_kept_text(k, &before);
+    const size_t n = before ? strlen(before) : 0;
+    for (int i = 0; i < TUFF_RECORDS_SAID; i++) {
+        char **said = &data->said[i];
+        tuff_buf now = {0};
+        tuff_kept_text(k, said);
+        if (k->to || !n || !*said || strncmp(*said, before, n) != 0) continue;
+        tuff_buf_printf(&now, "%s%s", path, *said + n);
+        tuff_free(*said);
+        *said = now.failed ? NULL : tuff_strdup(now.data);
+        tuff_buf_free(&now);
+        if (!*said && k->status == TUFF_OK) k->status = tuff_fail_memory("a data set");
+    }
+    if (!k->to) tuff_free(before);
 }
 
-static bool starts_are_right(const tuff_dataset *data)
+/* What all data sets of records have beside their ids. */
+static void keep_all(tuff_kept *k, tuff_dataset *data, const char *path)
 {
-    bool right = data->starts[0] == 0 && data->starts[data->sequences] == data->tokens;
-    for (int64_t i = 0; i < data->sequences && right; i++)
-        right = data->starts[i] <= data->starts[i + 1];
-    return right;
+    int64_t *const numbers[] = {&data->longest, &data->cut,        &data->malformed,
+                                &data->empty,   &data->unanswered, &data->windows_lines};
+    size_t sequences = (size_t)data->sequences;
+    bool types = data->types != NULL;
+    tuff_kept_count(k, &sequences);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        tuff_kept_value(k, numbers[i], sizeof *numbers[i]);
+        tuff_kept_expect(k, *numbers[i] >= 0);
+    }
+    keep_said(k, data, path);
+    tuff_kept_flag(k, &types);
+    if (types) tuff_kept_column(k, &data->room.types, (size_t)data->tokens);
+    tuff_kept_column(k, &data->room.starts, (sequences + 1) * sizeof *data->starts);
+    data->sequences = (int64_t)sequences;
+    data->types = types ? data->room.types.data : NULL;
+    data->starts = data->room.starts.data;
+    if (k->status == TUFF_OK) tuff_kept_expect(k, tuff_kept_in_order(data->starts, sequences, data->tokens));
+    if (k->status == TUFF_OK) data->task->keep(k, data);
 }
 
 tuff_status tuff_record_cache_take(tuff_record_cache *c, tuff_dataset *data)
@@ -245,11 +305,8 @@ tuff_status tuff_record_cache_take(tuff_record_cache *c, tuff_dataset *data)
     data->tokens = c->file.count;
     data->text.file = c->file;
     c->file = (tuff_token_file){0};
-    keep_all(&k, data);
-    if (k.status == TUFF_OK && starts_are_right(data)) return TUFF_OK;
-    return tuff_note(k.status == TUFF_OK ? tuff_fail(TUFF_BAD_FORMAT, "what is kept of the data is damaged")
-                                         : k.status,
-                     "%s; remove it", c->kept.data);
+    keep_all(&k, data, c->path);
+    return tuff_note(k.status, "%s; remove it", c->kept.data);
 }
 
 /* In pieces, as a writer has them. */
@@ -269,7 +326,7 @@ static tuff_status write_all(tuff_record_cache *c, tuff_token_writer *w, tuff_da
     for (size_t i = 0; i < c->files.count; i++)
         TUFF_TRY(tuff_file_check(&c->files.items[i].file));
     TUFF_TRY(write_ids(w, data));
-    keep_all(&k, data);
+    keep_all(&k, data, c->path);
     TUFF_TRY(k.status);
     return tuff_token_writer_commit(w, c->path, c->files.size, (uint64_t)data->windows_lines);
 }

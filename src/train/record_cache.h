@@ -11,6 +11,10 @@
  */
 extern uint64_t tuff_records_many;
 
+/* Raised with each change of what is kept, and of what records become: their formats, the templates of
+ * conversations, how texts are encoded. What other numbers were kept with is not found. */
+enum { TUFF_RECORDS_FORMAT = 2 };
+
 /* One thing of a data set after the other, on its way into the cache or out of it: who keeps something calls
  * the same functions for both. Errors stay. */
 typedef struct tuff_kept {
@@ -19,6 +23,15 @@ typedef struct tuff_kept {
     tuff_status status;
 } tuff_kept;
 void tuff_kept_value(tuff_kept *kept, void *value, size_t size);
+/* What is read is one of 0 to `most`. */
+void tuff_kept_choice(tuff_kept *kept, unsigned *value, unsigned most);
+void tuff_kept_flag(tuff_kept *kept, bool *value);
+/* How many there are of something that is kept behind it: what is read is no more than the bytes there. */
+void tuff_kept_count(tuff_kept *kept, size_t *count);
+/* Unless it is right: what is kept is damaged. */
+void tuff_kept_expect(tuff_kept *kept, bool right);
+/* Whether starts of `n` things begin at 0, are in order, and end at `end`. */
+bool tuff_kept_in_order(const int64_t *starts, size_t n, int64_t end);
 /* A text of its own; NULL is one, too. */
 void tuff_kept_text(tuff_kept *kept, char **text);
 /* The first bytes of a column, so many; read, it is what the cache has. */
@@ -30,6 +43,8 @@ typedef struct tuff_record_cache tuff_record_cache;
 /* Puts into an empty buffer what of the parameters and the model a data set depends on, beside its files and
  * the tokenizer. */
 void tuff_record_settings(const tuff_model *model, const tuff_data_params *params, tuff_buf *out);
+/* What comes of a template beside the messages. */
+void tuff_record_settings_template(const tuff_chat_template *chat_template, tuff_buf *out);
 /* Looks for what the files of a path, a file or a directory, became with these settings. *out is NULL where
  * they are too small to be kept, come through a pipe, or cannot be kept. */
 TUFF_MUST_USE tuff_status tuff_record_cache_look(const char *path, const tuff_tokenizer *tokenizer,

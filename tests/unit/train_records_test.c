@@ -10,6 +10,8 @@
 
 #include "base/column.h"
 #include "base/disk.h"
+#include "base/memory.h"
+#include "chat/template.h"
 #include "formats/records.h"
 #include "kit/files.h"
 #include "model_fixture.h"
@@ -278,7 +280,61 @@ static void other_settings_are_other_data(void **state)
     p.strict = true;
     tuff_dataset *data = NULL;
     KIT_FAILS(tuff_dataset_load(model, path, &p, &data), TUFF_BAD_FORMAT, "line 2");
+    /* of a template its tokens count, too */
+    static const char template[] = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}";
+    tuff_chat_template *t = NULL;
+    KIT_OK(tuff_chat_template_create(template, strlen(template), NULL, &t));
+    p = params_of(k);
+    p.chat_template = t;
+    assert_false(found_with(model, path, p));
+    assert_true(found_with(model, path, p));
+    t->tokens[0] = tuff_strdup("w5");
+    assert_false(found_with(model, path, p));
+    tuff_chat_template_destroy(&t);
     tuff_model_destroy(&model);
+}
+
+/* What is said of records names the file as it is called now. */
+static void a_file_that_was_renamed_is_found(void **state)
+{
+    (void)state;
+    fresh_cache("renamed");
+    tuff_model *model = model_of("bert");
+    const char *path = write_records(&kinds[1], MANY), *other = kit_path("other.jsonl");
+    assert_false(found_with(model, path, params_of(&kinds[1])));
+    kit_copy_file(path, other);
+    const tuff_data_params p = params_of(&kinds[1]);
+    tuff_dataset *data = load(model, other, &p);
+    assert_int_equal(cached(), 1);
+    char expected[1100];
+    snprintf(expected, sizeof expected, "%s, line 2", other);
+    assert_non_null(strstr(data->said[0], expected));
+    assert_null(strstr(data->said[0], kinds[1].name));
+    tuff_dataset_destroy(&data);
+    tuff_model_destroy(&model);
+}
+
+/* Numbers that are kept are looked at before anything is read by them. */
+static void what_is_damaged_is_refused(void **state)
+{
+    (void)state;
+    static const uint64_t wrong[] = {UINT64_MAX, 9, (uint64_t)1 << 61};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *at = (const char *)&wrong[i];
+        bool flag = false;
+        size_t count = 0;
+        tuff_kept k = {.at = at, .end = at + sizeof(uint64_t)};
+        tuff_kept_flag(&k, &flag);
+        assert_int_equal(k.status, TUFF_BAD_FORMAT);
+        assert_false(flag);
+        k = (tuff_kept){.at = at, .end = at + sizeof(uint64_t)};
+        tuff_kept_count(&k, &count);
+        assert_int_equal(k.status, TUFF_BAD_FORMAT);
+        assert_int_equal(count, 0);
+    }
+    assert_true(tuff_kept_in_order((const int64_t[]){0, 2, 2, 5}, 3, 5));
+    assert_false(tuff_kept_in_order((const int64_t[]){0, 7, 2, 5}, 3, 5));
+    assert_false(tuff_kept_in_order((const int64_t[]){0, 2, 2, 6}, 3, 5));
 }
 
 /* ---- directories, texts, tables that are none */
@@ -287,6 +343,28 @@ static const char *write_text(const char *path, const char *text)
 {
     kit_write_file(path, text, strlen(text));
     return path;
+}
+
+static void a_refused_list_of_labels_leaves_none(void **state)
+{
+    (void)state;
+    static const char good[] = "{\"text\": \"number\", \"label\": [\"b\"]}\n",
+                      bad[] = "{\"text\": \"of\", \"label\": [\"a\", \"{}\"]}\n",
+                      last[] = "{\"text\": \"one\", \"label\": [\"a\", \"b\"]}\n";
+    tuff_data_params p = params_of(&kinds[2]);
+    tuff_model *model = model_of("bert");
+    char text[400];
+    snprintf(text, sizeof text, "%s%s%s", good, bad, last);
+    tuff_dataset *with = load(model, write_text(kit_path("with.jsonl"), text), &p);
+    snprintf(text, sizeof text, "%s%s", good, last);
+    tuff_dataset *without = load(model, write_text(kit_path("without.jsonl"), text), &p);
+    char a[65], b[65];
+    hash_of(with, a);
+    hash_of(without, b);
+    assert_string_equal(a, b);
+    tuff_dataset_destroy(&with);
+    tuff_dataset_destroy(&without);
+    tuff_model_destroy(&model);
 }
 
 static void a_directory_is_its_records_in_order(void **state)
@@ -532,6 +610,9 @@ int main(void)
         cmocka_unit_test(records_are_the_same_however_they_are_read),
         cmocka_unit_test(a_full_disk_leaves_records_in_memory),
         cmocka_unit_test(other_settings_are_other_data),
+        cmocka_unit_test(a_file_that_was_renamed_is_found),
+        cmocka_unit_test(what_is_damaged_is_refused),
+        cmocka_unit_test(a_refused_list_of_labels_leaves_none),
         cmocka_unit_test(a_directory_is_its_records_in_order),
         cmocka_unit_test(a_directory_of_conversations_is_recognized),
         cmocka_unit_test(texts_of_records_are_one_text),

@@ -281,19 +281,35 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     return finish(a, model, path, params->training);
 }
 
+/* What was read is a set of labels for each example. */
+static bool is_whole(const answers *a, const tuff_dataset *data)
+{
+    const bool named = a->problem != TUFF_PROBLEM_REGRESSION;
+    bool right = a->examples == (size_t)data->sequences &&
+                 tuff_kept_in_order(a->starts, a->examples, (int64_t)a->count);
+    for (size_t i = 0; i < a->count && right; i++)
+        right = !named || (a->numbers[i] >= 0 && (size_t)a->numbers[i] < a->labels.count);
+    for (size_t i = 0; i < a->examples && right && a->problem != TUFF_PROBLEM_MULTI_LABEL; i++)
+        right = a->starts[i] + 1 == a->starts[i + 1];
+    return right;
+}
+
 static void keep(tuff_kept *k, tuff_dataset *data)
 {
     answers *a = data->own;
-    tuff_kept_value(k, &a->problem, sizeof a->problem);
-    tuff_kept_value(k, &a->count, sizeof a->count);
-    tuff_kept_value(k, &a->examples, sizeof a->examples);
+    unsigned problem = a->problem;
+    tuff_kept_choice(k, &problem, TUFF_PROBLEM_MULTI_LABEL);
+    tuff_kept_count(k, &a->count);
+    tuff_kept_count(k, &a->examples);
     tuff_kept_column(k, &a->room.numbers, a->count * sizeof *a->numbers);
     tuff_kept_column(k, &a->room.values, a->count * sizeof *a->values);
     tuff_kept_column(k, &a->room.starts, (a->examples + 1) * sizeof *a->starts);
+    a->problem = (tuff_problem)problem;
     if (a->problem != TUFF_PROBLEM_REGRESSION) tuff_labels_keep(&a->labels, k);
     a->numbers = a->room.numbers.data;
     a->values = a->room.values.data;
     a->starts = a->room.starts.data;
+    if (k->status == TUFF_OK) tuff_kept_expect(k, is_whole(a, data));
 }
 
 static tuff_status join(tuff_dataset *into, const tuff_dataset *part)

@@ -219,8 +219,8 @@ static tuff_status take(tuff_example_reader *reader, void *own)
 static void put_settings(const reading *r, const tuff_pair_params *p, tuff_buf *out)
 {
     const columns *c = &r->columns;
-    tuff_buf_printf(out, "pairs\nlength=%lld\nstrict=%d\nscored=%d\n", (long long)r->reader.max_length,
-                    r->reader.file.strict, r->own->loss);
+    tuff_buf_printf(out, "pairs=%d\nlength=%lld\nstrict=%d\nscored=%d\n", TUFF_RECORDS_FORMAT,
+                    (long long)r->reader.max_length, r->reader.file.strict, r->own->loss);
     for (int i = 0; i < 2; i++)
         tuff_buf_printf(out, "prompt=%zu:%s\n", r->prompts[i] ? strlen(r->prompts[i]) : 0,
                         r->prompts[i] ? r->prompts[i] : "");
@@ -362,7 +362,8 @@ void tuff_embedding_keep(tuff_kept *k, tuff_dataset *data)
 {
     tuff_embedding_data *own = data->own;
     bool scores = own->scores != NULL;
-    tuff_kept_value(k, &scores, sizeof scores);
+    tuff_kept_expect(k, data->sequences % own->columns == 0);
+    tuff_kept_flag(k, &scores);
     if (scores) tuff_kept_column(k, &own->room, (size_t)tuff_embedding_rows(data) * sizeof *own->scores);
     own->scores = scores ? own->room.data : NULL;
 }

@@ -311,12 +311,31 @@ done:
     return status;
 }
 
+/* What was read is two answers each, or one, that lie in their sequences. */
+static bool are_whole(const tuff_preference_data *own, const tuff_dataset *data)
+{
+    bool right = own->loss.kind == TUFF_PREFERENCE_KTO || data->sequences % 2 == 0;
+    const uint8_t *counts = own->counts.data;
+    for (int64_t i = 0; i < data->sequences && right; i++) {
+        const tuff_preference_answer *a = &own->answers[i];
+        const int64_t length = data->starts[i + 1] - data->starts[i];
+        uint8_t desirable;
+        memcpy(&desirable, &a->desirable, 1);
+        right = a->prompt >= 0 && a->prompt <= length && a->counted >= 0 &&
+                a->counted <= length - a->prompt && desirable <= 1;
+    }
+    for (int64_t i = 0; i < data->tokens && right; i++)
+        right = counts[i] <= 1;
+    return right;
+}
+
 void tuff_preference_keep(tuff_kept *k, tuff_dataset *data)
 {
     tuff_preference_data *own = data->own;
     tuff_kept_column(k, &own->counts, (size_t)data->tokens);
     tuff_kept_column(k, &own->room, (size_t)data->sequences * sizeof *own->answers);
     own->answers = own->room.data;
+    if (k->status == TUFF_OK) tuff_kept_expect(k, are_whole(own, data));
 }
 
 static bool same_loss(const tuff_preference_loss *a, const tuff_preference_loss *b)

@@ -142,10 +142,15 @@ void tuff_sft_release(tuff_dataset *data)
 void tuff_sft_keep(tuff_kept *k, tuff_dataset *data)
 {
     tuff_sft *own = data->own;
-    tuff_kept_value(k, &own->format, sizeof own->format);
-    tuff_kept_value(k, &own->plain, sizeof own->plain);
+    unsigned format = own->format;
+    tuff_kept_choice(k, &format, TUFF_CONVERSATION_ALPACA);
+    own->format = (tuff_conversation_format)format;
+    tuff_kept_flag(k, &own->plain);
     tuff_kept_value(k, &own->shared, sizeof own->shared);
     tuff_kept_column(k, &own->learned, (size_t)data->tokens);
+    const uint8_t *learned = own->learned.data;
+    for (int64_t i = 0; i < data->tokens && k->status == TUFF_OK; i++)
+        tuff_kept_expect(k, learned[i] <= 1);
 }
 
 /* ---- mixtures */

@@ -229,6 +229,9 @@ static void keep(tuff_kept *k, tuff_dataset *data)
     tuff_kept_column(k, &m->room, (size_t)data->tokens * sizeof *m->of_tokens);
     tuff_labels_keep(&m->labels, k);
     m->of_tokens = m->room.data;
+    for (int64_t i = 0; i < data->tokens && k->status == TUFF_OK; i++)
+        tuff_kept_expect(k, m->of_tokens[i] < (int32_t)m->labels.count &&
+                                (m->of_tokens[i] >= 0 || m->of_tokens[i] == TUFF_NO_LABEL));
 }
 
 static tuff_status join(tuff_dataset *into, const tuff_dataset *part)
