@@ -77,7 +77,8 @@ tuff_status tuff_conversation_reader_open(tuff_conversation_reader *r, const tuf
     TUFF_TRY(read_variables(r));
     if (!params->no_cache && data->task->keep) keep_settings(r, model);
     TUFF_TRY(tuff_records_open_objects(path, &r->file.records));
-    return tuff_record_reader_take_part(&r->file, params);
+    return tuff_record_reader_take_part(&r->file, params->validation_split, params->split_seed,
+                                        params->held_out);
 }
 
 void tuff_conversation_reader_close(tuff_conversation_reader *r)

@@ -86,7 +86,8 @@ tuff_status tuff_example_reader_open(tuff_example_reader *r, const tuff_model *m
     r->file.tokenizer = r->tokenizer;
     if (!params->no_cache && data->task->keep) tuff_record_settings(model, params, &r->file.settings);
     TUFF_TRY(tuff_records_open(path, TUFF_RECORDS_AUTO, fields, n, &r->file.records));
-    return tuff_record_reader_take_part(&r->file, params);
+    return tuff_record_reader_take_part(&r->file, params->validation_split, params->split_seed,
+                                        params->held_out);
 }
 
 void tuff_example_reader_close(tuff_example_reader *r)

@@ -10,10 +10,11 @@
 #include "base/watch.h"
 #include "train/record_cache.h"
 
-tuff_status tuff_record_reader_take_part(tuff_record_reader *r, const tuff_data_params *p)
+tuff_status tuff_record_reader_take_part(tuff_record_reader *r, double share, uint64_t seed, bool held_out)
 {
-    if (p->validation_split <= 0) return TUFF_OK;
-    return tuff_records_take_part(r->records, p->validation_split, p->split_seed, p->held_out);
+    if (share <= 0) return TUFF_OK;
+    r->held_out = held_out ? share : 0;
+    return tuff_records_take_part(r->records, share, seed, held_out);
 }
 
 static void say(const tuff_record_reader *r, int64_t which)
@@ -244,6 +245,10 @@ tuff_status tuff_record_reader_fail(const tuff_record_reader *r, const char *for
 tuff_status tuff_record_reader_none(const tuff_record_reader *r)
 {
     const long long bad = (long long)r->data->malformed;
+    if (!bad && r->held_out > 0)
+        return tuff_fail(TUFF_INVALID_ARGUMENT,
+                         "%s: a share of %g holds out none of its records, which are few; take a larger one",
+                         r->path, r->held_out);
     if (!bad) return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no records", r->path);
     if (bad == 1) return tuff_fail(r->first, "%s; the file has no other record", r->data->said[0]);
     return tuff_fail(r->first, "%s; all %lld records of the file are malformed", r->data->said[0], bad);

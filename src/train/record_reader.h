@@ -16,6 +16,7 @@ typedef struct tuff_record_reader {
     const tuff_watch *watch; /* told in bytes of the file; NULL: none */
     bool strict;             /* a malformed record is an error */
     bool refused;            /* so is the one at hand: what is wrong with it concerns all */
+    double held_out;         /* the share of records that is read; 0: of all, or the rest */
     tuff_dataset *data;      /* counts what is left out */
     const tuff_tokenizer *tokenizer;
     tuff_buf settings; /* that it is kept by in the cache; empty: it is not */
@@ -52,9 +53,9 @@ typedef struct tuff_record_work {
     void (*free)(tuff_record_item *item);
 } tuff_record_work;
 
-/* Leaves of the records that are open what is held out, or the rest, as the parameters say. */
-TUFF_MUST_USE tuff_status tuff_record_reader_take_part(tuff_record_reader *reader,
-                                                       const tuff_data_params *params);
+/* Leaves of the records that are open what is held out, a share of them, or the rest; 0: all. */
+TUFF_MUST_USE tuff_status tuff_record_reader_take_part(tuff_record_reader *reader, double share,
+                                                       uint64_t seed, bool held_out);
 /* Takes all records, or what they became before. */
 TUFF_MUST_USE tuff_status tuff_record_reader_run(tuff_record_reader *reader, const tuff_record_work *work);
 /* The fields of the next record, n of them: as tuff_records_next has it, and malformed where they are no text

@@ -580,6 +580,11 @@ static void pairs_are_held_out(void **state)
     p.validation_split = 0.6;
     KIT_FAILS(tuff_dataset_load_pairs(model, path, &p, &rest), TUFF_INVALID_ARGUMENT,
               "validation_split is 0.6, expected 0 to 0.5");
+    /* of a few records none may be held out: that is not to say that there are none */
+    path = write_records(&kinds[7], 2);
+    p.validation_split = 0.01;
+    KIT_FAILS(tuff_dataset_load_pairs(model, path, &p, &held), TUFF_INVALID_ARGUMENT,
+              "a share of 0.01 holds out none of its records");
     tuff_model_destroy(&model);
 }
 

@@ -246,8 +246,7 @@ static tuff_status add_rows(reading *r, const tuff_pair_params *p)
     r->reader.file.threads = p->threads;
     if (!r->own->room.stays) put_settings(r, p, &file->settings);
     TUFF_TRY(tuff_records_open(file->path, TUFF_RECORDS_AUTO, fields, r->reader.n, &file->records));
-    if (p->validation_split > 0)
-        TUFF_TRY(tuff_records_take_part(file->records, p->validation_split, p->split_seed, p->held_out));
+    TUFF_TRY(tuff_record_reader_take_part(file, p->validation_split, p->split_seed, p->held_out));
     TUFF_TRY(tuff_example_reader_read(&r->reader, &(tuff_example_work){prepare, take}, r));
     return tuff_record_reader_end(file, file->data->sequences);
 }
