@@ -113,13 +113,22 @@ bool tuff_cli_find_adapter(const char **path, bool quiet)
     return find(path, quiet, "adapter");
 }
 
+/* A part of a path that begins so, with what lies in it behind "/snapshots/"; NULL: there is none. */
+static const char *find_part(const char *path, const char *mark, const char **out_end)
+{
+    for (const char *at = path; (at = strstr(at, mark)); at++) {
+        *out_end = at + strcspn(at, "/");
+        if ((at == path || at[-1] == '/') && strncmp(*out_end, "/snapshots/", strlen("/snapshots/")) == 0)
+            return at + strlen(mark);
+    }
+    return NULL;
+}
+
 const char *tuff_cli_hub_id(const char *path)
 {
     static char id[2 * ID + 2];
-    static const char mark[] = "models--";
-    const char *at = strstr(path, mark), *end = at ? strstr(at, "/snapshots/") : NULL;
-    if (!end || end - at >= (ptrdiff_t)sizeof id) return NULL;
-    at += strlen(mark);
+    const char *end, *at = find_part(path, "models--", &end);
+    if (!at || at == end || end - at >= (ptrdiff_t)sizeof id) return NULL;
     const char *between = strstr(at, "--");
     const bool owned = between && between < end;
     snprintf(id, sizeof id, "%.*s%s%.*s", owned ? (int)(between - at) : 0, at, owned ? "/" : "",

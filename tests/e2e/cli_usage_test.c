@@ -313,6 +313,17 @@ static void test_hub_cache(void **state)
     assert_non_null(strstr(config.data, "\"base_model_name_or_path\": \"me/tiny\""));
     tuff_buf_free(&config);
     KIT_DO("eval", "--model", root, "--adapter", out, "--file", kit_text(), "--block-size", "16");
+    /* a directory of somebody that is called nearly so has no name of the hub */
+    const char *of_user = kit_join(cache, "models--v2"), *named = kit_join(of_user, "llama"),
+               *versions = kit_join(named, "snapshots"), *best = kit_join(versions, "best");
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(mkdir(((const char *[]){of_user, named, versions})[i], 0777), 0);
+    assert_int_equal(symlink(kit_golden("llama"), best), 0);
+    KIT_DO("train", "--model", best, "--train-file", kit_text(), "--output-dir", kit_path("of-user"),
+           "--max-steps", "1", "--block-size", "16", "--lora-rank", "2");
+    kit_read_file(kit_join(kit_path("of-user"), "adapter_config.json"), &config);
+    assert_non_null(strstr(config.data, "models--v2/llama/snapshots/best\""));
+    tuff_buf_free(&config);
     /* the other ways to say where the cache is */
     unsetenv("HF_HUB_CACHE");
     KIT_REFUSES(1, "hf download me/tiny", "inspect", "me/tiny");
