@@ -72,8 +72,8 @@ typedef struct tuff_data_params {
     const char *task;
     bool training;   /* labels that the model does not know are new ones, and no error */
     bool allow_json; /* of causal-lm, as in tuff_text_params: records are a text as they are written */
-    bool strict;     /* of all but causal-lm: the first malformed record is an error; else they are left out,
-                        counted, and the first ones logged */
+    bool strict;     /* of records: the first malformed one is an error; else they are left out, counted, and
+                        the first ones logged */
     /* Of sft. */
     bool loss_on_prompts; /* all tokens are learned, not the answers alone */
     bool truncate_left;   /* conversations that are too long lose their beginning, not their end */
