@@ -415,6 +415,14 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
     return train(r) ? finish(r) : r->failed ? TUFF_EXIT_FAILED : tuff_cli_failed();
 }
 
+static tuff_status load_measured_pairs(run *r, const char *path, bool held_out)
+{
+    const tuff_cli_train_options *o = r->options;
+    if (tuff_cli_train_load_measured_pairs(o, r->model, path, held_out, true, &r->validation) == TUFF_OK)
+        return TUFF_OK;
+    return tuff_cli_train_load_measured_pairs(o, r->model, path, held_out, false, &r->validation);
+}
+
 /* What is measured: a file, or what is held out. */
 static tuff_status load_validation(run *r, int64_t block)
 {
@@ -425,8 +433,7 @@ static tuff_status load_validation(run *r, int64_t block)
     if (!path) return TUFF_OK;
     if (held_out && o->mix.count)
         return tuff_cli_train_load_held_out(o, r->model, block, r->train, &r->validation);
-    if (o->task == TUFF_CLI_TRAIN_EMBEDDING)
-        return tuff_cli_train_load_measured_pairs(o, r->model, path, held_out, &r->validation);
+    if (o->task == TUFF_CLI_TRAIN_EMBEDDING) return load_measured_pairs(r, path, held_out);
     data.threads = o->common.threads;
     data.split_seed = o->seed;
     data.held_out = held_out;

@@ -103,9 +103,11 @@ void tuff_cli_train_settings(const tuff_cli_train_options *options,
 /* Reads a file that vectors are trained on: what is held out of it, or the rest; all where nothing is. */
 tuff_status tuff_cli_train_load_some_pairs(const tuff_cli_train_options *options, const tuff_model *model,
                                            const char *path, bool held_out, tuff_dataset **out);
-/* The same of one that they are measured with. */
+/* The same of one that they are measured with; `scored`: how well the vectors follow its scores tells more
+ * than a loss that looks at none. cosent takes scores of any range. Where it has none, that fails. */
 tuff_status tuff_cli_train_load_measured_pairs(const tuff_cli_train_options *options, const tuff_model *model,
-                                               const char *path, bool held_out, tuff_dataset **out);
+                                               const char *path, bool held_out, bool scored,
+                                               tuff_dataset **out);
 
 /* ---- files that are mixed */
 

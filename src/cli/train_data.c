@@ -1,7 +1,7 @@
 /* The pairs that `tuff train --task embedding` trains and measures on. */
 #include "cli/train.h"
 
-enum { MNRL, COSINE, TRIPLET };
+enum { MNRL, COSINE, TRIPLET, CONTRASTIVE, COSENT };
 
 static const char *loss_name(int loss)
 {
@@ -36,17 +36,12 @@ tuff_status tuff_cli_train_load_some_pairs(const tuff_cli_train_options *o, cons
     return tuff_dataset_load_pairs(model, path, &params, out);
 }
 
-/* Pairs with scores tell more than a loss: how well the vectors follow them. cosent takes scores of any
- * range. */
 tuff_status tuff_cli_train_load_measured_pairs(const tuff_cli_train_options *o, const tuff_model *model,
-                                               const char *path, bool held_out, tuff_dataset **out)
+                                               const char *path, bool held_out, bool scored,
+                                               tuff_dataset **out)
 {
     tuff_pair_params params = pairs_of(o, held_out);
     params.gradient_cache_batch = 0;
-    if (o->loss == MNRL || o->loss == TRIPLET) {
-        params.loss = "cosent";
-        if (tuff_dataset_load_pairs(model, path, &params, out) == TUFF_OK) return TUFF_OK;
-        params.loss = loss_name(o->loss);
-    }
+    if (scored && (o->loss == MNRL || o->loss == TRIPLET)) params.loss = loss_name(COSENT);
     return tuff_dataset_load_pairs(model, path, &params, out);
 }

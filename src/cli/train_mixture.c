@@ -62,7 +62,7 @@ typedef struct reading {
     const tuff_model *model;
     int64_t block;
     const tuff_dataset *like;
-    bool held_out;
+    bool held_out, scored; /* scored: pairs that are held out have scores */
 } reading;
 
 /* Texts may stand beside conversations. */
@@ -73,7 +73,7 @@ static tuff_status load_part(const reading *r, const char *path, tuff_dataset **
     tuff_cli_data_options data = o->data;
     int task = o->task;
     if (task == TUFF_CLI_TRAIN_EMBEDDING)
-        return r->held_out ? tuff_cli_train_load_measured_pairs(o, r->model, path, true, out)
+        return r->held_out ? tuff_cli_train_load_measured_pairs(o, r->model, path, true, r->scored, out)
                            : tuff_cli_train_load_some_pairs(o, r->model, path, false, out);
     if (task == TUFF_CLI_SFT) task = tuff_cli_task_of_file(path);
     if (task < 0) return TUFF_CANCELLED;                                  /* it was said why */
@@ -86,7 +86,13 @@ static tuff_status load_part(const reading *r, const char *path, tuff_dataset **
                               !r->held_out, like, out);
 }
 
-/* The first file's labels are those of the others. */
+static double examples_of(const tuff_dataset *data)
+{
+    const int64_t n = tuff_dataset_blocks(data);
+    return n ? (double)n : 1;
+}
+
+/* The first file's labels are those of the others. What is held out is measured once, each of it. */
 static tuff_status load_parts(reading r, tuff_dataset *parts[TUFF_ARG_LIST_MAX], tuff_dataset **out)
 {
     double weights[TUFF_ARG_LIST_MAX];
@@ -96,17 +102,19 @@ static tuff_status load_parts(reading r, tuff_dataset *parts[TUFF_ARG_LIST_MAX],
         weights[i] = part.weight;
         status = load_part(&r, part.path, &parts[i]);
         if (!r.held_out) r.like = parts[0];
+        if (r.held_out && status == TUFF_OK) weights[i] = examples_of(parts[i]);
     }
     if (status != TUFF_OK) return status;
     return tuff_dataset_mix((const tuff_dataset *const *)parts, weights, r.options->mix.count,
-                            (tuff_mixture_end)r.options->mix_end, out);
+                            r.held_out ? TUFF_MIXTURE_ALL_EXHAUSTED : (tuff_mixture_end)r.options->mix_end,
+                            out);
 }
 
 tuff_status tuff_cli_train_load_mixture(const tuff_cli_train_options *o, const tuff_model *model,
                                         int64_t block, tuff_dataset *parts[TUFF_ARG_LIST_MAX],
                                         tuff_dataset **out_train)
 {
-    return load_parts((reading){o, model, block, NULL, false}, parts, out_train);
+    return load_parts((reading){o, model, block, NULL, false, false}, parts, out_train);
 }
 
 tuff_status tuff_cli_train_load_held_out(const tuff_cli_train_options *o, const tuff_model *model,
@@ -114,7 +122,12 @@ tuff_status tuff_cli_train_load_held_out(const tuff_cli_train_options *o, const 
                                          tuff_dataset **out_validation)
 {
     tuff_dataset *parts[TUFF_ARG_LIST_MAX] = {NULL};
-    const tuff_status status = load_parts((reading){o, model, block, train, true}, parts, out_validation);
+    reading r = {o, model, block, train, true, o->task == TUFF_CLI_TRAIN_EMBEDDING};
+    tuff_status status = load_parts(r, parts, out_validation);
+    tuff_cli_mixture_free(parts);
+    if (status == TUFF_OK || !r.scored) return status;
+    r.scored = false; /* of one kind are all of them, or of the other */
+    status = load_parts(r, parts, out_validation);
     tuff_cli_mixture_free(parts);
     return status;
 }

@@ -143,10 +143,54 @@ static void pairs_are_mixed_and_held_out(void **state)
     kit_result_free(&r);
 }
 
+/* Files with scores and without are measured alike; by weights that are far from their sizes, too. */
+static void scored_pairs_are_held_out_of_some(void **state)
+{
+    (void)state;
+    tuff_buf scored = {0}, plain = {0};
+    tuff_buf_text(&scored, "sentence1,sentence2,score\n");
+    tuff_buf_text(&plain, "sentence1,sentence2\n");
+    for (int i = 0; i < 40; i++) {
+        tuff_buf_printf(&scored, "the river %d,the bridge %d,0.%d\n", i, i, i);
+        if (i < 8) tuff_buf_printf(&plain, "the stone %d,the house %d\n", i, i);
+    }
+    kit_write_file(kit_path("a.csv"), scored.data, scored.size);
+    kit_write_file(kit_path("b.csv"), plain.data, plain.size);
+    tuff_buf_free(&scored);
+    tuff_buf_free(&plain);
+    kit_result r = kit_expect_success((const char *const[]){"train",
+                                                            "--model",
+                                                            kit_golden("embedding/bert"),
+                                                            "--task",
+                                                            "embedding",
+                                                            "--loss",
+                                                            "mnrl",
+                                                            "--mix",
+                                                            mix_of("a.csv", "1"),
+                                                            "--mix",
+                                                            mix_of("b.csv", "4"),
+                                                            "--stopping-strategy",
+                                                            "first_exhausted",
+                                                            "--validation-split",
+                                                            "0.25",
+                                                            "--per-device-train-batch-size",
+                                                            "4",
+                                                            "--max-steps",
+                                                            "1",
+                                                            "--output-dir",
+                                                            kit_path("scored"),
+                                                            "--json",
+                                                            NULL});
+    cJSON *found = kit_parse(r.out.data, r.out.size);
+    assert_int_equal(kit_number(cJSON_GetObjectItem(found, "validation_data"), "examples"), 12);
+    cJSON_Delete(found);
+    kit_result_free(&r);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(mixtures_go_on),
-                                       cmocka_unit_test(pairs_are_mixed_and_held_out),
-                                       cmocka_unit_test(wrong_mixtures_are_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mixtures_go_on), cmocka_unit_test(pairs_are_mixed_and_held_out),
+        cmocka_unit_test(scored_pairs_are_held_out_of_some), cmocka_unit_test(wrong_mixtures_are_refused)};
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
