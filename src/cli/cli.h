@@ -338,7 +338,7 @@ const char *tuff_cli_adapter_template(const char *adapter);
 tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,
                                      tuff_chat_template **out_template);
 /* What is wrong with data that cannot be loaded; `option` as in tuff_cli_text_failed. The exit code. */
-int tuff_cli_data_failed(tuff_status status, int task, const char *option);
+int tuff_cli_data_failed(tuff_status status, int task, const char *path, const char *option);
 
 /* So many figures of an evaluation are in a line of a training's. */
 enum { TUFF_CLI_FIGURES_SHOWN = 8 };
@@ -379,9 +379,10 @@ bool tuff_cli_find_adapter(const char **path, bool quiet);
 /* The hub's name of what lies in such a cache, valid until the next call; NULL: it does not. */
 const char *tuff_cli_hub_id(const char *path);
 
-/* The library's error when a text cannot be loaded; `option` insists on taking JSON for text. The exit code.
+/* The library's error when a text cannot be loaded; `option` insists on taking what is there
+ * for text; NULL: it was given. The exit code.
  */
-int tuff_cli_text_failed(tuff_status status, const char *option);
+int tuff_cli_text_failed(tuff_status status, const char *path, const char *option);
 
 /* Whether everything that a verb's options want written is free for it: files can be made, nothing is in the
  * place of what the command reads, or written twice. False, saying why. */

@@ -192,9 +192,19 @@ bool tuff_cli_holds_adapter(const char *directory)
     return holds(directory, names, sizeof names / sizeof names[0]);
 }
 
-int tuff_cli_text_failed(tuff_status status, const char *option)
+/* JSON that looks like records of another program, or a file of records by its name that are none: but what
+ * stands for another file, or is no text, is none either way. */
+static bool may_be_text(tuff_status status, const char *path)
 {
-    if (status != TUFF_UNSUPPORTED && status != TUFF_BAD_FORMAT) return tuff_cli_failed();
+    const char *why = tuff_error_message();
+    const bool other = strstr(why, " is Parquet") || strstr(why, " Git LFS");
+    return !other && (status == TUFF_UNSUPPORTED ||
+                      (status == TUFF_BAD_FORMAT && path && tuff_cli_names_records(path)));
+}
+
+int tuff_cli_text_failed(tuff_status status, const char *path, const char *option)
+{
+    if (!option || !may_be_text(status, path)) return tuff_cli_failed();
     tuff_cli_say("tuff: %s, or give --%s text to take the file as it is", tuff_error_message(), option);
     return TUFF_EXIT_FAILED;
 }

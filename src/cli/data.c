@@ -190,10 +190,10 @@ const char *tuff_cli_check_preferences(const tuff_cli_data_options *o, int task)
            "preference";
 }
 
-int tuff_cli_data_failed(tuff_status status, int task, const char *option)
+int tuff_cli_data_failed(tuff_status status, int task, const char *path, const char *option)
 {
     if (status == TUFF_CANCELLED) return TUFF_EXIT_FAILED; /* it was said why */
-    if (task == TUFF_CLI_CAUSAL_LM) return tuff_cli_text_failed(status, option);
+    if (task == TUFF_CLI_CAUSAL_LM) return tuff_cli_text_failed(status, path, option);
     if ((task != TUFF_CLI_SFT && task != TUFF_CLI_PREFERENCE) || status != TUFF_NOT_FOUND)
         return tuff_cli_failed();
     tuff_cli_say("tuff: %s by --chat-template, such as chatml", tuff_error_message());

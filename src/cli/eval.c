@@ -162,7 +162,9 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     from.threads = o->common.threads;
     tuff_status status = tuff_cli_load_data(model, o->file, o->task, &from, block,
                                             o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
-    if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "file-format");
+    if (status != TUFF_OK)
+        return tuff_cli_data_failed(status, o->task, o->file,
+                                    o->format == TUFF_CLI_FORMAT_TEXT ? NULL : "file-format");
     if (o->task == TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report("data", o->file, data);
     if (o->task != TUFF_CLI_SFT && !o->common.quiet) tuff_cli_report_left_out(data);
     tuff_cli_catch_interrupt();

@@ -499,7 +499,10 @@ static int start(run *r)
     int64_t block = tuff_cli_block_size(r->model, o->block_size);
     tuff_train_params params = tuff_cli_train_params(o);
     tuff_status status = load_data(r, block);
-    if (status != TUFF_OK) return tuff_cli_data_failed(status, o->task, "train-file-format");
+    if (status != TUFF_OK)
+        return tuff_cli_data_failed(
+            status, o->task, tuff_cli_names_records(o->train_file) ? o->train_file : o->validation_file,
+            o->format == TUFF_CLI_FORMAT_TEXT ? NULL : "train-file-format");
     if (r->validation) tuff_cli_report_known(r->validation, r->train);
     status = tuff_cli_open_device(&o->common, o->profile.given, &r->device);
     if (status == TUFF_OK) status = create_trainer(r, &params);

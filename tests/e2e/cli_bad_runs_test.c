@@ -63,6 +63,16 @@ static void test_records(void **state)
                "--train-file-format", "text", "--output-dir", kit_path("records"), "--overwrite-output-dir",
                "--block-size", "16", "--max-steps", "1");
     }
+    /* what stands for another file is no text either */
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    kit_write_file(names[1], pointer, sizeof pointer - 1);
+    kit_result r;
+    kit_run_tuff(&r, (const char *const[]){"train", "--model", model, "--train-file", names[1],
+                                           "--output-dir", kit_path("out"), "--block-size", "16", NULL});
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "Git LFS"));
+    assert_null(strstr(r.err.data, "--train-file-format"));
+    kit_result_free(&r);
     const char *text = kit_path("code.txt"); /* not all that has braces is JSON */
     kit_write_file(text, code, sizeof code - 1);
     KIT_DO("eval", "--model", model, "--file", text, "--block-size", "4");
