@@ -187,22 +187,27 @@ static tuff_status cut_into_blocks(tuff_dataset *data, const tuff_data_params *p
 static tuff_status load_record_texts(const tuff_model *model, const char *path, const tuff_data_params *p,
                                      tuff_dataset **out_dataset)
 {
-    tuff_dataset *data = tuff_alloc(sizeof *data);
-    if (!data) return tuff_fail_memory("a data set");
-    data->task = &tuff_task_causal_lm;
-    tuff_dataset_stay(data, p->no_cache);
-    TUFF_TRY(tuff_dataset_finish(data, read_texts(model, path, p, data), out_dataset));
-    const tuff_status status = cut_into_blocks(*out_dataset, p);
+    tuff_status status = TUFF_OK;
+    for (bool again = true; again;) {
+        tuff_dataset *data = tuff_alloc(sizeof *data);
+        if (!data) return tuff_fail_memory("a data set");
+        data->task = &tuff_task_causal_lm;
+        tuff_dataset_stay(data, p->no_cache);
+        status = tuff_dataset_finish(data, read_texts(model, path, p, data), &again, out_dataset);
+    }
+    if (status == TUFF_OK) status = cut_into_blocks(*out_dataset, p);
     if (status != TUFF_OK) tuff_dataset_destroy(out_dataset);
     return tuff_note(status, "%s", path);
 }
 
 /* ---- examples */
 
-tuff_status tuff_dataset_finish(tuff_dataset *data, tuff_status status, tuff_dataset **out_dataset)
+tuff_status tuff_dataset_finish(tuff_dataset *data, tuff_status status, bool *out_again,
+                                tuff_dataset **out_dataset)
 {
     if (status == TUFF_OK && data->cache && !tuff_record_cache_found(data->cache))
         status = tuff_record_cache_keep(data->cache, data);
+    *out_again = status == TUFF_BAD_FORMAT && tuff_record_cache_damaged(data->cache);
     tuff_record_cache_free(&data->cache);
     if (status != TUFF_OK)
         tuff_dataset_destroy(&data);
@@ -214,11 +219,15 @@ tuff_status tuff_dataset_finish(tuff_dataset *data, tuff_status status, tuff_dat
 static tuff_status load_examples(const tuff_model *model, const char *path, const tuff_data_params *p,
                                  const tuff_task *task, tuff_dataset **out_dataset)
 {
-    tuff_dataset *data = tuff_alloc(sizeof *data);
-    if (!data) return tuff_fail_memory("a data set");
-    data->task = task;
-    tuff_dataset_stay(data, p->no_cache);
-    return tuff_dataset_finish(data, task->load(model, path, p, data), out_dataset);
+    tuff_status status = TUFF_OK;
+    for (bool again = true; again;) {
+        tuff_dataset *data = tuff_alloc(sizeof *data);
+        if (!data) return tuff_fail_memory("a data set");
+        data->task = task;
+        tuff_dataset_stay(data, p->no_cache);
+        status = tuff_dataset_finish(data, task->load(model, path, p, data), &again, out_dataset);
+    }
+    return status;
 }
 
 tuff_status tuff_dataset_check_split(double share)

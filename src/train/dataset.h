@@ -60,8 +60,9 @@ void tuff_dataset_stay(tuff_dataset *data, bool in_memory);
 
 /* Whether it is a share that can be held out. */
 TUFF_MUST_USE tuff_status tuff_dataset_check_split(double share);
-/* Ends the reading of a data set with its status: keeps what was read, or destroys it. */
-TUFF_MUST_USE tuff_status tuff_dataset_finish(tuff_dataset *data, tuff_status status,
+/* Ends the reading of a data set with its status: keeps what was read, or destroys it. *out_again: what the
+ * cache had of it was damaged, and is gone; it is to be read again. */
+TUFF_MUST_USE tuff_status tuff_dataset_finish(tuff_dataset *data, tuff_status status, bool *out_again,
                                               tuff_dataset **out_dataset);
 
 /* Appends a sequence. */

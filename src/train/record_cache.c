@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/disk.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "chat/template.h"
@@ -17,7 +18,7 @@ struct tuff_record_cache {
     const char *path;
     tuff_buf kept; /* the path of what is kept */
     tuff_token_file file;
-    bool found;
+    bool found, damaged;
 };
 
 /* ---- one thing after the other ---- */
@@ -238,6 +239,11 @@ bool tuff_record_cache_found(const tuff_record_cache *cache)
     return cache && cache->found;
 }
 
+bool tuff_record_cache_damaged(const tuff_record_cache *cache)
+{
+    return cache && cache->damaged;
+}
+
 void tuff_record_cache_free(tuff_record_cache **cache)
 {
     tuff_record_cache *c = *cache;
@@ -306,6 +312,10 @@ tuff_status tuff_record_cache_take(tuff_record_cache *c, tuff_dataset *data)
     data->text.file = c->file;
     c->file = (tuff_token_file){0};
     keep_all(&k, data, c->path);
+    if (k.status == TUFF_BAD_FORMAT && tuff_disk_remove(c->kept.data)) {
+        c->damaged = true;
+        tuff_log(TUFF_LOG_WARN, "%s is damaged: it is removed, and %s is read anew", c->kept.data, c->path);
+    }
     return tuff_note(k.status, "%s; remove it", c->kept.data);
 }
 

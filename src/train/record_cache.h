@@ -51,8 +51,11 @@ TUFF_MUST_USE tuff_status tuff_record_cache_look(const char *path, const tuff_to
                                                  tuff_view settings, unsigned threads,
                                                  const tuff_watch *watch, tuff_record_cache **out);
 bool tuff_record_cache_found(const tuff_record_cache *cache);
-/* Takes all that it has into a data set, of which the settings are there. */
+/* Takes all that it has into a data set, of which the settings are there. What is damaged is removed, which
+ * is logged: the records are to be read again, into another data set. */
 TUFF_MUST_USE tuff_status tuff_record_cache_take(tuff_record_cache *cache, tuff_dataset *data);
+/* Whether it was. */
+bool tuff_record_cache_damaged(const tuff_record_cache *cache);
 /* Keeps a data set that was read, and has it look at what is kept. Where it cannot be kept that is said, and
  * nothing changes. */
 TUFF_MUST_USE tuff_status tuff_record_cache_keep(tuff_record_cache *cache, tuff_dataset *data);

@@ -337,6 +337,40 @@ static void what_is_damaged_is_refused(void **state)
     assert_false(tuff_kept_in_order((const int64_t[]){0, 2, 2, 6}, 3, 5));
 }
 
+static char kept_at[1000];
+static void note_text(const tuff_cached_text *text, void *user)
+{
+    (void)user;
+    snprintf(kept_at, sizeof kept_at, "%s", text->path);
+}
+
+/* A file of the cache that is whole, and has something else in it, is no reason to stop. */
+static void what_is_damaged_is_read_anew(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        const uint64_t wrong[40] = {3, 1, UINT64_MAX};
+        tuff_token_writer w;
+        fresh_cache("damaged");
+        tuff_model *model = model_of(kinds[i].model);
+        const tuff_data_params p = params_of(&kinds[i]);
+        const char *path = write_records(&kinds[i], MANY);
+        tuff_dataset *first = load(model, path, &p);
+        if (cached()) {
+            KIT_OK(tuff_cache_list_texts(note_text, NULL));
+            KIT_OK(tuff_token_writer_open(kept_at, &w));
+            KIT_OK(tuff_token_writer_take(&w, (const int32_t[]){1, 2}, 2));
+            KIT_OK(tuff_token_writer_beside(&w, wrong, sizeof wrong));
+            KIT_OK(tuff_token_writer_commit(&w, path, 1, 0));
+        }
+        tuff_dataset *second = load(model, path, &p);
+        expect_same(first, second);
+        tuff_dataset_destroy(&first);
+        tuff_dataset_destroy(&second);
+        tuff_model_destroy(&model);
+    }
+}
+
 /* ---- directories, texts, tables that are none */
 
 static const char *write_text(const char *path, const char *text)
@@ -617,6 +651,7 @@ int main(void)
         cmocka_unit_test(other_settings_are_other_data),
         cmocka_unit_test(a_file_that_was_renamed_is_found),
         cmocka_unit_test(what_is_damaged_is_refused),
+        cmocka_unit_test(what_is_damaged_is_read_anew),
         cmocka_unit_test(a_refused_list_of_labels_leaves_none),
         cmocka_unit_test(a_directory_is_its_records_in_order),
         cmocka_unit_test(a_directory_of_conversations_is_recognized),

@@ -350,11 +350,15 @@ tuff_status tuff_dataset_load_pairs(const tuff_model *model, const char *path, c
     TUFF_TRY(TUFF_TAKE(&p, params, TUFF_PAIR_PARAMS_INIT, watch));
     TUFF_TRY(tuff_watch_check(p.watch));
     TUFF_TRY(tuff_dataset_check_split(p.validation_split));
-    tuff_dataset *data = tuff_alloc(sizeof *data);
-    if (!data) return tuff_fail_memory("a data set");
-    data->task = &tuff_task_embedding;
-    tuff_dataset_stay(data, p.no_cache);
-    return tuff_dataset_finish(data, load_into(model, path, &p, data), out_dataset);
+    tuff_status status = TUFF_OK;
+    for (bool again = true; again;) {
+        tuff_dataset *data = tuff_alloc(sizeof *data);
+        if (!data) return tuff_fail_memory("a data set");
+        data->task = &tuff_task_embedding;
+        tuff_dataset_stay(data, p.no_cache);
+        status = tuff_dataset_finish(data, load_into(model, path, &p, data), &again, out_dataset);
+    }
+    return status;
 }
 
 void tuff_embedding_keep(tuff_kept *k, tuff_dataset *data)
