@@ -153,7 +153,7 @@ static const struct {
     {"a.jsonl", chat, NULL, NULL, 1,
      "the model has no chat template, which conversations need; choose one by --chat-template"},
     {"a.jsonl", chat, "--chat-template", "nonsense", 1, "no chat template called \"nonsense\""},
-    {"a.jsonl", "{\"text\": \"a\"}", NULL, NULL, 1, "expected plain text, or conversations (messages,"},
+    {"a.jsonl", "{\"other\": \"a\"}", NULL, NULL, 1, "line 1: its \"text\" is missing, expected a text"},
     {"a.jsonl", "{\"text\": \"a\"}", "--task", "sft", 1,
      "a.jsonl, line 1: it is no conversation: its keys are text;"},
     {"a.jsonl", "{\"messages\": 1, \"instruction\": 1, \"output\": 1}", NULL, NULL, 2,
