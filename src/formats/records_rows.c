@@ -10,6 +10,12 @@ typedef struct cell {
     size_t begin, size;
 } cell;
 
+/* A row of empty cells has no text that could be pointed into. */
+static tuff_view text_of(const tuff_records *r, cell c)
+{
+    return (tuff_view){r->text.size ? r->text.data + c.begin : "", c.size};
+}
+
 static bool add_cell(const tuff_records *r, cell *cells, size_t *count, size_t begin)
 {
     if (*count == MOST_COLUMNS) return false;
@@ -173,8 +179,7 @@ tuff_status tuff_records_next_row(tuff_records *r, tuff_view *out, bool *out_the
             return tuff_fail(TUFF_BAD_FORMAT, "%s, line %llu: it has %zu column%s, \"%s\" is column %d",
                              r->path, (unsigned long long)r->line, count, count == 1 ? "" : "s", r->names[i],
                              r->columns[i] + 1);
-        const cell *c = &cells[r->columns[i]];
-        out[i] = (tuff_view){r->text.size ? r->text.data + c->begin : "", c->size};
+        out[i] = text_of(r, cells[r->columns[i]]);
     }
     return TUFF_OK;
 }
@@ -202,7 +207,7 @@ tuff_status tuff_records_next_row_object(tuff_records *r)
     const char *name = r->header.data;
     for (size_t i = 0; i < count && status == TUFF_OK; i++, name += strlen(name) + 1) {
         tuff_buf_clear(&text);
-        tuff_buf_bytes(&text, r->text.size ? r->text.data + cells[i].begin : "", cells[i].size);
+        tuff_buf_bytes(&text, text_of(r, cells[i]).data, cells[i].size);
         if (text.failed)
             status = tuff_fail_memory("a record");
         else if (cells[i].size && memchr(text.data, 0, cells[i].size))
@@ -233,9 +238,7 @@ tuff_status tuff_records_read_header(tuff_records *r)
     for (size_t i = 0; i < r->n; i++) {
         r->columns[i] = -1;
         for (size_t c = 0; c < count; c++) {
-            if (!tuff_view_is((tuff_view){r->text.size ? r->text.data + cells[c].begin : "", cells[c].size},
-                              r->names[i]))
-                continue;
+            if (!tuff_view_is(text_of(r, cells[c]), r->names[i])) continue;
             if (r->columns[i] >= 0)
                 return tuff_fail(TUFF_BAD_FORMAT, "%s: two of its columns are called \"%.60s\"; rename one",
                                  r->path, r->names[i]);
@@ -243,9 +246,11 @@ tuff_status tuff_records_read_header(tuff_records *r)
         }
         if (r->columns[i] >= 0) continue;
         tuff_buf names = {0};
-        for (size_t c = 0; c < count && names.size < 200; c++)
-            tuff_buf_printf(&names, "%s%.*s", c ? ", " : "", (int)(cells[c].size < 40 ? cells[c].size : 40),
-                            r->text.data + cells[c].begin);
+        for (size_t c = 0; c < count && names.size < 200; c++) {
+            const tuff_view name = text_of(r, cells[c]);
+            tuff_buf_printf(&names, "%s%.*s", c ? ", " : "", (int)(name.size < 40 ? name.size : 40),
+                            name.data);
+        }
         tuff_status status =
             tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column \"%s\"; its first row names %s", r->path,
                       r->names[i], names.data ? names.data : "none");
@@ -262,7 +267,7 @@ tuff_status tuff_records_row_names(tuff_records *r, tuff_buf *out, size_t *out_c
     *out_count = 0;
     TUFF_TRY(read_row(r, cells, out_count, &there));
     for (size_t c = 0; c < *out_count; c++) {
-        tuff_buf_bytes(out, r->text.data ? r->text.data + cells[c].begin : "", cells[c].size);
+        tuff_buf_bytes(out, text_of(r, cells[c]).data, cells[c].size);
         tuff_buf_char(out, 0);
     }
     return TUFF_OK;

@@ -18,7 +18,7 @@ bool tuff_jinja_path(tuff_jinja_run *run, const tuff_jinja_value *item, const tu
     for (size_t begin = 0; begin <= text.size;) {
         const char *point = begin < text.size ? memchr(text.data + begin, '.', text.size - begin) : NULL;
         const size_t end = point ? (size_t)(point - text.data) : text.size;
-        const tuff_view part = {text.data + begin, end - begin};
+        const tuff_view part = {text.size ? text.data + begin : "", end - begin};
         tuff_jinja_value key = text.data ? tuff_jinja_view(part) : *path, found;
         int64_t number = 0;
         bool digits = part.size > 0 && part.size < 18;
