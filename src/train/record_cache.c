@@ -312,7 +312,8 @@ tuff_status tuff_record_cache_take(tuff_record_cache *c, tuff_dataset *data)
     data->text.file = c->file;
     c->file = (tuff_token_file){0};
     keep_all(&k, data, c->path);
-    if (k.status == TUFF_BAD_FORMAT && tuff_disk_remove(c->kept.data)) {
+    /* what was written just now would be damaged again */
+    if (c->found && k.status == TUFF_BAD_FORMAT && tuff_disk_remove(c->kept.data)) {
         c->damaged = true;
         tuff_log(TUFF_LOG_WARN, "%s is damaged: it is removed, and %s is read anew", c->kept.data, c->path);
     }
