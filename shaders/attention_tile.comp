@@ -2,6 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/lib/attention_tile.glsl"
 
+#define UNSEEN_SCORE uintBitsToFloat(0xff800000u) /* its probability is 0, whatever the maximum */
+
 /* Attention of a tile of rows: softmax as keys come by (Dao 2023). */
 void main()
 {
@@ -42,8 +44,10 @@ void main()
         ivec4 key = int(key0 + 4 * X) + ivec4(0, 1, 2, 3);
         [[unroll]] for (uint i = 0; i < 4; i++) {
             s[i] = score_of(s[i], uvec4(head[i]), key - position[i]);
-            [[unroll]] for (uint j = 0; j < 4; j++)
-                high[i] = s[i][j] > high[i] && key[j] >= keys[i].x && key[j] < keys[i].y ? s[i][j] : high[i];
+            [[unroll]] for (uint j = 0; j < 4; j++) {
+                s[i][j] = key[j] >= keys[i].x && key[j] < keys[i].y ? s[i][j] : UNSEEN_SCORE;
+                high[i] = s[i][j] > high[i] ? s[i][j] : high[i]; /* a NaN is no maximum, but what is made of it */
+            }
         }
         weights[LANE] = high;
         barrier();
@@ -54,7 +58,7 @@ void main()
         top = high;
         [[unroll]] for (uint i = 0; i < 4; i++) {
             [[unroll]] for (uint j = 0; j < 4; j++)
-                s[i][j] = tuff_exp(key[j] >= keys[i].x && key[j] < keys[i].y ? s[i][j] - high[i] : LOWEST);
+                s[i][j] = tuff_exp(s[i][j] - high[i]);
             total[i] = total[i] * shrink[i] + ((s[i].x + s[i].y) + (s[i].z + s[i].w));
             if (DROPOUT) s[i] *= kept(row_at(w.q_begin + (w.first + 4 * Y + i) / G, head[i]), key0 / 4 + X);
         }
