@@ -43,6 +43,11 @@ void tuff_added_free(tuff_added_set *set)
     *set = (tuff_added_set){0};
 }
 
+tuff_view tuff_added_needle_text(const tuff_added_set *set, size_t index)
+{
+    return set->needles[index].text;
+}
+
 /* The longest needle at the start of the text: the sorted needles are narrowed down byte by byte. */
 static const struct tuff_added_needle *longest(const tuff_added_set *set, const char *text, size_t size)
 {

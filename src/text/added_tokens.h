@@ -31,6 +31,9 @@ TUFF_MUST_USE tuff_status tuff_added_build(tuff_added_set *set, const tuff_added
                                            const tuff_view *needles, size_t count);
 void tuff_added_free(tuff_added_set *set);
 
+/* What is sought: the needle at an index below `count`. */
+tuff_view tuff_added_needle_text(const tuff_added_set *set, size_t index);
+
 /* Bytes of the longest needle that data[0..size) begins with, 0: none. */
 size_t tuff_added_beginning(const tuff_added_set *set, const char *data, size_t size);
 

@@ -10,6 +10,7 @@
 #define CUT_WHOLE_WORDS TUFF_CUT_WHOLE_WORDS
 #define CUT_BEGIN       TUFF_CUT_BEGIN
 #define CUT_OVER_LINES  TUFF_CUT_OVER_LINES
+#define CUT_OVER_SPACES TUFF_CUT_OVER_SPACES
 /* steps that are no patterns of their own */
 #define CUT_MARKS "\1"
 #define CUT_BYTES "\2"

@@ -23,7 +23,8 @@ enum {
     TUFF_CUT_NFC = 1,         /* the models normalize first */
     TUFF_CUT_WHOLE_WORDS = 2, /* a word in the vocabulary is its token */
     TUFF_CUT_BEGIN = 4,       /* texts begin with the token for it where a GGUF does not say */
-    TUFF_CUT_OVER_LINES = 8   /* words go over line ends: see parts.h */
+    TUFF_CUT_OVER_LINES = 8,  /* words go over line ends: see parts.h */
+    TUFF_CUT_OVER_SPACES = 16 /* words go over spaces between letters */
 };
 
 /* Of the first line, GPT-2's. */

@@ -4,7 +4,6 @@
 #include <utf8proc.h>
 
 #include "base/status.h"
-#include "text/known_cuts.h"
 #include "text/unicode_class.h"
 
 static bool is_letter(uint32_t c)
@@ -14,6 +13,11 @@ static bool is_letter(uint32_t c)
     return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 
+bool tuff_parts_is_word(uint32_t c)
+{
+    return is_letter(c) || c - '0' < 10;
+}
+
 /* Neither white space nor what some take for it. */
 static bool is_plain(uint32_t c)
 {
@@ -21,91 +25,47 @@ static bool is_plain(uint32_t c)
     return !tuff_is_space(c) && !tuff_is_other(c) && utf8proc_charwidth((utf8proc_int32_t)c) > 0;
 }
 
-/* ---- whether a tokenizer's texts may be cut */
+/* ---- leads */
 
-/* Whether a token goes over a place where a text would be cut. */
-static bool crosses(tuff_view token)
-{
-    uint32_t c;
-    for (size_t i = 0; i + 1 < token.size; i++)
-        if (token.data[i] == '\n' && tuff_utf8_decode(token.data + i + 1, token.size - i - 1, &c) &&
-            is_letter(c))
-            return true;
-    return false;
-}
+/* Before a part that begins a line, and before any other. */
+#define LINE_LEAD "a\n"
+#define WORD_LEAD "a"
 
-static bool is_local(const tuff_normalizer *step)
+/* *out_count is 0 where the lead's ids are not those that a text behind it begins with. */
+static tuff_status measure_lead(const tuff_tokenizer *t, const char *lead, const char *text,
+                                size_t *out_count)
 {
-    switch (step->kind) {
-    case TUFF_NORMALIZE_NFC:
-    case TUFF_NORMALIZE_NFD:
-    case TUFF_NORMALIZE_NFKC:
-    case TUFF_NORMALIZE_NFKD:
-    case TUFF_NORMALIZE_PREPEND:
-        return true;
-    case TUFF_NORMALIZE_REPLACE:
-        return tuff_view_is(step->pattern, " ") || tuff_view_is(step->pattern, "\\x{20}"); /* a space */
-    case TUFF_NORMALIZE_SENTENCEPIECE:
-        return !step->charsmap && !step->merge;
-    default:
-        return false;
-    }
-}
-
-/* Of a BPE whose words go over line ends: no merge does. */
-static bool merges_end_at_lines(const tuff_tokenizer *t)
-{
-    const tuff_bpe *bpe = &t->bpe;
-    uint32_t unused;
-    const bool known = tuff_map_get(&t->vocab, "\n", 1, &unused) || bpe->bytes['\n'] >= 0;
-    if (bpe->whole_words || bpe->suffix.size || (bpe->fuse_unk && !known)) return false;
-    for (size_t i = 0; i < t->splitter_count; i++)
-        if (t->splitters[i].kind != TUFF_SPLIT_METASPACE) return false;
-    for (uint32_t i = 0; i < t->size; i++)
-        if (t->tokens[i].text.data && crosses(t->tokens[i].text)) return false;
-    for (size_t i = 0; i < bpe->merge_count; i++)
-        if (bpe->bytes['\n'] >= 0 && bpe->merges[i].left == bpe->bytes['\n']) return false;
-    return true;
-}
-
-static bool can_be_cut(const tuff_tokenizer *t, tuff_parts *out)
-{
-    if (t->model != TUFF_WORDS_BPE) return false;
-    for (size_t i = 0; i < t->normalizer_count; i++)
-        if (!is_local(&t->normalizers[i])) return false;
-    for (size_t i = 0; i < t->added_count; i++) {
-        const tuff_added_token *token = &t->added[i];
-        if (!token->text.size) continue;
-        if (crosses(token->text)) return false;
-        if (token->right) out->before[(uint8_t)token->text.data[token->text.size - 1]] = true;
-        if (token->left) out->after[(uint8_t)token->text.data[0]] = true;
-    }
-    /* bytes of other characters than ASCII may be changed by a normalizer */
-    for (int i = 0x80; i < 0x100; i++)
-        if (out->before[i] || out->after[i]) return false;
-    if (out->before['a']) return false; /* the lead's */
-    return t->cut ? !(t->cut->flags & TUFF_CUT_OVER_LINES) : merges_end_at_lines(t);
-}
-
-tuff_status tuff_parts_begin(const tuff_tokenizer *tokenizer, tuff_parts *out, bool *out_can)
-{
-    *out = (tuff_parts){.tokenizer = tokenizer};
-    *out_can = false;
-    if (!can_be_cut(tokenizer, out)) return TUFF_OK;
     int32_t *ids = NULL, *more = NULL;
     size_t n = 0, n_more = 0;
-    tuff_status status = tuff_tokenizer_encode(tokenizer, TUFF_PARTS_LEAD, 2, 0, &ids, &n);
-    if (status == TUFF_OK)
-        status = tuff_tokenizer_encode(tokenizer, TUFF_PARTS_LEAD "b", 3, 0, &more, &n_more);
-    *out_can = status == TUFF_OK && n && n_more > n && memcmp(ids, more, n * sizeof *ids) == 0;
-    out->lead = n;
+    tuff_status status = tuff_tokenizer_encode(t, lead, strlen(lead), 0, &ids, &n);
+    if (status == TUFF_OK) status = tuff_tokenizer_encode(t, text, strlen(text), 0, &more, &n_more);
+    const bool begins = status == TUFF_OK && n && n_more > n && memcmp(ids, more, n * sizeof *ids) == 0;
+    *out_count = begins ? n : 0;
     tuff_free(ids);
     tuff_free(more);
     return status;
 }
 
+tuff_status tuff_parts_begin(const tuff_tokenizer *tokenizer, tuff_parts *out, bool *out_can)
+{
+    *out_can = false;
+    TUFF_TRY(tuff_parts_find(tokenizer, out));
+    if (!out->kinds) return TUFF_OK;
+    size_t marks;
+    TUFF_TRY(measure_lead(tokenizer, LINE_LEAD, LINE_LEAD "b", &out->line_lead));
+    TUFF_TRY(measure_lead(tokenizer, WORD_LEAD, WORD_LEAD " b", &out->word_lead));
+    TUFF_TRY(measure_lead(tokenizer, WORD_LEAD, WORD_LEAD ".", &marks));
+    if (!out->line_lead) out->kinds &= ~(unsigned)TUFF_PARTS_LINES;
+    if (!out->word_lead) out->kinds &= ~(unsigned)(TUFF_PARTS_SPACES | TUFF_PARTS_MARKS);
+    if (!marks) out->kinds &= ~(unsigned)TUFF_PARTS_MARKS;
+    if (!out->kinds) out->why = "what it makes of a text depends on what is behind it";
+    *out_can = out->kinds != 0;
+    return TUFF_OK;
+}
+
 /* ---- cuts */
 
+/* The character that ends at a place, and that begins at one; 0: none that is valid. */
 static uint32_t before(tuff_view text, size_t end)
 {
     uint32_t c = 0;
@@ -115,20 +75,65 @@ static uint32_t before(tuff_view text, size_t end)
     return tuff_utf8_decode(text.data + start, end - start, &c) == end - start ? c : 0;
 }
 
-/* Whether the newline at a place, which is neither the first byte nor the last, ends a part. */
-static bool ends_part(const tuff_parts *p, tuff_view text, size_t at)
+static uint32_t behind(tuff_view text, size_t at)
 {
-    uint32_t next = 0;
-    if (p->before[(uint8_t)text.data[at - 1]] || p->after[(uint8_t)text.data[at + 1]]) return false;
-    if (!tuff_utf8_decode(text.data + at + 1, text.size - at - 1, &next)) return false;
-    return is_letter(next) && is_plain(before(text, at));
+    uint32_t c = 0;
+    return tuff_utf8_decode(text.data + at, text.size - at, &c) ? c : 0;
+}
+
+static bool is_mark(uint32_t c)
+{
+    return c == '.' || c == ',' || c == 0x3002 || c == 0xff0c; /* the last two are Chinese */
+}
+
+/* Whether nothing that an added token takes with it is around the white space at a place. */
+static bool stands(const tuff_parts *p, tuff_view text, size_t at)
+{
+    return !p->before[(uint8_t)text.data[at - 1]] && !p->after[(uint8_t)text.data[at + 1]];
+}
+
+static bool is_allowed(const tuff_parts *p, uint32_t left, uint32_t right)
+{
+    return !p->ascii || (left < 0x80 && right < 0x80);
+}
+
+/* Where a part begins that the character at a place, which is neither the first byte nor the last, ends or
+ * begins; 0: none does. */
+static size_t cut_at(const tuff_parts *p, tuff_view text, size_t at)
+{
+    const char c = text.data[at];
+    if (c == '\n' && (p->kinds & TUFF_PARTS_LINES)) {
+        if (!stands(p, text, at)) return 0;
+        const uint32_t left = before(text, at), right = behind(text, at + 1);
+        return tuff_parts_is_word(right) && is_plain(left) && is_allowed(p, left, right) ? at + 1 : 0;
+    }
+    if (c == ' ' && (p->kinds & TUFF_PARTS_SPACES)) {
+        if (!stands(p, text, at)) return 0;
+        const uint32_t left = before(text, at), right = behind(text, at + 1);
+        return tuff_parts_is_word(left) && tuff_parts_is_word(right) && is_allowed(p, left, right) ? at : 0;
+    }
+    if ((c == '.' || c == ',' || (uint8_t)c >= 0xe3) && (p->kinds & TUFF_PARTS_MARKS))
+        return is_mark(behind(text, at)) && is_letter(before(text, at)) ? at : 0;
+    return 0;
 }
 
 size_t tuff_parts_cut(const tuff_parts *p, tuff_view text, size_t most)
 {
-    for (size_t at = most < text.size ? most : text.size - (text.size > 0); at-- > 1;)
-        if (text.data[at] == '\n' && ends_part(p, text, at)) return at + 1;
+    for (size_t at = most < text.size ? most : text.size - (text.size > 0); at-- > 1;) {
+        const size_t cut = cut_at(p, text, at);
+        if (cut) return cut;
+    }
     return 0;
+}
+
+static bool begins_line(tuff_view part)
+{
+    return tuff_parts_is_word(behind(part, 0));
+}
+
+const char *tuff_parts_lead(tuff_view part)
+{
+    return begins_line(part) ? LINE_LEAD : WORD_LEAD;
 }
 
 tuff_status tuff_parts_encode(const tuff_parts *p, tuff_encoder *e, tuff_view part, bool first,
@@ -136,12 +141,13 @@ tuff_status tuff_parts_encode(const tuff_parts *p, tuff_encoder *e, tuff_view pa
 {
     *out_begin = e->pieces.ids.size;
     if (first) return tuff_encoder_text(e, part);
+    const bool line = begins_line(part);
     tuff_buf_clear(room);
-    tuff_buf_text(room, TUFF_PARTS_LEAD);
+    tuff_buf_text(room, tuff_parts_lead(part));
     tuff_buf_bytes(room, part.data, part.size);
     if (room->failed) return tuff_fail_memory("encoding a text");
     TUFF_TRY(tuff_encoder_text(e, (tuff_view){room->data, room->size}));
-    *out_begin += p->lead;
+    *out_begin += line ? p->line_lead : p->word_lead;
     TUFF_ASSERT(*out_begin <= e->pieces.ids.size);
     return TUFF_OK;
 }
