@@ -76,6 +76,17 @@ static void encode_range(int64_t begin, int64_t end, void *context)
 
 /* ---- windows */
 
+/* Out of memory, by bytes that are encoded at once. */
+static tuff_status say_too_long(const tuff_text_file *file, size_t size)
+{
+    if (size <= 2 * PART) return tuff_fail_memory("a text");
+    return tuff_fail(
+        TUFF_OUT_OF_MEMORY,
+        "%s: out of memory while encoding %zu bytes of it at once, as they have no space or line end "
+        "between words, where they could be cut: break them",
+        file->path, size);
+}
+
 static tuff_status grow(window *w, size_t least)
 {
     size_t room = w->room ? w->room : least;
@@ -84,12 +95,12 @@ static tuff_status grow(window *w, size_t least)
     if (room > tuff_text_limit)
         return tuff_fail(
             TUFF_UNSUPPORTED,
-            "%s: %zu bytes of it have no line end between words; with this tokenizer, at most %zu "
-            "bytes are encoded at a time: break the lines",
+            "%s: %zu bytes of it have no space or line end between words, where they could be cut, and at most "
+            "%zu bytes are encoded at a time: break them",
             w->file->path, w->size, tuff_text_limit / 2);
     if (room == w->room) return TUFF_OK;
     char *data = tuff_realloc_array(w->data, room, 1);
-    if (!data) return tuff_fail_memory("a text");
+    if (!data) return say_too_long(w->file, w->size);
     w->data = data;
     w->room = room;
     return TUFF_OK;
@@ -153,6 +164,7 @@ static tuff_status hand_over(const window *w)
     const tuff_id_sink *sink = &w->encoding->sink;
     for (size_t i = 0; i < w->count; i++) {
         const part *p = &w->parts[i];
+        if (p->status == TUFF_OUT_OF_MEMORY) return say_too_long(w->file, p->text.size);
         if (p->status != TUFF_OK) return tuff_fail(p->status, "%s", p->reason);
         if (p->end > p->begin)
             TUFF_TRY(sink->take(sink->user, w->parts[p->range].ids.data + p->begin, p->end - p->begin));
@@ -218,11 +230,15 @@ static tuff_status encode_whole(tuff_text_encoding *e, const tuff_text_file *fil
             file->path, (unsigned long long)file->size, tuff_text_limit);
     const size_t size = (size_t)file->size;
     char *text = tuff_alloc_array(size, 1);
-    if (!text) return tuff_fail_memory("a text");
-    tuff_status status = tuff_text_file_read(file, 0, text, size);
+    tuff_status status = text ? tuff_text_file_read(file, 0, text, size) : tuff_fail_memory("a text");
     if (status == TUFF_OK) status = encode_all(e, file, text, size);
     tuff_free(text);
-    return status;
+    if (status != TUFF_OUT_OF_MEMORY) return status;
+    return tuff_fail(
+        status,
+        "%s: out of memory while encoding all its %zu bytes at once, as this tokenizer's texts are not cut: "
+        "cut the file into several, in a directory",
+        file->path, size);
 }
 
 static tuff_status encode_files(tuff_text_encoding *e, const tuff_text_files *files, window *w)

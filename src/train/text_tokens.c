@@ -5,8 +5,10 @@
 #include "text/pieces.h"
 #include "train/text_encode.h"
 
-/* Texts of fewer bytes are encoded as they are: it takes a moment, and little memory. */
-enum { LONG = 1 << 20 };
+enum {
+    LONG = 1 << 20,  /* texts of fewer bytes are encoded as they are: it takes a moment, and little memory */
+    MUCH = 64 * LONG /* that more are in memory at once is more than a note */
+};
 
 static tuff_status take(void *user, const int32_t *ids, size_t count)
 {
@@ -91,6 +93,14 @@ static tuff_status by_cache(const tuff_text_reading *r, const tuff_text_files *f
     return TUFF_OK;
 }
 
+static void say_whole(const tuff_text_files *files, const tuff_parts *parts, const char *text)
+{
+    tuff_log(
+        files->size < MUCH ? TUFF_LOG_INFO : TUFF_LOG_WARN,
+        "%s: each file of its %llu MB is encoded as a whole, in memory, as this tokenizer's texts cannot be cut: %s",
+        text, (unsigned long long)(files->size >> 20), parts->why);
+}
+
 static tuff_status load(const tuff_text_reading *r, const tuff_text_files *files, const char *text,
                         tuff_text_tokens *out)
 {
@@ -98,6 +108,7 @@ static tuff_status load(const tuff_text_reading *r, const tuff_text_files *files
     bool can;
     if (files->size < LONG) return into_memory(r, files, NULL, out);
     TUFF_TRY(tuff_parts_begin(r->tokenizer, &parts, &can));
+    if (!can) say_whole(files, &parts, text);
     const tuff_parts *cut = can ? &parts : NULL;
     return r->no_cache ? into_memory(r, files, cut, out) : by_cache(r, files, cut, text, out);
 }

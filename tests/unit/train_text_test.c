@@ -1,11 +1,9 @@
-#define _DEFAULT_SOURCE /* setenv, RLIMIT_DATA */
+#define _DEFAULT_SOURCE /* setenv */
 /* Long texts as blocks: from memory, from the cache of token ids, on any number of threads; directories;
  * parts that are held out; blocks that overlap. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <tuff/cache.h>
 #include <unistd.h>
 
@@ -254,97 +252,6 @@ static void any_allocation_may_fail(void **state)
     model_fail_some_allocations(load_and_leave, path);
 }
 
-/* ---- a text that is larger than the memory */
-
-enum { ROOM = 8 << 20, ENDLESS = 260000, CHILD_FAILED = 1, CHILD_NO_MEMORY = 3 };
-
-/* Bytes of data that this process has; 0: unknown. */
-static size_t data_size(void)
-{
-    char line[256];
-    unsigned long kilobytes = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmData: %lu kB", &kilobytes) == 1) break;
-    if (status) fclose(status);
-    return (size_t)kilobytes * 1024;
-}
-
-static tuff_status train_steps(const tuff_dataset *data, tuff_device *cpu, const char *out)
-{
-    tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
-    tuff_trainer *trainer = NULL;
-    p.max_steps = 8;
-    p.per_device_train_batch_size = 2;
-    tuff_status status = tuff_trainer_create(model, cpu, data, &p, &trainer);
-    for (int i = 0; i < 8 && status == TUFF_OK; i++) {
-        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-        status = tuff_trainer_step(trainer, &step);
-    }
-    if (status == TUFF_OK) status = tuff_trainer_save(trainer, out);
-    tuff_trainer_destroy(&trainer);
-    return status;
-}
-
-/* Trains in a process that may have `room` more bytes than it begins with; 0: as many as it wants. */
-static int train_in(size_t room, const char *path, bool no_cache, const char *out)
-{
-    int ended;
-    const pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        tuff_device *cpu = NULL;
-        tuff_dataset *data = NULL;
-        tuff_device_params one = TUFF_DEVICE_PARAMS_INIT;
-        tuff_data_params p = params();
-        one.name = "cpu";
-        one.threads = p.threads = 1;
-        p.no_cache = no_cache;
-        tuff_status status = tuff_device_open(&one, &cpu);
-        /* once without a limit, so that what any training takes is there */
-        if (status == TUFF_OK) status = tuff_dataset_load(model, kit_path("short.txt"), &p, &data);
-        if (status == TUFF_OK) status = train_steps(data, cpu, kit_path("first"));
-        tuff_dataset_destroy(&data);
-        const rlim_t most = data_size() + room;
-        if (room && setrlimit(RLIMIT_DATA, &(struct rlimit){most, most}) != 0) _exit(CHILD_FAILED);
-        if (status == TUFF_OK) status = tuff_dataset_load(model, path, &p, &data);
-        if (status == TUFF_OK) status = train_steps(data, cpu, out);
-        if (status != TUFF_OK) printf("%s\n", tuff_error_message());
-        fflush(stdout);
-        _exit(status == TUFF_OK ? 0 : status == TUFF_OUT_OF_MEMORY ? CHILD_NO_MEMORY : CHILD_FAILED);
-    }
-    assert_int_equal(waitpid(child, &ended, 0), child);
-    assert_true(WIFEXITED(ended));
-    return WEXITSTATUS(ended);
-}
-
-static void a_text_may_be_larger_than_the_memory(void **state)
-{
-    (void)state;
-    const char *sanitizer = getenv("TUFF_TEST_SANITIZE");
-    if (!data_size() || (sanitizer && *sanitizer)) skip(); /* whose memory is its own matter */
-    fresh("endless");
-    const char *path = kit_path("endless.txt");
-    tuff_buf text, one = {0}, other = {0};
-    kit_write_sentences(kit_path("short.txt"), 20);
-    kit_write_sentences(path, ENDLESS);
-    kit_read_file(path, &text);
-    assert_true(text.size > ROOM);
-    tuff_buf_free(&text);
-    assert_int_equal(train_in(ROOM, path, true, kit_path("none")), CHILD_NO_MEMORY);
-    assert_int_equal(train_in(ROOM, path, false, kit_path("limited")), 0);  /* makes the ids */
-    assert_int_equal(train_in(ROOM, path, false, kit_path("limited2")), 0); /* finds them */
-    assert_int_equal(train_in(0, path, true, kit_path("unlimited")), 0);
-    kit_read_file(kit_join(kit_path("unlimited"), "model.safetensors"), &one);
-    for (int i = 0; i < 2; i++) {
-        kit_read_file(kit_join(kit_path(i ? "limited2" : "limited"), "model.safetensors"), &other);
-        assert_int_equal(one.size, other.size);
-        assert_memory_equal(one.data, other.data, one.size);
-        tuff_buf_free(&other);
-    }
-    tuff_buf_free(&one);
-}
-
 /* ---- directories */
 
 static void a_directory_is_its_files_in_order(void **state)
@@ -476,7 +383,6 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_said_and_gone_on_without),
         cmocka_unit_test(what_is_wrong_with_a_long_text_is_said),
         cmocka_unit_test(any_allocation_may_fail),
-        cmocka_unit_test(a_text_may_be_larger_than_the_memory),
         cmocka_unit_test(a_directory_is_its_files_in_order),
         cmocka_unit_test(parquet_is_refused_with_its_remedy),
         cmocka_unit_test(blocks_may_overlap),
