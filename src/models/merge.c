@@ -8,6 +8,14 @@ static tuff_status copy_json(const cJSON *from, cJSON **out)
     return *out || !from ? TUFF_OK : tuff_fail_memory("the config of a merged model");
 }
 
+tuff_status tuff_merge_rows(const tuff_merge *merge, const tuff_param *param, int64_t begin, int64_t end,
+                            float *values)
+{
+    if (merge->first) TUFF_TRY(tuff_merge_rows(merge->first, param, begin, end, values));
+    if (!merge->changes(merge->self, param)) return TUFF_OK;
+    return merge->rows(merge->self, param, begin, end, values);
+}
+
 static tuff_status build(tuff_model *model)
 {
     const tuff_model *base = model->base;
@@ -17,7 +25,7 @@ static tuff_status build(tuff_model *model)
     for (size_t i = 0; i < model->params.count; i++) {
         tuff_param *p = &model->params.items[i];
         tuff_param_inherit(p, tuff_params_find(&base->params, p->name)); /* of one config, which has it */
-        p->merged = model->merge.changes(model->merge.self, p);
+        p->merged = p->merged || model->merge.changes(model->merge.self, p);
         if (p->merged) p->stored = TUFF_F32;
     }
     return TUFF_OK;
@@ -33,6 +41,7 @@ tuff_status tuff_model_with_merge(const tuff_model *base, tuff_merge merge, tuff
     }
     tuff_model_derive(base, model);
     model->merge = merge;
+    model->merge.first = base->merge.rows ? &base->merge : NULL;
     tuff_status status = build(model);
     if (status != TUFF_OK)
         tuff_model_destroy(&model);

@@ -19,7 +19,11 @@ typedef struct tuff_merge {
     tuff_status (*rows)(const void *self, const tuff_param *param, int64_t begin, int64_t end, float *values);
     void (*free)(void *self);
     void *self;
+    const struct tuff_merge *first; /* what is merged before it, of the model's base; NULL: nothing */
 } tuff_merge;
+/* Changes rows of a parameter by all that is merged, in order. */
+TUFF_MUST_USE tuff_status tuff_merge_rows(const tuff_merge *merge, const tuff_param *param, int64_t begin,
+                                          int64_t end, float *values);
 
 /* Immutable once loaded. */
 struct tuff_model {

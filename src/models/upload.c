@@ -188,7 +188,7 @@ static tuff_status read_file_rows(const tuff_model *model, const tuff_param *p, 
     if (model->gguf && p->gguf.added != 0 && !p->fresh)
         for (int64_t i = 0; i < (end - begin) * tuff_param_columns(p); i++)
             values[i] = (float)(values[i] - p->gguf.added);
-    return p->merged ? model->merge.rows(model->merge.self, p, begin, end, values) : TUFF_OK;
+    return p->merged ? tuff_merge_rows(&model->merge, p, begin, end, values) : TUFF_OK;
 }
 
 tuff_status tuff_model_read(const tuff_model *model, const tuff_param *p, const tuff_store *store,

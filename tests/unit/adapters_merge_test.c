@@ -112,6 +112,99 @@ static void lora_adds_its_product(void **state)
     }
 }
 
+/* ---- a second one, onto what has one already */
+
+/* A model of a file: its weights as f32 in a directory, or as q8_0. */
+static tuff_model *through_file(const tuff_model *model, bool quantized, const char *name)
+{
+    tuff_save_params params = TUFF_SAVE_PARAMS_INIT;
+    tuff_model *again = NULL;
+    const char *file = kit_temp_path(name);
+    params.format = quantized ? TUFF_FORMAT_GGUF : TUFF_FORMAT_HF;
+    params.type = quantized ? "q8_0" : "f32";
+    KIT_OK(tuff_model_save_with(model, &params, file));
+    KIT_OK(tuff_model_load(file, &again));
+    return again;
+}
+
+static float *numbers_of(const tuff_model *model, size_t index)
+{
+    const tuff_param *p = &model->params.items[index];
+    float *values = tuff_alloc_array((size_t)tuff_param_elements(p), sizeof *values);
+    assert_non_null(values);
+    KIT_OK(tuff_model_read(model, p, NULL, 0, tuff_param_rows(p), values));
+    return values;
+}
+
+/* Whether two models have the same numbers, but for rounding. */
+static void same_numbers(const tuff_model *a, const tuff_model *b, double tolerance)
+{
+    assert_int_equal(a->params.count, b->params.count);
+    for (size_t i = 0; i < a->params.count; i++) {
+        float *x = numbers_of(a, i), *y = numbers_of(b, i);
+        assert_string_equal(a->params.items[i].name, b->params.items[i].name);
+        for (int64_t k = 0; k < tuff_param_elements(&a->params.items[i]); k++)
+            if (!(fabs((double)x[k] - y[k]) <= tolerance))
+                fail_msg("%s: %lld is %.9g, expected %.9g", a->params.items[i].name, (long long)k, x[k],
+                         y[k]);
+        tuff_free(x);
+        tuff_free(y);
+    }
+}
+
+/* Its numbers are the base's with what each of two adapters adds by itself. */
+static void has_both(const tuff_model *base, const tuff_model *one, const tuff_model *other,
+                     const tuff_model *both)
+{
+    bool by_one = false, by_other = false;
+    for (size_t i = 0; i < base->params.count; i++) {
+        float *was = numbers_of(base, i), *a = numbers_of(one, i), *b = numbers_of(other, i),
+              *is = numbers_of(both, i);
+        for (int64_t k = 0; k < tuff_param_elements(&base->params.items[i]); k++) {
+            assert_true(fabs((double)is[k] - ((double)a[k] + b[k] - was[k])) <= 1e-6);
+            by_one = by_one || fabsf(a[k] - was[k]) > 1e-3F;
+            by_other = by_other || fabsf(b[k] - was[k]) > 1e-3F;
+        }
+        tuff_free(was);
+        tuff_free(a);
+        tuff_free(b);
+        tuff_free(is);
+    }
+    assert_true(by_one && by_other);
+}
+
+/* In memory, and where what is merged is a file in between. */
+static void a_second_one_leaves_the_first(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"lora", "rslora"}, {"rslora", "vera"}, {"lora", "dora"},
+                                           {"ia3", "lora"},    {"lora", "tables"}, {"tables", "lora"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int quantized = 0; quantized < 2; quantized++) {
+            const char *first = adapter_of("llama", cases[i][0]), *second = adapter_of("llama", cases[i][1]);
+            tuff_model *origin = model_open("llama"),
+                       *base = through_file(origin, quantized, quantized ? "base.gguf" : "base");
+            tuff_model *one = merged_of(base, first), *both = merged_of(one, second),
+                       *file = through_file(one, false, "one"), *again = merged_of(file, second);
+            same_numbers(both, again, 1e-6);
+            if (i < 2) {
+                tuff_model *other = merged_of(base, second);
+                has_both(base, one, other, both);
+                tuff_model_destroy(&other);
+            }
+            tuff_model_destroy(&one); /* kept by what is merged */
+            tuff_model *written = through_file(both, quantized, quantized ? "both.gguf" : "both");
+            same_numbers(written, both, quantized ? 0.02 : 0);
+            tuff_model_destroy(&written);
+            tuff_model_destroy(&both);
+            tuff_model_destroy(&again);
+            tuff_model_destroy(&file);
+            tuff_model_destroy(&base);
+            tuff_model_destroy(&origin);
+        }
+    }
+}
+
 static tuff_status zeros(void *user, size_t index, tuff_sink *sink)
 {
     static const float none[16384];
@@ -296,6 +389,7 @@ int main(void)
         cmocka_unit_test(merged_is_beside),
         cmocka_unit_test(weights_are_those_of_peft),
         cmocka_unit_test(lora_adds_its_product),
+        cmocka_unit_test(a_second_one_leaves_the_first),
         cmocka_unit_test(whole_modules_take_their_places),
         cmocka_unit_test(quantized_models_need_a_type),
         cmocka_unit_test(what_cannot_be_merged_is_said),
