@@ -158,6 +158,7 @@ typedef struct tuff_cli_data_options {
     bool held_out; /* that, else what is left */
     int64_t split_seed;
     int64_t threads; /* of the CPU; 0: all */
+    bool quiet;      /* what is read is not said, or the library says it */
 } tuff_cli_data_options;
 /* What preferences are learned by, the first where nothing is said. */
 #define TUFF_CLI_PREFERENCES "dpo|ipo|hinge|robust|orpo|kto"
@@ -284,7 +285,8 @@ typedef struct tuff_cli_data_options {
                     "a batch"                                                                                        \
     }
 /* What is wrong with those of conversations that were given, of a task; NULL: nothing. */
-const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task, const char *file);
+const char *tuff_cli_check_conversations(const tuff_cli_data_options *options, int task, const char *file,
+                                         bool as_text);
 /* Those of answers that the model gives by itself. */
 #define TUFF_CLI_ANSWER_ROWS(type)                                                                               \
     {TUFF_ARG_FLAG, "predict-with-generate", NULL, .offset = offsetof(type, data.predict_with_generate),         \

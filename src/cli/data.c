@@ -130,7 +130,8 @@ tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int ta
     if (status == TUFF_OK && given && !template) return TUFF_CANCELLED; /* it was said why */
     p.chat_template = template;
     if (status == TUFF_OK) status = tuff_dataset_load(model, path, &p, out_dataset);
-    if (status == TUFF_OK && task == TUFF_CLI_CAUSAL_LM && !allow_json && tuff_cli_names_records(path))
+    if (status == TUFF_OK && task == TUFF_CLI_CAUSAL_LM && !allow_json && !o->quiet &&
+        tuff_cli_names_records(path))
         tuff_cli_say("tuff: %s: the text is what its records have as \"%s\"", path,
                      o->text_field ? o->text_field : "text");
     tuff_chat_template_destroy(&template);
@@ -158,10 +159,13 @@ int tuff_cli_task_of_file(const char *path)
     return task && strcmp(task, "sft") == 0 ? TUFF_CLI_SFT : TUFF_CLI_CAUSAL_LM;
 }
 
-const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int task, const char *file)
+const char *tuff_cli_check_conversations(const tuff_cli_data_options *o, int task, const char *file,
+                                         bool as_text)
 {
     const bool sft = o->conversation_format || o->assistant_only_loss || o->packing;
     const bool all = o->chat_template || o->chat_template_kwargs || o->truncation_side;
+    if (o->strict && task == TUFF_CLI_CAUSAL_LM && as_text)
+        return "--strict is of records, and files that are taken as text have none";
     if (o->strict && task == TUFF_CLI_CAUSAL_LM && !tuff_cli_names_records(file) &&
         !tuff_cli_is_directory(file))
         return "--strict is of tasks that learn from records, and causal-lm learns from text";

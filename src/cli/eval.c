@@ -22,7 +22,8 @@ static const tuff_arg items[] = {
          "causal-lm: the text, UTF-8; sts: pairs of texts with scores, else records: as JSON (.jsonl, .json), CSV or TSV"},
     {TUFF_ARG_CHOICE, "file-format", "auto|text", AT(format),
      .help =
-         "auto refuses JSON records and tables (.csv, .tsv), which are no text; text takes them as they are written"},
+         "auto: of a file of records the text is what they have as \"text\", or as --text-field says; text takes every file "
+         "as it is written"},
     {TUFF_ARG_TEXT, "adapter", "DIR", AT(adapter),
      .help = "an adapter to apply, of PEFT or a .gguf file; several LoRAs by weight: a=0.7,b=0.3"},
     {TUFF_ARG_INT, "batch-size", "N", AT(batch_size), 1, 65536, "blocks or examples that run at once"},
@@ -160,6 +161,7 @@ static int evaluate(const eval_options *o, const tuff_model *model, tuff_device 
     int code = TUFF_EXIT_OK;
     tuff_cli_data_options from = o->data;
     from.threads = o->common.threads;
+    from.quiet = o->common.quiet || o->common.verbose;
     tuff_status status = tuff_cli_load_data(model, o->file, o->task, &from, block,
                                             o->format == TUFF_CLI_FORMAT_TEXT, false, NULL, &data);
     if (status != TUFF_OK)
@@ -213,13 +215,11 @@ static bool check(const eval_options *o)
         wrong = "give --file FILE";
     else if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix)
         wrong = "--source-prefix is of --task seq2seq";
-    else if (tuff_cli_check_conversations(&o->data, o->task, o->file))
-        wrong = tuff_cli_check_conversations(&o->data, o->task, o->file);
-    else if (tuff_cli_check_answers(&o->data, o->task))
-        wrong = tuff_cli_check_answers(&o->data, o->task);
-    else if (tuff_cli_check_preferences(&o->data, o->task))
-        wrong = tuff_cli_check_preferences(&o->data, o->task);
-    else if (o->task != TUFF_CLI_CAUSAL_LM && (o->dump_logits || o->block_size))
+    else
+        wrong = tuff_cli_check_conversations(&o->data, o->task, o->file, o->format == TUFF_CLI_FORMAT_TEXT);
+    if (!wrong) wrong = tuff_cli_check_answers(&o->data, o->task);
+    if (!wrong) wrong = tuff_cli_check_preferences(&o->data, o->task);
+    if (!wrong && o->task != TUFF_CLI_CAUSAL_LM && (o->dump_logits || o->block_size))
         wrong = "--dump-logits and --block-size are of --task causal-lm";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff eval --help)", wrong);
     return !wrong;

@@ -435,6 +435,7 @@ static tuff_status load_validation(run *r, int64_t block)
         return tuff_cli_train_load_held_out(o, r->model, block, r->train, &r->validation);
     if (o->task == TUFF_CLI_TRAIN_EMBEDDING) return load_measured_pairs(r, path, held_out);
     data.threads = o->common.threads;
+    data.quiet = o->common.quiet || o->common.verbose;
     data.split_seed = o->seed;
     data.held_out = held_out;
     data.block_stride = 0; /* each token is measured once */
@@ -448,6 +449,7 @@ static tuff_status load_data(run *r, int64_t block)
     tuff_cli_data_options data = o->data;
     tuff_status status;
     data.threads = o->common.threads;
+    data.quiet = o->common.quiet || o->common.verbose;
     data.split_seed = o->seed;
     if (o->mix.count)
         status = tuff_cli_train_load_mixture(o, r->model, block, r->parts, &r->train);

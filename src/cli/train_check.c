@@ -39,7 +39,8 @@ static const char *contradiction(const tuff_cli_train_options *o)
     if (o->data.validation_split > 0 && o->validation_file)
         return "--validation-file and --validation-split both say what to measure on; give one";
     if (o->task != TUFF_CLI_SEQ2SEQ && o->data.source_prefix) return "--source-prefix is of --task seq2seq";
-    const char *wrong = tuff_cli_check_conversations(&o->data, o->task, o->train_file);
+    const char *wrong =
+        tuff_cli_check_conversations(&o->data, o->task, o->train_file, o->format == TUFF_CLI_FORMAT_TEXT);
     if (!wrong) wrong = tuff_cli_check_preferences(&o->data, o->task);
     if (!wrong) wrong = tuff_cli_check_answers(&o->data, o->task);
     if (wrong) return wrong;

@@ -79,6 +79,7 @@ static tuff_status load_part(const reading *r, const char *path, tuff_dataset **
     if (task < 0) return TUFF_CANCELLED;                                  /* it was said why */
     if (!strstr(tuff_cli_task_name(task), "classification")) like = NULL; /* labels are the first file's */
     data.threads = o->common.threads;
+    data.quiet = o->common.quiet || o->common.verbose;
     data.split_seed = o->seed;
     data.held_out = r->held_out;
     if (r->held_out) data.block_stride = 0; /* each token is measured once */

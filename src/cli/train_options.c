@@ -40,8 +40,8 @@ static const tuff_arg items[] = {
      "0: none"},
     {TUFF_ARG_CHOICE, "train-file-format", "auto|text", AT(format),
      .help =
-         "auto refuses JSON records and tables (.csv, .tsv), which are no text, in the training and the validation "
-         "file; text takes them as they are written"},
+         "auto: of a file of records (.jsonl, .json, .csv, .tsv) the text is what they have as \"text\", or as --text-field "
+         "says; text takes the training and the validation file as they are written"},
     {TUFF_ARG_TEXT, "output-dir", "DIR", AT(output_dir),
      .help =
          "where the result goes: a Hugging Face directory (of vectors: for sentence-transformers), with LoRA a PEFT adapter; it appears whole or not at all",

@@ -342,6 +342,42 @@ static void splits_are_looked_at(void **state)
     REFUSED(1, "mixed.csv, line 4", "--train-file", good, "--validation-file", mixed, "--strict");
     KIT_REFUSES(2, "--strict is of tasks that learn from records", "train", "--model", models[TEXT],
                 "--train-file", kit_text(), "--output-dir", kit_path("out"), "--strict");
+    KIT_REFUSES(2, "--strict is of records, and files that are taken as text have none", "train", "--model",
+                models[TEXT], "--train-file", good, "--train-file-format", "text", "--output-dir",
+                kit_path("out"), "--strict");
+    KIT_REFUSES(2, "--strict is of records, and files that are taken as text have none", "eval", "--model",
+                models[TEXT], "--file", good, "--file-format", "text", "--strict");
+}
+
+static int times(const char *text, const char *part)
+{
+    int n = 0;
+    while ((text = strstr(text, part))) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+/* Once, also where the library says it, and not where nothing is to be said. */
+static void what_the_text_is_is_said(void **state)
+{
+    (void)state;
+    static const char said[] = "records have as \"text\"";
+    const char *file = kit_path("texts.jsonl");
+    tuff_buf text = {0};
+    for (int i = 0; i < 20; i++)
+        tuff_buf_text(&text, "{\"text\": \"w5 w6 w7 w8 w9\"}\n");
+    kit_write_file(file, text.data, text.size);
+    tuff_buf_free(&text);
+    for (int i = 0; i < 3; i++) {
+        const char *how = i == 1 ? "--quiet" : i == 2 ? "--verbose" : NULL;
+        kit_result r = KIT_TUFF("eval", "--model", models[TEXT], "--task", "causal-lm", "--file", file,
+                                "--block-size", "8", "--device", "cpu", how);
+        if (r.exit_code || times(r.err.data, said) != (i != 1))
+            fail_msg("%s: status %d, \"%s\"", how ? how : "neither", r.exit_code, r.err.data);
+        kit_result_free(&r);
+    }
 }
 
 int main(void)
@@ -350,6 +386,7 @@ int main(void)
         cmocka_unit_test(files_are_counted_or_refused),
         cmocka_unit_test(large_ones_are_counted_or_refused),
         cmocka_unit_test(splits_are_looked_at),
+        cmocka_unit_test(what_the_text_is_is_said),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
