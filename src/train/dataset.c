@@ -170,6 +170,18 @@ static tuff_status read_texts(const tuff_model *model, const char *path, const t
     return status;
 }
 
+/* Records that have no text may be of another kind, unless somebody said what the text is called. */
+static tuff_status name_forms(tuff_status status, const tuff_data_params *p, const tuff_dataset *data)
+{
+    if (status != TUFF_BAD_FORMAT || p->text_field || data->sequences) return status;
+    return tuff_fail(
+        status,
+        "%s; records have a \"text\", or what the text field is said to be, or are conversations: "
+        "\"messages\", \"conversations\", \"prompt\" and \"completion\", or \"instruction\" and "
+        "\"output\"",
+        tuff_error_message());
+}
+
 /* The sequences of records, one behind the other, as a text. */
 static tuff_status cut_into_blocks(tuff_dataset *data, const tuff_data_params *p)
 {
@@ -193,11 +205,13 @@ static tuff_status load_record_texts(const tuff_model *model, const char *path, 
         if (!data) return tuff_fail_memory("a data set");
         data->task = &tuff_task_causal_lm;
         tuff_dataset_stay(data, p->no_cache);
-        status = tuff_dataset_finish(data, read_texts(model, path, p, data), &again, out_dataset);
+        status = read_texts(model, path, p, data);
+        if (!tuff_record_cache_damaged(data->cache)) status = name_forms(status, p, data);
+        status = tuff_dataset_finish(data, status, &again, out_dataset);
     }
-    if (status == TUFF_OK) status = cut_into_blocks(*out_dataset, p);
+    if (status == TUFF_OK) status = tuff_note(cut_into_blocks(*out_dataset, p), "%s", path);
     if (status != TUFF_OK) tuff_dataset_destroy(out_dataset);
-    return tuff_note(status, "%s", path);
+    return status;
 }
 
 /* ---- examples */

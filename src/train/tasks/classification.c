@@ -177,20 +177,26 @@ static tuff_status add_answer(answers *a, tuff_example_reader *r, tuff_view fiel
     return status;
 }
 
+/* Where nobody says what the labels are: also of those that the cache has. */
+static void say_mixed(const answers *a, const char *path)
+{
+    size_t texts = 0;
+    for (size_t i = 0; i < a->count; i++)
+        texts += !isfinite(a->values[i]);
+    if (texts && texts < a->count && a->problem == TUFF_PROBLEM_SINGLE_LABEL)
+        tuff_log(TUFF_LOG_WARN, "%s: %zu of %zu labels are numbers and the others texts; each is a class",
+                 path, a->count - texts, a->count);
+}
+
 /* What the labels are, where nobody says it: numbers, if all are and one is not whole; else names. */
-static void find_problem(answers *a, const char *path)
+static void find_problem(answers *a)
 {
     bool numbers = a->count > 0, fraction = false;
-    size_t texts = 0;
     if (a->problem) return;
     for (size_t i = 0; i < a->count; i++) {
-        texts += !isfinite(a->values[i]);
         numbers = numbers && isfinite(a->values[i]);
         fraction = fraction || (isfinite(a->values[i]) && a->values[i] != floorf(a->values[i]));
     }
-    if (texts && texts < a->count && !a->labels.closed)
-        tuff_log(TUFF_LOG_WARN, "%s: %zu of %zu labels are numbers and the others texts; each is a class",
-                 path, a->count - texts, a->count);
     a->problem =
         numbers && fraction && !a->labels.closed ? TUFF_PROBLEM_REGRESSION : TUFF_PROBLEM_SINGLE_LABEL;
 }
@@ -227,7 +233,7 @@ static tuff_status begin(answers *a, const tuff_model *model, const tuff_data_pa
 
 static tuff_status finish(answers *a, const tuff_model *model, const char *path, bool training)
 {
-    find_problem(a, path);
+    find_problem(a);
     if (a->problem == TUFF_PROBLEM_REGRESSION) return TUFF_OK;
     TUFF_TRY(tuff_labels_settle(&a->labels, model, a->numbers, a->count));
     if (training && a->labels.count == 0)
@@ -271,14 +277,16 @@ static tuff_status load(const tuff_model *model, const char *path, const tuff_da
     tuff_example_reader r;
     a->room.numbers.stays = a->room.values.stays = a->room.starts.stays = data->room.ids.stays;
     TUFF_TRY(begin(a, model, params));
+    const bool open = !a->problem && !a->labels.closed;
     tuff_status status = tuff_example_reader_open(&r, model, path, params, fields, pair ? 3 : 2, data);
     if (status == TUFF_OK) {
         tuff_records_take_json(r.file.records, 1);
         status = tuff_example_reader_run(&r, &(tuff_example_work){prepare, take}, NULL);
     }
     tuff_example_reader_close(&r);
-    if (status != TUFF_OK) return status;
-    return finish(a, model, path, params->training);
+    if (status == TUFF_OK) status = finish(a, model, path, params->training);
+    if (status == TUFF_OK && open) say_mixed(a, path);
+    return status;
 }
 
 /* What was read is a set of labels for each example. */
