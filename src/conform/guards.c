@@ -37,6 +37,21 @@ static void move(layout *l, const tuff_tensor *x, tuff_location *location)
                                 .end = offset + (location->end - location->begin)};
 }
 
+/* Phases of a node share their scratch memory. */
+static void move_scratch(layout *l, size_t s)
+{
+    const tuff_plan *plan = l->plan;
+    tuff_plan_step *step = &plan->steps[s];
+    if (step->scratch.kind != TUFF_MEMORY_ARENA) return;
+    for (size_t k = s; step->phase > 0 && k-- > 0;)
+        if (plan->steps[k].node == step->node) {
+            step->scratch = plan->steps[k].scratch;
+            return;
+        }
+    uint64_t bytes = step->scratch.end - step->scratch.begin, at = place(l, bytes);
+    step->scratch = (tuff_location){TUFF_MEMORY_VARIABLE, (uint32_t)plan->n_variables, at, at, at + bytes};
+}
+
 static void move_all(layout *l)
 {
     tuff_plan *plan = l->plan;
@@ -46,10 +61,7 @@ static void move_all(layout *l)
             if (step->node->in[i] != NULL) move(l, step->node->in[i], &step->in[i]);
         for (int i = 0; i < step->node->n_out; i++)
             move(l, step->node->out[i], &step->out[i]);
-        if (step->scratch.kind != TUFF_MEMORY_ARENA) continue;
-        uint64_t bytes = step->scratch.end - step->scratch.begin, at = place(l, bytes);
-        step->scratch =
-            (tuff_location){TUFF_MEMORY_VARIABLE, (uint32_t)plan->n_variables, at, at, at + bytes};
+        move_scratch(l, s);
     }
     for (size_t i = 0; i < plan->n_outputs; i++)
         move(l, plan->outputs[i].tensor, &plan->outputs[i].location);

@@ -74,9 +74,11 @@ static void compare_layouts(const variant *v)
         const char *what;
         tuff_run_options options;
     } layouts[] = {
-        {"isolated memory", {.isolate = true}},     {"planned memory", {0}},
-        {"nothing aliased", {.no_alias = true}},    {"nothing reused", {.no_reuse = true}},
-        {"steps in another order", {.permute = 1}},
+        {"isolated memory", {.isolate = true}},
+        {"planned memory", {0}},
+        {"nothing aliased", {.no_alias = true}},
+        {"nothing reused, steps as the graph has them", {.no_reuse = true, .order = TUFF_ORDER_GRAPH}},
+        {"steps in another order", {.permute = 1, .order = TUFF_ORDER_LEVELS}},
     };
     uint64_t first = 0;
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {

@@ -66,7 +66,8 @@ static tuff_status make_plan(execution *e)
     tuff_plan_options options = {.caps = &e->device->caps,
                                  .no_alias = e->options->no_alias || e->options->isolate,
                                  .no_reuse = e->options->no_reuse || e->options->isolate,
-                                 .force_row = e->options->force_row};
+                                 .force_row = e->options->force_row,
+                                 .order = e->options->order};
     TUFF_TRY(tuff_plan_create(e->run->graph, &options, &e->plan));
     for (size_t s = 0; s < e->plan->n_steps; s++)
         if (e->plan->steps[s].row < 0 && !e->device->caps.is_host && !e->options->host_steps)
@@ -362,7 +363,7 @@ static tuff_status cover(const execution *e, tuff_coverage *coverage)
     for (size_t s = 0; s < e->plan->n_steps; s++) {
         const tuff_plan_step *step = &e->plan->steps[s];
         tuff_row_use *use = &coverage->rows[tuff_rows_index(step->node->op, step->row)];
-        use->cases++;
+        use->cases += step->phase == 0;
         if (held && e->worst > use->worst) use->worst = e->worst;
         for (size_t i = 0; step->launch != NULL && i < step->launch->n; i++) {
             coverage->dispatches++;

@@ -1,4 +1,6 @@
 /* Plans as text: one line per step, for reading and for comparing two plans with diff. */
+#include <stdio.h>
+
 #include "ir/plan.h"
 
 static const char *const names[TUFF_OP_COUNT] = {
@@ -57,16 +59,38 @@ static void print_operands(const tuff_plan *plan, tuff_tensor *const *tensors, c
     if (n > SHOWN) tuff_buf_printf(out, " ... (%d more)", n - SHOWN);
 }
 
+static void print_order(const tuff_plan *plan, tuff_buf *out)
+{
+    tuff_buf_printf(out, "order: %s, %zu barriers", plan->order.by_levels ? "by levels" : "the graph's",
+                    plan->order.barriers);
+    if (plan->order.by_levels)
+        tuff_buf_printf(out, "; in the graph's order %zu, arena %llu bytes", plan->order.graph_barriers,
+                        (unsigned long long)plan->order.graph_arena_bytes);
+    tuff_buf_char(out, '\n');
+}
+
+/* "split 1/2": the first of two phases. */
+static void print_kernel(const tuff_plan_step *step, char *text, size_t size)
+{
+    const char *name = step->row < 0 ? "host" : step->op->rows[step->row].name;
+    if (step->n_phases > 1)
+        snprintf(text, size, "%s %u/%u", name, step->phase + 1, step->n_phases);
+    else
+        snprintf(text, size, "%s", name);
+}
+
 void tuff_plan_print(const tuff_plan *plan, tuff_buf *out)
 {
     tuff_buf_printf(out, "arena %llu bytes in %zu blocks, live %llu, step buffer %llu, results %llu\n",
                     (unsigned long long)plan->arena_bytes, plan->n_blocks,
                     (unsigned long long)plan->live_bytes, (unsigned long long)plan->input_bytes,
                     (unsigned long long)plan->output_bytes);
+    print_order(plan, out);
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];
-        tuff_buf_printf(out, "%c%4zu %-26s %-18s", step->barrier ? '|' : ' ', s, step->op->name,
-                        step->row < 0 ? "host" : step->op->rows[step->row].name);
+        char kernel[64];
+        print_kernel(step, kernel, sizeof kernel);
+        tuff_buf_printf(out, "%c%4zu %-26s %-18s", step->barrier ? '|' : ' ', s, step->op->name, kernel);
         print_operands(plan, step->node->out, step->out, step->node->n_out, out);
         tuff_buf_text(out, " <-");
         print_operands(plan, step->node->in, step->in, step->node->n_in, out);

@@ -1,20 +1,23 @@
 /* The memory plan: lifetimes of results become offsets in arena blocks.
  *
  * Results that share memory (views, in-place updates, outputs that take over a dying input) form one group
- * with one lifetime. Groups are placed by decreasing size, then again by time of birth, each at the lowest
- * offset that is free during its life; the smaller arena of the two wins. */
+ * with one lifetime. Lifetimes are counted in levels, so that reuse makes no step wait for another of its
+ * level. Groups are placed by decreasing size, then again by time of birth, each at the lowest offset that is
+ * free during its life; the smaller arena of the two wins. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/plan.h"
 
-enum { ALIGNMENT = 64, LAST_STEP = 0x7fffffff };
+enum { ALIGNMENT = 64, LAST_LEVEL = 0x7fffffff };
 
 typedef struct group {
     uint64_t size, offset;
     uint32_t block;
-    int first, last; /* steps */
-    int parent;      /* union-find; itself when a root */
+    int first, last;            /* levels */
+    const tuff_node *last_user; /* NULL: whoever reads the plan's results */
+    int others;                 /* the last level at which another node looks at it; -1: none does */
+    int parent;                 /* union-find; itself when a root */
     bool used;
 } group;
 
@@ -22,7 +25,7 @@ struct key;
 
 typedef struct planner {
     tuff_plan *plan;
-    group *groups; /* by tensor id of the storage; scratch of step i at n_tensors + i */
+    group *groups; /* by tensor id of the storage; scratch of node i at n_tensors + i */
     size_t n;
     uint64_t limit;
     struct key *order; /* roots in placing order */
@@ -45,11 +48,19 @@ static int find(const planner *p, int i)
     return i;
 }
 
-static void touch(group *g, int step)
+/* By levels that do not descend. */
+static void touch(group *g, const tuff_plan_step *step)
 {
-    if (!g->used) g->first = g->last = step;
+    int level = (int)step->level;
+    if (!g->used) {
+        g->first = level;
+        g->others = -1;
+    } else if (g->last_user != step->node) {
+        g->others = g->last;
+    }
     g->used = true;
-    if (step > g->last) g->last = step;
+    g->last = level;
+    g->last_user = step->node;
 }
 
 /* In the arena: results' own storages. */
@@ -70,27 +81,28 @@ static void lifetimes(planner *p)
                 k < step->node->n_in ? step->node->in[k] : step->node->out[k - step->node->n_in];
             int i = group_of(p, x);
             if (i < 0) continue;
-            touch(&p->groups[i], (int)s);
+            touch(&p->groups[i], step);
             p->groups[i].size = tuff_tensor_bytes(x->storage);
         }
         uint64_t scratch = step->launch ? step->launch->scratch_bytes
                                         : (step->op->cpu_scratch ? step->op->cpu_scratch(step->node) : 0);
         if (scratch) {
-            group *own = &p->groups[g->n_tensors + s];
+            group *own = &p->groups[g->n_tensors + step->node->id];
             own->size = scratch;
-            own->used = true;
-            own->first = own->last = (int)s;
+            touch(own, step);
         }
     }
     for (size_t i = 0; i < p->plan->n_outputs; i++) {
         int k = group_of(p, p->plan->outputs[i].tensor);
-        if (k >= 0) p->groups[k].last = LAST_STEP;
+        if (k < 0) continue;
+        p->groups[k].last = LAST_LEVEL;
+        p->groups[k].last_user = NULL;
     }
 }
 
-/* May the step's output `o` take over input `i`? Its last use, whole, contiguous, the same size, and no other
- * operand of the step looks at that memory under another shape. */
-static bool can_alias(const planner *p, const tuff_plan_step *step, int s, int o, int i)
+/* May the output `o` of the step's node take over input `i`? Its last use, at a level of its own, whole,
+ * contiguous, the same size, and no other operand of the node looks at that memory under another shape. */
+static bool can_alias(const planner *p, const tuff_plan_step *step, int o, int i)
 {
     const tuff_tensor *out = step->node->out[o], *in = step->node->in[i];
     if (!in || out->storage != out || in->storage->kind != TUFF_TENSOR_RESULT) return false;
@@ -99,7 +111,8 @@ static bool can_alias(const planner *p, const tuff_plan_step *step, int s, int o
         return false;
     int root = group_of(p, in);
     const group *g = &p->groups[root];
-    if (g->last != s || g->size != tuff_tensor_bytes(in)) return false;
+    if (g->last_user != step->node || g->others >= (int)step->level || g->size != tuff_tensor_bytes(in))
+        return false;
     for (int k = 0; k < step->node->n_in; k++)
         if (k != i && step->node->in[k] && group_of(p, step->node->in[k]) == root &&
             !(tuff_tensor_contiguous(step->node->in[k]) &&
@@ -114,12 +127,16 @@ static void alias_outputs(planner *p)
 {
     for (size_t s = 0; s < p->plan->n_steps; s++) {
         const tuff_plan_step *step = &p->plan->steps[s];
+        if (step->phase > 0) continue;
         for (int o = 0; o < step->node->n_out && o < 3; o++)
             for (int i = 0; i < step->node->n_in && i < 32; i++) {
-                if (!(step->op->may_alias[o] >> i & 1u) || !can_alias(p, step, (int)s, o, i)) continue;
+                if (!(step->op->may_alias[o] >> i & 1u) || !can_alias(p, step, o, i)) continue;
                 int from = group_of(p, step->node->out[o]), to = group_of(p, step->node->in[i]);
                 p->groups[from].parent = to;
                 p->groups[to].last = p->groups[from].last;
+                p->groups[to].last_user = p->groups[from].last_user;
+                if (p->groups[from].others > p->groups[to].others)
+                    p->groups[to].others = p->groups[from].others;
                 break;
             }
     }
@@ -211,19 +228,30 @@ static tuff_status collect(planner *p)
     return TUFF_OK;
 }
 
-/* The most bytes alive at any one step: no arena can be smaller. */
+/* The most bytes alive at any one level: no arena can be smaller. */
 static uint64_t lower_bound(const planner *p)
 {
     uint64_t most = 0;
-    for (size_t s = 0; s < p->plan->n_steps; s++) {
+    const tuff_plan *plan = p->plan;
+    uint32_t n_levels = plan->n_steps ? plan->steps[plan->n_steps - 1].level + 1 : 0;
+    for (uint32_t level = 0; level < n_levels; level++) {
         uint64_t live = 0;
         for (size_t i = 0; i < p->n_order; i++) {
             const group *g = &p->groups[p->order[i].root];
-            if (g->first <= (int)s && (int)s <= g->last) live += g->size;
+            if (g->first <= (int)level && (int)level <= g->last) live += g->size;
         }
         if (live > most) most = live;
     }
     return most;
+}
+
+void tuff_tensor_reach(const tuff_tensor *x, uint64_t *out_begin, uint64_t *out_end)
+{
+    int64_t reach = 0;
+    for (int i = 0; i < x->shape.rank; i++)
+        reach += (x->shape.dim[i] - 1) * x->stride[i];
+    *out_begin = tuff_dtype_bytes(x->dtype, x->offset);
+    *out_end = *out_begin + tuff_dtype_bytes(x->dtype, reach + 1);
 }
 
 static void locate(const planner *p, const tuff_tensor *x, tuff_location *out)
@@ -231,9 +259,6 @@ static void locate(const planner *p, const tuff_tensor *x, tuff_location *out)
     *out = (tuff_location){.kind = TUFF_MEMORY_NONE};
     if (!x) return;
     uint64_t base = 0;
-    int64_t reach = 0;
-    for (int i = 0; i < x->shape.rank; i++)
-        reach += (x->shape.dim[i] - 1) * x->stride[i];
     const tuff_tensor *root = x->storage;
     if (root->kind == TUFF_TENSOR_RESULT) {
         const group *g = &p->groups[find(p, (int)root->id)];
@@ -250,8 +275,10 @@ static void locate(const planner *p, const tuff_tensor *x, tuff_location *out)
             out->index++;
         base = p->plan->inputs[out->index].offset;
     }
-    out->offset = out->begin = base + tuff_dtype_bytes(x->dtype, x->offset);
-    out->end = out->begin + tuff_dtype_bytes(x->dtype, reach + 1);
+    tuff_tensor_reach(x, &out->begin, &out->end);
+    out->begin += base;
+    out->end += base;
+    out->offset = out->begin;
 }
 
 static void locate_all(planner *p)
@@ -263,7 +290,7 @@ static void locate_all(planner *p)
             locate(p, step->node->in[i], &step->in[i]);
         for (int i = 0; i < step->node->n_out; i++)
             locate(p, step->node->out[i], &step->out[i]);
-        const group *scratch = &p->groups[plan->graph->n_tensors + s];
+        const group *scratch = &p->groups[plan->graph->n_tensors + step->node->id];
         if (scratch->used)
             step->scratch = (tuff_location){TUFF_MEMORY_ARENA, scratch->block, scratch->offset,
                                             scratch->offset, scratch->offset + scratch->size};
@@ -298,7 +325,7 @@ static tuff_status plan_memory(planner *p, const tuff_plan_options *options)
 
 tuff_status tuff_plan_memory(tuff_plan *plan, const tuff_plan_options *options)
 {
-    planner p = {.plan = plan, .n = plan->graph->n_tensors + plan->n_steps};
+    planner p = {.plan = plan, .n = plan->graph->n_tensors + plan->graph->n_nodes};
     p.limit = options->max_block ? options->max_block : plan->caps.max_allocation;
     if (!p.limit) p.limit = UINT64_MAX / 2;
     p.groups = tuff_alloc_array(p.n, sizeof *p.groups);

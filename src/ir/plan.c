@@ -137,6 +137,59 @@ static tuff_status choose_row(const tuff_plan *plan, const tuff_plan_options *op
     return TUFF_OK;
 }
 
+/* How many dispatches from `at` on do not wait for each other. */
+static size_t phase_size(const tuff_launch *launch, size_t at)
+{
+    size_t n = 1;
+    while (at + n < launch->n && !launch->dispatches[at + n]->after)
+        n++;
+    return n;
+}
+
+/* Appends the phases of a step. */
+static tuff_status add_phases(tuff_plan *plan, const tuff_plan_step *whole, uint32_t n_phases)
+{
+    for (size_t at = 0, phase = 0; phase < n_phases; phase++) {
+        tuff_plan_step *step = &plan->steps[plan->n_steps++];
+        *step = *whole;
+        step->phase = (uint32_t)phase;
+        step->n_phases = n_phases;
+        if (n_phases == 1) break;
+        tuff_launch *launch = tuff_arena_alloc(&plan->arena, sizeof *launch);
+        if (!launch) return tuff_fail_memory("a plan");
+        *launch = *whole->launch;
+        launch->dispatches += at;
+        launch->n = phase_size(whole->launch, at);
+        at += launch->n;
+        double share = (double)launch->n / (double)whole->launch->n;
+        step->launch = launch;
+        step->cost = (tuff_cost){whole->cost.flops * share, whole->cost.bytes * share};
+    }
+    return TUFF_OK;
+}
+
+static uint32_t count_phases(const tuff_plan_step *step)
+{
+    uint32_t n = 1;
+    for (size_t i = 1; step->launch && i < step->launch->n; i++)
+        n += step->launch->dispatches[i]->after;
+    return n;
+}
+
+static tuff_status split_phases(tuff_plan *plan)
+{
+    size_t n_whole = plan->n_steps, n = 0;
+    const tuff_plan_step *whole = plan->steps;
+    for (size_t s = 0; s < n_whole; s++)
+        n += count_phases(&whole[s]);
+    plan->n_steps = 0;
+    plan->steps = tuff_arena_array(&plan->arena, n + 1, sizeof *plan->steps);
+    if (!plan->steps) return tuff_fail_memory("a plan");
+    for (size_t s = 0; s < n_whole; s++)
+        TUFF_TRY(add_phases(plan, &whole[s], count_phases(&whole[s])));
+    return TUFF_OK;
+}
+
 static tuff_status make_steps(tuff_plan *plan, const tuff_plan_options *options)
 {
     const tuff_graph *g = plan->graph;
@@ -159,8 +212,9 @@ static tuff_status make_steps(tuff_plan *plan, const tuff_plan_options *options)
         if (step->row < 0) continue;
         TUFF_TRY(launch_step(plan, step));
         TUFF_TRY(place_lists(plan, step));
+        step->whole = step->launch;
     }
-    return TUFF_OK;
+    return split_phases(plan);
 }
 
 static void mark_written(tuff_plan *plan)
@@ -181,8 +235,7 @@ static tuff_status compile(tuff_plan *plan, tuff_graph *graph, const tuff_plan_o
     TUFF_TRY(tuff_graph_verify(graph));
     TUFF_TRY(find_leaves(plan));
     TUFF_TRY(make_steps(plan, options));
-    TUFF_TRY(tuff_plan_memory(plan, options));
-    TUFF_TRY(tuff_plan_hazards(plan));
+    TUFF_TRY(tuff_plan_order(plan, options));
     mark_written(plan);
     return TUFF_OK;
 }

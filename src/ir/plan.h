@@ -1,7 +1,7 @@
 /* A plan: a graph compiled for one kind of device. Plain data: printable, diffable, testable without a
  * device.
  *
- * Compile = verify -> rewrite -> choose kernel rows -> memory plan -> hazards. */
+ * Compile = verify -> rewrite -> choose kernel rows -> order, memory plan, hazards. */
 #ifndef TUFF_IR_PLAN_H
 #define TUFF_IR_PLAN_H
 
@@ -23,11 +23,16 @@ typedef struct tuff_location {
     uint64_t offset, begin, end;
 } tuff_location;
 
+/* What a node does without waiting for itself: all of it, or, of a launch whose dispatches wait for earlier
+ * ones, a phase. Phases of one node share operands and scratch memory. */
 typedef struct tuff_plan_step {
     const tuff_node *node;
     const tuff_op_info *op;
-    int row;                 /* kernel row; -1: the host kernel */
-    tuff_launch *launch;     /* NULL with row -1 */
+    int row;                  /* kernel row; -1: the host kernel */
+    tuff_launch *launch;      /* the step's dispatches; NULL with row -1 */
+    const tuff_launch *whole; /* those of all phases */
+    uint32_t phase, n_phases;
+    uint32_t level;          /* not descending; steps of one level do not wait for each other */
     bool barrier;            /* waits for all earlier steps since the last barrier */
     tuff_location *in, *out; /* node->n_in, node->n_out */
     tuff_location scratch;
@@ -63,12 +68,19 @@ enum {
     TUFF_ROW_HOST = -2 /* none: the host kernel */
 };
 
+typedef enum tuff_plan_order_by {
+    TUFF_ORDER_AUTO,  /* by levels, but on the host, where nothing waits, as the graph has them */
+    TUFF_ORDER_GRAPH, /* as the graph has them */
+    TUFF_ORDER_LEVELS /* by levels, also on the host */
+} tuff_plan_order_by;
+
 typedef struct tuff_plan_options {
     const tuff_caps *caps; /* required */
     bool no_alias;         /* never reuse an input's memory for an output */
     bool no_reuse;         /* give every tensor memory of its own */
     const int *force_row;  /* by op: a row, used where it fits, TUFF_ROW_ANY or TUFF_ROW_HOST; NULL: any */
     uint64_t max_block;    /* arena block limit in bytes; 0: caps->max_allocation */
+    tuff_plan_order_by order;
 } tuff_plan_options;
 
 typedef struct tuff_plan {
@@ -90,7 +102,12 @@ typedef struct tuff_plan {
     size_t n_blocks;
     uint64_t input_bytes, output_bytes; /* of one slot */
     uint64_t arena_bytes;               /* sum of blocks */
-    uint64_t live_bytes;                /* lower bound: the most bytes live at any one step */
+    uint64_t live_bytes;                /* lower bound: the most bytes live at any one level */
+    struct {
+        bool by_levels;
+        size_t barriers, graph_barriers; /* of this order, of the graph's */
+        uint64_t graph_arena_bytes;
+    } order; /* what ordering came to */
     double flops, bytes;
 } tuff_plan;
 
@@ -108,11 +125,20 @@ TUFF_MUST_USE tuff_status tuff_rewrite(tuff_graph *graph);
  * concat. A zero that was negative stays so: a sum with the other pads' zeros made it positive. */
 TUFF_MUST_USE tuff_status tuff_rewrite_concat(tuff_graph *graph);
 
-/* Memory: assigns arena offsets to steps' results. Part of tuff_plan_create; alone for tests. */
+/* Order: puts steps that do not wait for each other side by side, so that one barrier serves many, plans the
+ * memory and sets the barriers; where that does not pay, the steps stay in the graph's order. Part of
+ * tuff_plan_create. */
+TUFF_MUST_USE tuff_status tuff_plan_order(tuff_plan *plan, const tuff_plan_options *options);
+
+/* Memory: assigns arena offsets to steps' results. What is used at one level lies apart. Part of
+ * tuff_plan_order; alone for tests. */
 TUFF_MUST_USE tuff_status tuff_plan_memory(tuff_plan *plan, const tuff_plan_options *options);
 /* Hazards: sets `barrier` on the fewest steps so that every read-after-write, write-after-read and
  * write-after-write has one between. */
 TUFF_MUST_USE tuff_status tuff_plan_hazards(tuff_plan *plan);
+
+/* The bytes of its storage that a tensor's strides can reach: [begin, end). */
+void tuff_tensor_reach(const tuff_tensor *x, uint64_t *out_begin, uint64_t *out_end);
 
 /* Fills the work lists that depend on input `index`, whose values are in place in the step slot. */
 void tuff_plan_fill_lists(const tuff_plan *plan, size_t index, void *slot);

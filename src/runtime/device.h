@@ -19,6 +19,7 @@ struct tuff_device {
     int users;                       /* atomic: what lives on it, see base/users.h; of these: */
     int live_buffers, live_programs; /* atomic */
     int said_fallback;               /* atomic: that some steps run on the host */
+    tuff_plan_order_by order;        /* of its programs' steps; other than automatic in tests */
 };
 
 /* One more that lives on it, one less. */
@@ -30,7 +31,8 @@ typedef struct tuff_device_test_params {
     uint64_t permute; /* see tuff_open_params */
     tuff_mask mask;
     bool must_validate; /* a device without the validation layer is not opened */
-    bool no_self_test;  /* the conformance suite runs on devices that fail it too: all rows are trusted */
+    tuff_plan_order_by order;
+    bool no_self_test; /* the conformance suite runs on devices that fail it too: all rows are trusted */
 } tuff_device_test_params;
 TUFF_MUST_USE tuff_status tuff_device_open_for_test(const tuff_device_params *params,
                                                     const tuff_device_test_params *test,

@@ -46,7 +46,7 @@ char *tuff_program_profile_text(tuff_program *p)
         const tuff_plan_step *step = &p->plan->steps[s];
         line *l = &lines[step->node->op];
         l->name = step->op->name;
-        l->steps++;
+        l->steps += step->phase == 0;
         l->total_ns += times[s].total_ns;
         l->flops += step->cost.flops * (double)times[s].runs;
         l->bytes += step->cost.bytes * (double)times[s].runs;

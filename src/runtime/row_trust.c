@@ -124,7 +124,7 @@ void tuff_row_trust_caps(tuff_row_trust *trust, tuff_caps *out)
 static tuff_status kernel_text(const tuff_row_trust *trust, const tuff_plan_step *step, tuff_buf *out,
                                size_t *out_any)
 {
-    const tuff_launch *launch = step->launch;
+    const tuff_launch *launch = step->whole;
     uint64_t shaders = 0, constants = 0;
     for (size_t i = 0; i < launch->n; i++) {
         const tuff_dispatch *d = launch->dispatches[i];
@@ -213,7 +213,7 @@ static tuff_status judge(tuff_row_trust *trust, const tuff_plan_step *step, cons
         *out_changed = true;
         return TUFF_OK;
     }
-    const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->launch);
+    const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->whole);
     uint32_t seen;
     if (tuff_map_get(&trust->seen, &key, sizeof key, &seen)) return TUFF_OK;
     tuff_buf why = {0};
@@ -242,8 +242,8 @@ static tuff_status count_unseen(const tuff_row_trust *trust, const tuff_plan *pl
     *out = 0;
     for (size_t i = 0; i < plan->n_steps && ok; i++) {
         const tuff_plan_step *step = &plan->steps[i];
-        if (step->row < 0) continue;
-        const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->launch);
+        if (step->row < 0 || step->phase > 0) continue;
+        const tuff_row_key key = tuff_row_key_of(step->node->op, step->row, step->whole);
         if (tuff_map_get(&trust->seen, &key, sizeof key, &unused) ||
             tuff_map_get(&counted, &key, sizeof key, &unused))
             continue;
@@ -262,7 +262,8 @@ tuff_status tuff_row_trust_check(tuff_row_trust *trust, const tuff_plan *plan, c
     tuff_mutex_lock(trust->lock);
     tuff_status status = watch ? count_unseen(trust, plan, &at.total) : TUFF_OK;
     for (size_t i = 0; i < plan->n_steps && status == TUFF_OK; i++)
-        if (plan->steps[i].row >= 0) status = judge(trust, &plan->steps[i], device, &at, out_changed);
+        if (plan->steps[i].row >= 0 && plan->steps[i].phase == 0)
+            status = judge(trust, &plan->steps[i], device, &at, out_changed);
     save(trust);
     tuff_mutex_unlock(trust->lock);
     return status;

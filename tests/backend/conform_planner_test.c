@@ -27,7 +27,10 @@ static void check(bool condition, const char *what)
 
 /* ---- memory: owners of bytes, step by step ---- */
 
-/* For each byte of each block: 1 + the id of the storage whose value lies there; 0: nothing known. */
+/* For each byte of each block: 1 + the id of the storage whose value lies there, or the number of the node
+ * whose scratch memory it is; 0: nothing known. */
+enum { SCRATCH = 1 << 30 };
+
 typedef struct shadow {
     const tuff_plan *plan;
     uint32_t **owner;
@@ -66,6 +69,25 @@ static bool ranges_meet(const tuff_location *a, const tuff_location *b)
            b->begin < a->end;
 }
 
+/* A later phase finds what the first has made of the node's memory: inputs that outputs did not take over,
+ * outputs, scratch memory. */
+static bool is_taken_over(const tuff_plan_step *step, int i)
+{
+    for (int o = 0; o < step->node->n_out && step->phase > 0; o++)
+        if (ranges_meet(&step->in[i], &step->out[o])) return true;
+    return false;
+}
+
+static void expect_first_phase(const shadow *s, const tuff_plan_step *step)
+{
+    for (int o = 0; o < step->node->n_out; o++)
+        expect_owner(s, step->node->out[o], &step->out[o]);
+    if (step->scratch.kind != TUFF_MEMORY_ARENA) return;
+    for (uint64_t i = step->scratch.begin; i < step->scratch.end; i++)
+        check(s->owner[step->scratch.index][i] == (SCRATCH | step->node->id),
+              "scratch memory was given away between two phases");
+}
+
 /* Outputs share memory with an input only in place or, element for element, where the op allows it. */
 static void check_aliases(const tuff_plan_step *step, bool allowed)
 {
@@ -100,10 +122,11 @@ static void check_memory(const tuff_plan *plan, bool aliases)
     for (size_t i = 0; i < plan->n_steps; i++) {
         const tuff_plan_step *step = &plan->steps[i];
         for (int k = 0; k < step->node->n_in; k++)
-            expect_owner(&s, step->node->in[k], &step->in[k]);
+            if (!is_taken_over(step, k)) expect_owner(&s, step->node->in[k], &step->in[k]);
+        if (step->phase > 0) expect_first_phase(&s, step);
         check_aliases(step, aliases);
         if (step->scratch.kind == TUFF_MEMORY_ARENA)
-            set_owner(&s, &step->scratch, step->scratch.begin, step->scratch.end, 0);
+            set_owner(&s, &step->scratch, step->scratch.begin, step->scratch.end, SCRATCH | step->node->id);
         for (int o = 0; o < step->node->n_out; o++) {
             if (step->out[o].kind != TUFF_MEMORY_ARENA) continue;
             uint64_t begin, end;
@@ -161,7 +184,7 @@ static void check_hazards(const tuff_plan *plan)
 /* ---- over all cases ---- */
 
 typedef struct totals {
-    size_t plans, steps, barriers, smaller;
+    size_t plans, steps, barriers, smaller, by_levels, phases;
 } totals;
 
 static void check_case(const tuff_case *c, const tuff_plan_options *options, totals *t, uint64_t *out_bytes)
@@ -177,7 +200,8 @@ static void check_case(const tuff_case *c, const tuff_plan_options *options, tot
     t->plans++;
     t->steps += plan->n_steps;
     for (size_t i = 0; i < plan->n_steps; i++)
-        t->barriers += plan->steps[i].barrier;
+        t->barriers += plan->steps[i].barrier, t->phases += plan->steps[i].phase > 0;
+    t->by_levels += plan->order.by_levels;
     *out_bytes = plan->arena_bytes;
     KIT_OK(tuff_plan_isolate(plan));
     check_hazards(plan);
@@ -194,24 +218,27 @@ static void plans_are_sound(void **state)
         for (size_t i = 0; i < tuff_case_families[f]->n_cases; i++) {
             const tuff_case *c = &tuff_case_families[f]->cases[i];
             for (int kind = 0; kind < 2; kind++) {
-                const tuff_plan_options options[3] = {{.caps = kind ? &gpu : &host},
-                                                      {.caps = kind ? &gpu : &host, .no_alias = true},
-                                                      {.caps = kind ? &gpu : &host, .no_reuse = true}};
+                const tuff_plan_options options[3] = {
+                    {.caps = kind ? &gpu : &host},
+                    {.caps = kind ? &gpu : &host, .no_alias = true, .order = TUFF_ORDER_LEVELS},
+                    {.caps = kind ? &gpu : &host, .no_reuse = true, .order = TUFF_ORDER_GRAPH}};
                 uint64_t bytes[3];
                 for (int k = 0; k < 3; k++) {
                     snprintf(where, sizeof where, "%s: %s, %s, %s", tuff_case_families[f]->name, c->name,
                              kind ? "GPU" : "host",
                              k == 0   ? "planned"
-                             : k == 1 ? "no aliases"
-                                      : "no reuse");
+                             : k == 1 ? "no aliases, by levels"
+                                      : "no reuse, as the graph has it");
                     check_case(c, &options[k], &t, &bytes[k]);
                     if (fault != NULL) fail_msg("%s: %s", where, fault);
                 }
                 t.smaller += bytes[0] < bytes[2];
             }
         }
-    print_message("%zu plans, %zu steps, %zu barriers; reuse made %zu smaller\n", t.plans, t.steps,
-                  t.barriers, t.smaller);
+    print_message("%zu plans, %zu steps, %zu barriers, %zu later phases; reuse made %zu smaller, %zu are by "
+                  "levels\n",
+                  t.plans, t.steps, t.barriers, t.phases, t.smaller, t.by_levels);
+    assert_true(t.by_levels > t.plans / 50 && t.phases > t.steps / 50);
     assert_true(t.smaller > t.plans / 12);
 }
 
