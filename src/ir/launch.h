@@ -34,7 +34,9 @@ enum {
     TUFF_CAP_COOPERATIVE_MATRIX = 1 << 4,
     TUFF_CAP_SUBGROUP_BALLOT = 1 << 5, /* also broadcasts within a subgroup */
     TUFF_CAP_SOFTWARE = 1 << 6,        /* a driver that runs on the CPU: loads and barriers are what costs */
-    TUFF_CAP_SHORT_CODE = 1 << 7       /* its compiler is slow with long code: loops are to stay loops */
+    TUFF_CAP_SHORT_CODE = 1 << 7,      /* its compiler is slow with long code: loops are to stay loops */
+    TUFF_CAP_LITTLE_CODE =
+        1 << 8 /* and takes memory by the square of it: gigabytes for the longest kernels */
 };
 
 typedef enum tuff_operand_kind {

@@ -59,11 +59,19 @@ static bool match(const tuff_node *node, const tuff_caps *caps)
            tuff_match_32(node, caps);
 }
 
-/* Past a head dim of 128, a software driver takes too long to compile the code. */
+/* SwiftShader came to 24 GB over the forward kernel, and did not end. */
+static bool match_tile(const tuff_node *node, const tuff_caps *caps)
+{
+    return !(caps->features & TUFF_CAP_LITTLE_CODE) && match(node, caps);
+}
+
+/* Past a head dim of 128, a software driver takes too long to compile the code; it is done where tiles cannot
+ * be. */
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
 {
+    const int64_t most = caps->features & TUFF_CAP_LITTLE_CODE ? 256 : 128;
     return caps->subgroup_size >= 4 && caps->subgroup_size <= 16 &&
-           tuff_attention_problem_of(node).D <= 128 && match(node, caps);
+           tuff_attention_problem_of(node).D <= most && match(node, caps);
 }
 
 /* True when the rows of x begin at `elements` elements, wherever they are. */
@@ -286,7 +294,7 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
 
 const tuff_kernel_row tuff_attention_rows[TUFF_ATTENTION_KERNELS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, launch_spread},
-    {"tile", 0, match, launch_tile},
+    {"tile", 0, match_tile, launch_tile},
 };
 
 /* ---- backward ---- */
@@ -348,7 +356,7 @@ static void launch_tile_backward(const tuff_node *node, const tuff_caps *caps, t
 
 const tuff_kernel_row tuff_attention_backward_rows[TUFF_ATTENTION_BACKWARD_KERNELS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, launch_spread_backward},
-    {"tile", 0, match, launch_tile_backward},
+    {"tile", 0, match_tile, launch_tile_backward},
 };
 
 /* Tiles of tokens, whatever the group: a workgroup has one head of q. */

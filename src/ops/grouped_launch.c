@@ -49,7 +49,7 @@ static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, i
 }
 
 /* The least tiles, and the most slots, fit the grid, and indices 32 bits. */
-static bool match_tile(const tuff_node *node, const tuff_caps *caps)
+static bool match(const tuff_node *node, const tuff_caps *caps)
 {
     const tuff_grouped_problem p = tuff_grouped_problem_of(node);
     return parts(p.N, 4 * TUFF_MATMUL_SPREAD_COLUMNS) <= caps->max_groups[0] &&
@@ -70,9 +70,14 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
                             p.b_dtype);
 }
 
+static bool match_tile(const tuff_node *node, const tuff_caps *caps)
+{
+    return !(caps->features & TUFF_CAP_LITTLE_CODE) && match(node, caps);
+}
+
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
 {
-    return tuff_matmul_spreads(caps) && match_tile(node, caps);
+    return tuff_matmul_spreads(caps) && match(node, caps);
 }
 
 static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
@@ -131,7 +136,7 @@ static void launch_weights(const tuff_node *node, tuff_launch *to, tuff_shader s
     tuff_launch_groups(to, (uint64_t)parts(p.N, columns), (uint64_t)parts(p.M, rows), (uint64_t)p.groups);
 }
 
-static bool match_weights_tile(const tuff_node *node, const tuff_caps *caps)
+static bool match_weights(const tuff_node *node, const tuff_caps *caps)
 {
     const tuff_grouped_weights p = tuff_grouped_weights_of(node);
     return parts(p.N, 4 * TUFF_MATMUL_SPREAD_COLUMNS) <= caps->max_groups[0] &&
@@ -150,9 +155,14 @@ static void weights_tile(const tuff_node *node, const tuff_caps *caps, tuff_laun
                             TUFF_F32);
 }
 
+static bool match_weights_tile(const tuff_node *node, const tuff_caps *caps)
+{
+    return !(caps->features & TUFF_CAP_LITTLE_CODE) && match_weights(node, caps);
+}
+
 static bool match_weights_spread(const tuff_node *node, const tuff_caps *caps)
 {
-    return tuff_matmul_spreads(caps) && match_weights_tile(node, caps);
+    return tuff_matmul_spreads(caps) && match_weights(node, caps);
 }
 
 static void weights_spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)

@@ -188,7 +188,7 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
 static bool match_tiles(const tuff_node *node, const tuff_caps *caps, tuff_matmul_problem *p)
 {
     *p = tuff_matmul_problem_of(node);
-    return tile_for(p, caps) && match_plain(node, caps);
+    return !(caps->features & TUFF_CAP_LITTLE_CODE) && tile_for(p, caps) && match_plain(node, caps);
 }
 
 static bool match_split(const tuff_node *node, const tuff_caps *caps)
@@ -227,7 +227,7 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 static bool match_large(const tuff_node *node, const tuff_caps *caps)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return serves_large(&p, caps) && match_plain(node, caps);
+    return !(caps->features & TUFF_CAP_LITTLE_CODE) && serves_large(&p, caps) && match_plain(node, caps);
 }
 
 static void launch_large(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
