@@ -11,6 +11,7 @@ extern const tuff_case_family tuff_family_copy;
 extern const tuff_case_family tuff_family_dropout;
 extern const tuff_case_family tuff_family_elementwise;
 extern const tuff_case_family tuff_family_fill;
+extern const tuff_case_family tuff_family_fma_chain;
 extern const tuff_case_family tuff_family_norm;
 extern const tuff_case_family tuff_family_normalize;
 extern const tuff_case_family tuff_family_optimizer;
@@ -33,33 +34,14 @@ extern const tuff_case_family tuff_family_top_k;
 extern const tuff_case_family tuff_family_graphs;
 
 const tuff_case_family *const tuff_case_families[] = {
-    &tuff_family_activation,
-    &tuff_family_adafactor,
-    &tuff_family_adamw_8bit,
-    &tuff_family_concat,
-    &tuff_family_copy,
-    &tuff_family_dropout,
-    &tuff_family_elementwise,
-    &tuff_family_fill,
-    &tuff_family_norm,
-    &tuff_family_normalize,
-    &tuff_family_optimizer,
-    &tuff_family_pad,
-    &tuff_family_sum,
-    &tuff_family_unary,
-    &tuff_family_view,
-    &tuff_family_attention,
-    &tuff_family_cache,
-    &tuff_family_cross_entropy,
-    &tuff_family_embedding,
-    &tuff_family_group,
-    &tuff_family_grouped,
-    &tuff_family_matmul,
-    &tuff_family_rope,
-    &tuff_family_rows,
-    &tuff_family_segment,
-    &tuff_family_softmax,
-    &tuff_family_top_k,
-    &tuff_family_graphs,
-    NULL,
+    &tuff_family_activation,    &tuff_family_adafactor, &tuff_family_adamw_8bit,
+    &tuff_family_concat,        &tuff_family_copy,      &tuff_family_dropout,
+    &tuff_family_elementwise,   &tuff_family_fill,      &tuff_family_fma_chain,
+    &tuff_family_norm,          &tuff_family_normalize, &tuff_family_optimizer,
+    &tuff_family_pad,           &tuff_family_sum,       &tuff_family_unary,
+    &tuff_family_view,          &tuff_family_attention, &tuff_family_cache,
+    &tuff_family_cross_entropy, &tuff_family_embedding, &tuff_family_group,
+    &tuff_family_grouped,       &tuff_family_matmul,    &tuff_family_rope,
+    &tuff_family_rows,          &tuff_family_segment,   &tuff_family_softmax,
+    &tuff_family_top_k,         &tuff_family_graphs,    NULL,
 };

@@ -73,6 +73,9 @@ typedef union tuff_attrs {
         double factor;
     } scale;
     struct {
+        int64_t rounds;
+    } chain; /* fma_chain */
+    struct {
         bool invariant; /* how a row of the result is computed does not depend on how many there are */
         bool quantized; /* the first operand may be rounded to 8 bits */
     } matmul;           /* and matmul_grouped */

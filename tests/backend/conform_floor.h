@@ -4,11 +4,11 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 780,
-    FLOOR_HOST_KERNELS = 73,
-    FLOOR_ROWS = 93,       /* kernel rows on lavapipe */
+    FLOOR_CASES = 787,
+    FLOOR_HOST_KERNELS = 74,
+    FLOOR_ROWS = 94,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 369, /* distinct shaders with specialization constants, there, at level quick */
-    FLOOR_MASKED_ROWS = 76 /* forward on a device with nothing optional */
+    FLOOR_MASKED_ROWS = 77 /* forward on a device with nothing optional */
 };
 
 #endif
