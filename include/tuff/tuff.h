@@ -7,6 +7,7 @@
 #define TUFF_TUFF_H
 
 #include <tuff/batch.h>
+#include <tuff/bench.h>
 #include <tuff/cache.h>
 #include <tuff/chat.h>
 #include <tuff/checkpoint.h>

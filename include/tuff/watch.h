@@ -46,8 +46,9 @@ typedef enum tuff_phase {
     TUFF_PHASE_SEARCH,   /* in vectors */
     TUFF_PHASE_PREDICT,  /* in tokens */
     TUFF_PHASE_OBSERVE,  /* running a text to see which weights matter; in tokens */
-    TUFF_PHASE_TEST /* testing kernels that a device has not run yet, by driver; in those of a program. It
-                       comes within other phases, which go on after it */
+    TUFF_PHASE_TEST,   /* testing kernels that a device has not run yet, by driver; in those of a program. It
+                          comes within other phases, which go on after it */
+    TUFF_PHASE_MEASURE /* how fast a device is; in rows of tuff_bench_run */
 } tuff_phase;
 
 /* How far a call is. Owned by the library, valid during the callback; later versions may add fields. */

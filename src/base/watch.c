@@ -80,6 +80,8 @@ static phase_words words_of(tuff_phase phase)
         return (phase_words){"observe", "seeing which weights matter", "tokens"};
     case TUFF_PHASE_TEST:
         return (phase_words){"test", "testing kernels", "kernels of a program"};
+    case TUFF_PHASE_MEASURE:
+        return (phase_words){"measure", "measuring", "rows"};
     }
     return (phase_words){"unknown phase", "working", "steps"};
 }

@@ -31,6 +31,7 @@ int tuff_cli_train(int argc, char **argv);
 int tuff_cli_eval(int argc, char **argv);
 int tuff_cli_cache(int argc, char **argv);
 int tuff_cli_conform(int argc, char **argv);
+int tuff_cli_bench(int argc, char **argv);
 
 enum {
     TUFF_EXIT_OK = 0,

@@ -24,6 +24,7 @@ static const verb verbs[] = {
     {"eval", "measure a model on texts, records or searches", tuff_cli_eval},
     {"cache", "show or remove what is kept of texts that were tokenized", tuff_cli_cache},
     {"conform", "prove every operation on a device", tuff_cli_conform},
+    {"bench", "measure how fast a device is, alone and with a model", tuff_cli_bench},
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 

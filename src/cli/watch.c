@@ -28,6 +28,8 @@ static const char *what(tuff_phase phase)
         return "measuring the loss";
     case TUFF_PHASE_TEST:
         return "testing kernels, once for this driver";
+    case TUFF_PHASE_MEASURE:
+        return "measuring";
     default:
         return NULL; /* other phases have lines of their own */
     }

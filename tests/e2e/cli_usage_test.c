@@ -7,7 +7,7 @@
 
 static const char *const verbs[] = {"devices", "inspect", "convert",   "generate", "chat",
                                     "embed",   "search",  "fill-mask", "classify", "answer",
-                                    "train",   "eval",    "conform"};
+                                    "train",   "eval",    "conform",   "bench"};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 /* There are some at the end, of this verb, with options that the page has. */

@@ -500,6 +500,22 @@ CALLS_OF(tuff_save_logits)
     REFUSED(tuff_save_logits(fixture.model, fixture.device, fixture.data, NULL, NULL, NULL));
 }
 
+/* ---- measuring a device ---- */
+
+CALLS_OF(tuff_bench_run)
+{
+    const tuff_bench_params unset = {0};
+    tuff_bench_peak peak = TUFF_BENCH_PEAK_INIT, unmade = {0};
+    REFUSED(tuff_bench_run(NULL, NULL, &peak));
+    REFUSED(tuff_bench_run(fixture.device, NULL, NULL));
+    REFUSED(tuff_bench_run(fixture.device, NULL, &unmade));
+    REFUSED(tuff_bench_run(fixture.device, &unset, &peak));
+}
+CALLS_OF(tuff_bench_name)
+{
+    assert_null(tuff_bench_name((size_t)-1));
+}
+
 /* ---- the conformance suite ---- */
 
 CALLS_OF(tuff_conform_run)

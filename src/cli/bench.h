@@ -1,0 +1,30 @@
+/* What the files of `tuff bench` share. */
+#ifndef TUFF_CLI_BENCH_H
+#define TUFF_CLI_BENCH_H
+
+#include <tuff/bench.h>
+
+#include "cli/cli.h"
+
+typedef struct tuff_cli_bench_options {
+    tuff_cli_common common;
+    const char *only, *model, *train;
+    int64_t prompt, generate, lora_rank;
+    double seconds;
+} tuff_cli_bench_options;
+
+/* A measurement for the table or the JSON object. `of` and `share`: of which peak; NULL: of none. */
+typedef struct tuff_cli_bench_row {
+    const char *name, *what, *unit, *of;
+    double rate, share, seconds, spread;
+    uint64_t rounds;
+} tuff_cli_bench_row;
+void tuff_cli_bench_put(const tuff_cli_bench_options *o, const tuff_cli_bench_row *row);
+
+/* "4x256"; false: it is not such. */
+bool tuff_cli_bench_shape(const char *text, int64_t *out_batch, int64_t *out_tokens);
+
+/* A model's training, prompts and texts. The exit code. */
+int tuff_cli_bench_model(const tuff_cli_bench_options *o, tuff_device *device, const tuff_bench_peak *peak);
+
+#endif
