@@ -105,10 +105,14 @@ typedef struct tuff_conversation_ids {
  * space is behind the last answer, and no special token ends it, the tokenizer's does, and is learned.
  * Templates take 12 o'clock UTC on 26 July 2024 for the present, so that data is the same every day. Errors:
  * TUFF_UNSUPPORTED where a template that marks nothing rewrites what was said before; TUFF_NOT_FOUND where
- * there is no template; those of rendering and encoding. */
+ * there is no template; BAD_FORMAT for more turns than are rendered at most; those of rendering and encoding.
+ */
 TUFF_MUST_USE tuff_status tuff_conversation_encode(const tuff_conversation_coder *coder,
                                                    const tuff_conversation *conversation,
                                                    tuff_conversation_ids *out);
+/* The turns that are rendered at most, one after the other, to find the answers of a conversation whose
+ * template marks none. Tests set it. */
+extern size_t tuff_conversation_rendered;
 void tuff_conversation_ids_free(tuff_conversation_ids *ids);
 
 #endif

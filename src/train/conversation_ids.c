@@ -105,14 +105,14 @@ static tuff_status render(coding *w, size_t turns, bool ask, tuff_chat_text **ou
 /* ---- answers, where the template marks none: what is there with one and not without it */
 
 /* Of each answer all that stands before it is rendered: more turns than these, all in all, take minutes. */
-enum { MOST_RENDERED = 1 << 23 };
+size_t tuff_conversation_rendered = 1 << 23;
 
 /* How many bytes the first turns are of the text of all; refused where they are another text there. */
 static tuff_status measure(coding *w, size_t turns, bool ask, size_t *out_size)
 {
     tuff_chat_text *text = NULL;
     w->rendered += turns;
-    if (w->rendered > MOST_RENDERED)
+    if (w->rendered > tuff_conversation_rendered)
         return tuff_fail(
             TUFF_BAD_FORMAT,
             "its %zu turns are too many for a chat template that does not mark what the assistant says, of which each "

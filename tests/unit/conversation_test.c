@@ -231,6 +231,36 @@ static void templates_that_rewrite_are_refused(void **state)
     tuff_model_destroy(&model);
 }
 
+/* Three answers: turns 1, 3 and 5 are rendered, and 2 and 4, where answers end. */
+static void turns_are_rendered_so_often(void **state)
+{
+    (void)state;
+    static const char three[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},"
+        "{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":\"d\"},"
+        "{\"role\":\"user\",\"content\":\"e\"},{\"role\":\"assistant\",\"content\":\"f\"}]}";
+    static const char expected[] = "user: a\nassistant:{ b\n}user: c\nassistant: {d\n}user: e\nassistant: "
+                                   "{f\n<|endoftext|>}";
+    const size_t most = tuff_conversation_rendered;
+    tuff_model *model = model_open("llama");
+    coded c = begin(model, NULL, lines), marked = begin(model, "chatml", NULL);
+    tuff_conversation_ids ids = {0};
+    assert_int_equal(most, 1 << 23);
+    tuff_conversation_rendered = 1 + 2 + 3 + 4 + 5;
+    expect(&c, three, expected);
+    expect(&c, three, expected); /* each conversation by itself */
+    tuff_conversation_rendered--;
+    refuse(&c, three, TUFF_BAD_FORMAT,
+           "its 6 turns are too many for a chat template that does not mark what the assistant says");
+    tuff_conversation_rendered = 0;
+    KIT_OK(encode(&marked, three, &ids));
+    tuff_conversation_ids_free(&ids);
+    tuff_conversation_rendered = most;
+    tuff_chat_template_destroy(&c.chat_template);
+    tuff_chat_template_destroy(&marked.chat_template);
+    tuff_model_destroy(&model);
+}
+
 static void templates_see_one_day_and_variables(void **state)
 {
     (void)state;
@@ -335,6 +365,7 @@ int main(void)
                                        cmocka_unit_test(an_answer_ends_the_text),
                                        cmocka_unit_test(texts_stand_one_behind_the_other),
                                        cmocka_unit_test(templates_that_rewrite_are_refused),
+                                       cmocka_unit_test(turns_are_rendered_so_often),
                                        cmocka_unit_test(templates_see_one_day_and_variables),
                                        cmocka_unit_test(records_that_are_none),
                                        cmocka_unit_test(memory_may_end_anywhere)};
