@@ -105,11 +105,120 @@ static void test_whole(void **state)
 #undef TRAIN
 }
 
+static const char *write_lines(const char *name, const char *even, const char *odd)
+{
+    const char *path = kit_path(name);
+    tuff_buf text = {0};
+    for (int i = 0; i < 24; i++)
+        tuff_buf_printf(&text, i % 2 ? odd : even, i / 2);
+    kit_write_file(path, text.data, text.size);
+    tuff_buf_free(&text);
+    return path;
+}
+
+/* What training made, to be compared. */
+static tuff_buf made(const char *out, bool whole)
+{
+    tuff_buf bytes = {0};
+    kit_read_file(kit_join(out, whole ? "model.safetensors" : "adapter_model.safetensors"), &bytes);
+    return bytes;
+}
+
+static void expect_same(tuff_buf first, tuff_buf second)
+{
+    assert_int_equal(first.size, second.size);
+    assert_memory_equal(first.data, second.data, first.size);
+    tuff_buf_free(&first);
+    tuff_buf_free(&second);
+}
+
+/* What the model was before has the new tokens, too: at first nothing is preferred, which is a loss of ln 2;
+ * and a training that goes on compares with the same. */
+static void test_preferences(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama");
+    const char *file = write_lines(
+        "pairs.jsonl",
+        "{\"prompt\": [{\"role\": \"user\", \"content\": \"s %d\"}], \"chosen\": [{\"role\": "
+        "\"assistant\", \"content\": \"arr\"}], \"rejected\": [{\"role\": \"assistant\", \"content\": "
+        "\"no\"}]}\n",
+        "{\"prompt\": \"say<|im_start|>%d\", \"chosen\": \" <|im_end|>arr\", \"rejected\": \" no<|im_end|>\"}\n");
+    for (int whole = 0; whole < 2; whole++) {
+        const char *out = kit_path(whole ? "dpo-whole" : "dpo-lora");
+#define TRAIN                                                                                                \
+    "train", "--task", "preference", "--loss", "dpo", "--model", model, "--train-file", file,                \
+        "--output-dir", out, "--chat-template", "chatml", "--add-special-tokens", NEW, "--max-length", "48", \
+        "--max-steps", "4", "--save-steps", "2", "--logging-steps", "1", "--learning-rate", "0.05",          \
+        "--per-device-train-batch-size", "2"
+#define LORA whole ? NULL : "--lora-rank", "2"
+        KIT_DO(TRAIN, LORA);
+        assert_true(file_has(out, "train_log.jsonl",
+                             "{\"step\": 1, \"epoch\": 0.08333333333333333, \"loss\": 0.693147"));
+        const tuff_buf first = made(out, whole);
+        KIT_DO(TRAIN, "--overwrite-output-dir", "--resume-from-checkpoint", kit_join(out, "checkpoint-2"),
+               LORA);
+        expect_same(first, made(out, whole));
+        if (!whole)
+            KIT_DO("eval", "--task", "preference", "--loss", "dpo", "--model", model, "--adapter", out,
+                   "--file", file);
+#undef TRAIN
+    }
+}
+
+static double accuracy_of(const char *model, const char *adapter, const char *file)
+{
+    kit_result r = KIT_TUFF("eval", "--task", "classification", "--json", "--model", model, "--file", file,
+                            adapter ? "--adapter" : NULL, adapter);
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    const double accuracy = kit_number(json, "accuracy");
+    cJSON_Delete(json);
+    kit_result_free(&r);
+    return accuracy;
+}
+
+/* Classes that only the new tokens tell apart; then more tokens of what is a classifier already. */
+static void test_classes(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama"), *merged = kit_path("classes-merged"), *whole_one = NULL;
+    const char *file =
+        write_lines("classes.jsonl", "{\"text\": \"s %d <|im_start|>\", \"label\": \"start\"}\n",
+                    "{\"text\": \"s %d <|im_end|>\", \"label\": \"end\"}\n");
+    for (int whole = 0; whole < 2; whole++) {
+        const char *out = kit_path(whole ? "classes-whole" : "classes-lora");
+#define TRAIN                                                                                              \
+    "train", "--task", "classification", "--train-file", file, "--max-length", "24", "--save-steps", "12", \
+        "--max-steps", "24", "--learning-rate", "0.05", "--per-device-train-batch-size", "4"
+        KIT_DO(TRAIN, "--model", model, "--output-dir", out, "--add-special-tokens", NEW, LORA);
+        const tuff_buf first = made(out, whole);
+        KIT_DO(TRAIN, "--model", model, "--output-dir", out, "--add-special-tokens", NEW,
+               "--overwrite-output-dir", "--resume-from-checkpoint", kit_join(out, "checkpoint-12"), LORA);
+        expect_same(first, made(out, whole));
+        assert_true(accuracy_of(whole ? out : model, whole ? NULL : out, file) == 1);
+        if (whole) whole_one = out;
+    }
+    KIT_DO("convert", model, "--adapter", kit_path("classes-lora"), "--to", "hf", "--output", merged);
+    assert_true(file_has(merged, "tokenizer.json", "<|im_end|>"));
+    assert_true(accuracy_of(merged, NULL, file) == 1);
+    for (int whole = 0; whole < 2; whole++) {
+        const char *out = kit_path(whole ? "more-whole" : "more-lora");
+        KIT_DO(TRAIN, "--model", whole_one, "--output-dir", out, "--add-special-tokens", "<|more|>", LORA);
+        assert_true(file_has(out, "tokenizer.json", "<|more|>") &&
+                    file_has(out, "tokenizer.json", "<|im_end|>"));
+        assert_true(accuracy_of(whole ? out : whole_one, whole ? NULL : out, file) == 1);
+    }
+#undef TRAIN
+#undef LORA
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beside_lora),
         cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_preferences),
+        cmocka_unit_test(test_classes),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
