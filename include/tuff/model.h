@@ -35,6 +35,14 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_load(const char *path, tuff_model 
  * NULL; it need only live until the call returns. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_load_watched(const char *path, const tuff_watch *watch,
                                                            tuff_model **out_model);
+/* A model that no file has: as a config.json of Hugging Face describes it, config[0..size), its weights drawn
+ * at random from `seed`: normal numbers with the config's initializer_range (0.02) as standard deviation,
+ * norms that multiply by 1, no biases. To be trained from the beginning, or to measure with. *tokenizer comes
+ * with it: it is the model's from here on, also after a failure, and becomes NULL; `tokenizer` may be NULL.
+ * Errors: as of tuff_model_load. */
+TUFF_API TUFF_MUST_USE tuff_status tuff_model_draw(const char *config, size_t size,
+                                                   tuff_tokenizer **tokenizer, uint64_t seed,
+                                                   tuff_model **out_model);
 /* What was made with it may still be used, see tuff_device_destroy. Thread-safe. */
 TUFF_API void tuff_model_destroy(tuff_model **model);
 

@@ -19,6 +19,10 @@ static const tuff_arg items[] = {
      .help = "that each measurement takes at least"},
     {.kind = TUFF_ARG_GROUP, .name = "A model:"},
     {TUFF_ARG_TEXT, "model", "PATH", AT(model), .help = "measure this model too: " TUFF_CLI_MODEL_HELP},
+    {TUFF_ARG_CHOICE, "shape", TUFF_CLI_BENCH_SHAPES, AT(shape),
+     .help =
+         "without --model: measure a model of this shape, with weights drawn at random; auto: gpt2-124m where the device's "
+         "f32 peak is above 1000 GFLOP/s, gpt2-30m above 50, else none"},
     {TUFF_ARG_TEXT, "train", "BATCHxTOKENS", AT(train), .help = "the size of a training step; 0: none",
      .preset = "4x256, or as many tokens as the model's context has"},
     {TUFF_ARG_INT, "lora-rank", "N", AT(lora_rank), .low = 0, .high = 4096,
@@ -48,6 +52,7 @@ static const tuff_args spec = {
         "ran.\n",
     .examples = "tuff bench\n"
                 "tuff bench --device radeon --only gemm --seconds 1\n"
+                "tuff bench --shape llama-1.1b --train 4x512 --lora-rank 8\n"
                 "tuff bench --model MODEL --train 4x256 --prompt 512 --generate 64 --json",
 };
 
@@ -66,7 +71,10 @@ static void put_json(const tuff_cli_bench_row *r)
     tuff_cli_json_number(stdout, r->seconds);
     printf(", \"spread\": ");
     tuff_cli_json_number(stdout, r->spread);
-    printf(", \"rounds\": %llu}", (unsigned long long)r->rounds);
+    printf(", \"rounds\": %llu", (unsigned long long)r->rounds);
+    if (r->model) printf(", \"model\": ");
+    if (r->model) tuff_cli_json_text(stdout, r->model, strlen(r->model));
+    putchar('}');
     begun = true;
 }
 
@@ -81,8 +89,10 @@ void tuff_cli_bench_put(const options *o, const tuff_cli_bench_row *r)
     if (!begun) printf("%-24s %18s  %-15s %6s  %s\n", "name", "rate", "share", "spread", "what");
     begun = true;
     if (r->of) snprintf(share, sizeof share, "%5.1f %% of %s", 100 * r->share, r->of);
-    printf("%-24s %10.*f %-7s  %-15s %4.1f %%  %s\n", r->name, r->rate < 100 ? 2 : 1, r->rate, r->unit, share,
+    printf("%-24s %10.*f %-7s  %-15s %4.1f %%  %s", r->name, r->rate < 100 ? 2 : 1, r->rate, r->unit, share,
            100 * r->spread, r->what);
+    if (r->model) printf(", %s", r->model);
+    putchar('\n');
     fflush(stdout);
 }
 
@@ -123,8 +133,12 @@ static bool check_usage(const options *o)
     const char *wrong = NULL;
     if (o->train && !tuff_cli_bench_shape(o->train, &batch, &tokens))
         wrong = "--train takes a batch and tokens, as in 4x256, or 0";
-    else if (!o->model && (o->train || o->prompt >= 0 || o->generate >= 0 || o->lora_rank > 0))
-        wrong = "--train, --lora-rank, --prompt and --generate are of --model, which is not given";
+    else if (o->model && o->shape != TUFF_CLI_BENCH_AUTO)
+        wrong = "--model and --shape are two answers to one question; give one";
+    else if (o->shape == TUFF_CLI_BENCH_NONE &&
+             (o->train || o->prompt >= 0 || o->generate >= 0 || o->lora_rank > 0))
+        wrong =
+            "--train, --lora-rank, --prompt and --generate are of a model, and --shape none leaves that out";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff bench --help)", wrong);
     return wrong == NULL;
 }
@@ -166,7 +180,7 @@ static int bench(options *o, tuff_device *device)
     params.user = o;
     put_begin(o, device);
     if (tuff_bench_run(device, &params, &peak) != TUFF_OK) return tuff_cli_failed();
-    const int code = o->model ? tuff_cli_bench_model(o, device, &peak) : TUFF_EXIT_OK;
+    const int code = tuff_cli_bench_model(o, device, &peak);
     if (code == TUFF_EXIT_OK) put_end(o, &peak);
     return code;
 }

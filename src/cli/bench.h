@@ -6,16 +6,21 @@
 
 #include "cli/cli.h"
 
+/* Models that are drawn at random. AUTO: one that the device is fast enough for. */
+#define TUFF_CLI_BENCH_SHAPES "auto|none|gpt2-30m|gpt2-124m|llama-135m|llama-1.1b"
+enum { TUFF_CLI_BENCH_AUTO, TUFF_CLI_BENCH_NONE };
+
 typedef struct tuff_cli_bench_options {
     tuff_cli_common common;
     const char *only, *model, *train;
     int64_t prompt, generate, lora_rank;
+    int shape;
     double seconds;
 } tuff_cli_bench_options;
 
 /* A measurement for the table or the JSON object. `of` and `share`: of which peak; NULL: of none. */
 typedef struct tuff_cli_bench_row {
-    const char *name, *what, *unit, *of;
+    const char *name, *what, *unit, *of, *model; /* model: NULL: it is of the device alone */
     double rate, share, seconds, spread;
     uint64_t rounds;
 } tuff_cli_bench_row;
@@ -23,6 +28,11 @@ void tuff_cli_bench_put(const tuff_cli_bench_options *o, const tuff_cli_bench_ro
 
 /* "4x256"; false: it is not such. */
 bool tuff_cli_bench_shape(const char *text, int64_t *out_batch, int64_t *out_tokens);
+
+/* Which one that is, of them or none; and making it. */
+int tuff_cli_bench_choose(int shape, const tuff_bench_peak *peak);
+const char *tuff_cli_bench_shape_name(int shape);
+tuff_status tuff_cli_bench_draw(int shape, tuff_model **out_model);
 
 /* A model's training, prompts and texts. The exit code. */
 int tuff_cli_bench_model(const tuff_cli_bench_options *o, tuff_device *device, const tuff_bench_peak *peak);

@@ -47,6 +47,7 @@ typedef struct work {
     tuff_device *device;
     const tuff_bench_peak *peak;
     tuff_model_info info;
+    const char *name;
 } work;
 
 /* Ids of the whole table, as far as one likes, so that rows are read from everywhere. */
@@ -91,7 +92,7 @@ static int train(const work *w, int64_t batch, int64_t tokens)
     if (status == TUFF_OK) status = run_steps(w, trainer, &r);
     if (status == TUFF_OK) {
         char name[64], what[96];
-        tuff_cli_bench_row row = {.name = name, .what = what, .unit = "tok/s", .of = "f32"};
+        tuff_cli_bench_row row = {.name = name, .what = what, .unit = "tok/s", .model = w->name, .of = "f32"};
         snprintf(name, sizeof name, "%s_%lldx%lld", w->o->lora_rank ? "train_lora" : "train",
                  (long long)batch, (long long)tokens);
         snprintf(what, sizeof what, "a training step with AdamW, %lld x %lld tokens", (long long)batch,
@@ -196,7 +197,8 @@ static int generate(const work *w, int64_t prompt_tokens, int64_t new_tokens)
     if (status != TUFF_OK) return tuff_cli_failed();
     char name[64];
     if (prompt_tokens > 0) {
-        tuff_cli_bench_row row = {.name = name, .what = "reading a prompt", .unit = "tok/s", .of = "f32"};
+        tuff_cli_bench_row row = {
+            .name = name, .what = "reading a prompt", .unit = "tok/s", .model = w->name, .of = "f32"};
         snprintf(name, sizeof name, "prompt_%lld", (long long)s.prompt_tokens);
         settle(&s.prompt, &row);
         row.rate = (double)s.prompt_tokens / row.seconds;
@@ -205,7 +207,7 @@ static int generate(const work *w, int64_t prompt_tokens, int64_t new_tokens)
     }
     if (new_tokens > 1 && s.new_tokens > 0) {
         tuff_cli_bench_row row = {
-            .name = name, .what = "generating, one text", .unit = "tok/s", .of = "read"};
+            .name = name, .what = "generating, one text", .unit = "tok/s", .model = w->name, .of = "read"};
         snprintf(name, sizeof name, "generate_%lld", (long long)s.new_tokens);
         settle(&s.text, &row);
         row.rate = (double)s.new_tokens / row.seconds;
@@ -233,7 +235,11 @@ int tuff_cli_bench_model(const options *o, tuff_device *device, const tuff_bench
 {
     tuff_model *model = NULL;
     work w = {.o = o, .device = device, .peak = peak, .info = TUFF_MODEL_INFO_INIT};
-    tuff_status status = tuff_model_load_watched(o->model, tuff_cli_watch(), &model);
+    const int shape = tuff_cli_bench_choose(o->shape, peak);
+    if (!o->model && shape == TUFF_CLI_BENCH_NONE) return TUFF_EXIT_OK;
+    w.name = o->model ? o->model : tuff_cli_bench_shape_name(shape);
+    tuff_status status = o->model ? tuff_model_load_watched(o->model, tuff_cli_watch(), &model)
+                                  : tuff_cli_bench_draw(shape, &model);
     if (status == TUFF_OK) status = tuff_model_get_info(model, &w.info);
     w.model = model;
     const int code = status == TUFF_OK ? measure(&w) : tuff_cli_failed();

@@ -101,7 +101,10 @@ TUFF_MUST_USE tuff_status tuff_model_with_head(const tuff_model *base, const tuf
 /* The model with what `merge` makes of its weights, which is taken over, also after a failure. */
 TUFF_MUST_USE tuff_status tuff_model_with_merge(const tuff_model *base, tuff_merge merge,
                                                 tuff_model **out_model);
-/* Rows [begin, end) of a new parameter: normal numbers; norms begin as 1, biases as 0. */
+/* The standard deviation of new weights; where the config says nothing of it, as transformers' configs have
+ * it. */
+double tuff_initializer_range(const cJSON *json);
+/* Rows [begin, end) of a new parameter: normal numbers; norms multiply by 1, biases are 0. */
 void tuff_param_draw(const tuff_model *model, const tuff_param *param, int64_t begin, int64_t end,
                      float *out);
 /* The pooling that a GGUF names; TUFF_POOLING_MODEL: none. UNSUPPORTED: one that makes no vectors. */

@@ -45,13 +45,13 @@ static void test_json(void **state)
 static void test_table(void **state)
 {
     (void)state;
-    kit_result r =
-        KIT_TUFF("bench", "--only", "1024x16x768", "--seconds", "0.01", "--model", kit_golden("gpt2"),
-                 "--lora-rank", "2", "--train", "1x8", "--prompt", "0", "--generate", "0");
+    kit_result r = KIT_TUFF("bench", "--only", "1024x16x768", "--seconds", "0.01", "--shape", "gpt2-30m",
+                            "--lora-rank", "2", "--train", "1x8", "--prompt", "0", "--generate", "0");
     assert_non_null(strstr(r.out.data, "name  "));
     assert_non_null(strstr(r.out.data, "\ncopy  "));
     assert_non_null(strstr(r.out.data, "\ngemm_f32_1024x16x768 "));
     assert_non_null(strstr(r.out.data, "\ntrain_lora_1x8 "));
+    assert_non_null(strstr(r.out.data, ", gpt2-30m\n"));
     assert_null(strstr(r.out.data, "\nprompt_"));
     assert_null(strstr(r.out.data, "\ngenerate_"));
     kit_result_free(&r);
@@ -62,7 +62,8 @@ static void test_refusals(void **state)
     (void)state;
     KIT_REFUSES(2, "4x256", "bench", "--model", kit_golden("llama"), "--train", "4");
     KIT_REFUSES(2, "4x256", "bench", "--model", kit_golden("llama"), "--train", "0x3");
-    KIT_REFUSES(2, "of --model", "bench", "--prompt", "12");
+    KIT_REFUSES(2, "--shape none leaves that out", "bench", "--shape", "none", "--prompt", "12");
+    KIT_REFUSES(2, "give one", "bench", "--shape", "gpt2-30m", "--model", kit_golden("llama"));
     KIT_REFUSES(2, "--seconds", "bench", "--seconds", "0");
     KIT_REFUSES(1, "nowhere", "bench", "--model", "nowhere");
 }

@@ -194,6 +194,7 @@ static const struct {
     CALLS(tuff_program_profile_trace),
     CALLS(tuff_model_load),
     CALLS(tuff_model_load_watched),
+    CALLS(tuff_model_draw),
     CALLS(tuff_model_adapted),
     CALLS(tuff_model_merged),
     CALLS(tuff_model_with_tokens),

@@ -10,6 +10,12 @@ CALLS_OF(tuff_model_load)
     REFUSED(tuff_model_load("x", NULL));
     REFUSED_OUT(tuff_model_load(NULL, &out), out);
 }
+CALLS_OF(tuff_model_draw)
+{
+    tuff_model *out;
+    REFUSED(tuff_model_draw("{}", 2, NULL, 1, NULL));
+    REFUSED_OUT(tuff_model_draw(NULL, 2, NULL, 1, &out), out);
+}
 CALLS_OF(tuff_model_load_watched)
 {
     tuff_watch unset = {0, NULL, NULL, NULL};

@@ -36,8 +36,7 @@ bool tuff_model_fits(const tuff_model *model, const tuff_head_wish *wish)
     return same_labels(model, wish) && (!wish->problem || wish->problem == problem);
 }
 
-/* Where its config says nothing of it: as transformers' configs have it. */
-static double initializer_range(const cJSON *json)
+double tuff_initializer_range(const cJSON *json)
 {
     const cJSON *range = cJSON_GetObjectItemCaseSensitive(json, "initializer_range");
     return cJSON_IsNumber(range) && range->valuedouble > 0 ? range->valuedouble : 0.02;
@@ -190,7 +189,7 @@ static tuff_status build(tuff_model *model, const tuff_head_wish *wish)
     c->problem = wish->problem;
     TUFF_TRY(describe(model, wish));
     model->seed = wish->seed;
-    model->initializer_range = initializer_range(model->hf_config);
+    model->initializer_range = tuff_initializer_range(model->hf_config);
     TUFF_TRY(tuff_model_list_params(model));
     return find_new(model, wish);
 }
@@ -213,10 +212,10 @@ void tuff_param_draw(const tuff_model *model, const tuff_param *param, int64_t b
 {
     int64_t columns = tuff_param_columns(param), n = (end - begin) * columns, first = begin * columns;
     uint32_t stream = TUFF_STREAM_HEAD + (uint32_t)(param - model->params.items);
-    bool ones = param->role == TUFF_ROLE_NORM;
+    const float vector = param->role == TUFF_ROLE_NORM ? (float)(1 - param->gguf.added) : 0;
     for (int64_t i = 0; i < n; i++)
         out[i] = tuff_param_is_matrix(param)
                      ? (float)(model->initializer_range *
                                tuff_rng_normal(model->seed, (uint64_t)(first + i), 0, stream))
-                     : (float)ones;
+                     : vector;
 }
