@@ -68,6 +68,11 @@ static const char *contradiction(const tuff_cli_train_options *o)
     const bool tokens = tuff_cli_trains(o, "trainable_tokens");
     if (!lora && !tokens && o->token_indices)
         return "--trainable-token-indices is of LoRA and of --method tokens";
+    const bool speaks =
+        o->task == TUFF_CLI_CAUSAL_LM || o->task == TUFF_CLI_SFT || o->task == TUFF_CLI_PREFERENCE;
+    if (o->special_tokens && !speaks)
+        return "--add-special-tokens is of --task causal-lm, sft and preference: in the texts of other tasks special tokens "
+               "are plain text, so that new ones would not be learned";
     if (tokens && !o->token_indices && !o->special_tokens)
         return "--method tokens needs --trainable-token-indices or --add-special-tokens";
     if (o->base_model_name && !o->lora_rank && !o->peft_type)

@@ -256,7 +256,7 @@ static const tuff_arg items[] = {
      .help =
          "tokens that the model is to have, such as '<|im_start|>,<|im_end|>' for --chat-template chatml: its tables get "
          "rows for those that it lacks, which begin as the mean of the others and are trained beside LoRA (without it all "
-         "is); the tokenizer is saved with the result",
+         "is); the tokenizer is saved with the result. Of --task causal-lm, sft and preference, whose texts have special tokens",
      .preset = "none"},
     {TUFF_ARG_NAMES, "feedforward-modules", "NAMES", AT(feedforward_modules),
      .help = "IA3: those of --target-modules whose input is scaled, not what they give",

@@ -1,6 +1,8 @@
 /* New tokens of a model: trained, saved, talked with, merged; a training that goes on. */
 #include "kit/command.h"
 
+#include <math.h>
+
 #define NEW "<|im_start|>,<|im_end|>"
 
 static const char *chats(void)
@@ -166,49 +168,45 @@ static void test_preferences(void **state)
     }
 }
 
-static double accuracy_of(const char *model, const char *adapter, const char *file)
+static double loss_of(const char *model, const char *adapter, const char *file)
 {
     kit_result r = KIT_TUFF("eval", "--task", "classification", "--json", "--model", model, "--file", file,
                             adapter ? "--adapter" : NULL, adapter);
     cJSON *json = kit_parse(r.out.data, r.out.size);
-    const double accuracy = kit_number(json, "accuracy");
+    const double loss = kit_number(json, "loss");
     cJSON_Delete(json);
     kit_result_free(&r);
-    return accuracy;
+    return loss;
 }
 
-/* Classes that only the new tokens tell apart; then more tokens of what is a classifier already. */
+/* A model that got tokens learns to classify; in the texts of such a task they would be plain text. */
 static void test_classes(void **state)
 {
     (void)state;
-    const char *model = kit_golden("llama"), *merged = kit_path("classes-merged"), *whole_one = NULL;
-    const char *file =
-        write_lines("classes.jsonl", "{\"text\": \"s %d <|im_start|>\", \"label\": \"start\"}\n",
-                    "{\"text\": \"s %d <|im_end|>\", \"label\": \"end\"}\n");
+    const char *model = kit_path("grown"), *merged = kit_path("classes-merged"), *chat = chats();
+    const char *file = write_lines("classes.jsonl", "{\"text\": \"s %d\", \"label\": \"say\"}\n",
+                                   "{\"text\": \"%d arr\", \"label\": \"arr\"}\n");
+    KIT_DO("train", "--model", kit_golden("llama"), "--train-file", chat, "--chat-template", "chatml",
+           "--max-length", "40", "--max-steps", "2", "--add-special-tokens", NEW, "--output-dir", model);
     for (int whole = 0; whole < 2; whole++) {
         const char *out = kit_path(whole ? "classes-whole" : "classes-lora");
-#define TRAIN                                                                                              \
-    "train", "--task", "classification", "--train-file", file, "--max-length", "24", "--save-steps", "12", \
-        "--max-steps", "24", "--learning-rate", "0.05", "--per-device-train-batch-size", "4"
-        KIT_DO(TRAIN, "--model", model, "--output-dir", out, "--add-special-tokens", NEW, LORA);
+#define TRAIN                                                                                         \
+    "train", "--task", "classification", "--model", model, "--train-file", file, "--output-dir", out, \
+        "--max-length", "24", "--save-steps", "12", "--max-steps", "24", "--learning-rate", "0.02"
+        KIT_DO(TRAIN, LORA);
         const tuff_buf first = made(out, whole);
-        KIT_DO(TRAIN, "--model", model, "--output-dir", out, "--add-special-tokens", NEW,
-               "--overwrite-output-dir", "--resume-from-checkpoint", kit_join(out, "checkpoint-12"), LORA);
+        KIT_DO(TRAIN, "--overwrite-output-dir", "--resume-from-checkpoint", kit_join(out, "checkpoint-12"),
+               LORA);
         expect_same(first, made(out, whole));
-        assert_true(accuracy_of(whole ? out : model, whole ? NULL : out, file) == 1);
-        if (whole) whole_one = out;
-    }
-    KIT_DO("convert", model, "--adapter", kit_path("classes-lora"), "--to", "hf", "--output", merged);
-    assert_true(file_has(merged, "tokenizer.json", "<|im_end|>"));
-    assert_true(accuracy_of(merged, NULL, file) == 1);
-    for (int whole = 0; whole < 2; whole++) {
-        const char *out = kit_path(whole ? "more-whole" : "more-lora");
-        KIT_DO(TRAIN, "--model", whole_one, "--output-dir", out, "--add-special-tokens", "<|more|>", LORA);
-        assert_true(file_has(out, "tokenizer.json", "<|more|>") &&
-                    file_has(out, "tokenizer.json", "<|im_end|>"));
-        assert_true(accuracy_of(whole ? out : whole_one, whole ? NULL : out, file) == 1);
-    }
+        assert_true(loss_of(whole ? out : model, whole ? NULL : out, file) < 0.4);
+        KIT_REFUSES(2, "in the texts of other tasks special tokens are plain text", TRAIN,
+                    "--add-special-tokens", "<|more|>", LORA);
 #undef TRAIN
+    }
+    const char *lora = kit_path("classes-lora");
+    KIT_DO("convert", model, "--adapter", lora, "--to", "hf", "--output", merged);
+    assert_true(file_has(merged, "tokenizer.json", "<|im_end|>"));
+    assert_true(fabs(loss_of(merged, NULL, file) - loss_of(model, lora, file)) < 1e-5);
 #undef LORA
 }
 
