@@ -148,6 +148,44 @@ static void files_have_the_new_rows(void **state)
         }
 }
 
+/* A head of classes stays what it is, whether it comes before the tokens or behind them; the files have both.
+ */
+static void classifiers_grow(void **state)
+{
+    (void)state;
+    static const char *const models[][2] = {{"gpt2", "transformer.wte.weight"},
+                                            {"llama", "model.embed_tokens.weight"}};
+    const tuff_head_wish wish = {.head = &tuff_head_classes, .label_count = 3, .seed = 7};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        const char *file = kit_temp_path("grown-classes");
+        tuff_model *base = model_open(models[i][0]), *grown = grown_of(base), *headed = NULL,
+                   *made[3] = {NULL};
+        const int64_t more = grown->config.vocab_size - base->config.vocab_size;
+        assert_true(more > 0);
+        KIT_OK(tuff_model_with_head(base, &wish, &headed));
+        made[0] = grown_of(headed);
+        KIT_OK(tuff_model_with_head(grown, &wish, &made[1]));
+        KIT_OK(tuff_model_save(made[0], TUFF_FORMAT_HF, TUFF_F32, file));
+        made[2] = model_open(file);
+        float was[3 * 64], is[3 * 64];
+        const tuff_param *score = param(headed, "score.weight");
+        assert_true(tuff_param_elements(score) <= 3 * 64);
+        KIT_OK(tuff_model_read(headed, score, NULL, 0, 3, was));
+        for (int k = 0; k < 3; k++) {
+            expect_rows(base, made[k], models[i][1], more);
+            assert_int_equal(made[k]->config.labels, 3);
+            assert_null(tuff_params_find(&made[k]->params, "lm_head.weight"));
+            KIT_OK(tuff_model_read(made[k], param(made[k], "score.weight"), NULL, 0, 3, is));
+            assert_memory_equal(is, was, (size_t)tuff_param_elements(score) * sizeof *is);
+        }
+        for (int k = 0; k < 3; k++)
+            tuff_model_destroy(&made[k]);
+        tuff_model_destroy(&headed);
+        tuff_model_destroy(&grown);
+        tuff_model_destroy(&base);
+    }
+}
+
 /* ---- adapters of new tokens */
 
 /* One whose new rows are numbers of their own, in a directory. */
@@ -321,6 +359,7 @@ int main(void)
         cmocka_unit_test(tables_grow),
         cmocka_unit_test(what_is_no_token_is_refused),
         cmocka_unit_test(files_have_the_new_rows),
+        cmocka_unit_test(classifiers_grow),
         cmocka_unit_test(adapters_bring_their_tokens),
         cmocka_unit_test(other_methods_do_not_train_them),
         cmocka_unit_test(merging_unties),
