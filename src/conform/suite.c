@@ -78,7 +78,7 @@ static tuff_status add_kernels(tuff_ledger *ledger, const tuff_caps *caps)
             TUFF_TRY(tuff_ledger_add_kernel(ledger, info->name, "host", true, tuff_is_batch_free(info, -1)));
         for (int row = 0; !caps->is_host && row < info->n_rows && row < TUFF_MAX_ROWS; row++)
             TUFF_TRY(tuff_ledger_add_kernel(ledger, info->name, info->rows[row].name,
-                                            (info->rows[row].needs & caps->features) == info->rows[row].needs,
+                                            tuff_row_suits(&info->rows[row], caps),
                                             tuff_is_batch_free(info, row)));
     }
     return TUFF_OK;

@@ -9,7 +9,7 @@ bool tuff_row_fits(const tuff_node *node, const tuff_caps *caps, int index)
     const tuff_op_info *info = tuff_op_info_of(node->op);
     if (index < 0 || index >= info->n_rows || caps->quarantined[node->op] >> index & 1) return false;
     const tuff_kernel_row *row = &info->rows[index];
-    return (row->needs & caps->features) == row->needs && (!row->match || row->match(node, caps));
+    return tuff_row_suits(row, caps) && (!row->match || row->match(node, caps));
 }
 
 int tuff_choose_row(const tuff_node *node, const tuff_caps *caps)

@@ -38,6 +38,7 @@ enum {
     TUFF_CAP_LITTLE_CODE =
         1 << 8 /* and takes memory by the square of it: gigabytes for the longest kernels */
 };
+#define TUFF_CAP_WITHOUT(bits) ((uint32_t)(bits) << 16)
 
 typedef enum tuff_operand_kind {
     TUFF_OPERAND_IN,      /* node->in[index] */
@@ -100,11 +101,19 @@ typedef struct tuff_launch {
 
 typedef struct tuff_kernel_row {
     const char *name;
-    uint32_t needs; /* TUFF_CAP_* bits that must be present */
+    uint32_t needs; /* TUFF_CAP_* bits that must be present; those in TUFF_CAP_WITHOUT must not */
     /* Beyond `needs`: shapes, dtypes, strides and alignment that this row's loads require. NULL: always. */
     bool (*match)(const tuff_node *node, const tuff_caps *caps);
     void (*geometry)(const tuff_node *node, const tuff_caps *caps, tuff_launch *launch);
 } tuff_kernel_row;
+
+/* Whether a device has what a row needs, whatever is computed. */
+static inline bool tuff_row_suits(const tuff_kernel_row *row, const tuff_caps *caps)
+{
+    const uint32_t present = row->needs & (TUFF_CAP_WITHOUT(1) - 1),
+                   absent = row->needs / TUFF_CAP_WITHOUT(1);
+    return (caps->features & present) == present && !(caps->features & absent);
+}
 
 /* True when no dispatch before this one runs its shader with its constants, or its shader with any: for going
  * over the kernels, or the shaders, of a launch once. */

@@ -59,11 +59,8 @@ static bool match(const tuff_node *node, const tuff_caps *caps)
            tuff_match_32(node, caps);
 }
 
-/* SwiftShader came to 24 GB over the forward kernel, and did not end. */
-static bool match_tile(const tuff_node *node, const tuff_caps *caps)
-{
-    return !(caps->features & TUFF_CAP_LITTLE_CODE) && match(node, caps);
-}
+/* Of tiles. SwiftShader came to 24 GB over the forward kernel, and did not end. */
+#define TILE_NEEDS TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE)
 
 /* Past a head dim of 128, a software driver takes too long to compile the code; it is done where tiles cannot
  * be. */
@@ -294,7 +291,7 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
 
 const tuff_kernel_row tuff_attention_rows[TUFF_ATTENTION_KERNELS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, launch_spread},
-    {"tile", 0, match_tile, launch_tile},
+    {"tile", TILE_NEEDS, match, launch_tile},
 };
 
 /* ---- backward ---- */
@@ -356,7 +353,7 @@ static void launch_tile_backward(const tuff_node *node, const tuff_caps *caps, t
 
 const tuff_kernel_row tuff_attention_backward_rows[TUFF_ATTENTION_BACKWARD_KERNELS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, launch_spread_backward},
-    {"tile", 0, match_tile, launch_tile_backward},
+    {"tile", TILE_NEEDS, match, launch_tile_backward},
 };
 
 /* Tiles of tokens, whatever the group: a workgroup has one head of q. */

@@ -70,11 +70,6 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
                             p.b_dtype);
 }
 
-static bool match_tile(const tuff_node *node, const tuff_caps *caps)
-{
-    return !(caps->features & TUFF_CAP_LITTLE_CODE) && match(node, caps);
-}
-
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
 {
     return tuff_matmul_spreads(caps) && match(node, caps);
@@ -114,7 +109,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 const tuff_kernel_row tuff_grouped_rows[TUFF_GROUPED_ROWS] = {
     {"rows", 0, match_rows, rows},
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
-    {"tile", 0, match_tile, tile},
+    {"tile", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match, tile},
 };
 
 /* ---- matmul_grouped_weights ---- */
@@ -155,11 +150,6 @@ static void weights_tile(const tuff_node *node, const tuff_caps *caps, tuff_laun
                             TUFF_F32);
 }
 
-static bool match_weights_tile(const tuff_node *node, const tuff_caps *caps)
-{
-    return !(caps->features & TUFF_CAP_LITTLE_CODE) && match_weights(node, caps);
-}
-
 static bool match_weights_spread(const tuff_node *node, const tuff_caps *caps)
 {
     return tuff_matmul_spreads(caps) && match_weights(node, caps);
@@ -176,5 +166,5 @@ static void weights_spread(const tuff_node *node, const tuff_caps *caps, tuff_la
 
 const tuff_kernel_row tuff_grouped_weights_rows[TUFF_GROUPED_WEIGHTS_ROWS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_weights_spread, weights_spread},
-    {"tile", 0, match_weights_tile, weights_tile},
+    {"tile", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_weights, weights_tile},
 };

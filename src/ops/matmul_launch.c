@@ -188,7 +188,7 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
 static bool match_tiles(const tuff_node *node, const tuff_caps *caps, tuff_matmul_problem *p)
 {
     *p = tuff_matmul_problem_of(node);
-    return !(caps->features & TUFF_CAP_LITTLE_CODE) && tile_for(p, caps) && match_plain(node, caps);
+    return tile_for(p, caps) && match_plain(node, caps);
 }
 
 static bool match_split(const tuff_node *node, const tuff_caps *caps)
@@ -227,7 +227,7 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 static bool match_large(const tuff_node *node, const tuff_caps *caps)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return !(caps->features & TUFF_CAP_LITTLE_CODE) && serves_large(&p, caps) && match_plain(node, caps);
+    return serves_large(&p, caps) && match_plain(node, caps);
 }
 
 static void launch_large(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
@@ -277,9 +277,9 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {
     {"rows", 0, match_rows, rows},
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
-    {"split", 0, match_split, split},
-    {"thin", 0, match_thin, tile},
-    {"tile", 0, match_tile, tile},
-    {"large", 0, match_large, launch_large},
+    {"split", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_split, split},
+    {"thin", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_thin, tile},
+    {"tile", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_tile, tile},
+    {"large", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_large, launch_large},
     {"plain", 0, match_plain, plain},
 };

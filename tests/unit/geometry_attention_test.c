@@ -145,7 +145,7 @@ static void check_backward(const tuff_node *node, const tuff_caps *caps, int row
 
 static bool fits(const tuff_kernel_row *row, const tuff_node *node, const tuff_caps *caps)
 {
-    return (row->needs & ~caps->features) == 0 && row->match(node, caps);
+    return tuff_row_suits(row, caps) && row->match(node, caps);
 }
 
 static void every_row_has_its_lists(void **state)

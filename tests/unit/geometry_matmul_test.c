@@ -111,8 +111,7 @@ static void every_row_covers_the_result(void **state)
                 int reached = 0;
                 for (int row = 0; row < TUFF_MATMUL_ROWS; row++) {
                     const tuff_kernel_row *r = &tuff_matmul_rows[row];
-                    if ((r->needs & ~devices[c].features) != 0 || !r->match(y->producer, &devices[c]))
-                        continue;
+                    if (!tuff_row_suits(r, &devices[c]) || !r->match(y->producer, &devices[c])) continue;
                     check(y->producer, &devices[c], row);
                     reached++;
                 }

@@ -46,7 +46,7 @@ static const tuff_caps presets[] = {
 static void check_step(const tuff_plan_step *step, tuff_caps caps)
 {
     const tuff_kernel_row *row = &step->op->rows[step->row];
-    caps.features = row->needs;
+    caps.features = row->needs & (TUFF_CAP_WITHOUT(1) - 1);
     for (size_t i = 0; i < step->launch->n; i++) {
         const tuff_dispatch *d = step->launch->dispatches[i];
         const char *fault = tuff_spirv_check(&modules[d->shader].info, d, &caps);
