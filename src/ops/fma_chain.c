@@ -140,7 +140,6 @@ const tuff_op_info tuff_op_fma_chain = {
     .cost = cost,
     .rows = rows,
     .n_rows = 1,
-    .batch_free = TUFF_BATCH_FREE_ROWS | TUFF_BATCH_FREE_HOST,
 };
 
 tuff_tensor *tuff_fma_chain(tuff_graph *g, tuff_tensor *x, int64_t rounds)
