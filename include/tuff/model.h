@@ -64,8 +64,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_model_adapted(const tuff_model *base, co
  * tied matrices, the result has two (tie_word_embeddings false). It is computed in f64 each time a weight is
  * read, a few rows at a time, from the files of both, which stay open. Weights that are quantized are made
  * f32 where the adapter changes them; a save then needs a type (tuff_save_params). `adapter` is a PEFT
- * directory or a GGUF adapter; `base` is kept for as long as the result lives. Errors: as tuff_model_adapted;
- * TUFF_UNSUPPORTED, too, for a method that no weights can hold (prompt and prefix tuning). Thread-safe. */
+ * directory or a GGUF adapter; `base`, which may be merged itself, is kept for as long as the result lives.
+ * Errors: as tuff_model_adapted; TUFF_UNSUPPORTED, too, for methods that no weights can hold. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_model_merged(const tuff_model *base, const char *adapter,
                                                      tuff_model **out_model);
 

@@ -45,13 +45,13 @@ typedef struct tuff_text_params {
 /* Encodes a text file, what comes through a pipe, or the files of a directory, but for hidden ones, in the
  * order of their names, one behind the other. Long texts are encoded on all cores and in little memory, and
  * their ids are kept in the user's cache directory (see cache.h), from where they are looked at: a text may
- * be larger than the memory. Errors: TUFF_INVALID_ARGUMENT for an empty file, one with NUL bytes (binary
- * data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for records (a file called
- * .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless they are allowed.
- * Special tokens spelled out in the text, such as
- * "<|endoftext|>", are seen; none are added. The line ends of Windows, "\r\n", are read as "\n",
- * which is logged as a warning. `params` may be NULL.
- */
+ * be larger than the memory. Of tokenizers whose words may go over all spaces and line ends each file is
+ * encoded as a whole, in memory, which is logged before. Errors: TUFF_INVALID_ARGUMENT for an empty file, one
+ * with NUL bytes (binary data) or that is not UTF-8, or one with fewer than two tokens; TUFF_UNSUPPORTED for
+ * records (a file called .json, .jsonl, .ndjson, .csv or .tsv, or one that begins with a JSON object), unless
+ * they are allowed. Special tokens spelled out in the text, such as "<|endoftext|>", are seen; none are
+ * added. The line ends of Windows, "\r\n", are read as "\n", which is logged as a warning. `params` may be
+ * NULL. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *model, const char *path,
                                                           int64_t block_size, const tuff_text_params *params,
                                                           tuff_dataset **out_dataset);

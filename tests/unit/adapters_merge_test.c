@@ -187,6 +187,12 @@ static void a_second_one_leaves_the_first(void **state)
             tuff_model *one = merged_of(base, first), *both = merged_of(one, second),
                        *file = through_file(one, false, "one"), *again = merged_of(file, second);
             same_numbers(both, again, 1e-6);
+            if (quantized) {
+                tuff_model *small = through_file(one, true, "one.gguf"), *later = merged_of(small, second);
+                same_numbers(later, both, 0.02);
+                tuff_model_destroy(&later);
+                tuff_model_destroy(&small);
+            }
             if (i < 2) {
                 tuff_model *other = merged_of(base, second);
                 has_both(base, one, other, both);
