@@ -98,13 +98,14 @@ loader=/usr/lib/x86_64-linux-gnu/libvulkan.so.1
 cp LICENSE "$tree/licences/tuff"
 sort -u "$work/packages" "$work/changed" >"$tree/licences/PACKAGES"
 mkdir -p "$tree/share/tuff"
-cp -R assets/model assets/stories examples "$tree/share/tuff/"
+cp -R assets/model assets/stories examples scripts/peers/gpu.sh scripts/peers/gpu_pytorch.py "$tree/share/tuff/"
 cat >"$tree/README" <<END
 Tuff $version for x86-64 Linux with glibc 2.36 or later (Debian 12, Ubuntu 23.04, Fedora 37 and what came after them).
 
     bin/tuff devices
     bin/tuff generate --model share/tuff/model --prompt "Once upon a time"
     bin/tuff help
+    sh share/tuff/gpu.sh       is the GPU right, and how fast? gpu.md and gpu.json, in less than 8 minutes
 
 The folder can lie anywhere and be moved. Nothing has to be installed. To use a GPU its Vulkan driver has to be, as for any
 other program; where a driver is installed without a loader (libvulkan.so.1): LD_LIBRARY_PATH=<here>/lib/vulkan.
