@@ -39,6 +39,8 @@ enum {
         1 << 8 /* and takes memory by the square of it: gigabytes for the longest kernels */
 };
 #define TUFF_CAP_WITHOUT(bits) ((uint32_t)(bits) << 16)
+/* What rows of kernels with much code need. */
+#define TUFF_NEEDS_MUCH_CODE TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE)
 
 typedef enum tuff_operand_kind {
     TUFF_OPERAND_IN,      /* node->in[index] */

@@ -59,9 +59,6 @@ static bool match(const tuff_node *node, const tuff_caps *caps)
            tuff_match_32(node, caps);
 }
 
-/* Of tiles. SwiftShader came to 24 GB over the forward kernel, and did not end. */
-#define TILE_NEEDS TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE)
-
 /* Past a head dim of 128, a software driver takes too long to compile the code; it is done where tiles cannot
  * be. */
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
@@ -291,7 +288,7 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
 
 const tuff_kernel_row tuff_attention_rows[TUFF_ATTENTION_KERNELS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, launch_spread},
-    {"tile", TILE_NEEDS, match, launch_tile},
+    {"tile", TUFF_NEEDS_MUCH_CODE, match, launch_tile},
 };
 
 /* ---- backward ---- */
@@ -353,7 +350,7 @@ static void launch_tile_backward(const tuff_node *node, const tuff_caps *caps, t
 
 const tuff_kernel_row tuff_attention_backward_rows[TUFF_ATTENTION_BACKWARD_KERNELS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, launch_spread_backward},
-    {"tile", TILE_NEEDS, match, launch_tile_backward},
+    {"tile", TUFF_NEEDS_MUCH_CODE, match, launch_tile_backward},
 };
 
 /* Tiles of tokens, whatever the group: a workgroup has one head of q. */

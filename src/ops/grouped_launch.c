@@ -109,7 +109,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 const tuff_kernel_row tuff_grouped_rows[TUFF_GROUPED_ROWS] = {
     {"rows", 0, match_rows, rows},
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
-    {"tile", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match, tile},
+    {"tile", TUFF_NEEDS_MUCH_CODE, match, tile},
 };
 
 /* ---- matmul_grouped_weights ---- */
@@ -166,5 +166,5 @@ static void weights_spread(const tuff_node *node, const tuff_caps *caps, tuff_la
 
 const tuff_kernel_row tuff_grouped_weights_rows[TUFF_GROUPED_WEIGHTS_ROWS] = {
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_weights_spread, weights_spread},
-    {"tile", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_weights, weights_tile},
+    {"tile", TUFF_NEEDS_MUCH_CODE, match_weights, weights_tile},
 };

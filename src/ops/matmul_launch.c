@@ -277,9 +277,9 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 const tuff_kernel_row tuff_matmul_rows[TUFF_MATMUL_ROWS] = {
     {"rows", 0, match_rows, rows},
     {"spread", TUFF_CAP_SOFTWARE | TUFF_CAP_SUBGROUP_BALLOT, match_spread, spread},
-    {"split", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_split, split},
-    {"thin", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_thin, tile},
-    {"tile", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_tile, tile},
-    {"large", TUFF_CAP_WITHOUT(TUFF_CAP_LITTLE_CODE), match_large, launch_large},
+    {"split", TUFF_NEEDS_MUCH_CODE, match_split, split},
+    {"thin", TUFF_NEEDS_MUCH_CODE, match_thin, tile},
+    {"tile", TUFF_NEEDS_MUCH_CODE, match_tile, tile},
+    {"large", TUFF_NEEDS_MUCH_CODE, match_large, launch_large},
     {"plain", 0, match_plain, plain},
 };

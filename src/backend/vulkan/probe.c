@@ -115,6 +115,7 @@ static void read_properties(VkPhysicalDevice physical, tuff_vk_probe *out)
         (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
         out->features |= TUFF_CAP_SUBGROUP_BALLOT;
     if (out->description.kind == TUFF_KIND_SOFTWARE) out->features |= TUFF_CAP_SOFTWARE | TUFF_CAP_SHORT_CODE;
+    /* it came to 24 GB over the forward kernel of attention's tiles, and did not end */
     if (v12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER) out->features |= TUFF_CAP_LITTLE_CODE;
     out->max_allocation = v11.maxMemoryAllocationSize;
     if (v13 && maintenance.maxBufferSize < out->max_allocation)
