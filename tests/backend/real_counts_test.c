@@ -7,8 +7,6 @@
 #include <tuff/embed.h>
 #include <tuff/train.h>
 
-enum { BATCH = 4, LENGTH = 256 };
-
 /* In the order in which they are made. */
 static const struct {
     const char *what;
@@ -59,32 +57,6 @@ static int close_device(void **state)
     return 0;
 }
 
-static const int32_t *some_ids(void)
-{
-    static int32_t ids[2 * BATCH * LENGTH];
-    for (int i = 0; i < 2 * BATCH * LENGTH; i++)
-        ids[i] = i * 37 % 4096;
-    return ids;
-}
-
-static void train(const tuff_model *model, int64_t rank, int64_t accumulate)
-{
-    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
-    tuff_dataset *data = NULL;
-    tuff_trainer *trainer = NULL;
-    params.max_steps = 1;
-    params.per_device_train_batch_size = BATCH;
-    params.gradient_accumulation_steps = accumulate;
-    params.lora_rank = rank;
-    params.lora_target = rank ? "all-linear" : NULL;
-    KIT_OK(tuff_dataset_from_ids(some_ids(), 2 * BATCH * LENGTH, LENGTH, &data));
-    KIT_OK(tuff_trainer_create(model, &device, data, &params, &trainer));
-    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-    KIT_OK(tuff_trainer_step(trainer, &step));
-    tuff_trainer_destroy(&trainer);
-    tuff_dataset_destroy(&data);
-}
-
 /* A prompt and what follows it. */
 static void generate(const tuff_model *model)
 {
@@ -108,9 +80,9 @@ static void a_gpt2_of_124_million(void **state)
     static const kit_shape shape = {12, 12, 64, 768, 3072, 12, 50257, 1024};
     tuff_model *model;
     KIT_OK(tuff_model_load(kit_hollow_gpt2(&shape), &model));
-    train(model, 0, 1);
-    train(model, 0, 2);
-    train(model, 8, 1);
+    kit_take_training(model, &device, 0, 1);
+    kit_take_training(model, &device, 0, 2);
+    kit_take_training(model, &device, 8, 1);
     generate(model);
     tuff_model_destroy(&model);
 }
@@ -121,7 +93,7 @@ static void a_llama_of_135_million(void **state)
     static const kit_shape shape = {9, 3, 64, 576, 1536, 30, 49152, 2048};
     tuff_model *model;
     KIT_OK(tuff_model_load(kit_hollow_llama(&shape), &model));
-    train(model, 8, 1);
+    kit_take_training(model, &device, 8, 1);
     generate(model);
     tuff_model_destroy(&model);
 }
@@ -131,7 +103,7 @@ static void a_bert(void **state)
     (void)state;
     static const kit_shape shape = {12, 12, 64, 768, 3072, 12, 30522, 512};
     static const size_t counts[] = {12, 200, 33};
-    const int32_t *const ids[] = {some_ids(), some_ids(), some_ids()};
+    const int32_t *const ids[] = {kit_taken_ids(), kit_taken_ids(), kit_taken_ids()};
     tuff_model *model;
     tuff_embedder *embedder = NULL;
     tuff_embedder_params params = TUFF_EMBEDDER_PARAMS_INIT;

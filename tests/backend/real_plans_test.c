@@ -22,7 +22,7 @@
 #include "kit/files.h"
 #include "kit/hollow.h"
 
-enum { LAYERS = 2, WORDS = 4096, CONTEXT = 1024, BATCH = 4, LENGTH = 256, MOST_SHARED = 32768 };
+enum { LAYERS = 2, WORDS = 4096, CONTEXT = 1024, MOST_SHARED = 32768 };
 
 /* ---- the pipelines that were seen */
 
@@ -97,33 +97,6 @@ static int open_device(void **state)
 
 /* ---- what is done with them */
 
-static const int32_t *some_ids(void)
-{
-    static int32_t ids[2 * BATCH * LENGTH];
-    for (int i = 0; i < 2 * BATCH * LENGTH; i++)
-        ids[i] = i * 37 % WORDS;
-    return ids;
-}
-
-/* Steps of several batches and of one, with the norm clipped. */
-static void train(const tuff_model *model, int64_t rank, int64_t accumulate)
-{
-    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
-    tuff_dataset *data = NULL;
-    tuff_trainer *trainer = NULL;
-    params.max_steps = 1;
-    params.per_device_train_batch_size = BATCH;
-    params.gradient_accumulation_steps = accumulate;
-    params.lora_rank = rank;
-    params.lora_target = rank ? "all-linear" : NULL;
-    KIT_OK(tuff_dataset_from_ids(some_ids(), 2 * BATCH * LENGTH, LENGTH, &data));
-    KIT_OK(tuff_trainer_create(model, &device, data, &params, &trainer));
-    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-    KIT_OK(tuff_trainer_step(trainer, &step));
-    tuff_trainer_destroy(&trainer);
-    tuff_dataset_destroy(&data);
-}
-
 /* A prompt and what follows it, alone and in a batch. */
 static void generate(const tuff_model *model)
 {
@@ -156,7 +129,8 @@ static void decoder(const char *name, const char *directory, int64_t head_dim)
     KIT_OK(tuff_model_load(directory, &model));
     for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) {
         snprintf(user, sizeof user, "%s-%lld-%s", name, (long long)head_dim, trainings[i].what);
-        train(model, trainings[i].rank, trainings[i].accumulate);
+        /* steps of several batches and of one, with the norm clipped */
+        kit_take_training(model, &device, trainings[i].rank, trainings[i].accumulate);
     }
     snprintf(user, sizeof user, "%s-%lld-generate", name, (long long)head_dim);
     generate(model);
@@ -188,7 +162,7 @@ static void encoders_run_these(void **state)
     static const kit_shape shapes[] = {{12, 12, 32, 384, 1536, LAYERS, WORDS, CONTEXT},
                                        {12, 12, 64, 768, 3072, LAYERS, WORDS, CONTEXT}};
     static const size_t counts[] = {12, 200, 33};
-    const int32_t *const ids[] = {some_ids(), some_ids(), some_ids()};
+    const int32_t *const ids[] = {kit_taken_ids(), kit_taken_ids(), kit_taken_ids()};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         tuff_model *model;
         tuff_embedder *embedder = NULL;

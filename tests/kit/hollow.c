@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "kit/hollow.h"
 
+#include <tuff/train.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -219,4 +220,33 @@ tuff_status kit_taker_open(const tuff_caps *caps, void (*take)(const tuff_plan *
 void kit_taker_close(tuff_device *device)
 {
     taker.close(&device->handle);
+}
+
+/* ---- what is taken */
+
+const int32_t *kit_taken_ids(void)
+{
+    static int32_t ids[2 * KIT_TAKEN_BATCH * KIT_TAKEN_LENGTH];
+    for (int i = 0; i < 2 * KIT_TAKEN_BATCH * KIT_TAKEN_LENGTH; i++)
+        ids[i] = i * 37 % 4096;
+    return ids;
+}
+
+void kit_take_training(const tuff_model *model, tuff_device *device, int64_t rank, int64_t accumulate)
+{
+    tuff_train_params params = TUFF_TRAIN_PARAMS_INIT;
+    tuff_dataset *data = NULL;
+    tuff_trainer *trainer = NULL;
+    params.max_steps = 1;
+    params.per_device_train_batch_size = KIT_TAKEN_BATCH;
+    params.gradient_accumulation_steps = accumulate;
+    params.lora_rank = rank;
+    params.lora_target = rank ? "all-linear" : NULL;
+    KIT_OK(tuff_dataset_from_ids(kit_taken_ids(), 2 * KIT_TAKEN_BATCH * KIT_TAKEN_LENGTH, KIT_TAKEN_LENGTH,
+                                 &data));
+    KIT_OK(tuff_trainer_create(model, device, data, &params, &trainer));
+    tuff_train_step step = TUFF_TRAIN_STEP_INIT;
+    KIT_OK(tuff_trainer_step(trainer, &step));
+    tuff_trainer_destroy(&trainer);
+    tuff_dataset_destroy(&data);
 }

@@ -3,6 +3,8 @@
 #ifndef TUFF_TESTS_HOLLOW_H
 #define TUFF_TESTS_HOLLOW_H
 
+#include <tuff/model.h>
+
 #include "backend/backend.h"
 #include "kit/kit.h"
 #include "runtime/device.h"
@@ -26,5 +28,11 @@ extern const tuff_caps kit_radv;
 tuff_status kit_taker_open(const tuff_caps *caps, void (*take)(const tuff_plan *plan),
                            tuff_device *out_device);
 void kit_taker_close(tuff_device *device);
+
+/* Batches of what is trained, and their tokens; ids for two of them, below 4096. */
+enum { KIT_TAKEN_BATCH = 4, KIT_TAKEN_LENGTH = 256 };
+const int32_t *kit_taken_ids(void);
+/* One step of training of so many batches: of LoRA on all linear layers, with rank 0 of all parameters. */
+void kit_take_training(const tuff_model *model, tuff_device *device, int64_t rank, int64_t accumulate);
 
 #endif
