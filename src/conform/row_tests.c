@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "conform/runner.h"
 #include "ir/op.h"
+#include "ir/rewrite.h"
 #include "runtime/row_trust.h"
 
 /* Large enough that several workgroups and their tails take part, small enough to take no time. */
@@ -113,7 +114,7 @@ static tuff_status add_case(tuff_row_tests *tests, row_test test)
     options.no_data = true;
     tuff_case_run *run = NULL;
     tuff_status status = tuff_case_build(test.c, &options, &run);
-    if (status == TUFF_OK) status = tuff_rewrite(run->graph);
+    if (status == TUFF_OK) status = tuff_rewrite(run->graph, 0);
     for (size_t i = 0; status == TUFF_OK && i < run->graph->n_nodes; i++) {
         const tuff_node *node = run->graph->nodes[i];
         if (!tuff_op_info_of(node->op)->is_view) status = add_node(tests, run->graph, node, test);

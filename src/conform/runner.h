@@ -183,6 +183,7 @@ typedef struct tuff_run_options {
     bool isolate; /* tuff_plan_isolate, and its guards */
     bool no_alias, no_reuse;
     tuff_plan_order_by order;
+    uint32_t without_passes; /* see tuff_plan_options */
     const int *force_row;
     bool host_steps;  /* steps without a kernel row are no fault */
     uint64_t permute; /* not 0: a seed for tuff_plan_permute */

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "conform/runner.h"
 #include "ir/op.h"
+#include "ir/rewrite.h"
 
 /* True when the row serves some node of the graph that the device would give to another row. */
 static bool worth_forcing(const tuff_graph *g, const tuff_caps *caps, tuff_op op, int row)
@@ -22,7 +23,8 @@ typedef struct variant {
     tuff_build_options build;
     const tuff_expected *expected;
     tuff_outcome *outcome;
-    const char *dump; /* the case's folder, NULL: none */
+    const char *dump;    /* the case's folder, NULL: none */
+    uint32_t *rewritten; /* a bit per pass that changed one of its graphs */
 } variant;
 
 /* A plan rewrites its graph, so each variant builds its own. */
@@ -36,10 +38,13 @@ static void run_variant(const variant *v, const tuff_packing *packing, tuff_run_
     options.hook = v->suite->hook;
     options.hook_context = v->suite->hook_context;
     tuff_case_run *run = NULL;
-    if (tuff_case_build(v->c, &build, &run) != TUFF_OK)
+    if (tuff_case_build(v->c, &build, &run) != TUFF_OK) {
         tuff_outcome_fault(v->outcome, TUFF_VERDICT_ERROR, "%s", tuff_error_message());
-    else
+    } else {
         tuff_case_execute(run, v->expected, v->suite->device, &options, v->outcome, v->suite->coverage);
+        for (int pass = 0; pass < TUFF_PASS_COUNT; pass++)
+            if (run->graph->changes[pass]) *v->rewritten |= 1u << pass;
+    }
     tuff_case_destroy(&run);
     if (v->outcome->verdict != TUFF_VERDICT_HELD) tuff_buf_printf(&v->outcome->message, " [%s]", what);
 }
@@ -93,6 +98,17 @@ static void compare_layouts(const variant *v)
     }
 }
 
+static void leave_out_passes(const variant *v)
+{
+    const uint32_t rewritten = *v->rewritten;
+    for (int pass = 0; pass < TUFF_PASS_COUNT; pass++) {
+        if (!(rewritten >> pass & 1)) continue;
+        char what[64];
+        snprintf(what, sizeof what, "without pass %s", tuff_pass_name((tuff_pass)pass));
+        run_variant(v, NULL, (tuff_run_options){.without_passes = 1u << pass}, what);
+    }
+}
+
 static tuff_status prepare(const tuff_case_run *run, tuff_expected *expected, tuff_packing *packing,
                            tuff_outcome *outcome)
 {
@@ -114,6 +130,7 @@ static void run_variants(const variant *v, const tuff_case_run *run, const tuff_
     run_variant(v, packing, (tuff_run_options){0}, "planned memory, packed leaves");
     tuff_batch_check(v->suite, v->c, run, NULL, v->outcome);
     force_rows(v, run);
+    leave_out_passes(v);
     if (v->suite->full)
         run_variant(v, packing, (tuff_run_options){.isolate = true}, "isolated memory, packed leaves");
 }
@@ -162,7 +179,13 @@ void tuff_suite_case(const tuff_suite *suite, const tuff_case_family *family, co
     char text[8];
     uint64_t messages = tuff_suite_validation(suite, text, sizeof text);
     char *folder = suite->dump != NULL ? tuff_path_join(suite->dump, c->name) : NULL;
-    variant v = {.suite = suite, .c = c, .expected = &expected, .outcome = outcome, .dump = folder};
+    uint32_t rewritten = 0;
+    variant v = {.suite = suite,
+                 .c = c,
+                 .expected = &expected,
+                 .outcome = outcome,
+                 .dump = folder,
+                 .rewritten = &rewritten};
     v.build = (tuff_build_options){.seed = tuff_case_seed(suite->seed, family->name, c->name),
                                    .backward = suite->backward};
     tuff_status status = tuff_case_build(c, &v.build, &run);

@@ -67,7 +67,8 @@ static tuff_status make_plan(execution *e)
                                  .no_alias = e->options->no_alias || e->options->isolate,
                                  .no_reuse = e->options->no_reuse || e->options->isolate,
                                  .force_row = e->options->force_row,
-                                 .order = e->options->order};
+                                 .order = e->options->order,
+                                 .without_passes = e->options->without_passes};
     TUFF_TRY(tuff_plan_create(e->run->graph, &options, &e->plan));
     for (size_t s = 0; s < e->plan->n_steps; s++)
         if (e->plan->steps[s].row < 0 && !e->device->caps.is_host && !e->options->host_steps)

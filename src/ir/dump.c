@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "ir/plan.h"
+#include "ir/rewrite.h"
 
 static const char *const names[TUFF_OP_COUNT] = {
 #define TUFF_OP(name) [TUFF_OP_##name] = #name,
@@ -69,6 +70,15 @@ static void print_order(const tuff_plan *plan, tuff_buf *out)
     tuff_buf_char(out, '\n');
 }
 
+static void print_passes(const tuff_plan *plan, tuff_buf *out)
+{
+    tuff_buf_text(out, "passes:");
+    for (int i = 0; i < TUFF_PASS_COUNT; i++)
+        tuff_buf_printf(out, "%s %s %zu", i ? "," : "", tuff_pass_name((tuff_pass)i),
+                        plan->graph->changes[i]);
+    tuff_buf_char(out, '\n');
+}
+
 /* "split 1/2": the first of two phases. */
 static void print_kernel(const tuff_plan_step *step, char *text, size_t size)
 {
@@ -85,6 +95,7 @@ void tuff_plan_print(const tuff_plan *plan, tuff_buf *out)
                     (unsigned long long)plan->arena_bytes, plan->n_blocks,
                     (unsigned long long)plan->live_bytes, (unsigned long long)plan->input_bytes,
                     (unsigned long long)plan->output_bytes);
+    print_passes(plan, out);
     print_order(plan, out);
     for (size_t s = 0; s < plan->n_steps; s++) {
         const tuff_plan_step *step = &plan->steps[s];

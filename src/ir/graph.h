@@ -19,6 +19,14 @@ typedef enum tuff_op {
     TUFF_OP_COUNT
 } tuff_op;
 
+/* Rewrites before planning; what each does is in the list. */
+typedef enum tuff_pass {
+#define TUFF_PASS(name) TUFF_PASS_##name,
+#include "ir/passes.def"
+#undef TUFF_PASS
+    TUFF_PASS_COUNT
+} tuff_pass;
+
 typedef struct tuff_shape {
     int rank;
     int64_t dim[TUFF_MAX_RANK]; /* unused entries are 1 */
@@ -153,8 +161,9 @@ struct tuff_graph {
     size_t n_tensors, tensors_capacity;
     tuff_node **nodes;
     size_t n_nodes, nodes_capacity;
-    bool invariant, quantized; /* of the products made from here on */
-    tuff_map leaves;           /* their places in `tensors`, by name */
+    bool invariant, quantized;       /* of the products made from here on */
+    tuff_map leaves;                 /* their places in `tensors`, by name */
+    size_t changes[TUFF_PASS_COUNT]; /* what passes came to */
 };
 
 /* ---- building (used by the builders in src/ops) ---- */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ir/rewrite.h"
+
 static tuff_status find_leaves(tuff_plan *plan)
 {
     const tuff_graph *g = plan->graph;
@@ -231,7 +233,7 @@ static void mark_written(tuff_plan *plan)
 static tuff_status compile(tuff_plan *plan, tuff_graph *graph, const tuff_plan_options *options)
 {
     TUFF_TRY(tuff_graph_verify(graph));
-    TUFF_TRY(tuff_rewrite(graph));
+    TUFF_TRY(tuff_rewrite(graph, options->without_passes));
     TUFF_TRY(tuff_graph_verify(graph));
     TUFF_TRY(find_leaves(plan));
     TUFF_TRY(make_steps(plan, options));

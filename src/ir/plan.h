@@ -81,6 +81,7 @@ typedef struct tuff_plan_options {
     const int *force_row;  /* by op: a row, used where it fits, TUFF_ROW_ANY or TUFF_ROW_HOST; NULL: any */
     uint64_t max_block;    /* arena block limit in bytes; 0: caps->max_allocation */
     tuff_plan_order_by order;
+    uint32_t without_passes; /* a bit per tuff_pass that is not to run */
 } tuff_plan_options;
 
 typedef struct tuff_plan {
@@ -116,14 +117,6 @@ typedef struct tuff_plan {
 TUFF_MUST_USE tuff_status tuff_plan_create(tuff_graph *graph, const tuff_plan_options *options,
                                            tuff_plan **out_plan);
 void tuff_plan_destroy(tuff_plan **plan);
-
-/* Rewrites a graph's node list before planning: puts the gradients of parts together, drops nodes that no
- * output or variable needs, folds sparse gradients into the sum they are added to, moves accumulates up to
- * what they add. */
-TUFF_MUST_USE tuff_status tuff_rewrite(tuff_graph *graph);
-/* Part of tuff_rewrite: sums of pads that together fill an axis, none beside or over another, become one
- * concat. A zero that was negative stays so: a sum with the other pads' zeros made it positive. */
-TUFF_MUST_USE tuff_status tuff_rewrite_concat(tuff_graph *graph);
 
 /* Order: puts steps that do not wait for each other side by side, so that one barrier serves many, plans the
  * memory and sets the barriers; where that does not pay, the steps stay in the graph's order. Part of

@@ -79,7 +79,7 @@ static bool fill_the_whole(const tuff_graph *g, const parts *p, const tuff_node 
     return end == sum->out[0]->shape.dim[axis];
 }
 
-tuff_status tuff_rewrite_concat(tuff_graph *g)
+tuff_status tuff_pass_join(tuff_graph *g, size_t *changes)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
         tuff_node *sum = g->nodes[i];
@@ -93,6 +93,7 @@ tuff_status tuff_rewrite_concat(tuff_graph *g)
         sum->attrs = (tuff_attrs){.concat = {.axis = p.pad[0]->attrs.slice.axis}};
         sum->in = in;
         sum->n_in = p.n;
+        ++*changes;
     }
     return TUFF_OK;
 }

@@ -267,7 +267,10 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     if (!all) return tuff_fail_memory("the list of devices");
     tuff_status status = gather(all);
     if (status == TUFF_OK) status = open_best(all, name, &open, !test || !test->no_self_test, out_device);
-    if (status == TUFF_OK && test) (*out_device)->order = test->order;
+    if (status == TUFF_OK && test) {
+        (*out_device)->order = test->order;
+        (*out_device)->without_passes = test->without_passes;
+    }
     tuff_free(all);
     if (name && !given) status = tuff_note(status, "TUFF_DEVICE");
     return status;

@@ -27,6 +27,7 @@ static tuff_status make_plan(tuff_program *program, const tuff_plan_options *opt
     tuff_caps caps = {0};
     tuff_plan_options with_caps = *options;
     if (options->order == TUFF_ORDER_AUTO) with_caps.order = device->order;
+    with_caps.without_passes |= device->without_passes;
     with_caps.caps = device->trust ? &caps : &device->handle->caps;
     for (bool again = true; again;) {
         tuff_plan_destroy(&program->plan);

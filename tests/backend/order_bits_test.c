@@ -1,10 +1,12 @@
 /* The order of a plan's steps changes no number: training gives the same bits as the graph has the steps, by
- * levels, and by levels with what stands between two barriers in any order. On the CPU and on lavapipe, with
- * dropout, adapters, and gradients that are added up. */
+ * levels, and by levels with what stands between two barriers in any order. Passes that rewrite graphs change
+ * roundings at most. On the CPU and on lavapipe, with dropout, adapters, and gradients that are added up. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <tuff/train.h>
 
+#include "ir/rewrite.h"
 #include "kit/kit.h"
 #include "runtime/device.h"
 
@@ -15,15 +17,17 @@ static int32_t ids[IDS];
 typedef struct result {
     double losses[STEPS], norms[STEPS];
     bool by_levels;
+    uint32_t rewritten; /* a bit per pass that changed the plan */
 } result;
 
-static tuff_device *open_device(const char *name, int order)
+static tuff_device *open_device(const char *name, int order, uint32_t without_passes)
 {
     tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
     tuff_device *device = NULL;
     params.name = name;
     const tuff_device_test_params test = {.order = order == 0 ? TUFF_ORDER_GRAPH : TUFF_ORDER_LEVELS,
-                                          .permute = order == 2 ? 7 : 0};
+                                          .permute = order == 2 ? 7 : 0,
+                                          .without_passes = without_passes};
     return tuff_device_open_for_test(&params, &test, &device) == TUFF_OK ? device : NULL;
 }
 
@@ -57,6 +61,12 @@ static result train(tuff_device *device, const char *name, int64_t rank, int64_t
     }
     char *text = tuff_program_text(tuff_trainer_program(trainer));
     r.by_levels = strstr(text, "order: by levels") != NULL;
+    for (int pass = 0; pass < TUFF_PASS_COUNT; pass++) {
+        char none[64];
+        snprintf(none, sizeof none, " %s 0", tuff_pass_name((tuff_pass)pass));
+        const char *end = strstr(text, "order:"), *at = strstr(text, none);
+        if (!at || at > end) r.rewritten |= 1u << pass;
+    }
     tuff_free(text);
     tuff_trainer_destroy(&trainer);
     tuff_dataset_destroy(&data);
@@ -81,7 +91,7 @@ static void training_gives_the_same_bits(void **state)
     tuff_device *devices[ORDERS];
     const int n = strcmp(*state, "cpu") == 0 ? 2 : ORDERS; /* the CPU runs steps one by one */
     for (int i = 0; i < n; i++) {
-        devices[i] = open_device(*state, i);
+        devices[i] = open_device(*state, i, 0);
         if (!devices[i]) {
             printf("skipped: %s\n", tuff_error_message());
             assert_int_equal(i, 0);
@@ -95,6 +105,38 @@ static void training_gives_the_same_bits(void **state)
         tuff_device_destroy(&devices[i]);
 }
 
+static void compare_without(const char *device, const char *name, int64_t rank, int64_t micro, uint32_t *seen)
+{
+    tuff_device *with = open_device(device, 0, 0);
+    const result whole = train(with, name, rank, micro);
+    tuff_device_destroy(&with);
+    *seen |= whole.rewritten;
+    for (int pass = 0; pass < TUFF_PASS_COUNT; pass++) {
+        tuff_device *without = open_device(device, 0, 1u << pass);
+        const result r = train(without, name, rank, micro);
+        assert_int_equal(r.rewritten & 1u << pass, 0);
+        for (int i = 0; i < STEPS; i++) {
+            assert_true(fabs(r.losses[i] - whole.losses[i]) <= 1e-5 * whole.losses[i]);
+            assert_true(fabs(r.norms[i] - whole.norms[i]) <= 1e-4 * whole.norms[i]);
+        }
+        tuff_device_destroy(&without);
+    }
+}
+
+static void passes_change_roundings_at_most(void **state)
+{
+    uint32_t seen = 0;
+    tuff_device *device = open_device(*state, 0, 0);
+    if (!device) {
+        printf("skipped: %s\n", tuff_error_message());
+        skip();
+    }
+    tuff_device_destroy(&device);
+    compare_without(*state, "gpt2", 0, 1, &seen);
+    compare_without(*state, "llama", 0, 2, &seen);
+    assert_int_equal(seen, (1u << TUFF_PASS_COUNT) - 1); /* each has something to do in these */
+}
+
 int main(void)
 {
     for (int i = 0; i < IDS; i++)
@@ -102,6 +144,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(training_gives_the_same_bits, (void *)"cpu"),
         cmocka_unit_test_prestate(training_gives_the_same_bits, (void *)"lavapipe"),
+        cmocka_unit_test_prestate(passes_change_roundings_at_most, (void *)"cpu"),
+        cmocka_unit_test_prestate(passes_change_roundings_at_most, (void *)"lavapipe"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

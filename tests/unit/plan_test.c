@@ -151,7 +151,7 @@ static void a_plan_prints_a_line_per_step(void **state)
     int lines = 0;
     for (const char *at = text.data; *at; at++)
         lines += *at == '\n';
-    assert_int_equal(lines, 5); /* what it takes, the order, the steps */
+    assert_int_equal(lines, 6); /* what it takes, the passes, the order, the steps */
     tuff_buf_free(&text);
     tuff_plan_destroy(&plan);
     tuff_graph_destroy(&g);
