@@ -57,8 +57,11 @@ _Static_assert(TUFF_FMA_CHAINS == 8, "the loop below has eight chains");
         memcpy(y, &v, sizeof v);                                                      \
     }
 CHAINS_OF(chains_of_4, 4)
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(TUFF_NO_MULTIVERSION)
+#define HAVE_WIDER 1 /* TUFF_KERNEL is compiled for wider registers too */
 CHAINS_OF(chains_of_8, 8)
 CHAINS_OF(chains_of_16, 16)
+#endif
 
 typedef struct kernel {
     void (*chains_of)(const float *x, float *y, int64_t rounds);
@@ -68,7 +71,7 @@ typedef struct kernel {
 /* By the registers that TUFF_KERNEL has here. */
 static kernel choose_kernel(void)
 {
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(TUFF_NO_MULTIVERSION)
+#ifdef HAVE_WIDER
     if (__builtin_cpu_supports("x86-64-v4")) return (kernel){chains_of_16, 16};
     if (__builtin_cpu_supports("x86-64-v3")) return (kernel){chains_of_8, 8};
 #endif
