@@ -31,6 +31,8 @@ static const tuff_arg items[] = {
      .help = "tokens of a prompt; 0: none", .preset = "512, or half of the model's context if that is less"},
     {TUFF_ARG_INT, "generate", "N", AT(generate), .low = 0, .high = 1 << 20,
      .help = "tokens that are generated behind it; 0: none", .preset = "64"},
+    {TUFF_ARG_INT, "rounds", "N", AT(rounds), .low = 1, .high = TUFF_CLI_BENCH_MOST_ROUNDS,
+     .help = "of each of these at least, behind those that make it warm", .preset = "5"},
     TUFF_CLI_JSON_ROW("print one JSON object: device, peak, results"),
     TUFF_CLI_TALK_ROWS,
 };
@@ -136,9 +138,9 @@ static bool check_usage(const options *o)
     else if (o->model && o->shape != TUFF_CLI_BENCH_AUTO)
         wrong = "--model and --shape are two answers to one question; give one";
     else if (o->shape == TUFF_CLI_BENCH_NONE &&
-             (o->train || o->prompt >= 0 || o->generate >= 0 || o->lora_rank > 0))
+             (o->train || o->prompt >= 0 || o->generate >= 0 || o->lora_rank > 0 || o->rounds))
         wrong =
-            "--train, --lora-rank, --prompt and --generate are of a model, and --shape none leaves that out";
+            "--train, --lora-rank, --prompt, --generate and --rounds are of a model, and --shape none leaves that out";
     if (wrong) tuff_cli_say("tuff: %s (see: tuff bench --help)", wrong);
     return wrong == NULL;
 }

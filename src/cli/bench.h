@@ -10,10 +10,12 @@
 #define TUFF_CLI_BENCH_SHAPES "auto|none|gpt2-30m|gpt2-124m|llama-135m|llama-1.1b"
 enum { TUFF_CLI_BENCH_AUTO, TUFF_CLI_BENCH_NONE };
 
+enum { TUFF_CLI_BENCH_MOST_ROUNDS = 64 };
+
 typedef struct tuff_cli_bench_options {
     tuff_cli_common common;
     const char *only, *model, *train;
-    int64_t prompt, generate, lora_rank;
+    int64_t prompt, generate, lora_rank, rounds; /* rounds: 0: as is usual */
     int shape;
     double seconds;
 } tuff_cli_bench_options;

@@ -8,16 +8,16 @@
 
 typedef tuff_cli_bench_options options;
 
-enum { LEAST = 5, MOST = 64 /* rounds */ };
+enum { LEAST = 5, MOST = TUFF_CLI_BENCH_MOST_ROUNDS };
 
 typedef struct rounds {
     double seconds[MOST], all;
     size_t n;
 } rounds;
 
-static bool wants_more(const rounds *r, double seconds)
+static bool wants_more(const rounds *r, const options *o)
 {
-    return r->n < LEAST || (r->all < seconds && r->n < MOST);
+    return (int64_t)r->n < (o->rounds ? o->rounds : LEAST) || (r->all < o->seconds && r->n < MOST);
 }
 
 static void add(rounds *r, double seconds)
@@ -67,7 +67,7 @@ static tuff_status load_ids(const work *w, int64_t count, int64_t block, tuff_da
 
 static tuff_status run_steps(const work *w, tuff_trainer *trainer, rounds *r)
 {
-    for (int warm = 0; warm < 2 || wants_more(r, w->o->seconds); warm++) {
+    for (int warm = 0; warm < 2 || wants_more(r, w->o); warm++) {
         tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         tuff_status status = tuff_trainer_step(trainer, &step);
         if (status != TUFF_OK) return status;
@@ -156,7 +156,7 @@ static tuff_status speak(const work *w, const char *prompt, size_t size, int64_t
     generate.max_new_tokens = new_tokens;
     generate.ignore_eos = true;
     tuff_status status = tuff_generator_create(w->model, w->device, &params, &generator);
-    for (int warm = 1; status == TUFF_OK && (warm || wants_more(&s->text, w->o->seconds)); warm = 0) {
+    for (int warm = 1; status == TUFF_OK && (warm || wants_more(&s->text, w->o)); warm = 0) {
         tuff_generate_result r = TUFF_GENERATE_RESULT_INIT;
         status = tuff_generate(generator, prompt, size, &generate, &r);
         if (warm || status != TUFF_OK) continue;

@@ -19,7 +19,8 @@ static void test_json(void **state)
 {
     (void)state;
     kit_result r = KIT_TUFF("bench", "--only", "1024x16x768", "--seconds", "0.01", "--json", "--model",
-                            kit_golden("llama"), "--train", "2x16", "--prompt", "12", "--generate", "6");
+                            kit_golden("llama"), "--train", "2x16", "--prompt", "12", "--generate", "6",
+                            "--rounds", "9");
     cJSON *json = kit_parse(r.out.data, r.out.size);
     const cJSON *peak = cJSON_GetObjectItem(json, "peak"), *gemm = find(json, "gemm_f32_1024x16x768");
     assert_non_null(strstr(kit_string(json, "device"), "CPU"));
@@ -36,6 +37,7 @@ static void test_json(void **state)
     assert_true(fabs(kit_number(train, "rate") * kit_number(train, "seconds") - 32) < 1e-3);
     assert_true(kit_number(train, "share") > 0 && kit_number(prompt, "share") > 0 &&
                 kit_number(text, "share") > 0);
+    assert_true(kit_number(train, "rounds") >= 9 && kit_number(text, "rounds") >= 9);
     assert_string_equal(kit_string(text, "unit"), "tok/s");
     assert_string_equal(kit_string(text, "of"), "read");
     cJSON_Delete(json);
@@ -63,6 +65,8 @@ static void test_refusals(void **state)
     KIT_REFUSES(2, "4x256", "bench", "--model", kit_golden("llama"), "--train", "4");
     KIT_REFUSES(2, "4x256", "bench", "--model", kit_golden("llama"), "--train", "0x3");
     KIT_REFUSES(2, "--shape none leaves that out", "bench", "--shape", "none", "--prompt", "12");
+    KIT_REFUSES(2, "--shape none leaves that out", "bench", "--shape", "none", "--rounds", "3");
+    KIT_REFUSES(2, "--rounds", "bench", "--model", kit_golden("llama"), "--rounds", "0");
     KIT_REFUSES(2, "give one", "bench", "--shape", "gpt2-30m", "--model", kit_golden("llama"));
     KIT_REFUSES(2, "--seconds", "bench", "--seconds", "0");
     KIT_REFUSES(1, "nowhere", "bench", "--model", "nowhere");
