@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Embedding speed of Tuff, sentence-transformers and ONNX Runtime on the CPU, f32, taking turns in one run.
 
-    python embed.py --model all-MiniLM-L6-v2 --library build/default/libtuff.so [--texts docs.jsonl] [--rounds 5]
+    python embed.py --model all-MiniLM-L6-v2 --library build/default/libtuff.so [--texts docs.jsonl] [--rounds 5] [--json]
 
 Two works: 32 sequences of 128 tokens, from ids, and, with --texts (JSON lines with a field "text"), all of its texts from
 text, mixed lengths. Each peer runs in a process of its own and sleeps while another one runs. Peers at their best: PyTorch
 with the better of two settings of its threads, sentence-transformers with its own sorting by length and the best of three
 batch sizes; ONNX Runtime with the graph that its BERT optimizer makes, batches sorted by length, the best of three sizes.
 
-Prints sequences per second of every round, the medians, and Tuff's ratio to each. Needs sentence-transformers, onnx,
-onnxruntime."""
+Prints sequences per second of every round, the medians, and Tuff's ratio to each; with --json one line, as compare.py takes it,
+of each peer at its best. Needs sentence-transformers; onnx and onnxruntime, without which that one is left out."""
 
 import argparse
 import ctypes
@@ -53,6 +53,8 @@ class Tuff:
         self.lib = lib = ctypes.CDLL(options.library)
         lib.tuff_error_message.restype = ctypes.c_char_p
         self.device, self.model, self.embedder = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+        lib.tuff_version.restype = ctypes.c_char_p
+        self.version = lib.tuff_version().decode()
         self.check(lib.tuff_device_open(None, ctypes.byref(self.device)))
         self.check(lib.tuff_model_load(options.model.encode(), ctypes.byref(self.model)))
         self.check(lib.tuff_embedder_create(self.model, self.device, None, ctypes.byref(self.embedder)))
@@ -89,9 +91,9 @@ class Tuff:
 class SentenceTransformers:
     def __init__(self, options):
         import torch
-        from sentence_transformers import SentenceTransformer
+        from sentence_transformers import SentenceTransformer, __version__
 
-        self.torch = torch
+        self.torch, self.version = torch, f"{__version__}, PyTorch {torch.__version__}"
         self.model = SentenceTransformer(options.model, device="cpu")
         self.model.eval()
 
@@ -128,7 +130,7 @@ class OnnxRuntime:
             def forward(self, ids, mask, types):
                 return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
 
-        self.np = numpy
+        self.np, self.version = numpy, onnxruntime.__version__
         self.tokenizer = AutoTokenizer.from_pretrained(options.model)
         model = AutoModel.from_pretrained(options.model, attn_implementation="eager").eval()
         with tempfile.TemporaryDirectory() as folder:
@@ -185,11 +187,16 @@ class OnnxRuntime:
 def serve(options):
     """A peer: answers requests, a line each."""
     kind = {"tuff": Tuff, "onnxruntime": OnnxRuntime}.get(options.serve, SentenceTransformers)
-    peer = kind(options)
+    try:
+        peer = kind(options)
+    except ImportError as error:
+        print(json.dumps({"missing": str(error)}), flush=True)
+        return
     with open(os.path.join(options.model, "config.json"), encoding="utf-8") as file:
         rows = block_of_ids(json.load(file)["vocab_size"])
     texts = load_texts(options)
-    print(json.dumps({"ready": True, "ids": peer.variants(False), "texts": peer.variants(True)}), flush=True)
+    works = {"ids": peer.variants(False), "texts": peer.variants(True)}
+    print(json.dumps({"ready": True, "version": peer.version, **works}), flush=True)
     for line in sys.stdin:
         work, variant = json.loads(line)
         seconds, head = peer.ids(rows, variant) if work == "ids" else peer.texts(texts, variant)
@@ -225,35 +232,69 @@ class Peer:
         return self.answer()
 
 
+WHO = {"tuff": "Tuff", "st-openblas": "sentence-transformers", "st-passive": "sentence-transformers", "onnxruntime": "ONNX Runtime"}
+
+
+def best_of(peers, rates):
+    """By program, the rates of its fastest way."""
+    best = {}
+    for (name, variant), values in rates.items():
+        way = ", ".join(str(part) for part in (name.partition("-")[2], f"batches of {variant}" if variant else "") if part)
+        found = {"who": WHO[name], "version": peers[name].works["version"], "note": way, "rates": values}
+        key = name.partition("-")[0]
+        if key not in best or statistics.median(values) > statistics.median(best[key]["rates"]):
+            best[key] = found
+    return best
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--library", required=True)
     parser.add_argument("--texts")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options)
         return
-    peers = [Peer(name, sys.argv[1:]) for name in PEERS]
+    peers = {name: Peer(name, sys.argv[1:]) for name in PEERS}
+    left_out = [f"{WHO[name]}: {peer.works['missing']}" for name, peer in peers.items() if "missing" in peer.works]
+    for sentence in left_out:
+        print(f"left out: {sentence}", file=sys.stderr)
+    peers = {name: peer for name, peer in peers.items() if "missing" not in peer.works}
+    told = {"left_out": left_out}
     for work in ["ids", "texts"] if options.texts else ["ids"]:
-        ways = [(peer, variant) for peer in peers for variant in peer.works[work]]
-        for peer, variant in ways:  # warm: plans, kernels, allocators
-            peer.ask(work, variant)
-            head = peer.ask(work, variant)["head"]
-            print(f"{work} {peer.name} {variant or ''}: {head}")
-        rates = {}
-        for _ in range(options.rounds):
-            for peer, variant in ways:
-                time.sleep(0.3)  # threads of the last one stop spinning
-                rates.setdefault((peer.name, variant), []).append(peer.ask(work, variant)["rate"])
-        medians = {way: statistics.median(values) for way, values in rates.items()}
-        tuff = medians[("tuff", None)]
-        for (name, variant), values in rates.items():
-            rounds = " ".join(f"{value:.1f}" for value in values)
-            median = medians[(name, variant)]
-            print(f"{work} {name} {variant or ''}: {median:.1f}/s, tuff is {tuff / median:.3f} x  [{rounds}]")
+        rates = measure(peers, work, options)
+        told[work] = best_of(peers, rates)
+        if not options.json:
+            show(work, rates)
+    if options.json:
+        print(json.dumps(told))
+
+
+def measure(peers, work, options):
+    """The rates of each peer in each way, one for each round."""
+    ways = [(peer, variant) for peer in peers.values() for variant in peer.works[work]]
+    for peer, variant in ways:  # warm: plans, kernels, allocators
+        peer.ask(work, variant)
+        head = peer.ask(work, variant)["head"]
+        print(f"{work} {peer.name} {variant or ''}: {head}", file=sys.stderr)
+    rates = {}
+    for _ in range(options.rounds):
+        for peer, variant in ways:
+            time.sleep(0.3)  # threads of the last one stop spinning
+            rates.setdefault((peer.name, variant), []).append(peer.ask(work, variant)["rate"])
+    return rates
+
+
+def show(work, rates):
+    tuff = statistics.median(rates[("tuff", None)])
+    for (name, variant), values in rates.items():
+        rounds = " ".join(f"{value:.1f}" for value in values)
+        median = statistics.median(values)
+        print(f"{work} {name} {variant or ''}: {median:.1f}/s, tuff is {tuff / median:.3f} x  [{rounds}]")
 
 
 if __name__ == "__main__":
