@@ -1,15 +1,12 @@
-#define _DEFAULT_SOURCE /* setenv, RLIMIT_DATA */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 /* Records that are more than the memory that a process may have; memory that runs out. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <tuff/cache.h>
-#include <unistd.h>
 
 #include "base/column.h"
+#include "kit/limited.h"
 #include "model_fixture.h"
-#include "train/dataset.h"
 #include "train/record_cache.h"
 
 static tuff_model *model;
@@ -39,91 +36,31 @@ static tuff_data_params params(void)
     return p;
 }
 
-enum { ROOM = 8 << 20, MANY = 60000, CHILD_FAILED = 1, CHILD_NO_MEMORY = 3 };
+enum { ROOM = 8 << 20, MANY = 60000 };
 
-/* Bytes of data that this process has; 0: unknown. */
-static size_t data_size(void)
-{
-    char line[256];
-    unsigned long kilobytes = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmData: %lu kB", &kilobytes) == 1) break;
-    if (status) fclose(status);
-    return (size_t)kilobytes * 1024;
-}
-
-static tuff_status train(const char *path, const tuff_data_params *p, tuff_device *cpu, const char *out)
-{
-    tuff_dataset *data = NULL;
-    tuff_trainer *trainer = NULL;
-    tuff_train_params t = TUFF_TRAIN_PARAMS_INIT;
-    t.max_steps = 8;
-    t.per_device_train_batch_size = 2;
-    tuff_status status = tuff_dataset_load(model, path, p, &data);
-    if (status == TUFF_OK) status = tuff_trainer_create(model, cpu, data, &t, &trainer);
-    for (int i = 0; i < 8 && status == TUFF_OK; i++) {
-        tuff_train_step step = TUFF_TRAIN_STEP_INIT;
-        status = tuff_trainer_step(trainer, &step);
-    }
-    if (status == TUFF_OK) status = tuff_trainer_save(trainer, out);
-    tuff_trainer_destroy(&trainer);
-    tuff_dataset_destroy(&data);
-    return status;
-}
-
-/* Trains in a process that may have `room` more bytes than it begins with; 0: as many as it wants. */
 static int train_in(size_t room, const char *path, bool no_cache, const char *out)
 {
-    int ended;
-    const pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        tuff_device *cpu = NULL;
-        tuff_device_params one = TUFF_DEVICE_PARAMS_INIT;
-        tuff_data_params p = params();
-        one.name = "cpu";
-        one.threads = p.threads = 1;
-        p.no_cache = no_cache;
-        tuff_status status = tuff_device_open(&one, &cpu);
-        /* once without a limit, so that what any training takes is there */
-        if (status == TUFF_OK) status = train(kit_path("few.jsonl"), &p, cpu, kit_path("first"));
-        const rlim_t most = data_size() + room;
-        if (room && setrlimit(RLIMIT_DATA, &(struct rlimit){most, most}) != 0) _exit(CHILD_FAILED);
-        if (status == TUFF_OK) status = train(path, &p, cpu, out);
-        if (status != TUFF_OK) printf("%s\n", tuff_error_message());
-        fflush(stdout);
-        _exit(status == TUFF_OK ? 0 : status == TUFF_OUT_OF_MEMORY ? CHILD_NO_MEMORY : CHILD_FAILED);
-    }
-    assert_int_equal(waitpid(child, &ended, 0), child);
-    assert_true(WIFEXITED(ended));
-    return WEXITSTATUS(ended);
+    kit_limited how = {model, params(), kit_path("few.jsonl"), ""};
+    how.params.no_cache = no_cache;
+    return kit_train_in(&how, room, path, out);
 }
 
 static void records_may_be_larger_than_the_memory(void **state)
 {
     (void)state;
-    const char *sanitizer = getenv("TUFF_TEST_SANITIZE");
-    if (!data_size() || (sanitizer && *sanitizer)) skip(); /* whose memory is its own matter */
+    if (!kit_can_limit()) skip();
     setenv("TUFF_CACHE_DIR", kit_temp_path("cache-larger"), 1);
     write_records("few.jsonl", 40);
     char path[512];
     snprintf(path, sizeof path, "%s", write_records("many.jsonl", MANY));
-    tuff_buf one = {0}, other = {0};
     tuff_column_limit = 1 << 18;
-    assert_int_equal(train_in(ROOM, path, true, kit_path("none")), CHILD_NO_MEMORY);
-    assert_int_equal(train_in(ROOM, path, false, kit_path("limited")), 0);  /* makes what is kept */
-    assert_int_equal(train_in(ROOM, path, false, kit_path("limited2")), 0); /* finds it */
-    assert_int_equal(train_in(0, path, true, kit_path("unlimited")), 0);
+    assert_int_equal(train_in(ROOM, path, true, kit_path("none")), KIT_NO_MEMORY);
+    assert_int_equal(train_in(ROOM, path, false, kit_path("made")), KIT_TRAINED);
+    assert_int_equal(train_in(ROOM, path, false, kit_path("found")), KIT_TRAINED);
+    assert_int_equal(train_in(0, path, true, kit_path("unlimited")), KIT_TRAINED);
     tuff_column_limit = 1 << 24;
-    kit_read_file(kit_join(kit_path("unlimited"), "model.safetensors"), &one);
-    for (int i = 0; i < 2; i++) {
-        kit_read_file(kit_join(kit_path(i ? "limited2" : "limited"), "model.safetensors"), &other);
-        assert_int_equal(one.size, other.size);
-        assert_memory_equal(one.data, other.data, one.size);
-        tuff_buf_free(&other);
-    }
-    tuff_buf_free(&one);
+    kit_expect_same_weights(kit_path("unlimited"), kit_path("made"));
+    kit_expect_same_weights(kit_path("unlimited"), kit_path("found"));
 }
 
 static tuff_status load_and_leave(void *user)
