@@ -218,7 +218,11 @@ static bool train(run *r)
         if (!after_step(r, epoch, steps)) return false;
     }
     if (!r->diverged && !tuff_cli_health_end(&r->health)) end_failed(r);
-    return r->diverged || tuff_cli_interrupted() || (evaluate(r, r->last.step) && sample(r, r->last.step));
+    if (r->diverged || tuff_cli_interrupted()) return true;
+    if (!evaluate(r, r->last.step)) return false;
+    if (r->evaluated_at == r->last.step && !tuff_cli_health_measured(&r->health, &r->evaluated))
+        end_failed(r);
+    return r->diverged || sample(r, r->last.step);
 }
 
 /* Where checkpoints are written, a training that is interrupted ends with one in place of the result. */

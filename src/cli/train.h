@@ -190,14 +190,18 @@ typedef struct tuff_cli_health {
     int64_t empty;                  /* of the skipped: there was nothing to learn from */
     double first[TUFF_CLI_RECENT], recent[TUFF_CLI_RECENT];
     bool entropy;    /* the loss is a cross-entropy: of how large it is follows whether the model is lost */
+    bool lost;       /* the loss of the last step is not finite */
     const char *why; /* it failed, once it did */
 } tuff_cli_health;
 /* Warns of the first steps that were skipped. */
 void tuff_cli_health_step(tuff_cli_health *health, const tuff_train_step *step);
 /* False, saying so, when the loss is so far above its start that more steps help nothing. */
 bool tuff_cli_health_goes_on(tuff_cli_health *health);
-/* The same at the end, and when more than half of the steps were skipped. Warns when the loss rose. */
+/* The same at the end, and when more than half of the steps were skipped, or the last loss was not finite.
+ * Warns when the loss rose. */
 bool tuff_cli_health_end(tuff_cli_health *health);
+/* False, saying so, when what was measured of the result is not finite. */
+bool tuff_cli_health_measured(tuff_cli_health *health, const tuff_eval_result *result);
 
 /* ---- what one sees of a run */
 typedef struct tuff_cli_progress {

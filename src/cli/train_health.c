@@ -16,6 +16,7 @@ void tuff_cli_health_step(tuff_cli_health *h, const tuff_train_step *step)
                 (long long)step->step, h->empty == TELL ? " (further ones are only counted)" : "");
         return;
     }
+    h->lost = !isfinite(step->loss);
     if (step->skipped) {
         if (++h->skipped - h->empty <= TELL)
             tuff_cli_say("tuff: warning: step %lld was skipped, its gradient is not finite; a lower "
@@ -42,24 +43,27 @@ static int64_t means(const tuff_cli_health *h, double *out_first, double *out_la
 }
 
 /* A cross-entropy that is so far above where it began says that the model is lost. Other losses have the
- * range of their data. It is the first step that counts: most that fail do so within a few. */
-static bool fail_far_above(tuff_cli_health *h)
+ * range of their data. It is the first step that counts: most that fail do so within a few. The end of a
+ * training of few steps may have been of another kind than their begin, but no kind explains 100 more. */
+static bool fail_far_above(tuff_cli_health *h, bool ended)
 {
     double first, last;
     const int64_t n = means(h, &first, &last);
-    if (!h->entropy || n < TUFF_CLI_RECENT || last <= 10 * h->first[0] || last <= h->first[0] + 10)
+    const double start = h->first[0];
+    if (!h->entropy || !n) return false;
+    if (n < TUFF_CLI_RECENT ? !ended || last <= start + 100 : last <= 10 * start || last <= start + 10)
         return false;
     h->why = "failed, the loss rose far above its start";
     tuff_cli_say(
         "tuff: the training failed: the loss rose from %.4f at the first step to %.4f, the mean of the "
         "last %lld; start again with a lower --learning-rate, and check the data",
-        h->first[0], last, (long long)n);
+        start, last, (long long)n);
     return true;
 }
 
 bool tuff_cli_health_goes_on(tuff_cli_health *h)
 {
-    return !fail_far_above(h);
+    return !fail_far_above(h, false);
 }
 
 bool tuff_cli_health_end(tuff_cli_health *h)
@@ -81,7 +85,13 @@ bool tuff_cli_health_end(tuff_cli_health *h)
                      (long long)(h->skipped - h->empty), (long long)h->steps);
         return false;
     }
-    if (fail_far_above(h)) return false;
+    if (h->lost) {
+        h->why = "failed, the last loss is not finite";
+        tuff_cli_say("tuff: the training failed: the loss of its last step is not finite; start again with a "
+                     "lower --learning-rate, and check the data");
+        return false;
+    }
+    if (fail_far_above(h, true)) return false;
     if (h->entropy) first = h->first[0]; /* it may have risen at once */
     if (n && last > 1.5 * first && last > first + 1)
         tuff_cli_say(
@@ -90,4 +100,14 @@ bool tuff_cli_health_end(tuff_cli_health *h)
             "--learning-rate may help",
             first, h->entropy || n == 1 ? "" : "s", last, (long long)n);
     return true;
+}
+
+bool tuff_cli_health_measured(tuff_cli_health *h, const tuff_eval_result *result)
+{
+    if (!result->tokens || isfinite(result->loss)) return true;
+    h->why = "failed, the validation loss is not finite";
+    tuff_cli_say(
+        "tuff: the training failed: the validation loss of its result is not finite; start again with "
+        "a lower --learning-rate, and check the data");
+    return false;
 }

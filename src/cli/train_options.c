@@ -373,8 +373,9 @@ static const tuff_args spec = {
         "goes on: those before it stay. The log of a training that goes on has each step once. A device that is lost, as "
         "when its driver resets it, is opened again, and the training goes on from the last checkpoint.\n\n"
         "A training fails, and saves nothing, when --max-nonfinite steps in a row or more than half of all "
-        "steps have gradients that are not finite, or when the mean loss of the last steps (10, or half of all) is more than "
-        "10 times the first step's and above it by more than 10; it warns from 1.5 times and 1 on.",
+        "steps have gradients that are not finite, when the last loss is not finite, or the validation's at the end, or when "
+        "the mean loss of the last 10 steps is more than 10 times the first step's and above it by more than 10; in less than "
+        "20 steps, when that of the last half is above it by more than 100. It warns from 1.5 times and 1 on.",
 };
 
 void tuff_cli_train_settings(const tuff_cli_train_options *o,

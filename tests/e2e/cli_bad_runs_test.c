@@ -1,8 +1,9 @@
 /* Texts, prompts, devices and outputs that cannot be: each gives one clear sentence and leaves nothing
  * behind. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* memmem */
 #include <sys/stat.h>
 
+#include "formats/safetensors.h"
 #include "kit/command.h"
 
 static void refused_text(const char *bytes, size_t size, const char *block, const char *part)
@@ -279,6 +280,71 @@ static void test_failed_save_keeps_the_log(void **state)
     kit_result_free(&r);
 }
 
+/* A model in which the token "#" has a number that overflows when it is multiplied. */
+static const char *model_without_sign(void)
+{
+    const char *model = kit_copy_model(kit_golden("llama"), "signless"),
+               *path = kit_join(model, "model.safetensors");
+    cJSON *tokenizer = NULL;
+    tuff_weights *weights = NULL;
+    tuff_buf file = {0};
+    kit_edit_file(kit_join(model, "config.json"), "\"model_type\": \"llama\"",
+                  "\"model_type\": \"granite\", \"embedding_multiplier\": 3.0");
+    KIT_OK(tuff_json_read(kit_join(model, "tokenizer.json"), &tokenizer));
+    const cJSON *words = cJSON_GetObjectItemCaseSensitive(
+                    cJSON_GetObjectItemCaseSensitive(tokenizer, "model"), "vocab"),
+                *sign = cJSON_GetObjectItemCaseSensitive(words, "#");
+    assert_true(cJSON_IsNumber(sign));
+    KIT_OK(tuff_safetensors_open(path, &weights));
+    const tuff_weight *table = tuff_weights_find(weights, "model.embed_tokens.weight");
+    assert_non_null(table);
+    kit_read_file(path, &file);
+    char *at = memmem(file.data, file.size, kit_stored(table), table->bytes);
+    assert_non_null(at);
+    const float huge = 3e38F;
+    memcpy(at + sign->valueint * table->shape[1] * 4, &huge, sizeof huge);
+    tuff_weights_destroy(&weights);
+    kit_write_file(path, file.data, file.size);
+    tuff_buf_free(&file);
+    cJSON_Delete(tokenizer);
+    return model;
+}
+
+/* What ends with a loss that is no number has failed, however few of its steps were skipped. */
+static void test_losses_that_are_none(void **state)
+{
+    (void)state;
+    const char *model = model_without_sign(), *good = kit_path("good.txt"), *late = kit_path("late.txt"),
+               *signs = kit_path("signs.txt"), *out = kit_path("none");
+    static const char ten[] = "# # # # # # # # # #\n";
+    tuff_buf text = {0};
+    kit_result r;
+    kit_write_file(signs, ten, sizeof ten - 1);
+    for (int i = 0; i < 40; i++)
+        tuff_buf_text(&text, "the river and the bridge\n");
+    kit_write_file(good, text.data, text.size);
+    for (int i = 0; i < 3; i++)
+        tuff_buf_text(&text, ten);
+    kit_write_file(late, text.data, text.size);
+    tuff_buf_free(&text);
+    kit_run_tuff(&r, (const char *const[]){"train", "--model", model, "--train-file", late, "--output-dir",
+                                           out, "--block-size", "16", "--per-device-train-batch-size", "1",
+                                           "--num-train-epochs", "1", "--no-shuffle", NULL});
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "the training failed: the loss of its last step is not finite"));
+    assert_null(strstr(r.err.data, "steps were skipped, because"));
+    assert_false(tuff_is_directory(out));
+    kit_result_free(&r);
+    kit_run_tuff(&r, (const char *const[]){"train", "--model", model, "--train-file", good,
+                                           "--validation-file", signs, "--output-dir", out, "--block-size",
+                                           "16", "--max-steps", "2", NULL});
+    assert_int_equal(r.exit_code, 1);
+    assert_non_null(strstr(r.err.data, "the validation loss of its result is not finite"));
+    assert_non_null(strstr(r.err.data, "nothing is saved"));
+    assert_false(tuff_is_directory(out));
+    kit_result_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_outputs_in_the_way),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_failed_save_keeps_the_log),
+        cmocka_unit_test(test_losses_that_are_none),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
