@@ -236,7 +236,7 @@ static void check_adamw(const golden *g, const recipe *adapter, bool accumulate)
     KIT_OK(tuff_dataset_from_ids(ids, n_ids, batches->shape[2], &data));
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
     KIT_OK(tuff_trainer_prepare(trainer));
-    if (adapter) begin_with_adapter(g, adapter->begin, trainer);
+    if (adapter) begin_with_adapter(adapter->begin, trainer);
     tuff_device_stats before = TUFF_DEVICE_STATS_INIT, after = TUFF_DEVICE_STATS_INIT;
     for (size_t i = 0; i < n; i++) {
         if (i == 1) KIT_OK(tuff_device_get_stats(device, &before));

@@ -1,4 +1,4 @@
-/* What of conversations is learned, and 20 steps of it, against jinja2, transformers and PyTorch. */
+/* What of conversations is learned, and 50 steps of it, against jinja2, transformers and PyTorch. */
 #include "base/json.h"
 #include "kit/files.h"
 #include "kit/golden.h"
@@ -72,13 +72,24 @@ static void compare_data(const char *run, const cJSON *truth, const tuff_dataset
     assert_int_equal(i, data->sequences);
 }
 
-static void train(const golden *g, const cJSON *truth, int64_t batch, const tuff_dataset *data,
-                  bool accumulates)
+/* Of the whole model, or of a LoRA. */
+static void train(const golden *g, const cJSON *truth, const char *how, int64_t batch,
+                  const tuff_dataset *data, bool accumulates)
 {
-    const cJSON *losses = part(truth, "losses"), *loss = losses->child, *norm = part(truth, "norms")->child;
+    const cJSON *steps = part(truth, how), *losses = part(steps, "losses"), *loss = losses->child,
+                *norm = part(steps, "norms")->child;
     tuff_trainer *trainer = NULL;
-    const tuff_train_params p = adamw_params((size_t)cJSON_GetArraySize(losses), batch, accumulates);
+    tuff_train_params p = adamw_params((size_t)cJSON_GetArraySize(losses), batch, accumulates);
+    assert_int_equal(p.max_steps, 50);
+    if (strcmp(how, "lora") == 0) {
+        p.lora_rank = 4;
+        p.lora_alpha = 8;
+        p.lora_target = "all-linear";
+    }
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
+    KIT_OK(tuff_trainer_prepare(trainer));
+    if (p.lora_rank)
+        begin_with_adapter(kit_join(kit_golden(part(truth, "model")->valuestring), "lora/initial"), trainer);
     for (; loss; loss = loss->next, norm = norm->next) {
         const float wanted[] = {(float)loss->valuedouble, (float)norm->valuedouble};
         check_step(g, accumulates ? "sft, one by one" : "sft", trainer, &wanted[0], &wanted[1]);
@@ -101,8 +112,10 @@ static void run_one(const cJSON *truth, const cJSON *run)
     tuff_dataset *data =
         read(g.model, part(run, "file")->valuestring, chat ? "chat_template.jinja" : NULL, length);
     compare_data(run->string, run, data);
-    train(&g, run, batch, data, false);
-    train(&g, run, batch, data, true);
+    for (int accumulates = 0; accumulates < 2; accumulates++) {
+        train(&g, run, "full", batch, data, accumulates);
+        if (chat) train(&g, run, "lora", batch, data, accumulates);
+    }
     tuff_dataset_destroy(&data);
     tuff_model_destroy(&g.model);
 }

@@ -1,5 +1,4 @@
 /* Losses of 50 steps by each optimizer, as make_goldens.py sets them. */
-#include <math.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -27,7 +26,7 @@ static void check_rule(const golden *g, const rule *r, bool lora, tuff_dataset *
     float *norms = floats(g, part, &n_norms);
     snprintf(part, sizeof part, "%s.drift", name);
     float *drift = floats(g, part, &n_drift);
-    const double bound = fmax(1e-5, 3 * (double)*drift);
+    const double bound = loss_bound((double)*drift);
     tuff_train_params p = TUFF_TRAIN_PARAMS_INIT;
     p.max_steps = (int64_t)n;
     p.per_device_train_batch_size = rows;
@@ -49,7 +48,7 @@ static void check_rule(const golden *g, const rule *r, bool lora, tuff_dataset *
     if (lora) {
         snprintf(part, sizeof part, "golden/%s/lora/initial", g->name);
         KIT_OK(tuff_trainer_prepare(trainer));
-        begin_with_adapter(g, kit_asset(part), trainer);
+        begin_with_adapter(kit_asset(part), trainer);
     }
     for (size_t i = 0; i < n; i++) {
         tuff_train_step step = TUFF_TRAIN_STEP_INIT;

@@ -66,11 +66,10 @@ static tuff_trainer *open_trainer(const golden *g, const tuff_dataset *data, con
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
     KIT_OK(tuff_trainer_prepare(trainer));
     snprintf(initial, sizeof initial, "golden/%s/lora/initial", g->name);
-    begin_with_adapter(g, kit_asset(initial), trainer);
+    begin_with_adapter(kit_asset(initial), trainer);
     return trainer;
 }
 
-/* 1e-5, or three times what PyTorch's own losses in f32 differ from those in f64, if that is more. */
 static double bound_of(const golden *g, const tuff_weights *steps, const char *loss)
 {
     char name[64];
@@ -79,7 +78,7 @@ static double bound_of(const golden *g, const tuff_weights *steps, const char *l
     const tuff_weight *w = tuff_weights_find(steps, name);
     if (!w) fail_msg("the truth has no %s", name);
     KIT_OK(tuff_weight_read(w, TUFF_F32, &drift));
-    return fmax(1e-5, 3 * (double)drift);
+    return loss_bound((double)drift);
 }
 
 static void check_loss(const golden *g, const tuff_weights *steps, const cJSON *truth, const cJSON *how)

@@ -136,7 +136,7 @@ static void check_adamw(const golden *g, const char *adapter, bool accumulate)
     tuff_trainer *trainer = NULL;
     KIT_OK(tuff_trainer_create_with(g->model, device, data, &p, true, &trainer));
     KIT_OK(tuff_trainer_prepare(trainer));
-    if (adapter) begin_with_adapter(g, adapter, trainer);
+    if (adapter) begin_with_adapter(adapter, trainer);
     for (size_t i = 0; i < n; i++)
         check_step(g, "AdamW", trainer, &losses[i], &norms[i]);
     tuff_trainer_destroy(&trainer);

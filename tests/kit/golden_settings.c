@@ -1,8 +1,10 @@
-/* Losses of 20 steps with settings that the other goldens leave as they are, as make_setting_goldens.py has
+/* Losses of 50 steps with settings that the other goldens leave as they are, as make_setting_goldens.py has
  * them. */
 #include "kit/files.h"
 #include "kit/golden.h"
 #include "kit/truth.h"
+
+enum { STEPS = 50 };
 
 /* Labels of a language model's own blocks. */
 static tuff_dataset *blocks_of(const char *model, int64_t *out_rows)
@@ -79,7 +81,8 @@ static void check_steps(const golden *g, const char *run, tuff_trainer *trainer)
     float *losses = floats(g, part, &n);
     snprintf(part, sizeof part, "%s.grad_norms", run);
     float *norms = floats(g, part, &n_norms);
-    assert_int_equal(n, n_norms);
+    assert_int_equal(n, STEPS);
+    assert_int_equal(n_norms, STEPS);
     for (size_t i = 0; i < n; i++)
         check_step(g, run, trainer, &losses[i], &norms[i]);
     tuff_free(losses);
@@ -104,7 +107,7 @@ static void run_smoothing(void **state)
                                               : blocks_of(s->model, &rows);
     for (int accumulate = 0; accumulate < 2; accumulate++) {
         tuff_trainer *trainer = NULL;
-        tuff_train_params p = adamw_params(20, rows, accumulate);
+        tuff_train_params p = adamw_params(STEPS, rows, accumulate);
         p.label_smoothing_factor = s->factor;
         KIT_OK(tuff_trainer_create_with(g.model, device, data, &p, true, &trainer));
         check_steps(&g, s->model, trainer);
@@ -138,7 +141,7 @@ static void run_freezing(void **state)
     tuff_dataset *data = blocks_of(f->model, &rows);
     for (int accumulate = 0; accumulate < 2; accumulate++) {
         tuff_trainer *trainer = NULL;
-        tuff_train_params p = adamw_params(20, rows, accumulate);
+        tuff_train_params p = adamw_params(STEPS, rows, accumulate);
         p.freeze = f->freeze;
         p.train_only = f->train_only;
         p.unfreeze_top_layers = f->top_layers;
@@ -149,7 +152,7 @@ static void run_freezing(void **state)
         KIT_OK(tuff_trainer_create_with(g.model, device, data, &p, true, &trainer));
         if (f->lora) {
             KIT_OK(tuff_trainer_prepare(trainer));
-            begin_with_adapter(&g, kit_join(kit_golden(f->model), "lora/initial"), trainer);
+            begin_with_adapter(kit_join(kit_golden(f->model), "lora/initial"), trainer);
         }
         check_steps(&g, f->run, trainer);
         tuff_trainer_destroy(&trainer);
@@ -190,7 +193,7 @@ static void run_averaging(void **state)
     char part[64];
     tuff_dataset *data = blocks_of(a->model, &rows), *measured = measured_of(a->model);
     tuff_trainer *trainer = NULL;
-    tuff_train_params p = adamw_params(20, rows, false);
+    tuff_train_params p = adamw_params(STEPS, rows, false);
     p.ema_decay = a->decay;
     p.lora_rank = a->lora ? 4 : 0;
     p.lora_alpha = 8;
@@ -198,7 +201,7 @@ static void run_averaging(void **state)
     KIT_OK(tuff_trainer_create_with(g.model, device, data, &p, true, &trainer));
     if (a->lora) {
         KIT_OK(tuff_trainer_prepare(trainer));
-        begin_with_adapter(&g, kit_join(kit_golden(a->model), "lora/initial"), trainer);
+        begin_with_adapter(kit_join(kit_golden(a->model), "lora/initial"), trainer);
     }
     snprintf(part, sizeof part, "%s.losses", a->run);
     float *losses = floats(&g, part, &n);

@@ -140,14 +140,14 @@ static inline void check_step(const golden *g, const char *rule, tuff_trainer *t
 }
 
 /* What an adapter of a golden begins with, into a trainer. */
-static inline void begin_with_adapter(const golden *g, const char *path, tuff_trainer *trainer)
+static inline void begin_with_adapter(const char *path, tuff_trainer *trainer)
 {
     tuff_adapter *initial = NULL;
     tuff_store *store = NULL;
-    KIT_OK(tuff_adapter_open(g->model, path, NULL, &initial));
+    KIT_OK(tuff_adapter_open(trainer->model, path, NULL, &initial));
     KIT_OK(tuff_store_create(device, &store));
     if (initial->whole_count)
-        KIT_OK(tuff_model_upload(g->model, false, NULL, store)); /* whose place these take */
+        KIT_OK(tuff_model_upload(trainer->model, false, NULL, store)); /* whose place these take */
     KIT_OK(tuff_adapter_upload(initial, store));
     for (size_t i = 0; i < tuff_store_count(store); i++) {
         const char *name;
@@ -162,6 +162,13 @@ static inline void begin_with_adapter(const golden *g, const char *path, tuff_tr
     }
     tuff_store_destroy(&store);
     tuff_adapter_destroy(&initial);
+}
+
+/* How far losses may be from the truth, of themselves: 1e-5, or three times what PyTorch's own in f32 differ
+ * from those in f64, if that is more. */
+static inline double loss_bound(double drift)
+{
+    return fmax(1e-5, 3 * drift);
 }
 
 #endif

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Makes the goldens of bottleneck adapters, beside make_goldens.py's models: folders as the package `adapters` saves them, with
-their truth.safetensors (logits, loss, gradients, 50 steps of AdamW that begin as the folder is), computed by it in f64.
+their truth.safetensors (logits, loss, gradients, 50 steps of AdamW that begin as the folder is), computed by it in f64. Masked
+language models have 50 steps on the records of make_task_goldens.py, with its words and settings, in assets/golden/bottleneck.
 
-    python make_bottleneck_goldens.py            writes assets/golden/{gpt2,llama}/{bottleneck,houlsby,bottleneck-scaled}
+    python make_bottleneck_goldens.py            writes assets/golden/{gpt2,llama}/{bottleneck,houlsby,bottleneck-scaled} and
+                                                 assets/golden/bottleneck
     python make_bottleneck_goldens.py --check    makes them anew in a temporary folder and compares
     python make_bottleneck_goldens.py --load DIR --model DIR --ids 1,2,3    the logits behind an adapter that Tuff saved
     python make_bottleneck_goldens.py --encoders TUFF    BERT and DistilBERT with adapters of the package's and of Tuff's making:
@@ -25,12 +27,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, BertTokenizerFast
 from transformers.models.llama import modeling_llama
+
+from masking import hide, numbers_of
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "assets" / "golden"
 RATE, BETAS, EPS, DECAY, CLIP = 1e-3, (0.9, 0.999), 1e-8, 0.01, 1.0  # as STEPS of make_goldens.py
 NAME, STEPS = "adapter", 50
+NAMED = f".adapters.{NAME}."  # what its parameters have in their names
 # Pfeiffer's place, after the feed-forward; Houlsby's, after attention too, as a pickle; with settings that Tuff only reads.
 KINDS = {
     "bottleneck": (adapters.SeqBnConfig(reduction_factor=4), True),
@@ -120,34 +125,101 @@ def training(model, batches, ids):
     }
 
 
-def make(source, output, kind, seed):
+def save_begin(model, folder, kind, random):
+    """A new adapter with numbers of its own, saved."""
     config, safetensors = KINDS[kind]
-    random = np.random.RandomState(seed)
-    folder = output / kind
-    model = load_model(source)
     model.add_adapter(NAME, config=config)
     model.train_adapter(NAME)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
-            if parameter.requires_grad:
+            if NAMED in name:
                 noise = torch.as_tensor(random.standard_normal(tuple(parameter.shape)), dtype=torch.float32)
                 parameter.copy_((0.15 if name.endswith("weight") else 0.1) * noise)
+    source = pathlib.Path(model.config._name_or_path).name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model.save_adapter(str(folder), NAME, use_safetensors=safetensors, with_head=False)
+    config = folder / "adapter_config.json"
+    config.write_text(re.sub(r'"model_name": ".*"', f'"model_name": "{source}"', config.read_text()))
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def make(source, output, kind, seed):
+    safetensors = KINDS[kind][1]
+    random = np.random.RandomState(seed)
+    folder = output / kind
+    model = load_model(source)
+    save_begin(model, folder, kind, random)
     base = load_file(source / "truth.safetensors")
     ids, batches = base["input_ids"].to(torch.long), base["batch_ids"].numpy()
     batches = np.resize(batches, (STEPS, *batches.shape[1:]))  # they come again
     truth = gradients(with_adapter(source, folder, safetensors), ids)
     truth.update(training(with_adapter(source, folder, safetensors), batches, ids))
     save_file(truth, folder / "truth.safetensors")
-    config = folder / "adapter_config.json"
-    config.write_text(re.sub(r'"model_name": ".*"', f'"model_name": "{source.name}"', config.read_text()))
-    for path in folder.iterdir():
-        path.chmod(0o644)
     single = [loss for loss, _ in losses(with_adapter(source, folder, safetensors, double=False), batches)]
     drift = max(abs(a - b) / b for a, b in zip(single, truth["adamw_losses"].tolist(), strict=True))
     print(f"{source.name:6} {kind}: loss {truth['adamw_losses'][0]:.3f} -> {truth['adamw_losses'][-1]:.3f}, f32 is {drift:.1e} off")
+
+
+# ---- masked language models
+
+MASKED = {"bert-mlm": 906, "distilbert-mlm": 908}  # seeds
+
+
+def masked_steps(model, tokenizer, texts, how):
+    """Losses and norms, an example at a time; the sum over a batch by the number of its labels. Heads, which the package trains
+    beside an adapter, stay."""
+    trained = [p for name, p in model.named_parameters() if NAMED in name]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, betas=BETAS, eps=EPS, weight_decay=DECAY)
+    model.eval()  # there is no dropout
+    for step in range(STEPS):
+        total, count = 0.0, 0
+        for i in numbers_of(step, len(texts), how["batch"]):
+            ids = tokenizer(texts[i % len(texts)], truncation=True, max_length=how["short"])["input_ids"]
+            seen, labels = hide(tokenizer, ids, i, how["seed"])
+            logits = model(input_ids=torch.tensor([seen])).logits[0]
+            total = total + F.cross_entropy(logits, torch.tensor(labels), reduction="sum")
+            count += sum(label >= 0 for label in labels)
+        loss = total / count
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        length = torch.nn.utils.clip_grad_norm_(trained, CLIP)
+        optimizer.step()
+        yield loss.item(), length.item()
+
+
+def make_masked(output):
+    how = json.loads((GOLDEN / "tasks" / "truth.json").read_text())
+    texts = (GOLDEN / "tasks" / "mlm.txt").read_text().splitlines()
+    vocabularies = how["steps"] | {"bert-mlm": how["lora"]["bert-mlm.mlm"]}
+    tensors, runs = {}, {}
+    for name, seed in MASKED.items():
+        words = vocabularies[name]["vocabulary"]
+        with tempfile.TemporaryDirectory() as scratch:
+            file = pathlib.Path(scratch) / "vocab.txt"
+            file.write_text("".join(word + "\n" for word in how["vocabularies"][words].split()))
+            tokenizer = BertTokenizerFast(vocab_file=str(file))
+        for i, kind in enumerate(("bottleneck", "houlsby")):
+            config, safetensors = KINDS[kind]
+            run = f"{name}.{kind}"
+            save_begin(load_model(GOLDEN / name, AutoModelForMaskedLM), output / run, kind, np.random.RandomState(seed + i))
+            made = []
+            for double in (True, False):
+                model = with_adapter(GOLDEN / name, output / run, safetensors, double, AutoModelForMaskedLM)
+                made.append(list(masked_steps(model, tokenizer, texts, how)))
+            drift = max(abs(a / b - 1) for (a, _), (b, _) in zip(made[1], made[0], strict=True))
+            tensors[run + ".losses"], tensors[run + ".norms"] = (floats(column) for column in zip(*made[0], strict=True))
+            tensors[run + ".drift"] = floats(drift)
+            preset = "seq_bn" if kind == "bottleneck" else "double_seq_bn"
+            runs[run] = {"model": name, "task": "mlm", "vocabulary": words, "learning_rate": RATE, "config": preset,
+                         "reduction_factor": config["reduction_factor"]}  # fmt: skip
+            print(f"{run}: loss {made[0][0][0]:.6f} -> {made[0][-1][0]:.6f}, f32 is {drift:.1e} off")
+    save_file(tensors, output / "steps.safetensors")
+    (output / "truth.json").write_text(json.dumps(runs, indent=2) + "\n")
+
+
+# ---- Tuff's commands
 
 
 def with_words(source, folder):
@@ -206,7 +278,9 @@ def check_encoders(tuff):
 def same(left, right):
     if left.suffix == ".safetensors":
         a, b = load_file(left), load_file(right)
-        return set(a) == set(b) and all((a[k] - b[k]).abs().max() <= 2e-7 * a[k].abs().max() for k in a)
+        return set(a) == set(b) and all(
+            k.endswith(".drift") or (a[k] - b[k]).abs().max() <= 2e-7 * a[k].abs().max() for k in a
+        )
     if left.suffix == ".bin":
         a, b = (torch.load(path, weights_only=True) for path in (left, right))
         return list(a) == list(b) and all(torch.equal(a[k], b[k]) for k in a)
@@ -230,15 +304,19 @@ def main():
         with torch.no_grad():
             print("\n".join(f"{x:.9g}" for x in model(input_ids=ids).logits[0, -1].tolist()))
         return 0
-    wrong = 0
+    wrong, made = 0, []
     with tempfile.TemporaryDirectory() as scratch:
         for i, (name, kind) in enumerate((name, kind) for name in ("gpt2", "llama") for kind in KINDS):
             output = pathlib.Path(scratch) / name if arguments.check else GOLDEN / name
             make(GOLDEN / name, output, kind, 900 + i)
-            for path in (output / kind).iterdir() if arguments.check else ():
-                if not same(path, GOLDEN / name / kind / path.name):
-                    print(f"{name}/{kind}/{path.name} differs")
-                    wrong += 1
+            made += [(path, GOLDEN / name / kind / path.name) for path in (output / kind).iterdir()]
+        output = pathlib.Path(scratch) / "bottleneck" if arguments.check else GOLDEN / "bottleneck"
+        make_masked(output)
+        made += [(path, GOLDEN / "bottleneck" / path.relative_to(output)) for path in output.rglob("*") if path.is_file()]
+        for path, committed in made if arguments.check else ():
+            if not same(path, committed):
+                print(f"{committed.relative_to(GOLDEN)} differs")
+                wrong += 1
     return 1 if wrong else 0
 
 

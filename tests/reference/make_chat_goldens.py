@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Makes assets/golden/conversations: records of every format that `--task sft` reads, what transformers makes of them, and the
-losses of 20 AdamW steps that PyTorch has on their answers.
+losses of 50 AdamW steps that PyTorch has on their answers.
 
     python make_chat_goldens.py             writes assets/golden/conversations
     python make_chat_goldens.py --check     makes them anew and compares
 
 chat_template.jinja marks what the assistant says; plain.jinja is the same without marks. truth.json has by run the ids of
 every record, cut to `length`, and which of them are learned (for the template jinja2's generation marks as transformers'
-apply_chat_template gives them, for prompt and completion trl's rule: what is behind the ids of the prompt alone), and the
-losses and gradient norms (before clipping) of models of assets/golden. All is computed in f64, a conversation at a time: a
+apply_chat_template gives them, for prompt and completion trl's rule: what is behind the ids of the prompt alone), and "full",
+and of conversations "lora": the losses, the gradients' norms (before clipping) of models of assets/golden, of their lora/initial,
+and by how much PyTorch's own losses in f32 differ at most (drift). All is computed in f64, a conversation at a time: a
 step's loss is the sum over its answers' tokens by their number, as trl and transformers have it with num_items_in_batch."""
 
 import json
@@ -16,10 +17,11 @@ import sys
 
 import torch
 import torch.nn.functional as F
+from peft import PeftModel
 from transformers import AutoTokenizer
 
-from common import load_model, write_or_check
-from make_goldens import ROOT, STEPS, write_json
+from common import load_model, to_double, write_or_check
+from make_goldens import MANY_STEPS, ROOT, STEPS, write_json
 
 GOLDEN = ROOT / "assets" / "golden"
 BATCH, LENGTH = 4, 40
@@ -88,12 +90,13 @@ def answers_of(tokenizer, turns, kind):
     return [row for row in rows if any(row[1][1:])]
 
 
-def train(model, rows):
+def steps_of(model, rows):
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=STEPS["learning_rate"], betas=STEPS["betas"], eps=STEPS["eps"], weight_decay=STEPS["weight_decay"]
+        trained, lr=STEPS["learning_rate"], betas=STEPS["betas"], eps=STEPS["eps"], weight_decay=STEPS["weight_decay"]
     )
     losses, norms = [], []
-    for step in range(STEPS["steps"]):
+    for step in range(MANY_STEPS):
         at = step % -(-len(rows) // BATCH) * BATCH  # an epoch's last is what is left
         total, count = 0.0, 0
         for ids, learned in rows[at : at + BATCH]:
@@ -104,26 +107,40 @@ def train(model, rows):
         loss = total / count
         optimizer.zero_grad()
         loss.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), STEPS["clip"]).item())
+        norms.append(torch.nn.utils.clip_grad_norm_(trained, STEPS["clip"]).item())
         optimizer.step()
         losses.append(loss.item())
     return losses, norms
 
 
+def train(folder, lora, rows):
+    """The steps of a model, or of a LoRA of it, in f64, and how far losses in f32 are from them."""
+    made = []
+    for double in (True, False):
+        model = load_model(folder, double and not lora)
+        if lora:
+            model = PeftModel.from_pretrained(model, folder / "lora" / "initial", is_trainable=True)
+        if lora and double:
+            to_double(model)
+        made.append(steps_of(model, rows))
+    (losses, norms), (single, _) = made
+    return {"losses": losses, "norms": norms, "drift": max(abs(a / b - 1) for a, b in zip(single, losses))}
+
+
 def make(folder):
     folder.mkdir(parents=True, exist_ok=True)
     turns = make_data(folder)
-    truth = {"adamw": STEPS, "batch": BATCH, "length": LENGTH, "runs": {}}
+    truth = {"adamw": STEPS | {"steps": MANY_STEPS}, "batch": BATCH, "length": LENGTH, "runs": {}}
     for run, (name, kind) in RUNS.items():
         tokenizer = AutoTokenizer.from_pretrained(GOLDEN / name, local_files_only=True)
         tokenizer.chat_template = TEMPLATE
         rows = answers_of(tokenizer, turns, kind)
-        losses, norms = train(load_model(GOLDEN / name, double=True), rows)
-        truth["runs"][run] = {
-            "model": name, "file": kind + ".jsonl", "ids": [ids for ids, _ in rows], "learned": [used for _, used in rows],
-            "losses": losses, "norms": norms,
-        }  # fmt: skip
-        print(f"{run:12} {len(rows)} conversations, {sum(sum(used) for _, used in rows)} tokens learned, loss {losses[0]:.6f} to {losses[-1]:.6f}")
+        made = {"model": name, "file": kind + ".jsonl", "ids": [ids for ids, _ in rows], "learned": [used for _, used in rows]}
+        print(f"{run:12} {len(rows)} conversations, {sum(sum(used) for _, used in rows)} tokens learned")
+        for how in ("full", "lora") if kind == "messages" else ("full",):
+            made[how] = part = train(GOLDEN / name, how == "lora", rows)
+            print(f"{run:12} {how} loss {part['losses'][0]:.6f} to {part['losses'][-1]:.6f}, in f32 off by {part['drift']:.1e}")
+        truth["runs"][run] = made
     write_json(folder / "truth.json", truth)
 
 
@@ -131,10 +148,11 @@ def check(old, new):
     """The number of differences between two folders: losses may differ by rounding, what else there is not at all."""
     truths, wrong = [json.loads((folder / "truth.json").read_text()) for folder in (old, new)], []
     for run, items in truths[0]["runs"].items():
-        for key in ("losses", "norms"):
-            pairs = zip(items.pop(key), truths[1]["runs"][run].pop(key))
+        for how in [key for key in ("full", "lora") if key in items]:
+            left, right = items.pop(how), truths[1]["runs"][run].pop(how)
+            pairs = zip(left["losses"] + left["norms"], right["losses"] + right["norms"], strict=True)
             worst = max(abs(a - b) / abs(a) for a, b in pairs)
-            wrong += [] if worst <= 1e-9 else [f"{run}: {key} differ by {worst:.1e}"]
+            wrong += [] if worst <= 1e-9 else [f"{run}: the steps ({how}) differ by {worst:.1e}"]
     wrong += [] if truths[0] == truths[1] else ["truth.json: ids or what is learned differs"]
     for path in sorted(new.iterdir()):
         if path.name != "truth.json" and path.read_bytes() != (old / path.name).read_bytes():

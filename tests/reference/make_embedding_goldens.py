@@ -1,6 +1,6 @@
 """Embedding training as sentence-transformers has it, in f64, into assets/golden/embedding: losses on small random
 vectors with their gradients (losses.safetensors); a tiny random BERT with its tokenizer, rows of texts, and the losses of
-20 steps by each (steps.safetensors).
+50 steps by each, with how far PyTorch's losses in f32 are from them (steps.safetensors).
 
     python make_embedding_goldens.py [--output DIRECTORY]
 """
@@ -19,7 +19,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 ROWS, DIMENSIONS = 6, 12
-STEPS, BATCH, RATE = 20, 4, 1e-3
+STEPS, BATCH, RATE = 50, 4, 1e-3
 WORDS = "the a old new ship bell rope sea lamp wind crew mast storm land captain sails night harbour sings breaks".split()
 
 
@@ -71,7 +71,7 @@ def save(tensors, path):
     save_file({k: v.contiguous() for k, v in tensors.items()}, path)
 
 
-# ---- 20 steps
+# ---- 50 steps
 
 
 def write_model(output):
@@ -134,26 +134,26 @@ def write_texts(output):
     }
 
 
-def train(directory, loss_class, texts, scores):
-    model = SentenceTransformer(directory, device="cpu").double()
+def train(directory, loss_class, texts, scores, kind):
+    model = SentenceTransformer(directory, device="cpu").to(kind)
     model.train()
     loss_of = loss_class(model)
-    if isinstance(loss_of, losses.CosineSimilarityLoss):
+    if kind == torch.float64 and isinstance(loss_of, losses.CosineSimilarityLoss):
         loss_of.loss_fct = Squares()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0)
-    found = []
+    found, norms = [], []
     for step in range(STEPS):
         first = step % -(-len(texts) // BATCH) * BATCH  # an epoch's last batch is what is left
         rows = range(len(texts))[first : first + BATCH]
         features = [model.preprocess([texts[r][c] for r in rows]) for c in range(len(texts[0]))]
-        labels = torch.tensor([scores[r] if scores else 0.0 for r in rows], dtype=torch.float32).double()
+        labels = torch.tensor([scores[r] if scores else 0.0 for r in rows], dtype=torch.float32).to(kind)
         loss = loss_of(features, labels)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item())
         optimizer.step()
         found.append(loss.item())
-    return found
+    return found, norms
 
 
 def write_steps(output):
@@ -167,10 +167,13 @@ def write_steps(output):
     }
     tensors = {}
     for name, (texts, scores) in write_texts(output).items():
-        found = train(directory, classes[name], texts, scores)
+        (found, norms), (single, _) = (train(directory, classes[name], texts, scores, kind) for kind in (torch.float64, torch.float32))
         assert max(found) - min(found) > 1e-3 * max(found), name
-        tensors[name] = torch.tensor(found, dtype=torch.float32)
-        print(f"{name:12} {found[0]:.6f} ... {found[-1]:.6f}")
+        drift = max(abs(a / b - 1) for a, b in zip(single, found))
+        tensors[name + ".losses"] = torch.tensor(found, dtype=torch.float32)
+        tensors[name + ".norms"] = torch.tensor(norms, dtype=torch.float32)
+        tensors[name + ".drift"] = torch.tensor([drift], dtype=torch.float32)
+        print(f"{name:12} {found[0]:.6f} ... {found[-1]:.6f}, in f32 off by {drift:.1e}")
     save(tensors, os.path.join(output, "steps.safetensors"))
 
 

@@ -206,7 +206,7 @@ CONFIGS = {
     "t5-encoder": t5_encoder, "llama": llama, "gpt2": gpt2,
 }  # fmt: skip
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert")
-NO_POOLER = ("distilbert", "modernbert", "t5-encoder", "llama-tied", "gpt2")
+NO_POOLER = ("distilbert", "modernbert", "t5-encoder", "llama", "llama-tied", "gpt2")
 # name of the folder: architecture and head
 MODELS = {name + ("-" + head if head else ""): (name, head) for head in HEADS for name in ENCODERS}
 MODELS |= {"llama-classes": ("llama", "classes"), "gpt2-classes": ("gpt2", "classes")}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes assets/golden/settings: the losses of 20 AdamW steps of models of assets/golden, with settings that other goldens leave
+"""Makes assets/golden/settings: the losses of 50 AdamW steps of models of assets/golden, with settings that other goldens leave
 as they are.
 
     python make_setting_goldens.py             writes assets/golden/settings
@@ -20,6 +20,7 @@ import csv
 import re
 import sys
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from peft import PeftModel
@@ -30,7 +31,7 @@ import make_encoder_goldens as encoders
 import make_seq2seq_goldens as seq2seq
 import make_task_goldens as tasks
 from common import forward_loss, load_model, to_double, train, write_or_check
-from make_goldens import ROOT, STEPS, compare_tensors, floats
+from make_goldens import MANY_STEPS, ROOT, STEPS, compare_tensors, floats
 
 GOLDEN = ROOT / "assets" / "golden"
 
@@ -48,8 +49,13 @@ def put(truth, run, steps):
     print(f"{run:24} loss {losses[0]:.6f} to {losses[-1]:.6f}")
 
 
+def again(batches):
+    """They come again and again."""
+    return np.resize(batches, (MANY_STEPS, *batches.shape[1:]))
+
+
 def text_batches(model):
-    return load_file(GOLDEN / model / "truth.safetensors")["batch_ids"].numpy()
+    return again(load_file(GOLDEN / model / "truth.safetensors")["batch_ids"].numpy())
 
 
 # ---- label smoothing
@@ -96,7 +102,7 @@ def classified(factor):
         return smoothed(logits, torch.tensor([classes.index(row["class"]) for row in rows]), factor)
 
     epochs = [range(0, 11)[at : at + tasks.BATCH] for at in range(0, 11, tasks.BATCH)]
-    return loss, [list(epochs[step % len(epochs)]) for step in range(STEPS["steps"])]
+    return loss, [list(epochs[step % len(epochs)]) for step in range(MANY_STEPS)]
 
 
 def make_smoothing(folder):
@@ -105,7 +111,7 @@ def make_smoothing(folder):
         put(truth, name, steps_of(load_model(GOLDEN / name, double=True), text_batches(name), causal(factor)))
     batches = load_file(GOLDEN / "t5" / "truth.safetensors")
     both = torch.cat((batches["batch_source"], batches["batch_labels"]), dim=2).numpy()
-    put(truth, "t5", steps_of(seq2seq.load(GOLDEN / "t5", double=True), both, translated(0.1)))
+    put(truth, "t5", steps_of(seq2seq.load(GOLDEN / "t5", double=True), again(both), translated(0.1)))
     loss, numbers = classified(0.1)
     model = encoders.load(GOLDEN / "bert-classes", "bert", "classes")
     for module in model.modules():

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Makes assets/golden/tasks: small files of records, and the losses of 20 AdamW steps that PyTorch has on them with models of
+"""Makes assets/golden/tasks: small files of records, and the losses of 50 AdamW steps that PyTorch has on them with models of
 transformers.
 
     python make_task_goldens.py             writes assets/golden/tasks
     python make_task_goldens.py --check     makes them anew and compares
 
 tokenizer.json and tokenizer_config.json are of all; regression/ is a model of its own, the other tasks train models of assets/golden: bert-mlm,
-bert-classes (one label, several), bert-tokens, bert-spans. truth.json has losses and gradient norms (before
-clipping) by task, and how the steps were made. Every other encoder with each of its heads, decoders that classify, and the
-vectors of all of them have theirs in steps.safetensors, and the rest of what the steps need (task, vocabulary) in
-truth.json as "steps". Classifiers behind virtual tokens, which PEFT has trained, are prompts.safetensors, with the
-adapters in prompts/ and the rest in truth.json as "prompts": the logits of all examples, their mean loss, 20 steps. All is computed in f64, without dropout, an example at a time: a step's loss is
-the sum over its examples by the number of their labels. Which tokens mlm hides is drawn here by a Philox of its own. Losses are
+bert-classes (one label, several), bert-tokens, bert-spans. steps.safetensors has of each run the losses, the gradients' norms
+before clipping, and by how much PyTorch's own losses in f32 differ at most (drift): of these tasks, of every other encoder with
+each of its heads, of decoders that classify, and of the vectors of all of them. truth.json says how the steps are made, by
+task, and of the other models (task, vocabulary, rate) as "steps". Classifiers behind virtual tokens, which PEFT has trained, are
+prompts.safetensors, with the adapters in prompts/ and the rest in truth.json as "prompts": the logits of all examples, their
+mean loss, 50 steps. LoRA by each task is lora.safetensors, with what it begins with in lora/, and "lora". All is computed in
+f64, without dropout, an example at a time: a step's loss is the sum over its examples by the number of their labels. Losses are
 formed here, because some of transformers' go through f32; they must be those of transformers."""
 
 import json
@@ -22,50 +23,23 @@ import tempfile
 import numpy as np
 import torch
 import torch.nn.functional as F
-from peft import PeftModel, PromptTuningConfig, get_peft_model
+from peft import LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from sentence_transformers.sentence_transformer import losses as vector_losses
 from transformers import AutoModelForSequenceClassification, BertTokenizerFast
 
-from common import write_or_check
+from common import to_double, write_or_check
 from make_encoder_goldens import LABELS, MODELS, bert, load, randomize, save
-from make_goldens import ADAPTER_RATE, ROOT, STEPS, compare_tensors, floats, save_adapter, write_json
+from make_goldens import ADAPTER_RATE, MANY_STEPS, ROOT, STEPS, compare_tensors, floats, save_adapter, write_json
+from masking import hide, numbers_of
 
 GOLDEN = ROOT / "assets" / "golden"
-BATCH, SEED = 4, 44
+BATCH, SEED = 4, 65
 WINDOW, STRIDE = 14, 3
 SHORT = 14  # tokens of an example, of models with few positions
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [f"w{i}" for i in range(5, 49)]
 VOCABULARY = [*SPECIALS, *WORDS, "-"]
-
-
-def philox(key, position, step, stream):
-    """Philox4x32-10 (Salmon et al. 2011)."""
-    v = [position & 0xFFFFFFFF, position >> 32, step, stream]
-    k = [key & 0xFFFFFFFF, key >> 32]
-    for _ in range(10):
-        a, b = 0xD2511F53 * v[0], 0xCD9E8D57 * v[2]
-        v = [(b >> 32) ^ v[1] ^ k[0], b & 0xFFFFFFFF, (a >> 32) ^ v[3] ^ k[1], a & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return v
-
-
-def hide(tokenizer, ids, number):
-    """What a masked language model sees of an example, and what it is to find."""
-    seen, labels = list(ids), [-100] * len(ids)
-    for place, token in enumerate(ids):
-        drawn = philox(SEED, number, place, 0x07000000)
-        if token in tokenizer.all_special_ids or drawn[0] >= 0.15 * 2**32:
-            continue
-        labels[place] = token
-        if drawn[1] < 0.8 * 2**32:
-            seen[place] = tokenizer.mask_token_id
-        elif drawn[1] < 0.9 * 2**32:
-            seen[place] = drawn[2] * len(tokenizer) >> 32
-            if seen[place] == tokenizer.pad_token_id:
-                raise SystemExit("choose a seed that puts no padding among the words: its row gets no gradient in PyTorch")
-    return seen, labels
 
 
 def text(random, least, most):
@@ -187,10 +161,13 @@ def loss_of(task, logits, labels):
 def losses_of(task, tokenizer, data, model, length=None, seen=None):
     """What gives the mean loss of examples, by their numbers in the endless sequence; how many examples there are. Logits
     are added to the list `seen`."""
-    classes = LABELS["classes"]
+    classes = list(model.config.id2label.values())
     types_known = getattr(model.config, "type_vocab_size", 0) > 1
     cut = {"truncation": True, "max_length": length} if length else {}
-    before = VIRTUAL if isinstance(model, PeftModel) else 0
+    before = VIRTUAL if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning else 0
+    # PEFT's own wrapper of questions leaves token types out
+    called = model.get_base_model() if isinstance(model, PeftModel) and not before else model
+    kind = next(model.parameters()).dtype
 
     def run(ids, types, labels, count):
         inputs = {"input_ids": torch.tensor([ids])}
@@ -202,8 +179,8 @@ def losses_of(task, tokenizer, data, model, length=None, seen=None):
         if task == "qa":
             wanted = {"start_positions": labels[:1], "end_positions": labels[1:]}
         if not count:
-            return torch.zeros((), dtype=torch.float64), 0
-        output = model(**inputs, **wanted)
+            return torch.zeros((), dtype=kind), 0
+        output = called(**inputs, **wanted)
         logits = logits_of(task, output)
         logits = logits[before:] if task == "tokens" else logits
         if seen is not None:
@@ -219,19 +196,19 @@ def losses_of(task, tokenizer, data, model, length=None, seen=None):
         at = i % len(every)
         if task == "mlm":
             e = tokenizer(data[at], **cut)
-            seen, labels = hide(tokenizer, e["input_ids"], i)
+            seen, labels = hide(tokenizer, e["input_ids"], i, SEED)
             return seen, e["token_type_ids"], torch.tensor(labels), sum(label >= 0 for label in labels)
         if task == "classification":
             a, b, c = data[at]
             e = tokenizer(a, b, **cut)
             return e["input_ids"], e["token_type_ids"], torch.tensor([classes.index(c)]), 1
         if task == "several":
-            e = tokenizer(data[at][0])
-            labels = torch.tensor([[float(c in data[at][1]) for c in classes]], dtype=torch.float64)
+            e = tokenizer(data[at][0], **cut)
+            labels = torch.tensor([[float(c in data[at][1]) for c in classes]], dtype=kind)
             return e["input_ids"], e["token_type_ids"], labels, len(classes)
         if task == "regression":
-            e = tokenizer(data[at][0])
-            return e["input_ids"], e["token_type_ids"], torch.tensor([data[at][1]], dtype=torch.float32).double(), 1
+            e = tokenizer(data[at][0], **cut)
+            return e["input_ids"], e["token_type_ids"], torch.tensor([data[at][1]], dtype=torch.float32).to(kind), 1
         if task == "tokens":
             ids, labels = word_labels(tokenizer, *data[at], cut)
             return ids, [0] * len(ids), torch.tensor(labels), sum(label >= 0 for label in labels)
@@ -273,56 +250,141 @@ PROMPTS = {
     "modernbert-biased": "SEQ_CLS", "mpnet-tokens": "TOKEN_CLS", "llama-classes": "SEQ_CLS", "gpt2-classes": "SEQ_CLS",
 }  # fmt: skip
 VIRTUAL = 3
+NEW_HEADS = {"classification": "single_label_classification", "several": "multi_label_classification", "regression": "regression"}
+LORA = {"bert-mlm.mlm": None, "bert-tokens.tokens": "TOKEN_CLS", "bert-spans.qa": "QUESTION_ANS"}
+LORA |= {f"{name}.{task}": "SEQ_CLS" for name in ("gpt2", "llama") for task in NEW_HEADS}
+LORA |= {f"{name}.embedding": "FEATURE_EXTRACTION" for name in ("gpt2", "llama")}
 SLOWLY = 3e-5  # how vectors are trained: at 1e-3 PyTorch in f32 is as much as 1e-4 from f64
+RATES = {"regression": 3e-4}  # at 1e-3 losses come near zero, and PyTorch in f32 is as much as 2e-4 from f64
 
 
-def train(model, loss, examples, rate=STEPS["learning_rate"]):
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=rate, betas=STEPS["betas"], eps=STEPS["eps"],
-        weight_decay=STEPS["weight_decay"],
-    )  # fmt: skip
+def train(model, loss, examples, rate):
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, betas=STEPS["betas"], eps=STEPS["eps"], weight_decay=STEPS["weight_decay"])
     losses, norms = [], []
-    for step in range(STEPS["steps"]):
-        epoch, at = divmod(step, -(-examples // BATCH))
-        # an epoch's last is what is left
-        total = loss(range(epoch * examples, (epoch + 1) * examples)[BATCH * at :][:BATCH])
+    for step in range(MANY_STEPS):
+        total = loss(numbers_of(step, examples, BATCH))
         optimizer.zero_grad()
         total.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), STEPS["clip"]).item())
+        norms.append(torch.nn.utils.clip_grad_norm_(trained, STEPS["clip"]).item())
         optimizer.step()
         losses.append(total.item())
     return losses, norms
 
 
-def make_steps(folder, data):
-    """The other models: 20 steps each of the task that their head is for; of those without one, and of decoders, of vectors."""
+def put(tensors, run, opened, losses_of_model, rate):
+    """The steps of a run in f64, and how far losses in f32 are from them. `opened` gives the model, in f64 or in f32."""
+    made = []
+    for double in (True, False):
+        model = opened(double)
+        made.append(train(model, *losses_of_model(model), rate))
+    (losses, norms), (single, _) = made
+    if not max(losses) - min(losses) > 1e-2 * max(losses):
+        raise SystemExit(f"{run}: the losses are all alike")
+    drift = max(abs(a / b - 1) for a, b in zip(single, losses))
+    tensors[run + ".losses"], tensors[run + ".norms"], tensors[run + ".drift"] = floats(losses), floats(norms), floats(drift)
+    print(f"{run:22} loss {losses[0]:.6f} to {losses[-1]:.6f}, in f32 off by {drift:.1e}", flush=True)
+
+
+def by_task(task, tokenizer, data, length=None, last=False, seen=None):
+    """What makes of a model the losses of its task."""
+    if task == "embedding":
+        return lambda model: vector_loss(tokenizer, data[task], model, last)
+    return lambda model: losses_of(task, tokenizer, data[task], model, length, seen)
+
+
+def make_tasks(folder, data, tokenizer, tensors):
+    """Each task by a BERT with its head."""
+    tasks = {}
+    for task, name in TASKS.items():
+
+        def opened(double):
+            path = folder / "regression" if task == "regression" else GOLDEN / name  # noqa: B023
+            head = {"regression": "classes", "several": "classes"}.get(task) or MODELS[name][1]  # noqa: B023
+            model = load(path, "bert", head, double)
+            if task == "several":  # noqa: B023
+                model.config.problem_type = "multi_label_classification"
+            return model
+
+        rate = RATES.get(task, STEPS["learning_rate"])
+        put(tensors, task, opened, by_task(task, tokenizer, data), rate)
+        tasks[task] = {"model": name, "learning_rate": rate}
+    return tasks
+
+
+def words_of(config, vocabularies):
+    """The tokenizer of a model, and how its words are called in `vocabularies`."""
+    vocabulary = vocabulary_of(config)
+    words = f"{len(vocabulary)}, padding {vocabulary.index(SPECIALS[0])}"
+    vocabularies[words] = " ".join(vocabulary)
+    return make_tokenizer(vocabulary), words
+
+
+def make_steps(data, vocabularies, tensors):
+    """The other models: the task that their head is for; of those without one, and of decoders, vectors."""
     runs = {name: pair for name, pair in MODELS.items() if not name.startswith("bert-")}
     runs |= {name: (name, "") for name in DECODERS}
-    tensors, how = {}, {"vocabularies": {}, "runs": {}}
+    how = {}
     for run, (name, head) in runs.items():
-        task = TASK_OF_HEAD[head]
-        model = load(GOLDEN / run, name, head)
-        vocabulary = vocabulary_of(model.config)
-        words = f"{len(vocabulary)}, padding {vocabulary.index(SPECIALS[0])}"
-        how["vocabularies"][words] = " ".join(vocabulary)
-        tokenizer = make_tokenizer(vocabulary)
-        if head:
-            loss = losses_of(task, tokenizer, data[task], model, SHORT)
-        else:
-            loss = vector_loss(tokenizer, data[task], model, last=run in DECODERS)
-        rate = STEPS["learning_rate"] if head else SLOWLY
-        losses, norms = train(model, *loss, rate)
-        if not max(losses) - min(losses) > 1e-2 * max(losses):
-            raise SystemExit(f"{run}: the losses are all alike")
-        tensors[run + ".losses"], tensors[run + ".norms"] = floats(losses), floats(norms)
-        how["runs"][run] = {"task": task, "vocabulary": words, "learning_rate": rate}
-        print(f"{run:20} {task:15} loss {losses[0]:.6f} to {losses[-1]:.6f}")
-    save_file(tensors, folder / "steps.safetensors")
+        opened = lambda double: load(GOLDEN / run, name, head, double)  # noqa: B023, E731
+        tokenizer, words = words_of(opened(True).config, vocabularies)
+        task, rate = TASK_OF_HEAD[head], STEPS["learning_rate"] if head else SLOWLY
+        put(tensors, run, opened, by_task(task, tokenizer, data, SHORT, run in DECODERS), rate)
+        how[run] = {"task": task, "vocabulary": words, "learning_rate": rate}
     return how
 
 
-def make_prompts(folder, data, random):
-    """Virtual tokens before texts that are classified, and the head beside them, with numbers of their own."""
+def save_begin(model, folder, random, scale_of):
+    """Draws what is trained and saves it."""
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(torch.as_tensor(scale_of(key) * random.standard_normal(tuple(parameter.shape))))
+    save_adapter(model.float(), folder)
+
+
+def open_begin(base, folder, double):
+    """It, to be trained: which PEFT does not do by itself for virtual tokens that it reads."""
+    fresh = PeftModel.from_pretrained(base, folder)
+    for key, parameter in fresh.named_parameters():
+        parameter.requires_grad_(any(part in key for part in ("prompt_encoder.", ".modules_to_save.", ".lora_")))
+    return fresh.double() if double else fresh
+
+
+def load_base(run, double):
+    """The model of a LoRA; a classifier is new, with labels in the order of their names."""
+    name, task = run.split(".")
+    if task not in NEW_HEADS:
+        return load(GOLDEN / name, *MODELS.get(name, (name, "")), double)
+    labels = ["LABEL_0"] if task == "regression" else sorted(LABELS["classes"])
+    model = AutoModelForSequenceClassification.from_pretrained(
+        GOLDEN / name, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True, id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)}, problem_type=NEW_HEADS[task],
+    )  # fmt: skip
+    if double:
+        to_double(model)
+    return model.eval()
+
+
+def make_lora(folder, data, vocabularies, random):
+    """LoRA by each task, with the heads that PEFT trains beside it."""
+    tensors, how = {}, {}
+    for run, kind in LORA.items():
+        name, task = run.split(".")
+        part = lambda key: 0.3 if ".modules_to_save." in key else 0.15 if "lora_A" in key else 0.1  # noqa: E731
+        model = get_peft_model(load_base(run, False), LoraConfig(task_type=kind, r=4, lora_alpha=8))
+        save_begin(model, folder / "lora" / run, random, part)
+        opened = lambda double: open_begin(load_base(run, double), folder / "lora" / run, double)  # noqa: B023, E731
+        tokenizer, words = words_of(model.config, vocabularies)
+        rate = RATES.get(task, STEPS["learning_rate"])
+        put(tensors, run, opened, by_task(task, tokenizer, data, SHORT, last=name in ("gpt2", "llama")), rate)
+        how[run] = {"model": name, "task": task, "vocabulary": words, "learning_rate": rate}
+    save_file(tensors, folder / "lora.safetensors")
+    return how
+
+
+def make_prompts(folder, data, vocabularies, random):
+    """Virtual tokens before texts that are classified, and the head beside them."""
     tensors, how = {}, {"virtual_tokens": VIRTUAL, "length": SHORT - VIRTUAL, "learning_rate": ADAPTER_RATE, "runs": {}}
     for run, kind in PROMPTS.items():
         name, head = MODELS[run]
@@ -333,33 +395,18 @@ def make_prompts(folder, data, random):
         model = get_peft_model(
             base, PromptTuningConfig(task_type=kind, num_virtual_tokens=VIRTUAL, num_layers=base.config.num_hidden_layers, **sizes)
         )
+        save_begin(model, folder / "prompts" / run, random, lambda key: 0.6 if key.startswith("prompt_encoder.") else 0.3)
+        opened = lambda double: open_begin(load(GOLDEN / run, name, head, double), folder / "prompts" / run, double)  # noqa: B023, E731
+        (tokenizer, words), seen = words_of(base.config, vocabularies), []
+        made_of = by_task(task, tokenizer, data, SHORT - VIRTUAL)
         with torch.no_grad():
-            for key, parameter in model.named_parameters():
-                if parameter.requires_grad:
-                    scale = 0.6 if key.startswith("prompt_encoder.") else 0.3
-                    parameter.copy_(torch.as_tensor(scale * random.standard_normal(tuple(parameter.shape))))
-        save_adapter(model.float(), folder / "prompts" / run)
-
-        def opened():  # to be trained, which PEFT does not do by itself for virtual tokens that it reads
-            fresh = PeftModel.from_pretrained(load(GOLDEN / run, name, head), folder / "prompts" / run).double()
-            for key, parameter in fresh.named_parameters():
-                parameter.requires_grad_(key.startswith("prompt_encoder.") or ".modules_to_save." in key)
-            return fresh
-
-        vocabulary = vocabulary_of(base.config)
-        tokenizer, seen, model = make_tokenizer(vocabulary), [], opened()
-        loss, examples = losses_of(task, tokenizer, data[task], model, SHORT - VIRTUAL, seen)
-        with torch.no_grad():
+            loss, examples = by_task(task, tokenizer, data, SHORT - VIRTUAL, seen=seen)(opened(True))
             tensors[run + ".loss"] = floats(loss(range(examples)))
+            plain = made_of(load(GOLDEN / run, name, head))[0](range(examples))
         tensors[run + ".logits"] = torch.cat(seen).float()
-        with torch.no_grad():
-            plain = losses_of(task, tokenizer, data[task], load(GOLDEN / run, name, head), SHORT - VIRTUAL)[0](range(examples))
-        model = opened()
-        losses, norms = train(model, *losses_of(task, tokenizer, data[task], model, SHORT - VIRTUAL), ADAPTER_RATE)
-        tensors[run + ".losses"], tensors[run + ".norms"] = floats(losses), floats(norms)
-        words = f"{len(vocabulary)}, padding {vocabulary.index(SPECIALS[0])}"
+        put(tensors, run, opened, made_of, ADAPTER_RATE)
         how["runs"][run] = {"task": task, "vocabulary": words}
-        print(f"{run:20} {kind} {VIRTUAL} virtual tokens: loss {losses[0]:.6f} to {losses[-1]:.6f}; {plain.item():.6f} without")
+        print(f"{run:22} {kind} {VIRTUAL} virtual tokens: loss {tensors[run + '.loss'].item():.6f}, {plain.item():.6f} without")
     save_file(tensors, folder / "prompts.safetensors")
     return how
 
@@ -370,40 +417,27 @@ def make(output):
     random = np.random.RandomState(4711)
     data = make_data(folder, random)
     make_regression(folder, random)
-    tokenizer = make_tokenizer(VOCABULARY, folder)
-    truth = {"adamw": STEPS, "batch": BATCH, "seed": SEED, "window": WINDOW, "stride": STRIDE, "tasks": {}}
-    for task, name in TASKS.items():
-        path = folder / "regression" if task == "regression" else GOLDEN / name
-        model = load(path, "bert", {"regression": "classes", "several": "classes"}.get(task) or MODELS[name][1])
-        if task == "several":
-            model.config.problem_type = "multi_label_classification"
-        losses, norms = train(model, *losses_of(task, tokenizer, data[task], model))
-        truth["tasks"][task] = {"model": name, "losses": losses, "norms": norms}
-        print(f"{task:15} loss {losses[0]:.6f} to {losses[-1]:.6f}")
-    truth["short"], truth["steps"] = SHORT, make_steps(folder, data)
-    truth["prompts"] = make_prompts(folder, data, np.random.RandomState(4713))
+    tokenizer, tensors, vocabularies = make_tokenizer(VOCABULARY, folder), {}, {}
+    truth = {"adamw": STEPS | {"steps": MANY_STEPS}, "batch": BATCH, "seed": SEED, "window": WINDOW, "stride": STRIDE, "short": SHORT}
+    truth["tasks"] = make_tasks(folder, data, tokenizer, tensors)
+    truth["steps"] = make_steps(data, vocabularies, tensors)
+    save_file(tensors, folder / "steps.safetensors")
+    truth["lora"] = make_lora(folder, data, vocabularies, np.random.RandomState(4714))
+    truth["prompts"] = make_prompts(folder, data, vocabularies, np.random.RandomState(4713))
+    truth["vocabularies"] = vocabularies
     write_json(folder / "truth.json", truth)
 
 
 def check(old, new):
-    """The number of differences between two folders: losses may differ by rounding, what else there is not at all."""
-    truths = [json.loads((folder / "truth.json").read_text()) for folder in (old, new)]
-    worst = 0.0
-    for task, truth in truths[0]["tasks"].items():
-        other = truths[1]["tasks"][task]
-        pairs = zip(truth["losses"] + truth["norms"], other["losses"] + other["norms"])
-        worst = max([worst, *(abs(a - b) / abs(a) for a, b in pairs)])
-    print(f"the largest difference is {worst:.1e}")
-    wrong = [] if worst <= 1e-9 else ["truth.json: losses differ"]
-    for truth in truths:
-        truth["tasks"] = {task: items["model"] for task, items in truth["tasks"].items()}
-    wrong += [] if truths[0] == truths[1] else ["truth.json: how the steps are made differs"]
-    for name in ("steps.safetensors", "prompts.safetensors"):
-        wrong += [f"{name}: {text}" for text in compare_tensors(*(load_file(f / name) for f in (old, new)))]
+    """The number of differences between two folders."""
+    wrong = []
+    for name in ("steps.safetensors", "prompts.safetensors", "lora.safetensors"):
+        left, right = ({key: value for key, value in load_file(f / name).items() if not key.endswith(".drift")} for f in (old, new))
+        wrong += [f"{name}: {text}" for text in compare_tensors(left, right)]
     names = {path.relative_to(folder) for folder in (old, new) for path in folder.rglob("*.*") if path.is_file()}
     for name in sorted(names):
         same = all((folder / name).is_file() for folder in (old, new))
-        if same and name.suffix != ".safetensors" and str(name) != "truth.json":
+        if same and name.suffix != ".safetensors":
             same = (old / name).read_bytes() == (new / name).read_bytes()
         wrong += [] if same else [f"{name}: differs"]
     for line in wrong:
