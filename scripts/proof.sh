@@ -25,15 +25,15 @@ configure_and_build() {
 section_release() {
     configure_and_build default || return 1
     status=0
-    ctest --preset default --exclude-regex 'e2e_(kill|lose)_long' || status=1
+    ctest --preset default --exclude-regex 'e2e_(kill|lose|full)_long' || status=1
     ONEDNN_MAX_CPU_ISA=AVX2 ctest --preset default --label-regex 'unit|backend' --label-exclude slow \
         --exclude-regex 'lavapipe|vulkan|spirv|row_trust' || status=1
     return $status
 }
 
-# Trainings that are killed at many moments, and that lose their device at every submit: most of an hour.
+# Trainings that are killed at many moments, whose disk is full from many on, and that lose their device at every submit: an hour.
 section_long() {
-    configure_and_build default && ctest --preset default --tests-regex 'e2e_(kill|lose)_long'
+    configure_and_build default && ctest --preset default --tests-regex 'e2e_(kill|lose|full)_long'
 }
 
 # clang, warnings as errors; the quick tests.
@@ -113,7 +113,7 @@ END
     export VK_LAYER_SETTINGS_PATH="$dir/vk_layer_settings.txt" VK_INSTANCE_LAYERS=$layer
     status=0
     # the long kills and losses are the short ones again and again
-    ctest --preset default --label-exclude lint --exclude-regex 'e2e_bundle|signals|e2e_(kill|lose)_long' || status=1
+    ctest --preset default --label-exclude lint --exclude-regex 'e2e_bundle|signals|e2e_(kill|lose|full)_long' || status=1
     build/default/tuff conform --device lavapipe --level full || status=1
     gpu_assisted || status=1
     sleep 1

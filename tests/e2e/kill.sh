@@ -3,7 +3,7 @@
 # Each of the trainings below (TUFF_KILL_ONLY: those whose names have it) is killed at TUFF_KILLS moments (25), of which ten (or
 # half of fewer) lie within the writes, fsyncs, renames and removals of a checkpoint; from the first checkpoint on there is a whole
 # one at any moment. TUFF_KILL_DEVICES: "cpu lavapipe". TUFF_KILL_HOW full: the disk is full from such a call on, of any file
-# below the directory of the result. ctest runs a few, kill_lavapipe.sh some there, full.sh with full disks, *_long*.sh all.
+# below the directory of the result. ctest runs a few, *_lavapipe.sh some there, full*.sh with full disks, *_long*.sh all.
 set -eu
 . "$TUFF_TEST_SOURCE/tests/kit/trainings.sh"
 
