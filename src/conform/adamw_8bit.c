@@ -108,13 +108,19 @@ static void make(making *m, const int64_t *sizes)
         ;
 }
 
+static tuff_tensor *no_memory(tuff_graph *g)
+{
+    return tuff_graph_fail(g, TUFF_OUT_OF_MEMORY, "out of host memory while making a case");
+}
+
 static tuff_tensor *bytes_of(tuff_case_run *run, tuff_graph *g, const uint8_t *bytes, int64_t n)
 {
     const int64_t words = (n + 3) / 4;
     double *values = tuff_alloc_array((size_t)words, sizeof *values);
-    for (int64_t i = 0; values && i < n; i++)
+    if (!values) return no_memory(g);
+    for (int64_t i = 0; i < n; i++)
         values[i / 4] += (double)((uint32_t)bytes[i] << 8 * (i % 4));
-    tuff_tensor *made = values ? tuff_case_data(run, g, TUFF_U32, 1, &words, values) : NULL;
+    tuff_tensor *made = tuff_case_data(run, g, TUFF_U32, 1, &words, values);
     tuff_free(values);
     return made;
 }
@@ -124,7 +130,10 @@ static void place(tuff_case_run *run, tuff_graph *g, const numbers *x, bool infi
 {
     const int64_t last = x->n - 1;
     double *grad = tuff_alloc_array((size_t)x->n, sizeof *grad);
-    if (!grad) return;
+    if (!grad) {
+        no_memory(g);
+        return;
+    }
     memcpy(grad, x->grad, (size_t)x->n * sizeof *grad);
     if (infinite) grad[last] = HUGE_VAL;
     slot->grad = tuff_case_data(run, g, TUFF_F32, 1, &x->n, grad);
@@ -146,7 +155,10 @@ static void stepped(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_tensor *grads[SLOTS];
     const double state[4] = {(double)p[1], 3, 1 - pow(0.9, (double)p[1]), 1 - pow(0.999, (double)p[1])},
                  rate = 1e-2;
-    if (!m) return;
+    if (!m) {
+        no_memory(g);
+        return;
+    }
     tuff_dynamic_maps_make(&m->maps);
     m->beta[0] = params.beta1;
     m->beta[1] = params.beta2;
