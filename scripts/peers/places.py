@@ -18,8 +18,8 @@ class LeftOut(Exception):
     """Why a program is not compared."""
 
 
-def run(command, environment=None):
-    """Its standard output; LeftOut, with the last thing that it said, where it fails."""
+def run(command, environment=None, errors=False):
+    """Its standard output, with `errors` standard error too; LeftOut, with the last thing that it said, where it fails."""
     name = os.path.basename(command[0])
     try:
         done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=LONGEST)
@@ -30,7 +30,7 @@ def run(command, environment=None):
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise LeftOut(f"{name} ended with {done.returncode}: {said[-1] if said else 'it said nothing'}")
-    return done.stdout
+    return done.stdout + (done.stderr if errors else "")
 
 
 def last_json(text):

@@ -238,11 +238,14 @@ class Llama:
         self.program = "llama-bench" if self.inside else program
         self.arguments = ["-m", places.gguf(row.model, row.dtype), *tokens, "-r", "2", "-t", str(CORES), *device, "-o", "jsonl"]
         self.command = places.shown(["llama-bench", *self.arguments])
-        self.version = self.run("--version").strip().splitlines()[0].replace("version:", "llama.cpp", 1)
+        said = [line for line in self.run("--version", errors=True).splitlines() if line.startswith("version:")]
+        self.version = said[0].replace("version:", "llama.cpp", 1) if said else "llama.cpp"
 
-    def run(self, *arguments):
-        command = [self.program, *arguments]
-        return run(self.places.inside(command, self.environment)) if self.inside else run(command, self.environment)
+    def run(self, *arguments, errors=False):
+        command, environment = [self.program, *arguments], self.environment
+        if self.inside:
+            command, environment = self.places.inside(command, environment), {}
+        return run(command, environment, errors)
 
     def turn(self):
         told = last_json(self.run(*self.arguments))

@@ -72,7 +72,7 @@ END
 cat >"$work/llama-bench" <<'END'
 #!/bin/sh
 case $* in
---version) echo "version: 9.9" ;;
+--version) echo "version: 9.9" >&2 ;;
 *-p\ 512\ -n\ 0*-dev\ none*) echo '{"gpu_info": "", "samples_ts": [40, 30]}' ;;
 *) exit 1 ;;
 esac
