@@ -58,6 +58,20 @@ static void put_text(tuff_buf *out, int number, const char *text)
     put_bytes(out, number, text, strlen(text));
 }
 
+/* TensorBoard shows no text of a tag where one is not UTF-8: what is broken becomes U+FFFD. */
+static void put_utf8(tuff_buf *out, int number, const char *text, size_t size)
+{
+    tuff_buf whole = {0};
+    for (size_t at = 0, n; at < size; at += n) {
+        uint32_t codepoint;
+        n = tuff_utf8_decode(text + at, size - at, &codepoint);
+        tuff_buf_utf8(&whole, n ? codepoint : 0xfffd);
+        if (!n) n = tuff_utf8_broken(text + at, size - at);
+    }
+    put_buf(out, number, &whole);
+    tuff_buf_free(&whole);
+}
+
 static void put_int(tuff_buf *out, int number, int64_t value)
 {
     field(out, number, VARINT);
@@ -236,7 +250,7 @@ void tuff_events_text(tuff_events *e, const char *tag, const char *text, size_t 
     tuff_buf_clear(&inner);
     put_int(&inner, DTYPE, DT_STRING);
     put_buf(&inner, SHAPE, &outer);
-    put_bytes(&inner, STRING, text, size);
+    put_utf8(&inner, STRING, text, size);
     put_buf(&e->part, TENSOR, &inner);
     put_buf(&e->values, VALUE, &e->part);
     tuff_buf_free(&inner);

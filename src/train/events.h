@@ -21,7 +21,7 @@ void tuff_events_remove(tuff_events **events); /* the same of any file */
 /* Figures of a step under their tags: begun, then each, then written at once. */
 void tuff_events_begin(tuff_events *events);
 void tuff_events_scalar(tuff_events *events, const char *tag, double value);
-/* A text, as it is. */
+/* A text, as it is; bytes that are not UTF-8 become U+FFFD. */
 void tuff_events_text(tuff_events *events, const char *tag, const char *text, size_t size);
 /* Nothing is written of a step without any. After a failure nothing is written any more. */
 TUFF_MUST_USE tuff_status tuff_events_write(tuff_events *events, int64_t step);

@@ -52,6 +52,8 @@ def check(log, directory):
     texts = [tag for tag in reader.Tags()["tensors"] if tag.startswith("samples/")]
     steps = {(tag, e.step) for tag in texts for e in reader.Tensors(tag)}  # the reader purges scalars alone
     assert len(steps) == samples, (steps, samples)
+    for tag in texts:  # TensorBoard shows none where one is not UTF-8
+        assert all(e.tensor_proto.string_val[0].decode() for e in reader.Tensors(tag))
     args = reader.Tensors("args/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "learning-rate: 0.001" in args, args
     return figures

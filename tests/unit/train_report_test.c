@@ -246,7 +246,7 @@ static void events_have_what_was_told(void **state)
     assert_int_equal(read_events(directory, events, 16), 3); /* at once */
     KIT_OK(tuff_train_report_step(r, &bad));
     KIT_OK(tuff_train_report_eval(r, 6, &e));
-    KIT_OK(tuff_train_report_sample(r, 6, "the river", 9, "is\na road", 9));
+    KIT_OK(tuff_train_report_sample(r, 6, "the river", 9, "is\na\xc1 r\xe2\x82", 9));
     KIT_OK(tuff_train_report_end(r, TUFF_TRAINING_DONE, "done"));
     tuff_train_report_destroy(&r);
     assert_int_equal(read_events(directory, events, 16), 6);
@@ -271,7 +271,7 @@ static void events_have_what_was_told(void **state)
     expect_scalar(&events[4], "eval/perplexity", exp(2));
     expect_scalar(&events[4], "eval/accuracy", 0.75);
     assert_string_equal(events[5].values[0].tag, "samples/1/text_summary");
-    assert_string_equal(events[5].values[0].text, "    the river\n\n    is\n    a road");
+    assert_string_equal(events[5].values[0].text, "    the river\n\n    is\n    a\xef\xbf\xbd r\xef\xbf\xbd");
 }
 
 static void expect_part(const tuff_buf *page, const char *part)
