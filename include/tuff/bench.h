@@ -5,6 +5,7 @@
 #ifndef TUFF_BENCH_H
 #define TUFF_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,7 @@ typedef struct tuff_bench_row {
     double seconds;  /* of one run: the median */
     double spread;   /* from the first to the third quartile, over the median */
     uint64_t rounds; /* that the median is of */
+    bool is_peak;    /* its rate is the peak of `bound` */
 } tuff_bench_row;
 
 typedef struct tuff_bench_params {
@@ -69,6 +71,10 @@ typedef struct tuff_bench_params {
  * lower. Thread-safe. */
 TUFF_API TUFF_MUST_USE tuff_status tuff_bench_run(tuff_device *device, const tuff_bench_params *params,
                                                   tuff_bench_peak *out_peak);
+
+/* The median of `count` times, which it sorts; *out_spread (may be NULL): from their first to their third
+ * quartile, over the median. As the rows above have them. Without a time both are 0. */
+TUFF_API double tuff_bench_median(double *seconds, size_t count, double *out_spread);
 
 /* The name of row `index` of those that tuff_bench_run may give, from 0; NULL past the last one. */
 TUFF_API const char *tuff_bench_name(size_t index);

@@ -97,13 +97,13 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Seconds of a run; the spread. */
-static double median(timing *t, double *out_spread)
+double tuff_bench_median(double *seconds, size_t count, double *out_spread)
 {
-    const size_t n = t->rounds;
-    qsort(t->seconds, n, sizeof *t->seconds, by_value);
-    const double middle = (t->seconds[(n - 1) / 2] + t->seconds[n / 2]) / 2;
-    *out_spread = (t->seconds[n - 1 - n / 4] - t->seconds[n / 4]) / middle;
+    if (out_spread) *out_spread = 0;
+    if (!seconds || count == 0) return 0;
+    qsort(seconds, count, sizeof *seconds, by_value);
+    const double middle = (seconds[(count - 1) / 2] + seconds[count / 2]) / 2;
+    if (out_spread) *out_spread = (seconds[count - 1 - count / 4] - seconds[count / 4]) / middle;
     return middle;
 }
 
@@ -129,17 +129,17 @@ static tuff_status run_case(bench *b, size_t index)
     tuff_bench_row row = {.name = c->name,
                           .what = c->what,
                           .unit = c->bound == TUFF_BENCH_F32 ? "GFLOP/s" : "GB/s",
-                          .bound = c->bound};
-    const bool is_peak = index <= TUFF_BENCH_F32;
+                          .bound = c->bound,
+                          .is_peak = c->is_peak};
     const double fastest = b->best_gflops > 0 ? b->best_gflops : b->peak.f32_gflops;
     if (c->flops > fastest * 1e9 * long_seconds) return TUFF_OK;
     tuff_status status = measure_fitting(b->device, c, b->params.seconds, b->params.watch, &t, &work);
-    if (status == TUFF_OUT_OF_MEMORY && !is_peak) return TUFF_OK;
+    if (status == TUFF_OUT_OF_MEMORY && !c->is_peak) return TUFF_OK;
     TUFF_TRY(status);
-    row.seconds = median(&t, &row.spread);
+    row.seconds = tuff_bench_median(t.seconds, t.rounds, &row.spread);
     row.rate = work / row.seconds * 1e-9;
     row.rounds = t.rounds;
-    if (is_peak)
+    if (c->is_peak)
         *peak = row.rate;
     else if (c->bound == TUFF_BENCH_F32 && row.rate > b->best_gflops)
         b->best_gflops = row.rate;
@@ -150,7 +150,8 @@ static tuff_status run_case(bench *b, size_t index)
 
 static bool is_wanted(const bench *b, size_t index)
 {
-    return index <= TUFF_BENCH_F32 || !b->params.only || strstr(tuff_bench_cases[index].name, b->params.only);
+    const tuff_bench_case *c = &tuff_bench_cases[index];
+    return c->is_peak || !b->params.only || strstr(c->name, b->params.only);
 }
 
 static tuff_status check(bench *b, const tuff_bench_params *params)

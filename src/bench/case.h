@@ -29,9 +29,10 @@ typedef struct tuff_bench_case {
     tuff_tensor *(*build)(tuff_bench_work *work, const int64_t *p);
     int64_t p[5];
     double flops; /* of a run, where slow devices leave the row out for it; else 0 */
+    bool is_peak; /* its rate is what others with its bound are a share of */
 } tuff_bench_case;
 
-/* The first TUFF_BENCH_F32 + 1 of them measure the peaks, in the order of tuff_bench_bound. */
+/* Those that measure the peaks come first, one for each tuff_bench_bound. */
 extern const tuff_bench_case tuff_bench_cases[];
 extern const size_t tuff_bench_case_count;
 

@@ -126,22 +126,22 @@ static tuff_tensor *attended(tuff_bench_work *w, const int64_t *p)
 #define GEMM(suffix, what, M, N, K, type, plain)                                         \
     {                                                                                    \
         "gemm_" suffix, what, TUFF_BENCH_F32, multiplied, {M, N, K, TUFF_##type, plain}, \
-            (M) >= 4096 ? 2.0 * (M) * (N) * (K) : 0                                      \
+            (M) >= 4096 ? 2.0 * (M) * (N) * (K) : 0, false                               \
     }
-#define GEMV(suffix, what, type)                                                            \
-    {                                                                                       \
-        "gemv_" suffix, what, TUFF_BENCH_READ, multiplied, {1, 16384, 4096, TUFF_##type}, 0 \
+#define GEMV(suffix, what, type)                                                                   \
+    {                                                                                              \
+        "gemv_" suffix, what, TUFF_BENCH_READ, multiplied, {1, 16384, 4096, TUFF_##type}, 0, false \
     }
-#define ATTENTION(name, what, dim, gradient)                                            \
-    {                                                                                   \
-        "attention_" name, what, TUFF_BENCH_F32, attended, {1024, 12, dim, gradient}, 0 \
+#define ATTENTION(name, what, dim, gradient)                                                   \
+    {                                                                                          \
+        "attention_" name, what, TUFF_BENCH_F32, attended, {1024, 12, dim, gradient}, 0, false \
     }
 const tuff_bench_case tuff_bench_cases[] = {
-    {"copy", "a copy of memory", TUFF_BENCH_COPY, copied, {64 MI}, 0},
-    {"read", "the sum of a long vector", TUFF_BENCH_READ, read, {128 MI}, 0},
-    {"fma_f32", "multiply and add in registers", TUFF_BENCH_F32, chained, {1 MI, 512}, 0},
-    {"add", "two tensors, element by element", TUFF_BENCH_COPY, added, {32 MI}, 0},
-    {"rms_norm", "RMSNorm of rows of 1024", TUFF_BENCH_COPY, normed, {32768, 1024}, 0},
+    {"copy", "a copy of memory", TUFF_BENCH_COPY, copied, {64 MI}, 0, true},
+    {"read", "the sum of a long vector", TUFF_BENCH_READ, read, {128 MI}, 0, true},
+    {"fma_f32", "multiply and add in registers", TUFF_BENCH_F32, chained, {1 MI, 512}, 0, true},
+    {"add", "two tensors, element by element", TUFF_BENCH_COPY, added, {32 MI}, 0, false},
+    {"rms_norm", "RMSNorm of rows of 1024", TUFF_BENCH_COPY, normed, {32768, 1024}, 0, false},
     GEMM("f32_1024", "1024 x 1024 x 1024 (M, N, K)", 1024, 1024, 1024, F32, 1),
     GEMM("f32_1024x3072x768", "GPT-2's first feed-forward product, 1024 tokens", 1024, 3072, 768, F32, 1),
     GEMM("f32_1024x768x3072", "its second one, weights as Linear has them", 1024, 768, 3072, F32, 0),

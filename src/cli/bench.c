@@ -102,12 +102,10 @@ static const char *const bounds[] = {"copy", "read", "f32"};
 
 static void put_device_row(const tuff_bench_row *row, void *user)
 {
-    const bool is_peak =
-        strcmp(row->name, "copy") == 0 || strcmp(row->name, "read") == 0 || strcmp(row->name, "fma_f32") == 0;
     const tuff_cli_bench_row r = {.name = row->name,
                                   .what = row->what,
                                   .unit = row->unit,
-                                  .of = is_peak ? NULL : bounds[row->bound],
+                                  .of = row->is_peak ? NULL : bounds[row->bound],
                                   .rate = row->rate,
                                   .share = row->share,
                                   .seconds = row->seconds,

@@ -26,18 +26,10 @@ static void add(rounds *r, double seconds)
     r->all += seconds;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Sets seconds, spread and rounds of a row. */
 static void settle(rounds *r, tuff_cli_bench_row *row)
 {
-    qsort(r->seconds, r->n, sizeof *r->seconds, by_value);
-    row->seconds = (r->seconds[(r->n - 1) / 2] + r->seconds[r->n / 2]) / 2;
-    row->spread = (r->seconds[r->n - 1 - r->n / 4] - r->seconds[r->n / 4]) / row->seconds;
+    row->seconds = tuff_bench_median(r->seconds, r->n, &row->spread);
     row->rounds = r->n;
 }
 

@@ -341,6 +341,7 @@ static const struct {
     CALLS(tuff_eval_find),
     CALLS(tuff_save_logits),
     CALLS(tuff_bench_run),
+    CALLS(tuff_bench_median),
     CALLS(tuff_bench_name),
     CALLS(tuff_conform_run),
     CALLS(tuff_conform_report_destroy),

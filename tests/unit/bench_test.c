@@ -22,6 +22,7 @@ static void see(const tuff_bench_row *row, void *user)
     assert_non_null(strstr("GFLOP/s GB/s", row->unit));
     assert_true(row->rate > 0 && row->share > 0 && row->seconds > 0 && row->spread >= 0 && row->rounds >= 5);
     assert_true(strlen(row->what) > 5);
+    assert_int_equal(row->is_peak, s->count < 3); /* they come first */
     s->rates[s->count] = row->rate;
     snprintf(s->names[s->count++], 64, "%s", row->name);
 }
@@ -71,8 +72,21 @@ static void test_work_of_cases(void **state)
             assert_true(c->flops == 0 || c->flops == 2.0 * (double)(c->p[0] * c->p[1] * c->p[2]));
     }
     assert_null(tuff_bench_name(tuff_bench_case_count));
-    for (int i = 0; i <= TUFF_BENCH_F32; i++)
-        assert_int_equal(tuff_bench_cases[i].bound, i);
+    for (size_t i = 0; i < tuff_bench_case_count; i++) {
+        assert_int_equal(tuff_bench_cases[i].is_peak, i <= TUFF_BENCH_F32);
+        if (i <= TUFF_BENCH_F32) assert_int_equal(tuff_bench_cases[i].bound, i);
+    }
+}
+
+static void test_medians(void **state)
+{
+    (void)state;
+    double odd[] = {5, 1, 3, 2, 4}, even[] = {4, 1, 2, 3}, one[] = {7}, spread = -1;
+    assert_true(tuff_bench_median(odd, 5, &spread) == 3 && spread == 2.0 / 3);
+    assert_true(odd[0] == 1 && odd[4] == 5);
+    assert_true(tuff_bench_median(even, 4, &spread) == 2.5 && spread == 1 / 2.5);
+    assert_true(tuff_bench_median(one, 1, NULL) == 7);
+    assert_true(tuff_bench_median(one, 0, &spread) == 0 && spread == 0);
 }
 
 static bool stop(const tuff_progress *progress, void *user)
@@ -124,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_and_peaks),
         cmocka_unit_test(test_work_of_cases),
+        cmocka_unit_test(test_medians),
         cmocka_unit_test(test_refusals_and_cancelling),
         cmocka_unit_test(test_chains_without_end),
     };

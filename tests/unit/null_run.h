@@ -511,6 +511,11 @@ CALLS_OF(tuff_bench_run)
     REFUSED(tuff_bench_run(fixture.device, NULL, &unmade));
     REFUSED(tuff_bench_run(fixture.device, &unset, &peak));
 }
+CALLS_OF(tuff_bench_median)
+{
+    double spread = 1;
+    assert_true(tuff_bench_median(NULL, 3, &spread) == 0 && spread == 0);
+}
 CALLS_OF(tuff_bench_name)
 {
     assert_null(tuff_bench_name((size_t)-1));
