@@ -35,6 +35,6 @@ void main()
     uint n = tuff_column + x;
     [[unroll]] for (uint i = 0; i < 4; i++) {
         uint m = tuff_row + y + 4 * i;
-        if (m < TUFF_M && n < TUFF_N) a.c.v[tuff_c_row(m) + n] = sum[i];
+        if (m < TUFF_M && n < TUFF_N) tuff_store_c(tuff_c_row(m), n, sum[i]);
     }
 }

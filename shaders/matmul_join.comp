@@ -6,6 +6,7 @@
 #include "shaders/lib/flat.glsl"
 
 TUFF_ARGS(tuff_matmul_join_args);
+#include "shaders/lib/end.glsl"
 
 /* Sums whose terms were cut into parts: these are added in their order. */
 void main()
@@ -14,6 +15,6 @@ void main()
         float sum = a.parts.v[i];
         for (uint p = 1; p < a.count; p++)
             sum += a.parts.v[p * a.n + i];
-        a.c.v[i] = sum;
+        a.c.v[i] = tuff_end(sum, i, i % a.N);
     }
 }

@@ -17,6 +17,7 @@ uint terms;
 
 #if TUFF_GROUPED == 0
 TUFF_ARGS(tuff_matmul_rows_args);
+#include "shaders/lib/end.glsl"
 
 /* Which of the workgroups that share these rows this is. */
 uint find_rows()
@@ -31,6 +32,11 @@ uint find_rows()
 #else
 TUFF_ARGS(tuff_matmul_grouped_args);
 #include "shaders/lib/grouped.glsl"
+
+float tuff_end(float sum, uint at, uint n)
+{
+    return sum;
+}
 
 uint find_rows()
 {
@@ -107,9 +113,7 @@ void main()
     [[unroll]] for (uint j = 0; j < 4; j++) {
         vec4 whole = tuff_segment_sum(sum[j], a.lanes);
         if (first != 0 || n0 + j >= a.N) continue;
-        a.c.v[c_at.x + n0 + j] = whole.x;
-        if (rows > 1) a.c.v[c_at.y + n0 + j] = whole.y;
-        if (rows > 2) a.c.v[c_at.z + n0 + j] = whole.z;
-        if (rows > 3) a.c.v[c_at.w + n0 + j] = whole.w;
+        [[unroll]] for (uint m = 0; m < TUFF_MATMUL_FEW; m++)
+            if (m < rows) a.c.v[c_at[m] + n0 + j] = tuff_end(whole[m], c_at[m] + n0 + j, n0 + j);
     }
 }

@@ -51,6 +51,6 @@ void main()
                 [[unroll]] for (uint p = 0; p < ROWS; p += PART)
                     x = p == part ? sum[p + i][j] : x;
                 uint m = tuff_row + part + i, n = tuff_column + j * width + lane;
-                if (m < TUFF_M && n < TUFF_N) a.c.v[tuff_c_row(m) + n] = x;
+                if (m < TUFF_M && n < TUFF_N) tuff_store_c(tuff_c_row(m), n, x);
             }
 }

@@ -150,6 +150,16 @@ void multiply(uint k, uint buffer_a, uint buffer_b)
     }
 }
 
+/* tuff_end of four neighbours. */
+vec4 tuff_end_four(vec4 sums, uint at, uint n)
+{
+#if TUFF_GROUPED == 0
+    sums *= a.factor;
+    if (a.addend_kind != TUFF_ADDEND_NONE) sums += tuff_wide(a.addend, a.addend_kind == TUFF_ADDEND_ROW ? n : at);
+#endif
+    return sums;
+}
+
 void main()
 {
     if (!tuff_matmul_tile(ROWS, COLUMNS)) return;
@@ -193,10 +203,10 @@ void main()
         [[unroll]] for (uint j = 0; j < ACROSS / 4; j++) {
             uint n = tuff_column + 4 * (x + LANES_ACROSS * j);
             if (C_WIDE) {
-                if (n < TUFF_N) tuff_wide_store(a.c, row + n, sum[i][j]);
+                if (n < TUFF_N) tuff_wide_store(a.c, row + n, tuff_end_four(sum[i][j], row + n, n));
             } else
                 [[unroll]] for (uint l = 0; l < 4; l++)
-                    if (n + l < TUFF_N) a.c.v[row + n + l] = sum[i][j][l];
+                    if (n + l < TUFF_N) tuff_store_c(row, n + l, sum[i][j][l]);
         }
     }
 }

@@ -47,6 +47,8 @@ uint tuff_c_row(uint m)
     return tuff_c + m * a.N;
 }
 
+#include "shaders/lib/end.glsl"
+
 uint tuff_a_at(uint m, uint k)
 {
     return tuff_a + min(m, a.M - 1) * a.ars + min(k, a.K - 1) * a.acs;
@@ -186,4 +188,17 @@ float tuff_load_b(uint k, uint n)
 {
     float x = tuff_stored(a.b, TUFF_B_FIRST, tuff_b_at(k, n));
     return k < TUFF_K ? x : 0.0;
+}
+
+#if TUFF_GROUPED != 0
+/* Grouped products end as they are. */
+float tuff_end(float sum, uint at, uint n)
+{
+    return sum;
+}
+#endif
+
+void tuff_store_c(uint row, uint n, float sum)
+{
+    a.c.v[row + n] = tuff_end(sum, row + n, n);
 }

@@ -109,6 +109,43 @@ static void gaps(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_result(run, tuff_matmul(g, a, b), 4, (double)p[2]);
 }
 
+/* p: M, N, K, which are transposed in memory, dtype of b, how it ends: 1 a row is added, 2 a tensor, 3 a
+ * tensor that nothing else needs, 4 a row of one axis more, 5 another product; 8: times a factor first. */
+static void ended(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_dtype dtype = (tuff_dtype)p[4];
+    tuff_tensor *a = operand(run, g, TUFF_F32, 0, p[0], p[2], (p[3] & 1) != 0, true);
+    tuff_tensor *b = operand(run, g, dtype, 0, p[2], p[1], (p[3] & 2) != 0, dtype == TUFF_F32);
+    const int64_t with = p[5] & 7;
+    tuff_tensor *addend;
+    if (with == 5) {
+        addend = tuff_matmul(g, a, operand(run, g, TUFF_F32, 0, p[2], p[1], false, true));
+    } else {
+        const bool row = with == 1 || with == 4;
+        const int rank = with == 1 ? 1 : 2;
+        const int64_t shape[2] = {row ? 1 : p[0], p[1]};
+        addend = tuff_case_leaf(run, g, TUFF_F32, rank, shape + 2 - rank, TUFF_DATA_NORMAL, 1, 0);
+        tuff_case_grad(run, addend);
+        if (with == 3) addend = tuff_scale(g, addend, 0.5);
+    }
+    tuff_tensor *y = tuff_matmul(g, a, b);
+    if (p[5] & 8) y = tuff_scale(g, y, 0.375);
+    tuff_case_result(run, tuff_add(g, addend, y), 4, (double)(with == 5 ? 2 : 1) * (double)p[2] + 1);
+}
+
+/* p: M, N, K, which are transposed in memory: two products, added up in memory that they share. */
+static void accumulated(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *sum = NULL;
+    for (int i = 0; i < 2; i++) {
+        tuff_tensor *a = operand(run, g, TUFF_F32, 0, p[0], p[2], (p[3] & 1) != 0, false);
+        tuff_tensor *b = operand(run, g, TUFF_F32, 0, p[2], p[1], (p[3] & 2) != 0, false);
+        tuff_tensor *y = tuff_matmul(g, a, b);
+        sum = i == 0 ? tuff_copy(g, y, TUFF_F32) : tuff_accumulate(g, sum, y);
+    }
+    tuff_case_result(run, sum, 4, 2 * (double)p[2]);
+}
+
 /* A batch of heads cut from rows [B, T, H * D]: q k^T per head, strided in every axis but the last. */
 static void heads(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
@@ -295,6 +332,21 @@ static const tuff_case cases[] = {
     {"matmul.tn.f32.m8n132k400", product, {8, 132, 400, T_N}},
     {"matmul.nt.f32.m130n8k401", product, {130, 8, 401, N_T}},
     {"matmul.tn.f32.m70n68k1000", product, {70, 68, 1000, T_N}},
+    {"matmul.nt.f32.m1n37k65.row", ended, {1, 37, 65, N_T, TUFF_F32, 1}},
+    {"matmul.nt.f32.m3n37k65.whole", ended, {3, 37, 65, N_T, TUFF_F32, 2}},
+    {"matmul.nt.q8_0.m4n37k96.row", ended, {4, 37, 96, N_T, TUFF_Q8_0, 1 + 8}},
+    {"matmul.nt.f16.m2n40k64.taken_over", ended, {2, 40, 64, N_T, TUFF_F16, 3}},
+    {"matmul.nn.f32.m66n70k30.row", ended, {66, 70, 30, N_N, TUFF_F32, 1}},
+    {"matmul.nn.f32.m66n72k30.row", ended, {66, 72, 30, N_N, TUFF_F32, 4 + 8}},
+    {"matmul.nt.f32.m66n70k36.whole", ended, {66, 70, 36, N_T, TUFF_F32, 2 + 8}},
+    {"matmul.nt.f32.m66n72k36.whole", ended, {66, 72, 36, N_T, TUFF_F32, 2}},
+    {"matmul.nn.f32.m130n132k20.taken_over", ended, {130, 132, 20, N_N, TUFF_F32, 3}},
+    {"matmul.nt.f32.m66n72k8.two", ended, {66, 72, 8, N_T, TUFF_F32, 5}},
+    {"matmul.tn.f32.m70n68k1000.row", ended, {70, 68, 1000, T_N, TUFF_F32, 1}},
+    {"matmul.tn.f32.m70n68k1000.whole", ended, {70, 68, 1000, T_N, TUFF_F32, 2 + 8}},
+    {"matmul.tn.f32.m66n72k40.accumulated", accumulated, {66, 72, 40, T_N}},
+    {"matmul.nn.f32.m9n7k5.accumulated", accumulated, {9, 7, 5, N_N}},
+    {"matmul.tn.f32.m70n68k1000.accumulated", accumulated, {70, 68, 1000, T_N}},
     {"matmul.nn.f32.m40n36k200.batch3", product, {40, 36, 200, N_N, TUFF_F32, 3, 3}},
 };
 

@@ -86,6 +86,8 @@ typedef union tuff_attrs {
     struct {
         bool invariant; /* how a row of the result is computed does not depend on how many there are */
         bool quantized; /* the first operand may be rounded to 8 bits */
+        bool into;      /* the sum goes into the addend */
+        double factor;  /* of the product, before the addend is added; matmul only, with what follows */
     } matmul;           /* and matmul_grouped */
     struct {
         int64_t groups;

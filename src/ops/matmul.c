@@ -1,8 +1,10 @@
-/* Matrix products. */
+/* Matrix products. Their third operand, and their factor, come from the pass `ends` alone, after gradients
+ * are made. */
 #include "ops/matmul.h"
 
 #include "ir/dtype.h"
 #include "ops/support.h"
+#include "shaders/args/matmul.h"
 
 tuff_matrix tuff_matrix_of(const tuff_tensor *x)
 {
@@ -90,6 +92,16 @@ tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
         p.a_batch[0] = p.b_batch[0] = 0;
     }
     return p;
+}
+
+tuff_matmul_end tuff_matmul_end_of(const tuff_node *node)
+{
+    tuff_matmul_end end = {.factor = (float)node->attrs.matmul.factor, .kind = TUFF_ADDEND_NONE};
+    const tuff_tensor *addend = node->in[2];
+    if (!addend) return end;
+    end.kind =
+        tuff_tensor_count(addend) == tuff_tensor_count(node->out[0]) ? TUFF_ADDEND_WHOLE : TUFF_ADDEND_ROW;
+    return end;
 }
 
 static tuff_status infer(tuff_graph *g, tuff_node *node)
@@ -191,21 +203,28 @@ static void reference(const tuff_node *node, const double *const *in, double *co
                         c[n] += a[m * K + k] * b[k * N + n];
             }
         }
+    const tuff_matmul_end end = tuff_matmul_end_of(node);
+    for (int64_t i = 0; i < tuff_tensor_count(node->out[0]); i++) {
+        double addend = end.kind == TUFF_ADDEND_NONE ? 0 : in[2][end.kind == TUFF_ADDEND_ROW ? i % N : i];
+        out[0][i] = out[0][i] * end.factor + addend;
+    }
 }
 
 static tuff_cost cost(const tuff_node *node)
 {
     const tuff_tensor *a = node->in[0], *b = node->in[1], *c = node->out[0];
     double K = (double)a->shape.dim[a->shape.rank - 1];
-    return (tuff_cost){2 * K * (double)tuff_tensor_count(c),
-                       (double)(tuff_tensor_bytes(a) + tuff_tensor_bytes(b) + tuff_tensor_bytes(c))};
+    double bytes = (double)(tuff_tensor_bytes(a) + tuff_tensor_bytes(b) + tuff_tensor_bytes(c));
+    if (node->in[2]) bytes += (double)tuff_tensor_bytes(node->in[2]);
+    return (tuff_cost){2 * K * (double)tuff_tensor_count(c), bytes};
 }
 
 const tuff_op_info tuff_op_matmul = {
     .name = "matmul",
     .min_in = 2,
-    .max_in = 2,
+    .max_in = 3,
     .n_out = 1,
+    .may_alias = {4},
     .infer = infer,
     .backward = backward,
     .reference = reference,
@@ -223,7 +242,8 @@ tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
     if (b && b->shape.rank >= 2 && !tuff_matrix_acceptable(b))
         b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
     const tuff_attrs attrs = {
-        .matmul = {.invariant = g && g->invariant,
+        .matmul = {.factor = 1,
+                   .invariant = g && g->invariant,
                    .quantized = g && g->quantized && b && tuff_dtype_is_block(b->dtype)}};
     return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);
 }

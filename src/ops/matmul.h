@@ -30,6 +30,16 @@ typedef struct tuff_matmul_problem {
 
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);
 
+/* What becomes of the product: times the factor, and the addend is added, as the result lies (kind
+ * TUFF_ADDEND_WHOLE; it may be the result itself) or the same row to each row. The kinds are those of
+ * shaders/args/matmul.h. */
+typedef struct tuff_matmul_end {
+    float factor;
+    uint32_t kind;
+} tuff_matmul_end;
+
+tuff_matmul_end tuff_matmul_end_of(const tuff_node *node);
+
 /* Of a product of up to TUFF_GEMV_ROWS rows, with b's columns and a's rows contiguous, the columns from
  * `first` on, `columns` of them: no more than stay in cache while all rows are multiplied with them. */
 enum { TUFF_MATMUL_FEW_COLUMNS = 64 };

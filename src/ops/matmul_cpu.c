@@ -1,8 +1,12 @@
 /* Matrix products on the host: with weights by the block tuff_dots, where rows may be rounded; else few rows
  * by tuff_gemv, all others by tuff_gemm. */
+#include <string.h>
+
 #include "backend/cpu/kernels.h"
 #include "ir/dtype.h"
 #include "ops/matmul.h"
+#include "ops/support.h"
+#include "shaders/args/matmul.h"
 
 enum {
     FEW_ROWS = TUFF_GEMV_ROWS, /* up to here a product reads its weight once and is bound by memory */
@@ -18,6 +22,7 @@ typedef struct product {
     const void *b;
     float *c;
     void *scratch;
+    bool add; /* to c */
 } product;
 
 static const void *element(const void *base, tuff_dtype dtype, int64_t index)
@@ -83,6 +88,7 @@ static void multiply(const product *x)
         return;
     }
     tuff_gemm_problem gemm = gemm_of(p, x->a, x->b, x->c);
+    gemm.add = x->add;
     if (streams(p))
         tuff_parallel((p->N + COLUMNS - 1) / COLUMNS, 1, few_range, &gemm);
     else
@@ -136,19 +142,82 @@ static void lane_range(int64_t begin, int64_t end, void *context)
                        (char *)w->x->scratch + (size_t)lane * w->lane_bytes);
 }
 
+/* ---- the end */
+
+static int64_t count_of(const tuff_matmul_problem *p)
+{
+    return p->batch[0] * p->batch[1] * p->M * p->N;
+}
+
+static size_t own_scratch(const tuff_matmul_problem *p)
+{
+    return (scratch_of_one(p) * (size_t)lanes(p) + 63) / 64 * 64;
+}
+
+/* The sums are added to the addend as they are made; else they are made first, where the result will be, or,
+ * as that may be the addend, in scratch memory. */
+static bool adds(const tuff_matmul_problem *p, const tuff_matmul_end *end)
+{
+    return end->kind == TUFF_ADDEND_WHOLE && end->factor == 1 && !rounds(p) && !streams(p);
+}
+
+static bool apart(const tuff_matmul_problem *p, const tuff_matmul_end *end)
+{
+    return end->kind == TUFF_ADDEND_WHOLE && !adds(p, end);
+}
+
+typedef struct ending {
+    tuff_matmul_end end;
+    const float *sums, *addend;
+    float *c;
+    int64_t N;
+} ending;
+
+TUFF_KERNEL static void end_row(float *c, const float *sums, const float *addend, float factor, int64_t n)
+{
+    if (addend)
+        for (int64_t i = 0; i < n; i++)
+            c[i] = sums[i] * factor + addend[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            c[i] = sums[i] * factor;
+}
+
+static void end_range(int64_t begin, int64_t end, void *context)
+{
+    const ending *e = context;
+    for (int64_t row = begin; row < end; row++) {
+        const int64_t at = row * e->N;
+        const float *addend = e->addend ? e->addend + (e->end.kind == TUFF_ADDEND_ROW ? 0 : at) : NULL;
+        end_row(e->c + at, e->sums + at, addend, e->end.factor, e->N);
+    }
+}
+
+static void copy_range(int64_t begin, int64_t end, void *context)
+{
+    const ending *e = context;
+    memcpy(e->c + begin * e->N, e->addend + begin * e->N, (size_t)((end - begin) * e->N) * sizeof(float));
+}
+
 void tuff_matmul_cpu(const tuff_node *node, const void *const *in, void *const *out, void *scratch)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    product x = {&p, in[0], in[1], out[0], scratch};
+    ending e = {tuff_matmul_end_of(node), out[0], in[2], out[0], p.N};
+    const int64_t rows = count_of(&p) / p.N;
+    product x = {&p, in[0], in[1], out[0], scratch, adds(&p, &e.end)};
+    if (apart(&p, &e.end)) e.sums = x.c = (float *)(void *)((char *)scratch + own_scratch(&p));
+    if (x.add && e.addend != e.c) tuff_parallel(rows, tuff_grain(p.N), copy_range, &e);
     batch w = {&x, p.batch[0] * p.batch[1], lanes(&p), scratch_of_one(&p)};
     if (w.lanes > 1)
         tuff_parallel(w.lanes, 1, lane_range, &w);
     else
         multiply_batch(&x, 0, w.count, scratch);
+    if (!x.add && (e.addend || e.end.factor != 1)) tuff_parallel(rows, tuff_grain(p.N), end_range, &e);
 }
 
 size_t tuff_matmul_cpu_scratch(const tuff_node *node)
 {
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
-    return scratch_of_one(&p) * (size_t)lanes(&p);
+    const tuff_matmul_end end = tuff_matmul_end_of(node);
+    return own_scratch(&p) + (apart(&p, &end) ? (size_t)count_of(&p) * sizeof(float) : 0);
 }

@@ -17,6 +17,15 @@ static int64_t pieces(int64_t n, int64_t size)
     return (n + size - 1) / size;
 }
 
+/* The product's end: fields of any of its kernels' arguments. */
+static void add_end(const tuff_node *node, tuff_launch *to, uint64_t *addend, uint32_t *kind, float *factor)
+{
+    const tuff_matmul_end end = tuff_matmul_end_of(node);
+    *kind = end.kind;
+    *factor = end.factor;
+    if (end.kind != TUFF_ADDEND_NONE) tuff_launch_address(to, addend, TUFF_OPERAND_IN, 2, 0);
+}
+
 static tuff_matmul_args *add(const tuff_node *node, const tuff_matmul_problem *p, tuff_launch *to,
                              tuff_shader shader)
 {
@@ -37,6 +46,7 @@ static tuff_matmul_args *add(const tuff_node *node, const tuff_matmul_problem *p
     }
     args->batches = (uint32_t)(p->batch[0] * p->batch[1]);
     args->terms = args->K;
+    args->factor = 1;
     return args;
 }
 
@@ -46,6 +56,7 @@ static void launch(const tuff_node *node, tuff_launch *to, tuff_shader shader, i
     tuff_matmul_problem p = tuff_matmul_problem_of(node);
     tuff_matmul_args *args = add(node, &p, to, shader);
     tuff_launch_address(to, &args->c, TUFF_OPERAND_OUT, 0, 0);
+    add_end(node, to, &args->addend, &args->addend_kind, &args->factor);
     tuff_launch_groups(to, (uint64_t)pieces(p.N, columns), (uint64_t)pieces(p.M, rows),
                        (uint64_t)(p.batch[0] * p.batch[1]));
 }
@@ -135,7 +146,7 @@ static uint32_t loads_of(const tuff_node *node, const tuff_matmul_problem *p)
     const bool a_wide = is_wide(node->in[0], a_along_k ? p->ars : p->acs, p->a_batch, a_along_k ? p->K : 0);
     const bool b_wide = tuff_dtype_is_block(p->b_dtype) ||
                         is_wide(node->in[1], b_along_k ? p->bcs : p->brs, p->b_batch, b_along_k ? p->K : 0);
-    const bool c_wide = (p->N | node->out[0]->offset) % 4 == 0;
+    const bool c_wide = (p->N | node->out[0]->offset | (node->in[2] ? node->in[2]->offset : 0)) % 4 == 0;
     return (a_along_k ? TUFF_MATMUL_A_ALONG_K : 0) | (b_along_k ? TUFF_MATMUL_B_ALONG_K : 0) |
            (a_wide ? TUFF_MATMUL_A_WIDE : 0) | (b_wide ? TUFF_MATMUL_B_WIDE : 0) |
            (c_wide ? TUFF_MATMUL_C_WIDE : 0);
@@ -175,12 +186,17 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
     tuff_launch_groups(to, (uint64_t)pieces(p.N, tile->columns), (uint64_t)pieces(p.M, tile->rows),
                        (uint64_t)(batch * parts));
     tuff_launch_matmul_tile(to, caps, tile, loads_of(node, &p), p.b_dtype);
-    if (!split) return;
+    if (!split) {
+        add_end(node, to, &args->addend, &args->addend_kind, &args->factor);
+        return;
+    }
     tuff_matmul_join_args *join = TUFF_LAUNCH(to, matmul_join, tuff_matmul_join_args);
     tuff_launch_address(to, &join->parts, TUFF_OPERAND_SCRATCH, 0, scratch);
     tuff_launch_address(to, &join->c, TUFF_OPERAND_OUT, 0, 0);
     join->n = (uint32_t)n;
     join->count = (uint32_t)parts;
+    join->N = (uint32_t)p.N;
+    add_end(node, to, &join->addend, &join->addend_kind, &join->factor);
     tuff_launch_flat(to, caps, (uint64_t)n);
     tuff_launch_after(to);
 }
@@ -269,6 +285,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
     args->K = (uint32_t)p.K;
     args->ars = (uint32_t)p.ars;
     args->bcs = (uint32_t)p.bcs;
+    add_end(node, to, &args->addend, &args->addend_kind, &args->factor);
     /* of blocks an invocation reads 16 elements at a time */
     args->lanes = tuff_launch_rows(to, caps, (p.N + 3) / 4, tuff_dtype_is_block(p.b_dtype) ? p.K / 2 : p.K);
     tuff_launch_block(to, p.b_dtype);
