@@ -90,3 +90,6 @@ foreach(label e2e lint)
         tuff_describe_test(${label}_${name} ${script} ${label})
     endforeach()
 endforeach()
+
+# what the command prints, without the command
+target_sources(kernels_table_test PRIVATE src/cli/bench_kernels_table.c src/cli/text.c)

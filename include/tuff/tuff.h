@@ -19,6 +19,7 @@
 #include <tuff/graph.h>
 #include <tuff/host.h>
 #include <tuff/importance.h>
+#include <tuff/kernels.h>
 #include <tuff/measure.h>
 #include <tuff/model.h>
 #include <tuff/predict.h>

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <tuff/kernels.h>
+
 #include "base/log.h"
 #include "base/status.h"
 #include "base/watch.h"
@@ -29,6 +31,7 @@ typedef struct tuff_device_description {
     tuff_device_kind kind;
     uint64_t memory_bytes; /* of its largest device-local heap, or the host's memory */
     bool usable;
+    bool compiles;    /* kernels can be compiled for it, though it may not be usable */
     char reason[256]; /* why it is not usable */
     /* Tells this device with this driver from all others, in characters that a file name may have; "" for the
      * CPU. */
@@ -65,6 +68,7 @@ typedef struct tuff_open_params {
     tuff_mask mask;   /* what to report less of */
     tuff_log_receiver log; /* of messages that concern the device */
     uint32_t threads;      /* of host kernels; 0: as many as there are processors to use */
+    bool compile_only;     /* nothing will be run: for `compile`, of devices that need not be usable */
 } tuff_open_params;
 
 /* What a dispatch runs; lives as long as the device. */
@@ -144,6 +148,11 @@ struct tuff_backend {
     /* NULL: the backend runs no shaders. */
     tuff_status (*kernel)(tuff_backend_device *device, const tuff_dispatch *dispatch,
                           tuff_backend_kernel *out);
+
+    /* Compiles what a dispatch runs, and fills all of *out but its name and what statistics stand for, with
+     * memory of the arena. The device was opened with `compile_only`. NULL: the backend compiles nothing. */
+    tuff_status (*compile)(tuff_backend_device *device, const tuff_dispatch *dispatch, tuff_arena *arena,
+                           tuff_kernel *out);
 
     /* The name of an opened device where its parameters change it; NULL: as it is listed. */
     void (*name_of)(const tuff_backend_device *device, char out_name[256]);

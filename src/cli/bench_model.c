@@ -15,9 +15,14 @@ typedef struct rounds {
     size_t n;
 } rounds;
 
+static double seconds_of(const options *o)
+{
+    return o->seconds > 0 ? o->seconds : TUFF_CLI_BENCH_SECONDS;
+}
+
 static bool wants_more(const rounds *r, const options *o)
 {
-    return (int64_t)r->n < (o->rounds ? o->rounds : LEAST) || (r->all < o->seconds && r->n < MOST);
+    return (int64_t)r->n < (o->rounds ? o->rounds : LEAST) || (r->all < seconds_of(o) && r->n < MOST);
 }
 
 static void add(rounds *r, double seconds)
@@ -37,7 +42,7 @@ typedef struct work {
     const options *o;
     const tuff_model *model;
     tuff_device *device;
-    const tuff_bench_peak *peak;
+    const tuff_bench_peak *peak; /* NULL: nothing is measured, all is done once */
     tuff_model_info info;
     const char *name;
 } work;
@@ -63,6 +68,7 @@ static tuff_status run_steps(const work *w, tuff_trainer *trainer, rounds *r)
         tuff_train_step step = TUFF_TRAIN_STEP_INIT;
         tuff_status status = tuff_trainer_step(trainer, &step);
         if (status != TUFF_OK) return status;
+        if (!w->peak) break;
         if (warm >= 2) add(r, step.seconds);
     }
     return TUFF_OK;
@@ -82,7 +88,7 @@ static int train(const work *w, int64_t batch, int64_t tokens)
     tuff_status status = load_ids(w, 4 * batch * tokens, tokens, &data);
     if (status == TUFF_OK) status = tuff_trainer_create(w->model, w->device, data, &params, &trainer);
     if (status == TUFF_OK) status = run_steps(w, trainer, &r);
-    if (status == TUFF_OK) {
+    if (status == TUFF_OK && w->peak) {
         char name[64], what[96];
         tuff_cli_bench_row row = {.name = name, .what = what, .unit = "tok/s", .model = w->name, .of = "f32"};
         snprintf(name, sizeof name, "%s_%lldx%lld", w->o->lora_rank ? "train_lora" : "train",
@@ -151,6 +157,7 @@ static tuff_status speak(const work *w, const char *prompt, size_t size, int64_t
     for (int warm = 1; status == TUFF_OK && (warm || wants_more(&s->text, w->o)); warm = 0) {
         tuff_generate_result r = TUFF_GENERATE_RESULT_INIT;
         status = tuff_generate(generator, prompt, size, &generate, &r);
+        if (!w->peak) break;
         if (warm || status != TUFF_OK) continue;
         add(&s->prompt, r.prompt_seconds);
         add(&s->text, r.generate_seconds);
@@ -187,6 +194,7 @@ static int generate(const work *w, int64_t prompt_tokens, int64_t new_tokens)
     const tuff_status status = speak(w, prompt, size, new_tokens > 1 ? new_tokens : 1, &s);
     free(prompt);
     if (status != TUFF_OK) return tuff_cli_failed();
+    if (!w->peak) return TUFF_EXIT_OK;
     char name[64];
     if (prompt_tokens > 0) {
         tuff_cli_bench_row row = {
@@ -209,7 +217,7 @@ static int generate(const work *w, int64_t prompt_tokens, int64_t new_tokens)
     return TUFF_EXIT_OK;
 }
 
-static int measure(work *w)
+static int measure(work *w, tuff_cli_bench_sizes *out_sizes)
 {
     const options *o = w->o;
     const int64_t context = w->info.context_length > 0 ? w->info.context_length : 1 << 20;
@@ -218,23 +226,24 @@ static int measure(work *w)
     int64_t prompt = o->prompt >= 0 ? o->prompt : 512, text = o->generate >= 0 ? o->generate : 64;
     if (o->prompt < 0 && prompt + text + 1 > context) prompt = context / 2;
     if (o->generate < 0 && prompt + text + 1 > context) text = context - prompt - 1;
+    if (out_sizes) *out_sizes = (tuff_cli_bench_sizes){batch, tokens, prompt, text};
     int code = tokens ? train(w, batch, tokens) : TUFF_EXIT_OK;
     if (code == TUFF_EXIT_OK && (prompt || text)) code = generate(w, prompt, text);
     return code;
 }
 
-int tuff_cli_bench_model(const options *o, tuff_device *device, const tuff_bench_peak *peak)
+int tuff_cli_bench_model(const options *o, int shape, tuff_device *device, const tuff_bench_peak *peak,
+                         tuff_cli_bench_sizes *out_sizes)
 {
     tuff_model *model = NULL;
     work w = {.o = o, .device = device, .peak = peak, .info = TUFF_MODEL_INFO_INIT};
-    const int shape = tuff_cli_bench_choose(o->shape, peak);
     if (!o->model && shape == TUFF_CLI_BENCH_NONE) return TUFF_EXIT_OK;
     w.name = o->model ? o->model : tuff_cli_bench_shape_name(shape);
     tuff_status status = o->model ? tuff_model_load_watched(o->model, tuff_cli_watch(), &model)
                                   : tuff_cli_bench_draw(shape, &model);
     if (status == TUFF_OK) status = tuff_model_get_info(model, &w.info);
     w.model = model;
-    const int code = status == TUFF_OK ? measure(&w) : tuff_cli_failed();
+    const int code = status == TUFF_OK ? measure(&w, out_sizes) : tuff_cli_failed();
     tuff_model_destroy(&model);
     return code;
 }

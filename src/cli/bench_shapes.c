@@ -16,7 +16,7 @@
     ", \"max_position_embeddings\": 2048, \"rms_norm_eps\": 1e-5, \"rope_theta\": 10000}"
 
 /* In the order of TUFF_CLI_BENCH_SHAPES behind its first two. */
-static const char *const configs[] = {
+static const char *const configs[TUFF_CLI_BENCH_END - TUFF_CLI_BENCH_FIRST] = {
     GPT2("6", "6", "384"),
     GPT2("12", "12", "768"),
     LLAMA("30", "9", "3", "576", "1536", "49152", "true"),
@@ -26,8 +26,8 @@ static const char *const configs[] = {
 int tuff_cli_bench_choose(int shape, const tuff_bench_peak *peak)
 {
     if (shape != TUFF_CLI_BENCH_AUTO) return shape;
-    return peak->f32_gflops > 1000 ? TUFF_CLI_BENCH_AUTO + 3
-           : peak->f32_gflops > 50 ? TUFF_CLI_BENCH_AUTO + 2
+    return peak->f32_gflops > 1000 ? TUFF_CLI_BENCH_FIRST + 1
+           : peak->f32_gflops > 50 ? TUFF_CLI_BENCH_FIRST
                                    : TUFF_CLI_BENCH_NONE;
 }
 
@@ -63,14 +63,15 @@ static tuff_status make_tokenizer(tuff_tokenizer **out)
 
 const char *tuff_cli_bench_shape_name(int shape)
 {
-    static const char *const names[] = {"gpt2-30m", "gpt2-124m", "llama-135m", "llama-1.1b"};
-    return names[shape - TUFF_CLI_BENCH_NONE - 1];
+    static const char *const names[TUFF_CLI_BENCH_END - TUFF_CLI_BENCH_FIRST] = {"gpt2-30m", "gpt2-124m",
+                                                                                 "llama-135m", "llama-1.1b"};
+    return names[shape - TUFF_CLI_BENCH_FIRST];
 }
 
 tuff_status tuff_cli_bench_draw(int shape, tuff_model **out_model)
 {
     tuff_tokenizer *tokenizer = NULL;
-    const char *config = configs[shape - TUFF_CLI_BENCH_NONE - 1];
+    const char *config = configs[shape - TUFF_CLI_BENCH_FIRST];
     *out_model = NULL;
     tuff_status status = make_tokenizer(&tokenizer);
     return status == TUFF_OK ? tuff_model_draw(config, strlen(config), &tokenizer, 42, out_model) : status;

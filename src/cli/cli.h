@@ -96,6 +96,8 @@ typedef struct tuff_cli_common {
 /* Where the library's messages go, by --quiet and --verbose. Call it before the library is used. */
 void tuff_cli_begin(const tuff_cli_common *common);
 tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device);
+/* One that runs nothing (tuff_device_open_to_compile). */
+tuff_status tuff_cli_open_to_compile(const tuff_cli_common *common, tuff_device **out_device);
 
 /* With --verbose: what the device holds and has done. `device` may be NULL. */
 void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *device);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <tuff/host.h>
+#include <tuff/kernels.h>
 #include <tuff/program.h>
 
 #include "cli/cli.h"
@@ -101,20 +102,33 @@ void tuff_cli_begin(const tuff_cli_common *common)
                  NULL);
 }
 
-tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device)
+static tuff_status open_device(const tuff_cli_common *common, bool profile,
+                               tuff_status (*open)(const tuff_device_params *params,
+                                                   tuff_device **out_device),
+                               tuff_device **out_device)
 {
     tuff_device_params params = TUFF_DEVICE_PARAMS_INIT;
     params.name = common->device;
     params.validate = common->validate;
     params.profile = profile;
     params.threads = (uint32_t)common->threads;
-    tuff_status status = tuff_device_open(&params, out_device);
+    tuff_status status = open(&params, out_device);
     if (status == TUFF_OK && common->verbose) {
         const tuff_device_info *info = tuff_device_get_info(*out_device);
         tuff_cli_say("tuff: on %s%s%s (%s)", info->name, *info->driver ? ", " : "", info->driver,
                      info->backend);
     }
     return status;
+}
+
+tuff_status tuff_cli_open_device(const tuff_cli_common *common, bool profile, tuff_device **out_device)
+{
+    return open_device(common, profile, tuff_device_open, out_device);
+}
+
+tuff_status tuff_cli_open_to_compile(const tuff_cli_common *common, tuff_device **out_device)
+{
+    return open_device(common, false, tuff_device_open_to_compile, out_device);
 }
 
 void tuff_cli_device_stats(const tuff_cli_common *common, const tuff_device *device)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/model.h"
+#include "runtime/device.h"
 #include "runtime/room.h"
 
 /* Rows are moved in pieces of about this many bytes, so that loading needs little memory beside the model. */
@@ -221,6 +222,7 @@ static tuff_status upload(const tuff_model *model, const tuff_param *p, tuff_dty
 {
     tuff_buffer *buffer = NULL;
     TUFF_TRY(tuff_store_add(store, p->name, dtype, p->rank, p->shape, &buffer));
+    if (tuff_store_device(store)->compiles_only) return TUFF_OK;
     int64_t columns = tuff_param_columns(p), row_bytes = (int64_t)tuff_dtype_bytes(dtype, columns);
     /* a transposed file is read whole per piece: make that one piece */
     bool whole = !model->gguf && p->hf.layout == TUFF_LAYOUT_TRANSPOSED;

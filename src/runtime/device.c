@@ -12,6 +12,7 @@
 #include "base/structs.h"
 #include "base/text.h"
 #include "base/users.h"
+#include "runtime/compile.h"
 #include "runtime/row_trust.h"
 
 static const tuff_backend *const backends[] = {
@@ -31,6 +32,7 @@ typedef struct candidate {
     size_t index; /* within its backend */
     tuff_device_info info;
     char identity[128]; /* see tuff_device_description */
+    bool compiles;      /* the same */
 } candidate;
 
 typedef struct candidates {
@@ -64,6 +66,7 @@ static void describe(candidate *c, const tuff_device_description *d)
 {
     c->info.type = types[d->kind];
     c->info.usable = d->usable;
+    c->compiles = d->compiles;
     c->info.memory_bytes = d->memory_bytes;
     snprintf(c->info.name, sizeof c->info.name, "%s", d->name);
     snprintf(c->info.driver, sizeof c->info.driver, "%s", d->driver);
@@ -158,7 +161,8 @@ static bool matches(const candidates *all, size_t i, const char *name)
            (strlen(name) == strlen(info->uuid) && contains(info->uuid, name));
 }
 
-static tuff_status choose(const candidates *all, const char *name, size_t *out)
+/* `to_compile`: one that is named need not be usable. */
+static tuff_status choose(const candidates *all, const char *name, bool to_compile, size_t *out)
 {
     size_t unusable = all->n;
     bool whole = false; /* somebody's whole name, and perhaps a part of another's */
@@ -169,7 +173,7 @@ static tuff_status choose(const candidates *all, const char *name, size_t *out)
                      : whole ? strcmp(all->at[i].info.name, name) == 0
                              : matches(all, i, name);
         if (!meant) continue;
-        if (all->at[i].info.usable) {
+        if (all->at[i].info.usable || (to_compile && all->at[i].compiles)) {
             *out = i;
             return TUFF_OK;
         }
@@ -209,9 +213,14 @@ static tuff_status open_candidate(const candidate *c, const tuff_open_params *pa
     if (status == TUFF_OK && c->backend->name_of) c->backend->name_of(device->handle, device->info.name);
     const tuff_mask *mask = &params->mask; /* other kernels than the device's own */
     bool masked = mask->features || mask->subgroup || mask->shared;
+    if (status == TUFF_OK && params->compile_only) {
+        status = tuff_compile_only(&device->handle);
+        if (status == TUFF_OK) device->backend = device->handle->backend;
+        device->compiles_only = true;
+    }
     if (status == TUFF_OK && test && c->backend->shader_key)
         status = tuff_row_trust_create(device, masked ? "" : c->identity, &device->trust);
-    if (status == TUFF_OK && test) status = tuff_device_self_test(device);
+    if (status == TUFF_OK && test && !params->compile_only) status = tuff_device_self_test(device);
     if (status != TUFF_OK) {
         free_device(&device);
         return tuff_note(status, "device %s", c->info.name);
@@ -224,7 +233,7 @@ static tuff_status open_best(const candidates *all, const char *name, const tuff
                              bool test, tuff_device **out)
 {
     size_t chosen = 0;
-    TUFF_TRY(choose(all, name, &chosen));
+    TUFF_TRY(choose(all, name, params->compile_only, &chosen));
     tuff_status status = open_candidate(&all->at[chosen], params, test, out);
     if (status == TUFF_OK) {
         if (!name && all->at[chosen].backend == &tuff_backend_cpu)
@@ -242,8 +251,8 @@ static tuff_status open_best(const candidates *all, const char *name, const tuff
     return status;
 }
 
-tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tuff_device_test_params *test,
-                                      tuff_device **out_device)
+static tuff_status open_device(const tuff_device_params *params, const tuff_device_test_params *test,
+                               bool to_compile, tuff_device **out_device)
 {
     *out_device = NULL;
     tuff_device_params p = TUFF_DEVICE_PARAMS_INIT;
@@ -257,6 +266,7 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
                              .profile = p.profile,
                              .submit_ns = (uint64_t)p.submit_ms * 1000000,
                              .threads = p.threads,
+                             .compile_only = to_compile,
                              .log = tuff_log_receiver_of(p.log, p.log_level, p.log_user)};
     if (test) {
         open.permute = test->permute;
@@ -276,10 +286,22 @@ tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tu
     return status;
 }
 
+tuff_status tuff_device_open_for_test(const tuff_device_params *params, const tuff_device_test_params *test,
+                                      tuff_device **out_device)
+{
+    return open_device(params, test, false, out_device);
+}
+
 tuff_status tuff_device_open(const tuff_device_params *params, tuff_device **out_device)
 {
     TUFF_NEED_OUT(out_device);
-    return tuff_device_open_for_test(params, NULL, out_device);
+    return open_device(params, NULL, false, out_device);
+}
+
+tuff_status tuff_device_open_to_compile(const tuff_device_params *params, tuff_device **out_device)
+{
+    TUFF_NEED_OUT(out_device);
+    return open_device(params, NULL, true, out_device);
 }
 
 void tuff_device_keep(tuff_device *device)

@@ -16,6 +16,7 @@ struct tuff_device {
     tuff_device_info info;
     tuff_log_receiver log;           /* of messages that concern it and what is made on it */
     struct tuff_row_trust *trust;    /* NULL: all kernel rows are trusted */
+    bool compiles_only;              /* see runtime/compile.h */
     int users;                       /* atomic: what lives on it, see base/users.h; of these: */
     int live_buffers, live_programs; /* atomic */
     int said_fallback;               /* atomic: that some steps run on the host */

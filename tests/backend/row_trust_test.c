@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <tuff/device.h>
 #include <tuff/host.h>
+#include <tuff/kernels.h>
 #include <tuff/program.h>
 
 #include "backend/vulkan/shader_source.h"
@@ -50,6 +51,16 @@ static tuff_device *open_device(void)
     return device;
 }
 
+/* The kernel that a plan has for its sum. */
+static void find_row(const tuff_program *program, char out[16])
+{
+    char *plan = tuff_program_text(program);
+    const char *step = plan ? strstr(plan, " 0 add ") : NULL;
+    assert_non_null(step);
+    assert_int_equal(sscanf(step, " 0 add %15s", out), 1);
+    tuff_free(plan);
+}
+
 /* A sum that any wrong kernel would spoil; made and run twice, as one that was found wrong stays so. */
 static void add(tuff_device *device, trial *out)
 {
@@ -68,11 +79,7 @@ static void add(tuff_device *device, trial *out)
     KIT_OK(tuff_program_output(program, "y", y, sizeof y));
     for (int i = 0; i < N; i++)
         assert_true(y[i] == (float)(4 * i + 1));
-    char *plan = tuff_program_text(program);
-    const char *step = plan ? strstr(plan, " 0 add ") : NULL;
-    assert_non_null(step);
-    assert_int_equal(sscanf(step, " 0 add %15s", out->row), 1);
-    tuff_free(plan);
+    find_row(program, out->row);
     tuff_program_destroy(&program);
 }
 
@@ -205,6 +212,36 @@ static void at_last_the_host_serves(void **state)
     assert_int_equal(first.said_host, 1);
     assert_int_equal(second.said_host, 1);
     assert_int_equal(listed().rows_wrong, 2);
+}
+
+static void expect_compiled(const char *row)
+{
+    tuff_device *device = NULL;
+    tuff_graph *g = NULL;
+    tuff_program *program = NULL;
+    char found[16];
+    const tuff_device_params params = {.struct_size = sizeof params, .name = "lavapipe"};
+    KIT_OK(tuff_device_open_to_compile(&params, &device));
+    KIT_OK(tuff_graph_create(&g));
+    tuff_tensor *x = tuff_input(g, "a", TUFF_F32, 1, (int64_t[]){N});
+    tuff_output(g, "y", tuff_add(g, x, tuff_input(g, "b", TUFF_F32, 1, (int64_t[]){N})));
+    KIT_OK(tuff_program_create(device, &g, &program));
+    find_row(program, found);
+    assert_string_equal(found, row);
+    tuff_program_destroy(&program);
+    tuff_device_destroy(&device);
+}
+
+/* A device that runs nothing tests no kernel, and knows what others found. */
+static void devices_that_compile_recall(void **state)
+{
+    (void)state;
+    begin("compile");
+    break_dense();
+    expect_compiled("dense");
+    assert_int_equal(listed().rows_tested, 0);
+    assert_string_equal(try_add().row, "strided");
+    expect_compiled("strided");
 }
 
 /* A cast of N numbers on a freshly opened device: the row that served, and what was said of wrong kernels. */
@@ -533,7 +570,7 @@ int main(void)
         cmocka_unit_test(survives_a_damaged_file),  cmocka_unit_test(works_without_a_cache),
         cmocka_unit_test(threads_share_verdicts),   cmocka_unit_test(shortage_is_no_verdict),
         cmocka_unit_test(constants_are_told_apart), cmocka_unit_test(old_verdicts_go_on),
-        cmocka_unit_test(trials_are_told),
+        cmocka_unit_test(trials_are_told),          cmocka_unit_test(devices_that_compile_recall),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tuff_buf_free(&messages);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <tuff/device.h>
+#include <tuff/kernels.h>
 
 #include "base/file.h"
 
@@ -58,9 +59,17 @@ static void hardware_that_is_not_there_is_not_used(void **state)
     tuff_device *device = NULL;
     const tuff_device_params params = {.struct_size = sizeof params, .name = "vulkan"};
     tuff_status status = tuff_device_open(&params, &device);
-    vkGetPhysicalDeviceMemoryProperties = real;
     tuff_device_destroy(&device);
+    tuff_status named = tuff_device_open_to_compile(&params, &device); /* which needs no memory */
+    tuff_device_destroy(&device);
+    tuff_status unnamed = tuff_device_open_to_compile(NULL, &device);
+    tuff_device_info chosen = unnamed == TUFF_OK ? *tuff_device_get_info(device) : found[0];
+    tuff_device_destroy(&device);
+    vkGetPhysicalDeviceMemoryProperties = real;
     assert_int_equal(status, TUFF_UNSUPPORTED);
+    assert_int_equal(named, TUFF_OK);
+    assert_int_equal(unnamed, TUFF_OK);
+    assert_string_equal(chosen.backend, "cpu");
     assert_true(n > 1);
     for (size_t i = 0; i < n && i < 16; i++) {
         if (strcmp(found[i].backend, "vulkan") != 0) continue;

@@ -59,6 +59,68 @@ static void test_table(void **state)
     kit_result_free(&r);
 }
 
+static const char *const on_lavapipe[] = {"bench",   "--kernels",      "--device", "lavapipe",   "--train",
+                                          "2x16",    "--prompt",       "12",       "--generate", "2",
+                                          "--model", NULL /* where */, "--json",   NULL};
+
+/* Kernels of a model's plans, each once; a training step runs some that generating does not. */
+static void test_kernels_json(void **state)
+{
+    (void)state;
+    const char *arguments[sizeof on_lavapipe / sizeof *on_lavapipe];
+    memcpy(arguments, on_lavapipe, sizeof arguments);
+    arguments[11] = kit_golden("llama");
+    kit_result r;
+    kit_run_tuff(&r, arguments);
+    if (r.exit_code != 0) {
+        print_message("no lavapipe: %s\n", r.err.data);
+        kit_result_free(&r);
+        skip();
+    }
+    cJSON *json = kit_parse(r.out.data, r.out.size);
+    const cJSON *pipelines = cJSON_GetObjectItem(json, "pipelines"), *row;
+    assert_string_equal(kit_string(json, "backend"), "vulkan");
+    assert_non_null(strstr(kit_string(json, "driver"), "lavapipe"));
+    assert_string_equal(cJSON_GetArrayItem(cJSON_GetObjectItem(json, "models"), 0)->valuestring,
+                        kit_golden("llama"));
+    bool adamw = false, rope = false;
+    cJSON_ArrayForEach(row, pipelines)
+    {
+        adamw = adamw || strcmp(kit_string(row, "shader"), "adamw") == 0;
+        rope = rope || strcmp(kit_string(row, "kernel"), "rope rope") == 0;
+        assert_true(cJSON_IsArray(cJSON_GetObjectItem(row, "constants")));
+        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(row, "workgroup")), 3);
+        assert_true(kit_number(row, "subgroup_size") >= 4 && kit_number(row, "spirv_bytes") > 0);
+        assert_true(kit_number(row, "shared_bytes") >= 0);
+        assert_true(cJSON_IsObject(cJSON_GetObjectItem(row, "statistics")));
+        assert_true(cJSON_IsArray(cJSON_GetObjectItem(row, "executables")));
+    }
+    assert_true(adamw && rope && cJSON_GetArraySize(pipelines) > 10);
+    cJSON_Delete(json);
+    kit_result_free(&r);
+}
+
+static void test_kernels_table(void **state)
+{
+    (void)state;
+    kit_result r;
+    kit_run_tuff(&r, (const char *const[]){"bench", "--kernels", "--device", "lavapipe", "--only",
+                                           "embedding_b", "--shape", "gpt2-30m", NULL});
+    if (r.exit_code != 0) {
+        print_message("no lavapipe: %s\n", r.err.data);
+        kit_result_free(&r);
+        skip();
+    }
+    assert_non_null(strstr(r.out.data, "\ngpt2-30m; training 4 x 256, a prompt of 512, a text of 64\n"));
+    assert_non_null(strstr(r.out.data, "\npipeline "));
+    assert_non_null(strstr(r.out.data, "\nembedding_backward "));
+    assert_non_null(strstr(r.out.data, "\n1 pipeline"));
+    assert_null(strstr(r.out.data, "\nadamw"));
+    kit_result_free(&r);
+    KIT_REFUSES(1, "has \"no such kernel\" in its name", "bench", "--kernels", "--device", "lavapipe",
+                "--only", "no such kernel", "--shape", "gpt2-30m");
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -70,13 +132,17 @@ static void test_refusals(void **state)
     KIT_REFUSES(2, "give one", "bench", "--shape", "gpt2-30m", "--model", kit_golden("llama"));
     KIT_REFUSES(2, "--seconds", "bench", "--seconds", "0");
     KIT_REFUSES(1, "nowhere", "bench", "--model", "nowhere");
+    KIT_REFUSES(2, "a CPU has no pipelines", "bench", "--kernels", "--device", "cpu");
+    KIT_REFUSES(2, "--kernels makes none", "bench", "--kernels", "--seconds", "1");
+    KIT_REFUSES(2, "--kernels makes none", "bench", "--kernels", "--rounds", "3");
+    KIT_REFUSES(2, "--shape none leaves that out", "bench", "--kernels", "--shape", "none");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_kernels_json), cmocka_unit_test(test_kernels_table),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);

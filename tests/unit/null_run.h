@@ -122,6 +122,32 @@ CALLS_OF(tuff_device_get_stats)
     REFUSED(tuff_device_get_stats(fixture.device, NULL));
     REFUSED(tuff_device_get_stats(fixture.device, &unset));
 }
+CALLS_OF(tuff_device_open_to_compile)
+{
+    const tuff_device_params unset = {0};
+    tuff_device *out;
+    REFUSED(tuff_device_open_to_compile(NULL, NULL));
+    REFUSED_OUT(tuff_device_open_to_compile(&unset, &out), out);
+}
+static void on_no_kernel(const tuff_kernel *kernel, void *user)
+{
+    (void)kernel, (void)user;
+    fail_msg("a kernel of a device that compiles none");
+}
+CALLS_OF(tuff_device_kernels)
+{
+    REFUSED(tuff_device_kernels(NULL, on_no_kernel, NULL));
+    REFUSED(tuff_device_kernels(fixture.device, NULL, NULL));
+    KIT_OK(tuff_device_kernels(fixture.device, on_no_kernel, NULL));
+}
+CALLS_OF(tuff_kernel_get_figure)
+{
+    const tuff_kernel kernel = {0};
+    double amount = 1;
+    assert_false(tuff_kernel_get_figure(NULL, TUFF_KERNEL_CODE, &amount));
+    assert_true(amount == 0);
+    assert_false(tuff_kernel_get_figure(&kernel, TUFF_KERNEL_CODE, NULL));
+}
 CALLS_OF(tuff_buffer_create)
 {
     const int64_t shape[2] = {2, 3}, empty[2] = {2, 0};

@@ -51,6 +51,7 @@ const tuff_backend tuff_backend_vulkan = {
     .program_times = tuff_vk_program_times,
     .shader_key = shader_key,
     .kernel = kernel,
+    .compile = tuff_vk_compile,
     .stats = stats,
     .validation = tuff_vk_validation,
 };

@@ -69,17 +69,25 @@ static tuff_status create_device(tuff_vk_device *device)
 {
     uint32_t features = device->base.caps.features;
     bool int8 = features & TUFF_CAP_INT8;
-    const char *extensions[3];
+    const char *extensions[4];
     uint32_t n = 0;
     if (device->probe.is_subset) extensions[n++] = TUFF_VK_PORTABILITY_SUBSET;
     if (device->probe.has_budget) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (int8 && !device->probe.int8_core) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    device->captures = device->params.compile_only && device->probe.has_statistics;
+    if (device->captures) extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
 
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE};
+    void *optional = device->captures ? &statistics : NULL;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .pNext = optional,
         .shaderIntegerDotProduct = VK_TRUE};
+    if (int8) optional = &dot;
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                            .pNext = int8 ? &dot : NULL,
+                                            .pNext = optional,
                                             .bufferDeviceAddress = VK_TRUE,
                                             .timelineSemaphore = VK_TRUE,
                                             .shaderFloat16 = (features & TUFF_CAP_F16_ARITHMETIC) != 0,
@@ -109,14 +117,26 @@ static tuff_status create_device(tuff_vk_device *device)
     if (device->instance->debug)
         device->set_name = (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(
             device->instance->handle, "vkSetDebugUtilsObjectNameEXT");
-    device->vk.vkGetDeviceQueue(device->handle, device->probe.queue_family, 0, &device->queue);
+    return TUFF_OK;
+}
 
+static tuff_status create_timeline(tuff_vk_device *device)
+{
     VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                       .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    result = device->vk.vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline);
+    VkResult result = device->vk.vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline);
     if (result != VK_SUCCESS) device->timeline = VK_NULL_HANDLE;
     return tuff_vk_check(device, result, "creating its timeline");
+}
+
+/* What hardware that is not there need not have. */
+static tuff_status make_runnable(tuff_vk_device *device)
+{
+    device->vk.vkGetDeviceQueue(device->handle, device->probe.queue_family, 0, &device->queue);
+    TUFF_TRY(create_timeline(device));
+    TUFF_TRY(tuff_vk_memory_kinds(device));
+    return device->params.profile ? tuff_vk_clock_calibrate(device) : TUFF_OK;
 }
 
 static tuff_status create_locks(tuff_vk_device *device)
@@ -140,7 +160,7 @@ static tuff_status find_physical(tuff_vk_device *device, size_t index)
     if (index >= n) return tuff_fail(TUFF_NOT_FOUND, "there is no Vulkan device %zu: found %u", index, n);
     TUFF_TRY(tuff_vk_probe_device(device->physical, &device->probe));
     const tuff_device_description *description = &device->probe.description;
-    if (!description->usable)
+    if (!(description->usable || (device->params.compile_only && description->compiles)))
         return tuff_fail(TUFF_UNSUPPORTED, "%s cannot be used: %s", description->name, description->reason);
     return TUFF_OK;
 }
@@ -178,9 +198,8 @@ tuff_status tuff_vk_open(size_t index, const tuff_open_params *params, tuff_back
     TUFF_GO(create_locks(device));
     TUFF_GO(tuff_host_create(device->params.threads, &device->host));
     TUFF_GO(create_device(device));
-    TUFF_GO(tuff_vk_memory_kinds(device));
     TUFF_GO(tuff_vk_pipelines_create(device));
-    if (device->params.profile) TUFF_GO(tuff_vk_clock_calibrate(device));
+    if (!device->params.compile_only) TUFF_GO(make_runnable(device));
     *out = base;
     return TUFF_OK;
 done:
@@ -194,8 +213,8 @@ void tuff_vk_close(tuff_backend_device **base)
     tuff_vk_device *device = tuff_vk_device_of(*base);
     *base = NULL;
     if (device->handle) {
-        /* a lost device has nothing left to wait for */
-        (void)device->vk.vkDeviceWaitIdle(device->handle);
+        /* a lost device has nothing left to wait for, and without a timeline nothing was submitted */
+        if (device->timeline) (void)device->vk.vkDeviceWaitIdle(device->handle);
         tuff_vk_sweep(device, true);
         tuff_vk_staging_destroy(device);
         tuff_vk_memory_trim(device);

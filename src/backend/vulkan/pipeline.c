@@ -47,7 +47,8 @@ static tuff_status create_pipeline(tuff_vk_device *device, const tuff_vk_module 
                                       .pData = dispatch->spec};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE, /* any dispatch may be cut into parts */
+        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE | /* any dispatch may be cut into parts */
+                 (device->captures ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0),
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
@@ -149,7 +150,7 @@ tuff_status tuff_vk_pipelines_create(tuff_vk_device *device)
     VkResult result = device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &device->layout);
     if (result != VK_SUCCESS) device->layout = VK_NULL_HANDLE;
     TUFF_TRY(tuff_vk_check(device, result, "creating the pipeline layout"));
-    return tuff_vk_cache_load(device);
+    return device->params.compile_only ? TUFF_OK : tuff_vk_cache_load(device);
 }
 
 void tuff_vk_pipelines_destroy(tuff_vk_device *device)

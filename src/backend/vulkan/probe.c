@@ -57,6 +57,8 @@ static tuff_status find_extensions(VkPhysicalDevice physical, tuff_vk_probe *out
         const char *name = extensions[i].extensionName;
         if (strcmp(name, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0) out->has_budget = true;
         if (strcmp(name, TUFF_VK_PORTABILITY_SUBSET) == 0) out->is_subset = true;
+        if (strcmp(name, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME) == 0)
+            out->has_statistics = true;
         if (strcmp(name, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) == 0) *out_dot_product = true;
     }
     tuff_free(extensions);
@@ -68,14 +70,23 @@ static void find_features(VkPhysicalDevice physical, bool dot_product, tuff_vk_p
 {
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+    void *optional = NULL;
+    if (dot_product) optional = &dot;
+    if (out->has_statistics) {
+        statistics.pNext = optional;
+        optional = &statistics;
+    }
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                            .pNext = dot_product ? &dot : NULL};
+                                            .pNext = optional};
     VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                             .pNext = &v12};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                           .pNext = &v11};
     vkGetPhysicalDeviceFeatures2(physical, &features);
     *out_floor = v12.bufferDeviceAddress && v12.timelineSemaphore;
+    out->has_statistics = statistics.pipelineExecutableInfo;
     if (v11.storageBuffer16BitAccess) out->features |= TUFF_CAP_F16_STORAGE;
     if (v12.shaderFloat16) out->features |= TUFF_CAP_F16_ARITHMETIC;
     if (v12.storageBuffer8BitAccess && v12.shaderInt8 && dot.shaderIntegerDotProduct)
@@ -171,7 +182,8 @@ tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out)
     else if (description->memory_bytes == 0) /* RADV_FORCE_FAMILY, or a driver that only compiles */
         snprintf(description->reason, sizeof description->reason,
                  "it has 0 bytes of memory: its driver stands for hardware that is not there");
-    description->usable = floor && queue && description->memory_bytes > 0;
+    description->compiles = floor && queue;
+    description->usable = description->compiles && description->memory_bytes > 0;
     return TUFF_OK;
 }
 

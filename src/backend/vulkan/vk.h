@@ -55,10 +55,11 @@ typedef struct tuff_vk_probe {
     uint8_t driver_uuid[VK_UUID_SIZE];
     uint32_t subgroup_size;
     uint64_t max_allocation;
-    uint32_t features; /* TUFF_CAP_* */
-    bool int8_core;    /* integer dot product is core (1.3), not an extension */
-    bool has_budget;   /* VK_EXT_memory_budget */
-    bool is_subset;    /* a layer over another interface, such as MoltenVK: TUFF_VK_PORTABILITY_SUBSET */
+    uint32_t features;   /* TUFF_CAP_* */
+    bool int8_core;      /* integer dot product is core (1.3), not an extension */
+    bool has_budget;     /* VK_EXT_memory_budget */
+    bool has_statistics; /* VK_KHR_pipeline_executable_properties and its feature */
+    bool is_subset;      /* a layer over another interface, such as MoltenVK: TUFF_VK_PORTABILITY_SUBSET */
     uint32_t queue_family, timestamp_bits;
 } tuff_vk_probe;
 TUFF_MUST_USE tuff_status tuff_vk_probe_device(VkPhysicalDevice physical, tuff_vk_probe *out);
@@ -124,7 +125,8 @@ typedef struct tuff_vk_device {
 
     tuff_mutex *pipeline_lock;
     VkPipelineLayout layout;
-    VkPipelineCache cache;
+    bool captures;           /* pipelines are made so that the driver can tell what it made of them */
+    VkPipelineCache cache;   /* none: nothing is run */
     char cache_hash[64];     /* of the cache as loaded: saved again only when it changed */
     tuff_map pipeline_index; /* (shader, specialization) to pipelines[] */
     tuff_vk_pipeline *pipelines;
@@ -234,5 +236,11 @@ void tuff_vk_pipelines_destroy(tuff_vk_device *device);
 /* The driver's cache kept on disk; a missing, damaged or foreign file is an empty cache. */
 TUFF_MUST_USE tuff_status tuff_vk_cache_load(tuff_vk_device *device);
 void tuff_vk_cache_save(tuff_vk_device *device);
+
+/* ---- statistics.c ---- */
+
+/* See tuff_backend.compile. */
+TUFF_MUST_USE tuff_status tuff_vk_compile(tuff_backend_device *device, const tuff_dispatch *dispatch,
+                                          tuff_arena *arena, tuff_kernel *out);
 
 #endif
