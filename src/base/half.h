@@ -28,6 +28,10 @@ static inline uint16_t tuff_f32_to_bf16(float value)
         return (uint16_t)((bits >> 16) | 0x40); /* NaN stays a quiet NaN */
     return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
+static inline float tuff_round_bf16(float value)
+{
+    return tuff_bf16_to_f32(tuff_f32_to_bf16(value));
+}
 float tuff_f16_to_f32(uint16_t h);
 /* The same for vector code, by shifting into place and one multiplication. Exact, unless the thread takes
  * denormals for 0.

@@ -60,6 +60,11 @@ void tuff_give_back(void *memory, size_t bytes);
  * tuff_heap_room_for. */
 bool tuff_room_for(size_t bytes);
 
+/* Asks the system to keep the tiles of AMX for this process, as it keeps other registers; false: it does not.
+ * From then on signal handlers need 8 KiB more of a stack, and stacks that the program gave them with
+ * sigaltstack must have that; where one has not, the answer is no. */
+bool tuff_allow_tiles(void);
+
 /* Memory that this process may have: the machine's, or its control group's where that is less. Bytes; 0 when
  * unknown. */
 uint64_t tuff_total_memory(void);

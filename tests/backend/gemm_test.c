@@ -1,11 +1,14 @@
 /* The host's matrix product against plain loops in double: tiles of all sizes and their edges, all layouts
- * and types; without memory for a thread; with more shapes than are kept. */
+ * and types; of operands as they are and rounded to bf16; without memory for a thread; with more shapes than
+ * are kept. */
 #define _DEFAULT_SOURCE /* RLIMIT_DATA */
 #include <math.h>
 #include <sys/resource.h>
 
+#include "backend/cpu/amx.h"
 #include "backend/cpu/host.h"
 #include "backend/cpu/kernels.h"
+#include "base/half.h"
 #include "base/memory.h"
 #include "ir/dtype.h"
 #include "kit/kit.h"
@@ -14,6 +17,17 @@ enum { LARGEST = 1100 * 800 };
 
 static float a[LARGEST], b[LARGEST], c[LARGEST], again[LARGEST], wide[LARGEST];
 static uint16_t narrow[LARGEST];
+static tuff_dtype operands; /* of the products below */
+
+/* As operands are rounded, by another way than the library's: what is added carries into the bits that stay.
+ */
+static double operand(float x)
+{
+    if (operands == TUFF_F32) return x;
+    const uint32_t bits = tuff_f32_bits(x), half = bits & 0xffff, low = bits & 0xffff0000;
+    const bool up = half > 0x8000 || (half == 0x8000 && (bits >> 16) % 2);
+    return tuff_bits_f32(up ? low + 0x10000 : low);
+}
 
 static void fill(float *x, uint32_t seed)
 {
@@ -38,7 +52,8 @@ static void check(const tuff_gemm_problem *g, const float *factors)
         for (int64_t j = i % 7; j < g->N; j += 7) {
             double sum = 0, size = 0;
             for (int64_t k = 0; k < g->K; k++) {
-                double term = (double)g->a[i * g->ars + k * g->acs] * factors[k * g->brs + j * g->bcs];
+                double term =
+                    operand(g->a[i * g->ars + k * g->acs]) * operand(factors[k * g->brs + j * g->bcs]);
                 sum += term;
                 size += fabs(term);
             }
@@ -72,7 +87,8 @@ static tuff_gemm_problem problem_of(size s, int layout)
                                .b_dtype = TUFF_F32,
                                .brs = tb ? 1 : s.N,
                                .bcs = tb ? s.K : 1,
-                               .crs = s.N};
+                               .crs = s.N,
+                               .operands = operands};
 }
 
 static void products_are_right(void **state)
@@ -109,7 +125,7 @@ static void products_do_without_memory(void **state)
         g.c = c;
         kit_fail_allocation(1);
         tuff_gemm(&g, scratch); /* outside a device, each share is to be allocated */
-        assert_true(kit_allocation_failed());
+        assert_true(kit_allocation_failed() || g.operands == TUFF_BF16); /* which AMX needs none for */
         kit_fail_allocation(0);
         check(&g, b);
         tuff_free_aligned(scratch);
@@ -296,18 +312,78 @@ static void fewer_need_no_more_memory(void **state)
         }
 }
 
+/* Both ways of rounded operands: by AMX, where there is it, and in f32. */
+static int of_bf16(void **state)
+{
+    (void)state;
+    operands = TUFF_BF16;
+    return 0;
+}
+
+static int of_bf16_in_f32(void **state)
+{
+    tuff_amx_hide(true);
+    return of_bf16(state);
+}
+
+static int of_f32(void **state)
+{
+    (void)state;
+    operands = TUFF_F32;
+    tuff_amx_hide(false);
+    return 0;
+}
+
+/* What lies halfway goes to the even neighbour, what is not finite stays, and the rest of a tile adds nothing
+ * to it. */
+static void rounding_is_to_nearest_even(void **state)
+{
+    (void)state;
+    static const struct {
+        float from, to;
+    } pairs[] = {{1 + 0x1p-8f, 1},        {1 + 0x3p-8f, 1 + 0x1p-6f},   {1 + 0x1.01p-8f, 1 + 0x1p-7f},
+                 {-1 - 0x1p-8f, -1},      {-1 - 0x3p-8f, -1 - 0x1p-6f}, {0x1.fep127f, 0x1.fep127f},
+                 {0x1.ffp127f, INFINITY}, {-INFINITY, -INFINITY},       {NAN, NAN}};
+    enum { PAIRS = sizeof pairs / sizeof pairs[0] };
+    for (int side = 0; side < 2; side++) {
+        memset(a, 0, sizeof a);
+        memset(b, 0, sizeof b);
+        a[0] = b[0] = 1;
+        for (int i = 0; i < PAIRS; i++)
+            (side ? b : a)[i] = pairs[i].from;
+        tuff_gemm_problem g = problem_of(side ? (size){1, PAIRS, 1} : (size){PAIRS, 1, 1}, 0);
+        run(&g, c);
+        for (int i = 0; i < PAIRS; i++)
+            if (!(c[i] == pairs[i].to || (isnan(c[i]) && isnan(pairs[i].to))))
+                fail_msg("side %d: %a became %a, expected %a", side, (double)pairs[i].from, (double)c[i],
+                         (double)pairs[i].to);
+    }
+}
+
+#define ALL_WAYS(test)                                                       \
+    cmocka_unit_test(test), {#test " of bf16", test, of_bf16, of_f32, NULL}, \
+    {                                                                        \
+#test " of bf16 in f32", test, of_bf16_in_f32, of_f32, NULL          \
+    }
+#define BOTH_OF_BF16(test)                                  \
+    {#test " by AMX", test, of_bf16, of_f32, NULL},         \
+    {                                                       \
+#test " in f32", test, of_bf16_in_f32, of_f32, NULL \
+    }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products_are_right),
-        cmocka_unit_test(rows_do_not_depend_on_their_number),
-        cmocka_unit_test(results_do_not_depend_on_threads),
-        cmocka_unit_test(products_do_without_memory),
-        cmocka_unit_test(products_are_added),
-        cmocka_unit_test(fewer_need_no_more_memory),
+        ALL_WAYS(products_are_right),
+        ALL_WAYS(rows_do_not_depend_on_their_number),
+        ALL_WAYS(results_do_not_depend_on_threads),
+        ALL_WAYS(products_do_without_memory),
+        ALL_WAYS(products_are_added),
+        ALL_WAYS(fewer_need_no_more_memory),
         cmocka_unit_test(panels_do_without_memory),
         cmocka_unit_test(products_do_without_the_system),
         cmocka_unit_test(kept_products_are_bounded),
+        BOTH_OF_BF16(rounding_is_to_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "backend/cpu/amx.h"
 #include "backend/cpu/gemm.h"
 
 enum {
@@ -68,8 +69,9 @@ static void begin_work(work *w, const tuff_gemm_problem *g, bool strips)
     if (g->M > 64 && parts(g->M, 64) * parts(g->N, 192) >= MANY_TILES)
         w->b.tile = most >= 192 ? 192 : most >= 128 ? 128 : 64;
     if (most >= 128 && parts(g->M, 128) * parts(g->N, 192) >= MANY_TILES) w->a.tile = 128;
-    if (g->acs == 1 && g->ars == w->kt && g->K == w->kt) w->a.pack = false;
-    if (g->bcs == 1 && g->brs == g->N && g->N <= w->b.tile && g->b_dtype == TUFF_F32)
+    const bool lie = g->operands == TUFF_F32;
+    if (lie && g->acs == 1 && g->ars == w->kt && g->K == w->kt) w->a.pack = false;
+    if (lie && g->bcs == 1 && g->brs == g->N && g->N <= w->b.tile && g->b_dtype == TUFF_F32)
         w->b.pack = w->b.strips = false;
     w->shared = g->M <= g->N ? &w->a : &w->b;
     w->late = g->M <= g->N ? &w->b : &w->a;
@@ -86,8 +88,8 @@ static size_t tiles_scratch(const tuff_gemm_problem *g, bool strips)
 static void pack(const work *w, const side *s, int64_t first, int64_t count, float *out)
 {
     const int64_t at = first * s->stride + w->k0 * s->term;
-    const tuff_part_of rows = {s->x, s->dtype, at, s->stride, s->term},
-                       columns = {s->x, s->dtype, at, s->term, s->stride};
+    const tuff_part_of rows = {s->x, s->dtype, at, s->stride, s->term, w->g->operands},
+                       columns = {s->x, s->dtype, at, s->term, s->stride, w->g->operands};
     if (s == &w->a)
         tuff_pack(&rows, count, w->nk, out, w->nk);
     else if (s->strips)
@@ -152,8 +154,8 @@ static void multiply_strips(const work *w, const place *at)
         if (by_rows) {
             strip.row += i;
             strip.shape.m = least(step, count - i);
-            tuff_tile_plain(&strip.shape, in_place(w, &w->a, strip.row), w->g->ars, w->g->acs, strip.b,
-                            result);
+            pack(w, &w->a, strip.row, strip.shape.m, packed);
+            tuff_tile_plain(&strip.shape, packed, w->nk, 1, strip.b, result);
         } else {
             strip.column += i;
             strip.shape.n = least(step, count - i);
@@ -219,8 +221,19 @@ static void tiles(const tuff_gemm_problem *g, bool strips, float *scratch)
     }
 }
 
+static bool in_f32(const tuff_gemm_problem *g)
+{
+    return g->operands == TUFF_F32;
+}
+
 size_t tuff_gemm_scratch(const tuff_gemm_problem *g)
 {
+    if (!in_f32(g)) {
+        size_t loop = tiles_scratch(g, false), strips = tiles_scratch(g, true),
+               bf16 = tuff_gemm_bf16_scratch(g);
+        if (strips > loop) loop = strips;
+        return bf16 > loop ? bf16 : loop;
+    }
     size_t loop = tiles_scratch(g, false), strips = tuff_gemm_by_chains(g)   ? tuff_gemm_chains_scratch(g)
                                                     : tuff_gemm_by_panels(g) ? tuff_gemm_panels_scratch(g)
                                                                              : tiles_scratch(g, true);
@@ -235,13 +248,18 @@ size_t tuff_gemm_scratch_most(const tuff_gemm_problem *g)
     size_t most = (size_t)tiles * sizeof(float), panels = tuff_gemm_panels_most(g),
            chains = tuff_gemm_chains_most(g);
     if (panels > most) most = panels;
+    if (!in_f32(g)) chains = tuff_gemm_bf16_most(g);
     return chains > most ? chains : most;
 }
 
 void tuff_gemm(const tuff_gemm_problem *g, void *scratch)
 {
     bool strips = tuff_products_strips(tuff_host_products(tuff_host_current()));
-    if (strips && tuff_gemm_by_chains(g))
+    if (!in_f32(g) && tuff_amx_ready())
+        tuff_gemm_bf16(g, scratch);
+    else if (!in_f32(g))
+        tiles(g, strips, scratch); /* in f32, of rounded elements */
+    else if (strips && tuff_gemm_by_chains(g))
         tuff_gemm_chains(g, scratch);
     else if (strips && tuff_gemm_by_panels(g))
         tuff_gemm_panels(g, scratch);

@@ -41,6 +41,11 @@ static inline int64_t tuff_gemm_cut(int64_t n, int64_t most)
 /* Terms at a time. It is the same for all numbers of rows, so that a row's result does not depend on them. */
 int64_t tuff_gemm_terms(const tuff_gemm_problem *g, bool strips);
 
+/* Of operands rounded to bf16, by AMX. */
+size_t tuff_gemm_bf16_scratch(const tuff_gemm_problem *g);
+size_t tuff_gemm_bf16_most(const tuff_gemm_problem *g); /* also with fewer rows or terms */
+void tuff_gemm_bf16(const tuff_gemm_problem *g, void *scratch);
+
 /* Panels of rows of c, by a b that was packed whole, or as it lies. */
 bool tuff_gemm_by_panels(const tuff_gemm_problem *g);
 size_t tuff_gemm_panels_scratch(const tuff_gemm_problem *g);

@@ -3,6 +3,7 @@
 
 #include "backend/cpu/gemm_tile.h"
 #include "backend/cpu/kernels.h"
+#include "base/half.h"
 #include "ir/dtype.h"
 
 enum { SIDE = 16, PIECE = 256, ROWS = 32 };
@@ -102,6 +103,12 @@ static TUFF_KERNEL void copy_strip(const float *restrict x, int64_t rs, int64_t 
             out[i * TUFF_STRIP + j] = x[i * rs + j];
 }
 
+static TUFF_KERNEL void round_row(float *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = tuff_round_bf16(x[i]);
+}
+
 void tuff_pack(const tuff_part_of *from, int64_t rows, int64_t columns, float *out, int64_t ld)
 {
     if (from->cs != 1 && columns > 1)
@@ -111,6 +118,8 @@ void tuff_pack(const tuff_part_of *from, int64_t rows, int64_t columns, float *o
     else
         for (int64_t i = 0; i < rows; i++)
             tuff_load_f32(from->x, from->dtype, from->at + i * from->rs, columns, out + i * ld);
+    for (int64_t i = 0; i < rows && from->operands == TUFF_BF16; i++)
+        round_row(out + i * ld, columns);
 }
 
 /* What a strip has beyond its columns and rows. */

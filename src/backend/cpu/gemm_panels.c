@@ -57,7 +57,7 @@ static void pack_range(int64_t begin, int64_t end, void *context)
     const panels *w = context;
     const tuff_gemm_problem *g = w->g;
     int64_t first = begin * TUFF_STRIP, count = tuff_gemm_least(end * TUFF_STRIP, g->N) - first;
-    const tuff_part_of b = {g->b, g->b_dtype, first * g->bcs + w->k0 * g->brs, g->brs, g->bcs};
+    const tuff_part_of b = {g->b, g->b_dtype, first * g->bcs + w->k0 * g->brs, g->brs, g->bcs, TUFF_F32};
     tuff_pack_strips(&b, w->nk, count, w->packed + first * tuff_strip_rows(w->nk));
 }
 
@@ -74,7 +74,7 @@ static void panel_range(int64_t begin, int64_t end, void *context)
         tuff_tile_shape shape = {
             tuff_gemm_least(w->rows, g->M - row), g->N, w->nk, false, !w->b_lies, w->k0 > 0 || g->add};
         const float *a = g->a + row * g->ars + w->k0 * g->acs;
-        const tuff_part_of part = {a, TUFF_F32, 0, g->ars, g->acs};
+        const tuff_part_of part = {a, TUFF_F32, 0, g->ars, g->acs, TUFF_F32};
         if (own && !w->a_lies) tuff_pack(&part, shape.m, shape.k, own->late, shape.k);
         if (own)
             tuff_product_tile(&use, &shape, w->a_lies ? a : own->late, b, g->c + row * g->N);

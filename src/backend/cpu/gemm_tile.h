@@ -37,6 +37,7 @@ typedef struct tuff_part_of {
     const void *x;
     tuff_dtype dtype;
     int64_t at, rs, cs;
+    tuff_dtype operands; /* TUFF_BF16: elements are rounded to it */
 } tuff_part_of;
 
 /* out[i*ld + j] = (i,j) as f32. */

@@ -37,11 +37,12 @@ typedef struct tuff_gemm_problem {
     int64_t brs, bcs;
     float *c;
     int64_t crs;
-    bool add; /* C += instead */
+    bool add;            /* C += instead */
+    tuff_dtype operands; /* TUFF_BF16: elements of A and of B are rounded to it as they are read; else f32 */
 } tuff_gemm_problem;
 
-/* Threaded. By oneDNN where built in, else by loops. `scratch` has tuff_gemm_scratch bytes, which depend on
- * all but the pointers, and is aligned to 64. */
+/* Threaded. By oneDNN where built in, else by loops; of bf16 by AMX where the processor has it. `scratch` has
+ * tuff_gemm_scratch bytes, which depend on all but the pointers, and is aligned to 64. */
 void tuff_gemm(const tuff_gemm_problem *problem, void *scratch);
 size_t tuff_gemm_scratch(const tuff_gemm_problem *problem);
 /* Enough for this problem and those that differ from it by fewer rows or terms, M or K. */
