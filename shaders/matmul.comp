@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#define TUFF_BLOCK_CONSTANT 0
+#define TUFF_OPERANDS_CONSTANT 0
+#define TUFF_BLOCK_CONSTANT 1
 #include "shaders/lib/matmul.glsl"
 
 const uint TILE = TUFF_MATMUL_PLAIN_TILE;

@@ -1,9 +1,11 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/lib/common.glsl"
-#define TUFF_BLOCK_CONSTANT 1
+#define TUFF_OPERANDS_CONSTANT 1
+#define TUFF_BLOCK_CONSTANT 2
 #include "shaders/lib/stored.glsl"
 #include "shaders/args/matmul.h"
+#include "shaders/lib/operands.glsl"
 #include "shaders/args/grouped.h"
 #define TUFF_SUM_TYPE vec4
 #include "shaders/lib/reduce.glsl"
@@ -61,7 +63,7 @@ vec4 load_a(uint k)
     if (rows > 1) x.y = a.a.v[a_at.y + k];
     if (rows > 2) x.z = a.a.v[a_at.z + k];
     if (rows > 3) x.w = a.a.v[a_at.w + k];
-    return x;
+    return tuff_operand(x);
 }
 
 /* Each segment of a.lanes invocations makes 4 columns of c for all rows of a. */
@@ -84,7 +86,7 @@ void main()
             [[unroll]] for (uint i = 0; i < 4; i++)
                 x[i] = load_a(k + 4 * q + i);
             [[unroll]] for (uint j = 0; j < 4; j++) {
-                vec4 w = tuff_run_four(a.b, run[j], q);
+                vec4 w = tuff_operand(tuff_run_four(a.b, run[j], q));
                 [[unroll]] for (uint i = 0; i < 4; i++)
                     sum[j] += w[i] * x[i];
             }
@@ -98,7 +100,7 @@ void main()
             [[unroll]] for (uint j = 0; j < 4; j++)
                 if (n0 + j < a.N) {
                     uint word = a.b.v[(b_at + (n0 + j) * a.bcs + k) >> 1];
-                    sum[j] += tuff_stored_bits(word & 0xffffu) * x + tuff_stored_bits(word >> 16) * y;
+                    sum[j] += tuff_operand(tuff_stored_bits(word & 0xffffu)) * x + tuff_operand(tuff_stored_bits(word >> 16)) * y;
                 }
         }
         /* an odd last element is left to one of them */
@@ -107,7 +109,7 @@ void main()
     for (; k < terms; k += a.lanes) {
         vec4 x = load_a(k);
         [[unroll]] for (uint j = 0; j < 4; j++)
-            if (n0 + j < a.N) sum[j] += tuff_stored(a.b, a.b_first, b_at + (n0 + j) * a.bcs + k) * x;
+            if (n0 + j < a.N) sum[j] += tuff_operand(tuff_stored(a.b, a.b_first, b_at + (n0 + j) * a.bcs + k)) * x;
     }
 #endif
     [[unroll]] for (uint j = 0; j < 4; j++) {

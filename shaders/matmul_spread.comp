@@ -2,7 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
-#define TUFF_BLOCK_CONSTANT 2
+#define TUFF_OPERANDS_CONSTANT 2
+#define TUFF_BLOCK_CONSTANT 3
 #include "shaders/lib/matmul.glsl"
 
 /* For devices that are a CPU: there a load costs as much as a dozen multiplications, wherever it reads, and a barrier

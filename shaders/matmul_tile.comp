@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#define TUFF_BLOCK_CONSTANT 7
+#define TUFF_OPERANDS_CONSTANT 7
+#define TUFF_BLOCK_CONSTANT 8
 #define TUFF_TERMS_AHEAD 32
 #include "shaders/lib/matmul.glsl"
 
@@ -108,7 +109,7 @@ void store(uint k0, uint buffer_a, uint buffer_b)
     [[unroll]] for (uint i = 0; i < A_ITEMS; i++) {
         if (A_FOURS % LANES != 0 && gl_LocalInvocationIndex + i * LANES >= A_FOURS) break;
         uvec2 p = item(i, 1, ROW_FOURS, A_ALONG_K);
-        vec4 x = whole(next_a[i], k0 + p.x, A_ALONG_K, A_WIDE);
+        vec4 x = whole(tuff_operand(next_a[i]), k0 + p.x, A_ALONG_K, A_WIDE);
         uint at = buffer_a + p.x * ROW_FOURS + moved(p.y / 4, p.x, LANES_DOWN);
         if (A_ALONG_K)
             [[unroll]] for (uint j = 0; j < 4; j++)
@@ -124,7 +125,7 @@ void store(uint k0, uint buffer_a, uint buffer_b)
 #else
         vec4 x = next_b[i];
 #endif
-        x = whole(x, k0 + p.x, B_ALONG_K, B_WIDE);
+        x = whole(tuff_operand(x), k0 + p.x, B_ALONG_K, B_WIDE);
         uint at = buffer_b + p.x * COLUMN_FOURS + moved(p.y / 4, p.x, LANES_ACROSS);
         if (B_ALONG_K)
             [[unroll]] for (uint j = 0; j < 4; j++)

@@ -168,6 +168,12 @@ TUFF_API void tuff_graph_set_invariant(tuff_graph *g, bool invariant);
  * do, stay exact, and so do gradients. */
 TUFF_API void tuff_graph_set_quantized_activations(tuff_graph *g, bool quantized);
 
+/* Mixed precision: with TUFF_BF16 the graph's products, those of its gradients as well, round both operands
+ * to it (to nearest, halves to even) as they read them, whenever they were made; sums and results stay f32,
+ * and so does all else, weights and optimizers above all. TUFF_F32, the default: no product rounds. Where the
+ * processor or the device multiplies bf16 faster that is used; the meaning is the same everywhere. */
+TUFF_API void tuff_graph_set_operands(tuff_graph *g, tuff_dtype operands);
+
 /* ---- layers ---- */
 
 /* Over the last axis: (x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016); weight, bias [C].

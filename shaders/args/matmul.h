@@ -11,6 +11,9 @@
 #define TUFF_MATMUL_B_WIDE    8
 #define TUFF_MATMUL_C_WIDE    16
 #define TUFF_MATMUL_SHORT     32
+/* A constant of all kernels of products: what elements of a and of b are rounded to as they are loaded. */
+#define TUFF_OPERANDS_F32  0
+#define TUFF_OPERANDS_BF16 1
 /* What is added to the product times `factor`: nothing, a tensor that lies as c does, a row for each row. */
 #define TUFF_ADDEND_NONE  0
 #define TUFF_ADDEND_WHOLE 1

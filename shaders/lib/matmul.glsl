@@ -1,6 +1,6 @@
 /* What the kernels of one product share: the tile of c that this workgroup makes, and element access.
- * Needs TUFF_STORED, for blocks TUFF_BLOCK_CONSTANT too, and TUFF_GROUPED, 0 but for grouped products (args/grouped.h);
- * main begins with tuff_matmul_tile. TUFF_M, TUFF_N and TUFF_K are the product's rows, columns and terms;
+ * Needs TUFF_STORED, TUFF_OPERANDS_CONSTANT, for blocks TUFF_BLOCK_CONSTANT too, and TUFF_GROUPED, 0 but for grouped
+ * products (args/grouped.h); main begins with tuff_matmul_tile. TUFF_M, TUFF_N and TUFF_K are the product's rows, columns and terms;
  * TUFF_A_ALONG_K and TUFF_B_ALONG_K tell whether neighbours in memory are terms.
  *
  * tuff_a_at and tuff_b_at give the places of elements. Terms past K count as zero. Rows and columns past the end repeat
@@ -9,6 +9,7 @@
 #include "shaders/lib/stored.glsl"
 #include "shaders/lib/wide.glsl"
 #include "shaders/args/matmul.h"
+#include "shaders/lib/operands.glsl"
 #include "shaders/args/grouped.h"
 
 uint tuff_row, tuff_column; /* of the tile */
@@ -180,13 +181,13 @@ uint tuff_b_at(uint k, uint n)
 
 float tuff_load_a(uint m, uint k)
 {
-    float x = a.a.v[tuff_a_at(m, k)];
+    float x = tuff_operand(a.a.v[tuff_a_at(m, k)]);
     return k < TUFF_K ? x : 0.0;
 }
 
 float tuff_load_b(uint k, uint n)
 {
-    float x = tuff_stored(a.b, TUFF_B_FIRST, tuff_b_at(k, n));
+    float x = tuff_operand(tuff_stored(a.b, TUFF_B_FIRST, tuff_b_at(k, n)));
     return k < TUFF_K ? x : 0.0;
 }
 

@@ -80,8 +80,9 @@ static tuff_tensor *inverse_lengths(const tuff_adapter *adapter, tuff_net *net, 
     tuff_tensor *a = tuff_detach(g, tuff_adapter_variable(adapter, net, m->first)),
                 *b = tuff_detach(g, tuff_adapter_variable(adapter, net, m->first + 1)),
                 *own = tuff_adapter_fixed(adapter, net, m->fixed + SQUARES),
-                *mixed = tuff_transpose(g, tuff_matmul(g, a, tuff_transpose(g, w))),
-                *product = tuff_matmul(g, b, tuff_matmul(g, a, tuff_transpose(g, a)));
+                *mixed = tuff_transpose(g, tuff_matmul_of(g, a, tuff_transpose(g, w), TUFF_F32)),
+                *product =
+                    tuff_matmul_of(g, b, tuff_matmul_of(g, a, tuff_transpose(g, a), TUFF_F32), TUFF_F32);
     tuff_tensor *inner =
         tuff_add(g, tuff_scale(g, mixed, 2 * m->scale), tuff_scale(g, product, m->scale * m->scale));
     return tuff_rsqrt(g, tuff_add(g, own, tuff_sum(g, tuff_mul(g, b, inner), 2, false)));

@@ -324,7 +324,7 @@ static tuff_tensor *lookup(void *self, tuff_net *net, tuff_tensor *x)
         const tuff_token_rows *r = &a->rows[i];
         if (!r->table) continue;
         tuff_tensor *selected = tuff_gather_rows(g, tuff_adapter_fixed(a, net, r->select), net->at->ids),
-                    *own = tuff_matmul(g, selected, tuff_adapter_variable(a, net, r->tensor));
+                    *own = tuff_matmul_of(g, selected, tuff_adapter_variable(a, net, r->tensor), TUFF_F32);
         if (scale != 1) own = tuff_scale(g, own, scale);
         x = tuff_add(g, tuff_mul(g, x, kept(g, selected)), own);
     }
@@ -340,7 +340,7 @@ static tuff_tensor *output(void *self, tuff_net *net, tuff_tensor *x, tuff_tenso
         if (!r->head) continue;
         tuff_tensor *select = tuff_adapter_fixed(a, net, r->select),
                     *own = tuff_matmul(g, x, tuff_transpose(g, tuff_adapter_variable(a, net, r->tensor)));
-        own = tuff_matmul(g, own, tuff_transpose(g, select));
+        own = tuff_matmul_of(g, own, tuff_transpose(g, select), TUFF_F32);
         y = tuff_add(g, tuff_mul(g, y, tuff_reshape(g, kept(g, select), 1, (int64_t[]){-1})), own);
     }
     return y;

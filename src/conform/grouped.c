@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "conform/case.h"
+#include "ir/graph.h"
 
 enum { ROWS, N, K, GROUPS, REPEAT, LAYOUT, DTYPE, PATTERN };
 /* b as it is; transposed; transposed, the middle of other rows; transposed, an element more for each group */
@@ -48,6 +49,16 @@ static void product(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_result(run, tuff_matmul_grouped(g, a, make_weights(run, g, p), make_order(run, g, p)), 4,
                      (double)p[K]);
     if (p[PATTERN] != ONE && p[ROWS] < MOST / 2) tuff_case_batch(run, ROWS);
+}
+
+/* Operands are rounded to bf16, those of the gradients too. */
+static void rounded(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *a = tuff_case_leaf(run, g, TUFF_F32, 2, (int64_t[]){p[ROWS], p[K]}, TUFF_DATA_NORMAL, 1, 0);
+    tuff_case_grad(run, a);
+    tuff_tensor *b = make_weights(run, g, p);
+    tuff_case_result(run, tuff_matmul_grouped_of(g, a, b, make_order(run, g, p), TUFF_BF16), 4, (double)p[K]);
+    tuff_case_batch(run, ROWS);
 }
 
 /* Rows of a may be rounded to 8 bits, as in the cases of matmul; the gradient is exact. */
@@ -170,6 +181,9 @@ static const tuff_case cases[] = {
     {"grouped.quantized.mxfp4.m12n20k64.e4.none", quantized, {12, 20, 64, 4, 1, N_T, TUFF_MXFP4, NONE}},
     {"grouped.apart.m9n6k20.e4", apart, {9, 6, 20, 4}},
     {"grouped.apart.m90n20k9.e3", apart, {90, 20, 9, 3}},
+    {"grouped.to_bf16.f32.m9n33k20.e3.each2", rounded, {9, 33, 20, 3, 2, N_T}},
+    {"grouped.to_bf16.f32.m70n36k68.e2", rounded, {70, 36, 68, 2, 1, N_N}},
+    {"grouped.to_bf16.q8_0.m5n9k32.e8", rounded, {5, 9, 32, 8, 1, N_T, TUFF_Q8_0}},
 };
 
 const tuff_case_family tuff_family_grouped = {"grouped", cases, sizeof cases / sizeof cases[0]};

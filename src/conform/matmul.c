@@ -1,7 +1,9 @@
 /* Cases of matrix products. */
 #include <math.h>
+#include <string.h>
 
 #include "conform/case.h"
+#include "ir/graph.h"
 
 enum { N_N = 0, T_N = 1, N_T = 2, T_T = 3 };
 
@@ -97,6 +99,49 @@ static void quantized(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_grad_bound(run, a, 8, (double)p[1]); /* is exact: its sum goes across b's blocks */
     tuff_case_result(run, tuff_matmul(g, a, tuff_transpose(g, b)), 0.08 * 0x1p23, 1);
     tuff_case_batch(run, 0);
+}
+
+/* p: M, N, K, which are transposed in memory, dtype of b, batch of both. Operands are rounded to bf16, those
+ * of the gradients too: normal elements, 255 in 256 of which that changes. */
+static void rounded(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_dtype dtype = (tuff_dtype)p[4];
+    tuff_tensor *a = operand(run, g, TUFF_F32, p[5], p[0], p[2], (p[3] & 1) != 0, true);
+    tuff_tensor *b = operand(run, g, dtype, p[5], p[2], p[1], (p[3] & 2) != 0, dtype == TUFF_F32);
+    tuff_case_result(run, tuff_matmul_of(g, a, b, TUFF_BF16), 4, (double)p[2]);
+    if (p[5] == 0 && (p[3] & 1) == 0) tuff_case_batch(run, 0);
+}
+
+/* Halfway cases of both operands, either sign, and what is not finite: one term each, so results are exact.
+ * What rounds to bf16's largest number and what rounds to infinity are there as well. */
+static void halfway(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    static const double values[] = {1 + 0x1p-8,
+                                    1 + 0x3p-8,
+                                    1 + 0x1.01p-8,
+                                    -1 - 0x1p-8,
+                                    -1 - 0x3p-8,
+                                    1 + 0x1.fffffp-9,
+                                    NAN,
+                                    INFINITY,
+                                    -INFINITY,
+                                    0,
+                                    0x1.fe7fp127,
+                                    -0x1.ffp127,
+                                    0x1.8p-20 + 0x1p-28,
+                                    3};
+    enum { VALUES = sizeof values / sizeof values[0] };
+    double x[VALUES], ones[VALUES * VALUES];
+    memcpy(x, values, sizeof x);
+    for (int i = 0; i < VALUES * VALUES; i++)
+        ones[i] = 1;
+    const int64_t many = VALUES, few = p[0];
+    tuff_tensor *column = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){many, 1}, x);
+    tuff_tensor *row = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){1, many}, x);
+    tuff_tensor *across = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){1, few}, ones);
+    tuff_tensor *down = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){few, 1}, ones);
+    tuff_case_aside(run, tuff_matmul_of(g, column, across, TUFF_BF16), 0, 1);
+    tuff_case_aside(run, tuff_matmul_of(g, down, row, TUFF_BF16), 0, 1);
 }
 
 /* Both axes of both operands have gaps: the builder copies. */
@@ -348,6 +393,20 @@ static const tuff_case cases[] = {
     {"matmul.nn.f32.m9n7k5.accumulated", accumulated, {9, 7, 5, N_N}},
     {"matmul.tn.f32.m70n68k1000.accumulated", accumulated, {70, 68, 1000, T_N}},
     {"matmul.nn.f32.m40n36k200.batch3", product, {40, 36, 200, N_N, TUFF_F32, 3, 3}},
+    {"matmul.to_bf16.nn.f32.m1n1k1", rounded, {1, 1, 1}},
+    {"matmul.to_bf16.nt.f32.m3n33k100", rounded, {3, 33, 100, N_T}},
+    {"matmul.to_bf16.nn.f32.m65n63k67", rounded, {65, 63, 67}},
+    {"matmul.to_bf16.tn.f32.m72n68k21", rounded, {72, 68, 21, T_N}},
+    {"matmul.to_bf16.tt.f32.m66n257k15", rounded, {66, 257, 15, T_T}},
+    {"matmul.to_bf16.nn.f32.m130n132k20.batch2", rounded, {130, 132, 20, N_N, TUFF_F32, 2}},
+    {"matmul.to_bf16.nt.f32.m140n8k60", rounded, {140, 8, 60, N_T}},
+    {"matmul.to_bf16.tn.f32.m8n132k600", rounded, {8, 132, 600, T_N}},
+    {"matmul.to_bf16.nt.f16.m3n40k63", rounded, {3, 40, 63, N_T, TUFF_F16}},
+    {"matmul.to_bf16.nt.bf16.m66n68k36", rounded, {66, 68, 36, N_T, TUFF_BF16}},
+    {"matmul.to_bf16.nt.q8_0.m2n37k96", rounded, {2, 37, 96, N_T, TUFF_Q8_0}},
+    {"matmul.to_bf16.nt.q4_k.m66n70k256", rounded, {66, 70, 256, N_T, TUFF_Q4_K}},
+    {"matmul.to_bf16.halfway.few2", halfway, {2}},
+    {"matmul.to_bf16.halfway.few40", halfway, {40}},
 };
 
 const tuff_case_family tuff_family_matmul = {"matmul", cases, sizeof cases / sizeof cases[0]};

@@ -84,11 +84,13 @@ typedef union tuff_attrs {
         int64_t rounds;
     } chain; /* fma_chain */
     struct {
-        bool invariant; /* how a row of the result is computed does not depend on how many there are */
-        bool quantized; /* the first operand may be rounded to 8 bits */
-        bool into;      /* the sum goes into the addend */
-        double factor;  /* of the product, before the addend is added; matmul only, with what follows */
-    } matmul;           /* and matmul_grouped */
+        bool invariant;      /* how a row of the result is computed does not depend on how many there are */
+        bool quantized;      /* the first operand may be rounded to 8 bits */
+        bool settled;        /* `operands` is the node's own, whatever the plan asks for */
+        tuff_dtype operands; /* TUFF_BF16: both are rounded to it as they are read; TUFF_F32: neither */
+        bool into;           /* the sum goes into the addend */
+        double factor;       /* of the product, before the addend is added; matmul only, with what follows */
+    } matmul;                /* and matmul_grouped, and, but for the first two, matmul_grouped_weights */
     struct {
         int64_t groups;
     } group; /* group_rows */
@@ -164,6 +166,7 @@ struct tuff_graph {
     tuff_node **nodes;
     size_t n_nodes, nodes_capacity;
     bool invariant, quantized;       /* of the products made from here on */
+    tuff_dtype operands;             /* what a plan makes of its products: see tuff_graph_set_operands */
     tuff_map leaves;                 /* their places in `tensors`, by name */
     size_t changes[TUFF_PASS_COUNT]; /* what passes came to */
 };
@@ -175,6 +178,12 @@ struct tuff_graph {
  * NULL. */
 tuff_tensor *tuff_graph_node(tuff_graph *g, tuff_op op, tuff_tensor *const *in, int n_in,
                              const tuff_attrs *attrs);
+
+/* Products whose operands are rounded so, TUFF_F32: not at all, whatever the graph's operands are; those of
+ * their gradients as well. */
+tuff_tensor *tuff_matmul_of(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_dtype operands);
+tuff_tensor *tuff_matmul_grouped_of(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order,
+                                    tuff_dtype operands);
 
 /* tuff_graph_grad of a loss times a factor, a scalar that depends on nothing that is asked for; NULL: 1. The
  * same bits as of their product, which is not made. */

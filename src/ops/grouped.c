@@ -60,6 +60,7 @@ tuff_grouped_problem tuff_grouped_problem_of(const tuff_node *node)
                                   .brs = m.rs,
                                   .bcs = m.cs,
                                   .b_dtype = b->dtype,
+                                  .operands = node->attrs.matmul.operands,
                                   .invariant = node->attrs.matmul.invariant,
                                   .quantized = node->attrs.matmul.quantized && m.rs == 1};
 }
@@ -92,11 +93,11 @@ static tuff_status infer(tuff_graph *g, tuff_node *node)
 }
 
 /* The gradient of b comes out in b's order in memory, as that of tuff_matmul does. */
-static tuff_tensor *weights(tuff_graph *g, tuff_tensor *a, tuff_tensor *d, tuff_tensor *order,
-                            bool by_columns)
+static tuff_tensor *weights(tuff_graph *g, const tuff_node *node, tuff_tensor *d, bool by_columns)
 {
+    tuff_tensor *a = node->in[A], *order = node->in[ORDER];
     tuff_tensor *in[3] = {by_columns ? d : a, by_columns ? a : d, order};
-    tuff_tensor *w = tuff_graph_node(g, TUFF_OP_matmul_grouped_weights, in, 3, NULL);
+    tuff_tensor *w = tuff_graph_node(g, TUFF_OP_matmul_grouped_weights, in, 3, &node->attrs);
     return by_columns ? tuff_transpose(g, w) : w;
 }
 
@@ -114,7 +115,7 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
     }
     if (!needs[B]) return;
     if (b->dtype == TUFF_F32)
-        d_in[B] = weights(g, a, d, order, tuff_matrix_by_columns(b));
+        d_in[B] = weights(g, node, d, tuff_matrix_by_columns(b));
     else
         tuff_graph_fail(g, TUFF_UNSUPPORTED,
                         "matmul_grouped: b is stored as %s and has no gradient; make it f32",
@@ -132,7 +133,8 @@ static void reference(const tuff_node *node, const double *const *in, double *co
             double *y = out[0] + (int64_t)rows[t] * p.N;
             for (int64_t k = 0; k < p.K; k++)
                 for (int64_t n = 0; n < p.N; n++)
-                    y[n] += a[k] * b[k * p.N + n];
+                    y[n] += tuff_operand_rounded(a[k], p.operands) *
+                            tuff_operand_rounded(b[k * p.N + n], p.operands);
         }
 }
 
@@ -161,15 +163,29 @@ const tuff_op_info tuff_op_matmul_grouped = {
     .batch_free = TUFF_BATCH_FREE_ROWS,
 };
 
-tuff_tensor *tuff_matmul_grouped(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order)
+static tuff_tensor *multiply(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order, bool settled,
+                             tuff_dtype operands)
 {
     if (b && b->shape.rank == 3 && !tuff_matrix_acceptable(b))
         b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
     const tuff_attrs attrs = {
         .matmul = {.invariant = g && g->invariant,
-                   .quantized = g && g->quantized && b && tuff_dtype_is_block(b->dtype)}};
+                   .settled = settled,
+                   .operands = operands,
+                   .quantized = g && g->quantized && !settled && b && tuff_dtype_is_block(b->dtype)}};
     return tuff_graph_node(g, TUFF_OP_matmul_grouped, (tuff_tensor *[]){tuff_dense(g, a), b, order}, 3,
                            &attrs);
+}
+
+tuff_tensor *tuff_matmul_grouped(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order)
+{
+    return multiply(g, a, b, order, false, TUFF_F32);
+}
+
+tuff_tensor *tuff_matmul_grouped_of(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_tensor *order,
+                                    tuff_dtype operands)
+{
+    return multiply(g, a, b, order, true, operands);
 }
 
 /* ---- matmul_grouped_weights(x, y, order) ---- */
@@ -182,7 +198,8 @@ tuff_grouped_weights tuff_grouped_weights_of(const tuff_node *node)
                                   .repeat_x = places / x[0],
                                   .repeat_y = places / y[0],
                                   .M = x[1],
-                                  .N = y[1]};
+                                  .N = y[1],
+                                  .operands = node->attrs.matmul.operands};
 }
 
 static tuff_status infer_weights(tuff_graph *g, tuff_node *node)
@@ -209,7 +226,8 @@ static void reference_weights(const tuff_node *node, const double *const *in, do
             double *w = out[0] + e * p.M * p.N;
             for (int64_t m = 0; m < p.M; m++)
                 for (int64_t n = 0; n < p.N; n++)
-                    w[m * p.N + n] += x[m] * y[n];
+                    w[m * p.N + n] +=
+                        tuff_operand_rounded(x[m], p.operands) * tuff_operand_rounded(y[n], p.operands);
         }
 }
 

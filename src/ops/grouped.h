@@ -11,8 +11,9 @@ typedef struct tuff_grouped_problem {
     int64_t N, K;
     int64_t b_group, brs, bcs; /* strides in elements; brs or bcs is 1 */
     tuff_dtype b_dtype;
-    bool invariant; /* a row's bits are independent of how many there are */
-    bool quantized; /* a may be rounded to 8 bits: its terms, and b's blocks, are neighbours */
+    tuff_dtype operands; /* what both are rounded to */
+    bool invariant;      /* a row's bits are independent of how many there are */
+    bool quantized;      /* a may be rounded to 8 bits: its terms, and b's blocks, are neighbours */
 } tuff_grouped_problem;
 
 tuff_grouped_problem tuff_grouped_problem_of(const tuff_node *node);
@@ -22,6 +23,7 @@ tuff_grouped_problem tuff_grouped_problem_of(const tuff_node *node);
 typedef struct tuff_grouped_weights {
     int64_t groups, places, repeat_x, repeat_y;
     int64_t M, N;
+    tuff_dtype operands; /* what x and y are rounded to */
 } tuff_grouped_weights;
 
 tuff_grouped_weights tuff_grouped_weights_of(const tuff_node *node);

@@ -174,7 +174,8 @@ static tuff_gemm_problem gemm_of(const tuff_grouped_problem *p, int64_t rows)
                                .b_dtype = p->b_dtype,
                                .brs = p->brs,
                                .bcs = p->bcs,
-                               .crs = p->N};
+                               .crs = p->N,
+                               .operands = p->operands};
 }
 
 static tuff_gemm_problem gemm_of_piece(const product *x, const piece *at)
@@ -240,7 +241,7 @@ static void multiply_expanded(const tuff_grouped_problem *p, const void *const *
     memory += aligned((size_t)(rows * p->K) * sizeof(float));
     x.c = (float *)(void *)memory;
     memory += aligned((size_t)(rows * p->N) * sizeof(float));
-    x.w.streams = !p->invariant && p->brs == 1;
+    x.w.streams = !p->invariant && p->brs == 1 && p->operands == TUFF_F32;
 
     move back = {&x.w, x.c, out, p->N, 1};
     while (next_rows(&x.w)) {
@@ -282,8 +283,15 @@ size_t tuff_matmul_grouped_scratch(const tuff_node *node)
 
 static tuff_gemm_problem gemm_of_weights(const tuff_grouped_weights *p, int64_t terms)
 {
-    return (tuff_gemm_problem){
-        .M = p->M, .N = p->N, .K = terms, .ars = 1, .acs = p->M, .brs = p->N, .bcs = 1, .crs = p->N};
+    return (tuff_gemm_problem){.M = p->M,
+                               .N = p->N,
+                               .K = terms,
+                               .ars = 1,
+                               .acs = p->M,
+                               .brs = p->N,
+                               .bcs = 1,
+                               .crs = p->N,
+                               .operands = p->operands};
 }
 
 static int64_t weights_capacity(const tuff_grouped_weights *p)

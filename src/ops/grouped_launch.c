@@ -67,7 +67,7 @@ static void tile(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
                                 ((p.K | node->in[0]->offset) % 4 == 0 ? TUFF_MATMUL_A_WIDE : 0) |
                                 (blocks || apart % 4 == 0 ? TUFF_MATMUL_B_WIDE : 0) |
                                 ((p.N | node->out[0]->offset) % 4 == 0 ? TUFF_MATMUL_C_WIDE : 0),
-                            p.b_dtype);
+                            p.operands, p.b_dtype);
 }
 
 static bool match_spread(const tuff_node *node, const tuff_caps *caps)
@@ -83,6 +83,7 @@ static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to
            TUFF_MATMUL_SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
     tuff_launch_spec(to, (uint32_t)height);
+    tuff_launch_operands(to, p.operands);
     tuff_launch_block(to, p.b_dtype);
 }
 
@@ -103,6 +104,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
     args->lanes = tuff_reduce_lanes(caps, tuff_dtype_is_block(p.b_dtype) ? p.K / 2 : p.K);
     tuff_launch_spec(to, group);
     tuff_launch_groups(to, (uint64_t)parts(parts(p.N, 4), group / args->lanes), (uint64_t)p.places, 1);
+    tuff_launch_operands(to, p.operands);
     tuff_launch_block(to, p.b_dtype);
 }
 
@@ -147,7 +149,7 @@ static void weights_tile(const tuff_node *node, const tuff_caps *caps, tuff_laun
                             ((p.M | node->in[0]->offset) % 4 == 0 ? TUFF_MATMUL_A_WIDE : 0) |
                                 ((p.N | node->in[1]->offset) % 4 == 0 ? TUFF_MATMUL_B_WIDE : 0) |
                                 ((p.N | node->out[0]->offset) % 4 == 0 ? TUFF_MATMUL_C_WIDE : 0),
-                            TUFF_F32);
+                            p.operands, TUFF_F32);
 }
 
 static bool match_weights_spread(const tuff_node *node, const tuff_caps *caps)
@@ -162,6 +164,7 @@ static void weights_spread(const tuff_node *node, const tuff_caps *caps, tuff_la
                    TUFF_MATMUL_SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
     tuff_launch_spec(to, (uint32_t)height);
+    tuff_launch_operands(to, node->attrs.matmul.operands);
 }
 
 const tuff_kernel_row tuff_grouped_weights_rows[TUFF_GROUPED_WEIGHTS_ROWS] = {

@@ -63,6 +63,7 @@ tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node)
                              .brs = mb.rs,
                              .bcs = mb.cs,
                              .b_dtype = b->dtype,
+                             .operands = node->attrs.matmul.operands,
                              .invariant = node->attrs.matmul.invariant,
                              .quantized = node->attrs.matmul.quantized && ma.cs == 1 && mb.rs == 1,
                              .batch = {1, 1}};
@@ -151,12 +152,30 @@ static tuff_tensor *flatten_rows(tuff_graph *g, tuff_tensor *x)
     return tuff_reshape(g, x, 2, dims);
 }
 
-/* Gradients come out in the memory order of the operand that they belong to, so that the gradient of a
- * transposed weight is the dense gradient of the weight: (x y)^T = y^T x^T. */
-static tuff_tensor *product(tuff_graph *g, tuff_tensor *x, tuff_tensor *y, bool by_columns)
+static tuff_tensor *multiply(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, bool settled, tuff_dtype operands)
 {
-    if (!by_columns) return tuff_matmul(g, x, y);
-    return tuff_transpose(g, tuff_matmul(g, tuff_transpose(g, y), tuff_transpose(g, x)));
+    if (a && a->shape.rank >= 2 && !tuff_matrix_acceptable(a)) a = tuff_copy(g, a, a->dtype);
+    if (b && b->shape.rank >= 2 && !tuff_matrix_acceptable(b))
+        b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
+    const tuff_attrs attrs = {
+        .matmul = {.factor = 1,
+                   .invariant = g && g->invariant,
+                   .settled = settled,
+                   .operands = operands,
+                   .quantized = g && g->quantized && !settled && b && tuff_dtype_is_block(b->dtype)}};
+    return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);
+}
+
+/* Gradients come out in the memory order of the operand that they belong to, so that the gradient of a
+ * transposed weight is the dense gradient of the weight: (x y)^T = y^T x^T. Their operands are rounded as
+ * those of `node` are. */
+static tuff_tensor *product(tuff_graph *g, const tuff_node *node, tuff_tensor *x, tuff_tensor *y,
+                            bool by_columns)
+{
+    const bool settled = node->attrs.matmul.settled;
+    const tuff_dtype operands = node->attrs.matmul.operands;
+    if (!by_columns) return multiply(g, x, y, settled, operands);
+    return tuff_transpose(g, multiply(g, tuff_transpose(g, y), tuff_transpose(g, x), settled, operands));
 }
 
 static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d_out, const bool *needs,
@@ -165,7 +184,7 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
     tuff_tensor *a = node->in[0], *b = node->in[1], *d = d_out[0];
     if (needs[0]) {
         bool by_columns = tuff_matrix_by_columns(a) && b->dtype == TUFF_F32;
-        d_in[0] = product(g, d, tuff_transpose(g, b), by_columns);
+        d_in[0] = product(g, node, d, tuff_transpose(g, b), by_columns);
     }
     if (!needs[1]) return;
     if (b->dtype != TUFF_F32) {
@@ -176,11 +195,11 @@ static void backward(tuff_graph *g, const tuff_node *node, tuff_tensor *const *d
     if (a->shape.rank > 2 && !has_batch(b)) {
         a = flatten_rows(g, a);
         d = flatten_rows(g, d);
-        d_in[1] = product(g, tuff_transpose(g, a), d, tuff_matrix_by_columns(b));
+        d_in[1] = product(g, node, tuff_transpose(g, a), d, tuff_matrix_by_columns(b));
         if (b->shape.rank > 2) d_in[1] = tuff_reshape(g, d_in[1], b->shape.rank, b->shape.dim);
         return;
     }
-    d_in[1] = product(g, tuff_transpose(g, a), d, tuff_matrix_by_columns(b));
+    d_in[1] = product(g, node, tuff_transpose(g, a), d, tuff_matrix_by_columns(b));
 }
 
 static void reference(const tuff_node *node, const double *const *in, double *const *out)
@@ -188,6 +207,7 @@ static void reference(const tuff_node *node, const double *const *in, double *co
     tuff_dims4 a4 = tuff_tensor_dims4(node->in[0]), b4 = tuff_tensor_dims4(node->in[1]);
     tuff_dims4 c4 = tuff_tensor_dims4(node->out[0]);
     int64_t M = c4.dim[2], N = c4.dim[3], K = a4.dim[3];
+    const tuff_dtype operands = node->attrs.matmul.operands;
     double *c = out[0];
     for (int64_t i = 0; i < c4.dim[0]; i++)
         for (int64_t j = 0; j < c4.dim[1]; j++) {
@@ -200,7 +220,8 @@ static void reference(const tuff_node *node, const double *const *in, double *co
                     c[n] = 0;
                 for (int64_t k = 0; k < K; k++)
                     for (int64_t n = 0; n < N; n++)
-                        c[n] += a[m * K + k] * b[k * N + n];
+                        c[n] += tuff_operand_rounded(a[m * K + k], operands) *
+                                tuff_operand_rounded(b[k * N + n], operands);
             }
         }
     const tuff_matmul_end end = tuff_matmul_end_of(node);
@@ -238,14 +259,12 @@ const tuff_op_info tuff_op_matmul = {
 
 tuff_tensor *tuff_matmul(tuff_graph *g, tuff_tensor *a, tuff_tensor *b)
 {
-    if (a && a->shape.rank >= 2 && !tuff_matrix_acceptable(a)) a = tuff_copy(g, a, a->dtype);
-    if (b && b->shape.rank >= 2 && !tuff_matrix_acceptable(b))
-        b = tuff_copy(g, b, tuff_dtype_is_block(b->dtype) ? TUFF_F32 : b->dtype);
-    const tuff_attrs attrs = {
-        .matmul = {.factor = 1,
-                   .invariant = g && g->invariant,
-                   .quantized = g && g->quantized && b && tuff_dtype_is_block(b->dtype)}};
-    return tuff_graph_node(g, TUFF_OP_matmul, (tuff_tensor *[]){a, b}, 2, &attrs);
+    return multiply(g, a, b, false, TUFF_F32);
+}
+
+tuff_tensor *tuff_matmul_of(tuff_graph *g, tuff_tensor *a, tuff_tensor *b, tuff_dtype operands)
+{
+    return multiply(g, a, b, true, operands);
 }
 
 void tuff_graph_set_invariant(tuff_graph *g, bool invariant)
@@ -256,4 +275,16 @@ void tuff_graph_set_invariant(tuff_graph *g, bool invariant)
 void tuff_graph_set_quantized_activations(tuff_graph *g, bool quantized)
 {
     if (g) g->quantized = quantized;
+}
+
+void tuff_graph_set_operands(tuff_graph *g, tuff_dtype operands)
+{
+    if (!g) return;
+    if (operands == TUFF_F32 || operands == TUFF_BF16)
+        g->operands = operands;
+    else
+        tuff_graph_fail(
+            g, TUFF_INVALID_ARGUMENT,
+            "set_operands: products round their operands to bf16, or leave them f32; %s was asked for",
+            tuff_dtype_name(operands));
 }

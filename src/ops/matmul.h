@@ -3,6 +3,7 @@
 #define TUFF_OPS_MATMUL_H
 
 #include "backend/cpu/kernels.h"
+#include "base/half.h"
 #include "ir/op.h"
 
 /* The last two axes of an operand. */
@@ -24,11 +25,18 @@ typedef struct tuff_matmul_problem {
     int64_t batch[2], a_batch[2], b_batch[2];
     int64_t ars, acs, brs, bcs;
     tuff_dtype b_dtype;
-    bool invariant; /* the way is chosen by N, K and the types alone, never by M */
-    bool quantized; /* a may be rounded to 8 bits: its terms, and b's blocks, are neighbours */
+    tuff_dtype operands; /* what both are rounded to */
+    bool invariant;      /* the way is chosen by N, K and the types alone, never by M */
+    bool quantized;      /* a may be rounded to 8 bits: its terms, and b's blocks, are neighbours */
 } tuff_matmul_problem;
 
 tuff_matmul_problem tuff_matmul_problem_of(const tuff_node *node);
+
+/* An element as a product reads it. */
+static inline double tuff_operand_rounded(double x, tuff_dtype operands)
+{
+    return operands == TUFF_BF16 ? (double)tuff_round_bf16((float)x) : x;
+}
 
 /* What becomes of the product: times the factor, and the addend is added, as the result lies (kind
  * TUFF_ADDEND_WHOLE; it may be the result itself) or the same row to each row. The kinds are those of
@@ -57,9 +65,12 @@ size_t tuff_matmul_cpu_scratch(const tuff_node *node);
 typedef struct tuff_matmul_tile {
     uint32_t rows, columns, high, across;
 } tuff_matmul_tile;
-/* Its constants; `loads` are the bits of shaders/args/matmul.h. */
+/* Its constants, `dtype` being b's; `loads` are the bits of shaders/args/matmul.h. */
 void tuff_launch_matmul_tile(tuff_launch *to, const tuff_caps *caps, const tuff_matmul_tile *tile,
-                             uint32_t loads, tuff_dtype dtype);
+                             uint32_t loads, tuff_dtype operands, tuff_dtype dtype);
+
+/* The constant of the other kernels for what operands are rounded to: of shaders/args/matmul.h. */
+void tuff_launch_operands(tuff_launch *to, tuff_dtype operands);
 
 /* Columns of an invocation of matmul_spread. */
 enum { TUFF_MATMUL_SPREAD_COLUMNS = 8 };

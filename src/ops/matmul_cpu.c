@@ -43,7 +43,8 @@ static tuff_gemm_problem gemm_of(const tuff_matmul_problem *p, const float *a, c
                                .brs = p->brs,
                                .bcs = p->bcs,
                                .c = c,
-                               .crs = p->N};
+                               .crs = p->N,
+                               .operands = p->operands};
 }
 
 void tuff_matmul_few(const tuff_gemm_problem *g, int64_t first, int64_t columns)
@@ -76,7 +77,7 @@ static bool rounds(const tuff_matmul_problem *p)
 /* Few rows of a with a weight as it lies: bound by memory. */
 static bool streams(const tuff_matmul_problem *p)
 {
-    return !p->invariant && p->M <= FEW_ROWS && p->brs == 1 && p->acs == 1;
+    return !p->invariant && p->M <= FEW_ROWS && p->brs == 1 && p->acs == 1 && p->operands == TUFF_F32;
 }
 
 static void multiply(const product *x)

@@ -12,6 +12,11 @@ tuff_shader tuff_matmul_stored(tuff_shader f32, tuff_dtype dtype)
                                                           : 3));
 }
 
+void tuff_launch_operands(tuff_launch *to, tuff_dtype operands)
+{
+    tuff_launch_spec(to, operands == TUFF_BF16 ? TUFF_OPERANDS_BF16 : TUFF_OPERANDS_F32);
+}
+
 static int64_t pieces(int64_t n, int64_t size)
 {
     return (n + size - 1) / size;
@@ -65,6 +70,7 @@ static void plain(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
 {
     (void)caps;
     launch(node, to, TUFF_SHADER_matmul_f32, TUFF_MATMUL_PLAIN_TILE, TUFF_MATMUL_PLAIN_TILE);
+    tuff_launch_operands(to, node->attrs.matmul.operands);
     tuff_launch_block(to, node->in[1]->dtype);
 }
 
@@ -153,7 +159,7 @@ static uint32_t loads_of(const tuff_node *node, const tuff_matmul_problem *p)
 }
 
 void tuff_launch_matmul_tile(tuff_launch *to, const tuff_caps *caps, const tuff_matmul_tile *tile,
-                             uint32_t loads, tuff_dtype dtype)
+                             uint32_t loads, tuff_dtype operands, tuff_dtype dtype)
 {
     /* what is under way while a buffer is multiplied takes registers: more where elements come one by one,
      * and where a lane loads more of the tile */
@@ -168,6 +174,7 @@ void tuff_launch_matmul_tile(tuff_launch *to, const tuff_caps *caps, const tuff_
     tuff_launch_spec(to, tile->across);
     tuff_launch_spec(to, terms);
     tuff_launch_spec(to, loads | (caps->features & TUFF_CAP_SHORT_CODE ? TUFF_MATMUL_SHORT : 0));
+    tuff_launch_operands(to, operands);
     tuff_launch_block(to, dtype);
 }
 
@@ -185,7 +192,7 @@ static void launch_tile(const tuff_node *node, const tuff_caps *caps, tuff_launc
     args->terms = (uint32_t)terms;
     tuff_launch_groups(to, (uint64_t)pieces(p.N, tile->columns), (uint64_t)pieces(p.M, tile->rows),
                        (uint64_t)(batch * parts));
-    tuff_launch_matmul_tile(to, caps, tile, loads_of(node, &p), p.b_dtype);
+    tuff_launch_matmul_tile(to, caps, tile, loads_of(node, &p), p.operands, p.b_dtype);
     if (!split) {
         add_end(node, to, &args->addend, &args->addend_kind, &args->factor);
         return;
@@ -262,6 +269,7 @@ static void spread(const tuff_node *node, const tuff_caps *caps, tuff_launch *to
     launch(node, to, TUFF_SHADER_matmul_spread_f32, height, TUFF_MATMUL_SPREAD_COLUMNS * caps->subgroup_size);
     tuff_launch_spec(to, caps->subgroup_size);
     tuff_launch_spec(to, (uint32_t)height);
+    tuff_launch_operands(to, node->attrs.matmul.operands);
     tuff_launch_block(to, node->in[1]->dtype);
 }
 
@@ -288,6 +296,7 @@ static void rows(const tuff_node *node, const tuff_caps *caps, tuff_launch *to)
     add_end(node, to, &args->addend, &args->addend_kind, &args->factor);
     /* of blocks an invocation reads 16 elements at a time */
     args->lanes = tuff_launch_rows(to, caps, (p.N + 3) / 4, tuff_dtype_is_block(p.b_dtype) ? p.K / 2 : p.K);
+    tuff_launch_operands(to, p.operands);
     tuff_launch_block(to, p.b_dtype);
 }
 

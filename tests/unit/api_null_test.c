@@ -67,6 +67,7 @@ static const struct {
     CALLS(tuff_matmul),
     CALLS(tuff_graph_set_invariant),
     CALLS(tuff_graph_set_quantized_activations),
+    CALLS(tuff_graph_set_operands),
     CALLS(tuff_accumulate),
     CALLS(tuff_scale),
     CALLS(tuff_gelu),

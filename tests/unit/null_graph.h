@@ -232,6 +232,10 @@ CALLS_OF(tuff_graph_set_quantized_activations)
 {
     tuff_graph_set_quantized_activations(NULL, true);
 }
+CALLS_OF(tuff_graph_set_operands)
+{
+    tuff_graph_set_operands(NULL, TUFF_BF16);
+}
 CALLS_OF(tuff_segment_mean)
 {
     FAILS(tuff_segment_mean(g, NULL, x, false));

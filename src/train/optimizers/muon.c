@@ -66,10 +66,10 @@ static tuff_tensor *orthogonal(tuff_graph *g, tuff_tensor *x, int steps)
     tuff_tensor *least = tuff_maximum(g, norm, tuff_fill(g, 1e-7, 0, NULL));
     x = tuff_div(g, tall ? tuff_transpose(g, x) : x, least);
     for (int i = 0; i < steps; i++) {
-        tuff_tensor *gram = tuff_matmul(g, x, tuff_transpose(g, x));
-        tuff_tensor *square = tuff_matmul(g, gram, gram);
+        tuff_tensor *gram = tuff_matmul_of(g, x, tuff_transpose(g, x), TUFF_F32);
+        tuff_tensor *square = tuff_matmul_of(g, gram, gram, TUFF_F32);
         tuff_tensor *by = tuff_add(g, tuff_scale(g, gram, b), tuff_scale(g, square, c));
-        x = tuff_add(g, tuff_scale(g, x, a), tuff_matmul(g, by, x));
+        x = tuff_add(g, tuff_scale(g, x, a), tuff_matmul_of(g, by, x, TUFF_F32));
     }
     return tall ? tuff_transpose(g, x) : x;
 }
