@@ -87,9 +87,9 @@ static size_t row_named(const parser *p, const char *name)
     return row;
 }
 
-/* The row of an option, as `text[0..size)` spells it; its name, with '-', goes to name[64]. SIZE_MAX: there
- * is none, which was said. */
-static size_t find_row(const parser *p, const char *text, size_t size, char name[64])
+/* The row of an option, as `text[0..size)` spells it; its name, with '-', goes to name[64]. The count of
+ * rows: there is none. */
+static size_t look_for_row(const parser *p, const char *text, size_t size, char name[64])
 {
     if (size > 63) size = 63;
     for (size_t i = 0; i < size; i++)
@@ -102,6 +102,13 @@ static size_t find_row(const parser *p, const char *text, size_t size, char name
         if (p->args->items[i].kind == TUFF_ARG_POSITION &&
             strcasecmp(p->args->items[i].name, alias ? alias : name) == 0)
             return i;
+    return row;
+}
+
+/* The same; SIZE_MAX: there is none, which was said. */
+static size_t find_row(const parser *p, const char *text, size_t size, char name[64])
+{
+    const size_t row = look_for_row(p, text, size, name);
     if (row < p->args->count) return row;
     unknown(p, name);
     return SIZE_MAX;
@@ -407,23 +414,36 @@ static bool read_config(parser *p, const char *path)
     return good;
 }
 
-/* The value of the option that names such a file; NULL: it is not given. An option's name is never another
- * one's value, unless it is written with '='. */
+/* The value that the command line has for a row; NULL: none. An option's name is never another one's value,
+ * unless it is written with '='. */
+static const char *value_ahead(const parser *p, size_t row)
+{
+    char name[64];
+    for (int i = 1; i < p->argc && strcmp(p->argv[i], "--") != 0; i++) {
+        const char *text = p->argv[i];
+        if (!looks_like_option(text)) continue;
+        const char *equals = strchr(text, '=');
+        const size_t size = equals ? (size_t)(equals - text) - 2 : strlen(text + 2);
+        if (look_for_row(p, text + 2, size, name) != row) continue;
+        if (equals) return equals + 1;
+        if (i + 1 < p->argc && !looks_like_option(p->argv[i + 1])) return p->argv[i + 1];
+    }
+    return NULL;
+}
+
+/* Of the option that names such a file. */
 static const char *config_path(const parser *p)
 {
     size_t row = 0;
     while (row < p->args->count && p->args->items[row].kind != TUFF_ARG_CONFIG)
         row++;
-    if (row == p->args->count) return NULL;
-    const char *name = p->args->items[row].name;
-    const size_t size = strlen(name);
-    for (int i = 1; i < p->argc && strcmp(p->argv[i], "--") != 0; i++) {
-        const char *text = p->argv[i];
-        if (!looks_like_option(text) || strncmp(text + 2, name, size) != 0) continue;
-        if (text[2 + size] == '=') return text + 3 + size;
-        if (!text[2 + size] && i + 1 < p->argc && !looks_like_option(p->argv[i + 1])) return p->argv[i + 1];
-    }
-    return NULL;
+    return row == p->args->count ? NULL : value_ahead(p, row);
+}
+
+const char *tuff_args_ahead(const tuff_args *args, int argc, char **argv, const char *name)
+{
+    const parser p = {.args = args, .argc = argc, .argv = argv};
+    return value_ahead(&p, row_named(&p, name));
 }
 
 static bool parse(parser *p)

@@ -76,6 +76,9 @@ typedef enum tuff_args_outcome { TUFF_ARGS_RUN, TUFF_ARGS_HELP, TUFF_ARGS_WRONG 
  * that are given come before those in it. What was read from it stays in memory as long as the process. */
 tuff_args_outcome tuff_args_parse(const tuff_args *args, int argc, char **argv, void *options);
 
+/* The value that argv[1..argc) has for an option, before it is parsed; NULL: none. */
+const char *tuff_args_ahead(const tuff_args *args, int argc, char **argv, const char *name);
+
 /* Writes options as a file of settings: those that have a value, but momentary ones. */
 void tuff_args_write(const tuff_args *args, const void *options, FILE *out);
 

@@ -318,6 +318,12 @@ typedef struct tuff_cli_checkpoints {
 
 /* Sets what follows from other options. NULL, or what does not go together. */
 const char *tuff_cli_checkpoints_settle(tuff_cli_train_options *options);
+/* The settings that a checkpoint was written with, and where its training writes to; "" where it has none. */
+typedef struct tuff_cli_resumed {
+    char settings[TUFF_CLI_PATH], output_dir[TUFF_CLI_PATH];
+} tuff_cli_resumed;
+/* Of --resume-from-checkpoint, and --output-dir or NULL. False: there is no checkpoint, which was said. */
+bool tuff_cli_checkpoints_settings(const char *resume, const char *output_dir, tuff_cli_resumed *out);
 /* Opens what the training is to go on from, and looks whether others are in the way. False: said why. */
 bool tuff_cli_checkpoints_open(tuff_cli_checkpoints *checkpoints, const tuff_cli_train_options *options);
 /* Just before the first step: says what differs, takes the trainer to where the checkpoint is, and removes

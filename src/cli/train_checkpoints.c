@@ -12,7 +12,8 @@ static void settle_defaults(tuff_cli_train_options *o)
 {
     enum { SAVE_STEPS = 500 }; /* as in transformers */
     if (o->save_strategy < 0) o->save_strategy = o->save_steps ? TUFF_CLI_STEPS : TUFF_CLI_NEVER;
-    if (o->eval_strategy < 0) o->eval_strategy = o->eval_steps ? TUFF_CLI_STEPS : TUFF_CLI_NEVER;
+    if (o->eval_strategy < 0)
+        o->eval_strategy = o->eval_steps ? TUFF_CLI_STEPS : o->patience ? TUFF_CLI_EPOCH : TUFF_CLI_NEVER;
     if (o->save_strategy == TUFF_CLI_STEPS && !o->save_steps) o->save_steps = SAVE_STEPS;
     if (o->eval_strategy == TUFF_CLI_STEPS && !o->eval_steps) o->eval_steps = o->logging_steps;
 }
@@ -29,6 +30,8 @@ static const char *contradiction(const tuff_cli_train_options *o)
     const bool can = o->validation_file || o->data.validation_split > 0 || o->eval_docs;
     if (o->eval_steps && !can)
         return "--eval-steps needs --validation-file, --validation-split or --eval-docs";
+    if (o->patience && measures && !can)
+        return "--early-stopping-patience needs --validation-file, --validation-split or --eval-docs";
     if (measures && !can) return "--eval-strategy needs --validation-file, --validation-split or --eval-docs";
     if (saves && !o->output_dir) return "checkpoints need --output-dir";
     if (o->save_total_limit && !saves) return "--save-total-limit needs --save-strategy or --save-steps";
@@ -154,6 +157,36 @@ static bool open_from(tuff_cli_checkpoints *c)
     }
     c->in_place = o->output_dir && tuff_cli_same_directory(path, o->output_dir);
     return true;
+}
+
+bool tuff_cli_checkpoints_settings(const char *resume, const char *output_dir, tuff_cli_resumed *out)
+{
+    char state[TUFF_CLI_PATH], parent[TUFF_CLI_PATH];
+    tuff_checkpoint *from = NULL;
+    const char *path = strcmp(resume, "last") == 0 ? output_dir : resume;
+    *out = (tuff_cli_resumed){0};
+    if (!path) return true;
+    if (!tuff_cli_is_directory(path)) {
+        tuff_cli_say("tuff: --resume-from-checkpoint %s: there is no such directory", path);
+        return false;
+    }
+    if (!joined(path, "trainer_state.json", state)) return false;
+    const bool named = tuff_cli_exists(state);
+    if (!named && newest_whole(path, INT64_MAX, false, &from) != TUFF_OK)
+        return tuff_cli_failed() == TUFF_EXIT_OK;
+    if (!named && !from) {
+        tuff_cli_say("tuff: --resume-from-checkpoint %s: there is no whole checkpoint in it", path);
+        return false;
+    }
+    bool good = joined(named ? path : directory_of(from), "run.json", out->settings);
+    good = good && (!named || parent_of(path, parent));
+    size_t size = named && good ? strlen(parent) : 0;
+    while (size > 1 && parent[size - 1] == '/')
+        parent[--size] = 0;
+    if (good) snprintf(out->output_dir, sizeof out->output_dir, "%s", named ? parent : path);
+    if (good && !tuff_cli_exists(out->settings)) *out = (tuff_cli_resumed){0};
+    tuff_checkpoint_destroy(&from);
+    return good;
 }
 
 /* Steps after those that are done: checkpoints of a training that is left behind. */

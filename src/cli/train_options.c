@@ -1,5 +1,6 @@
 /* The options of `tuff train`. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/train.h"
@@ -284,7 +285,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_TEXT, "resume-from-checkpoint", "DIR", AT(resume),
      .help =
          "go on from a checkpoint: its directory, or one that has several, whose newest whole one is taken; last: that of "
-         "--output-dir. With the same settings, data and device the result is the same, byte for byte, as if the training "
+         "--output-dir. Without --model the settings are the checkpoint's, and it goes on where it lies. With the same settings, data and device the result is the same, byte for byte, as if the training "
          "had never ended; what differs is said",
      .momentary = true, .use = TUFF_USE_GONE_ON},
     {TUFF_ARG_FLAG, "load-best-model-at-end", NULL, AT(load_best),
@@ -303,7 +304,7 @@ static const tuff_arg items[] = {
     {TUFF_ARG_CHOICE, "eval-strategy", TUFF_CLI_STRATEGIES, AT(eval_strategy),
      .help =
          "measure --validation-file, and --eval-docs, at the end only, every --eval-steps, or after every epoch",
-     .preset = "no; with --eval-steps steps"},
+     .preset = "no; with --eval-steps steps; with --early-stopping-patience epoch"},
     {TUFF_ARG_INT, "eval-steps", "N", AT(eval_steps), 0, MANY, "measure every N steps; 0: at the end only",
      "with --eval-strategy steps that of --logging-steps, else 0"},
     TUFF_CLI_ANSWER_ROWS(tuff_cli_train_options),
@@ -421,12 +422,50 @@ bool tuff_cli_train_write_settings(const tuff_cli_train_options *o, const char *
     return written && closed;
 }
 
+/* Where a checkpoint is named and no model, the settings of the training that wrote it are taken, and it goes
+ * on where it was. False: there is no such checkpoint, which was said. */
+static bool take_resumed(int *argc, char ***argv, tuff_cli_resumed *found)
+{
+    enum { ADDED = 4 };
+    static char **longer, config[] = "--config", output[] = "--output-dir";
+    const char *resume = tuff_args_ahead(&spec, *argc, *argv, "resume-from-checkpoint");
+    const char *directory = tuff_args_ahead(&spec, *argc, *argv, "output-dir");
+    if (!resume || tuff_args_ahead(&spec, *argc, *argv, "config") ||
+        tuff_args_ahead(&spec, *argc, *argv, "model"))
+        return true;
+    if (!tuff_cli_checkpoints_settings(resume, directory, found)) return false;
+    if (!*found->settings) return true;
+    free(longer);
+    longer = malloc((size_t)(*argc + ADDED + 1) * sizeof *longer);
+    if (!longer) {
+        tuff_cli_say("tuff: out of memory");
+        return false;
+    }
+    int n = 0;
+    longer[n++] = (*argv)[0];
+    longer[n++] = config;
+    longer[n++] = found->settings;
+    if (!directory) longer[n++] = output;
+    if (!directory) longer[n++] = found->output_dir;
+    memcpy(longer + n, *argv + 1, (size_t)(*argc - 1) * sizeof *longer);
+    n += *argc - 1;
+    longer[n] = NULL;
+    *argc = n;
+    *argv = longer;
+    return true;
+}
+
 tuff_args_outcome tuff_cli_train_parse(int argc, char **argv, tuff_cli_train_options *out,
                                        tuff_cli_train_options *out_given)
 {
+    static tuff_cli_resumed resumed; /* options point into it */
     *out = tuff_cli_train_defaults();
+    if (!take_resumed(&argc, &argv, &resumed)) return TUFF_ARGS_WRONG;
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, out);
     *out_given = *out;
     out->given = out_given;
-    return outcome == TUFF_ARGS_RUN && !tuff_cli_train_settle(out) ? TUFF_ARGS_WRONG : outcome;
+    if (outcome == TUFF_ARGS_RUN && !tuff_cli_train_settle(out)) return TUFF_ARGS_WRONG;
+    if (outcome == TUFF_ARGS_RUN && *resumed.settings && !out->common.quiet)
+        tuff_cli_row("settings", "%s", resumed.settings);
+    return outcome;
 }

@@ -99,6 +99,52 @@ static void test_going_on(void **state)
     expect_checkpoints(longer, "10");
 }
 
+/* A checkpoint has the settings: nothing else needs to be said, and what is said comes first. */
+static void test_settings_of_checkpoints(void **state)
+{
+    (void)state;
+    const char *whole = kit_path("said"), *out = kit_path("unsaid"), *elsewhere = kit_path("elsewhere");
+    KIT_DO(TRAIN_ARGUMENTS(whole), "--max-steps", "6", "--save-steps", "2");
+    KIT_DO(TRAIN_ARGUMENTS(out), "--max-steps", "6", "--save-steps", "2");
+    kit_cut_file(kit_join(out, "checkpoint-6/optimizer.safetensors"), 100);
+    assert_int_equal(remove(kit_join(out, "model.safetensors")), 0);
+    kit_result r = KIT_TUFF("train", "--resume-from-checkpoint", out);
+    assert_non_null(strstr(r.err.data, "checkpoint-4/run.json\n"));
+    assert_non_null(strstr(r.err.data, "after step 4 of 6"));
+    assert_null(strstr(r.err.data, "unlike"));
+    kit_result_free(&r);
+    expect_same(whole, out, "model.safetensors");
+    expect_same(whole, out, "run.json");
+    KIT_DO("train", "--output_dir", out, "--resume_from_checkpoint=last");
+    expect_same(whole, out, "model.safetensors");
+    r = KIT_TUFF("train", "--resume-from-checkpoint", kit_join(whole, "checkpoint-2/"), "--output-dir",
+                 elsewhere, "--max-steps", "7");
+    assert_non_null(strstr(r.err.data, "after step 2 of 7"));
+    kit_result_free(&r);
+    expect_checkpoints(elsewhere, "4 6 7");
+    KIT_REFUSES(2, "there is no such directory", "train", "--resume-from-checkpoint", kit_path("nowhere"));
+    KIT_REFUSES(2, "there is no whole checkpoint in it", "train", "--resume-from-checkpoint",
+                kit_golden("llama"));
+    KIT_REFUSES(2, "train needs --model", "train", "--resume-from-checkpoint", "last");
+    /* one that does not know its settings */
+    assert_int_equal(remove(kit_join(elsewhere, "checkpoint-7/run.json")), 0);
+    KIT_REFUSES(2, "train needs --model", "train", "--resume-from-checkpoint",
+                kit_join(elsewhere, "checkpoint-7"));
+}
+
+/* Where nothing is said, the end of each epoch is when it is seen whether a training gets better. */
+static void test_patience_by_epochs(void **state)
+{
+    (void)state;
+    kit_result r =
+        TRAIN(kit_path("patient"), "--max-steps", "6", VALIDATED, "--early-stopping-patience", "3");
+    tuff_buf log;
+    kit_read_file(kit_path("patient/train_log.jsonl"), &log);
+    assert_non_null(strstr(log.data, "eval_loss"));
+    tuff_buf_free(&log);
+    kit_result_free(&r);
+}
+
 static void test_damage(void **state)
 {
     (void)state;
@@ -236,7 +282,8 @@ static void test_contradictions(void **state)
     REFUSED(2, "a multiple of --eval-steps", out, VALIDATED, "--load-best-model-at-end", "--save-steps", "3",
             "--eval-steps", "2");
     REFUSED(2, "--early-stopping-patience needs --eval-strategy", out, VALIDATED, "--early-stopping-patience",
-            "2");
+            "2", "--eval-strategy", "no");
+    REFUSED(2, "--early-stopping-patience needs --validation-file", out, "--early-stopping-patience", "2");
     REFUSED(2, "--early-stopping-threshold needs", out, VALIDATED, "--early-stopping-threshold", "0.1");
     REFUSED(2, "--metric-for-best-model and", out, VALIDATED, "--metric-for-best-model", "loss");
     REFUSED(2, "--metric-for-best-model and", out, VALIDATED, "--metric", "loss");
@@ -317,6 +364,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strategies),
         cmocka_unit_test(test_going_on),
+        cmocka_unit_test(test_settings_of_checkpoints),
+        cmocka_unit_test(test_patience_by_epochs),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_best),
         cmocka_unit_test(test_best_after_going_on),
