@@ -143,15 +143,31 @@ bool tuff_cli_page_open(tuff_cli_page *r, const tuff_cli_train_options *o, const
     return true;
 }
 
+enum { TITLE = 2 * TUFF_CLI_PATH };
+
+/* "Training: " and the file, or those that are mixed; what no title has room for is left out. */
+static void title_of(const tuff_cli_train_options *o, const char *what, const char *file, char out[TITLE])
+{
+    tuff_cli_mixed part;
+    size_t at = (size_t)snprintf(out, TITLE, "%s", what);
+    for (size_t i = 0; file == o->train_file && at < TITLE && tuff_cli_mixture_part(o, i, &part); i++)
+        at += (size_t)snprintf(out + at, TITLE - at, "%s%s", i ? ", " : ": ", part.path);
+    if (!o->mix.count || file != o->train_file) snprintf(out + at, TITLE - at, ": %s", file);
+}
+
 void tuff_cli_page_data(tuff_cli_page *r, const tuff_cli_train_options *o, const tuff_dataset *train,
                         const tuff_dataset *validation)
 {
-    char title[4200];
+    char title[TITLE];
     if (!r->report) return;
-    snprintf(title, sizeof title, "Training: %s", o->train_file);
+    title_of(o, "Training", o->train_file, title);
     heed(r, tuff_train_report_data(r->report, title, train, NULL));
-    snprintf(title, sizeof title, "Validation: %s", validation ? o->validation_file : "");
-    if (validation) heed(r, tuff_train_report_data(r->report, title, validation, train));
+    if (!validation) return;
+    if (o->validation_file)
+        title_of(o, "Validation", o->validation_file, title);
+    else
+        title_of(o, "Validation, held out of", o->train_file, title);
+    heed(r, tuff_train_report_data(r->report, title, validation, train));
 }
 
 void tuff_cli_page_step(tuff_cli_page *r, const tuff_train_step *step)

@@ -143,6 +143,36 @@ static void expect_part(const tuff_buf *text, const char *part)
     if (!strstr(text->data, part)) fail_msg("no \"%s\" in %.4000s", part, text->data);
 }
 
+/* Over what was learned and measured stands which file it was of. */
+static void test_titles(void **state)
+{
+    (void)state;
+    const char *out = kit_path("titles"), *other = kit_path("other.txt");
+    char title[8200];
+    tuff_buf page;
+    kit_result r = TRAIN(out, "--max-steps", "1", "--validation-split", "0.2");
+    kit_result_free(&r);
+    kit_read_file(kit_join(out, "report.html"), &page);
+    snprintf(title, sizeof title, ">Validation, held out of: %s<", kit_text());
+    expect_part(&page, title);
+    snprintf(title, sizeof title, ">Training: %s<", kit_text());
+    expect_part(&page, title);
+    tuff_buf_free(&page);
+    tuff_buf text;
+    kit_read_file(kit_text(), &text);
+    kit_write_file(other, text.data, text.size);
+    tuff_buf_free(&text);
+    char mixed[2][4200];
+    snprintf(mixed[0], sizeof mixed[0], "%s=0.7", kit_text());
+    snprintf(mixed[1], sizeof mixed[1], "%s=0.3", other);
+    KIT_DO("train", "--model", kit_golden("llama"), "--mix", mixed[0], "--mix", mixed[1], "--output-dir",
+           kit_path("mixed"), "--block-size", "32", "--max-steps", "1");
+    kit_read_file(kit_path("mixed/report.html"), &page);
+    snprintf(title, sizeof title, ">Training: %s, %s<", kit_text(), other);
+    expect_part(&page, title);
+    tuff_buf_free(&page);
+}
+
 /* The page is there unless nobody wants it; its figures are those of the log. */
 static void test_page(void **state)
 {
@@ -323,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_samples_of_a_resumed_run),
         cmocka_unit_test(test_samples_that_cannot_be),
+        cmocka_unit_test(test_titles),
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_page_of_other_ends),
         cmocka_unit_test(test_events),
