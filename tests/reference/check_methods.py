@@ -104,9 +104,12 @@ def check(options, name, method, work):
         return [("training", float("inf"), said)]
     ids, found = measured(options, base, text, work, out)
     with_peft = logits_of(with_peft_of(base, out), ids)
-    unmoved = with_peft_of(base, out)
-    with unmoved.disable_adapter():
-        moved = (with_peft - logits_of(unmoved, ids)).abs().max().item()
+    if method == "bitfit":  # a LoRA of no module, which PEFT cannot switch off
+        moved = (with_peft - logits_of(load_model(base), ids)).abs().max().item()
+    else:
+        unmoved = with_peft_of(base, out)
+        with unmoved.disable_adapter():
+            moved = (with_peft - logits_of(unmoved, ids)).abs().max().item()
     results = [("PEFT", (found - with_peft).abs().max().item(), f"training moved logits by {moved:.2g}")]
     if NEW in arguments:
         results[0] = ("PEFT", results[0][1], f"{results[0][2]}; {int((ids >= load_model(base).config.vocab_size).sum())} new tokens")
