@@ -225,6 +225,16 @@ tuff_status tuff_records_next_row_object(tuff_records *r)
     return status;
 }
 
+/* What stands in the rows below names, rather than among these: a number, or more than a name has. */
+static bool is_value(tuff_view text)
+{
+    enum { LONGEST_NAME = 40 };
+    size_t digits = 0;
+    for (size_t i = 0; i < text.size; i++)
+        digits += text.data[i] >= '0' && text.data[i] <= '9';
+    return text.size > LONGEST_NAME || (digits && digits == text.size);
+}
+
 tuff_status tuff_records_read_header(tuff_records *r)
 {
     cell cells[MOST_COLUMNS];
@@ -246,14 +256,18 @@ tuff_status tuff_records_read_header(tuff_records *r)
         }
         if (r->columns[i] >= 0) continue;
         tuff_buf names = {0};
+        bool unnamed = false;
+        for (size_t c = 0; c < count; c++)
+            unnamed = unnamed || is_value(text_of(r, cells[c]));
         for (size_t c = 0; c < count && names.size < 200; c++) {
             const tuff_view name = text_of(r, cells[c]);
             tuff_buf_printf(&names, "%s%.*s", c ? ", " : "", (int)(name.size < 40 ? name.size : 40),
                             name.data);
         }
         tuff_status status =
-            tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column \"%s\"; its first row names %s", r->path,
-                      r->names[i], names.data ? names.data : "none");
+            tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column \"%s\"; its first row names %s%s", r->path,
+                      r->names[i], names.data ? names.data : "none",
+                      unnamed ? "; where that is a record already, write a row of names above it" : "");
         tuff_buf_free(&names);
         return status;
     }

@@ -126,6 +126,8 @@ static void bad_records_are_refused(void **state)
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" b\"}",
          "line 1: its \"chosen\" and its \"rejected\" are the same"},
         {"dpo", "{\"chosen\": \"b\", \"rejected\": \"c\"}", "do not begin with the same"},
+        {"dpo", "{\"instruction\": \"a\", \"chosen\": \"b c\", \"rejected\": \"b d\"}",
+         "its \"prompt\" is missing, and it has \"instruction\"; what is asked is to be called \"prompt\""},
         {"dpo", "{\"chosen\": \"b\", \"rejected\": []}", "its \"prompt\" is missing"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": []}",
          "its \"rejected\" is an empty list"},

@@ -233,6 +233,9 @@ static void a_column_that_is_not_there_is_named(void **state)
     assert_null(r);
     KIT_FAILS(tuff_records_open(file_of("b.csv", "\"\"\n"), TUFF_RECORDS_AUTO, fields, 1, &r),
               TUFF_INVALID_ARGUMENT, "has no column \"body\"; its first row names ");
+    KIT_FAILS(tuff_records_open(file_of("b.tsv", "a stirring film\t1\n"), TUFF_RECORDS_AUTO, fields, 1, &r),
+              TUFF_INVALID_ARGUMENT,
+              "names a stirring film, 1; where that is a record already, write a row of names");
     KIT_FAILS(tuff_records_open(file_of("c.csv", ""), TUFF_RECORDS_AUTO, fields, 1, &r), TUFF_BAD_FORMAT,
               "is empty; a first row that names the columns is expected");
     static const char *const two[] = {"a", "b"};

@@ -86,10 +86,18 @@ static size_t shared_turns(const cJSON *a, const cJSON *b)
     return n;
 }
 
-/* The prompt where there is none beside the answers. */
+/* The prompt where there is none beside the answers. What they begin with is none where the record has the
+ * question under another name. */
 static tuff_status find_prompt(example *e)
 {
+    static const char *const others[] = {"instruction", "input", "question", "query"};
     const cJSON *a = e->answers[0], *b = e->answers[1];
+    for (size_t i = 0; cJSON_IsString(a) && i < sizeof others / sizeof *others; i++)
+        if (tuff_record_member(e->record, others[i]))
+            return tuff_fail(
+                TUFF_BAD_FORMAT,
+                "its \"prompt\" is missing, and it has \"%s\"; what is asked is to be called \"prompt\"",
+                others[i]);
     if (!b || cJSON_IsString(a) != cJSON_IsString(b))
         return tuff_fail(TUFF_BAD_FORMAT, "its \"prompt\" is missing");
     e->shared = cJSON_IsString(a) ? shared_bytes(a->valuestring, b->valuestring) : shared_turns(a, b);
