@@ -1,7 +1,7 @@
 #!/bin/sh
 # Tuff on this machine's GPU, and PyTorch beside it where that is there: which driver was found, the conformance suite, what
-# memory and arithmetic do, training and texts of models that are drawn at random. It needs no network and nothing installed,
-# and takes less than 8 minutes.
+# memory and arithmetic do, what the driver makes of the kernels, training and texts of models that are drawn at random. It needs
+# no network and nothing installed, and takes less than 8 minutes.
 #
 #   sh gpu.sh [DIRECTORY]      writes gpu.json, for programs, and gpu.md, for people, into DIRECTORY (default: here)
 #
@@ -58,6 +58,7 @@ fi
 
 step devices 60 "$TUFF" devices --json
 step quick 120 "$TUFF" conform --device "$DEVICE" --level quick --json - --quiet
+step kernels 60 "$TUFF" bench --kernels --device "$DEVICE" --json
 step bench 120 "$TUFF" bench --device "$DEVICE" --shape gpt2-124m --json
 step large 60 "$TUFF" bench --device "$DEVICE" --only fma_f32 --shape llama-1.1b --lora-rank 8 --train 1x512 --prompt 512 --generate 32 --json
 
@@ -112,6 +113,7 @@ failing() { cat "$work/quick.out" "$work/full.out" | sed -n '/^{"record": "case"
     failing | sed 's/.*/"&"/' | paste -s -d , -
     printf '],\n"bench": '; json bench
     printf ',\n"bench_large": '; json large
+    printf ',\n"kernels": '; json kernels
     printf ',\n"text_as_on_cpu": %s,\n"pytorch": ' "$same"; json pytorch
     printf '}\n'
 } >"$out/gpu.json"
@@ -138,6 +140,16 @@ number() {
     rows bench
     printf '\n| Llama 1.1B, LoRA of rank 8 | rate | share |\n|---|---:|---|\n'
     rows large
+    # each pipeline is on a line of its own
+    printf '\n%s pipelines compiled (%s)' "$(grep -c '^    {"kernel"' "$work/kernels.out" || true)" "$(cat "$work/kernels.end")"
+    if grep -q '"silence": null' "$work/kernels.out"; then
+        printf '; with spilled registers or scratch memory:\n\n'
+        sed -n '/"spills": [1-9]\|"scratch_bytes": [1-9]/s/^ *{"kernel": "\([^"]*\)", "shader": "\([^"]*\)", "constants": \[\([^]]*\)\].*"statistics": {\([^}]*\)}.*/- \1 (\2: \3): \4/p' \
+            "$work/kernels.out" | tr -d '"' | grep . || echo "- none"
+    else
+        sed -n 's/^  "silence": "\(.*\)",$/; \1/p' "$work/kernels.out"
+    fi
+    echo
     case $same in
     true) printf '\nThe text from the small model is that of the CPU.\n' ;;
     false) printf '\nThe text from the small model is another than on the CPU.\n' ;;
