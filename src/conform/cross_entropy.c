@@ -2,9 +2,10 @@
 #include "conform/case.h"
 #include "ir/graph.h"
 
-enum { MOST_ROWS = 128 };
-enum { EVERY, SOME, NONE, INVALID }; /* which labels count */
-enum { MEAN, SUM, ROWS };            /* what is made of the losses */
+enum { MOST_ROWS = 128, MOST_HEAD_ROWS = 400 };
+enum { EVERY, SOME, NONE, INVALID };                       /* which labels count */
+enum { MEAN, SUM, ROWS };                                  /* what is made of the losses */
+enum { PLAIN, BIASED, ADAPTED, CAPPED, GUESSED, SQUARED }; /* what is done to logits */
 
 static tuff_tensor *loss_of(tuff_graph *g, int64_t kind, tuff_tensor *x, tuff_tensor *by, tuff_tensor **count)
 {
@@ -53,6 +54,37 @@ static void gradient(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_aside(run, d, 32, (double)p[1]);
 }
 
+/* p: rows, classes, width, labels, what is made of the losses, smoothing in thousandths, what is done to the
+ * logits. A head over a vocabulary that counts as a wide one: the logits exist for some rows at a time. */
+static void head(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    double labels[MOST_HEAD_ROWS];
+    for (int64_t i = 0; i < p[0]; i++)
+        labels[i] = p[3] == NONE || (p[3] == SOME && i % 3 == 1) ? -100 : (double)((i * 7 + 3) % p[1]);
+    const int64_t table[2] = {p[1], p[2]}, rows[2] = {p[0], p[2]};
+    if (g) g->wide_bytes = 1;
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, 2, rows, TUFF_DATA_NORMAL, 1, 0);
+    tuff_tensor *w = tuff_case_leaf(run, g, TUFF_F32, 2, table, TUFF_DATA_NORMAL, 0.5, 0);
+    tuff_tensor *by = tuff_case_data(run, g, TUFF_I32, 1, p, labels);
+    tuff_case_grad(run, x);
+    tuff_case_grad(run, w);
+    tuff_tensor *y = tuff_matmul(g, x, tuff_transpose(g, w));
+    if (p[6] == BIASED || p[6] == ADAPTED) {
+        tuff_tensor *b = p[6] == BIASED
+                             ? tuff_case_leaf(run, g, TUFF_F32, 1, &p[1], TUFF_DATA_NORMAL, 1, 0)
+                             : tuff_case_leaf(run, g, TUFF_F32, 2, table, TUFF_DATA_NORMAL, 0.5, 0);
+        tuff_case_grad(run, b);
+        y = tuff_add(g, y, p[6] == BIASED ? b : tuff_scale(g, tuff_matmul(g, x, tuff_transpose(g, b)), 0.5));
+    }
+    if (p[6] == CAPPED) y = tuff_scale(g, tuff_tanh(g, tuff_scale(g, y, 0.25)), 4);
+    if (p[6] == GUESSED) tuff_case_aside(run, tuff_argmax(g, y), 0, 1);
+    tuff_tensor *loss =
+        p[5] ? tuff_cross_entropy_smoothed(g, y, by, (double)p[5] / 1000) : loss_of(g, p[4], y, by, NULL);
+    /* as of the logits, whose terms are as many as the width */
+    if (p[6] == SQUARED) loss = tuff_mul(g, loss, loss); /* its gradient waits for all rows */
+    tuff_case_result(run, loss, 2, (double)(p[4] == ROWS ? p[1] + p[2] : p[0] + p[1] + p[2]));
+}
+
 static const tuff_case cases[] = {
     {"cross_entropy.loss.r1c1", labelled, {1, 1}},
     {"cross_entropy.loss.r1c2", labelled, {1, 2}},
@@ -83,6 +115,16 @@ static const tuff_case cases[] = {
     {"cross_entropy.gradient.r9c70.no_class", gradient, {9, 70, 70}},
     {"cross_entropy.gradient.r9c33.negative", gradient, {9, 33, -1}},
     {"cross_entropy.gradient.r9c70.no_class.rows", gradient, {9, 70, 70, ROWS}},
+    {"cross_entropy.head.r300c37d9", head, {300, 37, 9, EVERY, SUM}},
+    {"cross_entropy.head.r129c70d12.some_ignored", head, {129, 70, 12, SOME, SUM}},
+    {"cross_entropy.head.r260c8d4.all_ignored", head, {260, 8, 4, NONE, SUM}},
+    {"cross_entropy.head.r200c33d8.smoothed", head, {200, 33, 8, EVERY, SUM, 100}},
+    {"cross_entropy.head.r400c21d8.rows", head, {400, 21, 8, SOME, ROWS}},
+    {"cross_entropy.head.r300c37d9.bias", head, {300, 37, 9, EVERY, SUM, 0, BIASED}},
+    {"cross_entropy.head.r257c36d8.adapter", head, {257, 36, 8, EVERY, SUM, 0, ADAPTED}},
+    {"cross_entropy.head.r300c37d9.capped", head, {300, 37, 9, EVERY, SUM, 0, CAPPED}},
+    {"cross_entropy.head.r300c37d9.argmax", head, {300, 37, 9, EVERY, SUM, 0, GUESSED}},
+    {"cross_entropy.head.r400c21d8.rows.squared", head, {400, 21, 8, SOME, ROWS, 0, SQUARED}},
 };
 
 const tuff_case_family tuff_family_cross_entropy = {"cross_entropy", cases, sizeof cases / sizeof cases[0]};

@@ -8,12 +8,16 @@
 
 /* of a tensor, so that its bytes and what kernels compute of them never overflow */
 static const int64_t most_elements = (int64_t)1 << 56;
+/* 512 rows of GPT-2's logits: each chunk adds to the table's gradient, which is read and written for it */
+static const int64_t wide_bytes = (int64_t)128 << 20;
 
 tuff_status tuff_graph_create(tuff_graph **out_graph)
 {
     TUFF_NEED(out_graph);
     *out_graph = tuff_alloc(sizeof(tuff_graph));
-    return *out_graph ? TUFF_OK : tuff_fail_memory("a graph");
+    if (!*out_graph) return tuff_fail_memory("a graph");
+    (*out_graph)->wide_bytes = wide_bytes;
+    return TUFF_OK;
 }
 
 void tuff_graph_destroy(tuff_graph **graph)

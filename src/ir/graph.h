@@ -155,6 +155,8 @@ struct tuff_node {
     tuff_tensor **out;
     tuff_attrs attrs;
     const tuff_update_group *groups; /* of optimizers only: per slot */
+    uint32_t
+        turn; /* 0, or it stands behind all nodes whose turn is one less: their memory is to be its own */
 };
 
 struct tuff_graph {
@@ -167,6 +169,8 @@ struct tuff_graph {
     size_t n_nodes, nodes_capacity;
     bool invariant, quantized;       /* of the products made from here on */
     tuff_dtype operands;             /* what a plan makes of its products: see tuff_graph_set_operands */
+    int64_t wide_bytes;              /* logits that are larger are made in chunks of rows */
+    uint32_t turns;                  /* the last that a node has */
     tuff_map leaves;                 /* their places in `tensors`, by name */
     size_t changes[TUFF_PASS_COUNT]; /* what passes came to */
 };

@@ -1,10 +1,11 @@
 /* Order by levels: steps that do not wait for each other come together, so that one barrier serves many.
  *
  * A step's level is one more than the highest of those that it must follow: what writes what it reads, what
- * reads or writes what it overwrites. Of the steps that are ready, a level takes those that the graph has
- * within a window behind the first of them. Then steps go back down to where the graph has them as far as
- * that takes less memory: a fill waits for who reads it, what is recomputed for who needs it. The numbers
- * stay what they are: no step is made another, none is left out.
+ * reads or writes what it overwrites, and of nodes with a turn those whose turn is before theirs. Of the
+ * steps that are ready, a level takes those that the graph has within a window behind the first of them. Then
+ * steps go back down to where the graph has them as far as that takes less memory: a fill waits for who reads
+ * it, what is recomputed for who needs it. The numbers stay what they are: no step is made another, none is
+ * left out.
  *
  * Memory that is used at one level lies apart, so arenas grow a little: a narrower window is taken where one
  * would grow by more than a twentieth, and the graph's order where none helps. Host steps stay where they
@@ -86,17 +87,32 @@ static bool has_write(const orderer *o, size_t storage)
     return false;
 }
 
+static void add_follower(orderer *o, uint32_t of, uint32_t step)
+{
+    uint32_t *at = &o->first_follower[of + !o->followers];
+    if (o->followers) o->followers[*at] = step;
+    ++*at;
+}
+
+static void go_over_turns(orderer *o)
+{
+    for (uint32_t s = 0; s < o->n; s++) {
+        const uint32_t turn = o->steps[s].node->turn;
+        for (uint32_t k = 0; turn && k < s; k++)
+            if (o->steps[k].node->turn == turn - 1) add_follower(o, k, s);
+    }
+}
+
 /* Counts followers, or, once there is room for them, fills them in. */
 static void go_over_followers(orderer *o)
 {
+    go_over_turns(o);
     for (size_t x = 0; x < o->plan->graph->n_tensors; x++) {
         if (!has_write(o, x)) continue;
         for (uint32_t i = o->first_access[x]; i < o->first_access[x + 1]; i++)
             for (uint32_t k = i + 1; k < o->first_access[x + 1]; k++) {
                 if (!must_follow(&o->accesses[k], &o->accesses[i])) continue;
-                uint32_t *at = &o->first_follower[o->accesses[i].step + !o->followers];
-                if (o->followers) o->followers[*at] = o->accesses[k].step;
-                ++*at;
+                add_follower(o, o->accesses[i].step, o->accesses[k].step);
             }
     }
 }

@@ -280,6 +280,7 @@ static tuff_status open_device(const tuff_device_params *params, const tuff_devi
     if (status == TUFF_OK && test) {
         (*out_device)->order = test->order;
         (*out_device)->without_passes = test->without_passes;
+        (*out_device)->wide_bytes = test->wide_bytes;
     }
     tuff_free(all);
     if (name && !given) status = tuff_note(status, "TUFF_DEVICE");

@@ -22,6 +22,7 @@ struct tuff_device {
     int said_fallback;               /* atomic: that some steps run on the host */
     tuff_plan_order_by order;        /* of its programs' steps; other than automatic in tests */
     uint32_t without_passes;         /* see tuff_plan_options; other than 0 in tests */
+    int64_t wide_bytes;              /* see tuff_graph; 0 but in tests: as graphs have it */
 };
 
 /* One more that lives on it, one less. */
@@ -35,6 +36,7 @@ typedef struct tuff_device_test_params {
     bool must_validate; /* a device without the validation layer is not opened */
     tuff_plan_order_by order;
     uint32_t without_passes; /* see tuff_plan_options */
+    int64_t wide_bytes;      /* see tuff_graph; 0: as graphs have it */
     bool no_self_test; /* the conformance suite runs on devices that fail it too: all rows are trusted */
 } tuff_device_test_params;
 TUFF_MUST_USE tuff_status tuff_device_open_for_test(const tuff_device_params *params,

@@ -28,6 +28,7 @@ static tuff_status make_plan(tuff_program *program, const tuff_plan_options *opt
     tuff_plan_options with_caps = *options;
     if (options->order == TUFF_ORDER_AUTO) with_caps.order = device->order;
     with_caps.without_passes |= device->without_passes;
+    if (device->wide_bytes) program->graph->wide_bytes = device->wide_bytes;
     with_caps.caps = device->trust ? &caps : &device->handle->caps;
     for (bool again = true; again;) {
         tuff_plan_destroy(&program->plan);
