@@ -342,7 +342,11 @@ typedef struct tuff_train_params {
     /* Evaluations have the model answer by itself, too, as tuff_evaluate says of it; of seq2seq and sft */
     bool predict_with_generate;
     bool use_stemmer; /* there */
-    bool reserved[2]; /* leave them false */
+    /* Mixed precision, as PyTorch's autocast has it for products: their operands, those of the gradients too,
+     * are rounded to bf16, in training and in what the trainer measures; sums, weights, gradients, the
+     * optimizer and all else stay f32. See tuff_graph_set_operands. */
+    bool bf16;
+    bool reserved; /* leave it false */
     /* An adapter is trained instead of the model: "lora", "ia3", "prompt_tuning", "prefix_tuning", "vera" or
      * "trainable_tokens", as in PEFT, or "bitfit", the biases alone, which is saved as a LoRA with a bias of
      * "all" that adapts no module, or "bottleneck", saved as by the package `adapters`; in letters of any
@@ -428,9 +432,9 @@ typedef struct tuff_train_params {
 #define TUFF_TRAIN_PARAMS_INIT                                                                               \
     {                                                                                                        \
         sizeof(tuff_train_params), -1, 3, 8, 1, 5e-5, TUFF_SCHEDULE_LINEAR, 0, 0, 0, 0.9, 0.999, 1e-8, 1,    \
-            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, false, false, {false}, \
-            NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, 0, 0,  \
-            NULL, NULL, 0, NULL, 0, 0, NULL, 0, NULL, NULL                                                   \
+            42, false, 0, 16, 0, NULL, 10, NULL, NULL, 0, false, false, false, false, false, false, false,   \
+            false, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1e-6, 0, NULL, NULL, 0, 0, \
+            0, 0, NULL, NULL, 0, NULL, 0, 0, NULL, 0, NULL, NULL                                             \
     }
 
 /* One model being trained on one device. Belongs to one thread at a time. While a call works on it, as seen

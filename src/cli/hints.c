@@ -8,9 +8,9 @@ typedef struct hint {
     const char *text; /* ends the sentence "train has no option --name: " */
 } hint;
 
-#define PRECISION                                                                                      \
-    "Tuff trains in f32, and keeps a frozen model's matrices (with --lora-rank) in the type its file " \
-    "has; leave the option out"
+#define PRECISION                                                                                    \
+    "train's mixed precision is --bf16, and without it all is f32; a frozen model's matrices (with " \
+    "--lora-rank) stay in the type that its file has"
 #define QUANTIZED                                                                           \
     "Tuff does not quantize while it loads; give a quantized .gguf file as --model, which " \
     "`tuff convert --dtype q4_k_m` makes"
@@ -19,7 +19,6 @@ typedef struct hint {
 #define MULTIPLE  "Tuff trains on one device (--device); leave the option out"
 
 static const hint hints[] = {
-    {"bf16", PRECISION},
     {"fp16", PRECISION},
     {"tf32", PRECISION},
     {"torch-dtype", PRECISION},

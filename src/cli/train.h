@@ -25,7 +25,7 @@ typedef struct tuff_cli_train_options {
     const char *method, *peft_type, *target_modules, *feedforward_modules, *init_text;
     const char *rank_pattern, *alpha_pattern, *base_model_name, *target_parameters, *token_indices,
         *special_tokens;
-    bool use_rslora, use_dora, prefix_projection;
+    bool use_rslora, use_dora, prefix_projection, bf16;
     int bias; /* of TUFF_CLI_BIASES */
     int64_t lora_rank, virtual_tokens, encoder_hidden, projection_key;
     double d_initial, reduction_factor;

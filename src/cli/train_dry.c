@@ -128,10 +128,10 @@ static void print_json(const tuff_cli_train_dry *d, const estimate *e, int64_t o
     }
     printf(", ");
     printf("\"steps\": %lld, \"steps_left\": %lld, \"per_device_train_batch_size\": %lld, "
-           "\"gradient_accumulation_steps\": %lld, ",
+           "\"gradient_accumulation_steps\": %lld, \"bf16\": %s, ",
            (long long)tuff_trainer_total_steps(d->trainer), (long long)left,
            (long long)d->params->per_device_train_batch_size,
-           (long long)d->params->gradient_accumulation_steps);
+           (long long)d->params->gradient_accumulation_steps, d->params->bf16 ? "true" : "false");
     printf("\"plan\": {\"operations\": %lld, ", (long long)operations);
     put_number("flops", tuff_program_flops(tuff_trainer_program(d->trainer)), "}, ");
     printf(

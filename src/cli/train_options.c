@@ -158,6 +158,8 @@ static const tuff_arg items[] = {
     {TUFF_ARG_REAL, "adam-epsilon", "X", AT(epsilon), 0, 1, "AdamW: added to the square root"},
     {TUFF_ARG_REAL, "max-grad-norm", "X", AT(max_grad_norm), 0, 1e30,
      "a gradient with a larger norm is scaled down to it; 0: never"},
+    {TUFF_ARG_FLAG, "bf16", NULL, AT(bf16),
+     .help = "mixed precision: products round their operands to bf16; sums, weights and all else stay f32"},
     {TUFF_ARG_REAL, "label-smoothing-factor", "X", AT(label_smoothing), 0, 1,
      "the part of each label's weight that all classes share while training; what is measured is the loss without it",
      "0: none"},

@@ -128,6 +128,7 @@ tuff_train_params tuff_cli_train_params(const tuff_cli_train_options *o)
     p.adapter_config = o->adapter_config;
     p.reduction_factor = o->reduction_factor;
     p.non_linearity = o->non_linearity;
+    p.bf16 = o->bf16;
     return p;
 }
 

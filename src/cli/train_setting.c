@@ -65,6 +65,7 @@ bool tuff_cli_setting_of(tuff_cli_setting *s, const tuff_cli_train_options *o, c
         row(s, "steps", "%s of %s %s (%lld x %lld), %.3g epochs", tuff_cli_count(steps),
             tuff_cli_count(examples), o->data.packing ? "rows" : "examples",
             (long long)p->gradient_accumulation_steps, (long long)p->per_device_train_batch_size, epochs);
+    if (p->bf16) row(s, "precision", "operands of products in bf16, all else in f32");
     if (*tuff_trainer_dropout(trainer)) row(s, "dropout", "%s", tuff_trainer_dropout(trainer));
     memory_rows(s, &m, o->common.verbose);
     return true;

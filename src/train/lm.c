@@ -241,6 +241,7 @@ static void read_averages(const tuff_lm *lm, tuff_graph *g)
 tuff_status tuff_lm_build(const tuff_lm *lm, const tuff_lm_train *train, tuff_graph *g)
 {
     if (train->step == TUFF_LM_AVERAGE) return build_average(lm, g);
+    tuff_graph_set_operands(g, lm->operands);
     if (train->step < TUFF_LM_MEASURE) return build_train(lm, train, g);
     build_loss(lm, train, false, g);
     if (train->step == TUFF_LM_REFERENCE)

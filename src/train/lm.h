@@ -22,6 +22,7 @@ typedef struct tuff_lm {
     double label_smoothing;
     bool noise;              /* on what a training reads of the tokens' table */
     tuff_dropouts dropouts;  /* inside the model, while it is trained */
+    tuff_dtype operands;     /* what products round theirs to */
     const tuff_watch *watch; /* of uploads and evaluations; NULL: none */
 } tuff_lm;
 

@@ -146,6 +146,7 @@ static tuff_status build(tuff_trainer *t, bool decay_all)
                            .label_smoothing = p->label_smoothing_factor,
                            .averaged = p->ema_decay > 0,
                            .noise = p->neftune_noise_alpha > 0,
+                           .operands = p->bf16 ? TUFF_BF16 : TUFF_F32,
                            .rope_positions = tuff_data_positions(t->model, t->data)};
     TUFF_TRY(choose_dropouts(t));
     TUFF_TRY(make_adapter(t));

@@ -167,7 +167,7 @@ static void test_wrong(void **state)
         {"{\"optim_args\": {\"a\": 1", "an object has no end"},
         {"{\"lora_target\": [[1]]}", "a list in a list is no setting"},
         {"{\n\n\"modle\": 1}", "settings.json:3: train has no option modle; did you mean model?"},
-        {"{\"bf16\": true}", "settings.json:1: train has no option bf16: Tuff trains in f32"},
+        {"{\"fp16\": true}", "settings.json:1: train has no option fp16: train's mixed precision is --bf16"},
         {"{\n\"max_steps\": \"ten\"}", "settings.json:2: max_steps is the text \"ten\", expected a number"},
         {"{\"max_steps\": 1.5}", "max_steps is \"1.5\", expected a whole number"},
         {"{\"learning_rate\": true}", "learning_rate is true, expected a number"},

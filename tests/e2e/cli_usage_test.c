@@ -249,8 +249,8 @@ static void test_hints(void **state)
 {
     (void)state;
     static const char *const cases[][3] = {
-        {"train", "--bf16", "trains in f32"},
-        {"train", "--fp16=1", "trains in f32"},
+        {"train", "--fp16=1", "mixed precision is --bf16"},
+        {"train", "--torch-dtype", "mixed precision is --bf16"},
         {"train", "--gradient_checkpointing", "--gradient-accumulation-steps"},
         {"train", "--load-in-4bit", "quantized .gguf"},
         {"train", "--max_seq_length", "write --block-size"},

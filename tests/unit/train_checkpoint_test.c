@@ -320,6 +320,9 @@ static void what_differs_is_said(void **state)
     p.label_smoothing_factor = 0.125;
     expect_differences(p, llama, checkpoint, "label_smoothing_factor was 0, is 0.125\n");
     p = few_steps(1, 4);
+    p.bf16 = true;
+    expect_differences(p, llama, checkpoint, "bf16 was false, is true\n");
+    p = few_steps(1, 4);
     p.neftune_noise_alpha = 5;
     expect_differences(
         p, llama, checkpoint,
