@@ -6,6 +6,7 @@ per second by key: its own, and "gemm" or "read" for what the machine allows, me
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -106,6 +107,11 @@ def has_avx512():
         return False
 
 
+# Where a virtual machine has AMX but hides the list of its palettes (CPUID leaf 0x1D), PyTorch's kernels for it, oneDNN's, end
+# with an illegal instruction. It is then told to do without.
+WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}
+PRODUCT = "import torch; x = torch.ones(64, 64, dtype=torch.bfloat16); x @ x"
+
 # What PyTorch's threads are told. Which is best depends on how it was built, and on the work: each is tried.
 SETTINGS = {
     "default": {},
@@ -162,7 +168,11 @@ class PyTorch:
         work += ["--bf16"] if row.dtype == "bf16" else []
         work += ["--lora-rank", str(row.lora_rank)] if row.lora_rank else []
         self.arguments = ["--model", places.model(row.model), *work, "--steps", str(row.steps)]
+        self.more = WITHOUT_AMX if row.dtype == "bf16" and not self.inside and self.dies_by_amx() else {}
         self.choose()
+
+    def dies_by_amx(self):
+        return subprocess.run([self.python(), "-c", PRODUCT], capture_output=True).returncode == -signal.SIGILL
 
     def python(self):
         if not self.places.python:
@@ -171,7 +181,7 @@ class PyTorch:
 
     def start(self, name):
         """Loads and is warm; what it says of itself."""
-        settings = dict(SETTINGS[name])
+        settings = SETTINGS[name] | self.more
         if name != "default" and has_avx512():
             settings["OPENBLAS_CORETYPE"] = "SKYLAKEX"
         command = [self.python(), self.places.script("pytorch_work.py"), *self.arguments]
@@ -199,6 +209,7 @@ class PyTorch:
             best = name, self.process, self.command
         name, self.process, self.command = best
         self.note = f"threads: {name}; tried were " + ", ".join(f"{other} {rate:.0f}" for other, rate in rates.items())
+        self.note += "; without AMX, with which it ends on an illegal instruction" if self.more else ""
 
     def turn(self):
         time.sleep(0.3)  # threads of the last one stop spinning
