@@ -396,6 +396,9 @@ bool tuff_cli_check_outputs(const tuff_args *args, const void *options);
 /* What files in a directory make of it for those who load it. */
 bool tuff_cli_holds_model(const char *directory);
 bool tuff_cli_holds_adapter(const char *directory);
+/* The model that an adapter's own files name, where it is there, in room that the next call uses anew; says
+ * which it is. NULL: there is none, which was said. */
+const char *tuff_cli_adapter_base(const char *directory, bool quiet);
 
 /* A whole text file, freed with free. NULL: it cannot be read, or is no text, which was said. */
 char *tuff_cli_read_text(const char *path);

@@ -21,7 +21,7 @@ static const tuff_arg items[] = {
     {.kind = TUFF_ARG_POSITION,
      .name = "MODEL",
      .offset = offsetof(convert_options, model),
-     .help = TUFF_CLI_MODEL_HELP "; with --base an adapter, of PEFT or a .gguf file"},
+     .help = TUFF_CLI_MODEL_HELP "; or an adapter, of PEFT or, with --base, a .gguf file"},
     {.kind = TUFF_ARG_GROUP, .name = "Options:"},
     {.kind = TUFF_ARG_CHOICE,
      .name = "to",
@@ -50,7 +50,8 @@ static const tuff_arg items[] = {
      .offset = offsetof(convert_options, base),
      .help =
          "convert an adapter, which is for this model: to a PEFT directory, or to a GGUF file for llama.cpp, which "
-         "has plain LoRA only (other scales of rsLoRA and patterns are multiplied in)"},
+         "has plain LoRA only (other scales of rsLoRA and patterns are multiplied in)",
+     .preset = "the model that the adapter's adapter_config.json or run.json names, where it is there"},
     {.kind = TUFF_ARG_TEXT,
      .name = "base-model-name",
      .value = "NAME",
@@ -201,6 +202,11 @@ static int convert_adapter(convert_options *options)
     return TUFF_EXIT_OK;
 }
 
+static bool is_adapter(const char *path)
+{
+    return tuff_cli_holds_adapter(path) && !tuff_cli_holds_model(path);
+}
+
 /* Options that go together. */
 static const char *contradiction(const convert_options *o)
 {
@@ -210,8 +216,16 @@ static const char *contradiction(const convert_options *o)
     if (o->base && o->dtype >= DTYPE_FIRST &&
         strcmp(tuff_save_type((size_t)(o->dtype - DTYPE_FIRST)), "f32") != 0)
         return "adapters are written as f32";
-    if (o->base_name && !o->base) return "--base-model-name needs --base";
+    if (o->base_name && !o->base && !is_adapter(o->model))
+        return "--base-model-name is for an adapter, which needs --base";
     return NULL;
+}
+
+static bool agree(const convert_options *options)
+{
+    const char *wrong = contradiction(options);
+    if (wrong) tuff_cli_say("tuff: %s (see: tuff help convert)", wrong);
+    return !wrong;
 }
 
 int tuff_cli_convert(int argc, char **argv)
@@ -219,11 +233,7 @@ int tuff_cli_convert(int argc, char **argv)
     convert_options options = {0};
     tuff_args_outcome outcome = tuff_args_parse(&spec, argc, argv, &options);
     if (outcome != TUFF_ARGS_RUN) return outcome == TUFF_ARGS_HELP ? TUFF_EXIT_OK : TUFF_EXIT_USAGE;
-    const char *wrong = contradiction(&options);
-    if (wrong) {
-        tuff_cli_say("tuff: %s (see: tuff help convert)", wrong);
-        return TUFF_EXIT_USAGE;
-    }
+    if (!agree(&options)) return TUFF_EXIT_USAGE;
     if (options.to == TO_HF && options.dtype > DTYPE_LAST_OF_HF) {
         tuff_cli_say(
             "tuff: a Hugging Face directory holds weights as f32, f16 or bf16; --dtype %s is for --to gguf",
@@ -236,17 +246,14 @@ int tuff_cli_convert(int argc, char **argv)
         return TUFF_EXIT_USAGE;
     }
     tuff_cli_begin(&options.common);
-    if (!tuff_cli_find_model(&options.model, options.common.quiet) || !check_output(&options) ||
-        !tuff_cli_check_outputs(&spec, &options))
-        return TUFF_EXIT_FAILED;
-    if (options.base) return convert_adapter(&options);
-    if (tuff_cli_holds_adapter(options.model) && !tuff_cli_holds_model(options.model)) {
-        tuff_cli_say(
-            "tuff: %s is an adapter: say with --base which model it is for (to merge it, give the model first "
-            "and %s as --adapter)",
-            options.model, options.model);
-        return TUFF_EXIT_FAILED;
+    if (!tuff_cli_find_model(&options.model, options.common.quiet)) return TUFF_EXIT_FAILED;
+    if (!options.base && is_adapter(options.model)) {
+        options.base = tuff_cli_adapter_base(options.model, options.common.quiet);
+        if (!options.base) return TUFF_EXIT_FAILED;
+        if (!agree(&options)) return TUFF_EXIT_USAGE;
     }
+    if (!check_output(&options) || !tuff_cli_check_outputs(&spec, &options)) return TUFF_EXIT_FAILED;
+    if (options.base) return convert_adapter(&options);
     tuff_model *model = NULL, *merged = NULL;
     tuff_cli_catch_interrupt();
     tuff_status status = tuff_model_load_watched(options.model, tuff_cli_watch(), &model);

@@ -88,8 +88,6 @@ static void test_other_files(void **state)
     same_text(merged, &beside);
     kit_result_free(&beside);
     const char *none = kit_path("none");
-    KIT_REFUSES(1, "say with --base which model it is for", "convert", adapter, "--to", "gguf", "--output",
-                none);
     KIT_REFUSES(1, "cannot hold the magnitudes of DoRA", "convert", kit_join(model, "dora"), "--base", model,
                 "--to", "gguf", "--output", none);
     KIT_REFUSES(1, "it holds no model: its general.type is \"adapter\"", "generate", "--model", gguf,
@@ -98,10 +96,44 @@ static void test_other_files(void **state)
                 adapter, "--to", "hf", "--output", none);
     KIT_REFUSES(2, "adapters are written as f32", "convert", adapter, "--base", model, "--dtype", "f16",
                 "--to", "gguf", "--output", none);
-    KIT_REFUSES(2, "--base-model-name needs --base", "convert", model, "--base-model-name", "a/b", "--to",
-                "gguf", "--output", none);
+    KIT_REFUSES(2, "--base-model-name is for an adapter, which needs --base", "convert", model,
+                "--base-model-name", "a/b", "--to", "gguf", "--output", none);
     KIT_REFUSES(1, "holds a model, and an adapter is to be written", "convert", adapter, "--base", model,
                 "--to", "hf", "--output", kit_copy_model(model, "kept"), "--overwrite");
+}
+
+/* The adapter's own files say which model it is for: a path from here, or from the adapter, as the goldens
+ * have it; else that of the run that trained it. */
+static void test_base_of_adapter(void **state)
+{
+    (void)state;
+    const char *model = kit_golden("llama"), *out = kit_path("trained"), *given = kit_path("given.gguf"),
+               *found = kit_path("found.gguf"), *none = kit_path("none");
+    KIT_DO("train", "--model", model, "--train-file", kit_text(), "--output-dir", out, "--lora-rank", "2",
+           "--max-steps", "0", "--block-size", "16", "--base-model-name", "owner/name");
+    const char *adapters[] = {kit_join(model, "rslora"), out};
+    const char *said[] = {"/.., as the adapter's adapter_config.json says",
+                          ", as the adapter's run.json says"};
+    for (size_t i = 0; i < 2; i++) {
+        KIT_DO("convert", adapters[i], "--base", model, "--to", "gguf", "--output", given, "--overwrite");
+        kit_result r = KIT_TUFF("convert", adapters[i], "--to", "gguf", "--output", found, "--overwrite");
+        assert_non_null(strstr(r.err.data, said[i]));
+        kit_result_free(&r);
+        tuff_buf bytes[2] = {{0}, {0}};
+        kit_read_file(given, &bytes[0]);
+        kit_read_file(found, &bytes[1]);
+        assert_int_equal(bytes[0].size, bytes[1].size);
+        assert_memory_equal(bytes[0].data, bytes[1].data, bytes[0].size);
+        tuff_buf_free(&bytes[0]);
+        tuff_buf_free(&bytes[1]);
+    }
+    KIT_REFUSES(2, "with --base an adapter is converted", "convert", out, "--adapter", out, "--quiet", "--to",
+                "hf", "--output", none);
+    assert_int_equal(remove(kit_join(out, "run.json")), 0);
+    KIT_REFUSES(
+        1,
+        "say with --base which model it is for; its adapter_config.json has \"owner/name\", where no model is",
+        "convert", out, "--to", "gguf", "--output", none);
 }
 
 static void expect_config(const char *directory, const char *const *parts)
@@ -323,9 +355,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merge),           cmocka_unit_test(test_merge_onto_blocks),
         cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_other_files),
-        cmocka_unit_test(test_train_variants),  cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_token_rows),      cmocka_unit_test(test_bitfit),
-        cmocka_unit_test(test_other_methods),
+        cmocka_unit_test(test_base_of_adapter), cmocka_unit_test(test_train_variants),
+        cmocka_unit_test(test_experts),         cmocka_unit_test(test_token_rows),
+        cmocka_unit_test(test_bitfit),          cmocka_unit_test(test_other_methods),
     };
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
