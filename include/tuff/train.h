@@ -68,7 +68,7 @@ typedef struct tuff_data_params {
      * them. "embedding": as tuff_dataset_load_pairs has it, with its defaults. "preference": records with a
      * "prompt" and two answers to it, "chosen" and "rejected", or with a "prompt", a "completion" and a
      * "label", true or false: texts, or lists of turns {role, content}; where a pair has no prompt, it is
-     * what both answers begin with. */
+     * what both answers begin with. Instead of a prompt there may be Alpaca's "instruction" and "input". */
     const char *task;
     bool training;   /* labels that the model does not know are new ones, and no error */
     bool allow_json; /* of causal-lm, as in tuff_text_params: records are a text as they are written */
@@ -251,9 +251,10 @@ TUFF_API bool tuff_dataset_mixed(const tuff_dataset *dataset, size_t index, int6
 /* What a data set holds. */
 #define TUFF_DATA_BARS 10
 typedef struct tuff_data_report {
-    size_t struct_size;        /* set by TUFF_DATA_REPORT_INIT */
-    const char *format;        /* of sft, as conversation_format has it; else "". A constant */
-    const char *chat_template; /* of sft: "model", "given", or "" where there is none. A constant */
+    size_t struct_size; /* set by TUFF_DATA_REPORT_INIT */
+    const char *format; /* of sft, as conversation_format has it; "alpaca" also of preference; else "". A
+                           constant */
+    const char *chat_template; /* where there is a format: "model", "given", or "" for none. A constant */
     int64_t examples;          /* texts, pairs or conversations; of causal-lm blocks */
     int64_t tokens;
     int64_t labels;    /* of sft: tokens that are learned */

@@ -22,7 +22,8 @@ static const tuff_arg items[] = {
          "causal-lm: the text to train on, UTF-8, or records (.jsonl, .json, .csv, .tsv) with texts (--text-field); special "
          "tokens spelled out in it are seen. Else records. A directory stands for the files in it, in the order of their "
          "names. Records: "
-         "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false; "
+         "of preference with prompt, chosen and rejected, or (kto) prompt, completion and label, true or false, "
+         "also with Alpaca's instruction and input for the prompt; "
          "of embedding with columns anchor, positive and negative or negative_1, negative_2, ... (mnrl, triplet) or "
          "sentence1, sentence2 and score"},
     {TUFF_ARG_LIST, "mix", "FILE=WEIGHT", AT(mix),

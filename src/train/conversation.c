@@ -271,9 +271,9 @@ static void lay_out(const char *instruction, const char *input, tuff_buf *out)
     tuff_buf_text(out, "\n\n### Response:\n");
 }
 
-static tuff_status read_alpaca(const cJSON *record, bool turns, tuff_conversation *out)
+tuff_status tuff_conversation_add_instruction(tuff_conversation *c, const cJSON *record, bool turns)
 {
-    const char *system, *instruction, *input, *output;
+    const char *system, *instruction, *input;
     tuff_buf asked = {0};
     if (cJSON_GetArraySize(tuff_record_member(record, "history")) > 0)
         return tuff_fail(TUFF_BAD_FORMAT,
@@ -281,7 +281,6 @@ static tuff_status read_alpaca(const cJSON *record, bool turns, tuff_conversatio
     TUFF_TRY(text_of(record, "system", false, &system));
     TUFF_TRY(text_of(record, "instruction", true, &instruction));
     TUFF_TRY(text_of(record, "input", false, &input));
-    TUFF_TRY(text_of(record, "output", true, &output));
     if (!turns && *system)
         return tuff_fail(TUFF_BAD_FORMAT,
                          "it has a \"system\" message, which needs a chat template; choose one");
@@ -292,13 +291,21 @@ static tuff_status read_alpaca(const cJSON *record, bool turns, tuff_conversatio
     } else {
         lay_out(instruction, input, &asked);
     }
-    out->plain = !turns;
+    c->plain = !turns;
     tuff_status status = asked.failed ? tuff_fail_memory("a conversation") : TUFF_OK;
-    if (status == TUFF_OK && *system) status = tuff_conversation_add_text(out, "system", system);
-    if (status == TUFF_OK) status = tuff_conversation_add_text(out, "user", asked.data ? asked.data : "");
+    if (status == TUFF_OK && *system) status = tuff_conversation_add_text(c, "system", system);
+    if (status == TUFF_OK) status = tuff_conversation_add_text(c, "user", asked.data ? asked.data : "");
     tuff_buf_free(&asked);
-    out->given = tuff_conversation_turns(out);
-    return status == TUFF_OK ? tuff_conversation_add_text(out, "assistant", output) : status;
+    if (status == TUFF_OK) c->given = tuff_conversation_turns(c);
+    return status;
+}
+
+static tuff_status read_alpaca(const cJSON *record, bool turns, tuff_conversation *out)
+{
+    const char *output;
+    TUFF_TRY(tuff_conversation_add_instruction(out, record, turns));
+    TUFF_TRY(text_of(record, "output", true, &output));
+    return tuff_conversation_add_text(out, "assistant", output);
 }
 
 /* What a record has beside its turns: an own copy of it, which is of the kind that `is` asks for. */

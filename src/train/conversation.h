@@ -53,6 +53,10 @@ TUFF_MUST_USE tuff_status tuff_conversation_add(tuff_conversation *conversation,
                                                 const cJSON *value, const char *role);
 TUFF_MUST_USE tuff_status tuff_conversation_add_text(tuff_conversation *conversation, const char *role,
                                                      const char *text);
+/* Adds what a record of Alpaca's asks: its "instruction" and "input", behind its "system", as turns; without
+ * `turns` in Alpaca's own layout, plain. All that is given then. */
+TUFF_MUST_USE tuff_status tuff_conversation_add_instruction(tuff_conversation *conversation,
+                                                            const cJSON *record, bool turns);
 /* Takes what a record has for the template beside its turns: "tools" and "chat_template_kwargs". */
 TUFF_MUST_USE tuff_status tuff_conversation_take_beside(tuff_conversation *conversation, const cJSON *record);
 size_t tuff_conversation_turns(const tuff_conversation *conversation);
@@ -74,6 +78,8 @@ typedef enum tuff_conversation_source {
     TUFF_CONVERSATION_OF_MODEL,
     TUFF_CONVERSATION_GIVEN
 } tuff_conversation_source;
+/* As a data report has it: "", "model", "given". */
+const char *tuff_conversation_source_name(tuff_conversation_source source);
 
 /* How conversations become ids. */
 typedef struct tuff_conversation_coder {

@@ -13,6 +13,12 @@ const char *tuff_conversation_format_name(tuff_conversation_format format)
     return names[format];
 }
 
+const char *tuff_conversation_source_name(tuff_conversation_source source)
+{
+    static const char *const sources[] = {"", "model", "given"};
+    return sources[source];
+}
+
 static bool has(const cJSON *record, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, key);

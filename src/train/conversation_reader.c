@@ -89,6 +89,12 @@ void tuff_conversation_reader_close(tuff_conversation_reader *r)
     r->variables = NULL;
 }
 
+tuff_conversation_source tuff_conversation_reader_source(const tuff_conversation_reader *r)
+{
+    if (r->params->chat_template) return TUFF_CONVERSATION_GIVEN;
+    return r->of_model ? TUFF_CONVERSATION_OF_MODEL : TUFF_CONVERSATION_NO_TEMPLATE;
+}
+
 /* ---- records */
 
 typedef struct reading {

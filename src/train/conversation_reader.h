@@ -14,6 +14,9 @@ typedef struct tuff_conversation_reader {
     cJSON *variables;
 } tuff_conversation_reader;
 
+/* Where its template is from. */
+tuff_conversation_source tuff_conversation_reader_source(const tuff_conversation_reader *reader);
+
 /* A record, and what was made of it. */
 typedef struct tuff_conversation_item {
     tuff_record_item record;

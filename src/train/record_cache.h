@@ -13,7 +13,7 @@ extern uint64_t tuff_records_many;
 
 /* Raised with each change of what is kept, and of what records become: their formats, the templates of
  * conversations, how texts are encoded. What other numbers were kept with is not found. */
-enum { TUFF_RECORDS_FORMAT = 2 };
+enum { TUFF_RECORDS_FORMAT = 3 };
 
 /* One thing of a data set after the other, on its way into the cache or out of it: who keeps something calls
  * the same functions for both. Errors stay. */

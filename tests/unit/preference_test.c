@@ -79,6 +79,49 @@ static void prompts_are_found(void **state)
     tuff_chat_template_destroy(&chatml);
 }
 
+#define BELOW(how)                                                                                         \
+    "Below is an instruction that describes a task" how ". Write a response that appropriately completes " \
+    "the request.\\n\\n### Instruction:\\n"
+/* Alpaca's records ask in Alpaca's own layout, or as the user does in a chat template, as where they are
+ * conversations. */
+static void instructions_ask(void **state)
+{
+    (void)state;
+    static const char alpaca[] =
+        "{\"instruction\": \"Spell it.\", \"input\": \"freind\", \"output\": \"no\", \"chosen\": \"friend\", "
+        "\"rejected\": \"fiend\"}\n"
+        "{\"instruction\": \"Go.\", \"chosen\": \"I do\", \"rejected\": \"No\"}\n";
+    static const char *const same[] = {
+        "{\"prompt\": \"" BELOW(
+            ", paired with an input that provides further context") "Spell it.\\n\\n### Input:\\nfreind\\n\\n### Response:\\n\", \"chosen\": \"friend\", \"rejected\": \"fiend\"}\n"
+                                                                    "{\"prompt\": \"" BELOW(
+                                                                        "") "Go.\\n\\n### Response:\\n\", \"chosen\": \"I do\", \"rejected\": \"No\"}\n",
+        "{\"prompt\": \"Spell it.\\nfreind\", \"chosen\": \"friend\", \"rejected\": \"fiend\"}\n"
+        "{\"prompt\": \"Go.\", \"chosen\": \"I do\", \"rejected\": \"No\"}\n"};
+    const tuff_tokenizer *tokenizer = NULL;
+    tuff_chat_template *chatml = NULL;
+    KIT_OK(tuff_model_get_tokenizer(model, &tokenizer));
+    KIT_OK(tuff_chat_template_named("chatml", tokenizer, &chatml));
+    for (int i = 0; i < 2; i++) {
+        tuff_data_report r = TUFF_DATA_REPORT_INIT;
+        tuff_data_params p = data_params("dpo");
+        p.max_length = 128;
+        p.truncate_left = true;
+        p.chat_template = i ? chatml : NULL;
+        tuff_dataset *found = load_with(alpaca, &p), *expected = load_with(same[i], &p);
+        expect_same_data(expected, found);
+        assert_int_equal(found->sequences, 4);
+        KIT_OK(tuff_dataset_get_report(found, &r));
+        assert_string_equal(r.format, "alpaca");
+        assert_string_equal(r.chat_template, i ? "given" : "");
+        KIT_OK(tuff_dataset_get_report(expected, &r));
+        assert_string_equal(r.format, "");
+        tuff_dataset_destroy(&found);
+        tuff_dataset_destroy(&expected);
+    }
+    tuff_chat_template_destroy(&chatml);
+}
+
 /* What is too long loses its end, or its beginning; a pair of which nothing is left to tell apart is left
  * out. */
 static void long_records_are_cut(void **state)
@@ -126,8 +169,14 @@ static void bad_records_are_refused(void **state)
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" b\"}",
          "line 1: its \"chosen\" and its \"rejected\" are the same"},
         {"dpo", "{\"chosen\": \"b\", \"rejected\": \"c\"}", "do not begin with the same"},
-        {"dpo", "{\"instruction\": \"a\", \"chosen\": \"b c\", \"rejected\": \"b d\"}",
-         "its \"prompt\" is missing, and it has \"instruction\"; what is asked is to be called \"prompt\""},
+        {"dpo", "{\"question\": \"a\", \"chosen\": \"b c\", \"rejected\": \"b d\"}",
+         "its \"prompt\" is missing, and it has \"question\"; what is asked is to be called \"prompt\""},
+        {"dpo", "{\"instruction\": [], \"chosen\": \"b\", \"rejected\": \"c\"}",
+         "its \"instruction\" is a list, expected a text"},
+        {"dpo", "{\"instruction\": \"a\", \"chosen\": \"b\", \"rejected\": []}",
+         "its \"rejected\" is a list, expected a text beside \"instruction\""},
+        {"dpo", "{\"instruction\": \"a\", \"system\": \"s\", \"chosen\": \"b\", \"rejected\": \"c\"}",
+         "it has a \"system\" message, which needs a chat template"},
         {"dpo", "{\"chosen\": \"b\", \"rejected\": []}", "its \"prompt\" is missing"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": []}",
          "its \"rejected\" is an empty list"},
@@ -474,6 +523,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prompts_are_found),
+        cmocka_unit_test(instructions_ask),
         cmocka_unit_test(long_records_are_cut),
         cmocka_unit_test(bad_records_are_refused),
         cmocka_unit_test(bad_settings_are_refused),

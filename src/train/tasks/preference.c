@@ -74,8 +74,13 @@ static void hash(const tuff_dataset *data, tuff_sha256 *out)
 
 static void describe(const tuff_dataset *data, tuff_data_report *out)
 {
+    const tuff_preference_data *own = tuff_preference_data_of(data);
+    if (own->format) {
+        out->format = tuff_conversation_format_name(own->format);
+        out->chat_template = tuff_conversation_source_name(own->source);
+    }
     for (int64_t i = 0; i < data->sequences; i++)
-        out->labels += tuff_preference_data_of(data)->answers[i].counted;
+        out->labels += own->answers[i].counted;
 }
 
 /* ---- sequences of a batch */

@@ -2,6 +2,7 @@
 #ifndef TUFF_TRAIN_TASKS_PREFERENCE_H
 #define TUFF_TRAIN_TASKS_PREFERENCE_H
 
+#include "train/conversation.h"
 #include "train/dataset.h"
 #include "train/record_cache.h"
 #include "train/tasks/preference_losses.h"
@@ -22,6 +23,8 @@ typedef struct tuff_preference_data {
     tuff_column room;                /* here */
     tuff_column counts;              /* of each id a byte: 1 where it counts */
     int64_t max_length;
+    tuff_conversation_format format; /* Alpaca's where a record is so; else auto: it has none of its own */
+    tuff_conversation_source source; /* of the template that such records are rendered by */
 } tuff_preference_data;
 
 static inline const tuff_preference_data *tuff_preference_data_of(const tuff_dataset *data)

@@ -34,7 +34,8 @@ static tuff_status choose_loss(const tuff_data_params *p, tuff_preference_loss *
 /* What an example is made of. */
 typedef struct example {
     const cJSON *record;
-    const cJSON *prompt;     /* NULL: it is what both answers begin with */
+    bool alpaca;             /* it asks as Alpaca's records do, and its answers are texts */
+    const cJSON *prompt;     /* NULL: Alpaca's, else what both answers begin with */
     const char *names[2];    /* of the answers' fields */
     const cJSON *answers[2]; /* of one answer the second is NULL */
     size_t shared;           /* turns that both begin with, or bytes */
@@ -90,7 +91,7 @@ static size_t shared_turns(const cJSON *a, const cJSON *b)
  * question under another name. */
 static tuff_status find_prompt(example *e)
 {
-    static const char *const others[] = {"instruction", "input", "question", "query"};
+    static const char *const others[] = {"input", "question", "query"};
     const cJSON *a = e->answers[0], *b = e->answers[1];
     for (size_t i = 0; cJSON_IsString(a) && i < sizeof others / sizeof *others; i++)
         if (tuff_record_member(e->record, others[i]))
@@ -106,12 +107,29 @@ static tuff_status find_prompt(example *e)
                      "its \"prompt\" is missing, and \"chosen\" and \"rejected\" do not begin with the same");
 }
 
+static bool is_alpaca(const cJSON *record)
+{
+    return tuff_record_member(record, "instruction") && !tuff_record_member(record, "prompt");
+}
+
+/* Alpaca's answers are texts. */
+static tuff_status read_alpaca(example *e)
+{
+    e->alpaca = true;
+    for (int k = 0; k < 2 && e->answers[k]; k++)
+        if (!cJSON_IsString(e->answers[k]))
+            return tuff_fail(TUFF_BAD_FORMAT, "its \"%s\" is %s, expected a text beside \"instruction\"",
+                             e->names[k], tuff_record_kind(e->answers[k]));
+    return TUFF_OK;
+}
+
 /* A pair, or for `one` the fields "completion" and "label". */
 static tuff_status read_example(const cJSON *record, bool one, example *out)
 {
     *out = (example){.record = record, .names = {one ? "completion" : "chosen", "rejected"}};
     TUFF_TRY(need(record, out->names[0], &out->answers[0]));
     if (!one) TUFF_TRY(need(record, out->names[1], &out->answers[1]));
+    if (is_alpaca(record)) return read_alpaca(out);
     if (!tuff_record_member(record, "prompt")) return find_prompt(out);
     return need(record, "prompt", &out->prompt);
 }
@@ -179,6 +197,11 @@ static tuff_status add_parted(const example *e, int which, tuff_conversation *c)
 static tuff_status make_conversation(const reading *r, const example *e, int which, tuff_conversation *c)
 {
     const cJSON *answer = e->answers[which];
+    if (e->alpaca) {
+        TUFF_TRY(tuff_conversation_take_beside(c, e->record));
+        TUFF_TRY(tuff_conversation_add_instruction(c, e->record, r->reader.coder.chat_template != NULL));
+        return tuff_conversation_add_text(c, "assistant", answer->valuestring);
+    }
     const bool texts = cJSON_IsString(answer) && (!e->prompt || cJSON_IsString(e->prompt));
     c->plain = texts && (!r->reader.params->chat_template || !e->prompt);
     TUFF_TRY(tuff_conversation_take_beside(c, e->record));
@@ -274,6 +297,7 @@ static tuff_status take(void *own, const tuff_conversation_item *item)
     data->unanswered += item->fate == BEHIND;
     data->cut += item->fate == CUT;
     if (item->fate != TAKEN && item->fate != CUT) return TUFF_OK;
+    if (is_alpaca(item->object)) r->own->format = TUFF_CONVERSATION_ALPACA;
     TUFF_TRY(add(r, &item->ids[0], item->desirable));
     return item->ids[1].count ? add(r, &item->ids[1], false) : TUFF_OK;
 }
@@ -310,6 +334,7 @@ tuff_status tuff_preference_load(const tuff_model *model, const char *path, cons
     TUFF_TRY(choose_loss(params, &r.own->loss));
     TUFF_GO(tuff_conversation_reader_open(&r.reader, model, path, params, data));
     r.own->max_length = r.reader.max_length;
+    r.own->source = tuff_conversation_reader_source(&r.reader);
     r.own->room.stays = r.own->counts.stays = data->room.ids.stays;
     TUFF_GO(tuff_conversation_reader_run(&r.reader, &(tuff_conversation_work){prepare, take}, &r));
     TUFF_GO(tuff_conversation_reader_end(&r.reader, "nothing, or nothing that differs,", "records"));
@@ -340,6 +365,9 @@ static bool are_whole(const tuff_preference_data *own, const tuff_dataset *data)
 void tuff_preference_keep(tuff_kept *k, tuff_dataset *data)
 {
     tuff_preference_data *own = data->own;
+    unsigned format = own->format;
+    tuff_kept_choice(k, &format, TUFF_CONVERSATION_ALPACA);
+    own->format = (tuff_conversation_format)format;
     tuff_kept_column(k, &own->counts, (size_t)data->tokens);
     tuff_kept_column(k, &own->room, (size_t)data->sequences * sizeof *own->answers);
     own->answers = own->room.data;
@@ -361,6 +389,8 @@ tuff_status tuff_preference_join(tuff_dataset *into, const tuff_dataset *part)
     if (first) own->loss = from->loss;
     if (!same_loss(&own->loss, &from->loss))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "it was read for another loss than parts before it");
+    if (!own->format) own->format = from->format;
+    if (!own->source) own->source = from->source;
     if (from->max_length > own->max_length) own->max_length = from->max_length;
     set_longest(into, part);
     if (!tuff_column_put(&own->counts, (size_t)into->tokens, from->counts.data, (size_t)part->tokens) ||

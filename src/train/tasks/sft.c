@@ -193,11 +193,10 @@ static tuff_status ask(const tuff_dataset *data, tuff_asked *q, bool *out_there)
 
 static void describe(const tuff_dataset *data, tuff_data_report *out)
 {
-    static const char *const sources[] = {"", "model", "given"};
     const tuff_sft *own = data->own;
     const uint8_t *learned = own->learned.data;
     out->format = own->format ? tuff_conversation_format_name(own->format) : ""; /* texts alone */
-    out->chat_template = own->plain ? "" : sources[own->source];
+    out->chat_template = own->plain ? "" : tuff_conversation_source_name(own->source);
     out->shared = own->shared;
     out->rows = own->rows ? own->row_count : 0;
     for (int64_t i = 0; i < data->sequences; i++)

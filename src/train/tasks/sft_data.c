@@ -13,12 +13,6 @@ typedef struct reading {
 
 /* ---- settings */
 
-static void note_source(tuff_sft *own, const tuff_conversation_reader *r)
-{
-    if (r->of_model) own->source = TUFF_CONVERSATION_OF_MODEL;
-    if (r->params->chat_template) own->source = TUFF_CONVERSATION_GIVEN;
-}
-
 static tuff_status choose_format(const char *wanted, tuff_sft *own)
 {
     for (int f = TUFF_CONVERSATION_AUTO; wanted && f <= TUFF_CONVERSATION_ALPACA; f++) {
@@ -118,7 +112,7 @@ tuff_status tuff_sft_load(const tuff_model *model, const char *path, const tuff_
     if (!r.own) return tuff_fail_memory("a data set");
     TUFF_TRY(choose_format(params->conversation_format, r.own));
     TUFF_GO(tuff_conversation_reader_open(&r.reader, model, path, params, data));
-    note_source(r.own, &r.reader);
+    r.own->source = tuff_conversation_reader_source(&r.reader);
     r.reader.coder.learn_all = r.own->learn_all = params->loss_on_prompts;
     r.own->learned.stays = data->room.ids.stays;
     TUFF_GO(tuff_conversation_reader_run(&r.reader, &(tuff_conversation_work){prepare, take}, &r));
