@@ -1,5 +1,5 @@
-/* Adapters of models with heads: virtual tokens before what is classified, LoRA by each task, bottleneck
- * adapters. */
+/* Adapters of models with heads: virtual tokens before what is classified, LoRA by each task and by each
+ * loss of vectors, bottleneck adapters. */
 #include "formats/records.h"
 #include "kit/golden.h"
 #include "kit/task_truth.h"
@@ -196,7 +196,7 @@ typedef struct kind {
     const char *folder, *steps; /* the adapters; their losses */
     int least;                  /* so many runs, at least */
 } kind;
-static const kind lora = {"tasks/lora", "tasks/lora.safetensors", 11},
+static const kind lora = {"tasks/lora", "tasks/lora.safetensors", 19},
                   bottleneck = {"bottleneck", "bottleneck/steps.safetensors", 4};
 
 static void set_kind(const kind *k, const cJSON *run, tuff_train_params *p)
@@ -217,12 +217,13 @@ static void run_adapter(const kind *k, const cJSON *run, const cJSON *truth, con
     char name[96], adapter[600];
     const recipe *task = recipe_of(part(run, "task")->valuestring);
     const int64_t most = (int64_t)number(truth, "short");
-    snprintf(name, sizeof name, "%s/%s", k->folder, run->string);
+    const char *begins = k == &lora ? part(run, "adapter")->valuestring : run->string;
+    snprintf(name, sizeof name, "%s/%s", k->folder, begins);
     snprintf(adapter, sizeof adapter, "%s", kit_golden(name));
     const steps wanted = read_steps(file, run->string);
     tuff_model *model = load_model_of(truth, run, part(run, "model")->valuestring);
-    const bool vectors = task == &recipes[EMBEDDING]; /* a batch's are seen together */
-    tuff_dataset *data = vectors ? load_vectors(model, most) : load_data(task, truth, model, most);
+    const bool vectors = strcmp(task->task, "embedding") == 0; /* a batch's are seen together */
+    tuff_dataset *data = vectors ? load_vectors(task, model, most) : load_data(task, truth, model, most);
     for (int accumulates = 0; accumulates < (vectors ? 1 : 2); accumulates++) {
         tuff_train_params p = settings_of(truth, number(run, "learning_rate"), accumulates);
         set_kind(k, run, &p);

@@ -51,7 +51,7 @@ static void run_steps(void **state)
         const steps wanted = read_steps(file, name);
         tuff_model *model = load_model_of(truth, run, name);
         const bool vectors = r == &recipes[EMBEDDING];
-        tuff_dataset *data = vectors ? load_vectors(model, most) : load_data(r, truth, model, most);
+        tuff_dataset *data = vectors ? load_vectors(r, model, most) : load_data(r, truth, model, most);
         train(name, truth, &wanted, number(run, "learning_rate"), model, data, false);
         tuff_dataset_destroy(&data);
         tuff_model_destroy(&model);

@@ -10,9 +10,23 @@
 /* A task of assets/golden/tasks. */
 typedef struct recipe {
     const char *name, *task, *file;
-    const char *text, *pair, *label, *problem;
+    const char *text, *pair, *label;
+    const char *kind; /* the problem of classification, the loss of vectors */
 } recipe;
-enum { MLM, CLASSIFICATION, SEVERAL, REGRESSION, TOKENS, QA, EMBEDDING, RECIPES };
+enum {
+    MLM,
+    CLASSIFICATION,
+    SEVERAL,
+    REGRESSION,
+    TOKENS,
+    QA,
+    EMBEDDING,
+    COSINE,
+    TRIPLET,
+    CONTRASTIVE,
+    COSENT,
+    RECIPES
+};
 static const recipe recipes[RECIPES] = {
     [MLM] = {"mlm", "mlm", "mlm.txt", NULL, NULL, NULL, NULL},
     [CLASSIFICATION] = {"classification", "classification", "classification.tsv", "one", "two", "class",
@@ -23,6 +37,10 @@ static const recipe recipes[RECIPES] = {
     [TOKENS] = {"tokens", "token-classification", "tokens.jsonl", NULL, NULL, NULL, NULL},
     [QA] = {"qa", "qa", "qa.jsonl", NULL, NULL, NULL, NULL},
     [EMBEDDING] = {"embedding", "embedding", "embedding.csv", NULL, NULL, NULL, NULL},
+    [COSINE] = {"cosine", "embedding", "scored.csv", NULL, NULL, NULL, "cosine"},
+    [TRIPLET] = {"triplet", "embedding", "triplets.csv", NULL, NULL, NULL, "triplet"},
+    [CONTRASTIVE] = {"contrastive", "embedding", "together.csv", NULL, NULL, NULL, "contrastive"},
+    [COSENT] = {"cosent", "embedding", "scored.csv", NULL, NULL, NULL, "cosent"},
 };
 
 static inline const recipe *recipe_of(const char *name)
@@ -91,7 +109,7 @@ static inline tuff_dataset *load_data(const recipe *r, const cJSON *truth, const
     p.text_field = r->text;
     p.text_pair_field = r->pair;
     p.label_field = r->label;
-    p.problem_type = r->problem;
+    p.problem_type = r->kind;
     p.stride = (int64_t)number(truth, "stride");
     p.max_length = r == &recipes[QA] ? (int64_t)number(truth, "window") : most;
     KIT_OK(tuff_dataset_load(model, task_asset(r->file), &p, &data));
@@ -99,14 +117,15 @@ static inline tuff_dataset *load_data(const recipe *r, const cJSON *truth, const
 }
 
 /* As sentence-transformers has it: decoders by their last token. */
-static inline tuff_dataset *load_vectors(const tuff_model *model, int64_t most)
+static inline tuff_dataset *load_vectors(const recipe *r, const tuff_model *model, int64_t most)
 {
     tuff_dataset *data = NULL;
     tuff_pair_params p = TUFF_PAIR_PARAMS_INIT;
+    p.loss = r->kind;
     p.max_length = most;
     p.pooling = model->config.causal ? TUFF_POOLING_LAST : TUFF_POOLING_MEAN;
     p.normalize = TUFF_NORMALIZE_YES;
-    KIT_OK(tuff_dataset_load_pairs(model, task_asset(recipes[EMBEDDING].file), &p, &data));
+    KIT_OK(tuff_dataset_load_pairs(model, task_asset(r->file), &p, &data));
     return data;
 }
 

@@ -11,9 +11,10 @@ before clipping, and by how much PyTorch's own losses in f32 differ at most (dri
 each of its heads, of decoders that classify, and of the vectors of all of them. truth.json says how the steps are made, by
 task, and of the other models (task, vocabulary, rate) as "steps". Classifiers behind virtual tokens, which PEFT has trained, are
 prompts.safetensors, with the adapters in prompts/ and the rest in truth.json as "prompts": the logits of all examples, their
-mean loss, 50 steps. LoRA by each task is lora.safetensors, with what it begins with in lora/, and "lora". All is computed in
-f64, without dropout, an example at a time: a step's loss is the sum over its examples by the number of their labels. Losses are
-formed here, because some of transformers' go through f32; they must be those of transformers."""
+mean loss, 50 steps. LoRA by each task, and by each loss of vectors, is lora.safetensors, with what it begins with in lora/ (the
+same by all losses of vectors), and "lora". All is computed in f64, without dropout, an example at a time: a step's loss is the
+sum over its examples by the number of their labels. Losses are formed here, because some of transformers' go through f32; they
+must be those of transformers."""
 
 import json
 import pathlib
@@ -29,6 +30,7 @@ from sentence_transformers.sentence_transformer import losses as vector_losses
 from transformers import AutoModelForSequenceClassification, BertTokenizerFast
 
 from common import to_double, write_or_check
+from make_embedding_goldens import Squares
 from make_encoder_goldens import LABELS, MODELS, bert, load, randomize, save
 from make_goldens import ADAPTER_RATE, MANY_STEPS, ROOT, STEPS, compare_tensors, floats, save_adapter, write_json
 from masking import hide, numbers_of
@@ -82,7 +84,19 @@ def make_data(folder, random):
     random = np.random.RandomState(4712)
     data["embedding"] = [(text(random, 2, 15), text(random, 2, 15)) for _ in range(11)]
     write_lines(folder / "embedding.csv", ["sentence1,sentence2", *(",".join(row) for row in data["embedding"])])
-    return data
+    return data | make_vector_data(folder, np.random.RandomState(4715))
+
+
+def make_vector_data(folder, random):
+    """Records of the other losses of vectors: texts, and their score where it has one."""
+    texts = [[text(random, 2, 15) for _ in range(3)] for _ in range(11)]
+    triplets = [(*row, None) for row in texts]
+    scored = [(a, b, round(float(random.rand()), 3)) for a, b, _ in texts]
+    together = [(a, b, i % 2) for i, (a, b, _) in enumerate(texts)]
+    write_lines(folder / "triplets.csv", ["anchor,positive,negative", *(",".join(row) for row in texts)])
+    for name, last, rows in (("scored", "score", scored), ("together", "label", together)):
+        write_lines(folder / f"{name}.csv", [f"sentence1,sentence2,{last}", *(f"{a},{b},{y}" for a, b, y in rows)])
+    return {"cosine": scored, "triplet": triplets, "contrastive": together, "cosent": scored}
 
 
 def vocabulary_of(config):
@@ -222,8 +236,13 @@ def losses_of(task, tokenizer, data, model, length=None, seen=None):
     return mean, len(every)
 
 
-def vector_loss(tokenizer, data, model, last):
-    """In-batch negatives of pairs' vectors: the mean of a text's states, or the last one, of length 1."""
+def vector_loss(task, tokenizer, data, model, last):
+    """A loss of texts' vectors: the mean of a text's states, or the last one, of length 1."""
+    kind = next(model.parameters()).dtype
+    loss = VECTOR_LOSSES[task](None)
+    if task == "cosine" and kind == torch.float64:
+        loss.loss_fct = Squares()
+    rows = [(*row, None) for row in data] if task == "embedding" else data  # texts, and a score
 
     def vector(text):
         ids = tokenizer(text, truncation=True, max_length=SHORT)["input_ids"]
@@ -231,11 +250,13 @@ def vector_loss(tokenizer, data, model, last):
         return F.normalize(states[-1] if last else states.mean(0), dim=0)
 
     def mean(numbers):
-        rows = [data[i % len(data)] for i in numbers]
-        vectors = [torch.stack([vector(row[which]) for row in rows]) for which in (0, 1)]
-        return vector_losses.MultipleNegativesRankingLoss(None).compute_loss_from_embeddings(vectors, None)
+        batch = [rows[i % len(rows)] for i in numbers]
+        *texts, scores = zip(*batch)
+        vectors = [torch.stack([vector(text) for text in column]) for column in texts]
+        scores = [score or 0.0 for score in scores]
+        return loss.compute_loss_from_embeddings(vectors, torch.tensor(scores, dtype=torch.float32).to(kind))
 
-    return mean, len(data)
+    return mean, len(rows)
 
 
 TASKS = {
@@ -243,6 +264,10 @@ TASKS = {
     "tokens": "bert-tokens", "qa": "bert-spans",
 }  # fmt: skip
 TASK_OF_HEAD = {"mlm": "mlm", "classes": "classification", "tokens": "tokens", "spans": "qa", "": "embedding"}
+VECTOR_LOSSES = {
+    "embedding": vector_losses.MultipleNegativesRankingLoss, "cosine": vector_losses.CosineSimilarityLoss,
+    "triplet": vector_losses.TripletLoss, "contrastive": vector_losses.ContrastiveLoss, "cosent": vector_losses.CoSENTLoss,
+}  # fmt: skip
 DECODERS = ("llama-tied", "gpt2")  # of make_goldens.py
 PROMPTS = {
     "bert-classes": "SEQ_CLS", "bert-tokens": "TOKEN_CLS", "roberta-classes": "SEQ_CLS", "xlm-roberta-tokens": "TOKEN_CLS",
@@ -253,9 +278,9 @@ VIRTUAL = 3
 NEW_HEADS = {"classification": "single_label_classification", "several": "multi_label_classification", "regression": "regression"}
 LORA = {"bert-mlm.mlm": None, "bert-tokens.tokens": "TOKEN_CLS", "bert-spans.qa": "QUESTION_ANS"}
 LORA |= {f"{name}.{task}": "SEQ_CLS" for name in ("gpt2", "llama") for task in NEW_HEADS}
-LORA |= {f"{name}.embedding": "FEATURE_EXTRACTION" for name in ("gpt2", "llama")}
+LORA |= {f"{name}.{task}": "FEATURE_EXTRACTION" for task in VECTOR_LOSSES for name in ("gpt2", "llama")}
 SLOWLY = 3e-5  # how vectors are trained: at 1e-3 PyTorch in f32 is as much as 1e-4 from f64
-RATES = {"regression": 3e-4}  # at 1e-3 losses come near zero, and PyTorch in f32 is as much as 2e-4 from f64
+RATES = {"regression": 3e-4, "cosine": 3e-4}  # at 1e-3 losses come near zero, where PyTorch in f32 is far from f64, of regression 2e-4
 
 
 def train(model, loss, examples, rate):
@@ -288,8 +313,8 @@ def put(tensors, run, opened, losses_of_model, rate):
 
 def by_task(task, tokenizer, data, length=None, last=False, seen=None):
     """What makes of a model the losses of its task."""
-    if task == "embedding":
-        return lambda model: vector_loss(tokenizer, data[task], model, last)
+    if task in VECTOR_LOSSES:
+        return lambda model: vector_loss(task, tokenizer, data[task], model, last)
     return lambda model: losses_of(task, tokenizer, data[task], model, length, seen)
 
 
@@ -372,13 +397,15 @@ def make_lora(folder, data, vocabularies, random):
     for run, kind in LORA.items():
         name, task = run.split(".")
         part = lambda key: 0.3 if ".modules_to_save." in key else 0.15 if "lora_A" in key else 0.1  # noqa: E731
-        model = get_peft_model(load_base(run, False), LoraConfig(task_type=kind, r=4, lora_alpha=8))
-        save_begin(model, folder / "lora" / run, random, part)
-        opened = lambda double: open_begin(load_base(run, double), folder / "lora" / run, double)  # noqa: B023, E731
-        tokenizer, words = words_of(model.config, vocabularies)
+        begin = f"{name}.embedding" if task in VECTOR_LOSSES else run
+        if begin == run:
+            model = get_peft_model(load_base(run, False), LoraConfig(task_type=kind, r=4, lora_alpha=8))
+            save_begin(model, folder / "lora" / run, random, part)
+        opened = lambda double: open_begin(load_base(run, double), folder / "lora" / begin, double)  # noqa: B023, E731
+        tokenizer, words = words_of(load_base(run, False).config, vocabularies)
         rate = RATES.get(task, STEPS["learning_rate"])
         put(tensors, run, opened, by_task(task, tokenizer, data, SHORT, last=name in ("gpt2", "llama")), rate)
-        how[run] = {"model": name, "task": task, "vocabulary": words, "learning_rate": rate}
+        how[run] = {"model": name, "task": task, "adapter": begin, "vocabulary": words, "learning_rate": rate}
     save_file(tensors, folder / "lora.safetensors")
     return how
 
