@@ -14,6 +14,8 @@ void main()
     if (block >= (a.n + 3) / 4) return;
     uvec2 key = uvec2(a.seed.v[0], a.seed.v[1]);
     uvec4 r = tuff_philox(uvec4(a.position_low + block, a.position_high, a.seed.v[2], a.stream), key);
-    for (uint k = 0; k < 4 && 4 * block + k < a.n; k++)
-        a.y.v[4 * block + k] = a.x.v[4 * block + k] * (r[k] < a.threshold ? 0.0 : a.factor);
+    for (uint k = 0; k < 4 && 4 * block + k < a.n; k++) {
+        float y = a.x.v[4 * block + k] * (r[k] < a.threshold ? 0.0 : a.factor);
+        a.y.v[4 * block + k] = a.adds == 1 ? y + a.addend.v[4 * block + k] : y;
+    }
 }

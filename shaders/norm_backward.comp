@@ -31,6 +31,7 @@ void main()
 #endif
     for (uint i = first; i < n; i += a.lanes) {
         float g = a.dy.v[at + i] * a.weight.v[i];
-        a.dx.v[at + i] = rstd * (g - sums.x - (a.x.v[at + i] - mean) * rstd * sums.y);
+        float d = rstd * (g - sums.x - (a.x.v[at + i] - mean) * rstd * sums.y);
+        a.dx.v[at + i] = a.adds == 1 ? d + a.addend.v[at + i] : d;
     }
 }

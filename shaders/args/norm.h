@@ -13,7 +13,7 @@ TUFF_STRUCT(tuff_norm_args)
     TUFF_FLOAT eps;
 };
 
-/* norm_backward.comp: the gradient of x; dx may be dy or x. */
+/* norm_backward.comp: the gradient of x, plus the addend where there is one (`adds`); dx may be dy, x or it. */
 TUFF_STRUCT(tuff_norm_backward_args)
 {
     TUFF_ADDRESS(F32) dy;
@@ -22,7 +22,8 @@ TUFF_STRUCT(tuff_norm_backward_args)
     TUFF_ADDRESS(F32) mean;
     TUFF_ADDRESS(F32) rstd;
     TUFF_ADDRESS(F32) dx;
-    TUFF_UINT rows, width, lanes;
+    TUFF_ADDRESS(F32) addend;
+    TUFF_UINT rows, width, lanes, adds;
 };
 
 /* norm_params.comp: the gradients of weight and bias, summed over parts of `per_part` rows: [parts, width] each. */

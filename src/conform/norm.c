@@ -31,6 +31,22 @@ static void normed(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     tuff_case_result(run, tuff_layer_norm(g, x, weight, bias, 1e-5), c, 1);
 }
 
+/* p: op, rank, dims[3]. What a residual's block does: y = x + norm(x), so that the gradient of the norm is
+ * added to that of y. */
+static void residual(tuff_case_run *run, tuff_graph *g, const int64_t *p)
+{
+    tuff_tensor *x = tuff_case_leaf(run, g, TUFF_F32, (int)p[1], p + 2, TUFF_DATA_NORMAL, 1, 0);
+    int64_t width = tuff_tensor_dim(x, -1);
+    tuff_tensor *weight = tuff_case_leaf(run, g, TUFF_F32, 1, &width, TUFF_DATA_NORMAL, 0.5, 1);
+    tuff_case_grad(run, x);
+    tuff_case_grad(run, weight);
+    tuff_tensor *bias =
+        p[0] == RMS ? NULL : tuff_case_leaf(run, g, TUFF_F32, 1, &width, TUFF_DATA_NORMAL, 1, 0);
+    tuff_tensor *y =
+        p[0] == RMS ? tuff_rms_norm(g, x, weight, 1e-5) : tuff_layer_norm(g, x, weight, bias, 1e-5);
+    tuff_case_result(run, tuff_add(g, x, y), 8, 1);
+}
+
 static const tuff_case cases[] = {
     {"norm.layer.1x1", normed, {LAYER, 2, 1, 1}},
     {"norm.layer.3", normed, {LAYER, 1, 3}},
@@ -44,6 +60,10 @@ static const tuff_case cases[] = {
     {"norm.layer.9x12.transposed", normed, {LAYER, 2, 9, 12, 0, TUFF_DATA_NORMAL, 0, 0, 1}},
     {"norm.layer.9x37.large", normed, {LAYER, 2, 9, 37, 0, TUFF_DATA_NORMAL, 0, 0, 0, 100}},
     {"norm.layer.40x17.special", normed, {LAYER, 2, 40, 17, 0, TUFF_DATA_SPECIAL}},
+    {"norm.layer.37x129.residual", residual, {LAYER, 2, 37, 129}},
+    {"norm.layer.2x3x64.residual", residual, {LAYER, 3, 2, 3, 64}},
+    {"norm.rms.37x129.residual", residual, {RMS, 2, 37, 129}},
+    {"norm.rms.3x769.residual", residual, {RMS, 2, 3, 769}},
     {"norm.rms.1x1", normed, {RMS, 2, 1, 1}},
     {"norm.rms.3", normed, {RMS, 1, 3}},
     {"norm.rms.5x7", normed, {RMS, 2, 5, 7}},

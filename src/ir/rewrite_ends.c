@@ -1,6 +1,7 @@
-/* Products and what follows them: a factor, and a sum with a tensor of the result's shape or with one row for
- * all rows, become the product's end, where the result is in registers. A sum into an accumulator goes into
- * it. */
+/* Sums are made where what they add was made. Products and what follows them: a factor, and a sum with a
+ * tensor of the result's shape or with one row for all rows, become the product's end, where the result is in
+ * registers. A sum into an accumulator goes into it. Dropout, and the gradient of a norm, end with a sum with
+ * a tensor: residuals and their gradients. */
 #include <string.h>
 
 #include "ir/op.h"
@@ -47,17 +48,33 @@ static bool lasts(const tuff_graph *g, const tuff_tensor *x, uint32_t from, uint
     return true;
 }
 
-/* The product whose result, of the same shape as `out`, x is, where nobody else needs it and `node` may make
- * it instead. */
+/* The node whose result, of the same shape as that of `node`, x is, where nobody else needs it and `node` may
+ * make it instead. */
+static const tuff_node *maker_of(const tuff_graph *g, const tuff_tensor *x, const tuff_node *node)
+{
+    const tuff_node *maker = x->storage->producer;
+    if (!maker || maker->n_out != 1 || x->storage != maker->out[0]) return NULL;
+    if (!is_whole(x) || !same_dims(x, maker->out[0]) || !same_dims(x, node->out[0])) return NULL;
+    if (!used_once(g, x->storage, node)) return NULL;
+    for (int i = 0; i < maker->n_in; i++)
+        if (!lasts(g, maker->in[i], maker->id + 1, node->id)) return NULL;
+    return maker;
+}
+
 static const tuff_node *product_of(const tuff_graph *g, const tuff_tensor *x, const tuff_node *node)
 {
-    const tuff_node *product = x->storage->producer;
-    if (!product || product->op != TUFF_OP_matmul || x->storage != product->out[0]) return NULL;
-    if (!is_whole(x) || !same_dims(x, product->out[0]) || !same_dims(x, node->out[0])) return NULL;
-    if (!used_once(g, x->storage, node)) return NULL;
-    for (int i = 0; i < product->n_in; i++)
-        if (!lasts(g, product->in[i], product->id + 1, node->id)) return NULL;
-    return product;
+    const tuff_node *maker = maker_of(g, x, node);
+    return maker && maker->op == TUFF_OP_matmul ? maker : NULL;
+}
+
+/* The same of what has an addend for its last operand, and none yet. */
+static const tuff_node *adder_of(const tuff_graph *g, const tuff_tensor *x, const tuff_node *node)
+{
+    const tuff_node *maker = maker_of(g, x, node);
+    if (!maker) return NULL;
+    bool adds = maker->op == TUFF_OP_dropout || maker->op == TUFF_OP_layer_norm_backward ||
+                maker->op == TUFF_OP_rms_norm_backward;
+    return adds && !maker->in[maker->n_in - 1] ? maker : NULL;
 }
 
 /* `node` makes the product, with this addend and times this factor. */
@@ -99,6 +116,28 @@ static tuff_status end_with_sum(tuff_graph *g, tuff_node *add, size_t *changes)
     return TUFF_OK;
 }
 
+/* What is not a product, of the later one where both could. */
+static tuff_status add_where_made(tuff_graph *g, tuff_node *add, size_t *changes)
+{
+    const tuff_node *makers[2] = {adder_of(g, add->in[0], add), adder_of(g, add->in[1], add)};
+    int side = makers[1] && (!makers[0] || makers[0]->id < makers[1]->id);
+    const tuff_node *maker = makers[side];
+    tuff_tensor *addend = add->in[1 - side];
+    if (!maker || addend->storage == maker->out[0] || addend->dtype != TUFF_F32) return TUFF_OK;
+    if (!tuff_tensor_contiguous(addend) || !tuff_shape_equal(&addend->shape, &maker->in[0]->shape))
+        return TUFF_OK;
+    tuff_tensor **in = tuff_arena_array(&g->arena, (size_t)maker->n_in, sizeof(tuff_tensor *));
+    if (!in) return tuff_fail_memory("rewriting a graph");
+    memcpy(in, maker->in, (size_t)maker->n_in * sizeof(tuff_tensor *));
+    in[maker->n_in - 1] = addend;
+    add->op = maker->op;
+    add->attrs = maker->attrs;
+    add->in = in;
+    add->n_in = maker->n_in;
+    ++*changes;
+    return TUFF_OK;
+}
+
 static tuff_status end_with_factor(tuff_graph *g, tuff_node *scale, size_t *changes)
 {
     const tuff_node *product = product_of(g, scale->in[0], scale);
@@ -126,6 +165,7 @@ tuff_status tuff_pass_ends(tuff_graph *g, size_t *changes)
     for (size_t i = 0; i < g->n_nodes; i++) {
         tuff_node *node = g->nodes[i];
         if (node->op == TUFF_OP_add) TUFF_TRY(end_with_sum(g, node, changes));
+        if (node->op == TUFF_OP_add) TUFF_TRY(add_where_made(g, node, changes));
         if (node->op == TUFF_OP_scale) TUFF_TRY(end_with_factor(g, node, changes));
         if (node->op == TUFF_OP_accumulate) TUFF_TRY(end_in_accumulator(g, node, changes));
     }

@@ -23,6 +23,7 @@ static tuff_status infer_dropout(tuff_graph *g, tuff_node *node)
     double p = node->attrs.dropout.p;
     TUFF_TRY(tuff_expect_dense(node, 0, "x", NULL));
     TUFF_TRY(expect_seed(node, 1));
+    if (node->in[2]) TUFF_TRY(tuff_expect_dense(node, 2, "the addend", &node->in[0]->shape));
     if (!(p >= 0 && p < 1))
         return tuff_fail(TUFF_INVALID_ARGUMENT, "dropout: p must be at least 0 and less than 1, but is %g",
                          p);
@@ -51,7 +52,7 @@ static void reference_dropout(const tuff_node *node, const double *const *in, do
     int64_t n = tuff_tensor_count(node->out[0]);
     for (int64_t i = 0; i < n; i++) {
         tuff_philox r = tuff_philox4x32(key, (uint64_t)i / 4, step, node->attrs.dropout.stream);
-        out[0][i] = in[0][i] * (r.v[i % 4] < threshold_of(p) ? 0 : factor);
+        out[0][i] = in[0][i] * (r.v[i % 4] < threshold_of(p) ? 0 : factor) + (in[2] ? in[2][i] : 0);
     }
 }
 
@@ -59,7 +60,7 @@ static void reference_dropout(const tuff_node *node, const double *const *in, do
 
 /* What draws: the numbers of Philox's counters, one after the other. */
 typedef struct drawing {
-    const float *x; /* of dropout */
+    const float *x, *addend; /* of dropout */
     float *y;
     int64_t n;
     uint32_t key[2], step, stream, threshold;
@@ -100,9 +101,16 @@ TUFF_KERNEL static void dropout_groups(const drawing *c, int64_t first, int64_t 
         const float *x = c->x + group * GROUP;
         float *y = c->y + group * GROUP;
         int64_t n = c->n - group * GROUP < GROUP ? c->n - group * GROUP : GROUP;
+        const float *addend = c->addend ? c->addend + group * GROUP : NULL;
+        if (!addend) {
+            TUFF_LANES
+            for (int64_t i = 0; i < n; i++)
+                y[i] = x[i] * factors[i];
+            continue;
+        }
         TUFF_LANES
         for (int64_t i = 0; i < n; i++)
-            y[i] = x[i] * factors[i];
+            y[i] = x[i] * factors[i] + addend[i];
     }
 }
 
@@ -117,6 +125,7 @@ static void cpu_dropout(const tuff_node *node, const void *const *in, void *cons
     double p = node->attrs.dropout.p;
     drawing c = drawing_of(node, in[1], node->attrs.dropout.stream, out[0]);
     c.x = in[0];
+    c.addend = in[2];
     c.threshold = threshold_of(p);
     c.factor = (float)(1 / (1 - p));
     tuff_parallel((c.n + GROUP - 1) / GROUP, 64, dropout_range, &c);
@@ -131,6 +140,8 @@ static void launch_dropout(const tuff_node *node, const tuff_caps *caps, tuff_la
         tuff_launch_address(launch, &args->x, TUFF_OPERAND_IN, 0, (uint64_t)at * 4);
         tuff_launch_address(launch, &args->y, TUFF_OPERAND_OUT, 0, (uint64_t)at * 4);
         tuff_launch_address(launch, &args->seed, TUFF_OPERAND_IN, 1, 0);
+        if (node->in[2]) tuff_launch_address(launch, &args->addend, TUFF_OPERAND_IN, 2, (uint64_t)at * 4);
+        args->adds = node->in[2] != NULL;
         args->n = tuff_flat_count(n, at);
         args->position_low = (uint32_t)((uint64_t)at / 4);
         args->position_high = (uint32_t)((uint64_t)at / 4 >> 32);
@@ -154,9 +165,9 @@ static tuff_cost cost_dropout(const tuff_node *node)
 const tuff_op_info tuff_op_dropout = {
     .name = "dropout",
     .min_in = 2,
-    .max_in = 2,
+    .max_in = 3, /* an addend: from the pass `ends` alone, after gradients */
     .n_out = 1,
-    .may_alias = {1},
+    .may_alias = {1 | 4},
     .infer = infer_dropout,
     .backward = backward_dropout,
     .reference = reference_dropout,

@@ -45,7 +45,13 @@ static tuff_status infer_norm(tuff_graph *g, tuff_node *node)
     return TUFF_OK;
 }
 
-/* in: dy, x, weight, statistics */
+/* What is added to the gradient of x, from the pass `ends` alone: the last operand. */
+static const tuff_tensor *addend_of(const tuff_node *node)
+{
+    return node->in[node->n_in - 1];
+}
+
+/* in: dy, x, weight, statistics, addend */
 static tuff_status infer_norm_backward(tuff_graph *g, tuff_node *node)
 {
     (void)g;
@@ -53,8 +59,9 @@ static tuff_status infer_norm_backward(tuff_graph *g, tuff_node *node)
     TUFF_TRY(shapes_of(node, "dy", &weight, &statistic));
     TUFF_TRY(tuff_expect_dense(node, 1, "x", &node->in[0]->shape));
     TUFF_TRY(tuff_expect_dense(node, 2, "weight", &weight));
-    for (int i = 3; i < node->n_in; i++)
+    for (int i = 3; i < node->n_in - 1; i++)
         TUFF_TRY(tuff_expect_dense(node, i, "a statistic", &statistic));
+    if (addend_of(node)) TUFF_TRY(tuff_expect_dense(node, node->n_in - 1, "the addend", &node->in[0]->shape));
     tuff_set_out(node, 0, &node->in[0]->shape, TUFF_F32);
     return TUFF_OK;
 }
@@ -144,6 +151,7 @@ static void reference_norm_backward(const tuff_node *node, const double *const *
 {
     tuff_norm_shape s = tuff_norm_shape_of(node);
     bool layer = node->op == TUFF_OP_layer_norm_backward;
+    const double *addend = in[node->n_in - 1];
     for (int64_t r = 0; r < s.rows; r++) {
         const double *dy = in[0] + r * s.width, *x = in[1] + r * s.width, *weight = in[2];
         double mean = layer ? in[3][r] : 0, rstd = in[layer ? 4 : 3][r], sum = 0, products = 0;
@@ -153,7 +161,8 @@ static void reference_norm_backward(const tuff_node *node, const double *const *
         }
         double a = layer ? sum / (double)s.width : 0, b = products / (double)s.width;
         for (int64_t i = 0; i < s.width; i++)
-            out[0][r * s.width + i] = rstd * (dy[i] * weight[i] - a - (x[i] - mean) * rstd * b);
+            out[0][r * s.width + i] = rstd * (dy[i] * weight[i] - a - (x[i] - mean) * rstd * b) +
+                                      (addend ? addend[r * s.width + i] : 0);
     }
 }
 
@@ -207,9 +216,9 @@ static const tuff_kernel_row params_rows[] = {{"plain", 0, tuff_match_32, tuff_l
     const tuff_op_info tuff_op_##op = {       \
         .name = #op,                          \
         .min_in = (inputs),                   \
-        .max_in = (inputs),                   \
+        .max_in = (inputs) + 1,               \
         .n_out = 1,                           \
-        .may_alias = {3},                     \
+        .may_alias = {3 | 1 << (inputs)},     \
         .infer = infer_norm_backward,         \
         .reference = reference_norm_backward, \
         .cpu = tuff_##op##_host,              \

@@ -32,7 +32,7 @@ static inline float join(float lane[LANES])
 
 typedef struct norm_context {
     tuff_norm_shape s;
-    const float *dy, *x, *weight, *bias, *mean, *rstd;
+    const float *dy, *x, *weight, *bias, *mean, *rstd, *addend;
     float *y, *out_mean, *out_rstd;
     float eps;
 } norm_context;
@@ -136,27 +136,41 @@ TUFF_KERNEL static void layer_norm_backward_row(const norm_context *c, int64_t r
 {
     int64_t n = c->s.width;
     const float *dy = c->dy + row * n, *x = c->x + row * n, *weight = c->weight;
+    const float *addend = c->addend ? c->addend + row * n : NULL;
     float *dx = c->y + row * n, mean = c->mean[row], rstd = c->rstd[row];
     float sums[LANES] = {0}, products[LANES] = {0};
     SUM_LANES(sums, n, dy[i] * weight[i]);
     SUM_LANES(products, n, dy[i] * weight[i] * ((x[i] - mean) * rstd));
     float a = join(sums) / (float)n, b = join(products) / (float)n;
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        dx[i] = rstd * (dy[i] * weight[i] - a - (x[i] - mean) * rstd * b);
+    if (addend) {
+        TUFF_LANES
+        for (int64_t i = 0; i < n; i++)
+            dx[i] = rstd * (dy[i] * weight[i] - a - (x[i] - mean) * rstd * b) + addend[i];
+    } else {
+        TUFF_LANES
+        for (int64_t i = 0; i < n; i++)
+            dx[i] = rstd * (dy[i] * weight[i] - a - (x[i] - mean) * rstd * b);
+    }
 }
 
 TUFF_KERNEL static void rms_norm_backward_row(const norm_context *c, int64_t row)
 {
     int64_t n = c->s.width;
     const float *dy = c->dy + row * n, *x = c->x + row * n, *weight = c->weight;
+    const float *addend = c->addend ? c->addend + row * n : NULL;
     float *dx = c->y + row * n, rstd = c->rstd[row];
     float products[LANES] = {0};
     SUM_LANES(products, n, dy[i] * weight[i] * (x[i] * rstd));
     float b = join(products) / (float)n;
-    TUFF_LANES
-    for (int64_t i = 0; i < n; i++)
-        dx[i] = rstd * (dy[i] * weight[i] - x[i] * rstd * b);
+    if (addend) {
+        TUFF_LANES
+        for (int64_t i = 0; i < n; i++)
+            dx[i] = rstd * (dy[i] * weight[i] - x[i] * rstd * b) + addend[i];
+    } else {
+        TUFF_LANES
+        for (int64_t i = 0; i < n; i++)
+            dx[i] = rstd * (dy[i] * weight[i] - x[i] * rstd * b);
+    }
 }
 
 static void layer_norm_backward_range(int64_t begin, int64_t end, void *context)
@@ -181,6 +195,7 @@ void tuff_layer_norm_backward_host(const tuff_node *node, const void *const *in,
                       .weight = in[2],
                       .mean = in[3],
                       .rstd = in[4],
+                      .addend = in[5],
                       .y = out[0]};
     tuff_parallel(c.s.rows, tuff_grain(2 * c.s.width), layer_norm_backward_range, &c);
 }
@@ -189,8 +204,13 @@ void tuff_rms_norm_backward_host(const tuff_node *node, const void *const *in, v
                                  void *scratch)
 {
     (void)scratch;
-    norm_context c = {
-        .s = tuff_norm_shape_of(node), .dy = in[0], .x = in[1], .weight = in[2], .rstd = in[3], .y = out[0]};
+    norm_context c = {.s = tuff_norm_shape_of(node),
+                      .dy = in[0],
+                      .x = in[1],
+                      .weight = in[2],
+                      .rstd = in[3],
+                      .addend = in[4],
+                      .y = out[0]};
     tuff_parallel(c.s.rows, tuff_grain(2 * c.s.width), rms_norm_backward_range, &c);
 }
 

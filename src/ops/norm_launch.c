@@ -34,6 +34,8 @@ void tuff_launch_norm_backward(const tuff_node *node, const tuff_caps *caps, tuf
     if (layer) tuff_launch_address(launch, &args->mean, TUFF_OPERAND_IN, 3, 0);
     tuff_launch_address(launch, &args->rstd, TUFF_OPERAND_IN, layer ? 4 : 3, 0);
     tuff_launch_address(launch, &args->dx, TUFF_OPERAND_OUT, 0, 0);
+    args->adds = node->in[node->n_in - 1] != NULL;
+    if (args->adds) tuff_launch_address(launch, &args->addend, TUFF_OPERAND_IN, node->n_in - 1, 0);
     args->rows = (uint32_t)s.rows;
     args->width = (uint32_t)s.width;
     args->lanes = tuff_launch_rows(launch, caps, s.rows, s.width);

@@ -4,7 +4,7 @@
 #define TUFF_TESTS_CONFORM_FLOOR_H
 
 enum {
-    FLOOR_CASES = 829,
+    FLOOR_CASES = 835,
     FLOOR_HOST_KERNELS = 74,
     FLOOR_ROWS = 94,       /* kernel rows on lavapipe */
     FLOOR_PIPELINES = 369, /* distinct shaders with specialization constants, there, at level quick */
