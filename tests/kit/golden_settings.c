@@ -92,10 +92,14 @@ static void check_steps(const golden *g, const char *run, tuff_trainer *trainer)
 /* ---- label smoothing */
 
 typedef struct smoothing {
-    const char *model;
+    const char *run, *model;
     double factor;
+    bool lora;
 } smoothing;
-static const smoothing smoothings[] = {{"llama", 0.1}, {"gpt2", 0.3}, {"t5", 0.1}, {"bert-classes", 0.1}};
+static const smoothing smoothings[] = {
+    {"llama", "llama", 0.1, false},     {"gpt2", "gpt2", 0.3, false},
+    {"t5", "t5", 0.1, false},           {"bert-classes", "bert-classes", 0.1, false},
+    {"llama.lora", "llama", 0.1, true}, {"gpt2.lora", "gpt2", 0.3, true}};
 
 static void run_smoothing(void **state)
 {
@@ -109,8 +113,15 @@ static void run_smoothing(void **state)
         tuff_trainer *trainer = NULL;
         tuff_train_params p = adamw_params(STEPS, rows, accumulate);
         p.label_smoothing_factor = s->factor;
+        p.lora_rank = s->lora ? 4 : 0;
+        p.lora_alpha = 8;
+        p.lora_target = s->lora ? "all-linear" : NULL;
         KIT_OK(tuff_trainer_create_with(g.model, device, data, &p, true, &trainer));
-        check_steps(&g, s->model, trainer);
+        if (s->lora) {
+            KIT_OK(tuff_trainer_prepare(trainer));
+            begin_with_adapter(kit_join(kit_golden(s->model), "lora/initial"), trainer);
+        }
+        check_steps(&g, s->run, trainer);
         tuff_trainer_destroy(&trainer);
     }
     tuff_dataset_destroy(&data);
@@ -233,6 +244,8 @@ int settings_main(const char *name)
         cmocka_unit_test_prestate(run_smoothing, (void *)(uintptr_t)&smoothings[1]),
         cmocka_unit_test_prestate(run_smoothing, (void *)(uintptr_t)&smoothings[2]),
         cmocka_unit_test_prestate(run_smoothing, (void *)(uintptr_t)&smoothings[3]),
+        cmocka_unit_test_prestate(run_smoothing, (void *)(uintptr_t)&smoothings[4]),
+        cmocka_unit_test_prestate(run_smoothing, (void *)(uintptr_t)&smoothings[5]),
         cmocka_unit_test_prestate(run_freezing, (void *)(uintptr_t)&freezings[0]),
         cmocka_unit_test_prestate(run_freezing, (void *)(uintptr_t)&freezings[1]),
         cmocka_unit_test_prestate(run_freezing, (void *)(uintptr_t)&freezings[2]),

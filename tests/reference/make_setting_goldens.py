@@ -109,6 +109,9 @@ def make_smoothing(folder):
     truth = {}
     for name, factor in (("llama", 0.1), ("gpt2", 0.3)):
         put(truth, name, steps_of(load_model(GOLDEN / name, double=True), text_batches(name), causal(factor)))
+        model = PeftModel.from_pretrained(load_model(GOLDEN / name), GOLDEN / name / "lora" / "initial", is_trainable=True)
+        to_double(model)
+        put(truth, f"{name}.lora", steps_of(model, text_batches(name), causal(factor)))
     batches = load_file(GOLDEN / "t5" / "truth.safetensors")
     both = torch.cat((batches["batch_source"], batches["batch_labels"]), dim=2).numpy()
     put(truth, "t5", steps_of(seq2seq.load(GOLDEN / "t5", double=True), again(both), translated(0.1)))
