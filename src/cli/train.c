@@ -378,6 +378,18 @@ static bool go_on(run *r, const tuff_cli_setting *setting)
     return !from || tuff_cli_log_continue(&r->log, from, r->options->output_dir, damaged);
 }
 
+/* Of texts as of those to train on, which the setting has; of records all that is known of them. */
+static void tell_validation(const tuff_cli_train_options *o, const tuff_dataset *data, int64_t block)
+{
+    const char *path = o->validation_file ? o->validation_file : o->train_file;
+    if (o->task == TUFF_CLI_CAUSAL_LM)
+        tuff_cli_row("eval", "%s: %s tokens, %s blocks of %s", path,
+                     tuff_cli_count(tuff_dataset_tokens(data)), tuff_cli_count(tuff_dataset_blocks(data)),
+                     tuff_cli_count(block));
+    else
+        tuff_cli_report("eval", path, data);
+}
+
 static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
 {
     const tuff_cli_train_options *o = r->options;
@@ -394,8 +406,7 @@ static int with_trainer(run *r, const tuff_train_params *params, int64_t block)
     else if (tells && o->task != TUFF_CLI_CAUSAL_LM)
         tuff_cli_report("file", o->train_file, r->train);
     tuff_cli_mixture_free(r->parts); /* they were copied */
-    if (tells && o->task != TUFF_CLI_CAUSAL_LM && r->validation)
-        tuff_cli_report("eval", o->validation_file ? o->validation_file : o->train_file, r->validation);
+    if (tells && r->validation) tell_validation(o, r->validation, block);
     if (o->dump_batches && tuff_trainer_dump_batches(r->trainer, o->dump_batches) != TUFF_OK)
         return tuff_cli_failed();
     if (o->print_plan) return print_plan(r);

@@ -63,9 +63,11 @@ bool tuff_cli_checkpoints_measured(tuff_cli_checkpoints *c, int64_t step, const 
     if (!isnan(c->metric) && (!c->seen_any || is_better(o, c->metric, c->seen))) c->seen = c->metric;
     c->seen_any = c->seen_any || !isnan(c->metric);
     *out_stop = tuff_cli_checkpoints_stopped(c);
-    if (*out_stop)
-        tuff_cli_say("stopped early after step %lld: the last %lld evaluations had no better %s than %.6g",
-                     (long long)step, (long long)c->waited, metric_of(o), c->seen);
+    if (!*out_stop) return true;
+    char waited[48] = "the last evaluation";
+    if (c->waited > 1) snprintf(waited, sizeof waited, "the last %lld evaluations", (long long)c->waited);
+    tuff_cli_say("stopped early after step %lld: %s had no better %s than %.6g", (long long)step, waited,
+                 metric_of(o), c->seen);
     return true;
 }
 

@@ -193,6 +193,16 @@ static void test_best(void **state)
     kit_result_free(&r);
     expect_checkpoints(out, "2 8");
     expect_same(kit_join(out, "checkpoint-2"), out, "model.safetensors");
+    r = TRAIN(kit_path("one"), "--max-steps", "20", VALIDATED, "--eval-steps", "2",
+              "--early-stopping-patience", "1", "--greater-is-better", "true", "--metric-for-best-model",
+              "eval_perplexity");
+    assert_non_null(
+        strstr(r.err.data, "stopped early after step 4: the last evaluation had no better perplexity"));
+    char said[4200];
+    snprintf(said, sizeof said, "eval     %s: ", kit_text());
+    const char *data = strstr(r.err.data, said); /* before training */
+    assert_true(data && strstr(data, " blocks of ") && strstr(data, "stopped early"));
+    kit_result_free(&r);
 }
 
 /* What was best, and for how long nothing was better, is known again after a resume. */
