@@ -56,7 +56,8 @@ TUFF_API TUFF_MUST_USE tuff_status tuff_dataset_load_text(const tuff_model *mode
                                                           int64_t block_size, const tuff_text_params *params,
                                                           tuff_dataset **out_dataset);
 /* What examples are made of, and for which task. Fields are keys of JSON lines (.jsonl, .ndjson) or columns
- * of a table (.csv, .tsv, whose first row names them). */
+ * of a table (.csv, .tsv, whose first row names them; where all fields are numbers, "1", "2" and so on, it is
+ * a record, and they are the numbers of its columns). */
 typedef struct tuff_data_params {
     size_t struct_size; /* set by TUFF_DATA_PARAMS_INIT */
     /* "causal-lm": a text in blocks, as tuff_dataset_load_text has it, or the texts of records, each with the

@@ -23,7 +23,9 @@ static const tuff_arg items[] = {
      .help = "the second text, for models that compare two: the same for each --text"},
     {TUFF_ARG_TEXT, "file", "FILE", AT(file),
      .help = "a text per line, or by its name JSON (.jsonl, .json), CSV or TSV"},
-    {TUFF_ARG_TEXT, "field", "NAME", AT(field), .help = "the key or column that holds the text",
+    {TUFF_ARG_TEXT, "field", "NAME", AT(field),
+     .help =
+         "the key or column that holds the text; a number (1, 2, ...) is that of a column of a table without a row of names",
      .preset = "text"},
     {TUFF_ARG_TEXT, "pair-field", "NAME", AT(pair_field), .help = "the key or column of the second text"},
     {.kind = TUFF_ARG_GROUP, .name = "How:"},

@@ -187,7 +187,8 @@ typedef struct tuff_cli_data_options {
          .offset = offsetof(type, data.text_field),                                                                    \
          .help =                                                                                                       \
              "the key or column of the text; of seq2seq, of the text to be answered; of token-classification, of the " \
-             "list of words",                                                                                          \
+             "list of words; numbers (1, 2, ...) are of the columns of a table without a row of "                      \
+             "names, and then all fields are numbers",                                                                 \
          .preset = "text, source, tokens"},                                                                            \
         {TUFF_ARG_TEXT,                                                                                                \
          "text-pair-field",                                                                                            \

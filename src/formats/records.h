@@ -13,7 +13,8 @@ typedef enum tuff_records_kind {
     TUFF_RECORDS_AUTO,  /* by the name: .jsonl, .ndjson and .json, .csv, .tsv, else lines */
     TUFF_RECORDS_LINES, /* a record is a line, without its end */
     TUFF_RECORDS_JSONL, /* a JSON object a line, empty lines are passed over; or one list of objects */
-    TUFF_RECORDS_CSV,   /* RFC 4180, the first row names the columns; empty lines are passed over */
+    TUFF_RECORDS_CSV,   /* RFC 4180, the first row names the columns, or fields are their numbers; empty lines
+                           are passed over */
     TUFF_RECORDS_TSV /* no quotes: a row is a line, tabs part its columns, the first row names them; likewise
                       */
 } tuff_records_kind;
@@ -33,8 +34,10 @@ enum { TUFF_RECORD_FIELDS = 64 };
  * after the other in the order of their names, each as its name says; what is wrong with how one of them
  * begins is an error at once. `fields` are the keys or columns wanted, at most
  * TUFF_RECORD_FIELDS; lines of text have one without a name (n is 0 or 1, the name is not looked at). With n
- * 0 a JSON record's or a row's field is "text". A byte order mark is passed over. INVALID_ARGUMENT for a
- * column that the file does not have, BAD_FORMAT for UTF-16, UNSUPPORTED for Parquet. */
+ * 0 a JSON record's or a row's field is "text". Where all fields are columns' numbers, from 1, a
+ * table's first row names nothing and is a record, unless it has nothing but numbers and these among them. A
+ * byte order mark is passed over. INVALID_ARGUMENT for a column that the file does not have, BAD_FORMAT for
+ * UTF-16, UNSUPPORTED for Parquet. */
 TUFF_MUST_USE tuff_status tuff_records_open(const char *path, tuff_records_kind kind,
                                             const char *const *fields, size_t n, tuff_records **out_records);
 /* The same of text in memory, which must outlive the records; `where` names it in errors. */

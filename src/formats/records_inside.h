@@ -23,7 +23,8 @@ struct tuff_records {
     size_t n;
     char *names[TUFF_RECORD_FIELDS];
     int columns[TUFF_RECORD_FIELDS];     /* of rows: where each field is */
-    size_t width;                        /* of rows: columns that the first one names */
+    size_t width;                        /* of rows: columns of the first one */
+    bool unnamed;                        /* which names none: fields are columns' numbers */
     cJSON *json;                         /* the last record */
     bool in_list;                        /* JSON records are the items of one list, not lines */
     bool takes_json[TUFF_RECORD_FIELDS]; /* lists and objects are this field too */
@@ -55,7 +56,7 @@ bool tuff_records_is_wanted(tuff_records *records);
 
 /* ---- rows of CSV and TSV */
 
-/* Finds the fields among the columns that the first row names. */
+/* Finds the fields among the columns that the first row names; it stays a record where they are numbers. */
 TUFF_MUST_USE tuff_status tuff_records_read_header(tuff_records *records);
 /* Those names, each with a NUL behind it. */
 TUFF_MUST_USE tuff_status tuff_records_row_names(tuff_records *records, tuff_buf *out, size_t *out_count);

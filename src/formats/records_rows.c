@@ -1,4 +1,5 @@
 /* Records that are rows of CSV or TSV. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/records_inside.h"
@@ -162,9 +163,9 @@ static tuff_status refuse_more(const tuff_records *r, const cell *cells, size_t 
     for (size_t i = r->width; i < count; i++)
         if (cells[i].size)
             return tuff_fail(
-                TUFF_BAD_FORMAT, "%s, line %llu: it has %zu column%s, and the first row names %zu%s", r->path,
-                (unsigned long long)r->line, count, count == 1 ? "" : "s", r->width,
-                r->kind == TUFF_RECORDS_CSV ? ": a text with a comma in it stands in quotes" : "");
+                TUFF_BAD_FORMAT, "%s, line %llu: it has %zu column%s, and the first row %s %zu%s", r->path,
+                (unsigned long long)r->line, count, count == 1 ? "" : "s", r->unnamed ? "has" : "names",
+                r->width, r->kind == TUFF_RECORDS_CSV ? ": a text with a comma in it stands in quotes" : "");
     return TUFF_OK;
 }
 
@@ -225,14 +226,95 @@ tuff_status tuff_records_next_row_object(tuff_records *r)
     return status;
 }
 
+static bool is_number(tuff_view text)
+{
+    size_t digits = 0;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9')
+        digits++;
+    return digits && digits == text.size;
+}
+
 /* What stands in the rows below names, rather than among these: a number, or more than a name has. */
 static bool is_value(tuff_view text)
 {
     enum { LONGEST_NAME = 40 };
-    size_t digits = 0;
-    for (size_t i = 0; i < text.size; i++)
-        digits += text.data[i] >= '0' && text.data[i] <= '9';
-    return text.size > LONGEST_NAME || (digits && digits == text.size);
+    return text.size > LONGEST_NAME || is_number(text);
+}
+
+/* The column of this name; -1: there is none. */
+static tuff_status find_column(const tuff_records *r, const cell *cells, size_t count, const char *name,
+                               int *out)
+{
+    *out = -1;
+    for (size_t c = 0; c < count; c++) {
+        if (!tuff_view_is(text_of(r, cells[c]), name)) continue;
+        if (*out >= 0)
+            return tuff_fail(TUFF_BAD_FORMAT, "%s: two of its columns are called \"%.60s\"; rename one",
+                             r->path, name);
+        *out = (int)c;
+    }
+    return TUFF_OK;
+}
+
+/* Whether the fields are numbers of columns: a row of numbers alone is one of names where it has them, as
+ * pandas writes it. */
+static bool are_numbers(const tuff_records *r, const cell *cells, size_t count)
+{
+    bool only_numbers = true, named = true;
+    for (size_t c = 0; c < count; c++)
+        only_numbers = only_numbers && is_number(text_of(r, cells[c]));
+    for (size_t i = 0; i < r->n; i++) {
+        bool found = false;
+        if (!is_number(tuff_view_of(r->names[i])) || r->names[i][0] == '0') return false;
+        for (size_t c = 0; c < count; c++)
+            found = found || tuff_view_is(text_of(r, cells[c]), r->names[i]);
+        named = named && found;
+    }
+    return !(only_numbers && named);
+}
+
+static tuff_status take_numbers(tuff_records *r, size_t count)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const bool there = strlen(r->names[i]) <= 4 && (size_t)strtol(r->names[i], NULL, 10) <= count;
+        if (!there)
+            return tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column number %.20s; its first row has %zu",
+                             r->path, r->names[i], count);
+        r->columns[i] = (int)strtol(r->names[i], NULL, 10) - 1;
+    }
+    return TUFF_OK;
+}
+
+/* What to do where the row that should name columns seems to be a record. */
+static void advise_numbers(const tuff_records *r, const cell *cells, size_t count, tuff_buf *out)
+{
+    bool record = false;
+    for (size_t c = 0; c < count; c++)
+        record = record || is_value(text_of(r, cells[c]));
+    if (!record) return;
+    tuff_buf_text(out, "; where that is a record already, name columns by their numbers");
+    /* a text and its label: the text is the longer one */
+    if (r->n == 2 && count == 2 && strcmp(r->names[1], "label") == 0)
+        tuff_buf_printf(out, ": --text-field %d --label-field %d", cells[0].size < cells[1].size ? 2 : 1,
+                        cells[0].size < cells[1].size ? 1 : 2);
+    else
+        tuff_buf_text(out, ", 1, 2 and so on");
+}
+
+static tuff_status no_column(const tuff_records *r, const cell *cells, size_t count, const char *wanted)
+{
+    tuff_buf names = {0}, advice = {0};
+    for (size_t c = 0; c < count && names.size < 200; c++) {
+        const tuff_view name = text_of(r, cells[c]);
+        tuff_buf_printf(&names, "%s%.*s", c ? ", " : "", (int)(name.size < 40 ? name.size : 40), name.data);
+    }
+    advise_numbers(r, cells, count, &advice);
+    const tuff_status status =
+        tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column \"%s\"; its first row names %s%s", r->path, wanted,
+                  names.data ? names.data : "none", advice.data ? advice.data : "");
+    tuff_buf_free(&names);
+    tuff_buf_free(&advice);
+    return status;
 }
 
 tuff_status tuff_records_read_header(tuff_records *r)
@@ -240,36 +322,25 @@ tuff_status tuff_records_read_header(tuff_records *r)
     cell cells[MOST_COLUMNS];
     size_t count = 0;
     bool there = false;
+    const uint64_t at = r->passed + (uint64_t)(r->at - r->begin), line = r->next_line,
+                   windows_lines = r->windows_lines;
     TUFF_TRY(read_row(r, cells, &count, &there));
     if (!there)
         return tuff_fail(TUFF_BAD_FORMAT, "%s is empty; a first row that names the columns is expected",
                          r->path);
     r->width = count;
+    r->unnamed = are_numbers(r, cells, count);
+    if (r->unnamed) {
+        /* It is read again. Empty lines before it may have left the window. */
+        const bool gone = r->passed > at;
+        r->at = r->begin + (gone ? 0 : at - r->passed);
+        r->next_line = gone ? r->line : line;
+        r->windows_lines = windows_lines;
+        return take_numbers(r, count);
+    }
     for (size_t i = 0; i < r->n; i++) {
-        r->columns[i] = -1;
-        for (size_t c = 0; c < count; c++) {
-            if (!tuff_view_is(text_of(r, cells[c]), r->names[i])) continue;
-            if (r->columns[i] >= 0)
-                return tuff_fail(TUFF_BAD_FORMAT, "%s: two of its columns are called \"%.60s\"; rename one",
-                                 r->path, r->names[i]);
-            r->columns[i] = (int)c;
-        }
-        if (r->columns[i] >= 0) continue;
-        tuff_buf names = {0};
-        bool unnamed = false;
-        for (size_t c = 0; c < count; c++)
-            unnamed = unnamed || is_value(text_of(r, cells[c]));
-        for (size_t c = 0; c < count && names.size < 200; c++) {
-            const tuff_view name = text_of(r, cells[c]);
-            tuff_buf_printf(&names, "%s%.*s", c ? ", " : "", (int)(name.size < 40 ? name.size : 40),
-                            name.data);
-        }
-        tuff_status status =
-            tuff_fail(TUFF_INVALID_ARGUMENT, "%s has no column \"%s\"; its first row names %s%s", r->path,
-                      r->names[i], names.data ? names.data : "none",
-                      unnamed ? "; where that is a record already, write a row of names above it" : "");
-        tuff_buf_free(&names);
-        return status;
+        TUFF_TRY(find_column(r, cells, count, r->names[i], &r->columns[i]));
+        if (r->columns[i] < 0) return no_column(r, cells, count, r->names[i]);
     }
     return TUFF_OK;
 }

@@ -46,6 +46,40 @@ static void a_classifier_is_trained_and_measured(void **state)
     kit_result_free(&r);
 }
 
+/* A table without a row of names, in every verb that reads one. */
+static void columns_go_by_numbers(void **state)
+{
+    (void)state;
+    static const char text[] = "w1 w2 w3\t1\nw4 w5\t0\nw2 w2 w6\t1\nw5 w7\t0\n";
+    const char *model = model_of("bert"), *out = kit_path("numbered"), *file = kit_path("numbered.tsv");
+    kit_write_file(file, text, strlen(text));
+    KIT_REFUSES(
+        1, "where that is a record already, name columns by their numbers: --text-field 1 --label-field 2",
+        "train", "--task", "classification", "--model", model, "--train-file", file, "--output-dir", out,
+        "--quiet");
+#define NUMBERED "--text-field", "1", "--label-field", "2"
+    kit_result r = KIT_TUFF("train", "--task", "classification", "--model", model, "--train-file", file,
+                            "--eval-file", file, NUMBERED, "--output-dir", out, "--max-steps", "2");
+    assert_non_null(strstr(r.err.data, "4 examples"));
+    kit_result_free(&r);
+    r = KIT_TUFF("train", "--task", "classification", "--model", model, "--train-file", file, NUMBERED,
+                 "--dry-run", "--quiet", "--json");
+    assert_non_null(strstr(r.out.data, "\"examples\": 4"));
+    kit_result_free(&r);
+    r = KIT_TUFF("eval", "--task", "classification", "--model", out, "--file", file, NUMBERED, "--json");
+    cJSON *measured = kit_parse(r.out.data, r.out.size);
+    assert_true(kit_number(measured, "labels") == 4);
+    cJSON_Delete(measured);
+    kit_result_free(&r);
+    r = KIT_TUFF("classify", "--model", out, "--file", file, "--field", "1");
+    static const char texts[] = "w1 w2 w3\nw4 w5\nw2 w2 w6\nw5 w7\n";
+    kit_write_file(kit_path("texts.txt"), texts, strlen(texts));
+    kit_result lines = KIT_TUFF("classify", "--model", out, "--file", kit_path("texts.txt"));
+    assert_string_equal(r.out.data, lines.out.data);
+    kit_result_free(&lines);
+    kit_result_free(&r);
+}
+
 /* Beside LoRA, a head is used from the adapter's directory. */
 static void a_head_comes_with_its_adapter(void **state)
 {
@@ -350,6 +384,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_classifier_is_trained_and_measured),
+        cmocka_unit_test(columns_go_by_numbers),
         cmocka_unit_test(a_head_comes_with_its_adapter),
         cmocka_unit_test(others_are_measured),
         cmocka_unit_test(nothing_to_learn_is_said),

@@ -233,9 +233,13 @@ static void a_column_that_is_not_there_is_named(void **state)
     assert_null(r);
     KIT_FAILS(tuff_records_open(file_of("b.csv", "\"\"\n"), TUFF_RECORDS_AUTO, fields, 1, &r),
               TUFF_INVALID_ARGUMENT, "has no column \"body\"; its first row names ");
-    KIT_FAILS(tuff_records_open(file_of("b.tsv", "a stirring film\t1\n"), TUFF_RECORDS_AUTO, fields, 1, &r),
-              TUFF_INVALID_ARGUMENT,
-              "names a stirring film, 1; where that is a record already, write a row of names");
+    KIT_FAILS(
+        tuff_records_open(file_of("b.tsv", "a stirring film\t1\n"), TUFF_RECORDS_AUTO, fields, 1, &r),
+        TUFF_INVALID_ARGUMENT,
+        "names a stirring film, 1; where that is a record already, name columns by their numbers, 1, 2");
+    static const char *const usual[] = {"text", "label"};
+    KIT_FAILS(tuff_records_open(file_of("b.tsv", "1\ta stirring film\n"), TUFF_RECORDS_AUTO, usual, 2, &r),
+              TUFF_INVALID_ARGUMENT, "name columns by their numbers: --text-field 2 --label-field 1");
     KIT_FAILS(tuff_records_open(file_of("c.csv", ""), TUFF_RECORDS_AUTO, fields, 1, &r), TUFF_BAD_FORMAT,
               "is empty; a first row that names the columns is expected");
     static const char *const two[] = {"a", "b"};
@@ -243,6 +247,41 @@ static void a_column_that_is_not_there_is_named(void **state)
               TUFF_INVALID_ARGUMENT, "2 fields are asked for of lines of text, which have one");
     KIT_FAILS(tuff_records_open(kit_temp_path("none.txt"), TUFF_RECORDS_AUTO, NULL, 0, &r), TUFF_NOT_FOUND,
               "none.txt");
+}
+
+/* Numbers stand for columns of a table whose first row is a record; one of numbers alone that has them names
+ * columns. */
+static void columns_have_numbers(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"2", "1"}, *const one[] = {"1"}, *const far[] = {"3"},
+                             *const mixed[] = {"1", "label"};
+    static const char *const names[] = {"n.tsv", "n.csv"};
+    static const char *const texts[] = {"\r\n1\ta film\r\n0\tno film\n", "\n1,a film\r\n0,\"no film\"\n"};
+    tuff_records *r = NULL;
+    for (int i = 0; i < 2; i++) {
+        r = open_records(names[i], texts[i], fields, 2);
+        expect(r, 2, "a film|1", 2);
+        expect(r, 2, "no film|0", 3);
+        assert_int_equal(tuff_records_windows_lines(r), i ? 1 : 2);
+        expect_end(r);
+        r = open_records(names[i], texts[i], one, 1);
+        expect(r, 1, "1", 2);
+        tuff_records_close(&r);
+        KIT_FAILS(tuff_records_open(file_of(names[i], texts[i]), TUFF_RECORDS_AUTO, far, 1, &r),
+                  TUFF_INVALID_ARGUMENT, "has no column number 3; its first row has 2");
+        KIT_FAILS(tuff_records_open(file_of(names[i], texts[i]), TUFF_RECORDS_AUTO, mixed, 2, &r),
+                  TUFF_INVALID_ARGUMENT, "has no column \"label\"");
+    }
+    r = open_records("n.csv", "0,1,2\na,b,c\n", fields, 2);
+    expect(r, 2, "c|b", 2);
+    expect_end(r);
+    r = open_records("n.csv", "a,b\nc,d,e\n", fields, 2);
+    expect(r, 2, "b|a", 1);
+    tuff_view values[2];
+    bool there;
+    KIT_FAILS(tuff_records_next(r, values, &there), TUFF_BAD_FORMAT, "and the first row has 2");
+    tuff_records_close(&r);
 }
 
 static tuff_status read_both(void *user)
@@ -557,6 +596,7 @@ int main(void)
         cmocka_unit_test(nothing_behind_the_text_is_read),
         cmocka_unit_test(rows_are_records),
         cmocka_unit_test(a_column_that_is_not_there_is_named),
+        cmocka_unit_test(columns_have_numbers),
         cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
