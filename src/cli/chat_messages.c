@@ -118,10 +118,21 @@ void tuff_cli_chat_reset(chat *c)
     c->size = c->begun;
 }
 
+/* Where there is no template: the layout that the adapter was trained in, or the model. */
+static tuff_status take_layout(chat *c, const tuff_model *model)
+{
+    const char *of = c->o->adapter, *name = tuff_cli_layout(of);
+    if (!name) name = tuff_cli_layout(of = c->o->model);
+    if (!name) return TUFF_NOT_FOUND;
+    if (!c->o->common.quiet) tuff_cli_row("layout", "%s, as %s was trained in it", name, of);
+    return tuff_cli_choose_template(name, model, &c->template);
+}
+
 bool tuff_cli_chat_template(chat *c, const tuff_model *model)
 {
     const char *name = c->o->template ? c->o->template : tuff_cli_adapter_template(c->o->adapter);
-    const tuff_status status = tuff_cli_choose_template(name, model, &c->template);
+    tuff_status status = tuff_cli_choose_template(name, model, &c->template);
+    if (status == TUFF_NOT_FOUND && !name) status = take_layout(c, model);
     if (status == TUFF_NOT_FOUND)
         tuff_cli_say("tuff: %s; choose another by --chat-template (see: tuff help chat)",
                      tuff_error_message());

@@ -339,6 +339,9 @@ const char *tuff_cli_check_preferences(const tuff_cli_data_options *options, int
 /* The template that an adapter was trained by, as a file beside it; NULL: there is none, it is the model's.
  */
 const char *tuff_cli_adapter_template(const char *adapter);
+/* The layout that a result of training was laid out in without a template, the name of one of Tuff's own, in
+ * room that the next call uses anew; NULL: none. */
+const char *tuff_cli_layout(const char *directory);
 /* --chat-template: one of Tuff's own, a file, or one of the model's; NULL: the model's. TUFF_OK and no
  * template: it was said why there is none. */
 tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,

@@ -70,14 +70,31 @@ tuff_status tuff_cli_choose_template(const char *name, const tuff_model *model,
     return status;
 }
 
+/* A file of a directory; NULL: it is not there. */
+static const char *file_beside(const char *directory, const char *name)
+{
+    static char path[TUFF_CLI_PATH];
+    if (!directory) return NULL;
+    const size_t size = strlen(directory);
+    const char *slash = size && directory[size - 1] == '/' ? "" : "/";
+    const int n = snprintf(path, sizeof path, "%s%s%s", directory, slash, name);
+    return n > 0 && (size_t)n < sizeof path && tuff_cli_exists(path) ? path : NULL;
+}
+
 const char *tuff_cli_adapter_template(const char *adapter)
 {
-    static char path[4096];
-    if (!adapter) return NULL;
-    const size_t size = strlen(adapter);
-    const char *slash = size && adapter[size - 1] == '/' ? "" : "/";
-    const int n = snprintf(path, sizeof path, "%s%schat_template.jinja", adapter, slash);
-    return n > 0 && (size_t)n < sizeof path && tuff_cli_exists(path) ? path : NULL;
+    return file_beside(adapter, "chat_template.jinja");
+}
+
+const char *tuff_cli_layout(const char *directory)
+{
+    static char name[32];
+    const char *path = file_beside(directory, "chat_layout.txt");
+    char *text = path ? tuff_cli_read_text(path) : NULL;
+    if (!text) return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "\r\n"), text);
+    free(text);
+    return is_own(name) ? name : NULL;
 }
 
 tuff_status tuff_cli_load_data(const tuff_model *model, const char *path, int task,

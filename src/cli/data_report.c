@@ -17,8 +17,7 @@ static void print_format(const tuff_data_report *r, char *out, size_t size)
         {"messages", "messages", ""},
         {"sharegpt", "ShareGPT", ""},
         {"completion", "prompt and completion", "one behind the other, without a chat template"},
-        {"alpaca", "Alpaca",
-         "in Alpaca's layout, as the model has no chat template (tuff chat --chat-template alpaca)"}};
+        {"alpaca", "Alpaca", "in Alpaca's layout, as the model has no chat template"}};
     const char *by = strcmp(r->chat_template, "model") == 0   ? "by the model's chat template"
                      : strcmp(r->chat_template, "given") == 0 ? "by the chat template given"
                                                               : NULL;

@@ -85,8 +85,8 @@ static bool is_of_result(const char *name)
     static const char *const names[] = {
         "config.json", "config_sentence_", "generation_config.json", "tokenizer",       "vocab.json",
         "vocab.txt",   "merges.txt",       "modules.json",           "added_tokens",    "special_tokens_",
-        "adapter_",    "sentence_bert_",   "trainer_state.json",     "chat_template.j", "run.json",
-        "report.html", "train_log.jsonl"};
+        "adapter_",    "sentence_bert_",   "trainer_state.json",     "chat_template.j", "chat_layout.t",
+        "run.json",    "report.html",      "train_log.jsonl"};
     static const char *const ends[] = {".json", ".txt", ".jinja", ".jsonl", ".html", ".model"};
     static const char *const stored[] = {".safetensors", ".bin"};
     if (ENDS_WITH(name, stored)) return true;

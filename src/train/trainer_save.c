@@ -6,23 +6,40 @@
 #include "base/stage.h"
 #include "train/trainer.h"
 
-static const char *const template_file = "chat_template.jinja";
+static const char template_file[] = "chat_template.jinja";
+/* One word, the name of one of Tuff's own templates. */
+static const char layout_file[] = "chat_layout.txt";
+static const char *const files[] = {template_file, layout_file};
 
-/* The template that conversations were trained by is that of the result, whatever the model's own is. */
-static tuff_status write_template(const tuff_trainer *t, const tuff_stage *stage)
+static tuff_status write_text(const tuff_stage *stage, const char *name, const char *text)
 {
-    const char *text = t->data->chat_template;
-    if (!text) return TUFF_OK;
-    char *path = tuff_path_join(tuff_stage_path(stage), template_file);
+    char *path = tuff_path_join(tuff_stage_path(stage), name);
     tuff_status status = path ? tuff_write_file(path, text, strlen(text)) : tuff_fail_memory("a path");
     tuff_free(path);
     return status;
 }
 
+/* Records of Alpaca's that were learned in its own layout, as there was no template. */
+static bool is_laid_out(const tuff_dataset *data)
+{
+    tuff_data_report r = TUFF_DATA_REPORT_INIT;
+    if (data->task->describe) data->task->describe(data, &r);
+    return strcmp(r.format, "alpaca") == 0 && !*r.chat_template;
+}
+
+/* The template that conversations were trained by is that of the result, whatever the model's own is. Without
+ * one it has the name of what comes nearest: as a template it would make turns of Alpaca's records, too. */
+static tuff_status write_template(const tuff_trainer *t, const tuff_stage *stage)
+{
+    const char *text = t->data->chat_template;
+    if (text) return write_text(stage, template_file, text);
+    return is_laid_out(t->data) ? write_text(stage, layout_file, "alpaca\n") : TUFF_OK;
+}
+
 static tuff_status write_adapter(tuff_trainer *t, tuff_stage *stage, const tuff_watch *watch)
 {
     const tuff_task *task = t->data->task;
-    tuff_stage_replaces(stage, &template_file, 1);
+    tuff_stage_replaces(stage, files, sizeof files / sizeof *files);
     TUFF_TRY(tuff_adapter_save(
         t->runs.lm.adapter,
         &(tuff_adapter_saving){.task_type = task->head ? task->head->peft_type : task->peft_type,

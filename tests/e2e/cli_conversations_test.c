@@ -23,6 +23,51 @@ static double of_data(const cJSON *json, const char *data, const char *key)
     return kit_number(cJSON_GetObjectItem(json, data), key);
 }
 
+/* Alpaca's layout goes with what was trained in it, an adapter or a model, and is what chats are in; a
+ * template that is given comes before it, and one that another training is by takes its place. */
+static void a_layout_is_kept(void **state)
+{
+    (void)state;
+    static const char records[] = "{\"instruction\": \"Go.\", \"output\": \"I do\"}\n"
+                                  "{\"instruction\": \"Stay.\", \"output\": \"No\"}\n";
+    const char *file = file_of("alpaca.jsonl", records), *model = kit_golden("llama"),
+               *out = kit_path("laid"),
+               *asked = file_of("asked.json", "[{\"role\": \"user\", \"content\": \"Go.\"}]");
+#define LAID(...)                                                                             \
+    "train", "--model", model, "--train-file", file, "--output-dir", out, "--max-steps", "0", \
+        "--overwrite-output-dir", "--truncation-side", "left", __VA_ARGS__
+#define ASK(...) \
+    "chat", "--messages", asked, "--max-new-tokens", "4", "--context-length", "1024", "--json", __VA_ARGS__
+    kit_result want = KIT_TUFF(ASK("--model", model, "--chat-template", "alpaca"));
+    cJSON *named = kit_parse(want.out.data, want.out.size);
+    for (int lora = 0; lora < 2; lora++) {
+        if (lora)
+            KIT_DO(LAID("--lora-rank", "2"));
+        else
+            KIT_DO(LAID("--quiet"));
+        kit_result r =
+            lora ? KIT_TUFF(ASK("--model", model, "--adapter", out)) : KIT_TUFF(ASK("--model", out));
+        assert_non_null(strstr(r.err.data, "layout   alpaca, as "));
+        cJSON *found = kit_parse(r.out.data, r.out.size);
+        assert_true(kit_number(found, "prompt_tokens") == kit_number(named, "prompt_tokens"));
+        assert_string_equal(kit_string(found, "content"), kit_string(named, "content"));
+        cJSON_Delete(found);
+        kit_result_free(&r);
+        r = KIT_TUFF(ASK("--model", lora ? model : out, "--chat-template", "zephyr"));
+        assert_null(strstr(r.err.data, "layout "));
+        kit_result_free(&r);
+        assert_true(tuff_is_file(kit_join(out, "chat_layout.txt")));
+        if (lora)
+            KIT_DO(LAID("--lora-rank", "2", "--chat-template", "zephyr"));
+        else
+            KIT_DO(LAID("--chat-template", "zephyr"));
+        assert_false(tuff_is_file(kit_join(out, "chat_layout.txt")));
+        out = kit_path("laid-lora");
+    }
+    cJSON_Delete(named);
+    kit_result_free(&want);
+}
+
 /* What is in the file is said, the loss falls, and what was measured while training is what eval finds. */
 static void answers_are_learned(void **state)
 {
@@ -107,7 +152,7 @@ static void adapters_have_their_template(void **state)
            "--lora-rank", "2", "--block-size", "16", "--overwrite-output-dir");
     assert_false(tuff_is_file(kit_join(out, "chat_template.jinja")));
     KIT_DO("train", "--model", model, "--train-file", file_of("pairs.jsonl", pairs), "--task", "preference",
-           "--output-dir", out, "--max-steps", "1", "--lora-rank", "2", "--overwrite-output-dir",
+           "--output-dir", out, "--max-steps", "0", "--lora-rank", "2", "--overwrite-output-dir",
            "--chat-template", "chatml");
     assert_true(tuff_is_file(kit_join(out, "chat_template.jinja")));
 }
@@ -188,7 +233,8 @@ static void mistakes_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_are_learned), cmocka_unit_test(adapters_have_their_template),
-        cmocka_unit_test(a_training_goes_on), cmocka_unit_test(mistakes_are_named)};
+        cmocka_unit_test(answers_are_learned), cmocka_unit_test(a_layout_is_kept),
+        cmocka_unit_test(adapters_have_their_template), cmocka_unit_test(a_training_goes_on),
+        cmocka_unit_test(mistakes_are_named)};
     return cmocka_run_group_tests(tests, kit_command_setup, NULL);
 }
