@@ -268,11 +268,11 @@ static void progress_is_told_and_can_end_calls(void **state)
     l.trainer = trainer;
     KIT_OK(tuff_trainer_step(trainer, &step));
     assert_true(l.told[TUFF_PHASE_UPLOAD] > 3);
-    assert_int_equal(l.told[TUFF_PHASE_TRAIN], 3);
+    assert_true(l.told[TUFF_PHASE_TRAIN] >= 3); /* more where a step takes long */
     l.refuse = TUFF_PHASE_TRAIN;
     KIT_FAILS(tuff_trainer_step(trainer, &step), TUFF_CANCELLED, "cancelled while training");
     KIT_OK(tuff_trainer_evaluate(trainer, small, &result));
-    assert_int_equal(l.told[TUFF_PHASE_EVALUATE], 7);
+    assert_true(l.told[TUFF_PHASE_EVALUATE] >= 7);
     l.refuse = TUFF_PHASE_EVALUATE;
     KIT_FAILS(tuff_trainer_evaluate(trainer, small, &result), TUFF_CANCELLED, "cancelled while evaluating");
     l.refuse = TUFF_PHASE_SAVE;
