@@ -1,6 +1,5 @@
 /* Cases of matrix products. */
 #include <math.h>
-#include <string.h>
 
 #include "conform/case.h"
 #include "ir/graph.h"
@@ -112,7 +111,8 @@ static void rounded(tuff_case_run *run, tuff_graph *g, const int64_t *p)
     if (p[5] == 0 && (p[3] & 1) == 0) tuff_case_batch(run, 0);
 }
 
-/* Halfway cases of both operands, either sign, and what is not finite: one term each, so results are exact.
+/* p: how often the values come, how many rows or columns of ones they meet: kernels of few and of many.
+ * Halfway cases of both operands, either sign, and what is not finite: one term each, so results are exact.
  * What rounds to bf16's largest number and what rounds to infinity are there as well. */
 static void halfway(tuff_case_run *run, tuff_graph *g, const int64_t *p)
 {
@@ -131,11 +131,12 @@ static void halfway(tuff_case_run *run, tuff_graph *g, const int64_t *p)
                                     0x1.8p-20 + 0x1p-28,
                                     3};
     enum { VALUES = sizeof values / sizeof values[0] };
-    double x[VALUES], ones[VALUES * VALUES];
-    memcpy(x, values, sizeof x);
-    for (int i = 0; i < VALUES * VALUES; i++)
+    double x[3 * VALUES], ones[3 * VALUES];
+    for (int i = 0; i < 3 * VALUES; i++) {
+        x[i] = values[i % VALUES];
         ones[i] = 1;
-    const int64_t many = VALUES, few = p[0];
+    }
+    const int64_t many = p[0] * VALUES, few = p[1];
     tuff_tensor *column = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){many, 1}, x);
     tuff_tensor *row = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){1, many}, x);
     tuff_tensor *across = tuff_case_data(run, g, TUFF_F32, 2, (int64_t[]){1, few}, ones);
@@ -405,8 +406,8 @@ static const tuff_case cases[] = {
     {"matmul.to_bf16.nt.bf16.m66n68k36", rounded, {66, 68, 36, N_T, TUFF_BF16}},
     {"matmul.to_bf16.nt.q8_0.m2n37k96", rounded, {2, 37, 96, N_T, TUFF_Q8_0}},
     {"matmul.to_bf16.nt.q4_k.m66n70k256", rounded, {66, 70, 256, N_T, TUFF_Q4_K}},
-    {"matmul.to_bf16.halfway.few2", halfway, {2}},
-    {"matmul.to_bf16.halfway.few40", halfway, {40}},
+    {"matmul.to_bf16.halfway.few2", halfway, {1, 2}},
+    {"matmul.to_bf16.halfway.few40", halfway, {3, 40}},
 };
 
 const tuff_case_family tuff_family_matmul = {"matmul", cases, sizeof cases / sizeof cases[0]};
