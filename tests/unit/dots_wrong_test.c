@@ -109,7 +109,7 @@ static void kernel(const tuff_node *node, const void *const *in, void *const *ou
         now->block(w + at);
     for (int64_t m = 0; now->row && m < M; m++)
         now->row(x + m * K, K);
-    right->cpu(node, (const void *[]){x, w}, out, scratch);
+    right->cpu(node, (const void *[]){x, w, in[2]}, out, scratch);
     if (now->lost) memcpy(y + (M - 1) * N, y + (M - 2) * N, (size_t)N * sizeof *y);
     free(x), free(w);
 }

@@ -326,7 +326,7 @@ static void what_differs_is_said(void **state)
     p.neftune_noise_alpha = 5;
     expect_differences(
         p, llama, checkpoint,
-        "neftune_noise_alpha was 0, is 5\nother kernels compute: none of these then, mul host, uniform host now\n");
+        "neftune_noise_alpha was 0, is 5\nother kernels compute: none of these then, add host, mul host, uniform host now\n");
 
     /* other data, another model of the same shape */
     int32_t others[IDS];
